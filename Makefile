@@ -1,0 +1,90 @@
+# Everything that a developer and CI run. `make test` needs Go, git and Debian (as root, or with sudo) and installs the rest.
+#
+#   make test          all tests: vet, Go with the race detector, browsers, the browser client, a short fuzz
+#   make lint          linters, formatting, links in the documentation
+#   make test-go       … or one part: test-web test-browser test-fuzz
+#   make fuzz          fuzz for longer: make fuzz FUZZTIME=10m
+#   make run           the node, as `go run ./cmd/sfu`
+#   make build         bin/sfu, static
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+FUZZTIME ?= 3s
+# Screenshots of the browser tests and inputs that a fuzzer has found to fail; never inside the source tree proper.
+ARTIFACTS ?= $(CURDIR)/bin/artifacts
+# Built outside go.mod, so that the linter's hundreds of dependencies do not become the product's.
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+stage = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
+
+.PHONY: help
+help:
+	@sed -n 's/^#   //p' Makefile
+
+.PHONY: build run
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/sfu ./cmd/sfu
+run:
+	$(GO) run ./cmd/sfu
+
+.PHONY: test
+test: tools test-web test-go test-browser test-fuzz
+
+# What is missing is installed, what is there is left alone. The race detector needs a C compiler.
+.PHONY: tools
+tools:
+	$(call stage,tools)
+	@missing=(); \
+	need() { command -v "$$1" >/dev/null || missing+=("$${@:2}"); }; \
+	need gcc gcc libc6-dev; need chromium chromium; need firefox-esr firefox-esr; need ip iproute2; \
+	need nsenter util-linux; need node nodejs; need npm npm; \
+	if (( $${#missing[@]} )); then \
+		echo "installing $${missing[*]}"; \
+		$(SUDO) apt-get update -q; \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$${missing[@]}"; \
+	fi
+	@chromium --version 2>/dev/null; firefox-esr --version; echo "node $$(node --version)"; $(GO) version
+
+web/node_modules/.installed: web/package-lock.json
+	cd web && npm ci --no-progress
+	@touch $@
+
+.PHONY: test-web
+test-web: web/node_modules/.installed
+	$(call stage,browser client: types and unit tests)
+	cd web && npm test
+
+.PHONY: test-go
+test-go:
+	$(call stage,go vet)
+	$(GO) vet ./...
+	$(call stage,go test -race)
+	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v '^parlor/web')
+	$(call stage,allocations per packet: counted without the race detector)
+	$(GO) test -count 1 -run Alloc ./router ./transport
+
+# Apart from the others and one package at a time: browsers need both cores to themselves to be on time.
+.PHONY: test-browser
+test-browser:
+	$(call stage,browsers)
+	@mkdir -p '$(ARTIFACTS)'
+	$(GO) test -race -p 1 -count 1 -timeout 15m -artifacts -outputdir '$(ARTIFACTS)' ./web/...
+
+.PHONY: test-fuzz fuzz
+test-fuzz fuzz:
+	$(call stage,fuzz every target for $(FUZZTIME))
+	@ARTIFACTS='$(ARTIFACTS)' .ci/fuzz '$(FUZZTIME)'
+
+.PHONY: lint
+lint:
+	$(call stage,gofmt)
+	@dirty=$$(git ls-files -z -- '*.go' | xargs -0 gofmt -l); if [[ $$dirty ]]; then echo "$$dirty"; exit 1; fi
+	$(call stage,golangci-lint)
+	GOFLAGS= $(GO) run $(GOLANGCI) run ./...
+	$(call stage,links in the documentation)
+	@.ci/links
