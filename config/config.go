@@ -1,0 +1,129 @@
+// Package config holds every setting of a node: its defaults, where values come from, and what is refused.
+//
+// A setting is a field of Config; its key is the path of `koanf` tags (`http.listen`) and its meaning the `doc` tag. The
+// same key is a line of the YAML file, an environment variable (SFU_HTTP_LISTEN) and a flag (--http.listen); later ones
+// win, in this order. Load reports everything that is wrong at once, each with its key and where the value came from.
+//
+// It is a leaf: it imports nothing of the project. Only cmd, sfu and bench read it.
+//
+//	config.go    Config and Default
+//	address.go   Address: host and port
+//	keys.go      Key: a signing key, and the file of keys
+//	fields.go    the table of keys, built from Config's tags
+//	parse.go     values of file, environment and flags to Go values
+//	load.go      Load: layers, unknown keys, errors
+//	validate.go  rules between settings, derived settings
+//	print.go     the effective configuration as YAML with comments
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is the whole configuration of a node. The values of Load are valid and complete: settings that are derived when
+// left empty (media.listen, nats.store_dir, node.id) are filled in.
+type Config struct {
+	HTTP   HTTP   `koanf:"http"`
+	Media  Media  `koanf:"media"`
+	NATS   NATS   `koanf:"nats"`
+	Node   Node   `koanf:"node"`
+	Auth   Auth   `koanf:"auth"`
+	Log    Log    `koanf:"log"`
+	Debug  Debug  `koanf:"debug"`
+	Limits Limits `koanf:"limits"`
+	Timers Timers `koanf:"timers"`
+}
+
+// HTTP is the listener of the pages, the WebSocket, WHIP, WHEP, health and metrics.
+type HTTP struct {
+	Listen  Address  `koanf:"listen" doc:"Address of the demo page, /rtc, /whip, /whep, /healthz, /readyz and /metrics. Beyond loopback it needs a key (auth.keys)."`
+	Origins []string `koanf:"origins" doc:"Web origins besides the node's own whose pages may connect, such as https://meet.example.org; * means any."`
+	TLS     TLS      `koanf:"tls"`
+}
+
+// TLS names the certificate of the HTTP listener.
+type TLS struct {
+	Cert string `koanf:"cert" doc:"PEM file with the certificate chain; with http.tls.key it makes the listener HTTPS."`
+	Key  string `koanf:"key" doc:"PEM file with the private key of http.tls.cert."`
+}
+
+// Media is the one port of all media.
+type Media struct {
+	Listen      Address      `koanf:"listen" doc:"Address of media, the same port number for UDP and TCP. Empty: port 7882, on loopback if http.listen is on loopback, else on every interface."`
+	ExternalIPs []netip.Addr `koanf:"external_ips" doc:"Addresses under which clients reach media.listen (public addresses behind NAT); empty: those of the interfaces."`
+}
+
+// NATS says which server carries commands and events.
+type NATS struct {
+	URL      string  `koanf:"url" doc:"NATS server to join, such as nats://user:password@host:4222. Empty: a server with JetStream inside this process."`
+	Listen   Address `koanf:"listen" doc:"Address of the NATS server inside this process; it asks no password, so keep it on loopback or in a closed network."`
+	StoreDir string  `koanf:"store_dir" doc:"Directory of the inner server's JetStream. Empty: nats-PORT in the user's data directory, or a temporary one if the port of nats.listen is 0."`
+}
+
+// Node is who this node is among others.
+type Node struct {
+	ID string `koanf:"id" doc:"Name of this node in answers, events and metrics, [A-Za-z0-9_-]. Empty: made up at start."`
+}
+
+// Auth holds the keys that tokens are signed with.
+type Auth struct {
+	Keys     []Key  `koanf:"keys" doc:"Keys of tokens as id:secret, secrets of at least 32 bytes. The first one signs, all are accepted. None: no token is asked for, and HTTP stays on loopback."`
+	KeysFile string `koanf:"keys_file" doc:"File with further keys, one id:secret a line; # starts a comment."`
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  string `koanf:"level" doc:"Least level that is logged: trace, debug, info, warn or error."`
+	Format string `koanf:"format" doc:"console, json, or auto: console on a terminal, else json."`
+}
+
+// Debug holds switches for those who look for a fault.
+type Debug struct {
+	PProf bool `koanf:"pprof" doc:"Serve Go's profiles under /debug/pprof/; only with http.listen on loopback."`
+}
+
+// Limits bound what one node takes on.
+type Limits struct {
+	CallUsers      int `koanf:"call_users" doc:"Users in a call room."`
+	CallPublishers int `koanf:"call_publishers" doc:"Users publishing at the same time in a call room."`
+	LiveAnchors    int `koanf:"live_anchors" doc:"Anchors in a live room."`
+	Users          int `koanf:"users" doc:"Users on this node, all rooms together; bounds the audience of live rooms."`
+	Seats          int `koanf:"seats" doc:"Seats of one user: how many others it can receive at the same time."`
+	Peers          int `koanf:"peers" doc:"Media connections on this node. More costs memory, about 100 KB each."`
+	Handshakes     int `koanf:"handshakes" doc:"DTLS handshakes at the same time; more admits crowds sooner and takes CPU from running calls."`
+	Signals        int `koanf:"signals" doc:"WebSocket connections on this node."`
+	SignalRate     int `koanf:"signal_rate" doc:"Messages per second of one WebSocket connection, after a burst of twice as many; faster ones wait."`
+}
+
+// Timers are the durations of the session layer and the transport.
+type Timers struct {
+	Lost      time.Duration `koanf:"lost" doc:"No contact for this long: the client reports connection-lost."`
+	Reconnect time.Duration `koanf:"reconnect" doc:"Then, after this long, the client starts to reconnect."`
+	Timeout   time.Duration `koanf:"timeout" doc:"No life of signalling or media for this long: the user has left with reason timeout."`
+	Ping      time.Duration `koanf:"ping" doc:"The client pings this often."`
+	EmptyLive time.Duration `koanf:"empty_live" doc:"A live room whose last user was audience ends after this long without anybody."`
+	Enter     time.Duration `koanf:"enter" doc:"A WebSocket that has not entered or resumed by then is closed."`
+	Consent   time.Duration `koanf:"consent" doc:"No ICE check of a peer for this long: nothing more is sent to it (RFC 7675)."`
+	Handshake time.Duration `koanf:"handshake" doc:"A DTLS handshake that takes longer is given up."`
+	Shutdown  time.Duration `koanf:"shutdown" doc:"Bound of the orderly shutdown."`
+}
+
+// Default returns the settings of a node that nobody has configured. Settings that are derived are still empty.
+func Default() Config {
+	return Config{
+		HTTP:  HTTP{Listen: "127.0.0.1:8080"},
+		NATS:  NATS{Listen: "127.0.0.1:4222"},
+		Log:   Log{Level: "info", Format: "auto"},
+		Media: Media{},
+		Limits: Limits{
+			CallUsers: 300, CallPublishers: 50, LiveAnchors: 50,
+			Users: 20000, Seats: 128, Peers: 20000, Handshakes: 256, Signals: 20000, SignalRate: 50,
+		},
+		Timers: Timers{
+			Lost: 8 * time.Second, Reconnect: 3 * time.Second, Timeout: 90 * time.Second, Ping: 2 * time.Second,
+			EmptyLive: 10 * time.Minute, Enter: 10 * time.Second,
+			Consent: 30 * time.Second, Handshake: 10 * time.Second, Shutdown: 5 * time.Second,
+		},
+	}
+}

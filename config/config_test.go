@@ -1,0 +1,325 @@
+package config_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"parlor/config"
+)
+
+const secret = "0123456789abcdef0123456789abcdef"
+
+// sources makes what Load reads: a file with the given text, the environment, the command line.
+func sources(t *testing.T, yaml string, environ []string, args ...string) config.Sources {
+	t.Helper()
+	s := config.Sources{Environ: append([]string{"HOME=/root"}, environ...)}
+	if yaml != "" {
+		s.File = write(t, "sfu.yaml", yaml)
+	}
+	s.Flags = pflag.NewFlagSet("sfu", pflag.ContinueOnError)
+	s.Flags.Bool("json", false, "no setting")
+	config.Flags(s.Flags)
+	require.NoError(t, s.Flags.Parse(args))
+	return s
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// faults returns the faults of a configuration, as "key: part of the reason".
+func faults(t *testing.T, err error) []*config.Error {
+	t.Helper()
+	require.Error(t, err)
+	joined, ok := err.(interface{ Unwrap() []error })
+	require.True(t, ok, "%T", err)
+	var all []*config.Error
+	for _, e := range joined.Unwrap() {
+		var one *config.Error
+		require.True(t, errors.As(e, &one), "%v", e)
+		all = append(all, one)
+	}
+	return all
+}
+
+func TestDefaultsServeThisMachineOnly(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", "/data")
+	c, err := config.Load(sources(t, "", nil))
+	require.NoError(t, err)
+	require.EqualValues(t, "127.0.0.1:8080", c.HTTP.Listen)
+	require.EqualValues(t, "127.0.0.1:7882", c.Media.Listen)
+	require.EqualValues(t, "127.0.0.1:4222", c.NATS.Listen)
+	require.Equal(t, "/data/parlor/nats-4222", c.NATS.StoreDir)
+	require.NotEmpty(t, c.Node.ID)
+	other, err := config.Load(sources(t, "", nil))
+	require.NoError(t, err)
+	require.NotEqual(t, c.Node.ID, other.Node.ID)
+}
+
+func TestDerivedSettings(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", "/data")
+	for name, x := range map[string]struct {
+		args            []string
+		media, storeDir string
+	}{
+		"open to all":       {[]string{"--http.listen", ":8080", "--auth.keys", "a:" + secret}, ":7882", "/data/parlor/nats-4222"},
+		"media configured":  {[]string{"--media.listen", "[::1]:9"}, "[::1]:9", "/data/parlor/nats-4222"},
+		"any port of NATS":  {[]string{"--nats.listen", "127.0.0.1:0"}, "127.0.0.1:7882", ""},
+		"NATS elsewhere":    {[]string{"--nats.url", "nats://n:4222"}, "127.0.0.1:7882", ""},
+		"store configured":  {[]string{"--nats.listen", "127.0.0.1:0", "--nats.store_dir", "/x"}, "127.0.0.1:7882", "/x"},
+		"HTTP on localhost": {[]string{"--http.listen", "localhost:0"}, "127.0.0.1:7882", "/data/parlor/nats-4222"},
+		"HTTP on [::1]":     {[]string{"--http.listen", "[::1]:0"}, "127.0.0.1:7882", "/data/parlor/nats-4222"},
+		"another NATS port": {[]string{"--nats.listen", "127.0.0.1:5000"}, "127.0.0.1:7882", "/data/parlor/nats-5000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := config.Load(sources(t, "", nil, x.args...))
+			require.NoError(t, err)
+			require.EqualValues(t, x.media, c.Media.Listen)
+			require.Equal(t, x.storeDir, c.NATS.StoreDir)
+		})
+	}
+}
+
+func TestFileThenEnvironmentThenFlags(t *testing.T) {
+	file := "timers: {ping: 1s, lost: 4s, timeout: 30s}\nlimits:\n  seats: 5\n"
+	env := []string{"SFU_TIMERS_LOST=5s", "SFU_TIMERS_TIMEOUT=40s"}
+	c, err := config.Load(sources(t, file, env, "--timers.timeout", "50s"))
+	require.NoError(t, err)
+	require.Equal(t, time.Second, c.Timers.Ping, "file over default")
+	require.Equal(t, 5*time.Second, c.Timers.Lost, "environment over file")
+	require.Equal(t, 50*time.Second, c.Timers.Timeout, "flag over environment")
+	require.Equal(t, 5, c.Limits.Seats)
+	require.Equal(t, 300, c.Limits.CallUsers)
+}
+
+func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
+	values := map[string]string{ // the others take what `sfu config` prints for them
+		"auth.keys": "a:" + secret, "media.external_ips": "192.0.2.1,2001:db8::1", "http.origins": "https://a.example,*",
+		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.pprof": "true", "log.format": "json",
+		"auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
+		"nats.url": "nats://u:p@h:4222,tls://i", "http.listen": "[::1]:80", "nats.listen": "[::1]:81",
+		"http.tls.cert": write(t, "cert", ""), "http.tls.key": write(t, "key", ""),
+	}
+	var environ, args []string
+	var file strings.Builder
+	for i, f := range config.Fields() {
+		v, ok := values[f.Key]
+		switch {
+		case ok:
+		case strings.HasPrefix(f.Key, "limits."):
+			v = fmt.Sprint(i + 1000)
+		case strings.HasPrefix(f.Key, "timers."):
+			v = fmt.Sprintf("%dms", 1000+i)
+			if f.Key == "timers.timeout" {
+				v = "2h"
+			}
+			if f.Key == "timers.lost" {
+				v = "1h"
+			}
+		}
+		require.NotEmpty(t, v, f.Key)
+		environ = append(environ, f.Env+"="+v)
+		args = append(args, "--"+f.Key+"="+v)
+		fmt.Fprintf(&file, "%s: %q\n", f.Key, v)
+	}
+	fromEnv, err := config.Load(sources(t, "", environ))
+	require.NoError(t, err)
+	fromFlags, err := config.Load(sources(t, "", nil, args...))
+	require.NoError(t, err)
+	fromFile, err := config.Load(sources(t, nested(t, file.String()), nil))
+	require.NoError(t, err)
+	require.Equal(t, fromEnv, fromFlags)
+	require.Equal(t, fromEnv, fromFile)
+	require.Equal(t, []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}, fromEnv.Media.ExternalIPs)
+	require.Len(t, fromEnv.Auth.Keys, 2)
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v", fromEnv, fromEnv, fromEnv), secret, "printing a configuration shows no secret")
+}
+
+// nested turns lines of dotted keys into YAML sections.
+func nested(t *testing.T, lines string) string {
+	t.Helper()
+	var out strings.Builder
+	open := []string{}
+	for line := range strings.Lines(lines) {
+		key, value, _ := strings.Cut(line, ": ")
+		parts := strings.Split(key, ".")
+		same := 0
+		for same < len(open) && same < len(parts)-1 && open[same] == parts[same] {
+			same++
+		}
+		for i := same; i < len(parts)-1; i++ {
+			fmt.Fprintf(&out, "%s%s:\n", strings.Repeat("  ", i), parts[i])
+		}
+		open = parts[:len(parts)-1]
+		fmt.Fprintf(&out, "%s%s: %s", strings.Repeat("  ", len(open)), parts[len(parts)-1], value)
+	}
+	return out.String()
+}
+
+func TestAllFaultsAreReportedAtOnce(t *testing.T) {
+	file := "http:\n  lisen: x\nlog: json\nauth:\n  keys: [short:1234, \"nocolon\"]\nlimits:\n  seats: many\nmedia:\n  external_ips: [1.2.3]\n"
+	env := []string{"SFU_LOG_LEVEL=loud", "SFU_LOG_LEVLE=info", "SFU_PORT_8080_TCP=x", "SFU_SERVICE_HOST=x", "SFU_CONFIG=x", "OTHER=1"}
+	_, err := config.Load(sources(t, file, env, "--limits.users=0", "--timers.ping=9s", "--timers.timeout=5", "--debug.pprof"))
+	var got []string
+	for _, f := range faults(t, err) {
+		got = append(got, f.Key)
+		require.NotEmpty(t, f.Source, f.Key)
+		require.NotContains(t, f.Error(), "1234", "secrets are not quoted")
+	}
+	require.ElementsMatch(t, []string{
+		"http.lisen", "log", "auth.keys", "limits.seats", "media.external_ips", "SFU_LOG_LEVLE", "log.level", "limits.users",
+		"timers.ping", "timers.timeout",
+	}, got)
+}
+
+func TestRefused(t *testing.T) {
+	for _, x := range []struct{ args, key, reason string }{
+		{"--http.listen=8080", "http.listen", "host:port"},
+		{"--http.listen=127.0.0.1:http", "http.listen", "number"},
+		{"--http.listen=127.0.0.1:65536", "http.listen", "number"},
+		{"--http.listen=127.0.0.1:08", "http.listen", "plain"},
+		{"--http.listen=", "http.listen", "needed"},
+		{"--http.listen=:8080", "http.listen", "sfu key create"},
+		{"--http.listen=192.0.2.1:80", "http.listen", "sfu key create"},
+		{"--http.listen=example.org:80", "http.listen", "sfu key create"},
+		{"--http.tls.cert=/nowhere --http.tls.key=/dev/null", "http.tls.cert", "no such file"},
+		{"--http.tls.key=/dev/null", "http.tls.cert", "needed"},
+		{"--http.origins=example.org", "http.origins", "origin"},
+		{"--http.origins=https://example.org/", "http.origins", "origin"},
+		{"--media.listen=example.org:1", "media.listen", "no IP address"},
+		{"--media.external_ips=0.0.0.0", "media.external_ips", "cannot be reached"},
+		{"--nats.url=127.0.0.1:4222", "nats.url", "nats://"},
+		{"--nats.url=http://h", "nats.url", "nats://"},
+		{"--nats.listen=", "nats.listen", "needed"},
+		{"--node.id=a.b", "node.id", "A-Z"},
+		{"--auth.keys=:" + secret, "auth.keys", "id"},
+		{"--auth.keys=a:" + secret + ",a:" + secret, "auth.keys", "two keys"},
+		{"--auth.keys_file=/dev/null", "auth.keys_file", "no key"},
+		{"--auth.keys_file=/nowhere", "auth.keys_file", "no such file"},
+		{"--log.format=xml", "log.format", "none of"},
+		{"--debug.pprof --http.listen=:1 --auth.keys=a:" + secret, "debug.pprof", "loopback"},
+		{"--limits.handshakes=1.5", "limits.handshakes", "whole number"},
+		{"--timers.consent=48h", "timers.consent", "24h"},
+		{"--timers.timeout=8s", "timers.timeout", "not above"},
+	} {
+		t.Run(x.args, func(t *testing.T) {
+			_, err := config.Load(sources(t, "", nil, strings.Fields(x.args)...))
+			all := faults(t, err)
+			require.Len(t, all, 1, "%v", err)
+			require.Equal(t, x.key, all[0].Key)
+			require.Contains(t, all[0].Reason, x.reason)
+		})
+	}
+}
+
+func TestFilesThatCannotBeRead(t *testing.T) {
+	for name, text := range map[string]string{"no YAML": "a: [", "a list": "- a\n", "twice": "log:\n  level: info\n  level: info\n"} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.Load(sources(t, text, nil))
+			all := faults(t, err)
+			require.Equal(t, "--config", all[0].Key)
+			require.Contains(t, all[0].Reason, "sfu.yaml")
+		})
+	}
+	s := sources(t, "", nil)
+	s.File = "/nowhere.yaml"
+	_, err := config.Load(s)
+	require.ErrorContains(t, err, "/nowhere.yaml")
+}
+
+func TestDottedKeysInAFile(t *testing.T) {
+	c, err := config.Load(sources(t, "http.listen: 127.0.0.1:9\nlimits.seats: 9\n", nil))
+	require.NoError(t, err)
+	require.EqualValues(t, "127.0.0.1:9", c.HTTP.Listen)
+	require.Equal(t, 9, c.Limits.Seats)
+}
+
+func TestEmptySectionsAndValuesAreDefaults(t *testing.T) {
+	c, err := config.Load(sources(t, "http:\nmedia:\n  listen:\n", nil))
+	require.NoError(t, err)
+	require.EqualValues(t, "127.0.0.1:7882", c.Media.Listen)
+}
+
+func TestPrintedConfigurationReadsBack(t *testing.T) {
+	c, err := config.Load(sources(t, "", nil, "--limits.seats=7", "--http.origins=*", "--nats.store_dir=/x", "--timers.timeout=1h"))
+	require.NoError(t, err)
+	text, err := c.YAML()
+	require.NoError(t, err)
+	again, err := config.Load(sources(t, string(text), nil))
+	require.NoError(t, err, "%s", text)
+	require.Empty(t, again.Auth.Keys)
+	again.Auth.Keys, again.Media.ExternalIPs = c.Auth.Keys, c.Media.ExternalIPs // empty is as good as none
+	require.Equal(t, c, again)
+	for _, f := range config.Fields() {
+		require.Contains(t, string(text), "# "+f.Env+"\n")
+	}
+	require.Contains(t, string(text), "timeout: 1h\n")
+}
+
+func TestPrintedConfigurationHasNoSecrets(t *testing.T) {
+	c, err := config.Load(sources(t, "", nil, "--auth.keys=a:"+secret, "--nats.url=nats://user:hunter2@h:4222,nats://sesame@i"))
+	require.NoError(t, err)
+	text, err := c.YAML()
+	require.NoError(t, err)
+	for _, word := range []string{secret, "hunter2", "sesame"} {
+		require.NotContains(t, string(text), word)
+	}
+	_, err = config.Load(sources(t, string(text), nil))
+	require.ErrorContains(t, err, "auth.keys", "a masked secret is not taken for one")
+}
+
+func TestCompleteChecksWhatWasMadeByHand(t *testing.T) {
+	c := config.Default()
+	c.HTTP.Listen, c.Limits.Seats = ":80", 0
+	require.Len(t, faults(t, c.Complete()), 2)
+	c = config.Default()
+	require.NoError(t, c.Complete())
+	first := c
+	require.NoError(t, c.Complete())
+	require.Equal(t, first, c)
+}
+
+// TestOperationsNameEverySetting keeps docs/operations.md complete.
+func TestOperationsNameEverySetting(t *testing.T) {
+	doc, err := os.ReadFile("../docs/operations.md")
+	require.NoError(t, err)
+	for _, f := range config.Fields() {
+		require.True(t, strings.Contains(string(doc), "| `"+f.Key+"` |"), "docs/operations.md does not have %s", f.Key)
+		require.True(t, strings.Contains(string(doc), "| "+f.Doc+" |"), "docs/operations.md says something else about %s", f.Key)
+	}
+}
+
+func FuzzFile(f *testing.F) {
+	for _, seed := range []string{
+		"http:\n  listen: \":0\"\n", "auth: {keys: [a:b]}", "limits: {seats: 1e3}", "timers: {ping: 2}", "log: {level: {a: b}}",
+		"media: {external_ips: 1.2.3.4}", "http: [1]", "? [a]: b", "a.b.c: d", "http.listen: x", "\xff", "1: 2", "~: 1",
+	} {
+		f.Add(seed)
+	}
+	path := filepath.Join(f.TempDir(), "fuzz.yaml")
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(config.Sources{File: path, Environ: []string{}})
+		if err != nil {
+			faults(t, err)
+			return
+		}
+		if err := c.Complete(); err != nil {
+			t.Fatalf("%q was taken, and then not: %v", text, err)
+		}
+	})
+}

@@ -1,0 +1,191 @@
+package config
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// mediaPort is the default port of media.
+const mediaPort = "7882"
+
+// check reports what is wrong with values that could be read.
+func (l *loader) check() {
+	l.checkHTTP()
+	l.checkMedia()
+	l.checkNATS()
+	l.checkNames()
+	l.checkNumbers()
+}
+
+func (l *loader) checkHTTP() {
+	c := &l.config
+	if c.HTTP.Listen == "" {
+		l.fail("http.listen", "an address is needed, such as 127.0.0.1:8080")
+		return
+	}
+	switch tls := c.HTTP.TLS; {
+	case tls.Cert != "" && tls.Key == "":
+		l.fail("http.tls.key", "is needed together with http.tls.cert")
+	case tls.Key != "" && tls.Cert == "":
+		l.fail("http.tls.cert", "is needed together with http.tls.key")
+	}
+	for _, path := range []struct{ key, file string }{{"http.tls.cert", c.HTTP.TLS.Cert}, {"http.tls.key", c.HTTP.TLS.Key}} {
+		if path.file == "" {
+			continue
+		}
+		if _, err := os.Stat(path.file); err != nil {
+			l.fail(path.key, err.Error())
+		}
+	}
+	for _, o := range c.HTTP.Origins {
+		if err := checkOrigin(o); err != "" {
+			l.fail("http.origins", err)
+		}
+	}
+	if len(c.Auth.Keys) == 0 && !l.failed["auth.keys"] && !l.failed["auth.keys_file"] && !c.HTTP.Listen.Loopback() {
+		l.fail("http.listen", fmt.Sprintf(noKey, c.HTTP.Listen, c.HTTP.Listen))
+	}
+	if c.Debug.PProf && !c.HTTP.Listen.Loopback() {
+		l.fail("debug.pprof", "profiles are served on loopback only, and http.listen is "+string(c.HTTP.Listen))
+	}
+}
+
+// noKey says what to do when a node without a key is to be reachable from elsewhere.
+const noKey = `others could enter any room at %s, because no key is configured. Make one, and start with it:
+    sfu key create > sfu.keys
+    sfu --http.listen %s --auth.keys_file sfu.keys
+  Users then need tokens:
+    sfu token create --auth.keys_file sfu.keys --room lobby --user ann
+  Or stay on this machine: --http.listen 127.0.0.1:8080`
+
+func checkOrigin(o string) string {
+	if o == "*" {
+		return ""
+	}
+	u, err := url.Parse(o)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || o != u.Scheme+"://"+u.Host {
+		return fmt.Sprintf("%q is no origin, such as https://meet.example.org (no path)", o)
+	}
+	return ""
+}
+
+func (l *loader) checkMedia() {
+	if l.config.Media.Listen != "" {
+		if _, err := l.config.Media.Listen.AddrPort(); err != nil {
+			l.fail("media.listen", err.Error())
+		}
+	}
+	for _, ip := range l.config.Media.ExternalIPs {
+		if ip.IsUnspecified() || ip.IsMulticast() || ip.Zone() != "" {
+			l.fail("media.external_ips", ip.String()+" cannot be reached by anybody")
+		}
+	}
+}
+
+func (l *loader) checkNATS() {
+	c := &l.config.NATS
+	if c.URL == "" {
+		if c.Listen == "" {
+			l.fail("nats.listen", "an address is needed, such as 127.0.0.1:4222, unless nats.url is set")
+		}
+		return
+	}
+	for server := range strings.SplitSeq(c.URL, ",") {
+		u, err := url.Parse(strings.TrimSpace(server))
+		schemes := []string{"nats", "tls", "ws", "wss"}
+		if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
+			l.fail("nats.url", "is no address of a NATS server, such as nats://127.0.0.1:4222")
+		}
+	}
+}
+
+func (l *loader) checkNames() {
+	c := &l.config
+	if c.Node.ID != "" && !validName(c.Node.ID) {
+		l.fail("node.id", "is not 1 to 64 of A-Z a-z 0-9 _ -")
+	}
+	if levels := []string{"trace", "debug", "info", "warn", "error"}; !slices.Contains(levels, c.Log.Level) {
+		l.fail("log.level", fmt.Sprintf("%q is none of %s", c.Log.Level, strings.Join(levels, ", ")))
+	}
+	if formats := []string{"auto", "console", "json"}; !slices.Contains(formats, c.Log.Format) {
+		l.fail("log.format", fmt.Sprintf("%q is none of %s", c.Log.Format, strings.Join(formats, ", ")))
+	}
+	seen := map[string]bool{}
+	for _, k := range c.Auth.Keys {
+		if seen[k.ID()] {
+			l.fail("auth.keys", fmt.Sprintf("there are two keys with the id %q", k.ID()))
+		}
+		seen[k.ID()] = true
+	}
+}
+
+// checkNumbers refuses limits and timers that make no sense.
+func (l *loader) checkNumbers() {
+	for _, f := range fields {
+		switch v := f.value(&l.config).Interface().(type) {
+		case int:
+			if v < 1 {
+				l.fail(f.Key, fmt.Sprintf("%d is less than 1", v))
+			}
+		case time.Duration:
+			if v < time.Millisecond || v > 24*time.Hour {
+				l.fail(f.Key, fmt.Sprintf("%v is not between 1ms and 24h", v))
+			}
+		}
+	}
+	t := &l.config.Timers
+	if t.Ping >= t.Lost {
+		l.fail("timers.ping", fmt.Sprintf("%v is not below timers.lost (%v): every client would report a lost connection", t.Ping, t.Lost))
+	}
+	if t.Timeout <= t.Lost {
+		l.fail("timers.timeout", fmt.Sprintf("%v is not above timers.lost (%v)", t.Timeout, t.Lost))
+	}
+}
+
+// derive fills in the settings that follow from others.
+func (c *Config) derive() {
+	if c.Media.Listen == "" {
+		c.Media.Listen = ":" + mediaPort
+		if c.HTTP.Listen.Loopback() {
+			c.Media.Listen = Address("127.0.0.1:" + mediaPort)
+		}
+	}
+	if c.Node.ID == "" {
+		c.Node.ID = "node-" + strings.ToLower(rand.Text()[:8])
+	}
+	if c.NATS.URL == "" && c.NATS.StoreDir == "" && c.NATS.Listen.Port() != 0 {
+		c.NATS.StoreDir = filepath.Join(dataDir(), "nats-"+strconv.Itoa(c.NATS.Listen.Port()))
+	}
+}
+
+// dataDir returns where data of this program stands: the XDG data directory; below the temporary directory where the
+// user has no home, as in a container.
+func dataDir() string {
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "parlor")
+	}
+	if home, err := os.UserHomeDir(); err == nil && home != "/" && home != "/nonexistent" {
+		return filepath.Join(home, ".local", "share", "parlor")
+	}
+	return filepath.Join(os.TempDir(), "parlor")
+}
+
+// Complete checks a Config that was put together by hand, as Load checks those of its sources, and fills in what is
+// derived. The error joins an *Error for each fault. A Config of Load passes unchanged.
+func (c *Config) Complete() error {
+	l := newLoader(*c)
+	l.check()
+	if len(l.errs) > 0 {
+		return errors.Join(l.errs...)
+	}
+	c.derive()
+	return nil
+}
