@@ -1,0 +1,249 @@
+package transport
+
+import (
+	"hash/fnv"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/stun/v4"
+)
+
+// maxPaths is how many addresses one client may have at a time. A browser tries each of its candidates against each of the
+// node's; only the nominated one carries media, so losing an old one costs nothing but its next check.
+const maxPaths = 16
+
+// seenChecks is how many transaction ids of a peer are remembered, to tell a replayed check from a fresh one. Browsers send a
+// check every 0.5–5 s, so this is minutes. Raising it costs 4 bytes each per peer.
+const seenChecks = 256
+
+// credential is the node's side of an ICE session: the user name fragment and password that checks have to show.
+type credential struct {
+	peer  *Peer
+	ufrag string
+	pwd   string
+	key   stun.MessageIntegrity
+	gen   int // counts ICE restarts
+}
+
+// path is one way to a client: the address that a valid check came from, over UDP or over a TCP connection.
+type path struct {
+	peer *Peer
+	addr addr
+	sock *socket  // UDP: where the check arrived
+	tcp  *tcpConn // nil for UDP
+
+	sa    rawSockaddr
+	salen uint32
+
+	heard   atomic.Int64 // Unix nanoseconds of the last authenticated packet
+	checked time.Time    // last fresh check; guarded by Peer.mu
+}
+
+// send sends a packet that belongs to no batch: DTLS.
+func (pt *path) send(b []byte) error {
+	if pt.tcp != nil {
+		return pt.tcp.send(b)
+	}
+	return pt.sock.sendTo(b, &pt.sa, pt.salen)
+}
+
+// origin says where a check came from.
+type origin struct {
+	addr addr
+	sock *socket
+	tcp  *tcpConn
+}
+
+func newPath(p *Peer, from origin) *path {
+	pt := &path{peer: p, addr: from.addr, sock: from.sock, tcp: from.tcp}
+	if from.sock != nil {
+		pt.salen = from.addr.sockaddr(from.sock.v6, &pt.sa)
+	}
+	return pt
+}
+
+// agent is the ICE-lite agent of a peer (RFC 8445, section 2.5): it only answers. Guarded by Peer.mu.
+type agent struct {
+	remote       string        // the client's user name fragment, by which a restart is recognised
+	creds        []*credential // oldest first: the one in use, and during a restart the new one
+	gen          int           // of the newest credential
+	paths        []*path
+	nominated    *path
+	nominatedGen int
+	consent      time.Time // last fresh check on the nominated path
+	seen         []uint32  // hashes of transaction ids, a ring
+	seenAt       int
+}
+
+func (a *agent) find(from origin) *path {
+	for _, pt := range a.paths {
+		if pt.tcp == from.tcp && pt.addr == from.addr {
+			return pt
+		}
+	}
+	return nil
+}
+
+// fresh notes a transaction id and says whether it was new.
+func (a *agent) fresh(tx [stun.TransactionIDSize]byte) bool {
+	h := fnv.New32a()
+	h.Write(tx[:])
+	id := h.Sum32()
+	if slices.Contains(a.seen, id) {
+		return false
+	}
+	if len(a.seen) < seenChecks {
+		a.seen = append(a.seen, id)
+	} else {
+		a.seen[a.seenAt] = id
+		a.seenAt = (a.seenAt + 1) % seenChecks
+	}
+	return true
+}
+
+// stalest returns the path that has gone longest without a check, other than the nominated one.
+func (a *agent) stalest() *path {
+	var old *path
+	for _, pt := range a.paths {
+		if pt != a.nominated && (old == nil || pt.checked.Before(old.checked)) {
+			old = pt
+		}
+	}
+	return old
+}
+
+func (a *agent) remove(pt *path) {
+	if i := slices.Index(a.paths, pt); i >= 0 {
+		a.paths = slices.Delete(a.paths, i, i+1)
+	}
+	if a.nominated == pt {
+		a.nominated = nil
+	}
+}
+
+// checked takes in a check whose MESSAGE-INTEGRITY was right. When it says no, nothing has changed: a check can never harm
+// the session that it names.
+func (p *Peer) checked(c *credential, from origin, tx [stun.TransactionIDSize]byte, use bool, at time.Time) (Drop, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.goneLocked() || !slices.Contains(p.ice.creds, c) {
+		return DropSTUNUnauthorized, false
+	}
+	pt, fresh := p.ice.find(from), p.ice.fresh(tx)
+	if !fresh {
+		// The same transaction again: from its own address a retransmission, to be answered again and nothing else; from
+		// another address somebody plays back what they have seen.
+		return DropSTUNReplayed, pt != nil
+	}
+	if pt == nil {
+		if pt = p.addPathLocked(from, at); pt == nil {
+			return DropSTUNAddressTaken, false
+		}
+	}
+	pt.checked = at
+	pt.heard.Store(at.UnixNano())
+	p.heard.Store(at.UnixNano())
+	if use && c.gen >= p.ice.nominatedGen {
+		p.nominateLocked(pt, c.gen)
+	}
+	if pt == p.ice.nominated {
+		p.ice.consent = at
+		p.connectLocked()
+	}
+	return 0, true
+}
+
+func (p *Peer) addPathLocked(from origin, at time.Time) *path {
+	pt := newPath(p, from)
+	if !p.ep.addPath(pt, at.Add(-addressGrace).UnixNano()) {
+		return nil
+	}
+	if len(p.ice.paths) >= maxPaths {
+		old := p.ice.stalest()
+		p.ice.remove(old)
+		p.ep.removePath(old)
+	}
+	p.ice.paths = append(p.ice.paths, pt)
+	return pt
+}
+
+// addressGrace is how long after its last sign of life a client keeps its address against another client's valid check.
+// Longer keeps a client out that got a reused port; shorter than the interval of checks would let a forger in.
+const addressGrace = 6 * time.Second
+
+// nominateLocked makes pt the path that everything is sent on. The credentials of before an ICE restart end here.
+func (p *Peer) nominateLocked(pt *path, gen int) {
+	p.ice.nominated, p.ice.nominatedGen = pt, gen
+	if p.secure.conn != nil {
+		p.secure.conn.to.Store(pt)
+	}
+	p.ice.creds = slices.DeleteFunc(p.ice.creds, func(c *credential) bool {
+		if c.gen < gen {
+			p.ep.removeCredential(c)
+		}
+		return c.gen < gen
+	})
+	if p.secure.client && p.secure.conn == nil {
+		p.startHandshakeLocked(pt) // as the DTLS client, the node speaks first
+	}
+}
+
+// connectLocked lets media flow on the nominated path as soon as the handshake is done, and says so once.
+func (p *Peer) connectLocked() {
+	if p.ice.nominated == nil || !p.secure.keyed {
+		return
+	}
+	if p.dest != p.ice.nominated { // written under both locks, so it may be read under this one
+		p.writer.setDest(p, p.ice.nominated)
+	}
+	if !p.connected {
+		p.connected = true
+		p.ep.events.add(event{peer: p})
+		p.ep.log.Debug().Uint64("peer", uint64(p.id)).Stringer("addr", p.ice.nominated.addr).
+			Bool("tcp", p.ice.nominated.tcp != nil).Msg("peer connected")
+	}
+}
+
+// tick lets time pass: consent and connection time-outs, paths that are no longer checked.
+func (p *Peer) tick(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.goneLocked() {
+		return
+	}
+	t := &p.ep.o.Timers
+	switch {
+	case p.connected && now.Sub(p.ice.consent) > t.Consent:
+		p.silenceLocked(ErrConsent)
+	case !p.connected && !p.since.IsZero() && now.Sub(p.since) > t.Connect:
+		p.silenceLocked(ErrNoConnection)
+	}
+	if p.secure.client && p.secure.conn == nil && p.ice.nominated != nil {
+		p.startHandshakeLocked(p.ice.nominated) // no place was free at the nomination
+	}
+	for _, pt := range slices.Clone(p.ice.paths) {
+		if pt != p.ice.nominated && now.Sub(pt.checked) > t.Consent {
+			p.ice.remove(pt)
+			p.ep.removePath(pt)
+		}
+	}
+}
+
+// silenceLocked stops sending to a client that is not there. It comes back by a check on the path that it has nominated, or
+// by nominating another one, typically after an ICE restart.
+func (p *Peer) silenceLocked(err error) {
+	p.connected, p.since = false, time.Time{}
+	p.writer.setDest(p, nil)
+	p.ep.events.add(event{peer: p, lost: err})
+}
+
+// pathClosed takes notice of a TCP connection that has ended.
+func (p *Peer) pathClosed(pt *path) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ice.nominated == pt && p.connected {
+		p.writer.setDest(p, nil) // until the client nominates another one, or consent runs out
+	}
+	p.ice.remove(pt)
+}

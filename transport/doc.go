@@ -1,0 +1,32 @@
+// Package transport is the wire of the node: one UDP port with a socket per core, ICE-TCP on the same port number, and on
+// top of them ICE-lite, DTLS, SRTP and SCTP data channels. It hands opened packets to a packet.Inbox in batches and takes
+// packets to seal from a room's goroutine; what the packets mean is not its business.
+//
+//	endpoint.go   Endpoint: binding, Run, the order of shutdown
+//	options.go    Options and their defaults
+//	table.go      who belongs to an ICE user name or to an address
+//	peer.go       Peer: one client's connection; its life from NewPeer to Close
+//	negotiate.go  Peer.Negotiate and Peer.RestartICE: offers in, answers out
+//	events.go     PeerEvents and the goroutine that calls them
+//
+//	socket.go     raw UDP sockets, outside Go's network poller
+//	mmsg.go       recvmmsg and sendmmsg
+//	addr.go       addresses as map keys and as socket addresses
+//	demux.go      RFC 7983: what kind of packet is it
+//	ingress.go    a read's worth of datagrams: sort, look up, open, deliver
+//	reader.go     the goroutine of a UDP socket
+//	tcp.go        ICE-TCP connections (RFC 6544); framing.go is RFC 4571
+//
+//	stun.go       connectivity checks in, responses out (RFC 8445, RFC 8489)
+//	agent.go      the ICE-lite agent of a peer: credentials, paths, nomination, consent (RFC 7675)
+//	dtls.go       the handshake; dtlsconn.go the virtual socket under it; records.go the filter before it
+//	cert.go       the node's certificate; fingerprints (RFC 8122)
+//	srtp.go       opening packets; writer.go sealing them; egress.go the batch that sendmmsg takes
+//	data.go       SCTP association and data channels (RFC 8831, RFC 8832)
+//	stats.go      counters and the named reasons for drops
+//
+// # Locks
+//
+// In the order in which they may be taken: ingress.pass, Peer.mu, Endpoint.mu, Writer.mu, receiver.mu; then the leaf
+// locks (dtlsConn.mu, tcpConn.mu, socket.mu, eventQueue.mu). PeerEvents are called with none of them held.
+package transport

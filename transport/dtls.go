@@ -1,0 +1,182 @@
+package transport
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/logging"
+	"github.com/pion/srtp/v3"
+
+	"parlor/packet"
+	"parlor/transport/negotiate"
+)
+
+// lastFlight is how long after the handshake plaintext handshake records are still let through, so that a client that
+// missed the node's last flight can ask for it again. Longer leaves room for forged ones.
+const lastFlight = 60 * time.Second
+
+// secure is the DTLS side of a peer. Guarded by Peer.mu.
+type secure struct {
+	client  bool // the node is the DTLS client
+	stated  []negotiate.Fingerprint
+	conn    *dtlsConn
+	dtls    *dtls.Conn
+	cancel  context.CancelFunc
+	keyed   bool // the handshake is done and the SRTP keys are in place
+	keyedAt time.Time
+}
+
+// quiet keeps pion's libraries from writing to standard error; what matters comes back as errors.
+var quiet = &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}
+
+// takeDTLS takes in a datagram from a path with a valid check, and says whether it keeps the buffer.
+func (p *Peer) takeDTLS(pt *path, b *packet.Buffer, at time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.goneLocked() {
+		return false
+	}
+	s := &p.secure
+	ok, hasData := checkRecords(b.B, recordRules{
+		established: s.keyed, plain: at.Sub(s.keyedAt) < lastFlight, data: p.data.allowed,
+	})
+	if !ok {
+		p.ep.count.drop(DropDTLSFiltered)
+		return false
+	}
+	if s.conn == nil && (s.client || !p.startHandshakeLocked(pt)) {
+		p.ep.count.drop(DropDTLSLimited)
+		return false
+	}
+	if p.ice.nominated == nil {
+		s.conn.to.Store(pt)
+	}
+	if hasData {
+		p.data.wanted = true
+		p.startDataLocked()
+	}
+	if !s.conn.push(b) {
+		p.ep.count.drop(DropDTLSLimited)
+		return false
+	}
+	return true
+}
+
+// startHandshakeLocked begins the handshake if there is a place.
+func (p *Peer) startHandshakeLocked(pt *path) bool {
+	select {
+	case p.ep.handshakes <- struct{}{}:
+	default:
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), p.ep.o.Timers.Handshake)
+	conn := newDTLSConn(p.ep, pt, p.dtlsClosed)
+	p.secure.conn, p.secure.cancel = conn, cancel
+	client, stated := p.secure.client, p.secure.stated
+	p.ep.work.Go(func() {
+		defer cancel()
+		err := p.handshake(ctx, conn, client, stated)
+		<-p.ep.handshakes
+		if err != nil {
+			p.fail(err)
+			_ = conn.Close()
+		}
+	})
+	return true
+}
+
+func (p *Peer) handshake(ctx context.Context, conn *dtlsConn, client bool, stated []negotiate.Fingerprint) error {
+	d, err := p.ep.newDTLS(conn, client, stated)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrHandshake, err)
+	}
+	p.mu.Lock()
+	gone := p.goneLocked()
+	p.secure.dtls = d
+	p.mu.Unlock()
+	if gone {
+		return ErrClosed
+	}
+	if err := d.HandshakeContext(ctx); err != nil {
+		if errors.Is(err, ErrFingerprint) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", ErrHandshake, err)
+	}
+	keys, profile, err := exportKeys(d, client)
+	if err == nil {
+		err = p.setKeys(keys, profile)
+	}
+	if err != nil {
+		_ = d.Close()
+	}
+	return err
+}
+
+// newDTLS makes the DTLS connection. The cookie exchange is left out: only addresses that ICE has validated get this far.
+func (e *Endpoint) newDTLS(conn *dtlsConn, client bool, stated []negotiate.Fingerprint) (*dtls.Conn, error) {
+	profiles := make([]dtls.SRTPProtectionProfile, len(srtpProfiles))
+	for i, sp := range srtpProfiles {
+		profiles[i] = sp.dtls
+	}
+	shared := []dtls.Option{
+		dtls.WithCertificates(e.certificate),
+		dtls.WithSRTPProtectionProfiles(profiles...),
+		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
+		dtls.WithInsecureSkipVerify(true), // the fingerprint is what is verified
+		dtls.WithVerifyPeerCertificate(func(raw [][]byte, _ [][]*x509.Certificate) error {
+			if len(raw) == 0 {
+				return ErrFingerprint
+			}
+			return verifyFingerprint(raw[0], stated)
+		}),
+		dtls.WithLoggerFactory(quiet),
+	}
+	if client {
+		opts := make([]dtls.ClientOption, len(shared))
+		for i, o := range shared {
+			opts[i] = o
+		}
+		return dtls.ClientWithOptions(conn, conn.RemoteAddr(), opts...)
+	}
+	opts := []dtls.ServerOption{dtls.WithClientAuth(dtls.RequireAnyClientCert), dtls.WithInsecureSkipVerifyHello(true)}
+	for _, o := range shared {
+		opts = append(opts, o)
+	}
+	return dtls.ServerWithOptions(conn, conn.RemoteAddr(), opts...)
+}
+
+// setKeys puts the SRTP keys in place and lets media flow if a path is nominated.
+func (p *Peer) setKeys(k srtp.SessionKeys, profile srtp.ProtectionProfile) error {
+	out, err := srtp.CreateContext(k.LocalMasterKey, k.LocalMasterSalt, profile)
+	if err != nil {
+		return fmt.Errorf("sending SRTP context: %w", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.goneLocked() {
+		return ErrClosed
+	}
+	if err := p.rx.setKeys(k, profile); err != nil {
+		return err
+	}
+	p.writer.setOut(p, out)
+	p.secure.keyed, p.secure.keyedAt = true, time.Now()
+	p.connectLocked()
+	p.startDataLocked()
+	return nil
+}
+
+// dtlsClosed is called when pion/dtls closes its connection: after the handshake that means close_notify or a fatal alert.
+func (p *Peer) dtlsClosed() {
+	p.mu.Lock()
+	keyed := p.secure.keyed
+	p.mu.Unlock()
+	if keyed {
+		p.fail(ErrRemoteClosed)
+	}
+}

@@ -1,0 +1,138 @@
+package transport
+
+import (
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parlor/packet"
+)
+
+// dtlsQueue is how many datagrams may wait for the handshake or the SCTP association of one peer. A flight of a handshake
+// has up to about ten; with data channels a burst is as large as the SCTP window lets it be.
+const dtlsQueue = 64
+
+// dtlsConn is the net.PacketConn that pion/dtls reads from and writes to: a bounded queue filled by the readers, and the
+// peer's current path.
+type dtlsConn struct {
+	ep      *Endpoint
+	to      atomic.Pointer[path]
+	onClose func() // called once, when pion/dtls closes it
+
+	mu      sync.Mutex
+	queue   []*packet.Buffer
+	expired bool // a read deadline in the past is set
+	closed  bool
+	wake    chan struct{} // capacity 1
+}
+
+func newDTLSConn(e *Endpoint, to *path, onClose func()) *dtlsConn {
+	c := &dtlsConn{ep: e, onClose: onClose, wake: make(chan struct{}, 1)}
+	c.to.Store(to)
+	return c
+}
+
+// push queues a datagram and takes over the buffer, unless it says false.
+func (c *dtlsConn) push(b *packet.Buffer) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || len(c.queue) >= dtlsQueue {
+		return false
+	}
+	c.queue = append(c.queue, b)
+	c.signal()
+	return true
+}
+
+func (c *dtlsConn) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// ReadFrom returns the next datagram. Only one goroutine may call it at a time.
+func (c *dtlsConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	for {
+		if n, err, ok := c.next(p); ok {
+			return n, c.RemoteAddr(), err
+		}
+		<-c.wake
+	}
+}
+
+func (c *dtlsConn) next(p []byte) (n int, err error, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return 0, net.ErrClosed, true
+	case c.expired:
+		return 0, os.ErrDeadlineExceeded, true
+	case len(c.queue) == 0:
+		return 0, nil, false
+	}
+	b := c.queue[0]
+	c.queue[0] = nil
+	if c.queue = c.queue[1:]; len(c.queue) == 0 {
+		c.queue = nil
+	}
+	n = copy(p, b.B)
+	b.Release()
+	return n, nil, true
+}
+
+// WriteTo sends a datagram on the peer's path, whatever the address says.
+func (c *dtlsConn) WriteTo(p []byte, _ net.Addr) (int, error) {
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	if closed {
+		return 0, net.ErrClosed
+	}
+	if err := c.to.Load().send(p); err != nil {
+		c.ep.count.drop(DropSendFailed) // as good as lost on the way: DTLS and SCTP retransmit
+	}
+	return len(p), nil
+}
+
+// Close ends reads and writes.
+func (c *dtlsConn) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	for _, b := range c.queue {
+		b.Release()
+	}
+	c.queue = nil
+	c.signal()
+	c.mu.Unlock()
+	c.onClose()
+	return nil
+}
+
+// LocalAddr returns the node's address.
+func (c *dtlsConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.ep.addr) }
+
+// RemoteAddr returns the client's address of this moment.
+func (c *dtlsConn) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(c.to.Load().addr.addrPort()) }
+
+// SetReadDeadline makes reads fail when t lies in the past, and work when it is zero. pion/dtls sets nothing else.
+func (c *dtlsConn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expired = !t.IsZero() && !t.After(time.Now())
+	c.signal()
+	return nil
+}
+
+// SetWriteDeadline does nothing: writes do not block.
+func (c *dtlsConn) SetWriteDeadline(time.Time) error { return nil }
+
+// SetDeadline is SetReadDeadline.
+func (c *dtlsConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }

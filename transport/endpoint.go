@@ -1,0 +1,200 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"parlor/transport/negotiate"
+)
+
+// Endpoint is the node's media port: the sockets, the peers that they serve, and what they share.
+type Endpoint struct {
+	o           Options
+	log         zerolog.Logger
+	addr        netip.AddrPort
+	candidates  []negotiate.Candidate
+	certificate tls.Certificate
+	fingerprint string // as in SDP: "sha-256 AA:…"
+
+	sockets    []*socket
+	tcp        *tcpListener
+	readers    []*reader
+	handshakes chan struct{} // a place for each handshake under way
+	events     eventQueue
+	count      counters
+	writers    atomic.Uint32 // how many there have been, to spread them over the sockets
+	lastID     atomic.Uint64
+	work       sync.WaitGroup // goroutines of peers and TCP connections
+
+	mu      sync.RWMutex
+	closing bool
+	peers   map[*Peer]struct{}
+	byUFrag map[string]*credential
+	byAddr  map[addr]*path
+}
+
+// Listen binds UDP and TCP on one port number and makes the certificate. It starts nothing: that is Run. Whoever does not
+// call Run calls Close. The error names the address.
+func Listen(o Options) (*Endpoint, error) {
+	o = o.withDefaults()
+	e := &Endpoint{
+		o: o, log: o.Log,
+		handshakes: make(chan struct{}, o.Limits.Handshakes),
+		events:     eventQueue{signal: make(chan struct{}, 1)},
+		peers:      map[*Peer]struct{}{},
+		byUFrag:    map[string]*credential{},
+		byAddr:     map[addr]*path{},
+	}
+	var err error
+	if e.certificate, e.fingerprint, err = newCertificate(time.Now()); err != nil {
+		return nil, err
+	}
+	if err = e.bind(); err != nil {
+		return nil, fmt.Errorf("listen on %v (UDP and TCP): %w", o.Listen, err)
+	}
+	if e.candidates, err = hostCandidates(e.addr, o.ExternalIPs); err != nil {
+		_ = e.Close()
+		return nil, err
+	}
+	for _, s := range e.sockets {
+		e.readers = append(e.readers, newReader(e, s))
+	}
+	return e, nil
+}
+
+// bind finds a port that is free for TCP and UDP. UDP is tried without SO_REUSEPORT first: with it, a second node would
+// silently share the port of the first, and port 0 might choose a port in use.
+func (e *Endpoint) bind() error {
+	const attempts = 50 // only with port 0, when the port that TCP got is taken in UDP
+	for i := 0; ; i++ {
+		err := e.bindOnce()
+		if err == nil || e.o.Listen.Port() != 0 || i == attempts || !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+	}
+}
+
+func (e *Endpoint) bindOnce() error {
+	network := "tcp"
+	if e.o.Listen.Addr().Is4() {
+		network = "tcp4"
+	}
+	l, err := net.ListenTCP(network, net.TCPAddrFromAddrPort(e.o.Listen))
+	if err != nil {
+		return err
+	}
+	at := netip.AddrPortFrom(e.o.Listen.Addr(), uint16(l.Addr().(*net.TCPAddr).Port))
+	sockets, err := openGroup(at, e.o.Sockets, e.o.Limits.SocketBuffer)
+	if err != nil {
+		_ = l.Close()
+		return err
+	}
+	for _, s := range sockets {
+		s.gso.Store(!e.o.NoGSO)
+	}
+	e.addr, e.sockets, e.tcp = at, sockets, newTCPListener(e, l)
+	return nil
+}
+
+func openGroup(at netip.AddrPort, n, buffer int) ([]*socket, error) {
+	probe, err := openSocket(at, false, 0)
+	if err != nil {
+		return nil, err
+	}
+	_ = probe.close()
+	var group []*socket
+	for range n {
+		s, err := openSocket(at, true, buffer)
+		if err != nil {
+			for _, s := range group {
+				_ = s.close()
+			}
+			return nil, err
+		}
+		group = append(group, s)
+	}
+	return group, nil
+}
+
+// Addr returns the bound address, with the real port.
+func (e *Endpoint) Addr() netip.AddrPort { return e.addr }
+
+// Run serves the port until ctx is done and everything has stopped: peers are closed with DTLS close_notify, then nothing
+// is read any more, then the goroutines of peers end, then the sockets close. It is called once.
+func (e *Endpoint) Run(ctx context.Context) error {
+	var serving, calling sync.WaitGroup
+	for _, r := range e.readers {
+		serving.Go(r.run)
+	}
+	serving.Go(e.tcp.run)
+	callCtx, stopCalling := context.WithCancel(context.Background())
+	calling.Go(func() { e.events.run(callCtx) })
+
+	e.tick(ctx)
+
+	e.closePeers()
+	e.tcp.close()
+	for _, r := range e.readers {
+		r.stop()
+	}
+	serving.Wait()
+	e.work.Wait()
+	stopCalling()
+	calling.Wait()
+	return e.Close()
+}
+
+// tick lets time pass for the peers until ctx is done.
+func (e *Endpoint) tick(ctx context.Context) {
+	every := min(time.Second, e.o.Timers.Consent/10, e.o.Timers.Connect/10)
+	t := time.NewTicker(max(every, 10*time.Millisecond))
+	defer t.Stop()
+	for {
+		select {
+		case now := <-t.C:
+			for _, p := range e.allPeers() {
+				p.tick(now)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (e *Endpoint) closePeers() {
+	e.mu.Lock()
+	e.closing = true
+	e.mu.Unlock()
+	for _, p := range e.allPeers() {
+		_ = p.Close()
+	}
+}
+
+// Close frees the port of an Endpoint that was never run. Run does it by itself. It is idempotent.
+func (e *Endpoint) Close() error {
+	e.closePeers()
+	e.tcp.close()
+	var errs []error
+	for _, s := range e.sockets {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(errs...)
+}
+
+// settle waits until no reader is in the middle of a batch, so that what was changed before is known to all of them.
+func (e *Endpoint) settle() {
+	for _, r := range e.readers {
+		r.in.pass.Lock()
+		r.in.pass.Unlock() //nolint:staticcheck // only to wait
+	}
+}

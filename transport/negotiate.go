@@ -1,0 +1,167 @@
+package transport
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/pion/stun/v4"
+
+	"parlor/packet"
+	"parlor/transport/negotiate"
+)
+
+// ErrOtherClient says that an offer belongs to another PeerConnection than the one that this peer serves: its certificate
+// is another one. It needs a new Peer.
+var ErrOtherClient = errors.New("the offer comes from another connection: its fingerprint has changed")
+
+// description is what the answers of a peer have in common. Guarded by Peer.mu.
+type description struct {
+	id, version uint64 // of the o= line
+	role        negotiate.Role
+	mid         string // whose transport the bundle uses
+	ssrcs       map[string][2]uint32
+	used        map[uint32]bool
+}
+
+// Negotiate answers an offer: the first one, a re-offer, or an ICE restart, which is recognised by new ICE credentials and
+// leaves DTLS and SRTP as they are. streams maps the mids of receive sections to media stream ids; sections not named are
+// paired by order. An offer that is refused changes nothing.
+func (p *Peer) Negotiate(o *negotiate.Offer, streams map[string]string) (string, []packet.Section, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.goneLocked() {
+		return "", nil, ErrClosed
+	}
+	ufrag, _ := o.ICE()
+	prints := o.Fingerprints()
+	if p.secure.stated != nil && len(prints) > 0 && !slices.Equal(prints, p.secure.stated) {
+		return "", nil, ErrOtherClient
+	}
+	c, isNew := p.currentLocked(ufrag)
+	params := p.paramsLocked(o, c, streams)
+	answer, sections, err := o.Answer(params)
+	if err != nil {
+		return "", nil, err
+	}
+	if isNew {
+		if err := p.registerLocked(c, ufrag); err != nil {
+			return "", nil, err
+		}
+	}
+	if p.secure.stated == nil {
+		p.secure.stated, p.secure.client = prints, o.NodeActive()
+		p.sdp.role = negotiate.RolePassive
+		if p.secure.client {
+			p.sdp.role = negotiate.RoleActive
+		}
+	}
+	if mid := o.TransportMID(); mid != "" {
+		p.sdp.mid = mid
+	}
+	if o.HasData() && !p.data.started {
+		p.data.allowed, p.data.maxSend = true, o.MaxMessageSize()
+	}
+	p.sdp.version = params.Version
+	return answer, sections, nil
+}
+
+// RestartICE takes new credentials of the client, as WHIP and WHEP send them by PATCH, and returns the node's as an SDP
+// fragment. The same credentials as before change nothing and get the same answer.
+func (p *Peer) RestartICE(ufrag, _ string) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.goneLocked() {
+		return "", ErrClosed
+	}
+	if len(p.ice.creds) == 0 {
+		return "", errors.New("no offer yet")
+	}
+	c, isNew := p.currentLocked(ufrag)
+	if isNew {
+		if err := p.registerLocked(c, ufrag); err != nil {
+			return "", err
+		}
+	}
+	return negotiate.MarshalFragment(p.sdp.mid, c.ufrag, c.pwd, p.ep.candidates), nil
+}
+
+// currentLocked returns the credential that answers the client's ufrag: the newest one, or one not yet registered when
+// the client has begun anew.
+func (p *Peer) currentLocked(remote string) (c *credential, isNew bool) {
+	if n := len(p.ice.creds); n > 0 && (remote == p.ice.remote || remote == "") {
+		return p.ice.creds[n-1], false
+	}
+	c = &credential{peer: p, ufrag: randomText(9), pwd: randomText(24), gen: p.ice.gen + 1}
+	c.key = stun.NewShortTermIntegrity(c.pwd)
+	return c, true
+}
+
+// registerLocked makes a credential valid, beside the one in use. Of a restart that never came to a nomination nothing
+// stays.
+func (p *Peer) registerLocked(c *credential, remote string) error {
+	if !p.ep.addCredential(c) {
+		return errors.New("ICE user name is taken") // 72 random bits
+	}
+	p.ice.creds = slices.DeleteFunc(p.ice.creds, func(old *credential) bool {
+		stale := old.gen != p.ice.nominatedGen
+		if stale {
+			p.ep.removeCredential(old)
+		}
+		return stale
+	})
+	p.ice.creds = append(p.ice.creds, c)
+	p.ice.gen, p.ice.remote = c.gen, remote
+	if !p.connected {
+		p.since = time.Now()
+	}
+	return nil
+}
+
+func (p *Peer) paramsLocked(o *negotiate.Offer, c *credential, streams map[string]string) negotiate.Params {
+	d := &p.sdp
+	if d.id == 0 {
+		d.id = uint64(randomUint32())<<31 | uint64(randomUint32()) | 1
+		d.ssrcs, d.used = map[string][2]uint32{}, map[uint32]bool{0: true}
+	}
+	return negotiate.Params{
+		UFrag: c.ufrag, Pwd: c.pwd, Fingerprint: p.ep.fingerprint, Role: d.role, Candidates: p.ep.candidates,
+		SSRC: d.ssrcOf, Streams: streams, CNAME: fmt.Sprintf("parlor-%d", p.id), SessionID: d.id, Version: d.version + 1,
+	}
+}
+
+// ssrcOf returns the node's own SSRCs for a section, the same ones at every offer.
+func (d *description) ssrcOf(mid string, _ packet.Kind) (ssrc, rtx uint32) {
+	pair, ok := d.ssrcs[mid]
+	if !ok {
+		pair = [2]uint32{d.newSSRC(), d.newSSRC()}
+		d.ssrcs[mid] = pair
+	}
+	return pair[0], pair[1]
+}
+
+func (d *description) newSSRC() uint32 {
+	for {
+		if s := randomUint32(); !d.used[s] {
+			d.used[s] = true
+			return s
+		}
+	}
+}
+
+// randomText returns n random bytes in letters that ICE allows (RFC 8839, section 5.4).
+func randomText(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return base64.RawStdEncoding.EncodeToString(b)
+}
+
+func randomUint32() uint32 {
+	var b [4]byte
+	_, _ = rand.Read(b[:])
+	return binary.BigEndian.Uint32(b[:])
+}

@@ -1,0 +1,158 @@
+package negotiate_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"parlor/packet"
+)
+
+// taken answers an offer of one section with these lines and returns what was agreed on.
+func taken(t *testing.T, kind, direction, formats string, lines ...string) (string, packet.Section) {
+	t.Helper()
+	offer := strings.Replace(head, "BUNDLE 0 1", "BUNDLE 0", 1) + "m=" + kind + " 9 UDP/TLS/RTP/SAVPF " + formats +
+		"\r\na=mid:0\r\na=rtcp-mux\r\na=" + direction + "\r\n" + strings.Join(lines, "\r\n") + "\r\n"
+	text, sections := answer(t, offer, params())
+	return text, sections[0]
+}
+
+func TestOpusParametersComeBack(t *testing.T) {
+	text, s := taken(t, "audio", "sendonly", "111 63 0", "a=rtpmap:111 opus/48000/2",
+		"a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1;stereo=1", "a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111")
+	require.Equal(t, []packet.Codec{
+		{Name: "OPUS", ClockRate: 48000, Channels: 2, Fmtp: "minptime=10;useinbandfec=1;usedtx=1;stereo=1", PT: 111},
+		{Name: "RED", ClockRate: 48000, Channels: 2, Fmtp: "111/111", PT: 63},
+	}, s.Codecs)
+	require.Contains(t, text, "m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\n")
+}
+
+func TestREDNeedsItsBlocks(t *testing.T) {
+	for _, fmtp := range []string{"a=fmtp:63 111/112", "a=fmtp:63 0/0", "a=x"} {
+		_, s := taken(t, "audio", "sendonly", "111 63", "a=rtpmap:111 opus/48000/2", "a=rtpmap:63 red/48000/2", fmtp)
+		require.Len(t, s.Codecs, 1, fmtp)
+	}
+}
+
+func TestRTX(t *testing.T) {
+	_, s := taken(t, "video", "recvonly", "96 97 98 99 100", "a=rtpmap:96 VP8/90000", "a=rtpmap:98 H264/90000",
+		"a=rtpmap:97 RTX/90000", "a=fmtp:97 apt=98;rtx-time=200", "a=rtpmap:99 rtx/90000", "a=fmtp:99 apt=98", "a=rtpmap:100 rtx/90000")
+	require.Equal(t, uint8(0), s.Codecs[0].RTX)
+	require.Equal(t, uint8(97), s.Codecs[1].RTX, "the first that names it")
+	require.NotZero(t, s.RTXSSRC)
+	_, s = taken(t, "video", "recvonly", "96", "a=rtpmap:96 VP8/90000", "a=rtpmap:97 rtx/90000", "a=fmtp:97 apt=96")
+	require.Zero(t, s.Codecs[0].RTX, "a payload type that the m= line does not list")
+	require.Zero(t, s.RTXSSRC)
+}
+
+func TestFeedback(t *testing.T) {
+	const twcc = "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+	text, s := taken(t, "video", "sendonly", "96 98", "a=rtpmap:96 VP8/90000", "a=rtpmap:98 VP9/90000", "a=fmtp:98 profile-id=2", twcc,
+		"a=rtcp-fb:* nack", "a=rtcp-fb:96 nack  pli", "a=rtcp-fb:98 ccm fir", "a=rtcp-fb:* transport-cc", "a=rtcp-fb:96 goog-remb")
+	require.Equal(t, []packet.Codec{
+		{Name: "VP8", ClockRate: 90000, PT: 96, NACK: true, PLI: true, TransportCC: true},
+		{Name: "VP9", ClockRate: 90000, PT: 98, Fmtp: "profile-id=2", NACK: true, FIR: true, TransportCC: true},
+	}, s.Codecs)
+	require.NotContains(t, text, "goog-remb")
+	_, s = taken(t, "video", "sendonly", "96", "a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 transport-cc")
+	require.False(t, s.Codecs[0].TransportCC, "without its header extension")
+}
+
+func TestParameterSetsAreNotEchoed(t *testing.T) {
+	_, s := taken(t, "video", "sendonly", "96", "a=rtpmap:96 H264/90000", "a=fmtp:96 packetization-mode=1; sprop-parameter-sets=Z0LAFdoC,aM4=;profile-level-id=42c015")
+	require.Equal(t, "packetization-mode=1;profile-level-id=42c015", s.Codecs[0].Fmtp)
+}
+
+func TestExtensions(t *testing.T) {
+	lines := []string{
+		"a=rtpmap:96 VP8/90000",
+		"a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid",
+		"a=extmap:2/sendonly urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+		"a=extmap:3/sendonly urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+		"a=extmap:4 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+		"a=extmap:5 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+		"a=extmap:6 urn:ietf:params:rtp-hdrext:ssrc-audio-level vad=on",
+		"a=extmap:7 urn:3gpp:video-orientation",
+		"a=extmap:8/recvonly http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+		"a=extmap:20 https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
+		"a=extmap:4096 urn:ietf:params:rtp-hdrext:toffset",
+		"a=extmap:9/inactive urn:ietf:params:rtp-hdrext:sdes:mid",
+		"a=extmap:10 urn:example:unknown",
+	}
+	text, s := taken(t, "video", "sendonly", "96", lines...)
+	require.Equal(t, packet.Extensions{
+		MID: 1, RID: 2, RepairedRID: 3, AbsSendTime: 4, TransportCC: 5, AudioLevel: 6, VideoOrientation: 7, DependencyDescriptor: 20,
+	}, s.Ext)
+	require.Contains(t, text, "a=extmap:2/recvonly urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n")
+	require.NotContains(t, text, "example")
+	text, s = taken(t, "video", "recvonly", "96", lines...)
+	require.Equal(t, packet.Extensions{
+		MID: 1, AbsSendTime: 4, TransportCC: 5, AudioLevel: 6, VideoOrientation: 7, PlayoutDelay: 8, DependencyDescriptor: 20,
+	}, s.Ext)
+	require.Contains(t, text, "a=extmap:8/sendonly ")
+}
+
+func TestTwoByteIDsNeedAllowMixed(t *testing.T) {
+	const line = "a=extmap:20 urn:ietf:params:rtp-hdrext:sdes:mid\r\n"
+	offer := strings.Replace(head, "a=extmap-allow-mixed\r\n", "", 1) + audio + line + video
+	text, sections := answer(t, offer, params())
+	require.Zero(t, sections[0].Ext.MID)
+	require.NotContains(t, text, "allow-mixed")
+	text, sections = answer(t, strings.Replace(offer, line, line+"a=extmap-allow-mixed\r\n", 1), params())
+	require.Equal(t, uint8(20), sections[0].Ext.MID)
+	require.Equal(t, 1, strings.Count(text, "a=extmap-allow-mixed"))
+}
+
+func TestSSRCsOfTheClient(t *testing.T) {
+	_, s := taken(t, "video", "sendonly", "96", "a=rtpmap:96 VP8/90000", "a=ssrc-group:FID 1 2", "a=ssrc-group:FID 3 4",
+		"a=ssrc-group:SIM 1 3", "a=ssrc-group:FEC-FR 1 5",
+		"a=ssrc:1 cname:a", "a=ssrc:1 msid:x y", "a=ssrc:2 cname:a", "a=ssrc:3 cname:a", "a=ssrc:4 cname:a", "a=ssrc:5 cname:a")
+	require.Equal(t, []uint32{1, 3}, s.SSRCs)
+	require.Equal(t, map[uint32]uint32{2: 1, 4: 3}, s.RTXOf)
+}
+
+func TestSimulcast(t *testing.T) {
+	vp8 := []string{"a=rtpmap:96 VP8/90000", "a=rtpmap:98 VP9/90000"}
+	for name, c := range map[string]struct {
+		lines  []string
+		rids   []string
+		answer []string
+	}{
+		"three": {
+			[]string{"a=rid:q send", "a=rid:h send max-width=640;max-fps=15;x=y", "a=rid:f send", "a=simulcast:send q;h;f"},
+			[]string{"q", "h", "f"}, []string{"a=rid:q recv", "a=rid:h recv max-width=640;max-fps=15", "a=rid:f recv", "a=simulcast:recv q;h;f"},
+		},
+		"paused": {
+			[]string{"a=rid:q send", "a=rid:h send", "a=simulcast:send ~q;h"},
+			[]string{"h"}, []string{"a=rid:q recv", "a=simulcast:recv ~q;h"},
+		},
+		"alternatives": {
+			[]string{"a=rid:a send pt=96", "a=rid:b send pt=98", "a=rid:c send pt=50,98,98", "a=simulcast:send ~a,b;c"},
+			[]string{"b", "c"}, []string{"a=rid:b recv pt=98", "a=rid:c recv pt=98", "a=simulcast:recv b;c"},
+		},
+		"alternatives all paused": {
+			[]string{"a=rid:a send", "a=rid:b send", "a=rid:c send", "a=simulcast:send ~a,~b;c"},
+			[]string{"c"}, []string{"a=simulcast:recv ~a;c"},
+		},
+		"of a codec not taken": {
+			[]string{"a=rid:a send pt=50", "a=rid:b send", "a=simulcast:send a;b"},
+			[]string{"b"}, []string{"a=rid:b recv", "a=simulcast:recv b"},
+		},
+		"both directions": {
+			[]string{"a=rid:a send", "a=rid:b send", "a=rid:z recv", "a=simulcast:recv z send a;b"},
+			[]string{"a", "b"}, []string{"a=simulcast:recv a;b"},
+		},
+		"one RID alone": {[]string{"a=rid:a send"}, []string{"a"}, []string{"a=rid:a recv"}},
+		"none":          {nil, nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, s := taken(t, "video", "sendonly", "96 98", append(vp8, c.lines...)...)
+			require.Equal(t, c.rids, s.RIDs)
+			for _, line := range c.answer {
+				require.Contains(t, text, line+"\r\n")
+			}
+			require.NotContains(t, text, "a=rid:z")
+		})
+	}
+}

@@ -1,0 +1,89 @@
+package transport
+
+import (
+	"net/netip"
+	"runtime"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Options configures an Endpoint. The zero value of every field but Listen means its default.
+type Options struct {
+	// Listen is where UDP and ICE-TCP are bound, on one port number. Port 0: any that is free for both. The address ::
+	// takes IPv4 as well.
+	Listen netip.AddrPort
+	// ExternalIPs are announced as candidates instead of the addresses of the machine, for a node behind one-to-one NAT.
+	ExternalIPs []netip.Addr
+	// Sockets is the number of UDP sockets, each with a reader goroutine. Default: GOMAXPROCS. More than cores only adds
+	// goroutines, fewer leaves cores out.
+	Sockets int
+	Log     zerolog.Logger
+
+	Limits Limits
+	Timers Timers
+	// NoGSO turns off segmentation offload, which is otherwise tried and given up at the first error.
+	NoGSO bool
+}
+
+// Limits bounds what strangers and clients can make the node hold.
+type Limits struct {
+	// Peers at once. Default 20000.
+	Peers int
+	// Handshakes at once; a client beyond it is heard at a later retransmission. Raising it lets a burst of joins
+	// compete for the CPU with media, lowering it makes them queue. Default 256.
+	Handshakes int
+	// TCPConns at once, and of them TCPStrangers that have not yet sent a valid check. Default 4096 and 256.
+	TCPConns, TCPStrangers int
+	// TCPQueue is how many bytes may wait for one slow TCP reader before packets to it are dropped. Raising it costs
+	// memory and lets the delay grow, lowering it loses large keyframes. Default 512 KiB.
+	TCPQueue int
+	// SSRCs is how many sending SSRCs one peer may have; each holds a replay window. Default 512.
+	SSRCs int
+	// Channels is how many data channels one peer may open; MessageSize is the largest message in bytes taken or sent;
+	// DataBacklog how many bytes may wait to be sent. Default 16, 64 KiB, 1 MiB.
+	Channels, MessageSize, DataBacklog int
+	// SocketBuffer is the size in bytes asked for the receive and for the send buffer of each UDP socket. Too small
+	// loses packets in bursts, too large lets delay build up unseen. Default 4 MiB.
+	SocketBuffer int
+}
+
+// Timers are the time-outs of a connection.
+type Timers struct {
+	// Consent is how long the node goes on sending without a valid check on the nominated path (RFC 7675). Default 30 s.
+	Consent time.Duration
+	// Connect is how long a peer may take from its last negotiation to being connected. Default 30 s.
+	Connect time.Duration
+	// Handshake is how long a DTLS handshake may take. Default 10 s.
+	Handshake time.Duration
+	// Stranger is how long a TCP connection may be open without a valid check. Default 10 s.
+	Stranger time.Duration
+	// TCPWrite is how long one write to a TCP connection may block before it is closed. Default 10 s.
+	TCPWrite time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	set(&o.Sockets, runtime.GOMAXPROCS(0))
+	set(&o.Limits.Peers, 20000)
+	set(&o.Limits.Handshakes, 256)
+	set(&o.Limits.TCPConns, 4096)
+	set(&o.Limits.TCPStrangers, 256)
+	set(&o.Limits.TCPQueue, 512<<10)
+	set(&o.Limits.SSRCs, 512)
+	set(&o.Limits.Channels, 16)
+	set(&o.Limits.MessageSize, 64<<10)
+	set(&o.Limits.DataBacklog, 1<<20)
+	set(&o.Limits.SocketBuffer, 4<<20)
+	set(&o.Timers.Consent, 30*time.Second)
+	set(&o.Timers.Connect, 30*time.Second)
+	set(&o.Timers.Handshake, 10*time.Second)
+	set(&o.Timers.Stranger, 10*time.Second)
+	set(&o.Timers.TCPWrite, 10*time.Second)
+	return o
+}
+
+func set[T int | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
+}

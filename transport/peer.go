@@ -1,0 +1,149 @@
+package transport
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/srtp/v3"
+
+	"parlor/packet"
+)
+
+// PeerOptions says who a peer talks to on the inside. All fields are required.
+type PeerOptions struct {
+	Inbox  packet.Inbox // gets what the client sends; has to be comparable, such as a pointer
+	Writer *Writer      // of the room whose goroutine will send
+	Events PeerEvents
+}
+
+// Peer is one client's connection: one bundled transport, from NewPeer to Close. SendRTP and SendRTCP belong to the
+// goroutine of the room; every other method is safe from any goroutine.
+type Peer struct {
+	ep     *Endpoint
+	id     packet.PeerID
+	inbox  packet.Inbox
+	writer *Writer
+	events PeerEvents
+
+	closed atomic.Bool
+	heard  atomic.Int64 // Unix nanoseconds
+	rx     receiver
+
+	// Guarded by writer.mu; dest is written with mu held as well.
+	out  *srtp.Context // the one holder of each SRTP and SRTCP sending index
+	dest *path         // nil: not connected
+
+	mu        sync.Mutex
+	failed    bool // lost for good
+	connected bool
+	since     time.Time // waiting for the connection since; zero: not waiting
+	ice       agent
+	secure    secure
+	data      data
+	sdp       description
+}
+
+// NewPeer makes a peer that waits for its first offer. The error is ErrClosed or ErrTooManyPeers.
+func (e *Endpoint) NewPeer(o PeerOptions) (*Peer, error) {
+	if o.Inbox == nil || o.Writer == nil || o.Events == nil {
+		return nil, errors.New("transport: NewPeer needs Inbox, Writer and Events")
+	}
+	p := &Peer{
+		ep: e, id: packet.PeerID(e.lastID.Add(1)), inbox: o.Inbox, writer: o.Writer, events: o.Events,
+		since: time.Now(),
+	}
+	if err := e.addPeer(p); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// ID returns the peer's id, unique in this process.
+func (p *Peer) ID() packet.PeerID { return p.id }
+
+// LastHeard returns when the last authenticated packet came: a check with integrity, SRTP or SRTCP. It is the zero time
+// before the first one.
+func (p *Peer) LastHeard() time.Time {
+	n := p.heard.Load()
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n)
+}
+
+func (p *Peer) goneLocked() bool { return p.failed || p.closed.Load() }
+
+// fail ends a peer for a reason of its own. The first reason counts.
+func (p *Peer) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.goneLocked() {
+		return
+	}
+	p.failed, p.connected = true, false
+	p.stopLocked()
+	p.releaseLocked()
+	p.ep.events.add(event{peer: p, lost: err})
+	p.ep.log.Debug().Uint64("peer", uint64(p.id)).Err(err).Msg("peer lost")
+}
+
+// stopLocked ends media in both directions.
+func (p *Peer) stopLocked() {
+	p.writer.setDest(p, nil)
+	p.writer.setOut(p, nil)
+	p.rx.close()
+}
+
+// releaseLocked gives back user names and addresses.
+func (p *Peer) releaseLocked() {
+	for _, c := range p.ice.creds {
+		p.ep.removeCredential(c)
+	}
+	for _, pt := range p.ice.paths {
+		p.ep.removePath(pt)
+	}
+	p.ice = agent{}
+}
+
+// Close ends the connection: media stops in both directions, the client is told by DTLS close_notify, everything held is
+// given back. When it returns, not one more packet is sent for the peer or delivered from it. It is idempotent. It must
+// not be called from Inbox.Deliver, nor under a lock that Inbox.Deliver takes.
+func (p *Peer) Close() error {
+	p.mu.Lock()
+	if p.closed.Swap(true) {
+		p.mu.Unlock()
+		return nil
+	}
+	p.stopLocked()
+	var tcp []*tcpConn
+	for _, pt := range p.ice.paths {
+		if pt.tcp != nil {
+			pt.tcp.purge()
+			tcp = append(tcp, pt.tcp)
+		}
+	}
+	s := p.secure
+	p.mu.Unlock()
+
+	if s.cancel != nil {
+		s.cancel()
+	}
+	if s.dtls != nil {
+		_ = s.dtls.Close() // sends close_notify
+	}
+	if s.conn != nil {
+		_ = s.conn.Close()
+	}
+	p.mu.Lock()
+	p.releaseLocked()
+	p.mu.Unlock()
+	p.ep.removePeer(p)
+	p.ep.settle()
+	for _, c := range tcp {
+		c.in.pass.Lock()
+		c.in.pass.Unlock() //nolint:staticcheck // only to wait for a delivery under way
+	}
+	return nil
+}

@@ -1,0 +1,84 @@
+package transport
+
+// addPeer makes room for a peer. It fails when the endpoint is closing or full.
+func (e *Endpoint) addPeer(p *Peer) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closing {
+		return ErrClosed
+	}
+	if len(e.peers) >= e.o.Limits.Peers {
+		return ErrTooManyPeers
+	}
+	e.peers[p] = struct{}{}
+	return nil
+}
+
+func (e *Endpoint) removePeer(p *Peer) {
+	e.mu.Lock()
+	delete(e.peers, p)
+	e.mu.Unlock()
+}
+
+// allPeers returns the peers of this moment.
+func (e *Endpoint) allPeers() []*Peer {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	list := make([]*Peer, 0, len(e.peers))
+	for p := range e.peers {
+		list = append(list, p)
+	}
+	return list
+}
+
+// addCredential registers an ICE user name fragment. It says false when the name is in use.
+func (e *Endpoint) addCredential(c *credential) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, taken := e.byUFrag[c.ufrag]; taken {
+		return false
+	}
+	e.byUFrag[c.ufrag] = c
+	return true
+}
+
+func (e *Endpoint) removeCredential(c *credential) {
+	e.mu.Lock()
+	delete(e.byUFrag, c.ufrag)
+	e.mu.Unlock()
+}
+
+func (e *Endpoint) credential(ufrag []byte) *credential {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.byUFrag[string(ufrag)]
+}
+
+// addPath registers a UDP path under its address. An address that another peer uses and was heard from since the instant
+// alive (Unix nanoseconds) stays with that peer: otherwise whoever can forge a source address could take over a session
+// with a valid check of its own. A client that has gone without a word loses it.
+func (e *Endpoint) addPath(pt *path, alive int64) bool {
+	if pt.tcp != nil {
+		return pt.tcp.bind(pt)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if old := e.byAddr[pt.addr]; old != nil && old.peer != pt.peer && old.heard.Load() > alive {
+		return false
+	}
+	e.byAddr[pt.addr] = pt
+	return true
+}
+
+// removePath forgets a path, and closes its connection if it is one of TCP.
+func (e *Endpoint) removePath(pt *path) {
+	if pt.tcp != nil {
+		pt.tcp.close()
+		return
+	}
+	e.mu.Lock()
+	if e.byAddr[pt.addr] == pt {
+		delete(e.byAddr, pt.addr)
+	}
+	e.mu.Unlock()
+}
