@@ -1,0 +1,164 @@
+package router
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"parlor/packet"
+	"parlor/router/clock"
+	"parlor/router/codec"
+	"parlor/router/header"
+)
+
+// core is a room without a goroutine: its owner calls it with the time, in ns since 1970.
+type core struct {
+	o      Options
+	peers  map[packet.PeerID]*peer
+	tracks map[TrackKey][]*track // of all peers of the member, the newest last; only that one is forwarded
+	off    map[TrackKey]bool     // switched off by SetPublishing
+	wants  map[TrackKey][]*sink
+	asking []*stream // streams that may have to ask for a keyframe
+	lossy  []*stream // streams that miss packets
+	due    [dues]int64
+	totals Totals
+
+	now     int64  // of the call in progress
+	absSend uint32 // now, as abs-send-time
+	ssrc    uint32 // the node's own, in RTCP to publishers
+
+	m      *media // the packet in hand, slots[slot]
+	slot   int
+	slots  [maxRun + 1]media
+	run    []*media // packets taken in and not sent yet, the slots before the one in hand
+	runOf  *stream  // what they are of
+	fields header.Fields
+	hdr    [header.MaxLen]byte
+	seqs   []uint16
+}
+
+// maxRun is how many packets of a stream are sent to a sink in one go. Packets that come together, as those of a video
+// frame do, then leave as neighbours, which segmentation offload sends at a fraction of the cost. Nothing is waited
+// for: a run has what is there. Raising it delays the last sinks of a large room for the sake of the first.
+const maxRun = 8
+
+// headroom is what a rewritten descriptor or the number of a retransmission needs in front of a payload.
+const headroom = 16
+
+// media is a packet with all that is known of it.
+type media struct {
+	header.Packet
+	info   codec.Info
+	ext    uint64 // extended sequence number
+	at     int64  // arrival
+	format *format
+	pid    uint16 // picture id, extended to 15 bits
+	copied bool   // scratch holds the payload, without descriptor
+
+	scratch [headroom + packet.Size]byte
+}
+
+// dues are the kinds of things that come due.
+const (
+	dueLoss     = iota // ask publishers for lost packets
+	dueKeyframe        // ask publishers for keyframes
+	dueReport          // sender and receiver reports
+	dueFeedback        // transport-wide feedback
+	dueLayers          // layers that have stopped
+	dues
+)
+
+func newCore(o Options) *core {
+	c := &core{
+		o: o, ssrc: rand.Uint32() | 1,
+		peers: map[packet.PeerID]*peer{}, tracks: map[TrackKey][]*track{}, off: map[TrackKey]bool{},
+		wants: map[TrackKey][]*sink{}, run: make([]*media, 0, maxRun),
+	}
+	c.m = &c.slots[0]
+	return c
+}
+
+// at says that something of the kind is due at t.
+func (c *core) at(kind int, t int64) {
+	if c.due[kind] == 0 || t < c.due[kind] {
+		c.due[kind] = t
+	}
+}
+
+// next returns when tick has something to do, 0 if never.
+func (c *core) next() int64 {
+	var first int64
+	for _, t := range c.due {
+		if t != 0 && (first == 0 || t < first) {
+			first = t
+		}
+	}
+	return first
+}
+
+func (c *core) setNow(now int64) {
+	c.now = now
+	c.absSend = clock.AbsSend(now)
+}
+
+// tick does what is due.
+func (c *core) tick(now int64) {
+	c.settle()
+	c.setNow(now)
+	for kind, t := range c.due {
+		if t == 0 || now < t {
+			continue
+		}
+		c.due[kind] = 0
+		switch kind {
+		case dueLoss:
+			c.askLost()
+		case dueKeyframe:
+			c.askKeyframes()
+		case dueReport:
+			c.reports()
+		case dueFeedback:
+			c.feedbacks()
+		case dueLayers:
+			c.checkLayers()
+		}
+	}
+}
+
+// batch takes in the packets of b, which stays the caller's to release, after settle.
+func (c *core) batch(b *packet.Batch, now int64) {
+	c.setNow(now)
+	at := now
+	if !b.At.IsZero() {
+		at = b.At.UnixNano()
+	}
+	var p *peer
+	for i := range b.Items {
+		it := &b.Items[i]
+		if p == nil || p.id != it.Peer {
+			if p = c.peers[it.Peer]; p == nil {
+				c.drop(DropPeer)
+				continue
+			}
+		}
+		if it.RTCP {
+			c.settle()
+			c.onRTCP(p, it.Buf.B, at)
+		} else {
+			c.onRTP(p, it.Buf, at)
+		}
+	}
+}
+
+// close releases all packets.
+func (c *core) close() {
+	for _, p := range c.peers {
+		for _, t := range p.tracks {
+			for _, st := range t.layers {
+				st.clear()
+			}
+		}
+	}
+}
+
+// ns returns a duration as the core counts it.
+func ns(d time.Duration) int64 { return int64(d) }

@@ -1,0 +1,66 @@
+package router
+
+// Drop is a reason why a packet was not forwarded.
+type Drop uint8
+
+// The reasons. Those up to DropDuplicate concern a packet that came in, the others a packet for one sink.
+const (
+	DropInbox       Drop = iota // the room's goroutine did not keep up
+	DropPeer                    // from a peer that is not attached
+	DropMalformed               // no RTP or RTCP that can be read
+	DropSSRC                    // belongs to no section
+	DropSSRCChange              // a section's SSRC changed again too soon
+	DropPayloadType             // not negotiated, or of a codec that the stream has left
+	DropOff                     // the track is switched off or superseded by a newer one
+	DropSequence                // sequence number far from all others
+	DropRepair                  // retransmission of nothing, or of something unknown
+	DropTooOld                  // older than what the ring knows
+	DropDuplicate               // came before
+	DropPadding                 // nothing but padding
+	DropLate                    // from before the sink took up the stream
+	DropCodec                   // the receiver has no payload type for the codec
+	DropResend                  // asked for, but no longer held, or sent again just now
+	drops
+)
+
+var dropNames = [drops]string{
+	"inbox_full", "unknown_peer", "malformed", "unknown_ssrc", "ssrc_change", "payload_type", "off", "sequence", "repair",
+	"too_old", "duplicate", "padding", "late", "codec", "resend",
+}
+
+// String returns the name for metrics.
+func (d Drop) String() string {
+	if d < drops {
+		return dropNames[d]
+	}
+	return "unknown"
+}
+
+// Totals counts since the room began. Packets are RTP unless said otherwise.
+type Totals struct {
+	PacketsIn, BytesIn     uint64 // as opened, header included
+	PacketsOut, BytesOut   uint64 // before sealing, header included; retransmissions are not in it
+	RTCPIn, RTCPOut        uint64 // compound packets
+	NACKsIn, NACKsOut      uint64 // packets asked for
+	Resent                 uint64 // to receivers
+	Repaired               uint64 // by publishers' retransmissions
+	KeyframesAsked         uint64 // by receivers and by switches
+	KeyframeRequests       uint64 // sent to publishers
+	Keyframes              uint64 // received
+	Switches               uint64 // a sink took up a stream
+	TransportReported      uint64 // packets that receivers' transport-wide feedback tells of
+	TransportReportedLost  uint64 // of them, those that did not arrive
+	TransportFeedbacksSent uint64
+	Dropped                [drops]uint64 // by Drop
+}
+
+// DropReasons returns the reasons that Totals.Dropped is indexed by.
+func DropReasons() []Drop {
+	all := make([]Drop, drops)
+	for i := range all {
+		all[i] = Drop(i)
+	}
+	return all
+}
+
+func (c *core) drop(why Drop) { c.totals.Dropped[why]++ }

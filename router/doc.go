@@ -1,0 +1,41 @@
+// Package router is the media side of a room: who gets which packet, rewritten how.
+//
+// A Room is a goroutine (Run) around a core that has no goroutine, lock, socket or clock of its own: batches of packets, calls and
+// the time go in, packets to peers come out. The core owns everything below it.
+//
+// # The model
+//
+//   - A peer is one transport connection of a member. Its publishing sections are tracks, its receiving sections are sinks.
+//   - A track (TrackKey: member and source) has a stream per simulcast layer. A stream is one SSRC of a publisher, its ring of
+//     packets, what it misses, and two lists of sinks: those that it feeds, and those that wait for it to bring a keyframe.
+//   - A sink is one outgoing SSRC, for ever. Who and what feeds it changes (occupant, layer, codec), the receiver sees one
+//     continuous stream: a segment of its sequence map holds the rewriting for one source.
+//
+// # Map of the files
+//
+//	types.go     the names and options of the interface
+//	room.go      Room: Run, the inbox, calls posted to the goroutine
+//	core.go      core: batches in, timers, calls
+//	peer.go      a peer: attach, update, detach
+//	track.go     tracks and streams: how they come and go
+//	bind.go      which stream an SSRC belongs to
+//	receive.go   a packet comes in: order, losses, codec, ring
+//	layer.go     which layer a sink should get: a pure function
+//	sink.go      a sink takes up and leaves streams
+//	forward.go   a packet goes out: the rewriting, the hot path
+//	resend.go    receivers ask for lost packets
+//	keyframe.go  keyframe requests to publishers
+//	feedback.go  RTCP comes in
+//	report.go    RTCP goes out: reports, transport-wide feedback, requests for lost packets
+//	counters.go  what is counted, and why packets are dropped
+//	snapshot.go  Snapshot: the state for describing and metrics
+//
+// Algorithms are packages of their own: header, codec, seqmap, ring, nack, clock, reception.
+//
+// # Rules
+//
+//   - Never two different packets under one SSRC and sequence number: AES-GCM would give away its key. An incoming packet is
+//     taken once (ring), mapped injectively (seqmap), and sent again only as RTX or as the very same bytes.
+//   - Nothing is allocated for a forwarded packet.
+//   - After Detach, Watch or SetPublishing has returned, not one packet more of what it ended is sent, retransmissions included.
+package router

@@ -1,0 +1,124 @@
+package router
+
+import (
+	"slices"
+
+	"github.com/pion/rtcp"
+
+	"parlor/packet"
+)
+
+// keyRequests is what a stream knows of the keyframes asked of it.
+type keyRequests struct {
+	at      int64 // when it was asked last, 0: never
+	tries   int   // since the last keyframe
+	pending bool  // somebody asked since
+	queued  bool  // on core.asking
+	fir     uint8 // sequence number of full intra requests
+}
+
+// arrived notes a keyframe: what was asked for is there.
+func (k *keyRequests) arrived() { k.pending, k.tries = false, 0 }
+
+// retryKeyframe is how long a sink waits for a keyframe before it is asked for again, in ns; after many vain requests
+// slowKeyframe. Lower recovers sooner from a lost request, higher spares a publisher that has nothing to send.
+const (
+	retryKeyframe = 500e6
+	slowKeyframe  = 2e9
+	manyKeyframes = 8
+)
+
+// askKeyframe asks the publisher for a keyframe of the stream, now or when Options.KeyframeInterval has passed since the
+// last request.
+func (c *core) askKeyframe(st *stream) {
+	if st.track.key.Source.Kind() != packet.Video {
+		return
+	}
+	c.totals.KeyframesAsked++
+	st.key.pending = true
+	if !st.key.queued {
+		st.key.queued = true
+		c.asking = append(c.asking, st)
+	}
+	c.askOrWait(st)
+}
+
+// askIfWaited asks for a keyframe if a sink waits for one.
+func (c *core) askIfWaited(st *stream) {
+	if wanted(st) {
+		c.askKeyframe(st)
+	}
+}
+
+// askOrWait sends the request that is due, and notes when the next one is.
+func (c *core) askOrWait(st *stream) {
+	next := c.nextAsk(st)
+	if next == 0 {
+		return
+	}
+	if c.now >= next {
+		if !c.requestKeyframe(st) {
+			return // asked again when it can be
+		}
+		if next = c.nextAsk(st); next == 0 {
+			return
+		}
+	}
+	c.at(dueKeyframe, next)
+}
+
+// nextAsk returns when the stream is to be asked next, 0 if there is no need.
+func (c *core) nextAsk(st *stream) int64 {
+	k := &st.key
+	switch {
+	case !k.pending && !wanted(st):
+		return 0
+	case k.at == 0:
+		return c.now
+	case k.pending:
+		return k.at + ns(c.o.KeyframeInterval)
+	case k.tries > manyKeyframes && st.lastAt < k.at:
+		return 0 // it has stopped; asked again when packets come
+	case k.tries > manyKeyframes:
+		return k.at + slowKeyframe
+	}
+	return k.at + retryKeyframe
+}
+
+// wanted says whether a sink waits for the stream that could take it.
+func wanted(st *stream) bool {
+	return slices.ContainsFunc(st.waiting, func(s *sink) bool { return st.format == nil || s.unfit != st.format })
+}
+
+// askKeyframes sends the requests that are due.
+func (c *core) askKeyframes() {
+	c.asking = slices.DeleteFunc(c.asking, func(st *stream) bool {
+		c.askOrWait(st)
+		st.key.queued = c.nextAsk(st) != 0
+		return !st.key.queued
+	})
+}
+
+// requestKeyframe sends a PLI, or a FIR where that is what was negotiated (RFC 4585 section 6.3.1, RFC 5104 section 4.3.1).
+// It reports false when the publisher cannot be told yet: SSRC or transport are missing.
+func (c *core) requestKeyframe(st *stream) bool {
+	p := st.track.peer
+	if st.ssrc == 0 || !p.ready {
+		return false
+	}
+	f := st.format
+	if f == nil && len(st.track.formats) > 0 {
+		f = &st.track.formats[0]
+	}
+	var ask rtcp.Packet = &rtcp.PictureLossIndication{SenderSSRC: c.ssrc, MediaSSRC: st.ssrc}
+	if f != nil && !f.codec.PLI && f.codec.FIR {
+		st.key.fir++
+		ask = &rtcp.FullIntraRequest{SenderSSRC: c.ssrc, MediaSSRC: st.ssrc,
+			FIR: []rtcp.FIREntry{{SSRC: st.ssrc, SequenceNumber: st.key.fir}}}
+	}
+	c.sendRTCP(p, ask)
+	st.key.at, st.key.pending = c.now, false
+	st.key.tries++
+	c.totals.KeyframeRequests++
+	return true
+}

@@ -1,0 +1,92 @@
+package router
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+
+	"parlor/packet"
+)
+
+func TestKeyframeRequestsAreLimited(t *testing.T) {
+	w, a, _, _ := meeting(t)
+	pub := w.outs[1]
+	for id := packet.PeerID(10); id < 110; id++ {
+		w.join(id, MemberID(id), nil, seatVideo("5", uint32(id)*100))
+		w.watch(id, "5", 1, Camera, High)
+		w.pass(10 * time.Millisecond)
+	}
+	if n := pub.plis(); n < 5 || n > 6 {
+		t.Errorf("%d requests in a second in which 100 ask, want 5 or 6", n)
+	}
+	w.deliver(1, false, a.frame(true, 1)...)
+	pub.clear()
+	w.pass(5 * time.Second)
+	if n := pub.plis(); n != 0 {
+		t.Errorf("%d requests after the keyframe", n)
+	}
+	for id := packet.PeerID(10); id < 110; id++ {
+		w.rtcp(id, &rtcp.PictureLossIndication{MediaSSRC: uint32(id) * 100})
+	}
+	if n := pub.plis(); n != 1 {
+		t.Errorf("%d requests for 100 lost pictures, want 1", n)
+	}
+	w.deliver(1, false, a.frame(true, 1)...)
+	w.pass(5 * time.Second)
+	if n := pub.plis(); n != 1 {
+		t.Errorf("%d requests though the keyframe came", n)
+	}
+}
+
+func TestKeyframeIsAskedAgainWhileASinkWaits(t *testing.T) {
+	w, a, _, _ := meeting(t)
+	pub := w.outs[1]
+	w.deliver(1, false, a.frame(false, 1)...)
+	w.watch(3, "5", 1, Camera, High)
+	w.pass(1600 * time.Millisecond)
+	if n := pub.plis(); n != 4 {
+		t.Errorf("%d requests in 1.6 s, want 4", n)
+	}
+	w.pass(time.Minute)
+	if n := pub.plis(); n > 12 || w.c.next() != 0 {
+		t.Errorf("%d requests to a publisher that has stopped, timer %d", n, w.c.next())
+	}
+	pub.clear()
+	w.deliver(1, false, a.frame(false, 1)...)
+	if n := pub.plis(); n != 1 {
+		t.Errorf("%d requests when packets come again, want 1", n)
+	}
+}
+
+func TestFIRWherePLIIsNotNegotiated(t *testing.T) {
+	w := newWorld(t)
+	sec := pubVideo("0", 100)
+	only := vp8
+	only.PLI = false
+	sec.Codecs = []packet.Codec{only}
+	pub := w.join(1, 1, map[string]Source{"0": Camera}, sec)
+	w.join(3, 3, nil, seatVideo("5", 5000))
+	w.watch(3, "5", 1, Camera, High)
+	w.pass(time.Second)
+	var numbers []uint8
+	for _, p := range pub.rtcp {
+		if f, ok := p.(*rtcp.FullIntraRequest); ok {
+			numbers = append(numbers, f.FIR[0].SequenceNumber)
+		}
+	}
+	if len(numbers) < 2 || numbers[1] != numbers[0]+1 || pub.plis() != 0 {
+		t.Errorf("full intra requests numbered %v and %d PLIs", numbers, pub.plis())
+	}
+}
+
+func TestSinkBeginsWithAKeyframeOutOfOrder(t *testing.T) {
+	w, a, _, sub := meeting(t)
+	w.watch(3, "5", 1, Camera, High)
+	k := a.frame(true, 4)
+	w.deliver(1, false, k[1], k[3], k[0], k[2])
+	got := sub.seqs(5000)
+	if len(got) != 4 || got[1] != got[0]+1 || got[2] != got[0]+3 || got[3] != got[0]+2 {
+		t.Errorf("numbers %v, want 0 1 3 2 from the first", got)
+	}
+}

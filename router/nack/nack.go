@@ -1,0 +1,100 @@
+// Package nack keeps the list of packets that a stream is missing and says when to ask for which again (RFC 4585 section
+// 6.2.1): after a little time for reordering, then once a round trip, a bounded number of times.
+package nack
+
+// Tunables of a List.
+const (
+	// reorder is how long a gap may fill itself before it is asked for, in ns. Lower repairs sooner, higher asks less for
+	// packets that were only overtaken.
+	reorder = 5e6
+	// retry is the shortest time between two requests for one packet, in ns.
+	retry = 20e6
+	// tries is how often a packet is asked for.
+	tries = 10
+	// limit bounds the list; the oldest fall out. A larger gap is not worth repair, a keyframe is.
+	limit = 512
+)
+
+type item struct {
+	seq   uint64
+	born  int64
+	due   int64
+	tries int
+}
+
+// List is what one stream is missing. The zero value is ready.
+type List struct {
+	items []item // ascending seq
+	next  int64  // no item is due earlier
+}
+
+// Missing notes that the packets from up to, not including, to did not come in order.
+func (l *List) Missing(from, to uint64, now int64) {
+	if to-from > limit {
+		from = to - limit
+	}
+	if over := len(l.items) + int(to-from) - limit; over > 0 {
+		l.items = append(l.items[:0], l.items[over:]...)
+	}
+	if len(l.items) == 0 {
+		l.next = now + reorder
+	}
+	for ; from < to; from++ {
+		l.items = append(l.items, item{seq: from, born: now, due: now + reorder})
+	}
+}
+
+// Received takes a packet off the list and says whether it was on it.
+func (l *List) Received(seq uint64) bool {
+	for i := range l.items {
+		if l.items[i].seq == seq {
+			l.items = append(l.items[:i], l.items[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// Before takes off the list what nobody needs any more: the packets before seq.
+func (l *List) Before(seq uint64) {
+	n := 0
+	for n < len(l.items) && l.items[n].seq < seq {
+		n++
+	}
+	l.items = append(l.items[:0], l.items[n:]...)
+}
+
+// Clear empties the list.
+func (l *List) Clear() { l.items = l.items[:0] }
+
+// Len returns how many packets are missing.
+func (l *List) Len() int { return len(l.items) }
+
+// Next returns when Due will have something, 0 if never.
+func (l *List) Next() int64 {
+	if len(l.items) == 0 {
+		return 0
+	}
+	return l.next
+}
+
+// Due appends to out the packets to ask for now, given the round trip in ns, and gives up those that were asked for often
+// enough or are older than maxAge.
+func (l *List) Due(now, rtt, maxAge int64, out []uint16) []uint16 {
+	keep := l.items[:0]
+	l.next = 1<<63 - 1
+	for _, it := range l.items {
+		if it.tries >= tries && now >= it.due || now-it.born > maxAge {
+			continue
+		}
+		if now >= it.due {
+			out = append(out, uint16(it.seq))
+			it.tries++
+			it.due = now + max(retry, rtt+rtt/4)
+		}
+		l.next = min(l.next, it.due)
+		keep = append(keep, it)
+	}
+	l.items = keep
+	return out
+}

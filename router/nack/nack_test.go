@@ -1,0 +1,68 @@
+package nack
+
+import (
+	"slices"
+	"testing"
+)
+
+const ms = int64(1e6)
+
+func TestListAsksAgainAndGivesUp(t *testing.T) {
+	var l List
+	l.Missing(10, 13, 0)
+	if got := l.Due(l.Next()-1, 50*ms, 1000*ms, nil); len(got) != 0 {
+		t.Errorf("asks before it is due: %v", got)
+	}
+	if got := l.Due(l.Next(), 50*ms, 1000*ms, nil); !slices.Equal(got, []uint16{10, 11, 12}) {
+		t.Errorf("asks for %v", got)
+	}
+	if !l.Received(11) || l.Received(11) || l.Received(9) {
+		t.Error("Received")
+	}
+	asked, last := 0, l.Next()
+	for now := l.Next(); now != 0; now = l.Next() {
+		if got := l.Due(now, 50*ms, 5000*ms, nil); len(got) > 0 {
+			asked++
+			if now-last < 62*ms && asked > 1 {
+				t.Errorf("asks again after %d ms with a round trip of 50", (now-last)/ms)
+			}
+			last = now
+		}
+	}
+	if asked != tries-1 || l.Len() != 0 {
+		t.Errorf("asked %d times more, %d left", asked, l.Len())
+	}
+	l.Missing(20, 21, 0)
+	if got := l.Due(2000*ms, 50*ms, 1000*ms, nil); len(got) != 0 || l.Len() != 0 {
+		t.Errorf("asks for what is too old: %v", got)
+	}
+}
+
+func TestListIsBounded(t *testing.T) {
+	var l List
+	l.Missing(0, 1_000_000, 0)
+	l.Missing(1_000_001, 1_000_100, 0)
+	if l.Len() != limit || cap(l.items) > 2*limit {
+		t.Errorf("%d on the list", l.Len())
+	}
+	if got := l.Due(1000*ms, 0, 2000*ms, nil); got[len(got)-1] != uint16(1_000_099%65536) {
+		t.Errorf("the newest is %d", got[len(got)-1])
+	}
+	l.Before(1_000_090)
+	if l.Len() != 10 {
+		t.Errorf("%d left, want 10", l.Len())
+	}
+	l.Clear()
+	if l.Next() != 0 {
+		t.Error("due though empty")
+	}
+}
+
+func TestListWithHugeGapLater(t *testing.T) {
+	var l List
+	l.Missing(1, 400, 0)
+	l.Missing(1000, 1500, 0)
+	if l.Len() != limit || !l.Received(1499) || l.Received(1) {
+		t.Errorf("%d on the list", l.Len())
+	}
+}

@@ -1,0 +1,138 @@
+package router
+
+import (
+	"slices"
+
+	"github.com/pion/interceptor/pkg/twcc"
+
+	"parlor/packet"
+	"parlor/router/clock"
+	"parlor/router/header"
+)
+
+// peer is one transport connection of a member.
+type peer struct {
+	id     packet.PeerID
+	member MemberID
+	out    Out
+	ready  bool // its transport is connected
+
+	// What it publishes.
+	ids    header.IDs
+	bySSRC map[uint32]binding
+	former map[uint32]formerLayer // of sections that were a track before; nil: none
+	tracks map[string]*track      // by MID
+	offset clock.Offset           // of its clock
+
+	// What it receives.
+	sinks     map[string]*sink // by MID
+	sinkOf    map[uint32]*sink // by SSRC, those of former sections too: numbers must never begin anew under one SSRC
+	transport uint16           // next transport-wide sequence number
+	rtt       int64            // smoothed, ns; 0: not known
+
+	// Reports.
+	reportAt   int64 // 0: nothing to report
+	early      int   // reports that are sent before their time, so that receivers learn soon what is in sync
+	recorder   *twcc.Recorder
+	feedbackAt int64 // 0: nothing recorded
+	epoch      int64 // from which recorded times count
+}
+
+func (c *core) attach(id packet.PeerID, m MemberID, out Out, now int64) error {
+	c.setNow(now)
+	if c.peers[id] != nil {
+		return ErrPeerExists
+	}
+	c.peers[id] = &peer{
+		id: id, member: m, out: out, bySSRC: map[uint32]binding{}, tracks: map[string]*track{},
+		sinks: map[string]*sink{}, sinkOf: map[uint32]*sink{}, early: earlyReports,
+	}
+	return nil
+}
+
+func (c *core) update(id packet.PeerID, sections []packet.Section, publish map[string]Source, now int64) error {
+	c.setNow(now)
+	p := c.peers[id]
+	if p == nil {
+		return ErrUnknownPeer
+	}
+	for i := range sections {
+		s := &sections[i]
+		if src, ok := publish[s.MID]; ok && s.Publish && src.Kind() != s.Kind {
+			return ErrKind
+		}
+	}
+	p.ids = header.IDs{}
+	stays := func(mid string, publish bool) bool {
+		return slices.ContainsFunc(sections, func(s packet.Section) bool { return s.MID == mid && s.Publish == publish })
+	}
+	for mid, t := range p.tracks {
+		if !stays(mid, true) {
+			c.removeTrack(t)
+		}
+	}
+	for mid, s := range p.sinks {
+		if !stays(mid, false) {
+			c.closeSink(s)
+		}
+	}
+	for i := range sections {
+		if s := &sections[i]; s.Publish {
+			p.ids.Add(s.Ext)
+			src, ok := publish[s.MID]
+			c.updateTrack(p, s, src, ok && s.Active)
+		} else {
+			c.updateSink(p, s)
+		}
+	}
+	return nil
+}
+
+func (c *core) ready(id packet.PeerID, now int64) error {
+	c.setNow(now)
+	p := c.peers[id]
+	if p == nil {
+		return ErrUnknownPeer
+	}
+	p.ready = true
+	for _, s := range p.sinks {
+		c.retarget(s)
+	}
+	for _, t := range p.tracks { // what could not be asked before
+		for _, st := range t.layers {
+			c.askIfWaited(st)
+		}
+	}
+	return nil
+}
+
+func (c *core) detach(id packet.PeerID, now int64) error {
+	c.setNow(now)
+	p := c.peers[id]
+	if p == nil {
+		return ErrUnknownPeer
+	}
+	for _, s := range p.sinks {
+		c.closeSink(s)
+	}
+	for _, t := range p.tracks {
+		c.removeTrack(t)
+	}
+	delete(c.peers, id)
+	c.forgetMember(p.member)
+	return nil
+}
+
+// forgetMember drops what was switched off for a member without any peer left.
+func (c *core) forgetMember(m MemberID) {
+	for _, p := range c.peers {
+		if p.member == m {
+			return
+		}
+	}
+	for k := range c.off {
+		if k.Member == m {
+			delete(c.off, k)
+		}
+	}
+}

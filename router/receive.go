@@ -1,0 +1,262 @@
+package router
+
+import (
+	"encoding/binary"
+
+	"parlor/packet"
+	"parlor/router/codec"
+	"parlor/router/header"
+	"parlor/router/reception"
+	"parlor/router/ring"
+	"parlor/router/seqmap"
+)
+
+// onRTP takes in an RTP packet of a peer.
+func (c *core) onRTP(p *peer, buf *packet.Buffer, at int64) {
+	c.m = &c.slots[c.slot]
+	m := c.m
+	c.totals.PacketsIn++
+	c.totals.BytesIn += uint64(len(buf.B))
+	if header.Parse(&m.Packet, buf.B, &p.ids) != nil {
+		c.drop(DropMalformed)
+		return
+	}
+	if m.Has&header.TransportCC != 0 {
+		c.record(p, m, at)
+	}
+	b, ok := p.bySSRC[m.SSRC]
+	if !ok {
+		if b, ok = c.bind(p, &m.Packet); !ok {
+			return
+		}
+	}
+	if b.repair && !c.unwrap(b.stream, buf) {
+		return
+	}
+	c.receive(b.stream, buf, at, b.repair)
+}
+
+// unwrap turns a retransmission (RFC 4588 section 4) into the packet that it repeats, in place: nobody else has the
+// buffer yet.
+func (c *core) unwrap(st *stream, buf *packet.Buffer) bool {
+	m := c.m
+	if len(m.Payload) == 0 { // a probe
+		c.drop(DropPadding)
+		return false
+	}
+	pt := st.track.repairs[m.PT]
+	if st.track.byPT[pt] == 0 || len(m.Payload) < 2 || st.ssrc == 0 {
+		c.drop(DropRepair)
+		return false
+	}
+	seq := binary.BigEndian.Uint16(m.Payload)
+	copy(buf.B[2:], buf.B[:m.HeaderLen])
+	buf.B = buf.B[2:]
+	buf.B[1] = buf.B[1]&0x80 | pt
+	binary.BigEndian.PutUint16(buf.B[2:], seq)
+	binary.BigEndian.PutUint32(buf.B[8:], st.ssrc)
+	if header.Parse(&m.Packet, buf.B, &st.track.peer.ids) != nil {
+		c.drop(DropMalformed)
+		return false
+	}
+	return true
+}
+
+// receive takes in the packet in hand.
+func (c *core) receive(st *stream, buf *packet.Buffer, at int64, repaired bool) {
+	m, t := c.m, st.track
+	m.at, m.copied = at, false
+	if m.format = t.formatOf(m.PT); m.format == nil {
+		c.drop(DropPayloadType)
+		return
+	}
+	if !c.place(st, repaired) {
+		return
+	}
+	c.alive(st, buf)
+	if !t.present {
+		st.high = max(st.high, m.ext)
+		c.drop(DropOff)
+		return
+	}
+	if m.format != st.format {
+		if m.ext < st.high {
+			c.drop(DropPayloadType)
+			return
+		}
+		c.changeFormat(st)
+	}
+	st.describe(m)
+	if !c.keep(st, buf) {
+		return
+	}
+	if repaired {
+		c.totals.Repaired++
+	}
+	c.losses(st)
+	c.forward(st)
+}
+
+// place finds where in the stream the packet in hand belongs.
+func (c *core) place(st *stream, repaired bool) bool {
+	m := c.m
+	if repaired {
+		ext, ok := st.seq.Find(m.Seq)
+		if !ok {
+			c.drop(DropRepair)
+			return false
+		}
+		m.ext = ext
+		return true
+	}
+	ext, verdict := st.seq.Next(m.Seq)
+	switch verdict {
+	case seqmap.Strange:
+		c.drop(DropSequence)
+		return false
+	case seqmap.Restart:
+		c.restart(st)
+	}
+	m.ext = ext
+	st.in.stats.Packet(ext, m.Timestamp, m.at, m.format.Clock)
+	return true
+}
+
+// restart begins the stream anew: its sender has changed SSRC or sequence numbers. Its sinks go on from the next
+// packet with which they can.
+func (c *core) restart(st *stream) {
+	c.settle()
+	st.in.stats = reception.Stats{}
+	st.clear()
+	st.high, st.format = 0, nil
+	c.stall(st)
+}
+
+// alive notes that the stream brings packets.
+func (c *core) alive(st *stream, buf *packet.Buffer) {
+	m := c.m
+	st.lastAt = m.at
+	if m.Has&header.AudioLevel != 0 {
+		st.in.level = m.AudioLevel
+	}
+	st.in.packets++
+	st.in.bytes += uint64(len(buf.B))
+	c.armReport(st.track.peer)
+	if len(st.waiting) > 0 && !st.key.queued {
+		c.askIfWaited(st)
+	}
+	if st.live {
+		return
+	}
+	st.live = true
+	if len(st.track.layers) > 1 {
+		c.at(dueLayers, c.now+ns(c.o.LayerTimeout)/4)
+		c.chooseLayers(st.track)
+	}
+}
+
+// changeFormat makes the format of the packet in hand the stream's. A decoder of another codec needs a new beginning.
+func (c *core) changeFormat(st *stream) {
+	if st.format != nil {
+		c.stall(st)
+	}
+	st.format, st.sps = c.m.format, false
+}
+
+// describe reads the payload of m as a packet of the stream.
+func (st *stream) describe(m *media) {
+	codec.Parse(&m.info, m.format.ID, m.Payload, m.DD)
+	switch {
+	case m.info.Keyframe && (m.format.ID == codec.H264 || m.format.ID == codec.H265):
+		st.sps = true
+	case m.info.Intra && !st.sps:
+		m.info.Keyframe = true
+	}
+	m.pid = m.info.PID
+	if m.info.ShortPID {
+		m.pid = extendPID(st.pid, m.info.PID)
+	}
+	if m.info.HasPID {
+		st.pid = m.pid
+	}
+}
+
+// extendPID returns the number of 15 bits nearest to last whose low 7 bits are pid.
+func extendPID(last, pid uint16) uint16 {
+	d := int8(uint8(pid-last)<<1) >> 1
+	return (last + uint16(int16(d))) & 0x7fff
+}
+
+// The Meta of a ring's slot: what cannot be read from the packet again.
+const (
+	metaPID      = 0x7fff
+	metaKeyframe = 1 << 15
+)
+
+// keep puts the packet in hand into the ring; false if it was there before.
+func (c *core) keep(st *stream, buf *packet.Buffer) bool {
+	m := c.m
+	if st.ring == nil {
+		size, limit := videoSlots, maxVideoSlots
+		if st.track.key.Source.Kind() == packet.Audio {
+			size, limit = audioSlots, maxAudioSlots
+		}
+		st.ring = ring.New(size, limit, ns(c.o.History))
+	}
+	meta := uint32(m.pid)
+	if m.info.Keyframe {
+		meta |= metaKeyframe
+	}
+	switch st.ring.Put(m.ext, buf, m.at, meta) {
+	case ring.Duplicate:
+		c.drop(DropDuplicate)
+		return false
+	case ring.TooOld:
+		c.drop(DropTooOld)
+		return false
+	}
+	if m.info.Keyframe {
+		c.totals.Keyframes++
+		st.key.arrived()
+	}
+	return true
+}
+
+// recall makes a packet of the ring the one in hand; false if it is no longer there.
+func (c *core) recall(st *stream, ext uint64) bool {
+	m := c.m
+	s := st.ring.Get(ext)
+	if s == nil || header.Parse(&m.Packet, s.Buf.B, &st.track.peer.ids) != nil {
+		return false
+	}
+	if m.format = st.track.formatOf(m.PT); m.format == nil {
+		return false
+	}
+	codec.Parse(&m.info, m.format.ID, m.Payload, m.DD)
+	m.info.Keyframe = s.Meta&metaKeyframe != 0
+	m.pid, m.ext, m.at, m.copied = uint16(s.Meta&metaPID), ext, s.At, false
+	return true
+}
+
+// watched says whether anybody is to get the stream.
+func (st *stream) watched() bool { return len(st.sinks)+len(st.waiting) > 0 }
+
+// losses notes what the packet in hand shows to be missing, or no longer missing.
+func (c *core) losses(st *stream) {
+	m := c.m
+	switch {
+	case st.high != 0 && m.ext > st.high+1 && m.format.codec.NACK && st.watched():
+		st.loss.Missing(st.high+1, m.ext, c.now)
+		if !st.in.inLossy {
+			st.in.inLossy = true
+			c.lossy = append(c.lossy, st)
+		}
+		c.at(dueLoss, st.loss.Next())
+	case m.ext <= st.high && st.loss.Len() > 0:
+		st.loss.Received(m.ext)
+	}
+	st.high = max(st.high, m.ext)
+	if m.info.Keyframe && m.ext == st.high {
+		st.loss.Before(m.ext) // nobody needs what came before a keyframe
+	}
+}

@@ -1,0 +1,202 @@
+package router
+
+import (
+	"slices"
+
+	"github.com/pion/interceptor/pkg/twcc"
+	"github.com/pion/rtcp"
+
+	"parlor/router/clock"
+)
+
+const (
+	// earlyReports is how many reports a peer gets at shorter intervals: receivers need two to know what is in sync.
+	earlyReports = 4
+	// earlyInterval is that shorter interval, in ns.
+	earlyInterval = 150e6
+	// maxReports bounds the reports in one compound packet, so that it stays below 1200 bytes.
+	maxReports = 16
+	// maxNACKs bounds the pairs of one NACK likewise.
+	maxNACKs = 250
+	// unknownRTT stands for a publisher's round trip as long as it is not known, in ns.
+	unknownRTT = 100e6
+)
+
+// sendRTCP sends a compound packet to a peer.
+func (c *core) sendRTCP(p *peer, packets ...rtcp.Packet) {
+	if !p.ready || len(packets) == 0 {
+		return
+	}
+	b, err := rtcp.Marshal(packets)
+	if err != nil {
+		c.o.Log.Error().Err(err).Uint64("peer", uint64(p.id)).Msg("RTCP packet cannot be written")
+		return
+	}
+	c.totals.RTCPOut++
+	p.out.SendRTCP(b)
+}
+
+// armReport sets the time of the peer's next report; as long as nothing is sent or received there is none.
+func (c *core) armReport(p *peer) {
+	if p.reportAt != 0 {
+		return
+	}
+	wait := ns(c.o.ReportInterval)
+	if p.early > 0 {
+		p.early--
+		wait = min(wait, earlyInterval)
+	}
+	wait += wait / 64 * int64(p.id%16) // not all peers of a room at once
+	p.reportAt = c.now + wait
+	c.at(dueReport, p.reportAt)
+}
+
+// reports sends the reports that are due.
+func (c *core) reports() {
+	for _, p := range c.peers {
+		switch {
+		case p.reportAt == 0:
+		case c.now >= p.reportAt:
+			p.reportAt = 0
+			c.report(p)
+			c.expire(p)
+		default:
+			c.at(dueReport, p.reportAt)
+		}
+	}
+}
+
+// report sends sender reports for what went to the peer since the last time, receiver reports for what came from it.
+func (c *core) report(p *peer) {
+	var packets []rtcp.Packet
+	sdes := &rtcp.SourceDescription{}
+	for _, s := range p.sinks {
+		sr := c.senderReport(s)
+		if sr == nil {
+			continue
+		}
+		packets = append(packets, sr)
+		sdes.Chunks = append(sdes.Chunks, rtcp.SourceDescriptionChunk{Source: s.ssrc,
+			Items: []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: c.o.CNAME}}})
+		if len(packets) == maxReports {
+			c.sendRTCP(p, append(packets, sdes)...)
+			packets, sdes = nil, &rtcp.SourceDescription{}
+		}
+	}
+	if len(packets) > 0 {
+		c.sendRTCP(p, append(packets, sdes)...)
+	}
+	for reports := range slices.Chunk(c.receptionReports(p), maxReports) {
+		c.sendRTCP(p, &rtcp.ReceiverReport{SSRC: c.ssrc, Reports: reports})
+	}
+}
+
+// senderReport returns nil when there is nothing to report. Its NTP time is the node's; the timestamp is what the
+// sink's source has at that time by its own reports, the same offset of clocks for all streams of a publisher.
+func (c *core) senderReport(s *sink) *rtcp.SenderReport {
+	seg := s.seq.Current()
+	if seg == nil || s.count.packets == s.count.reportedPackets {
+		return nil
+	}
+	s.count.reportedPackets = s.count.packets
+	rw := &seg.State
+	offset, line := &rw.src.track.peer.offset, rw.src.in.line
+	ts := s.last.ts + uint32(clock.Ticks(c.now-s.last.at, rw.format.Clock))
+	if line.Known() && offset.Known() {
+		ts = line.RTP(offset.Sender(c.now)) + rw.ts
+	}
+	return &rtcp.SenderReport{SSRC: s.ssrc, NTPTime: clock.ToNTP(c.now), RTPTime: ts,
+		PacketCount: uint32(s.count.packets), OctetCount: uint32(s.count.bytes)}
+}
+
+// expire lets go of old packets of streams that have stopped, and comes back while there are more.
+func (c *core) expire(p *peer) {
+	for _, t := range p.tracks {
+		for _, st := range t.layers {
+			if st.ring == nil {
+				continue
+			}
+			if st.ring.Expire(c.now); !st.ring.Idle() {
+				c.armReport(p)
+			}
+		}
+	}
+}
+
+func (c *core) receptionReports(p *peer) []rtcp.ReceptionReport {
+	var all []rtcp.ReceptionReport
+	for _, t := range p.tracks {
+		for _, st := range t.layers {
+			if st.in.packets == st.in.reported || !st.in.stats.Began() {
+				continue
+			}
+			st.in.reported = st.in.packets
+			r := st.in.stats.Report()
+			rr := rtcp.ReceptionReport{SSRC: st.ssrc, FractionLost: r.Fraction, TotalLost: r.Lost,
+				LastSequenceNumber: r.High, Jitter: r.Jitter, LastSenderReport: st.in.srNTP}
+			if st.in.srNTP != 0 {
+				rr.Delay = uint32(clock.Ticks(c.now-st.in.srAt, 1<<16))
+			}
+			all = append(all, rr)
+		}
+	}
+	return all
+}
+
+// askLost asks publishers for the packets that are due.
+func (c *core) askLost() {
+	c.lossy = slices.DeleteFunc(c.lossy, func(st *stream) bool {
+		c.askLostOf(st)
+		st.in.inLossy = st.loss.Len() > 0
+		return !st.in.inLossy
+	})
+}
+
+func (c *core) askLostOf(st *stream) {
+	p := st.track.peer
+	rtt := p.rtt
+	if rtt == 0 {
+		rtt = unknownRTT
+	}
+	c.seqs = st.loss.Due(c.now, rtt, ns(c.o.History), c.seqs[:0])
+	if next := st.loss.Next(); next != 0 {
+		c.at(dueLoss, next)
+	}
+	if len(c.seqs) == 0 {
+		return
+	}
+	c.totals.NACKsOut += uint64(len(c.seqs))
+	for pairs := range slices.Chunk(rtcp.NackPairsFromSequenceNumbers(c.seqs), maxNACKs) {
+		c.sendRTCP(p, &rtcp.TransportLayerNack{SenderSSRC: c.ssrc, MediaSSRC: st.ssrc, Nacks: pairs})
+	}
+}
+
+// record notes the arrival of the packet in hand for transport-wide feedback.
+func (c *core) record(p *peer, m *media, at int64) {
+	if p.recorder == nil {
+		p.recorder = twcc.NewRecorder(c.ssrc)
+		p.epoch = at - 1e9 // the wire has 24 bits of 64 ms
+	}
+	p.recorder.Record(m.SSRC, m.TransportCC, (at-p.epoch)/1e3)
+	if p.feedbackAt == 0 {
+		p.feedbackAt = c.now + ns(c.o.FeedbackInterval)
+		c.at(dueFeedback, p.feedbackAt)
+	}
+}
+
+// feedbacks sends the transport-wide feedback that is due.
+func (c *core) feedbacks() {
+	for _, p := range c.peers {
+		switch {
+		case p.feedbackAt == 0:
+		case c.now >= p.feedbackAt:
+			p.feedbackAt = 0
+			for _, pkt := range p.recorder.BuildFeedbackPacket() {
+				c.totals.TransportFeedbacksSent++
+				c.sendRTCP(p, pkt)
+			}
+		default:
+			c.at(dueFeedback, p.feedbackAt)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package router
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+
+	"parlor/router/clock"
+)
+
+func TestAudioAndVideoStayInSync(t *testing.T) {
+	w := newWorld(t)
+	w.join(1, 1, map[string]Source{"v": Camera, "a": Mic}, pubVideo("v", 100), pubAudio("a", 101))
+	w.join(2, 2, map[string]Source{"v": Camera, "a": Mic}, pubVideo("v", 200), pubAudio("a", 201))
+	sub := w.join(3, 3, nil, seatVideo("5", 5000), seatAudio("6", 6000))
+	w.watch(3, "5", 2, Camera, High)
+	w.watch(3, "6", 2, Mic, High)
+	w.deliver(2, false, w.vp8(2, 200).frame(true, 1)...)
+	w.deliver(2, false, (&sender{w: w, ssrc: 201, pt: opus.PT, ts: 99}).audio())
+	sub.clear()
+	w.watch(3, "5", 1, Camera, High) // another occupant: timestamps are rewritten
+	w.watch(3, "6", 1, Mic, High)
+	v := w.vp8(1, 100)
+	a := &sender{w: w, ssrc: 101, pt: opus.PT, ts: 5}
+	sent := w.now - 7200e9 // the publisher's clock is two hours late
+	vts, ats := v.ts, a.ts // captured at the same time
+	w.deliver(1, false, v.frame(true, 1)...)
+	w.deliver(1, false, a.audio())
+	w.now += 20 * ms
+	w.rtcp(1, &rtcp.SenderReport{SSRC: 100, NTPTime: clock.ToNTP(sent + 1e9), RTPTime: vts + 90000})
+	w.now += 300 * ms // the other report took longer
+	w.rtcp(1, &rtcp.SenderReport{SSRC: 101, NTPTime: clock.ToNTP(sent + 1e9), RTPTime: ats + 48000})
+	w.pass(3 * time.Second)
+	w.deliver(1, false, v.frame(false, 1)...)
+	w.deliver(1, false, a.audio())
+	sub.rtcp = nil
+	w.pass(3 * time.Second)
+	at := map[uint32]int64{}
+	for _, p := range sub.rtcp {
+		if r, ok := p.(*rtcp.SenderReport); ok {
+			rate, first := uint32(90000), sub.rtp[0]
+			if r.SSRC == 6000 {
+				rate, first = 48000, sub.rtp[1]
+			}
+			if d := clock.FromNTP(r.NTPTime) - w.now; d > 0 || d < -4e9 {
+				t.Errorf("report is not in the node's time: %v", time.Duration(d))
+			}
+			at[r.SSRC] = clock.NewLine(clock.FromNTP(r.NTPTime), r.RTPTime, rate).Time(first.Timestamp)
+		}
+	}
+	if d := at[5000] - at[6000]; len(at) != 2 || d > 2*ms || d < -2*ms {
+		t.Errorf("captured together, by the reports %v apart (%v)", time.Duration(d), at)
+	}
+}
+
+func TestReportsToPublishers(t *testing.T) {
+	w, a, _, _ := meeting(t)
+	pub := w.outs[1]
+	w.deliver(1, false, a.frame(true, 3)...)
+	w.rtcp(1, &rtcp.SenderReport{SSRC: 100, NTPTime: 0x1234_5678_9abc_def0, RTPTime: 1})
+	a.seq++ // one is lost
+	w.deliver(1, false, a.frame(false, 4)...)
+	w.pass(2 * time.Second)
+	var rr *rtcp.ReceptionReport
+	for _, p := range pub.rtcp {
+		if r, ok := p.(*rtcp.ReceiverReport); ok && len(r.Reports) == 1 {
+			rr = &r.Reports[0]
+		}
+	}
+	if rr == nil || rr.SSRC != 100 || rr.TotalLost != 1 || rr.FractionLost != 32 || rr.LastSenderReport != 0x5678_9abc ||
+		uint16(rr.LastSequenceNumber) != a.seq-1 {
+		t.Errorf("report %+v", rr)
+	}
+}
+
+func TestRoundTripFromReports(t *testing.T) {
+	w, _, _, _ := meeting(t)
+	sent := w.now
+	w.now += 120 * ms
+	w.rtcp(3, &rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: 5000, FractionLost: 64, TotalLost: 9,
+		LastSenderReport: clock.Middle(clock.ToNTP(sent)), Delay: 1 << 16 / 50}}})
+	i := w.c.snapshot(0).Sinks[0]
+	if i.RTT < 99*time.Millisecond || i.RTT > 101*time.Millisecond || i.Fraction != 0.25 || i.Lost != 9 {
+		t.Errorf("%+v", i)
+	}
+}
+
+func TestTransportFeedback(t *testing.T) {
+	w := newWorld(t)
+	pub := w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v", 100))
+	for i := range uint16(30) {
+		if i%3 == 1 {
+			continue
+		}
+		p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: vp8.PT, SequenceNumber: i, SSRC: 100}, Payload: []byte{0x10, 0}}
+		w.must(p.SetExtension(pubExt.TransportCC, binary.BigEndian.AppendUint16(nil, 65530+i)))
+		raw, err := p.Marshal()
+		w.must(err)
+		w.deliver(1, false, raw)
+		w.pass(10 * time.Millisecond)
+	}
+	w.pass(time.Second)
+	reports, received, covered := 0, 0, 0
+	for _, p := range pub.rtcp {
+		if r, ok := p.(*rtcp.TransportLayerCC); ok {
+			reports++
+			received += len(r.RecvDeltas)
+			covered += int(r.PacketStatusCount)
+			w.rtcp(1, r) // what a receiver would say
+		}
+	}
+	if reports < 2 || reports > 5 || received != 20 || covered != 30 {
+		t.Errorf("%d feedbacks tell of %d packets of %d", reports, received, covered)
+	}
+	if w.c.totals.TransportReported != 30 || w.c.totals.TransportReportedLost != 10 {
+		t.Errorf("totals %+v", w.c.totals)
+	}
+}

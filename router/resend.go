@@ -1,0 +1,103 @@
+package router
+
+import (
+	"encoding/binary"
+
+	"github.com/pion/rtcp"
+)
+
+// repairs is what a sink sends again.
+type repairs struct {
+	seq    uint16   // next sequence number of the SSRC of retransmissions
+	recent []resent // made with the first request
+}
+
+// resent says when a packet was sent again.
+type resent struct {
+	out   uint64
+	at    int64
+	times int
+}
+
+// Limits on sending again. Higher ones repair more under heavy loss, and let a receiver that asks too much use up
+// bandwidth.
+const (
+	recentResends  = 64   // packets for which the limits are remembered, a power of two
+	maxResends     = 8    // of one packet
+	maxPerFeedback = 256  // packets for one RTCP packet
+	minResendGap   = 15e6 // ns between two resends of a packet; more where the round trip is longer
+)
+
+// onNACK answers a receiver's request for lost packets.
+func (c *core) onNACK(p *peer, n *rtcp.TransportLayerNack) {
+	s := p.sinkOf[n.MediaSSRC]
+	if s == nil {
+		return
+	}
+	left := maxPerFeedback
+	for _, pair := range n.Nacks {
+		pair.Range(func(seq uint16) bool {
+			c.totals.NACKsIn++
+			if left == 0 || !c.resend(s, seq) {
+				c.drop(DropResend)
+			} else {
+				left--
+			}
+			return true
+		})
+	}
+}
+
+// resend sends a packet again: as RTX (RFC 4588), or where the receiver does not know that, the very same bytes
+// under the same number.
+func (c *core) resend(s *sink, seq uint16) bool {
+	in, seg := s.seq.In(seq)
+	if seg == nil {
+		return false
+	}
+	rw := &seg.State
+	if rw.rtx == 0 && rw.flags&rewriteExact == 0 || rw.src.ring == nil {
+		return false
+	}
+	if !s.repair.allow(seg.Out+(in-seg.In), c.now, s.peer.rtt) || !c.recall(rw.src, in) || c.m.format.ID != rw.format.ID {
+		return false
+	}
+	f := &c.fields
+	f.SSRC, f.PT, f.Seq = s.ssrc, rw.pt, seq
+	tmpl := c.compose(s, rw)
+	payload := c.payload(rw)
+	if rw.rtx != 0 {
+		f.SSRC, f.PT, f.Seq, f.MID = s.section.RTXSSRC, rw.rtx, s.repair.seq, true
+		s.repair.seq++
+		payload = c.withOSN(seq, payload)
+	}
+	n := tmpl.Write(&c.hdr, f, &c.m.Packet)
+	s.out.SendRTP(c.hdr[:n], payload)
+	s.count.resent++
+	c.totals.Resent++
+	return true
+}
+
+// withOSN puts the original sequence number in front of a payload, in the scratch of the packet in hand.
+func (c *core) withOSN(seq uint16, payload []byte) []byte {
+	n := copy(c.m.scratch[2:], payload) // the payload may lie in scratch itself; copy takes care of that
+	binary.BigEndian.PutUint16(c.m.scratch[:], seq)
+	return c.m.scratch[:2+n]
+}
+
+// allow says whether a packet may be sent again now, and notes that it is.
+func (r *repairs) allow(out uint64, now, rtt int64) bool {
+	if r.recent == nil {
+		r.recent = make([]resent, recentResends)
+	}
+	e := &r.recent[out&(recentResends-1)]
+	if e.out != out {
+		*e = resent{out: out}
+	}
+	if e.times >= maxResends || e.times > 0 && now-e.at < max(minResendGap, rtt-rtt/4) {
+		return false
+	}
+	e.at = now
+	e.times++
+	return true
+}

@@ -1,0 +1,182 @@
+package router
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+
+	"parlor/packet"
+)
+
+func TestRetransmissionByRTX(t *testing.T) {
+	w, a, b, sub := meeting(t)
+	w.watch(3, "5", 2, Camera, High)
+	w.deliver(2, false, b.frame(true, 1)...)
+	w.watch(3, "5", 1, Camera, High) // picture ids are rewritten from here on
+	w.deliver(1, false, a.frame(true, 4)...)
+	orig := sub.rtp[2]
+	nack := &rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: []rtcp.NackPair{{PacketID: orig.SequenceNumber}}}
+	for range 5 {
+		w.rtcp(3, nack)
+	}
+	w.pass(100 * time.Millisecond)
+	w.rtcp(3, nack)
+	var rtx []*rtp.Packet
+	for _, p := range sub.rtp {
+		if p.SSRC == 5001 {
+			rtx = append(rtx, p)
+		}
+	}
+	if len(rtx) != 2 {
+		t.Fatalf("%d retransmissions for 5 requests at once and one later, want 2", len(rtx))
+	}
+	if rtx[1].SequenceNumber != rtx[0].SequenceNumber+1 || rtx[0].SequenceNumber >= 1<<15 || rtx[0].PayloadType != vp8.RTX+10 {
+		t.Errorf("headers %v, %v", rtx[0].Header, rtx[1].Header)
+	}
+	if binary.BigEndian.Uint16(rtx[0].Payload) != orig.SequenceNumber || !bytes.Equal(rtx[0].Payload[2:], orig.Payload) ||
+		rtx[0].Timestamp != orig.Timestamp || rtx[0].Marker != orig.Marker {
+		t.Errorf("retransmission differs:\n%v\n%v", orig, rtx[0])
+	}
+	if string(rtx[0].GetExtension(subExt.MID)) != "5" {
+		t.Error("retransmission lacks the MID")
+	}
+	for range 20 {
+		w.pass(100 * time.Millisecond)
+		a.ts += 9000
+		w.deliver(1, false, a.frame(false, 1)...) // the ring lets go of it
+		w.rtcp(3, nack)
+	}
+	if n := len(sub.seqs(5001)); n > maxResends {
+		t.Errorf("%d retransmissions of one packet", n)
+	}
+}
+
+func TestRetransmissionOfTheVeryBytes(t *testing.T) {
+	w := newWorld(t)
+	w.join(1, 1, map[string]Source{"0": Camera}, pubVideo("0", 100))
+	w.join(2, 2, map[string]Source{"0": Camera}, pubVideo("0", 200))
+	a, b := w.vp8(1, 100), w.vp8(2, 200)
+	sec := seatVideo("5", 5000)
+	for i := range sec.Codecs {
+		sec.Codecs[i].RTX = 0
+	}
+	raw := &rawCapture{}
+	w.must(w.c.attach(3, 3, raw, w.now))
+	w.must(w.c.update(3, []packet.Section{sec}, nil, w.now))
+	w.must(w.c.ready(3, w.now))
+	w.watch(3, "5", 2, Camera, High)
+	w.deliver(2, false, b.frame(true, 1)...)
+	w.watch(3, "5", 1, Camera, High)
+	w.now += 33 * ms
+	w.deliver(1, false, a.frame(true, 3)...)
+	w.rtcp(3, &rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: 5000}}}) // must not take the MID out
+	w.now += 50 * ms
+	for i := 1; i < 4; i++ {
+		w.rtcp(3, &rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: []rtcp.NackPair{{PacketID: binary.BigEndian.Uint16(raw.rtp[i][2:])}}})
+	}
+	if len(raw.rtp) != 7 {
+		t.Fatalf("%d packets, want 4 and 3 again", len(raw.rtp))
+	}
+	for i := range 3 {
+		if !bytes.Equal(raw.rtp[1+i], raw.rtp[4+i]) {
+			t.Errorf("sent again, but not the same:\n%x\n%x", raw.rtp[1+i], raw.rtp[4+i])
+		}
+	}
+}
+
+type rawCapture struct{ rtp [][]byte }
+
+func (o *rawCapture) SendRTP(h, p []byte) { o.rtp = append(o.rtp, append(bytes.Clone(h), p...)) }
+
+func (o *rawCapture) SendRTCP([]byte) {}
+
+func TestLostPacketsAreAskedForAndUnwrapped(t *testing.T) {
+	w := newWorld(t)
+	pub := w.join(1, 1, map[string]Source{"0": Camera}, pubVideo("0", 100))
+	sub := w.join(3, 3, nil, seatVideo("5", 5000))
+	w.watch(3, "5", 1, Camera, High)
+	s := w.vp8(1, 100)
+	s.mid = "0"
+	w.deliver(1, false, s.frame(true, 1)...)
+	lost := s.frame(false, 3)
+	w.deliver(1, false, lost[0], lost[2])
+	pub.clear()
+	w.pass(40 * time.Millisecond)
+	nack, ok := (*rtcp.TransportLayerNack)(nil), false
+	for _, p := range pub.rtcp {
+		if nack, ok = p.(*rtcp.TransportLayerNack); ok {
+			break
+		}
+	}
+	if !ok || nack.MediaSSRC != 100 || len(nack.Nacks) != 1 || nack.Nacks[0].PacketID != s.seq-2 {
+		t.Fatalf("asked for %v, missing is %d", pub.rtcp, s.seq-2)
+	}
+	l := camLayer{sender: *s}
+	repair := l.repair(lost[1])
+	w.deliver(1, false, repair, lost[1], repair)
+	if got := sub.seqs(5000); len(got) != 4 || got[3] != got[1]+1 {
+		t.Errorf("numbers %v", got)
+	}
+	if w.drops(DropDuplicate) != 2 || w.c.totals.Repaired != 1 {
+		t.Errorf("%d duplicates, %d repaired", w.drops(DropDuplicate), w.c.totals.Repaired)
+	}
+	pub.clear()
+	w.pass(10 * time.Second)
+	for _, p := range pub.rtcp {
+		if _, ok := p.(*rtcp.TransportLayerNack); ok {
+			t.Error("asks for what has come")
+		}
+	}
+}
+
+func TestRequestsForLostPacketsEnd(t *testing.T) {
+	w, a, _, _ := meeting(t)
+	pub := w.outs[1]
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, a.frame(true, 1)...)
+	a.seq += 3
+	w.deliver(1, false, a.frame(false, 1)...)
+	pub.clear()
+	w.pass(time.Minute)
+	n := 0
+	for _, p := range pub.rtcp {
+		if _, ok := p.(*rtcp.TransportLayerNack); ok {
+			n++
+		}
+	}
+	if n < 3 || n > 10 || w.c.next() != 0 || len(w.c.lossy) != 0 {
+		t.Errorf("asked %d times, timer %d", n, w.c.next())
+	}
+}
+
+func TestPaddingIsTakenOut(t *testing.T) {
+	w, a, _, sub := meeting(t)
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, a.frame(true, 1)...)
+	pad := func() []byte {
+		p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: a.pt, SequenceNumber: a.seq, Timestamp: a.ts, SSRC: a.ssrc, Padding: true, PaddingSize: 200}}
+		a.seq++
+		raw, err := p.Marshal()
+		w.must(err)
+		return raw
+	}
+	w.deliver(1, false, pad(), pad())
+	w.deliver(1, false, a.frame(false, 1)...)
+	late := pad()
+	w.deliver(1, false, a.frame(false, 1)...)
+	if got := sub.seqs(5000); len(got) != 3 || got[1] != got[0]+1 || got[2] != got[1]+2 {
+		t.Fatalf("numbers %v", got)
+	}
+	w.deliver(1, false, late) // its number is taken by nothing: it must be filled
+	last := sub.rtp[len(sub.rtp)-1]
+	if len(sub.rtp) != 4 || len(last.Payload) != 0 || last.SequenceNumber != sub.rtp[1].SequenceNumber+1 {
+		t.Errorf("late padding gave %v", sub.seqs(5000))
+	}
+	if w.drops(DropPadding) != 2 {
+		t.Errorf("%d dropped as padding, want 2", w.drops(DropPadding))
+	}
+}

@@ -1,0 +1,173 @@
+// Package ring keeps the latest packets of a stream: for retransmission, and to tell a packet seen from one not seen.
+//
+// The ring holds its packets by reference and releases them when they are old, pushed out, or cleared away. It grows
+// with what the stream brings within the age limit, up to a bound.
+package ring
+
+import "parlor/packet"
+
+// Slot is one packet.
+type Slot struct {
+	Buf  *packet.Buffer // nil once the packet is too old
+	Seq  uint64         // extended; 0: the slot is empty
+	At   int64          // arrival, ns
+	Meta uint32         // the caller's
+}
+
+// Ring holds the packets of one stream. Extended sequence numbers begin above 0.
+type Ring struct {
+	slots  []Slot
+	high   uint64
+	tail   uint64 // every packet below has been released
+	floor  uint64 // below, it is no longer known what has been put
+	max    int
+	maxAge int64
+}
+
+// Result says what became of a packet.
+type Result uint8
+
+// The results of Put.
+const (
+	Added Result = iota
+	Duplicate
+	TooOld
+)
+
+// New returns a ring of size slots that may grow to max slots, both powers of two, and lets go of packets older than
+// maxAge ns.
+func New(size, limit int, maxAge int64) *Ring {
+	return &Ring{slots: make([]Slot, size), max: limit, maxAge: maxAge}
+}
+
+// Put keeps the packet and retains its buffer when the result is Added. A number once put is a Duplicate, or
+// TooOld, for ever after.
+func (r *Ring) Put(seq uint64, b *packet.Buffer, at int64, meta uint32) Result {
+	switch {
+	case r.high == 0:
+		r.high, r.tail = seq, seq
+		r.raiseFloor()
+	case seq > r.high:
+		r.advance(seq, at)
+	case seq < r.floor:
+		return TooOld
+	}
+	s := &r.slots[seq&uint64(len(r.slots)-1)]
+	if s.Seq == seq {
+		return Duplicate
+	}
+	r.drop(s)
+	b.Retain()
+	*s = Slot{Buf: b, Seq: seq, At: at, Meta: meta}
+	r.tail = min(r.tail, seq)
+	return Added
+}
+
+// advance makes seq the highest: grows while the slot to be taken is still young, and releases what is old or falls out.
+func (r *Ring) advance(seq uint64, at int64) {
+	for len(r.slots) < r.max {
+		out := &r.slots[seq&uint64(len(r.slots)-1)]
+		if out.Buf == nil || at-out.At > r.maxAge {
+			break
+		}
+		r.grow()
+	}
+	r.high = seq
+	r.raiseFloor()
+	r.release(r.floor)
+	r.Expire(at)
+}
+
+// raiseFloor keeps the floor where the slots end. It never falls: a ring that has grown does not know what it held
+// before it was that large.
+func (r *Ring) raiseFloor() {
+	if n := uint64(len(r.slots)); r.high >= n {
+		r.floor = max(r.floor, r.high-n+1)
+	}
+}
+
+// Expire releases what is older than the age limit at the time now. What remains known of it is its number.
+func (r *Ring) Expire(now int64) {
+	for r.tail < r.high {
+		s := &r.slots[r.tail&uint64(len(r.slots)-1)]
+		if s.Seq == r.tail && s.Buf != nil && now-s.At <= r.maxAge {
+			return
+		}
+		if s.Seq == r.tail {
+			r.drop(s)
+		}
+		r.tail++
+	}
+}
+
+// Idle says whether Expire has nothing left to release: at most the newest packet is held.
+func (r *Ring) Idle() bool { return r.tail >= r.high }
+
+// release lets go of everything below seq.
+func (r *Ring) release(seq uint64) {
+	if seq <= r.tail {
+		return
+	}
+	if seq-r.tail > uint64(len(r.slots)) {
+		for i := range r.slots {
+			if r.slots[i].Seq < seq {
+				r.drop(&r.slots[i])
+			}
+		}
+		r.tail = seq
+		return
+	}
+	for ; r.tail < seq; r.tail++ {
+		if s := &r.slots[r.tail&uint64(len(r.slots)-1)]; s.Seq == r.tail {
+			r.drop(s)
+		}
+	}
+}
+
+func (r *Ring) drop(s *Slot) {
+	if s.Buf != nil {
+		s.Buf.Release()
+		s.Buf = nil
+	}
+}
+
+func (r *Ring) grow() {
+	old := r.slots
+	r.slots = make([]Slot, 2*len(old))
+	for _, s := range old {
+		if s.Seq != 0 {
+			r.slots[s.Seq&uint64(len(r.slots)-1)] = s
+		}
+	}
+}
+
+// Get returns the packet seq, nil when it is not held. The slot is valid until the next Put.
+func (r *Ring) Get(seq uint64) *Slot {
+	s := &r.slots[seq&uint64(len(r.slots)-1)]
+	if s.Seq != seq || s.Buf == nil {
+		return nil
+	}
+	return s
+}
+
+// High returns the highest number put, 0 before the first.
+func (r *Ring) High() uint64 { return r.high }
+
+// Len returns how many packets are held.
+func (r *Ring) Len() int {
+	n := 0
+	for i := range r.slots {
+		if r.slots[i].Buf != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Clear releases every packet. Their numbers stay known.
+func (r *Ring) Clear() {
+	for i := range r.slots {
+		r.drop(&r.slots[i])
+	}
+	r.tail = r.high
+}

@@ -1,0 +1,207 @@
+package router
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parlor/packet"
+)
+
+// Room forwards the media of one room. Its methods may be called from any goroutine but not from within an Out or
+// Flusher. Calls are carried out one after the other by the goroutine of Run, between batches; what they return is
+// true on the wire. They wait for Run to begin and fail with ErrClosed once it has ended.
+type Room struct {
+	o       Options
+	flush   Flusher
+	inbox   inbox
+	calls   chan call
+	started atomic.Bool
+	done    chan struct{} // closed when Run has ended
+	core    *core         // Run's; after done anybody's, to read
+}
+
+type call struct {
+	do  func(c *core, now int64) error
+	err chan error
+}
+
+// NewRoom returns a room that flushes f at the end of each batch. It starts nothing.
+func NewRoom(o Options, f Flusher) *Room {
+	o = o.withDefaults()
+	return &Room{
+		o: o, flush: f, core: newCore(o), calls: make(chan call), done: make(chan struct{}),
+		inbox: inbox{limit: o.InboxPackets, wake: make(chan struct{}, 1)},
+	}
+}
+
+// Run is the room's goroutine. It returns when ctx is done, after every buffer has been released and every waiting call has been
+// answered with ErrClosed. The error is nil then; ErrRunning for a second Run.
+func (r *Room) Run(ctx context.Context) error {
+	if r.started.Swap(true) {
+		return ErrRunning
+	}
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	defer timer.Stop()
+	var armed int64
+	for ctx.Err() == nil {
+		if next := r.core.next(); next != armed {
+			armed = next
+			r.arm(timer, next)
+		}
+		select {
+		case <-ctx.Done():
+		case <-r.inbox.wake:
+			r.batches(r.inbox.take())
+		case c := <-r.calls:
+			r.carryOut(c)
+		case <-timer.C:
+			armed = 0
+			r.core.tick(r.o.Now().UnixNano())
+			r.flush.Flush()
+		}
+	}
+	r.inbox.close()
+	r.core.close()
+	close(r.done)
+	return nil
+}
+
+// arm sets the timer for the next thing due; with nothing due the room sleeps.
+func (r *Room) arm(t *time.Timer, next int64) {
+	if next == 0 {
+		t.Stop()
+		return
+	}
+	t.Reset(time.Duration(max(next-r.o.Now().UnixNano(), 0)))
+}
+
+func (r *Room) batches(bs []*packet.Batch) {
+	for _, b := range bs {
+		r.core.batch(b, r.o.Now().UnixNano())
+	}
+	r.core.tick(r.o.Now().UnixNano())
+	for i, b := range bs {
+		b.Release()
+		bs[i] = nil
+	}
+	r.flush.Flush()
+}
+
+func (r *Room) carryOut(c call) {
+	err := c.do(r.core, r.o.Now().UnixNano())
+	r.flush.Flush()
+	c.err <- err
+}
+
+// Deliver implements packet.Inbox.
+func (r *Room) Deliver(b *packet.Batch) { r.inbox.put(b) }
+
+// post has do carried out by the room's goroutine and waits for it.
+func (r *Room) post(do func(c *core, now int64) error) error {
+	c := call{do: do, err: make(chan error, 1)}
+	select {
+	case r.calls <- c:
+		return <-c.err
+	case <-r.done:
+		return ErrClosed
+	}
+}
+
+// Attach lets a peer of a member in. Nothing is sent to it before Ready. It fails with ErrPeerExists.
+func (r *Room) Attach(peer packet.PeerID, m MemberID, out Out) error {
+	return r.post(func(c *core, now int64) error { return c.attach(peer, m, out, now) })
+}
+
+// Update tells what has been negotiated with a peer, each time anew: all of its sections, and which source each
+// publishing section is (publish: MID to source; a section that is not in it is not forwarded). Sections that stay keep their
+// tracks and sinks. It fails with ErrUnknownPeer or ErrKind and then changes nothing.
+func (r *Room) Update(peer packet.PeerID, sections []packet.Section, publish map[string]Source) error {
+	return r.post(func(c *core, now int64) error { return c.update(peer, sections, publish, now) })
+}
+
+// Ready says that the peer's transport is connected: its sinks begin.
+func (r *Room) Ready(peer packet.PeerID) error {
+	return r.post(func(c *core, now int64) error { return c.ready(peer, now) })
+}
+
+// Detach ends the tracks and sinks of a peer. After it has returned, not one packet comes from it or goes to it.
+func (r *Room) Detach(peer packet.PeerID) error {
+	return r.post(func(c *core, now int64) error { return c.detach(peer, now) })
+}
+
+// SetPublishing switches the forwarding of a member's track on or off, whichever peer it comes from. Off lasts over
+// reconnects, until it is switched on or the member's last peer is detached; the track need not exist. After
+// switching off has returned, not one packet of the track is sent, retransmissions included.
+func (r *Room) SetPublishing(m MemberID, s Source, on bool) error {
+	return r.post(func(c *core, now int64) error { return c.setPublishing(TrackKey{m, s}, on, now) })
+}
+
+// Watch says what a receiving section of a peer shows from now on. After it has returned, not one packet of what it
+// showed before is sent to it, unless that is the same track: then the layer changes at the next keyframe. The
+// track need not exist yet; the section takes it up whenever it appears, from whichever peer of the member. It fails with
+// ErrUnknownPeer, ErrUnknownSection or ErrKind.
+func (r *Room) Watch(peer packet.PeerID, mid string, w Want) error {
+	return r.post(func(c *core, now int64) error { return c.watch(peer, mid, w, now) })
+}
+
+// Snapshot describes the room. After Run has ended it holds the last totals.
+func (r *Room) Snapshot() Snapshot {
+	var s Snapshot
+	if r.post(func(c *core, now int64) error { s = c.snapshot(now); return nil }) != nil {
+		s = r.core.snapshot(0)
+	}
+	s.Totals.Dropped[DropInbox] += r.inbox.dropped.Load()
+	return s
+}
+
+// inbox holds batches until the room's goroutine takes them.
+type inbox struct {
+	limit   int
+	wake    chan struct{} // 1: something is there
+	dropped atomic.Uint64 // packets
+
+	mu      sync.Mutex // guards the fields below; nothing is called while it is held but Batch.Release
+	queue   []*packet.Batch
+	spare   []*packet.Batch // what the goroutine has emptied
+	packets int
+	closed  bool
+}
+
+func (q *inbox) put(b *packet.Batch) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed || q.packets+len(b.Items) > q.limit {
+		q.dropped.Add(uint64(len(b.Items)))
+		b.Release()
+		return
+	}
+	q.queue = append(q.queue, b)
+	q.packets += len(b.Items)
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns all batches. The slice is the caller's until the next take.
+func (q *inbox) take() []*packet.Batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := q.queue
+	q.queue, q.spare = q.spare[:0], taken
+	q.packets = 0
+	return taken
+}
+
+func (q *inbox) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	for _, b := range q.queue {
+		b.Release()
+	}
+	q.queue = nil
+}

@@ -1,0 +1,196 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"parlor/packet"
+)
+
+type noFlush struct{ n atomic.Int64 }
+
+func (f *noFlush) Flush() { f.n.Add(1) }
+
+type counting struct {
+	mu   sync.Mutex
+	rtp  int
+	rtcp int
+}
+
+func (o *counting) SendRTP(h, p []byte) { o.mu.Lock(); o.rtp++; o.mu.Unlock() }
+func (o *counting) SendRTCP([]byte)     { o.mu.Lock(); o.rtcp++; o.mu.Unlock() }
+func (o *counting) packets() int        { o.mu.Lock(); defer o.mu.Unlock(); return o.rtp }
+
+// pool hands out buffers and tells which are still owned. One that was released may be handed out again.
+type pool struct{ all map[*packet.Buffer]bool }
+
+func (p *pool) batch(id packet.PeerID, raws ...[]byte) *packet.Batch {
+	if p.all == nil {
+		p.all = map[*packet.Buffer]bool{}
+	}
+	b := packet.GetBatch(time.Now())
+	for _, raw := range raws {
+		buf := packet.Get()
+		buf.B = buf.B[:copy(buf.B, raw)]
+		p.all[buf] = true
+		b.Add(id, buf, false)
+	}
+	return b
+}
+
+// owned counts the buffers that somebody still owns.
+func (p *pool) owned() int {
+	n := 0
+	for b := range p.all {
+		if reflect.ValueOf(b).Elem().FieldByName("refs").FieldByName("v").Int() > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func vp8Packet(t *testing.T, ssrc uint32, seq uint16, key bool) []byte {
+	payload := []byte{0x90, 0x80, 0x80, byte(seq), 1, 0}
+	if key {
+		payload[4] = 0
+	}
+	raw, err := (&rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: vp8.PT, SSRC: ssrc, SequenceNumber: seq, Timestamp: uint32(seq) * 3000}, Payload: payload}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestRoomForwardsAndEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		flush := &noFlush{}
+		r := NewRoom(Options{}, flush)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.Run(ctx) }()
+		out := &counting{}
+		for _, err := range []error{
+			r.Attach(1, 1, &counting{}), r.Update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}), r.Ready(1),
+			r.Attach(2, 2, out), r.Update(2, []packet.Section{seatVideo("5", 5000)}, nil), r.Ready(2),
+			r.Watch(2, "5", Want{TrackKey{1, Camera}, High}),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		var p pool
+		for i := range uint16(20) {
+			r.Deliver(p.batch(1, vp8Packet(t, 100, i, i == 0), vp8Packet(t, 100, i, false)))
+		}
+		synctest.Wait()
+		if out.packets() != 20 {
+			t.Errorf("%d packets, want 20", out.packets())
+		}
+		if n := p.owned(); n != 20 {
+			t.Errorf("%d buffers are held, the ring should have 20", n)
+		}
+		if s := r.Snapshot(); len(s.Tracks) != 1 || s.Totals.PacketsIn != 40 || s.Totals.Dropped[DropDuplicate] != 20 {
+			t.Errorf("snapshot %+v", s)
+		}
+		if err := r.Run(ctx); !errors.Is(err, ErrRunning) {
+			t.Errorf("second Run: %v", err)
+		}
+		time.Sleep(2 * time.Second) // reports
+		flushed := flush.n.Load()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := flush.n.Load(); n != flushed {
+			t.Errorf("idle room woke up %d times in an hour", n-flushed)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		r.Deliver(p.batch(1, vp8Packet(t, 100, 50, true)))
+		if n := p.owned(); n != 0 {
+			t.Errorf("%d buffers are held after the end", n)
+		}
+		for name, err := range map[string]error{
+			"Attach": r.Attach(5, 5, out), "Update": r.Update(1, nil, nil), "Ready": r.Ready(1), "Detach": r.Detach(1),
+			"SetPublishing": r.SetPublishing(1, Camera, false), "Watch": r.Watch(2, "5", Want{}),
+		} {
+			if !errors.Is(err, ErrClosed) {
+				t.Errorf("%s after the end: %v", name, err)
+			}
+		}
+		if s := r.Snapshot(); s.Totals.PacketsIn != 40 || s.Totals.Dropped[DropInbox] != 1 {
+			t.Errorf("totals after the end: %+v", s.Totals)
+		}
+	})
+}
+
+func TestInboxIsBounded(t *testing.T) {
+	r := NewRoom(Options{InboxPackets: 100}, &noFlush{})
+	var p pool
+	for i := range uint16(60) { // nobody runs the room
+		r.Deliver(p.batch(1, vp8Packet(t, 100, i, true), vp8Packet(t, 100, i, true)))
+	}
+	if n := p.owned(); n != 100 || r.inbox.dropped.Load() != 20 {
+		t.Errorf("%d buffers wait, %d dropped", n, r.inbox.dropped.Load())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := p.owned(); n != 0 {
+		t.Errorf("%d buffers after the end", n)
+	}
+}
+
+// TestRoomUnderConcurrentUse is for the race detector: everything at once, then nothing is left.
+func TestRoomUnderConcurrentUse(t *testing.T) {
+	r := NewRoom(Options{}, &noFlush{})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	var wg sync.WaitGroup
+	pools := make([]pool, 4)
+	for i := range pools {
+		wg.Go(func() {
+			id := packet.PeerID(i + 1)
+			ssrc := uint32(id) * 100
+			for round := range 20 {
+				if err := r.Attach(id, MemberID(id), &counting{}); err != nil {
+					t.Error(err)
+				}
+				if err := r.Update(id, []packet.Section{pubVideo("0", ssrc), seatVideo("5", 5000)}, map[string]Source{"0": Camera}); err != nil {
+					t.Error(err)
+				}
+				r.Ready(id)
+				r.Watch(id, "5", Want{TrackKey{MemberID(1 + (i+1)%len(pools)), Camera}, High})
+				for n := range uint16(20) {
+					r.Deliver(pools[i].batch(id, vp8Packet(t, ssrc, uint16(round)*20+n, n%5 == 0)))
+				}
+				r.SetPublishing(MemberID(id), Camera, round%2 == 0)
+				r.Snapshot()
+				if err := r.Detach(id); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if s := r.Snapshot(); len(s.Tracks) != 0 || len(s.Sinks) != 0 {
+		t.Errorf("left over: %+v", s)
+	}
+	cancel()
+	<-ended
+	c := r.core
+	if len(c.peers)+len(c.tracks)+len(c.wants)+len(c.off)+len(c.asking)+len(c.lossy) != 0 {
+		t.Errorf("left in the core: %d peers, %d tracks, %d wants, %d off", len(c.peers), len(c.tracks), len(c.wants), len(c.off))
+	}
+}

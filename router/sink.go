@@ -1,0 +1,368 @@
+package router
+
+import (
+	"math/rand/v2"
+	"slices"
+
+	"parlor/packet"
+	"parlor/router/clock"
+	"parlor/router/codec"
+	"parlor/router/header"
+	"parlor/router/seqmap"
+)
+
+// sink is one receiving section of a peer: one outgoing SSRC.
+type sink struct {
+	peer  *peer
+	out   Out
+	seq   seqmap.Map[rewrite]
+	tmpl  header.Template
+	bare  header.Template // for packets that may have to be sent again as they are: nothing in it changes
+	ssrc  uint32
+	acked bool // the receiver reports on the SSRC, so it knows the MID by now
+
+	cur, next     *stream // fed by; waiting for a keyframe of
+	curAt, nextAt int     // places in their lists
+	unfit         *format // the format that was tried and fits none of the section's
+
+	section packet.Section
+	formats []codec.Format // of section.Codecs
+	active  bool
+	want    Want
+	last    sent
+	count   sinkCounts
+	repair  repairs
+}
+
+// rewrite is what makes the packets of one source go on from those of the source before.
+type rewrite struct {
+	src    *stream
+	format *format
+	first  uint64 // the packet that it begins with
+	ts     uint32 // added to timestamps
+	pid    uint16 // added to picture ids, and so on
+	frame  uint16 // added to frame numbers of the dependency descriptor
+	tl0    uint8
+	key    uint8
+	pt     uint8
+	rtx    uint8 // payload type of retransmissions, 0: none
+	flags  rewriteFlags
+}
+
+type rewriteFlags uint8
+
+const (
+	rewriteMark  rewriteFlags = 1 << iota // the first packet gets the marker: a talkspurt begins
+	rewritePIDs                           // picture ids change
+	rewriteFrame                          // there is no frame number yet to go on from
+	rewriteRED                            // RED to Opus
+	rewriteExact                          // packets may have to be sent again as they are
+)
+
+// sent is what the latest packet of a sink carried, for the next source to go on from.
+type sent struct {
+	seq      uint64
+	at       int64 // arrival of the packet
+	ts       uint32
+	pid      uint16
+	frame    uint16
+	tl0, key uint8
+	any      bool
+	has      sentSet
+}
+
+type sentSet uint8
+
+const (
+	sentPID sentSet = 1 << iota
+	sentTL0
+	sentKey
+	sentFrame
+)
+
+// sinkCounts is what a sink has sent and what its receiver says of it.
+type sinkCounts struct {
+	packets, bytes  uint64 // bytes of payload
+	reportedPackets uint64
+	resent          uint64
+	unfit           uint64
+	lost            uint32
+	fraction        uint8
+	jitter          uint32
+}
+
+func (c *core) updateSink(p *peer, sec *packet.Section) {
+	s := p.sinks[sec.MID]
+	if s != nil && s.ssrc != sec.SSRC {
+		c.closeSink(s)
+		s = nil
+	}
+	if s == nil {
+		if s = p.sinkOf[sec.SSRC]; s == nil {
+			s = &sink{peer: p, out: p.out, ssrc: sec.SSRC, seq: seqmap.New[rewrite](uint16(rand.N(1 << 14)))}
+			s.repair.seq = uint16(rand.N(1 << 14))
+			p.sinkOf[sec.SSRC] = s
+		}
+		p.sinks[sec.MID] = s
+	}
+	if s.section.Ext != sec.Ext || !slices.Equal(s.section.Codecs, sec.Codecs) || s.section.MID != sec.MID {
+		c.leave(s) // what was sent cannot be told again, and payload types may mean something else
+		s.configure(sec)
+	}
+	s.section, s.active, s.unfit = *sec, sec.Active, nil
+	c.retarget(s)
+}
+
+func (s *sink) configure(sec *packet.Section) {
+	s.tmpl = header.NewTemplate(sec.Ext, sec.MID)
+	bare := sec.Ext
+	bare.TransportCC = 0
+	s.bare = header.NewTemplate(bare, sec.MID)
+	s.formats = make([]codec.Format, len(sec.Codecs))
+	for i, k := range sec.Codecs {
+		s.formats[i] = codec.FormatOf(k)
+	}
+	s.acked = false
+}
+
+// closeSink ends a section's sink. What must never begin anew stays with the peer.
+func (c *core) closeSink(s *sink) {
+	c.leave(s)
+	c.setWant(s, Want{})
+	s.active = false
+	delete(s.peer.sinks, s.section.MID)
+}
+
+func (c *core) watch(id packet.PeerID, mid string, w Want, now int64) error {
+	c.setNow(now)
+	p := c.peers[id]
+	if p == nil {
+		return ErrUnknownPeer
+	}
+	s := p.sinks[mid]
+	switch {
+	case s == nil:
+		return ErrUnknownSection
+	case w.Track.Member != 0 && w.Track.Source.Kind() != s.section.Kind:
+		return ErrKind
+	}
+	c.setWant(s, w)
+	c.retarget(s)
+	return nil
+}
+
+func (c *core) setWant(s *sink, w Want) {
+	if old := s.want.Track; old != w.Track {
+		c.leave(s)
+		if rest := slices.DeleteFunc(c.wants[old], func(x *sink) bool { return x == s }); len(rest) > 0 {
+			c.wants[old] = rest
+		} else {
+			delete(c.wants, old)
+		}
+		if w.Track.Member != 0 {
+			c.wants[w.Track] = append(c.wants[w.Track], s)
+		}
+	}
+	s.want = w
+}
+
+// retarget has the sink take up what it wants, as far as that is there.
+func (c *core) retarget(s *sink) {
+	t := c.present(s.want.Track)
+	if t == nil || s.want.Track.Member == 0 || !s.active || !s.peer.ready {
+		c.leave(s)
+		return
+	}
+	if s.cur != nil && s.cur.track != t || s.next != nil && s.next.track != t {
+		c.leave(s)
+	}
+	st := t.layers[t.choose(s.want.Quality)]
+	if s.next == st {
+		return
+	}
+	s.unwait()
+	if s.cur == st {
+		return
+	}
+	s.next, s.nextAt, s.unfit = st, len(st.waiting), nil
+	st.waiting = append(st.waiting, s)
+	c.askKeyframe(st)
+}
+
+// choose picks the layer for a quality.
+func (t *track) choose(q Quality) int {
+	if len(t.layers) == 1 {
+		return 0
+	}
+	var buf [8]Layer
+	layers := buf[:0]
+	for _, st := range t.layers {
+		layers = append(layers, Layer{Live: st.live})
+	}
+	return ChooseLayer(layers, q)
+}
+
+// chooseLayers chooses anew for every sink of the track.
+func (c *core) chooseLayers(t *track) {
+	if !t.present {
+		return
+	}
+	for _, s := range c.wants[t.key] {
+		c.retarget(s)
+	}
+}
+
+// checkLayers finds layers that have stopped.
+func (c *core) checkLayers() {
+	for _, all := range c.tracks {
+		for _, t := range all {
+			c.checkTrack(t)
+		}
+	}
+}
+
+func (c *core) checkTrack(t *track) {
+	if len(t.layers) == 1 {
+		return
+	}
+	changed := false
+	for _, st := range t.layers {
+		switch {
+		case st.live && c.now-st.lastAt >= ns(c.o.LayerTimeout):
+			st.live, changed = false, true
+		case st.live:
+			c.at(dueLayers, c.now+ns(c.o.LayerTimeout)/4)
+		}
+	}
+	if changed {
+		c.chooseLayers(t)
+	}
+}
+
+// leave ends what feeds the sink, and forgets what was sent: not even a retransmission of it follows.
+func (c *core) leave(s *sink) {
+	c.settle()
+	s.uncur()
+	s.unwait()
+	s.seq.Forget()
+}
+
+// stall has the sinks of a stream wait for its next beginning.
+func (c *core) stall(st *stream) {
+	c.settle()
+	for len(st.sinks) > 0 {
+		s := st.sinks[len(st.sinks)-1]
+		s.uncur()
+		s.seq.Stop()
+		if s.next == nil {
+			s.next, s.nextAt, s.unfit = st, len(st.waiting), nil
+			st.waiting = append(st.waiting, s)
+		}
+	}
+	c.askIfWaited(st)
+}
+
+func (s *sink) uncur() {
+	if s.cur == nil {
+		return
+	}
+	l := s.cur.sinks
+	end := len(l) - 1
+	l[s.curAt] = l[end]
+	l[s.curAt].curAt = s.curAt
+	l[end] = nil
+	s.cur.sinks, s.cur = l[:end], nil
+}
+
+func (s *sink) unwait() {
+	if s.next == nil {
+		return
+	}
+	l := s.next.waiting
+	end := len(l) - 1
+	l[s.nextAt] = l[end]
+	l[s.nextAt].nextAt = s.nextAt
+	l[end] = nil
+	s.next.waiting, s.next = l[:end], nil
+}
+
+// begin has a waiting sink go on with the packet in hand. It reports false when the receiver cannot take the codec.
+func (c *core) begin(s *sink, st *stream) bool {
+	m := c.m
+	if s.unfit == st.format {
+		return false
+	}
+	i := codec.Fit(st.format.Format, s.formats)
+	if i < 0 {
+		s.unfit = st.format
+		return false
+	}
+	k := &s.section.Codecs[i]
+	rw := rewrite{src: st, format: st.format, first: m.ext, pt: k.PT, ts: c.timestamps(s, st)}
+	if k.RTX != 0 && s.section.RTXSSRC != 0 {
+		rw.rtx = k.RTX
+	} else if k.NACK {
+		rw.flags |= rewriteExact
+	}
+	if st.track.key.Source.Kind() == packet.Audio {
+		rw.flags |= rewriteMark
+	}
+	if st.format.ID == codec.RED && s.formats[i].ID == codec.Opus {
+		rw.flags |= rewriteRED
+	}
+	rw.continueIDs(m, &s.last)
+	s.uncur()
+	s.unwait()
+	s.cur, s.curAt = st, len(st.sinks)
+	st.sinks = append(st.sinks, s)
+	s.seq.Start(m.ext, rw)
+	c.totals.Switches++
+	return true
+}
+
+// continueIDs has picture ids and frame numbers go on from what was sent last.
+func (rw *rewrite) continueIDs(m *media, last *sent) {
+	if m.info.HasPID && last.has&sentPID != 0 {
+		rw.pid = last.pid + 1 - m.pid
+	}
+	if m.info.HasTL0 && last.has&sentTL0 != 0 {
+		rw.tl0 = last.tl0 + 1 - m.info.TL0
+	}
+	if m.info.HasKeyIdx && last.has&sentKey != 0 {
+		rw.key = last.key + 1 - m.info.KeyIdx
+	}
+	if rw.pid != 0 || rw.tl0 != 0 || rw.key != 0 || m.info.ShortPID {
+		rw.flags |= rewritePIDs
+	}
+	if m.Has&header.DependencyDescriptor != 0 && last.has&sentFrame != 0 {
+		rw.frame = last.frame + 1 - codec.FrameNumber(m.DD)
+	}
+}
+
+// maxSkew is how far timestamps aligned by sender reports may lie from what arrival times say, in seconds. Beyond, a
+// publisher's reports are wrong.
+const maxSkew = 2
+
+// timestamps returns what to add to the timestamps of the stream so that those of the sink go on: by the sender's clock
+// between layers of one track, else by the time that has passed.
+func (c *core) timestamps(s *sink, st *stream) uint32 {
+	m, rate := c.m, st.format.Clock
+	if !s.last.any {
+		return 0
+	}
+	expected := s.last.ts + uint32(max(clock.Ticks(m.at-s.last.at, rate), 0))
+	ts := expected
+	if old := s.seq.Current(); old != nil && old.State.src.track == st.track && old.State.src != st {
+		from, to := st.in.line, old.State.src.in.line
+		if from.Known() && to.Known() {
+			ts = to.RTP(from.Time(m.Timestamp)) + old.State.ts
+		}
+	}
+	if d := int32(ts - expected); d > maxSkew*int32(rate) || d < -maxSkew*int32(rate) {
+		ts = expected
+	}
+	if least := s.last.ts + rate/1000; int32(ts-least) < 0 {
+		ts = least
+	}
+	return ts - m.Timestamp
+}
