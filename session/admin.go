@@ -1,0 +1,298 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Bounds of commands.
+const (
+	MaxRemoveUsers = 10
+	MaxReasonText  = 256                  // bytes
+	MaxBan         = 365 * 24 * time.Hour // longest ban
+	MaxPage        = 1000                 // entries of one page of a list
+	defaultPage    = 100
+)
+
+// RemoveResult is what came of removing one user.
+type RemoveResult struct {
+	User    string
+	Removed bool // false: it was not in the room
+}
+
+// RemoveUsers puts users out of a room, with a text that they are shown. With a ban they cannot enter the room again
+// for that long, whether they were in or not. It returns when every one is out: no packet of or to it, others told, itself
+// told or not to be reached. Removing again does no harm. Errors: bad_request, room_not_found.
+func (r *Rooms) RemoveUsers(ctx context.Context, id RoomID, users []string, text string, ban time.Duration) ([]RemoveResult, error) {
+	if err := checkRemove(id, users, text, ban); err != nil {
+		return nil, err
+	}
+	rm := r.room(id)
+	if rm == nil {
+		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
+	}
+	r.ban(rm.key, users, ban)
+	results := make([]RemoveResult, len(users))
+	var out []*participant
+	var wait []<-chan struct{}
+	rm.mu.Lock()
+	if rm.closed && len(rm.members) == 0 || rm.created.IsZero() {
+		rm.mu.Unlock()
+		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
+	}
+	for i, user := range users {
+		results[i].User = user
+		m := rm.members[user]
+		switch {
+		case m == nil:
+		case rm.beginLocked(m.p, causeRemoved, text):
+			results[i].Removed = true
+			out = append(out, m.p)
+		default:
+			wait = append(wait, m.p.gone)
+		}
+	}
+	rm.mu.Unlock()
+	if len(out) > 0 {
+		rm.depart(out)
+	}
+	return results, waitAll(ctx, wait)
+}
+
+func checkRemove(id RoomID, users []string, text string, ban time.Duration) error {
+	if err := id.check(); err != nil {
+		return err
+	}
+	if len(users) < 1 || len(users) > MaxRemoveUsers {
+		return Errorf(CodeBadRequest, "users", "1 to %d users can be removed at once, not %d", MaxRemoveUsers, len(users))
+	}
+	for _, u := range users {
+		if err := CheckUser(u); err != nil {
+			return Errorf(CodeBadRequest, "users", "%s", AsError(err).Text)
+		}
+	}
+	if ban < 0 || ban > MaxBan {
+		return Errorf(CodeBadRequest, "ban", "a ban lasts 0 to %d seconds", int(MaxBan.Seconds()))
+	}
+	return checkText(text)
+}
+
+func checkText(text string) error {
+	if len(text) > MaxReasonText {
+		return Errorf(CodeBadRequest, "reason", "a reason has at most %d bytes, this one has %d", MaxReasonText, len(text))
+	}
+	return nil
+}
+
+func waitAll(ctx context.Context, done []<-chan struct{}) error {
+	for _, d := range done {
+		select {
+		case <-d:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (r *Rooms) ban(room string, users []string, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, u := range users {
+		r.bans[banned{room, u}] = r.opts.Now().Add(d)
+	}
+}
+
+// DismissRoom puts everybody out and ends the room. It returns how many that were, once they are out. Errors:
+// bad_request, room_not_found.
+func (r *Rooms) DismissRoom(ctx context.Context, id RoomID, text string) (int, error) {
+	if err := id.check(); err != nil {
+		return 0, err
+	}
+	if err := checkText(text); err != nil {
+		return 0, err
+	}
+	rm := r.room(id)
+	if rm == nil {
+		return 0, Errorf(CodeRoomNotFound, "room", "there is no such room")
+	}
+	return rm.dismiss(ctx, causeDismissed, text)
+}
+
+// dismiss ends the room with everybody in it.
+func (rm *room) dismiss(ctx context.Context, c cause, text string) (int, error) {
+	rm.mu.Lock()
+	if rm.closed || rm.created.IsZero() {
+		rm.closed = true
+		rm.mu.Unlock()
+		return 0, Errorf(CodeRoomNotFound, "room", "there is no such room")
+	}
+	rm.closeLocked(effects[c].feed, text)
+	var out []*participant
+	var wait []<-chan struct{}
+	for _, m := range rm.sortedLocked() {
+		if rm.beginLocked(m.p, c, text) {
+			out = append(out, m.p)
+		} else {
+			wait = append(wait, m.p.gone)
+		}
+	}
+	rm.mu.Unlock()
+	rm.depart(out)
+	return len(out), waitAll(ctx, wait)
+}
+
+// Page selects a part of a list, which is in the order of names.
+type Page struct {
+	After string // the Next of the page before; "": from the start
+	Limit int    // at most as many entries; 0: 100; highest 1000
+}
+
+func (g *Page) check() error {
+	if g.Limit < 0 || g.Limit > MaxPage {
+		return Errorf(CodeBadRequest, "limit", "a page has 1 to %d entries", MaxPage)
+	}
+	if g.Limit == 0 {
+		g.Limit = defaultPage
+	}
+	return nil
+}
+
+// RoomInfo describes a room.
+type RoomInfo struct {
+	Room       RoomID
+	Scene      Scene
+	Created    time.Time
+	Users      int
+	Anchors    int
+	Publishers int // of them, who publish something that is on
+	Node       string
+}
+
+// RoomList is a page of rooms. Next is empty after the last one.
+type RoomList struct {
+	Rooms []RoomInfo
+	Next  string
+}
+
+// ListRooms returns a page of the node's rooms, in the order of their keys.
+func (r *Rooms) ListRooms(page Page) (RoomList, error) {
+	if err := page.check(); err != nil {
+		return RoomList{}, err
+	}
+	rooms := r.list()
+	slices.SortFunc(rooms, func(a, b *room) int { return cmp.Compare(a.key, b.key) })
+	var l RoomList
+	for _, rm := range rooms {
+		if rm.key <= page.After {
+			continue
+		}
+		info, ok := rm.info()
+		if !ok {
+			continue
+		}
+		if len(l.Rooms) == page.Limit {
+			l.Next = l.Rooms[len(l.Rooms)-1].Room.Key()
+			break
+		}
+		l.Rooms = append(l.Rooms, info)
+	}
+	return l, nil
+}
+
+func (rm *room) info() (RoomInfo, bool) {
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	return rm.infoLocked(), !rm.closed && !rm.created.IsZero()
+}
+
+func (rm *room) infoLocked() RoomInfo {
+	return RoomInfo{
+		Room: rm.id, Scene: rm.scene, Created: rm.created, Node: rm.rooms.opts.Node, Users: len(rm.members),
+		Anchors:    rm.countLocked(func(m *member) bool { return m.role == Anchor }),
+		Publishers: rm.countLocked(func(m *member) bool { return m.on != 0 }),
+	}
+}
+
+// UserInfo describes a user in a room.
+type UserInfo struct {
+	UserState
+	Since     time.Time // first entered; entering again does not change it
+	Session   string
+	MediaOnly bool // WHIP or WHEP
+	Connected bool // there is a signalling connection, or, for MediaOnly, media
+	LastHeard time.Time
+}
+
+// RoomDetail is a room with a page of its users.
+type RoomDetail struct {
+	RoomInfo
+	List []UserInfo
+	Next string
+}
+
+// DescribeRoom returns a room with a page of its users in the order of their ids. Errors: bad_request, room_not_found.
+func (r *Rooms) DescribeRoom(id RoomID, page Page) (RoomDetail, error) {
+	if err := id.check(); err != nil {
+		return RoomDetail{}, err
+	}
+	if err := page.check(); err != nil {
+		return RoomDetail{}, err
+	}
+	rm := r.room(id)
+	if rm == nil {
+		return RoomDetail{}, Errorf(CodeRoomNotFound, "room", "there is no such room")
+	}
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	if rm.closed || rm.created.IsZero() {
+		return RoomDetail{}, Errorf(CodeRoomNotFound, "room", "there is no such room")
+	}
+	d := RoomDetail{RoomInfo: rm.infoLocked()}
+	members := rm.sortedLocked()
+	slices.SortFunc(members, func(a, b *member) int { return strings.Compare(a.user, b.user) })
+	for _, m := range members {
+		if m.user <= page.After {
+			continue
+		}
+		if len(d.List) == page.Limit {
+			d.Next = d.List[len(d.List)-1].User
+			break
+		}
+		d.List = append(d.List, m.info())
+	}
+	return d, nil
+}
+
+func (m *member) info() UserInfo {
+	i := UserInfo{
+		UserState: m.state(), Since: m.since, Session: m.p.id, MediaOnly: m.p.mediaOnly,
+		Connected: m.p.box.isAttached(), LastHeard: m.p.lastLife(),
+	}
+	if i.MediaOnly {
+		i.Connected = !m.p.media.lastHeard().IsZero()
+	}
+	return i
+}
+
+// Stats are counts of the whole node.
+type Stats struct{ Rooms, Users, Publishers int }
+
+// Stats returns how much is going on.
+func (r *Rooms) Stats() Stats {
+	var s Stats
+	for _, rm := range r.list() {
+		if i, ok := rm.info(); ok {
+			s.Rooms++
+			s.Users += i.Users
+			s.Publishers += i.Publishers
+		}
+	}
+	return s
+}

@@ -1,0 +1,79 @@
+package session
+
+// coalesce returns the net effect of events that the client has seen none of, as few events as can be: per user at
+// most one user_left and one user_entered, or one streams; one's own role once. A user who entered and left again
+// within events leaves no trace, everybody else's leave stays, with the reason of the first. It neither changes
+// nor keeps events.
+func coalesce(events []Event) []Event {
+	net := map[string]*effect{}
+	role := -1
+	for i, e := range events {
+		switch e.Type {
+		case EventRole:
+			role = i
+		case EventUserEntered, EventUserLeft, EventStreams:
+			x := net[e.User.User]
+			if x == nil {
+				x = &effect{left: -1, state: -1}
+				net[e.User.User] = x
+			}
+			x.add(i, e)
+		}
+	}
+	out := make([]Event, 0, 2*len(net)+1)
+	for i, e := range events {
+		switch e.Type {
+		case EventRole:
+			if i == role {
+				out = append(out, e)
+			}
+		case EventUserEntered, EventUserLeft, EventStreams:
+			x := net[e.User.User]
+			if i == x.left {
+				out = append(out, e)
+			}
+			if i == x.state {
+				out = append(out, x.present(e))
+			}
+		default:
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// effect is what events do to one user, in places of the events. -1: nothing.
+type effect struct {
+	known   bool // to the client before the events
+	decided bool // known is set
+	left    int  // the leave of the user that the client knew
+	state   int  // the last event of the user that is there in the end
+	role    Role // with which it entered anew
+	entered bool // anew, after left or without having been known
+}
+
+func (x *effect) add(i int, e Event) {
+	if !x.decided {
+		x.decided, x.known = true, e.Type != EventUserEntered
+	}
+	switch e.Type {
+	case EventUserLeft:
+		if x.known && x.left < 0 {
+			x.left = i
+		}
+		x.state, x.entered = -1, false
+	case EventUserEntered:
+		x.state, x.entered, x.role = i, true, e.User.Role
+	case EventStreams:
+		x.state = i
+	}
+}
+
+// present returns the event that puts the user into its last state.
+func (x *effect) present(last Event) Event {
+	if x.entered {
+		last.Type = EventUserEntered
+		last.User.Role = x.role
+	}
+	return last
+}

@@ -1,0 +1,38 @@
+// Package session is the social side of a room: who is in, with which role and rights, who is told what, and above all
+// the way out. It joins router (the room's media) and transport (the wire), and knows no door: the WebSocket, WHIP and
+// WHEP handlers, NATS commands and the command line all call the same few functions.
+//
+//	errors.go    Code, Error: the stable names of what can go wrong
+//	roomid.go    RoomID: a string or an integer
+//	names.go     user ids, Role, Scene, Source, Quality
+//	rights.go    Right, Rights, Grant
+//	event.go     Event: what a client is told; reasons
+//	feed.go      FeedEvent, Events: what the back end is told
+//	mailbox.go   mailbox: a client's events until it has acknowledged them
+//	coalesce.go  coalesce: the net effect of events that were never sent
+//	options.go   Options, Limits, Timers
+//	wire.go      Transport, Peer: what this package needs of the wire
+//	endpoint.go  OverEndpoint: *transport.Endpoint as a Transport
+//	rooms.go     Rooms: all rooms of a node; Enter, Resume, Lookup
+//	room.go      room: its members, who sees whom, telling
+//	enter.go     entering, and entering again
+//	leave.go     the one way out, in its five steps; how a room ends
+//	session.go   Session: the door's hold on one entering
+//	media.go     negotiating, publishing, peers
+//	seats.go     seats: who is shown where
+//	role.go      switching between anchor and audience
+//	admin.go     commands: remove, dismiss, list, describe
+//	totals.go    Media: the media counters of the node
+//	life.go      time-outs, empty rooms, bans, shutting down
+//	fakewire/    a transport without a network, for tests
+//
+// # Locks
+//
+// In this order, and none is held while something outside the package is called, with the exceptions named:
+//
+//  1. media.mu, one per participant: held across a change of the participant's media, calls of router and Peer included,
+//     because those must not overlap. Two participants' are never held at once.
+//  2. room.mu: members and what they see. Events.Publish is called under it, for order; it must not block (see there).
+//  3. Rooms.mu: which rooms and sessions there are.
+//  4. mailbox.mu.
+package session

@@ -1,0 +1,22 @@
+package session
+
+import (
+	"parlor/router"
+	"parlor/transport"
+)
+
+// OverEndpoint returns e as a Transport.
+func OverEndpoint(e *transport.Endpoint) Transport { return endpoint{e} }
+
+type endpoint struct{ e *transport.Endpoint }
+
+func (t endpoint) NewWriter() router.Flusher { return t.e.NewWriter() }
+
+func (t endpoint) NewPeer(o PeerOptions) (Peer, error) {
+	w, _ := o.Writer.(*transport.Writer)
+	p, err := t.e.NewPeer(transport.PeerOptions{Inbox: o.Inbox, Writer: w, Events: o.Events})
+	if err != nil {
+		return nil, err // not p: a nil *transport.Peer in a Peer would not be nil
+	}
+	return p, nil
+}

@@ -1,0 +1,257 @@
+package session
+
+import (
+	"context"
+	"time"
+)
+
+// EnterRequest says who wants to enter where. Scene may be empty for "whatever the room is" (a new one becomes Call);
+// then Audience in a call room means Anchor, the only role there. An empty Role is Anchor.
+type EnterRequest struct {
+	Room   RoomID
+	User   string
+	Grant  Grant
+	Role   Role
+	Scene  Scene
+	Signal bool // there is a signalling connection, which reads the session's events; false: WHIP, WHEP
+}
+
+// Enter lets a user into a room, which comes into being with its first user. A user who is already in is replaced: the
+// older session is told so and closed, the others notice only that its streams change. Errors are *Error with any of
+// the codes bad_request, token_expired, not_allowed, room_full, publisher_limit, scene_mismatch, banned, node_draining, or ctx's.
+func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, Entered, error) {
+	if err := r.check(q); err != nil {
+		return nil, Entered{}, err
+	}
+	p := r.newParticipant(q)
+	for {
+		rm, err := r.admit(p, q)
+		if err != nil {
+			r.forget(p)
+			return nil, Entered{}, err
+		}
+		entered, again, err := rm.enter(ctx, p, q)
+		if err != nil {
+			rm.discard()
+			r.forget(p)
+			return nil, Entered{}, err
+		}
+		if !again {
+			return &Session{p: p, link: 1}, entered, nil
+		}
+		r.remove(rm)
+	}
+}
+
+// check looks at the request alone.
+func (r *Rooms) check(q EnterRequest) error {
+	if err := q.Room.check(); err != nil {
+		return err
+	}
+	if err := CheckUser(q.User); err != nil {
+		return err
+	}
+	if q.Role != "" && q.Role != Anchor && q.Role != Audience {
+		return Errorf(CodeBadRequest, "role", "a role is anchor or audience, not %.32q", string(q.Role))
+	}
+	if q.Scene != "" && q.Scene != Call && q.Scene != Live {
+		return Errorf(CodeBadRequest, "scene", "a scene is call or live, not %.32q", string(q.Scene))
+	}
+	if q.Scene == Call && q.Role == Audience {
+		return Errorf(CodeBadRequest, "role", "a call room has no audience")
+	}
+	return q.Grant.entry(q.Room, q.User, r.opts.Now())
+}
+
+func (r *Rooms) newParticipant(q EnterRequest) *participant {
+	p := &participant{
+		rooms: r, id: newID(), key: newID() + newID(), user: q.User, grant: q.Grant, mediaOnly: !q.Signal,
+		since: r.opts.Now(), box: newMailbox(!q.Signal), gone: make(chan struct{}),
+	}
+	p.touch()
+	return p
+}
+
+// admit finds or makes the room, and takes p into the index, as far as the node allows.
+func (r *Rooms) admit(p *participant, q EnterRequest) (*room, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.draining {
+		return nil, Errorf(CodeNodeDraining, "", "this node is shutting down")
+	}
+	if until, ok := r.bans[banned{q.Room.Key(), q.User}]; ok && r.opts.Now().Before(until) {
+		return nil, Errorf(CodeBanned, "user", "the user may not enter this room for another %d s", int(until.Sub(r.opts.Now()).Seconds())+1)
+	}
+	rm := r.rooms[q.Room.Key()]
+	if rm == nil {
+		if err := q.Grant.need(RightCreate, "room"); err != nil {
+			return nil, err
+		}
+		rm = newRoom(r, q.Room)
+		r.rooms[rm.key] = rm
+	}
+	r.sessions[p.id] = p
+	return rm, nil
+}
+
+// full reports whether there are more sessions than the node takes, with the one that asks.
+func (r *Rooms) full() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.sessions) > r.opts.Limits.Users
+}
+
+// enter makes p's user a member. again says that the room has ended and another one is to be tried.
+func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e Entered, again bool, err error) {
+	rm.mu.Lock()
+	m, err := rm.settleLocked(ctx, p.user)
+	if err != nil || rm.closed {
+		rm.mu.Unlock()
+		return e, err == nil, err
+	}
+	role, err := rm.placeLocked(m, q)
+	if err != nil {
+		rm.mu.Unlock()
+		return e, false, err
+	}
+	if m == nil {
+		e = rm.installLocked(rm.newMemberLocked(p), p, role)
+		rm.mu.Unlock()
+		return e, false, nil
+	}
+	old := m.p
+	rm.beginLocked(old, causeReplaced, "")
+	rm.mu.Unlock()
+
+	old.stop()
+
+	rm.mu.Lock()
+	if again = rm.closed; again { // dismissed meanwhile
+		rm.announceLocked(old)
+	} else {
+		rm.replaceLocked(old, role)
+		e = rm.installLocked(m, p, role)
+	}
+	ended := rm.closed && len(rm.members) == 0
+	rm.mu.Unlock()
+	rm.rooms.background(func() {
+		rm.finish([]*participant{old})
+		if ended {
+			rm.end()
+		}
+	})
+	return e, again, nil
+}
+
+// settleLocked returns the user's member, or nil, once no leaving of it is under way. It gives up the lock while
+// it waits.
+func (rm *room) settleLocked(ctx context.Context, user string) (*member, error) {
+	for !rm.closed {
+		m := rm.members[user]
+		if m == nil || m.p.left == nil {
+			return m, nil
+		}
+		told := m.p.left.told
+		rm.mu.Unlock()
+		select {
+		case <-told:
+		case <-ctx.Done():
+		}
+		rm.mu.Lock()
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// placeLocked returns the role with which the request may come in, beside or instead of m (nil: nobody).
+func (rm *room) placeLocked(m *member, q EnterRequest) (Role, error) {
+	scene := rm.scene
+	if scene == "" {
+		scene = q.Scene
+	}
+	if scene == "" {
+		scene = Call
+	}
+	role := q.Role
+	if role == "" || scene == Call {
+		role = Anchor
+	}
+	switch {
+	case q.Scene != "" && q.Scene != scene:
+		return "", Errorf(CodeSceneMismatch, "scene", "the room's scene is %s, not %s", scene, q.Scene)
+	case q.Grant.role(role) != nil && scene == Live:
+		return "", q.Grant.role(role)
+	case m == nil && rm.rooms.full():
+		return "", Errorf(CodeRoomFull, "room", "the node has no place for another user")
+	case scene == Call && m == nil && len(rm.members) >= rm.rooms.opts.Limits.CallUsers:
+		return "", Errorf(CodeRoomFull, "room", "the room has its %d users", rm.rooms.opts.Limits.CallUsers)
+	case scene == Live && role == Anchor && (m == nil || m.role != Anchor):
+		if err := rm.anchorPlaceLocked(); err != nil {
+			return "", err
+		}
+	}
+	rm.scene = scene
+	return role, nil
+}
+
+// anchorPlaceLocked returns a publisher_limit where a live room has all its anchors.
+func (rm *room) anchorPlaceLocked() error {
+	if limit := rm.rooms.opts.Limits.LiveAnchors; rm.countLocked(func(m *member) bool { return m.role == Anchor }) >= limit {
+		return Errorf(CodePublisherLimit, "role", "the room has its %d anchors", limit)
+	}
+	return nil
+}
+
+func (rm *room) newMemberLocked(p *participant) *member {
+	rm.nextMember++
+	return &member{id: rm.nextMember, user: p.user, since: rm.rooms.opts.Now()}
+}
+
+// replaceLocked ends the session that another one of the same user replaces: what the others see of it is at most that
+// its streams end, and in a live room what a change of role shows.
+func (rm *room) replaceLocked(old *participant, role Role) {
+	m := old.m
+	switch {
+	case role != m.role && m.role == Anchor:
+		m.present, m.on = 0, 0
+		rm.tellLocked(m, Event{Type: EventUserLeft, User: UserState{User: m.user}, Left: LeftBecameAudience})
+	case m.present != 0:
+		m.present, m.on = 0, 0
+		rm.tellStreamsLocked(m)
+	}
+	rm.farewellLocked(old)
+}
+
+// installLocked puts p into m's place and tells the others and the feed if m is new to them.
+func (rm *room) installLocked(m *member, p *participant, role Role) Entered {
+	seen := m.p != nil && rm.visible(m)
+	if rm.created.IsZero() {
+		rm.created = rm.rooms.opts.Now()
+		rm.feedLocked(FeedRoomCreated, nil)
+	}
+	m.p, m.role = p, role
+	p.room, p.m = rm, m
+	rm.members[m.user] = m
+	rm.emptySince = time.Time{}
+	rm.feedLocked(FeedUserEntered, func(e *FeedEvent) { e.User, e.Role, e.Reason = m.user, role, FeedNormal })
+	if !seen && rm.visible(m) {
+		rm.tellLocked(m, Event{Type: EventUserEntered, User: m.state()})
+	}
+	rm.media.reseat()
+	e := rm.enteredLocked(p)
+	p.box.open()
+	return e
+}
+
+// discard takes away a room that nobody ever was in.
+func (rm *room) discard() {
+	rm.mu.Lock()
+	unused := rm.created.IsZero() && len(rm.members) == 0
+	rm.closed = rm.closed || unused
+	rm.mu.Unlock()
+	if unused {
+		rm.rooms.remove(rm)
+	}
+}

@@ -1,0 +1,118 @@
+package session
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// EventType is the type of an Event, as docs/protocol.md names it.
+type EventType string
+
+// The types of events.
+const (
+	EventUserEntered EventType = "user_entered"
+	EventUserLeft    EventType = "user_left"
+	EventStreams     EventType = "streams"
+	EventRole        EventType = "role"
+	EventExited      EventType = "exited"
+)
+
+// ExitReason tells a user why it is out. The numbers are part of the protocol.
+type ExitReason int
+
+// The reasons of `exited`.
+const (
+	ExitedExit      ExitReason = 0 // it asked to
+	ExitedRemoved   ExitReason = 1
+	ExitedDismissed ExitReason = 2
+	ExitedReplaced  ExitReason = 3 // the same user has entered elsewhere
+	ExitedShutdown  ExitReason = 4 // of the node
+)
+
+// LeaveReason tells the others why a user is gone. The numbers are part of the protocol.
+type LeaveReason int
+
+// The reasons of `user_left`.
+const (
+	LeftExit           LeaveReason = 0
+	LeftTimeout        LeaveReason = 1
+	LeftRemoved        LeaveReason = 2
+	LeftBecameAudience LeaveReason = 3
+)
+
+// StreamState is one stream of a user. On is false while it is muted or stopped.
+type StreamState struct {
+	Source Source `json:"source"`
+	On     bool   `json:"on"`
+}
+
+// UserState is a user as others see it. Values are shared between mailboxes and read-only.
+type UserState struct {
+	User    string        `json:"user"`
+	Role    Role          `json:"role"`
+	Streams []StreamState `json:"streams"`
+}
+
+// Event is one message of the node to a client. It marshals to the JSON of docs/protocol.md.
+type Event struct {
+	Type   EventType
+	Seq    uint64      // rises by one from event to event of a session, from 1
+	User   UserState   // EventUserEntered: all of it; EventUserLeft: the id; EventStreams: id and streams
+	Role   Role        // EventRole: one's own
+	Left   LeaveReason // EventUserLeft
+	Exited ExitReason  // EventExited
+	Text   string      // EventExited: why, for people; may be empty
+}
+
+// MarshalJSON writes the event as the protocol has it.
+func (e Event) MarshalJSON() ([]byte, error) {
+	w := struct {
+		Type    EventType     `json:"type"`
+		Seq     uint64        `json:"seq"`
+		User    any           `json:"user,omitempty"`
+		Streams []StreamState `json:"streams,omitzero"`
+		Role    Role          `json:"role,omitempty"`
+		Reason  *int          `json:"reason,omitempty"`
+		Text    string        `json:"text,omitempty"`
+	}{Type: e.Type, Seq: e.Seq, Text: e.Text}
+	switch e.Type {
+	case EventUserEntered:
+		w.User = e.User
+	case EventUserLeft:
+		w.User, w.Reason = e.User.User, new(int(e.Left))
+	case EventStreams:
+		w.User, w.Streams = e.User.User, e.User.Streams
+	case EventRole:
+		w.Role = e.Role
+	case EventExited:
+		w.Reason = new(int(e.Exited))
+	}
+	return json.Marshal(w)
+}
+
+// Entered is the answer to entering and resuming; it marshals to the fields that docs/protocol.md gives for `entered`.
+type Entered struct {
+	Session string       `json:"session"`
+	Key     string       `json:"key"` // a secret between client and node: whoever has it can resume the session
+	User    string       `json:"user"`
+	Room    RoomID       `json:"room"`
+	Role    Role         `json:"role"`
+	Scene   Scene        `json:"scene"`
+	Rights  Rights       `json:"rights"`
+	Users   []UserState  `json:"users"` // the others that it may see, in the order in which they entered
+	Node    string       `json:"node"`
+	Timers  ClientTimers `json:"timers"`
+}
+
+// ClientTimers tells a client the timers that it keeps itself, in milliseconds.
+type ClientTimers struct {
+	LostMS      int64 `json:"lostMs"`
+	ReconnectMS int64 `json:"reconnectMs"`
+	TimeoutMS   int64 `json:"timeoutMs"`
+	PingMS      int64 `json:"pingMs"`
+}
+
+func clientTimers(t Timers) ClientTimers {
+	ms := func(d time.Duration) int64 { return d.Milliseconds() }
+	return ClientTimers{LostMS: ms(t.Lost), ReconnectMS: ms(t.Reconnect), TimeoutMS: ms(t.Timeout), PingMS: ms(t.Ping)}
+}

@@ -1,0 +1,195 @@
+// Package fakewire is a transport without a network, for tests of what stands on session: real SDP answers and real RTP
+// packets into and out of a room's router, but no sockets, ICE, DTLS or SRTP.
+//
+//	fakewire.go  Transport and Peer
+//	offer.go     Offer: a client's SDP
+//	rtp.go       packets that a client sends
+package fakewire
+
+import (
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parlor/packet"
+	"parlor/router"
+	"parlor/session"
+	"parlor/transport/negotiate"
+)
+
+// Transport implements session.Transport. Safe for use from several goroutines.
+type Transport struct {
+	mu    sync.Mutex
+	peers []*Peer
+	fail  error
+	last  atomic.Uint64
+}
+
+// NewWriter returns a writer that does nothing: a Peer has a packet as soon as it was sent.
+func (t *Transport) NewWriter() router.Flusher { return writer{} }
+
+type writer struct{}
+
+func (writer) Flush() {}
+
+// NewPeer makes a peer, or returns what FailPeers has set.
+func (t *Transport) NewPeer(o session.PeerOptions) (session.Peer, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.fail != nil {
+		return nil, t.fail
+	}
+	p := &Peer{id: packet.PeerID(t.last.Add(1)), o: o, received: map[string]int{}, next: map[uint32]uint16{}}
+	t.peers = append(t.peers, p)
+	return p, nil
+}
+
+// FailPeers has NewPeer fail from now on; nil: no longer.
+func (t *Transport) FailPeers(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fail = err
+}
+
+// Peers returns all peers ever made, oldest first.
+func (t *Transport) Peers() []*Peer {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]*Peer(nil), t.peers...)
+}
+
+// Last returns the youngest peer.
+func (t *Transport) Last() *Peer {
+	all := t.Peers()
+	return all[len(all)-1]
+}
+
+// Open counts the peers that were not closed.
+func (t *Transport) Open() int {
+	n := 0
+	for _, p := range t.Peers() {
+		if !p.Closed() {
+			n++
+		}
+	}
+	return n
+}
+
+// Peer implements session.Peer. Safe for use from several goroutines.
+type Peer struct {
+	id packet.PeerID
+	o  session.PeerOptions
+
+	mu       sync.Mutex
+	sections []packet.Section
+	version  uint64
+	received map[string]int // RTP packets to the client, by mid
+	late     int            // packets after Close
+	next     map[uint32]uint16
+	heard    time.Time
+	restarts int
+	closed   bool
+}
+
+// ID implements session.Peer.
+func (p *Peer) ID() packet.PeerID { return p.id }
+
+// Negotiate implements session.Peer with a real answer.
+func (p *Peer) Negotiate(o *negotiate.Offer, streams map[string]string) (string, []packet.Section, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.version++
+	answer, sections, err := o.Answer(negotiate.Params{
+		UFrag: "node", Pwd: "nodePasswordOf24Characters", Fingerprint: "sha-256 " + fingerprint, Streams: streams,
+		CNAME: "parlor", SessionID: uint64(p.id), Version: p.version,
+		SSRC: func(mid string, _ packet.Kind) (uint32, uint32) { s := ssrc("node", p.id, mid); return s, s + 1 },
+	})
+	if err == nil {
+		p.sections = sections
+	}
+	return answer, sections, err
+}
+
+// RestartICE implements session.Peer.
+func (p *Peer) RestartICE(ufrag, pwd string) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.restarts++
+	return fmt.Sprintf("a=ice-ufrag:node%d\r\na=ice-pwd:nodePasswordOf24Characters\r\n", p.restarts), nil
+}
+
+// SendRTP counts a packet to the client.
+func (p *Peer) SendRTP(header, _ []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		p.late++
+	}
+	to := uint32(header[8])<<24 | uint32(header[9])<<16 | uint32(header[10])<<8 | uint32(header[11])
+	for _, s := range p.sections {
+		if !s.Publish && s.SSRC == to {
+			p.received[s.MID]++
+		}
+	}
+}
+
+// SendRTCP does nothing.
+func (p *Peer) SendRTCP([]byte) {}
+
+// LastHeard returns what Heard has set.
+func (p *Peer) LastHeard() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.heard
+}
+
+// Close implements session.Peer.
+func (p *Peer) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	return nil
+}
+
+// Closed reports whether Close was called.
+func (p *Peer) Closed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
+// Late counts the packets that were sent to the peer after Close.
+func (p *Peer) Late() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.late
+}
+
+// Received counts the packets that the client got in a section.
+func (p *Peer) Received(mid string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.received[mid]
+}
+
+// Heard sets when the client was last heard.
+func (p *Peer) Heard(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.heard = at
+}
+
+// Connect reports the peer as connected.
+func (p *Peer) Connect() { p.o.Events.PeerConnected(p.id) }
+
+// Lose reports the peer as lost.
+func (p *Peer) Lose(err error) { p.o.Events.PeerLost(p.id, err) }
+
+// ssrc returns the SSRC of one side's section.
+func ssrc(side string, id packet.PeerID, mid string) uint32 {
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%s/%d/%s", side, id, mid)
+	return h.Sum32()
+}

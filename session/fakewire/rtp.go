@@ -1,0 +1,44 @@
+package fakewire
+
+import (
+	"time"
+
+	"github.com/pion/rtp"
+
+	"parlor/packet"
+)
+
+// Publish has the client send n packets, each a whole frame and a keyframe, in the section mid, as of now.
+func (p *Peer) Publish(now time.Time, mid string, n int) {
+	b := packet.GetBatch(now)
+	for range n {
+		b.Add(p.id, p.packet(mid), false)
+	}
+	p.o.Inbox.Deliver(b)
+}
+
+func (p *Peer) packet(mid string) *packet.Buffer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	from := ssrc("client", p.id, mid)
+	p.next[from]++
+	pk := rtp.Packet{Header: rtp.Header{
+		Version: 2, Marker: true, PayloadType: 111, SequenceNumber: p.next[from], Timestamp: uint32(p.next[from]) * 960, SSRC: from,
+	}, Payload: []byte{0xf8, 0xff, 0xfe}}
+	for _, s := range p.sections {
+		if s.MID == mid && s.Kind == packet.Video {
+			pk.PayloadType = 96
+			pk.Payload = []byte{0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0xe0, 0x01, 0, 0}
+		}
+	}
+	if err := pk.SetExtension(midExtension, []byte(mid)); err != nil {
+		panic(err)
+	}
+	buf := packet.Get()
+	n, err := pk.MarshalTo(buf.B)
+	if err != nil {
+		panic(err)
+	}
+	buf.B = buf.B[:n]
+	return buf
+}

@@ -1,0 +1,166 @@
+package session
+
+import (
+	"time"
+)
+
+// cause is why a user leaves.
+type cause uint8
+
+const (
+	causeExit cause = iota
+	causeTimeout
+	causeRemoved
+	causeDismissed
+	causeReplaced
+	causeShutdown
+)
+
+// effects is the table of leaving: who is told what. silent: that side is told nothing.
+var effects = [...]struct {
+	name   string
+	exited ExitReason  // to the user
+	left   LeaveReason // to the others
+	feed   FeedReason
+}{
+	causeExit:      {"exit", ExitedExit, LeftExit, FeedNormal},
+	causeTimeout:   {"timeout", silent, LeftTimeout, FeedTimeout},
+	causeRemoved:   {"removed", ExitedRemoved, LeftRemoved, FeedRemoved},
+	causeDismissed: {"dismissed", ExitedDismissed, silent, FeedRemoved},
+	causeReplaced:  {"replaced", ExitedReplaced, silent, FeedReplaced},
+	causeShutdown:  {"shutdown", ExitedShutdown, silent, FeedShutdown},
+}
+
+const silent = -1
+
+// departure is one leaving.
+type departure struct {
+	cause cause
+	text  string
+	told  chan struct{} // closed when the others are told, or see the user's next session
+}
+
+// depart takes participants of one room, whose leaving has begun, out of it. It returns when the leaving is complete.
+// The five steps: (1) beginLocked, before; (2) stop; (3) and (4) announceLocked; (4, to its end) and (5) finish.
+func (rm *room) depart(ps []*participant) {
+	for _, p := range ps {
+		p.stop()
+	}
+	rm.mu.Lock()
+	for _, p := range ps {
+		rm.announceLocked(p)
+	}
+	ended := rm.closed && len(rm.members) == 0
+	rm.mu.Unlock()
+	rm.finish(ps)
+	if ended {
+		rm.end()
+	}
+}
+
+// leave takes p out for the given cause, unless it is leaving already; then it waits for that.
+func (p *participant) leave(c cause, text string) (did bool) {
+	p.room.mu.Lock()
+	did = p.room.beginLocked(p, c, text)
+	p.room.mu.Unlock()
+	if !did {
+		<-p.gone
+		return false
+	}
+	p.room.depart([]*participant{p})
+	return true
+}
+
+// beginLocked is step 1: from here on nothing new is accepted from p. It returns false where p is leaving already.
+func (rm *room) beginLocked(p *participant, c cause, text string) bool {
+	if p.left != nil {
+		return false
+	}
+	p.left = &departure{cause: c, text: text, told: make(chan struct{})}
+	return true
+}
+
+// announceLocked is steps 3 and 4: the others are told, the user is told, the feed is told; and it decides whether
+// the room ends.
+func (rm *room) announceLocked(p *participant) {
+	m, e := p.m, effects[p.left.cause]
+	delete(rm.members, m.user)
+	delete(rm.auto, p)
+	if e.left != silent && rm.visible(m) {
+		rm.tellLocked(m, Event{Type: EventUserLeft, User: UserState{User: m.user}, Left: e.left})
+	}
+	rm.farewellLocked(p)
+	rm.media.reseat()
+	rm.endIfEmptyLocked(m, p.left.cause)
+}
+
+// farewellLocked tells the user itself and the feed, and lets the next session of the user in.
+func (rm *room) farewellLocked(p *participant) {
+	e := effects[p.left.cause]
+	rm.feedLocked(FeedUserLeft, func(f *FeedEvent) { f.User, f.Reason, f.Text = p.user, e.feed, p.left.text })
+	var last *Event
+	if e.exited != silent {
+		last = &Event{Type: EventExited, Exited: e.exited, Text: p.left.text}
+	}
+	p.box.close(last)
+	close(p.left.told)
+}
+
+// endIfEmptyLocked applies the rules of how a room ends, after m has left. A room that was dismissed is closed already.
+func (rm *room) endIfEmptyLocked(m *member, c cause) {
+	if len(rm.members) > 0 || rm.closed {
+		return
+	}
+	if rm.scene == Live && m.role == Audience && c != causeTimeout {
+		rm.emptySince = rm.rooms.opts.Now()
+		return
+	}
+	rm.closeLocked(effects[c].feed, "")
+}
+
+// closeLocked ends the room for everybody who wants to enter.
+func (rm *room) closeLocked(why FeedReason, text string) {
+	rm.closed = true
+	rm.feedLocked(FeedRoomDismissed, func(e *FeedEvent) { e.Reason, e.Text = why, text })
+}
+
+// finish is step 4 to its end and step 5: wait until `exited` has been handed to each user's connection, though not
+// longer than Timers.Tell for all of them; close transports; free.
+func (rm *room) finish(ps []*participant) {
+	limit := time.NewTimer(rm.rooms.opts.Timers.Tell)
+	defer limit.Stop()
+wait:
+	for _, p := range ps {
+		select {
+		case <-p.box.settled:
+		case <-limit.C:
+			break wait
+		}
+	}
+	for _, p := range ps {
+		p.media.close()
+		rm.rooms.forget(p)
+		close(p.gone)
+		rm.rooms.opts.Log.Info().Str("room", rm.key).Str("user", p.user).Str("session", p.id).
+			Str("cause", effects[p.left.cause].name).Msg("user left")
+	}
+}
+
+// end frees a room that is closed and empty.
+func (rm *room) end() {
+	rm.media.stop()
+	rm.rooms.remove(rm)
+}
+
+// background runs f on a goroutine of its own, or at once when the node has stopped.
+func (r *Rooms) background(f func()) {
+	r.mu.Lock()
+	stopped := r.stopped
+	if !stopped {
+		r.spawned.Go(f)
+	}
+	r.mu.Unlock()
+	if stopped {
+		f()
+	}
+}

@@ -1,0 +1,103 @@
+package session
+
+import (
+	"context"
+	"time"
+)
+
+// Run keeps the timers: users without life are let go, live rooms without anybody end, bans are forgotten. It
+// returns when ctx is done. Shutdown is separate, and may come before or after.
+func (r *Rooms) Run(ctx context.Context) error {
+	// A tenth of the shortest timer is as exact as anybody notices.
+	every := min(max(min(r.opts.Timers.Timeout, r.opts.Timers.EmptyLive)/10, 10*time.Millisecond), time.Second)
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			r.sweep(r.opts.Now())
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// sweep does what is due at now.
+func (r *Rooms) sweep(now time.Time) {
+	for _, rm := range r.list() {
+		if lost := rm.lost(now); len(lost) > 0 {
+			r.background(func() { rm.depart(lost) })
+		}
+		if rm.outlived(now) {
+			rm.end()
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tombs.expire(now)
+	for k, until := range r.bans {
+		if !now.Before(until) {
+			delete(r.bans, k)
+		}
+	}
+}
+
+// lost begins the leaving of those who have shown no life for too long.
+func (rm *room) lost(now time.Time) []*participant {
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	var l []*participant
+	for _, m := range rm.sortedLocked() {
+		if now.Sub(m.p.lastLife()) >= rm.rooms.opts.Timers.Timeout && rm.beginLocked(m.p, causeTimeout, "") {
+			l = append(l, m.p)
+		}
+	}
+	return l
+}
+
+// outlived closes a live room that nobody has been in for long enough.
+func (rm *room) outlived(now time.Time) bool {
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	if rm.closed || rm.emptySince.IsZero() || now.Sub(rm.emptySince) < rm.rooms.opts.Timers.EmptyLive {
+		return false
+	}
+	rm.closeLocked(FeedNormal, "")
+	return true
+}
+
+// Shutdown refuses new users, tells everybody that the node is going away and closes everything. It returns when that is
+// done, or with ctx's error.
+func (r *Rooms) Shutdown(ctx context.Context) error {
+	r.mu.Lock()
+	r.draining = true
+	r.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.closeAll(ctx)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *Rooms) closeAll(ctx context.Context) {
+	for _, rm := range r.list() {
+		r.background(func() { _, _ = rm.dismiss(ctx, causeShutdown, "the node is shutting down") })
+	}
+	r.mu.Lock()
+	r.stopped = true
+	r.mu.Unlock()
+	r.spawned.Wait()
+}
+
+// Draining reports whether Shutdown was called.
+func (r *Rooms) Draining() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.draining
+}

@@ -1,0 +1,228 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+)
+
+// ErrDetached is returned by Next when the hold no longer is the session's signalling connection: another one has
+// resumed it, Detached was called, or the client let too many events go unacknowledged. The caller closes its
+// connection; the client may resume.
+var ErrDetached = errors.New("session: signalling is detached")
+
+const (
+	// maxUnacked is how many events may be sent to a client without its acknowledging any. At it the link is dropped, so
+	// that the client resumes and says what it has. Raising it costs memory per client that never acknowledges; lowering it
+	// makes bursts of entering in large rooms cost reconnects. Clients acknowledge every two seconds.
+	maxUnacked = 4096
+	// minCoalesce is how many events that were never sent are kept before their net effect replaces them. Lowering it
+	// hides short-lived changes from slow clients earlier.
+	minCoalesce = 512
+)
+
+// mailbox keeps a client's events from when they happen until they are acknowledged. It loses none: what was sent is
+// kept for a resume, and what was never sent is at most replaced by its net effect (coalesce). Both are bounded, so
+// that a slow or silent client costs nobody else anything. Safe for use from several goroutines.
+//
+// An event's number is its place: events[i] has the number acked+1+i.
+type mailbox struct {
+	mu     sync.Mutex
+	events []Event
+	acked  uint64 // number of the last acknowledged event
+	sent   int    // events[:sent] were handed to the present link
+	limit  int    // coalesce when more than that are unsent
+
+	link     uint64 // number of the present or last link; links are numbered from 1
+	attached bool
+	changed  chan struct{} // closed and replaced when a waiting next must look again
+
+	exitOnly bool          // nobody reads but the end: media-only sessions
+	closed   bool          // nothing is taken any more
+	exit     bool          // the last event is, or was, `exited`
+	told     bool          // `exited` was handed to a connection that lived on
+	settled  chan struct{} // closed when told, or when there is nobody to tell
+}
+
+// newMailbox returns a mailbox without a link. With exitOnly it keeps `exited` only, and nobody needs to be told.
+func newMailbox(exitOnly bool) *mailbox {
+	return &mailbox{exitOnly: exitOnly, limit: minCoalesce, changed: make(chan struct{}), settled: make(chan struct{})}
+}
+
+// push adds an event. After close it does nothing.
+func (m *mailbox) push(e Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed || m.exitOnly {
+		return
+	}
+	m.events = append(m.events, e)
+	if len(m.events)-m.sent > m.limit {
+		m.coalesceLocked()
+	}
+	m.wakeLocked()
+}
+
+// close takes `exited` as the last event, or ends the mailbox without one when last is nil.
+func (m *mailbox) close(last *Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
+	m.closed = true
+	if last != nil {
+		m.exit = true
+		m.events = append(m.events, *last)
+	}
+	if last == nil || !m.attached || m.exitOnly {
+		m.settleLocked()
+	}
+	m.wakeLocked()
+}
+
+func (m *mailbox) coalesceLocked() {
+	rest := coalesce(m.events[m.sent:])
+	m.limit = max(minCoalesce, 2*len(rest))
+	m.events = append(slices.Clip(m.events[:m.sent]), rest...)
+}
+
+func (m *mailbox) wakeLocked() {
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+func (m *mailbox) settleLocked() {
+	select {
+	case <-m.settled:
+	default:
+		close(m.settled)
+	}
+}
+
+// next returns the next event of a link, waiting for it. That it is called again says that the event before has been
+// handed to the connection. After the last event it returns io.EOF; when the link is not the present one, ErrDetached.
+func (m *mailbox) next(ctx context.Context, link uint64) (Event, error) {
+	for {
+		m.mu.Lock()
+		e, err, ok := m.takeLocked(link)
+		changed := m.changed
+		m.mu.Unlock()
+		if ok {
+			return e, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return Event{}, ctx.Err()
+		}
+	}
+}
+
+func (m *mailbox) takeLocked(link uint64) (e Event, err error, ok bool) {
+	switch {
+	case link != m.link || !m.attached:
+		return e, ErrDetached, true
+	case m.sent >= maxUnacked:
+		m.detachLocked()
+		return e, ErrDetached, true
+	case m.sent < len(m.events):
+		e = m.events[m.sent]
+		m.sent++
+		e.Seq = m.acked + uint64(m.sent)
+		return e, nil, true
+	case m.closed:
+		m.told = m.exit
+		m.settleLocked()
+		return e, io.EOF, true
+	}
+	return e, nil, false
+}
+
+// ack forgets the events up to the given number, as far as they were sent.
+func (m *mailbox) ack(seq uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if seq <= m.acked {
+		return
+	}
+	n := int(min(seq-m.acked, uint64(m.sent)))
+	m.forgetLocked(n)
+	if m.exit && len(m.events) == 0 {
+		m.told = true
+		m.settleLocked()
+	}
+}
+
+func (m *mailbox) forgetLocked(n int) {
+	rest := copy(m.events, m.events[n:])
+	clear(m.events[rest:])
+	m.events = m.events[:rest]
+	m.acked += uint64(n)
+	m.sent -= n
+}
+
+// open makes link 1, that of the connection that entered, the present one.
+func (m *mailbox) open() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.link, m.attached = 1, true
+}
+
+// attach makes a new link the present one. lastSeq is the last event that the client has; those after it are sent
+// again. It returns a bad_request where the client claims to have an event that was never sent.
+func (m *mailbox) attach(lastSeq uint64) (link uint64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if lastSeq > m.acked+uint64(m.sent) {
+		return 0, Errorf(CodeBadRequest, "lastSeq", "event %d was never sent", lastSeq)
+	}
+	if lastSeq > m.acked {
+		m.forgetLocked(int(lastSeq - m.acked))
+	}
+	m.sent = 0
+	m.link++
+	m.attached = true
+	m.wakeLocked()
+	return m.link, nil
+}
+
+// detach ends the link if it is the present one.
+func (m *mailbox) detach(link uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if link == m.link {
+		m.detachLocked()
+	}
+}
+
+func (m *mailbox) detachLocked() {
+	m.attached = false
+	if m.closed {
+		m.settleLocked()
+	}
+	m.wakeLocked()
+}
+
+// isAttached reports whether there is a link.
+func (m *mailbox) isAttached() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.attached
+}
+
+// wasTold reports whether `exited` has reached a connection that lived on.
+func (m *mailbox) wasTold() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.told
+}
+
+// exited reports whether the mailbox ended with `exited`.
+func (m *mailbox) exited() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.exit
+}

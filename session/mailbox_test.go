@@ -1,0 +1,342 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+)
+
+// world is what a client makes of events: who is there, with which streams.
+type world map[string]string
+
+// apply does what a client does, and fails on an event that makes no sense to it.
+func (w world) apply(e Event) error {
+	_, there := w[e.User.User]
+	switch e.Type {
+	case EventUserEntered:
+		if there {
+			return fmt.Errorf("%s enters twice", e.User.User)
+		}
+		w[e.User.User] = fmt.Sprint(e.User)
+	case EventUserLeft:
+		if !there {
+			return fmt.Errorf("%s leaves without having been there", e.User.User)
+		}
+		delete(w, e.User.User)
+	case EventStreams:
+		if !there {
+			return fmt.Errorf("streams of %s, who is not there", e.User.User)
+		}
+		w[e.User.User] = fmt.Sprint(e.User)
+	}
+	return nil
+}
+
+// history returns events that can happen, from a source of choices, and the world that they start from.
+func history(choose func(n int) int, length int) (start world, events []Event) {
+	start = world{}
+	state := func(u int) UserState {
+		return UserState{User: fmt.Sprintf("u%d", u), Role: Anchor, Streams: []StreamState{{Mic, choose(2) == 1}}}
+	}
+	var in [6]bool
+	for u := range in {
+		if in[u] = choose(2) == 1; in[u] {
+			start[fmt.Sprintf("u%d", u)] = "at the start"
+		}
+	}
+	for range length {
+		u := choose(len(in))
+		e := Event{Type: EventStreams, User: state(u)}
+		switch {
+		case choose(8) == 0:
+			e = Event{Type: EventRole, Role: Audience}
+		case !in[u]:
+			e, in[u] = Event{Type: EventUserEntered, User: state(u)}, true
+		case choose(2) == 0:
+			e, in[u] = Event{Type: EventUserLeft, User: UserState{User: e.User.User}, Left: LeaveReason(choose(3))}, false
+		}
+		events = append(events, e)
+	}
+	return start, events
+}
+
+// checkCoalesce: the net effect ends in the same world, has every leave of a user whom the client knew, and is short.
+func checkCoalesce(t *testing.T, start world, events []Event) {
+	t.Helper()
+	full, short := maps.Clone(start), maps.Clone(start)
+	gone := map[string]LeaveReason{}
+	for _, e := range events {
+		if e.Type == EventUserLeft && start[e.User.User] != "" {
+			if _, seen := gone[e.User.User]; !seen {
+				gone[e.User.User] = e.Left
+			}
+		}
+		if err := full.apply(e); err != nil {
+			t.Fatalf("the history is impossible: %v", err)
+		}
+	}
+	net := coalesce(events)
+	left := map[string]LeaveReason{}
+	for _, e := range net {
+		if err := short.apply(e); err != nil {
+			t.Fatalf("%v\nfrom %v\nof %v", err, net, events)
+		}
+		if e.Type == EventUserLeft {
+			left[e.User.User] = e.Left
+		}
+	}
+	if !maps.Equal(full, short) {
+		t.Fatalf("ends in %v, not %v", short, full)
+	}
+	if !maps.Equal(gone, left) {
+		t.Fatalf("leaves %v, not %v", left, gone)
+	}
+	if len(net) > 2*6+1 {
+		t.Fatalf("%d events are left of %d", len(net), len(events))
+	}
+}
+
+func TestCoalesceKeepsTheNetEffect(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		start, events := history(r.IntN, r.IntN(60))
+		checkCoalesce(t, start, events)
+	}
+}
+
+func FuzzCoalesce(f *testing.F) {
+	f.Add([]byte{1, 0, 1, 0, 1, 0, 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3})
+	f.Fuzz(func(t *testing.T, choices []byte) {
+		length := len(choices) / 4
+		start, events := history(func(n int) int {
+			if len(choices) == 0 {
+				return 0
+			}
+			c := int(choices[0]) % n
+			choices = choices[1:]
+			return c
+		}, length)
+		checkCoalesce(t, start, events)
+	})
+}
+
+func left(user int) Event {
+	return Event{Type: EventUserLeft, User: UserState{User: fmt.Sprint(user)}, Left: LeftTimeout}
+}
+
+// take reads events of the present link until there are none.
+func take(t *testing.T, m *mailbox, link uint64, most int) (seqs []uint64, err error) {
+	t.Helper()
+	for range most {
+		m.mu.Lock()
+		e, err, ok := m.takeLocked(link)
+		m.mu.Unlock()
+		if !ok || err != nil {
+			return seqs, err
+		}
+		seqs = append(seqs, e.Seq)
+	}
+	return seqs, nil
+}
+
+func TestMailboxNumbersAndReplays(t *testing.T) {
+	m := newMailbox(false)
+	m.open()
+	for u := range 5 {
+		m.push(left(u))
+	}
+	if got, _ := take(t, m, 1, 3); !slices.Equal(got, []uint64{1, 2, 3}) {
+		t.Errorf("first %v", got)
+	}
+	m.ack(2)
+	m.ack(1)   // late
+	m.ack(100) // more than was sent: what was not sent stays
+	if len(m.events) != 2 {
+		t.Errorf("%d events are left", len(m.events))
+	}
+	m.detach(1)
+	m.push(left(5))
+	link, err := m.attach(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := take(t, m, link, 9); !slices.Equal(got, []uint64{4, 5, 6}) {
+		t.Errorf("after the resume %v", got)
+	}
+	if _, err := take(t, m, 1, 1); !errors.Is(err, ErrDetached) {
+		t.Errorf("the older link reads: %v", err)
+	}
+	if link, err = m.attach(5); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := take(t, m, link, 9); !slices.Equal(got, []uint64{6}) {
+		t.Errorf("after another resume %v", got)
+	}
+	if _, err := m.attach(7); !errors.Is(err, CodeBadRequest) {
+		t.Errorf("resumed after an event that was never sent: %v", err)
+	}
+}
+
+// TestMailboxOfAnAbsentClientIsBounded: a hundred thousand events, and still every leave that matters.
+func TestMailboxOfAnAbsentClientIsBounded(t *testing.T) {
+	m := newMailbox(false)
+	m.open()
+	for u := range 100 { // whom the client knows
+		m.push(Event{Type: EventUserEntered, User: UserState{User: fmt.Sprint(u)}})
+	}
+	if _, err := take(t, m, 1, 100); err != nil {
+		t.Fatal(err)
+	}
+	m.detach(1)
+	for i := range 100_000 {
+		u := UserState{User: fmt.Sprint(1000 + i)}
+		m.push(Event{Type: EventUserEntered, User: u})
+		m.push(Event{Type: EventUserLeft, User: u})
+		if i < 100 {
+			m.push(left(i))
+		}
+	}
+	if len(m.events) > 2000 {
+		t.Errorf("%d events are kept", len(m.events))
+	}
+	link, err := m.attach(100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, known := world{}, 0
+	for u := range 100 {
+		w[fmt.Sprint(u)] = "known"
+	}
+	for {
+		m.mu.Lock()
+		e, err, ok := m.takeLocked(link)
+		m.mu.Unlock()
+		if !ok {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.apply(e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Type == EventUserLeft && e.Left == LeftTimeout {
+			known++
+		}
+	}
+	if known != 100 || len(w) != 0 {
+		t.Errorf("%d leaves of known users, %d users still there", known, len(w))
+	}
+}
+
+func TestMailboxSettlesWhenExitedIsHandedOver(t *testing.T) {
+	settled := func(m *mailbox) bool {
+		select {
+		case <-m.settled:
+			return true
+		default:
+			return false
+		}
+	}
+	exited := &Event{Type: EventExited}
+	for name, tt := range map[string]struct {
+		do   func(m *mailbox)
+		told bool
+	}{
+		"next again": {func(m *mailbox) { _, _ = m.next(context.Background(), 1) }, true},
+		"ack":        {func(m *mailbox) { m.ack(1) }, true},
+		"gone":       {func(m *mailbox) { m.detach(1) }, false},
+	} {
+		m := newMailbox(false)
+		m.open()
+		m.close(exited)
+		if settled(m) {
+			t.Errorf("%s: settled before anything was read", name)
+		}
+		if e, err := m.next(context.Background(), 1); err != nil || e.Type != EventExited {
+			t.Fatal(e, err)
+		}
+		if settled(m) {
+			t.Errorf("%s: settled when exited was taken", name)
+		}
+		if tt.do(m); !settled(m) || m.wasTold() != tt.told {
+			t.Errorf("%s: settled %t, told %t", name, settled(m), m.wasTold())
+		}
+		m.push(left(1))
+		m.close(exited)
+		if len(m.events) > 1 {
+			t.Errorf("%s: something comes after exited", name)
+		}
+	}
+	for name, m := range map[string]*mailbox{"nobody there": newMailbox(false), "media only": newMailbox(true)} {
+		if m.close(exited); !settled(m) {
+			t.Errorf("%s: not settled", name)
+		}
+	}
+}
+
+func TestMailboxNextWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMailbox(false)
+		m.open()
+		got := make(chan error, 1)
+		next := func(ctx context.Context) {
+			_, err := m.next(ctx, 1)
+			got <- err
+		}
+		for _, tt := range []struct {
+			do   func(cancel func())
+			want error
+		}{
+			{func(func()) { m.push(left(1)) }, nil},
+			{func(cancel func()) { cancel() }, context.Canceled},
+			{func(func()) { m.close(nil) }, io.EOF},
+		} {
+			ctx, cancel := context.WithCancel(t.Context())
+			go next(ctx)
+			synctest.Wait()
+			if len(got) != 0 {
+				t.Fatal("next does not wait")
+			}
+			tt.do(cancel)
+			if err := <-got; !errors.Is(err, tt.want) {
+				t.Errorf("%v, not %v", err, tt.want)
+			}
+			cancel()
+		}
+	})
+}
+
+// TestNothingIsForWhoIsLeaving: from step 1 of leaving on, what happens in the room is not for the user any more.
+func TestNothingIsForWhoIsLeaving(t *testing.T) {
+	r := New(Options{}, nil, nil)
+	enter := func(user string) *Session {
+		t.Helper()
+		s, _, err := r.Enter(t.Context(), EnterRequest{
+			Room: RoomID{name: "lobby"}, User: user, Grant: Grant{Rights: AllRights()}, Signal: true,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	ann := enter("ann").p
+	ann.room.mu.Lock()
+	ann.room.beginLocked(ann, causeRemoved, "")
+	ann.room.mu.Unlock()
+	enter("bob")
+	if len(ann.box.events) != 0 {
+		t.Errorf("ann is told %v", ann.box.events)
+	}
+	ann.box.detach(1)
+	ann.room.depart([]*participant{ann})
+	if n := len(ann.box.events); n != 1 || ann.box.events[0].Type != EventExited {
+		t.Errorf("ann is told %v", ann.box.events)
+	}
+}

@@ -1,0 +1,427 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parlor/packet"
+	"parlor/router"
+	"parlor/transport"
+	"parlor/transport/negotiate"
+)
+
+// media is a participant's media: one peer, what it publishes, its seats.
+type media struct {
+	mu        sync.Mutex // first in the lock order; held across calls of router and peer
+	closed    bool       // leaving, step 2: nothing is attached any more
+	peer      Peer       // nil before the first negotiation
+	published sources    // sources of the last negotiation
+	muted     sources    // of them, those that were turned off
+	seats     []*seat    // in the order of the last negotiation
+	auto      *autoSeats // nil: the client says who sits where
+
+	heard atomic.Pointer[Peer] // peer, for lastHeard
+}
+
+// OfferPlan is a client's offer and what its sections are for. It states the whole: what is not named is not in use.
+type OfferPlan struct {
+	SDP     string
+	Publish map[string]Source // by MID: every sending section in use
+	Seats   []SeatPlan
+	New     bool // the offer is of another PeerConnection than the one before
+}
+
+// SeatPlan is the receiving half: one user's video and audio, or either.
+type SeatPlan struct {
+	ID    string `json:"id"`    // 1–64 bytes, chosen by the client; also the media stream's id
+	Video string `json:"video"` // MID; empty: none
+	Audio string `json:"audio"` // MID; empty: none
+}
+
+// Negotiate takes a client's offer and returns the answer's SDP. The first time, and where the plan says that it is New,
+// it makes a transport connection; otherwise it changes the one there is (more sections, ICE restart). An error leaves
+// things as they were: bad_request (with the field), not_allowed where a right is missing, publisher_limit.
+func (s *Session) Negotiate(ctx context.Context, plan OfferPlan) (answer string, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	offer, err := negotiate.ParseOffer(plan.SDP)
+	if err != nil {
+		return "", Errorf(CodeBadRequest, "sdp", "%s", err)
+	}
+	if err := plan.check(offer, s.p.rooms.opts.Limits.Seats); err != nil {
+		return "", err
+	}
+	return s.p.negotiate(offer, plan)
+}
+
+// check compares the plan with the offer.
+func (plan OfferPlan) check(offer *negotiate.Offer, maxSeats int) error {
+	if len(plan.Seats) > maxSeats {
+		return Errorf(CodeBadRequest, "seats", "%d seats are more than the %d allowed", len(plan.Seats), maxSeats)
+	}
+	sections := map[string]negotiate.OfferedSection{}
+	for _, s := range offer.Sections() {
+		sections[s.MID] = s
+	}
+	// take claims a section for one use.
+	take := func(field, mid string, kind packet.Kind, publish bool) error {
+		s, ok := sections[mid]
+		switch {
+		case !ok:
+			return Errorf(CodeBadRequest, field, "the offer has no unused section with mid %.32q", mid)
+		case s.Kind != kind:
+			return Errorf(CodeBadRequest, field, "section %.32q is %s, not %s", mid, s.Kind, kind)
+		case s.Publish != publish && publish:
+			return Errorf(CodeBadRequest, field, "section %.32q does not send", mid)
+		case s.Publish != publish:
+			return Errorf(CodeBadRequest, field, "section %.32q does not receive", mid)
+		}
+		delete(sections, mid)
+		return nil
+	}
+	if err := plan.checkPublish(take); err != nil {
+		return err
+	}
+	return plan.checkSeats(take)
+}
+
+type takeSection func(field, mid string, kind packet.Kind, publish bool) error
+
+func (plan OfferPlan) checkPublish(take takeSection) error {
+	var seen sources
+	for mid, s := range plan.Publish {
+		if s == NoSource || s > ScreenAudio || seen.has(s) {
+			return Errorf(CodeBadRequest, "publish", "section %.32q has no source of its own", mid)
+		}
+		seen = seen.with(s)
+		if err := take("publish", mid, s.Kind(), true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (plan OfferPlan) checkSeats(take takeSection) error {
+	ids := map[string]bool{}
+	for _, s := range plan.Seats {
+		if s.ID == "" || len(s.ID) > 64 || ids[s.ID] || s.Video == "" && s.Audio == "" {
+			return Errorf(CodeBadRequest, "seats", "a seat has an id of its own of 1 to 64 bytes and a section")
+		}
+		ids[s.ID] = true
+		if s.Video != "" {
+			if err := take("seats", s.Video, packet.Video, false); err != nil {
+				return err
+			}
+		}
+		if s.Audio != "" {
+			if err := take("seats", s.Audio, packet.Audio, false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// streams returns the media stream id of each receiving section.
+func (plan OfferPlan) streams() map[string]string {
+	m := map[string]string{}
+	for _, s := range plan.Seats {
+		if s.Video != "" {
+			m[s.Video] = s.ID
+		}
+		if s.Audio != "" {
+			m[s.Audio] = s.ID
+		}
+	}
+	return m
+}
+
+func (p *participant) negotiate(offer *negotiate.Offer, plan OfferPlan) (string, error) {
+	m := &p.media
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return "", errGone()
+	}
+	if err := p.reserve(plan.Publish); err != nil {
+		return "", err
+	}
+	answer, err := p.connectLocked(offer, plan)
+	p.settle(err == nil)
+	return answer, err
+}
+
+// reserve checks the rights to publish, and keeps a publisher's place in a call room.
+func (p *participant) reserve(publish map[string]Source) error {
+	var on sources
+	for _, s := range publish {
+		if err := p.grant.need(sendRight(s), "publish"); err != nil {
+			return err
+		}
+		if !p.media.muted.has(s) {
+			on = on.with(s)
+		}
+	}
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	if p.left != nil {
+		return errGone()
+	}
+	if len(publish) > 0 {
+		if err := p.room.mayPublishLocked(p); err != nil {
+			return err
+		}
+	}
+	if on != 0 {
+		return p.room.publisherPlaceLocked(p.m)
+	}
+	return nil
+}
+
+// mayPublishLocked returns a not_allowed where p's role does not publish.
+func (rm *room) mayPublishLocked(p *participant) error {
+	if p.m.role != Anchor || p.grant.Role == Audience {
+		return Errorf(CodeNotAllowed, "publish", "the audience does not publish")
+	}
+	return nil
+}
+
+// publisherPlaceLocked reserves a publisher's place in a call room until setStreamsLocked and m.reserved=false.
+func (rm *room) publisherPlaceLocked(m *member) error {
+	limit := rm.rooms.opts.Limits.CallPublishers
+	if rm.scene == Call && !m.publishing() && rm.countLocked((*member).publishing) >= limit {
+		return Errorf(CodePublisherLimit, "publish", "%d users publish in this room, as many as may", limit)
+	}
+	m.reserved = true
+	return nil
+}
+
+// settle gives back the reservation, and lets others see what is published now.
+func (p *participant) settle(done bool) {
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	p.m.reserved = false
+	if done && p.left == nil && p.m.role == Anchor {
+		p.room.setStreamsLocked(p.m, p.media.published, p.media.published&^p.media.muted)
+	}
+}
+
+// connectLocked does the negotiation with the peer, old or new, and tells the router.
+func (p *participant) connectLocked(offer *negotiate.Offer, plan OfferPlan) (string, error) {
+	m := &p.media
+	r := p.room.start()
+	peer, old := m.peer, Peer(nil)
+	if peer == nil || plan.New {
+		fresh, err := p.rooms.transport.NewPeer(PeerOptions{Inbox: r, Writer: p.room.media.writer, Events: peerEvents{p}})
+		if err != nil {
+			return "", fmt.Errorf("making a transport connection: %w", err)
+		}
+		peer, old = fresh, m.peer
+	}
+	answer, sections, err := peer.Negotiate(offer, plan.streams())
+	if err != nil {
+		if peer != m.peer {
+			err = errors.Join(err, peer.Close())
+		}
+		return "", negotiateError(err)
+	}
+	if peer != m.peer {
+		if err := p.swapPeerLocked(r, old, peer); err != nil {
+			return "", err
+		}
+	}
+	if err := p.updateLocked(r, sections, plan.Publish); err != nil {
+		return "", fmt.Errorf("telling the router what was negotiated: %w", err)
+	}
+	return answer, p.setSeatsLocked(plan.Seats)
+}
+
+// updateLocked tells the router what was negotiated. What was muted stays so.
+func (p *participant) updateLocked(r *router.Room, sections []packet.Section, plan map[string]Source) error {
+	m := &p.media
+	publish := make(map[string]router.Source, len(plan))
+	var published sources
+	for mid, s := range plan {
+		publish[mid] = s.router()
+		published = published.with(s)
+	}
+	err := r.Update(m.peer.ID(), sections, publish)
+	if err != nil {
+		return err
+	}
+	m.published = published
+	m.muted &= published
+	published.each(func(s Source) { err = errors.Join(err, r.SetPublishing(p.m.id, s.router(), !m.muted.has(s))) })
+	return err
+}
+
+// negotiateError tells a bad offer from a fault of the node.
+func negotiateError(err error) error {
+	var bad *negotiate.Error
+	if errors.As(err, &bad) {
+		return Errorf(CodeBadRequest, "sdp", "%s", bad)
+	}
+	return fmt.Errorf("answering the offer: %w", err)
+}
+
+// swapPeerLocked puts a new peer into the place of old (nil: none), whose tracks end first.
+func (p *participant) swapPeerLocked(r *router.Room, old, peer Peer) error {
+	m := &p.media
+	if old != nil {
+		err := errors.Join(r.Detach(old.ID()), old.Close())
+		if err != nil {
+			p.log().Warn().Err(err).Msg("closing the older transport connection")
+		}
+		m.peer = nil
+		m.heard.Store(nil)
+	}
+	if err := r.Attach(peer.ID(), p.m.id, peer); err != nil {
+		return errors.Join(fmt.Errorf("attaching to the room: %w", err), peer.Close())
+	}
+	m.peer = peer
+	m.heard.Store(&peer)
+	return nil
+}
+
+// SetPublishing turns a negotiated source on or off (muted, stopped): while off nothing of it is forwarded. Others are
+// told.
+func (s *Session) SetPublishing(source Source, on bool) error {
+	p := s.p
+	p.media.mu.Lock()
+	defer p.media.mu.Unlock()
+	switch {
+	case p.media.closed:
+		return errGone()
+	case source == NoSource || !p.media.published.has(source):
+		return Errorf(CodeBadRequest, "source", "%.32q is not among what was negotiated", source)
+	}
+	if on {
+		if err := p.grant.need(sendRight(source), "source"); err != nil {
+			return err
+		}
+		if err := p.startPublishing(); err != nil {
+			return err
+		}
+	}
+	err := p.room.start().SetPublishing(p.m.id, source.router(), on)
+	if err == nil {
+		p.media.muted = p.media.muted.without(source)
+		if !on {
+			p.media.muted = p.media.muted.with(source)
+		}
+	}
+	p.settle(err == nil)
+	return err
+}
+
+// startPublishing keeps a publisher's place.
+func (p *participant) startPublishing() error {
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	if p.left != nil {
+		return errGone()
+	}
+	if err := p.room.mayPublishLocked(p); err != nil {
+		return err
+	}
+	return p.room.publisherPlaceLocked(p.m)
+}
+
+// RestartICE restarts ICE without a new offer, as WHIP and WHEP do, and returns the node's half as an SDP fragment.
+func (s *Session) RestartICE(ufrag, pwd string) (fragment string, err error) {
+	m := &s.p.media
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.closed:
+		return "", errGone()
+	case m.peer == nil:
+		return "", Errorf(CodeBadRequest, "ice-ufrag", "nothing was negotiated yet")
+	}
+	fragment, err = m.peer.RestartICE(ufrag, pwd)
+	if err != nil {
+		return "", negotiateError(err)
+	}
+	return fragment, nil
+}
+
+// stop is step 2 of leaving: when it returns, not one more packet of the user reaches anybody, nor one it.
+func (p *participant) stop() {
+	m := &p.media
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	if m.peer == nil {
+		return
+	}
+	if err := p.room.start().Detach(m.peer.ID()); err != nil && !errors.Is(err, router.ErrClosed) {
+		p.log().Error().Err(err).Msg("detaching from the room")
+	}
+}
+
+// close closes the transport.
+func (m *media) close() {
+	m.mu.Lock()
+	peer := m.peer
+	m.peer, m.seats, m.auto = nil, nil, nil
+	m.heard.Store(nil)
+	m.mu.Unlock()
+	if peer != nil {
+		_ = peer.Close() // the client is gone or about to be: there is nobody to tell
+	}
+}
+
+// lastHeard returns when the peer was last heard; zero without one.
+func (m *media) lastHeard() time.Time {
+	if peer := m.heard.Load(); peer != nil {
+		return (*peer).LastHeard()
+	}
+	return time.Time{}
+}
+
+// peerEvents takes what a participant's peers report, on goroutines of the transport.
+type peerEvents struct{ p *participant }
+
+// PeerConnected has the router start to send.
+func (e peerEvents) PeerConnected(id packet.PeerID) {
+	e.p.rooms.spawn(func() { e.p.ready(id) })
+}
+
+// PeerLost is left to the timers while there is a way back: signalling, or an ICE restart. A media-only session whose
+// connection is over for good has lost its only one.
+func (e peerEvents) PeerLost(id packet.PeerID, err error) {
+	e.p.log().Info().Err(err).Uint64("peer", uint64(id)).Msg("transport connection lost")
+	if e.p.mediaOnly && !errors.Is(err, transport.ErrConsent) && !errors.Is(err, transport.ErrNoConnection) {
+		e.p.rooms.spawn(func() { e.p.lostPeer(id) })
+	}
+}
+
+// PeerMessage drops messages of data channels, which nothing sends yet.
+func (e peerEvents) PeerMessage(packet.PeerID, transport.Message) {}
+
+func (p *participant) ready(id packet.PeerID) {
+	m := &p.media
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed || m.peer == nil || m.peer.ID() != id {
+		return
+	}
+	if err := p.room.start().Ready(id); err != nil && !errors.Is(err, router.ErrClosed) {
+		p.log().Error().Err(err).Msg("starting to send")
+	}
+}
+
+// lostPeer lets a media-only user go, unless it has another peer by now.
+func (p *participant) lostPeer(id packet.PeerID) {
+	p.media.mu.Lock()
+	current := p.media.peer != nil && p.media.peer.ID() == id
+	p.media.mu.Unlock()
+	if current {
+		p.leave(causeTimeout, "")
+	}
+}

@@ -1,0 +1,276 @@
+package session_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"parlor/packet"
+	"parlor/session"
+	"parlor/session/fakewire"
+)
+
+func TestMuteStopsPackets(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		annPeer := ann.negotiate(map[string]session.Source{"mic": session.Mic, "cam": session.Camera}, 0, false)
+		bobPeer := bob.negotiate(nil, 1, false)
+		bob.hear("ann")
+		if !flows(annPeer, "mic", bobPeer, "a0") || !flows(annPeer, "cam", bobPeer, "v0") {
+			t.Fatal("ann is not received")
+		}
+		bob.saw()
+		n.feed.take()
+		if err := ann.SetPublishing(session.Camera, false); err != nil {
+			t.Fatal(err)
+		}
+		n.expect("bob", bob.saw(), "streams ann camera=false,mic=true")
+		if flows(annPeer, "cam", bobPeer, "v0") || !flows(annPeer, "mic", bobPeer, "a0") {
+			t.Error("muting the camera did not stop it alone")
+		}
+		// A mute outlives a new offer, and a new connection.
+		for _, fresh := range []bool{false, true} {
+			annPeer = ann.negotiate(map[string]session.Source{"mic": session.Mic, "cam": session.Camera}, 0, fresh)
+			if flows(annPeer, "cam", bobPeer, "v0") {
+				t.Errorf("the camera is on after an offer (fresh=%t)", fresh)
+			}
+		}
+		if err := ann.SetPublishing(session.Camera, true); err != nil {
+			t.Fatal(err)
+		}
+		n.expect("bob", bob.saw(), "streams ann camera=true,mic=true")
+		if !flows(annPeer, "cam", bobPeer, "v0") {
+			t.Error("the camera stays off")
+		}
+		ann.negotiate(map[string]session.Source{"mic": session.Mic}, 0, true)
+		n.expect("bob", bob.saw(), "streams ann mic=true")
+		n.expect("feed", n.feed.take(), "202 ann", "201 ann", "202 ann")
+		if err := ann.SetPublishing(session.Camera, true); code(err) != session.CodeBadRequest {
+			t.Errorf("a source that was not negotiated: %v", err)
+		}
+	})
+}
+
+// TestNewConnectionInOldSession: a new PeerConnection takes the place of the old one, seats and all.
+func TestNewConnectionInOldSession(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		annPeer, bobPeer := ann.publishMic(1), bob.publishMic(1)
+		bob.hear("ann")
+		ann.hear("bob")
+		bob.saw()
+		fresh := ann.negotiate(map[string]session.Source{"m2": session.Mic}, 1, true)
+		if !annPeer.Closed() || flows(annPeer, "mic", bobPeer, "a0") {
+			t.Error("the old connection lives on")
+		}
+		if !flows(fresh, "m2", bobPeer, "a0") {
+			t.Error("bob does not hear the new connection")
+		}
+		if !flows(bobPeer, "mic", fresh, "a0") {
+			t.Error("ann's seat is empty on the new connection")
+		}
+		n.expect("bob", bob.saw())
+	})
+}
+
+func TestBadOfferLeavesThingsAsTheyWere(t *testing.T) {
+	inNode(t, session.Options{Limits: session.Limits{Seats: 2}}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		annPeer, bobPeer := ann.publishMic(1), bob.publishMic(1)
+		bob.hear("ann")
+		bob.saw()
+		mic := map[string]session.Source{"mic": session.Mic}
+		change := func(f func(*session.OfferPlan)) session.OfferPlan {
+			p := plan(mic, 1, false)
+			f(&p)
+			return p
+		}
+		for name, tt := range map[string]struct {
+			plan  session.OfferPlan
+			field string
+		}{
+			"no SDP":             {change(func(p *session.OfferPlan) { p.SDP = "" }), "sdp"},
+			"cut SDP":            {change(func(p *session.OfferPlan) { p.SDP = p.SDP[:100] }), "sdp"},
+			"bad fingerprint":    {change(func(p *session.OfferPlan) { p.SDP = strings.ReplaceAll(p.SDP, "34:B4", "34") }), "sdp"},
+			"bad, new":           {change(func(p *session.OfferPlan) { p.SDP, p.New = strings.ReplaceAll(p.SDP, "34:B4", "34"), true }), "sdp"},
+			"unknown mid":        {change(func(p *session.OfferPlan) { p.Publish = map[string]session.Source{"nope": session.Mic} }), "publish"},
+			"receiving section":  {change(func(p *session.OfferPlan) { p.Publish = map[string]session.Source{"a0": session.Mic} }), "publish"},
+			"wrong kind":         {change(func(p *session.OfferPlan) { p.Publish = map[string]session.Source{"mic": session.Camera} }), "publish"},
+			"no source":          {change(func(p *session.OfferPlan) { p.Publish = map[string]session.Source{"mic": 0} }), "publish"},
+			"no such source":     {change(func(p *session.OfferPlan) { p.Publish = map[string]session.Source{"mic": 99} }), "publish"},
+			"seat unknown mid":   {change(func(p *session.OfferPlan) { p.Seats[0].Video = "nope" }), "seats"},
+			"seat sends":         {change(func(p *session.OfferPlan) { p.Publish, p.Seats[0].Audio = nil, "mic" }), "seats"},
+			"seat without id":    {change(func(p *session.OfferPlan) { p.Seats[0].ID = "" }), "seats"},
+			"seat of nothing":    {change(func(p *session.OfferPlan) { p.Seats[0] = session.SeatPlan{ID: "x"} }), "seats"},
+			"seats share a mid":  {change(func(p *session.OfferPlan) { p.Seats = append(p.Seats, session.SeatPlan{ID: "x", Video: "v0"}) }), "seats"},
+			"seats share an id":  {change(func(p *session.OfferPlan) { p.Seats = append(p.Seats, p.Seats[0]) }), "seats"},
+			"more seats allowed": {plan(mic, 3, false), "seats"},
+		} {
+			_, err := ann.Negotiate(n.t.Context(), tt.plan)
+			if e := session.AsError(err); err == nil || e.Code != session.CodeBadRequest || e.Field != tt.field {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		n.wire.FailPeers(errors.New("no sockets"))
+		if _, err := ann.Negotiate(n.t.Context(), plan(mic, 1, true)); code(err) != session.CodeInternal {
+			t.Errorf("no new connection can be made: %v", err)
+		}
+		if !flows(annPeer, "mic", bobPeer, "a0") {
+			t.Error("ann is no longer heard")
+		}
+		n.expect("bob", bob.saw())
+		if open := n.wire.Open(); open != 2 {
+			t.Errorf("%d connections are open", open)
+		}
+	})
+}
+
+// TestRightsAreCheckedWhenUsed: each without the one right that it needs.
+func TestRightsAreCheckedWhenUsed(t *testing.T) {
+	sources := map[session.Source][2]session.Right{
+		session.Camera:      {session.RightSendVideo, session.RightRecvVideo},
+		session.Mic:         {session.RightSendAudio, session.RightRecvAudio},
+		session.Screen:      {session.RightSendScreen, session.RightRecvScreen},
+		session.ScreenAudio: {session.RightSendScreen, session.RightRecvScreen},
+	}
+	all := session.MemberRights().List()
+	without := func(no session.Right) func(*session.EnterRequest) {
+		var l []session.Right
+		for _, r := range all {
+			if r != no {
+				l = append(l, r)
+			}
+		}
+		return rights(l...)
+	}
+	inNode(t, session.Options{}, func(n *node) {
+		other := n.enter("other")
+		for s, need := range sources {
+			p := plan(map[string]session.Source{"x": s}, 0, false)
+			may, mayNot := n.enter("may"), n.enter("not", without(need[0]))
+			if _, err := may.Negotiate(n.t.Context(), p); err != nil {
+				t.Errorf("%s with %s: %v", s, need[0], err)
+			}
+			other.saw()
+			if _, err := mayNot.Negotiate(n.t.Context(), p); code(err) != session.CodeNotAllowed {
+				t.Errorf("%s without %s: %v", s, need[0], err)
+			}
+			n.expect("other", other.saw())
+
+			q := session.SeatRequest{Seat: "seat0", User: "other", Video: s}
+			if s.Kind() == packet.Audio {
+				q.Video, q.Audio = session.NoSource, s
+			}
+			may, mayNot = n.enter("may"), n.enter("not", without(need[1]))
+			may.negotiate(nil, 1, false)
+			mayNot.negotiate(nil, 1, false)
+			if err := may.SetSeat(q); err != nil {
+				t.Errorf("%s with %s: %v", s, need[1], err)
+			}
+			if err := mayNot.SetSeat(q); code(err) != session.CodeNotAllowed {
+				t.Errorf("%s without %s: %v", s, need[1], err)
+			}
+			other.saw()
+		}
+	})
+}
+
+func TestSetSeatRefuses(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann := n.enter("ann")
+		n.enter("bob")
+		ann.negotiate(nil, 1, false)
+		for name, tt := range map[string]struct {
+			q    session.SeatRequest
+			code session.Code
+		}{
+			"no such seat": {session.SeatRequest{Seat: "x"}, session.CodeBadRequest},
+			"no such user": {session.SeatRequest{Seat: "seat0", User: "zoe"}, session.CodeUserNotFound},
+			"oneself":      {session.SeatRequest{Seat: "seat0", User: "ann"}, session.CodeUserNotFound},
+			"mic as video": {session.SeatRequest{Seat: "seat0", User: "bob", Video: session.Mic}, session.CodeBadRequest},
+			"cam as audio": {session.SeatRequest{Seat: "seat0", User: "bob", Audio: session.Camera}, session.CodeBadRequest},
+		} {
+			if err := ann.SetSeat(tt.q); code(err) != tt.code {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+// TestSeatsChangeHands: from one occupant to another and to nobody.
+func TestSeatsChangeHands(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann, bob, cid := n.enter("ann"), n.enter("bob"), n.enter("cid")
+		annPeer, bobPeer := ann.publishMic(0), bob.publishMic(0)
+		cidPeer := cid.negotiate(nil, 1, false)
+		cid.hear("ann")
+		if !flows(annPeer, "mic", cidPeer, "a0") || flows(bobPeer, "mic", cidPeer, "a0") {
+			t.Error("not ann in the seat")
+		}
+		cid.hear("bob")
+		if flows(annPeer, "mic", cidPeer, "a0") || !flows(bobPeer, "mic", cidPeer, "a0") {
+			t.Error("not bob in the seat")
+		}
+		cid.hear("")
+		if flows(annPeer, "mic", cidPeer, "a0") || flows(bobPeer, "mic", cidPeer, "a0") {
+			t.Error("the seat is not free")
+		}
+	})
+}
+
+// TestAutoSeats: the anchors in the order in which they entered, later ones in seats that fall free.
+func TestAutoSeats(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		viewer := n.enter("viewer", live(session.Audience))
+		peer := viewer.negotiate(nil, 2, false)
+		users, peers := map[string]*client{}, map[string]*fakewire.Peer{}
+		for _, u := range []string{"a", "b", "c"} {
+			users[u] = n.enter(u, live(session.Anchor))
+		}
+		for _, u := range []string{"c", "b", "a"} { // c publishes first, a entered first
+			peers[u] = users[u].publishMic(0)
+		}
+		if err := viewer.AutoSeats(); err != nil {
+			t.Fatal(err)
+		}
+		expect := func(when string, want map[string]string) {
+			t.Helper()
+			synctest.Wait()
+			for u, p := range peers {
+				for _, at := range []string{"a0", "a1"} {
+					if got := flows(p, "mic", peer, at); got != (want[at] == u) {
+						t.Errorf("%s: %s in %s: %t", when, u, at, got)
+					}
+				}
+			}
+		}
+		expect("at first", map[string]string{"a0": "a", "a1": "b"})
+		_ = users["a"].Exit(n.t.Context())
+		delete(peers, "a")
+		expect("a left", map[string]string{"a0": "c", "a1": "b"})
+		users["d"] = n.enter("d", live(session.Anchor))
+		peers["d"] = users["d"].publishMic(0)
+		expect("d came", map[string]string{"a0": "c", "a1": "b"})
+		users["b"].negotiate(nil, 1, false)
+		delete(peers, "b")
+		expect("b publishes nothing", map[string]string{"a0": "c", "a1": "d"})
+		if err := viewer.AutoSeatsFor("d"); err != nil {
+			t.Fatal(err)
+		}
+		expect("only d", map[string]string{"a1": "d"})
+	})
+}
+
+func TestRestartICE(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann := n.enter("ann")
+		if _, err := ann.RestartICE("u", "p"); code(err) != session.CodeBadRequest {
+			t.Errorf("before the first offer: %v", err)
+		}
+		ann.publishMic(0)
+		if f, err := ann.RestartICE("u", "p"); err != nil || !strings.Contains(f, "node1") {
+			t.Errorf("%q, %v", f, err)
+		}
+	})
+}

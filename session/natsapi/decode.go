@@ -1,0 +1,125 @@
+package natsapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+
+	"parlor/session"
+)
+
+// MaxRequest is the size in bytes of the largest command that is read.
+const MaxRequest = 16 << 10
+
+// fields maps the fields that session's errors name to those of commands.
+var fields = map[string]string{
+	"users": "UserIds", "ban": "BanSeconds", "reason": "Reason", "limit": "Limit",
+}
+
+func bad(field, format string, args ...any) *session.Error {
+	return session.Errorf(session.CodeBadRequest, field, format, args...)
+}
+
+// decode reads a command strictly: one JSON object with known fields of the right types. An empty body is the empty
+// object. Errors are bad_request and name the field.
+func decode(data []byte, into any) error {
+	if len(data) > MaxRequest {
+		return bad("", "the request has %d bytes, more than %d", len(data), MaxRequest)
+	}
+	data = bytes.TrimSpace(data)
+	if len(data) == 0 {
+		return nil
+	}
+	if data[0] != '{' {
+		return bad("", "the request is no JSON object")
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return explain(err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return bad("", "something follows the JSON object")
+	}
+	return nil
+}
+
+// explain turns an error of encoding/json into one that a caller understands.
+func explain(err error) *session.Error {
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &wrongType) {
+		field := wrongType.Field[strings.LastIndexByte(wrongType.Field, '.')+1:]
+		return bad(field, "a JSON %s is not what belongs here", wrongType.Value)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		name = strings.Trim(name, `"`)
+		if len(name) > 64 {
+			name = name[:64]
+		}
+		return bad(strings.ToValidUTF8(name, "?"), "there is no such field")
+	}
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return bad("", "malformed JSON at byte %d", syntax.Offset)
+	}
+	return bad("", "malformed or truncated JSON")
+}
+
+// room returns the room that is meant. In the ...ByStrRoomId forms RoomId may hold the string.
+func (r RoomRef) room(stringForm bool) (session.RoomID, error) {
+	hasNumber := len(r.RoomID) > 0 && string(r.RoomID) != "null"
+	switch {
+	case hasNumber && r.StrRoomID != nil:
+		return session.RoomID{}, bad("StrRoomId", "only one of RoomId and StrRoomId can be given")
+	case r.StrRoomID != nil:
+		id, err := session.StringRoom(*r.StrRoomID)
+		return id, inField("StrRoomId", err)
+	case !hasNumber && stringForm:
+		return session.RoomID{}, bad("StrRoomId", "the room is missing")
+	case !hasNumber:
+		return session.RoomID{}, bad("RoomId", "the room is missing: RoomId (integer) or StrRoomId (string)")
+	}
+	var id session.RoomID
+	if err := json.Unmarshal(r.RoomID, &id); err != nil {
+		return session.RoomID{}, inField("RoomId", err)
+	}
+	_, isNumber := id.Number()
+	switch {
+	case isNumber && stringForm:
+		return session.RoomID{}, bad("RoomId", "this form of the command takes a string")
+	case !isNumber && !stringForm:
+		return session.RoomID{}, bad("RoomId", "RoomId is an integer; a string goes into StrRoomId")
+	}
+	return id, nil
+}
+
+// inField returns err, if any, as one of the given field.
+func inField(field string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := *session.AsError(err)
+	e.Field = field
+	return &e
+}
+
+// named returns an error of session with the field as the command names it.
+func named(err error, ref RoomRef) error {
+	var e *session.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	name, ok := fields[e.Field]
+	switch {
+	case ok:
+	case e.Field == "room" && ref.StrRoomID != nil:
+		name = "StrRoomId"
+	case e.Field == "room":
+		name = "RoomId"
+	default:
+		name = e.Field
+	}
+	return inField(name, e)
+}

@@ -1,0 +1,151 @@
+// Package embedded runs a NATS server with JetStream inside the process, so that one command is a whole working system.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/rs/zerolog"
+)
+
+// startTime bounds the start of the server; recovering a large store takes longest.
+const startTime = 30 * time.Second
+
+// Options of the server.
+type Options struct {
+	Listen string // host:port; port 0: any
+	Dir    string // JetStream's store; empty: a temporary one, removed at the end
+	Log    zerolog.Logger
+}
+
+// Server is a running NATS server.
+type Server struct {
+	s     *server.Server
+	addr  net.Addr
+	temp  string // directory to remove
+	once  sync.Once
+	ended chan struct{}
+}
+
+// Start starts a server and returns when it takes connections. Whoever started it calls Shutdown. An error names the
+// address where that is the reason.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	host, port, err := splitListen(o.Listen)
+	if err != nil {
+		return nil, err
+	}
+	e := &Server{ended: make(chan struct{})}
+	if o.Dir == "" {
+		if e.temp, err = os.MkdirTemp("", "sfu-nats-"); err != nil {
+			return nil, fmt.Errorf("directory for the embedded NATS server: %w", err)
+		}
+		o.Dir = e.temp
+	}
+	log := &logger{log: o.Log.With().Str("part", "nats-server").Logger(), fatal: make(chan string, 1)}
+	e.s, err = server.NewServer(&server.Options{
+		ServerName: "sfu-embedded", Host: host, Port: port, JetStream: true, StoreDir: o.Dir, NoSigs: true,
+	})
+	if err != nil {
+		e.cleanUp()
+		return nil, fmt.Errorf("embedded NATS server: %w", err)
+	}
+	e.s.SetLoggerV2(log, false, false, false)
+	if err := e.start(ctx, o.Listen, log); err != nil {
+		return nil, errors.Join(err, e.Shutdown(context.WithoutCancel(ctx)))
+	}
+	return e, nil
+}
+
+func (e *Server) start(ctx context.Context, listen string, log *logger) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	e.s.Start()
+	ready := make(chan bool, 1)
+	go func() { ready <- e.s.ReadyForConnections(startTime) }()
+	select {
+	case text := <-log.fatal:
+		return fmt.Errorf("embedded NATS server on %s: %s", listen, text)
+	case ok := <-ready:
+		if !ok {
+			return fmt.Errorf("embedded NATS server on %s: not ready within %v", listen, startTime)
+		}
+		e.addr = e.s.Addr()
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("embedded NATS server on %s: %w", listen, ctx.Err())
+	}
+}
+
+func splitListen(listen string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", 0, fmt.Errorf("listening address of the embedded NATS server: %w", err)
+	}
+	port, err = strconv.Atoi(text)
+	if err != nil || port < 0 || port > 65535 {
+		return "", 0, fmt.Errorf("listening address of the embedded NATS server: %q is no port", text)
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	return host, port, nil
+}
+
+// URL returns where clients connect.
+func (e *Server) URL() string { return e.s.ClientURL() }
+
+// Addr returns the bound address.
+func (e *Server) Addr() net.Addr { return e.addr }
+
+// Shutdown stops the server: no new connections, those there closed, the store written. It returns when that is done, or
+// with ctx's error while it goes on. It may be called several times.
+func (e *Server) Shutdown(ctx context.Context) error {
+	e.once.Do(func() {
+		go func() {
+			defer close(e.ended)
+			e.s.Shutdown()
+			e.s.WaitForShutdown()
+			e.cleanUp()
+		}()
+	})
+	select {
+	case <-e.ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stopping the embedded NATS server: %w", ctx.Err())
+	}
+}
+
+func (e *Server) cleanUp() {
+	if e.temp != "" {
+		_ = os.RemoveAll(filepath.Clean(e.temp)) // a temporary directory; the system clears what is left
+	}
+}
+
+// logger is a server.Logger. The server is talkative: its notices are debug messages here.
+type logger struct {
+	log   zerolog.Logger
+	fatal chan string // the first
+}
+
+func (l *logger) Noticef(format string, v ...any) { l.log.Debug().Msgf(format, v...) }
+func (l *logger) Warnf(format string, v ...any)   { l.log.Warn().Msgf(format, v...) }
+func (l *logger) Errorf(format string, v ...any)  { l.log.Error().Msgf(format, v...) }
+func (l *logger) Debugf(format string, v ...any)  { l.log.Debug().Msgf(format, v...) }
+func (l *logger) Tracef(format string, v ...any)  { l.log.Trace().Msgf(format, v...) }
+
+// Fatalf keeps what Start returns as an error.
+func (l *logger) Fatalf(format string, v ...any) {
+	select {
+	case l.fatal <- fmt.Sprintf(format, v...):
+	default:
+	}
+}

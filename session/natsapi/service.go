@@ -1,0 +1,224 @@
+package natsapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"github.com/rs/zerolog"
+
+	"parlor/session"
+)
+
+const (
+	// maxCommands is how many commands are carried out at a time. Commands wait for slow clients, not for the machine, so
+	// raising it costs little; at the bound a command is refused, not queued.
+	maxCommands = 256
+	// commandTime bounds a command; with session's own bounds it is never reached.
+	commandTime = 10 * time.Second
+)
+
+// handler carries out one command and returns what is answered.
+type handler func(ctx context.Context, data []byte) (any, error)
+
+// flushTime bounds the wait for the server to know the endpoints, where it is there.
+const flushTime = 2 * time.Second
+
+// Service answers commands on a connection.
+type Service struct {
+	rooms   *session.Rooms
+	log     zerolog.Logger
+	nc      *nats.Conn
+	micro   micro.Service
+	places  chan struct{}
+	running sync.WaitGroup
+}
+
+// Register takes commands from here on; Run must follow. The connection may be down: what is needed of it is done at
+// every reconnect. Where it is up, commands find the endpoints as soon as Register has returned.
+func Register(nc *nats.Conn, rooms *session.Rooms, version string, log zerolog.Logger) (*Service, error) {
+	s := &Service{rooms: rooms, log: log, nc: nc, places: make(chan struct{}, maxCommands)}
+	var err error
+	s.micro, err = micro.AddService(nc, micro.Config{
+		Name: "sfu", Version: version, Description: "Parlor media node: rooms and users",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("serving commands over NATS: %w", err)
+	}
+	for action, h := range s.handlers() {
+		err := s.micro.AddEndpoint(string(action), s.endpoint(action, h), micro.WithEndpointSubject(action.Subject()))
+		if err != nil {
+			_ = s.micro.Stop() // the first error is the one that counts
+			return nil, fmt.Errorf("serving %s over NATS: %w", action, err)
+		}
+	}
+	if nc.IsConnected() {
+		_ = nc.FlushTimeout(flushTime) // the server has gone: the next one will know
+	}
+	return s, nil
+}
+
+// Run returns when ctx is done, no new commands are taken and those under way are answered.
+func (s *Service) Run(ctx context.Context) error {
+	<-ctx.Done()
+	err := s.micro.Stop()
+	s.running.Wait()
+	if err != nil && s.nc.IsConnected() {
+		return fmt.Errorf("stopping to serve commands over NATS: %w", err)
+	}
+	return nil
+}
+
+// Serve is Register and Run.
+func Serve(ctx context.Context, nc *nats.Conn, rooms *session.Rooms, version string, log zerolog.Logger) error {
+	s, err := Register(nc, rooms, version, log)
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}
+
+func (s *Service) handlers() map[Action]handler {
+	return map[Action]handler{
+		RemoveUser:             func(ctx context.Context, d []byte) (any, error) { return s.removeUser(ctx, d, false) },
+		RemoveUserByStrRoomID:  func(ctx context.Context, d []byte) (any, error) { return s.removeUser(ctx, d, true) },
+		DismissRoom:            func(ctx context.Context, d []byte) (any, error) { return s.dismissRoom(ctx, d, false) },
+		DismissRoomByStrRoomID: func(ctx context.Context, d []byte) (any, error) { return s.dismissRoom(ctx, d, true) },
+		ListRooms:              s.listRooms,
+		DescribeRoom:           s.describeRoom,
+	}
+}
+
+// endpoint runs each command on a goroutine of its own, so that one that waits for a slow client holds up no other. What
+// is under way when Run ends is still answered.
+func (s *Service) endpoint(action Action, h handler) micro.HandlerFunc {
+	return func(r micro.Request) {
+		select {
+		case s.places <- struct{}{}:
+		default:
+			s.answer(r, action, nil, session.Errorf(session.CodeInternal, "", "too many commands at once"))
+			return
+		}
+		s.running.Go(func() {
+			defer func() { <-s.places }()
+			ctx, cancel := context.WithTimeout(context.Background(), commandTime)
+			defer cancel()
+			result, err := h(ctx, r.Data())
+			s.answer(r, action, result, err)
+		})
+	}
+}
+
+func (s *Service) answer(r micro.Request, action Action, result any, err error) {
+	if err == nil {
+		err = r.RespondJSON(result)
+	} else {
+		s.log.Debug().Err(err).Str("action", string(action)).Msg("command refused")
+		err = refuse(r, session.AsError(err))
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Str("action", string(action)).Msg("a command's answer could not be sent")
+	}
+}
+
+func refuse(r micro.Request, e *session.Error) error {
+	text := e.Text
+	if e.Field != "" {
+		text = e.Field + ": " + text
+	}
+	body, err := json.Marshal(ErrorBody{Code: e.Code, Field: e.Field, Message: e.Text})
+	if err != nil {
+		return err
+	}
+	text = strings.Map(func(c rune) rune { // a header is one line
+		if c < ' ' || c == 0x7f {
+			return ' '
+		}
+		return c
+	}, text)
+	return r.Error(string(e.Code), text, body)
+}
+
+func (s *Service) removeUser(ctx context.Context, data []byte, stringForm bool) (any, error) {
+	var q RemoveUserRequest
+	if err := decode(data, &q); err != nil {
+		return nil, err
+	}
+	room, err := q.room(stringForm)
+	if err != nil {
+		return nil, err
+	}
+	if limit := int64(session.MaxBan / time.Second); q.BanSeconds < 0 || q.BanSeconds > limit {
+		return nil, bad("BanSeconds", "a ban lasts 0 to %d seconds, not %d", limit, q.BanSeconds)
+	}
+	results, err := s.rooms.RemoveUsers(ctx, room, q.UserIDs, q.Reason, time.Duration(q.BanSeconds)*time.Second)
+	if err != nil {
+		return nil, named(err, q.RoomRef)
+	}
+	var a RemoveUserResponse
+	for _, r := range results {
+		u := RemovedUser{UserID: r.User, Result: ResultNotInRoom}
+		if r.Removed {
+			u.Result = ResultRemoved
+		}
+		a.Users = append(a.Users, u)
+	}
+	return a, nil
+}
+
+func (s *Service) dismissRoom(ctx context.Context, data []byte, stringForm bool) (any, error) {
+	var q DismissRoomRequest
+	if err := decode(data, &q); err != nil {
+		return nil, err
+	}
+	room, err := q.room(stringForm)
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.rooms.DismissRoom(ctx, room, q.Reason)
+	if err != nil {
+		return nil, named(err, q.RoomRef)
+	}
+	return DismissRoomResponse{Users: n}, nil
+}
+
+func (s *Service) listRooms(_ context.Context, data []byte) (any, error) {
+	var q ListRoomsRequest
+	if err := decode(data, &q); err != nil {
+		return nil, err
+	}
+	l, err := s.rooms.ListRooms(session.Page{After: q.After, Limit: q.Limit})
+	if err != nil {
+		return nil, named(err, RoomRef{})
+	}
+	a := ListRoomsResponse{Rooms: []Room{}, Next: l.Next}
+	for _, i := range l.Rooms {
+		a.Rooms = append(a.Rooms, roomOf(i))
+	}
+	return a, nil
+}
+
+func (s *Service) describeRoom(_ context.Context, data []byte) (any, error) {
+	var q DescribeRoomRequest
+	if err := decode(data, &q); err != nil {
+		return nil, err
+	}
+	room, err := q.room(false)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.rooms.DescribeRoom(room, session.Page{After: q.After, Limit: q.Limit})
+	if err != nil {
+		return nil, named(err, q.RoomRef)
+	}
+	a := DescribeRoomResponse{Room: roomOf(d.RoomInfo), UserList: []User{}, Next: d.Next}
+	for _, u := range d.List {
+		a.UserList = append(a.UserList, userOf(u))
+	}
+	return a, nil
+}

@@ -1,0 +1,72 @@
+package session
+
+import (
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"parlor/router"
+)
+
+// Limits bound what users can take. A zero field gets its default.
+type Limits struct {
+	CallUsers      int // users in a call room; 300
+	CallPublishers int // of them, publishing at the same time; 50
+	LiveAnchors    int // anchors in a live room; 50
+	Users          int // users on the node, which also bounds the audience of a live room; 20,000
+	Seats          int // seats of one user; 128
+}
+
+// Timers are the session layer's times. A zero field gets its default.
+type Timers struct {
+	Ping      time.Duration // the client sends a ping as often; 2 s
+	Lost      time.Duration // without contact the client reports connection-lost; 8 s
+	Reconnect time.Duration // after that it starts to reconnect; 3 s
+	// Timeout is for how long neither signalling nor media show life before the user is let go; 90 s. Lowering it frees
+	// places sooner and throws out users on bad networks.
+	Timeout time.Duration
+	// EmptyLive is for how long a live room goes on without anybody after its last audience has left; 10 min.
+	EmptyLive time.Duration
+	// Tell bounds how long leaving waits for `exited` to be handed to the user's connection; 1 s. Raising it makes commands
+	// that put out a stuck client slower to answer, lowering it lets busy clients learn of it by a resume only.
+	Tell time.Duration
+}
+
+// Options of a node's rooms. The zero Options are valid.
+type Options struct {
+	Node   string // the node's id
+	Limits Limits
+	Timers Timers
+	Log    zerolog.Logger
+	Now    func() time.Time // nil: time.Now
+	Router router.Options   // for every room; Log and Now are set from here
+}
+
+func (o Options) withDefaults() Options {
+	num := func(p *int, d int) {
+		if *p <= 0 {
+			*p = d
+		}
+	}
+	dur := func(p *time.Duration, d time.Duration) {
+		if *p <= 0 {
+			*p = d
+		}
+	}
+	num(&o.Limits.CallUsers, 300)
+	num(&o.Limits.CallPublishers, 50)
+	num(&o.Limits.LiveAnchors, 50)
+	num(&o.Limits.Users, 20_000)
+	num(&o.Limits.Seats, 128)
+	dur(&o.Timers.Ping, 2*time.Second)
+	dur(&o.Timers.Lost, 8*time.Second)
+	dur(&o.Timers.Reconnect, 3*time.Second)
+	dur(&o.Timers.Timeout, 90*time.Second)
+	dur(&o.Timers.EmptyLive, 10*time.Minute)
+	dur(&o.Timers.Tell, time.Second)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Router.Log, o.Router.Now = o.Log, o.Now
+	return o
+}

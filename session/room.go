@@ -1,0 +1,214 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parlor/router"
+)
+
+// room is one room of the node, from its first user's entering to its end.
+type room struct {
+	rooms    *Rooms
+	id       RoomID
+	key      string
+	instance string // differs between any two rooms ever, also of one id
+	media    roomMedia
+
+	mu         sync.Mutex
+	scene      Scene // fixed by the first user
+	created    time.Time
+	members    map[string]*member // by user id
+	nextMember router.MemberID
+	feedSeq    uint64
+	closed     bool      // has ended, or never began; nobody enters any more
+	emptySince time.Time // live room that goes on without anybody
+	auto       map[*participant]struct{}
+}
+
+// member is a user in a room. It outlives its sessions when the user enters again. Under room.mu.
+type member struct {
+	id       router.MemberID
+	user     string
+	role     Role
+	since    time.Time
+	present  sources // what it publishes, muted or not
+	on       sources // of them, what is not muted
+	reserved bool    // a negotiation is under way that will publish
+	p        *participant
+}
+
+// participant is one session: one entering of one user. What its Sessions hold on to.
+type participant struct {
+	rooms     *Rooms
+	room      *room   // fixed once entered
+	m         *member // fixed once entered
+	id, key   string
+	user      string
+	grant     Grant
+	mediaOnly bool // no signalling: WHIP, WHEP
+	since     time.Time
+
+	box     *mailbox
+	touched atomic.Int64 // Unix nanoseconds of the last sign of life of the signalling
+	media   media
+	left    *departure // under room.mu; nil while it is in
+	gone    chan struct{}
+}
+
+// sources is a set of sources.
+type sources uint8
+
+func (s sources) has(x Source) bool        { return s&(1<<x) != 0 }
+func (s sources) with(x Source) sources    { return s | 1<<x }
+func (s sources) without(x Source) sources { return s &^ (1 << x) }
+
+// each calls f for every source in the set, in order.
+func (s sources) each(f func(Source)) {
+	for x := Camera; x <= ScreenAudio; x++ {
+		if s.has(x) {
+			f(x)
+		}
+	}
+}
+
+func newRoom(r *Rooms, id RoomID) *room {
+	return &room{
+		rooms: r, id: id, key: id.Key(), instance: newID(),
+		members: map[string]*member{}, auto: map[*participant]struct{}{},
+		media: roomMedia{seats: make(chan struct{}, 1)},
+	}
+}
+
+func (m *member) state() UserState {
+	u := UserState{User: m.user, Role: m.role, Streams: []StreamState{}}
+	m.present.each(func(s Source) {
+		u.Streams = append(u.Streams, StreamState{Source: s, On: m.on.has(s)})
+	})
+	return u
+}
+
+// publishing reports whether the member takes one of a call room's places for publishers.
+func (m *member) publishing() bool { return m.on != 0 || m.reserved }
+
+// visible reports whether others may see the member.
+func (rm *room) visible(m *member) bool { return rm.scene == Call || m.role == Anchor }
+
+// tellLocked gives an event about m to everybody else who is in.
+func (rm *room) tellLocked(m *member, e Event) {
+	for _, o := range rm.members {
+		if o != m && o.p.left == nil {
+			o.p.box.push(e)
+		}
+	}
+}
+
+func (rm *room) tellStreamsLocked(m *member) {
+	if rm.visible(m) {
+		rm.tellLocked(m, Event{Type: EventStreams, User: m.state()})
+	}
+	rm.media.reseat()
+}
+
+// sortedLocked returns the members in the order in which they entered.
+func (rm *room) sortedLocked() []*member {
+	return slices.SortedFunc(maps.Values(rm.members), func(a, b *member) int { return cmp.Compare(a.id, b.id) })
+}
+
+// countLocked counts members.
+func (rm *room) countLocked(which func(*member) bool) int {
+	n := 0
+	for _, m := range rm.members {
+		if which(m) {
+			n++
+		}
+	}
+	return n
+}
+
+// setStreamsLocked changes what a member publishes, and tells the others and the feed what is different.
+func (rm *room) setStreamsLocked(m *member, present, on sources) {
+	on &= present
+	if present == m.present && on == m.on {
+		return
+	}
+	before := m.on
+	m.present, m.on = present, on
+	(before &^ on).each(func(s Source) { rm.feedSourceLocked(m, s, false) })
+	(on &^ before).each(func(s Source) { rm.feedSourceLocked(m, s, true) })
+	rm.tellStreamsLocked(m)
+}
+
+// feedSourceLocked tells the feed of a source. The screen's sound belongs to the screen and has no event of its own.
+func (rm *room) feedSourceLocked(m *member, s Source, on bool) {
+	if s != ScreenAudio {
+		rm.feedLocked(started(s, on), func(e *FeedEvent) { e.User = m.user })
+	}
+}
+
+// enteredLocked is what p is told on entering or resuming.
+func (rm *room) enteredLocked(p *participant) Entered {
+	e := Entered{
+		Session: p.id, Key: p.key, User: p.user, Room: rm.id, Role: p.m.role, Scene: rm.scene, Rights: p.grant.Rights,
+		Users: []UserState{}, Node: rm.rooms.opts.Node, Timers: clientTimers(rm.rooms.opts.Timers),
+	}
+	for _, m := range rm.sortedLocked() {
+		if m != p.m && rm.visible(m) {
+			e.Users = append(e.Users, m.state())
+		}
+	}
+	return e
+}
+
+// roomMedia is a room's router. It is started with the first negotiation in the room, so that a room without media
+// costs nothing.
+type roomMedia struct {
+	once   sync.Once
+	router *router.Room
+	writer router.Flusher
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	seats  chan struct{} // buffered: the automatic seats need looking at
+}
+
+// start returns the running router. It must not be called after stop.
+func (rm *room) start() *router.Room {
+	m := &rm.media
+	m.once.Do(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		m.writer = rm.rooms.transport.NewWriter()
+		m.router = router.NewRoom(rm.rooms.opts.Router, m.writer)
+		m.cancel = cancel
+		rm.rooms.totals.begin(m.router)
+		m.done.Go(func() {
+			defer rm.rooms.totals.end(m.router)
+			if err := m.router.Run(ctx); err != nil && ctx.Err() == nil {
+				rm.rooms.opts.Log.Error().Err(err).Str("room", rm.key).Msg("room's router ended")
+			}
+		})
+		m.done.Go(func() { rm.keepSeats(ctx) })
+	})
+	return m.router
+}
+
+// reseat has the automatic seats looked at, soon.
+func (m *roomMedia) reseat() {
+	select {
+	case m.seats <- struct{}{}:
+	default:
+	}
+}
+
+// stop ends the router and waits for it. Nobody is in the room any more.
+func (m *roomMedia) stop() {
+	m.once.Do(func() {})
+	if m.cancel != nil {
+		m.cancel()
+		m.done.Wait()
+	}
+}

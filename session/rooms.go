@@ -1,0 +1,171 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"sync"
+	"time"
+)
+
+// Rooms are all rooms of a node. Its methods may be called from any goroutine.
+type Rooms struct {
+	opts      Options
+	transport Transport
+	events    Events
+	totals    totals
+
+	mu       sync.Mutex
+	rooms    map[string]*room        // by RoomID.Key
+	sessions map[string]*participant // by id: those inside, and those entering
+	tombs    tombs                   // sessions that ended without the user being told
+	bans     map[banned]time.Time    // until when
+	draining bool
+	stopped  bool // nothing is spawned any more
+	spawned  sync.WaitGroup
+}
+
+// banned is who may not enter where.
+type banned struct{ room, user string }
+
+// New returns a node's rooms. It starts nothing.
+func New(o Options, t Transport, ev Events) *Rooms {
+	if ev == nil {
+		ev = NoEvents{}
+	}
+	return &Rooms{
+		opts: o.withDefaults(), transport: t, events: ev,
+		rooms: map[string]*room{}, sessions: map[string]*participant{}, bans: map[banned]time.Time{},
+	}
+}
+
+// Resume gives a new signalling connection the session of an earlier one, which loses it: its Next returns
+// ErrDetached. lastSeq is the last event that the client has; those after it come again from Next. It returns a
+// user_not_found where there is no such session (any more) or the key is wrong. A session whose user was put out while
+// it was not connected can still be resumed for a while, to learn of it.
+func (r *Rooms) Resume(_ context.Context, id, key string, lastSeq uint64) (*Session, error) {
+	p, err := r.find(id, key)
+	if err != nil {
+		return nil, err
+	}
+	if p.mediaOnly {
+		return nil, Errorf(CodeBadRequest, "session", "this session has no signalling")
+	}
+	link, err := p.box.attach(lastSeq)
+	if err != nil {
+		return nil, err
+	}
+	p.touch()
+	return &Session{p: p, link: link}, nil
+}
+
+// Lookup returns a hold on a session that is not its signalling connection, for requests that come beside it.
+func (r *Rooms) Lookup(id, key string) (*Session, error) {
+	p, err := r.find(id, key)
+	if err != nil {
+		return nil, err
+	}
+	return &Session{p: p}, nil
+}
+
+func (r *Rooms) find(id, key string) (*participant, error) {
+	r.mu.Lock()
+	p := r.sessions[id]
+	if p == nil {
+		p = r.tombs.find(id)
+	}
+	r.mu.Unlock()
+	if p == nil || subtle.ConstantTimeCompare([]byte(p.key), []byte(key)) != 1 {
+		return nil, Errorf(CodeUserNotFound, "session", "there is no such session")
+	}
+	return p, nil
+}
+
+// room returns the room of that id, or nil.
+func (r *Rooms) room(id RoomID) *room {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.rooms[id.Key()]
+}
+
+// list returns all rooms in no order.
+func (r *Rooms) list() []*room {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := make([]*room, 0, len(r.rooms))
+	for _, rm := range r.rooms {
+		l = append(l, rm)
+	}
+	return l
+}
+
+// spawn runs f on a goroutine that Shutdown waits for. After Shutdown f is not run.
+func (r *Rooms) spawn(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.stopped {
+		r.spawned.Go(f)
+	}
+}
+
+// forget takes a session that has ended out of the index, and keeps it for a late resume where its user does not know.
+func (r *Rooms) forget(p *participant) {
+	keep := !p.mediaOnly && p.box.exited() && !p.box.wasTold()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sessions[p.id] != p {
+		return
+	}
+	delete(r.sessions, p.id)
+	if keep {
+		r.tombs.add(p, r.opts.Now().Add(r.opts.Timers.Timeout))
+	}
+}
+
+// remove takes an ended room out of the index.
+func (r *Rooms) remove(rm *room) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rooms[rm.key] == rm {
+		delete(r.rooms, rm.key)
+	}
+}
+
+// maxTombs bounds the memory for sessions whose users were put out while not connected. Beyond it the oldest is
+// forgotten, whose client then gets user_not_found on resuming.
+const maxTombs = 4096
+
+// tombs are ended sessions, oldest first.
+type tombs []tomb
+
+type tomb struct {
+	p     *participant
+	until time.Time
+}
+
+func (t *tombs) add(p *participant, until time.Time) {
+	if len(*t) >= maxTombs {
+		*t = (*t)[1:]
+	}
+	*t = append(*t, tomb{p, until})
+}
+
+func (t tombs) find(id string) *participant {
+	for _, e := range t {
+		if e.p.id == id {
+			return e.p
+		}
+	}
+	return nil
+}
+
+func (t *tombs) expire(now time.Time) {
+	n := 0
+	for n < len(*t) && !now.Before((*t)[n].until) {
+		n++
+	}
+	*t = append(tombs(nil), (*t)[n:]...)
+}
+
+// newID returns an id or a secret of 26 characters that nobody can guess.
+func newID() string { return rand.Text() }

@@ -1,0 +1,256 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"parlor/router"
+)
+
+// SeatRequest says who is to sit in a seat.
+type SeatRequest struct {
+	Seat    string
+	User    string  // "": nobody
+	Video   Source  // Camera, Screen or NoSource
+	Audio   Source  // Mic, ScreenAudio or NoSource
+	Quality Quality // of the video
+}
+
+// seat is a seat of a participant. Under media.mu.
+type seat struct {
+	plan    SeatPlan
+	show    occupant
+	applied bool // the router knows
+}
+
+// occupant is what a seat shows. The zero occupant is nobody.
+type occupant struct {
+	member       router.MemberID
+	user         string
+	video, audio Source
+	quality      Quality
+}
+
+// SetSeat changes who sits in a seat. The user need not publish yet: what it publishes later, or again after a
+// reconnect, is shown by itself. Errors: bad_request, user_not_found, not_allowed where a recv_ right is missing.
+func (s *Session) SetSeat(q SeatRequest) error {
+	p := s.p
+	p.media.mu.Lock()
+	defer p.media.mu.Unlock()
+	if p.media.closed {
+		return errGone()
+	}
+	i := slices.IndexFunc(p.media.seats, func(x *seat) bool { return x.plan.ID == q.Seat })
+	if i < 0 {
+		return Errorf(CodeBadRequest, "seat", "there is no seat %.64q", q.Seat)
+	}
+	who, err := p.occupant(q)
+	if err != nil {
+		return err
+	}
+	return p.showLocked(p.media.seats[i], who)
+}
+
+// occupant checks a request and finds its user.
+func (p *participant) occupant(q SeatRequest) (occupant, error) {
+	if q.User == "" {
+		return occupant{}, nil
+	}
+	for _, c := range []struct {
+		field string
+		s     Source
+		ok    bool
+	}{
+		{"video", q.Video, q.Video == NoSource || q.Video == Camera || q.Video == Screen},
+		{"audio", q.Audio, q.Audio == NoSource || q.Audio == Mic || q.Audio == ScreenAudio},
+	} {
+		if !c.ok {
+			return occupant{}, Errorf(CodeBadRequest, c.field, "%.32q is no %s source", c.s, c.field)
+		}
+		if c.s != NoSource {
+			if err := p.grant.need(recvRight(c.s), c.field); err != nil {
+				return occupant{}, err
+			}
+		}
+	}
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	m := p.room.members[q.User]
+	if m == nil || m == p.m || !p.room.visible(m) || m.p.left != nil && m.p.left.cause != causeReplaced {
+		return occupant{}, Errorf(CodeUserNotFound, "user", "there is no such user to see in the room")
+	}
+	return occupant{m.id, m.user, q.Video, q.Audio, q.Quality}, nil
+}
+
+// setSeatsLocked takes over the seats of a new negotiation. A seat that was there keeps who sits in it.
+func (p *participant) setSeatsLocked(plans []SeatPlan) error {
+	before := map[string]occupant{}
+	for _, s := range p.media.seats {
+		before[s.plan.ID] = s.show
+	}
+	p.media.seats = make([]*seat, len(plans))
+	var err error
+	for i, plan := range plans {
+		s := &seat{plan: plan}
+		p.media.seats[i] = s
+		err = errors.Join(err, p.showLocked(s, before[plan.ID]))
+	}
+	if p.media.auto != nil {
+		err = errors.Join(err, p.fillSeatsLocked())
+	}
+	return err
+}
+
+// showLocked has the router send who's streams to a seat.
+func (p *participant) showLocked(s *seat, who occupant) error {
+	if s.applied && s.show == who {
+		return nil
+	}
+	s.show, s.applied = who, false
+	err := errors.Join(
+		p.watchLocked(s.plan.Video, who.member, who.video, who.quality),
+		p.watchLocked(s.plan.Audio, who.member, who.audio, High),
+	)
+	s.applied = err == nil
+	return err
+}
+
+func (p *participant) watchLocked(mid string, m router.MemberID, s Source, q Quality) error {
+	if mid == "" || p.media.peer == nil {
+		return nil
+	}
+	var w router.Want
+	if m != 0 && s != NoSource {
+		w = router.Want{Track: router.TrackKey{Member: m, Source: s.router()}, Quality: q.router()}
+	}
+	return p.room.start().Watch(p.media.peer.ID(), mid, w)
+}
+
+// autoSeats is whom a participant's seats fill with by themselves.
+type autoSeats struct{ user string } // "": every anchor
+
+// AutoSeats has the seats filled with the room's anchors who publish, in the order in which they entered. Who sits
+// stays; later ones take seats that fall free.
+func (s *Session) AutoSeats() error { return s.p.setAuto(&autoSeats{}) }
+
+// AutoSeatsFor has one user shown in the first seat, whenever it is there.
+func (s *Session) AutoSeatsFor(user string) error {
+	if err := CheckUser(user); err != nil {
+		return err
+	}
+	return s.p.setAuto(&autoSeats{user})
+}
+
+func (p *participant) setAuto(a *autoSeats) error {
+	p.media.mu.Lock()
+	defer p.media.mu.Unlock()
+	if p.media.closed {
+		return errGone()
+	}
+	p.media.auto = a
+	p.room.mu.Lock()
+	p.room.auto[p] = struct{}{}
+	p.room.mu.Unlock()
+	return p.fillSeatsLocked()
+}
+
+// keepSeats looks at the automatic seats whenever something in the room has changed.
+func (rm *room) keepSeats(ctx context.Context) {
+	for {
+		select {
+		case <-rm.media.seats:
+		case <-ctx.Done():
+			return
+		}
+		rm.mu.Lock()
+		ps := slices.Collect(maps.Keys(rm.auto))
+		rm.mu.Unlock()
+		for _, p := range ps {
+			p.refill()
+		}
+	}
+}
+
+func (p *participant) refill() {
+	p.media.mu.Lock()
+	defer p.media.mu.Unlock()
+	if p.media.closed || p.media.auto == nil {
+		return
+	}
+	if err := p.fillSeatsLocked(); err != nil && !errors.Is(err, router.ErrClosed) {
+		p.log().Error().Err(err).Msg("filling seats")
+	}
+}
+
+// fillSeatsLocked brings the automatic seats up to date. media.mu is held.
+func (p *participant) fillSeatsLocked() error {
+	there := p.candidates()
+	sitting := make([]router.MemberID, len(p.media.seats))
+	for i, s := range p.media.seats {
+		sitting[i] = s.show.member
+	}
+	ids := make([]router.MemberID, len(there))
+	for i, o := range there {
+		ids[i] = o.member
+	}
+	var err error
+	for i, id := range assignSeats(sitting, ids) {
+		var who occupant
+		if n := slices.Index(ids, id); id != 0 && n >= 0 {
+			who = there[n]
+		}
+		err = errors.Join(err, p.showLocked(p.media.seats[i], who))
+	}
+	return err
+}
+
+// candidates returns who may sit in p's automatic seats, in the order in which they entered, with what p may receive
+// of them.
+func (p *participant) candidates() []occupant {
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	var l []occupant
+	for _, m := range p.room.sortedLocked() {
+		if m == p.m || m.role != Anchor || m.present == 0 || p.media.auto.user != "" && p.media.auto.user != m.user {
+			continue
+		}
+		l = append(l, occupant{
+			m.id, m.user, p.firstOf(m.present, Camera, Screen), p.firstOf(m.present, Mic, ScreenAudio), High,
+		})
+	}
+	return l
+}
+
+// firstOf returns the first of two sources that is in the set and that p may receive.
+func (p *participant) firstOf(s sources, choice ...Source) Source {
+	for _, c := range choice {
+		if s.has(c) && p.grant.Rights.Has(recvRight(c)) {
+			return c
+		}
+	}
+	return NoSource
+}
+
+// assignSeats returns who sits where: who sits already and is still there stays, and those there who have no seat take
+// the free ones in order. 0: nobody.
+func assignSeats(sitting, there []router.MemberID) []router.MemberID {
+	seats := make([]router.MemberID, len(sitting))
+	seated := map[router.MemberID]bool{}
+	for i, id := range sitting {
+		if id != 0 && slices.Contains(there, id) && !seated[id] {
+			seats[i], seated[id] = id, true
+		}
+	}
+	free := 0
+	for _, id := range there {
+		for free < len(seats) && seats[free] != 0 {
+			free++
+		}
+		if free < len(seats) && !seated[id] {
+			seats[free] = id
+		}
+	}
+	return seats
+}

@@ -1,0 +1,88 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Session is a door's hold on one entering of one user. Enter and Resume return one that is the session's signalling
+// connection; a later Resume takes that over, and the earlier hold's Next then returns ErrDetached. All other methods
+// go on working on every hold. They may be called from any goroutine; after the user has left they return user_not_found.
+type Session struct {
+	p    *participant
+	link uint64 // 0: not a signalling connection
+}
+
+// errGone is what methods return once the user has left or is leaving.
+func errGone() error { return Errorf(CodeUserNotFound, "session", "the user is no longer in the room") }
+
+// ID returns the session's id, which is not a secret.
+func (s *Session) ID() string { return s.p.id }
+
+// Key returns the secret that resumes the session.
+func (s *Session) Key() string { return s.p.key }
+
+// User returns the user's id.
+func (s *Session) User() string { return s.p.user }
+
+// Room returns the room's id.
+func (s *Session) Room() RoomID { return s.p.room.id }
+
+// Entered returns what the user would be told on entering now; the answer to a resume. Events that come from Next
+// afterwards may be older than it; the state after the last of them is the same.
+func (s *Session) Entered() Entered {
+	s.p.room.mu.Lock()
+	defer s.p.room.mu.Unlock()
+	return s.p.room.enteredLocked(s.p)
+}
+
+// Next returns the next event, waiting for it. Calling it again says that the event before has been handed to the
+// connection, so a door calls it until it fails, after `exited` too: with io.EOF after the last event (the door
+// closes its connection), ErrDetached when another connection has taken over or too much goes unacknowledged (likewise),
+// or ctx's error. A media-only session gets nothing but `exited` and io.EOF. One goroutine at a time.
+func (s *Session) Next(ctx context.Context) (Event, error) { return s.p.box.next(ctx, s.link) }
+
+// Ack says that the client has all events up to seq: they are forgotten.
+func (s *Session) Ack(seq uint64) { s.p.box.ack(seq) }
+
+// Detached says that the signalling connection is gone. What the client has not acknowledged is kept for a resume. It does
+// nothing where another connection has taken over.
+func (s *Session) Detached() { s.p.box.detach(s.link) }
+
+// Touch says that the signalling connection has shown life.
+func (s *Session) Touch() { s.p.touch() }
+
+// Done returns a channel that is closed when the user has left and everything that it held is freed.
+func (s *Session) Done() <-chan struct{} { return s.p.gone }
+
+// Exit lets the user out, by its own wish, and returns when that is complete: others told, `exited` handed to the
+// connection by Next (so Next must go on being called meanwhile), transport closed. Exiting again does no harm. The
+// error is ctx's, in which case the leaving goes on.
+func (s *Session) Exit(ctx context.Context) error {
+	s.p.rooms.background(func() { s.p.leave(causeExit, "") })
+	select {
+	case <-s.p.gone:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *participant) touch() { p.touched.Store(p.rooms.opts.Now().UnixNano()) }
+
+// lastLife returns when the user last showed life, in signalling or media.
+func (p *participant) lastLife() time.Time {
+	t := time.Unix(0, p.touched.Load())
+	if heard := p.media.lastHeard(); heard.After(t) {
+		return heard
+	}
+	return t
+}
+
+// log returns the logger with the session's fields.
+func (p *participant) log() *zerolog.Logger {
+	l := p.rooms.opts.Log.With().Str("room", p.room.key).Str("user", p.user).Str("session", p.id).Logger()
+	return &l
+}

@@ -1,0 +1,113 @@
+// Package signal is the WebSocket door: the protocol of docs/protocol.md over one connection per client.
+//
+//	door.go     Options, Door: accepting connections, the exit beacon
+//	conn.go     one connection: reading requests, answering, pumping events
+//	requests.go what each request does
+//	message.go  the wire forms and their strict decoding
+//
+// A connection has two goroutines: the one that reads requests and answers them one after the other, and from entering on
+// one that hands events to the socket. Either writes; the WebSocket library puts writes in a row. A client that does not read
+// blocks its own two only.
+package signal
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/rs/zerolog"
+
+	"parlor/session"
+)
+
+// Subprotocol is what a client has to ask for.
+const Subprotocol = "parlor.v1"
+
+const (
+	maxMessage = 256 << 10 // bytes of one message
+	maxBeacon  = 1 << 10   // bytes of the body of POST /rtc/exit
+	exitWait   = 5 * time.Second
+)
+
+// Authenticator returns what a token allows to user in room; the errors are those of session, token_invalid and
+// token_expired among them.
+type Authenticator func(token string, room session.RoomID, user string) (session.Grant, error)
+
+// Options of the door. Zero durations and rates get their defaults.
+type Options struct {
+	Rooms   *session.Rooms
+	Auth    Authenticator
+	Origins []string // host patterns of pages on other hosts that may connect; the node's own page always may
+	Log     zerolog.Logger
+
+	EnterWithin  time.Duration // a connection that has neither entered nor resumed is closed after it; 10 s
+	WriteTimeout time.Duration // a message that the client does not take in it ends the connection; 10 s
+	// MessageRate is how many messages a second are read from one client, after a burst of twice as many; 50. Faster ones
+	// wait in the client's socket. Raising it lets one client cost more.
+	MessageRate int
+}
+
+// Door serves /rtc and /rtc/exit. Connections end when the contexts of their requests are done: a server that shuts
+// down cancels its BaseContext.
+type Door struct{ o Options }
+
+// New returns a door. It starts nothing.
+func New(o Options) *Door {
+	if o.EnterWithin <= 0 {
+		o.EnterWithin = 10 * time.Second
+	}
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = 10 * time.Second
+	}
+	if o.MessageRate <= 0 {
+		o.MessageRate = 50
+	}
+	return &Door{o: o}
+}
+
+// ServeHTTP takes one WebSocket connection and returns when it has ended.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:    []string{Subprotocol},
+		OriginPatterns:  d.o.Origins,
+		CompressionMode: websocket.CompressionDisabled, // costs memory per connection, and SDP is rare
+	})
+	if err != nil {
+		d.o.Log.Debug().Err(err).Str("from", r.RemoteAddr).Msg("WebSocket refused")
+		return // Accept has answered
+	}
+	if ws.Subprotocol() != Subprotocol {
+		_ = ws.Close(websocket.StatusPolicyViolation, "ask for the subprotocol "+Subprotocol)
+		return
+	}
+	ws.SetReadLimit(maxMessage)
+	newConn(d, ws).serve(r.Context())
+}
+
+// Exit serves POST /rtc/exit, the beacon of a page that goes away.
+func (d *Door) Exit(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBeacon))
+	if err != nil {
+		http.Error(w, "the body has at most 1024 bytes", http.StatusRequestEntityTooLarge)
+		return
+	}
+	var q exitBeacon
+	if err := decode(body, &q); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	s, err := d.o.Rooms.Lookup(q.Session, q.Key)
+	if err != nil { // most often the page's last message on the socket came first
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	// The page is gone and does not wait, so neither does its request's context count.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), exitWait)
+	defer cancel()
+	if err := s.Exit(ctx); err != nil {
+		d.o.Log.Warn().Err(err).Str("session", s.ID()).Msg("exit by beacon takes long")
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,123 @@
+package signal
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+
+	"parlor/session"
+)
+
+// The wire forms of docs/protocol.md. Pointers tell a missing field from an empty one.
+
+// envelope is what every request has.
+type envelope struct {
+	Type string `json:"type"`
+	ID   *int64 `json:"id"`
+}
+
+type enterRequest struct {
+	Room  session.RoomID `json:"room"`
+	User  string         `json:"user"`
+	Token string         `json:"token"`
+	Role  session.Role   `json:"role"`
+	Scene session.Scene  `json:"scene"`
+}
+
+type resumeRequest struct {
+	Session string `json:"session"`
+	Key     string `json:"key"`
+	LastSeq uint64 `json:"lastSeq"`
+}
+
+type offerRequest struct {
+	SDP     string             `json:"sdp"`
+	Publish map[string]string  `json:"publish"`
+	Seats   []session.SeatPlan `json:"seats"`
+	Fresh   bool               `json:"fresh"`
+}
+
+type seatRequest struct {
+	Seat    string          `json:"seat"`
+	User    *string         `json:"user"` // null: nobody
+	Video   *string         `json:"video"`
+	Audio   *string         `json:"audio"`
+	Quality session.Quality `json:"quality"`
+}
+
+type publishRequest struct {
+	Source session.Source `json:"source"`
+	On     *bool          `json:"on"`
+}
+
+type roleRequest struct {
+	Role session.Role `json:"role"`
+}
+
+type pingRequest struct {
+	Ack uint64 `json:"ack"`
+}
+
+type exitBeacon struct {
+	Session string `json:"session"`
+	Key     string `json:"key"`
+}
+
+// answer is what every answer has.
+type answer struct {
+	Type string `json:"type"`
+	Re   *int64 `json:"re,omitempty"`
+}
+
+type enteredAnswer struct {
+	answer
+	session.Entered
+}
+
+type sdpAnswer struct {
+	answer
+	SDP string `json:"sdp"`
+}
+
+type errorAnswer struct {
+	answer
+	Code    session.Code `json:"code"`
+	Field   string       `json:"field,omitempty"`
+	Message string       `json:"message"`
+}
+
+// source reads a source that stands in the given field; nil is none.
+func source(field string, name *string) (session.Source, error) {
+	if name == nil {
+		return session.NoSource, nil
+	}
+	s, err := session.ParseSource(*name)
+	switch {
+	case err != nil:
+		return s, session.Errorf(session.CodeBadRequest, field, "%s", session.AsError(err).Text)
+	case s == session.NoSource:
+		return s, session.Errorf(session.CodeBadRequest, field, "a source is not empty; null is none")
+	}
+	return s, nil
+}
+
+// decode reads one JSON object. Unknown fields are ignored; anything else that does not fit is a bad_request that names the
+// field.
+func decode(raw []byte, into any) error {
+	if b := bytes.TrimLeft(raw, " \t\r\n"); len(b) == 0 || b[0] != '{' {
+		return session.Errorf(session.CodeBadRequest, "", "a message is a JSON object")
+	}
+	err := json.Unmarshal(raw, into)
+	if err == nil {
+		return nil
+	}
+	var own *session.Error
+	if errors.As(err, &own) {
+		return own
+	}
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return session.Errorf(session.CodeBadRequest, wrong.Field, "a JSON %s does not fit here", wrong.Value)
+	}
+	return session.Errorf(session.CodeBadRequest, "", "not valid JSON: %s", err)
+}

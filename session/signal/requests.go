@@ -1,0 +1,153 @@
+package signal
+
+import (
+	"context"
+
+	"parlor/session"
+)
+
+// request does what one request asks for. then, where not nil, is called after the answer was written.
+func (c *conn) request(ctx context.Context, e envelope, raw []byte) (reply any, then func(), err error) {
+	switch e.Type {
+	case "enter":
+		return c.enter(ctx, e, raw)
+	case "resume":
+		return c.resume(ctx, e, raw)
+	case "":
+		return nil, nil, session.Errorf(session.CodeBadRequest, "type", "a message has a type")
+	}
+	do, ok := inside[e.Type]
+	switch {
+	case !ok:
+		return nil, nil, session.Errorf(session.CodeBadRequest, "type", "there is no request %.32q", e.Type)
+	case c.s == nil:
+		return nil, nil, session.Errorf(session.CodeBadRequest, "type", "enter or resume first")
+	}
+	reply, err = do(c, ctx, e, raw)
+	return reply, nil, err
+}
+
+// inside are the requests of somebody who is in.
+var inside = map[string]func(*conn, context.Context, envelope, []byte) (any, error){
+	"offer":   (*conn).offer,
+	"seat":    (*conn).seat,
+	"publish": (*conn).publish,
+	"role":    (*conn).role,
+	"exit":    (*conn).exit,
+	"ping":    (*conn).ping,
+}
+
+func (c *conn) enter(ctx context.Context, e envelope, raw []byte) (any, func(), error) {
+	var q enterRequest
+	if err := decode(raw, &q); err != nil {
+		return nil, nil, err
+	}
+	if c.s != nil {
+		return nil, nil, session.Errorf(session.CodeBadRequest, "type", "this connection has entered already")
+	}
+	grant, err := c.d.o.Auth(q.Token, q.Room, q.User)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, entered, err := c.d.o.Rooms.Enter(ctx, session.EnterRequest{
+		Room: q.Room, User: q.User, Grant: grant, Role: q.Role, Scene: q.Scene, Signal: true,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return enteredAnswer{answer{"entered", e.ID}, entered}, c.begin(ctx, s), nil
+}
+
+func (c *conn) resume(ctx context.Context, e envelope, raw []byte) (any, func(), error) {
+	var q resumeRequest
+	if err := decode(raw, &q); err != nil {
+		return nil, nil, err
+	}
+	if c.s != nil {
+		return nil, nil, session.Errorf(session.CodeBadRequest, "type", "this connection has entered already")
+	}
+	s, err := c.d.o.Rooms.Resume(ctx, q.Session, q.Key, q.LastSeq)
+	if err != nil {
+		return nil, nil, err
+	}
+	return enteredAnswer{answer{"resumed", e.ID}, s.Entered()}, c.begin(ctx, s), nil
+}
+
+// begin makes the connection that of a session; events follow the answer.
+func (c *conn) begin(ctx context.Context, s *session.Session) func() {
+	c.s = s
+	return func() { c.pumps.Go(func() { c.pump(ctx, s) }) }
+}
+
+func (c *conn) offer(ctx context.Context, e envelope, raw []byte) (any, error) {
+	var q offerRequest
+	if err := decode(raw, &q); err != nil {
+		return nil, err
+	}
+	publish := make(map[string]session.Source, len(q.Publish))
+	for mid, name := range q.Publish {
+		var err error
+		if publish[mid], err = source("publish", &name); err != nil {
+			return nil, err
+		}
+	}
+	sdp, err := c.s.Negotiate(ctx, session.OfferPlan{SDP: q.SDP, Publish: publish, Seats: q.Seats, New: q.Fresh})
+	if err != nil {
+		return nil, err
+	}
+	return sdpAnswer{answer{"answer", e.ID}, sdp}, nil
+}
+
+func (c *conn) seat(_ context.Context, e envelope, raw []byte) (any, error) {
+	var q seatRequest
+	if err := decode(raw, &q); err != nil {
+		return nil, err
+	}
+	r := session.SeatRequest{Seat: q.Seat, Quality: q.Quality}
+	if q.User != nil {
+		r.User = *q.User
+		if r.User == "" {
+			return nil, session.Errorf(session.CodeBadRequest, "user", "a user id is not empty; null frees the seat")
+		}
+	}
+	var err error
+	if r.Video, err = source("video", q.Video); err != nil {
+		return nil, err
+	}
+	if r.Audio, err = source("audio", q.Audio); err != nil {
+		return nil, err
+	}
+	return answer{"ok", e.ID}, c.s.SetSeat(r)
+}
+
+func (c *conn) publish(_ context.Context, e envelope, raw []byte) (any, error) {
+	var q publishRequest
+	if err := decode(raw, &q); err != nil {
+		return nil, err
+	}
+	if q.On == nil {
+		return nil, session.Errorf(session.CodeBadRequest, "on", "on is true or false")
+	}
+	return answer{"ok", e.ID}, c.s.SetPublishing(q.Source, *q.On)
+}
+
+func (c *conn) role(_ context.Context, e envelope, raw []byte) (any, error) {
+	var q roleRequest
+	if err := decode(raw, &q); err != nil {
+		return nil, err
+	}
+	return answer{"ok", e.ID}, c.s.SwitchRole(q.Role)
+}
+
+func (c *conn) exit(ctx context.Context, e envelope, _ []byte) (any, error) {
+	return answer{"ok", e.ID}, c.s.Exit(ctx)
+}
+
+func (c *conn) ping(_ context.Context, e envelope, raw []byte) (any, error) {
+	var q pingRequest
+	if err := decode(raw, &q); err != nil {
+		return nil, err
+	}
+	c.s.Ack(q.Ack)
+	return answer{"pong", e.ID}, nil
+}

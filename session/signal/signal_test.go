@@ -1,0 +1,485 @@
+package signal_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+
+	"parlor/packet"
+	"parlor/session"
+	"parlor/session/fakewire"
+	"parlor/session/signal"
+	"parlor/session/token"
+)
+
+// patience is how long anything may take that is not measured.
+const patience = 10 * time.Second
+
+// door is the WebSocket door of a node's rooms over a fake wire.
+type door struct {
+	rooms *session.Rooms
+	url   string
+}
+
+func open(t *testing.T, o signal.Options) *door {
+	t.Helper()
+	d := &door{rooms: session.New(session.Options{Node: "node-1"}, &fakewire.Transport{}, nil)}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = d.rooms.Run(ctx) })
+	keys, err := token.New(nil)
+	require.NoError(t, err)
+	o.Rooms = d.rooms
+	if o.Auth == nil {
+		o.Auth = keys.Authenticate
+	}
+	handler := signal.New(o)
+	mux := http.NewServeMux()
+	mux.Handle("GET /rtc", handler)
+	mux.HandleFunc("POST /rtc/exit", handler.Exit)
+	server := httptest.NewServer(mux)
+	d.url = server.URL
+	t.Cleanup(func() {
+		stop, done := context.WithTimeout(context.Background(), patience)
+		defer done()
+		require.NoError(t, d.rooms.Shutdown(stop))
+		cancel()
+		running.Wait()
+		server.Close()
+	})
+	return d
+}
+
+// client is one WebSocket.
+type client struct {
+	t    *testing.T
+	ws   *websocket.Conn
+	last int64 // id of the last request
+}
+
+// message is any message of the node.
+type message map[string]any
+
+func (d *door) dial(t *testing.T) *client {
+	t.Helper()
+	ws, res, err := d.connect(t, &websocket.DialOptions{Subprotocols: []string{signal.Subprotocol}})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusSwitchingProtocols, res.StatusCode)
+	ws.SetReadLimit(1 << 20)
+	t.Cleanup(func() { _ = ws.CloseNow() })
+	return &client{t: t, ws: ws}
+}
+
+func (d *door) connect(t *testing.T, o *websocket.DialOptions) (*websocket.Conn, *http.Response, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	return websocket.Dial(ctx, "ws"+strings.TrimPrefix(d.url, "http")+"/rtc", o)
+}
+
+// enter dials and enters the lobby.
+func (d *door) enter(t *testing.T, user string) (*client, message) {
+	t.Helper()
+	c := d.dial(t)
+	m := c.ask(message{"type": "enter", "room": "lobby", "user": user})
+	require.Equal(t, "entered", m["type"], "%v", m)
+	return c, m
+}
+
+func (c *client) write(raw string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	require.NoError(c.t, c.ws.Write(ctx, websocket.MessageText, []byte(raw)))
+}
+
+// read returns the next message.
+func (c *client) read() message {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	kind, raw, err := c.ws.Read(ctx)
+	require.NoError(c.t, err)
+	require.Equal(c.t, websocket.MessageText, kind)
+	var m message
+	require.NoError(c.t, json.Unmarshal(raw, &m))
+	return m
+}
+
+// send makes a request with the next id.
+func (c *client) send(m message) {
+	c.t.Helper()
+	c.last++
+	m["id"] = c.last
+	raw, err := json.Marshal(m)
+	require.NoError(c.t, err)
+	c.write(string(raw))
+}
+
+// ask makes a request and returns the next message, which is its answer.
+func (c *client) ask(m message) message {
+	c.t.Helper()
+	c.send(m)
+	a := c.read()
+	require.EqualValues(c.t, c.last, a["re"], "%v", a)
+	return a
+}
+
+// closed reads until the node has closed the socket and returns the code.
+func (c *client) closed() websocket.StatusCode {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	for {
+		if _, _, err := c.ws.Read(ctx); err != nil {
+			require.NoError(c.t, ctx.Err(), "the node has not closed the socket")
+			return websocket.CloseStatus(err)
+		}
+	}
+}
+
+// offer publishes a camera and prepares a seat.
+func (c *client) offer() message {
+	sdp := fakewire.Offer(
+		fakewire.Section{MID: "0", Kind: packet.Video, Send: true},
+		fakewire.Section{MID: "1", Kind: packet.Video},
+	)
+	return message{"type": "offer", "sdp": sdp, "publish": message{"0": "camera"}, "seats": []message{{"id": "a", "video": "1"}}}
+}
+
+func TestTwoMeetAndOneExits(t *testing.T) {
+	d := open(t, signal.Options{})
+	ann, entered := d.enter(t, "ann")
+	require.Equal(t, "lobby", entered["room"])
+	require.Equal(t, "node-1", entered["node"])
+	require.EqualValues(t, 2000, entered["timers"].(map[string]any)["pingMs"])
+	bob, entered := d.enter(t, "bob")
+	require.Equal(t, "ann", entered["users"].([]any)[0].(map[string]any)["user"])
+
+	m := ann.read()
+	require.Equal(t, "user_entered", m["type"])
+	require.EqualValues(t, 1, m["seq"])
+	require.Equal(t, "bob", m["user"].(map[string]any)["user"])
+
+	a := bob.ask(bob.offer())
+	require.Equal(t, "answer", a["type"], "%v", a)
+	require.Contains(t, a["sdp"], "a=ice-lite")
+	require.Equal(t, "ok", bob.ask(message{"type": "seat", "seat": "a", "user": "ann", "video": "camera", "audio": nil, "quality": "low"})["type"])
+	require.Equal(t, "ok", bob.ask(message{"type": "seat", "seat": "a", "user": nil})["type"])
+	require.Equal(t, []any{map[string]any{"source": "camera", "on": true}}, ann.read()["streams"])
+	require.Equal(t, "ok", bob.ask(message{"type": "publish", "source": "camera", "on": false})["type"])
+	require.Equal(t, []any{map[string]any{"source": "camera", "on": false}}, ann.read()["streams"])
+	require.Equal(t, "pong", ann.ask(message{"type": "ping", "ack": 3})["type"])
+
+	bob.send(message{"type": "exit"})
+	m = bob.read()
+	require.Equal(t, "exited", m["type"])
+	require.EqualValues(t, 0, m["reason"])
+	m = bob.read()
+	require.Equal(t, "ok", m["type"])
+	require.EqualValues(t, bob.last, m["re"])
+	require.Equal(t, websocket.StatusNormalClosure, bob.closed())
+	m = ann.read()
+	require.Equal(t, "user_left", m["type"])
+	require.Equal(t, "bob", m["user"])
+	require.EqualValues(t, 0, m["reason"])
+	require.EqualValues(t, 4, m["seq"])
+}
+
+func TestBadMessagesAreAnsweredAndHarmNothing(t *testing.T) {
+	d := open(t, signal.Options{})
+	bob, _ := d.enter(t, "bob")
+	ann, _ := d.enter(t, "ann")
+	stranger := d.dial(t)
+	require.Equal(t, "user_entered", bob.read()["type"])
+	for _, x := range []struct {
+		from             *client
+		raw, code, field string
+	}{
+		{ann, `{`, "bad_request", ""},
+		{ann, ``, "bad_request", ""},
+		{ann, `[]`, "bad_request", ""},
+		{ann, `null`, "bad_request", ""},
+		{ann, `{"type":"ping"}`, "bad_request", "id"},
+		{ann, `{"type":"ping","id":"1"}`, "bad_request", "id"},
+		{ann, `{"type":"ping","id":1.5}`, "bad_request", "id"},
+		{ann, `{"id":1}`, "bad_request", "type"},
+		{ann, `{"type":7,"id":1}`, "bad_request", "type"},
+		{ann, `{"type":"dance","id":1}`, "bad_request", "type"},
+		{ann, `{"type":"enter","id":1,"room":"x","user":"ann"}`, "bad_request", "type"},
+		{ann, `{"type":"resume","id":1}`, "bad_request", "type"},
+		{ann, `{"type":"ping","id":1,"ack":-1}`, "bad_request", "ack"},
+		{ann, `{"type":"offer","id":1,"sdp":5}`, "bad_request", "sdp"},
+		{ann, `{"type":"offer","id":1,"sdp":"nonsense"}`, "bad_request", "sdp"},
+		{ann, `{"type":"offer","id":1,"sdp":"v=0","publish":{"0":"hat"}}`, "bad_request", "publish"},
+		{ann, `{"type":"offer","id":1,"sdp":"v=0","seats":{}}`, "bad_request", "seats"},
+		{ann, `{"type":"seat","id":1,"seat":"none","user":"bob"}`, "bad_request", "seat"},
+		{ann, `{"type":"seat","id":1,"seat":"a","user":""}`, "bad_request", "user"},
+		{ann, `{"type":"seat","id":1,"seat":"a","user":"bob","video":"hat"}`, "bad_request", "video"},
+		{ann, `{"type":"seat","id":1,"seat":"a","user":"bob","audio":""}`, "bad_request", "audio"},
+		{ann, `{"type":"seat","id":1,"seat":"a","quality":"best"}`, "bad_request", "quality"},
+		{ann, `{"type":"publish","id":1,"source":"camera"}`, "bad_request", "on"},
+		{ann, `{"type":"publish","id":1,"source":"hat","on":true}`, "bad_request", "source"},
+		{ann, `{"type":"role","id":1,"role":"king"}`, "bad_request", "role"},
+		{stranger, `{"type":"ping","id":1}`, "bad_request", "type"},
+		{stranger, `{"type":"enter","id":1,"user":"ann"}`, "bad_request", "room"},
+		{stranger, `{"type":"enter","id":1,"room":true,"user":"ann"}`, "bad_request", "room"},
+		{stranger, `{"type":"enter","id":1,"room":0,"user":"ann"}`, "bad_request", "room"},
+		{stranger, `{"type":"enter","id":1,"room":"a/b","user":"ann"}`, "bad_request", "room"},
+		{stranger, `{"type":"enter","id":1,"room":"x","user":"a b"}`, "bad_request", "user"},
+		{stranger, `{"type":"enter","id":1,"room":"x","user":"ann","role":"king"}`, "bad_request", "role"},
+		{stranger, `{"type":"enter","id":1,"room":"x","user":"ann","scene":"hall"}`, "bad_request", "scene"},
+		{stranger, `{"type":"enter","id":1,"room":"lobby","user":"eve","scene":"live"}`, "scene_mismatch", "scene"},
+		{stranger, `{"type":"resume","id":1,"session":"x","key":"y"}`, "user_not_found", "session"},
+	} {
+		x.from.write(x.raw)
+		m := x.from.read()
+		require.Equal(t, "error", m["type"], x.raw)
+		require.Equal(t, x.code, m["code"], "%s: %v", x.raw, m)
+		if x.field != "" {
+			require.Equal(t, x.field, m["field"], "%s: %v", x.raw, m)
+		}
+		require.NotEmpty(t, m["message"], x.raw)
+	}
+	require.Equal(t, "pong", ann.ask(message{"type": "ping"})["type"], "the connection goes on")
+	require.Equal(t, "pong", bob.ask(message{"type": "ping"})["type"], "nobody else has noticed anything")
+}
+
+func TestUnknownFieldsAreIgnored(t *testing.T) {
+	d := open(t, signal.Options{})
+	c := d.dial(t)
+	require.Equal(t, "entered", c.ask(message{"type": "enter", "room": 7, "user": "ann", "mood": "good"})["type"])
+}
+
+func TestResumeBringsEveryEventThatWasMissed(t *testing.T) {
+	d := open(t, signal.Options{})
+	ann, entered := d.enter(t, "ann")
+	bob, _ := d.enter(t, "bob")
+	require.EqualValues(t, 1, ann.read()["seq"])
+	_ = ann.ws.CloseNow()
+	d.enter(t, "cat")
+	bob.send(message{"type": "exit"})
+	bob.closed()
+
+	again := d.dial(t)
+	resume := message{"type": "resume", "session": entered["session"], "key": entered["key"], "lastSeq": 1}
+	m := again.ask(resume)
+	require.Equal(t, "resumed", m["type"], "%v", m)
+	require.Equal(t, entered["session"], m["session"])
+	require.Len(t, m["users"], 1, "only cat is left")
+	m = again.read()
+	require.Equal(t, "user_entered", m["type"])
+	require.EqualValues(t, 2, m["seq"])
+	m = again.read()
+	require.Equal(t, "user_left", m["type"])
+	require.EqualValues(t, 3, m["seq"])
+
+	third := d.dial(t)
+	resume["key"] = "wrong"
+	require.Equal(t, "user_not_found", third.ask(resume)["code"])
+	resume["key"], resume["lastSeq"] = entered["key"], 3
+	require.Equal(t, "resumed", third.ask(resume)["type"])
+	require.EqualValues(t, 4001, again.closed(), "the connection that was taken over")
+	require.Equal(t, "pong", third.ask(message{"type": "ping", "ack": 3})["type"])
+}
+
+func TestRemovedUserIsToldAndTheSocketClosed(t *testing.T) {
+	d := open(t, signal.Options{})
+	ann, _ := d.enter(t, "ann")
+	room, err := session.StringRoom("lobby")
+	require.NoError(t, err)
+	_, err = d.rooms.RemoveUsers(t.Context(), room, []string{"ann"}, "be kind", 0)
+	require.NoError(t, err)
+	m := ann.read()
+	require.Equal(t, "exited", m["type"])
+	require.EqualValues(t, 1, m["reason"])
+	require.Equal(t, "be kind", m["text"])
+	require.Equal(t, websocket.StatusNormalClosure, ann.closed())
+}
+
+func TestBeaconIsAnExit(t *testing.T) {
+	d := open(t, signal.Options{})
+	ann, entered := d.enter(t, "ann")
+	bob, _ := d.enter(t, "bob")
+	ann.read()
+	post := func(body string) int {
+		res, err := http.Post(d.url+"/rtc/exit", "text/plain", strings.NewReader(body))
+		require.NoError(t, err)
+		defer res.Body.Close()
+		_, _ = io.Copy(io.Discard, res.Body)
+		return res.StatusCode
+	}
+	require.Equal(t, http.StatusBadRequest, post(`x`))
+	require.Equal(t, http.StatusRequestEntityTooLarge, post(`{"session":"`+strings.Repeat("x", 2000)+`"}`))
+	wrong := `{"session":"` + entered["session"].(string) + `","key":"wrong"}`
+	require.Equal(t, http.StatusNoContent, post(wrong), "nobody learns which sessions there are")
+	require.Equal(t, "pong", ann.ask(message{"type": "ping"})["type"], "and nobody is put out by it")
+	require.Equal(t, "pong", bob.ask(message{"type": "ping"})["type"])
+	require.Equal(t, http.StatusNoContent, post(`{"session":"`+entered["session"].(string)+`","key":"`+entered["key"].(string)+`"}`))
+	m := bob.read()
+	require.Equal(t, "user_left", m["type"])
+	require.EqualValues(t, 0, m["reason"])
+	require.Equal(t, "exited", ann.read()["type"])
+	require.Equal(t, websocket.StatusNormalClosure, ann.closed())
+}
+
+func TestWhoDoesNotEnterIsClosed(t *testing.T) {
+	d := open(t, signal.Options{EnterWithin: 50 * time.Millisecond})
+	stranger := d.dial(t)
+	ann := d.dial(t)
+	require.Equal(t, "entered", ann.ask(message{"type": "enter", "room": "lobby", "user": "ann"})["type"])
+	require.EqualValues(t, 4002, stranger.closed())
+	require.Equal(t, "pong", ann.ask(message{"type": "ping"})["type"], "who has entered stays")
+}
+
+func TestFormsThatAreRefusedCloseTheSocket(t *testing.T) {
+	d := open(t, signal.Options{})
+	large, _ := d.enter(t, "ann")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_ = large.ws.Write(ctx, websocket.MessageText, make([]byte, 256<<10+1)) // the node may close before all is written
+	require.Equal(t, websocket.StatusMessageTooBig, large.closed())
+
+	binary, _ := d.enter(t, "bob")
+	require.NoError(t, binary.ws.Write(ctx, websocket.MessageBinary, []byte(`{"type":"ping","id":1}`)))
+	require.Equal(t, websocket.StatusUnsupportedData, binary.closed())
+
+	ws, _, err := d.connect(t, nil)
+	require.NoError(t, err)
+	require.Equal(t, websocket.StatusPolicyViolation, (&client{t: t, ws: ws}).closed(), "no subprotocol")
+}
+
+func TestLargestMessageIsTaken(t *testing.T) {
+	d := open(t, signal.Options{})
+	c, _ := d.enter(t, "ann")
+	m := c.ask(message{"type": "offer", "sdp": strings.Repeat("x", 255<<10)})
+	require.Equal(t, "bad_request", m["code"])
+	require.Equal(t, "sdp", m["field"])
+}
+
+func TestForeignPagesAreRefused(t *testing.T) {
+	d := open(t, signal.Options{Origins: []string{"meet.example.org"}})
+	for origin, status := range map[string]int{
+		"https://evil.example":     http.StatusForbidden,
+		"null":                     http.StatusForbidden,
+		"https://meet.example.org": http.StatusSwitchingProtocols,
+		d.url:                      http.StatusSwitchingProtocols,
+	} {
+		ws, res, err := d.connect(t, &websocket.DialOptions{
+			Subprotocols: []string{signal.Subprotocol}, HTTPHeader: http.Header{"Origin": {origin}},
+		})
+		require.Equal(t, status, res.StatusCode, origin)
+		if err == nil {
+			_ = ws.CloseNow()
+		}
+	}
+}
+
+// TestSlowClientHoldsUpNobody has a client that never reads, in a room where more happens than a socket holds.
+func TestSlowClientHoldsUpNobody(t *testing.T) {
+	const (
+		events = 30_000
+		stall  = time.Minute // for how long the slow client holds up whoever waits for it
+	)
+	d := open(t, signal.Options{WriteTimeout: stall})
+	d.enter(t, "slow")
+	reader, _ := d.enter(t, "reader")
+	room, err := session.StringRoom("lobby")
+	require.NoError(t, err)
+	noisy, _, err := d.rooms.Enter(t.Context(), session.EnterRequest{
+		Room: room, User: "noisy", Grant: session.Grant{Rights: session.MemberRights()},
+	})
+	require.NoError(t, err)
+	_, err = noisy.Negotiate(t.Context(), session.OfferPlan{
+		SDP:     fakewire.Offer(fakewire.Section{MID: "0", Kind: packet.Video, Send: true}),
+		Publish: map[string]session.Source{"0": session.Camera},
+	})
+	require.NoError(t, err)
+	began := time.Now()
+	ended := make(chan error, 1)
+	go func() {
+		for i := range events {
+			if err := noisy.SetPublishing(session.Camera, i%2 == 1); err != nil {
+				ended <- err
+				return
+			}
+		}
+		ended <- noisy.Exit(context.Background())
+	}()
+	read := 0
+	for m := reader.read(); m["type"] != "user_left"; m = reader.read() {
+		if read++; read%500 == 0 {
+			reader.send(message{"type": "ping", "ack": m["seq"]})
+		}
+	}
+	require.NoError(t, <-ended)
+	require.Less(t, time.Since(began), stall/2)
+	require.Greater(t, read, 100)
+}
+
+func TestFastSenderIsSlowedDown(t *testing.T) {
+	d := open(t, signal.Options{MessageRate: 20})
+	c, _ := d.enter(t, "ann")
+	began := time.Now()
+	for range 60 { // 40 at once, with the entering one less, then 20 a second
+		c.send(message{"type": "ping"})
+	}
+	for range 60 {
+		require.Equal(t, "pong", c.read()["type"])
+	}
+	require.Greater(t, time.Since(began), 800*time.Millisecond)
+}
+
+func TestTokenIsAskedFor(t *testing.T) {
+	keys, err := token.New(nil, token.Key{ID: "k", Secret: []byte(strings.Repeat("s", 32))})
+	require.NoError(t, err)
+	d := open(t, signal.Options{Auth: keys.Authenticate})
+	lobby, err := session.StringRoom("lobby")
+	require.NoError(t, err)
+	text, err := keys.Mint(session.Grant{Room: lobby, User: "ann", Rights: session.MemberRights(), Expires: time.Now().Add(time.Hour)})
+	require.NoError(t, err)
+	c := d.dial(t)
+	require.Equal(t, "token_invalid", c.ask(message{"type": "enter", "room": "lobby", "user": "ann"})["code"])
+	require.Equal(t, "token_invalid", c.ask(message{"type": "enter", "room": "lobby", "user": "ann", "token": text + "x"})["code"])
+	require.Equal(t, "not_allowed", c.ask(message{"type": "enter", "room": "lobby", "user": "bob", "token": text})["code"])
+	require.Equal(t, "not_allowed", c.ask(message{"type": "enter", "room": "other", "user": "ann", "token": text})["code"])
+	m := c.ask(message{"type": "enter", "room": "lobby", "user": "ann", "token": text})
+	require.Equal(t, "entered", m["type"], "%v", m)
+}
+
+// TestConnectionsEndWithTheirRequests is what a server's shutdown relies on.
+func TestConnectionsEndWithTheirRequests(t *testing.T) {
+	rooms := session.New(session.Options{}, &fakewire.Transport{}, nil)
+	keys, err := token.New(nil)
+	require.NoError(t, err)
+	handler := signal.New(signal.Options{Rooms: rooms, Auth: keys.Authenticate})
+	base, cut := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(ended)
+		handler.ServeHTTP(w, r.WithContext(base))
+	}))
+	defer server.Close()
+	d := &door{rooms: rooms, url: server.URL}
+	c := d.dial(t)
+	require.Equal(t, "entered", c.ask(message{"type": "enter", "room": "lobby", "user": "ann"})["type"])
+	cut()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatal("the connection goes on")
+	}
+	_, _, err = c.ws.Read(t.Context())
+	require.False(t, errors.Is(err, context.DeadlineExceeded))
+	require.Error(t, err)
+}

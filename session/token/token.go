@@ -1,0 +1,186 @@
+// Package token mints and reads the JSON Web Tokens (RFC 7519) with which users prove who they are and what they may do.
+// Only HS256 is accepted, and every token has an end.
+//
+// The claims are `room` (string or integer), `user`, `rights` (array of names), `role` (optional; audience: may
+// not become anchor) and `exp`. Only a token with the right admin may leave out room or user, and then holds for any. The
+// header's `kid` says which key has signed; without it every key is tried.
+package token
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"parlor/session"
+)
+
+const (
+	// MinSecret is the least length of a key in bytes, that of the hash (RFC 7518, 3.2).
+	MinSecret = 32
+	// MaxToken is the length in bytes of the longest token that is looked at.
+	MaxToken = 8192
+	// leeway is what two clocks may differ by. Raising it lets expired tokens in for longer.
+	leeway = 5 * time.Second
+)
+
+// Key is a secret shared with whoever mints tokens.
+type Key struct {
+	ID     string // the kid
+	Secret []byte
+}
+
+// Keys authenticate users. Immutable; safe for concurrent use.
+type Keys struct {
+	keys []Key
+	now  func() time.Time
+}
+
+// New returns the given keys, of which the first mints. With none, everybody may do everything: that is only for a node
+// that nobody else can reach. now is the clock; nil: time.Now.
+func New(now func() time.Time, keys ...Key) (*Keys, error) {
+	if now == nil {
+		now = time.Now
+	}
+	seen := map[string]bool{}
+	for _, k := range keys {
+		switch {
+		case k.ID == "" || seen[k.ID]:
+			return nil, fmt.Errorf("key %q: every key has an id of its own", k.ID)
+		case len(k.Secret) < MinSecret:
+			return nil, fmt.Errorf("key %q: the secret has %d bytes, at least %d are needed", k.ID, len(k.Secret), MinSecret)
+		}
+		seen[k.ID] = true
+	}
+	return &Keys{keys: keys, now: now}, nil
+}
+
+// Open reports whether there is no key, so that no token is asked for.
+func (k *Keys) Open() bool { return len(k.keys) == 0 }
+
+// claims is a token's payload.
+type claims struct {
+	Room   session.RoomID  `json:"room,omitzero"`
+	User   string          `json:"user,omitempty"`
+	Rights *session.Rights `json:"rights"`
+	Role   session.Role    `json:"role,omitempty"`
+	jwt.RegisteredClaims
+}
+
+// Mint returns a token for the grant, signed by the first key.
+func (k *Keys) Mint(g session.Grant) (string, error) {
+	if k.Open() {
+		return "", errors.New("minting a token: no key is configured")
+	}
+	c := claims{Room: g.Room, User: g.User, Rights: &g.Rights, Role: g.Role, RegisteredClaims: jwt.RegisteredClaims{
+		ExpiresAt: jwt.NewNumericDate(g.Expires), IssuedAt: jwt.NewNumericDate(k.now()),
+	}}
+	if err := c.check(); err != nil {
+		return "", fmt.Errorf("minting a token: %w", err)
+	}
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, c)
+	t.Header["kid"] = k.keys[0].ID
+	s, err := t.SignedString(k.keys[0].Secret)
+	if err != nil {
+		return "", fmt.Errorf("minting a token: %w", err)
+	}
+	return s, nil
+}
+
+// Parse verifies a token and returns what it grants. Errors are *session.Error: token_invalid, token_expired.
+func (k *Keys) Parse(text string) (session.Grant, error) {
+	switch {
+	case text == "":
+		return session.Grant{}, invalid("a token is needed")
+	case len(text) > MaxToken:
+		return session.Grant{}, invalid("the token is longer than %d bytes", MaxToken)
+	}
+	var c claims
+	_, err := jwt.ParseWithClaims(text, &c, k.find,
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithExpirationRequired(),
+		jwt.WithTimeFunc(k.now), jwt.WithLeeway(leeway), jwt.WithStrictDecoding())
+	if err == nil {
+		err = c.check()
+	}
+	if err != nil {
+		return session.Grant{}, refusal(err)
+	}
+	return session.Grant{Room: c.Room, User: c.User, Role: c.Role, Rights: *c.Rights, Expires: c.ExpiresAt.Time}, nil
+}
+
+// Authenticate returns what the token grants to the user in the room; room and user may be zero where the caller takes
+// them from the grant. Without any key it grants everything to everybody, whatever the token. Errors are
+// *session.Error: token_invalid, token_expired, not_allowed for a token of another room or user.
+func (k *Keys) Authenticate(text string, room session.RoomID, user string) (session.Grant, error) {
+	if k.Open() {
+		return session.Grant{Rights: session.AllRights()}, nil
+	}
+	g, err := k.Parse(text)
+	switch {
+	case err != nil:
+		return session.Grant{}, err
+	case !room.IsZero() && !g.Room.IsZero() && room != g.Room:
+		return session.Grant{}, session.Errorf(session.CodeNotAllowed, "room", "the token is for another room")
+	case user != "" && g.User != "" && user != g.User:
+		return session.Grant{}, session.Errorf(session.CodeNotAllowed, "user", "the token is for another user")
+	}
+	return g, nil
+}
+
+// find returns the key that a token names, or all.
+func (k *Keys) find(t *jwt.Token) (any, error) {
+	kid, named := t.Header["kid"]
+	var set jwt.VerificationKeySet
+	for _, key := range k.keys {
+		if !named || kid == key.ID {
+			set.Keys = append(set.Keys, key.Secret)
+		}
+	}
+	if len(set.Keys) == 0 {
+		return nil, errors.New("no such key")
+	}
+	return set, nil
+}
+
+// check looks at the claims that are ours.
+func (c *claims) check() error {
+	if c.Rights == nil {
+		return invalid("the claim rights is missing")
+	}
+	if c.ExpiresAt == nil || c.ExpiresAt.Unix() <= 0 {
+		return invalid("the claim exp is missing")
+	}
+	if (c.Room.IsZero() || c.User == "") && !c.Rights.Has(session.RightAdmin) {
+		return invalid("the claim room or user is missing")
+	}
+	if c.User != "" && session.CheckUser(c.User) != nil {
+		return invalid("the claim user is no user id")
+	}
+	if c.Role != "" && c.Role != session.Anchor && c.Role != session.Audience {
+		return invalid("the claim role is neither anchor nor audience")
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) *session.Error {
+	return session.Errorf(session.CodeTokenInvalid, "token", format, args...)
+}
+
+// refusal is what the client is told.
+func refusal(err error) *session.Error {
+	var own *session.Error
+	switch {
+	case errors.As(err, &own) && own.Code == session.CodeTokenInvalid:
+		return own
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
+		return invalid("the token's signature is not of this service")
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return session.Errorf(session.CodeTokenExpired, "token", "the token has expired")
+	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+		return invalid("the token is not valid yet")
+	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
+		return invalid("the claim exp is missing")
+	}
+	return invalid("the token cannot be read")
+}

@@ -1,0 +1,187 @@
+package token
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"parlor/session"
+)
+
+var (
+	epoch  = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	first  = Key{ID: "first", Secret: bytes.Repeat([]byte{1}, 32)}
+	second = Key{ID: "second", Secret: bytes.Repeat([]byte{2}, 40)}
+	lobby  = must(session.StringRoom("lobby"))
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func clock() time.Time { return epoch }
+
+func keys(t testing.TB, k ...Key) *Keys {
+	t.Helper()
+	ks, err := New(clock, k...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ks
+}
+
+func grant() session.Grant {
+	return session.Grant{Room: lobby, User: "ann", Rights: session.MemberRights(), Expires: epoch.Add(time.Hour)}
+}
+
+func TestMintedTokenReadsBack(t *testing.T) {
+	number := grant()
+	number.Room, number.Role = must(session.NumberRoom(123)), session.Audience
+	admin := session.Grant{Rights: session.AllRights(), Expires: epoch.Add(time.Minute)}
+	for _, g := range []session.Grant{grant(), number, admin} {
+		text, err := keys(t, first, second).Mint(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := keys(t, second, first).Parse(text) // the order has changed: the kid finds it
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !got.Expires.Equal(g.Expires) {
+			t.Errorf("expires %v, not %v", got.Expires, g.Expires)
+		}
+		got.Expires = g.Expires
+		if got != g {
+			t.Errorf("got %+v, not %+v", got, g)
+		}
+	}
+}
+
+// sign makes any token at all.
+func sign(t testing.TB, method jwt.SigningMethod, secret any, kid string, c jwt.MapClaims) string {
+	t.Helper()
+	tok := jwt.NewWithClaims(method, c)
+	if kid != "" {
+		tok.Header["kid"] = kid
+	}
+	s, err := tok.SignedString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestParseRefuses(t *testing.T) {
+	with := func(change func(jwt.MapClaims)) jwt.MapClaims {
+		c := jwt.MapClaims{"room": "lobby", "user": "ann", "rights": []string{"enter"}, "exp": epoch.Add(time.Hour).Unix()}
+		change(c)
+		return c
+	}
+	same := with(func(jwt.MapClaims) {})
+	hs := jwt.SigningMethodHS256
+	good := sign(t, hs, first.Secret, "first", same)
+	tests := []struct {
+		name, token string
+		code        session.Code
+	}{
+		{"good", good, ""},
+		{"good without kid", sign(t, hs, second.Secret, "", same), ""},
+		{"within the leeway", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["exp"] = epoch.Unix() - 3 })), ""},
+		{"none", "", session.CodeTokenInvalid},
+		{"no token", "x.y.z", session.CodeTokenInvalid},
+		{"cut", good[:len(good)-1], session.CodeTokenInvalid},
+		{"oversized", good + strings.Repeat("A", MaxToken), session.CodeTokenInvalid},
+		{"expired", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["exp"] = epoch.Unix() - 6 })), session.CodeTokenExpired},
+		{"without end", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { delete(c, "exp") })), session.CodeTokenInvalid},
+		{"of a stranger", sign(t, hs, bytes.Repeat([]byte{9}, 32), "first", same), session.CodeTokenInvalid},
+		{"expired, of a stranger", sign(t, hs, bytes.Repeat([]byte{9}, 32), "first", with(func(c jwt.MapClaims) { c["exp"] = 1 })), session.CodeTokenInvalid},
+		{"unknown kid", sign(t, hs, first.Secret, "third", same), session.CodeTokenInvalid},
+		{"another key's kid", sign(t, hs, first.Secret, "second", same), session.CodeTokenInvalid},
+		{"HS512", sign(t, jwt.SigningMethodHS512, first.Secret, "first", same), session.CodeTokenInvalid},
+		{"alg none", sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "first", same), session.CodeTokenInvalid},
+		{"no room", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { delete(c, "room") })), session.CodeTokenInvalid},
+		{"no user", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { delete(c, "user") })), session.CodeTokenInvalid},
+		{"no rights", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { delete(c, "rights") })), session.CodeTokenInvalid},
+		{"unknown right", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["rights"] = []string{"fly"} })), session.CodeTokenInvalid},
+		{"bad room", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["room"] = 1.5 })), session.CodeTokenInvalid},
+		{"bad user", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["user"] = "a b" })), session.CodeTokenInvalid},
+		{"bad role", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["role"] = "king" })), session.CodeTokenInvalid},
+	}
+	ks := keys(t, first, second)
+	for _, tt := range tests {
+		g, err := ks.Parse(tt.token)
+		if tt.code == "" {
+			if err != nil || g.User != "ann" || g.Room != lobby {
+				t.Errorf("%s: %+v, %v", tt.name, g, err)
+			}
+		} else if !errors.Is(err, tt.code) || (g != session.Grant{}) {
+			t.Errorf("%s: %+v, %v, not %s", tt.name, g, err, tt.code)
+		}
+	}
+}
+
+func TestAuthenticateHoldsTokenToRoomAndUser(t *testing.T) {
+	ks := keys(t, first)
+	text := must(ks.Mint(grant()))
+	other := must(session.NumberRoom(7))
+	tests := []struct {
+		room session.RoomID
+		user string
+		code session.Code
+	}{
+		{lobby, "ann", ""}, {session.RoomID{}, "", ""},
+		{other, "ann", session.CodeNotAllowed}, {lobby, "bob", session.CodeNotAllowed},
+	}
+	for _, tt := range tests {
+		if _, err := ks.Authenticate(text, tt.room, tt.user); tt.code == "" && err != nil || tt.code != "" && !errors.Is(err, tt.code) {
+			t.Errorf("%v %q: %v, not %q", tt.room, tt.user, err, tt.code)
+		}
+	}
+}
+
+func TestNoKeyGrantsEverything(t *testing.T) {
+	g, err := keys(t).Authenticate("anything", lobby, "ann")
+	if err != nil || g.Rights != session.AllRights() {
+		t.Errorf("%+v, %v", g, err)
+	}
+	if _, err := keys(t).Mint(grant()); err == nil {
+		t.Error("minted without a key")
+	}
+}
+
+func TestNewRefusesBadKeys(t *testing.T) {
+	for _, ks := range [][]Key{{{ID: "", Secret: first.Secret}}, {first, first}, {{ID: "short", Secret: []byte("short")}}} {
+		if _, err := New(nil, ks...); err == nil {
+			t.Errorf("accepted %v", ks)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	ks := keys(f, first)
+	good := must(ks.Mint(grant()))
+	f.Add(good)
+	f.Add(strings.Replace(good, ".", "..", 1))
+	f.Add(base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","kid":{}}`)) + "." +
+		base64.RawURLEncoding.EncodeToString([]byte(`{"exp":1e400,"room":[],"rights":null}`)) + ".AA")
+	f.Fuzz(func(t *testing.T, text string) {
+		g, err := ks.Parse(text)
+		if err == nil && text != good {
+			// Only this package's key can sign, so only variants of one token can pass, and they must mean the same.
+			if g.User != "ann" || g.Room != lobby {
+				t.Fatalf("forged %+v from %q", g, text)
+			}
+		}
+		if err != nil && !errors.Is(err, session.CodeTokenInvalid) && !errors.Is(err, session.CodeTokenExpired) {
+			t.Fatalf("%v", err)
+		}
+	})
+}

@@ -1,0 +1,188 @@
+package whip
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"parlor/session"
+	"parlor/transport/negotiate"
+)
+
+// typeSDP is the media type of offers and answers.
+const typeSDP = "application/sdp"
+
+// exitWithin bounds how long a request that has failed after entering waits for the exit.
+const exitWithin = 5 * time.Second
+
+// enter is POST: it enters the room and answers the offer.
+func (h *Handler) enter(w http.ResponseWriter, r *http.Request, d door) error {
+	e, err := h.prepare(w, r, d)
+	if err != nil {
+		return err
+	}
+	s, answer, err := h.open(r.Context(), e)
+	if err != nil {
+		return err
+	}
+	res := h.resources.add(s, e.offer)
+	h.log.Info().Str("door", d.name).Str("room", s.Room().Key()).Str("user", s.User()).Str("session", s.ID()).Msg("entered")
+	header := w.Header()
+	header.Set("Content-Type", typeSDP)
+	header.Set("Cache-Control", "no-store")
+	header.Set("Location", "/"+d.name+"/"+url.PathEscape(r.PathValue("room"))+"/session/"+res.id)
+	header.Set("ETag", res.etag)
+	header.Set("Accept-Patch", typeFragment)
+	w.WriteHeader(http.StatusCreated)
+	if _, err := io.WriteString(w, answer); err != nil {
+		h.log.Debug().Err(err).Str("session", s.ID()).Msg("writing the answer")
+	}
+	return nil
+}
+
+// entry is a request to enter in which nothing was found wrong.
+type entry struct {
+	session.EnterRequest
+	offer   *negotiate.Offer
+	plan    session.OfferPlan
+	watched string // the only user to show; empty: all
+}
+
+// prepare finds everything wrong that can be found without entering, because entering replaces an older session of the
+// user.
+func (h *Handler) prepare(w http.ResponseWriter, r *http.Request, d door) (e entry, err error) {
+	if e.EnterRequest, err = h.request(r, d); err != nil {
+		return e, err
+	}
+	if e.watched = r.PathValue("user"); e.watched != "" {
+		if err := session.CheckUser(e.watched); err != nil {
+			return e, err
+		}
+	}
+	body, err := readBody(w, r, typeSDP, "Accept-Post", d.maxBody)
+	if err != nil {
+		return e, err
+	}
+	if e.offer, err = negotiate.ParseOffer(body); err != nil {
+		return e, badOffer(err)
+	}
+	if e.plan, err = d.plan(body, e.offer.Sections()); err != nil {
+		return e, err
+	}
+	return e, mayPublish(e.Grant, e.plan)
+}
+
+// request reads who wants to enter where, from path, query and token.
+func (h *Handler) request(r *http.Request, d door) (session.EnterRequest, error) {
+	var q session.EnterRequest
+	room, err := pathRoom(r)
+	if err != nil {
+		return q, err
+	}
+	params := r.URL.Query()
+	user := params.Get("user")
+	if user != "" {
+		if err := session.CheckUser(user); err != nil {
+			return q, err
+		}
+	}
+	grant, err := h.auth.Authenticate(bearer(r), room, user)
+	if err != nil {
+		return q, err
+	}
+	if grant.User != "" {
+		user = grant.User
+	}
+	if user == "" {
+		user = d.name + "-" + strings.ToLower(rand.Text()[:12])
+	}
+	q = session.EnterRequest{Room: room, User: user, Grant: grant, Role: d.role, Scene: session.Scene(params.Get("scene"))}
+	if q.Scene == session.Call {
+		q.Role = session.Anchor // a call room has no audience
+	}
+	return q, nil
+}
+
+// pathRoom reads {room}, which is a string id unless ?number= says otherwise.
+func pathRoom(r *http.Request) (session.RoomID, error) {
+	name := r.PathValue("room")
+	number, err := strconv.ParseBool(r.URL.Query().Get("number"))
+	if err != nil && r.URL.Query().Has("number") {
+		return session.RoomID{}, badRequest(http.StatusBadRequest, "number", "must be 1 or 0")
+	}
+	if number {
+		return session.ParseRoomKey("n:" + name)
+	}
+	return session.StringRoom(name)
+}
+
+// bearer returns the token of the Authorization header, or "".
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// readBody returns a body of the given media type; acceptHeader says which header names that type where it is another.
+func readBody(w http.ResponseWriter, r *http.Request, mediaType, acceptHeader string, limit int64) (string, error) {
+	if got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || got != mediaType {
+		w.Header().Set(acceptHeader, mediaType)
+		return "", badRequest(http.StatusUnsupportedMediaType, "Content-Type", "must be %s", mediaType)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return "", badRequest(http.StatusRequestEntityTooLarge, "", "the body is larger than %d bytes", limit)
+	case err != nil:
+		return "", badRequest(http.StatusBadRequest, "", "the body could not be read")
+	}
+	return string(body), nil
+}
+
+// open enters and negotiates. What fails after entering exits again.
+func (h *Handler) open(ctx context.Context, e entry) (*session.Session, string, error) {
+	s, _, err := h.rooms.Enter(ctx, e.EnterRequest)
+	if err != nil {
+		return nil, "", err
+	}
+	answer, err := negotiatePlan(ctx, s, e.plan, e.watched)
+	if err == nil {
+		err = ctx.Err() // nobody waits for the answer any more
+	}
+	if err == nil {
+		return s, answer, nil
+	}
+	if session.AsError(err).Code == session.CodeInternal && ctx.Err() == nil {
+		h.log.Error().Err(err).Str("room", e.Room.Key()).Str("user", e.User).Str("session", s.ID()).Msg("answering an offer")
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exitWithin)
+	defer cancel()
+	if err := s.Exit(ctx); err != nil {
+		h.log.Warn().Err(err).Str("session", s.ID()).Msg("exit after a failed negotiation takes long")
+	}
+	return nil, "", err
+}
+
+func negotiatePlan(ctx context.Context, s *session.Session, plan session.OfferPlan, watched string) (answer string, err error) {
+	switch {
+	case len(plan.Seats) == 0:
+	case watched != "":
+		err = s.AutoSeatsFor(watched)
+	default:
+		err = s.AutoSeats()
+	}
+	if err != nil {
+		return "", err
+	}
+	return s.Negotiate(ctx, plan)
+}

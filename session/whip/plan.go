@@ -1,0 +1,105 @@
+package whip
+
+import (
+	"fmt"
+	"net/http"
+
+	"parlor/packet"
+	"parlor/session"
+	"parlor/transport/negotiate"
+)
+
+// door is what a client comes for.
+type door struct {
+	name    string // of the path
+	maxBody int64  // bytes of an offer
+	role    session.Role
+	plan    func(sdp string, sections []negotiate.OfferedSection) (session.OfferPlan, error)
+}
+
+// maxPublishOffer bounds a WHIP offer, in bytes: browsers send 10 KB for a camera and a microphone. A WHEP offer may have many
+// more sections.
+const maxPublishOffer = 64 << 10
+
+var (
+	publish = door{name: "whip", maxBody: maxPublishOffer, role: session.Anchor, plan: publishPlan}
+	play    = door{name: "whep", maxBody: negotiate.MaxOfferSize, role: session.Audience, plan: playPlan}
+)
+
+// publishSources is what the sending sections of one kind are for, in order.
+var publishSources = map[packet.Kind][]session.Source{
+	packet.Video: {session.Camera, session.Screen},
+	packet.Audio: {session.Mic, session.ScreenAudio},
+}
+
+// publishPlan gives every sending section its source. One that cannot be taken fails the whole: RFC 9725 §4.4.3 wants no
+// half of a publication.
+func publishPlan(sdp string, sections []negotiate.OfferedSection) (session.OfferPlan, error) {
+	plan := session.OfferPlan{SDP: sdp, Publish: map[string]session.Source{}}
+	var n [packet.Video + 1]int
+	for _, s := range sections {
+		if s.Publish && s.Refused != "" {
+			return plan, badRequest(http.StatusNotAcceptable, "sdp", "section %s: %s", s.MID, s.Refused)
+		}
+		if !s.Publish || !s.Active {
+			continue
+		}
+		choice := publishSources[s.Kind]
+		if n[s.Kind] == len(choice) {
+			return plan, badRequest(http.StatusNotAcceptable, "sdp", "more than %d %s sections that send", len(choice), s.Kind)
+		}
+		plan.Publish[s.MID] = choice[n[s.Kind]]
+		n[s.Kind]++
+	}
+	if len(plan.Publish) == 0 {
+		return plan, badRequest(http.StatusUnprocessableEntity, "sdp", "no section sends (sendonly)")
+	}
+	return plan, nil
+}
+
+// playPlan makes a seat of the n-th video and the n-th audio section that receive; of the longer list, what is left are
+// seats with video or audio alone.
+func playPlan(sdp string, sections []negotiate.OfferedSection) (session.OfferPlan, error) {
+	plan := session.OfferPlan{SDP: sdp}
+	var n [packet.Video + 1]int
+	var refused string
+	for _, s := range sections {
+		if s.Refused != "" {
+			refused = fmt.Sprintf("; section %s: %s", s.MID, s.Refused)
+		}
+		if s.Publish || !s.Active {
+			continue
+		}
+		if n[s.Kind] == len(plan.Seats) {
+			plan.Seats = append(plan.Seats, session.SeatPlan{ID: fmt.Sprintf("seat-%d", len(plan.Seats)+1)})
+		}
+		seat := &plan.Seats[n[s.Kind]]
+		if s.Kind == packet.Video {
+			seat.Video = s.MID
+		} else {
+			seat.Audio = s.MID
+		}
+		n[s.Kind]++
+	}
+	if len(plan.Seats) == 0 {
+		return plan, badRequest(http.StatusUnprocessableEntity, "sdp", "no section receives (recvonly) what the node sends%s", refused)
+	}
+	return plan, nil
+}
+
+// mayPublish checks the rights for a plan, so that who lacks one has not entered.
+func mayPublish(g session.Grant, plan session.OfferPlan) error {
+	for mid, source := range plan.Publish {
+		right := session.RightSendScreen
+		switch source {
+		case session.Camera:
+			right = session.RightSendVideo
+		case session.Mic:
+			right = session.RightSendAudio
+		}
+		if !g.Rights.Has(right) {
+			return session.Errorf(session.CodeNotAllowed, "sdp", "section %s is the %s, which needs the right %s", mid, source, right)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,415 @@
+package whip_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"parlor/session"
+	"parlor/session/fakewire"
+	"parlor/session/token"
+	"parlor/session/whip"
+	"parlor/transport/negotiate"
+)
+
+const head = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n" +
+	"a=setup:actpass\r\na=fingerprint:sha-256 " +
+	"4E:7F:77:DB:7E:A3:A6:4E:5D:27:EB:39:D2:1B:96:9F:91:C9:58:8B:30:B4:AA:0F:77:60:5A:F3:86:60:03:F3\r\n"
+
+const sections = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n" +
+	"m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n"
+
+const sendOffer = head + sections
+
+var recvOffer = strings.ReplaceAll(sendOffer, "sendonly", "recvonly")
+
+const fragment = "a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n" +
+	"a=candidate:1 1 udp 2130706431 192.0.2.1 4000 typ host\r\n"
+
+var restart = strings.NewReplacer("abcd\r", "wxyz\r").Replace(fragment)
+
+// house is a node's rooms with the doors before them and no wire.
+type house struct {
+	t     *testing.T
+	rooms *session.Rooms
+	wire  *fakewire.Transport
+	url   string
+}
+
+func newHouse(t *testing.T, o session.Options, keys ...token.Key) *house {
+	t.Helper()
+	auth, err := token.New(nil, keys...)
+	require.NoError(t, err)
+	h := &house{t: t, wire: new(fakewire.Transport)}
+	h.rooms = session.New(o, h.wire, nil)
+	srv := httptest.NewServer(whip.New(h.rooms, auth, zerolog.Nop()))
+	h.url = srv.URL
+	t.Cleanup(func() {
+		srv.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		require.NoError(t, h.rooms.Shutdown(ctx))
+		require.Zero(t, h.wire.Open(), "peers left after shutdown")
+	})
+	return h
+}
+
+// do sends a request; headers come in pairs.
+func (h *house) do(method, path, body string, headers ...string) (*http.Response, string) {
+	h.t.Helper()
+	r, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
+	require.NoError(h.t, err)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(h.t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(h.t, err)
+	require.Equal(h.t, "*", resp.Header.Get("Access-Control-Allow-Origin"))
+	return resp, string(b)
+}
+
+func (h *house) post(path, offer string, headers ...string) (*http.Response, string) {
+	h.t.Helper()
+	return h.do(http.MethodPost, path, offer, append([]string{"Content-Type", "application/sdp"}, headers...)...)
+}
+
+func (h *house) patch(path, body string, headers ...string) (*http.Response, string) {
+	h.t.Helper()
+	return h.do(http.MethodPatch, path, body, append([]string{"Content-Type", "application/trickle-ice-sdpfrag"}, headers...)...)
+}
+
+// users lists who is in a room.
+func (h *house) users(room string) []string {
+	h.t.Helper()
+	id, err := session.StringRoom(room)
+	require.NoError(h.t, err)
+	info, err := h.rooms.DescribeRoom(id, session.Page{})
+	if err != nil {
+		require.ErrorIs(h.t, err, session.CodeRoomNotFound)
+		return nil
+	}
+	var l []string
+	for _, u := range info.List {
+		l = append(l, u.User)
+	}
+	return l
+}
+
+// requireProblem checks a problem document.
+func requireProblem(t *testing.T, resp *http.Response, body string, status int, code session.Code, field string) {
+	t.Helper()
+	require.Equal(t, status, resp.StatusCode, body)
+	require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"))
+	var p struct {
+		Title, Detail, Code, Field string
+		Status                     int
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &p), body)
+	require.Equal(t, status, p.Status)
+	require.Equal(t, http.StatusText(status), p.Title)
+	require.NotEmpty(t, p.Detail)
+	require.Equal(t, string(code), p.Code, body)
+	require.Equal(t, field, p.Field, body)
+}
+
+func TestPublishTrickleRestartExit(t *testing.T) {
+	h := newHouse(t, session.Options{})
+	resp, answer := h.post("/whip/lobby?user=ann", sendOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode, answer)
+	require.Equal(t, "application/sdp", resp.Header.Get("Content-Type"))
+	require.Contains(t, answer, "a=recvonly\r\n")
+	location, etag := resp.Header.Get("Location"), resp.Header.Get("ETag")
+	require.Regexp(t, `^/whip/lobby/session/[A-Z2-7]{26}$`, location)
+	require.Regexp(t, `^"[^"]+"$`, etag)
+	require.Equal(t, []string{"ann"}, h.users("lobby"))
+
+	resp, body := h.patch(location, fragment, "If-Match", etag)
+	require.Equal(t, http.StatusNoContent, resp.StatusCode, body)
+	require.Empty(t, resp.Header.Get("ETag"))
+	resp, _ = h.patch(location, "a=end-of-candidates\r\n", "If-Match", `"other", `+etag)
+	require.Equal(t, http.StatusNoContent, resp.StatusCode)
+
+	resp, body = h.patch(location, restart, "If-Match", "*")
+	require.Equal(t, http.StatusOK, resp.StatusCode, body)
+	require.Equal(t, "application/trickle-ice-sdpfrag", resp.Header.Get("Content-Type"))
+	f, err := negotiate.ParseFragment(body)
+	require.NoError(t, err)
+	require.Equal(t, "node1", f.UFrag)
+	again := resp.Header.Get("ETag")
+	require.NotEqual(t, etag, again)
+
+	resp, body = h.patch(location, restart, "If-Match", etag)
+	requireProblem(t, resp, body, http.StatusPreconditionFailed, session.CodeBadRequest, "If-Match")
+	resp, _ = h.patch(location, restart, "If-Match", again)
+	require.Equal(t, http.StatusNoContent, resp.StatusCode, "the same credentials are a trickle")
+	resp, _ = h.patch(location, fragment, "If-Match", `"*"`)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+
+	resp, _ = h.do(http.MethodDelete, location, "")
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Empty(t, h.users("lobby"))
+	require.Zero(t, h.wire.Open())
+	resp, body = h.do(http.MethodDelete, location, "")
+	requireProblem(t, resp, body, http.StatusNotFound, session.CodeUserNotFound, "session")
+	resp, body = h.patch(location, fragment, "If-Match", "*")
+	requireProblem(t, resp, body, http.StatusNotFound, session.CodeUserNotFound, "session")
+}
+
+func TestPatchRefusals(t *testing.T) {
+	h := newHouse(t, session.Options{})
+	resp, _ := h.post("/whip/lobby", sendOffer)
+	location, etag := resp.Header.Get("Location"), resp.Header.Get("ETag")
+	resp, body := h.patch(location, fragment)
+	requireProblem(t, resp, body, http.StatusPreconditionRequired, session.CodeBadRequest, "If-Match")
+	resp, body = h.patch(location, fragment, "If-Match", "W/"+etag)
+	requireProblem(t, resp, body, http.StatusPreconditionFailed, session.CodeBadRequest, "If-Match")
+	resp, body = h.patch(location, "hello", "If-Match", etag)
+	requireProblem(t, resp, body, http.StatusBadRequest, session.CodeBadRequest, "body")
+	resp, body = h.patch(location, "a=end-of-candidates\r\n", "If-Match", "*")
+	requireProblem(t, resp, body, http.StatusBadRequest, session.CodeBadRequest, "body")
+	resp, body = h.patch(location, fragment, "If-Match", etag, "Content-Type", "application/sdp")
+	requireProblem(t, resp, body, http.StatusUnsupportedMediaType, session.CodeBadRequest, "Content-Type")
+	require.Equal(t, "application/trickle-ice-sdpfrag", resp.Header.Get("Accept-Patch"))
+	resp, body = h.patch(location, strings.Repeat("a=x\r\n", 8<<10), "If-Match", etag)
+	requireProblem(t, resp, body, http.StatusRequestEntityTooLarge, session.CodeBadRequest, "")
+	resp, body = h.patch(strings.Replace(location, "lobby", "other", 1), fragment, "If-Match", etag)
+	requireProblem(t, resp, body, http.StatusNotFound, session.CodeUserNotFound, "session")
+	resp, _ = h.patch(location, fragment, "If-Match", etag)
+	require.Equal(t, http.StatusNoContent, resp.StatusCode, "the session is as it was")
+}
+
+func TestPostRefusals(t *testing.T) {
+	h := newHouse(t, session.Options{Limits: session.Limits{CallUsers: 3}})
+	resp, _ := h.post("/whip/lobby?user=ann", sendOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode)
+	location := resp.Header.Get("Location")
+	three := strings.Replace(sendOffer, "BUNDLE 0 1", "BUNDLE 0 1 2 3", 1) +
+		strings.NewReplacer("mid:0", "mid:2", "mid:1", "mid:3").Replace(sections)
+	four := strings.Replace(three, "BUNDLE 0 1 2 3", "BUNDLE 0 1 2 3 4 5", 1) +
+		strings.NewReplacer("mid:0", "mid:4", "mid:1", "mid:5").Replace(sections)
+	for name, c := range map[string]struct {
+		path, offer, contentType string
+		status                   int
+		code                     session.Code
+		field                    string
+	}{
+		"not SDP":             {"/whip/lobby?user=ann", "hello", "", 400, session.CodeBadRequest, "sdp"},
+		"empty":               {"/whip/lobby?user=ann", "", "", 400, session.CodeBadRequest, "sdp"},
+		"no ufrag":            {"/whip/lobby?user=ann", strings.Replace(sendOffer, "ice-ufrag", "x", 1), "", 400, session.CodeBadRequest, "sdp"},
+		"nothing sent":        {"/whip/lobby?user=ann", recvOffer, "", 422, session.CodeBadRequest, "sdp"},
+		"three cameras":       {"/whip/lobby?user=ann", four, "", 406, session.CodeBadRequest, "sdp"},
+		"nothing received":    {"/whep/lobby?user=ann", sendOffer, "", 422, session.CodeBadRequest, "sdp"},
+		"no codec":            {"/whip/lobby?user=ann", strings.NewReplacer("opus", "x", "VP8", "y").Replace(sendOffer), "", 406, session.CodeBadRequest, "sdp"},
+		"one codec unknown":   {"/whip/lobby?user=ann", strings.Replace(sendOffer, "VP8", "y", 1), "", 406, session.CodeBadRequest, "sdp"},
+		"content type":        {"/whip/lobby?user=ann", sendOffer, "text/plain", 415, session.CodeBadRequest, "Content-Type"},
+		"WHIP too large":      {"/whip/lobby?user=ann", strings.Repeat("a=x\r\n", 14<<10), "", 413, session.CodeBadRequest, ""},
+		"WHEP too large":      {"/whep/lobby?user=ann", strings.Repeat("a=x\r\n", 60<<10), "", 413, session.CodeBadRequest, ""},
+		"bad user":            {"/whip/lobby?user=a%20b", sendOffer, "", 400, session.CodeBadRequest, "user"},
+		"bad user to watch":   {"/whep/lobby/a%20b?user=ann", recvOffer, "", 400, session.CodeBadRequest, "user"},
+		"bad room":            {"/whip/a%2Fb", sendOffer, "", 400, session.CodeBadRequest, "room"},
+		"room too long":       {"/whip/" + strings.Repeat("a", 65), sendOffer, "", 400, session.CodeBadRequest, "room"},
+		"room no number":      {"/whip/lobby?number=1", sendOffer, "", 400, session.CodeBadRequest, "room"},
+		"number no bool":      {"/whip/1?number=x", sendOffer, "", 400, session.CodeBadRequest, "number"},
+		"scene unknown":       {"/whip/lobby?scene=opera&user=ann", sendOffer, "", 400, session.CodeBadRequest, "scene"},
+		"scene of another":    {"/whip/lobby?scene=live&user=bob", sendOffer, "", 409, session.CodeSceneMismatch, "scene"},
+		"path of nothing":     {"/whip/lobby/x", sendOffer, "", 404, session.CodeBadRequest, ""},
+		"session of nobody":   {"/whip/lobby/session/x", sendOffer, "", 405, session.CodeBadRequest, ""},
+		"path below a player": {"/whep/lobby/ann/x", sendOffer, "", 404, session.CodeBadRequest, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.contentType == "" {
+				c.contentType = "application/sdp; charset=utf-8"
+			}
+			resp, body := h.do(http.MethodPost, c.path, c.offer, "Content-Type", c.contentType)
+			requireProblem(t, resp, body, c.status, c.code, c.field)
+			if c.status == http.StatusUnsupportedMediaType {
+				require.Equal(t, "application/sdp", resp.Header.Get("Accept-Post"))
+			}
+		})
+	}
+	// none of them has touched the room: ann's session is the one that she had
+	require.Equal(t, []string{"ann"}, h.users("lobby"))
+	require.Equal(t, 1, h.wire.Open())
+	resp, _ = h.patch(location, restart, "If-Match", "*")
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+
+	resp, _ = h.post("/whip/lobby?user=bob", three)
+	require.Equal(t, http.StatusCreated, resp.StatusCode, "screen and its sound are taken")
+	resp, _ = h.post("/whep/lobby", recvOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode)
+	resp, body := h.post("/whep/lobby", recvOffer)
+	requireProblem(t, resp, body, http.StatusConflict, session.CodeRoomFull, "room")
+}
+
+func TestPublisherLimitLeavesNobodyBehind(t *testing.T) {
+	h := newHouse(t, session.Options{Limits: session.Limits{CallPublishers: 1}})
+	resp, _ := h.post("/whip/lobby?user=ann", sendOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode)
+	resp, body := h.post("/whip/lobby?user=bob", sendOffer)
+	requireProblem(t, resp, body, http.StatusConflict, session.CodePublisherLimit, "publish")
+	require.Equal(t, []string{"ann"}, h.users("lobby"))
+}
+
+func TestInternalErrorsSayNothing(t *testing.T) {
+	h := newHouse(t, session.Options{})
+	h.wire.FailPeers(errors.New("the wire is cut, and this is nobody's business"))
+	resp, body := h.post("/whip/lobby?user=ann", sendOffer)
+	requireProblem(t, resp, body, http.StatusInternalServerError, session.CodeInternal, "")
+	require.NotContains(t, body, "wire")
+	require.Empty(t, h.users("lobby"))
+	require.Zero(t, h.wire.Open())
+}
+
+func TestMethodsAndOptions(t *testing.T) {
+	h := newHouse(t, session.Options{})
+	for path, allow := range map[string]string{
+		"/whip/lobby": "POST, OPTIONS", "/whep/lobby": "POST, OPTIONS", "/whep/lobby/ann": "POST, OPTIONS",
+		"/whip/lobby/session/x": "PATCH, DELETE, OPTIONS", "/whep/lobby/session/x": "PATCH, DELETE, OPTIONS",
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodPost} {
+			if strings.Contains(allow, method) {
+				continue
+			}
+			resp, body := h.do(method, path, "")
+			requireProblem(t, resp, body, http.StatusMethodNotAllowed, session.CodeBadRequest, "")
+			require.Equal(t, allow, resp.Header.Get("Allow"))
+		}
+		resp, _ := h.do(http.MethodHead, path, "")
+		require.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode)
+		resp, _ = h.do(http.MethodOptions, path, "", "Origin", "https://example.org", "Access-Control-Request-Method", "POST")
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+		require.Equal(t, allow, resp.Header.Get("Access-Control-Allow-Methods"))
+		require.Equal(t, "Authorization, Content-Type, If-Match", resp.Header.Get("Access-Control-Allow-Headers"))
+		if strings.Contains(allow, "POST") {
+			require.Equal(t, "application/sdp", resp.Header.Get("Accept-Post"))
+		} else {
+			require.Equal(t, "application/trickle-ice-sdpfrag", resp.Header.Get("Accept-Patch"))
+		}
+	}
+}
+
+func TestTokens(t *testing.T) {
+	key := token.Key{ID: "k", Secret: []byte(strings.Repeat("s", token.MinSecret))}
+	keys, err := token.New(nil, key)
+	require.NoError(t, err)
+	lobby, err := session.StringRoom("lobby")
+	require.NoError(t, err)
+	mint := func(user string, until time.Duration, rights ...session.Right) string {
+		set, err := session.NewRights(rights...)
+		require.NoError(t, err)
+		text, err := keys.Mint(session.Grant{Room: lobby, User: user, Rights: set, Expires: time.Now().Add(until)})
+		require.NoError(t, err)
+		return "Bearer " + text
+	}
+	all := []session.Right{session.RightEnter, session.RightCreate, session.RightSendAudio, session.RightSendVideo}
+	h := newHouse(t, session.Options{}, key)
+	for name, c := range map[string]struct {
+		path, authorization string
+		status              int
+		code                session.Code
+		field               string
+	}{
+		"none":            {"/whip/lobby", "", 401, session.CodeTokenInvalid, "token"},
+		"no bearer":       {"/whip/lobby", "Basic YTpi", 401, session.CodeTokenInvalid, "token"},
+		"no token":        {"/whip/lobby", "Bearer x.y.z", 401, session.CodeTokenInvalid, "token"},
+		"expired":         {"/whip/lobby", mint("ann", -time.Minute, all...), 401, session.CodeTokenExpired, "token"},
+		"another room":    {"/whip/hall", mint("ann", time.Minute, all...), 403, session.CodeNotAllowed, "room"},
+		"another user":    {"/whip/lobby?user=bob", mint("ann", time.Minute, all...), 403, session.CodeNotAllowed, "user"},
+		"may not enter":   {"/whip/lobby", mint("ann", time.Minute, all[1:]...), 403, session.CodeNotAllowed, "token"},
+		"may not create":  {"/whip/lobby", mint("ann", time.Minute, session.RightEnter, session.RightSendAudio, session.RightSendVideo), 403, session.CodeNotAllowed, "room"},
+		"may not publish": {"/whip/lobby", mint("ann", time.Minute, all[:3]...), 403, session.CodeNotAllowed, "sdp"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			resp, body := h.post(c.path, sendOffer, "Authorization", c.authorization)
+			requireProblem(t, resp, body, c.status, c.code, c.field)
+			if c.status == http.StatusUnauthorized {
+				require.Contains(t, resp.Header.Get("WWW-Authenticate"), "Bearer")
+			}
+			require.Empty(t, h.users("lobby"))
+		})
+	}
+	resp, _ := h.post("/whip/lobby", sendOffer, "Authorization", strings.Replace(mint("ann", time.Minute, all...), "Bearer", "bearer", 1))
+	require.Equal(t, http.StatusCreated, resp.StatusCode)
+	require.Equal(t, []string{"ann"}, h.users("lobby"), "the user is the token's")
+}
+
+func TestBannedAndDraining(t *testing.T) {
+	h := newHouse(t, session.Options{})
+	resp, _ := h.post("/whip/lobby?user=ann", sendOffer)
+	location := resp.Header.Get("Location")
+	_, err := h.rooms.RemoveUsers(t.Context(), must(session.StringRoom("lobby")), []string{"ann"}, "", time.Minute)
+	require.NoError(t, err)
+	resp, body := h.do(http.MethodDelete, location, "")
+	requireProblem(t, resp, body, http.StatusNotFound, session.CodeUserNotFound, "session")
+	resp, body = h.post("/whip/lobby?user=ann", sendOffer)
+	requireProblem(t, resp, body, http.StatusForbidden, session.CodeBanned, "user")
+	require.NoError(t, h.rooms.Shutdown(t.Context()))
+	resp, body = h.post("/whip/lobby?user=bob", sendOffer)
+	requireProblem(t, resp, body, http.StatusServiceUnavailable, session.CodeNodeDraining, "")
+	require.NotEmpty(t, resp.Header.Get("Retry-After"))
+}
+
+func TestNewerSessionReplacesOlder(t *testing.T) {
+	h := newHouse(t, session.Options{})
+	first, _ := h.post("/whip/lobby?user=ann", sendOffer)
+	second, _ := h.post("/whip/lobby?user=ann", sendOffer)
+	require.NotEqual(t, first.Header.Get("Location"), second.Header.Get("Location"))
+	require.Eventually(t, func() bool {
+		resp, _ := h.patch(first.Header.Get("Location"), fragment, "If-Match", first.Header.Get("ETag"))
+		return resp.StatusCode == http.StatusNotFound
+	}, 5*time.Second, 10*time.Millisecond)
+	resp, _ := h.patch(second.Header.Get("Location"), fragment, "If-Match", second.Header.Get("ETag"))
+	require.Equal(t, http.StatusNoContent, resp.StatusCode)
+	require.Equal(t, []string{"ann"}, h.users("lobby"))
+}
+
+func TestRoomsAndScenes(t *testing.T) {
+	h := newHouse(t, session.Options{})
+	resp, _ := h.post("/whip/123?number=1&user=ann", sendOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode)
+	require.Empty(t, h.users("123"))
+	_, err := h.rooms.DescribeRoom(must(session.NumberRoom(123)), session.Page{})
+	require.NoError(t, err)
+	resp, _ = h.do(http.MethodDelete, resp.Header.Get("Location"), "")
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+
+	resp, _ = h.post("/whip/a%20room%3F?scene=live&user=ann", sendOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode)
+	require.Contains(t, resp.Header.Get("Location"), "/whip/a%20room%3F/session/")
+	resp, _ = h.post("/whep/a%20room%3F?user=bob", recvOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode)
+	resp, _ = h.do(http.MethodDelete, resp.Header.Get("Location"), "")
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	resp, _ = h.post("/whep/a%20room%3F?user=bob", recvOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode)
+	info, err := h.rooms.DescribeRoom(must(session.StringRoom("a room?")), session.Page{})
+	require.NoError(t, err)
+	roles := map[string]session.Role{}
+	for _, u := range info.List {
+		roles[u.User] = u.Role
+	}
+	require.Equal(t, map[string]session.Role{"ann": session.Anchor, "bob": session.Audience}, roles)
+
+	resp, _ = h.post("/whep/call?scene=call&user=cat", recvOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode, "a player may come first, and into a call room")
+	require.Equal(t, []string{"cat"}, h.users("call"))
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

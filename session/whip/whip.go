@@ -1,0 +1,126 @@
+// Package whip is the node's HTTP doors for media alone: WHIP (RFC 9725) lets a client publish into a room, WHEP
+// (draft-ietf-wish-whep) lets one receive from it, each with one POST of an SDP offer.
+//
+//	POST   /whip/{room}               enter as an anchor and publish: the first video section is the camera, the first
+//	                                  audio section the microphone, the second ones the screen and its sound
+//	POST   /whep/{room}               enter and receive: a seat per video section with the audio section beside it, filled
+//	                                  with the room's anchors in the order in which they entered
+//	POST   /whep/{room}/{user}        the same, only that user
+//	PATCH  /whip/{room}/session/{id}  trickled candidates, ICE restart; also under /whep
+//	DELETE /whip/{room}/session/{id}  exit
+//	OPTIONS on all of them            what is accepted, and CORS
+//
+// Who it is comes from the bearer token; where the node asks for none, from ?user=, or it gets an id of its own.
+// ?scene=call or live is what the first user of a room makes of it, and ?number=1 says that {room} is an integer id. A WHEP
+// client is audience in a live room, and in a call room, which has no audience, a user that publishes nothing.
+//
+// The path of a session resource is the right to change and end it: it cannot be guessed and is told to nobody but the
+// client that made it. So PATCH and DELETE ask for no token, which may have expired meanwhile.
+//
+//	whip.go      the routes, methods and CORS
+//	enter.go     POST
+//	plan.go      which section of an offer is for what
+//	resource.go  session resources: PATCH, DELETE, entity tags
+//	problem.go   errors as problem documents (RFC 9457)
+package whip
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"parlor/session"
+)
+
+// Authenticator tells what a bearer token grants to the user in the room. An empty token is for it to judge, and an empty
+// user says that the grant is to name it. Errors are *session.Error.
+type Authenticator interface {
+	Authenticate(token string, room session.RoomID, user string) (session.Grant, error)
+}
+
+// Handler serves the paths under /whip/ and /whep/. Safe for concurrent use.
+type Handler struct {
+	rooms     *session.Rooms
+	auth      Authenticator
+	log       zerolog.Logger
+	mux       *http.ServeMux
+	resources resources
+}
+
+// New returns the doors to rooms. It starts nothing.
+func New(rooms *session.Rooms, auth Authenticator, log zerolog.Logger) *Handler {
+	h := &Handler{rooms: rooms, auth: auth, log: log, mux: http.NewServeMux()}
+	endpoint := func(d door) http.Handler {
+		return methods{http.MethodPost: func(w http.ResponseWriter, r *http.Request) error { return h.enter(w, r, d) }}
+	}
+	resource := methods{http.MethodPatch: h.patch, http.MethodDelete: h.exit}
+	h.mux.Handle("/whip/{room}", endpoint(publish))
+	h.mux.Handle("/whep/{room}", endpoint(play))
+	h.mux.Handle("/whep/{room}/{user}", endpoint(play))
+	h.mux.Handle("/whip/{room}/session/{id}", resource)
+	h.mux.Handle("/whep/{room}/session/{id}", resource)
+	h.mux.Handle("/", methods{})
+	return h
+}
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	allowOrigins(w.Header())
+	h.mux.ServeHTTP(w, r)
+}
+
+// allowOrigins lets pages of any origin use the doors: who may is the token's matter, and no cookie is involved.
+func allowOrigins(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "Location, ETag, Accept-Post, Accept-Patch, Retry-After")
+}
+
+// methods are what a path does, by HTTP method. None: the path does not exist.
+type methods map[string]func(http.ResponseWriter, *http.Request) error
+
+func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f, ok := m[r.Method]
+	switch {
+	case len(m) == 0:
+		writeProblem(w, &problem{status: http.StatusNotFound, code: session.CodeBadRequest, text: "there is nothing at this path"})
+	case ok:
+		if err := f(w, r); err != nil {
+			writeProblem(w, asProblem(err))
+		}
+	case r.Method == http.MethodOptions:
+		m.options(w)
+	default:
+		w.Header().Set("Allow", m.allow())
+		writeProblem(w, &problem{
+			status: http.StatusMethodNotAllowed, code: session.CodeBadRequest, text: "this path takes " + m.allow() + ", not " + r.Method,
+		})
+	}
+}
+
+// allow lists the methods in a fixed order.
+func (m methods) allow() string {
+	var l []string
+	for _, name := range []string{http.MethodPost, http.MethodPatch, http.MethodDelete} {
+		if m[name] != nil {
+			l = append(l, name)
+		}
+	}
+	return strings.Join(append(l, http.MethodOptions), ", ")
+}
+
+// options answers OPTIONS, which a browser also asks before a request of another origin.
+func (m methods) options(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Allow", m.allow())
+	h.Set("Access-Control-Allow-Methods", m.allow())
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match")
+	h.Set("Access-Control-Max-Age", "86400")
+	if m[http.MethodPost] != nil {
+		h.Set("Accept-Post", typeSDP)
+	}
+	if m[http.MethodPatch] != nil {
+		h.Set("Accept-Patch", typeFragment)
+	}
+	w.WriteHeader(http.StatusOK)
+}
