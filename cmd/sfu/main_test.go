@@ -1,0 +1,295 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"parlor/bench/client"
+	"parlor/config"
+	"parlor/session/natsapi"
+	"parlor/sfu"
+)
+
+// asCommand makes the test binary the command itself, so that signals and exit codes are those of a process.
+const asCommand = "PARLOR_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// do runs the command line in this process.
+func do(args ...string) (out string, err error) {
+	var b bytes.Buffer
+	c := rootCommand()
+	c.SetArgs(args)
+	c.SetOut(&b)
+	c.SetErr(&b)
+	err = c.ExecuteContext(context.Background())
+	return b.String(), err
+}
+
+func start(t *testing.T, change func(*config.Config)) *sfu.Node {
+	t.Helper()
+	c := config.Default()
+	c.HTTP.Listen, c.Media.Listen, c.NATS.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	if change != nil {
+		change(&c)
+	}
+	n, err := sfu.New(c, zerolog.Nop())
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+	})
+	select {
+	case <-n.Ready():
+	case err := <-ended:
+		ended <- err
+		t.Fatal(err)
+	}
+	return n
+}
+
+func enter(t *testing.T, n *sfu.Node, room any, user, token string) *client.Client {
+	t.Helper()
+	c, err := client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: room, User: user, Token: token})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+func exited(t *testing.T, c *client.Client) client.Event {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	e, err := c.Await(ctx, client.Exited)
+	require.NoError(t, err)
+	return e
+}
+
+func TestOperatorSteersARunningNode(t *testing.T) {
+	n := start(t, func(c *config.Config) { c.Node.ID = "n1" })
+	at := "--nats.url=" + n.Addrs().NATS
+	out, err := do("room", "list", at)
+	require.NoError(t, err)
+	require.Equal(t, "There is no room.\n", out)
+
+	ann, bob := enter(t, n, "the lobby", "ann", ""), enter(t, n, "the lobby", "bob", "")
+	cat := enter(t, n, 123, "cat", "")
+	out, err = do("room", "list", at)
+	require.NoError(t, err)
+	require.Contains(t, out, `"the lobby"`)
+	require.Contains(t, out, "#123")
+	require.Contains(t, out, "n1")
+	out, err = do("room", "list", at, "--json")
+	require.NoError(t, err)
+	var rooms natsapi.ListRoomsResponse
+	require.NoError(t, json.Unmarshal([]byte(out), &rooms))
+	require.Len(t, rooms.Rooms, 2)
+	out, err = do("room", "describe", "the lobby", at)
+	require.NoError(t, err)
+	require.Contains(t, out, "2 users")
+	require.Regexp(t, `ann +anchor`, out)
+
+	out, err = do("user", "remove", "the lobby", "ann", "eve", "--ban", "10m", "--reason", "be kind", at)
+	require.NoError(t, err)
+	require.Regexp(t, `ann +removed`, out)
+	require.Regexp(t, `eve +not in room`, out)
+	e := exited(t, ann)
+	require.Equal(t, 1, e.Reason)
+	require.Equal(t, "be kind", e.Text)
+	_, err = client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "the lobby", User: "ann"})
+	require.ErrorIs(t, err, &client.Error{Code: "banned"})
+
+	out, err = do("user", "remove", "--room-id", "123", "cat", at)
+	require.NoError(t, err)
+	require.Regexp(t, `cat +removed`, out)
+	require.Equal(t, 1, exited(t, cat).Reason)
+
+	out, err = do("room", "dismiss", "the lobby", at)
+	require.NoError(t, err)
+	require.Contains(t, out, "1 users were put out")
+	require.Equal(t, 2, exited(t, bob).Reason)
+
+	_, err = do("room", "dismiss", "the lobby", at)
+	require.Equal(t, exitNotFound, exitCode(err))
+	_, err = do("room", "describe", "--room-id", "123", at)
+	require.Equal(t, exitNotFound, exitCode(err))
+	_, err = do("user", "remove", "the lobby", "no user", at)
+	require.Equal(t, exitUsage, exitCode(err), "%v", err)
+}
+
+func TestTokensLetIn(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys")
+	first, err := do("key", "create", "--id", "first")
+	require.NoError(t, err)
+	second, err := do("key", "create", "--id", "second")
+	require.NoError(t, err)
+	require.NotEqual(t, strings.TrimPrefix(first, "first:"), strings.TrimPrefix(second, "second:"))
+	require.NoError(t, os.WriteFile(file, []byte(first+second), 0o600))
+	n := start(t, func(c *config.Config) {
+		c.Auth.Keys = []config.Key{config.Key(strings.TrimSpace(first)), config.Key(strings.TrimSpace(second))}
+	})
+	for _, flags := range []string{"--room lobby --user ann", "--room lobby --user ann --key second --rights enter,create", "--rights admin,enter,create"} {
+		text, err := do(append([]string{"token", "create", "--auth.keys_file", file}, strings.Fields(flags)...)...)
+		require.NoError(t, err)
+		c := enter(t, n, "lobby", "ann", strings.TrimSpace(text))
+		require.NoError(t, c.Exit(t.Context()))
+	}
+	text, err := do("token", "create", "--auth.keys_file", file, "--room-id", "123", "--user", "ann")
+	require.NoError(t, err)
+	enter(t, n, 123, "ann", strings.TrimSpace(text))
+	_, err = client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "123", User: "ann", Token: strings.TrimSpace(text)})
+	require.ErrorIs(t, err, &client.Error{Code: "not_allowed"}, "the name 123 is another room")
+}
+
+func TestWrongArgumentsSayWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", dir)
+	nobody := "--nats.url=nats://127.0.0.1:9"
+	for _, x := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"nonsense", exitUsage, "unknown command"},
+		{"room nonsense", exitUsage, "sfu room --help"},
+		{"room list more", exitUsage, ""},
+		{"--nonsense", exitUsage, "sfu --help"},
+		{"--http.listen=x", exitUsage, "http.listen (from --http.listen)"},
+		{"--config=/nowhere", exitUsage, "/nowhere"},
+		{"room list " + nobody, exitFailed, "--nats.url"},
+		{"user remove lobby ann --ban 1ms " + nobody, exitFailed, "no NATS server answers"},
+		{"token create --room lobby --user ann", exitUsage, "sfu key create"},
+		{"token create --room lobby", exitUsage, "--user"},
+		{"token create --user ann", exitUsage, "--room"},
+		{"token create --user ann --room a --room-id 1", exitUsage, "not both"},
+		{"token create --user ann --room a/b", exitUsage, "cannot hold"},
+		{"token create --user ann --room a --rights fly", exitUsage, "send_audio"},
+		{"token create --user ann --room a --ttl 0s", exitUsage, "--ttl"},
+		{"token create --user ann --room a --auth.keys k:0123456789abcdef0123456789abcdef --key other", exitUsage, `"k"`},
+		{"key create --id a:b", exitUsage, "--id"},
+		{"healthcheck --http.listen 127.0.0.1:0", exitUsage, "--url"},
+		{"healthcheck --http.listen 127.0.0.1:9", exitFailed, "no node answers"},
+	} {
+		_, err := do(strings.Fields(x.args)...)
+		require.Error(t, err, x.args)
+		require.Equal(t, x.code, exitCode(err), "%s: %v", x.args, err)
+		require.Contains(t, explain(err), x.says, x.args)
+	}
+	n := start(t, nil)
+	at := "--nats.url=" + n.Addrs().NATS
+	for args, says := range map[string]string{
+		"user remove lobby": "which user", "user remove": "which room", "room dismiss --room-id 1 x": "not both",
+		"user remove lobby ann --ban 1ms": "whole seconds",
+	} {
+		_, err := do(append(strings.Fields(args), at)...)
+		require.Equal(t, exitUsage, exitCode(err), args)
+		require.ErrorContains(t, err, says)
+	}
+}
+
+func TestConfigPrintsWhatIsInForce(t *testing.T) {
+	t.Setenv("SFU_LIMITS_SEATS", "7")
+	out, err := do("config", "--auth.keys", "k:0123456789abcdef0123456789abcdef", "--timers.ping", "1s")
+	require.NoError(t, err)
+	require.Contains(t, out, "seats: 7\n")
+	require.Contains(t, out, "ping: 1s\n")
+	require.NotContains(t, out, "0123456789abcdef")
+	_, err = do("config", "--http.listen", "x")
+	require.Equal(t, exitUsage, exitCode(err))
+}
+
+func TestVersion(t *testing.T) {
+	out, err := do("version")
+	require.NoError(t, err)
+	require.Equal(t, sfu.Version()+"\n", out)
+}
+
+// process is the command as a process of its own.
+type process struct {
+	cmd  *exec.Cmd
+	addr map[string]string // what the line "serving" says
+}
+
+func launch(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(os.Args[0], args...)}
+	p.cmd.Env = append(os.Environ(), asCommand+"=1")
+	stderr, err := p.cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.cmd.Start())
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		var line map[string]any
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &line), "logs are JSON without a terminal: %s", lines.Text())
+		if line["message"] == "serving" {
+			p.addr = map[string]string{}
+			for k, v := range line {
+				p.addr[k] = fmt.Sprint(v)
+			}
+			break
+		}
+	}
+	require.NotNil(t, p.addr, "the node has not started")
+	go func() { _, _ = io.Copy(io.Discard, stderr) }()
+	return p
+}
+
+func TestProcessServesUntilASignal(t *testing.T) {
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		p := launch(t, "--http.listen=127.0.0.1:0", "--media.listen=127.0.0.1:0", "--nats.listen=127.0.0.1:0")
+		res, err := http.Get(p.addr["open"] + "healthz")
+		require.NoError(t, err)
+		var h sfu.Health
+		require.NoError(t, json.NewDecoder(res.Body).Decode(&h))
+		res.Body.Close()
+		require.Equal(t, p.addr["media"], h.Media)
+		_, err = do("healthcheck", "--url", p.addr["open"]+"healthz")
+		require.NoError(t, err)
+		c, err := client.Dial(t.Context(), client.Options{URL: p.addr["open"], Room: "lobby", User: "ann"})
+		require.NoError(t, err)
+		defer c.Close()
+
+		began := time.Now()
+		require.NoError(t, p.cmd.Process.Signal(sig))
+		require.Equal(t, 4, exited(t, c).Reason)
+		require.NoError(t, p.cmd.Wait(), "exit code 0 after %v", sig)
+		require.Less(t, time.Since(began), 5*time.Second)
+	}
+}
+
+func TestProcessFailsWithACodeAndAReason(t *testing.T) {
+	c := exec.Command(os.Args[0], "--http.listen=:8080", "--limits.users=0")
+	c.Env = append(os.Environ(), asCommand+"=1")
+	out, err := c.CombinedOutput()
+	var exit *exec.ExitError
+	require.True(t, errors.As(err, &exit), "%v", err)
+	require.Equal(t, exitUsage, exit.ExitCode())
+	require.Contains(t, string(out), "http.listen (from --http.listen)")
+	require.Contains(t, string(out), "limits.users (from --limits.users)")
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"parlor/config"
+	"parlor/sfu"
+)
+
+func serveCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "sfu",
+		Short: "Parlor: a media node for rooms of browsers",
+		Long: `Parlor is a media node (SFU): people in a room see and hear each other through it.
+
+Without a subcommand it serves until Ctrl-C or SIGTERM. With no configuration it serves this machine: the demo page on
+127.0.0.1:8080, media on port 7882 (UDP and TCP), NATS with JetStream on 127.0.0.1:4222.
+
+Every setting is a flag, a line of the YAML file given by --config, and an environment variable; flags win over the
+environment, and that over the file.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := load(c)
+			if err != nil {
+				return err
+			}
+			return serve(c.Context(), cfg, c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	settings(c)
+	return c
+}
+
+// heapGrowth is how far the heap may grow over what is in use before it is collected, in percent, where GOGC does not
+// say otherwise. Forwarding allocates nothing, so collections come from signalling and joins and are short; Go's default of
+// 100 would let the resident memory of a quiet node drift to twice what it uses.
+const heapGrowth = 50
+
+// impatience is for how long signals after the first are taken for the same one: some senders signal a process and its
+// group.
+const impatience = 500 * time.Millisecond
+
+// serve runs a node until a signal comes. Another signal a while later ends the process at once.
+func serve(ctx context.Context, cfg config.Config, out, errOut io.Writer) error {
+	ctx, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer release()
+	log, console := newLogger(cfg.Log, errOut)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(heapGrowth)
+	}
+	node, err := sfu.New(cfg, log)
+	if err != nil {
+		return err
+	}
+	go func() {
+		select {
+		case <-node.Ready():
+			announce(node, cfg, log, console, out)
+		case <-ctx.Done():
+		}
+		<-ctx.Done()
+		time.AfterFunc(impatience, release) // from then on a signal has its usual effect
+	}()
+	return node.Run(ctx)
+}
+
+// announce says where the node can be reached.
+func announce(n *sfu.Node, cfg config.Config, log zerolog.Logger, console bool, out io.Writer) {
+	a := n.Addrs()
+	if !console {
+		log.Info().Str("open", a.URL()).Str("http", a.HTTP.String()).Str("media", a.Media.String()).Str("nats", a.NATS).
+			Str("version", sfu.Version()).Msg("serving")
+		return
+	}
+	fmt.Fprintf(out, "\n  Parlor %s is running. Open   %s\n\n", sfu.Version(), a.URL())
+	fmt.Fprintf(out, "  media     %s (UDP and TCP)\n", a.Media)
+	where := "in this process, JetStream in " + cfg.NATS.StoreDir
+	switch {
+	case cfg.NATS.URL != "":
+		where = "joined"
+	case cfg.NATS.StoreDir == "":
+		where = "in this process, nothing kept after it"
+	}
+	fmt.Fprintf(out, "  NATS      %s (%s)\n", a.NATS, where)
+	fmt.Fprintf(out, "  health    %shealthz, metrics at %smetrics\n", a.URL(), a.URL())
+	if len(cfg.Auth.Keys) == 0 {
+		fmt.Fprintf(out, "  tokens    none asked for: no key is configured, so only this machine can enter\n")
+	}
+	if a.Media.Addr().IsLoopback() {
+		fmt.Fprintf(out, "  Firefox   needs media beyond loopback: start with --media.listen :%d\n", a.Media.Port())
+	}
+	fmt.Fprintf(out, "\n  Ctrl-C stops it.\n\n")
+}
+
+// newLogger returns the logger of the configuration, and whether it writes for people.
+func newLogger(c config.Log, out io.Writer) (zerolog.Logger, bool) {
+	console := c.Format == "console" || c.Format == "auto" && terminal(out)
+	if console {
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !terminal(out) || os.Getenv("NO_COLOR") != ""}
+	}
+	level, err := zerolog.ParseLevel(c.Level)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	return zerolog.New(out).Level(level).With().Timestamp().Logger(), console
+}
+
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}

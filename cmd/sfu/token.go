@@ -1,0 +1,185 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"parlor/config"
+	"parlor/session"
+	"parlor/session/token"
+)
+
+func keyCommand() *cobra.Command {
+	var id string
+	create := &cobra.Command{
+		Use:   "create",
+		Short: "Make a key and print it as id:secret",
+		Example: `  sfu key create > sfu.keys
+  sfu --http.listen :8080 --auth.keys_file sfu.keys`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			secret := make([]byte, 32)
+			if _, err := rand.Read(secret); err != nil {
+				return err
+			}
+			key, err := config.ParseKey(id + ":" + hex.EncodeToString(secret))
+			if err == nil && key.ID() != id {
+				err = errors.New("a colon ends the id of a key")
+			}
+			if err != nil {
+				return usage("--id: %w", err)
+			}
+			_, err = fmt.Fprintln(c.OutOrStdout(), string(key))
+			return err
+		},
+	}
+	create.Flags().StringVar(&id, "id", "key-"+time.Now().UTC().Format("20060102"), "name of the key, which tokens carry")
+	return group("key", "Keys that tokens are signed with", create)
+}
+
+// tokenFlags are the flags of `sfu token create`.
+type tokenFlags struct {
+	room, user, role, key string
+	roomID                uint32
+	rights                []string
+	ttl                   time.Duration
+}
+
+func tokenCommand() *cobra.Command {
+	var f tokenFlags
+	create := &cobra.Command{
+		Use:   "create",
+		Short: "Make a token for a user and print it",
+		Example: `  sfu token create --room lobby --user ann
+  sfu token create --room-id 123 --user ann --ttl 2h --rights enter,recv_audio,recv_video`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return f.create(c) },
+	}
+	flags := create.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.room, "room", "", "the room, by its name")
+	flags.Uint32Var(&f.roomID, "room-id", 0, "the room, by its number: room 123 is not room \"123\"")
+	flags.StringVar(&f.user, "user", "", "the user")
+	flags.StringSliceVar(&f.rights, "rights", nil, "what the user may do: "+rightNames()+" (default: all but admin)")
+	flags.StringVar(&f.role, "role", "", "audience: the user may not become anchor")
+	flags.DurationVar(&f.ttl, "ttl", 24*time.Hour, "how long the token lets the user in")
+	flags.StringVar(&f.key, "key", "", "id of the key to sign with (default: the first)")
+	flags.String("config", os.Getenv("SFU_CONFIG"), "YAML file with settings, for its auth.keys. $SFU_CONFIG")
+	config.Flags(flags, "auth.keys", "auth.keys_file")
+	return group("token", "Tokens that users enter with", create)
+}
+
+func (f *tokenFlags) create(c *cobra.Command) error {
+	grant, err := f.grant()
+	if err != nil {
+		return err
+	}
+	cfg, err := load(c)
+	if err != nil {
+		return err
+	}
+	key, err := f.choose(cfg.Auth.Keys)
+	if err != nil {
+		return err
+	}
+	keys, err := token.New(nil, token.Key{ID: key.ID(), Secret: []byte(key.Secret())})
+	if err != nil {
+		return err
+	}
+	text, err := keys.Mint(grant)
+	if err != nil {
+		return usage("%w", err)
+	}
+	_, err = fmt.Fprintln(c.OutOrStdout(), text)
+	return err
+}
+
+func (f *tokenFlags) grant() (session.Grant, error) {
+	g := session.Grant{User: f.user, Role: session.Role(f.role), Rights: session.MemberRights(), Expires: time.Now().Add(f.ttl)}
+	if f.ttl < time.Second {
+		return g, usage("--ttl %v has passed before anybody can enter", f.ttl)
+	}
+	if len(f.rights) > 0 {
+		names := make([]session.Right, len(f.rights))
+		for i, r := range f.rights {
+			names[i] = session.Right(strings.TrimSpace(r))
+		}
+		var err error
+		if g.Rights, err = session.NewRights(names...); err != nil {
+			return g, usage("--rights: %s; there are %s", session.AsError(err).Text, rightNames())
+		}
+	}
+	if f.user != "" {
+		if err := session.CheckUser(f.user); err != nil {
+			return g, usage("--user: %s", session.AsError(err).Text)
+		}
+	}
+	admin := g.Rights.Has(session.RightAdmin)
+	if f.user == "" && !admin {
+		return g, usage("--user is missing: who is the token for?")
+	}
+	if f.room == "" && f.roomID == 0 && !admin {
+		return g, usage("--room or --room-id is missing: which room is the token for?")
+	}
+	if f.room == "" && f.roomID == 0 {
+		return g, nil
+	}
+	var err error
+	g.Room, err = roomOf(f.room, f.roomID)
+	return g, err
+}
+
+// roomOf returns the room that is given by name or by number.
+func roomOf(name string, number uint32) (session.RoomID, error) {
+	var room session.RoomID
+	var err error
+	switch {
+	case name != "" && number != 0:
+		return room, usage("a room has a name or a number (--room-id), not both")
+	case number != 0:
+		room, err = session.NumberRoom(int64(number))
+	case name != "":
+		room, err = session.StringRoom(name)
+	default:
+		return room, usage("which room? Give its name, or its number by --room-id")
+	}
+	if err != nil {
+		return room, usage("%s", session.AsError(err).Text)
+	}
+	return room, nil
+}
+
+// choose finds the key to sign with.
+func (f *tokenFlags) choose(keys []config.Key) (config.Key, error) {
+	if len(keys) == 0 {
+		return "", usage(`no key is configured, so the node asks for no token. To have one:
+  sfu key create > sfu.keys
+and give it to this command and to the node with --auth.keys_file sfu.keys`)
+	}
+	if f.key == "" {
+		return keys[0], nil
+	}
+	ids := make([]string, len(keys))
+	for i, k := range keys {
+		if ids[i] = strconv.Quote(k.ID()); k.ID() == f.key {
+			return k, nil
+		}
+	}
+	return "", usage("there is no key %q; there are %s", f.key, strings.Join(ids, ", "))
+}
+
+func rightNames() string {
+	var names []string
+	for _, r := range session.AllRights().List() {
+		names = append(names, string(r))
+	}
+	return strings.Join(names, ",")
+}

@@ -1,0 +1,104 @@
+package sfu
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+
+	"parlor/config"
+	"parlor/session"
+	"parlor/session/signal"
+	"parlor/session/whip"
+	"parlor/transport"
+)
+
+// builder makes the parts of a node: it takes their ports and puts them in order.
+type builder struct {
+	n     *Node
+	parts *parts
+}
+
+func (b *builder) build(ctx context.Context) error {
+	n := b.n
+	feed, commands, err := b.nats(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.media(); err != nil {
+		return err
+	}
+	n.rooms = session.New(sessionOptions(n), session.OverEndpoint(n.endpoint), feed)
+	b.parts.add("rooms", n.rooms.Run, nil)
+	b.parts.add("commands", commands, nil)
+	return b.http(ctx, metricsHandler(n, feed))
+}
+
+// media binds the media port.
+func (b *builder) media() error {
+	c := &b.n.cfg
+	at, err := c.Media.Listen.AddrPort()
+	if err != nil {
+		return &config.Error{Key: "media.listen", Reason: err.Error()}
+	}
+	e, err := transport.Listen(transport.Options{
+		Listen: at, ExternalIPs: c.Media.ExternalIPs, Log: b.n.log,
+		Limits: transport.Limits{Peers: c.Limits.Peers, Handshakes: c.Limits.Handshakes},
+		Timers: transport.Timers{Consent: c.Timers.Consent, Handshake: c.Timers.Handshake},
+	})
+	if err != nil {
+		return listenError("media.listen", c.Media.Listen, err)
+	}
+	b.n.endpoint, b.n.addrs.Media = e, e.Addr()
+	b.parts.add("media", e.Run, func() { _ = e.Close() })
+	return nil
+}
+
+// http binds the HTTP port and puts the doors behind it.
+func (b *builder) http(ctx context.Context, metrics http.Handler) error {
+	n, c := b.n, &b.n.cfg
+	door := signal.New(signal.Options{
+		Rooms: n.rooms, Auth: n.keys.Authenticate, Origins: originHosts(c.HTTP.Origins), Log: n.log,
+		EnterWithin: c.Timers.Enter, MessageRate: c.Limits.SignalRate,
+	})
+	s := &surface{n: n, door: door, media: whip.New(n.rooms, n.keys, n.log), metrics: metrics}
+	s.places = make(chan struct{}, c.Limits.Signals)
+	tls, err := serverTLS(c.HTTP.TLS)
+	if err != nil {
+		return err
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", string(c.HTTP.Listen))
+	if err != nil {
+		return listenError("http.listen", c.HTTP.Listen, err)
+	}
+	n.addrs.HTTP, n.addrs.TLS = listener.Addr().(*net.TCPAddr).AddrPort(), tls != nil
+	b.parts.add("http", s.serve(listener, tls), func() { _ = listener.Close() })
+	return nil
+}
+
+func sessionOptions(n *Node) session.Options {
+	l, t := &n.cfg.Limits, &n.cfg.Timers
+	return session.Options{
+		Node: n.cfg.Node.ID, Log: n.log,
+		Limits: session.Limits{
+			CallUsers: l.CallUsers, CallPublishers: l.CallPublishers, LiveAnchors: l.LiveAnchors, Users: l.Users, Seats: l.Seats,
+		},
+		Timers: session.Timers{Ping: t.Ping, Lost: t.Lost, Reconnect: t.Reconnect, Timeout: t.Timeout, EmptyLive: t.EmptyLive},
+	}
+}
+
+// listenError explains why an address could not be listened on.
+func listenError(key string, at config.Address, err error) error {
+	reason := err.Error()
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		reason = "another process listens on " + string(at) + "; choose another port with --" + key + ", or port 0 for any free one"
+	case errors.Is(err, os.ErrPermission):
+		reason = "this user may not listen on " + string(at) + " (ports below 1024 need a privilege)"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		reason = "this machine does not have the address " + string(at)
+	}
+	return &config.Error{Key: key, Reason: reason}
+}

@@ -1,0 +1,222 @@
+package sfu
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"parlor/config"
+	"parlor/session/signal"
+	"parlor/web"
+)
+
+// Bounds of HTTP. They hold for plain requests; the WebSocket and WHIP have their own.
+const (
+	headerTime    = 10 * time.Second // until a request's headers are in
+	requestTime   = 30 * time.Second // until its body is in
+	answerTime    = time.Minute      // until the client has taken the answer; profiles are collected for 30 s
+	idleTime      = 2 * time.Minute  // between two requests of a connection
+	maxHeader     = 16 << 10         // bytes; tokens may be long
+	farewell      = 500 * time.Millisecond
+	plainRequests = time.Second // for requests under way when the node stops
+)
+
+// surface is the HTTP server's routes and connections.
+type surface struct {
+	n       *Node
+	door    *signal.Door
+	media   http.Handler // WHIP and WHEP
+	metrics http.Handler
+
+	places  chan struct{} // one for each WebSocket
+	sockets sync.WaitGroup
+}
+
+// routes returns the handler of everything that the node serves.
+func (s *surface) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /rtc", s.rtc)
+	mux.Handle("POST /rtc/exit", s.crossOrigin(http.HandlerFunc(s.door.Exit)))
+	mux.Handle("/whip/", s.media)
+	mux.Handle("/whep/", s.media)
+	mux.HandleFunc("GET /healthz", s.n.healthz)
+	mux.HandleFunc("GET /readyz", s.n.readyz)
+	mux.Handle("GET /metrics", s.metrics)
+	if s.n.cfg.Debug.PProf {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	}
+	mux.Handle("/", web.Handler())
+	return s.guard(mux)
+}
+
+// guard protects a node that asks for no token and so serves this machine only from pages of elsewhere, which run in a
+// browser of this machine: those whose host name resolves to 127.0.0.1 (DNS rebinding) come with a foreign Host, all others
+// with a foreign Origin.
+func (s *surface) guard(next http.Handler) http.Handler {
+	if !s.n.keys.Open() {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !loopbackHost(r.Host) {
+			http.Error(w, "this node serves its own machine only; open it as "+s.n.addrs.URL(), http.StatusMisdirectedRequest)
+			return
+		}
+		if origin := r.Header.Get("Origin"); origin != "" && !s.allowed(origin) && !loopbackOrigin(origin) {
+			http.Error(w, "pages of "+origin+" may not use this node (http.origins)", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func loopbackOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && loopbackHost(u.Host)
+}
+
+// loopbackHost says whether the Host header names this machine.
+func loopbackHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(trimBrackets(host))
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+func trimBrackets(host string) string {
+	if len(host) > 1 && host[0] == '[' && host[len(host)-1] == ']' {
+		return host[1 : len(host)-1]
+	}
+	return host
+}
+
+// rtc serves a WebSocket if there is a place left. Taking the connection over lifts the server's time limits.
+func (s *surface) rtc(w http.ResponseWriter, r *http.Request) {
+	select {
+	case s.places <- struct{}{}:
+	default:
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "this node has all the connections that it takes (limits.signals)", http.StatusServiceUnavailable)
+		return
+	}
+	defer func() { <-s.places }()
+	s.sockets.Add(1)
+	defer s.sockets.Done()
+	s.door.ServeHTTP(w, r)
+}
+
+// crossOrigin lets the pages of configured origins read the answer.
+func (s *surface) crossOrigin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if origin := r.Header.Get("Origin"); origin != "" && s.allowed(origin) {
+			w.Header().Set("Access-Control-Allow-Origin", origin)
+			w.Header().Add("Vary", "Origin")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *surface) allowed(origin string) bool {
+	for _, o := range s.n.cfg.HTTP.Origins {
+		if o == "*" || o == origin {
+			return true
+		}
+	}
+	return false
+}
+
+// originHosts turns origins into the host patterns of the WebSocket library.
+func originHosts(origins []string) []string {
+	hosts := make([]string, 0, len(origins))
+	for _, o := range origins {
+		if u, err := url.Parse(o); err == nil && u.Host != "" {
+			hosts = append(hosts, u.Host)
+			continue
+		}
+		hosts = append(hosts, o)
+	}
+	return hosts
+}
+
+// serve returns the part that runs the server until its context is done: then no new connection is taken, plain requests
+// end, WebSockets get a moment to close by themselves and are cut off.
+func (s *surface) serve(l net.Listener, t *tls.Config) func(context.Context) error {
+	return func(ctx context.Context) error {
+		base, cut := context.WithCancel(context.WithoutCancel(ctx))
+		defer cut()
+		server := &http.Server{
+			Handler: s.routes(), TLSConfig: t, BaseContext: func(net.Listener) context.Context { return base },
+			ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+			ErrorLog: serverLog(s.n.log),
+		}
+		ended := make(chan error, 1)
+		go func() {
+			if t != nil {
+				ended <- server.ServeTLS(l, "", "")
+				return
+			}
+			ended <- server.Serve(l)
+		}()
+		select {
+		case err := <-ended:
+			return err
+		case <-ctx.Done():
+		}
+		s.close(server, cut)
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+func (s *surface) close(server *http.Server, cut context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), plainRequests)
+	defer cancel()
+	if server.Shutdown(ctx) != nil {
+		_ = server.Close()
+	}
+	gone := make(chan struct{})
+	go func() {
+		s.sockets.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		return
+	case <-time.After(farewell):
+		cut()
+	}
+	select {
+	case <-gone:
+	case <-time.After(farewell):
+		s.n.log.Warn().Msg("a WebSocket does not end")
+	}
+}
+
+// serverTLS loads the certificate, if there is one.
+func serverTLS(c config.TLS) (*tls.Config, error) {
+	if c.Cert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	if err != nil {
+		return nil, &config.Error{Key: "http.tls.cert", Reason: err.Error()}
+	}
+	// HTTP/1.1 only: a WebSocket needs a connection of its own.
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}, nil
+}

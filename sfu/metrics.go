@@ -1,0 +1,156 @@
+package sfu
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"parlor/router"
+	"parlor/session/natsapi"
+	"parlor/transport"
+)
+
+// metricsHandler serves the node's metrics in a registry of its own: several nodes may run in one process.
+func metricsHandler(n *Node, feed *natsapi.Feed) http.Handler {
+	r := prometheus.NewRegistry()
+	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "parlor_build_info", Help: "Always 1; the labels say what runs.",
+		ConstLabels: prometheus.Labels{"version": Version(), "node": n.cfg.Node.ID},
+	}, func() float64 { return 1 })
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
+		&wireCollector{n.endpoint}, &roomCollector{n}, &feedCollector{n, feed})
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// metric describes one metric.
+func metric(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("parlor_"+name, help, labels, nil)
+}
+
+var (
+	wirePeers      = metric("transport_peers", "Media connections.")
+	wireHandshakes = metric("transport_handshakes", "DTLS handshakes under way.")
+	wireTCP        = metric("transport_tcp_connections", "ICE-TCP connections.")
+	wirePacketsIn  = metric("transport_packets_received_total", "Datagrams and TCP frames received.")
+	wireBytesIn    = metric("transport_bytes_received_total", "Bytes received.")
+	wirePacketsOut = metric("transport_packets_sent_total", "SRTP and SRTCP packets sent.")
+	wireBytesOut   = metric("transport_bytes_sent_total", "Bytes of SRTP and SRTCP sent.")
+	wireChecks     = metric("transport_checks_total", "Valid ICE checks received.")
+	wireDrops      = metric("transport_dropped_total", "Packets not taken or not sent, by reason.", "reason")
+)
+
+// wireCollector reads the transport's counters when it is asked.
+type wireCollector struct{ e *transport.Endpoint }
+
+func (c *wireCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{wirePeers, wireHandshakes, wireTCP, wirePacketsIn, wireBytesIn, wirePacketsOut,
+		wireBytesOut, wireChecks, wireDrops} {
+		out <- d
+	}
+}
+
+func (c *wireCollector) Collect(out chan<- prometheus.Metric) {
+	s := c.e.Stats()
+	gauge(out, wirePeers, s.Peers)
+	gauge(out, wireHandshakes, s.Handshakes)
+	gauge(out, wireTCP, s.TCPConns)
+	counter(out, wirePacketsIn, s.PacketsIn)
+	counter(out, wireBytesIn, s.BytesIn)
+	counter(out, wirePacketsOut, s.PacketsOut)
+	counter(out, wireBytesOut, s.BytesOut)
+	counter(out, wireChecks, s.ChecksIn)
+	for i, count := range s.Drops {
+		counter(out, wireDrops, count, transport.Drop(i).String())
+	}
+}
+
+var (
+	roomRooms      = metric("rooms", "Rooms on this node.")
+	roomUsers      = metric("users", "Users in rooms.")
+	roomPublishers = metric("publishers", "Users who publish something that is on.")
+)
+
+var (
+	mediaPacketsIn  = metric("media_packets_received_total", "RTP packets received from publishers.")
+	mediaBytesIn    = metric("media_bytes_received_total", "Bytes of RTP received from publishers.")
+	mediaPacketsOut = metric("media_packets_forwarded_total", "RTP packets forwarded, retransmissions not counted.")
+	mediaBytesOut   = metric("media_bytes_forwarded_total", "Bytes of RTP forwarded.")
+	mediaResent     = metric("media_packets_resent_total", "RTP packets sent again because a receiver missed them.")
+	mediaRepaired   = metric("media_packets_repaired_total", "RTP packets got again because the node missed them.")
+	mediaAsked      = metric("media_nacked_total", "Packets asked for again, by who asked.", "by")
+	mediaKeyframes  = metric("media_keyframes_total", "Keyframes received from publishers.")
+	mediaPLI        = metric("media_keyframe_requests_total", "Keyframes asked for at publishers.")
+	mediaDrops      = metric("media_dropped_total", "RTP packets not taken, or not forwarded to a receiver, by reason.", "reason")
+)
+
+// roomCollector counts rooms, users and their media when it is asked.
+type roomCollector struct{ n *Node }
+
+func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{roomRooms, roomUsers, roomPublishers, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
+		mediaBytesOut, mediaResent, mediaRepaired, mediaAsked, mediaKeyframes, mediaPLI, mediaDrops} {
+		out <- d
+	}
+}
+
+func (c *roomCollector) Collect(out chan<- prometheus.Metric) {
+	s := c.n.rooms.Stats()
+	gauge(out, roomRooms, s.Rooms)
+	gauge(out, roomUsers, s.Users)
+	gauge(out, roomPublishers, s.Publishers)
+	m := c.n.rooms.Media()
+	counter(out, mediaPacketsIn, m.PacketsIn)
+	counter(out, mediaBytesIn, m.BytesIn)
+	counter(out, mediaPacketsOut, m.PacketsOut)
+	counter(out, mediaBytesOut, m.BytesOut)
+	counter(out, mediaResent, m.Resent)
+	counter(out, mediaRepaired, m.Repaired)
+	counter(out, mediaAsked, m.NACKsIn, "receivers")
+	counter(out, mediaAsked, m.NACKsOut, "node")
+	counter(out, mediaKeyframes, m.Keyframes)
+	counter(out, mediaPLI, m.KeyframeRequests)
+	for _, why := range router.DropReasons() {
+		counter(out, mediaDrops, m.Dropped[why], why.String())
+	}
+}
+
+var (
+	feedConnected = metric("nats_connected", "1 while the connection to NATS stands.")
+	feedQueued    = metric("events_queued", "Events that wait for NATS.")
+	feedPublished = metric("events_published_total", "Events stored by the stream.")
+	feedDropped   = metric("events_dropped_total", "Events lost because too many waited for NATS.")
+)
+
+// feedCollector counts events when it is asked.
+type feedCollector struct {
+	n    *Node
+	feed *natsapi.Feed
+}
+
+func (c *feedCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{feedConnected, feedQueued, feedPublished, feedDropped} {
+		out <- d
+	}
+}
+
+func (c *feedCollector) Collect(out chan<- prometheus.Metric) {
+	s := c.feed.Stats()
+	connected := 0
+	if c.n.broker.IsConnected() {
+		connected = 1
+	}
+	gauge(out, feedConnected, connected)
+	gauge(out, feedQueued, s.Queued)
+	counter(out, feedPublished, s.Published)
+	counter(out, feedDropped, s.Dropped)
+}
+
+func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v int) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v))
+}
+
+func counter(out chan<- prometheus.Metric, d *prometheus.Desc, v uint64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}

@@ -1,0 +1,165 @@
+// Package sfu is the node: it puts the parts together, starts and stops them in order, and serves HTTP.
+//
+//	node.go     Node: New, Run, Ready, Addrs
+//	parts.go    parts: what runs, in order of starting; stopped in reverse
+//	build.go    the parts of a node, from the configuration
+//	nats.go     the NATS server and connection
+//	http.go     the HTTP surface: routes, limits, listener
+//	health.go   /healthz, /readyz
+//	metrics.go  /metrics
+//	version.go  Version
+//
+// # Starting and stopping
+//
+// Parts start in this order: the NATS server inside the process, the connection to NATS and the event feed, the media
+// port, the rooms, the commands over NATS, HTTP. All ports are bound before the first part runs, so that a port in use
+// stops the start before anybody is let in.
+//
+// Stopping is the reverse, with one step before it: /readyz says no, nobody enters any more, and everybody inside is told
+// `exited` 4 over connections that still stand. The whole takes at most timers.shutdown.
+package sfu
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"parlor/config"
+	"parlor/session"
+	"parlor/session/token"
+	"parlor/transport"
+)
+
+// Node is one media node. New makes one, Run runs it, once.
+type Node struct {
+	cfg   config.Config
+	log   zerolog.Logger
+	keys  *token.Keys
+	ready chan struct{}
+	began atomic.Bool
+
+	// Written by Run before ready is closed, read-only afterwards.
+	addrs    Addrs
+	endpoint *transport.Endpoint
+	rooms    *session.Rooms
+	broker   interface{ IsConnected() bool } // the connection to NATS
+
+	draining atomic.Bool // shutting down
+}
+
+// Addrs says where a node can be reached, with real port numbers.
+type Addrs struct {
+	HTTP  netip.AddrPort
+	TLS   bool           // HTTP is HTTPS
+	Media netip.AddrPort // the same for UDP and TCP
+	NATS  string         // URL of the server: the one in this process, or nats.url without its password
+}
+
+// URL returns the address of the demo page for a browser on this machine.
+func (a Addrs) URL() string {
+	scheme := "http"
+	if a.TLS {
+		scheme = "https"
+	}
+	at := a.HTTP
+	if at.Addr().IsUnspecified() {
+		at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
+	}
+	return scheme + "://" + at.String() + "/"
+}
+
+// New checks what a Config does not check and returns a node. It starts nothing and binds nothing. cfg is one of
+// config.Load, or made by hand from config.Default.
+func New(cfg config.Config, log zerolog.Logger) (*Node, error) {
+	if err := cfg.Complete(); err != nil {
+		return nil, err
+	}
+	keys := make([]token.Key, 0, len(cfg.Auth.Keys))
+	for _, k := range cfg.Auth.Keys {
+		keys = append(keys, token.Key{ID: k.ID(), Secret: []byte(k.Secret())})
+	}
+	all, err := token.New(time.Now, keys...)
+	if err != nil {
+		return nil, &config.Error{Key: "auth.keys", Reason: err.Error()}
+	}
+	log = log.With().Str("node", cfg.Node.ID).Logger()
+	return &Node{cfg: cfg, log: log, keys: all, ready: make(chan struct{})}, nil
+}
+
+// Run starts the node, serves until ctx is done or a part fails, and stops it within timers.shutdown. The error is
+// that of the start, or of the part that failed first; nil after ctx is done. Faults of the configuration that only show
+// at the start, such as a port in use, are *config.Error.
+func (n *Node) Run(ctx context.Context) error {
+	if n.began.Swap(true) {
+		return fmt.Errorf("node %s was run before", n.cfg.Node.ID)
+	}
+	b := builder{n: n, parts: newParts(n.log)}
+	if err := b.build(ctx); err != nil {
+		b.parts.release()
+		return err
+	}
+	b.parts.start()
+	close(n.ready)
+	var cause error
+	select {
+	case <-ctx.Done():
+		n.log.Info().Msg("shutting down")
+	case cause = <-b.parts.failed:
+		n.log.Error().Err(cause).Msg("a part has failed, shutting down")
+	}
+	n.stop(b.parts)
+	return cause
+}
+
+// stop is the orderly shutdown.
+func (n *Node) stop(p *parts) {
+	n.draining.Store(true)
+	began := time.Now()
+	// The last tenth is for what then is still to be asked to stop.
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Timers.Shutdown*9/10)
+	defer cancel()
+	// Telling everybody gets the larger part of the time: what comes after frees what the process's end would free too.
+	tell, told := context.WithTimeout(ctx, n.cfg.Timers.Shutdown*3/5)
+	if err := n.rooms.Shutdown(tell); err != nil {
+		n.log.Warn().Err(err).Msg("not everybody could be told in time")
+	}
+	told()
+	p.stop(ctx)
+	n.log.Info().Stringer("took", time.Since(began).Round(time.Millisecond)).Msg("stopped")
+}
+
+// Ready returns a channel that is closed when the node serves.
+func (n *Node) Ready() <-chan struct{} { return n.ready }
+
+// Addrs returns where the node can be reached. It is empty until Ready.
+func (n *Node) Addrs() Addrs {
+	select {
+	case <-n.ready:
+		return n.addrs
+	default:
+		return Addrs{}
+	}
+}
+
+// Stats says how much is going on.
+type Stats struct {
+	session.Stats
+	Peers int // media connections
+}
+
+// Stats returns the node's counts. They are zero until Ready.
+func (n *Node) Stats() Stats {
+	select {
+	case <-n.ready:
+		return Stats{Stats: n.rooms.Stats(), Peers: n.endpoint.Stats().Peers}
+	default:
+		return Stats{}
+	}
+}
+
+// ID returns the node's name.
+func (n *Node) ID() string { return n.cfg.Node.ID }

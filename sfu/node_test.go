@@ -1,0 +1,352 @@
+package sfu_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/nats-io/nats.go"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"parlor/bench/client"
+	"parlor/config"
+	"parlor/sfu"
+)
+
+const secret = "only for tests, and long enough for HS256"
+
+// free is a configuration on free ports of this machine.
+func free(change func(*config.Config)) config.Config {
+	c := config.Default()
+	c.HTTP.Listen, c.Media.Listen, c.NATS.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	if change != nil {
+		change(&c)
+	}
+	return c
+}
+
+// running is a node that was started; stop ends it and returns the error of Run, once.
+type running struct {
+	*sfu.Node
+	stop func() error
+}
+
+func run(t *testing.T, c config.Config, log io.Writer) *running {
+	t.Helper()
+	n, err := sfu.New(c, zerolog.New(log))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	select {
+	case <-n.Ready():
+	case err := <-ended:
+		cancel()
+		t.Fatalf("node did not start: %v", err)
+	}
+	stopped := false
+	r := &running{Node: n, stop: func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		cancel()
+		return <-ended
+	}}
+	t.Cleanup(func() { require.NoError(t, r.stop()) })
+	return r
+}
+
+func get(t *testing.T, url string, change func(*http.Request)) (*http.Response, string) {
+	t.Helper()
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	if change != nil {
+		change(q)
+	}
+	// The certificate of the TLS test is self-signed.
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	res, err := c.Do(q)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res, string(body)
+}
+
+func TestNodesRunSideBySide(t *testing.T) {
+	a, b := run(t, free(nil), io.Discard), run(t, free(nil), io.Discard)
+	seen := map[string]bool{}
+	for _, n := range []*running{a, b} {
+		_, body := get(t, n.Addrs().URL()+"healthz", nil)
+		var h sfu.Health
+		require.NoError(t, json.Unmarshal([]byte(body), &h))
+		require.Equal(t, "ok", h.Status)
+		require.NotEmpty(t, h.Version)
+		require.Equal(t, n.Addrs().HTTP.String(), h.HTTP)
+		require.Equal(t, n.Addrs().Media.String(), h.Media)
+		for _, what := range []string{h.Node, h.HTTP, h.Media, h.NATS} {
+			require.False(t, seen[what], what)
+			seen[what] = true
+		}
+		conn, err := net.Dial("tcp", h.Media) // ICE-TCP is on the port of UDP
+		require.NoError(t, err)
+		conn.Close()
+		nc, err := nats.Connect(h.NATS)
+		require.NoError(t, err)
+		js, err := nc.JetStream()
+		require.NoError(t, err)
+		_, err = js.AccountInfo()
+		require.NoError(t, err, "JetStream is there")
+		nc.Close()
+	}
+}
+
+func TestPortsInUseAreNamed(t *testing.T) {
+	first := run(t, free(nil), io.Discard)
+	a := first.Addrs()
+	for key, change := range map[string]func(*config.Config){
+		"http.listen":  func(c *config.Config) { c.HTTP.Listen = config.Address(a.HTTP.String()) },
+		"media.listen": func(c *config.Config) { c.Media.Listen = config.Address(a.Media.String()) },
+		"nats.listen":  func(c *config.Config) { c.NATS.Listen = config.Address(strings.TrimPrefix(a.NATS, "nats://")) },
+	} {
+		t.Run(key, func(t *testing.T) {
+			c := free(change)
+			n, err := sfu.New(c, zerolog.Nop())
+			require.NoError(t, err)
+			err = n.Run(t.Context())
+			var fault *config.Error
+			require.True(t, errors.As(err, &fault), "%v", err)
+			require.Equal(t, key, fault.Key)
+			require.Contains(t, fault.Reason, "another process listens on")
+			require.Equal(t, sfu.Addrs{}, n.Addrs())
+		})
+	}
+	_, body := get(t, a.URL()+"healthz", nil)
+	require.Contains(t, body, `"ok"`, "the first node has not noticed")
+}
+
+func TestAFailedStartFreesItsPorts(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	media := probe.Addr().String()
+	probe.Close()
+	c := free(func(c *config.Config) {
+		c.HTTP.Listen, c.Media.Listen = config.Address(taken.Addr().String()), config.Address(media)
+	})
+	n, err := sfu.New(c, zerolog.Nop())
+	require.NoError(t, err)
+	require.Error(t, n.Run(t.Context()))
+	run(t, free(func(c *config.Config) { c.Media.Listen = config.Address(media) }), io.Discard)
+}
+
+func TestBadConfigurationsAreRefused(t *testing.T) {
+	_, err := sfu.New(free(func(c *config.Config) { c.HTTP.Listen = ":0" }), zerolog.Nop())
+	require.ErrorContains(t, err, "sfu key create")
+	_, err = sfu.New(free(func(c *config.Config) { c.Auth.Keys = []config.Key{"a:short"} }), zerolog.Nop())
+	require.ErrorContains(t, err, "auth.keys")
+}
+
+func TestRoutes(t *testing.T) {
+	n := run(t, free(nil), io.Discard)
+	for path, want := range map[string]struct {
+		status int
+		typ    string
+	}{
+		"":                   {200, "text/html; charset=utf-8"},
+		"client/parlor.js":   {200, "text/javascript; charset=utf-8"},
+		"healthz":            {200, "application/json"},
+		"readyz":             {200, "application/json"},
+		"metrics":            {200, "text/plain"},
+		"nothing":            {404, ""},
+		"debug/pprof/":       {404, ""},
+		"rtc":                {426, ""}, // no WebSocket
+		"rtc/exit":           {404, ""}, // POST only
+		"whip/lobby":         {405, "application/problem+json"},
+		"whep/lobby/session": {405, "application/problem+json"},
+	} {
+		res, body := get(t, n.Addrs().URL()+path, nil)
+		require.Equal(t, want.status, res.StatusCode, path)
+		require.True(t, strings.HasPrefix(res.Header.Get("Content-Type"), want.typ), "%s: %s", path, res.Header)
+		require.NotEmpty(t, body, path)
+	}
+}
+
+// TestPagesOfElsewhereAreKeptOut: without tokens the browser of this machine must not be turned against the node.
+func TestPagesOfElsewhereAreKeptOut(t *testing.T) {
+	n := run(t, free(func(c *config.Config) { c.HTTP.Origins = []string{"https://app.example"} }), io.Discard)
+	url := n.Addrs().URL()
+	for name, x := range map[string]struct {
+		host, origin string
+		status       int
+	}{
+		"another name for 127.0.0.1": {"evil.example", "", 421},
+		"a page of elsewhere":        {"", "https://evil.example", 403},
+		"an opaque origin":           {"", "null", 403},
+		"a configured page":          {"", "https://app.example", 200},
+		"a page of this machine":     {"", "http://localhost:3000", 200},
+		"localhost":                  {"localhost", "", 200},
+		"IPv6":                       {"[::1]:80", "", 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			res, _ := get(t, url+"healthz", func(q *http.Request) {
+				if x.host != "" {
+					q.Host = x.host
+				}
+				if x.origin != "" {
+					q.Header.Set("Origin", x.origin)
+				}
+			})
+			require.Equal(t, x.status, res.StatusCode)
+		})
+	}
+	open := run(t, free(func(c *config.Config) { c.Auth.Keys = []config.Key{"k:" + secret} }), io.Discard)
+	res, _ := get(t, open.Addrs().URL()+"healthz", func(q *http.Request) { q.Host = "meet.example" })
+	require.Equal(t, 200, res.StatusCode, "with tokens any name will do")
+}
+
+func TestTokensAreAskedForWithAKey(t *testing.T) {
+	n := run(t, free(func(c *config.Config) { c.Auth.Keys = []config.Key{"k:" + secret} }), io.Discard)
+	_, err := client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "lobby", User: "ann"})
+	require.ErrorIs(t, err, &client.Error{Code: "token_invalid"})
+}
+
+func TestWebSocketsAreBounded(t *testing.T) {
+	n := run(t, free(func(c *config.Config) { c.Limits.Signals = 1 }), io.Discard)
+	first, err := client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "lobby", User: "ann"})
+	require.NoError(t, err)
+	defer first.Close()
+	url := "ws" + strings.TrimPrefix(n.Addrs().URL(), "http") + "rtc"
+	_, res, err := websocket.Dial(t.Context(), url, nil)
+	require.Error(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+	require.NoError(t, first.Exit(t.Context()))
+	eventually(t, "the place is free again", func() bool {
+		ws, _, err := websocket.Dial(t.Context(), url, nil)
+		if err == nil {
+			_ = ws.CloseNow()
+		}
+		return err == nil
+	})
+}
+
+func TestHTTPS(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := certificate(t, dir)
+	n := run(t, free(func(c *config.Config) { c.HTTP.TLS = config.TLS{Cert: cert, Key: key} }), io.Discard)
+	require.True(t, strings.HasPrefix(n.Addrs().URL(), "https://"))
+	res, _ := get(t, n.Addrs().URL()+"healthz", nil)
+	require.Equal(t, 200, res.StatusCode)
+
+	require.NoError(t, os.WriteFile(key, []byte("no key"), 0o600))
+	broken, err := sfu.New(free(func(c *config.Config) { c.HTTP.TLS = config.TLS{Cert: cert, Key: key} }), zerolog.Nop())
+	require.NoError(t, err)
+	require.ErrorContains(t, broken.Run(t.Context()), "http.tls.cert")
+}
+
+func certificate(t *testing.T, dir string) (cert, key string) {
+	t.Helper()
+	priv, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, priv.Public(), priv)
+	require.NoError(t, err)
+	raw, err := x509.MarshalPKCS8PrivateKey(priv)
+	require.NoError(t, err)
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	require.NoError(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), 0o600))
+	return cert, key
+}
+
+// TestShutdownTellsEverybody also with a client that does not read, whose node must not wait for it.
+func TestShutdownTellsEverybody(t *testing.T) {
+	var log bytes.Buffer
+	n := run(t, free(nil), zerolog.SyncWriter(&log))
+	ann, err := client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "lobby", User: "ann", Seats: 1, Publish: []client.Source{client.Mic}})
+	require.NoError(t, err)
+	defer ann.Close()
+	bob, err := client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: 7, User: "bob"})
+	require.NoError(t, err)
+	defer bob.Close()
+	stuck, err := net.Dial("tcp", n.Addrs().HTTP.String())
+	require.NoError(t, err)
+	defer stuck.Close()
+	_, err = stuck.Write([]byte("GET /rtc HTTP/1.1\r\n")) // and never more
+	require.NoError(t, err)
+
+	silent, _, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(n.Addrs().URL(), "http")+"rtc",
+		&websocket.DialOptions{Subprotocols: []string{"parlor.v1"}})
+	require.NoError(t, err)
+	defer func() { _ = silent.CloseNow() }()
+	enter := `{"type":"enter","id":1,"room":"lobby","user":"silent"}` // who then never reads, not even the answer
+	require.NoError(t, silent.Write(t.Context(), websocket.MessageText, []byte(enter)))
+	eventually(t, "all are in", func() bool { return n.Stats().Users == 3 })
+
+	began := time.Now()
+	require.NoError(t, n.stop())
+	require.Less(t, time.Since(began), config.Default().Timers.Shutdown)
+	for _, c := range []*client.Client{ann, bob} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		e, err := c.Await(ctx, client.Exited)
+		cancel()
+		require.NoError(t, err)
+		require.Equal(t, 4, e.Reason)
+	}
+	require.Contains(t, log.String(), `"message":"stopped"`)
+	require.NotContains(t, log.String(), `"level":"warn"`, log.String())
+	_, err = net.DialTimeout("tcp", n.Addrs().HTTP.String(), time.Second)
+	require.Error(t, err, "the port is free")
+}
+
+func TestNodeRunsWithoutItsNATS(t *testing.T) {
+	n := run(t, free(func(c *config.Config) { c.NATS.URL = "nats://user:hunter2@127.0.0.1:9" }), io.Discard) // nobody there
+	ann, err := client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "lobby", User: "ann"})
+	require.NoError(t, err)
+	defer ann.Close()
+	_, body := get(t, n.Addrs().URL()+"healthz", nil)
+	require.NotContains(t, body, "hunter2")
+	_, body = get(t, n.Addrs().URL()+"metrics", nil)
+	require.Contains(t, body, "\nparlor_nats_connected 0\n")
+	require.Contains(t, body, "\nparlor_events_queued 2\n", "the room's creation and ann's entering")
+}
+
+func TestMetricsFollowACall(t *testing.T) {
+	l := startLive(t)
+	ann := l.join(t, "ann", client.Options{Publish: []client.Source{client.Mic}})
+	bob := l.join(t, "bob", client.Options{Seats: 1})
+	bob.watch(t, seatName(1), "ann")
+	ann.publish(t, client.Mic)
+	eventually(t, "sound", func() bool { return bob.received(client.Section{Seat: seatName(1), Audio: true}) > 10 })
+	_, body := get(t, l.url+"/metrics", nil)
+	for _, line := range []string{
+		"parlor_rooms 1", "parlor_users 2", "parlor_publishers 1", "parlor_transport_peers 2", "parlor_nats_connected 1",
+		`parlor_transport_dropped_total{reason="auth_failed"} 0`, `parlor_media_dropped_total{reason="inbox_full"} 0`,
+	} {
+		require.Contains(t, body, "\n"+line+"\n")
+	}
+	for _, name := range []string{"parlor_media_packets_forwarded_total", "parlor_transport_packets_sent_total", "go_goroutines", "process_resident_memory_bytes", "process_cpu_seconds_total"} {
+		require.Regexp(t, "(?m)^"+name+" [1-9]|^"+name+" 0.[0-9]", body)
+	}
+}
