@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"parlor/bench/client"
+)
+
+func testRun(t *testing.T, n *fakeNode, change func(*Scenario)) *Result {
+	t.Helper()
+	s := defaults()
+	s.Subscribers, s.Duration, s.Warmup, s.LateJoins = 2, time.Second, 500*time.Millisecond, 1
+	change(&s)
+	require.NoError(t, s.validate())
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	at, err := open(ctx, output{server: n.server.URL})
+	require.NoError(t, err)
+	var progress bytes.Buffer
+	res, err := newRun(s, at, &progress).measure(ctx)
+	require.NoError(t, err, progress.String())
+	t.Log(progress.String())
+	return res
+}
+
+func TestRunCountsAll(t *testing.T) {
+	res := testRun(t, newFakeNode(t), func(s *Scenario) { s.Publishers, s.Audio = 2, true })
+	p := res.Packets
+	// At least a second of two publishers: 104 packets of video and 50 of audio each, less a frame at the edges.
+	require.GreaterOrEqual(t, p.Sent, uint64(2*(104+50)-30))
+	require.Equal(t, 2*p.Sent, p.Expected)
+	require.Equal(t, p.Expected, p.Received)
+	require.Zero(t, p.Lost)
+	require.Zero(t, p.Duplicated)
+	require.Zero(t, p.Reordered)
+	require.EqualValues(t, p.Received, res.Delay.Count)
+	require.Positive(t, res.Delay.P50)
+	require.LessOrEqual(t, res.Delay.P50, res.WorstDelay.Max)
+	require.EqualValues(t, 2, res.Join.Count)
+	require.EqualValues(t, 1, res.FirstPacket.Count)
+	require.EqualValues(t, 1, res.FirstKeyframe.Count)
+	require.Positive(t, res.Node.CPU)
+}
+
+func TestRunCountsLossExactly(t *testing.T) {
+	n := newFakeNode(t)
+	n.lose = func(i int) bool { return i%10 == 3 }
+	n.repeat = func(i int) bool { return i%20 == 7 }
+	res := testRun(t, n, func(s *Scenario) { s.Rooms, s.LateJoins = 2, 0 })
+	p := res.Packets
+	require.Equal(t, p.Expected, p.Received+p.Lost)
+	require.InDelta(t, 0.1*float64(p.Expected), float64(p.Lost), 4, "one in ten, at the edges of four windows")
+	require.InDelta(t, float64(p.Lost)/4, float64(p.WorstLost), 2)
+	require.InDelta(t, 0.05*float64(p.Expected), float64(p.Duplicated), 6)
+}
+
+func TestRunThroughWHEP(t *testing.T) {
+	res := testRun(t, newFakeNode(t), func(s *Scenario) { s.Door, s.VideoBitrate, s.Audio = doorWHEP, 0, true })
+	require.GreaterOrEqual(t, res.Packets.Expected, uint64(2*48))
+	require.Equal(t, 2*res.Packets.Sent, res.Packets.Expected)
+	require.Zero(t, res.Packets.Lost)
+	require.Zero(t, res.FirstKeyframe.Count)
+}
+
+func TestRunReportsRefusal(t *testing.T) {
+	n := newFakeNode(t)
+	at := &node{url: n.server.URL, probe: probe{metrics: n.server.URL + "/metrics", http: http.DefaultClient}}
+	s := defaults()
+	s.Door = doorWHEP
+	n.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/metrics" {
+			_, _ = w.Write([]byte("go_goroutines 1\nprocess_cpu_seconds_total 1\n"))
+			return
+		}
+		http.Error(w, "full", http.StatusServiceUnavailable)
+	})
+	_, err := newRun(s, at, &bytes.Buffer{}).measure(context.Background())
+	require.ErrorContains(t, err, "publisher pub0")
+}
+
+func TestValidate(t *testing.T) {
+	require.NoError(t, defaults().validate())
+	for flag, spoil := range map[string]func(*Scenario){
+		"rooms":         func(s *Scenario) { s.Rooms = 0 },
+		"publishers":    func(s *Scenario) { s.Publishers = 0 },
+		"subscribers":   func(s *Scenario) { s.Subscribers = -1 },
+		"video-bitrate": func(s *Scenario) { s.VideoBitrate = 9999 },
+		"keyframes":     func(s *Scenario) { s.Keyframes = -1 },
+		"duration":      func(s *Scenario) { s.Duration = time.Millisecond },
+		"warmup":        func(s *Scenario) { s.Warmup = -1 },
+		"parallel":      func(s *Scenario) { s.Parallel = 0 },
+		"late-joins":    func(s *Scenario) { s.LateJoins = -1 },
+		"door":          func(s *Scenario) { s.Door = "back" },
+		"scene":         func(s *Scenario) { s.Scene = "opera" },
+	} {
+		s := defaults()
+		spoil(&s)
+		require.ErrorContains(t, s.validate(), "--"+flag+":")
+	}
+	s := defaults()
+	s.VideoBitrate = 0
+	require.ErrorContains(t, s.validate(), "nothing to send")
+	s.Audio = true
+	require.NoError(t, s.validate())
+}
+
+func TestFlags(t *testing.T) {
+	for _, args := range [][]string{{"--rooms", "0"}, {"--feedback", "fec"}, {"--nonsense"}, {"extra"}} {
+		c := command()
+		c.SetArgs(args)
+		require.Error(t, c.Execute(), "%v", args)
+	}
+}
+
+func TestParseProc(t *testing.T) {
+	user, system, err := parseStat("42 (a) b) S 1 42 42 0 -1 4194560 1 2 3 4 150 25 0 0 20 0 9 0 100\n")
+	require.NoError(t, err)
+	require.Equal(t, 1500*time.Millisecond, user)
+	require.Equal(t, 250*time.Millisecond, system)
+	for _, bad := range []string{"", "1 (x) S", "1 (x) S 1 2 3 4 5 6 7 8 9 10 u s"} {
+		_, _, err := parseStat(bad)
+		require.Error(t, err)
+	}
+	for _, text := range []string{"55d4-7ffc ---p [rollup]\nRss:  1500 kB\nPss: 7 kB\n", "Name:\tx\nVmRSS:\t1500 kB\n"} {
+		rss, err := parseResident(text)
+		require.NoError(t, err)
+		require.EqualValues(t, 1500<<10, rss)
+	}
+	_, err = parseResident("Pss: 7 kB\n")
+	require.Error(t, err)
+
+	var own reading
+	require.NoError(t, readProc(os.Getpid(), &own))
+	require.Positive(t, own.rss)
+	require.Error(t, readProc(1<<30, &own))
+}
+
+func TestParseMetrics(t *testing.T) {
+	m, err := parseMetrics(strings.NewReader("# HELP go_goroutines x\ngo_goroutines 17\nrtp{reason=\"a b\"} 4\nx 1.5e3 170000\nbad y\n"))
+	require.NoError(t, err)
+	require.Equal(t, map[string]float64{"go_goroutines": 17, "x": 1500}, m)
+}
+
+func TestTable(t *testing.T) {
+	res := &Result{Title: "1 × 100", Warnings: []string{"the machine was busy"}}
+	res.Packets.Lost, res.Node.CPUPerPacket = 12, 4.321
+	res.Scenario.Feedback = client.NACK | client.TWCC
+	var b bytes.Buffer
+	res.table(&b)
+	for _, want := range []string{"1 × 100", "12", "4.32 µs", "! the machine was busy"} {
+		require.Contains(t, b.String(), want)
+	}
+	raw, err := json.Marshal(res)
+	require.NoError(t, err)
+	require.Contains(t, string(raw), `"feedback":"nack,twcc"`)
+}

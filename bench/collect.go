@@ -1,0 +1,192 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"time"
+
+	"parlor/bench/stats"
+)
+
+// Result is what a run has measured.
+type Result struct {
+	Time     time.Time     `json:"time"`
+	Title    string        `json:"title"`
+	Scenario Scenario      `json:"scenario"`
+	Packets  Packets       `json:"packets"`
+	Delay    stats.Summary `json:"delay"` // from the publisher's send call to the subscriber's read, clients' queues included
+	// WorstDelay is that of the subscriber with the highest 99th percentile.
+	WorstDelay stats.Summary `json:"worst_delay"`
+	// Join is the time until media is connected, with nothing flowing. 200 ms of it are the clients' own: pion nominates a
+	// candidate pair on the second tick of its checks.
+	Join          stats.Summary `json:"join"`
+	FirstPacket   stats.Summary `json:"first_packet"`   // of late joins, from the start of joining
+	FirstKeyframe stats.Summary `json:"first_keyframe"` // of late joins
+	Node          NodeCost      `json:"node"`
+	Clients       ClientCost    `json:"clients"`
+	// Warnings say what makes the figures doubtful.
+	Warnings []string `json:"warnings"`
+}
+
+// Packets counts the window, over all subscribers.
+type Packets struct {
+	Sent       uint64  `json:"sent"`     // by publishers
+	Expected   uint64  `json:"expected"` // by subscribers, together
+	Received   uint64  `json:"received"` // different ones of those
+	Lost       uint64  `json:"lost"`
+	WorstLost  uint64  `json:"worst_lost"` // of one subscriber
+	Duplicated uint64  `json:"duplicated"`
+	Reordered  uint64  `json:"reordered"`
+	Alien      uint64  `json:"alien"` // not a publisher's: probes, padding
+	PerSecond  float64 `json:"per_second"`
+}
+
+// NodeCost is what the node's process has used.
+type NodeCost struct {
+	CPUPerPacket             float64 `json:"cpu_us_per_packet"` // forwarded packet; the next two are its parts
+	UserPerPacket            float64 `json:"user_us_per_packet"`
+	SystemPerPacket          float64 `json:"system_us_per_packet"`
+	CPU                      float64 `json:"cpu_percent"`           // of one core
+	CPUPerJoin               float64 `json:"cpu_ms_per_join"`       // nothing flowing meanwhile
+	RSS                      float64 `json:"rss_mb"`                // at the end of the window
+	RSSPerSubscriber         float64 `json:"rss_kb_per_subscriber"` // more than with publishers alone, divided
+	Goroutines               int     `json:"goroutines"`
+	GoroutinesPerParticipant float64 `json:"goroutines_per_participant"`
+	GoroutinesLeft           int     `json:"goroutines_left"` // after everybody has left, more than before
+	RSSLeft                  float64 `json:"rss_left_mb"`     // likewise
+}
+
+// ClientCost says whether the clients could keep up.
+type ClientCost struct {
+	CPU         float64       `json:"cpu_percent"` // of one core
+	SocketDrops uint64        `json:"socket_drops"`
+	SendLate    stats.Summary `json:"send_late"` // how late frames were sent: what the clients' own scheduling adds
+}
+
+// collect makes a Result of what the phases have read.
+func (r *run) collect(m *measurement) *Result {
+	res := &Result{Title: r.scenario.String(), Scenario: r.scenario, Warnings: []string{}}
+	r.collectPackets(m, res)
+	r.collectTimes(m, res)
+	res.Node = r.nodeCost(m)
+	r.collectClients(m, res)
+	r.warn(m, res)
+	return res
+}
+
+func (r *run) collectPackets(m *measurement, res *Result) {
+	p := &res.Packets
+	for _, w := range m.perStream {
+		p.Sent += w.to - w.from
+	}
+	delays, worst := stats.NewDelays(), stats.Summary{}
+	for i, s := range r.subscribers {
+		room := r.publishers[i%r.scenario.Rooms*r.scenario.Publishers].room
+		var expected, received uint64
+		for _, w := range m.perStream {
+			if w.room == room {
+				expected += w.to - w.from
+				received += s.between(w.id, w.from, w.to)
+			}
+		}
+		p.Expected += expected
+		p.Received += received
+		p.WorstLost = max(p.WorstLost, expected-received)
+		own := stats.NewDelays()
+		s.each(func(x *receiver) { own.Merge(x.delays) })
+		if sum := own.Summary(); sum.P99 > worst.P99 {
+			worst = sum
+		}
+		delays.Merge(own)
+	}
+	p.Lost = p.Expected - p.Received
+	all := r.counts().minus(m.countsOpened)
+	p.Duplicated, p.Reordered, p.Alien = all.duplicates, all.reordered, all.alien
+	p.PerSecond = float64(p.Received) / m.ownClosed.at.Sub(m.ownOpened.at).Seconds()
+	res.Delay, res.WorstDelay = delays.Summary(), worst
+}
+
+func (r *run) collectTimes(m *measurement, res *Result) {
+	var joins, packets, keyframes []time.Duration
+	for _, s := range r.subscribers {
+		joins = append(joins, s.joined)
+	}
+	for _, s := range m.late {
+		if t := s.firstPacket.Load(); t != 0 {
+			packets = append(packets, time.Duration(t))
+		}
+		if t := s.firstKeyframe.Load(); t != 0 {
+			keyframes = append(keyframes, time.Duration(t))
+		}
+	}
+	res.Join, res.FirstPacket, res.FirstKeyframe = stats.Percentiles(joins), stats.Percentiles(packets), stats.Percentiles(keyframes)
+}
+
+func (r *run) nodeCost(m *measurement) NodeCost {
+	forwarded := float64(m.countsClosed.received - m.countsOpened.received)
+	joins := float64(r.scenario.subscribers())
+	const mb = 1 << 20
+	per := func(d time.Duration, unit time.Duration, n float64) float64 {
+		if n == 0 {
+			return 0
+		}
+		return float64(d) / float64(unit) / n
+	}
+	n := NodeCost{
+		CPUPerPacket:    per(m.closed.cpu()-m.opened.cpu(), time.Microsecond, forwarded),
+		UserPerPacket:   per(m.closed.user-m.opened.user, time.Microsecond, forwarded),
+		SystemPerPacket: per(m.closed.system-m.opened.system, time.Microsecond, forwarded),
+		CPU:             percent(m.opened, m.closed),
+		CPUPerJoin:      per(m.joined.cpu()-m.before.cpu(), time.Millisecond, joins),
+		RSS:             float64(m.closed.rss) / mb,
+		Goroutines:      m.goroutines,
+		GoroutinesLeft:  m.leftGoroutines - m.idleGoroutines,
+		RSSLeft:         float64(m.left.rss-m.idle.rss) / mb,
+	}
+	if joins > 0 {
+		n.RSSPerSubscriber = float64(m.closed.rss-m.before.rss) / 1024 / joins
+	}
+	n.GoroutinesPerParticipant = float64(m.goroutines-m.idleGoroutines) / float64(r.scenario.participants())
+	return n
+}
+
+func percent(from, to reading) float64 {
+	return 100 * float64(to.cpu()-from.cpu()) / float64(to.at.Sub(from.at))
+}
+
+func (r *run) collectClients(m *measurement, res *Result) {
+	late := stats.NewDelays()
+	for _, p := range r.publishers {
+		for _, s := range p.streams {
+			late.Merge(s.late)
+		}
+	}
+	res.Clients = ClientCost{CPU: percent(m.ownOpened, m.ownClosed), SocketDrops: m.drops, SendLate: late.Summary()}
+}
+
+// warn says what makes the figures doubtful.
+func (r *run) warn(m *measurement, res *Result) {
+	warn := func(format string, args ...any) { res.Warnings = append(res.Warnings, fmt.Sprintf(format, args...)) }
+	if res.Clients.SocketDrops > 0 {
+		warn("the clients were too slow for %d packets, which the kernel dropped at their sockets", res.Clients.SocketDrops)
+	}
+	if busy := res.Clients.CPU + res.Node.CPU; busy > 90*float64(runtime.NumCPU()) && r.node.probe.pid != 0 {
+		warn("clients and node together took %.0f %% of a core on %d cores: the delay is that of a full machine", busy, runtime.NumCPU())
+	}
+	if res.Clients.SendLate.P99 > 10 {
+		warn("frames were sent late, by %.1f ms at the 99th percentile: the clients or the machine were busy", res.Clients.SendLate.P99)
+	}
+	if n := int64(len(m.late)) - res.FirstPacket.Count; n > 0 {
+		warn("%d late subscribers got no packet within 5 s", n)
+	}
+	if n := int64(len(m.late)) - res.FirstKeyframe.Count; n > 0 && r.scenario.VideoBitrate > 0 {
+		warn("%d late subscribers got no keyframe within 5 s", n)
+	}
+	switch ticks := (m.closed.cpu() - m.opened.cpu()) / tick; {
+	case ticks == 0 && res.Packets.Received > 1000:
+		warn("process %d took no CPU time: it is not the node", r.node.probe.pid)
+	case ticks < 50:
+		warn("the node used only %d ticks of CPU time: its cost per packet is good to ± %.0f %%", ticks, math.Ceil(100/float64(max(ticks, 1))))
+	}
+}

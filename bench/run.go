@@ -1,0 +1,453 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"parlor/bench/client"
+	"parlor/bench/stats"
+)
+
+// run is one run of a scenario against a node. Its phases:
+//
+//	publishers enter and send for settle, to nobody        → memory before subscribers
+//	publishers pause, subscribers enter                    → join times, CPU per join
+//	publishers send; after the warm-up the window opens    → delay, loss, CPU per packet
+//	the window closes, publishers pause, the rest arrives  → exact counts
+//	publishers send, a few subscribers enter one by one    → time to first packet and keyframe
+//	everybody leaves                                       → what the node still holds
+type run struct {
+	scenario Scenario
+	node     *node
+	progress io.Writer
+	name     string // prefix of the rooms' names, so that runs on one node do not meet
+
+	publishers  []*publisher
+	subscribers []*subscriber
+	window      window
+
+	sending     *errgroup.Group
+	stopSending context.CancelFunc
+	departed    bool
+}
+
+const (
+	settle      = 2 * time.Second
+	drain       = 500 * time.Millisecond // for what is still under way when publishers pause
+	joinTime    = 30 * time.Second
+	leaveTime   = 20 * time.Second
+	progressing = 2 * time.Second
+)
+
+func newRun(s Scenario, n *node, progress io.Writer) *run {
+	return &run{scenario: s, node: n, progress: progress, name: "bench-" + strconv.FormatInt(time.Now().UnixMilli(), 36)}
+}
+
+// measurement is what the phases have read.
+type measurement struct {
+	idle, before, joined, opened, closed, left reading // of the node
+	idleGoroutines, goroutines, leftGoroutines int     // of the node: before, in and after the run
+
+	ownOpened, ownClosed reading // of this process
+
+	countsOpened, countsClosed counts
+	perStream                  []streamWindow
+	drops                      uint64 // at the subscribers' sockets, in the window and before
+	late                       []*subscriber
+}
+
+// streamWindow is which packets of a stream were sent in the window.
+type streamWindow struct {
+	room     string
+	id       uint32
+	from, to uint64
+}
+
+func (r *run) say(format string, args ...any) {
+	fmt.Fprintf(r.progress, format+"\n", args...)
+}
+
+// measure goes through the phases and leaves nothing running.
+func (r *run) measure(ctx context.Context) (*Result, error) {
+	m := &measurement{}
+	defer r.cleanUp(ctx)
+	r.say("%s at %s", r.scenario, r.node.url)
+	for _, phase := range []func(context.Context, *measurement) error{
+		r.enterPublishers, r.enterSubscribers, r.flow, r.enterLate, r.leave,
+	} {
+		if err := phase(ctx, m); err != nil {
+			return nil, err
+		}
+	}
+	return r.collect(m), nil
+}
+
+func (r *run) enterPublishers(ctx context.Context, m *measurement) (err error) {
+	if m.idle, err = r.node.probe.read(ctx); err != nil {
+		return err
+	}
+	if m.idleGoroutines, err = r.node.probe.goroutines(ctx); err != nil {
+		return err
+	}
+	for room := range r.scenario.Rooms {
+		for i := range r.scenario.Publishers {
+			r.publishers = append(r.publishers, r.newPublisher(room, i))
+		}
+	}
+	r.say("%d publishers enter", len(r.publishers))
+	join, joinCtx := errgroup.WithContext(ctx)
+	join.SetLimit(r.scenario.Parallel)
+	for _, p := range r.publishers {
+		join.Go(func() error { return r.enter(joinCtx, p) })
+	}
+	if err := join.Wait(); err != nil {
+		return err
+	}
+	r.send(ctx)
+	if err := r.wait(ctx, settle); err != nil {
+		return err
+	}
+	r.pause(true)
+	m.before, err = r.node.probe.read(ctx)
+	return err
+}
+
+func (r *run) newPublisher(room, i int) *publisher {
+	p := &publisher{room: fmt.Sprintf("%s-%d", r.name, room), user: fmt.Sprintf("pub%d", i)}
+	for _, source := range r.scenario.sources() {
+		id := uint32((room*r.scenario.Publishers+i)*2 + len(p.streams) + 1)
+		p.streams = append(p.streams, &sender{id: id, source: source, stream: r.scenario.stream(id, source), late: stats.NewDelays()})
+	}
+	return p
+}
+
+func (r *run) options(room, user string) client.Options {
+	return client.Options{
+		URL: r.node.url, Room: room, User: user, Scene: r.scenario.Scene,
+		Media:   client.Media{Codecs: []string{"VP8"}, Feedback: r.scenario.Feedback, Buffer: 2 << 20},
+		OnEvent: func(client.Event) {},
+	}
+}
+
+func (r *run) enter(ctx context.Context, p *publisher) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, joinTime)
+	defer cancel()
+	o := r.options(p.room, p.user)
+	o.Publish = r.scenario.sources()
+	if p.client, err = client.Dial(ctx, o); err != nil {
+		return fmt.Errorf("publisher %s of room %s: %w", p.user, p.room, err)
+	}
+	return nil
+}
+
+// send starts the senders.
+func (r *run) send(ctx context.Context) {
+	ctx, r.stopSending = context.WithCancel(ctx)
+	r.sending, ctx = errgroup.WithContext(ctx)
+	n := time.Duration(len(r.publishers) * len(r.scenario.sources()))
+	var i time.Duration
+	for _, p := range r.publishers {
+		for _, s := range p.streams {
+			out, phase := p.client.Outgoing(s.source, ""), s.stream.Interval()*i/n
+			r.sending.Go(func() error { return s.run(ctx, out, phase) })
+			i++
+		}
+	}
+}
+
+func (r *run) pause(on bool) {
+	for _, p := range r.publishers {
+		for _, s := range p.streams {
+			s.pause(on)
+		}
+	}
+}
+
+func (r *run) enterSubscribers(ctx context.Context, m *measurement) (err error) {
+	r.say("%d subscribers enter, %d at a time", r.scenario.subscribers(), r.scenario.Parallel)
+	join, joinCtx := errgroup.WithContext(ctx)
+	join.SetLimit(r.scenario.Parallel)
+	for i := range r.scenario.subscribers() {
+		s := &subscriber{window: &r.window}
+		r.subscribers = append(r.subscribers, s)
+		// Rooms take turns, so that they fill up together.
+		room, user := i%r.scenario.Rooms, fmt.Sprintf("sub%d", i/r.scenario.Rooms)
+		join.Go(func() error { return r.subscribe(joinCtx, s, room, user) })
+	}
+	if err := join.Wait(); err != nil {
+		return err
+	}
+	m.joined, err = r.node.probe.read(ctx)
+	return err
+}
+
+// subscribe enters a room and takes a seat for each of its publishers.
+func (r *run) subscribe(ctx context.Context, s *subscriber, room int, user string) error {
+	ctx, cancel := context.WithTimeout(ctx, joinTime)
+	defer cancel()
+	o := r.options(r.publishers[room*r.scenario.Publishers].room, user)
+	o.Seats, o.OnRTP = r.scenario.Publishers, s.accept
+	o.Silent, o.Blind = !r.scenario.Audio, r.scenario.VideoBitrate == 0
+	s.began = time.Now()
+	if r.scenario.Door == doorWHEP {
+		c, err := client.WHEP(ctx, o, "")
+		if err != nil {
+			return fmt.Errorf("subscriber %s of room %s: %w", user, o.Room, err)
+		}
+		s.joined, s.door = time.Since(s.began), whepDoor{c}
+		return nil
+	}
+	if r.scenario.Scene == "live" {
+		o.Role = "audience"
+	}
+	c, err := client.Dial(ctx, o)
+	if err != nil {
+		return fmt.Errorf("subscriber %s of room %s: %w", user, o.Room, err)
+	}
+	s.joined, s.door = time.Since(s.began), wsDoor{c}
+	for i := range r.scenario.Publishers {
+		q := client.SeatRequest{Seat: strconv.Itoa(i), User: fmt.Sprintf("pub%d", i)}
+		if r.scenario.VideoBitrate > 0 {
+			q.Video = client.Camera
+		}
+		if r.scenario.Audio {
+			q.Audio = client.Mic
+		}
+		if err := c.Seat(ctx, q); err != nil {
+			return fmt.Errorf("subscriber %s of room %s: %w", user, o.Room, err)
+		}
+	}
+	return nil
+}
+
+// flow lets media flow, and opens and closes the window.
+func (r *run) flow(ctx context.Context, m *measurement) (err error) {
+	r.pause(false)
+	r.say("warming up for %s", r.scenario.Warmup)
+	if err := r.wait(ctx, r.scenario.Warmup); err != nil {
+		return err
+	}
+	if m.opened, err = r.node.probe.read(ctx); err != nil {
+		return err
+	}
+	r.open(m)
+	if err := r.watch(ctx); err != nil {
+		return err
+	}
+	r.close(m)
+	if m.closed, err = r.node.probe.read(ctx); err != nil {
+		return err
+	}
+	m.drops = r.drops()
+	if m.goroutines, err = r.node.probe.goroutines(ctx); err != nil {
+		return err
+	}
+	return r.wait(ctx, drain)
+}
+
+// open begins the window: between two frames of each stream.
+func (r *run) open(m *measurement) {
+	m.countsOpened = r.counts()
+	m.ownOpened = readSelf()
+	r.window.to.Store(1<<63 - 1)
+	r.pause(true)
+	r.window.from.Store(time.Now().UnixNano())
+	for _, p := range r.publishers {
+		for _, s := range p.streams {
+			m.perStream = append(m.perStream, streamWindow{room: p.room, id: s.id, from: s.mark()})
+		}
+	}
+	r.pause(false)
+}
+
+// close ends the window; publishers are left paused.
+func (r *run) close(m *measurement) {
+	r.pause(true)
+	r.window.to.Store(time.Now().UnixNano())
+	m.countsClosed = r.counts()
+	m.ownClosed = readSelf()
+	i := 0
+	for _, p := range r.publishers {
+		for _, s := range p.streams {
+			m.perStream[i].to = s.mark()
+			i++
+		}
+	}
+}
+
+func (r *run) counts() (c counts) {
+	for _, s := range r.subscribers {
+		c.add(s.count())
+	}
+	return c
+}
+
+// drops counts what the kernel threw away because the subscribers did not read fast enough.
+func (r *run) drops() (sum uint64) {
+	for _, s := range r.subscribers {
+		if n, err := s.door.Drops(); err == nil {
+			sum += uint64(n)
+		}
+	}
+	return sum
+}
+
+// watch waits for the window to pass and tells how it goes.
+func (r *run) watch(ctx context.Context) error {
+	end := time.Now().Add(r.scenario.Duration)
+	last, lastCounts := reading{}, r.counts()
+	for {
+		left := time.Until(end)
+		if left <= 0 {
+			return nil
+		}
+		if err := r.wait(ctx, min(left, progressing)); err != nil {
+			return err
+		}
+		now, err := r.node.probe.read(ctx)
+		if err != nil {
+			return err
+		}
+		c := r.counts()
+		if span := now.at.Sub(last.at).Seconds(); !last.at.IsZero() && span > 0 {
+			r.say("%4.0fs left  %7.0f packets/s  node %5.1f %% CPU  %6.1f MB", max(0, time.Until(end).Seconds()),
+				float64(c.received-lastCounts.received)/span, 100*(now.cpu()-last.cpu()).Seconds()/span, float64(now.rss)/(1<<20))
+		}
+		last, lastCounts = now, c
+	}
+}
+
+// enterLate joins a few more while media flows.
+func (r *run) enterLate(ctx context.Context, m *measurement) error {
+	if r.scenario.LateJoins == 0 {
+		return nil
+	}
+	r.say("%d more enter, one by one", r.scenario.LateJoins)
+	r.pause(false)
+	for i := range r.scenario.LateJoins {
+		s := &subscriber{window: &r.window}
+		m.late = append(m.late, s)
+		if err := r.subscribe(ctx, s, i%r.scenario.Rooms, fmt.Sprintf("late%d", i)); err != nil {
+			return err
+		}
+		if err := r.awaitFirst(ctx, s); err != nil {
+			return err
+		}
+		r.tell(i, s)
+		leave, cancel := context.WithTimeout(ctx, leaveTime)
+		err := s.door.Leave(leave)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("late subscriber leaves: %w", err)
+		}
+	}
+	return nil
+}
+
+// tell says how a late subscriber got on.
+func (r *run) tell(i int, s *subscriber) {
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	r.say("  %d: connected after %.0f ms, first packet %.0f ms, first keyframe %.0f ms", i+1, ms(s.joined),
+		ms(time.Duration(s.firstPacket.Load())), ms(time.Duration(s.firstKeyframe.Load())))
+}
+
+// awaitFirst waits until a subscriber has its first packet and, of video, its first keyframe.
+func (r *run) awaitFirst(ctx context.Context, s *subscriber) error {
+	const patience = 5 * time.Second
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if s.firstPacket.Load() != 0 && (r.scenario.VideoBitrate == 0 || s.firstKeyframe.Load() != 0) {
+			return nil
+		}
+		if err := r.wait(ctx, 5*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil // collect tells how many have none
+}
+
+// leave lets everybody leave in order, and looks at what the node holds afterwards.
+func (r *run) leave(ctx context.Context, m *measurement) (err error) {
+	r.say("everybody leaves")
+	if err := r.depart(ctx); err != nil {
+		return err
+	}
+	if err := r.wait(ctx, time.Second); err != nil {
+		return err
+	}
+	if m.left, err = r.node.probe.read(ctx); err != nil {
+		return err
+	}
+	m.leftGoroutines, err = r.node.probe.goroutines(ctx)
+	return err
+}
+
+// depart stops the senders and takes everybody out; again does nothing.
+func (r *run) depart(ctx context.Context) error {
+	if r.departed {
+		return nil
+	}
+	r.departed = true
+	var errs []error
+	if r.stopSending != nil {
+		r.stopSending()
+		errs = append(errs, r.sending.Wait())
+	}
+	ctx, cancel := context.WithTimeout(ctx, leaveTime)
+	defer cancel()
+	// Publishers last: a live room ends at once when its last user was an anchor.
+	errs = append(errs, r.out(len(r.subscribers), func(i int) error {
+		if r.subscribers[i].door == nil {
+			return nil
+		}
+		return r.subscribers[i].door.Leave(ctx)
+	}))
+	errs = append(errs, r.out(len(r.publishers), func(i int) error {
+		if r.publishers[i].client == nil {
+			return nil
+		}
+		return r.publishers[i].client.Exit(ctx)
+	}))
+	return errors.Join(errs...)
+}
+
+// out lets n participants leave, a few at a time, and all of them, whatever becomes of one.
+func (r *run) out(n int, leave func(i int) error) error {
+	var leaving errgroup.Group
+	leaving.SetLimit(r.scenario.Parallel)
+	errs := make([]error, n)
+	for i := range n {
+		leaving.Go(func() error {
+			errs[i] = leave(i)
+			return nil
+		})
+	}
+	_ = leaving.Wait() // the errors are in errs
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("leave: %w", err)
+	}
+	return nil
+}
+
+// cleanUp releases what an interrupted or failed run has left.
+func (r *run) cleanUp(ctx context.Context) {
+	if err := r.depart(context.WithoutCancel(ctx)); err != nil {
+		r.say("clean up: %v", err)
+	}
+}
+
+func (r *run) wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

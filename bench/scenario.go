@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"parlor/bench/client"
+	"parlor/bench/traffic"
+)
+
+// Scenario is what to run.
+type Scenario struct {
+	Rooms        int             `json:"rooms"`
+	Publishers   int             `json:"publishers"`    // in each room
+	Subscribers  int             `json:"subscribers"`   // in each room
+	VideoBitrate int             `json:"video_bitrate"` // bits per second; 0: no video
+	Audio        bool            `json:"audio"`
+	Keyframes    time.Duration   `json:"keyframes_ns"`
+	Duration     time.Duration   `json:"duration_ns"`
+	Warmup       time.Duration   `json:"warmup_ns"`
+	Parallel     int             `json:"parallel_joins"`
+	LateJoins    int             `json:"late_joins"`
+	Door         string          `json:"door"`
+	Scene        string          `json:"scene"`
+	Feedback     client.Feedback `json:"feedback"`
+}
+
+const (
+	doorWS   = "ws"
+	doorWHEP = "whep"
+)
+
+func defaults() Scenario {
+	return Scenario{
+		Rooms: 1, Publishers: 1, Subscribers: 10, VideoBitrate: 1_000_000, Keyframes: 10 * time.Second,
+		Duration: 10 * time.Second, Warmup: 3 * time.Second, Parallel: 4, LateJoins: 5, Door: doorWS, Scene: "live",
+	}
+}
+
+// validate names the flag that is wrong, for all of them.
+func (s Scenario) validate() error {
+	var errs []error
+	check := func(ok bool, flag, want string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("--%s: %s", flag, want))
+		}
+	}
+	check(s.Rooms >= 1, "rooms", "at least 1")
+	check(s.Publishers >= 1, "publishers", "at least 1")
+	check(s.Subscribers >= 0, "subscribers", "not below 0")
+	check(s.VideoBitrate == 0 || s.VideoBitrate >= 10_000 && s.VideoBitrate <= 100_000_000, "video-bitrate", "0, or from 10000 to 100000000")
+	check(s.VideoBitrate > 0 || s.Audio, "video-bitrate", "0 leaves nothing to send without --audio")
+	check(s.Keyframes >= 0, "keyframes", "not below 0")
+	check(s.Duration >= time.Second, "duration", "at least 1s")
+	check(s.Warmup >= 0, "warmup", "not below 0")
+	check(s.Parallel >= 1, "parallel", "at least 1")
+	check(s.LateJoins >= 0, "late-joins", "not below 0")
+	check(s.Door == doorWS || s.Door == doorWHEP, "door", "ws or whep")
+	check(s.Scene == "live" || s.Scene == "call", "scene", "live or call")
+	return errors.Join(errs...)
+}
+
+// sources are what each publisher sends.
+func (s Scenario) sources() (list []client.Source) {
+	if s.VideoBitrate > 0 {
+		list = append(list, client.Camera)
+	}
+	if s.Audio {
+		list = append(list, client.Mic)
+	}
+	return list
+}
+
+// stream makes the packets of one source.
+func (s Scenario) stream(id uint32, source client.Source) traffic.Stream {
+	if source.Audio() {
+		return traffic.NewAudio(id)
+	}
+	return traffic.NewVideo(id, s.VideoBitrate, s.Keyframes)
+}
+
+func (s Scenario) subscribers() int  { return s.Rooms * s.Subscribers }
+func (s Scenario) participants() int { return s.Rooms * (s.Publishers + s.Subscribers) }
+
+// String is how a scenario is called in tables, such as "1 × 100 video 1.0 Mbit/s".
+func (s Scenario) String() string {
+	text := fmt.Sprintf("%d × %d", s.Publishers, s.Subscribers)
+	if s.Rooms > 1 {
+		text = fmt.Sprintf("%d rooms of %s", s.Rooms, text)
+	}
+	if s.VideoBitrate > 0 {
+		text += fmt.Sprintf(", video %.3g Mbit/s", float64(s.VideoBitrate)/1e6)
+	}
+	if s.Audio {
+		text += ", audio"
+	}
+	return text + ", feedback " + s.Feedback.String() + ", door " + s.Door
+}
