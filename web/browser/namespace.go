@@ -1,0 +1,62 @@
+package browser
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+)
+
+// isolated marks, in the environment, a process that Isolate has already moved.
+const isolated = "PARLOR_TEST_NETNS"
+
+// Isolate gives the whole test process a network namespace of its own, by executing it again under unshare(1): ports and
+// addresses there collide with nothing, and nothing of it is left when the process ends, however it ends. Call it first
+// in TestMain. In the new process it brings the loopback interface up and returns nil; it returns only errors otherwise.
+//
+// As root nothing else is needed. Other users get a user namespace as well, where the kernel lets them.
+func Isolate() error {
+	if os.Getenv(isolated) != "" {
+		if err := os.Unsetenv(isolated); err != nil {
+			return err
+		}
+		return ip("link set lo up")
+	}
+	unshare, err := find("unshare", "util-linux")
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	args := []string{"unshare", "--net"}
+	if os.Geteuid() != 0 {
+		args = append(args, "--map-root-user")
+	}
+	args = append(args, "--", self)
+	args = append(args, os.Args[1:]...)
+	err = syscall.Exec(unshare, args, append(os.Environ(), isolated+"=1"))
+	return fmt.Errorf("execute under unshare: %w", err)
+}
+
+// ip runs iproute2 commands, one a line, in the namespace of this process.
+func ip(script string) error {
+	path, err := find("ip", "iproute2")
+	if err != nil {
+		return err
+	}
+	return batch(exec.Command(path, "-batch", "-"), script)
+}
+
+// batch feeds a script to a command; what it complains about becomes the error.
+func batch(cmd *exec.Cmd, script string) error {
+	cmd.Stdin = strings.NewReader(script + "\n")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s: %s", script, strings.TrimSpace(string(out))), err)
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+// Typed events. A handler that throws is reported and does not keep the others from being called.
+
+/**
+ * @template {Record<string, any>} Events  name → payload
+ */
+export class Emitter {
+  /** @type {Map<keyof Events, Set<{fn: (payload: any) => void, once: boolean}>>} */
+  #handlers = new Map();
+
+  /**
+   * @template {keyof Events} K
+   * @param {K} name
+   * @param {(payload: Events[K]) => void} fn
+   */
+  on(name, fn) {
+    this.#add(name, fn, false);
+    return this;
+  }
+
+  /**
+   * @template {keyof Events} K
+   * @param {K} name
+   * @param {(payload: Events[K]) => void} fn
+   */
+  once(name, fn) {
+    this.#add(name, fn, true);
+    return this;
+  }
+
+  /**
+   * Without `fn` every handler of the event is taken off; with name `*` every handler.
+   * @template {keyof Events} K
+   * @param {K | '*'} name
+   * @param {(payload: Events[K]) => void} [fn]
+   */
+  off(name, fn) {
+    if (name === '*') this.#handlers.clear();
+    else if (!fn) this.#handlers.delete(name);
+    else this.#handlers.get(name)?.forEach((h, _, set) => h.fn === fn && set.delete(h));
+    return this;
+  }
+
+  /**
+   * @template {keyof Events} K
+   * @param {K} name
+   * @param {Events[K]} payload
+   * @protected
+   */
+  emit(name, payload) {
+    const set = this.#handlers.get(name);
+    for (const h of [...(set ?? [])]) {
+      if (h.once) set?.delete(h);
+      try {
+        h.fn(payload);
+      } catch (err) {
+        report(err);
+      }
+    }
+  }
+
+  /**
+   * @param {keyof Events} name
+   * @param {(payload: any) => void} fn
+   * @param {boolean} once
+   */
+  #add(name, fn, once) {
+    const set = this.#handlers.get(name) ?? new Set();
+    set.add({ fn, once });
+    this.#handlers.set(name, set);
+  }
+}
+
+/** @param {unknown} err */
+function report(err) {
+  if (typeof reportError === 'function') reportError(err);
+  else console.error(err);
+}

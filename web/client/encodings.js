@@ -1,0 +1,79 @@
+// How a local track is encoded: layers, bitrates, codecs. Pure decisions on plain values.
+
+/** @typedef {import('./protocol.js').Source} Source */
+
+/** Two thirds of what good pictures of that size need at most; the bandwidth estimate rules below it. */
+const BITS_PER_PIXEL = 2.6;
+const MIN_BITRATE = 120_000;
+const SCREEN_BITRATE = 2_500_000;
+/** Codecs whose simulcast browsers only do when each layer says that it has no layers inside. */
+const SCALABLE = new Set(['vp9', 'av1']);
+
+/**
+ * Whether a camera is sent in layers: where asked for, else where it is wide enough for the lower
+ * ones to make sense and its codec is one that every browser sends in layers.
+ * @param {{simulcast?: boolean, codec?: string, width?: number}} p
+ */
+export function wantsSimulcast({ simulcast, codec, width }) {
+  return simulcast ?? ((width ?? 640) >= 640 && !SCALABLE.has((codec ?? '').toLowerCase()));
+}
+
+/**
+ * @param {number} width
+ * @param {number} height
+ */
+function bitrate(width, height) {
+  return Math.max(MIN_BITRATE, Math.round((width * height * BITS_PER_PIXEL) / 1000) * 1000);
+}
+
+/**
+ * The encodings of a section, lowest layer first, as the node expects them.
+ * @param {{source: Source, simulcast?: boolean, codec?: string, width?: number, height?: number}} p
+ * @returns {RTCRtpEncodingParameters[]}
+ */
+export function encodings({ source, simulcast, codec, width = 1280, height = 720 }) {
+  if (source === 'screen') return [{ maxBitrate: SCREEN_BITRATE }];
+  if (source !== 'camera') return [];
+  if (!simulcast) return [{ maxBitrate: bitrate(width, height) }];
+  const mode = SCALABLE.has((codec ?? '').toLowerCase()) ? { scalabilityMode: 'L1T1' } : {};
+  return [['q', 4], ['h', 2], ['f', 1]].map(([rid, by]) => ({
+    rid: String(rid),
+    scaleResolutionDownBy: Number(by),
+    maxBitrate: bitrate(width / Number(by), height / Number(by)),
+    ...mode,
+  }));
+}
+
+/** @typedef {{mimeType: string, clockRate: number, channels?: number, sdpFmtpLine?: string}} Codec */
+
+/**
+ * The codecs of a sending section: the wanted one first, the rest behind it in the browser's order.
+ * @template {Codec} C
+ * @param {C[]} all
+ * @param {string} codec  e.g. `VP9`
+ */
+export function preferred(all, codec) {
+  const is = (/** @type {C} */ c) => c.mimeType.toLowerCase() === `video/${codec.toLowerCase()}`;
+  return [...all.filter(is), ...all.filter((c) => !is(c))];
+}
+
+const RECEIVED = new Set(['audio/opus', 'audio/red', 'video/vp8', 'video/vp9', 'video/h264', 'video/h265', 'video/av1', 'video/rtx']);
+
+/** The profiles with 4:4:4 and 10 bit, which no camera sends. */
+const RARE = /profile-id=[1-9]|profile=[1-9]/;
+
+/**
+ * The codecs of a receiving section: everything that the node forwards, and nothing else. A browser
+ * names some sixty payload types, of which a seat can use a quarter; with many seats the rest would
+ * be most of the offer.
+ * @template {Codec} C
+ * @param {C[]} all
+ */
+export function receivable(all) {
+  return all.filter((c) => {
+    const name = c.mimeType.toLowerCase();
+    const fmtp = c.sdpFmtpLine ?? '';
+    const single = name === 'video/h264' && !fmtp.includes('packetization-mode=1');
+    return RECEIVED.has(name) && !single && (name === 'video/h265' || !RARE.test(fmtp));
+  });
+}

@@ -1,0 +1,528 @@
+// Parlor's browser client: rooms with pictures and sound, in one ES module without a build step.
+//
+//   import { Parlor } from '/client/parlor.js';
+//   const parlor = Parlor.create();
+//   parlor.on('remote-video-available', ({ userId, streamType }) =>
+//     parlor.startRemoteVideo({ userId, streamType, view: 'grid' }));
+//   await parlor.enterRoom({ strRoomId: 'lobby', userId: 'ann' });
+//   await parlor.startLocalAudio();
+//   await parlor.startLocalVideo({ view: 'me' });
+//
+// This file is the application's side: calls, events, and the order of entering and leaving.
+//   signal.js    the session: socket, resume, mailbox (mailbox.js), timers (clock.js)
+//   peer.js      the one PeerConnection: offers, sections, seats; encodings.js, recovery.js
+//   local.js     camera, microphone, screen
+//   remote.js    subscriptions and who sits where (seats.js); view.js: elements
+//   roster.js    who is in the room
+//   protocol.js  the words of docs/protocol.md
+//   types.js     events and options of this file
+// Register handlers before enterRoom: those who are there already are announced while it runs.
+
+import { systemClock } from './clock.js';
+import { Emitter } from './emitter.js';
+import { Local } from './local.js';
+import { Peer } from './peer.js';
+import { ExitReason, ParlorError, UserExitReason, checkUser, endpoints, roomOf } from './protocol.js';
+import { Recovery } from './recovery.js';
+import { Remote } from './remote.js';
+import { Roster } from './roster.js';
+import { Signal } from './signal.js';
+
+export { ExitReason, ParlorError, UserExitReason };
+
+/** @typedef {import('./types.js').ParlorEvents} ParlorEvents */
+/** @typedef {import('./types.js').ParlorOptions} ParlorOptions */
+/** @typedef {import('./types.js').EnterOptions} EnterOptions */
+/** @typedef {import('./types.js').ConnectionState} ConnectionState */
+/** @typedef {import('./protocol.js').Source} Source */
+/** @typedef {import('./protocol.js').StreamType} StreamType */
+/** @typedef {import('./protocol.js').Quality} Quality */
+/** @typedef {import('./protocol.js').Role} Role */
+
+/** A handful at first, so that small rooms need no second offer; then in chunks, up to a limit that
+ *  keeps the offer below the largest message the node takes. */
+const SEATS = { initial: 6, chunk: 6, max: 48 };
+
+/** The rights of a token name screens as one, sound included. */
+const RIGHTS = /** @type {const} */ ({ camera: 'video', mic: 'audio', screen: 'screen', 'screen-audio': 'screen' });
+
+const STATES = /** @type {const} */ ({
+  idle: 'DISCONNECTED', connecting: 'CONNECTING', connected: 'CONNECTED', reconnecting: 'RECONNECTING', closed: 'DISCONNECTED',
+});
+
+/** @extends {Emitter<ParlorEvents>} */
+export class Parlor extends Emitter {
+  /** @type {Signal | null} */
+  #signal = null;
+  /** @type {Peer | null} */
+  #peer = null;
+  /** @type {EnterOptions | null} */
+  #entered = null;
+  /** @type {Promise<void> | null} */
+  #leaving = null;
+  /** @type {Set<string> | null} null: not told, so all */
+  #rights = null;
+  /** @type {Role} */
+  #role = 'anchor';
+  /** @type {ConnectionState} */
+  #state = 'DISCONNECTED';
+  #roster = new Roster();
+  #local;
+  #remote;
+  #recovery;
+  #options;
+
+  /**
+   * @param {ParlorOptions} [options]  url: the node, default where the page came from
+   */
+  static create(options = {}) {
+    return new Parlor(options);
+  }
+
+  /** Whether this browser can take part in a call. */
+  static isSupported() {
+    return typeof RTCPeerConnection === 'function' && typeof WebSocket === 'function' && 'addTransceiver' in RTCPeerConnection.prototype;
+  }
+
+  /** Whether this browser can share a screen. */
+  static isScreenShareSupported() {
+    return Boolean(navigator.mediaDevices?.getDisplayMedia);
+  }
+
+  static getCameraList() {
+    return devices('videoinput');
+  }
+
+  static getMicrophoneList() {
+    return devices('audioinput');
+  }
+
+  static getSpeakerList() {
+    return devices('audiooutput');
+  }
+
+  /** @param {ParlorOptions} options */
+  constructor(options) {
+    super();
+    this.#options = { ...options, endpoints: endpoints(options.url, location.href) };
+    this.#recovery = new Recovery(systemClock, (step) => this.#repair(step));
+    this.#local = new Local({
+      peer: () => (this.#role === 'anchor' ? this.#peer : null),
+      announce: (source, on) => this.#request({ type: 'publish', source, on }),
+      onEnded: (source) => this.#ended(source),
+    });
+    this.#remote = new Remote({
+      roster: this.#roster,
+      limits: { ...SEATS, ...options.seats },
+      autoReceiveAudio: options.autoReceiveAudio ?? true,
+      seat: (request) => this.#request(request),
+      grow: async (seats) => this.#peer?.grow(seats),
+      may: (source) => this.#may('recv', source),
+      tracks: (seat) => this.#peer?.tracks(seat) ?? null,
+      onError: (err) => this.emit('error', err),
+      onBlocked: (userId) => this.emit('autoplay-failed', { userId, resume: () => this.#remote.speakers.resume() }),
+    });
+  }
+
+  /** The state of the signalling connection. */
+  get connectionState() {
+    return this.#state;
+  }
+
+  /** Ids of the others in the room. */
+  get remoteUsers() {
+    return this.#roster.users();
+  }
+
+  // --- the room
+
+  /**
+   * Enters a room. Resolves when the node has let one in; media follows by itself.
+   * @param {EnterOptions} options
+   */
+  async enterRoom(options) {
+    const room = roomOf(options);
+    const user = checkUser(options.userId);
+    if (this.#leaving) await this.#leaving;
+    if (this.#signal) throw new ParlorError('invalid_state', 'Already in a room, or entering one.');
+    if (!Parlor.isSupported()) throw new ParlorError('not_supported', 'This browser cannot take part in calls.');
+    if (options.autoReceiveAudio !== undefined) this.#remote.setAllAudio(options.autoReceiveAudio);
+    this.#entered = { ...options };
+    this.#role = options.role ?? 'anchor';
+    const signal = this.#connect({ room, user, token: options.token, role: this.#role, scene: options.scene });
+    try {
+      const entered = await signal.start();
+      this.#listen(true);
+      this.#begin(entered);
+    } catch (err) {
+      if (this.#signal === signal) this.#signal = this.#entered = null;
+      throw err;
+    }
+  }
+
+  /**
+   * Leaves the room. Resolves when the exit is complete: the node has confirmed it, the devices are
+   * released and the connections closed. Never rejects; does nothing outside a room.
+   */
+  exitRoom() {
+    const signal = this.#signal;
+    if (this.#leaving || !signal) return this.#leaving ?? Promise.resolve();
+    const inside = this.#state !== 'CONNECTING';
+    this.#local.releaseAll();
+    this.#leaving = signal.leave().then(() => {
+      this.#leaving = null;
+      if (this.#signal === signal) this.#finish(inside ? { reason: ExitReason.EXIT, text: '' } : null);
+    });
+    return this.#leaving;
+  }
+
+  /**
+   * Becomes anchor or audience (live scene). Becoming audience stops one's streams.
+   * @param {Role} role
+   */
+  async switchRole(role) {
+    this.#inRoom();
+    await this.#request({ type: 'role', role });
+    await this.#becomes(role);
+  }
+
+  // --- one's own streams
+
+  /** @param {import('./local.js').VideoOptions} [options] */
+  async startLocalVideo(options = {}) {
+    this.#maySend();
+    await this.#local.startVideo(options);
+  }
+
+  /**
+   * Another device, view or look, or mute: `updateLocalVideo({ mute: true })`.
+   * @param {import('./local.js').VideoOptions} options
+   */
+  async updateLocalVideo(options) {
+    await this.#local.updateVideo(options);
+  }
+
+  async stopLocalVideo() {
+    await this.#local.stop('camera');
+  }
+
+  /** @param {import('./local.js').AudioOptions} [options] */
+  async startLocalAudio(options = {}) {
+    this.#maySend();
+    await this.#local.startAudio(options);
+  }
+
+  /** @param {import('./local.js').AudioOptions} options */
+  async updateLocalAudio(options) {
+    await this.#local.updateAudio(options);
+  }
+
+  async stopLocalAudio() {
+    await this.#local.stop('mic');
+  }
+
+  /**
+   * Asks the user which screen or window, and shares it, with its sound where the browser offers it.
+   * @param {import('./local.js').ScreenOptions} [options]
+   */
+  async startScreenShare(options = {}) {
+    this.#maySend();
+    await this.#local.startScreen(options);
+  }
+
+  async stopScreenShare() {
+    await this.#local.stopScreen();
+  }
+
+  /** @param {Source} source */
+  getLocalTrack(source) {
+    return this.#local.track(source);
+  }
+
+  // --- the others' streams
+
+  /**
+   * Shows a user's camera (`main`) or screen (`sub`) in an element; again with another view moves it.
+   * It goes on by itself when the user stops and starts the stream. `quality` chooses a simulcast layer.
+   * @param {{userId: string, streamType?: StreamType, view: import('./view.js').View | null, quality?: Quality,
+   *   fillMode?: import('./view.js').FillMode, mirror?: boolean}} options
+   */
+  async startRemoteVideo({ streamType = 'main', ...options }) {
+    this.#inRoom();
+    this.#remote.startVideo({ streamType, ...options });
+  }
+
+  /** @param {{userId: string, streamType?: StreamType, quality: Quality}} options */
+  async updateRemoteVideo({ userId, streamType = 'main', quality }) {
+    this.#remote.setQuality(userId, streamType, quality);
+  }
+
+  /**
+   * @param {{userId: string, streamType?: StreamType}} options  without streamType: both
+   */
+  async stopRemoteVideo({ userId, streamType }) {
+    for (const t of streamType ? [streamType] : /** @type {StreamType[]} */ (['main', 'sub'])) this.#remote.stopVideo(userId, t);
+  }
+
+  /**
+   * @param {string} userId  `*`: everybody, also those who come later
+   * @param {boolean} muted
+   */
+  async muteRemoteAudio(userId, muted) {
+    this.#inRoom();
+    if (userId === '*') this.#remote.setAllAudio(!muted);
+    else this.#remote.setAudio(userId, !muted);
+  }
+
+  /**
+   * Where sound comes out, in browsers that let one choose.
+   * @param {string} deviceId  of getSpeakerList()
+   */
+  async setSpeaker(deviceId) {
+    await this.#remote.speakers.setOutput(deviceId);
+  }
+
+  /** @param {{userId: string, streamType?: StreamType}} options */
+  getVideoTrack({ userId, streamType = 'main' }) {
+    return this.#remote.tracks(userId, streamType)?.video ?? null;
+  }
+
+  /** @param {{userId: string, streamType?: StreamType}} options */
+  getAudioTrack({ userId, streamType = 'main' }) {
+    return this.#remote.tracks(userId, streamType)?.audio ?? null;
+  }
+
+  /**
+   * The browser's own statistics of the connection, or of one track; null outside a room.
+   * @param {MediaStreamTrack | null} [track]
+   */
+  async getStats(track = null) {
+    return this.#peer?.pc.getStats(track) ?? null;
+  }
+
+  // --- entering and leaving
+
+  /** @param {import('./protocol.js').EnterRequest} enter */
+  #connect(enter) {
+    const { socket, beacon } = this.#options.endpoints;
+    /** @type {Signal} */
+    const signal = new Signal({
+      url: socket, enter, WebSocket, clock: systemClock, random: Math.random,
+      beacon: (body) => void navigator.sendBeacon(beacon, body),
+      handlers: {
+        event: (e) => this.#event(e),
+        state: (s) => this.#connection(STATES[s]),
+        lost: () => this.emit('connection-lost', {}),
+        recovered: () => this.emit('connection-recovered', {}),
+        resumed: () => this.#recovery.contact(this.#peer?.state),
+        reentered: (e) => this.#begin(e),
+        refused: (err) => this.#refused(err),
+      },
+    });
+    this.#signal = signal;
+    return signal;
+  }
+
+  /**
+   * A session begins, the first of a stay or one in place of a lost one.
+   * @param {import('./protocol.js').Entered} entered
+   */
+  #begin(entered) {
+    this.#role = entered.role ?? this.#role;
+    this.#rights = entered.rights ? new Set(entered.rights) : null;
+    this.#closeMedia(); // of the session before, whose seats the node does not know
+    this.#meet(this.#roster.reset(entered.users ?? [], entered.user, UserExitReason.TIMEOUT));
+    this.#openMedia();
+  }
+
+  /** @param {ParlorError} err */
+  #refused(err) {
+    this.emit('error', err);
+    this.#finish({ reason: ExitReason.LOST, text: err.message });
+  }
+
+  /**
+   * Everything is released, then the application hears why.
+   * @param {{reason: number, text: string} | null} why
+   */
+  #finish(why) {
+    this.#signal?.close();
+    this.#signal = null;
+    this.#listen(false);
+    this.#closeMedia();
+    this.#local.releaseAll();
+    this.#remote.clear();
+    this.#roster.clear();
+    this.#entered = null;
+    if (why && why.reason !== ExitReason.EXIT) this.emit('kicked-out', why);
+    if (why) this.emit('exit-room', why);
+  }
+
+  // --- media
+
+  /** A PeerConnection for this session, in place of any other. */
+  #openMedia() {
+    this.#closeMedia();
+    const peer = new Peer({
+      send: (offer) => this.#request(offer),
+      onState: (state) => this.#peer === peer && this.#recovery.changed(state),
+    });
+    this.#peer = peer;
+    const anchor = this.#role === 'anchor';
+    const publications = this.#local.publications((source) => anchor && this.#may('send', source));
+    peer.open(this.#remote.seatIds(), publications).then(async (refused) => {
+      if (this.#peer !== peer) return;
+      this.#remote.sync();
+      if (refused) this.emit('error', refused);
+      else await this.#local.published(publications.keys());
+    }).catch((err) => this.#failed(err));
+  }
+
+  #closeMedia() {
+    this.#recovery.reset();
+    this.#remote.renew();
+    this.#peer?.close();
+    this.#peer = null;
+  }
+
+  /** @param {'restart' | 'rebuild'} step */
+  #repair(step) {
+    const peer = this.#peer;
+    if (!peer || !this.#signal?.connected) return; // without signalling: when it is back
+    if (step === 'rebuild') {
+      this.emit('error', new ParlorError('connection_failed', 'Sound and pictures do not get through to the server. Trying again.', { field: 'media' }));
+      this.#openMedia();
+    } else peer.restart().catch((err) => err?.code !== 'aborted' && this.#peer === peer && this.#openMedia());
+  }
+
+  /** @param {unknown} err */
+  #failed(err) {
+    if (err instanceof ParlorError && err.code === 'aborted') return;
+    this.emit('error', err instanceof ParlorError ? err : new ParlorError('internal', String(err), { cause: err }));
+  }
+
+  /** @param {Source} source */
+  #ended(source) {
+    if (source === 'screen') this.emit('screen-share-stopped', {});
+    else if (source !== 'screen-audio') this.emit('error', new ParlorError('device_lost', `The ${source} was disconnected.`, { field: source }));
+  }
+
+  // --- what the node says
+
+  /** @param {import('./protocol.js').ServerEvent} e */
+  #event(e) {
+    if (e.type === 'user_entered') this.#meet(this.#roster.entered(e.user));
+    else if (e.type === 'user_left') this.#meet(this.#roster.left(e.user, e.reason));
+    else if (e.type === 'streams') this.#meet(this.#roster.streams(e.user, e.streams));
+    else if (e.type === 'role') this.#becomes(e.role).catch((err) => this.#failed(err));
+    else if (e.type === 'exited') this.#exited(e.reason, e.text ?? '');
+  }
+
+  /**
+   * An exit that the application asked for is finished by exitRoom, in its order.
+   * @param {number} reason
+   * @param {string} text
+   */
+  #exited(reason, text) {
+    if (reason !== ExitReason.EXIT || !this.#leaving) this.#finish({ reason, text });
+  }
+
+  /** @param {import('./roster.js').Change[]} changes */
+  #meet(changes) {
+    for (const c of changes) {
+      if (c.name === 'remote-user-enter') this.#remote.entered(c.payload.userId);
+      if (c.name === 'remote-user-exit') this.#remote.left(c.payload.userId);
+    }
+    this.#remote.batch(() => {
+      for (const c of changes) this.emit(c.name, /** @type {any} */ (c.payload));
+    });
+  }
+
+  /** @param {Role} role */
+  async #becomes(role) {
+    if (role === this.#role) return;
+    this.#role = role;
+    if (this.#entered) this.#entered.role = role;
+    this.emit('role-changed', { role });
+    if (role === 'anchor') {
+      await this.#local.publishAll();
+      return;
+    }
+    this.#local.silence();
+    await this.#peer?.withdraw();
+  }
+
+  /** @param {ConnectionState} state */
+  #connection(state) {
+    const prevState = this.#state;
+    if (state === prevState) return;
+    this.#state = state;
+    this.emit('connection-state-changed', { prevState, state });
+  }
+
+  // --- the page
+
+  /** @param {boolean} on */
+  #listen(on) {
+    const f = on ? addEventListener : removeEventListener;
+    f('pagehide', this.#onPageHide);
+    f('pageshow', /** @type {EventListener} */ (this.#onPageShow));
+    f('online', this.#onOnline);
+  }
+
+  #onOnline = () => this.#signal?.hurry();
+
+  /** The page goes away: the others are told now, not when a timer runs out. */
+  #onPageHide = () => {
+    this.#signal?.farewell();
+    this.#closeMedia();
+  };
+
+  /**
+   * The page comes back out of the browser's back-forward cache: one is in the room again.
+   * @param {PageTransitionEvent} e
+   */
+  #onPageShow = (e) => {
+    const entered = this.#entered;
+    if (!e.persisted || !entered || !this.#signal) return;
+    const signal = this.#connect({
+      room: roomOf(entered), user: entered.userId, token: entered.token, role: this.#role, scene: entered.scene,
+    });
+    signal.start().then((answer) => this.#begin(answer), (err) => {
+      if (this.#signal === signal && err.code !== 'aborted') this.#refused(err);
+    });
+  };
+
+  // --- small parts
+
+  /**
+   * @param {import('./protocol.js').Request} message
+   * @returns {Promise<any>}
+   */
+  #request(message) {
+    return this.#signal?.request(message) ?? Promise.reject(new ParlorError('aborted', 'Not in a room.'));
+  }
+
+  /**
+   * Whether one's rights allow it; the node judges, this only keeps from asking in vain.
+   * @param {'send' | 'recv'} what
+   * @param {Source} source
+   */
+  #may(what, source) {
+    return this.#rights === null || this.#rights.has(`${what}_${RIGHTS[source]}`);
+  }
+
+  #inRoom() {
+    if (!this.#signal || this.#state === 'CONNECTING') throw new ParlorError('invalid_state', 'Not in a room.');
+  }
+
+  #maySend() {
+    if (this.#signal && this.#role !== 'anchor') throw new ParlorError('not_allowed', 'The audience cannot send. Switch the role to anchor first.');
+  }
+}
+
+/** @param {MediaDeviceKind} kind */
+async function devices(kind) {
+  const all = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+  return all.filter((d) => d.kind === kind && d.deviceId !== '');
+}

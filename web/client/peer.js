@@ -1,0 +1,314 @@
+// The one PeerConnection of a client. The client always offers and the node only answers, so there
+// is no glare; everything that changes the description goes through one queue, a job at a time.
+//
+//   open()      first offer: seats, and what is being published already
+//   grow()      more seats by another offer
+//   publish()   a local track: reuses its section, offers only when there is none that fits
+//   silence()   takes the track from its section, which stays for the next time
+//   restart()   ICE restart
+//
+// A job that the node refuses is taken back (rollback), and only its caller hears of it.
+
+import { encodings, preferred, receivable } from './encodings.js';
+import { ParlorError } from './protocol.js';
+
+/** @typedef {import('./protocol.js').Source} Source */
+/** @typedef {import('./protocol.js').OfferRequest} OfferRequest */
+/** @typedef {{track: MediaStreamTrack, simulcast?: boolean, codec?: string}} Publication */
+/** @typedef {{audio: RTCRtpTransceiver, video: RTCRtpTransceiver}} SeatPair */
+/** @typedef {{transceiver: RTCRtpTransceiver, codec?: string, listed: boolean}} Section  listed: named in the last offer that was answered */
+
+/**
+ * @typedef {object} PeerOptions
+ * @property {(offer: OfferRequest) => Promise<{sdp: string}>} send
+ * @property {(state: RTCPeerConnectionState) => void} onState  `closed` also when the node ended DTLS
+ */
+
+export class Peer {
+  #pc;
+  #send;
+  #onState;
+  #fresh = true;
+  #closed = false;
+  /** @type {Promise<unknown>} */
+  #tail = Promise.resolve();
+  /** @type {Map<string, SeatPair>} */
+  #seats = new Map();
+  /** @type {Map<Source, Section>} the section in use */
+  #active = new Map();
+  /** @type {Map<string, Section>} every section ever made, by source and kind */
+  #sections = new Map();
+  #stream = new MediaStream();
+  #screenStream = new MediaStream();
+
+  /** @param {PeerOptions} opts */
+  constructor({ send, onState }) {
+    this.#send = send;
+    this.#onState = onState;
+    this.#pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+    this.#pc.onconnectionstatechange = () => onState(this.#pc.connectionState);
+  }
+
+  get state() {
+    return this.#pc.connectionState;
+  }
+
+  get pc() {
+    return this.#pc;
+  }
+
+  /** @param {Source} source */
+  has(source) {
+    return this.#active.has(source);
+  }
+
+  /**
+   * The tracks of a seat, once it has been negotiated.
+   * @param {string} seat
+   * @returns {{video: MediaStreamTrack, audio: MediaStreamTrack} | null}
+   */
+  tracks(seat) {
+    const pair = this.#seats.get(seat);
+    return pair?.video.currentDirection === 'recvonly' ? { video: pair.video.receiver.track, audio: pair.audio.receiver.track } : null;
+  }
+
+  /**
+   * The first offer. What may not be published is left out, so that one can at least receive.
+   * @param {string[]} seats
+   * @param {Map<Source, Publication>} publications
+   * @returns {Promise<ParlorError | null>} why nothing is published, if so
+   */
+  open(seats, publications) {
+    return this.#queue(async () => {
+      seats.forEach((id) => this.#addSeat(id));
+      for (const [source, p] of publications) await this.#occupy(source, p);
+      try {
+        await this.#negotiate();
+      } catch (err) {
+        if (publications.size === 0 || !refusal(err)) throw err;
+        for (const source of publications.keys()) await this.#vacate(source);
+        await this.#negotiate();
+        return /** @type {ParlorError} */ (err);
+      }
+      return null;
+    });
+  }
+
+  /** @param {string[]} seats */
+  grow(seats) {
+    return this.#queue(async () => {
+      seats.forEach((id) => this.#addSeat(id));
+      try {
+        await this.#negotiate();
+      } catch (err) {
+        for (const id of seats) this.#removeSeat(id);
+        throw err;
+      }
+    });
+  }
+
+  /**
+   * @param {Source} source
+   * @param {Publication} publication
+   */
+  publish(source, publication) {
+    return this.#queue(async () => {
+      if (!(await this.#occupy(source, publication))) return;
+      try {
+        await this.#negotiate();
+        if (this.#active.get(source)?.transceiver.currentDirection !== 'sendonly') {
+          throw new ParlorError('not_supported', 'The server takes none of the codecs that this browser can send.');
+        }
+      } catch (err) {
+        await this.#vacate(source);
+        throw err;
+      }
+    });
+  }
+
+  /**
+   * Sends this track, or nothing (null), in the section of a source. No offer.
+   * @param {Source} source
+   * @param {MediaStreamTrack | null} track
+   */
+  replace(source, track) {
+    return this.#queue(async () => {
+      await this.#active.get(source)?.transceiver.sender.replaceTrack(track);
+    });
+  }
+
+  /** Sends nothing any more: one has become audience. The node knows, so it costs no offer. */
+  withdraw() {
+    return this.#queue(async () => {
+      for (const source of [...this.#active.keys()]) await this.#vacate(source);
+    });
+  }
+
+  /** New ICE credentials: after a change of network, or when the connection has failed. */
+  restart() {
+    return this.#queue(async () => {
+      this.#pc.restartIce();
+      await this.#negotiate();
+    });
+  }
+
+  /** Ends the connection. What is still queued is rejected. */
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#pc.onconnectionstatechange = null;
+    this.#pc.close();
+  }
+
+  // --- one job at a time
+
+  /**
+   * @template T
+   * @param {() => Promise<T>} job
+   * @returns {Promise<T>}
+   */
+  #queue(job) {
+    const run = this.#tail.then(() => {
+      if (this.#closed) throw closed();
+      return job();
+    });
+    this.#tail = run.catch(() => {});
+    return run;
+  }
+
+  async #negotiate() {
+    await this.#pc.setLocalDescription();
+    const fresh = this.#fresh;
+    /** @type {OfferRequest} */
+    const offer = { type: 'offer', sdp: this.#pc.localDescription?.sdp ?? '', publish: {}, seats: [], ...(fresh && { fresh }) };
+    for (const [source, s] of this.#active) offer.publish[String(s.transceiver.mid)] = source;
+    for (const [id, s] of this.#seats) offer.seats.push({ id, video: s.video.mid ?? undefined, audio: s.audio.mid ?? undefined });
+    let answer;
+    try {
+      answer = await this.#send(offer);
+    } catch (err) {
+      if (this.#pc.signalingState === 'have-local-offer') await this.#pc.setLocalDescription({ type: 'rollback' });
+      throw err;
+    }
+    if (this.#closed) throw closed();
+    await this.#pc.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
+    this.#fresh = false;
+    const listed = new Set(this.#active.values());
+    for (const s of this.#sections.values()) s.listed = listed.has(s);
+    this.#watchDTLS();
+  }
+
+  /** The node's close_notify ends DTLS without the connection state saying so. */
+  #watchDTLS() {
+    const dtls = this.#pc.getTransceivers()[0]?.receiver.transport;
+    if (!dtls) return;
+    dtls.onstatechange = () => {
+      if (!this.#closed && (dtls.state === 'closed' || dtls.state === 'failed')) this.#onState('closed');
+    };
+  }
+
+  // --- sections
+
+  /** @param {string} id */
+  #addSeat(id) {
+    const audio = this.#pc.addTransceiver('audio', { direction: 'recvonly' });
+    const video = this.#pc.addTransceiver('video', { direction: 'recvonly' });
+    limitCodecs(audio, 'audio');
+    limitCodecs(video, 'video');
+    this.#seats.set(id, { audio, video });
+  }
+
+  /**
+   * A seat that was refused: its transceivers cannot be unmade before they were negotiated.
+   * @param {string} id
+   */
+  #removeSeat(id) {
+    const pair = this.#seats.get(id);
+    this.#seats.delete(id);
+    pair?.audio.stop();
+    pair?.video.stop();
+  }
+
+  /**
+   * Puts a track into a section that fits, made anew if there is none.
+   * @param {Source} source
+   * @param {Publication} p
+   * @returns {Promise<boolean>} whether an offer is needed
+   */
+  async #occupy(source, p) {
+    const key = `${source} ${p.simulcast ?? false}`;
+    const old = this.#active.get(source);
+    let section = this.#sections.get(key);
+    if (section && !reusable(section)) {
+      if (section.transceiver.currentDirection !== 'stopped') section.transceiver.direction = 'inactive';
+      section = undefined;
+    }
+    if (old && old !== section) await this.#vacate(source);
+    if (!section) {
+      section = { transceiver: this.#addSender(source, p), listed: false };
+      this.#sections.set(key, section);
+    } else {
+      await section.transceiver.sender.replaceTrack(p.track);
+    }
+    const t = section.transceiver;
+    const same = section.codec === p.codec;
+    if (p.codec && !same) preferCodec(t, p.codec);
+    section.codec = p.codec;
+    this.#active.set(source, section);
+    return !same || t.currentDirection !== 'sendonly';
+  }
+
+  /**
+   * @param {Source} source
+   * @param {Publication} p
+   */
+  #addSender(source, p) {
+    const { width, height } = p.track.getSettings();
+    return this.#pc.addTransceiver(p.track, {
+      direction: 'sendonly',
+      streams: [source.startsWith('screen') ? this.#screenStream : this.#stream],
+      sendEncodings: encodings({ source, simulcast: p.simulcast, codec: p.codec, width, height }),
+    });
+  }
+
+  /**
+   * Nothing is sent in the section, and the next offer does not name it any more.
+   * @param {Source} source
+   */
+  async #vacate(source) {
+    const section = this.#active.get(source);
+    this.#active.delete(source);
+    await section?.transceiver.sender.replaceTrack(null);
+  }
+}
+
+const closed = () => new ParlorError('aborted', 'The media connection was closed.');
+
+/** @param {unknown} err */
+const refusal = (err) => err instanceof ParlorError && (err.code === 'not_allowed' || err.code === 'publisher_limit');
+
+/**
+ * Whether a section can carry a track again: it is new, or was named in every offer since. Otherwise
+ * the node has forgotten its layers, and browsers name those only until they know that they arrived.
+ * @param {Section} s
+ */
+const reusable = ({ listed, transceiver: t }) => t.currentDirection === null || (listed && t.currentDirection === 'sendonly');
+
+/**
+ * @param {RTCRtpTransceiver} t
+ * @param {'audio' | 'video'} kind
+ */
+function limitCodecs(t, kind) {
+  const all = RTCRtpReceiver.getCapabilities?.(kind)?.codecs;
+  const some = all && receivable(all);
+  if (some?.length) t.setCodecPreferences?.(some);
+}
+
+/**
+ * @param {RTCRtpTransceiver} t
+ * @param {string} codec
+ */
+function preferCodec(t, codec) {
+  const all = RTCRtpSender.getCapabilities?.('video')?.codecs;
+  if (all) t.setCodecPreferences?.(preferred(all, codec));
+}

@@ -1,0 +1,340 @@
+// What one sees and hears of the others: subscriptions, the seats they sit in, the elements they
+// play in. A change of any kind ends in sync(), which compares what is wished with what the node
+// has been told and sends the difference, one request at a time per seat.
+
+import { Seats } from './seats.js';
+import { ParlorError } from './protocol.js';
+import { Speakers, VideoView } from './view.js';
+
+/** @typedef {import('./protocol.js').StreamType} StreamType */
+/** @typedef {import('./protocol.js').Quality} Quality */
+/** @typedef {import('./protocol.js').SeatRequest} SeatRequest */
+/** @typedef {{view: VideoView | null, target: import('./view.js').View | null, quality: Quality, shown: string | null}} Picture */
+
+/**
+ * @typedef {object} Subscription
+ * @property {string} userId
+ * @property {boolean} audio
+ * @property {Record<StreamType, Picture | null>} video
+ */
+
+/**
+ * @typedef {object} RemoteOptions
+ * @property {import('./roster.js').Roster} roster
+ * @property {import('./seats.js').SeatLimits} limits
+ * @property {boolean} autoReceiveAudio
+ * @property {(request: SeatRequest) => Promise<unknown>} seat
+ * @property {(seats: string[]) => Promise<void>} grow
+ * @property {(source: import('./protocol.js').Source) => boolean} may  receive it
+ * @property {(seat: string) => {video: MediaStreamTrack, audio: MediaStreamTrack} | null} tracks
+ * @property {(error: ParlorError) => void} onError
+ * @property {(userId: string) => void} onBlocked  autoplay
+ */
+
+const SOURCES = /** @type {const} */ ({
+  main: { video: 'camera', audio: 'mic', weight: 2 },
+  sub: { video: 'screen', audio: 'screen-audio', weight: 3 },
+});
+const TYPES = /** @type {StreamType[]} */ (['main', 'sub']);
+
+export class Remote {
+  /** @type {Map<string, Subscription>} */
+  #subs = new Map();
+  /** @type {Map<string, string>} seat → the request that the node has confirmed or is answering */
+  #told = new Map();
+  #busy = new Set();
+  #growing = false;
+  #held = false;
+  #opts;
+  #seats;
+  speakers;
+
+  /** @param {RemoteOptions} opts */
+  constructor(opts) {
+    this.#opts = opts;
+    this.#seats = new Seats(opts.limits);
+    this.speakers = new Speakers(opts.onBlocked);
+  }
+
+  /** The seats of the first offer of a PeerConnection: the initial ones, and more where more are wanted already. */
+  seatIds() {
+    if (this.#seats.ids().length === 0) this.#seats.add(this.#opts.limits.initial);
+    this.#seats.add(this.#seats.plan(this.#wishes()).grow);
+    return this.#seats.ids();
+  }
+
+  /**
+   * @param {{userId: string, streamType: StreamType, view: import('./view.js').View | null,
+   *   quality?: Quality, fillMode?: import('./view.js').FillMode, mirror?: boolean}} p
+   */
+  startVideo({ userId, streamType, view, quality, fillMode, mirror }) {
+    const sub = this.#subscription(userId);
+    const old = sub.video[streamType];
+    const look = { fillMode: fillMode ?? (streamType === 'sub' ? 'contain' : 'cover'), mirror };
+    if (old && old.target === view) {
+      old.quality = quality ?? old.quality;
+      old.view?.look(look);
+    } else {
+      const made = view === null ? null : new VideoView(view, look);
+      old?.view?.remove();
+      sub.video[streamType] = { view: made, target: view, quality: quality ?? old?.quality ?? 'high', shown: null };
+    }
+    this.sync();
+  }
+
+  /**
+   * @param {string} userId
+   * @param {StreamType} streamType
+   * @param {Quality} quality
+   */
+  setQuality(userId, streamType, quality) {
+    const picture = this.#subs.get(userId)?.video[streamType];
+    if (!picture) throw new ParlorError('invalid_state', `The video of ${userId} has not been started.`);
+    picture.quality = quality;
+    this.sync();
+  }
+
+  /**
+   * @param {string} userId
+   * @param {StreamType} streamType
+   */
+  stopVideo(userId, streamType) {
+    const sub = this.#subs.get(userId);
+    sub?.video[streamType]?.view?.remove();
+    if (sub) sub.video[streamType] = null;
+    this.sync();
+  }
+
+  /**
+   * @param {string} userId
+   * @param {boolean} on
+   */
+  setAudio(userId, on) {
+    this.#subscription(userId).audio = on;
+    this.sync();
+  }
+
+  /** @param {boolean} on  for everybody, and for those who come */
+  setAllAudio(on) {
+    this.#opts.autoReceiveAudio = on;
+    for (const sub of this.#subs.values()) sub.audio = on;
+    this.sync();
+  }
+
+  /** @param {string} userId */
+  entered(userId) {
+    this.#subscription(userId);
+  }
+
+  /** @param {string} userId */
+  left(userId) {
+    const sub = this.#subs.get(userId);
+    TYPES.forEach((t) => sub?.video[t]?.view?.remove());
+    this.#subs.delete(userId);
+  }
+
+  /**
+   * The track that a stream of a user arrives on, once it sits somewhere.
+   * @param {string} userId
+   * @param {StreamType} streamType
+   */
+  tracks(userId, streamType) {
+    const seat = this.#seats.seatOf(`${userId}/${streamType}`);
+    return seat === null ? null : this.#opts.tracks(seat);
+  }
+
+  /** A new PeerConnection: every track is another one, and what the node remembers is not known. */
+  renew() {
+    for (const id of this.#seats.ids()) {
+      this.#told.set(id, '');
+      this.#unplug(id);
+    }
+  }
+
+  /** Leaves nothing behind. */
+  clear() {
+    for (const id of this.#seats.ids()) this.#unplug(id);
+    for (const userId of [...this.#subs.keys()]) this.left(userId);
+    this.#told.clear();
+    this.#seats = new Seats(this.#opts.limits);
+  }
+
+  /**
+   * What the application wishes in answer to events goes along with what the events bring.
+   * @param {() => void} fn
+   */
+  batch(fn) {
+    this.#held = true;
+    fn();
+    this.#held = false;
+    this.sync();
+  }
+
+  /** Brings seats, node and elements to what is wished. */
+  sync() {
+    if (this.#held) return;
+    if (this.#seats.ids().length === 0) return; // no PeerConnection yet; its first offer looks again
+    const { changed, grow } = this.#seats.plan(this.#wishes());
+    for (const id of changed) this.#unplug(id);
+    for (const id of this.#seats.ids()) void this.#tell(id);
+    if (grow > 0) void this.#grow(grow);
+    this.#render();
+  }
+
+  // --- wishes
+
+  /** @param {string} userId */
+  #subscription(userId) {
+    let sub = this.#subs.get(userId);
+    if (!sub) {
+      if (!this.#opts.roster.has(userId)) throw new ParlorError('user_not_found', `${userId} is not in the room.`, { field: 'user' });
+      sub = { userId, audio: this.#opts.autoReceiveAudio, video: { main: null, sub: null } };
+      this.#subs.set(userId, sub);
+    }
+    return sub;
+  }
+
+  #wishes() {
+    const wishes = [];
+    for (const sub of this.#subs.values()) {
+      for (const type of TYPES) {
+        const s = SOURCES[type];
+        const on = (/** @type {import('./protocol.js').Source} */ source) =>
+          this.#opts.roster.isOn(sub.userId, source) && this.#opts.may(source);
+        let weight = 0;
+        if (sub.video[type] && on(s.video)) weight = s.weight;
+        else if (sub.audio && on(s.audio)) weight = 1;
+        wishes.push({ key: `${sub.userId}/${type}`, weight });
+      }
+    }
+    return wishes;
+  }
+
+  /**
+   * @param {string} id
+   * @returns {SeatRequest}
+   */
+  #request(id) {
+    const at = this.#occupant(id);
+    if (!at) return { type: 'seat', seat: id, user: null };
+    const s = SOURCES[at.type];
+    const picture = at.sub.video[at.type];
+    return {
+      type: 'seat', seat: id, user: at.sub.userId,
+      video: picture && this.#opts.may(s.video) ? s.video : null,
+      audio: at.sub.audio && this.#opts.may(s.audio) ? s.audio : null,
+      ...(picture && { quality: picture.quality }),
+    };
+  }
+
+  /** @param {string} id */
+  #occupant(id) {
+    const holder = this.#seats.holder(id);
+    if (holder === null) return null;
+    const cut = holder.lastIndexOf('/');
+    const sub = this.#subs.get(holder.slice(0, cut));
+    return sub ? { sub, type: /** @type {StreamType} */ (holder.slice(cut + 1)) } : null;
+  }
+
+  // --- the node
+
+  /** @param {string} id */
+  async #tell(id) {
+    if (this.#busy.has(id) || !this.#opts.tracks(id)) return;
+    this.#busy.add(id);
+    const seats = this.#seats;
+    for (;;) {
+      const request = this.#request(id);
+      const text = JSON.stringify(request);
+      if (seats !== this.#seats || text === (this.#told.get(id) ?? JSON.stringify({ type: 'seat', seat: id, user: null }))) break;
+      this.#told.set(id, text);
+      try {
+        await this.#opts.seat(request);
+      } catch (err) {
+        this.#refused(id, text, err);
+        break;
+      }
+    }
+    this.#busy.delete(id);
+    if (seats === this.#seats) this.#render();
+  }
+
+  /**
+   * A user who has just left is no error: the event that says so is on its way.
+   * @param {string} id
+   * @param {string} text
+   * @param {unknown} err
+   */
+  #refused(id, text, err) {
+    if (!(err instanceof ParlorError) || err.code === 'aborted' || err.code === 'user_not_found') {
+      if (this.#told.get(id) === text) this.#told.delete(id);
+      return;
+    }
+    this.#opts.onError(err);
+  }
+
+  /** @param {number} n */
+  async #grow(n) {
+    if (this.#growing) return;
+    this.#growing = true;
+    const ids = this.#seats.add(n);
+    const seats = this.#seats;
+    try {
+      await this.#opts.grow(ids);
+    } catch (err) {
+      if (err instanceof ParlorError && err.code === 'aborted') return; // the next PeerConnection has them
+      if (seats === this.#seats) this.#seats.remove(ids);
+      this.#opts.onError(err instanceof ParlorError ? err : new ParlorError('internal', String(err), { cause: err }));
+      return;
+    } finally {
+      this.#growing = false;
+    }
+    this.sync();
+  }
+
+  // --- the elements
+
+  /**
+   * Nothing of a seat is seen or heard any more.
+   * @param {string} id
+   */
+  #unplug(id) {
+    this.speakers.stop(id);
+    for (const sub of this.#subs.values()) {
+      for (const type of TYPES) {
+        const picture = sub.video[type];
+        if (picture?.shown?.startsWith(`${id}:`)) {
+          picture.view?.blank();
+          picture.shown = null;
+        }
+      }
+    }
+  }
+
+  /** Plays what the node has confirmed; blanks what is off. */
+  #render() {
+    for (const id of this.#seats.ids()) {
+      const at = this.#occupant(id);
+      const tracks = this.#opts.tracks(id);
+      if (!at || !tracks || this.#busy.has(id)) continue;
+      const { sub, type } = at;
+      const picture = sub.video[type];
+      const on = this.#opts.roster.isOn(sub.userId, SOURCES[type].video);
+      if (picture) show(picture, on ? `${id}:${tracks.video.id}` : null, tracks.video);
+      if (!sub.audio) this.speakers.stop(id);
+      else if (!this.speakers.has(id)) this.speakers.play(id, sub.userId, tracks.audio);
+    }
+  }
+}
+
+/**
+ * @param {Picture} picture
+ * @param {string | null} what  seat and track, or null: nothing
+ * @param {MediaStreamTrack} track
+ */
+function show(picture, what, track) {
+  if (picture.shown === what) return;
+  picture.shown = what;
+  if (what === null) picture.view?.blank();
+  else picture.view?.show(track);
+}

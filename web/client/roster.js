@@ -1,0 +1,104 @@
+// Who else is in the room and what they send, and which events of the client follow from a change.
+// Pure: the caller emits what the methods return, in that order.
+
+/** @typedef {import('./protocol.js').Source} Source */
+/** @typedef {import('./protocol.js').StreamType} StreamType */
+/** @typedef {import('./protocol.js').UserState} UserState */
+/** @typedef {import('./protocol.js').StreamState} StreamState */
+
+/**
+ * @typedef {{name: 'remote-user-enter', payload: {userId: string}} |
+ *   {name: 'remote-user-exit', payload: {userId: string, reason: number}} |
+ *   {name: 'remote-video-available' | 'remote-video-unavailable', payload: {userId: string, streamType: StreamType}} |
+ *   {name: 'remote-audio-available' | 'remote-audio-unavailable', payload: {userId: string}}} Change
+ */
+
+/** The sources that have events of their own; the sound of a screen comes and goes with the screen. */
+const ANNOUNCED = /** @type {const} */ ([['camera', 'main'], ['screen', 'sub'], ['mic', null]]);
+
+export class Roster {
+  /** @type {Map<string, Set<Source>>} user → sources that are on */
+  #users = new Map();
+
+  users() {
+    return [...this.#users.keys()];
+  }
+
+  /** @param {string} userId */
+  has(userId) {
+    return this.#users.has(userId);
+  }
+
+  /**
+   * @param {string} userId
+   * @param {Source} source
+   */
+  isOn(userId, source) {
+    return this.#users.get(userId)?.has(source) ?? false;
+  }
+
+  /**
+   * Entering, and entering anew after the session was lost: what was known becomes what is.
+   * @param {UserState[]} list
+   * @param {string} self
+   * @param {number} goneReason  reason given for those who are no longer there
+   * @returns {Change[]}
+   */
+  reset(list, self, goneReason) {
+    const others = list.filter((u) => u.user !== self);
+    const there = new Set(others.map((u) => u.user));
+    const gone = this.users().filter((id) => !there.has(id)).flatMap((id) => this.left(id, goneReason));
+    return [...gone, ...others.flatMap((u) => this.entered(u))];
+  }
+
+  /**
+   * @param {UserState} user
+   * @returns {Change[]}
+   */
+  entered(user) {
+    /** @type {Change[]} */
+    const out = [];
+    if (!this.#users.has(user.user)) {
+      this.#users.set(user.user, new Set());
+      out.push({ name: 'remote-user-enter', payload: { userId: user.user } });
+    }
+    return [...out, ...this.streams(user.user, user.streams ?? [])];
+  }
+
+  /**
+   * @param {string} userId
+   * @param {StreamState[]} streams  the whole list
+   * @returns {Change[]}
+   */
+  streams(userId, streams) {
+    const before = this.#users.get(userId);
+    if (!before) return [];
+    const now = new Set(streams.filter((s) => s.on).map((s) => s.source));
+    this.#users.set(userId, now);
+    /** @type {Change[]} */
+    const out = [];
+    for (const [source, streamType] of ANNOUNCED) {
+      if (before.has(source) === now.has(source)) continue;
+      const state = now.has(source) ? 'available' : 'unavailable';
+      if (streamType) out.push({ name: `remote-video-${state}`, payload: { userId, streamType } });
+      else out.push({ name: `remote-audio-${state}`, payload: { userId } });
+    }
+    return out;
+  }
+
+  /**
+   * @param {string} userId
+   * @param {number} reason
+   * @returns {Change[]}
+   */
+  left(userId, reason) {
+    if (!this.#users.has(userId)) return [];
+    const out = this.streams(userId, []);
+    this.#users.delete(userId);
+    return [...out, { name: 'remote-user-exit', payload: { userId, reason } }];
+  }
+
+  clear() {
+    this.#users.clear();
+  }
+}

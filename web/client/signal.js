@@ -1,0 +1,384 @@
+// The signalling connection: a session that outlives its sockets.
+//
+//   start()    opens a socket and enters; resolves with `entered`
+//   request()  asks the node; asked again by itself when the socket is lost and the session resumed
+//   leave()    exits and resolves when the node has said so
+//   farewell() the last word of a page that goes away
+//
+// Liveness: a ping every pingMs with the last event number seen. Silence for lostMs is reported as
+// lost; reconnectMs later a new socket is tried. A socket that closes is replaced at once, and if
+// that succeeds within lostMs nobody hears of it. Tries go on, with back-off, until the
+// application leaves. Time, sockets and chance come from outside, so that tests own them.
+
+import { Timers, backoff } from './clock.js';
+import { Mailbox } from './mailbox.js';
+import { ParlorError, SUBPROTOCOL, errorOf } from './protocol.js';
+
+/** @typedef {import('./protocol.js').Entered} Entered */
+/** @typedef {import('./protocol.js').EnterRequest} EnterRequest */
+/** @typedef {import('./protocol.js').ServerEvent} ServerEvent */
+/** @typedef {import('./protocol.js').Request} Request */
+/** @typedef {'idle' | 'connecting' | 'connected' | 'reconnecting' | 'closed'} SignalState */
+
+/**
+ * @typedef {object} SignalHandlers
+ * @property {(event: ServerEvent) => void} event      each event once, in order
+ * @property {(state: SignalState) => void} state
+ * @property {() => void} lost                         silence for lostMs
+ * @property {() => void} recovered                    after lost: there is contact again
+ * @property {() => void} resumed                      a new socket carries the same session
+ * @property {(entered: Entered) => void} reentered    the session was gone: entered anew
+ * @property {(error: ParlorError) => void} refused    entering anew was refused: it is over
+ */
+
+/**
+ * @typedef {object} SignalOptions
+ * @property {string} url
+ * @property {EnterRequest} enter
+ * @property {SignalHandlers} handlers
+ * @property {import('./clock.js').Clock} clock
+ * @property {() => number} random
+ * @property {new (url: string, protocol: string) => WebSocket} WebSocket
+ * @property {(body: string) => void} beacon  posts to /rtc/exit when no socket can
+ */
+
+/** @typedef {{message: object, resolve: (answer: any) => void, reject: (err: ParlorError) => void}} Pending */
+
+/** How long one try to connect and be greeted may take. Lower gives up on slow networks; higher
+ *  holds up the next try after a black hole. */
+const ATTEMPT_MS = 8000;
+/** How long an answer may take, reconnects included, before the caller is told. */
+const REQUEST_MS = 30000;
+/** How long leave() waits for the node before it leaves by beacon. */
+const LEAVE_MS = 3000;
+/** Refusals that may pass: tried again when they come on re-entering. */
+const PASSING = new Set(['internal', 'node_draining']);
+
+export class Signal {
+  /** @type {SignalState} */
+  #state = 'idle';
+  /** @type {WebSocket | null} */
+  #ws = null;
+  /** @type {{id: string, key: string} | null} */
+  #session = null;
+  #mailbox = new Mailbox();
+  /** @type {Map<number, Pending>} */
+  #pending = new Map();
+  /** @type {{resolve: (e: Entered) => void, reject: (e: ParlorError) => void} | null} */
+  #entering = null;
+  #times = { lostMs: 8000, reconnectMs: 3000, timeoutMs: 90000, pingMs: 2000 };
+  #lastId = 0;
+  #helloId = 0;
+  #heard = 0;
+  #watched = 0;
+  #lost = false;
+  #attempts = 0;
+  #opts;
+  #timers;
+
+  /** @param {SignalOptions} opts */
+  constructor(opts) {
+    this.#opts = opts;
+    this.#timers = new Timers(opts.clock);
+  }
+
+  get connected() {
+    return this.#state === 'connected';
+  }
+
+  /** @returns {Promise<Entered>} */
+  start() {
+    return new Promise((resolve, reject) => {
+      this.#entering = { resolve, reject };
+      this.#setState('connecting');
+      this.#connect();
+    });
+  }
+
+  /**
+   * @param {Request} message
+   * @returns {Promise<any>} the node's answer; rejects with a ParlorError
+   */
+  request(message) {
+    if (this.#state === 'closed') return Promise.reject(gone());
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { message: { ...message, id }, resolve, reject });
+      this.#timers.set(`request ${id}`, REQUEST_MS, () => {
+        this.#settle(id, (p) => p.reject(new ParlorError('timeout', `The node did not answer "${message.type}".`)));
+      });
+      if (this.connected) this.#send({ ...message, id });
+    });
+  }
+
+  /** Exits; resolves when the node has confirmed it or has been told by beacon. Never rejects. */
+  async leave() {
+    if (this.#state === 'closed') return;
+    if (this.connected && !this.#lost) {
+      const late = new Promise((resolve) => this.#timers.set('leave', LEAVE_MS, () => resolve('late')));
+      const done = this.request({ type: 'exit' }).catch(() => 'late');
+      if ((await Promise.race([done, late])) === 'late') this.#beacon();
+    } else {
+      this.#beacon();
+    }
+    this.close();
+  }
+
+  /** Says exit on the socket and by beacon, and waits for nothing. */
+  farewell() {
+    if (this.connected) this.#send({ type: 'exit', id: ++this.#lastId });
+    this.#beacon();
+    this.close();
+  }
+
+  /** Tries at once where it would wait: the network has come back. */
+  hurry() {
+    if (this.#state === 'reconnecting' && this.#timers.has('retry')) this.#connect();
+  }
+
+  /** Ends the connection and everything that waits for it. Idempotent. */
+  close() {
+    if (this.#state === 'closed') return;
+    this.#setState('closed');
+    this.#timers.clearAll();
+    this.#dropSocket();
+    for (const id of [...this.#pending.keys()]) this.#settle(id, (p) => p.reject(gone()));
+    this.#entering?.reject(gone());
+    this.#entering = null;
+  }
+
+  // --- the socket
+
+  #connect() {
+    this.#timers.clear('retry');
+    this.#timers.clear('ping');
+    this.#dropSocket();
+    if (!this.#entering) this.#setState('reconnecting');
+    let ws;
+    try {
+      ws = new this.#opts.WebSocket(this.#opts.url, SUBPROTOCOL);
+    } catch (cause) {
+      this.#refuse(new ParlorError('connection_failed', `Cannot connect to ${this.#opts.url}.`, { cause }));
+      return;
+    }
+    this.#ws = ws;
+    ws.onopen = () => ws === this.#ws && this.#hello();
+    ws.onmessage = (e) => ws === this.#ws && this.#receive(e.data);
+    ws.onclose = () => ws === this.#ws && this.#dropped();
+    this.#timers.set('attempt', ATTEMPT_MS, () => this.#dropped());
+  }
+
+  #hello() {
+    const resume = this.#session
+      ? { type: 'resume', session: this.#session.id, key: this.#session.key, lastSeq: this.#mailbox.lastSeq }
+      : { type: 'enter', ...this.#opts.enter };
+    this.#helloId = ++this.#lastId;
+    this.#send({ ...resume, id: this.#helloId });
+  }
+
+  #dropSocket() {
+    const ws = this.#ws;
+    this.#ws = null;
+    if (!ws) return;
+    ws.onopen = ws.onmessage = ws.onclose = null;
+    ws.close();
+  }
+
+  /** The socket is gone, or the try has taken too long. */
+  #dropped() {
+    this.#timers.clear('attempt');
+    this.#timers.clear('ping');
+    this.#dropSocket();
+    if (this.#entering) {
+      this.#refuse(new ParlorError('connection_failed', 'The server cannot be reached.'));
+      return;
+    }
+    this.#setState('reconnecting');
+    this.#retryAfter(backoff(this.#attempts++, this.#opts.random()));
+  }
+
+  /** @param {number} ms */
+  #retryAfter(ms) {
+    this.#timers.set('retry', ms, () => this.#connect());
+  }
+
+  /** @param {object} message */
+  #send(message) {
+    if (this.#ws?.readyState === 1) this.#ws.send(JSON.stringify(message));
+  }
+
+  // --- what comes in
+
+  /** @param {unknown} data */
+  #receive(data) {
+    const message = parse(data);
+    this.#contact();
+    if (!message) return;
+    if (message.re !== undefined && message.re === this.#helloId) this.#greeted(message);
+    else if (message.re !== undefined) this.#answered(message);
+    else if (typeof message.seq === 'number') this.#event(message);
+  }
+
+  /** @param {any} m */
+  #answered(m) {
+    this.#settle(m.re, (p) => (m.type === 'error' ? p.reject(errorOf(m)) : p.resolve(m)));
+  }
+
+  /** @param {any} m */
+  #greeted(m) {
+    this.#helloId = 0;
+    if (m.type === 'error') {
+      this.#greetedWithError(errorOf(m));
+      return;
+    }
+    const resumed = m.type === 'resumed';
+    if (!resumed) this.#mailbox.reset();
+    this.#session = { id: m.session ?? this.#session?.id, key: m.key ?? this.#session?.key };
+    Object.assign(this.#times, m.timers);
+    this.#timers.clear('attempt');
+    this.#attempts = 0;
+    this.#heard = this.#watched = this.#opts.clock.now();
+    this.#setState('connected');
+    this.#ping();
+    this.#watch();
+    this.#announce(m, resumed);
+  }
+
+  /**
+   * @param {Entered} m
+   * @param {boolean} resumed
+   */
+  #announce(m, resumed) {
+    const first = this.#entering;
+    this.#entering = null;
+    if (first) first.resolve(m);
+    else if (resumed) {
+      for (const p of this.#pending.values()) this.#send(p.message);
+      this.#opts.handlers.resumed();
+    } else {
+      for (const id of [...this.#pending.keys()]) {
+        this.#settle(id, (p) => p.reject(new ParlorError('aborted', 'The session was lost and entered anew.')));
+      }
+      this.#opts.handlers.reentered(m);
+    }
+    this.#foundAgain();
+  }
+
+  /** @param {ParlorError} err */
+  #greetedWithError(err) {
+    const unknown = err.code === 'user_not_found' || err.code === 'room_not_found';
+    if (this.#session && unknown) {
+      this.#session = null;
+      this.#hello();
+    } else if (!this.#entering && PASSING.has(err.code)) {
+      this.#dropped();
+    } else {
+      this.#refuse(err);
+    }
+  }
+
+  /** @param {ParlorError} err */
+  #refuse(err) {
+    const first = this.#entering;
+    this.#entering = null;
+    this.close();
+    if (first) first.reject(err);
+    else this.#opts.handlers.refused(err);
+  }
+
+  /** @param {ServerEvent} event */
+  #event(event) {
+    const verdict = this.#mailbox.accept(event.seq);
+    if (verdict === 'gap') {
+      this.#dropped();
+      this.hurry();
+      return;
+    }
+    if (verdict === 'repeat') return;
+    if (event.type === 'exited') {
+      for (const [id, p] of [...this.#pending]) {
+        if (/** @type {any} */ (p.message).type === 'exit') this.#settle(id, () => p.resolve({ type: 'ok' }));
+      }
+      this.close();
+    }
+    this.#opts.handlers.event(event);
+  }
+
+  // --- signs of life
+
+  #contact() {
+    this.#heard = this.#opts.clock.now();
+    if (this.connected && this.#lost) {
+      this.#timers.clear('retry');
+      this.#foundAgain();
+      this.#watch();
+    }
+  }
+
+  #foundAgain() {
+    if (!this.#lost) return;
+    this.#lost = false;
+    this.#opts.handlers.recovered();
+  }
+
+  #ping() {
+    this.#timers.set('ping', this.#times.pingMs, () => {
+      this.#send({ type: 'ping', id: ++this.#lastId, ack: this.#mailbox.lastSeq });
+      this.#ping();
+    });
+  }
+
+  /** Looks once per ping whether the node has been silent for too long. */
+  #watch() {
+    this.#timers.set('watch', this.#times.pingMs, () => {
+      const now = this.#opts.clock.now();
+      const asleep = now - this.#watched > 3 * this.#times.pingMs;
+      this.#watched = now;
+      // After the page itself has slept, what came meanwhile is still to be read: look again first.
+      if (!asleep && now - this.#heard >= this.#times.lostMs) this.#silent();
+      else this.#watch();
+    });
+  }
+
+  #silent() {
+    this.#lost = true;
+    if (this.connected) this.#retryAfter(this.#times.reconnectMs); // until then the old socket may come back
+    this.#opts.handlers.lost();
+  }
+
+  // --- small parts
+
+  /** @param {SignalState} state */
+  #setState(state) {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#opts.handlers.state(state);
+  }
+
+  /**
+   * @param {number} id
+   * @param {(p: Pending) => void} fn
+   */
+  #settle(id, fn) {
+    const p = this.#pending.get(id);
+    this.#timers.clear(`request ${id}`);
+    this.#pending.delete(id);
+    if (p) fn(p);
+  }
+
+  #beacon() {
+    if (this.#session) this.#opts.beacon(JSON.stringify({ session: this.#session.id, key: this.#session.key }));
+  }
+}
+
+const gone = () => new ParlorError('aborted', 'The connection was closed.');
+
+/** @param {unknown} data */
+function parse(data) {
+  try {
+    const m = JSON.parse(String(data));
+    return m !== null && typeof m === 'object' ? m : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,233 @@
+// The pure parts: mailbox, roster, seats, encodings, recovery, protocol, and the demo's words and sizes.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { backoff } from '../clock.js';
+import { Emitter } from '../emitter.js';
+import { encodings, preferred, receivable, wantsSimulcast } from '../encodings.js';
+import { Mailbox } from '../mailbox.js';
+import { checkUser, endpoints, roomOf } from '../protocol.js';
+import { Recovery } from '../recovery.js';
+import { Roster } from '../roster.js';
+import { Seats } from '../seats.js';
+import { ending, errorText, exitText, idOf } from '../../demo/words.js';
+import { fit } from '../../demo/tiles.js';
+import { FakeClock } from './fakes.js';
+
+const on = (...sources) => sources.map((source) => ({ source, on: true }));
+const names = (changes) => changes.map((c) => [c.name, ...Object.values(c.payload)].join(' '));
+
+test('mailbox: takes each number once, and a gap only when it stays', () => {
+  const m = new Mailbox();
+  assert.deepEqual([1, 2, 2, 1, 4, 3, 4, 6, 6, 7].map((n) => m.accept(n)),
+    ['take', 'take', 'repeat', 'repeat', 'gap', 'take', 'take', 'gap', 'take', 'take']);
+  m.reset();
+  assert.equal(m.accept(1), 'take');
+});
+
+test('roster: who comes is announced with what they send', () => {
+  const r = new Roster();
+  assert.deepEqual(names(r.entered({ user: 'bob', streams: [...on('camera'), { source: 'mic', on: false }] })),
+    ['remote-user-enter bob', 'remote-video-available bob main']);
+  assert.deepEqual(names(r.streams('bob', on('mic', 'screen'))),
+    ['remote-video-unavailable bob main', 'remote-video-available bob sub', 'remote-audio-available bob']);
+  assert.deepEqual(names(r.entered({ user: 'bob', streams: on('mic', 'screen') })), [], 'nothing new, nothing said');
+  assert.deepEqual(names(r.left('bob', 2)),
+    ['remote-video-unavailable bob sub', 'remote-audio-unavailable bob', 'remote-user-exit bob 2']);
+  assert.deepEqual(r.left('bob', 0), [], 'a leave is told once');
+  assert.deepEqual(r.streams('bob', on('camera')), [], 'nobody who is not there sends anything');
+});
+
+test('roster: entering anew says what has changed meanwhile', () => {
+  const r = new Roster();
+  r.reset([{ user: 'ann' }, { user: 'bob', streams: on('camera') }, { user: 'eve' }], 'me', 0);
+  assert.deepEqual(names(r.reset([{ user: 'me' }, { user: 'bob', streams: on('mic') }, { user: 'dan' }, { user: 'ann' }], 'me', 1)), [
+    'remote-user-exit eve 1', 'remote-video-unavailable bob main', 'remote-audio-available bob', 'remote-user-enter dan',
+  ]);
+  assert.deepEqual(r.users(), ['ann', 'bob', 'dan']);
+});
+
+const wish = (key, weight = 1) => ({ key, weight });
+
+test('seats: taken, kept, freed, and the longest empty one is taken first', () => {
+  const s = new Seats({ initial: 3, chunk: 2, max: 10 });
+  assert.deepEqual(s.add(3), ['s1', 's2', 's3']);
+  assert.deepEqual(s.plan([wish('a'), wish('b')]), { changed: ['s1', 's2'], grow: 0 });
+  assert.deepEqual(s.plan([wish('a'), wish('b')]), { changed: [], grow: 0 });
+  assert.deepEqual(s.plan([wish('b')]).changed, ['s1']);
+  s.plan([wish('b'), wish('c')]);
+  assert.equal(s.seatOf('c'), 's3');
+  s.plan([wish('b'), wish('c'), wish('d')]);
+  assert.equal(s.seatOf('d'), 's1');
+});
+
+test('seats: nobody is seated without weight, nor unseated for the lack of it', () => {
+  const s = new Seats({ initial: 1, chunk: 1, max: 4 });
+  s.add(1);
+  assert.deepEqual(s.plan([wish('a', 0)]), { changed: [], grow: 0 });
+  s.plan([wish('a', 1)]);
+  assert.deepEqual(s.plan([wish('a', 0)]), { changed: [], grow: 0 });
+  assert.equal(s.seatOf('a'), 's1');
+});
+
+test('seats: grow in chunks, never beyond the limit', () => {
+  const s = new Seats({ initial: 2, chunk: 4, max: 7 });
+  s.add(2);
+  const people = 'abcdefghij'.split('').map((k) => wish(k));
+  assert.equal(s.plan(people.slice(0, 2)).grow, 0);
+  assert.equal(s.plan(people.slice(0, 3)).grow, 4);
+  assert.deepEqual(s.add(4), ['s3', 's4', 's5', 's6']);
+  assert.deepEqual(s.plan(people.slice(0, 3)), { changed: ['s3'], grow: 0 });
+  assert.equal(s.plan(people).grow, 1);
+  assert.deepEqual(s.add(4), ['s7']);
+  assert.equal(s.plan(people).grow, 0);
+  s.remove(['s7']);
+  assert.equal(s.ids().length, 6);
+});
+
+test('seats: at the limit the weightier takes the seat of the lightest', () => {
+  const s = new Seats({ initial: 2, chunk: 1, max: 2 });
+  s.add(2);
+  s.plan([wish('audio', 1), wish('idle', 1)]);
+  s.plan([wish('audio', 1), wish('idle', 0), wish('video', 2)]);
+  assert.deepEqual([s.seatOf('audio'), s.seatOf('idle'), s.seatOf('video')], ['s1', null, 's2']);
+  assert.deepEqual(s.plan([wish('audio', 1), wish('video', 2), wish('other', 1)]), { changed: [], grow: 0 });
+});
+
+test('encodings: layers from low to high for a camera, one for a screen', () => {
+  const layers = encodings({ source: 'camera', simulcast: true, width: 1280, height: 720 });
+  assert.deepEqual(layers.map((l) => [l.rid, l.scaleResolutionDownBy]), [['q', 4], ['h', 2], ['f', 1]]);
+  assert.ok(layers[0].maxBitrate < layers[1].maxBitrate && layers[1].maxBitrate < layers[2].maxBitrate);
+  assert.equal(layers[0].scalabilityMode, undefined);
+  assert.equal(encodings({ source: 'camera', simulcast: true, codec: 'VP9' })[0].scalabilityMode, 'L1T1');
+  assert.equal(encodings({ source: 'screen', simulcast: true }).length, 1);
+  assert.deepEqual(encodings({ source: 'mic' }), []);
+});
+
+test('encodings: simulcast by default for pictures at least 640 wide', () => {
+  assert.equal(wantsSimulcast({ width: 1280 }), true);
+  assert.equal(wantsSimulcast({ width: 320 }), false);
+  assert.equal(wantsSimulcast({ width: 320, simulcast: true }), true);
+  assert.equal(wantsSimulcast({ width: 1280, simulcast: false }), false);
+  assert.equal(wantsSimulcast({ width: 1280, codec: 'AV1' }), false);
+});
+
+test('codecs: the wanted one first; seats take what a node forwards and no more', () => {
+  const codec = (mimeType, sdpFmtpLine) => ({ mimeType, clockRate: 90000, sdpFmtpLine });
+  const all = [
+    codec('video/VP8'), codec('video/rtx'), codec('video/VP9', 'profile-id=0'), codec('video/VP9', 'profile-id=2'),
+    codec('video/H264', 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f'),
+    codec('video/H264', 'level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f'),
+    codec('video/H265', 'level-id=93;profile-id=1;tier-flag=0'), codec('video/AV1', 'level-idx=5;profile=0;tier=0'),
+    codec('video/AV1', 'level-idx=5;profile=1;tier=0'), codec('video/red'), codec('video/ulpfec'), codec('video/flexfec-03'),
+  ];
+  assert.deepEqual(receivable(all), [all[0], all[1], all[2], all[4], all[6], all[7]]);
+  assert.deepEqual(preferred(all, 'AV1').slice(0, 3), [all[7], all[8], all[0]]);
+  assert.equal(preferred(all, 'AV1').length, all.length);
+});
+
+function recovering() {
+  const clock = new FakeClock();
+  const steps = [];
+  return { clock, steps, r: new Recovery(clock, (s) => steps.push(s)) };
+}
+
+test('recovery: a short break needs nothing, a longer one an ICE restart', async () => {
+  const t = recovering();
+  t.r.changed('disconnected');
+  await t.clock.advance(2900);
+  t.r.changed('connected');
+  await t.clock.advance(60000);
+  assert.deepEqual(t.steps, []);
+  t.r.changed('disconnected');
+  await t.clock.advance(3000);
+  assert.deepEqual(t.steps, ['restart']);
+});
+
+test('recovery: what restarts do not heal is made anew', async () => {
+  const t = recovering();
+  t.r.changed('failed');
+  await t.clock.advance(16000);
+  assert.deepEqual(t.steps, ['restart', 'restart', 'rebuild']);
+  t.r.changed('connected');
+  await t.clock.advance(60000);
+  assert.equal(t.steps.length, 3);
+  t.r.changed('closed');
+  assert.equal(t.steps.at(-1), 'rebuild');
+});
+
+test('recovery: contact acts only where media is not well', () => {
+  const t = recovering();
+  t.r.contact('connected');
+  assert.deepEqual(t.steps, []);
+  t.r.contact('disconnected');
+  assert.deepEqual(t.steps, ['restart']);
+});
+
+test('backoff doubles up to 8 s, with up to half taken off', () => {
+  assert.deepEqual([0, 1, 2, 5, 50].map((n) => backoff(n, 0)), [250, 500, 1000, 8000, 8000]);
+  assert.equal(backoff(5, 0.999) > 4000, true);
+});
+
+test('protocol: rooms and users', () => {
+  assert.equal(roomOf({ roomId: 123 }), 123);
+  assert.equal(roomOf({ strRoomId: '123' }), '123');
+  for (const bad of [{}, { roomId: 1, strRoomId: 'a' }, { roomId: 0 }, { roomId: 4294967295 }, { roomId: 1.5 }, { strRoomId: '' },
+    { strRoomId: 'a/b' }, { strRoomId: 'x'.repeat(65) }, { strRoomId: 'ü' }, { roomId: '5' }]) {
+    assert.throws(() => roomOf(bad), { code: 'invalid_parameter', field: 'room' }, JSON.stringify(bad));
+  }
+  assert.equal(checkUser('a_b.c@d-9'), 'a_b.c@d-9');
+  for (const bad of ['', 'a b', 'ü', 'x'.repeat(65), 7, undefined]) assert.throws(() => checkUser(bad), { field: 'user' });
+});
+
+test('protocol: addresses', () => {
+  const page = 'http://127.0.0.1:8080/demo/?room=a';
+  assert.deepEqual(endpoints(undefined, page), { socket: 'ws://127.0.0.1:8080/rtc', beacon: 'http://127.0.0.1:8080/rtc/exit' });
+  assert.deepEqual(endpoints('https://sfu.example', page), { socket: 'wss://sfu.example/rtc', beacon: 'https://sfu.example/rtc/exit' });
+  assert.deepEqual(endpoints('wss://sfu.example/a/rtc/', page), { socket: 'wss://sfu.example/a/rtc', beacon: 'https://sfu.example/a/rtc/exit' });
+  assert.throws(() => endpoints('ftp://x', page), { field: 'url' });
+  assert.throws(() => endpoints('http://', page), { field: 'url' });
+});
+
+test('emitter: once, off, and a handler that throws keeps no other from being called', (t) => {
+  class E extends Emitter {
+    fire(name, payload) {
+      this.emit(name, payload);
+    }
+  }
+  const reported = t.mock.method(console, 'error', () => {});
+  const e = new E();
+  const got = [];
+  const fn = (x) => got.push(`on ${x}`);
+  e.on('a', () => {
+    throw new Error('of the application');
+  }).on('a', fn).once('a', (x) => got.push(`once ${x}`));
+  e.fire('a', 1);
+  e.fire('a', 2);
+  e.off('a', fn);
+  e.fire('a', 3);
+  assert.deepEqual(got, ['on 1', 'once 1', 'on 2']);
+  assert.equal(reported.mock.callCount(), 3);
+});
+
+test('words: names become ids, reasons and errors sentences', () => {
+  assert.deepEqual(['Ann', ' Anna Müller ', 'Zoë/Ωmega', '日本', 'Weiß', 'a@b.c'].map(idOf), ['Ann', 'Anna-Muller', 'Zoe-mega', '', 'Weiss', 'a@b.c']);
+  assert.equal(ending(1).title, 'You were removed from the room');
+  assert.equal(ending(99).title, 'The call has ended');
+  assert.equal(exitText('bob', 1), 'bob lost the connection');
+  assert.match(errorText({ code: 'banned' }), /removed/);
+  assert.equal(errorText({ code: 'new_code', message: 'As the node says.' }), 'As the node says.');
+});
+
+test('tiles: fill the room in few rows, keep their shape, and scroll when too small', () => {
+  const desk = { width: 1240, height: 636, gap: 12 };
+  const phone = { width: 370, height: 690, gap: 8 };
+  for (const [room, n, cols] of [[desk, 1, 1], [desk, 2, 2], [desk, 4, 2], [desk, 12, 4], [phone, 2, 1], [phone, 4, 2], [phone, 6, 2]]) {
+    const { width, height } = fit({ n, ...room });
+    assert.equal(Math.floor((room.width + room.gap) / (width + room.gap)) >= cols, true, `${n} in ${cols} columns`);
+    const rows = Math.ceil(n / cols);
+    assert.ok(rows * height + (rows - 1) * room.gap <= room.height, `${n} tiles fit`);
+    assert.ok(width / height <= 16 / 9 + 0.02 && width / height >= 9 / 16 - 0.02, `shape of ${n}: ${width}×${height}`);
+  }
+  assert.equal(fit({ n: 60, ...phone }).width, 150);
+});

@@ -1,0 +1,270 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { ParlorError } from '../protocol.js';
+import { settle } from './fakes.js';
+
+// The least of a page that elements of sound and video need.
+class FakeElement {
+  style = {};
+  children = [];
+  append(el) {
+    this.children.push(el);
+  }
+  remove() {
+    this.removed = true;
+  }
+  addEventListener() {}
+  play() {
+    return Promise.resolve();
+  }
+}
+class FakeVideo extends FakeElement {
+  requestVideoFrameCallback(fn) {
+    this.onFrame = fn;
+  }
+}
+const audios = [];
+Object.assign(globalThis, {
+  HTMLElement: FakeElement,
+  HTMLVideoElement: FakeVideo,
+  MediaStream: class {
+    constructor(tracks = []) {
+      this.tracks = tracks;
+    }
+  },
+  document: {
+    body: new FakeElement(),
+    createElement(name) {
+      const el = name === 'video' ? new FakeVideo() : new FakeElement();
+      if (name === 'audio') audios.push(el);
+      return el;
+    },
+  },
+});
+const { Remote } = await import('../remote.js');
+const { Roster } = await import('../roster.js');
+
+const on = (...sources) => sources.map((source) => ({ source, on: true }));
+
+function setUp({ initial = 2, chunk = 2, max = 6, may = () => true } = {}) {
+  audios.length = 0;
+  const t = { told: [], grown: [], errors: [], ready: new Set(), roster: new Roster(), answer: async () => {} };
+  t.remote = new Remote({
+    roster: t.roster, limits: { initial, chunk, max }, autoReceiveAudio: true, may,
+    seat: async (r) => {
+      t.told.push(r);
+      await t.answer(r);
+    },
+    grow: async (ids) => {
+      t.grown.push(ids);
+      if (t.refuseGrowth) throw new ParlorError('bad_request', 'too many');
+      ids.forEach((id) => t.ready.add(id));
+    },
+    tracks: (id) => (t.ready.has(id) ? { video: { id: `v-${id}` }, audio: { id: `a-${id}` } } : null),
+    onError: (err) => t.errors.push(err.code),
+    onBlocked: () => {},
+  });
+  t.open = () => {
+    t.remote.seatIds().forEach((id) => t.ready.add(id));
+    t.remote.sync();
+  };
+  t.enter = (user, ...sources) => {
+    t.roster.entered({ user, streams: on(...sources) });
+    t.remote.entered(user);
+    t.remote.sync();
+  };
+  t.leave = (user) => {
+    t.roster.left(user, 0);
+    t.remote.left(user);
+    t.remote.sync();
+  };
+  t.take = async () => {
+    await settle();
+    return t.told.splice(0).map((r) => [r.seat, r.user, r.video, r.audio, r.quality].filter((x) => x !== undefined).join(' '));
+  };
+  return t;
+}
+
+test('sound comes by itself, pictures when asked for', async () => {
+  const t = setUp();
+  t.open();
+  t.enter('bob', 'mic', 'camera');
+  assert.deepEqual(await t.take(), ['s1 bob  mic']);
+  assert.equal(audios.length, 1);
+  const view = new FakeVideo();
+  t.remote.startVideo({ userId: 'bob', streamType: 'main', view });
+  assert.equal(view.srcObject, undefined, 'nothing is shown before the node has changed the seat');
+  assert.deepEqual(await t.take(), ['s1 bob camera mic high']);
+  assert.equal(view.srcObject.tracks[0].id, 'v-s1');
+  assert.equal(view.style.visibility, 'hidden', 'and nothing of before is seen');
+  view.onFrame();
+  assert.equal(view.style.visibility, '');
+});
+
+test('what is wished in answer to events goes along with them', async () => {
+  const t = setUp();
+  t.open();
+  t.roster.entered({ user: 'bob', streams: on('mic', 'camera') });
+  t.remote.entered('bob');
+  t.remote.batch(() => t.remote.startVideo({ userId: 'bob', streamType: 'main', view: null }));
+  assert.deepEqual(await t.take(), ['s1 bob camera mic high']);
+});
+
+test('nothing is asked of seats that are not negotiated yet', async () => {
+  const t = setUp();
+  t.enter('bob', 'mic');
+  t.remote.seatIds();
+  assert.deepEqual(await t.take(), []);
+  t.open();
+  assert.deepEqual(await t.take(), ['s1 bob  mic']);
+});
+
+test('the first offer has a seat for everybody who is heard or seen then', async () => {
+  const t = setUp({ initial: 2, chunk: 2, max: 6 });
+  for (const u of ['a', 'b', 'c']) t.enter(u, 'mic');
+  t.open();
+  assert.equal((await t.take()).length, 3);
+  assert.deepEqual([t.remote.seatIds().length, t.grown.length], [4, 0]);
+});
+
+test('a screen has a seat of its own; quality and mutes change the seat', async () => {
+  const t = setUp();
+  t.open();
+  t.enter('bob', 'mic', 'camera', 'screen', 'screen-audio');
+  t.remote.startVideo({ userId: 'bob', streamType: 'main', view: null, quality: 'low' });
+  t.remote.startVideo({ userId: 'bob', streamType: 'sub', view: null });
+  assert.deepEqual((await t.take()).slice(-2).sort(), ['s1 bob camera mic low', 's2 bob screen screen-audio high']);
+  t.remote.setQuality('bob', 'main', 'high');
+  assert.deepEqual(await t.take(), ['s1 bob camera mic high']);
+  t.remote.setAudio('bob', false);
+  assert.deepEqual((await t.take()).sort(), ['s1 bob camera  high', 's2 bob screen  high']);
+  t.remote.stopVideo('bob', 'main');
+  assert.deepEqual(await t.take(), ['s1 bob  ']);
+});
+
+test('who leaves frees the seat, and is neither seen nor heard from that moment', async () => {
+  const t = setUp();
+  t.open();
+  const view = new FakeVideo();
+  t.enter('bob', 'mic', 'camera');
+  t.remote.startVideo({ userId: 'bob', streamType: 'main', view });
+  await t.take();
+  t.leave('bob');
+  assert.equal(view.srcObject, null);
+  assert.equal(audios[0].removed, true);
+  assert.deepEqual(await t.take(), ['s1 ']);
+  t.enter('bob', 'camera');
+  t.remote.startVideo({ userId: 'bob', streamType: 'main', view });
+  await t.take();
+  assert.equal(view.srcObject.tracks[0].id, 'v-s2', 'back again, in the seat that was empty longest');
+});
+
+test('a camera that goes off is blanked, and comes back by itself', async () => {
+  const t = setUp();
+  t.open();
+  const view = new FakeVideo();
+  t.enter('bob', 'mic', 'camera');
+  t.remote.startVideo({ userId: 'bob', streamType: 'main', view });
+  await t.take();
+  t.roster.streams('bob', on('mic'));
+  t.remote.sync();
+  assert.equal(view.srcObject, null);
+  assert.equal(audios[0].removed, undefined);
+  t.roster.streams('bob', on('mic', 'camera'));
+  t.remote.sync();
+  assert.equal(view.srcObject.tracks[0].id, 'v-s1');
+  assert.deepEqual(await t.take(), [], 'the node did it without being asked');
+});
+
+test('one request at a time per seat, and the last wish wins', async () => {
+  const t = setUp();
+  t.open();
+  let release;
+  t.answer = () => new Promise((resolve) => {
+    release = resolve;
+  });
+  t.enter('bob', 'camera');
+  t.remote.startVideo({ userId: 'bob', streamType: 'main', view: null, quality: 'low' });
+  for (const q of ['mid', 'high', 'mid']) t.remote.setQuality('bob', 'main', q);
+  assert.deepEqual(await t.take(), ['s1 bob camera mic low']);
+  release();
+  assert.deepEqual(await t.take(), ['s1 bob camera mic mid']);
+  release();
+  assert.deepEqual(await t.take(), []);
+});
+
+test('more people than seats: grows in chunks, once at a time', async () => {
+  const t = setUp({ initial: 2, chunk: 2, max: 5 });
+  t.open();
+  for (const u of ['a', 'b', 'c', 'd', 'e', 'f']) t.enter(u, 'mic');
+  assert.deepEqual((await t.take()).map((x) => x.split(' ')[1]), ['a', 'b', 'c', 'd', 'e']);
+  assert.deepEqual(t.grown, [['s3', 's4'], ['s5']]);
+  t.leave('b');
+  assert.deepEqual((await t.take()), ['s2 f  mic']);
+});
+
+test('seats that are refused are given back, and said', async () => {
+  const t = setUp({ initial: 1 });
+  t.open();
+  t.refuseGrowth = true;
+  t.enter('a', 'mic');
+  t.enter('b', 'mic');
+  await t.take();
+  assert.deepEqual(t.errors, ['bad_request']);
+  t.leave('a');
+  assert.deepEqual(await t.take(), ['s1 b  mic'], 'no seat that was refused is used');
+});
+
+test('a user who has just left is no error; another refusal is said once', async () => {
+  const t = setUp();
+  t.open();
+  t.answer = async () => {
+    throw new ParlorError('user_not_found', '');
+  };
+  t.enter('bob', 'mic');
+  await t.take();
+  assert.deepEqual(t.errors, []);
+  t.answer = async () => {
+    throw new ParlorError('not_allowed', '');
+  };
+  t.remote.sync();
+  await t.take();
+  t.remote.sync();
+  await t.take();
+  assert.deepEqual(t.errors, ['not_allowed']);
+});
+
+test('a new PeerConnection is told everything again, empty seats too', async () => {
+  const t = setUp();
+  t.open();
+  t.enter('bob', 'mic');
+  await t.take();
+  const view = new FakeVideo();
+  t.roster.streams('bob', on('mic', 'camera'));
+  t.remote.startVideo({ userId: 'bob', streamType: 'main', view });
+  await t.take();
+  t.ready.clear();
+  t.remote.renew();
+  assert.equal(audios[0].removed, true);
+  assert.equal(view.srcObject, null);
+  t.open();
+  assert.deepEqual((await t.take()).sort(), ['s1 bob camera mic high', 's2 ']);
+  assert.equal(audios.length, 2);
+  assert.equal(view.srcObject.tracks[0].id, 'v-s1');
+});
+
+test('without the right to receive it nothing is asked for', async () => {
+  const t = setUp({ may: (source) => source !== 'mic' });
+  t.open();
+  t.enter('bob', 'mic');
+  assert.deepEqual(await t.take(), []);
+  t.roster.streams('bob', on('mic', 'camera'));
+  t.remote.startVideo({ userId: 'bob', streamType: 'main', view: null });
+  assert.deepEqual(await t.take(), ['s1 bob camera  high']);
+});
+
+test('a stranger cannot be watched', () => {
+  const t = setUp();
+  assert.throws(() => t.remote.startVideo({ userId: 'eve', streamType: 'main', view: null }), { code: 'user_not_found' });
+  assert.throws(() => t.remote.setQuality('eve', 'main', 'low'), { code: 'invalid_state' });
+});

@@ -1,0 +1,33 @@
+// What applications pass to the client and hear from it, as types only.
+
+/** @typedef {import('./protocol.js').Source} Source */
+/** @typedef {import('./protocol.js').StreamType} StreamType */
+/** @typedef {import('./protocol.js').Quality} Quality */
+/** @typedef {import('./protocol.js').Role} Role */
+/** @typedef {import('./protocol.js').Scene} Scene */
+/** @typedef {'DISCONNECTED' | 'CONNECTING' | 'CONNECTED' | 'RECONNECTING'} ConnectionState */
+
+/**
+ * @typedef {object} ParlorEvents
+ * @property {{userId: string}} remote-user-enter
+ * @property {{userId: string, reason: number}} remote-user-exit  UserExitReason
+ * @property {{userId: string, streamType: StreamType}} remote-video-available
+ * @property {{userId: string, streamType: StreamType}} remote-video-unavailable
+ * @property {{userId: string}} remote-audio-available
+ * @property {{userId: string}} remote-audio-unavailable
+ * @property {{reason: number, text: string}} kicked-out  one was put out: ExitReason other than EXIT
+ * @property {{reason: number, text: string}} exit-room   the stay is over, whatever the reason; comes last
+ * @property {{role: Role}} role-changed
+ * @property {{prevState: ConnectionState, state: ConnectionState}} connection-state-changed
+ * @property {{}} connection-lost
+ * @property {{}} connection-recovered
+ * @property {{}} screen-share-stopped  ended from the browser's own controls
+ * @property {{userId: string, resume: () => void}} autoplay-failed  the browser wants a gesture of the
+ *   user before it plays sound: the next one starts it, or call resume() in a handler of one
+ * @property {import('./protocol.js').ParlorError} error
+ */
+
+/** @typedef {{url?: string, autoReceiveAudio?: boolean, seats?: Partial<import('./seats.js').SeatLimits>}} ParlorOptions */
+/** @typedef {{roomId?: number, strRoomId?: string, userId: string, token?: string, role?: Role, scene?: Scene, autoReceiveAudio?: boolean}} EnterOptions */
+
+export {};

@@ -1,0 +1,169 @@
+// Putting tracks where people see and hear them: video elements in the application's views, hidden
+// audio elements for everybody's sound, and what to do when the browser forbids it to play.
+
+import { ParlorError } from './protocol.js';
+
+/** @typedef {string | HTMLElement} View  an element, or the id of one */
+/** @typedef {'contain' | 'cover' | 'fill'} FillMode */
+
+/**
+ * @param {View} view
+ * @returns {HTMLElement}
+ */
+function elementOf(view) {
+  const el = typeof view === 'string' ? document.getElementById(view) : view;
+  if (!(el instanceof HTMLElement)) {
+    throw new ParlorError('invalid_parameter', `There is no element "${String(view)}" to show video in.`, { field: 'view' });
+  }
+  return el;
+}
+
+/** A video element in a view: the view itself if it is one, else one made inside it. */
+export class VideoView {
+  /** @type {HTMLVideoElement} */
+  #video;
+  #own;
+
+  /**
+   * @param {View} view
+   * @param {{fillMode?: FillMode, mirror?: boolean}} [look]
+   */
+  constructor(view, look = {}) {
+    const el = elementOf(view);
+    this.#own = !(el instanceof HTMLVideoElement);
+    this.#video = el instanceof HTMLVideoElement ? el : document.createElement('video');
+    const v = this.#video;
+    v.autoplay = v.playsInline = v.muted = true;
+    v.disablePictureInPicture = true;
+    if (this.#own) {
+      Object.assign(v.style, { width: '100%', height: '100%', display: 'block' });
+      el.append(v);
+    }
+    this.look(look);
+  }
+
+  /** @param {{fillMode?: FillMode, mirror?: boolean}} look */
+  look({ fillMode, mirror }) {
+    if (fillMode || this.#own) this.#video.style.objectFit = fillMode ?? 'cover';
+    if (mirror !== undefined) this.#video.style.transform = mirror ? 'scaleX(-1)' : '';
+  }
+
+  /**
+   * Shows a track from its next frame on: until then the element is invisible, so that nobody sees
+   * the last picture of something else.
+   * @param {MediaStreamTrack} track
+   */
+  show(track) {
+    const v = this.#video;
+    v.style.visibility = 'hidden';
+    v.srcObject = new MediaStream([track]);
+    const visible = () => {
+      v.style.visibility = '';
+    };
+    if ('requestVideoFrameCallback' in v) v.requestVideoFrameCallback(visible);
+    else /** @type {HTMLVideoElement} */ (v).addEventListener('loadeddata', visible, { once: true });
+    v.play().catch(() => {}); // muted video plays everywhere; an abort by the next show() is no error
+  }
+
+  /** Shows nothing, and keeps the element for the next show(). */
+  blank() {
+    this.#video.style.visibility = 'hidden';
+    this.#video.srcObject = null;
+  }
+
+  remove() {
+    this.#video.srcObject = null;
+    this.#video.style.visibility = '';
+    if (this.#own) this.#video.remove();
+  }
+}
+
+/** Everybody's sound. One hidden element per seat. */
+export class Speakers {
+  /** @type {Map<string, {el: HTMLAudioElement, userId: string}>} */
+  #players = new Map();
+  /** @type {string | undefined} */
+  #sink;
+  #onBlocked;
+  #armed = false;
+
+  /** @param {(userId: string) => void} onBlocked  the browser wants a gesture of the user first */
+  constructor(onBlocked) {
+    this.#onBlocked = onBlocked;
+  }
+
+  /**
+   * @param {string} seat
+   * @param {string} userId
+   * @param {MediaStreamTrack} track
+   */
+  play(seat, userId, track) {
+    this.stop(seat);
+    const el = document.createElement('audio');
+    el.autoplay = true;
+    el.hidden = true;
+    el.srcObject = new MediaStream([track]);
+    document.body.append(el);
+    this.#players.set(seat, { el, userId });
+    if (this.#sink) this.#route(el, this.#sink).catch(() => {});
+    this.#try(el, userId);
+  }
+
+  /** @param {string} seat */
+  stop(seat) {
+    const player = this.#players.get(seat);
+    if (!player) return;
+    player.el.srcObject = null;
+    player.el.remove();
+    this.#players.delete(seat);
+  }
+
+  /** @param {string} seat */
+  has(seat) {
+    return this.#players.has(seat);
+  }
+
+  /** Plays what was blocked; call it from a gesture of the user. */
+  resume() {
+    for (const { el } of this.#players.values()) if (el.paused) el.play().catch(() => {});
+  }
+
+  /** @param {string} deviceId */
+  async setOutput(deviceId) {
+    await Promise.all([...this.#players.values()].map((p) => this.#route(p.el, deviceId)));
+    this.#sink = deviceId;
+  }
+
+  /**
+   * @param {HTMLAudioElement} el
+   * @param {string} deviceId
+   */
+  async #route(el, deviceId) {
+    if ('setSinkId' in el) await el.setSinkId(deviceId);
+  }
+
+  /**
+   * @param {HTMLAudioElement} el
+   * @param {string} userId
+   */
+  #try(el, userId) {
+    el.play().catch((err) => {
+      if (err?.name !== 'NotAllowedError') return;
+      this.#arm();
+      this.#onBlocked(userId);
+    });
+  }
+
+  /** The next gesture of the user, whatever it is meant for, starts the sound. */
+  #arm() {
+    if (this.#armed) return;
+    this.#armed = true;
+    const gestures = ['pointerup', 'keydown', 'touchend'];
+    const go = () => {
+      this.#armed = false;
+      gestures.forEach((g) => removeEventListener(g, go, true));
+      this.resume();
+    };
+    gestures.forEach((g) => addEventListener(g, go, true));
+  }
+}

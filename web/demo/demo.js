@@ -1,0 +1,441 @@
+// The demo page: joining, the call, and what it says when the call is over. It uses nothing of the
+// client but its public calls and events, so it is also an example to start from.
+// Address parameters: room, user, token, role, scene, autojoin=1, camera=0, mic=0.
+
+import { Parlor, ExitReason } from '/client/parlor.js';
+import { Tiles } from '/demo/tiles.js';
+import { ending, errorText, exitText, idOf } from '/demo/words.js';
+
+/** @param {string} id */
+const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+/** @param {string} id */
+const input = (id) => /** @type {HTMLInputElement} */ ($(id));
+
+const params = new URLSearchParams(location.search);
+const role = params.get('role') === 'audience' ? 'audience' : 'anchor';
+const scene = params.get('scene') === 'live' ? 'live' : 'call';
+
+const parlor = Parlor.create();
+const tiles = new Tiles({
+  quality: (userId, quality) => run(parlor.updateRemoteVideo({ userId, quality })),
+  silence: (userId, silenced) => run(parlor.muteRemoteAudio(userId, silenced)),
+});
+
+/** What the user wants, whether or not a device could be opened. */
+const want = { mic: role === 'anchor' && params.get('mic') !== '0', cam: role === 'anchor' && params.get('camera') !== '0' };
+/** What is on. */
+const on = { mic: false, cam: false, share: false };
+/** @type {Record<string, string>} */
+const picked = { camera: '', microphone: '', speaker: '' };
+let me = '';
+let inCall = false;
+
+Object.assign(window, { parlor }); // to try things in the console
+
+// --- views, words
+
+/** @param {'join' | 'call' | 'notice'} name */
+function show(name) {
+  for (const view of ['join', 'call', 'notice']) $(view).hidden = view !== name;
+  document.body.dataset.view = name;
+  if (name !== 'call') banner('', '');
+}
+
+/**
+ * @param {string} text
+ * @param {'' | 'bad'} [tone]
+ */
+function toast(text, tone = '') {
+  const el = document.createElement('p');
+  el.className = 'toast';
+  el.dataset.tone = tone;
+  el.textContent = text;
+  $('toasts').append(el);
+  while ($('toasts').childElementCount > 3) $('toasts').firstElementChild?.remove();
+  setTimeout(() => el.remove(), tone === 'bad' ? 8000 : 4000);
+}
+
+/**
+ * @param {string} text
+ * @param {'' | 'good' | 'bad'} tone
+ */
+function banner(text, tone) {
+  $('banner').textContent = text;
+  $('banner').dataset.tone = tone;
+}
+
+/**
+ * Whatever fails is said; what was called off is no failure.
+ * @param {Promise<unknown>} promise
+ */
+function run(promise) {
+  return promise.catch((err) => {
+    if (err?.code !== 'aborted') toast(errorText(err), 'bad');
+  });
+}
+
+// --- devices
+
+/** @param {HTMLElement | null} [view] */
+async function startCamera(view = inCall ? tiles.view(me, 'main') : $('preview')) {
+  await parlor.startLocalVideo({ view, ...(picked.camera && { deviceId: picked.camera }) });
+  on.cam = true;
+  paint();
+  void listDevices();
+}
+
+async function startMic() {
+  await parlor.startLocalAudio(picked.microphone ? { deviceId: picked.microphone } : {});
+  on.mic = true;
+  paint();
+  void listDevices();
+}
+
+async function toggleCamera() {
+  want.cam = !on.cam;
+  if (on.cam) {
+    on.cam = false;
+    paint();
+    await parlor.stopLocalVideo();
+  } else {
+    await startCamera();
+  }
+}
+
+async function toggleMic() {
+  want.mic = !on.mic;
+  if (!parlor.getLocalTrack('mic')) {
+    await startMic();
+    return;
+  }
+  on.mic = !on.mic;
+  paint();
+  await parlor.updateLocalAudio({ mute: !on.mic });
+}
+
+async function toggleShare() {
+  if (on.share) {
+    await parlor.stopScreenShare();
+    screenEnded();
+    return;
+  }
+  // The own screen is not shown to oneself: a shared tab would show itself in itself without end.
+  try {
+    await parlor.startScreenShare();
+  } catch (err) {
+    if (/** @type {any} */ (err).code === 'device_denied') return; // the user has closed the picker
+    throw err;
+  }
+  on.share = true;
+  paint();
+  toast('You are sharing your screen');
+}
+
+function screenEnded() {
+  on.share = false;
+  paint();
+}
+
+/** Fills every list of devices; labels are known once a device may be used. */
+async function listDevices() {
+  const lists = { camera: Parlor.getCameraList, microphone: Parlor.getMicrophoneList, speaker: Parlor.getSpeakerList };
+  for (const [kind, list] of Object.entries(lists)) {
+    const found = await list();
+    if (kind === 'speaker') $('speaker-field').hidden = found.length === 0;
+    for (const el of document.querySelectorAll(`select[data-devices="${kind}"]`)) {
+      const select = /** @type {HTMLSelectElement} */ (el);
+      const options = found.map((d, i) => new Option(d.label || `${kind} ${i + 1}`, d.deviceId));
+      select.replaceChildren(new Option(`Default ${kind}`, ''), ...options);
+      select.value = picked[kind];
+    }
+  }
+}
+
+/**
+ * @param {string} kind
+ * @param {string} deviceId
+ */
+async function pick(kind, deviceId) {
+  picked[kind] = deviceId;
+  const id = deviceId || 'default';
+  if (kind === 'camera' && on.cam) await parlor.updateLocalVideo(deviceId ? { deviceId } : { facingMode: 'user' });
+  if (kind === 'microphone' && parlor.getLocalTrack('mic')) await parlor.updateLocalAudio({ deviceId: id });
+  if (kind === 'speaker') await parlor.setSpeaker(deviceId);
+  await listDevices();
+}
+
+// --- what the buttons look like
+
+/** Brings every button and the own tile to what is on. */
+function paint() {
+  button('mic', on.mic, on.mic ? 'Mute' : 'Unmute', on.mic ? 'i-mic' : 'i-mic-off');
+  button('cam', on.cam, on.cam ? 'Stop video' : 'Start video', on.cam ? 'i-cam' : 'i-cam-off');
+  button('pre-mic', want.mic, want.mic ? 'Turn microphone off' : 'Turn microphone on', want.mic ? 'i-mic' : 'i-mic-off');
+  button('pre-cam', on.cam, on.cam ? 'Turn camera off' : 'Turn camera on', on.cam ? 'i-cam' : 'i-cam-off');
+  button('share', null, on.share ? 'Stop share' : 'Share', 'i-screen');
+  $('share').dataset.active = String(on.share);
+  /** @type {HTMLElement} */ (document.querySelector('.preview-frame')).dataset.camera = on.cam ? 'on' : 'off';
+  tiles.setVideo(me, on.cam);
+  tiles.setAudio(me, on.mic);
+}
+
+/**
+ * @param {string} id
+ * @param {boolean | null} state
+ * @param {string} label
+ * @param {string} icon
+ */
+function button(id, state, label, icon) {
+  const el = $(id);
+  if (state !== null) el.dataset.on = String(state);
+  el.querySelector('use')?.setAttribute('href', `#${icon}`);
+  const text = /** @type {HTMLElement} */ (el.querySelector('.label, .sr'));
+  text.textContent = label;
+  el.title = label;
+}
+
+// --- joining
+
+function formError(/** @type {string} */ text, /** @type {string} */ field = '') {
+  $('form-error').textContent = text;
+  for (const id of ['user', 'room']) input(id).toggleAttribute('aria-invalid', false);
+  if (field) {
+    input(field).setAttribute('aria-invalid', 'true');
+    input(field).focus();
+  }
+}
+
+function hint() {
+  const name = input('user').value.trim();
+  $('user-hint').textContent = name && idOf(name) && idOf(name) !== name ? `Others will see you as ${idOf(name)}.` : '';
+}
+
+async function join() {
+  const userId = idOf(input('user').value);
+  const strRoomId = input('room').value.trim();
+  if (!userId) return formError('Please enter a name with at least one letter or digit.', 'user');
+  if (!strRoomId) return formError('Please enter the name of a room.', 'room');
+  formError('');
+  busy(true);
+  me = userId;
+  remember(input('user').value.trim());
+  tiles.clear();
+  tiles.addPerson(me, true);
+  try {
+    const token = input('token').value.trim();
+    // Devices open beside: entering does not wait for somebody to answer the browser's question.
+    if (want.mic && !on.mic) void run(startMic());
+    if (want.cam && !on.cam) void run(startCamera(tiles.view(me, 'main')));
+    await parlor.enterRoom({ strRoomId, userId, role, scene, ...(token && { token }) });
+    entered(strRoomId);
+  } catch (err) {
+    show('join');
+    on.mic = on.cam = false;
+    void run(parlor.stopLocalAudio());
+    void run(parlor.stopLocalVideo().then(preview));
+    paint();
+    const e = /** @type {any} */ (err);
+    formError(errorText(err), e.code === 'invalid_parameter' && (e.field === 'user' || e.field === 'room') ? e.field : '');
+    if (String(e.code).startsWith('token')) /** @type {HTMLDetailsElement} */ ($('more')).open = true;
+  } finally {
+    busy(false);
+  }
+  return undefined;
+}
+
+/** @param {string} room */
+function entered(room) {
+  if (parlor.connectionState === 'DISCONNECTED') return; // put out while the devices were opening
+  inCall = true;
+  $('room-name').textContent = room;
+  document.title = `${room} · Parlor`;
+  const url = new URL(location.href);
+  url.searchParams.set('room', room);
+  history.replaceState(null, '', url);
+  show('call');
+  if (on.cam) void run(parlor.updateLocalVideo({ view: tiles.view(me, 'main') }));
+  paint();
+  $('call-title').focus();
+}
+
+/** @param {boolean} yes */
+function busy(yes) {
+  const el = /** @type {HTMLButtonElement} */ ($('enter'));
+  el.disabled = /** @type {HTMLButtonElement} */ ($('again')).disabled = yes;
+  el.textContent = yes ? 'Joining…' : 'Join now';
+}
+
+/** @param {string} name */
+function remember(name) {
+  try {
+    localStorage.setItem('parlor.name', name);
+  } catch { /* private windows may forbid it */ }
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem('parlor.name') ?? '';
+  } catch {
+    return '';
+  }
+}
+
+async function preview() {
+  if (role === 'audience' || !want.cam) return;
+  $('preview-note').textContent = 'Starting your camera…';
+  try {
+    await startCamera();
+  } catch (err) {
+    want.cam = false;
+    $('preview-note').textContent = `${errorText(err)} You can join without it.`;
+    paint();
+    return;
+  }
+  $('preview-note').textContent = 'Your camera is off';
+}
+
+// --- leaving
+
+/** @param {{reason: number, text: string}} why */
+function over({ reason, text }) {
+  inCall = on.mic = on.cam = on.share = false;
+  /** @type {HTMLDialogElement} */ ($('dialog')).close();
+  tiles.clear();
+  document.title = 'Parlor';
+  paint();
+  if (reason === ExitReason.EXIT) {
+    home();
+    toast('You left the room');
+    return;
+  }
+  const words = ending(reason);
+  $('notice-title').textContent = words.title;
+  $('notice-text').textContent = words.text;
+  const said = reason === ExitReason.REMOVED || reason === ExitReason.DISMISSED ? text : ''; // by a person
+  $('notice-quote').textContent = said;
+  $('notice-quote').hidden = said === '';
+  $('toasts').replaceChildren();
+  $('notice').dataset.reason = String(reason);
+  show('notice');
+  $('notice-title').focus();
+}
+
+function home() {
+  show('join');
+  formError('');
+  input('room').focus();
+  void preview();
+}
+
+async function copyLink() {
+  const url = new URL(location.origin + location.pathname);
+  url.searchParams.set('room', $('room-name').textContent ?? '');
+  if (scene === 'live') url.searchParams.set('scene', 'live');
+  try {
+    await navigator.clipboard.writeText(url.href);
+    toast('Link copied');
+  } catch {
+    toast(`Copy this link: ${url.href}`);
+  }
+}
+
+// --- events of the client
+
+parlor.on('remote-user-enter', ({ userId }) => {
+  tiles.addPerson(userId);
+  if (inCall) toast(`${userId} joined`);
+});
+parlor.on('remote-user-exit', ({ userId, reason }) => {
+  tiles.removePerson(userId);
+  toast(exitText(userId, reason));
+});
+parlor.on('remote-video-available', ({ userId, streamType }) => {
+  if (streamType === 'sub') tiles.addScreen(userId, `${userId}’s screen`);
+  else tiles.setVideo(userId, true);
+  void run(parlor.startRemoteVideo({ userId, streamType, view: tiles.view(userId, streamType) }));
+});
+parlor.on('remote-video-unavailable', ({ userId, streamType }) => {
+  if (streamType === 'sub') {
+    void run(parlor.stopRemoteVideo({ userId, streamType }));
+    tiles.removeScreen(userId);
+  } else {
+    tiles.setVideo(userId, false);
+  }
+});
+parlor.on('remote-audio-available', ({ userId }) => tiles.setAudio(userId, true));
+parlor.on('remote-audio-unavailable', ({ userId }) => tiles.setAudio(userId, false));
+parlor.on('exit-room', over);
+parlor.on('connection-lost', () => banner('Connection lost. Trying to get you back…', 'bad'));
+parlor.on('connection-recovered', () => {
+  banner('You are back', 'good');
+  setTimeout(() => $('banner').dataset.tone === 'good' && banner('', ''), 3000);
+});
+parlor.on('screen-share-stopped', screenEnded);
+parlor.on('role-changed', (e) => {
+  document.body.dataset.role = e.role;
+  if (e.role === 'audience') on.mic = on.cam = on.share = false;
+  paint();
+});
+const BLOCKED = 'Tap or press a key to hear the others';
+parlor.on('autoplay-failed', () => banner(BLOCKED, 'bad'));
+for (const gesture of ['pointerup', 'keydown']) {
+  addEventListener(gesture, () => $('banner').textContent === BLOCKED && banner('', ''));
+}
+parlor.on('error', (err) => {
+  if (err.code === 'device_lost') {
+    if (err.field === 'camera') on.cam = false;
+    if (err.field === 'mic') on.mic = false;
+    paint();
+  }
+  toast(errorText(err), 'bad');
+});
+
+// --- the page
+
+/** @type {Record<string, () => unknown>} */
+const clicks = {
+  mic: () => run(toggleMic()),
+  cam: () => run(toggleCamera()),
+  share: () => run(toggleShare()),
+  'pre-cam': () => run(toggleCamera()),
+  'pre-mic': () => {
+    want.mic = !want.mic;
+    paint();
+  },
+  settings: () => {
+    void listDevices();
+    /** @type {HTMLDialogElement} */ ($('dialog')).showModal();
+  },
+  leave: () => parlor.exitRoom(),
+  copy: copyLink,
+  again: join,
+  home,
+};
+for (const [id, fn] of Object.entries(clicks)) $(id).addEventListener('click', () => void fn());
+for (const el of document.querySelectorAll('select[data-devices]')) {
+  const select = /** @type {HTMLSelectElement} */ (el);
+  select.addEventListener('change', () => void run(pick(String(select.dataset.devices), select.value)));
+}
+$('form').addEventListener('submit', (e) => {
+  e.preventDefault();
+  void join();
+});
+input('user').addEventListener('input', hint);
+navigator.mediaDevices?.addEventListener('devicechange', () => void listDevices());
+
+function begin() {
+  document.body.dataset.role = role;
+  input('user').value = params.get('user') ?? remembered();
+  input('room').value = params.get('room') ?? 'lobby';
+  input('token').value = params.get('token') ?? '';
+  /** @type {HTMLDetailsElement} */ ($('more')).open = params.has('token');
+  $('share').hidden = !Parlor.isScreenShareSupported();
+  hint();
+  paint();
+  if (!Parlor.isSupported()) formError('This browser cannot take part in calls. Please use a current Chrome, Edge, Firefox or Safari.');
+  else if (params.get('autojoin') === '1') void join();
+  else void preview();
+  if (!input('user').value) input('user').focus();
+}
+
+begin();

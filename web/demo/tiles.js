@@ -1,0 +1,221 @@
+// The tiles of a call: one per person in the grid, one per shared screen on the stage, and how large
+// they are. Knows elements only; what plays in them is the client's business.
+
+/** @param {string} id */
+const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/**
+ * @typedef {object} TileHandlers
+ * @property {(userId: string, quality: 'low' | 'mid' | 'high') => void} quality
+ * @property {(userId: string, silenced: boolean) => void} silence
+ */
+
+export class Tiles {
+  /** @type {Map<string, HTMLElement>} */
+  #people = new Map();
+  /** @type {Map<string, HTMLElement>} */
+  #screens = new Map();
+  #handlers;
+
+  /** @param {TileHandlers} handlers */
+  constructor(handlers) {
+    this.#handlers = handlers;
+    new ResizeObserver(() => this.#layout()).observe($('floor'));
+  }
+
+  get count() {
+    return this.#people.size;
+  }
+
+  /**
+   * @param {string} userId
+   * @param {boolean} self
+   */
+  addPerson(userId, self = false) {
+    if (this.#people.has(userId)) return;
+    const tile = this.#make(userId, 'main', self ? `${userId} (you)` : userId);
+    tile.dataset.self = String(self);
+    this.#people.set(userId, tile);
+    $('grid').append(tile);
+    this.setAudio(userId, false);
+    this.setVideo(userId, false);
+    if (!self) this.#tools(userId, tile);
+    this.#layout();
+  }
+
+  /** @param {string} userId */
+  removePerson(userId) {
+    this.removeScreen(userId);
+    this.#people.get(userId)?.remove();
+    this.#people.delete(userId);
+    this.#layout();
+  }
+
+  /**
+   * @param {string} userId
+   * @param {string} label
+   */
+  addScreen(userId, label) {
+    if (this.#screens.has(userId)) return;
+    const tile = this.#make(userId, 'sub', label);
+    tile.dataset.video = 'on';
+    this.#screens.set(userId, tile);
+    $('stage').append(tile);
+    this.#layout();
+  }
+
+  /** @param {string} userId */
+  removeScreen(userId) {
+    this.#screens.get(userId)?.remove();
+    this.#screens.delete(userId);
+    this.#layout();
+  }
+
+  clear() {
+    for (const map of [this.#people, this.#screens]) {
+      map.forEach((tile) => tile.remove());
+      map.clear();
+    }
+    this.#layout();
+  }
+
+  /**
+   * @param {string} userId
+   * @param {'main' | 'sub'} type
+   */
+  view(userId, type) {
+    const tile = (type === 'main' ? this.#people : this.#screens).get(userId);
+    return /** @type {HTMLElement | null} */ (tile?.querySelector('.tile-view') ?? null);
+  }
+
+  /**
+   * @param {string} userId
+   * @param {boolean} on
+   */
+  setVideo(userId, on) {
+    this.#state(userId, 'video', on);
+  }
+
+  /**
+   * @param {string} userId
+   * @param {boolean} on
+   */
+  setAudio(userId, on) {
+    this.#state(userId, 'audio', on);
+  }
+
+  /**
+   * @param {string} userId
+   * @param {'audio' | 'video'} what
+   * @param {boolean} on
+   */
+  #state(userId, what, on) {
+    const tile = this.#people.get(userId);
+    if (!tile) return;
+    tile.dataset[what] = on ? 'on' : 'off';
+    const off = [tile.dataset.audio === 'off' && 'microphone off', tile.dataset.video === 'off' && 'camera off'].filter(Boolean);
+    part(tile, '.tile-state').textContent = off.length > 0 ? `, ${off.join(', ')}` : '';
+  }
+
+  /**
+   * @param {string} userId
+   * @param {'main' | 'sub'} type
+   * @param {string} label
+   */
+  #make(userId, type, label) {
+    const template = /** @type {HTMLTemplateElement} */ ($('tile'));
+    const tile = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
+    tile.dataset.user = userId;
+    tile.dataset.stream = type;
+    part(tile, '.name').textContent = label;
+    const avatar = part(tile, '.tile-avatar');
+    avatar.dataset.initials = initials(userId);
+    avatar.style.setProperty('--hue', String(hue(userId)));
+    return tile;
+  }
+
+  /**
+   * @param {string} userId
+   * @param {HTMLElement} tile
+   */
+  #tools(userId, tile) {
+    const quality = /** @type {HTMLSelectElement} */ (part(tile, '.tile-quality'));
+    part(tile, '.tile-quality-label').textContent = `Picture quality of ${userId}`;
+    quality.onchange = () => this.#handlers.quality(userId, /** @type {any} */ (quality.value));
+    // Where nothing hovers, a touch on the tile brings its tools.
+    tile.addEventListener('click', (e) => {
+      if (e.target instanceof Element && e.target.closest('.tile-tools')) return;
+      tile.dataset.tools = String(tile.dataset.tools !== 'true');
+    });
+    const sound = part(tile, '.tile-sound');
+    const show = (/** @type {boolean} */ silenced) => {
+      tile.dataset.silenced = String(silenced);
+      part(sound, 'use').setAttribute('href', silenced ? '#i-sound-off' : '#i-sound');
+      part(sound, '.sr').textContent = silenced ? `Hear ${userId} again` : `Silence ${userId} for me`;
+      sound.title = silenced ? 'Hear again' : 'Silence for me';
+    };
+    show(false);
+    sound.onclick = () => {
+      show(tile.dataset.silenced !== 'true');
+      this.#handlers.silence(userId, tile.dataset.silenced === 'true');
+    };
+  }
+
+  /** Tiles as large as the room allows, all the same size. */
+  #layout() {
+    const stage = this.#screens.size > 0;
+    $('floor').classList.toggle('has-stage', stage);
+    $('alone').hidden = this.#people.size !== 1 || stage;
+    $('count').textContent = String(this.#people.size);
+    const grid = $('grid');
+    const people = /** @type {HTMLElement} */ (grid.parentElement);
+    const gap = parseFloat(getComputedStyle(grid).columnGap) || 12;
+    const size = fit({ n: this.#people.size, width: people.clientWidth, height: people.clientHeight, gap });
+    grid.style.setProperty('--tile-w', `${size.width}px`);
+    grid.style.setProperty('--tile-h', `${size.height}px`);
+  }
+}
+
+const MIN_WIDTH = 150;
+const WIDE = 16 / 9;
+
+/**
+ * The size at which n tiles cover most of a room: not wider than 16:9, not taller than 4:3 where the
+ * room is wide or 9:16 where it is tall. Below a least width they scroll.
+ * @param {{n: number, width: number, height: number, gap: number}} p
+ */
+export function fit({ n, width, height, gap }) {
+  const tall = width < height ? 9 / 16 : 4 / 3;
+  let best = { width: 0, height: 0 };
+  for (let cols = 1; cols <= n; cols++) {
+    const rows = Math.ceil(n / cols);
+    const cell = { width: (width - gap * (cols - 1)) / cols, height: (height - gap * (rows - 1)) / rows };
+    const w = Math.min(cell.width, cell.height * WIDE);
+    const h = Math.min(cell.height, w / tall);
+    if (w * h > best.width * best.height) best = { width: w, height: h };
+  }
+  const least = Math.min(MIN_WIDTH, width);
+  if (best.width < least) best = { width: least, height: least / tall };
+  return { width: Math.floor(best.width), height: Math.floor(best.height) };
+}
+
+/** @param {string} name */
+function initials(name) {
+  const words = name.split(/[^A-Za-z0-9]+/).filter(Boolean);
+  return (words.length > 1 ? words[0][0] + words[words.length - 1][0] : name.slice(0, 2)).toUpperCase();
+}
+
+/** @param {string} name */
+function hue(name) {
+  let h = 0;
+  for (const c of name) h = (h * 31 + c.charCodeAt(0)) % 360;
+  return h;
+}
+
+/**
+ * @param {Element} el
+ * @param {string} selector
+ */
+function part(el, selector) {
+  return /** @type {HTMLElement} */ (el.querySelector(selector));
+}

@@ -1,0 +1,58 @@
+// What the demo says: why a stay ended, what an error means, who came and went. Pure.
+
+/** @type {Record<string, string>} */
+const ERRORS = {
+  token_invalid: 'This access token is not valid for this room and name.',
+  token_expired: 'This access token has expired. Ask for a new one.',
+  not_allowed: 'Your token does not allow this.',
+  room_full: 'This room is full.',
+  publisher_limit: 'No more people can send sound or pictures in this room. You can still watch and listen.',
+  scene_mismatch: 'This room is already running in another mode.',
+  banned: 'You have been removed from this room and cannot come back yet.',
+  node_draining: 'The server is about to restart. Please try again in a minute.',
+  connection_failed: 'The server cannot be reached. Check your connection and try again.',
+  timeout: 'The server did not answer in time. Please try again.',
+  device_lost: 'A device was disconnected.',
+  internal: 'Something went wrong on the server. Please try again.',
+};
+
+/** @param {unknown} err */
+export function errorText(err) {
+  const e = /** @type {{code?: string, message?: string, field?: string}} */ (err);
+  if (e?.field === 'media' && e.message) return e.message;
+  return ERRORS[e?.code ?? ''] ?? e?.message ?? String(err);
+}
+
+/** @type {Record<number, {title: string, text: string}>} */
+const ENDINGS = {
+  [-1]: { title: 'The connection was lost', text: 'It could not be restored.' },
+  1: { title: 'You were removed from the room', text: 'Somebody who runs this room has taken you out of it.' },
+  2: { title: 'The room was closed', text: 'It has been ended for everybody.' },
+  3: { title: 'You joined from somewhere else', text: 'You are in this room in another window or on another device, under the same name. Only one at a time can be.' },
+  4: { title: 'The server is restarting', text: 'The call has ended for everybody on it. Joining again usually works within a minute.' },
+};
+
+/** @param {number} reason */
+export function ending(reason) {
+  return ENDINGS[reason] ?? { title: 'The call has ended', text: '' };
+}
+
+/** @type {Record<number, string>} */
+const EXITS = { 0: 'left', 1: 'lost the connection', 2: 'was removed', 3: 'is only watching now' };
+
+/**
+ * @param {string} userId
+ * @param {number} reason
+ */
+export function exitText(userId, reason) {
+  return `${userId} ${EXITS[reason] ?? 'left'}`;
+}
+
+/**
+ * The user id for a name: names are what people type, ids have letters, digits and _ . @ - only.
+ * @param {string} name
+ */
+export function idOf(name) {
+  return name.normalize('NFD').replace(/\p{M}/gu, '').replace(/ß/g, 'ss').replace(/æ/g, 'ae').replace(/ø/g, 'o')
+    .trim().replace(/[^A-Za-z0-9_.@-]+/g, '-').replace(/^-+|-+$/g, '').slice(0, 64);
+}

@@ -1,0 +1,163 @@
+package web_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// openDemo opens the demo page as a user's browser does.
+func openDemo(t *testing.T, n *node, user, query string) *person {
+	t.Helper()
+	page, err := shared.get(t).Open(within(t, limit), n.url+"/?"+query)
+	require.NoError(t, err)
+	p := &person{t: t, name: user, page: page}
+	t.Cleanup(func() {
+		if t.Failed() {
+			p.shoot("failed-" + user)
+		}
+		ctx, cancel := contextAfterTest()
+		defer cancel()
+		_ = page.Close(ctx)
+	})
+	return p
+}
+
+// await waits for a condition in the page.
+func (p *person) await(what, condition string) {
+	p.t.Helper()
+	require.NoError(p.t, p.page.Wait(within(p.t, limit), condition, nil), "%s waits until %s", p.name, what)
+}
+
+// shoot leaves a screenshot among the artifacts of the test (go test -artifacts).
+func (p *person) shoot(name string) {
+	p.t.Helper()
+	ctx, cancel := contextAfterTest()
+	defer cancel()
+	png, err := p.page.Screenshot(ctx)
+	if err != nil {
+		p.t.Logf("no screenshot of %s: %v", name, err)
+		return
+	}
+	path := filepath.Join(p.t.ArtifactDir(), name+".png")
+	require.NoError(p.t, os.WriteFile(path, png, 0o644))
+	p.t.Logf("screenshot: %s", path)
+}
+
+// tiles is the condition that the demo shows so many people with pictures that play.
+func tiles(people int) string {
+	return fmt.Sprintf(`document.querySelectorAll('#grid li').length === %[1]d &&
+		[...document.querySelectorAll('#grid video')].filter(v => v.videoWidth > 0 && v.currentTime > 0.2).length === %[1]d`, people)
+}
+
+// Everything with the keyboard alone: the name, joining, muting, leaving.
+func TestDemoByKeyboard(t *testing.T) {
+	n := startNode(t)
+	p := openDemo(t, n, "ann", "room=keys")
+	ctx := within(t, 3*limit)
+	p.await("the name has the focus", "document.activeElement?.id === 'user'")
+	require.NoError(t, p.page.Press(ctx, "ann\r"))
+	p.await("it is in the call", "document.body.dataset.view === 'call'")
+	p.await("microphone and camera are on", "document.querySelector('#mic').dataset.on === 'true' && document.querySelector('#cam').dataset.on === 'true'")
+	p.await("its own picture plays", tiles(1))
+	require.Equal(t, []string{"ann"}, n.users("keys"))
+
+	p.tabTo("mic")
+	require.NoError(t, p.page.Press(ctx, " "))
+	p.await("it is muted", "document.querySelector('#mic').textContent.includes('Unmute')")
+	p.tabTo("leave")
+	require.NoError(t, p.page.Press(ctx, "\r"))
+	p.await("it is back at the start", "document.body.dataset.view === 'join'")
+}
+
+// tabTo presses Tab until the element has the focus, and holds the page to showing where it is.
+func (p *person) tabTo(id string) {
+	p.t.Helper()
+	for range 30 {
+		var focus string
+		p.eval("document.activeElement?.id ?? ''", &focus)
+		if focus == id {
+			var ring string
+			p.eval("getComputedStyle(document.activeElement).outlineStyle + ' ' + getComputedStyle(document.activeElement).boxShadow", &ring)
+			require.NotEqual(p.t, "none none", ring, "the focus cannot be seen")
+			return
+		}
+		require.NoError(p.t, p.page.Press(within(p.t, limit), "\t"))
+	}
+	p.t.Fatalf("Tab never gets to #%s", id)
+}
+
+// Three people in the demo; one is removed and is told why, another reads that it left; a room is dismissed.
+func TestDemoCall(t *testing.T) {
+	n := startNode(t)
+	ann := openDemo(t, n, "ann", "room=lobby&user=ann&autojoin=1")
+	ben := openDemo(t, n, "ben", "room=lobby&user=ben&autojoin=1")
+	cleo := openDemo(t, n, "cleo", "room=lobby&user=cleo&autojoin=1")
+	for _, p := range []*person{ann, ben, cleo} {
+		p.await("it sees three people", tiles(3))
+	}
+	ann.accessible()
+	ann.shoot("call")
+	require.NoError(t, ann.page.Resize(within(t, limit), 390, 844))
+	ann.await("it fits a phone", "document.documentElement.scrollWidth <= innerWidth")
+	ann.shoot("call-phone")
+
+	n.command("RemoveUser", map[string]any{"StrRoomId": "lobby", "UserIds": []string{"cleo"}, "Reason": "Please come back with a headset."})
+	cleo.await("it is told that it was removed", "document.body.dataset.view === 'notice' && document.querySelector('#notice').dataset.reason === '1'")
+	var quote string
+	cleo.eval("document.querySelector('#notice-quote').textContent", &quote)
+	require.Equal(t, "Please come back with a headset.", quote)
+	cleo.accessible()
+	cleo.shoot("removed")
+	ben.await("cleo is gone", tiles(2))
+	ben.await("it reads why", "/cleo/.test(document.querySelector('#toasts').textContent)")
+
+	n.command("DismissRoom", map[string]any{"StrRoomId": "lobby"})
+	for _, p := range []*person{ann, ben} {
+		p.await("it is told that the room was dismissed", "document.querySelector('#notice').dataset.reason === '2' && document.body.dataset.view === 'notice'")
+	}
+}
+
+func TestDemoJoinForm(t *testing.T) {
+	n := startNode(t)
+	p := openDemo(t, n, "ann", "room=lobby")
+	p.await("the camera preview plays", "document.querySelector('#preview video')?.videoWidth > 0")
+	p.accessible()
+	p.shoot("join")
+	require.NoError(t, p.page.Resize(within(t, limit), 390, 844))
+	p.await("it fits a phone", "document.documentElement.scrollWidth <= innerWidth")
+	p.shoot("join-phone")
+	require.NoError(t, p.page.Press(within(t, limit), "\r"))
+	p.await("it says that a name is missing", "document.querySelector('#form-error').textContent !== '' && document.activeElement.id === 'user'")
+}
+
+// accessible fails the test when something that a screen reader needs is missing from what can be seen.
+func (p *person) accessible() {
+	p.t.Helper()
+	var faults []string
+	p.eval(`(() => {
+		const faults = []
+		const shown = (el) => el.checkVisibility({visibilityProperty: true})
+		const text = (id) => document.getElementById(id)?.textContent.trim()
+		const name = (el) => el.getAttribute('aria-label') || (el.getAttribute('aria-labelledby') ?? '').split(' ').map(text).join('') ||
+			[...(el.labels ?? [])].map(l => l.textContent.trim()).join('') || (el.matches('button, a') ? el.textContent.trim() : '') || el.title
+		if (!document.documentElement.lang) faults.push('the page has no language')
+		if (!document.title) faults.push('the page has no title')
+		if (/user-scalable=no|maximum-scale=1/.test(document.querySelector('meta[name=viewport]')?.content)) faults.push('zooming is forbidden')
+		if ([...document.querySelectorAll('h1')].filter(shown).length !== 1) faults.push('there is not one heading')
+		if ([...document.querySelectorAll('main')].filter(shown).length !== 1) faults.push('there is not one main part')
+		for (const el of document.querySelectorAll('button, a[href], input, select, textarea, [role=button], dialog[open]')) {
+			if (shown(el) && !name(el)) faults.push('no name: ' + el.outerHTML.slice(0, 120))
+			if (el.tabIndex > 0) faults.push('order of focus: ' + el.outerHTML.slice(0, 120))
+		}
+		for (const el of document.querySelectorAll('img')) if (!el.hasAttribute('alt')) faults.push('no alt: ' + el.outerHTML)
+		for (const el of document.querySelectorAll('svg')) if (shown(el) && !el.closest('[aria-hidden=true], [role=img], [hidden]')) faults.push('a picture without words: ' + el.outerHTML.slice(0, 120))
+		const ids = [...document.querySelectorAll('[id]')].map(el => el.id)
+		for (const id of new Set(ids)) if (ids.filter(i => i === id).length > 1) faults.push('id twice: ' + id)
+		return faults
+	})()`, &faults)
+	require.Empty(p.t, faults)
+}

@@ -1,0 +1,71 @@
+package web_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Every codec that browsers send goes from one to the other; somebody who watches another one meanwhile is not disturbed.
+func TestCodecs(t *testing.T) {
+	n := startNode(t)
+	b := shared.get(t)
+	const room = "codecs"
+	dan, third := join(t, b, n, room, "dan"), join(t, b, n, room, "cleo")
+	dan.sees("cleo")
+	cleo := third.watch(dan)
+	for _, codec := range []string{"VP8", "VP9", "H264", "AV1"} {
+		t.Run(codec, func(t *testing.T) {
+			user := "with-" + codec
+			video := map[string]any{"codec": codec, "width": 320, "height": 180, "frameRate": 15}
+			ann := joinAs(t, b, n, entry{Room: room, User: user, Video: video})
+			dan.sees(user)
+			r := dan.received(user)
+			require.Equal(t, "video/"+codec, r.Video.Codec)
+			since := dan.now()
+			dan.smooth(ann, since, r, dan.frames(user, r, 30))
+			cleo.undisturbed()
+			ann.exit()
+		})
+	}
+}
+
+// A viewer asks for another layer of a simulcast camera, down and up again: the size of the picture changes, and it
+// never freezes; somebody who watches the same camera in full is not disturbed.
+func TestSimulcastLayers(t *testing.T) {
+	n := startNode(t)
+	b := shared.get(t)
+	const room = "layers"
+	video := map[string]any{"width": 1280, "height": 720, "frameRate": 15, "simulcast": true}
+	ann := joinAs(t, b, n, entry{Room: room, User: "ann", Video: video})
+	viewer := entry{Room: room, User: "ben", Video: false}
+	ben := joinAs(t, b, n, viewer)
+	viewer.User = "cleo"
+	third := joinAs(t, b, n, viewer)
+
+	// The bandwidth estimate of the sender has to rise before it sends the upper layers.
+	require.NoError(t, ann.page.Wait(within(t, 2*limit), `probe.sent().then(s => s.f?.frames > 0 && s.h?.frames > 0 && s.q?.frames > 0)`, nil))
+	ben.sees("ann")
+	ben.width("ann", 1280)
+	third.width("ann", 1280)
+	cleo := third.watch(ann)
+	before, since := ben.received("ann"), ben.now()
+	for _, step := range []struct {
+		quality string
+		width   int
+	}{{"low", 320}, {"mid", 640}, {"high", 1280}, {"low", 320}, {"high", 1280}} {
+		ben.eval(fmt.Sprintf("probe.parlor.updateRemoteVideo({userId: 'ann', quality: %q})", step.quality), nil)
+		ben.width("ann", step.width)
+		after := ben.frames("ann", ben.received("ann"), 10)
+		ben.smooth(ann, since, before, after)
+	}
+	cleo.undisturbed()
+}
+
+// width waits until the picture of that user is so wide.
+func (p *person) width(user string, width int) {
+	p.t.Helper()
+	condition := fmt.Sprintf("%s.then(r => r.video?.frameWidth === %d)", expression(p.t, "received", user), width)
+	require.NoError(p.t, p.page.Wait(within(p.t, 2*limit), condition, nil), "%s waits for %s %d wide", p.name, user, width)
+}

@@ -1,0 +1,297 @@
+package web_test
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"parlor/web/browser"
+)
+
+//go:embed testdata/probe.js
+var probe string
+
+// person is a user in a page of the node. Its methods fail the test when the page does not do as told.
+type person struct {
+	t    *testing.T
+	name string
+	page *browser.Page
+
+	called, entered float64 // when enterRoom was called and when it was through; ms since the epoch
+}
+
+// entry is what a person enters with, as the probe takes it.
+type entry struct {
+	Room    string `json:"room"`
+	User    string `json:"user"`
+	Token   string `json:"token,omitempty"`
+	Role    string `json:"role,omitempty"`
+	Scene   string `json:"scene,omitempty"`
+	Quality string `json:"quality,omitempty"`
+	Video   any    `json:"video,omitempty"` // options of startLocalVideo; false: none
+	Audio   any    `json:"audio,omitempty"`
+}
+
+// event is what the client told the page.
+type event struct {
+	Name     string  `json:"name"`
+	At       float64 `json:"at"` // ms since the epoch
+	UserID   string  `json:"userId"`
+	Reason   *int    `json:"reason"`
+	Text     string  `json:"text"`
+	State    string  `json:"state"`
+	Code     string  `json:"code"`
+	Message  string  `json:"message"`
+	Stream   string  `json:"streamType"`
+	Previous string  `json:"prevState"`
+}
+
+// inbound is the part of RTCInboundRtpStreamStats that tests look at.
+type inbound struct {
+	Codec                  string  `json:"codec"`
+	SSRC                   uint32  `json:"ssrc"`
+	PacketsReceived        int     `json:"packetsReceived"`
+	PacketsLost            int     `json:"packetsLost"`
+	FramesDecoded          int     `json:"framesDecoded"`
+	FrameWidth             int     `json:"frameWidth"`
+	FreezeCount            int     `json:"freezeCount"`
+	PLICount               int     `json:"pliCount"`
+	TotalFreezesDuration   float64 `json:"totalFreezesDuration"` // s
+	TotalSamplesReceived   int     `json:"totalSamplesReceived"`
+	ConcealedSamples       int     `json:"concealedSamples"`
+	SilentConcealedSamples int     `json:"silentConcealedSamples"`
+	TotalAudioEnergy       float64 `json:"totalAudioEnergy"`
+}
+
+type received struct{ Video, Audio *inbound }
+
+// join opens a page and enters a room with camera and microphone on.
+func join(t *testing.T, b *browser.Browser, n *node, room, user string) *person {
+	t.Helper()
+	return joinAs(t, b, n, entry{Room: room, User: user})
+}
+
+func joinAs(t *testing.T, b *browser.Browser, n *node, e entry) *person {
+	t.Helper()
+	p := openPage(t, b, n, e.User)
+	p.enter(n, e)
+	return p
+}
+
+// openPage opens a page of the node, for a user who has not entered yet.
+func openPage(t *testing.T, b *browser.Browser, n *node, user string) *person {
+	t.Helper()
+	page, err := b.Open(within(t, limit), n.url+"/?camera=0&mic=0")
+	require.NoError(t, err)
+	p := &person{t: t, name: user, page: page}
+	t.Cleanup(p.cleanUp)
+	p.eval(probe, nil)
+	return p
+}
+
+// cleanUp closes the page, and says what it had to say when the test has failed.
+func (p *person) cleanUp() {
+	if p.t.Failed() {
+		p.report()
+	}
+	ctx, cancel := contextAfterTest()
+	defer cancel()
+	_ = p.page.Close(ctx) // it may be closed, or its network cut
+}
+
+func (p *person) report() {
+	ctx, cancel := contextAfterTest()
+	defer cancel()
+	var events json.RawMessage
+	if err := p.page.Eval(ctx, "probe.events", &events); err == nil {
+		p.t.Logf("%s was told: %s", p.name, events)
+	}
+	for _, m := range p.page.Console() {
+		p.t.Logf("%s's console: %s %s", p.name, m.Level, m.Text)
+	}
+}
+
+func (p *person) eval(expression string, out any) {
+	p.t.Helper()
+	require.NoError(p.t, p.page.Eval(within(p.t, limit), expression, out), p.name)
+}
+
+// call evaluates f(arguments…) of the probe.
+func (p *person) call(out any, f string, arguments ...any) {
+	p.t.Helper()
+	p.eval(expression(p.t, f, arguments...), out)
+}
+
+func expression(t *testing.T, f string, arguments ...any) string {
+	t.Helper()
+	list, err := json.Marshal(append([]any{}, arguments...)) // not null
+	require.NoError(t, err)
+	return fmt.Sprintf("probe.%s(...%s)", f, list)
+}
+
+func (p *person) enter(n *node, e entry) {
+	p.t.Helper()
+	if e.Token == "" {
+		e.Token = n.token(e.Room, e.User)
+	}
+	var at struct{ At, Entered float64 }
+	p.call(&at, "enter", e)
+	p.called, p.entered = at.At, at.Entered
+}
+
+// exit leaves, and returns when that was asked for and when it was complete.
+func (p *person) exit() (asked, done float64) {
+	p.t.Helper()
+	var r struct {
+		At, Done float64
+		Held     []string
+	}
+	p.call(&r, "exit")
+	require.Empty(p.t, r.Held, "%s still holds devices", p.name)
+	return r.At, r.Done
+}
+
+// told waits until the client has told the page that.
+func (p *person) told(name string, fields map[string]any) event {
+	p.t.Helper()
+	return p.toldSince(0, name, fields)
+}
+
+func (p *person) toldSince(since float64, name string, fields map[string]any) event {
+	p.t.Helper()
+	if fields == nil {
+		fields = map[string]any{}
+	}
+	var e event
+	require.NoError(p.t, p.page.Wait(within(p.t, limit), expression(p.t, "find", name, fields, since), &e), "%s waits for %s %v", p.name, name, fields)
+	return e
+}
+
+// events is everything that the client has told the page so far.
+func (p *person) events() []event {
+	p.t.Helper()
+	var all []event
+	p.eval("probe.events", &all)
+	return all
+}
+
+// sees waits until the picture of that user is there and moves, and returns since when.
+func (p *person) sees(user string) float64 {
+	p.t.Helper()
+	var at float64
+	p.call(&at, "moving", user)
+	return at
+}
+
+// hears waits until sound of that user comes out, and returns since when.
+func (p *person) hears(user string) float64 {
+	p.t.Helper()
+	var at float64
+	p.call(&at, "sounding", user)
+	return at
+}
+
+func (p *person) received(user string) received {
+	p.t.Helper()
+	var r received
+	p.call(&r, "received", user)
+	require.NotNil(p.t, r.Video, "%s gets no video of %s", p.name, user)
+	require.NotNil(p.t, r.Audio, "%s gets no audio of %s", p.name, user)
+	return r
+}
+
+// now is the page's clock, in ms since the epoch.
+func (p *person) now() float64 {
+	p.t.Helper()
+	var at float64
+	p.eval("probe.now()", &at)
+	return at
+}
+
+// frames waits until that many more frames of the user have been decoded than in r.
+func (p *person) frames(user string, since received, more int) received {
+	p.t.Helper()
+	condition := fmt.Sprintf("%s.then(r => r.video && r.video.framesDecoded >= %d ? r : false)",
+		expression(p.t, "received", user), since.Video.FramesDecoded+more)
+	var r received
+	require.NoError(p.t, p.page.Wait(within(p.t, limit), condition, &r), "%s no longer gets frames of %s", p.name, user)
+	return r
+}
+
+// witness is somebody whom what happens to others must not disturb.
+type witness struct {
+	*person
+	of     *person // whom it watches
+	before received
+	since  float64
+}
+
+// watch begins to hold p to being undisturbed while it sees and hears another user, who is already there.
+func (p *person) watch(who *person) *witness {
+	p.t.Helper()
+	p.sees(who.name)
+	p.hears(who.name)
+	w := &witness{person: p, of: who, since: p.now()}
+	w.before = p.received(who.name)
+	return w
+}
+
+// undisturbed fails the test unless picture and sound have gone on without a gap and the client has told nothing but
+// which users came and went.
+func (w *witness) undisturbed() {
+	w.t.Helper()
+	after := w.frames(w.of.name, w.before, 20)
+	w.smooth(w.of, w.since, w.before, after)
+	require.Greater(w.t, after.Audio.TotalSamplesReceived, w.before.Audio.TotalSamplesReceived)
+	require.Greater(w.t, after.Audio.TotalAudioEnergy, w.before.Audio.TotalAudioEnergy)
+	for _, e := range w.events() {
+		if e.At < w.since || e.Name == "remote-user-exit" || e.Name == "remote-user-enter" {
+			continue
+		}
+		require.False(w.t, e.UserID == w.of.name || e.UserID == "", "%s was disturbed: %+v", w.name, e)
+	}
+}
+
+// smooth fails the test if, between before and after, the picture of that user has frozen, packets are missing, or the
+// stream has become another one.
+func (p *person) smooth(of *person, since float64, before, after received) {
+	p.t.Helper()
+	v, a, v0, a0 := after.Video, after.Audio, before.Video, before.Audio
+	require.Equal(p.t, v0.PacketsLost, v.PacketsLost, "%s lost packets of %s's picture", p.name, of.name)
+	require.Equal(p.t, a0.PacketsLost, a.PacketsLost, "%s lost packets of %s's sound", p.name, of.name)
+	require.Equal(p.t, v0.SSRC, v.SSRC, "%s's stream of %s is another one", p.name, of.name)
+	freezes := v.FreezeCount - v0.FreezeCount
+	if freezes == 0 {
+		return
+	}
+	// A machine that was too busy to capture or to draw has frozen the picture by itself, as the pages' own clocks tell.
+	stalls := append(p.stalls(since), of.stalls(since)...)
+	require.GreaterOrEqual(p.t, len(stalls), freezes, "%s saw %s freeze, and the machine was not to blame", p.name, of.name)
+	p.t.Logf("%s saw %s freeze %d times; the machine stood still: %v", p.name, of.name, freezes, stalls)
+}
+
+// stall is a time at which the machine did not let a page run or its camera make a frame.
+type stall struct {
+	At   float64 `json:"at"`
+	MS   float64 `json:"ms"`
+	What string  `json:"what"`
+}
+
+func (p *person) stalls(since float64) []stall {
+	p.t.Helper()
+	var all []stall
+	p.eval(fmt.Sprintf("probe.stalls.filter(s => s.at > %f)", since), &all)
+	return all
+}
+
+// soon fails the test unless b was at most so long after a; both in ms.
+func soon(t *testing.T, what string, a, b float64, most time.Duration) {
+	t.Helper()
+	took := time.Duration((b - a) * float64(time.Millisecond))
+	t.Logf("%s: %v", what, took.Round(100*time.Microsecond))
+	require.LessOrEqual(t, took, most, what)
+}

@@ -1,0 +1,154 @@
+// What the browser tests put into a page of the node: one user of a room, a record of everything that the client tells
+// it, and a look at what really arrives. It uses the client's public calls only. The value of the expression is nothing;
+// everything is under window.probe.
+(() => {
+  const now = () => performance.timeOrigin + performance.now(); // ms; comparable between pages of one machine
+  const names = [
+    'remote-user-enter', 'remote-user-exit', 'remote-video-available', 'remote-video-unavailable',
+    'remote-audio-available', 'remote-audio-unavailable', 'kicked-out', 'exit-room', 'role-changed',
+    'connection-state-changed', 'connection-lost', 'connection-recovered', 'screen-share-stopped', 'error',
+  ];
+  const events = [];
+  const views = new Map();
+  let parlor = null;
+
+  function view(userId, streamType) {
+    const el = document.createElement('video');
+    el.width = 160;
+    document.body.append(el);
+    views.set(`${userId}/${streamType}`, el);
+    return el;
+  }
+
+  // Times at which this machine did not get to run, or its camera made no frame, for longer than a picture may stand still:
+  // freezes at those times say nothing about the node. Between them lies what a browser calls one: three frames, or 150 ms.
+  const stalls = [];
+  const STALL = 120;
+  let tick = now();
+  setInterval(() => {
+    if (now() - tick > STALL) stalls.push({ at: now(), ms: now() - tick, what: 'timer' });
+    tick = now();
+  }, 20);
+
+  function watchCamera(track) {
+    const el = document.createElement('video');
+    el.muted = true;
+    el.srcObject = new MediaStream([track]);
+    void el.play();
+    let last = 0;
+    const frame = () => {
+      if (last && now() - last > STALL) stalls.push({ at: now(), ms: now() - last, what: 'camera' });
+      last = now();
+      if (track.readyState === 'live') el.requestVideoFrameCallback(frame);
+    };
+    el.requestVideoFrameCallback(frame);
+  }
+
+  function drop(key) {
+    views.get(key)?.remove();
+    views.delete(key);
+  }
+
+  function record(name, payload) {
+    const { code, field, message } = payload; // of an error, which has no enumerable ones
+    events.push({ name, at: now(), ...payload, ...(code && { code, field, message }) });
+  }
+
+  // Enters, with camera and microphone on unless told otherwise; shows every picture that becomes available.
+  async function enter({ room, user, token, role, scene, video = {}, audio = {}, quality }) {
+    const { Parlor } = await import('/client/parlor.js');
+    parlor = Parlor.create();
+    for (const name of names) parlor.on(name, (payload) => record(name, payload));
+    for (const key of views.keys()) drop(key);
+    parlor.on('remote-user-exit', ({ userId }) => {
+      drop(`${userId}/main`);
+      drop(`${userId}/sub`);
+    });
+    parlor.on('remote-video-available', ({ userId, streamType }) => {
+      if (views.has(`${userId}/${streamType}`)) return; // goes on by itself
+      void parlor.startRemoteVideo({ userId, streamType, view: view(userId, streamType), quality });
+    });
+    const local = { width: 320, height: 180, frameRate: 15, ...video };
+    if (video) await parlor.startLocalVideo(local);
+    if (video) watchCamera(parlor.getLocalTrack('camera'));
+    if (audio) await parlor.startLocalAudio(audio);
+    const at = now();
+    await parlor.enterRoom({ strRoomId: room, userId: user, token, role, scene });
+    return { at, entered: now() };
+  }
+
+  async function exit() {
+    const at = now();
+    await parlor.exitRoom();
+    const held = ['camera', 'mic'].filter((s) => parlor.getLocalTrack(s));
+    return { at, done: now(), held };
+  }
+
+  // The first event with that name and all of these fields, or null.
+  function find(name, fields = {}, since = 0) {
+    return events.find((e) => e.name === name && e.at >= since && Object.entries(fields).every(([k, v]) => e[k] === v)) ?? null;
+  }
+
+  async function inbound(track) {
+    if (!track) return null;
+    const report = await parlor.getStats(track);
+    let found = null;
+    report?.forEach((s) => {
+      if (s.type === 'inbound-rtp') found = { ...s, codec: report.get(s.codecId)?.mimeType ?? '' };
+    });
+    return found;
+  }
+
+  // What arrives of a user. Fields of getStats under their own names; null: nothing has arrived.
+  async function received(userId) {
+    if (!parlor) return { video: null, audio: null };
+    return { video: await inbound(parlor.getVideoTrack({ userId })), audio: await inbound(parlor.getAudioTrack({ userId })) };
+  }
+
+  // What is sent of the camera: one entry per simulcast layer, by rid.
+  async function sent() {
+    const out = {};
+    (await parlor.getStats())?.forEach((s) => {
+      if (s.type === 'outbound-rtp' && s.kind === 'video') out[s.rid ?? ''] = { frames: s.framesEncoded ?? 0, width: s.frameWidth ?? 0, active: s.active };
+    });
+    return out;
+  }
+
+  // A few grey levels of what the element shows.
+  function look(el) {
+    const canvas = document.createElement('canvas');
+    canvas.width = 32;
+    canvas.height = 18;
+    const ctx = canvas.getContext('2d', { willReadFrequently: true });
+    ctx.drawImage(el, 0, 0, 32, 18);
+    return Array.from(ctx.getImageData(0, 0, 32, 18).data);
+  }
+
+  // Resolves with the time at which a user's picture has been seen to change: it is there, and it moves.
+  async function moving(userId, streamType = 'main') {
+    let before = null;
+    for (;;) {
+      const el = views.get(`${userId}/${streamType}`);
+      if (el && el.videoWidth > 0 && el.style.visibility !== 'hidden') {
+        const seen = look(el);
+        if (before && seen.some((v, i) => Math.abs(v - before[i]) > 8)) return now();
+        before ??= seen;
+      }
+      await new Promise((r) => setTimeout(r, 15));
+    }
+  }
+
+  // Resolves with the time at which sound of a user has come out, rather than silence made up for it.
+  async function sounding(userId) {
+    for (;;) {
+      const { audio } = await received(userId);
+      if (audio && audio.totalAudioEnergy > 0 && audio.totalSamplesReceived > (audio.concealedSamples ?? 0)) return now();
+      await new Promise((r) => setTimeout(r, 15));
+    }
+  }
+
+  window.probe = {
+    now, events, stalls, enter, exit, find, received, sent, moving, sounding,
+    get parlor() { return parlor; },
+  };
+})()

@@ -1,0 +1,108 @@
+// Package web holds what browsers load from a node: the client, an ES module that applications
+// import, and the demo page that uses it. Both are embedded in the binary and served as they are;
+// there is no build step.
+package web
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+// FS holds client/*.js and demo/*.
+//
+//go:embed client/*.js demo/*
+var FS embed.FS
+
+// contentTypes of everything that is embedded. The system's table is not asked: it differs from
+// machine to machine, and a module with a wrong type does not run.
+var contentTypes = map[string]string{
+	".html": "text/html; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".css":  "text/css; charset=utf-8",
+	".svg":  "image/svg+xml; charset=utf-8",
+}
+
+// pagePolicy lets the demo load its own files and talk to its own node, and nothing else.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+type file struct {
+	content []byte
+	typ     string
+	etag    string
+}
+
+// Handler serves the demo at / (its files at /demo/…) and the client at /client/…, to GET and HEAD.
+// Other paths get 404. Files are revalidated by ETag on every load, so that a page never mixes the
+// modules of two versions; the client may be imported by pages of other origins.
+func Handler() http.Handler {
+	files := load()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := strings.TrimPrefix(r.URL.Path, "/")
+		if name == "" {
+			name = "demo/index.html"
+		}
+		f, ok := files[name]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			return
+		}
+		setHeaders(w.Header(), name, f)
+		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(f.content))
+	})
+}
+
+func setHeaders(h http.Header, name string, f file) {
+	h.Set("Content-Type", f.typ)
+	h.Set("ETag", f.etag)
+	h.Set("Cache-Control", "no-cache")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if strings.HasPrefix(name, "client/") {
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+		return
+	}
+	h.Set("Content-Security-Policy", pagePolicy)
+	h.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self)")
+	h.Set("Referrer-Policy", "no-referrer") // the address may carry a token
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+}
+
+// load reads the embedded files once. It panics on one without a content type, which is a mistake
+// of whoever added the file and shows at the first start.
+func load() map[string]file {
+	files := map[string]file{}
+	err := fs.WalkDir(FS, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		typ, ok := contentTypes[path.Ext(name)]
+		if !ok {
+			return fmt.Errorf("no content type for %s", name)
+		}
+		content, err := FS.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(content)
+		files[name] = file{content: content, typ: typ, etag: `"` + hex.EncodeToString(sum[:12]) + `"`}
+		return nil
+	})
+	if err != nil {
+		panic("web: embedded files: " + err.Error())
+	}
+	return files
+}
