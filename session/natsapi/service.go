@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -37,15 +38,20 @@ type Service struct {
 	micro   micro.Service
 	places  chan struct{}
 	running sync.WaitGroup
+	refused map[Action]*atomic.Uint64 // its keys are fixed
 }
 
 // Register takes commands from here on; Run must follow. The connection may be down: what is needed of it is done at
 // every reconnect. Where it is up, commands find the endpoints as soon as Register has returned.
 func Register(nc *nats.Conn, rooms *session.Rooms, version string, log zerolog.Logger) (*Service, error) {
-	s := &Service{rooms: rooms, log: log, nc: nc, places: make(chan struct{}, maxCommands)}
+	s := &Service{rooms: rooms, log: log, nc: nc, places: make(chan struct{}, maxCommands),
+		refused: map[Action]*atomic.Uint64{}}
+	for action := range s.handlers() {
+		s.refused[action] = new(atomic.Uint64)
+	}
 	var err error
 	s.micro, err = micro.AddService(nc, micro.Config{
-		Name: "sfu", Version: version, Description: "Parlor media node: rooms and users",
+		Name: "sfu", Version: version, Description: "Parlor media node: rooms and users", StatsHandler: s.stats,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("serving commands over NATS: %w", err)
@@ -114,26 +120,32 @@ func (s *Service) endpoint(action Action, h handler) micro.HandlerFunc {
 	}
 }
 
+// answer sends the result or the error. It publishes to the reply subject itself: the request's own methods keep the error
+// in the request for the library's statistics, which read it when the endpoint returns, and that is before now.
 func (s *Service) answer(r micro.Request, action Action, result any, err error) {
-	if err == nil {
-		err = r.RespondJSON(result)
-	} else {
+	m := &nats.Msg{Subject: r.Reply()}
+	if err != nil {
 		s.log.Debug().Err(err).Str("action", string(action)).Msg("command refused")
-		err = refuse(r, session.AsError(err))
+		s.refused[action].Add(1)
+		m.Header, result = refusal(session.AsError(err))
+	}
+	if m.Subject == "" {
+		return // nobody waits for an answer
+	}
+	m.Data, err = json.Marshal(result)
+	if err == nil {
+		err = s.nc.PublishMsg(m)
 	}
 	if err != nil {
 		s.log.Warn().Err(err).Str("action", string(action)).Msg("a command's answer could not be sent")
 	}
 }
 
-func refuse(r micro.Request, e *session.Error) error {
+// refusal is an error as the headers and the body of an answer.
+func refusal(e *session.Error) (nats.Header, ErrorBody) {
 	text := e.Text
 	if e.Field != "" {
 		text = e.Field + ": " + text
-	}
-	body, err := json.Marshal(ErrorBody{Code: e.Code, Field: e.Field, Message: e.Text})
-	if err != nil {
-		return err
 	}
 	text = strings.Map(func(c rune) rune { // a header is one line
 		if c < ' ' || c == 0x7f {
@@ -141,7 +153,21 @@ func refuse(r micro.Request, e *session.Error) error {
 		}
 		return c
 	}, text)
-	return r.Error(string(e.Code), text, body)
+	h := nats.Header{micro.ErrorHeader: {text}, micro.ErrorCodeHeader: {string(e.Code)}}
+	return h, ErrorBody{Code: e.Code, Field: e.Field, Message: e.Text}
+}
+
+// endpointStats is what $SRV.STATS tells of an endpoint beside the library's own counters, which end when a command begins.
+type endpointStats struct {
+	Refused uint64 `json:"refused"` // commands answered with an error
+}
+
+func (s *Service) stats(e *micro.Endpoint) any {
+	n, ok := s.refused[Action(e.Name)]
+	if !ok {
+		return nil
+	}
+	return endpointStats{Refused: n.Load()}
 }
 
 func (s *Service) removeUser(ctx context.Context, data []byte, stringForm bool) (any, error) {

@@ -124,6 +124,35 @@ func TestBadCommands(t *testing.T) {
 	})
 }
 
+// TestRefusalsAreInStats: the library's statistics close when a command begins, so refusals are counted beside them.
+func TestRefusalsAreInStats(t *testing.T) {
+	eachBroker(t, func(t *testing.T, b broker) {
+		b.start(t)
+		n := startNode(t, b, session.Options{})
+		n.serving()
+		nc := n.dial()
+		for range 3 {
+			request(t, nc, "DismissRoom", `{"StrRoomId":"nowhere"}`)
+		}
+		request(t, nc, "ListRooms", `{}`)
+		m, err := nc.Request("$SRV.STATS.sfu", nil, 10*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stats micro.Stats
+		if err := json.Unmarshal(m.Data, &stats); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for _, e := range stats.Endpoints {
+			got[e.Name] = string(e.Data)
+		}
+		if got["DismissRoom"] != `{"refused":3}` || got["ListRooms"] != `{"refused":0}` {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
 func TestServiceIsDiscovered(t *testing.T) {
 	eachBroker(t, func(t *testing.T, b broker) {
 		b.start(t)
