@@ -2,6 +2,7 @@
 //
 //   start()    opens a socket and enters; resolves with `entered`
 //   request()  asks the node; asked again by itself when the socket is lost and the session resumed
+//              (its time runs only while there is a connection)
 //   leave()    exits and resolves when the node has said so
 //   farewell() the last word of a page that goes away
 //
@@ -42,12 +43,13 @@ import { ParlorError, SUBPROTOCOL, errorOf } from './protocol.js';
  * @property {(body: string) => void} beacon  posts to /rtc/exit when no socket can
  */
 
-/** @typedef {{message: object, resolve: (answer: any) => void, reject: (err: ParlorError) => void}} Pending */
+/** @typedef {{message: {type: string, id: number}, resolve: (answer: any) => void, reject: (err: ParlorError) => void}} Pending */
 
 /** How long one try to connect and be greeted may take. Lower gives up on slow networks; higher
  *  holds up the next try after a black hole. */
 const ATTEMPT_MS = 8000;
-/** How long an answer may take, reconnects included, before the caller is told. */
+/** How long an answer may take before the caller is told. Time without a connection does not count:
+ *  the request is asked again when there is one. */
 const REQUEST_MS = 30000;
 /** How long leave() waits for the node before it leaves by beacon. */
 const LEAVE_MS = 3000;
@@ -103,11 +105,9 @@ export class Signal {
     if (this.#state === 'closed') return Promise.reject(gone());
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { message: { ...message, id }, resolve, reject });
-      this.#timers.set(`request ${id}`, REQUEST_MS, () => {
-        this.#settle(id, (p) => p.reject(new ParlorError('timeout', `The node did not answer "${message.type}".`)));
-      });
-      if (this.connected) this.#send({ ...message, id });
+      const pending = { message: { ...message, id }, resolve, reject };
+      this.#pending.set(id, pending);
+      if (this.connected) this.#ask(id, pending);
     });
   }
 
@@ -118,15 +118,16 @@ export class Signal {
       const late = new Promise((resolve) => this.#timers.set('leave', LEAVE_MS, () => resolve('late')));
       const done = this.request({ type: 'exit' }).catch(() => 'late');
       if ((await Promise.race([done, late])) === 'late') this.#beacon();
+      this.close();
     } else {
-      this.#beacon();
+      this.farewell();
     }
-    this.close();
   }
 
   /** Says exit on the socket and by beacon, and waits for nothing. */
   farewell() {
-    if (this.connected) this.#send({ type: 'exit', id: ++this.#lastId });
+    // Also while entering: the node may have let one in already, and the answer not be read yet.
+    this.#send({ type: 'exit', id: ++this.#lastId });
     this.#beacon();
     this.close();
   }
@@ -177,6 +178,7 @@ export class Signal {
   }
 
   #dropSocket() {
+    for (const id of this.#pending.keys()) this.#timers.clear(`request ${id}`);
     const ws = this.#ws;
     this.#ws = null;
     if (!ws) return;
@@ -205,6 +207,17 @@ export class Signal {
   /** @param {object} message */
   #send(message) {
     if (this.#ws?.readyState === 1) this.#ws.send(JSON.stringify(message));
+  }
+
+  /**
+   * @param {number} id
+   * @param {Pending} p
+   */
+  #ask(id, p) {
+    this.#timers.set(`request ${id}`, REQUEST_MS, () => {
+      this.#settle(id, () => p.reject(new ParlorError('timeout', `The node did not answer "${p.message.type}".`)));
+    });
+    this.#send(p.message);
   }
 
   // --- what comes in
@@ -252,10 +265,9 @@ export class Signal {
     const first = this.#entering;
     this.#entering = null;
     if (first) first.resolve(m);
-    else if (resumed) {
-      for (const p of this.#pending.values()) this.#send(p.message);
-      this.#opts.handlers.resumed();
-    } else {
+    if (first || resumed) for (const [id, p] of this.#pending) this.#ask(id, p);
+    if (resumed) this.#opts.handlers.resumed();
+    else if (!first) {
       for (const id of [...this.#pending.keys()]) {
         this.#settle(id, (p) => p.reject(new ParlorError('aborted', 'The session was lost and entered anew.')));
       }
@@ -297,7 +309,7 @@ export class Signal {
     if (verdict === 'repeat') return;
     if (event.type === 'exited') {
       for (const [id, p] of [...this.#pending]) {
-        if (/** @type {any} */ (p.message).type === 'exit') this.#settle(id, () => p.resolve({ type: 'ok' }));
+        if (p.message.type === 'exit') this.#settle(id, () => p.resolve({ type: 'ok' }));
       }
       this.close();
     }

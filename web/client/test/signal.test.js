@@ -79,6 +79,23 @@ test('a request that is never answered rejects', async () => {
   await assert.rejects(role, { code: 'timeout' });
 });
 
+test('the time of a request does not run while there is no connection', async () => {
+  const t = await entered();
+  t.node.answers.publish = null;
+  let end = '';
+  t.signal.request({ type: 'publish', source: 'mic', on: false }).then(() => (end = 'ok'), (err) => (end = err.code));
+  t.node.up = false;
+  t.node.drop();
+  await t.clock.advance(70000);
+  assert.equal(end, '');
+  t.node.up = true;
+  await t.clock.advance(8000);
+  assert.equal(t.node.of('publish').length, 2, 'asked again');
+  assert.equal(end, '');
+  await t.clock.advance(30000);
+  assert.equal(end, 'timeout', 'and it has its time again');
+});
+
 test('pings acknowledge the last event', async () => {
   const t = await entered();
   await t.clock.advance(2000);
@@ -251,6 +268,32 @@ test('leave while entering calls it off', async () => {
   await t.signal.leave();
   await assert.rejects(entering, { code: 'aborted' });
   assert.equal(t.clock.waiting, 0);
+  assert.deepEqual(t.node.types(), [], 'there was no socket yet');
+});
+
+for (const way of ['leave', 'farewell']) {
+  test(`${way} before the answer to entering is read says exit, as the node may have let one in`, async () => {
+    const t = setUp();
+    t.node.answers.enter = null;
+    const entering = t.signal.start();
+    entering.catch(() => {});
+    await settle();
+    await t.signal[way]();
+    await assert.rejects(entering, { code: 'aborted' });
+    assert.deepEqual(t.node.types(), ['enter', 'exit']);
+    assert.equal(t.node.socket.readyState, 3);
+    assert.equal(t.clock.waiting, 0);
+  });
+}
+
+test('leave while entering anew says exit of the session that the node may have made', async () => {
+  const t = await entered();
+  t.node.known = false;
+  t.node.answers.enter = null;
+  t.node.drop();
+  await t.clock.advance(1000);
+  await t.signal.leave();
+  assert.deepEqual(t.node.types(), ['enter', 'resume', 'enter', 'exit']);
 });
 
 test('farewell says exit on the socket and by beacon, without waiting', async () => {
