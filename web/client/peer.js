@@ -30,6 +30,12 @@ export class Peer {
   #onState;
   #fresh = true;
   #closed = false;
+  /** @type {(err: ParlorError) => void} */
+  #end = () => {};
+  /** Rejected by close(): the browser never settles what is under way on a PeerConnection that is closed. */
+  #gone = new Promise((_, reject) => {
+    this.#end = reject;
+  });
   /** @type {Promise<unknown>} */
   #tail = Promise.resolve();
   /** @type {Map<string, SeatPair>} */
@@ -45,12 +51,18 @@ export class Peer {
   constructor({ send, onState }) {
     this.#send = send;
     this.#onState = onState;
+    this.#gone.catch(() => {});
     this.#pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
     this.#pc.onconnectionstatechange = () => onState(this.#pc.connectionState);
   }
 
   get state() {
     return this.#pc.connectionState;
+  }
+
+  /** Whether the node has answered its first offer. */
+  get opened() {
+    return !this.#fresh;
   }
 
   get pc() {
@@ -152,12 +164,13 @@ export class Peer {
     });
   }
 
-  /** Ends the connection. What is still queued is rejected. */
+  /** Ends the connection. What is queued or under way is rejected with `aborted`. */
   close() {
     if (this.#closed) return;
     this.#closed = true;
     this.#pc.onconnectionstatechange = null;
     this.#pc.close();
+    this.#end(closed());
   }
 
   // --- one job at a time
@@ -170,7 +183,7 @@ export class Peer {
   #queue(job) {
     const run = this.#tail.then(() => {
       if (this.#closed) throw closed();
-      return job();
+      return Promise.race([job(), this.#gone]);
     });
     this.#tail = run.catch(() => {});
     return run;

@@ -22,8 +22,9 @@
  * @property {{}} connection-lost
  * @property {{}} connection-recovered
  * @property {{}} screen-share-stopped  ended from the browser's own controls
- * @property {{userId: string, resume: () => void}} autoplay-failed  the browser wants a gesture of the
- *   user before it plays sound: the next one starts it, or call resume() in a handler of one
+ * @property {{userId: string, resume: () => Promise<boolean>}} autoplay-failed  the browser wants a gesture
+ *   of the user before it plays sound: the next one starts it, or call resume() in a handler of one;
+ *   resume() resolves with whether everybody is heard then
  * @property {import('./protocol.js').ParlorError} error
  */
 

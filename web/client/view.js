@@ -106,7 +106,7 @@ export class Speakers {
     document.body.append(el);
     this.#players.set(seat, { el, userId });
     if (this.#sink) this.#route(el, this.#sink).catch(() => {});
-    this.#try(el, userId);
+    void this.#try(el).then((plays) => plays || this.#onBlocked(userId));
   }
 
   /** @param {string} seat */
@@ -123,9 +123,14 @@ export class Speakers {
     return this.#players.has(seat);
   }
 
-  /** Plays what was blocked; call it from a gesture of the user. */
-  resume() {
-    for (const { el } of this.#players.values()) if (el.paused) el.play().catch(() => {});
+  /**
+   * Plays what was blocked; call it from a gesture of the user. Resolves with whether everything
+   * plays; where the browser still refuses, the next gesture tries again.
+   */
+  async resume() {
+    const blocked = [...this.#players.values()].filter((p) => p.el.paused);
+    const played = await Promise.all(blocked.map((p) => this.#try(p.el)));
+    return played.every(Boolean);
   }
 
   /** @param {string} deviceId */
@@ -143,15 +148,19 @@ export class Speakers {
   }
 
   /**
+   * Whether the browser lets it play. Another error is none of sound: the element has been stopped.
    * @param {HTMLAudioElement} el
-   * @param {string} userId
    */
-  #try(el, userId) {
-    el.play().catch((err) => {
-      if (err?.name !== 'NotAllowedError') return;
-      this.#arm();
-      this.#onBlocked(userId);
-    });
+  async #try(el) {
+    try {
+      await el.play();
+    } catch (err) {
+      if (/** @type {any} */ (err)?.name === 'NotAllowedError') {
+        this.#arm();
+        return false;
+      }
+    }
+    return true;
   }
 
   /** The next gesture of the user, whatever it is meant for, starts the sound. */
@@ -162,7 +171,7 @@ export class Speakers {
     const go = () => {
       this.#armed = false;
       gestures.forEach((g) => removeEventListener(g, go, true));
-      this.resume();
+      void this.resume();
     };
     gestures.forEach((g) => addEventListener(g, go, true));
   }
