@@ -33,12 +33,13 @@ import { VideoView } from './view.js';
  * @property {() => import('./peer.js').Peer | null} peer  null: not in a room, or not allowed to send now
  * @property {(source: Source, on: boolean) => Promise<unknown>} announce
  * @property {(source: Source) => void} onEnded  the device or the browser ended it; it has been stopped
+ * @property {(source: Source, err: unknown) => void} onError  of what no call waits for
  */
 
 export class Local {
   /** @type {Map<Source, Stream>} */
   #streams = new Map();
-  /** @type {Map<Source, boolean>} what the node has been told; absent: not offered */
+  /** @type {Map<Source, boolean | null>} what the node has been told; null: not known, absent: not offered */
   #announced = new Map();
   /** @type {Map<Source, Promise<unknown>>} calls for a source, one after the other */
   #tails = new Map();
@@ -116,7 +117,8 @@ export class Local {
       }
       if (!audio) return;
       audio.contentHint = 'music';
-      await this.#begin({ source: 'screen-audio', track: audio, muted: false, simulcast: false, view: null, target: null });
+      await this.#begin({ source: 'screen-audio', track: audio, muted: false, simulcast: false, view: null, target: null })
+        .catch((err) => this.#opts.onError('screen-audio', err)); // the picture is shared, so the call has not failed
     });
   }
 
@@ -164,7 +166,7 @@ export class Local {
     const old = s.track;
     if (constraints.video) old.stop();
     const track = await this.#capture(constraints).catch(async (err) => {
-      if (constraints.video) await this.#end(s.source);
+      if (constraints.video) await this.#end(s.source).catch(() => {});
       throw err;
     });
     old.stop();
@@ -238,13 +240,18 @@ export class Local {
   // --- sending
 
   /**
-   * What a new PeerConnection starts with. Its node has been told nothing.
+   * What a new PeerConnection starts with. Its node has been told nothing. What one may not send is
+   * released: nobody should talk into a microphone that only they believe in.
    * @param {(source: Source) => boolean} may
    */
   publications(may) {
     this.#announced.clear();
-    const streams = [...this.#streams.values()].filter((s) => may(s.source));
-    return new Map(streams.map((s) => [s.source, { track: s.track, simulcast: s.simulcast, codec: s.codec }]));
+    const streams = [...this.#streams.values()];
+    for (const s of streams) {
+      if (!may(s.source)) this.#refuse(s, new ParlorError('not_allowed', `You have no right to send the ${s.source}.`));
+    }
+    const sent = this.#opts.peer() ? streams.filter((s) => may(s.source)) : []; // the audience only keeps it
+    return new Map(sent.map((s) => [s.source, { track: s.track, simulcast: s.simulcast, codec: s.codec }]));
   }
 
   /**
@@ -255,14 +262,48 @@ export class Local {
   async published(sources) {
     for (const source of sources) {
       const s = this.#streams.get(source);
-      if (s && this.#withheld(s)) await this.#opts.peer()?.replace(source, null);
-      await this.#say(source, s ? !s.muted : false);
+      try {
+        if (s && this.#withheld(s)) await this.#opts.peer()?.replace(source, null);
+        await this.#say(source, s ? !s.muted : false);
+      } catch (err) {
+        this.#opts.onError(source, err);
+      }
     }
   }
 
-  /** Sends what is captured and not sent yet: one may from now on. */
+  /**
+   * The node does not take what was offered: it is released.
+   * @param {Iterable<Source>} sources
+   * @param {unknown} err
+   */
+  refused(sources, err) {
+    for (const source of sources) {
+      const s = this.#streams.get(source);
+      if (s) this.#refuse(s, err);
+    }
+  }
+
+  /** Sends what is captured and not sent yet: one may from now on. What the node does not take is released. */
   async publishAll() {
-    for (const s of [...this.#streams.values()]) await this.#publish(s);
+    for (const s of [...this.#streams.values()]) {
+      await this.#publish(s).catch((err) => {
+        if (!aborted(err)) this.#refuse(s, err);
+      });
+    }
+  }
+
+  /**
+   * Released in its turn, after the calls under way; then the application hears why.
+   * @param {Stream} s
+   * @param {unknown} err
+   */
+  #refuse(s, err) {
+    void this.#serial(s.source, async () => {
+      if (this.#streams.get(s.source) !== s) return;
+      this.#release(s.source);
+      this.#announced.delete(s.source);
+      this.#opts.onError(s.source, err);
+    });
   }
 
   /** @param {Stream} s */
@@ -274,7 +315,7 @@ export class Local {
     try {
       await this.#publish(s);
     } catch (err) {
-      if (err instanceof ParlorError && err.code === 'aborted' && this.#streams.has(s.source)) return; // the next PeerConnection takes it
+      if (aborted(err) && this.#streams.has(s.source)) return; // the next PeerConnection takes it
       this.#release(s.source);
       throw err;
     }
@@ -310,7 +351,12 @@ export class Local {
    */
   async #say(source, on) {
     this.#announced.set(source, on);
-    await this.#opts.announce(source, on);
+    try {
+      await this.#opts.announce(source, on);
+    } catch (err) {
+      if (this.#announced.get(source) === on) this.#announced.set(source, null);
+      throw err;
+    }
   }
 
   // --- capturing
@@ -355,6 +401,9 @@ export class Local {
     return run;
   }
 }
+
+/** @param {unknown} err */
+const aborted = (err) => err instanceof ParlorError && err.code === 'aborted';
 
 const stopped = () => new ParlorError('aborted', 'The device was released while it was being opened.');
 
@@ -410,7 +459,8 @@ async function captureScreen(o) {
 function deviceError(cause, what) {
   const name = cause instanceof Error ? cause.name : '';
   if (name === 'NotAllowedError' || name === 'SecurityError') {
-    return new ParlorError('device_denied', `The browser does not allow access to the ${what}.`, { cause });
+    const how = what === 'screen' ? '' : ' Allow it in the address bar or in the settings of the system, and try again.';
+    return new ParlorError('device_denied', `The browser may not use the ${what}.${how}`, { cause });
   }
   if (name === 'NotFoundError' || name === 'OverconstrainedError') {
     return new ParlorError('device_not_found', `There is no such ${what}.`, { cause });

@@ -40,8 +40,9 @@ export { ExitReason, ParlorError, UserExitReason };
 /** @typedef {import('./protocol.js').Role} Role */
 
 /** A handful at first, so that small rooms need no second offer; then in chunks, up to a limit that
- *  keeps the offer below the largest message the node takes. */
-const SEATS = { initial: 6, chunk: 6, max: 48 };
+ *  holds a full room by default (50 who publish, and their screens) and keeps the offer below the
+ *  largest message that the node takes. */
+const SEATS = { initial: 6, chunk: 6, max: 100 };
 
 /** The rights of a token name screens as one, sound included. */
 const RIGHTS = /** @type {const} */ ({ camera: 'video', mic: 'audio', screen: 'screen', 'screen-audio': 'screen' });
@@ -66,6 +67,8 @@ export class Parlor extends Emitter {
   #role = 'anchor';
   /** @type {ConnectionState} */
   #state = 'DISCONNECTED';
+  /** Whether a stay has begun that the application has not been told the end of. */
+  #inside = false;
   #roster = new Roster();
   #local;
   #remote;
@@ -105,11 +108,12 @@ export class Parlor extends Emitter {
   constructor(options) {
     super();
     this.#options = { ...options, endpoints: endpoints(options.url, location.href) };
-    this.#recovery = new Recovery(systemClock, (step) => this.#repair(step));
+    this.#recovery = new Recovery(systemClock, (step) => this.#repair(step), Math.random);
     this.#local = new Local({
       peer: () => (this.#role === 'anchor' ? this.#peer : null),
       announce: (source, on) => this.#request({ type: 'publish', source, on }),
       onEnded: (source) => this.#ended(source),
+      onError: (source, err) => this.#failed(err, source),
     });
     this.#remote = new Remote({
       roster: this.#roster,
@@ -150,12 +154,14 @@ export class Parlor extends Emitter {
     this.#entered = { ...options };
     this.#role = options.role ?? 'anchor';
     const signal = this.#connect({ room, user, token: options.token, role: this.#role, scene: options.scene });
+    this.#listen(true); // from here on the node may know of it, so a page that goes away has to say so
     try {
-      const entered = await signal.start();
-      this.#listen(true);
-      this.#begin(entered);
+      this.#begin(await signal.start());
     } catch (err) {
-      if (this.#signal === signal) this.#signal = this.#entered = null;
+      if (this.#signal === signal) {
+        this.#signal = this.#entered = null;
+        this.#listen(false);
+      }
       throw err;
     }
   }
@@ -167,7 +173,7 @@ export class Parlor extends Emitter {
   exitRoom() {
     const signal = this.#signal;
     if (this.#leaving || !signal) return this.#leaving ?? Promise.resolve();
-    const inside = this.#state !== 'CONNECTING';
+    const inside = this.#inside;
     this.#local.releaseAll();
     this.#leaving = signal.leave().then(() => {
       this.#leaving = null;
@@ -328,8 +334,10 @@ export class Parlor extends Emitter {
    * @param {import('./protocol.js').Entered} entered
    */
   #begin(entered) {
+    this.#inside = true;
     this.#role = entered.role ?? this.#role;
     this.#rights = entered.rights ? new Set(entered.rights) : null;
+    this.#recovery.reset();
     this.#closeMedia(); // of the session before, whose seats the node does not know
     this.#meet(this.#roster.reset(entered.users ?? [], entered.user, UserExitReason.TIMEOUT));
     this.#openMedia();
@@ -348,7 +356,9 @@ export class Parlor extends Emitter {
   #finish(why) {
     this.#signal?.close();
     this.#signal = null;
+    this.#inside = false;
     this.#listen(false);
+    this.#recovery.reset();
     this.#closeMedia();
     this.#local.releaseAll();
     this.#remote.clear();
@@ -368,18 +378,22 @@ export class Parlor extends Emitter {
       onState: (state) => this.#peer === peer && this.#recovery.changed(state),
     });
     this.#peer = peer;
-    const anchor = this.#role === 'anchor';
-    const publications = this.#local.publications((source) => anchor && this.#may('send', source));
-    peer.open(this.#remote.seatIds(), publications).then(async (refused) => {
+    const publications = this.#local.publications((source) => this.#may('send', source));
+    peer.open(this.#remote.seatIds(), publications).then((refused) => {
       if (this.#peer !== peer) return;
       this.#remote.sync();
-      if (refused) this.emit('error', refused);
-      else await this.#local.published(publications.keys());
-    }).catch((err) => this.#failed(err));
+      if (refused) this.#local.refused(publications.keys(), refused);
+      else void this.#local.published(publications.keys());
+    }, (err) => {
+      if (this.#peer !== peer) return;
+      peer.close(); // what waits for it goes to the next one
+      const first = this.#recovery.unopened();
+      if (first) this.#failed(err);
+    });
   }
 
   #closeMedia() {
-    this.#recovery.reset();
+    this.#recovery.renewed();
     this.#remote.renew();
     this.#peer?.close();
     this.#peer = null;
@@ -390,15 +404,19 @@ export class Parlor extends Emitter {
     const peer = this.#peer;
     if (!peer || !this.#signal?.connected) return; // without signalling: when it is back
     if (step === 'rebuild') {
-      this.emit('error', new ParlorError('connection_failed', 'Sound and pictures do not get through to the server. Trying again.', { field: 'media' }));
+      // A first offer that failed has been reported as what it was.
+      if (peer.opened) this.emit('error', new ParlorError('connection_failed', 'Sound and pictures do not get through to the server. Trying again.', { field: 'media' }));
       this.#openMedia();
     } else peer.restart().catch((err) => err?.code !== 'aborted' && this.#peer === peer && this.#openMedia());
   }
 
-  /** @param {unknown} err */
-  #failed(err) {
-    if (err instanceof ParlorError && err.code === 'aborted') return;
-    this.emit('error', err instanceof ParlorError ? err : new ParlorError('internal', String(err), { cause: err }));
+  /**
+   * @param {unknown} err
+   * @param {Source} [source]  what it concerns
+   */
+  #failed(err, source) {
+    const { code, message, field } = err instanceof ParlorError ? err : { code: 'internal', message: String(err), field: undefined };
+    if (code !== 'aborted') this.emit('error', new ParlorError(code, message, { field: source ?? field, cause: err }));
   }
 
   /** @param {Source} source */

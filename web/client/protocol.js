@@ -77,8 +77,9 @@ export const UserExitReason = Object.freeze({ EXIT: 0, TIMEOUT: 1, REMOVED: 2, B
  * An error of the client. `code` is a code of the protocol (`bad_request`, `token_invalid`,
  * `token_expired`, `not_allowed`, `room_full`, `publisher_limit`, `scene_mismatch`, `banned`,
  * `node_draining`, `room_not_found`, `user_not_found`, `internal`) or one of the client's own:
- * `invalid_parameter`, `invalid_state`, `not_supported`, `aborted`, `timeout`,
- * `connection_failed`, `device_denied`, `device_not_found`, `device_busy`, `device_lost`.
+ * `invalid_parameter`, `invalid_state`, `not_supported`, `aborted`, `timeout`, `connection_failed`,
+ * `seat_limit`, `device_denied`, `device_not_found`, `device_busy`, `device_lost`. Where it concerns one
+ * of one's own streams, `field` is its source.
  */
 export class ParlorError extends Error {
   /**
@@ -110,7 +111,7 @@ export function roomOf({ roomId, strRoomId }) {
   if (strRoomId !== undefined) {
     if (typeof strRoomId !== 'string' || !ROOM.test(strRoomId)) {
       throw new ParlorError('invalid_parameter',
-        'A room name has 1 to 64 letters, digits, spaces or signs such as - _ . : @', { field: 'room' });
+        'A room name has 1 to 64 of A-Z, a-z, 0-9, spaces and signs such as - _ . : @', { field: 'room' });
     }
     return strRoomId;
   }

@@ -1,7 +1,8 @@
 // What to do when media stops flowing: an ICE restart first, a new PeerConnection when that does not
-// help. Timing and decisions only; the caller acts.
+// help. One whose first offer fails is made anew as well, ever more rarely while that goes on. Timing
+// and decisions only; the caller acts.
 
-import { Timers } from './clock.js';
+import { Timers, backoff } from './clock.js';
 
 /** A disconnected path often comes back by itself; lower restarts needlessly, higher freezes longer. */
 const GRACE_MS = 3000;
@@ -9,19 +10,26 @@ const GRACE_MS = 3000;
 const SETTLE_MS = 8000;
 /** ICE restarts before the PeerConnection is made anew. */
 const RESTARTS = 2;
+/** The first wait after a failed first offer, as a step of backoff(): 1 s, later up to 8 s. Lower asks a
+ *  node that cannot help again and again, higher leaves one without media. */
+const FIRST_WAIT = 2;
 
 export class Recovery {
   #timers;
   #act;
+  #random;
   #tries = 0;
+  #unopened = 0; // PeerConnections in a row whose first offer failed
 
   /**
    * @param {import('./clock.js').Clock} clock
    * @param {(step: 'restart' | 'rebuild') => void} act
+   * @param {() => number} random
    */
-  constructor(clock, act) {
+  constructor(clock, act, random) {
     this.#timers = new Timers(clock);
     this.#act = act;
+    this.#random = random;
   }
 
   /** @param {RTCPeerConnectionState} state */
@@ -38,17 +46,32 @@ export class Recovery {
    * @param {RTCPeerConnectionState | undefined} state
    */
   contact(state) {
-    if (state !== 'connected') this.#step();
+    if (state !== 'connected' && state !== 'new') this.#step(); // new: its first offer is asked again
   }
 
-  /** All is well, or all is over. */
-  reset() {
+  /**
+   * The first offer of a PeerConnection has failed: there is nothing that could be restarted.
+   * @returns {boolean} whether it is the first in a row
+   */
+  unopened() {
+    this.#timers.set('step', backoff(FIRST_WAIT + this.#unopened, this.#random()), () => this.#rebuild());
+    return this.#unopened++ === 0;
+  }
+
+  /** There is another PeerConnection. */
+  renewed() {
     this.#timers.clearAll();
     this.#tries = 0;
   }
 
+  /** All is well, or all is over. */
+  reset() {
+    this.renewed();
+    this.#unopened = 0;
+  }
+
   #step() {
-    if (this.#tries >= RESTARTS) {
+    if (this.#tries >= RESTARTS || this.#unopened > 0) {
       this.#rebuild();
       return;
     }

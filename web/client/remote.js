@@ -44,6 +44,8 @@ export class Remote {
   #told = new Map();
   #busy = new Set();
   #growing = false;
+  /** @type {Set<string>} who has no seat because there are no more, as the application has been told */
+  #unseated = new Set();
   #held = false;
   #opts;
   #seats;
@@ -156,6 +158,7 @@ export class Remote {
     for (const id of this.#seats.ids()) this.#unplug(id);
     for (const userId of [...this.#subs.keys()]) this.left(userId);
     this.#told.clear();
+    this.#unseated.clear();
     this.#seats = new Seats(this.#opts.limits);
   }
 
@@ -174,11 +177,26 @@ export class Remote {
   sync() {
     if (this.#held) return;
     if (this.#seats.ids().length === 0) return; // no PeerConnection yet; its first offer looks again
-    const { changed, grow } = this.#seats.plan(this.#wishes());
+    const { changed, grow, unseated } = this.#seats.plan(this.#wishes());
+    this.#lacking(unseated);
     for (const id of changed) this.#unplug(id);
     for (const id of this.#seats.ids()) void this.#tell(id);
     if (grow > 0) void this.#grow(grow);
     this.#render();
+  }
+
+  /**
+   * Says whom one cannot see or hear, once each time.
+   * @param {string[]} unseated
+   */
+  #lacking(unseated) {
+    const before = this.#unseated;
+    this.#unseated = new Set(unseated);
+    const more = unseated.filter((key) => !before.has(key)).map((key) => key.slice(0, key.lastIndexOf('/')));
+    if (more.length === 0) return;
+    this.#opts.onError(new ParlorError('seat_limit',
+      `No more than ${this.#opts.limits.max} streams can be received at the same time. Not received: ${[...new Set(more)].join(', ')}.`,
+      { field: 'seat' }));
   }
 
   // --- wishes
@@ -260,17 +278,17 @@ export class Remote {
   }
 
   /**
-   * A user who has just left is no error: the event that says so is on its way.
+   * A user who has just left is no error: the event that says so is on its way. Where it is not known
+   * what the node has done, or it may do it another time, the next sync() tells it again.
    * @param {string} id
    * @param {string} text
    * @param {unknown} err
    */
   #refused(id, text, err) {
-    if (!(err instanceof ParlorError) || err.code === 'aborted' || err.code === 'user_not_found') {
-      if (this.#told.get(id) === text) this.#told.delete(id);
-      return;
-    }
-    this.#opts.onError(err);
+    const code = err instanceof ParlorError ? err.code : 'aborted';
+    const quiet = code === 'aborted' || code === 'user_not_found';
+    if ((quiet || code === 'timeout') && this.#told.get(id) === text) this.#told.set(id, '');
+    if (!quiet) this.#opts.onError(/** @type {ParlorError} */ (err));
   }
 
   /** @param {number} n */

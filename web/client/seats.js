@@ -63,8 +63,9 @@ export class Seats {
    * Frees the seats of those not wished for and seats the others, the weightiest first. At the limit
    * a weightier wish takes the seat of the lightest.
    * @param {Wish[]} wishes
-   * @returns {{changed: string[], grow: number}} seats with another holder than before, and how
-   *   many seats to add before planning again
+   * @returns {{changed: string[], grow: number, unseated: string[]}} seats with another holder than
+   *   before, how many seats to add before planning again, and who has none and gets none: more
+   *   seats than the limit would be needed
    */
   plan(wishes) {
     const before = new Map(this.#seats);
@@ -72,16 +73,17 @@ export class Seats {
     for (const [id, holder] of before) if (holder !== null && !weight.has(holder)) this.#free(id);
     const seated = new Set(this.#seats.values());
     const waiting = wishes.filter((w) => w.weight > 0 && !seated.has(w.key)).sort((a, b) => b.weight - a.weight);
-    let missing = 0;
     for (const wish of waiting) {
       const id = this.#vacant() ?? this.#evict(wish.weight, weight);
-      if (id === null) missing++;
-      else this.#seats.set(id, wish.key);
+      if (id !== null) this.#seats.set(id, wish.key);
     }
+    const now = new Set(this.#seats.values());
+    const missing = wishes.filter((w) => w.weight > 0 && !now.has(w.key)).sort((a, b) => b.weight - a.weight);
     const room = this.#limits.max - this.#seats.size;
     return {
       changed: this.ids().filter((id) => this.#seats.get(id) !== before.get(id)),
-      grow: missing === 0 ? 0 : Math.min(room, Math.ceil(missing / this.#limits.chunk) * this.#limits.chunk),
+      grow: Math.min(room, Math.ceil(missing.length / this.#limits.chunk) * this.#limits.chunk),
+      unseated: missing.slice(room).map((w) => w.key),
     };
   }
 

@@ -52,8 +52,8 @@ const wish = (key, weight = 1) => ({ key, weight });
 test('seats: taken, kept, freed, and the longest empty one is taken first', () => {
   const s = new Seats({ initial: 3, chunk: 2, max: 10 });
   assert.deepEqual(s.add(3), ['s1', 's2', 's3']);
-  assert.deepEqual(s.plan([wish('a'), wish('b')]), { changed: ['s1', 's2'], grow: 0 });
-  assert.deepEqual(s.plan([wish('a'), wish('b')]), { changed: [], grow: 0 });
+  assert.deepEqual(s.plan([wish('a'), wish('b')]), { changed: ['s1', 's2'], grow: 0, unseated: [] });
+  assert.deepEqual(s.plan([wish('a'), wish('b')]), { changed: [], grow: 0, unseated: [] });
   assert.deepEqual(s.plan([wish('b')]).changed, ['s1']);
   s.plan([wish('b'), wish('c')]);
   assert.equal(s.seatOf('c'), 's3');
@@ -64,9 +64,9 @@ test('seats: taken, kept, freed, and the longest empty one is taken first', () =
 test('seats: nobody is seated without weight, nor unseated for the lack of it', () => {
   const s = new Seats({ initial: 1, chunk: 1, max: 4 });
   s.add(1);
-  assert.deepEqual(s.plan([wish('a', 0)]), { changed: [], grow: 0 });
+  assert.deepEqual(s.plan([wish('a', 0)]), { changed: [], grow: 0, unseated: [] });
   s.plan([wish('a', 1)]);
-  assert.deepEqual(s.plan([wish('a', 0)]), { changed: [], grow: 0 });
+  assert.deepEqual(s.plan([wish('a', 0)]), { changed: [], grow: 0, unseated: [] });
   assert.equal(s.seatOf('a'), 's1');
 });
 
@@ -77,10 +77,10 @@ test('seats: grow in chunks, never beyond the limit', () => {
   assert.equal(s.plan(people.slice(0, 2)).grow, 0);
   assert.equal(s.plan(people.slice(0, 3)).grow, 4);
   assert.deepEqual(s.add(4), ['s3', 's4', 's5', 's6']);
-  assert.deepEqual(s.plan(people.slice(0, 3)), { changed: ['s3'], grow: 0 });
-  assert.equal(s.plan(people).grow, 1);
+  assert.deepEqual(s.plan(people.slice(0, 3)), { changed: ['s3'], grow: 0, unseated: [] });
+  assert.deepEqual(s.plan(people), { changed: ['s4', 's5', 's6'], grow: 1, unseated: ['h', 'i', 'j'] });
   assert.deepEqual(s.add(4), ['s7']);
-  assert.equal(s.plan(people).grow, 0);
+  assert.deepEqual(s.plan(people), { changed: ['s7'], grow: 0, unseated: ['h', 'i', 'j'] });
   s.remove(['s7']);
   assert.equal(s.ids().length, 6);
 });
@@ -91,7 +91,8 @@ test('seats: at the limit the weightier takes the seat of the lightest', () => {
   s.plan([wish('audio', 1), wish('idle', 1)]);
   s.plan([wish('audio', 1), wish('idle', 0), wish('video', 2)]);
   assert.deepEqual([s.seatOf('audio'), s.seatOf('idle'), s.seatOf('video')], ['s1', null, 's2']);
-  assert.deepEqual(s.plan([wish('audio', 1), wish('video', 2), wish('other', 1)]), { changed: [], grow: 0 });
+  assert.deepEqual(s.plan([wish('audio', 1), wish('video', 2), wish('other', 1)]), { changed: [], grow: 0, unseated: ['other'] });
+  assert.deepEqual(s.plan([wish('audio', 1), wish('video', 2), wish('screen', 3)]), { changed: ['s1'], grow: 0, unseated: ['audio'] });
 });
 
 test('encodings: layers from low to high for a camera, one for a screen', () => {
@@ -129,7 +130,7 @@ test('codecs: the wanted one first; seats take what a node forwards and no more'
 function recovering() {
   const clock = new FakeClock();
   const steps = [];
-  return { clock, steps, r: new Recovery(clock, (s) => steps.push(s)) };
+  return { clock, steps, r: new Recovery(clock, (s) => steps.push(s), () => 0) };
 }
 
 test('recovery: a short break needs nothing, a longer one an ICE restart', async () => {
@@ -156,9 +157,33 @@ test('recovery: what restarts do not heal is made anew', async () => {
   assert.equal(t.steps.at(-1), 'rebuild');
 });
 
+test('recovery: a failed first offer is made anew, ever more rarely, and at once when signalling is back', async () => {
+  const t = recovering();
+  const opens = (ms) => async () => {
+    assert.equal(t.r.unopened(), false);
+    t.steps.length = 0;
+    await t.clock.advance(ms - 1);
+    assert.deepEqual(t.steps, []);
+    await t.clock.advance(1);
+    assert.deepEqual(t.steps, ['rebuild']);
+    t.r.renewed();
+  };
+  assert.equal(t.r.unopened(), true, 'the first one');
+  await t.clock.advance(1000);
+  assert.deepEqual(t.steps, ['rebuild']);
+  t.r.renewed();
+  for (const ms of [2000, 4000, 8000, 8000]) await opens(ms)();
+  t.r.unopened();
+  t.r.contact('closed');
+  assert.deepEqual(t.steps, ['rebuild', 'rebuild']);
+  t.r.changed('connected');
+  assert.equal(t.r.unopened(), true);
+});
+
 test('recovery: contact acts only where media is not well', () => {
   const t = recovering();
   t.r.contact('connected');
+  t.r.contact('new');
   assert.deepEqual(t.steps, []);
   t.r.contact('disconnected');
   assert.deepEqual(t.steps, ['restart']);

@@ -215,6 +215,38 @@ test('seats that are refused are given back, and said', async () => {
   assert.deepEqual(await t.take(), ['s1 b  mic'], 'no seat that was refused is used');
 });
 
+test('more streams than seats: said once, and again when another one is lacking', async () => {
+  const t = setUp({ initial: 1, chunk: 1, max: 2 });
+  t.open();
+  for (const u of ['a', 'b', 'c']) t.enter(u, 'mic');
+  await t.take();
+  t.remote.sync();
+  assert.deepEqual(t.errors, ['seat_limit']);
+  t.enter('d', 'mic');
+  await t.take();
+  assert.deepEqual(t.errors, ['seat_limit', 'seat_limit']);
+  t.leave('c');
+  t.leave('d');
+  t.enter('c', 'mic');
+  assert.equal(t.errors.length, 3);
+});
+
+test('a seat of which the node has said nothing in time is told again', async () => {
+  const t = setUp();
+  t.open();
+  t.answer = async () => {
+    throw new ParlorError('timeout', '');
+  };
+  t.enter('bob', 'mic');
+  assert.deepEqual(await t.take(), ['s1 bob  mic']);
+  assert.deepEqual(t.errors, ['timeout']);
+  t.answer = async () => {};
+  t.remote.sync();
+  assert.deepEqual(await t.take(), ['s1 bob  mic']);
+  t.remote.sync();
+  assert.deepEqual(await t.take(), []);
+});
+
 test('a user who has just left is no error; another refusal is said once', async () => {
   const t = setUp();
   t.open();
