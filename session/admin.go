@@ -25,7 +25,8 @@ type RemoveResult struct {
 
 // RemoveUsers puts users out of a room, with a text that they are shown. With a ban they cannot enter the room again
 // for that long, whether they were in or not. It returns when every one is out: no packet of or to it, others told, itself
-// told or not to be reached. Removing again does no harm. Errors: bad_request, room_not_found.
+// told or not to be reached. Removing again does no harm, also while the first time is under way: both get the same
+// answer. Results are in the order of users. Errors: bad_request, room_not_found.
 func (r *Rooms) RemoveUsers(ctx context.Context, id RoomID, users []string, text string, ban time.Duration) ([]RemoveResult, error) {
 	if err := checkRemove(id, users, text, ban); err != nil {
 		return nil, err
@@ -34,32 +35,74 @@ func (r *Rooms) RemoveUsers(ctx context.Context, id RoomID, users []string, text
 	if rm == nil {
 		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
 	}
-	r.ban(rm.key, users, ban)
-	results := make([]RemoveResult, len(users))
-	var out []*participant
-	var wait []<-chan struct{}
+	r.ban(rm.key, users, ban, text)
 	rm.mu.Lock()
-	if rm.closed && len(rm.members) == 0 || rm.created.IsZero() {
-		rm.mu.Unlock()
+	none := rm.closed && len(rm.members) == 0 || rm.created.IsZero()
+	rm.mu.Unlock()
+	if none {
 		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
 	}
+	removed, err := rm.removeUsers(ctx, users, text)
+	results := make([]RemoveResult, len(users))
 	for i, user := range users {
-		results[i].User = user
-		m := rm.members[user]
-		switch {
-		case m == nil:
-		case rm.beginLocked(m.p, causeRemoved, text):
-			results[i].Removed = true
-			out = append(out, m.p)
-		default:
-			wait = append(wait, m.p.gone)
+		results[i] = RemoveResult{User: user, Removed: removed[user]}
+	}
+	return results, err
+}
+
+// removeUsers puts users out and waits until they are. It returns whom commands have removed, this one or another that was
+// under way.
+func (rm *room) removeUsers(ctx context.Context, users []string, text string) (map[string]bool, error) {
+	removed := map[string]bool{}
+	var wait []<-chan struct{}
+	for {
+		out, leaving := rm.beginRemoval(users, text)
+		for _, p := range out {
+			removed[p.user] = true
+		}
+		if len(out) > 0 {
+			rm.depart(out)
+		}
+		users = nil
+		for _, p := range leaving {
+			// Where it is being replaced it is the session that comes which has to go as well.
+			if err := waitAll(ctx, []<-chan struct{}{p.left.told}); err != nil {
+				return removed, err
+			}
+			switch rm.causeOf(p) {
+			case causeReplaced:
+				users = append(users, p.user)
+			case causeRemoved:
+				removed[p.user] = true
+			}
+			wait = append(wait, p.gone)
+		}
+		if len(users) == 0 {
+			return removed, waitAll(ctx, wait)
 		}
 	}
-	rm.mu.Unlock()
-	if len(out) > 0 {
-		rm.depart(out)
+}
+
+// beginRemoval is step 1 for those of users who are in; leaving are those who were leaving already.
+func (rm *room) beginRemoval(users []string, text string) (out, leaving []*participant) {
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	for _, user := range users {
+		switch m := rm.members[user]; {
+		case m == nil || slices.Contains(out, m.p) || slices.Contains(leaving, m.p):
+		case rm.beginLocked(m.p, causeRemoved, text):
+			out = append(out, m.p)
+		default:
+			leaving = append(leaving, m.p)
+		}
 	}
-	return results, waitAll(ctx, wait)
+	return out, leaving
+}
+
+func (rm *room) causeOf(p *participant) cause {
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	return p.left.cause
 }
 
 func checkRemove(id RoomID, users []string, text string, ban time.Duration) error {
@@ -98,14 +141,14 @@ func waitAll(ctx context.Context, done []<-chan struct{}) error {
 	return nil
 }
 
-func (r *Rooms) ban(room string, users []string, d time.Duration) {
+func (r *Rooms) ban(room string, users []string, d time.Duration, text string) {
 	if d <= 0 {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, u := range users {
-		r.bans[banned{room, u}] = r.opts.Now().Add(d)
+		r.bans[banned{room, u}] = ban{r.opts.Now().Add(d), text}
 	}
 }
 

@@ -79,8 +79,8 @@ func (r *Rooms) admit(p *participant, q EnterRequest) (*room, error) {
 	if r.draining {
 		return nil, Errorf(CodeNodeDraining, "", "this node is shutting down")
 	}
-	if until, ok := r.bans[banned{q.Room.Key(), q.User}]; ok && r.opts.Now().Before(until) {
-		return nil, Errorf(CodeBanned, "user", "the user may not enter this room for another %d s", int(until.Sub(r.opts.Now()).Seconds())+1)
+	if _, err := r.banLocked(q.Room.Key(), q.User); err != nil {
+		return nil, err
 	}
 	rm := r.rooms[q.Room.Key()]
 	if rm == nil {
@@ -92,6 +92,22 @@ func (r *Rooms) admit(p *participant, q EnterRequest) (*room, error) {
 	}
 	r.sessions[p.id] = p
 	return rm, nil
+}
+
+// banLocked returns the user's ban from the room with a banned error, or nil where there is none.
+func (r *Rooms) banLocked(room, user string) (b ban, err error) {
+	b = r.bans[banned{room, user}]
+	if left := b.until.Sub(r.opts.Now()); left > 0 {
+		return b, Errorf(CodeBanned, "user", "the user may not enter this room for another %d s", int(left.Seconds())+1)
+	}
+	return b, nil
+}
+
+// banOf is banLocked for those who hold a room's lock.
+func (r *Rooms) banOf(room, user string) (ban, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.banLocked(room, user)
 }
 
 // full reports whether there are more sessions than the node takes, with the one that asks.
@@ -126,9 +142,15 @@ func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e En
 	old.stop()
 
 	rm.mu.Lock()
-	if again = rm.closed; again { // dismissed meanwhile
+	ban, err := rm.rooms.banOf(rm.key, p.user)
+	switch {
+	case rm.closed: // dismissed meanwhile
+		again, err = true, nil
 		rm.announceLocked(old)
-	} else {
+	case err != nil: // removed meanwhile: then the older session is what the command has put out
+		old.left.cause, old.left.text = causeRemoved, ban.text
+		rm.announceLocked(old)
+	default:
 		rm.replaceLocked(old, role)
 		e = rm.installLocked(m, p, role)
 	}
@@ -140,7 +162,7 @@ func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e En
 			rm.end()
 		}
 	})
-	return e, again, nil
+	return e, again, err
 }
 
 // settleLocked returns the user's member, or nil, once no leaving of it is under way. It gives up the lock while
@@ -167,6 +189,9 @@ func (rm *room) settleLocked(ctx context.Context, user string) (*member, error) 
 
 // placeLocked returns the role with which the request may come in, beside or instead of m (nil: nobody).
 func (rm *room) placeLocked(m *member, q EnterRequest) (Role, error) {
+	if _, err := rm.rooms.banOf(rm.key, q.User); err != nil { // again: there may have been a wait since admit
+		return "", err
+	}
 	scene := rm.scene
 	if scene == "" {
 		scene = q.Scene

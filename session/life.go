@@ -35,8 +35,8 @@ func (r *Rooms) sweep(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tombs.expire(now)
-	for k, until := range r.bans {
-		if !now.Before(until) {
+	for k, b := range r.bans {
+		if !now.Before(b.until) {
 			delete(r.bans, k)
 		}
 	}

@@ -19,7 +19,7 @@ type Rooms struct {
 	rooms    map[string]*room        // by RoomID.Key
 	sessions map[string]*participant // by id: those inside, and those entering
 	tombs    tombs                   // sessions that ended without the user being told
-	bans     map[banned]time.Time    // until when
+	bans     map[banned]ban
 	draining bool
 	stopped  bool // nothing is spawned any more
 	spawned  sync.WaitGroup
@@ -28,6 +28,12 @@ type Rooms struct {
 // banned is who may not enter where.
 type banned struct{ room, user string }
 
+// ban is for how long, and what the user is told who is put out because of it.
+type ban struct {
+	until time.Time
+	text  string
+}
+
 // New returns a node's rooms. It starts nothing.
 func New(o Options, t Transport, ev Events) *Rooms {
 	if ev == nil {
@@ -35,7 +41,7 @@ func New(o Options, t Transport, ev Events) *Rooms {
 	}
 	return &Rooms{
 		opts: o.withDefaults(), transport: t, events: ev,
-		rooms: map[string]*room{}, sessions: map[string]*participant{}, bans: map[banned]time.Time{},
+		rooms: map[string]*room{}, sessions: map[string]*participant{}, bans: map[banned]ban{},
 	}
 }
 

@@ -24,15 +24,37 @@ type Transport struct {
 	mu    sync.Mutex
 	peers []*Peer
 	fail  error
+	gate  chan struct{} // nil, or closed when writers may go on
 	last  atomic.Uint64
 }
 
-// NewWriter returns a writer that does nothing: a Peer has a packet as soon as it was sent.
-func (t *Transport) NewWriter() router.Flusher { return writer{} }
+// NewWriter returns a writer that does nothing but wait while the wire is held: a Peer has a packet as soon as it was sent.
+func (t *Transport) NewWriter() router.Flusher { return writer{t} }
 
-type writer struct{}
+type writer struct{ t *Transport }
 
-func (writer) Flush() {}
+func (w writer) Flush() {
+	w.t.mu.Lock()
+	gate := w.t.gate
+	w.t.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+}
+
+// Hold has all writers wait from now on, and with them whoever waits for a room's router, until release is called.
+func (t *Transport) Hold() (release func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	gate := make(chan struct{})
+	t.gate = gate
+	return func() {
+		t.mu.Lock()
+		t.gate = nil
+		t.mu.Unlock()
+		close(gate)
+	}
+}
 
 // NewPeer makes a peer, or returns what FailPeers has set.
 func (t *Transport) NewPeer(o session.PeerOptions) (session.Peer, error) {

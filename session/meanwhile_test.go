@@ -1,0 +1,121 @@
+package session_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"parlor/session"
+)
+
+// The tests of this file hold the wire, so that a leaving stays between its second and its third step while something
+// else happens.
+
+// entry is an Enter under way.
+type entry struct {
+	s   *session.Session
+	e   session.Entered
+	err error
+	end chan struct{}
+}
+
+// entering begins to enter and returns when that waits, or is done.
+func (n *node) entering(user string, change ...func(*session.EnterRequest)) *entry {
+	q := n.request(user)
+	for _, c := range change {
+		c(&q)
+	}
+	x := &entry{end: make(chan struct{})}
+	go func() {
+		defer close(x.end)
+		x.s, x.e, x.err = n.Enter(n.t.Context(), q)
+	}()
+	synctest.Wait()
+	return x
+}
+
+type removal struct {
+	results []session.RemoveResult
+	err     error
+	end     chan struct{}
+}
+
+func (n *node) removing(ban time.Duration, users ...string) *removal {
+	x := &removal{end: make(chan struct{})}
+	go func() {
+		defer close(x.end)
+		x.results, x.err = n.RemoveUsers(n.t.Context(), lobby, users, "spam", ban)
+	}()
+	synctest.Wait()
+	return x
+}
+
+// TestBannedWhileBeingReplaced: the ban comes when the older session is already stopped for a newer one.
+func TestBannedWhileBeingReplaced(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		ann.publishMic(0)
+		bob.saw()
+		n.feed.take()
+		release := n.wire.Hold()
+		again := n.entering("ann")
+		command := n.removing(time.Minute, "ann")
+		release()
+		<-again.end
+		<-command.end
+		if code(again.err) != session.CodeBanned {
+			t.Errorf("the newer session: %v", again.err)
+		}
+		if command.err != nil || !command.results[0].Removed {
+			t.Errorf("the command: %+v, %v", command.results, command.err)
+		}
+		n.expect("ann", ann.saw(), "user_entered bob", "exited 1")
+		n.expect("bob", bob.saw(), "user_left ann 2")
+		n.expect("feed", n.feed.take(), "104 ann 3")
+		if n.Stats().Users != 1 {
+			t.Error("ann is still in")
+		}
+	})
+}
+
+// TestRemovedWhileBeingReplaced: without a ban, the session that comes is put out as soon as it is in.
+func TestRemovedWhileBeingReplaced(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		ann.publishMic(0)
+		bob.saw()
+		release := n.wire.Hold()
+		again := n.entering("ann")
+		command := n.removing(0, "ann")
+		release()
+		<-again.end
+		if again.err != nil {
+			t.Fatal(again.err)
+		}
+		newer := n.client(again.s, again.e)
+		<-command.end
+		if command.err != nil || !command.results[0].Removed {
+			t.Errorf("the command: %+v, %v", command.results, command.err)
+		}
+		n.expect("the newer ann", newer.saw(), "exited 1")
+		n.expect("bob", bob.saw(), "streams ann", "user_left ann 2")
+	})
+}
+
+// TestRemovingTwiceAtOnce: both commands say the same.
+func TestRemovingTwiceAtOnce(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		n.enter("ann").publishMic(0)
+		n.enter("bob")
+		release := n.wire.Hold()
+		first, second := n.removing(0, "ann"), n.removing(0, "ann", "ann")
+		release()
+		<-first.end
+		<-second.end
+		for _, r := range append(first.results, second.results...) {
+			if !r.Removed {
+				t.Errorf("%+v, %+v", first.results, second.results)
+			}
+		}
+	})
+}
