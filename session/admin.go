@@ -152,8 +152,8 @@ func (r *Rooms) ban(room string, users []string, d time.Duration, text string) {
 	}
 }
 
-// DismissRoom puts everybody out and ends the room. It returns how many that were, once they are out. Errors:
-// bad_request, room_not_found.
+// DismissRoom puts everybody out and ends the room. It returns how many that were, once they are out. While the room is
+// being dismissed already it waits for that and returns the same. Errors: bad_request, room_not_found.
 func (r *Rooms) DismissRoom(ctx context.Context, id RoomID, text string) (int, error) {
 	if err := id.check(); err != nil {
 		return 0, err
@@ -171,8 +171,14 @@ func (r *Rooms) DismissRoom(ctx context.Context, id RoomID, text string) (int, e
 // dismiss ends the room with everybody in it.
 func (rm *room) dismiss(ctx context.Context, c cause, text string) (int, error) {
 	rm.mu.Lock()
+	if rm.closed && rm.dismissed > 0 {
+		n := rm.dismissed
+		rm.mu.Unlock()
+		return n, waitAll(ctx, []<-chan struct{}{rm.over})
+	}
 	if rm.closed || rm.created.IsZero() {
 		rm.closed = true
+		rm.emptyLocked()
 		rm.mu.Unlock()
 		return 0, Errorf(CodeRoomNotFound, "room", "there is no such room")
 	}
@@ -186,6 +192,7 @@ func (rm *room) dismiss(ctx context.Context, c cause, text string) (int, error) 
 			wait = append(wait, m.p.gone)
 		}
 	}
+	rm.dismissed = len(out)
 	rm.mu.Unlock()
 	rm.depart(out)
 	return len(out), waitAll(ctx, wait)

@@ -39,7 +39,14 @@ func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, Entered, e
 		if !again {
 			return &Session{p: p, link: 1}, entered, nil
 		}
-		r.remove(rm)
+		// The feed has the new room's events only after those of this one.
+		select {
+		case <-rm.empty:
+			r.remove(rm)
+		case <-ctx.Done():
+			r.forget(p)
+			return nil, Entered{}, ctx.Err()
+		}
 	}
 }
 
@@ -274,7 +281,10 @@ func (rm *room) installLocked(m *member, p *participant, role Role) Entered {
 func (rm *room) discard() {
 	rm.mu.Lock()
 	unused := rm.created.IsZero() && len(rm.members) == 0
-	rm.closed = rm.closed || unused
+	if unused {
+		rm.closed = true
+		rm.emptyLocked()
+	}
 	rm.mu.Unlock()
 	if unused {
 		rm.rooms.remove(rm)

@@ -92,6 +92,7 @@ func (rm *room) announceLocked(p *participant) {
 	rm.farewellLocked(p)
 	rm.media.reseat()
 	rm.endIfEmptyLocked(m, p.left.cause)
+	rm.emptyLocked()
 }
 
 // farewellLocked tells the user itself and the feed, and lets the next session of the user in.
@@ -122,6 +123,19 @@ func (rm *room) endIfEmptyLocked(m *member, c cause) {
 func (rm *room) closeLocked(why FeedReason, text string) {
 	rm.closed = true
 	rm.feedLocked(FeedRoomDismissed, func(e *FeedEvent) { e.Reason, e.Text = why, text })
+	rm.emptyLocked()
+}
+
+// emptyLocked lets those go on who wait until a closed room is empty.
+func (rm *room) emptyLocked() {
+	if !rm.closed || len(rm.members) > 0 {
+		return
+	}
+	select {
+	case <-rm.empty:
+	default:
+		close(rm.empty)
+	}
 }
 
 // finish is step 4 to its end and step 5: wait until `exited` has been handed to each user's connection, though not
@@ -150,6 +164,13 @@ wait:
 func (rm *room) end() {
 	rm.media.stop()
 	rm.rooms.remove(rm)
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	select {
+	case <-rm.over:
+	default:
+		close(rm.over)
+	}
 }
 
 // background runs f on a goroutine of its own, or at once when the node has stopped.

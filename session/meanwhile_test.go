@@ -1,6 +1,8 @@
 package session_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,5 +119,45 @@ func TestRemovingTwiceAtOnce(t *testing.T) {
 				t.Errorf("%+v, %+v", first.results, second.results)
 			}
 		}
+	})
+}
+
+// TestEnteringWhileTheRoomIsBeingDismissed: the new room of that name begins when the old one is empty.
+func TestEnteringWhileTheRoomIsBeingDismissed(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		n.enter("ann").publishMic(0)
+		n.feed.take()
+		release := n.wire.Hold()
+		dismissed := make(chan int, 2)
+		dismiss := func() {
+			users, err := n.DismissRoom(n.t.Context(), lobby, "")
+			if err != nil {
+				t.Error(err)
+			}
+			dismissed <- users
+		}
+		go dismiss()
+		synctest.Wait()
+		again := n.entering("ann")
+		late := n.request("bob")
+		ctx, cancel := context.WithTimeout(n.t.Context(), time.Second)
+		defer cancel()
+		if _, _, err := n.Enter(ctx, late); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("bob, who does not wait: %v", err)
+		}
+		go dismiss() // a second time, of the same room
+		synctest.Wait()
+		if len(dismissed) != 0 {
+			t.Error("a command is answered while ann is in")
+		}
+		release()
+		<-again.end
+		if again.err != nil {
+			t.Fatal(again.err)
+		}
+		if a, b := <-dismissed, <-dismissed; a != 1 || b != 1 {
+			t.Errorf("%d and %d users were put out", a, b)
+		}
+		n.expect("feed", n.feed.take(), "102 3", "104 ann 3", "101", "103 ann 1")
 	})
 }

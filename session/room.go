@@ -26,8 +26,11 @@ type room struct {
 	members    map[string]*member // by user id
 	nextMember router.MemberID
 	feedSeq    uint64
-	closed     bool      // has ended, or never began; nobody enters any more
-	emptySince time.Time // live room that goes on without anybody
+	closed     bool          // has ended, or never began; nobody enters any more
+	dismissed  int           // how many a command has put out of it; 0 before
+	empty      chan struct{} // closed when it is closed and nobody is in, not even on the way out
+	over       chan struct{} // closed when it is freed
+	emptySince time.Time     // live room that goes on without anybody
 	auto       map[*participant]struct{}
 }
 
@@ -80,6 +83,7 @@ func (s sources) each(f func(Source)) {
 func newRoom(r *Rooms, id RoomID) *room {
 	return &room{
 		rooms: r, id: id, key: id.Key(), instance: newID(),
+		empty: make(chan struct{}), over: make(chan struct{}),
 		members: map[string]*member{}, auto: map[*participant]struct{}{},
 		media: roomMedia{seats: make(chan struct{}, 1)},
 	}
