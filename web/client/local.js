@@ -126,11 +126,13 @@ export class Local {
 
   /** @param {VideoOptions} o */
   updateVideo(o) {
+    if (o.mute) this.#hush('camera');
     return this.#serial('camera', () => this.#changeVideo(o));
   }
 
   /** @param {AudioOptions} o */
   updateAudio(o) {
+    if (o.mute) this.#hush('mic');
     return this.#serial('mic', () => this.#changeAudio(o));
   }
 
@@ -179,6 +181,17 @@ export class Local {
   }
 
   /**
+   * Muted at once: telling the node waits for what is under way, which may be as long as an outage.
+   * @param {Source} source
+   */
+  #hush(source) {
+    const s = this.#streams.get(source);
+    if (!s) return;
+    s.muted = true;
+    s.track.enabled = false;
+  }
+
+  /**
    * @param {Stream} s
    * @param {boolean} muted
    */
@@ -194,10 +207,12 @@ export class Local {
 
   /** @param {Source} source */
   stop(source) {
+    this.#streams.get(source)?.track.stop(); // at once, like #hush()
     return this.#serial(source, () => this.#end(source));
   }
 
   stopScreen() {
+    for (const source of /** @type {Source[]} */ (['screen', 'screen-audio'])) this.#streams.get(source)?.track.stop();
     return this.#serial('screen', async () => {
       await Promise.all([this.#end('screen'), this.#end('screen-audio')]);
     });

@@ -23,8 +23,12 @@ const tiles = new Tiles({
 
 /** What the user wants, whether or not a device could be opened. */
 const want = { mic: role === 'anchor' && params.get('mic') !== '0', cam: role === 'anchor' && params.get('camera') !== '0' };
-/** What is on. */
-const on = { mic: false, cam: false, share: false };
+/** What is on: what the client really holds, not what was clicked. */
+const on = {
+  get mic() { return parlor.getLocalTrack('mic')?.enabled ?? false; },
+  get cam() { return parlor.getLocalTrack('camera')?.readyState === 'live'; },
+  get share() { return parlor.getLocalTrack('screen')?.readyState === 'live'; },
+};
 /** @type {Record<string, string>} */
 const picked = { camera: '', microphone: '', speaker: '' };
 let me = '';
@@ -47,6 +51,7 @@ function show(name) {
  */
 function toast(text, tone = '') {
   const el = document.createElement('p');
+  if ([...$('toasts').children].some((t) => t.textContent === text)) return; // one reason for two streams
   el.className = 'toast';
   el.dataset.tone = tone;
   el.textContent = text;
@@ -65,13 +70,15 @@ function banner(text, tone) {
 }
 
 /**
- * Whatever fails is said; what was called off is no failure.
+ * Whatever fails is said; what was called off is no failure. The buttons show what is on then, and
+ * soon: what needs no answer of the node takes effect before.
  * @param {Promise<unknown>} promise
  */
 function run(promise) {
+  setTimeout(paint);
   return promise.catch((err) => {
     if (err?.code !== 'aborted') toast(errorText(err), 'bad');
-  });
+  }).finally(paint);
 }
 
 // --- devices
@@ -79,27 +86,20 @@ function run(promise) {
 /** @param {HTMLElement | null} [view] */
 async function startCamera(view = inCall ? tiles.view(me, 'main') : $('preview')) {
   await parlor.startLocalVideo({ view, ...(picked.camera && { deviceId: picked.camera }) });
-  on.cam = true;
   paint();
   void listDevices();
 }
 
 async function startMic() {
   await parlor.startLocalAudio(picked.microphone ? { deviceId: picked.microphone } : {});
-  on.mic = true;
   paint();
   void listDevices();
 }
 
 async function toggleCamera() {
   want.cam = !on.cam;
-  if (on.cam) {
-    on.cam = false;
-    paint();
-    await parlor.stopLocalVideo();
-  } else {
-    await startCamera();
-  }
+  if (on.cam) await parlor.stopLocalVideo();
+  else await startCamera();
 }
 
 async function toggleMic() {
@@ -108,15 +108,12 @@ async function toggleMic() {
     await startMic();
     return;
   }
-  on.mic = !on.mic;
-  paint();
-  await parlor.updateLocalAudio({ mute: !on.mic });
+  await parlor.updateLocalAudio({ mute: on.mic });
 }
 
 async function toggleShare() {
   if (on.share) {
     await parlor.stopScreenShare();
-    screenEnded();
     return;
   }
   // The own screen is not shown to oneself: a shared tab would show itself in itself without end.
@@ -126,14 +123,7 @@ async function toggleShare() {
     if (/** @type {any} */ (err).code === 'device_denied') return; // the user has closed the picker
     throw err;
   }
-  on.share = true;
-  paint();
   toast('You are sharing your screen');
-}
-
-function screenEnded() {
-  on.share = false;
-  paint();
 }
 
 /** Fills every list of devices; labels are known once a device may be used. */
@@ -157,9 +147,8 @@ async function listDevices() {
  */
 async function pick(kind, deviceId) {
   picked[kind] = deviceId;
-  const id = deviceId || 'default';
-  if (kind === 'camera' && on.cam) await parlor.updateLocalVideo(deviceId ? { deviceId } : { facingMode: 'user' });
-  if (kind === 'microphone' && parlor.getLocalTrack('mic')) await parlor.updateLocalAudio({ deviceId: id });
+  if (kind === 'camera' && on.cam) await parlor.updateLocalVideo({ deviceId });
+  if (kind === 'microphone' && parlor.getLocalTrack('mic')) await parlor.updateLocalAudio({ deviceId });
   if (kind === 'speaker') await parlor.setSpeaker(deviceId);
   await listDevices();
 }
@@ -213,7 +202,7 @@ function hint() {
 async function join() {
   const userId = idOf(input('user').value);
   const strRoomId = input('room').value.trim();
-  if (!userId) return formError('Please enter a name with at least one letter or digit.', 'user');
+  if (!userId) return formError('Please enter a name with at least one of the letters A-Z or digits 0-9.', 'user');
   if (!strRoomId) return formError('Please enter the name of a room.', 'room');
   formError('');
   busy(true);
@@ -228,19 +217,28 @@ async function join() {
     if (want.cam && !on.cam) void run(startCamera(tiles.view(me, 'main')));
     await parlor.enterRoom({ strRoomId, userId, role, scene, ...(token && { token }) });
     entered(strRoomId);
-  } catch (err) {
-    show('join');
-    on.mic = on.cam = false;
-    void run(parlor.stopLocalAudio());
-    void run(parlor.stopLocalVideo().then(preview));
-    paint();
-    const e = /** @type {any} */ (err);
-    formError(errorText(err), e.code === 'invalid_parameter' && (e.field === 'user' || e.field === 'room') ? e.field : '');
-    if (String(e.code).startsWith('token')) /** @type {HTMLDetailsElement} */ ($('more')).open = true;
-  } finally {
     busy(false);
+  } catch (err) {
+    busy(false);
+    refused(err);
   }
   return undefined;
+}
+
+/**
+ * Back at the form, with the focus where something can be done about it.
+ * @param {unknown} err
+ */
+function refused(err) {
+  show('join');
+  void run(parlor.stopLocalAudio());
+  void run(parlor.stopLocalVideo().then(preview));
+  const { code, field } = /** @type {{code?: string, field?: string}} */ (err);
+  const token = String(code).startsWith('token');
+  if (token) /** @type {HTMLDetailsElement} */ ($('more')).open = true;
+  const wrong = (code === 'invalid_parameter' || code === 'not_allowed') && (field === 'user' || field === 'room');
+  formError(errorText(err), wrong ? field : '');
+  if (!wrong) $(token ? 'token' : 'enter').focus();
 }
 
 /** @param {string} room */
@@ -298,7 +296,7 @@ async function preview() {
 
 /** @param {{reason: number, text: string}} why */
 function over({ reason, text }) {
-  inCall = on.mic = on.cam = on.share = false;
+  inCall = false;
   /** @type {HTMLDialogElement} */ ($('dialog')).close();
   tiles.clear();
   document.title = 'Parlor';
@@ -310,7 +308,8 @@ function over({ reason, text }) {
   }
   const words = ending(reason);
   $('notice-title').textContent = words.title;
-  $('notice-text').textContent = words.text;
+  // Where one was not let in again, why is what helps.
+  $('notice-text').textContent = reason === ExitReason.LOST ? `${words.text} ${text}`.trim() : words.text;
   const said = reason === ExitReason.REMOVED || reason === ExitReason.DISMISSED ? text : ''; // by a person
   $('notice-quote').textContent = said;
   $('notice-quote').hidden = said === '';
@@ -370,23 +369,27 @@ parlor.on('connection-recovered', () => {
   banner('You are back', 'good');
   setTimeout(() => $('banner').dataset.tone === 'good' && banner('', ''), 3000);
 });
-parlor.on('screen-share-stopped', screenEnded);
+parlor.on('screen-share-stopped', paint);
 parlor.on('role-changed', (e) => {
   document.body.dataset.role = e.role;
-  if (e.role === 'audience') on.mic = on.cam = on.share = false;
   paint();
 });
 const BLOCKED = 'Tap or press a key to hear the others';
-parlor.on('autoplay-failed', () => banner(BLOCKED, 'bad'));
+/** @type {(() => Promise<boolean>) | null} */
+let resume = null;
+parlor.on('autoplay-failed', (e) => {
+  banner(BLOCKED, 'bad');
+  resume = e.resume;
+});
 for (const gesture of ['pointerup', 'keydown']) {
-  addEventListener(gesture, () => $('banner').textContent === BLOCKED && banner('', ''));
+  addEventListener(gesture, () => void resume?.().then((heard) => {
+    if (!heard) return; // the browser did not take it for a gesture: the next one may do
+    resume = null;
+    if ($('banner').textContent === BLOCKED) banner('', '');
+  }));
 }
 parlor.on('error', (err) => {
-  if (err.code === 'device_lost') {
-    if (err.field === 'camera') on.cam = false;
-    if (err.field === 'mic') on.mic = false;
-    paint();
-  }
+  paint();
   toast(errorText(err), 'bad');
 });
 

@@ -2,7 +2,7 @@
 
 /** @type {Record<string, string>} */
 const ERRORS = {
-  token_invalid: 'This access token is not valid for this room and name.',
+  token_invalid: 'This access token is not valid here. Copy the whole of it, or ask for a new one.',
   token_expired: 'This access token has expired. Ask for a new one.',
   not_allowed: 'Your token does not allow this.',
   room_full: 'This room is full.',
@@ -16,11 +16,20 @@ const ERRORS = {
   internal: 'Something went wrong on the server. Please try again.',
 };
 
+/** What an error means of a certain field. @type {Record<string, string>} */
+const BY_FIELD = {
+  'not_allowed room': 'This access token is for another room, or does not allow you to open a new one. Check the name of the room.',
+  'not_allowed user': 'This access token is for another name. Enter that name, or ask for a token of your own.',
+  'not_allowed camera': 'Your token does not allow you to send video, so your camera is off.',
+  'not_allowed mic': 'Your token does not allow you to send sound, so your microphone is off.',
+  'not_allowed screen': 'Your token does not allow you to share your screen.',
+};
+
 /** @param {unknown} err */
 export function errorText(err) {
   const e = /** @type {{code?: string, message?: string, field?: string}} */ (err);
   if (e?.field === 'media' && e.message) return e.message;
-  return ERRORS[e?.code ?? ''] ?? e?.message ?? String(err);
+  return (BY_FIELD[`${e?.code} ${e?.field}`] ?? ERRORS[e?.code ?? '']) ?? e?.message ?? String(err);
 }
 
 /** @type {Record<number, {title: string, text: string}>} */

@@ -156,6 +156,23 @@ test('what the node may not have heard is told again', async () => {
   assert.deepEqual(t.said, ['mic false', 'mic false']);
 });
 
+test('muting and stopping take effect at once, whatever the node is still to answer', async () => {
+  const t = setUp();
+  t.connect();
+  await t.local.startAudio({ mute: true });
+  await t.local.startVideo({});
+  t.answer = () => new Promise(() => {});
+  void t.local.updateAudio({ mute: false });
+  void t.local.updateVideo({ mute: true });
+  await settle();
+  const [mic, camera] = page.opened;
+  assert.equal(mic.enabled, true);
+  void t.local.updateAudio({ mute: true });
+  void t.local.stop('camera');
+  assert.equal(mic.enabled, false);
+  assert.equal(camera.readyState, 'ended');
+});
+
 test('one announcement that fails after the first offer keeps no other from being told', async () => {
   const t = setUp();
   t.connect();

@@ -1,6 +1,7 @@
 // The pure parts: mailbox, roster, seats, encodings, recovery, protocol, and the demo's words and sizes.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { backoff } from '../clock.js';
 import { Emitter } from '../emitter.js';
@@ -241,6 +242,9 @@ test('words: names become ids, reasons and errors sentences', () => {
   assert.equal(ending(99).title, 'The call has ended');
   assert.equal(exitText('bob', 1), 'bob lost the connection');
   assert.match(errorText({ code: 'banned' }), /removed/);
+  assert.match(errorText({ code: 'not_allowed', field: 'room' }), /another room/);
+  assert.match(errorText({ code: 'not_allowed', field: 'mic' }), /microphone/);
+  assert.match(errorText({ code: 'not_allowed', field: 'publish' }), /token/);
   assert.equal(errorText({ code: 'new_code', message: 'As the node says.' }), 'As the node says.');
 });
 
@@ -255,4 +259,29 @@ test('tiles: fill the room in few rows, keep their shape, and scroll when too sm
     assert.ok(width / height <= 16 / 9 + 0.02 && width / height >= 9 / 16 - 0.02, `shape of ${n}: ${width}×${height}`);
   }
   assert.equal(fit({ n: 60, ...phone }).width, 150);
+});
+
+// WCAG 2.2: contrast of text (1.4.3) and of what is needed to see a field (1.4.11), light and dark.
+test('style: colours that go together can be told apart', () => {
+  const css = readFileSync(new URL('../../demo/demo.css', import.meta.url), 'utf8');
+  const [light, dark] = [...css.matchAll(/:root \{([^}]*)\}/g)].map((m) => Object.fromEntries(
+    [...m[1].matchAll(/--([a-z-]+): (#[0-9a-f]{6});/g)].map((x) => [x[1], x[2]])));
+  const part = (hex, i) => {
+    const c = parseInt(hex.slice(1 + 2 * i, 3 + 2 * i), 16) / 255;
+    return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  };
+  const luminance = (hex) => 0.2126 * part(hex, 0) + 0.7152 * part(hex, 1) + 0.0722 * part(hex, 2);
+  const text = [
+    ['ink', 'page'], ['ink', 'card'], ['ink', 'sunken'], ['soft', 'page'], ['soft', 'card'], ['good', 'card'], ['warn', 'warn-soft'],
+    ['danger-ink', 'danger-soft'], ['on-accent', 'accent'], ['on-accent', 'accent-strong'], ['page', 'ink'],
+  ].map((p) => [...p, 4.5]);
+  const edges = [['edge', 'card'], ['edge', 'sunken'], ['accent', 'card'], ['accent', 'page'], ['danger', 'card']].map((p) => [...p, 3]);
+  for (const [theme, tokens] of Object.entries({ light, dark: { ...light, ...dark } })) {
+    for (const [a, b, least] of [...text, ...edges]) {
+      const [lo, hi] = [luminance(tokens[a]), luminance(tokens[b])].sort((x, y) => x - y);
+      const ratio = (hi + 0.05) / (lo + 0.05);
+      assert.ok(ratio >= least, `${theme}: ${a} on ${b} is ${ratio.toFixed(2)}:1, not ${least}:1`);
+    }
+  }
+  assert.match(css, /\.field input, \.field select \{[^}]*border: 1px solid var\(--edge\)/);
 });
