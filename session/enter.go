@@ -14,10 +14,14 @@ type EnterRequest struct {
 	Role   Role
 	Scene  Scene
 	Signal bool // there is a signalling connection, which reads the session's events; false: WHIP, WHEP
+	// Publish says that the session will publish, so that it is refused where it may not, and has a publisher's place until
+	// its first negotiation. Without it that is looked at then.
+	Publish bool
 }
 
 // Enter lets a user into a room, which comes into being with its first user. A user who is already in is replaced: the
-// older session is told so and closed, the others notice only that its streams change. Errors are *Error with any of
+// older session is told so and closed, the others notice only that its streams change. Where there is no signalling, all
+// that can be refused is refused before, a place for the transport connection included. Errors are *Error with any of
 // the codes bad_request, token_expired, not_allowed, room_full, publisher_limit, scene_mismatch, banned, node_draining, or ctx's.
 func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, Entered, error) {
 	if err := r.check(q); err != nil {
@@ -31,6 +35,9 @@ func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, Entered, e
 			return nil, Entered{}, err
 		}
 		entered, again, err := rm.enter(ctx, p, q)
+		if err != nil || again {
+			p.media.close() // what was made in advance
+		}
 		if err != nil {
 			rm.discard()
 			r.forget(p)
@@ -127,23 +134,19 @@ func (r *Rooms) full() bool {
 // enter makes p's user a member. again says that the room has ended and another one is to be tried.
 func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e Entered, again bool, err error) {
 	rm.mu.Lock()
-	m, err := rm.settleLocked(ctx, p.user)
+	m, role, err := rm.findPlaceLocked(ctx, p, q)
 	if err != nil || rm.closed {
 		rm.mu.Unlock()
 		return e, err == nil, err
 	}
-	role, err := rm.placeLocked(m, q)
-	if err != nil {
-		rm.mu.Unlock()
-		return e, false, err
-	}
 	if m == nil {
-		e = rm.installLocked(rm.newMemberLocked(p), p, role)
+		e = rm.installLocked(rm.newMemberLocked(p), p, role, q.Publish)
 		rm.mu.Unlock()
 		return e, false, nil
 	}
 	old := m.p
 	rm.beginLocked(old, causeReplaced, "")
+	m.rising, m.reserved = role == Anchor, m.reserved || q.Publish // nobody else gets the places meanwhile
 	rm.mu.Unlock()
 
 	old.stop()
@@ -159,7 +162,7 @@ func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e En
 		rm.announceLocked(old)
 	default:
 		rm.replaceLocked(old, role)
-		e = rm.installLocked(m, p, role)
+		e = rm.installLocked(m, p, role, q.Publish)
 	}
 	ended := rm.closed && len(rm.members) == 0
 	rm.mu.Unlock()
@@ -170,6 +173,27 @@ func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e En
 		}
 	})
 	return e, again, err
+}
+
+// findPlaceLocked returns the user's member, or nil, and the role with which p may take its place. Where p would end another
+// session and has nothing but its media, it has a transport connection in advance. It gives up the lock while it waits.
+func (rm *room) findPlaceLocked(ctx context.Context, p *participant, q EnterRequest) (*member, Role, error) {
+	for {
+		m, err := rm.settleLocked(ctx, p.user)
+		if err != nil || rm.closed {
+			return nil, "", err
+		}
+		role, err := rm.placeLocked(m, q)
+		if err != nil || m == nil || q.Signal || p.media.hasPeer() {
+			return m, role, err
+		}
+		rm.mu.Unlock()
+		err = rm.connectAhead(p)
+		rm.mu.Lock()
+		if err != nil {
+			return nil, "", err
+		}
+	}
 }
 
 // settleLocked returns the user's member, or nil, once no leaving of it is under way. It gives up the lock while
@@ -211,6 +235,8 @@ func (rm *room) placeLocked(m *member, q EnterRequest) (Role, error) {
 		role = Anchor
 	}
 	switch {
+	case rm.created.IsZero() && !q.Grant.Rights.Has(RightCreate): // who made it was refused
+		return "", q.Grant.need(RightCreate, "room")
 	case q.Scene != "" && q.Scene != scene:
 		return "", Errorf(CodeSceneMismatch, "scene", "the room's scene is %s, not %s", scene, q.Scene)
 	case q.Grant.role(role) != nil && scene == Live:
@@ -224,13 +250,29 @@ func (rm *room) placeLocked(m *member, q EnterRequest) (Role, error) {
 			return "", err
 		}
 	}
+	if q.Publish {
+		if err := rm.mayPublishLocked(m, q.Grant, role, scene); err != nil {
+			return "", err
+		}
+	}
 	rm.scene = scene
 	return role, nil
 }
 
+// mayPublishLocked says why somebody who takes the place of m (nil: a new one) cannot publish.
+func (rm *room) mayPublishLocked(m *member, g Grant, role Role, scene Scene) error {
+	if err := mayPublish(role, g); err != nil {
+		return err
+	}
+	if scene == Call && (m == nil || !m.publishing()) {
+		return rm.publisherLimitLocked()
+	}
+	return nil
+}
+
 // anchorPlaceLocked returns a publisher_limit where a live room has all its anchors.
 func (rm *room) anchorPlaceLocked() error {
-	if limit := rm.rooms.opts.Limits.LiveAnchors; rm.countLocked(func(m *member) bool { return m.role == Anchor }) >= limit {
+	if limit := rm.rooms.opts.Limits.LiveAnchors; rm.countLocked(func(m *member) bool { return m.role == Anchor || m.rising }) >= limit {
 		return Errorf(CodePublisherLimit, "role", "the room has its %d anchors", limit)
 	}
 	return nil
@@ -256,14 +298,16 @@ func (rm *room) replaceLocked(old *participant, role Role) {
 	rm.farewellLocked(old)
 }
 
-// installLocked puts p into m's place and tells the others and the feed if m is new to them.
-func (rm *room) installLocked(m *member, p *participant, role Role) Entered {
+// installLocked puts p into m's place and tells the others and the feed if m is new to them. With publishes it has a
+// publisher's place.
+func (rm *room) installLocked(m *member, p *participant, role Role, publishes bool) Entered {
 	seen := m.p != nil && rm.visible(m)
 	if rm.created.IsZero() {
 		rm.created = rm.rooms.opts.Now()
 		rm.feedLocked(FeedRoomCreated, nil)
 	}
 	m.p, m.role = p, role
+	m.rising, m.reserved = false, publishes
 	p.room, p.m = rm, m
 	rm.members[m.user] = m
 	rm.emptySince = time.Time{}

@@ -85,7 +85,6 @@ func (rm *room) beginLocked(p *participant, c cause, text string) bool {
 func (rm *room) announceLocked(p *participant) {
 	m, e := p.m, effects[p.left.cause]
 	delete(rm.members, m.user)
-	delete(rm.auto, p)
 	if e.left != silent && rm.visible(m) {
 		rm.tellLocked(m, Event{Type: EventUserLeft, User: UserState{User: m.user}, Left: e.left})
 	}
@@ -104,6 +103,7 @@ func (rm *room) farewellLocked(p *participant) {
 		last = &Event{Type: EventExited, Exited: e.exited, Text: p.left.text}
 	}
 	p.box.close(last)
+	delete(rm.auto, p)
 	close(p.left.told)
 }
 

@@ -340,3 +340,37 @@ func TestNothingIsForWhoIsLeaving(t *testing.T) {
 		t.Errorf("ann is told %v", ann.box.events)
 	}
 }
+
+// TestReplacedSessionsAreForgotten: players that enter again and again leave nothing in the room.
+func TestReplacedSessionsAreForgotten(t *testing.T) {
+	r := New(Options{}, nil, nil)
+	lobby := RoomID{name: "lobby"}
+	for range 3 {
+		s, _, err := r.Enter(t.Context(), EnterRequest{Room: lobby, User: "ann", Grant: Grant{Rights: AllRights()}, Signal: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Detached()
+		if err := s.AutoSeats(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(r.room(lobby).auto); n != 1 {
+		t.Errorf("%d sessions have automatic seats", n)
+	}
+}
+
+// TestWhoMayNotCreateEntersNoRoomBeingMade: the room is there while its maker's entering is still looked at, and perhaps
+// refused.
+func TestWhoMayNotCreateEntersNoRoomBeingMade(t *testing.T) {
+	r := New(Options{}, nil, nil)
+	maker := EnterRequest{Room: RoomID{name: "lobby"}, User: "ann", Grant: Grant{Rights: AllRights()}, Signal: true}
+	if _, err := r.admit(r.newParticipant(maker), maker); err != nil {
+		t.Fatal(err)
+	}
+	other := maker
+	other.User, other.Grant.Rights = "bob", rightBit(RightEnter)
+	if _, _, err := r.Enter(t.Context(), other); !errors.Is(err, CodeNotAllowed) {
+		t.Errorf("bob: %v", err)
+	}
+}

@@ -161,3 +161,40 @@ func TestEnteringWhileTheRoomIsBeingDismissed(t *testing.T) {
 		n.expect("feed", n.feed.take(), "102 3", "104 ann 3", "101", "103 ann 1")
 	})
 }
+
+// TestAnchorsPlaceIsKeptWhileBeingReplaced: the last place goes to who came first.
+func TestAnchorsPlaceIsKeptWhileBeingReplaced(t *testing.T) {
+	inNode(t, session.Options{Limits: session.Limits{LiveAnchors: 1}}, func(n *node) {
+		n.enter("ann", live(session.Audience)).negotiate(nil, 1, false)
+		release := n.wire.Hold()
+		ann := n.entering("ann", live(session.Anchor))
+		bob := n.entering("bob", live(session.Anchor))
+		release()
+		<-ann.end
+		<-bob.end
+		if ann.err != nil || code(bob.err) != session.CodePublisherLimit {
+			t.Errorf("ann: %v, bob: %v", ann.err, bob.err)
+		}
+	})
+}
+
+// TestPublishersPlaceIsKeptWhileBeingReplaced is the same in a call room.
+func TestPublishersPlaceIsKeptWhileBeingReplaced(t *testing.T) {
+	inNode(t, session.Options{Limits: session.Limits{CallPublishers: 1}}, func(n *node) {
+		n.enter("ann").publishMic(0)
+		publishes := func(q *session.EnterRequest) { q.Publish = true }
+		release := n.wire.Hold()
+		ann := n.entering("ann", publishes)
+		bob := n.entering("bob", publishes)
+		release()
+		<-ann.end
+		<-bob.end
+		if ann.err != nil || code(bob.err) != session.CodePublisherLimit {
+			t.Fatalf("ann: %v, bob: %v", ann.err, bob.err)
+		}
+		if bob = n.entering("bob", publishes); code(bob.err) != session.CodePublisherLimit {
+			t.Errorf("before ann has negotiated, bob: %v", bob.err)
+		}
+		n.client(ann.s, ann.e).publishMic(0)
+	})
+}

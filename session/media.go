@@ -19,6 +19,7 @@ type media struct {
 	mu        sync.Mutex // first in the lock order; held across calls of router and peer
 	closed    bool       // leaving, step 2: nothing is attached any more
 	peer      Peer       // nil before the first negotiation
+	ahead     Peer       // made for the first negotiation, by connectAhead; nil: none
 	published sources    // sources of the last negotiation
 	muted     sources    // of them, those that were turned off
 	seats     []*seat    // in the order of the last negotiation
@@ -173,7 +174,7 @@ func (p *participant) reserve(publish map[string]Source) error {
 		return errGone()
 	}
 	if len(publish) > 0 {
-		if err := p.room.mayPublishLocked(p); err != nil {
+		if err := mayPublish(p.m.role, p.grant); err != nil {
 			return err
 		}
 	}
@@ -183,9 +184,9 @@ func (p *participant) reserve(publish map[string]Source) error {
 	return nil
 }
 
-// mayPublishLocked returns a not_allowed where p's role does not publish.
-func (rm *room) mayPublishLocked(p *participant) error {
-	if p.m.role != Anchor || p.grant.Role == Audience {
+// mayPublish returns a not_allowed for who does not publish in a role, or with a grant.
+func mayPublish(r Role, g Grant) error {
+	if r != Anchor || g.Role == Audience {
 		return Errorf(CodeNotAllowed, "publish", "the audience does not publish")
 	}
 	return nil
@@ -193,11 +194,20 @@ func (rm *room) mayPublishLocked(p *participant) error {
 
 // publisherPlaceLocked reserves a publisher's place in a call room until setStreamsLocked and m.reserved=false.
 func (rm *room) publisherPlaceLocked(m *member) error {
-	limit := rm.rooms.opts.Limits.CallPublishers
-	if rm.scene == Call && !m.publishing() && rm.countLocked((*member).publishing) >= limit {
-		return Errorf(CodePublisherLimit, "publish", "%d users publish in this room, as many as may", limit)
+	if rm.scene == Call && !m.publishing() {
+		if err := rm.publisherLimitLocked(); err != nil {
+			return err
+		}
 	}
 	m.reserved = true
+	return nil
+}
+
+// publisherLimitLocked returns a publisher_limit where a call room has all its publishers.
+func (rm *room) publisherLimitLocked() error {
+	if limit := rm.rooms.opts.Limits.CallPublishers; rm.countLocked((*member).publishing) >= limit {
+		return Errorf(CodePublisherLimit, "publish", "%d users publish in this room, as many as may", limit)
+	}
 	return nil
 }
 
@@ -205,8 +215,11 @@ func (rm *room) publisherPlaceLocked(m *member) error {
 func (p *participant) settle(done bool) {
 	p.room.mu.Lock()
 	defer p.room.mu.Unlock()
+	if p.left != nil {
+		return // a place that is reserved now is the next session's
+	}
 	p.m.reserved = false
-	if done && p.left == nil && p.m.role == Anchor {
+	if done && p.m.role == Anchor {
 		p.room.setStreamsLocked(p.m, p.media.published, p.media.published&^p.media.muted)
 	}
 }
@@ -217,10 +230,14 @@ func (p *participant) connectLocked(offer *negotiate.Offer, plan OfferPlan) (str
 	r := p.room.start()
 	peer, old := m.peer, Peer(nil)
 	if peer == nil || plan.New {
-		fresh, err := p.rooms.transport.NewPeer(PeerOptions{Inbox: r, Writer: p.room.media.writer, Events: peerEvents{p}})
-		if err != nil {
-			return "", fmt.Errorf("making a transport connection: %w", err)
+		fresh, err := m.ahead, error(nil)
+		if fresh == nil {
+			fresh, err = p.newPeer(p.room, r)
 		}
+		if err != nil {
+			return "", err
+		}
+		m.ahead = nil
 		peer, old = fresh, m.peer
 	}
 	answer, sections, err := peer.Negotiate(offer, plan.streams())
@@ -239,6 +256,43 @@ func (p *participant) connectLocked(offer *negotiate.Offer, plan OfferPlan) (str
 		return "", fmt.Errorf("telling the router what was negotiated: %w", err)
 	}
 	return answer, p.setSeatsLocked(plan.Seats)
+}
+
+// newPeer makes a transport connection in a room whose router is r.
+func (p *participant) newPeer(rm *room, r *router.Room) (Peer, error) {
+	peer, err := p.rooms.transport.NewPeer(PeerOptions{Inbox: r, Writer: rm.media.writer, Events: peerEvents{p}})
+	switch {
+	case errors.Is(err, transport.ErrTooManyPeers):
+		return nil, Errorf(CodeRoomFull, "", "the node has no place for another media connection")
+	case errors.Is(err, transport.ErrClosed):
+		return nil, Errorf(CodeNodeDraining, "", "this node is shutting down")
+	case err != nil:
+		return nil, fmt.Errorf("making a transport connection: %w", err)
+	}
+	return peer, nil
+}
+
+// connectAhead makes the transport connection of p's first negotiation. Where the room has ended it does nothing.
+func (rm *room) connectAhead(p *participant) error {
+	r := rm.start()
+	if r == nil {
+		return nil
+	}
+	peer, err := p.newPeer(rm, r)
+	if err != nil {
+		return err
+	}
+	p.media.mu.Lock()
+	defer p.media.mu.Unlock()
+	p.media.ahead = peer
+	return nil
+}
+
+// hasPeer reports whether there is a transport connection, be it in advance.
+func (m *media) hasPeer() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.peer != nil || m.ahead != nil
 }
 
 // updateLocked tells the router what was negotiated. What was muted stays so.
@@ -260,11 +314,16 @@ func (p *participant) updateLocked(r *router.Room, sections []packet.Section, pl
 	return err
 }
 
-// negotiateError tells a bad offer from a fault of the node.
+// negotiateError tells what the client has done wrong from a fault of the node.
 func negotiateError(err error) error {
 	var bad *negotiate.Error
-	if errors.As(err, &bad) {
+	switch {
+	case errors.As(err, &bad):
 		return Errorf(CodeBadRequest, "sdp", "%s", bad)
+	case errors.Is(err, transport.ErrOtherClient):
+		return Errorf(CodeBadRequest, "fresh", "the offer is of another PeerConnection than the one before, which it has to say")
+	case errors.Is(err, transport.ErrClosed):
+		return Errorf(CodeBadRequest, "fresh", "the transport connection is closed; only a new PeerConnection can be offered")
 	}
 	return fmt.Errorf("answering the offer: %w", err)
 }
@@ -326,7 +385,7 @@ func (p *participant) startPublishing() error {
 	if p.left != nil {
 		return errGone()
 	}
-	if err := p.room.mayPublishLocked(p); err != nil {
+	if err := mayPublish(p.m.role, p.grant); err != nil {
 		return err
 	}
 	return p.room.publisherPlaceLocked(p.m)
@@ -344,6 +403,9 @@ func (s *Session) RestartICE(ufrag, pwd string) (fragment string, err error) {
 		return "", Errorf(CodeBadRequest, "ice-ufrag", "nothing was negotiated yet")
 	}
 	fragment, err = m.peer.RestartICE(ufrag, pwd)
+	if errors.Is(err, transport.ErrClosed) {
+		return "", errGone() // there is nothing left to restart, and soon no session
+	}
 	if err != nil {
 		return "", negotiateError(err)
 	}
@@ -367,12 +429,14 @@ func (p *participant) stop() {
 // close closes the transport.
 func (m *media) close() {
 	m.mu.Lock()
-	peer := m.peer
-	m.peer, m.seats, m.auto = nil, nil, nil
+	peers := [...]Peer{m.peer, m.ahead}
+	m.peer, m.ahead, m.seats, m.auto = nil, nil, nil, nil
 	m.heard.Store(nil)
 	m.mu.Unlock()
-	if peer != nil {
-		_ = peer.Close() // the client is gone or about to be: there is nobody to tell
+	for _, peer := range peers {
+		if peer != nil {
+			_ = peer.Close() // the client is gone or about to be: there is nobody to tell
+		}
 	}
 }
 
@@ -395,6 +459,9 @@ func (e peerEvents) PeerConnected(id packet.PeerID) {
 // PeerLost is left to the timers while there is a way back: signalling, or an ICE restart. A media-only session whose
 // connection is over for good has lost its only one.
 func (e peerEvents) PeerLost(id packet.PeerID, err error) {
+	if e.p.media.heard.Load() == nil {
+		return // made in advance, and its participant may not be in yet
+	}
 	e.p.log().Info().Err(err).Uint64("peer", uint64(id)).Msg("transport connection lost")
 	if e.p.mediaOnly && !errors.Is(err, transport.ErrConsent) && !errors.Is(err, transport.ErrNoConnection) {
 		e.p.rooms.spawn(func() { e.p.lostPeer(id) })

@@ -9,6 +9,7 @@ import (
 	"parlor/packet"
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/transport"
 )
 
 func TestMuteStopsPackets(t *testing.T) {
@@ -116,6 +117,22 @@ func TestBadOfferLeavesThingsAsTheyWere(t *testing.T) {
 		if _, err := ann.Negotiate(n.t.Context(), plan(mic, 1, true)); code(err) != session.CodeInternal {
 			t.Errorf("no new connection can be made: %v", err)
 		}
+		for wire, want := range map[error]session.Code{
+			transport.ErrTooManyPeers: session.CodeRoomFull, transport.ErrClosed: session.CodeNodeDraining,
+		} {
+			n.wire.FailPeers(wire)
+			if _, err := ann.Negotiate(n.t.Context(), plan(mic, 1, true)); code(err) != want {
+				t.Errorf("%v: %v", wire, err)
+			}
+		}
+		for _, wire := range []error{transport.ErrOtherClient, transport.ErrClosed} {
+			n.wire.FailNegotiations(wire)
+			_, err := ann.Negotiate(n.t.Context(), plan(mic, 1, false))
+			if e := session.AsError(err); err == nil || e.Code != session.CodeBadRequest || e.Field != "fresh" {
+				t.Errorf("%v: %v", wire, err)
+			}
+		}
+		n.wire.FailNegotiations(nil)
 		if !flows(annPeer, "mic", bobPeer, "a0") {
 			t.Error("ann is no longer heard")
 		}

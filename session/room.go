@@ -42,7 +42,8 @@ type member struct {
 	since    time.Time
 	present  sources // what it publishes, muted or not
 	on       sources // of them, what is not muted
-	reserved bool    // a negotiation is under way that will publish
+	reserved bool    // a negotiation is under way, or about to be, that will publish
+	rising   bool    // the session that comes will be an anchor
 	p        *participant
 }
 
@@ -180,7 +181,7 @@ type roomMedia struct {
 	seats  chan struct{} // buffered: the automatic seats need looking at
 }
 
-// start returns the running router. It must not be called after stop.
+// start returns the running router. After stop it returns the one that there was, or nil.
 func (rm *room) start() *router.Room {
 	m := &rm.media
 	m.once.Do(func() {

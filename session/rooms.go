@@ -87,6 +87,9 @@ func (r *Rooms) find(id, key string) (*participant, error) {
 	return p, nil
 }
 
+// Limits returns the limits in force.
+func (r *Rooms) Limits() Limits { return r.opts.Limits }
+
 // room returns the room of that id, or nil.
 func (r *Rooms) room(id RoomID) *room {
 	r.mu.Lock()

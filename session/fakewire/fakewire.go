@@ -24,6 +24,7 @@ type Transport struct {
 	mu    sync.Mutex
 	peers []*Peer
 	fail  error
+	other error         // of negotiations
 	gate  chan struct{} // nil, or closed when writers may go on
 	last  atomic.Uint64
 }
@@ -63,7 +64,7 @@ func (t *Transport) NewPeer(o session.PeerOptions) (session.Peer, error) {
 	if t.fail != nil {
 		return nil, t.fail
 	}
-	p := &Peer{id: packet.PeerID(t.last.Add(1)), o: o, received: map[string]int{}, next: map[uint32]uint16{}}
+	p := &Peer{id: packet.PeerID(t.last.Add(1)), o: o, t: t, received: map[string]int{}, next: map[uint32]uint16{}}
 	t.peers = append(t.peers, p)
 	return p, nil
 }
@@ -73,6 +74,19 @@ func (t *Transport) FailPeers(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.fail = err
+}
+
+// FailNegotiations has the peers' Negotiate and RestartICE fail from now on; nil: no longer.
+func (t *Transport) FailNegotiations(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.other = err
+}
+
+func (t *Transport) negotiationError() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.other
 }
 
 // Peers returns all peers ever made, oldest first.
@@ -103,6 +117,7 @@ func (t *Transport) Open() int {
 type Peer struct {
 	id packet.PeerID
 	o  session.PeerOptions
+	t  *Transport
 
 	mu       sync.Mutex
 	sections []packet.Section
@@ -120,6 +135,9 @@ func (p *Peer) ID() packet.PeerID { return p.id }
 
 // Negotiate implements session.Peer with a real answer.
 func (p *Peer) Negotiate(o *negotiate.Offer, streams map[string]string) (string, []packet.Section, error) {
+	if err := p.t.negotiationError(); err != nil {
+		return "", nil, err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.version++
@@ -136,6 +154,9 @@ func (p *Peer) Negotiate(o *negotiate.Offer, streams map[string]string) (string,
 
 // RestartICE implements session.Peer.
 func (p *Peer) RestartICE(ufrag, pwd string) (string, error) {
+	if err := p.t.negotiationError(); err != nil {
+		return "", err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.restarts++

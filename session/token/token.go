@@ -21,7 +21,8 @@ const (
 	MinSecret = 32
 	// MaxToken is the length in bytes of the longest token that is looked at.
 	MaxToken = 8192
-	// leeway is what two clocks may differ by. Raising it lets expired tokens in for longer.
+	// leeway is what two clocks may differ by: a token holds for as much longer. Raising it lets expired tokens in for
+	// longer.
 	leeway = 5 * time.Second
 )
 
@@ -106,7 +107,8 @@ func (k *Keys) Parse(text string) (session.Grant, error) {
 	if err != nil {
 		return session.Grant{}, refusal(err)
 	}
-	return session.Grant{Room: c.Room, User: c.User, Role: c.Role, Rights: *c.Rights, Expires: c.ExpiresAt.Time}, nil
+	// The leeway is part of the grant: whoever looks at it later must not refuse what was let in here.
+	return session.Grant{Room: c.Room, User: c.User, Role: c.Role, Rights: *c.Rights, Expires: c.ExpiresAt.Add(leeway)}, nil
 }
 
 // Authenticate returns what the token grants to the user in the room; room and user may be zero where the caller takes

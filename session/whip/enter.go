@@ -76,6 +76,10 @@ func (h *Handler) prepare(w http.ResponseWriter, r *http.Request, d door) (e ent
 	if e.plan, err = d.plan(body, e.offer.Sections()); err != nil {
 		return e, err
 	}
+	if limit := h.rooms.Limits().Seats; len(e.plan.Seats) > limit {
+		return e, badRequest(http.StatusBadRequest, "sdp", "%d seats are more than the %d allowed", len(e.plan.Seats), limit)
+	}
+	e.Publish = len(e.plan.Publish) > 0
 	return e, mayPublish(e.Grant, e.plan)
 }
 

@@ -89,6 +89,9 @@ func playPlan(sdp string, sections []negotiate.OfferedSection) (session.OfferPla
 
 // mayPublish checks the rights for a plan, so that who lacks one has not entered.
 func mayPublish(g session.Grant, plan session.OfferPlan) error {
+	if len(plan.Publish) > 0 && g.Role == session.Audience {
+		return session.Errorf(session.CodeNotAllowed, "role", "the token allows the role audience only")
+	}
 	for mid, source := range plan.Publish {
 		right := session.RightSendScreen
 		switch source {

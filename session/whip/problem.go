@@ -41,7 +41,7 @@ var statuses = map[session.Code]int{
 	session.CodeTokenExpired:   http.StatusUnauthorized,
 	session.CodeNotAllowed:     http.StatusForbidden,
 	session.CodeBanned:         http.StatusForbidden,
-	session.CodeRoomFull:       http.StatusConflict,
+	session.CodeRoomFull:       http.StatusServiceUnavailable,
 	session.CodePublisherLimit: http.StatusConflict,
 	session.CodeSceneMismatch:  http.StatusConflict,
 	session.CodeRoomNotFound:   http.StatusNotFound,

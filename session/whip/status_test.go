@@ -18,6 +18,7 @@ import (
 	"parlor/session/fakewire"
 	"parlor/session/token"
 	"parlor/session/whip"
+	"parlor/transport"
 	"parlor/transport/negotiate"
 )
 
@@ -250,7 +251,8 @@ func TestPostRefusals(t *testing.T) {
 	resp, _ = h.post("/whep/lobby", recvOffer)
 	require.Equal(t, http.StatusCreated, resp.StatusCode)
 	resp, body := h.post("/whep/lobby", recvOffer)
-	requireProblem(t, resp, body, http.StatusConflict, session.CodeRoomFull, "room")
+	requireProblem(t, resp, body, http.StatusServiceUnavailable, session.CodeRoomFull, "room")
+	require.NotEmpty(t, resp.Header.Get("Retry-After"))
 }
 
 func TestPublisherLimitLeavesNobodyBehind(t *testing.T) {
@@ -260,6 +262,57 @@ func TestPublisherLimitLeavesNobodyBehind(t *testing.T) {
 	resp, body := h.post("/whip/lobby?user=bob", sendOffer)
 	requireProblem(t, resp, body, http.StatusConflict, session.CodePublisherLimit, "publish")
 	require.Equal(t, []string{"ann"}, h.users("lobby"))
+}
+
+// TestRefusedPostsLeaveTheRunningSession: what must fail has not put the user's older session out.
+func TestRefusedPostsLeaveTheRunningSession(t *testing.T) {
+	key := token.Key{ID: "k", Secret: []byte(strings.Repeat("s", token.MinSecret))}
+	keys, err := token.New(nil, key)
+	require.NoError(t, err)
+	mint := func(user string, role session.Role) string {
+		text, err := keys.Mint(session.Grant{
+			Room: must(session.StringRoom("lobby")), User: user, Role: role, Rights: session.MemberRights(), Expires: time.Now().Add(time.Hour),
+		})
+		require.NoError(t, err)
+		return "Bearer " + text
+	}
+	h := newHouse(t, session.Options{Limits: session.Limits{CallPublishers: 1, Seats: 1}}, key)
+	three := strings.Replace(sendOffer, "BUNDLE 0 1", "BUNDLE 0 1 2 3", 1) +
+		strings.NewReplacer("mid:0", "mid:2", "mid:1", "mid:3").Replace(sections)
+	resp, _ := h.post("/whip/lobby", sendOffer, "Authorization", mint("ann", ""))
+	require.Equal(t, http.StatusCreated, resp.StatusCode)
+	for name, c := range map[string]struct {
+		path, offer string
+		role        session.Role
+		wire        error
+		status      int
+		code        session.Code
+		field       string
+	}{
+		"audience publishes": {"/whip/lobby", sendOffer, session.Audience, nil, 403, session.CodeNotAllowed, "role"},
+		"too many publish":   {"/whip/lobby", sendOffer, "", nil, 409, session.CodePublisherLimit, "publish"},
+		"too many seats":     {"/whep/lobby", strings.ReplaceAll(three, "sendonly", "recvonly"), "", nil, 400, session.CodeBadRequest, "sdp"},
+		"too many peers":     {"/whep/lobby", recvOffer, "", transport.ErrTooManyPeers, 503, session.CodeRoomFull, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			resp, body := h.post("/whep/lobby", recvOffer, "Authorization", mint("bob", ""))
+			require.Equal(t, http.StatusCreated, resp.StatusCode, body)
+			running := resp.Header.Get("Location")
+			h.wire.FailPeers(c.wire)
+			resp, body = h.post(c.path, c.offer, "Authorization", mint("bob", c.role))
+			h.wire.FailPeers(nil)
+			requireProblem(t, resp, body, c.status, c.code, c.field)
+			require.Equal(t, c.status == 503, resp.Header.Get("Retry-After") != "")
+			resp, body = h.patch(running, restart, "If-Match", "*")
+			require.Equal(t, http.StatusOK, resp.StatusCode, body)
+			resp, _ = h.do(http.MethodDelete, running, "")
+			require.Equal(t, http.StatusOK, resp.StatusCode)
+			require.Equal(t, 1, h.wire.Open(), "only ann's")
+		})
+	}
+	resp, body := h.post("/whip/lobby", sendOffer, "Authorization", mint("ann", ""))
+	require.Equal(t, http.StatusCreated, resp.StatusCode, "who publishes keeps her place: %s", body)
+	require.Eventually(t, func() bool { return h.wire.Open() == 1 }, 5*time.Second, time.Millisecond)
 }
 
 func TestInternalErrorsSayNothing(t *testing.T) {
