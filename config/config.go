@@ -93,6 +93,7 @@ type Limits struct {
 	Peers          int `koanf:"peers" doc:"Media connections on this node. More costs memory, about 100 KB each."`
 	Handshakes     int `koanf:"handshakes" doc:"DTLS handshakes at the same time; more admits crowds sooner and takes CPU from running calls."`
 	Signals        int `koanf:"signals" doc:"WebSocket connections on this node."`
+	Events         int `koanf:"events" doc:"Events kept while NATS is away, about 300 bytes each; later ones are lost."`
 	SignalRate     int `koanf:"signal_rate" doc:"Messages per second of one WebSocket connection, after a burst of twice as many; faster ones wait."`
 }
 
@@ -118,7 +119,7 @@ func Default() Config {
 		Media: Media{},
 		Limits: Limits{
 			CallUsers: 300, CallPublishers: 50, LiveAnchors: 50,
-			Users: 20000, Seats: 128, Peers: 20000, Handshakes: 256, Signals: 20000, SignalRate: 50,
+			Users: 20000, Seats: 128, Peers: 20000, Handshakes: 256, Signals: 20000, Events: 100000, SignalRate: 50,
 		},
 		Timers: Timers{
 			Lost: 8 * time.Second, Reconnect: 3 * time.Second, Timeout: 90 * time.Second, Ping: 2 * time.Second,

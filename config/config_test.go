@@ -323,3 +323,16 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+// TestServicesOfKubernetes: what Kubernetes sets for services whose names begin with ours does not stop a node.
+func TestServicesOfKubernetes(t *testing.T) {
+	env := []string{"SFU_PORT=tcp://10.0.0.1:80", "SFU_SERVICE_HOST=10.0.0.1", "SFU_SERVICE_PORT=80", "SFU_SERVICE_PORT_HTTP=80"}
+	for _, name := range []string{"SFU_MEDIA", "SFU_NATS", "SFU_HTTP_INNER"} {
+		env = append(env, name+"_SERVICE_HOST=10.0.0.1", name+"_SERVICE_PORT=7882", name+"_SERVICE_PORT_RTP=7882", name+"_PORT=udp://10.0.0.1:7882",
+			name+"_PORT_7882_UDP=udp://10.0.0.1:7882", name+"_PORT_7882_UDP_PROTO=udp", name+"_PORT_7882_UDP_PORT=7882", name+"_PORT_7882_UDP_ADDR=10.0.0.1")
+	}
+	_, err := config.Load(sources(t, "", env))
+	require.NoError(t, err)
+	_, err = config.Load(sources(t, "", []string{"SFU_HTTP_PORT=8080", "SFU_SERVICE=x"}))
+	require.Len(t, faults(t, err), 2, "what somebody has misspelt is still said")
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -123,7 +124,7 @@ func (l *loader) readEnv(environ []string) {
 			case known:
 				names[f.Key] = name
 				return f.Key, value
-			case !foreign(name):
+			case !foreign(name, value):
 				l.errs = append(l.errs, &Error{Key: name, Source: "the environment", Reason: "there is no such setting" + similarEnv(name)})
 			}
 			return "", nil
@@ -136,11 +137,18 @@ func (l *loader) readEnv(environ []string) {
 	l.takeNamed(k, func(key string) string { return names[key] })
 }
 
-// foreign says whether a variable with our prefix is not meant for us: SFU_CONFIG is read by the command line, and
-// Kubernetes describes every service to every container, one named "sfu" as SFU_PORT, SFU_SERVICE_HOST and so on.
-func foreign(name string) bool {
-	return name == "SFU_CONFIG" || name == "SFU_PORT" ||
-		strings.HasPrefix(name, "SFU_PORT_") || strings.HasPrefix(name, "SFU_SERVICE_")
+// kubernetes are the variables in which Kubernetes describes every service to every container: one named "sfu-media" as
+// SFU_MEDIA_SERVICE_HOST, SFU_MEDIA_SERVICE_PORT_RTP, SFU_MEDIA_PORT_7882_UDP_ADDR and so on.
+var kubernetes = regexp.MustCompile(`^SFU_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+
+// serviceURL is how the value of a service's SFU_…_PORT begins.
+var serviceURL = regexp.MustCompile(`^(tcp|udp|sctp)://`)
+
+// foreign says whether a variable with our prefix is not meant for us: SFU_CONFIG is read by the command line, and there is
+// Kubernetes. A service's SFU_…_PORT could be a setting misspelt, but for its value.
+func foreign(name, value string) bool {
+	isPort := strings.HasSuffix(name, "_PORT") && serviceURL.MatchString(value)
+	return name == "SFU_CONFIG" || isPort || kubernetes.MatchString(name)
 }
 
 func (l *loader) readFlags(fs *pflag.FlagSet) {

@@ -23,7 +23,7 @@ type builder struct {
 
 func (b *builder) build(ctx context.Context) error {
 	n := b.n
-	feed, commands, err := b.nats(ctx)
+	nc, feed, err := b.nats(ctx)
 	if err != nil {
 		return err
 	}
@@ -32,8 +32,11 @@ func (b *builder) build(ctx context.Context) error {
 	}
 	n.rooms = session.New(sessionOptions(n), session.OverEndpoint(n.endpoint), feed)
 	b.parts.add("rooms", n.rooms.Run, nil)
-	b.parts.add("commands", commands, nil)
-	return b.http(ctx, metricsHandler(n, feed))
+	register := b.commands(nc)
+	if err := b.http(ctx, metricsHandler(n, feed)); err != nil {
+		return err
+	}
+	return register() // here, so that who is told that the node is ready finds its commands
 }
 
 // media binds the media port.

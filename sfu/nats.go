@@ -10,16 +10,16 @@ import (
 	"parlor/session/natsapi/embedded"
 )
 
-// natsServer starts the server inside the process, or takes the one of nats.url, and returns its URL.
-func (b *builder) natsServer(ctx context.Context) (string, error) {
+// natsServer starts the server inside the process, or takes the one of nats.url.
+func (b *builder) natsServer(ctx context.Context) (natsapi.Server, error) {
 	n, c := b.n, &b.n.cfg.NATS
 	if c.URL != "" {
 		n.addrs.NATS = config.Redact(c.URL)
-		return c.URL, nil
+		return natsapi.Server{URL: c.URL}, nil
 	}
 	s, err := embedded.Start(ctx, embedded.Options{Listen: string(c.Listen), Dir: c.StoreDir, Log: n.log})
 	if err != nil {
-		return "", natsError(c, err)
+		return natsapi.Server{}, natsError(c, err)
 	}
 	n.addrs.NATS = s.URL()
 	stop := func() error {
@@ -31,11 +31,11 @@ func (b *builder) natsServer(ctx context.Context) (string, error) {
 		<-ctx.Done()
 		return stop()
 	}, func() { _ = stop() })
-	return s.URL(), nil
+	return natsapi.Server{URL: s.URL(), Inside: s}, nil
 }
 
-// nats starts or joins NATS and returns what publishes the feed of events.
-func (b *builder) nats(ctx context.Context) (*natsapi.Feed, func(context.Context) error, error) {
+// nats starts or joins NATS and returns the connection for commands and what publishes the feed of events.
+func (b *builder) nats(ctx context.Context) (*natsapi.Conn, *natsapi.Feed, error) {
 	at, err := b.natsServer(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -52,12 +52,23 @@ func (b *builder) nats(ctx context.Context) (*natsapi.Feed, func(context.Context
 		nc.Close()
 		return nil
 	}, nc.Close)
-	feed := natsapi.NewFeed(nc, natsapi.FeedOptions{Log: n.log})
+	feed := natsapi.NewFeed(at, natsapi.FeedOptions{Name: "sfu " + n.cfg.Node.ID + " events", Queue: n.cfg.Limits.Events, Log: n.log})
 	b.parts.add("events", feed.Run, nil)
-	commands := func(ctx context.Context) error {
-		return natsapi.Serve(ctx, nc, n.rooms, serviceVersion(Version()), n.log)
+	return nc, feed, nil
+}
+
+// commands adds the part that answers commands, and returns what has it take them, once all else is there.
+func (b *builder) commands(nc *natsapi.Conn) (register func() error) {
+	var s *natsapi.Service
+	b.parts.add("commands", func(ctx context.Context) error { return s.Run(ctx) }, func() {
+		if s != nil {
+			_ = s.Stop() // the node has not started: nobody has sent any
+		}
+	})
+	return func() (err error) {
+		s, err = natsapi.Register(nc, b.n.rooms, serviceVersion(Version()), b.n.log)
+		return err
 	}
-	return feed, commands, nil
 }
 
 // natsError says which setting keeps the server from starting.

@@ -320,6 +320,27 @@ func TestShutdownTellsEverybody(t *testing.T) {
 	require.Error(t, err, "the port is free")
 }
 
+// TestCommandsAreThereWhenReady: whoever starts a node and sends it a command at once is answered.
+func TestCommandsAreThereWhenReady(t *testing.T) {
+	n := run(t, free(nil), io.Discard)
+	nc, err := nats.Connect(n.Addrs().NATS)
+	require.NoError(t, err)
+	defer nc.Close()
+	m, err := nc.Request("sfu.v1.ListRooms", nil, 5*time.Second)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"Rooms":[]}`, string(m.Data))
+}
+
+func TestEventsThatWaitAreBounded(t *testing.T) {
+	n := run(t, free(func(c *config.Config) { c.NATS.URL, c.Limits.Events = "nats://127.0.0.1:9", 1 }), io.Discard)
+	ann, err := client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "lobby", User: "ann"})
+	require.NoError(t, err)
+	defer ann.Close()
+	_, body := get(t, n.Addrs().URL()+"metrics", nil)
+	require.Contains(t, body, "\nparlor_events_queued 1\n")
+	require.Contains(t, body, "\nparlor_events_dropped_total 1\n")
+}
+
 func TestNodeRunsWithoutItsNATS(t *testing.T) {
 	n := run(t, free(func(c *config.Config) { c.NATS.URL = "nats://user:hunter2@127.0.0.1:9" }), io.Discard) // nobody there
 	ann, err := client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "lobby", User: "ann"})

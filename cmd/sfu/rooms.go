@@ -61,7 +61,7 @@ const dialTime = 3 * time.Second
 
 // dial connects to NATS and fails where it is not there.
 func dial(ctx context.Context, url string) (*natsapi.Client, func(), error) {
-	nc, err := natsapi.Connect(url, "sfu command line", zerolog.Nop())
+	nc, err := natsapi.Connect(natsapi.Server{URL: url}, "sfu command line", zerolog.Nop())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -160,12 +160,12 @@ type node struct {
 // startNode starts a node at a broker, which may be down. The test's end stops it in order.
 func startNode(t *testing.T, b broker, o session.Options) *node {
 	t.Helper()
-	nc, err := natsapi.Connect(b.url(), "node-1", zerolog.Nop())
+	nc, err := natsapi.Connect(natsapi.Server{URL: b.url()}, "node-1", zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.Node = "node-1"
-	n := &node{t: t, nc: nc, feed: natsapi.NewFeed(nc, natsapi.FeedOptions{})}
+	n := &node{t: t, nc: nc, feed: natsapi.NewFeed(natsapi.Server{URL: b.url()}, natsapi.FeedOptions{})}
 	n.Rooms = session.New(o, &fakewire.Transport{}, n.feed)
 	served, fed := make(chan error, 1), make(chan error, 1)
 	serveCtx, stopServing := context.WithCancel(context.Background())

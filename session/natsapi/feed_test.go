@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/rs/zerolog"
 
 	"parlor/session"
 	"parlor/session/natsapi"
@@ -158,12 +157,7 @@ func TestServerComesAfterTheNode(t *testing.T) {
 }
 
 func TestFeedQueueIsBounded(t *testing.T) {
-	nc, err := natsapi.Connect("nats://127.0.0.1:1", "nobody", zerolog.Nop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	f := natsapi.NewFeed(nc, natsapi.FeedOptions{Queue: 3})
+	f := natsapi.NewFeed(natsapi.Server{URL: "nats://127.0.0.1:1"}, natsapi.FeedOptions{Queue: 3})
 	for range 5 {
 		f.Publish(session.FeedEvent{})
 	}

@@ -37,8 +37,11 @@ type Service struct {
 	nc      *nats.Conn
 	micro   micro.Service
 	places  chan struct{}
-	running sync.WaitGroup
 	refused map[Action]*atomic.Uint64 // its keys are fixed
+
+	mu      sync.Mutex
+	stopped bool // no command is begun any more
+	running sync.WaitGroup
 }
 
 // Register takes commands from here on; Run must follow. The connection may be down: what is needed of it is done at
@@ -72,21 +75,33 @@ func Register(nc *nats.Conn, rooms *session.Rooms, version string, log zerolog.L
 // Run returns when ctx is done, no new commands are taken and those under way are answered.
 func (s *Service) Run(ctx context.Context) error {
 	<-ctx.Done()
-	err := s.micro.Stop()
-	s.running.Wait()
+	err := s.Stop()
 	if err != nil && s.nc.IsConnected() {
 		return fmt.Errorf("stopping to serve commands over NATS: %w", err)
 	}
 	return nil
 }
 
-// Serve is Register and Run.
-func Serve(ctx context.Context, nc *nats.Conn, rooms *session.Rooms, version string, log zerolog.Logger) error {
-	s, err := Register(nc, rooms, version, log)
-	if err != nil {
-		return err
+// Stop takes no new commands and returns when those under way are answered. What the library still hands over of those that
+// came before is refused. Run does it by itself.
+func (s *Service) Stop() error {
+	err := s.micro.Stop()
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
+	s.running.Wait()
+	return err
+}
+
+// begin counts a command as under way, unless the service has stopped.
+func (s *Service) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return false
 	}
-	return s.Run(ctx)
+	s.running.Add(1)
+	return true
 }
 
 func (s *Service) handlers() map[Action]handler {
@@ -110,13 +125,19 @@ func (s *Service) endpoint(action Action, h handler) micro.HandlerFunc {
 			s.answer(r, action, nil, session.Errorf(session.CodeInternal, "", "too many commands at once"))
 			return
 		}
-		s.running.Go(func() {
+		if !s.begin() {
+			<-s.places
+			s.answer(r, action, nil, session.Errorf(session.CodeNodeDraining, "", "this node is shutting down"))
+			return
+		}
+		go func() {
+			defer s.running.Done()
 			defer func() { <-s.places }()
 			ctx, cancel := context.WithTimeout(context.Background(), commandTime)
 			defer cancel()
 			result, err := h(ctx, r.Data())
 			s.answer(r, action, result, err)
-		})
+		}()
 	}
 }
 

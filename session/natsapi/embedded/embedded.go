@@ -102,6 +102,9 @@ func splitListen(listen string) (host string, port int, err error) {
 // URL returns where clients connect.
 func (e *Server) URL() string { return e.s.ClientURL() }
 
+// InProcessConn returns a connection to the server that needs no socket.
+func (e *Server) InProcessConn() (net.Conn, error) { return e.s.InProcessConn() }
+
 // Addr returns the bound address.
 func (e *Server) Addr() net.Addr { return e.addr }
 

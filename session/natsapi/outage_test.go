@@ -1,0 +1,154 @@
+package natsapi_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"parlor/session"
+	"parlor/session/natsapi"
+)
+
+// journal is a log that can be read meanwhile.
+type journal struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.Write(p)
+}
+
+// count counts the lines that have all of parts.
+func (j *journal) count(parts ...string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := 0
+lines:
+	for line := range strings.Lines(j.b.String()) {
+		for _, p := range parts {
+			if !strings.Contains(line, p) {
+				continue lines
+			}
+		}
+		n++
+	}
+	return n
+}
+
+// running runs a feed with events of one room until stop, which returns when Run has.
+func running(t *testing.T, at natsapi.Server, events int) (f *natsapi.Feed, log *journal, stop func()) {
+	t.Helper()
+	log = new(journal)
+	f = natsapi.NewFeed(at, natsapi.FeedOptions{Log: zerolog.New(log)})
+	for i := range events {
+		f.Publish(session.FeedEvent{ID: fmt.Sprintf("x.%d", i+1), Type: session.FeedUserLeft, Node: "node-1", Room: lobby})
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return f, log, stop
+}
+
+// TestServerWithoutJetStream: that events wait is said once, and the server is not asked without a pause, at the end either.
+func TestServerWithoutJetStream(t *testing.T) {
+	port := freePort(t)
+	server := exec.Command(serverBinary, "-a", "127.0.0.1", "-p", fmt.Sprint(port))
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	}()
+	_, log, stop := running(t, natsapi.Server{URL: fmt.Sprintf("nats://127.0.0.1:%d", port)}, 3)
+	waits := `"events wait for NATS"`
+	eventually(t, "it is tried again", func() bool { return log.count(waits, "SFU_EVENTS") >= 3 })
+	stop()
+	if n := log.count(waits, `"level":"warn"`); n != 1 {
+		t.Errorf("%d warnings", n)
+	}
+	if n := log.count(waits); n > 30 {
+		t.Errorf("%d attempts", n)
+	}
+	if log.count("events are lost", `"events":3`) != 1 {
+		t.Error("that events are lost is not said")
+	}
+}
+
+// TestStreamOfSomebodyElse: a stream of our name that does not take our subjects is said to be the fault.
+func TestStreamOfSomebodyElse(t *testing.T) {
+	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
+	b.start(t)
+	defer b.stop(t)
+	n := startNode(t, b, session.Options{})
+	js, err := jetstream.New(n.dial())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := jetstream.StreamConfig{Name: natsapi.Stream, Subjects: []string{"orders.>", "sfu.v1.events.*"}}
+	if _, err := js.CreateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	f, log, _ := running(t, natsapi.Server{URL: b.url()}, 3)
+	eventually(t, "the fault is said", func() bool { return log.count(`"level":"warn"`, "orders.>", ".104") == 1 })
+	config.Subjects = []string{"orders.>", "sfu.*.events.>"}
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the events are stored", func() bool { return f.Stats().Queued == 0 })
+	if log.count("events are stored again") != 1 {
+		t.Error("the end of the outage is not said")
+	}
+}
+
+// TestManyLeavesDrainInTime: what a large room leaves behind at the end of a node is stored, over a slow wire too.
+func TestManyLeavesDrainInTime(t *testing.T) {
+	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
+	b.start(t)
+	defer b.stop(t)
+	n := startNode(t, b, session.Options{})
+	f, _, stop := running(t, natsapi.Server{URL: b.url(), Inside: slowWire{b.listen}}, 1000)
+	stop()
+	if s := f.Stats(); s.Published != 1000 {
+		t.Errorf("%+v", s)
+	}
+	events := n.stored()
+	complete(t, events)
+	if len(events) != 1000 {
+		t.Errorf("%d events are stored", len(events))
+	}
+}
+
+// slowWire connects to a server whose answers take 10 ms.
+type slowWire struct{ address string }
+
+func (w slowWire) InProcessConn() (net.Conn, error) {
+	c, err := net.Dial("tcp", w.address)
+	return slowConn{c}, err
+}
+
+type slowConn struct{ net.Conn }
+
+func (c slowConn) Read(b []byte) (int, error) {
+	time.Sleep(10 * time.Millisecond)
+	return c.Conn.Read(b)
+}
