@@ -128,6 +128,8 @@ func TestRoomForwardsAndEnds(t *testing.T) {
 		}
 		if s := r.Snapshot(); s.Totals.PacketsIn != 40 || s.Totals.Dropped[DropInbox] != 1 {
 			t.Errorf("totals after the end: %+v", s.Totals)
+		} else if got := r.Totals(); got != s.Totals {
+			t.Errorf("%+v, not %+v", got, s.Totals)
 		}
 	})
 }

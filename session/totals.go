@@ -25,7 +25,7 @@ func (t *totals) begin(r *router.Room) {
 
 // end keeps the last counts of a room whose goroutine has ended.
 func (t *totals) end(r *router.Room) {
-	last := r.Snapshot().Totals
+	last := r.Totals()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.live, r)
@@ -43,7 +43,7 @@ func (r *Rooms) Media() router.Totals {
 	}
 	t.mu.Unlock()
 	for _, one := range rooms {
-		add(&sum, one.Snapshot().Totals) // also of one that has ended meanwhile: then not yet in the sum
+		add(&sum, one.Totals()) // also of one that has ended meanwhile: then not yet in the sum
 	}
 	return sum
 }
