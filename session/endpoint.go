@@ -1,14 +1,27 @@
 package session
 
 import (
+	"strings"
+
 	"parlor/router"
 	"parlor/transport"
+	"parlor/transport/negotiate"
 )
 
 // OverEndpoint returns e as a Transport.
 func OverEndpoint(e *transport.Endpoint) Transport { return endpoint{e} }
 
 type endpoint struct{ e *transport.Endpoint }
+
+func (t endpoint) Candidates() []string {
+	l := []string{}
+	for line := range strings.Lines(negotiate.MarshalFragment("", "", "", t.e.Candidates())) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "a=candidate:"); ok {
+			l = append(l, "candidate:"+value)
+		}
+	}
+	return l
+}
 
 func (t endpoint) NewWriter() router.Flusher { return t.e.NewWriter() }
 

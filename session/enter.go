@@ -242,7 +242,7 @@ func (rm *room) placeLocked(m *member, q EnterRequest) (Role, error) {
 	case q.Grant.role(role) != nil && scene == Live:
 		return "", q.Grant.role(role)
 	case m == nil && rm.rooms.full():
-		return "", Errorf(CodeRoomFull, "room", "the node has no place for another user")
+		return "", Errorf(CodeRoomFull, "", "the node has no place for another user")
 	case scene == Call && m == nil && len(rm.members) >= rm.rooms.opts.Limits.CallUsers:
 		return "", Errorf(CodeRoomFull, "room", "the room has its %d users", rm.rooms.opts.Limits.CallUsers)
 	case scene == Live && role == Anchor && (m == nil || m.role != Anchor):

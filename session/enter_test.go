@@ -3,6 +3,7 @@ package session_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,9 @@ func TestEnteringShowsWhoIsThere(t *testing.T) {
 		if e.Node != "node-1" || e.Scene != session.Call || e.Role != session.Anchor || e.Room != lobby ||
 			e.Timers != (session.ClientTimers{LostMS: 8000, ReconnectMS: 3000, TimeoutMS: 90000, PingMS: 2000}) {
 			t.Errorf("bob is told %+v", e)
+		}
+		if !slices.Equal(e.Candidates, n.wire.Candidates()) {
+			t.Errorf("candidates %q", e.Candidates)
 		}
 		if got := fmt.Sprint(e.Rights.List()); got != "[enter create]" {
 			t.Errorf("bob's rights: %s", got)

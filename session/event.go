@@ -102,6 +102,8 @@ type Entered struct {
 	Users   []UserState  `json:"users"` // the others that it may see, in the order in which they entered
 	Node    string       `json:"node"`
 	Timers  ClientTimers `json:"timers"`
+	// Candidates are the node's ICE candidates as in its answers, in the form of RTCIceCandidate.candidate. Read-only.
+	Candidates []string `json:"candidates"`
 }
 
 // ClientTimers tells a client the timers that it keeps itself, in milliseconds.

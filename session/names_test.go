@@ -88,8 +88,8 @@ func TestEventJSON(t *testing.T) {
 			t.Errorf("%s, %v\nnot %s", got, err, tt.want)
 		}
 	}
-	e := Entered{Session: "s", Key: "k", User: "ann", Room: RoomID{number: 7}, Role: Anchor, Scene: Call, Users: []UserState{}, Node: "n"}
-	want := `{"session":"s","key":"k","user":"ann","room":7,"role":"anchor","scene":"call","rights":[],"users":[],"node":"n","timers":{"lostMs":0,"reconnectMs":0,"timeoutMs":0,"pingMs":0}}`
+	e := Entered{Session: "s", Key: "k", User: "ann", Room: RoomID{number: 7}, Role: Anchor, Scene: Call, Users: []UserState{}, Node: "n", Candidates: []string{"c"}}
+	want := `{"session":"s","key":"k","user":"ann","room":7,"role":"anchor","scene":"call","rights":[],"users":[],"node":"n","timers":{"lostMs":0,"reconnectMs":0,"timeoutMs":0,"pingMs":0},"candidates":["c"]}`
 	if got, err := json.Marshal(e); err != nil || string(got) != want {
 		t.Errorf("%s, %v\nnot %s", got, err, want)
 	}

@@ -161,6 +161,7 @@ func (rm *room) enteredLocked(p *participant) Entered {
 	e := Entered{
 		Session: p.id, Key: p.key, User: p.user, Room: rm.id, Role: p.m.role, Scene: rm.scene, Rights: p.grant.Rights,
 		Users: []UserState{}, Node: rm.rooms.opts.Node, Timers: clientTimers(rm.rooms.opts.Timers),
+		Candidates: rm.rooms.candidates,
 	}
 	for _, m := range rm.sortedLocked() {
 		if m != p.m && rm.visible(m) {

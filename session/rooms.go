@@ -10,10 +10,11 @@ import (
 
 // Rooms are all rooms of a node. Its methods may be called from any goroutine.
 type Rooms struct {
-	opts      Options
-	transport Transport
-	events    Events
-	totals    totals
+	opts       Options
+	transport  Transport
+	events     Events
+	totals     totals
+	candidates []string // of the transport
 
 	mu       sync.Mutex
 	rooms    map[string]*room        // by RoomID.Key
@@ -39,10 +40,14 @@ func New(o Options, t Transport, ev Events) *Rooms {
 	if ev == nil {
 		ev = NoEvents{}
 	}
-	return &Rooms{
+	r := &Rooms{
 		opts: o.withDefaults(), transport: t, events: ev,
 		rooms: map[string]*room{}, sessions: map[string]*participant{}, bans: map[banned]ban{},
 	}
+	if t != nil {
+		r.candidates = t.Candidates()
+	}
+	return r
 }
 
 // Resume gives a new signalling connection the session of an earlier one, which loses it: its Next returns

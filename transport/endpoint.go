@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -128,6 +129,9 @@ func openGroup(at netip.AddrPort, n, buffer int) ([]*socket, error) {
 
 // Addr returns the bound address, with the real port.
 func (e *Endpoint) Addr() netip.AddrPort { return e.addr }
+
+// Candidates returns what clients are told of where the port is.
+func (e *Endpoint) Candidates() []negotiate.Candidate { return slices.Clone(e.candidates) }
 
 // Run serves the port until ctx is done and everything has stopped: peers are closed with DTLS close_notify, then nothing
 // is read any more, then the goroutines of peers end, then the sockets close. It is called once.

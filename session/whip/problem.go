@@ -41,7 +41,7 @@ var statuses = map[session.Code]int{
 	session.CodeTokenExpired:   http.StatusUnauthorized,
 	session.CodeNotAllowed:     http.StatusForbidden,
 	session.CodeBanned:         http.StatusForbidden,
-	session.CodeRoomFull:       http.StatusServiceUnavailable,
+	session.CodeRoomFull:       http.StatusConflict,
 	session.CodePublisherLimit: http.StatusConflict,
 	session.CodeSceneMismatch:  http.StatusConflict,
 	session.CodeRoomNotFound:   http.StatusNotFound,
@@ -57,8 +57,11 @@ func asProblem(err error) *problem {
 	}
 	e := session.AsError(err)
 	p = &problem{status: statuses[e.Code], code: e.Code, field: e.Field, text: e.Text}
-	if p.status == 0 {
+	switch {
+	case p.status == 0:
 		p.status = http.StatusInternalServerError
+	case p.code == session.CodeRoomFull && p.field == "": // not the room, the node: another one, or later
+		p.status = http.StatusServiceUnavailable
 	}
 	return p
 }

@@ -251,8 +251,7 @@ func TestPostRefusals(t *testing.T) {
 	resp, _ = h.post("/whep/lobby", recvOffer)
 	require.Equal(t, http.StatusCreated, resp.StatusCode)
 	resp, body := h.post("/whep/lobby", recvOffer)
-	requireProblem(t, resp, body, http.StatusServiceUnavailable, session.CodeRoomFull, "room")
-	require.NotEmpty(t, resp.Header.Get("Retry-After"))
+	requireProblem(t, resp, body, http.StatusConflict, session.CodeRoomFull, "room")
 }
 
 func TestPublisherLimitLeavesNobodyBehind(t *testing.T) {
@@ -313,6 +312,15 @@ func TestRefusedPostsLeaveTheRunningSession(t *testing.T) {
 	resp, body := h.post("/whip/lobby", sendOffer, "Authorization", mint("ann", ""))
 	require.Equal(t, http.StatusCreated, resp.StatusCode, "who publishes keeps her place: %s", body)
 	require.Eventually(t, func() bool { return h.wire.Open() == 1 }, 5*time.Second, time.Millisecond)
+}
+
+func TestFullNodeAsksToComeBack(t *testing.T) {
+	h := newHouse(t, session.Options{Limits: session.Limits{Users: 1}})
+	resp, _ := h.post("/whip/lobby?user=ann", sendOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode)
+	resp, body := h.post("/whip/lobby?user=bob", sendOffer)
+	requireProblem(t, resp, body, http.StatusServiceUnavailable, session.CodeRoomFull, "")
+	require.NotEmpty(t, resp.Header.Get("Retry-After"))
 }
 
 func TestInternalErrorsSayNothing(t *testing.T) {
