@@ -184,7 +184,7 @@ func (p *Peer) nominateLocked(pt *path, gen int) {
 		}
 		return c.gen < gen
 	})
-	if p.secure.client && p.secure.conn == nil {
+	if p.secure.client && p.secure.conn == nil && !p.secure.keyed {
 		p.startHandshakeLocked(pt) // as the DTLS client, the node speaks first
 	}
 }
@@ -219,9 +219,10 @@ func (p *Peer) tick(now time.Time) {
 	case !p.connected && !p.since.IsZero() && now.Sub(p.since) > t.Connect:
 		p.silenceLocked(ErrNoConnection)
 	}
-	if p.secure.client && p.secure.conn == nil && p.ice.nominated != nil {
+	if p.secure.client && p.secure.conn == nil && !p.secure.keyed && p.ice.nominated != nil {
 		p.startHandshakeLocked(p.ice.nominated) // no place was free at the nomination
 	}
+	p.restLocked(now)
 	for _, pt := range slices.Clone(p.ice.paths) {
 		if pt != p.ice.nominated && now.Sub(pt.checked) > t.Consent {
 			p.ice.remove(pt)

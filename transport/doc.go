@@ -19,7 +19,8 @@
 //
 //	stun.go       connectivity checks in, responses out (RFC 8445, RFC 8489)
 //	agent.go      the ICE-lite agent of a peer: credentials, paths, nomination, consent (RFC 7675)
-//	dtls.go       the handshake; dtlsconn.go the virtual socket under it; records.go the filter before it
+//	dtls.go       the handshake; dtlsconn.go the virtual socket under it; records.go the filter before it;
+//	rest.go       quiet DTLS connections without goroutines
 //	cert.go       the node's certificate; fingerprints (RFC 8122)
 //	srtp.go       opening packets; writer.go sealing them; egress.go the batch that sendmmsg takes
 //	data.go       SCTP association and data channels (RFC 8831, RFC 8832)

@@ -28,6 +28,9 @@ type secure struct {
 	cancel  context.CancelFunc
 	keyed   bool // the handshake is done and the SRTP keys are in place
 	keyedAt time.Time
+
+	rested     *dtls.State // at rest: there is neither conn nor dtls; see rest.go
+	lastRecord time.Time   // a DTLS datagram came, or the handshake was done
 }
 
 // quiet keeps pion's libraries from writing to standard error; what matters comes back as errors.
@@ -42,16 +45,23 @@ func (p *Peer) takeDTLS(pt *path, b *packet.Buffer, at time.Time) bool {
 	}
 	s := &p.secure
 	ok, hasData := checkRecords(b.B, recordRules{
-		established: s.keyed, plain: at.Sub(s.keyedAt) < lastFlight, data: p.data.allowed,
+		established: s.keyed, plain: s.rested == nil && at.Sub(s.keyedAt) < lastFlight, data: p.data.allowed,
 	})
 	if !ok {
 		p.ep.count.drop(DropDTLSFiltered)
 		return false
 	}
-	if s.conn == nil && (s.client || !p.startHandshakeLocked(pt)) {
+	if s.rested != nil {
+		if err := p.wakeLocked(pt); err != nil {
+			p.ep.log.Error().Uint64("peer", uint64(p.id)).Err(err).Msg("DTLS lost")
+			return false
+		}
+	}
+	if s.conn == nil && (s.keyed || s.client || !p.startHandshakeLocked(pt)) {
 		p.ep.count.drop(DropDTLSLimited)
 		return false
 	}
+	s.lastRecord = at
 	if p.ice.nominated == nil {
 		s.conn.to.Store(pt)
 	}
@@ -165,7 +175,8 @@ func (p *Peer) setKeys(k srtp.SessionKeys, profile srtp.ProtectionProfile) error
 		return err
 	}
 	p.writer.setOut(p, out)
-	p.secure.keyed, p.secure.keyedAt = true, time.Now()
+	now := time.Now()
+	p.secure.keyed, p.secure.keyedAt, p.secure.lastRecord = true, now, now
 	p.connectLocked()
 	p.startDataLocked()
 	return nil

@@ -25,6 +25,7 @@ type dtlsConn struct {
 	queue   []*packet.Buffer
 	expired bool // a read deadline in the past is set
 	closed  bool
+	muted   bool          // nothing is sent any more and nobody told of the end
 	wake    chan struct{} // capacity 1
 }
 
@@ -87,10 +88,13 @@ func (c *dtlsConn) next(p []byte) (n int, err error, ok bool) {
 // WriteTo sends a datagram on the peer's path, whatever the address says.
 func (c *dtlsConn) WriteTo(p []byte, _ net.Addr) (int, error) {
 	c.mu.Lock()
-	closed := c.closed
+	closed, muted := c.closed, c.muted
 	c.mu.Unlock()
-	if closed {
+	switch {
+	case closed:
 		return 0, net.ErrClosed
+	case muted:
+		return len(p), nil
 	}
 	if err := c.to.Load().send(p); err != nil {
 		c.ep.count.drop(DropSendFailed) // as good as lost on the way: DTLS and SCTP retransmit
@@ -111,9 +115,19 @@ func (c *dtlsConn) Close() error {
 	}
 	c.queue = nil
 	c.signal()
+	muted := c.muted
 	c.mu.Unlock()
-	c.onClose()
+	if !muted {
+		c.onClose()
+	}
 	return nil
+}
+
+// mute has the connection end without a sign of it: what is written goes nowhere, and onClose is not called.
+func (c *dtlsConn) mute() {
+	c.mu.Lock()
+	c.muted = true
+	c.mu.Unlock()
 }
 
 // LocalAddr returns the node's address.

@@ -124,6 +124,11 @@ func (p *Peer) Close() error {
 			tcp = append(tcp, pt.tcp)
 		}
 	}
+	if pt := p.ice.nominated; pt != nil && p.secure.rested != nil {
+		if err := p.wakeLocked(pt); err != nil {
+			p.ep.log.Error().Uint64("peer", uint64(p.id)).Err(err).Msg("the client is not told of the end by DTLS")
+		}
+	}
 	s := p.secure
 	p.mu.Unlock()
 

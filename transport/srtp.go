@@ -78,6 +78,13 @@ func (r *receiver) setKeys(k srtp.SessionKeys, profile srtp.ProtectionProfile) e
 	return nil
 }
 
+// proven says whether the client has shown that it has the keys.
+func (r *receiver) proven() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.ssrcs) > 0
+}
+
 func (r *receiver) close() {
 	r.mu.Lock()
 	r.ctx, r.ssrcs = nil, nil
