@@ -39,6 +39,7 @@ func (l *List) Missing(from, to uint64, now int64) {
 	if len(l.items) == 0 {
 		l.next = now + reorder
 	}
+	l.next = min(l.next, now+reorder) // not only when older ones are asked for again
 	for ; from < to; from++ {
 		l.items = append(l.items, item{seq: from, born: now, due: now + reorder})
 	}

@@ -38,6 +38,19 @@ func TestListAsksAgainAndGivesUp(t *testing.T) {
 	}
 }
 
+func TestNewLossesDoNotWaitForOlderOnes(t *testing.T) {
+	var l List
+	l.Missing(10, 11, 0)
+	l.Due(l.Next(), 400*ms, 1000*ms, nil) // asked again after 500 ms
+	l.Missing(20, 21, 10*ms)
+	if l.Next() != 10*ms+reorder {
+		t.Errorf("due in %d ms, want %d", (l.Next()-10*ms)/ms, reorder/ms)
+	}
+	if got := l.Due(l.Next(), 400*ms, 1000*ms, nil); !slices.Equal(got, []uint16{20}) {
+		t.Errorf("asks for %v, want the new loss", got)
+	}
+}
+
 func TestListIsBounded(t *testing.T) {
 	var l List
 	l.Missing(0, 1_000_000, 0)
