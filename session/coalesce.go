@@ -74,6 +74,7 @@ func (x *effect) present(last Event) Event {
 	if x.entered {
 		last.Type = EventUserEntered
 		last.User.Role = x.role
+		last.body = nil // that of the event as it was
 	}
 	return last
 }

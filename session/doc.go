@@ -34,5 +34,5 @@
 //     because those must not overlap. Two participants' are never held at once.
 //  2. room.mu: members and what they see. Events.Publish is called under it, for order; it must not block (see there).
 //  3. Rooms.mu: which rooms and sessions there are.
-//  4. mailbox.mu.
+//  4. mailbox.mu. The wake of Session.Poll is called under it and whatever is held above.
 package session

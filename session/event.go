@@ -2,6 +2,9 @@ package session
 
 import (
 	"encoding/json"
+	"fmt"
+	"strconv"
+	"sync"
 	"time"
 )
 
@@ -62,19 +65,47 @@ type Event struct {
 	Left   LeaveReason // EventUserLeft
 	Exited ExitReason  // EventExited
 	Text   string      // EventExited: why, for people; may be empty
+
+	body *eventBody // shared by all who are told the same; nil: not shared
+}
+
+// eventBody is an event's JSON without what differs between those who are told.
+type eventBody struct {
+	once sync.Once
+	json []byte
+	err  error
 }
 
 // MarshalJSON writes the event as the protocol has it.
-func (e Event) MarshalJSON() ([]byte, error) {
+func (e Event) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil) }
+
+// AppendJSON appends what MarshalJSON returns. Of what many are told it encodes all but the number only once.
+func (e Event) AppendJSON(b []byte) ([]byte, error) {
+	body := e.body
+	if body == nil {
+		body = new(eventBody)
+	}
+	body.once.Do(func() { body.json, body.err = e.encode() })
+	if body.err != nil {
+		return b, fmt.Errorf("event %s: %w", e.Type, body.err)
+	}
+	b = append(append(b, `{"type":"`...), e.Type...)
+	b = strconv.AppendUint(append(b, `","seq":`...), e.Seq, 10)
+	if fields := body.json[1:]; len(fields) > 1 {
+		return append(append(b, ','), fields...), nil
+	}
+	return append(b, '}'), nil
+}
+
+// encode returns the fields but type and seq, as an object.
+func (e Event) encode() ([]byte, error) {
 	w := struct {
-		Type    EventType     `json:"type"`
-		Seq     uint64        `json:"seq"`
 		User    any           `json:"user,omitempty"`
 		Streams []StreamState `json:"streams,omitzero"`
 		Role    Role          `json:"role,omitempty"`
 		Reason  *int          `json:"reason,omitempty"`
 		Text    string        `json:"text,omitempty"`
-	}{Type: e.Type, Seq: e.Seq, Text: e.Text}
+	}{Text: e.Text}
 	switch e.Type {
 	case EventUserEntered:
 		w.User = e.User

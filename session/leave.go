@@ -154,7 +154,7 @@ wait:
 	for _, p := range ps {
 		p.media.close()
 		rm.rooms.forget(p)
-		close(p.gone)
+		rm.rooms.done(p)
 		rm.rooms.opts.Log.Info().Str("room", rm.key).Str("user", p.user).Str("session", p.id).
 			Str("cause", effects[p.left.cause].name).Msg("user left")
 	}

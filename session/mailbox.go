@@ -37,7 +37,7 @@ type mailbox struct {
 
 	link     uint64 // number of the present or last link; links are numbered from 1
 	attached bool
-	changed  chan struct{} // closed and replaced when a waiting next must look again
+	wake     func() // of who has found nothing on the present link: called once when it must look again; nil: nobody
 
 	exitOnly bool          // nobody reads but the end: media-only sessions
 	closed   bool          // nothing is taken any more
@@ -48,7 +48,7 @@ type mailbox struct {
 
 // newMailbox returns a mailbox without a link. With exitOnly it keeps `exited` only, and nobody needs to be told.
 func newMailbox(exitOnly bool) *mailbox {
-	return &mailbox{exitOnly: exitOnly, limit: minCoalesce, changed: make(chan struct{}), settled: make(chan struct{})}
+	return &mailbox{exitOnly: exitOnly, limit: minCoalesce, settled: make(chan struct{})}
 }
 
 // push adds an event. After close it does nothing.
@@ -90,8 +90,10 @@ func (m *mailbox) coalesceLocked() {
 }
 
 func (m *mailbox) wakeLocked() {
-	close(m.changed)
-	m.changed = make(chan struct{})
+	if wake := m.wake; wake != nil {
+		m.wake = nil
+		wake()
+	}
 }
 
 func (m *mailbox) settleLocked() {
@@ -105,20 +107,28 @@ func (m *mailbox) settleLocked() {
 // next returns the next event of a link, waiting for it. That it is called again says that the event before has been
 // handed to the connection. After the last event it returns io.EOF; when the link is not the present one, ErrDetached.
 func (m *mailbox) next(ctx context.Context, link uint64) (Event, error) {
+	woken := make(chan struct{}, 1)
 	for {
-		m.mu.Lock()
-		e, err, ok := m.takeLocked(link)
-		changed := m.changed
-		m.mu.Unlock()
-		if ok {
+		if e, err, ok := m.poll(link, func() { woken <- struct{}{} }); ok {
 			return e, err
 		}
 		select {
-		case <-changed:
+		case <-woken:
 		case <-ctx.Done():
 			return Event{}, ctx.Err()
 		}
 	}
+}
+
+// poll is next without waiting. Where there is nothing, ok is false, and wake is called once when there is, with the
+// mailbox locked.
+func (m *mailbox) poll(link uint64, wake func()) (e Event, err error, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e, err, ok = m.takeLocked(link); !ok {
+		m.wake = wake
+	}
+	return e, err, ok
 }
 
 func (m *mailbox) takeLocked(link uint64) (e Event, err error, ok bool) {
@@ -159,7 +169,9 @@ func (m *mailbox) ack(seq uint64) {
 func (m *mailbox) forgetLocked(n int) {
 	rest := copy(m.events, m.events[n:])
 	clear(m.events[rest:])
-	m.events = m.events[:rest]
+	if m.events = m.events[:rest]; rest == 0 {
+		m.events = nil // a burst leaves no memory behind
+	}
 	m.acked += uint64(n)
 	m.sent -= n
 }

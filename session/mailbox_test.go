@@ -374,3 +374,58 @@ func TestWhoMayNotCreateEntersNoRoomBeingMade(t *testing.T) {
 		t.Errorf("bob: %v", err)
 	}
 }
+
+// TestMailboxWakesOnce: who has found nothing is woken by the next event, and by what ends its link.
+func TestMailboxWakesOnce(t *testing.T) {
+	woken := 0
+	wake := func() { woken++ }
+	m := newMailbox(false)
+	m.open()
+	empty := func(link uint64) {
+		t.Helper()
+		if e, err, ok := m.poll(link, wake); ok {
+			t.Fatalf("%v, %v", e, err)
+		}
+	}
+	for name, do := range map[string]func(){
+		"event": func() {
+			m.push(left(1))
+			m.push(left(2))
+			for range 2 {
+				if _, err, ok := m.poll(m.link, wake); err != nil || !ok {
+					t.Error(err, ok)
+				}
+			}
+			m.ack(m.acked + 2)
+			if m.events != nil {
+				t.Error("memory is left behind")
+			}
+		},
+		"another link": func() {
+			link := m.link
+			if _, err := m.attach(m.acked); err != nil {
+				t.Error(err)
+			}
+			if _, err, ok := m.poll(link, wake); !ok || !errors.Is(err, ErrDetached) {
+				t.Errorf("the older link: %v", err)
+			}
+		},
+	} {
+		empty(m.link)
+		if woken = 0; m.wake == nil {
+			t.Fatal("nobody is to be woken")
+		}
+		do()
+		if woken != 1 {
+			t.Errorf("%s: woken %d times", name, woken)
+		}
+	}
+	empty(m.link)
+	m.detach(m.link)
+	if woken = 0; m.wake != nil {
+		t.Error("somebody waits on a link that has ended")
+	}
+	if m.push(left(3)); woken != 0 {
+		t.Error("woken after the end of the link")
+	}
+}

@@ -260,7 +260,7 @@ func (p *participant) connectLocked(offer *negotiate.Offer, plan OfferPlan) (str
 
 // newPeer makes a transport connection in a room whose router is r.
 func (p *participant) newPeer(rm *room, r *router.Room) (Peer, error) {
-	peer, err := p.rooms.transport.NewPeer(PeerOptions{Inbox: r, Writer: rm.media.writer, Events: peerEvents{p}})
+	peer, err := p.rooms.transport.NewPeer(PeerOptions{Inbox: r, Writer: rm.media.writer, Events: peerEvents{p, new(atomic.Bool)}})
 	switch {
 	case errors.Is(err, transport.ErrTooManyPeers):
 		return nil, Errorf(CodeRoomFull, "", "the node has no place for another media connection")
@@ -448,21 +448,27 @@ func (m *media) lastHeard() time.Time {
 	return time.Time{}
 }
 
-// peerEvents takes what a participant's peers report, on goroutines of the transport.
-type peerEvents struct{ p *participant }
+// peerEvents takes what one peer of a participant reports, on goroutines of the transport.
+type peerEvents struct {
+	p  *participant
+	up *atomic.Bool // what was reported last
+}
 
 // PeerConnected has the router start to send.
 func (e peerEvents) PeerConnected(id packet.PeerID) {
-	e.p.rooms.spawn(func() { e.p.ready(id) })
+	e.up.Store(true)
+	e.p.rooms.spawn(func() { e.p.ready(id, e.up) })
 }
 
 // PeerLost is left to the timers while there is a way back: signalling, or an ICE restart. A media-only session whose
 // connection is over for good has lost its only one.
 func (e peerEvents) PeerLost(id packet.PeerID, err error) {
+	e.up.Store(false)
 	if e.p.media.heard.Load() == nil {
 		return // made in advance, and its participant may not be in yet
 	}
 	e.p.log().Info().Err(err).Uint64("peer", uint64(id)).Msg("transport connection lost")
+	e.p.rooms.spawn(func() { e.p.ready(id, e.up) })
 	if e.p.mediaOnly && !errors.Is(err, transport.ErrConsent) && !errors.Is(err, transport.ErrNoConnection) {
 		e.p.rooms.spawn(func() { e.p.lostPeer(id) })
 	}
@@ -471,15 +477,21 @@ func (e peerEvents) PeerLost(id packet.PeerID, err error) {
 // PeerMessage drops messages of data channels, which nothing sends yet.
 func (e peerEvents) PeerMessage(packet.PeerID, transport.Message) {}
 
-func (p *participant) ready(id packet.PeerID) {
+// ready has the router send to a peer that is up, and number nothing for one that is not. It looks at up itself, since events
+// that follow each other closely may be carried out in any order.
+func (p *participant) ready(id packet.PeerID, up *atomic.Bool) {
 	m := &p.media
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed || m.peer == nil || m.peer.ID() != id {
 		return
 	}
-	if err := p.room.start().Ready(id); err != nil && !errors.Is(err, router.ErrClosed) {
-		p.log().Error().Err(err).Msg("starting to send")
+	r, change := p.room.start(), (*router.Room).Pause
+	if up.Load() {
+		change = (*router.Room).Ready
+	}
+	if err := change(r, id); err != nil && !errors.Is(err, router.ErrClosed) {
+		p.log().Error().Err(err).Bool("up", up.Load()).Msg("starting or stopping to send")
 	}
 }
 

@@ -117,3 +117,28 @@ func TestSourcesAndQualitiesReadBack(t *testing.T) {
 		t.Error("there is a quality best")
 	}
 }
+
+// TestSharedEventIsEncodedOnce: what many are told differs in its number only.
+func TestSharedEventIsEncodedOnce(t *testing.T) {
+	e := Event{Type: EventStreams, User: UserState{User: "ann", Streams: []StreamState{{Mic, true}}}, body: new(eventBody)}
+	want, err := json.Marshal(Event{Type: e.Type, User: e.User, Seq: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 0, 256)
+	e.Seq = 1
+	if _, err := e.AppendJSON(b); err != nil {
+		t.Fatal(err)
+	}
+	e.Seq = 7
+	if b, err = e.AppendJSON(b); err != nil || string(b) != string(want) {
+		t.Errorf("%s, %v, not %s", b, err, want)
+	}
+	if n := testing.AllocsPerRun(100, func() { _, _ = e.AppendJSON(b[:0]) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	net := coalesce([]Event{{Type: EventUserEntered, User: e.User}, e})
+	if got, err := json.Marshal(net[0]); err != nil || net[0].Type != EventUserEntered || !strings.HasPrefix(string(got), `{"type":"user_entered","seq":7,"user":{`) {
+		t.Errorf("%s, %v", got, err)
+	}
+}

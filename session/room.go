@@ -63,6 +63,7 @@ type participant struct {
 	media   media
 	left    *departure // under room.mu; nil while it is in
 	gone    chan struct{}
+	after   []func() // under Rooms.mu, for when gone is closed
 }
 
 // sources is a set of sources.
@@ -106,6 +107,7 @@ func (rm *room) visible(m *member) bool { return rm.scene == Call || m.role == A
 
 // tellLocked gives an event about m to everybody else who is in.
 func (rm *room) tellLocked(m *member, e Event) {
+	e.body = new(eventBody)
 	for _, o := range rm.members {
 		if o != m && o.p.left == nil {
 			o.p.box.push(e)

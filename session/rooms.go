@@ -122,6 +122,29 @@ func (r *Rooms) spawn(f func()) {
 	}
 }
 
+// afterDone has f called when p is gone.
+func (r *Rooms) afterDone(p *participant, f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-p.gone:
+		go f()
+	default:
+		p.after = append(p.after, f)
+	}
+}
+
+// done says that p is gone.
+func (r *Rooms) done(p *participant) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(p.gone)
+	for _, f := range p.after {
+		go f()
+	}
+	p.after = nil
+}
+
 // forget takes a session that has ended out of the index, and keeps it for a late resume where its user does not know.
 func (r *Rooms) forget(p *participant) {
 	keep := !p.mediaOnly && p.box.exited() && !p.box.wasTold()

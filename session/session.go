@@ -44,6 +44,14 @@ func (s *Session) Entered() Entered {
 // or ctx's error. A media-only session gets nothing but `exited` and io.EOF. One goroutine at a time.
 func (s *Session) Next(ctx context.Context) (Event, error) { return s.p.box.next(ctx, s.link) }
 
+// Poll is Next without waiting: where there is no event, ok is false, and wake is called once as soon as there is
+// something to poll for, be it an error. It is called with locks held, so it must not block, nor call into this package; it
+// starts a goroutine that polls, for example. So who has no events needs no goroutine. After Detached it is not called.
+func (s *Session) Poll(wake func()) (e Event, ok bool, err error) {
+	e, err, ok = s.p.box.poll(s.link, wake)
+	return e, ok, err
+}
+
 // Ack says that the client has all events up to seq: they are forgotten.
 func (s *Session) Ack(seq uint64) { s.p.box.ack(seq) }
 
@@ -56,6 +64,9 @@ func (s *Session) Touch() { s.p.touch() }
 
 // Done returns a channel that is closed when the user has left and everything that it held is freed.
 func (s *Session) Done() <-chan struct{} { return s.p.gone }
+
+// AfterDone has f called on a goroutine of its own once Done is closed.
+func (s *Session) AfterDone(f func()) { s.p.rooms.afterDone(s.p, f) }
 
 // Exit lets the user out, by its own wish, and returns when that is complete: others told, `exited` handed to the
 // connection by Next (so Next must go on being called meanwhile), transport closed. Exiting again does no harm. The

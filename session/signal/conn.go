@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -30,7 +31,19 @@ type conn struct {
 
 	busy  sync.Mutex // held while a request is handled and answered
 	pumps sync.WaitGroup
+	small [smallMessage]byte // what most requests fit into; of the reading goroutine
+	out   []byte             // a pong; of the reading goroutine
+
+	writing sync.Mutex  // held while a message is written
+	late    *time.Timer // of the write under way: closes the socket; made by the first. Under writing.
+	over    bool        // nothing is written any more. Under writing.
 }
+
+// smallMessage is the size in bytes of messages that are read without an allocation: pings, above all.
+const smallMessage = 128
+
+// errOver is returned by write when the connection is at its end.
+var errOver = errors.New("the connection is at its end")
 
 func newConn(d *Door, ws *websocket.Conn) *conn {
 	return &conn{d: d, ws: ws, limit: rate.NewLimiter(rate.Limit(d.o.MessageRate), 2*d.o.MessageRate)}
@@ -38,25 +51,28 @@ func newConn(d *Door, ws *websocket.Conn) *conn {
 
 // serve handles requests until the connection ends, and leaves nothing behind.
 func (c *conn) serve(ctx context.Context) {
+	// Reads and writes have no contexts, which would cost them a watcher each: closing the socket ends them.
+	defer context.AfterFunc(ctx, func() { _ = c.ws.CloseNow() })()
 	ctx, cancel := context.WithCancel(ctx)
-	late := time.AfterFunc(c.d.o.EnterWithin, func() { _ = c.ws.Close(closeIdle, "nobody has entered") })
-	err := c.read(ctx, late)
-	late.Stop()
+	stranger := time.AfterFunc(c.d.o.EnterWithin, func() { _ = c.ws.Close(closeIdle, "nobody has entered") })
+	err := c.read(ctx, stranger)
+	stranger.Stop()
 	cancel()
-	c.pumps.Wait()
+	c.endWrites()
 	if c.s != nil {
-		c.s.Detached()
+		c.s.Detached() // from here on no pump is started
 		c.d.o.Log.Debug().Err(err).Str("session", c.s.ID()).Msg("signalling connection ended")
 	}
+	c.pumps.Wait()
 	_ = c.ws.CloseNow()
 }
 
-func (c *conn) read(ctx context.Context, late *time.Timer) error {
+func (c *conn) read(ctx context.Context, stranger *time.Timer) error {
 	for {
 		if err := c.limit.Wait(ctx); err != nil {
 			return err
 		}
-		kind, raw, err := c.ws.Read(ctx)
+		kind, raw, err := c.next()
 		if err != nil {
 			return err
 		}
@@ -69,8 +85,29 @@ func (c *conn) read(ctx context.Context, late *time.Timer) error {
 		if err := c.handle(ctx, raw); err != nil {
 			return err
 		}
-		if c.s != nil {
-			late.Stop()
+		if c.s != nil && stranger != nil {
+			stranger.Stop()
+			stranger = nil
+		}
+	}
+}
+
+// next reads a message. It holds until the next call.
+func (c *conn) next() (websocket.MessageType, []byte, error) {
+	kind, r, err := c.ws.Reader(context.Background())
+	if err != nil {
+		return kind, nil, err
+	}
+	b, n := c.small[:], 0
+	for {
+		k, err := r.Read(b[n:])
+		switch n += k; {
+		case errors.Is(err, io.EOF):
+			return kind, b[:n], nil
+		case err != nil:
+			return kind, nil, err
+		case n == len(b):
+			b = append(b, make([]byte, max(n, 2048))...)
 		}
 	}
 }
@@ -79,19 +116,40 @@ func (c *conn) read(ctx context.Context, late *time.Timer) error {
 func (c *conn) handle(ctx context.Context, raw []byte) error {
 	c.busy.Lock()
 	defer c.busy.Unlock()
+	if id, ack, ok := parsePing(raw); ok && c.s != nil {
+		c.s.Ack(ack)
+		c.out = appendPong(c.out[:0], id)
+		return c.write(c.out)
+	}
+	// On a goroutine of its own: what a request grows the stack by, that of this one would keep for as long as the client
+	// stays.
+	done := make(chan error, 1)
+	go func() {
+		defer func() { // as net/http has it for the connection's goroutine: a fault ends one connection, not the node
+			if fault := recover(); fault != nil {
+				c.d.o.Log.Error().Any("panic", fault).Bytes("stack", debug.Stack()).Msg("request failed")
+				done <- errOver
+			}
+		}()
+		done <- c.answer(ctx, raw)
+	}()
+	return <-done
+}
+
+func (c *conn) answer(ctx context.Context, raw []byte) error {
 	var e envelope
 	err := decode(raw, &e)
 	if err == nil && e.ID == nil {
 		err = session.Errorf(session.CodeBadRequest, "id", "a request carries an id")
 	}
 	if err != nil {
-		return c.refuse(ctx, e.ID, err)
+		return c.refuse(e.ID, err)
 	}
 	reply, then, err := c.request(ctx, e, raw)
 	if err != nil {
-		return c.refuse(ctx, e.ID, err)
+		return c.refuse(e.ID, err)
 	}
-	if err := c.write(ctx, reply); err != nil {
+	if err := c.send(reply); err != nil {
 		return err
 	}
 	if then != nil {
@@ -100,20 +158,27 @@ func (c *conn) handle(ctx context.Context, raw []byte) error {
 	return nil
 }
 
-func (c *conn) refuse(ctx context.Context, re *int64, err error) error {
+func (c *conn) refuse(re *int64, err error) error {
 	e := session.AsError(err)
 	if e.Code == session.CodeInternal {
 		c.d.o.Log.Error().Err(err).Msg("request failed")
 	}
-	return c.write(ctx, errorAnswer{answer{"error", re}, e.Code, e.Field, e.Text})
+	return c.send(errorAnswer{answer{"error", re}, e.Code, e.Field, e.Text})
 }
 
-// pump hands the session's events to the socket until there are no more, and closes the socket then.
+// pump hands the session's events to the socket. It ends when there are none, and the session starts another one when
+// there are again; after the last event, and when the session has another connection, it closes the socket.
 func (c *conn) pump(ctx context.Context, s *session.Session) {
-	for {
-		e, err := s.Next(ctx)
+	var b []byte
+	for ctx.Err() == nil {
+		e, ok, err := s.Poll(func() { c.pumps.Go(func() { c.pump(ctx, s) }) })
+		if err == nil && !ok {
+			return
+		}
 		if err == nil {
-			err = c.write(ctx, e)
+			if b, err = e.AppendJSON(b[:0]); err == nil {
+				err = c.write(b)
+			}
 		}
 		switch {
 		case err == nil:
@@ -137,12 +202,36 @@ func (c *conn) answered() {
 	c.busy.Unlock() //nolint:staticcheck // only to wait
 }
 
-func (c *conn) write(ctx context.Context, message any) error {
+func (c *conn) send(message any) error {
 	b, err := json.Marshal(message)
 	if err != nil {
 		return fmt.Errorf("encode message: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.d.o.WriteTimeout)
-	defer cancel()
-	return c.ws.Write(ctx, websocket.MessageText, b)
+	return c.write(b)
+}
+
+// write writes a message. One that the client does not take in time closes the socket.
+func (c *conn) write(b []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if c.over {
+		return errOver
+	}
+	if c.late == nil {
+		c.late = time.AfterFunc(c.d.o.WriteTimeout, func() { _ = c.ws.CloseNow() })
+	} else {
+		c.late.Reset(c.d.o.WriteTimeout)
+	}
+	defer c.late.Stop()
+	return c.ws.Write(context.Background(), websocket.MessageText, b)
+}
+
+// endWrites ends a write under way, and those to come.
+func (c *conn) endWrites() {
+	if !c.writing.TryLock() {
+		_ = c.ws.CloseNow()
+		c.writing.Lock()
+	}
+	c.over = true
+	c.writing.Unlock()
 }

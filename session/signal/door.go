@@ -4,10 +4,10 @@
 //	conn.go     one connection: reading requests, answering, pumping events
 //	requests.go what each request does
 //	message.go  the wire forms and their strict decoding
+//	ping.go     the short way of the message that clients send all the time
 //
-// A connection has two goroutines: the one that reads requests and answers them one after the other, and from entering on
-// one that hands events to the socket. Either writes; the WebSocket library puts writes in a row. A client that does not read
-// blocks its own two only.
+// A connection has one goroutine, which reads requests and has them answered one after the other, and, while there are
+// events, one that hands them to the socket. A client that does not read blocks its own only.
 package signal
 
 import (

@@ -8,6 +8,49 @@ import (
 	"parlor/session"
 )
 
+// FuzzPing: what the short way takes, the long way reads alike.
+func FuzzPing(f *testing.F) {
+	for _, seed := range []string{
+		`{"type":"ping","id":1,"ack":7}`, `{"ack":0,"id":18,"type":"ping"}`, `{"type":"ping","id":5}`, `{"type":"ping"}`, `{"type":"ping","id":01}`,
+		`{"type":"ping","id":1,"id":2}`, `{"type":"ping","id":-1}`, `{"type":"ping","id":1}x`, `{"type":"ping","id":1,}`, `{"type":"pong","id":1}`,
+		`{"type":"ping","id":999999999999999999,"ack":999999999999999999}`, `{"type":"ping","id":18446744073709551616}`, `{}`, `{`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		id, ack, ok := parsePing(raw)
+		if !ok {
+			return
+		}
+		var e envelope
+		var q pingRequest
+		if err := errors.Join(decode(raw, &e), decode(raw, &q)); err != nil {
+			t.Fatalf("%q: %v", raw, err)
+		}
+		if e.Type != "ping" || e.ID == nil || *e.ID != id || q.Ack != ack {
+			t.Fatalf("%q: %d %d, not %+v %+v", raw, id, ack, e, q)
+		}
+		var a answer
+		if err := decode(appendPong(nil, id), &a); err != nil || a.Type != "pong" || a.Re == nil || *a.Re != id {
+			t.Fatalf("%s: %v", appendPong(nil, id), err)
+		}
+	})
+}
+
+func TestPingsTakeTheShortWay(t *testing.T) {
+	for raw, want := range map[string]bool{
+		`{"type":"ping","id":12,"ack":345}`: true, `{"type":"ping","id":0}`: true, `{"type":"ping", "id":0}`: false, `{"type":"ping"}`: false,
+		`{"id":1}`: false, `{"type":"ping","id":1,"ack":-1}`: false, `{"type":"ping","id":1,"x":1}`: false,
+	} {
+		if _, _, ok := parsePing([]byte(raw)); ok != want {
+			t.Errorf("%s: %t", raw, ok)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { parsePing([]byte(`{"type":"ping","id":12,"ack":345}`)) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // FuzzDecode reads any text as every message there is: it either fits or is a bad_request that can be sent back.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{

@@ -26,16 +26,11 @@ type resource struct {
 	pwd   string
 }
 
-// resources are the session resources by id. They are dropped some time after their sessions have ended: looking for
-// ended ones whenever the number has doubled costs no goroutine or timer per session.
+// resources are the session resources by id, until their sessions have ended.
 type resources struct {
-	mu    sync.Mutex
-	byID  map[string]*resource
-	sweep int // look for ended ones when there are as many
+	mu   sync.Mutex
+	byID map[string]*resource
 }
-
-// minSweep is the least number of resources at which ended ones are looked for.
-const minSweep = 64
 
 func newETag() string { return `"` + rand.Text() + `"` }
 
@@ -47,15 +42,8 @@ func (t *resources) add(s *session.Session, offer *negotiate.Offer) *resource {
 	if t.byID == nil {
 		t.byID = map[string]*resource{}
 	}
-	if len(t.byID) >= max(t.sweep, minSweep) {
-		for id, old := range t.byID {
-			if old.ended() {
-				delete(t.byID, id)
-			}
-		}
-		t.sweep = 2 * len(t.byID)
-	}
 	t.byID[r.id] = r
+	s.AfterDone(func() { t.remove(r.id) })
 	return r
 }
 
