@@ -60,7 +60,7 @@ export function preferred(all, codec) {
 const RECEIVED = new Set(['audio/opus', 'audio/red', 'video/vp8', 'video/vp9', 'video/h264', 'video/h265', 'video/av1', 'video/rtx']);
 
 /** The profiles with 4:4:4 and 10 bit, which no camera sends. */
-const RARE = /profile-id=[1-9]|profile=[1-9]/;
+const RARE = /profile-id=[1-9]|profile=[1-9]|profile-level-id=f4/i;
 
 /**
  * The codecs of a receiving section: everything that the node forwards, and nothing else. A browser

@@ -10,7 +10,7 @@
 //
 // This file is the application's side: calls, events, and the order of entering and leaving.
 //   signal.js    the session: socket, resume, mailbox (mailbox.js), timers (clock.js)
-//   peer.js      the one PeerConnection: offers, sections, seats; encodings.js, recovery.js
+//   peer.js      the one PeerConnection: offers, sections, seats; encodings.js, sdp.js, recovery.js
 //   local.js     camera, microphone, screen
 //   remote.js    subscriptions and who sits where (seats.js); view.js: elements
 //   roster.js    who is in the room

@@ -11,6 +11,7 @@
 
 import { encodings, preferred, receivable } from './encodings.js';
 import { ParlorError } from './protocol.js';
+import { compact } from './sdp.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').OfferRequest} OfferRequest */
@@ -193,7 +194,7 @@ export class Peer {
     await this.#pc.setLocalDescription();
     const fresh = this.#fresh;
     /** @type {OfferRequest} */
-    const offer = { type: 'offer', sdp: this.#pc.localDescription?.sdp ?? '', publish: {}, seats: [], ...(fresh && { fresh }) };
+    const offer = { type: 'offer', sdp: compact(this.#pc.localDescription?.sdp ?? ''), publish: {}, seats: [], ...(fresh && { fresh }) };
     for (const [source, s] of this.#active) offer.publish[String(s.transceiver.mid)] = source;
     for (const [id, s] of this.#seats) offer.seats.push({ id, video: s.video.mid ?? undefined, audio: s.audio.mid ?? undefined });
     let answer;

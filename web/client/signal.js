@@ -51,6 +51,8 @@ const ATTEMPT_MS = 8000;
 /** How long an answer may take before the caller is told. Time without a connection does not count:
  *  the request is asked again when there is one. */
 const REQUEST_MS = 30000;
+/** The largest message that a node reads, in bytes; it closes the socket on a larger one, again and again. */
+const MAX_MESSAGE = 256 * 1024;
 /** How long leave() waits for the node before it leaves by beacon. */
 const LEAVE_MS = 3000;
 /** Refusals that may pass: tried again when they come on re-entering. */
@@ -106,6 +108,10 @@ export class Signal {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       const pending = { message: { ...message, id }, resolve, reject };
+      if (new Blob([JSON.stringify(pending.message)]).size > MAX_MESSAGE) {
+        reject(new ParlorError('bad_request', `The "${message.type}" is larger than what the node reads.`));
+        return;
+      }
       this.#pending.set(id, pending);
       if (this.connected) this.#ask(id, pending);
     });

@@ -9,6 +9,7 @@ import { encodings, preferred, receivable, wantsSimulcast } from '../encodings.j
 import { Mailbox } from '../mailbox.js';
 import { checkUser, endpoints, roomOf } from '../protocol.js';
 import { Recovery } from '../recovery.js';
+import { compact } from '../sdp.js';
 import { Roster } from '../roster.js';
 import { Seats } from '../seats.js';
 import { ending, errorText, exitText, idOf } from '../../demo/words.js';
@@ -120,12 +121,29 @@ test('codecs: the wanted one first; seats take what a node forwards and no more'
     codec('video/VP8'), codec('video/rtx'), codec('video/VP9', 'profile-id=0'), codec('video/VP9', 'profile-id=2'),
     codec('video/H264', 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f'),
     codec('video/H264', 'level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f'),
+    codec('video/H264', 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=f4001f'),
     codec('video/H265', 'level-id=93;profile-id=1;tier-flag=0'), codec('video/AV1', 'level-idx=5;profile=0;tier=0'),
     codec('video/AV1', 'level-idx=5;profile=1;tier=0'), codec('video/red'), codec('video/ulpfec'), codec('video/flexfec-03'),
   ];
-  assert.deepEqual(receivable(all), [all[0], all[1], all[2], all[4], all[6], all[7]]);
-  assert.deepEqual(preferred(all, 'AV1').slice(0, 3), [all[7], all[8], all[0]]);
+  assert.deepEqual(receivable(all), [all[0], all[1], all[2], all[4], all[7], all[8]]);
+  assert.deepEqual(preferred(all, 'AV1').slice(0, 3), [all[8], all[9], all[0]]);
   assert.equal(preferred(all, 'AV1').length, all.length);
+});
+
+test('sdp: what is the same or of no use is sent once or not at all', () => {
+  const sdp = (...lines) => lines.map((l) => `${l}\r\n`).join('');
+  const transport = ['a=ice-ufrag:abcd', 'a=ice-pwd:secret', 'a=fingerprint:sha-256 AA', 'a=setup:actpass'];
+  const video = (direction) => ['m=video 9 UDP/TLS/RTP/SAVPF 96 97 98', 'a=extmap:1 urn:ietf:params:rtp-hdrext:toffset',
+    'a=extmap:2 urn:ietf:params:rtp-hdrext:sdes:mid', direction, 'a=rtpmap:96 VP8/90000', 'a=rtcp-fb:96 goog-remb',
+    'a=rtcp-fb:96 nack pli', 'a=rtpmap:97 rtx/90000', 'a=fmtp:97 apt=96', 'a=rtpmap:98 AV1/90000', 'a=rtcp-fb:98 nack pli'];
+  const kept = video('a=sendonly').filter((l) => !/toffset|remb/.test(l));
+  assert.equal(
+    compact(sdp('v=0', 's=-', ...video('a=sendonly'), ...transport, ...video('a=recvonly'), ...transport)),
+    sdp('v=0', 's=-', ...transport, ...kept, ...kept.map((l) => l.replace('sendonly', 'recvonly')).filter((l) => !/rtcp-fb/.test(l)), 'a=rtcp-fb:* nack pli'));
+  const differing = sdp('v=0', 'm=audio 9 x 0', ...transport, 'm=audio 9 x 0', 'a=ice-ufrag:other', ...transport.slice(1));
+  assert.equal(compact(differing), differing);
+  const one = sdp('v=0', ...transport, 'm=video 9 x 96 98', 'a=recvonly', 'a=rtpmap:96 VP8/90000', 'a=rtcp-fb:96 nack', 'a=rtpmap:98 AV1/90000');
+  assert.equal(compact(one), one, 'what is not of all codecs stays where it is');
 });
 
 function recovering() {

@@ -79,6 +79,13 @@ test('a request that is never answered rejects', async () => {
   await assert.rejects(role, { code: 'timeout' });
 });
 
+test('what is larger than a node reads is not sent', async () => {
+  const t = await entered();
+  const sdp = 'ö'.repeat(130 * 1024);
+  await assert.rejects(t.signal.request({ type: 'offer', sdp, publish: {}, seats: [] }), { code: 'bad_request' });
+  assert.deepEqual(t.node.types(), ['enter']);
+});
+
 test('the time of a request does not run while there is no connection', async () => {
   const t = await entered();
   t.node.answers.publish = null;

@@ -1,0 +1,32 @@
+// What of an offer goes to the node. With many seats most of an offer is the same again and again, or of
+// no use to a node, and the largest message that it takes would hold half as many. Pure; the browser's
+// own description stays as it is, and an answer to less is an answer to it.
+
+/** What bundled sections have in common: valid at the session level too (RFC 8839, RFC 8122). */
+const TRANSPORT = /^a=(?:ice-ufrag|ice-pwd|fingerprint|setup):.*\r\n/gm;
+
+/** What a node passes over. */
+const UNUSED = new RegExp('^a=(?:rtcp:|rtcp-xr:|rtcp-rsize|rtcp-fb:\\d+ goog-remb|'
+  + 'extmap:\\S+ \\S*(?:toffset|video-content-type|video-timing|color-space)).*\\r\\n', 'gm');
+
+/** @param {string} sdp */
+export function compact(sdp) {
+  const [session, ...media] = sdp.split(/^(?=m=)/m);
+  const transport = media.map((m) => (m.match(TRANSPORT) ?? []).join(''));
+  const common = transport.find((t) => t !== '') ?? '';
+  const same = transport.every((t) => t === common || t === '');
+  const sections = media.map((m) => feedback((same ? m.replace(TRANSPORT, '') : m).replace(UNUSED, '')));
+  return [session, same ? common : '', ...sections].join('');
+}
+
+/**
+ * Feedback that all codecs of a seat have is said once for all (RFC 4585, `*`).
+ * @param {string} section
+ */
+function feedback(section) {
+  if (!section.includes('\r\na=recvonly\r\n')) return section;
+  const codecs = [...section.matchAll(/^a=rtpmap:(\d+) (\S+)\/\d/gm)].filter((m) => !/^(?:rtx|red|ulpfec|flexfec)/i.test(m[2]));
+  const of = codecs.map(([, pt]) => [...section.matchAll(new RegExp(`^a=rtcp-fb:${pt} (.*)\\r\\n`, 'gm'))].map((m) => m[1]));
+  if (of.length < 2 || of.some((f) => f.join() !== of[0].join())) return section;
+  return section.replace(/^a=rtcp-fb:\d+ .*\r\n/gm, '') + of[0].map((f) => `a=rtcp-fb:* ${f}\r\n`).join('');
+}
