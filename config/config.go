@@ -122,7 +122,7 @@ func Default() Config {
 			Users: 20000, Seats: 128, Peers: 20000, Handshakes: 256, Signals: 20000, Events: 100000, SignalRate: 50,
 		},
 		Timers: Timers{
-			Lost: 8 * time.Second, Reconnect: 3 * time.Second, Timeout: 90 * time.Second, Ping: 2 * time.Second,
+			Lost: 8 * time.Second, Reconnect: 3 * time.Second, Timeout: 90 * time.Second, Ping: 3 * time.Second,
 			EmptyLive: 10 * time.Minute, Enter: 10 * time.Second,
 			Consent: 30 * time.Second, Handshake: 10 * time.Second, Shutdown: 5 * time.Second,
 		},

@@ -26,7 +26,7 @@ func TestEnteringShowsWhoIsThere(t *testing.T) {
 			t.Errorf("bob is shown %+v", e.Users)
 		}
 		if e.Node != "node-1" || e.Scene != session.Call || e.Role != session.Anchor || e.Room != lobby ||
-			e.Timers != (session.ClientTimers{LostMS: 8000, ReconnectMS: 3000, TimeoutMS: 90000, PingMS: 2000}) {
+			e.Timers != (session.ClientTimers{LostMS: 8000, ReconnectMS: 3000, TimeoutMS: 90000, PingMS: 3000}) {
 			t.Errorf("bob is told %+v", e)
 		}
 		if !slices.Equal(e.Candidates, n.wire.Candidates()) {

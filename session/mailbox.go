@@ -16,7 +16,7 @@ var ErrDetached = errors.New("session: signalling is detached")
 const (
 	// maxUnacked is how many events may be sent to a client without its acknowledging any. At it the link is dropped, so
 	// that the client resumes and says what it has. Raising it costs memory per client that never acknowledges; lowering it
-	// makes bursts of entering in large rooms cost reconnects. Clients acknowledge every two seconds.
+	// makes bursts of entering in large rooms cost reconnects. Clients acknowledge with every ping.
 	maxUnacked = 4096
 	// minCoalesce is how many events that were never sent are kept before their net effect replaces them. Lowering it
 	// hides short-lived changes from slow clients earlier.

@@ -19,7 +19,9 @@ type Limits struct {
 
 // Timers are the session layer's times. A zero field gets its default.
 type Timers struct {
-	Ping      time.Duration // the client sends a ping as often; 2 s
+	// Ping is how often the client sends a ping; 3 s. Pings are what an idle user costs: lowering it costs CPU, raising it
+	// has clients, who look as often for how long they have heard nothing, report connection-lost later.
+	Ping      time.Duration
 	Lost      time.Duration // without contact the client reports connection-lost; 8 s
 	Reconnect time.Duration // after that it starts to reconnect; 3 s
 	// Timeout is for how long neither signalling nor media show life before the user is let go; 90 s. Lowering it frees
@@ -58,7 +60,7 @@ func (o Options) withDefaults() Options {
 	num(&o.Limits.LiveAnchors, 50)
 	num(&o.Limits.Users, 20_000)
 	num(&o.Limits.Seats, 128)
-	dur(&o.Timers.Ping, 2*time.Second)
+	dur(&o.Timers.Ping, 3*time.Second)
 	dur(&o.Timers.Lost, 8*time.Second)
 	dur(&o.Timers.Reconnect, 3*time.Second)
 	dur(&o.Timers.Timeout, 90*time.Second)

@@ -163,7 +163,7 @@ func TestTwoMeetAndOneExits(t *testing.T) {
 	require.Equal(t, "lobby", entered["room"])
 	require.Equal(t, "node-1", entered["node"])
 	require.Equal(t, []any{"candidate:1 1 udp 2130706431 192.0.2.1 7882 typ host"}, entered["candidates"])
-	require.EqualValues(t, 2000, entered["timers"].(map[string]any)["pingMs"])
+	require.EqualValues(t, 3000, entered["timers"].(map[string]any)["pingMs"])
 	bob, entered := d.enter(t, "bob")
 	require.Equal(t, "ann", entered["users"].([]any)[0].(map[string]any)["user"])
 
