@@ -15,7 +15,7 @@ type peer struct {
 	id     packet.PeerID
 	member MemberID
 	out    Out
-	ready  bool // its transport is connected
+	ready  bool // its transport is connected; until then nothing is sent, nor numbered
 
 	// What it publishes.
 	ids    header.IDs
@@ -102,6 +102,21 @@ func (c *core) ready(id packet.PeerID, now int64) error {
 		for _, st := range t.layers {
 			c.askIfWaited(st)
 		}
+	}
+	return nil
+}
+
+// pause has nothing sent to the peer until the next ready. Its sinks leave what they show instead of numbering packets that
+// nobody seals: after 2^15 of them SRTP would guess the rollover counter wrong and seal under a nonce that was used.
+func (c *core) pause(id packet.PeerID, now int64) error {
+	c.setNow(now)
+	p := c.peers[id]
+	if p == nil {
+		return ErrUnknownPeer
+	}
+	p.ready = false
+	for _, s := range p.sinks {
+		c.retarget(s)
 	}
 	return nil
 }

@@ -122,9 +122,15 @@ func (r *Room) Update(peer packet.PeerID, sections []packet.Section, publish map
 	return r.post(func(c *core, now int64) error { return c.update(peer, sections, publish, now) })
 }
 
-// Ready says that the peer's transport is connected: its sinks begin.
+// Ready says that the peer's transport is connected: its sinks begin, or begin anew after Pause.
 func (r *Room) Ready(peer packet.PeerID) error {
 	return r.post(func(c *core, now int64) error { return c.ready(peer, now) })
+}
+
+// Pause says that the peer's transport is not connected any more, though it may come back: Ready then. After it has returned,
+// no sequence number is given to a packet for it.
+func (r *Room) Pause(peer packet.PeerID) error {
+	return r.post(func(c *core, now int64) error { return c.pause(peer, now) })
 }
 
 // Detach ends the tracks and sinks of a peer. After it has returned, not one packet comes from it or goes to it.

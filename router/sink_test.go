@@ -64,6 +64,7 @@ func TestNotOnePacketAfterwards(t *testing.T) {
 		"watch nobody":    func(w *world) { w.must(w.c.watch(3, "5", Want{}, w.now)) },
 		"publishing off":  func(w *world) { w.must(w.c.setPublishing(TrackKey{1, Camera}, false, w.now)) },
 		"publisher gone":  func(w *world) { w.must(w.c.detach(1, w.now)) },
+		"receiver lost":   func(w *world) { w.must(w.c.pause(3, w.now)) },
 		"receiver gone":   func(w *world) { w.must(w.c.detach(3, w.now)) },
 		"section removed": func(w *world) { w.must(w.c.update(1, nil, nil, w.now)) },
 		"not published":   func(w *world) { w.must(w.c.update(1, []packet.Section{pubVideo("0", 100)}, nil, w.now)) },
@@ -93,6 +94,32 @@ func TestNotOnePacketAfterwards(t *testing.T) {
 				t.Errorf("%d packets afterwards", len(sub.rtp))
 			}
 		})
+	}
+}
+
+// While a receiver is not connected the transport seals nothing. Numbers that went on all the same would take SRTP's guess at the
+// rollover counter back by one, to nonces that were used.
+func TestNumbersStandStillWhilePaused(t *testing.T) {
+	w, a, _, sub := meeting(t)
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, a.frame(true, 1)...)
+	w.must(w.c.pause(3, w.now))
+	for range 40_000 {
+		w.deliver(1, false, a.frame(false, 1)...)
+	}
+	w.rtcp(3, &rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: []rtcp.NackPair{{PacketID: sub.rtp[0].SequenceNumber}}})
+	w.pass(5 * time.Second)
+	if len(sub.rtp) != 1 || w.c.peers[3].sinks["5"].cur != nil {
+		t.Fatalf("%d packets to a peer that is not connected", len(sub.rtp)-1)
+	}
+	w.outs[1].clear()
+	w.must(w.c.ready(3, w.now))
+	if w.outs[1].plis() != 1 {
+		t.Error("no keyframe asked for a receiver that is back")
+	}
+	w.deliver(1, false, a.frame(true, 1)...)
+	if s := sub.seqs(5000); len(s) != 2 || s[1] != s[0]+1 {
+		t.Errorf("numbers %v, want 2 in a row", s)
 	}
 }
 
@@ -190,6 +217,7 @@ func TestErrors(t *testing.T) {
 		"attach twice":    {w.c.attach(1, 1, &rawCapture{}, w.now), ErrPeerExists},
 		"update unknown":  {w.c.update(99, nil, nil, w.now), ErrUnknownPeer},
 		"ready unknown":   {w.c.ready(99, w.now), ErrUnknownPeer},
+		"pause unknown":   {w.c.pause(99, w.now), ErrUnknownPeer},
 		"detach unknown":  {w.c.detach(99, w.now), ErrUnknownPeer},
 		"watch unknown":   {w.c.watch(99, "5", Want{}, w.now), ErrUnknownPeer},
 		"unknown section": {w.c.watch(3, "x", Want{}, w.now), ErrUnknownSection},
