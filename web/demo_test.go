@@ -155,9 +155,52 @@ func (p *person) accessible() {
 		}
 		for (const el of document.querySelectorAll('img')) if (!el.hasAttribute('alt')) faults.push('no alt: ' + el.outerHTML)
 		for (const el of document.querySelectorAll('svg')) if (shown(el) && !el.closest('[aria-hidden=true], [role=img], [hidden]')) faults.push('a picture without words: ' + el.outerHTML.slice(0, 120))
+		for (const el of document.querySelectorAll('body > [role=status], body > [role=log], main:not([hidden]) [role=alert]')) {
+			if (getComputedStyle(el).display === 'none') faults.push('not in the tree while empty: ' + el.id)
+		}
 		const ids = [...document.querySelectorAll('[id]')].map(el => el.id)
 		for (const id of new Set(ids)) if (ids.filter(i => i === id).length > 1) faults.push('id twice: ' + id)
 		return faults
 	})()`, &faults)
 	require.Empty(p.t, faults)
+}
+
+// The browser does not give its devices: the demo says so and what to do, nothing looks on that is not, and the call goes on.
+func TestDemoDenied(t *testing.T) {
+	n := startNode(t)
+	ann := openDemo(t, n, "ann", "room=denied&user=ann&autojoin=1&camera=0&mic=0")
+	ann.await("it is in the call", "document.body.dataset.view === 'call'")
+	ann.eval(`void (navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError') })`, nil)
+	for _, b := range []struct{ id, device string }{{"mic", "microphone"}, {"cam", "camera"}} {
+		ann.eval(fmt.Sprintf("document.querySelector('#%s').click()", b.id), nil)
+		ann.await("it says what to do", fmt.Sprintf("/the %s\\. Allow it in/.test(document.querySelector('#toasts').textContent)", b.device))
+		ann.await("nothing looks on", fmt.Sprintf("document.querySelector('#%s').dataset.on === 'false'", b.id))
+	}
+	join(t, shared.get(t), n, "denied", "ben")
+	ann.await("it sees ben all the same", "document.querySelectorAll('#grid video').length > 0 && [...document.querySelectorAll('#grid video')].every(v => v.videoWidth > 0)")
+}
+
+// Entering is refused while the browser still asks for the microphone: what is answered afterwards turns nothing on, and
+// the focus is where one can try again.
+func TestDemoRefusedWhileAsking(t *testing.T) {
+	n := startNode(t)
+	joinAs(t, shared.get(t), n, entry{Room: "other", User: "ben", Scene: "live", Video: false, Audio: false})
+	ann := openDemo(t, n, "ann", "room=other&user=ann&camera=0")
+	ann.eval(`(() => {
+		const { mediaDevices } = navigator
+		const ask = mediaDevices.getUserMedia.bind(mediaDevices)
+		window.tracks = []
+		mediaDevices.getUserMedia = async (c) => {
+			await new Promise(allow => { window.allow = allow })
+			const media = await ask(c)
+			window.tracks.push(...media.getTracks())
+			return media
+		}
+	})()`, nil)
+	ann.eval("document.querySelector('#enter').click()", nil)
+	ann.await("it is told why", "/another mode/.test(document.querySelector('#form-error').textContent) && document.activeElement.id === 'enter'")
+	ann.eval("allow()", nil)
+	ann.await("the microphone is let go", "tracks.length === 1 && tracks[0].readyState === 'ended'")
+	ann.await("and does not look on", "document.querySelector('#mic').dataset.on === 'false' && !parlor.getLocalTrack('mic')")
+	ann.accessible()
 }

@@ -21,6 +21,7 @@ import (
 //	meet_test.go     meeting, and every way of leaving
 //	lost_test.go     pages whose network is cut
 //	media_test.go    codecs, simulcast
+//	streams_test.go  screens, what one does not want to see or hear, roles, rights, limits
 //	whip_test.go     WHIP and WHEP
 //	firefox_test.go  Firefox and Chromium together
 //	demo_test.go     the demo page

@@ -15,9 +15,10 @@ const (
 	exitedDismiss  = 2
 	exitedReplaced = 3
 
-	leftExit    = 0
-	leftTimeout = 1
-	leftRemoved = 2
+	leftExit           = 0
+	leftTimeout        = 1
+	leftRemoved        = 2
+	leftBecameAudience = 3
 )
 
 // What was promised: others are told of an exit within 100 ms; pictures and sound are there within 2 s. Who is put out by a
@@ -84,7 +85,7 @@ func goesOn(t *testing.T, a, b *person) {
 	after := a.frames(b.name, before, 30)
 	require.Zero(t, after.Video.PacketsLost)
 	require.Zero(t, after.Audio.PacketsLost)
-	require.Greater(t, after.Audio.TotalSamplesReceived, before.Audio.TotalSamplesReceived)
+	soundful(t, before, after)
 }
 
 // One exits: it is told so, the others are told reason 0 within 100 ms, and its picture and sound end.
@@ -125,6 +126,7 @@ func TestRemove(t *testing.T) {
 	require.Equal(t, "house rules", kicked.Text)
 	soon(t, "ann is told that she is removed", asked, kicked.At, kicking)
 	ann.told("exit-room", map[string]any{"reason": exitedRemoved})
+	ann.released()
 	e := ben.told("remote-user-exit", map[string]any{"userId": "ann", "reason": leftRemoved})
 	soon(t, "ben is told that ann was removed", asked, e.At, told)
 	cleo.told("remote-user-exit", map[string]any{"userId": "ann", "reason": leftRemoved})

@@ -122,11 +122,15 @@ func (n *node) token(room, user string) string {
 	if n.keys == nil {
 		return ""
 	}
+	return n.mint(room, user, session.MemberRights())
+}
+
+// mint makes a token with just these rights.
+func (n *node) mint(room, user string, rights session.Rights) string {
+	n.t.Helper()
 	id, err := session.StringRoom(room)
 	require.NoError(n.t, err)
-	text, err := n.keys.Mint(session.Grant{
-		Room: id, User: user, Rights: session.MemberRights(), Expires: time.Now().Add(time.Hour),
-	})
+	text, err := n.keys.Mint(session.Grant{Room: id, User: user, Rights: rights, Expires: time.Now().Add(time.Hour)})
 	require.NoError(n.t, err)
 	return text
 }

@@ -30,6 +30,41 @@
     tick = now();
   }, 20);
 
+  // Freezes as the browser counts them, with the time between two looks in which they came.
+  const freezes = [];
+  const looked = new Map();
+  async function lookForFreezes(userId) {
+    const { video } = await received(userId);
+    const last = looked.get(userId);
+    if (!video) return;
+    const seen = { id: video.id, at: now(), count: video.freezeCount ?? 0, ms: (video.totalFreezesDuration ?? 0) * 1000 };
+    looked.set(userId, seen);
+    if (last?.id !== seen.id || last.count >= seen.count) return;
+    freezes.push({ userId, from: last.at, at: seen.at, count: seen.count - last.count, ms: seen.ms - last.ms });
+  }
+  setInterval(() => {
+    for (const key of views.keys()) if (key.endsWith('/main')) void lookForFreezes(key.slice(0, -5));
+  }, 250);
+
+  // All freezes of a user's picture since then, and everything that may excuse them.
+  async function frozen(userId, since) {
+    await lookForFreezes(userId);
+    return freezes.filter((f) => f.userId === userId && f.at > since);
+  }
+
+  // Every track that a device has ever given to this page, to see that all are let go.
+  const captured = [];
+  for (const name of ['getUserMedia', 'getDisplayMedia']) {
+    const capture = navigator.mediaDevices?.[name];
+    if (!capture) continue;
+    navigator.mediaDevices[name] = async (constraints) => {
+      const media = await capture.call(navigator.mediaDevices, constraints);
+      captured.push(...media.getTracks());
+      return media;
+    };
+  }
+  const held = () => captured.filter((t) => t.readyState !== 'ended').map((t) => t.kind);
+
   function watchCamera(track) {
     const el = document.createElement('video');
     el.muted = true;
@@ -51,13 +86,13 @@
 
   function record(name, payload) {
     const { code, field, message } = payload; // of an error, which has no enumerable ones
-    events.push({ name, at: now(), ...payload, ...(code && { code, field, message }) });
+    events.push({ ...payload, ...(code && { code, field, message }), name, at: now() });
   }
 
   // Enters, with camera and microphone on unless told otherwise; shows every picture that becomes available.
-  async function enter({ room, user, token, role, scene, video = {}, audio = {}, quality }) {
+  async function enter({ room, user, token, role, scene, video = {}, audio = {}, quality, seats }) {
     const { Parlor } = await import('/client/parlor.js');
-    parlor = Parlor.create();
+    parlor = Parlor.create({ seats });
     for (const name of names) parlor.on(name, (payload) => record(name, payload));
     for (const key of views.keys()) drop(key);
     parlor.on('remote-user-exit', ({ userId }) => {
@@ -80,8 +115,23 @@
   async function exit() {
     const at = now();
     await parlor.exitRoom();
-    const held = ['camera', 'mic'].filter((s) => parlor.getLocalTrack(s));
-    return { at, done: now(), held };
+    return { at, done: now(), held: held() };
+  }
+
+  // Enters, and leaves when the node has been asked to let one in and its answer cannot have been read yet.
+  async function enterAndExit({ room, user, token }) {
+    const { Parlor } = await import('/client/parlor.js');
+    parlor = Parlor.create();
+    const { send } = WebSocket.prototype;
+    let left = null;
+    WebSocket.prototype.send = function (text) {
+      send.call(this, text);
+      WebSocket.prototype.send = send;
+      left = parlor.exitRoom();
+    };
+    const code = await parlor.enterRoom({ strRoomId: room, userId: user, token }).then(() => '', (err) => err.code);
+    await left;
+    return code;
   }
 
   // The first event with that name and all of these fields, or null.
@@ -138,6 +188,23 @@
     }
   }
 
+  // Resolves when a picture is there, moving or not.
+  async function shown(userId, streamType) {
+    for (;;) {
+      const el = views.get(`${userId}/${streamType}`);
+      if (el && el.videoWidth > 0 && el.style.visibility !== 'hidden') return el.videoWidth;
+      await new Promise((r) => setTimeout(r, 15));
+    }
+  }
+
+  // Whether nothing of that kind comes in of a user, looked at for a while.
+  async function silent(userId, kind) {
+    const count = async () => (await received(userId))[kind]?.packetsReceived ?? 0;
+    const before = await count();
+    await new Promise((r) => setTimeout(r, 250));
+    return before === (await count());
+  }
+
   // Resolves with the time at which sound of a user has come out, rather than silence made up for it.
   async function sounding(userId) {
     for (;;) {
@@ -148,7 +215,7 @@
   }
 
   window.probe = {
-    now, events, stalls, enter, exit, find, received, sent, moving, sounding,
+    now, events, stalls, views, enter, exit, enterAndExit, find, received, sent, moving, shown, sounding, silent, frozen, held,
     get parlor() { return parlor; },
   };
 })()
