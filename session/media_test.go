@@ -291,3 +291,28 @@ func TestRestartICE(t *testing.T) {
 		}
 	})
 }
+
+// A client whose consent runs out may come back; until then nothing may be numbered for it (see router.Room.Pause).
+func TestNothingIsForwardedToALostPeer(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		from := n.enter("ann").publishMic(0)
+		bob := n.enter("bob")
+		to := bob.publishMic(1)
+		bob.hear("ann")
+		if !flows(from, "mic", to, "a0") {
+			t.Fatal("nothing flows")
+		}
+		for _, why := range []error{transport.ErrConsent, transport.ErrNoConnection} {
+			to.Lose(why)
+			synctest.Wait()
+			if flows(from, "mic", to, "a0") {
+				t.Errorf("packets to a peer lost by: %v", why)
+			}
+			to.Connect()
+			synctest.Wait()
+			if !flows(from, "mic", to, "a0") {
+				t.Error("nothing flows to a peer that is back")
+			}
+		}
+	})
+}
