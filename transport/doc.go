@@ -23,6 +23,7 @@
 //	rest.go       quiet DTLS connections without goroutines
 //	cert.go       the node's certificate; fingerprints (RFC 8122)
 //	srtp.go       opening packets; writer.go sealing them; egress.go the batch that sendmmsg takes
+//	sequence.go   guards the rollover counter of what is sealed
 //	data.go       SCTP association and data channels (RFC 8831, RFC 8832)
 //	stats.go      counters and the named reasons for drops
 //

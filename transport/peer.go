@@ -32,8 +32,9 @@ type Peer struct {
 	rx     receiver
 
 	// Guarded by writer.mu; dest is written with mu held as well.
-	out  *srtp.Context // the one holder of each SRTP and SRTCP sending index
-	dest *path         // nil: not connected
+	out  *srtp.Context        // the one holder of each SRTP and SRTCP sending index
+	dest *path                // nil: not connected
+	sent map[uint32]*sequence // by SSRC, of RTP
 
 	mu        sync.Mutex
 	failed    bool // lost for good

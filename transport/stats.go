@@ -29,13 +29,14 @@ const (
 	DropSlowReader                   // the queue of a TCP connection was full
 	DropTCPLimit                     // a TCP connection beyond a limit, or without a valid check in time
 	DropMessage                      // data channel message too large, or channel limit
+	DropSequenceJump                 // too far from the packets sealed before, see sequence.go
 	NumDrops
 )
 
 var dropNames = [NumDrops]string{
 	"noise", "oversized", "unknown_address", "stun_malformed", "stun_unauthorized", "stun_replayed", "stun_address_taken",
 	"stun_limited", "dtls_filtered", "dtls_limited", "not_ready", "malformed", "auth_failed", "replayed", "ssrc_limit",
-	"not_connected", "send_full", "send_failed", "seal_failed", "slow_reader", "tcp_limit", "message",
+	"not_connected", "send_full", "send_failed", "seal_failed", "slow_reader", "tcp_limit", "message", "sequence_jump",
 }
 
 // String returns the reason as it appears in metrics.

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"encoding/binary"
 	"sync"
 
 	"github.com/pion/rtcp"
@@ -9,6 +10,9 @@ import (
 
 	"parlor/packet"
 )
+
+// rtpHeader is the size of the fixed part of an RTP header.
+const rtpHeader = 12
 
 // Writer is the way out for the peers of one room: a batch that is sealed into and sent by sendmmsg. It belongs to the
 // goroutine of that room; the mutex, which nobody contends for in the steady state, is there for the moments in which
@@ -52,7 +56,8 @@ func (w *Writer) flushLocked() {
 // SendRTP seals one RTP packet into the batch of the peer's Writer; header must be a whole RTP header. The bytes are not
 // kept. Only the goroutine that owns the Writer calls it. Before the peer is connected, after it is lost and after Close
 // the packet is dropped and counted. Two different packets must never have the same SSRC, rollover counter and sequence
-// number: the caller sees to it (AES-GCM, RFC 7714 section 8.2).
+// number: the caller sees to it (AES-GCM, RFC 7714 section 8.2). A packet that is too far from those sent before on its
+// SSRC, dropped ones not counting as sent, is refused: see sequence.go.
 func (p *Peer) SendRTP(header, payload []byte) {
 	w := p.writer
 	w.mu.Lock()
@@ -71,6 +76,11 @@ func (p *Peer) SendRTCP(compound []byte) {
 func (w *Writer) sealRTPLocked(p *Peer, header, payload []byte) {
 	n := len(header) + len(payload)
 	if !w.acceptLocked(p, n) {
+		p.followLocked(header)
+		return
+	}
+	if !p.admitLocked(header) {
+		w.ep.count.drop(DropSequenceJump)
 		return
 	}
 	slot := w.batch.slot()
@@ -88,6 +98,33 @@ func (w *Writer) sealRTCPLocked(p *Peer, compound []byte) {
 	copy(slot, compound)
 	sealed, err := p.out.EncryptRTCP(slot, slot[:len(compound)], &w.rtcp)
 	w.queueLocked(p, sealed, err)
+}
+
+// admitLocked says whether a packet may be sealed as far as its sequence number goes. What is no header is left to the sealing
+// to refuse.
+func (p *Peer) admitLocked(header []byte) bool {
+	if len(header) < rtpHeader {
+		return true
+	}
+	ssrc, seq := binary.BigEndian.Uint32(header[8:]), binary.BigEndian.Uint16(header[2:])
+	if s := p.sent[ssrc]; s != nil {
+		return s.admit(seq)
+	}
+	if p.sent == nil {
+		p.sent = map[uint32]*sequence{}
+	}
+	p.sent[ssrc] = newSequence(seq)
+	return true
+}
+
+// followLocked notes the sequence number of a packet that is not sent.
+func (p *Peer) followLocked(header []byte) {
+	if len(p.sent) == 0 || len(header) < rtpHeader {
+		return
+	}
+	if s := p.sent[binary.BigEndian.Uint32(header[8:])]; s != nil {
+		s.follow(binary.BigEndian.Uint16(header[2:]))
+	}
 }
 
 // acceptLocked says whether n bytes can be sealed for p, and provides a batch with a free slot if so.
