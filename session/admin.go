@@ -185,7 +185,7 @@ func (rm *room) dismiss(ctx context.Context, c cause, text string) (int, error) 
 	rm.closeLocked(effects[c].feed, text)
 	var out []*participant
 	var wait []<-chan struct{}
-	for _, m := range rm.sortedLocked() {
+	for _, m := range rm.sortedLocked(everybody) {
 		if rm.beginLocked(m.p, c, text) {
 			out = append(out, m.p)
 		} else {
@@ -305,7 +305,7 @@ func (r *Rooms) DescribeRoom(id RoomID, page Page) (RoomDetail, error) {
 		return RoomDetail{}, Errorf(CodeRoomNotFound, "room", "there is no such room")
 	}
 	d := RoomDetail{RoomInfo: rm.infoLocked()}
-	members := rm.sortedLocked()
+	members := rm.sortedLocked(everybody)
 	slices.SortFunc(members, func(a, b *member) int { return strings.Compare(a.user, b.user) })
 	for _, m := range members {
 		if m.user <= page.After {

@@ -291,9 +291,11 @@ func (rm *room) replaceLocked(old *participant, role Role) {
 	case role != m.role && m.role == Anchor:
 		m.present, m.on = 0, 0
 		rm.tellLocked(m, Event{Type: EventUserLeft, User: UserState{User: m.user}, Left: LeftBecameAudience})
+		rm.reseatLocked()
 	case m.present != 0:
 		m.present, m.on = 0, 0
 		rm.tellStreamsLocked(m)
+		rm.reseatLocked()
 	}
 	rm.farewellLocked(old)
 }
@@ -315,7 +317,6 @@ func (rm *room) installLocked(m *member, p *participant, role Role, publishes bo
 	if !seen && rm.visible(m) {
 		rm.tellLocked(m, Event{Type: EventUserEntered, User: m.state()})
 	}
-	rm.media.reseat()
 	e := rm.enteredLocked(p)
 	p.box.open()
 	return e

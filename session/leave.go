@@ -89,7 +89,9 @@ func (rm *room) announceLocked(p *participant) {
 		rm.tellLocked(m, Event{Type: EventUserLeft, User: UserState{User: m.user}, Left: e.left})
 	}
 	rm.farewellLocked(p)
-	rm.media.reseat()
+	if m.present != 0 {
+		rm.reseatLocked()
+	}
 	rm.endIfEmptyLocked(m, p.left.cause)
 	rm.emptyLocked()
 }

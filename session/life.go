@@ -47,7 +47,7 @@ func (rm *room) lost(now time.Time) []*participant {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
 	var l []*participant
-	for _, m := range rm.sortedLocked() {
+	for _, m := range rm.sortedLocked(everybody) {
 		if now.Sub(m.p.lastLife()) >= rm.rooms.opts.Timers.Timeout && rm.beginLocked(m.p, causeTimeout, "") {
 			l = append(l, m.p)
 		}

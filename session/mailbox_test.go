@@ -429,3 +429,57 @@ func TestMailboxWakesOnce(t *testing.T) {
 		t.Error("woken after the end of the link")
 	}
 }
+
+// TestSeatsAreLookedAtWhenSomebodyPerforms, or no longer does, and not for all who come and go.
+func TestSeatsAreLookedAtWhenSomebodyPerforms(t *testing.T) {
+	r := New(Options{}, nil, nil)
+	enter := func(user string, role Role) *participant {
+		t.Helper()
+		s, _, err := r.Enter(t.Context(), EnterRequest{
+			Room: RoomID{name: "lobby"}, User: user, Role: role, Scene: Live, Grant: Grant{Rights: AllRights()}, Signal: true,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Detached()
+		return s.p
+	}
+	host := enter("host", Anchor)
+	rm := host.room
+	publish := func(present, on sources) {
+		rm.mu.Lock()
+		defer rm.mu.Unlock()
+		rm.setStreamsLocked(host.m, present, on)
+	}
+	camera := sources(0).with(Camera)
+	for _, tt := range []struct {
+		what    string
+		do      func()
+		looks   int
+		onStage int
+	}{
+		{"a player comes", func() { enter("ann", Audience) }, 0, 0},
+		{"the host publishes", func() { publish(camera, camera) }, 1, 1},
+		{"another player comes", func() { enter("bob", Audience) }, 0, 1},
+		{"and again", func() { enter("bob", Audience) }, 0, 1},
+		{"and leaves", func() { rm.members["bob"].p.leave(causeExit, "") }, 0, 1},
+		{"the host mutes", func() { publish(camera, 0) }, 0, 1},
+		{"the host enters again", func() { host = enter("host", Anchor) }, 1, 0},
+		{"and publishes", func() { publish(camera, camera) }, 1, 1},
+		{"and becomes audience", func() { host = enter("host", Audience) }, 1, 0},
+	} {
+		tt.do()
+		if n := len(rm.media.seats); n != tt.looks {
+			t.Errorf("%s: seats are looked at: %d", tt.what, n)
+		}
+		select {
+		case <-rm.media.seats:
+		default:
+		}
+		rm.mu.Lock()
+		if n := len(rm.stageLocked()); n != tt.onStage {
+			t.Errorf("%s: %d are on stage", tt.what, n)
+		}
+		rm.mu.Unlock()
+	}
+}

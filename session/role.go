@@ -78,5 +78,5 @@ func (rm *room) setRoleLocked(m *member, role Role, published sources) {
 	}
 	m.p.box.push(Event{Type: EventRole, Role: role})
 	rm.feedLocked(FeedRole, func(e *FeedEvent) { e.User, e.Role = m.user, role })
-	rm.media.reseat()
+	rm.reseatLocked()
 }

@@ -3,7 +3,6 @@ package session
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -32,6 +31,7 @@ type room struct {
 	over       chan struct{} // closed when it is freed
 	emptySince time.Time     // live room that goes on without anybody
 	auto       map[*participant]struct{}
+	stage      []performer // see stageLocked; nil: to be found anew
 }
 
 // member is a user in a room. It outlives its sessions when the user enters again. Under room.mu.
@@ -119,13 +119,21 @@ func (rm *room) tellStreamsLocked(m *member) {
 	if rm.visible(m) {
 		rm.tellLocked(m, Event{Type: EventStreams, User: m.state()})
 	}
-	rm.media.reseat()
 }
 
-// sortedLocked returns the members in the order in which they entered.
-func (rm *room) sortedLocked() []*member {
-	return slices.SortedFunc(maps.Values(rm.members), func(a, b *member) int { return cmp.Compare(a.id, b.id) })
+// sortedLocked returns those members in the order in which they entered.
+func (rm *room) sortedLocked(which func(*member) bool) []*member {
+	var l []*member
+	for _, m := range rm.members {
+		if which(m) {
+			l = append(l, m)
+		}
+	}
+	slices.SortFunc(l, func(a, b *member) int { return cmp.Compare(a.id, b.id) })
+	return l
 }
+
+func everybody(*member) bool { return true }
 
 // countLocked counts members.
 func (rm *room) countLocked(which func(*member) bool) int {
@@ -145,6 +153,9 @@ func (rm *room) setStreamsLocked(m *member, present, on sources) {
 		return
 	}
 	before := m.on
+	if present != m.present {
+		rm.reseatLocked()
+	}
 	m.present, m.on = present, on
 	(before &^ on).each(func(s Source) { rm.feedSourceLocked(m, s, false) })
 	(on &^ before).each(func(s Source) { rm.feedSourceLocked(m, s, true) })
@@ -165,10 +176,8 @@ func (rm *room) enteredLocked(p *participant) Entered {
 		Users: []UserState{}, Node: rm.rooms.opts.Node, Timers: clientTimers(rm.rooms.opts.Timers),
 		Candidates: rm.rooms.candidates,
 	}
-	for _, m := range rm.sortedLocked() {
-		if m != p.m && rm.visible(m) {
-			e.Users = append(e.Users, m.state())
-		}
+	for _, m := range rm.sortedLocked(func(m *member) bool { return m != p.m && rm.visible(m) }) {
+		e.Users = append(e.Users, m.state())
 	}
 	return e
 }

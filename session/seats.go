@@ -98,7 +98,10 @@ func (p *participant) setSeatsLocked(plans []SeatPlan) error {
 		err = errors.Join(err, p.showLocked(s, before[plan.ID]))
 	}
 	if p.media.auto != nil {
-		err = errors.Join(err, p.fillSeatsLocked())
+		p.room.mu.Lock()
+		stage := p.room.stageLocked()
+		p.room.mu.Unlock()
+		err = errors.Join(err, p.fillSeatsLocked(stage))
 	}
 	return err
 }
@@ -152,8 +155,9 @@ func (p *participant) setAuto(a *autoSeats) error {
 	p.media.auto = a
 	p.room.mu.Lock()
 	p.room.auto[p] = struct{}{}
+	stage := p.room.stageLocked()
 	p.room.mu.Unlock()
-	return p.fillSeatsLocked()
+	return p.fillSeatsLocked(stage)
 }
 
 // keepSeats looks at the automatic seats whenever something in the room has changed.
@@ -165,28 +169,53 @@ func (rm *room) keepSeats(ctx context.Context) {
 			return
 		}
 		rm.mu.Lock()
-		ps := slices.Collect(maps.Keys(rm.auto))
+		ps, stage := slices.Collect(maps.Keys(rm.auto)), rm.stageLocked()
 		rm.mu.Unlock()
 		for _, p := range ps {
-			p.refill()
+			p.refill(stage)
 		}
 	}
 }
 
-func (p *participant) refill() {
+func (p *participant) refill(stage []performer) {
 	p.media.mu.Lock()
 	defer p.media.mu.Unlock()
 	if p.media.closed || p.media.auto == nil {
 		return
 	}
-	if err := p.fillSeatsLocked(); err != nil && !errors.Is(err, router.ErrClosed) {
+	if err := p.fillSeatsLocked(stage); err != nil && !errors.Is(err, router.ErrClosed) {
 		p.log().Error().Err(err).Msg("filling seats")
 	}
 }
 
+// performer is an anchor who publishes.
+type performer struct {
+	member  router.MemberID
+	user    string
+	present sources
+}
+
+// stageLocked returns the performers in the order in which they entered. It is found once after each change (see
+// reseatLocked), since every player that comes asks for it. Read-only.
+func (rm *room) stageLocked() []performer {
+	if rm.stage == nil {
+		rm.stage = []performer{}
+		for _, m := range rm.sortedLocked(func(m *member) bool { return m.role == Anchor && m.present != 0 }) {
+			rm.stage = append(rm.stage, performer{m.id, m.user, m.present})
+		}
+	}
+	return rm.stage
+}
+
+// reseatLocked says that there is a change in who performs, and has the automatic seats looked at.
+func (rm *room) reseatLocked() {
+	rm.stage = nil
+	rm.media.reseat()
+}
+
 // fillSeatsLocked brings the automatic seats up to date. media.mu is held.
-func (p *participant) fillSeatsLocked() error {
-	there := p.candidates()
+func (p *participant) fillSeatsLocked(stage []performer) error {
+	there := p.candidates(stage)
 	sitting := make([]router.MemberID, len(p.media.seats))
 	for i, s := range p.media.seats {
 		sitting[i] = s.show.member
@@ -208,16 +237,14 @@ func (p *participant) fillSeatsLocked() error {
 
 // candidates returns who may sit in p's automatic seats, in the order in which they entered, with what p may receive
 // of them.
-func (p *participant) candidates() []occupant {
-	p.room.mu.Lock()
-	defer p.room.mu.Unlock()
+func (p *participant) candidates(stage []performer) []occupant {
 	var l []occupant
-	for _, m := range p.room.sortedLocked() {
-		if m == p.m || m.role != Anchor || m.present == 0 || p.media.auto.user != "" && p.media.auto.user != m.user {
+	for _, m := range stage {
+		if m.user == p.user || p.media.auto.user != "" && p.media.auto.user != m.user {
 			continue
 		}
 		l = append(l, occupant{
-			m.id, m.user, p.firstOf(m.present, Camera, Screen), p.firstOf(m.present, Mic, ScreenAudio), High,
+			m.member, m.user, p.firstOf(m.present, Camera, Screen), p.firstOf(m.present, Mic, ScreenAudio), High,
 		})
 	}
 	return l

@@ -1,0 +1,45 @@
+package session_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"parlor/packet"
+	"parlor/session"
+	"parlor/session/fakewire"
+)
+
+// BenchmarkPlayersJoin has 1000 players, as WHEP brings them, enter a live room with one anchor, and leave. It reports the
+// time of one.
+func BenchmarkPlayersJoin(b *testing.B) {
+	const players = 1000
+	ctx := context.Background()
+	recv := session.OfferPlan{Seats: []session.SeatPlan{{ID: "s", Video: "0", Audio: "1"}},
+		SDP: fakewire.Offer(fakewire.Section{MID: "0", Kind: packet.Video}, fakewire.Section{MID: "1", Kind: packet.Audio})}
+	send := session.OfferPlan{Publish: map[string]session.Source{"0": session.Camera},
+		SDP: fakewire.Offer(fakewire.Section{MID: "0", Kind: packet.Video, Send: true})}
+	enter := func(r *session.Rooms, user string, role session.Role, plan session.OfferPlan) {
+		s, _, err := r.Enter(ctx, session.EnterRequest{Room: lobby, User: user, Grant: granted, Scene: session.Live, Role: role})
+		if err == nil && role == session.Audience {
+			err = s.AutoSeats()
+		}
+		if err == nil {
+			_, err = s.Negotiate(ctx, plan)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		r := session.New(session.Options{}, &fakewire.Transport{}, nil)
+		enter(r, "host", session.Anchor, send)
+		for i := range players {
+			enter(r, fmt.Sprintf("p%d", i), session.Audience, recv)
+		}
+		if err := r.Shutdown(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/players, "µs/player")
+}
