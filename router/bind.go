@@ -1,6 +1,9 @@
 package router
 
 import (
+	"slices"
+
+	"parlor/packet"
 	"parlor/router/clock"
 	"parlor/router/header"
 )
@@ -15,17 +18,21 @@ type binding struct {
 // changes often, and lets two senders under one MID and RID wear out the ring and the receivers.
 const rebind = 200e6
 
-// bindDeclared binds the SSRCs that the section declares. With RIDs they do not say which layer they are.
-func (c *core) bindDeclared(t *track) {
+// bindDeclared binds the SSRCs that the section declares, and did not declare before: those that it only repeats may have
+// changed since. With RIDs they do not say which layer they are.
+func (c *core) bindDeclared(t *track, before *packet.Section) {
 	if len(t.section.RIDs) > 0 {
 		return
 	}
 	for i, ssrc := range t.section.SSRCs {
-		if st := t.layers[i]; ssrc != 0 && st.ssrc != ssrc {
+		if st := t.layers[i]; ssrc != 0 && st.ssrc != ssrc && !slices.Contains(before.SSRCs, ssrc) {
 			c.setSSRC(st, ssrc)
 		}
 	}
 	for repair, ssrc := range t.section.RTXOf {
+		if before.RTXOf[repair] == ssrc {
+			continue
+		}
 		if b, ok := t.peer.bySSRC[ssrc]; ok && b.stream.track == t && !b.repair && b.stream.repair != repair {
 			setRepair(b.stream, repair, c.now)
 		}

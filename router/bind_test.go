@@ -82,6 +82,41 @@ func TestPublisherChangesSSRC(t *testing.T) {
 	}
 }
 
+// An offer repeats what the first one declared, also after the SSRC has changed without an offer.
+func TestRenegotiationKeepsAnSSRCThatHasChanged(t *testing.T) {
+	w := newWorld(t)
+	sec := pubVideo("v", 100)
+	sec.RTXOf = map[uint32]uint32{101: 100}
+	camera := map[string]Source{"v": Camera}
+	w.join(1, 1, camera, sec)
+	sub := w.join(3, 3, nil, seatVideo("5", 5000))
+	w.watch(3, "5", 1, Camera, High)
+	w.pass(time.Second)
+	s := camLayer{sender: *w.vp8(1, 200)}
+	s.mid = "v"
+	lost := s.frame(true, 3)
+	w.deliver(1, false, lost[0], lost[1], s.repair(lost[1]))
+	w.must(w.c.update(1, []packet.Section{sec}, camera, w.now))
+	w.deliver(1, false, s.frame(false, 1)...)
+	w.deliver(1, false, s.repair(lost[2]))
+	if n := len(sub.seqs(5000)); n != 4 {
+		t.Errorf("%d packets, want 4: the stream was given its former SSRC", n)
+	}
+	sec.SSRCs, sec.RTXOf = []uint32{200}, map[uint32]uint32{202: 200}
+	w.must(w.c.update(1, []packet.Section{sec}, camera, w.now))
+	w.pass(time.Second)
+	w.deliver(1, false, s.repair(lost[2])) // 201 again
+	w.must(w.c.update(1, []packet.Section{sec}, camera, w.now))
+	if st := w.c.peers[1].tracks["v"].layers[0]; st.repair != 201 {
+		t.Errorf("retransmissions have their former SSRC %d again", st.repair)
+	}
+	sec.SSRCs, sec.RTXOf = []uint32{300}, map[uint32]uint32{301: 300}
+	w.must(w.c.update(1, []packet.Section{sec}, camera, w.now))
+	if st := w.c.peers[1].tracks["v"].layers[0]; st.ssrc != 300 || st.repair != 301 {
+		t.Errorf("%d and %d, want those newly declared", st.ssrc, st.repair)
+	}
+}
+
 func TestPublisherRestartsItsNumbers(t *testing.T) {
 	w, a, _, sub := meeting(t)
 	w.watch(3, "5", 1, Camera, High)

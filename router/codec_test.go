@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"github.com/pion/rtp"
 
@@ -42,6 +43,60 @@ func TestCodecChangeAndNoCodec(t *testing.T) {
 	if w.drops(DropPayloadType) != 2 {
 		t.Error("unknown payload type is not counted")
 	}
+}
+
+// An offer may drop the payload type in use or give it to another codec. What comes then must not go to decoders of the codec before.
+func TestRenegotiationOfThePayloadTypeInUse(t *testing.T) {
+	moved := h264
+	moved.PT, moved.RTX = vp8.PT, vp8.RTX
+	was, is := vp9, vp8
+	was.PT, was.RTX, is.PT, is.RTX = vp8.PT, vp8.RTX, vp9.PT, vp9.RTX
+	for name, x := range map[string]struct {
+		codecs []packet.Codec
+		pt     uint8
+	}{
+		"dropped":          {[]packet.Codec{h264}, h264.PT},
+		"another codec":    {[]packet.Codec{moved}, vp8.PT},
+		"two change place": {[]packet.Codec{was, is}, vp8.PT},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, s, _, sub := meeting(t)
+			w.watch(3, "5", 1, Camera, High)
+			w.deliver(1, false, s.frame(true, 1)...)
+			sec := pubVideo("0", 100)
+			sec.Codecs = x.codecs
+			w.outs[1].clear()
+			w.must(w.c.update(1, []packet.Section{sec}, map[string]Source{"0": Camera}, w.now))
+			w.pass(time.Second)
+			if w.outs[1].plis() == 0 {
+				t.Error("no keyframe asked of the new codec")
+			}
+			s.pt = x.pt
+			w.deliver(1, false, s.packet(true, []byte{0x41, 1}))
+			if n := len(sub.rtp); n != 1 {
+				t.Fatalf("%d packets of another codec in the middle of the stream", n-1)
+			}
+			if x.codecs[0].Name != "H264" {
+				return
+			}
+			w.deliver(1, false, s.packet(true, []byte{0x67, 1}))
+			if n := len(sub.rtp); n != 2 || sub.rtp[1].PayloadType != h264.PT+10 {
+				t.Errorf("%d packets after the keyframe: %v", n-1, sub.rtp)
+			}
+		})
+	}
+	t.Run("the rest changes", func(t *testing.T) {
+		w, s, _, sub := meeting(t)
+		w.watch(3, "5", 1, Camera, High)
+		w.deliver(1, false, s.frame(true, 1)...)
+		sec := pubVideo("0", 100)
+		sec.Codecs = sec.Codecs[:1]
+		w.must(w.c.update(1, []packet.Section{sec}, map[string]Source{"0": Camera}, w.now))
+		w.deliver(1, false, s.frame(false, 1)...)
+		if len(sub.rtp) != 2 {
+			t.Error("stopped though its payload type means the same")
+		}
+	})
 }
 
 func TestDependencyDescriptorGoesOn(t *testing.T) {

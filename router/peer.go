@@ -62,6 +62,8 @@ func (c *core) update(id packet.PeerID, sections []packet.Section, publish map[s
 			return ErrKind
 		}
 	}
+	c.settle()
+	before := p.ids
 	p.ids = header.IDs{}
 	stays := func(mid string, publish bool) bool {
 		return slices.ContainsFunc(sections, func(s packet.Section) bool { return s.MID == mid && s.Publish == publish })
@@ -85,7 +87,22 @@ func (c *core) update(id packet.PeerID, sections []packet.Section, publish map[s
 			c.updateSink(p, s)
 		}
 	}
+	if p.ids != before {
+		p.forgetPackets()
+	}
 	return nil
+}
+
+// forgetPackets lets go of what is kept for sending again. Read with other extension ids it would not give the very bytes
+// that were sent, under the same number.
+func (p *peer) forgetPackets() {
+	for _, t := range p.tracks {
+		for _, st := range t.layers {
+			if st.ring != nil {
+				st.ring.Clear()
+			}
+		}
+	}
 }
 
 func (c *core) ready(id packet.PeerID, now int64) error {

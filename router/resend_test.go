@@ -88,6 +88,38 @@ func TestRetransmissionOfTheVeryBytes(t *testing.T) {
 	}
 }
 
+// What was sent under a number must not be read anew by another map of extension ids.
+func TestNothingIsSentAgainWithOtherExtensions(t *testing.T) {
+	w := newWorld(t)
+	w.join(1, 1, map[string]Source{"0": Camera}, pubVideo("0", 100))
+	a := w.vp8(1, 100)
+	sec := seatVideo("5", 5000)
+	for i := range sec.Codecs {
+		sec.Codecs[i].RTX = 0
+	}
+	raw := &rawCapture{}
+	w.must(w.c.attach(3, 3, raw, w.now))
+	w.must(w.c.update(3, []packet.Section{sec}, nil, w.now))
+	w.must(w.c.ready(3, w.now))
+	w.watch(3, "5", 1, Camera, High)
+	var p rtp.Packet
+	w.must(p.Unmarshal(a.frame(true, 1)[0]))
+	w.must(p.SetExtension(pubExt.VideoOrientation, []byte{1}))
+	b, err := p.Marshal()
+	w.must(err)
+	w.deliver(1, false, b)
+	for _, x := range []struct{ id, packets uint8 }{{pubExt.VideoOrientation, 2}, {0, 2}} {
+		again := pubVideo("0", 100)
+		again.Ext.VideoOrientation = x.id
+		w.must(w.c.update(1, []packet.Section{again}, map[string]Source{"0": Camera}, w.now))
+		w.now += 50 * ms
+		w.rtcp(3, &rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: []rtcp.NackPair{{PacketID: binary.BigEndian.Uint16(raw.rtp[0][2:])}}})
+		if len(raw.rtp) != int(x.packets) || !bytes.Equal(raw.rtp[0], raw.rtp[len(raw.rtp)-1]) {
+			t.Fatalf("with id %d sent:\n%x", x.id, raw.rtp)
+		}
+	}
+}
+
 type rawCapture struct{ rtp [][]byte }
 
 func (o *rawCapture) SendRTP(h, p []byte) { o.rtp = append(o.rtp, append(bytes.Clone(h), p...)) }

@@ -82,16 +82,19 @@ func (c *core) updateTrack(p *peer, s *packet.Section, src Source, on bool) {
 	if !on {
 		return
 	}
+	var before packet.Section // what was known of it
 	fresh := t == nil
-	if fresh {
+	if !fresh {
+		before = t.section
+	} else {
 		t = &track{key: TrackKey{p.member, src}, peer: p}
 		for _, rid := range layerNames(s) {
 			t.layers = append(t.layers, &stream{track: t, rid: rid, in: intake{level: 0x7f}})
 		}
 		p.tracks[s.MID] = t
 	}
-	t.negotiated(s)
-	c.bindDeclared(t)
+	c.negotiated(t, s)
+	c.bindDeclared(t, &before)
 	if fresh {
 		c.tracks[t.key] = append(c.tracks[t.key], t)
 		c.elect(t.key)
@@ -106,8 +109,9 @@ func layerNames(s *packet.Section) []string {
 	return make([]string, max(len(s.SSRCs), 1))
 }
 
-// negotiated takes over payload types. Streams find their format again by the next packet's payload type.
-func (t *track) negotiated(s *packet.Section) {
+// negotiated takes over payload types. A stream whose payload type means something else from now on, or nothing any more, goes
+// on with the next packet that a decoder can begin with.
+func (c *core) negotiated(t *track, s *packet.Section) {
 	if t.formats != nil && slices.Equal(s.Codecs, t.section.Codecs) {
 		t.section = *s
 		return
@@ -126,8 +130,13 @@ func (t *track) negotiated(s *packet.Section) {
 		}
 	}
 	for _, st := range t.layers {
-		if st.format != nil {
-			st.format = t.formatOf(st.format.codec.PT)
+		old := st.format
+		if old == nil {
+			continue
+		}
+		if st.format = t.formatOf(old.codec.PT); st.format == nil || st.format.Format != old.Format {
+			st.format = nil
+			c.stall(st)
 		}
 	}
 }
