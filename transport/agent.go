@@ -38,6 +38,25 @@ type path struct {
 
 	heard   atomic.Int64 // Unix nanoseconds of the last authenticated packet
 	checked time.Time    // last fresh check; guarded by Peer.mu
+
+	noGSO      atomic.Bool // the kernel has refused a segmented send, typically because of the path's MTU
+	noGSOSince time.Time   // noticed by tick; guarded by Peer.mu
+}
+
+// retryGSO is how long a path is left without segmentation offload. The kernel forgets a path MTU after ten minutes; sooner
+// costs a failed call more often.
+const retryGSO = 10 * time.Minute
+
+// tickLocked lets time pass.
+func (pt *path) tickLocked(now time.Time) {
+	switch {
+	case !pt.noGSO.Load():
+	case pt.noGSOSince.IsZero():
+		pt.noGSOSince = now
+	case now.Sub(pt.noGSOSince) >= retryGSO:
+		pt.noGSOSince = time.Time{}
+		pt.noGSO.Store(false)
+	}
 }
 
 // send sends a packet that belongs to no batch: DTLS.
@@ -224,6 +243,7 @@ func (p *Peer) tick(now time.Time) {
 	}
 	p.restLocked(now)
 	for _, pt := range slices.Clone(p.ice.paths) {
+		pt.tickLocked(now)
 		if pt != p.ice.nominated && now.Sub(pt.checked) > t.Consent {
 			p.ice.remove(pt)
 			p.ep.removePath(pt)

@@ -24,6 +24,7 @@ const (
 // pool for the first packet of a batch and gives it back at the flush, so that idle rooms hold none.
 type egress struct {
 	n     int
+	used  int             // messages in hdrs
 	paths [batchLen]*path // nil: taken back before it was sent
 	lens  [batchLen]int
 	iov   [batchLen]unix.Iovec
@@ -78,8 +79,12 @@ func (e *egress) flush(s *socket, c *counters) {
 		}
 	}
 	s.mu.RUnlock()
+	// The pool keeps no closed peer alive.
 	clear(e.paths[:e.n])
-	e.n = 0
+	for i := range e.hdrs[:e.used] {
+		e.hdrs[i].hdr.Name = nil
+	}
+	e.n, e.used = 0, 0
 }
 
 // sendSome makes messages of the packets from index from on, sends them, and returns the index of the first packet that
@@ -99,8 +104,7 @@ func (e *egress) sendSome(s *socket, c *counters, from int) int {
 			for ; done < m; done++ {
 				c.dropN(DropSendFull, int(e.hdrs[done].hdr.Iovlen))
 			}
-		case gso && e.hdrs[done].hdr.Control != nil && (errno == unix.EINVAL || errno == unix.EIO):
-			s.gso.Store(false)
+		case e.hdrs[done].hdr.Iovlen > 1 && s.refuses(errno, e.paths[e.first[done]]):
 			return e.first[done]
 		default:
 			c.dropN(DropSendFailed, int(e.hdrs[done].hdr.Iovlen))
@@ -108,6 +112,21 @@ func (e *egress) sendSome(s *socket, c *counters, from int) int {
 		}
 	}
 	return e.n
+}
+
+// refuses takes notice of an error of a segmented send, and says whether the packets may go out one by one. Segments larger
+// than the path's MTU are EMSGSIZE since Linux 6.14, EINVAL before, and one client's affair; the kernel would fragment them
+// as single packets. EIO means that the way out cannot do it, for nobody.
+func (s *socket) refuses(errno unix.Errno, to *path) bool {
+	switch errno {
+	case unix.EMSGSIZE, unix.EINVAL:
+		to.noGSO.Store(true)
+	case unix.EIO:
+		s.gso.Store(false)
+	default:
+		return false
+	}
+	return true
 }
 
 // pack fills hdrs from the queued packets and returns how many messages there are. With gso, neighbours for one path with
@@ -121,7 +140,7 @@ func (e *egress) pack(from int, gso bool) (m int) {
 			break
 		}
 		run := 1
-		if gso {
+		if gso && !e.paths[i].noGSO.Load() {
 			run = e.run(i)
 		}
 		h := &e.hdrs[m].hdr
@@ -138,6 +157,7 @@ func (e *egress) pack(from int, gso bool) (m int) {
 		e.first[m] = i
 		i += run
 	}
+	e.used = max(e.used, m)
 	return m
 }
 

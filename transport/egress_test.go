@@ -13,7 +13,6 @@ import (
 
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
-	"golang.org/x/sys/unix"
 )
 
 func must[T any](v T, err error) T {
@@ -125,26 +124,6 @@ func TestBursts(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-// TestGSOIsGivenUp: a socket without UDP checksums refuses segmentation with EIO; all packets arrive nevertheless.
-func TestGSOIsGivenUp(t *testing.T) {
-	e := start(t, Options{})
-	for _, s := range e.sockets {
-		if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_NO_CHECK, 1); err != nil {
-			t.Fatal(err)
-		}
-	}
-	checkBurst(t, e, func(int) int { return 1000 })
-	given := 0
-	for _, s := range e.sockets {
-		if !s.gso.Load() {
-			given++
-		}
-	}
-	if given != 1 {
-		t.Errorf("given up on %d sockets, want the one that was used", given)
 	}
 }
 

@@ -22,7 +22,8 @@ type Options struct {
 
 	Limits Limits
 	Timers Timers
-	// NoGSO turns off segmentation offload, which is otherwise tried and given up at the first error.
+	// NoGSO turns off segmentation offload, which is otherwise tried, and given up where the kernel refuses it: for one path, or
+	// for a socket.
 	NoGSO bool
 }
 
