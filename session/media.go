@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,14 +17,16 @@ import (
 
 // media is a participant's media: one peer, what it publishes, its seats.
 type media struct {
-	mu        sync.Mutex // first in the lock order; held across calls of router and peer
-	closed    bool       // leaving, step 2: nothing is attached any more
-	peer      Peer       // nil before the first negotiation
-	ahead     Peer       // made for the first negotiation, by connectAhead; nil: none
-	published sources    // sources of the last negotiation
-	muted     sources    // of them, those that were turned off
-	seats     []*seat    // in the order of the last negotiation
-	auto      *autoSeats // nil: the client says who sits where
+	mu        sync.Mutex             // first in the lock order; held across calls of router and peer
+	closed    bool                   // leaving, step 2: nothing is attached any more
+	peer      Peer                   // nil before the first negotiation
+	ahead     Peer                   // made for the first negotiation, by connectAhead; nil: none
+	published sources                // sources of the last negotiation
+	muted     sources                // of them, those that were turned off
+	off       sources                // what the router does not forward
+	wants     map[string]router.Want // what the router sends to receiving sections, by MID; nothing where none
+	seats     []*seat                // in the order of the last negotiation
+	auto      *autoSeats             // nil: the client says who sits where
 
 	heard atomic.Pointer[Peer] // peer, for lastHeard
 }
@@ -308,10 +311,30 @@ func (p *participant) updateLocked(r *router.Room, sections []packet.Section, pl
 	if err != nil {
 		return err
 	}
+	for mid := range m.wants { // a section that comes later under the MID of one that is gone shows nothing
+		if !slices.ContainsFunc(sections, func(s packet.Section) bool { return s.MID == mid && !s.Publish }) {
+			delete(m.wants, mid)
+		}
+	}
 	m.published = published
 	m.muted &= published
-	published.each(func(s Source) { err = errors.Join(err, r.SetPublishing(p.m.id, s.router(), !m.muted.has(s))) })
+	published.each(func(s Source) { err = errors.Join(err, p.forwardLocked(s, !m.muted.has(s))) })
 	return err
+}
+
+// forwardLocked has the router forward a source or not, where that is a change. Without a peer the next negotiation does.
+func (p *participant) forwardLocked(s Source, on bool) error {
+	m := &p.media
+	if m.off.has(s) != on || m.peer == nil {
+		return nil
+	}
+	if err := p.room.start().SetPublishing(p.m.id, s.router(), on); err != nil {
+		return err
+	}
+	if m.off = m.off.without(s); !on {
+		m.off = m.off.with(s)
+	}
+	return nil
 }
 
 // negotiateError tells what the client has done wrong from a fault of the node.
@@ -339,6 +362,7 @@ func (p *participant) swapPeerLocked(r *router.Room, old, peer Peer) error {
 		m.peer = nil
 		m.heard.Store(nil)
 	}
+	m.off, m.wants = 0, map[string]router.Want{} // which the router forgets with the peer
 	if err := r.Attach(peer.ID(), p.m.id, peer); err != nil {
 		return errors.Join(fmt.Errorf("attaching to the room: %w", err), peer.Close())
 	}
@@ -367,7 +391,7 @@ func (s *Session) SetPublishing(source Source, on bool) error {
 			return err
 		}
 	}
-	err := p.room.start().SetPublishing(p.m.id, source.router(), on)
+	err := p.forwardLocked(source, on)
 	if err == nil {
 		p.media.muted = p.media.muted.without(source)
 		if !on {

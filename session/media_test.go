@@ -236,6 +236,59 @@ func TestSeatsChangeHands(t *testing.T) {
 	})
 }
 
+// TestRouterIsToldChangesOnly: what a negotiation leaves as it is costs no hand-over to the room's goroutine.
+func TestRouterIsToldChangesOnly(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		ann.publishMic(0)
+		calls := func(what string, most int, do func()) {
+			t.Helper()
+			before := n.wire.Flushes()
+			do()
+			if got := n.wire.Flushes() - before; got > most {
+				t.Errorf("%s: %d calls, more than %d", what, got, most)
+			}
+		}
+		calls("eight free seats: attach, update, ready", 3, func() { bob.publishMic(8) })
+		bob.hear("ann")
+		calls("the same again: update, ready", 2, func() { bob.publishMic(8) })
+		calls("the same in the seat", 0, func() { bob.hear("ann") })
+		if err := bob.SetPublishing(session.Mic, false); err != nil {
+			t.Fatal(err)
+		}
+		calls("muted already", 0, func() { _ = bob.SetPublishing(session.Mic, false) })
+	})
+}
+
+// TestSectionsWithoutSeatReceiveNothing: an offer states the whole, so a section that no seat names any more is free.
+func TestSectionsWithoutSeatReceiveNothing(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		annPeer := ann.publishMic(0)
+		bobPeer := bob.negotiate(nil, 2, false)
+		bob.hear("ann")
+		if !flows(annPeer, "mic", bobPeer, "a0") {
+			t.Fatal("ann is not heard")
+		}
+		p := plan(nil, 2, false)
+		p.Seats = p.Seats[1:]
+		if _, err := bob.Negotiate(n.t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		if flows(annPeer, "mic", bobPeer, "a0") {
+			t.Error("ann is heard in no seat")
+		}
+		p = plan(nil, 2, false)
+		p.Seats[0].ID = "other" // takes over the sections, and nobody who sat there
+		if _, err := bob.Negotiate(n.t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		if flows(annPeer, "mic", bobPeer, "a0") {
+			t.Error("ann is heard in a seat that nobody has given her")
+		}
+	})
+}
+
 // TestAutoSeats: the anchors in the order in which they entered, later ones in seats that fall free.
 func TestAutoSeats(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {

@@ -58,7 +58,7 @@ func (p *participant) mayBecome(role Role) (change bool, err error) {
 // silence stops everything that p publishes. media.mu is held.
 func (p *participant) silence() (err error) {
 	p.media.published.each(func(s Source) {
-		err = errors.Join(err, p.room.start().SetPublishing(p.m.id, s.router(), false))
+		err = errors.Join(err, p.forwardLocked(s, false))
 	})
 	p.media.muted = p.media.published
 	return err

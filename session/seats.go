@@ -20,9 +20,8 @@ type SeatRequest struct {
 
 // seat is a seat of a participant. Under media.mu.
 type seat struct {
-	plan    SeatPlan
-	show    occupant
-	applied bool // the router knows
+	plan SeatPlan
+	show occupant
 }
 
 // occupant is what a seat shows. The zero occupant is nobody.
@@ -97,6 +96,12 @@ func (p *participant) setSeatsLocked(plans []SeatPlan) error {
 		p.media.seats[i] = s
 		err = errors.Join(err, p.showLocked(s, before[plan.ID]))
 	}
+	named := OfferPlan{Seats: plans}.streams()
+	for mid := range p.media.wants { // a section that is in no seat any more
+		if _, ok := named[mid]; !ok {
+			err = errors.Join(err, p.watchLocked(mid, 0, NoSource, High))
+		}
+	}
 	if p.media.auto != nil {
 		p.room.mu.Lock()
 		stage := p.room.stageLocked()
@@ -108,16 +113,11 @@ func (p *participant) setSeatsLocked(plans []SeatPlan) error {
 
 // showLocked has the router send who's streams to a seat.
 func (p *participant) showLocked(s *seat, who occupant) error {
-	if s.applied && s.show == who {
-		return nil
-	}
-	s.show, s.applied = who, false
-	err := errors.Join(
+	s.show = who
+	return errors.Join(
 		p.watchLocked(s.plan.Video, who.member, who.video, who.quality),
 		p.watchLocked(s.plan.Audio, who.member, who.audio, High),
 	)
-	s.applied = err == nil
-	return err
 }
 
 func (p *participant) watchLocked(mid string, m router.MemberID, s Source, q Quality) error {
@@ -128,7 +128,14 @@ func (p *participant) watchLocked(mid string, m router.MemberID, s Source, q Qua
 	if m != 0 && s != NoSource {
 		w = router.Want{Track: router.TrackKey{Member: m, Source: s.router()}, Quality: q.router()}
 	}
-	return p.room.start().Watch(p.media.peer.ID(), mid, w)
+	if p.media.wants[mid] == w {
+		return nil
+	}
+	if err := p.room.start().Watch(p.media.peer.ID(), mid, w); err != nil {
+		return err
+	}
+	p.media.wants[mid] = w
+	return nil
 }
 
 // autoSeats is whom a participant's seats fill with by themselves.

@@ -27,6 +27,7 @@ type Transport struct {
 	other error         // of negotiations
 	gate  chan struct{} // nil, or closed when writers may go on
 	last  atomic.Uint64
+	calls atomic.Int64 // flushes
 }
 
 // NewWriter returns a writer that does nothing but wait while the wire is held: a Peer has a packet as soon as it was sent.
@@ -40,6 +41,7 @@ func (t *Transport) Candidates() []string {
 type writer struct{ t *Transport }
 
 func (w writer) Flush() {
+	w.t.calls.Add(1)
 	w.t.mu.Lock()
 	gate := w.t.gate
 	w.t.mu.Unlock()
@@ -47,6 +49,9 @@ func (w writer) Flush() {
 		<-gate
 	}
 }
+
+// Flushes counts the flushes of all writers, of which every call of a room's router makes one.
+func (t *Transport) Flushes() int { return int(t.calls.Load()) }
 
 // Hold has all writers wait from now on, and with them whoever waits for a room's router, until release is called.
 func (t *Transport) Hold() (release func()) {
