@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -14,6 +15,18 @@ import (
 
 	"parlor/bench/client"
 )
+
+// TestMain lets the test binary be the process of the bare loop, as the command is.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == limitCommand {
+		if err := serveLimit(context.Background(), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
 
 func testRun(t *testing.T, n *fakeNode, change func(*Scenario)) *Result {
 	t.Helper()
@@ -71,6 +84,86 @@ func TestRunThroughWHEP(t *testing.T) {
 	require.Zero(t, res.FirstKeyframe.Count)
 }
 
+// TestRunWithSampleAndLimit: one subscriber of three reads all, the others one packet in four; a ninth is lost, before the
+// fake node numbers its packets, so that the samples show nothing of it.
+func TestRunWithSampleAndLimit(t *testing.T) {
+	n := newFakeNode(t)
+	n.lose = func(i int) bool { return i%9 == 3 }
+	res := testRun(t, n, func(s *Scenario) {
+		s.Subscribers, s.Readers, s.Sample, s.LateJoins, s.Limit, s.VideoBitrate = 3, 1, 4, 0, time.Second, 3_000_000
+		s.Duration = 2 * time.Second
+	})
+	p := res.Packets
+	require.InDelta(t, (1+2./4*8/9)*float64(p.Sent), float64(p.Expected), 6, "all of one, a quarter of two")
+	require.InEpsilon(t, float64(p.Sent)/9, float64(p.Lost), 0.1)
+	require.EqualValues(t, 3*p.Sent, p.Forwarded)
+	require.Positive(t, res.Limit.Paced)
+	require.Positive(t, res.Limit.FlatOut)
+	require.Positive(t, res.Limit.Drift)
+	require.InEpsilon(t, res.Node.CPUPerPacket/res.Limit.Paced, res.Node.LimitRatio, 0.001)
+	require.NotZero(t, res.Wire.Count)
+	require.LessOrEqual(t, res.Wire.P50, res.Delay.P50)
+}
+
+// TestRunIdle: nothing is sent in the window.
+func TestRunIdle(t *testing.T) {
+	res := testRun(t, newFakeNode(t), func(s *Scenario) { s.Idle, s.LateJoins = true, 0 })
+	require.Zero(t, res.Packets.Sent)
+	require.Zero(t, res.Packets.Forwarded)
+}
+
+func TestNamedScenarios(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range named() {
+		require.NoError(t, s.validate(), s.Name)
+		require.False(t, seen[s.Name], s.Name)
+		seen[s.Name] = true
+	}
+	_, err := scenarioNamed("nonsense")
+	require.ErrorContains(t, err, "video-1x100")
+	c := command()
+	require.NoError(t, c.ParseFlags([]string{"--subscribers", "7", "--readers", "2"}))
+	list, err := chosen(c.Flags(), []string{"video-4x100"}, defaults(), "none")
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	require.Equal(t, []int{4, 7, 2}, []int{list[0].Publishers, list[0].Subscribers, list[0].Readers})
+	require.Equal(t, client.AllFeedback, list[0].Feedback)
+	list, err = chosen(command().Flags(), []string{"all"}, defaults(), "none")
+	require.NoError(t, err)
+	require.Len(t, list, len(named()))
+}
+
+func TestReportDrawsResults(t *testing.T) {
+	dir := t.TempDir()
+	res := []*Result{{Title: "a", Scenario: Scenario{Name: "video-1x100"}}, {Title: "b & c"}}
+	res[0].Node.CPUPerPacket, res[0].Limit.Paced = 2, 1
+	raw, err := json.Marshal(res)
+	require.NoError(t, err)
+	in, out := dir+"/r.json", dir+"/r.svg"
+	require.NoError(t, os.WriteFile(in, raw, 0o600))
+	c := command()
+	c.SetArgs([]string{"report", in, "-o", out})
+	require.NoError(t, c.Execute())
+	svg, err := os.ReadFile(out)
+	require.NoError(t, err)
+	require.Contains(t, string(svg), "video-1x100")
+	require.Contains(t, string(svg), "b &amp; c")
+	require.NoError(t, os.WriteFile(in, []byte("[]"), 0o600))
+	_, err = readResults(in)
+	require.Error(t, err)
+}
+
+func TestMarks(t *testing.T) {
+	r := &Result{}
+	require.Empty(t, r.mark(0, 3, "≤ %g"))
+	require.Contains(t, r.mark(2, 1.9, "≤ %g"), "met")
+	require.Contains(t, r.mark(2, 2.1, "≤ %g"), "missed")
+	var b bytes.Buffer
+	r.Scenario.Mark.Ratio, r.Node.LimitRatio = 2, 2.5
+	overview(&b, []*Result{r})
+	require.Contains(t, b.String(), "2.50 ✗ 2")
+}
+
 func TestRunReportsRefusal(t *testing.T) {
 	n := newFakeNode(t)
 	at := &node{url: n.server.URL, probe: probe{metrics: n.server.URL + "/metrics", http: http.DefaultClient}}
@@ -101,6 +194,10 @@ func TestValidate(t *testing.T) {
 		"late-joins":    func(s *Scenario) { s.LateJoins = -1 },
 		"door":          func(s *Scenario) { s.Door = "back" },
 		"scene":         func(s *Scenario) { s.Scene = "opera" },
+		"readers":       func(s *Scenario) { s.Readers = s.Subscribers + 1 },
+		"sample":        func(s *Scenario) { s.Sample = 3 },
+		"limit":         func(s *Scenario) { s.Limit = time.Millisecond },
+		"idle":          func(s *Scenario) { s.Idle = true },
 	} {
 		s := defaults()
 		spoil(&s)
@@ -145,9 +242,13 @@ func TestParseProc(t *testing.T) {
 }
 
 func TestParseMetrics(t *testing.T) {
-	m, err := parseMetrics(strings.NewReader("# HELP go_goroutines x\ngo_goroutines 17\nrtp{reason=\"a b\"} 4\nx 1.5e3 170000\nbad y\n"))
+	m, err := parseMetrics(strings.NewReader("# HELP go_goroutines x\n# TYPE go_goroutines gauge\ngo_goroutines 17\n" +
+		"# TYPE rtp_dropped_total counter\nrtp_dropped_total{reason=\"a b\"} 4\nx 1.5e3 170000\n"))
 	require.NoError(t, err)
-	require.Equal(t, map[string]float64{"go_goroutines": 17, "x": 1500}, m)
+	require.Equal(t, map[string]float64{"go_goroutines": 17, "x": 1500, `rtp_dropped_total{reason="a b"}`: 4}, m)
+	require.Equal(t, map[string]uint64{`rtp_dropped_total{reason="a b"}`: 3}, dropsBetween(map[string]float64{`rtp_dropped_total{reason="a b"}`: 1}, m))
+	_, err = parseMetrics(strings.NewReader("bad y\n"))
+	require.Error(t, err)
 }
 
 func TestTable(t *testing.T) {

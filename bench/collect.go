@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"strings"
 	"time"
 
 	"parlor/bench/stats"
@@ -16,6 +17,8 @@ type Result struct {
 	Scenario Scenario      `json:"scenario"`
 	Packets  Packets       `json:"packets"`
 	Delay    stats.Summary `json:"delay"` // from the publisher's send call to the subscriber's read, clients' queues included
+	// Wire is the same until the packet comes to the subscriber's socket: the node's share, and the publisher's sealing.
+	Wire stats.Summary `json:"wire_delay"`
 	// WorstDelay is that of the subscriber with the highest 99th percentile.
 	WorstDelay stats.Summary `json:"worst_delay"`
 	// Join is the time until media is connected, with nothing flowing. 200 ms of it are the clients' own: pion nominates a
@@ -24,6 +27,7 @@ type Result struct {
 	FirstPacket   stats.Summary `json:"first_packet"`   // of late joins, from the start of joining
 	FirstKeyframe stats.Summary `json:"first_keyframe"` // of late joins
 	Node          NodeCost      `json:"node"`
+	Limit         Limit         `json:"limit"`
 	Clients       ClientCost    `json:"clients"`
 	// Warnings say what makes the figures doubtful.
 	Warnings []string `json:"warnings"`
@@ -31,9 +35,10 @@ type Result struct {
 
 // Packets counts the window, over all subscribers.
 type Packets struct {
-	Sent       uint64  `json:"sent"`     // by publishers
-	Expected   uint64  `json:"expected"` // by subscribers, together
-	Received   uint64  `json:"received"` // different ones of those
+	Sent       uint64  `json:"sent"`      // by publishers
+	Expected   uint64  `json:"expected"`  // by subscribers, together, in their samples
+	Forwarded  uint64  `json:"forwarded"` // by the node, in the time in which its CPU was measured
+	Received   uint64  `json:"received"`  // different ones of those expected
 	Lost       uint64  `json:"lost"`
 	WorstLost  uint64  `json:"worst_lost"` // of one subscriber
 	Duplicated uint64  `json:"duplicated"`
@@ -49,12 +54,15 @@ type NodeCost struct {
 	SystemPerPacket          float64 `json:"system_us_per_packet"`
 	CPU                      float64 `json:"cpu_percent"`           // of one core
 	CPUPerJoin               float64 `json:"cpu_ms_per_join"`       // nothing flowing meanwhile
+	LimitRatio               float64 `json:"limit_ratio"`           // CPU per packet, as a ratio to the paced limit; 0: not measured
 	RSS                      float64 `json:"rss_mb"`                // at the end of the window
 	RSSPerSubscriber         float64 `json:"rss_kb_per_subscriber"` // more than with publishers alone, divided
 	Goroutines               int     `json:"goroutines"`
 	GoroutinesPerParticipant float64 `json:"goroutines_per_participant"`
 	GoroutinesLeft           int     `json:"goroutines_left"` // after everybody has left, more than before
 	RSSLeft                  float64 `json:"rss_left_mb"`     // likewise
+	// Drops are what the node counted in the window as dropped, by the name of the counter.
+	Drops map[string]uint64 `json:"drops"`
 }
 
 // ClientCost says whether the clients could keep up.
@@ -69,7 +77,10 @@ func (r *run) collect(m *measurement) *Result {
 	res := &Result{Title: r.scenario.String(), Scenario: r.scenario, Warnings: []string{}}
 	r.collectPackets(m, res)
 	r.collectTimes(m, res)
-	res.Node = r.nodeCost(m)
+	res.Node, res.Limit = r.nodeCost(m), m.limit
+	if m.limit.Paced > 0 {
+		res.Node.LimitRatio = res.Node.CPUPerPacket / m.limit.Paced
+	}
 	r.collectClients(m, res)
 	r.warn(m, res)
 	return res
@@ -80,21 +91,28 @@ func (r *run) collectPackets(m *measurement, res *Result) {
 	for _, w := range m.perStream {
 		p.Sent += w.to - w.from
 	}
-	delays, worst := stats.NewDelays(), stats.Summary{}
+	delays, wire, worst := stats.NewDelays(), stats.NewDelays(), stats.Summary{}
 	for i, s := range r.subscribers {
 		room := r.publishers[i%r.scenario.Rooms*r.scenario.Publishers].room
 		var expected, received uint64
 		for _, w := range m.perStream {
 			if w.room == room {
-				expected += w.to - w.from
-				received += s.between(w.id, w.from, w.to)
+				e, got := s.between(w.id, w.from, w.to)
+				expected += e
+				received += got
 			}
 		}
 		p.Expected += expected
 		p.Received += received
 		p.WorstLost = max(p.WorstLost, expected-received)
 		own := stats.NewDelays()
-		s.each(func(x *receiver) { own.Merge(x.delays) })
+		if s.sample > 1 {
+			continue
+		}
+		s.each(func(x *receiver) {
+			own.Merge(x.delays)
+			wire.Merge(x.wire)
+		})
 		if sum := own.Summary(); sum.P99 > worst.P99 {
 			worst = sum
 		}
@@ -103,8 +121,9 @@ func (r *run) collectPackets(m *measurement, res *Result) {
 	p.Lost = p.Expected - p.Received
 	all := r.counts().minus(m.countsOpened)
 	p.Duplicated, p.Reordered, p.Alien = all.duplicates, all.reordered, all.alien
-	p.PerSecond = float64(p.Received) / m.ownClosed.at.Sub(m.ownOpened.at).Seconds()
-	res.Delay, res.WorstDelay = delays.Summary(), worst
+	p.Forwarded = m.sentClosed - m.sentOpened
+	p.PerSecond = float64(p.Forwarded) / m.ownClosed.at.Sub(m.ownOpened.at).Seconds()
+	res.Delay, res.Wire, res.WorstDelay = delays.Summary(), wire.Summary(), worst
 }
 
 func (r *run) collectTimes(m *measurement, res *Result) {
@@ -124,7 +143,7 @@ func (r *run) collectTimes(m *measurement, res *Result) {
 }
 
 func (r *run) nodeCost(m *measurement) NodeCost {
-	forwarded := float64(m.countsClosed.received - m.countsOpened.received)
+	forwarded := float64(m.sentClosed - m.sentOpened)
 	joins := float64(r.scenario.subscribers())
 	const mb = 1 << 20
 	per := func(d time.Duration, unit time.Duration, n float64) float64 {
@@ -143,12 +162,24 @@ func (r *run) nodeCost(m *measurement) NodeCost {
 		Goroutines:      m.goroutines,
 		GoroutinesLeft:  m.leftGoroutines - m.idleGoroutines,
 		RSSLeft:         float64(m.left.rss-m.idle.rss) / mb,
+		Drops:           dropsBetween(m.metricsOpened, m.metricsClosed),
 	}
 	if joins > 0 {
 		n.RSSPerSubscriber = float64(m.closed.rss-m.before.rss) / 1024 / joins
 	}
 	n.GoroutinesPerParticipant = float64(m.goroutines-m.idleGoroutines) / float64(r.scenario.participants())
 	return n
+}
+
+// dropsBetween returns the counters of drops that have risen, and by how much.
+func dropsBetween(from, to map[string]float64) map[string]uint64 {
+	d := map[string]uint64{}
+	for name, v := range to {
+		if strings.Contains(name, "dropped") && v > from[name] {
+			d[name] = uint64(v - from[name])
+		}
+	}
+	return d
 }
 
 func percent(from, to reading) float64 {
@@ -183,7 +214,11 @@ func (r *run) warn(m *measurement, res *Result) {
 	if n := int64(len(m.late)) - res.FirstKeyframe.Count; n > 0 && r.scenario.VideoBitrate > 0 {
 		warn("%d late subscribers got no keyframe within 5 s", n)
 	}
+	if d := m.limit.Drift; d != 0 && (d < 0.85 || d > 1.15) {
+		warn("the machine has changed during the run: the limit afterwards was %.2f times that before", d)
+	}
 	switch ticks := (m.closed.cpu() - m.opened.cpu()) / tick; {
+	case r.scenario.Idle:
 	case ticks == 0 && res.Packets.Received > 1000:
 		warn("process %d took no CPU time: it is not the node", r.node.probe.pid)
 	case ticks < 50:

@@ -3,6 +3,8 @@
 //
 //	main.go      flags, signals, output
 //	scenario.go  Scenario: what to run, and its validation
+//	named.go     the scenarios with a name, and their marks
+//	calibrate.go the limit: a bare loop in a process of its own (limit/)
 //	server.go    the node: built and started, or attached to
 //	probe.go     what a process costs: /proc, /metrics
 //	publisher.go who sends, and at what rhythm
@@ -10,8 +12,9 @@
 //	run.go       the phases of a run
 //	collect.go   from counters to a Result
 //	report.go    Result as a table
+//	plot.go      results as a picture
 //
-// The clients are in client/, the packets in traffic/, the counting in stats/.
+// The clients are in client/, the packets in traffic/, the counting in stats/, the bare loop in limit/, the kernel's sampling in sample/.
 package main
 
 import (
@@ -24,6 +27,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"parlor/bench/client"
 )
@@ -43,27 +47,44 @@ type output struct {
 	server string // URL of a running node; empty: start one
 	pid    int    // of that node, where it runs on this machine
 	json   bool
+	pprof  bool // the started node serves profiles
 }
 
 func command() *cobra.Command {
 	s, o, feedback := defaults(), output{}, ""
 	c := &cobra.Command{
-		Use:           "bench",
-		Short:         "Load a node with real WebRTC clients and measure what it costs",
-		Args:          cobra.NoArgs,
+		Use:   "bench [scenario | all]",
+		Short: "Load a node with real WebRTC clients and measure what it costs",
+		Long: "Load a node with real WebRTC clients and measure what it costs.\n\n" +
+			"With the name of a scenario, its settings are the defaults of the flags; all runs each of them.\n\nScenarios:\n" + listScenarios(),
+		Args:          cobra.MaximumNArgs(1),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if s.Feedback, err = client.ParseFeedback(feedback); err != nil {
-				return fmt.Errorf("--feedback: %w", err)
-			}
-			if err := s.validate(); err != nil {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			list, err := chosen(cmd.Flags(), args, s, feedback)
+			if err != nil {
 				return err
 			}
-			return measure(cmd.Context(), s, o)
+			return measureAll(cmd.Context(), list, o)
 		},
 	}
 	f := c.Flags()
+	scenarioFlags(f, &s)
+	f.StringVar(&feedback, "feedback", "none", "what clients report and ask for: none, all, or some of nack,twcc,reports")
+	f.StringVar(&o.server, "server", "", "URL of a running node; without it one is built and started")
+	f.IntVar(&o.pid, "server-pid", 0, "its process id, if it runs on this machine; without it its /metrics say what it costs")
+	f.BoolVar(&o.json, "json", false, "print the results as JSON, a list of them with all")
+	f.BoolVar(&o.pprof, "pprof", false, "have the started node serve profiles under /debug/pprof/")
+	c.AddCommand(reportCommand(), &cobra.Command{
+		Use: limitCommand, Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serveLimit(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	})
+	return c
+}
+
+func scenarioFlags(f *pflag.FlagSet, s *Scenario) {
 	f.IntVar(&s.Rooms, "rooms", s.Rooms, "rooms")
 	f.IntVar(&s.Publishers, "publishers", s.Publishers, "publishers in each room")
 	f.IntVar(&s.Subscribers, "subscribers", s.Subscribers, "subscribers in each room; each receives all of its publishers")
@@ -76,34 +97,101 @@ func command() *cobra.Command {
 	f.IntVar(&s.LateJoins, "late-joins", s.LateJoins, "subscribers that join one by one after the measurement, for the time to first packet and keyframe")
 	f.StringVar(&s.Door, "door", s.Door, "how subscribers come in: ws (WebSocket) or whep")
 	f.StringVar(&s.Scene, "scene", s.Scene, "live (subscribers are audience) or call (they are anchors who publish nothing)")
-	f.StringVar(&feedback, "feedback", "none", "what clients report and ask for: none, all, or some of nack,twcc,reports")
-	f.StringVar(&o.server, "server", "", "URL of a running node; without it one is built and started")
-	f.IntVar(&o.pid, "server-pid", 0, "its process id, if it runs on this machine; without it its /metrics say what it costs")
-	f.BoolVar(&o.json, "json", false, "print the result as JSON")
-	return c
+	f.IntVar(&s.Readers, "readers", s.Readers, "subscribers of a room that read every packet; of the others the kernel passes a sample; 0: all read")
+	f.IntVar(&s.Sample, "sample", s.Sample, "the sample of those who do not read all: one packet in as many, a power of two")
+	f.DurationVar(&s.Limit, "limit", s.Limit, "measure the machine's limit, for as long each time; 0: not at all")
+	f.BoolVar(&s.Idle, "idle", s.Idle, "everybody is connected and nothing flows")
 }
 
-// measure runs a scenario and prints its result. What happens meanwhile goes to standard error.
-func measure(ctx context.Context, s Scenario, o output) (err error) {
+// chosen returns the scenarios to run: the named ones with the flags that were given, or that of the flags alone.
+func chosen(given *pflag.FlagSet, args []string, s Scenario, feedback string) (list []Scenario, err error) {
+	switch {
+	case len(args) == 0:
+		list = []Scenario{s}
+	case args[0] == "all":
+		list = named()
+	default:
+		n, err := scenarioNamed(args[0])
+		if err != nil {
+			return nil, err
+		}
+		list = []Scenario{n}
+	}
+	for i := range list {
+		x := &list[i]
+		if len(args) > 0 {
+			own := pflag.NewFlagSet("", pflag.ContinueOnError)
+			scenarioFlags(own, x)
+			given.Visit(func(f *pflag.Flag) {
+				if own.Lookup(f.Name) != nil && err == nil {
+					err = own.Set(f.Name, f.Value.String())
+				}
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		if len(args) == 0 || given.Changed("feedback") {
+			if x.Feedback, err = client.ParseFeedback(feedback); err != nil {
+				return nil, fmt.Errorf("--feedback: %w", err)
+			}
+		}
+		if err := x.validate(); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func listScenarios() (text string) {
+	for _, s := range named() {
+		text += fmt.Sprintf("  %-14s %s\n", s.Name, s)
+	}
+	return text
+}
+
+// measureAll runs the scenarios, each against a node of its own where none is given, and prints the results. What happens
+// meanwhile goes to standard error.
+func measureAll(ctx context.Context, list []Scenario, o output) error {
+	var results []*Result
+	for _, s := range list {
+		res, err := measure(ctx, s, o)
+		if err != nil {
+			return err
+		}
+		results = append(results, res)
+		if !o.json {
+			res.table(os.Stdout)
+		}
+	}
+	if !o.json {
+		if len(results) > 1 {
+			overview(os.Stdout, results)
+		}
+		return nil
+	}
+	e := json.NewEncoder(os.Stdout)
+	e.SetIndent("", "  ")
+	if len(results) == 1 {
+		return e.Encode(results[0])
+	}
+	return e.Encode(results)
+}
+
+// measure runs one scenario.
+func measure(ctx context.Context, s Scenario, o output) (res *Result, err error) {
 	node, err := open(ctx, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() {
 		if e := node.stop(); e != nil && err == nil {
 			err = e
 		}
 	}()
-	res, err := newRun(s, node, os.Stderr).measure(ctx)
-	if err != nil {
-		return node.explain(err)
+	if res, err = newRun(s, node, os.Stderr).measure(ctx); err != nil {
+		return nil, node.explain(err)
 	}
 	res.Time = time.Now().UTC().Truncate(time.Second)
-	if o.json {
-		e := json.NewEncoder(os.Stdout)
-		e.SetIndent("", "  ")
-		return e.Encode(res)
-	}
-	res.table(os.Stdout)
-	return nil
+	return res, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 	"golang.org/x/sys/unix"
 )
 
@@ -92,21 +93,35 @@ func (p probe) scrape(ctx context.Context) (map[string]float64, error) {
 	return parseMetrics(res.Body)
 }
 
-// parseMetrics takes the samples without labels out of the Prometheus text format.
+// parseMetrics reads counters and gauges of the Prometheus text format. Those with labels are named with them: a{b="c"}.
 func parseMetrics(r io.Reader) (map[string]float64, error) {
+	p := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := p.TextToMetricFamilies(r)
+	if err != nil {
+		return nil, fmt.Errorf("read metrics: %w", err)
+	}
 	m := map[string]float64{}
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		f := strings.Fields(lines.Text())
-		if len(f) < 2 || strings.HasPrefix(f[0], "#") || strings.Contains(f[0], "{") {
-			continue
-		}
-		if v, err := strconv.ParseFloat(f[1], 64); err == nil {
-			m[f[0]] = v
+	for name, f := range families {
+		for _, x := range f.GetMetric() {
+			var labels []string
+			for _, l := range x.GetLabel() {
+				labels = append(labels, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
+			}
+			full := name
+			if len(labels) > 0 {
+				full += "{" + strings.Join(labels, ",") + "}"
+			}
+			switch {
+			case x.Counter != nil:
+				m[full] = x.GetCounter().GetValue()
+			case x.Gauge != nil:
+				m[full] = x.GetGauge().GetValue()
+			case x.Untyped != nil:
+				m[full] = x.GetUntyped().GetValue()
+			}
 		}
 	}
-	return m, lines.Err()
+	return m, nil
 }
 
 // readProc fills in CPU times and resident memory of a process.

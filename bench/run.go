@@ -16,12 +16,14 @@ import (
 
 // run is one run of a scenario against a node. Its phases:
 //
+//	a bare loop sends in the scenario's rhythm             → the limit (calibrate.go)
 //	publishers enter and send for settle, to nobody        → memory before subscribers
 //	publishers pause, subscribers enter                    → join times, CPU per join
 //	publishers send; after the warm-up the window opens    → delay, loss, CPU per packet
 //	the window closes, publishers pause, the rest arrives  → exact counts
 //	publishers send, a few subscribers enter one by one    → time to first packet and keyframe
 //	everybody leaves                                       → what the node still holds
+//	the bare loop once more                                → whether the machine has changed meanwhile
 type run struct {
 	scenario Scenario
 	node     *node
@@ -43,6 +45,10 @@ const (
 	joinTime    = 30 * time.Second
 	leaveTime   = 20 * time.Second
 	progressing = 2 * time.Second
+
+	// clientBuffer is the size of the clients' receive buffers in bytes, so that what the node sends is not lost to a client
+	// that had to wait for a processor.
+	clientBuffer = 2 << 20
 )
 
 func newRun(s Scenario, n *node, progress io.Writer) *run {
@@ -56,7 +62,11 @@ type measurement struct {
 
 	ownOpened, ownClosed reading // of this process
 
+	limit                      Limit
 	countsOpened, countsClosed counts
+	sentOpened, sentClosed     uint64             // packets sent by publishers, times their subscribers
+	metricsOpened              map[string]float64 // of the node
+	metricsClosed              map[string]float64
 	perStream                  []streamWindow
 	drops                      uint64 // at the subscribers' sockets, in the window and before
 	late                       []*subscriber
@@ -78,10 +88,22 @@ func (r *run) measure(ctx context.Context) (*Result, error) {
 	m := &measurement{}
 	defer r.cleanUp(ctx)
 	r.say("%s at %s", r.scenario, r.node.url)
+	if r.scenario.Limit > 0 {
+		l, err := r.calibrate(ctx)
+		if err != nil {
+			return nil, err
+		}
+		m.limit = l
+	}
 	for _, phase := range []func(context.Context, *measurement) error{
 		r.enterPublishers, r.enterSubscribers, r.flow, r.enterLate, r.leave,
 	} {
 		if err := phase(ctx, m); err != nil {
+			return nil, err
+		}
+	}
+	if r.scenario.Limit > 0 {
+		if err := r.recalibrate(ctx, &m.limit); err != nil {
 			return nil, err
 		}
 	}
@@ -130,7 +152,7 @@ func (r *run) newPublisher(room, i int) *publisher {
 func (r *run) options(room, user string) client.Options {
 	return client.Options{
 		URL: r.node.url, Room: room, User: user, Scene: r.scenario.Scene,
-		Media:   client.Media{Codecs: []string{"VP8"}, Feedback: r.scenario.Feedback, Buffer: 2 << 20},
+		Media:   client.Media{Codecs: []string{"VP8"}, Feedback: r.scenario.Feedback, Buffer: clientBuffer},
 		OnEvent: func(client.Event) {},
 	}
 }
@@ -174,10 +196,15 @@ func (r *run) enterSubscribers(ctx context.Context, m *measurement) (err error) 
 	join, joinCtx := errgroup.WithContext(ctx)
 	join.SetLimit(r.scenario.Parallel)
 	for i := range r.scenario.subscribers() {
-		s := &subscriber{window: &r.window}
-		r.subscribers = append(r.subscribers, s)
 		// Rooms take turns, so that they fill up together.
-		room, user := i%r.scenario.Rooms, fmt.Sprintf("sub%d", i/r.scenario.Rooms)
+		room, number := i%r.scenario.Rooms, i/r.scenario.Rooms
+		s, user := &subscriber{window: &r.window, sample: 1}, fmt.Sprintf("sub%d", number)
+		if number < r.scenario.readers() {
+			s.arrivals = &client.Arrivals{}
+		} else {
+			s.sample = r.scenario.sample()
+		}
+		r.subscribers = append(r.subscribers, s)
 		join.Go(func() error { return r.subscribe(joinCtx, s, room, user) })
 	}
 	if err := join.Wait(); err != nil {
@@ -194,6 +221,11 @@ func (r *run) subscribe(ctx context.Context, s *subscriber, room int, user strin
 	o := r.options(r.publishers[room*r.scenario.Publishers].room, user)
 	o.Seats, o.OnRTP = r.scenario.Publishers, s.accept
 	o.Silent, o.Blind = !r.scenario.Audio, r.scenario.VideoBitrate == 0
+	o.Media.Arrivals = s.arrivals
+	if s.sample > 1 {
+		o.Media.Sample = s.sample
+		o.Media.Feedback &^= client.NACK // it would ask for all that the kernel keeps from it
+	}
 	s.began = time.Now()
 	if r.scenario.Door == doorWHEP {
 		c, err := client.WHEP(ctx, o, "")
@@ -228,19 +260,24 @@ func (r *run) subscribe(ctx context.Context, s *subscriber, room int, user strin
 
 // flow lets media flow, and opens and closes the window.
 func (r *run) flow(ctx context.Context, m *measurement) (err error) {
-	r.pause(false)
+	r.pause(r.scenario.Idle)
 	r.say("warming up for %s", r.scenario.Warmup)
 	if err := r.wait(ctx, r.scenario.Warmup); err != nil {
+		return err
+	}
+	if m.metricsOpened, err = r.node.probe.scrape(ctx); err != nil {
 		return err
 	}
 	if m.opened, err = r.node.probe.read(ctx); err != nil {
 		return err
 	}
+	m.sentOpened = r.sent()
 	r.open(m)
 	if err := r.watch(ctx); err != nil {
 		return err
 	}
 	r.close(m)
+	m.sentClosed = r.sent()
 	if m.closed, err = r.node.probe.read(ctx); err != nil {
 		return err
 	}
@@ -248,7 +285,11 @@ func (r *run) flow(ctx context.Context, m *measurement) (err error) {
 	if m.goroutines, err = r.node.probe.goroutines(ctx); err != nil {
 		return err
 	}
-	return r.wait(ctx, drain)
+	if err := r.wait(ctx, drain); err != nil {
+		return err
+	}
+	m.metricsClosed, err = r.node.probe.scrape(ctx)
+	return err
 }
 
 // open begins the window: between two frames of each stream.
@@ -263,7 +304,7 @@ func (r *run) open(m *measurement) {
 			m.perStream = append(m.perStream, streamWindow{room: p.room, id: s.id, from: s.mark()})
 		}
 	}
-	r.pause(false)
+	r.pause(r.scenario.Idle)
 }
 
 // close ends the window; publishers are left paused.
@@ -288,9 +329,22 @@ func (r *run) counts() (c counts) {
 	return c
 }
 
+// sent is how many packets have been sent to be forwarded: those of the publishers, times their subscribers.
+func (r *run) sent() (n uint64) {
+	for _, p := range r.publishers {
+		for _, s := range p.streams {
+			n += s.mark() * uint64(r.scenario.Subscribers)
+		}
+	}
+	return n
+}
+
 // drops counts what the kernel threw away because the subscribers did not read fast enough.
 func (r *run) drops() (sum uint64) {
 	for _, s := range r.subscribers {
+		if s.sample > 1 {
+			continue // what the filter keeps away is counted there too
+		}
 		if n, err := s.door.Drops(); err == nil {
 			sum += uint64(n)
 		}
@@ -301,7 +355,7 @@ func (r *run) drops() (sum uint64) {
 // watch waits for the window to pass and tells how it goes.
 func (r *run) watch(ctx context.Context) error {
 	end := time.Now().Add(r.scenario.Duration)
-	last, lastCounts := reading{}, r.counts()
+	last, lastSent := reading{}, r.sent()
 	for {
 		left := time.Until(end)
 		if left <= 0 {
@@ -314,12 +368,12 @@ func (r *run) watch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c := r.counts()
+		c := r.sent()
 		if span := now.at.Sub(last.at).Seconds(); !last.at.IsZero() && span > 0 {
 			r.say("%4.0fs left  %7.0f packets/s  node %5.1f %% CPU  %6.1f MB", max(0, time.Until(end).Seconds()),
-				float64(c.received-lastCounts.received)/span, 100*(now.cpu()-last.cpu()).Seconds()/span, float64(now.rss)/(1<<20))
+				float64(c-lastSent)/span, 100*(now.cpu()-last.cpu()).Seconds()/span, float64(now.rss)/(1<<20))
 		}
-		last, lastCounts = now, c
+		last, lastSent = now, c
 	}
 }
 
@@ -331,7 +385,7 @@ func (r *run) enterLate(ctx context.Context, m *measurement) error {
 	r.say("%d more enter, one by one", r.scenario.LateJoins)
 	r.pause(false)
 	for i := range r.scenario.LateJoins {
-		s := &subscriber{window: &r.window}
+		s := &subscriber{window: &r.window, sample: 1}
 		m.late = append(m.late, s)
 		if err := r.subscribe(ctx, s, i%r.scenario.Rooms, fmt.Sprintf("late%d", i)); err != nil {
 			return err

@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"parlor/bench/client"
+	"parlor/bench/sample"
 	"parlor/bench/traffic"
 )
 
 // Scenario is what to run.
 type Scenario struct {
+	Name         string          `json:"name,omitempty"` // see named.go
 	Rooms        int             `json:"rooms"`
 	Publishers   int             `json:"publishers"`    // in each room
 	Subscribers  int             `json:"subscribers"`   // in each room
@@ -24,6 +26,13 @@ type Scenario struct {
 	Door         string          `json:"door"`
 	Scene        string          `json:"scene"`
 	Feedback     client.Feedback `json:"feedback"`
+	// Readers is how many subscribers of a room read every packet; 0: all. Of the others the kernel passes one packet in
+	// Sample, a power of two, so that the clients do not give out before the node; loss is counted in that sample.
+	Readers int           `json:"readers,omitempty"`
+	Sample  int           `json:"sample,omitempty"`
+	Limit   time.Duration `json:"limit_ns"`       // how long the bare loop is measured, each time; 0: not at all
+	Idle    bool          `json:"idle,omitempty"` // everybody is connected and nothing flows
+	Mark    Mark          `json:"mark"`
 }
 
 const (
@@ -34,7 +43,7 @@ const (
 func defaults() Scenario {
 	return Scenario{
 		Rooms: 1, Publishers: 1, Subscribers: 10, VideoBitrate: 1_000_000, Keyframes: 10 * time.Second,
-		Duration: 10 * time.Second, Warmup: 3 * time.Second, Parallel: 4, LateJoins: 5, Door: doorWS, Scene: "live",
+		Duration: 10 * time.Second, Warmup: 3 * time.Second, Parallel: 4, LateJoins: 5, Door: doorWS, Scene: "live", Sample: 64,
 	}
 }
 
@@ -56,6 +65,11 @@ func (s Scenario) validate() error {
 	check(s.Warmup >= 0, "warmup", "not below 0")
 	check(s.Parallel >= 1, "parallel", "at least 1")
 	check(s.LateJoins >= 0, "late-joins", "not below 0")
+	check(s.Readers >= 0 && s.Readers <= s.Subscribers, "readers", "from 0 (all) to the number of subscribers")
+	check(sample.Valid(s.Sample), "sample", "a power of two up to 32768")
+	check(s.Limit == 0 || s.Limit >= time.Second, "limit", "0 (not measured), or at least 1s")
+	check(s.Limit == 0 || s.Subscribers > 0, "limit", "needs subscribers")
+	check(!s.Idle || s.LateJoins == 0, "idle", "needs --late-joins 0")
 	check(s.Door == doorWS || s.Door == doorWHEP, "door", "ws or whep")
 	check(s.Scene == "live" || s.Scene == "call", "scene", "live or call")
 	return errors.Join(errs...)
@@ -80,12 +94,31 @@ func (s Scenario) stream(id uint32, source client.Source) traffic.Stream {
 	return traffic.NewVideo(id, s.VideoBitrate, s.Keyframes)
 }
 
+// readers is how many subscribers of a room read all.
+func (s Scenario) readers() int {
+	if s.Readers == 0 {
+		return s.Subscribers
+	}
+	return s.Readers
+}
+
+// sample is what the kernel passes to the others: one packet in as many.
+func (s Scenario) sample() int {
+	if s.Readers == 0 {
+		return 1
+	}
+	return s.Sample
+}
+
 func (s Scenario) subscribers() int  { return s.Rooms * s.Subscribers }
 func (s Scenario) participants() int { return s.Rooms * (s.Publishers + s.Subscribers) }
 
 // String is how a scenario is called in tables, such as "1 × 100 video 1.0 Mbit/s".
 func (s Scenario) String() string {
 	text := fmt.Sprintf("%d × %d", s.Publishers, s.Subscribers)
+	if s.Idle {
+		return fmt.Sprintf("%d participants connected, nothing flowing, door %s", s.participants(), s.Door)
+	}
 	if s.Rooms > 1 {
 		text = fmt.Sprintf("%d rooms of %s", s.Rooms, text)
 	}
@@ -95,5 +128,9 @@ func (s Scenario) String() string {
 	if s.Audio {
 		text += ", audio"
 	}
-	return text + ", feedback " + s.Feedback.String() + ", door " + s.Door
+	text += ", feedback " + s.Feedback.String() + ", door " + s.Door
+	if s.Readers > 0 {
+		text += fmt.Sprintf(", %d of %d read all", s.Readers, s.Subscribers)
+	}
+	return text
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -37,7 +38,7 @@ func open(ctx context.Context, o output) (*node, error) {
 	n := &node{url: strings.TrimSuffix(o.server, "/")}
 	n.probe = probe{pid: o.pid, http: &http.Client{Timeout: 5 * time.Second}}
 	if n.url == "" {
-		if err := n.start(ctx); err != nil {
+		if err := n.start(ctx, o); err != nil {
 			return nil, errors.Join(n.explain(err), n.stop())
 		}
 	}
@@ -48,7 +49,7 @@ func open(ctx context.Context, o output) (*node, error) {
 	return n, nil
 }
 
-func (n *node) start(ctx context.Context) (err error) {
+func (n *node) start(ctx context.Context, o output) (err error) {
 	if n.dir, err = os.MkdirTemp("", "parlor-bench-"); err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (n *node) start(ctx context.Context) (err error) {
 	n.url = "http://" + address
 	n.log = &bytes.Buffer{}
 	n.cmd = exec.Command(binary, "--http.listen", address, "--media.listen", "127.0.0.1:0", "--nats.listen", "127.0.0.1:0",
-		"--log.level", "warn")
+		"--log.level", "warn", "--debug.pprof="+strconv.FormatBool(o.pprof))
 	n.cmd.Dir = n.dir                                       // whatever it keeps goes away with it
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for bench, which lets everybody leave first
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log

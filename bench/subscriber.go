@@ -42,6 +42,9 @@ type subscriber struct {
 	began  time.Time     // of joining
 	joined time.Duration // until media was connected
 
+	sample   int              // the kernel passes one packet in as many
+	arrivals *client.Arrivals // nil: not noted
+
 	firstPacket, firstKeyframe atomic.Int64 // ns after began; 0: not yet
 
 	mu        sync.Mutex
@@ -53,13 +56,14 @@ type subscriber struct {
 type receiver struct {
 	mu      sync.Mutex
 	tallies map[uint32]*stats.Tally // by stream
-	delays  *stats.Delays           // of the packets in the window
+	delays  *stats.Delays           // of the packets in the window, until they were read
+	wire    *stats.Delays           // the same, until they came to the socket
 	alien   uint64                  // packets without a stamp: probes, padding
 }
 
 // accept is the client's OnRTP.
 func (s *subscriber) accept(section client.Section) func([]byte) {
-	r := &receiver{tallies: map[uint32]*stats.Tally{}, delays: stats.NewDelays()}
+	r := &receiver{tallies: map[uint32]*stats.Tally{}, delays: stats.NewDelays(), wire: stats.NewDelays()}
 	s.mu.Lock()
 	s.receivers = append(s.receivers, r)
 	s.mu.Unlock()
@@ -74,11 +78,11 @@ func (s *subscriber) accept(section client.Section) func([]byte) {
 			s.firstKeyframe.CompareAndSwap(0, int64(now.Sub(s.began)))
 		}
 		packets++
-		r.take(packet, now.UnixNano(), s.window)
+		r.take(packet, now.UnixNano(), s)
 	}
 }
 
-func (r *receiver) take(packet []byte, now int64, w *window) {
+func (r *receiver) take(packet []byte, now int64, s *subscriber) {
 	stamp, ok := traffic.Read(packet)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,8 +99,15 @@ func (r *receiver) take(packet []byte, now int64, w *window) {
 		r.alien++
 		return
 	}
-	if w.holds(stamp.Sent) {
-		r.delays.Add(time.Duration(now - stamp.Sent))
+	if !s.window.holds(stamp.Sent) {
+		return
+	}
+	r.delays.Add(time.Duration(now - stamp.Sent))
+	if s.arrivals == nil {
+		return
+	}
+	if at, ok := s.arrivals.Of(packet); ok {
+		r.wire.Add(time.Duration(at - stamp.Sent))
 	}
 }
 
@@ -136,13 +147,14 @@ func (s *subscriber) count() (c counts) {
 	return c
 }
 
-// between returns how many different packets of a stream have come, of those with from ≤ seq < to. A stream comes in one
-// section at a time.
-func (s *subscriber) between(stream uint32, from, to uint64) (n uint64) {
+// between returns how many packets of a stream should have come, of those with from ≤ seq < to, and how many different ones
+// have. A stream comes in one section at a time.
+func (s *subscriber) between(stream uint32, from, to uint64) (expected, received uint64) {
+	expected = (to - from) / uint64(s.sample)
 	s.each(func(r *receiver) {
 		if t := r.tallies[stream]; t != nil {
-			n += t.Between(from, to)
+			expected, received = t.Sampled(from, to, uint64(s.sample))
 		}
 	})
-	return n
+	return expected, received
 }

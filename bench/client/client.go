@@ -8,7 +8,7 @@
 //	outgoing.go what is published, packet by packet
 //	engine.go   Media: how the PeerConnection is built, with which codecs and interceptors
 //	socket.go   its UDP socket
-//	filter.go   the socket filter for sampling, and the count of what overflowed
+//	arrivals.go when packets came to it
 //	whip.go     WHIP and WHEP
 //
 // Everything that a Client started has ended when Close or Exit has returned.

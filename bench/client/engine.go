@@ -89,6 +89,8 @@ type Media struct {
 	Buffer int
 	// Sample lets the kernel drop all but one in Sample RTP packets of a stream, see Client.Sample. 0 and 1: none.
 	Sample int
+	// Arrivals notes when the kernel took in each packet; nil: not noted.
+	Arrivals *Arrivals
 	// Local is the address to bind; the zero value: the one from which the node's HTTP address is reached.
 	Local netip.Addr
 	TCP   bool // connect by ICE-TCP; there is no socket then to size, sample or silence

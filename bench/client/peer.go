@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/pion/webrtc/v4"
+
+	"parlor/bench/sample"
 )
 
 // peer is one PeerConnection with its socket, its seats and what it publishes. Sections are changed by one goroutine at
@@ -97,10 +99,18 @@ func (p *peer) bind(ctx context.Context) (err error) {
 	if m.Buffer == 0 {
 		m.Buffer = defaultBuffer
 	}
-	if p.socket, err = listen(m.Local, m.Buffer); err != nil || m.Sample == 0 {
+	if p.socket, err = listen(m.Local, m.Buffer); err != nil {
 		return err
 	}
-	return p.socket.sample(m.Sample)
+	if p.socket.arrivals = m.Arrivals; m.Arrivals != nil {
+		if err := stampArrivals(p.socket.conn); err != nil {
+			return fmt.Errorf("note arrivals at the media socket: %w", err)
+		}
+	}
+	if m.Sample == 0 {
+		return nil
+	}
+	return sample.Attach(p.socket.conn, m.Sample)
 }
 
 // route returns the local address from which the host of a URL is reached.
@@ -348,14 +358,14 @@ func (p *peer) sample(k int) error {
 	if p == nil || p.socket == nil {
 		return errNoSocket
 	}
-	return p.socket.sample(k)
+	return sample.Attach(p.socket.conn, k)
 }
 
 func (p *peer) drops() (uint32, error) {
 	if p == nil || p.socket == nil {
 		return 0, errNoSocket
 	}
-	return p.socket.drops()
+	return sample.Drops(p.socket.conn)
 }
 
 func (p *peer) silence(on bool) {

@@ -15,8 +15,9 @@ import (
 // a goroutine of its own and queues every packet once more; with one PeerConnection per socket there is nothing to
 // share, so the ICE agent reads the socket itself.
 type socket struct {
-	conn *net.UDPConn
-	deaf atomic.Bool // packets in both directions are thrown away
+	conn     *net.UDPConn
+	arrivals *Arrivals   // nil: not noted
+	deaf     atomic.Bool // packets in both directions are thrown away
 }
 
 var _ ice.UDPMux = (*socket)(nil)
@@ -70,7 +71,7 @@ var _ ice.AddrPortReaderWriter = (*handle)(nil)
 // ReadFromAddrPort implements ice.AddrPortReaderWriter.
 func (h *handle) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 	for {
-		n, from, err := h.conn.ReadFromUDPAddrPort(b)
+		n, from, err := h.read(b)
 		switch {
 		case h.closed.Load():
 			return 0, netip.AddrPort{}, net.ErrClosed
@@ -79,6 +80,18 @@ func (h *handle) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 		}
 		return n, from, err
 	}
+}
+
+func (h *handle) read(b []byte) (int, netip.AddrPort, error) {
+	if h.arrivals == nil {
+		return h.conn.ReadFromUDPAddrPort(b)
+	}
+	var oob [64]byte
+	n, control, _, from, err := h.conn.ReadMsgUDPAddrPort(b, oob[:])
+	if err == nil {
+		h.arrivals.note(b[:n], arrivalOf(oob[:control]))
+	}
+	return n, from, err
 }
 
 // WriteToAddrPort implements ice.AddrPortReaderWriter.

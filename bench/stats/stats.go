@@ -58,6 +58,30 @@ func (t *Tally) Between(from, to uint64) (n uint64) {
 	return n
 }
 
+// Sampled is Between for a stream of which only every k-th packet is passed on, counted by numbers that may shift against seq
+// where a sender closes gaps: what has come tells how many lie between two of them, to the nearest. expected is how many of
+// those that are passed on lie in the range, received how many of them have come.
+func (t *Tally) Sampled(from, to, k uint64) (expected, received uint64) {
+	last := from
+	for seq := from; seq < to; seq++ {
+		if word := seq / 64; word >= uint64(len(t.bits)) || t.bits[word]&(1<<(seq%64)) == 0 {
+			continue
+		}
+		if received == 0 {
+			expected += (seq - last) / k
+		} else {
+			expected += max((seq-last+k/2)/k, 1) - 1
+		}
+		expected++
+		received++
+		last = seq
+	}
+	if received == 0 {
+		return (to - from) / k, 0
+	}
+	return expected + (to-1-last)/k, received
+}
+
 // Received returns how many packets have come, duplicates included.
 func (t *Tally) Received() uint64 { return t.received }
 

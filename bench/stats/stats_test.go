@@ -51,6 +51,30 @@ func TestTallyIsExact(t *testing.T) {
 	require.Equal(t, repeated, y.Duplicates())
 }
 
+func TestSampled(t *testing.T) {
+	var y Tally
+	sampled := func(from, to, k, expected, received uint64) {
+		t.Helper()
+		e, r := y.Sampled(from, to, k)
+		require.Equal(t, []uint64{expected, received}, []uint64{e, r})
+	}
+	sampled(100, 260, 16, 10, 0)
+	for seq := uint64(5); seq < 300; seq += 16 {
+		switch {
+		case seq == 165:
+		case seq > 200:
+			require.NoError(t, y.Add(seq+3)) // the sender has closed a gap
+		default:
+			require.NoError(t, y.Add(seq))
+		}
+	}
+	sampled(100, 260, 16, 10, 9) // 101, 117, …, without 165
+	sampled(101, 102, 16, 1, 1)
+	sampled(160, 181, 16, 1, 0)
+	sampled(160, 182, 16, 2, 1)
+	sampled(0, 300, 1, 300, 18)
+}
+
 func TestDelays(t *testing.T) {
 	a, b := NewDelays(), NewDelays()
 	require.Zero(t, a.Summary())

@@ -1,4 +1,6 @@
-package client
+// Package sample lets the kernel throw away the media that a load client only wants to count a sample of, so that the clients do
+// not give out before the server. It is classic BPF (Linux, socket(7), SO_ATTACH_FILTER); offset 0 is the UDP header.
+package sample
 
 import (
 	"fmt"
@@ -7,10 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// The socket filter lets the kernel throw away the media that a load client only wants to count a sample of, so that the
-// clients do not give out before the server. It is classic BPF (Linux, socket(7), SO_ATTACH_FILTER); offset 0 is
-// the UDP header.
 
 // keepOneIn builds the filter that passes every packet but RTP, and of RTP only those whose sequence number is a multiple
 // of k, a power of two up to 32768. A sample so chosen has no gaps but real ones: it is every k-th packet of the stream.
@@ -34,16 +32,16 @@ func keepOneIn(k int) []unix.SockFilter {
 	}
 }
 
-// validSample reports whether k can be given to sample.
-func validSample(k int) bool { return k >= 1 && k <= 1<<15 && k&(k-1) == 0 }
+// Valid reports whether k can be given to Attach.
+func Valid(k int) bool { return k >= 1 && k <= 1<<15 && k&(k-1) == 0 }
 
-// sample attaches the filter; k = 1 takes it off.
-func (s *socket) sample(k int) error {
-	if !validSample(k) {
+// Attach has the kernel drop all RTP packets but those whose sequence number is a multiple of k; k = 1 takes the filter off.
+func Attach(conn *net.UDPConn, k int) error {
+	if !Valid(k) {
 		return fmt.Errorf("sample one in %d: not a power of two up to 32768", k)
 	}
 	prog := keepOneIn(k)
-	return control(s.conn, func(fd int) error {
+	return control(conn, func(fd int) error {
 		if k == 1 {
 			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0); err != nil && err != unix.ENOENT {
 				return fmt.Errorf("detach socket filter: %w", err)
@@ -58,12 +56,12 @@ func (s *socket) sample(k int) error {
 	})
 }
 
-// drops returns how many datagrams the kernel has thrown away because the receive buffer was full. Sampled ones are
+// Drops returns how many datagrams the kernel has thrown away because the receive buffer was full. Sampled ones are
 // counted there too, so it says nothing while a filter is attached.
-func (s *socket) drops() (uint32, error) {
+func Drops(conn *net.UDPConn) (uint32, error) {
 	const skMemInfoDrops = 8 // include/uapi/linux/sock_diag.h
 	var drops uint32
-	err := control(s.conn, func(fd int) error {
+	err := control(conn, func(fd int) error {
 		var info [9]uint32
 		size := uint32(unsafe.Sizeof(info))
 		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,

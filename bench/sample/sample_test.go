@@ -1,31 +1,31 @@
-package client
+package sample
 
 import (
 	"encoding/binary"
 	"net"
-	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-func socketPair(t *testing.T, buffer int) (*socket, net.Conn) {
-	s, err := listen(netip.MustParseAddr("127.0.0.1"), buffer)
+func socketPair(t *testing.T, buffer int) (*net.UDPConn, net.Conn) {
+	s, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
-	c, err := net.Dial("udp4", s.conn.LocalAddr().String())
+	require.NoError(t, s.SetReadBuffer(buffer))
+	c, err := net.Dial("udp4", s.LocalAddr().String())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
 	return s, c
 }
 
 // receive reads what is there.
-func receive(t *testing.T, s *socket) (got [][]byte) {
-	require.NoError(t, s.conn.SetReadDeadline(time.Now().Add(200*time.Millisecond)))
+func receive(t *testing.T, s *net.UDPConn) (got [][]byte) {
+	require.NoError(t, s.SetReadDeadline(time.Now().Add(200*time.Millisecond)))
 	for {
 		b := make([]byte, 100)
-		n, _, err := s.conn.ReadFromUDPAddrPort(b)
+		n, _, err := s.ReadFromUDPAddrPort(b)
 		if err != nil {
 			return got
 		}
@@ -42,7 +42,7 @@ func packetOf(first, second byte, seq uint16) []byte {
 
 func TestSampleKeepsEveryKthPacket(t *testing.T) {
 	s, c := socketPair(t, 1<<20)
-	require.NoError(t, s.sample(8))
+	require.NoError(t, Attach(s, 8))
 	for seq := range uint16(64) {
 		second := byte(96)
 		if seq%4 == 0 {
@@ -60,7 +60,7 @@ func TestSampleKeepsEveryKthPacket(t *testing.T) {
 
 func TestSamplePassesAllButRTP(t *testing.T) {
 	s, c := socketPair(t, 1<<20)
-	require.NoError(t, s.sample(1<<15))
+	require.NoError(t, Attach(s, 1<<15))
 	others := [][]byte{
 		packetOf(0, 1, 1), packetOf(3, 1, 1), // STUN
 		packetOf(20, 254, 1), packetOf(63, 1, 1), // DTLS
@@ -75,13 +75,13 @@ func TestSamplePassesAllButRTP(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, others, receive(t, s))
 
-	require.NoError(t, s.sample(1))
-	require.NoError(t, s.sample(1), "no filter to take off")
+	require.NoError(t, Attach(s, 1))
+	require.NoError(t, Attach(s, 1), "no filter to take off")
 	_, err = c.Write(packetOf(0x80, 96, 1))
 	require.NoError(t, err)
 	require.Len(t, receive(t, s), 1)
 	for _, k := range []int{0, -2, 3, 1 << 16} {
-		require.Error(t, s.sample(k))
+		require.Error(t, Attach(s, k))
 	}
 }
 
@@ -91,7 +91,7 @@ func TestDropsCountOverflow(t *testing.T) {
 		_, err := c.Write(packetOf(0x80, 96, seq))
 		require.NoError(t, err)
 	}
-	drops, err := s.drops()
+	drops, err := Drops(s)
 	require.NoError(t, err)
 	require.NotZero(t, drops)
 	require.Equal(t, 200, int(drops)+len(receive(t, s)))
