@@ -23,15 +23,16 @@ const (
 // egress is a batch of sealed packets with all that sendmmsg needs, in one piece of memory. A Writer takes one from the
 // pool for the first packet of a batch and gives it back at the flush, so that idle rooms hold none.
 type egress struct {
-	n     int
-	used  int             // messages in hdrs
-	paths [batchLen]*path // nil: taken back before it was sent
-	lens  [batchLen]int
-	iov   [batchLen]unix.Iovec
-	hdrs  [batchLen]mmsghdr
-	first [batchLen]int // index of the first packet of message i
-	ctl   [batchLen][gsoControl]byte
-	arena [batchLen][slotSize]byte
+	n      int
+	used   int             // messages in hdrs
+	waited bool            // for room in the send buffer, once for a batch
+	paths  [batchLen]*path // nil: taken back before it was sent
+	lens   [batchLen]int
+	iov    [batchLen]unix.Iovec
+	hdrs   [batchLen]mmsghdr
+	first  [batchLen]int // index of the first packet of message i
+	ctl    [batchLen][gsoControl]byte
+	arena  [batchLen][slotSize]byte
 }
 
 var egressPool = sync.Pool{New: func() any { return newEgress() }}
@@ -84,7 +85,7 @@ func (e *egress) flush(s *socket, c *counters) {
 	for i := range e.hdrs[:e.used] {
 		e.hdrs[i].hdr.Name = nil
 	}
-	e.n, e.used = 0, 0
+	e.n, e.used, e.waited = 0, 0, false
 }
 
 // sendSome makes messages of the packets from index from on, sends them, and returns the index of the first packet that
@@ -100,14 +101,22 @@ func (e *egress) sendSome(s *socket, c *counters, from int) int {
 			e.sent(c, done, int(r))
 			done += int(r)
 		case errno == unix.EINTR:
-		case errno == unix.EAGAIN || errno == unix.ENOBUFS:
+		case errno == unix.EAGAIN && !e.waited:
+			e.waited = true
+			c.sendWaits.Add(1)
+			s.waitWritable()
+		case errno == unix.EAGAIN:
 			for ; done < m; done++ {
 				c.dropN(DropSendFull, int(e.hdrs[done].hdr.Iovlen))
 			}
 		case e.hdrs[done].hdr.Iovlen > 1 && s.refuses(errno, e.paths[e.first[done]]):
 			return e.first[done]
 		default:
-			c.dropN(DropSendFailed, int(e.hdrs[done].hdr.Iovlen))
+			reason := DropSendFailed
+			if errno == unix.ENOBUFS { // the queue of one device
+				reason = DropSendFull
+			}
+			c.dropN(reason, int(e.hdrs[done].hdr.Iovlen))
 			done++
 		}
 	}

@@ -67,6 +67,7 @@ func Listen(o Options) (*Endpoint, error) {
 		_ = e.Close()
 		return nil, err
 	}
+	e.checkBuffers()
 	for _, s := range e.sockets {
 		e.readers = append(e.readers, newReader(e, s))
 	}
@@ -125,6 +126,17 @@ func openGroup(at netip.AddrPort, n, buffer int) ([]*socket, error) {
 		group = append(group, s)
 	}
 	return group, nil
+}
+
+// checkBuffers tells the operator when the sockets have smaller buffers than they should.
+func (e *Endpoint) checkBuffers() {
+	asked := e.o.Limits.SocketBuffer
+	receive, send := e.sockets[0].bufferSizes()
+	if receive >= asked && send >= asked {
+		return
+	}
+	e.log.Warn().Int("asked", asked).Int("receive", receive).Int("send", send).
+		Msg("the UDP sockets have smaller buffers than asked for, which loses packets in bursts; raise net.core.rmem_max and net.core.wmem_max by sysctl")
 }
 
 // Addr returns the bound address, with the real port.

@@ -28,6 +28,7 @@ type socket struct {
 
 	mu     sync.RWMutex // held for reading while fd is in use by a sender, so that close cannot hand its number to another file
 	closed bool
+	lost   uint64 // overflow so far
 }
 
 var errSocketClosed = errors.New("socket is closed")
@@ -116,6 +117,41 @@ func (s *socket) sizeBuffers(n int) {
 			_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, plain, n)
 		}
 	}
+}
+
+// bufferSizes returns what was granted; the kernel states double of it, for its own bookkeeping.
+func (s *socket) bufferSizes() (receive, send int) {
+	receive, _ = unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	send, _ = unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+	return receive / 2, send / 2
+}
+
+// overflow returns how many datagrams the kernel has dropped, because the receive buffer was full or the checksum wrong.
+func (s *socket) overflow() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return s.lost
+	}
+	var info [unix.SK_MEMINFO_VARS]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, e := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if e == 0 {
+		s.lost += uint64(info[unix.SK_MEMINFO_DROPS] - uint32(s.lost)) // which has 32 bits and wraps
+	}
+	return s.lost
+}
+
+// sendWait is how long a batch may wait once for room in the send buffer. Longer holds up the room, shorter loses packets in a
+// burst that the link would carry.
+const sendWait = time.Millisecond
+
+// waitWritable waits for room in the send buffer.
+func (s *socket) waitWritable() bool {
+	fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}
+	n, err := unix.Ppoll(fds, &unix.Timespec{Nsec: int64(sendWait)}, nil)
+	return err == nil && n > 0
 }
 
 func (s *socket) port() (uint16, error) {

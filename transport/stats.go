@@ -30,6 +30,7 @@ const (
 	DropTCPLimit                     // a TCP connection beyond a limit, or without a valid check in time
 	DropMessage                      // data channel message too large, or channel limit
 	DropSequenceJump                 // too far from the packets sealed before, see sequence.go
+	DropReceiveFull                  // by the kernel: a socket's receive buffer was full; none of PacketsIn
 	NumDrops
 )
 
@@ -37,6 +38,7 @@ var dropNames = [NumDrops]string{
 	"noise", "oversized", "unknown_address", "stun_malformed", "stun_unauthorized", "stun_replayed", "stun_address_taken",
 	"stun_limited", "dtls_filtered", "dtls_limited", "not_ready", "malformed", "auth_failed", "replayed", "ssrc_limit",
 	"not_connected", "send_full", "send_failed", "seal_failed", "slow_reader", "tcp_limit", "message", "sequence_jump",
+	"receive_full",
 }
 
 // String returns the reason as it appears in metrics.
@@ -53,12 +55,13 @@ type Stats struct {
 	PacketsIn, BytesIn          uint64 // datagrams and TCP frames, as they came
 	PacketsOut, BytesOut        uint64 // SRTP and SRTCP handed to the kernel or to a TCP queue
 	ChecksIn                    uint64 // valid STUN checks
+	SendWaits                   uint64 // batches that had to wait for room in the send buffer; each waits 1 ms at most
 	Drops                       [NumDrops]uint64
 }
 
 type counters struct {
-	packetsIn, bytesIn, packetsOut, bytesOut, checksIn atomic.Uint64
-	drops                                              [NumDrops]atomic.Uint64
+	packetsIn, bytesIn, packetsOut, bytesOut, checksIn, sendWaits atomic.Uint64
+	drops                                                         [NumDrops]atomic.Uint64
 }
 
 func (c *counters) drop(d Drop) { c.drops[d].Add(1) }
@@ -74,10 +77,13 @@ func (e *Endpoint) Stats() Stats {
 	s := Stats{
 		PacketsIn: e.count.packetsIn.Load(), BytesIn: e.count.bytesIn.Load(),
 		PacketsOut: e.count.packetsOut.Load(), BytesOut: e.count.bytesOut.Load(),
-		ChecksIn: e.count.checksIn.Load(), Handshakes: len(e.handshakes),
+		ChecksIn: e.count.checksIn.Load(), Handshakes: len(e.handshakes), SendWaits: e.count.sendWaits.Load(),
 	}
 	for i := range s.Drops {
 		s.Drops[i] = e.count.drops[i].Load()
+	}
+	for _, sock := range e.sockets {
+		s.Drops[DropReceiveFull] += sock.overflow()
 	}
 	e.mu.RLock()
 	s.Peers = len(e.peers)
