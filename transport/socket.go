@@ -22,8 +22,9 @@ import (
 type socket struct {
 	fd      int
 	v6      bool
-	gso     atomic.Bool // segmentation offload still believed to work
-	arrival *os.File    // the epoll instance; closing it ends the reader
+	wait    time.Duration // sendWait; longer in a test
+	gso     atomic.Bool   // segmentation offload still believed to work
+	arrival *os.File      // the epoll instance; closing it ends the reader
 	waiter  syscall.RawConn
 
 	mu     sync.RWMutex // held for reading while fd is in use by a sender, so that close cannot hand its number to another file
@@ -35,7 +36,7 @@ var errSocketClosed = errors.New("socket is closed")
 
 // openSocket binds one socket. With share, several may be bound to one port and the kernel spreads the clients over them.
 func openSocket(at netip.AddrPort, share bool, buffer int) (*socket, error) {
-	s := &socket{v6: at.Addr().Is6() && !at.Addr().Is4In6()}
+	s := &socket{wait: sendWait, v6: at.Addr().Is6() && !at.Addr().Is4In6()}
 	family := unix.AF_INET
 	if s.v6 {
 		family = unix.AF_INET6
@@ -150,7 +151,8 @@ const sendWait = time.Millisecond
 // waitWritable waits for room in the send buffer.
 func (s *socket) waitWritable() bool {
 	fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}
-	n, err := unix.Ppoll(fds, &unix.Timespec{Nsec: int64(sendWait)}, nil)
+	wait := unix.NsecToTimespec(int64(s.wait))
+	n, err := unix.Ppoll(fds, &wait, nil)
 	return err == nil && n > 0
 }
 

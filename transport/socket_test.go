@@ -74,6 +74,7 @@ func fullSocket(t *testing.T) (*Endpoint, int, *Peer, *Writer) {
 
 func TestAFullBatchWaitsForRoom(t *testing.T) {
 	e, other, p, w := fullSocket(t)
+	e.sockets[0].wait = patience
 	got := make(chan int, 1)
 	go func() { // makes room as fast as it can
 		n := 0
