@@ -19,7 +19,7 @@ const (
 	DropPadding                 // nothing but padding
 	DropLate                    // from before the sink took up the stream
 	DropCodec                   // the receiver has no payload type for the codec
-	DropResend                  // asked for, but no longer held, or sent again just now
+	DropResend                  // asked for, but no longer held, sent again just now, or too much in all
 	drops
 )
 

@@ -30,7 +30,7 @@
 //	counters.go  what is counted, and why packets are dropped
 //	snapshot.go  Snapshot: the state for describing and metrics
 //
-// Algorithms are packages of their own: header, codec, seqmap, ring, nack, clock, reception.
+// Algorithms are packages of their own: header, codec, seqmap, ring, nack, clock, reception, transportcc.
 //
 // # Rules
 //

@@ -1,38 +1,81 @@
 package router
 
 import (
+	"encoding/binary"
+
 	"github.com/pion/rtcp"
 
 	"parlor/router/clock"
+	"parlor/router/transportcc"
 )
 
-// onRTCP takes in a compound RTCP packet of a peer.
+// onRTCP takes in a compound RTCP packet of a peer. What it costs is bounded by its length: nothing in it is unfolded before that
+// has been checked, and all of its requests for lost packets share one budget.
 func (c *core) onRTCP(p *peer, b []byte, at int64) {
 	c.totals.RTCPIn++
-	packets, err := rtcp.Unmarshal(b)
-	if err != nil {
-		c.drop(DropMalformed)
-		return
+	asked := 0
+	for len(b) > 0 {
+		var h rtcp.Header
+		n := len(b) + 1
+		if h.Unmarshal(b) == nil {
+			n = 4 * (int(h.Length) + 1)
+		}
+		if n > len(b) || !c.onControl(p, h, b[:n], at, &asked) {
+			c.drop(DropMalformed)
+			return
+		}
+		b = b[n:]
 	}
-	for _, pkt := range packets {
-		switch r := pkt.(type) {
-		case *rtcp.SenderReport:
-			c.onSenderReport(p, r, at)
-			c.onReports(p, r.Reports, at)
-		case *rtcp.ReceiverReport:
-			c.onReports(p, r.Reports, at)
-		case *rtcp.TransportLayerNack:
-			c.onNACK(p, r)
-		case *rtcp.PictureLossIndication:
-			c.onPictureLoss(p, r.MediaSSRC)
-		case *rtcp.FullIntraRequest:
-			for _, e := range r.FIR {
-				c.onPictureLoss(p, e.SSRC)
-			}
-		case *rtcp.TransportLayerCC:
-			c.onTransportCC(r)
+}
+
+// onControl takes in one RTCP packet of a compound, b with its header; false if it cannot be read. Types that a node
+// has no use for are skipped.
+func (c *core) onControl(p *peer, h rtcp.Header, b []byte, at int64, asked *int) bool {
+	switch h.Type {
+	case rtcp.TypeSenderReport:
+		var r rtcp.SenderReport
+		if r.Unmarshal(b) != nil {
+			return false
+		}
+		c.onSenderReport(p, &r, at)
+		c.onReports(p, r.Reports, at)
+		return true
+	case rtcp.TypeReceiverReport:
+		var r rtcp.ReceiverReport
+		if r.Unmarshal(b) != nil {
+			return false
+		}
+		c.onReports(p, r.Reports, at)
+		return true
+	case rtcp.TypeTransportSpecificFeedback, rtcp.TypePayloadSpecificFeedback:
+		return c.onFeedback(p, h, b, asked)
+	}
+	return true
+}
+
+// onFeedback takes in a feedback packet (RFC 4585 section 6.1).
+func (c *core) onFeedback(p *peer, h rtcp.Header, b []byte, asked *int) bool {
+	if pad := int(b[len(b)-1]); h.Padding {
+		b = b[:max(len(b)-pad, 0)]
+	}
+	if len(b) < 12 {
+		return false
+	}
+	ssrc, fci := binary.BigEndian.Uint32(b[8:]), b[12:]
+	payload := h.Type == rtcp.TypePayloadSpecificFeedback
+	switch {
+	case !payload && h.Count == rtcp.FormatTLN:
+		c.onNACK(p, ssrc, fci, asked)
+	case !payload && h.Count == rtcp.FormatTCC:
+		return c.onTransportCC(b)
+	case payload && h.Count == rtcp.FormatPLI:
+		c.onPictureLoss(p, ssrc)
+	case payload && h.Count == rtcp.FormatFIR:
+		for ; len(fci) >= 8; fci = fci[8:] {
+			c.onPictureLoss(p, binary.BigEndian.Uint32(fci))
 		}
 	}
+	return true
 }
 
 // onSenderReport learns how the publisher's RTP timestamps and clock lie. A report without a wall clock (RFC 3550 section
@@ -95,10 +138,13 @@ func (c *core) onPictureLoss(p *peer, ssrc uint32) {
 	}
 }
 
-// onTransportCC counts what a receiver's transport-wide feedback tells of.
-func (c *core) onTransportCC(r *rtcp.TransportLayerCC) {
-	received := uint64(len(r.RecvDeltas))
-	total := max(uint64(r.PacketStatusCount), received)
-	c.totals.TransportReported += total
-	c.totals.TransportReportedLost += total - received
+// onTransportCC counts what a receiver's transport-wide feedback tells of; false if it cannot be read.
+func (c *core) onTransportCC(b []byte) bool {
+	r, err := transportcc.Parse(b)
+	if err != nil {
+		return false
+	}
+	c.totals.TransportReported += uint64(r.Packets)
+	c.totals.TransportReportedLost += uint64(r.Packets - r.Received)
+	return true
 }

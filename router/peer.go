@@ -29,6 +29,7 @@ type peer struct {
 	sinkOf    map[uint32]*sink // by SSRC, those of former sections too: numbers must never begin anew under one SSRC
 	transport uint16           // next transport-wide sequence number
 	rtt       int64            // smoothed, ns; 0: not known
+	credit    int64            // bytes that may be sent again now
 
 	// Reports.
 	reportAt   int64 // 0: nothing to report
@@ -45,7 +46,7 @@ func (c *core) attach(id packet.PeerID, m MemberID, out Out, now int64) error {
 	}
 	c.peers[id] = &peer{
 		id: id, member: m, out: out, bySSRC: map[uint32]binding{}, tracks: map[string]*track{},
-		sinks: map[string]*sink{}, sinkOf: map[uint32]*sink{}, early: earlyReports,
+		sinks: map[string]*sink{}, sinkOf: map[uint32]*sink{}, early: earlyReports, credit: maxCredit,
 	}
 	return nil
 }

@@ -2,13 +2,13 @@ package router
 
 import (
 	"encoding/binary"
-
-	"github.com/pion/rtcp"
+	"math/bits"
 )
 
 // repairs is what a sink sends again.
 type repairs struct {
 	seq    uint16   // next sequence number of the SSRC of retransmissions
+	earned uint64   // bytes sent for which the peer has got credit
 	recent []resent // made with the first request
 }
 
@@ -24,28 +24,40 @@ type resent struct {
 const (
 	recentResends  = 64   // packets for which the limits are remembered, a power of two
 	maxResends     = 8    // of one packet
-	maxPerFeedback = 256  // packets for one RTCP packet
+	maxPerCompound = 256  // packets asked for in one compound RTCP packet
 	minResendGap   = 15e6 // ns between two resends of a packet; more where the round trip is longer
+
+	// A peer is sent again at most one byte for resendShare that it was sent, and maxCredit in one go.
+	resendShare = 2
+	maxCredit   = 128 << 10
 )
 
-// onNACK answers a receiver's request for lost packets.
-func (c *core) onNACK(p *peer, n *rtcp.TransportLayerNack) {
-	s := p.sinkOf[n.MediaSSRC]
+// onNACK answers a receiver's request for lost packets: pairs of a number and a bit mask of the 16 after it (RFC 4585 section
+// 6.2.1). asked counts the numbers of the compound.
+func (c *core) onNACK(p *peer, ssrc uint32, fci []byte, asked *int) {
+	s := p.sinkOf[ssrc]
 	if s == nil {
 		return
 	}
-	left := maxPerFeedback
-	for _, pair := range n.Nacks {
-		pair.Range(func(seq uint16) bool {
-			c.totals.NACKsIn++
-			if left == 0 || !c.resend(s, seq) {
-				c.drop(DropResend)
-			} else {
-				left--
+	p.earn(s)
+	for ; len(fci) >= 4; fci = fci[4:] {
+		seq, mask := binary.BigEndian.Uint16(fci), uint32(binary.BigEndian.Uint16(fci[2:]))<<1|1
+		c.totals.NACKsIn += uint64(bits.OnesCount32(mask))
+		for ; mask != 0; mask, seq = mask>>1, seq+1 {
+			if mask&1 == 0 {
+				continue
 			}
-			return true
-		})
+			if *asked++; *asked > maxPerCompound || p.credit <= 0 || !c.resend(s, seq) {
+				c.drop(DropResend)
+			}
+		}
 	}
+}
+
+// earn gives the peer credit for what the sink has sent since the last time.
+func (p *peer) earn(s *sink) {
+	p.credit = min(p.credit+int64(s.count.bytes-s.repair.earned)/resendShare, maxCredit)
+	s.repair.earned = s.count.bytes
 }
 
 // resend sends a packet again: as RTX (RFC 4588), or where the receiver does not know that, the very same bytes
@@ -73,6 +85,7 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	}
 	n := tmpl.Write(&c.hdr, f, &c.m.Packet)
 	s.out.SendRTP(c.hdr[:n], payload)
+	s.peer.credit -= int64(n + len(payload))
 	s.count.resent++
 	c.totals.Resent++
 	return true

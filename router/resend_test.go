@@ -120,6 +120,65 @@ func TestNothingIsSentAgainWithOtherExtensions(t *testing.T) {
 	}
 }
 
+// A small request must not make the node send, or search, without end.
+func TestRequestsForLostPacketsHaveABudget(t *testing.T) {
+	w, a, _, sub := meeting(t)
+	w.watch(3, "5", 1, Camera, High)
+	payload := make([]byte, 1000)
+	send := func(n int) {
+		for range n {
+			w.deliver(1, false, a.packet(true, append(a.vp8Desc(true), payload...)))
+		}
+	}
+	w.deliver(1, false, a.frame(true, 1)...)
+	send(399)
+	seqs := sub.seqs(5000)
+	var all []rtcp.Packet
+	for _, pair := range rtcp.NackPairsFromSequenceNumbers(seqs) { // a NACK each
+		all = append(all, &rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: []rtcp.NackPair{pair}})
+	}
+	w.rtcp(3, all...)
+	if n, d := len(sub.seqs(5001)), w.drops(DropResend); n == 0 || n > maxPerCompound || n+int(d) != len(seqs) {
+		t.Errorf("%d packets for one compound that asks for %d, %d refused", n, len(seqs), d)
+	}
+	for range 100 {
+		w.pass(50 * time.Millisecond)
+		w.rtcp(3, all...)
+	}
+	sent, again := 400*1000, len(sub.seqs(5001))*1000
+	if again < sent/4 || again > maxCredit+sent/resendShare {
+		t.Errorf("%d bytes sent again of %d", again, sent)
+	}
+	before := len(sub.seqs(5001))
+	send(100)
+	w.rtcp(3, &rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: rtcp.NackPairsFromSequenceNumbers(sub.seqs(5000)[490:])})
+	if n := len(sub.seqs(5001)) - before; n != 10 {
+		t.Errorf("%d packets sent again when there is credit again, want 10", n)
+	}
+}
+
+// Feedback of a few bytes can claim to tell of thousands of packets.
+func TestFeedbackIsNotUnfolded(t *testing.T) {
+	w, _, _, _ := meeting(t)
+	var b []byte
+	for len(b) < 1400 {
+		fb := make([]byte, 36)
+		binary.BigEndian.PutUint32(fb, 0x8fcd0008)
+		binary.BigEndian.PutUint16(fb[14:], 0xffff)
+		for i := 20; i < 36; i += 2 {
+			binary.BigEndian.PutUint16(fb[i:], 0x3fff)
+		}
+		b = append(b, fb...)
+	}
+	c, p := w.c, w.c.peers[3]
+	if n := testing.AllocsPerRun(10, func() { c.onRTCP(p, b, w.now) }); n > 1 {
+		t.Errorf("%v allocations", n)
+	}
+	if w.drops(DropMalformed) == 0 || c.totals.TransportReported != 0 {
+		t.Error("taken")
+	}
+}
+
 type rawCapture struct{ rtp [][]byte }
 
 func (o *rawCapture) SendRTP(h, p []byte) { o.rtp = append(o.rtp, append(bytes.Clone(h), p...)) }
