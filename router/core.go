@@ -10,9 +10,10 @@ import (
 	"parlor/router/header"
 )
 
-// core is a room without a goroutine: its owner calls it with the time, in ns since 1970.
+// core is a room without a goroutine: its owner calls it with the time, in ns since 1970 as timeline counts them.
 type core struct {
 	o      Options
+	time   timeline
 	peers  map[packet.PeerID]*peer
 	tracks map[TrackKey][]*track // of all peers of the member, the newest last; only that one is forwarded
 	off    map[TrackKey]bool     // switched off by SetPublishing
@@ -69,7 +70,7 @@ const (
 
 func newCore(o Options) *core {
 	c := &core{
-		o: o, ssrc: rand.Uint32() | 1,
+		o: o, time: timeline{o.Now()}, ssrc: rand.Uint32() | 1,
 		peers: map[packet.PeerID]*peer{}, tracks: map[TrackKey][]*track{}, off: map[TrackKey]bool{},
 		wants: map[TrackKey][]*sink{}, run: make([]*media, 0, maxRun),
 	}
@@ -129,7 +130,7 @@ func (c *core) batch(b *packet.Batch, now int64) {
 	c.setNow(now)
 	at := now
 	if !b.At.IsZero() {
-		at = b.At.UnixNano()
+		at = c.time.at(b.At)
 	}
 	var p *peer
 	for i := range b.Items {
@@ -148,6 +149,13 @@ func (c *core) batch(b *packet.Batch, now int64) {
 		}
 	}
 }
+
+// timeline counts time from its base on by the monotonic clock, so that setting the wall clock neither stops timers nor has all of
+// them come due.
+type timeline struct{ base time.Time }
+
+// at returns t in ns since 1970.
+func (l timeline) at(t time.Time) int64 { return l.base.UnixNano() + int64(t.Sub(l.base)) }
 
 // close releases all packets.
 func (c *core) close() {

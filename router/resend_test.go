@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
@@ -138,7 +139,7 @@ func TestRequestsForLostPacketsHaveABudget(t *testing.T) {
 		all = append(all, &rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: []rtcp.NackPair{pair}})
 	}
 	w.rtcp(3, all...)
-	if n, d := len(sub.seqs(5001)), w.drops(DropResend); n == 0 || n > maxPerCompound || n+int(d) != len(seqs) {
+	if n, d := len(sub.seqs(5001)), w.drops(DropResend); n < 100 || n > maxCredit/1000 || n+int(d) != len(seqs) {
 		t.Errorf("%d packets for one compound that asks for %d, %d refused", n, len(seqs), d)
 	}
 	for range 100 {
@@ -154,6 +155,21 @@ func TestRequestsForLostPacketsHaveABudget(t *testing.T) {
 	w.rtcp(3, &rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: rtcp.NackPairsFromSequenceNumbers(sub.seqs(5000)[490:])})
 	if n := len(sub.seqs(5001)) - before; n != 10 {
 		t.Errorf("%d packets sent again when there is credit again, want 10", n)
+	}
+}
+
+func TestRequestsForLostPacketsShareTheCompoundsBudget(t *testing.T) {
+	w, a, _, sub := meeting(t)
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, a.frame(true, 400)...) // small ones, which credit does not limit
+	var all []rtcp.Packet
+	for seqs := range slices.Chunk(sub.seqs(5000), 50) {
+		all = append(all, &rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: rtcp.NackPairsFromSequenceNumbers(seqs)})
+	}
+	w.rtcp(3, all...)
+	w.rtcp(3, all[7:]...)
+	if n := len(sub.seqs(5001)); n != maxPerCompound+50 {
+		t.Errorf("%d packets sent again, want %d and 50", n, maxPerCompound)
 	}
 }
 

@@ -59,7 +59,7 @@ func (r *Room) Run(ctx context.Context) error {
 			r.carryOut(c)
 		case <-timer.C:
 			armed = 0
-			r.core.tick(r.o.Now().UnixNano())
+			r.core.tick(r.now())
 			r.flush.Flush()
 		}
 	}
@@ -75,14 +75,16 @@ func (r *Room) arm(t *time.Timer, next int64) {
 		t.Stop()
 		return
 	}
-	t.Reset(time.Duration(max(next-r.o.Now().UnixNano(), 0)))
+	t.Reset(time.Duration(max(next-r.now(), 0)))
 }
+
+func (r *Room) now() int64 { return r.core.time.at(r.o.Now()) }
 
 func (r *Room) batches(bs []*packet.Batch) {
 	for _, b := range bs {
-		r.core.batch(b, r.o.Now().UnixNano())
+		r.core.batch(b, r.now())
 	}
-	r.core.tick(r.o.Now().UnixNano())
+	r.core.tick(r.now())
 	for i, b := range bs {
 		b.Release()
 		bs[i] = nil
@@ -91,7 +93,7 @@ func (r *Room) batches(bs []*packet.Batch) {
 }
 
 func (r *Room) carryOut(c call) {
-	err := c.do(r.core, r.o.Now().UnixNano())
+	err := c.do(r.core, r.now())
 	r.flush.Flush()
 	c.err <- err
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/pion/rtp"
 
@@ -132,6 +133,48 @@ func TestRoomForwardsAndEnds(t *testing.T) {
 			t.Errorf("%+v, not %+v", got, s.Totals)
 		}
 	})
+}
+
+// setWall sets the wall clock of t, which has a monotonic reading, and leaves that alone, as setting a machine's clock does.
+func setWall(t *testing.T, at time.Time, d time.Duration) time.Time {
+	wall := (*uint64)(unsafe.Pointer(&at)) // 1 bit: monotonic, 33 bits of seconds, 30 of ns
+	*wall += uint64(int64(d/time.Second)) << 30
+	if at.Sub(time.Now()).Abs() > time.Minute {
+		t.Fatal("the monotonic reading has changed as well")
+	}
+	return at
+}
+
+func TestTheWallClockDrivesNoTimers(t *testing.T) {
+	start := time.Now()
+	if d := setWall(t, start, -time.Hour).Unix() - start.Unix(); d != -3600 {
+		t.Fatalf("clock set by %d s", d)
+	}
+	for _, step := range []time.Duration{-time.Hour, time.Hour} {
+		base := time.Now()
+		r := NewRoom(Options{Now: func() time.Time { return base }}, &noFlush{})
+		before := r.now()
+		base = setWall(t, base.Add(50*time.Millisecond), step)
+		if d := time.Duration(r.now() - before); d != 50*time.Millisecond {
+			t.Errorf("clock set by %v: %v went by in 50 ms", step, d)
+		}
+		b := packet.GetBatch(base)
+		out := &counting{}
+		for _, err := range []error{r.core.attach(1, 1, out, before), r.core.update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}, before)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		buf := packet.Get()
+		buf.B = buf.B[:copy(buf.B, vp8Packet(t, 100, 1, true))]
+		b.Add(1, buf, false)
+		r.core.batch(b, r.now())
+		b.Release()
+		if d := time.Duration(r.core.peers[1].tracks["0"].layers[0].lastAt - before); d != 50*time.Millisecond {
+			t.Errorf("clock set by %v: a packet 50 ms later is noted %v later", step, d)
+		}
+		r.core.close()
+	}
 }
 
 func TestInboxIsBounded(t *testing.T) {

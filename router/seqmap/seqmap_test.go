@@ -158,7 +158,7 @@ func TestUnwrapper(t *testing.T) {
 		verdict Verdict
 	}{
 		{65534, 131070, Restart}, {65535, 131071, Fits}, {1, 131073, Fits}, {0, 131072, Fits}, {65530, 131066, Fits},
-		{2001, 133073, Fits}, {30000, 0, Strange}, {2002, 133074, Fits}, {40000, 0, Strange}, {40001, 4<<16 | 40001, Restart}, {40002, 4<<16 | 40002, Fits},
+		{2001, 133073, Fits}, {65490, 131026, Fits}, {65489, 0, Strange}, {30000, 0, Strange}, {2002, 133074, Fits}, {40000, 0, Strange}, {40001, 4<<16 | 40001, Restart}, {40002, 4<<16 | 40002, Fits},
 	} {
 		ext, verdict := u.Next(x.seq)
 		if ext != x.ext || verdict != x.verdict {

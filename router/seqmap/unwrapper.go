@@ -2,10 +2,11 @@ package seqmap
 
 // How far a sequence number may lie from the highest seen before it is held for a restart of the sender; RFC 3550
 // appendix A.1 has 3000 and 100. Raising maxAhead forwards larger leaps as loss; raising maxBehind lets older
-// retransmissions in.
+// retransmissions in, but has a sender that starts anew a little below ignored for as many packets: it must not be more than
+// what the ring behind it knows.
 const (
 	maxAhead  = 3000
-	maxBehind = 4096
+	maxBehind = 2048
 )
 
 // Unwrapper extends the 16-bit sequence numbers of one sender to 64 bits. The zero value is ready.
