@@ -20,7 +20,9 @@ func TestScreenShare(t *testing.T) {
 	cleo := third.watch(ann)
 	ann.eval("probe.parlor.startScreenShare()", nil)
 	ben.told("remote-video-available", map[string]any{"userId": "ann", "streamType": "sub"})
-	ben.call(nil, "shown", "ann", "sub")
+	var width int
+	ben.call(&width, "shown", "ann", "sub")
+	require.Greater(t, width, 320, "that is the camera")
 	ben.frames("ann", ben.received("ann"), 5)
 	cleo.undisturbedBut("remote-video-available")
 
