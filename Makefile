@@ -6,6 +6,8 @@
 #   make fuzz          fuzz for longer: make fuzz FUZZTIME=10m, or a number of inputs: 1000000x
 #   make run           the node, as `go run ./cmd/sfu`
 #   make build         bin/sfu, static
+#   make bench         measure: make bench SCENARIO=video-1x100, or all
+#   make profile       measure with profiles of the node, and show where its time goes
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -33,6 +35,17 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/sfu ./cmd/sfu
 run:
 	$(GO) run ./cmd/sfu
+
+SCENARIO ?= all
+PROFILES ?= $(CURDIR)/bin/profiles
+.PHONY: bench profile
+bench:
+	$(GO) run ./bench $(SCENARIO)
+profile: SCENARIO := $(if $(filter all,$(SCENARIO)),video-1x100,$(SCENARIO))
+profile:
+	$(GO) run ./bench $(SCENARIO) --profile '$(PROFILES)'
+	$(GO) tool trace -pprof=sched '$(PROFILES)/$(SCENARIO)/trace.out' > '$(PROFILES)/$(SCENARIO)/sched.pprof'
+	@for p in cpu heap mutex sched; do printf '\n== %s\n' $$p; $(GO) tool pprof -top -nodecount 25 '$(PROFILES)/$(SCENARIO)/'$$p.pprof; done
 
 .PHONY: test
 test: tools test-web test-go test-browser test-fuzz

@@ -105,6 +105,13 @@ func TestRunWithSampleAndLimit(t *testing.T) {
 	require.LessOrEqual(t, res.Wire.P50, res.Delay.P50)
 }
 
+// TestRunWithProfiles asks a node that serves none, and says what to do.
+func TestRunWithProfiles(t *testing.T) {
+	n := &node{url: newFakeNode(t).server.URL}
+	err := n.profileCPU(context.Background(), t.TempDir(), time.Second)
+	require.ErrorContains(t, err, "--debug.pprof")
+}
+
 // TestRunIdle: nothing is sent in the window.
 func TestRunIdle(t *testing.T) {
 	res := testRun(t, newFakeNode(t), func(s *Scenario) { s.Idle, s.LateJoins = true, 0 })

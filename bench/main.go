@@ -13,6 +13,7 @@
 //	collect.go   from counters to a Result
 //	report.go    Result as a table
 //	plot.go      results as a picture
+//	profile.go   profiles of the node, taken meanwhile
 //
 // The clients are in client/, the packets in traffic/, the counting in stats/, the bare loop in limit/, the kernel's sampling in sample/.
 package main
@@ -23,6 +24,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -47,7 +49,7 @@ type output struct {
 	server string // URL of a running node; empty: start one
 	pid    int    // of that node, where it runs on this machine
 	json   bool
-	pprof  bool // the started node serves profiles
+	dir    string // for profiles; empty: none
 }
 
 func command() *cobra.Command {
@@ -74,7 +76,7 @@ func command() *cobra.Command {
 	f.StringVar(&o.server, "server", "", "URL of a running node; without it one is built and started")
 	f.IntVar(&o.pid, "server-pid", 0, "its process id, if it runs on this machine; without it its /metrics say what it costs")
 	f.BoolVar(&o.json, "json", false, "print the results as JSON, a list of them with all")
-	f.BoolVar(&o.pprof, "pprof", false, "have the started node serve profiles under /debug/pprof/")
+	f.StringVar(&o.dir, "profile", "", "directory for profiles of the node, which cost some of what is measured")
 	c.AddCommand(reportCommand(), &cobra.Command{
 		Use: limitCommand, Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -189,7 +191,13 @@ func measure(ctx context.Context, s Scenario, o output) (res *Result, err error)
 			err = e
 		}
 	}()
-	if res, err = newRun(s, node, os.Stderr).measure(ctx); err != nil {
+	r := newRun(s, node, os.Stderr)
+	if o.dir != "" {
+		if r.profiles = filepath.Join(o.dir, s.Name); os.MkdirAll(r.profiles, 0o755) != nil {
+			return nil, fmt.Errorf("--profile: %s cannot be made", r.profiles)
+		}
+	}
+	if res, err = r.measure(ctx); err != nil {
 		return nil, node.explain(err)
 	}
 	res.Time = time.Now().UTC().Truncate(time.Second)

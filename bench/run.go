@@ -30,6 +30,7 @@ type run struct {
 	progress io.Writer
 	name     string // prefix of the rooms' names, so that runs on one node do not meet
 
+	profiles    string // directory; empty: none
 	publishers  []*publisher
 	subscribers []*subscriber
 	window      window
@@ -273,7 +274,11 @@ func (r *run) flow(ctx context.Context, m *measurement) (err error) {
 	}
 	m.sentOpened = r.sent()
 	r.open(m)
-	if err := r.watch(ctx); err != nil {
+	var profiling errgroup.Group
+	if r.profiles != "" {
+		profiling.Go(func() error { return r.node.profileCPU(ctx, r.profiles, r.scenario.Duration) })
+	}
+	if err := errors.Join(r.watch(ctx), profiling.Wait()); err != nil {
 		return err
 	}
 	r.close(m)
@@ -288,8 +293,12 @@ func (r *run) flow(ctx context.Context, m *measurement) (err error) {
 	if err := r.wait(ctx, drain); err != nil {
 		return err
 	}
-	m.metricsClosed, err = r.node.probe.scrape(ctx)
-	return err
+	if m.metricsClosed, err = r.node.probe.scrape(ctx); err != nil || r.profiles == "" {
+		return err
+	}
+	r.pause(r.scenario.Idle)
+	defer r.pause(true)
+	return r.node.profileRest(ctx, r.profiles)
 }
 
 // open begins the window: between two frames of each stream.

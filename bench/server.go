@@ -65,9 +65,12 @@ func (n *node) start(ctx context.Context, o output) (err error) {
 	n.url = "http://" + address
 	n.log = &bytes.Buffer{}
 	n.cmd = exec.Command(binary, "--http.listen", address, "--media.listen", "127.0.0.1:0", "--nats.listen", "127.0.0.1:0",
-		"--log.level", "warn", "--debug.pprof="+strconv.FormatBool(o.pprof))
+		"--log.level", "warn", "--debug.pprof="+strconv.FormatBool(o.dir != ""))
 	n.cmd.Dir = n.dir                                       // whatever it keeps goes away with it
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for bench, which lets everybody leave first
+	if o.dir != "" {
+		n.cmd.Env = append(os.Environ(), "GODEBUG=memprofilerate=8192") // the node is too small for the usual rate
+	}
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
 	if err := n.cmd.Start(); err != nil {
 		return fmt.Errorf("start the node: %w", err)

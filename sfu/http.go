@@ -9,6 +9,7 @@ import (
 	"net/http/pprof"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"sync"
 	"time"
 
@@ -50,6 +51,7 @@ func (s *surface) routes() http.Handler {
 	mux.HandleFunc("GET /readyz", s.n.readyz)
 	mux.Handle("GET /metrics", s.metrics)
 	if s.n.cfg.Debug.PProf {
+		runtime.SetMutexProfileFraction(100) // one in a hundred contended locks; of the whole process, as profiles are
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
@@ -113,10 +115,11 @@ func (s *surface) rtc(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this node has all the connections that it takes (limits.signals)", http.StatusServiceUnavailable)
 		return
 	}
-	defer func() { <-s.places }()
 	s.sockets.Add(1)
-	defer s.sockets.Done()
-	s.door.ServeHTTP(w, r)
+	s.door.Take(w, r, func() {
+		<-s.places
+		s.sockets.Done()
+	})
 }
 
 // crossOrigin lets the pages of configured origins read the answer.
