@@ -29,6 +29,6 @@
 //
 // # Locks
 //
-// In the order in which they may be taken: ingress.pass, Peer.mu, Endpoint.mu, Writer.mu, receiver.mu; then the leaf
+// In the order in which they may be taken: description.mu, ingress.pass, Peer.mu, Endpoint.mu, Writer.mu, receiver.mu; then the leaf
 // locks (dtlsConn.mu, tcpConn.mu, socket.mu, eventQueue.mu). PeerEvents are called with none of them held.
 package transport

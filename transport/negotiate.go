@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/pion/stun/v4"
@@ -19,11 +21,20 @@ import (
 // is another one. It needs a new Peer.
 var ErrOtherClient = errors.New("the offer comes from another connection: its fingerprint has changed")
 
-// description is what the answers of a peer have in common. Guarded by Peer.mu.
+// maxSeats is how many receiving sections one connection may have had, stopped ones included: each keeps its SSRCs for good,
+// because their rollover counters go on. Raising it costs 60 bytes each.
+const maxSeats = 1024
+
+// description is what the answers of a peer have in common.
 type description struct {
+	// mu is held for the whole of a negotiation, so that answers are built without Peer.mu: the readers need that one.
+	mu sync.Mutex
+
 	id, version uint64 // of the o= line
 	role        negotiate.Role
-	mid         string // whose transport the bundle uses
+	mid         string           // whose transport the bundle uses
+	lines       []negotiate.Line // of the last offer
+	before      []negotiate.Line // of the one that it followed: where the client is when the answer was lost
 	ssrcs       map[string][2]uint32
 	used        map[uint32]bool
 }
@@ -32,47 +43,79 @@ type description struct {
 // leaves DTLS and SRTP as they are. streams maps the mids of receive sections to media stream ids; sections not named are
 // paired by order. An offer that is refused changes nothing.
 func (p *Peer) Negotiate(o *negotiate.Offer, streams map[string]string) (string, []packet.Section, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.goneLocked() {
-		return "", nil, ErrClosed
+	d := &p.sdp
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c, isNew, err := p.credentialFor(o)
+	if err != nil {
+		return "", nil, err
 	}
-	ufrag, _ := o.ICE()
-	prints := o.Fingerprints()
-	if p.secure.stated != nil && len(prints) > 0 && !slices.Equal(prints, p.secure.stated) {
-		return "", nil, ErrOtherClient
+	before, err := d.follows(o)
+	if err != nil {
+		return "", nil, err
 	}
-	c, isNew := p.currentLocked(ufrag)
-	params := p.paramsLocked(o, c, streams)
+	params := p.params(c, streams)
 	answer, sections, err := o.Answer(params)
 	if err != nil {
 		return "", nil, err
 	}
+	if err := p.adopt(o, c, isNew); err != nil {
+		return "", nil, err
+	}
+	if mid := o.TransportMID(); mid != "" {
+		d.mid = strings.Clone(mid)
+	}
+	d.before, d.lines, d.version = before, o.Lines(), params.Version
+	return answer, sections, nil
+}
+
+// credentialFor returns what the offer is to be answered with, if it may be answered.
+func (p *Peer) credentialFor(o *negotiate.Offer) (c *credential, isNew bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.goneLocked() {
+		return nil, false, ErrClosed
+	}
+	prints := o.Fingerprints()
+	if p.secure.stated != nil && len(prints) > 0 && !slices.Equal(prints, p.secure.stated) {
+		return nil, false, ErrOtherClient
+	}
+	ufrag, _ := o.ICE()
+	c, isNew = p.currentLocked(ufrag)
+	return c, isNew, nil
+}
+
+// adopt makes an answered offer the one that counts.
+func (p *Peer) adopt(o *negotiate.Offer, c *credential, isNew bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.goneLocked() {
+		return ErrClosed
+	}
 	if isNew {
-		if err := p.registerLocked(c, ufrag); err != nil {
-			return "", nil, err
+		ufrag, _ := o.ICE()
+		if err := p.registerLocked(c, strings.Clone(ufrag)); err != nil {
+			return err
 		}
 	}
 	if p.secure.stated == nil {
-		p.secure.stated, p.secure.client = prints, o.NodeActive()
+		p.secure.stated, p.secure.client = o.Fingerprints(), o.NodeActive()
 		p.sdp.role = negotiate.RolePassive
 		if p.secure.client {
 			p.sdp.role = negotiate.RoleActive
 		}
 	}
-	if mid := o.TransportMID(); mid != "" {
-		p.sdp.mid = mid
-	}
 	if o.HasData() && !p.data.started {
 		p.data.allowed, p.data.maxSend = true, o.MaxMessageSize()
 	}
-	p.sdp.version = params.Version
-	return answer, sections, nil
+	return nil
 }
 
 // RestartICE takes new credentials of the client, as WHIP and WHEP send them by PATCH, and returns the node's as an SDP
 // fragment. The same credentials as before change nothing and get the same answer.
 func (p *Peer) RestartICE(ufrag, _ string) (string, error) {
+	p.sdp.mu.Lock()
+	defer p.sdp.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.goneLocked() {
@@ -122,7 +165,29 @@ func (p *Peer) registerLocked(c *credential, remote string) error {
 	return nil
 }
 
-func (p *Peer) paramsLocked(o *negotiate.Offer, c *credential, streams map[string]string) negotiate.Params {
+// follows checks an offer against the last one, or the one before it for a client that took its last offer back, and returns the
+// lines that it does follow.
+func (d *description) follows(o *negotiate.Offer) (before []negotiate.Line, err error) {
+	before = d.lines
+	if err := o.Follows(before); err != nil {
+		if before = d.before; o.Follows(before) != nil || before == nil {
+			return nil, err
+		}
+	}
+	seats := len(d.ssrcs)
+	for _, s := range o.Sections() {
+		if _, known := d.ssrcs[s.MID]; !known && s.Active && !s.Publish {
+			seats++
+		}
+	}
+	if seats > maxSeats {
+		return nil, &negotiate.Error{Field: "mid", Text: fmt.Sprintf(
+			"more than %d receiving sections on one connection, stopped ones included: use their mids again, or connect anew", maxSeats)}
+	}
+	return before, nil
+}
+
+func (p *Peer) params(c *credential, streams map[string]string) negotiate.Params {
 	d := &p.sdp
 	if d.id == 0 {
 		d.id = uint64(randomUint32())<<31 | uint64(randomUint32()) | 1
@@ -139,7 +204,7 @@ func (d *description) ssrcOf(mid string, _ packet.Kind) (ssrc, rtx uint32) {
 	pair, ok := d.ssrcs[mid]
 	if !ok {
 		pair = [2]uint32{d.newSSRC(), d.newSSRC()}
-		d.ssrcs[mid] = pair
+		d.ssrcs[strings.Clone(mid)] = pair
 	}
 	return pair[0], pair[1]
 }

@@ -170,3 +170,35 @@ func (o *Offer) MaxMessageSize() uint64 {
 	}
 	return 0
 }
+
+// Line is what later offers of a connection have to keep of an m= line.
+type Line struct {
+	MID, Media string
+	// Free says that the line may be used anew under another mid: the client has stopped it, or it was refused.
+	Free bool
+}
+
+// Lines returns the m= lines of the offer, to be shown to the next one.
+func (o *Offer) Lines() []Line {
+	lines := make([]Line, len(o.sections))
+	for i, s := range o.sections {
+		// Clones, so that not the whole text stays in memory.
+		lines[i] = Line{MID: strings.Clone(s.mid), Media: strings.Clone(s.media), Free: !s.taken()}
+	}
+	return lines
+}
+
+// Follows checks that the offer can come after one with the given lines on a connection: m= lines are never dropped, and renamed or
+// put to another use only when they are free (RFC 8829, section 5.2.2). The error is an *Error.
+func (o *Offer) Follows(before []Line) error {
+	if len(o.sections) < len(before) {
+		return &Error{Field: "m", Text: fmt.Sprintf("%d sections, %d before: a section is stopped, never dropped",
+			len(o.sections), len(before))}
+	}
+	for i, was := range before {
+		if s := o.sections[i]; !was.Free && (s.mid != was.MID || s.media != was.Media) {
+			return s.fault("mid", fmt.Sprintf("stands where %s with the mid %s was: only a stopped section may be replaced", was.Media, was.MID))
+		}
+	}
+	return nil
+}
