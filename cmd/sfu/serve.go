@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -42,11 +41,6 @@ environment, and that over the file.`,
 	return c
 }
 
-// heapGrowth is how far the heap may grow over what is in use before it is collected, in percent, where GOGC does not
-// say otherwise. Forwarding allocates nothing, so collections come from signalling and joins and are short; Go's default of
-// 100 would let the resident memory of a quiet node drift to twice what it uses.
-const heapGrowth = 50
-
 // impatience is for how long signals after the first are taken for the same one: some senders signal a process and its
 // group.
 const impatience = 500 * time.Millisecond
@@ -56,9 +50,7 @@ func serve(ctx context.Context, cfg config.Config, out, errOut io.Writer) error 
 	ctx, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer release()
 	log, console := newLogger(cfg.Log, errOut)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(heapGrowth)
-	}
+	go keepTidy(ctx)
 	node, err := sfu.New(cfg, log)
 	if err != nil {
 		return err
