@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -26,6 +27,7 @@ const (
 type conn struct {
 	d     *Door
 	ws    *websocket.Conn
+	wire  net.Conn // below ws
 	limit *rate.Limiter
 	s     *session.Session // nil before entering; of the reading goroutine
 
@@ -45,14 +47,14 @@ const smallMessage = 128
 // errOver is returned by write when the connection is at its end.
 var errOver = errors.New("the connection is at its end")
 
-func newConn(d *Door, ws *websocket.Conn) *conn {
-	return &conn{d: d, ws: ws, limit: rate.NewLimiter(rate.Limit(d.o.MessageRate), 2*d.o.MessageRate)}
+func newConn(d *Door, ws *websocket.Conn, wire net.Conn) *conn {
+	return &conn{d: d, ws: ws, wire: wire, limit: rate.NewLimiter(rate.Limit(d.o.MessageRate), 2*d.o.MessageRate)}
 }
 
 // serve handles requests until the connection ends, and leaves nothing behind.
 func (c *conn) serve(ctx context.Context) {
 	// Reads and writes have no contexts, which would cost them a watcher each: closing the socket ends them.
-	defer context.AfterFunc(ctx, func() { _ = c.ws.CloseNow() })()
+	defer context.AfterFunc(ctx, c.cut)()
 	ctx, cancel := context.WithCancel(ctx)
 	stranger := time.AfterFunc(c.d.o.EnterWithin, func() { _ = c.ws.Close(closeIdle, "nobody has entered") })
 	err := c.read(ctx, stranger)
@@ -218,7 +220,7 @@ func (c *conn) write(b []byte) error {
 		return errOver
 	}
 	if c.late == nil {
-		c.late = time.AfterFunc(c.d.o.WriteTimeout, func() { _ = c.ws.CloseNow() })
+		c.late = time.AfterFunc(c.d.o.WriteTimeout, c.cut)
 	} else {
 		c.late.Reset(c.d.o.WriteTimeout)
 	}
@@ -226,10 +228,13 @@ func (c *conn) write(b []byte) error {
 	return c.ws.Write(context.Background(), websocket.MessageText, b)
 }
 
+// cut ends the connection at once, in the middle of a closing handshake too, for which CloseNow would wait.
+func (c *conn) cut() { _ = c.wire.Close() }
+
 // endWrites ends a write under way, and those to come.
 func (c *conn) endWrites() {
 	if !c.writing.TryLock() {
-		_ = c.ws.CloseNow()
+		c.cut()
 		c.writing.Lock()
 	}
 	c.over = true

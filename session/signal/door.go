@@ -4,6 +4,7 @@
 //	conn.go     one connection: reading requests, answering, pumping events
 //	requests.go what each request does
 //	message.go  the wire forms and their strict decoding
+//	hijack.go   the connection's buffers
 //	ping.go     the short way of the message that clients send all the time
 //
 // A connection has one goroutine, which reads requests and has them answered one after the other, and, while there are
@@ -14,6 +15,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/coder/websocket"
@@ -49,8 +51,7 @@ type Options struct {
 	MessageRate int
 }
 
-// Door serves /rtc and /rtc/exit. Connections end when the contexts of their requests are done: a server that shuts
-// down cancels its BaseContext.
+// Door serves /rtc and /rtc/exit. Connections end when their http.Server's BaseContext is done.
 type Door struct{ o Options }
 
 // New returns a door. It starts nothing.
@@ -67,8 +68,43 @@ func New(o Options) *Door {
 	return &Door{o: o}
 }
 
-// ServeHTTP takes one WebSocket connection and returns when it has ended.
-func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP takes one WebSocket connection over.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.Take(w, r, func() {}) }
+
+// Take takes one WebSocket connection over and returns; ended is called when the connection has ended, or was refused. The
+// connection goes on without the request, whose goroutine, buffers and headers would else be kept for as long as the
+// client stays.
+func (d *Door) Take(w http.ResponseWriter, r *http.Request, ended func()) {
+	h := &hijack{ResponseWriter: w}
+	ws := d.accept(h, r)
+	if ws == nil {
+		ended()
+		return
+	}
+	ctx, wire := baseContext(r), h.conn // and nothing else of h and r, which hold the request
+	go func() {
+		defer ended()
+		defer func() { // as net/http has it
+			if fault := recover(); fault != nil {
+				d.o.Log.Error().Any("panic", fault).Bytes("stack", debug.Stack()).Msg("signalling connection failed")
+				_ = wire.Close()
+			}
+		}()
+		newConn(d, ws, wire).serve(ctx)
+	}()
+}
+
+// baseContext returns the context of the request's server.
+func baseContext(r *http.Request) context.Context {
+	s, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok || s.BaseContext == nil {
+		return context.Background()
+	}
+	return s.BaseContext(nil)
+}
+
+// accept returns the connection, or nil where the client was refused.
+func (d *Door) accept(w http.ResponseWriter, r *http.Request) *websocket.Conn {
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:    []string{Subprotocol},
 		OriginPatterns:  d.o.Origins,
@@ -76,14 +112,14 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 	if err != nil {
 		d.o.Log.Debug().Err(err).Str("from", r.RemoteAddr).Msg("WebSocket refused")
-		return // Accept has answered
+		return nil // Accept has answered
 	}
 	if ws.Subprotocol() != Subprotocol {
 		_ = ws.Close(websocket.StatusPolicyViolation, "ask for the subprotocol "+Subprotocol)
-		return
+		return nil
 	}
 	ws.SetReadLimit(maxMessage)
-	newConn(d, ws).serve(r.Context())
+	return ws
 }
 
 // Exit serves POST /rtc/exit, the beacon of a page that goes away.

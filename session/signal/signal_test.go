@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -475,28 +476,48 @@ func TestTokenIsAskedFor(t *testing.T) {
 	require.Equal(t, "entered", m["type"], "%v", m)
 }
 
-// TestConnectionsEndWithTheirRequests is what a server's shutdown relies on.
-func TestConnectionsEndWithTheirRequests(t *testing.T) {
+// TestConnectionsEndWithTheirServer is what a server's shutdown relies on.
+func TestConnectionsEndWithTheirServer(t *testing.T) {
 	rooms := session.New(session.Options{}, &fakewire.Transport{}, nil)
 	keys, err := token.New(nil)
 	require.NoError(t, err)
 	handler := signal.New(signal.Options{Rooms: rooms, Auth: keys.Authenticate})
 	base, cut := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer close(ended)
-		handler.ServeHTTP(w, r.WithContext(base))
+	defer cut()
+	ended := make(chan struct{}, 2)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.Take(w, r, func() { ended <- struct{}{} })
 	}))
+	server.Config.BaseContext = func(net.Listener) context.Context { return base }
+	server.Start()
 	defer server.Close()
+	wait := func() {
+		t.Helper()
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			t.Fatal("the connection goes on")
+		}
+	}
 	d := &door{rooms: rooms, url: server.URL}
+	res, err := http.Get(server.URL) // no WebSocket
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	wait()
 	c := d.dial(t)
 	require.Equal(t, "entered", c.ask(message{"type": "enter", "room": "lobby", "user": "ann"})["type"])
+	require.Equal(t, "pong", c.ask(message{"type": "ping"})["type"], "it goes on without its request")
+	silent := d.dial(t) // never answers that the node closes
+	require.Equal(t, "entered", silent.ask(message{"type": "enter", "room": "hall", "user": "bob"})["type"])
+	hall, err := session.StringRoom("hall")
+	require.NoError(t, err)
+	_, err = rooms.DismissRoom(t.Context(), hall, "")
+	require.NoError(t, err)
+	began := time.Now()
 	cut()
-	select {
-	case <-ended:
-	case <-time.After(patience):
-		t.Fatal("the connection goes on")
-	}
+	wait()
+	wait()
+	require.Less(t, time.Since(began), 3*time.Second, "a closing handshake is cut off, too")
 	_, _, err = c.ws.Read(t.Context())
 	require.False(t, errors.Is(err, context.DeadlineExceeded))
 	require.Error(t, err)
