@@ -51,6 +51,7 @@ type Totals struct {
 	TransportReported      uint64 // packets that receivers' transport-wide feedback tells of
 	TransportReportedLost  uint64 // of them, those that did not arrive
 	TransportFeedbacksSent uint64
+	SinksRefused           uint64        // receiving sections beyond what a peer may have in its life
 	Dropped                [drops]uint64 // by Drop
 }
 

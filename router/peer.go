@@ -25,11 +25,12 @@ type peer struct {
 	offset clock.Offset           // of its clock
 
 	// What it receives.
-	sinks     map[string]*sink // by MID
-	sinkOf    map[uint32]*sink // by SSRC, those of former sections too: numbers must never begin anew under one SSRC
-	transport uint16           // next transport-wide sequence number
-	rtt       int64            // smoothed, ns; 0: not known
-	credit    int64            // bytes that may be sent again now
+	sinks     map[string]*sink   // by MID
+	sinkOf    map[uint32]*sink   // by SSRC
+	retired   map[uint32]numbers // SSRCs of former sections: numbers must never begin anew under one; nil: none
+	transport uint16             // next transport-wide sequence number
+	rtt       int64              // smoothed, ns; 0: not known
+	credit    int64              // bytes that may be sent again now
 
 	// Reports.
 	reportAt   int64 // 0: nothing to report
@@ -76,7 +77,7 @@ func (c *core) update(id packet.PeerID, sections []packet.Section, publish map[s
 	}
 	for mid, s := range p.sinks {
 		if !stays(mid, false) {
-			c.closeSink(s)
+			c.closeSink(mid, s)
 		}
 	}
 	for i := range sections {
@@ -145,8 +146,8 @@ func (c *core) detach(id packet.PeerID, now int64) error {
 	if p == nil {
 		return ErrUnknownPeer
 	}
-	for _, s := range p.sinks {
-		c.closeSink(s)
+	for mid, s := range p.sinks {
+		c.closeSink(mid, s)
 	}
 	for _, t := range p.tracks {
 		c.removeTrack(t)

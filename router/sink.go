@@ -94,14 +94,12 @@ type sinkCounts struct {
 func (c *core) updateSink(p *peer, sec *packet.Section) {
 	s := p.sinks[sec.MID]
 	if s != nil && s.ssrc != sec.SSRC {
-		c.closeSink(s)
+		c.closeSink(sec.MID, s)
 		s = nil
 	}
 	if s == nil {
-		if s = p.sinkOf[sec.SSRC]; s == nil {
-			s = &sink{peer: p, out: p.out, ssrc: sec.SSRC, seq: seqmap.New[rewrite](uint16(rand.N(1 << 14)))}
-			s.repair.seq = uint16(rand.N(1 << 14))
-			p.sinkOf[sec.SSRC] = s
+		if s = c.openSink(p, sec.SSRC); s == nil {
+			return
 		}
 		p.sinks[sec.MID] = s
 	}
@@ -109,8 +107,41 @@ func (c *core) updateSink(p *peer, sec *packet.Section) {
 		c.leave(s) // what was sent cannot be told again, and payload types may mean something else
 		s.configure(sec)
 	}
-	s.section, s.active, s.unfit = *sec, sec.Active, nil
+	s.section, s.active, s.unfit = *sec, sec.Active && sec.SSRC != 0, nil
 	c.retarget(s)
+}
+
+// numbers is what must go on where it was when an SSRC is used again.
+type numbers struct {
+	seq    uint64 // of the next packet
+	repair uint16 // of the next retransmission
+}
+
+// maxSSRCs bounds the SSRCs of a peer, former ones included. More lets a client renegotiate longer with new sections each time;
+// each costs 24 bytes for the life of its connection.
+const maxSSRCs = 4096
+
+// openSink returns a sink for the SSRC, or for a section that is not in use (0). It returns nil where that cannot be: another
+// section has the SSRC, or too many have been used.
+func (c *core) openSink(p *peer, ssrc uint32) *sink {
+	s := &sink{peer: p, out: p.out, ssrc: ssrc}
+	if ssrc == 0 {
+		s.seq = seqmap.New[rewrite](0)
+		return s
+	}
+	n, known := p.retired[ssrc]
+	switch {
+	case p.sinkOf[ssrc] != nil, !known && len(p.sinkOf)+len(p.retired) >= maxSSRCs:
+		c.totals.SinksRefused++
+		return nil
+	case known:
+		s.seq, s.repair.seq = seqmap.Resume[rewrite](n.seq), n.repair
+		delete(p.retired, ssrc)
+	default:
+		s.seq, s.repair.seq = seqmap.New[rewrite](uint16(rand.N(1<<14))), uint16(rand.N(1<<14))
+	}
+	p.sinkOf[ssrc] = s
+	return s
 }
 
 func (s *sink) configure(sec *packet.Section) {
@@ -125,12 +156,21 @@ func (s *sink) configure(sec *packet.Section) {
 	s.acked = false
 }
 
-// closeSink ends a section's sink. What must never begin anew stays with the peer.
-func (c *core) closeSink(s *sink) {
+// closeSink ends the sink of a section. What must never begin anew stays with the peer.
+func (c *core) closeSink(mid string, s *sink) {
 	c.leave(s)
 	c.setWant(s, Want{})
 	s.active = false
-	delete(s.peer.sinks, s.section.MID)
+	p := s.peer
+	delete(p.sinks, mid)
+	if s.ssrc == 0 {
+		return
+	}
+	delete(p.sinkOf, s.ssrc)
+	if p.retired == nil {
+		p.retired = map[uint32]numbers{}
+	}
+	p.retired[s.ssrc] = numbers{s.seq.Next(), s.repair.seq}
 }
 
 func (c *core) watch(id packet.PeerID, mid string, w Want, now int64) error {

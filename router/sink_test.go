@@ -211,6 +211,49 @@ func TestRenegotiationKeepsWhatFlows(t *testing.T) {
 	}
 }
 
+// Sections that are not in use have no SSRC. They must not be taken for one and the same.
+func TestSectionsThatAreNotInUse(t *testing.T) {
+	w, a, _, sub := meeting(t)
+	idle := func(mid string) packet.Section {
+		return packet.Section{MID: mid, Kind: packet.Video}
+	}
+	w.must(w.c.update(3, []packet.Section{idle("5"), idle("6"), idle("7")}, nil, w.now))
+	if n := len(w.c.peers[3].sinks); n != 3 || w.c.peers[3].sinks["5"] == w.c.peers[3].sinks["6"] {
+		t.Fatalf("%d sinks of 3, or the same", n)
+	}
+	w.watch(3, "6", 1, Camera, High)
+	w.must(w.c.update(3, []packet.Section{seatVideo("5", 5000), idle("7")}, nil, w.now))
+	if len(w.c.peers[3].sinks) != 2 || len(w.c.peers[3].sinkOf) != 1 || len(w.c.wants) != 0 {
+		t.Errorf("sinks %v, wants %v", w.c.peers[3].sinks, w.c.wants)
+	}
+	w.watch(3, "5", 1, Camera, High)
+	w.watch(3, "7", 1, Camera, High)
+	w.deliver(1, false, a.frame(true, 2)...)
+	if len(sub.rtp) != 2 || len(sub.seqs(5000)) != 2 {
+		t.Errorf("%d packets, %d of the section in use", len(sub.rtp), len(sub.seqs(5000)))
+	}
+}
+
+// A client that renegotiates for ever must not take memory for ever, nor may a number begin anew.
+func TestFormerSectionsLeaveOnlyTheirNumbers(t *testing.T) {
+	w, a, _, sub := meeting(t)
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, a.frame(true, 3)...)
+	for i := range uint32(2 * maxSSRCs) {
+		w.must(w.c.update(3, []packet.Section{seatVideo("5", 10_000+2*i)}, nil, w.now))
+	}
+	p := w.c.peers[3]
+	if len(p.sinkOf)+len(p.retired) > maxSSRCs || len(p.sinkOf) > 1 || w.c.totals.SinksRefused == 0 {
+		t.Errorf("%d sinks and %d former SSRCs, %d refused", len(p.sinkOf), len(p.retired), w.c.totals.SinksRefused)
+	}
+	w.must(w.c.update(3, []packet.Section{seatVideo("5", 5000)}, nil, w.now))
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, a.frame(true, 1)...)
+	if got := sub.seqs(5000); len(got) != 4 || got[3] != got[0]+3 {
+		t.Errorf("numbers %v, want 4 in a row", got)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	w, _, _, _ := meeting(t)
 	for name, x := range map[string]struct{ got, want error }{

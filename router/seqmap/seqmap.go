@@ -33,6 +33,9 @@ func New[S any](start uint16) Map[S] {
 	return Map[S]{next: 1<<16 + uint64(start)}
 }
 
+// Resume returns a map whose numbers go on with next, the Next of one that is gone.
+func Resume[S any](next uint64) Map[S] { return Map[S]{next: next} }
+
 // Start begins a source with its packet in. Whatever came from sources before can no longer be sent, only be asked for
 // again with In.
 func (m *Map[S]) Start(in uint64, state S) {
