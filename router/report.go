@@ -51,6 +51,14 @@ func (c *core) armReport(p *peer) {
 	c.at(dueReport, p.reportAt)
 }
 
+// reportSoon has the peer told how the timestamps of a new occupant of one of its seats lie: by what it knows of the one before,
+// sound and picture are apart. The next report, which tells what the publisher has said meanwhile, comes early too.
+func (c *core) reportSoon(p *peer) {
+	p.early = max(p.early, 1)
+	p.reportAt = c.now
+	c.at(dueReport, p.reportAt)
+}
+
 // reports sends the reports that are due.
 func (c *core) reports() {
 	for _, p := range c.peers {

@@ -56,6 +56,36 @@ func TestAudioAndVideoStayInSync(t *testing.T) {
 	}
 }
 
+func TestReportsFollowASwitchOfOccupantAtOnce(t *testing.T) {
+	w, a, b, sub := meeting(t)
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, a.frame(true, 1)...)
+	for range 100 {
+		w.pass(40 * time.Millisecond)
+		w.deliver(1, false, a.frame(false, 1)...)
+	}
+	w.watch(3, "5", 2, Camera, High)
+	sub.clear()
+	w.deliver(2, false, b.frame(true, 1)...)
+	reports := func() (l []*rtcp.SenderReport) {
+		for _, p := range sub.rtcp {
+			if r, ok := p.(*rtcp.SenderReport); ok {
+				l = append(l, r)
+			}
+		}
+		return l
+	}
+	w.pass(25 * time.Millisecond)
+	if l := reports(); len(l) != 1 || l[0].SSRC != 5000 || l[0].RTPTime-sub.rtp[0].Timestamp > 25*90 {
+		t.Fatalf("no report of the new occupant's timestamps: %v", l)
+	}
+	w.deliver(2, false, b.frame(false, 1)...)
+	w.pass(200 * time.Millisecond)
+	if n := len(reports()); n != 2 {
+		t.Errorf("%d reports in the first 200 ms, want 2", n)
+	}
+}
+
 func TestReportsToPublishers(t *testing.T) {
 	w, a, _, _ := meeting(t)
 	pub := w.outs[1]

@@ -351,6 +351,9 @@ func (c *core) begin(s *sink, st *stream) bool {
 		rw.flags |= rewriteRED
 	}
 	rw.continueIDs(m, &s.last)
+	if old := s.seq.Current(); s.last.any && (old == nil || old.State.src.track != st.track) {
+		c.reportSoon(s.peer)
+	}
 	s.uncur()
 	s.unwait()
 	s.cur, s.curAt = st, len(st.sinks)
