@@ -112,6 +112,13 @@ func TestRunWithProfiles(t *testing.T) {
 	require.ErrorContains(t, err, "--debug.pprof")
 }
 
+// TestRunWithTrouble: the dead subscriber is not expected to receive, nor is the one more publisher anybody's loss.
+func TestRunWithTrouble(t *testing.T) {
+	res := testRun(t, newFakeNode(t), func(s *Scenario) { s.Subscribers, s.Dead, s.Hog, s.LateJoins = 3, 1, 2_000_000, 0 })
+	require.EqualValues(t, 2*res.Packets.Sent, res.Packets.Expected)
+	require.Zero(t, res.Packets.Lost)
+}
+
 // TestRunIdle: nothing is sent in the window.
 func TestRunIdle(t *testing.T) {
 	res := testRun(t, newFakeNode(t), func(s *Scenario) { s.Idle, s.LateJoins = true, 0 })
@@ -204,6 +211,9 @@ func TestValidate(t *testing.T) {
 		"readers":       func(s *Scenario) { s.Readers = s.Subscribers + 1 },
 		"sample":        func(s *Scenario) { s.Sample = 3 },
 		"limit":         func(s *Scenario) { s.Limit = time.Millisecond },
+		"flood":         func(s *Scenario) { s.Flood = -1 },
+		"hog":           func(s *Scenario) { s.Hog = 1 },
+		"dead":          func(s *Scenario) { s.Dead = s.Subscribers },
 		"idle":          func(s *Scenario) { s.Idle = true },
 	} {
 		s := defaults()

@@ -93,6 +93,9 @@ func (r *run) collectPackets(m *measurement, res *Result) {
 	}
 	delays, wire, worst := stats.NewDelays(), stats.NewDelays(), stats.Summary{}
 	for i, s := range r.subscribers {
+		if s.dead {
+			continue
+		}
 		room := r.publishers[i%r.scenario.Rooms*r.scenario.Publishers].room
 		var expected, received uint64
 		for _, w := range m.perStream {

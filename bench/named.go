@@ -60,6 +60,9 @@ func named() []Scenario {
 			s.Subscribers, s.Idle, s.Limit, s.LateJoins = 99, true, 0, 0
 			s.Mark = Mark{Goroutines: 2, Idle: 0.3}
 		}),
+		make("hostile-4x100", func(s *Scenario) {
+			s.Publishers, s.Subscribers, s.Flood, s.Hog, s.Dead, s.Limit = 4, 100, 100_000, 10_000_000, 10, 0
+		}),
 		make("large-2x4x250", func(s *Scenario) {
 			s.Rooms, s.Publishers, s.Subscribers, s.VideoBitrate, s.Readers, s.Sample = 2, 4, 250, 500_000, 4, 256
 			s.Feedback = client.NoFeedback // clients that count a sample have nothing to say of the rest

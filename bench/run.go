@@ -205,6 +205,7 @@ func (r *run) enterSubscribers(ctx context.Context, m *measurement) (err error) 
 		} else {
 			s.sample = r.scenario.sample()
 		}
+		s.dead = number >= r.scenario.Subscribers-r.scenario.Dead
 		r.subscribers = append(r.subscribers, s)
 		join.Go(func() error { return r.subscribe(joinCtx, s, room, user) })
 	}
@@ -274,6 +275,11 @@ func (r *run) flow(ctx context.Context, m *measurement) (err error) {
 	}
 	m.sentOpened = r.sent()
 	r.open(m)
+	h, err := r.trouble(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.end(ctx)
 	var profiling errgroup.Group
 	if r.profiles != "" {
 		profiling.Go(func() error { return r.node.profileCPU(ctx, r.profiles, r.scenario.Duration) })
@@ -468,6 +474,7 @@ func (r *run) depart(ctx context.Context) error {
 		if r.subscribers[i].door == nil {
 			return nil
 		}
+		r.subscribers[i].door.Silence(false) // a dead one cannot leave
 		return r.subscribers[i].door.Leave(ctx)
 	}))
 	errs = append(errs, r.out(len(r.publishers), func(i int) error {

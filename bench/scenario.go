@@ -32,7 +32,11 @@ type Scenario struct {
 	Sample  int           `json:"sample,omitempty"`
 	Limit   time.Duration `json:"limit_ns"`       // how long the bare loop is measured, each time; 0: not at all
 	Idle    bool          `json:"idle,omitempty"` // everybody is connected and nothing flows
-	Mark    Mark          `json:"mark"`
+	// Trouble, see hostile.go.
+	Flood int  `json:"flood,omitempty"` // packets a second from strangers to the media port
+	Hog   int  `json:"hog,omitempty"`   // bits a second of one more publisher, whom nobody watches
+	Dead  int  `json:"dead,omitempty"`  // subscribers of each room whose network dies when the measurement begins
+	Mark  Mark `json:"mark"`
 }
 
 const (
@@ -69,6 +73,9 @@ func (s Scenario) validate() error {
 	check(sample.Valid(s.Sample), "sample", "a power of two up to 32768")
 	check(s.Limit == 0 || s.Limit >= time.Second, "limit", "0 (not measured), or at least 1s")
 	check(s.Limit == 0 || s.Subscribers > 0, "limit", "needs subscribers")
+	check(s.Flood >= 0 && s.Flood <= 1_000_000, "flood", "from 0 to 1000000")
+	check(s.Hog == 0 || s.Hog >= 10_000 && s.Hog <= 1_000_000_000, "hog", "0, or from 10000 to 1000000000")
+	check(s.Dead >= 0 && s.Dead < max(s.Subscribers, 1), "dead", "fewer than there are subscribers")
 	check(!s.Idle || s.LateJoins == 0, "idle", "needs --late-joins 0")
 	check(s.Door == doorWS || s.Door == doorWHEP, "door", "ws or whep")
 	check(s.Scene == "live" || s.Scene == "call", "scene", "live or call")
@@ -131,6 +138,15 @@ func (s Scenario) String() string {
 	text += ", feedback " + s.Feedback.String() + ", door " + s.Door
 	if s.Readers > 0 {
 		text += fmt.Sprintf(", %d of %d read all", s.Readers, s.Subscribers)
+	}
+	if s.Flood > 0 {
+		text += fmt.Sprintf(", flooded by %d packets/s", s.Flood)
+	}
+	if s.Hog > 0 {
+		text += fmt.Sprintf(", one more publisher of %.3g Mbit/s", float64(s.Hog)/1e6)
+	}
+	if s.Dead > 0 {
+		text += fmt.Sprintf(", %d subscribers dead", s.Dead)
 	}
 	return text
 }

@@ -14,6 +14,7 @@ import (
 // door is how a subscriber holds on to its client, whichever way it came in.
 type door interface {
 	Drops() (uint32, error)
+	Silence(on bool)
 	Leave(ctx context.Context) error
 }
 
@@ -42,6 +43,7 @@ type subscriber struct {
 	began  time.Time     // of joining
 	joined time.Duration // until media was connected
 
+	dead     bool             // its network dies when the measurement begins
 	sample   int              // the kernel passes one packet in as many
 	arrivals *client.Arrivals // nil: not noted
 
