@@ -29,7 +29,7 @@ const (
 )
 
 // askKeyframe asks the publisher for a keyframe of the stream, now or when Options.KeyframeInterval has passed since the
-// last request.
+// last request for a layer of the track.
 func (c *core) askKeyframe(st *stream) {
 	if st.track.key.Source.Kind() != packet.Video {
 		return
@@ -57,7 +57,7 @@ func (c *core) askOrWait(st *stream) {
 		return
 	}
 	if c.now >= next {
-		if !c.requestKeyframe(st) {
+		if !c.requestKeyframes(st.track) || st.key.pending {
 			return // asked again when it can be
 		}
 		if next = c.nextAsk(st); next == 0 {
@@ -70,19 +70,22 @@ func (c *core) askOrWait(st *stream) {
 // nextAsk returns when the stream is to be asked next, 0 if there is no need.
 func (c *core) nextAsk(st *stream) int64 {
 	k := &st.key
+	next := c.now
 	switch {
 	case !k.pending && !wanted(st):
 		return 0
-	case k.at == 0:
-		return c.now
-	case k.pending:
-		return k.at + ns(c.o.KeyframeInterval)
+	case k.at == 0 || k.pending:
 	case k.tries > manyKeyframes && st.lastAt < k.at:
 		return 0 // it has stopped; asked again when packets come
 	case k.tries > manyKeyframes:
-		return k.at + slowKeyframe
+		next = k.at + slowKeyframe
+	default:
+		next = k.at + retryKeyframe
 	}
-	return k.at + retryKeyframe
+	if at := st.track.keyAt; at != 0 {
+		next = max(next, at+ns(c.o.KeyframeInterval))
+	}
+	return next
 }
 
 // wanted says whether a sink waits for the stream that could take it.
@@ -99,26 +102,36 @@ func (c *core) askKeyframes() {
 	})
 }
 
-// requestKeyframe sends a PLI, or a FIR where that is what was negotiated (RFC 4585 section 6.3.1, RFC 5104 section 4.3.1).
-// It reports false when the publisher cannot be told yet: SSRC or transport are missing.
-func (c *core) requestKeyframe(st *stream) bool {
-	p := st.track.peer
-	if st.ssrc == 0 || !p.ready {
+// requestKeyframes asks for keyframes of all layers of a track of which they are due, in one compound packet. It reports false
+// when the publisher cannot be told yet: SSRC or transport are missing.
+func (c *core) requestKeyframes(t *track) bool {
+	var packets []rtcp.Packet
+	for _, st := range t.layers {
+		if next := c.nextAsk(st); next == 0 || c.now < next || st.ssrc == 0 || !t.peer.ready {
+			continue
+		}
+		packets = append(packets, c.keyframeRequest(st))
+		st.key.at, st.key.pending = c.now, false
+		st.key.tries++
+		c.totals.KeyframeRequests++
+	}
+	if len(packets) == 0 {
 		return false
 	}
+	t.keyAt = c.now
+	c.sendRTCP(t.peer, packets...)
+	return true
+}
+
+// keyframeRequest returns a PLI, or a FIR where that is what was negotiated (RFC 4585 section 6.3.1, RFC 5104 section 4.3.1).
+func (c *core) keyframeRequest(st *stream) rtcp.Packet {
 	f := st.format
 	if f == nil && len(st.track.formats) > 0 {
 		f = &st.track.formats[0]
 	}
-	var ask rtcp.Packet = &rtcp.PictureLossIndication{SenderSSRC: c.ssrc, MediaSSRC: st.ssrc}
-	if f != nil && !f.codec.PLI && f.codec.FIR {
-		st.key.fir++
-		ask = &rtcp.FullIntraRequest{SenderSSRC: c.ssrc, MediaSSRC: st.ssrc,
-			FIR: []rtcp.FIREntry{{SSRC: st.ssrc, SequenceNumber: st.key.fir}}}
+	if f == nil || f.codec.PLI || !f.codec.FIR {
+		return &rtcp.PictureLossIndication{SenderSSRC: c.ssrc, MediaSSRC: st.ssrc}
 	}
-	c.sendRTCP(p, ask)
-	st.key.at, st.key.pending = c.now, false
-	st.key.tries++
-	c.totals.KeyframeRequests++
-	return true
+	st.key.fir++
+	return &rtcp.FullIntraRequest{SenderSSRC: c.ssrc, MediaSSRC: st.ssrc, FIR: []rtcp.FIREntry{{SSRC: st.ssrc, SequenceNumber: st.key.fir}}}
 }

@@ -39,6 +39,52 @@ func TestKeyframeRequestsAreLimited(t *testing.T) {
 	}
 }
 
+func TestKeyframeRequestsAreLimitedPerTrack(t *testing.T) {
+	w := newWorld(t)
+	sec := pubVideo("v")
+	sec.RIDs = []string{"l", "m", "h"}
+	pub := w.join(1, 1, map[string]Source{"v": Camera}, sec)
+	for i := range uint32(3) {
+		s := w.vp8(1, 100*(i+1))
+		s.mid, s.rid = "v", sec.RIDs[i]
+		w.deliver(1, false, s.frame(false, 1)...)
+	}
+	w.pass(50 * time.Millisecond)
+	at := map[int64]bool{}
+	for i := range 60 {
+		id := packet.PeerID(10 + i)
+		w.join(id, MemberID(id), nil, seatVideo("5", uint32(id)*100))
+		pub.clear()
+		w.watch(id, "5", 1, Camera, Quality(i%3))
+		for range 10 {
+			if w.pass(5 * time.Millisecond); pub.plis() > 0 {
+				at[w.now] = true
+			}
+			pub.clear()
+		}
+	}
+	if n := len(at); n < 13 || n > 16 { // 3 s
+		t.Errorf("asked %d times in 3 s, want once in 200 ms", n)
+	}
+	w.pass(time.Second)
+	pub.clear()
+	w.pass(500 * time.Millisecond)
+	for i := range 3 {
+		w.rtcp(packet.PeerID(10+i), &rtcp.PictureLossIndication{MediaSSRC: uint32(10+i) * 100})
+	}
+	pub.clear()
+	w.pass(250 * time.Millisecond)
+	layers := map[uint32]bool{}
+	for _, p := range pub.rtcp {
+		if pli, ok := p.(*rtcp.PictureLossIndication); ok {
+			layers[pli.MediaSSRC] = true
+		}
+	}
+	if len(layers) < 2 {
+		t.Errorf("asked for %v, want all layers that wait", layers)
+	}
+}
+
 func TestKeyframeIsAskedAgainWhileASinkWaits(t *testing.T) {
 	w, a, _, _ := meeting(t)
 	pub := w.outs[1]

@@ -1,6 +1,9 @@
 package router
 
 import (
+	"encoding/binary"
+	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -91,6 +94,75 @@ func TestTimestampsOfLayersAreAligned(t *testing.T) {
 	w.deliver(1, false, h.frame(true, 1)...)
 	if d := int32(sub.rtp[2].Timestamp - sub.rtp[1].Timestamp); d < 2999 || d > 3001 {
 		t.Errorf("timestamp goes on by %d, captured one frame of 3000 later", d)
+	}
+}
+
+// An offer may name its layers in any order.
+func TestLayersAreOrderedByWhatTheyBring(t *testing.T) {
+	for name, sizes := range map[string][3]LayerSize{
+		"by their pictures": {{Area: 1280 * 720}, {Area: 320 * 180}, {Area: 640 * 360}},
+		"by their rate":     {{Rate: 9}, {Rate: 1}, {Rate: 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			sec := pubVideo("v")
+			sec.RIDs = []string{"a", "b", "c"}
+			w.join(1, 1, map[string]Source{"v": Camera}, sec)
+			w.join(3, 3, nil, seatVideo("5", 5000))
+			w.join(4, 4, nil, seatVideo("5", 6000))
+			w.watch(3, "5", 1, Camera, High)
+			w.watch(4, "5", 1, Camera, Low)
+			var ls [3]*sender
+			for i := range ls {
+				ls[i] = w.vp8(1, uint32(100*(i+1)))
+				ls[i].mid, ls[i].rid = "v", sec.RIDs[i]
+			}
+			for n := range 75 {
+				for i, s := range ls {
+					for k := range max(1, int(sizes[i].Rate)) {
+						d := append(s.vp8Desc(k == 0), 1)
+						if n%10 == 0 && k == 0 {
+							d[6] = 0
+							if a := sizes[i].Area; a != 0 {
+								h := uint16(math.Sqrt(float64(a) * 9 / 16))
+								d = append(d, 0, 0, 0x9d, 0x01, 0x2a)
+								d = binary.LittleEndian.AppendUint16(d, h*16/9)
+								d = binary.LittleEndian.AppendUint16(d, h)
+							}
+						}
+						w.deliver(1, false, s.packet(true, append(d, make([]byte, 100)...)))
+					}
+				}
+				w.pass(40 * time.Millisecond)
+			}
+			s := w.c.snapshot(0).Sinks
+			if s[0].Layer != 0 || s[1].Layer != 1 {
+				t.Errorf("highest is layer %d, lowest %d; want 0 and 1", s[0].Layer, s[1].Layer)
+			}
+		})
+	}
+}
+
+func TestSortLayers(t *testing.T) {
+	for name, x := range map[string]struct {
+		sizes []LayerSize
+		want  []int
+	}{
+		"nothing known":             {[]LayerSize{{}, {}, {}}, []int{0, 1, 2}},
+		"upside down":               {[]LayerSize{{Area: 9}, {Area: 4}, {Area: 1}}, []int{2, 1, 0}},
+		"pictures before rates":     {[]LayerSize{{4, 100}, {9, 10}}, []int{0, 1}},
+		"one picture known":         {[]LayerSize{{9, 10}, {0, 5}}, []int{1, 0}},
+		"rates close to each other": {[]LayerSize{{0, 100}, {0, 90}}, []int{0, 1}},
+		"one that stands still":     {[]LayerSize{{0, 100}, {}, {0, 5}}, []int{0, 1, 2}},
+		"going round in a circle":   {[]LayerSize{{5, 10}, {0, 20}, {4, 40}}, nil},
+	} {
+		order := make([]int, len(x.sizes))
+		for i := range order {
+			order[i] = i
+		}
+		if SortLayers(order, x.sizes); x.want != nil && !slices.Equal(order, x.want) {
+			t.Errorf("%s: %v, want %v", name, order, x.want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -236,10 +237,39 @@ func (t *track) choose(q Quality) int {
 	}
 	var buf [8]Layer
 	layers := buf[:0]
-	for _, st := range t.layers {
-		layers = append(layers, Layer{Live: st.live})
+	for _, i := range t.order {
+		layers = append(layers, Layer{Live: t.layers[i].live})
 	}
-	return ChooseLayer(layers, q)
+	return t.order[ChooseLayer(layers, q)]
+}
+
+// sortLayers puts the layers of the track in order by what is known of them, and has its sinks choose anew if that has changed.
+func (c *core) sortLayers(t *track) {
+	var buf [8]LayerSize
+	sizes := buf[:0]
+	for _, st := range t.layers {
+		sizes = append(sizes, st.size)
+	}
+	if SortLayers(t.order, sizes) {
+		c.chooseLayers(t)
+	}
+}
+
+// measuring is the time over which the rate of a layer is measured, in ns. Longer rides out keyframes, shorter finds sooner
+// which layer is which.
+const measuring = 1e9
+
+// measure takes the rate of the stream, and forgets it where the stream stands still.
+func (st *stream) measure(now int64) {
+	if st.rateAt != 0 && st.live {
+		if now-st.rateAt < measuring {
+			return
+		}
+		st.size.Rate = uint32(min((st.in.bytes-st.rated)*1e9/uint64(now-st.rateAt), math.MaxUint32))
+	} else {
+		st.size.Rate = 0
+	}
+	st.rateAt, st.rated = now, st.in.bytes
 }
 
 // chooseLayers chooses anew for every sink of the track.
@@ -267,6 +297,7 @@ func (c *core) checkTrack(t *track) {
 	}
 	changed := false
 	for _, st := range t.layers {
+		st.measure(c.now)
 		switch {
 		case st.live && c.now-st.lastAt >= ns(c.o.LayerTimeout):
 			st.live, changed = false, true
@@ -277,6 +308,7 @@ func (c *core) checkTrack(t *track) {
 	if changed {
 		c.chooseLayers(t)
 	}
+	c.sortLayers(t)
 }
 
 // leave ends what feeds the sink, and forgets what was sent: not even a retransmission of it follows.

@@ -17,7 +17,9 @@ type track struct {
 	key     TrackKey
 	peer    *peer
 	section packet.Section
-	layers  []*stream // from the lowest to the highest
+	layers  []*stream // in the order of the offer, which says nothing of their size
+	order   []int     // indices of layers, from the lowest to the highest as far as known
+	keyAt   int64     // when keyframes were asked for last, 0: never
 	formats []format
 	byPT    [128]uint8 // payload type → index into formats, plus 1
 	repairs [128]uint8 // payload type of retransmissions → of what is retransmitted
@@ -36,7 +38,10 @@ type stream struct {
 	rid    string
 	format *format // of the latest packet; nil before the first
 	live   bool
-	sps    bool // H.264, H.265: parameter sets come in band
+	size   LayerSize
+	rateAt int64  // when size.Rate was measured, 0: never
+	rated  uint64 // in.bytes at that time
+	sps    bool   // H.264, H.265: parameter sets come in band
 	lastAt int64
 
 	ssrc, repair     uint32 // 0: not known yet
@@ -88,7 +93,8 @@ func (c *core) updateTrack(p *peer, s *packet.Section, src Source, on bool) {
 		before = t.section
 	} else {
 		t = &track{key: TrackKey{p.member, src}, peer: p}
-		for _, rid := range layerNames(s) {
+		for i, rid := range layerNames(s) {
+			t.order = append(t.order, i)
 			t.layers = append(t.layers, &stream{track: t, rid: rid, in: intake{level: 0x7f}})
 		}
 		p.tracks[s.MID] = t

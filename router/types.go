@@ -96,7 +96,7 @@ type Options struct {
 	// InboxPackets bounds the packets that wait for the room's goroutine; default 8192. Higher bridges a longer stall at
 	// up to 1.5 KB each, lower drops sooner.
 	InboxPackets int
-	// KeyframeInterval is the shortest time between two keyframe requests for one layer; default 200 ms. Lower starts
+	// KeyframeInterval is the shortest time between two keyframe requests for one track; default 200 ms. Lower starts
 	// receivers sooner, higher spares the publisher's bitrate.
 	KeyframeInterval time.Duration
 	// History is for how long a packet can be sent again; default 1 s. Higher repairs over longer round trips
