@@ -143,7 +143,7 @@ func newReceiveBench(t testing.TB, n int) *receiveBench {
 	b.send, p.rx.ctx = srtpPair(t)
 	p.rx.ssrcs = map[uint32]struct{}{}
 	e.addPath(newPath(p, origin{addr: b.from, sock: e.sockets[0]}), 0)
-	b.in = &ingress{ep: e, sock: e.sockets[0], arrivals: make([]arrival, batchLen)}
+	b.in = &ingress{ep: e, sock: e.sockets[0], errors: new(tokens), arrivals: make([]arrival, batchLen)}
 	b.plain = append(header(0), make([]byte, 1188)...)
 	return b
 }
@@ -180,7 +180,7 @@ func BenchmarkCheck(b *testing.B) {
 	e := start(b, Options{Sockets: 1})
 	_, c, _ := offered(b, e)
 	m := checkOf(b, c)
-	in := &ingress{ep: e, sock: e.sockets[0]}
+	in := &ingress{ep: e, sock: e.sockets[0], errors: new(tokens)}
 	from := origin{addr: addrFrom(drained(b)), sock: e.sockets[0]}
 	at := time.Now()
 	b.ReportAllocs()

@@ -15,7 +15,7 @@
 //	demux.go      RFC 7983: what kind of packet is it
 //	ingress.go    a read's worth of datagrams: sort, look up, open, deliver
 //	reader.go     the goroutine of a UDP socket
-//	tcp.go        ICE-TCP connections (RFC 6544); framing.go is RFC 4571
+//	tcp.go        ICE-TCP connections (RFC 6544); tcpqueue.go what waits to be written; framing.go is RFC 4571
 //
 //	stun.go       connectivity checks in, responses out (RFC 8445, RFC 8489)
 //	agent.go      the ICE-lite agent of a peer: credentials, paths, nomination, consent (RFC 7675)
@@ -27,8 +27,14 @@
 //	data.go       SCTP association and data channels (RFC 8831, RFC 8832)
 //	stats.go      counters and the named reasons for drops
 //
+// # Slow TCP clients
+//
+// Media waits for 300 ms at most in the queue of a TCP connection. That also bounds what a client still gets of somebody who
+// has left the room meanwhile: the room takes back what is in its batch, and 300 ms later nothing of the leaver is left in any
+// queue of the node. Peer.Close takes the peer's own queue back at once.
+//
 // # Locks
 //
 // In the order in which they may be taken: description.mu, ingress.pass, Peer.mu, Endpoint.mu, Writer.mu, receiver.mu; then the leaf
-// locks (dtlsConn.mu, tcpConn.mu, socket.mu, eventQueue.mu). PeerEvents are called with none of them held.
+// locks (dtlsConn.mu, tcpQueue.mu, socket.mu, eventQueue.mu). PeerEvents are called with none of them held.
 package transport

@@ -111,8 +111,8 @@ func FuzzTCPStream(f *testing.F) {
 	f.Add(append(frame([]byte{128, 200, 0}), frame([]byte{0, 1, 0, 0})...))
 	f.Add(frame(make([]byte, 2000)))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c := &tcpConn{t: e.tcp, wake: make(chan struct{}, 1)}
-		c.in = &ingress{ep: e, tcp: c, arrivals: make([]arrival, tcpBatch)}
+		c := &tcpConn{t: e.tcp, out: newTCPQueue(new(deadlines))}
+		c.in = &ingress{ep: e, tcp: c, errors: &e.tcp.errors, arrivals: make([]arrival, tcpBatch)}
 		r := bufio.NewReaderSize(bytes.NewReader(b), 4096)
 		for {
 			err := c.readBatch(r)

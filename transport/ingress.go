@@ -26,6 +26,7 @@ type ingress struct {
 	// Inbox is called under it, so Inbox.Deliver must not call Peer.Close.
 	pass sync.Mutex
 
+	errors   *tokens
 	arrivals []arrival
 	batches  []inboxBatch
 	scratch  openScratch

@@ -36,8 +36,11 @@ type Limits struct {
 	Handshakes int
 	// TCPConns at once, and of them TCPStrangers that have not yet sent a valid check. Default 4096 and 256.
 	TCPConns, TCPStrangers int
-	// TCPQueue is how many bytes may wait for one slow TCP reader before packets to it are dropped. Raising it costs
-	// memory and lets the delay grow, lowering it loses large keyframes. Default 512 KiB.
+	// TCPStrangersPerIP is how many of the strangers may come from one address, or one /64 of IPv6. Default 16.
+	TCPStrangersPerIP int
+	// TCPQueue is how many bytes of memory may be taken by packets that wait for one slow TCP reader, for media and for
+	// the rest each; beyond it they are dropped, as is media that waits for more than 300 ms. Raising it costs memory,
+	// lowering it loses large keyframes. Default 512 KiB.
 	TCPQueue int
 	// SSRCs is how many sending SSRCs one peer may have; each holds a replay window. Default 512.
 	SSRCs int
@@ -59,7 +62,7 @@ type Timers struct {
 	Handshake time.Duration
 	// Stranger is how long a TCP connection may be open without a valid check. Default 10 s.
 	Stranger time.Duration
-	// TCPWrite is how long one write to a TCP connection may block before it is closed. Default 10 s.
+	// TCPWrite is how long one write of up to 16 KiB to a TCP connection may block before it is closed. Default 10 s.
 	TCPWrite time.Duration
 }
 
@@ -69,6 +72,7 @@ func (o Options) withDefaults() Options {
 	set(&o.Limits.Handshakes, 256)
 	set(&o.Limits.TCPConns, 4096)
 	set(&o.Limits.TCPStrangers, 256)
+	set(&o.Limits.TCPStrangersPerIP, 16)
 	set(&o.Limits.TCPQueue, 512<<10)
 	set(&o.Limits.SSRCs, 512)
 	set(&o.Limits.Channels, 16)

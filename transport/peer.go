@@ -121,7 +121,7 @@ func (p *Peer) Close() error {
 	var tcp []*tcpConn
 	for _, pt := range p.ice.paths {
 		if pt.tcp != nil {
-			pt.tcp.purge()
+			pt.tcp.out.purge()
 			tcp = append(tcp, pt.tcp)
 		}
 	}

@@ -26,7 +26,7 @@ const maxReadErrors = 3
 func newReader(e *Endpoint, s *socket) *reader {
 	return &reader{
 		sock: s, slots: make([]*packet.Buffer, batchLen),
-		in: &ingress{ep: e, sock: s, arrivals: make([]arrival, batchLen)},
+		in: &ingress{ep: e, sock: s, errors: new(tokens), arrivals: make([]arrival, batchLen)},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/pion/stun/v4"
@@ -13,7 +14,8 @@ const (
 	stunHeader = 20
 	stunCookie = 0x2112A442
 
-	// errorBurst and errorRate bound the error responses of one reader, which strangers can ask for from forged addresses.
+	// errorBurst and errorRate bound the error responses of one socket or of all TCP connections, which strangers can ask for
+	// from forged addresses.
 	errorBurst = 100
 	errorRate  = 100 // per second
 )
@@ -21,8 +23,13 @@ const (
 // stunScratch is what a reader needs to answer checks, kept to allocate little.
 type stunScratch struct {
 	request, reply stun.Message
-	tokens         float64 // for error responses
-	refilled       time.Time
+}
+
+// tokens is a token bucket for error responses.
+type tokens struct {
+	mu       sync.Mutex
+	left     float64
+	refilled time.Time
 }
 
 // plausibleSTUN is the cheap look before the parser: cookie, and a length that is that of the datagram.
@@ -98,7 +105,7 @@ func (in *ingress) accept(m *stun.Message, from origin, key stun.MessageIntegrit
 // refuse sends an error response, within the rate limit. key is nil where the request was not authenticated.
 func (in *ingress) refuse(m *stun.Message, from origin, at time.Time, code stun.ErrorCode, key stun.MessageIntegrity) {
 	in.ep.count.drop(DropSTUNUnauthorized)
-	if !in.stun.mayRefuse(at) {
+	if !in.errors.take(at) {
 		in.ep.count.drop(DropSTUNLimited)
 		return
 	}
@@ -128,7 +135,7 @@ func (in *ingress) newReply(m *stun.Message, t stun.MessageType) *stun.Message {
 func (in *ingress) respond(b []byte, from origin) {
 	var err error
 	if from.tcp != nil {
-		err = from.tcp.send(b)
+		err = from.tcp.sendSTUN(b)
 	} else {
 		salen := from.addr.sockaddr(from.sock.v6, &in.to)
 		err = from.sock.sendTo(b, &in.to, salen)
@@ -138,18 +145,20 @@ func (in *ingress) respond(b []byte, from origin) {
 	}
 }
 
-// mayRefuse is a token bucket.
-func (s *stunScratch) mayRefuse(at time.Time) bool {
-	if s.refilled.IsZero() {
-		s.tokens = errorBurst
-	} else {
-		s.tokens = min(errorBurst, s.tokens+at.Sub(s.refilled).Seconds()*errorRate)
+// take says whether there is a token.
+func (t *tokens) take(at time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch passed := at.Sub(t.refilled); {
+	case t.refilled.IsZero():
+		t.left, t.refilled = errorBurst, at
+	case passed > 0: // several goroutines come with times of their own
+		t.left, t.refilled = min(errorBurst, t.left+passed.Seconds()*errorRate), at
 	}
-	s.refilled = at
-	if s.tokens < 1 {
+	if t.left < 1 {
 		return false
 	}
-	s.tokens--
+	t.left--
 	return true
 }
 

@@ -2,9 +2,9 @@ package transport
 
 import (
 	"bufio"
-	"encoding/binary"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,9 +20,11 @@ type tcpListener struct {
 	ep *Endpoint
 	l  *net.TCPListener
 
+	errors tokens // for the error responses on all of its connections
+
 	mu        sync.Mutex
 	conns     map[*tcpConn]struct{}
-	strangers int // connections without a valid check so far
+	strangers []*tcpConn // those without a valid check so far, oldest first
 	closed    bool
 }
 
@@ -50,15 +52,47 @@ func (t *tcpListener) serve(nc *net.TCPConn) {
 	c := newTCPConn(t, nc)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed || len(t.conns) >= t.ep.o.Limits.TCPConns || t.strangers >= t.ep.o.Limits.TCPStrangers {
+	if t.closed || !t.roomLocked(c.site()) {
 		t.ep.count.drop(DropTCPLimit)
 		_ = nc.Close()
 		return
 	}
 	t.conns[c] = struct{}{}
-	t.strangers++
+	t.strangers = append(t.strangers, c)
 	t.ep.work.Go(c.read)
 	t.ep.work.Go(c.write)
+}
+
+// roomLocked makes room for one more stranger, by ending the one that has been silent for longest: of the same site if that one
+// has as many as it may, or of all. Who keeps its connections without a word so keeps nobody else out.
+func (t *tcpListener) roomLocked(site [16]byte) bool {
+	l := &t.ep.o.Limits
+	same := 0
+	for _, c := range t.strangers {
+		if c.site() == site {
+			same++
+		}
+	}
+	switch {
+	case same >= l.TCPStrangersPerIP:
+		return t.evictLocked(func(c *tcpConn) bool { return c.site() == site })
+	case len(t.strangers) >= l.TCPStrangers || len(t.conns) >= l.TCPConns:
+		return t.evictLocked(func(*tcpConn) bool { return true })
+	}
+	return true
+}
+
+// evictLocked ends the oldest stranger of a kind.
+func (t *tcpListener) evictLocked(kind func(*tcpConn) bool) bool {
+	i := slices.IndexFunc(t.strangers, kind)
+	if i < 0 {
+		return false
+	}
+	c := t.strangers[i]
+	t.strangers = slices.Delete(t.strangers, i, i+1)
+	delete(t.conns, c)
+	_ = c.nc.Close() // its reader counts it
+	return true
 }
 
 func (t *tcpListener) count() int {
@@ -67,18 +101,23 @@ func (t *tcpListener) count() int {
 	return len(t.conns)
 }
 
-func (t *tcpListener) known() {
+// known takes a connection off the list of strangers.
+func (t *tcpListener) known(c *tcpConn) {
 	t.mu.Lock()
-	t.strangers--
+	t.knownLocked(c)
 	t.mu.Unlock()
 }
 
-func (t *tcpListener) forget(c *tcpConn, stranger bool) {
+func (t *tcpListener) knownLocked(c *tcpConn) {
+	if i := slices.Index(t.strangers, c); i >= 0 {
+		t.strangers = slices.Delete(t.strangers, i, i+1)
+	}
+}
+
+func (t *tcpListener) forget(c *tcpConn) {
 	t.mu.Lock()
 	delete(t.conns, c)
-	if stranger {
-		t.strangers--
-	}
+	t.knownLocked(c)
 	t.mu.Unlock()
 }
 
@@ -104,33 +143,39 @@ type tcpConn struct {
 	in     *ingress
 	bound  atomic.Pointer[path] // set by the first valid check
 
-	mu     sync.Mutex
-	queue  []*packet.Buffer // frames, with their length in front
-	queued int              // bytes
-	closed bool
-	wake   chan struct{} // capacity 1
+	out *tcpQueue
+}
+
+// site is what counts as one place that connections come from: an IPv4 address, or a /64 of IPv6.
+func (c *tcpConn) site() [16]byte {
+	ip := c.remote.ip
+	if !c.remote.is4() {
+		clear(ip[8:])
+	}
+	return ip
 }
 
 func newTCPConn(t *tcpListener, nc *net.TCPConn) *tcpConn {
-	c := &tcpConn{t: t, nc: nc, wake: make(chan struct{}, 1)}
+	c := &tcpConn{t: t, nc: nc, out: newTCPQueue(nc)}
+	setLowat(nc)
 	if ta, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
 		c.remote = addrFrom(ta.AddrPort())
 	}
-	c.in = &ingress{ep: t.ep, tcp: c, arrivals: make([]arrival, tcpBatch)}
+	c.in = &ingress{ep: t.ep, tcp: c, errors: &t.errors, arrivals: make([]arrival, tcpBatch)}
 	return c
 }
 
 // bind makes pt the path of this connection. A connection belongs to one peer for all its life.
 func (c *tcpConn) bind(pt *path) bool {
-	c.mu.Lock()
+	c.out.mu.Lock()
 	old := c.bound.Load()
-	ok := !c.closed && (old == nil || old.peer == pt.peer)
+	ok := !c.out.closed && (old == nil || old.peer == pt.peer)
 	if ok {
 		c.bound.Store(pt)
 	}
-	c.mu.Unlock()
+	c.out.mu.Unlock()
 	if ok && old == nil {
-		c.t.known()
+		c.t.known(c)
 		_ = c.nc.SetReadDeadline(time.Time{})
 	}
 	return ok
@@ -144,7 +189,7 @@ func (c *tcpConn) read() {
 	}
 	c.close()
 	pt := c.bound.Load()
-	c.t.forget(c, pt == nil)
+	c.t.forget(c)
 	if pt == nil {
 		c.t.ep.count.drop(DropTCPLimit)
 		return
@@ -178,114 +223,6 @@ func (c *tcpConn) readBatch(r *bufio.Reader) error {
 			list[i].buf.Release()
 		}
 		list[i] = arrival{}
-	}
-	return err
-}
-
-var errQueueFull = errors.New("the queue of the connection is full")
-
-// send queues a packet. It does not block.
-func (c *tcpConn) send(b []byte) error {
-	if len(b) > packet.Size-frameHeader {
-		return errQueueFull
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return net.ErrClosed
-	}
-	if c.queued+len(b) > c.t.ep.o.Limits.TCPQueue {
-		return errQueueFull
-	}
-	f := packet.Get()
-	binary.BigEndian.PutUint16(f.B, uint16(len(b)))
-	f.B = f.B[:frameHeader+copy(f.B[frameHeader:], b)]
-	c.queue = append(c.queue, f)
-	c.queued += len(f.B)
-	c.signal()
-	return nil
-}
-
-// sendMedia queues a sealed packet and counts what becomes of it.
-func (c *tcpConn) sendMedia(b []byte) {
-	if c.send(b) != nil {
-		c.t.ep.count.drop(DropSlowReader)
-		return
-	}
-	c.t.ep.count.packetsOut.Add(1)
-	c.t.ep.count.bytesOut.Add(uint64(len(b)))
-}
-
-func (c *tcpConn) signal() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
-}
-
-// purge takes back what is queued.
-func (c *tcpConn) purge() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, f := range c.queue {
-		f.Release()
-	}
-	c.queue, c.queued = nil, 0
-}
-
-// close lets what is queued out, for a moment, and ends the connection. It does not wait.
-func (c *tcpConn) close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return
-	}
-	c.closed = true
-	_ = c.nc.SetWriteDeadline(time.Now().Add(time.Second))
-	c.signal()
-}
-
-func (c *tcpConn) take() (list []*packet.Buffer, closed bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	list, c.queue, c.queued = c.queue, nil, 0
-	if !c.closed {
-		_ = c.nc.SetWriteDeadline(time.Now().Add(c.t.ep.o.Timers.TCPWrite))
-	}
-	return list, c.closed
-}
-
-// write sends what is queued until the connection ends.
-func (c *tcpConn) write() {
-	defer c.nc.Close() // also wakes the reader
-	for {
-		list, closed := c.take()
-		err := c.writeFrames(list)
-		if err != nil {
-			c.close()
-			c.purge()
-			return
-		}
-		if closed {
-			return
-		}
-		if len(list) == 0 {
-			<-c.wake
-		}
-	}
-}
-
-func (c *tcpConn) writeFrames(list []*packet.Buffer) error {
-	if len(list) == 0 {
-		return nil
-	}
-	bufs := make(net.Buffers, len(list))
-	for i, f := range list {
-		bufs[i] = f.B
-	}
-	_, err := bufs.WriteTo(c.nc)
-	for _, f := range list {
-		f.Release()
 	}
 	return err
 }

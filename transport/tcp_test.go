@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+	"golang.org/x/sys/unix"
 
 	"parlor/packet"
 )
@@ -60,13 +61,6 @@ func ended(c net.Conn) bool {
 func TestTCPStrangers(t *testing.T) {
 	e := start(t, Options{Limits: Limits{TCPStrangers: 2}, Timers: Timers{Stranger: 300 * time.Millisecond}})
 	a, b := dialTCP(t, e), dialTCP(t, e)
-	eventually(t, "both are in", func() bool { return e.Stats().TCPConns == 2 })
-	if c := dialTCP(t, e); !ended(c) {
-		t.Error("a third stranger was let in")
-	}
-	if e.Stats().Drops[DropTCPLimit] != 1 {
-		t.Errorf("%d counted", e.Stats().Drops[DropTCPLimit])
-	}
 	if _, err := a.Write(frame([]byte("rubbish"))); err != nil {
 		t.Fatal(err)
 	}
@@ -76,8 +70,69 @@ func TestTCPStrangers(t *testing.T) {
 	eventually(t, "nothing is left", func() bool {
 		e.tcp.mu.Lock()
 		defer e.tcp.mu.Unlock()
-		return len(e.tcp.conns) == 0 && e.tcp.strangers == 0
+		return len(e.tcp.conns) == 0 && len(e.tcp.strangers) == 0
 	})
+}
+
+// from connects from another address of the loopback.
+func from(t testing.TB, e *Endpoint, ip string) *net.TCPConn {
+	t.Helper()
+	c, err := net.DialTCP("tcp", &net.TCPAddr{IP: net.ParseIP(ip)}, net.TCPAddrFromAddrPort(e.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// greet makes a connection known by a valid check.
+func greet(t testing.TB, c net.Conn, cr *credential) {
+	t.Helper()
+	if _, err := c.Write(frame(checkOf(t, cr))); err != nil {
+		t.Fatal(err)
+	}
+	p := cr.peer
+	eventually(t, "nomination", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.ice.nominated != nil })
+}
+
+// TestTheOldestStrangerMakesRoom: who keeps connections open without a word keeps nobody out.
+func TestTheOldestStrangerMakesRoom(t *testing.T) {
+	e := start(t, Options{Limits: Limits{TCPStrangers: 3, TCPStrangersPerIP: 2}})
+	_, cr, _ := offered(t, e)
+	in := func(n int) {
+		eventually(t, "connections", func() bool { return e.Stats().TCPConns == n })
+	}
+	known := from(t, e, "127.0.0.1")
+	greet(t, known, cr)
+	a := from(t, e, "127.0.0.2")
+	in(2)
+	b := from(t, e, "127.0.0.3")
+	in(3)
+	c := from(t, e, "127.0.0.3")
+	in(4)
+	from(t, e, "127.0.0.3") // one too many of its address: b goes, though a is older
+	if !ended(b) {
+		t.Error("the oldest of the same address stays")
+	}
+	in(4)
+	from(t, e, "127.0.0.4") // one too many altogether
+	if !ended(a) {
+		t.Error("the oldest of all stays")
+	}
+	in(4)
+	_ = c.SetReadDeadline(time.Now())
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("another one went: %v", err)
+	}
+	if err := known.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := known.Write(frame(checkOf(t, cr))); err != nil {
+		t.Error("a known connection went")
+	}
+	if n := e.Stats().Drops[DropTCPLimit]; n != 2 {
+		t.Errorf("%d counted", n)
+	}
 }
 
 // TestTCPOneOwner: a connection that belongs to one peer cannot be used to check for another.
@@ -104,21 +159,69 @@ func TestTCPOneOwner(t *testing.T) {
 	})
 }
 
-// TestSlowTCPReader: a client that does not read has its packets dropped and counted, and is cut off; others do not wait.
-func TestSlowTCPReader(t *testing.T) {
-	e := start(t, Options{Limits: Limits{TCPQueue: 20000}, Timers: Timers{TCPWrite: 500 * time.Millisecond}})
+// stuck makes a peer whose client has connected over TCP and reads nothing.
+func stuck(t *testing.T, e *Endpoint, window int) (*Peer, *net.TCPConn) {
+	t.Helper()
 	p, cr, _ := offered(t, e)
 	c := dialTCP(t, e)
-	_ = c.SetReadBuffer(4096)
-	if _, err := c.Write(frame(build(t, stun.NewUsername(cr.ufrag+":x"), useCandidate{}, cr.key, stun.Fingerprint).Raw)); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "nomination", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.ice.nominated != nil })
+	_ = c.SetReadBuffer(window)
+	greet(t, c, cr)
 	send, _ := srtpPair(t)
 	p.writer.setOut(p, send)
 	p.mu.Lock()
 	p.writer.setDest(p, p.ice.nominated)
 	p.mu.Unlock()
+	return p, c
+}
+
+// TestNothingAfterCloseOverTCP: what the kernel has not got when Close begins is not sent, but for the end of a packet.
+func TestNothingAfterCloseOverTCP(t *testing.T) {
+	e := start(t, Options{})
+	p, c := stuck(t, e, 1<<20)
+	raw := must(p.ice.nominated.tcp.nc.SyscallConn())
+	taken := func() (n int) { // by the kernel
+		if err := raw.Control(func(fd uintptr) {
+			n = must(unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)) + int(must(unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)).Bytes_acked)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	seq, last := uint16(0), 0
+	eventually(t, "the kernel takes no more", func() bool {
+		for range 100 {
+			seq++
+			p.SendRTP(header(seq), make([]byte, 1000+seq%100))
+		}
+		was := last
+		last = taken()
+		return was == last
+	})
+	before := taken()
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	r, got := bufio.NewReader(c), 0
+	for b := make([]byte, packet.Size); ; {
+		n, _, err := readFrame(r, b)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("after %d bytes: %v", got, err)
+		}
+		got += frameHeader + n
+	}
+	if got < before || got > before+packet.Size {
+		t.Errorf("%d bytes sent, %d when Close began", got, before)
+	}
+}
+
+// TestSlowTCPReader: a client that does not read has its packets dropped and counted, and is cut off; others do not wait.
+func TestSlowTCPReader(t *testing.T) {
+	e := start(t, Options{Limits: Limits{TCPQueue: 20000}, Timers: Timers{TCPWrite: 500 * time.Millisecond}})
+	p, _ := stuck(t, e, 4096)
 	began := time.Now()
 	for i := range 20000 {
 		p.SendRTP(header(uint16(i)), make([]byte, 1100))
