@@ -4,7 +4,7 @@
 //	connect.go   Connect: a connection that never gives up
 //	messages.go  the JSON of commands and answers
 //	decode.go    reading commands, and what is said about bad ones
-//	service.go   Serve: the micro service
+//	service.go   Register, Service: the micro service
 //	feed.go      Feed: events to the stream, none lost while NATS is away
 //	client.go    Client: commands, from Go
 //	embedded/    a NATS server inside the process
