@@ -6,6 +6,7 @@ type Drop uint8
 // The reasons. Those up to DropDuplicate concern a packet that came in, the others a packet for one sink.
 const (
 	DropInbox       Drop = iota // the room's goroutine did not keep up
+	DropShare                   // the same, of a peer that had more than its share in there
 	DropPeer                    // from a peer that is not attached
 	DropMalformed               // no RTP or RTCP that can be read
 	DropSSRC                    // belongs to no section
@@ -24,7 +25,7 @@ const (
 )
 
 var dropNames = [drops]string{
-	"inbox_full", "unknown_peer", "malformed", "unknown_ssrc", "ssrc_change", "payload_type", "off", "sequence", "repair",
+	"inbox_full", "inbox_share", "unknown_peer", "malformed", "unknown_ssrc", "ssrc_change", "payload_type", "off", "sequence", "repair",
 	"too_old", "duplicate", "padding", "late", "codec", "resend",
 }
 

@@ -14,7 +14,8 @@
 // # Map of the files
 //
 //	types.go     the names and options of the interface
-//	room.go      Room: Run, the inbox, calls posted to the goroutine
+//	room.go      Room: Run, calls posted to the goroutine
+//	inbox.go     batches that wait for the goroutine, and who is dropped when it does not keep up
 //	core.go      core: batches in, timers, calls
 //	peer.go      a peer: attach, update, detach
 //	track.go     tracks and streams: how they come and go

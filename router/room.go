@@ -2,7 +2,6 @@ package router
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,7 +53,7 @@ func (r *Room) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-r.inbox.wake:
-			r.batches(r.inbox.take())
+			r.drain(ctx)
 		case c := <-r.calls:
 			r.carryOut(c)
 		case <-timer.C:
@@ -80,16 +79,33 @@ func (r *Room) arm(t *time.Timer, next int64) {
 
 func (r *Room) now() int64 { return r.core.time.at(r.o.Now()) }
 
-func (r *Room) batches(bs []*packet.Batch) {
-	for _, b := range bs {
-		r.core.batch(b, r.now())
-	}
-	r.core.tick(r.now())
-	for i, b := range bs {
+// drain works off the inbox. Between two batches it does what is due and carries out calls: who leaves does not wait for all that
+// has piled up.
+func (r *Room) drain(ctx context.Context) {
+	for b := r.inbox.pop(); b != nil; b = r.inbox.pop() {
+		now := r.now()
+		r.core.batch(b, now)
+		r.core.tick(now)
 		b.Release()
-		bs[i] = nil
+		if r.carryOutPending(); ctx.Err() != nil {
+			break
+		}
 	}
 	r.flush.Flush()
+}
+
+// maxCalls is how many calls are carried out between two batches. More lets a storm of them hold up media.
+const maxCalls = 16
+
+func (r *Room) carryOutPending() {
+	for range maxCalls {
+		select {
+		case c := <-r.calls:
+			r.carryOut(c)
+		default:
+			return
+		}
+	}
 }
 
 func (r *Room) carryOut(c call) {
@@ -121,7 +137,13 @@ func (r *Room) Attach(peer packet.PeerID, m MemberID, out Out) error {
 // publishing section is (publish: MID to source; a section that is not in it is not forwarded). Sections that stay keep their
 // tracks and sinks. It fails with ErrUnknownPeer or ErrKind and then changes nothing.
 func (r *Room) Update(peer packet.PeerID, sections []packet.Section, publish map[string]Source) error {
-	return r.post(func(c *core, now int64) error { return c.update(peer, sections, publish, now) })
+	return r.post(func(c *core, now int64) error {
+		err := c.update(peer, sections, publish, now)
+		if err == nil {
+			r.inbox.setAudio(peer, sections)
+		}
+		return err
+	})
 }
 
 // Ready says that the peer's transport is connected: its sinks begin, or begin anew after Pause.
@@ -137,7 +159,10 @@ func (r *Room) Pause(peer packet.PeerID) error {
 
 // Detach ends the tracks and sinks of a peer. After it has returned, not one packet comes from it or goes to it.
 func (r *Room) Detach(peer packet.PeerID) error {
-	return r.post(func(c *core, now int64) error { return c.detach(peer, now) })
+	return r.post(func(c *core, now int64) error {
+		r.inbox.setAudio(peer, nil)
+		return c.detach(peer, now)
+	})
 }
 
 // SetPublishing switches the forwarding of a member's track on or off, whichever peer it comes from. Off lasts over
@@ -161,7 +186,7 @@ func (r *Room) Snapshot() Snapshot {
 	if r.post(func(c *core, now int64) error { s = c.snapshot(now); return nil }) != nil {
 		s = r.core.snapshot(0)
 	}
-	s.Totals.Dropped[DropInbox] += r.inbox.dropped.Load()
+	r.inbox.addDrops(&s.Totals)
 	return s
 }
 
@@ -171,55 +196,6 @@ func (r *Room) Totals() Totals {
 	if r.post(func(c *core, _ int64) error { t = c.totals; return nil }) != nil {
 		t = r.core.totals
 	}
-	t.Dropped[DropInbox] += r.inbox.dropped.Load()
+	r.inbox.addDrops(&t)
 	return t
-}
-
-// inbox holds batches until the room's goroutine takes them.
-type inbox struct {
-	limit   int
-	wake    chan struct{} // 1: something is there
-	dropped atomic.Uint64 // packets
-
-	mu      sync.Mutex // guards the fields below; nothing is called while it is held but Batch.Release
-	queue   []*packet.Batch
-	spare   []*packet.Batch // what the goroutine has emptied
-	packets int
-	closed  bool
-}
-
-func (q *inbox) put(b *packet.Batch) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed || q.packets+len(b.Items) > q.limit {
-		q.dropped.Add(uint64(len(b.Items)))
-		b.Release()
-		return
-	}
-	q.queue = append(q.queue, b)
-	q.packets += len(b.Items)
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take returns all batches. The slice is the caller's until the next take.
-func (q *inbox) take() []*packet.Batch {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	taken := q.queue
-	q.queue, q.spare = q.spare[:0], taken
-	q.packets = 0
-	return taken
-}
-
-func (q *inbox) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	for _, b := range q.queue {
-		b.Release()
-	}
-	q.queue = nil
 }

@@ -177,14 +177,27 @@ func TestTheWallClockDrivesNoTimers(t *testing.T) {
 	}
 }
 
-func TestInboxIsBounded(t *testing.T) {
-	r := NewRoom(Options{InboxPackets: 100}, &noFlush{})
-	var p pool
-	for i := range uint16(60) { // nobody runs the room
-		r.Deliver(p.batch(1, vp8Packet(t, 100, i, true), vp8Packet(t, 100, i, true)))
+// queued returns how many packets of a peer wait in the inbox.
+func queued(q *inbox, id packet.PeerID) int {
+	n := 0
+	for _, b := range q.queue[q.head:] {
+		for i := range b.Items {
+			if b.Items[i].Peer == id {
+				n++
+			}
+		}
 	}
-	if n := p.owned(); n != 100 || r.inbox.dropped.Load() != 20 {
-		t.Errorf("%d buffers wait, %d dropped", n, r.inbox.dropped.Load())
+	return n
+}
+
+func TestInboxIsBounded(t *testing.T) {
+	r := NewRoom(Options{InboxPackets: 128}, &noFlush{})
+	var p pool
+	for i := range uint16(200) { // nobody runs the room
+		r.Deliver(p.batch(packet.PeerID(1+i%100), vp8Packet(t, 100, i, true), vp8Packet(t, 100, i, true)))
+	}
+	if n := p.owned(); n != 112 || r.inbox.packets != n || int(r.inbox.dropped.Load()+r.inbox.unfair.Load()) != 400-n {
+		t.Errorf("%d buffers wait, %d packets, %d and %d dropped", n, r.inbox.packets, r.inbox.dropped.Load(), r.inbox.unfair.Load())
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -194,6 +207,112 @@ func TestInboxIsBounded(t *testing.T) {
 	if n := p.owned(); n != 0 {
 		t.Errorf("%d buffers after the end", n)
 	}
+}
+
+func TestInboxHasSharesAndAReserve(t *testing.T) {
+	r := NewRoom(Options{InboxPackets: 1024}, &noFlush{})
+	q := &r.inbox
+	var p pool
+	q.setAudio(2, []packet.Section{pubAudio("a")})
+	sound := func(seq uint16) []byte {
+		raw := vp8Packet(t, 300, seq, false)
+		raw[1] = opus.PT
+		return raw
+	}
+	put := func(id packet.PeerID, n int) {
+		var raws [][]byte
+		for i := range n {
+			raws = append(raws, vp8Packet(t, 100, uint16(i), false))
+		}
+		r.Deliver(p.batch(id, raws...))
+	}
+	for range 100 { // a publisher at ten times the bitrate of others
+		put(1, 30)
+		put(2, 1)
+		r.Deliver(p.batch(2, sound(1)))
+	}
+	if n, m := queued(q, 1), queued(q, 2); n > 520 || m != 200 || q.unfair.Load() == 0 {
+		t.Errorf("%d packets of the one that floods, %d of 200 of the other wait", n, m)
+	}
+	for id := packet.PeerID(3); id < 200; id++ { // until only the reserve is left
+		put(id, 2)
+	}
+	full := q.packets
+	put(200, 1)
+	if q.packets != full || full != 1024-128 || q.dropped.Load() == 0 {
+		t.Fatalf("%d packets, want 896", q.packets)
+	}
+	r.Deliver(p.batch(2, sound(1)))
+	b := p.batch(300, []byte{0x80, 201, 0, 1, 0, 0, 0, 1})
+	b.Items[0].RTCP = true
+	r.Deliver(b)
+	if q.packets != full+1 {
+		t.Errorf("%d packets, want one RTCP packet more than %d and no audio beyond the share", q.packets, full)
+	}
+	q.setAudio(201, []packet.Section{pubAudio("a")})
+	r.Deliver(p.batch(201, sound(1)))
+	if q.packets != full+2 {
+		t.Error("no place for audio in the reserve")
+	}
+	for q.pop() != nil {
+	}
+	if q.packets != 0 || q.held != nil || len(q.queue) != 0 {
+		t.Errorf("left: %d packets", q.packets)
+	}
+}
+
+// slow is an Out that takes its time.
+type slow struct{ counting }
+
+func (o *slow) SendRTP(h, p []byte) { time.Sleep(time.Millisecond); o.counting.SendRTP(h, p) }
+
+// Who leaves must not wait until all that has piled up is worked off.
+func TestCallsAndTimersComeBetweenBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRoom(Options{}, &noFlush{})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.Run(ctx) }()
+		out := &slow{}
+		pub := &counting{}
+		for _, err := range []error{
+			r.Attach(1, 1, pub), r.Update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}), r.Ready(1),
+			r.Attach(2, 2, out), r.Update(2, []packet.Section{seatVideo("5", 5000)}, nil), r.Ready(2), r.Attach(3, 3, &counting{}),
+			r.Watch(2, "5", Want{TrackKey{1, Camera}, High}),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		var p pool
+		for i := range uint16(300) {
+			r.Deliver(p.batch(1, vp8Packet(t, 100, 10*i, true), vp8Packet(t, 100, 10*i+1, false), vp8Packet(t, 100, 10*i+2, false)))
+		}
+		start := time.Now()
+		for range 5 {
+			if err := r.Detach(3); err != nil && !errors.Is(err, ErrUnknownPeer) {
+				t.Error(err)
+			}
+		}
+		if d := time.Since(start); d > 50*time.Millisecond {
+			t.Errorf("five calls took %v behind batches of 3 ms", d)
+		}
+		time.Sleep(500 * time.Millisecond)
+		pub.mu.Lock()
+		if out.packets() > 800 || pub.rtcp < 3 { // keyframe request, losses, reports
+			t.Errorf("%d RTCP packets to the publisher while %d packets went out", pub.rtcp, out.packets())
+		}
+		pub.mu.Unlock()
+		start = time.Now()
+		cancel()
+		<-ended
+		if d := time.Since(start); d > 50*time.Millisecond {
+			t.Errorf("the end took %v", d)
+		}
+		if n := p.owned(); n != 0 {
+			t.Errorf("%d buffers after the end", n)
+		}
+	})
 }
 
 // TestRoomUnderConcurrentUse is for the race detector: everything at once, then nothing is left.

@@ -93,7 +93,8 @@ type Options struct {
 	Now func() time.Time
 	// CNAME goes into the source descriptions towards receivers; default "parlor".
 	CNAME string
-	// InboxPackets bounds the packets that wait for the room's goroutine; default 8192. Higher bridges a longer stall at
+	// InboxPackets bounds the packets that wait for the room's goroutine; default 8192. From half of it on each peer has a
+	// share. Higher bridges a longer stall at
 	// up to 1.5 KB each, lower drops sooner.
 	InboxPackets int
 	// KeyframeInterval is the shortest time between two keyframe requests for one track; default 200 ms. Lower starts
