@@ -164,7 +164,7 @@ func (p *Peer) checked(c *credential, from origin, tx [stun.TransactionIDSize]by
 	pt.heard.Store(at.UnixNano())
 	p.heard.Store(at.UnixNano())
 	if use && c.gen >= p.ice.nominatedGen {
-		p.nominateLocked(pt, c.gen)
+		p.nominateLocked(pt, c.gen, at)
 	}
 	if pt == p.ice.nominated {
 		p.ice.consent = at
@@ -192,7 +192,7 @@ func (p *Peer) addPathLocked(from origin, at time.Time) *path {
 const addressGrace = 6 * time.Second
 
 // nominateLocked makes pt the path that everything is sent on. The credentials of before an ICE restart end here.
-func (p *Peer) nominateLocked(pt *path, gen int) {
+func (p *Peer) nominateLocked(pt *path, gen int, at time.Time) {
 	p.ice.nominated, p.ice.nominatedGen = pt, gen
 	if p.secure.conn != nil {
 		p.secure.conn.to.Store(pt)
@@ -204,7 +204,7 @@ func (p *Peer) nominateLocked(pt *path, gen int) {
 		return c.gen < gen
 	})
 	if p.secure.client && p.secure.conn == nil && !p.secure.keyed {
-		p.startHandshakeLocked(pt) // as the DTLS client, the node speaks first
+		p.startHandshakeLocked(pt, at) // as the DTLS client, the node speaks first
 	}
 }
 
@@ -239,7 +239,7 @@ func (p *Peer) tick(now time.Time) {
 		p.silenceLocked(ErrNoConnection)
 	}
 	if p.secure.client && p.secure.conn == nil && !p.secure.keyed && p.ice.nominated != nil {
-		p.startHandshakeLocked(p.ice.nominated) // no place was free at the nomination
+		p.startHandshakeLocked(p.ice.nominated, now) // no place was free at the nomination
 	}
 	p.restLocked(now)
 	for _, pt := range slices.Clone(p.ice.paths) {

@@ -261,6 +261,7 @@ func TestReoffer(t *testing.T) {
 type wire struct {
 	net.PacketConn
 	cut  atomic.Bool
+	deaf atomic.Bool                  // the client gets no DTLS
 	tap  atomic.Pointer[func([]byte)] // sees what the client sends
 	read atomic.Pointer[func([]byte)] // sees what the client receives
 }
@@ -285,7 +286,7 @@ func (w *wire) ReadFrom(p []byte) (int, net.Addr, error) {
 		if f := w.read.Load(); f != nil {
 			(*f)(p[:n])
 		}
-		if !w.cut.Load() {
+		if !w.cut.Load() && !(w.deaf.Load() && classify(p[:n]) == classDTLS) {
 			return n, a, nil
 		}
 	}

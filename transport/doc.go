@@ -20,6 +20,7 @@
 //	stun.go       connectivity checks in, responses out (RFC 8445, RFC 8489)
 //	agent.go      the ICE-lite agent of a peer: credentials, paths, nomination, consent (RFC 7675)
 //	dtls.go       the handshake; dtlsconn.go the virtual socket under it; records.go the filter before it;
+//	places.go     how many handshakes at once
 //	rest.go       quiet DTLS connections without goroutines
 //	cert.go       the node's certificate; fingerprints (RFC 8122)
 //	srtp.go       opening packets; writer.go sealing them; egress.go the batch that sendmmsg takes
@@ -36,5 +37,5 @@
 // # Locks
 //
 // In the order in which they may be taken: description.mu, ingress.pass, Peer.mu, Endpoint.mu, Writer.mu, receiver.mu; then the leaf
-// locks (dtlsConn.mu, tcpQueue.mu, socket.mu, eventQueue.mu). PeerEvents are called with none of them held.
+// locks (places.mu, dtlsConn.mu, tcpQueue.mu, socket.mu, eventQueue.mu). PeerEvents are called with none of them held.
 package transport

@@ -19,14 +19,22 @@ import (
 // missed the node's last flight can ask for it again. Longer leaves room for forged ones.
 const lastFlight = 60 * time.Second
 
+// How many bytes of handshake records a peer may send before and after the handshake is done. A handshake with all that a
+// client may show has 5 KB; the rest is for retransmissions. Raising them lets forged records cost more memory and CPU.
+const (
+	handshakeBytes  = 64 << 10
+	lastFlightBytes = 16 << 10
+)
+
 // secure is the DTLS side of a peer. Guarded by Peer.mu.
 type secure struct {
 	client  bool // the node is the DTLS client
 	stated  []negotiate.Fingerprint
 	conn    *dtlsConn
 	dtls    *dtls.Conn
-	cancel  context.CancelFunc
-	keyed   bool // the handshake is done and the SRTP keys are in place
+	place   *place // of the handshake under way
+	spent   int    // bytes of handshake records so far; after the handshake, since then
+	keyed   bool   // the handshake is done and the SRTP keys are in place
 	keyedAt time.Time
 
 	rested     *dtls.State // at rest: there is neither conn nor dtls; see rest.go
@@ -44,11 +52,16 @@ func (p *Peer) takeDTLS(pt *path, b *packet.Buffer, at time.Time) bool {
 		return false
 	}
 	s := &p.secure
-	ok, hasData := checkRecords(b.B, recordRules{
-		established: s.keyed, plain: s.rested == nil && at.Sub(s.keyedAt) < lastFlight, data: p.data.allowed,
+	r, ok := checkRecords(b.B, recordRules{
+		first: !s.keyed && s.conn == nil && !s.client, established: s.keyed,
+		plain: s.rested == nil && at.Sub(s.keyedAt) < lastFlight, data: p.data.allowed,
 	})
 	if !ok {
 		p.ep.count.drop(DropDTLSFiltered)
+		return false
+	}
+	if !s.affords(r.handshake) {
+		p.ep.count.drop(DropDTLSLimited)
 		return false
 	}
 	if s.rested != nil {
@@ -57,15 +70,18 @@ func (p *Peer) takeDTLS(pt *path, b *packet.Buffer, at time.Time) bool {
 			return false
 		}
 	}
-	if s.conn == nil && (s.keyed || s.client || !p.startHandshakeLocked(pt)) {
+	if s.conn == nil && (s.keyed || s.client || !p.startHandshakeLocked(pt, at)) {
 		p.ep.count.drop(DropDTLSLimited)
 		return false
+	}
+	if s.place != nil && r.answer {
+		s.place.answered.Store(true)
 	}
 	s.lastRecord = at
 	if p.ice.nominated == nil {
 		s.conn.to.Store(pt)
 	}
-	if hasData {
+	if r.data {
 		p.data.wanted = true
 		p.startDataLocked()
 	}
@@ -76,27 +92,54 @@ func (p *Peer) takeDTLS(pt *path, b *packet.Buffer, at time.Time) bool {
 	return true
 }
 
-// startHandshakeLocked begins the handshake if there is a place.
-func (p *Peer) startHandshakeLocked(pt *path) bool {
-	select {
-	case p.ep.handshakes <- struct{}{}:
-	default:
-		return false
+// affords notes n more bytes of handshake records and says whether they are within the budget.
+func (s *secure) affords(n int) bool {
+	budget := handshakeBytes
+	if s.keyed {
+		budget = lastFlightBytes
 	}
+	s.spent += n
+	return n == 0 || s.spent <= budget
+}
+
+// startHandshakeLocked begins the handshake if there is a place.
+func (p *Peer) startHandshakeLocked(pt *path, at time.Time) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), p.ep.o.Timers.Handshake)
 	conn := newDTLSConn(p.ep, pt, p.dtlsClosed)
-	p.secure.conn, p.secure.cancel = conn, cancel
+	pl := &place{conn: conn, cancel: cancel, since: at}
+	if !p.ep.handshakes.enter(pl) {
+		cancel()
+		return false
+	}
+	p.secure.conn, p.secure.place = conn, pl
 	client, stated := p.secure.client, p.secure.stated
 	p.ep.work.Go(func() {
 		defer cancel()
 		err := p.handshake(ctx, conn, client, stated)
-		<-p.ep.handshakes
-		if err != nil {
-			p.fail(err)
-			_ = conn.Close()
-		}
+		p.ep.handshakes.leave(pl)
+		p.handshakeDone(pl, err)
 	})
 	return true
+}
+
+func (p *Peer) handshakeDone(pl *place, err error) {
+	p.mu.Lock()
+	p.secure.place = nil
+	again := err != nil && pl.lost.Load() && !p.secure.keyed
+	if again {
+		p.secure.conn, p.secure.dtls = nil, nil
+	}
+	p.mu.Unlock()
+	switch {
+	case again:
+	case err == nil && pl.lost.Load():
+		p.fail(fmt.Errorf("%w: lost its place", ErrHandshake)) // as it finished; its connection is mute
+	case err != nil:
+		p.fail(err)
+	default:
+		return
+	}
+	_ = pl.conn.Close()
 }
 
 func (p *Peer) handshake(ctx context.Context, conn *dtlsConn, client bool, stated []negotiate.Fingerprint) error {
@@ -176,7 +219,7 @@ func (p *Peer) setKeys(k srtp.SessionKeys, profile srtp.ProtectionProfile) error
 	}
 	p.writer.setOut(p, out)
 	now := time.Now()
-	p.secure.keyed, p.secure.keyedAt, p.secure.lastRecord = true, now, now
+	p.secure.keyed, p.secure.keyedAt, p.secure.lastRecord, p.secure.spent = true, now, now, 0
 	p.connectLocked()
 	p.startDataLocked()
 	return nil

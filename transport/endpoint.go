@@ -30,7 +30,7 @@ type Endpoint struct {
 	sockets    []*socket
 	tcp        *tcpListener
 	readers    []*reader
-	handshakes chan struct{} // a place for each handshake under way
+	handshakes places
 	events     eventQueue
 	count      counters
 	writers    atomic.Uint32 // how many there have been, to spread them over the sockets
@@ -50,7 +50,7 @@ func Listen(o Options) (*Endpoint, error) {
 	o = o.withDefaults()
 	e := &Endpoint{
 		o: o, log: o.Log,
-		handshakes: make(chan struct{}, o.Limits.Handshakes),
+		handshakes: places{limit: o.Limits.Handshakes},
 		events:     eventQueue{signal: make(chan struct{}, 1)},
 		peers:      map[*Peer]struct{}{},
 		byUFrag:    map[string]*credential{},

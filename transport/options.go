@@ -31,7 +31,8 @@ type Options struct {
 type Limits struct {
 	// Peers at once. Default 20000.
 	Peers int
-	// Handshakes at once; a client beyond it is heard at a later retransmission. Raising it lets a burst of joins
+	// Handshakes at once; a client beyond it is heard at a later retransmission, or takes the place of one that has been
+	// silent for a second. Raising it lets a burst of joins
 	// compete for the CPU with media, lowering it makes them queue. Default 256.
 	Handshakes int
 	// TCPConns at once, and of them TCPStrangers that have not yet sent a valid check. Default 4096 and 256.

@@ -133,8 +133,8 @@ func (p *Peer) Close() error {
 	s := p.secure
 	p.mu.Unlock()
 
-	if s.cancel != nil {
-		s.cancel()
+	if s.place != nil {
+		s.place.cancel()
 	}
 	if s.dtls != nil {
 		_ = s.dtls.Close() // sends close_notify

@@ -12,36 +12,56 @@ const (
 	recordHeader = 13
 )
 
+// handshake message types (RFC 5246, section 7.4).
+const clientHello = 1
+
 // recordRules says what a datagram of DTLS records may hold.
 type recordRules struct {
-	established bool // the handshake is done: no plaintext alerts any more
+	first       bool // nothing has come before: it has to begin a handshake
+	established bool // the handshake is done
 	plain       bool // handshake records in plaintext are still of use: the last flight may be asked for again
 	data        bool // application data was negotiated
 }
 
-// checkRecords walks the records of a datagram and tells whether all of it may go to the DTLS library, and whether it has
-// application data. It stands between the network and pion/dtls because that one answers some forged plaintext records,
-// which anybody can send who knows the addresses, with a fatal alert to the real client: application data in epoch 0,
-// unknown content types, malformed change_cipher_spec. What is encrypted cannot be forged and passes.
-func checkRecords(b []byte, rules recordRules) (ok, hasData bool) {
+// records says what a datagram holds.
+type records struct {
+	data      bool // application data
+	handshake int  // bytes of handshake records
+	answer    bool // more than a ClientHello: the client has got the node's flight
+}
+
+// checkRecords walks the records of a datagram and tells whether all of it may go to the DTLS library. It stands between the
+// network and pion/dtls because anybody who knows the addresses can forge plaintext records, and that one ends the connection over
+// many of them, at times with a fatal alert to the real client: alerts, application data in epoch 0, unknown content types,
+// malformed change_cipher_spec. So plaintext alerts are never taken: a handshake that fails for a reason ends by time-out.
+// What is encrypted cannot be forged and passes.
+func checkRecords(b []byte, rules recordRules) (r records, ok bool) {
 	if len(b) < recordHeader {
-		return false, false
+		return r, false
 	}
 	for len(b) > 0 {
 		if len(b) < recordHeader {
-			return false, false
+			return r, false
 		}
 		size := int(binary.BigEndian.Uint16(b[11:]))
 		if size == 0 || len(b) < recordHeader+size {
-			return false, false
+			return r, false
 		}
-		if !rules.allow(b[0], binary.BigEndian.Uint16(b[3:]), b[recordHeader:recordHeader+size]) {
-			return false, false
+		kind, epoch, body := b[0], binary.BigEndian.Uint16(b[3:]), b[recordHeader:recordHeader+size]
+		hello := kind == recordHandshake && epoch == 0 && body[0] == clientHello
+		if !rules.allow(kind, epoch, body) || rules.first && !hello {
+			return r, false
 		}
-		hasData = hasData || b[0] == recordApplicationData
+		switch {
+		case kind == recordHandshake:
+			r.handshake += recordHeader + size
+			r.answer = r.answer || !hello
+		case kind == recordApplicationData:
+			r.data = true
+		}
 		b = b[recordHeader+size:]
 	}
-	return true, hasData
+	return r, true
 }
 
 func (r recordRules) allow(kind uint8, epoch uint16, body []byte) bool {
@@ -55,7 +75,7 @@ func (r recordRules) allow(kind uint8, epoch uint16, body []byte) bool {
 	case recordChangeCipherSpec:
 		return !encrypted && len(body) == 1 && body[0] == 1 && (!r.established || r.plain)
 	case recordAlert:
-		return encrypted || !r.established && len(body) == 2
+		return encrypted
 	case recordApplicationData:
 		return encrypted && r.data
 	}

@@ -1,0 +1,78 @@
+package transport
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// placeGrace is how long a handshake keeps its place for sure although the client has not answered the node's first flight. Longer
+// lets clients that have gone away hold up the joins of others, shorter costs those with a bad network their attempt when
+// all places are taken.
+const placeGrace = time.Second
+
+// placeHold is the same for one whose client has answered: it may be as malicious as a silent one, but cannot begin anew.
+const placeHold = 4 * time.Second
+
+// places are the handshakes that may be under way at once. They are bounded because each costs milliseconds of CPU; but most of
+// its time a handshake waits for the network, so one whose client has fallen silent gives way.
+type places struct {
+	limit int
+
+	mu   sync.Mutex
+	list []*place // oldest first
+}
+
+// place is one handshake under way.
+type place struct {
+	conn     *dtlsConn
+	cancel   context.CancelFunc
+	since    time.Time
+	answered atomic.Bool // the client has got the node's first flight
+	lost     atomic.Bool // it had to give way
+}
+
+// enter takes a place, if need be that of another handshake.
+func (s *places) enter(p *place) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.list) >= s.limit {
+		i := s.victimLocked(p.since)
+		if i < 0 {
+			return false
+		}
+		old := s.list[i]
+		s.list = slices.Delete(s.list, i, i+1)
+		old.lost.Store(true)
+		old.conn.mute() // the client hears nothing of it and begins anew when it asks again
+		old.cancel()
+	}
+	s.list = append(s.list, p)
+	return true
+}
+
+// victimLocked returns the handshake that has to give way, or -1: the oldest unanswered one, then the oldest of all.
+func (s *places) victimLocked(now time.Time) int {
+	i := slices.IndexFunc(s.list, func(p *place) bool { return !p.answered.Load() && now.Sub(p.since) >= placeGrace })
+	if i < 0 {
+		i = slices.IndexFunc(s.list, func(p *place) bool { return now.Sub(p.since) >= placeHold })
+	}
+	return i
+}
+
+// leave gives a place back.
+func (s *places) leave(p *place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.list, p); i >= 0 {
+		s.list = slices.Delete(s.list, i, i+1)
+	}
+}
+
+func (s *places) taken() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.list)
+}
