@@ -27,20 +27,49 @@ type core struct {
 	absSend uint32 // now, as abs-send-time
 	ssrc    uint32 // the node's own, in RTCP to publishers
 
-	m      *media // the packet in hand, slots[slot]
-	slot   int
-	slots  [maxRun + 1]media
-	run    []*media // packets taken in and not sent yet, the slots before the one in hand
-	runOf  *stream  // what they are of
+	m      *media // the packet in hand, a slot that is in no run
+	free   []*media
+	slots  [maxSlots]media
+	runs   [maxRuns]run // packets taken in and not sent yet; the first open ones, the oldest first
+	open   int
+	copies *copies // made when a payload is rewritten for the first time
 	fields header.Fields
 	hdr    [header.MaxLen]byte
 	seqs   []uint16
+}
+
+// run is what came of a stream since it was last sent.
+type run struct {
+	of      *stream
+	packets []*media
+}
+
+// copies are the places for payloads that are not sent as they came: one for each packet of the run that is being sent, and one
+// for a packet that is sent alone.
+type copies [maxRun + 1][headroom + packet.Size]byte
+
+// alone is the place for a packet that is in no run.
+const alone = maxRun
+
+// place returns place i for a payload.
+func (c *core) place(i uint8) *[headroom + packet.Size]byte {
+	if c.copies == nil {
+		c.copies = new(copies)
+	}
+	return &c.copies[i]
 }
 
 // maxRun is how many packets of a stream are sent to a sink in one go. Packets that come together, as those of a video
 // frame do, then leave as neighbours, which segmentation offload sends at a fraction of the cost. Nothing is waited
 // for: a run has what is there. Raising it delays the last sinks of a large room for the sake of the first.
 const maxRun = 8
+
+// maxRuns is for how many streams runs are kept at a time, as the packets of publishers come interleaved, and maxSlots for how
+// many packets in all, one in hand included. Beyond, the oldest run is sent. A slot takes about 250 bytes of each room.
+const (
+	maxRuns  = 8
+	maxSlots = 4*maxRun + 1
+)
 
 // headroom is what a rewritten descriptor or the number of a retransmission needs in front of a payload.
 const headroom = 16
@@ -53,9 +82,8 @@ type media struct {
 	at     int64  // arrival
 	format *format
 	pid    uint16 // picture id, extended to 15 bits
-	copied bool   // scratch holds the payload, without descriptor
-
-	scratch [headroom + packet.Size]byte
+	copied bool   // the place copy holds the payload, without descriptor
+	copy   uint8
 }
 
 // dues are the kinds of things that come due.
@@ -72,9 +100,15 @@ func newCore(o Options) *core {
 	c := &core{
 		o: o, time: timeline{o.Now()}, ssrc: rand.Uint32() | 1,
 		peers: map[packet.PeerID]*peer{}, tracks: map[TrackKey][]*track{}, off: map[TrackKey]bool{},
-		wants: map[TrackKey][]*sink{}, run: make([]*media, 0, maxRun),
+		wants: map[TrackKey][]*sink{}, free: make([]*media, 0, maxSlots),
 	}
 	c.m = &c.slots[0]
+	for i := range c.slots[1:] {
+		c.free = append(c.free, &c.slots[1+i])
+	}
+	for i := range c.runs {
+		c.runs[i].packets = make([]*media, 0, maxRun)
+	}
 	return c
 }
 
@@ -142,7 +176,6 @@ func (c *core) batch(b *packet.Batch, now int64) {
 			}
 		}
 		if it.RTCP {
-			c.settle()
 			c.onRTCP(p, it.Buf.B, at)
 		} else {
 			c.onRTP(p, it.Buf, at)

@@ -7,37 +7,82 @@ import (
 	"parlor/router/header"
 )
 
-// forward gives the packet in hand to the sinks of its stream: at once where a sink begins with it, otherwise with the next
+// forward gives the packet in hand to the sinks of its stream: at once where a sink may begin with it, otherwise with the next
 // settle.
 func (c *core) forward(st *stream) {
-	if len(st.waiting) > 0 {
+	if len(st.waiting) > 0 && c.begins(st) {
 		c.settle()
 		c.forwardNow(st)
 		return
 	}
-	if c.runOf != st {
-		c.settle()
-		c.runOf = st
-	}
-	c.run = append(c.run, c.m)
-	c.slot = (c.slot + 1) % len(c.slots)
-	if len(c.run) == maxRun {
-		c.settle()
-	}
-}
-
-// settle sends what forward has put off. Whatever changes the sinks of a stream or sends to them calls it first.
-func (c *core) settle() {
-	if len(c.run) == 0 {
+	if len(st.sinks) == 0 {
 		return
 	}
+	r := c.runFor(st)
+	r.packets = append(r.packets, c.m)
+	if len(c.free) == 0 {
+		c.sendOldest()
+	}
+	c.m = c.free[len(c.free)-1]
+	c.free = c.free[:len(c.free)-1]
+}
+
+// begins says whether a sink can begin with the packet in hand.
+func (c *core) begins(st *stream) bool {
+	return len(c.m.Payload) > 0 && (c.m.info.Keyframe || st.track.key.Source.Kind() == packet.Audio)
+}
+
+// runFor returns a run of the stream with a place for another packet.
+func (c *core) runFor(st *stream) *run {
+	for i := range c.runs[:c.open] {
+		if r := &c.runs[i]; r.of == st {
+			if len(r.packets) == maxRun {
+				c.sendRun(r)
+			}
+			return r
+		}
+	}
+	if c.open == maxRuns {
+		c.sendOldest()
+	}
+	r := &c.runs[c.open]
+	r.of = st
+	c.open++
+	return r
+}
+
+// sendOldest sends the run that was begun first.
+func (c *core) sendOldest() {
+	r := c.runs[0]
+	c.sendRun(&r)
+	copy(c.runs[:c.open], c.runs[1:c.open])
+	c.open--
+	c.runs[c.open] = run{packets: r.packets}
+}
+
+// settle sends what forward has put off. Whatever changes the sinks of a stream calls it first.
+func (c *core) settle() {
+	for i := range c.runs[:c.open] {
+		c.sendRun(&c.runs[i])
+		c.runs[i].of = nil
+	}
+	c.open = 0
+}
+
+// sendRun sends the packets of a run, to one sink after the other, and empties it.
+func (c *core) sendRun(r *run) {
 	inHand := c.m
-	for _, s := range c.runOf.sinks {
-		for _, c.m = range c.run {
+	for i, m := range r.packets {
+		m.copy = uint8(i)
+	}
+	for _, s := range r.of.sinks {
+		for _, c.m = range r.packets {
 			c.send(s)
 		}
 	}
-	c.m, c.run, c.runOf = inHand, c.run[:0], nil
+	c.m = inHand
+	c.free = append(c.free, r.packets...)
+	r.packets = r.packets[:0]
 }
 
 // forwardNow gives the packet in hand to the sinks, those that can begin with it included.
@@ -51,21 +96,21 @@ func (c *core) forwardNow(st *stream) {
 	}
 }
 
-// beginWaiting starts the sinks that can begin with the packet in hand. They are then the last of the stream's sinks.
+// beginWaiting starts the sinks that wait, except those that cannot take the codec. They are then the last of the stream's
+// sinks.
 func (c *core) beginWaiting(st *stream) int {
-	m := c.m
-	if len(m.Payload) == 0 || !m.info.Keyframe && st.track.key.Source.Kind() == packet.Video {
-		return 0
-	}
 	begun := 0
 	for i := len(st.waiting) - 1; i >= 0; i-- {
 		s := st.waiting[i]
 		if c.begin(s, st) {
 			begun++
-		} else {
-			s.count.unfit++
-			c.drop(DropCodec)
+			continue
 		}
+		s.count.unfit++
+		c.drop(DropCodec)
+		s.unwait()
+		s.next, s.nextAt, s.unfit = st, len(st.unfit), true
+		st.unfit = append(st.unfit, s)
 	}
 	return begun
 }
@@ -150,13 +195,14 @@ func (c *core) payload(rw *rewrite) []byte {
 	if m.info.Desc == 0 {
 		return m.Payload
 	}
+	scratch := c.place(m.copy)
 	if !m.copied {
 		m.copied = true
-		copy(m.scratch[headroom:], m.Payload[m.info.Desc:])
+		copy(scratch[headroom:], m.Payload[m.info.Desc:])
 	}
 	ids := codec.PIDs{PID: (m.pid + rw.pid) & 0x7fff, TL0: m.info.TL0 + rw.tl0, KeyIdx: m.info.KeyIdx + rw.key}
-	desc := codec.Rewrite(m.scratch[:headroom], m.format.ID, &m.info, m.Payload, ids)
-	return m.scratch[headroom-len(desc) : headroom+len(m.Payload)-int(m.info.Desc)]
+	desc := codec.Rewrite(scratch[:headroom], m.format.ID, &m.info, m.Payload, ids)
+	return scratch[headroom-len(desc) : headroom+len(m.Payload)-int(m.info.Desc)]
 }
 
 // remember notes what the newest packet carried.

@@ -89,9 +89,7 @@ func (c *core) nextAsk(st *stream) int64 {
 }
 
 // wanted says whether a sink waits for the stream that could take it.
-func wanted(st *stream) bool {
-	return slices.ContainsFunc(st.waiting, func(s *sink) bool { return st.format == nil || s.unfit != st.format })
-}
+func wanted(st *stream) bool { return len(st.waiting) > 0 }
 
 // askKeyframes sends the requests that are due.
 func (c *core) askKeyframes() {

@@ -13,7 +13,6 @@ import (
 
 // onRTP takes in an RTP packet of a peer.
 func (c *core) onRTP(p *peer, buf *packet.Buffer, at int64) {
-	c.m = &c.slots[c.slot]
 	m := c.m
 	c.totals.PacketsIn++
 	c.totals.BytesIn += uint64(len(buf.B))
@@ -65,12 +64,12 @@ func (c *core) unwrap(st *stream, buf *packet.Buffer) bool {
 // receive takes in the packet in hand.
 func (c *core) receive(st *stream, buf *packet.Buffer, at int64, repaired bool) {
 	m, t := c.m, st.track
-	m.at, m.copied = at, false
+	m.at, m.copied, m.copy = at, false, alone
 	if m.format = t.formatOf(m.PT); m.format == nil {
 		c.drop(DropPayloadType)
 		return
 	}
-	if !c.place(st, repaired) {
+	if !c.number(st, repaired) {
 		return
 	}
 	c.alive(st, buf)
@@ -97,8 +96,8 @@ func (c *core) receive(st *stream, buf *packet.Buffer, at int64, repaired bool) 
 	c.forward(st)
 }
 
-// place finds where in the stream the packet in hand belongs.
-func (c *core) place(st *stream, repaired bool) bool {
+// number finds where in the stream the packet in hand belongs.
+func (c *core) number(st *stream, repaired bool) bool {
 	m := c.m
 	if repaired {
 		ext, ok := st.seq.Find(m.Seq)
@@ -160,6 +159,7 @@ func (c *core) changeFormat(st *stream) {
 	if st.format != nil {
 		c.stall(st)
 	}
+	st.reconsider()
 	st.format, st.sps = c.m.format, false
 }
 
@@ -238,7 +238,8 @@ func (c *core) recall(st *stream, ext uint64) bool {
 	}
 	codec.Parse(&m.info, m.format.ID, m.Payload, m.DD)
 	m.info.Keyframe = s.Meta&metaKeyframe != 0
-	m.pid, m.ext, m.at, m.copied = uint16(s.Meta&metaPID), ext, s.At, false
+	m.pid, m.ext, m.at = uint16(s.Meta&metaPID), ext, s.At
+	m.copied, m.copy = false, alone
 	return true
 }
 

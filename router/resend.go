@@ -91,11 +91,12 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	return true
 }
 
-// withOSN puts the original sequence number in front of a payload, in the scratch of the packet in hand.
+// withOSN puts the original sequence number in front of a payload, in a copy.
 func (c *core) withOSN(seq uint16, payload []byte) []byte {
-	n := copy(c.m.scratch[2:], payload) // the payload may lie in scratch itself; copy takes care of that
-	binary.BigEndian.PutUint16(c.m.scratch[:], seq)
-	return c.m.scratch[:2+n]
+	b := c.place(alone)
+	n := copy(b[2:], payload) // the payload may lie in there itself; copy takes care of that
+	binary.BigEndian.PutUint16(b[:], seq)
+	return b[:2+n]
 }
 
 // allow says whether a packet may be sent again now, and notes that it is.

@@ -24,7 +24,7 @@ type sink struct {
 
 	cur, next     *stream // fed by; waiting for a keyframe of
 	curAt, nextAt int     // places in their lists
-	unfit         *format // the format that was tried and fits none of the section's
+	unfit         bool    // the format of next fits none of the section's: waits for another one, on its list of those
 
 	section packet.Section
 	formats []codec.Format // of section.Codecs
@@ -108,7 +108,7 @@ func (c *core) updateSink(p *peer, sec *packet.Section) {
 		c.leave(s) // what was sent cannot be told again, and payload types may mean something else
 		s.configure(sec)
 	}
-	s.section, s.active, s.unfit = *sec, sec.Active && sec.SSRC != 0, nil
+	s.section, s.active = *sec, sec.Active && sec.SSRC != 0
 	c.retarget(s)
 }
 
@@ -225,8 +225,7 @@ func (c *core) retarget(s *sink) {
 	if s.cur == st {
 		return
 	}
-	s.next, s.nextAt, s.unfit = st, len(st.waiting), nil
-	st.waiting = append(st.waiting, s)
+	s.await(st)
 	c.askKeyframe(st)
 }
 
@@ -322,13 +321,13 @@ func (c *core) leave(s *sink) {
 // stall has the sinks of a stream wait for its next beginning.
 func (c *core) stall(st *stream) {
 	c.settle()
+	st.reconsider()
 	for len(st.sinks) > 0 {
 		s := st.sinks[len(st.sinks)-1]
 		s.uncur()
 		s.seq.Stop()
 		if s.next == nil {
-			s.next, s.nextAt, s.unfit = st, len(st.waiting), nil
-			st.waiting = append(st.waiting, s)
+			s.await(st)
 		}
 	}
 	c.askIfWaited(st)
@@ -346,27 +345,42 @@ func (s *sink) uncur() {
 	s.cur.sinks, s.cur = l[:end], nil
 }
 
+// await has the sink wait for a keyframe of the stream.
+func (s *sink) await(st *stream) {
+	s.next, s.nextAt = st, len(st.waiting)
+	st.waiting = append(st.waiting, s)
+}
+
 func (s *sink) unwait() {
 	if s.next == nil {
 		return
 	}
-	l := s.next.waiting
+	list := &s.next.waiting
+	if s.unfit {
+		list = &s.next.unfit
+	}
+	l := *list
 	end := len(l) - 1
 	l[s.nextAt] = l[end]
 	l[s.nextAt].nextAt = s.nextAt
 	l[end] = nil
-	s.next.waiting, s.next = l[:end], nil
+	*list, s.next, s.unfit = l[:end], nil, false
+}
+
+// reconsider has the sinks that could not take the format of a stream wait for another one.
+func (st *stream) reconsider() {
+	for len(st.unfit) > 0 {
+		s := st.unfit[len(st.unfit)-1]
+		s.unwait()
+		s.await(st)
+	}
 }
 
 // begin has a waiting sink go on with the packet in hand. It reports false when the receiver cannot take the codec.
 func (c *core) begin(s *sink, st *stream) bool {
 	m := c.m
-	if s.unfit == st.format {
-		return false
-	}
 	i := codec.Fit(st.format.Format, s.formats)
 	if i < 0 {
-		s.unfit = st.format
 		return false
 	}
 	k := &s.section.Codecs[i]

@@ -96,7 +96,7 @@ func (t *track) info(mid string) TrackInfo {
 
 func (s *sink) info(mid string) SinkInfo {
 	i := SinkInfo{Peer: s.peer.id, Member: s.peer.member, MID: mid, SSRC: s.ssrc, Want: s.want, Feeding: s.cur != nil,
-		Waiting: s.next != nil, NoCodec: s.unfit != nil, Packets: s.count.packets, Bytes: s.count.bytes, Resent: s.count.resent,
+		Waiting: s.next != nil, NoCodec: s.unfit, Packets: s.count.packets, Bytes: s.count.bytes, Resent: s.count.resent,
 		Lost: s.count.lost, Fraction: float64(s.count.fraction) / 256, RTT: time.Duration(s.peer.rtt)}
 	if s.cur != nil {
 		f := s.cur.format

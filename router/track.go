@@ -54,6 +54,7 @@ type stream struct {
 
 	sinks   []*sink // fed by the stream
 	waiting []*sink // for a keyframe of it
+	unfit   []*sink // cannot take its format, and wait for another one
 	key     keyRequests
 	in      intake
 }
@@ -184,6 +185,9 @@ func (c *core) silence(t *track) {
 		}
 		for len(st.waiting) > 0 {
 			c.leave(st.waiting[0])
+		}
+		for len(st.unfit) > 0 {
+			c.leave(st.unfit[0])
 		}
 		st.clear()
 	}
