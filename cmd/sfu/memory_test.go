@@ -27,4 +27,9 @@ func TestTidyWaitsForQuiet(t *testing.T) {
 			t.Errorf("step %d: %v", i, got)
 		}
 	}
+	for i := range 3 * tidyAgain {
+		if got := d.due(101*mb, 20*mb); got != (i == tidyAgain-1) {
+			t.Errorf("look %d after it: %v", i+1, got)
+		}
+	}
 }
