@@ -214,7 +214,7 @@ func (p *Peer) connectLocked() {
 		return
 	}
 	if p.dest != p.ice.nominated { // written under both locks, so it may be read under this one
-		p.writer.setDest(p, p.ice.nominated)
+		p.lane.setDest(p, p.ice.nominated)
 	}
 	if !p.connected {
 		p.connected = true
@@ -255,7 +255,7 @@ func (p *Peer) tick(now time.Time) {
 // by nominating another one, typically after an ICE restart.
 func (p *Peer) silenceLocked(err error) {
 	p.connected, p.since = false, time.Time{}
-	p.writer.setDest(p, nil)
+	p.lane.setDest(p, nil)
 	p.ep.events.add(event{peer: p, lost: err})
 }
 
@@ -264,7 +264,7 @@ func (p *Peer) pathClosed(pt *path) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ice.nominated == pt && p.connected {
-		p.writer.setDest(p, nil) // until the client nominates another one, or consent runs out
+		p.lane.setDest(p, nil) // until the client nominates another one, or consent runs out
 	}
 	p.ice.remove(pt)
 }

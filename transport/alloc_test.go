@@ -2,7 +2,10 @@
 
 package transport
 
-import "testing"
+import (
+	"encoding/binary"
+	"testing"
+)
 
 // Under the race detector sync.Pool drops items at random, so allocations are counted without it: `make test-go` has a
 // run of its own for them.
@@ -27,5 +30,25 @@ func TestReceiveAllocatesNothing(t *testing.T) {
 	}
 	if b.got == 0 {
 		t.Error("nothing was delivered")
+	}
+}
+
+func TestLanesAllocateNothing(t *testing.T) {
+	e := start(t, Options{Sockets: 2})
+	w, peers, _ := largeRoom(t, e, 2*lanePeers)
+	payload, h, seq := make([]byte, 1000), header(0), uint16(0)
+	once := func() {
+		seq++
+		binary.BigEndian.PutUint16(h[2:], seq)
+		for _, p := range peers {
+			p.SendRTP(h, payload)
+		}
+		w.Flush()
+	}
+	for range 20 {
+		once()
+	}
+	if n := testing.AllocsPerRun(100, once); n >= 1 {
+		t.Errorf("%v allocations for %d packets", n, len(peers))
 	}
 }

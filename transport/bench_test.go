@@ -58,8 +58,8 @@ func room(t testing.TB, e *Endpoint, n int) ([]*Peer, *Writer) {
 	w := e.NewWriter()
 	for range n {
 		p, _ := wiredPeer(t, e, drained(t))
-		p.dest.sock = w.sock
-		p.writer = w
+		p.dest.sock = w.lanes[0].sock
+		p.writer, p.lane = w, w.assign()
 		peers = append(peers, p)
 	}
 	return peers, w
@@ -111,8 +111,8 @@ func BenchmarkSealOnly(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		binary.BigEndian.PutUint16(head[2:], uint16(i))
 		p.SendRTP(head, payload)
-		if w.batch != nil {
-			w.batch.n = 0
+		if w.lanes[0].batch != nil {
+			w.lanes[0].batch.n = 0
 		}
 	}
 }

@@ -23,7 +23,8 @@
 //	places.go     how many handshakes at once
 //	rest.go       quiet DTLS connections without goroutines
 //	cert.go       the node's certificate; fingerprints (RFC 8122)
-//	srtp.go       opening packets; writer.go sealing them; egress.go the batch that sendmmsg takes
+//	srtp.go       opening packets; writer.go sealing them; lane.go over several cores;
+//	egress.go     the batch that sendmmsg takes
 //	sequence.go   guards the rollover counter of what is sealed
 //	data.go       SCTP association and data channels (RFC 8831, RFC 8832)
 //	stats.go      counters and the named reasons for drops
@@ -36,6 +37,7 @@
 //
 // # Locks
 //
-// In the order in which they may be taken: description.mu, ingress.pass, Peer.mu, Endpoint.mu, Writer.mu, receiver.mu; then the leaf
-// locks (places.mu, dtlsConn.mu, tcpQueue.mu, socket.mu, eventQueue.mu). PeerEvents are called with none of them held.
+// In the order in which they may be taken: description.mu, ingress.pass, Peer.mu, Endpoint.mu, lane.mu, receiver.mu; then the leaf
+// locks (Writer.mu, line.mu, places.mu, dtlsConn.mu, tcpQueue.mu, socket.mu, eventQueue.mu). PeerEvents are called with none of
+// them held.
 package transport

@@ -217,7 +217,7 @@ func (p *Peer) setKeys(k srtp.SessionKeys, profile srtp.ProtectionProfile) error
 	if err := p.rx.setKeys(k, profile); err != nil {
 		return err
 	}
-	p.writer.setOut(p, out)
+	p.lane.setOut(p, out)
 	now := time.Now()
 	p.secure.keyed, p.secure.keyedAt, p.secure.lastRecord, p.secure.spent = true, now, now, 0
 	p.connectLocked()

@@ -39,8 +39,8 @@ func wiredPeer(t testing.TB, e *Endpoint, to netip.AddrPort) (*Peer, *Writer) {
 		t.Fatal(err)
 	}
 	send, _ := srtpPair(t)
-	w.setOut(p, send)
-	w.setDest(p, newPath(p, origin{addr: addrFrom(to), sock: w.sock}))
+	p.lane.setOut(p, send)
+	p.lane.setDest(p, newPath(p, origin{addr: addrFrom(to), sock: p.lane.sock}))
 	return p, w
 }
 
@@ -80,7 +80,7 @@ func checkBurst(t *testing.T, e *Endpoint, sizes func(i int) int) {
 	a, b := sink(t), sink(t)
 	pa, w := wiredPeer(t, e, addrOf(a))
 	pb, _ := wiredPeer(t, e, addrOf(b))
-	pb.writer = w
+	pb.writer, pb.lane = w, w.assign()
 	const n = 200
 	for i := range n {
 		for _, p := range []*Peer{pa, pb} {
@@ -169,7 +169,7 @@ func TestQueuedIsTakenBack(t *testing.T) {
 	a, b := sink(t), sink(t)
 	pa, w := wiredPeer(t, e, addrOf(a))
 	pb, _ := wiredPeer(t, e, addrOf(b))
-	pb.writer = w
+	pb.writer, pb.lane = w, w.assign()
 	for i := range uint16(6) {
 		pa.SendRTP(header(i), []byte("taken back"))
 		pb.SendRTP(header(i), []byte("sent"))
@@ -213,7 +213,7 @@ func TestNothingAfterClose(t *testing.T) {
 	marker := []byte("marker") // datagrams of one socket to one address stay in order
 	var sa rawSockaddr
 	n := addrFrom(addrOf(c)).sockaddr(false, &sa)
-	if err := w.sock.sendTo(marker, &sa, n); err != nil {
+	if err := w.lanes[0].sock.sendTo(marker, &sa, n); err != nil {
 		t.Fatal(err)
 	}
 	dropped := e.Stats().Drops[DropNotConnected]

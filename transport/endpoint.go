@@ -32,6 +32,7 @@ type Endpoint struct {
 	readers    []*reader
 	handshakes places
 	events     eventQueue
+	lanes      chan *lane // from rooms to idle senders; unbuffered
 	count      counters
 	writers    atomic.Uint32 // how many there have been, to spread them over the sockets
 	lastID     atomic.Uint64
@@ -52,6 +53,7 @@ func Listen(o Options) (*Endpoint, error) {
 		o: o, log: o.Log,
 		handshakes: places{limit: o.Limits.Handshakes},
 		events:     eventQueue{signal: make(chan struct{}, 1)},
+		lanes:      make(chan *lane),
 		peers:      map[*Peer]struct{}{},
 		byUFrag:    map[string]*credential{},
 		byAddr:     map[addr]*path{},
@@ -146,13 +148,18 @@ func (e *Endpoint) Addr() netip.AddrPort { return e.addr }
 func (e *Endpoint) Candidates() []negotiate.Candidate { return slices.Clone(e.candidates) }
 
 // Run serves the port until ctx is done and everything has stopped: peers are closed with DTLS close_notify, then nothing
-// is read any more, then the goroutines of peers end, then the sockets close. It is called once.
+// is read any more, then the goroutines of peers and the senders end, then the sockets close. It is called once.
 func (e *Endpoint) Run(ctx context.Context) error {
 	var serving, calling sync.WaitGroup
 	for _, r := range e.readers {
 		serving.Go(r.run)
 	}
 	serving.Go(e.tcp.run)
+	var sending sync.WaitGroup
+	stopSending := make(chan struct{})
+	for range e.sockets {
+		sending.Go(func() { e.runSender(stopSending) })
+	}
 	callCtx, stopCalling := context.WithCancel(context.Background())
 	calling.Go(func() { e.events.run(callCtx) })
 
@@ -165,6 +172,8 @@ func (e *Endpoint) Run(ctx context.Context) error {
 	}
 	serving.Wait()
 	e.work.Wait()
+	close(stopSending)
+	sending.Wait()
 	stopCalling()
 	calling.Wait()
 	return e.Close()

@@ -39,7 +39,7 @@ func TestSmallMTU(t *testing.T) {
 	defer to.Close()
 	narrow, w := wiredPeer(t, e, addrOf(to))
 	wide, _ := wiredPeer(t, e, addrOf(to))
-	wide.writer = w
+	wide.writer, wide.lane = w, w.assign()
 	round := func() {
 		t.Helper()
 		for _, p := range []*Peer{wide, narrow, wide} {
@@ -127,8 +127,8 @@ func TestAnIdleBatchKeepsNobody(t *testing.T) {
 	for i := range 5 {
 		p.SendRTP(header(uint16(i)), make([]byte, 100*i))
 	}
-	batch := w.batch
-	batch.flush(w.sock, &e.count)
+	batch := w.lanes[0].batch
+	batch.flush(w.lanes[0].sock, &e.count)
 	for i := range batch.hdrs {
 		if batch.hdrs[i].hdr.Name != nil || batch.paths[i] != nil {
 			t.Fatalf("message %d still names a path", i)

@@ -77,7 +77,8 @@ func TestReoffersKeepTheirLines(t *testing.T) {
 
 // TestFreshMIDsAreLimited: a client that stops and recycles a section for ever does not make the node remember for ever.
 func TestFreshMIDsAreLimited(t *testing.T) {
-	p, err := start(t, Options{}).NewPeer(PeerOptions{Inbox: newBox(), Writer: &Writer{}, Events: newWitness()})
+	e := start(t, Options{})
+	p, err := e.NewPeer(PeerOptions{Inbox: newBox(), Writer: e.NewWriter(), Events: newWitness()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,8 @@ func (w watched) Read(b []byte) (int, error) { w.read(len(b)); return w.Reader.R
 
 // TestAnAnswerIsBuiltWithoutThePeersLock: readers need it for every check and DTLS record. SSRCs are drawn while it is built.
 func TestAnAnswerIsBuiltWithoutThePeersLock(t *testing.T) {
-	p, err := start(t, Options{}).NewPeer(PeerOptions{Inbox: newBox(), Writer: &Writer{}, Events: newWitness()})
+	e := start(t, Options{})
+	p, err := e.NewPeer(PeerOptions{Inbox: newBox(), Writer: e.NewWriter(), Events: newWitness()})
 	if err != nil {
 		t.Fatal(err)
 	}

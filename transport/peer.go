@@ -25,13 +25,14 @@ type Peer struct {
 	id     packet.PeerID
 	inbox  packet.Inbox
 	writer *Writer
+	lane   *lane // of writer
 	events PeerEvents
 
 	closed atomic.Bool
 	heard  atomic.Int64 // Unix nanoseconds
 	rx     receiver
 
-	// Guarded by writer.mu; dest is written with mu held as well.
+	// Guarded by lane.mu; dest is written with mu held as well.
 	out  *srtp.Context        // the one holder of each SRTP and SRTCP sending index
 	dest *path                // nil: not connected
 	sent map[uint32]*sequence // by SSRC, of RTP
@@ -55,7 +56,9 @@ func (e *Endpoint) NewPeer(o PeerOptions) (*Peer, error) {
 		ep: e, id: packet.PeerID(e.lastID.Add(1)), inbox: o.Inbox, writer: o.Writer, events: o.Events,
 		since: time.Now(),
 	}
+	p.lane = p.writer.assign()
 	if err := e.addPeer(p); err != nil {
+		p.writer.leave(p.lane)
 		return nil, err
 	}
 	return p, nil
@@ -92,8 +95,8 @@ func (p *Peer) fail(err error) {
 
 // stopLocked ends media in both directions.
 func (p *Peer) stopLocked() {
-	p.writer.setDest(p, nil)
-	p.writer.setOut(p, nil)
+	p.lane.setDest(p, nil)
+	p.lane.setOut(p, nil)
 	p.rx.close()
 }
 
@@ -146,6 +149,7 @@ func (p *Peer) Close() error {
 	p.releaseLocked()
 	p.mu.Unlock()
 	p.ep.removePeer(p)
+	p.writer.leave(p.lane)
 	p.ep.settle()
 	for _, c := range tcp {
 		c.in.pass.Lock()

@@ -30,21 +30,21 @@ func TestNoNonceTwiceAfterAGap(t *testing.T) {
 			send := func(n int) {
 				for range n {
 					p.SendRTP(header(uint16(seq)), make([]byte, 32))
-					if w.batch != nil && w.batch.n > 0 {
-						key := string(w.batch.arena[0][rtpHeader : rtpHeader+32])
+					if w.lanes[0].batch != nil && w.lanes[0].batch.n > 0 {
+						key := string(w.lanes[0].batch.arena[0][rtpHeader : rtpHeader+32])
 						if was, ok := streams[key]; ok {
 							t.Fatalf("packets %d and %d are sealed under one nonce", was, seq)
 						}
 						streams[key] = seq
-						w.batch.n = 0
+						w.lanes[0].batch.n = 0
 					}
 					seq++
 				}
 			}
 			send(c.before)
-			w.setDest(p, nil)
+			p.lane.setDest(p, nil)
 			send(c.gap)
-			w.setDest(p, to)
+			p.lane.setDest(p, to)
 			send(c.after)
 			want := uint64(0)
 			if c.refused {
@@ -76,11 +76,11 @@ func TestReceiverFollowsAfterALap(t *testing.T) {
 		t.Fatal("cannot be opened before the gap")
 	}
 	dest := p.dest
-	w.setDest(p, nil)
+	p.lane.setDest(p, nil)
 	for seq := 50001; seq < 50010+1<<16; seq++ {
 		p.SendRTP(header(uint16(seq)), nil)
 	}
-	w.setDest(p, dest)
+	p.lane.setDest(p, dest)
 	if !opened(50010 + 1<<16) {
 		t.Error("cannot be opened after the gap")
 	}

@@ -167,9 +167,9 @@ func stuck(t *testing.T, e *Endpoint, window int) (*Peer, *net.TCPConn) {
 	_ = c.SetReadBuffer(window)
 	greet(t, c, cr)
 	send, _ := srtpPair(t)
-	p.writer.setOut(p, send)
+	p.lane.setOut(p, send)
 	p.mu.Lock()
-	p.writer.setDest(p, p.ice.nominated)
+	p.lane.setDest(p, p.ice.nominated)
 	p.mu.Unlock()
 	return p, c
 }

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"sync"
 
-	"github.com/pion/rtcp"
-	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 
 	"parlor/packet"
@@ -14,90 +12,146 @@ import (
 // rtpHeader is the size of the fixed part of an RTP header.
 const rtpHeader = 12
 
-// Writer is the way out for the peers of one room: a batch that is sealed into and sent by sendmmsg. It belongs to the
-// goroutine of that room; the mutex, which nobody contends for in the steady state, is there for the moments in which
-// another goroutine connects, moves or closes a peer.
+// Writer is the way out for the peers of one room, by one lane or several (lane.go). It belongs to the goroutine of that room;
+// the locks, which nobody contends for in the steady state, are there for the moments in which another goroutine connects,
+// moves or closes a peer.
 type Writer struct {
-	ep   *Endpoint
-	sock *socket
+	ep    *Endpoint
+	first int // index of the first lane's socket
 
-	mu     sync.Mutex
-	batch  *egress     // nil: nothing queued
-	header rtp.Header  // scratch
-	rtcp   rtcp.Header // scratch
+	mu    sync.Mutex // the lanes' numbers of peers, too
+	lanes []*lane
+	peers int
 }
 
 // NewWriter returns a Writer; it holds no resources while nothing is queued and need not be closed.
 func (e *Endpoint) NewWriter() *Writer {
-	n := e.writers.Add(1)
-	return &Writer{ep: e, sock: e.sockets[int(n)%len(e.sockets)]}
+	w := &Writer{ep: e, first: int(e.writers.Add(1))}
+	w.lanes = []*lane{newLane(e, w.socket(0), false)}
+	return w
 }
 
-// Flush sends what is queued. A room calls it at the end of what it does in one go; a full batch is sent by itself.
-func (w *Writer) Flush() {
+// socket returns the socket of lane i.
+func (w *Writer) socket(i int) *socket { return w.ep.sockets[(w.first+i)%len(w.ep.sockets)] }
+
+// assign gives a new peer its lane: of as many as the room's size asks for, the one with the fewest peers.
+func (w *Writer) assign() *lane {
 	w.mu.Lock()
-	w.flushLocked()
+	defer w.mu.Unlock()
+	w.peers++
+	for i := len(w.lanes); i < min(1+w.peers/lanePeers, len(w.ep.sockets)); i++ {
+		w.lanes = append(w.lanes, newLane(w.ep, w.socket(i), true))
+	}
+	least := w.lanes[0]
+	for _, l := range w.lanes {
+		if l.peers < least.peers {
+			least = l
+		}
+	}
+	least.peers++
+	return least
+}
+
+// leave takes a peer off its lane.
+func (w *Writer) leave(l *lane) {
+	w.mu.Lock()
+	w.peers--
+	l.peers--
 	w.mu.Unlock()
 }
 
-func (w *Writer) flushLocked() {
-	if w.batch == nil {
-		return
+// Flush sends what is queued and returns when it is sent. A room calls it at the end of what it does in one go; a full batch is
+// sent by itself.
+func (w *Writer) Flush() {
+	w.mu.Lock()
+	lanes := w.lanes // grows only
+	w.mu.Unlock()
+	own, away := lanes[0], lanes[1:]
+	for _, l := range away {
+		l.handOver()
 	}
-	before := w.sock.gso.Load()
-	w.batch.flush(w.sock, &w.ep.count)
-	egressPool.Put(w.batch)
-	w.batch = nil
-	if before && !w.sock.gso.Load() {
-		w.ep.log.Info().Msg("segmentation offload refused by the kernel; sending without it")
+	own.mu.Lock()
+	own.flushLocked()
+	own.mu.Unlock()
+	for _, l := range away {
+		l.wait()
 	}
 }
 
-// SendRTP seals one RTP packet into the batch of the peer's Writer; header must be a whole RTP header. The bytes are not
+// SendRTP seals one RTP packet into the batch of the peer's lane; header must be a whole RTP header. The bytes are not
 // kept. Only the goroutine that owns the Writer calls it. Before the peer is connected, after it is lost and after Close
 // the packet is dropped and counted. Two different packets must never have the same SSRC, rollover counter and sequence
 // number: the caller sees to it (AES-GCM, RFC 7714 section 8.2). A packet that is too far from those sent before on its
 // SSRC, dropped ones not counting as sent, is refused: see sequence.go.
 func (p *Peer) SendRTP(header, payload []byte) {
-	w := p.writer
-	w.mu.Lock()
-	w.sealRTPLocked(p, header, payload)
-	w.mu.Unlock()
+	l := p.lane
+	if l.away {
+		l.queue(p, header, payload, false)
+		return
+	}
+	l.mu.Lock()
+	l.sealRTPLocked(p, header, payload)
+	l.mu.Unlock()
 }
 
-// SendRTCP seals one compound RTCP packet into the batch of the peer's Writer. The rules of SendRTP hold.
+// SendRTCP seals one compound RTCP packet into the batch of the peer's lane. The rules of SendRTP hold.
 func (p *Peer) SendRTCP(compound []byte) {
-	w := p.writer
-	w.mu.Lock()
-	w.sealRTCPLocked(p, compound)
-	w.mu.Unlock()
+	l := p.lane
+	if l.away {
+		l.queue(p, nil, compound, true)
+		return
+	}
+	l.mu.Lock()
+	l.sealRTCPLocked(p, compound)
+	l.mu.Unlock()
 }
 
-func (w *Writer) sealRTPLocked(p *Peer, header, payload []byte) {
+// sealLocked seals a packet of a draft.
+func (l *lane) sealLocked(p *Peer, plain []byte, isRTCP bool) {
+	if isRTCP {
+		l.sealRTCPLocked(p, plain)
+		return
+	}
+	if !l.mayRTPLocked(p, plain, len(plain)) {
+		return
+	}
+	sealed, err := p.out.EncryptRTP(l.batch.slot(), plain, &l.header)
+	l.queueLocked(p, sealed, err)
+}
+
+func (l *lane) sealRTPLocked(p *Peer, header, payload []byte) {
 	n := len(header) + len(payload)
-	if !w.acceptLocked(p, n) {
-		p.followLocked(header)
+	if !l.mayRTPLocked(p, header, n) {
 		return
 	}
-	if !p.admitLocked(header) {
-		w.ep.count.drop(DropSequenceJump)
-		return
-	}
-	slot := w.batch.slot()
+	slot := l.batch.slot()
 	copy(slot, header)
 	copy(slot[len(header):], payload)
-	sealed, err := p.out.EncryptRTP(slot, slot[:n], &w.header)
-	w.queueLocked(p, sealed, err)
+	sealed, err := p.out.EncryptRTP(slot, slot[:n], &l.header)
+	l.queueLocked(p, sealed, err)
 }
 
-func (w *Writer) sealRTCPLocked(p *Peer, compound []byte) {
-	if !w.acceptLocked(p, len(compound)) {
+// mayRTPLocked says whether an RTP packet of n bytes can be sealed, and provides a batch with a free slot if so.
+func (l *lane) mayRTPLocked(p *Peer, header []byte, n int) bool {
+	if !l.acceptLocked(p, n) {
+		p.followLocked(header)
+		return false
+	}
+	if !p.admitLocked(header) {
+		l.ep.count.drop(DropSequenceJump)
+		return false
+	}
+	return true
+}
+
+func (l *lane) sealRTCPLocked(p *Peer, compound []byte) {
+	if !l.acceptLocked(p, len(compound)) {
 		return
 	}
-	slot := w.batch.slot()
+	slot := l.batch.slot()
 	copy(slot, compound)
-	sealed, err := p.out.EncryptRTCP(slot, slot[:len(compound)], &w.rtcp)
-	w.queueLocked(p, sealed, err)
+	sealed, err := p.out.EncryptRTCP(slot, slot[:len(compound)], &l.rtcp)
+	l.queueLocked(p, sealed, err)
 }
 
 // admitLocked says whether a packet may be sealed as far as its sequence number goes. What is no header is left to the sealing
@@ -128,48 +182,48 @@ func (p *Peer) followLocked(header []byte) {
 }
 
 // acceptLocked says whether n bytes can be sealed for p, and provides a batch with a free slot if so.
-func (w *Writer) acceptLocked(p *Peer, n int) bool {
+func (l *lane) acceptLocked(p *Peer, n int) bool {
 	if p.out == nil || p.dest == nil {
-		w.ep.count.drop(DropNotConnected)
+		l.ep.count.drop(DropNotConnected)
 		return false
 	}
 	if n > packet.Size {
-		w.ep.count.drop(DropSealFailed)
+		l.ep.count.drop(DropSealFailed)
 		return false
 	}
-	if w.batch == nil {
-		w.batch = egressPool.Get().(*egress)
+	if l.batch == nil {
+		l.batch = egressPool.Get().(*egress)
 	}
 	return true
 }
 
-func (w *Writer) queueLocked(p *Peer, sealed []byte, err error) {
+func (l *lane) queueLocked(p *Peer, sealed []byte, err error) {
 	switch {
 	case err != nil:
-		w.ep.count.drop(DropSealFailed)
+		l.ep.count.drop(DropSealFailed)
 	case p.dest.tcp != nil:
 		p.dest.tcp.sendMedia(sealed)
 	default:
-		w.batch.commit(p.dest, len(sealed))
-		if w.batch.full() {
-			w.flushLocked()
+		l.batch.commit(p.dest, len(sealed))
+		if l.batch.full() {
+			l.flushLocked()
 		}
 	}
 }
 
 // setDest says where a peer's packets go; nil takes back what is queued for it.
-func (w *Writer) setDest(p *Peer, to *path) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (l *lane) setDest(p *Peer, to *path) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	p.dest = to
-	if to == nil && w.batch != nil {
-		w.batch.revoke(p)
+	if to == nil && l.batch != nil {
+		l.batch.revoke(p)
 	}
 }
 
 // setOut gives a peer its sending keys, or takes them away.
-func (w *Writer) setOut(p *Peer, out *srtp.Context) {
-	w.mu.Lock()
+func (l *lane) setOut(p *Peer, out *srtp.Context) {
+	l.mu.Lock()
 	p.out = out
-	w.mu.Unlock()
+	l.mu.Unlock()
 }
