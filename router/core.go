@@ -21,6 +21,10 @@ type core struct {
 	asking []*stream // streams that may have to ask for a keyframe
 	lossy  []*stream // streams that miss packets
 	due    [dues]int64
+
+	reporting, spare []*peer // to which reports are due sometime; emptied memory for the next such list
+	recording        []*peer // to which transport-wide feedback is due sometime
+
 	totals Totals
 
 	now     int64  // of the call in progress

@@ -153,8 +153,15 @@ func (c *core) detach(id packet.PeerID, now int64) error {
 		c.removeTrack(t)
 	}
 	delete(c.peers, id)
+	c.unlist(p)
 	c.forgetMember(p.member)
 	return nil
+}
+
+// unlist takes a peer off the lists of those to which something is due.
+func (c *core) unlist(p *peer) {
+	c.reporting = slices.DeleteFunc(c.reporting, func(x *peer) bool { return x == p })
+	c.recording = slices.DeleteFunc(c.recording, func(x *peer) bool { return x == p })
 }
 
 // forgetMember drops what was switched off for a member without any peer left.

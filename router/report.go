@@ -47,31 +47,47 @@ func (c *core) armReport(p *peer) {
 		wait = min(wait, earlyInterval)
 	}
 	wait += wait / 64 * int64(p.id%16) // not all peers of a room at once
-	p.reportAt = c.now + wait
-	c.at(dueReport, p.reportAt)
+	c.reportAt(p, onGrid(c.now+wait))
 }
+
+// reportAt has the peer get its reports at t.
+func (c *core) reportAt(p *peer, t int64) {
+	if p.reportAt == 0 {
+		c.reporting = append(c.reporting, p)
+	}
+	p.reportAt = t
+	c.at(dueReport, t)
+}
+
+// grid is what the times of reports and feedback are rounded up to, in ns, so that one wake-up serves many peers. Higher
+// costs less in large rooms and makes feedback less even.
+const grid = 20e6
+
+func onGrid(t int64) int64 { return (t + grid - 1) / grid * grid }
 
 // reportSoon has the peer told how the timestamps of a new occupant of one of its seats lie: by what it knows of the one before,
 // sound and picture are apart. The next report, which tells what the publisher has said meanwhile, comes early too.
 func (c *core) reportSoon(p *peer) {
 	p.early = max(p.early, 1)
-	p.reportAt = c.now
-	c.at(dueReport, p.reportAt)
+	c.reportAt(p, c.now)
 }
 
 // reports sends the reports that are due.
 func (c *core) reports() {
-	for _, p := range c.peers {
-		switch {
-		case p.reportAt == 0:
-		case c.now >= p.reportAt:
-			p.reportAt = 0
-			c.report(p)
-			c.expire(p)
-		default:
+	all := c.reporting
+	c.reporting = c.spare[:0] // a report may arm the next one
+	for _, p := range all {
+		if c.now < p.reportAt {
+			c.reporting = append(c.reporting, p)
 			c.at(dueReport, p.reportAt)
+			continue
 		}
+		p.reportAt = 0
+		c.report(p)
+		c.expire(p)
 	}
+	clear(all)
+	c.spare = all[:0]
 }
 
 // report sends sender reports for what went to the peer since the last time, receiver reports for what came from it.
@@ -187,24 +203,24 @@ func (c *core) record(p *peer, m *media, at int64) {
 	}
 	p.recorder.Record(m.SSRC, m.TransportCC, (at-p.epoch)/1e3)
 	if p.feedbackAt == 0 {
-		p.feedbackAt = c.now + ns(c.o.FeedbackInterval)
+		p.feedbackAt = onGrid(c.now + ns(c.o.FeedbackInterval) - grid/2)
+		c.recording = append(c.recording, p)
 		c.at(dueFeedback, p.feedbackAt)
 	}
 }
 
 // feedbacks sends the transport-wide feedback that is due.
 func (c *core) feedbacks() {
-	for _, p := range c.peers {
-		switch {
-		case p.feedbackAt == 0:
-		case c.now >= p.feedbackAt:
-			p.feedbackAt = 0
-			for _, pkt := range p.recorder.BuildFeedbackPacket() {
-				c.totals.TransportFeedbacksSent++
-				c.sendRTCP(p, pkt)
-			}
-		default:
+	c.recording = slices.DeleteFunc(c.recording, func(p *peer) bool {
+		if c.now < p.feedbackAt {
 			c.at(dueFeedback, p.feedbackAt)
+			return false
 		}
-	}
+		p.feedbackAt = 0
+		for _, pkt := range p.recorder.BuildFeedbackPacket() {
+			c.totals.TransportFeedbacksSent++
+			c.sendRTCP(p, pkt)
+		}
+		return true
+	})
 }

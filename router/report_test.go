@@ -8,6 +8,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
+	"parlor/packet"
 	"parlor/router/clock"
 )
 
@@ -83,6 +84,57 @@ func TestReportsFollowASwitchOfOccupantAtOnce(t *testing.T) {
 	w.pass(200 * time.Millisecond)
 	if n := len(reports()); n != 2 {
 		t.Errorf("%d reports in the first 200 ms, want 2", n)
+	}
+}
+
+// A large room must not wake up, and look at all of its peers, for each of them.
+func TestReportsOfManyPeersShareWakeUps(t *testing.T) {
+	w := newWorld(t)
+	const peers = 300
+	for id := packet.PeerID(1); id <= peers; id++ {
+		w.join(id, MemberID(id), map[string]Source{"a": Mic}, pubAudio("a", 10*uint32(id)), seatAudio("6", 10_000*uint32(id)))
+	}
+	senders := make([]*sender, peers)
+	for i := range senders {
+		senders[i] = &sender{w: w, ssrc: 10 * uint32(i+1), pt: opus.PT}
+		w.watch(packet.PeerID(i+1), "6", MemberID(1+(i+1)%peers), Mic, High)
+	}
+	wakes, turn := 0, 0
+	for range 500 { // 5 s
+		for range 3 {
+			turn += 7
+			s := senders[turn%peers]
+			raw := s.audio()
+			var p rtp.Packet
+			w.must(p.Unmarshal(raw))
+			w.must(p.SetExtension(pubExt.TransportCC, raw[2:4]))
+			raw, _ = p.Marshal()
+			w.deliver(packet.PeerID(s.ssrc/10), false, raw)
+		}
+		for end := w.now + 10*ms; ; wakes++ {
+			next := w.c.next()
+			if next == 0 || next > end {
+				w.now = end
+				break
+			}
+			w.now = max(next, w.now)
+			w.c.tick(w.now)
+		}
+	}
+	if wakes == 0 || wakes > 5000/20+300 {
+		t.Errorf("woke up %d times in 5 s", wakes)
+	}
+	reports := 0
+	for id := packet.PeerID(1); id <= peers; id++ {
+		for _, p := range w.outs[id].rtcp {
+			if _, ok := p.(*rtcp.ReceiverReport); ok {
+				reports++
+			}
+		}
+		w.must(w.c.detach(id, w.now))
+	}
+	if reports < peers || w.c.totals.TransportFeedbacksSent < peers || len(w.c.reporting)+len(w.c.recording) != 0 {
+		t.Errorf("%d reports, %d feedbacks; %d and %d peers left", reports, w.c.totals.TransportFeedbacksSent, len(w.c.reporting), len(w.c.recording))
 	}
 }
 
