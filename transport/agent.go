@@ -91,6 +91,7 @@ type agent struct {
 	nominated    *path
 	nominatedGen int
 	consent      time.Time // last fresh check on the nominated path
+	silent       bool      // nothing may be sent: consent has run out
 	seen         []uint32  // hashes of transaction ids, a ring
 	seenAt       int
 }
@@ -169,6 +170,9 @@ func (p *Peer) checked(c *credential, from origin, tx [stun.TransactionIDSize]by
 	if pt == p.ice.nominated {
 		p.ice.consent = at
 		p.connectLocked()
+	}
+	if pt == p.ice.nominated || p.ice.nominated == nil {
+		p.hushLocked(false)
 	}
 	return 0, true
 }
@@ -256,7 +260,16 @@ func (p *Peer) tick(now time.Time) {
 func (p *Peer) silenceLocked(err error) {
 	p.connected, p.since = false, time.Time{}
 	p.lane.setDest(p, nil)
+	p.hushLocked(true)
 	p.ep.events.add(event{peer: p, lost: err})
+}
+
+// hushLocked stops DTLS and SCTP from sending, or lets them again (RFC 7675, section 5.1: nothing without consent).
+func (p *Peer) hushLocked(silent bool) {
+	p.ice.silent = silent
+	if p.secure.conn != nil {
+		p.secure.conn.hushed.Store(silent)
+	}
 }
 
 // pathClosed takes notice of a TCP connection that has ended.

@@ -335,6 +335,71 @@ func TestConsent(t *testing.T) {
 	k.checkDown(16, 5)
 }
 
+// TestNoDTLSWithoutConsent: what SCTP wants to send to a client that has fallen silent is not sent, nor is a close_notify.
+func TestNoDTLSWithoutConsent(t *testing.T) {
+	e := start(t, Options{Timers: Timers{Consent: 700 * time.Millisecond}})
+	var channel *webrtc.DataChannel
+	w := newWire(t)
+	k := dial(t, e, clientOptions{data: true, channel: &channel, setting: func(se *webrtc.SettingEngine) {
+		w.setting(se)
+		se.SetICETimeouts(time.Minute, 2*time.Minute, 50*time.Millisecond)
+	}})
+	eventually(t, "the channel is open", func() bool { return k.peer.SendMessage("chat", []byte("x"), true) == nil })
+	to := k.nominated()
+	w.cut.Store(true)
+	if err := wait(t, "PeerLost", k.seen.lost); !errors.Is(err, ErrConsent) {
+		t.Fatalf("lost by %v", err)
+	}
+	var after atomic.Int32
+	reached, marker := make(chan struct{}), []byte{80, 'm', 'a', 'r', 'k'}
+	read := func(b []byte) {
+		switch {
+		case string(b) == string(marker):
+			close(reached)
+		case classify(b) == classDTLS:
+			after.Add(1)
+		}
+	}
+	w.read.Store(&read)
+	if err := k.peer.SendMessage("chat", []byte("into the void"), true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.peer.dtlsNow().Write([]byte("something")); err != nil { // for SCTP, which sends when it likes
+		t.Fatal(err)
+	}
+	if err := k.peer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// Datagrams of one sender stay in order.
+	if err := to.sock.sendTo(marker, &to.sa, to.salen); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the marker", reached)
+	if n := after.Load(); n > 0 {
+		t.Errorf("%d datagrams of DTLS without consent", n)
+	}
+}
+
+// TestASecondCloseWaits for the first one: who calls it relies on what Close promises too.
+func TestASecondCloseWaits(t *testing.T) {
+	e := start(t, Options{Sockets: 1})
+	p, _, _ := offered(t, e)
+	pass := &e.readers[0].in.pass
+	pass.Lock() // a delivery is under way, for which Close has to wait
+	first, second := make(chan struct{}), make(chan struct{})
+	go func() { _ = p.Close(); close(first) }()
+	eventually(t, "the first Close has begun", p.closed.Load)
+	go func() { _ = p.Close(); close(second) }()
+	select {
+	case <-second:
+		t.Error("the second Close did not wait")
+	case <-time.After(100 * time.Millisecond):
+	}
+	pass.Unlock()
+	wait(t, "the first Close", first)
+	wait(t, "the second Close", second)
+}
+
 func TestNeverConnected(t *testing.T) {
 	e := start(t, Options{Timers: Timers{Connect: 100 * time.Millisecond}})
 	seen := newWitness()

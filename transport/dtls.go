@@ -106,6 +106,7 @@ func (s *secure) affords(n int) bool {
 func (p *Peer) startHandshakeLocked(pt *path, at time.Time) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), p.ep.o.Timers.Handshake)
 	conn := newDTLSConn(p.ep, pt, p.dtlsClosed)
+	conn.hushed.Store(p.ice.silent)
 	pl := &place{conn: conn, cancel: cancel, since: at}
 	if !p.ep.handshakes.enter(pl) {
 		cancel()

@@ -19,7 +19,8 @@ const dtlsQueue = 64
 type dtlsConn struct {
 	ep      *Endpoint
 	to      atomic.Pointer[path]
-	onClose func() // called once, when pion/dtls closes it
+	hushed  atomic.Bool // no consent: what is written goes nowhere
+	onClose func()      // called once, when pion/dtls closes it
 
 	mu      sync.Mutex
 	queue   []*packet.Buffer
@@ -93,11 +94,11 @@ func (c *dtlsConn) WriteTo(p []byte, _ net.Addr) (int, error) {
 	switch {
 	case closed:
 		return 0, net.ErrClosed
-	case muted:
-		return len(p), nil
+	case muted || c.hushed.Load():
+		return len(p), nil // as good as lost on the way: DTLS and SCTP retransmit
 	}
 	if err := c.to.Load().send(p); err != nil {
-		c.ep.count.drop(DropSendFailed) // as good as lost on the way: DTLS and SCTP retransmit
+		c.ep.count.drop(DropSendFailed)
 	}
 	return len(p), nil
 }

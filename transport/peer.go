@@ -29,6 +29,7 @@ type Peer struct {
 	events PeerEvents
 
 	closed atomic.Bool
+	ending sync.Once    // Close; who comes second waits for the first
 	heard  atomic.Int64 // Unix nanoseconds
 	rx     receiver
 
@@ -115,11 +116,13 @@ func (p *Peer) releaseLocked() {
 // given back. When it returns, not one more packet is sent for the peer or delivered from it. It is idempotent. It must
 // not be called from Inbox.Deliver, nor under a lock that Inbox.Deliver takes.
 func (p *Peer) Close() error {
+	p.ending.Do(p.end)
+	return nil
+}
+
+func (p *Peer) end() {
 	p.mu.Lock()
-	if p.closed.Swap(true) {
-		p.mu.Unlock()
-		return nil
-	}
+	p.closed.Store(true)
 	p.stopLocked()
 	var tcp []*tcpConn
 	for _, pt := range p.ice.paths {
@@ -155,5 +158,4 @@ func (p *Peer) Close() error {
 		c.in.pass.Lock()
 		c.in.pass.Unlock() //nolint:staticcheck // only to wait for a delivery under way
 	}
-	return nil
 }

@@ -53,6 +53,7 @@ func (p *Peer) restLocked(now time.Time) {
 func (p *Peer) wakeLocked(pt *path) error {
 	s := &p.secure
 	conn := newDTLSConn(p.ep, pt, p.dtlsClosed)
+	conn.hushed.Store(p.ice.silent)
 	d, err := dtls.ResumeWithOptions(s.rested, conn, conn.RemoteAddr(), dtls.WithLoggerFactory(quiet))
 	s.rested = nil
 	if err != nil {
