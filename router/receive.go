@@ -197,15 +197,18 @@ const (
 func (c *core) keep(st *stream, buf *packet.Buffer) bool {
 	m := c.m
 	if st.ring == nil {
-		size, limit := videoSlots, maxVideoSlots
+		size, limit, history := videoSlots, maxVideoSlots, c.o.History
 		if st.track.key.Source.Kind() == packet.Audio {
-			size, limit = audioSlots, maxAudioSlots
+			size, limit, history = audioSlots, maxAudioSlots, min(history, audioHistory)
 		}
-		st.ring = ring.New(size, limit, ns(c.o.History))
+		st.ring = ring.New(size, limit, ns(history))
 	}
 	meta := uint32(m.pid)
 	if m.info.Keyframe {
 		meta |= metaKeyframe
+	}
+	if !st.watched() {
+		buf = nil // nobody can ask for it
 	}
 	switch st.ring.Put(m.ext, buf, m.at, meta) {
 	case ring.Duplicate:

@@ -195,6 +195,37 @@ func TestFeedbackIsNotUnfolded(t *testing.T) {
 	}
 }
 
+// heldBy returns how many packets the rings of a peer's stream hold.
+func (w *world) heldBy(id packet.PeerID, mid string) int {
+	return w.c.peers[id].tracks[mid].layers[0].ring.Len()
+}
+
+func TestOnlyWhatCanBeAskedForIsKept(t *testing.T) {
+	w, a, _, sub := meeting(t)
+	w.deliver(1, false, a.frame(true, 20)...)
+	dup := a.frame(false, 1)
+	w.deliver(1, false, dup[0], dup[0])
+	if n := w.heldBy(1, "0"); n != 0 || w.drops(DropDuplicate) != 1 {
+		t.Errorf("%d packets kept that nobody watches, %d duplicates noticed", n, w.drops(DropDuplicate))
+	}
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, dup...)
+	w.deliver(1, false, a.frame(true, 3)...)
+	if n := w.heldBy(1, "0"); n != 3 || len(sub.rtp) != 3 {
+		t.Errorf("%d packets kept, %d sent, want 3", n, len(sub.rtp))
+	}
+	w.join(4, 4, map[string]Source{"a": Mic}, pubAudio("a", 400), seatAudio("6", 6000))
+	w.watch(4, "6", 4, Mic, High)
+	s := &sender{w: w, ssrc: 400, pt: opus.PT}
+	for range 100 {
+		w.deliver(4, false, s.audio())
+		w.pass(20 * time.Millisecond)
+	}
+	if n := w.heldBy(4, "a"); n < 10 || n > 18 {
+		t.Errorf("%d packets of 20 ms of audio kept, want those of 300 ms", n)
+	}
+}
+
 type rawCapture struct{ rtp [][]byte }
 
 func (o *rawCapture) SendRTP(h, p []byte) { o.rtp = append(o.rtp, append(bytes.Clone(h), p...)) }

@@ -2,6 +2,7 @@ package router
 
 import (
 	"slices"
+	"time"
 
 	"parlor/packet"
 	"parlor/router/clock"
@@ -77,6 +78,9 @@ const (
 	audioSlots, maxAudioSlots = 64, 256
 	videoSlots, maxVideoSlots = 256, 2048
 )
+
+// audioHistory is for how long audio can be sent again, if Options.History is not shorter: later no receiver plays it.
+const audioHistory = 300 * time.Millisecond
 
 // updateTrack makes the section a track, keeps it one, or ends it.
 func (c *core) updateTrack(p *peer, s *packet.Section, src Source, on bool) {

@@ -8,7 +8,7 @@ import "parlor/packet"
 
 // Slot is one packet.
 type Slot struct {
-	Buf  *packet.Buffer // nil once the packet is too old
+	Buf  *packet.Buffer // nil once the packet is too old, or where only its number is kept
 	Seq  uint64         // extended; 0: the slot is empty
 	At   int64          // arrival, ns
 	Meta uint32         // the caller's
@@ -40,8 +40,8 @@ func New(size, limit int, maxAge int64) *Ring {
 	return &Ring{slots: make([]Slot, size), max: limit, maxAge: maxAge}
 }
 
-// Put keeps the packet and retains its buffer when the result is Added. A number once put is a Duplicate, or
-// TooOld, for ever after.
+// Put keeps the packet and retains its buffer when the result is Added. With a nil buffer only the number is kept. A number
+// once put is a Duplicate, or TooOld, for ever after.
 func (r *Ring) Put(seq uint64, b *packet.Buffer, at int64, meta uint32) Result {
 	switch {
 	case r.high == 0:
@@ -57,7 +57,9 @@ func (r *Ring) Put(seq uint64, b *packet.Buffer, at int64, meta uint32) Result {
 		return Duplicate
 	}
 	r.drop(s)
-	b.Retain()
+	if b != nil {
+		b.Retain()
+	}
 	*s = Slot{Buf: b, Seq: seq, At: at, Meta: meta}
 	r.tail = min(r.tail, seq)
 	return Added

@@ -12,7 +12,7 @@ package seqmap
 
 // Segments bounds how many segments are remembered. Packets and retransmission requests that belong to an older one
 // are not found any more. Raising it costs a linear search on a late packet.
-const Segments = 48
+const Segments = 16
 
 // Segment maps the incoming numbers from In on to the outgoing numbers from Out on, until the next segment begins.
 type Segment[S any] struct {
