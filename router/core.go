@@ -25,6 +25,7 @@ type core struct {
 	reporting, spare []*peer // to which reports are due sometime; emptied memory for the next such list
 	recording        []*peer // to which transport-wide feedback is due sometime
 
+	lists  []codecList
 	totals Totals
 
 	now     int64  // of the call in progress

@@ -27,7 +27,7 @@ type sink struct {
 	unfit         bool    // the format of next fits none of the section's: waits for another one, on its list of those
 
 	section packet.Section
-	formats []codec.Format // of section.Codecs
+	formats []codec.Format // of section.Codecs; both are shared
 	active  bool
 	want    Want
 	last    sent
@@ -108,7 +108,9 @@ func (c *core) updateSink(p *peer, sec *packet.Section) {
 		c.leave(s) // what was sent cannot be told again, and payload types may mean something else
 		s.configure(sec)
 	}
-	s.section, s.active = *sec, sec.Active && sec.SSRC != 0
+	codecs := c.intern(sec.Codecs)
+	s.section, s.active, s.formats = *sec, sec.Active && sec.SSRC != 0, codecs.formats
+	s.section.Codecs = codecs.codecs
 	c.retarget(s)
 }
 
@@ -150,11 +152,34 @@ func (s *sink) configure(sec *packet.Section) {
 	bare := sec.Ext
 	bare.TransportCC = 0
 	s.bare = header.NewTemplate(bare, sec.MID)
-	s.formats = make([]codec.Format, len(sec.Codecs))
-	for i, k := range sec.Codecs {
-		s.formats[i] = codec.FormatOf(k)
-	}
 	s.acked = false
+}
+
+// codecList is what receiving sections have agreed on. Browsers of a kind agree on the same, so a room has few different ones for
+// thousands of sinks.
+type codecList struct {
+	codecs  []packet.Codec
+	formats []codec.Format
+}
+
+// maxLists bounds the codec lists of a room that are shared. Another one takes half a kilobyte of each sink that has it.
+const maxLists = 32
+
+// intern returns the list of the codecs that is shared within the room.
+func (c *core) intern(codecs []packet.Codec) codecList {
+	for _, l := range c.lists {
+		if slices.Equal(l.codecs, codecs) {
+			return l
+		}
+	}
+	l := codecList{codecs: codecs, formats: make([]codec.Format, len(codecs))}
+	for i, k := range codecs {
+		l.formats[i] = codec.FormatOf(k)
+	}
+	if len(c.lists) < maxLists {
+		c.lists = append(c.lists, l)
+	}
+	return l
 }
 
 // closeSink ends the sink of a section. What must never begin anew stays with the peer.

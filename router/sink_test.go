@@ -254,6 +254,25 @@ func TestFormerSectionsLeaveOnlyTheirNumbers(t *testing.T) {
 	}
 }
 
+func TestCodecListsAreShared(t *testing.T) {
+	w := newWorld(t)
+	for id := packet.PeerID(1); id <= 2; id++ {
+		w.join(id, MemberID(id), nil, seatVideo("5", 1000*uint32(id)), seatVideo("6", 1000*uint32(id)+10), seatAudio("7", 1000*uint32(id)+20))
+	}
+	a, b := w.c.peers[1].sinks["5"], w.c.peers[2].sinks["6"]
+	if &a.section.Codecs[0] != &b.section.Codecs[0] || &a.formats[0] != &b.formats[0] || len(w.c.lists) != 2 {
+		t.Errorf("%d lists of codecs, want 2", len(w.c.lists))
+	}
+	for i := range 2 * maxLists {
+		sec := seatVideo("5", 1000)
+		sec.Codecs[0].Fmtp = string(rune('a' + i))
+		w.must(w.c.update(1, []packet.Section{sec}, nil, w.now))
+	}
+	if len(w.c.lists) != maxLists || len(w.c.peers[1].sinks["5"].formats) != 4 {
+		t.Errorf("%d lists of codecs", len(w.c.lists))
+	}
+}
+
 func TestErrors(t *testing.T) {
 	w, _, _, _ := meeting(t)
 	for name, x := range map[string]struct{ got, want error }{
