@@ -4,31 +4,54 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
+	"time"
 
 	"parlor/transport/negotiate"
 )
 
-// hostCandidates lists the addresses that clients are told, each for UDP and TCP: the external ones if given, the bound one
-// if it is specific, and otherwise those of the machine's interfaces.
-func hostCandidates(bound netip.AddrPort, external []netip.Addr) ([]negotiate.Candidate, error) {
-	ips := external
-	if len(ips) == 0 {
-		ips = []netip.Addr{bound.Addr()}
-		if bound.Addr().IsUnspecified() {
-			list, err := net.InterfaceAddrs()
-			if err != nil {
-				return nil, fmt.Errorf("list the machine's addresses: %w", err)
-			}
-			ips = usableAddrs(list, bound.Addr().Is6())
-		}
+// candidatesAge is how old the list of the machine's addresses may be. Longer tells clients of addresses that are gone, shorter
+// asks the kernel more often while many join.
+const candidatesAge = 10 * time.Second
+
+// candidates are the addresses that clients are told, each for UDP and TCP: the external ones if given, the bound one if it is
+// specific, and otherwise those that the machine's interfaces have at the time.
+type candidates struct {
+	bound      netip.AddrPort
+	external   []netip.Addr
+	interfaces func() ([]net.Addr, error)
+
+	mu   sync.Mutex
+	last []negotiate.Candidate
+	at   time.Time
+}
+
+// list returns them, to be read only. With an error come those of before.
+func (c *candidates) list(now time.Time) ([]negotiate.Candidate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	wildcard := len(c.external) == 0 && c.bound.Addr().IsUnspecified()
+	if c.last != nil && (!wildcard || now.Sub(c.at) < candidatesAge) {
+		return c.last, nil
 	}
-	var out []negotiate.Candidate
+	ips := c.external
+	switch {
+	case wildcard:
+		list, err := c.interfaces()
+		if err != nil {
+			return c.last, fmt.Errorf("list the machine's addresses: %w", err)
+		}
+		ips = usableAddrs(list, c.bound.Addr().Is6())
+	case len(ips) == 0:
+		ips = []netip.Addr{c.bound.Addr()}
+	}
+	c.last, c.at = nil, now
 	for _, tcp := range []bool{false, true} {
 		for _, ip := range ips {
-			out = append(out, negotiate.Candidate{Addr: netip.AddrPortFrom(ip.Unmap().WithZone(""), bound.Port()), TCP: tcp})
+			c.last = append(c.last, negotiate.Candidate{Addr: netip.AddrPortFrom(ip.Unmap().WithZone(""), c.bound.Port()), TCP: tcp})
 		}
 	}
-	return out, nil
+	return c.last, nil
 }
 
 // usableAddrs chooses from interface addresses: link-local ones, which need a zone that SDP cannot carry, never; loopback

@@ -23,7 +23,7 @@ type Endpoint struct {
 	o           Options
 	log         zerolog.Logger
 	addr        netip.AddrPort
-	candidates  []negotiate.Candidate
+	candidates  candidates
 	certificate tls.Certificate
 	fingerprint string // as in SDP: "sha-256 AA:…"
 
@@ -65,7 +65,8 @@ func Listen(o Options) (*Endpoint, error) {
 	if err = e.bind(); err != nil {
 		return nil, fmt.Errorf("listen on %v (UDP and TCP): %w", o.Listen, err)
 	}
-	if e.candidates, err = hostCandidates(e.addr, o.ExternalIPs); err != nil {
+	e.candidates = candidates{bound: e.addr, external: o.ExternalIPs, interfaces: net.InterfaceAddrs}
+	if _, err = e.candidates.list(time.Now()); err != nil {
 		_ = e.Close()
 		return nil, err
 	}
@@ -88,16 +89,32 @@ func (e *Endpoint) bind() error {
 	}
 }
 
+// withoutIPv6 says what to listen on instead on a machine whose kernel has no IPv6 at all: the wildcard means whatever there is.
+func withoutIPv6(at netip.AddrPort, err error) (netip.AddrPort, bool) {
+	if !errors.Is(err, syscall.EAFNOSUPPORT) || at.Addr() != netip.IPv6Unspecified() {
+		return at, false
+	}
+	return netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port()), true
+}
+
 func (e *Endpoint) bindOnce() error {
+	err := e.bindTo(e.o.Listen)
+	if at, ok := withoutIPv6(e.o.Listen, err); ok {
+		return e.bindTo(at)
+	}
+	return err
+}
+
+func (e *Endpoint) bindTo(listen netip.AddrPort) error {
 	network := "tcp"
-	if e.o.Listen.Addr().Is4() {
+	if listen.Addr().Is4() {
 		network = "tcp4"
 	}
-	l, err := net.ListenTCP(network, net.TCPAddrFromAddrPort(e.o.Listen))
+	l, err := net.ListenTCP(network, net.TCPAddrFromAddrPort(listen))
 	if err != nil {
 		return err
 	}
-	at := netip.AddrPortFrom(e.o.Listen.Addr(), uint16(l.Addr().(*net.TCPAddr).Port))
+	at := netip.AddrPortFrom(listen.Addr(), uint16(l.Addr().(*net.TCPAddr).Port))
 	sockets, err := openGroup(at, e.o.Sockets, e.o.Limits.SocketBuffer)
 	if err != nil {
 		_ = l.Close()
@@ -144,8 +161,15 @@ func (e *Endpoint) checkBuffers() {
 // Addr returns the bound address, with the real port.
 func (e *Endpoint) Addr() netip.AddrPort { return e.addr }
 
-// Candidates returns what clients are told of where the port is.
-func (e *Endpoint) Candidates() []negotiate.Candidate { return slices.Clone(e.candidates) }
+// Candidates returns what clients are told of where the port is. On a wildcard address that follows the machine's interfaces,
+// some seconds behind.
+func (e *Endpoint) Candidates() []negotiate.Candidate {
+	list, err := e.candidates.list(time.Now())
+	if err != nil {
+		e.log.Error().Err(err).Msg("clients are told the addresses of before")
+	}
+	return slices.Clone(list)
+}
 
 // Run serves the port until ctx is done and everything has stopped: peers are closed with DTLS close_notify, then nothing
 // is read any more, then the goroutines of peers and the senders end, then the sockets close. It is called once.
