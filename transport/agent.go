@@ -33,8 +33,11 @@ type path struct {
 	sock *socket  // UDP: where the check arrived
 	tcp  *tcpConn // nil for UDP
 
-	sa    rawSockaddr
-	salen uint32
+	sa     rawSockaddr
+	salen  uint32
+	local  localIP // which the client sends to, and gets its answers from; on a wildcard address
+	ctl    [pktinfoSpace]byte
+	ctlLen int
 
 	heard   atomic.Int64 // Unix nanoseconds of the last authenticated packet
 	checked time.Time    // last fresh check; guarded by Peer.mu
@@ -64,20 +67,22 @@ func (pt *path) send(b []byte) error {
 	if pt.tcp != nil {
 		return pt.tcp.send(b)
 	}
-	return pt.sock.sendTo(b, &pt.sa, pt.salen)
+	return pt.sock.sendTo(b, &pt.sa, pt.salen, pt.ctl[:pt.ctlLen])
 }
 
 // origin says where a check came from.
 type origin struct {
-	addr addr
-	sock *socket
-	tcp  *tcpConn
+	addr  addr
+	local localIP
+	sock  *socket
+	tcp   *tcpConn
 }
 
 func newPath(p *Peer, from origin) *path {
-	pt := &path{peer: p, addr: from.addr, sock: from.sock, tcp: from.tcp}
+	pt := &path{peer: p, addr: from.addr, local: from.local, sock: from.sock, tcp: from.tcp}
 	if from.sock != nil {
 		pt.salen = from.addr.sockaddr(from.sock.v6, &pt.sa)
+		pt.ctlLen = putPktinfo(&pt.ctl, from.local, from.sock.v6)
 	}
 	return pt
 }
@@ -161,6 +166,9 @@ func (p *Peer) checked(c *credential, from origin, tx [stun.TransactionIDSize]by
 			return DropSTUNAddressTaken, false
 		}
 	}
+	if pt.local != from.local && (use || pt != p.ice.nominated) {
+		pt = p.readdressLocked(pt, from, at)
+	}
 	pt.checked = at
 	pt.heard.Store(at.UnixNano())
 	p.heard.Store(at.UnixNano())
@@ -188,6 +196,20 @@ func (p *Peer) addPathLocked(from origin, at time.Time) *path {
 		p.ep.removePath(old)
 	}
 	p.ice.paths = append(p.ice.paths, pt)
+	return pt
+}
+
+// readdressLocked puts another path in the place of one whose client checks another address of the node. A path in use is
+// never altered: senders read it without a lock.
+func (p *Peer) readdressLocked(old *path, from origin, at time.Time) *path {
+	pt := newPath(p, from)
+	if !p.ep.addPath(pt, at.UnixNano()) {
+		return old
+	}
+	p.ice.paths[slices.Index(p.ice.paths, old)] = pt
+	if p.ice.nominated == old {
+		p.ice.nominated = pt
+	}
 	return pt
 }
 

@@ -31,6 +31,7 @@ func udp6(se *webrtc.SettingEngine) {
 // TestNetworks connects over each address family and transport, on each kind of listening address.
 func TestNetworks(t *testing.T) {
 	loop4, loop6 := []netip.Addr{netip.MustParseAddr("127.0.0.1")}, []netip.Addr{netip.MustParseAddr("::1")}
+	second := []netip.Addr{netip.MustParseAddr("127.0.0.2")} // the kernel would answer from the first one
 	for _, c := range []struct {
 		name, listen string
 		external     []netip.Addr
@@ -39,6 +40,8 @@ func TestNetworks(t *testing.T) {
 		{"udp4", "127.0.0.1:0", nil, nil},
 		{"udp4 on any", "0.0.0.0:0", loop4, nil},
 		{"udp4 on dual", "[::]:0", loop4, nil},
+		{"udp4 on any, not the first address", "0.0.0.0:0", second, nil},
+		{"udp4 on dual, not the first address", "[::]:0", second, nil},
 		{"udp6", "[::1]:0", nil, udp6},
 		{"udp6 on dual", "[::]:0", loop6, udp6},
 		{"tcp4", "127.0.0.1:0", nil, tcp4},
@@ -371,7 +374,7 @@ func TestNoDTLSWithoutConsent(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Datagrams of one sender stay in order.
-	if err := to.sock.sendTo(marker, &to.sa, to.salen); err != nil {
+	if err := to.send(marker); err != nil {
 		t.Fatal(err)
 	}
 	wait(t, "the marker", reached)

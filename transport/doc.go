@@ -11,6 +11,7 @@
 //
 //	socket.go     raw UDP sockets, outside Go's network poller
 //	mmsg.go       recvmmsg and sendmmsg
+//	pktinfo.go    the local address on wildcard binds
 //	addr.go       addresses as map keys and as socket addresses
 //	demux.go      RFC 7983: what kind of packet is it
 //	ingress.go    a read's worth of datagrams: sort, look up, open, deliver

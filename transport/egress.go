@@ -18,6 +18,7 @@ const (
 	maxSegments = 64
 	maxGSOBytes = 65000
 	gsoControl  = 24 // CMSG_SPACE(sizeof(uint16))
+	ctlSize     = pktinfoSpace + gsoControl
 )
 
 // egress is a batch of sealed packets with all that sendmmsg needs, in one piece of memory. A Writer takes one from the
@@ -31,7 +32,7 @@ type egress struct {
 	iov    [batchLen]unix.Iovec
 	hdrs   [batchLen]mmsghdr
 	first  [batchLen]int // index of the first packet of message i
-	ctl    [batchLen][gsoControl]byte
+	ctl    [batchLen][ctlSize]byte
 	arena  [batchLen][slotSize]byte
 }
 
@@ -41,9 +42,6 @@ func newEgress() *egress {
 	e := new(egress)
 	for i := range e.iov {
 		e.iov[i].Base = &e.arena[i][0]
-		h := (*unix.Cmsghdr)(unsafe.Pointer(&e.ctl[i][0]))
-		h.Level, h.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
-		h.SetLen(unix.CmsgLen(2))
 	}
 	return e
 }
@@ -158,16 +156,29 @@ func (e *egress) pack(from int, gso bool) (m int) {
 		h.SetIovlen(run)
 		h.Control = nil
 		h.SetControllen(0)
-		if run > 1 {
-			*(*uint16)(unsafe.Pointer(&e.ctl[m][unix.CmsgLen(0)])) = uint16(e.lens[i])
-			h.Control = &e.ctl[m][0]
-			h.SetControllen(gsoControl)
+		if pt := e.paths[i]; run > 1 || pt.ctlLen > 0 {
+			ctl := &e.ctl[m]
+			n := copy(ctl[:], pt.ctl[:pt.ctlLen])
+			if run > 1 {
+				n += putSegment((*[gsoControl]byte)(ctl[n:]), e.lens[i])
+			}
+			h.Control = &ctl[0]
+			h.SetControllen(n)
 		}
 		e.first[m] = i
 		i += run
 	}
 	e.used = max(e.used, m)
 	return m
+}
+
+// putSegment writes the control message that has the kernel cut a message into datagrams of a size.
+func putSegment(b *[gsoControl]byte, size int) int {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(b))
+	h.Level, h.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+	h.SetLen(unix.CmsgLen(2))
+	*(*uint16)(unsafe.Pointer(&b[unix.CmsgLen(0)])) = uint16(size)
+	return gsoControl
 }
 
 // run is the number of packets from index i on that one segmented send can take.

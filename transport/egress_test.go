@@ -213,7 +213,7 @@ func TestNothingAfterClose(t *testing.T) {
 	marker := []byte("marker") // datagrams of one socket to one address stay in order
 	var sa rawSockaddr
 	n := addrFrom(addrOf(c)).sockaddr(false, &sa)
-	if err := w.lanes[0].sock.sendTo(marker, &sa, n); err != nil {
+	if err := w.lanes[0].sock.sendTo(marker, &sa, n, nil); err != nil {
 		t.Fatal(err)
 	}
 	dropped := e.Stats().Drops[DropNotConnected]

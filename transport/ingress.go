@@ -9,10 +9,11 @@ import (
 
 // arrival is one datagram of a read.
 type arrival struct {
-	buf  *packet.Buffer // nil after it was handed on
-	from addr
-	kind class
-	path *path // nil: from an address without a valid check
+	buf   *packet.Buffer // nil after it was handed on
+	from  addr
+	local localIP // on a wildcard address: where it was sent to
+	kind  class
+	path  *path // nil: from an address without a valid check
 }
 
 // ingress takes what one read brought through sorting, look-up, opening and delivery. Each reading goroutine has its own;
@@ -52,7 +53,7 @@ func (in *ingress) process(n int, at time.Time) {
 		// Checks come first: what follows in the same read may come from the address that they make known.
 		switch a.kind = classify(a.buf.B); a.kind {
 		case classSTUN:
-			in.check(a.buf.B, origin{addr: a.from, sock: in.sock, tcp: in.tcp}, at)
+			in.check(a.buf.B, origin{addr: a.from, local: a.local, sock: in.sock, tcp: in.tcp}, at)
 		case classNoise:
 			in.ep.count.drop(DropNoise)
 		default:

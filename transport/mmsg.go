@@ -24,15 +24,23 @@ type receiveRing struct {
 	hdrs [batchLen]mmsghdr
 	iov  [batchLen]unix.Iovec
 	from [batchLen]rawSockaddr
+	ctl  *[batchLen][pktinfoSpace]byte // nil: no control messages are asked for
+	used int                           // headers that the last read has written to
 }
 
-func newReceiveRing() *receiveRing {
-	r := new(receiveRing)
+func newReceiveRing(control bool) *receiveRing {
+	r := &receiveRing{used: batchLen}
+	if control {
+		r.ctl = new([batchLen][pktinfoSpace]byte)
+	}
 	for i := range r.hdrs {
 		h := &r.hdrs[i].hdr
 		h.Iov = &r.iov[i]
 		h.SetIovlen(1)
 		h.Name = (*byte)(unsafe.Pointer(&r.from[i]))
+		if control {
+			h.Control = &r.ctl[i][0]
+		}
 	}
 	return r
 }
@@ -46,16 +54,31 @@ func (r *receiveRing) setBuffer(i int, b *packet.Buffer) {
 
 // read takes what is there without blocking and returns how many datagrams that is.
 func (r *receiveRing) read(fd int) (int, unix.Errno) {
-	for i := range r.hdrs {
+	// Most reads bring a few datagrams; what they have not touched is as it was.
+	for i := range r.hdrs[:r.used] {
 		r.hdrs[i].hdr.Namelen = unix.SizeofSockaddrInet6
 		r.hdrs[i].hdr.Flags = 0
+		if r.ctl != nil {
+			r.hdrs[i].hdr.SetControllen(pktinfoSpace)
+		}
 	}
+	r.used = 0
 	n, _, e := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.hdrs[0])), batchLen,
 		unix.MSG_DONTWAIT, 0, 0)
 	if e != 0 {
+		r.used = 1 // a failed read may have begun with the first
 		return 0, e
 	}
-	return int(n), 0
+	r.used = int(n)
+	return r.used, 0
+}
+
+// local is the address of the node that datagram i was sent to, if it is stated.
+func (r *receiveRing) local(i int) localIP {
+	if r.ctl == nil {
+		return localIP{}
+	}
+	return readPktinfo(r.ctl[i][:min(int(r.hdrs[i].hdr.Controllen), pktinfoSpace)])
 }
 
 // length is the size of datagram i and whether it was cut off because it was larger than the buffer.

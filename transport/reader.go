@@ -32,7 +32,7 @@ func newReader(e *Endpoint, s *socket) *reader {
 
 // run reads until stop.
 func (r *reader) run() {
-	r.ring = newReceiveRing()
+	r.ring = newReceiveRing(r.sock.any)
 	r.refill(r.slots)
 	// The wait fails once the socket's watch is closed, which is how it ends.
 	err := r.sock.waiter.Read(func(uintptr) bool {
@@ -78,7 +78,7 @@ func (r *reader) take(slots []*packet.Buffer, n int, at time.Time) {
 			continue
 		}
 		slots[i].B = slots[i].B[:size]
-		list[kept] = arrival{buf: slots[i], from: addrFromSockaddr(&r.ring.from[i])}
+		list[kept] = arrival{buf: slots[i], from: addrFromSockaddr(&r.ring.from[i]), local: r.ring.local(i)}
 		slots[i] = nil
 		kept++
 	}
@@ -94,9 +94,10 @@ func (r *reader) take(slots []*packet.Buffer, n int, at time.Time) {
 		}
 		list[i] = arrival{}
 	}
-	r.refill(slots)
+	r.refill(slots[:n])
 }
 
+// refill provides buffers for the first slots.
 func (r *reader) refill(slots []*packet.Buffer) {
 	for i := range slots {
 		if slots[i] == nil {

@@ -28,7 +28,7 @@ func TestAStoppedReaderLeavesAFloodAlone(t *testing.T) {
 		}
 	}
 	r := e.readers[0]
-	r.ring = newReceiveRing()
+	r.ring = newReceiveRing(false)
 	r.refill(r.slots)
 	r.stopped.Store(true)
 	r.drain()

@@ -22,6 +22,7 @@ import (
 type socket struct {
 	fd      int
 	v6      bool
+	any     bool          // bound to a wildcard address
 	wait    time.Duration // sendWait; longer in a test
 	gso     atomic.Bool   // segmentation offload still believed to work
 	arrival *os.File      // the epoll instance; closing it ends the reader
@@ -103,6 +104,11 @@ func (s *socket) setUp(at netip.AddrPort, share bool, buffer int) error {
 	if buffer > 0 {
 		s.sizeBuffers(buffer)
 	}
+	if s.any = at.Addr().IsUnspecified(); s.any {
+		if err := s.wantPktinfo(); err != nil {
+			return os.NewSyscallError("setsockopt PKTINFO", err)
+		}
+	}
 	var sa rawSockaddr
 	n := addrFrom(at).sockaddr(s.v6, &sa)
 	if _, _, e := unix.Syscall(unix.SYS_BIND, uintptr(s.fd), uintptr(unsafe.Pointer(&sa)), uintptr(n)); e != 0 {
@@ -170,8 +176,8 @@ func (s *socket) port() (uint16, error) {
 	return 0, fmt.Errorf("getsockname: unexpected address family %T", sa)
 }
 
-// sendTo sends one datagram without blocking. It is safe for concurrent use.
-func (s *socket) sendTo(b []byte, sa *rawSockaddr, salen uint32) error {
+// sendTo sends one datagram without blocking, with a control message or none. It is safe for concurrent use.
+func (s *socket) sendTo(b []byte, sa *rawSockaddr, salen uint32, ctl []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
@@ -180,8 +186,18 @@ func (s *socket) sendTo(b []byte, sa *rawSockaddr, salen uint32) error {
 	if s.closed {
 		return errSocketClosed
 	}
-	_, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
-		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(sa)), uintptr(salen))
+	var e unix.Errno
+	if len(ctl) == 0 {
+		_, _, e = unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
+			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(sa)), uintptr(salen))
+	} else {
+		iov := unix.Iovec{Base: &b[0]}
+		iov.SetLen(len(b))
+		h := unix.Msghdr{Name: (*byte)(unsafe.Pointer(sa)), Namelen: salen, Iov: &iov, Control: &ctl[0]}
+		h.SetIovlen(1)
+		h.SetControllen(len(ctl))
+		_, _, e = unix.RawSyscall(unix.SYS_SENDMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&h)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	}
 	if e != 0 {
 		return e
 	}

@@ -138,7 +138,8 @@ func (in *ingress) respond(b []byte, from origin) {
 		err = from.tcp.sendSTUN(b)
 	} else {
 		salen := from.addr.sockaddr(from.sock.v6, &in.to)
-		err = from.sock.sendTo(b, &in.to, salen)
+		var ctl [pktinfoSpace]byte
+		err = from.sock.sendTo(b, &in.to, salen, ctl[:putPktinfo(&ctl, from.local, from.sock.v6)])
 	}
 	if err != nil {
 		in.ep.count.drop(DropSendFailed)

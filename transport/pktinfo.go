@@ -1,0 +1,62 @@
+package transport
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A socket on a wildcard address has the kernel choose the source of what it sends by route. On a machine with several addresses
+// that may be another one than the client has sent to, and such an answer is no answer. So these sockets, and only they, are
+// told the local address of each datagram, and state it for what they send (IP_PKTINFO, RFC 3542 for IPv6).
+
+// pktinfoSpace holds the control message of either family.
+const pktinfoSpace = 40 // CMSG_SPACE(sizeof(struct in6_pktinfo)); of IPv4 it is 32
+
+// localIP is an address of the node, IPv4 in its mapped form; the zero value: not stated, for the kernel to choose.
+type localIP [16]byte
+
+// wantPktinfo has the kernel state the local address of each datagram.
+func (s *socket) wantPktinfo() error {
+	if s.v6 {
+		return unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1) // IPv4, too, on such a socket
+	}
+	return unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+}
+
+// readPktinfo finds the local address in the control message that came with a datagram.
+func readPktinfo(b []byte) (ip localIP) {
+	if len(b) < unix.CmsgLen(unix.SizeofInet4Pktinfo) {
+		return ip
+	}
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+	data := b[unix.CmsgLen(0):]
+	switch {
+	case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO:
+		copy(ip[:], mappedPrefix[:])
+		copy(ip[12:], data[4:8]) // ipi_spec_dst
+	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= 16:
+		copy(ip[:], data)
+	}
+	return ip
+}
+
+// putPktinfo writes the control message that states the source of a datagram, and returns its size.
+func putPktinfo(b *[pktinfoSpace]byte, ip localIP, v6 bool) int {
+	if ip == (localIP{}) {
+		return 0
+	}
+	clear(b[:])
+	h := (*unix.Cmsghdr)(unsafe.Pointer(b))
+	data := b[unix.CmsgLen(0):]
+	if v6 {
+		h.Level, h.Type = unix.IPPROTO_IPV6, unix.IPV6_PKTINFO
+		h.SetLen(unix.CmsgLen(unix.SizeofInet6Pktinfo))
+		copy(data, ip[:])
+		return unix.CmsgSpace(unix.SizeofInet6Pktinfo)
+	}
+	h.Level, h.Type = unix.IPPROTO_IP, unix.IP_PKTINFO
+	h.SetLen(unix.CmsgLen(unix.SizeofInet4Pktinfo))
+	copy(data[4:8], ip[12:])
+	return unix.CmsgSpace(unix.SizeofInet4Pktinfo)
+}
