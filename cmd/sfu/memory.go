@@ -20,7 +20,7 @@ const (
 	// for a node of a hundred users. Raising it leaves more of what joins needed resident, lowering it collects more often.
 	tidyAfter = 4 << 20
 	// tidyAgain is after how many looks it is tidied up once more: by then DTLS of those who have joined is at rest.
-	tidyAgain = 8
+	tidyAgain = 6
 	// quietBytes is how little is allocated in tidyEvery while nobody joins.
 	quietBytes = 512 << 10
 )
