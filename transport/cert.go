@@ -13,8 +13,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/pion/dtls/v3"
 
 	"parlor/transport/negotiate"
 )
@@ -40,7 +44,92 @@ func newCertificate(now time.Time) (tls.Certificate, string, error) {
 	if err != nil {
 		return tls.Certificate{}, "", fmt.Errorf("make DTLS certificate: %w", err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, "sha-256 " + fingerprintOf(crypto.SHA256, der), nil
+	leaf, err := x509.ParseCertificate(der) // once, and not for every handshake
+	if err != nil {
+		return tls.Certificate{}, "", fmt.Errorf("make DTLS certificate: %w", err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, "sha-256 " + fingerprintOf(crypto.SHA256, der), nil
+}
+
+// identityAge is how long new peers are shown the same certificate. A shorter one tells observers less of who is whose node, and a
+// stolen key is of use for less; each change costs a signature. It is far below the certificate's year, so that a peer
+// which keeps its own can stay for months.
+const identityAge = 7 * 24 * time.Hour
+
+// identity is what the node shows to a peer, with the options for DTLS that all handshakes with it share.
+type identity struct {
+	fingerprint string // as in SDP: "sha-256 AA:…"
+	made        time.Time
+	server      []dtls.ServerOption
+	client      []dtls.ClientOption
+}
+
+// serverSuites are those that an ECDSA certificate can serve.
+var serverSuites = []dtls.CipherSuiteID{
+	dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, dtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+	dtls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, dtls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
+}
+
+func newIdentity(now time.Time) (*identity, error) {
+	cert, print, err := newCertificate(now)
+	if err != nil {
+		return nil, err
+	}
+	profiles := make([]dtls.SRTPProtectionProfile, len(srtpProfiles))
+	for i, sp := range srtpProfiles {
+		profiles[i] = sp.dtls
+	}
+	id := &identity{
+		fingerprint: print, made: now,
+		// The cookie exchange is left out: only addresses that ICE has validated get this far.
+		server: []dtls.ServerOption{
+			dtls.WithClientAuth(dtls.RequireAnyClientCert), dtls.WithInsecureSkipVerifyHello(true), dtls.WithCipherSuites(serverSuites...),
+		},
+	}
+	for _, o := range []dtls.Option{
+		dtls.WithCertificates(cert),
+		dtls.WithSRTPProtectionProfiles(profiles...),
+		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
+		dtls.WithInsecureSkipVerify(true), // the fingerprint is what is verified
+		dtls.WithLoggerFactory(quiet),
+	} {
+		id.server, id.client = append(id.server, o), append(id.client, o)
+	}
+	return id, nil
+}
+
+// newDTLS makes a DTLS connection with a client that has stated its fingerprints.
+func (id *identity) newDTLS(conn *dtlsConn, client bool, stated []negotiate.Fingerprint) (*dtls.Conn, error) {
+	verify := dtls.WithVerifyPeerCertificate(func(raw [][]byte, _ [][]*x509.Certificate) error {
+		if len(raw) == 0 {
+			return ErrFingerprint
+		}
+		return verifyFingerprint(raw[0], stated)
+	})
+	if client {
+		return dtls.ClientWithOptions(conn, conn.RemoteAddr(), append(slices.Clip(id.client), verify)...)
+	}
+	return dtls.ServerWithOptions(conn, conn.RemoteAddr(), append(slices.Clip(id.server), verify)...)
+}
+
+// identities hands out the identity of the time.
+type identities struct {
+	mu  sync.Mutex
+	now *identity
+}
+
+// at returns the identity for a new peer. With an error comes the one of before, if there is one.
+func (s *identities) at(now time.Time) (*identity, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now != nil && now.Sub(s.now.made) < identityAge {
+		return s.now, nil
+	}
+	id, err := newIdentity(now)
+	if err == nil {
+		s.now = id
+	}
+	return s.now, err
 }
 
 // fingerprintHashes are the accepted hash functions, the strongest first.

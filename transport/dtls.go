@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"time"
@@ -144,7 +143,7 @@ func (p *Peer) handshakeDone(pl *place, err error) {
 }
 
 func (p *Peer) handshake(ctx context.Context, conn *dtlsConn, client bool, stated []negotiate.Fingerprint) error {
-	d, err := p.ep.newDTLS(conn, client, stated)
+	d, err := p.identity.newDTLS(conn, client, stated)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrHandshake, err)
 	}
@@ -169,39 +168,6 @@ func (p *Peer) handshake(ctx context.Context, conn *dtlsConn, client bool, state
 		_ = d.Close()
 	}
 	return err
-}
-
-// newDTLS makes the DTLS connection. The cookie exchange is left out: only addresses that ICE has validated get this far.
-func (e *Endpoint) newDTLS(conn *dtlsConn, client bool, stated []negotiate.Fingerprint) (*dtls.Conn, error) {
-	profiles := make([]dtls.SRTPProtectionProfile, len(srtpProfiles))
-	for i, sp := range srtpProfiles {
-		profiles[i] = sp.dtls
-	}
-	shared := []dtls.Option{
-		dtls.WithCertificates(e.certificate),
-		dtls.WithSRTPProtectionProfiles(profiles...),
-		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
-		dtls.WithInsecureSkipVerify(true), // the fingerprint is what is verified
-		dtls.WithVerifyPeerCertificate(func(raw [][]byte, _ [][]*x509.Certificate) error {
-			if len(raw) == 0 {
-				return ErrFingerprint
-			}
-			return verifyFingerprint(raw[0], stated)
-		}),
-		dtls.WithLoggerFactory(quiet),
-	}
-	if client {
-		opts := make([]dtls.ClientOption, len(shared))
-		for i, o := range shared {
-			opts[i] = o
-		}
-		return dtls.ClientWithOptions(conn, conn.RemoteAddr(), opts...)
-	}
-	opts := []dtls.ServerOption{dtls.WithClientAuth(dtls.RequireAnyClientCert), dtls.WithInsecureSkipVerifyHello(true)}
-	for _, o := range shared {
-		opts = append(opts, o)
-	}
-	return dtls.ServerWithOptions(conn, conn.RemoteAddr(), opts...)
 }
 
 // setKeys puts the SRTP keys in place and lets media flow if a path is nominated.

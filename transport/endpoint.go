@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -20,12 +19,11 @@ import (
 
 // Endpoint is the node's media port: the sockets, the peers that they serve, and what they share.
 type Endpoint struct {
-	o           Options
-	log         zerolog.Logger
-	addr        netip.AddrPort
-	candidates  candidates
-	certificate tls.Certificate
-	fingerprint string // as in SDP: "sha-256 AA:…"
+	o          Options
+	log        zerolog.Logger
+	addr       netip.AddrPort
+	candidates candidates
+	identities identities
 
 	sockets    []*socket
 	tcp        *tcpListener
@@ -59,7 +57,7 @@ func Listen(o Options) (*Endpoint, error) {
 		byAddr:     map[addr]*path{},
 	}
 	var err error
-	if e.certificate, e.fingerprint, err = newCertificate(time.Now()); err != nil {
+	if _, err = e.identities.at(time.Now()); err != nil {
 		return nil, err
 	}
 	if err = e.bind(); err != nil {

@@ -194,7 +194,7 @@ func (p *Peer) params(c *credential, streams map[string]string) negotiate.Params
 		d.ssrcs, d.used = map[string][2]uint32{}, map[uint32]bool{0: true}
 	}
 	return negotiate.Params{
-		UFrag: c.ufrag, Pwd: c.pwd, Fingerprint: p.ep.fingerprint, Role: d.role, Candidates: p.ep.Candidates(),
+		UFrag: c.ufrag, Pwd: c.pwd, Fingerprint: p.identity.fingerprint, Role: d.role, Candidates: p.ep.Candidates(),
 		SSRC: d.ssrcOf, Streams: streams, CNAME: fmt.Sprintf("parlor-%d", p.id), SessionID: d.id, Version: d.version + 1,
 	}
 }

@@ -21,12 +21,13 @@ type PeerOptions struct {
 // Peer is one client's connection: one bundled transport, from NewPeer to Close. SendRTP and SendRTCP belong to the
 // goroutine of the room; every other method is safe from any goroutine.
 type Peer struct {
-	ep     *Endpoint
-	id     packet.PeerID
-	inbox  packet.Inbox
-	writer *Writer
-	lane   *lane // of writer
-	events PeerEvents
+	ep       *Endpoint
+	identity *identity // for good: the client holds the node to its fingerprint
+	id       packet.PeerID
+	inbox    packet.Inbox
+	writer   *Writer
+	lane     *lane // of writer
+	events   PeerEvents
 
 	closed atomic.Bool
 	ending sync.Once    // Close; who comes second waits for the first
@@ -53,9 +54,14 @@ func (e *Endpoint) NewPeer(o PeerOptions) (*Peer, error) {
 	if o.Inbox == nil || o.Writer == nil || o.Events == nil {
 		return nil, errors.New("transport: NewPeer needs Inbox, Writer and Events")
 	}
+	now := time.Now()
+	identity, err := e.identities.at(now)
+	if err != nil {
+		e.log.Error().Err(err).Msg("the certificate for new peers stays the old one")
+	}
 	p := &Peer{
-		ep: e, id: packet.PeerID(e.lastID.Add(1)), inbox: o.Inbox, writer: o.Writer, events: o.Events,
-		since: time.Now(),
+		ep: e, identity: identity, id: packet.PeerID(e.lastID.Add(1)), inbox: o.Inbox, writer: o.Writer, events: o.Events,
+		since: now,
 	}
 	p.lane = p.writer.assign()
 	if err := e.addPeer(p); err != nil {

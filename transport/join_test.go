@@ -1,0 +1,91 @@
+package transport
+
+import (
+	"context"
+	"net"
+	"os"
+	"regexp"
+	"runtime/pprof"
+	"testing"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/stun/v4"
+
+	"parlor/packet"
+	"parlor/transport/negotiate"
+)
+
+// aside is what a DTLS client needs of a connected socket: it reads over answers to checks.
+type aside struct{ *net.UDPConn }
+
+func (c aside) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		n, err := c.Read(b)
+		if err != nil || classify(b[:n]) == classDTLS {
+			return n, c.RemoteAddr(), err
+		}
+	}
+}
+
+func (c aside) WriteTo(b []byte, _ net.Addr) (int, error) { return c.Write(b) }
+
+// BenchmarkJoin is a client's way in, from the text of its offer to PeerConnected, and out again. cpu-ns/op has both ends in it,
+// whose handshakes cost about the same. For the node's part alone, take a profile and leave out what is labelled:
+//
+//	go test -run xxx -bench Join -cpuprofile cpu ./transport && go tool pprof -tagignore client transport.test cpu
+func BenchmarkJoin(b *testing.B) {
+	text, err := os.ReadFile("negotiate/testdata/chromium-client.sdp")
+	if err != nil {
+		b.Fatal(err)
+	}
+	cert, print, err := newCertificate(time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	sdp := regexp.MustCompile(`a=fingerprint:\S+ \S+`).ReplaceAllString(string(text), "a=fingerprint:"+print)
+	e := start(b, Options{})
+	w, inbox := e.NewWriter(), &countingBox{new(int)}
+	b.ReportAllocs()
+	defer cpu(b)()
+	for b.Loop() {
+		offer, err := negotiate.ParseOffer(sdp)
+		if err != nil {
+			b.Fatal(err)
+		}
+		seen := &witness{connected: make(chan packet.PeerID, 1), lost: make(chan error, 4)}
+		p, err := e.NewPeer(PeerOptions{Inbox: inbox, Writer: w, Events: seen})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, _, err := p.Negotiate(offer, nil); err != nil {
+			b.Fatal(err)
+		}
+		pprof.Do(b.Context(), pprof.Labels("side", "client"), func(ctx context.Context) {
+			joinAs(ctx, b, e, p.credentialInUse(), dtls.WithCertificates(cert))
+		})
+		wait(b, "PeerConnected", seen.connected)
+		if err := p.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func joinAs(ctx context.Context, b *testing.B, e *Endpoint, c *credential, cert dtls.ClientOption) {
+	s := newStranger(b, e)
+	defer s.conn.Close()
+	s.ask(build(b, stun.NewUsername(c.ufrag+":x"), useCandidate{}, c.key, stun.Fingerprint))
+	d, err := dtls.ClientWithOptions(aside{s.conn}, s.conn.RemoteAddr(), cert,
+		dtls.WithInsecureSkipVerify(true), dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
+		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM))
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := d.HandshakeContext(ctx); err != nil {
+		b.Fatal(err)
+	}
+	go func() { // takes the close_notify
+		_, _ = d.Read(make([]byte, 100))
+		_ = d.Close()
+	}()
+}
