@@ -175,6 +175,7 @@ func (w *answerWriter) media(s *section, sec *packet.Section) *sdp.MediaDescript
 		ConnectionInformation: &sdp.ConnectionInformation{
 			NetworkType: "IN", AddressType: "IP4", Address: &sdp.Address{Address: "0.0.0.0"},
 		},
+		Attributes: make([]sdp.Attribute, 0, 24+8*len(s.codecs)), // about what comes
 	}
 	m.WithValueAttribute("mid", s.mid)
 	if !s.taken() {

@@ -108,7 +108,7 @@ const wildcard = 255
 func (s *section) formatTable(a attributes) (map[uint8]*format, *Error) {
 	table := map[uint8]*format{}
 	for _, key := range []string{"rtpmap", "fmtp", "rtcp-fb"} {
-		for _, v := range a[key] {
+		for _, v := range a.all(key) {
 			num, rest, _ := strings.Cut(v, " ")
 			pt, err := strconv.ParseUint(num, 10, 7)
 			if key == "rtcp-fb" && num == "*" {

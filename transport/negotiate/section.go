@@ -69,17 +69,42 @@ func (s *section) fault(field, text string) *Error {
 	return &Error{Section: s.name(), Field: field, Text: text}
 }
 
-// attributes are the attribute values of a section that are looked at together, by key.
-type attributes map[string][]string
+// attributes are those of a section, looked at by key. There are a hundred of them with a dozen keys of interest, so that
+// searching costs less than an index.
+type attributes []sdp.Attribute
 
-func (a attributes) has(key string) bool { return len(a[key]) > 0 }
-
-func (a attributes) first(key string) string {
-	if v := a[key]; len(v) > 0 {
-		return v[0]
+// all returns the values of a key in their order.
+func (a attributes) all(key string) []string {
+	n := 0
+	for i := range a {
+		if a[i].Key == key {
+			n++
+		}
 	}
-	return ""
+	if n == 0 {
+		return nil
+	}
+	values := make([]string, 0, n)
+	for i := range a {
+		if a[i].Key == key {
+			values = append(values, a[i].Value)
+		}
+	}
+	return values
 }
+
+func (a attributes) find(key string) (value string, ok bool) {
+	for i := range a {
+		if a[i].Key == key {
+			return a[i].Value, true
+		}
+	}
+	return "", false
+}
+
+func (a attributes) has(key string) bool { _, ok := a.find(key); return ok }
+
+func (a attributes) first(key string) string { v, _ := a.find(key); return v }
 
 func parseSection(index int, m *sdp.MediaDescription, ses session) (*section, *Error) {
 	s := &section{
@@ -91,13 +116,12 @@ func parseSection(index int, m *sdp.MediaDescription, ses session) (*section, *E
 		return nil, s.fault("m", "has no format")
 	}
 	s.format = m.MediaName.Formats[0]
-	a := attributes{}
+	a := attributes(m.Attributes)
 	for _, at := range m.Attributes {
 		s.transport.add(at)
 		if dir, ok := directions[at.Key]; ok {
 			s.dir = dir
 		}
-		a[at.Key] = append(a[at.Key], at.Value)
 	}
 	s.transport = s.transport.inherit(ses.transport)
 	s.mid = a.first("mid")
@@ -157,7 +181,7 @@ func (s *section) parseRTP(formats []string, a attributes) *Error {
 	if e := s.parseCodecs(formats, a); e != nil {
 		return e
 	}
-	if e := s.parseExtensions(a["extmap"]); e != nil {
+	if e := s.parseExtensions(a.all("extmap")); e != nil {
 		return e
 	}
 	s.rsize = a.has("rtcp-rsize")

@@ -17,11 +17,11 @@ type layer struct {
 // one where there is no other: the answer has to repeat the tilde, since a browser takes a layer named without it as
 // asked for, and one not named as refused.
 func (s *section) parseSimulcast(a attributes) *Error {
-	rids, order, e := s.parseRIDs(a["rid"])
+	rids, order, e := s.parseRIDs(a.all("rid"))
 	if e != nil || len(order) == 0 {
 		return e
 	}
-	list, e := s.sendList(a["simulcast"])
+	list, e := s.sendList(a.all("simulcast"))
 	if e != nil {
 		return e
 	}

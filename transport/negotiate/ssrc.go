@@ -23,12 +23,12 @@ func (s *section) allSSRCs() []uint32 {
 
 // parseSSRCs reads a=ssrc and a=ssrc-group.
 func (s *section) parseSSRCs(a attributes) *Error {
-	repair, e := s.parseGroups(a["ssrc-group"])
+	repair, e := s.parseGroups(a.all("ssrc-group"))
 	if e != nil {
 		return e
 	}
 	seen := map[uint32]bool{}
-	for _, l := range a["ssrc"] {
+	for _, l := range a.all("ssrc") {
 		num, _, _ := strings.Cut(l, " ")
 		n, e := s.ssrc(num)
 		if e != nil {
