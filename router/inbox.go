@@ -1,6 +1,7 @@
 package router
 
 import (
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 
@@ -10,6 +11,9 @@ import (
 // inbox holds batches until the room's goroutine takes them. As long as it is less than half full it takes everything. Beyond
 // that each peer has a share, so that one that sends too much loses its own packets and nobody else's; the last eighth
 // is for audio and RTCP.
+//
+// RTCP that only reports wakes nobody: it is taken with what comes next. With transport-wide feedback a hundred subscribers
+// send a thousand reports a second, each of which would wake the room apart from the media.
 type inbox struct {
 	limit   int
 	wake    chan struct{} // 1: something is there
@@ -70,10 +74,47 @@ func (q *inbox) put(b *packet.Batch) {
 	}
 	q.queue = append(q.queue, b)
 	q.packets += len(b.Items)
+	if q.packets < maxPatient && patient(b) {
+		return
+	}
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
+}
+
+// maxPatient is how many packets may wait for something that wakes the room. More saves wake-ups where no media flows, and
+// holds a buffer each.
+const maxPatient = 32
+
+// patient says whether all of a batch can wait for the next one: it holds nothing but reports.
+func patient(b *packet.Batch) bool {
+	for i := range b.Items {
+		if it := &b.Items[i]; !it.RTCP || prompt(it.Buf.B) {
+			return false
+		}
+	}
+	return true
+}
+
+// prompt says whether a compound RTCP packet asks for something: lost packets (RFC 4585 section 6.2.1) or a keyframe (section
+// 6.3, RFC 5104 section 4.3).
+func prompt(b []byte) bool {
+	const rtpfb, psfb, nack, afb = 205, 206, 1, 15
+	for len(b) >= 4 {
+		switch kind := b[0] & 0x1f; b[1] {
+		case rtpfb:
+			if kind == nack {
+				return true
+			}
+		case psfb:
+			if kind != afb { // REMB reports
+				return true
+			}
+		}
+		b = b[min(4*(int(binary.BigEndian.Uint16(b[2:]))+1), len(b)):]
+	}
+	return false
 }
 
 // selectLocked takes out of the batch what there is no place for.

@@ -55,6 +55,7 @@ func (r *Room) Run(ctx context.Context) error {
 		case <-r.inbox.wake:
 			r.drain(ctx)
 		case c := <-r.calls:
+			r.drain(ctx) // reports may wait there
 			r.carryOut(c)
 		case <-timer.C:
 			armed = 0
@@ -82,7 +83,11 @@ func (r *Room) now() int64 { return r.core.time.at(r.o.Now()) }
 // drain works off the inbox. Between two batches it does what is due and carries out calls: who leaves does not wait for all that
 // has piled up.
 func (r *Room) drain(ctx context.Context) {
-	for b := r.inbox.pop(); b != nil; b = r.inbox.pop() {
+	b := r.inbox.pop()
+	if b == nil {
+		return
+	}
+	for ; b != nil; b = r.inbox.pop() {
 		now := r.now()
 		r.core.batch(b, now)
 		r.core.tick(now)

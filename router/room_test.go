@@ -11,6 +11,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"parlor/packet"
@@ -357,4 +358,81 @@ func TestRoomUnderConcurrentUse(t *testing.T) {
 	if len(c.peers)+len(c.tracks)+len(c.wants)+len(c.off)+len(c.asking)+len(c.lossy) != 0 {
 		t.Errorf("left in the core: %d peers, %d tracks, %d wants, %d off", len(c.peers), len(c.tracks), len(c.wants), len(c.off))
 	}
+}
+
+// TestReportsWakeNobody: reports are taken with the next batch, with a call, or when many wait; requests are taken at once.
+func TestReportsWakeNobody(t *testing.T) {
+	rr := marshalRTCP(t, &rtcp.ReceiverReport{SSRC: 1}, &rtcp.TransportLayerCC{
+		Header: rtcp.Header{Count: 15, Type: rtcp.TypeTransportSpecificFeedback, Length: 5}, PacketStatusCount: 1,
+		PacketChunks: []rtcp.PacketStatusChunk{&rtcp.RunLengthChunk{RunLength: 1}},
+	})
+	pli := marshalRTCP(t, &rtcp.ReceiverReport{SSRC: 1}, &rtcp.PictureLossIndication{})
+	nack := marshalRTCP(t, &rtcp.ReceiverReport{SSRC: 1}, &rtcp.TransportLayerNack{Nacks: []rtcp.NackPair{{PacketID: 1}}})
+	remb := marshalRTCP(t, &rtcp.ReceiverReport{SSRC: 1}, &rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 1e6})
+	for name, x := range map[string]struct {
+		raw  []byte
+		wait bool
+	}{
+		"report": {rr, true}, "REMB": {remb, true}, "PLI": {pli, false}, "NACK": {nack, false},
+		"cut": {rr[:9], true}, "nothing": {nil, true}, "length 0": {make([]byte, 64), true},
+	} {
+		if got := !prompt(x.raw); got != x.wait {
+			t.Errorf("%s waits: %v", name, got)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRoom(Options{}, &noFlush{})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.Run(ctx) }()
+		defer func() {
+			cancel()
+			<-ended
+		}()
+		deliver := func(raw []byte, isRTCP bool) {
+			b := packet.GetBatch(time.Now())
+			buf := packet.Get()
+			buf.B = buf.B[:copy(buf.B, raw)]
+			b.Add(1, buf, isRTCP)
+			r.Deliver(b)
+		}
+		waiting := func() int {
+			synctest.Wait()
+			r.inbox.mu.Lock()
+			defer r.inbox.mu.Unlock()
+			return r.inbox.packets
+		}
+		expect := func(what string, n int) {
+			t.Helper()
+			if got := waiting(); got != n {
+				t.Errorf("%s: %d packets wait, not %d", what, got, n)
+			}
+		}
+		deliver(rr, true)
+		deliver(rr, true)
+		expect("reports", 2)
+		deliver([]byte{0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1}, false)
+		expect("media", 0)
+		deliver(rr, true)
+		deliver(pli, true)
+		expect("a request", 0)
+		deliver(rr, true)
+		r.Snapshot()
+		expect("a call", 0)
+		for range maxPatient - 1 {
+			deliver(rr, true)
+		}
+		expect("many", maxPatient-1)
+		deliver(rr, true)
+		expect("too many", 0)
+	})
+}
+
+func marshalRTCP(t *testing.T, p ...rtcp.Packet) []byte {
+	t.Helper()
+	b, err := rtcp.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
