@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,6 +120,28 @@ func TestRunWithTrouble(t *testing.T) {
 	require.Zero(t, res.Packets.Lost)
 }
 
+// TestRunSaturates: the fake node loses packets from a certain rate on.
+func TestRunSaturates(t *testing.T) {
+	n := newFakeNode(t)
+	var second, count atomic.Int64
+	n.lose = func(int) bool {
+		if now := time.Now().UnixMilli() / 100; second.Swap(now) != now {
+			count.Store(0)
+		}
+		return count.Add(1) > 20 // in a tenth of a second
+	}
+	res := testRun(t, n, func(s *Scenario) { s.Saturate, s.LateJoins, s.VideoBitrate, s.Subscribers = true, 0, 900_000, 1 })
+	require.NotNil(t, res.Saturation)
+	steps := res.Saturation.Steps
+	require.GreaterOrEqual(t, len(steps), 2)
+	require.NotZero(t, steps[len(steps)-1].Lost)
+	require.Zero(t, steps[0].Lost)
+	require.Less(t, res.Saturation.PacketsPerSecond, 260.0)
+	require.Less(t, res.Packets.PerSecond, res.Saturation.PacketsPerSecond)
+	require.Contains(t, res.markAtLeast(0.6, 0.5), "missed")
+	require.Contains(t, res.markAtLeast(0.6, 0.7), "met")
+}
+
 // TestRunIdle: nothing is sent in the window.
 func TestRunIdle(t *testing.T) {
 	res := testRun(t, newFakeNode(t), func(s *Scenario) { s.Idle, s.LateJoins = true, 0 })
@@ -211,6 +234,7 @@ func TestValidate(t *testing.T) {
 		"readers":       func(s *Scenario) { s.Readers = s.Subscribers + 1 },
 		"sample":        func(s *Scenario) { s.Sample = 3 },
 		"limit":         func(s *Scenario) { s.Limit = time.Millisecond },
+		"saturate":      func(s *Scenario) { s.Saturate, s.VideoBitrate, s.Audio = true, 0, true },
 		"flood":         func(s *Scenario) { s.Flood = -1 },
 		"hog":           func(s *Scenario) { s.Hog = 1 },
 		"dead":          func(s *Scenario) { s.Dead = s.Subscribers },

@@ -28,6 +28,7 @@ type Result struct {
 	FirstKeyframe stats.Summary `json:"first_keyframe"` // of late joins
 	Node          NodeCost      `json:"node"`
 	Limit         Limit         `json:"limit"`
+	Saturation    *Saturation   `json:"saturation,omitempty"`
 	Clients       ClientCost    `json:"clients"`
 	// Warnings say what makes the figures doubtful.
 	Warnings []string `json:"warnings"`
@@ -78,6 +79,9 @@ func (r *run) collect(m *measurement) *Result {
 	r.collectPackets(m, res)
 	r.collectTimes(m, res)
 	res.Node, res.Limit = r.nodeCost(m), m.limit
+	if res.Saturation = m.saturation; m.saturation != nil && m.limit.Rate > 0 {
+		m.saturation.LimitRatio = m.saturation.PacketsPerSecond / m.limit.Rate
+	}
 	if m.limit.Paced > 0 {
 		res.Node.LimitRatio = res.Node.CPUPerPacket / m.limit.Paced
 	}

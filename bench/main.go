@@ -13,6 +13,7 @@
 //	collect.go   from counters to a Result
 //	report.go    Result as a table
 //	plot.go      results as a picture
+//	saturate.go  the most that goes without loss
 //	hostile.go   floods, publishers that send too much, dead links
 //	profile.go   profiles of the node, taken meanwhile
 //
@@ -103,6 +104,7 @@ func scenarioFlags(f *pflag.FlagSet, s *Scenario) {
 	f.IntVar(&s.Readers, "readers", s.Readers, "subscribers of a room that read every packet; of the others the kernel passes a sample; 0: all read")
 	f.IntVar(&s.Sample, "sample", s.Sample, "the sample of those who do not read all: one packet in as many, a power of two")
 	f.DurationVar(&s.Limit, "limit", s.Limit, "measure the machine's limit, for as long each time; 0: not at all")
+	f.BoolVar(&s.Saturate, "saturate", s.Saturate, "raise the bitrate until packets are lost, then measure at 80 % of that")
 	f.IntVar(&s.Flood, "flood", s.Flood, "packets a second that strangers send to the media port meanwhile")
 	f.IntVar(&s.Hog, "hog", s.Hog, "bits per second of one more publisher, whom nobody watches")
 	f.IntVar(&s.Dead, "dead", s.Dead, "subscribers of each room whose network dies when the measurement begins")

@@ -16,6 +16,7 @@ type Mark struct {
 	Goroutines float64 `json:"goroutines,omitempty"` // per participant
 	Join       float64 `json:"join_ms,omitempty"`    // CPU per join
 	Idle       float64 `json:"idle_cpu,omitempty"`   // % of a core
+	Saturation float64 `json:"saturation,omitempty"` // not less, as a ratio to the limit flat out
 }
 
 // named are the scenarios that have a name, with their marks.
@@ -62,6 +63,11 @@ func named() []Scenario {
 		}),
 		make("hostile-4x100", func(s *Scenario) {
 			s.Publishers, s.Subscribers, s.Flood, s.Hog, s.Dead, s.Limit = 4, 100, 100_000, 10_000_000, 10, 0
+		}),
+		make("saturation", func(s *Scenario) {
+			s.Rooms, s.Publishers, s.Subscribers, s.VideoBitrate, s.Readers, s.Sample = 2, 2, 150, 500_000, 3, 256
+			s.Feedback, s.Saturate, s.LateJoins, s.Duration = client.NoFeedback, true, 0, 10*time.Second
+			s.Mark = Mark{P99: 5, Saturation: 0.6}
 		}),
 		make("large-2x4x250", func(s *Scenario) {
 			s.Rooms, s.Publishers, s.Subscribers, s.VideoBitrate, s.Readers, s.Sample = 2, 4, 250, 500_000, 4, 256

@@ -42,6 +42,10 @@ func (r *Result) table(w io.Writer) {
 		row("… as a ratio to the limit"+r.mark(k.Ratio, n.LimitRatio, "≤ %g"), "%.2f", n.LimitRatio)
 		row("limit: paced, with GSO, flat out", "%.2f, %.2f, %.2f µs", r.Limit.Paced, r.Limit.PacedGSO, r.Limit.FlatOut)
 	}
+	if s := r.Saturation; s != nil {
+		row("saturation: packets/s without loss", "%.0f", s.PacketsPerSecond)
+		row("… as a ratio to the limit flat out"+r.markAtLeast(k.Saturation, s.LimitRatio), "%.2f of %.0f", s.LimitRatio, r.Limit.Rate)
+	}
 	row("node: CPU"+r.mark(k.Idle, n.CPU, "≤ %g %%"), "%.2f %% of a core", n.CPU)
 	row("node: CPU per join"+r.mark(k.Join, n.CPUPerJoin, "≤ %g"), "%.2f ms", n.CPUPerJoin)
 	row("node: resident, per subscriber"+r.mark(k.Memory, n.RSSPerSubscriber, "≤ %g"), "%.1f MB, %.0f KB", n.RSS, n.RSSPerSubscriber)
@@ -70,6 +74,18 @@ func (r *Result) mark(mark, value float64, format string) string {
 		verdict = "missed"
 	}
 	return fmt.Sprintf(" ("+format+": %s)", mark, verdict)
+}
+
+// markAtLeast is mark for a figure that must not be lower.
+func (r *Result) markAtLeast(mark, value float64) string {
+	if mark == 0 {
+		return ""
+	}
+	verdict := "met"
+	if value < mark {
+		verdict = "missed"
+	}
+	return fmt.Sprintf(" (≥ %g: %s)", mark, verdict)
 }
 
 // overview writes many results as one table.

@@ -64,6 +64,7 @@ type measurement struct {
 	ownOpened, ownClosed reading // of this process
 
 	limit                      Limit
+	saturation                 *Saturation
 	countsOpened, countsClosed counts
 	sentOpened, sentClosed     uint64             // packets sent by publishers, times their subscribers
 	metricsOpened              map[string]float64 // of the node
@@ -266,6 +267,11 @@ func (r *run) flow(ctx context.Context, m *measurement) (err error) {
 	r.say("warming up for %s", r.scenario.Warmup)
 	if err := r.wait(ctx, r.scenario.Warmup); err != nil {
 		return err
+	}
+	if r.scenario.Saturate {
+		if err := r.saturate(ctx, m); err != nil {
+			return err
+		}
 	}
 	if m.metricsOpened, err = r.node.probe.scrape(ctx); err != nil {
 		return err

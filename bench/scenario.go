@@ -32,6 +32,8 @@ type Scenario struct {
 	Sample  int           `json:"sample,omitempty"`
 	Limit   time.Duration `json:"limit_ns"`       // how long the bare loop is measured, each time; 0: not at all
 	Idle    bool          `json:"idle,omitempty"` // everybody is connected and nothing flows
+	// Saturate raises the bitrate until packets are lost, and measures at 80 % of that; see saturate.go.
+	Saturate bool `json:"saturate,omitempty"`
 	// Trouble, see hostile.go.
 	Flood int  `json:"flood,omitempty"` // packets a second from strangers to the media port
 	Hog   int  `json:"hog,omitempty"`   // bits a second of one more publisher, whom nobody watches
@@ -76,6 +78,7 @@ func (s Scenario) validate() error {
 	check(s.Flood >= 0 && s.Flood <= 1_000_000, "flood", "from 0 to 1000000")
 	check(s.Hog == 0 || s.Hog >= 10_000 && s.Hog <= 1_000_000_000, "hog", "0, or from 10000 to 1000000000")
 	check(s.Dead >= 0 && s.Dead < max(s.Subscribers, 1), "dead", "fewer than there are subscribers")
+	check(!s.Saturate || s.VideoBitrate > 0 && !s.Idle && s.Subscribers > 0, "saturate", "needs video, subscribers, and something flowing")
 	check(!s.Idle || s.LateJoins == 0, "idle", "needs --late-joins 0")
 	check(s.Door == doorWS || s.Door == doorWHEP, "door", "ws or whep")
 	check(s.Scene == "live" || s.Scene == "call", "scene", "live or call")
@@ -138,6 +141,9 @@ func (s Scenario) String() string {
 	text += ", feedback " + s.Feedback.String() + ", door " + s.Door
 	if s.Readers > 0 {
 		text += fmt.Sprintf(", %d of %d read all", s.Readers, s.Subscribers)
+	}
+	if s.Saturate {
+		text += ", until packets are lost"
 	}
 	if s.Flood > 0 {
 		text += fmt.Sprintf(", flooded by %d packets/s", s.Flood)

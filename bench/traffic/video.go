@@ -43,6 +43,9 @@ func NewVideo(stream uint32, bitrate int, keyframeEvery time.Duration) *Video {
 	return &Video{stream: stream, bitrate: bitrate, every: keyframeEvery}
 }
 
+// SetBitrate changes the bitrate from the next frame on.
+func (v *Video) SetBitrate(bitrate int) { v.bitrate = bitrate }
+
 // Interval implements Stream.
 func (v *Video) Interval() time.Duration { return time.Second / fps }
 
