@@ -52,3 +52,16 @@ func TestLanesAllocateNothing(t *testing.T) {
 		t.Errorf("%v allocations for %d packets", n, len(peers))
 	}
 }
+
+// TestWholePathAllocatesNothing: from the reader through the room to sendmmsg. The call that the test waits with allocates, and
+// the garbage collector empties pools now and then.
+func TestWholePathAllocatesNothing(t *testing.T) {
+	x := newWholePath(t, 50)
+	for range 50 {
+		x.deliver(4)
+	}
+	wait := testing.AllocsPerRun(200, func() { _ = x.room.Totals() })
+	if n := testing.AllocsPerRun(200, func() { x.deliver(4) }) - wait; n >= 1 {
+		t.Errorf("%.1f allocations for 200 forwarded packets", n)
+	}
+}

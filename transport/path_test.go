@@ -1,0 +1,122 @@
+package transport
+
+import (
+	"context"
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
+
+	"parlor/packet"
+	"parlor/router"
+)
+
+// wholePath is a node's media without a client: sealed packets of a publisher go into an ingress as a reader would give them,
+// through a room, and out to subscribers whose packets the kernel drops.
+type wholePath struct {
+	tb   testing.TB
+	in   *ingress
+	send *srtp.Context
+	room *router.Room
+	from addr
+	raw  []byte
+	seq  uint16
+}
+
+func newWholePath(tb testing.TB, subscribers int) *wholePath {
+	e := start(tb, Options{})
+	w := e.NewWriter()
+	room := router.NewRoom(router.Options{History: time.Millisecond}, w) // so that buffers go round within a test
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		_ = room.Run(ctx)
+		close(done)
+	}()
+	tb.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	must := func(err error) {
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+	x := &wholePath{tb: tb, room: room, from: addr{port: 9}}
+	x.in = &ingress{ep: e, sock: e.sockets[0], errors: new(tokens), arrivals: make([]arrival, batchLen)}
+	pub, err := e.NewPeer(PeerOptions{Inbox: room, Writer: w, Events: newWitness()})
+	must(err)
+	x.send, pub.rx.ctx = srtpPair(tb)
+	pub.rx.ssrcs = map[uint32]struct{}{}
+	e.addPath(newPath(pub, origin{addr: x.from, sock: e.sockets[0]}), 0)
+	codecs := []packet.Codec{{Name: "VP8", ClockRate: 90000, PT: 96, NACK: true, PLI: true}}
+	ext := packet.Extensions{MID: 1, AbsSendTime: 2}
+	camera := router.TrackKey{Member: 1, Source: router.Camera}
+	must(room.Attach(pub.ID(), 1, pub))
+	must(room.Update(pub.ID(), []packet.Section{{MID: "0", Kind: packet.Video, Publish: true, Active: true, Codecs: codecs, Ext: ext, SSRCs: []uint32{4711}}},
+		map[string]router.Source{"0": router.Camera}))
+	must(room.Ready(pub.ID()))
+	for i := range subscribers {
+		p, err := e.NewPeer(PeerOptions{Inbox: room, Writer: w, Events: newWitness()})
+		must(err)
+		out, _ := srtpPair(tb)
+		p.lane.setOut(p, out)
+		p.lane.setDest(p, newPath(p, origin{addr: addrFrom(drained(tb)), sock: p.lane.sock}))
+		must(room.Attach(p.ID(), router.MemberID(i+2), p))
+		must(room.Update(p.ID(), []packet.Section{{MID: "0", Kind: packet.Video, Active: true, Codecs: codecs, Ext: ext, SSRC: uint32(1000 + i)}}, nil))
+		must(room.Ready(p.ID()))
+		must(room.Watch(p.ID(), "0", router.Want{Track: camera, Quality: router.High}))
+	}
+	h := rtp.Header{Version: 2, PayloadType: 96, SSRC: 4711}
+	head, err := h.Marshal()
+	must(err)
+	x.raw = append(head, make([]byte, 1188)...)
+	copy(x.raw[len(head):], []byte{0x10, 0}) // a keyframe begins
+	x.deliver(1)
+	x.raw[len(head)+1] = 1
+	return x
+}
+
+// deliver sends n packets through, as one read, and waits until they are sent.
+func (x *wholePath) deliver(n int) {
+	for i := range n {
+		buf := packet.Get()
+		x.seq++
+		binary.BigEndian.PutUint16(x.raw[2:], x.seq)
+		var err error
+		if buf.B, err = x.send.EncryptRTP(buf.B, x.raw, &x.in.scratch.rtp); err != nil {
+			x.tb.Fatal(err)
+		}
+		x.in.arrivals[i] = arrival{buf: buf, from: x.from}
+	}
+	x.in.process(n, time.Now())
+	_ = x.room.Totals() // is answered after what came before
+}
+
+func TestWholePathForwards(t *testing.T) {
+	x := newWholePath(t, 70) // two lanes, on two sockets
+	for range 10 {
+		x.deliver(4)
+	}
+	if got, want := x.in.ep.Stats().PacketsOut, uint64(70*41); got != want {
+		t.Errorf("%d packets out, not %d", got, want)
+	}
+	if got, want := x.room.Totals().PacketsOut, uint64(70*41); got != want {
+		t.Errorf("%d packets forwarded, not %d", got, want)
+	}
+}
+
+// BenchmarkWholePath opens a packet, forwards it to 50 subscribers and sends it, four packets a read; ns/op is per forwarded
+// packet. A client's sealing is in it, a two-hundredth of the whole.
+func BenchmarkWholePath(b *testing.B) {
+	x := newWholePath(b, 50)
+	b.ReportAllocs()
+	defer cpu(b)()
+	for i := 0; b.Loop(); i++ {
+		if i%200 == 0 {
+			x.deliver(4)
+		}
+	}
+}
