@@ -80,5 +80,5 @@ func arrivalOf(oob []byte) time.Time {
 		return time.Time{}
 	}
 	ts := (*unix.Timespec)(unsafe.Pointer(&oob[unix.CmsgLen(0)]))
-	return time.Unix(int64(ts.Sec), int64(ts.Nsec))
+	return time.Unix(ts.Sec, ts.Nsec)
 }

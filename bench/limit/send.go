@@ -127,13 +127,13 @@ func (s *sender) flush() {
 		switch errno {
 		case 0:
 			for i := done; i < done+int(r); i++ {
-				s.sent += uint64(s.hdrs[i].hdr.Iovlen)
+				s.sent += s.hdrs[i].hdr.Iovlen
 			}
 			done += int(r)
 		case unix.EINTR:
 		case unix.EAGAIN, unix.ENOBUFS:
 			for ; done < m; done++ {
-				s.refused += uint64(s.hdrs[done].hdr.Iovlen)
+				s.refused += s.hdrs[done].hdr.Iovlen
 			}
 		default:
 			if s.err == nil {
