@@ -37,12 +37,16 @@ type conn struct {
 	out   []byte             // a pong; of the reading goroutine
 
 	writing sync.Mutex  // held while a message is written
-	late    *time.Timer // of the write under way: closes the socket; made by the first. Under writing.
+	late    *time.Timer // of the write under way: ends it; made by the first. Under writing.
 	over    bool        // nothing is written any more. Under writing.
 }
 
 // smallMessage is the size in bytes of messages that are read without an allocation: pings, above all.
 const smallMessage = 128
+
+// listenOn is how long a client that nothing can be written to any more is listened to. What it has sent before it went is
+// here already; longer holds connections of clients that have gone without a word.
+const listenOn = 2 * time.Second
 
 // errOver is returned by write when the connection is at its end.
 var errOver = errors.New("the connection is at its end")
@@ -84,12 +88,37 @@ func (c *conn) read(ctx context.Context, stranger *time.Timer) error {
 		if c.s != nil {
 			c.s.Touch()
 		}
-		if err := c.handle(ctx, raw); err != nil {
-			return err
-		}
+		err = c.handle(ctx, raw)
 		if c.s != nil && stranger != nil {
 			stranger.Stop()
 			stranger = nil
+		}
+		if err != nil {
+			c.lastWords(ctx)
+			return err
+		}
+	}
+}
+
+// lastWords lets an exit count that the client sent before it went. Nothing reaches it any more, but what it has sent is
+// still in the socket, and without that exit the user would stay until the time-out.
+func (c *conn) lastWords(ctx context.Context) {
+	if c.s == nil {
+		return
+	}
+	c.mute()
+	c.s.Detached() // nobody is told `exited` here
+	ctx, cancel := context.WithTimeout(ctx, listenOn)
+	defer cancel()
+	for c.limit.Wait(ctx) == nil {
+		kind, raw, err := c.next()
+		if err != nil || kind != websocket.MessageText {
+			return
+		}
+		var e envelope
+		if decode(raw, &e) == nil && e.Type == "exit" {
+			_ = c.s.Exit(ctx) // goes on without waiting, too
+			return
 		}
 	}
 }
@@ -190,8 +219,9 @@ func (c *conn) pump(ctx context.Context, s *session.Session) {
 			_ = c.ws.Close(websocket.StatusNormalClosure, "exited")
 		case errors.Is(err, session.ErrDetached):
 			_ = c.ws.Close(closeTaken, "resumed elsewhere")
-		default:
-			_ = c.ws.CloseNow()
+		default: // the end comes from reading, which may still find an exit
+			s.Detached()
+			c.mute()
 		}
 		return
 	}
@@ -212,7 +242,7 @@ func (c *conn) send(message any) error {
 	return c.write(b)
 }
 
-// write writes a message. One that the client does not take in time closes the socket.
+// write writes a message. After one that fails, or that the client does not take in time, none is written any more.
 func (c *conn) write(b []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -220,12 +250,33 @@ func (c *conn) write(b []byte) error {
 		return errOver
 	}
 	if c.late == nil {
-		c.late = time.AfterFunc(c.d.o.WriteTimeout, c.cut)
+		c.late = time.AfterFunc(c.d.o.WriteTimeout, func() { _ = c.wire.SetWriteDeadline(time.Unix(1, 0)) })
 	} else {
 		c.late.Reset(c.d.o.WriteTimeout)
 	}
 	defer c.late.Stop()
-	return c.ws.Write(context.Background(), websocket.MessageText, b)
+	err := c.ws.Write(context.Background(), websocket.MessageText, b)
+	switch {
+	case errors.Is(err, net.ErrClosed): // whoever closes it sees to the end
+		c.over = true
+	case err != nil:
+		c.muteLocked()
+	}
+	return err
+}
+
+// mute ends writing for good, and reading soon.
+func (c *conn) mute() {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.muteLocked()
+}
+
+func (c *conn) muteLocked() {
+	if !c.over {
+		c.over = true
+		_ = c.wire.SetReadDeadline(time.Now().Add(listenOn))
+	}
 }
 
 // cut ends the connection at once, in the middle of a closing handshake too, for which CloseNow would wait.

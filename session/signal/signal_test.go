@@ -476,6 +476,64 @@ func TestTokenIsAskedFor(t *testing.T) {
 	require.Equal(t, "entered", m["type"], "%v", m)
 }
 
+// abrupt makes a connection that hangUp resets, as the end of a browser's process does: what was sent comes, but nothing
+// can be answered.
+func (d *door) abrupt(t *testing.T) (c *client, hangUp func()) {
+	t.Helper()
+	wire := make(chan net.Conn, 1)
+	ws, _, err := d.connect(t, &websocket.DialOptions{
+		Subprotocols: []string{signal.Subprotocol},
+		HTTPClient: &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			wire <- conn
+			return conn, err
+		}}},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = ws.CloseNow() })
+	conn := (<-wire).(*net.TCPConn)
+	return &client{t: t, ws: ws}, func() {
+		require.NoError(t, conn.SetLinger(0))
+		require.NoError(t, conn.Close())
+	}
+}
+
+// TestExitOfWhoHasGoneBeforeTheAnswer: the page enters, exits and dies before the node has answered either.
+func TestExitOfWhoHasGoneBeforeTheAnswer(t *testing.T) {
+	asked, answer := make(chan struct{}), make(chan struct{})
+	d := open(t, signal.Options{Auth: func(_ string, _ session.RoomID, user string) (session.Grant, error) {
+		if user == "ann" {
+			close(asked)
+			<-answer
+		}
+		return session.Grant{Rights: session.MemberRights()}, nil
+	}})
+	bob, _ := d.enter(t, "bob")
+	c, hangUp := d.abrupt(t)
+	c.send(message{"type": "enter", "room": "lobby", "user": "ann"})
+	<-asked
+	c.send(message{"type": "ping"})
+	c.send(message{"type": "exit"})
+	hangUp()
+	close(answer)
+	require.Equal(t, "user_entered", bob.read()["type"])
+	require.Equal(t, "user_left", bob.read()["type"])
+}
+
+// TestExitOfWhoHasGoneBeforeAnEvent: an event cannot be written while the exit still waits its turn to be read.
+func TestExitOfWhoHasGoneBeforeAnEvent(t *testing.T) {
+	d := open(t, signal.Options{MessageRate: 2})
+	c, hangUp := d.abrupt(t)
+	for _, m := range []message{{"type": "enter", "room": "lobby", "user": "ann"}, {"type": "ping"}, {"type": "ping"}, {"type": "ping"}} {
+		c.ask(m)
+	}
+	c.send(message{"type": "exit"}) // half a second later
+	hangUp()
+	bob, entered := d.enter(t, "bob")
+	require.Len(t, entered["users"], 1)
+	require.Equal(t, "user_left", bob.read()["type"])
+}
+
 // TestConnectionsEndWithTheirServer is what a server's shutdown relies on.
 func TestConnectionsEndWithTheirServer(t *testing.T) {
 	rooms := session.New(session.Options{}, &fakewire.Transport{}, nil)
