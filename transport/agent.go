@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"fmt"
 	"hash/fnv"
 	"slices"
 	"sync/atomic"
@@ -294,12 +295,16 @@ func (p *Peer) hushLocked(silent bool) {
 	}
 }
 
-// pathClosed takes notice of a TCP connection that has ended.
+// errConnectionEnded is told of a client whose TCP connection has ended: as after ErrConsent, it may come back.
+var errConnectionEnded = fmt.Errorf("the ICE-TCP connection has ended: %w", ErrConsent)
+
+// pathClosed takes notice of a TCP connection that has ended. Where that carried the media, there is nothing to send on until the
+// client nominates another path.
 func (p *Peer) pathClosed(pt *path) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ice.nominated == pt && p.connected {
-		p.lane.setDest(p, nil) // until the client nominates another one, or consent runs out
+		p.silenceLocked(errConnectionEnded)
 	}
 	p.ice.remove(pt)
 }

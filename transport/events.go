@@ -30,7 +30,8 @@ type PeerEvents interface {
 	// was lost by ErrConsent is heard again.
 	PeerConnected(id packet.PeerID)
 	// PeerLost: nothing is sent to the peer any more. After ErrConsent and ErrNoConnection the peer still listens, so that
-	// an ICE restart can bring it back; after every other error all it can do is be closed.
+	// an ICE restart can bring it back; after every other error all it can do is be closed. The end of an ICE-TCP
+	// connection is an ErrConsent, too.
 	PeerLost(id packet.PeerID, err error)
 	// PeerMessage delivers a data channel message; the receiver owns its bytes.
 	PeerMessage(id packet.PeerID, m Message)
@@ -49,7 +50,8 @@ type event struct {
 }
 
 // eventQueue hands events from goroutines that must not wait (they may hold locks) to the one that calls out. It cannot
-// grow beyond the connection changes of peers that exist, of which each takes a negotiation or a time-out.
+// grow beyond the connection changes of peers that exist, of which each takes a negotiation, a time-out or a
+// TCP connection.
 type eventQueue struct {
 	mu     sync.Mutex
 	list   []event

@@ -159,6 +159,41 @@ func TestTCPOneOwner(t *testing.T) {
 	})
 }
 
+// TestConnectionEndsUnderPeer: the loss is told at once, and so is that the client is back.
+func TestConnectionEndsUnderPeer(t *testing.T) {
+	e := start(t, Options{})
+	k := dial(t, e, clientOptions{setting: tcp4})
+	k.checkDown(1, 5)
+	_ = k.nominated().tcp.nc.Close() // as far as the node can tell, the client might have done it
+	began := time.Now()
+	if err := wait(t, "PeerLost", k.seen.lost); !errors.Is(err, ErrConsent) {
+		t.Fatalf("lost by %v", err)
+	}
+	if took := time.Since(began); took > e.o.Timers.Consent/4 {
+		t.Errorf("told after %v", took)
+	}
+	k.sendDown(6, 10)
+	if got := e.Stats().Drops[DropNotConnected]; got != 10 {
+		t.Errorf("%d of 10 packets dropped after the loss", got)
+	}
+	c := dialTCP(t, e)
+	greet(t, c, k.peer.credentialInUse())
+	wait(t, "PeerConnected again", k.seen.connected)
+	k.sendDown(16, 1)
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	r, b := bufio.NewReader(c), make([]byte, packet.Size)
+	for classify(b) != classRTP {
+		if _, _, err := readFrame(r, b); err != nil {
+			t.Fatalf("nothing is sent on the new connection: %v", err)
+		}
+	}
+	select {
+	case err := <-k.seen.lost:
+		t.Errorf("lost once more: %v", err)
+	default:
+	}
+}
+
 // stuck makes a peer whose client has connected over TCP and reads nothing.
 func stuck(t *testing.T, e *Endpoint, window int) (*Peer, *net.TCPConn) {
 	t.Helper()
