@@ -38,6 +38,7 @@ var (
 	wirePacketsOut = metric("transport_packets_sent_total", "SRTP and SRTCP packets sent.")
 	wireBytesOut   = metric("transport_bytes_sent_total", "Bytes of SRTP and SRTCP sent.")
 	wireChecks     = metric("transport_checks_total", "Valid ICE checks received.")
+	wireSendWaits  = metric("transport_send_waits_total", "Batches that waited for room in a send buffer, each for 1 ms at most.")
 	wireDrops      = metric("transport_dropped_total", "Packets not taken or not sent, by reason.", "reason")
 )
 
@@ -46,7 +47,7 @@ type wireCollector struct{ e *transport.Endpoint }
 
 func (c *wireCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{wirePeers, wireHandshakes, wireTCP, wirePacketsIn, wireBytesIn, wirePacketsOut,
-		wireBytesOut, wireChecks, wireDrops} {
+		wireBytesOut, wireChecks, wireSendWaits, wireDrops} {
 		out <- d
 	}
 }
@@ -61,6 +62,7 @@ func (c *wireCollector) Collect(out chan<- prometheus.Metric) {
 	counter(out, wirePacketsOut, s.PacketsOut)
 	counter(out, wireBytesOut, s.BytesOut)
 	counter(out, wireChecks, s.ChecksIn)
+	counter(out, wireSendWaits, s.SendWaits)
 	for i, count := range s.Drops {
 		counter(out, wireDrops, count, transport.Drop(i).String())
 	}
@@ -73,16 +75,24 @@ var (
 )
 
 var (
-	mediaPacketsIn  = metric("media_packets_received_total", "RTP packets received from publishers.")
-	mediaBytesIn    = metric("media_bytes_received_total", "Bytes of RTP received from publishers.")
-	mediaPacketsOut = metric("media_packets_forwarded_total", "RTP packets forwarded, retransmissions not counted.")
-	mediaBytesOut   = metric("media_bytes_forwarded_total", "Bytes of RTP forwarded.")
-	mediaResent     = metric("media_packets_resent_total", "RTP packets sent again because a receiver missed them.")
-	mediaRepaired   = metric("media_packets_repaired_total", "RTP packets got again because the node missed them.")
-	mediaAsked      = metric("media_nacked_total", "Packets asked for again, by who asked.", "by")
-	mediaKeyframes  = metric("media_keyframes_total", "Keyframes received from publishers.")
-	mediaPLI        = metric("media_keyframe_requests_total", "Keyframes asked for at publishers.")
-	mediaDrops      = metric("media_dropped_total", "RTP packets not taken, or not forwarded to a receiver, by reason.", "reason")
+	mediaPacketsIn    = metric("media_packets_received_total", "RTP packets received from publishers.")
+	mediaBytesIn      = metric("media_bytes_received_total", "Bytes of RTP received from publishers.")
+	mediaPacketsOut   = metric("media_packets_forwarded_total", "RTP packets forwarded, retransmissions not counted.")
+	mediaBytesOut     = metric("media_bytes_forwarded_total", "Bytes of RTP forwarded.")
+	mediaRTCPIn       = metric("media_rtcp_received_total", "RTCP packets received.")
+	mediaRTCPOut      = metric("media_rtcp_sent_total", "RTCP packets sent.")
+	mediaResent       = metric("media_packets_resent_total", "RTP packets sent again because a receiver missed them.")
+	mediaRepaired     = metric("media_packets_repaired_total", "RTP packets got again because the node missed them.")
+	mediaAsked        = metric("media_nacked_total", "Packets asked for again, by who asked.", "by")
+	mediaReported     = metric("media_reported_total", "Packets that transport-wide feedback of receivers tells of.")
+	mediaReportedLost = metric("media_reported_lost_total", "Those of them that did not arrive.")
+	mediaFeedback     = metric("media_feedback_sent_total", "Transport-wide feedback sent to publishers.")
+	mediaKeyframes    = metric("media_keyframes_total", "Keyframes received from publishers.")
+	mediaWanted       = metric("media_keyframes_asked_total", "Keyframes that receivers asked for, or needed to take up a stream.")
+	mediaPLI          = metric("media_keyframe_requests_total", "Keyframes asked for at publishers.")
+	mediaSwitches     = metric("media_switches_total", "Streams, or layers of streams, that receivers were switched to.")
+	mediaRefused      = metric("media_sinks_refused_total", "Receiving sections that get nothing: their client has used too many in its time.")
+	mediaDrops        = metric("media_dropped_total", "RTP packets not taken, or not forwarded to a receiver, by reason.", "reason")
 )
 
 // roomCollector counts rooms, users and their media when it is asked.
@@ -90,7 +100,8 @@ type roomCollector struct{ n *Node }
 
 func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{roomRooms, roomUsers, roomPublishers, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
-		mediaBytesOut, mediaResent, mediaRepaired, mediaAsked, mediaKeyframes, mediaPLI, mediaDrops} {
+		mediaBytesOut, mediaRTCPIn, mediaRTCPOut, mediaResent, mediaRepaired, mediaAsked, mediaReported, mediaReportedLost,
+		mediaFeedback, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaRefused, mediaDrops} {
 		out <- d
 	}
 }
@@ -105,12 +116,20 @@ func (c *roomCollector) Collect(out chan<- prometheus.Metric) {
 	counter(out, mediaBytesIn, m.BytesIn)
 	counter(out, mediaPacketsOut, m.PacketsOut)
 	counter(out, mediaBytesOut, m.BytesOut)
+	counter(out, mediaRTCPIn, m.RTCPIn)
+	counter(out, mediaRTCPOut, m.RTCPOut)
 	counter(out, mediaResent, m.Resent)
 	counter(out, mediaRepaired, m.Repaired)
 	counter(out, mediaAsked, m.NACKsIn, "receivers")
 	counter(out, mediaAsked, m.NACKsOut, "node")
+	counter(out, mediaReported, m.TransportReported)
+	counter(out, mediaReportedLost, m.TransportReportedLost)
+	counter(out, mediaFeedback, m.TransportFeedbacksSent)
 	counter(out, mediaKeyframes, m.Keyframes)
+	counter(out, mediaWanted, m.KeyframesAsked)
 	counter(out, mediaPLI, m.KeyframeRequests)
+	counter(out, mediaSwitches, m.Switches)
+	counter(out, mediaRefused, m.SinksRefused)
 	for _, why := range router.DropReasons() {
 		counter(out, mediaDrops, m.Dropped[why], why.String())
 	}

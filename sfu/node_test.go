@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,9 @@ import (
 
 	"parlor/bench/client"
 	"parlor/config"
+	"parlor/router"
 	"parlor/sfu"
+	"parlor/transport"
 )
 
 const secret = "only for tests, and long enough for HS256"
@@ -369,5 +372,28 @@ func TestMetricsFollowACall(t *testing.T) {
 	}
 	for _, name := range []string{"parlor_media_packets_forwarded_total", "parlor_transport_packets_sent_total", "go_goroutines", "process_resident_memory_bytes", "process_cpu_seconds_total"} {
 		require.Regexp(t, "(?m)^"+name+" [1-9]|^"+name+" 0.[0-9]", body)
+	}
+}
+
+// TestOperationsNameEveryMetric keeps docs/operations.md complete.
+func TestOperationsNameEveryMetric(t *testing.T) {
+	text, err := os.ReadFile("../docs/operations.md")
+	require.NoError(t, err)
+	doc := string(text)
+	_, body := get(t, run(t, free(nil), io.Discard).Addrs().URL()+"metrics", nil)
+	names := regexp.MustCompile(`(?m)^# HELP (parlor_\w+)`).FindAllStringSubmatch(body, -1)
+	require.Greater(t, len(names), 30)
+	for _, m := range names {
+		require.True(t, strings.Contains(doc, "`"+m[1]+"`") || strings.Contains(doc, "`"+m[1]+"{"), "docs/operations.md does not have %s", m[1])
+	}
+	wire, media, found := strings.Cut(doc, "\n`parlor_media_dropped_total` counts")
+	require.True(t, found)
+	_, wire, found = strings.Cut(wire, "\n`parlor_transport_dropped_total` counts")
+	require.True(t, found)
+	for why := range transport.NumDrops {
+		require.True(t, strings.Contains(wire, "| `"+why.String()+"` | "), "docs/operations.md does not explain %s of the transport", why)
+	}
+	for _, why := range router.DropReasons() {
+		require.True(t, strings.Contains(media, "| `"+why.String()+"` | "), "docs/operations.md does not explain %s of rooms", why)
 	}
 }
