@@ -20,6 +20,7 @@ type core struct {
 	wants  map[TrackKey][]*sink
 	asking []*stream // streams that may have to ask for a keyframe
 	lossy  []*stream // streams that miss packets
+	pacing []*stream // streams of which packets are held, until the next step at least
 	due    [dues]int64
 
 	reporting, spare []*peer // to which reports are due sometime; emptied memory for the next such list
@@ -98,6 +99,7 @@ const (
 	dueReport          // sender and receiver reports
 	dueFeedback        // transport-wide feedback
 	dueLayers          // layers that have stopped
+	duePace            // packets of bursts that are held
 	dues
 )
 
@@ -160,6 +162,8 @@ func (c *core) tick(now int64) {
 			c.feedbacks()
 		case dueLayers:
 			c.checkLayers()
+		case duePace:
+			c.step()
 		}
 	}
 }

@@ -24,6 +24,7 @@
 //	layer.go     which layer a sink should get: a pure function
 //	sink.go      a sink takes up and leaves streams
 //	forward.go   a packet goes out: the rewriting, the hot path
+//	pace.go      bursts leave in steps
 //	resend.go    receivers ask for lost packets
 //	keyframe.go  keyframe requests to publishers
 //	feedback.go  RTCP comes in
@@ -31,7 +32,7 @@
 //	counters.go  what is counted, and why packets are dropped
 //	snapshot.go  Snapshot: the state for describing and metrics
 //
-// Algorithms are packages of their own: header, codec, seqmap, ring, nack, clock, reception, transportcc.
+// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, clock, reception, transportcc.
 //
 // # Rules
 //

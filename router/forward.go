@@ -20,11 +20,18 @@ func (c *core) forward(st *stream) {
 	}
 	r := c.runFor(st)
 	r.packets = append(r.packets, c.m)
+	c.m = c.slot()
+}
+
+// slot returns a place for a packet.
+func (c *core) slot() *media {
 	if len(c.free) == 0 {
 		c.sendOldest()
 	}
-	c.m = c.free[len(c.free)-1]
-	c.free = c.free[:len(c.free)-1]
+	last := len(c.free) - 1
+	m := c.free[last]
+	c.free = c.free[:last]
+	return m
 }
 
 // begins says whether a sink can begin with the packet in hand.
@@ -115,10 +122,10 @@ func (c *core) beginWaiting(st *stream) int {
 	return begun
 }
 
-// catchUp gives sinks what overtook the packet with which they began.
+// catchUp gives sinks what overtook the packet with which they began. What is held comes to them in its turn.
 func (c *core) catchUp(st *stream, sinks []*sink) {
 	for ext := c.m.ext + 1; ext <= st.high; ext++ {
-		if !c.recall(st, ext) {
+		if !c.recall(st, ext) || st.pace.Holds(ext) {
 			continue
 		}
 		for _, s := range sinks {

@@ -65,6 +65,11 @@ func (c *core) update(id packet.PeerID, sections []packet.Section, publish map[s
 		}
 	}
 	c.settle()
+	for _, t := range p.tracks { // what is held cannot be read with other extension ids or payload types
+		for _, st := range t.layers {
+			c.releaseAll(st)
+		}
+	}
 	before := p.ids
 	p.ids = header.IDs{}
 	stays := func(mid string, publish bool) bool {

@@ -6,6 +6,7 @@ import (
 	"parlor/packet"
 	"parlor/router/codec"
 	"parlor/router/header"
+	"parlor/router/pace"
 	"parlor/router/reception"
 	"parlor/router/ring"
 	"parlor/router/seqmap"
@@ -86,6 +87,9 @@ func (c *core) receive(st *stream, buf *packet.Buffer, at int64, repaired bool) 
 		c.changeFormat(st)
 	}
 	st.describe(m)
+	if !st.pace.Fits(m.ext) {
+		c.releaseAll(st)
+	}
 	if !c.keep(st, buf) {
 		return
 	}
@@ -93,7 +97,7 @@ func (c *core) receive(st *stream, buf *packet.Buffer, at int64, repaired bool) 
 		c.totals.Repaired++
 	}
 	c.losses(st)
-	c.forward(st)
+	c.paced(st)
 }
 
 // number finds where in the stream the packet in hand belongs.
@@ -125,6 +129,7 @@ func (c *core) number(st *stream, repaired bool) bool {
 // packet with which they can.
 func (c *core) restart(st *stream) {
 	c.settle()
+	c.releaseAll(st)
 	st.in.stats = reception.Stats{}
 	st.clear()
 	st.high, st.format = 0, nil
@@ -200,6 +205,9 @@ func (c *core) keep(st *stream, buf *packet.Buffer) bool {
 		size, limit, history := videoSlots, maxVideoSlots, c.o.History
 		if st.track.key.Source.Kind() == packet.Audio {
 			size, limit, history = audioSlots, maxAudioSlots, min(history, audioHistory)
+		}
+		if !c.o.NoPacing {
+			history = max(history, 2*pace.Bound) // what is held lies there
 		}
 		st.ring = ring.New(size, limit, ns(history))
 	}

@@ -130,6 +130,7 @@ func TestRequestsForLostPacketsHaveABudget(t *testing.T) {
 		for range n {
 			w.deliver(1, false, a.packet(true, append(a.vp8Desc(true), payload...)))
 		}
+		w.pass(50 * time.Millisecond) // it is paced
 	}
 	w.deliver(1, false, a.frame(true, 1)...)
 	send(399)

@@ -26,6 +26,8 @@ type sim struct {
 	queue events
 	order int
 	net   network
+	pad   int // bytes added to each packet
+	keys  int // how many times larger than others keyframes are
 }
 
 // network is what happens on each way, in both directions.
@@ -51,7 +53,7 @@ func (q *events) Push(x any)   { *q = append(*q, x.(event)) }
 func (q *events) Pop() any     { l := *q; x := l[len(l)-1]; *q = l[:len(l)-1]; return x }
 
 func newSim(t *testing.T, seed uint64, net network) *sim {
-	return &sim{world: newWorld(t), rng: rand.New(rand.NewPCG(seed, 1)), net: net}
+	return &sim{world: newWorld(t), rng: rand.New(rand.NewPCG(seed, 1)), net: net, keys: 3}
 }
 
 func (s *sim) after(d time.Duration, do func()) {
@@ -190,7 +192,7 @@ func (s *sim) frames(k *camera) {
 	}
 	for i, l := range k.layers {
 		if i < k.silent {
-			for _, raw := range l.next(byte(k.member), byte(i)) {
+			for _, raw := range k.next(l, byte(i)) {
 				s.wire(k.id, raw)
 			}
 		}
@@ -200,22 +202,23 @@ func (s *sim) frames(k *camera) {
 }
 
 // next makes a frame whose packets tell: member, layer, frame, packet of packets.
-func (l *camLayer) next(member, layer byte) [][]byte {
+func (k *camera) next(l *camLayer, layer byte) [][]byte {
 	key, n := l.wantKey, l.size
 	l.wantKey = false
 	if key {
 		l.key++
-		n *= 3
+		n *= k.s.keys
 	}
 	l.tl0++
 	l.frameNo++
 	var raws [][]byte
 	for i := range n {
-		b := append(l.vp8Desc(i == 0), 1, member, layer, byte(i), byte(n))
+		b := append(l.vp8Desc(i == 0), 1, byte(k.member), layer, byte(i), byte(n))
 		if key {
 			b[6] = 0
 		}
 		b = binary.BigEndian.AppendUint32(b, l.frameNo)
+		b = append(b, make([]byte, k.s.pad)...)
 		seq := l.seq
 		raw := l.packet(i == n-1, b)
 		raws = append(raws, raw)
@@ -455,18 +458,24 @@ func (d *decoder) finish() {
 func TestSimulatedCallWithSwitches(t *testing.T) {
 	for seed := range uint64(12) {
 		for _, rtx := range []bool{true, false} {
-			t.Run(fmt.Sprintf("seed %d rtx %v", seed, rtx), func(t *testing.T) { simulate(t, seed, rtx) })
+			t.Run(fmt.Sprintf("seed %d rtx %v", seed, rtx), func(t *testing.T) { judgeCall(newCall(t, seed), rtx, 1) })
 		}
 	}
 }
 
-func simulate(t *testing.T, seed uint64, rtx bool) {
+// newCall returns a call over the network of a seed.
+func newCall(t *testing.T, seed uint64) *sim {
 	net := network{loss: 0.02, dup: 0.02, delay: 15 * time.Millisecond, jitter: 15 * time.Millisecond}
 	if seed%3 == 0 {
 		net = network{delay: 10 * time.Millisecond}
 	}
-	s := newSim(t, seed, net)
-	cams := []*camera{s.camera(1, 1, 1, 2, 4), s.camera(2, 2, 3)}
+	return newSim(t, seed, net)
+}
+
+// judgeCall has three viewers watch two cameras that send scale times as much as they must.
+func judgeCall(s *sim, rtx bool, scale int) {
+	t, net := s.t, s.net
+	cams := []*camera{s.camera(1, 1, scale, 2*scale, 4*scale), s.camera(2, 2, 3*scale)}
 	views := []*viewer{s.viewer(11, rtx), s.viewer(12, rtx), s.viewer(13, rtx)}
 	for _, v := range views {
 		s.watch(v.id, "s", 1, Camera, High)

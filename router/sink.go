@@ -346,6 +346,7 @@ func (c *core) leave(s *sink) {
 // stall has the sinks of a stream wait for its next beginning.
 func (c *core) stall(st *stream) {
 	c.settle()
+	c.releaseAll(st)
 	st.reconsider()
 	for len(st.sinks) > 0 {
 		s := st.sinks[len(st.sinks)-1]
@@ -408,6 +409,7 @@ func (c *core) begin(s *sink, st *stream) bool {
 	if i < 0 {
 		return false
 	}
+	c.finish(s)
 	k := &s.section.Codecs[i]
 	rw := rewrite{src: st, format: st.format, first: m.ext, pt: k.PT, ts: c.timestamps(s, st)}
 	if k.RTX != 0 && s.section.RTXSSRC != 0 {

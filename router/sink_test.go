@@ -58,25 +58,28 @@ func TestSwitchOfOccupantGoesOnWithoutABreak(t *testing.T) {
 	}
 }
 
+// exits are the ways in which the camera of peer 1 stops to be sent to the seat of peer 3.
+var exits = map[string]func(w *world){
+	"watch another":   func(w *world) { w.watch(3, "5", 2, Camera, High) },
+	"watch nobody":    func(w *world) { w.must(w.c.watch(3, "5", Want{}, w.now)) },
+	"publishing off":  func(w *world) { w.must(w.c.setPublishing(TrackKey{1, Camera}, false, w.now)) },
+	"publisher gone":  func(w *world) { w.must(w.c.detach(1, w.now)) },
+	"receiver lost":   func(w *world) { w.must(w.c.pause(3, w.now)) },
+	"receiver gone":   func(w *world) { w.must(w.c.detach(3, w.now)) },
+	"section removed": func(w *world) { w.must(w.c.update(1, nil, nil, w.now)) },
+	"not published":   func(w *world) { w.must(w.c.update(1, []packet.Section{pubVideo("0", 100)}, nil, w.now)) },
+	"newer peer": func(w *world) {
+		w.join(9, 1, map[string]Source{"0": Camera}, pubVideo("0", 900))
+	},
+	"seat inactive": func(w *world) {
+		s := seatVideo("5", 5000)
+		s.Active = false
+		w.must(w.c.update(3, []packet.Section{s}, nil, w.now))
+	},
+}
+
 func TestNotOnePacketAfterwards(t *testing.T) {
-	for name, end := range map[string]func(w *world){
-		"watch another":   func(w *world) { w.watch(3, "5", 2, Camera, High) },
-		"watch nobody":    func(w *world) { w.must(w.c.watch(3, "5", Want{}, w.now)) },
-		"publishing off":  func(w *world) { w.must(w.c.setPublishing(TrackKey{1, Camera}, false, w.now)) },
-		"publisher gone":  func(w *world) { w.must(w.c.detach(1, w.now)) },
-		"receiver lost":   func(w *world) { w.must(w.c.pause(3, w.now)) },
-		"receiver gone":   func(w *world) { w.must(w.c.detach(3, w.now)) },
-		"section removed": func(w *world) { w.must(w.c.update(1, nil, nil, w.now)) },
-		"not published":   func(w *world) { w.must(w.c.update(1, []packet.Section{pubVideo("0", 100)}, nil, w.now)) },
-		"newer peer": func(w *world) {
-			w.join(9, 1, map[string]Source{"0": Camera}, pubVideo("0", 900))
-		},
-		"seat inactive": func(w *world) {
-			s := seatVideo("5", 5000)
-			s.Active = false
-			w.must(w.c.update(3, []packet.Section{s}, nil, w.now))
-		},
-	} {
+	for name, end := range exits {
 		t.Run(name, func(t *testing.T) {
 			w, a, _, sub := meeting(t)
 			w.watch(3, "5", 1, Camera, High)

@@ -8,6 +8,7 @@ import (
 	"parlor/router/clock"
 	"parlor/router/codec"
 	"parlor/router/nack"
+	"parlor/router/pace"
 	"parlor/router/reception"
 	"parlor/router/ring"
 	"parlor/router/seqmap"
@@ -51,6 +52,8 @@ type stream struct {
 	high             uint64 // highest taken in
 	pid              uint16 // latest picture id, 15 bits
 	ring             *ring.Ring
+	pace             pace.Queue // of what is held to be forwarded later
+	pacing           bool       // on core.pacing
 	loss             nack.List
 
 	sinks   []*sink // fed by the stream
@@ -193,6 +196,7 @@ func (c *core) silence(t *track) {
 		for len(st.unfit) > 0 {
 			c.leave(st.unfit[0])
 		}
+		c.unhold(st)
 		st.clear()
 	}
 }

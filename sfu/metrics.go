@@ -87,6 +87,7 @@ var (
 	mediaReported     = metric("media_reported_total", "Packets that transport-wide feedback of receivers tells of.")
 	mediaReportedLost = metric("media_reported_lost_total", "Those of them that did not arrive.")
 	mediaFeedback     = metric("media_feedback_sent_total", "Transport-wide feedback sent to publishers.")
+	mediaPaced        = metric("media_packets_paced_total", "RTP packets of publishers' bursts held so that they leave in steps.")
 	mediaKeyframes    = metric("media_keyframes_total", "Keyframes received from publishers.")
 	mediaWanted       = metric("media_keyframes_asked_total", "Keyframes that receivers asked for, or needed to take up a stream.")
 	mediaPLI          = metric("media_keyframe_requests_total", "Keyframes asked for at publishers.")
@@ -101,7 +102,7 @@ type roomCollector struct{ n *Node }
 func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{roomRooms, roomUsers, roomPublishers, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
 		mediaBytesOut, mediaRTCPIn, mediaRTCPOut, mediaResent, mediaRepaired, mediaAsked, mediaReported, mediaReportedLost,
-		mediaFeedback, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaRefused, mediaDrops} {
+		mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaRefused, mediaDrops} {
 		out <- d
 	}
 }
@@ -125,6 +126,7 @@ func (c *roomCollector) Collect(out chan<- prometheus.Metric) {
 	counter(out, mediaReported, m.TransportReported)
 	counter(out, mediaReportedLost, m.TransportReportedLost)
 	counter(out, mediaFeedback, m.TransportFeedbacksSent)
+	counter(out, mediaPaced, m.Paced)
 	counter(out, mediaKeyframes, m.Keyframes)
 	counter(out, mediaWanted, m.KeyframesAsked)
 	counter(out, mediaPLI, m.KeyframeRequests)

@@ -28,7 +28,7 @@ type wholePath struct {
 func newWholePath(tb testing.TB, subscribers int) *wholePath {
 	e := start(tb, Options{})
 	w := e.NewWriter()
-	room := router.NewRoom(router.Options{History: time.Millisecond}, w) // so that buffers go round within a test
+	room := router.NewRoom(router.Options{History: time.Millisecond, NoPacing: true}, w) // so that buffers go round within a test
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
