@@ -115,7 +115,8 @@ func TestRunWithProfiles(t *testing.T) {
 
 // TestRunWithTrouble: the dead subscriber is not expected to receive, nor is the one more publisher anybody's loss.
 func TestRunWithTrouble(t *testing.T) {
-	res := testRun(t, newFakeNode(t), func(s *Scenario) { s.Subscribers, s.Dead, s.Hog, s.LateJoins = 3, 1, 2_000_000, 0 })
+	res := testRun(t, newFakeNode(t), func(s *Scenario) { s.Subscribers, s.Dead, s.Hog, s.LateJoins, s.Storm = 3, 1, 2_000_000, 0, 3 })
+	require.Positive(t, res.Storm)
 	require.EqualValues(t, 2*res.Packets.Sent, res.Packets.Expected)
 	require.Zero(t, res.Packets.Lost)
 }
@@ -234,6 +235,7 @@ func TestValidate(t *testing.T) {
 		"readers":       func(s *Scenario) { s.Readers = s.Subscribers + 1 },
 		"sample":        func(s *Scenario) { s.Sample = 3 },
 		"limit":         func(s *Scenario) { s.Limit = time.Millisecond },
+		"storm":         func(s *Scenario) { s.Storm = -1 },
 		"saturate":      func(s *Scenario) { s.Saturate, s.VideoBitrate, s.Audio = true, 0, true },
 		"flood":         func(s *Scenario) { s.Flood = -1 },
 		"hog":           func(s *Scenario) { s.Hog = 1 },

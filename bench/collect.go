@@ -29,6 +29,7 @@ type Result struct {
 	Node          NodeCost      `json:"node"`
 	Limit         Limit         `json:"limit"`
 	Saturation    *Saturation   `json:"saturation,omitempty"`
+	Storm         float64       `json:"storm_s,omitempty"` // until all of it had joined
 	Clients       ClientCost    `json:"clients"`
 	// Warnings say what makes the figures doubtful.
 	Warnings []string `json:"warnings"`
@@ -78,7 +79,7 @@ func (r *run) collect(m *measurement) *Result {
 	res := &Result{Title: r.scenario.String(), Scenario: r.scenario, Warnings: []string{}}
 	r.collectPackets(m, res)
 	r.collectTimes(m, res)
-	res.Node, res.Limit = r.nodeCost(m), m.limit
+	res.Node, res.Limit, res.Storm = r.nodeCost(m), m.limit, m.storm.Seconds()
 	if res.Saturation = m.saturation; m.saturation != nil && m.limit.Rate > 0 {
 		m.saturation.LimitRatio = m.saturation.PacketsPerSecond / m.limit.Rate
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,13 +18,16 @@ import (
 )
 
 // hostile is what makes trouble while a scenario is measured: strangers that flood the media port with packets that look like
-// media, a publisher that sends far more than others, and subscribers behind a dead link. The media of everybody else must
-// lose nothing by it.
+// media, a publisher that sends far more than others, subscribers behind a dead link, and a storm of joins. The media of
+// everybody else must lose nothing by it.
 type hostile struct {
 	run     *run
 	working errgroup.Group
 	stop    context.CancelFunc
 	hog     *client.Client
+	storm   []*subscriber // who have joined
+	joined  chan struct{} // all of them
+	took    time.Duration
 }
 
 // floodSockets is from how many addresses strangers flood.
@@ -31,7 +35,7 @@ const floodSockets = 16
 
 // trouble begins it. Whoever calls it calls end.
 func (r *run) trouble(ctx context.Context) (*hostile, error) {
-	h := &hostile{run: r}
+	h := &hostile{run: r, joined: make(chan struct{})}
 	ctx, h.stop = context.WithCancel(ctx)
 	s := r.scenario
 	if s.Hog > 0 {
@@ -45,6 +49,9 @@ func (r *run) trouble(ctx context.Context) (*hostile, error) {
 			h.end(ctx)
 			return nil, err
 		}
+	}
+	if s.Storm > 0 {
+		h.working.Go(func() error { return h.joinAll(ctx) })
 	}
 	for _, x := range r.subscribers {
 		if x.dead {
@@ -89,11 +96,43 @@ func (h *hostile) flood(ctx context.Context) error {
 	return nil
 }
 
+// joinAll has all of the storm join.
+func (h *hostile) joinAll(ctx context.Context) error {
+	began := time.Now()
+	var mu sync.Mutex
+	var joining errgroup.Group
+	joining.SetLimit(h.run.scenario.Parallel)
+	for i := range h.run.scenario.Storm {
+		s := &subscriber{window: &h.run.window, sample: h.run.scenario.Sample}
+		joining.Go(func() error {
+			if err := h.run.subscribe(ctx, s, 0, fmt.Sprintf("storm%d", i)); err != nil {
+				return err
+			}
+			mu.Lock()
+			h.storm = append(h.storm, s)
+			mu.Unlock()
+			return nil
+		})
+	}
+	err := joining.Wait()
+	h.took = time.Since(began)
+	if err == nil {
+		h.run.say("%d more have joined within %.1f s", len(h.storm), h.took.Seconds())
+		close(h.joined)
+	}
+	return err
+}
+
 // end stops it all.
 func (h *hostile) end(ctx context.Context) {
 	h.stop()
 	if err := h.working.Wait(); err != nil {
 		h.run.say("%v", err)
+	}
+	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+	defer cancel()
+	if err := h.run.out(len(h.storm), func(i int) error { return h.storm[i].door.Leave(leave) }); err != nil {
+		h.run.say("the storm: %v", err)
 	}
 	if h.hog != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)

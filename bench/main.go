@@ -107,6 +107,7 @@ func scenarioFlags(f *pflag.FlagSet, s *Scenario) {
 	f.BoolVar(&s.Saturate, "saturate", s.Saturate, "raise the bitrate until packets are lost, then measure at 80 % of that")
 	f.IntVar(&s.Flood, "flood", s.Flood, "packets a second that strangers send to the media port meanwhile")
 	f.IntVar(&s.Hog, "hog", s.Hog, "bits per second of one more publisher, whom nobody watches")
+	f.IntVar(&s.Storm, "storm", s.Storm, "more subscribers of the first room, who all join while it is measured, --parallel at a time")
 	f.IntVar(&s.Dead, "dead", s.Dead, "subscribers of each room whose network dies when the measurement begins")
 	f.BoolVar(&s.Idle, "idle", s.Idle, "everybody is connected and nothing flows")
 }

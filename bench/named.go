@@ -25,7 +25,7 @@ func named() []Scenario {
 	base.Feedback = client.AllFeedback
 	base.Readers, base.Sample = 10, 64
 	base.Duration, base.Limit = 20*time.Second, 4*time.Second
-	base.LateJoins = 3
+	base.LateJoins, base.Parallel = 3, 32
 	make := func(name string, change func(*Scenario)) Scenario {
 		s := base
 		s.Name = name
@@ -63,6 +63,9 @@ func named() []Scenario {
 		}),
 		make("hostile-4x100", func(s *Scenario) {
 			s.Publishers, s.Subscribers, s.Flood, s.Hog, s.Dead, s.Limit = 4, 100, 100_000, 10_000_000, 10, 0
+		}),
+		make("joins-500", func(s *Scenario) {
+			s.Subscribers, s.Storm, s.Door, s.Limit, s.LateJoins, s.Duration, s.Parallel = 20, 500, doorWHEP, 0, 0, 5*time.Second, 128
 		}),
 		make("saturation", func(s *Scenario) {
 			s.Rooms, s.Publishers, s.Subscribers, s.VideoBitrate, s.Readers, s.Sample = 2, 2, 150, 500_000, 3, 256

@@ -42,6 +42,9 @@ func (r *Result) table(w io.Writer) {
 		row("… as a ratio to the limit"+r.mark(k.Ratio, n.LimitRatio, "≤ %g"), "%.2f", n.LimitRatio)
 		row("limit: paced, with GSO, flat out", "%.2f, %.2f, %.2f µs", r.Limit.Paced, r.Limit.PacedGSO, r.Limit.FlatOut)
 	}
+	if r.Storm > 0 {
+		row("storm: all joined within", "%d in %.2f s", r.Scenario.Storm, r.Storm)
+	}
 	if s := r.Saturation; s != nil {
 		row("saturation: packets/s without loss", "%.0f", s.PacketsPerSecond)
 		row("… as a ratio to the limit flat out"+r.markAtLeast(k.Saturation, s.LimitRatio), "%.2f of %.0f", s.LimitRatio, r.Limit.Rate)

@@ -65,6 +65,7 @@ type measurement struct {
 
 	limit                      Limit
 	saturation                 *Saturation
+	storm                      time.Duration // until all of it had joined
 	countsOpened, countsClosed counts
 	sentOpened, sentClosed     uint64             // packets sent by publishers, times their subscribers
 	metricsOpened              map[string]float64 // of the node
@@ -292,6 +293,14 @@ func (r *run) flow(ctx context.Context, m *measurement) (err error) {
 	}
 	if err := errors.Join(r.watch(ctx), profiling.Wait()); err != nil {
 		return err
+	}
+	if r.scenario.Storm > 0 { // however long it takes
+		select {
+		case <-h.joined:
+			m.storm = h.took
+		case <-time.After(joinTime):
+			return fmt.Errorf("%d more have not joined within %s of the measurement", r.scenario.Storm, joinTime)
+		}
 	}
 	r.close(m)
 	m.sentClosed = r.sent()
