@@ -68,7 +68,8 @@ func named() []Scenario {
 			s.Subscribers, s.Storm, s.Door, s.Limit, s.LateJoins, s.Duration, s.Parallel = 20, 500, doorWHEP, 0, 0, 5*time.Second, 128
 		}),
 		make("saturation", func(s *Scenario) {
-			s.Rooms, s.Publishers, s.Subscribers, s.VideoBitrate, s.Readers, s.Sample = 2, 2, 150, 500_000, 3, 256
+			// Frames stay below what the node paces, so that the delay is that of its queues.
+			s.Rooms, s.Publishers, s.Subscribers, s.VideoBitrate, s.Readers, s.Sample = 2, 2, 500, 1_000_000, 3, 1024
 			s.Feedback, s.Saturate, s.LateJoins, s.Duration = client.NoFeedback, true, 0, 10*time.Second
 			s.Mark = Mark{P99: 5, Saturation: 0.6}
 		}),
