@@ -99,7 +99,8 @@ func (f bars) plot(results []*Result) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = f.title
 	p.Y.Min = 0
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.Left, p.Legend.Padding, p.Legend.TextStyle.Font.Size = true, true, vg.Points(3), 9
+	p.X.Tick.Label.Font.Size, p.Title.TextStyle.Font.Size = 9, 11
 	width := vg.Points(14)
 	for i, name := range f.names {
 		var v plotter.Values
@@ -127,6 +128,7 @@ func (f bars) plot(results []*Result) (*plot.Plot, error) {
 		names = append(names, name)
 	}
 	p.NominalX(names...)
+	p.X.Min, p.X.Max = -2, float64(len(names))-0.4 // room for the legend
 	return p, nil
 }
 

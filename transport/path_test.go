@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"encoding/binary"
+	"runtime"
 	"testing"
 	"time"
 
@@ -23,6 +24,9 @@ type wholePath struct {
 	from addr
 	raw  []byte
 	seq  uint16
+
+	subscribers int
+	out         uint64 // packets that should be out
 }
 
 func newWholePath(tb testing.TB, subscribers int) *wholePath {
@@ -44,7 +48,7 @@ func newWholePath(tb testing.TB, subscribers int) *wholePath {
 			tb.Fatal(err)
 		}
 	}
-	x := &wholePath{tb: tb, room: room, from: addr{port: 9}}
+	x := &wholePath{tb: tb, room: room, from: addr{port: 9}, subscribers: subscribers}
 	x.in = &ingress{ep: e, sock: e.sockets[0], errors: new(tokens), arrivals: make([]arrival, batchLen)}
 	pub, err := e.NewPeer(PeerOptions{Inbox: room, Writer: w, Events: newWitness()})
 	must(err)
@@ -92,7 +96,13 @@ func (x *wholePath) deliver(n int) {
 		x.in.arrivals[i] = arrival{buf: buf, from: x.from}
 	}
 	x.in.process(n, time.Now())
-	_ = x.room.Totals() // is answered after what came before
+	x.out += uint64(n * x.subscribers)
+	_ = x.room.Totals() // is answered after what came before, but for a call that comes between two batches
+	for end := time.Now().Add(patience); x.in.ep.Stats().PacketsOut < x.out; runtime.Gosched() {
+		if time.Now().After(end) {
+			x.tb.Fatalf("%d packets out, not %d: %+v", x.in.ep.Stats().PacketsOut, x.out, x.room.Totals())
+		}
+	}
 }
 
 func TestWholePathForwards(t *testing.T) {
