@@ -36,6 +36,9 @@ type Sources struct {
 	File    string         // path of a YAML file; empty: none
 	Environ []string       // as os.Environ gives it; nil: os.Environ
 	Flags   *pflag.FlagSet // parsed; flags that are no settings are ignored; nil: none
+	// Reach says that the configuration is to reach a node, not to start one: where it listens matters, whether it has a key
+	// does not.
+	Reach bool
 }
 
 // Flags adds the flags of the given settings to fs; with no key, of all.
@@ -65,6 +68,7 @@ func (v *flagValue) Set(s string) error { v.text = s; return nil }
 // each fault.
 func Load(s Sources) (Config, error) {
 	l := newLoader(Default())
+	l.reach = s.Reach
 	l.readFile(s.File)
 	l.readEnv(s.Environ)
 	l.readFlags(s.Flags)
@@ -83,6 +87,7 @@ type loader struct {
 	source map[string]string // of settings that are not defaults
 	failed map[string]bool   // settings that have a fault; a second one would only follow from it
 	errs   []error
+	reach  bool // Sources.Reach
 }
 
 func newLoader(c Config) *loader {

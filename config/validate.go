@@ -50,7 +50,7 @@ func (l *loader) checkHTTP() {
 			l.fail("http.origins", err)
 		}
 	}
-	if len(c.Auth.Keys) == 0 && !l.failed["auth.keys"] && !l.failed["auth.keys_file"] && !c.HTTP.Listen.Loopback() {
+	if len(c.Auth.Keys) == 0 && !l.reach && !l.failed["auth.keys"] && !l.failed["auth.keys_file"] && !c.HTTP.Listen.Loopback() {
 		l.fail("http.listen", fmt.Sprintf(noKey, c.HTTP.Listen, c.HTTP.Listen))
 	}
 	if c.Debug.PProf && !c.HTTP.Listen.Loopback() {

@@ -16,12 +16,15 @@ func settings(c *cobra.Command, keys ...string) {
 }
 
 // load reads the configuration for c.
-func load(c *cobra.Command) (config.Config, error) {
+func load(c *cobra.Command) (config.Config, error) { return loadFor(c, false) }
+
+// loadFor is load, to start a node or only to reach one.
+func loadFor(c *cobra.Command, reach bool) (config.Config, error) {
 	file, err := c.Flags().GetString("config")
 	if err != nil {
 		return config.Config{}, err
 	}
-	return config.Load(config.Sources{File: file, Flags: c.Flags()})
+	return config.Load(config.Sources{File: file, Flags: c.Flags(), Reach: reach})
 }
 
 func configCommand() *cobra.Command {

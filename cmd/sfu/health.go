@@ -33,7 +33,7 @@ func healthCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if url == "" {
-				cfg, err := load(c)
+				cfg, err := loadFor(c, true) // the node may have its key from elsewhere
 				if err != nil {
 					return err
 				}

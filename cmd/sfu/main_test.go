@@ -194,6 +194,7 @@ func TestWrongArgumentsSayWhatToDo(t *testing.T) {
 		{"key create --id a:b", exitUsage, "--id"},
 		{"healthcheck --http.listen 127.0.0.1:0", exitUsage, "--url"},
 		{"healthcheck --http.listen 127.0.0.1:9", exitFailed, "no node answers"},
+		{"healthcheck --http.listen :9", exitFailed, "no node answers"},
 	} {
 		_, err := do(strings.Fields(x.args)...)
 		require.Error(t, err, x.args)
