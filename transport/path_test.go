@@ -106,14 +106,14 @@ func (x *wholePath) deliver(n int) {
 }
 
 func TestWholePathForwards(t *testing.T) {
-	x := newWholePath(t, 70) // two lanes, on two sockets
+	x := newWholePath(t, 200) // two lanes, on two sockets
 	for range 10 {
 		x.deliver(4)
 	}
-	if got, want := x.in.ep.Stats().PacketsOut, uint64(70*41); got != want {
+	if got, want := x.in.ep.Stats().PacketsOut, uint64(200*41); got != want {
 		t.Errorf("%d packets out, not %d", got, want)
 	}
-	if got, want := x.room.Totals().PacketsOut, uint64(70*41); got != want {
+	if got, want := x.room.Totals().PacketsOut, uint64(200*41); got != want {
 		t.Errorf("%d packets forwarded, not %d", got, want)
 	}
 }
