@@ -41,7 +41,8 @@ func (p *Peer) restLocked(now time.Time) {
 	s.conn.mute()
 	_ = s.dtls.Close() // muted: only its goroutines end
 	state, ok := s.dtls.ConnectionState()
-	if !ok {
+	if !ok { // never, of a connection whose handshake is done
+		s.dtls = nil
 		p.ep.log.Error().Uint64("peer", uint64(p.id)).Msg("the state of an established DTLS connection cannot be had")
 		return // it stays closed; the client will notice when it needs it
 	}
