@@ -266,7 +266,7 @@ func (rm *room) infoLocked() RoomInfo {
 	return RoomInfo{
 		Room: rm.id, Scene: rm.scene, Created: rm.created, Node: rm.rooms.opts.Node, Users: len(rm.members),
 		Anchors:    rm.countLocked(func(m *member) bool { return m.role == Anchor }),
-		Publishers: rm.countLocked(func(m *member) bool { return m.on != 0 }),
+		Publishers: rm.countLocked(func(m *member) bool { return m.shown() != 0 }),
 	}
 }
 
@@ -278,6 +278,7 @@ type UserInfo struct {
 	MediaOnly bool // WHIP or WHEP
 	Connected bool // there is a signalling connection, or, for MediaOnly, media
 	LastHeard time.Time
+	Block     Block
 }
 
 // RoomDetail is a room with a page of its users.
@@ -323,7 +324,7 @@ func (r *Rooms) DescribeRoom(id RoomID, page Page) (RoomDetail, error) {
 func (m *member) info() UserInfo {
 	i := UserInfo{
 		UserState: m.state(), Since: m.since, Session: m.p.id, MediaOnly: m.p.mediaOnly,
-		Connected: m.p.box.isAttached(), LastHeard: m.p.lastLife(),
+		Connected: m.p.box.isAttached(), LastHeard: m.p.lastLife(), Block: m.block,
 	}
 	if i.MediaOnly {
 		i.Connected = !m.p.media.lastHeard().IsZero()

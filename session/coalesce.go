@@ -1,16 +1,16 @@
 package session
 
 // coalesce returns the net effect of events that the client has seen none of, as few events as can be: per user at
-// most one user_left and one user_entered, or one streams; one's own role once. A user who entered and left again
+// most one user_left and one user_entered, or one streams; one's own role and block once. A user who entered and left again
 // within events leaves no trace, everybody else's leave stays, with the reason of the first. It neither changes
 // nor keeps events.
 func coalesce(events []Event) []Event {
 	net := map[string]*effect{}
-	role := -1
+	own := map[EventType]int{} // the last event of those that concern oneself
 	for i, e := range events {
 		switch e.Type {
-		case EventRole:
-			role = i
+		case EventRole, EventBlocked:
+			own[e.Type] = i
 		case EventUserEntered, EventUserLeft, EventStreams:
 			x := net[e.User.User]
 			if x == nil {
@@ -20,11 +20,11 @@ func coalesce(events []Event) []Event {
 			x.add(i, e)
 		}
 	}
-	out := make([]Event, 0, 2*len(net)+1)
+	out := make([]Event, 0, 2*len(net)+len(own)+1)
 	for i, e := range events {
 		switch e.Type {
-		case EventRole:
-			if i == role {
+		case EventRole, EventBlocked:
+			if i == own[e.Type] {
 				out = append(out, e)
 			}
 		case EventUserEntered, EventUserLeft, EventStreams:

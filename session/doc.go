@@ -21,6 +21,7 @@
 //	media.go     negotiating, publishing, peers
 //	seats.go     seats: who is shown where
 //	role.go      switching between anchor and audience
+//	block.go     blocking a user's streams, a command
 //	admin.go     commands: remove, dismiss, list, describe
 //	totals.go    Media: the media counters of the node
 //	life.go      time-outs, empty rooms, bans, shutting down

@@ -308,7 +308,7 @@ func (rm *room) installLocked(m *member, p *participant, role Role, publishes bo
 		rm.created = rm.rooms.opts.Now()
 		rm.feedLocked(FeedRoomCreated, nil)
 	}
-	m.p, m.role = p, role
+	m.p, m.role, m.block = p, role, rm.blockLocked(p.user)
 	m.rising, m.reserved = false, publishes
 	p.room, p.m = rm, m
 	rm.members[m.user] = m

@@ -17,6 +17,7 @@ const (
 	EventUserLeft    EventType = "user_left"
 	EventStreams     EventType = "streams"
 	EventRole        EventType = "role"
+	EventBlocked     EventType = "blocked"
 	EventExited      EventType = "exited"
 )
 
@@ -43,10 +44,11 @@ const (
 	LeftBecameAudience LeaveReason = 3
 )
 
-// StreamState is one stream of a user. On is false while it is muted or stopped.
+// StreamState is one stream of a user. On is false while it is muted, stopped or blocked.
 type StreamState struct {
-	Source Source `json:"source"`
-	On     bool   `json:"on"`
+	Source  Source `json:"source"`
+	On      bool   `json:"on"`
+	Blocked bool   `json:"blocked,omitempty"` // see Rooms.SetUserBlocked
 }
 
 // UserState is a user as others see it. Values are shared between mailboxes and read-only.
@@ -64,6 +66,7 @@ type Event struct {
 	Role   Role        // EventRole: one's own
 	Left   LeaveReason // EventUserLeft
 	Exited ExitReason  // EventExited
+	Block  Block       // EventBlocked: one's own
 	Text   string      // EventExited: why, for people; may be empty
 
 	body *eventBody // shared by all who are told the same; nil: not shared
@@ -104,6 +107,7 @@ func (e Event) encode() ([]byte, error) {
 		Streams []StreamState `json:"streams,omitzero"`
 		Role    Role          `json:"role,omitempty"`
 		Reason  *int          `json:"reason,omitempty"`
+		Block   Block         `json:"block,omitempty"`
 		Text    string        `json:"text,omitempty"`
 	}{Text: e.Text}
 	switch e.Type {
@@ -115,6 +119,8 @@ func (e Event) encode() ([]byte, error) {
 		w.User, w.Streams = e.User.User, e.User.Streams
 	case EventRole:
 		w.Role = e.Role
+	case EventBlocked:
+		w.Block = e.Block
 	case EventExited:
 		w.Reason = new(int(e.Exited))
 	}
@@ -135,6 +141,7 @@ type Entered struct {
 	Timers  ClientTimers `json:"timers"`
 	// Candidates are the node's ICE candidates as in its answers, in the form of RTCIceCandidate.candidate. Read-only.
 	Candidates []string `json:"candidates"`
+	Block      Block    `json:"block"` // what of one's own streams is not forwarded
 }
 
 // ClientTimers tells a client the timers that it keeps itself, in milliseconds.

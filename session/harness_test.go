@@ -245,6 +245,8 @@ func describe(e session.Event) string {
 		return strings.TrimSpace("streams " + e.User.User + " " + streams(e.User.Streams))
 	case session.EventRole:
 		return "role " + string(e.Role)
+	case session.EventBlocked:
+		return "blocked " + string(e.Block)
 	}
 	return fmt.Sprintf("%s %d", e.Type, e.Exited)
 }
@@ -252,7 +254,11 @@ func describe(e session.Event) string {
 func streams(l []session.StreamState) string {
 	var out []string
 	for _, s := range l {
-		out = append(out, fmt.Sprintf("%s=%t", s.Source, s.On))
+		is := fmt.Sprint(s.On)
+		if s.Blocked {
+			is = "blocked"
+		}
+		out = append(out, fmt.Sprintf("%s=%s", s.Source, is))
 	}
 	return strings.Join(out, ",")
 }

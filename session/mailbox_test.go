@@ -42,7 +42,7 @@ func (w world) apply(e Event) error {
 func history(choose func(n int) int, length int) (start world, events []Event) {
 	start = world{}
 	state := func(u int) UserState {
-		return UserState{User: fmt.Sprintf("u%d", u), Role: Anchor, Streams: []StreamState{{Mic, choose(2) == 1}}}
+		return UserState{User: fmt.Sprintf("u%d", u), Role: Anchor, Streams: []StreamState{{Source: Mic, On: choose(2) == 1}}}
 	}
 	var in [6]bool
 	for u := range in {

@@ -307,8 +307,10 @@ func (p *participant) updateLocked(r *router.Room, sections []packet.Section, pl
 		publish[mid] = s.router()
 		published = published.with(s)
 	}
-	err := r.Update(m.peer.ID(), sections, publish)
-	if err != nil {
+	blocked := p.blocked()
+	err := error(nil)
+	(published & blocked).each(func(s Source) { err = errors.Join(err, p.forwardLocked(s, false)) }) // before there is a track
+	if err = errors.Join(err, r.Update(m.peer.ID(), sections, publish)); err != nil {
 		return err
 	}
 	for mid := range m.wants { // a section that comes later under the MID of one that is gone shows nothing
@@ -318,7 +320,13 @@ func (p *participant) updateLocked(r *router.Room, sections []packet.Section, pl
 	}
 	m.published = published
 	m.muted &= published
-	published.each(func(s Source) { err = errors.Join(err, p.forwardLocked(s, !m.muted.has(s))) })
+	return p.forwardAllLocked(blocked)
+}
+
+// forwardAllLocked has the router forward what is published, but for what is muted or blocked.
+func (p *participant) forwardAllLocked(blocked sources) (err error) {
+	m := &p.media
+	m.published.each(func(s Source) { err = errors.Join(err, p.forwardLocked(s, !(m.muted|blocked).has(s))) })
 	return err
 }
 
@@ -391,7 +399,7 @@ func (s *Session) SetPublishing(source Source, on bool) error {
 			return err
 		}
 	}
-	err := p.forwardLocked(source, on)
+	err := p.forwardLocked(source, on && !p.blocked().has(source)) // which a publish does not undo
 	if err == nil {
 		p.media.muted = p.media.muted.without(source)
 		if !on {

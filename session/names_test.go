@@ -69,7 +69,7 @@ func TestCheckUser(t *testing.T) {
 
 // TestEventJSON holds events to docs/protocol.md.
 func TestEventJSON(t *testing.T) {
-	ann := UserState{User: "ann", Role: Anchor, Streams: []StreamState{{Camera, true}, {ScreenAudio, false}}}
+	ann := UserState{User: "ann", Role: Anchor, Streams: []StreamState{{Source: Camera, On: true}, {Source: ScreenAudio}}}
 	quiet := UserState{User: "ann", Role: Anchor, Streams: []StreamState{}}
 	for _, tt := range []struct {
 		e    Event
@@ -80,6 +80,9 @@ func TestEventJSON(t *testing.T) {
 		{Event{Type: EventUserLeft, Seq: 2, User: UserState{User: "ann"}, Left: LeftBecameAudience}, `{"type":"user_left","seq":2,"user":"ann","reason":3}`},
 		{Event{Type: EventStreams, Seq: 3, User: quiet}, `{"type":"streams","seq":3,"user":"ann","streams":[]}`},
 		{Event{Type: EventRole, Seq: 4, Role: Audience}, `{"type":"role","seq":4,"role":"audience"}`},
+		{Event{Type: EventStreams, Seq: 3, User: UserState{User: "ann", Streams: []StreamState{{Source: Mic, Blocked: true}}}},
+			`{"type":"streams","seq":3,"user":"ann","streams":[{"source":"mic","on":false,"blocked":true}]}`},
+		{Event{Type: EventBlocked, Seq: 4, Block: BlockVideo}, `{"type":"blocked","seq":4,"block":"video"}`},
 		{Event{Type: EventExited, Seq: 5, Exited: ExitedRemoved, Text: "spam"}, `{"type":"exited","seq":5,"reason":1,"text":"spam"}`},
 		{Event{Type: EventExited, Seq: 6}, `{"type":"exited","seq":6,"reason":0}`},
 	} {
@@ -88,8 +91,8 @@ func TestEventJSON(t *testing.T) {
 			t.Errorf("%s, %v\nnot %s", got, err, tt.want)
 		}
 	}
-	e := Entered{Session: "s", Key: "k", User: "ann", Room: RoomID{number: 7}, Role: Anchor, Scene: Call, Users: []UserState{}, Node: "n", Candidates: []string{"c"}}
-	want := `{"session":"s","key":"k","user":"ann","room":7,"role":"anchor","scene":"call","rights":[],"users":[],"node":"n","timers":{"lostMs":0,"reconnectMs":0,"timeoutMs":0,"pingMs":0},"candidates":["c"]}`
+	e := Entered{Session: "s", Key: "k", User: "ann", Room: RoomID{number: 7}, Role: Anchor, Scene: Call, Users: []UserState{}, Node: "n", Candidates: []string{"c"}, Block: BlockNone}
+	want := `{"session":"s","key":"k","user":"ann","room":7,"role":"anchor","scene":"call","rights":[],"users":[],"node":"n","timers":{"lostMs":0,"reconnectMs":0,"timeoutMs":0,"pingMs":0},"candidates":["c"],"block":"none"}`
 	if got, err := json.Marshal(e); err != nil || string(got) != want {
 		t.Errorf("%s, %v\nnot %s", got, err, want)
 	}
@@ -120,7 +123,7 @@ func TestSourcesAndQualitiesReadBack(t *testing.T) {
 
 // TestSharedEventIsEncodedOnce: what many are told differs in its number only.
 func TestSharedEventIsEncodedOnce(t *testing.T) {
-	e := Event{Type: EventStreams, User: UserState{User: "ann", Streams: []StreamState{{Mic, true}}}, body: new(eventBody)}
+	e := Event{Type: EventStreams, User: UserState{User: "ann", Streams: []StreamState{{Source: Mic, On: true}}}, body: new(eventBody)}
 	want, err := json.Marshal(Event{Type: e.Type, User: e.User, Seq: 7})
 	if err != nil {
 		t.Fatal(err)

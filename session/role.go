@@ -67,9 +67,9 @@ func (p *participant) silence() (err error) {
 // setRoleLocked changes a member's role in a live room and tells everybody whom it concerns.
 func (rm *room) setRoleLocked(m *member, role Role, published sources) {
 	if role == Audience {
-		on := m.on
+		before := m.shown()
 		m.present, m.on = 0, 0
-		on.each(func(s Source) { rm.feedSourceLocked(m, s, false) })
+		rm.feedChangeLocked(m, before)
 		rm.tellLocked(m, Event{Type: EventUserLeft, User: UserState{User: m.user}, Left: LeftBecameAudience})
 		m.role = role
 	} else {

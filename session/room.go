@@ -31,7 +31,8 @@ type room struct {
 	over       chan struct{} // closed when it is freed
 	emptySince time.Time     // live room that goes on without anybody
 	auto       map[*participant]struct{}
-	stage      []performer // see stageLocked; nil: to be found anew
+	stage      []performer      // see stageLocked; nil: to be found anew
+	blocks     map[string]Block // by user id, also of those who have left; without BlockNone
 }
 
 // member is a user in a room. It outlives its sessions when the user enters again. Under room.mu.
@@ -42,6 +43,7 @@ type member struct {
 	since    time.Time
 	present  sources // what it publishes, muted or not
 	on       sources // of them, what is not muted
+	block    Block   // as everybody has been told; the room's blocks are what is to be
 	reserved bool    // a negotiation is under way, or about to be, that will publish
 	rising   bool    // the session that comes will be an anchor
 	p        *participant
@@ -94,12 +96,20 @@ func newRoom(r *Rooms, id RoomID) *room {
 func (m *member) state() UserState {
 	u := UserState{User: m.user, Role: m.role, Streams: []StreamState{}}
 	m.present.each(func(s Source) {
-		u.Streams = append(u.Streams, StreamState{Source: s, On: m.on.has(s)})
+		u.Streams = append(u.Streams, StreamState{Source: s, On: m.shown().has(s), Blocked: blockedSources[m.block].has(s)})
 	})
 	return u
 }
 
-// publishing reports whether the member takes one of a call room's places for publishers.
+// shown is what others can receive of the member.
+func (m *member) shown() sources { return m.on &^ blockedSources[m.block] }
+
+// seen is what of the member's streams makes others be told when it changes.
+func (m *member) seen() [3]sources {
+	return [...]sources{m.present, m.shown(), m.present & blockedSources[m.block]}
+}
+
+// publishing reports whether the member takes one of a call room's places for publishers. Who is blocked keeps the place.
 func (m *member) publishing() bool { return m.on != 0 || m.reserved }
 
 // visible reports whether others may see the member.
@@ -152,14 +162,22 @@ func (rm *room) setStreamsLocked(m *member, present, on sources) {
 	if present == m.present && on == m.on {
 		return
 	}
-	before := m.on
+	seen, before := m.seen(), m.shown()
 	if present != m.present {
 		rm.reseatLocked()
 	}
 	m.present, m.on = present, on
-	(before &^ on).each(func(s Source) { rm.feedSourceLocked(m, s, false) })
-	(on &^ before).each(func(s Source) { rm.feedSourceLocked(m, s, true) })
-	rm.tellStreamsLocked(m)
+	rm.feedChangeLocked(m, before)
+	if m.seen() != seen {
+		rm.tellStreamsLocked(m)
+	}
+}
+
+// feedChangeLocked tells the feed what has started and stopped of a member since it showed before.
+func (rm *room) feedChangeLocked(m *member, before sources) {
+	now := m.shown()
+	(before &^ now).each(func(s Source) { rm.feedSourceLocked(m, s, false) })
+	(now &^ before).each(func(s Source) { rm.feedSourceLocked(m, s, true) })
 }
 
 // feedSourceLocked tells the feed of a source. The screen's sound belongs to the screen and has no event of its own.
@@ -174,7 +192,7 @@ func (rm *room) enteredLocked(p *participant) Entered {
 	e := Entered{
 		Session: p.id, Key: p.key, User: p.user, Room: rm.id, Role: p.m.role, Scene: rm.scene, Rights: p.grant.Rights,
 		Users: []UserState{}, Node: rm.rooms.opts.Node, Timers: clientTimers(rm.rooms.opts.Timers),
-		Candidates: rm.rooms.candidates,
+		Candidates: rm.rooms.candidates, Block: rm.blockLocked(p.user),
 	}
 	for _, m := range rm.sortedLocked(func(m *member) bool { return m != p.m && rm.visible(m) }) {
 		e.Users = append(e.Users, m.state())

@@ -1,0 +1,136 @@
+package session
+
+import "context"
+
+// Block says which of a user's streams the node does not forward, whatever the user does.
+type Block string
+
+// The blocks.
+const (
+	BlockNone  Block = "none"
+	BlockBoth  Block = "both"
+	BlockAudio Block = "audio" // microphone and the sound of the screen
+	BlockVideo Block = "video" // camera and screen
+)
+
+// maxBlocks is how many users of one room can be blocked, those who have left included. An entry takes about 100 bytes.
+const maxBlocks = 10_000
+
+// blockedSources is what each block stops.
+var blockedSources = map[Block]sources{
+	BlockNone:  0,
+	BlockBoth:  1<<Camera | 1<<Screen | 1<<Mic | 1<<ScreenAudio,
+	BlockAudio: 1<<Mic | 1<<ScreenAudio,
+	BlockVideo: 1<<Camera | 1<<Screen,
+}
+
+// SetUserBlocked stops the forwarding of a user's streams of a kind, or, with BlockNone, lets them flow again. It replaces
+// the block before it. It returns when that is true: after it not one packet of what is blocked reaches anybody, the others and
+// the user are told. It holds for every session of the user as long as the room lives, also when the user leaves and comes
+// back. Repeating it does no harm. ctx is looked at before anything is done. Errors: bad_request, room_not_found,
+// user_not_found where the user is not in the room and not blocked in it.
+func (r *Rooms) SetUserBlocked(ctx context.Context, id RoomID, user string, b Block) error {
+	if err := checkBlock(id, user, b); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	rm := r.room(id)
+	if rm == nil {
+		return Errorf(CodeRoomNotFound, "room", "there is no such room")
+	}
+	p, err := rm.block(user, b)
+	if err != nil || p == nil {
+		return err
+	}
+	return p.heedBlock()
+}
+
+func checkBlock(id RoomID, user string, b Block) error {
+	if err := id.check(); err != nil {
+		return err
+	}
+	if err := CheckUser(user); err != nil {
+		return err
+	}
+	if _, ok := blockedSources[b]; !ok {
+		return Errorf(CodeBadRequest, "block", "a block is none, both, audio or video, not %.32q", string(b))
+	}
+	return nil
+}
+
+// block notes what is blocked, for the session that there is, which it returns, and those to come. nil: nobody is in.
+func (rm *room) block(user string, b Block) (*participant, error) {
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	if rm.closed || rm.created.IsZero() {
+		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
+	}
+	m, known := rm.members[user], rm.blocks[user] != ""
+	switch {
+	case m == nil && !known:
+		return nil, Errorf(CodeUserNotFound, "user", "there is no such user in the room")
+	case b == BlockNone:
+		delete(rm.blocks, user)
+	case !known && len(rm.blocks) >= maxBlocks:
+		return nil, Errorf(CodeBadRequest, "user", "no more than %d users of a room can be blocked", maxBlocks)
+	default:
+		if rm.blocks == nil {
+			rm.blocks = map[string]Block{}
+		}
+		rm.blocks[user] = b
+	}
+	if m == nil {
+		return nil, nil
+	}
+	return m.p, nil
+}
+
+// blockLocked returns the user's block.
+func (rm *room) blockLocked(user string) Block {
+	if b := rm.blocks[user]; b != "" {
+		return b
+	}
+	return BlockNone
+}
+
+// heedBlock has the router forward what is not blocked and nothing else, and then tells everybody whom that concerns.
+func (p *participant) heedBlock() error {
+	p.media.mu.Lock()
+	defer p.media.mu.Unlock()
+	if p.media.closed {
+		return nil // nothing of it is forwarded, and a session that comes finds the block
+	}
+	if err := p.forwardAllLocked(p.blocked()); err != nil {
+		return err
+	}
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	if p.left == nil {
+		p.room.showBlockLocked(p.m)
+	}
+	return nil
+}
+
+// blocked returns what is not to be forwarded of p.
+func (p *participant) blocked() sources {
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	return blockedSources[p.room.blockLocked(p.user)]
+}
+
+// showBlockLocked lets everybody see the block of a member that is in force now.
+func (rm *room) showBlockLocked(m *member) {
+	b := rm.blockLocked(m.user)
+	if b == m.block {
+		return
+	}
+	seen, before := m.seen(), m.shown()
+	m.block = b
+	m.p.box.push(Event{Type: EventBlocked, Block: b})
+	rm.feedChangeLocked(m, before)
+	if m.seen() != seen {
+		rm.tellStreamsLocked(m)
+	}
+}

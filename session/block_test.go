@@ -1,0 +1,204 @@
+package session_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"parlor/session"
+)
+
+func (n *node) block(user string, b session.Block) {
+	n.t.Helper()
+	if err := n.SetUserBlocked(context.Background(), lobby, user, b); err != nil {
+		n.t.Fatalf("blocking %s of %s: %v", b, user, err)
+	}
+}
+
+var everything = map[string]session.Source{
+	"mic": session.Mic, "cam": session.Camera, "scr": session.Screen, "snd": session.ScreenAudio,
+}
+
+// TestBlockStopsKinds: what of a user is forwarded, what everybody is told, what the feed has.
+func TestBlockStopsKinds(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		annPeer := ann.negotiate(everything, 0, false)
+		bobPeer := bob.negotiate(nil, 2, false)
+		bob.hear("ann")
+		if err := bob.SetSeat(session.SeatRequest{Seat: "seat1", User: "ann", Video: session.Screen, Audio: session.ScreenAudio}); err != nil {
+			t.Fatal(err)
+		}
+		flowing := func() string {
+			var l []string
+			for _, s := range []struct{ mid, at string }{{"cam", "v0"}, {"scr", "v1"}, {"mic", "a0"}, {"snd", "a1"}} {
+				if flows(annPeer, s.mid, bobPeer, s.at) {
+					l = append(l, s.mid)
+				}
+			}
+			return strings.Join(l, " ")
+		}
+		ann.saw()
+		bob.saw()
+		n.feed.take()
+		for _, step := range []struct {
+			block session.Block
+			flows string
+			told  []string
+			feed  []string
+		}{
+			{session.BlockNone, "cam scr mic snd", nil, nil},
+			{session.BlockVideo, "mic snd", []string{"streams ann camera=blocked,screen=blocked,mic=true,screen-audio=true"}, []string{"202 ann", "206 ann"}},
+			{session.BlockVideo, "mic snd", nil, nil},
+			{session.BlockAudio, "cam scr", []string{"streams ann camera=true,screen=true,mic=blocked,screen-audio=blocked"}, []string{"204 ann", "201 ann", "205 ann"}},
+			{session.BlockBoth, "", []string{"streams ann camera=blocked,screen=blocked,mic=blocked,screen-audio=blocked"}, []string{"202 ann", "206 ann"}},
+			{session.BlockNone, "cam scr mic snd", []string{"streams ann camera=true,screen=true,mic=true,screen-audio=true"}, []string{"201 ann", "205 ann", "203 ann"}},
+		} {
+			n.block("ann", step.block)
+			if got := flowing(); got != step.flows {
+				t.Errorf("%s: %q flows, not %q", step.block, got, step.flows)
+			}
+			n.expect("bob at "+string(step.block), bob.saw(), step.told...)
+			n.expect("feed at "+string(step.block), n.feed.take(), step.feed...)
+			var own []string
+			if step.told != nil {
+				own = []string{"blocked " + string(step.block)}
+			}
+			n.expect("ann at "+string(step.block), ann.saw(), own...)
+		}
+	})
+}
+
+// TestBlockHolds: nothing that the user does lets a blocked stream through.
+func TestBlockHolds(t *testing.T) {
+	mic, both := map[string]session.Source{"mic": session.Mic}, map[string]session.Source{"mic": session.Mic, "cam": session.Camera}
+	inNode(t, session.Options{}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		annPeer, bobPeer := ann.negotiate(mic, 0, false), bob.negotiate(nil, 1, false)
+		bob.hear("ann")
+		n.block("ann", session.BlockVideo)
+		n.feed.take()
+		check := func(what string) {
+			t.Helper()
+			if flows(annPeer, "cam", bobPeer, "v0") {
+				t.Errorf("%s: the camera gets through", what)
+			}
+			if !flows(annPeer, "mic", bobPeer, "a0") {
+				t.Errorf("%s: the microphone does not", what)
+			}
+		}
+		ann.negotiate(both, 0, false)
+		check("a later offer")
+		annPeer = ann.negotiate(both, 0, true)
+		check("a new connection")
+		for _, on := range []bool{true, false, true} {
+			if err := ann.SetPublishing(session.Camera, on); err != nil {
+				t.Fatal(err)
+			}
+			check("publish")
+		}
+		s, err := n.Resume(context.Background(), ann.ID(), ann.Key(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := s.Entered(); e.Block != session.BlockVideo {
+			t.Errorf("resumed: block %q", e.Block)
+		}
+		ann = n.enter("ann")
+		if ann.entered.Block != session.BlockVideo {
+			t.Errorf("replaced: block %q", ann.entered.Block)
+		}
+		annPeer = ann.negotiate(both, 0, false)
+		check("another session in its place")
+		if err := ann.Exit(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		ann = n.enter("ann")
+		annPeer = ann.negotiate(both, 0, false)
+		bob.hear("ann")
+		check("leaving and coming back")
+		for _, e := range n.feed.take() {
+			if strings.HasPrefix(e, "201") {
+				t.Errorf("the feed has %s", e)
+			}
+		}
+		bob.saw()
+		n.block("ann", session.BlockNone)
+		if !flows(annPeer, "cam", bobPeer, "v0") {
+			t.Error("after all the camera stays blocked")
+		}
+		n.expect("bob", bob.saw(), "streams ann camera=true,mic=true")
+	})
+}
+
+// TestBlockOverRoles: becoming audience and anchor again does not lift a block.
+func TestBlockOverRoles(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann, bob := n.enter("ann", live(session.Anchor)), n.enter("bob", live(session.Audience))
+		annPeer, bobPeer := ann.publishMic(0), bob.negotiate(nil, 1, false)
+		bob.hear("ann")
+		n.block("ann", session.BlockAudio)
+		for _, role := range []session.Role{session.Audience, session.Anchor} {
+			if err := ann.SwitchRole(role); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := ann.SetPublishing(session.Mic, true); err != nil {
+			t.Fatal(err)
+		}
+		bob.hear("ann")
+		if flows(annPeer, "mic", bobPeer, "a0") {
+			t.Error("the block is gone")
+		}
+		n.block("ann", session.BlockNone)
+		if !flows(annPeer, "mic", bobPeer, "a0") {
+			t.Error("the block stays")
+		}
+	})
+}
+
+// TestBlockKeepsPlace: who is blocked stays one of a call room's publishers, or lifting the block would be one too many.
+func TestBlockKeepsPlace(t *testing.T) {
+	inNode(t, session.Options{Limits: session.Limits{CallPublishers: 1}}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		ann.publishMic(0)
+		n.block("ann", session.BlockBoth)
+		_, err := bob.Negotiate(context.Background(), plan(map[string]session.Source{"mic": session.Mic}, 0, false))
+		if code(err) != session.CodePublisherLimit {
+			t.Errorf("bob took the place: %v", err)
+		}
+	})
+}
+
+func TestBlockErrors(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		n.enter("ann")
+		nowhere := must(session.StringRoom("nowhere"))
+		for name, tt := range map[string]struct {
+			room  session.RoomID
+			user  string
+			block session.Block
+			code  session.Code
+			field string
+		}{
+			"no room":      {session.RoomID{}, "ann", session.BlockBoth, session.CodeBadRequest, "room"},
+			"other room":   {nowhere, "ann", session.BlockBoth, session.CodeRoomNotFound, "room"},
+			"no user":      {lobby, "", session.BlockBoth, session.CodeBadRequest, "user"},
+			"other user":   {lobby, "bob", session.BlockBoth, session.CodeUserNotFound, "user"},
+			"other, none":  {lobby, "bob", session.BlockNone, session.CodeUserNotFound, "user"},
+			"no block":     {lobby, "ann", "", session.CodeBadRequest, "block"},
+			"unknown":      {lobby, "ann", "screen", session.CodeBadRequest, "block"},
+			"another case": {lobby, "ann", "Audio", session.CodeBadRequest, "block"},
+		} {
+			err := n.SetUserBlocked(context.Background(), tt.room, tt.user, tt.block)
+			if e := session.AsError(err); err == nil || e.Code != tt.code || e.Field != tt.field {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := n.SetUserBlocked(ctx, lobby, "ann", session.BlockBoth); err == nil {
+			t.Error("blocked though the caller had gone")
+		}
+	})
+}
