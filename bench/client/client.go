@@ -4,6 +4,7 @@
 //	client.go   Options, Client: entering, requests, resuming, leaving
 //	message.go  the protocol's messages
 //	signal.go   one WebSocket: requests and answers, events
+//	roam.go     staying in a room over the loss of nodes
 //	peer.go     one PeerConnection: sections, seats, offers, reading
 //	outgoing.go what is published, packet by packet
 //	engine.go   Media: how the PeerConnection is built, with which codecs and interceptors
@@ -66,7 +67,7 @@ var ErrEnded = errors.New("session has ended")
 
 // Client is one participant. Its methods may be called from any goroutine; those that negotiate wait for each other.
 type Client struct {
-	opts   Options
+	opts   Options // URL is the present node's, see at
 	events chan Event
 	last   atomic.Uint64 // seq of the last event taken
 	gaps   atomic.Uint64
@@ -76,6 +77,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	entered Entered
+	exited  Event // once it has come
 	signal  *signal
 	peer    *peer // nil: no media
 	closed  bool
@@ -119,9 +121,45 @@ func (c *Client) Resume(ctx context.Context) error {
 	return c.connect(ctx, "resume", body)
 }
 
-// connect opens a socket and makes its first request, which answers with Entered.
+// maxRedirects is how often one entering is sent on to another node.
+const maxRedirects = 5
+
+// connect makes the first request of a connection at the present node, and at those it names where the room is elsewhere.
 func (c *Client) connect(ctx context.Context, typ string, body any) error {
-	s, err := dialSignal(ctx, c.opts, c.take)
+	var elsewhere *Redirect
+	for range maxRedirects + 1 {
+		err := c.knock(ctx, typ, body)
+		if !errors.As(err, &elsewhere) {
+			return err
+		}
+		c.move(elsewhere.URL)
+	}
+	return fmt.Errorf("sent on more than %d times, last to %s", maxRedirects, elsewhere.URL)
+}
+
+// At returns the URL of the node that the client is at.
+func (c *Client) At() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.opts.URL
+}
+
+func (c *Client) move(url string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opts.URL = url
+}
+
+// at returns the options with the present node's URL.
+func (c *Client) at() Options {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.opts
+}
+
+// knock opens a socket and makes its first request, which answers with Entered.
+func (c *Client) knock(ctx context.Context, typ string, body any) error {
+	s, err := dialSignal(ctx, c.at(), c.take)
 	if err != nil {
 		return err
 	}
@@ -194,6 +232,9 @@ func (c *Client) take(e Event, abort <-chan struct{}) {
 		c.last.Store(e.Seq)
 	}
 	if e.Type == Exited {
+		c.mu.Lock()
+		c.exited = e
+		c.mu.Unlock()
 		c.end()
 	}
 }
@@ -286,7 +327,7 @@ func (c *Client) Fresh(ctx context.Context) error {
 	c.negotiating.Lock()
 	defer c.negotiating.Unlock()
 	old := c.currentPeer()
-	p, err := newPeer(ctx, c.opts, old)
+	p, err := newPeer(ctx, c.at(), old)
 	if err != nil {
 		return err
 	}
@@ -399,7 +440,7 @@ func (c *Client) Beacon(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	res, err := post(ctx, c.opts, "/rtc/exit", "text/plain", body)
+	res, err := post(ctx, c.at(), "/rtc/exit", "text/plain", body)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,9 @@ import (
 type fakeNode struct {
 	t      *testing.T
 	server *httptest.Server
-	refuse *Error // answers `enter`
+	refuse *Error    // answers `enter`
+	sendOn *fakeNode // answers `enter`: the room is there
+	others []string  // nodes named in `entered`
 	tcp    bool   // media by ICE-TCP only
 
 	mu       sync.Mutex
@@ -128,11 +130,15 @@ func (n *fakeNode) request(ws *websocket.Conn, raw []byte) (over bool) {
 	}
 	n.note(h.Type)
 	entered := map[string]any{"session": "s1", "key": "k1", "user": "ann", "room": "lobby",
-		"users": []User{{ID: "bob", Role: "anchor"}}, "timers": Timers{PingMs: 20}}
+		"users": []User{{ID: "bob", Role: "anchor"}}, "timers": Timers{PingMs: 20}, "nodes": n.others}
 	switch h.Type {
 	case "enter":
 		if n.refuse != nil {
 			n.answer(ws, h.ID, "error", map[string]any{"code": n.refuse.Code, "field": n.refuse.Field, "message": n.refuse.Message})
+			return true
+		}
+		if n.sendOn != nil {
+			n.answer(ws, h.ID, "redirect", map[string]any{"node": "other", "url": n.sendOn.server.URL})
 			return true
 		}
 		n.answer(ws, h.ID, "entered", entered)

@@ -52,6 +52,7 @@ type Entered struct {
 	Users   []User          `json:"users"`
 	Node    string          `json:"node"`
 	Timers  Timers          `json:"timers"`
+	Nodes   []string        `json:"nodes"` // URLs of other nodes, for when this one is lost
 }
 
 // The types of events.
@@ -74,6 +75,7 @@ type Event struct {
 	Role    string   // role: one's own
 	Reason  int      // user_left, exited
 	Text    string   // exited
+	Next    string   // exited: URL of the node to go on at; may be empty
 
 	Raw json.RawMessage // the message as it came
 }
@@ -86,6 +88,15 @@ type SeatRequest struct {
 	Audio   Source
 	Quality string // low, mid, high or empty
 }
+
+// Redirect is the answer of a node to entering a room that is on another one. Clients follow it by themselves.
+type Redirect struct {
+	Node string `json:"node"`
+	URL  string `json:"url"` // as Options.URL
+}
+
+// Error implements error.
+func (r *Redirect) Error() string { return "the room is on node " + r.Node + ", " + r.URL }
 
 // Error is an error answer of the node.
 type Error struct {
@@ -209,11 +220,12 @@ func parseEvent(raw []byte) (Event, error) {
 		Role    string          `json:"role"`
 		Reason  int             `json:"reason"`
 		Text    string          `json:"text"`
+		Next    string          `json:"next"`
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return Event{}, fmt.Errorf("event: %w", err)
 	}
-	e := Event{Type: m.Type, Seq: m.Seq, Streams: m.Streams, Role: m.Role, Reason: m.Reason, Text: m.Text, Raw: raw}
+	e := Event{Type: m.Type, Seq: m.Seq, Streams: m.Streams, Role: m.Role, Reason: m.Reason, Text: m.Text, Next: m.Next, Raw: raw}
 	if len(m.User) == 0 {
 		return e, nil
 	}

@@ -162,12 +162,18 @@ func decodeAnswer(raw []byte, out any) error {
 	if err := json.Unmarshal(raw, &h); err != nil {
 		return fmt.Errorf("answer: %w", err)
 	}
-	if h.Type == "error" {
-		e := &Error{}
-		if err := json.Unmarshal(raw, e); err != nil {
-			return fmt.Errorf("error answer: %w", err)
+	var refused error
+	switch h.Type {
+	case "error":
+		refused = &Error{}
+	case "redirect":
+		refused = &Redirect{}
+	}
+	if refused != nil {
+		if err := json.Unmarshal(raw, refused); err != nil {
+			return fmt.Errorf("answer %s: %w", h.Type, err)
 		}
-		return e
+		return refused
 	}
 	if out == nil {
 		return nil
