@@ -110,7 +110,7 @@ func TestRunWithSampleAndLimit(t *testing.T) {
 func TestRunWithProfiles(t *testing.T) {
 	n := &node{url: newFakeNode(t).server.URL}
 	err := n.profileCPU(context.Background(), t.TempDir(), time.Second)
-	require.ErrorContains(t, err, "--debug.pprof")
+	require.ErrorContains(t, err, "--debug.listen")
 }
 
 // TestRunWithTrouble: the dead subscriber is not expected to receive, nor is the one more publisher anybody's loss.
@@ -292,6 +292,29 @@ func TestParseMetrics(t *testing.T) {
 	require.Equal(t, map[string]uint64{`rtp_dropped_total{reason="a b"}`: 3}, dropsBetween(map[string]float64{`rtp_dropped_total{reason="a b"}`: 1}, m))
 	_, err = parseMetrics(strings.NewReader("bad y\n"))
 	require.Error(t, err)
+}
+
+func TestHistogramBetween(t *testing.T) {
+	read := func(a, b, c int) map[string]float64 {
+		text := "# TYPE x_seconds histogram\n"
+		for i, le := range []string{"0.001", "0.002", "+Inf"} {
+			text += fmt.Sprintf("x_seconds_bucket{le=%q} %d\n", le, []int{a, b, c}[i])
+		}
+		m, err := parseMetrics(strings.NewReader(text + fmt.Sprintf("x_seconds_sum 1\nx_seconds_count %d\n", c)))
+		require.NoError(t, err)
+		return m
+	}
+	require.Zero(t, histogramBetween(read(5, 6, 7), read(5, 6, 7), "x_seconds"))
+	require.Zero(t, histogramBetween(nil, read(5, 6, 7), "y_seconds"))
+	s := histogramBetween(read(5, 10, 10), read(65, 110, 110), "x_seconds") // 60 up to 1 ms, 40 up to 2 ms
+	require.EqualValues(t, 100, s.Count)
+	require.InDelta(t, 50./60, s.P50, 1e-9)
+	require.InDelta(t, 1.75, s.P90, 1e-9)
+	require.InDelta(t, 1+39./40, s.P99, 1e-9)
+	require.InDelta(t, 2, s.Max, 1e-9)
+	s = histogramBetween(nil, read(0, 1, 4), "x_seconds") // three above all bounds
+	require.InDelta(t, 2, s.P50, 1e-9)
+	require.InDelta(t, 2, s.P99, 1e-9)
 }
 
 func TestTable(t *testing.T) {

@@ -19,6 +19,8 @@ type Result struct {
 	Delay    stats.Summary `json:"delay"` // from the publisher's send call to the subscriber's read, clients' queues included
 	// Wire is the same until the packet comes to the subscriber's socket: the node's share, and the publisher's sealing.
 	Wire stats.Summary `json:"wire_delay"`
+	// Residence is the node's own account of how long media is in it, by its metrics: the server's share of the delay.
+	Residence stats.Summary `json:"residence"`
 	// WorstDelay is that of the subscriber with the highest 99th percentile.
 	WorstDelay stats.Summary `json:"worst_delay"`
 	// Join is the time until media is connected, with nothing flowing. 200 ms of it are the clients' own: pion nominates a
@@ -79,6 +81,7 @@ func (r *run) collect(m *measurement) *Result {
 	res := &Result{Title: r.scenario.String(), Scenario: r.scenario, Warnings: []string{}}
 	r.collectPackets(m, res)
 	r.collectTimes(m, res)
+	res.Residence = histogramBetween(m.metricsOpened, m.metricsClosed, residenceMetric)
 	res.Node, res.Limit, res.Storm = r.nodeCost(m), m.limit, m.storm.Seconds()
 	if res.Saturation = m.saturation; m.saturation != nil && m.limit.Rate > 0 {
 		m.saturation.LimitRatio = m.saturation.PacketsPerSecond / m.limit.Rate

@@ -37,7 +37,7 @@ func newFakeNode(t *testing.T) *fakeNode {
 	mux.HandleFunc("GET /rtc", n.serve)
 	mux.HandleFunc("POST /whep/{room}", n.servePost)
 	mux.HandleFunc("DELETE /session", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") })
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		own := readSelf()
 		fmt.Fprintf(w, "go_goroutines 1\nprocess_cpu_seconds_total %f\nprocess_resident_memory_bytes 1048576\n", own.cpu().Seconds())

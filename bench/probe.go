@@ -93,7 +93,7 @@ func (p probe) scrape(ctx context.Context) (map[string]float64, error) {
 	return parseMetrics(res.Body)
 }
 
-// parseMetrics reads counters and gauges of the Prometheus text format. Those with labels are named with them: a{b="c"}.
+// parseMetrics reads counters, gauges and the buckets of histograms of the Prometheus text format. Those with labels are named with them: a{b="c"}.
 func parseMetrics(r io.Reader) (map[string]float64, error) {
 	p := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := p.TextToMetricFamilies(r)
@@ -118,6 +118,8 @@ func parseMetrics(r io.Reader) (map[string]float64, error) {
 				m[full] = x.GetGauge().GetValue()
 			case x.Untyped != nil:
 				m[full] = x.GetUntyped().GetValue()
+			case x.Histogram != nil && len(labels) == 0:
+				addHistogram(m, name, x.Histogram)
 			}
 		}
 	}

@@ -11,14 +11,13 @@ import (
 	"time"
 )
 
-// profiles are what is kept of a node that serves /debug/pprof/ (debug.pprof): the CPU profile of the window, and afterwards the
+// profiles are what is kept of a node that serves /debug/pprof/ (debug.listen): the CPU profile of the window, and afterwards the
 // heap, contended locks, goroutines, and an execution trace, from which `go tool trace -pprof=sched` makes the scheduler's
 // latencies.
 var profiles = []struct{ file, path string }{
 	{"heap.pprof", "/debug/pprof/heap?gc=1"},
 	{"mutex.pprof", "/debug/pprof/mutex"},
 	{"goroutines.pprof", "/debug/pprof/goroutine"},
-	{"metrics.txt", "/metrics"},
 }
 
 const traceTime = 2 * time.Second
@@ -34,11 +33,19 @@ func (n *node) profileRest(ctx context.Context, dir string) error {
 	for _, p := range profiles {
 		err = errors.Join(err, n.fetch(ctx, filepath.Join(dir, p.file), p.path))
 	}
-	return err
+	return errors.Join(err, n.save(ctx, filepath.Join(dir, "metrics.txt"), n.url+"/metrics"))
 }
 
+// fetch keeps a profile.
 func (n *node) fetch(ctx context.Context, file, path string) error {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, n.url+path, nil)
+	if n.debug == "" {
+		return errors.New("profile: the node serves none; start it with --debug.listen 127.0.0.1:6060")
+	}
+	return n.save(ctx, file, n.debug+path)
+}
+
+func (n *node) save(ctx context.Context, file, url string) error {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
@@ -48,7 +55,7 @@ func (n *node) fetch(ctx context.Context, file, path string) error {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("profile: %s: status %d; start the node with --debug.pprof", path, res.StatusCode)
+		return fmt.Errorf("profile: %s: status %d", url, res.StatusCode)
 	}
 	f, err := os.Create(file)
 	if err != nil {

@@ -31,6 +31,7 @@ func (r *Result) table(w io.Writer) {
 	t.AppendSeparator()
 	times(t, "delay"+r.mark(r.Scenario.Mark.P99, r.Delay.P99, "p99 ≤ %g"), r.Delay)
 	times(t, "delay up to the socket", r.Wire)
+	times(t, "in the node, by its own account", r.Residence)
 	times(t, "delay of the worst subscriber", r.WorstDelay)
 	times(t, "join (200 ms are pion's ICE)", r.Join)
 	times(t, "late join: first packet", r.FirstPacket)
@@ -97,7 +98,7 @@ func overview(w io.Writer, results []*Result) {
 	t.SetOutputMirror(w)
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = text.FormatDefault
-	t.AppendHeader(table.Row{"scenario", "packets/s", "lost", "µs/packet", "limit", "ratio", "p50/p99 ms", "to socket", "KB/sub.", "goroutines", "ms/join", "CPU %"})
+	t.AppendHeader(table.Row{"scenario", "packets/s", "lost", "µs/packet", "limit", "ratio", "p50/p99 ms", "to socket", "in node", "KB/sub.", "goroutines", "ms/join", "CPU %"})
 	for _, r := range results {
 		n := r.Node
 		cell := func(mark, v float64, format string) string {
@@ -117,6 +118,7 @@ func overview(w io.Writer, results []*Result) {
 			fmt.Sprintf("%.2f", r.Limit.Paced), cell(k.Ratio, n.LimitRatio, "%.2f"),
 			fmt.Sprintf("%.2f / ", r.Delay.P50) + cell(k.P99, r.Delay.P99, "%.2f"),
 			fmt.Sprintf("%.2f / %.2f", r.Wire.P50, r.Wire.P99),
+			fmt.Sprintf("%.2f / %.2f", r.Residence.P50, r.Residence.P99),
 			cell(k.Memory, n.RSSPerSubscriber, "%.0f"), cell(k.Goroutines, n.GoroutinesPerParticipant, "%.2f"),
 			cell(k.Join, n.CPUPerJoin, "%.2f"), cell(k.Idle, n.CPU, "%.2f"),
 		})

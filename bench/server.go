@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -10,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -19,6 +19,7 @@ import (
 // node is the server under load.
 type node struct {
 	url   string
+	debug string // URL where it serves profiles; empty: it serves none
 	probe probe
 
 	// Of one that was started here:
@@ -65,10 +66,11 @@ func (n *node) start(ctx context.Context, o output) (err error) {
 	n.url = "http://" + address
 	n.log = &bytes.Buffer{}
 	n.cmd = exec.Command(binary, "--http.listen", address, "--media.listen", "127.0.0.1:0", "--nats.listen", "127.0.0.1:0",
-		"--log.level", "warn", "--debug.pprof="+strconv.FormatBool(o.dir != ""))
+		"--log.level", "warn")
 	n.cmd.Dir = n.dir                                       // whatever it keeps goes away with it
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for bench, which lets everybody leave first
 	if o.dir != "" {
+		n.cmd.Args = append(n.cmd.Args, "--debug.listen", "127.0.0.1:0")
 		n.cmd.Env = append(os.Environ(), "GODEBUG=memprofilerate=8192") // the node is too small for the usual rate
 	}
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
@@ -123,6 +125,13 @@ func (n *node) ask(ctx context.Context) error {
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("/healthz: status %d", res.StatusCode)
+	}
+	var health struct{ Debug string }
+	if err := json.NewDecoder(res.Body).Decode(&health); err != nil {
+		return fmt.Errorf("/healthz: %w", err)
+	}
+	if health.Debug != "" {
+		n.debug = "http://" + health.Debug
 	}
 	return nil
 }

@@ -80,7 +80,8 @@ type Log struct {
 
 // Debug holds switches for those who look for a fault.
 type Debug struct {
-	PProf bool `koanf:"pprof" doc:"Serve Go's profiles under /debug/pprof/; only with http.listen on loopback."`
+	Listen Address `koanf:"listen" doc:"Address of a listener of its own with Go's profiles under /debug/pprof/, such as 127.0.0.1:6060. Empty: none. Beyond loopback it needs debug.open."`
+	Open   bool    `koanf:"open" doc:"Let debug.listen be beyond loopback. It asks nobody who they are, and profiles show the memory: only in a closed network."`
 }
 
 // Limits bound what one node takes on.

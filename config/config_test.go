@@ -107,7 +107,7 @@ func TestFileThenEnvironmentThenFlags(t *testing.T) {
 func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 	values := map[string]string{ // the others take what `sfu config` prints for them
 		"auth.keys": "a:" + secret, "media.external_ips": "192.0.2.1,2001:db8::1", "http.origins": "https://a.example,*",
-		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.pprof": "true", "log.format": "json",
+		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.open": "true", "debug.listen": "127.0.0.1:6060", "log.format": "json",
 		"auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
 		"nats.url": "nats://u:p@h:4222,tls://i", "http.listen": "[::1]:80", "nats.listen": "[::1]:81",
 		"http.tls.cert": write(t, "cert", ""), "http.tls.key": write(t, "key", ""),
@@ -171,7 +171,7 @@ func nested(t *testing.T, lines string) string {
 func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 	file := "http:\n  lisen: x\nlog: json\nauth:\n  keys: [short:1234, \"nocolon\"]\nlimits:\n  seats: many\nmedia:\n  external_ips: [1.2.3]\n"
 	env := []string{"SFU_LOG_LEVEL=loud", "SFU_LOG_LEVLE=info", "SFU_PORT_8080_TCP=x", "SFU_SERVICE_HOST=x", "SFU_CONFIG=x", "OTHER=1"}
-	_, err := config.Load(sources(t, file, env, "--limits.users=0", "--timers.ping=9s", "--timers.timeout=5", "--debug.pprof"))
+	_, err := config.Load(sources(t, file, env, "--limits.users=0", "--timers.ping=9s", "--timers.timeout=5", "--debug.open"))
 	var got []string
 	for _, f := range faults(t, err) {
 		got = append(got, f.Key)
@@ -209,7 +209,8 @@ func TestRefused(t *testing.T) {
 		{"--auth.keys_file=/dev/null", "auth.keys_file", "no key"},
 		{"--auth.keys_file=/nowhere", "auth.keys_file", "no such file"},
 		{"--log.format=xml", "log.format", "none of"},
-		{"--debug.pprof --http.listen=:1 --auth.keys=a:" + secret, "debug.pprof", "loopback"},
+		{"--debug.listen=:6060", "debug.listen", "loopback"},
+		{"--debug.listen=6060", "debug.listen", "host:port"},
 		{"--limits.handshakes=1.5", "limits.handshakes", "whole number"},
 		{"--timers.consent=48h", "timers.consent", "24h"},
 		{"--timers.timeout=8s", "timers.timeout", "not above"},

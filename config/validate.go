@@ -53,8 +53,8 @@ func (l *loader) checkHTTP() {
 	if len(c.Auth.Keys) == 0 && !l.reach && !l.failed["auth.keys"] && !l.failed["auth.keys_file"] && !c.HTTP.Listen.Loopback() {
 		l.fail("http.listen", fmt.Sprintf(noKey, c.HTTP.Listen, c.HTTP.Listen))
 	}
-	if c.Debug.PProf && !c.HTTP.Listen.Loopback() {
-		l.fail("debug.pprof", "profiles are served on loopback only, and http.listen is "+string(c.HTTP.Listen))
+	if at := c.Debug.Listen; at != "" && !at.Loopback() && !c.Debug.Open {
+		l.fail("debug.listen", string(at)+" is beyond loopback: whoever reaches it reads the node's memory; --debug.open allows it in a closed network")
 	}
 }
 

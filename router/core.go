@@ -168,13 +168,10 @@ func (c *core) tick(now int64) {
 	}
 }
 
-// batch takes in the packets of b, which stays the caller's to release, after settle.
-func (c *core) batch(b *packet.Batch, now int64) {
+// batch takes in the packets of b, which stays the caller's to release, after settle. It says whether there was media among them.
+func (c *core) batch(b *packet.Batch, now int64) bool {
 	c.setNow(now)
-	at := now
-	if !b.At.IsZero() {
-		at = c.time.at(b.At)
-	}
+	at, before := c.arrived(b, now), c.totals.PacketsIn
 	var p *peer
 	for i := range b.Items {
 		it := &b.Items[i]
@@ -190,6 +187,15 @@ func (c *core) batch(b *packet.Batch, now int64) {
 			c.onRTP(p, it.Buf, at)
 		}
 	}
+	return c.totals.PacketsIn != before
+}
+
+// arrived returns when a batch was read: now, where that is not known.
+func (c *core) arrived(b *packet.Batch, now int64) int64 {
+	if b.At.IsZero() {
+		return now
+	}
+	return c.time.at(b.At)
 }
 
 // timeline counts time from its base on by the monotonic clock, so that setting the wall clock neither stops timers nor has all of

@@ -55,6 +55,13 @@ type Totals struct {
 	TransportFeedbacksSent uint64
 	SinksRefused           uint64        // receiving sections beyond what a peer may have in its life
 	Dropped                [drops]uint64 // by Drop
+
+	// Residence is the time of media in the node: from the read of a batch to when all that came of it is sent, counted once for
+	// each batch with RTP. What is held on purpose (Paced) is not in it.
+	Residence Histogram
+	// RTT and Loss are what receivers report of the node's streams: the round trip and the share lost since the report before,
+	// counted once for each stream and report.
+	RTT, Loss Histogram
 }
 
 // DropReasons returns the reasons that Totals.Dropped is indexed by.

@@ -30,6 +30,7 @@
 //	feedback.go  RTCP comes in
 //	report.go    RTCP goes out: reports, transport-wide feedback, requests for lost packets
 //	counters.go  what is counted, and why packets are dropped
+//	histogram.go time in the node, round trips and loss, counted by bounds
 //	snapshot.go  Snapshot: the state for describing and metrics
 //
 // Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, clock, reception, transportcc.

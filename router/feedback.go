@@ -105,6 +105,7 @@ func (c *core) onReports(p *peer, reports []rtcp.ReceptionReport, at int64) {
 		}
 		s.acked = true
 		s.count.fraction, s.count.lost, s.count.jitter = r.FractionLost, r.TotalLost, r.Jitter
+		c.totals.Loss.observe(int64(r.FractionLost), &lossBounds)
 		if r.LastSenderReport == 0 {
 			continue
 		}
@@ -112,6 +113,7 @@ func (c *core) onReports(p *peer, reports []rtcp.ReceptionReport, at int64) {
 		units := int32(clock.Middle(clock.ToNTP(at)) - r.LastSenderReport - r.Delay)
 		if rtt := int64(units) * 1e9 >> 16; rtt >= 0 && rtt < 10e9 {
 			p.smoothRTT(max(rtt, 1))
+			c.totals.RTT.observe(rtt, &rttBounds)
 		}
 	}
 }

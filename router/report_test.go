@@ -168,6 +168,12 @@ func TestRoundTripFromReports(t *testing.T) {
 	if i.RTT < 99*time.Millisecond || i.RTT > 101*time.Millisecond || i.Fraction != 0.25 || i.Lost != 9 {
 		t.Errorf("%+v", i)
 	}
+	if rtt := w.c.totals.RTTSeconds(); rtt.Count != 1 || rtt.Sum != i.RTT.Seconds() {
+		t.Errorf("round trips %+v", rtt)
+	}
+	if loss := w.c.totals.LossRatio(); loss.Count != 1 || loss.Sum != 0.25 || loss.Buckets[51./256] != 0 || loss.Buckets[0.25] != 1 {
+		t.Errorf("loss %+v", loss)
+	}
 }
 
 func TestTransportFeedback(t *testing.T) {

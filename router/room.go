@@ -19,6 +19,7 @@ type Room struct {
 	started atomic.Bool
 	done    chan struct{} // closed when Run has ended
 	core    *core         // Run's; after done anybody's, to read
+	unsent  []int64       // Run's: when the batches were read of which something may not be sent yet
 }
 
 type call struct {
@@ -60,7 +61,7 @@ func (r *Room) Run(ctx context.Context) error {
 		case <-timer.C:
 			armed = 0
 			r.core.tick(r.now())
-			r.flush.Flush()
+			r.send()
 		}
 	}
 	r.inbox.close()
@@ -89,14 +90,29 @@ func (r *Room) drain(ctx context.Context) {
 	}
 	for ; b != nil; b = r.inbox.pop() {
 		now := r.now()
-		r.core.batch(b, now)
+		if r.core.batch(b, now) {
+			r.unsent = append(r.unsent, r.core.arrived(b, now))
+		}
 		r.core.tick(now)
 		b.Release()
 		if r.carryOutPending(); ctx.Err() != nil {
 			break
 		}
 	}
+	r.send()
+}
+
+// send has all that is queued sent, and notes how long it was in the node: one reading of the clock for all batches.
+func (r *Room) send() {
 	r.flush.Flush()
+	if len(r.unsent) == 0 {
+		return
+	}
+	now := r.now()
+	for _, at := range r.unsent {
+		r.core.totals.Residence.observe(now-at, &residenceBounds)
+	}
+	r.unsent = r.unsent[:0]
 }
 
 // maxCalls is how many calls are carried out between two batches. More lets a storm of them hold up media.
@@ -115,7 +131,7 @@ func (r *Room) carryOutPending() {
 
 func (r *Room) carryOut(c call) {
 	err := c.do(r.core, r.now())
-	r.flush.Flush()
+	r.send()
 	c.err <- err
 }
 

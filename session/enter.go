@@ -24,6 +24,15 @@ type EnterRequest struct {
 // that can be refused is refused before, a place for the transport connection included. Errors are *Error with any of
 // the codes bad_request, token_expired, not_allowed, room_full, publisher_limit, scene_mismatch, banned, node_draining, or ctx's.
 func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, Entered, error) {
+	s, e, err := r.enter(ctx, q)
+	r.counts.joined(err)
+	if err == nil {
+		s.p.log().Info().Str("role", string(e.Role)).Msg("user entered")
+	}
+	return s, e, err
+}
+
+func (r *Rooms) enter(ctx context.Context, q EnterRequest) (*Session, Entered, error) {
 	if err := r.check(q); err != nil {
 		return nil, Entered{}, err
 	}

@@ -156,9 +156,9 @@ wait:
 	for _, p := range ps {
 		p.media.close()
 		rm.rooms.forget(p)
+		rm.rooms.counts.left[p.left.cause].Add(1)
 		rm.rooms.done(p)
-		rm.rooms.opts.Log.Info().Str("room", rm.key).Str("user", p.user).Str("session", p.id).
-			Str("cause", effects[p.left.cause].name).Msg("user left")
+		p.log().Info().Str("cause", effects[p.left.cause].name).Msg("user left")
 	}
 }
 

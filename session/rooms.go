@@ -14,6 +14,7 @@ type Rooms struct {
 	transport  Transport
 	events     Events
 	totals     totals
+	counts     counts
 	candidates []string // of the transport
 
 	mu       sync.Mutex

@@ -50,15 +50,20 @@ func (r *Rooms) Media() router.Totals {
 
 // add adds every counter of b to a.
 func add(a *router.Totals, b router.Totals) {
-	to, from := reflect.ValueOf(a).Elem(), reflect.ValueOf(b)
-	for i := range to.NumField() {
-		if to.Field(i).Kind() == reflect.Array {
-			for k := range to.Field(i).Len() {
-				n := to.Field(i).Index(k)
-				n.SetUint(n.Uint() + from.Field(i).Index(k).Uint())
-			}
-			continue
+	addValue(reflect.ValueOf(a).Elem(), reflect.ValueOf(b))
+}
+
+func addValue(to, from reflect.Value) {
+	switch to.Kind() {
+	case reflect.Struct:
+		for i := range to.NumField() {
+			addValue(to.Field(i), from.Field(i))
 		}
-		to.Field(i).SetUint(to.Field(i).Uint() + from.Field(i).Uint())
+	case reflect.Array:
+		for i := range to.Len() {
+			addValue(to.Index(i), from.Index(i))
+		}
+	default:
+		to.SetUint(to.Uint() + from.Uint())
 	}
 }

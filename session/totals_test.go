@@ -43,3 +43,39 @@ func TestMediaCountersOutliveTheirRooms(t *testing.T) {
 		}
 	})
 }
+
+// TestJoinsAndLeavesAreCounted by what came of them, those included whom a door has turned away.
+func TestJoinsAndLeavesAreCounted(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		enter := func(user string, role session.Role) *session.Session {
+			s, _, _ := n.Enter(context.Background(), session.EnterRequest{Room: lobby, User: user, Grant: granted, Role: role, Scene: session.Call})
+			return s
+		}
+		ann := enter("ann", session.Anchor)
+		enter("bob", session.Anchor)
+		enter("bob", session.Anchor)
+		enter("", session.Anchor)
+		enter("joe", session.Audience)
+		n.Refused(session.Errorf(session.CodeTokenInvalid, "token", "no"))
+		n.Refused(context.Canceled)
+		synctest.Wait()
+		if err := ann.Exit(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.RemoveUsers(context.Background(), lobby, []string{"bob"}, "", 0); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		for name, one := range map[string]struct{ got, want map[string]uint64 }{
+			"joins":  {n.Joins(), map[string]uint64{"entered": 3, "bad_request": 2, "token_invalid": 1, "gone": 1}},
+			"leaves": {n.Leaves(), map[string]uint64{"exit": 1, "replaced": 1, "removed": 1}},
+		} {
+			for label, got := range one.got {
+				if got != one.want[label] {
+					t.Errorf("%s %s: %d, want %d", name, label, got, one.want[label])
+				}
+			}
+		}
+	})
+}

@@ -36,6 +36,9 @@ func (b *builder) build(ctx context.Context) error {
 	if err := b.http(ctx, metricsHandler(n, feed)); err != nil {
 		return err
 	}
+	if err := b.debug(ctx); err != nil {
+		return err
+	}
 	return register() // here, so that who is told that the node is ready finds its commands
 }
 

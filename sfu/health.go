@@ -13,14 +13,18 @@ type Health struct {
 	Status  string `json:"status"` // "ok", or "draining" while the node shuts down
 	Node    string `json:"node"`
 	Version string `json:"version"`
-	HTTP    string `json:"http"`  // host:port
-	Media   string `json:"media"` // host:port, UDP and TCP
-	NATS    string `json:"nats"`  // URL
+	HTTP    string `json:"http"`            // host:port
+	Media   string `json:"media"`           // host:port, UDP and TCP
+	NATS    string `json:"nats"`            // URL
+	Debug   string `json:"debug,omitempty"` // host:port
 }
 
 // healthz says that the process lives, and where it listens.
 func (n *Node) healthz(w http.ResponseWriter, _ *http.Request) {
 	h := Health{Status: "ok", Node: n.cfg.Node.ID, Version: Version(), HTTP: n.addrs.HTTP.String(), Media: n.addrs.Media.String(), NATS: n.addrs.NATS}
+	if n.addrs.Debug.IsValid() {
+		h.Debug = n.addrs.Debug.String()
+	}
 	if n.draining.Load() {
 		h.Status = "draining"
 	}

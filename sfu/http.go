@@ -6,10 +6,8 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"net/netip"
 	"net/url"
-	"runtime"
 	"sync"
 	"time"
 
@@ -22,7 +20,7 @@ import (
 const (
 	headerTime    = 10 * time.Second // until a request's headers are in
 	requestTime   = 30 * time.Second // until its body is in
-	answerTime    = time.Minute      // until the client has taken the answer; profiles are collected for 30 s
+	answerTime    = time.Minute      // until the client has taken the answer
 	idleTime      = 2 * time.Minute  // between two requests of a connection
 	maxHeader     = 16 << 10         // bytes; tokens may be long
 	farewell      = 500 * time.Millisecond
@@ -50,14 +48,6 @@ func (s *surface) routes() http.Handler {
 	mux.HandleFunc("GET /healthz", s.n.healthz)
 	mux.HandleFunc("GET /readyz", s.n.readyz)
 	mux.Handle("GET /metrics", s.metrics)
-	if s.n.cfg.Debug.PProf {
-		runtime.SetMutexProfileFraction(100) // one in a hundred contended locks; of the whole process, as profiles are
-		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	}
 	mux.Handle("/", web.Handler())
 	return s.guard(mux)
 }

@@ -72,6 +72,8 @@ var (
 	roomRooms      = metric("rooms", "Rooms on this node.")
 	roomUsers      = metric("users", "Users in rooms.")
 	roomPublishers = metric("publishers", "Users who publish something that is on.")
+	roomJoins      = metric("joins_total", "Enterings, by result: entered, the name of the error, or gone for a client that did not wait.", "result")
+	roomLeaves     = metric("leaves_total", "Sessions that have ended, by reason.", "reason")
 )
 
 var (
@@ -94,13 +96,16 @@ var (
 	mediaSwitches     = metric("media_switches_total", "Streams, or layers of streams, that receivers were switched to.")
 	mediaRefused      = metric("media_sinks_refused_total", "Receiving sections that get nothing: their client has used too many in its time.")
 	mediaDrops        = metric("media_dropped_total", "RTP packets not taken, or not forwarded to a receiver, by reason.", "reason")
+	mediaRTT          = metric("media_rtt_seconds", "Round trips to receivers, one for each stream and receiver report.")
+	mediaLoss         = metric("media_loss_ratio", "Share of packets that receivers have missed since the report before, one for each stream and receiver report.")
+	residence         = metric("residence_seconds", "Time of media in the node, from reading a batch to the end of sending what came of it; pacing is not in it.")
 )
 
 // roomCollector counts rooms, users and their media when it is asked.
 type roomCollector struct{ n *Node }
 
 func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{roomRooms, roomUsers, roomPublishers, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
+	for _, d := range []*prometheus.Desc{roomRooms, roomUsers, roomPublishers, roomJoins, roomLeaves, residence, mediaRTT, mediaLoss, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
 		mediaBytesOut, mediaRTCPIn, mediaRTCPOut, mediaResent, mediaRepaired, mediaAsked, mediaReported, mediaReportedLost,
 		mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaRefused, mediaDrops} {
 		out <- d
@@ -112,7 +117,12 @@ func (c *roomCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(out, roomRooms, s.Rooms)
 	gauge(out, roomUsers, s.Users)
 	gauge(out, roomPublishers, s.Publishers)
+	counters(out, roomJoins, c.n.rooms.Joins())
+	counters(out, roomLeaves, c.n.rooms.Leaves())
 	m := c.n.rooms.Media()
+	histogram(out, residence, m.ResidenceSeconds())
+	histogram(out, mediaRTT, m.RTTSeconds())
+	histogram(out, mediaLoss, m.LossRatio())
 	counter(out, mediaPacketsIn, m.PacketsIn)
 	counter(out, mediaBytesIn, m.BytesIn)
 	counter(out, mediaPacketsOut, m.PacketsOut)
@@ -138,10 +148,11 @@ func (c *roomCollector) Collect(out chan<- prometheus.Metric) {
 }
 
 var (
-	feedConnected = metric("nats_connected", "1 while the connection to NATS stands.")
-	feedQueued    = metric("events_queued", "Events that wait for NATS.")
-	feedPublished = metric("events_published_total", "Events stored by the stream.")
-	feedDropped   = metric("events_dropped_total", "Events lost because too many waited for NATS.")
+	feedConnected  = metric("nats_connected", "1 while the connection to NATS stands.")
+	feedReconnects = metric("nats_reconnects_total", "How often the connection to NATS was lost and came back.")
+	feedQueued     = metric("events_queued", "Events that wait for NATS.")
+	feedPublished  = metric("events_published_total", "Events stored by the stream.")
+	feedDropped    = metric("events_dropped_total", "Events lost because too many waited for NATS.")
 )
 
 // feedCollector counts events when it is asked.
@@ -151,7 +162,7 @@ type feedCollector struct {
 }
 
 func (c *feedCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{feedConnected, feedQueued, feedPublished, feedDropped} {
+	for _, d := range []*prometheus.Desc{feedConnected, feedReconnects, feedQueued, feedPublished, feedDropped} {
 		out <- d
 	}
 }
@@ -163,6 +174,7 @@ func (c *feedCollector) Collect(out chan<- prometheus.Metric) {
 		connected = 1
 	}
 	gauge(out, feedConnected, connected)
+	counter(out, feedReconnects, c.n.broker.Stats().Reconnects)
 	gauge(out, feedQueued, s.Queued)
 	counter(out, feedPublished, s.Published)
 	counter(out, feedDropped, s.Dropped)
@@ -174,4 +186,15 @@ func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v int) {
 
 func counter(out chan<- prometheus.Metric, d *prometheus.Desc, v uint64, labels ...string) {
 	out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+// counters writes a counter for each value of a label.
+func counters(out chan<- prometheus.Metric, d *prometheus.Desc, of map[string]uint64) {
+	for label, v := range of {
+		counter(out, d, v, label)
+	}
+}
+
+func histogram(out chan<- prometheus.Metric, d *prometheus.Desc, m router.Measure) {
+	out <- prometheus.MustNewConstHistogram(d, m.Count, m.Sum, m.Buckets)
 }

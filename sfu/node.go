@@ -6,6 +6,7 @@
 //	nats.go     the NATS server and connection
 //	http.go     the HTTP surface: routes, limits, listener
 //	health.go   /healthz, /readyz
+//	debug.go    profiles, on a port of their own
 //	metrics.go  /metrics
 //	version.go  Version
 //
@@ -30,6 +31,7 @@ import (
 
 	"parlor/config"
 	"parlor/session"
+	"parlor/session/natsapi"
 	"parlor/session/token"
 	"parlor/transport"
 )
@@ -46,7 +48,7 @@ type Node struct {
 	addrs    Addrs
 	endpoint *transport.Endpoint
 	rooms    *session.Rooms
-	broker   interface{ IsConnected() bool } // the connection to NATS
+	broker   *natsapi.Conn
 
 	draining atomic.Bool // shutting down
 }
@@ -56,6 +58,7 @@ type Addrs struct {
 	HTTP  netip.AddrPort
 	TLS   bool           // HTTP is HTTPS
 	Media netip.AddrPort // the same for UDP and TCP
+	Debug netip.AddrPort // profiles; not valid: they are not served
 	NATS  string         // URL of the server: the one in this process, or nats.url without its password
 }
 

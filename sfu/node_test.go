@@ -24,6 +24,9 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
@@ -366,12 +369,46 @@ func TestMetricsFollowACall(t *testing.T) {
 	_, body := get(t, l.url+"/metrics", nil)
 	for _, line := range []string{
 		"parlor_rooms 1", "parlor_users 2", "parlor_publishers 1", "parlor_transport_peers 2", "parlor_nats_connected 1",
+		`parlor_joins_total{result="entered"} 2`, `parlor_leaves_total{reason="exit"} 0`,
 		`parlor_transport_dropped_total{reason="auth_failed"} 0`, `parlor_media_dropped_total{reason="inbox_full"} 0`,
 	} {
 		require.Contains(t, body, "\n"+line+"\n")
 	}
-	for _, name := range []string{"parlor_media_packets_forwarded_total", "parlor_transport_packets_sent_total", "go_goroutines", "process_resident_memory_bytes", "process_cpu_seconds_total"} {
+	for _, name := range []string{"parlor_media_packets_forwarded_total", "parlor_transport_packets_sent_total", "parlor_residence_seconds_count", "go_goroutines", "process_resident_memory_bytes", "process_cpu_seconds_total"} {
 		require.Regexp(t, "(?m)^"+name+" [1-9]|^"+name+" 0.[0-9]", body)
+	}
+}
+
+// TestMetricsAreInOrder has Prometheus's own linter read them: names, types, help.
+func TestMetricsAreInOrder(t *testing.T) {
+	_, body := get(t, run(t, free(nil), io.Discard).Addrs().URL()+"metrics", nil)
+	problems, err := promlint.New(strings.NewReader(body)).Lint()
+	require.NoError(t, err)
+	require.Empty(t, problems)
+	p := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := p.TextToMetricFamilies(strings.NewReader(body))
+	require.NoError(t, err)
+	for name, f := range families {
+		require.NotEmpty(t, f.GetHelp(), name)
+	}
+}
+
+// TestProfilesHaveAPortOfTheirOwn, and pages of elsewhere do not get at it.
+func TestProfilesHaveAPortOfTheirOwn(t *testing.T) {
+	n := run(t, free(func(c *config.Config) { c.Debug.Listen = "127.0.0.1:0" }), io.Discard)
+	at := n.Addrs().Debug.String()
+	_, body := get(t, n.Addrs().URL()+"healthz", nil)
+	require.Contains(t, body, `"debug":"`+at+`"`)
+	res, _ := get(t, n.Addrs().URL()+"debug/pprof/heap", nil)
+	require.Equal(t, http.StatusNotFound, res.StatusCode)
+	res, body = get(t, "http://"+at+"/debug/pprof/goroutine?debug=1", nil)
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	require.Contains(t, body, "sfu.(*Node).Run")
+	for _, change := range []func(*http.Request){
+		func(r *http.Request) { r.Host = "evil.example:80" }, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") },
+	} {
+		res, _ = get(t, "http://"+at+"/debug/pprof/heap", change)
+		require.Equal(t, http.StatusForbidden, res.StatusCode)
 	}
 }
 

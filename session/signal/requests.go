@@ -47,6 +47,7 @@ func (c *conn) enter(ctx context.Context, e envelope, raw []byte) (any, func(), 
 	}
 	grant, err := c.d.o.Auth(q.Token, q.Room, q.User)
 	if err != nil {
+		c.d.o.Rooms.Refused(err)
 		return nil, nil, err
 	}
 	s, entered, err := c.d.o.Rooms.Enter(ctx, session.EnterRequest{

@@ -33,7 +33,6 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, d door) error {
 		return err
 	}
 	res := h.resources.add(s, e.offer)
-	h.log.Info().Str("door", d.name).Str("room", s.Room().Key()).Str("user", s.User()).Str("session", s.ID()).Msg("entered")
 	header := w.Header()
 	header.Set("Content-Type", typeSDP)
 	header.Set("Cache-Control", "no-store")
@@ -99,6 +98,7 @@ func (h *Handler) request(r *http.Request, d door) (session.EnterRequest, error)
 	}
 	grant, err := h.auth.Authenticate(bearer(r), room, user)
 	if err != nil {
+		h.rooms.Refused(err)
 		return q, err
 	}
 	if grant.User != "" {

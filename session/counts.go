@@ -1,0 +1,56 @@
+package session
+
+import (
+	"errors"
+	"sync/atomic"
+)
+
+// counts are how often users have entered, or been refused, and left since the node's start.
+type counts struct {
+	entered, failed atomic.Uint64
+	refused         [len(codes)]atomic.Uint64
+	left            [len(effects)]atomic.Uint64
+}
+
+// codes are the codes with which entering is refused.
+var codes = [...]Code{CodeBadRequest, CodeTokenInvalid, CodeTokenExpired, CodeNotAllowed, CodeRoomFull, CodePublisherLimit, CodeSceneMismatch,
+	CodeBanned, CodeNodeDraining, CodeInternal}
+
+// joined counts the outcome of an entering.
+func (c *counts) joined(err error) {
+	if err == nil {
+		c.entered.Add(1)
+		return
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		for i, code := range codes {
+			if e.Code == code {
+				c.refused[i].Add(1)
+				return
+			}
+		}
+	}
+	c.failed.Add(1)
+}
+
+// Refused counts an entering that a door has refused before Enter was called, such as one with a bad token.
+func (r *Rooms) Refused(err error) { r.counts.joined(err) }
+
+// Joins returns how many enterings there were, by result: `entered`, the code of the error, or `gone` for a client that did not wait.
+func (r *Rooms) Joins() map[string]uint64 {
+	m := map[string]uint64{"entered": r.counts.entered.Load(), "gone": r.counts.failed.Load()}
+	for i, code := range codes {
+		m[string(code)] = r.counts.refused[i].Load()
+	}
+	return m
+}
+
+// Leaves returns how many sessions have ended, by cause.
+func (r *Rooms) Leaves() map[string]uint64 {
+	m := make(map[string]uint64, len(effects))
+	for c, e := range effects {
+		m[e.name] = r.counts.left[c].Load()
+	}
+	return m
+}
