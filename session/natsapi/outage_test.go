@@ -47,13 +47,28 @@ lines:
 	return n
 }
 
+// feedOf returns events of one room.
+func feedOf(n int) []session.FeedEvent {
+	events := make([]session.FeedEvent, n)
+	for i := range events {
+		events[i] = session.FeedEvent{ID: fmt.Sprintf("x.%d", i+1), Type: session.FeedUserLeft, Node: "node-1", Room: lobby}
+	}
+	return events
+}
+
 // running runs a feed with events of one room until stop, which returns when Run has.
 func running(t *testing.T, at natsapi.Server, events int) (f *natsapi.Feed, log *journal, stop func()) {
 	t.Helper()
+	return runningWith(t, at, natsapi.FeedOptions{}, feedOf(events))
+}
+
+func runningWith(t *testing.T, at natsapi.Server, o natsapi.FeedOptions, events []session.FeedEvent) (f *natsapi.Feed, log *journal, stop func()) {
+	t.Helper()
 	log = new(journal)
-	f = natsapi.NewFeed(at, natsapi.FeedOptions{Log: zerolog.New(log)})
-	for i := range events {
-		f.Publish(session.FeedEvent{ID: fmt.Sprintf("x.%d", i+1), Type: session.FeedUserLeft, Node: "node-1", Room: lobby})
+	o.Log = zerolog.New(log)
+	f = natsapi.NewFeed(at, o)
+	for _, e := range events {
+		f.Publish(e)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -120,21 +135,42 @@ func TestStreamOfSomebodyElse(t *testing.T) {
 	}
 }
 
-// TestManyLeavesDrainInTime: what a large room leaves behind at the end of a node is stored, over a slow wire too.
+// TestManyLeavesDrainInTime: what large rooms leave behind at the end of a node is stored, over a slow wire too: there, those of
+// many rooms at the same time.
 func TestManyLeavesDrainInTime(t *testing.T) {
-	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
-	b.start(t)
-	defer b.stop(t)
-	n := startNode(t, b, session.Options{})
-	f, _, stop := running(t, natsapi.Server{URL: b.url(), Inside: slowWire{b.listen}}, 1000)
-	stop()
-	if s := f.Stats(); s.Published != 1000 {
-		t.Errorf("%+v", s)
+	const rooms = 20
+	var many []session.FeedEvent
+	for r := range rooms {
+		for i := range 50 {
+			many = append(many, session.FeedEvent{
+				ID: fmt.Sprintf("r%d.%d", r, i+1), Type: session.FeedUserLeft, Node: "node-1", Room: must(session.NumberRoom(int64(r + 1))),
+			})
+		}
 	}
-	events := n.stored()
-	complete(t, events)
-	if len(events) != 1000 {
-		t.Errorf("%d events are stored", len(events))
+	for name, tt := range map[string]struct {
+		slow   bool
+		events []session.FeedEvent
+	}{"one room": {false, feedOf(1000)}, "slow wire": {true, many}} {
+		t.Run(name, func(t *testing.T) {
+			b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
+			b.start(t)
+			defer b.stop(t)
+			n := startNode(t, b, session.Options{})
+			at := natsapi.Server{URL: b.url()}
+			if tt.slow {
+				at.Inside = slowWire{b.listen}
+			}
+			f, _, stop := runningWith(t, at, natsapi.FeedOptions{}, tt.events)
+			stop()
+			if s := f.Stats(); s.Published != 1000 {
+				t.Errorf("%+v", s)
+			}
+			events := n.stored()
+			complete(t, events)
+			if len(events) != 1000 {
+				t.Errorf("%d events are stored", len(events))
+			}
+		})
 	}
 }
 

@@ -1,0 +1,121 @@
+package natsapi
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"parlor/session"
+)
+
+// Stream is the name of the JetStream stream that holds the events of all nodes.
+const Stream = "SFU_EVENTS"
+
+// duplicateTime is for how long the stream knows the ids of what it has stored. An event whose acknowledgement was lost is
+// sent again as soon as NATS is back; where that takes longer, the event may be stored twice in a row. Raising it takes memory
+// of the server for each event of that time.
+const duplicateTime = 5 * time.Minute
+
+// StreamOptions are those of the stream, where the Feed makes it: one that is there is left as it is. Zero values stand for
+// the defaults.
+type StreamOptions struct {
+	Replicas int           // servers that store each event; 1
+	MaxAge   time.Duration // events are kept this long; 24 h
+	MaxBytes int64         // and no more of them than this; 256 MiB
+}
+
+func (o *StreamOptions) defaults() {
+	if o.Replicas <= 0 {
+		o.Replicas = 1
+	}
+	if o.MaxAge <= 0 {
+		o.MaxAge = 24 * time.Hour
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 256 << 20
+	}
+}
+
+func (o *StreamOptions) config() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: Stream, Description: "Parlor: rooms and users", Subjects: []string{Prefix + ".events.>"},
+		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
+		Replicas: o.Replicas, MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, Duplicates: min(duplicateTime, o.MaxAge),
+	}
+}
+
+// makeStream makes the stream where there is none. One that is there has to take the next event.
+func (f *Feed) makeStream(ctx context.Context, js jetstream.JetStream) error {
+	ctx, cancel := context.WithTimeout(ctx, ackTime)
+	defer cancel()
+	_, err := js.CreateStream(ctx, f.opts.Stream.config())
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return f.checkStream(ctx, js)
+	}
+	if err != nil {
+		return fmt.Errorf("making the stream %s: %w", Stream, err)
+	}
+	f.opts.Log.Info().Str("stream", Stream).Msg("made the stream of events")
+	return nil
+}
+
+// checkStream looks whether a stream that somebody else has made takes the next event.
+func (f *Feed) checkStream(ctx context.Context, js jetstream.JetStream) error {
+	s, err := js.Stream(ctx, Stream)
+	if err != nil {
+		return fmt.Errorf("looking at the stream %s: %w", Stream, err)
+	}
+	next, ok := f.next()
+	subject, takes := Subject(next.Node, next.Room, next.Type), s.CachedInfo().Config.Subjects
+	if ok && !slices.ContainsFunc(takes, func(pattern string) bool { return matches(pattern, subject) }) {
+		return fmt.Errorf("the stream %s takes %q, not %s", Stream, takes, subject)
+	}
+	return nil
+}
+
+// matches says whether a subject with wildcards holds a subject.
+func matches(pattern, subject string) bool {
+	for {
+		p, restP, moreP := strings.Cut(pattern, ".")
+		s, restS, moreS := strings.Cut(subject, ".")
+		switch {
+		case p == ">":
+			return true
+		case p != "*" && p != s, moreP != moreS:
+			return false
+		case !moreP:
+			return true
+		}
+		pattern, subject = restP, restS
+	}
+}
+
+// Subject returns where an event is published. A room's token is "n-" and the number, or "s-" and the name where that is
+// made of letters, digits, - and _, or else "b-" and the name in URL-safe base64.
+func Subject(node string, room session.RoomID, t session.FeedType) string {
+	return fmt.Sprintf("%s.events.%s.%s.%d", Prefix, token("s-", node)[2:], RoomToken(room), t)
+}
+
+// RoomToken returns the room's part of a subject.
+func RoomToken(room session.RoomID) string {
+	if n, ok := room.Number(); ok {
+		return fmt.Sprintf("n-%d", n)
+	}
+	return token("s-", room.String())
+}
+
+func token(plain, name string) string {
+	odd := strings.IndexFunc(name, func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_')
+	})
+	if odd < 0 && name != "" {
+		return plain + name
+	}
+	return "b-" + base64.RawURLEncoding.EncodeToString([]byte(name))
+}
