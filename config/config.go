@@ -59,6 +59,10 @@ type NATS struct {
 	URL      string  `koanf:"url" doc:"NATS server to join, such as nats://user:password@host:4222. Empty: a server with JetStream inside this process."`
 	Listen   Address `koanf:"listen" doc:"Address of the NATS server inside this process; it asks no password, so keep it on loopback or in a closed network."`
 	StoreDir string  `koanf:"store_dir" doc:"Directory of the inner server's JetStream. Empty: nats-PORT in the user's data directory, or a temporary one if the port of nats.listen is 0."`
+	Replicas int     `koanf:"replicas" doc:"Servers of a NATS cluster that store each event, 1 to 5; 3 goes on when one is lost. Where the stream exists already: nats stream edit SFU_EVENTS --replicas 3."`
+	// The stream's bounds, where this node makes it.
+	EventsAge time.Duration `koanf:"events_age" doc:"The stream keeps events for this long, if a node has to make it."`
+	EventsMB  int           `koanf:"events_mb" doc:"The stream keeps this many megabytes of events, if a node has to make it; beyond that the oldest go."`
 }
 
 // Node is who this node is among others.
@@ -115,7 +119,7 @@ type Timers struct {
 func Default() Config {
 	return Config{
 		HTTP:  HTTP{Listen: "127.0.0.1:8080"},
-		NATS:  NATS{Listen: "127.0.0.1:4222"},
+		NATS:  NATS{Listen: "127.0.0.1:4222", Replicas: 1, EventsAge: 24 * time.Hour, EventsMB: 256},
 		Log:   Log{Level: "info", Format: "auto"},
 		Media: Media{},
 		Limits: Limits{

@@ -110,6 +110,7 @@ func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.open": "true", "debug.listen": "127.0.0.1:6060", "log.format": "json",
 		"auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
 		"nats.url": "nats://u:p@h:4222,tls://i", "http.listen": "[::1]:80", "nats.listen": "[::1]:81",
+		"nats.replicas": "3", "nats.events_age": "48h", "nats.events_mb": "64",
 		"http.tls.cert": write(t, "cert", ""), "http.tls.key": write(t, "key", ""),
 	}
 	var environ, args []string
@@ -203,6 +204,9 @@ func TestRefused(t *testing.T) {
 		{"--nats.url=127.0.0.1:4222", "nats.url", "nats://"},
 		{"--nats.url=http://h", "nats.url", "nats://"},
 		{"--nats.listen=", "nats.listen", "needed"},
+		{"--nats.replicas=3", "nats.replicas", "nats.url"},
+		{"--nats.replicas=6 --nats.url=nats://h:4222", "nats.replicas", "5"},
+		{"--nats.events_age=10000h", "nats.events_age", "8760h"},
 		{"--node.id=a.b", "node.id", "A-Z"},
 		{"--auth.keys=:" + secret, "auth.keys", "id"},
 		{"--auth.keys=a:" + secret + ",a:" + secret, "auth.keys", "two keys"},

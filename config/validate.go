@@ -92,6 +92,12 @@ func (l *loader) checkMedia() {
 
 func (l *loader) checkNATS() {
 	c := &l.config.NATS
+	switch {
+	case c.Replicas > 5:
+		l.fail("nats.replicas", fmt.Sprintf("%d is more than 5, the most that NATS allows", c.Replicas))
+	case c.Replicas > 1 && c.URL == "":
+		l.fail("nats.replicas", "more than 1 needs a cluster of NATS servers: nats.url")
+	}
 	if c.URL == "" {
 		if c.Listen == "" {
 			l.fail("nats.listen", "an address is needed, such as 127.0.0.1:4222, unless nats.url is set")
@@ -136,8 +142,12 @@ func (l *loader) checkNumbers() {
 				l.fail(f.Key, fmt.Sprintf("%d is less than 1", v))
 			}
 		case time.Duration:
-			if v < time.Millisecond || v > 24*time.Hour {
-				l.fail(f.Key, fmt.Sprintf("%v is not between 1ms and 24h", v))
+			most := 24 * time.Hour
+			if f.Key == "nats.events_age" {
+				most *= 365
+			}
+			if v < time.Millisecond || v > most {
+				l.fail(f.Key, fmt.Sprintf("%v is not between 1ms and %s", v, shortDuration(most)))
 			}
 		}
 	}

@@ -52,7 +52,12 @@ func (b *builder) nats(ctx context.Context) (*natsapi.Conn, *natsapi.Feed, error
 		nc.Close()
 		return nil
 	}, nc.Close)
-	feed := natsapi.NewFeed(at, natsapi.FeedOptions{Name: "sfu " + n.cfg.Node.ID + " events", Queue: n.cfg.Limits.Events, Log: n.log})
+	feed := natsapi.NewFeed(at, natsapi.FeedOptions{
+		Name: "sfu " + n.cfg.Node.ID + " events", Queue: n.cfg.Limits.Events, Log: n.log,
+		Stream: natsapi.StreamOptions{
+			Replicas: n.cfg.NATS.Replicas, MaxAge: n.cfg.NATS.EventsAge, MaxBytes: int64(n.cfg.NATS.EventsMB) << 20,
+		},
+	})
 	b.parts.add("events", feed.Run, nil)
 	return nc, feed, nil
 }
