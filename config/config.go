@@ -93,6 +93,7 @@ type Limits struct {
 	CallUsers      int `koanf:"call_users" doc:"Users in a call room."`
 	CallPublishers int `koanf:"call_publishers" doc:"Users publishing at the same time in a call room."`
 	LiveAnchors    int `koanf:"live_anchors" doc:"Anchors in a live room."`
+	Rooms          int `koanf:"rooms" doc:"Rooms on this node, those that wait for somebody to come back included."`
 	Users          int `koanf:"users" doc:"Users on this node, all rooms together; bounds the audience of live rooms."`
 	Seats          int `koanf:"seats" doc:"Seats of one user: how many others it can receive at the same time."`
 	Peers          int `koanf:"peers" doc:"Media connections on this node. More costs memory, about 100 KB each."`
@@ -104,15 +105,16 @@ type Limits struct {
 
 // Timers are the durations of the session layer and the transport.
 type Timers struct {
-	Lost      time.Duration `koanf:"lost" doc:"No contact for this long: the client reports connection-lost."`
-	Reconnect time.Duration `koanf:"reconnect" doc:"Then, after this long, the client starts to reconnect."`
-	Timeout   time.Duration `koanf:"timeout" doc:"No life of signalling or media for this long: the user has left with reason timeout."`
-	Ping      time.Duration `koanf:"ping" doc:"The client pings this often."`
-	EmptyLive time.Duration `koanf:"empty_live" doc:"A live room whose last user was audience ends after this long without anybody."`
-	Enter     time.Duration `koanf:"enter" doc:"A WebSocket that has not entered or resumed by then is closed."`
-	Consent   time.Duration `koanf:"consent" doc:"No ICE check of a peer for this long: nothing more is sent to it (RFC 7675)."`
-	Handshake time.Duration `koanf:"handshake" doc:"A DTLS handshake that takes longer is given up."`
-	Shutdown  time.Duration `koanf:"shutdown" doc:"Bound of the orderly shutdown."`
+	Lost          time.Duration `koanf:"lost" doc:"No contact for this long: the client reports connection-lost."`
+	Reconnect     time.Duration `koanf:"reconnect" doc:"Then, after this long, the client starts to reconnect."`
+	Timeout       time.Duration `koanf:"timeout" doc:"No life of signalling or media for this long: the user has left with reason timeout."`
+	Ping          time.Duration `koanf:"ping" doc:"The client pings this often."`
+	EmptyLive     time.Duration `koanf:"empty_live" doc:"A live room whose last user was audience ends after this long without anybody."`
+	TokenExpiring time.Duration `koanf:"token_expiring" doc:"This long before its token ends a client is told, so that it can send another one; who does not is put out at the end."`
+	Enter         time.Duration `koanf:"enter" doc:"A WebSocket that has not entered or resumed by then is closed."`
+	Consent       time.Duration `koanf:"consent" doc:"No ICE check of a peer for this long: nothing more is sent to it (RFC 7675)."`
+	Handshake     time.Duration `koanf:"handshake" doc:"A DTLS handshake that takes longer is given up."`
+	Shutdown      time.Duration `koanf:"shutdown" doc:"Bound of the orderly shutdown."`
 }
 
 // Default returns the settings of a node that nobody has configured. Settings that are derived are still empty.
@@ -124,11 +126,11 @@ func Default() Config {
 		Media: Media{},
 		Limits: Limits{
 			CallUsers: 300, CallPublishers: 50, LiveAnchors: 50,
-			Users: 20000, Seats: 128, Peers: 20000, Handshakes: 256, Signals: 20000, Events: 100000, SignalRate: 50,
+			Rooms: 20000, Users: 20000, Seats: 128, Peers: 20000, Handshakes: 256, Signals: 20000, Events: 100000, SignalRate: 50,
 		},
 		Timers: Timers{
 			Lost: 8 * time.Second, Reconnect: 3 * time.Second, Timeout: 90 * time.Second, Ping: 3 * time.Second,
-			EmptyLive: 10 * time.Minute, Enter: 10 * time.Second,
+			EmptyLive: 10 * time.Minute, TokenExpiring: 30 * time.Second, Enter: 10 * time.Second,
 			Consent: 30 * time.Second, Handshake: 10 * time.Second, Shutdown: 5 * time.Second,
 		},
 	}

@@ -14,6 +14,7 @@ const (
 	MaxReasonText  = 256                  // bytes
 	MaxBan         = 365 * 24 * time.Hour // longest ban
 	MaxPage        = 1000                 // entries of one page of a list
+	MaxBans        = 100_000              // at a time on a node, up to 500 bytes each; they are looked through every second
 	defaultPage    = 100
 )
 
@@ -35,7 +36,9 @@ func (r *Rooms) RemoveUsers(ctx context.Context, id RoomID, users []string, text
 	if rm == nil {
 		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
 	}
-	r.ban(rm.key, users, ban, text)
+	if err := r.ban(rm.key, users, ban, text); err != nil {
+		return nil, err
+	}
 	rm.mu.Lock()
 	none := rm.closed && len(rm.members) == 0 || rm.created.IsZero()
 	rm.mu.Unlock()
@@ -141,15 +144,20 @@ func waitAll(ctx context.Context, done []<-chan struct{}) error {
 	return nil
 }
 
-func (r *Rooms) ban(room string, users []string, d time.Duration, text string) {
+// ban keeps users out of a room for d. It bans all of them or, where there are too many bans, none.
+func (r *Rooms) ban(room string, users []string, d time.Duration, text string) error {
 	if d <= 0 {
-		return
+		return nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.bans)+len(users) > MaxBans {
+		return Errorf(CodeBadRequest, "ban", "the node keeps at most %d bans at a time", MaxBans)
+	}
 	for _, u := range users {
 		r.bans[banned{room, u}] = ban{r.opts.Now().Add(d), text}
 	}
+	return nil
 }
 
 // DismissRoom puts everybody out and ends the room. It returns how many that were, once they are out. While the room is

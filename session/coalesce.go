@@ -1,7 +1,7 @@
 package session
 
 // coalesce returns the net effect of events that the client has seen none of, as few events as can be: per user at
-// most one user_left and one user_entered, or one streams; one's own role and block once. A user who entered and left again
+// most one user_left and one user_entered, or one streams; what concerns oneself once per type. A user who entered and left again
 // within events leaves no trace, everybody else's leave stays, with the reason of the first. It neither changes
 // nor keeps events.
 func coalesce(events []Event) []Event {
@@ -9,7 +9,7 @@ func coalesce(events []Event) []Event {
 	own := map[EventType]int{} // the last event of those that concern oneself
 	for i, e := range events {
 		switch e.Type {
-		case EventRole, EventBlocked:
+		case EventRole, EventBlocked, EventTokenExpiring:
 			own[e.Type] = i
 		case EventUserEntered, EventUserLeft, EventStreams:
 			x := net[e.User.User]
@@ -23,7 +23,7 @@ func coalesce(events []Event) []Event {
 	out := make([]Event, 0, 2*len(net)+len(own)+1)
 	for i, e := range events {
 		switch e.Type {
-		case EventRole, EventBlocked:
+		case EventRole, EventBlocked, EventTokenExpiring:
 			if i == own[e.Type] {
 				out = append(out, e)
 			}

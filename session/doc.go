@@ -20,6 +20,7 @@
 //	session.go   Session: the door's hold on one entering
 //	media.go     negotiating, publishing, peers
 //	seats.go     seats: who is shown where
+//	renew.go     another grant for a session: what ends with it; the end of a grant
 //	role.go      switching between anchor and audience
 //	block.go     blocking a user's streams, a command
 //	admin.go     commands: remove, dismiss, list, describe

@@ -88,9 +88,10 @@ func (r *Rooms) check(q EnterRequest) error {
 
 func (r *Rooms) newParticipant(q EnterRequest) *participant {
 	p := &participant{
-		rooms: r, id: newID(), key: newID() + newID(), user: q.User, grant: q.Grant, mediaOnly: !q.Signal,
+		rooms: r, id: newID(), key: newID() + newID(), user: q.User, mediaOnly: !q.Signal,
 		since: r.opts.Now(), box: newMailbox(!q.Signal), gone: make(chan struct{}),
 	}
+	p.hold(q.Grant, p.since)
 	p.touch()
 	return p
 }
@@ -109,6 +110,9 @@ func (r *Rooms) admit(p *participant, q EnterRequest) (*room, error) {
 	if rm == nil {
 		if err := q.Grant.need(RightCreate, "room"); err != nil {
 			return nil, err
+		}
+		if len(r.rooms) >= r.opts.Limits.Rooms {
+			return nil, Errorf(CodeRoomFull, "", "the node has no place for another room")
 		}
 		rm = newRoom(r, q.Room)
 		r.rooms[rm.key] = rm

@@ -13,12 +13,13 @@ type EventType string
 
 // The types of events.
 const (
-	EventUserEntered EventType = "user_entered"
-	EventUserLeft    EventType = "user_left"
-	EventStreams     EventType = "streams"
-	EventRole        EventType = "role"
-	EventBlocked     EventType = "blocked"
-	EventExited      EventType = "exited"
+	EventUserEntered   EventType = "user_entered"
+	EventUserLeft      EventType = "user_left"
+	EventStreams       EventType = "streams"
+	EventRole          EventType = "role"
+	EventBlocked       EventType = "blocked"
+	EventTokenExpiring EventType = "token_expiring"
+	EventExited        EventType = "exited"
 )
 
 // ExitReason tells a user why it is out. The numbers are part of the protocol.
@@ -31,6 +32,7 @@ const (
 	ExitedDismissed ExitReason = 2
 	ExitedReplaced  ExitReason = 3 // the same user has entered elsewhere
 	ExitedShutdown  ExitReason = 4 // of the node
+	ExitedExpired   ExitReason = 5 // its token has expired
 )
 
 // LeaveReason tells the others why a user is gone. The numbers are part of the protocol.
@@ -60,14 +62,15 @@ type UserState struct {
 
 // Event is one message of the node to a client. It marshals to the JSON of docs/protocol.md.
 type Event struct {
-	Type   EventType
-	Seq    uint64      // rises by one from event to event of a session, from 1
-	User   UserState   // EventUserEntered: all of it; EventUserLeft: the id; EventStreams: id and streams
-	Role   Role        // EventRole: one's own
-	Left   LeaveReason // EventUserLeft
-	Exited ExitReason  // EventExited
-	Block  Block       // EventBlocked: one's own
-	Text   string      // EventExited: why, for people; may be empty
+	Type      EventType
+	Seq       uint64        // rises by one from event to event of a session, from 1
+	User      UserState     // EventUserEntered: all of it; EventUserLeft: the id; EventStreams: id and streams
+	Role      Role          // EventRole: one's own
+	Left      LeaveReason   // EventUserLeft
+	Exited    ExitReason    // EventExited
+	Block     Block         // EventBlocked: one's own
+	Remaining time.Duration // EventTokenExpiring: until the user is put out, when the event was made
+	Text      string        // EventExited: why, for people; may be empty
 
 	body *eventBody // shared by all who are told the same; nil: not shared
 }
@@ -108,6 +111,7 @@ func (e Event) encode() ([]byte, error) {
 		Role    Role          `json:"role,omitempty"`
 		Reason  *int          `json:"reason,omitempty"`
 		Block   Block         `json:"block,omitempty"`
+		InMS    *int64        `json:"inMs,omitempty"`
 		Text    string        `json:"text,omitempty"`
 	}{Text: e.Text}
 	switch e.Type {
@@ -121,6 +125,8 @@ func (e Event) encode() ([]byte, error) {
 		w.Role = e.Role
 	case EventBlocked:
 		w.Block = e.Block
+	case EventTokenExpiring:
+		w.InMS = new(e.Remaining.Milliseconds())
 	case EventExited:
 		w.Reason = new(int(e.Exited))
 	}
@@ -142,6 +148,8 @@ type Entered struct {
 	// Candidates are the node's ICE candidates as in its answers, in the form of RTCIceCandidate.candidate. Read-only.
 	Candidates []string `json:"candidates"`
 	Block      Block    `json:"block"` // what of one's own streams is not forwarded
+	// ExpiresInMS is how long the token still holds, in milliseconds; 0: for ever. Renew is for before.
+	ExpiresInMS int64 `json:"expiresInMs,omitempty"`
 }
 
 // ClientTimers tells a client the timers that it keeps itself, in milliseconds.

@@ -30,6 +30,7 @@ const (
 	FeedRemoved  FeedReason = 3 // by a command: removed, or the room was dismissed
 	FeedReplaced FeedReason = 4
 	FeedShutdown FeedReason = 5
+	FeedExpired  FeedReason = 6 // the user's token
 )
 
 // FeedEvent is one event for the back end. Events of one room come in order.

@@ -245,6 +245,8 @@ func describe(e session.Event) string {
 		return strings.TrimSpace("streams " + e.User.User + " " + streams(e.User.Streams))
 	case session.EventRole:
 		return "role " + string(e.Role)
+	case session.EventTokenExpiring:
+		return "token_expiring in " + e.Remaining.Round(time.Second).String()
 	case session.EventBlocked:
 		return "blocked " + string(e.Block)
 	}

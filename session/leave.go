@@ -14,6 +14,7 @@ const (
 	causeDismissed
 	causeReplaced
 	causeShutdown
+	causeExpired
 )
 
 // effects is the table of leaving: who is told what. silent: that side is told nothing.
@@ -29,6 +30,7 @@ var effects = [...]struct {
 	causeDismissed: {"dismissed", ExitedDismissed, silent, FeedRemoved},
 	causeReplaced:  {"replaced", ExitedReplaced, silent, FeedReplaced},
 	causeShutdown:  {"shutdown", ExitedShutdown, silent, FeedShutdown},
+	causeExpired:   {"expired", ExitedExpired, LeftRemoved, FeedExpired},
 }
 
 const silent = -1

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -380,6 +381,60 @@ func TestShutdownIsBounded(t *testing.T) {
 		start := time.Now()
 		if err := n.Shutdown(ctx); err == nil || time.Since(start) != 3*time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
+// TestBansAreBounded: a node takes so many bans and no more, whatever is asked, and has place again when some have ended.
+func TestBansAreBounded(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		n.living = []*client{n.enter("ann")}
+		users := make([]string, session.MaxRemoveUsers)
+		ban := func(i int) error {
+			for k := range users {
+				users[k] = fmt.Sprintf("u%d", session.MaxRemoveUsers*i+k)
+			}
+			_, err := n.RemoveUsers(context.Background(), lobby, users, "", time.Minute)
+			return err
+		}
+		for i := range session.MaxBans / session.MaxRemoveUsers {
+			if err := ban(i); err != nil {
+				t.Fatalf("command %d: %v", i, err)
+			}
+		}
+		if e := session.AsError(ban(-1)); e.Code != session.CodeBadRequest || e.Field != "ban" {
+			t.Errorf("one more: %v", e)
+		}
+		n.stay(time.Minute + time.Second)
+		if err := ban(-1); err != nil {
+			t.Errorf("when the others have ended: %v", err)
+		}
+	})
+}
+
+// TestRoomsAreBounded: a room that waits for somebody to come back has a place, too.
+func TestRoomsAreBounded(t *testing.T) {
+	inNode(t, session.Options{Limits: session.Limits{Rooms: 1}}, func(n *node) {
+		bob := n.enter("bob", live(session.Audience))
+		if err := bob.Exit(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		other := n.request("ann")
+		other.Room = must(session.StringRoom("other"))
+		_, _, err := n.Enter(context.Background(), other)
+		if e := session.AsError(err); e.Code != session.CodeRoomFull || e.Field != "" {
+			t.Errorf("another room: %v", err)
+		}
+		if err := n.enter("ann", live(session.Audience)).Exit(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(11 * time.Minute)
+		s, _, err := n.Enter(context.Background(), other)
+		if err != nil {
+			t.Fatalf("when the room has ended: %v", err)
+		}
+		if _, err := n.RemoveUsers(context.Background(), other.Room, []string{s.User()}, "", 0); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Run keeps the timers: users without life are let go, live rooms without anybody end, bans are forgotten. It
+// Run keeps the timers: users without life, and those whose tokens have ended, are let go, live rooms without anybody end, bans are forgotten. It
 // returns when ctx is done. Shutdown is separate, and may come before or after.
 func (r *Rooms) Run(ctx context.Context) error {
 	// A tenth of the shortest timer is as exact as anybody notices.
-	every := min(max(min(r.opts.Timers.Timeout, r.opts.Timers.EmptyLive)/10, 10*time.Millisecond), time.Second)
+	every := min(max(min(r.opts.Timers.Timeout, r.opts.Timers.EmptyLive, r.opts.Timers.TokenExpiring)/10, 10*time.Millisecond), time.Second)
 	t := time.NewTicker(every)
 	defer t.Stop()
 	for {
@@ -25,8 +25,8 @@ func (r *Rooms) Run(ctx context.Context) error {
 // sweep does what is due at now.
 func (r *Rooms) sweep(now time.Time) {
 	for _, rm := range r.list() {
-		if lost := rm.lost(now); len(lost) > 0 {
-			r.background(func() { rm.depart(lost) })
+		if out := rm.due(now); len(out) > 0 {
+			r.background(func() { rm.depart(out) })
 		}
 		if rm.outlived(now) {
 			rm.end()
@@ -42,13 +42,13 @@ func (r *Rooms) sweep(now time.Time) {
 	}
 }
 
-// lost begins the leaving of those who have shown no life for too long.
-func (rm *room) lost(now time.Time) []*participant {
+// due begins the leaving of those who have shown no life for too long, and of those whose grants have ended.
+func (rm *room) due(now time.Time) []*participant {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
 	var l []*participant
 	for _, m := range rm.sortedLocked(everybody) {
-		if now.Sub(m.p.lastLife()) >= rm.rooms.opts.Timers.Timeout && rm.beginLocked(m.p, causeTimeout, "") {
+		if now.Sub(m.p.lastLife()) >= rm.rooms.opts.Timers.Timeout && rm.beginLocked(m.p, causeTimeout, "") || rm.expireLocked(m, now) {
 			l = append(l, m.p)
 		}
 	}

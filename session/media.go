@@ -164,7 +164,7 @@ func (p *participant) negotiate(offer *negotiate.Offer, plan OfferPlan) (string,
 func (p *participant) reserve(publish map[string]Source) error {
 	var on sources
 	for _, s := range publish {
-		if err := p.grant.need(sendRight(s), "publish"); err != nil {
+		if err := p.granted().need(sendRight(s), "publish"); err != nil {
 			return err
 		}
 		if !p.media.muted.has(s) {
@@ -177,7 +177,7 @@ func (p *participant) reserve(publish map[string]Source) error {
 		return errGone()
 	}
 	if len(publish) > 0 {
-		if err := mayPublish(p.m.role, p.grant); err != nil {
+		if err := mayPublish(p.m.role, p.granted()); err != nil {
 			return err
 		}
 	}
@@ -392,7 +392,7 @@ func (s *Session) SetPublishing(source Source, on bool) error {
 		return Errorf(CodeBadRequest, "source", "%.32q is not among what was negotiated", source)
 	}
 	if on {
-		if err := p.grant.need(sendRight(source), "source"); err != nil {
+		if err := p.granted().need(sendRight(source), "source"); err != nil {
 			return err
 		}
 		if err := p.startPublishing(); err != nil {
@@ -417,7 +417,7 @@ func (p *participant) startPublishing() error {
 	if p.left != nil {
 		return errGone()
 	}
-	if err := mayPublish(p.m.role, p.grant); err != nil {
+	if err := mayPublish(p.m.role, p.granted()); err != nil {
 		return err
 	}
 	return p.room.publisherPlaceLocked(p.m)

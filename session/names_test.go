@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestParseRoomID(t *testing.T) {
@@ -83,6 +84,8 @@ func TestEventJSON(t *testing.T) {
 		{Event{Type: EventStreams, Seq: 3, User: UserState{User: "ann", Streams: []StreamState{{Source: Mic, Blocked: true}}}},
 			`{"type":"streams","seq":3,"user":"ann","streams":[{"source":"mic","on":false,"blocked":true}]}`},
 		{Event{Type: EventBlocked, Seq: 4, Block: BlockVideo}, `{"type":"blocked","seq":4,"block":"video"}`},
+		{Event{Type: EventTokenExpiring, Seq: 4, Remaining: 1500 * time.Millisecond}, `{"type":"token_expiring","seq":4,"inMs":1500}`},
+		{Event{Type: EventTokenExpiring, Seq: 4}, `{"type":"token_expiring","seq":4,"inMs":0}`},
 		{Event{Type: EventExited, Seq: 5, Exited: ExitedRemoved, Text: "spam"}, `{"type":"exited","seq":5,"reason":1,"text":"spam"}`},
 		{Event{Type: EventExited, Seq: 6}, `{"type":"exited","seq":6,"reason":0}`},
 	} {

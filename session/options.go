@@ -13,6 +13,7 @@ type Limits struct {
 	CallUsers      int // users in a call room; 300
 	CallPublishers int // of them, publishing at the same time; 50
 	LiveAnchors    int // anchors in a live room; 50
+	Rooms          int // rooms on the node, empty ones included; 20,000
 	Users          int // users on the node, which also bounds the audience of a live room; 20,000
 	Seats          int // seats of one user; 128
 }
@@ -29,6 +30,9 @@ type Timers struct {
 	Timeout time.Duration
 	// EmptyLive is for how long a live room goes on without anybody after its last audience has left; 10 min.
 	EmptyLive time.Duration
+	// TokenExpiring is how long before its token ends a client is told to renew it, or half of what the token holds for when
+	// that is less; 30 s. Lowering it leaves a client that is reconnecting less time.
+	TokenExpiring time.Duration
 	// Tell bounds how long leaving waits for `exited` to be handed to the user's connection; 1 s. Raising it makes commands
 	// that put out a stuck client slower to answer, lowering it lets busy clients learn of it by a resume only.
 	Tell time.Duration
@@ -58,6 +62,7 @@ func (o Options) withDefaults() Options {
 	num(&o.Limits.CallUsers, 300)
 	num(&o.Limits.CallPublishers, 50)
 	num(&o.Limits.LiveAnchors, 50)
+	num(&o.Limits.Rooms, 20_000)
 	num(&o.Limits.Users, 20_000)
 	num(&o.Limits.Seats, 128)
 	dur(&o.Timers.Ping, 3*time.Second)
@@ -65,6 +70,7 @@ func (o Options) withDefaults() Options {
 	dur(&o.Timers.Reconnect, 3*time.Second)
 	dur(&o.Timers.Timeout, 90*time.Second)
 	dur(&o.Timers.EmptyLive, 10*time.Minute)
+	dur(&o.Timers.TokenExpiring, 30*time.Second)
 	dur(&o.Timers.Tell, time.Second)
 	if o.Now == nil {
 		o.Now = time.Now

@@ -94,7 +94,18 @@ type Grant struct {
 	User    string    // the only user it holds for; "": any
 	Role    Role      // Audience: may not become anchor; otherwise no limit
 	Rights  Rights    // checked whenever one is used
-	Expires time.Time // after it nobody can enter with the grant; zero: never
+	Expires time.Time // after it nobody can enter with the grant, and who is in is put out; zero: never
+}
+
+// expired reports whether the grant has ended.
+func (g Grant) expired(now time.Time) bool { return !g.Expires.IsZero() && !now.Before(g.Expires) }
+
+// left returns how long the grant still holds; 0: for ever, or no longer.
+func (g Grant) left(now time.Time) time.Duration {
+	if g.Expires.IsZero() {
+		return 0
+	}
+	return max(g.Expires.Sub(now), 0)
 }
 
 // need returns a not_allowed unless the grant holds r.
@@ -116,7 +127,7 @@ func (g Grant) role(r Role) error {
 // entry checks the grant for entering room as user.
 func (g Grant) entry(room RoomID, user string, now time.Time) error {
 	switch {
-	case !g.Expires.IsZero() && !now.Before(g.Expires):
+	case g.expired(now):
 		return Errorf(CodeTokenExpired, "token", "the token has expired")
 	case !g.Room.IsZero() && g.Room != room:
 		return Errorf(CodeNotAllowed, "room", "the token is for another room")

@@ -20,21 +20,31 @@ func (s *Session) SwitchRole(role Role) error {
 		return err
 	}
 	if role == Audience {
-		if err := p.silence(); err != nil {
-			return err
-		}
+		return p.becomeAudience()
 	}
 	p.room.mu.Lock()
 	defer p.room.mu.Unlock()
 	if p.left != nil {
 		return errGone()
 	}
-	if role == Anchor { // again, now that nobody else can come between
-		if err := p.room.anchorPlaceLocked(); err != nil {
-			return err
-		}
+	if err := p.room.anchorPlaceLocked(); err != nil {
+		return err
 	}
-	p.room.setRoleLocked(p.m, role, p.media.published)
+	p.room.setRoleLocked(p.m, Anchor, p.media.published)
+	return nil
+}
+
+// becomeAudience stops everything that p publishes and tells everybody. media.mu is held.
+func (p *participant) becomeAudience() error {
+	if err := p.silence(); err != nil {
+		return err
+	}
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	if p.left != nil {
+		return errGone()
+	}
+	p.room.setRoleLocked(p.m, Audience, p.media.published)
 	return nil
 }
 
@@ -50,7 +60,7 @@ func (p *participant) mayBecome(role Role) (change bool, err error) {
 	case p.room.scene == Call:
 		return false, Errorf(CodeBadRequest, "role", "in a call room everybody is an anchor")
 	case role == Anchor:
-		return true, p.grant.role(role)
+		return true, p.granted().role(role)
 	}
 	return true, nil
 }

@@ -56,14 +56,15 @@ type participant struct {
 	m         *member // fixed once entered
 	id, key   string
 	user      string
-	grant     Grant
 	mediaOnly bool // no signalling: WHIP, WHEP
 	since     time.Time
 
 	box     *mailbox
 	touched atomic.Int64 // Unix nanoseconds of the last sign of life of the signalling
 	media   media
-	left    *departure // under room.mu; nil while it is in
+	grant   atomic.Pointer[Grant] // see hold, which changes it under media.mu and room.mu
+	warnAt  time.Time             // under room.mu; when its end is to be announced, zero: not, or it was
+	left    *departure            // under room.mu; nil while it is in
 	gone    chan struct{}
 	after   []func() // under Rooms.mu, for when gone is closed
 }
@@ -190,9 +191,10 @@ func (rm *room) feedSourceLocked(m *member, s Source, on bool) {
 // enteredLocked is what p is told on entering or resuming.
 func (rm *room) enteredLocked(p *participant) Entered {
 	e := Entered{
-		Session: p.id, Key: p.key, User: p.user, Room: rm.id, Role: p.m.role, Scene: rm.scene, Rights: p.grant.Rights,
+		Session: p.id, Key: p.key, User: p.user, Room: rm.id, Role: p.m.role, Scene: rm.scene, Rights: p.granted().Rights,
 		Users: []UserState{}, Node: rm.rooms.opts.Node, Timers: clientTimers(rm.rooms.opts.Timers),
 		Candidates: rm.rooms.candidates, Block: rm.blockLocked(p.user),
+		ExpiresInMS: p.granted().left(rm.rooms.opts.Now()).Milliseconds(),
 	}
 	for _, m := range rm.sortedLocked(func(m *member) bool { return m != p.m && rm.visible(m) }) {
 		e.Users = append(e.Users, m.state())

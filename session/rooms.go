@@ -54,7 +54,7 @@ func New(o Options, t Transport, ev Events) *Rooms {
 // Resume gives a new signalling connection the session of an earlier one, which loses it: its Next returns
 // ErrDetached. lastSeq is the last event that the client has; those after it come again from Next. It returns a
 // user_not_found where there is no such session (any more) or the key is wrong. A session whose user was put out while
-// it was not connected can still be resumed for a while, to learn of it.
+// it was not connected can still be resumed for a while, to learn of it. Where that was for its token's end it is a token_expired.
 func (r *Rooms) Resume(_ context.Context, id, key string, lastSeq uint64) (*Session, error) {
 	p, err := r.find(id, key)
 	if err != nil {
@@ -62,6 +62,9 @@ func (r *Rooms) Resume(_ context.Context, id, key string, lastSeq uint64) (*Sess
 	}
 	if p.mediaOnly {
 		return nil, Errorf(CodeBadRequest, "session", "this session has no signalling")
+	}
+	if p.expired(r.opts.Now()) {
+		return nil, Errorf(CodeTokenExpired, "session", "the session has ended with its token")
 	}
 	link, err := p.box.attach(lastSeq)
 	if err != nil {

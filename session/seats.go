@@ -69,7 +69,7 @@ func (p *participant) occupant(q SeatRequest) (occupant, error) {
 			return occupant{}, Errorf(CodeBadRequest, c.field, "%.32q is no %s source", c.s, c.field)
 		}
 		if c.s != NoSource {
-			if err := p.grant.need(recvRight(c.s), c.field); err != nil {
+			if err := p.granted().need(recvRight(c.s), c.field); err != nil {
 				return occupant{}, err
 			}
 		}
@@ -260,7 +260,7 @@ func (p *participant) candidates(stage []performer) []occupant {
 // firstOf returns the first of two sources that is in the set and that p may receive.
 func (p *participant) firstOf(s sources, choice ...Source) Source {
 	for _, c := range choice {
-		if s.has(c) && p.grant.Rights.Has(recvRight(c)) {
+		if s.has(c) && p.granted().Rights.Has(recvRight(c)) {
 			return c
 		}
 	}

@@ -89,9 +89,11 @@ func sessionOptions(n *Node) session.Options {
 	return session.Options{
 		Node: n.cfg.Node.ID, Log: n.log,
 		Limits: session.Limits{
-			CallUsers: l.CallUsers, CallPublishers: l.CallPublishers, LiveAnchors: l.LiveAnchors, Users: l.Users, Seats: l.Seats,
+			CallUsers: l.CallUsers, CallPublishers: l.CallPublishers, LiveAnchors: l.LiveAnchors, Rooms: l.Rooms, Users: l.Users, Seats: l.Seats,
 		},
-		Timers: session.Timers{Ping: t.Ping, Lost: t.Lost, Reconnect: t.Reconnect, Timeout: t.Timeout, EmptyLive: t.EmptyLive},
+		Timers: session.Timers{
+			Ping: t.Ping, Lost: t.Lost, Reconnect: t.Reconnect, Timeout: t.Timeout, EmptyLive: t.EmptyLive, TokenExpiring: t.TokenExpiring,
+		},
 	}
 }
 

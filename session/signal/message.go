@@ -54,6 +54,10 @@ type roleRequest struct {
 	Role session.Role `json:"role"`
 }
 
+type tokenRequest struct {
+	Token string `json:"token"`
+}
+
 type pingRequest struct {
 	Ack uint64 `json:"ack"`
 }
@@ -77,6 +81,14 @@ type enteredAnswer struct {
 type sdpAnswer struct {
 	answer
 	SDP string `json:"sdp"`
+}
+
+type tokenAnswer struct {
+	answer
+	Rights      session.Rights   `json:"rights"`
+	ExpiresInMS int64            `json:"expiresInMs,omitempty"`
+	Stopped     []session.Source `json:"stopped,omitempty"`
+	Emptied     []string         `json:"emptied,omitempty"`
 }
 
 type errorAnswer struct {

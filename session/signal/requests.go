@@ -33,6 +33,7 @@ var inside = map[string]func(*conn, context.Context, envelope, []byte) (any, err
 	"seat":    (*conn).seat,
 	"publish": (*conn).publish,
 	"role":    (*conn).role,
+	"token":   (*conn).token,
 	"exit":    (*conn).exit,
 	"ping":    (*conn).ping,
 }
@@ -138,6 +139,22 @@ func (c *conn) role(_ context.Context, e envelope, raw []byte) (any, error) {
 		return nil, err
 	}
 	return answer{"ok", e.ID}, c.s.SwitchRole(q.Role)
+}
+
+func (c *conn) token(_ context.Context, e envelope, raw []byte) (any, error) {
+	var q tokenRequest
+	if err := decode(raw, &q); err != nil {
+		return nil, err
+	}
+	grant, err := c.d.o.Auth(q.Token, c.s.Room(), c.s.User())
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.s.Renew(grant)
+	if err != nil {
+		return nil, err
+	}
+	return tokenAnswer{answer{"token", e.ID}, r.Rights, r.Left.Milliseconds(), r.Stopped, r.Emptied}, nil
 }
 
 func (c *conn) exit(ctx context.Context, e envelope, _ []byte) (any, error) {

@@ -476,6 +476,59 @@ func TestTokenIsAskedFor(t *testing.T) {
 	require.Equal(t, "entered", m["type"], "%v", m)
 }
 
+// TestTokenIsRenewed: what a client is told of its token, and that a bad one changes nothing.
+func TestTokenIsRenewed(t *testing.T) {
+	keys, err := token.New(nil, token.Key{ID: "k", Secret: []byte(strings.Repeat("s", 32))})
+	require.NoError(t, err)
+	foreign, err := token.New(nil, token.Key{ID: "k", Secret: []byte(strings.Repeat("f", 32))})
+	require.NoError(t, err)
+	d := open(t, signal.Options{Auth: keys.Authenticate})
+	lobby, err := session.StringRoom("lobby")
+	require.NoError(t, err)
+	mint := func(k *token.Keys, user string, left time.Duration, rights session.Rights) string {
+		text, err := k.Mint(session.Grant{Room: lobby, User: user, Rights: rights, Expires: time.Now().Add(left)})
+		require.NoError(t, err)
+		return text
+	}
+	all := session.MemberRights()
+	c := d.dial(t)
+	m := c.ask(message{"type": "enter", "room": "lobby", "user": "ann", "token": mint(keys, "ann", time.Hour, all)})
+	require.Equal(t, "entered", m["type"], "%v", m)
+	require.InDelta(t, 3_605_000, m["expiresInMs"], 10_000, "an hour and the leeway")
+	audio, err := session.NewRights(session.RightSendAudio)
+	require.NoError(t, err)
+	none := "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJyb29tIjoibG9iYnkiLCJ1c2VyIjoiYW5uIiwicmlnaHRzIjpbImVudGVyIl0sImV4cCI6NDEwMjQ0NDgwMH0."
+	for name, x := range map[string]struct {
+		token       any
+		code, field string
+	}{
+		"missing":        {nil, "token_invalid", "token"},
+		"a number":       {5, "bad_request", "token"},
+		"an object":      {message{"jwt": "x"}, "bad_request", "token"},
+		"nonsense":       {"x.y.z", "token_invalid", "token"},
+		"unsigned":       {none, "token_invalid", "token"},
+		"foreign":        {mint(foreign, "ann", time.Hour, all), "token_invalid", "token"},
+		"expired":        {mint(keys, "ann", -time.Hour, all), "token_expired", "token"},
+		"another user's": {mint(keys, "bob", time.Hour, all), "not_allowed", "user"},
+		"without enter":  {mint(keys, "ann", time.Hour, audio), "not_allowed", "token"},
+	} {
+		m := c.ask(message{"type": "token", "token": x.token})
+		require.Equal(t, "error", m["type"], "%s: %v", name, m)
+		require.Equal(t, x.code, m["code"], "%s: %v", name, m)
+		require.Equal(t, x.field, m["field"], "%s: %v", name, m)
+	}
+	enter, err := session.NewRights(session.RightEnter)
+	require.NoError(t, err)
+	m = c.ask(message{"type": "token", "token": mint(keys, "ann", 10*time.Second, enter)})
+	require.Equal(t, "token", m["type"], "%v", m)
+	require.Equal(t, []any{"enter"}, m["rights"])
+	require.InDelta(t, 15_000, m["expiresInMs"], 10_000)
+	e := c.read()
+	require.Equal(t, "token_expiring", e["type"], "%v", e)
+	require.InDelta(t, 7_500, e["inMs"], 2_500)
+	require.Equal(t, "bad_request", d.dial(t).ask(message{"type": "token", "token": "x"})["code"], "who has not entered")
+}
+
 // abrupt makes a connection that hangUp resets, as the end of a browser's process does: what was sent comes, but nothing
 // can be answered.
 func (d *door) abrupt(t *testing.T) (c *client, hangUp func()) {

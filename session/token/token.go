@@ -9,6 +9,7 @@ package token
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -32,9 +33,9 @@ type Key struct {
 	Secret []byte
 }
 
-// Keys authenticate users. Immutable; safe for concurrent use.
+// Keys authenticate users. Safe for concurrent use, Replace included: every call sees the keys before it or those after it.
 type Keys struct {
-	keys []Key
+	keys atomic.Pointer[[]Key] // read-only slice
 	now  func() time.Time
 }
 
@@ -44,21 +45,43 @@ func New(now func() time.Time, keys ...Key) (*Keys, error) {
 	if now == nil {
 		now = time.Now
 	}
+	if err := check(keys); err != nil {
+		return nil, err
+	}
+	k := &Keys{now: now}
+	k.keys.Store(&keys)
+	return k, nil
+}
+
+func check(keys []Key) error {
 	seen := map[string]bool{}
 	for _, k := range keys {
 		switch {
 		case k.ID == "" || seen[k.ID]:
-			return nil, fmt.Errorf("key %q: every key has an id of its own", k.ID)
+			return fmt.Errorf("key %q: every key has an id of its own", k.ID)
 		case len(k.Secret) < MinSecret:
-			return nil, fmt.Errorf("key %q: the secret has %d bytes, at least %d are needed", k.ID, len(k.Secret), MinSecret)
+			return fmt.Errorf("key %q: the secret has %d bytes, at least %d are needed", k.ID, len(k.Secret), MinSecret)
 		}
 		seen[k.ID] = true
 	}
-	return &Keys{keys: keys, now: now}, nil
+	return nil
+}
+
+// Replace puts other keys into the place of those there are. Where one of them is faulty, or there is none, so that everybody
+// would be let in, it changes nothing and returns an error. Tokens that were accepted before are not looked at again.
+func (k *Keys) Replace(keys ...Key) error {
+	if len(keys) == 0 {
+		return errors.New("there is no key: everybody would be let in")
+	}
+	if err := check(keys); err != nil {
+		return err
+	}
+	k.keys.Store(&keys)
+	return nil
 }
 
 // Open reports whether there is no key, so that no token is asked for.
-func (k *Keys) Open() bool { return len(k.keys) == 0 }
+func (k *Keys) Open() bool { return len(*k.keys.Load()) == 0 }
 
 // claims is a token's payload.
 type claims struct {
@@ -71,7 +94,8 @@ type claims struct {
 
 // Mint returns a token for the grant, signed by the first key.
 func (k *Keys) Mint(g session.Grant) (string, error) {
-	if k.Open() {
+	keys := *k.keys.Load()
+	if len(keys) == 0 {
 		return "", errors.New("minting a token: no key is configured")
 	}
 	c := claims{Room: g.Room, User: g.User, Rights: &g.Rights, Role: g.Role, RegisteredClaims: jwt.RegisteredClaims{
@@ -81,8 +105,8 @@ func (k *Keys) Mint(g session.Grant) (string, error) {
 		return "", fmt.Errorf("minting a token: %w", err)
 	}
 	t := jwt.NewWithClaims(jwt.SigningMethodHS256, c)
-	t.Header["kid"] = k.keys[0].ID
-	s, err := t.SignedString(k.keys[0].Secret)
+	t.Header["kid"] = keys[0].ID
+	s, err := t.SignedString(keys[0].Secret)
 	if err != nil {
 		return "", fmt.Errorf("minting a token: %w", err)
 	}
@@ -130,11 +154,11 @@ func (k *Keys) Authenticate(text string, room session.RoomID, user string) (sess
 	return g, nil
 }
 
-// find returns the key that a token names, or all.
+// find returns the key that a token names, or all. Ids are no secrets; signatures are compared in constant time.
 func (k *Keys) find(t *jwt.Token) (any, error) {
 	kid, named := t.Header["kid"]
 	var set jwt.VerificationKeySet
-	for _, key := range k.keys {
+	for _, key := range *k.keys.Load() {
 		if !named || kid == key.ID {
 			set.Keys = append(set.Keys, key.Secret)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -163,6 +164,66 @@ func TestNewRefusesBadKeys(t *testing.T) {
 			t.Errorf("accepted %v", ks)
 		}
 	}
+}
+
+// TestReplace: tokens are judged by the keys of the moment, and bad keys change nothing.
+func TestReplace(t *testing.T) {
+	ks := keys(t, first)
+	old := must(ks.Mint(grant()))
+	for _, bad := range [][]Key{{}, {second, second}, {second, {ID: "short", Secret: []byte("short")}}} {
+		if err := ks.Replace(bad...); err == nil || strings.Contains(err.Error(), string(second.Secret)) {
+			t.Errorf("%d keys: %v", len(bad), err)
+		}
+		if _, err := ks.Parse(old); err != nil {
+			t.Errorf("after bad keys: %v", err)
+		}
+	}
+	accepted := func() (old2, new2 bool) {
+		_, errOld := ks.Parse(old)
+		_, errNew := ks.Parse(must(keys(t, second).Mint(grant())))
+		return errOld == nil, errNew == nil
+	}
+	for _, step := range []struct {
+		keys     []Key
+		old, new bool
+	}{{[]Key{first}, true, false}, {[]Key{first, second}, true, true}, {[]Key{second, first}, true, true}, {[]Key{second}, false, true}} {
+		if err := ks.Replace(step.keys...); err != nil {
+			t.Fatal(err)
+		}
+		if o, n := accepted(); o != step.old || n != step.new {
+			t.Errorf("with %d keys, %s first: old %t, new %t", len(step.keys), step.keys[0].ID, o, n)
+		}
+	}
+}
+
+// TestReplaceWhileInUse is for the race detector: a token of a key that stays is accepted all the time.
+func TestReplaceWhileInUse(t *testing.T) {
+	ks := keys(t, first)
+	text := must(ks.Mint(grant()))
+	var users sync.WaitGroup
+	stop := make(chan struct{})
+	for range 2 {
+		users.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := ks.Authenticate(text, lobby, "ann"); err != nil {
+					t.Errorf("a token of a key that stays: %v", err)
+					return
+				}
+			}
+		})
+	}
+	for i := range 200 {
+		if err := ks.Replace([]Key{first, second}[:1+i%2]...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	users.Wait()
 }
 
 func FuzzParse(f *testing.F) {

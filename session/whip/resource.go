@@ -96,11 +96,19 @@ func (h *Handler) exit(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// patch is PATCH: candidates that came late, or an ICE restart (RFC 9725 §4.3).
+// patch is PATCH: candidates that came late, or an ICE restart (RFC 9725 §4.3); and whatever it is, another token.
 func (h *Handler) patch(w http.ResponseWriter, r *http.Request) error {
 	res, err := h.resource(r)
 	if err != nil {
 		return err
+	}
+	renewed, err := h.renew(r, res.session)
+	if err != nil {
+		return err
+	}
+	if renewed && r.ContentLength == 0 {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
 	}
 	body, err := readBody(w, r, typeFragment, "Accept-Patch", negotiate.MaxFragmentSize)
 	if err != nil {
@@ -128,6 +136,20 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	return h.restart(w, res, fragment)
+}
+
+// renew takes the token of a PATCH, if there is one, for the session's from now on.
+func (h *Handler) renew(r *http.Request, s *session.Session) (bool, error) {
+	token := bearer(r)
+	if token == "" {
+		return false, nil
+	}
+	grant, err := h.auth.Authenticate(token, s.Room(), s.User())
+	if err != nil {
+		return false, err
+	}
+	_, err = s.Renew(grant)
+	return err == nil, err
 }
 
 // restart restarts ICE under new credentials of the client. res.mu is held.

@@ -406,6 +406,55 @@ func TestTokens(t *testing.T) {
 	require.Equal(t, []string{"ann"}, h.users("lobby"), "the user is the token's")
 }
 
+// TestTokenOfPatch: any PATCH may carry a token, which takes the place of the session's or changes nothing.
+func TestTokenOfPatch(t *testing.T) {
+	key := token.Key{ID: "k", Secret: []byte(strings.Repeat("s", token.MinSecret))}
+	keys := must(token.New(nil, key))
+	foreign := must(token.New(nil, token.Key{ID: "k", Secret: []byte(strings.Repeat("f", token.MinSecret))}))
+	lobby := must(session.StringRoom("lobby"))
+	mint := func(k *token.Keys, user string, left time.Duration, rights ...session.Right) string {
+		set := must(session.NewRights(append(rights, session.RightEnter, session.RightCreate)...))
+		return "Bearer " + must(k.Mint(session.Grant{Room: lobby, User: user, Rights: set, Expires: time.Now().Add(left)}))
+	}
+	send := []session.Right{session.RightSendAudio, session.RightSendVideo}
+	h := newHouse(t, session.Options{}, key)
+	resp, _ := h.post("/whip/lobby", sendOffer, "Authorization", mint(keys, "ann", time.Minute, send...))
+	require.Equal(t, http.StatusCreated, resp.StatusCode)
+	location, etag := resp.Header.Get("Location"), resp.Header.Get("ETag")
+	for name, c := range map[string]struct {
+		authorization string
+		status        int
+		code          session.Code
+		field         string
+	}{
+		"nonsense":     {"Bearer x", 401, session.CodeTokenInvalid, "token"},
+		"foreign":      {mint(foreign, "ann", time.Minute, send...), 401, session.CodeTokenInvalid, "token"},
+		"expired":      {mint(keys, "ann", -time.Minute, send...), 401, session.CodeTokenExpired, "token"},
+		"another user": {mint(keys, "bob", time.Minute, send...), 403, session.CodeNotAllowed, "user"},
+	} {
+		resp, body := h.patch(location, fragment, "If-Match", etag, "Authorization", c.authorization)
+		requireProblem(t, resp, body, c.status, c.code, c.field)
+		require.Equal(t, []string{"ann"}, h.users("lobby"), name)
+	}
+	on := func() (on []string) {
+		for _, s := range must(h.rooms.DescribeRoom(lobby, session.Page{})).List[0].Streams {
+			if s.On {
+				on = append(on, s.Source.String())
+			}
+		}
+		return on
+	}
+	require.Equal(t, []string{"camera", "mic"}, on())
+	resp, body := h.patch(location, fragment, "If-Match", etag, "Authorization", mint(keys, "ann", time.Minute, send[0]))
+	require.Equal(t, http.StatusNoContent, resp.StatusCode, body)
+	require.Equal(t, []string{"mic"}, on(), "with a fragment")
+	resp, body = h.do(http.MethodPatch, location, "", "Authorization", mint(keys, "ann", time.Minute))
+	require.Equal(t, http.StatusNoContent, resp.StatusCode, body)
+	require.Empty(t, on(), "alone")
+	resp, body = h.do(http.MethodPatch, location, "")
+	requireProblem(t, resp, body, http.StatusUnsupportedMediaType, session.CodeBadRequest, "Content-Type")
+}
+
 func TestBannedAndDraining(t *testing.T) {
 	h := newHouse(t, session.Options{})
 	resp, _ := h.post("/whip/lobby?user=ann", sendOffer)

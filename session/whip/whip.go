@@ -6,7 +6,7 @@
 //	POST   /whep/{room}               enter and receive: a seat per video section with the audio section beside it, filled
 //	                                  with the room's anchors in the order in which they entered
 //	POST   /whep/{room}/{user}        the same, only that user
-//	PATCH  /whip/{room}/session/{id}  trickled candidates, ICE restart; also under /whep
+//	PATCH  /whip/{room}/session/{id}  trickled candidates, ICE restart, another token; also under /whep
 //	DELETE /whip/{room}/session/{id}  exit
 //	OPTIONS on all of them            what is accepted, and CORS
 //
@@ -15,7 +15,8 @@
 // client is audience in a live room, and in a call room, which has no audience, a user that publishes nothing.
 //
 // The path of a session resource is the right to change and end it: it cannot be guessed and is told to nobody but the
-// client that made it. So PATCH and DELETE ask for no token, which may have expired meanwhile.
+// client that made it. So PATCH and DELETE ask for no token. One that comes with a PATCH takes the place of the session's: a
+// session whose token ends is ended.
 //
 //	whip.go      the routes, methods and CORS
 //	enter.go     POST
