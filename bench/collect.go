@@ -32,6 +32,7 @@ type Result struct {
 	Limit         Limit         `json:"limit"`
 	Saturation    *Saturation   `json:"saturation,omitempty"`
 	Storm         float64       `json:"storm_s,omitempty"` // until all of it had joined
+	Removals      stats.Summary `json:"removals,omitzero"` // RemoveUser, until its answer
 	Clients       ClientCost    `json:"clients"`
 	// Warnings say what makes the figures doubtful.
 	Warnings []string `json:"warnings"`
@@ -83,6 +84,7 @@ func (r *run) collect(m *measurement) *Result {
 	r.collectTimes(m, res)
 	res.Residence = histogramBetween(m.metricsOpened, m.metricsClosed, residenceMetric)
 	res.Node, res.Limit, res.Storm = r.nodeCost(m), m.limit, m.storm.Seconds()
+	res.Removals = stats.Percentiles(m.removals)
 	if res.Saturation = m.saturation; m.saturation != nil && m.limit.Rate > 0 {
 		m.saturation.LimitRatio = m.saturation.PacketsPerSecond / m.limit.Rate
 	}

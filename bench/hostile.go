@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -145,17 +143,8 @@ func (h *hostile) end(ctx context.Context) {
 
 // media asks the node for its media port.
 func (n *node) media(ctx context.Context) (netip.AddrPort, error) {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, n.url+"/healthz", nil)
+	h, err := n.health(ctx)
 	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	res, err := n.probe.http.Do(q)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("media port: %w", err)
-	}
-	defer res.Body.Close()
-	var h struct{ Media string }
-	if err := json.NewDecoder(res.Body).Decode(&h); err != nil {
 		return netip.AddrPort{}, fmt.Errorf("media port: %w", err)
 	}
 	return netip.ParseAddrPort(h.Media)

@@ -16,6 +16,8 @@
 //	plot.go      results as a picture
 //	saturate.go  the most that goes without loss
 //	hostile.go   floods, publishers that send too much, dead links
+//	steer.go     commands, given to the node meanwhile
+//	crowd.go     a room full of people, out of which one is removed after the other
 //	profile.go   profiles of the node, taken meanwhile
 //
 // The clients are in client/, the packets in traffic/, the counting in stats/, the bare loop in limit/, the kernel's sampling in sample/.
@@ -76,11 +78,12 @@ func command() *cobra.Command {
 	f := c.Flags()
 	scenarioFlags(f, &s)
 	f.StringVar(&feedback, "feedback", "none", "what clients report and ask for: none, all, or some of nack,twcc,reports")
+	f = c.PersistentFlags()
 	f.StringVar(&o.server, "server", "", "URL of a running node; without it one is built and started")
 	f.IntVar(&o.pid, "server-pid", 0, "its process id, if it runs on this machine; without it its /metrics say what it costs")
 	f.BoolVar(&o.json, "json", false, "print the results as JSON, a list of them with all")
-	f.StringVar(&o.dir, "profile", "", "directory for profiles of the node, which cost some of what is measured")
-	c.AddCommand(reportCommand(), &cobra.Command{
+	c.Flags().StringVar(&o.dir, "profile", "", "directory for profiles of the node, which cost some of what is measured")
+	c.AddCommand(reportCommand(), crowdCommand(&o), &cobra.Command{
 		Use: limitCommand, Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serveLimit(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
@@ -110,6 +113,7 @@ func scenarioFlags(f *pflag.FlagSet, s *Scenario) {
 	f.IntVar(&s.Hog, "hog", s.Hog, "bits per second of one more publisher, whom nobody watches")
 	f.IntVar(&s.Storm, "storm", s.Storm, "more subscribers of the first room, who all join while it is measured, --parallel at a time")
 	f.IntVar(&s.Dead, "dead", s.Dead, "subscribers of each room whose network dies when the measurement begins")
+	f.IntVar(&s.Removals, "removals", s.Removals, "users without media whom commands put out of a room of their own each second of the measurement")
 	f.BoolVar(&s.Idle, "idle", s.Idle, "everybody is connected and nothing flows")
 }
 

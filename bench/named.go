@@ -70,7 +70,7 @@ func named() []Scenario {
 		make("saturation", func(s *Scenario) {
 			// Frames stay below what the node paces, so that the delay is that of its queues.
 			s.Rooms, s.Publishers, s.Subscribers, s.VideoBitrate, s.Readers, s.Sample = 2, 2, 500, 1_000_000, 3, 1024
-			s.Feedback, s.Saturate, s.LateJoins, s.Duration = client.NoFeedback, true, 0, 10*time.Second
+			s.Feedback, s.Saturate, s.LateJoins, s.Duration, s.Removals = client.NoFeedback, true, 0, 10*time.Second, 20
 			s.Mark = Mark{P99: 5, Saturation: 0.6}
 		}),
 		make("large-2x4x250", func(s *Scenario) {

@@ -43,6 +43,9 @@ func (r *Result) table(w io.Writer) {
 		row("… as a ratio to the limit"+r.mark(k.Ratio, n.LimitRatio, "≤ %g"), "%.2f", n.LimitRatio)
 		row("limit: paced, with GSO, flat out", "%.2f, %.2f, %.2f µs", r.Limit.Paced, r.Limit.PacedGSO, r.Limit.FlatOut)
 	}
+	if r.Removals.Count > 0 {
+		times(t, "RemoveUser, until its answer", r.Removals)
+	}
 	if r.Storm > 0 {
 		row("storm: all joined within", "%d in %.2f s", r.Scenario.Storm, r.Storm)
 	}

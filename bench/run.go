@@ -66,6 +66,7 @@ type measurement struct {
 	limit                      Limit
 	saturation                 *Saturation
 	storm                      time.Duration // until all of it had joined
+	removals                   []time.Duration
 	countsOpened, countsClosed counts
 	sentOpened, sentClosed     uint64             // packets sent by publishers, times their subscribers
 	metricsOpened              map[string]float64 // of the node
@@ -287,11 +288,26 @@ func (r *run) flow(ctx context.Context, m *measurement) (err error) {
 		return err
 	}
 	defer h.end(ctx)
-	var profiling errgroup.Group
-	if r.profiles != "" {
-		profiling.Go(func() error { return r.node.profileCPU(ctx, r.profiles, r.scenario.Duration) })
+	var meanwhile errgroup.Group
+	measuring, measured := context.WithCancel(ctx)
+	defer measured()
+	if r.scenario.Removals > 0 {
+		st, err := r.steer(ctx)
+		if err != nil {
+			return err
+		}
+		defer st.close()
+		meanwhile.Go(func() (err error) {
+			m.removals, err = st.removals(measuring, r.scenario.Removals)
+			return err
+		})
 	}
-	if err := errors.Join(r.watch(ctx), profiling.Wait()); err != nil {
+	if r.profiles != "" {
+		meanwhile.Go(func() error { return r.node.profileCPU(ctx, r.profiles, r.scenario.Duration) })
+	}
+	err = r.watch(ctx)
+	measured()
+	if err := errors.Join(err, meanwhile.Wait()); err != nil {
 		return err
 	}
 	if r.scenario.Storm > 0 { // however long it takes

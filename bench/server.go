@@ -98,7 +98,7 @@ func (n *node) healthy(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	for {
-		err := n.ask(ctx)
+		_, err := n.health(ctx)
 		if err == nil {
 			return nil
 		}
@@ -113,27 +113,26 @@ func (n *node) healthy(ctx context.Context) error {
 	}
 }
 
-func (n *node) ask(ctx context.Context) error {
+// health is what a node says of itself.
+type health struct{ Media, NATS string }
+
+func (n *node) health(ctx context.Context) (h health, err error) {
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, n.url+"/healthz", nil)
 	if err != nil {
-		return err
+		return h, err
 	}
 	res, err := n.probe.http.Do(q)
 	if err != nil {
-		return err
+		return h, err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("/healthz: status %d", res.StatusCode)
+		return h, fmt.Errorf("/healthz: status %d", res.StatusCode)
 	}
-	var health struct{ Debug string }
-	if err := json.NewDecoder(res.Body).Decode(&health); err != nil {
-		return fmt.Errorf("/healthz: %w", err)
+	if err := json.NewDecoder(res.Body).Decode(&h); err != nil {
+		return h, fmt.Errorf("/healthz: %w", err)
 	}
-	if health.Debug != "" {
-		n.debug = "http://" + health.Debug
-	}
-	return nil
+	return h, nil
 }
 
 // explain adds to an error what a node that was started here has logged. The node is stopped for that.

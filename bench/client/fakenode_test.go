@@ -26,7 +26,7 @@ type fakeNode struct {
 	refuse *Error    // answers `enter`
 	sendOn *fakeNode // answers `enter`: the room is there
 	others []string  // nodes named in `entered`
-	tcp    bool   // media by ICE-TCP only
+	tcp    bool      // media by ICE-TCP only
 
 	mu       sync.Mutex
 	ws       *websocket.Conn
