@@ -32,6 +32,7 @@
 //	counters.go  what is counted, and why packets are dropped
 //	histogram.go time in the node, round trips and loss, counted by bounds
 //	snapshot.go  Snapshot: the state for describing and metrics
+//	usage.go     Usage: the traffic of single members
 //
 // Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, clock, reception, transportcc.
 //

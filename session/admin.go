@@ -15,7 +15,7 @@ const (
 	MaxBan         = 365 * 24 * time.Hour // longest ban
 	MaxPage        = 1000                 // entries of one page of a list
 	MaxBans        = 100_000              // at a time on a node, up to 500 bytes each; they are looked through every second
-	defaultPage    = 100
+	DefaultPage    = 100                  // entries where a list does not say how many
 )
 
 // RemoveResult is what came of removing one user.
@@ -217,7 +217,7 @@ func (g *Page) check() error {
 		return Errorf(CodeBadRequest, "limit", "a page has 1 to %d entries", MaxPage)
 	}
 	if g.Limit == 0 {
-		g.Limit = defaultPage
+		g.Limit = DefaultPage
 	}
 	return nil
 }
@@ -239,20 +239,21 @@ type RoomList struct {
 	Next  string
 }
 
-// ListRooms returns a page of the node's rooms, in the order of their keys.
-func (r *Rooms) ListRooms(page Page) (RoomList, error) {
-	if err := page.check(); err != nil {
+// ListRooms returns a page of those of the node's rooms that the filter lets through, in the order of their keys. Errors:
+// bad_request.
+func (r *Rooms) ListRooms(f RoomFilter, page Page) (RoomList, error) {
+	if err := cmp.Or(f.check(), page.check()); err != nil {
 		return RoomList{}, err
 	}
 	rooms := r.list()
 	slices.SortFunc(rooms, func(a, b *room) int { return cmp.Compare(a.key, b.key) })
 	var l RoomList
 	for _, rm := range rooms {
-		if rm.key <= page.After {
+		if rm.key <= page.After || !strings.HasPrefix(rm.id.String(), f.Prefix) {
 			continue
 		}
 		info, ok := rm.info()
-		if !ok {
+		if !ok || f.Scene != "" && f.Scene != info.Scene {
 			continue
 		}
 		if len(l.Rooms) == page.Limit {
@@ -276,68 +277,6 @@ func (rm *room) infoLocked() RoomInfo {
 		Anchors:    rm.countLocked(func(m *member) bool { return m.role == Anchor }),
 		Publishers: rm.countLocked(func(m *member) bool { return m.shown() != 0 }),
 	}
-}
-
-// UserInfo describes a user in a room.
-type UserInfo struct {
-	UserState
-	Since     time.Time // first entered; entering again does not change it
-	Session   string
-	MediaOnly bool // WHIP or WHEP
-	Connected bool // there is a signalling connection, or, for MediaOnly, media
-	LastHeard time.Time
-	Block     Block
-}
-
-// RoomDetail is a room with a page of its users.
-type RoomDetail struct {
-	RoomInfo
-	List []UserInfo
-	Next string
-}
-
-// DescribeRoom returns a room with a page of its users in the order of their ids. Errors: bad_request, room_not_found.
-func (r *Rooms) DescribeRoom(id RoomID, page Page) (RoomDetail, error) {
-	if err := id.check(); err != nil {
-		return RoomDetail{}, err
-	}
-	if err := page.check(); err != nil {
-		return RoomDetail{}, err
-	}
-	rm := r.room(id)
-	if rm == nil {
-		return RoomDetail{}, Errorf(CodeRoomNotFound, "room", "there is no such room")
-	}
-	rm.mu.Lock()
-	defer rm.mu.Unlock()
-	if rm.closed || rm.created.IsZero() {
-		return RoomDetail{}, Errorf(CodeRoomNotFound, "room", "there is no such room")
-	}
-	d := RoomDetail{RoomInfo: rm.infoLocked()}
-	members := rm.sortedLocked(everybody)
-	slices.SortFunc(members, func(a, b *member) int { return strings.Compare(a.user, b.user) })
-	for _, m := range members {
-		if m.user <= page.After {
-			continue
-		}
-		if len(d.List) == page.Limit {
-			d.Next = d.List[len(d.List)-1].User
-			break
-		}
-		d.List = append(d.List, m.info())
-	}
-	return d, nil
-}
-
-func (m *member) info() UserInfo {
-	i := UserInfo{
-		UserState: m.state(), Since: m.since, Session: m.p.id, MediaOnly: m.p.mediaOnly,
-		Connected: m.p.box.isAttached(), LastHeard: m.p.lastLife(), Block: m.block,
-	}
-	if i.MediaOnly {
-		i.Connected = !m.p.media.lastHeard().IsZero()
-	}
-	return i
 }
 
 // Stats are counts of the whole node.

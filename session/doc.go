@@ -23,7 +23,8 @@
 //	renew.go     another grant for a session: what ends with it; the end of a grant
 //	role.go      switching between anchor and audience
 //	block.go     blocking a user's streams, a command
-//	admin.go     commands: remove, dismiss, list, describe
+//	admin.go     commands: remove, dismiss, list
+//	describe.go  commands: rooms and users as they are
 //	totals.go    Media: the media counters of the node
 //	life.go      time-outs, empty rooms, bans, shutting down
 //	fakewire/    a transport without a network, for tests

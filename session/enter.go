@@ -108,6 +108,9 @@ func (r *Rooms) admit(p *participant, q EnterRequest) (*room, error) {
 	}
 	rm := r.rooms[q.Room.Key()]
 	if rm == nil {
+		if r.settled {
+			return nil, Errorf(CodeNodeDraining, "room", "this node takes no new rooms")
+		}
 		if err := q.Grant.need(RightCreate, "room"); err != nil {
 			return nil, err
 		}

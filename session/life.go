@@ -95,6 +95,14 @@ func (r *Rooms) closeAll(ctx context.Context) {
 	r.spawned.Wait()
 }
 
+// Drain makes no new rooms from here on: who would be the first of one gets node_draining. Rooms that there are go on, and take
+// users, until they end. There is no way back.
+func (r *Rooms) Drain() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.settled = true
+}
+
 // Draining reports whether Shutdown was called.
 func (r *Rooms) Draining() bool {
 	r.mu.Lock()

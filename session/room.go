@@ -205,12 +205,13 @@ func (rm *room) enteredLocked(p *participant) Entered {
 // roomMedia is a room's router. It is started with the first negotiation in the room, so that a room without media
 // costs nothing.
 type roomMedia struct {
-	once   sync.Once
-	router *router.Room
-	writer router.Flusher
-	cancel context.CancelFunc
-	done   sync.WaitGroup
-	seats  chan struct{} // buffered: the automatic seats need looking at
+	once    sync.Once
+	router  *router.Room
+	running atomic.Pointer[router.Room] // router, for those who do not start it; nil before
+	writer  router.Flusher
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
+	seats   chan struct{} // buffered: the automatic seats need looking at
 }
 
 // start returns the running router. After stop it returns the one that there was, or nil.
@@ -221,6 +222,7 @@ func (rm *room) start() *router.Room {
 		m.writer = rm.rooms.transport.NewWriter()
 		m.router = router.NewRoom(rm.rooms.opts.Router, m.writer)
 		m.cancel = cancel
+		m.running.Store(m.router)
 		rm.rooms.totals.begin(m.router)
 		m.done.Go(func() {
 			defer rm.rooms.totals.end(m.router)

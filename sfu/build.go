@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"os"
 	"syscall"
+	"time"
 
 	"parlor/config"
 	"parlor/session"
+	"parlor/session/command"
 	"parlor/session/signal"
 	"parlor/session/whip"
 	"parlor/transport"
@@ -32,6 +34,12 @@ func (b *builder) build(ctx context.Context) error {
 	}
 	n.rooms = session.New(sessionOptions(n), session.OverEndpoint(n.endpoint), feed)
 	b.parts.add("rooms", n.rooms.Run, nil)
+	n.started = time.Now()
+	n.load = &load{stats: n.endpoint.Stats}
+	n.drain = newDrain(func() int { return n.rooms.Stats().Rooms })
+	b.parts.add("load", n.load.run, nil)
+	b.parts.add("drain", n.drain.run, nil)
+	n.commands = command.New(command.Options{Rooms: n.rooms, Node: steered{n}})
 	register := b.commands(nc)
 	if err := b.http(ctx, metricsHandler(n, feed)); err != nil {
 		return err

@@ -62,7 +62,7 @@ func (b *builder) nats(ctx context.Context) (*natsapi.Conn, *natsapi.Feed, error
 	return nc, feed, nil
 }
 
-// commands adds the part that answers commands, and returns what has it take them, once all else is there.
+// commands adds the part that answers commands over NATS, and returns what has it take them, once all else is there.
 func (b *builder) commands(nc *natsapi.Conn) (register func() error) {
 	var s *natsapi.Service
 	b.parts.add("commands", func(ctx context.Context) error { return s.Run(ctx) }, func() {
@@ -71,7 +71,9 @@ func (b *builder) commands(nc *natsapi.Conn) (register func() error) {
 		}
 	})
 	return func() (err error) {
-		s, err = natsapi.Register(nc, b.n.rooms, serviceVersion(Version()), b.n.log)
+		s, err = natsapi.Register(nc, natsapi.ServiceOptions{
+			Commands: b.n.commands, Node: b.n.ID(), Version: serviceVersion(Version()), Log: b.n.log,
+		})
 		return err
 	}
 }

@@ -4,6 +4,8 @@
 //	parts.go    parts: what runs, in order of starting; stopped in reverse
 //	build.go    the parts of a node, from the configuration
 //	nats.go     the NATS server and connection
+//	load.go     what the node has had to do of late
+//	drain.go    draining, and the node as commands see it
 //	http.go     the HTTP surface: routes, limits, listener
 //	health.go   /healthz, /readyz
 //	debug.go    profiles, on a port of their own
@@ -31,6 +33,7 @@ import (
 
 	"parlor/config"
 	"parlor/session"
+	"parlor/session/command"
 	"parlor/session/natsapi"
 	"parlor/session/token"
 	"parlor/transport"
@@ -49,8 +52,12 @@ type Node struct {
 	endpoint *transport.Endpoint
 	rooms    *session.Rooms
 	broker   *natsapi.Conn
+	commands *command.Commands
+	load     *load
+	drain    *drain
+	started  time.Time
 
-	draining atomic.Bool // shutting down
+	draining atomic.Bool // shutting down, or about to once the rooms have ended
 }
 
 // Addrs says where a node can be reached, with real port numbers.
@@ -93,8 +100,8 @@ func New(cfg config.Config, log zerolog.Logger) (*Node, error) {
 	return &Node{cfg: cfg, log: log, keys: all, ready: make(chan struct{})}, nil
 }
 
-// Run starts the node, serves until ctx is done or a part fails, and stops it within timers.shutdown. The error is
-// that of the start, or of the part that failed first; nil after ctx is done. Faults of the configuration that only show
+// Run starts the node, serves until ctx is done, it has drained or a part fails, and stops it within timers.shutdown. The
+// error is that of the start, or of the part that failed first; nil after ctx is done and after draining. Faults of the configuration that only show
 // at the start, such as a port in use, are *config.Error.
 func (n *Node) Run(ctx context.Context) error {
 	if n.began.Swap(true) {
@@ -111,6 +118,8 @@ func (n *Node) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		n.log.Info().Msg("shutting down")
+	case <-n.drain.over:
+		n.log.Info().Msg("drained, shutting down")
 	case cause = <-b.parts.failed:
 		n.log.Error().Err(cause).Msg("a part has failed, shutting down")
 	}

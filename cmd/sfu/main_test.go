@@ -22,7 +22,7 @@ import (
 
 	"parlor/bench/client"
 	"parlor/config"
-	"parlor/session/natsapi"
+	"parlor/session/command"
 	"parlor/sfu"
 )
 
@@ -106,7 +106,7 @@ func TestOperatorSteersARunningNode(t *testing.T) {
 	require.Contains(t, out, "n1")
 	out, err = do("room", "list", at, "--json")
 	require.NoError(t, err)
-	var rooms natsapi.ListRoomsResponse
+	var rooms command.ListRoomsResponse
 	require.NoError(t, json.Unmarshal([]byte(out), &rooms))
 	require.Len(t, rooms.Rooms, 2)
 	out, err = do("room", "describe", "the lobby", at)

@@ -10,8 +10,7 @@ import (
 	pretty "github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
-	"parlor/session"
-	"parlor/session/natsapi"
+	"parlor/session/command"
 )
 
 // print writes an answer as JSON, or as show does for people.
@@ -41,7 +40,7 @@ func (t *table) rows(header pretty.Row, rows []pretty.Row) {
 	w.Render()
 }
 
-func (t *table) removed(a natsapi.RemoveUserResponse) {
+func (t *table) removed(a command.RemoveUserResponse) {
 	rows := make([]pretty.Row, len(a.Users))
 	for i, u := range a.Users {
 		rows[i] = pretty.Row{u.UserID, strings.ReplaceAll(u.Result, "_", " ")}
@@ -49,7 +48,7 @@ func (t *table) removed(a natsapi.RemoveUserResponse) {
 	t.rows(pretty.Row{"User", "Result"}, rows)
 }
 
-func (t *table) rooms(rooms []natsapi.Room) {
+func (t *table) rooms(rooms []command.Room) {
 	if len(rooms) == 0 {
 		t.line("There is no room.")
 		return
@@ -61,7 +60,7 @@ func (t *table) rooms(rooms []natsapi.Room) {
 	t.rows(pretty.Row{"Room", "Scene", "Users", "Anchors", "Publishing", "Since", "Node"}, rows)
 }
 
-func (t *table) room(r natsapi.DescribeRoomResponse) {
+func (t *table) room(r command.DescribeRoomResponse) {
 	t.line("Room %s, %s, since %s, on %s: %d users, %d publishing\n", roomName(r.RoomRef), r.Scene, since(r.CreatedMS), r.Node, r.Users, r.Publishers)
 	rows := make([]pretty.Row, len(r.UserList))
 	for i, u := range r.UserList {
@@ -71,7 +70,7 @@ func (t *table) room(r natsapi.DescribeRoomResponse) {
 }
 
 // roomName shows a room so that the number 123 and the name "123" differ.
-func roomName(r natsapi.RoomRef) string {
+func roomName(r command.RoomRef) string {
 	switch {
 	case r.StrRoomID == nil:
 		return "#" + string(r.RoomID)
@@ -82,10 +81,10 @@ func roomName(r natsapi.RoomRef) string {
 	}
 }
 
-func streams(list []session.StreamState) string {
+func streams(list []command.Stream) string {
 	var names []string
 	for _, s := range list {
-		name := fmt.Sprint(s.Source)
+		name := s.Source
 		if !s.On {
 			name += " (off)"
 		}
@@ -97,7 +96,7 @@ func streams(list []session.StreamState) string {
 	return strings.Join(names, ", ")
 }
 
-func link(u natsapi.User) string {
+func link(u command.User) string {
 	switch {
 	case !u.Connected:
 		return "lost, last heard " + since(u.LastHeardMS)

@@ -12,6 +12,7 @@ import (
 
 	"parlor/config"
 	"parlor/session"
+	"parlor/session/command"
 	"parlor/session/natsapi"
 )
 
@@ -93,16 +94,16 @@ func (o *operator) explain(err error, at string) error {
 }
 
 // room reads the room of a command: the first argument, or --room-id. rest are the other arguments.
-func (o *operator) room(args []string) (room natsapi.RoomRef, rest []string, err error) {
+func (o *operator) room(args []string) (room command.RoomRef, rest []string, err error) {
 	name := ""
 	if o.roomID == 0 && len(args) > 0 {
 		name, args = args[0], args[1:]
 	}
 	id, err := roomOf(name, o.roomID)
 	if err != nil {
-		return natsapi.RoomRef{}, nil, err
+		return command.RoomRef{}, nil, err
 	}
-	return natsapi.Ref(id), args, nil
+	return command.Ref(id), args, nil
 }
 
 func (o *operator) roomFlag(c *cobra.Command) {
@@ -136,8 +137,8 @@ the others have been told, and they themselves too. Users who are not in the roo
 		if ban != ban.Truncate(time.Second) || ban < 0 {
 			return usage("--ban %v is not a number of whole seconds", ban)
 		}
-		a, err := client.RemoveUser(ctx, natsapi.RemoveUserRequest{RoomRef: room, UserIDs: users, Reason: reason, BanSeconds: int64(ban / time.Second)})
-		if err != nil {
+		var a command.RemoveUserResponse
+		if err := client.Do(ctx, command.RemoveUser, command.RemoveUserRequest{RoomRef: room, UserIDs: users, Reason: reason, BanSeconds: int64(ban / time.Second)}, &a); err != nil {
 			return err
 		}
 		return o.print(c, a, func(t *table) { t.removed(a) })
@@ -164,8 +165,8 @@ func dismissCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		a, err := client.DismissRoom(ctx, natsapi.DismissRoomRequest{RoomRef: room, Reason: reason})
-		if err != nil {
+		var a command.DismissRoomResponse
+		if err := client.Do(ctx, command.DismissRoom, command.DismissRoomRequest{RoomRef: room, Reason: reason}, &a); err != nil {
 			return err
 		}
 		return o.print(c, a, func(t *table) { t.line("The room has ended, %d users were put out.", a.Users) })
@@ -173,7 +174,7 @@ func dismissCommand() *cobra.Command {
 }
 
 // only reads the room of a command that takes nothing else.
-func (o *operator) only(args []string) (natsapi.RoomRef, error) {
+func (o *operator) only(args []string) (command.RoomRef, error) {
 	room, rest, err := o.room(args)
 	if err == nil && len(rest) > 0 {
 		err = usage("a room has a name or a number (--room-id), not both")
@@ -185,10 +186,10 @@ func listCommand() *cobra.Command {
 	var o operator
 	c := &cobra.Command{Use: "list", Short: "List the rooms", Args: cobra.NoArgs}
 	return o.command(c, func(ctx context.Context, c *cobra.Command, client *natsapi.Client, _ []string) error {
-		all := natsapi.ListRoomsResponse{Rooms: []natsapi.Room{}}
+		all := command.ListRoomsResponse{Rooms: []command.Room{}}
 		for after := ""; ; {
-			page, err := client.ListRooms(ctx, natsapi.ListRoomsRequest{After: after, Limit: session.MaxPage})
-			if err != nil {
+			var page command.ListRoomsResponse
+			if err := client.Do(ctx, command.ListRooms, command.ListRoomsRequest{After: after, Limit: session.MaxPage}, &page); err != nil {
 				return err
 			}
 			all.Rooms = append(all.Rooms, page.Rooms...)
@@ -209,10 +210,10 @@ func describeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var all natsapi.DescribeRoomResponse
+		var all command.DescribeRoomResponse
 		for after := ""; ; {
-			page, err := client.DescribeRoom(ctx, natsapi.DescribeRoomRequest{RoomRef: room, After: after, Limit: session.MaxPage})
-			if err != nil {
+			var page command.DescribeRoomResponse
+			if err := client.Do(ctx, command.DescribeRoom, command.DescribeRoomRequest{RoomRef: room, After: after, Limit: session.MaxPage}, &page); err != nil {
 				return err
 			}
 			all.Room, all.UserList = page.Room, append(all.UserList, page.UserList...)

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/session"
+	"parlor/session/command"
 	"parlor/session/fakewire"
 	"parlor/session/natsapi"
 	"parlor/session/natsapi/embedded"
@@ -157,6 +158,13 @@ type node struct {
 	feed *natsapi.Feed
 }
 
+// self is a node that knows its name.
+type self string
+
+func (n self) ID() string                               { return string(n) }
+func (n self) Describe() command.NodeInfo               { return command.NodeInfo{Node: string(n)} }
+func (self) Drain(context.Context, time.Duration) error { return nil }
+
 // startNode starts a node at a broker, which may be down. The test's end stops it in order.
 func startNode(t *testing.T, b broker, o session.Options) *node {
 	t.Helper()
@@ -170,7 +178,9 @@ func startNode(t *testing.T, b broker, o session.Options) *node {
 	served, fed := make(chan error, 1), make(chan error, 1)
 	serveCtx, stopServing := context.WithCancel(context.Background())
 	feedCtx, stopFeed := context.WithCancel(context.Background())
-	service, err := natsapi.Register(nc, n.Rooms, "1.2.3", zerolog.Nop())
+	service, err := natsapi.Register(nc, natsapi.ServiceOptions{
+		Commands: command.New(command.Options{Rooms: n.Rooms, Node: self("node-1")}), Node: "node-1", Version: "1.2.3", Log: zerolog.Nop(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

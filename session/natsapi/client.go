@@ -10,10 +10,11 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"parlor/session"
+	"parlor/session/command"
 )
 
 // ErrNoNode is returned when nothing answers commands on the connection's NATS.
-var ErrNoNode = errors.New("no node answers commands on this NATS server")
+var ErrNoNode = fmt.Errorf("no node answers commands on this NATS server: %w", command.ErrNoNode)
 
 // Client sends commands. Errors that a node answers with are *session.Error, whose Field is as the command names it. Safe
 // for concurrent use.
@@ -22,45 +23,40 @@ type Client struct{ nc *nats.Conn }
 // NewClient returns a client on a connection that stays the caller's.
 func NewClient(nc *nats.Conn) *Client { return &Client{nc} }
 
-// RemoveUser puts users out of a room.
-func (c *Client) RemoveUser(ctx context.Context, q RemoveUserRequest) (a RemoveUserResponse, err error) {
-	return a, c.do(ctx, RemoveUser, q, &a)
-}
-
-// DismissRoom puts everybody out and ends the room.
-func (c *Client) DismissRoom(ctx context.Context, q DismissRoomRequest) (a DismissRoomResponse, err error) {
-	return a, c.do(ctx, DismissRoom, q, &a)
-}
-
-// ListRooms returns a page of rooms.
-func (c *Client) ListRooms(ctx context.Context, q ListRoomsRequest) (a ListRoomsResponse, err error) {
-	return a, c.do(ctx, ListRooms, q, &a)
-}
-
-// DescribeRoom returns a room with a page of its users.
-func (c *Client) DescribeRoom(ctx context.Context, q DescribeRoomRequest) (a DescribeRoomResponse, err error) {
-	return a, c.do(ctx, DescribeRoom, q, &a)
-}
-
-func (c *Client) do(ctx context.Context, action Action, q, a any) error {
-	body, err := json.Marshal(q)
+// Do has whichever node sees to it carry out a command, and reads its answer into into (nil: it is not wanted).
+func (c *Client) Do(ctx context.Context, a command.Action, request, into any) error {
+	body, err := json.Marshal(request)
 	if err != nil {
-		return fmt.Errorf("%s: %w", action, err)
+		return fmt.Errorf("%s: %w", a, err)
 	}
-	m, err := c.nc.RequestWithContext(ctx, action.Subject(), body)
-	switch {
-	case errors.Is(err, nats.ErrNoResponders):
-		return fmt.Errorf("%s: %w", action, ErrNoNode)
-	case err != nil:
-		return fmt.Errorf("%s: %w", action, err)
+	answer, err := c.ask(ctx, CommandSubject(a), a, body)
+	if err != nil || into == nil {
+		return err
 	}
-	if code := m.Header.Get(micro.ErrorCodeHeader); code != "" {
-		e := ErrorBody{Code: session.Code(code), Message: m.Header.Get(micro.ErrorHeader)}
-		_ = json.Unmarshal(m.Data, &e) // the headers say it too
-		return &session.Error{Code: e.Code, Field: e.Field, Text: e.Message}
-	}
-	if err := json.Unmarshal(m.Data, a); err != nil {
-		return fmt.Errorf("%s: reading the answer: %w", action, err)
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("%s: reading the answer: %w", a, err)
 	}
 	return nil
+}
+
+// Ask has one node carry out a command by itself alone, and returns its answer. ErrNoNode: it does not answer, or there is
+// no such node.
+func (c *Client) Ask(ctx context.Context, node string, a command.Action, request []byte) (json.RawMessage, error) {
+	return c.ask(ctx, NodeSubject(node, a), a, request)
+}
+
+func (c *Client) ask(ctx context.Context, subject string, a command.Action, request []byte) (json.RawMessage, error) {
+	m, err := c.nc.RequestWithContext(ctx, subject, request)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return nil, fmt.Errorf("%s: %w", a, ErrNoNode)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", a, err)
+	}
+	if code := m.Header.Get(micro.ErrorCodeHeader); code != "" {
+		e := command.ErrorBody{Code: session.Code(code), Message: m.Header.Get(micro.ErrorHeader)}
+		_ = json.Unmarshal(m.Data, &e) // the headers say it too
+		return nil, &session.Error{Code: e.Code, Field: e.Field, Text: e.Message}
+	}
+	return m.Data, nil
 }

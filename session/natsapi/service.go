@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/session"
+	"parlor/session/command"
 )
 
 const (
@@ -24,46 +25,51 @@ const (
 	commandTime = 10 * time.Second
 )
 
-// handler carries out one command and returns what is answered.
-type handler func(ctx context.Context, data []byte) (any, error)
-
 // flushTime bounds the wait for the server to know the endpoints, where it is there.
 const flushTime = 2 * time.Second
 
 // Service answers commands on a connection.
 type Service struct {
-	rooms   *session.Rooms
-	log     zerolog.Logger
-	nc      *nats.Conn
-	micro   micro.Service
-	places  chan struct{}
-	refused map[Action]*atomic.Uint64 // its keys are fixed
+	commands *command.Commands
+	log      zerolog.Logger
+	nc       *nats.Conn
+	micro    micro.Service
+	places   chan struct{}
+	refused  map[command.Action]*atomic.Uint64 // its keys are fixed
 
 	mu      sync.Mutex
 	stopped bool // no command is begun any more
 	running sync.WaitGroup
 }
 
+// ServiceOptions say what a Service answers with, and as whom.
+type ServiceOptions struct {
+	Commands *command.Commands
+	Node     string // the node's name, for the subjects that are this node's alone
+	Version  string // semantic
+	Log      zerolog.Logger
+}
+
 // Register takes commands from here on; Run must follow. The connection may be down: what is needed of it is done at
 // every reconnect. Where it is up, commands find the endpoints as soon as Register has returned.
-func Register(nc *nats.Conn, rooms *session.Rooms, version string, log zerolog.Logger) (*Service, error) {
-	s := &Service{rooms: rooms, log: log, nc: nc, places: make(chan struct{}, maxCommands),
-		refused: map[Action]*atomic.Uint64{}}
-	for action := range s.handlers() {
-		s.refused[action] = new(atomic.Uint64)
+func Register(nc *nats.Conn, o ServiceOptions) (*Service, error) {
+	s := &Service{commands: o.Commands, log: o.Log, nc: nc, places: make(chan struct{}, maxCommands),
+		refused: map[command.Action]*atomic.Uint64{}}
+	for _, spec := range command.All() {
+		s.refused[spec.Action] = new(atomic.Uint64)
 	}
 	var err error
 	s.micro, err = micro.AddService(nc, micro.Config{
-		Name: "sfu", Version: version, Description: "Parlor media node: rooms and users", StatsHandler: s.stats,
+		Name: "sfu", Version: o.Version, Description: "Parlor media node: rooms and users", StatsHandler: s.stats,
+		Metadata: map[string]string{"node": o.Node},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("serving commands over NATS: %w", err)
 	}
-	for action, h := range s.handlers() {
-		err := s.micro.AddEndpoint(string(action), s.endpoint(action, h), micro.WithEndpointSubject(action.Subject()))
-		if err != nil {
+	for _, spec := range command.All() {
+		if err := s.add(spec.Action, o.Node); err != nil {
 			_ = s.micro.Stop() // the first error is the one that counts
-			return nil, fmt.Errorf("serving %s over NATS: %w", action, err)
+			return nil, fmt.Errorf("serving %s over NATS: %w", spec.Action, err)
 		}
 	}
 	if nc.IsConnected() {
@@ -71,6 +77,19 @@ func Register(nc *nats.Conn, rooms *session.Rooms, version string, log zerolog.L
 	}
 	return s, nil
 }
+
+// add makes the two endpoints of a command: the one of all nodes, of which one answers, and that of this node alone.
+func (s *Service) add(a command.Action, node string) error {
+	one := s.micro.AddEndpoint(string(a), s.endpoint(a, s.commands.Do), micro.WithEndpointSubject(CommandSubject(a)))
+	if one != nil {
+		return one
+	}
+	return s.micro.AddEndpoint(hereName+string(a), s.endpoint(a, s.commands.DoHere),
+		micro.WithEndpointSubject(NodeSubject(node, a)), micro.WithEndpointQueueGroupDisabled())
+}
+
+// hereName begins the names of endpoints that are a single node's.
+const hereName = "Here"
 
 // Run returns when ctx is done, no new commands are taken and those under way are answered.
 func (s *Service) Run(ctx context.Context) error {
@@ -104,20 +123,12 @@ func (s *Service) begin() bool {
 	return true
 }
 
-func (s *Service) handlers() map[Action]handler {
-	return map[Action]handler{
-		RemoveUser:             func(ctx context.Context, d []byte) (any, error) { return s.removeUser(ctx, d, false) },
-		RemoveUserByStrRoomID:  func(ctx context.Context, d []byte) (any, error) { return s.removeUser(ctx, d, true) },
-		DismissRoom:            func(ctx context.Context, d []byte) (any, error) { return s.dismissRoom(ctx, d, false) },
-		DismissRoomByStrRoomID: func(ctx context.Context, d []byte) (any, error) { return s.dismissRoom(ctx, d, true) },
-		ListRooms:              s.listRooms,
-		DescribeRoom:           s.describeRoom,
-	}
-}
+// doer is Commands.Do or DoHere.
+type doer func(context.Context, command.Action, []byte) (any, error)
 
 // endpoint runs each command on a goroutine of its own, so that one that waits for a slow client holds up no other. What
 // is under way when Run ends is still answered.
-func (s *Service) endpoint(action Action, h handler) micro.HandlerFunc {
+func (s *Service) endpoint(action command.Action, do doer) micro.HandlerFunc {
 	return func(r micro.Request) {
 		select {
 		case s.places <- struct{}{}:
@@ -135,7 +146,7 @@ func (s *Service) endpoint(action Action, h handler) micro.HandlerFunc {
 			defer func() { <-s.places }()
 			ctx, cancel := context.WithTimeout(context.Background(), commandTime)
 			defer cancel()
-			result, err := h(ctx, r.Data())
+			result, err := do(ctx, action, r.Data())
 			s.answer(r, action, result, err)
 		}()
 	}
@@ -143,7 +154,7 @@ func (s *Service) endpoint(action Action, h handler) micro.HandlerFunc {
 
 // answer sends the result or the error. It publishes to the reply subject itself: the request's own methods keep the error
 // in the request for the library's statistics, which read it when the endpoint returns, and that is before now.
-func (s *Service) answer(r micro.Request, action Action, result any, err error) {
+func (s *Service) answer(r micro.Request, action command.Action, result any, err error) {
 	m := &nats.Msg{Subject: r.Reply()}
 	if err != nil {
 		s.log.Debug().Err(err).Str("action", string(action)).Msg("command refused")
@@ -163,7 +174,7 @@ func (s *Service) answer(r micro.Request, action Action, result any, err error) 
 }
 
 // refusal is an error as the headers and the body of an answer.
-func refusal(e *session.Error) (nats.Header, ErrorBody) {
+func refusal(e *session.Error) (nats.Header, command.ErrorBody) {
 	text := e.Text
 	if e.Field != "" {
 		text = e.Field + ": " + text
@@ -175,7 +186,7 @@ func refusal(e *session.Error) (nats.Header, ErrorBody) {
 		return c
 	}, text)
 	h := nats.Header{micro.ErrorHeader: {text}, micro.ErrorCodeHeader: {string(e.Code)}}
-	return h, ErrorBody{Code: e.Code, Field: e.Field, Message: e.Text}
+	return h, command.ErrorBody{Code: e.Code, Field: e.Field, Message: e.Text}
 }
 
 // endpointStats is what $SRV.STATS tells of an endpoint beside the library's own counters, which end when a command begins.
@@ -184,88 +195,9 @@ type endpointStats struct {
 }
 
 func (s *Service) stats(e *micro.Endpoint) any {
-	n, ok := s.refused[Action(e.Name)]
+	n, ok := s.refused[command.Action(e.Name)]
 	if !ok {
 		return nil
 	}
 	return endpointStats{Refused: n.Load()}
-}
-
-func (s *Service) removeUser(ctx context.Context, data []byte, stringForm bool) (any, error) {
-	var q RemoveUserRequest
-	if err := decode(data, &q); err != nil {
-		return nil, err
-	}
-	room, err := q.room(stringForm)
-	if err != nil {
-		return nil, err
-	}
-	if limit := int64(session.MaxBan / time.Second); q.BanSeconds < 0 || q.BanSeconds > limit {
-		return nil, bad("BanSeconds", "a ban lasts 0 to %d seconds, not %d", limit, q.BanSeconds)
-	}
-	results, err := s.rooms.RemoveUsers(ctx, room, q.UserIDs, q.Reason, time.Duration(q.BanSeconds)*time.Second)
-	if err != nil {
-		return nil, named(err, q.RoomRef)
-	}
-	var a RemoveUserResponse
-	for _, r := range results {
-		u := RemovedUser{UserID: r.User, Result: ResultNotInRoom}
-		if r.Removed {
-			u.Result = ResultRemoved
-		}
-		a.Users = append(a.Users, u)
-	}
-	return a, nil
-}
-
-func (s *Service) dismissRoom(ctx context.Context, data []byte, stringForm bool) (any, error) {
-	var q DismissRoomRequest
-	if err := decode(data, &q); err != nil {
-		return nil, err
-	}
-	room, err := q.room(stringForm)
-	if err != nil {
-		return nil, err
-	}
-	n, err := s.rooms.DismissRoom(ctx, room, q.Reason)
-	if err != nil {
-		return nil, named(err, q.RoomRef)
-	}
-	return DismissRoomResponse{Users: n}, nil
-}
-
-func (s *Service) listRooms(_ context.Context, data []byte) (any, error) {
-	var q ListRoomsRequest
-	if err := decode(data, &q); err != nil {
-		return nil, err
-	}
-	l, err := s.rooms.ListRooms(session.Page{After: q.After, Limit: q.Limit})
-	if err != nil {
-		return nil, named(err, RoomRef{})
-	}
-	a := ListRoomsResponse{Rooms: []Room{}, Next: l.Next}
-	for _, i := range l.Rooms {
-		a.Rooms = append(a.Rooms, roomOf(i))
-	}
-	return a, nil
-}
-
-func (s *Service) describeRoom(_ context.Context, data []byte) (any, error) {
-	var q DescribeRoomRequest
-	if err := decode(data, &q); err != nil {
-		return nil, err
-	}
-	room, err := q.room(false)
-	if err != nil {
-		return nil, err
-	}
-	d, err := s.rooms.DescribeRoom(room, session.Page{After: q.After, Limit: q.Limit})
-	if err != nil {
-		return nil, named(err, q.RoomRef)
-	}
-	a := DescribeRoomResponse{Room: roomOf(d.RoomInfo), UserList: []User{}, Next: d.Next}
-	for _, u := range d.List {
-		a.UserList = append(a.UserList, userOf(u))
-	}
-	return a, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"parlor/session"
+	"parlor/session/command"
 	"parlor/session/natsapi"
 )
 
@@ -37,8 +38,8 @@ func TestCommands(t *testing.T) {
 			{"DismissRoomByStrRoomId", `{"RoomId":"123","Reason":"over"}`, `{"Users":3}`},
 			{"ListRooms", ``, `"StrRoomId":"lobby","Scene":"call"`},
 			{"ListRooms", `{"Limit":1}`, `"Users":2,"Anchors":2,"Publishers":0,"Node":"node-1"}]}`},
-			{"DescribeRoom", `{"StrRoomId":"lobby","Limit":1}`, `"UserList":[{"UserId":"cid","Role":"anchor","Streams":[],`},
-			{"DescribeRoom", `{"StrRoomId":"lobby","Limit":1}`, `"Next":"cid"}`},
+			{"DescribeRoom", `{"StrRoomId":"lobby","Limit":1}`, `"UserList":[{"UserId":"cid","Role":"anchor","Rights":["enter",`},
+			{"DescribeRoom", `{"StrRoomId":"lobby","Limit":1}`, `"Next":"cid",`},
 			{"DescribeRoom", `{"StrRoomId":"lobby","After":"cid"}`, `"UserList":[{"UserId":"dan",`},
 			{"DismissRoom", `{"StrRoomId":"lobby"}`, `{"Users":2}`},
 			{"ListRooms", `{}`, `{"Rooms":[]}`},
@@ -76,7 +77,7 @@ func TestBadCommands(t *testing.T) {
 			{"RemoveUser", `null`, "bad_request", "no JSON object"},
 			{"RemoveUser", `{"StrRoomId":"lobby","UserIds":["ann"]} x`, "bad_request", "something follows"},
 			{"RemoveUser", `{"StrRoomId":"lobby","UserIds":["ann"],"Ban":3}`, "bad_request", "Ban: there is no such field"},
-			{"RemoveUser", `{"StrRoomId":"lobby","UserIds":["ann"]` + strings.Repeat(" ", natsapi.MaxRequest) + `}`, "bad_request", "more than 16384"},
+			{"RemoveUser", `{"StrRoomId":"lobby","UserIds":["ann"]` + strings.Repeat(" ", command.MaxRequest) + `}`, "bad_request", "more than 16384"},
 			{"RemoveUser", `{"StrRoomId":"lobby"}`, "bad_request", "UserIds: 1 to 10"},
 			{"RemoveUser", `{"StrRoomId":"lobby","UserIds":[` + eleven + `]}`, "bad_request", "UserIds: 1 to 10"},
 			{"RemoveUser", `{"StrRoomId":"lobby","UserIds":"ann"}`, "bad_request", "UserIds: a JSON string"},
@@ -107,7 +108,7 @@ func TestBadCommands(t *testing.T) {
 			if code != tt.code || !strings.Contains(text, tt.text) {
 				t.Errorf("%s %.80s: %s %q, not %s %q", tt.action, tt.body, code, text, tt.code, tt.text)
 			}
-			var body natsapi.ErrorBody
+			var body command.ErrorBody
 			if err := json.Unmarshal(m.Data, &body); err != nil || string(body.Code) != code || !strings.HasSuffix(text, body.Message) {
 				t.Errorf("%s %.80s: body %s", tt.action, tt.body, m.Data)
 			}
@@ -163,7 +164,7 @@ func TestServiceIsDiscovered(t *testing.T) {
 			t.Fatal(err)
 		}
 		var info micro.Info
-		if err := json.Unmarshal(m.Data, &info); err != nil || len(info.Endpoints) != 6 || info.Version != "1.2.3" {
+		if err := json.Unmarshal(m.Data, &info); err != nil || len(info.Endpoints) != 2*len(command.All()) || info.Version != "1.2.3" {
 			t.Errorf("%s, %v", m.Data, err)
 		}
 	})
@@ -179,26 +180,29 @@ func TestClient(t *testing.T) {
 			n.enter(seven, fmt.Sprintf("u%d", i))
 		}
 		c, ctx := natsapi.NewClient(n.dial()), t.Context()
-		list, err := c.ListRooms(ctx, natsapi.ListRoomsRequest{})
+		var list command.ListRoomsResponse
+		err := c.Do(ctx, command.ListRooms, command.ListRoomsRequest{}, &list)
 		if err != nil || len(list.Rooms) != 1 || list.Rooms[0].Users != 3 {
 			t.Errorf("%+v, %v", list, err)
 		}
 		if id, err := list.Rooms[0].Room(); id != seven || err != nil {
 			t.Errorf("%v, %v", id, err)
 		}
-		d, err := c.DescribeRoom(ctx, natsapi.DescribeRoomRequest{RoomRef: natsapi.Ref(seven)})
+		var d command.DescribeRoomResponse
+		err = c.Do(ctx, command.DescribeRoom, command.DescribeRoomRequest{RoomRef: command.Ref(seven)}, &d)
 		if err != nil || len(d.UserList) != 3 || !d.UserList[0].MediaOnly {
 			t.Errorf("%+v, %v", d, err)
 		}
-		out, err := c.RemoveUser(ctx, natsapi.RemoveUserRequest{RoomRef: natsapi.Ref(seven), UserIDs: []string{"u0"}})
-		if err != nil || len(out.Users) != 1 || out.Users[0].Result != natsapi.ResultRemoved {
-			t.Errorf("%+v, %v", out, err)
+		answer, err := c.Ask(ctx, "node-1", command.RemoveUser, []byte(`{"RoomId":7,"UserIds":["u0"]}`))
+		if err != nil || string(answer) != `{"Users":[{"UserId":"u0","Result":"removed"}]}` {
+			t.Errorf("%s, %v", answer, err)
 		}
-		gone, err := c.DismissRoom(ctx, natsapi.DismissRoomRequest{RoomRef: natsapi.Ref(seven)})
+		var gone command.DismissRoomResponse
+		err = c.Do(ctx, command.DismissRoom, command.DismissRoomRequest{RoomRef: command.Ref(seven)}, &gone)
 		if err != nil || gone.Users != 2 {
 			t.Errorf("%+v, %v", gone, err)
 		}
-		_, err = c.DismissRoom(ctx, natsapi.DismissRoomRequest{RoomRef: natsapi.Ref(seven)})
+		err = c.Do(ctx, command.DismissRoom, command.DismissRoomRequest{RoomRef: command.Ref(seven)}, nil)
 		if e := session.AsError(err); e.Code != session.CodeRoomNotFound || e.Field != "RoomId" {
 			t.Errorf("%v", err)
 		}
@@ -213,7 +217,11 @@ func TestClientWithoutNode(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer nc.Close()
-		if _, err := natsapi.NewClient(nc).ListRooms(t.Context(), natsapi.ListRoomsRequest{}); !errors.Is(err, natsapi.ErrNoNode) {
+		c := natsapi.NewClient(nc)
+		if err := c.Do(t.Context(), command.ListRooms, command.ListRoomsRequest{}, nil); !errors.Is(err, natsapi.ErrNoNode) {
+			t.Error(err)
+		}
+		if _, err := c.Ask(t.Context(), "node-9", command.ListRooms, nil); !errors.Is(err, command.ErrNoNode) {
 			t.Error(err)
 		}
 	})

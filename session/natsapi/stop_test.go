@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go/micro"
 	"github.com/rs/zerolog"
+
+	"parlor/session/command"
 )
 
 // lateRequest is a command that the library hands over, to which nobody waits for an answer.
@@ -24,10 +26,10 @@ func (library) Stop() error { return nil }
 func TestNoCommandBeginsAfterStop(t *testing.T) {
 	s := &Service{
 		log: zerolog.Nop(), micro: library{}, places: make(chan struct{}, maxCommands),
-		refused: map[Action]*atomic.Uint64{ListRooms: new(atomic.Uint64)},
+		refused: map[command.Action]*atomic.Uint64{command.ListRooms: new(atomic.Uint64)},
 	}
 	var stopped atomic.Bool
-	handle := s.endpoint(ListRooms, func(context.Context, []byte) (any, error) {
+	handle := s.endpoint(command.ListRooms, func(context.Context, command.Action, []byte) (any, error) {
 		if stopped.Load() {
 			t.Error("a command is under way after Stop")
 		}
@@ -48,7 +50,7 @@ func TestNoCommandBeginsAfterStop(t *testing.T) {
 	callers.Wait()
 	handle(lateRequest{})
 	s.running.Wait()
-	if s.refused[ListRooms].Load() == 0 {
+	if s.refused[command.ListRooms].Load() == 0 {
 		t.Error("what comes late is not refused")
 	}
 }

@@ -99,7 +99,7 @@ func matches(pattern, subject string) bool {
 // Subject returns where an event is published. A room's token is "n-" and the number, or "s-" and the name where that is
 // made of letters, digits, - and _, or else "b-" and the name in URL-safe base64.
 func Subject(node string, room session.RoomID, t session.FeedType) string {
-	return fmt.Sprintf("%s.events.%s.%s.%d", Prefix, token("s-", node)[2:], RoomToken(room), t)
+	return fmt.Sprintf("%s.events.%s.%s.%d", Prefix, NodeToken(node), RoomToken(room), t)
 }
 
 // RoomToken returns the room's part of a subject.

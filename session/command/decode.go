@@ -1,4 +1,4 @@
-package natsapi
+package command
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ const MaxRequest = 16 << 10
 
 // fields maps the fields that session's errors name to those of commands.
 var fields = map[string]string{
-	"users": "UserIds", "ban": "BanSeconds", "reason": "Reason", "limit": "Limit",
+	"users": "UserIds", "user": "UserId", "ban": "BanSeconds", "reason": "Reason", "limit": "Limit", "prefix": "Prefix", "scene": "Scene", "block": "Block",
 }
 
 func bad(field, format string, args ...any) *session.Error {
@@ -69,7 +69,7 @@ func explain(err error) *session.Error {
 
 // room returns the room that is meant. In the ...ByStrRoomId forms RoomId may hold the string.
 func (r RoomRef) room(stringForm bool) (session.RoomID, error) {
-	hasNumber := len(r.RoomID) > 0 && string(r.RoomID) != "null"
+	hasNumber := r.hasNumber()
 	switch {
 	case hasNumber && r.StrRoomID != nil:
 		return session.RoomID{}, bad("StrRoomId", "only one of RoomId and StrRoomId can be given")
@@ -94,6 +94,11 @@ func (r RoomRef) room(stringForm bool) (session.RoomID, error) {
 	}
 	return id, nil
 }
+
+func (r RoomRef) hasNumber() bool { return len(r.RoomID) > 0 && string(r.RoomID) != "null" }
+
+// given reports whether a room is named.
+func (r RoomRef) given() bool { return r.hasNumber() || r.StrRoomID != nil }
 
 // inField returns err, if any, as one of the given field.
 func inField(field string, err error) error {

@@ -1,0 +1,74 @@
+package router
+
+import "time"
+
+// Usage is the traffic of one member, counted since its sections were negotiated.
+type Usage struct {
+	Sources        [len(sourceNames)]SourceUsage // by Source: what came from it
+	Packets, Bytes uint64                        // what went to it: RTP packets and bytes of their payload
+	Resent         uint64                        // packets sent again to it
+	Lost           uint64                        // packets that it reports as missing
+	RTT            time.Duration                 // 0: not known
+}
+
+// SourceUsage is what came of one source, all layers together.
+type SourceUsage struct {
+	Codec          string // "" before the first packet
+	Layers         int    // that bring packets at present
+	Packets, Bytes uint64
+	Lost           int64 // missing of their own SSRCs, repairs not counted; negative with duplicates
+}
+
+// Usage returns the traffic of those of the members who are in the room; also after Run has ended. The room's
+// goroutine only adds up counters, a few for each section of theirs, so that describing a full room holds up no media.
+func (r *Room) Usage(members ...MemberID) map[MemberID]Usage {
+	var u map[MemberID]Usage
+	if r.post(func(c *core, _ int64) error { u = c.usage(members); return nil }) != nil {
+		u = r.core.usage(members)
+	}
+	return u
+}
+
+func (c *core) usage(members []MemberID) map[MemberID]Usage {
+	all := make(map[MemberID]Usage, len(members))
+	for _, m := range members {
+		all[m] = Usage{}
+	}
+	for _, p := range c.peers {
+		u, wanted := all[p.member]
+		if !wanted {
+			continue
+		}
+		p.addUsage(&u)
+		all[p.member] = u
+	}
+	return all
+}
+
+func (p *peer) addUsage(u *Usage) {
+	if p.rtt != 0 {
+		u.RTT = time.Duration(p.rtt)
+	}
+	for _, s := range p.sinks {
+		u.Packets += s.count.packets
+		u.Bytes += s.count.bytes
+		u.Resent += s.count.resent
+		if s.count.lost < 1<<23 { // 24 bits with a sign; below zero with duplicates (RFC 3550 section 6.4.1)
+			u.Lost += uint64(s.count.lost)
+		}
+	}
+	for _, t := range p.tracks {
+		s := &u.Sources[t.key.Source]
+		for _, st := range t.layers {
+			if st.format != nil {
+				s.Codec = st.format.codec.Name
+			}
+			if st.live {
+				s.Layers++
+			}
+			s.Packets += st.in.packets
+			s.Bytes += st.in.bytes
+			s.Lost += st.in.stats.Lost()
+		}
+	}
+}

@@ -1,0 +1,85 @@
+// Package command is what operators and back ends can have a node do: remove users, dismiss rooms, look at both, drain the
+// node. It is the one implementation behind all doors (NATS, admin HTTP, and through them the command line), which hand over
+// an action's name and the bytes of a request and get a value to answer as JSON, or an error that names the field.
+//
+//	command.go    Commands: Do, DoHere
+//	action.go     Action, and the table of all of them
+//	messages.go   the JSON of rooms and users
+//	node.go       the JSON of nodes; Node: what this package needs of the node
+//	decode.go     reading requests, and what is said about bad ones
+//	rooms.go      the commands on rooms and users
+//	nodes.go      the commands on nodes
+//	elsewhere.go  Elsewhere: the other nodes; to whom a command goes, merging of lists
+package command
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"parlor/session"
+)
+
+// Options of Commands.
+type Options struct {
+	Rooms     *session.Rooms
+	Node      Node
+	Elsewhere Elsewhere // nil: the node is alone
+	// Observe is told of every command that was carried out or refused here, for metrics: how long it took, and with what
+	// error. nil: nobody is told. It must not block.
+	Observe func(a Action, took time.Duration, err error)
+}
+
+// Commands carry out commands. Safe for concurrent use.
+type Commands struct{ o Options }
+
+// New returns the commands of a node. It starts nothing.
+func New(o Options) *Commands { return &Commands{o} }
+
+// task is a request that was read and is well-formed.
+type task struct {
+	here func(ctx context.Context) (any, error) // carries it out on this node
+
+	// At most one of these says which nodes it concerns besides this one; with none it is this one alone.
+	room session.RoomID                             // the holder of this room
+	node string                                     // the node of this id
+	all  func(context.Context, []byte) (any, error) // all nodes: asks them and merges the answers
+}
+
+// Do carries out a command, wherever the room is that it is about, and returns what to answer as JSON once it is true. The
+// deadline is ctx's. Errors are *session.Error, whose Field is as the request names it.
+func (c *Commands) Do(ctx context.Context, a Action, request []byte) (any, error) {
+	return c.do(ctx, a, request, c.route)
+}
+
+// DoHere is Do for this node alone, as if there were no other: what other nodes ask of it.
+func (c *Commands) DoHere(ctx context.Context, a Action, request []byte) (any, error) {
+	return c.do(ctx, a, request, func(ctx context.Context, _ Action, _ []byte, t task) (any, error) { return t.here(ctx) })
+}
+
+func (c *Commands) do(ctx context.Context, a Action, request []byte,
+	run func(context.Context, Action, []byte, task) (any, error)) (answer any, err error) {
+	s, ok := specs[a]
+	if !ok {
+		return nil, unknown(a)
+	}
+	if observe := c.o.Observe; observe != nil {
+		defer func(began time.Time) { observe(a, time.Since(began), err) }(time.Now())
+	}
+	t, err := s.read(c, request)
+	if err == nil {
+		answer, err = run(ctx, a, request, t)
+	}
+	if err != nil {
+		return nil, told(err)
+	}
+	return answer, nil
+}
+
+// told is an error as the caller is told it.
+func told(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return session.Errorf(session.CodeInternal, "", "the command was not complete in time; it may be repeated")
+	}
+	return err
+}

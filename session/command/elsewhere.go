@@ -1,0 +1,158 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"parlor/session"
+)
+
+// Elsewhere is the other nodes, as this package needs them. Its methods may be called from any goroutine, for this node's
+// Commands only by Do.
+type Elsewhere interface {
+	// Holder returns the name of the node that holds the room, "" where none does. It may be this one.
+	Holder(ctx context.Context, room session.RoomID) (node string, err error)
+	// Nodes returns the names of all nodes that live but this one, in any order.
+	Nodes(ctx context.Context) ([]string, error)
+	// Ask has another node carry out a command by itself alone (Commands.DoHere) and returns its answer. What that node
+	// answers with an error is a *session.Error; ErrNoNode where there is no node of that name, or it is gone.
+	Ask(ctx context.Context, node string, a Action, request []byte) (json.RawMessage, error)
+}
+
+// ErrNoNode is returned by Elsewhere.Ask where there is no such node.
+var ErrNoNode = errors.New("there is no such node")
+
+// askTime bounds what a list waits for another node. Raising it has lists wait for longer for nodes that hang, lowering it
+// has rooms missing from them where nodes are busy.
+const askTime = 2 * time.Second
+
+// route has a task carried out where it belongs.
+func (c *Commands) route(ctx context.Context, a Action, request []byte, t task) (any, error) {
+	switch {
+	case c.o.Elsewhere == nil:
+	case t.all != nil:
+		return t.all(ctx, request)
+	case !t.room.IsZero() && !c.o.Rooms.Has(t.room):
+		node, err := c.o.Elsewhere.Holder(ctx, t.room)
+		if err != nil {
+			return nil, fmt.Errorf("looking for the room's node: %w", err)
+		}
+		if node != "" && node != c.o.Node.ID() {
+			return c.ask(ctx, node, a, request, t)
+		}
+	case t.node != "" && t.node != c.o.Node.ID():
+		return c.ask(ctx, t.node, a, request, t)
+	}
+	return t.here(ctx)
+}
+
+// ask has another node carry out a command. A node that is gone holds no room any more.
+func (c *Commands) ask(ctx context.Context, node string, a Action, request []byte, t task) (any, error) {
+	answer, err := c.o.Elsewhere.Ask(ctx, node, a, request)
+	switch {
+	case !errors.Is(err, ErrNoNode):
+		return answer, err
+	case t.node != "":
+		return nil, noNode(node)
+	}
+	return t.here(ctx) // which says that there is no such room
+}
+
+// everywhere carries out a command here and on all other nodes and merges the answers. A node where there is nothing to tell
+// of answers with a not-found; if all do, so does this. Nodes that do not answer are named by missing.
+func everywhere[A any](ctx context.Context, c *Commands, a Action, request []byte, here func(context.Context) (A, error),
+	merge func([]A) A, missing func(*A, []string)) (A, error) {
+	var none A
+	nodes, err := c.o.Elsewhere.Nodes(ctx)
+	if err != nil {
+		return none, fmt.Errorf("looking for the other nodes: %w", err)
+	}
+	slices.Sort(nodes)
+	theirs := askAll[A](ctx, c.o.Elsewhere, nodes, a, request)
+	mine, err := here(ctx)
+	answers, silent := []A{mine}, []string(nil)
+	if err != nil {
+		if !notFound(err) {
+			return none, err
+		}
+		answers = nil
+	}
+	for i, t := range theirs {
+		switch {
+		case t.err == nil:
+			answers = append(answers, t.answer)
+		case errors.Is(t.err, ErrNoNode), notFound(t.err): // gone, or nothing of it there
+		default:
+			silent = append(silent, nodes[i])
+		}
+	}
+	if len(answers) == 0 && len(silent) == 0 {
+		return none, err
+	}
+	merged := merge(answers)
+	missing(&merged, silent)
+	return merged, nil
+}
+
+func notFound(err error) bool {
+	return errors.Is(err, session.CodeRoomNotFound) || errors.Is(err, session.CodeUserNotFound)
+}
+
+type reply[A any] struct {
+	answer A
+	err    error
+}
+
+// askAll asks all nodes at once.
+func askAll[A any](ctx context.Context, e Elsewhere, nodes []string, a Action, request []byte) []reply[A] {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	replies := make([]reply[A], len(nodes))
+	var asked sync.WaitGroup
+	for i, node := range nodes {
+		asked.Go(func() {
+			r := &replies[i]
+			var answer json.RawMessage
+			if answer, r.err = e.Ask(ctx, node, a, request); r.err == nil {
+				r.err = json.Unmarshal(answer, &r.answer)
+			}
+		})
+	}
+	asked.Wait()
+	return replies
+}
+
+// mergePage puts entries of several nodes' pages in order and keeps one page of them. more is not empty where a node had more.
+// Entries of one key, of nodes that both believe to hold a room, stay on one page.
+func mergePage[E any](all []E, more string, limit int, key func(E) string) (page []E, next string) {
+	if limit == 0 {
+		limit = session.DefaultPage
+	}
+	slices.SortStableFunc(all, func(a, b E) int { return cmp.Compare(key(a), key(b)) })
+	n := min(limit, len(all))
+	for n > 0 && n < len(all) && key(all[n]) == key(all[n-1]) {
+		n++
+	}
+	if n > 0 && (n < len(all) || more != "") {
+		next = key(all[n-1])
+	}
+	if all == nil {
+		all = []E{}
+	}
+	return all[:n:n], next
+}
+
+// keyOf is the key of a room that a node has named.
+func keyOf(r RoomRef) string {
+	id, err := r.Room()
+	if err != nil {
+		return ""
+	}
+	return id.Key()
+}

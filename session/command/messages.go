@@ -1,0 +1,201 @@
+package command
+
+import (
+	"encoding/json"
+
+	"parlor/session"
+)
+
+// RoomRef names a room in a message: RoomId is an integer, StrRoomId a string; exactly one is given.
+type RoomRef struct {
+	RoomID    json.RawMessage `json:"RoomId,omitempty"`
+	StrRoomID *string         `json:"StrRoomId,omitempty"`
+}
+
+// Ref returns the reference to a room.
+func Ref(id session.RoomID) RoomRef {
+	if _, ok := id.Number(); ok {
+		return RoomRef{RoomID: json.RawMessage(id.String())}
+	}
+	return RoomRef{StrRoomID: new(id.String())}
+}
+
+// Room returns the room that is meant, or a bad_request.
+func (r RoomRef) Room() (session.RoomID, error) { return r.room(false) }
+
+// RemoveUserRequest puts users out of a room.
+type RemoveUserRequest struct {
+	RoomRef
+	UserIDs    []string `json:"UserIds"`              // 1–10
+	BanSeconds int64    `json:"BanSeconds,omitempty"` // for as long they cannot enter again
+	Reason     string   `json:"Reason,omitempty"`     // passed to the users; at most 256 bytes
+}
+
+// RemoveUserResponse tells what came of it.
+type RemoveUserResponse struct {
+	Users []RemovedUser `json:"Users"`
+}
+
+// RemovedUser is the outcome for one user: "removed", or "not_in_room".
+type RemovedUser struct {
+	UserID string `json:"UserId"`
+	Result string `json:"Result"`
+}
+
+// The outcomes of removing a user.
+const (
+	ResultRemoved   = "removed"
+	ResultNotInRoom = "not_in_room"
+)
+
+// DismissRoomRequest puts everybody out and ends the room.
+type DismissRoomRequest struct {
+	RoomRef
+	Reason string `json:"Reason,omitempty"` // passed to the users; at most 256 bytes
+}
+
+// DismissRoomResponse tells how many users were put out.
+type DismissRoomResponse struct {
+	Users int `json:"Users"`
+}
+
+// SetUserBlockedRequest says what of a user's streams is not forwarded.
+type SetUserBlockedRequest struct {
+	RoomRef
+	UserID string        `json:"UserId"`
+	Block  session.Block `json:"Block"` // none, both, audio or video; replaces the one before
+}
+
+// SetUserBlockedResponse says what is in force.
+type SetUserBlockedResponse struct {
+	UserID string        `json:"UserId"`
+	Block  session.Block `json:"Block"`
+}
+
+// ListRoomsRequest asks for a page of rooms.
+type ListRoomsRequest struct {
+	Prefix string        `json:"Prefix,omitempty"` // of the name, or of the digits of the number
+	Scene  session.Scene `json:"Scene,omitempty"`  // only rooms of this scene
+	After  string        `json:"After,omitempty"`  // the Next of the page before
+	Limit  int           `json:"Limit,omitempty"`  // 1–1000, default 100
+}
+
+// ListRoomsResponse is a page of rooms. Next is empty on the last one.
+type ListRoomsResponse struct {
+	Rooms   []Room   `json:"Rooms"`
+	Next    string   `json:"Next,omitempty"`
+	Missing []string `json:"NodesMissing,omitempty"` // nodes that have not answered, whose rooms are missing
+}
+
+// Room describes a room.
+type Room struct {
+	RoomRef
+	Scene      session.Scene `json:"Scene"`
+	CreatedMS  int64         `json:"CreatedMs"` // Unix time
+	Users      int           `json:"Users"`
+	Anchors    int           `json:"Anchors"`
+	Publishers int           `json:"Publishers"` // users who publish something that is on
+	Node       string        `json:"Node"`
+}
+
+// DescribeRoomRequest asks for a room with a page of its users.
+type DescribeRoomRequest struct {
+	RoomRef
+	After string `json:"After,omitempty"` // the Next of the page before
+	Limit int    `json:"Limit,omitempty"` // 1–1000, default 100
+}
+
+// DescribeRoomResponse is a room with a page of its users. Next is empty on the last page.
+type DescribeRoomResponse struct {
+	Room
+	UserList []User `json:"UserList"`
+	Next     string `json:"Next,omitempty"`
+	TimeMS   int64  `json:"TimeMs"` // Unix time at which the counters were read
+}
+
+// DescribeUserRequest asks for a user in one room, or, where none is named, in all: a page of them.
+type DescribeUserRequest struct {
+	RoomRef
+	UserID string `json:"UserId"`
+	After  string `json:"After,omitempty"` // the Next of the page before
+	Limit  int    `json:"Limit,omitempty"` // 1–1000, default 100
+}
+
+// DescribeUserResponse is a user in each of the rooms asked for. Next is empty on the last page.
+type DescribeUserResponse struct {
+	Rooms   []UserInRoom `json:"Rooms"`
+	Next    string       `json:"Next,omitempty"`
+	TimeMS  int64        `json:"TimeMs"`                 // Unix time at which the counters were read
+	Missing []string     `json:"NodesMissing,omitempty"` // nodes that have not answered, whose rooms are missing
+}
+
+// UserInRoom is a user in a room.
+type UserInRoom struct {
+	RoomRef
+	Node string `json:"Node"`
+	User
+}
+
+// User describes a user in a room. Counters begin with its media connection.
+type User struct {
+	UserID      string          `json:"UserId"`
+	Role        session.Role    `json:"Role"`
+	Rights      []session.Right `json:"Rights"`
+	Block       session.Block   `json:"Block"`       // none, both, audio or video
+	Streams     []Stream        `json:"Streams"`     // what it publishes
+	Received    Received        `json:"Received"`    // what was forwarded to it
+	RTTMS       int64           `json:"RttMs"`       // 0: not known
+	SinceMS     int64           `json:"SinceMs"`     // Unix time
+	LastHeardMS int64           `json:"LastHeardMs"` // Unix time of the last sign of life
+	Connected   bool            `json:"Connected"`
+	MediaOnly   bool            `json:"MediaOnly"` // WHIP or WHEP
+	SessionID   string          `json:"SessionId"`
+}
+
+// Stream is one stream of a user, as it arrives at the node.
+type Stream struct {
+	Source  string `json:"Source"` // camera, screen, mic or screen-audio
+	On      bool   `json:"On"`     // false: muted, stopped or blocked
+	Blocked bool   `json:"Blocked,omitempty"`
+	Codec   string `json:"Codec,omitempty"`
+	Layers  int    `json:"Layers"` // simulcast layers that bring packets at present
+	Packets uint64 `json:"Packets"`
+	Bytes   uint64 `json:"Bytes"`
+	Lost    int64  `json:"Lost"` // packets missing on the way to the node, repairs not counted; negative with duplicates
+}
+
+// Received is what was forwarded to a user, all streams together.
+type Received struct {
+	Packets uint64 `json:"Packets"`
+	Bytes   uint64 `json:"Bytes"`  // of payload
+	Resent  uint64 `json:"Resent"` // packets sent again
+	Lost    uint64 `json:"Lost"`   // packets that it reports as missing
+}
+
+// ErrorBody is the body of an error answer.
+type ErrorBody struct {
+	Code    session.Code `json:"Code"`
+	Field   string       `json:"Field,omitempty"` // as the request names it
+	Message string       `json:"Message"`
+}
+
+func roomOf(i session.RoomInfo) Room {
+	return Room{
+		RoomRef: Ref(i.Room), Scene: i.Scene, CreatedMS: i.Created.UnixMilli(), Users: i.Users, Anchors: i.Anchors,
+		Publishers: i.Publishers, Node: i.Node,
+	}
+}
+
+func userOf(u session.UserInfo) User {
+	v := User{
+		UserID: u.User, Role: u.Role, Rights: u.Rights.List(), Block: u.Block, Streams: make([]Stream, len(u.Streams)), RTTMS: u.Usage.RTT.Milliseconds(),
+		Received: Received{Packets: u.Usage.Packets, Bytes: u.Usage.Bytes, Resent: u.Usage.Resent, Lost: u.Usage.Lost},
+		SinceMS:  u.Since.UnixMilli(), LastHeardMS: u.LastHeard.UnixMilli(),
+		Connected: u.Connected, MediaOnly: u.MediaOnly, SessionID: u.Session,
+	}
+	for i, s := range u.Streams {
+		t := u.Usage.Of(s.Source)
+		v.Streams[i] = Stream{Source: s.Source.String(), On: s.On, Blocked: s.Blocked, Codec: t.Codec, Layers: t.Layers, Packets: t.Packets, Bytes: t.Bytes, Lost: t.Lost}
+	}
+	return v
+}

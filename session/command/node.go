@@ -1,0 +1,65 @@
+package command
+
+import (
+	"context"
+	"time"
+)
+
+// Node is what this package needs of the node that it runs on.
+type Node interface {
+	// ID returns the node's name.
+	ID() string
+	// Describe returns how the node is.
+	Describe() NodeInfo
+	// Drain has the node take no new rooms, and end once it has none left or after d, whatever happens; 0: the node's own
+	// time. Doing it again sets the time anew. It returns at once.
+	Drain(ctx context.Context, d time.Duration) error
+}
+
+// NodeInfo describes a node.
+type NodeInfo struct {
+	Node         string  `json:"Node"`
+	Version      string  `json:"Version"`
+	StartedMS    int64   `json:"StartedMs"` // Unix time
+	Draining     bool    `json:"Draining"`
+	DrainEndsMS  int64   `json:"DrainEndsMs,omitempty"` // Unix time at which a draining node ends at the latest
+	Rooms        int     `json:"Rooms"`
+	Participants int     `json:"Participants"`
+	Publishers   int     `json:"Publishers"`  // users who publish something that is on
+	Connections  int     `json:"Connections"` // media connections
+	CPU          float64 `json:"Cpu"`         // of the cores that the process may use, 0–1, of late
+	PacketsIn    float64 `json:"PacketsInPerSecond"`
+	PacketsOut   float64 `json:"PacketsOutPerSecond"`
+	BitsIn       float64 `json:"BitsInPerSecond"`
+	BitsOut      float64 `json:"BitsOutPerSecond"`
+	MemoryBytes  uint64  `json:"MemoryBytes"` // resident
+}
+
+// MaxDrain is the longest time that a node can be given to drain.
+const MaxDrain = 7 * 24 * time.Hour
+
+// DrainNodeRequest drains a node. Where there are several, NodeId has to say which.
+type DrainNodeRequest struct {
+	NodeID          string `json:"NodeId,omitempty"`
+	DeadlineSeconds int64  `json:"DeadlineSeconds,omitempty"` // until the node ends whatever goes on in it; 0: as the node has it
+}
+
+// DrainNodeResponse tells how far the draining is. Asking again tells how it goes on.
+type DrainNodeResponse struct {
+	Node         string `json:"Node"`
+	Draining     bool   `json:"Draining"`
+	DrainEndsMS  int64  `json:"DrainEndsMs"` // Unix time at which it ends at the latest
+	Rooms        int    `json:"Rooms"`       // that are left
+	Participants int    `json:"Participants"`
+}
+
+// DescribeNodeRequest asks for one node, or for all.
+type DescribeNodeRequest struct {
+	NodeID string `json:"NodeId,omitempty"`
+}
+
+// DescribeNodeResponse is the nodes asked for, in the order of their names.
+type DescribeNodeResponse struct {
+	Nodes   []NodeInfo `json:"Nodes"`
+	Missing []string   `json:"NodesMissing,omitempty"` // nodes that have not answered
+}

@@ -1,0 +1,151 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"parlor/session"
+)
+
+func removeUser(c *Commands, q RemoveUserRequest) (job[RemoveUserResponse], error) {
+	return planRemoval(c, q, false)
+}
+
+func removeUserByStr(c *Commands, q RemoveUserRequest) (job[RemoveUserResponse], error) {
+	return planRemoval(c, q, true)
+}
+
+func planRemoval(c *Commands, q RemoveUserRequest, stringForm bool) (j job[RemoveUserResponse], err error) {
+	room, err := q.room(stringForm)
+	if err != nil {
+		return j, err
+	}
+	if limit := int64(session.MaxBan / time.Second); q.BanSeconds < 0 || q.BanSeconds > limit {
+		return j, bad("BanSeconds", "a ban lasts 0 to %d seconds, not %d", limit, q.BanSeconds)
+	}
+	j.room = room
+	j.here = func(ctx context.Context) (a RemoveUserResponse, err error) {
+		results, err := c.o.Rooms.RemoveUsers(ctx, room, q.UserIDs, q.Reason, time.Duration(q.BanSeconds)*time.Second)
+		if err != nil {
+			return a, named(err, q.RoomRef)
+		}
+		for _, r := range results {
+			u := RemovedUser{UserID: r.User, Result: ResultNotInRoom}
+			if r.Removed {
+				u.Result = ResultRemoved
+			}
+			a.Users = append(a.Users, u)
+		}
+		return a, nil
+	}
+	return j, nil
+}
+
+func dismissRoom(c *Commands, q DismissRoomRequest) (job[DismissRoomResponse], error) {
+	return planDismissal(c, q, false)
+}
+
+func dismissRoomByStr(c *Commands, q DismissRoomRequest) (job[DismissRoomResponse], error) {
+	return planDismissal(c, q, true)
+}
+
+func planDismissal(c *Commands, q DismissRoomRequest, stringForm bool) (j job[DismissRoomResponse], err error) {
+	j.room, err = q.room(stringForm)
+	j.here = func(ctx context.Context) (DismissRoomResponse, error) {
+		n, err := c.o.Rooms.DismissRoom(ctx, j.room, q.Reason)
+		return DismissRoomResponse{Users: n}, named(err, q.RoomRef)
+	}
+	return j, err
+}
+
+func setUserBlocked(c *Commands, q SetUserBlockedRequest) (j job[SetUserBlockedResponse], err error) {
+	j.room, err = q.room(false)
+	j.here = func(ctx context.Context) (SetUserBlockedResponse, error) {
+		err := c.o.Rooms.SetUserBlocked(ctx, j.room, q.UserID, q.Block)
+		return SetUserBlockedResponse{UserID: q.UserID, Block: q.Block}, named(err, q.RoomRef)
+	}
+	return j, err
+}
+
+func listRooms(c *Commands, q ListRoomsRequest) (j job[ListRoomsResponse], err error) {
+	filter := session.RoomFilter{Prefix: q.Prefix, Scene: q.Scene}
+	page := session.Page{After: q.After, Limit: q.Limit}
+	if err := session.CheckList(filter, page); err != nil {
+		return j, named(err, RoomRef{})
+	}
+	j.here = func(context.Context) (ListRoomsResponse, error) {
+		l, err := c.o.Rooms.ListRooms(filter, page)
+		a := ListRoomsResponse{Rooms: []Room{}, Next: l.Next}
+		for _, i := range l.Rooms {
+			a.Rooms = append(a.Rooms, roomOf(i))
+		}
+		return a, named(err, RoomRef{})
+	}
+	j.all = func(ctx context.Context, request []byte) (ListRoomsResponse, error) {
+		return everywhere(ctx, c, ListRooms, request, j.here, func(l []ListRoomsResponse) (a ListRoomsResponse) {
+			for _, one := range l {
+				a.Next = max(a.Next, one.Next)
+				a.Rooms = append(a.Rooms, one.Rooms...)
+			}
+			a.Rooms, a.Next = mergePage(a.Rooms, a.Next, q.Limit, func(r Room) string { return keyOf(r.RoomRef) })
+			return a
+		}, func(a *ListRoomsResponse, missing []string) { a.Missing = missing })
+	}
+	return j, nil
+}
+
+func describeRoom(c *Commands, q DescribeRoomRequest) (j job[DescribeRoomResponse], err error) {
+	j.room, err = q.room(false)
+	j.here = func(context.Context) (DescribeRoomResponse, error) {
+		d, err := c.o.Rooms.DescribeRoom(j.room, session.Page{After: q.After, Limit: q.Limit})
+		if err != nil {
+			return DescribeRoomResponse{}, named(err, q.RoomRef)
+		}
+		a := DescribeRoomResponse{Room: roomOf(d.RoomInfo), UserList: []User{}, Next: d.Next, TimeMS: d.Time.UnixMilli()}
+		for _, u := range d.List {
+			a.UserList = append(a.UserList, userOf(u))
+		}
+		return a, nil
+	}
+	return j, err
+}
+
+func describeUser(c *Commands, q DescribeUserRequest) (j job[DescribeUserResponse], err error) {
+	var page session.Page
+	if err := session.CheckUser(q.UserID); err != nil {
+		return j, named(err, q.RoomRef)
+	}
+	if q.RoomRef.given() {
+		if j.room, err = q.room(false); err != nil {
+			return j, err
+		}
+	}
+	page = session.Page{After: q.After, Limit: q.Limit}
+	if err := session.CheckList(session.RoomFilter{}, page); err != nil {
+		return j, named(err, q.RoomRef)
+	}
+	j.here = func(context.Context) (DescribeUserResponse, error) {
+		d, err := c.o.Rooms.DescribeUser(j.room, q.UserID, page)
+		if err != nil {
+			return DescribeUserResponse{}, named(err, q.RoomRef)
+		}
+		a := DescribeUserResponse{Rooms: []UserInRoom{}, Next: d.Next, TimeMS: d.Time.UnixMilli()}
+		for _, u := range d.List {
+			a.Rooms = append(a.Rooms, UserInRoom{RoomRef: Ref(u.Room), Node: u.Node, User: userOf(u.UserInfo)})
+		}
+		return a, nil
+	}
+	if j.room.IsZero() {
+		j.all = func(ctx context.Context, request []byte) (DescribeUserResponse, error) {
+			return everywhere(ctx, c, DescribeUser, request, j.here, func(l []DescribeUserResponse) (a DescribeUserResponse) {
+				for _, one := range l {
+					a.Next, a.TimeMS = max(a.Next, one.Next), max(a.TimeMS, one.TimeMS)
+					a.Rooms = append(a.Rooms, one.Rooms...)
+				}
+				a.Rooms, a.Next = mergePage(a.Rooms, a.Next, q.Limit, func(r UserInRoom) string { return keyOf(r.RoomRef) })
+				return a
+			}, func(a *DescribeUserResponse, missing []string) { a.Missing = missing })
+		}
+	}
+	return j, nil
+}

@@ -1,0 +1,191 @@
+package session
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"parlor/router"
+)
+
+// RoomFilter selects rooms of a list. The zero RoomFilter selects all.
+type RoomFilter struct {
+	Prefix string // of the name, or of the number's digits
+	Scene  Scene
+}
+
+func (f RoomFilter) check() error {
+	if len(f.Prefix) > MaxRoomName {
+		return Errorf(CodeBadRequest, "prefix", "a room's name has at most %d bytes, this beginning of one has %d", MaxRoomName, len(f.Prefix))
+	}
+	if f.Scene != "" && f.Scene != Call && f.Scene != Live {
+		return Errorf(CodeBadRequest, "scene", "a scene is call or live, not %.32q", string(f.Scene))
+	}
+	return nil
+}
+
+// CheckList returns the bad_request that a list with this filter and page gets, or nil.
+func CheckList(f RoomFilter, page Page) error { return cmp.Or(f.check(), page.check()) }
+
+// Has reports whether the room is on this node.
+func (r *Rooms) Has(id RoomID) bool {
+	rm := r.room(id)
+	if rm == nil {
+		return false
+	}
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	return rm.existsLocked()
+}
+
+func (rm *room) existsLocked() bool { return !rm.closed && !rm.created.IsZero() }
+
+// UserInfo describes a user in a room.
+type UserInfo struct {
+	UserState
+	Rights    Rights
+	Since     time.Time // first entered; entering again does not change it
+	Session   string
+	MediaOnly bool // WHIP or WHEP
+	Connected bool // there is a signalling connection, or, for MediaOnly, media
+	LastHeard time.Time
+	Block     Block
+	Usage     Usage
+}
+
+// Usage is the media traffic of a user since its media connection began.
+type Usage struct{ router.Usage }
+
+// Of returns what came of one source.
+func (u Usage) Of(s Source) router.SourceUsage { return u.Sources[s.router()] }
+
+// RoomDetail is a room with a page of its users.
+type RoomDetail struct {
+	RoomInfo
+	List []UserInfo
+	Next string
+	Time time.Time // at which counters were read
+}
+
+// DescribeRoom returns a room with a page of its users in the order of their ids. Errors: bad_request, room_not_found.
+func (r *Rooms) DescribeRoom(id RoomID, page Page) (RoomDetail, error) {
+	if err := cmp.Or(id.check(), page.check()); err != nil {
+		return RoomDetail{}, err
+	}
+	rm := r.room(id)
+	if rm == nil {
+		return RoomDetail{}, errNoRoom()
+	}
+	rm.mu.Lock()
+	if !rm.existsLocked() {
+		rm.mu.Unlock()
+		return RoomDetail{}, errNoRoom()
+	}
+	d := RoomDetail{RoomInfo: rm.infoLocked(), Time: r.opts.Now()}
+	members := rm.sortedLocked(func(m *member) bool { return m.user > page.After })
+	slices.SortFunc(members, func(a, b *member) int { return strings.Compare(a.user, b.user) })
+	if len(members) > page.Limit {
+		members = members[:page.Limit]
+		d.Next = members[page.Limit-1].user
+	}
+	ids := make([]router.MemberID, 0, len(members))
+	for _, m := range members {
+		d.List = append(d.List, m.info())
+		ids = append(ids, m.id)
+	}
+	rm.mu.Unlock()
+	rm.addUsage(d.List, ids)
+	return d, nil
+}
+
+func errNoRoom() error { return Errorf(CodeRoomNotFound, "room", "there is no such room") }
+
+// UserInRoom is a user in one of its rooms.
+type UserInRoom struct {
+	Room RoomID
+	Node string
+	UserInfo
+}
+
+// UserDetail is a page of the rooms that a user is in. Next is empty after the last one.
+type UserDetail struct {
+	List []UserInRoom
+	Next string
+	Time time.Time // at which counters were read
+}
+
+// DescribeUser returns a user in a room; for the zero room, a page of all rooms of this node that it is in, in the order of
+// their keys. Errors: bad_request, room_not_found, user_not_found where it is in none.
+func (r *Rooms) DescribeUser(id RoomID, user string, page Page) (UserDetail, error) {
+	if err := cmp.Or(CheckUser(user), page.check()); err != nil {
+		return UserDetail{}, err
+	}
+	rooms := r.list()
+	if !id.IsZero() {
+		if !r.Has(id) {
+			return UserDetail{}, errNoRoom()
+		}
+		rooms = []*room{r.room(id)}
+		page.After = ""
+	}
+	slices.SortFunc(rooms, func(a, b *room) int { return cmp.Compare(a.key, b.key) })
+	d := UserDetail{Time: r.opts.Now()}
+	found := false
+	for _, rm := range rooms {
+		if rm == nil {
+			continue
+		}
+		u, ok := rm.describe(user)
+		found = found || ok
+		if !ok || rm.key <= page.After {
+			continue
+		}
+		if len(d.List) == page.Limit {
+			d.Next = d.List[len(d.List)-1].Room.Key()
+			break
+		}
+		d.List = append(d.List, u)
+	}
+	if !found {
+		return UserDetail{}, Errorf(CodeUserNotFound, "user", "there is no such user")
+	}
+	return d, nil
+}
+
+// describe describes a user who is in the room.
+func (rm *room) describe(user string) (UserInRoom, bool) {
+	rm.mu.Lock()
+	m := rm.members[user]
+	if m == nil {
+		rm.mu.Unlock()
+		return UserInRoom{}, false
+	}
+	list, id := []UserInfo{m.info()}, m.id
+	rm.mu.Unlock()
+	rm.addUsage(list, []router.MemberID{id})
+	return UserInRoom{Room: rm.id, Node: rm.rooms.opts.Node, UserInfo: list[0]}, true
+}
+
+func (m *member) info() UserInfo {
+	i := UserInfo{
+		UserState: m.state(), Rights: m.p.granted().Rights, Since: m.since, Session: m.p.id, MediaOnly: m.p.mediaOnly,
+		Connected: m.p.box.isAttached(), LastHeard: m.p.lastLife(), Block: m.block,
+	}
+	if i.MediaOnly {
+		i.Connected = !m.p.media.lastHeard().IsZero()
+	}
+	return i
+}
+
+// addUsage fills in the traffic of users, of which ids has the members.
+func (rm *room) addUsage(list []UserInfo, ids []router.MemberID) {
+	r := rm.media.running.Load()
+	if r == nil {
+		return // there never was media
+	}
+	all := r.Usage(ids...)
+	for i, id := range ids {
+		list[i].Usage = Usage{all[id]}
+	}
+}

@@ -1,0 +1,102 @@
+package sfu
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"parlor/session/command"
+)
+
+const (
+	// drainTime is how long a node drains that is not told for how long. Raising it lets more calls come to their own end,
+	// lowering it has a node that is to be replaced gone sooner.
+	drainTime = 10 * time.Minute
+	// drainLook is how often a draining node looks whether it has rooms left.
+	drainLook = 100 * time.Millisecond
+)
+
+// drain waits for the last room of a node that takes no new ones.
+type drain struct {
+	left  func() int    // rooms
+	begun chan struct{} // closed when draining begins
+	over  chan struct{} // closed when there is nothing to wait for any more
+
+	mu    sync.Mutex
+	until time.Time // zero: not draining
+}
+
+func newDrain(left func() int) *drain {
+	return &drain{left: left, begun: make(chan struct{}), over: make(chan struct{})}
+}
+
+// set begins draining, or changes the time at which it ends.
+func (d *drain) set(until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.until.IsZero() {
+		close(d.begun)
+	}
+	d.until = until
+}
+
+// ends returns when draining ends at the latest; zero: the node does not drain.
+func (d *drain) ends() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.until
+}
+
+func (d *drain) run(ctx context.Context) error {
+	select {
+	case <-d.begun:
+	case <-ctx.Done():
+		return nil
+	}
+	tick := time.NewTicker(drainLook)
+	defer tick.Stop()
+	for d.left() > 0 && time.Now().Before(d.ends()) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	close(d.over)
+	<-ctx.Done()
+	return nil
+}
+
+// steered is the node as commands see it.
+type steered struct{ n *Node }
+
+// ID returns the node's name.
+func (s steered) ID() string { return s.n.ID() }
+
+// Describe returns how the node is.
+func (s steered) Describe() command.NodeInfo {
+	n := s.n
+	count, load := n.rooms.Stats(), n.load.rates()
+	i := command.NodeInfo{
+		Node: n.ID(), Version: Version(), StartedMS: n.started.UnixMilli(), Draining: n.draining.Load(),
+		Rooms: count.Rooms, Participants: count.Users, Publishers: count.Publishers, Connections: n.endpoint.Stats().Peers,
+		CPU: load.cpu, PacketsIn: load.packetsIn, PacketsOut: load.packetsOut, BitsIn: load.bitsIn, BitsOut: load.bitsOut,
+		MemoryBytes: resident(),
+	}
+	if ends := n.drain.ends(); !ends.IsZero() {
+		i.DrainEndsMS = ends.UnixMilli()
+	}
+	return i
+}
+
+// Drain takes no new rooms from here on, and ends the node once it has none, or after d.
+func (s steered) Drain(_ context.Context, d time.Duration) error {
+	if d == 0 {
+		d = drainTime
+	}
+	s.n.rooms.Drain()
+	s.n.draining.Store(true)
+	s.n.drain.set(time.Now().Add(d))
+	s.n.log.Info().Stringer("within", d).Msg("draining: no new rooms; the node ends with its last one")
+	return nil
+}
