@@ -23,8 +23,6 @@ type core struct {
 	pacing []*stream // streams of which packets are held, until the next step at least
 	due    [dues]int64
 
-	volumes volumes
-
 	reporting, spare []*peer // to which reports are due sometime; emptied memory for the next such list
 	recording        []*peer // to which transport-wide feedback is due sometime
 
@@ -102,7 +100,6 @@ const (
 	dueFeedback        // transport-wide feedback
 	dueLayers          // layers that have stopped
 	duePace            // packets of bursts that are held
-	dueVolumes         // Volumes
 	dues
 )
 
@@ -167,8 +164,6 @@ func (c *core) tick(now int64) {
 			c.checkLayers()
 		case duePace:
 			c.step()
-		case dueVolumes:
-			c.tellVolumes()
 		}
 	}
 }

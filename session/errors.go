@@ -64,3 +64,12 @@ func AsError(err error) *Error {
 	}
 	return &Error{Code: CodeInternal, Text: "something went wrong on the node"}
 }
+
+// ElsewhereError says that a room is on another node, at which a user is to enter.
+type ElsewhereError struct {
+	Node string // its id
+	URL  string // its base URL for clients, without a slash at the end
+}
+
+// Error names the node and its URL.
+func (e *ElsewhereError) Error() string { return "the room is on node " + e.Node + ", at " + e.URL }

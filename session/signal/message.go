@@ -50,10 +50,6 @@ type publishRequest struct {
 	On     *bool          `json:"on"`
 }
 
-type volumeRequest struct {
-	IntervalMS *int64 `json:"intervalMs"`
-}
-
 type roleRequest struct {
 	Role session.Role `json:"role"`
 }

@@ -1,0 +1,264 @@
+// Package cluster is a node's part among others: it keeps the node's lease, knows which node has which room, and sees to it
+// that no two nodes ever have the same one. What it knows it has from two key-value buckets of NATS JetStream; there is no
+// registry, election or broker of its own.
+//
+//	cluster.go   Options, Cluster, Run; what others may ask
+//	record.go    what stands in the buckets
+//	store.go     the buckets: compare and set, bounded in time
+//	view.go      what a node believes of the cluster, kept by watches
+//	lease.go     lease: until when this node may take entries
+//	register.go  registering, renewing, registering anew
+//	reclaim.go   taking up one's rooms after registering anew; handing over those that others have
+//	claim.go     Claim: a room's place, found, made or taken over
+//	bury.go      proving that an incarnation is dead
+//	sweep.go     entries that nobody has in hand
+//	drain.go     moving rooms away; Locate
+//	placing/     which node a new room is placed on: pure rules
+//
+// # Who has a room
+//
+//  1. A node is alive while its key is in SFU_NODES, whose entries live for a lease. It renews it by compare and set.
+//  2. It may take entries until the moment before it sent the renewal that was last acknowledged, plus nine tenths of the
+//     lease, by its own monotonic clock. NATS forgets the key a whole lease after it got that renewal, which is later.
+//  3. A room is on the node that its entry in SFU_ROOMS names, if the entry's incarnation is that of the node's key.
+//     Every hold on a room was written by compare and set.
+//  4. Rooms may be taken over from a node whose key is not there, after fencing: creating its key. That fails if it is alive,
+//     and makes its next renewal fail if it is not, so that it registers anew, under another incarnation, and writes all its
+//     rooms' entries anew before it takes entries again. Of that and of a taker's write only one can succeed. Rooms of an
+//     earlier incarnation of a node that has registered anew are free, once that has been proven by a write to its key.
+//  5. A bucket that is younger than a lease proves nothing about those who have written into the one before it: until then
+//     nobody is fenced, and where the NATS server is not in this process no room is placed.
+//
+// Servers of a NATS cluster must agree about the time, as NTP makes them: a leader whose clock is ahead of the one before
+// forgets keys by as much too early. A tenth of the lease is what that may be.
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"parlor/session"
+	"parlor/session/cluster/placing"
+)
+
+// Options of a node's part in the cluster.
+type Options struct {
+	Node     string        // the node's id, [A-Za-z0-9_-]; no other node may have it
+	Region   string        // may be empty
+	Version  string        // of the program
+	Lease    time.Duration // of a new bucket; where there is one its lease holds for all; 0: 5 s
+	Replicas int           // of new buckets; 0: 1
+	Own      bool          // the NATS server is in this process: nobody can have been in a cluster with it before, see rule 5
+	Place    placing.Rule  // nil: placing.Load
+	Report   func() Report // called with every renewal, on one goroutine
+	Log      zerolog.Logger
+	Now      func() time.Time // nil: time.Now; must be monotonic
+}
+
+// Report is what a node says about itself in its record.
+type Report struct {
+	URL  string // base URL for clients, without a slash at the end
+	Load Load
+}
+
+// Rooms are the node's rooms, as far as they are moved. *session.Rooms is one.
+type Rooms interface {
+	// Move puts everybody out of a room with `exited` 4. It closes the room for entries, calls next, and tells everybody
+	// its result, the URL where to go.
+	Move(ctx context.Context, room session.RoomID, text string, next func(context.Context) string) (users int, err error)
+}
+
+// Cluster is a node's part. Its methods may be called from any goroutine.
+type Cluster struct {
+	o       Options
+	nc      *nats.Conn
+	store   *store
+	lease   lease
+	count   counters
+	public  atomic.Pointer[public]
+	kick    chan struct{}            // buffered: renew now
+	rewatch map[string]chan struct{} // buffered, by bucket: watch anew
+	opened  chan struct{}            // closed when entries are taken for the first time
+	rooms   Rooms                    // set by Run
+
+	mu     sync.Mutex
+	me     self
+	view   *view
+	claims map[string]*claim // by the room's token: what this node has, or has under work
+	news   chan struct{}     // closed and replaced when something of the nodes has changed
+	buried map[string]bool   // incarnations that are dead for good
+	work   sync.WaitGroup    // what is still to be written
+	ended  bool              // no work is begun any more
+}
+
+// self is this node as it stands in SFU_NODES. Under Cluster.mu; changed by the renewing goroutine and Drain.
+type self struct {
+	incarnation string          // of the last registration; "" before the first
+	revision    uint64          // of the node's key; 0: not registered
+	next        string          // incarnation of the registration under way
+	mine        map[string]bool // all incarnations of this process
+	claiming    bool            // rooms are being taken up
+	draining    bool
+}
+
+// public is what is read often, and without a lock.
+type public struct {
+	others  []string
+	origins map[string]bool
+}
+
+// Counters are counts since the start.
+type Counters struct {
+	LeaseHeld bool   // entries are taken
+	LeaseLost uint64 // times that the lease ran out before it was renewed
+	Renewals  uint64
+	Failed    uint64 // renewals that did not succeed
+	Nodes     int    // registered, this one included
+	Rooms     int    // places of rooms on this node
+	Here      uint64 // rooms placed on this node by it
+	Elsewhere uint64 // rooms placed on other nodes by this one
+	Redirects uint64 // users told to go to another node
+	Takeovers uint64 // rooms taken over from nodes that had died
+	Moved     uint64 // rooms moved to another node
+	HandedOn  uint64 // rooms that others had taken over
+}
+
+type counters struct {
+	lost, renewals, failed, here, elsewhere, redirects, takeovers, moved, handedOn atomic.Uint64
+}
+
+// New returns a node's part in the cluster that nc's NATS server belongs to. The connection stays the caller's; it should
+// be made with Connection. It starts nothing.
+func New(nc *nats.Conn, o Options) (*Cluster, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	if o.Lease <= 0 {
+		o.Lease = 5 * time.Second
+	}
+	if o.Place == nil {
+		o.Place = placing.Load
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Report == nil {
+		o.Report = func() Report { return Report{} }
+	}
+	o.Log = o.Log.With().Str("part", "cluster").Logger()
+	c := &Cluster{
+		o: o, nc: nc, kick: make(chan struct{}, 1), opened: make(chan struct{}), news: make(chan struct{}),
+		store:   &store{js: js, lease: o.Lease, ttl: o.Lease, replicas: o.Replicas, timeout: o.Lease / 3, now: o.Now},
+		rewatch: map[string]chan struct{}{NodesBucket: make(chan struct{}, 1), RoomsBucket: make(chan struct{}, 1)},
+		view:    newView(), claims: map[string]*claim{}, buried: map[string]bool{}, me: self{mine: map[string]bool{}},
+	}
+	c.lease.start(o.Now())
+	c.public.Store(&public{})
+	return c, nil
+}
+
+// Connection is what a connection for a Cluster is to be made with: what cannot be sent now fails now, and is not sent
+// later, when it is no longer true.
+func Connection() []nats.Option { return []nats.Option{nats.ReconnectBufSize(-1)} }
+
+// Run keeps the node in the cluster until ctx is done. Then it writes what is still to be written and takes the node out;
+// rooms must have ended before.
+func (c *Cluster) Run(ctx context.Context, rooms Rooms) error {
+	c.rooms = rooms
+	var all sync.WaitGroup
+	for name, restart := range c.rewatch {
+		all.Go(func() { c.watch(ctx, name, restart) })
+	}
+	all.Go(func() { c.tend(ctx) })
+	all.Go(func() { c.keep(ctx) })
+	all.Wait()
+	c.farewell()
+	return nil
+}
+
+// farewell takes the node out of the cluster, so that others need not wait until its lease runs out.
+func (c *Cluster) farewell() {
+	c.mu.Lock()
+	c.ended = true
+	c.mu.Unlock()
+	c.work.Wait() // every piece is bounded
+	c.lease.close()
+	c.mu.Lock()
+	revision := c.me.revision
+	c.me.revision = 0
+	c.mu.Unlock()
+	if revision == 0 {
+		return
+	}
+	if err := c.store.purge(context.Background(), NodesBucket, c.o.Node, revision); err != nil {
+		c.o.Log.Debug().Err(err).Msg("leaving the cluster; the lease runs out by itself")
+	}
+}
+
+// background runs f, which is bounded in time, on a goroutine that the end of Run waits for.
+func (c *Cluster) background(f func(context.Context)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.work.Go(func() { f(context.Background()) })
+	}
+}
+
+// Opened returns a channel that is closed when the node takes entries for the first time.
+func (c *Cluster) Opened() <-chan struct{} { return c.opened }
+
+// Others returns the URLs of a few other nodes. The slice is read-only.
+func (c *Cluster) Others() []string { return c.public.Load().others }
+
+// Trusts reports whether a web origin, such as https://a.example.org, is that of a node's pages.
+func (c *Cluster) Trusts(origin string) bool { return c.public.Load().origins[origin] }
+
+// NodeURL returns where another node that is registered can be reached.
+func (c *Cluster) NodeURL(id string) (url string, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, ok := c.view.nodes[id]
+	if !ok || id == c.o.Node || n.record.Incarnation == "" || n.record.URL == "" {
+		return "", false
+	}
+	return n.record.URL, true
+}
+
+// Nodes returns what is known of all registered nodes, in no order.
+func (c *Cluster) Nodes() []NodeRecord {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := make([]NodeRecord, 0, len(c.view.nodes))
+	for _, n := range c.view.nodes {
+		if n.record.Incarnation != "" {
+			l = append(l, n.record)
+		}
+	}
+	return l
+}
+
+// Counters returns the counts.
+func (c *Cluster) Counters() Counters {
+	nodes := len(c.Nodes())
+	c.mu.Lock()
+	rooms := len(c.claims)
+	c.mu.Unlock()
+	n := &c.count
+	return Counters{
+		LeaseHeld: c.Open() == nil, LeaseLost: n.lost.Load(), Renewals: n.renewals.Load(), Failed: n.failed.Load(),
+		Nodes: nodes, Rooms: rooms, Here: n.here.Load(), Elsewhere: n.elsewhere.Load(), Redirects: n.redirects.Load(),
+		Takeovers: n.takeovers.Load(), Moved: n.moved.Load(), HandedOn: n.handedOn.Load(),
+	}
+}
+
+func newIncarnation() string { return strings.ToLower(rand.Text()[:13]) }

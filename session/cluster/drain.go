@@ -1,0 +1,128 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+
+	"parlor/session"
+	"parlor/session/natsapi"
+)
+
+// movers is how many rooms are moved at a time. Raising it empties the node sooner; those who move then all come to the
+// others at once.
+const movers = 8
+
+// Drain says that this node takes no new rooms from now on, which is not taken back. Those that it has go on.
+func (c *Cluster) Drain() {
+	c.mu.Lock()
+	c.me.draining = true
+	if n, ok := c.view.nodes[c.o.Node]; ok {
+		n.record.Draining = true
+		c.view.nodes[c.o.Node] = n
+	}
+	c.mu.Unlock()
+	signal(c.kick)
+}
+
+// Draining reports whether Drain was called.
+func (c *Cluster) Draining() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.me.draining
+}
+
+// MoveAll moves every room to another node and tells those inside where to go, as far as there is one that takes it. It
+// returns when nobody is left inside, or when ctx is done.
+func (c *Cluster) MoveAll(ctx context.Context) {
+	c.mu.Lock()
+	claims := make([]*claim, 0, len(c.claims))
+	for _, cl := range c.claims {
+		if !cl.room.IsZero() { // the sweep's have none
+			claims = append(claims, cl)
+		}
+	}
+	c.mu.Unlock()
+	places := make(chan struct{}, movers)
+	var all sync.WaitGroup
+	for _, cl := range claims {
+		select {
+		case places <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		all.Go(func() {
+			c.moveOne(ctx, cl)
+			<-places
+		})
+	}
+	all.Wait()
+}
+
+func (c *Cluster) moveOne(ctx context.Context, cl *claim) {
+	_, err := c.rooms.Move(ctx, cl.room, "the node is shutting down", func(ctx context.Context) string { return c.moveAway(ctx, cl) })
+	if err != nil && ctx.Err() == nil {
+		c.o.Log.Debug().Err(err).Str("room", cl.room.Key()).Msg("moving a room") // it has ended meanwhile
+	}
+}
+
+// moveAway gives a room to another node and returns that node's URL; where that does not succeed, some other node's, or "".
+func (c *Cluster) moveAway(ctx context.Context, cl *claim) string {
+	if !c.seize(ctx, cl, func() bool { return true }) {
+		return c.anyOther()
+	}
+	c.mu.Lock()
+	candidates := c.view.candidates()
+	for i := range candidates {
+		candidates[i].Draining = candidates[i].Draining || candidates[i].ID == c.o.Node
+	}
+	target := c.o.Place(candidates, c.o.Node, cl.token)
+	to := c.view.nodes[target].record
+	c.mu.Unlock()
+	if target == "" || to.URL == "" {
+		c.keepOn(cl)
+		return c.anyOther()
+	}
+	record := roomRecord(target, to.Incarnation, c.o.Now())
+	revision, err := put(ctx, c.store, RoomsBucket, cl.token, record, cl.revision)
+	if err != nil {
+		c.o.Log.Warn().Err(err).Str("room", cl.room.Key()).Msg("a room could not be given to another node; it is placed anew by who comes first")
+		c.keepOn(cl)
+		return c.anyOther()
+	}
+	c.count.moved.Add(1)
+	c.mu.Lock()
+	c.view.setRoom(cl.token, entry[RoomRecord]{record, revision})
+	c.mu.Unlock()
+	c.drop(cl, false)
+	return to.URL
+}
+
+func (c *Cluster) anyOther() string {
+	if l := c.Others(); len(l) > 0 {
+		return l[0]
+	}
+	return ""
+}
+
+// Locate says which node has a room: this one, or that of the given id, as it is believed to be; look is exact, and asks
+// NATS where the belief is that there is none. Errors: room_not_found.
+func (c *Cluster) Locate(ctx context.Context, room session.RoomID, exact bool) (node string, err error) {
+	token := natsapi.RoomToken(room)
+	c.mu.Lock()
+	cl := c.claims[token]
+	here := cl != nil && cl.users > 0
+	c.mu.Unlock()
+	if here {
+		return c.o.Node, nil
+	}
+	e, err := c.look(ctx, token, !exact)
+	if err == nil {
+		c.mu.Lock()
+		worth := c.view.judge(e.record)
+		c.mu.Unlock()
+		if worth == valid || worth == pending {
+			return e.record.Node, nil
+		}
+	}
+	return "", session.Errorf(session.CodeRoomNotFound, "room", "there is no such room")
+}

@@ -1,0 +1,51 @@
+package cluster
+
+import (
+	"sync/atomic"
+	"time"
+
+	"parlor/session"
+)
+
+// lease is until when this node may take entries, and whether it has all its rooms in hand. It is read for everybody who
+// enters, so it has no lock.
+type lease struct {
+	base  time.Time
+	until atomic.Int64 // nanoseconds after base; 0: there is none
+	ready atomic.Bool  // this incarnation's rooms are taken up
+}
+
+// start sets the zero of its clock; before use.
+func (l *lease) start(now time.Time) { l.base = now }
+
+// extend takes that a renewal which was about to be sent at that time has been acknowledged. The margin of a tenth is for
+// clocks that run at different speeds and for what is under way when the end comes.
+func (l *lease) extend(sent time.Time, length time.Duration) {
+	l.until.Store(int64(sent.Add(length - length/10).Sub(l.base)))
+}
+
+// holds reports whether entries may be taken at that time.
+func (l *lease) holds(now time.Time) bool { return l.ready.Load() && l.running(now) }
+
+// running reports whether the lease has not run out.
+func (l *lease) running(now time.Time) bool { return int64(now.Sub(l.base)) < l.until.Load() }
+
+// close ends the lease.
+func (l *lease) close() {
+	l.ready.Store(false)
+	l.until.Store(0)
+}
+
+// Open says why the node takes nobody now, with code node_draining; nil: it takes users. It costs next to nothing.
+func (c *Cluster) Open() error {
+	switch now := c.o.Now(); {
+	case c.lease.holds(now):
+		return nil
+	case c.lease.running(now):
+		return session.Errorf(session.CodeNodeDraining, "", "this node is taking up its rooms again")
+	case c.lease.until.Load() == 0:
+		return session.Errorf(session.CodeNodeDraining, "", "this node is not registered in the cluster")
+	}
+	return session.Errorf(session.CodeNodeDraining, "",
+		"this node cannot renew its lease in the cluster, so it takes no new users; those inside go on")
+}

@@ -1,0 +1,79 @@
+package cluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// The buckets. SFU_NODES is kept in memory: what is in it is stale after a lease anyway. SFU_ROOMS is kept on disk, so that a
+// NATS server that restarts still knows whose the rooms are.
+const (
+	NodesBucket = "SFU_NODES"
+	RoomsBucket = "SFU_ROOMS"
+)
+
+// Load is how much a node does. It travels in the node's record.
+type Load struct {
+	CPU              float64 `json:"cpu"` // share of the processors that the process may use, 0 to 1
+	PacketsPerSecond float64 `json:"packetsPerSecond"`
+	BitsPerSecond    float64 `json:"bitsPerSecond"`
+	Participants     int     `json:"participants"`
+	Rooms            int     `json:"rooms"`
+	// Busy is how near the node is to what it takes, 0 to 1: the largest of its shares. The placing rules go by it.
+	Busy float64 `json:"busy"`
+}
+
+// NodeRecord is the value of a node's key in SFU_NODES. A fence, which somebody puts in the place of a node whose lease
+// has run out, has no incarnation.
+type NodeRecord struct {
+	ID          string `json:"id"`
+	Incarnation string `json:"incarnation"` // differs with every registration of every process; "": a fence
+	URL         string `json:"url,omitempty"`
+	Version     string `json:"version,omitempty"`
+	Region      string `json:"region,omitempty"`
+	Load        Load   `json:"load"`
+	Draining    bool   `json:"draining,omitempty"`
+	// Claiming says that the node has registered anew and is taking up its rooms: entries of its earlier incarnations are
+	// not free for the taking yet.
+	Claiming bool   `json:"claiming,omitempty"`
+	FencedBy string `json:"fencedBy,omitempty"`
+}
+
+// RoomRecord is the value of a room's key in SFU_ROOMS: the room is on that node, as long as the node's present
+// incarnation is that one.
+type RoomRecord struct {
+	Node        string `json:"node"`
+	Incarnation string `json:"incarnation"`
+	SinceMS     int64  `json:"since"` // Unix milliseconds; for people
+}
+
+func roomRecord(node, incarnation string, now time.Time) RoomRecord {
+	return RoomRecord{Node: node, Incarnation: incarnation, SinceMS: now.UnixMilli()}
+}
+
+// decode reads a record. What others have written is not trusted to be one.
+func decode[T NodeRecord | RoomRecord](key string, data []byte) (r T, err error) {
+	if err := json.Unmarshal(data, &r); err != nil {
+		return r, fmt.Errorf("entry %s: %w", key, err)
+	}
+	return r, nil
+}
+
+func encode[T NodeRecord | RoomRecord](r T) []byte {
+	b, err := json.Marshal(r)
+	if err != nil { // only a float that is no number cannot be written, and Load has none: see tidy
+		panic(err)
+	}
+	return b
+}
+
+// tidy returns the load without what JSON cannot hold.
+func (l Load) tidy() Load {
+	for _, f := range []*float64{&l.CPU, &l.PacketsPerSecond, &l.BitsPerSecond, &l.Busy} {
+		if !(*f >= 0 && *f < 1e15) {
+			*f = 0
+		}
+	}
+	return l
+}

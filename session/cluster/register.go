@@ -1,0 +1,213 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// errTaken: the node's name is in use, at least until that lease runs out.
+var errTaken = errors.New("another node of that name is registered, or was a moment ago")
+
+// keep registers the node and renews its lease.
+func (c *Cluster) keep(ctx context.Context) {
+	var state keeping
+	for ctx.Err() == nil {
+		err := c.beat(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		c.judgeBeat(&state, err)
+		wait := c.store.length() / 3
+		if err != nil {
+			wait = c.store.length() / 15 // two or three more tries before the lease runs out
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-c.kick:
+		case <-ctx.Done():
+		}
+		t.Stop()
+	}
+}
+
+// keeping is what the renewing goroutine remembers, so that a fact is logged once.
+type keeping struct {
+	failing  bool
+	timeouts int
+	open     bool
+}
+
+func (c *Cluster) judgeBeat(s *keeping, err error) {
+	if err == nil {
+		c.count.renewals.Add(1)
+		s.failing, s.timeouts = false, 0
+	} else {
+		c.count.failed.Add(1)
+		if !s.failing {
+			c.o.Log.Warn().Err(err).Msg("the lease in the cluster could not be renewed; trying again")
+		}
+		s.failing = true
+		if errors.Is(err, context.DeadlineExceeded) {
+			s.timeouts++
+		}
+		if s.timeouts >= 2 && c.nc.IsConnected() { // a connection that is dead and does not know it
+			s.timeouts = 0
+			_ = c.nc.ForceReconnect() // it is tried again anyway
+		}
+	}
+	switch open := c.Open() == nil; {
+	case s.open && !open && !c.lease.running(c.o.Now()):
+		c.count.lost.Add(1)
+		c.o.Log.Error().Msg("the lease in the cluster has run out: no new users are taken, those inside go on")
+		s.open = false
+	case !s.open && open:
+		s.open = true
+	}
+}
+
+// beat is one renewal or registration.
+func (c *Cluster) beat(ctx context.Context) error {
+	c.mu.Lock()
+	registered := c.me.revision != 0
+	c.mu.Unlock()
+	if registered {
+		return c.renew(ctx)
+	}
+	return c.register(ctx)
+}
+
+// recordLocked is the node's record for the given incarnation.
+func (c *Cluster) recordLocked(r Report, incarnation string) NodeRecord {
+	return NodeRecord{
+		ID: c.o.Node, Incarnation: incarnation, URL: r.URL, Version: c.o.Version, Region: c.o.Region, Load: r.Load.tidy(),
+		Draining: c.me.draining, Claiming: c.me.claiming,
+	}
+}
+
+// renew writes the node's record anew.
+func (c *Cluster) renew(ctx context.Context) error {
+	report := c.o.Report()
+	c.mu.Lock()
+	record, revision := c.recordLocked(report, c.me.incarnation), c.me.revision
+	c.mu.Unlock()
+	sent := c.o.Now()
+	next, err := put(ctx, c.store, NodesBucket, c.o.Node, record, revision)
+	if errors.Is(err, errConflict) {
+		// Either an answer was lost, or the lease has run out.
+		e, lookErr := get[NodeRecord](ctx, c.store, NodesBucket, c.o.Node)
+		own := lookErr == nil && e.record.Incarnation == record.Incarnation
+		switch {
+		case own && e.revision == revision: // what stands in the way has not been stored yet
+			return err
+		case own:
+			sent = c.o.Now()
+			next, err = put(ctx, c.store, NodesBucket, c.o.Node, record, e.revision)
+		case lookErr == nil, errors.Is(lookErr, errAbsent):
+			c.expire()
+			return c.register(ctx)
+		default:
+			return lookErr
+		}
+	}
+	if err != nil {
+		return errors.Join(err, c.reopen(ctx))
+	}
+	c.renewed(record, next, sent)
+	return nil
+}
+
+// reopen makes the buckets anew, where they are gone; then the next renewal finds that there is no entry.
+func (c *Cluster) reopen(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.store.timeout)
+	defer cancel()
+	return c.store.open(ctx)
+}
+
+// renewed takes an acknowledged write of the node's record.
+func (c *Cluster) renewed(record NodeRecord, revision uint64, sent time.Time) {
+	c.mu.Lock()
+	c.me.revision = revision
+	c.view.setNode(c.o.Node, entry[NodeRecord]{record, revision})
+	c.mu.Unlock()
+	c.lease.extend(sent, c.store.length())
+}
+
+// expire takes that the node's key is no longer its own.
+func (c *Cluster) expire() {
+	c.lease.close()
+	c.mu.Lock()
+	c.me.revision = 0
+	c.mu.Unlock()
+}
+
+// register enters the node under a new incarnation, and takes up its rooms.
+func (c *Cluster) register(ctx context.Context) error {
+	if err := c.store.open(ctx); err != nil {
+		return err
+	}
+	report := c.o.Report()
+	c.mu.Lock()
+	if c.me.next == "" {
+		c.me.next = newIncarnation()
+		c.me.mine[c.me.next] = true
+	}
+	c.me.claiming = len(c.claims) > 0
+	record := c.recordLocked(report, c.me.next)
+	c.mu.Unlock()
+	sent := c.o.Now()
+	revision, err := put(ctx, c.store, NodesBucket, c.o.Node, record, 0)
+	if errors.Is(err, errConflict) {
+		var free uint64
+		if free, err = c.replaceable(ctx); err != nil {
+			return err
+		}
+		sent = c.o.Now()
+		revision, err = put(ctx, c.store, NodesBucket, c.o.Node, record, free)
+	}
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.me.incarnation, c.me.next = record.Incarnation, ""
+	// In another bucket revisions begin anew; what is known of this node's key is this.
+	delete(c.view.nodes, c.o.Node)
+	c.mu.Unlock()
+	c.renewed(record, revision, sent)
+	c.watchAnew()
+	c.o.Log.Info().Str("incarnation", record.Incarnation).Stringer("lease", c.store.length()).Msg("registered in the cluster")
+	c.background(func(context.Context) { c.reclaim(ctx, record.Incarnation) }) // renewing goes on meanwhile
+	return nil
+}
+
+// replaceable returns the revision of what stands in the place of the node's key, where it may be replaced: a fence, or
+// what this process has written.
+func (c *Cluster) replaceable(ctx context.Context) (uint64, error) {
+	e, err := get[NodeRecord](ctx, c.store, NodesBucket, c.o.Node)
+	if err != nil {
+		return 0, err // also where it has just run out: the next try makes it
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.record.Incarnation != "" && !c.me.mine[e.record.Incarnation] {
+		return 0, fmt.Errorf("node %s (at %s): %w", c.o.Node, e.record.URL, errTaken)
+	}
+	return e.revision, nil
+}
+
+// watchAnew starts the watches anew.
+func (c *Cluster) watchAnew() {
+	for _, restart := range c.rewatch {
+		signal(restart)
+	}
+}
+
+// signal sends on a buffered channel, unless something waits in it already.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

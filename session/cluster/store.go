@@ -1,0 +1,216 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// markerTTL is for how long NATS keeps the marker that tells watchers of a key's end; the least that NATS allows. After it
+// nothing is left of a key.
+const markerTTL = time.Second
+
+var (
+	// errConflict: the entry is not as the caller believed. It changes nothing.
+	errConflict = errors.New("the entry has changed meanwhile")
+	// errAbsent: there is no such entry.
+	errAbsent = errors.New("there is no such entry")
+)
+
+// bucket is what is used of a jetstream.KeyValue.
+type bucket interface {
+	Get(ctx context.Context, key string) (jetstream.KeyValueEntry, error)
+	Create(ctx context.Context, key string, value []byte, o ...jetstream.KVCreateOpt) (uint64, error)
+	Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
+	Purge(ctx context.Context, key string, o ...jetstream.KVDeleteOpt) error
+	WatchAll(ctx context.Context, o ...jetstream.WatchOpt) (jetstream.KeyWatcher, error)
+}
+
+// store is the two buckets. All calls are bounded in time; writes are compared and set by the leader of the bucket, so
+// what succeeds is exact. What fails with another error than errConflict and errAbsent may have happened or not.
+type store struct {
+	js       jetstream.JetStream
+	lease    time.Duration // TTL of a new SFU_NODES
+	replicas int
+	timeout  time.Duration
+	now      func() time.Time
+	wrap     func(name string, b bucket) bucket // tests put faults here; nil: nothing
+
+	mu    sync.Mutex
+	nodes bucket
+	rooms bucket
+	ttl   time.Duration        // of SFU_NODES, as it is
+	born  map[string]time.Time // when each bucket was made, by the local clock
+}
+
+// open finds the buckets, or makes them. It is called again when they seem to be gone.
+func (s *store) open(ctx context.Context) error {
+	nodes, err := s.find(ctx, jetstream.KeyValueConfig{
+		Bucket: NodesBucket, Description: "Parlor: media nodes with a lease", TTL: s.lease, Storage: jetstream.MemoryStorage,
+	})
+	if err != nil {
+		return err
+	}
+	rooms, err := s.find(ctx, jetstream.KeyValueConfig{
+		Bucket: RoomsBucket, Description: "Parlor: which node has which room", Storage: jetstream.FileStorage,
+	})
+	if err != nil {
+		return err
+	}
+	ttl, err := s.measure(ctx, nodes, rooms)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nodes, s.rooms, s.ttl = nodes, rooms, ttl
+	if s.wrap != nil {
+		s.nodes, s.rooms = s.wrap(NodesBucket, nodes), s.wrap(RoomsBucket, rooms)
+	}
+	return nil
+}
+
+func (s *store) find(ctx context.Context, c jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
+	c.History, c.Replicas, c.LimitMarkerTTL = 1, max(s.replicas, 1), markerTTL
+	ctx, cancel := context.WithTimeout(ctx, 2*s.timeout)
+	defer cancel()
+	kv, err := s.js.KeyValue(ctx, c.Bucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		kv, err = s.js.CreateKeyValue(ctx, c)
+		if errors.Is(err, jetstream.ErrBucketExists) { // another node was first, with other settings
+			kv, err = s.js.KeyValue(ctx, c.Bucket)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", c.Bucket, err)
+	}
+	return kv, nil
+}
+
+// measure reads the lease that holds for all nodes, and the age of the buckets.
+func (s *store) measure(ctx context.Context, buckets ...jetstream.KeyValue) (ttl time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*s.timeout)
+	defer cancel()
+	born := map[string]time.Time{}
+	for _, kv := range buckets {
+		asked := s.now()
+		stream, err := s.js.Stream(ctx, "KV_"+kv.Bucket())
+		if err != nil {
+			return 0, fmt.Errorf("bucket %s: %w", kv.Bucket(), err)
+		}
+		info := stream.CachedInfo()
+		age := info.TimeStamp.Sub(info.Created)
+		if info.TimeStamp.IsZero() || age < 0 {
+			age = 0
+		}
+		born[kv.Bucket()] = asked.Add(-age)
+		if kv.Bucket() == NodesBucket {
+			if ttl = info.Config.MaxAge; ttl <= 0 {
+				return 0, fmt.Errorf("bucket %s was made by somebody else: its entries have no time to live", NodesBucket)
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.born = born
+	return ttl, nil
+}
+
+// settled reports whether the bucket is at least a lease old: whoever had a lease by an older one of that name has lost it
+// since, or has written itself into this one.
+func (s *store) settled(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	born, ok := s.born[name]
+	return ok && s.now().Sub(born) > s.ttl
+}
+
+func (s *store) bucket(name string) (bucket, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.nodes
+	if name == RoomsBucket {
+		b = s.rooms
+	}
+	if b == nil {
+		return nil, errors.New("NATS has not been reached yet")
+	}
+	return b, nil
+}
+
+// entry is a record with the revision at which it was read.
+type entry[T NodeRecord | RoomRecord] struct {
+	record   T
+	revision uint64
+}
+
+func get[T NodeRecord | RoomRecord](ctx context.Context, s *store, name, key string) (e entry[T], err error) {
+	b, err := s.bucket(name)
+	if err != nil {
+		return e, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	got, err := b.Get(ctx, key)
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted):
+		return e, errAbsent
+	case err != nil:
+		return e, fmt.Errorf("%s: %w", name, err)
+	}
+	e.revision = got.Revision()
+	e.record, err = decode[T](key, got.Value())
+	return e, err
+}
+
+// put writes a record: revision 0 makes a new entry, any other one replaces the entry of that revision.
+func put[T NodeRecord | RoomRecord](ctx context.Context, s *store, name, key string, r T, revision uint64) (uint64, error) {
+	b, err := s.bucket(name)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	if revision == 0 {
+		revision, err = b.Create(ctx, key, encode(r))
+	} else {
+		revision, err = b.Update(ctx, key, encode(r), revision)
+	}
+	return revision, outcome(name, err)
+}
+
+// purge ends the entry of that revision and leaves nothing behind.
+func (s *store) purge(ctx context.Context, name, key string, revision uint64) error {
+	b, err := s.bucket(name)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return outcome(name, b.Purge(ctx, key, jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL)))
+}
+
+// outcome tells conflicts from all else that can go wrong with a write.
+func outcome(name string, err error) error {
+	var api *jetstream.APIError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, jetstream.ErrKeyExists),
+		errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+			api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant): // of a replicated stream
+		return errConflict
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// length returns the lease that holds for all nodes.
+func (s *store) length() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ttl
+}

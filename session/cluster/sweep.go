@@ -1,0 +1,95 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"parlor/session"
+)
+
+const (
+	// idleFor is how long an entry may stand that nobody has in hand: a room that was placed and that nobody came to, or one
+	// of a node that has died. Lowering it makes a slow client find its room placed elsewhere, raising it keeps what is of
+	// no use.
+	idleFor = 30 * time.Second
+	// sweepEvery is how often such entries are looked for.
+	sweepEvery = 5 * time.Second
+)
+
+// tend sweeps, now and then.
+func (c *Cluster) tend(ctx context.Context) {
+	for ctx.Err() == nil {
+		pause(ctx, sweepEvery)
+		c.sweep(ctx, c.o.Now())
+	}
+}
+
+// sweep deletes what nobody has had in hand for long enough: this node's own, and, where it is the first of those that are
+// registered, that of nodes which have died.
+func (c *Cluster) sweep(ctx context.Context, now time.Time) {
+	if c.Open() != nil {
+		return
+	}
+	for _, cl := range c.idle(now) {
+		if ctx.Err() != nil {
+			return
+		}
+		c.clear(ctx, cl)
+	}
+}
+
+// idle returns busy claims on entries that are to be deleted.
+func (c *Cluster) idle(now time.Time) []*claim {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first := c.firstLocked()
+	var l []*claim
+	for token, s := range c.view.rooms {
+		worth, mine := c.view.judge(s.record), s.record.Node == c.o.Node
+		switch {
+		case c.claims[token] != nil, worth == pending, worth == valid && !mine, worth != valid && !mine && !first:
+			s.idle = time.Time{}
+		case s.idle.IsZero():
+			s.idle = now
+		case now.Sub(s.idle) >= idleFor:
+			cl := &claim{token: token, revision: s.revision, busy: make(chan struct{})}
+			c.claims[token] = cl
+			l = append(l, cl)
+		}
+	}
+	return l
+}
+
+// firstLocked reports whether this node is the first of the registered ones, by name.
+func (c *Cluster) firstLocked() bool {
+	for id, n := range c.view.nodes {
+		if n.record.Incarnation != "" && id < c.o.Node {
+			return false
+		}
+	}
+	return true
+}
+
+// clear deletes an entry, after making sure that its node is dead.
+func (c *Cluster) clear(ctx context.Context, cl *claim) {
+	c.mu.Lock()
+	var record RoomRecord
+	worth := valid
+	if s := c.view.rooms[cl.token]; s != nil {
+		record, worth = s.record, c.view.judge(s.record)
+	}
+	c.mu.Unlock()
+	var err error
+	if worth == orphan || worth == stale {
+		err = c.bury(ctx, record)
+	}
+	if err == nil {
+		err = c.store.purge(ctx, RoomsBucket, cl.token, cl.revision)
+	}
+	var told *session.Error
+	if err != nil && !errors.Is(err, errConflict) && !errors.Is(err, errAgain) && !errors.As(err, &told) {
+		c.o.Log.Debug().Err(err).Str("entry", cl.token).Msg("clearing away a place that nobody has in hand")
+	}
+	c.drop(cl, err == nil)
+}
