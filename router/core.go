@@ -23,6 +23,8 @@ type core struct {
 	pacing []*stream // streams of which packets are held, until the next step at least
 	due    [dues]int64
 
+	volumes volumes
+
 	reporting, spare []*peer // to which reports are due sometime; emptied memory for the next such list
 	recording        []*peer // to which transport-wide feedback is due sometime
 
@@ -100,6 +102,7 @@ const (
 	dueFeedback        // transport-wide feedback
 	dueLayers          // layers that have stopped
 	duePace            // packets of bursts that are held
+	dueVolumes         // Volumes
 	dues
 )
 
@@ -164,6 +167,8 @@ func (c *core) tick(now int64) {
 			c.checkLayers()
 		case duePace:
 			c.step()
+		case dueVolumes:
+			c.tellVolumes()
 		}
 	}
 }

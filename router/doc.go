@@ -25,6 +25,7 @@
 //	sink.go      a sink takes up and leaves streams
 //	forward.go   a packet goes out: the rewriting, the hot path
 //	pace.go      bursts leave in steps
+//	volume.go    who speaks, and how loud
 //	resend.go    receivers ask for lost packets
 //	keyframe.go  keyframe requests to publishers
 //	feedback.go  RTCP comes in
@@ -34,7 +35,7 @@
 //	snapshot.go  Snapshot: the state for describing and metrics
 //	usage.go     Usage: the traffic of single members
 //
-// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, clock, reception, transportcc.
+// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, clock, reception, speech, transportcc.
 //
 // # Rules
 //

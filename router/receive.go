@@ -96,6 +96,9 @@ func (c *core) receive(st *stream, buf *packet.Buffer, at int64, repaired bool) 
 	if repaired {
 		c.totals.Repaired++
 	}
+	if t.key.Source.Kind() == packet.Audio {
+		c.hear(t)
+	}
 	c.losses(st)
 	c.paced(st)
 }

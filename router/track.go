@@ -12,6 +12,7 @@ import (
 	"parlor/router/reception"
 	"parlor/router/ring"
 	"parlor/router/seqmap"
+	"parlor/router/speech"
 )
 
 // track is one publishing section of a peer.
@@ -26,6 +27,7 @@ type track struct {
 	byPT    [128]uint8 // payload type → index into formats, plus 1
 	repairs [128]uint8 // payload type of retransmissions → of what is retransmitted
 	present bool       // the newest of its key and not switched off: forwarded
+	voice   speech.Voice
 }
 
 // format is one payload type of a publisher.
@@ -186,6 +188,7 @@ func (c *core) present(key TrackKey) *track {
 
 // silence ends all forwarding of a track and forgets its packets.
 func (c *core) silence(t *track) {
+	c.quiet(t)
 	for _, st := range t.layers {
 		for len(st.sinks) > 0 {
 			c.leave(st.sinks[0])

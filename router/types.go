@@ -111,6 +111,8 @@ type Options struct {
 	// FeedbackInterval is the time between transport-wide feedback to a publisher; default 80 ms. Lower lets its
 	// bandwidth estimator react sooner and costs packets.
 	FeedbackInterval time.Duration
+	// Observer is told what the room notices; nil: nobody.
+	Observer Observer
 	// NoPacing has bursts forwarded as they come, instead of spread over up to 25 ms.
 	NoPacing bool
 }

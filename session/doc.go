@@ -21,6 +21,8 @@
 //	media.go     negotiating, publishing, peers
 //	seats.go     seats: who is shown where
 //	renew.go     another grant for a session: what ends with it; the end of a grant
+//	report.go    reports: what is worth knowing at the moment only
+//	volume.go    who speaks, and how loud
 //	role.go      switching between anchor and audience
 //	block.go     blocking a user's streams, a command
 //	admin.go     commands: remove, dismiss, list
@@ -38,4 +40,5 @@
 //  2. room.mu: members and what they see. Events.Publish is called under it, for order; it must not block (see there).
 //  3. Rooms.mu: which rooms and sessions there are.
 //  4. mailbox.mu. The wake of Session.Poll is called under it and whatever is held above.
+//  5. reports.mu, reporter.mu. What Session.Reports was given is called under the latter.
 package session

@@ -327,7 +327,7 @@ func (rm *room) installLocked(m *member, p *participant, role Role, publishes bo
 	m.p, m.role, m.block = p, role, rm.blockLocked(p.user)
 	m.rising, m.reserved = false, publishes
 	p.room, p.m = rm, m
-	rm.members[m.user] = m
+	rm.members[m.user], rm.numbered[m.id] = m, m
 	rm.emptySince = time.Time{}
 	rm.feedLocked(FeedUserEntered, func(e *FeedEvent) { e.User, e.Role, e.Reason = m.user, role, FeedNormal })
 	if !seen && rm.visible(m) {

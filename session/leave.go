@@ -87,6 +87,7 @@ func (rm *room) beginLocked(p *participant, c cause, text string) bool {
 func (rm *room) announceLocked(p *participant) {
 	m, e := p.m, effects[p.left.cause]
 	delete(rm.members, m.user)
+	delete(rm.numbered, m.id)
 	if e.left != silent && rm.visible(m) {
 		rm.tellLocked(m, Event{Type: EventUserLeft, User: UserState{User: m.user}, Left: e.left})
 	}
@@ -108,6 +109,7 @@ func (rm *room) farewellLocked(p *participant) {
 	}
 	p.box.close(last)
 	delete(rm.auto, p)
+	rm.unlistenLocked(p)
 	close(p.left.told)
 }
 

@@ -18,11 +18,13 @@ type room struct {
 	key      string
 	instance string // differs between any two rooms ever, also of one id
 	media    roomMedia
+	reports  reports
 
 	mu         sync.Mutex
 	scene      Scene // fixed by the first user
 	created    time.Time
 	members    map[string]*member // by user id
+	numbered   map[router.MemberID]*member
 	nextMember router.MemberID
 	feedSeq    uint64
 	closed     bool          // has ended, or never began; nobody enters any more
@@ -31,8 +33,9 @@ type room struct {
 	over       chan struct{} // closed when it is freed
 	emptySince time.Time     // live room that goes on without anybody
 	auto       map[*participant]struct{}
-	stage      []performer      // see stageLocked; nil: to be found anew
-	blocks     map[string]Block // by user id, also of those who have left; without BlockNone
+	stage      []performer                // see stageLocked; nil: to be found anew
+	blocks     map[string]Block           // by user id, also of those who have left; without BlockNone
+	listeners  map[*participant]*listener // who want to know who speaks
 }
 
 // member is a user in a room. It outlives its sessions when the user enters again. Under room.mu.
@@ -64,7 +67,8 @@ type participant struct {
 	media   media
 	grant   atomic.Pointer[Grant] // see hold, which changes it under media.mu and room.mu
 	warnAt  time.Time             // under room.mu; when its end is to be announced, zero: not, or it was
-	left    *departure            // under room.mu; nil while it is in
+	report  reporter
+	left    *departure // under room.mu; nil while it is in
 	gone    chan struct{}
 	after   []func() // under Rooms.mu, for when gone is closed
 }
@@ -89,7 +93,8 @@ func newRoom(r *Rooms, id RoomID) *room {
 	return &room{
 		rooms: r, id: id, key: id.Key(), instance: newID(),
 		empty: make(chan struct{}), over: make(chan struct{}),
-		members: map[string]*member{}, auto: map[*participant]struct{}{},
+		members: map[string]*member{}, numbered: map[router.MemberID]*member{},
+		auto: map[*participant]struct{}{}, listeners: map[*participant]*listener{},
 		media: roomMedia{seats: make(chan struct{}, 1)},
 	}
 }
@@ -220,7 +225,9 @@ func (rm *room) start() *router.Room {
 	m.once.Do(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		m.writer = rm.rooms.transport.NewWriter()
-		m.router = router.NewRoom(rm.rooms.opts.Router, m.writer)
+		o := rm.rooms.opts.Router
+		o.Observer = observer{rm}
+		m.router = router.NewRoom(o, m.writer)
 		m.cancel = cancel
 		m.running.Store(m.router)
 		rm.rooms.totals.begin(m.router)

@@ -57,7 +57,10 @@ func (s *Session) Ack(seq uint64) { s.p.box.ack(seq) }
 
 // Detached says that the signalling connection is gone. What the client has not acknowledged is kept for a resume. It does
 // nothing where another connection has taken over.
-func (s *Session) Detached() { s.p.box.detach(s.link) }
+func (s *Session) Detached() {
+	s.p.report.detach(s.link)
+	s.p.box.detach(s.link)
+}
 
 // Touch says that the signalling connection has shown life.
 func (s *Session) Touch() { s.p.touch() }

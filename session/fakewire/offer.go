@@ -16,8 +16,11 @@ type Section struct {
 	Send bool // the client sends; otherwise it receives
 }
 
-// midExtension is the id of the MID header extension in every section.
-const midExtension = 9
+// The ids of header extensions: the MID in every section, the level in those of sound.
+const (
+	midExtension   = 9
+	levelExtension = 10
+)
 
 // Offer returns a client's SDP with VP8 and Opus.
 func Offer(sections ...Section) string {
@@ -41,6 +44,9 @@ func Offer(sections ...Section) string {
 		fmt.Fprintf(&b, "a=ice-ufrag:user\r\na=ice-pwd:userPasswordOf24Characters\r\na=fingerprint:sha-256 %s\r\n", fingerprint)
 		fmt.Fprintf(&b, "a=setup:actpass\r\na=mid:%s\r\na=%s\r\na=rtcp-mux\r\na=rtpmap:%d %s\r\n", s.MID, direction, pt, rtpmap)
 		fmt.Fprintf(&b, "a=extmap:%d urn:ietf:params:rtp-hdrext:sdes:mid\r\n", midExtension)
+		if s.Kind == packet.Audio {
+			fmt.Fprintf(&b, "a=extmap:%d urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n", levelExtension)
+		}
 	}
 	return b.String()
 }

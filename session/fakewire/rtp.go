@@ -12,12 +12,19 @@ import (
 func (p *Peer) Publish(now time.Time, mid string, n int) {
 	b := packet.GetBatch(now)
 	for range n {
-		b.Add(p.id, p.packet(mid), false)
+		b.Add(p.id, p.packet(mid, nil), false)
 	}
 	p.o.Inbox.Deliver(b)
 }
 
-func (p *Peer) packet(mid string) *packet.Buffer {
+// Say is Publish of 20 ms of sound of a level in -dBov (RFC 6464).
+func (p *Peer) Say(now time.Time, mid string, level uint8) {
+	b := packet.GetBatch(now)
+	b.Add(p.id, p.packet(mid, []byte{level}), false)
+	p.o.Inbox.Deliver(b)
+}
+
+func (p *Peer) packet(mid string, level []byte) *packet.Buffer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	from := ssrc("client", p.id, mid)
@@ -33,6 +40,11 @@ func (p *Peer) packet(mid string) *packet.Buffer {
 	}
 	if err := pk.SetExtension(midExtension, []byte(mid)); err != nil {
 		panic(err)
+	}
+	if level != nil {
+		if err := pk.SetExtension(levelExtension, level); err != nil {
+			panic(err)
+		}
 	}
 	buf := packet.Get()
 	n, err := pk.MarshalTo(buf.B)

@@ -39,6 +39,9 @@ type conn struct {
 	writing sync.Mutex  // held while a message is written
 	late    *time.Timer // of the write under way: ends it; made by the first. Under writing.
 	over    bool        // nothing is written any more. Under writing.
+	parted  bool        // the last event was written: no report follows it. Under writing.
+
+	reports reportQueue
 }
 
 // smallMessage is the size in bytes of messages that are read without an allocation: pings, above all.
@@ -208,7 +211,7 @@ func (c *conn) pump(ctx context.Context, s *session.Session) {
 		}
 		if err == nil {
 			if b, err = e.AppendJSON(b[:0]); err == nil {
-				err = c.write(b)
+				err = c.writeEvent(b, e.Type == session.EventExited)
 			}
 		}
 		switch {
@@ -243,9 +246,17 @@ func (c *conn) send(message any) error {
 }
 
 // write writes a message. After one that fails, or that the client does not take in time, none is written any more.
-func (c *conn) write(b []byte) error {
+func (c *conn) write(b []byte) error { return c.writeEvent(b, false) }
+
+// writeEvent is write; no report follows the last event.
+func (c *conn) writeEvent(b []byte, last bool) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
+	c.parted = c.parted || last
+	return c.writeLocked(b)
+}
+
+func (c *conn) writeLocked(b []byte) error {
 	if c.over {
 		return errOver
 	}

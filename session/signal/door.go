@@ -4,6 +4,7 @@
 //	conn.go     one connection: reading requests, answering, pumping events
 //	requests.go what each request does
 //	message.go  the wire forms and their strict decoding
+//	report.go   reports, which nobody waits for
 //	hijack.go   the connection's buffers
 //	ping.go     the short way of the message that clients send all the time
 //

@@ -50,6 +50,10 @@ type publishRequest struct {
 	On     *bool          `json:"on"`
 }
 
+type volumeRequest struct {
+	IntervalMS *int64 `json:"intervalMs"`
+}
+
 type roleRequest struct {
 	Role session.Role `json:"role"`
 }

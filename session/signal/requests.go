@@ -2,6 +2,7 @@ package signal
 
 import (
 	"context"
+	"time"
 
 	"parlor/session"
 )
@@ -34,6 +35,7 @@ var inside = map[string]func(*conn, context.Context, envelope, []byte) (any, err
 	"publish": (*conn).publish,
 	"role":    (*conn).role,
 	"token":   (*conn).token,
+	"volume":  (*conn).volume,
 	"exit":    (*conn).exit,
 	"ping":    (*conn).ping,
 }
@@ -78,7 +80,10 @@ func (c *conn) resume(ctx context.Context, e envelope, raw []byte) (any, func(),
 // begin makes the connection that of a session; events follow the answer.
 func (c *conn) begin(ctx context.Context, s *session.Session) func() {
 	c.s = s
-	return func() { c.pumps.Go(func() { c.pump(ctx, s) }) }
+	return func() {
+		s.Reports(c.report)
+		c.pumps.Go(func() { c.pump(ctx, s) })
+	}
 }
 
 func (c *conn) offer(ctx context.Context, e envelope, raw []byte) (any, error) {
@@ -155,6 +160,18 @@ func (c *conn) token(_ context.Context, e envelope, raw []byte) (any, error) {
 		return nil, err
 	}
 	return tokenAnswer{answer{"token", e.ID}, r.Rights, r.Left.Milliseconds(), r.Stopped, r.Emptied}, nil
+}
+
+func (c *conn) volume(_ context.Context, e envelope, raw []byte) (any, error) {
+	var q volumeRequest
+	if err := decode(raw, &q); err != nil {
+		return nil, err
+	}
+	if q.IntervalMS == nil || *q.IntervalMS < 0 || *q.IntervalMS > session.MaxVolumeInterval.Milliseconds() {
+		return nil, session.Errorf(session.CodeBadRequest, "intervalMs", "an interval is %d to %d, or 0 for none",
+			session.MinVolumeInterval.Milliseconds(), session.MaxVolumeInterval.Milliseconds())
+	}
+	return answer{"ok", e.ID}, c.s.SetVolumeInterval(time.Duration(*q.IntervalMS) * time.Millisecond)
 }
 
 func (c *conn) exit(ctx context.Context, e envelope, _ []byte) (any, error) {

@@ -1,0 +1,42 @@
+package session
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// TestNobodyListensAfterTheLastHasLeft: the router is not kept at work for nobody.
+func TestNobodyListensAfterTheLastHasLeft(t *testing.T) {
+	r := New(Options{}, nil, nil)
+	enter := func(user string) *Session {
+		room, err := StringRoom("lobby")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _, err := r.Enter(context.Background(), EnterRequest{Room: room, User: user, Grant: Grant{Rights: MemberRights()}, Signal: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	ann, bob := enter("ann"), enter("bob")
+	listening := observer{ann.p.room}.Listening
+	for _, s := range []*Session{ann, bob, bob} { // the second time another interval
+		if err := s.SetVolumeInterval(time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, s := range []*Session{ann, bob} {
+		if !listening() {
+			t.Fatalf("nobody listens after %d have left", i)
+		}
+		s.Detached()
+		if err := s.Exit(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if listening() {
+		t.Error("somebody listens who has left")
+	}
+}

@@ -1,0 +1,107 @@
+package session
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parlor/router"
+)
+
+// Reports tell how things are at the moment: who speaks, how good the network is. They are not events: they have no number, are not
+// kept, and a client that is slow misses some.
+
+// Reports has send called with each report to the user, JSON as docs/protocol.md has it, from now on and until Detached, or until
+// another connection has taken over. send is called with locks held: it must not block, nor call into this package. The message is
+// everybody's, to read.
+func (s *Session) Reports(send func(message []byte)) { s.p.report.attach(s.link, send) }
+
+// reporter is the way of reports to a user's signalling connection. The zero value has none.
+type reporter struct {
+	mu   sync.Mutex
+	link uint64 // whose send is
+	send func(message []byte)
+}
+
+func (r *reporter) attach(link uint64, send func([]byte)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if link >= r.link {
+		r.link, r.send = link, send
+	}
+}
+
+// detach ends the link, if it is the present one: when it has returned, its send is not called any more.
+func (r *reporter) detach(link uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if link == r.link {
+		r.send = nil
+	}
+}
+
+func (r *reporter) tell(message []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.send != nil {
+		r.send(message)
+	}
+}
+
+// reports is what a room's router has noticed and nobody was told yet. A goroutine is there only while there is some.
+type reports struct {
+	listening atomic.Int32 // who want to know who speaks
+
+	mu      sync.Mutex
+	volumes *router.Volumes // the latest; nil: none
+	running bool            // deliver is under way
+}
+
+// observer is a room as its router sees it.
+type observer struct{ rm *room }
+
+// Listening implements router.Observer.
+func (o observer) Listening() bool { return o.rm.reports.listening.Load() > 0 }
+
+// Volumes implements router.Observer.
+func (o observer) Volumes(v router.Volumes) {
+	r := &o.rm.reports
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.volumes != nil {
+		v.Changed = v.Changed || r.volumes.Changed
+	}
+	r.volumes = &v
+	o.rm.deliverLocked()
+}
+
+// deliverLocked starts delivering. The router calls it, which is waited for like what it starts. reports.mu is held.
+func (rm *room) deliverLocked() {
+	if !rm.reports.running {
+		rm.reports.running = true
+		rm.media.done.Go(rm.deliver)
+	}
+}
+
+// deliver tells everybody what there is to tell.
+func (rm *room) deliver() {
+	r := &rm.reports
+	for {
+		r.mu.Lock()
+		volumes := r.volumes
+		r.volumes = nil
+		if volumes == nil {
+			r.running = false
+			r.mu.Unlock()
+			return
+		}
+		r.mu.Unlock()
+		rm.tellVolumes(volumes)
+	}
+}
+
+// The bounds of the interval of volumes.
+const (
+	MinVolumeInterval = 100 * time.Millisecond
+	MaxVolumeInterval = 10 * time.Second
+)
