@@ -23,6 +23,7 @@
 //	renew.go     another grant for a session: what ends with it; the end of a grant
 //	report.go    reports: what is worth knowing at the moment only
 //	volume.go    who speaks, and how loud
+//	message.go   custom messages; frame.go their form on data channels; quota.go their limits; messagecount.go counters
 //	role.go      switching between anchor and audience
 //	block.go     blocking a user's streams, a command
 //	admin.go     commands: remove, dismiss, list
@@ -37,8 +38,10 @@
 //
 //  1. media.mu, one per participant: held across a change of the participant's media, calls of router and Peer included,
 //     because those must not overlap. Two participants' are never held at once.
-//  2. room.mu: members and what they see. Events.Publish is called under it, for order; it must not block (see there).
-//  3. Rooms.mu: which rooms and sessions there are.
-//  4. mailbox.mu. The wake of Session.Poll is called under it and whatever is held above.
-//  5. reports.mu, reporter.mu. What Session.Reports was given is called under the latter.
+//  2. participant.sending: held while a message of the user is handed out, calls of other users' Peers included, which do not
+//     block.
+//  3. room.mu: members and what they see. Events.Publish is called under it, for order; it must not block (see there).
+//  4. Rooms.mu: which rooms and sessions there are.
+//  5. mailbox.mu. The wake of Session.Poll is called under it and whatever is held above.
+//  6. reports.mu, reporter.mu. What Session.Reports was given is called under the latter.
 package session

@@ -17,6 +17,7 @@ const (
 	CodeNotAllowed     Code = "not_allowed"
 	CodeRoomFull       Code = "room_full"
 	CodePublisherLimit Code = "publisher_limit"
+	CodeMessageLimit   Code = "message_limit"
 	CodeSceneMismatch  Code = "scene_mismatch"
 	CodeBanned         Code = "banned"
 	CodeNodeDraining   Code = "node_draining"

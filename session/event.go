@@ -19,6 +19,7 @@ const (
 	EventRole          EventType = "role"
 	EventBlocked       EventType = "blocked"
 	EventTokenExpiring EventType = "token_expiring"
+	EventMessage       EventType = "message"
 	EventExited        EventType = "exited"
 )
 
@@ -64,13 +65,15 @@ type UserState struct {
 type Event struct {
 	Type      EventType
 	Seq       uint64        // rises by one from event to event of a session, from 1
-	User      UserState     // EventUserEntered: all of it; EventUserLeft: the id; EventStreams: id and streams
+	User      UserState     // EventUserEntered: all of it; EventUserLeft: the id; EventStreams: id and streams; EventMessage: the sender's id
 	Role      Role          // EventRole: one's own
 	Left      LeaveReason   // EventUserLeft
 	Exited    ExitReason    // EventExited
 	Block     Block         // EventBlocked: one's own
 	Remaining time.Duration // EventTokenExpiring: until the user is put out, when the event was made
 	Text      string        // EventExited: why, for people; may be empty
+
+	Message *Message // EventMessage; shared and read-only
 
 	body *eventBody // shared by all who are told the same; nil: not shared
 }
@@ -113,6 +116,8 @@ func (e Event) encode() ([]byte, error) {
 		Block   Block         `json:"block,omitempty"`
 		InMS    *int64        `json:"inMs,omitempty"`
 		Text    string        `json:"text,omitempty"`
+		CmdID   int           `json:"cmdId,omitempty"`
+		Data    []byte        `json:"data,omitzero"` // base64
 	}{Text: e.Text}
 	switch e.Type {
 	case EventUserEntered:
@@ -127,6 +132,11 @@ func (e Event) encode() ([]byte, error) {
 		w.Block = e.Block
 	case EventTokenExpiring:
 		w.InMS = new(e.Remaining.Milliseconds())
+	case EventMessage:
+		if e.User.User != "" {
+			w.User = e.User.User
+		}
+		w.CmdID, w.Data = e.Message.CmdID, e.Message.Data
 	case EventExited:
 		w.Reason = new(int(e.Exited))
 	}

@@ -21,6 +21,10 @@ const (
 	// minCoalesce is how many events that were never sent are kept before their net effect replaces them. Lowering it
 	// hides short-lived changes from slow clients earlier.
 	minCoalesce = 512
+	// maxMessages is how many custom messages wait to be sent or acknowledged; a client for whom there are more loses
+	// further ones. Raising it costs memory per client that acknowledges late, lowering it loses messages to those who
+	// acknowledge with their pings only.
+	maxMessages = 512
 )
 
 // mailbox keeps a client's events from when they happen until they are acknowledged. It loses none: what was sent is
@@ -34,6 +38,8 @@ type mailbox struct {
 	acked  uint64 // number of the last acknowledged event
 	sent   int    // events[:sent] were handed to the present link
 	limit  int    // coalesce when more than that are unsent
+
+	messages int // how many of events are custom messages
 
 	link     uint64 // number of the present or last link; links are numbered from 1
 	attached bool
@@ -58,6 +64,34 @@ func (m *mailbox) push(e Event) {
 	if m.closed || m.exitOnly {
 		return
 	}
+	m.addLocked(e)
+}
+
+// pushMessage adds a custom message, unless it says why not.
+func (m *mailbox) pushMessage(e Event, reliable bool) (why MessageDrop, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.closed || m.exitOnly:
+		return MessageNoWay, false
+	case !m.attached && !reliable:
+		return MessageAway, false
+	case m.messages >= maxMessages:
+		return MessageSlowSocket, false
+	}
+	m.messages++
+	m.addLocked(e)
+	return 0, true
+}
+
+// hasMessages reports whether a custom message waits to be sent or acknowledged.
+func (m *mailbox) hasMessages() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.messages > 0
+}
+
+func (m *mailbox) addLocked(e Event) {
 	m.events = append(m.events, e)
 	if len(m.events)-m.sent > m.limit {
 		m.coalesceLocked()
@@ -65,7 +99,8 @@ func (m *mailbox) push(e Event) {
 	m.wakeLocked()
 }
 
-// close takes `exited` as the last event, or ends the mailbox without one when last is nil.
+// close takes `exited` as the last event, or ends the mailbox without one when last is nil. Custom messages that were not
+// sent are forgotten.
 func (m *mailbox) close(last *Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -73,6 +108,7 @@ func (m *mailbox) close(last *Event) {
 		return
 	}
 	m.closed = true
+	m.dropMessagesLocked()
 	if last != nil {
 		m.exit = true
 		m.events = append(m.events, *last)
@@ -81,6 +117,14 @@ func (m *mailbox) close(last *Event) {
 		m.settleLocked()
 	}
 	m.wakeLocked()
+}
+
+// dropMessagesLocked forgets the custom messages that were not sent on the present link.
+func (m *mailbox) dropMessagesLocked() {
+	before := len(m.events)
+	unsent := slices.DeleteFunc(m.events[m.sent:], func(e Event) bool { return e.Type == EventMessage })
+	m.events = m.events[:m.sent+len(unsent)]
+	m.messages -= before - len(m.events)
 }
 
 func (m *mailbox) coalesceLocked() {
@@ -167,6 +211,11 @@ func (m *mailbox) ack(seq uint64) {
 }
 
 func (m *mailbox) forgetLocked(n int) {
+	for i := range m.events[:n] {
+		if m.events[i].Type == EventMessage {
+			m.messages--
+		}
+	}
 	rest := copy(m.events, m.events[n:])
 	clear(m.events[rest:])
 	if m.events = m.events[:rest]; rest == 0 {

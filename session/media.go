@@ -444,8 +444,10 @@ func (s *Session) RestartICE(ufrag, pwd string) (fragment string, err error) {
 	return fragment, nil
 }
 
-// stop is step 2 of leaving: when it returns, not one more packet of the user reaches anybody, nor one it.
+// stop is step 2 of leaving: when it returns, not one more packet or message of the user reaches anybody, nor one it.
 func (p *participant) stop() {
+	p.sending.Lock()
+	p.sending.Unlock() //nolint:staticcheck // only to wait for a message that is being handed out
 	m := &p.media
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -453,6 +455,7 @@ func (p *participant) stop() {
 	if m.peer == nil {
 		return
 	}
+	m.peer.EndMessages()
 	if err := p.room.start().Detach(m.peer.ID()); err != nil && !errors.Is(err, router.ErrClosed) {
 		p.log().Error().Err(err).Msg("detaching from the room")
 	}
@@ -506,8 +509,12 @@ func (e peerEvents) PeerLost(id packet.PeerID, err error) {
 	}
 }
 
-// PeerMessage drops messages of data channels, which nothing sends yet.
-func (e peerEvents) PeerMessage(packet.PeerID, transport.Message) {}
+// PeerMessage takes a message that the client sends on a data channel.
+func (e peerEvents) PeerMessage(id packet.PeerID, m transport.Message) {
+	if peer := e.p.media.heard.Load(); peer != nil && (*peer).ID() == id {
+		e.p.takeFrame(*peer, m)
+	}
+}
 
 // ready has the router send to a peer that is up, and number nothing for one that is not. It looks at up itself, since events
 // that follow each other closely may be carried out in any order.

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"parlor/router"
 )
 
@@ -36,6 +38,7 @@ type room struct {
 	stage      []performer                // see stageLocked; nil: to be found anew
 	blocks     map[string]Block           // by user id, also of those who have left; without BlockNone
 	listeners  map[*participant]*listener // who want to know who speaks
+	deliveries *rate.Limiter              // of messages; nil before the first
 }
 
 // member is a user in a room. It outlives its sessions when the user enters again. Under room.mu.
@@ -50,6 +53,7 @@ type member struct {
 	reserved bool    // a negotiation is under way, or about to be, that will publish
 	rising   bool    // the session that comes will be an anchor
 	p        *participant
+	quota    *quota // of messages; nil before the first
 }
 
 // participant is one session: one entering of one user. What its Sessions hold on to.
@@ -69,6 +73,7 @@ type participant struct {
 	warnAt  time.Time             // under room.mu; when its end is to be announced, zero: not, or it was
 	report  reporter
 	left    *departure // under room.mu; nil while it is in
+	sending sync.Mutex // held while a message of the user is handed out; before room.mu
 	gone    chan struct{}
 	after   []func() // under Rooms.mu, for when gone is closed
 }

@@ -15,6 +15,7 @@ type Rooms struct {
 	events     Events
 	totals     totals
 	counts     counts
+	messages   messageCounts
 	candidates []string // of the transport
 
 	mu       sync.Mutex

@@ -33,6 +33,8 @@ type Peer interface {
 	ID() packet.PeerID
 	Negotiate(o *negotiate.Offer, streams map[string]string) (answer string, sections []packet.Section, err error)
 	RestartICE(ufrag, pwd string) (fragment string, err error)
+	SendMessage(label string, b []byte, text bool) error
+	EndMessages()
 	LastHeard() time.Time
 	Close() error
 }

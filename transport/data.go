@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/pion/datachannel"
 	"github.com/pion/dtls/v3"
 	"github.com/pion/sctp"
+	"golang.org/x/time/rate"
 )
 
 // channelBuffer is the size in bytes with which the buffer of a data channel starts; it grows with the messages.
@@ -26,9 +28,44 @@ type data struct {
 
 // sctpConn is the DTLS connection as the SCTP association sees it: the end of the association must not end DTLS, which the
 // media needs.
-type sctpConn struct{ *dtls.Conn }
+type sctpConn struct {
+	*dtls.Conn
+	p *Peer
+}
 
 func (c sctpConn) Close() error { return c.SetReadDeadline(time.Now()) }
+
+func (c sctpConn) Write(b []byte) (int, error) {
+	g := &c.p.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut {
+		c.p.ep.count.drop(DropMessage)
+		return len(b), nil // as good as lost on the way
+	}
+	return c.Conn.Write(b)
+}
+
+// gate lets a peer's SCTP packets out until it is shut.
+type gate struct {
+	mu   sync.Mutex // held over a write, which does not block
+	shut bool
+}
+
+// EndMessages ends the data channels' way out: when it returns, not one more SCTP packet is sent, be it of a message sent
+// before.
+func (p *Peer) EndMessages() {
+	p.gate.mu.Lock()
+	defer p.gate.mu.Unlock()
+	p.gate.shut = true
+}
+
+// isShut reports whether EndMessages was called.
+func (g *gate) isShut() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shut
+}
 
 // startDataLocked starts the association once, when it is needed: it costs goroutines and memory that most peers do not
 // use even when they negotiate it.
@@ -50,7 +87,7 @@ func (p *Peer) startDataLocked() {
 // runData serves the association until it or the peer ends. The client opens it and its channels.
 func (p *Peer) runData(d *dtls.Conn) error {
 	a, err := sctp.ServerWithOptions(
-		sctp.WithNetConn(sctpConn{d}), sctp.WithLoggerFactory(quiet),
+		sctp.WithNetConn(sctpConn{d, p}), sctp.WithLoggerFactory(quiet),
 		sctp.WithMaxReceiveBufferSize(uint32(4*p.ep.o.Limits.MessageSize)),
 		sctp.WithMaxMessageSize(uint32(p.ep.o.Limits.MessageSize)),
 	)
@@ -105,6 +142,7 @@ func (p *Peer) removeChannel(ch *datachannel.DataChannel) {
 // readChannel delivers the messages of a channel until it ends, or until one is too large.
 func (p *Peer) readChannel(ch *datachannel.DataChannel) {
 	limit := p.ep.o.Limits.MessageSize
+	pace := rate.NewLimiter(rate.Limit(p.ep.o.Limits.MessageRate), 2*p.ep.o.Limits.MessageRate)
 	buf := make([]byte, min(channelBuffer, limit))
 	for {
 		n, text, err := ch.ReadDataChannel(buf)
@@ -118,21 +156,24 @@ func (p *Peer) readChannel(ch *datachannel.DataChannel) {
 			return
 		default:
 			p.events.PeerMessage(p.id, Message{Label: ch.Label, Data: append([]byte(nil), buf[:n]...), Text: text})
+			time.Sleep(pace.Reserve().Delay()) // meanwhile the client's own window fills
 		}
 	}
 }
 
 // SendMessage sends on the data channel that the client has opened under a label. It does not block; the error is
-// ErrNoChannel, ErrMessageSize, ErrBacklog, or of the association.
+// ErrNoChannel, ErrNotConnected, ErrMessageSize, ErrBacklog, ErrClosed after Close and EndMessages, or of the association.
 func (p *Peer) SendMessage(label string, b []byte, text bool) error {
 	p.mu.Lock()
-	ch, limit := p.data.channels[label], p.data.maxSend
+	ch, limit, connected := p.data.channels[label], p.data.maxSend, p.connected
 	p.mu.Unlock()
 	switch {
-	case p.closed.Load():
+	case p.closed.Load() || p.gate.isShut():
 		return ErrClosed
 	case ch == nil:
-		return fmt.Errorf("%w: %q", ErrNoChannel, label)
+		return ErrNoChannel // the usual case, so it costs nothing
+	case !connected:
+		return ErrNotConnected
 	case len(b) > p.ep.o.Limits.MessageSize || limit > 0 && uint64(len(b)) > limit:
 		return fmt.Errorf("%w: %d bytes", ErrMessageSize, len(b))
 	case ch.BufferedAmount()+uint64(len(b)) > uint64(p.ep.o.Limits.DataBacklog):

@@ -3,7 +3,9 @@ package transport
 import (
 	"bytes"
 	"errors"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pion/webrtc/v4"
 )
@@ -91,5 +93,64 @@ func TestDataChannelLimits(t *testing.T) {
 	k.peer.Close()
 	if err := k.peer.SendMessage("chat", nil, false); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// TestEndMessages: not one SCTP packet goes out any more, be it of a message that waits, while media and DTLS go on.
+func TestEndMessages(t *testing.T) {
+	w := newWire(t)
+	k, _, back := dialData(t, start(t, Options{}), w.setting)
+	if err := k.peer.SendMessage("chat", []byte("before"), true); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the message before", back)
+	k.peer.mu.Lock()
+	ch := k.peer.data.channels["chat"]
+	k.peer.mu.Unlock()
+	k.peer.EndMessages()
+	if err := k.peer.SendMessage("chat", []byte("after"), true); !errors.Is(err, ErrClosed) {
+		t.Errorf("a message after the end: %v", err)
+	}
+	var records atomic.Int32
+	reached, marker := make(chan struct{}), []byte{80, 'm', 'a', 'r', 'k'}
+	read := func(b []byte) {
+		switch {
+		case string(b) == string(marker):
+			close(reached)
+		case classify(b) == classDTLS:
+			records.Add(1)
+		}
+	}
+	w.read.Store(&read)
+	if _, err := ch.WriteDataChannel([]byte("one that waited in the association"), true); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the association has written", func() bool { return k.peer.ep.Stats().Drops[DropMessage] > 0 })
+	if err := k.nominated().send(marker); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the marker", reached)
+	if n := records.Load(); n > 0 {
+		t.Errorf("%d DTLS datagrams after the end", n)
+	}
+	k.checkUp(1, 3)
+	k.checkDown(1, 3)
+}
+
+// TestFloodOfMessagesIsReadSlowly: who sends without end waits, and costs nobody else anything.
+func TestFloodOfMessagesIsReadSlowly(t *testing.T) {
+	const perSecond = 20
+	k, ch, _ := dialData(t, start(t, Options{Limits: Limits{MessageRate: perSecond}}), nil)
+	began := time.Now()
+	for range 3 * perSecond {
+		if err := ch.Send([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 * perSecond {
+		wait(t, "a message", k.seen.messages)
+	}
+	if took := time.Since(began); took < 900*time.Millisecond { // 40 at once, 20 at 20 a second
+		t.Errorf("all read within %v", took)
 	}
 }

@@ -39,6 +39,6 @@
 // # Locks
 //
 // In the order in which they may be taken: description.mu, ingress.pass, Peer.mu, Endpoint.mu, lane.mu, receiver.mu; then the leaf
-// locks (Writer.mu, line.mu, candidates.mu, identities.mu, places.mu, dtlsConn.mu, tcpQueue.mu, socket.mu, eventQueue.mu). PeerEvents are called with none of
+// locks (gate.mu, Writer.mu, line.mu, candidates.mu, identities.mu, places.mu, dtlsConn.mu, tcpQueue.mu, socket.mu, eventQueue.mu). PeerEvents are called with none of
 // them held.
 package transport

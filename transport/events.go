@@ -17,6 +17,7 @@ var (
 	ErrHandshake    = errors.New("DTLS handshake failed")
 	ErrFingerprint  = errors.New("certificate does not match the fingerprint in the offer")
 	ErrRemoteClosed = errors.New("closed by the client")
+	ErrNotConnected = errors.New("the client is not connected, or lost")
 	ErrNoChannel    = errors.New("no data channel with this label")
 	ErrBacklog      = errors.New("too much data waits to be sent")
 	ErrMessageSize  = errors.New("data channel message too large")

@@ -46,8 +46,10 @@ type Limits struct {
 	// SSRCs is how many sending SSRCs one peer may have; each holds a replay window. Default 512.
 	SSRCs int
 	// Channels is how many data channels one peer may open; MessageSize is the largest message in bytes taken or sent;
-	// DataBacklog how many bytes may wait to be sent. Default 16, 64 KiB, 1 MiB.
-	Channels, MessageSize, DataBacklog int
+	// DataBacklog how many bytes may wait in one to be sent or acknowledged: raising it lets a slow reader cost more memory,
+	// lowering it loses messages to clients with a long way. MessageRate is how many messages a second are read from
+	// one, after a burst of twice as many; faster ones wait at the client. Default 16, 64 KiB, 128 KiB, 100.
+	Channels, MessageSize, DataBacklog, MessageRate int
 	// SocketBuffer is the size in bytes asked for the receive and for the send buffer of each UDP socket. Too small
 	// loses packets in bursts, too large lets delay build up unseen. Default 4 MiB.
 	SocketBuffer int
@@ -78,7 +80,8 @@ func (o Options) withDefaults() Options {
 	set(&o.Limits.SSRCs, 512)
 	set(&o.Limits.Channels, 16)
 	set(&o.Limits.MessageSize, 64<<10)
-	set(&o.Limits.DataBacklog, 1<<20)
+	set(&o.Limits.DataBacklog, 128<<10)
+	set(&o.Limits.MessageRate, 100)
 	set(&o.Limits.SocketBuffer, 4<<20)
 	set(&o.Timers.Consent, 30*time.Second)
 	set(&o.Timers.Connect, 30*time.Second)

@@ -46,6 +46,7 @@ type Peer struct {
 	ice       agent
 	secure    secure
 	data      data
+	gate      gate // of SCTP, not guarded by mu
 	sdp       description
 }
 

@@ -28,7 +28,7 @@ const (
 	DropSealFailed                   // the packet could not be sealed: bad header, too large, keys used up
 	DropSlowReader                   // the queue of a TCP connection was full
 	DropTCPLimit                     // a TCP connection beyond a limit, or without a valid check in time
-	DropMessage                      // data channel message too large, or channel limit
+	DropMessage                      // data channel message too large, or channel limit, or SCTP after EndMessages
 	DropSequenceJump                 // too far from the packets sealed before, see sequence.go
 	DropReceiveFull                  // by the kernel: a socket's receive buffer was full; none of PacketsIn
 	NumDrops

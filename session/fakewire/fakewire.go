@@ -138,6 +138,9 @@ type Peer struct {
 	heard    time.Time
 	restarts int
 	closed   bool
+	messages map[string][][]byte // to the client, by label of the channels that it has open
+	stuck    bool                // nothing more goes into a channel
+	ended    bool                // no messages any more
 }
 
 // ID implements session.Peer.

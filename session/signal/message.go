@@ -62,6 +62,12 @@ type tokenRequest struct {
 	Token string `json:"token"`
 }
 
+type messageRequest struct {
+	CmdID    int     `json:"cmdId"`
+	Data     *string `json:"data"`     // base64
+	Reliable *bool   `json:"reliable"` // without it true
+}
+
 type pingRequest struct {
 	Ack uint64 `json:"ack"`
 }

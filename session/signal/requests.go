@@ -2,6 +2,7 @@ package signal
 
 import (
 	"context"
+	"encoding/base64"
 	"time"
 
 	"parlor/session"
@@ -36,6 +37,7 @@ var inside = map[string]func(*conn, context.Context, envelope, []byte) (any, err
 	"role":    (*conn).role,
 	"token":   (*conn).token,
 	"volume":  (*conn).volume,
+	"message": (*conn).message,
 	"exit":    (*conn).exit,
 	"ping":    (*conn).ping,
 }
@@ -172,6 +174,22 @@ func (c *conn) volume(_ context.Context, e envelope, raw []byte) (any, error) {
 			session.MinVolumeInterval.Milliseconds(), session.MaxVolumeInterval.Milliseconds())
 	}
 	return answer{"ok", e.ID}, c.s.SetVolumeInterval(time.Duration(*q.IntervalMS) * time.Millisecond)
+}
+
+func (c *conn) message(_ context.Context, e envelope, raw []byte) (any, error) {
+	var q messageRequest
+	if err := decode(raw, &q); err != nil {
+		return nil, err
+	}
+	if q.Data == nil {
+		return nil, session.Errorf(session.CodeBadRequest, "data", "data is base64 of 0 to %d bytes", session.MaxMessage)
+	}
+	data, err := base64.StdEncoding.DecodeString(*q.Data)
+	if err != nil {
+		return nil, session.Errorf(session.CodeBadRequest, "data", "data is no base64: %s", err)
+	}
+	m := session.Message{CmdID: q.CmdID, Data: data, Reliable: q.Reliable == nil || *q.Reliable}
+	return answer{"ok", e.ID}, c.s.SendMessage(m)
 }
 
 func (c *conn) exit(ctx context.Context, e envelope, _ []byte) (any, error) {

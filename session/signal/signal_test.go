@@ -2,6 +2,7 @@ package signal_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -239,6 +240,14 @@ func TestBadMessagesAreAnsweredAndHarmNothing(t *testing.T) {
 		{ann, `{"type":"volume","id":1,"intervalMs":99}`, "bad_request", "intervalMs"},
 		{ann, `{"type":"volume","id":1,"intervalMs":10001}`, "bad_request", "intervalMs"},
 		{ann, `{"type":"volume","id":1,"intervalMs":9223372036854775807}`, "bad_request", "intervalMs"},
+		{ann, `{"type":"message","id":1,"data":""}`, "bad_request", "cmdId"},
+		{ann, `{"type":"message","id":1,"cmdId":0,"data":""}`, "bad_request", "cmdId"},
+		{ann, `{"type":"message","id":1,"cmdId":11,"data":""}`, "bad_request", "cmdId"},
+		{ann, `{"type":"message","id":1,"cmdId":1.5,"data":""}`, "bad_request", "cmdId"},
+		{ann, `{"type":"message","id":1,"cmdId":1}`, "bad_request", "data"},
+		{ann, `{"type":"message","id":1,"cmdId":1,"data":"a"}`, "bad_request", "data"},
+		{ann, `{"type":"message","id":1,"cmdId":1,"data":"` + base64.StdEncoding.EncodeToString(make([]byte, 1001)) + `"}`, "bad_request", "data"},
+		{ann, `{"type":"message","id":1,"cmdId":1,"data":"","reliable":"no"}`, "bad_request", "reliable"},
 		{stranger, `{"type":"ping","id":1}`, "bad_request", "type"},
 		{stranger, `{"type":"enter","id":1,"user":"ann"}`, "bad_request", "room"},
 		{stranger, `{"type":"enter","id":1,"room":true,"user":"ann"}`, "bad_request", "room"},

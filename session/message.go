@@ -1,0 +1,234 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"parlor/transport"
+)
+
+// Bounds of custom messages. Those of one user are fixed by clients that exist.
+const (
+	MaxCmdID        = 10
+	MaxMessage      = 1000 // bytes of one message
+	MaxMessageUsers = 10   // whom a command names
+	// maxDeliveries is how many messages per second the users of one room may have delivered, receivers counted one by one. A
+	// message to 1,000 costs the node what 1,000 to one do. Raising it lets a large room that chats take CPU from media,
+	// lowering it refuses messages in smaller ones.
+	maxDeliveries = 200_000
+)
+
+// Message is a custom message between users, whose meaning is the application's affair.
+type Message struct {
+	CmdID    int    // 1–10: which of the application's kinds
+	Data     []byte // at most 1000 bytes; read-only once it is handed over
+	Reliable bool   // and in order among the sender's; otherwise it is lost rather than late
+}
+
+func (m Message) check() error {
+	switch {
+	case m.CmdID < 1 || m.CmdID > MaxCmdID:
+		return Errorf(CodeBadRequest, "cmdId", "a cmdId is 1 to %d, not %d", MaxCmdID, m.CmdID)
+	case len(m.Data) > MaxMessage:
+		return Errorf(CodeBadRequest, "data", "a message has at most %d bytes, this one has %d", MaxMessage, len(m.Data))
+	}
+	return nil
+}
+
+// SendMessage gives a message of the user to everybody else in the room, in a live room of the audience too, which is
+// announced to nobody but names itself by what it says. It does not wait for them; who does not keep up loses it. Errors:
+// bad_request, not_allowed, message_limit, user_not_found; then nobody gets it.
+func (s *Session) SendMessage(m Message) error { return s.p.sendMessage(m) }
+
+func (p *participant) sendMessage(m Message) error {
+	// Whoever takes p out of the room waits for this (stop), so that nothing of it comes later.
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	to, err := p.admitMessage(m)
+	if err != nil {
+		p.rooms.messages.refuse(err)
+		return err
+	}
+	p.rooms.messages.sent.Add(1)
+	newPost(p.user, m).deliver(p.rooms, to)
+	return nil
+}
+
+// admitMessage checks a message and returns who is to get it.
+func (p *participant) admitMessage(m Message) ([]*participant, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	if err := p.granted().need(RightSendMessage, "message"); err != nil {
+		return nil, err
+	}
+	rm := p.room
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	if p.left != nil {
+		return nil, errGone()
+	}
+	now := p.rooms.opts.Now()
+	if p.m.quota == nil {
+		p.m.quota = new(quota)
+	}
+	if !p.m.quota.allows(now, len(m.Data)) {
+		return nil, Errorf(CodeMessageLimit, "message", "a user sends at most %d messages and %d bytes a second", quotaMessages, quotaBytes)
+	}
+	to := rm.hearersLocked(func(o *member) bool { return o != p.m })
+	if !rm.affordsLocked(now, len(to)) {
+		return nil, Errorf(CodeMessageLimit, "message", "too many messages in this room at the moment")
+	}
+	p.m.quota.take(now, len(m.Data))
+	return to, nil
+}
+
+// affordsLocked notes n deliveries and says whether the room has them left.
+func (rm *room) affordsLocked(now time.Time, n int) bool {
+	if rm.deliveries == nil {
+		rm.deliveries = rate.NewLimiter(maxDeliveries, maxDeliveries)
+	}
+	return rm.deliveries.AllowN(now, min(n, maxDeliveries))
+}
+
+// hearersLocked returns the sessions of those members who are in.
+func (rm *room) hearersLocked(which func(*member) bool) []*participant {
+	l := make([]*participant, 0, len(rm.members))
+	for _, m := range rm.members {
+		if m.p.left == nil && which(m) {
+			l = append(l, m.p)
+		}
+	}
+	return l
+}
+
+// SendMessage gives a message of the server to users of a room; nil: to all. The receivers see no sender. It returns to how
+// many it was handed, or for whom it is kept until they are connected again, and how many of those meant were missed: not in
+// the room, without a way to be reached, or not keeping up. The limits per second are not for it. Errors: bad_request,
+// room_not_found, or ctx's.
+func (r *Rooms) SendMessage(ctx context.Context, id RoomID, users []string, m Message) (delivered, missed int, err error) {
+	if err := errors.Join(ctx.Err(), checkCommandMessage(id, users, m)); err != nil {
+		return 0, 0, err
+	}
+	rm := r.room(id)
+	if rm == nil {
+		return 0, 0, Errorf(CodeRoomNotFound, "room", "there is no such room")
+	}
+	rm.mu.Lock()
+	none := rm.closed || rm.created.IsZero()
+	to := rm.hearersLocked(func(m *member) bool { return users == nil || slices.Contains(users, m.user) })
+	rm.mu.Unlock()
+	if none {
+		return 0, 0, Errorf(CodeRoomNotFound, "room", "there is no such room")
+	}
+	meant := len(to)
+	if users != nil {
+		meant = len(slices.Compact(slices.Sorted(slices.Values(users))))
+	}
+	r.messages.sent.Add(1)
+	m.Data = slices.Clone(m.Data)
+	delivered = newPost("", m).deliver(r, to)
+	return delivered, meant - delivered, nil
+}
+
+func checkCommandMessage(id RoomID, users []string, m Message) error {
+	if err := id.check(); err != nil {
+		return err
+	}
+	if users != nil && (len(users) < 1 || len(users) > MaxMessageUsers) {
+		return Errorf(CodeBadRequest, "users", "a message is to 1 to %d users or to all, not to %d", MaxMessageUsers, len(users))
+	}
+	for _, u := range users {
+		if err := CheckUser(u); err != nil {
+			return Errorf(CodeBadRequest, "users", "%s", AsError(err).Text)
+		}
+	}
+	return m.check()
+}
+
+// post is one message on its way: in the two forms in which it may reach a receiver, each shared by all.
+type post struct {
+	reliable bool
+	event    Event
+	frame    []byte
+}
+
+// newPost takes over the message's data. An empty sender is the server.
+func newPost(from string, m Message) post {
+	if m.Data == nil {
+		m.Data = []byte{}
+	}
+	return post{
+		reliable: m.Reliable, frame: appendFrame(nil, from, m),
+		event: Event{Type: EventMessage, User: UserState{User: from}, Message: &m, body: new(eventBody)},
+	}
+}
+
+// deliver hands the message to each and returns to how many. It does not block.
+func (m post) deliver(r *Rooms, to []*participant) (delivered int) {
+	for _, p := range to {
+		if m.deliverTo(p, &r.messages) {
+			delivered++
+		}
+	}
+	return delivered
+}
+
+func (m post) deliverTo(p *participant, count *messageCounts) bool {
+	switch err := m.byChannel(p); {
+	case err == nil:
+		count.byChannel.Add(1)
+		return true
+	case errors.Is(err, transport.ErrBacklog):
+		count.dropped[MessageSlowChannel].Add(1)
+		return false
+	}
+	if why, ok := p.box.pushMessage(m.event, m.reliable); !ok {
+		count.dropped[why].Add(1)
+		return false
+	}
+	count.bySocket.Add(1)
+	return true
+}
+
+// errNoWay: there is no data channel to a receiver, or not yet.
+var errNoWay = errors.New("no data channel")
+
+// byChannel sends the message by the receiver's data channel.
+func (m post) byChannel(p *participant) error {
+	peer := p.media.heard.Load()
+	if peer == nil {
+		return errNoWay
+	}
+	if !m.reliable {
+		if err := (*peer).SendMessage(ChannelUnreliable, m.frame, false); !errors.Is(err, transport.ErrNoChannel) {
+			return err
+		}
+	}
+	if p.box.hasMessages() { // which the client may still be waiting for: a channel would overtake them
+		return errNoWay
+	}
+	return (*peer).SendMessage(ChannelReliable, m.frame, false)
+}
+
+// takeFrame is a client's message on a data channel. What is wrong with it goes back on the same channel.
+func (p *participant) takeFrame(peer Peer, f transport.Message) {
+	if f.Label != ChannelReliable && f.Label != ChannelUnreliable {
+		return // somebody else's protocol
+	}
+	cmdID, data, err := parseFrame(f.Data)
+	if err != nil {
+		p.rooms.messages.refuse(err)
+	} else {
+		err = p.sendMessage(Message{CmdID: cmdID, Data: data, Reliable: f.Label == ChannelReliable})
+	}
+	if err == nil {
+		return
+	}
+	// Where this one does not fit either, the client sends without reading.
+	_ = peer.SendMessage(f.Label, appendErrorFrame(nil, cmdID, AsError(err).Code), false)
+}
