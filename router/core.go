@@ -28,6 +28,7 @@ type core struct {
 	reporting, spare []*peer // to which reports are due sometime; emptied memory for the next such list
 	recording        []*peer // to which transport-wide feedback is due sometime
 
+	over   overload
 	lists  []codecList
 	totals Totals
 
@@ -177,6 +178,7 @@ func (c *core) tick(now int64) {
 func (c *core) batch(b *packet.Batch, now int64) bool {
 	c.setNow(now)
 	at, before := c.arrived(b, now), c.totals.PacketsIn
+	c.observe(b, now-at)
 	var p *peer
 	for i := range b.Items {
 		it := &b.Items[i]

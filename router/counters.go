@@ -5,27 +5,29 @@ type Drop uint8
 
 // The reasons. Those up to DropDuplicate concern a packet that came in, the others a packet for one sink.
 const (
-	DropInbox       Drop = iota // the room's goroutine did not keep up
-	DropShare                   // the same, of a peer that had more than its share in there
-	DropPeer                    // from a peer that is not attached
-	DropMalformed               // no RTP or RTCP that can be read
-	DropSSRC                    // belongs to no section
-	DropSSRCChange              // a section's SSRC changed again too soon
-	DropPayloadType             // not negotiated, or of a codec that the stream has left
-	DropOff                     // the track is switched off or superseded by a newer one
-	DropSequence                // sequence number far from all others
-	DropRepair                  // retransmission of nothing, or of something unknown
-	DropTooOld                  // older than what the ring knows
-	DropDuplicate               // came before
-	DropPadding                 // nothing but padding
-	DropLate                    // from before the sink took up the stream
-	DropCodec                   // the receiver has no payload type for the codec
-	DropResend                  // asked for, but no longer held, sent again just now, or too much in all
+	DropInbox         Drop = iota // the room's goroutine did not keep up
+	DropShare                     // the same, of a peer that had more than its share in there
+	DropOverloadLayer             // of a frame without which the others can be decoded, as the room does not keep up
+	DropOverloadFrame             // of a stream that is left out up to a keyframe, as the room does not keep up
+	DropPeer                      // from a peer that is not attached
+	DropMalformed                 // no RTP or RTCP that can be read
+	DropSSRC                      // belongs to no section
+	DropSSRCChange                // a section's SSRC changed again too soon
+	DropPayloadType               // not negotiated, or of a codec that the stream has left
+	DropOff                       // the track is switched off or superseded by a newer one
+	DropSequence                  // sequence number far from all others
+	DropRepair                    // retransmission of nothing, or of something unknown
+	DropTooOld                    // older than what the ring knows
+	DropDuplicate                 // came before
+	DropPadding                   // nothing but padding
+	DropLate                      // from before the sink took up the stream
+	DropCodec                     // the receiver has no payload type for the codec
+	DropResend                    // asked for, but no longer held, sent again just now, or too much in all
 	drops
 )
 
 var dropNames = [drops]string{
-	"inbox_full", "inbox_share", "unknown_peer", "malformed", "unknown_ssrc", "ssrc_change", "payload_type", "off", "sequence", "repair",
+	"inbox_full", "inbox_share", "overload_layer", "overload_frame", "unknown_peer", "malformed", "unknown_ssrc", "ssrc_change", "payload_type", "off", "sequence", "repair",
 	"too_old", "duplicate", "padding", "late", "codec", "resend",
 }
 

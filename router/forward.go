@@ -125,6 +125,11 @@ func (c *core) beginWaiting(st *stream) int {
 // catchUp gives sinks what overtook the packet with which they began. What is held comes to them in its turn.
 func (c *core) catchUp(st *stream, sinks []*sink) {
 	for ext := c.m.ext + 1; ext <= st.high; ext++ {
+		if st.ring.Meta(ext)&metaOmitted != 0 {
+			for _, s := range sinks {
+				s.seq.Drop(ext)
+			}
+		}
 		if !c.recall(st, ext) || st.pace.Holds(ext) {
 			continue
 		}

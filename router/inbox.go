@@ -167,15 +167,15 @@ func (q *inbox) urgentLocked(it *packet.Item) bool {
 	return set.has(it.Buf.B[1] & 0x7f)
 }
 
-// pop returns the oldest batch, nil if there is none.
-func (q *inbox) pop() *packet.Batch {
+// pop returns the oldest batch, nil if there is none, and whether so much waits behind it that peers will soon be held to their shares.
+func (q *inbox) pop() (b *packet.Batch, crowded bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.head == len(q.queue) {
 		q.queue, q.head = q.queue[:0], 0
-		return nil
+		return nil, false
 	}
-	b := q.queue[q.head]
+	b = q.queue[q.head]
 	q.queue[q.head] = nil
 	q.head++
 	q.packets -= len(b.Items)
@@ -191,7 +191,7 @@ func (q *inbox) pop() *packet.Batch {
 		clear(q.queue[n:])
 		q.queue, q.head = q.queue[:n], 0
 	}
-	return b
+	return b, q.packets > q.limit/4
 }
 
 // forgetLocked takes a batch out of the count.

@@ -31,7 +31,7 @@ const (
 // askKeyframe asks the publisher for a keyframe of the stream, now or when Options.KeyframeInterval has passed since the
 // last request for a layer of the track.
 func (c *core) askKeyframe(st *stream) {
-	if st.track.key.Source.Kind() != packet.Video {
+	if st.track.key.Source.Kind() != packet.Video || st.muted {
 		return
 	}
 	c.totals.KeyframesAsked++
@@ -89,7 +89,7 @@ func (c *core) nextAsk(st *stream) int64 {
 }
 
 // wanted says whether a sink waits for the stream that could take it.
-func wanted(st *stream) bool { return len(st.waiting) > 0 }
+func wanted(st *stream) bool { return len(st.waiting) > 0 && !st.muted }
 
 // askKeyframes sends the requests that are due.
 func (c *core) askKeyframes() {

@@ -10,6 +10,7 @@ import (
 	"parlor/router/reception"
 	"parlor/router/ring"
 	"parlor/router/seqmap"
+	"parlor/router/shed"
 )
 
 // onRTP takes in an RTP packet of a peer.
@@ -87,6 +88,9 @@ func (c *core) receive(st *stream, buf *packet.Buffer, at int64, repaired bool) 
 		c.changeFormat(st)
 	}
 	st.describe(m)
+	if st.gated && !c.admit(st) {
+		return
+	}
 	if !st.pace.Fits(m.ext) {
 		c.releaseAll(st)
 	}
@@ -135,7 +139,7 @@ func (c *core) restart(st *stream) {
 	c.releaseAll(st)
 	st.in.stats = reception.Stats{}
 	st.clear()
-	st.high, st.format = 0, nil
+	st.high, st.format, st.gate = 0, nil, shed.Gate{}
 	c.stall(st)
 }
 
@@ -199,9 +203,10 @@ func extendPID(last, pid uint16) uint16 {
 const (
 	metaPID      = 0x7fff
 	metaKeyframe = 1 << 15
+	metaOmitted  = 1 << 16 // left out, as the room does not keep up
 )
 
-// keep puts the packet in hand into the ring; false if it was there before.
+// keep puts the packet in hand into the ring, with a nil buf only its number as that of one left out; false if it was there before.
 func (c *core) keep(st *stream, buf *packet.Buffer) bool {
 	m := c.m
 	if st.ring == nil {
@@ -217,6 +222,9 @@ func (c *core) keep(st *stream, buf *packet.Buffer) bool {
 	meta := uint32(m.pid)
 	if m.info.Keyframe {
 		meta |= metaKeyframe
+	}
+	if buf == nil {
+		meta |= metaOmitted
 	}
 	if !st.watched() {
 		buf = nil // nobody can ask for it

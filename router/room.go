@@ -84,12 +84,13 @@ func (r *Room) now() int64 { return r.core.time.at(r.o.Now()) }
 // drain works off the inbox. Between two batches it does what is due and carries out calls: who leaves does not wait for all that
 // has piled up.
 func (r *Room) drain(ctx context.Context) {
-	b := r.inbox.pop()
+	b, crowded := r.inbox.pop()
 	if b == nil {
 		return
 	}
-	for ; b != nil; b = r.inbox.pop() {
+	for ; b != nil; b, crowded = r.inbox.pop() {
 		now := r.now()
+		r.core.over.crowded = crowded
 		if r.core.batch(b, now) {
 			r.unsent = append(r.unsent, r.core.arrived(b, now))
 		}

@@ -255,7 +255,7 @@ func TestInboxHasSharesAndAReserve(t *testing.T) {
 	if q.packets != full+2 {
 		t.Error("no place for audio in the reserve")
 	}
-	for q.pop() != nil {
+	for b, _ := q.pop(); b != nil; b, _ = q.pop() {
 	}
 	if q.packets != 0 || q.held != nil || len(q.queue) != 0 {
 		t.Errorf("left: %d packets", q.packets)

@@ -28,6 +28,8 @@ type sim struct {
 	net   network
 	pad   int // bytes added to each packet
 	keys  int // how many times larger than others keyframes are
+
+	arrive func(packet.PeerID, []byte) // takes an RTP packet of a publisher
 }
 
 // network is what happens on each way, in both directions.
@@ -53,7 +55,9 @@ func (q *events) Push(x any)   { *q = append(*q, x.(event)) }
 func (q *events) Pop() any     { l := *q; x := l[len(l)-1]; *q = l[:len(l)-1]; return x }
 
 func newSim(t *testing.T, seed uint64, net network) *sim {
-	return &sim{world: newWorld(t), rng: rand.New(rand.NewPCG(seed, 1)), net: net, keys: 3}
+	s := &sim{world: newWorld(t), rng: rand.New(rand.NewPCG(seed, 1)), net: net, keys: 3}
+	s.arrive = func(id packet.PeerID, raw []byte) { s.deliver(id, false, raw) }
+	return s
 }
 
 func (s *sim) after(d time.Duration, do func()) {
@@ -97,12 +101,14 @@ type camera struct {
 	layers []*camLayer
 	clock  int64 // its clock, ahead of the node's
 	silent int   // this layer and those above send nothing
+	scaled bool  // with three temporal layers
 }
 
 type camLayer struct {
 	sender
 	rtxSeq  uint16
 	frameNo uint32
+	keyNo   uint32 // frameNo of the last keyframe
 	size    int
 	wantKey bool
 	history map[uint16][]byte
@@ -182,7 +188,7 @@ func (l *camLayer) repair(raw []byte) []byte {
 }
 
 func (s *sim) wire(id packet.PeerID, raw []byte) {
-	s.send(func() { s.deliver(id, false, raw) })
+	s.send(func() { s.arrive(id, raw) })
 }
 
 // frames sends a frame of each layer 25 times a second.
@@ -209,15 +215,20 @@ func (k *camera) next(l *camLayer, layer byte) [][]byte {
 		l.key++
 		n *= k.s.keys
 	}
-	l.tl0++
 	l.frameNo++
+	tid, sync, refs := k.refer(l, key)
+	if tid == 0 {
+		l.tl0++
+	}
 	var raws [][]byte
 	for i := range n {
 		b := append(l.vp8Desc(i == 0), 1, byte(k.member), layer, byte(i), byte(n))
+		b[5] |= tid<<6 | sync<<5
 		if key {
 			b[6] = 0
 		}
 		b = binary.BigEndian.AppendUint32(b, l.frameNo)
+		b = append(b, byte(refs[0]), byte(refs[1]), tid)
 		b = append(b, make([]byte, k.s.pad)...)
 		seq := l.seq
 		raw := l.packet(i == n-1, b)
@@ -262,6 +273,8 @@ type seen struct {
 	frame uint32
 	idx   byte
 	of    byte
+	refs  [2]uint32 // frames before it to which it refers, counted backwards; 0: none
+	tid   byte
 }
 
 type truth struct{ member, layer byte }
@@ -312,8 +325,13 @@ func (v *viewer) take(raw []byte) {
 		return
 	}
 	b := p.Payload
+	if len(b) == 0 { // fills a gap
+		v.got[ext] = &seen{ts: p.Timestamp}
+		return
+	}
 	v.got[ext] = &seen{raw: b, ts: p.Timestamp, at: v.s.now, pid: binary.BigEndian.Uint16(b[2:]) & 0x7fff, tl0: b[4], key: b[6] == 0,
-		truth: truth{b[7], b[8]}, idx: b[9], of: b[10], frame: binary.BigEndian.Uint32(b[11:])}
+		truth: truth{b[7], b[8]}, idx: b[9], of: b[10], frame: binary.BigEndian.Uint32(b[11:]),
+		refs: [2]uint32{uint32(b[15]), uint32(b[16])}, tid: b[17]}
 }
 
 // repairs asks for what is missing, and for a keyframe when that was in vain.
@@ -371,6 +389,9 @@ func (v *viewer) judge() verdict {
 			d.hole = true
 			continue
 		}
+		if p.raw == nil {
+			continue
+		}
 		d.take(e, p)
 	}
 	d.finish()
@@ -387,7 +408,7 @@ type decoder struct {
 	ok, lossless              bool
 	shown, freeze             int64
 	at                        int64
-	lastFrame                 uint32
+	good                      map[uint32]bool // frames of the source that have been decoded
 }
 
 func (d *decoder) take(seq uint64, p *seen) {
@@ -412,12 +433,12 @@ func (d *decoder) take(seq uint64, p *seen) {
 			d.t.Fatalf("number %d: timestamp goes back: %+v %+v", seq, *l, *p)
 		}
 		step := (p.pid - l.pid) & 0x7fff
-		if step == 0 || step > 1000 || !hole && step != 1 || !hole && p.tl0-l.tl0 != 1 {
+		if step == 0 || step > 1000 || !hole && step != 1 || !hole && p.tl0-l.tl0 != 1-min(p.tid, 1) {
 			d.t.Fatalf("number %d: picture ids do not go on (hole %v): %+v %+v", seq, hole, *l, *p)
 		}
 		if p.truth != l.truth {
 			d.switches++
-			d.ok = false
+			d.good = nil
 			if !hole {
 				d.begin(p)
 			}
@@ -440,8 +461,13 @@ func (d *decoder) finish() {
 	p := d.cur[0]
 	d.frames++
 	complete := len(d.cur) == int(p.of)
-	d.ok = complete && (p.key || d.ok && p.frame == d.lastFrame+1)
-	d.lastFrame = p.frame
+	if p.key {
+		d.good = map[uint32]bool{}
+	}
+	d.ok = complete && (p.key || d.refers(p))
+	if d.ok {
+		d.good[p.frame] = true
+	}
 	for _, x := range d.cur {
 		d.at = max(d.at, x.at)
 	}
@@ -453,6 +479,16 @@ func (d *decoder) finish() {
 		d.shown = d.at
 	}
 	d.cur = d.cur[:0]
+}
+
+// refers says whether what a frame refers to is there.
+func (d *decoder) refers(p *seen) bool {
+	for _, back := range p.refs {
+		if back != 0 && !d.good[p.frame-back] {
+			return false
+		}
+	}
+	return d.good != nil
 }
 
 func TestSimulatedCallWithSwitches(t *testing.T) {

@@ -242,7 +242,7 @@ func (c *core) retarget(s *sink) {
 	if s.cur != nil && s.cur.track != t || s.next != nil && s.next.track != t {
 		c.leave(s)
 	}
-	st := t.layers[t.choose(s.want.Quality)]
+	st := t.layers[t.choose(c.quality(s.want.Quality))]
 	if s.next == st {
 		return
 	}

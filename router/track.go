@@ -12,6 +12,7 @@ import (
 	"parlor/router/reception"
 	"parlor/router/ring"
 	"parlor/router/seqmap"
+	"parlor/router/shed"
 	"parlor/router/speech"
 )
 
@@ -57,6 +58,13 @@ type stream struct {
 	pace             pace.Queue // of what is held to be forwarded later
 	pacing           bool       // on core.pacing
 	loss             nack.List
+
+	gate    shed.Gate // of frames, when load is shed
+	gated   bool      // packets pass the gate
+	muted   bool      // nothing passes
+	omitted int64     // when a packet was left out last
+	weight  uint64    // bytes brought while the streams were weighed
+	weighed uint64    // in.bytes at that time
 
 	sinks   []*sink // fed by the stream
 	waiting []*sink // for a keyframe of it
@@ -105,7 +113,9 @@ func (c *core) updateTrack(p *peer, s *packet.Section, src Source, on bool) {
 		t = &track{key: TrackKey{p.member, src}, peer: p}
 		for i, rid := range layerNames(s) {
 			t.order = append(t.order, i)
-			t.layers = append(t.layers, &stream{track: t, rid: rid, in: intake{level: 0x7f}})
+			st := &stream{track: t, rid: rid, in: intake{level: 0x7f}}
+			c.gateFresh(st)
+			t.layers = append(t.layers, st)
 		}
 		p.tracks[s.MID] = t
 	}

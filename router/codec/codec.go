@@ -55,6 +55,10 @@ type Info struct {
 	HasTL0    bool
 	HasKeyIdx bool
 
+	Discardable bool // of a picture to which no other refers, where the codec says so
+	Sync        bool // VP8: of a picture that refers to the base temporal layer alone
+	SwitchUp    bool // VP9: what follows does not refer to higher temporal layers from before this picture
+
 	Desc   uint8 // bytes of the descriptor that Rewrite replaces
 	TID    uint8 // temporal layer
 	SID    uint8 // spatial layer

@@ -77,6 +77,36 @@ func TestKeyframes(t *testing.T) {
 	}
 }
 
+func TestWhatOthersCanDoWithout(t *testing.T) {
+	for name, x := range map[string]struct {
+		id   ID
+		b    []byte
+		want Info
+	}{
+		"VP8 reference":         {VP8, []byte{0x90, 0x20, 0x40, 1}, Info{TID: 1}},
+		"VP8 no reference":      {VP8, []byte{0xb0, 0x20, 0x80, 1}, Info{TID: 2, Discardable: true}},
+		"VP8 layer sync":        {VP8, []byte{0x90, 0x20, 0x60, 1}, Info{TID: 1, Sync: true}},
+		"VP8 key index alone":   {VP8, []byte{0x90, 0x10, 0x1f, 1}, Info{}},
+		"VP9 no switching":      {VP9, []byte{0xa8, 0x01, 0x20, 7, 0}, Info{TID: 1}},
+		"VP9 switching up":      {VP9, []byte{0xa8, 0x01, 0x30, 7, 0}, Info{TID: 1, SwitchUp: true}},
+		"H264 reference":        {H264, []byte{0x41, 1}, Info{}},
+		"H264 no reference":     {H264, []byte{0x01, 1}, Info{Discardable: true}},
+		"H264 FU-A reference":   {H264, []byte{0x5c, 0x81, 1}, Info{}},
+		"H264 FU-A none":        {H264, []byte{0x1c, 0x81, 1}, Info{Discardable: true}},
+		"H264 FU-A goes on":     {H264, []byte{0x1c, 0x01, 1}, Info{Discardable: true}},
+		"H264 FU-A cut":         {H264, []byte{0x1c}, Info{}},
+		"H264 delimiter":        {H264, []byte{0x09, 0x30}, Info{}},
+		"H264 delimiter, slice": {H264, []byte{24, 0, 2, 9, 0x30, 0, 2, 0x01, 1}, Info{Discardable: true}},
+		"H264 IDR":              {H264, []byte{0x65, 1}, Info{}},
+	} {
+		var i Info
+		Parse(&i, x.id, x.b, nil)
+		if i.TID != x.want.TID || i.Discardable != x.want.Discardable || i.Sync != x.want.Sync || i.SwitchUp != x.want.SwitchUp {
+			t.Errorf("%s: %+v", name, i)
+		}
+	}
+}
+
 func TestSizes(t *testing.T) {
 	var i Info
 	Parse(&i, VP8, []byte{0x10, 0x50, 0, 0, 0x9d, 1, 0x2a, 0x80, 0x02, 0xe0, 0x41}, nil)

@@ -4,10 +4,11 @@ import "encoding/binary"
 
 // H.264 NAL unit types (ITU-T H.264 table 7-1) and packet types (RFC 6184 table 1).
 const (
-	h264IDR  = 5
-	h264SPS  = 7
-	h264STAP = 24
-	h264FUA  = 28
+	h264Slice = 1
+	h264IDR   = 5
+	h264SPS   = 7
+	h264STAP  = 24
+	h264FUA   = 28
 )
 
 func (i *Info) h264(b []byte) {
@@ -19,14 +20,26 @@ func (i *Info) h264(b []byte) {
 				return
 			}
 			i.h264Unit(b[2] & 0x1f)
+			i.h264Reference(b[2], b[2]&0x1f)
 			b = b[2+n:]
 		}
 	case h264FUA:
+		if len(b) > 1 {
+			i.h264Reference(b[0], b[1]&0x1f)
+		}
 		if len(b) > 1 && b[1]&0x80 != 0 {
 			i.h264Unit(b[1] & 0x1f)
 		}
 	default:
 		i.h264Unit(t)
+		i.h264Reference(b[0], t)
+	}
+}
+
+// h264Reference reads nal_ref_idc (ITU-T H.264 section 7.4.1) of a slice, which is 0 in all slices of a picture or in none.
+func (i *Info) h264Reference(first, t byte) {
+	if t == h264Slice {
+		i.Discardable = first&0x60 == 0
 	}
 }
 

@@ -14,6 +14,7 @@ func (i *Info) vp8(b []byte) bool {
 		return false
 	}
 	i.Desc = uint8(n)
+	i.Discardable = b[0]&0x20 != 0
 	i.Start = b[0]&0x10 != 0 && b[0]&0x07 == 0
 	i.Keyframe = i.Start && b[n]&0x01 == 0
 	if f := b[n:]; i.Keyframe && len(f) >= 10 && f[3] == 0x9d && f[4] == 0x01 && f[5] == 0x2a {
@@ -47,7 +48,7 @@ func (i *Info) vp8Extended(b []byte) int {
 			return 0
 		}
 		if x&0x20 != 0 {
-			i.TID = b[n] >> 6
+			i.TID, i.Sync = b[n]>>6, b[n]&0x20 != 0
 		}
 		if x&0x10 != 0 {
 			i.KeyIdx, i.HasKeyIdx = b[n]&0x1f, true

@@ -19,7 +19,7 @@ func (i *Info) vp9(b []byte) bool {
 		if n >= len(b) {
 			return false
 		}
-		i.TID, i.SID = b[n]>>5, b[n]>>1&0x07
+		i.TID, i.SID, i.SwitchUp = b[n]>>5, b[n]>>1&0x07, b[n]&0x10 != 0
 		n++
 		if b[0]&flexible == 0 {
 			if n >= len(b) {

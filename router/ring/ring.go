@@ -152,6 +152,14 @@ func (r *Ring) Get(seq uint64) *Slot {
 	return s
 }
 
+// Meta returns what the caller said of the packet, also of one of which only the number is kept; 0 if it is not known.
+func (r *Ring) Meta(seq uint64) uint32 {
+	if s := &r.slots[seq&uint64(len(r.slots)-1)]; s.Seq == seq {
+		return s.Meta
+	}
+	return 0
+}
+
 // High returns the highest number put, 0 before the first.
 func (r *Ring) High() uint64 { return r.high }
 

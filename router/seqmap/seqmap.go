@@ -116,6 +116,21 @@ func (m *Map[S]) Drop(in uint64) bool {
 	return true
 }
 
+// Skip removes the packet in of the present source, and with it all before it that have not been sent: none of them is late, they
+// never come. It reports false, and changes nothing, when a later packet has its number already.
+func (m *Map[S]) Skip(in uint64) bool {
+	cur := m.Current()
+	if cur == nil || in < cur.In || cur.Out+(in-cur.In) < m.next {
+		return false
+	}
+	if m.next == cur.Out { // nothing went out in this segment yet
+		cur.In = in + 1
+		return true
+	}
+	m.push(Segment[S]{In: in + 1, Out: m.next, State: cur.State})
+	return true
+}
+
 // In returns which incoming packet was sent under the outgoing number out, and its segment: nil when that is not known.
 func (m *Map[S]) In(out uint16) (uint64, *Segment[S]) {
 	last := m.next - 1

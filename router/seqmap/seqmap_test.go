@@ -76,6 +76,37 @@ func TestDropClosesUp(t *testing.T) {
 	}
 }
 
+func TestSkipLeavesNoNumberForWhatIsMissing(t *testing.T) {
+	m := New[int](0)
+	if m.Skip(1) {
+		t.Error("skipped without a source")
+	}
+	m.Start(10, 0)
+	m.Out(10)
+	if !m.Drop(12) || !m.Skip(14) || !m.Skip(16) { // 11 is late; 13 and 15 never come
+		t.Fatal("refused")
+	}
+	for in, want := range map[uint64]uint16{17: 2, 11: 1, 18: 3} {
+		if out, seg := m.Out(in); seg == nil || uint16(out) != want {
+			t.Errorf("%d became %d, want %d", in, out, want)
+		}
+	}
+	if !m.Skip(21) { // and with it 19 and 20, behind what was sent
+		t.Fatal("refused behind what was sent")
+	}
+	if out, _ := m.Out(22); uint16(out) != 4 {
+		t.Errorf("22 became %d, want 4", out)
+	}
+	for in := uint64(12); in < 22; in++ {
+		if out, seg := m.Out(in); seg != nil && in != 17 && in != 18 {
+			t.Errorf("skipped %d became %d", in, out)
+		}
+	}
+	if m.Skip(22) || m.Skip(11) || m.Skip(9) {
+		t.Error("skipped what has a number already")
+	}
+}
+
 // TestMapIsInjective draws sources, drops, losses and late packets from a seed.
 func TestMapIsInjective(t *testing.T) {
 	type packet struct{ source, in uint64 }
@@ -96,6 +127,8 @@ func TestMapIsInjective(t *testing.T) {
 			switch rng.IntN(20) {
 			case 0:
 				m.Drop(in)
+			case 2:
+				m.Skip(in)
 			case 1:
 				if rng.IntN(10) == 0 {
 					begin()
