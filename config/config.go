@@ -73,7 +73,9 @@ type Node struct {
 // Auth holds the keys that tokens are signed with.
 type Auth struct {
 	Keys     []Key  `koanf:"keys" doc:"Keys of tokens as id:secret, secrets of at least 32 bytes. The first one signs, all are accepted. None: no token is asked for, and HTTP stays on loopback."`
-	KeysFile string `koanf:"keys_file" doc:"File with further keys, one id:secret a line; # starts a comment."`
+	KeysFile string `koanf:"keys_file" doc:"File with further keys, one id:secret a line; # starts a comment. Read again when it changes, and on SIGHUP."`
+
+	fromFile int // of Keys, the last ones
 }
 
 // Log says what is logged, and how.

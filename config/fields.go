@@ -27,6 +27,9 @@ func collect(t reflect.Type, prefix string, index []int) []Field {
 	var out []Field
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if !f.IsExported() {
+			continue
+		}
 		key := prefix + f.Tag.Get("koanf")
 		path := append(append([]int(nil), index...), i)
 		doc := f.Tag.Get("doc")

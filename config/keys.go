@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -47,6 +48,20 @@ func ParseKey(text string) (Key, error) {
 			id, len(secret), minSecret)
 	}
 	return Key(text), nil
+}
+
+// Reread returns the keys with KeysFile read again. All of them or none: a faulty line is an error, and so is a file without a
+// key. Errors never quote a secret.
+func (a Auth) Reread() ([]Key, error) {
+	keys := slices.Clone(a.Keys[:len(a.Keys)-a.fromFile])
+	if a.KeysFile == "" {
+		return keys, nil
+	}
+	more, err := readKeys(a.KeysFile)
+	if err != nil {
+		return nil, err
+	}
+	return append(keys, more...), nil
 }
 
 // readKeys reads a file of keys, one a line. All faulty lines are reported.

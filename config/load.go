@@ -259,4 +259,5 @@ func (l *loader) readKeysFile() {
 		return
 	}
 	l.config.Auth.Keys = append(l.config.Auth.Keys, keys...)
+	l.config.Auth.fromFile = len(keys)
 }

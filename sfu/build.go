@@ -41,6 +41,9 @@ func (b *builder) build(ctx context.Context) error {
 	b.parts.add("drain", n.drain.run, nil)
 	n.commands = command.New(command.Options{Rooms: n.rooms, Node: steered{n}})
 	register := b.commands(nc)
+	if n.cfg.Auth.KeysFile != "" {
+		b.parts.add("keys", n.ring.run, nil)
+	}
 	if err := b.http(ctx, metricsHandler(n, feed)); err != nil {
 		return err
 	}

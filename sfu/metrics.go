@@ -20,7 +20,7 @@ func metricsHandler(n *Node, feed *natsapi.Feed) http.Handler {
 		ConstLabels: prometheus.Labels{"version": Version(), "node": n.cfg.Node.ID},
 	}, func() float64 { return 1 })
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
-		&wireCollector{n.endpoint}, &roomCollector{n}, &messageCollector{n}, &feedCollector{n, feed})
+		&wireCollector{n.endpoint}, &roomCollector{n}, &messageCollector{n}, &feedCollector{n, feed}, &keyCollector{n.ring})
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 
@@ -178,6 +178,25 @@ func (c *feedCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(out, feedQueued, s.Queued)
 	counter(out, feedPublished, s.Published)
 	counter(out, feedDropped, s.Dropped)
+}
+
+var (
+	keysInForce = metric("keys", "Keys of tokens in force; 0: no token is asked for.")
+	keyReloads  = metric("key_reloads_total", "Changes of auth.keys_file, by result: changed, or refused, after which the keys before it stay.", "result")
+)
+
+// keyCollector reads the keyring's counters when it is asked.
+type keyCollector struct{ r *keyring }
+
+func (c *keyCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- keysInForce
+	out <- keyReloads
+}
+
+func (c *keyCollector) Collect(out chan<- prometheus.Metric) {
+	gauge(out, keysInForce, int(c.r.count.Load()))
+	counter(out, keyReloads, c.r.changes.Load(), "changed")
+	counter(out, keyReloads, c.r.failures.Load(), "refused")
 }
 
 func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v int) {

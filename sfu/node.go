@@ -3,6 +3,7 @@
 //	node.go     Node: New, Run, Ready, Addrs
 //	parts.go    parts: what runs, in order of starting; stopped in reverse
 //	build.go    the parts of a node, from the configuration
+//	keys.go     the keys of tokens, read again when their file changes
 //	nats.go     the NATS server and connection
 //	load.go     what the node has had to do of late
 //	drain.go    draining, and the node as commands see it
@@ -15,7 +16,7 @@
 // # Starting and stopping
 //
 // Parts start in this order: the NATS server inside the process, the connection to NATS and the event feed, the media
-// port, the rooms, the commands over NATS, HTTP. All ports are bound before the first part runs, so that a port in use
+// port, the rooms, the commands over NATS, the watch over the keys, HTTP. All ports are bound before the first part runs, so that a port in use
 // stops the start before anybody is let in.
 //
 // Stopping is the reverse, with one step before it: /readyz says no, nobody enters any more, and everybody inside is told
@@ -43,7 +44,8 @@ import (
 type Node struct {
 	cfg   config.Config
 	log   zerolog.Logger
-	keys  *token.Keys
+	keys  *token.Keys // of ring
+	ring  *keyring
 	ready chan struct{}
 	began atomic.Bool
 
@@ -88,16 +90,12 @@ func New(cfg config.Config, log zerolog.Logger) (*Node, error) {
 	if err := cfg.Complete(); err != nil {
 		return nil, err
 	}
-	keys := make([]token.Key, 0, len(cfg.Auth.Keys))
-	for _, k := range cfg.Auth.Keys {
-		keys = append(keys, token.Key{ID: k.ID(), Secret: []byte(k.Secret())})
-	}
-	all, err := token.New(time.Now, keys...)
-	if err != nil {
-		return nil, &config.Error{Key: "auth.keys", Reason: err.Error()}
-	}
 	log = log.With().Str("node", cfg.Node.ID).Logger()
-	return &Node{cfg: cfg, log: log, keys: all, ready: make(chan struct{})}, nil
+	ring, err := newKeyring(cfg.Auth, log)
+	if err != nil {
+		return nil, err
+	}
+	return &Node{cfg: cfg, log: log, keys: ring.keys, ring: ring, ready: make(chan struct{})}, nil
 }
 
 // Run starts the node, serves until ctx is done, it has drained or a part fails, and stops it within timers.shutdown. The

@@ -284,6 +284,57 @@ func TestProcessServesUntilASignal(t *testing.T) {
 	}
 }
 
+// TestProcessReadsKeysAgain changes the keys where the process does not look, so that the signal is what makes it look.
+func TestProcessReadsKeysAgain(t *testing.T) {
+	real, link := filepath.Join(t.TempDir(), "real.keys"), filepath.Join(t.TempDir(), "sfu.keys")
+	write := func(ids ...string) {
+		var text string
+		for _, id := range ids {
+			text += id + ":" + strings.Repeat(id, 40) + "\n"
+		}
+		require.NoError(t, os.WriteFile(real, []byte(text), 0o600))
+	}
+	write("a")
+	require.NoError(t, os.Symlink(real, link))
+	p := launch(t, "--http.listen=127.0.0.1:0", "--media.listen=127.0.0.1:0", "--nats.listen=127.0.0.1:0", "--auth.keys_file="+link)
+	enter := func(id string) error {
+		text, err := do("token", "create", "--auth.keys", id+":"+strings.Repeat(id, 40), "--room", "lobby", "--user", "user-"+id)
+		require.NoError(t, err)
+		c, err := client.Dial(t.Context(), client.Options{URL: p.addr["open"], Room: "lobby", User: "user-" + id, Token: strings.TrimSpace(text)})
+		if err == nil {
+			t.Cleanup(func() { c.Close() })
+		}
+		return err
+	}
+	require.NoError(t, enter("a"))
+	require.Error(t, enter("b"))
+	for _, step := range []struct {
+		keys     []string
+		reloads  string
+		accepted map[string]bool
+	}{
+		{[]string{"a", "b"}, `parlor_key_reloads_total{result="changed"} 1`, map[string]bool{"a": true, "b": true}},
+		{nil, `parlor_key_reloads_total{result="refused"} 1`, map[string]bool{"a": true, "b": true}},
+		{[]string{"b"}, `parlor_key_reloads_total{result="changed"} 2`, map[string]bool{"a": false, "b": true}},
+	} {
+		write(step.keys...)
+		require.NoError(t, p.cmd.Process.Signal(syscall.SIGHUP))
+		require.Eventually(t, func() bool {
+			res, err := http.Get(p.addr["open"] + "metrics")
+			require.NoError(t, err)
+			defer res.Body.Close()
+			body, err := io.ReadAll(res.Body)
+			require.NoError(t, err)
+			return strings.Contains(string(body), step.reloads)
+		}, 10*time.Second, 10*time.Millisecond, step.reloads)
+		for id, ok := range step.accepted {
+			require.Equal(t, ok, enter(id) == nil, "key %s with %v", id, step.keys)
+		}
+	}
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, p.cmd.Wait())
+}
+
 func TestProcessFailsWithACodeAndAReason(t *testing.T) {
 	c := exec.Command(os.Args[0], "--http.listen=:8080", "--limits.users=0")
 	c.Env = append(os.Environ(), asCommand+"=1")

@@ -64,7 +64,26 @@ func serve(ctx context.Context, cfg config.Config, out, errOut io.Writer) error 
 		<-ctx.Done()
 		time.AfterFunc(impatience, release) // from then on a signal has its usual effect
 	}()
+	if cfg.Auth.KeysFile != "" {
+		hangup := make(chan os.Signal, 1)
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
+		go reloadKeys(ctx, node, hangup)
+	}
 	return node.Run(ctx)
+}
+
+// reloadKeys has the node read its keys again at every SIGHUP. Without a file of keys that signal ends the process, as it does
+// when a terminal is closed.
+func reloadKeys(ctx context.Context, node *sfu.Node, hangup <-chan os.Signal) {
+	for {
+		select {
+		case <-hangup:
+			_ = node.ReloadKeys() // which logs
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // announce says where the node can be reached.

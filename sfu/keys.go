@@ -1,0 +1,136 @@
+package sfu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/rs/zerolog"
+
+	"parlor/config"
+	"parlor/session/token"
+)
+
+// settle is for how long the directory of auth.keys_file has to be quiet before the file is read: editors and volumes change
+// it in several steps. Lower reads halves of files more often, which are refused and read again.
+const settle = 200 * time.Millisecond
+
+// keyring keeps the keys of tokens as auth.keys_file has them.
+type keyring struct {
+	auth config.Auth
+	keys *token.Keys
+	log  zerolog.Logger
+
+	changes, failures atomic.Uint64
+	count             atomic.Int64 // of keys in force
+
+	mu      sync.Mutex // held while the file is read; guards the fields below
+	inForce []config.Key
+	fault   string // of the last reading; empty: none
+}
+
+func newKeyring(auth config.Auth, log zerolog.Logger) (*keyring, error) {
+	keys, err := token.New(time.Now, tokenKeys(auth.Keys)...)
+	if err != nil {
+		return nil, &config.Error{Key: "auth.keys", Reason: err.Error()}
+	}
+	r := &keyring{auth: auth, keys: keys, log: log, inForce: auth.Keys}
+	r.count.Store(int64(len(auth.Keys)))
+	return r, nil
+}
+
+func tokenKeys(keys []config.Key) []token.Key {
+	l := make([]token.Key, len(keys))
+	for i, k := range keys {
+		l[i] = token.Key{ID: k.ID(), Secret: []byte(k.Secret())}
+	}
+	return l
+}
+
+// ReloadKeys reads auth.keys_file again. Its keys, behind those of auth.keys, take the place of those in force. An error, for
+// which nothing has changed, is logged as well. It may be called from any goroutine; without auth.keys_file it is an error.
+func (n *Node) ReloadKeys() error {
+	if n.ring.auth.KeysFile == "" {
+		return errors.New("there is no auth.keys_file to read")
+	}
+	return n.ring.reload(true)
+}
+
+// reload reads the file. What is as it was is logged only when asked.
+func (r *keyring) reload(asked bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	keys, err := r.auth.Reread()
+	same := err == nil && slices.Equal(keys, r.inForce)
+	if err == nil && !same {
+		err = r.keys.Replace(tokenKeys(keys)...)
+	}
+	if err != nil {
+		err = fmt.Errorf("auth.keys_file: %w", err)
+		if again := err.Error() == r.fault; again && !asked {
+			return err
+		}
+		r.fault = err.Error()
+		r.failures.Add(1)
+		r.log.Error().Err(err).Strs("keys", names(r.inForce)).Msg("keys were not taken, those before stay")
+		return err
+	}
+	r.fault = ""
+	if same {
+		if asked {
+			r.log.Info().Strs("keys", names(keys)).Msg("keys are as they were")
+		}
+		return nil
+	}
+	gone := slices.DeleteFunc(slices.Clone(r.inForce), func(k config.Key) bool { return slices.Contains(keys, k) })
+	r.inForce = keys
+	r.changes.Add(1)
+	r.count.Store(int64(len(keys)))
+	r.log.Info().Strs("keys", names(keys)).Strs("gone", names(gone)).Msg("keys have changed")
+	return nil
+}
+
+// names returns the ids, which are no secrets.
+func names(keys []config.Key) []string {
+	l := make([]string, len(keys))
+	for i, k := range keys {
+		l[i] = k.ID()
+	}
+	return l
+}
+
+// run reads the file whenever it has changed, until ctx is done. It watches the directory, since a file is mostly changed by
+// putting another one, or another link, into its place. Where that cannot be watched, ReloadKeys is left.
+func (r *keyring) run(ctx context.Context) error {
+	w, err := fsnotify.NewWatcher()
+	if err == nil {
+		defer w.Close()
+		err = w.Add(filepath.Dir(r.auth.KeysFile))
+	}
+	if err != nil {
+		r.log.Warn().Err(err).Msg("auth.keys_file is not watched; a change of it needs SIGHUP")
+		<-ctx.Done()
+		return nil
+	}
+	quiet := time.NewTimer(settle) // it may have changed since it was read at the start
+	defer quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.Events:
+			quiet.Reset(settle)
+		case err := <-w.Errors: // some events are lost
+			r.log.Warn().Err(err).Msg("watching auth.keys_file")
+			quiet.Reset(settle)
+		case <-quiet.C:
+			_ = r.reload(false) // which logs
+		}
+	}
+}
