@@ -2,7 +2,7 @@
 #
 #   make test          all tests: vet, Go with the race detector, browsers, the browser client, a short fuzz
 #   make lint          linters, formatting, links in the documentation
-#   make test-go       … or one part: test-web test-browser test-fuzz
+#   make test-go       … or one part: test-web test-deploy test-browser test-fuzz
 #   make fuzz          fuzz for longer: make fuzz FUZZTIME=10m, or a number of inputs: 1000000x
 #   make run           the node, as `go run ./cmd/sfu`
 #   make build         bin/sfu, static
@@ -24,6 +24,7 @@ ARTIFACTS ?= $(CURDIR)/bin/artifacts
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+comma := ,
 stage = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .PHONY: help
@@ -48,7 +49,7 @@ profile:
 	@for p in cpu heap mutex sched; do printf '\n== %s\n' $$p; $(GO) tool pprof -top -nodecount 25 '$(PROFILES)/$(SCENARIO)/'$$p.pprof; done
 
 .PHONY: test
-test: tools test-web test-go test-browser test-fuzz
+test: tools test-web test-go test-deploy test-browser test-fuzz
 
 # What is missing is installed, what is there is left alone. The race detector needs a C compiler.
 .PHONY: tools
@@ -82,6 +83,12 @@ test-go:
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v '^parlor/web')
 	$(call stage,allocations per packet: counted without the race detector)
 	$(GO) test -count 1 -run Alloc ./router ./transport
+
+# A module of its own, so that what reads those files is no dependency of the node.
+.PHONY: test-deploy
+test-deploy:
+	$(call stage,deploy: compose file$(comma) manifests$(comma) alerts$(comma) dashboard)
+	cd deploy/check && $(GO) vet . && $(GO) test -count 1 -timeout 5m .
 
 # Apart from the others and one package at a time: browsers need both cores to themselves to be on time.
 .PHONY: test-browser

@@ -423,6 +423,13 @@ func TestOperationsNameEveryMetric(t *testing.T) {
 	for _, m := range names {
 		require.True(t, strings.Contains(doc, "`"+m[1]+"`") || strings.Contains(doc, "`"+m[1]+"{"), "docs/operations.md does not have %s", m[1])
 	}
+	exported := map[string]bool{}
+	for _, m := range names {
+		exported[m[1]] = true
+	}
+	for _, m := range regexp.MustCompile("`(parlor_[a-z0-9_]+)").FindAllStringSubmatch(doc, -1) {
+		require.True(t, exported[m[1]], "docs/operations.md names %s, which does not exist", m[1])
+	}
 	wire, media, found := strings.Cut(doc, "\n`parlor_media_dropped_total` counts")
 	require.True(t, found)
 	_, wire, found = strings.Cut(wire, "\n`parlor_transport_dropped_total` counts")

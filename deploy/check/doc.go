@@ -1,0 +1,7 @@
+// Package check has the files of deploy/ read by those whose files they are: compose-go, Kubernetes' own types and kustomize,
+// nats-server, Prometheus' parsers of rules and expressions. It has a module of its own, so that none of them is a dependency of the node.
+//
+//	compose_test.go     compose.yaml and nats.conf
+//	kubernetes_test.go  kubernetes/: every manifest, strictly, and what holds between them
+//	prometheus_test.go  prometheus.yml, alerts.yml, the dashboard: every expression, every metric and label in it
+package check
