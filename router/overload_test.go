@@ -1,9 +1,11 @@
 package router
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -413,4 +415,82 @@ func layerOf(raw []byte, tid byte) {
 	if p.Unmarshal(raw) == nil {
 		p.Payload[5] |= tid << 6
 	}
+}
+
+// narrow is a way out that takes a millisecond for each packet.
+type narrow struct{ packets int }
+
+func (o *narrow) SendRTP(_, _ []byte) { o.packets++; <-time.After(time.Millisecond) }
+func (o *narrow) SendRTCP([]byte)     {}
+
+// TestARoomLeavesOutBeforeItsInboxIsFull has twice as much come as leaves, with an inbox that soon has no place for all of it.
+func TestARoomLeavesOutBeforeItsInboxIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRoom(Options{InboxPackets: 800, NoPacing: true}, &noFlush{})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.Run(ctx) }()
+		out := &narrow{}
+		for _, err := range []error{
+			r.Attach(1, 1, &counting{}), r.Update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}), r.Ready(1),
+			r.Attach(2, 2, out), r.Update(2, []packet.Section{seatVideo("5", 5000)}, nil), r.Ready(2),
+			r.Watch(2, "5", Want{TrackKey{1, Camera}, High}),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		var p pool
+		for i := range uint16(4000) {
+			r.Deliver(p.batch(1, vp8Packet(t, 100, i, i%100 == 0)))
+			<-time.After(500 * time.Microsecond)
+		}
+		d := r.Totals().Dropped
+		cancel()
+		err := <-ended
+		if err != nil || d[DropInbox]+d[DropShare] > 0 || d[DropOverloadFrame] == 0 || out.packets < 500 {
+			t.Errorf("%v, %d forwarded, %d dropped by the inbox, %d left out", err, out.packets, d[DropInbox]+d[DropShare], d[DropOverloadFrame])
+		}
+	})
+}
+
+// TestFramesLeftOutBehindALateKeyframe: a receiver that begins with a keyframe whose first packet is late gets no number for them.
+func TestFramesLeftOutBehindALateKeyframe(t *testing.T) {
+	w := newWorld(t)
+	w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v"))
+	out := w.join(2, 2, nil, seatVideo("v", 20))
+	w.watch(2, "v", 1, Camera, High)
+	face := w.vp8(1, 200)
+	face.mid = "v"
+	one := func(key bool, tid byte, n int) [][]byte {
+		raws := face.frame(key, n)
+		for _, raw := range raws {
+			layerOf(raw, tid)
+		}
+		return raws
+	}
+	w.lag(1, 0, one(true, 0, 1)...)
+	w.lag(1, 0, one(false, 1, 1)...)
+	for w.c.over.shed.Level() < shed.Layers {
+		w.pass(33 * time.Millisecond)
+		w.lag(1, 200*time.Millisecond, one(false, 0, 1)...)
+	}
+	late := w.join(3, 3, nil, seatVideo("v", 30))
+	w.watch(3, "v", 1, Camera, High)
+	out.clear()
+	key := one(true, 0, 3)
+	upper, base := one(false, 1, 2), one(false, 0, 2)
+	w.lag(1, 200*time.Millisecond, key[1], key[2], upper[0], upper[1], base[0])
+	w.lag(1, 200*time.Millisecond, key[0], base[1])
+	if got := late.seqs(30); len(got) != 5 || !contiguous(sorted(got)) {
+		t.Errorf("numbers %v", got)
+	}
+	if got := out.seqs(20); len(got) != 5 || !contiguous(sorted(got)) {
+		t.Errorf("numbers %v", got)
+	}
+}
+
+func sorted(seqs []uint16) []uint16 {
+	slices.Sort(seqs)
+	return seqs
 }
