@@ -11,6 +11,7 @@ import (
 
 	"parlor/config"
 	"parlor/session"
+	"parlor/session/adminhttp"
 	"parlor/session/command"
 	"parlor/session/signal"
 	"parlor/session/whip"
@@ -39,7 +40,8 @@ func (b *builder) build(ctx context.Context) error {
 	n.drain = newDrain(func() int { return n.rooms.Stats().Rooms })
 	b.parts.add("load", n.load.run, nil)
 	b.parts.add("drain", n.drain.run, nil)
-	n.commands = command.New(command.Options{Rooms: n.rooms, Node: steered{n}})
+	n.meter = newCommandMeter()
+	n.commands = command.New(command.Options{Rooms: n.rooms, Node: steered{n}, Observe: n.meter.observe})
 	register := b.commands(nc)
 	if n.cfg.Auth.KeysFile != "" {
 		b.parts.add("keys", n.ring.run, nil)
@@ -81,6 +83,7 @@ func (b *builder) http(ctx context.Context, metrics http.Handler) error {
 		EnterWithin: c.Timers.Enter, MessageRate: c.Limits.SignalRate,
 	})
 	s := &surface{n: n, door: door, media: whip.New(n.rooms, n.keys, n.log), metrics: metrics}
+	s.admin = adminhttp.New(n.commands, n.keys, n.log)
 	s.places = make(chan struct{}, c.Limits.Signals)
 	tls, err := serverTLS(c.HTTP.TLS)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"parlor/config"
+	"parlor/session/adminhttp"
 	"parlor/session/signal"
 	"parlor/web"
 )
@@ -32,6 +33,7 @@ type surface struct {
 	n       *Node
 	door    *signal.Door
 	media   http.Handler // WHIP and WHEP
+	admin   http.Handler // commands
 	metrics http.Handler
 
 	places  chan struct{} // one for each WebSocket
@@ -45,6 +47,7 @@ func (s *surface) routes() http.Handler {
 	mux.Handle("POST /rtc/exit", s.crossOrigin(http.HandlerFunc(s.door.Exit)))
 	mux.Handle("/whip/", s.media)
 	mux.Handle("/whep/", s.media)
+	mux.Handle(adminhttp.Path, s.admin)
 	mux.HandleFunc("GET /healthz", s.n.healthz)
 	mux.HandleFunc("GET /readyz", s.n.readyz)
 	mux.Handle("GET /metrics", s.metrics)

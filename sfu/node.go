@@ -55,6 +55,7 @@ type Node struct {
 	rooms    *session.Rooms
 	broker   *natsapi.Conn
 	commands *command.Commands
+	meter    *commandMeter
 	load     *load
 	drain    *drain
 	started  time.Time

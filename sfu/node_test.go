@@ -53,6 +53,7 @@ func free(change func(*config.Config)) config.Config {
 type running struct {
 	*sfu.Node
 	stop func() error
+	wait func() error // for it to end by itself
 }
 
 func run(t *testing.T, c config.Config, log io.Writer) *running {
@@ -77,6 +78,10 @@ func run(t *testing.T, c config.Config, log io.Writer) *running {
 		cancel()
 		return <-ended
 	}}
+	r.wait = func() error {
+		stopped = true
+		return <-ended
+	}
 	t.Cleanup(func() { require.NoError(t, r.stop()) })
 	return r
 }

@@ -19,6 +19,7 @@ const (
 	DismissRoom            Action = "DismissRoom"
 	DismissRoomByStrRoomID Action = "DismissRoomByStrRoomId"
 	SetUserBlocked         Action = "SetUserBlocked"
+	SendMessage            Action = "SendMessage"
 	ListRooms              Action = "ListRooms"
 	DescribeRoom           Action = "DescribeRoom"
 	DescribeUser           Action = "DescribeUser"
@@ -46,6 +47,7 @@ var specs = index(
 	define(DismissRoom, "Put everybody out of a room and end it.", dismissRoom),
 	define(DismissRoomByStrRoomID, "Put everybody out of a room that is named by a string, and end it.", dismissRoomByStr),
 	define(SetUserBlocked, "Have a user's sound, pictures or both forwarded to nobody, or again.", setUserBlocked),
+	define(SendMessage, "Send a custom message to users of a room, or to all of them.", sendMessage),
 	define(ListRooms, "List rooms, a page at a time.", listRooms),
 	define(DescribeRoom, "Show a room and, a page at a time, who is in it.", describeRoom),
 	define(DescribeUser, "Show a user in one room, or in every room that it is in.", describeUser),
@@ -107,6 +109,7 @@ func (a Action) Known() bool {
 	return ok
 }
 
-func unknown(a Action) error {
+// Unknown returns the error of a command that there is not.
+func Unknown(a Action) error {
 	return session.Errorf(session.CodeBadRequest, "Action", "there is no command %.32q", string(a))
 }

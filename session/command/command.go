@@ -7,7 +7,8 @@
 //	messages.go   the JSON of rooms and users
 //	node.go       the JSON of nodes; Node: what this package needs of the node
 //	decode.go     reading requests, and what is said about bad ones
-//	rooms.go      the commands on rooms and users
+//	message.go    SendMessage
+//	rooms.go      the other commands on rooms and users
 //	nodes.go      the commands on nodes
 //	elsewhere.go  Elsewhere: the other nodes; to whom a command goes, merging of lists
 package command
@@ -31,10 +32,16 @@ type Options struct {
 }
 
 // Commands carry out commands. Safe for concurrent use.
-type Commands struct{ o Options }
+type Commands struct {
+	o    Options
+	only session.RoomID // zero: any
+}
 
 // New returns the commands of a node. It starts nothing.
-func New(o Options) *Commands { return &Commands{o} }
+func New(o Options) *Commands { return &Commands{o: o} }
+
+// Within returns the commands that concern one room, for who may give no others; for the zero room, all.
+func (c *Commands) Within(room session.RoomID) *Commands { return &Commands{c.o, room} }
 
 // task is a request that was read and is well-formed.
 type task struct {
@@ -61,12 +68,15 @@ func (c *Commands) do(ctx context.Context, a Action, request []byte,
 	run func(context.Context, Action, []byte, task) (any, error)) (answer any, err error) {
 	s, ok := specs[a]
 	if !ok {
-		return nil, unknown(a)
+		return nil, Unknown(a)
 	}
 	if observe := c.o.Observe; observe != nil {
 		defer func(began time.Time) { observe(a, time.Since(began), err) }(time.Now())
 	}
 	t, err := s.read(c, request)
+	if err == nil && !c.only.IsZero() && t.room != c.only {
+		err = session.Errorf(session.CodeNotAllowed, "token", "the token is for one room only")
+	}
 	if err == nil {
 		answer, err = run(ctx, a, request, t)
 	}

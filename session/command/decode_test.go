@@ -18,7 +18,7 @@ func FuzzCommand(f *testing.F) {
 		``, `{}`, `{"RoomId":1}`, `{"StrRoomId":"lobby","UserIds":["ann"]}`, `{"RoomId":"lobby"}`, `{"StrRoomId":null,"RoomId":null}`,
 		`{"RoomId":1e3}`, `{"StrRoomId":"lobby","UserIds":["ann"],"BanSeconds":1}`, `{"Limit":1,"After":"x"}`, `{"UserIds":[[[[`, "{\"\xff\":1}",
 		`{"RoomId":{"a":[1]}}`, `{"Reason":"\ud800"}`, `{"UserId":"ann"}`, `{"UserId":"ann","StrRoomId":"lobby"}`, `{"NodeId":"n1","DeadlineSeconds":9}`,
-		`{"Prefix":"lo","Scene":"call"}`,
+		`{"Prefix":"lo","Scene":"call"}`, `{"StrRoomId":"lobby","CmdId":1,"Data":"aGk="}`, `{"StrRoomId":"lobby","CmdId":10,"Text":"hi","UserIds":["ann"]}`,
 	} {
 		f.Add([]byte(s))
 	}

@@ -8,8 +8,8 @@ import (
 
 // RoomRef names a room in a message: RoomId is an integer, StrRoomId a string; exactly one is given.
 type RoomRef struct {
-	RoomID    json.RawMessage `json:"RoomId,omitempty"`
-	StrRoomID *string         `json:"StrRoomId,omitempty"`
+	RoomID    json.RawMessage `json:"RoomId,omitempty" jsonschema:"the room, where it has a number; exactly one of RoomId and StrRoomId is given"`
+	StrRoomID *string         `json:"StrRoomId,omitempty" jsonschema:"the room, where it has a name; number 123 and name 123 are two rooms"`
 }
 
 // Ref returns the reference to a room.
@@ -26,9 +26,9 @@ func (r RoomRef) Room() (session.RoomID, error) { return r.room(false) }
 // RemoveUserRequest puts users out of a room.
 type RemoveUserRequest struct {
 	RoomRef
-	UserIDs    []string `json:"UserIds"`              // 1–10
-	BanSeconds int64    `json:"BanSeconds,omitempty"` // for as long they cannot enter again
-	Reason     string   `json:"Reason,omitempty"`     // passed to the users; at most 256 bytes
+	UserIDs    []string `json:"UserIds" jsonschema:"1–10"`
+	BanSeconds int64    `json:"BanSeconds,omitempty" jsonschema:"for as long they cannot enter again"`
+	Reason     string   `json:"Reason,omitempty" jsonschema:"passed to the users; at most 256 bytes"`
 }
 
 // RemoveUserResponse tells what came of it.
@@ -39,7 +39,7 @@ type RemoveUserResponse struct {
 // RemovedUser is the outcome for one user: "removed", or "not_in_room".
 type RemovedUser struct {
 	UserID string `json:"UserId"`
-	Result string `json:"Result"`
+	Result string `json:"Result" jsonschema:"removed, or not_in_room"`
 }
 
 // The outcomes of removing a user.
@@ -51,19 +51,19 @@ const (
 // DismissRoomRequest puts everybody out and ends the room.
 type DismissRoomRequest struct {
 	RoomRef
-	Reason string `json:"Reason,omitempty"` // passed to the users; at most 256 bytes
+	Reason string `json:"Reason,omitempty" jsonschema:"passed to the users; at most 256 bytes"`
 }
 
 // DismissRoomResponse tells how many users were put out.
 type DismissRoomResponse struct {
-	Users int `json:"Users"`
+	Users int `json:"Users" jsonschema:"how many were put out"`
 }
 
 // SetUserBlockedRequest says what of a user's streams is not forwarded.
 type SetUserBlockedRequest struct {
 	RoomRef
 	UserID string        `json:"UserId"`
-	Block  session.Block `json:"Block"` // none, both, audio or video; replaces the one before
+	Block  session.Block `json:"Block" jsonschema:"none, both, audio or video; replaces the one before"`
 }
 
 // SetUserBlockedResponse says what is in force.
@@ -74,35 +74,35 @@ type SetUserBlockedResponse struct {
 
 // ListRoomsRequest asks for a page of rooms.
 type ListRoomsRequest struct {
-	Prefix string        `json:"Prefix,omitempty"` // of the name, or of the digits of the number
-	Scene  session.Scene `json:"Scene,omitempty"`  // only rooms of this scene
-	After  string        `json:"After,omitempty"`  // the Next of the page before
-	Limit  int           `json:"Limit,omitempty"`  // 1–1000, default 100
+	Prefix string        `json:"Prefix,omitempty" jsonschema:"of the name, or of the digits of the number"`
+	Scene  session.Scene `json:"Scene,omitempty" jsonschema:"only rooms of this scene"`
+	After  string        `json:"After,omitempty" jsonschema:"the Next of the page before"`
+	Limit  int           `json:"Limit,omitempty" jsonschema:"1–1000, default 100"`
 }
 
 // ListRoomsResponse is a page of rooms. Next is empty on the last one.
 type ListRoomsResponse struct {
 	Rooms   []Room   `json:"Rooms"`
 	Next    string   `json:"Next,omitempty"`
-	Missing []string `json:"NodesMissing,omitempty"` // nodes that have not answered, whose rooms are missing
+	Missing []string `json:"NodesMissing,omitempty" jsonschema:"nodes that have not answered, whose rooms are missing"`
 }
 
 // Room describes a room.
 type Room struct {
 	RoomRef
 	Scene      session.Scene `json:"Scene"`
-	CreatedMS  int64         `json:"CreatedMs"` // Unix time
+	CreatedMS  int64         `json:"CreatedMs" jsonschema:"Unix time"`
 	Users      int           `json:"Users"`
 	Anchors    int           `json:"Anchors"`
-	Publishers int           `json:"Publishers"` // users who publish something that is on
+	Publishers int           `json:"Publishers" jsonschema:"users who publish something that is on"`
 	Node       string        `json:"Node"`
 }
 
 // DescribeRoomRequest asks for a room with a page of its users.
 type DescribeRoomRequest struct {
 	RoomRef
-	After string `json:"After,omitempty"` // the Next of the page before
-	Limit int    `json:"Limit,omitempty"` // 1–1000, default 100
+	After string `json:"After,omitempty" jsonschema:"the Next of the page before"`
+	Limit int    `json:"Limit,omitempty" jsonschema:"1–1000, default 100"`
 }
 
 // DescribeRoomResponse is a room with a page of its users. Next is empty on the last page.
@@ -110,23 +110,23 @@ type DescribeRoomResponse struct {
 	Room
 	UserList []User `json:"UserList"`
 	Next     string `json:"Next,omitempty"`
-	TimeMS   int64  `json:"TimeMs"` // Unix time at which the counters were read
+	TimeMS   int64  `json:"TimeMs" jsonschema:"Unix time at which the counters were read"`
 }
 
 // DescribeUserRequest asks for a user in one room, or, where none is named, in all: a page of them.
 type DescribeUserRequest struct {
 	RoomRef
 	UserID string `json:"UserId"`
-	After  string `json:"After,omitempty"` // the Next of the page before
-	Limit  int    `json:"Limit,omitempty"` // 1–1000, default 100
+	After  string `json:"After,omitempty" jsonschema:"the Next of the page before"`
+	Limit  int    `json:"Limit,omitempty" jsonschema:"1–1000, default 100"`
 }
 
 // DescribeUserResponse is a user in each of the rooms asked for. Next is empty on the last page.
 type DescribeUserResponse struct {
 	Rooms   []UserInRoom `json:"Rooms"`
 	Next    string       `json:"Next,omitempty"`
-	TimeMS  int64        `json:"TimeMs"`                 // Unix time at which the counters were read
-	Missing []string     `json:"NodesMissing,omitempty"` // nodes that have not answered, whose rooms are missing
+	TimeMS  int64        `json:"TimeMs" jsonschema:"Unix time at which the counters were read"`
+	Missing []string     `json:"NodesMissing,omitempty" jsonschema:"nodes that have not answered, whose rooms are missing"`
 }
 
 // UserInRoom is a user in a room.
@@ -141,41 +141,41 @@ type User struct {
 	UserID      string          `json:"UserId"`
 	Role        session.Role    `json:"Role"`
 	Rights      []session.Right `json:"Rights"`
-	Block       session.Block   `json:"Block"`       // none, both, audio or video
-	Streams     []Stream        `json:"Streams"`     // what it publishes
-	Received    Received        `json:"Received"`    // what was forwarded to it
-	RTTMS       int64           `json:"RttMs"`       // 0: not known
-	SinceMS     int64           `json:"SinceMs"`     // Unix time
-	LastHeardMS int64           `json:"LastHeardMs"` // Unix time of the last sign of life
+	Block       session.Block   `json:"Block" jsonschema:"none, both, audio or video"`
+	Streams     []Stream        `json:"Streams" jsonschema:"what it publishes"`
+	Received    Received        `json:"Received" jsonschema:"what was forwarded to it"`
+	RTTMS       int64           `json:"RttMs" jsonschema:"0: not known"`
+	SinceMS     int64           `json:"SinceMs" jsonschema:"Unix time"`
+	LastHeardMS int64           `json:"LastHeardMs" jsonschema:"Unix time of the last sign of life"`
 	Connected   bool            `json:"Connected"`
-	MediaOnly   bool            `json:"MediaOnly"` // WHIP or WHEP
+	MediaOnly   bool            `json:"MediaOnly" jsonschema:"WHIP or WHEP"`
 	SessionID   string          `json:"SessionId"`
 }
 
 // Stream is one stream of a user, as it arrives at the node.
 type Stream struct {
-	Source  string `json:"Source"` // camera, screen, mic or screen-audio
-	On      bool   `json:"On"`     // false: muted, stopped or blocked
+	Source  string `json:"Source" jsonschema:"camera, screen, mic or screen-audio"`
+	On      bool   `json:"On" jsonschema:"false: muted, stopped or blocked"`
 	Blocked bool   `json:"Blocked,omitempty"`
 	Codec   string `json:"Codec,omitempty"`
-	Layers  int    `json:"Layers"` // simulcast layers that bring packets at present
+	Layers  int    `json:"Layers" jsonschema:"simulcast layers that bring packets at present"`
 	Packets uint64 `json:"Packets"`
 	Bytes   uint64 `json:"Bytes"`
-	Lost    int64  `json:"Lost"` // packets missing on the way to the node, repairs not counted; negative with duplicates
+	Lost    int64  `json:"Lost" jsonschema:"packets missing on the way to the node, repairs not counted; negative with duplicates"`
 }
 
 // Received is what was forwarded to a user, all streams together.
 type Received struct {
 	Packets uint64 `json:"Packets"`
-	Bytes   uint64 `json:"Bytes"`  // of payload
-	Resent  uint64 `json:"Resent"` // packets sent again
-	Lost    uint64 `json:"Lost"`   // packets that it reports as missing
+	Bytes   uint64 `json:"Bytes" jsonschema:"of payload"`
+	Resent  uint64 `json:"Resent" jsonschema:"packets sent again"`
+	Lost    uint64 `json:"Lost" jsonschema:"packets that it reports as missing"`
 }
 
 // ErrorBody is the body of an error answer.
 type ErrorBody struct {
 	Code    session.Code `json:"Code"`
-	Field   string       `json:"Field,omitempty"` // as the request names it
+	Field   string       `json:"Field,omitempty" jsonschema:"as the request names it"`
 	Message string       `json:"Message"`
 }
 

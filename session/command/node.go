@@ -20,19 +20,19 @@ type Node interface {
 type NodeInfo struct {
 	Node         string  `json:"Node"`
 	Version      string  `json:"Version"`
-	StartedMS    int64   `json:"StartedMs"` // Unix time
+	StartedMS    int64   `json:"StartedMs" jsonschema:"Unix time"`
 	Draining     bool    `json:"Draining"`
-	DrainEndsMS  int64   `json:"DrainEndsMs,omitempty"` // Unix time at which a draining node ends at the latest
+	DrainEndsMS  int64   `json:"DrainEndsMs,omitempty" jsonschema:"Unix time at which a draining node ends at the latest"`
 	Rooms        int     `json:"Rooms"`
 	Participants int     `json:"Participants"`
-	Publishers   int     `json:"Publishers"`  // users who publish something that is on
-	Connections  int     `json:"Connections"` // media connections
-	CPU          float64 `json:"Cpu"`         // of the cores that the process may use, 0–1, of late
+	Publishers   int     `json:"Publishers" jsonschema:"users who publish something that is on"`
+	Connections  int     `json:"Connections" jsonschema:"media connections"`
+	CPU          float64 `json:"Cpu" jsonschema:"of the cores that the process may use, 0–1, of late"`
 	PacketsIn    float64 `json:"PacketsInPerSecond"`
 	PacketsOut   float64 `json:"PacketsOutPerSecond"`
 	BitsIn       float64 `json:"BitsInPerSecond"`
 	BitsOut      float64 `json:"BitsOutPerSecond"`
-	MemoryBytes  uint64  `json:"MemoryBytes"` // resident
+	MemoryBytes  uint64  `json:"MemoryBytes" jsonschema:"resident"`
 }
 
 // MaxDrain is the longest time that a node can be given to drain.
@@ -40,26 +40,26 @@ const MaxDrain = 7 * 24 * time.Hour
 
 // DrainNodeRequest drains a node. Where there are several, NodeId has to say which.
 type DrainNodeRequest struct {
-	NodeID          string `json:"NodeId,omitempty"`
-	DeadlineSeconds int64  `json:"DeadlineSeconds,omitempty"` // until the node ends whatever goes on in it; 0: as the node has it
+	NodeID          string `json:"NodeId,omitempty" jsonschema:"the node's name; needed where there are several"`
+	DeadlineSeconds int64  `json:"DeadlineSeconds,omitempty" jsonschema:"until the node ends whatever goes on in it; 0: as the node has it"`
 }
 
 // DrainNodeResponse tells how far the draining is. Asking again tells how it goes on.
 type DrainNodeResponse struct {
 	Node         string `json:"Node"`
 	Draining     bool   `json:"Draining"`
-	DrainEndsMS  int64  `json:"DrainEndsMs"` // Unix time at which it ends at the latest
-	Rooms        int    `json:"Rooms"`       // that are left
+	DrainEndsMS  int64  `json:"DrainEndsMs" jsonschema:"Unix time at which it ends at the latest"`
+	Rooms        int    `json:"Rooms" jsonschema:"that are left"`
 	Participants int    `json:"Participants"`
 }
 
 // DescribeNodeRequest asks for one node, or for all.
 type DescribeNodeRequest struct {
-	NodeID string `json:"NodeId,omitempty"`
+	NodeID string `json:"NodeId,omitempty" jsonschema:"the node's name; without it all nodes"`
 }
 
 // DescribeNodeResponse is the nodes asked for, in the order of their names.
 type DescribeNodeResponse struct {
 	Nodes   []NodeInfo `json:"Nodes"`
-	Missing []string   `json:"NodesMissing,omitempty"` // nodes that have not answered
+	Missing []string   `json:"NodesMissing,omitempty" jsonschema:"nodes that have not answered"`
 }
