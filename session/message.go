@@ -27,6 +27,9 @@ type Message struct {
 	CmdID    int    // 1–10: which of the application's kinds
 	Data     []byte // at most 1000 bytes; read-only once it is handed over
 	Reliable bool   // and in order among the sender's; otherwise it is lost rather than late
+	// Number rises from message to message of a session, for those that are sent again when their answer is lost: one that was
+	// sent before is not sent again. 0: none.
+	Number uint64
 }
 
 func (m Message) check() error {
@@ -48,11 +51,15 @@ func (p *participant) sendMessage(m Message) error {
 	// Whoever takes p out of the room waits for this (stop), so that nothing of it comes later.
 	p.sending.Lock()
 	defer p.sending.Unlock()
+	if m.Number != 0 && m.Number <= p.lastMessage {
+		return nil
+	}
 	to, err := p.admitMessage(m)
 	if err != nil {
 		p.rooms.messages.refuse(err)
 		return err
 	}
+	p.lastMessage = max(p.lastMessage, m.Number)
 	p.rooms.messages.sent.Add(1)
 	newPost(p.user, m).deliver(p.rooms, to)
 	return nil

@@ -66,16 +66,17 @@ type participant struct {
 	mediaOnly bool // no signalling: WHIP, WHEP
 	since     time.Time
 
-	box     *mailbox
-	touched atomic.Int64 // Unix nanoseconds of the last sign of life of the signalling
-	media   media
-	grant   atomic.Pointer[Grant] // see hold, which changes it under media.mu and room.mu
-	warnAt  time.Time             // under room.mu; when its end is to be announced, zero: not, or it was
-	report  reporter
-	left    *departure // under room.mu; nil while it is in
-	sending sync.Mutex // held while a message of the user is handed out; before room.mu
-	gone    chan struct{}
-	after   []func() // under Rooms.mu, for when gone is closed
+	box         *mailbox
+	touched     atomic.Int64 // Unix nanoseconds of the last sign of life of the signalling
+	media       media
+	grant       atomic.Pointer[Grant] // see hold, which changes it under media.mu and room.mu
+	warnAt      time.Time             // under room.mu; when its end is to be announced, zero: not, or it was
+	report      reporter
+	left        *departure // under room.mu; nil while it is in
+	sending     sync.Mutex // held while a message of the user is handed out; before room.mu
+	lastMessage uint64     // Message.Number of the last one sent; under sending
+	gone        chan struct{}
+	after       []func() // under Rooms.mu, for when gone is closed
 }
 
 // sources is a set of sources.

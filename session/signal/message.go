@@ -66,6 +66,7 @@ type messageRequest struct {
 	CmdID    int     `json:"cmdId"`
 	Data     *string `json:"data"`     // base64
 	Reliable *bool   `json:"reliable"` // without it true
+	N        uint64  `json:"n"`        // rises; one that was sent before is not sent again
 }
 
 type pingRequest struct {

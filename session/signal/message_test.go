@@ -21,6 +21,13 @@ func TestMessagesBySocket(t *testing.T) {
 	require.Equal(t, "ok", bob.ask(message{"type": "message", "cmdId": 10, "data": "", "reliable": false})["type"])
 	require.Equal(t, message{"type": "message", "seq": 2.0, "user": "bob", "cmdId": 10.0, "data": ""}, ann.read())
 
+	again := message{"type": "message", "cmdId": 1, "data": "", "n": 1}
+	require.Equal(t, "ok", ann.ask(again)["type"])
+	require.Equal(t, "ok", ann.ask(again)["type"], "asked again after a resume")
+	require.Equal(t, "ok", ann.ask(message{"type": "message", "cmdId": 2, "data": "", "n": 2})["type"])
+	require.Equal(t, 1.0, bob.read()["cmdId"])
+	require.Equal(t, 2.0, bob.read()["cmdId"], "the one that came twice was sent once")
+
 	room, err := session.StringRoom("lobby")
 	require.NoError(t, err)
 	delivered, missed, err := d.rooms.SendMessage(context.Background(), room, nil, session.Message{CmdID: 1, Data: []byte("x")})

@@ -188,7 +188,7 @@ func (c *conn) message(_ context.Context, e envelope, raw []byte) (any, error) {
 	if err != nil {
 		return nil, session.Errorf(session.CodeBadRequest, "data", "data is no base64: %s", err)
 	}
-	m := session.Message{CmdID: q.CmdID, Data: data, Reliable: q.Reliable == nil || *q.Reliable}
+	m := session.Message{CmdID: q.CmdID, Data: data, Reliable: q.Reliable == nil || *q.Reliable, Number: q.N}
 	return answer{"ok", e.ID}, c.s.SendMessage(m)
 }
 

@@ -5,12 +5,13 @@
 //   grow()      more seats by another offer
 //   publish()   a local track: reuses its section, offers only when there is none that fits
 //   silence()   takes the track from its section, which stays for the next time
+//   channels()  data channels for messages, by another offer
 //   restart()   ICE restart
 //
 // A job that the node refuses is taken back (rollback), and only its caller hears of it.
 
 import { encodings, preferred, receivable } from './encodings.js';
-import { ParlorError } from './protocol.js';
+import { CHANNELS, ParlorError } from './protocol.js';
 import { compact } from './sdp.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
@@ -154,6 +155,25 @@ export class Peer {
   withdraw() {
     return this.#queue(async () => {
       for (const source of [...this.#active.keys()]) await this.#vacate(source);
+    });
+  }
+
+  /**
+   * Opens the data channels for messages. They may still be connecting when it resolves.
+   * @returns {Promise<import('./messages.js').Channels>}
+   */
+  channels() {
+    return this.#queue(async () => {
+      const reliable = this.#pc.createDataChannel(CHANNELS.reliable);
+      const unreliable = this.#pc.createDataChannel(CHANNELS.unreliable, { ordered: false, maxRetransmits: 0 });
+      try {
+        await this.#negotiate();
+      } catch (err) {
+        reliable.close();
+        unreliable.close();
+        throw err;
+      }
+      return { reliable, unreliable };
     });
   }
 

@@ -44,6 +44,7 @@
  *   {type: 'user_left', user: string, reason: number} |
  *   {type: 'streams', user: string, streams: StreamState[]} |
  *   {type: 'role', role: Role} |
+ *   {type: 'message', user?: string, cmdId: number, data: string} |
  *   {type: 'exited', reason: number, text?: string})} ServerEvent
  */
 
@@ -52,9 +53,13 @@
  *   seats: {id: string, video?: string, audio?: string}[], fresh?: boolean}} OfferRequest
  * @typedef {{type: 'seat', seat: string, user: string | null, video?: 'camera' | 'screen' | null,
  *   audio?: 'mic' | 'screen-audio' | null, quality?: Quality}} SeatRequest
- * @typedef {OfferRequest | SeatRequest | {type: 'publish', source: Source, on: boolean} |
+ * @typedef {{type: 'message', cmdId: number, data: string, reliable: boolean, n: number}} MessageRequest
+ * @typedef {OfferRequest | SeatRequest | MessageRequest | {type: 'publish', source: Source, on: boolean} |
  *   {type: 'role', role: Role} | {type: 'exit'}} Request
  */
+
+/** Labels of the data channels for custom messages. */
+export const CHANNELS = Object.freeze({ reliable: 'parlor.messages', unreliable: 'parlor.messages.unreliable' });
 
 /** Name of the WebSocket subprotocol. */
 export const SUBPROTOCOL = 'parlor.v1';
@@ -75,7 +80,7 @@ export const UserExitReason = Object.freeze({ EXIT: 0, TIMEOUT: 1, REMOVED: 2, B
 
 /**
  * An error of the client. `code` is a code of the protocol (`bad_request`, `token_invalid`,
- * `token_expired`, `not_allowed`, `room_full`, `publisher_limit`, `scene_mismatch`, `banned`,
+ * `token_expired`, `not_allowed`, `room_full`, `publisher_limit`, `message_limit`, `scene_mismatch`, `banned`,
  * `node_draining`, `room_not_found`, `user_not_found`, `internal`) or one of the client's own:
  * `invalid_parameter`, `invalid_state`, `not_supported`, `aborted`, `timeout`, `connection_failed`,
  * `seat_limit`, `device_denied`, `device_not_found`, `device_busy`, `device_lost`. Where it concerns one

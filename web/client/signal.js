@@ -55,6 +55,9 @@ const REQUEST_MS = 30000;
 const MAX_MESSAGE = 256 * 1024;
 /** How long leave() waits for the node before it leaves by beacon. */
 const LEAVE_MS = 3000;
+/** Events after which the node is told at once that they have come: it keeps them until then, and not
+ *  without end. Lower costs messages, higher loses custom messages where many come. */
+const ACK_EVERY = 100;
 /** Refusals that may pass: tried again when they come on re-entering. */
 const PASSING = new Set(['internal', 'node_draining']);
 
@@ -72,6 +75,7 @@ export class Signal {
   #entering = null;
   #times = { lostMs: 8000, reconnectMs: 3000, timeoutMs: 90000, pingMs: 2000 };
   #lastId = 0;
+  #acked = 0;
   #helloId = 0;
   #heard = 0;
   #watched = 0;
@@ -141,6 +145,12 @@ export class Signal {
   /** Tries at once where it would wait: the network has come back. */
   hurry() {
     if (this.#state === 'reconnecting' && this.#timers.has('retry')) this.#connect();
+  }
+
+  /** Tells the node which events have come. */
+  acknowledge() {
+    this.#acked = this.#mailbox.lastSeq;
+    this.#send({ type: 'ping', id: ++this.#lastId, ack: this.#acked });
   }
 
   /** Ends the connection and everything that waits for it. Idempotent. */
@@ -252,6 +262,7 @@ export class Signal {
     }
     const resumed = m.type === 'resumed';
     if (!resumed) this.#mailbox.reset();
+    this.#acked = this.#mailbox.lastSeq;
     this.#session = { id: m.session ?? this.#session?.id, key: m.key ?? this.#session?.key };
     Object.assign(this.#times, m.timers);
     this.#timers.clear('attempt');
@@ -313,6 +324,7 @@ export class Signal {
       return;
     }
     if (verdict === 'repeat') return;
+    if (event.seq - this.#acked >= ACK_EVERY) this.acknowledge();
     if (event.type === 'exited') {
       for (const [id, p] of [...this.#pending]) {
         if (p.message.type === 'exit') this.#settle(id, () => p.resolve({ type: 'ok' }));
@@ -341,7 +353,7 @@ export class Signal {
 
   #ping() {
     this.#timers.set('ping', this.#times.pingMs, () => {
-      this.#send({ type: 'ping', id: ++this.#lastId, ack: this.#mailbox.lastSeq });
+      this.acknowledge();
       this.#ping();
     });
   }

@@ -17,6 +17,7 @@
  * @property {{userId: string}} remote-audio-unavailable
  * @property {{reason: number, text: string}} kicked-out  one was put out: ExitReason other than EXIT
  * @property {{reason: number, text: string}} exit-room   the stay is over, whatever the reason; comes last
+ * @property {import('./messages.js').Received} message  a custom message; from the server userId is empty
  * @property {{role: Role}} role-changed
  * @property {{prevState: ConnectionState, state: ConnectionState}} connection-state-changed
  * @property {{}} connection-lost

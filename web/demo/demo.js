@@ -3,6 +3,7 @@
 // Address parameters: room, user, token, role, scene, autojoin=1, camera=0, mic=0.
 
 import { Parlor, ExitReason } from '/client/parlor.js';
+import { Chat } from '/demo/chat.js';
 import { Tiles } from '/demo/tiles.js';
 import { ending, errorText, exitText, idOf } from '/demo/words.js';
 
@@ -19,6 +20,19 @@ const parlor = Parlor.create();
 const tiles = new Tiles({
   quality: (userId, quality) => run(parlor.updateRemoteVideo({ userId, quality })),
   silence: (userId, silenced) => run(parlor.muteRemoteAudio(userId, silenced)),
+});
+
+/** The demo's own kind of message: a line of text, in UTF-8. */
+const TEXT = 1;
+const chat = new Chat(async (text) => {
+  try {
+    await parlor.sendMessage(TEXT, text);
+  } catch (err) {
+    toast(errorText(err), 'bad');
+    return false;
+  }
+  chat.add(`${me} (you)`, text, true);
+  return true;
 });
 
 /** What the user wants, whether or not a device could be opened. */
@@ -299,6 +313,7 @@ function over({ reason, text }) {
   inCall = false;
   /** @type {HTMLDialogElement} */ ($('dialog')).close();
   tiles.clear();
+  chat.clear();
   document.title = 'Parlor';
   paint();
   if (reason === ExitReason.EXIT) {
@@ -363,6 +378,13 @@ parlor.on('remote-video-unavailable', ({ userId, streamType }) => {
 });
 parlor.on('remote-audio-available', ({ userId }) => tiles.setAudio(userId, true));
 parlor.on('remote-audio-unavailable', ({ userId }) => tiles.setAudio(userId, false));
+parlor.on('message', ({ userId, cmdId, data }) => {
+  if (cmdId !== TEXT) return;
+  const text = new TextDecoder().decode(data);
+  const who = userId || 'Announcement';
+  chat.add(who, text);
+  if (!chat.open) toast(`${who}: ${text.length > 120 ? `${text.slice(0, 120)}…` : text}`);
+});
 parlor.on('exit-room', over);
 parlor.on('connection-lost', () => banner('Connection lost. Trying to get you back…', 'bad'));
 parlor.on('connection-recovered', () => {

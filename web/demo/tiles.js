@@ -20,7 +20,8 @@ export class Tiles {
   /** @param {TileHandlers} handlers */
   constructor(handlers) {
     this.#handlers = handlers;
-    new ResizeObserver(() => this.#layout()).observe($('floor'));
+    const resized = new ResizeObserver(() => this.#layout());
+    for (const el of [$('floor'), /** @type {HTMLElement} */ ($('grid').parentElement)]) resized.observe(el);
   }
 
   get count() {

@@ -7,6 +7,7 @@ const ERRORS = {
   not_allowed: 'Your token does not allow this.',
   room_full: 'This room is full.',
   publisher_limit: 'No more people can send sound or pictures in this room. You can still watch and listen.',
+  message_limit: 'You are sending messages too fast. Please wait a moment.',
   scene_mismatch: 'This room is already running in another mode.',
   banned: 'You have been removed from this room and cannot come back yet.',
   node_draining: 'The server is about to restart. Please try again in a minute.',
@@ -22,6 +23,8 @@ const BY_FIELD = {
   'not_allowed user': 'This access token is for another name. Enter that name, or ask for a token of your own.',
   'not_allowed camera': 'Your token does not allow you to send video, so your camera is off.',
   'not_allowed mic': 'Your token does not allow you to send sound, so your microphone is off.',
+  'not_allowed message': 'Your token does not allow you to send messages.',
+  'invalid_parameter data': 'This message is too long. Please send it in parts.',
   'not_allowed screen': 'Your token does not allow you to share your screen.',
 };
 

@@ -329,3 +329,9 @@ test('a page that slept looks again before it calls the connection lost', async 
   await t.clock.advance(2100);
   assert.deepEqual(t.log, ['lost'], 'but not more than once');
 });
+
+test('many events are acknowledged before the next ping', async () => {
+  const t = await entered();
+  for (let i = 0; i < 250; i++) t.node.event({ type: 'message', cmdId: 1, data: '' });
+  assert.deepEqual(t.node.of('ping').map((m) => m.ack), [100, 200]);
+});

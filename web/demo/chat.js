@@ -1,0 +1,94 @@
+// The chat panel: what is said in the room, as text. Knows elements only; how messages travel is the
+// client's business.
+
+/** @param {string} id */
+const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const text = () => /** @type {HTMLInputElement} */ ($('chat-text'));
+
+/** The oldest go: a long call must not fill the page. */
+const KEEP = 200;
+
+export class Chat {
+  #unread = 0;
+  #send;
+
+  /** @param {(text: string) => Promise<boolean>} send  whether it was sent */
+  constructor(send) {
+    this.#send = send;
+    $('talk').addEventListener('click', () => this.toggle(!this.open));
+    $('chat-close').addEventListener('click', () => this.toggle(false));
+    $('chat').addEventListener('keydown', (e) => {
+      if (e.key === 'Escape') this.toggle(false);
+    });
+    $('chat-form').addEventListener('submit', (e) => {
+      e.preventDefault();
+      void this.#submit();
+    });
+  }
+
+  get open() {
+    return !$('chat').hidden;
+  }
+
+  /** @param {boolean} open */
+  toggle(open) {
+    if (open === this.open) return;
+    $('chat').hidden = !open;
+    $('floor').classList.toggle('has-chat', open);
+    $('talk').setAttribute('aria-expanded', String(open));
+    $('talk').dataset.active = String(open);
+    this.#count(0);
+    if (open) {
+      $('chat-log').scrollTop = $('chat-log').scrollHeight;
+      text().focus();
+    } else {
+      $('talk').focus();
+    }
+  }
+
+  /**
+   * @param {string} who
+   * @param {string} what
+   * @param {boolean} [self]
+   */
+  add(who, what, self = false) {
+    const log = $('chat-log');
+    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    const p = document.createElement('p');
+    const name = document.createElement('b');
+    p.dataset.self = String(self);
+    name.textContent = who;
+    p.append(name, ' ', what);
+    log.append(p);
+    while (log.childElementCount > KEEP) log.firstElementChild?.remove();
+    if (atEnd || self) log.scrollTop = log.scrollHeight;
+    if (!this.open) this.#count(this.#unread + 1);
+  }
+
+  /** The call is over. */
+  clear() {
+    $('chat-log').replaceChildren();
+    text().value = '';
+    $('chat').hidden = true;
+    $('floor').classList.remove('has-chat');
+    $('talk').setAttribute('aria-expanded', 'false');
+    $('talk').dataset.active = 'false';
+    this.#count(0);
+  }
+
+  async #submit() {
+    const what = text().value.trim();
+    if (!what) return;
+    text().value = '';
+    // What was not sent comes back, unless the next one is being typed already.
+    if (!(await this.#send(what)) && !text().value) text().value = what;
+    text().focus();
+  }
+
+  /** @param {number} n */
+  #count(n) {
+    this.#unread = n;
+    const label = /** @type {HTMLElement} */ ($('talk').querySelector('.label'));
+    label.textContent = n ? `Chat (${n > 99 ? '99+' : n})` : 'Chat';
+  }
+}
