@@ -33,6 +33,6 @@ func TestMessagesBySocket(t *testing.T) {
 	delivered, missed, err := d.rooms.SendMessage(context.Background(), room, nil, session.Message{CmdID: 1, Data: []byte("x")})
 	require.NoError(t, err)
 	require.Equal(t, []int{2, 0}, []int{delivered, missed})
-	require.Equal(t, message{"type": "message", "seq": 2.0, "cmdId": 1.0, "data": "eA=="}, bob.read(), "the server has no user id")
+	require.Equal(t, message{"type": "message", "seq": 4.0, "cmdId": 1.0, "data": "eA=="}, bob.read(), "the server has no user id")
 	require.Equal(t, "message", ann.read()["type"])
 }
