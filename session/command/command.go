@@ -54,7 +54,8 @@ type task struct {
 }
 
 // Do carries out a command, wherever the room is that it is about, and returns what to answer as JSON once it is true. The
-// deadline is ctx's. Errors are *session.Error, whose Field is as the request names it.
+// deadline is ctx's. An error that the caller is to be told is a *session.Error, whose Field is as the request names it; any
+// other is a fault of the node (see session.AsError).
 func (c *Commands) Do(ctx context.Context, a Action, request []byte) (any, error) {
 	return c.do(ctx, a, request, c.route)
 }

@@ -55,9 +55,14 @@ func (c *Commands) route(ctx context.Context, a Action, request []byte, t task) 
 // ask has another node carry out a command. A node that is gone holds no room any more.
 func (c *Commands) ask(ctx context.Context, node string, a Action, request []byte, t task) (any, error) {
 	answer, err := c.o.Elsewhere.Ask(ctx, node, a, request)
+	var theirs *session.Error
 	switch {
+	case err == nil:
+		return answer, nil
+	case errors.As(err, &theirs):
+		return nil, theirs
 	case !errors.Is(err, ErrNoNode):
-		return answer, err
+		return nil, session.Errorf(session.CodeInternal, "", "node %s does not answer (%v); the command may be repeated", node, err)
 	case t.node != "":
 		return nil, noNode(node)
 	}
