@@ -4,8 +4,9 @@
 //	sfu config                 print the effective configuration
 //	sfu key create             make a key
 //	sfu token create           make a token for a user
-//	sfu user remove            put users out of a room
-//	sfu room list, describe, dismiss
+//	sfu room list, show, dismiss, message
+//	sfu user remove, show, block, message
+//	sfu node list, show, drain
 //	sfu healthcheck, version
 //
 // Exit codes: 0 done; 1 it did not work; 2 wrong arguments or configuration; 3 there is no such room or user.
@@ -14,7 +15,8 @@
 //	serve.go   the node
 //	config.go  loading the configuration, `sfu config`
 //	token.go   keys and tokens
-//	rooms.go   commands to running nodes
+//	operator.go  reaching running nodes, over NATS or HTTP
+//	rooms.go, users.go, nodes.go  commands to them
 //	output.go  tables and JSON
 //	health.go  `sfu healthcheck`, `sfu version`
 package main
@@ -72,7 +74,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w\nsee `%s --help`", err, c.CommandPath())
 	})
-	root.AddCommand(userCommand(), roomCommand(), tokenCommand(), keyCommand(), configCommand(), healthCommand(), versionCommand())
+	root.AddCommand(roomCommand(), userCommand(), nodeCommand(), tokenCommand(), keyCommand(), configCommand(), healthCommand(), versionCommand())
 	return root
 }
 

@@ -109,7 +109,7 @@ func TestOperatorSteersARunningNode(t *testing.T) {
 	var rooms command.ListRoomsResponse
 	require.NoError(t, json.Unmarshal([]byte(out), &rooms))
 	require.Len(t, rooms.Rooms, 2)
-	out, err = do("room", "describe", "the lobby", at)
+	out, err = do("room", "show", "the lobby", at)
 	require.NoError(t, err)
 	require.Contains(t, out, "2 users")
 	require.Regexp(t, `ann +anchor`, out)
@@ -183,6 +183,9 @@ func TestWrongArgumentsSayWhatToDo(t *testing.T) {
 		{"--config=/nowhere", exitUsage, "/nowhere"},
 		{"room list " + nobody, exitFailed, "--nats.url"},
 		{"user remove lobby ann --ban 1ms " + nobody, exitFailed, "no NATS server answers"},
+		{"room list --admin http://127.0.0.1:9", exitFailed, "no node answers at http://127.0.0.1:9"},
+		{"user show", exitUsage, ""},
+		{"node show", exitUsage, ""},
 		{"token create --room lobby --user ann", exitUsage, "sfu key create"},
 		{"token create --room lobby", exitUsage, "--user"},
 		{"token create --user ann", exitUsage, "--room"},
@@ -205,7 +208,10 @@ func TestWrongArgumentsSayWhatToDo(t *testing.T) {
 	at := "--nats.url=" + n.Addrs().NATS
 	for args, says := range map[string]string{
 		"user remove lobby": "which user", "user remove": "which room", "room dismiss --room-id 1 x": "not both",
-		"user remove lobby ann --ban 1ms": "whole seconds",
+		"user remove lobby ann --ban 1ms": "whole seconds", "user block lobby ann": "none, both, audio or video", "user block lobby": "which user",
+		"user show lobby ann --room-id 1": "not both", "room message lobby": "which message", "user message lobby --text x": "which user",
+		"node drain --deadline 1ms": "whole seconds", "room list --scene party": "call or live", "user block lobby ann all": "none, both",
+		"node show nowhere": "there is no node", "room message lobby --text x --cmd-id 11": "1 to 10", "room list --admin localhost:80": "http://host:port",
 	} {
 		_, err := do(append(strings.Fields(args), at)...)
 		require.Equal(t, exitUsage, exitCode(err), args)

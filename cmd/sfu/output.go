@@ -10,6 +10,7 @@ import (
 	pretty "github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"parlor/session"
 	"parlor/session/command"
 )
 
@@ -35,7 +36,9 @@ func (t *table) rows(header pretty.Row, rows []pretty.Row) {
 	w.SetOutputMirror(t.out)
 	w.SetStyle(pretty.StyleLight)
 	w.Style().Options = pretty.OptionsNoBordersAndSeparators
-	w.AppendHeader(header)
+	if header != nil {
+		w.AppendHeader(header)
+	}
 	w.AppendRows(rows)
 	w.Render()
 }
@@ -64,9 +67,113 @@ func (t *table) room(r command.DescribeRoomResponse) {
 	t.line("Room %s, %s, since %s, on %s: %d users, %d publishing\n", roomName(r.RoomRef), r.Scene, since(r.CreatedMS), r.Node, r.Users, r.Publishers)
 	rows := make([]pretty.Row, len(r.UserList))
 	for i, u := range r.UserList {
-		rows[i] = pretty.Row{u.UserID, u.Role, streams(u.Streams), since(u.SinceMS), link(u)}
+		rows[i] = pretty.Row{u.UserID, u.Role, streams(u.Streams), size(sent(u.Streams)), size(u.Received.Bytes), since(u.SinceMS), link(u)}
 	}
-	t.rows(pretty.Row{"User", "Role", "Streams", "Since", "Connection"}, rows)
+	t.rows(pretty.Row{"User", "Role", "Streams", "Sent", "Received", "Since", "Connection"}, rows)
+}
+
+func (t *table) user(rooms []command.UserInRoom) {
+	for i, u := range rooms {
+		if i > 0 {
+			t.line("")
+		}
+		t.line("User %s in room %s on %s", u.UserID, roomName(u.RoomRef), u.Node)
+		t.line("  %s, since %s, connection %s, round trip %s", u.Role, since(u.SinceMS), link(u.User), trip(u.RTTMS))
+		t.line("  rights: %s; blocked: %s", join(u.Rights), u.Block)
+		t.line("  received: %d packets, %s, %d sent again, %d lost", u.Received.Packets, size(u.Received.Bytes), u.Received.Resent, u.Received.Lost)
+		if len(u.Streams) == 0 {
+			continue
+		}
+		t.line("")
+		rows := make([]pretty.Row, len(u.Streams))
+		for i, s := range u.Streams {
+			rows[i] = pretty.Row{s.Source, state(s), s.Codec, s.Layers, s.Packets, size(s.Bytes), s.Lost}
+		}
+		t.rows(pretty.Row{"Stream", "State", "Codec", "Layers", "Packets", "Size", "Lost"}, rows)
+	}
+}
+
+func (t *table) nodes(nodes []command.NodeInfo) {
+	rows := make([]pretty.Row, len(nodes))
+	for i, n := range nodes {
+		rows[i] = pretty.Row{n.Node, n.Version, mode(n), n.Rooms, n.Participants, percent(n.CPU), rate(n.BitsIn), rate(n.BitsOut), since(n.StartedMS)}
+	}
+	t.rows(pretty.Row{"Node", "Version", "State", "Rooms", "Users", "CPU", "In", "Out", "Since"}, rows)
+}
+
+func (t *table) node(nodes []command.NodeInfo) {
+	for _, n := range nodes {
+		t.rows(nil, []pretty.Row{
+			{"Node", n.Node}, {"Version", n.Version}, {"State", mode(n)}, {"Since", since(n.StartedMS)},
+			{"Rooms", n.Rooms}, {"Users", fmt.Sprintf("%d, %d publishing", n.Participants, n.Publishers)}, {"Media connections", n.Connections},
+			{"CPU", percent(n.CPU)}, {"Memory", size(n.MemoryBytes)},
+			{"In", fmt.Sprintf("%s, %.0f packets/s", rate(n.BitsIn), n.PacketsIn)}, {"Out", fmt.Sprintf("%s, %.0f packets/s", rate(n.BitsOut), n.PacketsOut)},
+		})
+	}
+}
+
+func mode(n command.NodeInfo) string {
+	switch {
+	case n.DrainEndsMS > 0:
+		return "draining until " + since(n.DrainEndsMS)
+	case n.Draining:
+		return "draining"
+	default:
+		return "serving"
+	}
+}
+
+func sent(list []command.Stream) (bytes uint64) {
+	for _, s := range list {
+		bytes += s.Bytes
+	}
+	return bytes
+}
+
+func state(s command.Stream) string {
+	switch {
+	case s.Blocked:
+		return "blocked"
+	case !s.On:
+		return "off"
+	default:
+		return "on"
+	}
+}
+
+func join(rights []session.Right) string {
+	l := make([]string, len(rights))
+	for i, r := range rights {
+		l[i] = string(r)
+	}
+	return strings.Join(l, " ")
+}
+
+func trip(ms int64) string {
+	if ms == 0 {
+		return "not known"
+	}
+	return fmt.Sprintf("%d ms", ms)
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
+
+// size shows bytes, and rate bits a second, with the units of the trade: powers of ten.
+func size(bytes uint64) string { return metric(float64(bytes)) + "B" }
+
+func rate(bits float64) string { return metric(bits) + "bit/s" }
+
+func metric(v float64) string {
+	for _, unit := range []string{"", "k", "M", "G"} {
+		if v < 1000 {
+			if unit == "" {
+				return fmt.Sprintf("%.0f ", v)
+			}
+			return fmt.Sprintf("%.1f %s", v, unit)
+		}
+		v /= 1000
+	}
+	return fmt.Sprintf("%.1f T", v)
 }
 
 // roomName shows a room so that the number 123 and the name "123" differ.
@@ -85,8 +192,8 @@ func streams(list []command.Stream) string {
 	var names []string
 	for _, s := range list {
 		name := s.Source
-		if !s.On {
-			name += " (off)"
+		if how := state(s); how != "on" {
+			name += " (" + how + ")"
 		}
 		names = append(names, name)
 	}

@@ -2,6 +2,7 @@
 // GET /admin/v1/openapi.json.
 //
 //	adminhttp.go  Handler: who may, what is read, what is answered
+//	client.go     Client: commands, from Go
 //	openapi.go    the OpenAPI document, made of the Go types
 //
 // Who calls shows a token with the right admin, by `Authorization: Bearer`, at every call. One for a certain room holds for

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"parlor/config"
+	"parlor/session"
+	"parlor/session/adminhttp"
+	"parlor/session/command"
+	"parlor/session/natsapi"
+)
+
+// caller gives commands to running nodes, over whichever door.
+type caller interface {
+	Do(ctx context.Context, a command.Action, request, answer any) error
+}
+
+// operator is what the commands to running nodes have in common.
+type operator struct {
+	roomID       uint32
+	json         bool
+	timeout      time.Duration
+	admin, token string
+}
+
+// work is what one command does with its arguments.
+type work func(ctx context.Context, c *cobra.Command, node caller, args []string) error
+
+// command completes c, whose work is done over a connection to the nodes.
+func (o *operator) command(c *cobra.Command, do work) *cobra.Command {
+	f := c.Flags()
+	f.SortFlags = false
+	f.BoolVar(&o.json, "json", false, "print the answer as JSON")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for the answer")
+	f.String("config", os.Getenv("SFU_CONFIG"), "YAML file with settings, for its nats.url or nats.listen. $SFU_CONFIG")
+	config.Flags(f, "nats.url", "nats.listen")
+	f.StringVar(&o.admin, "admin", "", "URL of a node, such as https://sfu1.example: over its admin HTTP in place of NATS")
+	f.StringVar(&o.token, "token", "", "for --admin: a token with the right admin. Other users of this machine see arguments, not $PARLOR_TOKEN")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		ctx, cancel := context.WithTimeout(c.Context(), o.timeout)
+		defer cancel()
+		node, at, hangUp, err := o.reach(ctx, c)
+		if err != nil {
+			return err
+		}
+		defer hangUp()
+		return o.explain(do(ctx, c, node, args), at)
+	}
+	return c
+}
+
+// reach returns the way to the nodes, and its address for people.
+func (o *operator) reach(ctx context.Context, c *cobra.Command) (node caller, at string, hangUp func(), err error) {
+	if o.admin != "" {
+		u, err := url.Parse(o.admin)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return nil, "", nil, usage("--admin %q is no URL of a node: http://host:port or https://host", o.admin)
+		}
+		token := o.token
+		if token == "" {
+			token = os.Getenv("PARLOR_TOKEN")
+		}
+		return &adminhttp.Client{URL: o.admin, Token: strings.TrimSpace(token)}, o.admin, func() {}, nil
+	}
+	cfg, err := load(c)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	at = natsURL(cfg)
+	client, hangUp, err := dial(ctx, at)
+	return client, "NATS at " + config.Redact(at), hangUp, err
+}
+
+// natsURL is the server that a node of this configuration uses.
+func natsURL(cfg config.Config) string {
+	if cfg.NATS.URL != "" {
+		return cfg.NATS.URL
+	}
+	return "nats://" + cfg.NATS.Listen.Reachable()
+}
+
+// dialTime is how long a NATS server may take to answer.
+const dialTime = 3 * time.Second
+
+// dial connects to NATS and fails where it is not there.
+func dial(ctx context.Context, url string) (*natsapi.Client, func(), error) {
+	nc, err := natsapi.Connect(natsapi.Server{URL: url}, "sfu command line", zerolog.Nop())
+	if err != nil {
+		return nil, nil, err
+	}
+	wait, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	if err := nc.FlushWithContext(wait); err != nil {
+		nc.Close()
+		return nil, nil, fmt.Errorf(`no NATS server answers at %s (%w)
+Is a node running? Say by --nats.url which NATS server it uses; a running node tells it under /healthz`, config.Redact(url), err)
+	}
+	return natsapi.NewClient(nc), nc.Close, nil
+}
+
+// explain says what to do about an error, and gives it its exit code.
+func (o *operator) explain(err error, at string) error {
+	var refused *url.Error
+	switch e := session.AsError(err); {
+	case err == nil:
+		return nil
+	case errors.Is(err, natsapi.ErrNoNode):
+		return fmt.Errorf("no node listens for commands on %s; start one with `sfu`, or name another server by --nats.url", at)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no answer within %v (--timeout)", o.timeout)
+	case errors.As(err, &refused):
+		return fmt.Errorf("no node answers at %s (%w)", at, refused.Err)
+	case errors.Is(err, session.CodeRoomNotFound):
+		return &failure{exitNotFound, fmt.Errorf("%s; `sfu room list` shows the rooms, and a room with a number is named by --room-id", e.Text)}
+	case errors.Is(err, session.CodeUserNotFound):
+		return &failure{exitNotFound, fmt.Errorf("%s; `sfu room show` shows who is in a room", e.Text)}
+	case errors.Is(err, session.CodeTokenInvalid), errors.Is(err, session.CodeTokenExpired), errors.Is(err, session.CodeNotAllowed):
+		return fmt.Errorf("%w\nmake a token by `sfu token create --rights admin` and show it by $PARLOR_TOKEN or --token", err)
+	case errors.Is(err, session.CodeBadRequest):
+		return &failure{exitUsage, err}
+	}
+	return err
+}
+
+// room reads the room of a command: the first argument, or --room-id. rest are the other arguments.
+func (o *operator) room(args []string) (room command.RoomRef, rest []string, err error) {
+	name := ""
+	if o.roomID == 0 && len(args) > 0 {
+		name, args = args[0], args[1:]
+	}
+	id, err := roomOf(name, o.roomID)
+	if err != nil {
+		return command.RoomRef{}, nil, err
+	}
+	return command.Ref(id), args, nil
+}
+
+// only reads the room of a command that takes nothing else.
+func (o *operator) only(args []string) (command.RoomRef, error) {
+	room, rest, err := o.room(args)
+	if err == nil && len(rest) > 0 {
+		err = usage("a room has a name or a number (--room-id), not both")
+	}
+	return room, err
+}
+
+func (o *operator) roomFlag(c *cobra.Command) {
+	c.Flags().Uint32Var(&o.roomID, "room-id", 0, "the room, by its number, in place of the argument ROOM: room 123 is not room \"123\"")
+}
+
+// missing says on standard error what a list does not have.
+func missing(c *cobra.Command, nodes []string) {
+	if len(nodes) > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "not in the list, because they have not answered: nodes %s\n", strings.Join(nodes, ", "))
+	}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"parlor/bench/client"
+	"parlor/config"
+	"parlor/session/command"
+)
+
+// TestEveryCommandOnTheCommandLine, for people and for scripts, over NATS and over a node's admin HTTP.
+func TestEveryCommandOnTheCommandLine(t *testing.T) {
+	key, err := do("key", "create")
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "keys")
+	require.NoError(t, os.WriteFile(file, []byte(key), 0o600))
+	mint := func(flags ...string) string {
+		text, err := do(append([]string{"token", "create", "--auth.keys_file", file}, flags...)...)
+		require.NoError(t, err)
+		return strings.TrimSpace(text)
+	}
+	n := start(t, func(c *config.Config) {
+		c.Node.ID, c.Auth.Keys = "n1", []config.Key{config.Key(strings.TrimSpace(key))}
+	})
+	t.Setenv("PARLOR_TOKEN", mint("--rights", "admin"))
+	for name, at := range map[string]string{"nats": "--nats.url=" + n.Addrs().NATS, "http": "--admin=" + n.Addrs().URL()} {
+		t.Run(name, func(t *testing.T) {
+			says := func(args string, want ...string) {
+				t.Helper()
+				out, err := do(append(strings.Fields(args), at)...)
+				require.NoError(t, err, args)
+				for _, w := range want {
+					require.Regexp(t, w, out, args)
+				}
+			}
+			reads := func(args string, into any) {
+				t.Helper()
+				out, err := do(append(strings.Fields(args), "--json", at)...)
+				require.NoError(t, err, args)
+				require.NoError(t, json.Unmarshal([]byte(out), into), out)
+			}
+			fails := func(args string, code int, want string) {
+				t.Helper()
+				_, err := do(append(strings.Fields(args), at)...)
+				require.ErrorContains(t, err, want, args)
+				require.Equal(t, code, exitCode(err), args)
+			}
+			ann := enter(t, n, "lobby", "ann", mint("--room", "lobby", "--user", "ann"))
+			bob := enter(t, n, "lobby", "bob", mint("--room", "lobby", "--user", "bob"))
+
+			says("room list --prefix lob --scene call", `lobby +call +2 +2 +0 `)
+			says("room list --prefix x", `^There is no room.\n$`)
+			var rooms command.ListRoomsResponse
+			reads("room list", &rooms)
+			require.Equal(t, 2, rooms.Rooms[0].Users)
+			says("room show lobby", `ann +anchor +- +0 B +0 B`, `bob +anchor`)
+			says("user show ann", `User ann in room lobby on n1`, `rights: enter create .*; blocked: none`)
+			says("user show lobby bob", `User bob in room lobby`)
+			var user command.DescribeUserResponse
+			reads("user show ann", &user)
+			require.Equal(t, "ann", user.Rooms[0].UserID)
+			says("user block lobby ann audio", `Blocked of ann: audio\.`)
+			says("user show ann", `blocked: audio`)
+			says("user block lobby ann none", `Blocked of ann: none\.`)
+			says("room message lobby --text hello --cmd-id 2", `Delivered to 2 users, 0 were missed\.`)
+			says("user message lobby ann zoe --base64 AAE=", `Delivered to 1 users, 1 were missed\.`)
+			says("node list", `n1 +\S+ +serving +1 +2 `)
+			says("node show n1", `Users +2, 0 publishing`)
+			var nodes command.DescribeNodeResponse
+			reads("node list", &nodes)
+			require.NotZero(t, nodes.Nodes[0].StartedMS)
+			fails("user show zoe", exitNotFound, "sfu room show")
+			fails("user block lobby zoe both", exitNotFound, "sfu room show")
+			fails("room show nowhere", exitNotFound, "sfu room list")
+			says("user remove lobby ann zoe", `ann +removed`, `zoe +not in room`)
+			require.Equal(t, 1, exited(t, ann).Reason)
+			says("room dismiss lobby", `1 users were put out`)
+			require.Equal(t, 2, exited(t, bob).Reason)
+		})
+	}
+	for _, token := range []string{"", "x.y.z", mint("--room", "lobby", "--user", "ann")} {
+		t.Setenv("PARLOR_TOKEN", token)
+		_, err := do("room", "list", "--admin", n.Addrs().URL())
+		require.ErrorContains(t, err, "sfu token create --rights admin")
+		require.Equal(t, exitFailed, exitCode(err))
+	}
+}
+
+func TestDrainOnTheCommandLine(t *testing.T) {
+	n := start(t, func(c *config.Config) { c.Node.ID = "n1" })
+	ann := enter(t, n, "lobby", "ann", "")
+	at := "--nats.url=" + n.Addrs().NATS
+	out, err := do("node", "drain", "n1", "--deadline", "1h", at)
+	require.NoError(t, err)
+	require.Contains(t, out, "Node n1 takes no new rooms; 1 rooms with 1 users are left.")
+	out, err = do("node", "list", at)
+	require.NoError(t, err)
+	require.Regexp(t, `n1 +\S+ +draining until `, out)
+	_, err = client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "another", User: "bob"})
+	require.ErrorIs(t, err, &client.Error{Code: "node_draining"})
+	require.NoError(t, ann.Exit(t.Context()))
+}

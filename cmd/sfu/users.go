@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"parlor/session"
+	"parlor/session/command"
+)
+
+func userCommand() *cobra.Command {
+	return group("user", "Users in the rooms of running nodes", removeCommand(), userShowCommand(), blockCommand(), userMessageCommand())
+}
+
+func removeCommand() *cobra.Command {
+	var o operator
+	var reason string
+	var ban time.Duration
+	c := &cobra.Command{
+		Use:   "remove ROOM USER...",
+		Short: "Put users out of a room",
+		Long: `Put up to 10 users out of a room. When the command returns, they are out: not one more packet of theirs reaches anybody,
+the others have been told, and they themselves too. Users who are not in the room are no error.`,
+		Example: `  sfu user remove lobby ann
+  sfu user remove lobby ann bob --ban 10m --reason "be kind"
+  sfu user remove --room-id 123 ann`,
+	}
+	o.roomFlag(c)
+	c.Flags().StringVar(&reason, "reason", "", "text that the users are shown")
+	c.Flags().DurationVar(&ban, "ban", 0, "for how long they cannot enter the room again")
+	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, args []string) error {
+		room, users, err := o.roomUsers(c, args)
+		if err != nil {
+			return err
+		}
+		if ban != ban.Truncate(time.Second) || ban < 0 {
+			return usage("--ban %v is not a number of whole seconds", ban)
+		}
+		var a command.RemoveUserResponse
+		q := command.RemoveUserRequest{RoomRef: room, UserIDs: users, Reason: reason, BanSeconds: int64(ban / time.Second)}
+		if err := node.Do(ctx, command.RemoveUser, q, &a); err != nil {
+			return err
+		}
+		return o.print(c, a, func(t *table) { t.removed(a) })
+	})
+}
+
+// roomUsers reads a room and at least one user.
+func (o *operator) roomUsers(c *cobra.Command, args []string) (command.RoomRef, []string, error) {
+	room, users, err := o.room(args)
+	if err == nil && len(users) == 0 {
+		err = usage("which user? %s", c.UseLine())
+	}
+	return room, users, err
+}
+
+func userShowCommand() *cobra.Command {
+	var o operator
+	c := &cobra.Command{
+		Use:   "show [ROOM] USER",
+		Short: "Show a user in a room, or in every room that it is in",
+		Example: `  sfu user show ann
+  sfu user show lobby ann`,
+		Args: cobra.RangeArgs(1, 2),
+	}
+	o.roomFlag(c)
+	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, args []string) error {
+		q := command.DescribeUserRequest{UserID: args[len(args)-1], Limit: session.MaxPage}
+		if len(args) == 2 || o.roomID != 0 {
+			room, rest, err := o.room(args)
+			if err == nil && len(rest) != 1 {
+				err = usage("a room has a name or a number (--room-id), not both")
+			}
+			if err != nil {
+				return err
+			}
+			q.RoomRef = room
+		}
+		all := command.DescribeUserResponse{Rooms: []command.UserInRoom{}}
+		for {
+			var page command.DescribeUserResponse
+			if err := node.Do(ctx, command.DescribeUser, q, &page); err != nil {
+				return err
+			}
+			all.Rooms, all.TimeMS, all.Missing = append(all.Rooms, page.Rooms...), page.TimeMS, page.Missing
+			if q.After = page.Next; q.After == "" {
+				break
+			}
+		}
+		missing(c, all.Missing)
+		return o.print(c, all, func(t *table) { t.user(all.Rooms) })
+	})
+}
+
+func blockCommand() *cobra.Command {
+	var o operator
+	c := &cobra.Command{
+		Use:   "block ROOM USER none|both|audio|video",
+		Short: "Have a user's sound, pictures or both forwarded to nobody, or again",
+		Example: `  sfu user block lobby ann audio
+  sfu user block lobby ann none`,
+	}
+	o.roomFlag(c)
+	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, args []string) error {
+		room, rest, err := o.roomUsers(c, args)
+		if err != nil {
+			return err
+		}
+		if len(rest) != 2 {
+			return usage("what is blocked? none, both, audio or video: %s", c.UseLine())
+		}
+		var a command.SetUserBlockedResponse
+		q := command.SetUserBlockedRequest{RoomRef: room, UserID: rest[0], Block: session.Block(rest[1])}
+		if err := node.Do(ctx, command.SetUserBlocked, q, &a); err != nil {
+			return err
+		}
+		return o.print(c, a, func(t *table) { t.line("Blocked of %s: %s.", a.UserID, a.Block) })
+	})
+}
+
+func userMessageCommand() *cobra.Command {
+	var o operator
+	var m messageFlags
+	c := &cobra.Command{
+		Use:     "message ROOM USER... --text TEXT",
+		Short:   "Send a custom message to users in a room",
+		Example: "  sfu user message lobby ann bob --text hello",
+	}
+	o.roomFlag(c)
+	m.add(c)
+	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, args []string) error {
+		room, users, err := o.roomUsers(c, args)
+		if err != nil {
+			return err
+		}
+		return m.send(ctx, &o, c, node, command.SendMessageRequest{RoomRef: room, UserIDs: users})
+	})
+}
