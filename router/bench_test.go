@@ -23,6 +23,7 @@ type load struct {
 	now int64
 	raw []byte
 	seq uint16
+	ts  uint32
 	out wire
 }
 
@@ -82,7 +83,9 @@ func (l *load) deliver(id packet.PeerID, n int) {
 		buf := packet.Get()
 		buf.B = buf.B[:copy(buf.B, l.raw)]
 		l.seq++
+		l.ts += 960
 		binary.BigEndian.PutUint16(buf.B[2:], l.seq)
+		binary.BigEndian.PutUint32(buf.B[4:], l.ts)
 		b.Add(id, buf, false)
 	}
 	l.now += int64(n) * ms

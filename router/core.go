@@ -24,6 +24,8 @@ type core struct {
 	due    [dues]int64
 
 	volumes volumes
+	floors  []floor // by size, less 1
+	onFloor int     // sinks that watch places
 
 	reporting, spare []*peer // to which reports are due sometime; emptied memory for the next such list
 	recording        []*peer // to which transport-wide feedback is due sometime
@@ -111,7 +113,7 @@ func newCore(o Options) *core {
 	c := &core{
 		o: o, time: timeline{o.Now()}, ssrc: rand.Uint32() | 1,
 		peers: map[packet.PeerID]*peer{}, tracks: map[TrackKey][]*track{}, off: map[TrackKey]bool{},
-		wants: map[TrackKey][]*sink{}, free: make([]*media, 0, maxSlots),
+		wants: map[TrackKey][]*sink{}, floors: newFloors(o.Loudest), free: make([]*media, 0, maxSlots),
 	}
 	c.m = &c.slots[0]
 	for i := range c.slots[1:] {

@@ -26,6 +26,7 @@
 //	forward.go   a packet goes out: the rewriting, the hot path
 //	pace.go      bursts leave in steps
 //	volume.go    who speaks, and how loud
+//	floor.go     places for the loudest
 //	resend.go    receivers ask for lost packets
 //	keyframe.go  keyframe requests to publishers
 //	feedback.go  RTCP comes in

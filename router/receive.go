@@ -226,7 +226,7 @@ func (c *core) keep(st *stream, buf *packet.Buffer) bool {
 	if buf == nil {
 		meta |= metaOmitted
 	}
-	if !st.watched() {
+	if !st.watched() && !c.keepsUnwatched(st.track) {
 		buf = nil // nobody can ask for it
 	}
 	switch st.ring.Put(m.ext, buf, m.at, meta) {

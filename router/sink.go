@@ -220,6 +220,7 @@ func (c *core) watch(id packet.PeerID, mid string, w Want, now int64) error {
 func (c *core) setWant(s *sink, w Want) {
 	if old := s.want.Track; old != w.Track {
 		c.leave(s)
+		c.countPlaces(old, w.Track)
 		if rest := slices.DeleteFunc(c.wants[old], func(x *sink) bool { return x == s }); len(rest) > 0 {
 			c.wants[old] = rest
 		} else {
@@ -234,7 +235,7 @@ func (c *core) setWant(s *sink, w Want) {
 
 // retarget has the sink take up what it wants, as far as that is there.
 func (c *core) retarget(s *sink) {
-	t := c.present(s.want.Track)
+	t := c.shown(s)
 	if t == nil || s.want.Track.Member == 0 || !s.active || !s.peer.ready {
 		c.leave(s)
 		return

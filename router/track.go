@@ -199,6 +199,7 @@ func (c *core) present(key TrackKey) *track {
 // silence ends all forwarding of a track and forgets its packets.
 func (c *core) silence(t *track) {
 	c.quiet(t)
+	c.leavePlaces(t)
 	for _, st := range t.layers {
 		for len(st.sinks) > 0 {
 			c.leave(st.sinks[0])

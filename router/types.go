@@ -111,6 +111,9 @@ type Options struct {
 	// FeedbackInterval is the time between transport-wide feedback to a publisher; default 80 ms. Lower lets its
 	// bandwidth estimator react sooner and costs packets.
 	FeedbackInterval time.Duration
+	// Loudest is how many places the loudest have (see the function of that name); default 3, at most MaxLoudest. Higher lets
+	// more be heard at the same time, lower costs less.
+	Loudest int
 	// Observer is told what the room notices; nil: nobody.
 	Observer Observer
 	// NoPacing has bursts forwarded as they come, instead of spread over up to 25 ms.
@@ -124,6 +127,10 @@ func (o Options) withDefaults() Options {
 	if o.CNAME == "" {
 		o.CNAME = "parlor"
 	}
+	if o.Loudest <= 0 {
+		o.Loudest = 3
+	}
+	o.Loudest = min(o.Loudest, MaxLoudest)
 	if o.InboxPackets <= 0 {
 		o.InboxPackets = 8192
 	}

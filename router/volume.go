@@ -51,6 +51,9 @@ func (c *core) hear(t *track) {
 	m := c.m
 	known := m.Has&header.AudioLevel != 0
 	loud := t.voice.Packet(m.AudioLevel, known, m.Timestamp, m.format.Clock, m.at)
+	if loud {
+		c.takePlaces(t)
+	}
 	if loud && known && c.due[dueVolumes] == 0 && c.listened() {
 		c.at(dueVolumes, onVolumeGrid(c.now))
 	}

@@ -46,6 +46,7 @@ type talker struct {
 	member MemberID
 	level  uint8 // of what it says, -dBov
 	bare   bool  // without the extension
+	says   []byte
 }
 
 // observed returns a world whose room is listened to.
@@ -61,7 +62,7 @@ func (w *world) talker(id MemberID) *talker {
 	w.t.Helper()
 	peer := packet.PeerID(id)
 	w.join(peer, id, map[string]Source{"a": Mic}, pubAudio("a", uint32(id)*100))
-	return &talker{sender: sender{w: w, peer: peer, ssrc: uint32(id) * 100, pt: opus.PT, seq: uint16(id) * 1000, ts: uint32(id) * 99999}, member: id, level: silence}
+	return &talker{sender: sender{w: w, peer: peer, ssrc: uint32(id) * 100, pt: opus.PT, seq: uint16(id) * 1000, ts: uint32(id) * 99999}, member: id, level: silence, says: []byte{0xfc}}
 }
 
 const (
@@ -72,7 +73,8 @@ const (
 
 // next returns the next packet of 20 ms. Its payload ends with the number of the packet.
 func (k *talker) next() []byte {
-	raw := k.audio()
+	raw := k.packet(false, slices.Clone(k.says))
+	k.ts += 960
 	if k.bare {
 		return raw
 	}
