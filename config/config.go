@@ -31,6 +31,7 @@ type Config struct {
 	Auth   Auth   `koanf:"auth"`
 	Log    Log    `koanf:"log"`
 	Debug  Debug  `koanf:"debug"`
+	Room   Room   `koanf:"room"`
 	Limits Limits `koanf:"limits"`
 	Timers Timers `koanf:"timers"`
 }
@@ -90,6 +91,11 @@ type Debug struct {
 	Open   bool    `koanf:"open" doc:"Let debug.listen be beyond loopback. It asks nobody who they are, and profiles show the memory: only in a closed network."`
 }
 
+// Room says how rooms behave.
+type Room struct {
+	Loudest int `koanf:"loudest" doc:"Where more are on stage, only so many are heard of them by WHEP players, those who speak loudest: 1 to 16; 0: all are."`
+}
+
 // Limits bound what one node takes on.
 type Limits struct {
 	CallUsers      int `koanf:"call_users" doc:"Users in a call room."`
@@ -126,6 +132,7 @@ func Default() Config {
 		NATS:  NATS{Listen: "127.0.0.1:4222", Replicas: 1, EventsAge: 24 * time.Hour, EventsMB: 256},
 		Log:   Log{Level: "info", Format: "auto"},
 		Media: Media{},
+		Room:  Room{Loudest: 3},
 		Limits: Limits{
 			CallUsers: 300, CallPublishers: 50, LiveAnchors: 50,
 			Rooms: 20000, Users: 20000, Seats: 128, Peers: 20000, Handshakes: 256, Signals: 20000, Events: 100000, SignalRate: 50,

@@ -110,7 +110,7 @@ func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.open": "true", "debug.listen": "127.0.0.1:6060", "log.format": "json",
 		"auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
 		"nats.url": "nats://u:p@h:4222,tls://i", "http.listen": "[::1]:80", "nats.listen": "[::1]:81",
-		"nats.replicas": "3", "nats.events_age": "48h", "nats.events_mb": "64",
+		"room.loudest": "0", "nats.replicas": "3", "nats.events_age": "48h", "nats.events_mb": "64",
 		"http.tls.cert": write(t, "cert", ""), "http.tls.key": write(t, "key", ""),
 	}
 	var environ, args []string

@@ -133,11 +133,20 @@ func (l *loader) checkNames() {
 	}
 }
 
+// maxLoudest is the router's bound.
+const maxLoudest = 16
+
 // checkNumbers refuses limits and timers that make no sense.
 func (l *loader) checkNumbers() {
 	for _, f := range fields {
 		switch v := f.value(&l.config).Interface().(type) {
 		case int:
+			if f.Key == "room.loudest" {
+				if v < 0 || v > maxLoudest {
+					l.fail(f.Key, fmt.Sprintf("%d is not between 0 and %d", v, maxLoudest))
+				}
+				continue
+			}
 			if v < 1 {
 				l.fail(f.Key, fmt.Sprintf("%d is less than 1", v))
 			}

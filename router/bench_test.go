@@ -24,6 +24,7 @@ type load struct {
 	raw []byte
 	seq uint16
 	ts  uint32
+	inc uint32 // of timestamps from packet to packet; video is one long frame
 	out wire
 }
 
@@ -42,7 +43,7 @@ func newLoad(tb testing.TB, sinks int, s Source, switched bool) *load {
 	}
 	pub, seat, pt, size := pubVideo, seatVideo, vp8.PT, 1190
 	if s == Mic {
-		pub, seat, pt, size = pubAudio, seatAudio, opus.PT, 100
+		pub, seat, pt, size, l.inc = pubAudio, seatAudio, opus.PT, 100, 960
 	}
 	join(1, 1, map[string]Source{"0": s}, pub("0", 100))
 	join(2, 2, map[string]Source{"0": s}, pub("0", 200))
@@ -83,7 +84,7 @@ func (l *load) deliver(id packet.PeerID, n int) {
 		buf := packet.Get()
 		buf.B = buf.B[:copy(buf.B, l.raw)]
 		l.seq++
-		l.ts += 960
+		l.ts += l.inc
 		binary.BigEndian.PutUint16(buf.B[2:], l.seq)
 		binary.BigEndian.PutUint32(buf.B[4:], l.ts)
 		b.Add(id, buf, false)

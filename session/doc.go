@@ -21,6 +21,7 @@
 //	media.go     negotiating, publishing, peers
 //	seats.go     seats: who is shown where
 //	renew.go     another grant for a session: what ends with it; the end of a grant
+//	loudest.go   seats of the loudest
 //	report.go    reports: what is worth knowing at the moment only
 //	volume.go    who speaks, and how loud
 //	message.go   custom messages; frame.go their form on data channels; quota.go their limits; messagecount.go counters

@@ -45,7 +45,10 @@ type Options struct {
 	Timers Timers
 	Log    zerolog.Logger
 	Now    func() time.Time // nil: time.Now
-	Router router.Options   // for every room; Log and Now are set from here
+	// Loudest is how many are heard of a room's anchors in automatic seats, where there are more: those who speak loudest; 0: all.
+	// At most router.MaxLoudest.
+	Loudest int
+	Router  router.Options // for every room; Log and Now are set from here
 }
 
 func (o Options) withDefaults() Options {
@@ -75,6 +78,7 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	o.Router.Log, o.Router.Now = o.Log, o.Now
+	o.Loudest = min(max(o.Loudest, 0), router.MaxLoudest)
+	o.Router.Log, o.Router.Now, o.Router.Loudest = o.Log, o.Now, o.Loudest
 	return o
 }

@@ -12,7 +12,7 @@ import (
 // SeatRequest says who is to sit in a seat.
 type SeatRequest struct {
 	Seat    string
-	User    string  // "": nobody
+	User    string  // "": nobody; Loudest: whoever speaks loudest
 	Video   Source  // Camera, Screen or NoSource
 	Audio   Source  // Mic, ScreenAudio or NoSource
 	Quality Quality // of the video
@@ -30,6 +30,7 @@ type occupant struct {
 	user         string
 	video, audio Source
 	quality      Quality
+	place        place // of the loudest, whom the seat plays instead of the member
 }
 
 // SetSeat changes who sits in a seat. The user need not publish yet: what it publishes later, or again after a
@@ -45,7 +46,13 @@ func (s *Session) SetSeat(q SeatRequest) error {
 	if i < 0 {
 		return Errorf(CodeBadRequest, "seat", "there is no seat %.64q", q.Seat)
 	}
-	who, err := p.occupant(q)
+	var who occupant
+	var err error
+	if q.User == Loudest {
+		who, err = p.loudestLocked(q, i)
+	} else {
+		who, err = p.occupant(q)
+	}
 	if err != nil {
 		return err
 	}
@@ -80,7 +87,7 @@ func (p *participant) occupant(q SeatRequest) (occupant, error) {
 	if m == nil || m == p.m || !p.room.visible(m) || m.p.left != nil && m.p.left.cause != causeReplaced {
 		return occupant{}, Errorf(CodeUserNotFound, "user", "there is no such user to see in the room")
 	}
-	return occupant{m.id, m.user, q.Video, q.Audio, q.Quality}, nil
+	return occupant{member: m.id, user: m.user, video: q.Video, audio: q.Audio, quality: q.Quality}, nil
 }
 
 // setSeatsLocked takes over the seats of a new negotiation. A seat that was there keeps who sits in it.
@@ -99,7 +106,7 @@ func (p *participant) setSeatsLocked(plans []SeatPlan) error {
 	named := OfferPlan{Seats: plans}.streams()
 	for mid := range p.media.wants { // a section that is in no seat any more
 		if _, ok := named[mid]; !ok {
-			err = errors.Join(err, p.watchLocked(mid, 0, NoSource, High))
+			err = errors.Join(err, p.watchLocked(mid, router.Want{}))
 		}
 	}
 	if p.media.auto != nil {
@@ -114,19 +121,27 @@ func (p *participant) setSeatsLocked(plans []SeatPlan) error {
 // showLocked has the router send who's streams to a seat.
 func (p *participant) showLocked(s *seat, who occupant) error {
 	s.show = who
+	audio := want(who.member, who.audio, High)
+	if who.place.of > 0 {
+		audio = who.place.want()
+	}
 	return errors.Join(
-		p.watchLocked(s.plan.Video, who.member, who.video, who.quality),
-		p.watchLocked(s.plan.Audio, who.member, who.audio, High),
+		p.watchLocked(s.plan.Video, want(who.member, who.video, who.quality)),
+		p.watchLocked(s.plan.Audio, audio),
 	)
 }
 
-func (p *participant) watchLocked(mid string, m router.MemberID, s Source, q Quality) error {
+// want returns what the router is asked for: a member's source.
+func want(m router.MemberID, s Source, q Quality) router.Want {
+	if m == 0 || s == NoSource {
+		return router.Want{}
+	}
+	return router.Want{Track: router.TrackKey{Member: m, Source: s.router()}, Quality: q.router()}
+}
+
+func (p *participant) watchLocked(mid string, w router.Want) error {
 	if mid == "" || p.media.peer == nil {
 		return nil
-	}
-	var w router.Want
-	if m != 0 && s != NoSource {
-		w = router.Want{Track: router.TrackKey{Member: m, Source: s.router()}, Quality: q.router()}
 	}
 	if p.media.wants[mid] == w {
 		return nil
@@ -231,11 +246,18 @@ func (p *participant) fillSeatsLocked(stage []performer) error {
 	for i, o := range there {
 		ids[i] = o.member
 	}
+	var places []place
+	if p.crowded(there) {
+		places = p.loudestSeatsLocked()
+	}
 	var err error
 	for i, id := range assignSeats(sitting, ids) {
 		var who occupant
 		if n := slices.Index(ids, id); id != 0 && n >= 0 {
 			who = there[n]
+		}
+		if places != nil {
+			who.audio, who.place = NoSource, places[i]
 		}
 		err = errors.Join(err, p.showLocked(p.media.seats[i], who))
 	}
@@ -251,7 +273,7 @@ func (p *participant) candidates(stage []performer) []occupant {
 			continue
 		}
 		l = append(l, occupant{
-			m.member, m.user, p.firstOf(m.present, Camera, Screen), p.firstOf(m.present, Mic, ScreenAudio), High,
+			member: m.member, user: m.user, video: p.firstOf(m.present, Camera, Screen), audio: p.firstOf(m.present, Mic, ScreenAudio),
 		})
 	}
 	return l

@@ -94,6 +94,7 @@ var (
 	mediaWanted       = metric("media_keyframes_asked_total", "Keyframes that receivers asked for, or needed to take up a stream.")
 	mediaPLI          = metric("media_keyframe_requests_total", "Keyframes asked for at publishers.")
 	mediaSwitches     = metric("media_switches_total", "Streams, or layers of streams, that receivers were switched to.")
+	mediaSpeakers     = metric("media_speaker_switches_total", "Times that somebody became one of the loudest, whom players of large rooms hear.")
 	mediaRefused      = metric("media_sinks_refused_total", "Receiving sections that get nothing: their client has used too many in its time.")
 	mediaDrops        = metric("media_dropped_total", "RTP packets not taken, or not forwarded to a receiver, by reason.", "reason")
 	mediaRTT          = metric("media_rtt_seconds", "Round trips to receivers, one for each stream and receiver report.")
@@ -107,7 +108,7 @@ type roomCollector struct{ n *Node }
 func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{roomRooms, roomUsers, roomPublishers, roomJoins, roomLeaves, residence, mediaRTT, mediaLoss, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
 		mediaBytesOut, mediaRTCPIn, mediaRTCPOut, mediaResent, mediaRepaired, mediaAsked, mediaReported, mediaReportedLost,
-		mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaRefused, mediaDrops} {
+		mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaSpeakers, mediaRefused, mediaDrops} {
 		out <- d
 	}
 }
@@ -141,6 +142,7 @@ func (c *roomCollector) Collect(out chan<- prometheus.Metric) {
 	counter(out, mediaWanted, m.KeyframesAsked)
 	counter(out, mediaPLI, m.KeyframeRequests)
 	counter(out, mediaSwitches, m.Switches)
+	counter(out, mediaSpeakers, m.SpeakerSwitches)
 	counter(out, mediaRefused, m.SinksRefused)
 	for _, why := range router.DropReasons() {
 		counter(out, mediaDrops, m.Dropped[why], why.String())
