@@ -263,7 +263,7 @@ export class Local {
     this.#announced.clear();
     const streams = [...this.#streams.values()];
     for (const s of streams) {
-      if (!may(s.source)) this.#refuse(s, new ParlorError('not_allowed', `You have no right to send the ${s.source}.`));
+      if (!may(s.source)) this.#refuse(s, noRight(s.source));
     }
     const sent = this.#opts.peer() ? streams.filter((s) => may(s.source)) : []; // the audience only keeps it
     return new Map(sent.map((s) => [s.source, { track: s.track, simulcast: s.simulcast, codec: s.codec }]));
@@ -298,6 +298,18 @@ export class Local {
     }
   }
 
+  /**
+   * One may no longer send it, and the node has turned it off: it is released.
+   * @param {Source[]} sources
+   */
+  forbidden(sources) {
+    for (const source of sources) {
+      const s = this.#streams.get(source);
+      if (s) this.#refuse(s, noRight(source), false);
+      else this.#announced.set(source, false);
+    }
+  }
+
   /** Sends what is captured and not sent yet: one may from now on. What the node does not take is released. */
   async publishAll() {
     for (const s of [...this.#streams.values()]) {
@@ -311,12 +323,14 @@ export class Local {
    * Released in its turn, after the calls under way; then the application hears why.
    * @param {Stream} s
    * @param {unknown} err
+   * @param {boolean} [known]  what the node has been told, where it has been
    */
-  #refuse(s, err) {
+  #refuse(s, err, known) {
     void this.#serial(s.source, async () => {
       if (this.#streams.get(s.source) !== s) return;
       this.#release(s.source);
-      this.#announced.delete(s.source);
+      if (known === undefined) this.#announced.delete(s.source);
+      else this.#announced.set(s.source, known);
       this.#opts.onError(s.source, err);
     });
   }
@@ -419,6 +433,9 @@ export class Local {
 
 /** @param {unknown} err */
 const aborted = (err) => err instanceof ParlorError && err.code === 'aborted';
+
+/** @param {Source} source */
+export const noRight = (source) => new ParlorError('not_allowed', `You have no right to send the ${source}.`, { field: source });
 
 const stopped = () => new ParlorError('aborted', 'The device was released while it was being opened.');
 

@@ -15,13 +15,14 @@
 //   remote.js    subscriptions and who sits where (seats.js); view.js: elements
 //   messages.js  custom messages
 //   roster.js    who is in the room
+//   token.js     renewing one's token
 //   protocol.js  the words of docs/protocol.md
 //   types.js     events and options of this file
 // Register handlers before enterRoom: those who are there already are announced while it runs.
 
 import { systemClock } from './clock.js';
 import { Emitter } from './emitter.js';
-import { Local } from './local.js';
+import { Local, noRight } from './local.js';
 import { Messages } from './messages.js';
 import { Peer } from './peer.js';
 import { ExitReason, ParlorError, UserExitReason, checkUser, endpoints, roomOf } from './protocol.js';
@@ -29,6 +30,7 @@ import { Recovery } from './recovery.js';
 import { Remote } from './remote.js';
 import { Roster } from './roster.js';
 import { Signal } from './signal.js';
+import { Renewal, askFor } from './token.js';
 
 export { ExitReason, ParlorError, UserExitReason };
 
@@ -76,10 +78,14 @@ export class Parlor extends Emitter {
   #remote;
   #messages;
   #recovery;
+  #renewal;
+  /** @type {import('./protocol.js').Block} */
+  #block = 'none';
   #options;
 
   /**
-   * @param {ParlorOptions} [options]  url: the node, default where the page came from
+   * @param {ParlorOptions} [options]  url: the node, default where the page came from; getToken: gives tokens, now and
+   *   whenever one is about to end
    */
   static create(options = {}) {
     return new Parlor(options);
@@ -112,6 +118,10 @@ export class Parlor extends Emitter {
     super();
     this.#options = { ...options, endpoints: endpoints(options.url, location.href) };
     this.#recovery = new Recovery(systemClock, (step) => this.#repair(step), Math.random);
+    this.#renewal = new Renewal({
+      clock: systemClock, get: () => this.#askForToken(), send: (token) => this.renewToken(token),
+      onError: (err) => this.emit('error', err),
+    });
     this.#local = new Local({
       peer: () => (this.#role === 'anchor' ? this.#peer : null),
       announce: (source, on) => this.#request({ type: 'publish', source, on }),
@@ -201,6 +211,26 @@ export class Parlor extends Emitter {
     await this.#becomes(role);
   }
 
+  /**
+   * Hands in another token for the stay, for the same room and user; `getToken` does by itself. What
+   * it no longer allows stops.
+   * @param {string} token
+   */
+  async renewToken(token) {
+    this.#inRoom();
+    const signal = this.#signal;
+    /** @type {import('./token.js').TokenAnswer} */
+    const answer = await this.#request({ type: 'token', token });
+    if (!this.#entered || this.#signal !== signal || !signal) return;
+    this.#entered.token = signal.token = token;
+    this.#rights = answer.rights ? new Set(answer.rights) : this.#rights;
+    if (answer.stopped?.length) {
+      this.#local.forbidden(answer.stopped);
+      await this.#peer?.withdraw(answer.stopped);
+    }
+    this.#remote.sync();
+  }
+
   // --- messages
 
   /**
@@ -221,7 +251,7 @@ export class Parlor extends Emitter {
 
   /** @param {import('./local.js').VideoOptions} [options] */
   async startLocalVideo(options = {}) {
-    this.#maySend();
+    this.#maySend('camera');
     await this.#local.startVideo(options);
   }
 
@@ -239,7 +269,7 @@ export class Parlor extends Emitter {
 
   /** @param {import('./local.js').AudioOptions} [options] */
   async startLocalAudio(options = {}) {
-    this.#maySend();
+    this.#maySend('mic');
     await this.#local.startAudio(options);
   }
 
@@ -257,7 +287,7 @@ export class Parlor extends Emitter {
    * @param {import('./local.js').ScreenOptions} [options]
    */
   async startScreenShare(options = {}) {
-    this.#maySend();
+    this.#maySend('screen');
     await this.#local.startScreen(options);
   }
 
@@ -340,6 +370,7 @@ export class Parlor extends Emitter {
     const signal = new Signal({
       url: socket, enter, WebSocket, clock: systemClock, random: Math.random,
       beacon: (body) => void navigator.sendBeacon(beacon, body),
+      ...(this.#options.getToken && { token: () => this.#askForToken() }),
       handlers: {
         event: (e) => this.#event(e),
         state: (s) => this.#connection(STATES[s]),
@@ -362,6 +393,8 @@ export class Parlor extends Emitter {
     this.#inside = true;
     this.#role = entered.role ?? this.#role;
     this.#rights = entered.rights ? new Set(entered.rights) : null;
+    this.#renewal.reset();
+    this.#blocked(entered.block ?? 'none');
     this.#recovery.reset();
     this.#closeMedia(); // of the session before, whose seats the node does not know
     this.#messages.restart();
@@ -372,7 +405,7 @@ export class Parlor extends Emitter {
   /** @param {ParlorError} err */
   #refused(err) {
     this.emit('error', err);
-    this.#finish({ reason: ExitReason.LOST, text: err.message });
+    this.#finish({ reason: err.code === 'token_expired' ? ExitReason.EXPIRED : ExitReason.LOST, text: err.message });
   }
 
   /**
@@ -383,6 +416,8 @@ export class Parlor extends Emitter {
     this.#signal?.close();
     this.#signal = null;
     this.#inside = false;
+    this.#renewal.reset();
+    this.#block = 'none';
     this.#listen(false);
     this.#recovery.reset();
     this.#closeMedia();
@@ -461,6 +496,8 @@ export class Parlor extends Emitter {
     else if (e.type === 'streams') this.#meet(this.#roster.streams(e.user, e.streams));
     else if (e.type === 'role') this.#becomes(e.role).catch((err) => this.#failed(err));
     else if (e.type === 'message') this.#said(e);
+    else if (e.type === 'blocked') this.#blocked(e.block);
+    else if (e.type === 'token_expiring') this.#expiring(e.inMs);
     else if (e.type === 'exited') this.#exited(e.reason, e.text ?? '');
   }
 
@@ -489,6 +526,24 @@ export class Parlor extends Emitter {
     this.#remote.batch(() => {
       for (const c of changes) this.emit(c.name, /** @type {any} */ (c.payload));
     });
+  }
+
+  /** @param {import('./protocol.js').Block} block */
+  #blocked(block) {
+    if (block === this.#block) return;
+    this.#block = block;
+    this.emit('blocked', { block });
+  }
+
+  /** @param {number} inMs */
+  #expiring(inMs) {
+    this.emit('token-expiring', { inMs });
+    if (this.#options.getToken) void this.#renewal.renew();
+  }
+
+  #askForToken() {
+    const { roomId, strRoomId, userId } = /** @type {EnterOptions} */ (this.#entered);
+    return askFor(() => /** @type {import('./types.js').GetToken} */ (this.#options.getToken)({ roomId, strRoomId, userId }));
   }
 
   /** @param {Role} role */
@@ -569,7 +624,9 @@ export class Parlor extends Emitter {
     if (!this.#signal || this.#state === 'CONNECTING') throw new ParlorError('invalid_state', 'Not in a room.');
   }
 
-  #maySend() {
+  /** @param {Source} source */
+  #maySend(source) {
+    if (this.#inside && !this.#may('send', source)) throw noRight(source);
     if (this.#signal && this.#role !== 'anchor') throw new ParlorError('not_allowed', 'The audience cannot send. Switch the role to anchor first.');
   }
 }

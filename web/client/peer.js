@@ -151,10 +151,13 @@ export class Peer {
     });
   }
 
-  /** Sends nothing any more: one has become audience. The node knows, so it costs no offer. */
-  withdraw() {
+  /**
+   * Sends nothing any more: one has become audience, or has lost the right to. The node knows, so it costs no offer.
+   * @param {Source[]} [sources]  not all
+   */
+  withdraw(sources) {
     return this.#queue(async () => {
-      for (const source of [...this.#active.keys()]) await this.#vacate(source);
+      for (const source of sources ?? [...this.#active.keys()]) await this.#vacate(source);
     });
   }
 

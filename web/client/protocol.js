@@ -11,7 +11,8 @@
 /** @typedef {'call' | 'live'} Scene */
 /** @typedef {'low' | 'mid' | 'high'} Quality */
 /** @typedef {'main' | 'sub'} StreamType  main: camera and microphone; sub: screen and its sound */
-/** @typedef {{source: Source, on: boolean}} StreamState */
+/** @typedef {'none' | 'both' | 'audio' | 'video'} Block  what of one's own streams is not forwarded, by a command */
+/** @typedef {{source: Source, on: boolean, blocked?: boolean}} StreamState */
 /** @typedef {{user: string, role?: Role, streams?: StreamState[]}} UserState */
 /** @typedef {{lostMs: number, reconnectMs: number, timeoutMs: number, pingMs: number}} Timers */
 
@@ -27,6 +28,8 @@
  * @property {UserState[]} [users]
  * @property {string} [node]
  * @property {Partial<Timers>} [timers]
+ * @property {Block} [block]
+ * @property {number} [expiresInMs]  how long the token holds; without it for ever
  */
 
 /**
@@ -45,6 +48,8 @@
  *   {type: 'streams', user: string, streams: StreamState[]} |
  *   {type: 'role', role: Role} |
  *   {type: 'message', user?: string, cmdId: number, data: string} |
+ *   {type: 'blocked', block: Block} |
+ *   {type: 'token_expiring', inMs: number} |
  *   {type: 'exited', reason: number, text?: string})} ServerEvent
  */
 
@@ -55,7 +60,7 @@
  *   audio?: 'mic' | 'screen-audio' | null, quality?: Quality}} SeatRequest
  * @typedef {{type: 'message', cmdId: number, data: string, reliable: boolean, n: number}} MessageRequest
  * @typedef {OfferRequest | SeatRequest | MessageRequest | {type: 'publish', source: Source, on: boolean} |
- *   {type: 'role', role: Role} | {type: 'exit'}} Request
+ *   {type: 'role', role: Role} | {type: 'token', token: string} | {type: 'exit'}} Request
  */
 
 /** Labels of the data channels for custom messages. */
@@ -73,6 +78,8 @@ export const ExitReason = Object.freeze({
   DISMISSED: 2,
   REPLACED: 3,
   SHUTDOWN: 4,
+  /** The token ran out. */
+  EXPIRED: 5,
 });
 
 /** Why another user is no longer there. */
@@ -83,7 +90,7 @@ export const UserExitReason = Object.freeze({ EXIT: 0, TIMEOUT: 1, REMOVED: 2, B
  * `token_expired`, `not_allowed`, `room_full`, `publisher_limit`, `message_limit`, `scene_mismatch`, `banned`,
  * `node_draining`, `room_not_found`, `user_not_found`, `internal`) or one of the client's own:
  * `invalid_parameter`, `invalid_state`, `not_supported`, `aborted`, `timeout`, `connection_failed`,
- * `seat_limit`, `device_denied`, `device_not_found`, `device_busy`, `device_lost`. Where it concerns one
+ * `seat_limit`, `token_unavailable`, `device_denied`, `device_not_found`, `device_busy`, `device_lost`. Where it concerns one
  * of one's own streams, `field` is its source.
  */
 export class ParlorError extends Error {

@@ -337,9 +337,9 @@ export class Remote {
       if (!at || !tracks || this.#busy.has(id)) continue;
       const { sub, type } = at;
       const picture = sub.video[type];
-      const on = this.#opts.roster.isOn(sub.userId, SOURCES[type].video);
+      const on = this.#opts.roster.isOn(sub.userId, SOURCES[type].video) && this.#opts.may(SOURCES[type].video);
       if (picture) show(picture, on ? `${id}:${tracks.video.id}` : null, tracks.video);
-      if (!sub.audio) this.speakers.stop(id);
+      if (!sub.audio || !this.#opts.may(SOURCES[type].audio)) this.speakers.stop(id);
       else if (!this.speakers.has(id)) this.speakers.play(id, sub.userId, tracks.audio);
     }
   }

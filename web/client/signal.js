@@ -41,6 +41,7 @@ import { ParlorError, SUBPROTOCOL, errorOf } from './protocol.js';
  * @property {() => number} random
  * @property {new (url: string, protocol: string) => WebSocket} WebSocket
  * @property {(body: string) => void} beacon  posts to /rtc/exit when no socket can
+ * @property {() => Promise<string>} [token]  another token, where there is none or it has ended
  */
 
 /** @typedef {{message: {type: string, id: number}, resolve: (answer: any) => void, reject: (err: ParlorError) => void}} Pending */
@@ -81,6 +82,7 @@ export class Signal {
   #watched = 0;
   #lost = false;
   #attempts = 0;
+  #freshened = false; // on this socket
   #opts;
   #timers;
 
@@ -88,6 +90,11 @@ export class Signal {
   constructor(opts) {
     this.#opts = opts;
     this.#timers = new Timers(opts.clock);
+  }
+
+  /** @param {string} token  with which one would enter anew */
+  set token(token) {
+    this.#opts.enter = { ...this.#opts.enter, token };
   }
 
   get connected() {
@@ -179,6 +186,7 @@ export class Signal {
       return;
     }
     this.#ws = ws;
+    this.#freshened = false;
     ws.onopen = () => ws === this.#ws && this.#hello();
     ws.onmessage = (e) => ws === this.#ws && this.#receive(e.data);
     ws.onclose = () => ws === this.#ws && this.#dropped();
@@ -186,11 +194,32 @@ export class Signal {
   }
 
   #hello() {
+    if (!this.#session && !this.#opts.enter.token && this.#opts.token && !this.#freshened) {
+      void this.#freshen(this.#opts.token);
+      return;
+    }
     const resume = this.#session
       ? { type: 'resume', session: this.#session.id, key: this.#session.key, lastSeq: this.#mailbox.lastSeq }
       : { type: 'enter', ...this.#opts.enter };
     this.#helloId = ++this.#lastId;
     this.#send({ ...resume, id: this.#helloId });
+  }
+
+  /**
+   * Gets another token first, and then enters.
+   * @param {() => Promise<string>} get
+   */
+  async #freshen(get) {
+    const ws = this.#ws;
+    this.#freshened = true;
+    try {
+      this.token = await get();
+      if (ws === this.#ws) this.#hello();
+    } catch (err) {
+      if (ws !== this.#ws) return;
+      if (this.#entering) this.#refuse(/** @type {ParlorError} */ (err));
+      else this.#dropped(); // and is tried again
+    }
   }
 
   #dropSocket() {
@@ -299,6 +328,10 @@ export class Signal {
     if (this.#session && unknown) {
       this.#session = null;
       this.#hello();
+    } else if (err.code === 'token_expired' && this.#opts.token && !this.#freshened) {
+      this.#session = null; // it has ended with its token
+      this.token = '';
+      void this.#freshen(this.#opts.token);
     } else if (!this.#entering && PASSING.has(err.code)) {
       this.#dropped();
     } else {

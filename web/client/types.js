@@ -19,6 +19,8 @@
  * @property {{reason: number, text: string}} exit-room   the stay is over, whatever the reason; comes last
  * @property {import('./messages.js').Received} message  a custom message; from the server userId is empty
  * @property {{role: Role}} role-changed
+ * @property {{block: import('./protocol.js').Block}} blocked  a command keeps one's own streams of this kind from the others, or no longer
+ * @property {{inMs: number}} token-expiring  the token ends then; with `getToken` it is renewed, else by renewToken()
  * @property {{prevState: ConnectionState, state: ConnectionState}} connection-state-changed
  * @property {{}} connection-lost
  * @property {{}} connection-recovered
@@ -29,7 +31,12 @@
  * @property {import('./protocol.js').ParlorError} error
  */
 
-/** @typedef {{url?: string, autoReceiveAudio?: boolean, seats?: Partial<import('./seats.js').SeatLimits>}} ParlorOptions */
+/**
+ * @typedef {{roomId?: number, strRoomId?: string, userId: string}} TokenWanted
+ * @typedef {(wanted: TokenWanted) => string | Promise<string>} GetToken  called for the first token, where
+ *   enterRoom has none, and again whenever one is about to end or has ended
+ */
+/** @typedef {{getToken?: GetToken, url?: string, autoReceiveAudio?: boolean, seats?: Partial<import('./seats.js').SeatLimits>}} ParlorOptions */
 /** @typedef {{roomId?: number, strRoomId?: string, userId: string, token?: string, role?: Role, scene?: Scene, autoReceiveAudio?: boolean}} EnterOptions */
 
 export {};

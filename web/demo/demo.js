@@ -5,7 +5,7 @@
 import { Parlor, ExitReason } from '/client/parlor.js';
 import { Chat } from '/demo/chat.js';
 import { Tiles } from '/demo/tiles.js';
-import { ending, errorText, exitText, idOf } from '/demo/words.js';
+import { blockText, ending, errorText, exitText, idOf } from '/demo/words.js';
 
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -311,6 +311,7 @@ async function preview() {
 /** @param {{reason: number, text: string}} why */
 function over({ reason, text }) {
   inCall = false;
+  $('blocked').textContent = '';
   /** @type {HTMLDialogElement} */ ($('dialog')).close();
   tiles.clear();
   chat.clear();
@@ -396,6 +397,11 @@ parlor.on('role-changed', (e) => {
   document.body.dataset.role = e.role;
   paint();
 });
+parlor.on('blocked', ({ block }) => {
+  $('blocked').textContent = blockText(block);
+  if (block === 'none') toast('Others can see and hear you again');
+});
+parlor.on('token-expiring', () => toast('Your access token is about to expire, and with it the call.', 'bad'));
 const BLOCKED = 'Tap or press a key to hear the others';
 /** @type {(() => Promise<boolean>) | null} */
 let resume = null;

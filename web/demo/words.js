@@ -42,11 +42,24 @@ const ENDINGS = {
   2: { title: 'The room was closed', text: 'It has been ended for everybody.' },
   3: { title: 'You joined from somewhere else', text: 'You are in this room in another window or on another device, under the same name. Only one at a time can be.' },
   4: { title: 'The server is restarting', text: 'The call has ended for everybody on it. Joining again usually works within a minute.' },
+  5: { title: 'Your access token has expired', text: 'The call goes on for the others. Join again with a new token.' },
 };
 
 /** @param {number} reason */
 export function ending(reason) {
   return ENDINGS[reason] ?? { title: 'The call has ended', text: '' };
+}
+
+/** @type {Record<string, string>} */
+const BLOCKS = {
+  both: 'Others cannot see or hear you: somebody who runs this room has turned off your video and sound.',
+  audio: 'Others cannot hear you: somebody who runs this room has turned off your sound.',
+  video: 'Others cannot see you: somebody who runs this room has turned off your video.',
+};
+
+/** @param {string} block */
+export function blockText(block) {
+  return BLOCKS[block] ?? '';
 }
 
 /** @type {Record<number, string>} */
