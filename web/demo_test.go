@@ -121,6 +121,19 @@ func TestDemoCall(t *testing.T) {
 	}
 }
 
+// Somebody's video is blocked and let flow again: the demo says so for as long as it is.
+func TestDemoBlocked(t *testing.T) {
+	n := startNode(t)
+	ann := openDemo(t, n, "ann", "room=quiet&user=ann&autojoin=1")
+	ann.await("it is in the call", tiles(1))
+	n.command("SetUserBlocked", map[string]any{"StrRoomId": "quiet", "UserId": "ann", "Block": "video"})
+	ann.await("it says so", "/cannot see you/.test(document.querySelector('#blocked').textContent)")
+	ann.accessible()
+	ann.shoot("blocked")
+	n.command("SetUserBlocked", map[string]any{"StrRoomId": "quiet", "UserId": "ann", "Block": "none"})
+	ann.await("it says so", "document.querySelector('#blocked').textContent === ''")
+}
+
 func TestDemoJoinForm(t *testing.T) {
 	n := startNode(t)
 	p := openDemo(t, n, "ann", "room=lobby")

@@ -22,6 +22,7 @@ import (
 //	lost_test.go     pages whose network is cut
 //	media_test.go    codecs, simulcast
 //	streams_test.go  screens, what one does not want to see or hear, roles, rights, limits
+//	rights_test.go   blocks, and tokens that end, are renewed, or allow less
 //	whip_test.go     WHIP and WHEP
 //	firefox_test.go  Firefox and Chromium together
 //	demo_test.go     the demo page

@@ -128,9 +128,15 @@ func (n *node) token(room, user string) string {
 // mint makes a token with just these rights.
 func (n *node) mint(room, user string, rights session.Rights) string {
 	n.t.Helper()
+	return n.mintFor(room, user, rights, time.Hour)
+}
+
+// mintFor makes one that ends soon.
+func (n *node) mintFor(room, user string, rights session.Rights, left time.Duration) string {
+	n.t.Helper()
 	id, err := session.StringRoom(room)
 	require.NoError(n.t, err)
-	text, err := n.keys.Mint(session.Grant{Room: id, User: user, Rights: rights, Expires: time.Now().Add(time.Hour)})
+	text, err := n.keys.Mint(session.Grant{Room: id, User: user, Rights: rights, Expires: time.Now().Add(left)})
 	require.NoError(n.t, err)
 	return text
 }

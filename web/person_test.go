@@ -28,15 +28,16 @@ type person struct {
 
 // entry is what a person enters with, as the probe takes it.
 type entry struct {
-	Room    string `json:"room"`
-	User    string `json:"user"`
-	Token   string `json:"token,omitempty"`
-	Role    string `json:"role,omitempty"`
-	Scene   string `json:"scene,omitempty"`
-	Quality string `json:"quality,omitempty"`
-	Video   any    `json:"video,omitempty"` // options of startLocalVideo; false: none
-	Audio   any    `json:"audio,omitempty"`
-	Seats   any    `json:"seats,omitempty"` // how many to prepare: {initial, chunk, max}
+	Room    string   `json:"room"`
+	User    string   `json:"user"`
+	Token   string   `json:"token,omitempty"`
+	Tokens  []string `json:"tokens,omitempty"` // instead: what the client is given when it asks, one after the other
+	Role    string   `json:"role,omitempty"`
+	Scene   string   `json:"scene,omitempty"`
+	Quality string   `json:"quality,omitempty"`
+	Video   any      `json:"video,omitempty"` // options of startLocalVideo; false: none
+	Audio   any      `json:"audio,omitempty"`
+	Seats   any      `json:"seats,omitempty"` // how many to prepare: {initial, chunk, max}
 }
 
 // event is what the client told the page.
@@ -51,6 +52,7 @@ type event struct {
 	Field    string  `json:"field"`
 	Message  string  `json:"message"`
 	Stream   string  `json:"streamType"`
+	Block    string  `json:"block"`
 	Previous string  `json:"prevState"`
 }
 
@@ -142,7 +144,7 @@ func expression(t *testing.T, f string, arguments ...any) string {
 
 func (p *person) enter(n *node, e entry) {
 	p.t.Helper()
-	if e.Token == "" {
+	if e.Token == "" && e.Tokens == nil {
 		e.Token = n.token(e.Room, e.User)
 	}
 	var at struct{ At, Entered float64 }

@@ -6,7 +6,7 @@
   const names = [
     'remote-user-enter', 'remote-user-exit', 'remote-video-available', 'remote-video-unavailable',
     'remote-audio-available', 'remote-audio-unavailable', 'kicked-out', 'exit-room', 'role-changed',
-    'connection-state-changed', 'connection-lost', 'connection-recovered', 'screen-share-stopped', 'error',
+    'connection-state-changed', 'connection-lost', 'connection-recovered', 'screen-share-stopped', 'error', 'blocked', 'token-expiring',
   ];
   const events = [];
   const views = new Map();
@@ -90,9 +90,16 @@
   }
 
   // Enters, with camera and microphone on unless told otherwise; shows every picture that becomes available.
-  async function enter({ room, user, token, role, scene, video = {}, audio = {}, quality, seats }) {
+  // With tokens, each is given once, when the client asks.
+  const given = [];
+  async function enter({ room, user, token, tokens, role, scene, video = {}, audio = {}, quality, seats }) {
     const { Parlor } = await import('/client/parlor.js');
-    parlor = Parlor.create({ seats });
+    const getToken = async () => {
+      if (tokens.length === 0) throw new Error('no more tokens');
+      given.push(tokens.shift());
+      return given.at(-1);
+    };
+    parlor = Parlor.create({ seats, ...(tokens && { getToken }) });
     for (const name of names) parlor.on(name, (payload) => record(name, payload));
     for (const key of views.keys()) drop(key);
     parlor.on('remote-user-exit', ({ userId }) => {
@@ -215,7 +222,7 @@
   }
 
   window.probe = {
-    now, events, stalls, views, enter, exit, enterAndExit, find, received, sent, moving, shown, sounding, silent, frozen, held,
+    now, events, stalls, views, given, enter, exit, enterAndExit, find, received, sent, moving, shown, sounding, silent, frozen, held,
     get parlor() { return parlor; },
   };
 })()
