@@ -27,6 +27,8 @@ type core struct {
 	floors  []floor // by size, less 1
 	onFloor int     // sinks that watch places
 
+	flowedAt int64 // media to or from any peer, as flows knows it
+
 	reporting, spare []*peer // to which reports are due sometime; emptied memory for the next such list
 	recording        []*peer // to which transport-wide feedback is due sometime
 
@@ -106,6 +108,7 @@ const (
 	dueLayers          // layers that have stopped
 	duePace            // packets of bursts that are held
 	dueVolumes         // Volumes
+	dueSamples         // Samples
 	dues
 )
 
@@ -172,6 +175,8 @@ func (c *core) tick(now int64) {
 			c.step()
 		case dueVolumes:
 			c.tellVolumes()
+		case dueSamples:
+			c.samples()
 		}
 	}
 }

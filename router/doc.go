@@ -27,6 +27,7 @@
 //	pace.go      bursts leave in steps
 //	volume.go    who speaks, and how loud
 //	floor.go     places for the loudest
+//	sample.go    what flows to and from peers, and what is lost of it
 //	resend.go    receivers ask for lost packets
 //	keyframe.go  keyframe requests to publishers
 //	feedback.go  RTCP comes in

@@ -13,6 +13,7 @@ import (
 // has been checked, and all of its requests for lost packets share one budget.
 func (c *core) onRTCP(p *peer, b []byte, at int64) {
 	c.totals.RTCPIn++
+	p.heardAt = at
 	asked := 0
 	for len(b) > 0 {
 		var h rtcp.Header
@@ -104,6 +105,7 @@ func (c *core) onReports(p *peer, reports []rtcp.ReceptionReport, at int64) {
 			continue
 		}
 		s.acked = true
+		s.count.reportedLoss(r.LastSequenceNumber, r.TotalLost)
 		s.count.fraction, s.count.lost, s.count.jitter = r.FractionLost, r.TotalLost, r.Jitter
 		c.totals.Loss.observe(int64(r.FractionLost), &lossBounds)
 		if r.LastSenderReport == 0 {

@@ -32,6 +32,12 @@ type peer struct {
 	rtt       int64              // smoothed, ns; 0: not known
 	credit    int64              // bytes that may be sent again now
 
+	// Samples; times are 0 where it was not yet.
+	flowedAt  int64 // media to or from it, as flows knows it
+	sampledAt int64
+	heardAt   int64 // RTCP
+	flowsAt   int64 // since when media flows without a pause
+
 	// Reports.
 	reportAt   int64 // 0: nothing to report
 	early      int   // reports that are sent before their time, so that receivers learn soon what is in sync

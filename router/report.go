@@ -41,6 +41,7 @@ func (c *core) armReport(p *peer) {
 	if p.reportAt != 0 {
 		return
 	}
+	c.flows(p)
 	wait := ns(c.o.ReportInterval)
 	if p.early > 0 {
 		p.early--

@@ -90,6 +90,11 @@ type sinkCounts struct {
 	lost            uint32
 	fraction        uint8
 	jitter          uint32
+
+	highReported       uint32 // the receiver's highest sequence number, 0: not reported yet
+	lostReported       int64
+	expected, received uint64 // since its first report, as it says
+	tallied            tallied
 }
 
 func (c *core) updateSink(p *peer, sec *packet.Section) {

@@ -84,6 +84,7 @@ type intake struct {
 	srAt     int64      // its arrival
 	level    uint8      // audio level of the latest packet (RFC 6464), 0x7f: silence or not said
 	inLossy  bool       // on core.lossy
+	tallied  tallied
 }
 
 // Slots of a ring at first and at most. More hold more of a fast stream's Options.History.

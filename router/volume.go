@@ -37,6 +37,9 @@ type Observer interface {
 	// Volumes is called every VolumeInterval while somebody listens and somebody speaks, and once when all have gone silent. What it
 	// is given is the observer's to keep.
 	Volumes(Volumes)
+	// Samples is called with those of some peers of the room, each peer's every SampleInterval while media flows to or from it, and
+	// once more after that. They are the observer's to keep.
+	Samples([]Sample)
 }
 
 // volumes is what a room knows of who speaks.

@@ -18,7 +18,10 @@ type notes struct {
 	deaf    bool
 	volumes []Volumes
 	at      []int64
+	samples []Sample
 }
+
+func (n *notes) Samples(l []Sample) { n.samples = append(n.samples, l...) }
 
 func (n *notes) Listening() bool { return !n.deaf }
 

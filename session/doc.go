@@ -25,6 +25,8 @@
 //	report.go    reports: what is worth knowing at the moment only
 //	volume.go    who speaks, and how loud
 //	message.go   custom messages; frame.go their form on data channels; quota.go their limits; messagecount.go counters
+//	quality.go   how good a connection is: a pure function
+//	statistics.go the report of a user's network
 //	role.go      switching between anchor and audience
 //	block.go     blocking a user's streams, a command
 //	admin.go     commands: remove, dismiss, list

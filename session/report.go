@@ -54,7 +54,8 @@ type reports struct {
 
 	mu      sync.Mutex
 	volumes *router.Volumes // the latest; nil: none
-	running bool            // deliver is under way
+	samples []router.Sample
+	running bool // deliver is under way
 }
 
 // observer is a room as its router sees it.
@@ -88,15 +89,18 @@ func (rm *room) deliver() {
 	r := &rm.reports
 	for {
 		r.mu.Lock()
-		volumes := r.volumes
-		r.volumes = nil
-		if volumes == nil {
+		volumes, samples := r.volumes, r.samples
+		r.volumes, r.samples = nil, nil
+		if volumes == nil && samples == nil {
 			r.running = false
 			r.mu.Unlock()
 			return
 		}
 		r.mu.Unlock()
-		rm.tellVolumes(volumes)
+		if volumes != nil {
+			rm.tellVolumes(volumes)
+		}
+		rm.tellStatistics(samples)
 	}
 }
 

@@ -47,11 +47,12 @@ type member struct {
 	user     string
 	role     Role
 	since    time.Time
-	present  sources // what it publishes, muted or not
-	on       sources // of them, what is not muted
-	block    Block   // as everybody has been told; the room's blocks are what is to be
-	reserved bool    // a negotiation is under way, or about to be, that will publish
-	rising   bool    // the session that comes will be an anchor
+	present  sources        // what it publishes, muted or not
+	on       sources        // of them, what is not muted
+	block    Block          // as everybody has been told; the room's blocks are what is to be
+	reserved bool           // a negotiation is under way, or about to be, that will publish
+	up       NetworkQuality // of what it publishes, at the last report
+	rising   bool           // the session that comes will be an anchor
 	p        *participant
 	quota    *quota // of messages; nil before the first
 }

@@ -2,6 +2,8 @@
 // appendices A.3 and A.8).
 package reception
 
+import "time"
+
 // Stats is the reception of one SSRC. The zero value is ready; begin anew with it when the sender does.
 type Stats struct {
 	base, high    uint64
@@ -38,6 +40,19 @@ func (s *Stats) Lost() int64 {
 		return 0
 	}
 	return int64(s.high-s.base+1) - int64(s.received)
+}
+
+// Counts returns how many packets there should have been since the beginning, and how many came.
+func (s *Stats) Counts() (expected, received uint64) {
+	if !s.began {
+		return 0, 0
+	}
+	return s.high - s.base + 1, s.received
+}
+
+// Jitter returns the interarrival jitter of a clock of so many ticks a second.
+func (s *Stats) Jitter(rate uint32) time.Duration {
+	return time.Duration(s.jitter>>4) * time.Second / time.Duration(max(rate, 1))
 }
 
 // Report is the part of a reception report that the statistics give.

@@ -1,0 +1,157 @@
+package router
+
+import (
+	"time"
+
+	"parlor/packet"
+)
+
+// SampleInterval is the time between two Samples of a peer to or from which media flows.
+const SampleInterval = 2 * time.Second
+
+// sampleSlots is in how many parts the peers of a room are sampled, one after the other within SampleInterval. More spreads the work
+// of large rooms further, and wakes small ones more often.
+const sampleSlots = 4
+
+// silentAfter is after how long without any RTCP a peer that is sent media counts as silent, in ns: receivers of sound report every
+// 5 s at least.
+const silentAfter = 10e9
+
+// Sample is what went to and came from a peer since its sample before.
+type Sample struct {
+	Peer   packet.PeerID
+	Member MemberID
+	Over   time.Duration
+	RTT    time.Duration // 0: not known
+	// Down says that nothing gets through: the transport is not connected any more, or nothing is heard of a peer that is sent media.
+	Down     bool
+	Sent     []StreamSample // by the peer; only what flowed
+	Received []StreamSample // by the peer; only what flowed
+}
+
+// StreamSample is what flowed of one stream.
+type StreamSample struct {
+	Track    TrackKey
+	RID      string // of what a peer has sent; "" without simulcast
+	Bytes    uint64 // of what it has sent: as opened, header included; of what it received: of payload
+	Expected uint64 // packets that should have arrived, repairs not counted; of what it received as far as it has reported that
+	Lost     uint64 // of Expected; it may have been repaired
+	Jitter   time.Duration
+}
+
+// tallied is what a stream had counted at the sample before.
+type tallied struct {
+	bytes, expected, received uint64
+}
+
+// flows notes that media flows to or from a peer.
+func (c *core) flows(p *peer) {
+	if c.o.Observer == nil {
+		return
+	}
+	if c.now-p.sampledAt > 2*ns(SampleInterval) {
+		p.sampledAt = c.now
+	}
+	if p.flowedAt == 0 {
+		p.flowsAt = c.now
+	}
+	p.flowedAt, c.flowedAt = c.now, c.now
+	c.at(dueSamples, onSampleGrid(c.now))
+}
+
+// onSampleGrid returns the next moment for the samples of a part of the peers.
+func onSampleGrid(now int64) int64 {
+	const step = int64(SampleInterval / sampleSlots)
+	return (now/step + 1) * step
+}
+
+// samples has the observer told of those peers whose turn it is. When nothing flows any more each has one more sample, of silence.
+func (c *core) samples() {
+	slot := c.now / int64(SampleInterval/sampleSlots) % sampleSlots
+	var all []Sample
+	for _, p := range c.peers {
+		if int64(p.id%sampleSlots) == slot && p.flowedAt != 0 && c.now > p.sampledAt {
+			all = append(all, c.sample(p))
+		}
+	}
+	if len(all) > 0 {
+		c.o.Observer.Samples(all)
+	}
+	if c.now-c.flowedAt <= 2*ns(SampleInterval) {
+		c.at(dueSamples, onSampleGrid(c.now))
+	}
+}
+
+func (c *core) sample(p *peer) Sample {
+	s := Sample{Peer: p.id, Member: p.member, Over: time.Duration(c.now - p.sampledAt), RTT: time.Duration(p.rtt), Down: !p.ready}
+	for _, t := range p.tracks {
+		for _, st := range t.layers {
+			if x, ok := st.sample(); ok {
+				s.Sent = append(s.Sent, x)
+			}
+		}
+	}
+	for _, k := range p.sinks {
+		if x, ok := k.sample(); ok {
+			s.Received = append(s.Received, x)
+		}
+	}
+	if len(s.Received) > 0 && c.now-max(p.heardAt, p.flowsAt) > silentAfter {
+		s.Down = true
+	}
+	if p.sampledAt = c.now; c.now-p.flowedAt > ns(SampleInterval) {
+		p.flowedAt = 0
+	}
+	return s
+}
+
+func (st *stream) sample() (StreamSample, bool) {
+	in, last := &st.in, &st.in.tallied
+	expected, received := in.stats.Counts()
+	if expected < last.expected { // begun anew
+		last.expected, last.received = 0, 0
+	}
+	x := StreamSample{Track: st.track.key, RID: st.rid, Bytes: in.bytes - last.bytes, Expected: expected - last.expected}
+	x.Lost = missing(x.Expected, received-last.received)
+	if st.format != nil {
+		x.Jitter = in.stats.Jitter(st.format.Clock)
+	}
+	*last = tallied{in.bytes, expected, received}
+	return x, x.Bytes > 0
+}
+
+func (s *sink) sample() (StreamSample, bool) {
+	n, last := &s.count, &s.count.tallied
+	x := StreamSample{Bytes: n.bytes - last.bytes, Expected: n.expected - last.expected}
+	x.Lost = missing(x.Expected, n.received-last.received)
+	*last = tallied{n.bytes, n.expected, n.received}
+	if s.cur == nil {
+		return x, false
+	}
+	x.Track = s.cur.track.key
+	if f := s.cur.format; f != nil {
+		x.Jitter = time.Duration(n.jitter) * time.Second / time.Duration(max(f.Clock, 1))
+	}
+	return x, x.Bytes > 0
+}
+
+// missing returns how many were expected and not received; duplicates hide some.
+func missing(expected, received uint64) uint64 {
+	if received >= expected {
+		return 0
+	}
+	return expected - received
+}
+
+// reported takes in what a receiver report says of packets: the highest number, and how many are missing since the beginning (24
+// bits, signed).
+func (n *sinkCounts) reportedLoss(high, lost uint32) {
+	total := int64(int32(lost<<8) >> 8)
+	if n.highReported != 0 {
+		if more := int32(high - n.highReported); more > 0 {
+			n.expected += uint64(more)
+			n.received += uint64(max(int64(more)-(total-n.lostReported), 0))
+		}
+	}
+	n.highReported, n.lostReported = high, total
+}

@@ -1,0 +1,59 @@
+package session
+
+import "time"
+
+// NetworkQuality is how good a connection is. The numbers are part of the protocol.
+type NetworkQuality int
+
+// The qualities.
+const (
+	QualityUnknown   NetworkQuality = 0
+	QualityExcellent NetworkQuality = 1
+	QualityGood      NetworkQuality = 2
+	QualityPoor      NetworkQuality = 3
+	QualityBad       NetworkQuality = 4
+	QualityVeryBad   NetworkQuality = 5
+	QualityDown      NetworkQuality = 6
+)
+
+// link is one direction of a connection, over the time of a report.
+type link struct {
+	expected, lost uint64        // packets, before repair
+	rtt            time.Duration // 0: not known
+	down           bool
+}
+
+// fewPackets is of how many packets a share of lost ones says something. Fewer take one lost packet for a bad network.
+const fewPackets = 10
+
+// loss returns the share of lost packets, 0–1; known is false where there were too few.
+func (l link) loss() (share float64, known bool) {
+	if l.expected < fewPackets {
+		return 0, false
+	}
+	return float64(l.lost) / float64(l.expected), true
+}
+
+// quality returns the worse of what loss and round trip say, by the bounds that applications rely on.
+func (l link) quality() NetworkQuality {
+	loss, known := l.loss()
+	switch {
+	case l.down:
+		return QualityDown
+	case !known && l.rtt == 0 || l.expected == 0:
+		return QualityUnknown
+	}
+	for _, b := range [...]struct {
+		loss float64
+		rtt  time.Duration
+		q    NetworkQuality
+	}{
+		{0.5, 500 * time.Millisecond, QualityVeryBad}, {0.3, 350 * time.Millisecond, QualityBad},
+		{0.2, 200 * time.Millisecond, QualityPoor}, {0.1, 100 * time.Millisecond, QualityGood},
+	} {
+		if loss > b.loss || l.rtt > b.rtt {
+			return b.q
+		}
+	}
+	return QualityExcellent
+}
