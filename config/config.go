@@ -24,16 +24,17 @@ import (
 // Config is the whole configuration of a node. The values of Load are valid and complete: settings that are derived when
 // left empty (media.listen, nats.store_dir, node.id) are filled in.
 type Config struct {
-	HTTP   HTTP   `koanf:"http"`
-	Media  Media  `koanf:"media"`
-	NATS   NATS   `koanf:"nats"`
-	Node   Node   `koanf:"node"`
-	Auth   Auth   `koanf:"auth"`
-	Log    Log    `koanf:"log"`
-	Debug  Debug  `koanf:"debug"`
-	Room   Room   `koanf:"room"`
-	Limits Limits `koanf:"limits"`
-	Timers Timers `koanf:"timers"`
+	HTTP    HTTP    `koanf:"http"`
+	Media   Media   `koanf:"media"`
+	NATS    NATS    `koanf:"nats"`
+	Node    Node    `koanf:"node"`
+	Cluster Cluster `koanf:"cluster"`
+	Auth    Auth    `koanf:"auth"`
+	Log     Log     `koanf:"log"`
+	Debug   Debug   `koanf:"debug"`
+	Room    Room    `koanf:"room"`
+	Limits  Limits  `koanf:"limits"`
+	Timers  Timers  `koanf:"timers"`
 }
 
 // HTTP is the listener of the pages, the WebSocket, WHIP, WHEP, health and metrics.
@@ -68,7 +69,15 @@ type NATS struct {
 
 // Node is who this node is among others.
 type Node struct {
-	ID string `koanf:"id" doc:"Name of this node in answers, events and metrics, [A-Za-z0-9_-]. Empty: made up at start."`
+	ID     string `koanf:"id" doc:"Name of this node in answers, events and metrics, [A-Za-z0-9_-]. Empty: made up at start."`
+	URL    string `koanf:"url" doc:"Base URL at which clients reach this node, such as https://sfu-1.example.org, for those who come to another node first. Empty: made of http.listen."`
+	Region string `koanf:"region" doc:"Where this node is, for cluster.placing region; any text."`
+}
+
+// Cluster says how nodes on one NATS share the rooms.
+type Cluster struct {
+	Lease   time.Duration `koanf:"lease" doc:"A node that cannot renew its registration for this long is taken for dead, and its rooms are placed anew; the first node of a cluster sets it for all."`
+	Placing string        `koanf:"placing" doc:"Which node gets a new room: load, the least busy or the one where the user has come to if that is about as good; region, the same within node.region; spread, the one with the fewest rooms."`
 }
 
 // Auth holds the keys that tokens are signed with.
@@ -128,11 +137,12 @@ type Timers struct {
 // Default returns the settings of a node that nobody has configured. Settings that are derived are still empty.
 func Default() Config {
 	return Config{
-		HTTP:  HTTP{Listen: "127.0.0.1:8080"},
-		NATS:  NATS{Listen: "127.0.0.1:4222", Replicas: 1, EventsAge: 24 * time.Hour, EventsMB: 256},
-		Log:   Log{Level: "info", Format: "auto"},
-		Media: Media{},
-		Room:  Room{Loudest: 3},
+		HTTP:    HTTP{Listen: "127.0.0.1:8080"},
+		NATS:    NATS{Listen: "127.0.0.1:4222", Replicas: 1, EventsAge: 24 * time.Hour, EventsMB: 256},
+		Cluster: Cluster{Lease: 5 * time.Second, Placing: "load"},
+		Log:     Log{Level: "info", Format: "auto"},
+		Media:   Media{},
+		Room:    Room{Loudest: 3},
 		Limits: Limits{
 			CallUsers: 300, CallPublishers: 50, LiveAnchors: 50,
 			Rooms: 20000, Users: 20000, Seats: 128, Peers: 20000, Handshakes: 256, Signals: 20000, Events: 100000, SignalRate: 50,

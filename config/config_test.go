@@ -111,6 +111,7 @@ func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 		"auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
 		"nats.url": "nats://u:p@h:4222,tls://i", "http.listen": "[::1]:80", "nats.listen": "[::1]:81",
 		"room.loudest": "0", "nats.replicas": "3", "nats.events_age": "48h", "nats.events_mb": "64",
+		"node.url": "https://sfu-1.example.org:444", "node.region": "north", "cluster.lease": "9s", "cluster.placing": "spread",
 		"http.tls.cert": write(t, "cert", ""), "http.tls.key": write(t, "key", ""),
 	}
 	var environ, args []string

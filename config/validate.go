@@ -118,6 +118,17 @@ func (l *loader) checkNames() {
 	if c.Node.ID != "" && !validName(c.Node.ID) {
 		l.fail("node.id", "is not 1 to 64 of A-Z a-z 0-9 _ -")
 	}
+	if c.Node.URL != "" {
+		if u, err := url.Parse(c.Node.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || c.Node.URL != u.Scheme+"://"+u.Host {
+			l.fail("node.url", fmt.Sprintf("%q is no base URL, such as https://sfu-1.example.org (no path, no slash at the end)", c.Node.URL))
+		}
+	}
+	if len(c.Node.Region) > 64 {
+		l.fail("node.region", "has more than 64 bytes")
+	}
+	if rules := []string{"load", "region", "spread"}; !slices.Contains(rules, c.Cluster.Placing) {
+		l.fail("cluster.placing", fmt.Sprintf("%q is none of %s", c.Cluster.Placing, strings.Join(rules, ", ")))
+	}
 	if levels := []string{"trace", "debug", "info", "warn", "error"}; !slices.Contains(levels, c.Log.Level) {
 		l.fail("log.level", fmt.Sprintf("%q is none of %s", c.Log.Level, strings.Join(levels, ", ")))
 	}
@@ -159,6 +170,9 @@ func (l *loader) checkNumbers() {
 				l.fail(f.Key, fmt.Sprintf("%v is not between 1ms and %s", v, shortDuration(most)))
 			}
 		}
+	}
+	if lease := l.config.Cluster.Lease; lease < time.Second {
+		l.fail("cluster.lease", fmt.Sprintf("%v is less than 1s", lease))
 	}
 	t := &l.config.Timers
 	if t.Ping >= t.Lost {

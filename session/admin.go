@@ -173,11 +173,19 @@ func (r *Rooms) DismissRoom(ctx context.Context, id RoomID, text string) (int, e
 	if rm == nil {
 		return 0, Errorf(CodeRoomNotFound, "room", "there is no such room")
 	}
-	return rm.dismiss(ctx, causeDismissed, text)
+	return rm.dismiss(ctx, ending{cause: causeDismissed, text: text})
+}
+
+// ending is why a whole room is put out.
+type ending struct {
+	cause cause
+	text  string
+	// next is called once nobody can enter any more, and returns where everybody is to go on; nil: nowhere.
+	next func(context.Context) string
 }
 
 // dismiss ends the room with everybody in it.
-func (rm *room) dismiss(ctx context.Context, c cause, text string) (int, error) {
+func (rm *room) dismiss(ctx context.Context, e ending) (int, error) {
 	rm.mu.Lock()
 	if rm.closed && rm.dismissed > 0 {
 		n := rm.dismissed
@@ -190,11 +198,19 @@ func (rm *room) dismiss(ctx context.Context, c cause, text string) (int, error) 
 		rm.mu.Unlock()
 		return 0, Errorf(CodeRoomNotFound, "room", "there is no such room")
 	}
-	rm.closeLocked(effects[c].feed, text)
+	rm.closeLocked(effects[e.cause].feed, e.text)
+	rm.dismissed = len(rm.members)
+	var next string
+	if e.next != nil {
+		rm.mu.Unlock()
+		next = e.next(ctx)
+		rm.mu.Lock()
+	}
 	var out []*participant
 	var wait []<-chan struct{}
 	for _, m := range rm.sortedLocked(everybody) {
-		if rm.beginLocked(m.p, c, text) {
+		if rm.beginLocked(m.p, e.cause, e.text) {
+			m.p.left.next = next
 			out = append(out, m.p)
 		} else {
 			wait = append(wait, m.p.gone)
@@ -204,6 +220,18 @@ func (rm *room) dismiss(ctx context.Context, c cause, text string) (int, error) 
 	rm.mu.Unlock()
 	rm.depart(out)
 	return len(out), waitAll(ctx, wait)
+}
+
+// Move puts everybody out of a room as a shutdown of the node does, and tells them where to go on: the room is closed for
+// those who want to enter, next is called, which is where the room can be given to another node, and everybody is told
+// `exited` 4 with the URL that it returns, or none. It returns how many were put out, once they are. Errors: room_not_found,
+// also where the room is ending already, or ctx's.
+func (r *Rooms) Move(ctx context.Context, id RoomID, text string, next func(context.Context) string) (int, error) {
+	rm := r.room(id)
+	if rm == nil {
+		return 0, Errorf(CodeRoomNotFound, "room", "there is no such room")
+	}
+	return rm.dismiss(ctx, ending{causeShutdown, text, next})
 }
 
 // Page selects a part of a list, which is in the order of names.

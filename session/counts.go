@@ -8,6 +8,7 @@ import (
 // counts are how often users have entered, or been refused, and left since the node's start.
 type counts struct {
 	entered, failed atomic.Uint64
+	redirected      atomic.Uint64
 	refused         [len(codes)]atomic.Uint64
 	left            [len(effects)]atomic.Uint64
 }
@@ -20,6 +21,11 @@ var codes = [...]Code{CodeBadRequest, CodeTokenInvalid, CodeTokenExpired, CodeNo
 func (c *counts) joined(err error) {
 	if err == nil {
 		c.entered.Add(1)
+		return
+	}
+	var elsewhere *ElsewhereError
+	if errors.As(err, &elsewhere) {
+		c.redirected.Add(1)
 		return
 	}
 	var e *Error
@@ -37,9 +43,10 @@ func (c *counts) joined(err error) {
 // Refused counts an entering that a door has refused before Enter was called, such as one with a bad token.
 func (r *Rooms) Refused(err error) { r.counts.joined(err) }
 
-// Joins returns how many enterings there were, by result: `entered`, the code of the error, or `gone` for a client that did not wait.
+// Joins returns how many enterings there were, by result: `entered`, `redirected` to another
+// node, the code of the error, or `gone` for a client that did not wait.
 func (r *Rooms) Joins() map[string]uint64 {
-	m := map[string]uint64{"entered": r.counts.entered.Load(), "gone": r.counts.failed.Load()}
+	m := map[string]uint64{"entered": r.counts.entered.Load(), "gone": r.counts.failed.Load(), "redirected": r.counts.redirected.Load()}
 	for i, code := range codes {
 		m[string(code)] = r.counts.refused[i].Load()
 	}

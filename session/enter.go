@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -22,7 +23,8 @@ type EnterRequest struct {
 // Enter lets a user into a room, which comes into being with its first user. A user who is already in is replaced: the
 // older session is told so and closed, the others notice only that its streams change. Where there is no signalling, all
 // that can be refused is refused before, a place for the transport connection included. Errors are *Error with any of
-// the codes bad_request, token_expired, not_allowed, room_full, publisher_limit, scene_mismatch, banned, node_draining, or ctx's.
+// the codes bad_request, token_expired, not_allowed, room_full, publisher_limit, scene_mismatch, banned, node_draining,
+// *ElsewhereError where the room is on another node, or ctx's.
 func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, Entered, error) {
 	s, e, err := r.enter(ctx, q)
 	r.counts.joined(err)
@@ -38,7 +40,7 @@ func (r *Rooms) enter(ctx context.Context, q EnterRequest) (*Session, Entered, e
 	}
 	p := r.newParticipant(q)
 	for {
-		rm, err := r.admit(p, q)
+		rm, err := r.admit(ctx, p, q)
 		if err != nil {
 			r.forget(p)
 			return nil, Entered{}, err
@@ -97,31 +99,54 @@ func (r *Rooms) newParticipant(q EnterRequest) *participant {
 }
 
 // admit finds or makes the room, and takes p into the index, as far as the node allows.
-func (r *Rooms) admit(p *participant, q EnterRequest) (*room, error) {
+func (r *Rooms) admit(ctx context.Context, p *participant, q EnterRequest) (*room, error) {
+	if err := r.opts.Places.Open(); err != nil {
+		return nil, err
+	}
+	if rm, _, err := r.lodge(p, q, nil); rm != nil || err != nil {
+		return rm, err
+	}
+	release, err := r.opts.Places.Claim(ctx, q.Room, q.Grant.Rights.Has(RightCreate))
+	if errors.Is(err, CodeRoomNotFound) {
+		return nil, q.Grant.need(RightCreate, "room")
+	}
+	if err != nil {
+		return nil, err
+	}
+	rm, made, err := r.lodge(p, q, release)
+	if !made { // refused, or somebody else has made the room meanwhile
+		release()
+	}
+	return rm, err
+}
+
+// lodge takes p into the index with the room. Where there is none it is made if it is this node's, which release then gives up
+// when it ends; without release it returns nil.
+func (r *Rooms) lodge(p *participant, q EnterRequest, release func()) (rm *room, made bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.draining {
-		return nil, Errorf(CodeNodeDraining, "", "this node is shutting down")
+		return nil, false, Errorf(CodeNodeDraining, "", "this node is shutting down")
 	}
 	if _, err := r.banLocked(q.Room.Key(), q.User); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	rm := r.rooms[q.Room.Key()]
-	if rm == nil {
-		if r.settled {
-			return nil, Errorf(CodeNodeDraining, "room", "this node takes no new rooms")
-		}
-		if err := q.Grant.need(RightCreate, "room"); err != nil {
-			return nil, err
-		}
-		if len(r.rooms) >= r.opts.Limits.Rooms {
-			return nil, Errorf(CodeRoomFull, "", "the node has no place for another room")
-		}
-		rm = newRoom(r, q.Room)
+	rm = r.rooms[q.Room.Key()]
+	switch {
+	case rm != nil:
+	case release == nil:
+		return nil, false, nil
+	case r.settled:
+		return nil, false, Errorf(CodeNodeDraining, "room", "this node takes no new rooms")
+	case len(r.rooms) >= r.opts.Limits.Rooms:
+		return nil, false, Errorf(CodeRoomFull, "", "the node has no place for another room")
+	default:
+		rm, made = newRoom(r, q.Room), true
+		rm.release = release
 		r.rooms[rm.key] = rm
 	}
 	r.sessions[p.id] = p
-	return rm, nil
+	return rm, made, nil
 }
 
 // banLocked returns the user's ban from the room with a banned error, or nil where there is none.

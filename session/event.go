@@ -72,6 +72,7 @@ type Event struct {
 	Block     Block         // EventBlocked: one's own
 	Remaining time.Duration // EventTokenExpiring: until the user is put out, when the event was made
 	Text      string        // EventExited: why, for people; may be empty
+	Next      string        // EventExited: URL of the node to go on at; may be empty
 
 	Message *Message // EventMessage; shared and read-only
 
@@ -118,7 +119,8 @@ func (e Event) encode() ([]byte, error) {
 		Text    string        `json:"text,omitempty"`
 		CmdID   int           `json:"cmdId,omitempty"`
 		Data    []byte        `json:"data,omitzero"` // base64
-	}{Text: e.Text}
+		Next    string        `json:"next,omitempty"`
+	}{Text: e.Text, Next: e.Next}
 	switch e.Type {
 	case EventUserEntered:
 		w.User = e.User
@@ -157,7 +159,9 @@ type Entered struct {
 	Timers  ClientTimers `json:"timers"`
 	// Candidates are the node's ICE candidates as in its answers, in the form of RTCIceCandidate.candidate. Read-only.
 	Candidates []string `json:"candidates"`
-	Block      Block    `json:"block"` // what of one's own streams is not forwarded
+	// Nodes are URLs of a few other nodes, for when this one dies. Read-only.
+	Nodes []string `json:"nodes,omitempty"`
+	Block Block    `json:"block"` // what of one's own streams is not forwarded
 	// ExpiresInMS is how long the token still holds, in milliseconds; 0: for ever. Renew is for before.
 	ExpiresInMS int64 `json:"expiresInMs,omitempty"`
 }

@@ -39,6 +39,7 @@ const silent = -1
 type departure struct {
 	cause cause
 	text  string
+	next  string        // URL of the node to go on at; may be empty
 	told  chan struct{} // closed when the others are told, or see the user's next session
 }
 
@@ -105,7 +106,7 @@ func (rm *room) farewellLocked(p *participant) {
 	rm.feedLocked(FeedUserLeft, func(f *FeedEvent) { f.User, f.Reason, f.Text = p.user, e.feed, p.left.text })
 	var last *Event
 	if e.exited != silent {
-		last = &Event{Type: EventExited, Exited: e.exited, Text: p.left.text}
+		last = &Event{Type: EventExited, Exited: e.exited, Text: p.left.text, Next: p.left.next}
 	}
 	p.box.close(last)
 	delete(rm.auto, p)

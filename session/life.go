@@ -87,7 +87,7 @@ func (r *Rooms) Shutdown(ctx context.Context) error {
 
 func (r *Rooms) closeAll(ctx context.Context) {
 	for _, rm := range r.list() {
-		r.background(func() { _, _ = rm.dismiss(ctx, causeShutdown, "the node is shutting down") })
+		r.background(func() { _, _ = rm.dismiss(ctx, ending{cause: causeShutdown, text: "the node is shutting down"}) })
 	}
 	r.mu.Lock()
 	r.stopped = true

@@ -365,7 +365,7 @@ func TestReplacedSessionsAreForgotten(t *testing.T) {
 func TestWhoMayNotCreateEntersNoRoomBeingMade(t *testing.T) {
 	r := New(Options{}, nil, nil)
 	maker := EnterRequest{Room: RoomID{name: "lobby"}, User: "ann", Grant: Grant{Rights: AllRights()}, Signal: true}
-	if _, err := r.admit(r.newParticipant(maker), maker); err != nil {
+	if _, err := r.admit(t.Context(), r.newParticipant(maker), maker); err != nil {
 		t.Fatal(err)
 	}
 	other := maker

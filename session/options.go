@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -38,11 +39,37 @@ type Timers struct {
 	Tell time.Duration
 }
 
+// Places says which rooms are this node's, where there are others. Its methods may be called from any goroutine, and are
+// called without locks, but for Others, which must not block.
+type Places interface {
+	// Open returns why nobody may enter this node now, an *Error; nil: they may. It is asked for everybody who enters, and costs
+	// next to nothing.
+	Open() error
+	// Claim makes sure that a room is this node's until release is called, once for each time. With create it may be one that is
+	// nowhere yet. Errors: *ElsewhereError, room_not_found where it is nowhere and is not to be created, node_draining, or ctx's.
+	Claim(ctx context.Context, room RoomID, create bool) (release func(), err error)
+	// Others returns the URLs of a few other nodes, read-only.
+	Others() []string
+}
+
+// alone is the only node.
+type alone struct{}
+
+func (alone) Open() error      { return nil }
+func (alone) Others() []string { return nil }
+func (alone) Claim(_ context.Context, _ RoomID, create bool) (func(), error) {
+	if !create {
+		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
+	}
+	return func() {}, nil
+}
+
 // Options of a node's rooms. The zero Options are valid.
 type Options struct {
 	Node   string // the node's id
 	Limits Limits
 	Timers Timers
+	Places Places // nil: all rooms are here
 	Log    zerolog.Logger
 	Now    func() time.Time // nil: time.Now
 	// Loudest is how many are heard of a room's anchors in automatic seats, where there are more: those who speak loudest; 0: all.
@@ -77,6 +104,9 @@ func (o Options) withDefaults() Options {
 	dur(&o.Timers.Tell, time.Second)
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Places == nil {
+		o.Places = alone{}
 	}
 	o.Loudest = min(max(o.Loudest, 0), router.MaxLoudest)
 	o.Router.Log, o.Router.Now, o.Router.Loudest = o.Log, o.Now, o.Loudest

@@ -165,12 +165,16 @@ func (r *Rooms) forget(p *participant) {
 	}
 }
 
-// remove takes an ended room out of the index.
+// remove takes an ended room out of the index, and gives its place up.
 func (r *Rooms) remove(rm *room) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.rooms[rm.key] == rm {
+	there := r.rooms[rm.key] == rm
+	if there {
 		delete(r.rooms, rm.key)
+	}
+	r.mu.Unlock()
+	if there {
+		rm.release()
 	}
 }
 

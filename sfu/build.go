@@ -13,6 +13,7 @@ import (
 	"parlor/session"
 	"parlor/session/adminhttp"
 	"parlor/session/command"
+	"parlor/session/natsapi"
 	"parlor/session/signal"
 	"parlor/session/whip"
 	"parlor/transport"
@@ -20,14 +21,18 @@ import (
 
 // builder makes the parts of a node: it takes their ports and puts them in order.
 type builder struct {
-	n     *Node
-	parts *parts
+	n      *Node
+	parts  *parts
+	server natsapi.Server
 }
 
 func (b *builder) build(ctx context.Context) error {
 	n := b.n
 	nc, feed, err := b.nats(ctx)
 	if err != nil {
+		return err
+	}
+	if err := b.cluster(); err != nil {
 		return err
 	}
 	if err := b.media(); err != nil {
@@ -37,11 +42,13 @@ func (b *builder) build(ctx context.Context) error {
 	b.parts.add("rooms", n.rooms.Run, nil)
 	n.started = time.Now()
 	n.load = &load{stats: n.endpoint.Stats}
-	n.drain = newDrain(func() int { return n.rooms.Stats().Rooms })
+	n.drain = newDrain(func() int { return n.rooms.Stats().Rooms }, n.cfg.Timers.Shutdown)
 	b.parts.add("load", n.load.run, nil)
 	b.parts.add("drain", n.drain.run, nil)
 	n.meter = newCommandMeter()
-	n.commands = command.New(command.Options{Rooms: n.rooms, Node: steered{n}, Observe: n.meter.observe})
+	n.commands = command.New(command.Options{
+		Rooms: n.rooms, Node: steered{n}, Elsewhere: others{n.cluster, natsapi.NewClient(nc)}, Observe: n.meter.observe,
+	})
 	register := b.commands(nc)
 	if n.cfg.Auth.KeysFile != "" {
 		b.parts.add("keys", n.ring.run, nil)
@@ -81,6 +88,7 @@ func (b *builder) http(ctx context.Context, metrics http.Handler) error {
 	door := signal.New(signal.Options{
 		Rooms: n.rooms, Auth: n.keys.Authenticate, Origins: originHosts(c.HTTP.Origins), Log: n.log,
 		EnterWithin: c.Timers.Enter, MessageRate: c.Limits.SignalRate,
+		Trusts: n.cluster.Trusts, NodeURL: n.cluster.NodeURL,
 	})
 	s := &surface{n: n, door: door, media: whip.New(n.rooms, n.keys, n.log), metrics: metrics}
 	s.admin = adminhttp.New(n.commands, n.keys, n.log)
@@ -101,7 +109,7 @@ func (b *builder) http(ctx context.Context, metrics http.Handler) error {
 func sessionOptions(n *Node) session.Options {
 	l, t := &n.cfg.Limits, &n.cfg.Timers
 	return session.Options{
-		Node: n.cfg.Node.ID, Log: n.log, Loudest: n.cfg.Room.Loudest,
+		Node: n.cfg.Node.ID, Log: n.log, Places: n.cluster, Loudest: n.cfg.Room.Loudest,
 		Limits: session.Limits{
 			CallUsers: l.CallUsers, CallPublishers: l.CallPublishers, LiveAnchors: l.LiveAnchors, Rooms: l.Rooms, Users: l.Users, Seats: l.Seats,
 		},

@@ -19,6 +19,7 @@ const (
 // drain waits for the last room of a node that takes no new ones.
 type drain struct {
 	left  func() int    // rooms
+	lead  time.Duration // how long before its end those that are left are moved
 	begun chan struct{} // closed when draining begins
 	over  chan struct{} // closed when there is nothing to wait for any more
 
@@ -26,8 +27,8 @@ type drain struct {
 	until time.Time // zero: not draining
 }
 
-func newDrain(left func() int) *drain {
-	return &drain{left: left, begun: make(chan struct{}), over: make(chan struct{})}
+func newDrain(left func() int, lead time.Duration) *drain {
+	return &drain{left: left, lead: lead, begun: make(chan struct{}), over: make(chan struct{})}
 }
 
 // set begins draining, or changes the time at which it ends.
@@ -55,7 +56,7 @@ func (d *drain) run(ctx context.Context) error {
 	}
 	tick := time.NewTicker(drainLook)
 	defer tick.Stop()
-	for d.left() > 0 && time.Now().Before(d.ends()) {
+	for d.left() > 0 && time.Now().Before(d.ends().Add(-d.lead)) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -95,6 +96,7 @@ func (s steered) Drain(_ context.Context, d time.Duration) error {
 		d = drainTime
 	}
 	s.n.rooms.Drain()
+	s.n.cluster.Drain()
 	s.n.draining.Store(true)
 	s.n.drain.set(time.Now().Add(d))
 	s.n.log.Info().Stringer("within", d).Msg("draining: no new rooms; the node ends with its last one")

@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/rs/zerolog"
+
+	"parlor/session"
 )
 
 // Health is the body of GET /healthz.
@@ -39,6 +41,10 @@ func (n *Node) readyz(w http.ResponseWriter, _ *http.Request) {
 	}
 	if n.draining.Load() {
 		writeJSON(w, http.StatusServiceUnavailable, answer{Reason: "the node is shutting down"})
+		return
+	}
+	if err := n.cluster.Open(); err != nil {
+		writeJSON(w, http.StatusServiceUnavailable, answer{Reason: session.AsError(err).Text})
 		return
 	}
 	writeJSON(w, http.StatusOK, answer{Ready: true})

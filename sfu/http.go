@@ -132,7 +132,7 @@ func (s *surface) allowed(origin string) bool {
 			return true
 		}
 	}
-	return false
+	return s.n.cluster.Trusts(origin)
 }
 
 // originHosts turns origins into the host patterns of the WebSocket library.

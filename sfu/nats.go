@@ -41,6 +41,7 @@ func (b *builder) nats(ctx context.Context) (*natsapi.Conn, *natsapi.Feed, error
 		return nil, nil, err
 	}
 	n := b.n
+	b.server = at
 	nc, err := natsapi.Connect(at, "sfu "+n.cfg.Node.ID, n.log)
 	if err != nil {
 		return nil, nil, &config.Error{Key: "nats.url", Reason: err.Error()}

@@ -5,6 +5,7 @@
 //	build.go    the parts of a node, from the configuration
 //	keys.go     the keys of tokens, read again when their file changes
 //	nats.go     the NATS server and connection
+//	cluster.go  the node's part among others
 //	load.go     what the node has had to do of late
 //	drain.go    draining, and the node as commands see it
 //	http.go     the HTTP surface: routes, limits, listener
@@ -34,6 +35,7 @@ import (
 
 	"parlor/config"
 	"parlor/session"
+	"parlor/session/cluster"
 	"parlor/session/command"
 	"parlor/session/natsapi"
 	"parlor/session/token"
@@ -53,6 +55,7 @@ type Node struct {
 	addrs    Addrs
 	endpoint *transport.Endpoint
 	rooms    *session.Rooms
+	cluster  *cluster.Cluster
 	broker   *natsapi.Conn
 	commands *command.Commands
 	meter    *commandMeter
@@ -112,6 +115,7 @@ func (n *Node) Run(ctx context.Context) error {
 		return err
 	}
 	b.parts.start()
+	n.awaitLease(ctx)
 	close(n.ready)
 	var cause error
 	select {
@@ -135,6 +139,9 @@ func (n *Node) stop(p *parts) {
 	defer cancel()
 	// Telling everybody gets the larger part of the time: what comes after frees what the process's end would free too.
 	tell, told := context.WithTimeout(ctx, n.cfg.Timers.Shutdown*3/5)
+	n.rooms.Drain()
+	n.cluster.Drain()
+	n.cluster.MoveAll(tell)
 	if err := n.rooms.Shutdown(tell); err != nil {
 		n.log.Warn().Err(err).Msg("not everybody could be told in time")
 	}

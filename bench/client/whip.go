@@ -84,11 +84,7 @@ func (r *Resource) create(ctx context.Context, path string) error {
 	if res.status != http.StatusCreated {
 		return fmt.Errorf("POST %s: %w", path, res.refusal())
 	}
-	where, err := url.Parse(strings.TrimSuffix(r.opts.URL, "/") + path)
-	if err != nil {
-		return err
-	}
-	location, err := where.Parse(res.header.Get("Location"))
+	location, err := res.from.Parse(res.header.Get("Location"))
 	if err != nil {
 		return fmt.Errorf("location of the session: %w", err)
 	}
@@ -224,6 +220,7 @@ func restarted(answer, fragment string) string {
 }
 
 type response struct {
+	from   *url.URL // who answered, after redirects
 	status int
 	header http.Header
 	body   []byte
@@ -273,5 +270,5 @@ func send(q *http.Request, o Options, kind string) (response, error) {
 	if err != nil {
 		return response{}, fmt.Errorf("%s %s: %w", q.Method, q.URL.Path, err)
 	}
-	return response{status: res.StatusCode, header: res.Header, body: body}, nil
+	return response{from: res.Request.URL, status: res.StatusCode, header: res.Header, body: body}, nil
 }

@@ -234,6 +234,19 @@ func (c *Cluster) NodeURL(id string) (url string, ok bool) {
 	return n.record.URL, true
 }
 
+// OtherIDs returns the names of the other registered nodes, in no order.
+func (c *Cluster) OtherIDs() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ids []string
+	for id, n := range c.view.nodes {
+		if id != c.o.Node && n.record.Incarnation != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // Nodes returns what is known of all registered nodes, in no order.
 func (c *Cluster) Nodes() []NodeRecord {
 	c.mu.Lock()

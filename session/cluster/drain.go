@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"parlor/session"
@@ -10,7 +11,7 @@ import (
 
 // movers is how many rooms are moved at a time. Raising it empties the node sooner; those who move then all come to the
 // others at once.
-const movers = 8
+const movers = 256
 
 // Drain says that this node takes no new rooms from now on, which is not taken back. Those that it has go on.
 func (c *Cluster) Drain() {
@@ -104,9 +105,9 @@ func (c *Cluster) anyOther() string {
 	return ""
 }
 
-// Locate says which node has a room: this one, or that of the given id, as it is believed to be; look is exact, and asks
-// NATS where the belief is that there is none. Errors: room_not_found.
-func (c *Cluster) Locate(ctx context.Context, room session.RoomID, exact bool) (node string, err error) {
+// Locate says which node has a room, "" for none. It asks NATS, unless the room is here; where NATS does not answer, what was
+// last heard has to do, and where that is nothing the error says why.
+func (c *Cluster) Locate(ctx context.Context, room session.RoomID) (node string, err error) {
 	token := natsapi.RoomToken(room)
 	c.mu.Lock()
 	cl := c.claims[token]
@@ -115,14 +116,17 @@ func (c *Cluster) Locate(ctx context.Context, room session.RoomID, exact bool) (
 	if here {
 		return c.o.Node, nil
 	}
-	e, err := c.look(ctx, token, !exact)
-	if err == nil {
-		c.mu.Lock()
-		worth := c.view.judge(e.record)
-		c.mu.Unlock()
-		if worth == valid || worth == pending {
-			return e.record.Node, nil
-		}
+	e, err := c.look(ctx, token, false)
+	if errors.Is(err, errAbsent) {
+		return "", nil
 	}
-	return "", session.Errorf(session.CodeRoomNotFound, "room", "there is no such room")
+	if err != nil {
+		return "", err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if worth := c.view.judge(e.record); worth == valid || worth == pending {
+		return e.record.Node, nil
+	}
+	return "", nil
 }

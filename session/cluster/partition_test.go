@@ -72,7 +72,7 @@ func TestTheSameNodeAgain(t *testing.T) {
 	first.claim(t, lobby)
 	first.claim(t, hall)
 	await(t, "b knows of it", func() bool {
-		node, err := other.Locate(t.Context(), hall, true)
+		node, err := other.Locate(t.Context(), hall)
 		return err == nil && node == "a"
 	})
 	k.set(true)

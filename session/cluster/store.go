@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -86,7 +87,7 @@ func (s *store) find(ctx context.Context, c jetstream.KeyValueConfig) (jetstream
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", c.Bucket, err)
+		return nil, because("bucket "+c.Bucket, err)
 	}
 	return kv, nil
 }
@@ -160,7 +161,7 @@ func get[T NodeRecord | RoomRecord](ctx context.Context, s *store, name, key str
 	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted):
 		return e, errAbsent
 	case err != nil:
-		return e, fmt.Errorf("%s: %w", name, err)
+		return e, because(name, err)
 	}
 	e.revision = got.Revision()
 	e.record, err = decode[T](key, got.Value())
@@ -204,6 +205,14 @@ func outcome(name string, err error) error {
 		errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
 			api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant): // of a replicated stream
 		return errConflict
+	}
+	return because(name, err)
+}
+
+// because says of which bucket an error is, and what the library means by those that nobody would understand.
+func because(name string, err error) error {
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		return fmt.Errorf("%s: there is no connection to NATS", name)
 	}
 	return fmt.Errorf("%s: %w", name, err)
 }

@@ -38,9 +38,9 @@ func (s Server) options(name string, log zerolog.Logger) []nats.Option {
 }
 
 // Connect returns a connection to a server. It goes on trying for ever, in the background, also when none can be
-// reached yet; only an unusable URL is an error. The caller closes it.
-func Connect(at Server, name string, log zerolog.Logger) (*nats.Conn, error) {
-	nc, err := nats.Connect(at.URL, append(at.options(name, log), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+// reached yet; only an unusable URL is an error. The caller closes it. Further options win over its own.
+func Connect(at Server, name string, log zerolog.Logger, further ...nats.Option) (*nats.Conn, error) {
+	nc, err := nats.Connect(at.URL, append(append(at.options(name, log), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
 		nats.IgnoreAuthErrorAbort(), // a server whose accounts are being changed
 		nats.ConnectHandler(func(nc *nats.Conn) { log.Info().Str("url", nc.ConnectedUrlRedacted()).Msg("connected to NATS") }),
@@ -50,7 +50,7 @@ func Connect(at Server, name string, log zerolog.Logger) (*nats.Conn, error) {
 				log.Warn().Err(err).Msg("connection to NATS lost")
 			}
 		}),
-	)...)
+	), further...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}

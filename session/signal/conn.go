@@ -193,6 +193,14 @@ func (c *conn) answer(ctx context.Context, raw []byte) error {
 }
 
 func (c *conn) refuse(re *int64, err error) error {
+	var elsewhere *session.ElsewhereError
+	if errors.As(err, &elsewhere) {
+		if err := c.send(redirectAnswer{answer{"redirect", re}, elsewhere.Node, elsewhere.URL}); err != nil {
+			return err
+		}
+		_ = c.ws.Close(websocket.StatusNormalClosure, "go on at the other node") // nobody else reads now
+		return errOver
+	}
 	e := session.AsError(err)
 	if e.Code == session.CodeInternal {
 		c.d.o.Log.Error().Err(err).Msg("request failed")

@@ -25,6 +25,7 @@ type enterRequest struct {
 }
 
 type resumeRequest struct {
+	Node    string `json:"node"` // whose session it is; empty: this one's
 	Session string `json:"session"`
 	Key     string `json:"key"`
 	LastSeq uint64 `json:"lastSeq"`
@@ -100,6 +101,13 @@ type tokenAnswer struct {
 	ExpiresInMS int64            `json:"expiresInMs,omitempty"`
 	Stopped     []session.Source `json:"stopped,omitempty"`
 	Emptied     []string         `json:"emptied,omitempty"`
+}
+
+// redirectAnswer is in place of `entered` or `resumed`.
+type redirectAnswer struct {
+	answer
+	Node string `json:"node"`
+	URL  string `json:"url"`
 }
 
 type errorAnswer struct {

@@ -3,6 +3,7 @@ package signal
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"time"
 
 	"parlor/session"
@@ -74,9 +75,20 @@ func (c *conn) resume(ctx context.Context, e envelope, raw []byte) (any, func(),
 	}
 	s, err := c.d.o.Rooms.Resume(ctx, q.Session, q.Key, q.LastSeq)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, c.whose(q.Node, err)
 	}
 	return enteredAnswer{answer{"resumed", e.ID}, s.Entered()}, c.begin(ctx, s), nil
+}
+
+// whose returns an *session.ElsewhereError in place of err for a session of another node that lives.
+func (c *conn) whose(node string, err error) error {
+	if node == "" || c.d.o.NodeURL == nil || !errors.Is(err, session.CodeUserNotFound) {
+		return err
+	}
+	if url, ok := c.d.o.NodeURL(node); ok {
+		return &session.ElsewhereError{Node: node, URL: url}
+	}
+	return err
 }
 
 // begin makes the connection that of a session; events follow the answer.

@@ -44,6 +44,18 @@ func asProblem(err error) *problem {
 	return &problem{status: document.Status(e), code: e.Code, field: e.Field, text: e.Text}
 }
 
+// redirect sends a client whose room is on another node there (RFC 9725, section 4.4.1): the same path and query, at that node.
+func redirect(w http.ResponseWriter, r *http.Request, err error) bool {
+	var elsewhere *session.ElsewhereError
+	if !errors.As(err, &elsewhere) {
+		return false
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Location", elsewhere.URL+r.URL.RequestURI())
+	w.WriteHeader(http.StatusTemporaryRedirect)
+	return true
+}
+
 func writeProblem(w http.ResponseWriter, p *problem) {
 	document.Write(w, p.status, &session.Error{Code: p.code, Field: p.field, Text: p.text})
 }

@@ -86,7 +86,7 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(m) == 0:
 		writeProblem(w, &problem{status: http.StatusNotFound, code: session.CodeBadRequest, text: "there is nothing at this path"})
 	case ok:
-		if err := f(w, r); err != nil {
+		if err := f(w, r); err != nil && !redirect(w, r, err) {
 			writeProblem(w, asProblem(err))
 		}
 	case r.Method == http.MethodOptions:

@@ -1,0 +1,169 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"parlor/session"
+)
+
+// places are places among nodes as a test wants them.
+type places struct {
+	closed error            // what Open says
+	at     map[string]error // where rooms are that are not here
+	known  map[string]bool  // rooms that exist
+	holds  int
+	claims []string
+}
+
+func (p *places) Open() error      { return p.closed }
+func (p *places) Others() []string { return []string{"http://b"} }
+func (p *places) Claim(_ context.Context, room session.RoomID, create bool) (func(), error) {
+	p.claims = append(p.claims, room.Key())
+	if err := p.at[room.Key()]; err != nil {
+		return nil, err
+	}
+	if !create && !p.known[room.Key()] {
+		return nil, session.Errorf(session.CodeRoomNotFound, "room", "there is none")
+	}
+	p.holds++
+	done := false
+	return func() {
+		if !done {
+			done = true
+			p.holds--
+		}
+	}, nil
+}
+
+func TestARoomIsClaimedUntilItEnds(t *testing.T) {
+	p := &places{}
+	inNode(t, session.Options{Places: p}, func(n *node) {
+		ann := n.enter("ann")
+		if got := ann.entered.Nodes; len(got) != 1 || got[0] != "http://b" {
+			t.Errorf("told of %q", got)
+		}
+		bob := n.enter("bob")
+		n.expect("claimed once", p.claims, "s:lobby")
+		if p.holds != 1 {
+			t.Errorf("%d holds", p.holds)
+		}
+		_ = ann.Exit(context.Background())
+		if p.holds != 1 {
+			t.Error("given up with somebody inside")
+		}
+		_ = bob.Exit(context.Background())
+		synctest.Wait()
+		if p.holds != 0 {
+			t.Errorf("%d holds after the end", p.holds)
+		}
+		// Who is refused after the room was claimed leaves no hold behind.
+		q := n.request("cid")
+		q.Scene, q.Role, q.Grant.Role = session.Live, session.Anchor, session.Audience
+		if _, _, err := n.Enter(context.Background(), q); err == nil {
+			t.Error("an audience came in as an anchor")
+		}
+		if p.holds != 0 {
+			t.Errorf("%d holds after a refusal", p.holds)
+		}
+	})
+}
+
+func TestARoomElsewhereIsNotEntered(t *testing.T) {
+	there := &session.ElsewhereError{Node: "b", URL: "http://b"}
+	p := &places{at: map[string]error{"s:lobby": there}, known: map[string]bool{}}
+	inNode(t, session.Options{Places: p}, func(n *node) {
+		_, _, err := n.Enter(context.Background(), n.request("ann"))
+		var e *session.ElsewhereError
+		if !errors.As(err, &e) || e != there {
+			t.Errorf("entering: %v", err)
+		}
+		if n.Joins()["redirected"] != 1 {
+			t.Errorf("counted as %v", n.Joins())
+		}
+		delete(p.at, "s:lobby")
+		member := n.request("ann")
+		member.Grant.Rights = must(session.NewRights(session.RightEnter))
+		if _, _, err := n.Enter(context.Background(), member); !errors.Is(err, session.CodeNotAllowed) {
+			t.Errorf("making a room without the right: %v", err)
+		}
+		p.closed = session.Errorf(session.CodeNodeDraining, "", "no lease")
+		if _, _, err := n.Enter(context.Background(), n.request("ann")); !errors.Is(err, session.CodeNodeDraining) {
+			t.Errorf("entering a node without a lease: %v", err)
+		}
+		if p.holds != 0 {
+			t.Errorf("%d holds", p.holds)
+		}
+	})
+}
+
+func TestWithoutALeaseThoseInsideGoOn(t *testing.T) {
+	p := &places{}
+	inNode(t, session.Options{Places: p}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		ann.saw()
+		p.closed = session.Errorf(session.CodeNodeDraining, "", "no lease")
+		if _, _, err := n.Enter(context.Background(), n.request("cid")); !errors.Is(err, session.CodeNodeDraining) {
+			t.Errorf("cid enters: %v", err)
+		}
+		bob.cut()
+		s, err := n.Resume(context.Background(), bob.ID(), bob.Key(), 0)
+		if err != nil {
+			t.Fatalf("resuming: %v", err)
+		}
+		bob.Session = s
+		bob.connect()
+		_ = bob.Exit(context.Background())
+		n.expect("ann saw", ann.saw(), "user_left bob 0")
+	})
+}
+
+// TestMoving: while a room is being moved nobody enters it, who comes meanwhile is sent after it, and all are told where.
+func TestMoving(t *testing.T) {
+	p := &places{at: map[string]error{}}
+	inNode(t, session.Options{Places: p}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		ann.saw()
+		late := make(chan error, 1)
+		users, err := n.Move(context.Background(), lobby, "moving", func(context.Context) string {
+			go func() {
+				_, _, err := n.Enter(context.Background(), n.request("cid"))
+				late <- err
+			}()
+			synctest.Wait()
+			select {
+			case err := <-late:
+				t.Errorf("somebody got through while the room was being moved: %v", err)
+			default:
+			}
+			p.at["s:lobby"] = &session.ElsewhereError{Node: "b", URL: "http://b"}
+			return "http://b"
+		})
+		if users != 2 || err != nil {
+			t.Errorf("moved %d: %v", users, err)
+		}
+		var e *session.ElsewhereError
+		if err := <-late; !errors.As(err, &e) {
+			t.Errorf("who came meanwhile: %v", err)
+		}
+		for _, c := range []*client{ann, bob} {
+			synctest.Wait()
+			c.mu.Lock()
+			last := c.events[len(c.events)-1]
+			c.mu.Unlock()
+			if last.Exited != session.ExitedShutdown || last.Next != "http://b" || last.Text != "moving" {
+				t.Errorf("%s was told %+v", c.User(), last)
+			}
+			c.isOut()
+		}
+		n.expect("the feed", n.feed.take(), "101", "103 ann 1", "103 bob 1", "102 5", "104 ann 5", "104 bob 5")
+		if _, err := n.Move(context.Background(), lobby, "", func(context.Context) string { return "" }); !errors.Is(err, session.CodeRoomNotFound) {
+			t.Errorf("moving what has gone: %v", err)
+		}
+		if p.holds != 0 {
+			t.Errorf("%d holds", p.holds)
+		}
+	})
+}

@@ -1,0 +1,172 @@
+package sfu
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"parlor/config"
+	"parlor/session"
+	"parlor/session/cluster"
+	"parlor/session/cluster/placing"
+	"parlor/session/command"
+	"parlor/session/natsapi"
+)
+
+// leaseWait bounds how long the start waits for the node's registration where NATS answers. Without it the node starts as
+// well, and takes users once it is registered.
+const leaseWait = 3 * time.Second
+
+// cluster makes the node's part among others, on a connection of its own.
+func (b *builder) cluster() error {
+	n, c := b.n, &b.n.cfg
+	rule, err := placing.ByName(c.Cluster.Placing)
+	if err != nil {
+		return &config.Error{Key: "cluster.placing", Reason: err.Error()}
+	}
+	quiet := n.log.Level(max(n.log.GetLevel(), zerolog.ErrorLevel)) // the other connection says the same
+	nc, err := natsapi.Connect(b.server, "sfu "+n.ID()+" cluster", quiet, cluster.Connection()...)
+	if err != nil {
+		return &config.Error{Key: "nats.url", Reason: err.Error()}
+	}
+	b.parts.add("cluster connection", func(ctx context.Context) error {
+		<-ctx.Done()
+		nc.Close()
+		return nil
+	}, nc.Close)
+	n.cluster, err = cluster.New(nc, cluster.Options{
+		Node: n.ID(), Region: c.Node.Region, Version: Version(), Lease: c.Cluster.Lease, Replicas: c.NATS.Replicas,
+		Own: c.NATS.URL == "", Place: rule, Report: n.report, Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	b.parts.add("cluster", func(ctx context.Context) error { return n.cluster.Run(ctx, n.rooms) }, nil)
+	return nil
+}
+
+// awaitLease waits until the node is registered, if that can be soon.
+func (n *Node) awaitLease(ctx context.Context) {
+	if !n.broker.IsConnected() {
+		return
+	}
+	late := time.NewTimer(leaseWait)
+	defer late.Stop()
+	select {
+	case <-n.cluster.Opened():
+	case <-ctx.Done():
+	case <-late.C:
+		n.log.Warn().AnErr("reason", n.cluster.Open()).Msg("the node takes nobody yet")
+	}
+}
+
+// report is what the other nodes are told of this one.
+func (n *Node) report() cluster.Report {
+	count, rates, limits := n.rooms.Stats(), n.load.rates(), &n.cfg.Limits
+	share := func(n, of int) float64 { return float64(n) / float64(max(of, 1)) }
+	return cluster.Report{URL: n.clientURL(), Load: cluster.Load{
+		CPU: rates.cpu, PacketsPerSecond: rates.packetsIn + rates.packetsOut, BitsPerSecond: rates.bitsIn + rates.bitsOut,
+		Participants: count.Users, Rooms: count.Rooms,
+		Busy: max(rates.cpu, share(count.Users, limits.Users), share(count.Rooms, limits.Rooms), share(n.endpoint.Stats().Peers, limits.Peers)),
+	}}
+}
+
+// clientURL returns node.url, or else the address at which clients probably reach the HTTP listener.
+func (n *Node) clientURL() string {
+	if n.cfg.Node.URL != "" {
+		return n.cfg.Node.URL
+	}
+	scheme := "http://"
+	if n.addrs.TLS {
+		scheme = "https://"
+	}
+	at := n.addrs.HTTP
+	if at.Addr().IsUnspecified() {
+		at = netip.AddrPortFrom(publicAddr(n.cfg.Media.ExternalIPs), at.Port())
+	}
+	return scheme + at.String()
+}
+
+// publicAddr returns the address of this machine that others are most likely to reach.
+func publicAddr(external []netip.Addr) netip.Addr {
+	if len(external) > 0 {
+		return external[0]
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	best := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	for _, a := range addrs {
+		p, err := netip.ParsePrefix(a.String())
+		if ip := p.Addr().Unmap(); err == nil && ip.IsGlobalUnicast() && (best.IsLoopback() || ip.Is4() && best.Is6()) {
+			best = ip
+		}
+	}
+	return best
+}
+
+// others are the other nodes, for commands.
+type others struct {
+	*cluster.Cluster
+	client *natsapi.Client
+}
+
+// Holder returns the node that has a room, or "".
+func (o others) Holder(ctx context.Context, room session.RoomID) (string, error) {
+	return o.Locate(ctx, room)
+}
+
+// Nodes returns the names of the other nodes.
+func (o others) Nodes(context.Context) ([]string, error) { return o.Cluster.OtherIDs(), nil }
+
+// Ask has another node carry out a command.
+func (o others) Ask(ctx context.Context, node string, a command.Action, request []byte) (json.RawMessage, error) {
+	return o.client.Ask(ctx, node, a, request)
+}
+
+var (
+	clusterLease     = metric("cluster_lease", "1 while the node's lease holds and it takes users.")
+	clusterLost      = metric("cluster_lease_lost_total", "Times that the lease ran out before it could be renewed.")
+	clusterRenewals  = metric("cluster_renewals_total", "Renewals of the lease, by result.", "result")
+	clusterNodes     = metric("cluster_nodes", "Nodes that are registered, this one included.")
+	clusterPlacings  = metric("cluster_placements_total", "Rooms that this node has placed, by where: here or elsewhere.", "where")
+	clusterRedirects = metric("cluster_redirects_total", "Users sent to another node because the room is there.")
+	clusterTakeovers = metric("cluster_takeovers_total", "Rooms taken over from nodes that had died.")
+	clusterMoved     = metric("cluster_rooms_moved_total", "Rooms moved to other nodes because this one was drained.")
+	clusterHandedOn  = metric("cluster_rooms_handed_on_total", "Rooms that other nodes had taken over while this one was cut off.")
+)
+
+// clusterCollector counts the node's part among others when it is asked.
+type clusterCollector struct{ c *cluster.Cluster }
+
+func (c clusterCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{clusterLease, clusterLost, clusterRenewals, clusterNodes, clusterPlacings, clusterRedirects,
+		clusterTakeovers, clusterMoved, clusterHandedOn} {
+		out <- d
+	}
+}
+
+func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
+	s := c.c.Counters()
+	held := 0
+	if s.LeaseHeld {
+		held = 1
+	}
+	gauge(out, clusterLease, held)
+	counter(out, clusterLost, s.LeaseLost)
+	counter(out, clusterRenewals, s.Renewals, "renewed")
+	counter(out, clusterRenewals, s.Failed, "failed")
+	gauge(out, clusterNodes, s.Nodes)
+	counter(out, clusterPlacings, s.Here, "here")
+	counter(out, clusterPlacings, s.Elsewhere, "elsewhere")
+	counter(out, clusterRedirects, s.Redirects)
+	counter(out, clusterTakeovers, s.Takeovers)
+	counter(out, clusterMoved, s.Moved)
+	counter(out, clusterHandedOn, s.HandedOn)
+}
