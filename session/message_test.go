@@ -287,6 +287,29 @@ func TestNoMessageAfterLeaving(t *testing.T) {
 	})
 }
 
+// TestLeavingWaitsForAMessageThatIsHandedOut: a command is answered when nothing of the user comes any more.
+func TestLeavingWaitsForAMessageThatIsHandedOut(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		release := bob.talk().HoldMessages()
+		go func() { _ = ann.SendMessage(note(1, "x")) }()
+		synctest.Wait()
+		removed := make(chan struct{})
+		go func() {
+			defer close(removed)
+			_, _ = n.RemoveUsers(context.Background(), lobby, []string{"ann"}, "", 0)
+		}()
+		synctest.Wait()
+		select {
+		case <-removed:
+			t.Error("ann is out while a message of hers is still being handed out")
+		default:
+		}
+		release()
+		<-removed
+	})
+}
+
 func TestAudienceSendsMessages(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		host, fan, other := n.enter("host", live(session.Anchor)), n.enter("fan", live(session.Audience)), n.enter("other", live(session.Audience))

@@ -6,6 +6,7 @@
 //	signal.go   one WebSocket: requests and answers, events
 //	roam.go     staying in a room over the loss of nodes
 //	peer.go     one PeerConnection: sections, seats, offers, reading
+//	messages.go custom messages
 //	outgoing.go what is published, packet by packet
 //	engine.go   Media: how the PeerConnection is built, with which codecs and interceptors
 //	socket.go   its UDP socket

@@ -61,6 +61,7 @@ const (
 	UserLeft    = "user_left"
 	Streams     = "streams"
 	RoleChanged = "role"
+	MessageSent = "message"
 	Exited      = "exited"
 )
 
@@ -69,13 +70,16 @@ type Event struct {
 	Type string
 	Seq  uint64
 
-	User    string   // user_entered, user_left, streams: who
+	User    string   // user_entered, user_left, streams, message: who; a message without is of the server
 	Info    *User    // user_entered
 	Streams []Stream // streams: the whole list
 	Role    string   // role: one's own
 	Reason  int      // user_left, exited
 	Text    string   // exited
 	Next    string   // exited: URL of the node to go on at; may be empty
+
+	CmdID int    // message
+	Data  []byte // message
 
 	Raw json.RawMessage // the message as it came
 }
@@ -221,11 +225,14 @@ func parseEvent(raw []byte) (Event, error) {
 		Reason  int             `json:"reason"`
 		Text    string          `json:"text"`
 		Next    string          `json:"next"`
+		CmdID   int             `json:"cmdId"`
+		Data    []byte          `json:"data"`
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return Event{}, fmt.Errorf("event: %w", err)
 	}
-	e := Event{Type: m.Type, Seq: m.Seq, Streams: m.Streams, Role: m.Role, Reason: m.Reason, Text: m.Text, Next: m.Next, Raw: raw}
+	e := Event{Type: m.Type, Seq: m.Seq, Streams: m.Streams, Role: m.Role, Reason: m.Reason, Text: m.Text, Next: m.Next,
+		CmdID: m.CmdID, Data: m.Data, Raw: raw}
 	if len(m.User) == 0 {
 		return e, nil
 	}

@@ -140,6 +140,7 @@ type Peer struct {
 	closed   bool
 	messages map[string][][]byte // to the client, by label of the channels that it has open
 	stuck    bool                // nothing more goes into a channel
+	gate     chan struct{}       // nil, or closed when senders of messages may go on
 	ended    bool                // no messages any more
 }
 

@@ -9,6 +9,12 @@ import (
 // SendMessage implements session.Peer on the channels that OpenChannel has opened.
 func (p *Peer) SendMessage(label string, b []byte, _ bool) error {
 	p.mu.Lock()
+	gate := p.gate
+	p.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	p.mu.Lock()
 	defer p.mu.Unlock()
 	_, open := p.messages[label]
 	switch {
@@ -38,6 +44,20 @@ func (p *Peer) OpenChannel(label string) {
 		p.messages = map[string][][]byte{}
 	}
 	p.messages[label] = [][]byte{}
+}
+
+// HoldMessages has whoever sends a message to the client wait from now on, until release is called.
+func (p *Peer) HoldMessages() (release func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	gate := make(chan struct{})
+	p.gate = gate
+	return func() {
+		p.mu.Lock()
+		p.gate = nil
+		p.mu.Unlock()
+		close(gate)
+	}
 }
 
 // Stick has the client read no channel any more, or again.
