@@ -33,6 +33,7 @@ type Config struct {
 	Log     Log     `koanf:"log"`
 	Debug   Debug   `koanf:"debug"`
 	Room    Room    `koanf:"room"`
+	Trace   Trace   `koanf:"trace"`
 	Limits  Limits  `koanf:"limits"`
 	Timers  Timers  `koanf:"timers"`
 }
@@ -103,6 +104,11 @@ type Debug struct {
 // Room says how rooms behave.
 type Room struct {
 	Loudest int `koanf:"loudest" doc:"Where more are on stage, only so many are heard of them by WHEP players, those who speak loudest: 1 to 16; 0: all are."`
+}
+
+// Trace says where traces of joins and commands go.
+type Trace struct {
+	Endpoint string `koanf:"endpoint" doc:"Where traces of joins and commands go, OTLP over HTTP, such as http://127.0.0.1:4318. Empty: nowhere. They name rooms and users."`
 }
 
 // Limits bound what one node takes on.

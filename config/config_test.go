@@ -107,7 +107,7 @@ func TestFileThenEnvironmentThenFlags(t *testing.T) {
 func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 	values := map[string]string{ // the others take what `sfu config` prints for them
 		"auth.keys": "a:" + secret, "media.external_ips": "192.0.2.1,2001:db8::1", "http.origins": "https://a.example,*",
-		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.open": "true", "debug.listen": "127.0.0.1:6060", "log.format": "json",
+		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.open": "true", "trace.endpoint": "http://[::1]:4318", "debug.listen": "127.0.0.1:6060", "log.format": "json",
 		"auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
 		"nats.url": "nats://u:p@h:4222,tls://i", "http.listen": "[::1]:80", "nats.listen": "[::1]:81",
 		"room.loudest": "0", "nats.replicas": "3", "nats.events_age": "48h", "nats.events_mb": "64",
@@ -215,6 +215,9 @@ func TestRefused(t *testing.T) {
 		{"--auth.keys_file=/nowhere", "auth.keys_file", "no such file"},
 		{"--log.format=xml", "log.format", "none of"},
 		{"--debug.listen=:6060", "debug.listen", "loopback"},
+		{"--trace.endpoint=localhost:4318", "trace.endpoint", "no address"},
+		{"--trace.endpoint=https://", "trace.endpoint", "no address"},
+		{"--trace.endpoint=http://u:p@h", "trace.endpoint", "no address"},
 		{"--debug.listen=6060", "debug.listen", "host:port"},
 		{"--limits.handshakes=1.5", "limits.handshakes", "whole number"},
 		{"--timers.consent=48h", "timers.consent", "24h"},

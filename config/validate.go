@@ -21,6 +21,7 @@ func (l *loader) check() {
 	l.checkHTTP()
 	l.checkMedia()
 	l.checkNATS()
+	l.checkTrace()
 	l.checkNames()
 	l.checkNumbers()
 }
@@ -55,6 +56,17 @@ func (l *loader) checkHTTP() {
 	}
 	if at := c.Debug.Listen; at != "" && !at.Loopback() && !c.Debug.Open {
 		l.fail("debug.listen", string(at)+" is beyond loopback: whoever reaches it reads the node's memory; --debug.open allows it in a closed network")
+	}
+}
+
+// checkTrace refuses what is no address of a collector.
+func (l *loader) checkTrace() {
+	at := l.config.Trace.Endpoint
+	if at == "" {
+		return
+	}
+	if u, err := url.Parse(at); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" {
+		l.fail("trace.endpoint", "is no address of a collector, such as http://127.0.0.1:4318")
 	}
 }
 

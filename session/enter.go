@@ -26,8 +26,13 @@ type EnterRequest struct {
 // the codes bad_request, token_expired, not_allowed, room_full, publisher_limit, scene_mismatch, banned, node_draining,
 // *ElsewhereError where the room is on another node, or ctx's.
 func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, Entered, error) {
+	ctx, span := r.opts.Trace.Start(ctx, "enter", "room", q.Room.Key(), "user", q.User, "node", r.opts.Node)
 	s, e, err := r.enter(ctx, q)
 	r.counts.joined(err)
+	if err == nil {
+		s.p.keepSpan(span)
+	}
+	span.End(err)
 	if err == nil {
 		s.p.log().Info().Str("role", string(e.Role)).Msg("user entered")
 	}

@@ -11,6 +11,7 @@ import (
 
 	"parlor/packet"
 	"parlor/router"
+	"parlor/tracing"
 	"parlor/transport"
 	"parlor/transport/negotiate"
 )
@@ -29,6 +30,8 @@ type media struct {
 	auto      *autoSeats             // nil: the client says who sits where
 
 	heard atomic.Pointer[Peer] // peer, for lastHeard
+
+	connecting tracing.Span // of the peer that is not connected yet
 }
 
 // OfferPlan is a client's offer and what its sections are for. It states the whole: what is not named is not in use.
@@ -53,6 +56,8 @@ func (s *Session) Negotiate(ctx context.Context, plan OfferPlan) (answer string,
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
+	_, span := s.p.rooms.opts.Trace.Start(s.p.traced(ctx), "offer", s.p.attributes()...)
+	defer func() { span.End(err) }()
 	offer, err := negotiate.ParseOffer(plan.SDP)
 	if err != nil {
 		return "", Errorf(CodeBadRequest, "sdp", "%s", err)
@@ -376,6 +381,8 @@ func (p *participant) swapPeerLocked(r *router.Room, old, peer Peer) error {
 	}
 	m.peer = peer
 	m.heard.Store(&peer)
+	m.connecting.End(errNotConnected)
+	_, m.connecting = p.rooms.opts.Trace.Start(p.traced(context.Background()), "connect", p.attributes()...)
 	return nil
 }
 
@@ -467,6 +474,7 @@ func (m *media) close() {
 	peers := [...]Peer{m.peer, m.ahead}
 	m.peer, m.ahead, m.seats, m.auto = nil, nil, nil, nil
 	m.heard.Store(nil)
+	m.connecting.End(errNotConnected)
 	m.mu.Unlock()
 	for _, peer := range peers {
 		if peer != nil {
@@ -527,6 +535,7 @@ func (p *participant) ready(id packet.PeerID, up *atomic.Bool) {
 	}
 	r, change := p.room.start(), (*router.Room).Pause
 	if up.Load() {
+		m.connecting.End(nil)
 		change = (*router.Room).Ready
 	}
 	if err := change(r, id); err != nil && !errors.Is(err, router.ErrClosed) {

@@ -7,6 +7,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/router"
+	"parlor/tracing"
 )
 
 // Limits bound what users can take. A zero field gets its default.
@@ -71,6 +72,7 @@ type Options struct {
 	Timers Timers
 	Places Places // nil: all rooms are here
 	Log    zerolog.Logger
+	Trace  *tracing.Tracer  // nil: none
 	Now    func() time.Time // nil: time.Now
 	// Loudest is how many are heard of a room's anchors in automatic seats, where there are more: those who speak loudest; 0: all.
 	// At most router.MaxLoudest.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"parlor/router"
+	"parlor/tracing"
 )
 
 // room is one room of the node, from its first user's entering to its end.
@@ -74,9 +75,10 @@ type participant struct {
 	grant       atomic.Pointer[Grant] // see hold, which changes it under media.mu and room.mu
 	warnAt      time.Time             // under room.mu; when its end is to be announced, zero: not, or it was
 	report      reporter
-	left        *departure // under room.mu; nil while it is in
-	sending     sync.Mutex // held while a message of the user is handed out; before room.mu
-	lastMessage uint64     // Message.Number of the last one sent; under sending
+	span        atomic.Pointer[tracing.Span] // of its entering; nil: not traced
+	left        *departure                   // under room.mu; nil while it is in
+	sending     sync.Mutex                   // held while a message of the user is handed out; before room.mu
+	lastMessage uint64                       // Message.Number of the last one sent; under sending
 	gone        chan struct{}
 	after       []func() // under Rooms.mu, for when gone is closed
 }

@@ -28,6 +28,9 @@ type builder struct {
 
 func (b *builder) build(ctx context.Context) error {
 	n := b.n
+	if err := b.tracing(ctx); err != nil {
+		return err
+	}
 	nc, feed, err := b.nats(ctx)
 	if err != nil {
 		return err
@@ -47,7 +50,7 @@ func (b *builder) build(ctx context.Context) error {
 	b.parts.add("drain", n.drain.run, nil)
 	n.meter = newCommandMeter()
 	n.commands = command.New(command.Options{
-		Rooms: n.rooms, Node: steered{n}, Elsewhere: others{n.cluster, natsapi.NewClient(nc)}, Observe: n.meter.observe,
+		Rooms: n.rooms, Node: steered{n}, Elsewhere: others{n.cluster, natsapi.NewClient(nc)}, Observe: n.meter.observe, Trace: n.trace,
 	})
 	register := b.commands(nc)
 	if n.cfg.Auth.KeysFile != "" {
@@ -86,7 +89,7 @@ func (b *builder) media() error {
 func (b *builder) http(ctx context.Context, metrics http.Handler) error {
 	n, c := b.n, &b.n.cfg
 	door := signal.New(signal.Options{
-		Rooms: n.rooms, Auth: n.keys.Authenticate, Origins: originHosts(c.HTTP.Origins), Log: n.log,
+		Rooms: n.rooms, Auth: n.keys.Authenticate, Origins: originHosts(c.HTTP.Origins), Log: n.log, Trace: n.trace,
 		EnterWithin: c.Timers.Enter, MessageRate: c.Limits.SignalRate,
 		Trusts: n.cluster.Trusts, NodeURL: n.cluster.NodeURL,
 	})
@@ -109,7 +112,7 @@ func (b *builder) http(ctx context.Context, metrics http.Handler) error {
 func sessionOptions(n *Node) session.Options {
 	l, t := &n.cfg.Limits, &n.cfg.Timers
 	return session.Options{
-		Node: n.cfg.Node.ID, Log: n.log, Places: n.cluster, Loudest: n.cfg.Room.Loudest,
+		Node: n.cfg.Node.ID, Log: n.log, Trace: n.trace, Places: n.cluster, Loudest: n.cfg.Room.Loudest,
 		Limits: session.Limits{
 			CallUsers: l.CallUsers, CallPublishers: l.CallPublishers, LiveAnchors: l.LiveAnchors, Rooms: l.Rooms, Users: l.Users, Seats: l.Seats,
 		},

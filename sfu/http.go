@@ -52,7 +52,7 @@ func (s *surface) routes() http.Handler {
 	mux.HandleFunc("GET /readyz", s.n.readyz)
 	mux.Handle("GET /metrics", s.metrics)
 	mux.Handle("/", web.Handler())
-	return s.guard(mux)
+	return s.guard(s.traced(mux))
 }
 
 // guard protects a node that asks for no token and so serves this machine only from pages of elsewhere, which run in a

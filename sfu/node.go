@@ -12,6 +12,7 @@
 //	health.go   /healthz, /readyz
 //	debug.go    profiles, on a port of their own
 //	metrics.go  /metrics
+//	trace.go    where traces go
 //	version.go  Version
 //
 // # Starting and stopping
@@ -39,6 +40,7 @@ import (
 	"parlor/session/command"
 	"parlor/session/natsapi"
 	"parlor/session/token"
+	"parlor/tracing"
 	"parlor/transport"
 )
 
@@ -62,6 +64,7 @@ type Node struct {
 	load     *load
 	drain    *drain
 	started  time.Time
+	trace    *tracing.Tracer // nil: none
 
 	draining atomic.Bool // shutting down, or about to once the rooms have ended
 }

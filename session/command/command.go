@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/tracing"
 )
 
 // Options of Commands.
@@ -29,6 +30,7 @@ type Options struct {
 	// Observe is told of every command that was carried out or refused here, for metrics: how long it took, and with what
 	// error. nil: nobody is told. It must not block.
 	Observe func(a Action, took time.Duration, err error)
+	Trace   *tracing.Tracer // nil: none
 }
 
 // Commands carry out commands. Safe for concurrent use.
@@ -74,6 +76,8 @@ func (c *Commands) do(ctx context.Context, a Action, request []byte,
 	if observe := c.o.Observe; observe != nil {
 		defer func(began time.Time) { observe(a, time.Since(began), err) }(time.Now())
 	}
+	ctx, span := c.o.Trace.Start(ctx, string(a), "node", c.o.Node.ID())
+	defer func() { span.End(err) }()
 	t, err := s.read(c, request)
 	if err == nil && !c.only.IsZero() && t.room != c.only {
 		err = session.Errorf(session.CodeNotAllowed, "token", "the token is for one room only")

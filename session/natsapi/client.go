@@ -11,6 +11,7 @@ import (
 
 	"parlor/session"
 	"parlor/session/command"
+	"parlor/tracing"
 )
 
 // ErrNoNode is returned when nothing answers commands on the connection's NATS.
@@ -46,7 +47,14 @@ func (c *Client) Ask(ctx context.Context, node string, a command.Action, request
 }
 
 func (c *Client) ask(ctx context.Context, subject string, a command.Action, request []byte) (json.RawMessage, error) {
-	m, err := c.nc.RequestWithContext(ctx, subject, request)
+	q := &nats.Msg{Subject: subject, Data: request}
+	tracing.Pass(ctx, func(name, value string) {
+		if q.Header == nil {
+			q.Header = nats.Header{}
+		}
+		q.Header.Set(name, value)
+	})
+	m, err := c.nc.RequestMsgWithContext(ctx, q)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return nil, fmt.Errorf("%s: %w", a, ErrNoNode)

@@ -15,6 +15,7 @@ import (
 
 	"parlor/session"
 	"parlor/session/command"
+	"parlor/tracing"
 )
 
 const (
@@ -32,6 +33,7 @@ const flushTime = 2 * time.Second
 type Service struct {
 	commands *command.Commands
 	log      zerolog.Logger
+	trace    *tracing.Tracer
 	nc       *nats.Conn
 	micro    micro.Service
 	places   chan struct{}
@@ -48,12 +50,13 @@ type ServiceOptions struct {
 	Node     string // the node's name, for the subjects that are this node's alone
 	Version  string // semantic
 	Log      zerolog.Logger
+	Trace    *tracing.Tracer // nil: none
 }
 
 // Register takes commands from here on; Run must follow. The connection may be down: what is needed of it is done at
 // every reconnect. Where it is up, commands find the endpoints as soon as Register has returned.
 func Register(nc *nats.Conn, o ServiceOptions) (*Service, error) {
-	s := &Service{commands: o.Commands, log: o.Log, nc: nc, places: make(chan struct{}, maxCommands),
+	s := &Service{commands: o.Commands, log: o.Log, trace: o.Trace, nc: nc, places: make(chan struct{}, maxCommands),
 		refused: map[command.Action]*atomic.Uint64{}}
 	for _, spec := range command.All() {
 		s.refused[spec.Action] = new(atomic.Uint64)
@@ -146,7 +149,7 @@ func (s *Service) endpoint(action command.Action, do doer) micro.HandlerFunc {
 			defer func() { <-s.places }()
 			ctx, cancel := context.WithTimeout(context.Background(), commandTime)
 			defer cancel()
-			result, err := do(ctx, action, r.Data())
+			result, err := do(s.trace.Join(ctx, r.Headers().Get), action, r.Data())
 			s.answer(r, action, result, err)
 		}()
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/session"
+	"parlor/tracing"
 )
 
 // Subprotocol is what a client has to ask for.
@@ -48,6 +49,7 @@ type Options struct {
 	// NodeURL returns where another node that lives can be reached, for resuming a session of its. nil: there are none.
 	NodeURL func(node string) (url string, ok bool)
 	Log     zerolog.Logger
+	Trace   *tracing.Tracer // nil: none
 
 	EnterWithin  time.Duration // a connection that has neither entered nor resumed is closed after it; 10 s
 	WriteTimeout time.Duration // a message that the client does not take in it ends the connection; 10 s
@@ -86,7 +88,7 @@ func (d *Door) Take(w http.ResponseWriter, r *http.Request, ended func()) {
 		ended()
 		return
 	}
-	ctx, wire := baseContext(r), h.conn // and nothing else of h and r, which hold the request
+	ctx, wire := d.o.Trace.Join(baseContext(r), r.Header.Get), h.conn // and nothing else of h and r, which hold the request
 	go func() {
 		defer ended()
 		defer func() { // as net/http has it
