@@ -536,6 +536,7 @@ func (p *participant) ready(id packet.PeerID, up *atomic.Bool) {
 	r, change := p.room.start(), (*router.Room).Pause
 	if up.Load() {
 		m.connecting.End(nil)
+		p.log().Debug().Uint64("peer", uint64(id)).Msg("media connected")
 		change = (*router.Room).Ready
 	}
 	if err := change(r, id); err != nil && !errors.Is(err, router.ErrClosed) {

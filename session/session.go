@@ -95,6 +95,9 @@ func (p *participant) lastLife() time.Time {
 	return t
 }
 
+// Log returns the logger with the session's fields: room, user, session.
+func (s *Session) Log() *zerolog.Logger { return s.p.log() }
+
 // log returns the logger with the session's fields.
 func (p *participant) log() *zerolog.Logger {
 	l := p.rooms.opts.Log.With().Str("room", p.room.key).Str("user", p.user).Str("session", p.id).Logger()

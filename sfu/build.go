@@ -93,7 +93,7 @@ func (b *builder) http(ctx context.Context, metrics http.Handler) error {
 		EnterWithin: c.Timers.Enter, MessageRate: c.Limits.SignalRate,
 		Trusts: n.cluster.Trusts, NodeURL: n.cluster.NodeURL,
 	})
-	s := &surface{n: n, door: door, media: whip.New(n.rooms, n.keys, n.log), metrics: metrics}
+	s := &surface{n: n, door: door, media: whip.New(n.rooms, n.keys), metrics: metrics}
 	s.admin = adminhttp.New(n.commands, n.keys, n.log)
 	s.places = make(chan struct{}, c.Limits.Signals)
 	tls, err := serverTLS(c.HTTP.TLS)

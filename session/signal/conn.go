@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
 	"parlor/session"
@@ -70,7 +71,7 @@ func (c *conn) serve(ctx context.Context) {
 	c.endWrites()
 	if c.s != nil {
 		c.s.Detached() // from here on no pump is started
-		c.d.o.Log.Debug().Err(err).Str("session", c.s.ID()).Msg("signalling connection ended")
+		c.s.Log().Debug().Err(err).Msg("signalling connection ended")
 	}
 	c.pumps.Wait()
 	_ = c.ws.CloseNow()
@@ -161,7 +162,7 @@ func (c *conn) handle(ctx context.Context, raw []byte) error {
 	go func() {
 		defer func() { // as net/http has it for the connection's goroutine: a fault ends one connection, not the node
 			if fault := recover(); fault != nil {
-				c.d.o.Log.Error().Any("panic", fault).Bytes("stack", debug.Stack()).Msg("request failed")
+				c.log().Error().Any("panic", fault).Bytes("stack", debug.Stack()).Msg("request failed")
 				done <- errOver
 			}
 		}()
@@ -192,6 +193,14 @@ func (c *conn) answer(ctx context.Context, raw []byte) error {
 	return nil
 }
 
+// log returns the logger with the session's fields, once there is one.
+func (c *conn) log() *zerolog.Logger {
+	if c.s != nil {
+		return c.s.Log()
+	}
+	return &c.d.o.Log
+}
+
 func (c *conn) refuse(re *int64, err error) error {
 	var elsewhere *session.ElsewhereError
 	if errors.As(err, &elsewhere) {
@@ -203,7 +212,7 @@ func (c *conn) refuse(re *int64, err error) error {
 	}
 	e := session.AsError(err)
 	if e.Code == session.CodeInternal {
-		c.d.o.Log.Error().Err(err).Msg("request failed")
+		c.log().Error().Err(err).Msg("request failed")
 	}
 	return c.send(errorAnswer{answer{"error", re}, e.Code, e.Field, e.Text})
 }

@@ -152,7 +152,7 @@ func (d *Door) Exit(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), exitWait)
 	defer cancel()
 	if err := s.Exit(ctx); err != nil {
-		d.o.Log.Warn().Err(err).Str("session", s.ID()).Msg("exit by beacon takes long")
+		s.Log().Warn().Err(err).Msg("exit by beacon takes long")
 	}
 	w.WriteHeader(http.StatusNoContent)
 }

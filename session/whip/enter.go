@@ -41,7 +41,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, d door) error {
 	header.Set("Accept-Patch", typeFragment)
 	w.WriteHeader(http.StatusCreated)
 	if _, err := io.WriteString(w, answer); err != nil {
-		h.log.Debug().Err(err).Str("session", s.ID()).Msg("writing the answer")
+		s.Log().Debug().Err(err).Msg("writing the answer")
 	}
 	return nil
 }
@@ -167,12 +167,12 @@ func (h *Handler) open(ctx context.Context, e entry) (*session.Session, string, 
 		return s, answer, nil
 	}
 	if session.AsError(err).Code == session.CodeInternal && ctx.Err() == nil {
-		h.log.Error().Err(err).Str("room", e.Room.Key()).Str("user", e.User).Str("session", s.ID()).Msg("answering an offer")
+		s.Log().Error().Err(err).Msg("answering an offer")
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exitWithin)
 	defer cancel()
 	if err := s.Exit(ctx); err != nil {
-		h.log.Warn().Err(err).Str("session", s.ID()).Msg("exit after a failed negotiation takes long")
+		s.Log().Warn().Err(err).Msg("exit after a failed negotiation takes long")
 	}
 	return nil, "", err
 }

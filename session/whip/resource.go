@@ -157,7 +157,7 @@ func (h *Handler) restart(w http.ResponseWriter, res *resource, f *negotiate.Fra
 	answer, err := res.session.RestartICE(f.UFrag, f.Pwd)
 	if err != nil {
 		if !errors.Is(err, session.CodeUserNotFound) {
-			h.log.Warn().Err(err).Str("session", res.session.ID()).Msg("ICE restart")
+			res.session.Log().Warn().Err(err).Msg("ICE restart")
 		}
 		return err
 	}
@@ -167,7 +167,7 @@ func (h *Handler) restart(w http.ResponseWriter, res *resource, f *negotiate.Fra
 	w.Header().Set("ETag", res.etag)
 	w.WriteHeader(http.StatusOK)
 	if _, err := io.WriteString(w, answer); err != nil {
-		h.log.Debug().Err(err).Str("session", res.session.ID()).Msg("writing the answer to an ICE restart")
+		res.session.Log().Debug().Err(err).Msg("writing the answer to an ICE restart")
 	}
 	return nil
 }

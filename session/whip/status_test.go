@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"parlor/session"
@@ -52,7 +51,7 @@ func newHouse(t *testing.T, o session.Options, keys ...token.Key) *house {
 	require.NoError(t, err)
 	h := &house{t: t, wire: new(fakewire.Transport)}
 	h.rooms = session.New(o, h.wire, nil)
-	srv := httptest.NewServer(whip.New(h.rooms, auth, zerolog.Nop()))
+	srv := httptest.NewServer(whip.New(h.rooms, auth))
 	h.url = srv.URL
 	t.Cleanup(func() {
 		srv.Close()

@@ -29,8 +29,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/rs/zerolog"
-
 	"parlor/session"
 )
 
@@ -44,14 +42,13 @@ type Authenticator interface {
 type Handler struct {
 	rooms     *session.Rooms
 	auth      Authenticator
-	log       zerolog.Logger
 	mux       *http.ServeMux
 	resources resources
 }
 
 // New returns the doors to rooms. It starts nothing.
-func New(rooms *session.Rooms, auth Authenticator, log zerolog.Logger) *Handler {
-	h := &Handler{rooms: rooms, auth: auth, log: log, mux: http.NewServeMux()}
+func New(rooms *session.Rooms, auth Authenticator) *Handler {
+	h := &Handler{rooms: rooms, auth: auth, mux: http.NewServeMux()}
 	endpoint := func(d door) http.Handler {
 		return methods{http.MethodPost: func(w http.ResponseWriter, r *http.Request) error { return h.enter(w, r, d) }}
 	}
