@@ -248,6 +248,8 @@ func TestBadCommandsAtEveryDoor(t *testing.T) {
 		{"RemoveUser", `{"StrRoomId":"lobby","UserIds":["ann"],"BanSeconds":"1"}`, "bad_request", "BanSeconds"},
 		{"RemoveUser", `{"StrRoomId":"lobby","UserIds":["ann"],"Reason":"` + strings.Repeat("x", 257) + `"}`, "bad_request", "Reason"},
 		{"RemoveUser", `{"StrRoomId":"lobby","UserIds":["ann"],"Ban":1}`, "bad_request", "Ban"},
+		{"RemoveUser", `{"strroomid":"lobby","UserIds":["ann"]}`, "bad_request", "strroomid"},
+		{"RemoveUser", `{"StrRoomId":"lobby","StrRoomId":"hall","UserIds":["ann"]}`, "bad_request", "StrRoomId"},
 		{"RemoveUser", `{"StrRoomId":"nowhere","UserIds":["ann"]}`, "room_not_found", "StrRoomId"},
 		{"RemoveUserByStrRoomId", `{"RoomId":7,"UserIds":["ann"]}`, "bad_request", "RoomId"},
 		{"DismissRoom", `{"RoomId":5}`, "room_not_found", "RoomId"},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 
 	"parlor/session"
@@ -43,7 +44,47 @@ func decode(data []byte, into any) error {
 	if _, err := d.Token(); err != io.EOF {
 		return bad("", "something follows the JSON object")
 	}
+	return checkNames(data, reflect.TypeOf(into).Elem())
+}
+
+// checkNames looks at what encoding/json lets through: fields named in other letters, and fields given twice. data is a valid
+// object.
+func checkNames(data []byte, t reflect.Type) error {
+	known := map[string]bool{} // true: seen
+	for _, f := range reflect.VisibleFields(t) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+			known[name] = false
+		}
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	_, _ = d.Token() // the brace
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return explain(err)
+		}
+		name, _ := key.(string)
+		switch seen, ok := known[name]; {
+		case !ok:
+			return bad(fieldName(name), "there is no such field")
+		case seen:
+			return bad(name, "it is given twice")
+		}
+		known[name] = true
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return explain(err)
+		}
+	}
 	return nil
+}
+
+// fieldName is a field's name as a caller may be told it, who has chosen it.
+func fieldName(name string) string {
+	if len(name) > 64 {
+		name = name[:64]
+	}
+	return strings.ToValidUTF8(name, "?")
 }
 
 // explain turns an error of encoding/json into one that a caller understands.
@@ -54,11 +95,7 @@ func explain(err error) *session.Error {
 		return bad(field, "a JSON %s is not what belongs here", wrongType.Value)
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		name = strings.Trim(name, `"`)
-		if len(name) > 64 {
-			name = name[:64]
-		}
-		return bad(strings.ToValidUTF8(name, "?"), "there is no such field")
+		return bad(fieldName(strings.Trim(name, `"`)), "there is no such field")
 	}
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {

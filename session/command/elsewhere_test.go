@@ -133,6 +133,9 @@ func TestListsAreMerged(t *testing.T) {
 	for i := range 23 {
 		name := fmt.Sprintf("room%02d", i)
 		node := []string{"n1", "n2", "n3", "n2", "n2"}[i%5]
+		if i > 15 {
+			node = "n3" // the last pages come of one node alone
+		}
 		rooms[node] = append(rooms[node], name)
 		want = append(want, name)
 	}

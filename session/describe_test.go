@@ -1,0 +1,159 @@
+package session_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"parlor/session"
+)
+
+var (
+	hall   = must(session.StringRoom("hall"))
+	number = must(session.NumberRoom(5))
+)
+
+func into(room session.RoomID, scene session.Scene, role session.Role) func(*session.EnterRequest) {
+	return func(q *session.EnterRequest) { q.Room, q.Scene, q.Role = room, scene, role }
+}
+
+// TestUsersAreDescribedAsTheyAre: rights, block, streams and what has flowed.
+func TestUsersAreDescribedAsTheyAre(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob", func(q *session.EnterRequest) {
+			q.Grant.Rights = must(session.NewRights(session.RightEnter, session.RightRecvAudio, session.RightRecvVideo))
+		})
+		mic, ears := ann.publishMic(0), bob.negotiate(nil, 1, false)
+		bob.hear("ann")
+		for range 3 {
+			if !flows(mic, "mic", ears, "a0") {
+				t.Fatal("bob hears nothing")
+			}
+		}
+		if err := n.SetUserBlocked(context.Background(), lobby, "ann", session.BlockAudio); err != nil {
+			t.Fatal(err)
+		}
+		d := must(n.DescribeRoom(lobby, session.Page{}))
+		if len(d.List) != 2 || !d.Time.Equal(time.Now()) {
+			t.Fatalf("%+v", d)
+		}
+		a, b := d.List[0], d.List[1]
+		if a.User != "ann" || a.Block != session.BlockAudio || !a.Streams[0].Blocked || a.Usage.Of(session.Mic).Packets != 3 || a.Usage.Packets != 0 {
+			t.Errorf("ann: %+v", a)
+		}
+		if b.Rights.Has(session.RightSendAudio) || !b.Rights.Has(session.RightRecvAudio) || b.Block != session.BlockNone || b.Usage.Packets != 3 {
+			t.Errorf("bob: %+v", b)
+		}
+		u := must(n.DescribeUser(lobby, "bob", session.Page{}))
+		if len(u.List) != 1 || u.List[0].Room != lobby || u.List[0].Node != "node-1" || u.List[0].Usage.Packets != 3 {
+			t.Errorf("bob alone: %+v", u)
+		}
+	})
+}
+
+// TestDescribeUserFindsAllItsRooms, a page at a time, and says what it does not find.
+func TestDescribeUserFindsAllItsRooms(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		for i := range 7 {
+			room := must(session.StringRoom(fmt.Sprintf("room%d", i)))
+			n.enter("bob", into(room, "", ""))
+			if i%2 == 0 {
+				n.enter("ann", into(room, "", ""))
+			}
+		}
+		for limit := 1; limit <= 5; limit++ {
+			var found []string
+			page := session.Page{Limit: limit}
+			for {
+				d := must(n.DescribeUser(session.RoomID{}, "ann", page))
+				if len(d.List) > limit {
+					t.Fatalf("%d rooms on a page of %d", len(d.List), limit)
+				}
+				for _, u := range d.List {
+					found = append(found, u.Room.String())
+				}
+				if page.After = d.Next; page.After == "" {
+					break
+				}
+			}
+			n.expect(fmt.Sprintf("pages of %d", limit), found, "room0", "room2", "room4", "room6")
+		}
+		for what, tt := range map[string]struct {
+			room session.RoomID
+			user string
+			code session.Code
+		}{
+			"another's room":   {must(session.StringRoom("room1")), "ann", session.CodeUserNotFound},
+			"no room":          {hall, "ann", session.CodeRoomNotFound},
+			"nobody":           {session.RoomID{}, "zoe", session.CodeUserNotFound},
+			"no name":          {session.RoomID{}, "", session.CodeBadRequest},
+			"an impossible id": {session.RoomID{}, "a b", session.CodeBadRequest},
+		} {
+			if _, err := n.DescribeUser(tt.room, tt.user, session.Page{}); code(err) != tt.code {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	})
+}
+
+func TestRoomsAreFiltered(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		n.enter("ann", into(lobby, session.Call, ""))
+		n.enter("ann", into(hall, session.Live, session.Anchor))
+		n.enter("ann", into(number, session.Live, session.Anchor))
+		for _, tt := range []struct {
+			filter session.RoomFilter
+			want   []string
+		}{
+			{session.RoomFilter{}, []string{"5", "hall", "lobby"}},
+			{session.RoomFilter{Prefix: "l"}, []string{"lobby"}},
+			{session.RoomFilter{Prefix: "5"}, []string{"5"}},
+			{session.RoomFilter{Prefix: "n:"}, nil},
+			{session.RoomFilter{Scene: session.Live}, []string{"5", "hall"}},
+			{session.RoomFilter{Scene: session.Live, Prefix: "h"}, []string{"hall"}},
+			{session.RoomFilter{Scene: session.Call, Prefix: "h"}, nil},
+		} {
+			var got []string
+			for _, r := range must(n.ListRooms(tt.filter, session.Page{})).Rooms {
+				got = append(got, r.Room.String())
+			}
+			n.expect(fmt.Sprintf("%+v", tt.filter), got, tt.want...)
+		}
+		l := must(n.ListRooms(session.RoomFilter{Scene: session.Live}, session.Page{Limit: 1}))
+		if len(l.Rooms) != 1 || l.Next != "n:5" {
+			t.Errorf("the first of two: %+v", l)
+		}
+		if l = must(n.ListRooms(session.RoomFilter{Scene: session.Live}, session.Page{Limit: 1, After: l.Next})); len(l.Rooms) != 1 || l.Next != "" {
+			t.Errorf("the second of two: %+v", l)
+		}
+		if _, err := n.ListRooms(session.RoomFilter{Scene: "party"}, session.Page{}); code(err) != session.CodeBadRequest {
+			t.Error(err)
+		}
+	})
+}
+
+// TestDrainingMakesNoNewRooms, but lets people into those that there are.
+func TestDrainingMakesNoNewRooms(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann := n.enter("ann")
+		n.Drain()
+		n.Drain()
+		if !n.Has(lobby) || n.Has(hall) {
+			t.Error("Has is wrong")
+		}
+		n.enter("bob")
+		_, _, err := n.Enter(context.Background(), session.EnterRequest{Room: hall, User: "cid", Grant: granted, Signal: true})
+		if code(err) != session.CodeNodeDraining {
+			t.Errorf("a new room: %v", err)
+		}
+		if _, err := n.DismissRoom(context.Background(), lobby, ""); err != nil {
+			t.Fatal(err)
+		}
+		ann.isOut()
+		_, _, err = n.Enter(context.Background(), n.request("ann"))
+		if code(err) != session.CodeNodeDraining || n.Has(lobby) {
+			t.Errorf("a room that has ended: %v", err)
+		}
+	})
+}
