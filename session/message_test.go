@@ -287,27 +287,41 @@ func TestNoMessageAfterLeaving(t *testing.T) {
 	})
 }
 
-// TestLeavingWaitsForAMessageThatIsHandedOut: a command is answered when nothing of the user comes any more.
+// TestLeavingWaitsForAMessageThatIsHandedOut: a command is answered when nothing of the user comes any more. Outside a bubble,
+// which takes waiting for a lock for work.
 func TestLeavingWaitsForAMessageThatIsHandedOut(t *testing.T) {
-	inNode(t, session.Options{}, func(n *node) {
-		ann, bob := n.enter("ann"), n.enter("bob")
-		release := bob.talk().HoldMessages()
-		go func() { _ = ann.SendMessage(note(1, "x")) }()
-		synctest.Wait()
-		removed := make(chan struct{})
-		go func() {
-			defer close(removed)
-			_, _ = n.RemoveUsers(context.Background(), lobby, []string{"ann"}, "", 0)
-		}()
-		synctest.Wait()
-		select {
-		case <-removed:
-			t.Error("ann is out while a message of hers is still being handed out")
-		default:
+	ctx, wire := context.Background(), &fakewire.Transport{}
+	rooms := session.New(session.Options{Timers: session.Timers{Tell: time.Millisecond}}, wire, nil)
+	enter := func(user string) *session.Session {
+		s, _, err := rooms.Enter(ctx, session.EnterRequest{Room: lobby, User: user, Grant: granted, Signal: true})
+		if err != nil {
+			t.Fatal(err)
 		}
-		release()
-		<-removed
-	})
+		return s
+	}
+	ann, bob := enter("ann"), enter("bob")
+	if _, err := bob.Negotiate(ctx, plan(nil, 1, false)); err != nil {
+		t.Fatal(err)
+	}
+	wire.Last().OpenChannel(session.ChannelReliable)
+	held, release := wire.Last().HoldMessages()
+	go func() { _ = ann.SendMessage(note(1, "x")) }()
+	<-held
+	removed := make(chan struct{})
+	go func() {
+		defer close(removed)
+		_, _ = rooms.RemoveUsers(ctx, lobby, []string{"ann"}, "", 0)
+	}()
+	select {
+	case <-removed:
+		t.Error("ann is out while a message of hers is still being handed out")
+	case <-time.After(50 * time.Millisecond): // longer finds more of what must not be
+	}
+	release()
+	<-removed
+	if err := rooms.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestAudienceSendsMessages(t *testing.T) {

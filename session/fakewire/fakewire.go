@@ -141,6 +141,7 @@ type Peer struct {
 	messages map[string][][]byte // to the client, by label of the channels that it has open
 	stuck    bool                // nothing more goes into a channel
 	gate     chan struct{}       // nil, or closed when senders of messages may go on
+	held     chan struct{}       // gets something when one waits
 	ended    bool                // no messages any more
 }
 

@@ -9,9 +9,13 @@ import (
 // SendMessage implements session.Peer on the channels that OpenChannel has opened.
 func (p *Peer) SendMessage(label string, b []byte, _ bool) error {
 	p.mu.Lock()
-	gate := p.gate
+	gate, held := p.gate, p.held
 	p.mu.Unlock()
 	if gate != nil {
+		select {
+		case held <- struct{}{}:
+		default:
+		}
 		<-gate
 	}
 	p.mu.Lock()
@@ -46,17 +50,17 @@ func (p *Peer) OpenChannel(label string) {
 	p.messages[label] = [][]byte{}
 }
 
-// HoldMessages has whoever sends a message to the client wait from now on, until release is called.
-func (p *Peer) HoldMessages() (release func()) {
+// HoldMessages has whoever sends a message to the client wait from now on, until release is called; held gets something when
+// somebody does.
+func (p *Peer) HoldMessages() (held <-chan struct{}, release func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	gate := make(chan struct{})
-	p.gate = gate
-	return func() {
+	p.gate, p.held = make(chan struct{}), make(chan struct{}, 1)
+	return p.held, func() {
 		p.mu.Lock()
+		defer p.mu.Unlock()
+		close(p.gate)
 		p.gate = nil
-		p.mu.Unlock()
-		close(gate)
 	}
 }
 
