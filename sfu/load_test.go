@@ -25,19 +25,21 @@ func TestLoadIsTheDifferenceOfTwoSamples(t *testing.T) {
 func TestDrainWaits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		rooms, end time.Duration // when the last room ends, and the deadline
+		lead       time.Duration // for moving those who are left
 		again      time.Duration // that it is given after a second; 0: it is not
 		want       time.Duration
 	}{
 		"rooms end":        {rooms: 5 * time.Second, end: time.Minute, want: 5 * time.Second},
 		"none is there":    {end: time.Minute},
 		"deadline":         {rooms: time.Hour, end: time.Minute, want: time.Minute},
+		"time to move":     {rooms: time.Hour, end: time.Minute, lead: 5 * time.Second, want: 55 * time.Second},
 		"a later deadline": {rooms: time.Hour, end: time.Minute, again: 5 * time.Minute, want: 5*time.Minute + time.Second},
 		"a sooner one":     {rooms: time.Hour, end: time.Minute, again: 10 * time.Second, want: 11 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var rooms atomic.Int64
-				d := newDrain(func() int { return int(rooms.Load()) })
+				d := newDrain(func() int { return int(rooms.Load()) }, tt.lead)
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error, 1)
 				go func() { ended <- d.run(ctx) }()
