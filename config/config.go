@@ -8,6 +8,7 @@
 //
 //	config.go    Config and Default
 //	address.go   Address: host and port
+//	webhook.go   Secret, and what is checked of webhooks
 //	keys.go      Key: a signing key, and the file of keys
 //	fields.go    the table of keys, built from Config's tags
 //	parse.go     values of file, environment and flags to Go values
@@ -32,6 +33,7 @@ type Config struct {
 	Auth    Auth    `koanf:"auth"`
 	Log     Log     `koanf:"log"`
 	Debug   Debug   `koanf:"debug"`
+	Webhook Webhook `koanf:"webhook"`
 	Room    Room    `koanf:"room"`
 	Trace   Trace   `koanf:"trace"`
 	Limits  Limits  `koanf:"limits"`
@@ -111,6 +113,16 @@ type Trace struct {
 	Endpoint string `koanf:"endpoint" doc:"Where traces of joins and commands go, OTLP over HTTP, such as http://127.0.0.1:4318. Empty: nowhere. They name rooms and users."`
 }
 
+// Webhook says where events are sent to by HTTP.
+type Webhook struct {
+	URL      string        `koanf:"url" doc:"Address that gets every event as an HTTP POST, such as https://app.example.org/parlor. Empty: none does."`
+	Key      Secret        `koanf:"key" doc:"Secret of at least 32 bytes that signs the requests."`
+	KeyFile  string        `koanf:"key_file" doc:"File that holds webhook.key."`
+	Events   []int         `koanf:"events" doc:"Types of the events that are sent, such as 103,104. Empty: all."`
+	Timeout  time.Duration `koanf:"timeout" doc:"A request that is not answered within this time has failed."`
+	RetryFor time.Duration `koanf:"retry_for" doc:"An event that is older than this when a request for it fails is given up; before, it is sent again."`
+}
+
 // Limits bound what one node takes on.
 type Limits struct {
 	CallUsers      int `koanf:"call_users" doc:"Users in a call room."`
@@ -146,6 +158,7 @@ func Default() Config {
 		HTTP:    HTTP{Listen: "127.0.0.1:8080"},
 		NATS:    NATS{Listen: "127.0.0.1:4222", Replicas: 1, EventsAge: 24 * time.Hour, EventsMB: 256},
 		Cluster: Cluster{Lease: 5 * time.Second, Placing: "load"},
+		Webhook: Webhook{Timeout: 5 * time.Second, RetryFor: time.Hour},
 		Log:     Log{Level: "info", Format: "auto"},
 		Media:   Media{},
 		Room:    Room{Loudest: 3},

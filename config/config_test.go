@@ -112,6 +112,8 @@ func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 		"nats.url": "nats://u:p@h:4222,tls://i", "http.listen": "[::1]:80", "nats.listen": "[::1]:81",
 		"room.loudest": "0", "nats.replicas": "3", "nats.events_age": "48h", "nats.events_mb": "64",
 		"node.url": "https://sfu-1.example.org:444", "node.region": "north", "cluster.lease": "9s", "cluster.placing": "spread",
+		"webhook.url": "https://u:p@h/x?token=t", "webhook.key": secret + secret, "webhook.events": "103,104",
+		"webhook.timeout": "3s", "webhook.retry_for": "2h",
 		"http.tls.cert": write(t, "cert", ""), "http.tls.key": write(t, "key", ""),
 	}
 	var environ, args []string
@@ -130,6 +132,9 @@ func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 			if f.Key == "timers.lost" {
 				v = "1h"
 			}
+		}
+		if f.Key == "webhook.key_file" { // instead of webhook.key: TestWebhookKeyFile
+			continue
 		}
 		require.NotEmpty(t, v, f.Key)
 		environ = append(environ, f.Env+"="+v)
@@ -213,6 +218,17 @@ func TestRefused(t *testing.T) {
 		{"--auth.keys=a:" + secret + ",a:" + secret, "auth.keys", "two keys"},
 		{"--auth.keys_file=/dev/null", "auth.keys_file", "no key"},
 		{"--auth.keys_file=/nowhere", "auth.keys_file", "no such file"},
+		{"--webhook.url=app.example.org/x --webhook.key=" + secret, "webhook.url", "https://"},
+		{"--webhook.url=ftp://h --webhook.key=" + secret, "webhook.url", "https://"},
+		{"--webhook.url=https://h/#x --webhook.key=" + secret, "webhook.url", "#"},
+		{"--webhook.url=https://h", "webhook.key", "openssl"},
+		{"--webhook.key=0123", "webhook.key", "4 bytes"},
+		{"--webhook.key_file=/nowhere --webhook.url=https://h", "webhook.key_file", "no such file"},
+		{"--webhook.key_file=/dev/null --webhook.url=https://h", "webhook.key_file", "0 bytes"},
+		{"--webhook.key_file=/dev/null --webhook.key=" + secret, "webhook.key_file", "one of them"},
+		{"--webhook.events=103,107", "webhook.events", "107"},
+		{"--webhook.events=entered", "webhook.events", "whole number"},
+		{"--webhook.retry_for=48h", "webhook.retry_for", "24h"},
 		{"--log.format=xml", "log.format", "none of"},
 		{"--debug.listen=:6060", "debug.listen", "loopback"},
 		{"--trace.endpoint=localhost:4318", "trace.endpoint", "no address"},
@@ -269,7 +285,7 @@ func TestPrintedConfigurationReadsBack(t *testing.T) {
 	again, err := config.Load(sources(t, string(text), nil))
 	require.NoError(t, err, "%s", text)
 	require.Empty(t, again.Auth.Keys)
-	again.Auth.Keys, again.Media.ExternalIPs = c.Auth.Keys, c.Media.ExternalIPs // empty is as good as none
+	again.Auth.Keys, again.Media.ExternalIPs, again.Webhook.Events = c.Auth.Keys, c.Media.ExternalIPs, c.Webhook.Events // empty is as good as none
 	require.Equal(t, c, again)
 	for _, f := range config.Fields() {
 		require.Contains(t, string(text), "# "+f.Env+"\n")
@@ -278,7 +294,8 @@ func TestPrintedConfigurationReadsBack(t *testing.T) {
 }
 
 func TestPrintedConfigurationHasNoSecrets(t *testing.T) {
-	c, err := config.Load(sources(t, "", nil, "--auth.keys=a:"+secret, "--nats.url=nats://user:hunter2@h:4222,nats://sesame@i"))
+	c, err := config.Load(sources(t, "", nil, "--auth.keys=a:"+secret, "--nats.url=nats://user:hunter2@h:4222,nats://sesame@i",
+		"--webhook.url=https://u:hunter2@h/x?token=sesame", "--webhook.key="+secret))
 	require.NoError(t, err)
 	text, err := c.YAML()
 	require.NoError(t, err)
@@ -287,6 +304,15 @@ func TestPrintedConfigurationHasNoSecrets(t *testing.T) {
 	}
 	_, err = config.Load(sources(t, string(text), nil))
 	require.ErrorContains(t, err, "auth.keys", "a masked secret is not taken for one")
+	require.ErrorContains(t, err, "webhook.key")
+}
+
+func TestWebhookKeyFile(t *testing.T) {
+	c, err := config.Load(sources(t, "", nil, "--webhook.url=https://h", "--webhook.key_file="+write(t, "key", secret+"\n")))
+	require.NoError(t, err)
+	require.EqualValues(t, secret, c.Webhook.Key)
+	require.NoError(t, c.Complete())
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v", c, c, c), secret)
 }
 
 func TestCompleteChecksWhatWasMadeByHand(t *testing.T) {

@@ -73,6 +73,7 @@ func Load(s Sources) (Config, error) {
 	l.readEnv(s.Environ)
 	l.readFlags(s.Flags)
 	l.readKeysFile()
+	l.readWebhookKey()
 	l.check()
 	if len(l.errs) > 0 {
 		return Config{}, errors.Join(l.errs...)

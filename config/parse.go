@@ -17,6 +17,10 @@ func (f Field) set(c *Config, raw any) (err error) {
 		*p, err = scalar(raw, optionalAddress)
 	case *string:
 		*p, err = scalar(raw, func(s string) (string, error) { return s, nil })
+	case *Secret:
+		*p, err = scalar(raw, func(s string) (Secret, error) { return Secret(s), nil })
+	case *[]int:
+		*p, err = list(raw, parseEventType)
 	case *int:
 		*p, err = scalar(raw, parseInt)
 	case *bool:

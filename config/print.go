@@ -13,7 +13,7 @@ import (
 )
 
 // YAML returns the configuration as a file that Load reads, each setting with a comment that says what it does. Secrets
-// are masked: keys, which then have to be put in again, and the password of nats.url.
+// are masked: keys, which then have to be put in again, and passwords and the like in addresses.
 func (c Config) YAML() ([]byte, error) {
 	root := &yaml.Node{Kind: yaml.MappingNode}
 	for _, f := range fields {
@@ -52,7 +52,7 @@ func (c Config) node(f Field) *yaml.Node {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(v)}
 	case bool:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v)}
-	case []string, []Key, []netip.Addr:
+	case []string, []Key, []netip.Addr, []int:
 		seq := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
 		for _, item := range items(v) {
 			seq.Content = append(seq.Content, quoted(item))
@@ -60,8 +60,11 @@ func (c Config) node(f Field) *yaml.Node {
 		return seq
 	default:
 		text := plain(v)
-		if f.Key == "nats.url" {
+		switch f.Key {
+		case "nats.url":
 			text = Redact(text)
+		case "webhook.url":
+			text = redactURL(text)
 		}
 		return quoted(text)
 	}
@@ -84,7 +87,7 @@ func plain(v any) string {
 		return string(v)
 	case time.Duration:
 		return shortDuration(v)
-	case []string, []Key, []netip.Addr:
+	case []string, []Key, []netip.Addr, []int:
 		return strings.Join(items(v), ",")
 	default:
 		return fmt.Sprint(v)
@@ -103,6 +106,10 @@ func items(v any) []string {
 	case []netip.Addr:
 		for _, ip := range v {
 			out = append(out, ip.String())
+		}
+	case []int:
+		for _, n := range v {
+			out = append(out, strconv.Itoa(n))
 		}
 	}
 	return out

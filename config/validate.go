@@ -22,6 +22,7 @@ func (l *loader) check() {
 	l.checkMedia()
 	l.checkNATS()
 	l.checkTrace()
+	l.checkWebhook()
 	l.checkNames()
 	l.checkNumbers()
 }

@@ -8,6 +8,7 @@ import (
 	"parlor/config"
 	"parlor/session/natsapi"
 	"parlor/session/natsapi/embedded"
+	"parlor/session/natsapi/webhook"
 )
 
 // natsServer starts the server inside the process, or takes the one of nats.url.
@@ -60,7 +61,21 @@ func (b *builder) nats(ctx context.Context) (*natsapi.Conn, *natsapi.Feed, error
 		},
 	})
 	b.parts.add("events", feed.Run, nil)
+	b.webhooks(at)
 	return nc, feed, nil
+}
+
+// webhooks adds the part that sends events to a web server, if one is configured.
+func (b *builder) webhooks(at natsapi.Server) {
+	n, c := b.n, &b.n.cfg.Webhook
+	if c.URL == "" {
+		return
+	}
+	n.webhooks = webhook.New(at, webhook.Options{
+		URL: c.URL, Key: []byte(c.Key), Types: c.Events, Timeout: c.Timeout, RetryFor: c.RetryFor,
+		Node: n.cfg.Node.ID, Replicas: n.cfg.NATS.Replicas, Agent: "parlor/" + Version(), Log: n.log,
+	})
+	b.parts.add("webhooks", n.webhooks.Run, nil)
 }
 
 // commands adds the part that answers commands over NATS, and returns what has it take them, once all else is there.

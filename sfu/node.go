@@ -11,14 +11,14 @@
 //	http.go     the HTTP surface: routes, limits, listener
 //	health.go   /healthz, /readyz
 //	debug.go    profiles, on a port of their own
-//	metrics.go  /metrics
+//	metrics.go  /metrics; messagemetrics.go, webhookmetrics.go
 //	trace.go    where traces go
 //	version.go  Version
 //
 // # Starting and stopping
 //
-// Parts start in this order: the NATS server inside the process, the connection to NATS and the event feed, the media
-// port, the rooms, the commands over NATS, the watch over the keys, HTTP. All ports are bound before the first part runs, so that a port in use
+// Parts start in this order: the NATS server inside the process, the connection to NATS, the event feed, webhooks,
+// the media port, the rooms, the commands over NATS, the watch over the keys, HTTP. All ports are bound before the first part runs, so that a port in use
 // stops the start before anybody is let in.
 //
 // Stopping is the reverse, with one step before it: /readyz says no, nobody enters any more, and everybody inside is told
@@ -39,6 +39,7 @@ import (
 	"parlor/session/cluster"
 	"parlor/session/command"
 	"parlor/session/natsapi"
+	"parlor/session/natsapi/webhook"
 	"parlor/session/token"
 	"parlor/tracing"
 	"parlor/transport"
@@ -61,6 +62,7 @@ type Node struct {
 	broker   *natsapi.Conn
 	commands *command.Commands
 	meter    *commandMeter
+	webhooks *webhook.Sender // nil: none are configured
 	load     *load
 	drain    *drain
 	started  time.Time

@@ -57,7 +57,7 @@ func Connect(at Server, name string, log zerolog.Logger, further ...nats.Option)
 	return nc, nil
 }
 
-// dial returns a connection that, once it breaks, is closed for good.
-func dial(at Server, name string, log zerolog.Logger) (*nats.Conn, error) {
+// Dial returns a connection that, once it breaks, is closed for good.
+func Dial(at Server, name string, log zerolog.Logger) (*nats.Conn, error) {
 	return nats.Connect(at.URL, append(at.options(name, log), nats.NoReconnect(), nats.Timeout(dialTime))...)
 }

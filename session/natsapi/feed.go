@@ -204,7 +204,7 @@ func pause(ctx, end context.Context, d time.Duration) {
 // connection publishes over one connection, until ctx is done and nothing is left to publish, which is no error, or until
 // end is done.
 func (f *Feed) connection(ctx, end context.Context) error {
-	nc, err := dial(f.at, f.opts.Name, f.opts.Log)
+	nc, err := Dial(f.at, f.opts.Name, f.opts.Log)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errAway, err)
 	}

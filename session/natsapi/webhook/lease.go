@@ -1,0 +1,114 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Bucket is the key-value bucket with the entry of the node that sends; it is empty while none does.
+const Bucket = "SFU_WEBHOOK"
+
+const leaseKey = "sender"
+
+// lease is an entry that the server removes when it is not renewed for ttl. Who holds it counts from before each renewal, and
+// no more than four fifths of that, for clocks that do not run alike: it has stopped before another one can begin.
+type lease struct {
+	kv       jetstream.KeyValue
+	holder   []byte
+	ttl      time.Duration
+	revision uint64
+	began    time.Time
+	until    atomic.Int64 // ns after began, by the monotonic clock
+}
+
+// acquire waits until there is no entry of another node, and makes one.
+func acquire(ctx context.Context, js jetstream.JetStream, o Options) (*lease, error) {
+	kv, err := bucket(ctx, js, o)
+	if err != nil {
+		return nil, fmt.Errorf("the bucket %s: %w", Bucket, err)
+	}
+	status, err := kv.Status(ctx)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the bucket %s: %w", Bucket, err)
+	case status.TTL() <= 0:
+		return nil, fmt.Errorf("the bucket %s was not made by a node: its entries do not run out", Bucket)
+	}
+	l := &lease{kv: kv, holder: []byte(o.Node), ttl: status.TTL(), began: time.Now()}
+	for {
+		asked := time.Now()
+		l.revision, err = kv.Create(ctx, leaseKey, l.holder)
+		switch {
+		case err == nil:
+			l.renewed(asked)
+			return l, nil
+		case !errors.Is(err, jetstream.ErrKeyExists):
+			return nil, fmt.Errorf("whose turn it is: %w", err)
+		}
+		if !pause(ctx, l.ttl/5) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func bucket(ctx context.Context, js jetstream.JetStream, o Options) (jetstream.KeyValue, error) {
+	kv, err := js.KeyValue(ctx, Bucket)
+	if !errors.Is(err, jetstream.ErrBucketNotFound) {
+		return kv, err
+	}
+	kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: Bucket, Description: "Parlor: the node that sends webhooks", TTL: o.Lease, Replicas: o.Replicas,
+	})
+	if errors.Is(err, jetstream.ErrBucketExists) { // another node was faster
+		return js.KeyValue(ctx, Bucket)
+	}
+	return kv, err
+}
+
+func (l *lease) renewed(asked time.Time) { l.until.Store(int64(asked.Sub(l.began) + l.ttl*4/5)) }
+
+// left says how long the lease still holds.
+func (l *lease) left() time.Duration { return time.Duration(l.until.Load()) - time.Since(l.began) }
+
+func (l *lease) valid() bool { return l.left() > 0 }
+
+// keep renews the lease until ctx is done. An error means that it is lost.
+func (l *lease) keep(ctx context.Context) error {
+	renew := time.NewTicker(l.ttl / 4)
+	defer renew.Stop()
+	for {
+		end := time.NewTimer(l.left())
+		select {
+		case <-renew.C:
+			end.Stop()
+		case <-end.C:
+			return errors.New("the lease of the webhooks could not be renewed in time")
+		case <-ctx.Done():
+			end.Stop()
+			return nil
+		}
+		asked := time.Now()
+		within, cancel := context.WithTimeout(ctx, min(l.left(), l.ttl/4))
+		revision, err := l.kv.Update(within, leaseKey, l.holder, l.revision)
+		cancel()
+		switch {
+		case err == nil:
+			l.revision = revision
+			l.renewed(asked)
+		case errors.Is(err, jetstream.ErrKeyRevisionMismatch):
+			return errors.New("another node has the lease of the webhooks")
+		}
+	}
+}
+
+// release gives the turn to another node at once, where NATS is there.
+func (l *lease) release() {
+	ctx, cancel := context.WithTimeout(context.Background(), l.ttl/15)
+	defer cancel()
+	_ = l.kv.Delete(ctx, leaseKey, jetstream.LastRevision(l.revision)) // else it runs out
+}

@@ -1,0 +1,141 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// outcome is what came of a request.
+type outcome int
+
+const (
+	failed  outcome = iota // try again
+	taken                  // done
+	refused                // the server will not have this event, also when it is sent again
+)
+
+// The headers of a request, besides SignatureHeader.
+const (
+	IDHeader = "Parlor-Event-Id"
+)
+
+// Limits of an answer. More of its body than answerLimit is not read: the connection is closed instead of used again.
+const (
+	answerLimit  = 16 << 10
+	headersLimit = 16 << 10
+)
+
+var errTurnOver = errors.New("the turn is over")
+
+// errHTTP1 is that a server does not speak HTTP/2.
+var errHTTP1 = errors.New("no HTTP/2")
+
+// poster sends requests: by HTTP/2 over connections that are used again, or else by HTTP/1.1 with a connection for each. On one
+// that is used again, HTTP/1.1 takes whatever comes next for the answer to the next request: a server that answers twice would
+// have events count as taken that it has not seen.
+type poster struct {
+	url, agent string
+	key        []byte
+	timeout    time.Duration
+	many, one  *http.Client // HTTP/2, HTTP/1.1
+	single     atomic.Bool  // one is used
+}
+
+func newPoster(o Options) *poster {
+	p := &poster{url: o.URL, agent: o.Agent, key: o.Key, timeout: o.Timeout}
+	one := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, MaxConnsPerHost: parallel, TLSHandshakeTimeout: o.Timeout,
+		MaxResponseHeaderBytes: headersLimit, DisableCompression: true,
+		TLSClientConfig: &tls.Config{RootCAs: o.Roots, ClientSessionCache: tls.NewLRUClientSessionCache(parallel)},
+	}
+	many := one.Clone()
+	many.DisableKeepAlives, many.IdleConnTimeout, many.ForceAttemptHTTP2 = false, 90*time.Second, true
+	many.TLSClientConfig.VerifyConnection = func(c tls.ConnectionState) error {
+		if c.NegotiatedProtocol != "h2" {
+			return errHTTP1
+		}
+		return nil
+	}
+	p.one, p.many = client(one), client(many)
+	if o.Transport != nil {
+		p.one = client(o.Transport)
+	}
+	p.single.Store(o.Transport != nil || !strings.HasPrefix(strings.ToLower(o.URL), "https:"))
+	return p
+}
+
+// client returns a client that does not follow redirects.
+func client(t http.RoundTripper) *http.Client {
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+func (p *poster) close() { p.many.CloseIdleConnections() }
+
+// do sends a request by the version of HTTP that the server speaks.
+func (p *poster) do(r *http.Request) (*http.Response, error) {
+	if p.single.Load() {
+		return p.one.Do(r)
+	}
+	answer, err := p.many.Do(r)
+	if err == nil || !errors.Is(err, errHTTP1) {
+		return answer, err
+	}
+	p.single.Store(true)
+	again := r.Clone(r.Context())
+	if again.Body, err = r.GetBody(); err != nil {
+		return nil, err
+	}
+	return p.one.Do(again)
+}
+
+// send makes one request. The error says why the event was not taken; it never holds the URL, which may have secrets in it.
+func (p *poster) send(ctx context.Context, e *event) (outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(e.body))
+	if err != nil {
+		return failed, errors.New("the address of the webhook server cannot be used")
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", p.agent)
+	r.Header.Set(IDHeader, e.id)
+	r.Header.Set(SignatureHeader, Sign(p.key, time.Now(), e.body))
+	answer, err := p.do(r)
+	if err != nil {
+		var withURL *url.Error
+		if errors.As(err, &withURL) {
+			err = withURL.Err
+		}
+		return failed, fmt.Errorf("no answer of the webhook server: %w", err)
+	}
+	_, _ = io.CopyN(io.Discard, answer.Body, answerLimit) // for the connection to be used again; what it says is of no interest
+	_ = answer.Body.Close()
+	o := meaning(answer.StatusCode)
+	if o == taken {
+		return taken, nil
+	}
+	return o, fmt.Errorf("the webhook server answers %d", answer.StatusCode)
+}
+
+// meaning says what a status of an answer means. Refused is what is said about the event itself. All else that is no success may
+// be a matter of configuration, or pass: redirects, which are not followed, 401, 403, 404, 429, 5xx.
+func meaning(status int) outcome {
+	switch {
+	case status >= 200 && status < 300:
+		return taken
+	case status == http.StatusBadRequest, status == http.StatusGone, status == http.StatusRequestEntityTooLarge,
+		status == http.StatusUnprocessableEntity:
+		return refused
+	default:
+		return failed
+	}
+}

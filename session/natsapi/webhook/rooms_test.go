@@ -1,0 +1,332 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"parlor/session/natsapi"
+)
+
+// webServer is a web server without a network.
+type webServer struct {
+	answer func(ctx context.Context, id string, attempt int) (status int, err error)
+
+	mu       sync.Mutex
+	attempts map[string]int
+	at       map[string][]time.Duration // since the start
+	order    []string                   // ids of what was taken
+	busy     int
+	busiest  int
+	began    time.Time
+}
+
+func newWebServer(answer func(ctx context.Context, id string, attempt int) (int, error)) *webServer {
+	return &webServer{answer: answer, attempts: map[string]int{}, at: map[string][]time.Duration{}, began: time.Now()}
+}
+
+func (w *webServer) RoundTrip(r *http.Request) (*http.Response, error) {
+	id := r.Header.Get(IDHeader)
+	w.mu.Lock()
+	w.attempts[id]++
+	attempt := w.attempts[id]
+	w.at[id] = append(w.at[id], time.Since(w.began))
+	w.busy++
+	w.busiest = max(w.busiest, w.busy)
+	w.mu.Unlock()
+	status, err := w.answer(r.Context(), id, attempt)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy--
+	if err != nil {
+		return nil, err
+	}
+	if status == 200 {
+		w.order = append(w.order, id)
+	}
+	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader("")), Header: http.Header{}}, nil
+}
+
+// sent is what has become of events that were handed to rooms.
+type sent struct {
+	*rooms
+	s      *Sender
+	mu     sync.Mutex
+	done   []string
+	cancel context.CancelCauseFunc
+	ctx    context.Context
+}
+
+func startRooms(t *testing.T, w *webServer, o Options) *sent {
+	o.URL, o.Transport, o.Log = "http://test/", w, zerolog.Nop()
+	s := New(natsapi.Server{}, o)
+	x := &sent{s: s}
+	x.ctx, x.cancel = context.WithCancelCause(t.Context())
+	x.rooms = newRooms(s, func() bool { return true }, x.cancel)
+	s.begin(x.rooms)
+	t.Cleanup(func() {
+		x.cancel(nil)
+		x.wait()
+	})
+	return x
+}
+
+func (x *sent) event(room string, n int) {
+	e := &event{id: fmt.Sprintf("%s.%d", room, n), kind: 103, room: room, body: []byte("{}"), stored: time.Now()}
+	e.done = func(context.Context) error {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.done = append(x.done, e.id)
+		return nil
+	}
+	x.add(x.ctx, e)
+}
+
+// all returns the ids of what is done.
+func (x *sent) all() []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return append([]string(nil), x.done...)
+}
+
+func inOrder(t *testing.T, ids []string) {
+	t.Helper()
+	next := map[string]int{}
+	for _, id := range ids {
+		room, number, _ := strings.Cut(id, ".")
+		if fmt.Sprint(next[room]) != number {
+			t.Errorf("%s comes where %d should", id, next[room])
+		}
+		next[room]++
+	}
+}
+
+// TestFailingServer fails for ten minutes: what comes meanwhile is sent afterwards, in order, each once taken.
+func TestFailingServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rooms, each = 20, 10
+		began := time.Now()
+		w := newWebServer(func(context.Context, string, int) (int, error) {
+			if time.Since(began) < 10*time.Minute {
+				return 503, nil
+			}
+			return 200, nil
+		})
+		x := startRooms(t, w, Options{})
+		for n := range each {
+			for r := range rooms {
+				x.event(fmt.Sprint("r", r), n)
+			}
+		}
+		time.Sleep(11 * time.Minute)
+		synctest.Wait()
+		inOrder(t, w.order)
+		inOrder(t, x.done)
+		if len(w.order) != rooms*each || len(x.done) != rooms*each {
+			t.Errorf("%d taken, %d done", len(w.order), len(x.done))
+		}
+		if s := x.s.Stats(); s.Sent != rooms*each || s.Expired+s.Refused != 0 || s.Failed == 0 {
+			t.Errorf("%+v", s)
+		}
+		first := w.at["r0.0"]
+		if len(first) > 40 {
+			t.Errorf("%d attempts in ten minutes", len(first))
+		}
+		for i := range first[:len(first)-1] {
+			least := min(firstRetry<<i, longestRetry) / 2
+			if gap := first[i+1] - first[i]; gap < least || gap > 2*least {
+				t.Errorf("%v between attempts %d and %d", gap, i, i+1)
+			}
+		}
+	})
+}
+
+// TestHangingServer: requests end at their time, no more than so many are under way, and what is older than it may be is given
+// up after a last attempt.
+func TestHangingServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWebServer(func(ctx context.Context, _ string, _ int) (int, error) {
+			<-ctx.Done()
+			return 0, ctx.Err()
+		})
+		x := startRooms(t, w, Options{RetryFor: 10 * time.Minute})
+		for n := range 2 {
+			for r := range 30 {
+				x.event(fmt.Sprint("r", r), n)
+			}
+		}
+		time.Sleep(9 * time.Minute)
+		synctest.Wait()
+		if s := x.s.Stats(); s.Held != 60 || s.Expired != 0 || time.Since(s.Oldest) != 9*time.Minute {
+			t.Errorf("%+v", s)
+		}
+		time.Sleep(6 * time.Minute)
+		synctest.Wait()
+		if s := x.s.Stats(); s.Held != 0 || s.Expired != 60 || s.Sent != 0 {
+			t.Errorf("%+v", s)
+		}
+		if w.busiest != parallel {
+			t.Errorf("%d requests at the same time", w.busiest)
+		}
+		inOrder(t, x.done)
+		for n := range 30 {
+			if last := w.at[fmt.Sprintf("r%d.1", n)]; len(last) != 1 || last[0] < 10*time.Minute {
+				t.Errorf("attempts at the second event of a room: %v", last)
+			}
+		}
+	})
+}
+
+// TestOneEventIsNotTaken: it holds up its room alone.
+func TestOneEventIsNotTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWebServer(func(_ context.Context, id string, attempt int) (int, error) {
+			if id == "bad.1" && attempt < 8 {
+				return 0, errors.New("connection reset")
+			}
+			return 200, nil
+		})
+		x := startRooms(t, w, Options{})
+		for n := range 5 {
+			x.event("bad", n)
+			x.event("good", n)
+		}
+		synctest.Wait()
+		if done := x.all(); len(done) != 6 {
+			t.Errorf("%q", done)
+		}
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		inOrder(t, w.order)
+		if len(w.order) != 10 || x.s.Stats().Failed != 7 {
+			t.Errorf("%q, %+v", w.order, x.s.Stats())
+		}
+	})
+}
+
+// TestWhatAnAnswerMeans: which events are sent again, and which are given up at once.
+func TestWhatAnAnswerMeans(t *testing.T) {
+	for status, want := range map[int]outcome{
+		200: taken, 201: taken, 204: taken, 299: taken, 400: refused, 410: refused, 413: refused, 422: refused,
+		301: failed, 302: failed, 307: failed, 401: failed, 403: failed, 404: failed, 408: failed, 425: failed, 429: failed, 500: failed, 503: failed,
+	} {
+		if got := meaning(status); got != want {
+			t.Errorf("%d: %v", status, got)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWebServer(func(_ context.Context, id string, _ int) (int, error) {
+			if id == "a.0" {
+				return 422, nil
+			}
+			return 200, nil
+		})
+		x := startRooms(t, w, Options{})
+		x.event("a", 0)
+		x.event("a", 1)
+		synctest.Wait()
+		if s := x.s.Stats(); s.Refused != 1 || s.Sent != 1 || s.Failed != 0 || len(x.done) != 2 || w.attempts["a.0"] != 1 {
+			t.Errorf("%+v, %v", s, x.done)
+		}
+	})
+}
+
+// TestTypes: events of other types are acknowledged and not sent.
+func TestTypes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWebServer(func(context.Context, string, int) (int, error) { return 200, nil })
+		x := startRooms(t, w, Options{Types: []int{104}})
+		x.event("a", 0)
+		synctest.Wait()
+		if len(x.done) != 1 || len(w.order) != 0 {
+			t.Errorf("%q, %q", x.done, w.order)
+		}
+	})
+}
+
+// TestAcknowledgementFails: the turn ends, and the event is not sent again by this node.
+func TestAcknowledgementFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWebServer(func(context.Context, string, int) (int, error) { return 200, nil })
+		x := startRooms(t, w, Options{})
+		lost := errors.New("no leader")
+		x.add(x.ctx, &event{id: "a.0", kind: 101, room: "a", stored: time.Now(), done: func(context.Context) error { return lost }})
+		x.wait()
+		if !errors.Is(context.Cause(x.ctx), lost) {
+			t.Errorf("%v", context.Cause(x.ctx))
+		}
+		again := startRooms(t, w, Options{})
+		again.rooms.s = x.s
+		again.event("a", 0)
+		again.event("a", 1)
+		synctest.Wait()
+		if w.attempts["a.0"] != 1 || w.attempts["a.1"] != 1 || len(again.done) != 2 {
+			t.Errorf("%v, %q", w.attempts, again.done)
+		}
+	})
+}
+
+// TestRecentIsBounded: ids are forgotten at last, the oldest first.
+func TestRecentIsBounded(t *testing.T) {
+	r := recent{ids: map[string]bool{}}
+	for i := range 5 * window {
+		r.add(fmt.Sprint(i))
+		r.add(fmt.Sprint(i))
+	}
+	if len(r.ids) != 4*window || len(r.list) != 4*window || r.ids[fmt.Sprint(window-1)] || !r.ids[fmt.Sprint(window)] {
+		t.Errorf("%d, %d", len(r.ids), len(r.list))
+	}
+}
+
+// TestTurnIsOver: nothing is sent when it is not this node's turn any more.
+func TestTurnIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWebServer(func(context.Context, string, int) (int, error) { return 200, nil })
+		x := startRooms(t, w, Options{})
+		x.rooms.valid = func() bool { return false }
+		x.event("a", 0)
+		x.wait()
+		if len(w.attempts) != 0 || !errors.Is(context.Cause(x.ctx), errTurnOver) || x.s.Stats().Failed != 0 {
+			t.Errorf("%v, %v", w.attempts, context.Cause(x.ctx))
+		}
+	})
+}
+
+// TestWindow: no more events are asked for than are held at most.
+func TestWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		w := newWebServer(func(context.Context, string, int) (int, error) {
+			<-hold
+			return 200, nil
+		})
+		x := startRooms(t, w, Options{Timeout: 24 * time.Hour})
+		for n := range window {
+			x.event(fmt.Sprint("r", n%50), n/50)
+		}
+		free := make(chan int)
+		go func() {
+			n, _ := x.free(x.ctx)
+			free <- n
+		}()
+		synctest.Wait()
+		select {
+		case n := <-free:
+			t.Errorf("%d are free", n)
+		default:
+		}
+		close(hold)
+		if n := <-free; n < window/8 {
+			t.Errorf("%d are free", n)
+		}
+	})
+}

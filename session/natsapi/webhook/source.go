@@ -1,0 +1,153 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Consumer is the name of the durable consumer of the stream of events.
+const Consumer = "webhook"
+
+const (
+	// window is how many events are held at most. Raising it lets more rooms go on while events of others are not taken, and
+	// repeats more of them after a crash.
+	window = 1024
+	// ackWait is when the server would hand out an event again by itself, out of order. It never should: the next turn does.
+	ackWait = 7 * 24 * time.Hour
+	// ackTime bounds how long the confirmation of an acknowledgement is waited for.
+	ackTime = 2 * time.Second
+)
+
+var errGap = errors.New("events of the consumer went elsewhere")
+
+// source reads the stream.
+type source struct {
+	consumer jetstream.Consumer
+	last     uint64 // the number of the last event, by the consumer
+}
+
+// open takes the consumer, which it makes if there is none, back to what is not acknowledged.
+func open(ctx context.Context, stream jetstream.Stream, since time.Time) (*source, error) {
+	c, err := stream.Consumer(ctx, Consumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		c, err = stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+			Durable: Consumer, Description: "Parlor: webhooks", AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
+			MaxAckPending: window, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the consumer %s: %w", Consumer, err)
+	}
+	_, err = stream.ResetConsumer(ctx, Consumer)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return nil, fmt.Errorf("webhooks need a NATS server of version 2.14 or later: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("resetting the consumer %s: %w", Consumer, err)
+	}
+	return &source{consumer: c}, nil
+}
+
+// read hands events to rooms until something is wrong or ctx is done. What it asks the server for ends well before the
+// lease, so that nothing goes to a node whose turn is over.
+func (s *source) read(ctx context.Context, l *lease, r *rooms) error {
+	const part = 5
+	for {
+		free, err := r.free(ctx)
+		if err != nil {
+			return err
+		}
+		if l.left() < 2*l.ttl/part {
+			return errors.New("the lease of the webhooks was not renewed in time")
+		}
+		batch, err := s.consumer.Fetch(free, jetstream.FetchMaxWait(l.ttl/part))
+		if err != nil {
+			return fmt.Errorf("reading the stream: %w", err)
+		}
+		from := s.last
+		if err := s.take(ctx, batch, r); err != nil {
+			return err
+		}
+		if s.last == from {
+			if err := s.complete(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (s *source) take(ctx context.Context, batch jetstream.MessageBatch, r *rooms) error {
+	messages := batch.Messages()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case m, ok := <-messages:
+			if !ok {
+				return batch.Error()
+			}
+			e, number, err := eventOf(m)
+			switch {
+			case err != nil:
+				return err
+			case number != s.last+1:
+				return errGap
+			}
+			s.last = number
+			r.add(ctx, e)
+		}
+	}
+}
+
+// complete checks, when nothing comes, that nothing went elsewhere.
+func (s *source) complete(ctx context.Context) error {
+	info, err := s.consumer.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("looking at the consumer %s: %w", Consumer, err)
+	}
+	if info.Delivered.Consumer != s.last {
+		return errGap
+	}
+	return nil
+}
+
+// event is an event of the stream.
+type event struct {
+	id     string
+	kind   int    // type; 0: not one of ours
+	room   string // as in its subject
+	body   []byte
+	stored time.Time
+	done   func(context.Context) error // acknowledges it
+}
+
+// eventOf returns what a message of the stream holds, and its number by the consumer.
+func eventOf(m jetstream.Msg) (*event, uint64, error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the stream: %w", err)
+	}
+	e := &event{id: m.Headers().Get(jetstream.MsgIDHeader), body: m.Data(), stored: meta.Timestamp}
+	e.done = func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTime) // what was taken is not sent again if it can be helped
+		defer cancel()
+		return m.DoubleAck(ctx)
+	}
+	if e.id == "" {
+		e.id = strconv.FormatUint(meta.Sequence.Stream, 10)
+	}
+	// sfu.v1.events.<node>.<room>.<type>
+	if parts := strings.Split(m.Subject(), "."); len(parts) == 6 && json.Valid(e.body) {
+		e.room = parts[4]
+		e.kind, _ = strconv.Atoi(parts[5]) // 0 where somebody else publishes what is not ours
+	}
+	return e, meta.Sequence.Consumer, nil
+}
