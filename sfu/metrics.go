@@ -73,6 +73,7 @@ var (
 	roomRooms      = metric("rooms", "Rooms on this node.")
 	roomUsers      = metric("users", "Users in rooms.")
 	roomPublishers = metric("publishers", "Users who publish something that is on.")
+	roomLoad       = metric("load_cpu_ratio", "CPU that the node took of the cores that it may use, over the last seconds.")
 	roomJoins      = metric("joins_total", "Enterings, by result: entered, the name of the error, or gone for a client that did not wait.", "result")
 	roomLeaves     = metric("leaves_total", "Sessions that have ended, by reason.", "reason")
 )
@@ -107,7 +108,7 @@ var (
 type roomCollector struct{ n *Node }
 
 func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{roomRooms, roomUsers, roomPublishers, roomJoins, roomLeaves, residence, mediaRTT, mediaLoss, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
+	for _, d := range []*prometheus.Desc{roomRooms, roomUsers, roomPublishers, roomLoad, roomJoins, roomLeaves, residence, mediaRTT, mediaLoss, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
 		mediaBytesOut, mediaRTCPIn, mediaRTCPOut, mediaResent, mediaRepaired, mediaAsked, mediaReported, mediaReportedLost,
 		mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaSpeakers, mediaRefused, mediaDrops} {
 		out <- d
@@ -119,6 +120,7 @@ func (c *roomCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(out, roomRooms, s.Rooms)
 	gauge(out, roomUsers, s.Users)
 	gauge(out, roomPublishers, s.Publishers)
+	out <- prometheus.MustNewConstMetric(roomLoad, prometheus.GaugeValue, c.n.load.rates().cpu)
 	counters(out, roomJoins, c.n.rooms.Joins())
 	counters(out, roomLeaves, c.n.rooms.Leaves())
 	m := c.n.rooms.Media()

@@ -43,6 +43,7 @@ func TestCompose(t *testing.T) {
 		require.Contains(t, published, port+">udp", name)
 		require.Contains(t, published, port+">tcp", name)
 		require.Equal(t, name, *s.Environment["SFU_NODE_ID"])
+		require.Equal(t, "http://127.0.0.1:"+s.Ports[0].Published, *s.Environment["SFU_NODE_URL"], "users are sent to where it is published")
 		require.True(t, s.ReadOnly, name)
 		for server := range strings.SplitSeq(*s.Environment["SFU_NATS_URL"], ",") {
 			host := strings.TrimSuffix(strings.TrimPrefix(server, "nats://"), ":4222")

@@ -24,7 +24,7 @@ func known(t *testing.T) map[string][]string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/operations.md")
 	require.NoError(t, err)
-	m := map[string][]string{"up": nil, "process_cpu_seconds_total": {"namespace", "pod"}, "process_resident_memory_bytes": nil, "go_goroutines": nil}
+	m := map[string][]string{"parlor_load_cpu_ratio": {"namespace", "pod"}, "up": nil, "process_resident_memory_bytes": nil, "process_cpu_seconds_total": nil, "go_goroutines": nil}
 	for _, x := range regexp.MustCompile("`(parlor_[a-z0-9_]+)(?:{([a-z_,]+)})?`").FindAllStringSubmatch(string(text), -1) {
 		m[x[1]] = append(m[x[1]], strings.Split(x[2], ",")...)
 	}
@@ -147,7 +147,7 @@ func TestPrometheus(t *testing.T) {
 func TestAdapter(t *testing.T) {
 	r := readAdapter(t).Rules.Custom[0]
 	require.Empty(t, problem(r.SeriesQuery, known(t)))
-	query := strings.NewReplacer("<<.Series>>", "process_cpu_seconds_total", "<<.GroupBy>>", "pod", "<<.LabelMatchers>>", `namespace="parlor"`).Replace(r.MetricsQuery)
+	query := strings.NewReplacer("<<.Series>>", "parlor_load_cpu_ratio", "<<.GroupBy>>", "pod", "<<.LabelMatchers>>", `namespace="parlor"`).Replace(r.MetricsQuery)
 	require.Empty(t, problem(query, known(t)))
 }
 
