@@ -166,3 +166,32 @@ func bufferOf(b []byte) *packet.Buffer {
 	buf.B = append(buf.B[:0], b...)
 	return buf
 }
+
+// TestDataChannelWakesRestingDTLS: a client may negotiate and open its first data channel long after it has come.
+func TestDataChannelWakesRestingDTLS(t *testing.T) {
+	k := dial(t, start(t, Options{}), clientOptions{})
+	k.rest()
+	ch, err := k.pc.CreateDataChannel("chat", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, back := make(chan struct{}), make(chan webrtc.DataChannelMessage, 1)
+	ch.OnOpen(func() { close(open) })
+	ch.OnMessage(func(m webrtc.DataChannelMessage) { back <- m })
+	k.negotiate(false)
+	wait(t, "the open data channel", open)
+	if err := ch.SendText("hello"); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the message at the node", k.seen.messages)
+	if err := k.peer.SendMessage("chat", []byte("hi"), true); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the answer", back)
+	k.peer.tick(time.Now().Add(restAfter))
+	if k.secure().rested != nil {
+		t.Error("at rest under an association")
+	}
+	k.checkUp(1, 3)
+	k.checkDown(1, 3)
+}
