@@ -15,6 +15,7 @@
 //   remote.js    subscriptions and who sits where (seats.js); view.js: elements
 //   messages.js  custom messages
 //   roster.js    who is in the room
+//   reports.js   who speaks, how good the network is
 //   token.js     renewing one's token
 //   protocol.js  the words of docs/protocol.md
 //   types.js     events and options of this file
@@ -28,6 +29,7 @@ import { Peer } from './peer.js';
 import { ExitReason, ParlorError, UserExitReason, checkUser, endpoints, roomOf } from './protocol.js';
 import { Recovery } from './recovery.js';
 import { Remote } from './remote.js';
+import { Volumes, down, qualityOf, statisticsOf } from './reports.js';
 import { Roster } from './roster.js';
 import { Signal } from './signal.js';
 import { Renewal, askFor } from './token.js';
@@ -74,6 +76,9 @@ export class Parlor extends Emitter {
   /** Whether a stay has begun that the application has not been told the end of. */
   #inside = false;
   #roster = new Roster();
+  #volumes = new Volumes();
+  /** Milliseconds between two `audio-volume`; 0: none are wanted. */
+  #volumeInterval = 0;
   #local;
   #remote;
   #messages;
@@ -361,6 +366,19 @@ export class Parlor extends Emitter {
     return this.#peer?.pc.getStats(track) ?? null;
   }
 
+  /**
+   * Has the node tell who speaks: `audio-volume` at this interval while somebody does, and
+   * `active-speaker` when that changes.
+   * @param {number} [interval]  milliseconds, 100 to 10000; 0: no longer
+   */
+  async enableAudioVolumeEvaluation(interval = 300) {
+    if (!Number.isInteger(interval) || (interval !== 0 && (interval < 100 || interval > 10000))) {
+      throw new ParlorError('invalid_parameter', 'An interval is a whole number of milliseconds from 100 to 10000, or 0 for none.', { field: 'interval' });
+    }
+    this.#volumeInterval = interval;
+    if (this.#inside) await this.#request({ type: 'volume', intervalMs: interval });
+  }
+
   // --- entering and leaving
 
   /** @param {import('./protocol.js').EnterRequest} enter */
@@ -374,7 +392,11 @@ export class Parlor extends Emitter {
       handlers: {
         event: (e) => this.#event(e),
         state: (s) => this.#connection(STATES[s]),
-        lost: () => this.emit('connection-lost', {}),
+        report: (r) => void this.#reported(r),
+        lost: () => {
+          this.emit('connection-lost', {});
+          this.emit('network-quality', down());
+        },
         recovered: () => this.emit('connection-recovered', {}),
         resumed: () => this.#recovery.contact(this.#peer?.state),
         reentered: (e) => this.#begin(e),
@@ -400,6 +422,33 @@ export class Parlor extends Emitter {
     this.#messages.restart();
     this.#meet(this.#roster.reset(entered.users ?? [], entered.user, UserExitReason.TIMEOUT));
     this.#openMedia();
+    if (this.#volumeInterval) this.enableAudioVolumeEvaluation(this.#volumeInterval).catch((err) => this.#failed(err));
+  }
+
+  /**
+   * A report of the node. Kinds that a newer one has more are left alone.
+   * @param {import('./reports.js').VolumeReport | import('./reports.js').StatisticsReport} report
+   */
+  async #reported(report) {
+    if (!this.#inside) return;
+    if (report.type === 'audio_volume') {
+      const { result, active } = this.#volumes.take(report, (id) => id === this.#entered?.userId || this.#roster.has(id));
+      this.emit('audio-volume', { result });
+      if (active !== undefined) this.emit('active-speaker', { userId: active });
+    } else if (report.type === 'statistics') {
+      this.emit('network-quality', qualityOf(report));
+      const stats = await this.#peer?.pc.getStats().catch(() => null);
+      if (this.#inside) this.emit('statistics', statisticsOf(report, stats?.values() ?? [], (id) => this.#owner(id)));
+    }
+  }
+
+  /**
+   * Whose track it is, one's own included.
+   * @param {string} trackId
+   */
+  #owner(trackId) {
+    const own = /** @type {Source[]} */ (['camera', 'screen', 'mic', 'screen-audio']).find((s) => this.#local.track(s)?.id === trackId);
+    return own ? { userId: '', source: own } : this.#remote.owner(trackId);
   }
 
   /** @param {ParlorError} err */
@@ -424,6 +473,7 @@ export class Parlor extends Emitter {
     this.#local.releaseAll();
     this.#remote.clear();
     this.#roster.clear();
+    this.#volumes.reset();
     this.#entered = null;
     if (why && why.reason !== ExitReason.EXIT) this.emit('kicked-out', why);
     if (why) this.emit('exit-room', why);

@@ -66,6 +66,23 @@ export class Remote {
   }
 
   /**
+   * Who is on a track that is received.
+   * @param {string} trackId
+   */
+  owner(trackId) {
+    for (const seat of this.#seats.ids()) {
+      const holder = this.#seats.holder(seat);
+      const tracks = holder === null ? null : this.#opts.tracks(seat);
+      if (!holder || !tracks) continue;
+      const [userId, type] = holder.split('/');
+      const sources = SOURCES[/** @type {StreamType} */ (type)];
+      if (tracks.video.id === trackId) return { userId, source: sources.video };
+      if (tracks.audio.id === trackId) return { userId, source: sources.audio };
+    }
+    return null;
+  }
+
+  /**
    * @param {{userId: string, streamType: StreamType, view: import('./view.js').View | null,
    *   quality?: Quality, fillMode?: import('./view.js').FillMode, mirror?: boolean}} p
    */

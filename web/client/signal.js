@@ -24,6 +24,7 @@ import { ParlorError, SUBPROTOCOL, errorOf } from './protocol.js';
 /**
  * @typedef {object} SignalHandlers
  * @property {(event: ServerEvent) => void} event      each event once, in order
+ * @property {(report: any) => void} report            how things are at the moment; may come or not
  * @property {(state: SignalState) => void} state
  * @property {() => void} lost                         silence for lostMs
  * @property {() => void} recovered                    after lost: there is contact again
@@ -275,6 +276,7 @@ export class Signal {
     if (message.re !== undefined && message.re === this.#helloId) this.#greeted(message);
     else if (message.re !== undefined) this.#answered(message);
     else if (typeof message.seq === 'number') this.#event(message);
+    else if (this.connected) this.#opts.handlers.report(message);
   }
 
   /** @param {any} m */

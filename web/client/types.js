@@ -18,6 +18,11 @@
  * @property {{reason: number, text: string}} kicked-out  one was put out: ExitReason other than EXIT
  * @property {{reason: number, text: string}} exit-room   the stay is over, whatever the reason; comes last
  * @property {import('./messages.js').Received} message  a custom message; from the server userId is empty
+ * @property {{result: import('./reports.js').UserVolume[]}} audio-volume  who speaks, 1–100, oneself included; nobody: all
+ *   have gone silent. Wants enableAudioVolumeEvaluation()
+ * @property {{userId: string | null}} active-speaker  who has the floor now; likewise
+ * @property {import('./reports.js').NetworkQuality} network-quality  every 2 s while something flows
+ * @property {import('./reports.js').Statistics} statistics  likewise
  * @property {{role: Role}} role-changed
  * @property {{block: import('./protocol.js').Block}} blocked  a command keeps one's own streams of this kind from the others, or no longer
  * @property {{inMs: number}} token-expiring  the token ends then; with `getToken` it is renewed, else by renewToken()

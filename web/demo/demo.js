@@ -5,7 +5,7 @@
 import { Parlor, ExitReason } from '/client/parlor.js';
 import { Chat } from '/demo/chat.js';
 import { Tiles } from '/demo/tiles.js';
-import { blockText, ending, errorText, exitText, idOf } from '/demo/words.js';
+import { blockText, ending, errorText, exitText, idOf, qualityText } from '/demo/words.js';
 
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -47,6 +47,8 @@ const on = {
 const picked = { camera: '', microphone: '', speaker: '' };
 let me = '';
 let inCall = false;
+
+void parlor.enableAudioVolumeEvaluation(300); // from the next entering on
 
 Object.assign(window, { parlor }); // to try things in the console
 
@@ -376,6 +378,12 @@ parlor.on('remote-video-unavailable', ({ userId, streamType }) => {
   } else {
     tiles.setVideo(userId, false);
   }
+});
+parlor.on('active-speaker', ({ userId }) => tiles.setActive(userId));
+parlor.on('audio-volume', ({ result }) => tiles.setSpeaking(result.map((u) => u.userId)));
+parlor.on('network-quality', ({ uplinkNetworkQuality, downlinkNetworkQuality, remote }) => {
+  const own = Math.max(uplinkNetworkQuality, downlinkNetworkQuality);
+  for (const { userId, quality } of [{ userId: me, quality: own }, ...remote]) tiles.setQuality(userId, quality, qualityText(quality));
 });
 parlor.on('remote-audio-available', ({ userId }) => tiles.setAudio(userId, true));
 parlor.on('remote-audio-unavailable', ({ userId }) => tiles.setAudio(userId, false));

@@ -106,6 +106,43 @@ export class Tiles {
   }
 
   /**
+   * Marks whose turn it is; nobody: null.
+   * @param {string | null} userId
+   */
+  setActive(userId) {
+    for (const [id, tile] of this.#people) tile.dataset.active = String(id === userId);
+  }
+
+  /**
+   * Marks who is heard at the moment.
+   * @param {string[]} userIds
+   */
+  setSpeaking(userIds) {
+    for (const [id, tile] of this.#people) {
+      const speaks = String(userIds.includes(id));
+      if (tile.dataset.speaks === speaks) continue;
+      tile.dataset.speaks = speaks;
+      this.#tell(tile);
+    }
+  }
+
+  /**
+   * @param {string} userId
+   * @param {number} quality  0 unknown, 1 the best, 6 the worst
+   * @param {string} text     what it means
+   */
+  setQuality(userId, quality, text) {
+    const tile = this.#people.get(userId);
+    if (!tile) return;
+    const net = part(tile, '.tile-net');
+    net.hidden = text === '';
+    net.dataset.quality = String(quality);
+    part(net, '.sr').textContent = text;
+    part(net, '.tile-net-text').textContent = text.replace('Network ', '');
+    part(net, '.bars').querySelectorAll('path').forEach((bar, i) => bar.classList.toggle('lit', i < 5 - quality));
+  }
+
+  /**
    * @param {string} userId
    * @param {'audio' | 'video'} what
    * @param {boolean} on
@@ -114,7 +151,16 @@ export class Tiles {
     const tile = this.#people.get(userId);
     if (!tile) return;
     tile.dataset[what] = on ? 'on' : 'off';
-    const off = [tile.dataset.audio === 'off' && 'microphone off', tile.dataset.video === 'off' && 'camera off'].filter(Boolean);
+    this.#tell(tile);
+  }
+
+  /**
+   * The state of a tile in words, for those who do not see it. It is not announced: people take turns all the time.
+   * @param {HTMLElement} tile
+   */
+  #tell(tile) {
+    const off = [tile.dataset.audio === 'off' && 'microphone off', tile.dataset.video === 'off' && 'camera off',
+      tile.dataset.speaks === 'true' && 'speaking'].filter(Boolean);
     part(tile, '.tile-state').textContent = off.length > 0 ? `, ${off.join(', ')}` : '';
   }
 

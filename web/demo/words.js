@@ -62,6 +62,13 @@ export function blockText(block) {
   return BLOCKS[block] ?? '';
 }
 
+const QUALITIES = ['', 'excellent', 'good', 'poor', 'bad', 'very bad', 'down'];
+
+/** What to say of the quality of somebody's network; nothing where it is not known. @param {number} quality */
+export function qualityText(quality) {
+  return QUALITIES[quality] ? `Network ${QUALITIES[quality]}` : '';
+}
+
 /** @type {Record<number, string>} */
 const EXITS = { 0: 'left', 1: 'lost the connection', 2: 'was removed', 3: 'is only watching now' };
 

@@ -8,17 +8,18 @@ function setUp() {
   const node = new FakeNode();
   const log = [];
   const events = [];
+  const reports = [];
   const beacons = [];
   const note = (name) => (x) => log.push(x?.code ? `${name} ${x.code}` : typeof x === 'string' ? `${name} ${x}` : name);
   const signal = new Signal({
     url: 'ws://node/rtc', enter: { room: 'lobby', user: 'ann' }, clock, random: () => 0.5, WebSocket: node.WebSocket,
     beacon: (body) => beacons.push(JSON.parse(body)),
     handlers: {
-      event: (e) => events.push(e), state: note('state'), lost: note('lost'), recovered: note('recovered'),
+      event: (e) => events.push(e), report: (r) => reports.push(r), state: note('state'), lost: note('lost'), recovered: note('recovered'),
       resumed: note('resumed'), reentered: note('reentered'), refused: note('refused'),
     },
   });
-  return { clock, node, log, events, beacons, signal };
+  return { clock, node, log, events, reports, beacons, signal };
 }
 
 async function entered() {
@@ -334,4 +335,12 @@ test('many events are acknowledged before the next ping', async () => {
   const t = await entered();
   for (let i = 0; i < 250; i++) t.node.event({ type: 'message', cmdId: 1, data: '' });
   assert.deepEqual(t.node.of('ping').map((m) => m.ack), [100, 200]);
+});
+
+test('reports have no number: they are handed on, and acknowledge nothing', async () => {
+  const t = await entered();
+  t.node.say({ type: 'audio_volume', users: [], active: null });
+  await settle();
+  assert.deepEqual(t.reports, [{ type: 'audio_volume', users: [], active: null }]);
+  assert.deepEqual(t.events, []);
 });

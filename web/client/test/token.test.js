@@ -85,7 +85,7 @@ function entering(token) {
     url: 'ws://node/rtc', enter: { room: 'lobby', user: 'ann', ...(token && { token }) }, clock: t.clock, random: () => 0.5,
     WebSocket: t.node.WebSocket, beacon: () => {}, token: () => t.get(),
     handlers: {
-      event: () => {}, state: note('state'), lost: note('lost'), recovered: note('recovered'), resumed: note('resumed'),
+      event: () => {}, report: () => {}, state: note('state'), lost: note('lost'), recovered: note('recovered'), resumed: note('resumed'),
       reentered: note('reentered'), refused: note('refused'),
     },
   });
@@ -157,7 +157,7 @@ test('without a callback an ended token ends the stay', async () => {
   const quiet = () => {};
   const signal = new Signal({
     url: 'ws://node/rtc', enter: { room: 'lobby', user: 'ann', token: 'old' }, clock, random: () => 0.5, WebSocket: node.WebSocket, beacon: quiet,
-    handlers: { event: quiet, state: quiet, lost: quiet, recovered: quiet, resumed: quiet, reentered: quiet, refused: (err) => log.push(err.code) },
+    handlers: { event: quiet, report: quiet, state: quiet, lost: quiet, recovered: quiet, resumed: quiet, reentered: quiet, refused: (err) => log.push(err.code) },
   });
   await signal.start();
   node.answers.resume = EXPIRED;

@@ -1,0 +1,140 @@
+// What the node reports beside events: who speaks, how good the network is, what flows. Pure: the
+// caller gets payloads of events, and gives what the browser knows (getStats).
+//
+//   Volumes      audio-volume and active-speaker
+//   qualityOf    network-quality
+//   statisticsOf statistics, completed by frame sizes and rates
+
+/** @typedef {import('./protocol.js').Source} Source */
+/** @typedef {import('./protocol.js').StreamType} StreamType */
+
+/**
+ * @typedef {{type: 'audio_volume', users: {user: string, volume: number}[], active: string | null}} VolumeReport
+ * @typedef {{quality: number, kbps: number, loss: number | null}} Link
+ * @typedef {{user?: string, source: Source, rid?: string, kbps: number, loss: number | null, jitterMs: number}} Flow
+ * @typedef {{type: 'statistics', up: Link, down: Link, rttMs?: number, users: {user: string, quality: number}[],
+ *   sent: Flow[], received: Flow[]}} StatisticsReport
+ */
+
+/** @typedef {{userId: string, volume: number}} UserVolume */
+
+/**
+ * @typedef {object} NetworkQuality  qualities: 0 unknown, 1 excellent, 2 good, 3 poor, 4 bad, 5 very bad, 6 down
+ * @property {number} uplinkNetworkQuality
+ * @property {number} downlinkNetworkQuality
+ * @property {number} uplinkLoss    per cent; 0 also where it is not known
+ * @property {number} downlinkLoss
+ * @property {number} rtt           milliseconds; 0: not known
+ * @property {{userId: string, quality: number}[]} remote  of what those send whom one receives
+ */
+
+/**
+ * @typedef {object} AudioStatistics
+ * @property {number} bitrate  kbit/s
+ * @property {number} loss     per cent
+ * @property {number} jitter   milliseconds
+ */
+
+/** @typedef {AudioStatistics & {videoType: StreamType, rid?: string, width: number, height: number, frameRate: number}} VideoStatistics */
+/** @typedef {{audio: AudioStatistics | null, video: VideoStatistics[]}} StreamsStatistics */
+
+/**
+ * @typedef {object} Statistics
+ * @property {number} rtt       milliseconds; 0: not known
+ * @property {number} upLoss    per cent
+ * @property {number} downLoss
+ * @property {number} upBitrate   kbit/s
+ * @property {number} downBitrate
+ * @property {StreamsStatistics} localStatistics
+ * @property {(StreamsStatistics & {userId: string})[]} remoteStatistics
+ */
+
+/** Who speaks, with the changes of who has the floor. */
+export class Volumes {
+  /** @type {string | null} */
+  #active = null;
+
+  /**
+   * @param {VolumeReport} report
+   * @param {(userId: string) => boolean} known  whether somebody is in the room: a report may still name one who has left
+   * @returns {{result: UserVolume[], active?: string | null}} active: only where it is another one than before
+   */
+  take(report, known) {
+    const result = report.users.filter((u) => known(u.user)).map((u) => ({ userId: u.user, volume: u.volume }));
+    const active = report.active !== null && known(report.active) ? report.active : null;
+    if (active === this.#active) return { result };
+    this.#active = active;
+    return { result, active };
+  }
+
+  reset() {
+    this.#active = null;
+  }
+}
+
+/** @param {number | null} loss */
+const percent = (loss) => Math.round((loss ?? 0) * 1000) / 10;
+
+/**
+ * @param {StatisticsReport} r
+ * @returns {NetworkQuality}
+ */
+export function qualityOf(r) {
+  return {
+    uplinkNetworkQuality: r.up.quality, downlinkNetworkQuality: r.down.quality, uplinkLoss: percent(r.up.loss), downlinkLoss: percent(r.down.loss),
+    rtt: r.rttMs ?? 0, remote: r.users.map((u) => ({ userId: u.user, quality: u.quality })),
+  };
+}
+
+/** The quality without a connection. @returns {NetworkQuality} */
+export function down() {
+  return { uplinkNetworkQuality: 6, downlinkNetworkQuality: 6, uplinkLoss: 0, downlinkLoss: 0, rtt: 0, remote: [] };
+}
+
+/** @typedef {(trackId: string) => {userId: string, source: Source} | null} Owner  userId is empty for one's own */
+
+/**
+ * @param {StatisticsReport} r
+ * @param {Iterable<any>} stats  of the PeerConnection
+ * @param {Owner} owner
+ * @returns {Statistics}
+ */
+export function statisticsOf(r, stats, owner) {
+  const frames = framesOf([...stats], owner);
+  /** @type {Map<string, StreamsStatistics & {userId: string}>} */
+  const users = new Map([['', { userId: '', audio: null, video: [] }]]);
+  for (const f of [...r.sent, ...r.received]) {
+    const userId = f.user ?? '';
+    const user = users.get(userId) ?? { userId, audio: null, video: [] };
+    users.set(userId, user);
+    const common = { bitrate: f.kbps, loss: percent(f.loss), jitter: f.jitterMs };
+    if (f.source === 'mic') user.audio = common;
+    if (f.source !== 'camera' && f.source !== 'screen') continue;
+    const seen = frames.get(`${userId} ${f.source} ${f.rid ?? ''}`) ?? { width: 0, height: 0, frameRate: 0 };
+    user.video.push({ videoType: f.source === 'camera' ? 'main' : 'sub', ...(f.rid && { rid: f.rid }), ...common, ...seen });
+  }
+  const { audio, video } = /** @type {StreamsStatistics} */ (users.get(''));
+  users.delete('');
+  return {
+    rtt: r.rttMs ?? 0, upLoss: percent(r.up.loss), downLoss: percent(r.down.loss), upBitrate: r.up.kbps, downBitrate: r.down.kbps,
+    localStatistics: { audio, video }, remoteStatistics: [...users.values()],
+  };
+}
+
+/**
+ * Frame sizes and rates by user, source and layer.
+ * @param {any[]} stats
+ * @param {Owner} owner
+ */
+function framesOf(stats, owner) {
+  const tracks = new Map(stats.filter((s) => s.type === 'media-source').map((s) => [s.id, s.trackIdentifier]));
+  /** @type {Map<string, {width: number, height: number, frameRate: number}>} */
+  const frames = new Map();
+  for (const s of stats) {
+    if (s.kind !== 'video' || (s.type !== 'inbound-rtp' && s.type !== 'outbound-rtp')) continue;
+    const who = owner(s.type === 'inbound-rtp' ? s.trackIdentifier : tracks.get(s.mediaSourceId));
+    if (!who) continue;
+    frames.set(`${who.userId} ${who.source} ${s.rid ?? ''}`, { width: s.frameWidth ?? 0, height: s.frameHeight ?? 0, frameRate: s.framesPerSecond ?? 0 });
+  }
+  return frames;
+}

@@ -1,0 +1,67 @@
+// What the node's reports become.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Volumes, down, qualityOf, statisticsOf } from '../reports.js';
+import { qualityText } from '../../demo/words.js';
+
+const volumes = (active, ...users) => ({ type: 'audio_volume', users: users.map((user) => ({ user, volume: 40 })), active });
+
+test('volumes: the floor is told when it changes, and nobody who is gone', () => {
+  const v = new Volumes();
+  const here = (id) => id !== 'gone';
+  assert.deepEqual(v.take(volumes('ann', 'ann', 'bob'), here),
+    { result: [{ userId: 'ann', volume: 40 }, { userId: 'bob', volume: 40 }], active: 'ann' });
+  assert.deepEqual(v.take(volumes('ann', 'ann'), here), { result: [{ userId: 'ann', volume: 40 }] }, 'no change');
+  assert.deepEqual(v.take(volumes('bob'), here), { result: [], active: 'bob' });
+  assert.deepEqual(v.take(volumes('gone', 'gone', 'ann'), here), { result: [{ userId: 'ann', volume: 40 }], active: null });
+  assert.deepEqual(v.take(volumes(null), here), { result: [] });
+  v.take(volumes('ann'), here);
+  v.reset();
+  assert.deepEqual(v.take(volumes('ann'), here), { result: [], active: 'ann' }, 'a new stay begins anew');
+});
+
+const report = {
+  type: 'statistics', up: { quality: 1, kbps: 1200, loss: 0.012 }, down: { quality: 3, kbps: 900, loss: null }, rttMs: 23.5,
+  users: [{ user: 'bob', quality: 2 }],
+  sent: [{ source: 'camera', rid: 'l', kbps: 200, loss: 0, jitterMs: 1 }, { source: 'camera', rid: 'h', kbps: 900, loss: 0.02, jitterMs: 1 },
+    { source: 'mic', kbps: 40, loss: 0, jitterMs: 2 }],
+  received: [{ user: 'bob', source: 'camera', kbps: 800, loss: 0.25, jitterMs: 3 }, { user: 'bob', source: 'mic', kbps: 40, loss: null, jitterMs: 4 },
+    { user: 'cat', source: 'screen', kbps: 10, loss: 0, jitterMs: 5 }],
+};
+
+test('network quality, in per cent', () => {
+  assert.deepEqual(qualityOf(report), {
+    uplinkNetworkQuality: 1, downlinkNetworkQuality: 3, uplinkLoss: 1.2, downlinkLoss: 0, rtt: 23.5, remote: [{ userId: 'bob', quality: 2 }],
+  });
+  assert.equal(qualityOf({ ...report, rttMs: undefined }).rtt, 0);
+  assert.equal(down().uplinkNetworkQuality, 6);
+  assert.deepEqual([0, 1, 6, 99].map(qualityText), ['', 'Network excellent', 'Network down', '']);
+});
+
+test('statistics: completed by what the browser knows', () => {
+  const stats = [
+    { type: 'media-source', id: 'src', trackIdentifier: 'own-camera' },
+    { type: 'outbound-rtp', kind: 'video', mediaSourceId: 'src', rid: 'h', frameWidth: 1280, frameHeight: 720, framesPerSecond: 30 },
+    { type: 'outbound-rtp', kind: 'video', mediaSourceId: 'src', rid: 'l' },
+    { type: 'outbound-rtp', kind: 'audio', mediaSourceId: 'src' },
+    { type: 'inbound-rtp', kind: 'video', trackIdentifier: 'bobs', frameWidth: 640, frameHeight: 360, framesPerSecond: 25 },
+    { type: 'inbound-rtp', kind: 'video', trackIdentifier: 'nobodys', frameWidth: 1, frameHeight: 1 },
+    { type: 'codec' },
+  ];
+  const owner = (id) => ({ 'own-camera': { userId: '', source: 'camera' }, bobs: { userId: 'bob', source: 'camera' } })[id] ?? null;
+  const s = statisticsOf(report, stats, owner);
+  assert.deepEqual(s.localStatistics, {
+    audio: { bitrate: 40, loss: 0, jitter: 2 },
+    video: [
+      { videoType: 'main', rid: 'l', bitrate: 200, loss: 0, jitter: 1, width: 0, height: 0, frameRate: 0 },
+      { videoType: 'main', rid: 'h', bitrate: 900, loss: 2, jitter: 1, width: 1280, height: 720, frameRate: 30 },
+    ],
+  });
+  assert.deepEqual(s.remoteStatistics, [
+    { userId: 'bob', audio: { bitrate: 40, loss: 0, jitter: 4 },
+      video: [{ videoType: 'main', bitrate: 800, loss: 25, jitter: 3, width: 640, height: 360, frameRate: 25 }] },
+    { userId: 'cat', audio: null, video: [{ videoType: 'sub', bitrate: 10, loss: 0, jitter: 5, width: 0, height: 0, frameRate: 0 }] },
+  ]);
+  assert.deepEqual([s.rtt, s.upLoss, s.downLoss, s.upBitrate, s.downBitrate], [23.5, 1.2, 0, 1200, 900]);
+});
