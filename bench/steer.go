@@ -57,16 +57,18 @@ func (s *steering) command(ctx context.Context, action string, request any) (tim
 	return took, nil
 }
 
-type roomRef struct{ StrRoomId string } //nolint:revive // the field's name on the wire
+type roomRef struct {
+	StrRoomID string `json:"StrRoomId"`
+}
 
 type removeUser struct {
-	StrRoomId string //nolint:revive // the field's name on the wire
-	UserIds   []string
+	StrRoomID string   `json:"StrRoomId"`
+	UserIDs   []string `json:"UserIds"`
 }
 
 // remove has somebody without media put out of a room, and waits until the user knows.
 func (s *steering) remove(ctx context.Context, c *client.Client, user string) (took time.Duration, err error) {
-	if took, err = s.command(ctx, "RemoveUser", removeUser{StrRoomId: s.room, UserIds: []string{user}}); err != nil {
+	if took, err = s.command(ctx, "RemoveUser", removeUser{StrRoomID: s.room, UserIDs: []string{user}}); err != nil {
 		return 0, err
 	}
 	select {

@@ -164,7 +164,7 @@ func TestANodeThatStopsSendsItsRoomsOn(t *testing.T) {
 	gone := make(chan error, 2)
 	for _, user := range []string{"ann", "bob"} {
 		go func() {
-			gone <- client.Roam(ctx, client.Options{URL: at.url, Room: "lobby", User: user}, func(c *client.Client) { entered <- c })
+			gone <- client.Roam(ctx, client.Options{URL: at.url, Room: "lobby", User: user}, nil, func(c *client.Client) { entered <- c })
 		}()
 	}
 	for range 2 {

@@ -11,7 +11,8 @@ import (
 const (
 	roamPause    = 100 * time.Millisecond
 	longestPause = 2 * time.Second
-	roamTry      = 3 * time.Second // the longest that one try takes
+	// roamTry is the longest that one try takes: a node that cannot say yet where a room is lets users wait for two leases.
+	roamTry = 12 * time.Second
 )
 
 // exitedShutdown is the reason of `exited` after which somebody goes on elsewhere.
@@ -22,10 +23,10 @@ const exitedShutdown = 4
 // that was lost, or at another that it had named. entered is called with every new Client, which the callee does not close; its
 // events must be read or taken by Options.OnEvent. It returns nil when ctx is done, after which nobody is in the room, or why the
 // room was left: the error of a refusal, or ErrEnded when the user was put out.
-func Roam(ctx context.Context, o Options, entered func(*Client)) error {
+func Roam(ctx context.Context, o Options, prepare func(*Options), entered func(*Client)) error {
 	urls := []string{o.URL}
 	for {
-		c, err := reenter(ctx, o, urls)
+		c, err := reenter(ctx, o, urls, prepare)
 		if err != nil {
 			return err
 		}
@@ -49,9 +50,12 @@ func Roam(ctx context.Context, o Options, entered func(*Client)) error {
 }
 
 // reenter tries the nodes in turn until one lets the user in. nil, nil: ctx is done.
-func reenter(ctx context.Context, o Options, urls []string) (*Client, error) {
+func reenter(ctx context.Context, o Options, urls []string, prepare func(*Options)) (*Client, error) {
 	for wait := roamPause; ; wait = min(2*wait, longestPause) {
 		for _, o.URL = range urls {
+			if prepare != nil {
+				prepare(&o)
+			}
 			try, cancel := context.WithTimeout(ctx, roamTry)
 			c, err := Dial(try, o)
 			cancel()
@@ -60,7 +64,7 @@ func reenter(ctx context.Context, o Options, urls []string) (*Client, error) {
 			case err == nil:
 				return c, nil
 			case ctx.Err() != nil:
-				return nil, nil
+				return nil, nil //nolint:nilerr // whoever asked no longer wants to be in the room
 			case errors.As(err, &refusal) && refusal.Code != "node_draining" && refusal.Code != "internal":
 				return nil, err
 			}
@@ -92,7 +96,7 @@ func (c *Client) stay(ctx context.Context) (next string, err error) {
 		err := c.Resume(try)
 		cancel()
 		if err != nil {
-			return "", nil //nolint:nilerr // the node, or its memory of the session, is lost: entering anew says more
+			return "", nil // the node, or its memory of the session, is lost: entering anew says more
 		}
 	}
 }

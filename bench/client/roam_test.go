@@ -36,7 +36,7 @@ func roam(t *testing.T, url string) (clients <-chan *Client, result <-chan error
 	ctx, cancel := context.WithCancel(testContext(t))
 	made, ended := make(chan *Client, 8), make(chan error, 1)
 	go func() {
-		ended <- Roam(ctx, Options{URL: url, Room: "lobby", User: "ann", OnEvent: func(Event) {}}, func(c *Client) { made <- c })
+		ended <- Roam(ctx, Options{URL: url, Room: "lobby", User: "ann", OnEvent: func(Event) {}}, nil, func(c *Client) { made <- c })
 	}()
 	return made, ended, cancel
 }

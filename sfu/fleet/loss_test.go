@@ -1,0 +1,211 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"parlor/bench/client"
+)
+
+// crowd lets n users into a room, some of them with media, entering at all nodes.
+func (f *fleet) crowd(t *testing.T, room string, n int) []*person {
+	t.Helper()
+	all := make([]*person, n)
+	var wait sync.WaitGroup
+	gate := make(chan struct{}, 8)
+	for i := range all {
+		gate <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-gate }()
+			all[i] = enter(t, f.nodes[i%len(f.nodes)], room, fmt.Sprintf("%s-%d", room, i), func(o *client.Options) {
+				if i%10 == 0 { // the others have signalling only: what counts is who is back
+					o.Publish, o.Seats = []client.Source{client.Mic}, 1
+				}
+			})
+		})
+	}
+	wait.Wait()
+	for _, p := range all {
+		eventually(t, p.name+" sees all others", 10*time.Second, func() bool { return p.sees() == n-1 })
+	}
+	return all
+}
+
+// home returns the node that a room of people is on.
+func (f *fleet) home(t *testing.T, all []*person) *node {
+	t.Helper()
+	for _, p := range all {
+		require.Equal(t, all[0].at(), p.at(), "one room is at one node")
+	}
+	return f.at(t, all[0].at())
+}
+
+// together waits until people who have lost their node see each other again, and returns how long that took.
+func together(t *testing.T, all []*person, times int, within time.Duration) time.Duration {
+	t.Helper()
+	began := time.Now()
+	for _, p := range all {
+		eventually(t, p.name+" is back and sees all others", max(time.Second, within-time.Since(began)), func() bool {
+			return p.entered() >= times && p.sees() == len(all)-1
+		})
+	}
+	return time.Since(began)
+}
+
+// TestNodeIsKilled: a node with 100 users is killed. They come back by themselves at another one within 10 s, and those whose
+// node lives notice nothing.
+func TestNodeIsKilled(t *testing.T) {
+	f := newFleet(t, 1)
+	all := f.crowd(t, "lobby", 100)
+	lost := f.home(t, all)
+	other := f.elsewhere(t, lost)
+	lost.kill()
+	took := together(t, all, 2, 10*time.Second)
+	t.Logf("100 users were back %.1f s after their node was killed", took.Seconds())
+	require.NotEqual(t, lost.url, f.home(t, all).url)
+	for _, p := range other {
+		require.Equal(t, 1, p.entered(), "%s is in a room of another node", p.name)
+		require.Equal(t, len(other)-1, p.sees())
+	}
+	for _, p := range slices.Concat(all, other) {
+		require.NoError(t, p.leave())
+		require.Empty(t, p.doubled, p.name)
+	}
+	f.nothingLeft(t)
+}
+
+// elsewhere returns people in a room that is not on the given node.
+func (f *fleet) elsewhere(t *testing.T, not *node) []*person {
+	t.Helper()
+	for i := range 50 {
+		all := f.crowd(t, fmt.Sprint("other", i), 4)
+		if f.home(t, all) != not {
+			return all
+		}
+		for _, p := range all {
+			require.NoError(t, p.leave())
+		}
+	}
+	t.Fatal("every room is placed on one node")
+	return nil
+}
+
+// TestNodeDrains: a node that is told to end has everybody go on at another one, and ends within its time.
+func TestNodeDrains(t *testing.T) {
+	f := newFleet(t, 1)
+	all := f.crowd(t, "lobby", 50)
+	ending := f.home(t, all)
+	began := time.Now()
+	ending.signal(syscall.SIGTERM)
+	took := together(t, all, 2, 10*time.Second)
+	t.Logf("50 users were together again %.1f s after their node was told to end", took.Seconds())
+	select {
+	case <-ending.end:
+		t.Logf("the node ended after %.1f s", time.Since(began).Seconds())
+	case <-time.After(15 * time.Second):
+		t.Fatal("the node does not end")
+	}
+	require.True(t, ending.cmd.ProcessState.Success(), "%s", ending.said())
+	require.NotEqual(t, ending.url, f.home(t, all).url)
+	for _, p := range all {
+		require.Equal(t, 4, p.lastExit())
+		require.NoError(t, p.leave())
+		require.Empty(t, p.doubled, p.name)
+	}
+	f.nothingLeft(t)
+	requireBalanced(t, f.feed(t))
+}
+
+// TestLeaderOfNATSIsKilled: rooms go on, others are made, commands and events go on.
+func TestLeaderOfNATSIsKilled(t *testing.T) {
+	f := newFleet(t, 3)
+	all := f.crowd(t, "lobby", 20)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	js, err := jetstream.New(f.nats)
+	require.NoError(t, err)
+	s, err := js.Stream(ctx, "KV_SFU_ROOMS")
+	require.NoError(t, err)
+	leader := s.CachedInfo().Cluster.Leader
+	i := slices.IndexFunc(f.brokers, func(b *broker) bool { return b.name == leader })
+	require.NotEqual(t, -1, i, "leader %s", leader)
+	f.brokers[i].kill()
+
+	// New rooms are made again within some seconds, by entering over and over as Roam does.
+	late := f.crowd(t, "late", 6)
+	for _, p := range all {
+		require.Equal(t, 1, p.entered(), "%s has noticed", p.name)
+	}
+	f.brokers[i].again(t)
+	for _, p := range slices.Concat(all, late) {
+		require.NoError(t, p.leave())
+		require.Empty(t, p.doubled, p.name)
+	}
+	f.nothingLeft(t)
+	eventually(t, "every event is stored", 20*time.Second, func() bool {
+		for _, n := range f.nodes {
+			if n.gauge(t, "parlor_events_queued") > 0 {
+				return false
+			}
+		}
+		return true
+	})
+	requireBalanced(t, f.feed(t))
+}
+
+// TestNodeIsCutOffFromNATS: its rooms go on for those inside, nobody else gets in once its lease is over, another node takes
+// the room then, and when it is back those inside go there too.
+func TestNodeIsCutOffFromNATS(t *testing.T) {
+	f := &fleet{brokers: brokers(t, 1)}
+	f.dial(t, f.brokers[0].url())
+	var links []*link
+	for _, id := range []string{"a", "b", "c"} {
+		l := newLink(t, strings.TrimPrefix(f.brokers[0].url(), "nats://"))
+		links = append(links, l)
+		f.nodes = append(f.nodes, startNode(t, id, l.url()))
+	}
+	all := f.crowd(t, "lobby", 10)
+	home := f.home(t, all)
+	i := slices.Index(f.nodes, home)
+	other := f.nodes[(i+1)%3]
+	links[i].set(true)
+
+	eventually(t, "the node says that it has lost its lease", 20*time.Second, func() bool {
+		return home.get("/readyz") == http.StatusServiceUnavailable
+	})
+	for _, p := range all {
+		require.Equal(t, 1, p.entered())
+		require.Equal(t, 9, p.sees(), "those inside go on")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_, err := client.Dial(ctx, client.Options{URL: home.url, Room: "lobby", User: "late"})
+	require.ErrorIs(t, err, &client.Error{Code: "node_draining"}, "a node without a lease lets nobody in")
+	require.NoError(t, all[0].leave(), "leaving still works")
+	eventually(t, "the leave is told", 5*time.Second, func() bool { return all[1].sees() == 8 })
+
+	late := enter(t, other, "lobby", "late")
+	require.NotEqual(t, home.url, late.at())
+	links[i].set(false)
+	rest := append(all[1:], late)
+	eventually(t, "the node is ready again", 20*time.Second, func() bool { return home.get("/readyz") == http.StatusOK })
+	for _, p := range rest {
+		eventually(t, p.name+" is where the room is", 20*time.Second, func() bool { return p.at() == late.at() && p.sees() == len(rest)-1 })
+	}
+	for _, p := range rest {
+		require.NoError(t, p.leave())
+		require.Empty(t, p.doubled, p.name)
+	}
+	f.nothingLeft(t)
+	requireBalanced(t, f.feed(t))
+}
