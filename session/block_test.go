@@ -2,8 +2,11 @@ package session_test
 
 import (
 	"context"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"parlor/session"
 )
@@ -166,6 +169,72 @@ func TestBlockKeepsPlace(t *testing.T) {
 		_, err := bob.Negotiate(context.Background(), plan(map[string]session.Source{"mic": session.Mic}, 0, false))
 		if code(err) != session.CodePublisherLimit {
 			t.Errorf("bob took the place: %v", err)
+		}
+	})
+}
+
+// yield lets another goroutine get to where it waits for a lock, most likely; what follows is right if it does not, too.
+func yield() {
+	for range 1000 {
+		runtime.Gosched()
+	}
+}
+
+// TestBlockedWhileBeingReplaced: the command comes between two sessions of the user, of which the one that comes has to heed it.
+func TestBlockedWhileBeingReplaced(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		old, bob := n.enter("ann"), n.enter("bob")
+		old.publishMic(0)
+		bobPeer := bob.negotiate(nil, 1, false)
+		bob.hear("ann")
+		release := n.wire.Hold()
+		var ann *session.Session
+		var entered session.Entered
+		var errEnter, errBlock error
+		var both sync.WaitGroup
+		both.Go(func() { ann, entered, errEnter = n.Enter(context.Background(), n.request("ann")) })
+		synctest.Wait() // the older session is being stopped
+		both.Go(func() { errBlock = n.SetUserBlocked(context.Background(), lobby, "ann", session.BlockAudio) })
+		yield()
+		release()
+		both.Wait()
+		if errEnter != nil || errBlock != nil {
+			t.Fatalf("entering: %v, blocking: %v", errEnter, errBlock)
+		}
+		if b := ann.Entered().Block; b != session.BlockAudio {
+			t.Errorf("ann is in with the block %s", b)
+		}
+		if flows(n.client(ann, entered).publishMic(0), "mic", bobPeer, "a0") {
+			t.Error("ann is heard")
+		}
+	})
+}
+
+// TestBlockedWhileNegotiating: what is being negotiated when the command comes is blocked when the command is answered.
+func TestBlockedWhileNegotiating(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		annPeer, bobPeer := ann.publishMic(0), bob.negotiate(nil, 1, false)
+		bob.hear("ann")
+		release := n.wire.Hold()
+		var errOffer, errBlock error
+		var both sync.WaitGroup
+		both.Go(func() {
+			_, errOffer = ann.Negotiate(context.Background(), plan(map[string]session.Source{"mic": session.Mic, "cam": session.Camera}, 0, false))
+		})
+		synctest.Wait() // the router is being told of the offer
+		both.Go(func() { errBlock = n.SetUserBlocked(context.Background(), lobby, "ann", session.BlockVideo) })
+		yield()
+		release()
+		both.Wait()
+		if errOffer != nil || errBlock != nil {
+			t.Fatalf("offering: %v, blocking: %v", errOffer, errBlock)
+		}
+		if flows(annPeer, "cam", bobPeer, "v0") {
+			t.Error("ann is seen")
+		}
+		if l := bob.saw(); len(l) == 0 || l[len(l)-1] != "streams ann camera=blocked,mic=true" {
+			t.Errorf("bob was told %q", l)
 		}
 	})
 }

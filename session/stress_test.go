@@ -93,7 +93,7 @@ func (c *churner) live(ctx context.Context) {
 	}
 	read := w.read(ctx, s)
 	for range c.rand.IntN(4) {
-		switch c.rand.IntN(4) {
+		switch c.rand.IntN(6) {
 		case 0:
 			_, _ = s.Negotiate(ctx, plan(map[string]session.Source{"mic": session.Mic}, 1, c.rand.IntN(2) == 0))
 		case 1:
@@ -107,6 +107,12 @@ func (c *churner) live(ctx context.Context) {
 				s = again
 				read = w.read(ctx, s)
 			}
+		case 4:
+			blocks := []session.Block{session.BlockNone, session.BlockAudio, session.BlockVideo, session.BlockBoth}
+			_ = c.rooms.SetUserBlocked(ctx, lobby, fmt.Sprintf("u%d", c.rand.IntN(16)), blocks[c.rand.IntN(4)])
+		case 5:
+			rights := []session.Right{session.RightEnter, session.RightSendAudio, session.RightRecvAudio}
+			_, _ = s.Renew(lasting(time.Duration(c.rand.IntN(3))*20*time.Millisecond, rights[:1+c.rand.IntN(3)]...))
 		}
 	}
 	switch c.rand.IntN(3) {

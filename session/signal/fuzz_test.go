@@ -60,6 +60,7 @@ func FuzzDecode(f *testing.F) {
 		`{"type":"offer","id":3,"sdp":"v=0","publish":{"0":"camera"},"seats":[{"id":"a","video":"1","audio":null}],"fresh":true}`,
 		`{"type":"seat","id":4,"seat":"a","user":null,"video":"screen","audio":"screen-audio","quality":"mid"}`,
 		`{"type":"publish","id":5,"source":"mic","on":false}`,
+		`{"type":"token","id":6,"token":"a.b.c"}`,
 		`{"type":"volume","id":6,"intervalMs":300}`,
 		`{"type":"ping","id":-9223372036854775808,"ack":7}`,
 		`{"id":1e5}`, `{"room":1.0}`, `{"room":null}`, `{}`, ` [`, `nul`, "{\"type\":\"\\ud800\"}", "\xff",
@@ -68,7 +69,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for _, into := range []any{
-			&envelope{}, &enterRequest{}, &resumeRequest{}, &offerRequest{}, &seatRequest{}, &publishRequest{}, &roleRequest{}, &volumeRequest{},
+			&envelope{}, &enterRequest{}, &resumeRequest{}, &offerRequest{}, &seatRequest{}, &publishRequest{}, &roleRequest{}, &volumeRequest{}, &tokenRequest{},
 			&pingRequest{}, &exitBeacon{},
 		} {
 			err := decode(raw, into)
