@@ -18,7 +18,8 @@
 //	enter.go     entering, and entering again
 //	leave.go     the one way out, in its five steps; how a room ends
 //	session.go   Session: the door's hold on one entering
-//	media.go     negotiating, publishing, peers
+//	media.go     negotiating, peers
+//	publish.go   what a user publishes: rights, places, what is forwarded of it
 //	seats.go     seats: who is shown where
 //	renew.go     another grant for a session: what ends with it; the end of a grant
 //	loudest.go   seats of the loudest
