@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ type node struct {
 	url  string // of its pages
 	keys *token.Keys
 	nats *nats.Conn // an operator's
+	stop func()     // as SIGTERM does; returns when it has ended
 }
 
 // timers are those of the configuration that tests shorten; zero: the default.
@@ -92,7 +94,7 @@ func runNode(t *testing.T, cfg config.Config, keys *token.Keys) *node {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		cancel()
 		select {
 		case err := <-done:
@@ -101,6 +103,7 @@ func runNode(t *testing.T, cfg config.Config, keys *token.Keys) *node {
 			t.Error("the node did not end in time")
 		}
 	})
+	t.Cleanup(stop)
 	select {
 	case <-s.Ready():
 	case err := <-done:
@@ -109,7 +112,7 @@ func runNode(t *testing.T, cfg config.Config, keys *token.Keys) *node {
 	case <-time.After(limit):
 		t.Fatal("the node did not become ready")
 	}
-	n := &node{t: t, keys: keys, url: strings.TrimSuffix(s.Addrs().URL(), "/")}
+	n := &node{t: t, keys: keys, stop: stop, url: strings.TrimSuffix(s.Addrs().URL(), "/")}
 	n.nats, err = nats.Connect(s.Addrs().NATS)
 	require.NoError(t, err)
 	t.Cleanup(n.nats.Close)

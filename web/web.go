@@ -30,9 +30,10 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml; charset=utf-8",
 }
 
-// pagePolicy lets the demo load its own files and talk to its own node, and nothing else.
+// pagePolicy lets the demo load its own files and nothing else. It may talk to any node: its room may be on one, or move to one, that
+// nobody knew of when the page was loaded.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; " +
-	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	"connect-src 'self' https: wss: http: ws:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 type file struct {
 	content []byte

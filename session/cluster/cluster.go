@@ -94,7 +94,6 @@ type Cluster struct {
 	me     self
 	view   *view
 	claims map[string]*claim // by the room's token: what this node has, or has under work
-	news   chan struct{}     // closed and replaced when something of the nodes has changed
 	buried map[string]bool   // incarnations that are dead for good
 	work   sync.WaitGroup    // what is still to be written
 	ended  bool              // no work is begun any more
@@ -110,11 +109,15 @@ type self struct {
 	draining    bool
 }
 
-// public is what is read often, and without a lock.
+// public is what is read often, and without a lock. It is never changed, only replaced.
 type public struct {
 	others  []string
-	origins map[string]bool
+	origins map[string]time.Time // of nodes' pages, and when the node was last seen
 }
+
+// trustFor is for how long pages of a node are trusted that is no longer there: they are what goes on at others then. Raising
+// it helps pages that come back late, lowering it bounds what somebody can do who gets the address of a node that has gone.
+const trustFor = 24 * time.Hour
 
 // Counters are counts since the start.
 type Counters struct {
@@ -157,7 +160,7 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 	}
 	o.Log = o.Log.With().Str("part", "cluster").Logger()
 	c := &Cluster{
-		o: o, nc: nc, kick: make(chan struct{}, 1), opened: make(chan struct{}), news: make(chan struct{}),
+		o: o, nc: nc, kick: make(chan struct{}, 1), opened: make(chan struct{}),
 		store:   &store{js: js, lease: o.Lease, ttl: o.Lease, replicas: o.Replicas, timeout: o.Lease / 3, now: o.Now},
 		rewatch: map[string]chan struct{}{NodesBucket: make(chan struct{}, 1), RoomsBucket: make(chan struct{}, 1)},
 		view:    newView(), claims: map[string]*claim{}, buried: map[string]bool{}, me: self{mine: map[string]bool{}},
@@ -220,8 +223,12 @@ func (c *Cluster) Opened() <-chan struct{} { return c.opened }
 // Others returns the URLs of a few other nodes. The slice is read-only.
 func (c *Cluster) Others() []string { return c.public.Load().others }
 
-// Trusts reports whether a web origin, such as https://a.example.org, is that of a node's pages.
-func (c *Cluster) Trusts(origin string) bool { return c.public.Load().origins[origin] }
+// Trusts reports whether a web origin, such as https://a.example.org, is that of a node's pages, also of one that has gone
+// less than a day ago.
+func (c *Cluster) Trusts(origin string) bool {
+	seen, ok := c.public.Load().origins[origin]
+	return ok && c.o.Now().Sub(seen) < trustFor
+}
 
 // NodeURL returns where another node that is registered can be reached.
 func (c *Cluster) NodeURL(id string) (url string, ok bool) {

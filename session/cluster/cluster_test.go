@@ -84,8 +84,6 @@ func TestARoomHasOneNode(t *testing.T) {
 	two := a.claim(t, lobby)
 	other.elsewhere(t, lobby, "a")
 	require.Equal(t, []string{"http://b.test"}, a.Others())
-	require.True(t, a.Trusts("http://b.test"))
-	require.False(t, a.Trusts("http://c.test"))
 	one()
 	one() // again: no harm
 	other.elsewhere(t, lobby, "a")
@@ -99,6 +97,23 @@ func TestARoomHasOneNode(t *testing.T) {
 		return err == nil
 	})
 	a.elsewhere(t, lobby, "b")
+}
+
+func TestPagesOfNodesAreTrusted(t *testing.T) {
+	b := newBroker(t)
+	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
+	a.knows(t, 2)
+	require.True(t, a.Trusts("http://a.test"))
+	require.True(t, a.Trusts("http://b.test"))
+	require.False(t, a.Trusts("http://c.test"))
+	require.False(t, a.Trusts(""))
+	other.stop()
+	a.knows(t, 1)
+	require.Empty(t, a.Others())
+	require.True(t, a.Trusts("http://b.test"), "its pages are what comes here now")
+	a.stop()
+	a.clock.advance(trustFor)
+	require.False(t, a.Trusts("http://b.test"))
 }
 
 // TestPlacedOnAnother places a room on a node that nobody has come to yet.

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -223,17 +222,20 @@ func (c *Cluster) noticed(name string) {
 		return
 	}
 	c.mu.Lock()
-	others := c.view.others(c.o.Node)
-	origins := map[string]bool{}
-	for _, n := range c.view.nodes {
-		if n.record.URL != "" {
-			origins[strings.TrimSuffix(n.record.URL, "/")] = true
+	defer c.mu.Unlock()
+	now, before := c.o.Now(), c.public.Load().origins
+	origins := make(map[string]time.Time, len(before)+1)
+	for origin, seen := range before {
+		if now.Sub(seen) < trustFor {
+			origins[origin] = seen
 		}
 	}
-	close(c.news)
-	c.news = make(chan struct{})
-	c.mu.Unlock()
-	c.public.Store(&public{others: others, origins: origins})
+	for _, n := range c.view.nodes {
+		if n.record.URL != "" {
+			origins[n.record.URL] = now
+		}
+	}
+	c.public.Store(&public{others: c.view.others(c.o.Node), origins: origins})
 }
 
 // pause waits, or until ctx is done.

@@ -9,7 +9,7 @@
 //   await parlor.startLocalVideo({ view: 'me' });
 //
 // This file is the application's side: calls, events, and the order of entering and leaving.
-//   signal.js    the session: socket, resume, mailbox (mailbox.js), timers (clock.js)
+//   signal.js    the session: socket, resume, mailbox (mailbox.js), timers (clock.js), nodes (nodes.js)
 //   peer.js      the one PeerConnection: offers, sections, seats; encodings.js, sdp.js, recovery.js
 //   local.js     camera, microphone, screen
 //   remote.js    subscriptions and who sits where (seats.js); view.js: elements
@@ -21,7 +21,7 @@
 //   types.js     events and options of this file
 // Register handlers before enterRoom: those who are there already are announced while it runs.
 
-import { systemClock } from './clock.js';
+import { Timers, systemClock } from './clock.js';
 import { Emitter } from './emitter.js';
 import { Local, noRight } from './local.js';
 import { Messages } from './messages.js';
@@ -49,6 +49,11 @@ export { ExitReason, ParlorError, UserExitReason };
  *  holds a full room by default (50 who publish, and their screens) and keeps the offer below the
  *  largest message that the node takes. */
 const SEATS = { initial: 6, chunk: 6, max: 100 };
+
+/** For how long those count as there who were in the room before it moved to another node, and have
+ *  not come there yet. Lower tells of people leaving and coming back who are only slow to move, higher
+ *  keeps those who are gone. */
+const RETURN_MS = 15000;
 
 /** The rights of a token name screens as one, sound included. */
 const RIGHTS = /** @type {const} */ ({ camera: 'video', mic: 'audio', screen: 'screen', 'screen-audio': 'screen' });
@@ -79,6 +84,7 @@ export class Parlor extends Emitter {
   #volumes = new Volumes();
   /** Milliseconds between two `audio-volume`; 0: none are wanted. */
   #volumeInterval = 0;
+  #timers = new Timers(systemClock);
   #local;
   #remote;
   #messages;
@@ -383,11 +389,11 @@ export class Parlor extends Emitter {
 
   /** @param {import('./protocol.js').EnterRequest} enter */
   #connect(enter) {
-    const { socket, beacon } = this.#options.endpoints;
+    const { socket } = this.#options.endpoints;
     /** @type {Signal} */
     const signal = new Signal({
       url: socket, enter, WebSocket, clock: systemClock, random: Math.random,
-      beacon: (body) => void navigator.sendBeacon(beacon, body),
+      beacon: (body, url) => void navigator.sendBeacon(url, body),
       ...(this.#options.getToken && { token: () => this.#askForToken() }),
       handlers: {
         event: (e) => this.#event(e),
@@ -399,7 +405,7 @@ export class Parlor extends Emitter {
         },
         recovered: () => this.emit('connection-recovered', {}),
         resumed: () => this.#recovery.contact(this.#peer?.state),
-        reentered: (e) => this.#begin(e),
+        reentered: (e, moved) => this.#begin(e, moved),
         refused: (err) => this.#refused(err),
       },
     });
@@ -410,8 +416,9 @@ export class Parlor extends Emitter {
   /**
    * A session begins, the first of a stay or one in place of a lost one.
    * @param {import('./protocol.js').Entered} entered
+   * @param {boolean} [moved]  the room is on another node than before, where the others are still to come
    */
-  #begin(entered) {
+  #begin(entered, moved = false) {
     this.#inside = true;
     this.#role = entered.role ?? this.#role;
     this.#rights = entered.rights ? new Set(entered.rights) : null;
@@ -420,7 +427,8 @@ export class Parlor extends Emitter {
     this.#recovery.reset();
     this.#closeMedia(); // of the session before, whose seats the node does not know
     this.#messages.restart();
-    this.#meet(this.#roster.reset(entered.users ?? [], entered.user, UserExitReason.TIMEOUT));
+    this.#meet(this.#roster.reset(entered.users ?? [], entered.user, UserExitReason.TIMEOUT, moved));
+    this.#timers.set('return', RETURN_MS, () => this.#meet(this.#roster.expire(UserExitReason.TIMEOUT)));
     this.#openMedia();
     if (this.#volumeInterval) this.enableAudioVolumeEvaluation(this.#volumeInterval).catch((err) => this.#failed(err));
   }
@@ -465,6 +473,7 @@ export class Parlor extends Emitter {
     this.#signal?.close();
     this.#signal = null;
     this.#inside = false;
+    this.#timers.clearAll();
     this.#renewal.reset();
     this.#block = 'none';
     this.#listen(false);

@@ -27,6 +27,7 @@
  * @property {string[]} [rights]
  * @property {UserState[]} [users]
  * @property {string} [node]
+ * @property {string[]} [nodes]  base URLs of others
  * @property {Partial<Timers>} [timers]
  * @property {Block} [block]
  * @property {number} [expiresInMs]  how long the token holds; without it for ever
@@ -50,7 +51,7 @@
  *   {type: 'message', user?: string, cmdId: number, data: string} |
  *   {type: 'blocked', block: Block} |
  *   {type: 'token_expiring', inMs: number} |
- *   {type: 'exited', reason: number, text?: string})} ServerEvent
+ *   {type: 'exited', reason: number, text?: string, next?: string})} ServerEvent
  */
 
 /**

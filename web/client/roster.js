@@ -19,6 +19,8 @@ const ANNOUNCED = /** @type {const} */ ([['camera', 'main'], ['screen', 'sub'], 
 export class Roster {
   /** @type {Map<string, Set<Source>>} user → sources that are on */
   #users = new Map();
+  /** @type {Set<string>} users who were there before the room moved, and have not come after it yet */
+  #missing = new Set();
 
   users() {
     return [...this.#users.keys()];
@@ -42,13 +44,30 @@ export class Roster {
    * @param {UserState[]} list
    * @param {string} self
    * @param {number} goneReason  reason given for those who are no longer there
+   * @param {boolean} [moved]    the room has moved: those who are not there yet may only be slower, and
+   *                             stay, without streams, until expire()
    * @returns {Change[]}
    */
-  reset(list, self, goneReason) {
+  reset(list, self, goneReason, moved = false) {
     const others = list.filter((u) => u.user !== self);
     const there = new Set(others.map((u) => u.user));
-    const gone = this.users().filter((id) => !there.has(id)).flatMap((id) => this.left(id, goneReason));
+    const gone = this.users().filter((id) => !there.has(id)).flatMap((id) => (moved ? this.#awaited(id) : this.left(id, goneReason)));
     return [...gone, ...others.flatMap((u) => this.entered(u))];
+  }
+
+  /**
+   * Those who have not come after the room are gone.
+   * @param {number} reason
+   * @returns {Change[]}
+   */
+  expire(reason) {
+    return [...this.#missing].flatMap((id) => this.left(id, reason));
+  }
+
+  /** @param {string} id */
+  #awaited(id) {
+    this.#missing.add(id);
+    return this.streams(id, []);
   }
 
   /**
@@ -58,6 +77,7 @@ export class Roster {
   entered(user) {
     /** @type {Change[]} */
     const out = [];
+    this.#missing.delete(user.user);
     if (!this.#users.has(user.user)) {
       this.#users.set(user.user, new Set());
       out.push({ name: 'remote-user-enter', payload: { userId: user.user } });
@@ -95,10 +115,12 @@ export class Roster {
     if (!this.#users.has(userId)) return [];
     const out = this.streams(userId, []);
     this.#users.delete(userId);
+    this.#missing.delete(userId);
     return [...out, { name: 'remote-user-exit', payload: { userId, reason } }];
   }
 
   clear() {
     this.#users.clear();
+    this.#missing.clear();
   }
 }

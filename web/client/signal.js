@@ -9,11 +9,14 @@
 // Liveness: a ping every pingMs with the last event number seen. Silence for lostMs is reported as
 // lost; reconnectMs later a new socket is tried. A socket that closes is replaced at once, and if
 // that succeeds within lostMs nobody hears of it. Tries go on, with back-off, until the
-// application leaves. Time, sockets and chance come from outside, so that tests own them.
+// application leaves: at the same node first, then at the others that it has told of (nodes.js).
+// Where one is sent on, or put out because the node shuts down, the session goes on elsewhere by
+// itself. Time, sockets and chance come from outside, so that tests own them.
 
 import { Timers, backoff } from './clock.js';
 import { Mailbox } from './mailbox.js';
-import { ParlorError, SUBPROTOCOL, errorOf } from './protocol.js';
+import { Nodes } from './nodes.js';
+import { ExitReason, ParlorError, SUBPROTOCOL, errorOf } from './protocol.js';
 
 /** @typedef {import('./protocol.js').Entered} Entered */
 /** @typedef {import('./protocol.js').EnterRequest} EnterRequest */
@@ -29,7 +32,8 @@ import { ParlorError, SUBPROTOCOL, errorOf } from './protocol.js';
  * @property {() => void} lost                         silence for lostMs
  * @property {() => void} recovered                    after lost: there is contact again
  * @property {() => void} resumed                      a new socket carries the same session
- * @property {(entered: Entered) => void} reentered    the session was gone: entered anew
+ * @property {(entered: Entered, moved: boolean) => void} reentered  the session was gone: entered anew;
+ *   moved: on another node, where the others are still to come
  * @property {(error: ParlorError) => void} refused    entering anew was refused: it is over
  */
 
@@ -41,7 +45,7 @@ import { ParlorError, SUBPROTOCOL, errorOf } from './protocol.js';
  * @property {import('./clock.js').Clock} clock
  * @property {() => number} random
  * @property {new (url: string, protocol: string) => WebSocket} WebSocket
- * @property {(body: string) => void} beacon  posts to /rtc/exit when no socket can
+ * @property {(body: string, url: string) => void} beacon  posts when no socket can
  * @property {() => Promise<string>} [token]  another token, where there is none or it has ended
  */
 
@@ -50,6 +54,14 @@ import { ParlorError, SUBPROTOCOL, errorOf } from './protocol.js';
 /** How long one try to connect and be greeted may take. Lower gives up on slow networks; higher
  *  holds up the next try after a black hole. */
 const ATTEMPT_MS = 8000;
+/** The same where there is another node to try. */
+const NEXT_MS = 4000;
+/** The longest wait between two tries where there are several nodes. A dead one's room is placed anew
+ *  when its lease of 5 s has run out: lower is back sooner after that, and asks more often in vain. */
+const ROAM_MS = 2000;
+/** For how long entering is tried again that was sent to a node which does not answer: until the
+ *  others know that it is dead. */
+const ENTER_MS = 8000;
 /** How long an answer may take before the caller is told. Time without a connection does not count:
  *  the request is asked again when there is one. */
 const REQUEST_MS = 30000;
@@ -68,8 +80,12 @@ export class Signal {
   #state = 'idle';
   /** @type {WebSocket | null} */
   #ws = null;
-  /** @type {{id: string, key: string} | null} */
+  /** @type {{id: string, key: string, node: string | undefined} | null} */
   #session = null;
+  #node = ''; // of the last session
+  #moved = false; // that session has ended with its node
+  #nodes;
+  #began = 0;
   #mailbox = new Mailbox();
   /** @type {Map<number, Pending>} */
   #pending = new Map();
@@ -90,6 +106,7 @@ export class Signal {
   /** @param {SignalOptions} opts */
   constructor(opts) {
     this.#opts = opts;
+    this.#nodes = new Nodes(opts.url);
     this.#timers = new Timers(opts.clock);
   }
 
@@ -106,6 +123,7 @@ export class Signal {
   start() {
     return new Promise((resolve, reject) => {
       this.#entering = { resolve, reject };
+      this.#began = this.#opts.clock.now();
       this.#setState('connecting');
       this.#connect();
     });
@@ -181,9 +199,10 @@ export class Signal {
     if (!this.#entering) this.#setState('reconnecting');
     let ws;
     try {
-      ws = new this.#opts.WebSocket(this.#opts.url, SUBPROTOCOL);
+      ws = new this.#opts.WebSocket(this.#nodes.socket, SUBPROTOCOL);
     } catch (cause) {
-      this.#refuse(new ParlorError('connection_failed', `Cannot connect to ${this.#opts.url}.`, { cause }));
+      if (this.#nodes.several) this.#dropped();
+      else this.#refuse(new ParlorError('connection_failed', `Cannot connect to ${this.#nodes.socket}.`, { cause }));
       return;
     }
     this.#ws = ws;
@@ -191,7 +210,7 @@ export class Signal {
     ws.onopen = () => ws === this.#ws && this.#hello();
     ws.onmessage = (e) => ws === this.#ws && this.#receive(e.data);
     ws.onclose = () => ws === this.#ws && this.#dropped();
-    this.#timers.set('attempt', ATTEMPT_MS, () => this.#dropped());
+    this.#timers.set('attempt', this.#nodes.several ? NEXT_MS : ATTEMPT_MS, () => this.#dropped());
   }
 
   #hello() {
@@ -200,7 +219,7 @@ export class Signal {
       return;
     }
     const resume = this.#session
-      ? { type: 'resume', session: this.#session.id, key: this.#session.key, lastSeq: this.#mailbox.lastSeq }
+      ? { type: 'resume', session: this.#session.id, key: this.#session.key, lastSeq: this.#mailbox.lastSeq, node: this.#session.node }
       : { type: 'enter', ...this.#opts.enter };
     this.#helloId = ++this.#lastId;
     this.#send({ ...resume, id: this.#helloId });
@@ -237,17 +256,23 @@ export class Signal {
     this.#timers.clear('attempt');
     this.#timers.clear('ping');
     this.#dropSocket();
-    if (this.#entering) {
+    const again = this.#nodes.several && this.#opts.clock.now() - this.#began < ENTER_MS;
+    if (this.#entering && !again) {
       this.#refuse(new ParlorError('connection_failed', 'The server cannot be reached.'));
       return;
     }
-    this.#setState('reconnecting');
-    this.#retryAfter(backoff(this.#attempts++, this.#opts.random()));
+    if (!this.connected) this.#nodes.next(); // else its node may still have the session
+    if (!this.#entering) this.#setState('reconnecting');
+    const wait = backoff(this.#attempts++, this.#opts.random());
+    this.#retryAfter(this.#nodes.several ? Math.min(wait, ROAM_MS) : wait);
   }
 
   /** @param {number} ms */
   #retryAfter(ms) {
-    this.#timers.set('retry', ms, () => this.#connect());
+    this.#timers.set('retry', ms, () => {
+      this.#nodes.fresh();
+      this.#connect();
+    });
   }
 
   /** @param {object} message */
@@ -291,10 +316,16 @@ export class Signal {
       this.#greetedWithError(errorOf(m));
       return;
     }
+    if (m.type === 'redirect') {
+      if (this.#nodes.follow(m.url)) this.#connect();
+      else this.#dropped();
+      return;
+    }
     const resumed = m.type === 'resumed';
     if (!resumed) this.#mailbox.reset();
+    this.#nodes.settle(m.nodes);
     this.#acked = this.#mailbox.lastSeq;
-    this.#session = { id: m.session ?? this.#session?.id, key: m.key ?? this.#session?.key };
+    this.#session = { id: m.session ?? this.#session?.id, key: m.key ?? this.#session?.key, node: m.node };
     Object.assign(this.#times, m.timers);
     this.#timers.clear('attempt');
     this.#attempts = 0;
@@ -319,8 +350,10 @@ export class Signal {
       for (const id of [...this.#pending.keys()]) {
         this.#settle(id, (p) => p.reject(new ParlorError('aborted', 'The session was lost and entered anew.')));
       }
-      this.#opts.handlers.reentered(m);
+      this.#opts.handlers.reentered(m, this.#moved || (m.node ?? '') !== this.#node);
     }
+    this.#node = m.node ?? '';
+    this.#moved = false;
     this.#foundAgain();
   }
 
@@ -360,6 +393,7 @@ export class Signal {
     }
     if (verdict === 'repeat') return;
     if (event.seq - this.#acked >= ACK_EVERY) this.acknowledge();
+    if (event.type === 'exited' && event.reason === ExitReason.SHUTDOWN && this.#goOn(event.next)) return;
     if (event.type === 'exited') {
       for (const [id, p] of [...this.#pending]) {
         if (p.message.type === 'exit') this.#settle(id, () => p.resolve({ type: 'ok' }));
@@ -367,6 +401,28 @@ export class Signal {
       this.close();
     }
     this.#opts.handlers.event(event);
+  }
+
+  /**
+   * The node shuts down: one enters elsewhere by oneself. False: there is nowhere to go, or one was
+   * leaving anyway.
+   * @param {string | undefined} next  where the room goes on
+   */
+  #goOn(next) {
+    const leaving = [...this.#pending.values()].some((p) => p.message.type === 'exit');
+    this.#nodes.fresh();
+    const known = next !== undefined && this.#nodes.follow(next);
+    if (leaving || (!known && !this.#nodes.several)) return false;
+    this.#session = null;
+    this.#moved = true;
+    if (known) {
+      this.#connect();
+      return true;
+    }
+    this.#dropSocket();
+    this.#setState('reconnecting');
+    this.#dropped();
+    return true;
   }
 
   // --- signs of life
@@ -432,7 +488,7 @@ export class Signal {
   }
 
   #beacon() {
-    if (this.#session) this.#opts.beacon(JSON.stringify({ session: this.#session.id, key: this.#session.key }));
+    if (this.#session) this.#opts.beacon(JSON.stringify({ session: this.#session.id, key: this.#session.key }), this.#nodes.beacon);
   }
 }
 

@@ -57,6 +57,7 @@ export class FakeNode {
   answers = {};
   sent = [];
   users = [];
+  entered = {}; // further fields of `entered`
 
   WebSocket = (() => {
     const node = this;
@@ -133,7 +134,7 @@ export class FakeNode {
     const say = (a) => ws.readyState === 1 && !this.deaf && ws.onmessage?.({ data: JSON.stringify({ re: m.id, ...a }) });
     const entered = {
       session: 'S1', key: 'K1', user: 'ann', room: 'lobby', role: 'anchor', scene: 'call', users: this.users, node: 'n1',
-      timers: { lostMs: 8000, reconnectMs: 3000, timeoutMs: 90000, pingMs: 2000 },
+      timers: { lostMs: 8000, reconnectMs: 3000, timeoutMs: 90000, pingMs: 2000 }, ...this.entered,
     };
     if (special) say(special);
     else if (m.type === 'enter') say({ type: 'entered', ...entered });

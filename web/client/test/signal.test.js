@@ -127,7 +127,7 @@ test('silence: lost after 8 s, a new socket 3 s later, recovered with the same s
   t.node.socket.readyState = 3; // but it does not
   await t.clock.advance(300);
   assert.equal(t.node.sockets.length, 2);
-  assert.deepEqual(t.node.of('resume').map(({ id, ...m }) => m), [{ type: 'resume', session: 'S1', key: 'K1', lastSeq: 1 }]);
+  assert.deepEqual(t.node.of('resume').map(({ id, ...m }) => m), [{ type: 'resume', session: 'S1', key: 'K1', lastSeq: 1, node: 'n1' }]);
   assert.deepEqual(t.log, ['lost', 'state reconnecting', 'state connected', 'resumed', 'recovered']);
 });
 

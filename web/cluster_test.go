@@ -1,0 +1,73 @@
+package web_test
+
+import (
+	"encoding/json"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"parlor/config"
+)
+
+// startNodes starts nodes of one cluster, by their ids. The first has NATS inside.
+func startNodes(t *testing.T, ids ...string) []*node {
+	t.Helper()
+	var nodes []*node
+	var server string
+	for _, id := range ids {
+		cfg := nodeConfig(t, netip.MustParseAddr("127.0.0.1"), timers{})
+		cfg.Node.ID, cfg.Cluster.Lease, cfg.NATS.URL = id, time.Second, server
+		cfg.Limits = config.Default().Limits
+		n := runNode(t, cfg, nil)
+		server = n.nats.ConnectedUrl()
+		nodes = append(nodes, n)
+	}
+	for _, n := range nodes {
+		require.Eventually(t, func() bool {
+			list, _ := n.command("DescribeNode", map[string]any{})["Nodes"].([]any)
+			return len(list) == len(ids)
+		}, limit, 50*time.Millisecond, "the nodes know each other")
+	}
+	return nodes
+}
+
+// TestRoomMovesWithItsPeople: ben's page is of another node than ann's room, which it follows; then the room's node stops, and
+// both go on at another one without their pages doing anything, or noticing that the other was away.
+func TestRoomMovesWithItsPeople(t *testing.T) {
+	nodes := startNodes(t, "hub", "x", "y")
+	hub, x, y := nodes[0], nodes[1], nodes[2]
+	b := shared.get(t)
+	ann := join(t, b, x, "moving", "ann")
+	ben := join(t, b, y, "moving", "ben")
+	ann.sees("ben")
+	ben.sees("ann")
+	require.Equal(t, []string{"ann", "ben"}, hub.users("moving"))
+
+	since := ann.now()
+	x.stop()
+	require.Eventually(t, func() bool { // there is no such room until the first of them is in again
+		m, err := hub.nats.Request("sfu.v1.DescribeRoom", []byte(`{"StrRoomId":"moving"}`), 5*time.Second)
+		var room struct{ Users int }
+		return err == nil && json.Unmarshal(m.Data, &room) == nil && room.Users == 2
+	}, limit, 100*time.Millisecond, "both are in again")
+	for p, other := range map[*person]*person{ann: ben, ben: ann} {
+		p.toldSince(since, "remote-video-available", map[string]any{"userId": other.name})
+		p.sees(other.name)
+		p.frames(other.name, p.received(other.name), 15)
+	}
+	for _, p := range []*person{ann, ben} {
+		var states []string
+		for _, e := range p.events() {
+			if e.At < since {
+				continue
+			}
+			require.NotContains(t, []string{"remote-user-enter", "remote-user-exit", "kicked-out", "exit-room", "error"}, e.Name, "%s: %+v", p.name, e)
+			if e.Name == "connection-state-changed" {
+				states = append(states, e.State)
+			}
+		}
+		require.Equal(t, []string{"RECONNECTING", "CONNECTED"}, states, p.name)
+	}
+}
