@@ -200,7 +200,7 @@ func (c *Cluster) farewell() {
 	revision := c.me.revision
 	c.me.revision = 0
 	c.mu.Unlock()
-	if revision == 0 {
+	if revision == 0 || !c.nc.IsConnected() { // without NATS the lease runs out by itself
 		return
 	}
 	if err := c.store.purge(context.Background(), NodesBucket, c.o.Node, revision); err != nil {
