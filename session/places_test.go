@@ -71,6 +71,21 @@ func TestARoomIsClaimedUntilItEnds(t *testing.T) {
 	})
 }
 
+func TestARefusedRoomIsGivenUp(t *testing.T) {
+	p := &places{}
+	inNode(t, session.Options{Places: p, Limits: session.Limits{Rooms: 1}}, func(n *node) {
+		n.enter("ann")
+		q := n.request("bob")
+		q.Room = must(session.StringRoom("another"))
+		if _, _, err := n.Enter(context.Background(), q); !errors.Is(err, session.CodeRoomFull) {
+			t.Errorf("a second room: %v", err)
+		}
+		if p.holds != 1 {
+			t.Errorf("%d holds", p.holds)
+		}
+	})
+}
+
 func TestARoomElsewhereIsNotEntered(t *testing.T) {
 	there := &session.ElsewhereError{Node: "b", URL: "http://b"}
 	p := &places{at: map[string]error{"s:lobby": there}, known: map[string]bool{}}

@@ -170,7 +170,11 @@ func TestANodeThatStopsSendsItsRoomsOn(t *testing.T) {
 	for range 2 {
 		require.Equal(t, "z", (<-entered).Entered().Node)
 	}
+	cat := clusterEnter(t, at, client.Options{User: "cat"})
 	require.NoError(t, z.stop())
+	told := clusterAwait(t, cat, client.Exited)
+	require.Equal(t, 4, told.Reason)
+	require.Contains(t, []string{nodes[0].url, nodes[1].url}, told.Next)
 	var where []string
 	for range 2 {
 		where = append(where, (<-entered).Entered().Node)

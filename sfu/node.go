@@ -18,11 +18,11 @@
 // # Starting and stopping
 //
 // Parts start in this order: the NATS server inside the process, the connection to NATS, the event feed, webhooks,
-// the media port, the rooms, the commands over NATS, the watch over the keys, HTTP. All ports are bound before the first part runs, so that a port in use
+// the registration in the cluster, the media port, the rooms, the commands over NATS, the watch over the keys, HTTP. All ports are bound before the first part runs, so that a port in use
 // stops the start before anybody is let in.
 //
-// Stopping is the reverse, with one step before it: /readyz says no, nobody enters any more, and everybody inside is told
-// `exited` 4 over connections that still stand. The whole takes at most timers.shutdown.
+// Stopping is the reverse, with one step before it: /readyz says no, nobody enters any more, rooms are given to other nodes, and
+// everybody inside is told `exited` 4, with where to go, over connections that still stand. The whole takes at most timers.shutdown.
 package sfu
 
 import (

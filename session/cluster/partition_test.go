@@ -91,6 +91,35 @@ func TestTheSameNodeAgain(t *testing.T) {
 	require.EqualValues(t, 1, other.Counters().Takeovers)
 }
 
+// TestALateViewTakesNothing: a node whose watch of the nodes is behind that of the rooms takes a living node's room for one that
+// an earlier incarnation has left. It must find out before it takes it.
+func TestALateViewTakesNothing(t *testing.T) {
+	b := newBroker(t)
+	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
+	other.knows(t, 2)
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	other.mu.Lock()
+	before := other.view.nodes["a"]
+	other.mu.Unlock()
+	a.expire() // as if it had been cut off for a moment
+	signal(a.kick)
+	await(t, "a has registered anew", func() bool { return a.Open() == nil && a.incarnation() != before.record.Incarnation })
+	await(t, "b has seen the room's new entry", func() bool {
+		other.mu.Lock()
+		defer other.mu.Unlock()
+		s := other.view.rooms["s-lobby"]
+		return s != nil && s.record.Incarnation == a.incarnation()
+	})
+	other.mu.Lock()
+	other.view.nodes["a"] = before
+	seen := other.view.judge(other.view.rooms["s-lobby"].record)
+	other.mu.Unlock()
+	require.Equal(t, stale, seen)
+	other.elsewhere(t, lobby, "a")
+	require.Zero(t, other.Counters().Takeovers)
+}
+
 // TestADeadNodesRoomsAreCleared has nobody come back to the room of a node that has died.
 func TestADeadNodesRoomsAreCleared(t *testing.T) {
 	b := newBroker(t)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"time"
 )
 
@@ -76,4 +77,13 @@ func (l Load) tidy() Load {
 		}
 	}
 	return l
+}
+
+// baseURL returns a node's URL if it is one that clients can be sent to, else "".
+func baseURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || text != u.Scheme+"://"+u.Host {
+		return ""
+	}
+	return text
 }

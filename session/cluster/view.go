@@ -31,6 +31,7 @@ func newView() *view {
 // setNode takes what is known of a node's key. Older news than what is known is ignored.
 func (v *view) setNode(id string, e entry[NodeRecord]) {
 	if e.revision > v.nodes[id].revision {
+		e.record.URL = baseURL(e.record.URL) // users are sent there
 		v.nodes[id] = e
 		v.placed[id] = 0
 	}
