@@ -53,7 +53,9 @@ func TestSamplesOfWhatFlows(t *testing.T) {
 	}
 }
 
-func ntpMiddle(t int64) uint64 { return (uint64(t/1e9+2208988800)<<32 | uint64(t%1e9)<<32/1e9) >> 16 & 0xffffffff }
+func ntpMiddle(t int64) uint64 {
+	return (uint64(t/1e9+2208988800)<<32 | uint64(t%1e9)<<32/1e9) >> 16 & 0xffffffff
+}
 
 // TestNoSamplesWhereNothingFlows: one more of silence, then the room sleeps.
 func TestNoSamplesWhereNothingFlows(t *testing.T) {
