@@ -108,6 +108,7 @@ func (rm *room) farewellLocked(p *participant) {
 	if e.exited != silent {
 		last = &Event{Type: EventExited, Exited: e.exited, Text: p.left.text, Next: p.left.next}
 	}
+	p.report.end()
 	p.box.close(last)
 	delete(rm.auto, p)
 	rm.unlistenLocked(p)

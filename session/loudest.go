@@ -10,7 +10,7 @@ type place struct{ n, of int }
 
 func (l place) want() router.Want { return router.Want{Track: router.Loudest(l.n, l.of)} }
 
-// loudest checks a request for one of the loudest, and returns which it is to be for the i-th seat. Each seat of a user that asks has
+// loudestLocked checks a request for one of the loudest, and returns which it is to be for the i-th seat. Each seat of a user that asks has
 // another one; of those of one user all are of the same size of floor, the node's. media.mu is held.
 func (p *participant) loudestLocked(q SeatRequest, i int) (occupant, error) {
 	most := p.rooms.opts.Loudest

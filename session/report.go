@@ -21,12 +21,13 @@ type reporter struct {
 	mu   sync.Mutex
 	link uint64 // whose send is
 	send func(message []byte)
+	over bool // the user has left
 }
 
 func (r *reporter) attach(link uint64, send func([]byte)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if link >= r.link {
+	if link >= r.link && !r.over {
 		r.link, r.send = link, send
 	}
 }
@@ -38,6 +39,20 @@ func (r *reporter) detach(link uint64) {
 	if link == r.link {
 		r.send = nil
 	}
+}
+
+// end lets no report out any more: what is being written when the user leaves does not follow its leave.
+func (r *reporter) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.send, r.over = nil, true
+}
+
+// open says whether a report would go anywhere.
+func (r *reporter) open() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.send != nil
 }
 
 func (r *reporter) tell(message []byte) {
@@ -56,6 +71,8 @@ type reports struct {
 	volumes *router.Volumes // the latest; nil: none
 	samples []router.Sample
 	running bool // deliver is under way
+
+	statistics statistics // of deliver, of which there is one at a time
 }
 
 // observer is a room as its router sees it.
@@ -100,7 +117,7 @@ func (rm *room) deliver() {
 		if volumes != nil {
 			rm.tellVolumes(volumes)
 		}
-		rm.tellStatistics(samples)
+		rm.tellStatistics(samples, &r.statistics)
 	}
 }
 

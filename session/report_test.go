@@ -310,3 +310,44 @@ func TestVolumesNeedTheRightWhileTheyAreTold(t *testing.T) {
 		}
 	})
 }
+
+// TestNoReportFollowsTheLeave: a report that is on its way to several is not handed over to who has left meanwhile.
+func TestNoReportFollowsTheLeave(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		wire := n.enter("ann").publishMic(0)
+		first, goOn := make(chan string, 1), make(chan struct{})
+		var mu sync.Mutex
+		told := map[string]int{}
+		users := map[string]*client{"bob": n.enter("bob"), "cat": n.enter("cat")}
+		for name, c := range users {
+			c.Reports(func([]byte) {
+				select {
+				case first <- name:
+					<-goOn // as a scheduler may have it
+				default:
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				told[name]++
+			})
+			if err := c.SetStatistics(false); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.SetVolumeInterval(10 * time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		speak(time.Second, 25, wire)
+		other := map[string]string{"bob": "cat", "cat": "bob"}[<-first]
+		if err := users[other].Exit(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		close(goOn)
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		if told[other] != 0 {
+			t.Errorf("%d reports after the leave", told[other])
+		}
+	})
+}

@@ -75,6 +75,7 @@ type participant struct {
 	grant       atomic.Pointer[Grant] // see hold, which changes it under media.mu and room.mu
 	warnAt      time.Time             // under room.mu; when its end is to be announced, zero: not, or it was
 	report      reporter
+	noNetwork   bool                         // under room.mu; has said that it wants no statistics
 	span        atomic.Pointer[tracing.Span] // of its entering; nil: not traced
 	left        *departure                   // under room.mu; nil while it is in
 	sending     sync.Mutex                   // held while a message of the user is handed out; before room.mu

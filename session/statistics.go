@@ -2,43 +2,26 @@ package session
 
 import (
 	"cmp"
-	"encoding/json"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"parlor/router"
 )
 
-// statistics is the report of a user's network: its quality, that of those whom it receives, and what flows.
+// statistics is the report of a user's network: its quality, that of those whom it receives, and what flows. Hundreds of users get one
+// every two seconds, so it is written by hand, into memory that is used again. The zero value is ready.
 type statistics struct {
-	Type     string         `json:"type"`
-	Up       linkState      `json:"up"`   // what the node gets of it
-	Down     linkState      `json:"down"` // what it says that it gets of the node
-	RTTMS    float64        `json:"rttMs,omitzero"`
-	Users    []userQuality  `json:"users"` // whom it receives
-	Sent     []streamReport `json:"sent"`
-	Received []streamReport `json:"received"`
+	sent, received []streamReport
+	json           []byte
 }
 
-type linkState struct {
-	Quality NetworkQuality `json:"quality"`
-	Kbps    int            `json:"kbps"`
-	Loss    *float64       `json:"loss"` // 0–1, before repair; null: not known
-}
-
-type userQuality struct {
-	User    string         `json:"user"`
-	Quality NetworkQuality `json:"quality"`
-}
-
+// streamReport is a stream of a sample, and of whom it is.
 type streamReport struct {
-	User     string   `json:"user,omitempty"` // of a stream that is received
-	Source   Source   `json:"source"`
-	RID      string   `json:"rid,omitempty"`
-	Kbps     int      `json:"kbps"`
-	Loss     *float64 `json:"loss"`
-	JitterMS float64  `json:"jitterMs"`
+	*router.StreamSample
+	user    string // of a stream that is received
+	quality NetworkQuality
 }
 
 // Samples implements router.Observer.
@@ -46,39 +29,64 @@ func (o observer) Samples(l []router.Sample) {
 	r := &o.rm.reports
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.samples) > maxSamples { // nobody has delivered for long
-		r.samples = nil
+	switch {
+	case len(r.samples) == 0 || len(r.samples) > maxSamples: // nobody has delivered for long
+		r.samples = l
+	default:
+		r.samples = append(r.samples, l...)
 	}
-	r.samples = append(r.samples, l...)
 	o.rm.deliverLocked()
+}
+
+// SetStatistics has the user told every two seconds of its network, or, with false, no longer. It is told at first. Errors: user_not_found.
+func (s *Session) SetStatistics(on bool) error {
+	p := s.p
+	p.room.mu.Lock()
+	defer p.room.mu.Unlock()
+	if p.left != nil {
+		return errGone()
+	}
+	p.noNetwork = !on
+	return nil
 }
 
 // maxSamples bounds the samples that wait to be delivered: some times the peers of a large room.
 const maxSamples = 1 << 14
 
-// tellStatistics tells each user of its sample.
-func (rm *room) tellStatistics(samples []router.Sample) {
+// tellStatistics tells each user of its sample who wants to know.
+func (rm *room) tellStatistics(samples []router.Sample, r *statistics) {
 	for i := range samples {
 		s := &samples[i]
 		up, down := linksOf(s)
-		rm.mu.Lock()
-		m := rm.numbered[s.Member]
-		if m == nil || m.p.left != nil {
-			rm.mu.Unlock()
-			continue
-		}
-		if m.up = up.quality(); m.p.mediaOnly {
-			rm.mu.Unlock()
-			continue
-		}
-		p, report := m.p, rm.statisticsLocked(s, up, down)
-		rm.mu.Unlock()
-		if message, err := json.Marshal(report); err != nil {
-			p.log().Error().Err(err).Msg("writing statistics")
-		} else {
-			p.report.tell(message)
+		if p := rm.gather(s, up, r); p != nil {
+			p.report.tell(slices.Clone(r.write(s, up, down)))
 		}
 	}
+}
+
+// gather notes the quality of what the sample's user sends, and collects what there is to tell it; nil where it is not to be told.
+func (rm *room) gather(s *router.Sample, up link, r *statistics) *participant {
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	m := rm.numbered[s.Member]
+	if m == nil || m.p.left != nil {
+		return nil
+	}
+	m.up = up.quality()
+	if m.p.mediaOnly || m.p.noNetwork || !m.p.report.open() {
+		return nil
+	}
+	r.sent, r.received = r.sent[:0], r.received[:0]
+	for i := range s.Sent {
+		r.sent = append(r.sent, streamReport{StreamSample: &s.Sent[i]})
+	}
+	for i := range s.Received {
+		x := &s.Received[i]
+		if o := rm.numbered[x.Track.Member]; o != nil && rm.visible(o) {
+			r.received = append(r.received, streamReport{x, o.user, o.up})
+		}
+	}
+	return m.p
 }
 
 // linksOf returns both directions of a sample's peer.
@@ -93,69 +101,91 @@ func linksOf(s *router.Sample) (up, down link) {
 	return up, down
 }
 
-func (rm *room) statisticsLocked(s *router.Sample, up, down link) statistics {
-	r := statistics{Type: "statistics", Up: state(up, s.Sent, s.Over), Down: state(down, s.Received, s.Over),
-		RTTMS: milliseconds(s.RTT), Users: []userQuality{}, Sent: []streamReport{}, Received: []streamReport{}}
-	for i := range s.Sent {
-		r.Sent = append(r.Sent, streamState(&s.Sent[i], "", s.Over))
+// write returns the report's JSON as docs/protocol.md has it, valid until the next call. User ids and RIDs are of characters that JSON has as
+// they are (CheckUser, RFC 8852).
+func (r *statistics) write(s *router.Sample, up, down link) []byte {
+	slices.SortFunc(r.sent, byStream)
+	slices.SortFunc(r.received, byStream)
+	b := appendLink(append(r.json[:0], `{"type":"statistics","up":`...), up, s.Sent, s.Over)
+	b = appendLink(append(b, `,"down":`...), down, s.Received, s.Over)
+	if s.RTT != 0 {
+		b = appendMilliseconds(append(b, `,"rttMs":`...), s.RTT)
 	}
-	told := map[router.MemberID]bool{}
-	for i := range s.Received {
-		x := &s.Received[i]
-		m := rm.numbered[x.Track.Member]
-		if m == nil || !rm.visible(m) {
+	b = append(b, `,"users":[`...)
+	for i, x := range r.received {
+		if i > 0 && x.user == r.received[i-1].user {
 			continue
 		}
-		r.Received = append(r.Received, streamState(x, m.user, s.Over))
-		if !told[m.id] {
-			told[m.id] = true
-			r.Users = append(r.Users, userQuality{m.user, m.up})
-		}
+		b = append(append(appendComma(b), `{"user":"`...), x.user...)
+		b = append(strconv.AppendInt(append(b, `","quality":`...), int64(x.quality), 10), '}')
 	}
-	byStream := func(a, b streamReport) int {
-		return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(a.Source, b.Source), cmp.Compare(a.RID, b.RID))
-	}
-	slices.SortFunc(r.Sent, byStream)
-	slices.SortFunc(r.Received, byStream)
-	slices.SortFunc(r.Users, func(a, b userQuality) int { return cmp.Compare(a.User, b.User) })
-	return r
+	b = appendStreams(append(b, `],"sent":[`...), r.sent, s.Over)
+	b = appendStreams(append(b, `],"received":[`...), r.received, s.Over)
+	r.json = append(b, `]}`...)
+	clear(r.sent) // which nothing holds on to
+	clear(r.received)
+	return r.json
 }
 
-func state(l link, streams []router.StreamSample, over time.Duration) linkState {
-	s := linkState{Quality: l.quality(), Loss: share(l)}
+func byStream(a, b streamReport) int {
+	return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(sourceOf(a.Track.Source), sourceOf(b.Track.Source)), cmp.Compare(a.RID, b.RID))
+}
+
+// appendComma appends a comma, unless b ends where a list begins.
+func appendComma(b []byte) []byte {
+	if b[len(b)-1] == '[' {
+		return b
+	}
+	return append(b, ',')
+}
+
+func appendLink(b []byte, l link, streams []router.StreamSample, over time.Duration) []byte {
 	var bytes uint64
 	for i := range streams {
 		bytes += streams[i].Bytes
 	}
-	s.Kbps = kbps(bytes, over)
-	return s
+	b = strconv.AppendInt(append(b, `{"quality":`...), int64(l.quality()), 10)
+	b = strconv.AppendInt(append(b, `,"kbps":`...), kbps(bytes, over), 10)
+	return append(appendLoss(append(b, `,"loss":`...), l), '}')
 }
 
-func streamState(x *router.StreamSample, user string, over time.Duration) streamReport {
-	return streamReport{User: user, Source: sourceOf(x.Track.Source), RID: x.RID, Kbps: kbps(x.Bytes, over),
-		Loss: share(link{expected: x.Expected, lost: x.Lost}), JitterMS: milliseconds(x.Jitter)}
+func appendStreams(b []byte, streams []streamReport, over time.Duration) []byte {
+	for _, x := range streams {
+		b = append(appendComma(b), '{')
+		if x.user != "" {
+			b = append(append(append(b, `"user":"`...), x.user...), `",`...)
+		}
+		b = append(append(append(b, `"source":"`...), sourceOf(x.Track.Source).String()...), '"')
+		if x.RID != "" {
+			b = append(append(append(b, `,"rid":"`...), x.RID...), '"')
+		}
+		b = strconv.AppendInt(append(b, `,"kbps":`...), kbps(x.Bytes, over), 10)
+		b = appendLoss(append(b, `,"loss":`...), link{expected: x.Expected, lost: x.Lost})
+		b = append(appendMilliseconds(append(b, `,"jitterMs":`...), x.Jitter), '}')
+	}
+	return b
 }
 
-// share returns the loss to three places, nil where it is not known.
-func share(l link) *float64 {
+// appendLoss appends the share of lost packets to three places, null where it is not known.
+func appendLoss(b []byte, l link) []byte {
 	loss, known := l.loss()
 	if !known {
-		return nil
+		return append(b, "null"...)
 	}
-	return new(math.Round(loss*1000) / 1000)
+	return strconv.AppendFloat(b, math.Round(loss*1000)/1000, 'f', -1, 64)
+}
+
+// appendMilliseconds appends d in ms, to a tenth.
+func appendMilliseconds(b []byte, d time.Duration) []byte {
+	return strconv.AppendFloat(b, math.Round(float64(d)/1e5)/10, 'f', -1, 64)
 }
 
 // kbps returns a rate in kbit/s.
-func kbps(bytes uint64, over time.Duration) int {
+func kbps(bytes uint64, over time.Duration) int64 {
 	if over <= 0 {
 		return 0
 	}
-	return int(math.Round(float64(bytes) * 8 / 1000 / over.Seconds()))
-}
-
-// milliseconds returns d in ms, to a tenth.
-func milliseconds(d time.Duration) float64 {
-	return math.Round(float64(d)/1e5) / 10
+	return int64(math.Round(float64(bytes) * 8 / 1000 / over.Seconds()))
 }
 
 func sourceOf(s router.Source) Source {

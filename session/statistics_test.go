@@ -75,6 +75,20 @@ func TestStatistics(t *testing.T) {
 			len(b.Received) != 1 || b.Received[0].User != "ann" || b.Received[0].Source != "mic" || b.Received[0].Kbps < 1 {
 			t.Errorf("bob was told %s", l["bob"][3])
 		}
+		if err := bob.SetStatistics(false); err != nil {
+			t.Fatal(err)
+		}
+		speak(10*time.Second, 25, wire)
+		if l := take(); len(l["ann"]) < 4 || len(l["bob"]) != 0 {
+			t.Errorf("told %d times, and %d times who wants none", len(l["ann"]), len(l["bob"]))
+		}
+		if err := bob.SetStatistics(true); err != nil {
+			t.Fatal(err)
+		}
+		speak(3*time.Second, 25, wire)
+		if l := take(); len(l["bob"]) == 0 {
+			t.Error("not told who wants them again")
+		}
 		time.Sleep(time.Minute)
 		if l := take(); len(l["ann"]) > 3 || len(l["bob"]) > 3 {
 			t.Errorf("told %d and %d times after the end", len(l["ann"]), len(l["bob"]))

@@ -62,6 +62,7 @@ func FuzzDecode(f *testing.F) {
 		`{"type":"publish","id":5,"source":"mic","on":false}`,
 		`{"type":"token","id":6,"token":"a.b.c"}`,
 		`{"type":"volume","id":6,"intervalMs":300}`,
+		`{"type":"statistics","id":6,"on":false}`,
 		`{"type":"ping","id":-9223372036854775808,"ack":7}`,
 		`{"id":1e5}`, `{"room":1.0}`, `{"room":null}`, `{}`, ` [`, `nul`, "{\"type\":\"\\ud800\"}", "\xff",
 	} {
@@ -69,7 +70,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for _, into := range []any{
-			&envelope{}, &enterRequest{}, &resumeRequest{}, &offerRequest{}, &seatRequest{}, &publishRequest{}, &roleRequest{}, &volumeRequest{}, &tokenRequest{},
+			&envelope{}, &enterRequest{}, &resumeRequest{}, &offerRequest{}, &seatRequest{}, &publishRequest{}, &roleRequest{}, &volumeRequest{}, &statisticsRequest{}, &tokenRequest{},
 			&pingRequest{}, &exitBeacon{},
 		} {
 			err := decode(raw, into)

@@ -55,6 +55,10 @@ type volumeRequest struct {
 	IntervalMS *int64 `json:"intervalMs"`
 }
 
+type statisticsRequest struct {
+	On *bool `json:"on"`
+}
+
 type roleRequest struct {
 	Role session.Role `json:"role"`
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // reporting returns a connection and its client's end.
-func reporting(t *testing.T) (*conn, *websocket.Conn) {
+func reporting(t testing.TB) (*conn, *websocket.Conn) {
 	t.Helper()
 	conns := make(chan *conn)
 	over := make(chan struct{})

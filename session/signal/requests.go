@@ -32,15 +32,16 @@ func (c *conn) request(ctx context.Context, e envelope, raw []byte) (reply any, 
 
 // inside are the requests of somebody who is in.
 var inside = map[string]func(*conn, context.Context, envelope, []byte) (any, error){
-	"offer":   (*conn).offer,
-	"seat":    (*conn).seat,
-	"publish": (*conn).publish,
-	"role":    (*conn).role,
-	"token":   (*conn).token,
-	"volume":  (*conn).volume,
-	"message": (*conn).message,
-	"exit":    (*conn).exit,
-	"ping":    (*conn).ping,
+	"offer":      (*conn).offer,
+	"seat":       (*conn).seat,
+	"publish":    (*conn).publish,
+	"role":       (*conn).role,
+	"token":      (*conn).token,
+	"volume":     (*conn).volume,
+	"statistics": (*conn).statistics,
+	"message":    (*conn).message,
+	"exit":       (*conn).exit,
+	"ping":       (*conn).ping,
 }
 
 func (c *conn) enter(ctx context.Context, e envelope, raw []byte) (any, func(), error) {
@@ -186,6 +187,17 @@ func (c *conn) volume(_ context.Context, e envelope, raw []byte) (any, error) {
 			session.MinVolumeInterval.Milliseconds(), session.MaxVolumeInterval.Milliseconds())
 	}
 	return answer{"ok", e.ID}, c.s.SetVolumeInterval(time.Duration(*q.IntervalMS) * time.Millisecond)
+}
+
+func (c *conn) statistics(_ context.Context, e envelope, raw []byte) (any, error) {
+	var q statisticsRequest
+	if err := decode(raw, &q); err != nil {
+		return nil, err
+	}
+	if q.On == nil {
+		return nil, session.Errorf(session.CodeBadRequest, "on", "on is true or false")
+	}
+	return answer{"ok", e.ID}, c.s.SetStatistics(*q.On)
 }
 
 func (c *conn) message(_ context.Context, e envelope, raw []byte) (any, error) {

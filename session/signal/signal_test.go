@@ -234,6 +234,8 @@ func TestBadMessagesAreAnsweredAndHarmNothing(t *testing.T) {
 		{ann, `{"type":"publish","id":1,"source":"camera"}`, "bad_request", "on"},
 		{ann, `{"type":"publish","id":1,"source":"hat","on":true}`, "bad_request", "source"},
 		{ann, `{"type":"role","id":1,"role":"king"}`, "bad_request", "role"},
+		{ann, `{"type":"statistics","id":1}`, "bad_request", "on"},
+		{ann, `{"type":"statistics","id":1,"on":0}`, "bad_request", "on"},
 		{ann, `{"type":"volume","id":1}`, "bad_request", "intervalMs"},
 		{ann, `{"type":"volume","id":1,"intervalMs":"300"}`, "bad_request", "intervalMs"},
 		{ann, `{"type":"volume","id":1,"intervalMs":-1}`, "bad_request", "intervalMs"},
