@@ -169,6 +169,11 @@ func TestNamedScenarios(t *testing.T) {
 	list, err = chosen(command().Flags(), []string{"all"}, defaults(), "none")
 	require.NoError(t, err)
 	require.Len(t, list, len(named()))
+	list, err = chosen(command().Flags(), []string{"idle-100", "video-1x100"}, defaults(), "none")
+	require.NoError(t, err)
+	require.Equal(t, []string{"idle-100", "video-1x100"}, []string{list[0].Name, list[1].Name})
+	_, err = chosen(command().Flags(), []string{"idle-100", "no-such"}, defaults(), "none")
+	require.ErrorContains(t, err, "no-such")
 }
 
 func TestReportDrawsResults(t *testing.T) {

@@ -26,10 +26,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -60,11 +62,11 @@ type output struct {
 func command() *cobra.Command {
 	s, o, feedback := defaults(), output{}, ""
 	c := &cobra.Command{
-		Use:   "bench [scenario | all]",
+		Use:   "bench [scenario... | all]",
 		Short: "Load a node with real WebRTC clients and measure what it costs",
 		Long: "Load a node with real WebRTC clients and measure what it costs.\n\n" +
-			"With the name of a scenario, its settings are the defaults of the flags; all runs each of them.\n\nScenarios:\n" + listScenarios(),
-		Args:          cobra.MaximumNArgs(1),
+			"With the name of a scenario, its settings are the defaults of the flags; several run one after the other, all runs each of them.\n\nScenarios:\n" + listScenarios(),
+		Args:          cobra.ArbitraryArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -122,14 +124,16 @@ func chosen(given *pflag.FlagSet, args []string, s Scenario, feedback string) (l
 	switch {
 	case len(args) == 0:
 		list = []Scenario{s}
-	case args[0] == "all":
+	case slices.Equal(args, []string{"all"}):
 		list = named()
 	default:
-		n, err := scenarioNamed(args[0])
-		if err != nil {
-			return nil, err
+		for _, name := range args {
+			n, err := scenarioNamed(name)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, n)
 		}
-		list = []Scenario{n}
 	}
 	for i := range list {
 		x := &list[i]
@@ -165,13 +169,15 @@ func listScenarios() (text string) {
 }
 
 // measureAll runs the scenarios, each against a node of its own where none is given, and prints the results. What happens
-// meanwhile goes to standard error.
+// meanwhile goes to standard error. Where one fails, the results before it are printed all the same.
 func measureAll(ctx context.Context, list []Scenario, o output) error {
 	var results []*Result
+	var failed error
 	for _, s := range list {
 		res, err := measure(ctx, s, o)
 		if err != nil {
-			return err
+			failed = fmt.Errorf("%s: %w", s, err)
+			break
 		}
 		results = append(results, res)
 		if !o.json {
@@ -182,14 +188,14 @@ func measureAll(ctx context.Context, list []Scenario, o output) error {
 		if len(results) > 1 {
 			overview(os.Stdout, results)
 		}
-		return nil
+		return failed
 	}
 	e := json.NewEncoder(os.Stdout)
 	e.SetIndent("", "  ")
-	if len(results) == 1 {
+	if len(list) == 1 && len(results) == 1 {
 		return e.Encode(results[0])
 	}
-	return e.Encode(results)
+	return errors.Join(failed, e.Encode(results))
 }
 
 // measure runs one scenario.
