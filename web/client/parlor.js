@@ -8,9 +8,10 @@
 //   await parlor.startLocalAudio();
 //   await parlor.startLocalVideo({ view: 'me' });
 //
-// This file is the application's side: calls, events, and the order of entering and leaving.
+// This file is the application's side: its calls. The events are in types.js.
+//   stay.js      a stay in a room: entering, leaving, rights, what the node says
 //   signal.js    the session: socket, resume, mailbox (mailbox.js), timers (clock.js), nodes (nodes.js)
-//   peer.js      the one PeerConnection: offers, sections, seats; encodings.js, sdp.js, recovery.js
+//   media.js     what carries it: the one PeerConnection (peer.js: offers, sections, seats; encodings.js, sdp.js), recovery.js
 //   local.js     camera, microphone, screen
 //   remote.js    subscriptions and who sits where (seats.js); view.js: elements
 //   messages.js  custom messages
@@ -21,78 +22,23 @@
 //   types.js     events and options of this file
 // Register handlers before enterRoom: those who are there already are announced while it runs.
 
-import { Timers, systemClock } from './clock.js';
 import { Emitter } from './emitter.js';
-import { Local, noRight } from './local.js';
-import { Messages } from './messages.js';
-import { Peer } from './peer.js';
-import { ExitReason, ParlorError, UserExitReason, checkUser, endpoints, roomOf } from './protocol.js';
-import { Recovery } from './recovery.js';
-import { Remote } from './remote.js';
-import { Volumes, down, qualityOf, statisticsOf } from './reports.js';
-import { Roster } from './roster.js';
-import { Signal } from './signal.js';
-import { Renewal, askFor } from './token.js';
+import { ExitReason, ParlorError, UserExitReason } from './protocol.js';
+import { Stay, isSupported } from './stay.js';
 
 export { ExitReason, ParlorError, UserExitReason };
 
 /** @typedef {import('./types.js').ParlorEvents} ParlorEvents */
 /** @typedef {import('./types.js').ParlorOptions} ParlorOptions */
 /** @typedef {import('./types.js').EnterOptions} EnterOptions */
-/** @typedef {import('./types.js').ConnectionState} ConnectionState */
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').StreamType} StreamType */
 /** @typedef {import('./protocol.js').Quality} Quality */
 /** @typedef {import('./protocol.js').Role} Role */
 
-/** A handful at first, so that small rooms need no second offer; then in chunks, up to a limit that
- *  holds a full room by default (50 who publish, and their screens) and keeps the offer below the
- *  largest message that the node takes. */
-const SEATS = { initial: 6, chunk: 6, max: 100 };
-
-/** For how long those count as there who were in the room before it moved to another node, and have
- *  not come there yet. Lower tells of people leaving and coming back who are only slow to move, higher
- *  keeps those who are gone. */
-const RETURN_MS = 15000;
-
-/** The rights of a token name screens as one, sound included. */
-const RIGHTS = /** @type {const} */ ({ camera: 'video', mic: 'audio', screen: 'screen', 'screen-audio': 'screen' });
-
-const STATES = /** @type {const} */ ({
-  idle: 'DISCONNECTED', connecting: 'CONNECTING', connected: 'CONNECTED', reconnecting: 'RECONNECTING', closed: 'DISCONNECTED',
-});
-
 /** @extends {Emitter<ParlorEvents>} */
 export class Parlor extends Emitter {
-  /** @type {Signal | null} */
-  #signal = null;
-  /** @type {Peer | null} */
-  #peer = null;
-  /** @type {EnterOptions | null} */
-  #entered = null;
-  /** @type {Promise<void> | null} */
-  #leaving = null;
-  /** @type {Set<string> | null} null: not told, so all */
-  #rights = null;
-  /** @type {Role} */
-  #role = 'anchor';
-  /** @type {ConnectionState} */
-  #state = 'DISCONNECTED';
-  /** Whether a stay has begun that the application has not been told the end of. */
-  #inside = false;
-  #roster = new Roster();
-  #volumes = new Volumes();
-  /** Milliseconds between two `audio-volume`; 0: none are wanted. */
-  #volumeInterval = 0;
-  #timers = new Timers(systemClock);
-  #local;
-  #remote;
-  #messages;
-  #recovery;
-  #renewal;
-  /** @type {import('./protocol.js').Block} */
-  #block = 'none';
-  #options;
+  #stay;
 
   /**
    * @param {ParlorOptions} [options]  url: the node, default where the page came from; getToken: gives tokens, now and
@@ -104,7 +50,7 @@ export class Parlor extends Emitter {
 
   /** Whether this browser can take part in a call. */
   static isSupported() {
-    return typeof RTCPeerConnection === 'function' && typeof WebSocket === 'function' && 'addTransceiver' in RTCPeerConnection.prototype;
+    return isSupported();
   }
 
   /** Whether this browser can share a screen. */
@@ -127,45 +73,17 @@ export class Parlor extends Emitter {
   /** @param {ParlorOptions} options */
   constructor(options) {
     super();
-    this.#options = { ...options, endpoints: endpoints(options.url, location.href) };
-    this.#recovery = new Recovery(systemClock, (step) => this.#repair(step), Math.random);
-    this.#renewal = new Renewal({
-      clock: systemClock, get: () => this.#askForToken(), send: (token) => this.renewToken(token),
-      onError: (err) => this.emit('error', err),
-    });
-    this.#local = new Local({
-      peer: () => (this.#role === 'anchor' ? this.#peer : null),
-      announce: (source, on) => this.#request({ type: 'publish', source, on }),
-      onEnded: (source) => this.#ended(source),
-      onError: (source, err) => this.#failed(err, source),
-    });
-    this.#messages = new Messages({
-      request: (message) => this.#request(message),
-      open: () => (this.#peer?.opened ? this.#peer.channels() : null),
-      onMessage: (message) => this.#inside && this.emit('message', message),
-      onError: (err) => this.emit('error', err),
-    });
-    this.#remote = new Remote({
-      roster: this.#roster,
-      limits: { ...SEATS, ...options.seats },
-      autoReceiveAudio: options.autoReceiveAudio ?? true,
-      seat: (request) => this.#request(request),
-      grow: async (seats) => this.#peer?.grow(seats),
-      may: (source) => this.#may('recv', source),
-      tracks: (seat) => this.#peer?.tracks(seat) ?? null,
-      onError: (err) => this.emit('error', err),
-      onBlocked: (userId) => this.emit('autoplay-failed', { userId, resume: () => this.#remote.speakers.resume() }),
-    });
+    this.#stay = new Stay((name, payload) => this.emit(name, payload), options);
   }
 
   /** The state of the signalling connection. */
   get connectionState() {
-    return this.#state;
+    return this.#stay.state;
   }
 
   /** Ids of the others in the room. */
   get remoteUsers() {
-    return this.#roster.users();
+    return this.#stay.users;
   }
 
   // --- the room
@@ -175,25 +93,7 @@ export class Parlor extends Emitter {
    * @param {EnterOptions} options
    */
   async enterRoom(options) {
-    const room = roomOf(options);
-    const user = checkUser(options.userId);
-    if (this.#leaving) await this.#leaving;
-    if (this.#signal) throw new ParlorError('invalid_state', 'Already in a room, or entering one.');
-    if (!Parlor.isSupported()) throw new ParlorError('not_supported', 'This browser cannot take part in calls.');
-    if (options.autoReceiveAudio !== undefined) this.#remote.setAllAudio(options.autoReceiveAudio);
-    this.#entered = { ...options };
-    this.#role = options.role ?? 'anchor';
-    const signal = this.#connect({ room, user, token: options.token, role: this.#role, scene: options.scene });
-    this.#listen(true); // from here on the node may know of it, so a page that goes away has to say so
-    try {
-      this.#begin(await signal.start());
-    } catch (err) {
-      if (this.#signal === signal) {
-        this.#signal = this.#entered = null;
-        this.#listen(false);
-      }
-      throw err;
-    }
+    await this.#stay.enter(options);
   }
 
   /**
@@ -201,15 +101,7 @@ export class Parlor extends Emitter {
    * released and the connections closed. Never rejects; does nothing outside a room.
    */
   exitRoom() {
-    const signal = this.#signal;
-    if (this.#leaving || !signal) return this.#leaving ?? Promise.resolve();
-    const inside = this.#inside;
-    this.#local.releaseAll();
-    this.#leaving = signal.leave().then(() => {
-      this.#leaving = null;
-      if (this.#signal === signal) this.#finish(inside ? { reason: ExitReason.EXIT, text: '' } : null);
-    });
-    return this.#leaving;
+    return this.#stay.exit();
   }
 
   /**
@@ -217,9 +109,7 @@ export class Parlor extends Emitter {
    * @param {Role} role
    */
   async switchRole(role) {
-    this.#inRoom();
-    await this.#request({ type: 'role', role });
-    await this.#becomes(role);
+    await this.#stay.switchRole(role);
   }
 
   /**
@@ -228,18 +118,7 @@ export class Parlor extends Emitter {
    * @param {string} token
    */
   async renewToken(token) {
-    this.#inRoom();
-    const signal = this.#signal;
-    /** @type {import('./token.js').TokenAnswer} */
-    const answer = await this.#request({ type: 'token', token });
-    if (!this.#entered || this.#signal !== signal || !signal) return;
-    this.#entered.token = signal.token = token;
-    this.#rights = answer.rights ? new Set(answer.rights) : this.#rights;
-    if (answer.stopped?.length) {
-      this.#local.forbidden(answer.stopped);
-      await this.#peer?.withdraw(answer.stopped);
-    }
-    this.#remote.sync();
+    await this.#stay.renewToken(token);
   }
 
   // --- messages
@@ -254,16 +133,16 @@ export class Parlor extends Emitter {
    * @param {{reliable?: boolean}} [options]
    */
   async sendMessage(cmdId, data, options = {}) {
-    this.#inRoom();
-    await this.#messages.send(cmdId, data, options);
+    this.#stay.inRoom();
+    await this.#stay.messages.send(cmdId, data, options);
   }
 
   // --- one's own streams
 
   /** @param {import('./local.js').VideoOptions} [options] */
   async startLocalVideo(options = {}) {
-    this.#maySend('camera');
-    await this.#local.startVideo(options);
+    this.#stay.maySend('camera');
+    await this.#stay.local.startVideo(options);
   }
 
   /**
@@ -271,26 +150,26 @@ export class Parlor extends Emitter {
    * @param {import('./local.js').VideoOptions} options
    */
   async updateLocalVideo(options) {
-    await this.#local.updateVideo(options);
+    await this.#stay.local.updateVideo(options);
   }
 
   async stopLocalVideo() {
-    await this.#local.stop('camera');
+    await this.#stay.local.stop('camera');
   }
 
   /** @param {import('./local.js').AudioOptions} [options] */
   async startLocalAudio(options = {}) {
-    this.#maySend('mic');
-    await this.#local.startAudio(options);
+    this.#stay.maySend('mic');
+    await this.#stay.local.startAudio(options);
   }
 
   /** @param {import('./local.js').AudioOptions} options */
   async updateLocalAudio(options) {
-    await this.#local.updateAudio(options);
+    await this.#stay.local.updateAudio(options);
   }
 
   async stopLocalAudio() {
-    await this.#local.stop('mic');
+    await this.#stay.local.stop('mic');
   }
 
   /**
@@ -298,17 +177,17 @@ export class Parlor extends Emitter {
    * @param {import('./local.js').ScreenOptions} [options]
    */
   async startScreenShare(options = {}) {
-    this.#maySend('screen');
-    await this.#local.startScreen(options);
+    this.#stay.maySend('screen');
+    await this.#stay.local.startScreen(options);
   }
 
   async stopScreenShare() {
-    await this.#local.stopScreen();
+    await this.#stay.local.stopScreen();
   }
 
   /** @param {Source} source */
   getLocalTrack(source) {
-    return this.#local.track(source);
+    return this.#stay.local.track(source);
   }
 
   // --- the others' streams
@@ -320,20 +199,20 @@ export class Parlor extends Emitter {
    *   fillMode?: import('./view.js').FillMode, mirror?: boolean}} options
    */
   async startRemoteVideo({ streamType = 'main', ...options }) {
-    this.#inRoom();
-    this.#remote.startVideo({ streamType, ...options });
+    this.#stay.inRoom();
+    this.#stay.remote.startVideo({ streamType, ...options });
   }
 
   /** @param {{userId: string, streamType?: StreamType, quality: Quality}} options */
   async updateRemoteVideo({ userId, streamType = 'main', quality }) {
-    this.#remote.setQuality(userId, streamType, quality);
+    this.#stay.remote.setQuality(userId, streamType, quality);
   }
 
   /**
    * @param {{userId: string, streamType?: StreamType}} options  without streamType: both
    */
   async stopRemoteVideo({ userId, streamType }) {
-    for (const t of streamType ? [streamType] : /** @type {StreamType[]} */ (['main', 'sub'])) this.#remote.stopVideo(userId, t);
+    for (const t of streamType ? [streamType] : /** @type {StreamType[]} */ (['main', 'sub'])) this.#stay.remote.stopVideo(userId, t);
   }
 
   /**
@@ -341,9 +220,9 @@ export class Parlor extends Emitter {
    * @param {boolean} muted
    */
   async muteRemoteAudio(userId, muted) {
-    this.#inRoom();
-    if (userId === '*') this.#remote.setAllAudio(!muted);
-    else this.#remote.setAudio(userId, !muted);
+    this.#stay.inRoom();
+    if (userId === '*') this.#stay.remote.setAllAudio(!muted);
+    else this.#stay.remote.setAudio(userId, !muted);
   }
 
   /**
@@ -351,17 +230,17 @@ export class Parlor extends Emitter {
    * @param {string} deviceId  of getSpeakerList()
    */
   async setSpeaker(deviceId) {
-    await this.#remote.speakers.setOutput(deviceId);
+    await this.#stay.remote.speakers.setOutput(deviceId);
   }
 
   /** @param {{userId: string, streamType?: StreamType}} options */
   getVideoTrack({ userId, streamType = 'main' }) {
-    return this.#remote.tracks(userId, streamType)?.video ?? null;
+    return this.#stay.remote.tracks(userId, streamType)?.video ?? null;
   }
 
   /** @param {{userId: string, streamType?: StreamType}} options */
   getAudioTrack({ userId, streamType = 'main' }) {
-    return this.#remote.tracks(userId, streamType)?.audio ?? null;
+    return this.#stay.remote.tracks(userId, streamType)?.audio ?? null;
   }
 
   /**
@@ -369,7 +248,7 @@ export class Parlor extends Emitter {
    * @param {MediaStreamTrack | null} [track]
    */
   async getStats(track = null) {
-    return this.#peer?.pc.getStats(track) ?? null;
+    return this.#stay.media.peer?.pc.getStats(track) ?? null;
   }
 
   /**
@@ -381,312 +260,7 @@ export class Parlor extends Emitter {
     if (!Number.isInteger(interval) || (interval !== 0 && (interval < 100 || interval > 10000))) {
       throw new ParlorError('invalid_parameter', 'An interval is a whole number of milliseconds from 100 to 10000, or 0 for none.', { field: 'interval' });
     }
-    this.#volumeInterval = interval;
-    if (this.#inside) await this.#request({ type: 'volume', intervalMs: interval });
-  }
-
-  // --- entering and leaving
-
-  /** @param {import('./protocol.js').EnterRequest} enter */
-  #connect(enter) {
-    const { socket } = this.#options.endpoints;
-    /** @type {Signal} */
-    const signal = new Signal({
-      url: socket, enter, WebSocket, clock: systemClock, random: Math.random,
-      beacon: (body, url) => void navigator.sendBeacon(url, body),
-      ...(this.#options.getToken && { token: () => this.#askForToken() }),
-      handlers: {
-        event: (e) => this.#event(e),
-        state: (s) => this.#connection(STATES[s]),
-        report: (r) => void this.#reported(r),
-        lost: () => {
-          this.emit('connection-lost', {});
-          this.emit('network-quality', down());
-        },
-        recovered: () => this.emit('connection-recovered', {}),
-        resumed: () => this.#recovery.contact(this.#peer?.state),
-        reentered: (e, moved) => this.#begin(e, moved),
-        refused: (err) => this.#refused(err),
-      },
-    });
-    this.#signal = signal;
-    return signal;
-  }
-
-  /**
-   * A session begins, the first of a stay or one in place of a lost one.
-   * @param {import('./protocol.js').Entered} entered
-   * @param {boolean} [moved]  the room is on another node than before, where the others are still to come
-   */
-  #begin(entered, moved = false) {
-    this.#inside = true;
-    this.#role = entered.role ?? this.#role;
-    this.#rights = entered.rights ? new Set(entered.rights) : null;
-    this.#renewal.reset();
-    this.#blocked(entered.block ?? 'none');
-    this.#recovery.reset();
-    this.#closeMedia(); // of the session before, whose seats the node does not know
-    this.#messages.restart();
-    this.#meet(this.#roster.reset(entered.users ?? [], entered.user, UserExitReason.TIMEOUT, moved));
-    this.#timers.set('return', RETURN_MS, () => this.#meet(this.#roster.expire(UserExitReason.TIMEOUT)));
-    this.#openMedia();
-    if (this.#volumeInterval) this.enableAudioVolumeEvaluation(this.#volumeInterval).catch((err) => this.#failed(err));
-  }
-
-  /**
-   * A report of the node. Kinds that a newer one has more are left alone.
-   * @param {import('./reports.js').VolumeReport | import('./reports.js').StatisticsReport} report
-   */
-  async #reported(report) {
-    if (!this.#inside) return;
-    if (report.type === 'audio_volume') {
-      const { result, active } = this.#volumes.take(report, (id) => id === this.#entered?.userId || this.#roster.has(id));
-      this.emit('audio-volume', { result });
-      if (active !== undefined) this.emit('active-speaker', { userId: active });
-    } else if (report.type === 'statistics') {
-      this.emit('network-quality', qualityOf(report));
-      const stats = await this.#peer?.pc.getStats().catch(() => null);
-      if (this.#inside) this.emit('statistics', statisticsOf(report, stats?.values() ?? [], (id) => this.#owner(id)));
-    }
-  }
-
-  /**
-   * Whose track it is, one's own included.
-   * @param {string} trackId
-   */
-  #owner(trackId) {
-    const own = /** @type {Source[]} */ (['camera', 'screen', 'mic', 'screen-audio']).find((s) => this.#local.track(s)?.id === trackId);
-    return own ? { userId: '', source: own } : this.#remote.owner(trackId);
-  }
-
-  /** @param {ParlorError} err */
-  #refused(err) {
-    this.emit('error', err);
-    this.#finish({ reason: err.code === 'token_expired' ? ExitReason.EXPIRED : ExitReason.LOST, text: err.message });
-  }
-
-  /**
-   * Everything is released, then the application hears why.
-   * @param {{reason: number, text: string} | null} why
-   */
-  #finish(why) {
-    this.#signal?.close();
-    this.#signal = null;
-    this.#inside = false;
-    this.#timers.clearAll();
-    this.#renewal.reset();
-    this.#block = 'none';
-    this.#listen(false);
-    this.#recovery.reset();
-    this.#closeMedia();
-    this.#local.releaseAll();
-    this.#remote.clear();
-    this.#roster.clear();
-    this.#volumes.reset();
-    this.#entered = null;
-    if (why && why.reason !== ExitReason.EXIT) this.emit('kicked-out', why);
-    if (why) this.emit('exit-room', why);
-  }
-
-  // --- media
-
-  /** A PeerConnection for this session, in place of any other. */
-  #openMedia() {
-    this.#closeMedia();
-    const peer = new Peer({
-      send: (offer) => this.#request(offer),
-      onState: (state) => this.#peer === peer && this.#recovery.changed(state),
-    });
-    this.#peer = peer;
-    const publications = this.#local.publications((source) => this.#may('send', source));
-    peer.open(this.#remote.seatIds(), publications).then((refused) => {
-      if (this.#peer !== peer) return;
-      this.#remote.sync();
-      if (refused) this.#local.refused(publications.keys(), refused);
-      else void this.#local.published(publications.keys());
-    }, (err) => {
-      if (this.#peer !== peer) return;
-      peer.close(); // what waits for it goes to the next one
-      const first = this.#recovery.unopened();
-      if (first) this.#failed(err);
-    });
-  }
-
-  #closeMedia() {
-    this.#recovery.renewed();
-    this.#remote.renew();
-    this.#messages.renew();
-    this.#peer?.close();
-    this.#peer = null;
-  }
-
-  /** @param {'restart' | 'rebuild'} step */
-  #repair(step) {
-    const peer = this.#peer;
-    if (!peer || !this.#signal?.connected) return; // without signalling: when it is back
-    if (step === 'rebuild') {
-      // A first offer that failed has been reported as what it was.
-      if (peer.opened) this.emit('error', new ParlorError('connection_failed', 'Sound and pictures do not get through to the server. Trying again.', { field: 'media' }));
-      this.#openMedia();
-    } else peer.restart().catch((err) => err?.code !== 'aborted' && this.#peer === peer && this.#openMedia());
-  }
-
-  /**
-   * @param {unknown} err
-   * @param {Source} [source]  what it concerns
-   */
-  #failed(err, source) {
-    const { code, message, field } = err instanceof ParlorError ? err : { code: 'internal', message: String(err), field: undefined };
-    if (code !== 'aborted') this.emit('error', new ParlorError(code, message, { field: source ?? field, cause: err }));
-  }
-
-  /** @param {Source} source */
-  #ended(source) {
-    if (source === 'screen') this.emit('screen-share-stopped', {});
-    else if (source !== 'screen-audio') this.emit('error', new ParlorError('device_lost', `The ${source} was disconnected.`, { field: source }));
-  }
-
-  // --- what the node says
-
-  /** @param {import('./protocol.js').ServerEvent} e */
-  #event(e) {
-    if (e.type === 'user_entered') this.#meet(this.#roster.entered(e.user));
-    else if (e.type === 'user_left') this.#meet(this.#roster.left(e.user, e.reason));
-    else if (e.type === 'streams') this.#meet(this.#roster.streams(e.user, e.streams));
-    else if (e.type === 'role') this.#becomes(e.role).catch((err) => this.#failed(err));
-    else if (e.type === 'message') this.#said(e);
-    else if (e.type === 'blocked') this.#blocked(e.block);
-    else if (e.type === 'token_expiring') this.#expiring(e.inMs);
-    else if (e.type === 'exited') this.#exited(e.reason, e.text ?? '');
-  }
-
-  /** @param {{user?: string, cmdId: number, data: string}} e */
-  #said(e) {
-    this.#messages.received(e);
-    // Once it knows that none is under way any more, the node takes the channel.
-    if (this.#messages.open) this.#signal?.acknowledge();
-  }
-
-  /**
-   * An exit that the application asked for is finished by exitRoom, in its order.
-   * @param {number} reason
-   * @param {string} text
-   */
-  #exited(reason, text) {
-    if (reason !== ExitReason.EXIT || !this.#leaving) this.#finish({ reason, text });
-  }
-
-  /** @param {import('./roster.js').Change[]} changes */
-  #meet(changes) {
-    for (const c of changes) {
-      if (c.name === 'remote-user-enter') this.#remote.entered(c.payload.userId);
-      if (c.name === 'remote-user-exit') this.#remote.left(c.payload.userId);
-    }
-    this.#remote.batch(() => {
-      for (const c of changes) this.emit(c.name, /** @type {any} */ (c.payload));
-    });
-  }
-
-  /** @param {import('./protocol.js').Block} block */
-  #blocked(block) {
-    if (block === this.#block) return;
-    this.#block = block;
-    this.emit('blocked', { block });
-  }
-
-  /** @param {number} inMs */
-  #expiring(inMs) {
-    this.emit('token-expiring', { inMs });
-    if (this.#options.getToken) void this.#renewal.renew();
-  }
-
-  #askForToken() {
-    const { roomId, strRoomId, userId } = /** @type {EnterOptions} */ (this.#entered);
-    return askFor(() => /** @type {import('./types.js').GetToken} */ (this.#options.getToken)({ roomId, strRoomId, userId }));
-  }
-
-  /** @param {Role} role */
-  async #becomes(role) {
-    if (role === this.#role) return;
-    this.#role = role;
-    if (this.#entered) this.#entered.role = role;
-    this.emit('role-changed', { role });
-    if (role === 'anchor') {
-      await this.#local.publishAll();
-      return;
-    }
-    this.#local.silence();
-    await this.#peer?.withdraw();
-  }
-
-  /** @param {ConnectionState} state */
-  #connection(state) {
-    const prevState = this.#state;
-    if (state === prevState) return;
-    this.#state = state;
-    this.emit('connection-state-changed', { prevState, state });
-  }
-
-  // --- the page
-
-  /** @param {boolean} on */
-  #listen(on) {
-    const f = on ? addEventListener : removeEventListener;
-    f('pagehide', this.#onPageHide);
-    f('pageshow', /** @type {EventListener} */ (this.#onPageShow));
-    f('online', this.#onOnline);
-  }
-
-  #onOnline = () => this.#signal?.hurry();
-
-  /** The page goes away: the others are told now, not when a timer runs out. */
-  #onPageHide = () => {
-    this.#signal?.farewell();
-    this.#closeMedia();
-  };
-
-  /**
-   * The page comes back out of the browser's back-forward cache: one is in the room again.
-   * @param {PageTransitionEvent} e
-   */
-  #onPageShow = (e) => {
-    const entered = this.#entered;
-    if (!e.persisted || !entered || !this.#signal) return;
-    const signal = this.#connect({
-      room: roomOf(entered), user: entered.userId, token: entered.token, role: this.#role, scene: entered.scene,
-    });
-    signal.start().then((answer) => this.#begin(answer), (err) => {
-      if (this.#signal === signal && err.code !== 'aborted') this.#refused(err);
-    });
-  };
-
-  // --- small parts
-
-  /**
-   * @param {import('./protocol.js').Request} message
-   * @returns {Promise<any>}
-   */
-  #request(message) {
-    return this.#signal?.request(message) ?? Promise.reject(new ParlorError('aborted', 'Not in a room.'));
-  }
-
-  /**
-   * Whether one's rights allow it; the node judges, this only keeps from asking in vain.
-   * @param {'send' | 'recv'} what
-   * @param {Source} source
-   */
-  #may(what, source) {
-    return this.#rights === null || this.#rights.has(`${what}_${RIGHTS[source]}`);
-  }
-
-  #inRoom() {
-    if (!this.#signal || this.#state === 'CONNECTING') throw new ParlorError('invalid_state', 'Not in a room.');
-  }
-
-  /** @param {Source} source */
-  #maySend(source) {
-    if (this.#inside && !this.#may('send', source)) throw noRight(source);
-    if (this.#signal && this.#role !== 'anchor') throw new ParlorError('not_allowed', 'The audience cannot send. Switch the role to anchor first.');
+    await this.#stay.tellVolumes(interval);
   }
 }
 

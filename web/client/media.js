@@ -1,0 +1,87 @@
+// The media connection of a session: one PeerConnection at a time (peer.js), made anew where it cannot
+// be repaired (recovery.js), and what goes through it.
+
+import { systemClock } from './clock.js';
+import { Peer } from './peer.js';
+import { ParlorError } from './protocol.js';
+import { Recovery } from './recovery.js';
+
+/**
+ * @typedef {object} MediaOptions
+ * @property {import('./local.js').Local} local
+ * @property {import('./remote.js').Remote} remote
+ * @property {import('./messages.js').Messages} messages
+ * @property {(offer: any) => Promise<any>} send
+ * @property {() => boolean} signalled  whether there is signalling now
+ * @property {(source: import('./protocol.js').Source) => boolean} may  send it
+ * @property {(err: unknown) => void} onError
+ */
+
+export class Media {
+  /** @type {Peer | null} */
+  #peer = null;
+  #recovery = new Recovery(systemClock, (step) => this.#repair(step), Math.random);
+  #opts;
+
+  /** @param {MediaOptions} opts */
+  constructor(opts) {
+    this.#opts = opts;
+  }
+
+  /** The present PeerConnection; null outside a session. */
+  get peer() {
+    return this.#peer;
+  }
+
+  /** Signalling is back. */
+  contact() {
+    this.#recovery.contact(this.#peer?.state);
+  }
+
+  /** A session begins or ends. */
+  reset() {
+    this.#recovery.reset();
+  }
+
+  /** A PeerConnection for this session, in place of any other. */
+  open() {
+    this.close();
+    const peer = new Peer({
+      send: (offer) => this.#opts.send(offer),
+      onState: (state) => this.#peer === peer && this.#recovery.changed(state),
+    });
+    this.#peer = peer;
+    const publications = this.#opts.local.publications((source) => this.#opts.may(source));
+    peer.open(this.#opts.remote.seatIds(), publications).then((refused) => {
+      if (this.#peer !== peer) return;
+      this.#opts.remote.sync();
+      if (refused) this.#opts.local.refused(publications.keys(), refused);
+      else void this.#opts.local.published(publications.keys());
+    }, (err) => {
+      if (this.#peer !== peer) return;
+      peer.close(); // what waits for it goes to the next one
+      const first = this.#recovery.unopened();
+      if (first) this.#opts.onError(err);
+    });
+  }
+
+  /** What went through it waits for the next one. */
+  close() {
+    this.#recovery.renewed();
+    this.#opts.remote.renew();
+    this.#opts.messages.renew();
+    this.#peer?.close();
+    this.#peer = null;
+  }
+
+  /** @param {'restart' | 'rebuild'} step */
+  #repair(step) {
+    const peer = this.#peer;
+    if (!peer || !this.#opts.signalled()) return; // without signalling: when it is back
+    if (step === 'rebuild') {
+      // A first offer that failed has been reported as what it was.
+      if (peer.opened) this.#opts.onError(new ParlorError('connection_failed', 'Sound and pictures do not get through to the server. Trying again.', { field: 'media' }));
+      this.open();
+    } else peer.restart().catch((err) => err?.code !== 'aborted' && this.#peer === peer && this.open());
+  }
+}
