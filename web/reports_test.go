@@ -54,6 +54,33 @@ func TestReports(t *testing.T) {
 	require.Equal(t, "invalid_parameter", code)
 }
 
+// In place of everybody only one is heard; and reports of the network end where they are not wanted.
+func TestReceiveLoudest(t *testing.T) {
+	n := startNode(t)
+	b := shared.get(t)
+	join(t, b, n, "loudest", "ann")
+	join(t, b, n, "loudest", "ben")
+	cat := join(t, b, n, "loudest", "cat")
+	cat.eval(collect, nil)
+	const heard = `(reports.statistics.at(-1)?.remoteStatistics ?? []).filter((u) => u.audio?.bitrate > 0).length`
+	cat.await("both are heard", heard+" === 2")
+	cat.eval("probe.parlor.receiveLoudest(1)", nil)
+	cat.await("one is heard", heard+" === 1")
+	cat.eval("probe.parlor.receiveLoudest(0)", nil)
+	cat.await("both are heard again", heard+" === 2")
+	var code string
+	cat.eval("probe.parlor.receiveLoudest(17).then(() => '', (err) => err.code)", &code)
+	require.Equal(t, "invalid_parameter", code)
+
+	cat.eval("probe.parlor.enableAudioVolumeEvaluation(100)", nil)
+	cat.eval("probe.parlor.enableStatistics(false)", nil)
+	cat.eval("reports.statistics.length = reports['audio-volume'].length = 0", nil)
+	cat.await("three seconds of volumes", "reports['audio-volume'].length > 30")
+	var told int
+	cat.eval("reports.statistics.length", &told)
+	require.Zero(t, told, "statistics that nobody wants")
+}
+
 // The demo marks who has the floor, and says how good everybody's network is, in signs and in words.
 func TestDemoShowsWhoSpeaksAndTheNetwork(t *testing.T) {
 	n := startNode(t)

@@ -2,6 +2,7 @@
 // A source is captured whether or not one is in a room (a preview before entering is usual); what is
 // captured is sent when there is a PeerConnection and one is an anchor.
 
+import { audioConstraints, capture, captureScreen, videoConstraints } from './capture.js';
 import { wantsSimulcast } from './encodings.js';
 import { ParlorError } from './protocol.js';
 import { VideoView } from './view.js';
@@ -438,64 +439,3 @@ const aborted = (err) => err instanceof ParlorError && err.code === 'aborted';
 export const noRight = (source) => new ParlorError('not_allowed', `You have no right to send the ${source}.`, { field: source });
 
 const stopped = () => new ParlorError('aborted', 'The device was released while it was being opened.');
-
-/** @param {VideoOptions} o */
-function videoConstraints(o) {
-  return {
-    width: { ideal: o.width ?? 1280 },
-    height: { ideal: o.height ?? 720 },
-    frameRate: { ideal: o.frameRate ?? 30 },
-    ...(o.deviceId && { deviceId: { exact: o.deviceId } }),
-    ...(o.facingMode && !o.deviceId && { facingMode: o.facingMode }),
-  };
-}
-
-/** @param {AudioOptions} o */
-function audioConstraints(o) {
-  return {
-    echoCancellation: o.echoCancellation ?? true,
-    noiseSuppression: o.noiseSuppression ?? true,
-    autoGainControl: o.autoGainControl ?? true,
-    ...(o.deviceId && { deviceId: { exact: o.deviceId } }),
-  };
-}
-
-/** @param {MediaStreamConstraints} constraints */
-async function capture(constraints) {
-  if (!navigator.mediaDevices?.getUserMedia) {
-    throw new ParlorError('not_supported', 'Camera and microphone need a secure page (https or localhost).');
-  }
-  try {
-    return await navigator.mediaDevices.getUserMedia(constraints);
-  } catch (err) {
-    throw deviceError(err, constraints.video ? 'camera' : 'microphone');
-  }
-}
-
-/** @param {ScreenOptions} o */
-async function captureScreen(o) {
-  if (!navigator.mediaDevices?.getDisplayMedia) {
-    throw new ParlorError('not_supported', 'This browser cannot share a screen.');
-  }
-  try {
-    return await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { ideal: o.frameRate ?? 15 } }, audio: o.audio ?? true });
-  } catch (err) {
-    throw deviceError(err, 'screen');
-  }
-}
-
-/**
- * @param {unknown} cause
- * @param {string} what
- */
-function deviceError(cause, what) {
-  const name = cause instanceof Error ? cause.name : '';
-  if (name === 'NotAllowedError' || name === 'SecurityError') {
-    const how = what === 'screen' ? '' : ' Allow it in the address bar or in the settings of the system, and try again.';
-    return new ParlorError('device_denied', `The browser may not use the ${what}.${how}`, { cause });
-  }
-  if (name === 'NotFoundError' || name === 'OverconstrainedError') {
-    return new ParlorError('device_not_found', `There is no such ${what}.`, { cause });
-  }
-  return new ParlorError('device_busy', `The ${what} cannot be opened; another program may be using it.`, { cause });
-}

@@ -12,7 +12,7 @@
 //   stay.js      a stay in a room: entering, leaving, rights, what the node says
 //   signal.js    the session: socket, resume, mailbox (mailbox.js), timers (clock.js), nodes (nodes.js)
 //   media.js     what carries it: the one PeerConnection (peer.js: offers, sections, seats; encodings.js, sdp.js), recovery.js
-//   local.js     camera, microphone, screen
+//   local.js     camera, microphone, screen; capture.js
 //   remote.js    subscriptions and who sits where (seats.js); view.js: elements
 //   messages.js  custom messages
 //   roster.js    who is in the room
@@ -226,6 +226,19 @@ export class Parlor extends Emitter {
   }
 
   /**
+   * Hears whoever speaks loudest, so many at a time, in place of everybody: for large rooms. Who that
+   * is the node says (`active-speaker`, `audio-volume`). muteRemoteAudio mutes everybody then, or the
+   * sound of a user's screen.
+   * @param {number} most  at most the node's `room.loudest`, 3 by default; 0: everybody is heard again
+   */
+  async receiveLoudest(most) {
+    if (!Number.isInteger(most) || most < 0 || most > 16) {
+      throw new ParlorError('invalid_parameter', 'The loudest are a whole number from 1 to 16, or 0 for everybody.', { field: 'most' });
+    }
+    this.#stay.remote.setLoudest(most);
+  }
+
+  /**
    * Where sound comes out, in browsers that let one choose.
    * @param {string} deviceId  of getSpeakerList()
    */
@@ -261,6 +274,14 @@ export class Parlor extends Emitter {
       throw new ParlorError('invalid_parameter', 'An interval is a whole number of milliseconds from 100 to 10000, or 0 for none.', { field: 'interval' });
     }
     await this.#stay.tellVolumes(interval);
+  }
+
+  /**
+   * Whether the node tells `network-quality` and `statistics`; it does at first.
+   * @param {boolean} on
+   */
+  async enableStatistics(on) {
+    await this.#stay.tellStatistics(on);
   }
 }
 

@@ -61,7 +61,8 @@
  *   audio?: 'mic' | 'screen-audio' | null, quality?: Quality}} SeatRequest
  * @typedef {{type: 'message', cmdId: number, data: string, reliable: boolean, n: number}} MessageRequest
  * @typedef {OfferRequest | SeatRequest | MessageRequest | {type: 'publish', source: Source, on: boolean} |
- *   {type: 'role', role: Role} | {type: 'token', token: string} | {type: 'volume', intervalMs: number} | {type: 'exit'}} Request
+ *   {type: 'role', role: Role} | {type: 'token', token: string} | {type: 'volume', intervalMs: number} |
+ *   {type: 'statistics', on: boolean} | {type: 'exit'}} Request
  */
 
 /** Labels of the data channels for custom messages. */

@@ -36,6 +36,8 @@ const SOURCES = /** @type {const} */ ({
   sub: { video: 'screen', audio: 'screen-audio', weight: 3 },
 });
 const TYPES = /** @type {StreamType[]} */ (['main', 'sub']);
+/** Holds the seats in which the node plays whoever speaks loudest; no user is called that. */
+const LOUDEST = '*';
 
 export class Remote {
   /** @type {Map<string, Subscription>} */
@@ -47,6 +49,8 @@ export class Remote {
   /** @type {Set<string>} who has no seat because there are no more, as the application has been told */
   #unseated = new Set();
   #held = false;
+  /** How many seats play the loudest, in place of the microphones of everybody; 0: none. */
+  #loudest = 0;
   #opts;
   #seats;
   speakers;
@@ -73,7 +77,7 @@ export class Remote {
     for (const seat of this.#seats.ids()) {
       const holder = this.#seats.holder(seat);
       const tracks = holder === null ? null : this.#opts.tracks(seat);
-      if (!holder || !tracks) continue;
+      if (!holder || !tracks || isLoudest(holder)) continue;
       const [userId, type] = holder.split('/');
       const sources = SOURCES[/** @type {StreamType} */ (type)];
       if (tracks.video.id === trackId) return { userId, source: sources.video };
@@ -137,6 +141,12 @@ export class Remote {
   setAllAudio(on) {
     this.#opts.autoReceiveAudio = on;
     for (const sub of this.#subs.values()) sub.audio = on;
+    this.sync();
+  }
+
+  /** @param {number} n  seats that play the loudest; 0: everybody is heard */
+  setLoudest(n) {
+    this.#loudest = n;
     this.sync();
   }
 
@@ -229,16 +239,22 @@ export class Remote {
     return sub;
   }
 
+  /** Whether a user's sound is received in a seat of the user. @param {Subscription} sub @param {StreamType} type */
+  #hears(sub, type) {
+    return sub.audio && this.#opts.may(SOURCES[type].audio) && !(type === 'main' && this.#loudest > 0);
+  }
+
   #wishes() {
     const wishes = [];
+    const places = this.#opts.autoReceiveAudio && this.#opts.may('mic') ? this.#loudest : 0;
+    for (let n = 0; n < places; n++) wishes.push({ key: `${LOUDEST}/${n}`, weight: 4 });
     for (const sub of this.#subs.values()) {
       for (const type of TYPES) {
         const s = SOURCES[type];
-        const on = (/** @type {import('./protocol.js').Source} */ source) =>
-          this.#opts.roster.isOn(sub.userId, source) && this.#opts.may(source);
+        const on = (/** @type {import('./protocol.js').Source} */ source) => this.#opts.roster.isOn(sub.userId, source);
         let weight = 0;
-        if (sub.video[type] && on(s.video)) weight = s.weight;
-        else if (sub.audio && on(s.audio)) weight = 1;
+        if (sub.video[type] && this.#opts.may(s.video) && on(s.video)) weight = s.weight;
+        else if (this.#hears(sub, type) && on(s.audio)) weight = 1;
         wishes.push({ key: `${sub.userId}/${type}`, weight });
       }
     }
@@ -250,6 +266,7 @@ export class Remote {
    * @returns {SeatRequest}
    */
   #request(id) {
+    if (isLoudest(this.#seats.holder(id))) return { type: 'seat', seat: id, user: LOUDEST, video: null, audio: 'mic' };
     const at = this.#occupant(id);
     if (!at) return { type: 'seat', seat: id, user: null };
     const s = SOURCES[at.type];
@@ -257,7 +274,7 @@ export class Remote {
     return {
       type: 'seat', seat: id, user: at.sub.userId,
       video: picture && this.#opts.may(s.video) ? s.video : null,
-      audio: at.sub.audio && this.#opts.may(s.audio) ? s.audio : null,
+      audio: this.#hears(at.sub, at.type) ? s.audio : null,
       ...(picture && { quality: picture.quality }),
     };
   }
@@ -351,16 +368,21 @@ export class Remote {
     for (const id of this.#seats.ids()) {
       const at = this.#occupant(id);
       const tracks = this.#opts.tracks(id);
-      if (!at || !tracks || this.#busy.has(id)) continue;
+      if (!tracks || this.#busy.has(id)) continue;
+      if (isLoudest(this.#seats.holder(id)) && !this.speakers.has(id)) this.speakers.play(id, LOUDEST, tracks.audio);
+      if (!at) continue;
       const { sub, type } = at;
       const picture = sub.video[type];
       const on = this.#opts.roster.isOn(sub.userId, SOURCES[type].video) && this.#opts.may(SOURCES[type].video);
       if (picture) show(picture, on ? `${id}:${tracks.video.id}` : null, tracks.video);
-      if (!sub.audio || !this.#opts.may(SOURCES[type].audio)) this.speakers.stop(id);
+      if (!this.#hears(sub, type)) this.speakers.stop(id);
       else if (!this.speakers.has(id)) this.speakers.play(id, sub.userId, tracks.audio);
     }
   }
 }
+
+/** @param {string | null} holder */
+const isLoudest = (holder) => holder?.startsWith(`${LOUDEST}/`) ?? false;
 
 /**
  * @param {Picture} picture

@@ -61,6 +61,8 @@ export class Stay {
   #volumes = new Volumes();
   /** Milliseconds between two `audio-volume`; 0: none are wanted. */
   #volumeInterval = 0;
+  /** Whether reports of the network are wanted, as the node takes for granted. */
+  #statistics = true;
   #timers = new Timers(systemClock);
   /** What the calls of the application go to. */
   local;
@@ -207,6 +209,7 @@ export class Stay {
     this.#meet(this.#roster.reset(entered.users ?? [], entered.user, UserExitReason.TIMEOUT, moved));
     this.#timers.set('return', RETURN_MS, () => this.#meet(this.#roster.expire(UserExitReason.TIMEOUT)));
     this.media.open();
+    if (!this.#statistics) this.tellStatistics(false).catch((err) => this.#failed(err));
     if (this.#volumeInterval) this.tellVolumes(this.#volumeInterval).catch((err) => this.#failed(err));
   }
 
@@ -292,6 +295,12 @@ export class Stay {
     if (this.#inside) await this.request({ type: 'volume', intervalMs: interval });
   }
 
+  /** @param {boolean} on */
+  async tellStatistics(on) {
+    this.#statistics = on;
+    if (this.#inside) await this.request({ type: 'statistics', on });
+  }
+
   /**
    * A report of the node. Kinds that a newer one has more are left alone.
    * @param {import('./reports.js').VolumeReport | import('./reports.js').StatisticsReport} report
@@ -304,8 +313,9 @@ export class Stay {
       if (active !== undefined) this.#emit('active-speaker', { userId: active });
     } else if (report.type === 'statistics') {
       this.#emit('network-quality', qualityOf(report));
-      const stats = await this.media.peer?.pc.getStats().catch(() => null);
-      if (this.#inside) this.#emit('statistics', statisticsOf(report, stats?.values() ?? [], (id) => this.#owner(id)));
+      const peer = this.media.peer;
+      const stats = await peer?.pc.getStats().catch(() => null);
+      if (this.#inside && this.media.peer === peer) this.#emit('statistics', statisticsOf(report, stats?.values() ?? [], (id) => this.#owner(id)));
     }
   }
 

@@ -18,7 +18,7 @@ export class Chat {
     $('talk').addEventListener('click', () => this.toggle(!this.open));
     $('chat-close').addEventListener('click', () => this.toggle(false));
     $('chat').addEventListener('keydown', (e) => {
-      if (e.key === 'Escape') this.toggle(false);
+      if (e.key === 'Escape' && !e.isComposing) this.toggle(false);
     });
     $('chat-form').addEventListener('submit', (e) => {
       e.preventDefault();

@@ -47,6 +47,8 @@ const on = {
 const picked = { camera: '', microphone: '', speaker: '' };
 let me = '';
 let inCall = false;
+/** Up to how many people coming and going is said: in a larger room nobody could listen to anything else. */
+const FEW = 12;
 
 void parlor.enableAudioVolumeEvaluation(300); // from the next entering on
 
@@ -360,11 +362,11 @@ async function copyLink() {
 
 parlor.on('remote-user-enter', ({ userId }) => {
   tiles.addPerson(userId);
-  if (inCall) toast(`${userId} joined`);
+  if (inCall && tiles.count <= FEW) toast(`${userId} joined`);
 });
 parlor.on('remote-user-exit', ({ userId, reason }) => {
   tiles.removePerson(userId);
-  toast(exitText(userId, reason));
+  if (tiles.count < FEW) toast(exitText(userId, reason));
 });
 parlor.on('remote-video-available', ({ userId, streamType }) => {
   if (streamType === 'sub') tiles.addScreen(userId, `${userId}’s screen`);
@@ -409,7 +411,7 @@ parlor.on('blocked', ({ block }) => {
   $('blocked').textContent = blockText(block);
   if (block === 'none') toast('Others can see and hear you again');
 });
-parlor.on('token-expiring', () => toast('Your access token is about to expire, and with it the call.', 'bad'));
+parlor.on('token-expiring', () => toast('Your access token is about to expire, and with it the call. Get a new one to join again.', 'bad'));
 const BLOCKED = 'Tap or press a key to hear the others';
 /** @type {(() => Promise<boolean>) | null} */
 let resume = null;

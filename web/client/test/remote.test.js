@@ -300,3 +300,27 @@ test('a stranger cannot be watched', () => {
   assert.throws(() => t.remote.startVideo({ userId: 'eve', streamType: 'main', view: null }), { code: 'user_not_found' });
   assert.throws(() => t.remote.setQuality('eve', 'main', 'low'), { code: 'invalid_state' });
 });
+
+test('the loudest are heard in place of everybody', async () => {
+  const t = setUp({ initial: 2, chunk: 2, max: 6 });
+  t.enter('ann', 'mic', 'camera', 'screen', 'screen-audio');
+  t.enter('ben', 'mic');
+  t.open();
+  await t.take();
+  t.remote.setLoudest(2);
+  const told = await t.take();
+  assert.equal(told.filter((r) => r.endsWith(' *  mic')).length, 2, `two places: ${told}`);
+  t.remote.startVideo({ userId: 'ann', streamType: 'main', view: null });
+  assert.ok((await t.take()).every((r) => !r.includes('ann camera mic')), 'nobody is heard twice');
+  assert.equal(audios.filter((a) => !a.removed).length, 3, 'two places and the sound of the screen');
+  for (const id of ['s1', 's2', 's3', 's4', 's5', 's6']) assert.notEqual(t.remote.owner(`a-${id}`)?.userId, '*');
+  t.remote.setAllAudio(false);
+  await t.take();
+  assert.equal(audios.filter((a) => !a.removed).length, 0, 'muted, the loudest too');
+  t.remote.setAllAudio(true);
+  await t.take();
+  t.remote.setLoudest(0);
+  const back = await t.take();
+  assert.ok(back.some((r) => r.endsWith(' ben  mic')) && !back.some((r) => r.includes('*')), `everybody again: ${back}`);
+  assert.equal(t.errors.length, 0);
+});
