@@ -80,6 +80,7 @@ type Node struct {
 // Cluster says how nodes on one NATS share the rooms.
 type Cluster struct {
 	Lease   time.Duration `koanf:"lease" doc:"A node that cannot renew its registration for this long is taken for dead, and its rooms are placed anew; the first node of a cluster sets it for all."`
+	Forget  time.Duration `koanf:"forget" doc:"A node that has given no sign of its event feed for this long is gone for good: others tell that its users have left. Not below cluster.lease."`
 	Placing string        `koanf:"placing" doc:"Which node gets a new room: load, the least busy or the one where the user has come to if that is about as good; region, the same within node.region; spread, the one with the fewest rooms."`
 }
 
@@ -157,7 +158,7 @@ func Default() Config {
 	return Config{
 		HTTP:    HTTP{Listen: "127.0.0.1:8080"},
 		NATS:    NATS{Listen: "127.0.0.1:4222", Replicas: 1, EventsAge: 24 * time.Hour, EventsMB: 256},
-		Cluster: Cluster{Lease: 5 * time.Second, Placing: "load"},
+		Cluster: Cluster{Lease: 5 * time.Second, Forget: 3 * time.Minute, Placing: "load"},
 		Webhook: Webhook{Timeout: 5 * time.Second, RetryFor: time.Hour},
 		Log:     Log{Level: "info", Format: "auto"},
 		Media:   Media{},

@@ -111,7 +111,7 @@ func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 		"auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
 		"nats.url": "nats://u:p@h:4222,tls://i", "http.listen": "[::1]:80", "nats.listen": "[::1]:81",
 		"room.loudest": "0", "nats.replicas": "3", "nats.events_age": "48h", "nats.events_mb": "64",
-		"node.url": "https://sfu-1.example.org:444", "node.region": "north", "cluster.lease": "9s", "cluster.placing": "spread",
+		"node.url": "https://sfu-1.example.org:444", "node.region": "north", "cluster.lease": "9s", "cluster.forget": "1m", "cluster.placing": "spread",
 		"webhook.url": "https://u:p@h/x?token=t", "webhook.key": secret + secret, "webhook.events": "103,104",
 		"webhook.timeout": "3s", "webhook.retry_for": "2h",
 		"http.tls.cert": write(t, "cert", ""), "http.tls.key": write(t, "key", ""),
@@ -194,6 +194,7 @@ func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 func TestRefused(t *testing.T) {
 	for _, x := range []struct{ args, key, reason string }{
 		{"--http.listen=8080", "http.listen", "host:port"},
+		{"--cluster.forget=4s", "cluster.forget", "cluster.lease (5s)"},
 		{"--http.listen=127.0.0.1:http", "http.listen", "number"},
 		{"--http.listen=127.0.0.1:65536", "http.listen", "number"},
 		{"--http.listen=127.0.0.1:08", "http.listen", "plain"},

@@ -187,6 +187,9 @@ func (l *loader) checkNumbers() {
 	if lease := l.config.Cluster.Lease; lease < time.Second {
 		l.fail("cluster.lease", fmt.Sprintf("%v is less than 1s", lease))
 	}
+	if c := &l.config.Cluster; c.Forget < c.Lease {
+		l.fail("cluster.forget", fmt.Sprintf("%v is below cluster.lease (%v): a node that is only late would be taken for gone", c.Forget, c.Lease))
+	}
 	t := &l.config.Timers
 	if t.Ping >= t.Lost {
 		l.fail("timers.ping", fmt.Sprintf("%v is not below timers.lost (%v): every client would report a lost connection", t.Ping, t.Lost))

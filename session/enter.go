@@ -147,7 +147,7 @@ func (r *Rooms) lodge(p *participant, q EnterRequest, release func()) (rm *room,
 		return nil, false, Errorf(CodeRoomFull, "", "the node has no place for another room")
 	default:
 		rm, made = newRoom(r, q.Room), true
-		rm.release = release
+		rm.release, rm.epoch = release, r.epoch
 		r.rooms[rm.key] = rm
 	}
 	r.sessions[p.id] = p

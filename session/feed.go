@@ -44,6 +44,8 @@ type FeedEvent struct {
 	Role   Role       `json:"role,omitempty"`   // 103, 105
 	Reason FeedReason `json:"reason,omitempty"` // 102, 103, 104
 	Text   string     `json:"text,omitempty"`   // the reason that a command gave
+	By     string     `json:"by,omitempty"`     // the node that told it in place of one that had died, also of an earlier one of the same name
+	Epoch  uint64     `json:"-"`                // that of Rooms.Retell when the room was told of
 }
 
 // Events takes the feed. Publish is called with a room locked, so that a room's events come in order: it must not
@@ -78,7 +80,10 @@ func started(s Source, on bool) FeedType {
 // feedLocked gives the feed an event of the room; fill sets what is not common to all, and may be nil.
 func (rm *room) feedLocked(t FeedType, fill func(*FeedEvent)) {
 	rm.feedSeq++
-	e := FeedEvent{ID: fmt.Sprintf("%s.%d", rm.instance, rm.feedSeq), Type: t, TimeMS: rm.rooms.opts.Now().UnixMilli(), Node: rm.rooms.opts.Node, Room: rm.id}
+	e := FeedEvent{
+		ID: fmt.Sprintf("%s.%d", rm.instance, rm.feedSeq), Type: t, TimeMS: rm.rooms.opts.Now().UnixMilli(),
+		Node: rm.rooms.opts.Node, Room: rm.id, Epoch: rm.epoch,
+	}
 	if fill != nil {
 		fill(&e)
 	}

@@ -112,6 +112,13 @@ func (f *feed) take() []string {
 	return l
 }
 
+// all returns what came since the last take.
+func (f *feed) all() []session.FeedEvent {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.events)
+}
+
 // checkPairs looks that every entry has its leave, in turns, between the creation of the room and its end. It sees
 // what take has left.
 func (f *feed) checkPairs(t *testing.T) {

@@ -16,13 +16,12 @@ import (
 
 // room is one room of the node, from its first user's entering to its end.
 type room struct {
-	rooms    *Rooms
-	id       RoomID
-	key      string
-	instance string // differs between any two rooms ever, also of one id
-	release  func() // gives up its place among the nodes, see Places
-	media    roomMedia
-	reports  reports
+	rooms   *Rooms
+	id      RoomID
+	key     string
+	release func() // gives up its place among the nodes, see Places
+	media   roomMedia
+	reports reports
 
 	mu         sync.Mutex
 	scene      Scene // fixed by the first user
@@ -30,7 +29,9 @@ type room struct {
 	members    map[string]*member // by user id
 	numbered   map[router.MemberID]*member
 	nextMember router.MemberID
+	instance   string // of its events; differs between any two rooms ever, also of one id
 	feedSeq    uint64
+	epoch      uint64        // of the feed, see Rooms.Retell
 	closed     bool          // has ended, or never began; nobody enters any more
 	dismissed  int           // how many a command has put out of it; 0 before
 	empty      chan struct{} // closed when it is closed and nobody is in, not even on the way out

@@ -23,9 +23,10 @@ type Rooms struct {
 	sessions map[string]*participant // by id: those inside, and those entering
 	tombs    tombs                   // sessions that ended without the user being told
 	bans     map[banned]ban
-	draining bool // nobody enters any more
-	settled  bool // no room is made any more; see Drain
-	stopped  bool // nothing is spawned any more
+	epoch    uint64 // of the feed, see Retell
+	draining bool   // nobody enters any more
+	settled  bool   // no room is made any more; see Drain
+	stopped  bool   // nothing is spawned any more
 	spawned  sync.WaitGroup
 }
 

@@ -157,7 +157,8 @@ var (
 	feedReconnects = metric("nats_reconnects_total", "How often the connection to NATS was lost and came back.")
 	feedQueued     = metric("events_queued", "Events that wait for NATS.")
 	feedPublished  = metric("events_published_total", "Events stored by the stream.")
-	feedDropped    = metric("events_dropped_total", "Events lost because too many waited for NATS.")
+	feedDropped    = metric("events_dropped_total", "Events lost because too many waited for NATS, or for too long.")
+	feedCompleted  = metric("events_completed_total", "Events told in place of nodes that had died.")
 )
 
 // feedCollector counts events when it is asked.
@@ -167,7 +168,7 @@ type feedCollector struct {
 }
 
 func (c *feedCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{feedConnected, feedReconnects, feedQueued, feedPublished, feedDropped} {
+	for _, d := range []*prometheus.Desc{feedConnected, feedReconnects, feedQueued, feedPublished, feedDropped, feedCompleted} {
 		out <- d
 	}
 }
@@ -183,6 +184,7 @@ func (c *feedCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(out, feedQueued, s.Queued)
 	counter(out, feedPublished, s.Published)
 	counter(out, feedDropped, s.Dropped)
+	counter(out, feedCompleted, s.Completed+c.n.completer.Completed())
 }
 
 var (

@@ -55,12 +55,18 @@ func (b *builder) nats(ctx context.Context) (*natsapi.Conn, *natsapi.Feed, error
 		return nil
 	}, nc.Close)
 	feed := natsapi.NewFeed(at, natsapi.FeedOptions{
-		Name: "sfu " + n.cfg.Node.ID + " events", Queue: n.cfg.Limits.Events, Log: n.log,
+		Name: "sfu " + n.cfg.Node.ID + " events", Queue: n.cfg.Limits.Events, Log: n.log, Node: n.cfg.Node.ID, Forget: n.cfg.Cluster.Forget,
+		// Both are there before the feed runs.
+		Registered: func() <-chan struct{} { return n.cluster.Opened() }, Anew: func(epoch uint64) { n.rooms.Retell(epoch) },
 		Stream: natsapi.StreamOptions{
 			Replicas: n.cfg.NATS.Replicas, MaxAge: n.cfg.NATS.EventsAge, MaxBytes: int64(n.cfg.NATS.EventsMB) << 20,
 		},
 	})
 	b.parts.add("events", feed.Run, nil)
+	n.completer = natsapi.NewCompleter(at, natsapi.CompleterOptions{
+		Name: "sfu " + n.cfg.Node.ID + " completer", Node: n.cfg.Node.ID, Forget: n.cfg.Cluster.Forget, Replicas: n.cfg.NATS.Replicas, Log: n.log,
+	})
+	b.parts.add("completer", n.completer.Run, nil)
 	b.webhooks(at)
 	return nc, feed, nil
 }

@@ -17,8 +17,8 @@
 //
 // # Starting and stopping
 //
-// Parts start in this order: the NATS server inside the process, the connection to NATS, the event feed, webhooks,
-// the registration in the cluster, the media port, the rooms, the commands over NATS, the watch over the keys, HTTP. All ports are bound before the first part runs, so that a port in use
+// Parts start in this order: the NATS server inside the process, the connection to NATS, the event feed, what completes those of dead nodes,
+// webhooks, the registration in the cluster, the media port, the rooms, the commands over NATS, the watch over the keys, HTTP. All ports are bound before the first part runs, so that a port in use
 // stops the start before anybody is let in.
 //
 // Stopping is the reverse, with one step before it: /readyz says no, nobody enters any more, rooms are given to other nodes, and
@@ -55,18 +55,19 @@ type Node struct {
 	began atomic.Bool
 
 	// Written by Run before ready is closed, read-only afterwards.
-	addrs    Addrs
-	endpoint *transport.Endpoint
-	rooms    *session.Rooms
-	cluster  *cluster.Cluster
-	broker   *natsapi.Conn
-	commands *command.Commands
-	meter    *commandMeter
-	webhooks *webhook.Sender // nil: none are configured
-	load     *load
-	drain    *drain
-	started  time.Time
-	trace    *tracing.Tracer // nil: none
+	addrs     Addrs
+	endpoint  *transport.Endpoint
+	rooms     *session.Rooms
+	cluster   *cluster.Cluster
+	broker    *natsapi.Conn
+	completer *natsapi.Completer
+	commands  *command.Commands
+	meter     *commandMeter
+	webhooks  *webhook.Sender // nil: none are configured
+	load      *load
+	drain     *drain
+	started   time.Time
+	trace     *tracing.Tracer // nil: none
 
 	draining atomic.Bool // shutting down, or about to once the rooms have ended
 }

@@ -4,7 +4,11 @@
 //	connect.go   Connect: a connection that never gives up
 //	subject.go   subjects
 //	service.go   Register, Service: the micro service
-//	feed.go      Feed: events to the stream, none lost while NATS is away
+//	feed.go      Feed: events to the stream, none lost while NATS is away; lines.go what waits; stream.go the stream
+//	begin.go     what a Feed does before it publishes on a new connection
+//	hold.go      the bucket that says whose feeds are not complete
+//	complete.go  telling the ends that the feed of a dead node owes; remains.go which these are
+//	completer.go Completer: which nodes are gone for good
 //	client.go    Client: commands, from Go
 //	embedded/    a NATS server inside the process
 //

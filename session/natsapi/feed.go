@@ -36,6 +36,16 @@ type FeedOptions struct {
 	Queue  int    // events kept while NATS is away; DefaultQueue
 	Stream StreamOptions
 	Log    zerolog.Logger
+
+	// Node is whose events they are. With it the Feed has a key in FeedsBucket while it runs, and completes what an earlier
+	// process of that name has left open before it publishes anything. Empty: it does neither.
+	Node   string
+	Forget time.Duration // when others may complete this feed because they have seen no sign of it; DefaultForget
+	// Registered returns a channel that is closed once it is certain that no other process has the node's name; nil: it is.
+	Registered func() <-chan struct{}
+	// Anew has everything told again, under that epoch: others have completed this feed while it was cut off. It is called by
+	// Run; events of an earlier epoch are dropped from then on. Needed with Node.
+	Anew func(epoch uint64)
 }
 
 // Feed is a session.Events that publishes to the stream, under the subject
@@ -53,14 +63,18 @@ type Feed struct {
 	stats  FeedStats
 	signal chan struct{} // capacity 1: there is something
 
+	epoch uint64 // of the events that are taken
+
 	outage bool // of Run: that events wait was said
+	hold   hold // of Run
 }
 
 // FeedStats are counts since the start.
 type FeedStats struct {
 	Queued    int    // waiting now
 	Published uint64 // stored by the stream
-	Dropped   uint64 // lost because the queue was full
+	Dropped   uint64 // lost because the queue was full, or because NATS was away for so long that others have completed the feed
+	Completed uint64 // told in place of an earlier process of the node's name
 }
 
 // NewFeed returns a feed to a server, which may be down. It starts nothing.
@@ -68,13 +82,20 @@ func NewFeed(at Server, o FeedOptions) *Feed {
 	if o.Queue <= 0 {
 		o.Queue = DefaultQueue
 	}
+	if o.Forget <= 0 {
+		o.Forget = DefaultForget
+	}
 	o.Stream.defaults()
-	return &Feed{at: at, opts: o, signal: make(chan struct{}, 1)}
+	return &Feed{at: at, opts: o, signal: make(chan struct{}, 1), hold: newHold(o.Node)}
 }
 
 // Publish implements session.Events: it queues the event. What comes when the queue is full is dropped and counted.
 func (f *Feed) Publish(e session.FeedEvent) {
 	f.mu.Lock()
+	if e.Epoch < f.epoch {
+		f.mu.Unlock()
+		return
+	}
 	full := f.lines.events >= f.opts.Queue
 	if full {
 		f.stats.Dropped++
@@ -134,6 +155,13 @@ func (f *Feed) stored(l *line) {
 		f.outage = false
 		f.opts.Log.Info().Msg("events are stored again")
 	}
+}
+
+// drop takes all events of a room whose event was sent out of the queue.
+func (f *Feed) drop(l *line) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lines.drop(l)
 }
 
 // back says of rooms that it is not known whether their events were stored: they are sent again.
@@ -216,11 +244,22 @@ func (f *Feed) connection(ctx, end context.Context) error {
 	}
 	defer js.CleanupPublisher()
 	p := pipe{f: f, publish: js.PublishMsgAsync, closed: closed, window: 1}
+	if f.opts.Node != "" {
+		if err := f.begin(ctx, end, js, closed); err != nil || f.hold.revision == 0 {
+			return err
+		}
+		sign := time.NewTicker(f.opts.Forget / renewals)
+		defer sign.Stop()
+		p.sign = sign.C
+	}
 	for {
 		err := p.run(ctx, end)
 		p.giveUp()
 		switch {
-		case err == nil || !errors.Is(err, jetstream.ErrNoStreamResponse) || p.made:
+		case err == nil:
+			f.release(end)
+			return nil
+		case !errors.Is(err, jetstream.ErrNoStreamResponse) || p.made:
 			return err
 		}
 		if err := f.makeStream(end, js); err != nil {
@@ -235,9 +274,12 @@ type pipe struct {
 	f       *Feed
 	publish func(*nats.Msg, ...jetstream.PublishOpt) (jetstream.PubAckFuture, error)
 	closed  <-chan nats.Status
-	flight  []flight // in the order in which they were sent, one of a room at most
-	window  int      // how many there may be
-	made    bool     // the stream was made, or found, since an event was stored
+	flight  []flight         // in the order in which they were sent, one of a room at most
+	window  int              // how many there may be
+	made    bool             // the stream was made, or found, since an event was stored
+	sign    <-chan time.Time // it is time to give a sign of the feed; nil: never
+	once    bool             // of a room of which the stream has an event already, no other is sent
+	repeats int              // how many rooms that were
 }
 
 // flight is an event that was sent and not acknowledged yet: the first of a room.
@@ -274,11 +316,20 @@ func (p *pipe) run(ctx, end context.Context) error {
 			more = p.f.signal
 		}
 		select {
-		case <-stored:
-			p.f.stored(p.flight[0].line)
+		case ack := <-stored:
+			if ack.Duplicate && p.once {
+				p.repeats++
+				p.f.drop(p.flight[0].line)
+			} else {
+				p.f.stored(p.flight[0].line)
+			}
 			p.flight, p.window, p.made = p.flight[1:], min(2*p.window, maxInFlight), false
 		case err := <-failed:
 			return err
+		case <-p.sign:
+			if err := p.f.hold.renew(end); err != nil {
+				return err
+			}
 		case <-more:
 		case <-stopping:
 		case <-p.closed:

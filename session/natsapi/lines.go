@@ -56,5 +56,11 @@ func (q *lines) stored(l *line) {
 	q.ready = append(q.ready, l)
 }
 
+// drop removes a room whose first event was taken, with all its events.
+func (q *lines) drop(l *line) {
+	q.events -= len(l.events)
+	delete(q.rooms, l.room)
+}
+
 // back makes a room ready again whose first event was taken, before the others.
 func (q *lines) back(l *line) { q.ready = slices.Insert(q.ready, 0, l) }

@@ -60,9 +60,9 @@ func (f *fleet) nothingLeft(t *testing.T) {
 
 // event is one of the feed.
 type event struct {
-	ID, Node, Room, User string
-	Type, Reason         int
-	TimeMs               int64
+	ID, Node, Room, User, By string
+	Type, Reason             int
+	TimeMs                   int64
 }
 
 // feed reads the feed from its beginning to where it ends now, without repeats.

@@ -82,6 +82,101 @@ func TestNodeIsKilled(t *testing.T) {
 		require.Empty(t, p.doubled, p.name)
 	}
 	f.nothingLeft(t)
+
+	again := startNode(t, lost.id, urls(f.brokers))
+	eventually(t, "the node has told what it owed when it was killed", 30*time.Second, func() bool {
+		return again.gauge(t, "parlor_events_completed_total") == 101
+	})
+	f.complete(t)
+}
+
+// complete: nothing that has begun in the feed is without its end.
+func (f *fleet) complete(t *testing.T) {
+	t.Helper()
+	for _, n := range f.nodes {
+		if !n.ended() {
+			eventually(t, "events of node "+n.id+" are stored", 20*time.Second, func() bool { return n.gauge(t, "parlor_events_queued") == 0 })
+		}
+	}
+	all := f.feed(t)
+	requireBalanced(t, all)
+	rooms := map[string]int{}
+	for _, e := range all {
+		switch room := e.Node + "/" + e.Room; e.Type {
+		case 101:
+			rooms[room]++
+		case 102:
+			rooms[room]--
+		}
+	}
+	for room, n := range rooms {
+		require.Zero(t, n, "room %s has begun and never ended", room)
+	}
+}
+
+// forgetful are the settings of nodes that are soon gone for good.
+var forgetful = []string{"--cluster.lease", "2s", "--cluster.forget", "3s"}
+
+// TestKilledNodeStaysAway: others tell what it owes.
+func TestKilledNodeStaysAway(t *testing.T) {
+	f := newFleet(t, 1, forgetful...)
+	all := f.crowd(t, "lobby", 10)
+	lost := f.home(t, all)
+	lost.kill()
+	together(t, all, 2, 20*time.Second)
+	eventually(t, "it is forgotten", 30*time.Second, func() bool { return !slices.Contains(f.keys(t, "SFU_FEEDS"), lost.id) })
+	for _, p := range all {
+		require.NoError(t, p.leave())
+	}
+	f.nothingLeft(t)
+	f.complete(t)
+	var told, by []string
+	for _, e := range f.feed(t) {
+		if e.Node == lost.id && e.Reason == 2 {
+			told = append(told, fmt.Sprint(e.Type))
+			by = append(by, e.By)
+		}
+	}
+	require.Equal(t, append(slices.Repeat([]string{"104"}, 10), "102"), told)
+	require.Len(t, slices.Compact(by), 1)
+	require.NotEqual(t, lost.id, by[0])
+}
+
+// TestNodeIsCutOffUntilItIsForgotten: when it is back, it tells anew who is in its rooms, who have not noticed anything.
+func TestNodeIsCutOffUntilItIsForgotten(t *testing.T) {
+	f := &fleet{brokers: brokers(t, 1)}
+	f.dial(t, f.brokers[0].url())
+	var links []*link
+	for _, id := range []string{"a", "b", "c"} {
+		l := newLink(t, strings.TrimPrefix(f.brokers[0].url(), "nats://"))
+		links = append(links, l)
+		f.nodes = append(f.nodes, startNode(t, id, l.url(), forgetful...))
+	}
+	all := f.crowd(t, "lobby", 5)
+	home := f.home(t, all)
+	i := slices.Index(f.nodes, home)
+	eventually(t, "everybody's entering is stored", 10*time.Second, func() bool { return home.gauge(t, "parlor_events_queued") == 0 })
+	links[i].set(true)
+	eventually(t, "it is forgotten", 30*time.Second, func() bool { return !slices.Contains(f.keys(t, "SFU_FEEDS"), home.id) })
+	require.NoError(t, all[0].leave())
+	rest := all[1:]
+	eventually(t, "the leave is told", 5*time.Second, func() bool { return rest[0].sees() == len(rest)-1 })
+	links[i].set(false)
+	eventually(t, "the node is ready again", 20*time.Second, func() bool { return home.get("/readyz") == http.StatusOK })
+	eventually(t, "its feed is begun anew", 20*time.Second, func() bool { return slices.Contains(f.keys(t, "SFU_FEEDS"), home.id) })
+	for _, p := range rest {
+		require.Equal(t, 1, p.entered(), "%s has noticed", p.name)
+		require.NoError(t, p.leave())
+	}
+	f.nothingLeft(t)
+	f.complete(t)
+	var entered int
+	for _, e := range f.feed(t) {
+		if e.Type == 103 {
+			entered++
+		}
+	}
+	require.Equal(t, len(all)+len(rest), entered)
 }
 
 // elsewhere returns people in a room that is not on the given node.

@@ -1,0 +1,211 @@
+package natsapi
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// FeedsBucket is the key-value bucket that has a key for each node whose feed is not complete: it runs, or has died.
+const FeedsBucket = "SFU_FEEDS"
+
+const (
+	// DefaultForget is after which time without a sign of its feed a node counts as gone for good. Raising it keeps users in
+	// for longer who are not, lowering it has a node that is cut off from NATS tell its rooms anew after a shorter outage, and
+	// what happened meanwhile is lost.
+	DefaultForget = 3 * time.Minute
+	// renewals is how often a feed gives that sign in this time.
+	renewals = 6
+	// endTime is how long a feed of the same name may take to end in order, before a new one takes it for dead.
+	endTime = 10 * time.Second
+	// markerTTL is for how long NATS keeps the marker of a key's end; the least that NATS allows.
+	markerTTL = time.Second
+)
+
+// feedRecord is the value of a node's key in FeedsBucket.
+type feedRecord struct {
+	Node    string `json:"node"`
+	Process string `json:"process,omitempty"` // differs with every start of every node; "": the feed is being completed
+	By      string `json:"by,omitempty"`      // then: by that node
+}
+
+var (
+	errFenced = errors.New("the feed is being completed, or has been, by another node")
+	errInUse  = errors.New("another process publishes the events of a node of that name")
+)
+
+// feeds is the bucket.
+type feeds struct {
+	kv      jetstream.KeyValue
+	timeout time.Duration // of a request
+}
+
+// openFeeds finds the bucket, or makes it.
+func openFeeds(ctx context.Context, js jetstream.JetStream, replicas int, timeout time.Duration) (b feeds, err error) {
+	ctx, cancel := context.WithTimeout(ctx, ackTime)
+	defer cancel()
+	b.timeout = timeout
+	b.kv, err = js.KeyValue(ctx, FeedsBucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		b.kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+			Bucket: FeedsBucket, Description: "Parlor: nodes whose events are not complete", History: 1, Replicas: max(replicas, 1),
+			Storage: jetstream.FileStorage, LimitMarkerTTL: markerTTL,
+		})
+		if errors.Is(err, jetstream.ErrBucketExists) { // another node was first
+			b.kv, err = js.KeyValue(ctx, FeedsBucket)
+		}
+	}
+	if err != nil {
+		return b, fmt.Errorf("bucket %s: %w", FeedsBucket, err)
+	}
+	return b, nil
+}
+
+// get returns a node's record and its revision, 0 where there is none.
+func (b feeds) get(ctx context.Context, node string) (r feedRecord, revision uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	e, err := b.kv.Get(ctx, NodeToken(node))
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+		return r, 0, nil
+	case err != nil:
+		return r, 0, fmt.Errorf("%s: %w", FeedsBucket, err)
+	}
+	_ = json.Unmarshal(e.Value(), &r) // what is no record is nobody's
+	return r, e.Revision(), nil
+}
+
+// put writes a record where the key has that revision, 0: where there is none. Else the error is errFenced.
+func (b feeds) put(ctx context.Context, r feedRecord, revision uint64) (next uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	body, err := json.Marshal(r)
+	if err != nil {
+		return 0, err
+	}
+	if revision == 0 {
+		next, err = b.kv.Create(ctx, NodeToken(r.Node), body)
+	} else {
+		next, err = b.kv.Update(ctx, NodeToken(r.Node), body, revision)
+	}
+	return next, compared(err)
+}
+
+// purge ends a key of that revision.
+func (b feeds) purge(ctx context.Context, node string, revision uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	return compared(b.kv.Purge(ctx, NodeToken(node), jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL)))
+}
+
+// compared tells that a key has changed from all else that can go wrong.
+func compared(err error) error {
+	var api *jetstream.APIError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, jetstream.ErrKeyExists), errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant):
+		return errFenced
+	}
+	return fmt.Errorf("%s: %w", FeedsBucket, err)
+}
+
+// hold is a process's right to publish its node's events: its key in FeedsBucket, which it renews. Of the goroutine of
+// Feed.Run.
+type hold struct {
+	feeds
+	node     string
+	process  string
+	revision uint64 // 0: it never had the key
+}
+
+func newHold(node string) hold { return hold{node: node, process: rand.Text()} }
+
+// renew gives a sign of the feed. errFenced means that it has lost the key.
+func (h *hold) renew(ctx context.Context) error {
+	next, err := h.put(ctx, feedRecord{Node: h.node, Process: h.process}, h.revision)
+	if err == nil {
+		h.revision = next
+	}
+	return err
+}
+
+// again renews on a new connection, also where an answer was lost before.
+func (h *hold) again(ctx context.Context) error {
+	err := h.renew(ctx)
+	if !errors.Is(err, errFenced) {
+		return err
+	}
+	r, revision, lookErr := h.get(ctx, h.node)
+	switch {
+	case lookErr != nil:
+		return lookErr
+	case r.Process == h.process:
+		h.revision = revision
+		return h.renew(ctx)
+	case r.Process != "":
+		return errInUse
+	}
+	return err
+}
+
+// take gets the key from whoever has it and is gone.
+func (h *hold) take(ctx context.Context) error {
+	_, revision, err := h.get(ctx, h.node)
+	if err != nil {
+		return err
+	}
+	next, err := h.put(ctx, feedRecord{Node: h.node, Process: h.process}, revision)
+	if err == nil {
+		h.revision = next
+	}
+	return err
+}
+
+// predecessor waits until a process of the same name which has the key has ended in order, or for long enough that it must
+// have died.
+func (h *hold) predecessor(ctx context.Context, most time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	w, err := h.kv.Watch(ctx, NodeToken(h.node))
+	if err != nil {
+		return fmt.Errorf("%s: %w", FeedsBucket, err)
+	}
+	defer func() { _ = w.Stop() }()
+	theirs := false
+	for {
+		select {
+		case e, ok := <-w.Updates():
+			var r feedRecord
+			switch {
+			case !ok:
+				return errAway
+			case e != nil && e.Operation() == jetstream.KeyValuePut:
+				_ = json.Unmarshal(e.Value(), &r)
+				theirs = r.Process != "" && r.Process != h.process
+			case e != nil:
+				theirs = false
+			}
+			if !theirs {
+				return nil
+			}
+		case <-ctx.Done():
+			return nil // whether it was the caller's is for the next request to say
+		}
+	}
+}
+
+// release ends the key: the feed is complete.
+func (h *hold) release(ctx context.Context) error {
+	if h.revision == 0 {
+		return nil
+	}
+	return h.purge(ctx, h.node, h.revision)
+}

@@ -1,0 +1,35 @@
+package session
+
+// Retell tells the feed anew what there is, as if it had just begun: 101 of every room, 103 of everybody who is in and what
+// they have on, under ids of their own. From then on events carry the epoch, which is higher than any before; those of an
+// earlier one, which may still come meanwhile, belong to what was told before. It is for a feed that others have brought
+// to its end in this node's place. Rooms that are ending are not told again.
+func (r *Rooms) Retell(epoch uint64) {
+	r.mu.Lock()
+	r.epoch = epoch
+	rooms := make([]*room, 0, len(r.rooms))
+	for _, rm := range r.rooms {
+		rooms = append(rooms, rm)
+	}
+	r.mu.Unlock()
+	for _, rm := range rooms {
+		rm.retell(epoch)
+	}
+}
+
+func (rm *room) retell(epoch uint64) {
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	if rm.closed || rm.epoch >= epoch {
+		return
+	}
+	rm.epoch, rm.instance, rm.feedSeq = epoch, newID(), 0
+	if rm.created.IsZero() {
+		return
+	}
+	rm.feedLocked(FeedRoomCreated, nil)
+	for _, m := range rm.sortedLocked(everybody) {
+		rm.feedLocked(FeedUserEntered, func(e *FeedEvent) { e.User, e.Role, e.Reason = m.user, m.role, FeedNormal })
+		m.shown().each(func(s Source) { rm.feedSourceLocked(m, s, true) })
+	}
+}
