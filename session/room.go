@@ -237,9 +237,7 @@ func (rm *room) start() *router.Room {
 	m.once.Do(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		m.writer = rm.rooms.transport.NewWriter()
-		o := rm.rooms.opts.Router
-		o.Observer = observer{rm}
-		m.router = router.NewRoom(o, m.writer)
+		m.router = router.NewRoom(rm.routerOptions(), m.writer)
 		m.cancel = cancel
 		m.running.Store(m.router)
 		rm.rooms.totals.begin(m.router)
@@ -252,6 +250,13 @@ func (rm *room) start() *router.Room {
 		m.done.Go(func() { rm.keepSeats(ctx) })
 	})
 	return m.router
+}
+
+func (rm *room) routerOptions() router.Options {
+	o := rm.rooms.opts.Router
+	o.Observer = observer{rm}
+	o.Log = o.Log.With().Str("room", rm.key).Logger()
+	return o
 }
 
 // reseat has the automatic seats looked at, soon.

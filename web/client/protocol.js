@@ -178,3 +178,16 @@ export function errorOf(answer) {
   const code = answer.code || 'internal';
   return new ParlorError(code, answer.message || code, { field: answer.field });
 }
+
+/**
+ * A message of the node; null: it is none.
+ * @param {unknown} data
+ */
+export function parse(data) {
+  try {
+    const m = JSON.parse(String(data));
+    return m !== null && typeof m === 'object' ? m : null;
+  } catch {
+    return null;
+  }
+}

@@ -49,6 +49,8 @@
  * @property {(StreamsStatistics & {userId: string})[]} remoteStatistics
  */
 
+/** @typedef {(userId: string) => boolean} Known  whether somebody is in the room: a report may still name one who has left */
+
 /** Who speaks, with the changes of who has the floor. */
 export class Volumes {
   /** @type {string | null} */
@@ -56,7 +58,7 @@ export class Volumes {
 
   /**
    * @param {VolumeReport} report
-   * @param {(userId: string) => boolean} known  whether somebody is in the room: a report may still name one who has left
+   * @param {Known} known
    * @returns {{result: UserVolume[], active?: string | null}} active: only where it is another one than before
    */
   take(report, known) {
@@ -77,12 +79,13 @@ const percent = (loss) => Math.round((loss ?? 0) * 1000) / 10;
 
 /**
  * @param {StatisticsReport} r
+ * @param {Known} known
  * @returns {NetworkQuality}
  */
-export function qualityOf(r) {
+export function qualityOf(r, known) {
   return {
     uplinkNetworkQuality: r.up.quality, downlinkNetworkQuality: r.down.quality, uplinkLoss: percent(r.up.loss), downlinkLoss: percent(r.down.loss),
-    rtt: r.rttMs ?? 0, remote: r.users.map((u) => ({ userId: u.user, quality: u.quality })),
+    rtt: r.rttMs ?? 0, remote: r.users.filter((u) => known(u.user)).map((u) => ({ userId: u.user, quality: u.quality })),
   };
 }
 
@@ -97,13 +100,14 @@ export function down() {
  * @param {StatisticsReport} r
  * @param {Iterable<any>} stats  of the PeerConnection
  * @param {Owner} owner
+ * @param {Known} known
  * @returns {Statistics}
  */
-export function statisticsOf(r, stats, owner) {
+export function statisticsOf(r, stats, owner, known) {
   const frames = framesOf([...stats], owner);
   /** @type {Map<string, StreamsStatistics & {userId: string}>} */
   const users = new Map([['', { userId: '', audio: null, video: [] }]]);
-  for (const f of [...r.sent, ...r.received]) {
+  for (const f of [...r.sent, ...r.received.filter((x) => known(x.user ?? ''))]) {
     const userId = f.user ?? '';
     const user = users.get(userId) ?? { userId, audio: null, video: [] };
     users.set(userId, user);

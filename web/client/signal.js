@@ -16,7 +16,7 @@
 import { Timers, backoff } from './clock.js';
 import { Mailbox } from './mailbox.js';
 import { Nodes } from './nodes.js';
-import { ExitReason, ParlorError, SUBPROTOCOL, errorOf } from './protocol.js';
+import { ExitReason, ParlorError, SUBPROTOCOL, errorOf, parse } from './protocol.js';
 
 /** @typedef {import('./protocol.js').Entered} Entered */
 /** @typedef {import('./protocol.js').EnterRequest} EnterRequest */
@@ -493,13 +493,3 @@ export class Signal {
 }
 
 const gone = () => new ParlorError('aborted', 'The connection was closed.');
-
-/** @param {unknown} data */
-function parse(data) {
-  try {
-    const m = JSON.parse(String(data));
-    return m !== null && typeof m === 'object' ? m : null;
-  } catch {
-    return null;
-  }
-}

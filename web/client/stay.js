@@ -307,15 +307,16 @@ export class Stay {
    */
   async #reported(report) {
     if (!this.#inside) return;
+    const known = (/** @type {string} */ id) => id === this.#entered?.userId || this.#roster.has(id);
     if (report.type === 'audio_volume') {
-      const { result, active } = this.#volumes.take(report, (id) => id === this.#entered?.userId || this.#roster.has(id));
+      const { result, active } = this.#volumes.take(report, known);
       this.#emit('audio-volume', { result });
       if (active !== undefined) this.#emit('active-speaker', { userId: active });
     } else if (report.type === 'statistics') {
-      this.#emit('network-quality', qualityOf(report));
+      this.#emit('network-quality', qualityOf(report, known));
       const peer = this.media.peer;
       const stats = await peer?.pc.getStats().catch(() => null);
-      if (this.#inside && this.media.peer === peer) this.#emit('statistics', statisticsOf(report, stats?.values() ?? [], (id) => this.#owner(id)));
+      if (this.#inside && this.media.peer === peer) this.#emit('statistics', statisticsOf(report, stats?.values() ?? [], (id) => this.#owner(id), known));
     }
   }
 

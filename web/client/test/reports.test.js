@@ -21,20 +21,21 @@ test('volumes: the floor is told when it changes, and nobody who is gone', () =>
   assert.deepEqual(v.take(volumes('ann'), here), { result: [], active: 'ann' }, 'a new stay begins anew');
 });
 
+const known = (id) => id !== 'gone'; // has just left
 const report = {
   type: 'statistics', up: { quality: 1, kbps: 1200, loss: 0.012 }, down: { quality: 3, kbps: 900, loss: null }, rttMs: 23.5,
-  users: [{ user: 'bob', quality: 2 }],
+  users: [{ user: 'bob', quality: 2 }, { user: 'gone', quality: 5 }],
   sent: [{ source: 'camera', rid: 'l', kbps: 200, loss: 0, jitterMs: 1 }, { source: 'camera', rid: 'h', kbps: 900, loss: 0.02, jitterMs: 1 },
     { source: 'mic', kbps: 40, loss: 0, jitterMs: 2 }],
   received: [{ user: 'bob', source: 'camera', kbps: 800, loss: 0.25, jitterMs: 3 }, { user: 'bob', source: 'mic', kbps: 40, loss: null, jitterMs: 4 },
-    { user: 'cat', source: 'screen', kbps: 10, loss: 0, jitterMs: 5 }],
+    { user: 'cat', source: 'screen', kbps: 10, loss: 0, jitterMs: 5 }, { user: 'gone', source: 'mic', kbps: 1, loss: null, jitterMs: 6 }],
 };
 
 test('network quality, in per cent', () => {
-  assert.deepEqual(qualityOf(report), {
+  assert.deepEqual(qualityOf(report, known), {
     uplinkNetworkQuality: 1, downlinkNetworkQuality: 3, uplinkLoss: 1.2, downlinkLoss: 0, rtt: 23.5, remote: [{ userId: 'bob', quality: 2 }],
   });
-  assert.equal(qualityOf({ ...report, rttMs: undefined }).rtt, 0);
+  assert.equal(qualityOf({ ...report, rttMs: undefined }, known).rtt, 0);
   assert.equal(down().uplinkNetworkQuality, 6);
   assert.deepEqual([0, 1, 6, 99].map(qualityText), ['', 'Network excellent', 'Network down', '']);
 });
@@ -50,7 +51,7 @@ test('statistics: completed by what the browser knows', () => {
     { type: 'codec' },
   ];
   const owner = (id) => ({ 'own-camera': { userId: '', source: 'camera' }, bobs: { userId: 'bob', source: 'camera' } })[id] ?? null;
-  const s = statisticsOf(report, stats, owner);
+  const s = statisticsOf(report, stats, owner, known);
   assert.deepEqual(s.localStatistics, {
     audio: { bitrate: 40, loss: 0, jitter: 2 },
     video: [

@@ -1,0 +1,126 @@
+package signal_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+
+	"parlor/session"
+	"parlor/session/fakewire"
+	"parlor/session/signal"
+	"parlor/session/token"
+)
+
+// How connections end from which the client has gone, or its server.
+
+// abrupt makes a connection that hangUp resets, as the end of a browser's process does: what was sent comes, but nothing
+// can be answered.
+func (d *door) abrupt(t *testing.T) (c *client, hangUp func()) {
+	t.Helper()
+	wire := make(chan net.Conn, 1)
+	ws, _, err := d.connect(t, &websocket.DialOptions{
+		Subprotocols: []string{signal.Subprotocol},
+		HTTPClient: &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			wire <- conn
+			return conn, err
+		}}},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = ws.CloseNow() })
+	conn := (<-wire).(*net.TCPConn)
+	return &client{t: t, ws: ws}, func() {
+		require.NoError(t, conn.SetLinger(0))
+		require.NoError(t, conn.Close())
+	}
+}
+
+// TestExitOfWhoHasGoneBeforeTheAnswer: the page enters, exits and dies before the node has answered either.
+func TestExitOfWhoHasGoneBeforeTheAnswer(t *testing.T) {
+	asked, answer := make(chan struct{}), make(chan struct{})
+	d := open(t, signal.Options{Auth: func(_ string, _ session.RoomID, user string) (session.Grant, error) {
+		if user == "ann" {
+			close(asked)
+			<-answer
+		}
+		return session.Grant{Rights: session.MemberRights()}, nil
+	}})
+	bob, _ := d.enter(t, "bob")
+	c, hangUp := d.abrupt(t)
+	c.send(message{"type": "enter", "room": "lobby", "user": "ann"})
+	<-asked
+	c.send(message{"type": "ping"})
+	c.send(message{"type": "exit"})
+	hangUp()
+	close(answer)
+	require.Equal(t, "user_entered", bob.read()["type"])
+	require.Equal(t, "user_left", bob.read()["type"])
+}
+
+// TestExitOfWhoHasGoneBeforeAnEvent: an event cannot be written while the exit still waits its turn to be read.
+func TestExitOfWhoHasGoneBeforeAnEvent(t *testing.T) {
+	d := open(t, signal.Options{MessageRate: 2})
+	c, hangUp := d.abrupt(t)
+	for _, m := range []message{{"type": "enter", "room": "lobby", "user": "ann"}, {"type": "ping"}, {"type": "ping"}, {"type": "ping"}} {
+		c.ask(m)
+	}
+	c.send(message{"type": "exit"}) // half a second later
+	hangUp()
+	bob, entered := d.enter(t, "bob")
+	require.Len(t, entered["users"], 1)
+	require.Equal(t, "user_left", bob.read()["type"])
+}
+
+// TestConnectionsEndWithTheirServer is what a server's shutdown relies on.
+func TestConnectionsEndWithTheirServer(t *testing.T) {
+	rooms := session.New(session.Options{}, &fakewire.Transport{}, nil)
+	keys, err := token.New(nil)
+	require.NoError(t, err)
+	handler := signal.New(signal.Options{Rooms: rooms, Auth: keys.Authenticate})
+	base, cut := context.WithCancel(context.Background())
+	defer cut()
+	ended := make(chan struct{}, 2)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.Take(w, r, func() { ended <- struct{}{} })
+	}))
+	server.Config.BaseContext = func(net.Listener) context.Context { return base }
+	server.Start()
+	defer server.Close()
+	wait := func() {
+		t.Helper()
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			t.Fatal("the connection goes on")
+		}
+	}
+	d := &door{rooms: rooms, url: server.URL}
+	res, err := http.Get(server.URL) // no WebSocket
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	wait()
+	c := d.dial(t)
+	require.Equal(t, "entered", c.ask(message{"type": "enter", "room": "lobby", "user": "ann"})["type"])
+	require.Equal(t, "pong", c.ask(message{"type": "ping"})["type"], "it goes on without its request")
+	silent := d.dial(t) // never answers that the node closes
+	require.Equal(t, "entered", silent.ask(message{"type": "enter", "room": "hall", "user": "bob"})["type"])
+	hall, err := session.StringRoom("hall")
+	require.NoError(t, err)
+	_, err = rooms.DismissRoom(t.Context(), hall, "")
+	require.NoError(t, err)
+	began := time.Now()
+	cut()
+	wait()
+	wait()
+	require.Less(t, time.Since(began), 3*time.Second, "a closing handshake is cut off, too")
+	_, _, err = c.ws.Read(t.Context())
+	require.False(t, errors.Is(err, context.DeadlineExceeded))
+	require.Error(t, err)
+}
