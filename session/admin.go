@@ -26,8 +26,8 @@ type RemoveResult struct {
 
 // RemoveUsers puts users out of a room, with a text that they are shown. With a ban they cannot enter the room again
 // for that long, whether they were in or not. It returns when every one is out: no packet of or to it, others told, itself
-// told or not to be reached. Removing again does no harm, also while the first time is under way: both get the same
-// answer. Results are in the order of users. Errors: bad_request, room_not_found.
+// told or not to be reached, and the bans are kept, see Marks. Removing again does no harm, also while the first time is under
+// way: both get the same answer. Results are in the order of users. Errors: bad_request, room_not_found.
 func (r *Rooms) RemoveUsers(ctx context.Context, id RoomID, users []string, text string, ban time.Duration) ([]RemoveResult, error) {
 	if err := checkRemove(id, users, text, ban); err != nil {
 		return nil, err
@@ -36,21 +36,33 @@ func (r *Rooms) RemoveUsers(ctx context.Context, id RoomID, users []string, text
 	if rm == nil {
 		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
 	}
-	if err := r.ban(rm.key, users, ban, text); err != nil {
+	bans, err := r.ban(rm.key, users, ban, text)
+	if err != nil {
 		return nil, err
 	}
-	rm.mu.Lock()
-	none := rm.closed && len(rm.members) == 0 || rm.created.IsZero()
-	rm.mu.Unlock()
-	if none {
-		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
+	kept, err := rm.keepBans(bans)
+	if err != nil {
+		return nil, err
 	}
 	removed, err := rm.removeUsers(ctx, users, text)
 	results := make([]RemoveResult, len(users))
 	for i, user := range users {
 		results[i] = RemoveResult{User: user, Removed: removed[user]}
 	}
-	return results, err
+	return results, cmp.Or(err, waitAll(ctx, kept))
+}
+
+// keepBans has bans kept, before the room can be moved. Errors: room_not_found where it has ended.
+func (rm *room) keepBans(bans []Mark) (kept []<-chan struct{}, err error) {
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	if rm.closed && len(rm.members) == 0 || rm.created.IsZero() {
+		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
+	}
+	if len(bans) > 0 {
+		kept = append(kept, rm.rooms.opts.Marks.Keep(rm.id, bans))
+	}
+	return kept, nil
 }
 
 // removeUsers puts users out and waits until they are. It returns whom commands have removed, this one or another that was
@@ -145,19 +157,22 @@ func waitAll(ctx context.Context, done []<-chan struct{}) error {
 }
 
 // ban keeps users out of a room for d. It bans all of them or, where there are too many bans, none.
-func (r *Rooms) ban(room string, users []string, d time.Duration, text string) error {
+func (r *Rooms) ban(room string, users []string, d time.Duration, text string) ([]Mark, error) {
 	if d <= 0 {
-		return nil
+		return nil, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.bans)+len(users) > MaxBans {
-		return Errorf(CodeBadRequest, "ban", "the node keeps at most %d bans at a time", MaxBans)
+		return nil, Errorf(CodeBadRequest, "ban", "the node keeps at most %d bans at a time", MaxBans)
 	}
+	until := r.opts.Now().Add(d)
+	marks := make([]Mark, 0, len(users))
 	for _, u := range users {
-		r.bans[banned{room, u}] = ban{r.opts.Now().Add(d), text}
+		r.bans[banned{room, u}] = ban{until, text}
+		marks = append(marks, Mark{User: u, Until: until, Text: text})
 	}
-	return nil
+	return marks, nil
 }
 
 // DismissRoom puts everybody out and ends the room. It returns how many that were, once they are out. While the room is
@@ -202,6 +217,7 @@ func (rm *room) dismiss(ctx context.Context, e ending) (int, error) {
 	rm.dismissed = len(rm.members)
 	var next string
 	if e.next != nil {
+		rm.moved = true
 		rm.mu.Unlock()
 		next = e.next(ctx)
 		rm.mu.Lock()

@@ -27,7 +27,8 @@ var blockedSources = map[Block]sources{
 // SetUserBlocked stops the forwarding of a user's streams of a kind, or, with BlockNone, lets them flow again. It replaces
 // the block before it. It returns when that is true: after it not one packet of what is blocked reaches anybody, the others and
 // the user are told. It holds for every session of the user as long as the room lives, also when the user leaves and comes
-// back. Repeating it does no harm. ctx is looked at before anything is done. Errors: bad_request, room_not_found,
+// back, and when the room is moved, see Marks. Repeating it does no harm. ctx is looked at before anything is done, and while
+// the block is being kept. Errors: bad_request, room_not_found,
 // user_not_found where the user is not in the room and not blocked in it.
 func (r *Rooms) SetUserBlocked(ctx context.Context, id RoomID, user string, b Block) error {
 	if err := checkBlock(id, user, b); err != nil {
@@ -40,11 +41,16 @@ func (r *Rooms) SetUserBlocked(ctx context.Context, id RoomID, user string, b Bl
 	if rm == nil {
 		return Errorf(CodeRoomNotFound, "room", "there is no such room")
 	}
-	p, err := rm.block(user, b)
-	if err != nil || p == nil {
+	p, kept, err := rm.block(user, b)
+	if err != nil {
 		return err
 	}
-	return p.heedBlock()
+	if p != nil {
+		if err := p.heedBlock(); err != nil {
+			return err
+		}
+	}
+	return waitAll(ctx, kept)
 }
 
 func checkBlock(id RoomID, user string, b Block) error {
@@ -60,31 +66,39 @@ func checkBlock(id RoomID, user string, b Block) error {
 	return nil
 }
 
-// block notes what is blocked, for the session that there is, which it returns, and those to come. nil: nobody is in.
-func (rm *room) block(user string, b Block) (*participant, error) {
+// block notes what is blocked, for the session that there is, which it returns, and those to come; nil: nobody is in. It has it
+// kept before the room can be moved.
+func (rm *room) block(user string, b Block) (p *participant, kept []<-chan struct{}, err error) {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
 	if rm.closed || rm.created.IsZero() {
-		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
+		return nil, nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
 	}
 	m, known := rm.members[user], rm.blocks[user] != ""
 	switch {
 	case m == nil && !known:
-		return nil, Errorf(CodeUserNotFound, "user", "there is no such user in the room")
+		return nil, nil, Errorf(CodeUserNotFound, "user", "there is no such user in the room")
 	case b == BlockNone:
 		delete(rm.blocks, user)
 	case !known && len(rm.blocks) >= maxBlocks:
-		return nil, Errorf(CodeBadRequest, "user", "no more than %d users of a room can be blocked", maxBlocks)
+		return nil, nil, Errorf(CodeBadRequest, "user", "no more than %d users of a room can be blocked", maxBlocks)
 	default:
-		if rm.blocks == nil {
-			rm.blocks = map[string]Block{}
-		}
-		rm.blocks[user] = b
+		rm.noteBlockLocked(user, b)
 	}
-	if m == nil {
-		return nil, nil
+	if known || b != BlockNone {
+		kept = append(kept, rm.rooms.opts.Marks.Keep(rm.id, []Mark{{User: user, Block: b}}))
 	}
-	return m.p, nil
+	if m != nil {
+		p = m.p
+	}
+	return p, kept, nil
+}
+
+func (rm *room) noteBlockLocked(user string, b Block) {
+	if rm.blocks == nil {
+		rm.blocks = map[string]Block{}
+	}
+	rm.blocks[user], rm.marked = b, true
 }
 
 // blockLocked returns the user's block.

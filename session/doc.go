@@ -30,6 +30,7 @@
 //	statistics.go the report of a user's network
 //	role.go      switching between anchor and audience
 //	block.go     blocking a user's streams, a command
+//	marks.go     keeping bans and blocks beyond this node
 //	admin.go     commands: remove, dismiss, list
 //	describe.go  commands: rooms and users as they are
 //	totals.go    Media: the media counters of the node
@@ -45,7 +46,8 @@
 //  2. participant.sending: held while a message of the user is handed out, calls of other users' Peers included, which do not
 //     block.
 //  3. room.mu: members and what they see. Events.Publish is called under it, for order; it must not block (see there).
-//  4. Rooms.mu: which rooms and sessions there are.
+//     So is Marks.Keep.
+//  4. Rooms.mu: which rooms and sessions there are. Marks.EndBlocks is called under it.
 //  5. mailbox.mu. The wake of Session.Poll is called under it and whatever is held above.
 //  6. reports.mu, reporter.mu. What Session.Reports was given is called under the latter.
 package session

@@ -111,43 +111,48 @@ func (r *Rooms) admit(ctx context.Context, p *participant, q EnterRequest) (*roo
 	if rm, _, err := r.lodge(p, q, nil); rm != nil || err != nil {
 		return rm, err
 	}
-	release, err := r.opts.Places.Claim(ctx, q.Room, q.Grant.Rights.Has(RightCreate))
+	c, err := r.claim(ctx, q)
 	if errors.Is(err, CodeRoomNotFound) {
 		return nil, q.Grant.need(RightCreate, "room")
 	}
 	if err != nil {
 		return nil, err
 	}
-	rm, made, err := r.lodge(p, q, release)
+	rm, made, err := r.lodge(p, q, c)
 	if !made { // refused, or somebody else has made the room meanwhile
-		release()
+		c.release()
 	}
 	return rm, err
 }
 
-// lodge takes p into the index with the room. Where there is none it is made if it is this node's, which release then gives up
-// when it ends; without release it returns nil.
-func (r *Rooms) lodge(p *participant, q EnterRequest, release func()) (rm *room, made bool, err error) {
+// lodge takes p into the index with the room. Where there is none it is made if it is this node's, as c says, which then is given
+// up when it ends; without c it returns nil.
+func (r *Rooms) lodge(p *participant, q EnterRequest, c *claimed) (rm *room, made bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.draining {
 		return nil, false, Errorf(CodeNodeDraining, "", "this node is shutting down")
 	}
+	rm = r.rooms[q.Room.Key()]
+	if rm == nil && c == nil {
+		return nil, false, nil
+	}
+	if rm == nil {
+		r.recallLocked(q.Room.Key(), c.marks)
+	}
 	if _, err := r.banLocked(q.Room.Key(), q.User); err != nil {
 		return nil, false, err
 	}
-	rm = r.rooms[q.Room.Key()]
 	switch {
 	case rm != nil:
-	case release == nil:
-		return nil, false, nil
 	case r.settled:
 		return nil, false, Errorf(CodeNodeDraining, "room", "this node takes no new rooms")
 	case len(r.rooms) >= r.opts.Limits.Rooms:
 		return nil, false, Errorf(CodeRoomFull, "", "the node has no place for another room")
 	default:
 		rm, made = newRoom(r, q.Room), true
-		rm.release, rm.epoch = release, r.epoch
+		rm.release, rm.epoch = c.release, r.epoch
+		rm.recall(c.marks)
 		r.rooms[rm.key] = rm
 	}
 	r.sessions[p.id] = p

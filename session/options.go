@@ -71,6 +71,7 @@ type Options struct {
 	Limits Limits
 	Timers Timers
 	Places Places // nil: all rooms are here
+	Marks  Marks  // nil: bans and blocks are in this node's memory only
 	Log    zerolog.Logger
 	Trace  *tracing.Tracer  // nil: none
 	Now    func() time.Time // nil: time.Now
@@ -109,6 +110,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Places == nil {
 		o.Places = alone{}
+	}
+	if o.Marks == nil {
+		o.Marks = noMarks{}
 	}
 	o.Loudest = min(max(o.Loudest, 0), router.MaxLoudest)
 	o.Router.Log, o.Router.Now, o.Router.Loudest = o.Log, o.Now, o.Loudest

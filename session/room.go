@@ -40,6 +40,8 @@ type room struct {
 	auto       map[*participant]struct{}
 	stage      []performer                // see stageLocked; nil: to be found anew
 	blocks     map[string]Block           // by user id, also of those who have left; without BlockNone
+	marked     bool                       // there were blocks
+	moved      bool                       // it ends here because it is to go on elsewhere
 	listeners  map[*participant]*listener // who want to know who speaks
 	deliveries *rate.Limiter              // of messages; nil before the first
 }

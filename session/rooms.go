@@ -168,10 +168,14 @@ func (r *Rooms) forget(p *participant) {
 
 // remove takes an ended room out of the index, and gives its place up.
 func (r *Rooms) remove(rm *room) {
+	blocks := rm.endsBlocks()
 	r.mu.Lock()
 	there := r.rooms[rm.key] == rm
 	if there {
 		delete(r.rooms, rm.key)
+		if blocks { // here, so that who makes the room again finds none
+			r.opts.Marks.EndBlocks(rm.id)
+		}
 	}
 	r.mu.Unlock()
 	if there {

@@ -140,6 +140,9 @@ var (
 	clusterTakeovers = metric("cluster_takeovers_total", "Rooms taken over from nodes that had died.")
 	clusterMoved     = metric("cluster_rooms_moved_total", "Rooms moved to other nodes because this one was drained.")
 	clusterHandedOn  = metric("cluster_rooms_handed_on_total", "Rooms that other nodes had taken over while this one was cut off.")
+	clusterMarks     = metric("cluster_marks_written_total", "Bans and blocks written for other nodes to find.")
+	clusterLate      = metric("cluster_marks_late_total", "Times that bans or blocks could not be written when the command was answered.")
+	clusterWaiting   = metric("cluster_marks_waiting", "Bans and blocks that are in force here and still to be written.")
 )
 
 // clusterCollector counts the node's part among others when it is asked.
@@ -147,7 +150,7 @@ type clusterCollector struct{ c *cluster.Cluster }
 
 func (c clusterCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{clusterLease, clusterLost, clusterRenewals, clusterNodes, clusterPlacings, clusterRedirects,
-		clusterTakeovers, clusterMoved, clusterHandedOn} {
+		clusterTakeovers, clusterMoved, clusterHandedOn, clusterMarks, clusterLate, clusterWaiting} {
 		out <- d
 	}
 }
@@ -169,4 +172,7 @@ func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
 	counter(out, clusterTakeovers, s.Takeovers)
 	counter(out, clusterMoved, s.Moved)
 	counter(out, clusterHandedOn, s.HandedOn)
+	counter(out, clusterMarks, s.MarksWritten)
+	counter(out, clusterLate, s.MarksLate)
+	gauge(out, clusterWaiting, s.MarksWaiting)
 }

@@ -17,6 +17,7 @@ type claim struct {
 	users       int    // how many holds there are on it
 	revision    uint64 // of its entry
 	incarnation string // of this node, in its entry
+	marked      bool   // it may have blocks in SFU_MARKS; under Cluster.mu
 	busy        chan struct{}
 }
 
@@ -314,7 +315,13 @@ func (c *Cluster) giveUp(cl *claim) {
 		if !c.seize(ctx, cl, func() bool { return cl.users == 0 }) {
 			return
 		}
-		err := c.store.purge(ctx, RoomsBucket, cl.token, cl.revision)
+		c.mu.Lock()
+		marked := cl.marked
+		c.mu.Unlock()
+		err := c.settleMarks(ctx, cl.token, marked)
+		if err == nil {
+			err = c.store.purge(ctx, RoomsBucket, cl.token, cl.revision)
+		}
 		if err != nil { // the sweep does it, if it is still this node's
 			c.o.Log.Debug().Err(err).Str("room", cl.room.Key()).Msg("a room's place could not be given up yet")
 		}

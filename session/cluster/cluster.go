@@ -1,5 +1,5 @@
 // Package cluster is a node's part among others: it keeps the node's lease, knows which node has which room, and sees to it
-// that no two nodes ever have the same one. What it knows it has from two key-value buckets of NATS JetStream; there is no
+// that no two nodes ever have the same one. What it knows it has from key-value buckets of NATS JetStream; there is no
 // registry, election or broker of its own.
 //
 //	cluster.go   Options, Cluster, Run; what others may ask
@@ -12,6 +12,7 @@
 //	claim.go     Claim: a room's place, found, made or taken over
 //	bury.go      proving that an incarnation is dead
 //	sweep.go     entries that nobody has in hand
+//	marks.go     bans and blocks, which go with their room; markstore.go is their bucket
 //	drain.go     moving rooms away; Locate
 //	placing/     which node a new room is placed on: pure rules
 //
@@ -28,6 +29,13 @@
 //     earlier incarnation of a node that has registered anew are free, once that has been proven by a write to its key.
 //  5. A bucket that is younger than a lease proves nothing about those who have written into the one before it: until then
 //     nobody is fenced, and where the NATS server is not in this process no room is placed.
+//
+// # Bans and blocks
+//
+// They are in SFU_MARKS, written by the node that has the room and read by a node that claims a room, before anybody is
+// let in. Bans end by their time to live. Blocks are deleted before the room's entry in SFU_ROOMS is, while that is still in this
+// node's hands, so that a room which is made anew finds none; a room that is given to another node keeps them, and all that is
+// to be written of it is written before.
 //
 // Servers of a NATS cluster must agree about the time, as NTP makes them: a leader whose clock is ahead of the one before
 // forgets keys by as much too early. A tenth of the lease is what that may be.
@@ -83,6 +91,7 @@ type Cluster struct {
 	nc      *nats.Conn
 	store   *store
 	lease   lease
+	marks   marks
 	count   counters
 	public  atomic.Pointer[public]
 	kick    chan struct{}            // buffered: renew now
@@ -133,6 +142,10 @@ type Counters struct {
 	Takeovers uint64 // rooms taken over from nodes that had died
 	Moved     uint64 // rooms moved to another node
 	HandedOn  uint64 // rooms that others had taken over
+
+	MarksWritten uint64 // bans and blocks written
+	MarksLate    uint64 // times that they could not be written at once
+	MarksWaiting int    // that are to be written
 }
 
 type counters struct {
@@ -163,6 +176,7 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 		o: o, nc: nc, kick: make(chan struct{}, 1), opened: make(chan struct{}),
 		store:   &store{js: js, lease: o.Lease, ttl: o.Lease, replicas: o.Replicas, timeout: o.Lease / 3, now: o.Now},
 		rewatch: map[string]chan struct{}{NodesBucket: make(chan struct{}, 1), RoomsBucket: make(chan struct{}, 1)},
+		marks:   marks{rooms: map[string]*unwritten{}, kick: make(chan struct{}, 1)},
 		view:    newView(), claims: map[string]*claim{}, buried: map[string]bool{}, me: self{mine: map[string]bool{}},
 	}
 	c.lease.start(o.Now())
@@ -184,6 +198,7 @@ func (c *Cluster) Run(ctx context.Context, rooms Rooms) error {
 	}
 	all.Go(func() { c.tend(ctx) })
 	all.Go(func() { c.keep(ctx) })
+	all.Go(func() { c.keepMarks(ctx) })
 	all.Wait()
 	c.farewell()
 	return nil
@@ -195,6 +210,9 @@ func (c *Cluster) farewell() {
 	c.ended = true
 	c.mu.Unlock()
 	c.work.Wait() // every piece is bounded
+	if n, _ := c.marks.waiting(); n > 0 {
+		c.o.Log.Warn().Int("marks", n).Msg("bans and blocks that NATS has not taken end with this node")
+	}
 	c.lease.close()
 	c.mu.Lock()
 	revision := c.me.revision
@@ -208,13 +226,14 @@ func (c *Cluster) farewell() {
 	}
 }
 
-// background runs f, which is bounded in time, on a goroutine that the end of Run waits for.
-func (c *Cluster) background(f func(context.Context)) {
+// background runs f, which is bounded in time, on a goroutine that the end of Run waits for. After that it returns false.
+func (c *Cluster) background(f func(context.Context)) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.ended {
 		c.work.Go(func() { f(context.Background()) })
 	}
+	return !c.ended
 }
 
 // Opened returns a channel that is closed when the node takes entries for the first time.
@@ -273,11 +292,13 @@ func (c *Cluster) Counters() Counters {
 	c.mu.Lock()
 	rooms := len(c.claims)
 	c.mu.Unlock()
+	waiting, _ := c.marks.waiting()
 	n := &c.count
 	return Counters{
 		LeaseHeld: c.Open() == nil, LeaseLost: n.lost.Load(), Renewals: n.renewals.Load(), Failed: n.failed.Load(),
 		Nodes: nodes, Rooms: rooms, Here: n.here.Load(), Elsewhere: n.elsewhere.Load(), Redirects: n.redirects.Load(),
 		Takeovers: n.takeovers.Load(), Moved: n.moved.Load(), HandedOn: n.handedOn.Load(),
+		MarksWritten: c.marks.written.Load(), MarksLate: c.marks.held.Load(), MarksWaiting: waiting,
 	}
 }
 

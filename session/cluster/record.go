@@ -54,7 +54,7 @@ func roomRecord(node, incarnation string, now time.Time) RoomRecord {
 }
 
 // decode reads a record. What others have written is not trusted to be one.
-func decode[T NodeRecord | RoomRecord](key string, data []byte) (r T, err error) {
+func decode[T NodeRecord | RoomRecord | MarkRecord](key string, data []byte) (r T, err error) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return r, fmt.Errorf("entry %s: %w", key, err)
 	}

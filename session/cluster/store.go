@@ -31,7 +31,7 @@ type bucket interface {
 	WatchAll(ctx context.Context, o ...jetstream.WatchOpt) (jetstream.KeyWatcher, error)
 }
 
-// store is the two buckets. All calls are bounded in time; writes are compared and set by the leader of the bucket, so
+// store is the buckets. All calls are bounded in time; writes are compared and set by the leader of the bucket, so
 // what succeeds is exact. What fails with another error than errConflict and errAbsent may have happened or not.
 type store struct {
 	js       jetstream.JetStream
@@ -44,8 +44,12 @@ type store struct {
 	mu    sync.Mutex
 	nodes bucket
 	rooms bucket
-	ttl   time.Duration        // of SFU_NODES, as it is
-	born  map[string]time.Time // when each bucket was made, by the local clock
+	// SFU_MARKS, see markstore.go; nil: to be found.
+	marksKV     jetstream.KeyValue
+	marksStream jetstream.Stream
+
+	ttl  time.Duration        // of SFU_NODES, as it is
+	born map[string]time.Time // when each bucket was made, by the local clock
 }
 
 // open finds the buckets, or makes them. It is called again when they seem to be gone.
@@ -60,6 +64,9 @@ func (s *store) open(ctx context.Context) error {
 		Bucket: RoomsBucket, Description: "Parlor: which node has which room", Storage: jetstream.FileStorage,
 	})
 	if err != nil {
+		return err
+	}
+	if _, _, err := s.marks(ctx); err != nil {
 		return err
 	}
 	ttl, err := s.measure(ctx, nodes, rooms)

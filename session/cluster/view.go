@@ -152,13 +152,7 @@ func (c *Cluster) watchOnce(ctx context.Context, name string, restart <-chan str
 		return err
 	}
 	updates := w.Updates()
-	defer func() {
-		_ = w.Stop() // it fails where the connection is gone, and then the watch is, too
-		go func() {  // what hands over updates must not be left blocked
-			for range updates {
-			}
-		}()
-	}()
+	defer endWatch(w)
 	fresh := newView()
 	into := fresh // until all is told
 	for {
@@ -184,6 +178,14 @@ func (c *Cluster) watchOnce(ctx context.Context, name string, restart <-chan str
 			return nil
 		}
 	}
+}
+
+func endWatch(w jetstream.KeyWatcher) {
+	_ = w.Stop() // it fails where the connection is gone, and then the watch is, too
+	go func() {  // what hands over updates must not be left blocked
+		for range w.Updates() {
+		}
+	}()
 }
 
 // apply takes one change into a view.

@@ -110,6 +110,9 @@ func RoomToken(room session.RoomID) string {
 	return token("s-", room.String())
 }
 
+// UserToken returns a user's part of a subject: as RoomToken of a room of that name.
+func UserToken(user string) string { return token("s-", user) }
+
 func token(plain, name string) string {
 	odd := strings.IndexFunc(name, func(c rune) bool {
 		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_')

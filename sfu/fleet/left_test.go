@@ -45,10 +45,11 @@ func (f *fleet) keys(t *testing.T, bucket string) []string {
 	return keys
 }
 
-// nothingLeft waits until no room is placed anywhere and no node holds one.
+// nothingLeft waits until no room is placed anywhere, no node holds one, and nobody is blocked or banned; bans must be short.
 func (f *fleet) nothingLeft(t *testing.T) {
 	t.Helper()
 	eventually(t, "no room is placed", 10*time.Second, func() bool { return len(f.keys(t, "SFU_ROOMS")) == 0 })
+	eventually(t, "nobody is blocked or banned", 20*time.Second, func() bool { return len(f.keys(t, "SFU_MARKS")) == 0 })
 	for _, n := range f.nodes {
 		if !n.ended() {
 			eventually(t, "node "+n.id+" holds no room", 10*time.Second, func() bool {

@@ -1,0 +1,186 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"parlor/session"
+	"parlor/session/natsapi"
+)
+
+// MarksBucket has the bans and blocks of rooms. Its keys are "<room>.ban.<user>", which live as long as the ban, and
+// "<room>.block.<user>", which live as long as the room. It is kept on disk.
+const MarksBucket = "SFU_MARKS"
+
+const (
+	banPart   = ".ban."
+	blockPart = ".block."
+	// marksSubject begins the subjects of the bucket's keys.
+	marksSubject = "$KV." + MarksBucket + "."
+)
+
+// MarkRecord is the value of a key in SFU_MARKS.
+type MarkRecord struct {
+	User    string        `json:"user"`
+	UntilMS int64         `json:"until,omitempty"` // of a ban: its end, Unix milliseconds
+	Text    string        `json:"text,omitempty"`  // of a ban
+	Block   session.Block `json:"block,omitempty"`
+}
+
+func markRecord(m session.Mark) MarkRecord {
+	r := MarkRecord{User: m.User, Text: m.Text, Block: m.Block}
+	if !m.Until.IsZero() {
+		r.UntilMS = m.Until.UnixMilli()
+	}
+	return r
+}
+
+func markKey(token string, m session.Mark) string {
+	part := blockPart
+	if !m.Until.IsZero() {
+		part = banPart
+	}
+	return token + part + natsapi.UserToken(m.User)
+}
+
+// decodeMark reads the value of a key of the room with that token. What others have written is not trusted to be one.
+func decodeMark(token, key string, value []byte) (session.Mark, error) {
+	r, err := decode[MarkRecord](key, value)
+	if err != nil {
+		return session.Mark{}, err
+	}
+	m := session.Mark{User: r.User, Text: r.Text, Block: r.Block}
+	if r.UntilMS != 0 {
+		m.Until, m.Block = time.UnixMilli(r.UntilMS), ""
+	}
+	if err := m.Check(); err != nil {
+		return session.Mark{}, fmt.Errorf("entry %s: %w", key, err)
+	}
+	if markKey(token, m) != key {
+		return session.Mark{}, fmt.Errorf("entry %s: it is of another user or kind", key)
+	}
+	return m, nil
+}
+
+// putMark writes a mark in place of the one before. With ttl it ends by itself.
+func (s *store) putMark(ctx context.Context, key string, r MarkRecord, ttl time.Duration) error {
+	if _, _, err := s.marks(ctx); err != nil { // it may have to be made
+		return err
+	}
+	value, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	var o []jetstream.PublishOpt
+	if ttl > 0 { // in whole seconds for NATS
+		o = append(o, jetstream.WithMsgTTL((ttl + time.Second - 1).Truncate(time.Second)))
+	}
+	o = append(o, jetstream.WithRetryAttempts(0)) // who calls tries again
+	_, err = s.js.PublishMsg(ctx, &nats.Msg{Subject: marksSubject + key, Data: value}, o...)
+	return s.marksOutcome(err)
+}
+
+// purgeMarks deletes keys, of which a last part may be *, and leaves nothing behind.
+func (s *store) purgeMarks(ctx context.Context, keys string) error {
+	_, stream, err := s.marks(ctx)
+	if err != nil {
+		return err
+	}
+	err = s.marksOutcome(stream.Purge(ctx, jetstream.WithPurgeSubject(marksSubject+keys)))
+	if errors.Is(err, errAbsent) {
+		return nil
+	}
+	return err
+}
+
+// readMarks returns the marks of a room. Where it has none that is one request.
+func (s *store) readMarks(ctx context.Context, token string) ([]session.Mark, error) {
+	kv, stream, err := s.marks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// Asked of the leader, so that nothing is missed that was acknowledged; who hands out values may be late.
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(marksSubject+token+".>"))
+	if err = s.marksOutcome(err); errors.Is(err, errAbsent) {
+		return nil, nil // the bucket is gone, with all that was in it
+	}
+	if err != nil || len(info.State.Subjects) == 0 {
+		return nil, err
+	}
+	missing := info.State.Subjects
+	w, err := kv.Watch(ctx, token+".>")
+	if err != nil {
+		return nil, because(MarksBucket, err)
+	}
+	defer endWatch(w)
+	found, all := map[string]session.Mark{}, false
+	for !all || len(missing) > 0 {
+		select {
+		case e, ok := <-w.Updates():
+			switch {
+			case !ok:
+				return nil, fmt.Errorf("%s: the reading was cut off", MarksBucket)
+			case e == nil:
+				all = true
+				continue
+			}
+			delete(missing, marksSubject+e.Key())
+			delete(found, e.Key())
+			if ended(e) {
+				continue
+			}
+			if m, err := decodeMark(token, e.Key(), e.Value()); err == nil {
+				found[e.Key()] = m
+			}
+		case <-ctx.Done():
+			return nil, because(MarksBucket, ctx.Err())
+		}
+	}
+	return slices.Collect(maps.Values(found)), nil
+}
+
+// marks returns the bucket, which it finds or makes where that has not been done.
+func (s *store) marks(ctx context.Context) (jetstream.KeyValue, jetstream.Stream, error) {
+	s.mu.Lock()
+	kv, stream := s.marksKV, s.marksStream
+	s.mu.Unlock()
+	if kv != nil {
+		return kv, stream, nil
+	}
+	kv, err := s.find(ctx, jetstream.KeyValueConfig{
+		Bucket: MarksBucket, Description: "Parlor: who is banned from a room, or blocked in it", Storage: jetstream.FileStorage,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if stream, err = s.js.Stream(ctx, "KV_"+MarksBucket); err != nil {
+		return nil, nil, because(MarksBucket, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.marksKV, s.marksStream = kv, stream
+	return kv, stream, nil
+}
+
+// marksOutcome notices that the bucket is gone, which is an errAbsent: the next call makes it anew.
+func (s *store) marksOutcome(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrNoStreamResponse):
+		s.mu.Lock()
+		s.marksKV, s.marksStream = nil, nil
+		s.mu.Unlock()
+		return fmt.Errorf("%s: %w: %s", MarksBucket, errAbsent, strings.TrimPrefix(err.Error(), "nats: "))
+	}
+	return because(MarksBucket, err)
+}
