@@ -31,14 +31,23 @@ func newDrain(left func() int, lead time.Duration) *drain {
 	return &drain{left: left, lead: lead, begun: make(chan struct{}), over: make(chan struct{})}
 }
 
-// set begins draining, or changes the time at which it ends.
-func (d *drain) set(until time.Time) {
+// within begins draining, or sets the time at which it ends anew. 0 is drainTime, or where it drains already the time that it
+// has, so that asking how it goes on puts nothing off. It says whether something has changed.
+func (d *drain) within(t time.Duration) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.until.IsZero() {
+	begins := d.until.IsZero()
+	switch {
+	case begins:
 		close(d.begun)
+		if t == 0 {
+			t = drainTime
+		}
+	case t == 0:
+		return false
 	}
-	d.until = until
+	d.until = time.Now().Add(t)
+	return true
 }
 
 // ends returns when draining ends at the latest; zero: the node does not drain.
@@ -92,13 +101,11 @@ func (s steered) Describe() command.NodeInfo {
 
 // Drain takes no new rooms from here on, and ends the node once it has none, or after d.
 func (s steered) Drain(_ context.Context, d time.Duration) error {
-	if d == 0 {
-		d = drainTime
-	}
 	s.n.rooms.Drain()
 	s.n.cluster.Drain()
 	s.n.draining.Store(true)
-	s.n.drain.set(time.Now().Add(d))
-	s.n.log.Info().Stringer("within", d).Msg("draining: no new rooms; the node ends with its last one")
+	if s.n.drain.within(d) {
+		s.n.log.Info().Time("until", s.n.drain.ends()).Msg("draining: no new rooms; the node ends with its last one")
+	}
 	return nil
 }

@@ -21,6 +21,10 @@ import (
 // it in several steps. Lower reads halves of files more often, which are refused and read again.
 const settle = 200 * time.Millisecond
 
+// restless is after how long it is read although the directory is not quiet, where somebody writes a log, for example. Lower
+// reads it more often there.
+const restless = 2 * time.Second
+
 // keyring keeps the keys of tokens as auth.keys_file has them.
 type keyring struct {
 	auth config.Auth
@@ -120,17 +124,22 @@ func (r *keyring) run(ctx context.Context) error {
 	}
 	quiet := time.NewTimer(settle) // it may have changed since it was read at the start
 	defer quiet.Stop()
+	first := time.Now() // of what has happened since the file was read; zero: nothing
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-w.Events:
-			quiet.Reset(settle)
 		case err := <-w.Errors: // some events are lost
 			r.log.Warn().Err(err).Msg("watching auth.keys_file")
-			quiet.Reset(settle)
 		case <-quiet.C:
 			_ = r.reload(false) // which logs
+			first = time.Time{}
+			continue
 		}
+		if first.IsZero() {
+			first = time.Now()
+		}
+		quiet.Reset(max(0, min(settle, restless-time.Since(first))))
 	}
 }

@@ -120,6 +120,23 @@ func TestKeysFollowTheirFile(t *testing.T) {
 	require.EqualValues(t, 2, r.count.Load())
 }
 
+// TestKeysInARestlessDirectory: they are read although somebody writes beside them all the time.
+func TestKeysInARestlessDirectory(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "sfu.keys")
+	write(t, path, line("a"))
+	r, _ := ring(t, path)
+	r.accepts(t, "sa")
+	write(t, path+".new", line("b"))
+	require.NoError(t, os.Rename(path+".new", path))
+	b := mint(t, "b")
+	require.Eventually(t, func() bool {
+		write(t, filepath.Join(dir, "sfu.log"), "another line")
+		_, err := r.keys.Parse(b)
+		return err == nil
+	}, patience, settle/20)
+}
+
 // TestKeysOfAVolume changes files as Kubernetes does: the file is a link through ..data, which is exchanged.
 func TestKeysOfAVolume(t *testing.T) {
 	dir := t.TempDir()

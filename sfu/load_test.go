@@ -26,13 +26,14 @@ func TestDrainWaits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		rooms, end time.Duration // when the last room ends, and the deadline
 		lead       time.Duration // for moving those who are left
-		again      time.Duration // that it is given after a second; 0: it is not
+		again      time.Duration // that it is given after a second; 0: it is asked how it goes on
 		want       time.Duration
 	}{
 		"rooms end":        {rooms: 5 * time.Second, end: time.Minute, want: 5 * time.Second},
 		"none is there":    {end: time.Minute},
 		"deadline":         {rooms: time.Hour, end: time.Minute, want: time.Minute},
 		"time to move":     {rooms: time.Hour, end: time.Minute, lead: 5 * time.Second, want: 55 * time.Second},
+		"the node's own":   {rooms: time.Hour, want: drainTime},
 		"a later deadline": {rooms: time.Hour, end: time.Minute, again: 5 * time.Minute, want: 5*time.Minute + time.Second},
 		"a sooner one":     {rooms: time.Hour, end: time.Minute, again: 10 * time.Second, want: 11 * time.Second},
 	} {
@@ -54,10 +55,10 @@ func TestDrainWaits(t *testing.T) {
 					time.AfterFunc(tt.rooms, func() { rooms.Store(0) })
 				}
 				began := time.Now()
-				d.set(began.Add(tt.end))
-				if tt.again > 0 {
+				require.True(t, d.within(tt.end))
+				if tt.rooms > 0 {
 					time.Sleep(time.Second)
-					d.set(time.Now().Add(tt.again))
+					require.Equal(t, tt.again > 0, d.within(tt.again))
 				}
 				<-d.over
 				require.InDelta(t, tt.want.Seconds(), time.Since(began).Seconds(), (2 * drainLook).Seconds())

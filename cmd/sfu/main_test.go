@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -350,4 +351,16 @@ func TestProcessFailsWithACodeAndAReason(t *testing.T) {
 	require.Equal(t, exitUsage, exit.ExitCode())
 	require.Contains(t, string(out), "http.listen (from --http.listen)")
 	require.Contains(t, string(out), "limits.users (from --limits.users)")
+}
+
+// TestADrainingNodeIsWell: who ends containers that are not would end its calls.
+func TestADrainingNodeIsWell(t *testing.T) {
+	for status, well := range map[string]bool{"ok": true, "draining": true, "something else": false} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_ = json.NewEncoder(w).Encode(sfu.Health{Status: status, Node: "n1"})
+		}))
+		err := checkHealth(t.Context(), s.URL, 10*time.Second)
+		s.Close()
+		require.Equal(t, well, err == nil, "%s: %v", status, err)
+	}
 }

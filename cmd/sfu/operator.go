@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,7 +72,7 @@ func (o *operator) reach(ctx context.Context, c *cobra.Command) (node caller, at
 		}
 		return &adminhttp.Client{URL: o.admin, Token: strings.TrimSpace(token)}, o.admin, func() {}, nil
 	}
-	cfg, err := load(c)
+	cfg, err := loadFor(c, true) // the node may have its key from elsewhere
 	if err != nil {
 		return nil, "", nil, err
 	}
@@ -155,6 +156,13 @@ func (o *operator) only(args []string) (command.RoomRef, error) {
 
 func (o *operator) roomFlag(c *cobra.Command) {
 	c.Flags().Uint32Var(&o.roomID, "room-id", 0, "the room, by its number, in place of the argument ROOM: room 123 is not room \"123\"")
+}
+
+// union is the nodes that any page lacks, in order.
+func union(all, page []string) []string {
+	all = append(all, page...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // missing says on standard error what a list does not have.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,10 +101,31 @@ func TestDrainOnTheCommandLine(t *testing.T) {
 	out, err := do("node", "drain", "n1", "--deadline", "1h", at)
 	require.NoError(t, err)
 	require.Contains(t, out, "Node n1 takes no new rooms; 1 rooms with 1 users are left.")
+	t.Setenv("SFU_HTTP_LISTEN", ":8080") // as in a container, where the node may have its key by a flag
 	out, err = do("node", "list", at)
 	require.NoError(t, err)
 	require.Regexp(t, `n1 +\S+ +draining until `, out)
 	_, err = client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "another", User: "bob"})
 	require.ErrorIs(t, err, &client.Error{Code: "node_draining"})
 	require.NoError(t, ann.Exit(t.Context()))
+}
+
+// TestWhatAnyPageLacksIsSaid: a node that has answered for the last page may not have for the first.
+func TestWhatAnyPageLacksIsSaid(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var q struct{ After string }
+		_ = json.NewDecoder(r.Body).Decode(&q)
+		if q.After == "" {
+			_, _ = w.Write([]byte(`{"Rooms":[],"Next":"s:a","NodesMissing":["n3","n2"]}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"Rooms":[],"NodesMissing":["n3"]}`))
+	}))
+	defer s.Close()
+	for _, args := range [][]string{{"room", "list"}, {"user", "show", "ann"}} {
+		out, err := do(append(args, "--json", "--admin", s.URL)...)
+		require.NoError(t, err)
+		require.Contains(t, out, "have not answered: nodes n2, n3\n")
+		require.Regexp(t, `"NodesMissing": \[\s+"n2",\s+"n3"\s+\]`, out)
+	}
 }

@@ -27,7 +27,7 @@ func listCommand() *cobra.Command {
 			if err := node.Do(ctx, command.ListRooms, q, &page); err != nil {
 				return err
 			}
-			all.Rooms, all.Missing = append(all.Rooms, page.Rooms...), page.Missing
+			all.Rooms, all.Missing = append(all.Rooms, page.Rooms...), union(all.Missing, page.Missing)
 			if q.After = page.Next; q.After == "" {
 				break
 			}

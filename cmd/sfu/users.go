@@ -84,7 +84,7 @@ func userShowCommand() *cobra.Command {
 			if err := node.Do(ctx, command.DescribeUser, q, &page); err != nil {
 				return err
 			}
-			all.Rooms, all.TimeMS, all.Missing = append(all.Rooms, page.Rooms...), page.TimeMS, page.Missing
+			all.Rooms, all.TimeMS, all.Missing = append(all.Rooms, page.Rooms...), page.TimeMS, union(all.Missing, page.Missing)
 			if q.After = page.Next; q.After == "" {
 				break
 			}

@@ -27,8 +27,8 @@ type Options struct {
 	Rooms     *session.Rooms
 	Node      Node
 	Elsewhere Elsewhere // nil: the node is alone
-	// Observe is told of every command that was carried out or refused here, for metrics: how long it took, and with what
-	// error. nil: nobody is told. It must not block.
+	// Observe is told of every command that was given here, for metrics, wherever it was carried out: how long it took, and with
+	// what error. What other nodes pass on is counted there. nil: nobody is told. It must not block.
 	Observe func(a Action, took time.Duration, err error)
 	Trace   *tracing.Tracer // nil: none
 }
@@ -58,7 +58,10 @@ type task struct {
 // Do carries out a command, wherever the room is that it is about, and returns what to answer as JSON once it is true. The
 // deadline is ctx's. An error that the caller is to be told is a *session.Error, whose Field is as the request names it; any
 // other is a fault of the node (see session.AsError).
-func (c *Commands) Do(ctx context.Context, a Action, request []byte) (any, error) {
+func (c *Commands) Do(ctx context.Context, a Action, request []byte) (answer any, err error) {
+	if observe := c.o.Observe; observe != nil && a.Known() {
+		defer func(began time.Time) { observe(a, time.Since(began), err) }(time.Now())
+	}
 	return c.do(ctx, a, request, c.route)
 }
 
@@ -72,9 +75,6 @@ func (c *Commands) do(ctx context.Context, a Action, request []byte,
 	s, ok := specs[a]
 	if !ok {
 		return nil, Unknown(a)
-	}
-	if observe := c.o.Observe; observe != nil {
-		defer func(began time.Time) { observe(a, time.Since(began), err) }(time.Now())
 	}
 	ctx, span := c.o.Trace.Start(ctx, string(a), "node", c.o.Node.ID())
 	defer func() { span.End(err) }()

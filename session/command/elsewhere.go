@@ -21,16 +21,21 @@ type Elsewhere interface {
 	// Nodes returns the names of all nodes that live but this one, in any order.
 	Nodes(ctx context.Context) ([]string, error)
 	// Ask has another node carry out a command by itself alone (Commands.DoHere) and returns its answer. What that node
-	// answers with an error is a *session.Error; ErrNoNode where there is no node of that name, or it is gone.
+	// answers with an error is a *session.Error; ErrNoNode where nobody answers to that name. The time that ctx leaves holds for
+	// that node, too.
 	Ask(ctx context.Context, node string, a Action, request []byte) (json.RawMessage, error)
 }
 
-// ErrNoNode is returned by Elsewhere.Ask where there is no such node.
+// ErrNoNode is returned by Elsewhere.Ask where there is no such node, or it cannot be reached at the moment.
 var ErrNoNode = errors.New("there is no such node")
 
 // askTime bounds what a list waits for another node. Raising it has lists wait for longer for nodes that hang, lowering it
 // has rooms missing from them where nodes are busy.
 const askTime = 2 * time.Second
+
+// places is how many nodes a command is given to, one after the other, because its room moves. Raising it follows rooms that move
+// again and again for longer.
+const places = 3
 
 // route has a task carried out where it belongs.
 func (c *Commands) route(ctx context.Context, a Action, request []byte, t task) (any, error) {
@@ -38,35 +43,74 @@ func (c *Commands) route(ctx context.Context, a Action, request []byte, t task) 
 	case c.o.Elsewhere == nil:
 	case t.all != nil:
 		return t.all(ctx, request)
-	case !t.room.IsZero() && !c.o.Rooms.Has(t.room):
-		node, err := c.o.Elsewhere.Holder(ctx, t.room)
-		if err != nil {
-			return nil, fmt.Errorf("looking for the room's node: %w", err)
-		}
-		if node != "" && node != c.o.Node.ID() {
-			return c.ask(ctx, node, a, request, t)
-		}
+	case !t.room.IsZero():
+		return c.follow(ctx, a, request, t)
 	case t.node != "" && t.node != c.o.Node.ID():
-		return c.ask(ctx, t.node, a, request, t)
+		answer, err := c.ask(ctx, t.node, a, request)
+		if errors.Is(err, ErrNoNode) {
+			return nil, noNode(t.node)
+		}
+		return answer, err
 	}
 	return t.here(ctx)
 }
 
-// ask has another node carry out a command. A node that is gone holds no room any more.
-func (c *Commands) ask(ctx context.Context, node string, a Action, request []byte, t task) (any, error) {
+// follow has a task carried out by the node that has its room. Where the room is not there any more it looks again, as rooms move.
+func (c *Commands) follow(ctx context.Context, a Action, request []byte, t task) (answer any, err error) {
+	at := c.o.Node.ID()
+	if !c.o.Rooms.Has(t.room) {
+		if at, err = c.holder(ctx, t.room); err != nil {
+			return nil, err
+		}
+	}
+	for try := 1; ; try++ {
+		if at == "" {
+			return t.here(ctx) // which says that there is no such room
+		}
+		if at == c.o.Node.ID() {
+			answer, err = t.here(ctx)
+		} else {
+			answer, err = c.ask(ctx, at, a, request)
+		}
+		if !errors.Is(err, session.CodeRoomNotFound) && !errors.Is(err, ErrNoNode) {
+			return answer, err
+		}
+		next, unknown := c.holder(ctx, t.room)
+		if unknown == nil && next != at && try < places {
+			at = next
+			continue
+		}
+		if errors.Is(err, ErrNoNode) { // it has the room nevertheless, as far as its lease tells: perhaps with people in it
+			return nil, silent(at, err)
+		}
+		return nil, err
+	}
+}
+
+// holder returns the node that has a room, "" where none has.
+func (c *Commands) holder(ctx context.Context, room session.RoomID) (string, error) {
+	node, err := c.o.Elsewhere.Holder(ctx, room)
+	if err != nil {
+		return "", session.Errorf(session.CodeInternal, "", "it cannot be said which node has the room (%v); the command may be repeated", err)
+	}
+	return node, nil
+}
+
+// ask has another node carry out a command.
+func (c *Commands) ask(ctx context.Context, node string, a Action, request []byte) (any, error) {
 	answer, err := c.o.Elsewhere.Ask(ctx, node, a, request)
 	var theirs *session.Error
 	switch {
 	case err == nil:
 		return answer, nil
-	case errors.As(err, &theirs):
-		return nil, theirs
-	case !errors.Is(err, ErrNoNode):
-		return nil, session.Errorf(session.CodeInternal, "", "node %s does not answer (%v); the command may be repeated", node, err)
-	case t.node != "":
-		return nil, noNode(node)
+	case errors.As(err, &theirs), errors.Is(err, ErrNoNode):
+		return nil, err
 	}
-	return t.here(ctx) // which says that there is no such room
+	return nil, silent(node, err)
+}
+
+func silent(node string, err error) *session.Error {
+	return session.Errorf(session.CodeInternal, "", "node %s does not answer (%v); the command may be repeated", node, err)
 }
 
 // everywhere carries out a command here and on all other nodes and merges the answers. A node where there is nothing to tell
@@ -92,7 +136,7 @@ func everywhere[A any](ctx context.Context, c *Commands, a Action, request []byt
 		switch {
 		case t.err == nil:
 			answers = append(answers, t.answer)
-		case errors.Is(t.err, ErrNoNode), notFound(t.err): // gone, or nothing of it there
+		case notFound(t.err): // nothing of it there
 		default:
 			silent = append(silent, nodes[i])
 		}

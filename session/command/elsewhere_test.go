@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"parlor/session"
 	"parlor/session/command"
@@ -20,10 +21,19 @@ type fleet struct {
 	nodes   map[string]*command.Commands
 	holders map[string]string // by the room's key
 	hung    map[string]bool   // nodes that do not answer
+	wander  func() string     // says where any room is, if it is not nil
+	moved   map[string]string // by the room's key: where it is from the first time on that it is asked for
 }
 
 func (f *fleet) Holder(_ context.Context, room session.RoomID) (string, error) {
-	return f.holders[room.Key()], nil
+	if f.wander != nil {
+		return f.wander(), nil
+	}
+	at := f.holders[room.Key()]
+	if next, ok := f.moved[room.Key()]; ok {
+		f.holders[room.Key()] = next
+	}
+	return at, nil
 }
 
 func (f *fleet) Nodes(context.Context) ([]string, error) {
@@ -85,7 +95,9 @@ func text(t *testing.T, c *command.Commands, a command.Action, request string) s
 
 func TestACommandReachesTheRoomWhereverItIs(t *testing.T) {
 	c, f := cluster(t, map[string][]string{"n1": {"a"}, "n2": {"b"}, "n3": {"c"}})
-	f.holders["s:gone"] = "n9"    // a node that has just died
+	f.holders["s:silent"] = "n9"                       // a node that cannot be reached, and has its lease yet
+	f.holders["s:gone"], f.holders["s:c"] = "n9", "n2" // as it was a moment ago
+	f.moved = map[string]string{"s:gone": "", "s:c": "n3"}
 	f.holders["s:stale"] = "n2"   // which has it no longer
 	f.holders["s:unknown"] = "n1" // placed here, but nobody is in yet
 	for _, tt := range []struct {
@@ -98,6 +110,7 @@ func TestACommandReachesTheRoomWhereverItIs(t *testing.T) {
 		{command.DismissRoom, `{"StrRoomId":"c"}`, `room_not_found: StrRoomId: there is no such room`},
 		{command.DismissRoom, `{"StrRoomId":"nowhere"}`, `room_not_found: StrRoomId: there is no such room`},
 		{command.DismissRoom, `{"StrRoomId":"gone"}`, `room_not_found: StrRoomId: there is no such room`},
+		{command.DismissRoom, `{"StrRoomId":"silent"}`, `internal: node n9 does not answer (there is no such node); the command may be repeated`},
 		{command.DismissRoom, `{"StrRoomId":"stale"}`, `room_not_found: StrRoomId: there is no such room`},
 		{command.DismissRoom, `{"StrRoomId":"unknown"}`, `room_not_found: StrRoomId: there is no such room`},
 		{command.DrainNode, `{}`, `bad_request: NodeId: which node? There are 2 others beside n1`},
@@ -193,6 +206,11 @@ func TestARoomOnTwoNodes(t *testing.T) {
 // TestSilentNodesAreNamed: who waits for a list learns that a part of it is missing.
 func TestSilentNodesAreNamed(t *testing.T) {
 	c, f := cluster(t, map[string][]string{"n1": {"a"}, "n2": {"b"}})
+	f.nodes["n9"] = nil // as it is registered, and nobody listens there
+	if got := text(t, c, command.ListRooms, `{}`); !strings.Contains(got, `"StrRoomId":"b"`) || !strings.HasSuffix(got, `"NodesMissing":["n9"]}`) {
+		t.Error(got)
+	}
+	delete(f.nodes, "n9")
 	f.hung["n2"] = true
 	if got := text(t, c, command.ListRooms, `{"Prefix":"a"}`); !strings.Contains(got, `"StrRoomId":"a"`) || !strings.HasSuffix(got, `"NodesMissing":["n2"]}`) {
 		t.Error(got)
@@ -202,6 +220,36 @@ func TestSilentNodesAreNamed(t *testing.T) {
 	}
 	if got := text(t, c, command.DismissRoom, `{"StrRoomId":"b"}`); !strings.HasPrefix(got, "internal: node n2 does not answer") {
 		t.Error(got)
+	}
+}
+
+// TestARoomThatMovesOnAndOn is not followed for ever.
+func TestARoomThatMovesOnAndOn(t *testing.T) {
+	c, f := cluster(t, map[string][]string{"n1": nil, "n2": nil, "n3": nil})
+	looks := 0
+	f.wander = func() string { looks++; return []string{"n2", "n3"}[looks%2] }
+	if got := text(t, c, command.DismissRoom, `{"StrRoomId":"x"}`); !strings.HasPrefix(got, "room_not_found") || looks > 5 {
+		t.Errorf("%s, looked for %d times", got, looks)
+	}
+}
+
+// TestCommandsAreCountedOnce: at the node where they are given, not at those to which it passes them on.
+func TestCommandsAreCountedOnce(t *testing.T) {
+	f := &fleet{self: "n1", nodes: map[string]*command.Commands{}, holders: map[string]string{"s:b": "n2"}}
+	counted := map[string][]string{}
+	for node, rooms := range map[string][]string{"n1": nil, "n2": {"b"}} {
+		f.nodes[node] = command.New(command.Options{Rooms: roomsOf(t, node, rooms...), Node: &fakeNode{id: node}, Elsewhere: f,
+			Observe: func(a command.Action, _ time.Duration, err error) {
+				counted[node] = append(counted[node], fmt.Sprint(a, " ", err))
+			}})
+	}
+	text(t, f.nodes["n1"], command.DismissRoom, `{"StrRoomId":"b"}`)
+	text(t, f.nodes["n1"], command.ListRooms, `{}`)
+	text(t, f.nodes["n1"], command.ListRooms, `{"Limit":-1}`)
+	text(t, f.nodes["n1"], "Nonsense", `{}`)
+	want := map[string][]string{"n1": {"DismissRoom <nil>", "ListRooms <nil>", "ListRooms bad_request: Limit: a page has 1 to 1000 entries"}}
+	if !reflect.DeepEqual(counted, want) {
+		t.Errorf("%q", counted)
 	}
 }
 

@@ -12,7 +12,7 @@ type Node interface {
 	// Describe returns how the node is.
 	Describe() NodeInfo
 	// Drain has the node take no new rooms, and end once it has none left or after d, whatever happens; 0: the node's own
-	// time. Doing it again sets the time anew. It returns at once.
+	// time, or where it drains already the time that it has. Doing it again with another d sets the time anew. It returns at once.
 	Drain(ctx context.Context, d time.Duration) error
 }
 
@@ -41,7 +41,7 @@ const MaxDrain = 7 * 24 * time.Hour
 // DrainNodeRequest drains a node. Where there are several, NodeId has to say which.
 type DrainNodeRequest struct {
 	NodeID          string `json:"NodeId,omitempty" jsonschema:"the node's name; needed where there are several"`
-	DeadlineSeconds int64  `json:"DeadlineSeconds,omitempty" jsonschema:"until the node ends whatever goes on in it; 0: as the node has it"`
+	DeadlineSeconds int64  `json:"DeadlineSeconds,omitempty" jsonschema:"until the node ends whatever goes on in it; 0: ten minutes, or as was said before where it drains already"`
 }
 
 // DrainNodeResponse tells how far the draining is. Asking again tells how it goes on.

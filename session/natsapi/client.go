@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -17,7 +19,7 @@ import (
 // ErrNoNode is returned when nothing answers commands on the connection's NATS.
 var ErrNoNode = fmt.Errorf("no node answers commands on this NATS server: %w", command.ErrNoNode)
 
-// Client sends commands. Errors that a node answers with are *session.Error, whose Field is as the command names it. Safe
+// Client sends commands, which are given up when the deadline of the caller has passed, also where they are carried out. Errors that a node answers with are *session.Error, whose Field is as the command names it. Safe
 // for concurrent use.
 type Client struct{ nc *nats.Conn }
 
@@ -47,13 +49,14 @@ func (c *Client) Ask(ctx context.Context, node string, a command.Action, request
 }
 
 func (c *Client) ask(ctx context.Context, subject string, a command.Action, request []byte) (json.RawMessage, error) {
-	q := &nats.Msg{Subject: subject, Data: request}
-	tracing.Pass(ctx, func(name, value string) {
-		if q.Header == nil {
-			q.Header = nats.Header{}
-		}
-		q.Header.Set(name, value)
-	})
+	if !c.nc.IsConnected() { // it would be sent some time, when nobody waits for it any more
+		return nil, fmt.Errorf("%s: %w", a, errAway)
+	}
+	q := &nats.Msg{Subject: subject, Data: request, Header: nats.Header{}}
+	if end, ok := ctx.Deadline(); ok {
+		q.Header.Set(TimeoutHeader, strconv.FormatInt(max(1, time.Until(end).Milliseconds()), 10))
+	}
+	tracing.Pass(ctx, q.Header.Set)
 	m, err := c.nc.RequestMsgWithContext(ctx, q)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,22 @@ const (
 	// commandTime bounds a command; with session's own bounds it is never reached.
 	commandTime = 10 * time.Second
 )
+
+// TimeoutHeader of a command says for how many milliseconds who sends it waits for the answer. It is given up after that, or
+// after 10 s.
+const TimeoutHeader = "Parlor-Timeout-Ms"
+
+// timeout returns the time that a command has, by its header.
+func timeout(header string) (time.Duration, error) {
+	if header == "" {
+		return commandTime, nil
+	}
+	ms, err := strconv.ParseInt(header, 10, 64)
+	if err != nil || ms < 1 {
+		return 0, session.Errorf(session.CodeBadRequest, TimeoutHeader, "%.32q is no number of milliseconds, from 1 on", header)
+	}
+	return time.Duration(min(ms, commandTime.Milliseconds())) * time.Millisecond, nil
+}
 
 // flushTime bounds the wait for the server to know the endpoints, where it is there.
 const flushTime = 2 * time.Second
@@ -133,6 +150,11 @@ type doer func(context.Context, command.Action, []byte) (any, error)
 // is under way when Run ends is still answered.
 func (s *Service) endpoint(action command.Action, do doer) micro.HandlerFunc {
 	return func(r micro.Request) {
+		within, err := timeout(r.Headers().Get(TimeoutHeader))
+		if err != nil {
+			s.answer(r, action, nil, err)
+			return
+		}
 		select {
 		case s.places <- struct{}{}:
 		default:
@@ -147,7 +169,7 @@ func (s *Service) endpoint(action command.Action, do doer) micro.HandlerFunc {
 		go func() {
 			defer s.running.Done()
 			defer func() { <-s.places }()
-			ctx, cancel := context.WithTimeout(context.Background(), commandTime)
+			ctx, cancel := context.WithTimeout(context.Background(), within)
 			defer cancel()
 			result, err := do(s.trace.Join(ctx, r.Headers().Get), action, r.Data())
 			s.answer(r, action, result, err)

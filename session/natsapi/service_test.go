@@ -1,15 +1,18 @@
 package natsapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+	"github.com/rs/zerolog"
 
 	"parlor/session"
 	"parlor/session/command"
@@ -225,6 +228,54 @@ func TestClientWithoutNode(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestTheCallersTimeIsSent with a command, and what is no time is refused.
+func TestTheCallersTimeIsSent(t *testing.T) {
+	eachBroker(t, func(t *testing.T, b broker) {
+		b.start(t)
+		n := startNode(t, b, session.Options{})
+		n.serving()
+		nc := n.dial()
+		m := nats.NewMsg("sfu.v1.ListRooms")
+		for _, bad := range []string{"0", "-1", "1.5", "5s", "99999999999999999999"} {
+			m.Header.Set(natsapi.TimeoutHeader, bad)
+			answer, err := nc.RequestMsg(m, 8*time.Second)
+			if err != nil || answer.Header.Get(micro.ErrorCodeHeader) != "bad_request" || !strings.HasPrefix(answer.Header.Get(micro.ErrorHeader), natsapi.TimeoutHeader+": ") {
+				t.Errorf("%s: %+v, %v", bad, answer, err)
+			}
+		}
+		said := make(chan string, 1)
+		if _, err := nc.Subscribe("sfu.v1.node.other.ListRooms", func(m *nats.Msg) {
+			said <- m.Header.Get(natsapi.TimeoutHeader)
+			_ = m.Respond([]byte(`{}`))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if _, err := natsapi.NewClient(nc).Ask(ctx, "other", command.ListRooms, nil); err != nil {
+			t.Fatal(err)
+		}
+		if ms, err := strconv.Atoi(<-said); err != nil || ms < 1 || ms > 5000 {
+			t.Errorf("%d ms, %v", ms, err)
+		}
+	})
+}
+
+// TestNothingIsSentLate: while NATS is away a command fails at once, and is not carried out when it is back.
+func TestNothingIsSentLate(t *testing.T) {
+	nc, err := natsapi.Connect(natsapi.Server{URL: "nats://127.0.0.1:1"}, "test", zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_, err = natsapi.NewClient(nc).Ask(ctx, "n1", command.ListRooms, nil)
+	if err == nil || !strings.Contains(err.Error(), "NATS is away") || nc.Stats().OutMsgs != 0 {
+		t.Errorf("%v, %d messages wait", err, nc.Stats().OutMsgs)
+	}
 }
 
 // TestSlowCommandHoldsUpNoOther: a command that waits for a client that does not read.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/micro"
 	"github.com/rs/zerolog"
@@ -13,10 +14,14 @@ import (
 )
 
 // lateRequest is a command that the library hands over, to which nobody waits for an answer.
-type lateRequest struct{ micro.Request }
+type lateRequest struct {
+	micro.Request
+	headers micro.Headers
+}
 
-func (lateRequest) Data() []byte  { return nil }
-func (lateRequest) Reply() string { return "" }
+func (lateRequest) Data() []byte             { return nil }
+func (lateRequest) Reply() string            { return "" }
+func (r lateRequest) Headers() micro.Headers { return r.headers }
 
 type library struct{ micro.Service }
 
@@ -53,4 +58,22 @@ func TestNoCommandBeginsAfterStop(t *testing.T) {
 	if s.refused[command.ListRooms].Load() == 0 {
 		t.Error("what comes late is not refused")
 	}
+}
+
+// TestTheCallersTimeIsKept: a command is given up when nobody waits for it any more.
+func TestTheCallersTimeIsKept(t *testing.T) {
+	s := &Service{log: zerolog.Nop(), micro: library{}, places: make(chan struct{}, maxCommands)}
+	has := make(chan time.Duration, 1)
+	handle := s.endpoint(command.ListRooms, func(ctx context.Context, _ command.Action, _ []byte) (any, error) {
+		end, _ := ctx.Deadline()
+		has <- time.Until(end)
+		return nil, nil
+	})
+	for header, most := range map[string]time.Duration{"": commandTime, "1500": 1500 * time.Millisecond, "3600000": commandTime} {
+		handle(lateRequest{headers: micro.Headers{TimeoutHeader: {header}}})
+		if left := <-has; left > most || left < most-time.Second {
+			t.Errorf("%q: %v left", header, left)
+		}
+	}
+	s.running.Wait()
 }
