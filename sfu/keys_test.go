@@ -54,11 +54,24 @@ func (b *book) String() string {
 // ring is a keyring over a file with the key a, being watched; auth.keys has the key s.
 func ring(t *testing.T, path string) (*keyring, *book) {
 	t.Helper()
+	r, log := unwatched(t, path)
+	r.watch(t, log)
+	return r, log
+}
+
+// unwatched is ring, not being watched yet.
+func unwatched(t *testing.T, path string) (*keyring, *book) {
+	t.Helper()
 	cfg, err := config.Load(config.Sources{Environ: []string{"SFU_AUTH_KEYS=" + strings.TrimSpace(line("s")), "SFU_AUTH_KEYS_FILE=" + path}})
 	require.NoError(t, err)
 	log := new(book)
 	r, err := newKeyring(cfg.Auth, zerolog.New(log))
 	require.NoError(t, err)
+	return r, log
+}
+
+// watch runs the keyring until the test ends.
+func (r *keyring) watch(t *testing.T, log *book) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = r.run(ctx) })
@@ -69,7 +82,6 @@ func ring(t *testing.T, path string) (*keyring, *book) {
 			require.NotContains(t, log.String(), strings.Repeat(id, 32), "a secret in the log")
 		}
 	})
-	return r, log
 }
 
 // accepts waits until the ring accepts tokens of the ids given, and no others.
@@ -137,6 +149,16 @@ func TestKeysInARestlessDirectory(t *testing.T) {
 	}, patience, settle/20)
 }
 
+// TestKeysChangeBeforeTheyAreWatched: between the start, when they are read, and the watch.
+func TestKeysChangeBeforeTheyAreWatched(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sfu.keys")
+	write(t, path, line("a"))
+	r, log := unwatched(t, path)
+	write(t, path, line("b"))
+	r.watch(t, log)
+	r.accepts(t, "sb")
+}
+
 // TestKeysOfAVolume changes files as Kubernetes does: the file is a link through ..data, which is exchanged.
 func TestKeysOfAVolume(t *testing.T) {
 	dir := t.TempDir()
@@ -176,6 +198,10 @@ func TestBadKeysAreRefused(t *testing.T) {
 			require.Error(t, r.reload(true), "asked again it says so again")
 			require.EqualValues(t, 2, r.failures.Load())
 			write(t, path, line("b"))
+			r.accepts(t, "sb")
+			write(t, path+".new", c.text)
+			require.NoError(t, os.Rename(path+".new", path))
+			require.Eventually(t, func() bool { return r.failures.Load() == 3 }, patience, 10*time.Millisecond, "the same fault, another time")
 			r.accepts(t, "sb")
 		})
 	}
