@@ -1,6 +1,10 @@
 package session
 
-import "parlor/router"
+import (
+	"errors"
+
+	"parlor/router"
+)
 
 // Loudest is the user of a SeatRequest whose seat is to play whoever speaks loudest.
 const Loudest = "*"
@@ -10,8 +14,7 @@ type place struct{ n, of int }
 
 func (l place) want() router.Want { return router.Want{Track: router.Loudest(l.n, l.of)} }
 
-// loudestLocked checks a request for one of the loudest, and returns which it is to be for the i-th seat. Each seat of a user that asks has
-// another one; of those of one user all are of the same size of floor, the node's. media.mu is held.
+// loudestLocked checks a request that the i-th seat play one of the loudest. Which it is placeLoudestLocked decides. media.mu is held.
 func (p *participant) loudestLocked(q SeatRequest, i int) (occupant, error) {
 	most := p.rooms.opts.Loudest
 	switch {
@@ -21,22 +24,43 @@ func (p *participant) loudestLocked(q SeatRequest, i int) (occupant, error) {
 		return occupant{}, Errorf(CodeBadRequest, "video", "a seat of the loudest has no video")
 	case q.Audio != Mic:
 		return occupant{}, Errorf(CodeBadRequest, "audio", "a seat of the loudest has the audio mic")
+	case p.media.seats[i].plan.Audio == "":
+		return occupant{}, Errorf(CodeBadRequest, "seat", "the seat has no section for audio")
 	}
 	if err := p.granted().need(RightRecvAudio, "audio"); err != nil {
 		return occupant{}, err
 	}
-	taken := map[int]bool{}
+	taken := 0
 	for n, s := range p.media.seats {
 		if n != i && s.show.place.of > 0 {
-			taken[s.show.place.n] = true
+			taken++
 		}
 	}
-	for n := range most {
-		if !taken[n] {
-			return occupant{audio: Mic, place: place{n, most}}, nil
+	if taken >= most {
+		return occupant{}, Errorf(CodeBadRequest, "seat", "%d seats of the loudest are all that there are", most)
+	}
+	return occupant{audio: Mic, place: place{0, 1}}, nil
+}
+
+// placeLoudestLocked gives each of p's seats that play the loudest another one of as many as there are such seats, so that who has
+// few of them misses none who is louder. media.mu is held.
+func (p *participant) placeLoudestLocked() (err error) {
+	of, n := 0, 0
+	for _, s := range p.media.seats {
+		if s.show.place.of > 0 {
+			of++
 		}
 	}
-	return occupant{}, Errorf(CodeBadRequest, "seat", "%d seats of the loudest are all that there are", most)
+	for _, s := range p.media.seats {
+		if s.show.place.of == 0 {
+			continue
+		}
+		who := s.show
+		who.place = place{n, of}
+		err = errors.Join(err, p.showLocked(s, who))
+		n++
+	}
+	return err
 }
 
 // crowded says whether so many of those in automatic seats have sound that only the loudest are heard.

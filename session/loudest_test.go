@@ -135,6 +135,10 @@ func TestSeatsOfTheLoudest(t *testing.T) {
 			t.Fatal(err)
 		}
 		n.expect("with one", []string{hears(ear, 3, peers, 0, 1)}, "a1")
+		for i := range peers { // a seat alone plays whoever speaks, not one of two
+			hears(ear, 3, peers[i:i+1], 0)
+			n.expect("one alone", []string{hears(ear, 3, peers[i:i+1], 0)}, "a1")
+		}
 		if _, err := cat.Renew(session.Grant{Rights: must(session.NewRights(session.RightEnter))}); err != nil {
 			t.Fatal(err)
 		}

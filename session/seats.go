@@ -56,7 +56,20 @@ func (s *Session) SetSeat(q SeatRequest) error {
 	if err != nil {
 		return err
 	}
-	return p.showLocked(p.media.seats[i], who)
+	return p.seatLocked(p.media.seats[i], who)
+}
+
+// seatLocked puts somebody into a seat; the places of the loudest follow.
+func (p *participant) seatLocked(s *seat, who occupant) error {
+	if who.place.of > 0 {
+		s.show = who
+		return p.placeLoudestLocked()
+	}
+	had := s.show.place.of > 0
+	if err := p.showLocked(s, who); err != nil || !had {
+		return err
+	}
+	return p.placeLoudestLocked()
 }
 
 // occupant checks a request and finds its user.
@@ -109,13 +122,13 @@ func (p *participant) setSeatsLocked(plans []SeatPlan) error {
 			err = errors.Join(err, p.watchLocked(mid, router.Want{}))
 		}
 	}
-	if p.media.auto != nil {
-		p.room.mu.Lock()
-		stage := p.room.stageLocked()
-		p.room.mu.Unlock()
-		err = errors.Join(err, p.fillSeatsLocked(stage))
+	if p.media.auto == nil {
+		return errors.Join(err, p.placeLoudestLocked()) // seats of them may be gone
 	}
-	return err
+	p.room.mu.Lock()
+	stage := p.room.stageLocked()
+	p.room.mu.Unlock()
+	return errors.Join(err, p.fillSeatsLocked(stage))
 }
 
 // showLocked has the router send who's streams to a seat.

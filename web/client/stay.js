@@ -312,11 +312,11 @@ export class Stay {
       const { result, active } = this.#volumes.take(report, known);
       this.#emit('audio-volume', { result });
       if (active !== undefined) this.#emit('active-speaker', { userId: active });
-    } else if (report.type === 'statistics') {
+    } else if (report.type === 'statistics' && this.#statistics) {
       this.#emit('network-quality', qualityOf(report, known));
       const peer = this.media.peer;
       const stats = await peer?.pc.getStats().catch(() => null);
-      if (this.#inside && this.media.peer === peer) this.#emit('statistics', statisticsOf(report, stats?.values() ?? [], (id) => this.#owner(id), known));
+      if (this.#inside && this.#statistics && this.media.peer === peer) this.#emit('statistics', statisticsOf(report, stats?.values() ?? [], (id) => this.#owner(id), known));
     }
   }
 
