@@ -11,15 +11,16 @@
 //	http.go     the HTTP surface: routes, limits, listener
 //	health.go   /healthz, /readyz
 //	debug.go    profiles, on a port of their own
-//	metrics.go  /metrics; messagemetrics.go, webhookmetrics.go
+//	metrics.go  /metrics; commandmetrics.go, messagemetrics.go, webhookmetrics.go
 //	trace.go    where traces go
 //	version.go  Version
 //
 // # Starting and stopping
 //
-// Parts start in this order: the NATS server inside the process, the connection to NATS, the event feed, what completes those of dead nodes,
-// webhooks, the registration in the cluster, the media port, the rooms, the commands over NATS, the watch over the keys, HTTP. All ports are bound before the first part runs, so that a port in use
-// stops the start before anybody is let in.
+// Parts start in this order: what sends traces, the NATS server inside the process, the connection to NATS, the event feed, what
+// completes the events of dead nodes, webhooks, the registration in the cluster with a connection of its own, the media port, the
+// rooms, the measuring of load, the wait of draining, the commands over NATS, the watch over the keys, HTTP, profiles. All ports are
+// bound before the first part runs, so that a port in use stops the start before anybody is let in.
 //
 // Stopping is the reverse, with one step before it: /readyz says no, nobody enters any more, rooms are given to other nodes, and
 // everybody inside is told `exited` 4, with where to go, over connections that still stand. The whole takes at most timers.shutdown.

@@ -100,7 +100,7 @@ func (h *handler) command(w http.ResponseWriter, r *http.Request) {
 	case h.places <- struct{}{}:
 		defer func() { <-h.places }()
 	default:
-		h.refuse(w, a, http.StatusServiceUnavailable, session.Errorf(session.CodeInternal, "", "too many commands at once"))
+		h.refuse(w, a, http.StatusServiceUnavailable, session.Errorf(session.CodeInternal, "", "too many commands at once; it may be repeated"))
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), commandTime)

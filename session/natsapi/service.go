@@ -158,7 +158,7 @@ func (s *Service) endpoint(action command.Action, do doer) micro.HandlerFunc {
 		select {
 		case s.places <- struct{}{}:
 		default:
-			s.answer(r, action, nil, session.Errorf(session.CodeInternal, "", "too many commands at once"))
+			s.answer(r, action, nil, session.Errorf(session.CodeInternal, "", "too many commands at once; it may be repeated"))
 			return
 		}
 		if !s.begin() {

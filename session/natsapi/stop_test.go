@@ -77,3 +77,28 @@ func TestTheCallersTimeIsKept(t *testing.T) {
 	}
 	s.running.Wait()
 }
+
+// TestCommandsAreBounded: what is beyond the bound is refused at once, and the place of one that has ended is free again.
+func TestCommandsAreBounded(t *testing.T) {
+	s := &Service{
+		log: zerolog.Nop(), micro: library{}, places: make(chan struct{}, 1),
+		refused: map[command.Action]*atomic.Uint64{command.ListRooms: new(atomic.Uint64)},
+	}
+	begun, end := make(chan struct{}), make(chan struct{})
+	handle := s.endpoint(command.ListRooms, func(context.Context, command.Action, []byte) (any, error) {
+		begun <- struct{}{}
+		<-end
+		return nil, nil
+	})
+	for range 2 {
+		before := s.refused[command.ListRooms].Load()
+		handle(lateRequest{})
+		<-begun
+		handle(lateRequest{})
+		if n := s.refused[command.ListRooms].Load(); n != before+1 {
+			t.Errorf("%d were refused", n-before)
+		}
+		end <- struct{}{}
+		s.running.Wait()
+	}
+}
