@@ -96,7 +96,7 @@ func (r *Rooms) check(q EnterRequest) error {
 func (r *Rooms) newParticipant(q EnterRequest) *participant {
 	p := &participant{
 		rooms: r, id: newID(), key: newID() + newID(), user: q.User, mediaOnly: !q.Signal,
-		since: r.opts.Now(), box: newMailbox(!q.Signal), gone: make(chan struct{}),
+		since: r.opts.Now(), came: r.arrivals.Add(1), box: newMailbox(!q.Signal), gone: make(chan struct{}),
 	}
 	p.hold(q.Grant, p.since)
 	p.touch()
@@ -233,6 +233,9 @@ func (rm *room) findPlaceLocked(ctx context.Context, p *participant, q EnterRequ
 		m, err := rm.settleLocked(ctx, p.user)
 		if err != nil || rm.closed {
 			return nil, "", err
+		}
+		if m != nil && m.p.came > p.came { // while this one waited for the room's place; whoever made it has given it up
+			return nil, "", Errorf(CodeNotAllowed, "user", "the user has entered anew since")
 		}
 		role, err := rm.placeLocked(m, q)
 		if err != nil || m == nil || q.Signal || p.media.hasPeer() {

@@ -16,12 +16,18 @@ type places struct {
 	known  map[string]bool  // rooms that exist
 	holds  int
 	claims []string
+	wait   []chan struct{} // the first Claim waits for the first, and so on
 }
 
 func (p *places) Open() error      { return p.closed }
 func (p *places) Others() []string { return []string{"http://b"} }
 func (p *places) Claim(_ context.Context, room session.RoomID, create bool) (func(), error) {
 	p.claims = append(p.claims, room.Key())
+	if len(p.wait) > 0 {
+		wait := p.wait[0]
+		p.wait = p.wait[1:]
+		<-wait
+	}
 	if err := p.at[room.Key()]; err != nil {
 		return nil, err
 	}
@@ -67,6 +73,40 @@ func TestARoomIsClaimedUntilItEnds(t *testing.T) {
 		}
 		if p.holds != 0 {
 			t.Errorf("%d holds after a refusal", p.holds)
+		}
+	})
+}
+
+// TestWhoAsksLaterWins: a client that gives up waiting for a room's place and asks again is not replaced by its own first try,
+// whichever of the two gets its place first.
+func TestWhoAsksLaterWins(t *testing.T) {
+	p := &places{}
+	inNode(t, session.Options{Places: p}, func(n *node) {
+		first, second := make(chan struct{}), make(chan struct{})
+		p.wait = []chan struct{}{first, second}
+		results := make(chan error, 1)
+		go func() {
+			_, _, err := n.Enter(context.Background(), n.request("ann"))
+			results <- err
+		}()
+		synctest.Wait() // it waits for its place
+		close(second)
+		ann := n.enter("ann")
+		synctest.Wait()
+		close(first)
+		if err := <-results; !errors.Is(err, session.CodeNotAllowed) || session.AsError(err).Field != "user" {
+			t.Errorf("the first try: %v", err)
+		}
+		synctest.Wait()
+		if got := n.Stats().Users; got != 1 {
+			t.Errorf("%d users", got)
+		}
+		if err := ann.Exit(context.Background()); err != nil {
+			t.Errorf("the second is still in: %v", err)
+		}
+		synctest.Wait()
+		if p.holds != 0 {
+			t.Errorf("%d holds are left", p.holds)
 		}
 	})
 }

@@ -71,6 +71,7 @@ type participant struct {
 	user      string
 	mediaOnly bool // no signalling: WHIP, WHEP
 	since     time.Time
+	came      uint64 // its number in the order of asking to enter; the newer of two sessions of a user wins
 
 	box         *mailbox
 	touched     atomic.Int64 // Unix nanoseconds of the last sign of life of the signalling

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type Rooms struct {
 	counts     counts
 	messages   messageCounts
 	candidates []string // of the transport
+	arrivals   atomic.Uint64
 
 	mu       sync.Mutex
 	rooms    map[string]*room        // by RoomID.Key

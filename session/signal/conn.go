@@ -64,7 +64,16 @@ func (c *conn) serve(ctx context.Context) {
 	// Reads and writes have no contexts, which would cost them a watcher each: closing the socket ends them.
 	defer context.AfterFunc(ctx, c.cut)()
 	ctx, cancel := context.WithCancel(ctx)
-	stranger := time.AfterFunc(c.d.o.EnterWithin, func() { _ = c.ws.Close(closeIdle, "nobody has entered") })
+	var stranger *time.Timer
+	stranger = time.AfterFunc(time.Hour, func() {
+		if !c.busy.TryLock() { // a request is under way, such as entering a room whose place is not known yet
+			stranger.Reset(c.d.o.EnterWithin)
+			return
+		}
+		c.busy.Unlock()
+		_ = c.ws.Close(closeIdle, "nobody has entered")
+	})
+	stranger.Reset(c.d.o.EnterWithin)
 	err := c.read(ctx, stranger)
 	stranger.Stop()
 	cancel()

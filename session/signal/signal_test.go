@@ -222,6 +222,26 @@ func TestWhoDoesNotEnterIsClosed(t *testing.T) {
 	require.Equal(t, "pong", ann.ask(message{"type": "ping"})["type"], "who has entered stays")
 }
 
+// TestWhoWaitsToEnterIsNotClosed: a request under way, however long it takes, is not cut off by the time for entering.
+func TestWhoWaitsToEnterIsNotClosed(t *testing.T) {
+	keys, err := token.New(nil)
+	require.NoError(t, err)
+	asked, let := make(chan struct{}), make(chan struct{})
+	d := open(t, signal.Options{EnterWithin: 50 * time.Millisecond, Auth: func(text string, room session.RoomID, user string) (session.Grant, error) {
+		close(asked)
+		<-let
+		return keys.Authenticate(text, room, user)
+	}})
+	ann := d.dial(t)
+	entered := make(chan message, 1)
+	go func() { entered <- ann.ask(message{"type": "enter", "room": "lobby", "user": "ann"}) }()
+	<-asked
+	require.EqualValues(t, 4002, d.dial(t).closed(), "by now the time is over for ann as well")
+	close(let)
+	require.Equal(t, "entered", (<-entered)["type"])
+	require.Equal(t, "pong", ann.ask(message{"type": "ping"})["type"])
+}
+
 func TestFormsThatAreRefusedCloseTheSocket(t *testing.T) {
 	d := open(t, signal.Options{})
 	large, _ := d.enter(t, "ann")

@@ -318,15 +318,30 @@ func urls(all []*broker) string {
 	return strings.Join(list, ",")
 }
 
-// newFleet starts three nodes with as many brokers as said.
+// newFleet starts three nodes with as many brokers as said; 0: with the one inside the first node.
 func newFleet(t *testing.T, servers int, args ...string) *fleet {
 	t.Helper()
+	if servers == 0 {
+		return newEmbeddedFleet(t, args...)
+	}
 	f := &fleet{brokers: brokers(t, servers)}
 	args = append([]string{"--nats.replicas", fmt.Sprint(servers)}, args...)
 	for _, id := range []string{"a", "b", "c"} {
 		f.nodes = append(f.nodes, startNode(t, id, urls(f.brokers), args...))
 	}
 	f.dial(t, urls(f.brokers))
+	return f
+}
+
+func newEmbeddedFleet(t *testing.T, args ...string) *fleet {
+	t.Helper()
+	listen := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	f := &fleet{nodes: []*node{startNode(t, "a", "", append([]string{"--nats.listen", listen}, args...)...)}}
+	// The others end first: what is inside the first one is theirs, too.
+	for _, id := range []string{"b", "c"} {
+		f.nodes = append(f.nodes, startNode(t, id, "nats://"+listen, args...))
+	}
+	f.dial(t, "nats://"+listen)
 	return f
 }
 

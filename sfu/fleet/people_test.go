@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,8 @@ type person struct {
 	name, room string
 	end        context.CancelFunc
 	result     chan error
+	hears      string        // whose sound it gets; "": nobody's, and it has no media
+	heard      atomic.Uint64 // packets of it
 
 	mu      sync.Mutex
 	client  *client.Client // the present or last one
@@ -35,8 +38,14 @@ type session struct {
 // enter lets a user in at a node. It returns when the user is in.
 func enter(t *testing.T, at *node, room, name string, change ...func(*client.Options)) *person {
 	t.Helper()
+	return enterAs(t, &person{}, at, room, name, change...)
+}
+
+// enterAs is enter for a person that changes may speak of.
+func enterAs(t *testing.T, p *person, at *node, room, name string, change ...func(*client.Options)) *person {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &person{name: name, room: room, end: cancel, result: make(chan error, 1), others: map[string]bool{}}
+	p.name, p.room, p.end, p.result, p.others = name, room, cancel, make(chan error, 1), map[string]bool{}
 	o := client.Options{URL: at.url, Room: room, User: name}
 	for _, f := range change {
 		f(&o)
@@ -45,6 +54,7 @@ func enter(t *testing.T, at *node, room, name string, change ...func(*client.Opt
 	go func() {
 		p.result <- client.Roam(ctx, o, p.begin, func(c *client.Client) {
 			p.came(c)
+			go p.takePart(c) // Roam goes on meanwhile
 			select {
 			case entered <- struct{}{}:
 			default:
