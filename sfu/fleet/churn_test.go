@@ -56,9 +56,9 @@ func TestChurn(t *testing.T) {
 	}
 	churn(500) // what a node makes once is there after it
 	f.nothingLeft(t)
-	goroutines := make([]float64, len(f.nodes))
+	goroutines, resident := make([]float64, len(f.nodes)), make([]float64, len(f.nodes))
 	for i, n := range f.nodes {
-		goroutines[i] = n.gauge(t, "go_goroutines")
+		goroutines[i], resident[i] = n.gauge(t, "go_goroutines"), n.gauge(t, "process_resident_memory_bytes")
 	}
 	began := time.Now()
 	churn(entries)
@@ -68,8 +68,10 @@ func TestChurn(t *testing.T) {
 		eventually(t, "goroutines of node "+n.id, 10*time.Second, func() bool { return n.gauge(t, "go_goroutines") <= goroutines[i]+5 })
 		eventually(t, "events of node "+n.id+" are stored", 30*time.Second, func() bool { return n.gauge(t, "parlor_events_queued") == 0 })
 		require.Zero(t, n.gauge(t, "parlor_events_dropped_total"))
-		t.Logf("node %s: %.0f goroutines of %.0f, %.1f MB resident", n.id, n.gauge(t, "go_goroutines"), goroutines[i],
-			n.gauge(t, "process_resident_memory_bytes")/1e6)
+		// A user who was left behind would hold some 5 KB at least, without media: 3,300 of them on each node.
+		eventually(t, "memory of node "+n.id, 40*time.Second, func() bool { return n.gauge(t, "process_resident_memory_bytes") < resident[i]+12e6 })
+		t.Logf("node %s: %.0f goroutines of %.0f before, %.1f MB resident of %.1f", n.id, n.gauge(t, "go_goroutines"), goroutines[i],
+			n.gauge(t, "process_resident_memory_bytes")/1e6, resident[i]/1e6)
 	}
 	all := f.feed(t)
 	requireBalanced(t, all)
