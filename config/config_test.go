@@ -106,7 +106,7 @@ func TestFileThenEnvironmentThenFlags(t *testing.T) {
 
 func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 	values := map[string]string{ // the others take what `sfu config` prints for them
-		"auth.keys": "a:" + secret, "media.external_ips": "192.0.2.1,2001:db8::1", "http.origins": "https://a.example,*",
+		"auth.keys": "a:" + secret, "media.external_ips": "192.0.2.1,2001:db8::1", "http.origins": "https://a.example,*", "http.trusted_proxies": "192.0.2.0/24,2001:db8::1",
 		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.open": "true", "trace.endpoint": "http://[::1]:4318", "debug.listen": "127.0.0.1:6060", "log.format": "json",
 		"auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
 		"nats.url": "nats://u:p@h:4222,tls://i", "http.listen": "[::1]:80", "nats.listen": "[::1]:81",
@@ -206,6 +206,9 @@ func TestRefused(t *testing.T) {
 		{"--http.tls.key=/dev/null", "http.tls.cert", "needed"},
 		{"--http.origins=example.org", "http.origins", "origin"},
 		{"--http.origins=https://example.org/", "http.origins", "origin"},
+		{"--http.trusted_proxies=proxy.example", "http.trusted_proxies", "no address or network"},
+		{"--http.trusted_proxies=10.0.0.1/8", "http.trusted_proxies", "10.0.0.0/8"},
+		{"--http.trusted_proxies=::/0", "http.trusted_proxies", "everybody"},
 		{"--media.listen=example.org:1", "media.listen", "no IP address"},
 		{"--media.external_ips=0.0.0.0", "media.external_ips", "cannot be reached"},
 		{"--nats.url=127.0.0.1:4222", "nats.url", "nats://"},
@@ -286,6 +289,7 @@ func TestPrintedConfigurationReadsBack(t *testing.T) {
 	again, err := config.Load(sources(t, string(text), nil))
 	require.NoError(t, err, "%s", text)
 	require.Empty(t, again.Auth.Keys)
+	again.HTTP.TrustedProxies = c.HTTP.TrustedProxies
 	again.Auth.Keys, again.Media.ExternalIPs, again.Webhook.Events = c.Auth.Keys, c.Media.ExternalIPs, c.Webhook.Events // empty is as good as none
 	require.Equal(t, c, again)
 	for _, f := range config.Fields() {

@@ -31,6 +31,8 @@ func (f Field) set(c *Config, raw any) (err error) {
 		*p, err = list(raw, func(s string) (string, error) { return s, nil })
 	case *[]netip.Addr:
 		*p, err = list(raw, parseIP)
+	case *[]netip.Prefix:
+		*p, err = list(raw, parseNetwork)
 	case *[]Key:
 		*p, err = list(raw, ParseKey)
 	default:
@@ -150,4 +152,20 @@ func parseIP(s string) (netip.Addr, error) {
 		return netip.Addr{}, fmt.Errorf("%q is no IP address", s)
 	}
 	return ip, nil
+}
+
+// parseNetwork reads a network, or an address, which is a network of one.
+func parseNetwork(s string) (netip.Prefix, error) {
+	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
+		ip = ip.Unmap()
+		return netip.PrefixFrom(ip, ip.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%q is no address or network, such as 10.0.0.1 or 10.0.0.0/8", s)
+	}
+	if p.Masked() != p {
+		return netip.Prefix{}, fmt.Errorf("%q has bits beyond its length; %s is the network", s, p.Masked())
+	}
+	return p, nil
 }

@@ -52,7 +52,7 @@ func (c Config) node(f Field) *yaml.Node {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(v)}
 	case bool:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v)}
-	case []string, []Key, []netip.Addr, []int:
+	case []string, []Key, []netip.Addr, []netip.Prefix, []int:
 		seq := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
 		for _, item := range items(v) {
 			seq.Content = append(seq.Content, quoted(item))
@@ -87,7 +87,7 @@ func plain(v any) string {
 		return string(v)
 	case time.Duration:
 		return shortDuration(v)
-	case []string, []Key, []netip.Addr, []int:
+	case []string, []Key, []netip.Addr, []netip.Prefix, []int:
 		return strings.Join(items(v), ",")
 	default:
 		return fmt.Sprint(v)
@@ -106,6 +106,10 @@ func items(v any) []string {
 	case []netip.Addr:
 		for _, ip := range v {
 			out = append(out, ip.String())
+		}
+	case []netip.Prefix:
+		for _, p := range v {
+			out = append(out, p.String())
 		}
 	case []int:
 		for _, n := range v {

@@ -52,6 +52,11 @@ func (l *loader) checkHTTP() {
 			l.fail("http.origins", err)
 		}
 	}
+	for _, p := range c.HTTP.TrustedProxies {
+		if p.Bits() == 0 {
+			l.fail("http.trusted_proxies", p.String()+" is everybody, and then any client could say that it has another one's address")
+		}
+	}
 	if len(c.Auth.Keys) == 0 && !l.reach && !l.failed["auth.keys"] && !l.failed["auth.keys_file"] && !c.HTTP.Listen.Loopback() {
 		l.fail("http.listen", fmt.Sprintf(noKey, c.HTTP.Listen, c.HTTP.Listen))
 	}

@@ -1,0 +1,113 @@
+// Package remote says who is at the other end of an HTTP request: the address of the client, also behind proxies, and whether a proxy
+// that is trusted has brought it. It is a leaf.
+//
+//	remote.go     Remote, Proxies: from a request to the client's address
+//	forwarded.go  the addresses in Forwarded (RFC 7239) and X-Forwarded-For
+package remote
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+)
+
+// Remote is who sent a request.
+type Remote struct {
+	// Trusted says that the connection is one of a trusted proxy. What its headers say of the request then counts.
+	Trusted bool
+	// Addr is the client's address, never an IPv4 address in IPv6 form, without a zone. It is not valid where the connection has none,
+	// as a socket of the file system has none.
+	Addr netip.Addr
+}
+
+// Site is what counts as one place that requests come from: an IPv4 address, or a /64 of IPv6, which a single client has to itself.
+func (r Remote) Site() netip.Prefix { return Site(r.Addr) }
+
+// Site returns the place of an address, see Remote.Site; the zero Prefix for an address that is not valid.
+func Site(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
+	bits := 64
+	if a.Is4() {
+		bits = 32
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
+}
+
+// Proxies are the networks of the proxies that are trusted. None: nothing in a request's headers says where it comes from.
+type Proxies []netip.Prefix
+
+// Trusts reports whether an address is that of a trusted proxy.
+func (p Proxies) Trusts(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	for _, net := range p {
+		if net.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// Remote returns who sent a request. The headers of trusted proxies are read from their end, which the nearest proxy has written: the
+// first address that is no trusted proxy's is the client's. What stands before it anybody may have written.
+func (p Proxies) Remote(r *http.Request) Remote {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return Remote{}
+	}
+	peer := at.Addr().Unmap().WithZone("")
+	if !p.Trusts(peer) {
+		return Remote{Addr: peer}
+	}
+	return Remote{Trusted: true, Addr: p.client(peer, r.Header)}
+}
+
+// client returns the address of the client of a trusted proxy. Where both headers are there and tell different addresses, the proxy has
+// written one of them and the client the other one: then neither counts, and the proxy's own address is all that is known.
+func (p Proxies) client(proxy netip.Addr, h http.Header) netip.Addr {
+	older, forwarded := h.Values("X-Forwarded-For"), h.Values("Forwarded")
+	a, b := p.nearest(proxy, addresses(older, plain)), p.nearest(proxy, addresses(forwarded, element))
+	switch {
+	case len(forwarded) == 0:
+		return a
+	case len(older) == 0:
+		return b
+	case a == b:
+		return a
+	}
+	return proxy
+}
+
+// nearest goes through addresses from the last to the first and returns the first that is no trusted proxy's. One that cannot be read
+// ends the way: what is before it was not told by who is trusted.
+func (p Proxies) nearest(proxy netip.Addr, list []netip.Addr) netip.Addr {
+	for i := len(list) - 1; i >= 0; i-- {
+		if !list[i].IsValid() {
+			return proxy
+		}
+		if proxy = list[i]; !p.Trusts(proxy) {
+			return proxy
+		}
+	}
+	return proxy
+}
+
+type key struct{}
+
+// Handler has Of tell next and what is behind it who sent a request.
+func (p Proxies) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, p.Remote(r))))
+	})
+}
+
+// Of returns who sent a request. Where no Proxies.Handler is before, no proxy is trusted.
+func Of(r *http.Request) Remote {
+	if who, ok := r.Context().Value(key{}).(Remote); ok {
+		return who
+	}
+	return Proxies(nil).Remote(r)
+}

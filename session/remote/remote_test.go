@@ -1,0 +1,88 @@
+package remote_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"parlor/session/remote"
+)
+
+var proxies = remote.Proxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:1::/48")}
+
+// The client's address is what the nearest trusted proxies tell, and nothing that a client can write.
+func TestAddressOfTheClient(t *testing.T) {
+	for name, x := range map[string]struct {
+		from    string
+		xff     []string
+		rfc7239 []string
+		want    string
+		trusted bool
+	}{
+		"no proxy":                             {from: "192.0.2.1:5", want: "192.0.2.1"},
+		"IPv4 in IPv6":                         {from: "[::ffff:192.0.2.1]:5", want: "192.0.2.1"},
+		"headers of a stranger":                {from: "192.0.2.1:5", xff: []string{"198.51.100.7"}, rfc7239: []string{"for=198.51.100.7"}, want: "192.0.2.1"},
+		"a proxy that says nothing":            {from: "10.0.0.1:5", want: "10.0.0.1", trusted: true},
+		"one proxy":                            {from: "10.0.0.1:5", xff: []string{"198.51.100.7"}, want: "198.51.100.7", trusted: true},
+		"the client has written the first":     {from: "10.0.0.1:5", xff: []string{"203.0.113.9, 198.51.100.7"}, want: "198.51.100.7", trusted: true},
+		"the same in two lines":                {from: "10.0.0.1:5", xff: []string{"203.0.113.9", "198.51.100.7"}, want: "198.51.100.7", trusted: true},
+		"two proxies":                          {from: "10.0.0.1:5", xff: []string{"203.0.113.9, 198.51.100.7,10.9.9.9"}, want: "198.51.100.7", trusted: true},
+		"proxies alone":                        {from: "10.0.0.1:5", xff: []string{"10.0.0.3, 10.0.0.2"}, want: "10.0.0.3", trusted: true},
+		"with a port":                          {from: "10.0.0.1:5", xff: []string{"198.51.100.7:4711"}, want: "198.51.100.7", trusted: true},
+		"IPv6":                                 {from: "[2001:db8:1::5]:5", xff: []string{"2001:db8:2::7"}, want: "2001:db8:2::7", trusted: true},
+		"rubbish is not looked behind":         {from: "10.0.0.1:5", xff: []string{"198.51.100.7, rubbish"}, want: "10.0.0.1", trusted: true},
+		"an empty element":                     {from: "10.0.0.1:5", xff: []string{"198.51.100.7,"}, want: "10.0.0.1", trusted: true},
+		"Forwarded":                            {from: "10.0.0.1:5", rfc7239: []string{`for=203.0.113.9, proto=https;For="198.51.100.7:1"`}, want: "198.51.100.7", trusted: true},
+		"Forwarded, IPv6":                      {from: "10.0.0.1:5", rfc7239: []string{`for="[2001:db8:2::7]:4711";proto=http`}, want: "2001:db8:2::7", trusted: true},
+		"Forwarded, unknown":                   {from: "10.0.0.1:5", rfc7239: []string{"for=unknown"}, want: "10.0.0.1", trusted: true},
+		"both, alike":                          {from: "10.0.0.1:5", xff: []string{"198.51.100.7"}, rfc7239: []string{"for=198.51.100.7"}, want: "198.51.100.7", trusted: true},
+		"both, one of them the client's own":   {from: "10.0.0.1:5", xff: []string{"198.51.100.7"}, rfc7239: []string{"for=203.0.113.9"}, want: "10.0.0.1", trusted: true},
+		"a socket of the file system":          {from: "@", want: "invalid IP"},
+		"a zone is no part of who somebody is": {from: "[fe80::1%eth0]:5", want: "fe80::1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.RemoteAddr = x.from
+			r.Header["X-Forwarded-For"], r.Header["Forwarded"] = x.xff, x.rfc7239
+			got := proxies.Remote(r)
+			require.Equal(t, x.want, got.Addr.String())
+			require.Equal(t, x.trusted, got.Trusted)
+			proxies.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				require.Equal(t, got, remote.Of(r))
+			})).ServeHTTP(httptest.NewRecorder(), r)
+			require.False(t, remote.Of(r).Trusted, "without the handler nobody is")
+		})
+	}
+}
+
+func TestSite(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1/32", "::ffff:192.0.2.1": "192.0.2.1/32", "2001:db8::1:2:3:4": "2001:db8::/64", "fe80::1%eth0": "fe80::/64",
+	} {
+		require.Equal(t, want, remote.Site(netip.MustParseAddr(addr)).String())
+	}
+	require.False(t, remote.Remote{}.Site().IsValid())
+}
+
+// FuzzForwarded: whatever stands before what the nearest proxy has written, it is that which counts.
+func FuzzForwarded(f *testing.F) {
+	for _, seed := range []string{"", "for=1.2.3.4", `for="[::1]:5"`, "a,,b", `for="1.2.3.4`, `"`, "for=;for=", "unknown", "[", "]:1", "::1%", ","} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = "10.0.0.1:5"
+		r.Header["X-Forwarded-For"] = []string{s}
+		_ = proxies.Remote(r).Site()
+		r.Header["X-Forwarded-For"] = []string{s + ",198.51.100.7"}
+		require.Equal(t, "198.51.100.7", proxies.Remote(r).Addr.String())
+		delete(r.Header, "X-Forwarded-For")
+		r.Header["Forwarded"] = []string{s}
+		_ = proxies.Remote(r).Site()
+		r.Header["Forwarded"] = []string{s + ",for=198.51.100.7"}
+		require.Equal(t, "198.51.100.7", proxies.Remote(r).Addr.String())
+	})
+}
