@@ -217,7 +217,9 @@ func (c *core) arrived(b *packet.Batch, now int64) int64 {
 type timeline struct{ base time.Time }
 
 // at returns t in ns since 1970.
-func (l timeline) at(t time.Time) int64 { return l.base.UnixNano() + int64(t.Sub(l.base)) }
+func (l timeline) at(t time.Time) int64 {
+	return l.base.UnixNano() + int64(t.Sub(l.base)) //nolint:forbidigo // the base does not change
+}
 
 // close releases all packets.
 func (c *core) close() {

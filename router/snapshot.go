@@ -34,7 +34,6 @@ type LayerInfo struct {
 	Lost           int64 // missing of its own SSRC, repairs not counted; negative with duplicates
 	Watched        int   // sinks that it feeds
 	Waiting        int   // sinks that wait for its keyframe
-	LastPacket     time.Time
 	Level          uint8 // audio: -dBov of the latest packet, 0 loudest, 127 silence (RFC 6464); 127 where not said
 	Voice          bool  // audio: the publisher took it for speech
 }
@@ -86,9 +85,6 @@ func (t *track) info(mid string) TrackInfo {
 		}
 		l := LayerInfo{RID: st.rid, SSRC: st.ssrc, RTXSSRC: st.repair, Live: st.live, Packets: st.in.packets, Bytes: st.in.bytes,
 			Lost: st.in.stats.Lost(), Watched: len(st.sinks), Waiting: len(st.waiting), Level: st.in.level & 0x7f, Voice: st.in.level&0x80 != 0}
-		if st.lastAt != 0 {
-			l.LastPacket = time.Unix(0, st.lastAt)
-		}
 		i.Layers = append(i.Layers, l)
 	}
 	return i

@@ -170,12 +170,18 @@ func (rm *room) describe(user string) (UserInRoom, bool) {
 func (m *member) info() UserInfo {
 	i := UserInfo{
 		UserState: m.state(), Rights: m.p.granted().Rights, Since: m.since, Session: m.p.id, MediaOnly: m.p.mediaOnly,
-		Connected: m.p.box.isAttached(), LastHeard: m.p.lastLife(), Block: m.block,
+		Connected: m.p.box.isAttached(), LastHeard: m.p.rooms.byWall(m.p.lastLife()), Block: m.block,
 	}
 	if i.MediaOnly {
 		i.Connected = !m.p.media.lastHeard().IsZero()
 	}
 	return i
+}
+
+// byWall returns t so that what has passed since is right by the wall clock, too, which may have been set meanwhile.
+func (r *Rooms) byWall(t time.Time) time.Time {
+	now := r.opts.Now()
+	return now.Add(t.Sub(now))
 }
 
 // addUsage fills in the traffic of users, of which ids has the members.

@@ -63,14 +63,14 @@ func (r *Rooms) claim(ctx context.Context, q EnterRequest) (*claimed, error) {
 
 // recallLocked puts the bans in force that are kept of a room that is not here yet.
 func (r *Rooms) recallLocked(room string, marks []Mark) {
-	left := 0
+	left, now := 0, r.opts.Now()
 	for _, m := range marks {
 		b := banned{room, m.User}
 		_, known := r.bans[b]
 		switch {
 		case m.Until.IsZero():
 		case known || len(r.bans) < MaxBans:
-			r.bans[b] = ban{m.Until, m.Text}
+			r.bans[b] = ban{now.Add(m.Until.Sub(now)), m.Text} // from here on by the monotonic clock
 		default:
 			left++
 		}

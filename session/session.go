@@ -84,11 +84,11 @@ func (s *Session) Exit(ctx context.Context) error {
 	}
 }
 
-func (p *participant) touch() { p.touched.Store(p.rooms.opts.Now().UnixNano()) }
+func (p *participant) touch() { p.touched.Store(int64(p.rooms.opts.Now().Sub(p.since))) }
 
-// lastLife returns when the user last showed life, in signalling or media.
+// lastLife returns when the user last showed life, in signalling or media, by the monotonic clock.
 func (p *participant) lastLife() time.Time {
-	t := time.Unix(0, p.touched.Load())
+	t := p.since.Add(time.Duration(p.touched.Load()))
 	if heard := p.media.lastHeard(); heard.After(t) {
 		return heard
 	}

@@ -94,7 +94,7 @@ func (s steered) Describe() command.NodeInfo {
 		MemoryBytes: resident(),
 	}
 	if ends := n.drain.ends(); !ends.IsZero() {
-		i.DrainEndsMS = ends.UnixMilli()
+		i.DrainEndsMS = time.Now().Add(time.Until(ends)).UnixMilli() // the wall clock may have been set since
 	}
 	return i
 }

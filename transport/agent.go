@@ -40,7 +40,7 @@ type path struct {
 	ctl    [pktinfoSpace]byte
 	ctlLen int
 
-	heard   atomic.Int64 // Unix nanoseconds of the last authenticated packet
+	heard   atomic.Int64 // the last authenticated packet, as Endpoint.mark counts; 0: none yet
 	checked time.Time    // last fresh check; guarded by Peer.mu
 
 	noGSO      atomic.Bool // the kernel has refused a segmented send, typically because of the path's MTU
@@ -171,8 +171,9 @@ func (p *Peer) checked(c *credential, from origin, tx [stun.TransactionIDSize]by
 		pt = p.readdressLocked(pt, from, at)
 	}
 	pt.checked = at
-	pt.heard.Store(at.UnixNano())
-	p.heard.Store(at.UnixNano())
+	now := p.ep.mark(at)
+	pt.heard.Store(now)
+	p.heard.Store(now)
 	if use && c.gen >= p.ice.nominatedGen {
 		p.nominateLocked(pt, c.gen, at)
 	}
@@ -188,7 +189,7 @@ func (p *Peer) checked(c *credential, from origin, tx [stun.TransactionIDSize]by
 
 func (p *Peer) addPathLocked(from origin, at time.Time) *path {
 	pt := newPath(p, from)
-	if !p.ep.addPath(pt, at.Add(-addressGrace).UnixNano()) {
+	if !p.ep.addPath(pt, p.ep.mark(at.Add(-addressGrace))) {
 		return nil
 	}
 	if len(p.ice.paths) >= maxPaths {
@@ -204,7 +205,7 @@ func (p *Peer) addPathLocked(from origin, at time.Time) *path {
 // never altered: senders read it without a lock.
 func (p *Peer) readdressLocked(old *path, from origin, at time.Time) *path {
 	pt := newPath(p, from)
-	if !p.ep.addPath(pt, at.UnixNano()) {
+	if !p.ep.addPath(pt, p.ep.mark(at)) {
 		return old
 	}
 	p.ice.paths[slices.Index(p.ice.paths, old)] = pt

@@ -22,6 +22,7 @@ type Endpoint struct {
 	o          Options
 	log        zerolog.Logger
 	addr       netip.AddrPort
+	began      time.Time // fixed, with a monotonic reading
 	candidates candidates
 	identities identities
 
@@ -48,7 +49,7 @@ type Endpoint struct {
 func Listen(o Options) (*Endpoint, error) {
 	o = o.withDefaults()
 	e := &Endpoint{
-		o: o, log: o.Log,
+		o: o, log: o.Log, began: time.Now(),
 		handshakes: places{limit: o.Limits.Handshakes},
 		events:     eventQueue{signal: make(chan struct{}, 1)},
 		lanes:      make(chan *lane),
@@ -74,6 +75,10 @@ func Listen(o Options) (*Endpoint, error) {
 	}
 	return e, nil
 }
+
+// mark returns an instant in ns since the endpoint was made, by the monotonic clock: setting the wall clock makes nobody
+// silent, and keeps nobody who is.
+func (e *Endpoint) mark(at time.Time) int64 { return int64(at.Sub(e.began)) }
 
 // bind finds a port that is free for TCP and UDP. UDP is tried without SO_REUSEPORT first: with it, a second node would
 // silently share the port of the first, and port 0 might choose a port in use.

@@ -140,7 +140,7 @@ func (in *ingress) openRun(pt *path, run []arrival, at time.Time) {
 	}
 	p.rx.mu.Unlock()
 	if opened > 0 {
-		now := at.UnixNano()
+		now := in.ep.mark(at)
 		pt.heard.Store(now)
 		p.heard.Store(now)
 	}

@@ -31,7 +31,7 @@ type Peer struct {
 
 	closed atomic.Bool
 	ending sync.Once    // Close; who comes second waits for the first
-	heard  atomic.Int64 // Unix nanoseconds
+	heard  atomic.Int64 // as path.heard
 	rx     receiver
 
 	// Guarded by lane.mu; dest is written with mu held as well.
@@ -76,13 +76,13 @@ func (e *Endpoint) NewPeer(o PeerOptions) (*Peer, error) {
 func (p *Peer) ID() packet.PeerID { return p.id }
 
 // LastHeard returns when the last authenticated packet came: a check with integrity, SRTP or SRTCP. It is the zero time
-// before the first one.
+// before the first one. It has a monotonic reading, so what has passed since is right after the wall clock was set, too.
 func (p *Peer) LastHeard() time.Time {
 	n := p.heard.Load()
 	if n == 0 {
 		return time.Time{}
 	}
-	return time.Unix(0, n)
+	return p.ep.began.Add(time.Duration(n))
 }
 
 func (p *Peer) goneLocked() bool { return p.failed || p.closed.Load() }

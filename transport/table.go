@@ -55,7 +55,7 @@ func (e *Endpoint) credential(ufrag []byte) *credential {
 }
 
 // addPath registers a UDP path under its address. An address that another peer uses and was heard from since the instant
-// alive (Unix nanoseconds) stays with that peer: otherwise whoever can forge a source address could take over a session
+// alive (by mark) stays with that peer: otherwise whoever can forge a source address could take over a session
 // with a valid check of its own. A client that has gone without a word loses it.
 func (e *Endpoint) addPath(pt *path, alive int64) bool {
 	if pt.tcp != nil {

@@ -202,7 +202,7 @@ func (q *tcpQueue) purge() {
 		return
 	}
 	q.interrupted = true
-	_ = q.conn.SetWriteDeadline(time.Unix(1, 0))
+	_ = q.conn.SetWriteDeadline(time.Now())
 	for q.interrupted {
 		q.settled.Wait()
 	}

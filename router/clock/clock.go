@@ -59,6 +59,10 @@ func Ticks(ns int64, rate uint32) int64 {
 // clock faster, longer follows a congested path's delay less.
 const window = 30e9
 
+// leap is how much later than the quickest one a report may come, in ns. What is later was not sent then: the sender's clock was
+// set back. Longer has a leap back seen only when the window ends, shorter mistakes a stalled path for one.
+const leap = 5e9
+
 // Offset estimates how far the node's clock is ahead of a sender's, the shortest way included. The zero value is ready.
 type Offset struct {
 	now, before int64 // smallest in this window, in the one before
@@ -70,7 +74,7 @@ type Offset struct {
 func (o *Offset) Observe(sent, at int64) {
 	d := at - sent
 	switch {
-	case !o.known:
+	case !o.known, d-min(o.now, o.before) > leap:
 		*o = Offset{now: d, before: d, since: at, known: true}
 	case at-o.since > window:
 		o.before, o.now, o.since = o.now, d, at

@@ -62,3 +62,21 @@ func TestOffsetTakesTheShortestWay(t *testing.T) {
 		t.Errorf("does not follow a drift: %v off", time.Duration(got))
 	}
 }
+
+// TestOffsetFollowsASenderWhoseClockIsSet: a sender's wall clock leaps, either way. The next report says so.
+func TestOffsetFollowsASenderWhoseClockIsSet(t *testing.T) {
+	for _, by := range []int64{120e9, -3600e9, -6e9} {
+		var o Offset
+		o.Observe(1e9, 1e9+20e6)
+		o.Observe(6e9+by, 6e9+30e6)
+		if got := o.Sender(7e9) - (7e9 + by - 30e6); got < 0 || got > 10e6 {
+			t.Errorf("set by %v: %v off", time.Duration(by), time.Duration(got))
+		}
+	}
+	var o Offset
+	o.Observe(1e9, 1e9+20e6)
+	o.Observe(6e9, 10e9) // four seconds on the way are no leap
+	if got := o.Sender(7e9); got != 7e9-20e6 {
+		t.Errorf("after a stalled path: %v", time.Duration(got))
+	}
+}

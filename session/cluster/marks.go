@@ -267,7 +267,8 @@ func (c *Cluster) writeMarks(ctx context.Context, token string, u *unwritten) er
 
 // writeMark writes one mark. Blocks of a room that another node has, or nobody, are nothing any more.
 func (c *Cluster) writeMark(ctx context.Context, key string, m session.Mark, ours bool) (err error) {
-	left := m.Until.Sub(c.o.Now())
+	now := c.o.Now()
+	left := m.Until.Sub(now)
 	switch {
 	case m.Until.IsZero() && !ours, !m.Until.IsZero() && left <= 0:
 		return nil
@@ -276,6 +277,7 @@ func (c *Cluster) writeMark(ctx context.Context, key string, m session.Mark, our
 	case m.Until.IsZero():
 		err = c.store.putMark(ctx, key, markRecord(m), 0)
 	default:
+		m.Until = now.Add(left) // by the wall clock as it is now
 		err = c.store.putMark(ctx, key, markRecord(m), left)
 	}
 	if err == nil {

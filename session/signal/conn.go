@@ -287,7 +287,7 @@ func (c *conn) writeLocked(b []byte) error {
 		return errOver
 	}
 	if c.late == nil {
-		c.late = time.AfterFunc(c.d.o.WriteTimeout, func() { _ = c.wire.SetWriteDeadline(time.Unix(1, 0)) })
+		c.late = time.AfterFunc(c.d.o.WriteTimeout, func() { _ = c.wire.SetWriteDeadline(time.Now()) })
 	} else {
 		c.late.Reset(c.d.o.WriteTimeout)
 	}
