@@ -137,8 +137,9 @@ type Limits struct {
 	Peers          int `koanf:"peers" doc:"Media connections on this node. More costs memory, about 100 KB each."`
 	Handshakes     int `koanf:"handshakes" doc:"DTLS handshakes at the same time; more admits crowds sooner and takes CPU from running calls."`
 	Signals        int `koanf:"signals" doc:"WebSocket connections on this node."`
-	Events         int `koanf:"events" doc:"Events kept while NATS is away, about 300 bytes each; later ones are lost."`
+	Events         int `koanf:"events" doc:"Events kept while NATS is away or slow, about 300 bytes each; beyond, the rooms and users with the most lose some."`
 	SignalRate     int `koanf:"signal_rate" doc:"Messages per second of one WebSocket connection, after a burst of twice as many; faster ones wait."`
+	Entries        int `koanf:"entries" doc:"Entries of one user into one room in a minute, and as many at once; into all rooms of this node ten times as many."`
 }
 
 // Timers are the durations of the session layer and the transport.
@@ -167,7 +168,7 @@ func Default() Config {
 		Room:    Room{Loudest: 3},
 		Limits: Limits{
 			CallUsers: 300, CallPublishers: 50, LiveAnchors: 50,
-			Rooms: 20000, Users: 20000, Seats: 128, Peers: 20000, Handshakes: 256, Signals: 20000, Events: 100000, SignalRate: 50,
+			Rooms: 20000, Users: 20000, Seats: 128, Peers: 20000, Handshakes: 256, Signals: 20000, Events: 100000, SignalRate: 50, Entries: 60,
 		},
 		Timers: Timers{
 			Lost: 8 * time.Second, Reconnect: 3 * time.Second, Timeout: 90 * time.Second, Ping: 3 * time.Second,

@@ -1,5 +1,7 @@
 package session
 
+import "slices"
+
 // coalesce returns the net effect of events that the client has seen none of, as few events as can be: per user at
 // most one user_left and one user_entered, or one streams; what concerns oneself once per type. A user who entered and left again
 // within events leaves no trace, everybody else's leave stays, with the reason of the first. It neither changes
@@ -40,6 +42,32 @@ func coalesce(events []Event) []Event {
 		}
 	}
 	return out
+}
+
+// undo takes back what the client has not been told yet of a user who leaves, in place, where it is told that the user entered:
+// untold means that the leave need not be told, either. So pairs of entering and leaving cost a client that is behind nothing.
+func undo(events []Event, user string) (rest []Event, untold bool) {
+	from := -1
+	for i, e := range events {
+		if e.User.User != user {
+			continue
+		}
+		switch e.Type {
+		case EventUserEntered:
+			if from < 0 {
+				from, untold = i, true
+			}
+		case EventUserLeft: // told of before
+			from, untold = -1, false
+		}
+	}
+	if !untold {
+		return events, false
+	}
+	kept := slices.DeleteFunc(events[from:], func(e Event) bool {
+		return e.User.User == user && (e.Type == EventUserEntered || e.Type == EventStreams)
+	})
+	return events[:from+len(kept)], true
 }
 
 // effect is what events do to one user, in places of the events. -1: nothing.

@@ -9,6 +9,7 @@ import (
 type counts struct {
 	entered, failed atomic.Uint64
 	redirected      atomic.Uint64
+	often           atomic.Uint64
 	refused         [len(codes)]atomic.Uint64
 	left            [len(effects)]atomic.Uint64
 }
@@ -30,6 +31,10 @@ func (c *counts) joined(err error) {
 	}
 	var e *Error
 	if errors.As(err, &e) {
+		if e.RetryAfter > 0 {
+			c.often.Add(1)
+			return
+		}
 		for i, code := range codes {
 			if e.Code == code {
 				c.refused[i].Add(1)
@@ -44,9 +49,10 @@ func (c *counts) joined(err error) {
 func (r *Rooms) Refused(err error) { r.counts.joined(err) }
 
 // Joins returns how many enterings there were, by result: `entered`, `redirected` to another
-// node, the code of the error, or `gone` for a client that did not wait.
+// node, the code of the error, `too_often` for a user who has entered too often, or `gone` for a client that did not wait. Who
+// was let in before that was known has entered, too.
 func (r *Rooms) Joins() map[string]uint64 {
-	m := map[string]uint64{"entered": r.counts.entered.Load(), "gone": r.counts.failed.Load(), "redirected": r.counts.redirected.Load()}
+	m := map[string]uint64{"entered": r.counts.entered.Load(), "gone": r.counts.failed.Load() + r.counts.left[causeGone].Load(), "redirected": r.counts.redirected.Load(), "too_often": r.counts.often.Load()}
 	for i, code := range codes {
 		m[string(code)] = r.counts.refused[i].Load()
 	}

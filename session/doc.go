@@ -16,6 +16,7 @@
 //	rooms.go     Rooms: all rooms of a node; Enter, Resume, Lookup
 //	room.go      room: its members, who sees whom, telling
 //	enter.go     entering, and entering again
+//	entries.go   how often one user may enter
 //	leave.go     the one way out, in its five steps; how a room ends
 //	session.go   Session: the door's hold on one entering
 //	media.go     negotiating, peers

@@ -15,6 +15,9 @@ type EnterRequest struct {
 	Role   Role
 	Scene  Scene
 	Signal bool // there is a signalling connection, which reads the session's events; false: WHIP, WHEP
+	// Gone reports whether the client is no longer there, so that it is not let in, nor an older session ended for it; nil: that
+	// is what ctx says. It is called with the room locked, and must not block, nor call into this package.
+	Gone func() bool
 	// Publish says that the session will publish, so that it is refused where it may not, and has a publisher's place until
 	// its first negotiation. Without it that is looked at then.
 	Publish bool
@@ -23,8 +26,8 @@ type EnterRequest struct {
 // Enter lets a user into a room, which comes into being with its first user. A user who is already in is replaced: the
 // older session is told so and closed, the others notice only that its streams change. Where there is no signalling, all
 // that can be refused is refused before, a place for the transport connection included. Errors are *Error with any of
-// the codes bad_request, token_expired, not_allowed, room_full, publisher_limit, scene_mismatch, banned, node_draining,
-// *ElsewhereError where the room is on another node, or ctx's.
+// the codes bad_request, token_expired, not_allowed, room_full, publisher_limit, scene_mismatch, banned (with RetryAfter where
+// the user has entered too often), node_draining, *ElsewhereError where the room is on another node, ErrGone, or ctx's.
 func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, Entered, error) {
 	ctx, span := r.opts.Trace.Start(ctx, "enter", "room", q.Room.Key(), "user", q.User, "node", r.opts.Node)
 	s, e, err := r.enter(ctx, q)
@@ -42,6 +45,9 @@ func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, Entered, e
 func (r *Rooms) enter(ctx context.Context, q EnterRequest) (*Session, Entered, error) {
 	if err := r.check(q); err != nil {
 		return nil, Entered{}, err
+	}
+	if wait := r.entries.take(q.Room.Key(), q.User, r.opts.Now()); wait > 0 {
+		return nil, Entered{}, tooOften(wait)
 	}
 	p := r.newParticipant(q)
 	for {
@@ -71,6 +77,28 @@ func (r *Rooms) enter(ctx context.Context, q EnterRequest) (*Session, Entered, e
 			return nil, Entered{}, ctx.Err()
 		}
 	}
+}
+
+// ErrGone is returned by Enter when EnterRequest.Gone says so.
+var ErrGone = errors.New("session: the client has gone while it entered")
+
+// tooOften tells a user who has entered too often when it may again.
+func tooOften(wait time.Duration) *Error {
+	seconds := (wait + time.Second - 1) / time.Second
+	e := Errorf(CodeBanned, "user", "the user has entered too often, and may not for another %d s", seconds)
+	e.RetryAfter = wait
+	return e
+}
+
+// gone says why nobody waits for the answer any more, if so.
+func (q *EnterRequest) gone(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if q.Gone != nil && q.Gone() {
+		return ErrGone
+	}
+	return nil
 }
 
 // check looks at the request alone.
@@ -186,6 +214,9 @@ func (r *Rooms) full() bool {
 func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e Entered, again bool, err error) {
 	rm.mu.Lock()
 	m, role, err := rm.findPlaceLocked(ctx, p, q)
+	if err == nil && !rm.closed {
+		err = q.gone(ctx)
+	}
 	if err != nil || rm.closed {
 		rm.mu.Unlock()
 		return e, err == nil, err

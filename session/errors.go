@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code is the stable name of an error, as clients and commands see it. A Code is itself an error, so that
@@ -35,6 +36,8 @@ type Error struct {
 	Code  Code
 	Field string // the field of the request that is at fault; may be empty
 	Text  string
+	// RetryAfter is when the same may be asked again, where it was asked too often; 0: that is not why.
+	RetryAfter time.Duration
 }
 
 // Errorf makes an Error.

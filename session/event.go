@@ -34,6 +34,7 @@ const (
 	ExitedReplaced  ExitReason = 3 // the same user has entered elsewhere
 	ExitedShutdown  ExitReason = 4 // of the node
 	ExitedExpired   ExitReason = 5 // its token has expired
+	ExitedTimeout   ExitReason = 6 // it has shown no sign of life for too long
 )
 
 // LeaveReason tells the others why a user is gone. The numbers are part of the protocol.

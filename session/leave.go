@@ -15,9 +15,11 @@ const (
 	causeReplaced
 	causeShutdown
 	causeExpired
+	causeGone // the client was gone before it could know that it is in
 )
 
-// effects is the table of leaving: who is told what. silent: that side is told nothing.
+// effects is the table of leaving: who is told what. silent: that side is told nothing. Who has timed out is told only where its
+// socket still stands.
 var effects = [...]struct {
 	name   string
 	exited ExitReason  // to the user
@@ -25,12 +27,13 @@ var effects = [...]struct {
 	feed   FeedReason
 }{
 	causeExit:      {"exit", ExitedExit, LeftExit, FeedNormal},
-	causeTimeout:   {"timeout", silent, LeftTimeout, FeedTimeout},
+	causeTimeout:   {"timeout", ExitedTimeout, LeftTimeout, FeedTimeout},
 	causeRemoved:   {"removed", ExitedRemoved, LeftRemoved, FeedRemoved},
 	causeDismissed: {"dismissed", ExitedDismissed, silent, FeedRemoved},
 	causeReplaced:  {"replaced", ExitedReplaced, silent, FeedReplaced},
 	causeShutdown:  {"shutdown", ExitedShutdown, silent, FeedShutdown},
 	causeExpired:   {"expired", ExitedExpired, LeftRemoved, FeedExpired},
+	causeGone:      {"gone", silent, LeftTimeout, FeedTimeout},
 }
 
 const silent = -1
@@ -105,7 +108,7 @@ func (rm *room) farewellLocked(p *participant) {
 	e := effects[p.left.cause]
 	rm.feedLocked(FeedUserLeft, func(f *FeedEvent) { f.User, f.Reason, f.Text = p.user, e.feed, p.left.text })
 	var last *Event
-	if e.exited != silent {
+	if e.exited != silent && (p.left.cause != causeTimeout || p.box.isAttached()) {
 		last = &Event{Type: EventExited, Exited: e.exited, Text: p.left.text, Next: p.left.next}
 	}
 	p.report.end()
@@ -120,7 +123,7 @@ func (rm *room) endIfEmptyLocked(m *member, c cause) {
 	if len(rm.members) > 0 || rm.closed {
 		return
 	}
-	if rm.scene == Live && m.role == Audience && c != causeTimeout {
+	if rm.scene == Live && m.role == Audience && c != causeTimeout && c != causeGone {
 		rm.emptySince = rm.rooms.opts.Now()
 		return
 	}

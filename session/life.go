@@ -32,6 +32,7 @@ func (r *Rooms) sweep(now time.Time) {
 			rm.end()
 		}
 	}
+	r.entries.forget(now)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tombs.expire(now)
@@ -48,7 +49,14 @@ func (rm *room) due(now time.Time) []*participant {
 	defer rm.mu.Unlock()
 	var l []*participant
 	for _, m := range rm.sortedLocked(everybody) {
-		if now.Sub(m.p.lastLife()) >= rm.rooms.opts.Timers.Timeout && rm.beginLocked(m.p, causeTimeout, "") || rm.expireLocked(m, now) {
+		out := false
+		switch {
+		case m.p.doubtful(now):
+			out = rm.beginLocked(m.p, causeGone, "")
+		case now.Sub(m.p.lastLife()) >= rm.rooms.opts.Timers.Timeout:
+			out = rm.beginLocked(m.p, causeTimeout, "")
+		}
+		if out || rm.expireLocked(m, now) {
 			l = append(l, m.p)
 		}
 	}

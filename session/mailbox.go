@@ -92,6 +92,12 @@ func (m *mailbox) hasMessages() bool {
 }
 
 func (m *mailbox) addLocked(e Event) {
+	if e.Type == EventUserLeft {
+		rest, untold := undo(m.events[m.sent:], e.User.User)
+		if m.events = m.events[:m.sent+len(rest)]; untold {
+			return
+		}
+	}
 	m.events = append(m.events, e)
 	if len(m.events)-m.sent > m.limit {
 		m.coalesceLocked()
@@ -265,6 +271,13 @@ func (m *mailbox) detachLocked() {
 		m.settleLocked()
 	}
 	m.wakeLocked()
+}
+
+// isLink reports whether no other link has come after this one.
+func (m *mailbox) isLink(link uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return link == m.link
 }
 
 // isAttached reports whether there is a link.

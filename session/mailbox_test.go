@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -481,5 +482,53 @@ func TestSeatsAreLookedAtWhenSomebodyPerforms(t *testing.T) {
 			t.Errorf("%s: %d are on stage", tt.what, n)
 		}
 		rm.mu.Unlock()
+	}
+}
+
+// TestWhatIsUndoneBeforeItWasToldIsNotTold: entering and leaving of somebody of whom the client was told nothing yet, or that it
+// left, leaves no trace; all else stays, in order.
+func TestWhatIsUndoneBeforeItWasToldIsNotTold(t *testing.T) {
+	ann := UserState{User: "ann"}
+	entered, streams, gone := Event{Type: EventUserEntered, User: ann}, Event{Type: EventStreams, User: ann}, Event{Type: EventUserLeft, User: ann}
+	bob := Event{Type: EventUserEntered, User: UserState{User: "bob"}}
+	said := Event{Type: EventMessage, User: ann, Message: &Message{}}
+	for _, c := range []struct {
+		name string
+		told int // of the events, before the others come
+		all  []Event
+		want []Event
+	}{
+		{"untold", 0, []Event{bob, entered, streams, gone}, []Event{bob}},
+		{"many times", 0, []Event{entered, gone, entered, gone, bob, entered, streams, streams, gone}, []Event{bob}},
+		{"told", 1, []Event{entered, streams, gone}, []Event{entered, streams, gone}},
+		{"known before", 0, []Event{streams, gone}, []Event{streams, gone}},
+		{"known before, and back for a moment", 0, []Event{gone, entered, bob, gone}, []Event{gone, bob}},
+		{"told, and back for a moment", 1, []Event{entered, gone, entered, streams, gone}, []Event{entered, gone}},
+		{"what it said stays", 0, []Event{entered, said, gone}, []Event{said}},
+	} {
+		m := newMailbox(false)
+		m.open()
+		var got []Event
+		read := func(most int) {
+			for range most {
+				e, _, ok := m.poll(1, func() {})
+				if !ok {
+					return
+				}
+				e.Seq = 0
+				got = append(got, e)
+			}
+		}
+		for _, e := range c.all[:c.told] {
+			m.push(e)
+		}
+		read(c.told)
+		for _, e := range c.all[c.told:] {
+			m.push(e)
+		}
+		read(len(c.all))
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %v, not %v", c.name, got, c.want)
+		}
 	}
 }

@@ -18,6 +18,7 @@ type Limits struct {
 	Rooms          int // rooms on the node, empty ones included; 20,000
 	Users          int // users on the node, which also bounds the audience of a live room; 20,000
 	Seats          int // seats of one user; 128
+	Entries        int // of one user into one room in a minute, and as many at once; 60. Into all rooms ten times as many
 }
 
 // Timers are the session layer's times. A zero field gets its default.
@@ -98,6 +99,7 @@ func (o Options) withDefaults() Options {
 	num(&o.Limits.Rooms, 20_000)
 	num(&o.Limits.Users, 20_000)
 	num(&o.Limits.Seats, 128)
+	num(&o.Limits.Entries, 60)
 	dur(&o.Timers.Ping, 3*time.Second)
 	dur(&o.Timers.Lost, 8*time.Second)
 	dur(&o.Timers.Reconnect, 3*time.Second)

@@ -25,7 +25,10 @@ func TestResumeGoesUnnoticed(t *testing.T) {
 		ann.cut()
 		cid := n.enter("cid")
 		n.living = append(n.living, cid)
-		_ = cid.Exit(n.t.Context())
+		synctest.Wait()             // bob has been told
+		_ = cid.Exit(n.t.Context()) // which leaves ann no trace
+		dan := n.enter("dan")
+		n.living = append(n.living, dan)
 		for range 80 {
 			time.Sleep(time.Second)
 			n.touchAll()
@@ -35,15 +38,15 @@ func TestResumeGoesUnnoticed(t *testing.T) {
 			t.Fatal(err)
 		}
 		ann2 := n.client(again, again.Entered())
-		if len(ann2.entered.Users) != 1 || ann2.entered.Session != ann.ID() {
+		if len(ann2.entered.Users) != 2 || ann2.entered.Session != ann.ID() {
 			t.Errorf("ann is shown %+v", ann2.entered)
 		}
-		n.expect("ann", ann2.saw(), "streams bob mic=true", "user_entered cid", "user_left cid 0")
+		n.expect("ann", ann2.saw(), "streams bob mic=true", "user_entered dan")
 		if !flows(annPeer, "mic", bobPeer, "a0") {
 			t.Error("the media do not go on")
 		}
-		n.expect("bob", bob.saw(), "user_entered cid", "user_left cid 0")
-		n.expect("feed", n.feed.take(), "103 cid 1", "104 cid 1")
+		n.expect("bob", bob.saw(), "user_entered cid", "user_left cid 0", "user_entered dan")
+		n.expect("feed", n.feed.take(), "103 cid 1", "104 cid 1", "103 dan 1")
 	})
 }
 
@@ -140,7 +143,9 @@ func TestUnacknowledgedEventsAreBounded(t *testing.T) {
 		ann := n.enter("ann")
 		seen := 0
 		for range 3000 {
-			_ = n.enter("bob").Exit(n.t.Context())
+			bob := n.enter("bob")
+			synctest.Wait() // ann has been told
+			_ = bob.Exit(n.t.Context())
 			synctest.Wait()
 		}
 		<-ann.ended

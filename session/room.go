@@ -74,7 +74,8 @@ type participant struct {
 	came      uint64 // its number in the order of asking to enter; the newer of two sessions of a user wins
 
 	box         *mailbox
-	touched     atomic.Int64 // the last sign of life of the signalling, in ns after since by the monotonic clock
+	doubt       atomic.Pointer[time.Time] // when it leaves, see Session.Doubt; nil: its client knows that it is in
+	touched     atomic.Int64              // the last sign of life of the signalling, in ns after since by the monotonic clock
 	media       media
 	grant       atomic.Pointer[Grant] // see hold, which changes it under media.mu and room.mu
 	warnAt      time.Time             // under room.mu; when its end is to be announced, zero: not, or it was

@@ -19,6 +19,7 @@ type Rooms struct {
 	messages   messageCounts
 	candidates []string // of the transport
 	arrivals   atomic.Uint64
+	entries    *entries
 
 	mu       sync.Mutex
 	rooms    map[string]*room        // by RoomID.Key
@@ -50,6 +51,7 @@ func New(o Options, t Transport, ev Events) *Rooms {
 		opts: o.withDefaults(), transport: t, events: ev,
 		rooms: map[string]*room{}, sessions: map[string]*participant{}, bans: map[banned]ban{},
 	}
+	r.entries = newEntries(r.opts.Limits.Entries)
 	if t != nil {
 		r.candidates = t.Candidates()
 	}
@@ -75,6 +77,7 @@ func (r *Rooms) Resume(_ context.Context, id, key string, lastSeq uint64) (*Sess
 	if err != nil {
 		return nil, err
 	}
+	p.doubt.Store(nil)
 	p.touch()
 	return &Session{p: p, link: link}, nil
 }

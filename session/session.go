@@ -62,6 +62,32 @@ func (s *Session) Detached() {
 	s.p.box.detach(s.link)
 }
 
+// Gone lets the user out whose client was gone before it could know that it is in, and returns when that is complete. Others
+// see a time-out. It does nothing where the session has been resumed.
+func (s *Session) Gone() {
+	if s.p.box.isLink(s.link) {
+		s.p.leave(causeGone, "")
+	}
+}
+
+// Doubt is Gone after grace, unless somebody resumes the session until then: the connection has ended that entered, and it is
+// not known whether its client has got the answer. 0 stands for Timers.Lost, and is the most.
+func (s *Session) Doubt(grace time.Duration) {
+	if lost := s.p.rooms.opts.Timers.Lost; grace <= 0 || grace > lost {
+		grace = lost
+	}
+	s.p.doubt.Store(new(s.p.rooms.opts.Now().Add(grace)))
+	if !s.p.box.isLink(s.link) { // also where that was just now
+		s.p.doubt.Store(nil)
+	}
+}
+
+// doubtful reports whether nobody has resumed the session for long enough after Doubt.
+func (p *participant) doubtful(now time.Time) bool {
+	until := p.doubt.Load()
+	return until != nil && !now.Before(*until)
+}
+
 // Touch says that the signalling connection has shown life.
 func (s *Session) Touch() { s.p.touch() }
 

@@ -21,7 +21,7 @@ import (
 func TestChurn(t *testing.T) {
 	before := runtime.NumGoroutine()
 	wire, feed := &fakewire.Transport{}, &feed{}
-	rooms := session.New(session.Options{Timers: session.Timers{Timeout: 300 * time.Millisecond}}, wire, feed)
+	rooms := session.New(session.Options{Limits: session.Limits{Entries: 1_000_000}, Timers: session.Timers{Timeout: 300 * time.Millisecond}}, wire, feed)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running, users sync.WaitGroup
 	running.Go(func() { _ = rooms.Run(ctx) })

@@ -115,6 +115,7 @@ func sessionOptions(n *Node) session.Options {
 		Node: n.cfg.Node.ID, Log: n.log, Trace: n.trace, Places: n.cluster, Marks: n.cluster, Loudest: n.cfg.Room.Loudest,
 		Limits: session.Limits{
 			CallUsers: l.CallUsers, CallPublishers: l.CallPublishers, LiveAnchors: l.LiveAnchors, Rooms: l.Rooms, Users: l.Users, Seats: l.Seats,
+			Entries: l.Entries,
 		},
 		Timers: session.Timers{
 			Ping: t.Ping, Lost: t.Lost, Reconnect: t.Reconnect, Timeout: t.Timeout, EmptyLive: t.EmptyLive, TokenExpiring: t.TokenExpiring,

@@ -173,6 +173,7 @@ func startNode(t *testing.T, b broker, o session.Options) *node {
 		t.Fatal(err)
 	}
 	o.Node = "node-1"
+	o.Limits.Entries = 1_000_000 // users of tests come and go without a pause
 	n := &node{t: t, nc: nc, feed: natsapi.NewFeed(natsapi.Server{URL: b.url()}, natsapi.FeedOptions{})}
 	n.Rooms = session.New(o, &fakewire.Transport{}, n.feed)
 	served, fed := make(chan error, 1), make(chan error, 1)

@@ -44,7 +44,7 @@ func startFed(t *testing.T, b broker, node string, change func(*natsapi.FeedOpti
 		change(&o)
 	}
 	n.feed = natsapi.NewFeed(natsapi.Server{URL: b.url(), Inside: n.wire}, o)
-	n.Rooms = session.New(session.Options{Node: node}, &fakewire.Transport{}, n.feed)
+	n.Rooms = session.New(session.Options{Node: node, Limits: session.Limits{Entries: 1_000_000}}, &fakewire.Transport{}, n.feed)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- n.feed.Run(ctx) }()
@@ -329,7 +329,7 @@ func TestNodeIsCutOffForTooLong(t *testing.T) {
 		"lobby": "101 0|103 ann 1|103 bob 1|104 ann 2b|104 bob 2b|102 2b|101 0|103 ann 1|103 cat 1|103 eve 1|",
 		"5":     "101 0|103 dan 1|",
 	})
-	if s := n.feed.Stats(); s.Dropped != 4 {
+	if s := n.feed.Stats(); s.Dropped.Away != 4 {
 		t.Errorf("%+v", s)
 	}
 	n.end()

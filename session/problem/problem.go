@@ -5,6 +5,8 @@ package problem
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
+	"time"
 
 	"parlor/session"
 )
@@ -27,6 +29,8 @@ var statuses = map[session.Code]int{
 // Status returns the HTTP status that an error is answered with.
 func Status(e *session.Error) int {
 	switch s, ok := statuses[e.Code]; {
+	case e.RetryAfter > 0:
+		return http.StatusTooManyRequests
 	case !ok:
 		return http.StatusInternalServerError
 	case e.Code == session.CodeRoomFull && e.Field == "": // not the room, the node: another one, or later
@@ -55,6 +59,8 @@ func Write(w http.ResponseWriter, status int, e *session.Error) {
 		h.Set("WWW-Authenticate", `Bearer realm="parlor", error="invalid_token"`)
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "5")
+	case http.StatusTooManyRequests:
+		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
 	}
 	w.WriteHeader(status)
 	j := json.NewEncoder(w)

@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/coder/websocket"
@@ -30,7 +32,11 @@ type conn struct {
 	ws    *websocket.Conn
 	wire  net.Conn // below ws
 	limit *rate.Limiter
-	s     *session.Session // nil before entering; of the reading goroutine
+	s     *session.Session // nil before entering; of whoever holds busy, and of the reading goroutine while nobody does
+
+	stranger *time.Timer // closes the connection where nobody enters in time
+	entered  uint64      // bytes written to wire up to the answer to enter, 1 where the kernel does not say; 0: it was not written
+	unheard  bool        // nothing has come since the answer to enter, which this connection had. Both as s
 
 	busy  sync.Mutex // held while a request is handled and answered
 	pumps sync.WaitGroup
@@ -52,6 +58,10 @@ const smallMessage = 128
 // here already; longer holds connections of clients that have gone without a word.
 const listenOn = 2 * time.Second
 
+// resetGrace is how long a client may resume whose connection was reset before it has acknowledged the answer to enter. Clients try
+// at once where a socket breaks; longer shows others for longer who has given up.
+const resetGrace = 2 * time.Second
+
 // errOver is returned by write when the connection is at its end.
 var errOver = errors.New("the connection is at its end")
 
@@ -63,59 +73,129 @@ func newConn(d *Door, ws *websocket.Conn, wire net.Conn) *conn {
 func (c *conn) serve(ctx context.Context) {
 	// Reads and writes have no contexts, which would cost them a watcher each: closing the socket ends them.
 	defer context.AfterFunc(ctx, c.cut)()
-	ctx, cancel := context.WithCancel(ctx)
-	var stranger *time.Timer
-	stranger = time.AfterFunc(time.Hour, func() {
+	reading, cancel := context.WithCancel(ctx)
+	c.stranger = time.AfterFunc(time.Hour, func() {
 		if !c.busy.TryLock() { // a request is under way, such as entering a room whose place is not known yet
-			stranger.Reset(c.d.o.EnterWithin)
+			c.stranger.Reset(c.d.o.EnterWithin)
 			return
 		}
+		in := c.s != nil
 		c.busy.Unlock()
-		_ = c.ws.Close(closeIdle, "nobody has entered")
+		if !in {
+			_ = c.ws.Close(closeIdle, "nobody has entered")
+		}
 	})
-	stranger.Reset(c.d.o.EnterWithin)
-	err := c.read(ctx, stranger)
-	stranger.Stop()
+	c.stranger.Reset(c.d.o.EnterWithin)
+	err := c.read(reading)
+	c.stranger.Stop()
 	cancel()
+	acknowledged, _, known := taken(c.wire)
 	c.endWrites()
+	c.answered()
 	if c.s != nil {
 		c.s.Detached() // from here on no pump is started
 		c.s.Log().Debug().Err(err).Msg("signalling connection ended")
+		if ctx.Err() == nil {
+			c.part(err, acknowledged, known)
+		}
 	}
 	c.pumps.Wait()
 	_ = c.ws.CloseNow()
 }
 
-func (c *conn) read(ctx context.Context, stranger *time.Timer) error {
+// part lets a user go who was not heard since it entered, and may not know that it has. err is that with which reading ended. A
+// client that closes the WebSocket without having said anything has not waited for the answer. One that ended TCP in order had
+// not got what its TCP has not acknowledged with that, and has no session to resume. A reset acknowledges nothing: a client that
+// has been sent the answer a moment before is given the time to resume at once.
+func (c *conn) part(err error, acknowledged uint64, known bool) {
+	switch {
+	case !c.unheard:
+	case websocket.CloseStatus(err) >= 0, c.entered == 0:
+		c.s.Gone()
+	case !known, acknowledged >= c.entered:
+		c.s.Doubt(0)
+	case errors.Is(err, syscall.ECONNRESET):
+		c.s.Doubt(resetGrace)
+	default:
+		c.s.Gone()
+	}
+}
+
+func (c *conn) read(ctx context.Context) error {
+	var asked *entering
 	for {
 		if err := c.limit.Wait(ctx); err != nil {
 			return err
 		}
 		kind, raw, err := c.next()
-		if err != nil {
+		early, unanswered := asked.wait(err)
+		asked = nil
+		switch {
+		case unanswered != nil:
+			if err == nil {
+				c.lastWords(ctx, raw)
+			}
+			return unanswered
+		case err != nil:
 			return err
-		}
-		if kind != websocket.MessageText {
+		case kind != websocket.MessageText:
 			return c.ws.Close(websocket.StatusUnsupportedData, "messages are JSON text")
+		case c.s == nil:
+			asked = c.begin(ctx, slices.Clone(raw))
+			continue
 		}
-		if c.s != nil {
-			c.s.Touch()
-		}
-		err = c.handle(ctx, raw)
-		if c.s != nil && stranger != nil {
-			stranger.Stop()
-			stranger = nil
-		}
-		if err != nil {
-			c.lastWords(ctx)
+		c.unheard = c.unheard && early
+		c.s.Touch()
+		if err := c.handle(ctx, raw); err != nil {
+			c.lastWords(ctx, nil)
 			return err
 		}
 	}
 }
 
+// entering is a request of a client that is not in. Reading goes on meanwhile, so that the client's end is noticed.
+type entering struct {
+	done chan error // capacity 1
+	stop context.CancelFunc
+}
+
+func (c *conn) begin(ctx context.Context, raw []byte) *entering {
+	ctx, cancel := context.WithCancel(ctx)
+	e := &entering{done: make(chan error, 1), stop: cancel}
+	c.busy.Lock()
+	go func() {
+		err := c.carryOut(ctx, raw)
+		if c.s != nil {
+			c.stranger.Stop() // ctx goes on, for the events
+		} else {
+			cancel()
+		}
+		c.busy.Unlock()
+		e.done <- err
+	}()
+	return e
+}
+
+// wait waits until the request is answered, with what came of reading meanwhile: after an error it does not go on. early is that
+// reading came first. The error is that the answer could not be written.
+func (e *entering) wait(read error) (early bool, err error) {
+	if e == nil {
+		return false, nil
+	}
+	select {
+	case err = <-e.done:
+		return false, err
+	default:
+	}
+	if read != nil {
+		e.stop()
+	}
+	return true, <-e.done
+}
+
 // lastWords lets an exit count that the client sent before it went. Nothing reaches it any more, but what it has sent is
-// still in the socket, and without that exit the user would stay until the time-out.
-func (c *conn) lastWords(ctx context.Context) {
+// still in the socket, and without that exit the user would stay until the time-out. first was read already; nil: nothing was.
+func (c *conn) lastWords(ctx context.Context, first []byte) {
 	if c.s == nil {
 		return
 	}
@@ -123,16 +203,20 @@ func (c *conn) lastWords(ctx context.Context) {
 	c.s.Detached() // nobody is told `exited` here
 	ctx, cancel := context.WithTimeout(ctx, listenOn)
 	defer cancel()
-	for c.limit.Wait(ctx) == nil {
-		kind, raw, err := c.next()
-		if err != nil || kind != websocket.MessageText {
-			return
-		}
+	for raw := first; ; {
 		var e envelope
-		if decode(raw, &e) == nil && e.Type == "exit" {
+		if raw != nil && decode(raw, &e) == nil && e.Type == "exit" {
 			_ = c.s.Exit(ctx) // goes on without waiting, too
 			return
 		}
+		if c.limit.Wait(ctx) != nil {
+			return
+		}
+		kind, next, err := c.next()
+		if err != nil || kind != websocket.MessageText {
+			return
+		}
+		raw = next
 	}
 }
 
@@ -168,16 +252,19 @@ func (c *conn) handle(ctx context.Context, raw []byte) error {
 	// On a goroutine of its own: what a request grows the stack by, that of this one would keep for as long as the client
 	// stays.
 	done := make(chan error, 1)
-	go func() {
-		defer func() { // as net/http has it for the connection's goroutine: a fault ends one connection, not the node
-			if fault := recover(); fault != nil {
-				c.log().Error().Any("panic", fault).Bytes("stack", debug.Stack()).Msg("request failed")
-				done <- errOver
-			}
-		}()
-		done <- c.answer(ctx, raw)
-	}()
+	go func() { done <- c.carryOut(ctx, raw) }()
 	return <-done
+}
+
+// carryOut is answer, where a fault ends one connection, not the node, as net/http has it for a connection's goroutine.
+func (c *conn) carryOut(ctx context.Context, raw []byte) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			c.log().Error().Any("panic", fault).Bytes("stack", debug.Stack()).Msg("request failed")
+			err = errOver
+		}
+	}()
+	return c.answer(ctx, raw)
 }
 
 func (c *conn) answer(ctx context.Context, raw []byte) error {
@@ -190,6 +277,9 @@ func (c *conn) answer(ctx context.Context, raw []byte) error {
 		return c.refuse(e.ID, err)
 	}
 	reply, then, err := c.request(ctx, e, raw)
+	if c.s == nil && (ctx.Err() != nil || errors.Is(err, session.ErrGone)) {
+		return errOver // nobody is there to be told
+	}
 	if err != nil {
 		return c.refuse(e.ID, err)
 	}
@@ -216,14 +306,14 @@ func (c *conn) refuse(re *int64, err error) error {
 		if err := c.send(redirectAnswer{answer{"redirect", re}, elsewhere.Node, elsewhere.URL}); err != nil {
 			return err
 		}
-		_ = c.ws.Close(websocket.StatusNormalClosure, "go on at the other node") // nobody else reads now
+		_ = c.ws.Close(websocket.StatusNormalClosure, "go on at the other node")
 		return errOver
 	}
 	e := session.AsError(err)
 	if e.Code == session.CodeInternal {
 		c.log().Error().Err(err).Msg("request failed")
 	}
-	return c.send(errorAnswer{answer{"error", re}, e.Code, e.Field, e.Text})
+	return c.send(errorAnswer{answer{"error", re}, e.Code, e.Field, e.Text, e.RetryAfter.Milliseconds()})
 }
 
 // pump hands the session's events to the socket. It ends when there are none, and the session starts another one when

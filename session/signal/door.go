@@ -2,13 +2,15 @@
 //
 //	door.go     Options, Door: accepting connections, the exit beacon
 //	conn.go     one connection: reading requests, answering, pumping events
+//	handed.go   what the kernel knows of the client: whether it has the answer, and whether it is there
 //	requests.go what each request does
 //	message.go  the wire forms and their strict decoding
 //	report.go   reports, which nobody waits for
 //	hijack.go   the connection's buffers
 //	ping.go     the short way of the message that clients send all the time
 //
-// A connection has one goroutine, which reads requests and has them answered one after the other, and, while there are
+// A connection has one goroutine, which reads requests and has them answered one after the other (while the client is not in it
+// reads on meanwhile, so that its end is noticed), and, while there are
 // events, one that hands them to the socket. A client that does not read blocks its own only.
 package signal
 

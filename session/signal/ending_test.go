@@ -3,6 +3,7 @@ package signal_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -60,8 +61,75 @@ func TestExitOfWhoHasGoneBeforeTheAnswer(t *testing.T) {
 	c.send(message{"type": "exit"})
 	hangUp()
 	close(answer)
-	require.Equal(t, "user_entered", bob.read()["type"])
-	require.Equal(t, "user_left", bob.read()["type"])
+	require.Eventually(t, func() bool { return d.rooms.Joins()["gone"] == 1 }, patience, time.Millisecond)
+	d.enter(t, "cat")
+	require.Equal(t, "cat", entering(bob.read()), "nobody has seen ann")
+}
+
+// entering returns who has entered by an event.
+func entering(m message) string {
+	user, _ := m["user"].(map[string]any)
+	name, _ := user["user"].(string)
+	return name
+}
+
+// TestWhoClosesWhileEnteringDoesNotStay, whatever way the client ends the connection, and however far entering had come.
+func TestWhoClosesWhileEnteringDoesNotStay(t *testing.T) {
+	d := open(t, signal.Options{})
+	d.enter(t, "bob") // the room goes on
+	for i := range 60 {
+		c, hangUp := d.abrupt(t)
+		c.send(message{"type": "enter", "room": "lobby", "user": fmt.Sprintf("ghost-%d", i)})
+		switch i % 3 {
+		case 0:
+			hangUp()
+		case 1:
+			_ = c.ws.CloseNow()
+		case 2:
+			_ = c.ws.Close(websocket.StatusGoingAway, "")
+		}
+	}
+	require.Eventually(t, func() bool { return d.rooms.Joins()["gone"] == 60 }, patience, 10*time.Millisecond, "%v", d.rooms.Joins())
+	require.Equal(t, 1, d.rooms.Stats().Users)
+}
+
+// TestWhoBreaksOffAfterTheAnswerResumes: the client has the answer, and has said nothing yet.
+func TestWhoBreaksOffAfterTheAnswerResumes(t *testing.T) {
+	d := open(t, signal.Options{})
+	bob, _ := d.enter(t, "bob")
+	c, hangUp := d.abrupt(t)
+	entered := c.ask(message{"type": "enter", "room": "lobby", "user": "ann"})
+	require.Equal(t, "ann", entering(bob.read()))
+	hangUp()
+	time.Sleep(50 * time.Millisecond) // the node knows
+	again := d.dial(t)
+	m := again.ask(message{"type": "resume", "session": entered["session"], "key": entered["key"], "lastSeq": 0})
+	require.Equal(t, "resumed", m["type"], "%v", m)
+	require.Zero(t, d.rooms.Joins()["gone"])
+}
+
+// TestWhoWaitsWithAnotherRequestIsHeard: what comes while entering is carried out afterwards.
+func TestWhoWaitsWithAnotherRequestIsHeard(t *testing.T) {
+	d := open(t, signal.Options{})
+	c := d.dial(t)
+	c.send(message{"type": "enter", "room": "lobby", "user": "ann"})
+	c.send(message{"type": "ping"})
+	c.send(message{"type": "ping"})
+	require.Equal(t, "entered", c.read()["type"])
+	require.Equal(t, "pong", c.read()["type"])
+	require.EqualValues(t, 3, c.read()["re"])
+}
+
+// TestWhoEntersTooOftenIsToldWhenItMayAgain.
+func TestWhoEntersTooOftenIsToldWhenItMayAgain(t *testing.T) {
+	d := open(t, signal.Options{})
+	var m message
+	for i := 0; i < 600 && m["code"] == nil; i++ { // 61, where the machine is fast enough
+		m = d.dial(t).ask(message{"type": "enter", "room": "lobby", "user": "ann"})
+	}
+	require.Equal(t, "banned", m["code"], "%v", m)
+	require.Equal(t, "user", m["field"])
+	require.Greater(t, m["retryAfterMs"], 0.0)
 }
 
 // TestExitOfWhoHasGoneBeforeAnEvent: an event cannot be written while the exit still waits its turn to be read.

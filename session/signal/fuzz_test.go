@@ -84,7 +84,7 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("%q as %T: %v", raw, into, err)
 			}
 			e := session.AsError(err)
-			if _, err := json.Marshal(errorAnswer{answer{"error", nil}, e.Code, e.Field, e.Text}); err != nil {
+			if _, err := json.Marshal(errorAnswer{answer{"error", nil}, e.Code, e.Field, e.Text, 0}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -119,6 +119,8 @@ type errorAnswer struct {
 	Code    session.Code `json:"code"`
 	Field   string       `json:"field,omitempty"`
 	Message string       `json:"message"`
+	// RetryAfterMS is when the same may be asked again, in milliseconds.
+	RetryAfterMS int64 `json:"retryAfterMs,omitempty"`
 }
 
 // source reads a source that stands in the given field; nil is none.

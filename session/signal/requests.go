@@ -59,11 +59,17 @@ func (c *conn) enter(ctx context.Context, e envelope, raw []byte) (any, func(), 
 	}
 	s, entered, err := c.d.o.Rooms.Enter(ctx, session.EnterRequest{
 		Room: q.Room, User: q.User, Grant: grant, Role: q.Role, Scene: q.Scene, Signal: true,
+		Gone: func() bool { return hungUp(c.wire) },
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	return enteredAnswer{answer{"entered", e.ID}, entered}, c.begin(ctx, s), nil
+	c.s, c.unheard = s, true
+	return enteredAnswer{answer{"entered", e.ID}, entered}, func() {
+		_, written, _ := taken(c.wire)
+		c.entered = max(written, 1)
+		c.follow(ctx, s)
+	}, nil
 }
 
 func (c *conn) resume(ctx context.Context, e envelope, raw []byte) (any, func(), error) {
@@ -78,7 +84,8 @@ func (c *conn) resume(ctx context.Context, e envelope, raw []byte) (any, func(),
 	if err != nil {
 		return nil, nil, c.whose(q.Node, err)
 	}
-	return enteredAnswer{answer{"resumed", e.ID}, s.Entered()}, c.begin(ctx, s), nil
+	c.s = s
+	return enteredAnswer{answer{"resumed", e.ID}, s.Entered()}, func() { c.follow(ctx, s) }, nil
 }
 
 // whose returns an *session.ElsewhereError in place of err for a session of another node that lives.
@@ -92,13 +99,10 @@ func (c *conn) whose(node string, err error) error {
 	return err
 }
 
-// begin makes the connection that of a session; events follow the answer.
-func (c *conn) begin(ctx context.Context, s *session.Session) func() {
-	c.s = s
-	return func() {
-		s.Reports(c.report)
-		c.pumps.Go(func() { c.pump(ctx, s) })
-	}
+// follow has events follow the answer.
+func (c *conn) follow(ctx context.Context, s *session.Session) {
+	s.Reports(c.report)
+	c.pumps.Go(func() { c.pump(ctx, s) })
 }
 
 func (c *conn) offer(ctx context.Context, e envelope, raw []byte) (any, error) {

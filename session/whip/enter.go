@@ -40,8 +40,13 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, d door) error {
 	header.Set("ETag", res.etag)
 	header.Set("Accept-Patch", typeFragment)
 	w.WriteHeader(http.StatusCreated)
-	if _, err := io.WriteString(w, answer); err != nil {
+	_, err = io.WriteString(w, answer)
+	if err == nil {
+		err = http.NewResponseController(w).Flush()
+	}
+	if err = errors.Join(err, r.Context().Err()); err != nil { // nobody has the answer, without which there is no media
 		s.Log().Debug().Err(err).Msg("writing the answer")
+		s.Gone()
 	}
 	return nil
 }
@@ -166,7 +171,11 @@ func (h *Handler) open(ctx context.Context, e entry) (*session.Session, string, 
 	if err == nil {
 		return s, answer, nil
 	}
-	if session.AsError(err).Code == session.CodeInternal && ctx.Err() == nil {
+	if ctx.Err() != nil {
+		s.Gone()
+		return nil, "", err
+	}
+	if session.AsError(err).Code == session.CodeInternal {
 		s.Log().Error().Err(err).Msg("answering an offer")
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exitWithin)

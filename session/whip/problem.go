@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"parlor/session"
 	document "parlor/session/problem"
@@ -16,6 +17,7 @@ type problem struct {
 	code   session.Code
 	field  string // may be empty
 	text   string
+	after  time.Duration // when the same may be asked again; 0: that is not why
 }
 
 func (p *problem) Error() string { return fmt.Sprintf("%d %s: %s", p.status, p.code, p.text) }
@@ -41,7 +43,7 @@ func asProblem(err error) *problem {
 		return p
 	}
 	e := session.AsError(err)
-	return &problem{status: document.Status(e), code: e.Code, field: e.Field, text: e.Text}
+	return &problem{status: document.Status(e), code: e.Code, field: e.Field, text: e.Text, after: e.RetryAfter}
 }
 
 // redirect sends a client whose room is on another node there (RFC 9725, section 4.4.1): the same path and query, at that node.
@@ -57,5 +59,5 @@ func redirect(w http.ResponseWriter, r *http.Request, err error) bool {
 }
 
 func writeProblem(w http.ResponseWriter, p *problem) {
-	document.Write(w, p.status, &session.Error{Code: p.code, Field: p.field, Text: p.text})
+	document.Write(w, p.status, &session.Error{Code: p.code, Field: p.field, Text: p.text, RetryAfter: p.after})
 }

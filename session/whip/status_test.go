@@ -522,3 +522,44 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+// goesAtAnswer is a client that is gone when its answer comes.
+type goesAtAnswer struct {
+	*httptest.ResponseRecorder
+	leave context.CancelFunc
+}
+
+func (g goesAtAnswer) WriteHeader(status int) {
+	g.ResponseRecorder.WriteHeader(status)
+	g.leave()
+}
+
+// TestWhoHasGoneDoesNotStay, before it has entered and when the answer is written.
+func TestWhoHasGoneDoesNotStay(t *testing.T) {
+	h := newHouse(t, session.Options{})
+	auth, err := token.New(nil)
+	require.NoError(t, err)
+	door := whip.New(h.rooms, auth)
+	for _, when := range []string{"before", "at the answer"} {
+		ctx, leave := context.WithCancel(t.Context())
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/whip/lobby?user=ann", strings.NewReader(sendOffer))
+		r.Header.Set("Content-Type", "application/sdp")
+		if when == "before" {
+			leave()
+		}
+		door.ServeHTTP(goesAtAnswer{httptest.NewRecorder(), leave}, r)
+		require.Empty(t, h.users("lobby"), when)
+	}
+	require.EqualValues(t, 2, h.rooms.Joins()["gone"])
+	require.EqualValues(t, 1, h.rooms.Joins()["entered"])
+}
+
+// TestEncoderThatEntersTooOften is told when it may again.
+func TestEncoderThatEntersTooOften(t *testing.T) {
+	h := newHouse(t, session.Options{Limits: session.Limits{Entries: 1}})
+	resp, _ := h.post("/whip/lobby?user=ann", sendOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode)
+	resp, body := h.post("/whip/lobby?user=ann", sendOffer)
+	requireProblem(t, resp, body, http.StatusTooManyRequests, session.CodeBanned, "user")
+	require.Equal(t, "60", resp.Header.Get("Retry-After"))
+}

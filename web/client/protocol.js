@@ -82,6 +82,8 @@ export const ExitReason = Object.freeze({
   SHUTDOWN: 4,
   /** The token ran out. */
   EXPIRED: 5,
+  /** The node had heard nothing for too long. The client enters again, so applications do not see this one. */
+  TIMEOUT: 6,
 });
 
 /** Why another user is no longer there. */

@@ -119,6 +119,10 @@ export class Signal {
     return this.#state === 'connected';
   }
 
+  get #leaving() {
+    return [...this.#pending.values()].some((p) => p.message.type === 'exit');
+  }
+
   /** @returns {Promise<Entered>} */
   start() {
     return new Promise((resolve, reject) => {
@@ -313,7 +317,7 @@ export class Signal {
   #greeted(m) {
     this.#helloId = 0;
     if (m.type === 'error') {
-      this.#greetedWithError(errorOf(m));
+      this.#greetedWithError(errorOf(m), m.retryAfterMs > 0);
       return;
     }
     if (m.type === 'redirect') {
@@ -357,8 +361,11 @@ export class Signal {
     this.#foundAgain();
   }
 
-  /** @param {ParlorError} err */
-  #greetedWithError(err) {
+  /**
+   * @param {ParlorError} err
+   * @param {boolean} passes  the node says that the same may be asked again
+   */
+  #greetedWithError(err, passes) {
     const unknown = err.code === 'user_not_found' || err.code === 'room_not_found';
     if (this.#session && unknown) {
       this.#session = null;
@@ -367,7 +374,7 @@ export class Signal {
       this.#session = null; // it has ended with its token
       this.token = '';
       void this.#freshen(this.#opts.token);
-    } else if (!this.#entering && PASSING.has(err.code)) {
+    } else if (!this.#entering && (PASSING.has(err.code) || passes)) {
       this.#dropped();
     } else {
       this.#refuse(err);
@@ -394,6 +401,12 @@ export class Signal {
     if (verdict === 'repeat') return;
     if (event.seq - this.#acked >= ACK_EVERY) this.acknowledge();
     if (event.type === 'exited' && event.reason === ExitReason.SHUTDOWN && this.#goOn(event.next)) return;
+    if (event.type === 'exited' && event.reason === ExitReason.TIMEOUT && !this.#leaving) {
+      this.#session = null; // the page was asleep, say
+      this.#dropped();
+      this.hurry();
+      return;
+    }
     if (event.type === 'exited') {
       for (const [id, p] of [...this.#pending]) {
         if (p.message.type === 'exit') this.#settle(id, () => p.resolve({ type: 'ok' }));
@@ -409,7 +422,7 @@ export class Signal {
    * @param {string | undefined} next  where the room goes on
    */
   #goOn(next) {
-    const leaving = [...this.#pending.values()].some((p) => p.message.type === 'exit');
+    const leaving = this.#leaving;
     this.#nodes.fresh();
     const known = next !== undefined && this.#nodes.follow(next);
     if (leaving || (!known && !this.#nodes.several)) return false;

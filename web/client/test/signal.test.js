@@ -232,6 +232,26 @@ test('entering anew waits out a node that drains, and ends on a refusal', async 
   assert.equal(t.clock.waiting, 0);
 });
 
+test('entering anew waits where one has entered too often', async () => {
+  const t = await entered();
+  t.node.known = false;
+  t.node.answers.enter = { type: 'error', code: 'banned', retryAfterMs: 1000 };
+  t.node.drop();
+  await t.clock.advance(20000);
+  assert.ok(t.node.of('enter').length > 2, 'tried again');
+  t.node.answers.enter = { type: 'error', code: 'banned' };
+  await t.clock.advance(8000);
+  assert.equal(t.log.at(-1), 'refused banned');
+});
+
+test('who has timed out enters anew', async () => {
+  const t = await entered();
+  t.node.event({ type: 'exited', reason: 6 });
+  await t.clock.advance(3000);
+  assert.deepEqual(t.node.types(), ['enter', 'enter']);
+  assert.deepEqual(t.log.slice(-2), ['state connected', 'reentered']);
+});
+
 test('exited ends it: no reconnect, open requests rejected', async () => {
   const t = await entered();
   t.node.answers.seat = null;
