@@ -157,7 +157,7 @@ var (
 	feedReconnects = metric("nats_reconnects_total", "How often the connection to NATS was lost and came back.")
 	feedQueued     = metric("events_queued", "Events that wait for NATS.")
 	feedPublished  = metric("events_published_total", "Events stored by the stream.")
-	feedDropped    = metric("events_dropped_total", "Events lost because too many waited for NATS, or for too long.")
+	feedDropped    = metric("events_dropped_total", "Events lost because too many waited for NATS, or for too long, by reason.", "reason")
 	feedCompleted  = metric("events_completed_total", "Events told in place of nodes that had died.")
 )
 
@@ -183,7 +183,9 @@ func (c *feedCollector) Collect(out chan<- prometheus.Metric) {
 	counter(out, feedReconnects, c.n.broker.Stats().Reconnects)
 	gauge(out, feedQueued, s.Queued)
 	counter(out, feedPublished, s.Published)
-	counter(out, feedDropped, s.Dropped)
+	counter(out, feedDropped, s.Dropped.Undone, "undone")
+	counter(out, feedDropped, s.Dropped.Untold, "untold")
+	counter(out, feedDropped, s.Dropped.Away, "away")
 	counter(out, feedCompleted, s.Completed+c.n.completer.Completed())
 }
 

@@ -345,21 +345,27 @@ func TestCommandsAreThereWhenReady(t *testing.T) {
 func TestEventsThatWaitAreBounded(t *testing.T) {
 	b := newBroker(t)
 	b.start(t)
-	n := run(t, free(func(c *config.Config) { c.NATS.URL, c.Cluster.Lease, c.Limits.Events = b.url(), time.Second, 1 }), io.Discard)
-	ann, err := client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "lobby", User: "ann"})
-	require.NoError(t, err)
-	defer ann.Close()
+	n := run(t, free(func(c *config.Config) { c.NATS.URL, c.Cluster.Lease, c.Limits.Events = b.url(), 10*time.Second, 3 }), io.Discard)
+	enter := func(user string) *client.Client {
+		s, err := client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "lobby", User: user})
+		require.NoError(t, err)
+		t.Cleanup(s.Close)
+		return s
+	}
+	ann := enter("ann")
 	eventually(t, "events are stored", func() bool {
 		_, body := get(t, n.Addrs().URL()+"metrics", nil)
 		return strings.Contains(body, "\nparlor_events_queued 0\n")
 	})
-	_, body := get(t, n.Addrs().URL()+"metrics", nil)
-	before := regexp.MustCompile(`\nparlor_events_dropped_total (\d+)\n`).FindStringSubmatch(body)
 	b.stop(t)
+	for range 2 {
+		require.NoError(t, enter("bob").Exit(t.Context()))
+	}
 	require.NoError(t, ann.Exit(t.Context()))
-	_, body = get(t, n.Addrs().URL()+"metrics", nil)
-	require.Contains(t, body, "\nparlor_events_queued 1\n")
-	require.NotContains(t, body, before[0], "one of the two is lost")
+	_, body := get(t, n.Addrs().URL()+"metrics", nil)
+	for _, line := range []string{"parlor_events_queued 2", `parlor_events_dropped_total{reason="undone"} 4`, `parlor_events_dropped_total{reason="untold"} 0`} {
+		require.Contains(t, body, "\n"+line+"\n", "bob's coming and going is lost, ann's leaving and the room's end are not")
+	}
 }
 
 func TestNodeWithoutItsNATSTakesNobody(t *testing.T) {

@@ -73,7 +73,7 @@ func (f *Feed) anew() {
 	f.mu.Lock()
 	f.epoch++
 	epoch, lost := f.epoch, f.lines.events
-	f.stats.Dropped += uint64(lost)
+	f.stats.Dropped.Away += uint64(lost)
 	f.lines = lines{}
 	f.mu.Unlock()
 	f.opts.Log.Error().Int("lost", lost).Stringer("forget", f.opts.Forget).

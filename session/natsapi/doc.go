@@ -4,7 +4,8 @@
 //	connect.go   Connect: a connection that never gives up
 //	subject.go   subjects
 //	service.go   Register, Service: the micro service
-//	feed.go      Feed: events to the stream, none lost while NATS is away; lines.go what waits; stream.go the stream
+//	feed.go      Feed: events to the stream, none lost while NATS is away; lines.go what waits, shed.go what of it is left out where it
+//	             is too much; stream.go the stream
 //	begin.go     what a Feed does before it publishes on a new connection
 //	hold.go      the bucket that says whose feeds are not complete
 //	complete.go  telling the ends that the feed of a dead node owes; remains.go which these are

@@ -26,6 +26,8 @@ const (
 	ackTime = 5 * time.Second
 	// drainTime bounds how long Run goes on after its end for what is still queued.
 	drainTime = 3 * time.Second
+	// complainEvery is how often it is said that events are lost.
+	complainEvery = 10 * time.Second
 	// Pauses between two attempts, the first and the longest. Lowering them has a NATS in trouble asked more often.
 	shortestPause, longestPause = 50 * time.Millisecond, 2 * time.Second
 )
@@ -53,7 +55,8 @@ type FeedOptions struct {
 // acknowledged the one before; those of many rooms are under way at the same time. What the stream refuses, loses or does
 // not answer is sent again with the same message id, by which the stream drops what it has. So each event is stored at
 // least once and those of a room in order, whatever the stream does with one of them. Events go over a connection of the
-// Feed's own, which is given up on any fault. Up to a bound none is lost while NATS is away.
+// Feed's own, which is given up on any fault. Up to a bound none is lost while NATS is away, or a room has more of them than can
+// be stored one by one; beyond it the rooms and users with the most events lose some (shed.go).
 type Feed struct {
 	at   Server
 	opts FeedOptions
@@ -65,16 +68,25 @@ type Feed struct {
 
 	epoch uint64 // of the events that are taken
 
-	outage bool // of Run: that events wait was said
-	hold   hold // of Run
+	said   time.Time // when it was last said that events are lost; under mu
+	outage bool      // of Run: that events wait was said
+	hold   hold      // of Run
 }
 
 // FeedStats are counts since the start.
 type FeedStats struct {
 	Queued    int    // waiting now
 	Published uint64 // stored by the stream
-	Dropped   uint64 // lost because the queue was full, or because NATS was away for so long that others have completed the feed
+	Dropped   FeedDrops
 	Completed uint64 // told in place of an earlier process of the node's name
+}
+
+// FeedDrops are events that are lost, by reason. What is told stays whole: with a beginning its end is lost, and the other way
+// round.
+type FeedDrops struct {
+	Undone uint64 // beginnings together with their ends, of the rooms and users with the most events in a queue that was full
+	Untold uint64 // beginnings, and then all up to their ends, where there was nothing undone
+	Away   uint64 // NATS was away for so long that others have completed the feed
 }
 
 // NewFeed returns a feed to a server, which may be down. It starts nothing.
@@ -89,26 +101,32 @@ func NewFeed(at Server, o FeedOptions) *Feed {
 	return &Feed{at: at, opts: o, signal: make(chan struct{}, 1), hold: newHold(o.Node)}
 }
 
-// Publish implements session.Events: it queues the event. What comes when the queue is full is dropped and counted.
+// Publish implements session.Events: it queues the event. Where the queue is full, the room with the most events loses some,
+// which are counted.
 func (f *Feed) Publish(e session.FeedEvent) {
 	f.mu.Lock()
 	if e.Epoch < f.epoch {
 		f.mu.Unlock()
 		return
 	}
-	full := f.lines.events >= f.opts.Queue
-	if full {
-		f.stats.Dropped++
-	} else {
-		f.lines.add(e)
+	room, lost := e.Room, false
+	if !f.lines.add(e) {
+		f.stats.Dropped.Untold++
+		lost = true
+	} else if f.lines.events > f.opts.Queue {
+		room, lost = f.lines.shed(f.opts.Queue, &f.stats.Dropped)
 	}
 	dropped := f.stats.Dropped
+	now := time.Now()
+	complain := lost && now.Sub(f.said) >= complainEvery
+	if complain {
+		f.said = now
+	}
 	f.mu.Unlock()
-	switch {
-	case !full:
-		f.wake()
-	case dropped == 1 || dropped%10_000 == 0:
-		f.opts.Log.Error().Uint64("dropped", dropped).Msg("events are lost: NATS is away and the queue is full")
+	f.wake()
+	if complain {
+		f.opts.Log.Error().Str("room", room.Key()).Uint64("undone", dropped.Undone).Uint64("untold", dropped.Untold).
+			Msg("events are lost: the queue is full")
 	}
 }
 

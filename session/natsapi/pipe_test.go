@@ -64,7 +64,11 @@ func TestStreamRefusesOneOfAWindow(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				f.Publish(session.FeedEvent{ID: fmt.Sprintf("%d.%d", r, i), TimeMS: int64(i), Room: room, Node: "n"})
+				e := session.FeedEvent{ID: fmt.Sprintf("%d.%d", r, i+1), TimeMS: int64(i), Room: room, Node: "n"}
+				if i == each-1 {
+					e.Type = session.FeedRoomDismissed
+				}
+				f.Publish(e)
 			}
 		}
 		s := &moodyStream{known: map[string]bool{}, mood: func() (bool, bool) { return random.IntN(20) == 0, random.IntN(40) == 0 }}

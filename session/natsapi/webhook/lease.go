@@ -19,7 +19,8 @@ const leaseKey = "sender"
 // no more than four fifths of that, for clocks that do not run alike: it has stopped before another one can begin.
 type lease struct {
 	kv       jetstream.KeyValue
-	holder   []byte
+	node     string
+	place    *place // which the entry tells others
 	ttl      time.Duration
 	revision uint64
 	began    time.Time
@@ -27,7 +28,7 @@ type lease struct {
 }
 
 // acquire waits until there is no entry of another node, and makes one.
-func acquire(ctx context.Context, js jetstream.JetStream, o Options) (*lease, error) {
+func acquire(ctx context.Context, js jetstream.JetStream, o Options, p *place) (*lease, error) {
 	kv, err := bucket(ctx, js, o)
 	if err != nil {
 		return nil, fmt.Errorf("the bucket %s: %w", Bucket, err)
@@ -39,16 +40,19 @@ func acquire(ctx context.Context, js jetstream.JetStream, o Options) (*lease, er
 	case status.TTL() <= 0:
 		return nil, fmt.Errorf("the bucket %s was not made by a node: its entries do not run out", Bucket)
 	}
-	l := &lease{kv: kv, holder: []byte(o.Node), ttl: status.TTL(), began: time.Now()}
+	l := &lease{kv: kv, node: o.Node, place: p, ttl: status.TTL(), began: time.Now()}
 	for {
 		asked := time.Now()
-		l.revision, err = kv.Create(ctx, leaseKey, l.holder)
+		l.revision, err = kv.Create(ctx, leaseKey, p.entry(o.Node))
 		switch {
 		case err == nil:
 			l.renewed(asked)
 			return l, nil
 		case !errors.Is(err, jetstream.ErrKeyExists):
 			return nil, fmt.Errorf("whose turn it is: %w", err)
+		}
+		if theirs, err := kv.Get(ctx, leaseKey); err == nil {
+			p.learn(theirs.Value())
 		}
 		if !pause(ctx, l.ttl/5) {
 			return nil, ctx.Err()
@@ -94,7 +98,7 @@ func (l *lease) keep(ctx context.Context) error {
 		}
 		asked := time.Now()
 		within, cancel := context.WithTimeout(ctx, min(l.left(), l.ttl/4))
-		revision, err := l.kv.Update(within, leaseKey, l.holder, l.revision)
+		revision, err := l.kv.Update(within, leaseKey, l.place.entry(l.node), l.revision)
 		cancel()
 		switch {
 		case err == nil:

@@ -10,45 +10,71 @@ import (
 )
 
 const (
-	// parallel is how many requests are under way at the same time.
-	parallel = 8
+	// parallel is how many requests are under way at the same time. Raising it carries more events of many rooms, and asks more of
+	// the web server at once; lowering it lets as many requests that hang hold up the others sooner.
+	parallel = 32
+	// whole is how many of a room's events are held as they are. Of further ones the number is kept, and they are read again when
+	// it is their turn. Raising it costs memory where many rooms are behind, lowering it another round trip for each event.
+	whole = 32
 	// Pauses before an event is sent again: the first, and the longest. Each is shortened at random by up to a half.
 	firstRetry, longestRetry = time.Second, 30 * time.Second
 )
 
-// rooms sends the events of a turn: those of a room in order, each when the one before is done; those of different rooms side
-// by side, so that one that is not taken holds up its room alone, until the window is full of that room's events.
+// rooms sends the events of a turn: those of a room in order, each when the one before is done. Rooms take turns for the requests
+// that may be under way, so that one that has many events, or whose event is not taken, holds up itself alone, until the window is
+// full of its events.
 type rooms struct {
 	s     *Sender
 	valid func() bool // it is still our turn
 	stop  context.CancelCauseFunc
-	slots chan struct{}
-	freed chan struct{} // capacity 1
+	load  func(context.Context, *event) error // reads an event again
+	freed chan struct{}                       // capacity 1
 	tasks sync.WaitGroup
 
-	mu    sync.Mutex
-	lines map[string][]*event // a room's events; the room's task runs while there is an entry
-	held  int
+	mu      sync.Mutex
+	lines   map[string]*line // of rooms with events
+	ready   []*line          // whose first event may be sent, the one that is ready longest first
+	workers int
+	held    int
 	// Of what is said about the web server: that it does not take events, and when.
 	complained bool
 	at         time.Time
 }
 
+// line is the events of one room. While one is sent, or waits to be sent again, it is not ready.
+type line struct {
+	events []*event
+	retry  time.Duration // the next pause
+}
+
 func newRooms(s *Sender, valid func() bool, stop context.CancelCauseFunc) *rooms {
-	return &rooms{
-		s: s, valid: valid, stop: stop, slots: make(chan struct{}, parallel), freed: make(chan struct{}, 1), lines: map[string][]*event{},
-	}
+	return &rooms{s: s, valid: valid, stop: stop, freed: make(chan struct{}, 1), lines: map[string]*line{}}
 }
 
 // add takes an event, which comes after all others of its room.
 func (r *rooms) add(ctx context.Context, e *event) {
+	r.s.place.given(e.number)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held++
-	line, running := r.lines[e.room]
-	r.lines[e.room] = append(line, e)
-	if !running {
-		r.tasks.Go(func() { r.run(ctx, e.room) })
+	l := r.lines[e.room]
+	if l == nil {
+		l = &line{retry: firstRetry}
+		r.lines[e.room] = l
+		r.readyLocked(ctx, l)
+	}
+	if len(l.events) >= whole && r.load != nil {
+		e.id, e.body, e.room = "", nil, l.events[0].room
+	}
+	l.events = append(l.events, e)
+}
+
+// readyLocked has the first event of a line sent.
+func (r *rooms) readyLocked(ctx context.Context, l *line) {
+	r.ready = append(r.ready, l)
+	if r.workers < parallel {
+		r.workers++
+		r.tasks.Go(func() { r.work(ctx) })
 	}
 }
 
@@ -73,96 +99,117 @@ func (r *rooms) free(ctx context.Context) (int, error) {
 func (r *rooms) holds() (n int, oldest time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, line := range r.lines {
-		if at := line[0].stored; oldest.IsZero() || at.Before(oldest) {
+	for _, l := range r.lines {
+		if at := l.events[0].stored; oldest.IsZero() || at.Before(oldest) {
 			oldest = at
 		}
 	}
 	return r.held, oldest
 }
 
-// wait waits until the tasks of all rooms have ended, after their ctx has.
+// wait waits until all that was begun has ended, after its ctx has.
 func (r *rooms) wait() { r.tasks.Wait() }
 
-// run sends the events of a room until there is none left or ctx is done.
-func (r *rooms) run(ctx context.Context, room string) {
-	for {
+// work sends events until none is ready or ctx is done.
+func (r *rooms) work(ctx context.Context) {
+	for ctx.Err() == nil {
 		r.mu.Lock()
-		e := r.lines[room][0]
+		if len(r.ready) == 0 {
+			r.workers--
+			r.mu.Unlock()
+			return
+		}
+		l := r.ready[0]
+		r.ready[0] = nil
+		r.ready = r.ready[1:]
+		e := l.events[0]
 		r.mu.Unlock()
-		if err := r.finish(ctx, e); err != nil {
+		again, err := r.finish(ctx, e)
+		switch {
+		case err != nil:
 			r.stop(err)
 			return
-		}
-		r.mu.Lock()
-		r.held--
-		r.lines[room] = r.lines[room][1:]
-		left := len(r.lines[room])
-		if left == 0 {
-			delete(r.lines, room)
-		}
-		r.mu.Unlock()
-		select {
-		case r.freed <- struct{}{}:
+		case again:
+			r.pause(ctx, l)
 		default:
-		}
-		if left == 0 {
-			return
+			r.next(ctx, l)
 		}
 	}
 }
 
-// finish has an event taken, or given up, and acknowledges it.
-func (r *rooms) finish(ctx context.Context, e *event) error {
-	if e.kind != 0 && r.s.wants(e.kind) && !r.s.isDone(e.id) {
-		if err := r.deliver(ctx, e); err != nil {
-			return err
+// pause has the first event of a room sent again in a while.
+func (r *rooms) pause(ctx context.Context, l *line) {
+	wait := l.retry - rand.N(l.retry/2)
+	l.retry = min(2*l.retry, longestRetry)
+	time.AfterFunc(wait, func() { // outlives the turn by longestRetry at most, and does nothing then
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if ctx.Err() == nil {
+			r.readyLocked(ctx, l)
 		}
-		r.s.finished(e.id)
-	}
-	if err := e.done(ctx); err != nil {
-		return fmt.Errorf("acknowledging an event: %w", err)
-	}
-	return nil
+	})
 }
 
-// deliver sends an event until it is taken or given up. The error is that of ctx, or that the turn is over.
-func (r *rooms) deliver(ctx context.Context, e *event) error {
-	for wait := firstRetry; ; wait = min(2*wait, longestRetry) {
-		o, err := r.try(ctx, e)
-		switch {
-		case o == taken: // also where ctx is done since
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, errTurnOver):
-			return err
-		}
-		r.said(e, o, err)
-		switch {
-		case o == taken || o == refused:
-			return nil
-		case time.Since(e.stored) > r.s.opts.RetryFor:
-			r.s.gaveUp(e, func(s *Stats) *uint64 { return &s.Expired }, err)
-			return nil
-		}
-		if !pause(ctx, wait-rand.N(wait/2)) {
-			return ctx.Err()
-		}
+// next goes on with a room whose first event is done.
+func (r *rooms) next(ctx context.Context, l *line) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held--
+	room := l.events[0].room
+	l.events[0] = nil
+	l.retry = firstRetry
+	if l.events = l.events[1:]; len(l.events) == 0 {
+		delete(r.lines, room)
+	} else {
+		r.readyLocked(ctx, l)
 	}
-}
-
-// try sends an event once.
-func (r *rooms) try(ctx context.Context, e *event) (outcome, error) {
 	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-ctx.Done():
-		return failed, ctx.Err()
+	case r.freed <- struct{}{}:
+	default:
+	}
+}
+
+// finish has an event taken, or given up, and acknowledges it; or else it is to be sent again.
+func (r *rooms) finish(ctx context.Context, e *event) (again bool, err error) {
+	if e.kind != 0 && r.s.wants(e.kind) && !r.s.place.isDone(e.number) {
+		if again, err := r.deliver(ctx, e); again || err != nil {
+			return again, err
+		}
+	}
+	r.s.place.finished(e.number)
+	if err := e.done(ctx); err != nil {
+		return false, fmt.Errorf("acknowledging an event: %w", err)
+	}
+	return false, nil
+}
+
+// deliver sends an event, unless it is to be sent again. The error is that of ctx, or that the turn is over.
+func (r *rooms) deliver(ctx context.Context, e *event) (again bool, err error) {
+	if e.body == nil {
+		switch err := r.load(ctx, e); {
+		case errors.Is(err, errLost):
+			r.s.gaveUp(e, func(s *Stats) *uint64 { return &s.Expired }, err)
+			return false, nil
+		case err != nil:
+			return false, err
+		}
 	}
 	if !r.valid() {
-		return failed, errTurnOver
+		return false, errTurnOver
 	}
-	return r.s.post.send(ctx, e)
+	o, err := r.s.post.send(ctx, e)
+	if o != taken && ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	r.said(e, o, err)
+	switch {
+	case o == taken || o == refused: // taken also where ctx is done since
+		return false, nil
+	case time.Since(e.stored) > r.s.opts.RetryFor:
+		r.s.gaveUp(e, func(s *Stats) *uint64 { return &s.Expired }, err)
+		return false, nil
+	}
+	return true, nil
 }
 
 // said counts and logs what came of a request: a failing server once a minute at most.
@@ -185,18 +232,6 @@ func (r *rooms) said(e *event, o outcome, err error) {
 		r.complained = false
 		log.Info().Msg("the webhook server takes events again")
 	}
-}
-
-func (s *Sender) isDone(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.settled.ids[id]
-}
-
-func (s *Sender) finished(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.settled.add(id)
 }
 
 // gaveUp counts an event that is not sent any more, and logs the first and every thousandth.

@@ -64,12 +64,13 @@ type sent struct {
 	done   []string
 	cancel context.CancelCauseFunc
 	ctx    context.Context
+	ids    map[uint64]string // of the events, by number
 }
 
 func startRooms(t *testing.T, w *webServer, o Options) *sent {
 	o.URL, o.Transport, o.Log = "http://test/", w, zerolog.Nop()
 	s := New(natsapi.Server{}, o)
-	x := &sent{s: s}
+	x := &sent{s: s, ids: map[uint64]string{}}
 	x.ctx, x.cancel = context.WithCancelCause(t.Context())
 	x.rooms = newRooms(s, func() bool { return true }, x.cancel)
 	s.begin(x.rooms)
@@ -81,7 +82,9 @@ func startRooms(t *testing.T, w *webServer, o Options) *sent {
 }
 
 func (x *sent) event(room string, n int) {
-	e := &event{id: fmt.Sprintf("%s.%d", room, n), kind: 103, room: room, body: []byte("{}"), stored: time.Now()}
+	number := uint64(len(x.ids) + 1)
+	x.ids[number] = fmt.Sprintf("%s.%d", room, n)
+	e := &event{number: number, id: x.ids[number], kind: 103, room: room, body: []byte("{}"), stored: time.Now()}
 	e.done = func(context.Context) error {
 		x.mu.Lock()
 		defer x.mu.Unlock()
@@ -160,25 +163,25 @@ func TestHangingServer(t *testing.T) {
 		})
 		x := startRooms(t, w, Options{RetryFor: 10 * time.Minute})
 		for n := range 2 {
-			for r := range 30 {
+			for r := range 2 * parallel {
 				x.event(fmt.Sprint("r", r), n)
 			}
 		}
 		time.Sleep(9 * time.Minute)
 		synctest.Wait()
-		if s := x.s.Stats(); s.Held != 60 || s.Expired != 0 || time.Since(s.Oldest) != 9*time.Minute {
+		if s := x.s.Stats(); s.Held != 4*parallel || s.Expired != 0 || time.Since(s.Oldest) != 9*time.Minute {
 			t.Errorf("%+v", s)
 		}
 		time.Sleep(6 * time.Minute)
 		synctest.Wait()
-		if s := x.s.Stats(); s.Held != 0 || s.Expired != 60 || s.Sent != 0 {
+		if s := x.s.Stats(); s.Held != 0 || s.Expired != 4*parallel || s.Sent != 0 {
 			t.Errorf("%+v", s)
 		}
 		if w.busiest != parallel {
 			t.Errorf("%d requests at the same time", w.busiest)
 		}
 		inOrder(t, x.done)
-		for n := range 30 {
+		for n := range 2 * parallel {
 			if last := w.at[fmt.Sprintf("r%d.1", n)]; len(last) != 1 || last[0] < 10*time.Minute {
 				t.Errorf("attempts at the second event of a room: %v", last)
 			}
@@ -259,7 +262,7 @@ func TestAcknowledgementFails(t *testing.T) {
 		w := newWebServer(func(context.Context, string, int) (int, error) { return 200, nil })
 		x := startRooms(t, w, Options{})
 		lost := errors.New("no leader")
-		x.add(x.ctx, &event{id: "a.0", kind: 101, room: "a", stored: time.Now(), done: func(context.Context) error { return lost }})
+		x.add(x.ctx, &event{number: 1, id: "a.0", body: []byte("{}"), kind: 101, room: "a", stored: time.Now(), done: func(context.Context) error { return lost }})
 		x.wait()
 		if !errors.Is(context.Cause(x.ctx), lost) {
 			t.Errorf("%v", context.Cause(x.ctx))
@@ -275,16 +278,121 @@ func TestAcknowledgementFails(t *testing.T) {
 	})
 }
 
-// TestRecentIsBounded: ids are forgotten at last, the oldest first.
-func TestRecentIsBounded(t *testing.T) {
-	r := recent{ids: map[string]bool{}}
-	for i := range 5 * window {
-		r.add(fmt.Sprint(i))
-		r.add(fmt.Sprint(i))
+// TestPlace: how far the events are done is known whatever the order in which they are, also after a turn of another node, and
+// nothing of another stream is.
+func TestPlace(t *testing.T) {
+	made := time.Unix(1, 0).UTC()
+	var p place
+	p.begin(made)
+	if p.next() != 0 {
+		t.Errorf("at first: %d", p.next())
 	}
-	if len(r.ids) != 4*window || len(r.list) != 4*window || r.ids[fmt.Sprint(window-1)] || !r.ids[fmt.Sprint(window)] {
-		t.Errorf("%d, %d", len(r.ids), len(r.list))
+	for _, n := range []uint64{3, 5, 6, 9} {
+		p.given(n)
 	}
+	for _, step := range []struct{ done, next uint64 }{{6, 0}, {3, 4}, {5, 7}} {
+		if p.finished(step.done); p.next() != step.next {
+			t.Errorf("after %d is done the next is %d, not %d", step.done, p.next(), step.next)
+		}
+	}
+	p.finished(9)
+	p.given(12)
+	p.given(13)
+	p.finished(13)
+	if !p.isDone(13) || p.isDone(12) || p.next() != 10 {
+		t.Errorf("%+v", &p)
+	}
+	p.begin(made) // 12 and 13 come again
+	p.given(12)
+	p.given(13)
+	if p.finished(12); !p.isDone(13) || p.next() != 14 {
+		t.Errorf("%+v", &p)
+	}
+	var other place
+	other.learn(p.entry("node-1"))
+	other.learn([]byte("node-0"))
+	other.begin(made)
+	if other.next() != 14 {
+		t.Errorf("another node goes on at %d", other.next())
+	}
+	other.begin(made.Add(time.Second))
+	if other.next() != 0 || other.isDone(1) {
+		t.Errorf("at another stream: %d", other.next())
+	}
+	p.given(20)
+	p.given(21)
+	p.finished(21)
+	p.begin(made)
+	p.given(40) // another node has had a turn
+	if p.finished(40); p.next() != 41 || len(p.done) != 0 {
+		t.Errorf("after another node's turn: %+v", &p)
+	}
+}
+
+// TestFloodedRoomDelaysNoOther: a room with thousands of events, and one whose requests hang, before an event of a quiet one.
+func TestFloodedRoomDelaysNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWebServer(func(ctx context.Context, id string, _ int) (int, error) {
+			if strings.HasPrefix(id, "slow") {
+				<-ctx.Done()
+				return 0, ctx.Err()
+			}
+			time.Sleep(20 * time.Millisecond)
+			return 200, nil
+		})
+		x := startRooms(t, w, Options{})
+		x.rooms.load = func(_ context.Context, e *event) error {
+			e.id, e.body = x.ids[e.number], []byte("{}")
+			return nil
+		}
+		for n := range 60_000 {
+			x.event("flood", n)
+			if n < 5 {
+				x.event("slow", n)
+			}
+		}
+		whole := 0
+		for _, e := range x.rooms.lines["flood"].events {
+			if e.body != nil {
+				whole++
+			}
+		}
+		if whole > 2*64 {
+			t.Errorf("%d of the events are held whole", whole)
+		}
+		x.event("quiet", 0)
+		time.Sleep(50 * time.Millisecond)
+		if w.attempts["quiet.0"] != 1 {
+			t.Error("the quiet room's event was not sent within 50 ms")
+		}
+		time.Sleep(10 * time.Second)
+		inOrder(t, w.order)
+		if n := len(w.order); n < 400 {
+			t.Errorf("%d events are sent", n)
+		}
+	})
+}
+
+// TestManyRoomsAtATime: with a web server that takes 20 ms.
+func TestManyRoomsAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWebServer(func(context.Context, string, int) (int, error) {
+			time.Sleep(20 * time.Millisecond)
+			return 200, nil
+		})
+		x := startRooms(t, w, Options{})
+		for n := range 100 {
+			for r := range 100 {
+				x.event(fmt.Sprint("r", r), n)
+			}
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		inOrder(t, w.order)
+		if n := len(w.order); n < 50*parallel {
+			t.Errorf("%d events a second", n)
+		}
+	})
 }
 
 // TestTurnIsOver: nothing is sent when it is not this node's turn any more.

@@ -3,7 +3,8 @@
 //	webhook.go   Sender: Run, one turn after another; Stats
 //	lease.go     whose turn it is: one node at a time sends
 //	source.go    the durable consumer
-//	rooms.go     events of a room one after the other, rooms side by side; repeats with back-off
+//	place.go     how far the events are done, also where the consumer does not know any more
+//	rooms.go     events of a room one after the other, rooms side by side and in turn; repeats with back-off
 //	post.go      one request, and what its answer means
 //	signature.go Sign and Verify
 //
@@ -77,10 +78,11 @@ type Sender struct {
 	post  *poster
 	began time.Time
 
-	mu      sync.Mutex
-	stats   Stats
-	rooms   *rooms // of the turn; nil: it is not ours
-	settled recent // ids of events that are done: a turn begins with some of them
+	place place // how far the events are done
+
+	mu    sync.Mutex
+	stats Stats
+	rooms *rooms // of the turn; nil: it is not ours
 }
 
 // New returns a sender for the events that are stored from now on, if none has sent any before. It starts nothing.
@@ -95,7 +97,7 @@ func New(at natsapi.Server, o Options) *Sender {
 		o.Lease = leaseTime
 	}
 	o.Replicas = max(1, o.Replicas)
-	return &Sender{at: at, opts: o, post: newPoster(o), began: time.Now(), settled: recent{ids: map[string]bool{}}}
+	return &Sender{at: at, opts: o, post: newPoster(o), began: time.Now()}
 }
 
 // Stats returns the counts.
@@ -158,7 +160,7 @@ func (s *Sender) turn(ctx context.Context) (sent bool, err error) {
 	if err != nil {
 		return false, cause(ctx, fmt.Errorf("the stream %s: %w", natsapi.Stream, err))
 	}
-	l, err := acquire(ctx, js, s.opts)
+	l, err := acquire(ctx, js, s.opts, &s.place)
 	if err != nil {
 		return false, cause(ctx, err)
 	}
@@ -168,7 +170,7 @@ func (s *Sender) turn(ctx context.Context) (sent bool, err error) {
 			stop(err)
 		}
 	})
-	sent, err = s.send(ctx, stop, stream, l)
+	sent, err = s.send(ctx, stop, nc, stream, l)
 	err = cause(ctx, err)
 	stop(nil)
 	keeping.Wait()
@@ -177,12 +179,17 @@ func (s *Sender) turn(ctx context.Context) (sent bool, err error) {
 }
 
 // send does what a turn is there for. All that it has started has ended when it returns.
-func (s *Sender) send(ctx context.Context, stop context.CancelCauseFunc, stream jetstream.Stream, l *lease) (sent bool, err error) {
-	src, err := open(ctx, stream, s.began)
+func (s *Sender) send(
+	ctx context.Context, stop context.CancelCauseFunc, nc *nats.Conn, stream jetstream.Stream, l *lease,
+) (sent bool, err error) {
+	s.place.begin(stream.CachedInfo().Created)
+	src, err := open(ctx, stream, s.began, s.place.next())
 	if err != nil {
 		return false, err
 	}
+	src.nc = nc
 	r := newRooms(s, l.valid, stop)
+	r.load = src.load
 	s.begin(r)
 	s.opts.Log.Info().Msg("this node sends webhooks")
 	defer func() {
@@ -197,23 +204,6 @@ func (s *Sender) begin(r *rooms) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rooms = r
-}
-
-// recent are the last ids of so many that none is forgotten that a turn can begin with.
-type recent struct {
-	ids  map[string]bool
-	list []string // in order
-}
-
-func (r *recent) add(id string) {
-	if r.ids[id] {
-		return
-	}
-	if len(r.list) == 4*window {
-		delete(r.ids, r.list[0])
-		r.list = r.list[1:]
-	}
-	r.ids[id], r.list = true, append(r.list, id)
 }
 
 // wants says whether events of a type are to be sent.

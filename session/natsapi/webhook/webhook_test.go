@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
 
 	"parlor/session"
 	"parlor/session/natsapi"
@@ -400,6 +401,39 @@ func TestEventsGoElsewhere(t *testing.T) {
 	}
 	ids := r.distinct()
 	r.complete(1, len(ids))
+}
+
+// TestConsumerIsDeleted under a node that sends, and then under another one whose turn it has not been before: what was done is
+// not sent again, and nothing is lost.
+func TestConsumerIsDeleted(t *testing.T) {
+	n := startNATS(t, "")
+	at := natsapi.Server{URL: n.URL()}
+	f := feeding(t, at)
+	r := newReceiver(t)
+	_, stop := start(t, at, webhook.Options{URL: r.URL, Node: "a"})
+	publish(f, 5, 0, 100)
+	r.await(500)
+	settled(t, n.URL())
+	nc, err := nats.Connect(n.URL())
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	require.NoError(t, js.DeleteConsumer(t.Context(), natsapi.Stream, webhook.Consumer))
+	publish(f, 5, 100, 10)
+	r.await(550)
+	settled(t, n.URL())
+	start(t, at, webhook.Options{URL: r.URL, Node: "b"})
+	time.Sleep(leaseTime) // b looks whose turn it is, and a tells how far it has come
+	stop()
+	require.NoError(t, js.DeleteConsumer(t.Context(), natsapi.Stream, webhook.Consumer))
+	publish(f, 5, 110, 10)
+	r.await(600)
+	settled(t, n.URL())
+	r.complete(5, 120)
+	if len(r.ids) != 600 {
+		t.Errorf("%d requests", len(r.ids))
+	}
 }
 
 // TestNothingIsLogged of secrets.

@@ -1,0 +1,247 @@
+package natsapi
+
+import (
+	"container/heap"
+	"slices"
+
+	"parlor/session"
+)
+
+// shedPart is which part of the queue gives way at once at most, so that a line is not gone through for each event. Lowering it
+// loses more than needed, raising it costs CPU while the queue is full.
+const shedPart = 16
+
+// shed leaves events out until no more than limit are left, or only what has to be told: ends, of which there are a few for each
+// user inside. The longest line gives way, in it what the users with the most events have begun and ended, then who has entered
+// last and is still in. It returns whose events were left out last, and whether any were.
+func (q *lines) shed(limit int, drops *FeedDrops) (room session.RoomID, lost bool) {
+	for q.events > limit && len(q.longest) > 0 && q.longest[0].weight() > 0 {
+		l := q.longest[0]
+		n := l.leaveOut(max(q.events-limit, min(limit/shedPart, len(l.events)/4)))
+		drops.Undone += uint64(n)
+		if n == 0 {
+			n = l.untell()
+			drops.Untold += uint64(n)
+		}
+		if n == 0 {
+			l.tight = len(l.events)
+		} else {
+			room, lost = l.room, true
+			l.lossy, l.tight = true, 0
+		}
+		q.events -= n
+		if len(l.events) == 0 && !l.taken {
+			i := slices.Index(q.ready, l)
+			q.ready = slices.Delete(q.ready, i, i+1)
+		}
+		q.changed(l)
+	}
+	return room, lost
+}
+
+// movable returns the events that were not sent yet.
+func (l *line) movable() []session.FeedEvent {
+	if l.sent {
+		return l.events[1:]
+	}
+	return l.events
+}
+
+// unit are the places of events of one user that are told or left out together: entering, leaving and what is between; the start
+// and the stop of a stream; a role that was changed again; what the user did before it left.
+type unit []int32
+
+// share is what one user has in a line.
+type share struct {
+	user   string
+	events int
+	units  []unit // what can be left out, the oldest first
+
+	stay    unit     // since it entered, or all where it did before
+	entered bool     // stay begins with the entering
+	streams [3]int32 // the last start or stop without its counterpart, -1: none; of video, audio, screen
+	role    int32    // the last role; -1: none
+}
+
+// begin forgets what belongs to an earlier stay.
+func (s *share) begin() {
+	s.stay, s.entered, s.streams, s.role = nil, false, [3]int32{-1, -1, -1}, -1
+}
+
+// add takes the user's next event, which is at place i of the line.
+func (s *share) add(events []session.FeedEvent, i int32) {
+	s.events++
+	switch t := events[i].Type; t {
+	case session.FeedUserEntered:
+		s.begin()
+		s.stay, s.entered = unit{i}, true
+	case session.FeedUserLeft:
+		if s.entered {
+			s.stay = append(s.stay, i)
+		}
+		if len(s.stay) > 0 {
+			s.units = append(s.units, s.stay)
+		}
+		s.begin()
+	case session.FeedRole:
+		if s.role >= 0 {
+			s.units = append(s.units, unit{s.role})
+		}
+		s.stay, s.role = append(s.stay, i), i
+	case session.FeedVideoStarted, session.FeedVideoStopped, session.FeedAudioStarted, session.FeedAudioStopped,
+		session.FeedScreenStarted, session.FeedScreenStopped:
+		s.stay = append(s.stay, i)
+		last := &s.streams[(t-session.FeedVideoStarted)/2]
+		if *last < 0 || events[*last].Type == t {
+			*last = i
+			return
+		}
+		s.units = append(s.units, unit{*last, i})
+		*last = -1
+	}
+}
+
+// survey returns what each user has in a line.
+func survey(events []session.FeedEvent) shares {
+	var l shares
+	users := map[string]*share{}
+	for i, e := range events {
+		if e.User == "" {
+			continue
+		}
+		s := users[e.User]
+		if s == nil {
+			s = &share{user: e.User}
+			s.begin()
+			users[e.User] = s
+			l = append(l, s)
+		}
+		s.add(events, int32(i))
+	}
+	return l
+}
+
+// leaveOut leaves at least want events out that are undone by later ones, if there are so many, and returns how many it were.
+func (l *line) leaveOut(want int) int {
+	events := l.movable()
+	out := make([]bool, len(events))
+	h := survey(events)
+	heap.Init(&h)
+	n := 0
+	for n < want && len(h) > 0 {
+		s := h[0]
+		if len(s.units) == 0 {
+			heap.Pop(&h)
+			continue
+		}
+		for _, i := range s.units[0] {
+			if !out[i] {
+				out[i] = true
+				s.events--
+				n++
+			}
+		}
+		s.units = s.units[1:]
+		heap.Fix(&h, 0)
+	}
+	if n > 0 {
+		n += unused(events, out)
+		l.without(out)
+	}
+	return n
+}
+
+// unused marks the beginning and the end of rooms in which nobody is left who is told of.
+func unused(events []session.FeedEvent, out []bool) (n int) {
+	type bounds struct {
+		made, ended int // place + 1
+		used        bool
+	}
+	rooms := map[string]*bounds{}
+	for i, e := range events {
+		instance, _ := numberOf(e)
+		b := rooms[instance]
+		if b == nil {
+			b = new(bounds)
+			rooms[instance] = b
+		}
+		switch {
+		case e.Type == session.FeedRoomCreated:
+			b.made = i + 1
+		case e.Type == session.FeedRoomDismissed:
+			b.ended = i + 1
+		case !out[i]:
+			b.used = true
+		}
+	}
+	for _, b := range rooms {
+		if b.made > 0 && b.ended > 0 && !b.used {
+			out[b.made-1], out[b.ended-1] = true, true
+			n += 2
+		}
+	}
+	return n
+}
+
+// untell leaves out who has entered last and is still in, or else the room itself, and what is to come of it. It returns how
+// many events it were.
+func (l *line) untell() int {
+	events := l.movable()
+	out := make([]bool, len(events))
+	var last *share
+	for _, s := range survey(events) {
+		if s.entered && (last == nil || s.stay[0] > last.stay[0]) {
+			last = s
+		}
+	}
+	if last == nil {
+		i := slices.IndexFunc(events, func(e session.FeedEvent) bool { return e.Type == session.FeedRoomCreated })
+		if i < 0 || i != len(events)-1 { // its end is to be told, or it has begun before
+			return 0
+		}
+		l.silent = true
+		out[i] = true
+		l.without(out)
+		return 1
+	}
+	if l.untold == nil {
+		l.untold = map[string]struct{}{}
+	}
+	l.untold[last.user] = struct{}{}
+	for _, i := range last.stay {
+		out[i] = true
+	}
+	l.without(out)
+	return len(last.stay)
+}
+
+// without removes the marked ones of the events that were not sent.
+func (l *line) without(out []bool) {
+	events, kept := l.movable(), 0
+	for i, e := range events {
+		if !out[i] {
+			events[kept] = e
+			kept++
+		}
+	}
+	clear(events[kept:])
+	l.events = l.events[:len(l.events)-len(events)+kept]
+}
+
+// shares is a heap with the user on top who has the most events.
+type shares []*share
+
+func (h shares) Len() int           { return len(h) }
+func (h shares) Less(i, j int) bool { return h[i].events > h[j].events }
+func (h shares) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+
+// Push implements heap.Interface. Nobody is added.
+func (h *shares) Push(any) {}
+
+// Pop implements heap.Interface.
+func (h *shares) Pop() any {
+	last := len(*h) - 1
+	s := (*h)[last]
+	*h = (*h)[:last]
+	return s
+}

@@ -1,0 +1,340 @@
+package natsapi
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"parlor/session"
+)
+
+// hall is a node's rooms as its feed sees them, with people who come and go at random.
+type hall struct {
+	f      *Feed
+	random *rand.Rand
+	rooms  map[int]*played
+	made   int
+}
+
+// played is a room.
+type played struct {
+	instance string
+	number   int
+	inside   map[string]int // streams that are on, as bits
+}
+
+func room(n int) session.RoomID {
+	id, err := session.NumberRoom(int64(n + 1))
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
+// publish gives the feed an event of a room, which is made where it is not there.
+func (h *hall) publish(n int, kind session.FeedType, user string) {
+	r := h.rooms[n]
+	if r == nil {
+		h.made++
+		r = &played{instance: fmt.Sprintf("i%d", h.made), inside: map[string]int{}}
+		h.rooms[n] = r
+		if kind != session.FeedRoomCreated {
+			h.publish(n, session.FeedRoomCreated, "")
+		}
+	}
+	r.number++
+	h.f.Publish(session.FeedEvent{ID: fmt.Sprintf("%s.%d", r.instance, r.number), Type: kind, Room: room(n), Node: "n", User: user})
+}
+
+// churn has somebody in a room do something.
+func (h *hall) churn(n int, user string) {
+	r := h.rooms[n]
+	if r == nil || !h.in(n, user) {
+		h.publish(n, session.FeedUserEntered, user)
+		h.rooms[n].inside[user] = 0
+		return
+	}
+	switch kind := h.random.IntN(5); kind {
+	case 0, 1, 2:
+		bit := 1 << kind
+		r.inside[user] ^= bit
+		t := session.FeedVideoStarted + session.FeedType(2*kind)
+		if r.inside[user]&bit == 0 {
+			t++
+		}
+		h.publish(n, t, user)
+	case 3:
+		h.publish(n, session.FeedRole, user)
+	default:
+		h.exit(n, user)
+	}
+}
+
+func (h *hall) in(n int, user string) bool {
+	if h.rooms[n] == nil {
+		return false
+	}
+	_, in := h.rooms[n].inside[user]
+	return in
+}
+
+// exit has a user leave, and the room end with the last one.
+func (h *hall) exit(n int, user string) {
+	h.publish(n, session.FeedUserLeft, user)
+	if delete(h.rooms[n].inside, user); len(h.rooms[n].inside) == 0 {
+		h.publish(n, session.FeedRoomDismissed, "")
+		delete(h.rooms, n)
+	}
+}
+
+// dismiss ends a room: its end is told before those of its users.
+func (h *hall) dismiss(n int) {
+	if h.rooms[n] == nil {
+		return
+	}
+	h.publish(n, session.FeedRoomDismissed, "")
+	for user := range h.rooms[n].inside {
+		h.publish(n, session.FeedUserLeft, user)
+	}
+	delete(h.rooms, n)
+}
+
+// store has the stream take up to most events, sometimes without an acknowledgement.
+func (h *hall) store(s *moodyStream, most int) {
+	left := most
+	p := pipe{f: h.f, window: 1, publish: s.publish}
+	s.mood = func() (bool, bool) { left--; return left < 0, h.random.IntN(20) == 0 }
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = p.run(ctx, context.Background())
+	p.giveUp()
+}
+
+// checkWhole checks that what is stored is whole: every end has its beginning, and after all have left every beginning its end; the
+// numbers of each room have no gap, and streams start and stop in turn.
+func checkWhole(t *testing.T, events []session.FeedEvent) {
+	t.Helper()
+	type state struct {
+		number int
+		users  map[string]int
+		over   bool
+	}
+	rooms := map[string]*state{}
+	for _, e := range events {
+		instance, number := numberOf(e)
+		r := rooms[instance]
+		if r == nil {
+			if e.Type != session.FeedRoomCreated {
+				t.Fatalf("%+v without its 101", e)
+			}
+			r = &state{users: map[string]int{}}
+			rooms[instance] = r
+		}
+		if r.number++; number != r.number {
+			t.Fatalf("%+v where number %d should be", e, r.number)
+		}
+		on, in := r.users[e.User]
+		switch e.Type {
+		case session.FeedRoomCreated:
+		case session.FeedRoomDismissed:
+			r.over = true
+		case session.FeedUserEntered:
+			if in {
+				t.Fatalf("%+v twice", e)
+			}
+			r.users[e.User] = 0
+		case session.FeedUserLeft:
+			if delete(r.users, e.User); !in {
+				t.Fatalf("%+v without its 103", e)
+			}
+		case session.FeedRole:
+			if !in {
+				t.Fatalf("%+v without its 103", e)
+			}
+		default:
+			bit := 1 << ((e.Type - session.FeedVideoStarted) / 2)
+			starts := (e.Type-session.FeedVideoStarted)%2 == 0
+			if !in || starts == (on&bit != 0) {
+				t.Fatalf("%+v where %b is on", e, on)
+			}
+			r.users[e.User] = on ^ bit
+		}
+	}
+	for instance, r := range rooms {
+		if !r.over || len(r.users) > 0 {
+			t.Fatalf("room %s is left open, with %v", instance, r.users)
+		}
+	}
+}
+
+// TestWhatIsLeftOutIsWhole: whatever people do, and however little of it the stream takes, what it has in the end is whole, the
+// queue has stayed within its bound, and nothing is remembered.
+func TestWhatIsLeftOutIsWhole(t *testing.T) {
+	lost := FeedDrops{}
+	for seed := range uint64(60) {
+		const queue = 60
+		h := &hall{random: rand.New(rand.NewPCG(seed, 1)), rooms: map[int]*played{}, f: NewFeed(Server{}, FeedOptions{Queue: queue})}
+		s := &moodyStream{known: map[string]bool{}}
+		for range 3000 {
+			n := h.random.IntN(1 + h.random.IntN(12))
+			switch h.random.IntN(100) {
+			case 0:
+				h.dismiss(n)
+			case 1, 2, 3:
+				h.store(s, h.random.IntN(20))
+			default:
+				h.churn(n, fmt.Sprintf("u%d", h.random.IntN(1+h.random.IntN(8))))
+			}
+			if q := h.f.Stats().Queued; q > queue+12*(8*5+1) { // what is over are ends
+				t.Fatalf("seed %d: %d events wait", seed, q)
+			}
+		}
+		for n := range 12 {
+			h.dismiss(n)
+		}
+		for h.f.Stats().Queued > 0 {
+			h.store(s, 1000)
+		}
+		checkWhole(t, s.events)
+		if left := len(h.f.lines.rooms); left > 0 || len(h.f.lines.ready) > 0 || len(h.f.lines.longest) > 0 {
+			t.Fatalf("seed %d: %d lines are left", seed, left)
+		}
+		lost.Undone += h.f.Stats().Dropped.Undone
+		lost.Untold += h.f.Stats().Dropped.Untold
+	}
+	if lost.Undone == 0 || lost.Untold == 0 {
+		t.Errorf("the test has lost %+v", lost)
+	}
+}
+
+// TestFloodLosesItsOwnEvents: while NATS is away one user enters and exits without end, in a room where others come and go, beside
+// quiet rooms. No event of anybody else is lost.
+func TestFloodLosesItsOwnEvents(t *testing.T) {
+	h := &hall{random: rand.New(rand.NewPCG(1, 1)), rooms: map[int]*played{}, f: NewFeed(Server{}, FeedOptions{Queue: 2000})}
+	want := map[string]int{}
+	note := func(n int, user string) { want[fmt.Sprint(n, user)]++ }
+	for i := range 50_000 {
+		if h.in(0, "mallory") {
+			h.publish(0, session.FeedUserLeft, "mallory")
+			delete(h.rooms[0].inside, "mallory")
+		} else {
+			h.publish(0, session.FeedUserEntered, "mallory")
+			h.rooms[0].inside["mallory"] = 0
+		}
+		if i%500 != 0 {
+			continue
+		}
+		for _, n := range []int{0, 1 + i/500} {
+			user := fmt.Sprintf("quiet-%d", i)
+			h.publish(n, session.FeedUserEntered, user)
+			h.rooms[n].inside[user] = 0
+			h.publish(n, session.FeedAudioStarted, user)
+			note(n, user)
+			h.exit(n, user)
+		}
+	}
+	if s := h.f.Stats(); s.Queued > 2000 || s.Dropped.Undone == 0 || s.Dropped.Untold > 0 {
+		t.Fatalf("%+v", s)
+	}
+	h.dismiss(0)
+	s := &moodyStream{known: map[string]bool{}}
+	for h.f.Stats().Queued > 0 {
+		h.store(s, 1000)
+	}
+	checkWhole(t, s.events)
+	for _, e := range s.events {
+		if e.Type == session.FeedUserEntered && e.User != "mallory" {
+			n, _ := e.Room.Number()
+			want[fmt.Sprint(n-1, e.User)]--
+		}
+	}
+	for who, n := range want {
+		if n != 0 {
+			t.Errorf("%s: %d events are missing", who, n)
+		}
+	}
+}
+
+// TestRoomsTakeTurns: what a room has too many of waits, and nothing else does.
+func TestRoomsTakeTurns(t *testing.T) {
+	f := NewFeed(Server{}, FeedOptions{})
+	h := &hall{random: rand.New(rand.NewPCG(1, 1)), rooms: map[int]*played{}, f: f}
+	for i := range 5000 {
+		h.churn(0, fmt.Sprint(i))
+	}
+	for n := range 100 {
+		h.churn(n+1, "ann")
+	}
+	s := &moodyStream{known: map[string]bool{}}
+	for len(s.events) < 1000 { // some acknowledgements are lost
+		h.store(s, 1000-len(s.events))
+	}
+	quiet := 0
+	for _, e := range s.events {
+		if e.Room != room(0) && e.Type == session.FeedUserEntered {
+			quiet++
+		}
+	}
+	if quiet != 100 {
+		t.Errorf("%d quiet rooms are stored among the first %d events", quiet, len(s.events))
+	}
+}
+
+// BenchmarkPublishToAFullQueue is what an event costs whoever publishes it while one user floods a full queue, with NATS away.
+func BenchmarkPublishToAFullQueue(b *testing.B) {
+	f := NewFeed(Server{}, FeedOptions{})
+	h := &hall{rooms: map[int]*played{}, f: f}
+	for i := range DefaultQueue / 2 {
+		h.publish(i%1000, session.FeedUserEntered, fmt.Sprint(i))
+	}
+	kinds := [2]session.FeedType{session.FeedUserEntered, session.FeedUserLeft}
+	for i := 0; b.Loop(); i++ {
+		h.publish(2000, kinds[i%2], "mallory")
+	}
+}
+
+// TestManyRoomsAreUnderWayAtATime: what a round trip to NATS of 1 ms and of 10 ms leaves of throughput, one room and many.
+func TestManyRoomsAreUnderWayAtATime(t *testing.T) {
+	for _, c := range []struct {
+		trip        time.Duration
+		rooms, each int
+		least       float64 // events a second
+	}{
+		{time.Millisecond, 1, 500, 990}, {10 * time.Millisecond, 1, 50, 99},
+		{time.Millisecond, 500, 100, 200_000}, {10 * time.Millisecond, 500, 100, 20_000},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := NewFeed(Server{}, FeedOptions{})
+			h := &hall{rooms: map[int]*played{}, f: f}
+			for range c.each {
+				for n := range c.rooms {
+					h.publish(n, session.FeedUserEntered, "ann")
+				}
+			}
+			queued := f.Stats().Queued
+			publish := func(*nats.Msg, ...jetstream.PublishOpt) (jetstream.PubAckFuture, error) {
+				a := answer{stored: make(chan *jetstream.PubAck, 1), failed: make(chan error)}
+				time.AfterFunc(c.trip, func() { a.stored <- new(jetstream.PubAck) })
+				return a, nil
+			}
+			p := pipe{f: f, publish: publish, window: 1}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			began := time.Now()
+			if err := p.run(ctx, t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			rate := float64(queued) / time.Since(began).Seconds()
+			t.Logf("%v, %d rooms: %.0f events a second", c.trip, c.rooms, rate)
+			if rate < c.least {
+				t.Errorf("%v, %d rooms: %.0f events a second", c.trip, c.rooms, rate)
+			}
+		})
+	}
+}
