@@ -47,7 +47,6 @@ type UserInfo struct {
 	Rights    Rights
 	Since     time.Time // first entered; entering again does not change it
 	Session   string
-	MediaOnly bool // WHIP or WHEP
 	Connected bool // there is a signalling connection, or, for MediaOnly, media
 	LastHeard time.Time
 	Block     Block
@@ -169,7 +168,7 @@ func (rm *room) describe(user string) (UserInRoom, bool) {
 
 func (m *member) info() UserInfo {
 	i := UserInfo{
-		UserState: m.state(), Rights: m.p.granted().Rights, Since: m.since, Session: m.p.id, MediaOnly: m.p.mediaOnly,
+		UserState: m.state(), Rights: m.p.granted().Rights, Since: m.since, Session: m.p.id,
 		Connected: m.p.box.isAttached(), LastHeard: m.p.rooms.byWall(m.p.lastLife()), Block: m.block,
 	}
 	if i.MediaOnly {

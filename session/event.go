@@ -60,6 +60,8 @@ type UserState struct {
 	User    string        `json:"user"`
 	Role    Role          `json:"role"`
 	Streams []StreamState `json:"streams"`
+	// MediaOnly says that it is a WHIP or WHEP client, which may be no person at all.
+	MediaOnly bool `json:"mediaOnly,omitempty"`
 }
 
 // Event is one message of the node to a client. It marshals to the JSON of docs/protocol.md.

@@ -116,7 +116,7 @@ func newRoom(r *Rooms, id RoomID) *room {
 }
 
 func (m *member) state() UserState {
-	u := UserState{User: m.user, Role: m.role, Streams: []StreamState{}}
+	u := UserState{User: m.user, Role: m.role, Streams: []StreamState{}, MediaOnly: m.p.mediaOnly}
 	m.present.each(func(s Source) {
 		u.Streams = append(u.Streams, StreamState{Source: s, On: m.shown().has(s), Blocked: blockedSources[m.block].has(s)})
 	})

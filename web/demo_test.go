@@ -168,7 +168,7 @@ func (p *person) accessible() {
 		}
 		for (const el of document.querySelectorAll('img')) if (!el.hasAttribute('alt')) faults.push('no alt: ' + el.outerHTML)
 		for (const el of document.querySelectorAll('svg')) if (shown(el) && !el.closest('[aria-hidden=true], [role=img], [hidden]')) faults.push('a picture without words: ' + el.outerHTML.slice(0, 120))
-		for (const el of document.querySelectorAll('body > [role=status], body > [role=log], main:not([hidden]) [role=alert]')) {
+		for (const el of document.querySelectorAll('main:not([hidden]) [role=status], body > [role=log], main:not([hidden]) [role=alert]')) {
 			if (getComputedStyle(el).display === 'none') faults.push('not in the tree while empty: ' + el.id)
 		}
 		const ids = [...document.querySelectorAll('[id]')].map(el => el.id)

@@ -2,6 +2,8 @@
 
 import { ParlorError } from './protocol.js';
 
+/** @typedef {import('./protocol.js').Source} Source */
+
 /** @typedef {import('./local.js').VideoOptions} VideoOptions */
 /** @typedef {import('./local.js').AudioOptions} AudioOptions */
 /** @typedef {import('./local.js').ScreenOptions} ScreenOptions */
@@ -27,6 +29,11 @@ export function audioConstraints(o) {
   };
 }
 
+/** @param {ScreenOptions} o */
+export function screenConstraints(o) {
+  return { frameRate: { ideal: o.frameRate ?? 15 } };
+}
+
 /** @param {MediaStreamConstraints} constraints */
 export async function capture(constraints) {
   if (!navigator.mediaDevices?.getUserMedia) {
@@ -35,7 +42,7 @@ export async function capture(constraints) {
   try {
     return await navigator.mediaDevices.getUserMedia(constraints);
   } catch (err) {
-    throw deviceError(err, constraints.video ? 'camera' : 'microphone');
+    throw deviceError(err, constraints.video ? 'camera' : 'mic');
   }
 }
 
@@ -45,24 +52,40 @@ export async function captureScreen(o) {
     throw new ParlorError('not_supported', 'This browser cannot share a screen.');
   }
   try {
-    return await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { ideal: o.frameRate ?? 15 } }, audio: o.audio ?? true });
+    return await navigator.mediaDevices.getDisplayMedia({ video: screenConstraints(o), audio: o.audio ?? true });
   } catch (err) {
     throw deviceError(err, 'screen');
   }
 }
 
 /**
- * @param {unknown} cause
- * @param {string} what
+ * Other settings for a track that goes on; where that fails it goes on as it was.
+ * @param {MediaStreamTrack} track
+ * @param {MediaTrackConstraints} constraints
+ * @param {Source} source
  */
-function deviceError(cause, what) {
-  const name = cause instanceof Error ? cause.name : '';
+export async function adjust(track, constraints, source) {
+  try {
+    await track.applyConstraints(constraints);
+  } catch (err) {
+    throw deviceError(err, source);
+  }
+}
+
+/**
+ * @param {unknown} cause
+ * @param {Source | 'speaker'} of
+ */
+export function deviceError(cause, of) {
+  const { name = '', constraint } = /** @type {{name?: string, constraint?: string}} */ (cause ?? {});
+  const what = of === 'mic' ? 'microphone' : of;
+  const more = { cause, field: constraint || of };
   if (name === 'NotAllowedError' || name === 'SecurityError') {
     const how = what === 'screen' ? '' : ' Allow it in the address bar or in the settings of the system, and try again.';
-    return new ParlorError('device_denied', `The browser may not use the ${what}.${how}`, { cause });
+    return new ParlorError('device_denied', `The browser may not use the ${what}.${how}`, more);
   }
   if (name === 'NotFoundError' || name === 'OverconstrainedError') {
-    return new ParlorError('device_not_found', `There is no such ${what}.`, { cause });
+    return new ParlorError('device_not_found', `There is no such ${what}.`, more);
   }
-  return new ParlorError('device_busy', `The ${what} cannot be opened; another program may be using it.`, { cause });
+  return new ParlorError('device_busy', `The ${what} cannot be opened; another program may be using it.`, more);
 }

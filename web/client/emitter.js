@@ -1,4 +1,6 @@
-// Typed events. A handler that throws is reported and does not keep the others from being called.
+// Typed events, each of them named at the beginning. A handler that throws is reported and does not keep the others from being called.
+
+import { handler, value, wrong } from './check.js';
 
 /**
  * @template {Record<string, any>} Events  name → payload
@@ -6,6 +8,12 @@
 export class Emitter {
   /** @type {Map<keyof Events, Set<{fn: (payload: any) => void, once: boolean}>>} */
   #handlers = new Map();
+  #names;
+
+  /** @param {Record<keyof Events, unknown>} names */
+  constructor(names) {
+    this.#names = names;
+  }
 
   /**
    * @template {keyof Events} K
@@ -34,6 +42,8 @@ export class Emitter {
    * @param {(payload: Events[K]) => void} [fn]
    */
   off(name, fn) {
+    if (name !== '*') this.#check(name);
+    if (fn !== undefined) value('handler', fn, handler);
     if (name === '*') this.#handlers.clear();
     else if (!fn) this.#handlers.delete(name);
     else this.#handlers.get(name)?.forEach((h, _, set) => h.fn === fn && set.delete(h));
@@ -64,9 +74,16 @@ export class Emitter {
    * @param {boolean} once
    */
   #add(name, fn, once) {
+    this.#check(name);
+    value('handler', fn, handler);
     const set = this.#handlers.get(name) ?? new Set();
     set.add({ fn, once });
     this.#handlers.set(name, set);
+  }
+
+  /** @param {keyof Events} name */
+  #check(name) {
+    if (!Object.hasOwn(this.#names, name)) throw wrong('event', `There is no event "${String(name)}".`);
   }
 }
 

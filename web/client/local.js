@@ -1,11 +1,13 @@
 // One's own camera, microphone and screen: captured, shown, muted, and sent while one may send.
 // A source is captured whether or not one is in a room (a preview before entering is usual); what is
-// captured is sent when there is a PeerConnection and one is an anchor.
+// captured is sent when there is a PeerConnection and one is an anchor. Options last until the source is
+// stopped: a change gives those that become others (change.js), and one that fails changes nothing.
 
-import { audioConstraints, capture, captureScreen, videoConstraints } from './capture.js';
+import { adjust, capture, captureScreen } from './capture.js';
+import { changed, constraintsOf, fixed, lookOf, merged } from './change.js';
 import { wantsSimulcast } from './encodings.js';
 import { ParlorError } from './protocol.js';
-import { VideoView } from './view.js';
+import { VideoView, elementOf, moves } from './view.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./view.js').View} View */
@@ -27,7 +29,8 @@ import { VideoView } from './view.js';
 
 /** @typedef {{deviceId?: string, echoCancellation?: boolean, noiseSuppression?: boolean, autoGainControl?: boolean, mute?: boolean}} AudioOptions */
 /** @typedef {{view?: View | null, audio?: boolean, frameRate?: number, fillMode?: import('./view.js').FillMode}} ScreenOptions */
-/** @typedef {{source: Source, track: MediaStreamTrack, muted: boolean, simulcast: boolean, codec?: string, view: VideoView | null, target: View | null}} Stream */
+/** @typedef {VideoOptions & AudioOptions & ScreenOptions} AnyOptions  of the source that it is */
+/** @typedef {{source: Source, track: MediaStreamTrack, muted: boolean, simulcast: boolean, codec?: string, view: VideoView | null, options: AnyOptions}} Stream */
 
 /**
  * @typedef {object} LocalOptions
@@ -68,14 +71,14 @@ export class Local {
   startVideo(o) {
     return this.#serial('camera', async () => {
       if (this.#streams.has('camera')) {
-        await this.#changeVideo(o);
+        await this.#change('camera', o);
         return;
       }
-      const view = o.view ? new VideoView(o.view, { fillMode: o.fillMode, mirror: o.mirror ?? o.facingMode !== 'environment' }) : null;
+      const view = o.view ? new VideoView(o.view, lookOf('camera', o)) : null;
       try {
-        const track = await this.#capture({ video: videoConstraints(o) });
+        const track = await this.#capture(constraintsOf('camera', o));
         const simulcast = wantsSimulcast({ ...o, width: track.getSettings().width });
-        await this.#begin({ source: 'camera', track, muted: o.mute ?? false, simulcast, codec: o.codec, view, target: o.view ?? null });
+        await this.#begin({ source: 'camera', track, muted: o.mute ?? false, simulcast, codec: o.codec, view, options: { ...o } });
       } catch (err) {
         view?.remove();
         throw err;
@@ -87,19 +90,22 @@ export class Local {
   startAudio(o) {
     return this.#serial('mic', async () => {
       if (this.#streams.has('mic')) {
-        await this.#changeAudio(o);
+        await this.#change('mic', o);
         return;
       }
-      const track = await this.#capture({ audio: audioConstraints(o) });
+      const track = await this.#capture(constraintsOf('mic', o));
       track.contentHint = 'speech';
-      await this.#begin({ source: 'mic', track, muted: o.mute ?? false, simulcast: false, view: null, target: null });
+      await this.#begin({ source: 'mic', track, muted: o.mute ?? false, simulcast: false, view: null, options: { ...o } });
     });
   }
 
   /** @param {ScreenOptions} o */
   startScreen(o) {
     return this.#serial('screen', async () => {
-      if (this.#streams.has('screen')) return;
+      if (this.#streams.has('screen')) {
+        await this.#change('screen', o);
+        return;
+      }
       const generation = this.#generation;
       const media = await captureScreen(o);
       if (generation !== this.#generation) {
@@ -109,76 +115,127 @@ export class Local {
       const [video] = media.getVideoTracks();
       const [audio] = media.getAudioTracks();
       video.contentHint = 'detail';
-      const view = o.view ? new VideoView(o.view, { fillMode: o.fillMode ?? 'contain', mirror: false }) : null;
       try {
-        await this.#begin({ source: 'screen', track: video, muted: false, simulcast: false, view, target: o.view ?? null });
+        const view = o.view ? new VideoView(o.view, lookOf('screen', o)) : null;
+        await this.#begin({ source: 'screen', track: video, muted: false, simulcast: false, view, options: { ...o } });
       } catch (err) {
-        audio?.stop();
+        media.getTracks().forEach((t) => t.stop());
         throw err;
       }
       if (!audio) return;
       audio.contentHint = 'music';
-      await this.#begin({ source: 'screen-audio', track: audio, muted: false, simulcast: false, view: null, target: null })
+      await this.#begin({ source: 'screen-audio', track: audio, muted: false, simulcast: false, view: null, options: {} })
         .catch((err) => this.#opts.onError('screen-audio', err)); // the picture is shared, so the call has not failed
     });
   }
 
   // --- changing
 
-  /** @param {VideoOptions} o */
-  updateVideo(o) {
-    if (o.mute) this.#hush('camera');
-    return this.#serial('camera', () => this.#changeVideo(o));
-  }
-
-  /** @param {AudioOptions} o */
-  updateAudio(o) {
-    if (o.mute) this.#hush('mic');
-    return this.#serial('mic', () => this.#changeAudio(o));
-  }
-
-  /** @param {VideoOptions} o */
-  async #changeVideo(o) {
-    const s = this.#need('camera');
-    if (o.view !== undefined && o.view !== s.target) {
-      s.view?.remove();
-      s.view = o.view ? new VideoView(o.view, { fillMode: o.fillMode, mirror: o.mirror ?? true }) : null;
-      s.target = o.view;
-      s.view?.show(s.track);
-    } else {
-      s.view?.look(o);
-    }
-    if (o.deviceId !== undefined || o.facingMode !== undefined) await this.#switchTo(s, { video: videoConstraints(o) });
-    if (o.mute !== undefined) await this.#mute(s, o.mute);
-  }
-
-  /** @param {AudioOptions} o */
-  async #changeAudio(o) {
-    const s = this.#need('mic');
-    if (o.deviceId !== undefined) await this.#switchTo(s, { audio: audioConstraints(o) });
-    if (o.mute !== undefined) await this.#mute(s, o.mute);
+  /**
+   * @param {'camera' | 'mic' | 'screen'} source
+   * @param {AnyOptions} o
+   */
+  update(source, o) {
+    if (o.view) elementOf(o.view); // throws before anything is done
+    if (o.mute) this.#hush(source);
+    return this.#serial(source, () => this.#change(source, o));
   }
 
   /**
-   * Another device for the same stream: no offer, nobody else is told. A phone cannot open two
-   * cameras at once, so the old one is let go first.
+   * What can fail comes first, and then nothing has changed. Muting does not wait for it: that holds whatever becomes of the rest.
+   * @param {Source} source
+   * @param {AnyOptions} given
+   */
+  async #change(source, given) {
+    const s = this.#need(source);
+    const o = merged(s.options, given);
+    fixed(s, given);
+    const look = lookOf(source, o);
+    const elsewhere = moves(s.view, given.view);
+    const view = elsewhere && given.view ? new VideoView(given.view, look) : null;
+    try {
+      if (given.mute) await this.#mute(s, true);
+      const wanted = changed(s, o);
+      if (wanted?.anew) await this.#switchTo(s, wanted.constraints);
+      else if (wanted) await adjust(s.track, /** @type {MediaTrackConstraints} */ (wanted.constraints.video), source);
+      if (wanted) await this.#resend(s);
+    } catch (err) {
+      view?.remove();
+      throw err;
+    }
+    s.options = o;
+    if (elsewhere) {
+      s.view?.remove();
+      s.view = view;
+      view?.show(s.track);
+    } else s.view?.look(look);
+    if (given.mute === false) await this.#mute(s, false);
+  }
+
+  /**
+   * Another device, or the same one opened anew, for the same stream: no offer, nobody else is told.
    * @param {Stream} s
    * @param {MediaStreamConstraints} constraints
    */
   async #switchTo(s, constraints) {
     const old = s.track;
-    if (constraints.video) old.stop();
-    const track = await this.#capture(constraints).catch(async (err) => {
-      if (constraints.video) await this.#end(s.source).catch(() => {});
+    old.onended = null; // a phone takes one camera away for another
+    try {
+      this.#adopt(s, await this.#capture(constraints));
+    } catch (err) {
+      await this.#restore(s, constraints, err);
+    }
+    if (s.track !== old) old.stop();
+  }
+
+  /**
+   * It could not be opened beside the one in use. Where that may be why, because a phone opens one camera at a time, it is tried
+   * without it; in the end all is as it was.
+   * @param {Stream} s
+   * @param {MediaStreamConstraints} constraints
+   * @param {unknown} err
+   */
+  async #restore(s, constraints, err) {
+    if (this.#streams.get(s.source) !== s) throw err;
+    if (!isBusy(err) && s.track.readyState === 'live') {
+      this.#watch(s);
       throw err;
-    });
-    old.stop();
+    }
+    s.track.stop();
+    try {
+      this.#adopt(s, await this.#capture(constraints));
+    } catch {
+      const before = await this.#capture(constraintsOf(s.source, s.options)).catch(() => null);
+      if (before) this.#adopt(s, before);
+      await (before ? this.#resend(s) : this.#lose(s));
+      throw err;
+    }
+  }
+
+  /** The device is gone for good. @param {Stream} s */
+  async #lose(s) {
+    await this.#end(s.source).catch(() => {});
+    this.#opts.onEnded(s.source);
+  }
+
+  /**
+   * @param {Stream} s
+   * @param {MediaStreamTrack} track
+   */
+  #adopt(s, track) {
     track.enabled = !s.muted;
-    track.contentHint = old.contentHint;
+    track.contentHint = s.track.contentHint;
     s.track = track;
     this.#watch(s);
     s.view?.show(track);
-    if (!this.#withheld(s)) await this.#opts.peer()?.replace(s.source, track);
+  }
+
+  /** Sends what it is now. Where the PeerConnection has gone, the next one takes it. @param {Stream} s */
+  async #resend(s) {
+    if (this.#withheld(s)) return;
+    await this.#opts.peer()?.replace(s.source, s.track).catch((err) => {
+      if (!aborted(err)) throw err;
+    });
   }
 
   /**
@@ -200,8 +257,13 @@ export class Local {
     s.muted = muted;
     s.track.enabled = !muted;
     if (!this.#opts.peer()?.has(s.source)) return;
-    await this.#opts.peer()?.replace(s.source, this.#withheld(s) ? null : s.track);
-    await this.#tell(s);
+    try {
+      await this.#opts.peer()?.replace(s.source, this.#withheld(s) ? null : s.track);
+      await this.#tell(s);
+    } catch (err) {
+      if (!muted && !aborted(err)) this.#hush(s.source); // it is not on for the others
+      throw err;
+    }
   }
 
   // --- stopping
@@ -434,6 +496,9 @@ export class Local {
 
 /** @param {unknown} err */
 const aborted = (err) => err instanceof ParlorError && err.code === 'aborted';
+
+/** @param {unknown} err */
+const isBusy = (err) => err instanceof ParlorError && err.code === 'device_busy';
 
 /** @param {Source} source */
 export const noRight = (source) => new ParlorError('not_allowed', `You have no right to send the ${source}.`, { field: source });

@@ -12,16 +12,21 @@
 //   stay.js      a stay in a room: entering, leaving, rights, what the node says
 //   signal.js    the session: socket, resume, mailbox (mailbox.js), timers (clock.js), nodes (nodes.js)
 //   media.js     what carries it: the one PeerConnection (peer.js: offers, sections, seats; encodings.js, sdp.js), recovery.js
-//   local.js     camera, microphone, screen; capture.js
+//   local.js     camera, microphone, screen; capture.js; change.js: what a change of options comes to
 //   remote.js    subscriptions and who sits where (seats.js); view.js: elements
 //   messages.js  custom messages
 //   roster.js    who is in the room
-//   reports.js   who speaks, how good the network is
+//   watch.js     who speaks, how good the network is (reports.js), what stands still (flow.js)
+//   check.js     what applications pass in
 //   token.js     renewing one's token
 //   protocol.js  the words of docs/protocol.md
 //   types.js     events and options of this file
 // Register handlers before enterRoom: those who are there already are announced while it runs.
+//
+// Whatever a call is given that it does not take is refused before anything is done: a promise rejects, and what returns no promise
+// throws, with a ParlorError whose code is `invalid_parameter` and whose field is the option or argument (ids: `user`, `room`).
 
+import { CALLS, bool, errorFrom, guarded, options, role as aRole, source as aSource, text, value, wrong } from './check.js';
 import { Emitter } from './emitter.js';
 import { ExitReason, ParlorError, UserExitReason } from './protocol.js';
 import { Stay, isSupported } from './stay.js';
@@ -36,16 +41,24 @@ export { ExitReason, ParlorError, UserExitReason };
 /** @typedef {import('./protocol.js').Quality} Quality */
 /** @typedef {import('./protocol.js').Role} Role */
 
+/** Every event, so that a handler of one that does not exist is refused. @type {Record<keyof ParlorEvents, 1>} */
+const EVENTS = {
+  'remote-user-enter': 1, 'remote-user-exit': 1, 'remote-video-available': 1, 'remote-video-unavailable': 1, 'remote-video-stalled': 1,
+  'remote-video-resumed': 1, 'remote-audio-available': 1, 'remote-audio-unavailable': 1, 'kicked-out': 1, 'exit-room': 1, message: 1,
+  'audio-volume': 1, 'active-speaker': 1, 'network-quality': 1, statistics: 1, 'role-changed': 1, blocked: 1, 'token-expiring': 1,
+  'connection-state-changed': 1, 'connection-lost': 1, 'connection-recovered': 1, 'screen-share-stopped': 1, 'autoplay-failed': 1, error: 1,
+};
+
 /** @extends {Emitter<ParlorEvents>} */
 export class Parlor extends Emitter {
   #stay;
 
   /**
-   * @param {ParlorOptions} [options]  url: the node, default where the page came from; getToken: gives tokens, now and
+   * @param {ParlorOptions} [given]  url: the node, default where the page came from; getToken: gives tokens, now and
    *   whenever one is about to end
    */
-  static create(options = {}) {
-    return new Parlor(options);
+  static create(given = {}) {
+    return new Parlor(given);
   }
 
   /** Whether this browser can take part in a call. */
@@ -70,10 +83,11 @@ export class Parlor extends Emitter {
     return devices('audiooutput');
   }
 
-  /** @param {ParlorOptions} options */
-  constructor(options) {
-    super();
-    this.#stay = new Stay((name, payload) => this.emit(name, payload), options);
+  /** @param {ParlorOptions} given */
+  constructor(given) {
+    super(EVENTS);
+    options(given, CALLS.create);
+    this.#stay = new Stay((name, payload) => this.emit(name, payload), given);
   }
 
   /** The state of the signalling connection. */
@@ -90,10 +104,10 @@ export class Parlor extends Emitter {
 
   /**
    * Enters a room. Resolves when the node has let one in; media follows by itself.
-   * @param {EnterOptions} options
+   * @param {EnterOptions} given
    */
-  async enterRoom(options) {
-    await this.#stay.enter(options);
+  enterRoom(given) {
+    return guarded(() => this.#stay.enter(options(given, CALLS.enterRoom)));
   }
 
   /**
@@ -108,8 +122,11 @@ export class Parlor extends Emitter {
    * Becomes anchor or audience (live scene). Becoming audience stops one's streams.
    * @param {Role} role
    */
-  async switchRole(role) {
-    await this.#stay.switchRole(role);
+  switchRole(role) {
+    return guarded(() => {
+      value('role', role, aRole);
+      return this.#stay.switchRole(role);
+    });
   }
 
   /**
@@ -117,8 +134,11 @@ export class Parlor extends Emitter {
    * it no longer allows stops.
    * @param {string} token
    */
-  async renewToken(token) {
-    await this.#stay.renewToken(token);
+  renewToken(token) {
+    return guarded(() => {
+      value('token', token, text);
+      return this.#stay.renewToken(token);
+    });
   }
 
   // --- messages
@@ -130,63 +150,86 @@ export class Parlor extends Emitter {
    * What the node refuses rejects, or comes as an `error` with the field `message`, depending on the way.
    * @param {number} cmdId
    * @param {Uint8Array | ArrayBuffer | string} data
-   * @param {{reliable?: boolean}} [options]
+   * @param {{reliable?: boolean}} [given]
    */
-  async sendMessage(cmdId, data, options = {}) {
-    this.#stay.inRoom();
-    await this.#stay.messages.send(cmdId, data, options);
+  sendMessage(cmdId, data, given = {}) {
+    return guarded(() => {
+      options(given, CALLS.sendMessage);
+      this.#stay.inRoom();
+      return this.#stay.messages.send(cmdId, data, given);
+    });
   }
 
   // --- one's own streams
+  // Options last until the stream is stopped. A change gives the new ones, and one that fails changes nothing, but for `mute: true`,
+  // which takes effect at once. Starting what is on is a change.
 
-  /** @param {import('./local.js').VideoOptions} [options] */
-  async startLocalVideo(options = {}) {
-    this.#stay.maySend('camera');
-    await this.#stay.local.startVideo(options);
+  /** @param {import('./local.js').VideoOptions} [given] */
+  startLocalVideo(given = {}) {
+    return guarded(() => {
+      options(given, CALLS.localVideo);
+      this.#stay.maySend('camera');
+      return this.#stay.local.startVideo(given);
+    });
   }
 
   /**
-   * Another device, view or look, or mute: `updateLocalVideo({ mute: true })`.
-   * @param {import('./local.js').VideoOptions} options
+   * Anything but `simulcast` and `codec`: another device, size or rate, view or look, or mute: `updateLocalVideo({ mute: true })`.
+   * @param {import('./local.js').VideoOptions} given
    */
-  async updateLocalVideo(options) {
-    await this.#stay.local.updateVideo(options);
+  updateLocalVideo(given) {
+    return guarded(() => this.#stay.local.update('camera', options(given, CALLS.localVideo)));
   }
 
-  async stopLocalVideo() {
-    await this.#stay.local.stop('camera');
+  stopLocalVideo() {
+    return guarded(() => this.#stay.local.stop('camera'));
   }
 
-  /** @param {import('./local.js').AudioOptions} [options] */
-  async startLocalAudio(options = {}) {
-    this.#stay.maySend('mic');
-    await this.#stay.local.startAudio(options);
+  /** @param {import('./local.js').AudioOptions} [given] */
+  startLocalAudio(given = {}) {
+    return guarded(() => {
+      options(given, CALLS.localAudio);
+      this.#stay.maySend('mic');
+      return this.#stay.local.startAudio(given);
+    });
   }
 
-  /** @param {import('./local.js').AudioOptions} options */
-  async updateLocalAudio(options) {
-    await this.#stay.local.updateAudio(options);
+  /** @param {import('./local.js').AudioOptions} given */
+  updateLocalAudio(given) {
+    return guarded(() => this.#stay.local.update('mic', options(given, CALLS.localAudio)));
   }
 
-  async stopLocalAudio() {
-    await this.#stay.local.stop('mic');
+  stopLocalAudio() {
+    return guarded(() => this.#stay.local.stop('mic'));
   }
 
   /**
    * Asks the user which screen or window, and shares it, with its sound where the browser offers it.
-   * @param {import('./local.js').ScreenOptions} [options]
+   * @param {import('./local.js').ScreenOptions} [given]
    */
-  async startScreenShare(options = {}) {
-    this.#stay.maySend('screen');
-    await this.#stay.local.startScreen(options);
+  startScreenShare(given = {}) {
+    return guarded(() => {
+      options(given, CALLS.screenShare);
+      this.#stay.maySend('screen');
+      return this.#stay.local.startScreen(given);
+    });
   }
 
-  async stopScreenShare() {
-    await this.#stay.local.stopScreen();
+  /**
+   * Another view, look or frame rate.
+   * @param {import('./local.js').ScreenOptions} given
+   */
+  updateScreenShare(given) {
+    return guarded(() => this.#stay.local.update('screen', options(given, CALLS.screenShare)));
+  }
+
+  stopScreenShare() {
+    return guarded(() => this.#stay.local.stopScreen());
   }
 
   /** @param {Source} source */
   getLocalTrack(source) {
+    value('source', source, aSource);
     return this.#stay.local.track(source);
   }
 
@@ -196,33 +239,49 @@ export class Parlor extends Emitter {
    * Shows a user's camera (`main`) or screen (`sub`) in an element; again with another view moves it.
    * It goes on by itself when the user stops and starts the stream. `quality` chooses a simulcast layer.
    * @param {{userId: string, streamType?: StreamType, view: import('./view.js').View | null, quality?: Quality,
-   *   fillMode?: import('./view.js').FillMode, mirror?: boolean}} options
+   *   fillMode?: import('./view.js').FillMode, mirror?: boolean}} given
    */
-  async startRemoteVideo({ streamType = 'main', ...options }) {
-    this.#stay.inRoom();
-    this.#stay.remote.startVideo({ streamType, ...options });
-  }
-
-  /** @param {{userId: string, streamType?: StreamType, quality: Quality}} options */
-  async updateRemoteVideo({ userId, streamType = 'main', quality }) {
-    this.#stay.remote.setQuality(userId, streamType, quality);
+  startRemoteVideo(given) {
+    return guarded(() => {
+      options(given, CALLS.remoteVideo, ['view']);
+      this.#stay.inRoom();
+      this.#stay.remote.startVideo({ ...given, streamType: given.streamType ?? 'main' });
+    });
   }
 
   /**
-   * @param {{userId: string, streamType?: StreamType}} options  without streamType: both
+   * Another quality, view or look of what has been started; the rest stays.
+   * @param {{userId: string, streamType?: StreamType, view?: import('./view.js').View | null, quality?: Quality,
+   *   fillMode?: import('./view.js').FillMode, mirror?: boolean}} given
    */
-  async stopRemoteVideo({ userId, streamType }) {
-    for (const t of streamType ? [streamType] : /** @type {StreamType[]} */ (['main', 'sub'])) this.#stay.remote.stopVideo(userId, t);
+  updateRemoteVideo(given) {
+    return guarded(() => {
+      options(given, CALLS.remoteVideo);
+      this.#stay.remote.updateVideo({ ...given, streamType: given.streamType ?? 'main' });
+    });
+  }
+
+  /**
+   * @param {{userId: string, streamType?: StreamType}} given  userId `*`: everybody's; without streamType: both
+   */
+  stopRemoteVideo(given) {
+    return guarded(() => {
+      const { userId, streamType } = options(given, CALLS.remoteTrack);
+      this.#stay.remote.stopVideo(userId, streamType ? [streamType] : ['main', 'sub']);
+    });
   }
 
   /**
    * @param {string} userId  `*`: everybody, also those who come later
    * @param {boolean} muted
    */
-  async muteRemoteAudio(userId, muted) {
-    this.#stay.inRoom();
-    if (userId === '*') this.#stay.remote.setAllAudio(!muted);
-    else this.#stay.remote.setAudio(userId, !muted);
+  muteRemoteAudio(userId, muted) {
+    return guarded(() => {
+      value('muted', muted, bool);
+      this.#stay.inRoom();
+      if (userId === '*') this.#stay.remote.setAllAudio(!muted);
+      else this.#stay.remote.setAudio(userId, !muted);
+    });
   }
 
   /**
@@ -231,37 +290,55 @@ export class Parlor extends Emitter {
    * sound of a user's screen.
    * @param {number} most  at most the node's `room.loudest`, 3 by default; 0: everybody is heard again
    */
-  async receiveLoudest(most) {
-    if (!Number.isInteger(most) || most < 0 || most > 16) {
-      throw new ParlorError('invalid_parameter', 'The loudest are a whole number from 1 to 16, or 0 for everybody.', { field: 'most' });
-    }
-    this.#stay.remote.setLoudest(most);
+  receiveLoudest(most) {
+    return guarded(() => {
+      whole('most', most, 0, 16, 'The loudest are a whole number from 1 to 16, or 0 for everybody.');
+      this.#stay.remote.setLoudest(most);
+    });
   }
 
   /**
    * Where sound comes out, in browsers that let one choose.
-   * @param {string} deviceId  of getSpeakerList()
+   * @param {string} deviceId  of getSpeakerList(); empty: the default
    */
-  async setSpeaker(deviceId) {
-    await this.#stay.remote.speakers.setOutput(deviceId);
+  setSpeaker(deviceId) {
+    return guarded(() => {
+      value('deviceId', deviceId, text);
+      return this.#stay.remote.speakers.setOutput(deviceId);
+    });
   }
 
-  /** @param {{userId: string, streamType?: StreamType}} options */
-  getVideoTrack({ userId, streamType = 'main' }) {
-    return this.#stay.remote.tracks(userId, streamType)?.video ?? null;
+  /**
+   * The track on which a stream of a user comes; null: none does.
+   * @param {{userId: string, streamType?: StreamType}} given
+   */
+  getVideoTrack(given) {
+    return this.#tracks(given)?.video ?? null;
   }
 
-  /** @param {{userId: string, streamType?: StreamType}} options */
-  getAudioTrack({ userId, streamType = 'main' }) {
-    return this.#stay.remote.tracks(userId, streamType)?.audio ?? null;
+  /** @param {{userId: string, streamType?: StreamType}} given */
+  getAudioTrack(given) {
+    return this.#tracks(given)?.audio ?? null;
+  }
+
+  /** @param {{userId: string, streamType?: StreamType}} given */
+  #tracks(given) {
+    const { userId, streamType = 'main' } = options(given, CALLS.remoteTrack);
+    this.#stay.remote.need(userId);
+    return this.#stay.remote.tracks(userId, streamType);
   }
 
   /**
    * The browser's own statistics of the connection, or of one track; null outside a room.
    * @param {MediaStreamTrack | null} [track]
    */
-  async getStats(track = null) {
-    return this.#stay.media.peer?.pc.getStats(track) ?? null;
+  getStats(track = null) {
+    return guarded(async () => {
+      if (track !== null && !(track instanceof MediaStreamTrack)) throw wrong('track', 'A track is a MediaStreamTrack, or null for the whole connection.');
+      return (await this.#stay.media.peer?.pc.getStats(track).catch((cause) => {
+        throw track ? wrong('track', 'The track is neither sent nor received.') : errorFrom(cause);
+      })) ?? null;
+    });
   }
 
   /**
@@ -269,24 +346,34 @@ export class Parlor extends Emitter {
    * `active-speaker` when that changes.
    * @param {number} [interval]  milliseconds, 100 to 10000; 0: no longer
    */
-  async enableAudioVolumeEvaluation(interval = 300) {
-    if (!Number.isInteger(interval) || (interval !== 0 && (interval < 100 || interval > 10000))) {
-      throw new ParlorError('invalid_parameter', 'An interval is a whole number of milliseconds from 100 to 10000, or 0 for none.', { field: 'interval' });
-    }
-    await this.#stay.tellVolumes(interval);
+  enableAudioVolumeEvaluation(interval = 300) {
+    return guarded(() => {
+      if (interval !== 0) whole('interval', interval, 100, 10000, 'An interval is a whole number of milliseconds from 100 to 10000, or 0 for none.');
+      return this.#stay.tellVolumes(interval);
+    });
   }
 
   /**
    * Whether the node tells `network-quality` and `statistics`; it does at first.
    * @param {boolean} on
    */
-  async enableStatistics(on) {
-    await this.#stay.tellStatistics(on);
+  enableStatistics(on) {
+    return guarded(() => {
+      value('on', on, bool);
+      return this.#stay.tellStatistics(on);
+    });
   }
 }
 
+/** @param {string} field @param {number} n @param {number} min @param {number} max @param {string} message */
+function whole(field, n, min, max, message) {
+  if (!Number.isInteger(n) || n < min || n > max) throw wrong(field, message);
+}
+
 /** @param {MediaDeviceKind} kind */
-async function devices(kind) {
-  const all = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
-  return all.filter((d) => d.kind === kind && d.deviceId !== '');
+function devices(kind) {
+  return guarded(async () => {
+    const all = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+    return all.filter((d) => d.kind === kind && d.deviceId !== '');
+  });
 }

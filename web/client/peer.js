@@ -141,13 +141,16 @@ export class Peer {
   }
 
   /**
-   * Sends this track, or nothing (null), in the section of a source. No offer.
+   * Sends this track, or nothing (null), in the section of a source. No offer. A track of another size than before may take another
+   * bitrate, the same one too.
    * @param {Source} source
    * @param {MediaStreamTrack | null} track
    */
   replace(source, track) {
     return this.#queue(async () => {
-      await this.#active.get(source)?.transceiver.sender.replaceTrack(track);
+      const section = this.#active.get(source);
+      await section?.transceiver.sender.replaceTrack(track);
+      if (section && track && source === 'camera') await fit(section, track);
     });
   }
 
@@ -317,6 +320,20 @@ export class Peer {
     this.#active.delete(source);
     await section?.transceiver.sender.replaceTrack(null);
   }
+}
+
+/**
+ * Has a camera's layers take what a picture of its size needs.
+ * @param {Section} section
+ * @param {MediaStreamTrack} track
+ */
+async function fit({ transceiver: { sender }, codec }, track) {
+  const p = sender.getParameters();
+  const wanted = encodings({ source: 'camera', simulcast: p.encodings.length > 1, codec, ...track.getSettings() });
+  p.encodings.forEach((e, i) => {
+    e.maxBitrate = wanted[i]?.maxBitrate;
+  });
+  await sender.setParameters(p).catch(() => {}); // not yet negotiated, or a browser without it: the picture is sent all the same
 }
 
 const closed = () => new ParlorError('aborted', 'The media connection was closed.');

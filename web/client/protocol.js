@@ -13,7 +13,7 @@
 /** @typedef {'main' | 'sub'} StreamType  main: camera and microphone; sub: screen and its sound */
 /** @typedef {'none' | 'both' | 'audio' | 'video'} Block  what of one's own streams is not forwarded, by a command */
 /** @typedef {{source: Source, on: boolean, blocked?: boolean}} StreamState */
-/** @typedef {{user: string, role?: Role, streams?: StreamState[]}} UserState */
+/** @typedef {{user: string, role?: Role, streams?: StreamState[], mediaOnly?: boolean}} UserState */
 /** @typedef {{lostMs: number, reconnectMs: number, timeoutMs: number, pingMs: number}} Timers */
 
 /**

@@ -3,13 +3,15 @@
 // has been told and sends the difference, one request at a time per seat.
 
 import { Seats } from './seats.js';
-import { ParlorError } from './protocol.js';
-import { Speakers, VideoView } from './view.js';
+import { errorFrom, wrong } from './check.js';
+import { ParlorError, checkUser } from './protocol.js';
+import { Speakers, VideoView, moves } from './view.js';
 
 /** @typedef {import('./protocol.js').StreamType} StreamType */
 /** @typedef {import('./protocol.js').Quality} Quality */
 /** @typedef {import('./protocol.js').SeatRequest} SeatRequest */
-/** @typedef {{view: VideoView | null, target: import('./view.js').View | null, quality: Quality, shown: string | null}} Picture */
+/** @typedef {{fillMode: import('./view.js').FillMode, mirror?: boolean}} Look */
+/** @typedef {{view: VideoView | null, look: Look, quality: Quality, shown: string | null}} Picture */
 
 /**
  * @typedef {object} Subscription
@@ -38,6 +40,8 @@ const SOURCES = /** @type {const} */ ({
 const TYPES = /** @type {StreamType[]} */ (['main', 'sub']);
 /** Holds the seats in which the node plays whoever speaks loudest; no user is called that. */
 const LOUDEST = '*';
+/** In a call of the application: everybody. */
+export const EVERYBODY = '*';
 
 export class Remote {
   /** @type {Map<string, Subscription>} */
@@ -87,45 +91,72 @@ export class Remote {
   }
 
   /**
-   * @param {{userId: string, streamType: StreamType, view: import('./view.js').View | null,
+   * What is not given stays as it was.
+   * @param {{userId: string, streamType: StreamType, view?: import('./view.js').View | null,
    *   quality?: Quality, fillMode?: import('./view.js').FillMode, mirror?: boolean}} p
    */
   startVideo({ userId, streamType, view, quality, fillMode, mirror }) {
     const sub = this.#subscription(userId);
     const old = sub.video[streamType];
-    const look = { fillMode: fillMode ?? (streamType === 'sub' ? 'contain' : 'cover'), mirror };
-    if (old && old.target === view) {
+    const look = { fillMode: fillMode ?? old?.look.fillMode ?? (streamType === 'sub' ? 'contain' : 'cover'), mirror: mirror ?? old?.look.mirror };
+    if (old && !moves(old.view, view)) {
       old.quality = quality ?? old.quality;
+      old.look = look;
       old.view?.look(look);
     } else {
-      const made = view === null ? null : new VideoView(view, look);
+      const made = view ? new VideoView(view, look) : null;
       old?.view?.remove();
-      sub.video[streamType] = { view: made, target: view, quality: quality ?? old?.quality ?? 'high', shown: null };
+      sub.video[streamType] = { view: made, look, quality: quality ?? old?.quality ?? 'high', shown: null };
+    }
+    this.sync();
+  }
+
+  /** @param {Parameters<Remote['startVideo']>[0]} p */
+  updateVideo(p) {
+    this.need(p.userId);
+    if (!this.#subs.get(p.userId)?.video[p.streamType]) throw new ParlorError('invalid_state', `The video of ${p.userId} has not been started.`, { field: 'user' });
+    this.startVideo(p);
+  }
+
+  /**
+   * @param {string} userId  `*`: everybody
+   * @param {StreamType[]} types
+   */
+  stopVideo(userId, types) {
+    if (userId !== EVERYBODY) this.need(userId);
+    for (const sub of this.#subs.values()) {
+      if (userId !== EVERYBODY && userId !== sub.userId) continue;
+      for (const t of types) {
+        sub.video[t]?.view?.remove();
+        sub.video[t] = null;
+      }
     }
     this.sync();
   }
 
   /**
-   * @param {string} userId
-   * @param {StreamType} streamType
-   * @param {Quality} quality
+   * Throws where nobody of that id is there or was: an event about somebody who has left may still be on its way to the application.
+   * @param {unknown} userId
    */
-  setQuality(userId, streamType, quality) {
-    const picture = this.#subs.get(userId)?.video[streamType];
-    if (!picture) throw new ParlorError('invalid_state', `The video of ${userId} has not been started.`);
-    picture.quality = quality;
-    this.sync();
+  need(userId) {
+    if (userId === undefined) throw wrong('user', 'A userId has to be given.');
+    const id = checkUser(userId);
+    if (!this.#opts.roster.knew(id)) throw stranger(id);
   }
 
   /**
-   * @param {string} userId
-   * @param {StreamType} streamType
+   * What is on of the others and wanted here, with the track that it comes on.
+   * @returns {{userId: string, source: import('./protocol.js').Source, trackId?: string}[]}
    */
-  stopVideo(userId, streamType) {
-    const sub = this.#subs.get(userId);
-    sub?.video[streamType]?.view?.remove();
-    if (sub) sub.video[streamType] = null;
-    this.sync();
+  received() {
+    return [...this.#subs.values()].flatMap((sub) => TYPES.flatMap((type) => {
+      const s = SOURCES[type];
+      const { userId } = sub;
+      const sources = [sub.video[type] && this.#opts.may(s.video) && s.video, this.#hears(sub, type) && s.audio];
+      const on = sources.filter((x) => x && this.#opts.roster.isOn(userId, x));
+      const tracks = on.length > 0 ? this.tracks(userId, type) : null;
+      return on.map((x) => ({ userId, source: /** @type {import('./protocol.js').Source} */ (x), trackId: tracks?.[x === s.video ? 'video' : 'audio'].id }));
+    }));
   }
 
   /**
@@ -133,7 +164,8 @@ export class Remote {
    * @param {boolean} on
    */
   setAudio(userId, on) {
-    this.#subscription(userId).audio = on;
+    this.need(userId);
+    if (this.#opts.roster.has(userId)) this.#subscription(userId).audio = on;
     this.sync();
   }
 
@@ -232,7 +264,7 @@ export class Remote {
   #subscription(userId) {
     let sub = this.#subs.get(userId);
     if (!sub) {
-      if (!this.#opts.roster.has(userId)) throw new ParlorError('user_not_found', `${userId} is not in the room.`, { field: 'user' });
+      if (!this.#opts.roster.has(checkUser(userId))) throw stranger(userId);
       sub = { userId, audio: this.#opts.autoReceiveAudio, video: { main: null, sub: null } };
       this.#subs.set(userId, sub);
     }
@@ -322,7 +354,7 @@ export class Remote {
     const code = err instanceof ParlorError ? err.code : 'aborted';
     const quiet = code === 'aborted' || code === 'user_not_found';
     if ((quiet || code === 'timeout') && this.#told.get(id) === text) this.#told.set(id, '');
-    if (!quiet) this.#opts.onError(/** @type {ParlorError} */ (err));
+    if (!quiet) this.#opts.onError(errorFrom(err));
   }
 
   /** @param {number} n */
@@ -336,7 +368,7 @@ export class Remote {
     } catch (err) {
       if (err instanceof ParlorError && err.code === 'aborted') return; // the next PeerConnection has them
       if (seats === this.#seats) this.#seats.remove(ids);
-      this.#opts.onError(err instanceof ParlorError ? err : new ParlorError('internal', String(err), { cause: err }));
+      this.#opts.onError(errorFrom(err));
       return;
     } finally {
       this.#growing = false;
@@ -380,6 +412,9 @@ export class Remote {
     }
   }
 }
+
+/** @param {string} userId */
+const stranger = (userId) => new ParlorError('user_not_found', `${userId} is not in the room.`, { field: 'user' });
 
 /** @param {string | null} holder */
 const isLoudest = (holder) => holder?.startsWith(`${LOUDEST}/`) ?? false;

@@ -2,7 +2,7 @@
 // caller gets payloads of events, and gives what the browser knows (getStats).
 //
 //   Volumes      audio-volume and active-speaker
-//   qualityOf    network-quality
+//   qualityOf    network-quality; unreported() where nothing is known of it
 //   statisticsOf statistics, completed by frame sizes and rates
 
 /** @typedef {import('./protocol.js').Source} Source */
@@ -55,6 +55,8 @@
 export class Volumes {
   /** @type {string | null} */
   #active = null;
+  /** @type {UserVolume[]} */
+  #result = [];
 
   /**
    * @param {VolumeReport} report
@@ -63,14 +65,31 @@ export class Volumes {
    */
   take(report, known) {
     const result = report.users.filter((u) => known(u.user)).map((u) => ({ userId: u.user, volume: u.volume }));
+    this.#result = result;
     const active = report.active !== null && known(report.active) ? report.active : null;
     if (active === this.#active) return { result };
     this.#active = active;
     return { result, active };
   }
 
+  /**
+   * Somebody is not heard any more, whatever was reported last. Null: that changes nothing.
+   * @param {Known} silent
+   * @returns {{result: UserVolume[], active?: null} | null}
+   */
+  hush(silent) {
+    const result = this.#result.filter((u) => !silent(u.userId));
+    const ends = this.#active !== null && silent(this.#active);
+    if (result.length === this.#result.length && !ends) return null;
+    this.#result = result;
+    if (!ends) return { result };
+    this.#active = null;
+    return { result, active: null };
+  }
+
   reset() {
     this.#active = null;
+    this.#result = [];
   }
 }
 
@@ -89,9 +108,16 @@ export function qualityOf(r, known) {
   };
 }
 
-/** The quality without a connection. @returns {NetworkQuality} */
-export function down() {
-  return { uplinkNetworkQuality: 6, downlinkNetworkQuality: 6, uplinkLoss: 0, downlinkLoss: 0, rtt: 0, remote: [] };
+/**
+ * The quality where nothing is reported: of one's own two ways, and of those who were reported last.
+ * @param {number} up  0: not known, 6: down
+ * @param {number} downlink
+ * @param {NetworkQuality | null} last
+ * @returns {NetworkQuality}
+ */
+export function unreported(up, downlink, last) {
+  const remote = (last?.remote ?? []).map(({ userId }) => ({ userId, quality: downlink }));
+  return { uplinkNetworkQuality: up, downlinkNetworkQuality: downlink, uplinkLoss: 0, downlinkLoss: 0, rtt: 0, remote };
 }
 
 /** @typedef {(trackId: string) => {userId: string, source: Source} | null} Owner  userId is empty for one's own */

@@ -7,7 +7,7 @@
 /** @typedef {import('./protocol.js').StreamState} StreamState */
 
 /**
- * @typedef {{name: 'remote-user-enter', payload: {userId: string}} |
+ * @typedef {{name: 'remote-user-enter', payload: {userId: string, mediaOnly?: true}} |
  *   {name: 'remote-user-exit', payload: {userId: string, reason: number}} |
  *   {name: 'remote-video-available' | 'remote-video-unavailable', payload: {userId: string, streamType: StreamType}} |
  *   {name: 'remote-audio-available' | 'remote-audio-unavailable', payload: {userId: string}}} Change
@@ -16,11 +16,16 @@
 /** The sources that have events of their own; the sound of a screen comes and goes with the screen. */
 const ANNOUNCED = /** @type {const} */ ([['camera', 'main'], ['screen', 'sub'], ['mic', null]]);
 
+/** How many who have left are still known by their ids. Lower refuses calls about them as about strangers, higher costs memory. */
+const PAST = 1000;
+
 export class Roster {
   /** @type {Map<string, Set<Source>>} user → sources that are on */
   #users = new Map();
   /** @type {Set<string>} users who were there before the room moved, and have not come after it yet */
   #missing = new Set();
+  /** @type {Set<string>} users who have left, the last ones */
+  #past = new Set();
 
   users() {
     return [...this.#users.keys()];
@@ -29,6 +34,11 @@ export class Roster {
   /** @param {string} userId */
   has(userId) {
     return this.#users.has(userId);
+  }
+
+  /** Whether somebody is there, or was. @param {string} userId */
+  knew(userId) {
+    return this.has(userId) || this.#past.has(userId);
   }
 
   /**
@@ -80,7 +90,7 @@ export class Roster {
     this.#missing.delete(user.user);
     if (!this.#users.has(user.user)) {
       this.#users.set(user.user, new Set());
-      out.push({ name: 'remote-user-enter', payload: { userId: user.user } });
+      out.push({ name: 'remote-user-enter', payload: { userId: user.user, ...(user.mediaOnly && { mediaOnly: true }) } });
     }
     return [...out, ...this.streams(user.user, user.streams ?? [])];
   }
@@ -116,10 +126,20 @@ export class Roster {
     const out = this.streams(userId, []);
     this.#users.delete(userId);
     this.#missing.delete(userId);
+    this.#remember(userId);
     return [...out, { name: 'remote-user-exit', payload: { userId, reason } }];
   }
 
+  /** @param {string} userId */
+  #remember(userId) {
+    this.#past.delete(userId);
+    this.#past.add(userId);
+    if (this.#past.size > PAST) this.#past.delete(/** @type {string} */ (this.#past.values().next().value));
+  }
+
+  /** The stay is over; what is told of those who were there still reaches the application. */
   clear() {
+    for (const id of this.#users.keys()) this.#remember(id);
     this.#users.clear();
     this.#missing.clear();
   }

@@ -98,6 +98,8 @@ export class Signal {
   #heard = 0;
   #watched = 0;
   #lost = false;
+  #quiet = false; // it is connected, and nothing is heard on it
+  #shown = /** @type {SignalState} */ ('idle'); // as the application knows it
   #attempts = 0;
   #freshened = false; // on this socket
   #opts;
@@ -334,6 +336,7 @@ export class Signal {
     this.#timers.clear('attempt');
     this.#attempts = 0;
     this.#heard = this.#watched = this.#opts.clock.now();
+    this.#quiet = false;
     this.#setState('connected');
     this.#ping();
     this.#watch();
@@ -451,7 +454,8 @@ export class Signal {
 
   #foundAgain() {
     if (!this.#lost) return;
-    this.#lost = false;
+    this.#lost = this.#quiet = false;
+    this.#show();
     this.#opts.handlers.recovered();
   }
 
@@ -475,7 +479,8 @@ export class Signal {
   }
 
   #silent() {
-    this.#lost = true;
+    this.#lost = this.#quiet = true;
+    this.#show();
     if (this.connected) this.#retryAfter(this.#times.reconnectMs); // until then the old socket may come back
     this.#opts.handlers.lost();
   }
@@ -486,6 +491,14 @@ export class Signal {
   #setState(state) {
     if (state === this.#state) return;
     this.#state = state;
+    this.#show();
+  }
+
+  /** A connection on which nothing is heard is none, though its socket may come back to life. */
+  #show() {
+    const state = this.#quiet && this.#state === 'connected' ? 'reconnecting' : this.#state;
+    if (state === this.#shown) return;
+    this.#shown = state;
     this.#opts.handlers.state(state);
   }
 

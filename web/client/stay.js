@@ -2,16 +2,17 @@
 // from it for one's streams (local.js), the others' (remote.js), messages (messages.js) and the
 // connection that carries them (media.js). The application's side is parlor.js.
 
+import { errorFrom } from './check.js';
 import { Timers, systemClock } from './clock.js';
 import { Local, noRight } from './local.js';
 import { Media } from './media.js';
 import { Messages } from './messages.js';
 import { ExitReason, ParlorError, UserExitReason, checkUser, endpoints, roomOf } from './protocol.js';
 import { Remote } from './remote.js';
-import { Volumes, down, qualityOf, statisticsOf } from './reports.js';
 import { Roster } from './roster.js';
 import { Signal } from './signal.js';
 import { Renewal, askFor } from './token.js';
+import { Watch } from './watch.js';
 
 /** @typedef {import('./types.js').ParlorEvents} ParlorEvents */
 /** @typedef {import('./types.js').ParlorOptions} ParlorOptions */
@@ -58,17 +59,13 @@ export class Stay {
   /** Whether a stay has begun that the application has not been told the end of. */
   #inside = false;
   #roster = new Roster();
-  #volumes = new Volumes();
-  /** Milliseconds between two `audio-volume`; 0: none are wanted. */
-  #volumeInterval = 0;
-  /** Whether reports of the network are wanted, as the node takes for granted. */
-  #statistics = true;
   #timers = new Timers(systemClock);
   /** What the calls of the application go to. */
   local;
   remote;
   messages;
   media;
+  #watch;
   #renewal;
   /** @type {import('./protocol.js').Block} */
   #block = 'none';
@@ -116,6 +113,18 @@ export class Stay {
       may: (source) => this.#may('send', source),
       onError: (err) => this.#failed(err),
     });
+    this.#watch = new Watch({
+      clock: systemClock, emit,
+      stats: async () => this.media.peer?.pc.getStats().catch(() => null) ?? null,
+      received: () => this.remote.received(),
+      owner: (id) => this.#owner(id),
+      known: (id) => this.#knows(id),
+    });
+  }
+
+  /** @param {string} userId */
+  #knows(userId) {
+    return userId === this.#entered?.userId || this.#roster.has(userId);
   }
 
   /** The state of the signalling connection. */
@@ -177,10 +186,10 @@ export class Stay {
       handlers: {
         event: (e) => this.#event(e),
         state: (s) => this.#connection(STATES[s]),
-        report: (r) => void this.#reported(r),
+        report: (r) => this.#inside && this.#watch.reported(r),
         lost: () => {
           this.#emit('connection-lost', {});
-          this.#emit('network-quality', down());
+          this.#watch.lost();
         },
         recovered: () => this.#emit('connection-recovered', {}),
         resumed: () => this.media.contact(),
@@ -198,6 +207,7 @@ export class Stay {
    * @param {boolean} [moved]  the room is on another node than before, where the others are still to come
    */
   #begin(entered, moved = false) {
+    if (!this.#inside) this.#watch.begin();
     this.#inside = true;
     this.#role = entered.role ?? this.#role;
     this.#rights = entered.rights ? new Set(entered.rights) : null;
@@ -209,8 +219,8 @@ export class Stay {
     this.#meet(this.#roster.reset(entered.users ?? [], entered.user, UserExitReason.TIMEOUT, moved));
     this.#timers.set('return', RETURN_MS, () => this.#meet(this.#roster.expire(UserExitReason.TIMEOUT)));
     this.media.open();
-    if (!this.#statistics) this.tellStatistics(false).catch((err) => this.#failed(err));
-    if (this.#volumeInterval) this.tellVolumes(this.#volumeInterval).catch((err) => this.#failed(err));
+    if (!this.#watch.statistics) this.tellStatistics(false).catch((err) => this.#failed(err));
+    if (this.#watch.interval) this.tellVolumes(this.#watch.interval).catch((err) => this.#failed(err));
   }
 
   /** @param {ParlorError} err */
@@ -236,7 +246,7 @@ export class Stay {
     this.local.releaseAll();
     this.remote.clear();
     this.#roster.clear();
-    this.#volumes.reset();
+    this.#watch.reset();
     this.#entered = null;
     if (why && why.reason !== ExitReason.EXIT) this.#emit('kicked-out', why);
     if (why) this.#emit('exit-room', why);
@@ -291,33 +301,14 @@ export class Stay {
 
   /** @param {number} interval  milliseconds; 0: none are wanted */
   async tellVolumes(interval) {
-    this.#volumeInterval = interval;
+    this.#watch.interval = interval;
     if (this.#inside) await this.request({ type: 'volume', intervalMs: interval });
   }
 
   /** @param {boolean} on */
   async tellStatistics(on) {
-    this.#statistics = on;
+    this.#watch.statistics = on;
     if (this.#inside) await this.request({ type: 'statistics', on });
-  }
-
-  /**
-   * A report of the node. Kinds that a newer one has more are left alone.
-   * @param {import('./reports.js').VolumeReport | import('./reports.js').StatisticsReport} report
-   */
-  async #reported(report) {
-    if (!this.#inside) return;
-    const known = (/** @type {string} */ id) => id === this.#entered?.userId || this.#roster.has(id);
-    if (report.type === 'audio_volume') {
-      const { result, active } = this.#volumes.take(report, known);
-      this.#emit('audio-volume', { result });
-      if (active !== undefined) this.#emit('active-speaker', { userId: active });
-    } else if (report.type === 'statistics' && this.#statistics) {
-      this.#emit('network-quality', qualityOf(report, known));
-      const peer = this.media.peer;
-      const stats = await peer?.pc.getStats().catch(() => null);
-      if (this.#inside && this.#statistics && this.media.peer === peer) this.#emit('statistics', statisticsOf(report, stats?.values() ?? [], (id) => this.#owner(id), known));
-    }
   }
 
   /**
@@ -458,7 +449,7 @@ export class Stay {
    * @param {Source} [source]  what it concerns
    */
   #failed(err, source) {
-    const { code, message, field } = err instanceof ParlorError ? err : { code: 'internal', message: String(err), field: undefined };
+    const { code, message, field } = errorFrom(err);
     if (code !== 'aborted') this.#emit('error', new ParlorError(code, message, { field: source ?? field, cause: err }));
   }
 

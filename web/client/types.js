@@ -9,10 +9,13 @@
 
 /**
  * @typedef {object} ParlorEvents
- * @property {{userId: string}} remote-user-enter
+ * @property {{userId: string, mediaOnly?: true}} remote-user-enter  mediaOnly: an encoder or a player (WHIP, WHEP), which may be nobody
  * @property {{userId: string, reason: number}} remote-user-exit  UserExitReason
  * @property {{userId: string, streamType: StreamType}} remote-video-available
  * @property {{userId: string, streamType: StreamType}} remote-video-unavailable
+ * @property {{userId: string, streamType: StreamType}} remote-video-stalled  nothing of it has come for about a second, so the picture
+ *   stands still; until it resumes, is unavailable, or is stopped
+ * @property {{userId: string, streamType: StreamType}} remote-video-resumed
  * @property {{userId: string}} remote-audio-available
  * @property {{userId: string}} remote-audio-unavailable
  * @property {{reason: number, text: string}} kicked-out  one was put out: ExitReason other than EXIT

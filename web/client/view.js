@@ -1,6 +1,7 @@
 // Putting tracks where people see and hear them: video elements in the application's views, hidden
 // audio elements for everybody's sound, and what to do when the browser forbids it to play.
 
+import { deviceError } from './capture.js';
 import { ParlorError } from './protocol.js';
 
 /** @typedef {string | HTMLElement} View  an element, or the id of one */
@@ -10,7 +11,7 @@ import { ParlorError } from './protocol.js';
  * @param {View} view
  * @returns {HTMLElement}
  */
-function elementOf(view) {
+export function elementOf(view) {
   const el = typeof view === 'string' ? document.getElementById(view) : view;
   if (!(el instanceof HTMLElement)) {
     throw new ParlorError('invalid_parameter', `There is no element "${String(view)}" to show video in.`, { field: 'view' });
@@ -18,18 +19,28 @@ function elementOf(view) {
   return el;
 }
 
+/**
+ * Whether a view is to be another one.
+ * @param {VideoView | null} now
+ * @param {View | null | undefined} to  undefined: not said, so it stays
+ */
+export function moves(now, to) {
+  return to !== undefined && (to === null ? now !== null : elementOf(to) !== now?.element);
+}
+
 /** A video element in a view: the view itself if it is one, else one made inside it. */
 export class VideoView {
   /** @type {HTMLVideoElement} */
   #video;
   #own;
+  element;
 
   /**
    * @param {View} view
    * @param {{fillMode?: FillMode, mirror?: boolean}} [look]
    */
   constructor(view, look = {}) {
-    const el = elementOf(view);
+    const el = this.element = elementOf(view);
     this.#own = !(el instanceof HTMLVideoElement);
     this.#video = el instanceof HTMLVideoElement ? el : document.createElement('video');
     const v = this.#video;
@@ -105,7 +116,7 @@ export class Speakers {
     el.srcObject = new MediaStream([track]);
     document.body.append(el);
     this.#players.set(seat, { el, userId });
-    if (this.#sink) this.#route(el, this.#sink).catch(() => {});
+    this.#route(el);
     void this.#try(el).then((plays) => plays || this.#onBlocked(userId));
   }
 
@@ -133,18 +144,28 @@ export class Speakers {
     return played.every(Boolean);
   }
 
-  /** @param {string} deviceId */
-  async setOutput(deviceId) {
-    await Promise.all([...this.#players.values()].map((p) => this.#route(p.el, deviceId)));
-    this.#sink = deviceId;
-  }
-
   /**
-   * @param {HTMLAudioElement} el
+   * An element that plays nothing tries it first, so that nobody's sound goes where there is nothing.
    * @param {string} deviceId
    */
-  async #route(el, deviceId) {
-    if ('setSinkId' in el) await el.setSinkId(deviceId);
+  async setOutput(deviceId) {
+    const trial = document.createElement('audio');
+    if (!('setSinkId' in trial)) {
+      if (deviceId === '') return;
+      throw new ParlorError('not_supported', 'This browser does not let one choose where sound comes out.', { field: 'deviceId' });
+    }
+    try {
+      await trial.setSinkId(deviceId);
+    } catch (err) {
+      throw deviceError(err, 'speaker');
+    }
+    this.#sink = deviceId;
+    for (const p of this.#players.values()) this.#route(p.el);
+  }
+
+  /** @param {HTMLAudioElement} el */
+  #route(el) {
+    if (this.#sink !== undefined) el.setSinkId(this.#sink).catch(() => {}); // the device has gone since
   }
 
   /**

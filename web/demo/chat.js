@@ -5,6 +5,9 @@
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const text = () => /** @type {HTMLInputElement} */ ($('chat-text'));
 
+/** Who speaks where a message is the server's. No user can be called so: an id has no spaces. */
+export const SERVER = 'Message from the server';
+
 /** The oldest go: a long call must not fill the page. */
 const KEEP = 200;
 
@@ -47,7 +50,7 @@ export class Chat {
   }
 
   /**
-   * @param {string} who
+   * @param {string} who  empty: the server
    * @param {string} what
    * @param {boolean} [self]
    */
@@ -57,7 +60,8 @@ export class Chat {
     const p = document.createElement('p');
     const name = document.createElement('b');
     p.dataset.self = String(self);
-    name.textContent = who;
+    p.dataset.server = String(who === '');
+    name.textContent = who || SERVER;
     p.append(name, ' ', what);
     log.append(p);
     while (log.childElementCount > KEEP) log.firstElementChild?.remove();

@@ -3,9 +3,9 @@
 // Address parameters: room, user, token, role, scene, autojoin=1, camera=0, mic=0.
 
 import { Parlor, ExitReason } from '/client/parlor.js';
-import { Chat } from '/demo/chat.js';
+import { Chat, SERVER } from '/demo/chat.js';
 import { Tiles } from '/demo/tiles.js';
-import { blockText, ending, errorText, exitText, idOf, qualityText } from '/demo/words.js';
+import { aloneText, blockText, ending, errorText, exitText, idOf, qualityText } from '/demo/words.js';
 
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -65,7 +65,7 @@ function show(name) {
 
 /**
  * @param {string} text
- * @param {'' | 'bad'} [tone]
+ * @param {'' | 'bad' | 'server'} [tone]
  */
 function toast(text, tone = '') {
   const el = document.createElement('p');
@@ -164,11 +164,18 @@ async function listDevices() {
  * @param {string} deviceId
  */
 async function pick(kind, deviceId) {
+  const before = picked[kind];
   picked[kind] = deviceId;
-  if (kind === 'camera' && on.cam) await parlor.updateLocalVideo({ deviceId });
-  if (kind === 'microphone' && parlor.getLocalTrack('mic')) await parlor.updateLocalAudio({ deviceId });
-  if (kind === 'speaker') await parlor.setSpeaker(deviceId);
-  await listDevices();
+  try {
+    if (kind === 'camera' && on.cam) await parlor.updateLocalVideo({ deviceId });
+    if (kind === 'microphone' && parlor.getLocalTrack('mic')) await parlor.updateLocalAudio({ deviceId });
+    if (kind === 'speaker') await parlor.setSpeaker(deviceId);
+  } catch (err) {
+    picked[kind] = before; // what fails changes nothing
+    throw err;
+  } finally {
+    await listDevices();
+  }
 }
 
 // --- what the buttons look like
@@ -227,7 +234,7 @@ async function join() {
   me = userId;
   remember(input('user').value.trim());
   tiles.clear();
-  tiles.addPerson(me, true);
+  if (role !== 'audience') tiles.addPerson(me, true); // who only watches is not shown to the others either
   try {
     const token = input('token').value.trim();
     // Devices open beside: entering does not wait for somebody to answer the browser's question.
@@ -264,6 +271,7 @@ function entered(room) {
   if (parlor.connectionState === 'DISCONNECTED') return; // put out while the devices were opening
   inCall = true;
   $('room-name').textContent = room;
+  $('alone').textContent = aloneText(scene, document.body.dataset.role ?? role);
   document.title = `${room} · Parlor`;
   const url = new URL(location.href);
   url.searchParams.set('room', room);
@@ -318,6 +326,7 @@ function over({ reason, text }) {
   $('blocked').textContent = '';
   /** @type {HTMLDialogElement} */ ($('dialog')).close();
   tiles.clear();
+  for (const userId of watching) watches(userId, false);
   chat.clear();
   document.title = 'Parlor';
   paint();
@@ -335,6 +344,10 @@ function over({ reason, text }) {
   $('notice-quote').hidden = said === '';
   $('toasts').replaceChildren();
   $('notice').dataset.reason = String(reason);
+  const [first, second] = words.again ? ['again', 'home'] : ['home', 'again'];
+  $(first).className = 'primary';
+  $(second).className = 'secondary';
+  $(second).before($(first));
   show('notice');
   $('notice-title').focus();
 }
@@ -360,15 +373,41 @@ async function copyLink() {
 
 // --- events of the client
 
-parlor.on('remote-user-enter', ({ userId }) => {
+/** Players and encoders that send nothing: counted, not shown as people. @type {Set<string>} */
+const watching = new Set();
+
+/** @param {string} userId @param {boolean} yes */
+function watches(userId, yes) {
+  if (yes) watching.add(userId);
+  else watching.delete(userId);
+  $('watching').textContent = watching.size > 0 ? `${watching.size} watching` : '';
+}
+
+/** Who sends something is shown. @param {string} userId */
+function appears(userId) {
+  if (!watching.has(userId)) return;
+  watches(userId, false);
+  tiles.addPerson(userId);
+}
+
+parlor.on('remote-user-enter', ({ userId, mediaOnly }) => {
+  if (mediaOnly) {
+    watches(userId, true);
+    return;
+  }
   tiles.addPerson(userId);
   if (inCall && tiles.count <= FEW) toast(`${userId} joined`);
 });
 parlor.on('remote-user-exit', ({ userId, reason }) => {
+  if (watching.has(userId)) {
+    watches(userId, false);
+    return;
+  }
   tiles.removePerson(userId);
   if (tiles.count < FEW) toast(exitText(userId, reason));
 });
 parlor.on('remote-video-available', ({ userId, streamType }) => {
+  appears(userId);
   if (streamType === 'sub') tiles.addScreen(userId, `${userId}’s screen`);
   else tiles.setVideo(userId, true);
   void run(parlor.startRemoteVideo({ userId, streamType, view: tiles.view(userId, streamType) }));
@@ -381,20 +420,25 @@ parlor.on('remote-video-unavailable', ({ userId, streamType }) => {
     tiles.setVideo(userId, false);
   }
 });
+for (const [event, stalled] of /** @type {const} */ ([['remote-video-stalled', true], ['remote-video-resumed', false]])) {
+  parlor.on(event, ({ userId, streamType }) => tiles.setStalled(userId, streamType, stalled));
+}
 parlor.on('active-speaker', ({ userId }) => tiles.setActive(userId));
 parlor.on('audio-volume', ({ result }) => tiles.setSpeaking(result.map((u) => u.userId)));
 parlor.on('network-quality', ({ uplinkNetworkQuality, downlinkNetworkQuality, remote }) => {
   const own = Math.max(uplinkNetworkQuality, downlinkNetworkQuality);
   for (const { userId, quality } of [{ userId: me, quality: own }, ...remote]) tiles.setQuality(userId, quality, qualityText(quality));
 });
-parlor.on('remote-audio-available', ({ userId }) => tiles.setAudio(userId, true));
+parlor.on('remote-audio-available', ({ userId }) => {
+  appears(userId);
+  tiles.setAudio(userId, true);
+});
 parlor.on('remote-audio-unavailable', ({ userId }) => tiles.setAudio(userId, false));
 parlor.on('message', ({ userId, cmdId, data }) => {
   if (cmdId !== TEXT) return;
   const text = new TextDecoder().decode(data);
-  const who = userId || 'Announcement';
-  chat.add(who, text);
-  if (!chat.open) toast(`${who}: ${text.length > 120 ? `${text.slice(0, 120)}…` : text}`);
+  chat.add(userId, text);
+  if (!chat.open) toast(`${userId || SERVER}: ${text.length > 120 ? `${text.slice(0, 120)}…` : text}`, userId ? '' : 'server');
 });
 parlor.on('exit-room', over);
 parlor.on('connection-lost', () => banner('Connection lost. Trying to get you back…', 'bad'));
@@ -405,6 +449,9 @@ parlor.on('connection-recovered', () => {
 parlor.on('screen-share-stopped', paint);
 parlor.on('role-changed', (e) => {
   document.body.dataset.role = e.role;
+  if (e.role === 'audience') tiles.removePerson(me);
+  else tiles.addPerson(me, true);
+  $('alone').textContent = aloneText(scene, e.role);
   paint();
 });
 parlor.on('blocked', ({ block }) => {

@@ -106,6 +106,19 @@ export class Tiles {
   }
 
   /**
+   * Marks a picture that stands still.
+   * @param {string} userId
+   * @param {'main' | 'sub'} type
+   * @param {boolean} stalled
+   */
+  setStalled(userId, type, stalled) {
+    const tile = (type === 'main' ? this.#people : this.#screens).get(userId);
+    if (!tile) return;
+    tile.dataset.stalled = String(stalled);
+    this.#tell(tile);
+  }
+
+  /**
    * Marks whose turn it is; nobody: null.
    * @param {string | null} userId
    */
@@ -151,6 +164,7 @@ export class Tiles {
     const tile = this.#people.get(userId);
     if (!tile) return;
     tile.dataset[what] = on ? 'on' : 'off';
+    if (what === 'video') tile.dataset.stalled = 'false';
     this.#tell(tile);
   }
 
@@ -160,7 +174,7 @@ export class Tiles {
    */
   #tell(tile) {
     const off = [tile.dataset.audio === 'off' && 'microphone off', tile.dataset.video === 'off' && 'camera off',
-      tile.dataset.speaks === 'true' && 'speaking'].filter(Boolean);
+      tile.dataset.stalled === 'true' && 'the picture has stopped', tile.dataset.speaks === 'true' && 'speaking'].filter(Boolean);
     part(tile, '.tile-state').textContent = off.length > 0 ? `, ${off.join(', ')}` : '';
   }
 
@@ -212,7 +226,8 @@ export class Tiles {
   #layout() {
     const stage = this.#screens.size > 0;
     $('floor').classList.toggle('has-stage', stage);
-    $('alone').hidden = this.#people.size !== 1 || stage;
+    const others = [...this.#people.values()].some((tile) => tile.dataset.self !== 'true');
+    $('alone').hidden = others || stage;
     $('count').textContent = String(this.#people.size);
     const grid = $('grid');
     const people = /** @type {HTMLElement} */ (grid.parentElement);
@@ -223,8 +238,10 @@ export class Tiles {
   }
 }
 
-const MIN_WIDTH = 150;
+/** Narrower than this nobody is recognised, so more of them scroll, at the shape of which most can be seen at a time. */
+const MIN_WIDTH = 100;
 const WIDE = 16 / 9;
+const SMALL = 4 / 3;
 
 /**
  * The size at which n tiles cover most of a room: not wider than 16:9, not taller than 4:3 where the
@@ -241,8 +258,11 @@ export function fit({ n, width, height, gap }) {
     const h = Math.min(cell.height, w / tall);
     if (w * h > best.width * best.height) best = { width: w, height: h };
   }
-  const least = Math.min(MIN_WIDTH, width);
-  if (best.width < least) best = { width: least, height: least / tall };
+  if (best.width < Math.min(MIN_WIDTH, width)) {
+    const cols = Math.max(1, Math.floor((width + gap) / (MIN_WIDTH + gap)));
+    const w = (width - gap * (cols - 1)) / cols;
+    best = { width: w, height: w / SMALL };
+  }
   return { width: Math.floor(best.width), height: Math.floor(best.height) };
 }
 

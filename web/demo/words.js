@@ -35,19 +35,29 @@ export function errorText(err) {
   return (BY_FIELD[`${e?.code} ${e?.field}`] ?? ERRORS[e?.code ?? '']) ?? e?.message ?? String(err);
 }
 
-/** @type {Record<number, {title: string, text: string}>} */
+/** again: whether joining again is what most people want then, and can do. @type {Record<number, {again: boolean, title: string, text: string}>} */
 const ENDINGS = {
-  [-1]: { title: 'The connection was lost', text: 'It could not be restored.' },
-  1: { title: 'You were removed from the room', text: 'Somebody who runs this room has taken you out of it.' },
-  2: { title: 'The room was closed', text: 'It has been ended for everybody.' },
-  3: { title: 'You joined from somewhere else', text: 'You are in this room in another window or on another device, under the same name. Only one at a time can be.' },
-  4: { title: 'The server is restarting', text: 'The call has ended for everybody on it. Joining again usually works within a minute.' },
-  5: { title: 'Your access token has expired', text: 'The call goes on for the others. Join again with a new token.' },
+  [-1]: { again: true, title: 'The connection was lost', text: 'It could not be restored.' },
+  1: { again: false, title: 'You were removed from the room', text: 'Somebody who runs this room has taken you out of it.' },
+  2: { again: true, title: 'The room was closed', text: 'It has been ended for everybody.' },
+  3: { again: false, title: 'You joined from somewhere else', text: 'You are in this room in another window or on another device, under the same name. Only one at a time can be.' },
+  4: { again: true, title: 'The server is restarting', text: 'The call has ended for everybody on it. Joining again usually works within a minute.' },
+  5: { again: false, title: 'Your access token has expired', text: 'The call goes on for the others. Join again with a new token.' },
 };
 
 /** @param {number} reason */
 export function ending(reason) {
-  return ENDINGS[reason] ?? { title: 'The call has ended', text: '' };
+  return ENDINGS[reason] ?? { again: true, title: 'The call has ended', text: '' };
+}
+
+/**
+ * What to say where there is nobody else to see. In a live room those who watch are shown to nobody, so nobody may be there, or hundreds.
+ * @param {string} scene
+ * @param {string} role
+ */
+export function aloneText(scene, role) {
+  if (scene !== 'live') return 'Nobody else is here yet. Send the link to somebody.';
+  return role === 'audience' ? 'Nobody is on stage yet.' : 'You are on stage alone. Those who watch are not shown here.';
 }
 
 /** @type {Record<string, string>} */

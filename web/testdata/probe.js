@@ -158,7 +158,8 @@
 
   // What arrives of a user. Fields of getStats under their own names; null: nothing has arrived.
   async function received(userId) {
-    if (!parlor) return { video: null, audio: null };
+    const there = parlor?.remoteUsers.includes(userId); // of who is not, the client says so by an error
+    if (!there) return { video: null, audio: null };
     return { video: await inbound(parlor.getVideoTrack({ userId })), audio: await inbound(parlor.getAudioTrack({ userId })) };
   }
 

@@ -12,7 +12,7 @@ import { Recovery } from '../recovery.js';
 import { compact } from '../sdp.js';
 import { Roster } from '../roster.js';
 import { Seats } from '../seats.js';
-import { ending, errorText, exitText, idOf } from '../../demo/words.js';
+import { aloneText, ending, errorText, exitText, idOf } from '../../demo/words.js';
 import { fit } from '../../demo/tiles.js';
 import { FakeClock } from './fakes.js';
 
@@ -233,6 +233,16 @@ test('protocol: addresses', () => {
   assert.throws(() => endpoints('http://', page), { field: 'url' });
 });
 
+test('roster: who is a player or an encoder is told as such', () => {
+  const r = new Roster();
+  assert.deepEqual(r.entered({ user: 'tv', mediaOnly: true })[0].payload, { userId: 'tv', mediaOnly: true });
+  assert.deepEqual(r.entered({ user: 'bob' })[0].payload, { userId: 'bob' });
+  r.left('tv', 0);
+  assert.deepEqual([r.knew('tv'), r.knew('bob'), r.knew('eve')], [true, true, false]);
+  r.clear();
+  assert.equal(r.knew('bob'), true, 'also when the stay is over');
+});
+
 test('emitter: once, off, and a handler that throws keeps no other from being called', (t) => {
   class E extends Emitter {
     fire(name, payload) {
@@ -240,7 +250,7 @@ test('emitter: once, off, and a handler that throws keeps no other from being ca
     }
   }
   const reported = t.mock.method(console, 'error', () => {});
-  const e = new E();
+  const e = new E({ a: 1 });
   const got = [];
   const fn = (x) => got.push(`on ${x}`);
   e.on('a', () => {
@@ -258,6 +268,8 @@ test('words: names become ids, reasons and errors sentences', () => {
   assert.deepEqual(['Ann', ' Anna Müller ', 'Zoë/Ωmega', '日本', 'Weiß', 'a@b.c'].map(idOf), ['Ann', 'Anna-Muller', 'Zoe-mega', '', 'Weiss', 'a@b.c']);
   assert.equal(ending(1).title, 'You were removed from the room');
   assert.equal(ending(99).title, 'The call has ended');
+  assert.deepEqual([-1, 1, 2, 3, 4, 5].filter((r) => ending(r).again), [-1, 2, 4], 'not of somebody who was put out, is elsewhere, or needs a token');
+  assert.match(aloneText('live', 'anchor'), /not shown/);
   assert.equal(exitText('bob', 1), 'bob lost the connection');
   assert.match(errorText({ code: 'banned' }), /removed/);
   assert.match(errorText({ code: 'not_allowed', field: 'room' }), /another room/);
@@ -276,7 +288,14 @@ test('tiles: fill the room in few rows, keep their shape, and scroll when too sm
     assert.ok(rows * height + (rows - 1) * room.gap <= room.height, `${n} tiles fit`);
     assert.ok(width / height <= 16 / 9 + 0.02 && width / height >= 9 / 16 - 0.02, `shape of ${n}: ${width}×${height}`);
   }
-  assert.equal(fit({ n: 60, ...phone }).width, 150);
+  // Where they do not all fit they scroll, as many as can be in view: beside a screen, on a phone, on the narrowest one.
+  for (const [room, n, inView] of [[{ width: 281, height: 600, gap: 12 }, 25, 10], [{ width: 370, height: 560, gap: 8 }, 26, 15],
+    [{ width: 300, height: 420, gap: 8 }, 12, 6], [phone, 60, 18]]) {
+    const { width, height } = fit({ n, ...room });
+    const cols = Math.floor((room.width + room.gap) / (width + room.gap));
+    assert.ok(width >= 100 && cols >= 2, `${n}: ${cols} columns of ${width}`);
+    assert.ok(cols * Math.floor((room.height + room.gap) / (height + room.gap)) >= inView, `${n} people, ${inView} in view: ${width}×${height}`);
+  }
 });
 
 // WCAG 2.2: contrast of text (1.4.3) and of what is needed to see a field (1.4.11), light and dark.

@@ -134,11 +134,11 @@ test('a screen has a seat of its own; quality and mutes change the seat', async 
   t.remote.startVideo({ userId: 'bob', streamType: 'main', view: null, quality: 'low' });
   t.remote.startVideo({ userId: 'bob', streamType: 'sub', view: null });
   assert.deepEqual((await t.take()).slice(-2).sort(), ['s1 bob camera mic low', 's2 bob screen screen-audio high']);
-  t.remote.setQuality('bob', 'main', 'high');
+  t.remote.updateVideo({ userId: 'bob', streamType: 'main', quality: 'high' });
   assert.deepEqual(await t.take(), ['s1 bob camera mic high']);
   t.remote.setAudio('bob', false);
   assert.deepEqual((await t.take()).sort(), ['s1 bob camera  high', 's2 bob screen  high']);
-  t.remote.stopVideo('bob', 'main');
+  t.remote.stopVideo('bob', ['main']);
   assert.deepEqual(await t.take(), ['s1 bob  ']);
 });
 
@@ -185,7 +185,7 @@ test('one request at a time per seat, and the last wish wins', async () => {
   });
   t.enter('bob', 'camera');
   t.remote.startVideo({ userId: 'bob', streamType: 'main', view: null, quality: 'low' });
-  for (const q of ['mid', 'high', 'mid']) t.remote.setQuality('bob', 'main', q);
+  for (const q of ['mid', 'high', 'mid']) t.remote.updateVideo({ userId: 'bob', streamType: 'main', quality: q });
   assert.deepEqual(await t.take(), ['s1 bob camera mic low']);
   release();
   assert.deepEqual(await t.take(), ['s1 bob camera mic mid']);
@@ -298,7 +298,7 @@ test('without the right to receive it nothing is asked for', async () => {
 test('a stranger cannot be watched', () => {
   const t = setUp();
   assert.throws(() => t.remote.startVideo({ userId: 'eve', streamType: 'main', view: null }), { code: 'user_not_found' });
-  assert.throws(() => t.remote.setQuality('eve', 'main', 'low'), { code: 'invalid_state' });
+  assert.throws(() => t.remote.updateVideo({ userId: 'eve', streamType: 'main', quality: 'low' }), { code: 'user_not_found' });
 });
 
 test('the loudest are heard in place of everybody', async () => {
@@ -323,4 +323,63 @@ test('the loudest are heard in place of everybody', async () => {
   const back = await t.take();
   assert.ok(back.some((r) => r.endsWith(' ben  mic')) && !back.some((r) => r.includes('*')), `everybody again: ${back}`);
   assert.equal(t.errors.length, 0);
+});
+
+test('options of a picture last: a change gives those that become others', async () => {
+  const t = setUp();
+  t.open();
+  const [view, other] = [new FakeVideo(), new FakeVideo()];
+  t.enter('bob', 'camera');
+  t.remote.startVideo({ userId: 'bob', streamType: 'main', view, quality: 'low', fillMode: 'contain', mirror: true });
+  t.remote.startVideo({ userId: 'bob', streamType: 'main', view, quality: 'mid' });
+  assert.deepEqual([view.style.objectFit, view.style.transform], ['contain', 'scaleX(-1)']);
+  t.remote.updateVideo({ userId: 'bob', streamType: 'main', view: other });
+  assert.deepEqual([other.style.objectFit, other.style.transform], ['contain', 'scaleX(-1)']);
+  assert.deepEqual((await t.take()).pop(), 's1 bob camera mic mid');
+  assert.equal(view.srcObject, null);
+  assert.throws(() => t.remote.updateVideo({ userId: 'bob', streamType: 'main', view: 7 }), { code: 'invalid_parameter', field: 'view' });
+  assert.equal(other.srcObject.tracks[0].id, 'v-s1', 'what fails changes nothing');
+  t.remote.updateVideo({ userId: 'bob', streamType: 'main', fillMode: 'cover' });
+  assert.deepEqual([other.style.objectFit, other.style.transform], ['cover', 'scaleX(-1)']);
+});
+
+test('nobody of that id: said at once, but not of who has only just left', async () => {
+  const t = setUp();
+  t.open();
+  t.enter('bob', 'mic', 'camera');
+  t.enter('cat', 'camera');
+  const calls = [
+    (userId) => t.remote.startVideo({ userId, streamType: 'main', view: null }), (userId) => t.remote.updateVideo({ userId, streamType: 'main' }),
+    (userId) => t.remote.stopVideo(userId, ['main']), (userId) => t.remote.setAudio(userId, false), (userId) => t.remote.need(userId),
+  ];
+  for (const call of calls) {
+    assert.throws(() => call('nobody'), { name: 'ParlorError', code: 'user_not_found', field: 'user' });
+    for (const id of ['a b', 7, null, undefined]) assert.throws(() => call(id), { name: 'ParlorError', code: 'invalid_parameter', field: 'user' }, String(id));
+  }
+  const views = ['bob', 'cat'].map((userId) => {
+    const view = new FakeVideo();
+    t.remote.startVideo({ userId, streamType: 'main', view });
+    return view;
+  });
+  await t.take();
+  t.leave('cat');
+  t.remote.stopVideo('cat', ['main', 'sub']);
+  t.remote.setAudio('cat', true);
+  assert.throws(() => t.remote.startVideo({ userId: 'cat', streamType: 'main', view: null }), { code: 'user_not_found' });
+  t.remote.stopVideo('*', ['main']);
+  assert.deepEqual(views.map((v) => v.srcObject), [null, null], 'everybody');
+  assert.equal(audios.filter((el) => !el.removed).length, 1, 'heard still');
+});
+
+test('what is to come: what is on and wanted, with its track', async () => {
+  const t = setUp({ may: (source) => source !== 'screen' });
+  t.enter('bob', 'mic', 'camera', 'screen');
+  t.enter('cat', 'camera');
+  t.remote.startVideo({ userId: 'bob', streamType: 'main', view: null });
+  t.remote.startVideo({ userId: 'bob', streamType: 'sub', view: null });
+  assert.deepEqual(t.remote.received().map((x) => x.trackId), [undefined, undefined], 'no connection yet');
+  t.open();
+  assert.deepEqual(t.remote.received(), [{ userId: 'bob', source: 'camera', trackId: 'v-s1' }, { userId: 'bob', source: 'mic', trackId: 'a-s1' }]);
+  t.roster.streams('bob', on('mic'));
+  assert.deepEqual(t.remote.received().map((x) => x.source), ['mic']);
 });

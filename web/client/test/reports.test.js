@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { Volumes, down, qualityOf, statisticsOf } from '../reports.js';
+import { Volumes, qualityOf, statisticsOf, unreported } from '../reports.js';
 import { qualityText } from '../../demo/words.js';
 
 const volumes = (active, ...users) => ({ type: 'audio_volume', users: users.map((user) => ({ user, volume: 40 })), active });
@@ -36,7 +36,10 @@ test('network quality, in per cent', () => {
     uplinkNetworkQuality: 1, downlinkNetworkQuality: 3, uplinkLoss: 1.2, downlinkLoss: 0, rtt: 23.5, remote: [{ userId: 'bob', quality: 2 }],
   });
   assert.equal(qualityOf({ ...report, rttMs: undefined }, known).rtt, 0);
-  assert.equal(down().uplinkNetworkQuality, 6);
+  assert.deepEqual(unreported(0, 6, qualityOf(report, known)), {
+    uplinkNetworkQuality: 0, downlinkNetworkQuality: 6, uplinkLoss: 0, downlinkLoss: 0, rtt: 0, remote: [{ userId: 'bob', quality: 6 }],
+  });
+  assert.deepEqual(unreported(6, 6, null).remote, []);
   assert.deepEqual([0, 1, 6, 99].map(qualityText), ['', 'Network excellent', 'Network down', '']);
 });
 

@@ -1,0 +1,96 @@
+// What applications pass in is looked at before anything is done with it: an option that does not exist or is of the wrong
+// kind is a ParlorError that names it. Pure.
+//
+//   options  an object of options, held to a table of fields
+//   value    one value
+//   guarded  a call of the application: whatever fails in it is a ParlorError
+
+import { ParlorError } from './protocol.js';
+
+/** @typedef {[test: (v: any) => unknown, what: string]} Rule  and what it should be, in words */
+/** @typedef {Record<string, Rule>} Fields */
+
+/** @param {string} type @param {string} what @returns {Rule} */
+const of = (type, what) => [(v) => typeof v === type, what];
+/** @param {number} min @param {number} max @returns {Rule} */
+const within = (min, max) => [(v) => v >= min && v <= max && typeof v === 'number', `a number from ${min} to ${max}`];
+/** @param {string[]} words @returns {Rule} */
+const among = (...words) => [(v) => words.includes(v), words.map((w) => `"${w}"`).join(' or ')];
+
+export const bool = of('boolean', 'true or false');
+export const text = of('string', 'a string');
+export const handler = of('function', 'a function');
+export const role = among('anchor', 'audience');
+export const source = among('camera', 'screen', 'mic', 'screen-audio');
+const fillMode = among('contain', 'cover', 'fill');
+/** Ids are looked at by roomOf, checkUser and who knows who is there. @type {Rule} */
+const id = [() => true, 'an id'];
+/** Whether there is such an element says view.js. @type {Rule} */
+const view = [(v) => typeof v === 'string' || typeof v === 'object', 'an element, the id of one, or null'];
+
+/** @type {Fields} */
+const REMOTE = { userId: id, streamType: among('main', 'sub') };
+
+/** The options of each call. @type {Record<string, Fields>} */
+export const CALLS = {
+  create: { getToken: handler, url: text, autoReceiveAudio: bool, seats: [(v) => v && options(v, SEATS), 'an object'] },
+  enterRoom: { roomId: id, strRoomId: id, userId: id, token: text, role, scene: among('call', 'live'), autoReceiveAudio: bool },
+  sendMessage: { reliable: bool },
+  localVideo: {
+    view, deviceId: text, facingMode: among('user', 'environment'), width: within(1, 16384), height: within(1, 16384), frameRate: within(1, 240),
+    simulcast: bool, codec: among('VP8', 'VP9', 'H264', 'AV1'), mirror: bool, fillMode, mute: bool,
+  },
+  localAudio: { deviceId: text, echoCancellation: bool, noiseSuppression: bool, autoGainControl: bool, mute: bool },
+  screenShare: { view, audio: bool, frameRate: within(1, 240), fillMode },
+  remoteVideo: { ...REMOTE, view, quality: among('low', 'mid', 'high'), fillMode, mirror: bool },
+  remoteTrack: REMOTE,
+};
+/** @type {Fields} */
+const SEATS = { initial: within(0, 1000), chunk: within(1, 1000), max: within(1, 1000) };
+
+/**
+ * @template {object} T
+ * @param {T} given
+ * @param {Fields} fields
+ * @param {string[]} [needed]
+ * @returns {T}
+ */
+export function options(given, fields, needed = []) {
+  const o = /** @type {Record<string, unknown>} */ (given);
+  if (o === null || typeof o !== 'object') throw wrong('options', `Options are an object: {${Object.keys(fields).join(', ')}}.`);
+  for (const [name, v] of Object.entries(o)) {
+    if (!Object.hasOwn(fields, name)) throw wrong(name, `There is no option "${name}". There are: ${Object.keys(fields).join(', ')}.`);
+    if (v !== undefined) value(name, v, fields[name]);
+  }
+  for (const name of needed) value(name, o[name], o[name] === undefined ? [() => false, fields[name][1]] : fields[name]);
+  return given;
+}
+
+/**
+ * @param {string} field
+ * @param {unknown} v
+ * @param {Rule} rule
+ */
+export function value(field, v, [test, what]) {
+  if (!test(v)) throw wrong(field, `"${field}" is ${what}, not ${typeof v === 'string' ? `"${v.slice(0, 40)}"` : String(v)}.`);
+}
+
+/** @param {string} field @param {string} message */
+export const wrong = (field, message) => new ParlorError('invalid_parameter', message, { field });
+
+/**
+ * @template T
+ * @param {() => T | Promise<T>} call
+ */
+export async function guarded(call) {
+  try {
+    return await call();
+  } catch (err) {
+    throw errorFrom(err);
+  }
+}
+
+/** What browsers throw, as an error of the client. @param {unknown} err */
+export function errorFrom(err) {
+  return err instanceof ParlorError ? err : new ParlorError('internal', String(/** @type {any} */ (err)?.message ?? err), { cause: err });
+}

@@ -1,0 +1,151 @@
+// How things are at the moment: who speaks, how good the network is, what stands still. The node reports the first two, and a report
+// is true for as long as the next one may take: after that, and as soon as nothing comes any more (flow.js), it is taken back.
+
+import { Timers } from './clock.js';
+import { Flow, LOOK_MS } from './flow.js';
+import { Volumes, qualityOf, statisticsOf, unreported } from './reports.js';
+
+/** @typedef {import('./protocol.js').Source} Source */
+/** @typedef {import('./types.js').ParlorEvents} ParlorEvents */
+
+/** The node reports the network every 2 s. Lower mistakes a late report for none, higher believes an old one for longer. */
+const QUALITY_MS = 5000;
+/** How many intervals the volumes of the last report hold, and for how long at least. */
+const VOLUME_INTERVALS = 3;
+const VOLUME_MS = 1000;
+
+/**
+ * @typedef {object} WatchOptions
+ * @property {import('./clock.js').Clock} clock
+ * @property {<K extends keyof ParlorEvents>(name: K, payload: ParlorEvents[K]) => void} emit
+ * @property {() => Promise<RTCStatsReport | null>} stats  of the PeerConnection; null: there is none
+ * @property {() => {userId: string, source: Source, trackId?: string}[]} received  what is on and wanted of the others
+ * @property {import('./reports.js').Owner} owner
+ * @property {(userId: string) => boolean} known  in the room, oneself included
+ */
+
+export class Watch {
+  /** Milliseconds between two `audio-volume`; 0: none are wanted. */
+  interval = 0;
+  /** Whether reports of the network are wanted, as the node takes for granted. */
+  statistics = true;
+  #flow = new Flow();
+  #volumes = new Volumes();
+  /** @type {import('./reports.js').NetworkQuality | null} as reported last */
+  #quality = null;
+  #stay = 0; // what was begun in an earlier one has no effect
+  #opts;
+  #timers;
+
+  /** @param {WatchOptions} opts */
+  constructor(opts) {
+    this.#opts = opts;
+    this.#timers = new Timers(opts.clock);
+  }
+
+  /** A stay begins. */
+  begin() {
+    this.reset();
+    void this.#look(this.#stay);
+  }
+
+  /** It is over. */
+  reset() {
+    this.#stay++;
+    this.#timers.clearAll();
+    this.#flow.reset();
+    this.#volumes.reset();
+    this.#quality = null;
+  }
+
+  /** Nothing is heard of the node any more. */
+  lost() {
+    this.#timers.clear('quality');
+    this.#quality = unreported(6, 6, this.#quality);
+    this.#opts.emit('network-quality', this.#quality);
+    this.#hush(() => true);
+  }
+
+  /**
+   * A report of the node. Kinds that a newer one has more are left alone.
+   * @param {import('./reports.js').VolumeReport | import('./reports.js').StatisticsReport} report
+   */
+  reported(report) {
+    if (report.type === 'audio_volume') this.#spoken(report);
+    else if (report.type === 'statistics' && this.statistics) void this.#measured(report);
+  }
+
+  /** @param {import('./reports.js').VolumeReport} report */
+  #spoken(report) {
+    const said = this.#volumes.take(report, (id) => this.#opts.known(id) && !this.#flow.silent(id));
+    if (said.result.length > 0) this.#timers.set('volume', Math.max(VOLUME_MS, VOLUME_INTERVALS * this.interval), () => this.#hush(() => true));
+    this.#tellVolumes(said);
+  }
+
+  /** @param {import('./reports.js').StatisticsReport} report */
+  async #measured(report) {
+    this.#quality = qualityOf(report, this.#opts.known);
+    this.#timers.set('quality', QUALITY_MS, () => {
+      this.#quality = unreported(0, 0, this.#quality);
+      this.#tellQuality();
+    });
+    this.#tellQuality();
+    const stay = this.#stay;
+    const stats = await this.#opts.stats();
+    if (stay !== this.#stay || !this.statistics) return;
+    this.#opts.emit('statistics', statisticsOf(report, stats?.values() ?? [], this.#opts.owner, this.#opts.known));
+  }
+
+  /** Looks whether everything that is on still comes. @param {number} stay */
+  async #look(stay) {
+    const { clock, received, stats } = this.#opts;
+    const began = clock.now();
+    const wanted = received();
+    const packets = wanted.length > 0 ? packetsOf(await stats()) : new Map();
+    if (stay !== this.#stay) return;
+    this.#changed(this.#flow.take(wanted.map((w) => ({ ...w, packets: packets.get(w.trackId) ?? 0 })), clock.now()));
+    const took = clock.now() - began;
+    this.#timers.set('look', Math.max(LOOK_MS, 10 * took), () => void this.#look(stay)); // a tenth of the time at most
+  }
+
+  /** @param {import('./flow.js').Stream[]} streams */
+  #changed(streams) {
+    for (const { userId, source, stalled } of streams) {
+      if (source !== 'camera' && source !== 'screen') continue;
+      this.#opts.emit(stalled ? 'remote-video-stalled' : 'remote-video-resumed', { userId, streamType: source === 'camera' ? 'main' : 'sub' });
+    }
+    if (streams.length === 0) return;
+    this.#tellQuality();
+    this.#hush((id) => this.#flow.down || this.#flow.silent(id));
+  }
+
+  #tellQuality() {
+    const q = this.#quality;
+    if (!this.statistics || !q) return;
+    const remote = q.remote.map((u) => (this.#flow.silent(u.userId) ? { ...u, quality: 6 } : u));
+    this.#opts.emit('network-quality', this.#flow.down ? unreported(0, 6, q) : { ...q, remote });
+  }
+
+  /** @param {import('./reports.js').Known} silent */
+  #hush(silent) {
+    const said = this.#volumes.hush(silent);
+    if (said) this.#tellVolumes(said);
+  }
+
+  /** @param {{result: import('./reports.js').UserVolume[], active?: string | null}} said */
+  #tellVolumes({ result, active }) {
+    this.#opts.emit('audio-volume', { result });
+    if (active !== undefined) this.#opts.emit('active-speaker', { userId: active });
+  }
+}
+
+/**
+ * The packets that have come on each track.
+ * @param {RTCStatsReport | null} stats
+ * @returns {Map<string | undefined, number>}
+ */
+function packetsOf(stats) {
+  const packets = new Map();
+  stats?.forEach((s) => s.type === 'inbound-rtp' && packets.set(s.trackIdentifier, s.packetsReceived ?? 0));
+  return packets;
+}
