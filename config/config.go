@@ -18,7 +18,9 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -59,6 +61,25 @@ type TLS struct {
 type Media struct {
 	Listen      Address      `koanf:"listen" doc:"Address of media, the same port number for UDP and TCP. Empty: port 7882, on loopback if http.listen is on loopback, else on every interface."`
 	ExternalIPs []netip.Addr `koanf:"external_ips" doc:"Addresses under which clients reach media.listen (public addresses behind NAT); empty: those of the interfaces."`
+	Interfaces  []string     `koanf:"interfaces" doc:"Interfaces whose addresses clients are told, such as eth* or !wg0 (not that one). Without one that includes: all but those of container networks (docker*, br-*, veth*, cni*, cali*, and so on), which count if they are all there is."`
+	Networks    []string     `koanf:"networks" doc:"Networks whose addresses clients are told, such as 10.0.0.0/8 or !2001:db8::/32 (not that one). Without one that includes: all."`
+}
+
+// Prefixes returns what Networks says: those that include, and those that exclude. The error names the faulty one.
+func (m *Media) Prefixes() (include, exclude []netip.Prefix, err error) {
+	for _, s := range m.Networks {
+		text, not := strings.CutPrefix(s, "!")
+		p, err := netip.ParsePrefix(text)
+		switch {
+		case err != nil:
+			return nil, nil, fmt.Errorf("%q is no network, such as 10.0.0.0/8 or !2001:db8::/32", s)
+		case not:
+			exclude = append(exclude, p)
+		default:
+			include = append(include, p)
+		}
+	}
+	return include, exclude, nil
 }
 
 // NATS says which server carries commands and events.

@@ -109,6 +109,7 @@ func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 		"auth.keys": "a:" + secret, "media.external_ips": "192.0.2.1,2001:db8::1", "http.origins": "https://a.example,*", "http.trusted_proxies": "192.0.2.0/24,2001:db8::1",
 		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.open": "true", "trace.endpoint": "http://[::1]:4318", "debug.listen": "127.0.0.1:6060", "log.format": "json",
 		"auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
+		"media.interfaces": "eth*,!wg0", "media.networks": "10.0.0.0/8,!2001:db8::/32",
 		"nats.url": "nats://u:p@h:4222,tls://i", "http.listen": "[::1]:80", "nats.listen": "[::1]:81",
 		"room.loudest": "0", "nats.replicas": "3", "nats.events_age": "48h", "nats.events_mb": "64",
 		"node.url": "https://sfu-1.example.org:444", "node.region": "north", "cluster.lease": "9s", "cluster.forget": "1m", "cluster.placing": "spread",
@@ -211,6 +212,10 @@ func TestRefused(t *testing.T) {
 		{"--http.trusted_proxies=::/0", "http.trusted_proxies", "everybody"},
 		{"--media.listen=example.org:1", "media.listen", "no IP address"},
 		{"--media.external_ips=0.0.0.0", "media.external_ips", "cannot be reached"},
+		{"--media.interfaces=eth[", "media.interfaces", "pattern"},
+		{"--media.interfaces=!", "media.interfaces", "pattern"},
+		{"--media.networks=10.0.0.1", "media.networks", "10.0.0.0/8"},
+		{"--media.networks=!x", "media.networks", "no network"},
 		{"--nats.url=127.0.0.1:4222", "nats.url", "nats://"},
 		{"--nats.url=http://h", "nats.url", "nats://"},
 		{"--nats.listen=", "nats.listen", "needed"},
@@ -291,6 +296,7 @@ func TestPrintedConfigurationReadsBack(t *testing.T) {
 	require.Empty(t, again.Auth.Keys)
 	again.HTTP.TrustedProxies = c.HTTP.TrustedProxies
 	again.Auth.Keys, again.Media.ExternalIPs, again.Webhook.Events = c.Auth.Keys, c.Media.ExternalIPs, c.Webhook.Events // empty is as good as none
+	again.Media.Interfaces, again.Media.Networks = c.Media.Interfaces, c.Media.Networks
 	require.Equal(t, c, again)
 	for _, f := range config.Fields() {
 		require.Contains(t, string(text), "# "+f.Env+"\n")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -100,6 +101,15 @@ func (l *loader) checkMedia() {
 		if _, err := l.config.Media.Listen.AddrPort(); err != nil {
 			l.fail("media.listen", err.Error())
 		}
+	}
+	for _, s := range l.config.Media.Interfaces {
+		pattern, _ := strings.CutPrefix(s, "!")
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+			l.fail("media.interfaces", fmt.Sprintf("%q is no name or pattern of an interface, such as eth0, eth* or !wg0", s))
+		}
+	}
+	if _, _, err := l.config.Media.Prefixes(); err != nil {
+		l.fail("media.networks", err.Error())
 	}
 	for _, ip := range l.config.Media.ExternalIPs {
 		if ip.IsUnspecified() || ip.IsMulticast() || ip.Zone() != "" {

@@ -20,6 +20,9 @@ type core struct {
 	wants  map[TrackKey][]*sink
 	asking []*stream // streams that may have to ask for a keyframe
 	lossy  []*stream // streams that miss packets
+
+	postponed []*sink // whose receivers have asked for more keyframes than their quota
+
 	pacing []*stream // streams of which packets are held, until the next step at least
 	due    [dues]int64
 

@@ -23,12 +23,14 @@ const (
 	DropLate                      // from before the sink took up the stream
 	DropCodec                     // the receiver has no payload type for the codec
 	DropResend                    // asked for, but no longer held, sent again just now, or too much in all
+	DropKeyframeQuota             // no packet: a receiver's request for a keyframe beyond its quota, put off
+	DropTransportLeap             // no packet: transport-wide numbers of a publisher leapt, so that its feedback began anew
 	drops
 )
 
 var dropNames = [drops]string{
 	"inbox_full", "inbox_share", "overload_layer", "overload_frame", "unknown_peer", "malformed", "unknown_ssrc", "ssrc_change", "payload_type", "off", "sequence", "repair",
-	"too_old", "duplicate", "padding", "late", "codec", "resend",
+	"too_old", "duplicate", "padding", "late", "codec", "resend", "keyframe_quota", "transport_leap",
 }
 
 // String returns the name for metrics.

@@ -31,7 +31,8 @@
 //	resend.go    receivers ask for lost packets
 //	keyframe.go  keyframe requests to publishers
 //	feedback.go  RTCP comes in
-//	report.go    RTCP goes out: reports, transport-wide feedback, requests for lost packets
+//	report.go    RTCP goes out: reports, requests for lost packets
+//	arrivals.go  transport-wide feedback to publishers
 //	counters.go  what is counted, and why packets are dropped
 //	histogram.go time in the node, round trips and loss, counted by bounds
 //	snapshot.go  Snapshot: the state for describing and metrics

@@ -129,19 +129,6 @@ func (p *peer) smoothRTT(rtt int64) {
 	p.rtt += (rtt - p.rtt) / 8
 }
 
-// onPictureLoss passes a receiver's request for a keyframe on to who feeds it.
-func (c *core) onPictureLoss(p *peer, ssrc uint32) {
-	s := p.sinkOf[ssrc]
-	if s == nil {
-		return
-	}
-	if s.cur != nil {
-		c.askKeyframe(s.cur)
-	} else if s.next != nil {
-		c.askKeyframe(s.next)
-	}
-}
-
 // onTransportCC counts what a receiver's transport-wide feedback tells of; false if it cannot be read.
 func (c *core) onTransportCC(b []byte) bool {
 	r, err := transportcc.Parse(b)

@@ -15,10 +15,97 @@ type keyRequests struct {
 	pending bool  // somebody asked since
 	queued  bool  // on core.asking
 	fir     uint8 // sequence number of full intra requests
+	came    int64 // the last keyframe; 0: none
 }
 
 // arrived notes a keyframe: what was asked for is there.
-func (k *keyRequests) arrived() { k.pending, k.tries = false, 0 }
+func (k *keyRequests) arrived(now int64) { k.pending, k.tries, k.came = false, 0, now }
+
+// A receiver's quota of keyframes, for each of its sections: a keyframe costs the publisher a burst, and all who watch the same.
+// Lower keeps a receiver with a bad network frozen for longer, higher lets it make the picture of all others worse.
+const (
+	keyQuota       = 3
+	keyQuotaWindow = 10e9 // ns
+	keyQuotaPace   = 1e9  // ns between two of them
+)
+
+// pictureLoss is what a sink's receiver has asked for of late. What is beyond the quota is asked for when there is room again, if no
+// keyframe has come by then, so nobody stays frozen.
+type pictureLoss struct {
+	free   bool            // the next request is, as the sink has taken up a stream since the last one
+	at     [keyQuota]int64 // the last requests that counted, oldest first; 0: none
+	waits  bool            // on core.postponed
+	waitAt int64           // of the request that waits
+}
+
+// next returns when a request is within the quota.
+func (l *pictureLoss) next() (at int64) {
+	if last := l.at[keyQuota-1]; last != 0 {
+		at = last + keyQuotaPace
+	}
+	if first := l.at[0]; first != 0 {
+		at = max(at, first+keyQuotaWindow)
+	}
+	return at
+}
+
+// take uses the quota up, if there is any.
+func (l *pictureLoss) take(now int64) bool {
+	if l.free {
+		l.free = false
+		return true
+	}
+	if now < l.next() {
+		return false
+	}
+	copy(l.at[:], l.at[1:])
+	l.at[keyQuota-1] = now
+	return true
+}
+
+// onPictureLoss passes a receiver's request for a keyframe on to who feeds it, within the receiver's quota.
+func (c *core) onPictureLoss(p *peer, ssrc uint32) {
+	s := p.sinkOf[ssrc]
+	if s == nil || s.feeder() == nil {
+		return
+	}
+	l := &s.loss
+	if l.take(c.now) {
+		c.askKeyframe(s.feeder())
+		return
+	}
+	c.drop(DropKeyframeQuota)
+	l.waitAt = c.now
+	if !l.waits {
+		l.waits = true
+		c.postponed = append(c.postponed, s)
+	}
+	c.at(dueKeyframe, l.next())
+}
+
+// feeder returns the stream that the sink is fed by, or else the one that it waits for.
+func (s *sink) feeder() *stream {
+	if s.cur != nil {
+		return s.cur
+	}
+	return s.next
+}
+
+// askPostponed asks for the keyframes that were beyond a quota.
+func (c *core) askPostponed() {
+	c.postponed = slices.DeleteFunc(c.postponed, func(s *sink) bool {
+		l, st := &s.loss, s.feeder()
+		if st != nil && st.key.came < l.waitAt {
+			if !l.take(c.now) {
+				c.at(dueKeyframe, l.next())
+				return false
+			}
+			c.askKeyframe(st)
+		}
+		l.waits = false
+		return true
+	})
+}
 
 // retryKeyframe is how long a sink waits for a keyframe before it is asked for again, in ns; after many vain requests
 // slowKeyframe. Lower recovers sooner from a lost request, higher spares a publisher that has nothing to send.
@@ -93,6 +180,7 @@ func wanted(st *stream) bool { return len(st.waiting) > 0 && !st.muted }
 
 // askKeyframes sends the requests that are due.
 func (c *core) askKeyframes() {
+	c.askPostponed()
 	c.asking = slices.DeleteFunc(c.asking, func(st *stream) bool {
 		c.askOrWait(st)
 		st.key.queued = c.nextAsk(st) != 0

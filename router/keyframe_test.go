@@ -136,3 +136,68 @@ func TestSinkBeginsWithAKeyframeOutOfOrder(t *testing.T) {
 		t.Errorf("numbers %v, want 0 1 3 2 from the first", got)
 	}
 }
+
+// TestOneLossyViewerHasAQuotaOfKeyframes: who asks at each chance gets one at once, and then three in ten seconds at most.
+func TestOneLossyViewerHasAQuotaOfKeyframes(t *testing.T) {
+	w, a, _, _ := meeting(t)
+	pub := w.outs[1]
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, a.frame(true, 1)...)
+	w.pass(300 * time.Millisecond)
+	pub.clear()
+	lost := &rtcp.PictureLossIndication{MediaSSRC: 5000}
+	w.rtcp(3, lost)
+	if n := pub.plis(); n != 1 {
+		t.Fatalf("%d requests for the first loss after the join", n)
+	}
+	for range 300 { // 30 s
+		w.pass(100 * time.Millisecond)
+		w.deliver(1, false, a.frame(false, 1)...)
+		if pub.plis() > 0 && w.now%(1e9) < 1e8 {
+			w.deliver(1, false, a.frame(true, 1)...)
+		}
+		w.rtcp(3, lost)
+	}
+	if n := pub.plis(); n < 9 || n > 1+3*3+1 {
+		t.Errorf("%d requests in 30 s", n)
+	}
+	if n := w.c.totals.Dropped[DropKeyframeQuota]; n < 250 {
+		t.Errorf("%d counted as beyond the quota", n)
+	}
+}
+
+// TestNobodyStaysFrozenByTheQuota: a request beyond it goes out as soon as there is room, unless a keyframe has come.
+func TestNobodyStaysFrozenByTheQuota(t *testing.T) {
+	w, a, _, _ := meeting(t)
+	pub := w.outs[1]
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, a.frame(true, 1)...)
+	lost := &rtcp.PictureLossIndication{MediaSSRC: 5000}
+	answered := func() {
+		t.Helper()
+		w.deliver(1, false, a.frame(true, 1)...)
+		pub.clear()
+	}
+	for range 2 {
+		w.pass(time.Second)
+		w.rtcp(3, lost)
+		answered()
+	}
+	w.pass(500 * time.Millisecond)
+	w.rtcp(3, lost) // too soon
+	if n := pub.plis(); n != 0 {
+		t.Fatalf("%d requests within a second", n)
+	}
+	w.pass(600 * time.Millisecond)
+	if n := pub.plis(); n != 1 {
+		t.Fatalf("%d requests when there is room again", n)
+	}
+	answered()
+	w.pass(500 * time.Millisecond)
+	w.rtcp(3, lost) // again, and then somebody else's keyframe comes
+	answered()
+	w.pass(15 * time.Second)
+	if n := pub.plis(); n != 0 {
+		t.Errorf("%d requests though a keyframe came", n)
+	}
+}

@@ -3,8 +3,6 @@ package router
 import (
 	"slices"
 
-	"github.com/pion/interceptor/pkg/twcc"
-
 	"parlor/packet"
 	"parlor/router/clock"
 	"parlor/router/header"
@@ -41,9 +39,8 @@ type peer struct {
 	// Reports.
 	reportAt   int64 // 0: nothing to report
 	early      int   // reports that are sent before their time, so that receivers learn soon what is in sync
-	recorder   *twcc.Recorder
+	arrivals   arrivals
 	feedbackAt int64 // 0: nothing recorded
-	epoch      int64 // from which recorded times count
 }
 
 func (c *core) attach(id packet.PeerID, m MemberID, out Out, now int64) error {

@@ -3,7 +3,6 @@ package router
 import (
 	"slices"
 
-	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/rtcp"
 
 	"parlor/router/clock"
@@ -194,34 +193,4 @@ func (c *core) askLostOf(st *stream) {
 	for pairs := range slices.Chunk(rtcp.NackPairsFromSequenceNumbers(c.seqs), maxNACKs) {
 		c.sendRTCP(p, &rtcp.TransportLayerNack{SenderSSRC: c.ssrc, MediaSSRC: st.ssrc, Nacks: pairs})
 	}
-}
-
-// record notes the arrival of the packet in hand for transport-wide feedback.
-func (c *core) record(p *peer, m *media, at int64) {
-	if p.recorder == nil {
-		p.recorder = twcc.NewRecorder(c.ssrc)
-		p.epoch = at - 1e9 // the wire has 24 bits of 64 ms
-	}
-	p.recorder.Record(m.SSRC, m.TransportCC, (at-p.epoch)/1e3)
-	if p.feedbackAt == 0 {
-		p.feedbackAt = onGrid(c.now + ns(c.o.FeedbackInterval) - grid/2)
-		c.recording = append(c.recording, p)
-		c.at(dueFeedback, p.feedbackAt)
-	}
-}
-
-// feedbacks sends the transport-wide feedback that is due.
-func (c *core) feedbacks() {
-	c.recording = slices.DeleteFunc(c.recording, func(p *peer) bool {
-		if c.now < p.feedbackAt {
-			c.at(dueFeedback, p.feedbackAt)
-			return false
-		}
-		p.feedbackAt = 0
-		for _, pkt := range p.recorder.BuildFeedbackPacket() {
-			c.totals.TransportFeedbacksSent++
-			c.sendRTCP(p, pkt)
-		}
-		return true
-	})
 }

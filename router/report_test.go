@@ -207,3 +207,49 @@ func TestTransportFeedback(t *testing.T) {
 		t.Errorf("totals %+v", w.c.totals)
 	}
 }
+
+// TestTransportLeapsAreBounded: a publisher's transport-wide numbers leap about, or come from long ago.
+func TestTransportLeapsAreBounded(t *testing.T) {
+	for name, number := range map[string]func(i int) uint16{
+		"forward":     func(i int) uint16 { return uint16(i * 20000) },
+		"a little":    func(i int) uint16 { return uint16(i * 999) },
+		"to and fro":  func(i int) uint16 { return uint16(i%2*900 + i) },
+		"every other": func(i int) uint16 { return uint16(2 * i) },
+		"backward":    func(i int) uint16 { return uint16(-i) },
+		"long ago":    func(i int) uint16 { return uint16(i - i%200/199*900) },
+		"in a row":    func(i int) uint16 { return uint16(i) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			pub := w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v", 100))
+			const packets = 6000
+			for i := range packets {
+				p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: vp8.PT, SequenceNumber: uint16(i), SSRC: 100}, Payload: []byte{0x10, 0}}
+				w.must(p.SetExtension(pubExt.TransportCC, binary.BigEndian.AppendUint16(nil, number(i))))
+				raw, err := p.Marshal()
+				w.must(err)
+				w.deliver(1, false, raw)
+				w.pass(100 * time.Microsecond) // 10,000 a second
+			}
+			w.pass(time.Second)
+			told, missing := 0, 0
+			for _, p := range pub.rtcp {
+				r, ok := p.(*rtcp.TransportLayerCC)
+				if !ok {
+					continue
+				}
+				told += len(r.RecvDeltas)
+				missing = max(missing, int(r.PacketStatusCount)-len(r.RecvDeltas))
+				if n := r.MarshalSize(); n > maxFeedback {
+					t.Fatalf("feedback of %d bytes", n)
+				}
+			}
+			if missing > maxTransportLeap+1 {
+				t.Errorf("%d missing in one feedback", missing)
+			}
+			if name == "in a row" && (told != packets || w.c.totals.Dropped[DropTransportLeap] != 0) {
+				t.Errorf("told of %d packets, %d leaps", told, w.c.totals.Dropped[DropTransportLeap])
+			}
+		})
+	}
+}

@@ -26,6 +26,7 @@ type sink struct {
 	curAt, nextAt int     // places in their lists
 	unfit         bool    // the format of next fits none of the section's: waits for another one, on its list of those
 
+	loss    pictureLoss
 	section packet.Section
 	formats []codec.Format // of section.Codecs; both are shared
 	active  bool
@@ -379,6 +380,7 @@ func (s *sink) uncur() {
 
 // await has the sink wait for a keyframe of the stream.
 func (s *sink) await(st *stream) {
+	s.loss.free = true
 	s.next, s.nextAt = st, len(st.waiting)
 	st.waiting = append(st.waiting, s)
 }

@@ -41,6 +41,18 @@ func TestEnteringShowsWhoIsThere(t *testing.T) {
 	})
 }
 
+// TestEnteredNamesTheAddressOfNow: the machine's address has changed since the node started.
+func TestEnteredNamesTheAddressOfNow(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		n.enter("ann")
+		n.wire.MoveTo("198.51.100.7")
+		time.Sleep(2 * time.Second)
+		if e := n.enter("bob").entered; !slices.Equal(e.Candidates, n.wire.Candidates()) {
+			t.Errorf("candidates %q", e.Candidates)
+		}
+	})
+}
+
 func TestEnterRefuses(t *testing.T) {
 	number := must(session.NumberRoom(9))
 	inNode(t, session.Options{}, func(n *node) {

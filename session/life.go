@@ -24,6 +24,7 @@ func (r *Rooms) Run(ctx context.Context) error {
 
 // sweep does what is due at now.
 func (r *Rooms) sweep(now time.Time) {
+	r.lookAtCandidates()
 	for _, rm := range r.list() {
 		if out := rm.due(now); len(out) > 0 {
 			r.background(func() { rm.depart(out) })

@@ -214,7 +214,7 @@ func (rm *room) enteredLocked(p *participant) Entered {
 	e := Entered{
 		Session: p.id, Key: p.key, User: p.user, Room: rm.id, Role: p.m.role, Scene: rm.scene, Rights: p.granted().Rights,
 		Users: []UserState{}, Node: rm.rooms.opts.Node, Timers: clientTimers(rm.rooms.opts.Timers),
-		Candidates: rm.rooms.candidates, Nodes: rm.rooms.opts.Places.Others(), Block: rm.blockLocked(p.user),
+		Candidates: rm.rooms.candidateList(), Nodes: rm.rooms.opts.Places.Others(), Block: rm.blockLocked(p.user),
 		ExpiresInMS: p.granted().left(rm.rooms.opts.Now()).Milliseconds(),
 	}
 	for _, m := range rm.sortedLocked(func(m *member) bool { return m != p.m && rm.visible(m) }) {

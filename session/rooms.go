@@ -17,7 +17,7 @@ type Rooms struct {
 	totals     totals
 	counts     counts
 	messages   messageCounts
-	candidates []string // of the transport
+	candidates atomic.Pointer[[]string] // of the transport, as the sweep has seen them last
 	arrivals   atomic.Uint64
 	entries    *entries
 
@@ -53,9 +53,26 @@ func New(o Options, t Transport, ev Events) *Rooms {
 	}
 	r.entries = newEntries(r.opts.Limits.Entries)
 	if t != nil {
-		r.candidates = t.Candidates()
+		r.lookAtCandidates()
 	}
 	return r
+}
+
+// lookAtCandidates takes notice of where the media port is reached now.
+func (r *Rooms) lookAtCandidates() {
+	if r.transport == nil {
+		return
+	}
+	list := r.transport.Candidates()
+	r.candidates.Store(&list)
+}
+
+// candidateList is what clients are told of that.
+func (r *Rooms) candidateList() []string {
+	if list := r.candidates.Load(); list != nil {
+		return *list
+	}
+	return nil
 }
 
 // Resume gives a new signalling connection the session of an earlier one, which loses it: its Next returns

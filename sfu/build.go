@@ -72,10 +72,15 @@ func (b *builder) media() error {
 	if err != nil {
 		return &config.Error{Key: "media.listen", Reason: err.Error()}
 	}
+	include, exclude, err := c.Media.Prefixes()
+	if err != nil {
+		return &config.Error{Key: "media.networks", Reason: err.Error()}
+	}
 	e, err := transport.Listen(transport.Options{
 		Listen: at, ExternalIPs: c.Media.ExternalIPs, Log: b.n.log,
-		Limits: transport.Limits{Peers: c.Limits.Peers, Handshakes: c.Limits.Handshakes},
-		Timers: transport.Timers{Consent: c.Timers.Consent, Handshake: c.Timers.Handshake},
+		Addresses: transport.AddressChoice{Interfaces: c.Media.Interfaces, Networks: include, ExcludedNetworks: exclude},
+		Limits:    transport.Limits{Peers: c.Limits.Peers, Handshakes: c.Limits.Handshakes},
+		Timers:    transport.Timers{Consent: c.Timers.Consent, Handshake: c.Timers.Handshake},
 	})
 	if err != nil {
 		return listenError("media.listen", c.Media.Listen, err)

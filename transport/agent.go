@@ -10,21 +10,33 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// maxPaths is how many addresses one client may have at a time. A browser tries each of its candidates against each of the
-// node's; only the nominated one carries media, so losing an old one costs nothing but its next check.
-const maxPaths = 16
+// maxPaths is how many pairs of addresses one client may have at a time. A browser tries each of its candidates against each of
+// the node's; only the nominated one carries media, so losing an old one costs nothing but its next check.
+const maxPaths = 24
 
 // seenChecks is how many transaction ids of a peer are remembered, to tell a replayed check from a fresh one. Browsers send a
 // check every 0.5–5 s, so this is minutes. Raising it costs 4 bytes each per peer.
 const seenChecks = 256
 
-// credential is the node's side of an ICE session: the user name fragment and password that checks have to show.
+// credential is an ICE session: the user name fragment and password that checks have to show, and what the client's offer
+// stated for checks of the node.
 type credential struct {
 	peer  *Peer
 	ufrag string
 	pwd   string
 	key   stun.MessageIntegrity
 	gen   int // counts ICE restarts
+
+	remoteUFrag string
+	remoteKey   stun.MessageIntegrity // nil: the client's password is not known, and the node cannot check
+}
+
+// setRemote notes the client's side.
+func (c *credential) setRemote(ufrag, pwd string) {
+	c.remoteUFrag, c.remoteKey = ufrag, nil
+	if pwd != "" {
+		c.remoteKey = stun.NewShortTermIntegrity(pwd)
+	}
 }
 
 // path is one way to a client: the address that a valid check came from, over UDP or over a TCP connection.
@@ -42,6 +54,7 @@ type path struct {
 
 	heard   atomic.Int64 // the last authenticated packet, as Endpoint.mark counts; 0: none yet
 	checked time.Time    // last fresh check; guarded by Peer.mu
+	proof   proof        // that the client is there; validate.go
 
 	noGSO      atomic.Bool // the kernel has refused a segmented send, typically because of the path's MTU
 	noGSOSince time.Time   // noticed by tick; guarded by Peer.mu
@@ -93,10 +106,12 @@ type agent struct {
 	remote       string        // the client's user name fragment, by which a restart is recognised
 	creds        []*credential // oldest first: the one in use, and during a restart the new one
 	gen          int           // of the newest credential
+	tie          uint64        // see tieBreaker
 	paths        []*path
 	nominated    *path
 	nominatedGen int
-	consent      time.Time // last fresh check on the nominated path
+	answers      bool      // the client has answered a check of the node's, so it can be held to that
+	consent      time.Time // last sign that the client is there, on the nominated path
 	silent       bool      // nothing may be sent: consent has run out
 	seen         []uint32  // hashes of transaction ids, a ring
 	seenAt       int
@@ -104,7 +119,7 @@ type agent struct {
 
 func (a *agent) find(from origin) *path {
 	for _, pt := range a.paths {
-		if pt.tcp == from.tcp && pt.addr == from.addr {
+		if pt.tcp == from.tcp && pt.addr == from.addr && pt.local == from.local {
 			return pt
 		}
 	}
@@ -128,11 +143,18 @@ func (a *agent) fresh(tx [stun.TransactionIDSize]byte) bool {
 	return true
 }
 
-// stalest returns the path that has gone longest without a check, other than the nominated one.
+// stalest returns the path that has gone longest without a check, other than the nominated one; those without proof come first,
+// since anybody can make them by playing back checks.
 func (a *agent) stalest() *path {
 	var old *path
 	for _, pt := range a.paths {
-		if pt != a.nominated && (old == nil || pt.checked.Before(old.checked)) {
+		if pt == a.nominated {
+			continue
+		}
+		switch missing := pt.proof.missing.Load(); {
+		case old == nil, missing && !old.proof.missing.Load():
+			old = pt
+		case missing == old.proof.missing.Load() && pt.checked.Before(old.checked):
 			old = pt
 		}
 	}
@@ -148,15 +170,18 @@ func (a *agent) remove(pt *path) {
 	}
 }
 
-// checked takes in a check whose MESSAGE-INTEGRITY was right. When it says no, nothing has changed: a check can never harm
-// the session that it names.
-func (p *Peer) checked(c *credential, from origin, tx [stun.TransactionIDSize]byte, use bool, at time.Time) (Drop, bool) {
+// checked takes in a check of size bytes whose MESSAGE-INTEGRITY was right. When it says no, nothing has changed: a check can never
+// harm the session that it names. It may be an old one, played back from anywhere, so it moves nothing by itself.
+func (p *Peer) checked(c *credential, from origin, k check, at time.Time) (Drop, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.goneLocked() || !slices.Contains(p.ice.creds, c) {
 		return DropSTUNUnauthorized, false
 	}
-	pt, fresh := p.ice.find(from), p.ice.fresh(tx)
+	pt, fresh := p.ice.find(from), p.ice.fresh(k.tx)
+	if pt != nil {
+		pt.exchanged(k.size)
+	}
 	if !fresh {
 		// The same transaction again: from its own address a retransmission, to be answered again and nothing else; from
 		// another address somebody plays back what they have seen.
@@ -166,17 +191,30 @@ func (p *Peer) checked(c *credential, from origin, tx [stun.TransactionIDSize]by
 		if pt = p.addPathLocked(from, at); pt == nil {
 			return DropSTUNAddressTaken, false
 		}
-	}
-	if pt.local != from.local && (use || pt != p.ice.nominated) {
-		pt = p.readdressLocked(pt, from, at)
+		pt.exchanged(k.size)
 	}
 	pt.checked = at
-	now := p.ep.mark(at)
-	pt.heard.Store(now)
-	p.heard.Store(now)
-	if use && c.gen >= p.ice.nominatedGen {
-		p.nominateLocked(pt, c.gen, at)
+	pt.heard.Store(p.ep.mark(at))
+	pt.proof.cred = c
+	if k.use && (pt != p.ice.nominated || c.gen > p.ice.nominatedGen) {
+		pt.proof.wanted = at
 	}
+	p.electLocked(pt, at)
+	p.secure.release(pt)
+	if !p.ice.answers {
+		p.aliveLocked(pt, at) // nothing better can be had of it
+	}
+	if p.doubtsLocked(pt, at) {
+		p.askLocked(pt, at)
+	}
+	p.speakFirstLocked(at)
+	p.settleLocked()
+	return 0, true
+}
+
+// aliveLocked takes notice of a sign of life of the client on a path.
+func (p *Peer) aliveLocked(pt *path, at time.Time) {
+	p.heard.Store(p.ep.mark(at))
 	if pt == p.ice.nominated {
 		p.ice.consent = at
 		p.connectLocked()
@@ -184,11 +222,11 @@ func (p *Peer) checked(c *credential, from origin, tx [stun.TransactionIDSize]by
 	if pt == p.ice.nominated || p.ice.nominated == nil {
 		p.hushLocked(false)
 	}
-	return 0, true
 }
 
 func (p *Peer) addPathLocked(from origin, at time.Time) *path {
 	pt := newPath(p, from)
+	pt.proof.missing.Store(true)
 	if !p.ep.addPath(pt, p.ep.mark(at.Add(-addressGrace))) {
 		return nil
 	}
@@ -201,39 +239,25 @@ func (p *Peer) addPathLocked(from origin, at time.Time) *path {
 	return pt
 }
 
-// readdressLocked puts another path in the place of one whose client checks another address of the node. A path in use is
-// never altered: senders read it without a lock.
-func (p *Peer) readdressLocked(old *path, from origin, at time.Time) *path {
-	pt := newPath(p, from)
-	if !p.ep.addPath(pt, p.ep.mark(at)) {
-		return old
-	}
-	p.ice.paths[slices.Index(p.ice.paths, old)] = pt
-	if p.ice.nominated == old {
-		p.ice.nominated = pt
-	}
-	return pt
-}
-
 // addressGrace is how long after its last sign of life a client keeps its address against another client's valid check.
 // Longer keeps a client out that got a reused port; shorter than the interval of checks would let a forger in.
 const addressGrace = 6 * time.Second
 
 // nominateLocked makes pt the path that everything is sent on. The credentials of before an ICE restart end here.
-func (p *Peer) nominateLocked(pt *path, gen int, at time.Time) {
-	p.ice.nominated, p.ice.nominatedGen = pt, gen
-	if p.secure.conn != nil {
-		p.secure.conn.to.Store(pt)
+func (p *Peer) nominateLocked(pt *path, at time.Time) {
+	gen := pt.proof.cred.gen
+	if old := p.ice.nominated; old != nil && old != pt {
+		old.proof.since = time.Time{} // it has been left, and counts again when it answers again
 	}
+	p.ice.nominated, p.ice.nominatedGen = pt, gen
+	p.secure.sendTo(pt)
 	p.ice.creds = slices.DeleteFunc(p.ice.creds, func(c *credential) bool {
 		if c.gen < gen {
 			p.ep.removeCredential(c)
 		}
 		return c.gen < gen
 	})
-	if p.secure.client && p.secure.conn == nil && !p.secure.keyed {
-		p.startHandshakeLocked(pt, at) // as the DTLS client, the node speaks first
-	}
+	p.aliveLocked(pt, at)
 }
 
 // connectLocked lets media flow on the nominated path as soon as the handshake is done, and says so once.
@@ -266,10 +290,9 @@ func (p *Peer) tick(now time.Time) {
 	case !p.connected && !p.since.IsZero() && now.Sub(p.since) > t.Connect:
 		p.silenceLocked(ErrNoConnection)
 	}
-	if p.secure.client && p.secure.conn == nil && !p.secure.keyed && p.ice.nominated != nil {
-		p.startHandshakeLocked(p.ice.nominated, now) // no place was free at the nomination
-	}
+	p.speakFirstLocked(now) // no place was free before, or the handshake has failed
 	p.restLocked(now)
+	p.askAgainLocked(now)
 	for _, pt := range slices.Clone(p.ice.paths) {
 		pt.tickLocked(now)
 		if pt != p.ice.nominated && now.Sub(pt.checked) > t.Consent {
@@ -279,8 +302,8 @@ func (p *Peer) tick(now time.Time) {
 	}
 }
 
-// silenceLocked stops sending to a client that is not there. It comes back by a check on the path that it has nominated, or
-// by nominating another one, typically after an ICE restart.
+// silenceLocked stops sending to a client that is not there. It comes back by answering on the path that it has nominated, or by
+// nominating another one, typically after an ICE restart.
 func (p *Peer) silenceLocked(err error) {
 	p.connected, p.since = false, time.Time{}
 	p.lane.setDest(p, nil)
@@ -291,8 +314,8 @@ func (p *Peer) silenceLocked(err error) {
 // hushLocked stops DTLS and SCTP from sending, or lets them again (RFC 7675, section 5.1: nothing without consent).
 func (p *Peer) hushLocked(silent bool) {
 	p.ice.silent = silent
-	if p.secure.conn != nil {
-		p.secure.conn.hushed.Store(silent)
+	for _, c := range p.secure.conns() {
+		c.hushed.Store(silent)
 	}
 }
 

@@ -3,7 +3,6 @@ package transport
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"syscall"
@@ -13,10 +12,10 @@ import (
 
 // TestCandidatesFollowTheMachine: a node that was started before its network has its addresses later.
 func TestCandidatesFollowTheMachine(t *testing.T) {
-	var addrs []net.Addr
+	var addrs []netInterface
 	var failure error
 	asked := 0
-	c := candidates{bound: netip.MustParseAddrPort("0.0.0.0:7882"), interfaces: func() ([]net.Addr, error) {
+	c := candidates{bound: netip.MustParseAddrPort("0.0.0.0:7882"), interfaces: func() ([]netInterface, error) {
 		asked++
 		return addrs, failure
 	}}
@@ -36,14 +35,10 @@ func TestCandidatesFollowTheMachine(t *testing.T) {
 			t.Errorf("told %q, want %q; asked %d times, want %d", got, want, asked, times)
 		}
 	}
-	cidr := func(s string) *net.IPNet {
-		ip, n, _ := net.ParseCIDR(s)
-		n.IP = ip
-		return n
-	}
-	addrs = []net.Addr{cidr("127.0.0.1/8")}
+	with := func(name, ip string) netInterface { return netInterface{name, []netip.Addr{netip.MustParseAddr(ip)}} }
+	addrs = []netInterface{with("lo", "127.0.0.1")}
 	check(0, "127.0.0.1 127.0.0.1 ", 1)
-	addrs = append(addrs, cidr("10.0.0.1/8"))
+	addrs = append(addrs, with("eth0", "10.0.0.1"))
 	check(candidatesAge-1, "127.0.0.1 127.0.0.1 ", 1)
 	check(1, "10.0.0.1 10.0.0.1 ", 2)
 	failure = os.ErrPermission
@@ -52,6 +47,36 @@ func TestCandidatesFollowTheMachine(t *testing.T) {
 	check(0, "", 4)
 	c.external = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
 	check(candidatesAge, "192.0.2.1 192.0.2.1 ", 4)
+}
+
+func TestAddressesOfContainersAreLeftOut(t *testing.T) {
+	machine := []netInterface{
+		{"lo", []netip.Addr{netip.MustParseAddr("127.0.0.1")}},
+		{"docker0", []netip.Addr{netip.MustParseAddr("172.17.0.1")}},
+		{"br-0a1b2c", []netip.Addr{netip.MustParseAddr("172.18.0.1")}},
+		{"eth0", []netip.Addr{netip.MustParseAddr("192.0.2.5"), netip.MustParseAddr("fe80::1"), netip.MustParseAddr("2001:db8::5")}},
+		{"wg0", []netip.Addr{netip.MustParseAddr("10.9.0.1")}},
+	}
+	prefix := func(s string) []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix(s)} }
+	for _, tc := range []struct {
+		name   string
+		choice AddressChoice
+		list   []netInterface
+		want   string
+	}{
+		{"by default", AddressChoice{}, machine, "[192.0.2.5 2001:db8::5 10.9.0.1]"},
+		{"nothing else", AddressChoice{}, machine[:3], "[172.17.0.1 172.18.0.1]"},
+		{"only loopback", AddressChoice{}, machine[:1], "[127.0.0.1]"},
+		{"named", AddressChoice{Interfaces: []string{"docker*"}}, machine, "[172.17.0.1]"},
+		{"excluded", AddressChoice{Interfaces: []string{"!wg*"}}, machine, "[192.0.2.5 2001:db8::5]"},
+		{"named and excluded", AddressChoice{Interfaces: []string{"*", "!wg*"}}, machine, "[172.17.0.1 172.18.0.1 192.0.2.5 2001:db8::5]"},
+		{"network", AddressChoice{Networks: prefix("10.0.0.0/8")}, machine, "[10.9.0.1]"},
+		{"network excluded", AddressChoice{ExcludedNetworks: prefix("2001:db8::/32")}, machine, "[192.0.2.5 10.9.0.1]"},
+	} {
+		if got := fmt.Sprint(tc.choice.usable(tc.list, true)); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
+		}
+	}
 }
 
 func TestWithoutIPv6(t *testing.T) {

@@ -267,6 +267,13 @@ type wire struct {
 	deaf atomic.Bool                  // the client gets no DTLS
 	tap  atomic.Pointer[func([]byte)] // sees what the client sends
 	read atomic.Pointer[func([]byte)] // sees what the client receives
+	nat  atomic.Pointer[natted]
+}
+
+// natted is the socket from which a wire's packets leave instead.
+type natted struct {
+	out  *net.UDPConn
+	node net.Addr
 }
 
 func newWire(t testing.TB) *wire {
@@ -286,6 +293,9 @@ func (w *wire) ReadFrom(p []byte) (int, net.Addr, error) {
 		if err != nil {
 			return n, a, err
 		}
+		if x := w.nat.Load(); x != nil && a.String() == x.out.LocalAddr().String() {
+			a = x.node
+		}
 		if f := w.read.Load(); f != nil {
 			(*f)(p[:n])
 		}
@@ -301,6 +311,9 @@ func (w *wire) WriteTo(p []byte, a net.Addr) (int, error) {
 	}
 	if w.cut.Load() {
 		return len(p), nil
+	}
+	if x := w.nat.Load(); x != nil {
+		return x.out.WriteTo(p, a)
 	}
 	return w.PacketConn.WriteTo(p, a)
 }

@@ -24,7 +24,16 @@ type data struct {
 	maxSend  uint64 // largest message that the client takes; 0: not stated
 	channels map[string]*datachannel.DataChannel
 	open     int
+	unreset  int // streams that the node has refused or ended; the client may still hold them open
 }
+
+// maxUnreset is how many streams of an association the node may refuse or end, in channels that a peer may have. A stream takes memory
+// until the client resets it as well (RFC 6525), which an honest one does, and nothing obliges it to. Beyond that the
+// association ends: media goes on, data channels need a new connection. Raising it costs about 900 bytes a stream.
+const maxUnreset = 4
+
+// errUnreset is the end of an association whose client opens streams without end.
+var errUnreset = errors.New("too many streams opened beyond the limit or broken")
 
 // sctpConn is the DTLS connection as the SCTP association sees it: the end of the association must not end DTLS, which the
 // media needs.
@@ -106,13 +115,27 @@ func (p *Peer) runData(d *dtls.Conn) error {
 		if !p.addChannel(ch) {
 			p.ep.count.drop(DropMessage)
 			_ = ch.Close()
+			if !p.mayLeave() {
+				return errUnreset
+			}
 			continue
 		}
 		p.ep.work.Go(func() {
-			p.readChannel(ch)
+			ended := p.readChannel(ch)
 			p.removeChannel(ch)
+			if !ended && !p.mayLeave() {
+				_ = a.Close()
+			}
 		})
 	}
+}
+
+// mayLeave notes a stream that the node ends and says whether the association can go on.
+func (p *Peer) mayLeave() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.data.unreset++
+	return p.data.unreset <= maxUnreset*p.ep.o.Limits.Channels
 }
 
 func (p *Peer) addChannel(ch *datachannel.DataChannel) bool {
@@ -139,8 +162,8 @@ func (p *Peer) removeChannel(ch *datachannel.DataChannel) {
 	}
 }
 
-// readChannel delivers the messages of a channel until it ends, or until one is too large.
-func (p *Peer) readChannel(ch *datachannel.DataChannel) {
+// readChannel delivers the messages of a channel until it ends, which it reports, or until one is too large.
+func (p *Peer) readChannel(ch *datachannel.DataChannel) (ended bool) {
 	limit := p.ep.o.Limits.MessageSize
 	pace := rate.NewLimiter(rate.Limit(p.ep.o.Limits.MessageRate), 2*p.ep.o.Limits.MessageRate)
 	buf := make([]byte, min(channelBuffer, limit))
@@ -151,9 +174,9 @@ func (p *Peer) readChannel(ch *datachannel.DataChannel) {
 			buf = make([]byte, min(2*len(buf), limit))
 		case errors.Is(err, io.ErrShortBuffer):
 			p.ep.count.drop(DropMessage)
-			return
+			return false
 		case err != nil || p.closed.Load():
-			return
+			return true
 		default:
 			p.events.PeerMessage(p.id, Message{Label: ch.Label, Data: append([]byte(nil), buf[:n]...), Text: text})
 			time.Sleep(pace.Reserve().Delay()) // meanwhile the client's own window fills

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/datachannel"
+	"github.com/pion/sctp"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -152,5 +154,38 @@ func TestFloodOfMessagesIsReadSlowly(t *testing.T) {
 	}
 	if took := time.Since(began); took < 900*time.Millisecond { // 40 at once, 20 at 20 a second
 		t.Errorf("all read within %v", took)
+	}
+}
+
+// TestStreamsAreBounded: a client opens streams and never resets those that the node has refused.
+func TestStreamsAreBounded(t *testing.T) {
+	e := start(t, Options{Limits: Limits{Channels: 4}})
+	var channel *webrtc.DataChannel
+	p, seen, d := joinByHand(t, e, clientOptions{data: true, channel: &channel})
+	a, err := sctp.ClientWithOptions(sctp.WithNetConn(d), sctp.WithLoggerFactory(quiet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	opened := 0
+	for id := uint16(0); id < 2000; id += 2 {
+		if _, err := datachannel.Dial(a, id, &datachannel.Config{Label: "c", LoggerFactory: quiet}); err != nil {
+			break
+		}
+		opened++
+		if id%32 == 0 {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	eventually(t, "the association has ended", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return !p.data.allowed
+	})
+	p.mu.Lock()
+	n := p.data.unreset
+	p.mu.Unlock()
+	if n != maxUnreset*4+1 || len(seen.lost) > 0 {
+		t.Errorf("%d streams refused of %d, %d losses", n, opened, len(seen.lost))
 	}
 }

@@ -13,14 +13,16 @@
 //	mmsg.go       recvmmsg and sendmmsg
 //	pktinfo.go    the local address on wildcard binds
 //	addr.go       addresses as map keys and as socket addresses
+//	candidates.go what clients are told of the port; interfaces.go which of the machine's addresses
 //	demux.go      RFC 7983: what kind of packet is it
 //	ingress.go    a read's worth of datagrams: sort, look up, open, deliver
 //	reader.go     the goroutine of a UDP socket
 //	tcp.go        ICE-TCP connections (RFC 6544); tcpqueue.go what waits to be written; framing.go is RFC 4571
 //
 //	stun.go       connectivity checks in, responses out (RFC 8445, RFC 8489)
-//	agent.go      the ICE-lite agent of a peer: credentials, paths, nomination, consent (RFC 7675)
-//	dtls.go       the handshake; dtlsconn.go the virtual socket under it; records.go the filter before it;
+//	agent.go      the ICE-lite agent of a peer: credentials, paths, nomination
+//	validate.go   how the client shows that it is at the other end of a path; consent (RFC 7675)
+//	dtls.go       the handshake; hello.go how it begins; dtlsconn.go the virtual socket under it; records.go the filter before it;
 //	places.go     how many handshakes at once
 //	rest.go       quiet DTLS connections without goroutines
 //	cert.go       the node's certificate; fingerprints (RFC 8122)
@@ -40,6 +42,7 @@
 // # Locks
 //
 // In the order in which they may be taken: description.mu, ingress.pass, Peer.mu, Endpoint.mu, lane.mu, receiver.mu; then the leaf
-// locks (gate.mu, Writer.mu, line.mu, candidates.mu, identities.mu, places.mu, dtlsConn.mu, tcpQueue.mu, socket.mu, eventQueue.mu). PeerEvents are called with none of
+// locks (gate.mu, Writer.mu, line.mu, candidates.mu, identities.mu, places.mu, dtlsConn.mu, tcpQueue.mu, socket.mu, eventQueue.mu), of which
+// places.mu comes before dtlsConn.mu, and that before tcpQueue.mu and socket.mu. PeerEvents are called with none of
 // them held.
 package transport

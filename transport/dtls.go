@@ -2,8 +2,10 @@ package transport
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pion/dtls/v3"
@@ -25,15 +27,24 @@ const (
 	lastFlightBytes = 16 << 10
 )
 
+// maxTries is how many handshakes of one peer may be under way at once, and be begun in placeGrace: one for each ClientHello that has
+// come, of which at most one is the client's. Raising it lets forged ones cost more CPU, lowering it has the client wait for a place more often.
+const maxTries = 4
+
 // secure is the DTLS side of a peer. Guarded by Peer.mu.
 type secure struct {
 	client  bool // the node is the DTLS client
 	stated  []negotiate.Fingerprint
-	conn    *dtlsConn
+	hellos  hellos
+	early   early
+	began   [maxTries]time.Time // when the last handshakes were begun
+	tries   []*place            // handshakes under way, oldest first
+	failure error               // of the last one that has failed
+	conn    *dtlsConn           // of the handshake that is done
 	dtls    *dtls.Conn
-	place   *place // of the handshake under way
-	spent   int    // bytes of handshake records so far; after the handshake, since then
-	keyed   bool   // the handshake is done and the SRTP keys are in place
+	spent   int       // bytes of handshake records of late; see affords
+	spentAt time.Time // when that was reckoned
+	keyed   bool      // the handshake is done and the SRTP keys are in place
 	keyedAt time.Time
 
 	rested     *dtls.State // at rest: there is neither conn nor dtls; see rest.go
@@ -52,34 +63,43 @@ func (p *Peer) takeDTLS(pt *path, b *packet.Buffer, at time.Time) bool {
 	}
 	s := &p.secure
 	r, ok := checkRecords(b.B, recordRules{
-		first: !s.keyed && s.conn == nil && !s.client, established: s.keyed,
+		first: !s.keyed && len(s.tries) == 0 && !s.client, established: s.keyed,
 		plain: s.rested == nil && at.Sub(s.keyedAt) < lastFlight, data: p.data.allowed,
 	})
 	if !ok {
 		p.ep.count.drop(DropDTLSFiltered)
 		return false
 	}
-	if !s.affords(r.handshake) {
+	if !s.affords(r.handshake, at) {
 		p.ep.count.drop(DropDTLSLimited)
 		return false
 	}
+	pt.received(len(b.B))
+	if !s.keyed {
+		p.shakeLocked(pt, b, r, at)
+		s.release(pt)
+		return false
+	}
+	return p.takeEstablishedLocked(pt, b, r, at)
+}
+
+// takeEstablishedLocked takes in a datagram after the handshake.
+func (p *Peer) takeEstablishedLocked(pt *path, b *packet.Buffer, r records, at time.Time) bool {
+	s := &p.secure
 	if s.rested != nil {
+		if p.ice.nominated != nil {
+			pt = p.ice.nominated // whoever may have sent it
+		}
 		if err := p.wakeLocked(pt); err != nil {
 			p.ep.log.Error().Uint64("peer", uint64(p.id)).Err(err).Msg("DTLS lost")
 			return false
 		}
 	}
-	if s.conn == nil && (s.keyed || s.client || !p.startHandshakeLocked(pt, at)) {
+	if s.conn == nil {
 		p.ep.count.drop(DropDTLSLimited)
 		return false
 	}
-	if s.place != nil && r.answer {
-		s.place.answered.Store(true)
-	}
 	s.lastRecord = at
-	if p.ice.nominated == nil {
-		s.conn.to.Store(pt)
-	}
 	if r.data {
 		p.data.wanted = true
 		p.startDataLocked()
@@ -91,27 +111,120 @@ func (p *Peer) takeDTLS(pt *path, b *packet.Buffer, at time.Time) bool {
 	return true
 }
 
-// affords notes n more bytes of handshake records and says whether they are within the budget.
-func (s *secure) affords(n int) bool {
+// shakeLocked takes in a datagram of the handshake. A ClientHello goes to its own try, everything else to all: only the one whose
+// flight it answers can make use of it.
+func (p *Peer) shakeLocked(pt *path, b *packet.Buffer, r records, at time.Time) {
+	s := &p.secure
+	switch {
+	case r.hello && r.answer:
+		p.ep.count.drop(DropDTLSFiltered)
+		return
+	case s.client || !r.hello:
+		for _, t := range s.tries {
+			t.answered.Store(true)
+			t.conn.follow(pt)
+			p.feed(t, b)
+		}
+		return
+	}
+	own := copyOf(b)
+	defer own.Release()
+	h, ok := s.hellos.collect(own)
+	if !ok {
+		p.ep.count.drop(DropDTLSFiltered)
+	}
+	if h == nil {
+		return
+	}
+	if pt.proof.missing.Load() && pt.proof.cred != nil && pt.proof.cred.remoteKey != nil {
+		p.postponeLocked(pt, h)
+		return
+	}
+	p.greetLocked(pt, h, at)
+}
+
+// greetLocked has the handshake of a ClientHello begin or go on. The caller has given h away.
+func (p *Peer) greetLocked(pt *path, h *hello, at time.Time) {
+	defer h.release()
+	t := p.tryLocked(pt, h, at)
+	if t == nil {
+		p.ep.count.drop(DropDTLSLimited)
+		return
+	}
+	t.conn.follow(pt)
+	for _, b := range h.raw {
+		p.feed(t, b)
+	}
+}
+
+// feed gives a copy of a datagram to a handshake.
+func (p *Peer) feed(t *place, b *packet.Buffer) {
+	own := copyOf(b)
+	if !t.conn.push(own) {
+		own.Release()
+		p.ep.count.drop(DropDTLSLimited)
+	}
+}
+
+func copyOf(b *packet.Buffer) *packet.Buffer {
+	own := packet.Get()
+	own.B = own.B[:copy(own.B, b.B)]
+	return own
+}
+
+// tryLocked returns the handshake that a ClientHello belongs to, a new one if need be. Nil: there is no place.
+func (p *Peer) tryLocked(pt *path, h *hello, at time.Time) *place {
+	s, sum := &p.secure, h.sum()
+	for _, t := range s.tries {
+		if t.hello == sum {
+			return t
+		}
+	}
+	s.tries = slices.DeleteFunc(s.tries, func(t *place) bool {
+		old := !t.conn.begun() // of two that wait for their answer the later one is the client's
+		if old {
+			t.giveUp()
+		}
+		return old
+	})
+	if at.Sub(s.began[0]) < placeGrace {
+		return nil
+	}
+	copy(s.began[:], s.began[1:])
+	s.began[maxTries-1] = at
+	if len(s.tries) == maxTries {
+		s.tries[0].giveUp()
+		s.tries = slices.Delete(s.tries, 0, 1)
+	}
+	return p.startHandshakeLocked(pt, sum, at)
+}
+
+// affords notes n more bytes of handshake records and says whether they are within the budget, which is filled up again within
+// 16 s: what strangers have used up does not keep the client out for good.
+func (s *secure) affords(n int, at time.Time) bool {
 	budget := handshakeBytes
 	if s.keyed {
 		budget = lastFlightBytes
 	}
-	s.spent += n
+	if passed := at.Sub(s.spentAt); passed > 0 {
+		s.spent = max(0, s.spent-int(min(passed, 16*time.Second)*time.Duration(budget)/(16*time.Second)))
+		s.spentAt = at
+	}
+	s.spent = min(s.spent+n, 2*budget)
 	return n == 0 || s.spent <= budget
 }
 
-// startHandshakeLocked begins the handshake if there is a place.
-func (p *Peer) startHandshakeLocked(pt *path, at time.Time) bool {
+// startHandshakeLocked begins a handshake if there is a place; otherwise it returns nil.
+func (p *Peer) startHandshakeLocked(pt *path, sum [sha256.Size]byte, at time.Time) *place {
 	ctx, cancel := context.WithTimeout(context.Background(), p.ep.o.Timers.Handshake)
 	conn := newDTLSConn(p.ep, pt, p.dtlsClosed)
 	conn.hushed.Store(p.ice.silent)
-	pl := &place{conn: conn, cancel: cancel, since: at}
+	pl := &place{conn: conn, cancel: cancel, since: at, hello: sum}
 	if !p.ep.handshakes.enter(pl) {
 		cancel()
-		return false
+		return nil
 	}
-	p.secure.conn, p.secure.place = conn, pl
+	p.secure.tries = append(p.secure.tries, pl)
 	client, stated := p.secure.client, p.secure.stated
 	p.ep.work.Go(func() {
 		defer cancel()
@@ -119,40 +232,58 @@ func (p *Peer) startHandshakeLocked(pt *path, at time.Time) bool {
 		p.ep.handshakes.leave(pl)
 		p.handshakeDone(pl, err)
 	})
-	return true
+	return pl
 }
 
+// speakFirstLocked begins the handshake where the node is the DTLS client, as soon as there is a path.
+func (p *Peer) speakFirstLocked(at time.Time) {
+	s := &p.secure
+	if !s.client || s.keyed || len(s.tries) > 0 {
+		return
+	}
+	pt := p.ice.nominated
+	for _, other := range p.ice.paths {
+		if pt == nil && p.pendingLocked(other) {
+			pt = other
+		}
+	}
+	if pt != nil {
+		p.startHandshakeLocked(pt, [sha256.Size]byte{}, at)
+	}
+}
+
+// handshakeDone takes notice of the end of a handshake. One that has failed is no loss: it may have been begun by a forged ClientHello,
+// and the client's own begins another. Only a certificate that is not the client's ends the peer: it has come with a proof that
+// whoever shows it takes part in the handshake.
 func (p *Peer) handshakeDone(pl *place, err error) {
 	p.mu.Lock()
-	p.secure.place = nil
-	again := err != nil && pl.lost.Load() && !p.secure.keyed
-	if again {
-		p.secure.conn, p.secure.dtls = nil, nil
+	s := &p.secure
+	s.tries = slices.DeleteFunc(s.tries, func(t *place) bool { return t == pl })
+	if err != nil && !pl.lost.Load() && !s.keyed {
+		s.failure = err
 	}
 	p.mu.Unlock()
 	switch {
-	case again:
 	case err == nil && pl.lost.Load():
 		p.fail(fmt.Errorf("%w: lost its place", ErrHandshake)) // as it finished; its connection is mute
-	case err != nil:
-		p.fail(err)
-	default:
+		return
+	case err == nil:
 		return
 	}
+	if errors.Is(err, ErrFingerprint) && !pl.lost.Load() {
+		p.fail(err)
+	}
+	pl.giveUp()
 	_ = pl.conn.Close()
 }
+
+// errSuperseded is the end of a handshake that another one of the same peer, or of another, has overtaken.
+var errSuperseded = fmt.Errorf("%w: superseded", ErrHandshake)
 
 func (p *Peer) handshake(ctx context.Context, conn *dtlsConn, client bool, stated []negotiate.Fingerprint) error {
 	d, err := p.identity.newDTLS(conn, client, stated)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrHandshake, err)
-	}
-	p.mu.Lock()
-	gone := p.goneLocked()
-	p.secure.dtls = d
-	p.mu.Unlock()
-	if gone {
-		return ErrClosed
 	}
 	if err := d.HandshakeContext(ctx); err != nil {
 		if errors.Is(err, ErrFingerprint) {
@@ -162,40 +293,92 @@ func (p *Peer) handshake(ctx context.Context, conn *dtlsConn, client bool, state
 	}
 	keys, profile, err := exportKeys(d, client)
 	if err == nil {
-		err = p.setKeys(keys, profile)
+		err = p.setKeys(conn, d, keys, profile)
 	}
 	if err != nil {
+		conn.mute()
 		_ = d.Close()
 	}
 	return err
 }
 
-// setKeys puts the SRTP keys in place and lets media flow if a path is nominated.
-func (p *Peer) setKeys(k srtp.SessionKeys, profile srtp.ProtectionProfile) error {
+// setKeys puts the SRTP keys in place and lets media flow if a path is nominated. The first handshake of a peer that is done counts.
+func (p *Peer) setKeys(conn *dtlsConn, d *dtls.Conn, k srtp.SessionKeys, profile srtp.ProtectionProfile) error {
 	out, err := srtp.CreateContext(k.LocalMasterKey, k.LocalMasterSalt, profile)
 	if err != nil {
 		return fmt.Errorf("sending SRTP context: %w", err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.goneLocked() {
+	s := &p.secure
+	switch {
+	case p.goneLocked():
 		return ErrClosed
+	case s.keyed || conn.isMuted():
+		return errSuperseded
 	}
 	if err := p.rx.setKeys(k, profile); err != nil {
 		return err
 	}
 	p.lane.setOut(p, out)
 	now := time.Now()
-	p.secure.keyed, p.secure.keyedAt, p.secure.lastRecord, p.secure.spent = true, now, now, 0
+	s.conn, s.dtls = conn, d
+	s.keyed, s.keyedAt, s.lastRecord, s.spent = true, now, now, 0
+	s.giveUp()
+	if pt := conn.onlyPath(); pt != nil && slices.Contains(p.ice.paths, pt) {
+		p.provenLocked(pt, now)
+	}
 	p.connectLocked()
 	p.startDataLocked()
 	return nil
 }
 
+// giveUp ends what has been begun and is not done.
+func (s *secure) giveUp() {
+	for _, t := range s.tries {
+		if t.conn != s.conn {
+			t.giveUp()
+		}
+	}
+	s.hellos.clear()
+	s.early.drop()
+}
+
+// conns are the DTLS connections that there are.
+func (s *secure) conns() []*dtlsConn {
+	list := make([]*dtlsConn, 0, 1+len(s.tries))
+	if s.conn != nil {
+		list = append(list, s.conn)
+	}
+	for _, t := range s.tries {
+		if t.conn != s.conn {
+			list = append(list, t.conn)
+		}
+	}
+	return list
+}
+
+// sendTo has DTLS go over a path.
+func (s *secure) sendTo(pt *path) {
+	for _, c := range s.conns() {
+		c.to.Store(pt)
+		c.release()
+	}
+}
+
+// release sends what waits for a path to be allowed more.
+func (s *secure) release(pt *path) {
+	for _, c := range s.conns() {
+		if c.to.Load() == pt {
+			c.release()
+		}
+	}
+}
+
 // dtlsClosed is called when pion/dtls closes its connection: after the handshake that means close_notify or a fatal alert.
-func (p *Peer) dtlsClosed() {
+func (p *Peer) dtlsClosed(c *dtlsConn) {
 	p.mu.Lock()
-	keyed := p.secure.keyed
+	keyed := p.secure.keyed && p.secure.conn == c
 	p.mu.Unlock()
 	if keyed {
 		p.fail(ErrRemoteClosed)

@@ -3,6 +3,7 @@ package transport
 import (
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,18 +20,21 @@ const dtlsQueue = 64
 type dtlsConn struct {
 	ep      *Endpoint
 	to      atomic.Pointer[path]
-	hushed  atomic.Bool // no consent: what is written goes nowhere
-	onClose func()      // called once, when pion/dtls closes it
+	hushed  atomic.Bool          // no consent: what is written goes nowhere
+	onClose func(*dtlsConn)      // called once, when pion/dtls closes it
+	first   atomic.Pointer[path] // where the first datagram went
+	moved   atomic.Bool          // others went elsewhere
 
 	mu      sync.Mutex
 	queue   []*packet.Buffer
-	expired bool // a read deadline in the past is set
+	held    [][]byte // written, and more than the path is allowed so far
+	expired bool     // a read deadline in the past is set
 	closed  bool
 	muted   bool          // nothing is sent any more and nobody told of the end
 	wake    chan struct{} // capacity 1
 }
 
-func newDTLSConn(e *Endpoint, to *path, onClose func()) *dtlsConn {
+func newDTLSConn(e *Endpoint, to *path, onClose func(*dtlsConn)) *dtlsConn {
 	c := &dtlsConn{ep: e, onClose: onClose, wake: make(chan struct{}, 1)}
 	c.to.Store(to)
 	return c
@@ -94,13 +98,92 @@ func (c *dtlsConn) WriteTo(p []byte, _ net.Addr) (int, error) {
 	switch {
 	case closed:
 		return 0, net.ErrClosed
-	case muted || c.hushed.Load():
+	case muted || c.hushed.Load() || plaintextAlert(p):
 		return len(p), nil // as good as lost on the way: DTLS and SCTP retransmit
 	}
-	if err := c.to.Load().send(p); err != nil {
-		c.ep.count.drop(DropSendFailed)
+	if !c.sendNow(p) {
+		c.hold(p)
+		c.release() // if that has become possible meanwhile
 	}
 	return len(p), nil
+}
+
+// sendNow sends a datagram if nothing waits and the path is allowed it.
+func (c *dtlsConn) sendNow(p []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	to := c.to.Load()
+	if len(c.held) > 0 || !to.allows(len(p)) {
+		return false
+	}
+	c.send(to, p)
+	return true
+}
+
+// begun says whether anything has gone out.
+func (c *dtlsConn) begun() bool { return c.first.Load() != nil }
+
+// plaintextAlert says whether b is an alert of a handshake that fails. It may fail over forged records, and the alert would end the
+// client's own.
+func plaintextAlert(b []byte) bool {
+	return len(b) >= recordHeader && b[0] == recordAlert && b[3] == 0 && b[4] == 0
+}
+
+func (c *dtlsConn) send(to *path, b []byte) {
+	if !c.first.CompareAndSwap(nil, to) && c.first.Load() != to {
+		c.moved.Store(true)
+	}
+	if err := to.send(b); err != nil {
+		c.ep.count.drop(DropSendFailed)
+	}
+}
+
+// maxHeld is how many datagrams wait for a path to be allowed more: a flight, and what of it is sent again.
+const maxHeld = 8
+
+func (c *dtlsConn) hold(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	if len(c.held) == maxHeld {
+		c.held = slices.Delete(c.held, 0, 1)
+		c.ep.count.drop(DropPathUnproven)
+	}
+	c.held = append(c.held, slices.Clone(b))
+}
+
+// release sends of what waits as much as the path is allowed.
+func (c *dtlsConn) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	to := c.to.Load()
+	for len(c.held) > 0 && !c.muted && !c.hushed.Load() && to.allows(len(c.held[0])) {
+		c.send(to, c.held[0])
+		c.held = slices.Delete(c.held, 0, 1)
+	}
+}
+
+// follow has the connection send to a path from which the handshake goes on, unless that lacks the proof which the one so far has.
+func (c *dtlsConn) follow(pt *path) {
+	if !pt.proof.missing.Load() || c.to.Load().proof.missing.Load() {
+		c.to.Store(pt)
+	}
+}
+
+// onlyPath returns the path that everything has gone to, or nil if there were several.
+func (c *dtlsConn) onlyPath() *path {
+	if c.moved.Load() {
+		return nil
+	}
+	return c.first.Load()
+}
+
+func (c *dtlsConn) isMuted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.muted
 }
 
 // Close ends reads and writes.
@@ -114,12 +197,12 @@ func (c *dtlsConn) Close() error {
 	for _, b := range c.queue {
 		b.Release()
 	}
-	c.queue = nil
+	c.queue, c.held = nil, nil
 	c.signal()
 	muted := c.muted
 	c.mu.Unlock()
 	if !muted {
-		c.onClose()
+		c.onClose(c)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ type Endpoint struct {
 	closing bool
 	peers   map[*Peer]struct{}
 	byUFrag map[string]*credential
-	byAddr  map[addr]*path
+	byFlow  map[flow]*path
 }
 
 // Listen binds UDP and TCP on one port number and makes the certificate. It starts nothing: that is Run. Whoever does not
@@ -55,7 +55,7 @@ func Listen(o Options) (*Endpoint, error) {
 		lanes:      make(chan *lane),
 		peers:      map[*Peer]struct{}{},
 		byUFrag:    map[string]*credential{},
-		byAddr:     map[addr]*path{},
+		byFlow:     map[flow]*path{},
 	}
 	var err error
 	if _, err = e.identities.at(time.Now()); err != nil {
@@ -64,7 +64,7 @@ func Listen(o Options) (*Endpoint, error) {
 	if err = e.bind(); err != nil {
 		return nil, fmt.Errorf("listen on %v (UDP and TCP): %w", o.Listen, err)
 	}
-	e.candidates = candidates{bound: e.addr, external: o.ExternalIPs, interfaces: net.InterfaceAddrs}
+	e.candidates = candidates{bound: e.addr, external: o.ExternalIPs, choice: o.Addresses, interfaces: machineInterfaces}
 	if _, err = e.candidates.list(time.Now()); err != nil {
 		_ = e.Close()
 		return nil, err

@@ -67,6 +67,37 @@ func FuzzCheckRecords(f *testing.F) {
 	})
 }
 
+// FuzzCollectHello feeds fragments of ClientHellos, two datagrams of the same bytes with different ends.
+func FuzzCollectHello(f *testing.F) {
+	whole := helloBody(1)
+	f.Add(dtlsRecord(recordHandshake, 0, whole...), []byte{1})
+	f.Add(dtlsRecord(recordHandshake, 0, append(handshakePart(300, 280, 20), make([]byte, 20)...)...), []byte{})
+	f.Fuzz(func(t *testing.T, b, tail []byte) {
+		var s hellos
+		defer s.clear()
+		for _, d := range [][]byte{b, append(bytes.Clone(b), tail...)} {
+			if len(d) > packet.Size {
+				return
+			}
+			if r, ok := checkRecords(d, recordRules{first: true}); !ok || !r.hello {
+				continue
+			}
+			buf := bufferOf(d)
+			h, ok := s.collect(buf)
+			buf.Release()
+			if h != nil && (!ok || !wellFormed(h.body) || h.missing != 0) {
+				t.Fatal("a ClientHello that is not whole")
+			}
+			if h != nil {
+				h.release()
+			}
+			if len(s.list) > maxPieces {
+				t.Fatal("too many parts are kept")
+			}
+		}
+	})
+}
+
 // FuzzCheck feeds the STUN entry. Whatever comes, only a check with the right password may be accepted.
 func FuzzCheck(f *testing.F) {
 	e, err := Listen(Options{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Sockets: 1})
@@ -79,7 +110,7 @@ func FuzzCheck(f *testing.F) {
 		f.Fatal(err)
 	}
 	c := &credential{peer: p, ufrag: "ufrag", key: stun.NewShortTermIntegrity("a password nobody knows"), gen: 1}
-	if err := p.registerLocked(c, "remote"); err != nil {
+	if err := p.registerLocked(c, "remote", ""); err != nil {
 		f.Fatal(err)
 	}
 	user := stun.NewUsername("ufrag:remote")
@@ -90,6 +121,7 @@ func FuzzCheck(f *testing.F) {
 		f.Add(build(f, s...).Raw)
 	}
 	f.Add([]byte{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42})
+	f.Add(must(stun.Build(stun.BindingSuccess, stun.TransactionID, stun.NewShortTermIntegrity("wrong"), stun.Fingerprint)).Raw)
 	from := origin{addr: addrFrom(netip.MustParseAddrPort("127.0.0.1:9")), sock: e.sockets[0]}
 	in := e.readers[0].in
 	at := time.Now()

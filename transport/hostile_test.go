@@ -358,8 +358,8 @@ func TestFloodFromStrangers(t *testing.T) {
 	k.undisturbed(10, 10)
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	if len(e.peers) != 1 || len(e.byUFrag) != 1 || len(e.byAddr) != 1 {
-		t.Errorf("left behind: %d peers, %d credentials, %d addresses", len(e.peers), len(e.byUFrag), len(e.byAddr))
+	if len(e.peers) != 1 || len(e.byUFrag) != 1 || len(e.byFlow) != 1 {
+		t.Errorf("left behind: %d peers, %d credentials, %d addresses", len(e.peers), len(e.byUFrag), len(e.byFlow))
 	}
 	if len(k.seen.lost) > 0 || e.Stats().Handshakes != 0 {
 		t.Error("the flood had an effect")
@@ -378,8 +378,8 @@ func TestPathLimit(t *testing.T) {
 	p.mu.Unlock()
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	if n != maxPaths || len(e.byAddr) != maxPaths {
-		t.Errorf("%d paths, %d addresses", n, len(e.byAddr))
+	if n != maxPaths || len(e.byFlow) != maxPaths {
+		t.Errorf("%d paths, %d addresses", n, len(e.byFlow))
 	}
 }
 
@@ -388,7 +388,7 @@ func TestSSRCLimit(t *testing.T) {
 	e := start(t, Options{Limits: Limits{SSRCs: 8}})
 	send, recv := srtpPair(t)
 	p, _ := wiredPeer(t, e, netip.MustParseAddrPort("127.0.0.1:9"))
-	p.rx.ctx, p.rx.ssrcs = recv, map[uint32]struct{}{}
+	p.rx.ctx, p.rx.ssrcs = recv, map[uint32]*source{}
 	var s openScratch
 	for i := range uint32(20) {
 		h := rtp.Header{Version: 2, SSRC: 100 + i, SequenceNumber: 1}

@@ -14,6 +14,7 @@ type arrival struct {
 	local localIP // on a wildcard address: where it was sent to
 	kind  class
 	path  *path // nil: from an address without a valid check
+	early bool  // DTLS that came before the proof of its path, in the same read
 }
 
 // ingress takes what one read brought through sorting, look-up, opening and delivery. Each reading goroutine has its own;
@@ -53,7 +54,9 @@ func (in *ingress) process(n int, at time.Time) {
 		// Checks come first: what follows in the same read may come from the address that they make known.
 		switch a.kind = classify(a.buf.B); a.kind {
 		case classSTUN:
-			in.check(a.buf.B, origin{addr: a.from, local: a.local, sock: in.sock, tcp: in.tcp}, at)
+			if in.check(a.buf.B, origin{addr: a.from, local: a.local, sock: in.sock, tcp: in.tcp}, at) {
+				markEarly(list[:i], a.from)
+			}
 		case classNoise:
 			in.ep.count.drop(DropNoise)
 		default:
@@ -69,6 +72,13 @@ func (in *ingress) process(n int, at time.Time) {
 	}
 }
 
+// markEarly notes what has come from an address before the answer that proves its path.
+func markEarly(list []arrival, from addr) {
+	for i := range list {
+		list[i].early = list[i].early || list[i].from == from
+	}
+}
+
 // lookUp finds the paths of a read's packets under one lock.
 func (in *ingress) lookUp(list []arrival) {
 	if in.tcp != nil {
@@ -78,7 +88,7 @@ func (in *ingress) lookUp(list []arrival) {
 		}
 		return
 	}
-	var last addr
+	var last flow
 	var pt *path
 	in.ep.mu.RLock()
 	defer in.ep.mu.RUnlock()
@@ -87,8 +97,9 @@ func (in *ingress) lookUp(list []arrival) {
 		if a.kind < classDTLS {
 			continue
 		}
-		if a.from != last {
-			last, pt = a.from, in.ep.byAddr[a.from]
+		if a.from != last.remote || a.local != last.local {
+			last = flow{a.from, a.local}
+			pt = in.ep.byFlow[last]
 		}
 		a.path = pt
 	}
@@ -105,7 +116,9 @@ func (in *ingress) open(list []arrival, at time.Time) {
 			in.ep.count.drop(DropUnknownAddress)
 			i++
 		case a.kind == classDTLS:
-			if a.path.peer.takeDTLS(a.path, a.buf, at) {
+			if a.early && a.path.peer.tooEarly() {
+				in.ep.count.drop(DropDTLSLimited)
+			} else if a.path.peer.takeDTLS(a.path, a.buf, at) {
 				a.buf = nil
 			}
 			i++
@@ -123,11 +136,11 @@ func (in *ingress) open(list []arrival, at time.Time) {
 // openRun opens the media packets of one path into the batch for its Inbox.
 func (in *ingress) openRun(pt *path, run []arrival, at time.Time) {
 	p := pt.peer
-	opened := 0
+	opened, newer := 0, false
 	p.rx.mu.Lock()
 	for i := range run {
 		a := &run[i]
-		isRTCP := a.kind == classRTCP
+		isRTCP, size := a.kind == classRTCP, len(a.buf.B)
 		plain, reason, ok := p.rx.openLocked(a.buf.B, isRTCP, &in.scratch, in.ep.o.Limits.SSRCs)
 		if !ok {
 			in.ep.count.drop(reason)
@@ -137,12 +150,17 @@ func (in *ingress) openRun(pt *path, run []arrival, at time.Time) {
 		in.batchFor(p.inbox, at).Add(p.id, a.buf, isRTCP)
 		a.buf = nil
 		opened++
+		newer = newer || in.scratch.newer
+		pt.received(size)
 	}
 	p.rx.mu.Unlock()
 	if opened > 0 {
 		now := in.ep.mark(at)
 		pt.heard.Store(now)
 		p.heard.Store(now)
+	}
+	if newer && p.unsettled.Load() {
+		p.sealed(pt, at)
 	}
 }
 

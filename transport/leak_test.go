@@ -60,8 +60,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	eventually(t, "handshakes have ended", func() bool { return e.Stats().Handshakes == 0 })
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	if len(e.peers)+len(e.byUFrag)+len(e.byAddr) != 0 {
-		t.Errorf("left behind: %d peers, %d credentials, %d addresses", len(e.peers), len(e.byUFrag), len(e.byAddr))
+	if len(e.peers)+len(e.byUFrag)+len(e.byFlow) != 0 {
+		t.Errorf("left behind: %d peers, %d credentials, %d addresses", len(e.peers), len(e.byUFrag), len(e.byFlow))
 	}
 	eventually(t, "TCP connections are gone", func() bool { return e.tcp.count() == 0 })
 }

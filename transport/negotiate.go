@@ -93,8 +93,8 @@ func (p *Peer) adopt(o *negotiate.Offer, c *credential, isNew bool) error {
 		return ErrClosed
 	}
 	if isNew {
-		ufrag, _ := o.ICE()
-		if err := p.registerLocked(c, strings.Clone(ufrag)); err != nil {
+		ufrag, pwd := o.ICE()
+		if err := p.registerLocked(c, strings.Clone(ufrag), pwd); err != nil {
 			return err
 		}
 	}
@@ -113,7 +113,7 @@ func (p *Peer) adopt(o *negotiate.Offer, c *credential, isNew bool) error {
 
 // RestartICE takes new credentials of the client, as WHIP and WHEP send them by PATCH, and returns the node's as an SDP
 // fragment. The same credentials as before change nothing and get the same answer.
-func (p *Peer) RestartICE(ufrag, _ string) (string, error) {
+func (p *Peer) RestartICE(ufrag, pwd string) (string, error) {
 	p.sdp.mu.Lock()
 	defer p.sdp.mu.Unlock()
 	p.mu.Lock()
@@ -126,7 +126,7 @@ func (p *Peer) RestartICE(ufrag, _ string) (string, error) {
 	}
 	c, isNew := p.currentLocked(ufrag)
 	if isNew {
-		if err := p.registerLocked(c, ufrag); err != nil {
+		if err := p.registerLocked(c, ufrag, pwd); err != nil {
 			return "", err
 		}
 	}
@@ -144,9 +144,10 @@ func (p *Peer) currentLocked(remote string) (c *credential, isNew bool) {
 	return c, true
 }
 
-// registerLocked makes a credential valid, beside the one in use. Of a restart that never came to a nomination nothing
+// registerLocked makes a credential valid, beside the one in use, with the client's user name and password. Of a restart that never came to a nomination nothing
 // stays.
-func (p *Peer) registerLocked(c *credential, remote string) error {
+func (p *Peer) registerLocked(c *credential, remote, pwd string) error {
+	c.setRemote(remote, pwd)
 	if !p.ep.addCredential(c) {
 		return errors.New("ICE user name is taken") // 72 random bits
 	}

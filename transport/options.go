@@ -15,6 +15,8 @@ type Options struct {
 	Listen netip.AddrPort
 	// ExternalIPs are announced as candidates instead of the addresses of the machine, for a node behind one-to-one NAT.
 	ExternalIPs []netip.Addr
+	// Addresses chooses among those of the machine, where ExternalIPs is empty and Listen is on all of them.
+	Addresses AddressChoice
 	// Sockets is the number of UDP sockets, each with a reader goroutine. Default: GOMAXPROCS. More than cores only adds
 	// goroutines, fewer leaves cores out.
 	Sockets int

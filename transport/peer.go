@@ -34,6 +34,10 @@ type Peer struct {
 	heard  atomic.Int64 // as path.heard
 	rx     receiver
 
+	// unsettled: the client has asked for a path that is not nominated yet, or the nominated one lacks its proof, so it matters
+	// where media comes from.
+	unsettled atomic.Bool
+
 	// Guarded by lane.mu; dest is written with mu held as well.
 	out  *srtp.Context        // the one holder of each SRTP and SRTCP sending index
 	dest *path                // nil: not connected
@@ -95,6 +99,7 @@ func (p *Peer) fail(err error) {
 		return
 	}
 	p.failed, p.connected = true, false
+	p.secure.giveUp()
 	p.stopLocked()
 	p.releaseLocked()
 	p.ep.events.add(event{peer: p, lost: err})
@@ -143,12 +148,10 @@ func (p *Peer) end() {
 			p.ep.log.Error().Uint64("peer", uint64(p.id)).Err(err).Msg("the client is not told of the end by DTLS")
 		}
 	}
+	p.secure.giveUp()
 	s := p.secure
 	p.mu.Unlock()
 
-	if s.place != nil {
-		s.place.cancel()
-	}
 	if s.dtls != nil {
 		_ = s.dtls.Close() // sends close_notify
 	}

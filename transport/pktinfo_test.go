@@ -19,12 +19,18 @@ func TestAnswersComeFromTheAddressAsked(t *testing.T) {
 			client := sink(t)
 			from := func() string {
 				buf := make([]byte, 2000)
-				_ = client.SetReadDeadline(time.Now().Add(patience))
-				_, at, err := client.ReadFromUDPAddrPort(buf)
-				if err != nil {
-					t.Fatal(err)
+				for {
+					_ = client.SetReadDeadline(time.Now().Add(patience))
+					n, at, err := client.ReadFromUDPAddrPort(buf)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if asked := requestOf(buf[:n]); asked != nil {
+						_, _ = client.WriteToUDPAddrPort(responseTo(t, asked, c), at)
+						continue
+					}
+					return at.Addr().Unmap().String()
 				}
-				return at.Addr().Unmap().String()
 			}
 			for i, ip := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"} {
 				check := checkOf(t, c)
@@ -38,6 +44,11 @@ func TestAnswersComeFromTheAddressAsked(t *testing.T) {
 					t.Errorf("check %d: sent to %s, answered from %s", i, ip, got)
 				}
 			}
+			eventually(t, "the second path is nominated", func() bool {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				return p.ice.nominated != nil && p.ice.nominated.local == localIP(netip.MustParseAddr("127.0.0.2").As16())
+			})
 			send, _ := srtpPair(t)
 			p.lane.setOut(p, send)
 			p.mu.Lock()
@@ -58,7 +69,7 @@ func TestAnswersComeFromTheAddressAsked(t *testing.T) {
 					t.Errorf("packet %d comes from %s", i, got)
 				}
 			}
-			if s := e.Stats(); paths != 1 || s.Drops[DropSendFailed] != 0 {
+			if s := e.Stats(); paths != 3 || s.Drops[DropSendFailed] != 0 {
 				t.Errorf("%d paths, %d packets refused by the kernel", paths, s.Drops[DropSendFailed])
 			}
 		})

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/sha256"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -32,6 +33,15 @@ type place struct {
 	since    time.Time
 	answered atomic.Bool // the client has got the node's first flight
 	lost     atomic.Bool // it had to give way
+
+	hello [sha256.Size]byte // of the ClientHello that began it
+}
+
+// giveUp ends a handshake. The client hears nothing of it and begins anew when it asks again.
+func (p *place) giveUp() {
+	p.lost.Store(true)
+	p.conn.mute()
+	p.cancel()
 }
 
 // enter takes a place, if need be that of another handshake.
@@ -45,9 +55,7 @@ func (s *places) enter(p *place) bool {
 		}
 		old := s.list[i]
 		s.list = slices.Delete(s.list, i, i+1)
-		old.lost.Store(true)
-		old.conn.mute() // the client hears nothing of it and begins anew when it asks again
-		old.cancel()
+		old.giveUp()
 	}
 	s.list = append(s.list, p)
 	return true

@@ -27,7 +27,8 @@ type recordRules struct {
 type records struct {
 	data      bool // application data
 	handshake int  // bytes of handshake records
-	answer    bool // more than a ClientHello: the client has got the node's flight
+	hello     bool // a ClientHello, or a fragment of one
+	answer    bool // more than that: the client has got the node's flight
 }
 
 // checkRecords walks the records of a datagram and tells whether all of it may go to the DTLS library. It stands between the
@@ -55,7 +56,7 @@ func checkRecords(b []byte, rules recordRules) (r records, ok bool) {
 		switch {
 		case kind == recordHandshake:
 			r.handshake += recordHeader + size
-			r.answer = r.answer || !hello
+			r.hello, r.answer = r.hello || hello, r.answer || !hello
 		case kind == recordApplicationData:
 			r.data = true
 		}

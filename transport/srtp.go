@@ -32,10 +32,38 @@ var srtpProfiles = []struct {
 type receiver struct {
 	mu       sync.Mutex
 	ctx      *srtp.Context // nil: not before the handshake is done nor after Close
+	tail     int           // bytes of tag behind the index of an SRTCP packet
 	replayed bool          // set by the replay detectors: the packet just refused was a replay
 	lastSSRC uint32
-	ssrcs    map[uint32]struct{} // authenticated ones; each costs a replay window, so there is a limit
+	last     *source            // of lastSSRC
+	ssrcs    map[uint32]*source // authenticated ones; each costs a replay window, so there is a limit
 }
+
+// source is the newest that has come of an SSRC. The first packet of one is not newer than anything.
+type source struct {
+	seq  uint16 // of SRTP
+	rtp  bool   // seq is set
+	rtcp uint32 // index of SRTCP, and 1; 0: none
+}
+
+// follow takes notice of the index of an authentic packet and says whether it is newer than those before.
+func (s *source) follow(isRTCP bool, index uint32) bool {
+	if isRTCP {
+		newer := s.rtcp != 0 && index+1 > s.rtcp
+		s.rtcp = max(s.rtcp, index+1)
+		return newer
+	}
+	ahead := int16(uint16(index) - s.seq)
+	if s.rtp && ahead <= 0 {
+		return false
+	}
+	newer := s.rtp
+	s.seq, s.rtp = uint16(index), true
+	return newer
+}
+
+// srtcpIndexAt returns where the index of an SRTCP packet of n bytes stands (RFC 3711 section 3.4, RFC 7714 section 9.1).
+func (r *receiver) srtcpIndexAt(n int) int { return n - 4 - r.tail }
 
 // replayCheck notes a refusal where the receiver sees it; pion/srtp's error for it is not exported.
 type replayCheck struct {
@@ -74,7 +102,10 @@ func (r *receiver) setKeys(k srtp.SessionKeys, profile srtp.ProtectionProfile) e
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ctx, r.ssrcs = ctx, map[uint32]struct{}{}
+	r.ctx, r.ssrcs = ctx, map[uint32]*source{}
+	if profile == srtp.ProtectionProfileAes128CmHmacSha1_80 {
+		r.tail = 10
+	}
 	return nil
 }
 
@@ -87,12 +118,13 @@ func (r *receiver) proven() bool {
 
 func (r *receiver) close() {
 	r.mu.Lock()
-	r.ctx, r.ssrcs = nil, nil
+	r.ctx, r.ssrcs, r.last = nil, nil, nil
 	r.mu.Unlock()
 }
 
-// openLocked decrypts b in place and returns the plain packet, or the reason why not.
+// openLocked decrypts b in place and returns the plain packet, or the reason why not. Scratch says whether it was newer than all before.
 func (r *receiver) openLocked(b []byte, isRTCP bool, s *openScratch, limit int) (plain []byte, reason Drop, ok bool) {
+	s.newer = false
 	if r.ctx == nil {
 		return nil, DropNotReady, false
 	}
@@ -104,12 +136,19 @@ func (r *receiver) openLocked(b []byte, isRTCP bool, s *openScratch, limit int) 
 		at = 4
 	}
 	ssrc := binary.BigEndian.Uint32(b[at:])
-	known := ssrc == r.lastSSRC
-	if !known {
-		_, known = r.ssrcs[ssrc]
+	from := r.last
+	if from == nil || ssrc != r.lastSSRC {
+		from = r.ssrcs[ssrc]
 	}
-	if !known && len(r.ssrcs) >= limit {
+	if from == nil && len(r.ssrcs) >= limit {
 		return nil, DropSSRCLimit, false
+	}
+	index := uint32(binary.BigEndian.Uint16(b[2:]))
+	if isRTCP {
+		if len(b) < 12+r.tail {
+			return nil, DropMalformed, false
+		}
+		index = binary.BigEndian.Uint32(b[r.srtcpIndexAt(len(b)):]) &^ (1 << 31)
 	}
 	r.replayed = false
 	var err error
@@ -121,10 +160,12 @@ func (r *receiver) openLocked(b []byte, isRTCP bool, s *openScratch, limit int) 
 	if err != nil {
 		return nil, r.reasonLocked(err), false
 	}
-	if !known {
-		r.ssrcs[ssrc] = struct{}{}
+	if from == nil {
+		from = new(source)
+		r.ssrcs[ssrc] = from
 	}
-	r.lastSSRC = ssrc
+	r.lastSSRC, r.last = ssrc, from
+	s.newer = from.follow(isRTCP, index)
 	return plain, 0, true
 }
 
@@ -140,8 +181,9 @@ func (r *receiver) reasonLocked(err error) Drop {
 
 // openScratch holds parsed headers between packets, to allocate nothing.
 type openScratch struct {
-	rtp  rtp.Header
-	rtcp rtcp.Header
+	rtp   rtp.Header
+	rtcp  rtcp.Header
+	newer bool // the last one was newer than all before it of its SSRC
 }
 
 // exportKeys derives the SRTP keys from a finished handshake (RFC 5764, section 4.2).

@@ -30,6 +30,8 @@ const (
 	DropTCPLimit                     // a TCP connection beyond a limit, or without a valid check in time
 	DropMessage                      // data channel message too large, or channel limit, or SCTP after EndMessages
 	DropSequenceJump                 // too far from the packets sealed before, see sequence.go
+	DropSTUNUnasked                  // a STUN response to no check of the node's, or with the wrong password
+	DropPathUnproven                 // more than a path may get on which the client has not shown itself
 	DropReceiveFull                  // by the kernel: a socket's receive buffer was full; none of PacketsIn
 	NumDrops
 )
@@ -38,7 +40,7 @@ var dropNames = [NumDrops]string{
 	"noise", "oversized", "unknown_address", "stun_malformed", "stun_unauthorized", "stun_replayed", "stun_address_taken",
 	"stun_limited", "dtls_filtered", "dtls_limited", "not_ready", "malformed", "auth_failed", "replayed", "ssrc_limit",
 	"not_connected", "send_full", "send_failed", "seal_failed", "slow_reader", "tcp_limit", "message", "sequence_jump",
-	"receive_full",
+	"stun_unasked", "path_unproven", "receive_full",
 }
 
 // String returns the reason as it appears in metrics.
@@ -55,13 +57,14 @@ type Stats struct {
 	PacketsIn, BytesIn          uint64 // datagrams and TCP frames, as they came
 	PacketsOut, BytesOut        uint64 // SRTP and SRTCP handed to the kernel or to a TCP queue
 	ChecksIn                    uint64 // valid STUN checks
+	ChecksOut                   uint64 // the node's own
 	SendWaits                   uint64 // batches that had to wait for room in the send buffer; each waits 1 ms at most
 	Drops                       [NumDrops]uint64
 }
 
 type counters struct {
-	packetsIn, bytesIn, packetsOut, bytesOut, checksIn, sendWaits atomic.Uint64
-	drops                                                         [NumDrops]atomic.Uint64
+	packetsIn, bytesIn, packetsOut, bytesOut, checksIn, checksOut, sendWaits atomic.Uint64
+	drops                                                                    [NumDrops]atomic.Uint64
 }
 
 func (c *counters) drop(d Drop) { c.drops[d].Add(1) }
@@ -77,7 +80,7 @@ func (e *Endpoint) Stats() Stats {
 	s := Stats{
 		PacketsIn: e.count.packetsIn.Load(), BytesIn: e.count.bytesIn.Load(),
 		PacketsOut: e.count.packetsOut.Load(), BytesOut: e.count.bytesOut.Load(),
-		ChecksIn: e.count.checksIn.Load(), Handshakes: e.handshakes.taken(), SendWaits: e.count.sendWaits.Load(),
+		ChecksIn: e.count.checksIn.Load(), ChecksOut: e.count.checksOut.Load(), Handshakes: e.handshakes.taken(), SendWaits: e.count.sendWaits.Load(),
 	}
 	for i := range s.Drops {
 		s.Drops[i] = e.count.drops[i].Load()

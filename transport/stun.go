@@ -38,25 +38,29 @@ func plausibleSTUN(b []byte) bool {
 		int(binary.BigEndian.Uint16(b[2:])) == len(b)-stunHeader && len(b)%4 == 0
 }
 
-// check answers one STUN message: a connectivity check, as RFC 8445 section 7.3 and RFC 8489 section 9.1.3 have it.
-func (in *ingress) check(b []byte, from origin, at time.Time) {
+// check answers one STUN message: a connectivity check, as RFC 8445 section 7.3 and RFC 8489 section 9.1.3 have it. It says whether it
+// was the client's answer to a check of the node's.
+func (in *ingress) check(b []byte, from origin, at time.Time) (proof bool) {
 	m := &in.stun.request
 	if !plausibleSTUN(b) {
 		in.ep.count.drop(DropSTUNMalformed)
-		return
+		return false
 	}
 	m.Raw = append(m.Raw[:0], b...)
 	if m.Decode() != nil || stun.Fingerprint.Check(m) != nil {
 		in.ep.count.drop(DropSTUNMalformed)
-		return
+		return false
 	}
 	switch m.Type {
 	case stun.BindingRequest:
 		in.request(m, from, at)
 	case stun.NewType(stun.MethodBinding, stun.ClassIndication): // a keepalive; nothing is authenticated by it
+	case stun.BindingSuccess, stun.BindingError:
+		return in.answer(m, from, at)
 	default:
 		in.ep.count.drop(DropSTUNMalformed)
 	}
+	return false
 }
 
 func (in *ingress) request(m *stun.Message, from origin, at time.Time) {
@@ -80,13 +84,24 @@ func (in *ingress) request(m *stun.Message, from origin, at time.Time) {
 		in.refuse(m, from, at, stun.CodeRoleConflict, c.key)
 		return
 	}
-	reason, ok := c.peer.checked(c, from, m.TransactionID, m.Contains(stun.AttrUseCandidate), at)
+	k := check{tx: m.TransactionID, use: m.Contains(stun.AttrUseCandidate), size: len(m.Raw)}
+	reason, ok := c.peer.checked(c, from, k, at)
 	if !ok {
 		in.ep.count.drop(reason)
 		return
 	}
 	in.ep.count.checksIn.Add(1)
 	in.accept(m, from, c.key)
+}
+
+// answer takes in a response to a check of the node's. An error of the client proves nothing.
+func (in *ingress) answer(m *stun.Message, from origin, at time.Time) bool {
+	pt := in.ep.pathOf(from)
+	if pt == nil || m.Type != stun.BindingSuccess || !pt.peer.answered(from, m, at) {
+		in.ep.count.drop(DropSTUNUnasked)
+		return false
+	}
+	return true
 }
 
 // accept sends the success response.

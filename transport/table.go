@@ -54,19 +54,37 @@ func (e *Endpoint) credential(ufrag []byte) *credential {
 	return e.byUFrag[string(ufrag)]
 }
 
-// addPath registers a UDP path under its address. An address that another peer uses and was heard from since the instant
-// alive (by mark) stays with that peer: otherwise whoever can forge a source address could take over a session
-// with a valid check of its own. A client that has gone without a word loses it.
+// pathOf returns the path that something has come on, or nil.
+func (e *Endpoint) pathOf(from origin) *path {
+	if from.tcp != nil {
+		return from.tcp.bound.Load()
+	}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.byFlow[flow{from.addr, from.local}]
+}
+
+// flow is what a UDP path is found by: the client's address, and on a wildcard address the node's that it sends to.
+type flow struct {
+	remote addr
+	local  localIP
+}
+
+func (pt *path) flow() flow { return flow{pt.addr, pt.local} }
+
+// addPath registers a UDP path under its addresses. What another peer uses and was heard from since the instant alive (by
+// mark) stays with that peer: otherwise whoever can forge a source address could take over a session with a valid check of its
+// own. A client that has gone without a word loses it.
 func (e *Endpoint) addPath(pt *path, alive int64) bool {
 	if pt.tcp != nil {
 		return pt.tcp.bind(pt)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if old := e.byAddr[pt.addr]; old != nil && old.peer != pt.peer && old.heard.Load() > alive {
+	if old := e.byFlow[pt.flow()]; old != nil && old.peer != pt.peer && old.heard.Load() > alive {
 		return false
 	}
-	e.byAddr[pt.addr] = pt
+	e.byFlow[pt.flow()] = pt
 	return true
 }
 
@@ -77,8 +95,8 @@ func (e *Endpoint) removePath(pt *path) {
 		return
 	}
 	e.mu.Lock()
-	if e.byAddr[pt.addr] == pt {
-		delete(e.byAddr, pt.addr)
+	if e.byFlow[pt.flow()] == pt {
+		delete(e.byFlow, pt.flow())
 	}
 	e.mu.Unlock()
 }

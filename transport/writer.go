@@ -191,6 +191,10 @@ func (l *lane) acceptLocked(p *Peer, n int) bool {
 		l.ep.count.drop(DropSealFailed)
 		return false
 	}
+	if !p.dest.allows(n + sealOverhead) {
+		l.ep.count.drop(DropPathUnproven)
+		return false
+	}
 	if l.batch == nil {
 		l.batch = egressPool.Get().(*egress)
 	}

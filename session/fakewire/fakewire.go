@@ -21,6 +21,7 @@ import (
 
 // Transport implements session.Transport. Safe for use from several goroutines.
 type Transport struct {
+	ip    atomic.Value // string
 	mu    sync.Mutex
 	peers []*Peer
 	fail  error
@@ -33,10 +34,17 @@ type Transport struct {
 // NewWriter returns a writer that does nothing but wait while the wire is held: a Peer has a packet as soon as it was sent.
 func (t *Transport) NewWriter() router.Flusher { return writer{t} }
 
-// Candidates implements session.Transport.
+// Candidates implements session.Transport. They are those of MoveTo, if that was called.
 func (t *Transport) Candidates() []string {
-	return []string{"candidate:1 1 udp 2130706431 192.0.2.1 7882 typ host"}
+	ip, ok := t.ip.Load().(string)
+	if !ok {
+		ip = "192.0.2.1"
+	}
+	return []string{"candidate:1 1 udp 2130706431 " + ip + " 7882 typ host"}
 }
+
+// MoveTo gives the machine another address.
+func (t *Transport) MoveTo(ip string) { t.ip.Store(ip) }
 
 type writer struct{ t *Transport }
 

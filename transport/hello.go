@@ -1,0 +1,224 @@
+package transport
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"parlor/packet"
+)
+
+// A ClientHello is the one handshake message that comes out of nothing, so anybody who can forge the client's address can send
+// one. Each that is well formed is told from the others by its hash and begins a handshake of its own, some at a time (dtls.go):
+// the client's own completes, whatever has come before it.
+
+const (
+	handshakeHeader = 12
+	// maxHello is how many bytes a ClientHello may have. Browsers' have 150 to 250, with a post-quantum key share 1,700, which comes
+	// in two datagrams. Raising it lets strangers hold more memory.
+	maxHello = 4 << 10
+	// minHello is the fixed part: version, random, three lengths and one each of cipher suites and compression methods.
+	minHello = 2 + 32 + 1 + 1 + 2 + 2 + 2
+	// maxPieces is how many ClientHellos of one peer may be incomplete at a time, and maxDatagrams of how many datagrams each may
+	// consist. Raising them costs memory, lowering them lets forged fragments push out the client's.
+	maxPieces, maxDatagrams = 4, 8
+)
+
+// earlyPause is how long a ClientHello from a path without proof waits to be answered. Longer has clients wait that answer no checks,
+// shorter than a round trip lets forged ones through.
+const earlyPause = 200 * time.Millisecond
+
+// early is a ClientHello that came before the client had shown itself on the path. A client's comes right behind its answer to the
+// node's check, so one that comes before that is suspicious; and answering it is worse than losing it, because the client would
+// take the answer for its own and fail. So it waits, a later one takes its place, and the proof ends it: who is there asks again.
+type early struct {
+	hello *hello
+	path  *path
+	timer *time.Timer
+}
+
+// drop forgets it.
+func (e *early) drop() {
+	if e.hello == nil {
+		return
+	}
+	e.timer.Stop()
+	e.hello.release()
+	*e = early{}
+}
+
+func (p *Peer) postponeLocked(pt *path, h *hello) {
+	e := &p.secure.early
+	if e.hello != nil {
+		e.hello.release()
+		e.hello, e.path = h, pt
+		return
+	}
+	*e = early{hello: h, path: pt, timer: time.AfterFunc(earlyPause, p.greetEarly)}
+}
+
+// tooEarly says whether a datagram of DTLS that came before the proof of its path is to be lost.
+func (p *Peer) tooEarly() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.secure.keyed && !p.secure.client && len(p.secure.tries) == 0
+}
+
+// greetEarly answers after all: the client may be one that answers no checks.
+func (p *Peer) greetEarly() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := p.secure.early
+	p.secure.early = early{}
+	switch {
+	case e.hello == nil:
+	case p.goneLocked() || p.secure.keyed:
+		e.hello.release()
+	default:
+		p.greetLocked(e.path, e.hello, time.Now())
+	}
+}
+
+// hello is a ClientHello, whole or in parts.
+type hello struct {
+	body    []byte
+	have    []bool // of body
+	missing int
+	raw     []*packet.Buffer // the datagrams, in the order in which they came
+}
+
+func newHello(size int) *hello {
+	return &hello{body: make([]byte, size), have: make([]bool, size), missing: size}
+}
+
+func (h *hello) sum() [sha256.Size]byte { return sha256.Sum256(h.body) }
+
+func (h *hello) release() {
+	for _, b := range h.raw {
+		b.Release()
+	}
+	h.raw = nil
+}
+
+// put adds a fragment. What comes later counts: the client sends again what a forger may have overwritten.
+func (h *hello) put(at int, part []byte) {
+	copy(h.body[at:], part)
+	for i := at; i < at+len(part); i++ {
+		if !h.have[i] {
+			h.have[i] = true
+			h.missing--
+		}
+	}
+}
+
+// hellos puts ClientHellos together.
+type hellos struct {
+	list []*hello // incomplete ones, oldest first
+}
+
+// collect takes in a datagram of ClientHello records that has passed checkRecords. It returns the ClientHello that is complete
+// with it, for the caller to release, or nil; ok is false if the datagram is malformed.
+func (s *hellos) collect(b *packet.Buffer) (whole *hello, ok bool) {
+	for rest := b.B; len(rest) > 0; {
+		end := recordHeader + int(binary.BigEndian.Uint16(rest[11:]))
+		at, part, size, ok := helloFragment(rest[recordHeader:end])
+		if !ok {
+			return nil, false
+		}
+		rest = rest[end:]
+		h := s.of(size)
+		h.put(at, part)
+		if n := len(h.raw); n == 0 || h.raw[n-1] != b {
+			if n == maxDatagrams {
+				s.drop(h)
+				return nil, false
+			}
+			b.Retain()
+			h.raw = append(h.raw, b)
+		}
+		if h.missing == 0 {
+			s.take(h)
+			if !wellFormed(h.body) {
+				h.release()
+				return nil, false
+			}
+			return h, true
+		}
+	}
+	return nil, true
+}
+
+// of returns the ClientHello of a size that is being put together, or a new one.
+func (s *hellos) of(size int) *hello {
+	for _, h := range s.list {
+		if len(h.body) == size {
+			return h
+		}
+	}
+	if len(s.list) == maxPieces {
+		s.drop(s.list[0])
+	}
+	h := newHello(size)
+	s.list = append(s.list, h)
+	return h
+}
+
+func (s *hellos) take(h *hello) {
+	if i := slices.Index(s.list, h); i >= 0 {
+		s.list = slices.Delete(s.list, i, i+1)
+	}
+}
+
+func (s *hellos) drop(h *hello) {
+	s.take(h)
+	h.release()
+}
+
+func (s *hellos) clear() {
+	for _, h := range s.list {
+		h.release()
+	}
+	s.list = nil
+}
+
+// helloFragment reads the handshake message, or fragment of one, in a record (RFC 6347, section 4.2.2).
+func helloFragment(b []byte) (at int, part []byte, size int, ok bool) {
+	if len(b) <= handshakeHeader || b[0] != clientHello {
+		return 0, nil, 0, false
+	}
+	size, at = uint24(b[1:]), uint24(b[6:])
+	part = b[handshakeHeader:]
+	// Message 0: the node asks for no cookie, so there is no second ClientHello.
+	ok = binary.BigEndian.Uint16(b[4:]) == 0 && size >= minHello && size <= maxHello && uint24(b[9:]) == len(part) && at+len(part) <= size
+	return at, part, size, ok
+}
+
+func uint24(b []byte) int { return int(b[0])<<16 | int(b[1])<<8 | int(b[2]) }
+
+// wellFormed checks the lengths of a ClientHello and its version (RFC 5246, section 7.4.1.2; RFC 6347, section 4.2.1).
+func wellFormed(b []byte) bool {
+	if len(b) < minHello || b[0] != 0xfe {
+		return false
+	}
+	b = b[2+32:]
+	for _, f := range []struct{ size, least, unit int }{
+		{1, 0, 1}, // session id
+		{1, 0, 1}, // cookie
+		{2, 2, 2}, // cipher suites
+		{1, 1, 1}, // compression methods
+	} {
+		if len(b) < f.size {
+			return false
+		}
+		n := int(b[0])
+		if f.size == 2 {
+			n = int(binary.BigEndian.Uint16(b))
+		}
+		if n < f.least || n%f.unit != 0 || len(b) < f.size+n {
+			return false
+		}
+		b = b[f.size+n:]
+	}
+	return len(b) == 0 || len(b) >= 2 && int(binary.BigEndian.Uint16(b)) == len(b)-2
+}

@@ -1,0 +1,274 @@
+package transport
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/stun/v4"
+)
+
+// Path validation. The source of a datagram can be forged, and a check can be played back by whoever has heard it. So a check
+// makes a path known and is answered, but moves nothing. The client has to show that it is there:
+//
+//   - by its answer to a check of the node's on that path. It holds a random transaction id and the client's password, so it
+//     can neither be forged nor played back. This is the check that RFC 7675 has for consent, and RFC 8445 section 7.3 obliges a
+//     full agent to answer it, whoever asks: the node stays the controlled agent and starts no checks of its own accord;
+//   - by the DTLS handshake, if all of the node's flights went there;
+//   - by SRTP or SRTCP that opens and is newer than all before it. It shows who sends and not where, so such a path is taken on
+//     trial and stays within the limit below (RFC 9000 section 9.3 does the same), and media from a proven path takes it back.
+//
+// A path without proof gets at most `amplification` times what has come from it (RFC 9000 section 8.1).
+//
+// For the same reason consent (RFC 7675) rests on answers, as soon as the client has given one. Where the client's password is
+// not known, or it never answers, its own checks count for consent, and DTLS and SRTP for the path.
+
+const (
+	// amplification is how many times the bytes received a path without proof may be sent. Raising it lets forgers aim more at
+	// others, lowering it has clients wait that do not answer checks before their handshake: its flight no longer fits.
+	amplification = 3
+	// amplificationSlack is how many bytes more it may be: with them the node's flight fits that answers a ClientHello of 150 bytes.
+	amplificationSlack = 128
+	// datagramOverhead is what IPv4 and UDP add to a datagram: they, too, come from the client and reach a victim.
+	datagramOverhead = 28
+
+	// responseSize is what a success response has: header, IPv4 address, integrity, fingerprint.
+	responseSize = 20 + 12 + 24 + 8
+
+	// proofAge is how long a path that is not in use may be taken into use without another proof. A client may have left an
+	// address since; longer lets a played back check send media there, shorter costs a round trip more moves.
+	proofAge = 5 * time.Second
+
+	// askPace is the least time between two checks of the node's on one path, but for those that a check of the client's brings.
+	askPace = time.Second
+	// consentChecks is how many checks of the node's go out in the time of consent; one answer is enough. More notice the loss
+	// no sooner and only cost packets.
+	consentChecks = 6
+)
+
+// check is what a valid check says.
+type check struct {
+	tx   [stun.TransactionIDSize]byte
+	use  bool // USE-CANDIDATE
+	size int  // bytes
+}
+
+// proof is what is known of the client's being at the other end of a path. Guarded by Peer.mu but for the atomics.
+type proof struct {
+	missing atomic.Bool  // the limit holds
+	in, out atomic.Int64 // bytes while it does
+
+	cred   *credential // of the last check
+	wanted time.Time   // last check with USE-CANDIDATE
+	since  time.Time   // last answer, or the handshake
+	sealed time.Time   // last SRTP that was newer than all before it, noted while Peer.unsettled
+
+	asked   [stun.TransactionIDSize]byte // the check of the node's under way
+	asking  bool
+	askedAt time.Time
+}
+
+// received counts a datagram of n bytes that the client has sent on the path.
+func (pt *path) received(n int) {
+	if pt.proof.missing.Load() {
+		pt.proof.in.Add(int64(n) + datagramOverhead)
+	}
+}
+
+// exchanged counts a check of n bytes and its response.
+func (pt *path) exchanged(n int) {
+	pt.received(n)
+	if pt.proof.missing.Load() {
+		pt.proof.out.Add(responseSize + datagramOverhead)
+	}
+}
+
+// allows says whether n bytes may be sent on the path now, and counts them if so.
+func (pt *path) allows(n int) bool {
+	q := &pt.proof
+	if !q.missing.Load() {
+		return true
+	}
+	cost := int64(n) + datagramOverhead
+	if q.out.Add(cost) <= amplification*q.in.Load()+amplificationSlack {
+		return true
+	}
+	q.out.Add(-cost)
+	return false
+}
+
+// recent says whether the client was at the other end lately.
+func (q *proof) recent(at time.Time) bool {
+	return !q.since.IsZero() && at.Sub(q.since) < proofAge
+}
+
+// doubt puts the limit on a path that had shown its proof too long ago.
+func (pt *path) doubt() {
+	pt.proof.in.Store(0)
+	pt.proof.out.Store(0)
+	pt.proof.missing.Store(true)
+}
+
+// doubtsLocked says whether the node should ask on a path from which a check has just come.
+func (p *Peer) doubtsLocked(pt *path, at time.Time) bool {
+	q := &pt.proof
+	if pt == p.ice.nominated && !q.missing.Load() {
+		return !p.connected
+	}
+	return q.missing.Load() || p.pendingLocked(pt) && !q.recent(at)
+}
+
+// pendingLocked says whether the client has asked for pt after it had asked for the path in use.
+func (p *Peer) pendingLocked(pt *path) bool {
+	now := p.ice.nominated
+	return pt != now && !pt.proof.wanted.IsZero() && pt.proof.cred.gen >= p.ice.nominatedGen &&
+		(now == nil || !pt.proof.wanted.Before(now.proof.wanted))
+}
+
+// electLocked nominates pt if the client wants that and has shown that it is there.
+func (p *Peer) electLocked(pt *path, at time.Time) {
+	q := &pt.proof
+	switch {
+	case pt == p.ice.nominated && !q.wanted.IsZero() && q.cred.gen > p.ice.nominatedGen: // a restart on the same path
+		p.nominateLocked(pt, at)
+	case !p.pendingLocked(pt):
+	case q.recent(at):
+		p.nominateLocked(pt, at)
+	case !q.sealed.IsZero() && at.Sub(q.sealed) < proofAge:
+		pt.doubt()
+		p.nominateLocked(pt, at)
+	}
+}
+
+// askLocked sends a check to the client: the same one again if the one before is still under way.
+func (p *Peer) askLocked(pt *path, at time.Time) {
+	q := &pt.proof
+	if q.cred == nil || q.cred.remoteKey == nil {
+		return
+	}
+	if !q.asking || at.Sub(q.askedAt) >= 2*askPace {
+		_, _ = rand.Read(q.asked[:]) // never fails
+		q.asking = true
+	}
+	m, err := stun.Build(stun.BindingRequest, stun.NewTransactionIDSetter(q.asked),
+		stun.NewUsername(q.cred.remoteUFrag+":"+q.cred.ufrag), controlled(p.ice.tieBreaker()), priority(checkPriority),
+		q.cred.remoteKey, stun.Fingerprint)
+	if err != nil || !pt.allows(len(m.Raw)) {
+		return
+	}
+	q.askedAt = at
+	if pt.sendSTUN(m.Raw) != nil {
+		p.ep.count.drop(DropSendFailed)
+	}
+	p.ep.count.checksOut.Add(1)
+}
+
+// askAgainLocked asks where an answer is overdue, and for consent.
+func (p *Peer) askAgainLocked(now time.Time) {
+	for _, pt := range p.ice.paths {
+		q := &pt.proof
+		passed := now.Sub(q.askedAt)
+		switch {
+		case pt == p.ice.nominated && !q.missing.Load():
+			if p.connected && p.ice.answers && passed >= p.ep.o.Timers.Consent/consentChecks {
+				p.askLocked(pt, now)
+			}
+		case (pt == p.ice.nominated || p.pendingLocked(pt)) && passed >= askPace && now.Sub(q.wanted) < p.ep.o.Timers.Consent:
+			p.askLocked(pt, now)
+		}
+	}
+	p.settleLocked()
+}
+
+// answered takes in a response to a check of the node's, and says whether it is one.
+func (p *Peer) answered(from origin, m *stun.Message, at time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pt := p.ice.find(from)
+	if pt == nil || p.goneLocked() || !pt.proof.asking || m.TransactionID != pt.proof.asked || pt.proof.cred.remoteKey.Check(m) != nil {
+		return false
+	}
+	pt.proof.asking = false
+	p.ice.answers = true
+	pt.heard.Store(p.ep.mark(at))
+	p.provenLocked(pt, at)
+	p.aliveLocked(pt, at)
+	return true
+}
+
+// provenLocked takes notice that the client is at the other end of a path.
+func (p *Peer) provenLocked(pt *path, at time.Time) {
+	pt.proof.since = at
+	pt.proof.missing.Store(false)
+	p.electLocked(pt, at)
+	if p.secure.early.path == pt {
+		p.secure.early.drop()
+	}
+	p.secure.release(pt)
+	p.settleLocked()
+}
+
+// sealed takes notice of media that is newer than all before it, where that matters.
+func (p *Peer) sealed(pt *path, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.ice.nominated
+	switch {
+	case p.goneLocked() || pt.proof.cred == nil:
+		return
+	case now != nil && pt != now && now.proof.missing.Load() && !pt.proof.missing.Load() && pt.proof.cred.gen >= p.ice.nominatedGen:
+		pt.proof.wanted = at // the client is still where it was
+		p.nominateLocked(pt, at)
+	default:
+		pt.proof.sealed = at
+		p.electLocked(pt, at)
+	}
+	p.settleLocked()
+}
+
+// settleLocked keeps Peer.unsettled.
+func (p *Peer) settleLocked() {
+	open := p.ice.nominated != nil && p.ice.nominated.proof.missing.Load()
+	for _, pt := range p.ice.paths {
+		open = open || p.pendingLocked(pt)
+	}
+	p.unsettled.Store(open)
+}
+
+// sendSTUN sends a check or a response.
+func (pt *path) sendSTUN(b []byte) error {
+	if pt.tcp != nil {
+		return pt.tcp.sendSTUN(b)
+	}
+	return pt.send(b)
+}
+
+// tieBreaker returns the same number for all of a session (RFC 8445, section 5.2), not that anybody compares it: a lite agent never
+// takes the other role.
+func (a *agent) tieBreaker() uint64 {
+	if a.tie == 0 {
+		a.tie = uint64(randomUint32())<<32 | uint64(randomUint32()) | 1
+	}
+	return a.tie
+}
+
+// checkPriority is that of a peer-reflexive candidate (RFC 8445, section 5.1.2.1). Clients need the attribute only for addresses
+// that they do not know.
+const checkPriority = 110<<24 | 65535<<8 | 255
+
+type controlled uint64
+
+// AddTo adds ICE-CONTROLLED.
+func (c controlled) AddTo(m *stun.Message) error {
+	m.Add(stun.AttrICEControlled, binary.BigEndian.AppendUint64(nil, uint64(c)))
+	return nil
+}
+
+type priority uint32
+
+// AddTo adds PRIORITY.
+func (c priority) AddTo(m *stun.Message) error {
+	m.Add(stun.AttrPriority, binary.BigEndian.AppendUint32(nil, uint32(c)))
+	return nil
+}
