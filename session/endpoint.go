@@ -1,8 +1,6 @@
 package session
 
 import (
-	"strings"
-
 	"parlor/router"
 	"parlor/transport"
 	"parlor/transport/negotiate"
@@ -15,10 +13,8 @@ type endpoint struct{ e *transport.Endpoint }
 
 func (t endpoint) Candidates() []string {
 	l := []string{}
-	for line := range strings.Lines(negotiate.MarshalFragment("", "", "", t.e.Candidates())) {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "a=candidate:"); ok {
-			l = append(l, "candidate:"+value)
-		}
+	for _, value := range negotiate.CandidateValues(t.e.Candidates()) {
+		l = append(l, "candidate:"+value)
 	}
 	return l
 }

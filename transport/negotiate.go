@@ -32,9 +32,9 @@ type description struct {
 
 	id, version uint64 // of the o= line
 	role        negotiate.Role
-	mid         string           // whose transport the bundle uses
-	lines       []negotiate.Line // of the last offer
-	before      []negotiate.Line // of the one that it followed: where the client is when the answer was lost
+	fragment    negotiate.NodeFragment // of an ICE restart, without credentials and candidates
+	lines       []negotiate.Line       // of the last offer
+	before      []negotiate.Line       // of the one that it followed: where the client is when the answer was lost
 	ssrcs       map[string][2]uint32
 	used        map[uint32]bool
 }
@@ -62,8 +62,8 @@ func (p *Peer) Negotiate(o *negotiate.Offer, streams map[string]string) (string,
 	if err := p.adopt(o, c, isNew); err != nil {
 		return "", nil, err
 	}
-	if mid := o.TransportMID(); mid != "" {
-		d.mid = strings.Clone(mid)
+	if f := o.NodeFragment(); f.MID != "" {
+		d.fragment = f
 	}
 	d.before, d.lines, d.version = before, o.Lines(), params.Version
 	return answer, sections, nil
@@ -130,7 +130,9 @@ func (p *Peer) RestartICE(ufrag, pwd string) (string, error) {
 			return "", err
 		}
 	}
-	return negotiate.MarshalFragment(p.sdp.mid, c.ufrag, c.pwd, p.ep.Candidates()), nil
+	f := p.sdp.fragment
+	f.UFrag, f.Pwd, f.Candidates = c.ufrag, c.pwd, p.ep.Candidates()
+	return f.Marshal(), nil
 }
 
 // currentLocked returns the credential that answers the client's ufrag: the newest one, or one not yet registered when

@@ -92,7 +92,7 @@ func (o *Offer) streamNames(given map[string]string) map[string]string {
 // agreed describes the section as the router needs it.
 func (s *section) agreed(p *Params, stream string) packet.Section {
 	out := packet.Section{MID: s.mid, Kind: s.kind, Publish: s.dir.sends(), Active: s.active()}
-	if !s.taken() || s.kind == 0 {
+	if !s.taken() || s.idle || s.kind == 0 {
 		return out
 	}
 	rtx := false
@@ -140,7 +140,7 @@ func (w *answerWriter) session() *sdp.SessionDescription {
 	if w.offer.iceOptions != "" {
 		d.WithValueAttribute("ice-options", w.offer.iceOptions)
 	}
-	if mids := w.bundle(); len(mids) > 0 {
+	if mids := w.offer.answerBundle(); len(mids) > 0 {
 		d.WithValueAttribute("group", "BUNDLE "+strings.Join(mids, " "))
 	}
 	if w.offer.allowMixed {
@@ -149,18 +149,18 @@ func (w *answerWriter) session() *sdp.SessionDescription {
 	return d.WithValueAttribute("msid-semantic", "WMS *")
 }
 
-// bundle lists the taken sections of the BUNDLE group, the one with the transport first.
-func (w *answerWriter) bundle() []string {
-	if w.offer.bundle == nil || w.offer.tagged == nil {
+// answerBundle lists the taken sections of the BUNDLE group, the one with the transport first.
+func (o *Offer) answerBundle() []string {
+	if o.bundle == nil || o.tagged == nil {
 		return nil
 	}
 	taken := map[string]bool{}
-	for _, s := range w.offer.sections {
+	for _, s := range o.sections {
 		taken[s.mid] = s.taken()
 	}
-	mids := []string{w.offer.tagged.mid}
-	for _, mid := range w.offer.bundle {
-		if taken[mid] && mid != w.offer.tagged.mid {
+	mids := []string{o.tagged.mid}
+	for _, mid := range o.bundle {
+		if taken[mid] && mid != o.tagged.mid {
 			mids = append(mids, mid)
 		}
 	}
@@ -183,6 +183,9 @@ func (w *answerWriter) media(s *section, sec *packet.Section) *sdp.MediaDescript
 		return m.WithPropertyAttribute("inactive")
 	}
 	w.transport(m, s)
+	if s.idle {
+		return s.writeIdle(m)
+	}
 	if s.data {
 		m.MediaName.Formats = []string{"webrtc-datachannel"}
 		m.WithValueAttribute("sctp-port", strconv.Itoa(SCTPPort))
@@ -206,7 +209,7 @@ func (w *answerWriter) transport(m *sdp.MediaDescription, s *section) {
 	if s != w.offer.tagged {
 		return
 	}
-	for _, c := range candidateAttributes(w.params.Candidates) {
+	for _, c := range CandidateValues(w.params.Candidates) {
 		m.WithValueAttribute("candidate", c)
 	}
 	m.WithPropertyAttribute("end-of-candidates")
@@ -214,7 +217,7 @@ func (w *answerWriter) transport(m *sdp.MediaDescription, s *section) {
 
 func (w *answerWriter) rtp(m *sdp.MediaDescription, s *section) {
 	m.WithPropertyAttribute(answerDirection(s.dir))
-	m.WithPropertyAttribute("rtcp-mux")
+	s.writeMux(m)
 	if s.rsize {
 		m.WithPropertyAttribute("rtcp-rsize")
 	}
@@ -228,6 +231,28 @@ func (w *answerWriter) rtp(m *sdp.MediaDescription, s *section) {
 	for i := range s.codecs {
 		writeCodec(m, &s.codecs[i])
 	}
+}
+
+// writeMux accepts RTCP beside RTP, and nothing else where the client asks for that (RFC 8858 §4.3).
+func (s *section) writeMux(m *sdp.MediaDescription) {
+	m.WithPropertyAttribute("rtcp-mux")
+	if s.muxOnly {
+		m.WithPropertyAttribute("rtcp-mux-only")
+	}
+}
+
+// writeIdle answers a section that is kept for its transport: no media, and the first format as it was offered.
+func (s *section) writeIdle(m *sdp.MediaDescription) *sdp.MediaDescription {
+	m.WithPropertyAttribute("inactive")
+	s.writeMux(m)
+	for _, key := range []string{"rtpmap", "fmtp"} {
+		for _, v := range s.attributes.all(key) {
+			if strings.HasPrefix(v, s.format+" ") {
+				m.WithValueAttribute(key, v)
+			}
+		}
+	}
+	return m
 }
 
 func answerDirection(d direction) string {

@@ -26,8 +26,8 @@ func (c Candidate) attribute(n int) string {
 		c.Addr.Addr().Unmap().WithZone(""), c.Addr.Port(), suffix)
 }
 
-// candidateAttributes formats candidates, UDP first: some clients try the first one only.
-func candidateAttributes(list []Candidate) []string {
+// CandidateValues returns the values of the a=candidate lines, UDP first: some clients try the first one only.
+func CandidateValues(list []Candidate) []string {
 	var out []string
 	for _, tcp := range []bool{false, true} {
 		for _, c := range list {

@@ -2,6 +2,7 @@ package negotiate
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,39 +53,55 @@ func (s *section) extensions() packet.Extensions {
 // parseExtensions takes the extensions that the node knows and that can travel in the direction of the section. RID is taken
 // in seats too, where the node never sends it: Chromium carries what an answer refused over into its next offers, and a camera
 // started later could then not be offered in layers. Ids above 14
-// need two-byte headers and are taken only where the client allows mixing them. Afterwards transport-cc
-// feedback is kept only where its extension is there too.
+// need two-byte headers and are taken only where the client allows mixing them. Of two extensions under one id the first is
+// taken.
 func (s *section) parseExtensions(lines []string) *Error {
 	var have packet.Extensions
 	ids := map[uint8]bool{}
 	for _, l := range lines {
 		f := strings.Fields(l)
 		if len(f) < 2 {
-			return s.fault("extmap", "must be <id> <URI>")
+			return s.faultIn("extmap", l, "must be <id> <URI>")
 		}
 		num, dir, _ := strings.Cut(f[0], "/")
 		id, err := strconv.ParseUint(num, 10, 16)
 		if err != nil || id == 0 {
-			return s.fault("extmap", fmt.Sprintf("%.20q is no id", num))
+			return s.faultIn("extmap", l, fmt.Sprintf("%.20q is no id", num))
 		}
 		field := extensionField(f[1], &have)
 		answer, usable := s.extensionDirection(dir)
-		if field == nil || *field != 0 || !usable || id > 255 || id > 14 && !s.allowMixed {
+		if field == nil || *field != 0 || !usable || id > 255 || id > 14 && !s.allowMixed || ids[uint8(id)] {
 			continue
-		}
-		if ids[uint8(id)] {
-			return s.fault("extmap", fmt.Sprintf("id %d is used twice", id))
 		}
 		ids[uint8(id)] = true
 		*field = uint8(id)
 		s.extmaps = append(s.extmaps, extmap{id: uint8(id), uri: f[1], dir: answer})
 	}
-	if have.TransportCC == 0 {
-		for i := range s.codecs {
-			s.codecs[i].TransportCC = false
-		}
-	}
+	s.settleTransportCC()
 	return nil
+}
+
+// dropExtensions leaves out what would stand under an id that means another extension in an earlier section of the bundle (RFC 9143
+// §9.1), and notes the others in seen. An extension that is not answered is not sent (RFC 8285 §6).
+func (s *section) dropExtensions(seen map[uint8]string) {
+	s.extmaps = slices.DeleteFunc(s.extmaps, func(x extmap) bool {
+		was, ok := seen[x.id]
+		if !ok {
+			seen[x.id] = x.uri
+		}
+		return ok && was != x.uri
+	})
+	s.settleTransportCC()
+}
+
+// settleTransportCC keeps transport-cc feedback only where its extension is there too.
+func (s *section) settleTransportCC() {
+	if s.extensions().TransportCC != 0 {
+		return
+	}
+	for i := range s.codecs {
+		s.codecs[i].TransportCC = false
+	}
 }
 
 // extensionDirection mirrors the direction that the client gave an extension; ok is false where it then would never be

@@ -20,13 +20,12 @@ func ParseFragment(text string) (*Fragment, error) {
 	if len(text) > MaxFragmentSize {
 		return nil, &Error{Text: fmt.Sprintf("larger than %d bytes", MaxFragmentSize)}
 	}
-	if e := checkLines(text); e != nil {
-		return nil, e
-	}
 	f := new(Fragment)
-	for n, line := 1, ""; text != ""; n++ {
-		line, text, _ = strings.Cut(text, "\n")
-		if e := f.addLine(strings.TrimSuffix(line, "\r")); e != nil {
+	for n, line := range lines(text) {
+		if e := checkLine(n, line); e != nil {
+			return nil, e
+		}
+		if e := f.addLine(line); e != nil {
 			e.Line = n
 			return nil, e
 		}
@@ -90,14 +89,35 @@ func validCandidate(v string) bool {
 	return true
 }
 
-// MarshalFragment writes the node's answer to an ICE restart (RFC 9725 §4.3.3): its new credentials and all its candidates, under
-// the mid of the section whose transport the bundle uses (Offer.TransportMID).
-func MarshalFragment(mid, ufrag, pwd string, c []Candidate) string {
+// NodeFragment is the node's side of an ICE restart (RFC 9725 §4.3.3). What Offer.NodeFragment fills in is as in the answer.
+type NodeFragment struct {
+	ICEOptions string // of the answer; empty: none
+	Bundle     string // mids of the answer's BUNDLE group; empty: none
+	Line, MID  string // the m= line and the mid of the section whose transport the bundle uses
+
+	UFrag, Pwd string // the node's new credentials
+	Candidates []Candidate
+}
+
+// Marshal writes the fragment. Its lines end with CRLF.
+func (f *NodeFragment) Marshal() string {
 	var b strings.Builder
-	b.WriteString("a=ice-lite\r\na=ice-options:trickle ice2\r\na=ice-ufrag:" + ufrag + "\r\na=ice-pwd:" + pwd + "\r\n")
-	b.WriteString("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:" + mid + "\r\n")
-	for _, line := range candidateAttributes(c) {
-		b.WriteString("a=candidate:" + line + "\r\n")
+	line := func(key, value string) {
+		if value != "" {
+			b.WriteString("a=" + key + ":" + value + "\r\n")
+		}
+	}
+	b.WriteString("a=ice-lite\r\n")
+	line("ice-options", f.ICEOptions)
+	if f.Bundle != "" {
+		line("group", "BUNDLE "+f.Bundle)
+	}
+	line("ice-ufrag", f.UFrag)
+	line("ice-pwd", f.Pwd)
+	b.WriteString("m=" + f.Line + "\r\n")
+	line("mid", f.MID)
+	for _, c := range CandidateValues(f.Candidates) {
+		line("candidate", c)
 	}
 	b.WriteString("a=end-of-candidates\r\n")
 	return b.String()

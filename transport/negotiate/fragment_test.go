@@ -52,16 +52,47 @@ func TestParseFragmentErrors(t *testing.T) {
 	}
 }
 
-func TestMarshalFragmentParses(t *testing.T) {
-	text := negotiate.MarshalFragment("video0", "nodeufrag", "nodepassword0123456789ab", params().Candidates)
-	f, err := negotiate.ParseFragment(text)
-	require.NoError(t, err)
-	require.Equal(t, "nodeufrag", f.UFrag)
-	require.Equal(t, "nodepassword0123456789ab", f.Pwd)
-	require.Len(t, f.Candidates, 3)
-	require.True(t, f.EndOfCandidates)
-	require.Contains(t, text, "a=mid:video0\r\n")
-	require.Contains(t, f.Candidates[0], " udp ")
-	require.Contains(t, f.Candidates[2], " tcp ")
-	require.Contains(t, f.Candidates[2], "tcptype passive")
+// TestFragmentOfRestart: what a restart tells is what the answer told (RFC 9725 §4.3.3).
+func TestFragmentOfRestart(t *testing.T) {
+	for name, c := range map[string]struct{ offer, options, mline string }{
+		"both":    {edit("a=setup", "a=ice-options:trickle ice2\r\na=setup"), "a=ice-options:trickle ice2\r\n", "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n"},
+		"trickle": {edit("a=setup", "a=ice-options:trickle renomination\r\na=setup"), "a=ice-options:trickle\r\n", "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n"},
+		"none":    {edit("BUNDLE 0 1", "BUNDLE 1 0"), "", "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := negotiate.ParseOffer(c.offer)
+			require.NoError(t, err)
+			answer, _, err := o.Answer(params())
+			require.NoError(t, err)
+			node := o.NodeFragment()
+			node.UFrag, node.Pwd, node.Candidates = "nodeufrag", "nodepassword0123456789ab", params().Candidates
+			text := node.Marshal()
+			f, err := negotiate.ParseFragment(text)
+			require.NoError(t, err)
+			require.Equal(t, "nodeufrag", f.UFrag)
+			require.Equal(t, "nodepassword0123456789ab", f.Pwd)
+			require.Len(t, f.Candidates, 3)
+			require.True(t, f.EndOfCandidates)
+			require.Contains(t, f.Candidates[0], " udp ")
+			require.Contains(t, f.Candidates[2], " tcp ")
+			require.Contains(t, f.Candidates[2], "tcptype passive")
+			require.Contains(t, text, c.mline)
+			require.Contains(t, text, "a=ice-lite\r\n")
+			for _, key := range []string{"a=ice-options:", "a=group:", "a=ice-lite"} {
+				require.Equal(t, linesWith(answer, key), linesWith(text, key))
+			}
+			require.Equal(t, c.options, linesWith(text, "a=ice-options:"))
+		})
+	}
+}
+
+// linesWith returns the lines of a text that begin so.
+func linesWith(text, prefix string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, prefix) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }

@@ -2,6 +2,7 @@ package negotiate_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"parlor/transport/negotiate"
@@ -15,35 +16,49 @@ func FuzzOffer(f *testing.F) {
 	}
 	f.Add(head + audio + video)
 	f.Add(head + audio + video + "a=rid:a send pt=96\r\na=rid:b send\r\na=simulcast:send ~a,b\r\na=ssrc-group:FID 1 2\r\na=ssrc:1 cname:x\r\n")
+	for _, o := range foreign {
+		f.Add(o)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
-		o, err := negotiate.ParseOffer(text)
-		var e *negotiate.Error
-		if err != nil {
-			if !errors.As(err, &e) {
-				t.Fatalf("not an *Error: %v", err)
-			}
-			return
-		}
-		a, sections, err := o.Answer(params())
-		if err != nil {
-			t.Fatalf("parsed, but not answered: %v", err)
-		}
-		requireMatches(t, text, a)
-		if len(sections) != len(o.Sections()) {
-			t.Fatalf("%d sections, %d in the offer", len(sections), len(o.Sections()))
-		}
-		for i, s := range sections {
-			if s.Active && len(s.Codecs) == 0 {
-				t.Fatalf("section %d is active without a codec", i)
-			}
+		for _, parse := range []func(string) (*negotiate.Offer, error){negotiate.ParseOffer, negotiate.ParsePlayer} {
+			requireSound(t, text, parse)
 		}
 	})
+}
+
+func requireSound(t *testing.T, text string, parse func(string) (*negotiate.Offer, error)) {
+	o, err := parse(text)
+	var e *negotiate.Error
+	if err != nil {
+		if !errors.As(err, &e) {
+			t.Fatalf("not an *Error: %v", err)
+		}
+		return
+	}
+	a, sections, err := o.Answer(params())
+	if err != nil {
+		t.Fatalf("parsed, but not answered: %v", err)
+	}
+	requireMatches(t, text, a)
+	if len(sections) != len(o.Sections()) {
+		t.Fatalf("%d sections, %d in the offer", len(sections), len(o.Sections()))
+	}
+	for i, s := range sections {
+		if s.Active && len(s.Codecs) == 0 {
+			t.Fatalf("section %d is active without a codec", i)
+		}
+	}
 }
 
 // FuzzFragment checks that no fragment panics and that what is accepted is usable.
 func FuzzFragment(f *testing.F) {
 	f.Add(trickled)
-	f.Add(negotiate.MarshalFragment("0", "nodeufrag", "nodepassword0123456789ab", params().Candidates))
+	node := negotiate.NodeFragment{
+		ICEOptions: "trickle ice2", Bundle: "0 1", Line: "audio 9 UDP/TLS/RTP/SAVPF 111", MID: "0",
+		UFrag: "nodeufrag", Pwd: "nodepassword0123456789ab", Candidates: params().Candidates,
+	}
+	f.Add(node.Marshal())
+	f.Add(strings.ReplaceAll(trickled, "\r\n", "\r") + "\x00")
 	f.Fuzz(func(t *testing.T, text string) {
 		got, err := negotiate.ParseFragment(text)
 		var e *negotiate.Error

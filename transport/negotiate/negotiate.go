@@ -4,14 +4,17 @@
 // The client always offers and the node only answers. What a client sends are its sendonly sections; what it receives are
 // its recvonly sections. The node knows no section for both directions: a sendrecv section is taken as one that the
 // client sends on and is answered with recvonly, because that is what a default AddTrack or addTransceiver means
-// for a client that publishes. A client that wants to receive offers recvonly.
+// for a client that publishes. A client that wants to receive offers recvonly; of one that only plays (ParsePlayer) sendrecv
+// is taken as that.
 //
 // Everything runs over one transport, so only the sections of the first BUNDLE group (RFC 9143) are taken. A section that
-// cannot be taken (not bundled, no rtcp-mux, no codec that the node forwards) gets port 0 and spoils nothing else;
-// what makes the whole offer unusable (no ICE credentials, no fingerprint, contradictory ids) is an *Error.
+// cannot be taken (not bundled, no rtcp-mux, no codec that the node forwards) gets port 0 and spoils nothing else, or stays without
+// media if the others hang on its transport; what makes the whole offer unusable (no ICE credentials, no fingerprint,
+// contradictory ids) is an *Error.
 //
 //	negotiate.go   the package's nouns: Offer and what it tells, Error, limits
-//	parse.go       ParseOffer: the session level, BUNDLE, checks across sections
+//	lines.go       SDP text taken apart into lines and attributes
+//	parse.go       ParseOffer, ParsePlayer: the session level, BUNDLE, checks across sections
 //	section.go     one m= section of an offer
 //	codec.go       rtpmap, fmtp, rtcp-fb: which codecs are taken, with which RTX and feedback
 //	extension.go   RTP header extensions (RFC 8285)
@@ -138,6 +141,20 @@ func (o *Offer) TransportMID() string {
 		return ""
 	}
 	return o.tagged.mid
+}
+
+// NodeFragment returns what the node's fragment of a later ICE restart has in common with the answer; it is empty when every section
+// is stopped.
+func (o *Offer) NodeFragment() NodeFragment {
+	t := o.tagged
+	if t == nil {
+		return NodeFragment{}
+	}
+	// Clones, so that not the whole text stays in memory.
+	return NodeFragment{
+		ICEOptions: o.iceOptions, Bundle: strings.Join(o.answerBundle(), " "),
+		MID: strings.Clone(t.mid), Line: t.media + " 9 " + t.proto + " " + t.format,
+	}
 }
 
 // Fingerprints returns the certificate hashes, of which the client's certificate has to match one.

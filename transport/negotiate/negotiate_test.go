@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -63,18 +64,42 @@ func answer(t testing.TB, offer string, p negotiate.Params) (string, []packet.Se
 	return text, sections
 }
 
-// requireMatches checks an answer against its offer by RFC 8829 §5.3 and RFC 9143, reading both with the plain SDP parser.
+// sectionsOf reads the m= lines and attributes of a description that keeps to no order of lines and names what nobody knows.
+func sectionsOf(text string) (out []*sdp.MediaDescription) {
+	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\r' || r == '\n' }) {
+		line = strings.Trim(line, "\ufeff\x00\x1a \t")
+		switch {
+		case strings.HasPrefix(line, "m="):
+			f := strings.Fields(line[2:])
+			port, _ := strconv.Atoi(strings.Split(f[1], "/")[0])
+			out = append(out, &sdp.MediaDescription{MediaName: sdp.MediaName{
+				Media: f[0], Port: sdp.RangedPort{Value: port}, Protos: strings.Split(f[2], "/"), Formats: f[3:],
+			}})
+		case strings.HasPrefix(line, "a=") && len(out) > 0:
+			key, value, _ := strings.Cut(strings.TrimLeft(line[2:], " \t"), ":")
+			m := out[len(out)-1]
+			m.Attributes = append(m.Attributes, sdp.Attribute{Key: strings.TrimSpace(key), Value: strings.TrimSpace(value)})
+		}
+	}
+	return out
+}
+
+// requireMatches checks an answer against its offer by RFC 8829 §5.3 and RFC 9143. What the plain SDP parser takes it has to take when
+// answered.
 func requireMatches(t testing.TB, offerText, answerText string) {
 	t.Helper()
-	var o, a sdp.SessionDescription
-	require.NoError(t, o.UnmarshalString(offerText))
-	require.NoError(t, a.UnmarshalString(answerText), answerText)
-	require.Len(t, a.MediaDescriptions, len(o.MediaDescriptions))
-	group, _ := a.Attribute("group")
+	o, a := sectionsOf(offerText), sectionsOf(answerText)
+	if new(sdp.SessionDescription).UnmarshalString(offerText) == nil {
+		require.NoError(t, new(sdp.SessionDescription).UnmarshalString(answerText), answerText)
+	}
+	require.Len(t, a, len(o))
+	top, _, _ := strings.Cut(answerText, "m=")
+	_, group, _ := strings.Cut(top, "a=group:")
+	group, _, _ = strings.Cut(group, "\r\n")
 	bundled := strings.Fields(strings.TrimPrefix(group, "BUNDLE"))
 	transports := 0
-	for i, am := range a.MediaDescriptions {
-		om := o.MediaDescriptions[i]
+	for i, am := range a {
+		om := o[i]
 		mid, _ := om.Attribute("mid")
 		amid, _ := am.Attribute("mid")
 		require.Equal(t, mid, amid, "mid of section %d", i)
@@ -115,6 +140,9 @@ func requireFormats(t testing.TB, om, am *sdp.MediaDescription) {
 				num, _, _ = strings.Cut(num, "/")
 				return o.Key == "extmap" && num == id && strings.HasPrefix(strings.TrimSpace(rest), uri)
 			}), "extmap %s was not offered", at.Value)
+		case "rtcp-mux-only":
+			_, ok := om.Attribute("rtcp-mux-only")
+			require.True(t, ok, "rtcp-mux-only was not offered (RFC 8858 §4.3)")
 		}
 	}
 }

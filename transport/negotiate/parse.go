@@ -2,76 +2,63 @@ package negotiate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
-
-	"github.com/pion/sdp/v3"
 )
 
 // ParseOffer parses and validates an offer. The error is always an *Error.
-func ParseOffer(text string) (*Offer, error) {
+func ParseOffer(text string) (*Offer, error) { return parse(text, sendrecv) }
+
+// ParsePlayer is ParseOffer for a client that only receives (WHEP): it receives on a section for both directions, and on one
+// that states no direction, which means the same.
+func ParsePlayer(text string) (*Offer, error) { return parse(text, recvonly) }
+
+// parse takes a section for both directions as one of the direction both.
+func parse(text string, both direction) (*Offer, error) {
 	if len(text) > MaxOfferSize {
 		return nil, &Error{Text: fmt.Sprintf("larger than %d bytes", MaxOfferSize)}
 	}
-	if e := checkLines(text); e != nil {
+	d, e := describe(text)
+	if e != nil {
 		return nil, e
 	}
-	var d sdp.SessionDescription
-	if err := d.UnmarshalString(text); err != nil {
-		return nil, &Error{Text: strings.TrimPrefix(err.Error(), "sdp: ")}
-	}
-	switch n := len(d.MediaDescriptions); {
+	switch n := len(d.media); {
 	case n == 0:
 		return nil, &Error{Field: "m", Text: "the offer has no section"}
 	case n > MaxSections:
-		return nil, &Error{Field: "m", Text: fmt.Sprintf("%d sections, at most %d are taken", n, MaxSections)}
+		return nil, &Error{Line: d.media[MaxSections].line, Field: "m", Text: fmt.Sprintf("%d sections, at most %d are taken", n, MaxSections)}
 	}
 	o := new(Offer)
-	if e := o.fill(&d); e != nil {
+	if e := o.fill(d, both); e != nil {
 		return nil, e
 	}
 	return o, nil
 }
 
-// checkLines finds what is no SDP at all, and can tell the line.
-func checkLines(text string) *Error {
-	for n, line := 1, ""; text != ""; n++ {
-		line, text, _ = strings.Cut(text, "\n")
-		line = strings.TrimSuffix(line, "\r")
-		if line == "" {
-			continue
-		}
-		if len(line) < 2 || line[1] != '=' || line[0] < 'a' || line[0] > 'z' {
-			return &Error{Line: n, Text: "not of the form <letter>=<value>"}
-		}
-		for i := range len(line) {
-			if c := line[i]; c < ' ' && c != '\t' || c == 0x7f {
-				return &Error{Line: n, Field: line[:1], Text: "contains a control character"}
-			}
-		}
-	}
-	return nil
-}
-
 // session is what the sections inherit.
 type session struct {
 	transport  transport
-	dir        direction
+	dir, both  direction // where none is stated; what sendrecv means
 	allowMixed bool
-	bundles    []string // values of a=group:BUNDLE
+	bundle     []string // mids of the first BUNDLE group
+	bundleLine int      // of the text; 0: there is no group
+	zeroIsIn   bool     // port 0 in the group means bundle-only
 }
 
-func (o *Offer) fill(d *sdp.SessionDescription) *Error {
+func (o *Offer) fill(d *description, both direction) *Error {
 	s, e := o.parseSession(d)
 	if e != nil {
 		return e
 	}
+	s.both = both
 	mids := map[string]*section{}
-	for i, m := range d.MediaDescriptions {
-		sec, e := parseSection(i, m, s)
+	for i := range d.media {
+		m := &d.media[i]
+		sec, e := parseSection(i, m, &s)
 		if e != nil {
 			return e
 		}
-		if v, ok := m.Attribute("ice-options"); ok {
+		if v, ok := m.attributes.find("ice-options"); ok {
 			o.addICEOptions(v)
 		}
 		if mids[sec.mid] != nil {
@@ -80,7 +67,7 @@ func (o *Offer) fill(d *sdp.SessionDescription) *Error {
 		mids[sec.mid] = sec
 		o.sections = append(o.sections, sec)
 	}
-	if e := o.setBundle(s.bundles, mids); e != nil {
+	if e := o.setBundle(&s, mids); e != nil {
 		return e
 	}
 	if e := o.setTransport(mids); e != nil {
@@ -89,28 +76,31 @@ func (o *Offer) fill(d *sdp.SessionDescription) *Error {
 	return o.checkAcross()
 }
 
-func (o *Offer) parseSession(d *sdp.SessionDescription) (session, *Error) {
+func (o *Offer) parseSession(d *description) (session, *Error) {
 	s := session{dir: sendrecv}
-	for _, a := range d.Attributes {
+	for _, a := range d.attributes {
 		s.transport.add(a)
-		switch a.Key {
+		switch a.key {
 		case "group":
-			if v, ok := strings.CutPrefix(a.Value, "BUNDLE"); ok {
-				s.bundles = append(s.bundles, v)
+			if v, ok := strings.CutPrefix(a.value, "BUNDLE"); ok && s.bundleLine == 0 {
+				s.bundle, s.bundleLine = strings.Fields(v), a.line
 			}
 		case "extmap-allow-mixed":
 			s.allowMixed = true
 		case "ice-lite":
-			return s, &Error{Field: "ice-lite", Text: "the node is ICE-lite too, so that nobody would send checks"}
+			return s, &Error{Line: a.line, Field: "ice-lite", Text: "the node is ICE-lite too, so that nobody would send checks"}
 		case "ice-options":
-			o.addICEOptions(a.Value)
+			o.addICEOptions(a.value)
 		default:
-			if dir, ok := directions[a.Key]; ok {
+			if dir, ok := directions[a.key]; ok {
 				s.dir = dir
 			}
 		}
 	}
 	o.allowMixed = s.allowMixed
+	s.zeroIsIn = slices.ContainsFunc(d.media, func(m mediaDescription) bool {
+		return m.port != 0 && slices.Contains(s.bundle, m.attributes.first("mid"))
+	})
 	return s, nil
 }
 
@@ -125,25 +115,21 @@ func (o *Offer) addICEOptions(v string) {
 
 // setBundle refuses every section outside the first BUNDLE group. Without a group only the first section that is
 // not stopped can be taken, since there is one transport.
-func (o *Offer) setBundle(groups []string, mids map[string]*section) *Error {
+func (o *Offer) setBundle(ses *session, mids map[string]*section) *Error {
 	in := map[string]bool{}
-	if len(groups) > 0 {
-		for mid := range strings.FieldsSeq(groups[0]) {
-			if mids[mid] == nil {
-				return &Error{Field: "group", Text: fmt.Sprintf("BUNDLE names the mid %q, which no section has", mid)}
-			}
-			if in[mid] {
-				return &Error{Field: "group", Text: fmt.Sprintf("BUNDLE names the mid %q twice", mid)}
-			}
-			in[mid] = true
-			o.bundle = append(o.bundle, mid)
+	for _, mid := range ses.bundle {
+		switch {
+		case mids[mid] == nil:
+			return &Error{Line: ses.bundleLine, Field: "group", Text: fmt.Sprintf("BUNDLE names the mid %q, which no section has", mid)}
+		case in[mid]:
+			return &Error{Line: ses.bundleLine, Field: "group", Text: fmt.Sprintf("BUNDLE names the mid %q twice", mid)}
 		}
-	} else {
-		for _, s := range o.sections {
-			if s.taken() {
-				in[s.mid] = true
-				break
-			}
+		in[mid] = true
+		o.bundle = append(o.bundle, mid)
+	}
+	if ses.bundleLine == 0 {
+		if i := slices.IndexFunc(o.sections, (*section).taken); i >= 0 {
+			in[o.sections[i].mid] = true
 		}
 	}
 	for _, s := range o.sections {
@@ -151,14 +137,13 @@ func (o *Offer) setBundle(groups []string, mids map[string]*section) *Error {
 			s.stopped = true
 		}
 		if s.taken() && !in[s.mid] {
-			s.refused = "not in the BUNDLE group: the node has one transport for everything"
+			s.refused = "not in the first BUNDLE group: the node has one transport for everything"
 		}
 	}
 	return nil
 }
 
-// setTransport picks the section whose transport the bundle uses: the first of the group that is taken (RFC 9143 §7.3.1),
-// passing over bundle-only ones that state none.
+// setTransport picks the section whose transport the bundle uses.
 func (o *Offer) setTransport(mids map[string]*section) *Error {
 	order := o.sections
 	if o.bundle != nil {
@@ -167,29 +152,46 @@ func (o *Offer) setTransport(mids map[string]*section) *Error {
 			order = append(order, mids[mid])
 		}
 	}
-	var first *section
-	for _, s := range order {
-		if !s.taken() {
-			continue
-		}
-		if first == nil {
-			first = s
-		}
-		if s.transport.complete() {
-			first = s
-			break
-		}
-	}
-	if first == nil {
+	if !slices.ContainsFunc(order, (*section).taken) {
 		return o.nothingTaken()
 	}
-	o.tagged = first
-	o.transport = first.transport
-	if e := o.transport.check(); e != nil {
-		e.Section = first.name()
+	t, e := tagged(order)
+	if e != nil {
 		return e
 	}
+	o.tagged, o.transport = t, t.transport
+	if e := o.transport.check(); e != nil {
+		return t.fault(e.Field, e.Text)
+	}
 	return nil
+}
+
+// tagged returns the section of the group that carries the transport (RFC 9143 §7.3.1): the first one that is taken, passing over
+// those that state no transport, and never one that was offered with port 0. Where only such ones are taken, the client's own
+// choice stays alive without media although it would be refused.
+func tagged(order []*section) (*section, *Error) {
+	var first, carrier *section // the first one that is taken; the client's choice
+	for _, s := range order {
+		if s.taken() && !s.zeroPort && s.transport.complete() {
+			return s, nil
+		}
+		if first == nil && s.taken() {
+			first = s
+		}
+		if carrier == nil && !s.zeroPort {
+			carrier = s
+		}
+	}
+	switch {
+	case carrier == nil || carrier.taken():
+		return first, nil // what is wrong with its transport is found in what follows
+	case carrier.muxed && carrier.transport.complete():
+		carrier.idle = true
+		return carrier, nil
+	}
+	e := carrier.fault("m", "carries the transport of the BUNDLE group and cannot be taken: "+carrier.refused)
+	e.Unsupported = true
+	return nil, e
 }
 
 // nothingTaken is fine for a client that has stopped everything, and an error for one that wanted something.
@@ -204,12 +206,12 @@ func (o *Offer) nothingTaken() *Error {
 	return nil
 }
 
-// checkAcross enforces what RFC 9143 §9.1 and §10 ask of bundled sections: a payload type means one codec, an extension id one
-// extension, an SSRC one section. The node could not tell packets apart otherwise.
+// checkAcross enforces what RFC 9143 §9.1 and §10 ask of bundled sections: a payload type means one codec, an SSRC one section, or the
+// node could not tell packets apart; an extension id one extension, of which the first stays.
 func (o *Offer) checkAcross() *Error {
 	pts, exts, ssrcs := map[uint8]string{}, map[uint8]string{}, map[uint32]bool{}
 	for _, s := range o.sections {
-		if !s.taken() || s.kind == 0 {
+		if !s.taken() || s.idle || s.kind == 0 {
 			continue
 		}
 		for _, c := range s.codecs {
@@ -223,11 +225,7 @@ func (o *Offer) checkAcross() *Error {
 				return e
 			}
 		}
-		for _, x := range s.extmaps {
-			if e := s.once(exts, x.id, x.uri, "extmap"); e != nil {
-				return e
-			}
-		}
+		s.dropExtensions(exts)
 		for _, ssrc := range s.allSSRCs() {
 			if ssrcs[ssrc] {
 				return s.fault("ssrc", fmt.Sprintf("%d is declared by two sections", ssrc))

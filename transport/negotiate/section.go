@@ -2,10 +2,9 @@ package negotiate
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/pion/sdp/v3"
 
 	"parlor/packet"
 )
@@ -28,6 +27,7 @@ func (d direction) sends() bool { return d == sendonly || d == sendrecv }
 // section is one m= section of the offer.
 type section struct {
 	index   int
+	line    int // of the m= line
 	mid     string
 	media   string // as in the m= line
 	kind    packet.Kind
@@ -37,7 +37,7 @@ type section struct {
 	stopped bool   // port 0: the client has done with it
 	refused string // why the node cannot take it; empty: it can
 
-	bundleOnly bool // port 0 means bundled, not stopped
+	bundling
 	data       bool // SCTP data channels
 	maxMessage uint64
 
@@ -49,13 +49,23 @@ type section struct {
 	simulcast  bool // a=simulcast names what the client sends
 	ssrcs      ssrcs
 	transport  transport
+	attributes attributes
+}
+
+// bundling is how a section stands to the others of its BUNDLE group.
+type bundling struct {
+	zeroPort   bool
+	bundleOnly bool // port 0 means bundled, not stopped
+	muxed      bool // RTP over DTLS with RTCP beside it on one port
+	muxOnly    bool // rtcp-mux-only (RFC 8858)
+	idle       bool // refused, but kept without media because the bundle's transport hangs on it
 }
 
 // taken tells whether the section gets a port in the answer.
-func (s *section) taken() bool { return !s.stopped && s.refused == "" }
+func (s *section) taken() bool { return !s.stopped && (s.refused == "" || s.idle) }
 
 // active tells whether media can flow.
-func (s *section) active() bool { return s.taken() && s.dir != inactive }
+func (s *section) active() bool { return s.taken() && !s.idle && s.dir != inactive }
 
 // name is how errors call the section.
 func (s *section) name() string {
@@ -65,85 +75,61 @@ func (s *section) name() string {
 	return fmt.Sprintf("section %d (%s, mid %s)", s.index+1, s.media, s.mid)
 }
 
+// fault is an error of the section; its line is that of the field where it stands once, otherwise the m= line.
 func (s *section) fault(field, text string) *Error {
-	return &Error{Section: s.name(), Field: field, Text: text}
+	return s.faultAt(s.attributes.line(field), field, text)
 }
 
-// attributes are those of a section, looked at by key. There are a hundred of them with a dozen keys of interest, so that
-// searching costs less than an index.
-type attributes []sdp.Attribute
-
-// all returns the values of a key in their order.
-func (a attributes) all(key string) []string {
-	n := 0
-	for i := range a {
-		if a[i].Key == key {
-			n++
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	values := make([]string, 0, n)
-	for i := range a {
-		if a[i].Key == key {
-			values = append(values, a[i].Value)
-		}
-	}
-	return values
+// faultIn is an error of the attribute with the given value.
+func (s *section) faultIn(field, value, text string) *Error {
+	return s.faultAt(s.attributes.lineOf(field, value), field, text)
 }
 
-func (a attributes) find(key string) (value string, ok bool) {
-	for i := range a {
-		if a[i].Key == key {
-			return a[i].Value, true
-		}
+func (s *section) faultAt(line int, field, text string) *Error {
+	if line == 0 {
+		line = s.line
 	}
-	return "", false
+	return &Error{Line: line, Section: s.name(), Field: field, Text: text}
 }
 
-func (a attributes) has(key string) bool { _, ok := a.find(key); return ok }
-
-func (a attributes) first(key string) string { v, _ := a.find(key); return v }
-
-func parseSection(index int, m *sdp.MediaDescription, ses session) (*section, *Error) {
+func parseSection(index int, m *mediaDescription, ses *session) (*section, *Error) {
+	a := m.attributes
 	s := &section{
-		index: index, media: m.MediaName.Media, dir: ses.dir,
-		proto:      strings.Join(m.MediaName.Protos, "/"),
-		allowMixed: ses.allowMixed,
+		index: index, line: m.line, attributes: a, media: m.media, proto: m.proto, format: m.formats[0], dir: ses.dir,
+		bundling: bundling{zeroPort: m.port == 0}, allowMixed: ses.allowMixed || a.has("extmap-allow-mixed"),
 	}
-	if len(m.MediaName.Formats) == 0 {
-		return nil, s.fault("m", "has no format")
-	}
-	s.format = m.MediaName.Formats[0]
-	a := attributes(m.Attributes)
-	for _, at := range m.Attributes {
+	for _, at := range a {
 		s.transport.add(at)
-		if dir, ok := directions[at.Key]; ok {
+		if dir, ok := directions[at.key]; ok {
 			s.dir = dir
 		}
+	}
+	if s.dir == sendrecv {
+		s.dir = ses.both
 	}
 	s.transport = s.transport.inherit(ses.transport)
 	s.mid = a.first("mid")
 	if e := s.checkMID(); e != nil {
 		return nil, e
 	}
-	s.bundleOnly = m.MediaName.Port.Value == 0 && a.has("bundle-only")
-	s.stopped = m.MediaName.Port.Value == 0 && !s.bundleOnly
-	s.allowMixed = s.allowMixed || a.has("extmap-allow-mixed")
+	// A client that stops a section takes it out of the group too (RFC 9143 §7.5.3), so one that forgot to say bundle-only means it.
+	s.bundleOnly = s.zeroPort && (a.has("bundle-only") || ses.zeroIsIn && slices.Contains(ses.bundle, s.mid))
+	s.stopped = s.zeroPort && !s.bundleOnly
+	s.muxOnly = a.has("rtcp-mux-only")
+	s.muxed = profiles[s.proto] && (s.muxOnly || a.has("rtcp-mux"))
 	switch s.media {
 	case "audio":
 		s.kind = packet.Audio
 	case "video":
 		s.kind = packet.Video
 	case "application":
-		s.parseData(m.MediaName.Formats, a)
+		s.parseData(m.formats, a)
 		return s, nil
 	default:
 		s.refused = "the node forwards audio and video only"
 		return s, nil
 	}
-	return s, s.parseRTP(m.MediaName.Formats, a)
+	return s, s.parseRTP(m.formats, a)
 }
 
 func (s *section) checkMID() *Error {
@@ -199,7 +185,7 @@ func (s *section) parseRTP(formats []string, a attributes) *Error {
 	switch {
 	case !profiles[s.proto]:
 		s.refused = "the transport " + s.proto + " is not DTLS-SRTP"
-	case !a.has("rtcp-mux") && !a.has("rtcp-mux-only"):
+	case !s.muxed:
 		s.refused = "rtcp-mux is missing: RTP and RTCP share one transport"
 	case !s.hasMedia():
 		s.refused = "no codec that the node forwards"

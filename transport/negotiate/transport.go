@@ -1,10 +1,6 @@
 package negotiate
 
-import (
-	"strings"
-
-	"github.com/pion/sdp/v3"
-)
+import "strings"
 
 // transport is the part of a section, or of the session level, that says how to reach and recognise the client.
 type transport struct {
@@ -14,16 +10,16 @@ type transport struct {
 }
 
 // add takes one attribute if it belongs to the transport.
-func (t *transport) add(a sdp.Attribute) {
-	switch a.Key {
+func (t *transport) add(a attribute) {
+	switch a.key {
 	case "ice-ufrag":
-		t.ufrag = a.Value
+		t.ufrag = a.value
 	case "ice-pwd":
-		t.pwd = a.Value
+		t.pwd = a.value
 	case "setup":
-		t.setup = Setup(a.Value)
+		t.setup = Setup(a.value)
 	case "fingerprint":
-		if f, ok := parseFingerprint(a.Value); ok {
+		if f, ok := parseFingerprint(a.value); ok {
 			t.fingerprints = append(t.fingerprints, f)
 		}
 	}
