@@ -102,9 +102,10 @@ type Node struct {
 
 // Cluster says how nodes on one NATS share the rooms.
 type Cluster struct {
-	Lease   time.Duration `koanf:"lease" doc:"A node that cannot renew its registration for this long is taken for dead, and its rooms are placed anew; the first node of a cluster sets it for all."`
-	Forget  time.Duration `koanf:"forget" doc:"A node that has given no sign of its event feed for this long is gone for good: others tell that its users have left. Not below cluster.lease."`
-	Placing string        `koanf:"placing" doc:"Which node gets a new room: load, the least busy or the one where the user has come to if that is about as good; region, the same within node.region; spread, the one with the fewest rooms."`
+	Lease    time.Duration `koanf:"lease" doc:"A node that cannot renew its registration for this long is taken for dead, and its rooms are placed anew; the first node of a cluster sets it for all."`
+	Forget   time.Duration `koanf:"forget" doc:"A node that has given no sign of its event feed for this long is gone for good: others tell that its users have left. Not below cluster.lease."`
+	Unsealed bool          `koanf:"unsealed" doc:"Believe what nodes of versions before say of themselves, which has no MAC, while they are being replaced. Then whoever reaches NATS can send users anywhere."`
+	Placing  string        `koanf:"placing" doc:"Which node gets a new room: load, the least busy or the one where the user has come to if that is about as good; region, the same within node.region; spread, the one with the fewest rooms."`
 }
 
 // Auth holds the keys that tokens are signed with.

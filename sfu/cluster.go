@@ -41,13 +41,28 @@ func (b *builder) cluster() error {
 	}, nc.Close)
 	n.cluster, err = cluster.New(nc, cluster.Options{
 		Node: n.ID(), Region: c.Node.Region, Version: Version(), Lease: c.Cluster.Lease, Replicas: c.NATS.Replicas,
-		Own: c.NATS.URL == "", Place: rule, Report: n.report, Log: n.log,
+		Own: c.NATS.URL == "", Place: rule, Report: n.report, Log: n.log, Unsealed: c.Cluster.Unsealed,
 	})
 	if err != nil {
 		return err
 	}
+	n.ring.follow(n.sealRecords)
 	b.parts.add("cluster", func(ctx context.Context) error { return n.cluster.Run(ctx, n.rooms) }, nil)
 	return nil
+}
+
+// sealRecords has the records of the cluster sealed with what follows from the keys of tokens.
+func (n *Node) sealRecords(keys []config.Key) {
+	derived := make([]cluster.RecordKey, 0, len(keys))
+	for _, k := range keys {
+		key, err := cluster.DeriveKey(k.ID(), []byte(k.Secret()))
+		if err != nil { // the library refuses secrets that config has refused before
+			n.log.Error().Err(err).Msg("records of the cluster are not sealed with a key")
+			continue
+		}
+		derived = append(derived, key)
+	}
+	n.cluster.SetKeys(derived)
 }
 
 // awaitLease waits until the node is registered, if that can be soon.
@@ -140,6 +155,7 @@ var (
 	clusterTakeovers = metric("cluster_takeovers_total", "Rooms taken over from nodes that had died.")
 	clusterMoved     = metric("cluster_rooms_moved_total", "Rooms moved to other nodes because this one was drained.")
 	clusterHandedOn  = metric("cluster_rooms_handed_on_total", "Rooms that other nodes had taken over while this one was cut off.")
+	clusterRefused   = metric("cluster_records_refused_total", "Records of other nodes that were not believed, by bucket and why.", "bucket", "reason")
 	clusterMarks     = metric("cluster_marks_written_total", "Bans and blocks written for other nodes to find.")
 	clusterLate      = metric("cluster_marks_late_total", "Times that bans or blocks could not be written when the command was answered.")
 	clusterWaiting   = metric("cluster_marks_waiting", "Bans and blocks that are in force here and still to be written.")
@@ -150,7 +166,7 @@ type clusterCollector struct{ c *cluster.Cluster }
 
 func (c clusterCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{clusterLease, clusterLost, clusterRenewals, clusterNodes, clusterPlacings, clusterRedirects,
-		clusterTakeovers, clusterMoved, clusterHandedOn, clusterMarks, clusterLate, clusterWaiting} {
+		clusterTakeovers, clusterMoved, clusterHandedOn, clusterRefused, clusterMarks, clusterLate, clusterWaiting} {
 		out <- d
 	}
 }
@@ -172,6 +188,11 @@ func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
 	counter(out, clusterTakeovers, s.Takeovers)
 	counter(out, clusterMoved, s.Moved)
 	counter(out, clusterHandedOn, s.HandedOn)
+	for bucket, refused := range map[string]map[string]uint64{cluster.NodesBucket: s.RefusedNodes, cluster.RoomsBucket: s.RefusedRooms} {
+		for reason, n := range refused {
+			counter(out, clusterRefused, n, bucket, reason)
+		}
+	}
 	counter(out, clusterMarks, s.MarksWritten)
 	counter(out, clusterLate, s.MarksLate)
 	gauge(out, clusterWaiting, s.MarksWaiting)

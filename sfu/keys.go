@@ -36,7 +36,16 @@ type keyring struct {
 
 	mu      sync.Mutex // held while the file is read; guards the fields below
 	inForce []config.Key
-	fault   string // of the last reading; empty: none
+	fault   string             // of the last reading; empty: none
+	told    func([]config.Key) // is given the keys whenever they change; nil: nobody
+}
+
+// follow has f called with the keys that are in force now, and with those that come, one call at a time.
+func (r *keyring) follow(f func([]config.Key)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told = f
+	f(r.inForce)
 }
 
 func newKeyring(auth config.Auth, log zerolog.Logger) (*keyring, error) {
@@ -96,6 +105,9 @@ func (r *keyring) reload(asked bool) error {
 	r.inForce = keys
 	r.changes.Add(1)
 	r.count.Store(int64(len(keys)))
+	if r.told != nil {
+		r.told(keys)
+	}
 	r.log.Info().Strs("keys", names(keys)).Strs("gone", names(gone)).Msg("keys have changed")
 	return nil
 }

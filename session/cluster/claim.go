@@ -98,7 +98,7 @@ func (c *Cluster) away(ctx context.Context, token string) error {
 }
 
 func (c *Cluster) onAnotherLocked(s *sighting) bool {
-	return s != nil && s.record.Node != c.o.Node && c.view.judge(s.record) == valid
+	return s != nil && s.record.Node != c.o.Node && s.record.doubt == trusted && c.view.judge(s.record) == valid
 }
 
 // begin finds who has the room in hand: this node, which then has a further hold on it; nobody, and the caller is to work on
@@ -188,10 +188,24 @@ func (c *Cluster) tryTake(ctx context.Context, cl *claim, create, first bool) er
 		return c.write(ctx, cl, e.revision, c.choose(cl.token))
 	case mine: // somebody has placed it here
 		return c.write(ctx, cl, e.revision, c.o.Node)
+	case e.record.doubt != trusted && first: // it may have been sealed since
+		return errAgain
+	case e.record.doubt != trusted:
+		return c.refuse(cl.token, e.record)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.elsewhereLocked(e.record.Node)
+}
+
+// refuse is what who enters is told where the room's entry is not believed. The room is not taken from the node that it names,
+// which may be one without keys, or with others.
+func (c *Cluster) refuse(token string, r RoomRecord) error {
+	c.seal.tell.Do(func() {
+		c.o.Log.Warn().Str("entry", token).Str("other", r.Node).Stringer("record", r.doubt).
+			Msg("a room's entry in SFU_ROOMS has no MAC by a key of this node (auth.keys): nobody is sent there")
+	})
+	return session.Errorf(session.CodeNodeDraining, "", "it cannot be proven on which node the room is")
 }
 
 // takeOver places a room anew whose node has died.

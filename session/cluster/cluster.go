@@ -4,6 +4,7 @@
 //
 //	cluster.go   Options, Cluster, Run; what others may ask
 //	record.go    what stands in the buckets
+//	seal.go      MACs of records, by keys that the nodes share; rekey.go gives it others
 //	store.go     the buckets: compare and set, bounded in time
 //	view.go      what a node believes of the cluster, kept by watches
 //	lease.go     lease: until when this node may take entries
@@ -37,6 +38,12 @@
 // node's hands, so that a room which is made anew finds none; a room that is given to another node keeps them, and all that is
 // to be written of it is written before.
 //
+// # Who is believed
+//
+// Where there are keys (SetKeys) records in SFU_NODES and SFU_ROOMS have a MAC. A node without a good one is there, so that its rooms
+// are not taken from it; but nobody is sent to it, no room is placed on it, its origin is not trusted. An entry of a room
+// without one is only followed where its node is dead. Bans, blocks and events have none: who can write them can give commands, too.
+//
 // Servers of a NATS cluster must agree about the time, as NTP makes them: a leader whose clock is ahead of the one before
 // forgets keys by as much too early. A tenth of the lease is what that may be.
 package cluster
@@ -68,6 +75,7 @@ type Options struct {
 	Own      bool          // the NATS server is in this process: nobody can have been in a cluster with it before, see rule 5
 	Place    placing.Rule  // nil: placing.Load
 	Report   func() Report // called with every renewal, on one goroutine
+	Unsealed bool          // records without a MAC are believed; forged ones are not
 	Log      zerolog.Logger
 	Now      func() time.Time // nil: time.Now; must be monotonic
 }
@@ -90,6 +98,7 @@ type Cluster struct {
 	o       Options
 	nc      *nats.Conn
 	store   *store
+	seal    *sealer
 	lease   lease
 	marks   marks
 	count   counters
@@ -99,13 +108,14 @@ type Cluster struct {
 	opened  chan struct{}            // closed when entries are taken for the first time
 	rooms   Rooms                    // set by Run
 
-	mu     sync.Mutex
-	me     self
-	view   *view
-	claims map[string]*claim // by the room's token: what this node has, or has under work
-	buried map[string]bool   // incarnations that are dead for good
-	work   sync.WaitGroup    // what is still to be written
-	ended  bool              // no work is begun any more
+	mu      sync.Mutex
+	me      self
+	view    *view
+	claims  map[string]*claim // by the room's token: what this node has, or has under work
+	buried  map[string]bool   // incarnations that are dead for good
+	doubted map[string]doubt  // registered nodes that are not believed
+	work    sync.WaitGroup    // what is still to be written
+	ended   bool              // no work is begun any more
 }
 
 // self is this node as it stands in SFU_NODES. Under Cluster.mu; changed by the renewing goroutine and Drain.
@@ -143,6 +153,9 @@ type Counters struct {
 	Moved     uint64 // rooms moved to another node
 	HandedOn  uint64 // rooms that others had taken over
 
+	RefusedNodes map[string]uint64 // records in SFU_NODES that were not believed, by reason: unsealed, forged
+	RefusedRooms map[string]uint64 // the same of SFU_ROOMS
+
 	MarksWritten uint64 // bans and blocks written
 	MarksLate    uint64 // times that they could not be written at once
 	MarksWaiting int    // that are to be written
@@ -172,9 +185,10 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 		o.Report = func() Report { return Report{} }
 	}
 	o.Log = o.Log.With().Str("part", "cluster").Logger()
+	seal := newSealer(o.Unsealed)
 	c := &Cluster{
-		o: o, nc: nc, kick: make(chan struct{}, 1), opened: make(chan struct{}),
-		store:   &store{js: js, lease: o.Lease, ttl: o.Lease, replicas: o.Replicas, timeout: o.Lease / 3, now: o.Now},
+		o: o, nc: nc, seal: seal, kick: make(chan struct{}, 1), opened: make(chan struct{}),
+		store:   &store{js: js, lease: o.Lease, ttl: o.Lease, replicas: o.Replicas, timeout: o.Lease / 3, now: o.Now, seal: seal},
 		rewatch: map[string]chan struct{}{NodesBucket: make(chan struct{}, 1), RoomsBucket: make(chan struct{}, 1)},
 		marks:   marks{rooms: map[string]*unwritten{}, kick: make(chan struct{}, 1)},
 		view:    newView(), claims: map[string]*claim{}, buried: map[string]bool{}, me: self{mine: map[string]bool{}},
@@ -298,6 +312,7 @@ func (c *Cluster) Counters() Counters {
 		LeaseHeld: c.Open() == nil, LeaseLost: n.lost.Load(), Renewals: n.renewals.Load(), Failed: n.failed.Load(),
 		Nodes: nodes, Rooms: rooms, Here: n.here.Load(), Elsewhere: n.elsewhere.Load(), Redirects: n.redirects.Load(),
 		Takeovers: n.takeovers.Load(), Moved: n.moved.Load(), HandedOn: n.handedOn.Load(),
+		RefusedNodes: c.seal.counts(NodesBucket), RefusedRooms: c.seal.counts(RoomsBucket),
 		MarksWritten: c.marks.written.Load(), MarksLate: c.marks.held.Load(), MarksWaiting: waiting,
 	}
 }

@@ -15,11 +15,7 @@ const reclaimers = 16
 // and opens the node. It gives up where there is another incarnation by then.
 func (c *Cluster) reclaim(ctx context.Context, incarnation string) {
 	began := c.o.Now()
-	current := func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return ctx.Err() == nil && c.me.incarnation == incarnation && c.me.revision != 0
-	}
+	current := func() bool { return ctx.Err() == nil && c.current(incarnation) }
 	for {
 		work := c.unclaimed(incarnation)
 		if len(work) == 0 {

@@ -39,6 +39,8 @@ type NodeRecord struct {
 	// not free for the taking yet.
 	Claiming bool   `json:"claiming,omitempty"`
 	FencedBy string `json:"fencedBy,omitempty"`
+
+	doubt doubt // as it was read
 }
 
 // RoomRecord is the value of a room's key in SFU_ROOMS: the room is on that node, as long as the node's present
@@ -47,26 +49,20 @@ type RoomRecord struct {
 	Node        string `json:"node"`
 	Incarnation string `json:"incarnation"`
 	SinceMS     int64  `json:"since"` // Unix milliseconds; for people
+
+	doubt doubt // as it was read
 }
 
 func roomRecord(node, incarnation string, now time.Time) RoomRecord {
 	return RoomRecord{Node: node, Incarnation: incarnation, SinceMS: now.UnixMilli()}
 }
 
-// decode reads a record. What others have written is not trusted to be one.
+// decode reads a record, whoever wrote it: see unseal. What others have written is not trusted to be one.
 func decode[T NodeRecord | RoomRecord | MarkRecord](key string, data []byte) (r T, err error) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return r, fmt.Errorf("entry %s: %w", key, err)
 	}
 	return r, nil
-}
-
-func encode[T NodeRecord | RoomRecord](r T) []byte {
-	b, err := json.Marshal(r)
-	if err != nil { // only a float that is no number cannot be written, and Load has none: see tidy
-		panic(err)
-	}
-	return b
 }
 
 // tidy returns the load without what JSON cannot hold.

@@ -39,6 +39,7 @@ type store struct {
 	replicas int
 	timeout  time.Duration
 	now      func() time.Time
+	seal     *sealer
 	wrap     func(name string, b bucket) bucket // tests put faults here; nil: nothing
 
 	mu    sync.Mutex
@@ -171,7 +172,7 @@ func get[T NodeRecord | RoomRecord](ctx context.Context, s *store, name, key str
 		return e, because(name, err)
 	}
 	e.revision = got.Revision()
-	e.record, err = decode[T](key, got.Value())
+	e.record, err = unseal[T](s.seal, name, key, got.Value())
 	return e, err
 }
 
@@ -183,10 +184,11 @@ func put[T NodeRecord | RoomRecord](ctx context.Context, s *store, name, key str
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	value := encode(s.seal, name, key, r)
 	if revision == 0 {
-		revision, err = b.Create(ctx, key, encode(r))
+		revision, err = b.Create(ctx, key, value)
 	} else {
-		revision, err = b.Update(ctx, key, encode(r), revision)
+		revision, err = b.Update(ctx, key, value, revision)
 	}
 	return revision, outcome(name, err)
 }

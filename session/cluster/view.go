@@ -32,6 +32,9 @@ func newView() *view {
 func (v *view) setNode(id string, e entry[NodeRecord]) {
 	if e.revision > v.nodes[id].revision {
 		e.record.URL = baseURL(e.record.URL) // users are sent there
+		if e.record.doubt != trusted {
+			e.record.URL = ""
+		}
 		v.nodes[id] = e
 		v.placed[id] = 0
 	}
@@ -90,7 +93,7 @@ func (v *view) judge(r RoomRecord) standing {
 func (v *view) candidates() []placing.Node {
 	var l []placing.Node
 	for id, n := range v.nodes {
-		if n.record.Incarnation == "" {
+		if n.record.Incarnation == "" || n.record.doubt != trusted {
 			continue
 		}
 		l = append(l, placing.Node{
@@ -195,13 +198,13 @@ func (c *Cluster) apply(v *view, name string, e change) {
 	case name == NodesBucket && ended(e):
 		v.endNode(key, e.Revision())
 	case name == NodesBucket:
-		if r, err := decode[NodeRecord](key, e.Value()); err == nil {
+		if r, err := unseal[NodeRecord](c.seal, name, key, e.Value()); err == nil {
 			v.setNode(key, entry[NodeRecord]{r, e.Revision()})
 		}
 	case ended(e):
 		v.endRoom(key, e.Revision())
 	default:
-		if r, err := decode[RoomRecord](key, e.Value()); err == nil {
+		if r, err := unseal[RoomRecord](c.seal, name, key, e.Value()); err == nil {
 			v.setRoom(key, entry[RoomRecord]{r, e.Revision()})
 		}
 	}
@@ -239,6 +242,22 @@ func (c *Cluster) noticed(name string) {
 		}
 	}
 	c.public.Store(&public{others: c.view.others(c.o.Node), origins: origins})
+	c.tellDoubtedLocked()
+}
+
+// tellDoubtedLocked logs which nodes are not believed, each once for as long as it is so.
+func (c *Cluster) tellDoubtedLocked() {
+	doubted := map[string]doubt{}
+	for id, n := range c.view.nodes {
+		if d := n.record.doubt; d != trusted {
+			doubted[id] = d
+			if c.doubted[id] != d {
+				c.o.Log.Warn().Str("other", id).Stringer("record", d).
+					Msg("a node's record in SFU_NODES has no MAC by a key of this node (auth.keys): nobody is sent there")
+			}
+		}
+	}
+	c.doubted = doubted
 }
 
 // pause waits, or until ctx is done.

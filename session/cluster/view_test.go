@@ -95,7 +95,7 @@ func FuzzRecords(f *testing.F) {
 		}
 		_ = v.others(key)
 		for _, n := range v.nodes {
-			_ = encode(NodeRecord{Load: n.record.Load.tidy()})
+			_ = encode(nil, NodesBucket, "a", NodeRecord{Load: n.record.Load.tidy()})
 		}
 	})
 }
