@@ -173,7 +173,7 @@ type Timers struct {
 	EmptyLive     time.Duration `koanf:"empty_live" doc:"A live room whose last user was audience ends after this long without anybody."`
 	TokenExpiring time.Duration `koanf:"token_expiring" doc:"This long before its token ends a client is told, so that it can send another one; who does not is put out at the end."`
 	Enter         time.Duration `koanf:"enter" doc:"A WebSocket that has not entered or resumed by then is closed."`
-	Consent       time.Duration `koanf:"consent" doc:"No ICE check of a peer for this long: nothing more is sent to it (RFC 7675)."`
+	Consent       time.Duration `koanf:"consent" doc:"No ICE check of a peer for this long: nothing more is sent to it (RFC 7675). A WHIP or WHEP client of which nothing at all came for so long has timed out, in place of timers.timeout."`
 	Handshake     time.Duration `koanf:"handshake" doc:"A DTLS handshake that takes longer is given up."`
 	Shutdown      time.Duration `koanf:"shutdown" doc:"Bound of the orderly shutdown."`
 }

@@ -22,7 +22,7 @@ func (k Kind) String() string {
 
 // Codec is one payload type of a section, with the feedback agreed on for it.
 type Codec struct {
-	Name      string // upper case encoding name: OPUS, RED, VP8, VP9, H264, H265, AV1
+	Name      string // upper case encoding name: OPUS, RED, PCMU, PCMA, G722, VP8, VP9, H264, H265, AV1
 	ClockRate uint32 // Hz
 	Channels  uint16 // audio only; 0 means 1
 	Fmtp      string // format parameters as in SDP, without the payload type

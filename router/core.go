@@ -24,6 +24,7 @@ type core struct {
 	postponed []*sink // whose receivers have asked for more keyframes than their quota
 
 	pacing []*stream // streams of which packets are held, until the next step at least
+	doubts []*sink   // sinks that could not take a stream, or of which that was told
 	due    [dues]int64
 
 	volumes volumes
@@ -104,14 +105,15 @@ type media struct {
 
 // dues are the kinds of things that come due.
 const (
-	dueLoss     = iota // ask publishers for lost packets
-	dueKeyframe        // ask publishers for keyframes
-	dueReport          // sender and receiver reports
-	dueFeedback        // transport-wide feedback
-	dueLayers          // layers that have stopped
-	duePace            // packets of bursts that are held
-	dueVolumes         // Volumes
-	dueSamples         // Samples
+	dueLoss        = iota // ask publishers for lost packets
+	dueKeyframe           // ask publishers for keyframes
+	dueReport             // sender and receiver reports
+	dueFeedback           // transport-wide feedback
+	dueLayers             // layers that have stopped
+	duePace               // packets of bursts that are held
+	dueVolumes            // Volumes
+	dueSamples            // Samples
+	dueUndecodable        // Undecodable
 	dues
 )
 
@@ -180,6 +182,8 @@ func (c *core) tick(now int64) {
 			c.tellVolumes()
 		case dueSamples:
 			c.samples()
+		case dueUndecodable:
+			c.tellUndecodable()
 		}
 	}
 }

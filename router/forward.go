@@ -113,11 +113,11 @@ func (c *core) beginWaiting(st *stream) int {
 			begun++
 			continue
 		}
-		s.count.unfit++
-		c.drop(DropCodec)
 		s.unwait()
-		s.next, s.nextAt, s.unfit = st, len(st.unfit), true
-		st.unfit = append(st.unfit, s)
+		c.setAside(s, st)
+		if st.track.mixed() {
+			c.retarget(s) // another layer may do
+		}
 	}
 	return begun
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"parlor/packet"
+	"parlor/router/clock"
 	"parlor/router/codec"
 	"parlor/router/header"
 	"parlor/router/pace"
@@ -128,6 +129,9 @@ func (c *core) number(st *stream, repaired bool) bool {
 		c.restart(st)
 	}
 	m.ext = ext
+	if st.format != nil && st.format.Clock != m.format.Clock && ext >= st.high {
+		st.in.stats.NewClock()
+	}
 	st.in.stats.Packet(ext, m.Timestamp, m.at, m.format.Clock)
 	return true
 }
@@ -168,11 +172,18 @@ func (c *core) alive(st *stream, buf *packet.Buffer) {
 
 // changeFormat makes the format of the packet in hand the stream's. A decoder of another codec needs a new beginning.
 func (c *core) changeFormat(st *stream) {
-	if st.format != nil {
+	old := st.format
+	if old != nil {
 		c.stall(st)
 	}
 	st.reconsider()
 	st.format, st.sps = c.m.format, false
+	if old != nil && old.Clock != st.format.Clock { // the last sender report counts in ticks of another length
+		st.in.line, st.in.srNTP = clock.Line{}, 0
+	}
+	if len(st.track.layers) > 1 {
+		c.chooseLayers(st.track) // who could not take the format of this layer, or of another one
+	}
 }
 
 // describe reads the payload of m as a packet of the stream.

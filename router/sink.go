@@ -25,6 +25,8 @@ type sink struct {
 	cur, next     *stream // fed by; waiting for a keyframe of
 	curAt, nextAt int     // places in their lists
 	unfit         bool    // the format of next fits none of the section's: waits for another one, on its list of those
+	doubted       bool    // on core.doubts
+	told          *Undecodable
 
 	loss    pictureLoss
 	section packet.Section
@@ -249,7 +251,7 @@ func (c *core) retarget(s *sink) {
 	if s.cur != nil && s.cur.track != t || s.next != nil && s.next.track != t {
 		c.leave(s)
 	}
-	st := t.layers[t.choose(c.quality(s.want.Quality))]
+	st := t.layers[t.choose(c.quality(s.want.Quality), s.formats)]
 	if s.next == st {
 		return
 	}
@@ -257,21 +259,45 @@ func (c *core) retarget(s *sink) {
 	if s.cur == st {
 		return
 	}
+	if !st.fits(s.formats) {
+		c.setAside(s, st)
+		return
+	}
 	s.await(st)
 	c.askKeyframe(st)
 }
 
-// choose picks the layer for a quality.
-func (t *track) choose(q Quality) int {
+// choose picks the layer for a quality. One that the receiver cannot take counts as stopped.
+func (t *track) choose(q Quality, formats []codec.Format) int {
 	if len(t.layers) == 1 {
 		return 0
 	}
 	var buf [8]Layer
-	layers := buf[:0]
+	layers, mixed := buf[:0], t.mixed()
 	for _, i := range t.order {
-		layers = append(layers, Layer{Live: t.layers[i].live})
+		st := t.layers[i]
+		layers = append(layers, Layer{Live: st.live && (!mixed || st.fits(formats))})
 	}
 	return t.order[ChooseLayer(layers, q)]
+}
+
+// mixed says whether the layers of the track are of different formats, which few publishers do.
+func (t *track) mixed() bool {
+	var one *format
+	for _, st := range t.layers {
+		if st.format != nil && one != nil && st.format != one {
+			return true
+		}
+		if st.format != nil {
+			one = st.format
+		}
+	}
+	return false
+}
+
+// fits says whether a receiver of these formats can take the stream, as far as its format is known.
+func (st *stream) fits(formats []codec.Format) bool {
+	return st.format == nil || codec.Fit(st.format.Format, formats) >= 0
 }
 
 // sortLayers puts the layers of the track in order by what is known of them, and has its sinks choose anew if that has changed.

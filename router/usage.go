@@ -9,6 +9,7 @@ type Usage struct {
 	Resent         uint64                        // packets sent again to it
 	Lost           uint64                        // packets that it reports as missing
 	RTT            time.Duration                 // 0: not known
+	Undecodable    []Undecodable                 // what cannot be sent to it
 }
 
 // SourceUsage is what came of one source, all layers together.
@@ -53,6 +54,9 @@ func (p *peer) addUsage(u *Usage) {
 		u.Packets += s.count.packets
 		u.Bytes += s.count.bytes
 		u.Resent += s.count.resent
+		if x := s.undecodable(); x.Track.Member != 0 {
+			u.Undecodable = append(u.Undecodable, x)
+		}
 		if s.count.lost < 1<<23 { // 24 bits with a sign; below zero with duplicates (RFC 3550 section 6.4.1)
 			u.Lost += uint64(s.count.lost)
 		}

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/pion/rtcp"
@@ -34,7 +35,7 @@ func TestUsageIsPerMember(t *testing.T) {
 	if bob.Packets != 11 || bob.Bytes == 0 || bob.Lost != 3 {
 		t.Errorf("who watches and listens: %+v", bob)
 	}
-	if u[4] != (Usage{}) || u[9] != (Usage{}) || len(u) != 4 {
+	if !reflect.DeepEqual(u[4], Usage{}) || !reflect.DeepEqual(u[9], Usage{}) || len(u) != 4 {
 		t.Errorf("who gets nothing, and who is not there: %+v", u)
 	}
 	if one := w.c.usage([]MemberID{3}); len(one) != 1 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"parlor/packet"
+	"parlor/router/codec"
 	"parlor/router/header"
 	"parlor/router/speech"
 )
@@ -37,6 +38,8 @@ type Observer interface {
 	// Volumes is called every VolumeInterval while somebody listens and somebody speaks, and once when all have gone silent. What it
 	// is given is the observer's to keep.
 	Volumes(Volumes)
+	// Undecodable is called when a section cannot show what it is to show, and when that is over, a second later at most.
+	Undecodable(Undecodable)
 	// Samples is called with those of some peers of the room, each peer's every SampleInterval while media flows to or from it, and
 	// once more after that. They are the observer's to keep.
 	Samples([]Sample)
@@ -53,6 +56,9 @@ type volumes struct {
 func (c *core) hear(t *track) {
 	m := c.m
 	known := m.Has&header.AudioLevel != 0
+	if !known && m.format.ID != codec.Opus && m.format.ID != codec.RED {
+		return // G.711 and G.722 go on during silence: that packets come does not say that somebody speaks
+	}
 	loud := t.voice.Packet(m.AudioLevel, known, m.Timestamp, m.format.Clock, m.at)
 	if loud {
 		c.takePlaces(t)

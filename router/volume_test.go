@@ -19,7 +19,11 @@ type notes struct {
 	volumes []Volumes
 	at      []int64
 	samples []Sample
+
+	undecodable []Undecodable
 }
+
+func (n *notes) Undecodable(u Undecodable) { n.undecodable = append(n.undecodable, u) }
 
 func (n *notes) Samples(l []Sample) { n.samples = append(n.samples, l...) }
 

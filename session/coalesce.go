@@ -3,16 +3,20 @@ package session
 import "slices"
 
 // coalesce returns the net effect of events that the client has seen none of, as few events as can be: per user at
-// most one user_left and one user_entered, or one streams; what concerns oneself once per type. A user who entered and left again
+// most one user_left and one user_entered, or one streams; what concerns oneself once per type, what
+// cannot be decoded once per seat and source. A user who entered and left again
 // within events leaves no trace, everybody else's leave stays, with the reason of the first. It neither changes
 // nor keeps events.
 func coalesce(events []Event) []Event {
 	net := map[string]*effect{}
 	own := map[EventType]int{} // the last event of those that concern oneself
+	undecodable := map[section]int{}
 	for i, e := range events {
 		switch e.Type {
 		case EventRole, EventBlocked, EventTokenExpiring:
 			own[e.Type] = i
+		case EventUndecodable:
+			undecodable[sectionOf(e)] = i
 		case EventUserEntered, EventUserLeft, EventStreams:
 			x := net[e.User.User]
 			if x == nil {
@@ -27,6 +31,10 @@ func coalesce(events []Event) []Event {
 		switch e.Type {
 		case EventRole, EventBlocked, EventTokenExpiring:
 			if i == own[e.Type] {
+				out = append(out, e)
+			}
+		case EventUndecodable:
+			if i == undecodable[sectionOf(e)] {
 				out = append(out, e)
 			}
 		case EventUserEntered, EventUserLeft, EventStreams:
@@ -68,6 +76,16 @@ func undo(events []Event, user string) (rest []Event, untold bool) {
 		return e.User.User == user && (e.Type == EventUserEntered || e.Type == EventStreams)
 	})
 	return events[:from+len(kept)], true
+}
+
+// section is what an undecodable event is about.
+type section struct {
+	seat, user string
+	source     Source
+}
+
+func sectionOf(e Event) section {
+	return section{e.Undecodable.Seat, e.Undecodable.User, e.Undecodable.Source}
 }
 
 // effect is what events do to one user, in places of the events. -1: nothing.

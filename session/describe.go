@@ -51,6 +51,8 @@ type UserInfo struct {
 	LastHeard time.Time
 	Block     Block
 	Usage     Usage
+
+	Undecodable []Undecodable // what cannot be sent to the user, by whose it is
 }
 
 // Usage is the media traffic of a user since its media connection began.
@@ -190,7 +192,8 @@ func (rm *room) addUsage(list []UserInfo, ids []router.MemberID) {
 		return // there never was media
 	}
 	all := r.Usage(ids...)
+	undecodable := rm.undecodableOf(all)
 	for i, id := range ids {
-		list[i].Usage = Usage{all[id]}
+		list[i].Usage, list[i].Undecodable = Usage{all[id]}, undecodable[id]
 	}
 }

@@ -27,6 +27,7 @@
 //	report.go    reports: what is worth knowing at the moment only
 //	volume.go    who speaks, and how loud
 //	message.go   custom messages; frame.go their form on data channels; quota.go their limits; messagecount.go counters
+//	undecodable.go what cannot be sent to a user, as its client decodes none of it: who is told
 //	quality.go   how good a connection is: a pure function
 //	statistics.go the report of a user's network
 //	role.go      switching between anchor and audience

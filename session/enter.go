@@ -394,7 +394,7 @@ func (rm *room) installLocked(m *member, p *participant, role Role, publishes bo
 		rm.feedLocked(FeedRoomCreated, nil)
 	}
 	m.p, m.role, m.block = p, role, rm.blockLocked(p.user)
-	m.rising, m.reserved = false, publishes
+	m.rising, m.reserved, m.quiet = false, publishes, false
 	p.room, p.m = rm, m
 	rm.members[m.user], rm.numbered[m.id] = m, m
 	rm.emptySince = time.Time{}

@@ -19,6 +19,7 @@ const (
 	EventRole          EventType = "role"
 	EventBlocked       EventType = "blocked"
 	EventTokenExpiring EventType = "token_expiring"
+	EventUndecodable   EventType = "undecodable"
 	EventMessage       EventType = "message"
 	EventExited        EventType = "exited"
 )
@@ -79,6 +80,9 @@ type Event struct {
 
 	Message *Message // EventMessage; shared and read-only
 
+	Undecodable *Undecodable // EventUndecodable; shared and read-only
+	On          bool         // EventUndecodable: it begins; else it is over
+
 	body *eventBody // shared by all who are told the same; nil: not shared
 }
 
@@ -123,6 +127,10 @@ func (e Event) encode() ([]byte, error) {
 		CmdID   int           `json:"cmdId,omitempty"`
 		Data    []byte        `json:"data,omitzero"` // base64
 		Next    string        `json:"next,omitempty"`
+		Seat    string        `json:"seat,omitempty"`
+		Source  string        `json:"source,omitempty"`
+		On      *bool         `json:"on,omitempty"`
+		Codec   string        `json:"codec,omitempty"`
 	}{Text: e.Text, Next: e.Next}
 	switch e.Type {
 	case EventUserEntered:
@@ -142,6 +150,11 @@ func (e Event) encode() ([]byte, error) {
 			w.User = e.User.User
 		}
 		w.CmdID, w.Data = e.Message.CmdID, e.Message.Data
+	case EventUndecodable:
+		w.User, w.Seat, w.Source, w.On = e.Undecodable.User, e.Undecodable.Seat, e.Undecodable.Source.String(), &e.On
+		if e.On {
+			w.Codec = e.Undecodable.Sent
+		}
 	case EventExited:
 		w.Reason = new(int(e.Exited))
 	}

@@ -9,7 +9,7 @@ import (
 // returns when ctx is done. Shutdown is separate, and may come before or after.
 func (r *Rooms) Run(ctx context.Context) error {
 	// A tenth of the shortest timer is as exact as anybody notices.
-	every := min(max(min(r.opts.Timers.Timeout, r.opts.Timers.EmptyLive, r.opts.Timers.TokenExpiring)/10, 10*time.Millisecond), time.Second)
+	every := min(max(min(r.opts.Timers.Timeout, r.opts.Timers.Media, r.opts.Timers.EmptyLive, r.opts.Timers.TokenExpiring)/10, 10*time.Millisecond), time.Second)
 	t := time.NewTicker(every)
 	defer t.Stop()
 	for {
@@ -50,11 +50,12 @@ func (rm *room) due(now time.Time) []*participant {
 	defer rm.mu.Unlock()
 	var l []*participant
 	for _, m := range rm.sortedLocked(everybody) {
-		out := false
+		silent, out := now.Sub(m.p.lastLife()), false
+		rm.noteQuietLocked(m, silent)
 		switch {
 		case m.p.doubtful(now):
 			out = rm.beginLocked(m.p, causeGone, "")
-		case now.Sub(m.p.lastLife()) >= rm.rooms.opts.Timers.Timeout:
+		case silent >= m.p.patience():
 			out = rm.beginLocked(m.p, causeTimeout, "")
 		}
 		if out || rm.expireLocked(m, now) {
@@ -62,6 +63,26 @@ func (rm *room) due(now time.Time) []*participant {
 		}
 	}
 	return l
+}
+
+// patience is for how long the user may show no life.
+func (p *participant) patience() time.Duration {
+	if p.mediaOnly {
+		return p.rooms.opts.Timers.Media
+	}
+	return p.rooms.opts.Timers.Timeout
+}
+
+// quietAfter is for how long one who publishes and has nothing but media may show no sign of life before it gives up its automatic seats to
+// others who wait for one. Encoders send packets all the time. Lower shows an encoder's successor sooner, higher bears longer gaps of a network.
+const quietAfter = 3 * time.Second
+
+// noteQuietLocked notes whether a member seems to be gone, though its time is not over.
+func (rm *room) noteQuietLocked(m *member, silent time.Duration) {
+	if quiet := m.p.mediaOnly && m.present != 0 && silent >= quietAfter; quiet != m.quiet {
+		m.quiet = quiet
+		rm.reseatLocked()
+	}
 }
 
 // outlived closes a live room that nobody has been in for long enough.

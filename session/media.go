@@ -29,6 +29,9 @@ type media struct {
 	seats     []*seat                // in the order of the last negotiation
 	auto      *autoSeats             // nil: the client says who sits where
 
+	undecodable map[string]*Undecodable // what cannot be sent, as the client has been told, by MID; nil: nothing ever
+	logged      []Formats               // of it, pairs that are in the log
+
 	heard atomic.Pointer[Peer] // peer, for lastHeard
 
 	connecting tracing.Span // of the peer that is not connected yet
@@ -285,6 +288,7 @@ func (p *participant) swapPeerLocked(r *router.Room, old, peer Peer) error {
 		}
 		m.peer = nil
 		m.heard.Store(nil)
+		p.forgetUndecodableLocked()
 	}
 	m.off, m.wants = 0, map[string]router.Want{} // which the router forgets with the peer
 	if err := r.Attach(peer.ID(), p.m.id, peer); err != nil {

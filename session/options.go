@@ -31,6 +31,9 @@ type Timers struct {
 	// Timeout is for how long neither signalling nor media show life before the user is let go; 90 s. Lowering it frees
 	// places sooner and throws out users on bad networks.
 	Timeout time.Duration
+	// Media is for how long one who has nothing but media (WHIP, WHEP) may show no sign of it before it is let go, in place of Timeout: no
+	// connectivity check, RTP or RTCP; 30 s (RFC 7675). Lowering it frees places of dead encoders sooner and throws out those on bad networks.
+	Media time.Duration
 	// EmptyLive is for how long a live room goes on without anybody after its last audience has left; 10 min.
 	EmptyLive time.Duration
 	// TokenExpiring is how long before its token ends a client is told to renew it, or half of what the token holds for when
@@ -104,6 +107,7 @@ func (o Options) withDefaults() Options {
 	dur(&o.Timers.Lost, 8*time.Second)
 	dur(&o.Timers.Reconnect, 3*time.Second)
 	dur(&o.Timers.Timeout, 90*time.Second)
+	dur(&o.Timers.Media, 30*time.Second)
 	dur(&o.Timers.EmptyLive, 10*time.Minute)
 	dur(&o.Timers.TokenExpiring, 30*time.Second)
 	dur(&o.Timers.Tell, time.Second)

@@ -72,6 +72,8 @@ type reports struct {
 	samples []router.Sample
 	running bool // deliver is under way
 
+	undecodable map[undecodableKey]router.Undecodable // the latest of each section
+
 	statistics statistics // of deliver, of which there is one at a time
 }
 
@@ -106,9 +108,9 @@ func (rm *room) deliver() {
 	r := &rm.reports
 	for {
 		r.mu.Lock()
-		volumes, samples := r.volumes, r.samples
-		r.volumes, r.samples = nil, nil
-		if volumes == nil && samples == nil {
+		volumes, samples, undecodable := r.volumes, r.samples, r.undecodable
+		r.volumes, r.samples, r.undecodable = nil, nil, nil
+		if volumes == nil && samples == nil && undecodable == nil {
 			r.running = false
 			r.mu.Unlock()
 			return
@@ -117,6 +119,7 @@ func (rm *room) deliver() {
 		if volumes != nil {
 			rm.tellVolumes(volumes)
 		}
+		rm.tellUndecodable(undecodable)
 		rm.tellStatistics(samples, &r.statistics)
 	}
 }

@@ -58,6 +58,7 @@ type member struct {
 	reserved bool           // a negotiation is under way, or about to be, that will publish
 	up       NetworkQuality // of what it publishes, at the last report
 	rising   bool           // the session that comes will be an anchor
+	quiet    bool           // has nothing but media, publishes, and seems to be gone: see noteQuietLocked
 	p        *participant
 	quota    *quota // of messages; nil before the first
 }

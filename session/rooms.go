@@ -11,15 +11,16 @@ import (
 
 // Rooms are all rooms of a node. Its methods may be called from any goroutine.
 type Rooms struct {
-	opts       Options
-	transport  Transport
-	events     Events
-	totals     totals
-	counts     counts
-	messages   messageCounts
-	candidates atomic.Pointer[[]string] // of the transport, as the sweep has seen them last
-	arrivals   atomic.Uint64
-	entries    *entries
+	opts        Options
+	transport   Transport
+	events      Events
+	totals      totals
+	undecodable pairs
+	counts      counts
+	messages    messageCounts
+	candidates  atomic.Pointer[[]string] // of the transport, as the sweep has seen them last
+	arrivals    atomic.Uint64
+	entries     *entries
 
 	mu       sync.Mutex
 	rooms    map[string]*room        // by RoomID.Key

@@ -228,6 +228,7 @@ type performer struct {
 	member  router.MemberID
 	user    string
 	present sources
+	quiet   bool // seems to be gone
 }
 
 // stageLocked returns the performers in the order in which they entered. It is found once after each change (see
@@ -236,7 +237,7 @@ func (rm *room) stageLocked() []performer {
 	if rm.stage == nil {
 		rm.stage = []performer{}
 		for _, m := range rm.sortedLocked(func(m *member) bool { return m.role == Anchor && m.present != 0 }) {
-			rm.stage = append(rm.stage, performer{m.id, m.user, m.present})
+			rm.stage = append(rm.stage, performer{m.id, m.user, m.present, m.quiet})
 		}
 	}
 	return rm.stage
@@ -250,7 +251,7 @@ func (rm *room) reseatLocked() {
 
 // fillSeatsLocked brings the automatic seats up to date. media.mu is held.
 func (p *participant) fillSeatsLocked(stage []performer) error {
-	there := p.candidates(stage)
+	there, awake := p.candidates(stage)
 	sitting := make([]router.MemberID, len(p.media.seats))
 	for i, s := range p.media.seats {
 		sitting[i] = s.show.member
@@ -264,7 +265,7 @@ func (p *participant) fillSeatsLocked(stage []performer) error {
 		places = p.loudestSeatsLocked()
 	}
 	var err error
-	for i, id := range assignSeats(sitting, ids) {
+	for i, id := range assignSeats(sitting, ids, awake) {
 		var who occupant
 		if n := slices.Index(ids, id); id != 0 && n >= 0 {
 			who = there[n]
@@ -277,19 +278,24 @@ func (p *participant) fillSeatsLocked(stage []performer) error {
 	return err
 }
 
-// candidates returns who may sit in p's automatic seats, in the order in which they entered, with what p may receive
-// of them.
-func (p *participant) candidates(stage []performer) []occupant {
-	var l []occupant
+// candidates returns who may sit in p's automatic seats, with what p may receive of them: in the order in which they entered, but those
+// who seem to be gone behind the first so many, who do not.
+func (p *participant) candidates(stage []performer) (l []occupant, awake int) {
+	var quiet []occupant
 	for _, m := range stage {
 		if m.user == p.user || p.media.auto.user != "" && p.media.auto.user != m.user {
 			continue
 		}
-		l = append(l, occupant{
+		who := occupant{
 			member: m.member, user: m.user, video: p.firstOf(m.present, Camera, Screen), audio: p.firstOf(m.present, Mic, ScreenAudio),
-		})
+		}
+		if m.quiet {
+			quiet = append(quiet, who)
+		} else {
+			l = append(l, who)
+		}
 	}
-	return l
+	return append(l, quiet...), len(l)
 }
 
 // firstOf returns the first of two sources that is in the set and that p may receive.
@@ -303,8 +309,9 @@ func (p *participant) firstOf(s sources, choice ...Source) Source {
 }
 
 // assignSeats returns who sits where: who sits already and is still there stays, and those there who have no seat take
-// the free ones in order. 0: nobody.
-func assignSeats(sitting, there []router.MemberID) []router.MemberID {
+// the free ones in order. Of there only the first so many (awake) are sure to be there: those of them who find no free seat get that of
+// another one. 0: nobody.
+func assignSeats(sitting, there []router.MemberID, awake int) []router.MemberID {
 	seats := make([]router.MemberID, len(sitting))
 	seated := map[router.MemberID]bool{}
 	for i, id := range sitting {
@@ -318,8 +325,18 @@ func assignSeats(sitting, there []router.MemberID) []router.MemberID {
 			free++
 		}
 		if free < len(seats) && !seated[id] {
-			seats[free] = id
+			seats[free], seated[id] = id, true
 		}
+	}
+	for i := 0; i < len(seats) && awake < len(there); i++ {
+		if !slices.Contains(there[awake:], seats[i]) {
+			continue
+		}
+		n := slices.IndexFunc(there[:awake], func(id router.MemberID) bool { return !seated[id] })
+		if n < 0 {
+			break
+		}
+		seats[i], seated[there[n]] = there[n], true
 	}
 	return seats
 }

@@ -124,6 +124,7 @@ func sessionOptions(n *Node) session.Options {
 		},
 		Timers: session.Timers{
 			Ping: t.Ping, Lost: t.Lost, Reconnect: t.Reconnect, Timeout: t.Timeout, EmptyLive: t.EmptyLive, TokenExpiring: t.TokenExpiring,
+			Media: t.Consent,
 		},
 	}
 }

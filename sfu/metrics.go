@@ -20,7 +20,7 @@ func metricsHandler(n *Node, feed *natsapi.Feed) http.Handler {
 		ConstLabels: prometheus.Labels{"version": Version(), "node": n.cfg.Node.ID},
 	}, func() float64 { return 1 })
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
-		&wireCollector{n.endpoint}, &roomCollector{n}, &messageCollector{n}, &feedCollector{n, feed}, &webhookCollector{n.webhooks},
+		&wireCollector{n.endpoint}, &roomCollector{n}, &messageCollector{n}, &undecodableCollector{n}, &feedCollector{n, feed}, &webhookCollector{n.webhooks},
 		&keyCollector{n.ring}, clusterCollector{n.cluster}, n.meter.seconds, n.meter.results)
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }

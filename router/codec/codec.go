@@ -8,6 +8,8 @@
 //	av1.go     AV1 RTP specification: aggregation header, dependency descriptor
 //	red.go     RED (RFC 2198): the primary block
 //	fit.go     Fit: which payload type of a receiver can take a source
+//	profile.go which decoders of H.264, H.265 decode which profiles
+//	label.go   formats in few words, for people and metrics
 package codec
 
 // ID is a codec that a node can forward.
@@ -23,9 +25,12 @@ const (
 	H264
 	H265
 	AV1
+	PCMU
+	PCMA
+	G722
 )
 
-var names = [...]string{"unknown", "OPUS", "RED", "VP8", "VP9", "H264", "H265", "AV1"}
+var names = [...]string{"unknown", "OPUS", "RED", "VP8", "VP9", "H264", "H265", "AV1", "PCMU", "PCMA", "G722"}
 
 // String returns the encoding name as in SDP, in upper case.
 func (c ID) String() string {

@@ -5,8 +5,6 @@ import (
 	"testing"
 
 	"github.com/pion/rtp/codecs"
-
-	"parlor/packet"
 )
 
 func TestKeyframes(t *testing.T) {
@@ -191,66 +189,13 @@ func TestPrimary(t *testing.T) {
 	}
 }
 
-func TestFit(t *testing.T) {
-	c := func(name, fmtp string) packet.Codec {
-		clock := uint32(90000)
-		if name == "OPUS" || name == "RED" {
-			clock = 48000
-		}
-		return packet.Codec{Name: name, ClockRate: clock, Fmtp: fmtp}
-	}
-	h := func(mode, plid string) packet.Codec {
-		return c("H264", "level-asymmetry-allowed=1;packetization-mode="+mode+";profile-level-id="+plid)
-	}
-	all := []packet.Codec{c("VP8", ""), c("VP9", "profile-id=0"), c("VP9", "profile-id=2"), h("1", "42001f"), h("0", "42001f"), h("1", "42e01f"),
-		h("0", "42e01f"), h("1", "4d001f"), h("1", "64001f"), c("AV1", "level-idx=5;profile=0;tier=0"), c("H265", "profile-id=1"), c("OPUS", "minptime=10")}
-	for name, x := range map[string]struct {
-		src  packet.Codec
-		dst  []packet.Codec
-		want int
-	}{
-		"VP8":                        {c("VP8", ""), all, 0},
-		"VP9 by default":             {c("VP9", ""), all, 1},
-		"VP9 profile 2":              {c("VP9", "profile-id=2"), all, 2},
-		"VP9 profile 1":              {c("VP9", "profile-id=1"), all, -1},
-		"H264 the very one":          {h("1", "42e01f"), all, 5},
-		"H264 another level":         {h("1", "42e034"), all, 5},
-		"H264 mode 0":                {h("0", "42e01f"), all, 6},
-		"H264 mode 0 to mode 1":      {h("0", "4d001f"), all, 7},
-		"H264 mode 1 to mode 0":      {h("1", "42e01f"), all[6:7], -1},
-		"H264 by default":            {c("H264", ""), all, 6},
-		"H264 weaker into stronger":  {h("1", "42e01f"), all[7:9], 0},
-		"H264 stronger into weaker":  {h("1", "64001f"), all[3:8], -1},
-		"H264 baseline, as it is":    {h("1", "42001f"), all[5:6], 0},
-		"AV1":                        {c("AV1", ""), all, 9},
-		"AV1 profile 1":              {c("AV1", "profile=1"), all, -1},
-		"H265":                       {c("H265", ""), all, 10},
-		"H265 main 10":               {c("H265", "profile-id=2"), all, -1},
-		"Opus":                       {c("OPUS", "useinbandfec=1"), all, 11},
-		"RED into Opus":              {c("RED", "111/111"), all, 11},
-		"RED into RED":               {c("RED", "111/111"), []packet.Codec{c("OPUS", ""), c("RED", "111/111")}, 1},
-		"RED numbered otherwise":     {c("RED", "111/111"), []packet.Codec{c("OPUS", ""), c("RED", "96/96")}, 0},
-		"unknown":                    {c("FLEXFEC-03", ""), []packet.Codec{c("FLEXFEC-03", "")}, -1},
-		"nothing":                    {c("VP8", ""), nil, -1},
-		"H264 with a broken profile": {h("1", "xyz"), all, -1},
-	} {
-		dst := make([]Format, len(x.dst))
-		for i, d := range x.dst {
-			dst[i] = FormatOf(d)
-		}
-		if got := Fit(FormatOf(x.src), dst); got != x.want {
-			t.Errorf("%s: %d, want %d", name, got, x.want)
-		}
-	}
-}
-
 func TestNames(t *testing.T) {
-	for id := Opus; id <= AV1; id++ {
+	for id := Opus; id <= G722; id++ {
 		if ByName(id.String()) != id {
 			t.Errorf("%d is %v", id, id)
 		}
 	}
-	if ByName("G722") != Unknown || ID(200).String() != "unknown" {
+	if ByName("G723") != Unknown || ID(200).String() != "unknown" {
 		t.Error("unknown codec")
 	}
 }
@@ -344,18 +289,6 @@ func FuzzPrimary(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if block, _, ok := Primary(b); ok && len(block) >= len(b) {
 			t.Fatalf("block of %d bytes out of %d", len(block), len(b))
-		}
-	})
-}
-
-func FuzzFormatOf(f *testing.F) {
-	f.Add("H264", "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f")
-	f.Add("RED", "111/111")
-	f.Add("VP9", "profile-id=0; x")
-	f.Fuzz(func(t *testing.T, name, fmtp string) {
-		x := FormatOf(packet.Codec{Name: name, Fmtp: fmtp, ClockRate: 90000})
-		if got := Fit(x, []Format{x}); got != 0 && x.ID != Unknown && x.ID != H264 {
-			t.Fatalf("%q %q does not fit itself", name, fmtp)
 		}
 	})
 }

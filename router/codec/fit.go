@@ -7,28 +7,40 @@ import (
 	"parlor/packet"
 )
 
-// Format is what decides whether a receiver can decode a source: codec, clock and the format parameters that matter.
+// Format is what decides whether a receiver can decode a source: codec, clock, channels and the format parameters that matter.
+// Of a source they say what its stream is, of a receiver what it decodes.
 type Format struct {
-	ID      ID
-	Clock   uint32
-	profile string // "" is the codec's default
-	mode    string // H.264 packetization-mode
-	Inner   uint8  // RED: payload type of its blocks, 0 if not said
+	ID       ID
+	Clock    uint32 // Hz
+	Channels uint16 // G.711 and G.722: at least 1; others: 0, as it does not matter
+
+	profile uint8 // H.264: profile_idc; H.265: profile-id; VP9, AV1: profile; unknownProfile where the parameter cannot be read
+	flags   uint8 // H.264: the constraint flags, constraint_set0_flag highest
+	compat  uint32
+	level   uint8 // as the codec writes it; 0: none stated
+	tier    uint8 // H.265, AV1
+	mode    uint8 // H.264: packetization-mode
+	Inner   uint8 // RED: payload type of its blocks, 0 if not said
 }
 
-// FormatOf reads the format parameters of a codec.
+// unknownProfile stands for a parameter that is no number of the codec's. Nothing is known of such a format.
+const unknownProfile = 255
+
+// FormatOf reads the format parameters of a codec. What is missing has the value that the payload format's RFC infers.
 func FormatOf(c packet.Codec) Format {
 	f := Format{ID: ByName(c.Name), Clock: c.ClockRate}
 	switch f.ID {
-	case VP9:
-		f.profile = param(c.Fmtp, "profile-id", "0")
-	case AV1:
-		f.profile = param(c.Fmtp, "profile", "0")
+	case PCMU, PCMA, G722:
+		f.Channels = max(c.Channels, 1)
+	case VP9: // RFC 9628 section 6
+		f.profile = number(c.Fmtp, "profile-id", 0)
+	case AV1: // RTP payload format for AV1, section 7.2
+		f.profile = number(c.Fmtp, "profile", 0)
+		f.level, f.tier = number(c.Fmtp, "level-idx", 5), number(c.Fmtp, "tier", 0)
 	case H265:
-		f.profile = param(c.Fmtp, "profile-id", "1")
+		f.readH265(c.Fmtp)
 	case H264:
-		f.profile = h264Profile(param(c.Fmtp, "profile-level-id", "42e01f"))
-		f.mode = param(c.Fmtp, "packetization-mode", "0")
+		f.readH264(c.Fmtp)
 	case RED:
 		first, _, _ := strings.Cut(c.Fmtp, "/")
 		if n, err := strconv.ParseUint(strings.TrimSpace(first), 10, 7); err == nil {
@@ -38,84 +50,98 @@ func FormatOf(c packet.Codec) Format {
 	return f
 }
 
-// param returns the value of a parameter of "a=1;b=2".
+// param returns the value of a parameter of "a=1;b=2", in lower case.
 func param(fmtp, name, otherwise string) string {
 	for part := range strings.SplitSeq(fmtp, ";") {
-		k, v, _ := strings.Cut(strings.TrimSpace(part), "=")
-		if strings.EqualFold(k, name) && v != "" {
-			return strings.ToLower(strings.TrimSpace(v))
+		k, v, _ := strings.Cut(part, "=")
+		if v = strings.TrimSpace(v); v != "" && strings.EqualFold(strings.TrimSpace(k), name) {
+			return strings.ToLower(v)
 		}
 	}
 	return otherwise
 }
 
-// The H.264 profiles that WebRTC names, weakest first (RFC 6184 table 5).
+// number returns a parameter that is a small number; unknownProfile where it is none.
+func number(fmtp, name string, otherwise uint8) uint8 {
+	v := param(fmtp, name, "")
+	if v == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(v, 10, 8)
+	if err != nil {
+		return unknownProfile
+	}
+	return uint8(n)
+}
+
+// The grades of a fit. Each leaves room below the next for what decides among formats of one grade.
 const (
-	constrainedBaseline = "constrained-baseline"
-	baseline            = "baseline"
-	mainProfile         = "main"
-	constrainedHigh     = "constrained-high"
-	high                = "high"
+	unfit      = 0
+	lastResort = 100 // not by the standard, but real decoders take it
+	tooSmall   = 400 // by the standard, but for the level or tier
+	fits       = 500 // by the standard
+	same       = 50  // added: the very profile
 )
 
-// h264Profile reads the first two bytes of a profile-level-id; the level does not matter, as both sides may differ in it.
-func h264Profile(plid string) string {
-	v, err := strconv.ParseUint(plid, 16, 24)
-	if err != nil || len(plid) != 6 {
-		return plid
-	}
-	idc, iop := v>>16, v>>8&0xff
-	switch {
-	case idc == 0x42 && iop&0x4f == 0x40, idc == 0x4d && iop&0x8f == 0x80:
-		return constrainedBaseline
-	case idc == 0x42:
-		return baseline
-	case idc == 0x4d:
-		return mainProfile
-	case idc == 0x64 && iop == 0x0c:
-		return constrainedHigh
-	case idc == 0x64:
-		return high
-	}
-	return plid[:4]
-}
-
-// grade says how well a receiver's format takes a source: 0 not at all, higher is better.
+// grade says how well a receiver's format takes a source: unfit, or the higher the better.
 func grade(src, dst Format) int {
-	if src.ID != dst.ID || src.ID == Unknown || src.Clock != dst.Clock {
-		return 0
+	if src.ID != dst.ID || src.ID == Unknown || src.Clock != dst.Clock || src.Channels != dst.Channels {
+		return unfit
 	}
-	switch {
-	case src.ID == RED && src.Inner != dst.Inner:
-		return 0 // its blocks name payload types of the sender
-	case src.ID != H264 && src.profile != dst.profile:
-		return 0
-	case src.ID != H264:
-		return 3
-	case src.mode == "1" && dst.mode != "1" || src.mode == "2" || dst.mode == "2":
-		return 0
-	case src.profile == dst.profile && src.mode == dst.mode:
-		return 3
-	case src.profile == dst.profile:
-		return 2
-	case h264Takes(dst.profile, src.profile):
-		return 1
+	switch src.ID {
+	case RED:
+		if src.Inner != dst.Inner {
+			return unfit // its blocks name payload types of the sender
+		}
+	case H264:
+		return gradeH264(src, dst)
+	case H265:
+		return gradeProfile(src, dst, takesH265(dst, src))
+	case AV1:
+		return gradeProfile(src, dst, takesAV1(dst, src))
+	case VP9:
+		return gradeVP9(src, dst)
 	}
-	return 0
+	return fits
 }
 
-// h264Takes says whether a decoder of profile dst decodes src. What browsers call baseline is the constrained one in
-// truth, so the two are taken as one.
-func h264Takes(dst, src string) bool {
-	rank := map[string]int{constrainedBaseline: 1, baseline: 1, mainProfile: 2, constrainedHigh: 3, high: 4}
-	s, d := rank[src], rank[dst]
-	return s != 0 && d >= s
+// gradeProfile grades formats of which the decoder takes the profile by the standard, or does not.
+func gradeProfile(src, dst Format, takes bool) int {
+	if !takes {
+		return unfit
+	}
+	g := fits
+	if dst.level < src.level || dst.tier < src.tier { // what is stated is seldom the limit of a decoder
+		g = tooSmall
+	}
+	if dst.profile == src.profile {
+		g += same
+	}
+	return g
+}
+
+// takesAV1 says whether a decoder of one profile decodes another (AV1 bitstream specification, annex A.2): High decodes Main,
+// Professional decodes both.
+func takesAV1(dst, src Format) bool {
+	return src.profile == dst.profile || dst.profile <= 2 && src.profile < dst.profile
+}
+
+// gradeVP9 takes each profile for itself (RFC 9628 section 6). As a last resort a decoder of a profile with more bits or more chroma
+// gets one with less: all that are in use, libvpx first, decode both.
+func gradeVP9(src, dst Format) int {
+	switch {
+	case src.profile == dst.profile:
+		return fits + same
+	case src.profile < 4 && dst.profile < 4 && src.profile&^dst.profile == 0: // bit 0: chroma other than 4:2:0, bit 1: more than 8 bits
+		return lastResort
+	}
+	return unfit
 }
 
 // Fit returns the index of the receiver's format that takes the source best, the first of equals, or -1. A RED source
 // that no RED format takes fits an Opus one: its primary block is sent then (see Primary).
 func Fit(src Format, dst []Format) int {
-	best, at := 0, -1
+	best, at := unfit, -1
 	for i, d := range dst {
 		if g := grade(src, d); g > best {
 			best, at = g, i

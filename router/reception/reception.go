@@ -13,6 +13,7 @@ type Stats struct {
 	transit       int64
 	jitter        int64 // in units of 1/16 tick
 	began         bool
+	anew          bool // the clock is another one from the next packet on
 }
 
 // Packet takes in a packet, duplicates included.
@@ -20,6 +21,9 @@ func (s *Stats) Packet(seq uint64, timestamp uint32, at int64, rate uint32) {
 	transit := at/1e9*int64(rate) + at%1e9*int64(rate)/1e9 - int64(timestamp)
 	if !s.began {
 		*s = Stats{base: seq, high: seq, transit: transit, began: true}
+	}
+	if s.anew {
+		s.transit, s.anew = transit, false
 	}
 	s.high = max(s.high, seq)
 	s.received++
@@ -30,6 +34,9 @@ func (s *Stats) Packet(seq uint64, timestamp uint32, at int64, rate uint32) {
 	}
 	s.jitter += d - (s.jitter+8)>>4
 }
+
+// NewClock says that timestamps count in ticks of another length, and from elsewhere, from the next packet on: the jitter begins anew.
+func (s *Stats) NewClock() { s.jitter, s.anew = 0, true }
 
 // Began says whether a packet came yet.
 func (s *Stats) Began() bool { return s.began }

@@ -42,3 +42,17 @@ func TestJitter(t *testing.T) {
 		t.Errorf("%d ticks, want about 240", j)
 	}
 }
+
+func TestNewClock(t *testing.T) {
+	var s Stats
+	for i := range int64(100) {
+		s.Packet(uint64(i+70000), uint32(i*960), i*20e6, 48000)
+	}
+	s.NewClock()
+	for i := range int64(100) {
+		s.Packet(uint64(i+70100), uint32(7e8+i*160), (100+i)*20e6, 8000)
+	}
+	if r := s.Report(); r.Jitter != 0 || r.Lost != 0 || r.High != 70199-1<<16 {
+		t.Errorf("after the change from 48 to 8 kHz: %+v", r)
+	}
+}

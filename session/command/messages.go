@@ -150,6 +150,15 @@ type User struct {
 	Connected   bool            `json:"Connected"`
 	MediaOnly   bool            `json:"MediaOnly" jsonschema:"WHIP or WHEP"`
 	SessionID   string          `json:"SessionId"`
+	Undecodable []Undecodable   `json:"Undecodable,omitempty" jsonschema:"streams of which nothing can be sent to the user, as its client has offered no codec that decodes them"`
+}
+
+// Undecodable is a stream of another user that cannot be sent to one.
+type Undecodable struct {
+	UserID  string `json:"UserId" jsonschema:"whose stream"`
+	Source  string `json:"Source"`
+	Codec   string `json:"Codec" jsonschema:"codec and profile of the stream"`
+	Offered string `json:"Offered" jsonschema:"what the receiving client has in its place: its profile of that codec, or the names of its codecs"`
 }
 
 // Stream is one stream of a user, as it arrives at the node.
@@ -192,6 +201,9 @@ func userOf(u session.UserInfo) User {
 		Received: Received{Packets: u.Usage.Packets, Bytes: u.Usage.Bytes, Resent: u.Usage.Resent, Lost: u.Usage.Lost},
 		SinceMS:  u.Since.UnixMilli(), LastHeardMS: u.LastHeard.UnixMilli(),
 		Connected: u.Connected, MediaOnly: u.MediaOnly, SessionID: u.Session,
+	}
+	for _, x := range u.Undecodable {
+		v.Undecodable = append(v.Undecodable, Undecodable{UserID: x.User, Source: x.Source.String(), Codec: x.Sent, Offered: x.Offered})
 	}
 	for i, s := range u.Streams {
 		t := u.Usage.Of(s.Source)

@@ -180,6 +180,9 @@ func (w *answerWriter) media(s *section, sec *packet.Section) *sdp.MediaDescript
 	m.WithValueAttribute("mid", s.mid)
 	if !s.taken() {
 		m.MediaName.Port.Value = 0
+		if s.rtpmap != "" { // pion refuses an answer with a payload type that it does not find
+			m.WithValueAttribute("rtpmap", s.format+" "+s.rtpmap)
+		}
 		return m.WithPropertyAttribute("inactive")
 	}
 	w.transport(m, s)

@@ -14,11 +14,15 @@ type codec struct {
 	rtpmap string // as offered, without the payload type
 }
 
-// supported maps the encodings that the node forwards to their clock rates in Hz. RED is the audio form (RFC 2198).
+// supported maps the encodings that the node forwards to their clock rates in Hz. RED is the audio form (RFC 2198). That of G.722 is
+// 8000 though it samples twice as often (RFC 3551 section 4.5.2).
 var supported = map[packet.Kind]map[string]uint32{
-	packet.Audio: {"OPUS": 48000, "RED": 48000},
+	packet.Audio: {"OPUS": 48000, "RED": 48000, "PCMU": 8000, "PCMA": 8000, "G722": 8000},
 	packet.Video: {"VP8": 90000, "VP9": 90000, "H264": 90000, "H265": 90000, "AV1": 90000},
 }
+
+// static maps the payload types that need no rtpmap to what it would be (RFC 3551 table 4), of those that the node forwards.
+var static = map[uint8]string{0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000"}
 
 // muxable tells whether a payload type can stand beside RTCP on one port (RFC 5761 §4).
 func muxable(pt uint8) bool { return pt < 64 || pt > 95 }
@@ -65,9 +69,15 @@ func (s *section) parseCodecs(formats []string, a attributes) *Error {
 			return s.fault("m", fmt.Sprintf("payload type %d is listed twice", pt))
 		}
 		seen[uint8(pt)] = true
+		if m := table[uint8(pt)]; m != nil && f == s.format {
+			s.rtpmap = m.rtpmap
+		}
 		s.addCodec(uint8(pt), table, rtx)
 	}
 	s.dropEmptyRED()
+	if s.dir.sends() {
+		s.prefer()
+	}
 	for i := range s.codecs {
 		if pt := rtx[s.codecs[i].PT]; seen[pt] {
 			s.codecs[i].RTX = pt
@@ -78,7 +88,13 @@ func (s *section) parseCodecs(formats []string, a attributes) *Error {
 
 func (s *section) addCodec(pt uint8, table map[uint8]*format, rtx map[uint8]uint8) {
 	f := table[pt]
-	if f == nil || !muxable(pt) {
+	if f == nil {
+		f = new(format)
+	}
+	if f.rtpmap == "" && s.kind == packet.Audio {
+		f.rtpmap = static[pt]
+	}
+	if f.rtpmap == "" || !muxable(pt) {
 		return
 	}
 	name, clock, channels := splitRTPMap(f.rtpmap)
@@ -215,11 +231,11 @@ func (c *codec) addFeedback(f feedback) {
 	c.TransportCC = c.TransportCC || f.transportCC
 }
 
-// dropEmptyRED leaves out RED whose blocks are of a payload type that is not taken.
+// dropEmptyRED leaves out RED whose blocks are of a payload type that is not taken, or not of Opus.
 func (s *section) dropEmptyRED() {
 	primary := map[string]bool{}
 	for _, c := range s.codecs {
-		if c.Name != "RED" {
+		if c.Name == "OPUS" {
 			primary[strconv.Itoa(int(c.PT))] = true
 		}
 	}

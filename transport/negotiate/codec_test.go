@@ -7,15 +7,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"parlor/packet"
+	"parlor/transport/negotiate"
 )
 
 // taken answers an offer of one section with these lines and returns what was agreed on.
 func taken(t *testing.T, kind, direction, formats string, lines ...string) (string, packet.Section) {
 	t.Helper()
-	offer := strings.Replace(head, "BUNDLE 0 1", "BUNDLE 0", 1) + "m=" + kind + " 9 UDP/TLS/RTP/SAVPF " + formats +
-		"\r\na=mid:0\r\na=rtcp-mux\r\na=" + direction + "\r\n" + strings.Join(lines, "\r\n") + "\r\n"
-	text, sections := answer(t, offer, params())
+	text, sections := answer(t, oneSection(kind, direction, formats, lines...), params())
 	return text, sections[0]
+}
+
+// oneSection is an offer of one section with these lines.
+func oneSection(kind, direction, formats string, lines ...string) string {
+	return strings.Replace(head, "BUNDLE 0 1", "BUNDLE 0", 1) + "m=" + kind + " 9 UDP/TLS/RTP/SAVPF " + formats +
+		"\r\na=mid:0\r\na=rtcp-mux\r\na=" + direction + "\r\n" + strings.Join(append(lines, ""), "\r\n")
 }
 
 func TestOpusParametersComeBack(t *testing.T) {
@@ -24,8 +29,66 @@ func TestOpusParametersComeBack(t *testing.T) {
 	require.Equal(t, []packet.Codec{
 		{Name: "OPUS", ClockRate: 48000, Channels: 2, Fmtp: "minptime=10;useinbandfec=1;usedtx=1;stereo=1", PT: 111},
 		{Name: "RED", ClockRate: 48000, Channels: 2, Fmtp: "111/111", PT: 63},
+		{Name: "PCMU", ClockRate: 8000, PT: 0},
 	}, s.Codecs)
-	require.Contains(t, text, "m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\n")
+	require.Contains(t, text, "m=audio 9 UDP/TLS/RTP/SAVPF 111 63 0\r\n")
+}
+
+// TestTelephoneCodecs: cameras offer G.711 alone, often under its static payload type and without an rtpmap.
+func TestTelephoneCodecs(t *testing.T) {
+	for name, x := range map[string]struct {
+		formats string
+		lines   []string
+		want    []packet.Codec
+		answer  string
+	}{
+		"PCMA":      {"8", []string{"a=rtpmap:8 PCMA/8000"}, []packet.Codec{{Name: "PCMA", ClockRate: 8000, PT: 8}}, "8 PCMA/8000"},
+		"static":    {"8", nil, []packet.Codec{{Name: "PCMA", ClockRate: 8000, PT: 8}}, "8 PCMA/8000"},
+		"one more":  {"0", []string{"a=rtpmap:0 PCMU/8000/1"}, []packet.Codec{{Name: "PCMU", ClockRate: 8000, Channels: 1, PT: 0}}, "0 PCMU/8000/1"},
+		"G.722":     {"9 13 101", []string{"a=rtpmap:13 CN/8000", "a=rtpmap:101 telephone-event/8000"}, []packet.Codec{{Name: "G722", ClockRate: 8000, PT: 9}}, "9 G722/8000"},
+		"remapped":  {"0", []string{"a=rtpmap:0 L16/8000"}, nil, ""},
+		"16 kHz":    {"97", []string{"a=rtpmap:97 PCMA/16000"}, nil, ""},
+		"events":    {"101", []string{"a=rtpmap:101 telephone-event/8000"}, nil, ""},
+		"RED of it": {"63 0", []string{"a=rtpmap:63 red/48000/2", "a=fmtp:63 0/0"}, []packet.Codec{{Name: "PCMU", ClockRate: 8000, PT: 0}}, "0 PCMU/8000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, direction := range []string{"sendonly", "recvonly"} {
+				if x.want == nil {
+					_, err := negotiate.ParseOffer(oneSection("audio", direction, x.formats, x.lines...))
+					require.ErrorContains(t, err, "no codec that the node forwards")
+					continue
+				}
+				text, s := taken(t, "audio", direction, x.formats, x.lines...)
+				require.Equal(t, x.want, s.Codecs)
+				require.True(t, s.Active)
+				require.Contains(t, text, "a=rtpmap:"+x.answer+"\r\n")
+			}
+		})
+	}
+	_, s := taken(t, "video", "sendonly", "96 0", "a=rtpmap:96 VP8/90000")
+	require.Len(t, s.Codecs, 1, "a static payload type of sound is none of pictures")
+}
+
+// TestWhatFewDecodeComesLast: of what a publisher offers it sends the first of the answer.
+func TestWhatFewDecodeComesLast(t *testing.T) {
+	_, s := taken(t, "audio", "sendonly", "8 111", "a=rtpmap:111 opus/48000/2")
+	require.Equal(t, "OPUS", s.Codecs[0].Name)
+	_, s = taken(t, "audio", "recvonly", "8 111", "a=rtpmap:111 opus/48000/2")
+	require.Equal(t, "PCMA", s.Codecs[0].Name, "a receiver's order says nothing")
+
+	pts := func(direction string) []uint8 {
+		_, s := taken(t, "video", direction, "98 96 100 101 102 103 104 105 106 107", "a=rtpmap:98 VP9/90000", "a=fmtp:98 profile-id=2", "a=rtpmap:96 VP8/90000",
+			"a=rtpmap:100 VP9/90000", "a=fmtp:100 profile-id=0", "a=rtpmap:101 H264/90000", "a=fmtp:101 packetization-mode=1;profile-level-id=F4001f",
+			"a=rtpmap:102 H264/90000", "a=fmtp:102 packetization-mode=1;profile-level-id=64001f", "a=rtpmap:103 H264/90000", "a=fmtp:103 packetization-mode=2;profile-level-id=42e01f",
+			"a=rtpmap:104 AV1/90000", "a=fmtp:104 profile=1", "a=rtpmap:105 AV1/90000", "a=rtpmap:106 H265/90000", "a=fmtp:106 profile-id=2", "a=rtpmap:107 H265/90000")
+		var l []uint8
+		for _, c := range s.Codecs {
+			l = append(l, c.PT)
+		}
+		return l
+	}
+	require.Equal(t, []uint8{100, 96, 98, 102, 101, 103, 105, 104, 107, 106}, pts("sendonly"))
+	require.Equal(t, []uint8{98, 96, 100, 101, 102, 103, 104, 105, 106, 107}, pts("recvonly"))
 }
 
 func TestREDNeedsItsBlocks(t *testing.T) {

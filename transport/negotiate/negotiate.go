@@ -17,6 +17,7 @@
 //	parse.go       ParseOffer, ParsePlayer: the session level, BUNDLE, checks across sections
 //	section.go     one m= section of an offer
 //	codec.go       rtpmap, fmtp, rtcp-fb: which codecs are taken, with which RTX and feedback
+//	prefer.go      which payload types come first in the answer to a client that sends
 //	extension.go   RTP header extensions (RFC 8285)
 //	simulcast.go   a=rid and a=simulcast (RFC 8851, RFC 8853)
 //	ssrc.go        a=ssrc and a=ssrc-group (RFC 5576)

@@ -113,7 +113,7 @@ func TestPionDataOnly(t *testing.T) {
 func TestPionTakesRefusals(t *testing.T) {
 	m := &webrtc.MediaEngine{}
 	require.NoError(t, m.RegisterCodec(webrtc.RTPCodecParameters{
-		RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypePCMU, ClockRate: 8000}, PayloadType: 0,
+		RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: "audio/L16", ClockRate: 8000}, PayloadType: 118,
 	}, webrtc.RTPCodecTypeAudio))
 	require.NoError(t, m.RegisterCodec(webrtc.RTPCodecParameters{
 		RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}, PayloadType: 96,

@@ -33,6 +33,7 @@ type section struct {
 	kind    packet.Kind
 	proto   string
 	format  string // the first one of the m= line, for a refusal
+	rtpmap  string // its rtpmap, if it has one
 	dir     direction
 	stopped bool   // port 0: the client has done with it
 	refused string // why the node cannot take it; empty: it can

@@ -57,10 +57,11 @@ export function preferred(all, codec) {
   return [...all.filter(is), ...all.filter((c) => !is(c))];
 }
 
-const RECEIVED = new Set(['audio/opus', 'audio/red', 'video/vp8', 'video/vp9', 'video/h264', 'video/h265', 'video/av1', 'video/rtx']);
+const RECEIVED = new Set(['audio/opus', 'audio/red', 'audio/pcmu', 'audio/pcma', 'audio/g722', 'video/vp8', 'video/vp9', 'video/h264', 'video/h265', 'video/av1', 'video/rtx']);
 
-/** The profiles with 4:4:4 and 10 bit, which no camera sends. */
-const RARE = /profile-id=[1-9]|profile=[1-9]|profile-level-id=f4/i;
+/** Profiles that hardly anybody sends: other VP9 than 8 and 10 bit 4:2:0, AV1 beyond 4:4:4. Of H.264 the node sends any to
+ *  any decoder, so Baseline and 4:4:4 are left out beside Constrained Baseline and Main. */
+const RARE = /profile-id=(?:[13-9]|\d\d)|profile=[2-9]|profile-level-id=(?:f4|4200)/i;
 
 /**
  * The codecs of a receiving section: everything that the node forwards, and nothing else. A browser

@@ -51,6 +51,7 @@
  *   {type: 'message', user?: string, cmdId: number, data: string} |
  *   {type: 'blocked', block: Block} |
  *   {type: 'token_expiring', inMs: number} |
+ *   {type: 'undecodable', user: string, source: Source, seat?: string, on: boolean, codec?: string} |
  *   {type: 'exited', reason: number, text?: string, next?: string})} ServerEvent
  */
 

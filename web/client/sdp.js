@@ -3,11 +3,14 @@
 // own description stays as it is, and an answer to less is an answer to it.
 
 /** What bundled sections have in common: valid at the session level too (RFC 8839, RFC 8122). */
-const TRANSPORT = /^a=(?:ice-ufrag|ice-pwd|fingerprint|setup):.*\r\n/gm;
+const TRANSPORT = /^a=(?:ice-ufrag|ice-pwd|ice-options|fingerprint|setup):.*\r\n/gm;
 
 /** What a node passes over. */
 const UNUSED = new RegExp('^a=(?:rtcp:|rtcp-xr:|rtcp-rsize|rtcp-fb:\\d+ goog-remb|'
-  + 'extmap:\\S+ \\S*(?:toffset|video-content-type|video-timing|color-space)).*\\r\\n', 'gm');
+  + 'extmap:\\S+ \\S*(?:toffset|video-content-type|video-timing|color-space|video-layers-allocation)).*\\r\\n', 'gm');
+
+/** What it passes over in a section that receives: it names no layers there. */
+const UNUSED_HERE = /^a=extmap:\S+ \S*:sdes:(?:repaired-)?rtp-stream-id.*\r\n/gm;
 
 /** @param {string} sdp */
 export function compact(sdp) {
@@ -15,16 +18,17 @@ export function compact(sdp) {
   const transport = media.map((m) => (m.match(TRANSPORT) ?? []).join(''));
   const common = transport.find((t) => t !== '') ?? '';
   const same = transport.every((t) => t === common || t === '');
-  const sections = media.map((m) => feedback((same ? m.replace(TRANSPORT, '') : m).replace(UNUSED, '')));
+  const sections = media.map((m) => seat((same ? m.replace(TRANSPORT, '') : m).replace(UNUSED, '')));
   return [session, same ? common : '', ...sections].join('');
 }
 
 /**
- * Feedback that all codecs of a seat have is said once for all (RFC 4585, `*`).
+ * A seat: layers are not named, and feedback that all codecs have is said once for all (RFC 4585, `*`).
  * @param {string} section
  */
-function feedback(section) {
+function seat(section) {
   if (!section.includes('\r\na=recvonly\r\n')) return section;
+  section = section.replace(UNUSED_HERE, '');
   const codecs = [...section.matchAll(/^a=rtpmap:(\d+) (\S+)\/\d/gm)].filter((m) => !/^(?:rtx|red|ulpfec|flexfec)/i.test(m[2]));
   const of = codecs.map(([, pt]) => [...section.matchAll(new RegExp(`^a=rtcp-fb:${pt} (.*)\\r\\n`, 'gm'))].map((m) => m[1]));
   if (of.length < 2 || of.some((f) => f.join() !== of[0].join())) return section;

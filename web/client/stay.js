@@ -12,6 +12,7 @@ import { Remote } from './remote.js';
 import { Roster } from './roster.js';
 import { Signal } from './signal.js';
 import { Renewal, askFor } from './token.js';
+import { Undecodables } from './undecodable.js';
 import { Watch } from './watch.js';
 
 /** @typedef {import('./types.js').ParlorEvents} ParlorEvents */
@@ -59,6 +60,7 @@ export class Stay {
   /** Whether a stay has begun that the application has not been told the end of. */
   #inside = false;
   #roster = new Roster();
+  #undecodable = new Undecodables();
   #timers = new Timers(systemClock);
   /** What the calls of the application go to. */
   local;
@@ -213,6 +215,7 @@ export class Stay {
     this.#rights = entered.rights ? new Set(entered.rights) : null;
     this.#renewal.reset();
     this.#blocked(entered.block ?? 'none');
+    for (const u of this.#undecodable.reset()) this.#emit('undecodable', u);
     this.media.reset();
     this.media.close(); // of the session before, whose seats the node does not know
     this.messages.restart();
@@ -247,6 +250,7 @@ export class Stay {
     this.remote.clear();
     this.#roster.clear();
     this.#watch.reset();
+    this.#undecodable.reset();
     this.#entered = null;
     if (why && why.reason !== ExitReason.EXIT) this.#emit('kicked-out', why);
     if (why) this.#emit('exit-room', why);
@@ -331,6 +335,7 @@ export class Stay {
     else if (e.type === 'message') this.#said(e);
     else if (e.type === 'blocked') this.#blocked(e.block);
     else if (e.type === 'token_expiring') this.#expiring(e.inMs);
+    else if (e.type === 'undecodable') this.#cannotDecode(e);
     else if (e.type === 'exited') this.#exited(e.reason, e.text ?? '');
   }
 
@@ -354,11 +359,20 @@ export class Stay {
   #meet(changes) {
     for (const c of changes) {
       if (c.name === 'remote-user-enter') this.remote.entered(c.payload.userId);
-      if (c.name === 'remote-user-exit') this.remote.left(c.payload.userId);
+      if (c.name === 'remote-user-exit') {
+        this.remote.left(c.payload.userId);
+        this.#undecodable.left(c.payload.userId);
+      }
     }
     this.remote.batch(() => {
       for (const c of changes) this.#emit(c.name, /** @type {any} */ (c.payload));
     });
+  }
+
+  /** @param {{user: string, source: Source, on: boolean, codec?: string}} e */
+  #cannotDecode(e) {
+    const news = this.#roster.has(e.user) ? this.#undecodable.heard(e) : null;
+    if (news) this.#emit('undecodable', news);
   }
 
   /** @param {import('./protocol.js').Block} block */

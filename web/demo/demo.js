@@ -5,7 +5,7 @@
 import { Parlor, ExitReason } from '/client/parlor.js';
 import { Chat, SERVER } from '/demo/chat.js';
 import { Tiles } from '/demo/tiles.js';
-import { aloneText, blockText, ending, errorText, exitText, idOf, qualityText } from '/demo/words.js';
+import { aloneText, blockText, ending, errorText, exitText, idOf, qualityText, undecodableText } from '/demo/words.js';
 
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -327,6 +327,7 @@ function over({ reason, text }) {
   /** @type {HTMLDialogElement} */ ($('dialog')).close();
   tiles.clear();
   for (const userId of watching) watches(userId, false);
+  undecodable.clear();
   chat.clear();
   document.title = 'Parlor';
   paint();
@@ -404,6 +405,7 @@ parlor.on('remote-user-exit', ({ userId, reason }) => {
     return;
   }
   tiles.removePerson(userId);
+  for (const key of [...undecodable.keys()]) if (key.startsWith(`${userId}/`)) undecodable.delete(key);
   if (tiles.count < FEW) toast(exitText(userId, reason));
 });
 parlor.on('remote-video-available', ({ userId, streamType }) => {
@@ -412,6 +414,24 @@ parlor.on('remote-video-available', ({ userId, streamType }) => {
   else tiles.setVideo(userId, true);
   void run(parlor.startRemoteVideo({ userId, streamType, view: tiles.view(userId, streamType) }));
 });
+/** @type {Map<string, string>} user and source → codec that this browser does not decode */
+const undecodable = new Map();
+parlor.on('undecodable', ({ userId, source, on, codec }) => {
+  if (on) undecodable.set(`${userId}/${source}`, codec);
+  else undecodable.delete(`${userId}/${source}`);
+  noteUndecodable(userId);
+});
+
+/** @param {string} userId */
+function noteUndecodable(userId) {
+  for (const [type, sources] of /** @type {const} */ ([['main', ['camera', 'mic']], ['sub', ['screen', 'screen-audio']]])) {
+    const list = sources.flatMap((source) => {
+      const codec = undecodable.get(`${userId}/${source}`);
+      return codec === undefined ? [] : [{ source, codec }];
+    });
+    tiles.setUndecodable(userId, type, undecodableText(list));
+  }
+}
 parlor.on('remote-video-unavailable', ({ userId, streamType }) => {
   if (streamType === 'sub') {
     void run(parlor.stopRemoteVideo({ userId, streamType }));

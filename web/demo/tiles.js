@@ -119,6 +119,20 @@ export class Tiles {
   }
 
   /**
+   * Says on the tile what of somebody cannot be played here.
+   * @param {string} userId
+   * @param {'main' | 'sub'} type
+   * @param {string} text  empty: nothing
+   */
+  setUndecodable(userId, type, text) {
+    const tile = (type === 'main' ? this.#people : this.#screens).get(userId);
+    if (!tile) return;
+    const note = part(tile, '.tile-note');
+    note.hidden = text === '';
+    note.textContent = text;
+  }
+
+  /**
    * Marks whose turn it is; nobody: null.
    * @param {string | null} userId
    */

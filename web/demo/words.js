@@ -72,6 +72,20 @@ export function blockText(block) {
   return BLOCKS[block] ?? '';
 }
 
+/** @type {Record<string, string>} */
+const UNDECODABLE = {
+  camera: 'Your browser cannot show this camera', screen: 'Your browser cannot show this screen',
+  mic: 'Your browser cannot play this sound', 'screen-audio': 'Your browser cannot play the sound of this screen',
+};
+
+/**
+ * What a tile says of streams that the browser cannot decode.
+ * @param {{source: string, codec: string}[]} list
+ */
+export function undecodableText(list) {
+  return list.map(({ source, codec }) => `${UNDECODABLE[source]} (${codec})`).join('. ');
+}
+
 const QUALITIES = ['', 'excellent', 'good', 'poor', 'bad', 'very bad', 'down'];
 
 /** What to say of the quality of somebody's network; nothing where it is not known. @param {number} quality */

@@ -10,6 +10,7 @@ import { Mailbox } from '../mailbox.js';
 import { checkUser, endpoints, roomOf } from '../protocol.js';
 import { Recovery } from '../recovery.js';
 import { compact } from '../sdp.js';
+import { Undecodables } from '../undecodable.js';
 import { Roster } from '../roster.js';
 import { Seats } from '../seats.js';
 import { aloneText, ending, errorText, exitText, idOf } from '../../demo/words.js';
@@ -124,9 +125,10 @@ test('codecs: the wanted one first; seats take what a node forwards and no more'
     codec('video/H264', 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=f4001f'),
     codec('video/H265', 'level-id=93;profile-id=1;tier-flag=0'), codec('video/AV1', 'level-idx=5;profile=0;tier=0'),
     codec('video/AV1', 'level-idx=5;profile=1;tier=0'), codec('video/red'), codec('video/ulpfec'), codec('video/flexfec-03'),
+    codec('video/VP9', 'profile-id=1'), codec('video/AV1', 'level-idx=5;profile=2;tier=0'),
   ];
-  assert.deepEqual(receivable(all), [all[0], all[1], all[2], all[4], all[7], all[8]]);
-  assert.deepEqual(preferred(all, 'AV1').slice(0, 3), [all[8], all[9], all[0]]);
+  assert.deepEqual(receivable(all), [all[0], all[1], all[2], all[3], all[4], all[7], all[8], all[9]]);
+  assert.deepEqual(preferred(all, 'AV1').slice(0, 4), [all[8], all[9], all[14], all[0]]);
   assert.equal(preferred(all, 'AV1').length, all.length);
 });
 
@@ -321,4 +323,21 @@ test('style: colours that go together can be told apart', () => {
     }
   }
   assert.match(css, /\.field input, \.field select \{[^}]*border: 1px solid var\(--edge\)/);
+});
+
+test('undecodable: told once, over once, and nothing of who has left', () => {
+  const u = new Undecodables();
+  const camera = (on, codec) => u.heard({ user: 'ann', source: 'camera', on, codec });
+  assert.equal(camera(false), null, 'nothing began');
+  assert.deepEqual(camera(true, 'VP9 profile 2'), { userId: 'ann', source: 'camera', on: true, codec: 'VP9 profile 2' });
+  assert.equal(camera(true, 'VP9 profile 2'), null, 'a second seat of the same');
+  assert.deepEqual(camera(true, 'AV1 profile 1'), { userId: 'ann', source: 'camera', on: true, codec: 'AV1 profile 1' });
+  assert.deepEqual(camera(false), { userId: 'ann', source: 'camera', on: false, codec: 'AV1 profile 1' });
+  assert.equal(camera(false), null);
+  camera(true, 'H265 profile 1');
+  u.left('bob');
+  assert.deepEqual(u.reset(), [{ userId: 'ann', source: 'camera', on: false, codec: 'H265 profile 1' }], 'a session anew');
+  camera(true, 'H265 profile 1');
+  u.left('ann');
+  assert.deepEqual(u.reset(), []);
 });

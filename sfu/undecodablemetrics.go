@@ -1,0 +1,18 @@
+package sfu
+
+import "github.com/prometheus/client_golang/prometheus"
+
+var mediaUndecodable = metric("media_undecodable_total",
+	"Times that nothing of a stream could be sent to a receiver, as its client has offered no codec that decodes it, by the stream's codec and what was offered.",
+	"sent", "offered")
+
+// undecodableCollector counts what receivers could not decode when it is asked.
+type undecodableCollector struct{ n *Node }
+
+func (c *undecodableCollector) Describe(out chan<- *prometheus.Desc) { out <- mediaUndecodable }
+
+func (c *undecodableCollector) Collect(out chan<- prometheus.Metric) {
+	for pair, n := range c.n.rooms.Undecodable() {
+		counter(out, mediaUndecodable, n, pair.Sent, pair.Offered)
+	}
+}

@@ -1,0 +1,36 @@
+// What cannot be decoded here of what the others send. The node says so per seat; who has left, or is met
+// anew after a lost session, is forgotten. Pure: the caller emits what the methods return.
+
+/** @typedef {import('./protocol.js').Source} Source */
+/** @typedef {{userId: string, source: Source, on: boolean, codec: string}} Undecodable */
+
+export class Undecodables {
+  /** @type {Map<string, Undecodable>} */
+  #known = new Map();
+
+  /**
+   * @param {{user: string, source: Source, on: boolean, codec?: string}} e
+   * @returns {Undecodable | null}  null: no news
+   */
+  heard({ user, source, on, codec = '' }) {
+    const key = `${user}/${source}`;
+    const before = this.#known.get(key);
+    if (on ? before?.codec === codec : !before) return null;
+    const now = { userId: user, source, on, codec: on ? codec : (before?.codec ?? '') };
+    if (on) this.#known.set(key, now);
+    else this.#known.delete(key);
+    return now;
+  }
+
+  /** @param {string} userId */
+  left(userId) {
+    for (const [key, u] of this.#known) if (u.userId === userId) this.#known.delete(key);
+  }
+
+  /** Nothing is known any more. Returns what is over by that. */
+  reset() {
+    const over = [...this.#known.values()].map((u) => ({ ...u, on: false }));
+    this.#known.clear();
+    return over;
+  }
+}
