@@ -43,6 +43,7 @@ type OfferPlan struct {
 	Publish map[string]Source // by MID: every sending section in use
 	Seats   []SeatPlan
 	New     bool // the offer is of another PeerConnection than the one before
+	Player  bool // the client only receives: sections for both directions are seats
 }
 
 // SeatPlan is the receiving half: one user's video and audio, or either.
@@ -61,7 +62,11 @@ func (s *Session) Negotiate(ctx context.Context, plan OfferPlan) (answer string,
 	}
 	_, span := s.p.rooms.opts.Trace.Start(s.p.traced(ctx), "offer", s.p.attributes()...)
 	defer func() { span.End(err) }()
-	offer, err := negotiate.ParseOffer(plan.SDP)
+	parse := negotiate.ParseOffer
+	if plan.Player {
+		parse = negotiate.ParsePlayer
+	}
+	offer, err := parse(plan.SDP)
 	if err != nil {
 		return "", Errorf(CodeBadRequest, "sdp", "%s", err)
 	}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"parlor/packet"
 	"parlor/router"
@@ -15,12 +16,25 @@ func CheckUser(id string) error {
 	if id == "" || len(id) > MaxUserID {
 		return Errorf(CodeBadRequest, "user", "a user id has 1 to %d bytes, this one has %d", MaxUserID, len(id))
 	}
-	for i := range len(id) {
-		if c := id[i]; !isAlnum(c) && strings.IndexByte("_.@-", c) < 0 {
-			return Errorf(CodeBadRequest, "user", "a user id is made of letters, digits, _ . @ and -, not %q (byte %d)", c, i+1)
-		}
+	if sign, n := foreignSign(id, "_.@-"); n != 0 {
+		return Errorf(CodeBadRequest, "user", "a user id cannot hold %q (character %d): it is made of a–z, A–Z, 0–9 and _ . @ -", sign, n)
 	}
 	return nil
+}
+
+// foreignSign returns the first character of a name that is no letter of ASCII, no digit and none of signs, and its 1-based place among
+// the characters; 0: there is none. A byte that is not UTF-8 counts as a character.
+func foreignSign(name, signs string) (string, int) {
+	place := 0
+	for i := 0; i < len(name); {
+		place++
+		_, size := utf8.DecodeRuneInString(name[i:])
+		if c := name[i]; size > 1 || !isAlnum(c) && strings.IndexByte(signs, c) < 0 {
+			return name[i : i+size], place
+		}
+		i += size
+	}
+	return "", 0
 }
 
 // Role says what a user does in a room.

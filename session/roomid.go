@@ -29,10 +29,9 @@ func StringRoom(name string) (RoomID, error) {
 	if name == "" || len(name) > MaxRoomName {
 		return RoomID{}, Errorf(CodeBadRequest, "room", "a room's name has 1 to %d bytes, this one has %d", MaxRoomName, len(name))
 	}
-	for i := range len(name) {
-		if c := name[i]; !isAlnum(c) && strings.IndexByte(roomSigns, c) < 0 {
-			return RoomID{}, Errorf(CodeBadRequest, "room", "a room's name cannot hold %q (byte %d)", c, i+1)
-		}
+	if sign, n := foreignSign(name, roomSigns); n != 0 {
+		return RoomID{}, Errorf(CodeBadRequest, "room", "a room's name cannot hold %q (character %d): it is made of a–z, A–Z, 0–9, blanks and %s",
+			sign, n, strings.TrimSpace(roomSigns))
 	}
 	return RoomID{name: name}, nil
 }

@@ -56,7 +56,9 @@ func Write(w http.ResponseWriter, status int, e *session.Error) {
 	h.Set("Cache-Control", "no-store")
 	switch status {
 	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", `Bearer realm="parlor", error="invalid_token"`)
+		if h.Get("WWW-Authenticate") == "" { // the caller may know better
+			h.Set("WWW-Authenticate", `Bearer realm="parlor", error="invalid_token"`)
+		}
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "5")
 	case http.StatusTooManyRequests:

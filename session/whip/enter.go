@@ -65,16 +65,14 @@ func (h *Handler) prepare(w http.ResponseWriter, r *http.Request, d door) (e ent
 	if e.EnterRequest, err = h.request(r, d); err != nil {
 		return e, err
 	}
-	if e.watched = r.PathValue("user"); e.watched != "" {
-		if err := session.CheckUser(e.watched); err != nil {
-			return e, err
-		}
+	if e.watched, err = pathUser(r); err != nil {
+		return e, err
 	}
 	body, err := readBody(w, r, typeSDP, "Accept-Post", d.maxBody)
 	if err != nil {
 		return e, err
 	}
-	if e.offer, err = negotiate.ParseOffer(body); err != nil {
+	if e.offer, err = d.parse(body); err != nil {
 		return e, badOffer(err)
 	}
 	if e.plan, err = d.plan(body, e.offer.Sections()); err != nil {
@@ -97,7 +95,7 @@ func (h *Handler) request(r *http.Request, d door) (session.EnterRequest, error)
 	params := r.URL.Query()
 	user := params.Get("user")
 	if user != "" {
-		if err := session.CheckUser(user); err != nil {
+		if err := checkUser(user); err != nil {
 			return q, err
 		}
 	}
@@ -129,7 +127,49 @@ func pathRoom(r *http.Request) (session.RoomID, error) {
 	if number {
 		return session.ParseRoomKey("n:" + name)
 	}
+	if dots(name) {
+		return session.RoomID{}, badRequest(http.StatusBadRequest, "room", "a room cannot be called %q here: in a path that is a step, not a name", name)
+	}
 	return session.StringRoom(name)
+}
+
+// pathUser reads {user}; "": the path has none.
+func pathUser(r *http.Request) (string, error) {
+	user := r.PathValue("user")
+	if user == "" {
+		return "", nil
+	}
+	return user, checkUser(user)
+}
+
+func checkUser(user string) error {
+	if dots(user) {
+		return badRequest(http.StatusBadRequest, "user", "a user cannot be called %q here: in a path that is a step, not a name", user)
+	}
+	return session.CheckUser(user)
+}
+
+// dots tells whether a name, as a step of a path, would lead elsewhere (RFC 3986 §5.2.4): no client could use what is below it.
+func dots(name string) bool { return name == "." || name == ".." }
+
+// look is GET of an endpoint: there is nothing to see (RFC 9725 §4.1). Players know a WHEP endpoint by its content type.
+func look(w http.ResponseWriter, r *http.Request, d door) error {
+	if _, err := pathRoom(r); err != nil {
+		return err
+	}
+	if _, err := pathUser(r); err != nil {
+		return err
+	}
+	w.Header().Set("Accept-Post", typeSDP)
+	w.Header().Set("Cache-Control", "no-store")
+	if !d.plays {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	w.Header().Set("Content-Type", typeSDP)
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusOK)
+	return nil
 }
 
 // bearer returns the token of the Authorization header, or "".

@@ -14,6 +14,7 @@ type door struct {
 	name    string // of the path
 	maxBody int64  // bytes of an offer
 	role    session.Role
+	plays   bool // the client receives; otherwise it sends
 	plan    func(sdp string, sections []negotiate.OfferedSection) (session.OfferPlan, error)
 }
 
@@ -23,8 +24,22 @@ const maxPublishOffer = 64 << 10
 
 var (
 	publish = door{name: "whip", maxBody: maxPublishOffer, role: session.Anchor, plan: publishPlan}
-	play    = door{name: "whep", maxBody: negotiate.MaxOfferSize, role: session.Audience, plan: playPlan}
+	play    = door{name: "whep", maxBody: negotiate.MaxOfferSize, role: session.Audience, plays: true, plan: playPlan}
 )
+
+// parse reads an offer. A section for both directions, as addTransceiver makes it by default, is one of the door's direction.
+func (d door) parse(text string) (*negotiate.Offer, error) {
+	if d.plays {
+		return negotiate.ParsePlayer(text)
+	}
+	return negotiate.ParseOffer(text)
+}
+
+// unprocessable is an offer that is well formed and cannot be taken (RFC 9725 §4.4.2 and §4.4.3). WHEP has another use for 406: an
+// offer of the server's own.
+func unprocessable(format string, args ...any) *problem {
+	return badRequest(http.StatusUnprocessableEntity, "sdp", format, args...)
+}
 
 // publishSources is what the sending sections of one kind are for, in order.
 var publishSources = map[packet.Kind][]session.Source{
@@ -32,27 +47,30 @@ var publishSources = map[packet.Kind][]session.Source{
 	packet.Audio: {session.Mic, session.ScreenAudio},
 }
 
-// publishPlan gives every sending section its source. One that cannot be taken fails the whole: RFC 9725 §4.4.3 wants no
-// half of a publication.
+// publishPlan gives every sending section its source. One that cannot be taken, or that receives, fails the whole: RFC 9725 §4.4.3
+// wants no half of what was asked for.
 func publishPlan(sdp string, sections []negotiate.OfferedSection) (session.OfferPlan, error) {
 	plan := session.OfferPlan{SDP: sdp, Publish: map[string]session.Source{}}
 	var n [packet.Video + 1]int
 	for _, s := range sections {
-		if s.Publish && s.Refused != "" {
-			return plan, badRequest(http.StatusNotAcceptable, "sdp", "section %s: %s", s.MID, s.Refused)
+		switch {
+		case s.Receive:
+			return plan, unprocessable("section %s receives (recvonly): a WHIP client only sends", s.MID)
+		case s.Publish && s.Refused != "":
+			return plan, unprocessable("section %s: %s", s.MID, s.Refused)
 		}
 		if !s.Publish || !s.Active {
 			continue
 		}
 		choice := publishSources[s.Kind]
 		if n[s.Kind] == len(choice) {
-			return plan, badRequest(http.StatusNotAcceptable, "sdp", "more than %d %s sections that send", len(choice), s.Kind)
+			return plan, unprocessable("more than %d %s sections that send", len(choice), s.Kind)
 		}
 		plan.Publish[s.MID] = choice[n[s.Kind]]
 		n[s.Kind]++
 	}
 	if len(plan.Publish) == 0 {
-		return plan, badRequest(http.StatusUnprocessableEntity, "sdp", "no section sends (sendonly)")
+		return plan, unprocessable("no section sends (sendonly)")
 	}
 	return plan, nil
 }
@@ -60,12 +78,15 @@ func publishPlan(sdp string, sections []negotiate.OfferedSection) (session.Offer
 // playPlan makes a seat of the n-th video and the n-th audio section that receive; of the longer list, what is left are
 // seats with video or audio alone.
 func playPlan(sdp string, sections []negotiate.OfferedSection) (session.OfferPlan, error) {
-	plan := session.OfferPlan{SDP: sdp}
+	plan := session.OfferPlan{SDP: sdp, Player: true}
 	var n [packet.Video + 1]int
 	var refused string
 	for _, s := range sections {
 		if s.Refused != "" {
 			refused = fmt.Sprintf("; section %s: %s", s.MID, s.Refused)
+		}
+		if s.Publish && (s.Active || s.Refused != "") {
+			return plan, unprocessable("section %s sends (sendonly): a WHEP player only receives", s.MID)
 		}
 		if s.Publish || !s.Active {
 			continue
@@ -82,7 +103,7 @@ func playPlan(sdp string, sections []negotiate.OfferedSection) (session.OfferPla
 		n[s.Kind]++
 	}
 	if len(plan.Seats) == 0 {
-		return plan, badRequest(http.StatusUnprocessableEntity, "sdp", "no section receives (recvonly) what the node sends%s", refused)
+		return plan, unprocessable("no section receives (recvonly) what the node sends%s", refused)
 	}
 	return plan, nil
 }

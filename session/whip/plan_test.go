@@ -15,7 +15,7 @@ import (
 
 // section reads "V0>": video, mid 0, the client sends; "a1<": audio, it receives; "-": not active.
 func section(s string) negotiate.OfferedSection {
-	o := negotiate.OfferedSection{MID: s[1:2], Kind: packet.Video, Publish: s[2] == '>', Active: s[2] != '-'}
+	o := negotiate.OfferedSection{MID: s[1:2], Kind: packet.Video, Publish: s[2] == '>', Receive: s[2] == '<', Active: s[2] != '-'}
 	if s[0] == 'a' {
 		o.Kind = packet.Audio
 	}
@@ -37,7 +37,8 @@ func TestPublishPlan(t *testing.T) {
 	}{
 		{[]string{"V0>", "a1>"}, map[string]session.Source{"0": session.Camera, "1": session.Mic}},
 		{[]string{"a0>", "a1>", "V2>", "V3>"}, map[string]session.Source{"0": session.Mic, "1": session.ScreenAudio, "2": session.Camera, "3": session.Screen}},
-		{[]string{"V0-", "V1>", "a2<"}, map[string]session.Source{"1": session.Camera}},
+		{[]string{"V0-", "V1>", "a2-"}, map[string]session.Source{"1": session.Camera}},
+		{[]string{"V0>", "a1<"}, nil},
 		{[]string{"V0<", "a1-"}, nil},
 		{[]string{"V0>", "V1>", "V2>"}, nil},
 		{nil, nil},
@@ -64,6 +65,7 @@ func TestPlayPlan(t *testing.T) {
 		}},
 		{[]string{"a0<"}, []session.SeatPlan{{ID: "seat-1", Audio: "0"}}},
 		{[]string{"V0>", "a1-"}, nil},
+		{[]string{"V0<", "a1>"}, nil},
 		{nil, nil},
 	} {
 		plan, err := playPlan("sdp", sectionsOf(c.sections...))
@@ -72,7 +74,7 @@ func TestPlayPlan(t *testing.T) {
 			continue
 		}
 		require.NoError(t, err)
-		require.Equal(t, session.OfferPlan{SDP: "sdp", Seats: c.want}, plan)
+		require.Equal(t, session.OfferPlan{SDP: "sdp", Seats: c.want, Player: true}, plan)
 	}
 }
 

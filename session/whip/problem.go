@@ -26,7 +26,7 @@ func (p *problem) Error() string { return fmt.Sprintf("%d %s: %s", p.status, p.c
 func badOffer(err error) *problem {
 	var e *negotiate.Error
 	if errors.As(err, &e) && e.Unsupported {
-		return badRequest(http.StatusNotAcceptable, "sdp", "%s", err)
+		return badRequest(http.StatusUnprocessableEntity, "sdp", "%s", err)
 	}
 	return badRequest(http.StatusBadRequest, "sdp", "%s", err)
 }

@@ -82,6 +82,17 @@ func (h *Handler) resource(r *http.Request) (*resource, error) {
 	return h.resources.find(r.PathValue("id"), r.PathValue("room"))
 }
 
+// look is GET: that there is such a session, and nothing more (RFC 9725 §4.1).
+func (h *Handler) look(w http.ResponseWriter, r *http.Request) error {
+	if _, err := h.resource(r); err != nil {
+		return err
+	}
+	w.Header().Set("Accept-Patch", typeFragment)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 // exit is DELETE: it returns when the exit is complete.
 func (h *Handler) exit(w http.ResponseWriter, r *http.Request) error {
 	res, err := h.resource(r)

@@ -209,15 +209,22 @@ func TestPostRefusals(t *testing.T) {
 		"empty":               {"/whip/lobby?user=ann", "", "", 400, session.CodeBadRequest, "sdp"},
 		"no ufrag":            {"/whip/lobby?user=ann", strings.Replace(sendOffer, "ice-ufrag", "x", 1), "", 400, session.CodeBadRequest, "sdp"},
 		"nothing sent":        {"/whip/lobby?user=ann", recvOffer, "", 422, session.CodeBadRequest, "sdp"},
-		"three cameras":       {"/whip/lobby?user=ann", four, "", 406, session.CodeBadRequest, "sdp"},
+		"three cameras":       {"/whip/lobby?user=ann", four, "", 422, session.CodeBadRequest, "sdp"},
 		"nothing received":    {"/whep/lobby?user=ann", sendOffer, "", 422, session.CodeBadRequest, "sdp"},
-		"no codec":            {"/whip/lobby?user=ann", strings.NewReplacer("opus", "x", "VP8", "y").Replace(sendOffer), "", 406, session.CodeBadRequest, "sdp"},
-		"one codec unknown":   {"/whip/lobby?user=ann", strings.Replace(sendOffer, "VP8", "y", 1), "", 406, session.CodeBadRequest, "sdp"},
+		"no codec":            {"/whip/lobby?user=ann", strings.NewReplacer("opus", "x", "VP8", "y").Replace(sendOffer), "", 422, session.CodeBadRequest, "sdp"},
+		"one codec unknown":   {"/whip/lobby?user=ann", strings.Replace(sendOffer, "VP8", "y", 1), "", 422, session.CodeBadRequest, "sdp"},
 		"content type":        {"/whip/lobby?user=ann", sendOffer, "text/plain", 415, session.CodeBadRequest, "Content-Type"},
 		"WHIP too large":      {"/whip/lobby?user=ann", strings.Repeat("a=x\r\n", 14<<10), "", 413, session.CodeBadRequest, ""},
 		"WHEP too large":      {"/whep/lobby?user=ann", strings.Repeat("a=x\r\n", 60<<10), "", 413, session.CodeBadRequest, ""},
 		"bad user":            {"/whip/lobby?user=a%20b", sendOffer, "", 400, session.CodeBadRequest, "user"},
 		"bad user to watch":   {"/whep/lobby/a%20b?user=ann", recvOffer, "", 400, session.CodeBadRequest, "user"},
+		"sends and receives":  {"/whip/lobby?user=ann", strings.Replace(sendOffer, "mid:1\r\na=sendonly", "mid:1\r\na=recvonly", 1), "", 422, session.CodeBadRequest, "sdp"},
+		"player that sends":   {"/whep/lobby?user=ann", strings.Replace(recvOffer, "mid:1\r\na=recvonly", "mid:1\r\na=sendonly", 1), "", 422, session.CodeBadRequest, "sdp"},
+		"room is a step":      {"/whip/%2E", sendOffer, "", 400, session.CodeBadRequest, "room"},
+		"room is a step up":   {"/whip/%2E%2E", sendOffer, "", 400, session.CodeBadRequest, "room"},
+		"step up, to play":    {"/whep/%2E%2e", recvOffer, "", 400, session.CodeBadRequest, "room"},
+		"user is a step up":   {"/whep/lobby/%2E%2E", recvOffer, "", 400, session.CodeBadRequest, "user"},
+		"named as a step up":  {"/whip/lobby?user=..", sendOffer, "", 400, session.CodeBadRequest, "user"},
 		"bad room":            {"/whip/a%2Fb", sendOffer, "", 400, session.CodeBadRequest, "room"},
 		"room too long":       {"/whip/" + strings.Repeat("a", 65), sendOffer, "", 400, session.CodeBadRequest, "room"},
 		"room no number":      {"/whip/lobby?number=1", sendOffer, "", 400, session.CodeBadRequest, "room"},
@@ -334,9 +341,10 @@ func TestInternalErrorsSayNothing(t *testing.T) {
 
 func TestMethodsAndOptions(t *testing.T) {
 	h := newHouse(t, session.Options{})
+	const endpoint, resource = "GET, HEAD, POST, OPTIONS", "GET, HEAD, PATCH, DELETE, OPTIONS"
 	for path, allow := range map[string]string{
-		"/whip/lobby": "POST, OPTIONS", "/whep/lobby": "POST, OPTIONS", "/whep/lobby/ann": "POST, OPTIONS",
-		"/whip/lobby/session/x": "PATCH, DELETE, OPTIONS", "/whep/lobby/session/x": "PATCH, DELETE, OPTIONS",
+		"/whip/lobby": endpoint, "/whep/lobby": endpoint, "/whep/lobby/ann": endpoint, "/whip/lobby/": endpoint, "/whep/lobby/ann/": endpoint,
+		"/whip/lobby/session/x": resource, "/whep/lobby/session/x": resource, "/whep/lobby/session/x/": resource,
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodPost} {
 			if strings.Contains(allow, method) {
@@ -346,9 +354,7 @@ func TestMethodsAndOptions(t *testing.T) {
 			requireProblem(t, resp, body, http.StatusMethodNotAllowed, session.CodeBadRequest, "")
 			require.Equal(t, allow, resp.Header.Get("Allow"))
 		}
-		resp, _ := h.do(http.MethodHead, path, "")
-		require.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode)
-		resp, _ = h.do(http.MethodOptions, path, "", "Origin", "https://example.org", "Access-Control-Request-Method", "POST")
+		resp, _ := h.do(http.MethodOptions, path, "", "Origin", "https://example.org", "Access-Control-Request-Method", "POST")
 		require.Equal(t, http.StatusOK, resp.StatusCode)
 		require.Equal(t, allow, resp.Header.Get("Access-Control-Allow-Methods"))
 		require.Equal(t, "Authorization, Content-Type, If-Match", resp.Header.Get("Access-Control-Allow-Headers"))
@@ -358,6 +364,93 @@ func TestMethodsAndOptions(t *testing.T) {
 			require.Equal(t, "application/trickle-ice-sdpfrag", resp.Header.Get("Accept-Patch"))
 		}
 	}
+}
+
+// TestLooking: GET and HEAD answer without content (RFC 9725 §4.1), and a player knows a WHEP endpoint by its content type.
+func TestLooking(t *testing.T) {
+	h := newHouse(t, session.Options{})
+	resp, _ := h.post("/whip/lobby", sendOffer)
+	location := resp.Header.Get("Location")
+	for path, want := range map[string]struct {
+		status      int
+		contentType string
+	}{
+		"/whip/lobby": {204, ""}, "/whip/lobby/": {204, ""}, location: {204, ""}, location + "/": {204, ""},
+		"/whep/lobby": {200, "application/sdp"}, "/whep/lobby/ann": {200, "application/sdp"}, "/whep/elsewhere/": {200, "application/sdp"},
+		"/whip/lobby/session/x": {404, "application/problem+json"}, "/whep/a%2Fb": {400, "application/problem+json"},
+		"/whep/lobby/a%2Fb": {400, "application/problem+json"},
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			resp, body := h.do(method, path, "")
+			require.Equal(t, want.status, resp.StatusCode, "%s %s", method, path)
+			require.Equal(t, want.contentType, resp.Header.Get("Content-Type"), "%s %s", method, path)
+			require.Equal(t, method == http.MethodHead || want.status < 300, body == "", "%s %s: %s", method, path, body)
+		}
+	}
+	_, err := h.rooms.DescribeRoom(must(session.StringRoom("elsewhere")), session.Page{})
+	require.ErrorIs(t, err, session.CodeRoomNotFound, "looking makes no room")
+}
+
+// TestSlashAtTheEnd: it changes nothing, also on the session that was made.
+func TestSlashAtTheEnd(t *testing.T) {
+	h := newHouse(t, session.Options{})
+	resp, body := h.post("/whip/lobby/?user=ann", sendOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode, body)
+	location := resp.Header.Get("Location")
+	require.Regexp(t, `^/whip/lobby/session/[A-Z2-7]{26}$`, location)
+	resp, body = h.patch(location+"/", restart, "If-Match", "*")
+	require.Equal(t, http.StatusOK, resp.StatusCode, body)
+	resp, body = h.post("/whep/lobby/ann/?user=bob", recvOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode, body)
+	require.Equal(t, []string{"ann", "bob"}, h.users("lobby"))
+	resp, _ = h.do(http.MethodDelete, location+"/", "")
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Equal(t, []string{"bob"}, h.users("lobby"))
+	resp, body = h.post("/whip//hall?user=ann", sendOffer)
+	require.NotContains(t, []int{301, 302}, resp.StatusCode)
+	require.NotEqual(t, http.StatusMethodNotAllowed, resp.StatusCode, "a POST that became a GET: %s", body)
+}
+
+// TestErrorsNameCharacters, not bytes.
+func TestErrorsNameCharacters(t *testing.T) {
+	h := newHouse(t, session.Options{})
+	for path, want := range map[string]string{
+		"/whip/M%C3%BCnchen":        `"ü" (character 2)`,
+		"/whip/%E4%BC%9A%E8%AD%B0":  `"会" (character 1)`,
+		"/whip/a%FCb":               `"\xfc" (character 2)`,
+		"/whip/lobby?user=J%C3%BCn": `"ü" (character 2)`,
+	} {
+		resp, body := h.post(path, sendOffer)
+		require.Equal(t, http.StatusBadRequest, resp.StatusCode)
+		var p struct{ Detail string }
+		require.NoError(t, json.Unmarshal([]byte(body), &p))
+		require.Contains(t, p.Detail, want)
+	}
+}
+
+// TestWHEPDirections: a player that offers sendrecv, or no direction, gets what it came for (WHEP draft, media direction).
+func TestWHEPDirections(t *testing.T) {
+	h := newHouse(t, session.Options{})
+	for name, direction := range map[string]string{"recvonly": "a=recvonly\r\n", "sendrecv": "a=sendrecv\r\n", "none": ""} {
+		resp, answer := h.post("/whep/lobby?user="+name, strings.ReplaceAll(sendOffer, "a=sendonly\r\n", direction))
+		require.Equal(t, http.StatusCreated, resp.StatusCode, answer)
+		require.Equal(t, 2, strings.Count(answer, "a=sendonly\r\n"), "%s: %s", name, answer)
+	}
+	for name, direction := range map[string]string{"sendrecv": "a=sendrecv\r\n", "none": ""} {
+		resp, answer := h.post("/whip/lobby?user="+name, strings.ReplaceAll(sendOffer, "a=sendonly\r\n", direction))
+		require.Equal(t, http.StatusCreated, resp.StatusCode, answer)
+		require.Equal(t, 2, strings.Count(answer, "a=recvonly\r\n"), "%s: %s", name, answer)
+	}
+}
+
+// TestOfferWithoutTheLastLineEnd is what $(cat offer.sdp) sends.
+func TestOfferWithoutTheLastLineEnd(t *testing.T) {
+	h := newHouse(t, session.Options{})
+	resp, body := h.post("/whip/lobby", strings.TrimSuffix(sendOffer, "\r\n"))
+	require.Equal(t, http.StatusCreated, resp.StatusCode, body)
+	resp, body = h.post("/whip/lobby", strings.Replace(sendOffer, "m=video 9", "m=video x", 1))
+	require.Equal(t, http.StatusBadRequest, resp.StatusCode)
+	require.Contains(t, body, "line 15: m: the port", "where it is and what was expected")
 }
 
 func TestTokens(t *testing.T) {
@@ -396,6 +489,8 @@ func TestTokens(t *testing.T) {
 			requireProblem(t, resp, body, c.status, c.code, c.field)
 			if c.status == http.StatusUnauthorized {
 				require.Contains(t, resp.Header.Get("WWW-Authenticate"), "Bearer")
+				tried := strings.HasPrefix(c.authorization, "Bearer ")
+				require.Equal(t, tried, strings.Contains(resp.Header.Get("WWW-Authenticate"), "error="), "RFC 6750 §3.1")
 			}
 			require.Empty(t, h.users("lobby"))
 		})

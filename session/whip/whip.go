@@ -8,7 +8,11 @@
 //	POST   /whep/{room}/{user}        the same, only that user
 //	PATCH  /whip/{room}/session/{id}  trickled candidates, ICE restart, another token; also under /whep
 //	DELETE /whip/{room}/session/{id}  exit
+//	GET, HEAD on all of them          no content, and that there is something (RFC 9725 §4.1)
 //	OPTIONS on all of them            what is accepted, and CORS
+//
+// A slash at the end of a path changes nothing. Package conformance checks all of this paragraph by paragraph, here and at other
+// servers.
 //
 // Who it is comes from the bearer token; where the node asks for none, from ?user=, or it gets an id of its own.
 // ?scene=call or live is what the first user of a room makes of it, and ?number=1 says that {room} is an integer id. A WHEP
@@ -49,15 +53,20 @@ type Handler struct {
 // New returns the doors to rooms. It starts nothing.
 func New(rooms *session.Rooms, auth Authenticator) *Handler {
 	h := &Handler{rooms: rooms, auth: auth, mux: http.NewServeMux()}
-	endpoint := func(d door) http.Handler {
-		return methods{http.MethodPost: func(w http.ResponseWriter, r *http.Request) error { return h.enter(w, r, d) }}
+	endpoint := func(d door) methods {
+		return methods{
+			http.MethodGet:  func(w http.ResponseWriter, r *http.Request) error { return look(w, r, d) },
+			http.MethodPost: func(w http.ResponseWriter, r *http.Request) error { return h.enter(w, r, d) },
+		}
 	}
-	resource := methods{http.MethodPatch: h.patch, http.MethodDelete: h.exit}
-	h.mux.Handle("/whip/{room}", endpoint(publish))
-	h.mux.Handle("/whep/{room}", endpoint(play))
-	h.mux.Handle("/whep/{room}/{user}", endpoint(play))
-	h.mux.Handle("/whip/{room}/session/{id}", resource)
-	h.mux.Handle("/whep/{room}/session/{id}", resource)
+	resource := methods{http.MethodGet: h.look, http.MethodPatch: h.patch, http.MethodDelete: h.exit}
+	for path, m := range map[string]methods{
+		"/whip/{room}": endpoint(publish), "/whip/{room}/session/{id}": resource,
+		"/whep/{room}": endpoint(play), "/whep/{room}/session/{id}": resource, "/whep/{room}/{user}": endpoint(play),
+	} {
+		h.mux.Handle(path, m)
+		h.mux.Handle(path+"/{$}", m)
+	}
 	h.mux.Handle("/", methods{})
 	return h
 }
@@ -74,17 +83,28 @@ func allowOrigins(h http.Header) {
 	h.Set("Access-Control-Expose-Headers", "Location, ETag, Accept-Post, Accept-Patch, Retry-After")
 }
 
+// challenge asks for a token.
+const challenge = `Bearer realm="parlor"`
+
 // methods are what a path does, by HTTP method. None: the path does not exist.
 type methods map[string]func(http.ResponseWriter, *http.Request) error
 
 func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f, ok := m[r.Method]
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet // the server leaves out the body
+	}
+	f, ok := m[method]
 	switch {
 	case len(m) == 0:
 		writeProblem(w, &problem{status: http.StatusNotFound, code: session.CodeBadRequest, text: "there is nothing at this path"})
 	case ok:
 		if err := f(w, r); err != nil && !redirect(w, r, err) {
-			writeProblem(w, asProblem(err))
+			p := asProblem(err)
+			if p.status == http.StatusUnauthorized && bearer(r) == "" {
+				w.Header().Set("WWW-Authenticate", challenge) // no error where nothing was tried (RFC 6750 §3.1)
+			}
+			writeProblem(w, p)
 		}
 	case r.Method == http.MethodOptions:
 		m.options(w)
@@ -99,8 +119,8 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // allow lists the methods in a fixed order.
 func (m methods) allow() string {
 	var l []string
-	for _, name := range []string{http.MethodPost, http.MethodPatch, http.MethodDelete} {
-		if m[name] != nil {
+	for _, name := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+		if m[name] != nil || name == http.MethodHead {
 			l = append(l, name)
 		}
 	}

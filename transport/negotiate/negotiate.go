@@ -102,7 +102,8 @@ const (
 type OfferedSection struct {
 	MID     string
 	Kind    packet.Kind
-	Publish bool // the client sends (sendonly, sendrecv); otherwise it receives
+	Publish bool // the client sends: sendonly, and sendrecv unless it is a player
+	Receive bool // the client wants to receive, also where the section is refused; neither of the two: the section is inactive
 	// Active is false where nothing will flow: the client has stopped or paused the section, or it is refused.
 	Active bool
 	// Refused says why the section will be answered with port 0 although the client wants it; empty: it is taken.
@@ -127,7 +128,7 @@ func (o *Offer) Sections() []OfferedSection {
 			continue
 		}
 		out = append(out, OfferedSection{
-			MID: s.mid, Kind: s.kind, Publish: s.dir.sends(), Active: s.active(), Refused: s.refused,
+			MID: s.mid, Kind: s.kind, Publish: s.dir.sends(), Receive: s.dir == recvonly && !s.stopped, Active: s.active(), Refused: s.refused,
 		})
 	}
 	return out
