@@ -392,6 +392,11 @@ func TestManyRoomsAtATime(t *testing.T) {
 		if n := len(w.order); n < 50*parallel {
 			t.Errorf("%d events a second", n)
 		}
+		for r := range 100 {
+			if w.attempts[fmt.Sprintf("r%d.9", r)] == 0 {
+				t.Errorf("room %d waits for others that have more", r)
+			}
+		}
 	})
 }
 

@@ -15,7 +15,8 @@
 // to its floor. From there on events come in the order of the stream, and a room's next event is not sent before the one
 // before it was taken, or given up. Any doubt ends the turn (the connection breaks, an acknowledgement is not confirmed,
 // the consumer's numbering has a gap, the lease could not be renewed in time), and the next one begins at the floor
-// again, here or on another node. So events may come twice, with the same id, and never too late or not at all.
+// again, here or on another node. So events may come twice, with the same id, and never too late or not at all. A consumer that
+// somebody has deleted is made again behind what was done last (place.go), which the lease's entry tells other nodes.
 package webhook
 
 import (
