@@ -58,6 +58,20 @@ export function changed(s, o) {
   return { constraints: now, anew: s.source === 'mic' || !same(device(before.video), device(now.video)) };
 }
 
+/** What is done to sound, which a browser says of a track. */
+const PROCESSING = /** @type {const} */ (['echoCancellation', 'noiseSuppression', 'autoGainControl']);
+
+/**
+ * Whether done to the sound of a track is what was asked for, as far as the browser says.
+ * @param {MediaStreamTrack} track
+ * @param {MediaStreamConstraints} constraints
+ */
+export function asWished(track, { audio }) {
+  const is = track.getSettings();
+  const wished = /** @type {MediaTrackConstraints} */ (audio || {});
+  return PROCESSING.every((k) => typeof is[k] !== 'boolean' || is[k] === (wished[k] ?? is[k]));
+}
+
 /** @param {unknown} a @param {unknown} b */
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 

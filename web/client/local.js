@@ -4,7 +4,7 @@
 // stopped: a change gives those that become others (change.js), and one that fails changes nothing.
 
 import { adjust, capture, captureScreen } from './capture.js';
-import { changed, constraintsOf, fixed, lookOf, merged } from './change.js';
+import { asWished, changed, constraintsOf, fixed, lookOf, merged } from './change.js';
 import { wantsSimulcast } from './encodings.js';
 import { ParlorError } from './protocol.js';
 import { VideoView, elementOf, moves } from './view.js';
@@ -181,7 +181,12 @@ export class Local {
     const old = s.track;
     old.onended = null; // a phone takes one camera away for another
     try {
-      this.#adopt(s, await this.#capture(constraints));
+      const track = await this.#capture(constraints);
+      if (asWished(track, constraints)) this.#adopt(s, track);
+      else {
+        track.stop();
+        throw new ParlorError('device_busy', 'The microphone goes on as it was opened first.');
+      }
     } catch (err) {
       await this.#restore(s, constraints, err);
     }
@@ -189,8 +194,8 @@ export class Local {
   }
 
   /**
-   * It could not be opened beside the one in use. Where that may be why, because a phone opens one camera at a time, it is tried
-   * without it; in the end all is as it was.
+   * It could not be opened beside the one in use. Where that may be why it is tried without it: a phone opens one camera at a time, and
+   * Chromium does to the sound of one microphone what was asked for first. In the end all is as it was.
    * @param {Stream} s
    * @param {MediaStreamConstraints} constraints
    * @param {unknown} err

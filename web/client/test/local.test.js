@@ -248,6 +248,25 @@ test('what is done to sound lasts, and changes with a new track', async () => {
   assert.equal(t.local.track('mic'), page.opened[2]);
 });
 
+test('a browser that does to one microphone what was asked for first has it let go before', async () => {
+  const t = setUp();
+  t.connect();
+  let first;
+  FakeTrack.prototype.getSettings = function () {
+    first = page.opened.some((x) => x !== this && x.readyState === 'live') ? first : page.asked.at(-1).audio;
+    return first;
+  };
+  try {
+    await t.local.startAudio({ echoCancellation: false });
+    await t.local.update('mic', { echoCancellation: true });
+    assert.equal(t.local.track('mic').getSettings().echoCancellation, true);
+    assert.deepEqual(page.opened.map((x) => x.readyState), ['ended', 'ended', 'live']);
+    assert.equal(t.sent.at(-1)[1], page.opened[2]);
+  } finally {
+    FakeTrack.prototype.getSettings = () => ({ width: 1280, height: 720 });
+  }
+});
+
 test('a change that fails changes nothing', async () => {
   const t = setUp();
   t.connect();
