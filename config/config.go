@@ -91,6 +91,7 @@ type NATS struct {
 	// The stream's bounds, where this node makes it.
 	EventsAge time.Duration `koanf:"events_age" doc:"The stream keeps events for this long, if a node has to make it."`
 	EventsMB  int           `koanf:"events_mb" doc:"The stream keeps this many megabytes of events, if a node has to make it; beyond that the oldest go."`
+	EventsMax int           `koanf:"events_max" doc:"The stream keeps this many events, each some 500 bytes of the NATS server's memory. 0: with the server inside this process 10,000 to 500,000, for a 64th of its memory; else no bound."`
 }
 
 // Node is who this node is among others.

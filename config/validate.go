@@ -186,8 +186,12 @@ func (l *loader) checkNumbers() {
 				}
 				continue
 			}
-			if v < 1 {
-				l.fail(f.Key, fmt.Sprintf("%d is less than 1", v))
+			least := 1
+			if f.Key == "nats.events_max" { // 0: as many as fit
+				least = 0
+			}
+			if v < least {
+				l.fail(f.Key, fmt.Sprintf("%d is less than %d", v, least))
 			}
 		case time.Duration:
 			most := 24 * time.Hour

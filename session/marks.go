@@ -80,6 +80,69 @@ func (r *Rooms) recallLocked(room string, marks []Mark) {
 	}
 }
 
+// Marks returns the bans and blocks that are in force on this node, by room; bans also of rooms that are not here any more.
+func (r *Rooms) Marks() map[RoomID][]Mark {
+	all := map[RoomID][]Mark{}
+	r.mu.Lock()
+	now := r.opts.Now()
+	for b, ban := range r.bans {
+		if id, err := ParseRoomKey(b.room); err == nil && ban.until.After(now) {
+			all[id] = append(all[id], Mark{User: b.user, Until: ban.until, Text: ban.text})
+		}
+	}
+	r.mu.Unlock()
+	for _, rm := range r.list() {
+		rm.mu.Lock()
+		for user, block := range rm.blocks {
+			all[rm.id] = append(all[rm.id], Mark{User: user, Block: block})
+		}
+		rm.mu.Unlock()
+	}
+	return all
+}
+
+// Heed puts marks in force that others have written of a room while this node was cut off: who is banned is put out, and what is
+// blocked is not forwarded any more. It returns when that is true. Marks that are in force already change nothing.
+func (r *Rooms) Heed(ctx context.Context, id RoomID, marks []Mark) error {
+	r.mu.Lock()
+	r.recallLocked(id.Key(), marks)
+	now := r.opts.Now()
+	r.mu.Unlock()
+	rm := r.room(id)
+	if rm == nil {
+		return nil
+	}
+	for _, m := range marks {
+		switch {
+		case m.Until.After(now):
+			if _, err := rm.removeUsers(ctx, []string{m.User}, m.Text); err != nil {
+				return err
+			}
+		case m.Until.IsZero():
+			if p := rm.heed(m); p != nil {
+				if err := p.heedBlock(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// heed notes a block that others have written, and returns the session that it changes, or nil.
+func (rm *room) heed(m Mark) *participant {
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	if rm.closed || blockedSources[m.Block] == 0 || rm.blocks[m.User] == m.Block || rm.blocks[m.User] == "" && len(rm.blocks) >= maxBlocks {
+		return nil
+	}
+	rm.noteBlockLocked(m.User, m.Block)
+	if member := rm.members[m.User]; member != nil {
+		return member.p
+	}
+	return nil
+}
+
 // recall puts the blocks in force that are kept of a room that nobody has entered yet.
 func (rm *room) recall(marks []Mark) {
 	for _, m := range marks {

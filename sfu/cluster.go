@@ -40,7 +40,7 @@ func (b *builder) cluster() error {
 		return nil
 	}, nc.Close)
 	n.cluster, err = cluster.New(nc, cluster.Options{
-		Node: n.ID(), Region: c.Node.Region, Version: Version(), Lease: c.Cluster.Lease, Replicas: c.NATS.Replicas,
+		Node: n.ID(), Region: c.Node.Region, Version: Version(), Lease: c.Cluster.Lease, Forget: c.Cluster.Forget, Replicas: c.NATS.Replicas,
 		Own: c.NATS.URL == "", Place: rule, Report: n.report, Log: n.log, Unsealed: c.Cluster.Unsealed,
 	})
 	if err != nil {
@@ -76,7 +76,7 @@ func (n *Node) awaitLease(ctx context.Context) {
 	case <-n.cluster.Opened():
 	case <-ctx.Done():
 	case <-late.C:
-		n.log.Warn().AnErr("reason", n.cluster.Open()).Msg("the node takes nobody yet")
+		n.log.Warn().AnErr("reason", n.cluster.Ready()).Msg("the node takes nobody yet")
 	}
 }
 
@@ -147,6 +147,10 @@ func (o others) Ask(ctx context.Context, node string, a command.Action, request 
 
 var (
 	clusterLease     = metric("cluster_lease", "1 while the node's lease holds and it takes users.")
+	clusterPlaceable = metric("cluster_placeable", "1 while the node takes users and a new room can be placed: what /readyz says.")
+	clusterRestored  = metric("cluster_rooms_restored_total", "Rooms whose entry in NATS somebody had taken away, written again.")
+	clusterBuckets   = metric("cluster_buckets_lost_total", "Times that a bucket was gone, or another one, and was filled again.")
+	clusterStoodIn   = metric("commands_stood_in_total", "Commands carried out in the place of a node that got them and hangs.")
 	clusterLost      = metric("cluster_lease_lost_total", "Times that the lease ran out before it could be renewed.")
 	clusterRenewals  = metric("cluster_renewals_total", "Renewals of the lease, by result.", "result")
 	clusterNodes     = metric("cluster_nodes", "Nodes that are registered, this one included.")
@@ -162,22 +166,23 @@ var (
 )
 
 // clusterCollector counts the node's part among others when it is asked.
-type clusterCollector struct{ c *cluster.Cluster }
+type clusterCollector struct{ n *Node }
 
 func (c clusterCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{clusterLease, clusterLost, clusterRenewals, clusterNodes, clusterPlacings, clusterRedirects,
-		clusterTakeovers, clusterMoved, clusterHandedOn, clusterRefused, clusterMarks, clusterLate, clusterWaiting} {
+	for _, d := range []*prometheus.Desc{clusterLease, clusterPlaceable, clusterRestored, clusterBuckets, clusterStoodIn, clusterLost, clusterRenewals,
+		clusterNodes, clusterPlacings, clusterRedirects, clusterTakeovers, clusterMoved, clusterHandedOn, clusterRefused, clusterMarks, clusterLate, clusterWaiting} {
 		out <- d
 	}
 }
 
 func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
-	s := c.c.Counters()
-	held := 0
-	if s.LeaseHeld {
-		held = 1
-	}
-	gauge(out, clusterLease, held)
+	s := c.n.cluster.Counters()
+	truth := map[bool]int{true: 1}
+	gauge(out, clusterLease, truth[s.LeaseHeld])
+	gauge(out, clusterPlaceable, truth[s.Placeable])
+	counter(out, clusterRestored, s.Restored)
+	counter(out, clusterBuckets, s.LostBuckets)
+	counter(out, clusterStoodIn, c.n.service.StoodIn())
 	counter(out, clusterLost, s.LeaseLost)
 	counter(out, clusterRenewals, s.Renewals, "renewed")
 	counter(out, clusterRenewals, s.Failed, "failed")

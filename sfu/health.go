@@ -43,7 +43,7 @@ func (n *Node) readyz(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusServiceUnavailable, answer{Reason: "the node is shutting down"})
 		return
 	}
-	if err := n.cluster.Open(); err != nil {
+	if err := n.cluster.Ready(); err != nil {
 		writeJSON(w, http.StatusServiceUnavailable, answer{Reason: session.AsError(err).Text})
 		return
 	}

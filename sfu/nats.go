@@ -29,7 +29,7 @@ func (b *builder) natsServer(ctx context.Context) (natsapi.Server, error) {
 		return s.Shutdown(ctx)
 	}
 	b.parts.add("nats server", func(ctx context.Context) error {
-		<-ctx.Done()
+		s.Watch(ctx)
 		return stop()
 	}, func() { _ = stop() })
 	return natsapi.Server{URL: s.URL(), Inside: s}, nil
@@ -60,6 +60,7 @@ func (b *builder) nats(ctx context.Context) (*natsapi.Conn, *natsapi.Feed, error
 		Registered: func() <-chan struct{} { return n.cluster.Opened() }, Anew: func(epoch uint64) { n.rooms.Retell(epoch) },
 		Stream: natsapi.StreamOptions{
 			Replicas: n.cfg.NATS.Replicas, MaxAge: n.cfg.NATS.EventsAge, MaxBytes: int64(n.cfg.NATS.EventsMB) << 20,
+			MaxMsgs: eventsMax(n.cfg.NATS), Own: at.Inside != nil,
 		},
 	})
 	b.parts.add("events", feed.Run, nil)
@@ -95,7 +96,9 @@ func (b *builder) commands(nc *natsapi.Conn) (register func() error) {
 	return func() (err error) {
 		s, err = natsapi.Register(nc, natsapi.ServiceOptions{
 			Commands: b.n.commands, Node: b.n.ID(), Version: serviceVersion(Version()), Log: b.n.log, Trace: b.n.trace,
+			Peers: b.n.cluster.OtherIDs,
 		})
+		b.n.service = s
 		return err
 	}
 }

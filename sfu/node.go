@@ -6,6 +6,7 @@
 //	keys.go     the keys of tokens, read again when their file changes
 //	nats.go     the NATS server and connection
 //	cluster.go  the node's part among others
+//	memory.go   how many events the NATS server inside the process keeps
 //	load.go     what the node has had to do of late
 //	drain.go    draining, and the node as commands see it
 //	http.go     the HTTP surface: routes, limits, listener
@@ -63,6 +64,7 @@ type Node struct {
 	broker    *natsapi.Conn
 	completer *natsapi.Completer
 	commands  *command.Commands
+	service   *natsapi.Service
 	meter     *commandMeter
 	webhooks  *webhook.Sender // nil: none are configured
 	load      *load

@@ -14,7 +14,7 @@ const maxBuried = 4096
 // not that registration. Once proven it is true for ever, because no incarnation registers twice.
 func (c *Cluster) bury(ctx context.Context, r RoomRecord) error {
 	c.mu.Lock()
-	known := c.buried[r.Incarnation] || r.Node == c.o.Node // this one's own lease is proof enough
+	known := c.buried[r.Incarnation] || r.Node == c.o.Node || r.Node == "" // this one's own lease is proof enough; and what is no record is nobody's
 	n, registered := c.view.nodes[r.Node]
 	c.mu.Unlock()
 	if known {

@@ -254,7 +254,7 @@ func (c *Cluster) place(ctx context.Context, cl *claim, create bool) error {
 	switch {
 	case !create:
 		return session.Errorf(session.CodeRoomNotFound, "room", "there is no such room")
-	case !c.o.Own && !c.store.settled(RoomsBucket):
+	case !(c.o.Own && c.store.original(RoomsBucket)) && !c.store.settled(RoomsBucket):
 		return errAgain
 	}
 	return c.write(ctx, cl, 0, c.choose(cl.token))
@@ -264,6 +264,9 @@ func (c *Cluster) place(ctx context.Context, cl *claim, create bool) error {
 func (c *Cluster) write(ctx context.Context, cl *claim, revision uint64, target string) error {
 	if target == "" {
 		return session.Errorf(session.CodeNodeDraining, "", "no node takes new rooms at the moment")
+	}
+	if err := c.placeable(); err != nil {
+		return err
 	}
 	c.mu.Lock()
 	own := c.me.incarnation
@@ -297,7 +300,12 @@ func (c *Cluster) unreachable(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, errGone): // it is made anew
+		return errAgain
 	case errors.Is(err, context.DeadlineExceeded): // perhaps it is only late, and perhaps it has happened: look again
+		if err := c.placeable(); err != nil {
+			return err
+		}
 		return errAgain
 	}
 	c.o.Log.Debug().Err(err).Msg("asking NATS for a room's place")

@@ -10,7 +10,9 @@
 //	lease.go     lease: until when this node may take entries
 //	register.go  registering, renewing, registering anew
 //	reclaim.go   taking up one's rooms after registering anew; handing over those that others have
+//	restore.go   writing an entry again that somebody has taken away
 //	claim.go     Claim: a room's place, found, made or taken over
+//	prove.go     proving that a room can be placed, and that the buckets are those into which this node has written
 //	bury.go      proving that an incarnation is dead
 //	sweep.go     entries that nobody has in hand
 //	marks.go     bans and blocks, which go with their room; markstore.go is their bucket
@@ -29,7 +31,12 @@
 //     rooms' entries anew before it takes entries again. Of that and of a taker's write only one can succeed. Rooms of an
 //     earlier incarnation of a node that has registered anew are free, once that has been proven by a write to its key.
 //  5. A bucket that is younger than a lease proves nothing about those who have written into the one before it: until then
-//     nobody is fenced, and where the NATS server is not in this process no room is placed.
+//     nobody is fenced, and no room is placed, unless it is the first bucket of a NATS server in this process.
+//  6. Each node has a key of its own in SFU_ROOMS, which it writes by compare and set with every renewal. Where that is not
+//     there any more, the bucket is another one: the node registers anew and writes its rooms again, before it takes entries. So
+//     it has done that before anybody places a room there. Where the writing fails for a lease, no room can be placed: Ready says so.
+//  7. Where a watch tells that the entry of a room is gone or another's, whose room it is writes it again at once. Where another
+//     node that lives has it by then, those inside are sent there.
 //
 // # Bans and blocks
 //
@@ -37,6 +44,9 @@
 // let in. Bans end by their time to live. Blocks are deleted before the room's entry in SFU_ROOMS is, while that is still in this
 // node's hands, so that a room which is made anew finds none; a room that is given to another node keeps them, and all that is
 // to be written of it is written before.
+//
+// A node that was cut off reads them again of the rooms that are still its own, before anybody enters, as commands may have been
+// given of them elsewhere; who was banned meanwhile is put out.
 //
 // # Who is believed
 //
@@ -63,6 +73,7 @@ import (
 
 	"parlor/session"
 	"parlor/session/cluster/placing"
+	"parlor/session/natsapi"
 )
 
 // Options of a node's part in the cluster.
@@ -71,6 +82,7 @@ type Options struct {
 	Region   string        // may be empty
 	Version  string        // of the program
 	Lease    time.Duration // of a new bucket; where there is one its lease holds for all; 0: 5 s
+	Forget   time.Duration // for how long rooms of a node that is not there count as its own; 0: 3 min
 	Replicas int           // of new buckets; 0: 1
 	Own      bool          // the NATS server is in this process: nobody can have been in a cluster with it before, see rule 5
 	Place    placing.Rule  // nil: placing.Load
@@ -91,22 +103,29 @@ type Rooms interface {
 	// Move puts everybody out of a room with `exited` 4. It closes the room for entries, calls next, and tells everybody
 	// its result, the URL where to go.
 	Move(ctx context.Context, room session.RoomID, text string, next func(context.Context) string) (users int, err error)
+	// Marks returns the bans and blocks that are in force on this node.
+	Marks() map[session.RoomID][]session.Mark
+	// Heed puts marks in force that others have written meanwhile. It returns when that is true.
+	Heed(ctx context.Context, room session.RoomID, marks []session.Mark) error
 }
 
 // Cluster is a node's part. Its methods may be called from any goroutine.
 type Cluster struct {
-	o       Options
-	nc      *nats.Conn
-	store   *store
-	seal    *sealer
-	lease   lease
-	marks   marks
-	count   counters
-	public  atomic.Pointer[public]
-	kick    chan struct{}            // buffered: renew now
-	rewatch map[string]chan struct{} // buffered, by bucket: watch anew
-	opened  chan struct{}            // closed when entries are taken for the first time
-	rooms   Rooms                    // set by Run
+	o      Options
+	nc     *nats.Conn
+	store  *store
+	seal   *sealer
+	lease  lease
+	proof  proof
+	marks  marks
+	count  counters
+	public atomic.Pointer[public]
+	// beatFault is why the last renewal failed, for people; nil: it did not.
+	beatFault atomic.Pointer[string]
+	kick      chan struct{}            // buffered: renew now
+	rewatch   map[string]chan struct{} // buffered, by bucket: watch anew
+	opened    chan struct{}            // closed when entries are taken for the first time
+	rooms     Rooms                    // set by Run
 
 	mu      sync.Mutex
 	me      self
@@ -124,6 +143,7 @@ type self struct {
 	revision    uint64          // of the node's key; 0: not registered
 	next        string          // incarnation of the registration under way
 	mine        map[string]bool // all incarnations of this process
+	lost        bool            // SFU_ROOMS does not hold this node's rooms: it has to register anew
 	claiming    bool            // rooms are being taken up
 	draining    bool
 }
@@ -140,18 +160,21 @@ const trustFor = 24 * time.Hour
 
 // Counters are counts since the start.
 type Counters struct {
-	LeaseHeld bool   // entries are taken
-	LeaseLost uint64 // times that the lease ran out before it was renewed
-	Renewals  uint64
-	Failed    uint64 // renewals that did not succeed
-	Nodes     int    // registered, this one included
-	Rooms     int    // places of rooms on this node
-	Here      uint64 // rooms placed on this node by it
-	Elsewhere uint64 // rooms placed on other nodes by this one
-	Redirects uint64 // users told to go to another node
-	Takeovers uint64 // rooms taken over from nodes that had died
-	Moved     uint64 // rooms moved to another node
-	HandedOn  uint64 // rooms that others had taken over
+	LeaseHeld   bool   // entries are taken
+	LeaseLost   uint64 // times that the lease ran out before it was renewed
+	Renewals    uint64
+	Failed      uint64 // renewals that did not succeed
+	Nodes       int    // registered, this one included
+	Rooms       int    // places of rooms on this node
+	Here        uint64 // rooms placed on this node by it
+	Elsewhere   uint64 // rooms placed on other nodes by this one
+	Redirects   uint64 // users told to go to another node
+	Takeovers   uint64 // rooms taken over from nodes that had died
+	Moved       uint64 // rooms moved to another node
+	HandedOn    uint64 // rooms that others had taken over
+	Placeable   bool   // a new room can be placed
+	Restored    uint64 // rooms whose entry was gone, or nobody's, and was written again
+	LostBuckets uint64 // times that a bucket was gone, or another one
 
 	RefusedNodes map[string]uint64 // records in SFU_NODES that were not believed, by reason: unsealed, forged
 	RefusedRooms map[string]uint64 // the same of SFU_ROOMS
@@ -162,7 +185,7 @@ type Counters struct {
 }
 
 type counters struct {
-	lost, renewals, failed, here, elsewhere, redirects, takeovers, moved, handedOn atomic.Uint64
+	lost, renewals, failed, here, elsewhere, redirects, takeovers, moved, handedOn, restored, lostBuckets atomic.Uint64
 }
 
 // New returns a node's part in the cluster that nc's NATS server belongs to. The connection stays the caller's; it should
@@ -174,6 +197,9 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 	}
 	if o.Lease <= 0 {
 		o.Lease = 5 * time.Second
+	}
+	if o.Forget <= 0 {
+		o.Forget = natsapi.DefaultForget
 	}
 	if o.Place == nil {
 		o.Place = placing.Load
@@ -188,11 +214,13 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 	seal := newSealer(o.Unsealed)
 	c := &Cluster{
 		o: o, nc: nc, seal: seal, kick: make(chan struct{}, 1), opened: make(chan struct{}),
-		store:   &store{js: js, lease: o.Lease, ttl: o.Lease, replicas: o.Replicas, timeout: o.Lease / 3, now: o.Now, seal: seal},
+		store:   &store{js: js, lease: o.Lease, ttl: o.Lease, replicas: o.Replicas, timeout: o.Lease / 3, now: o.Now, log: o.Log, seal: seal},
+		proof:   proof{kick: make(chan struct{}, 1)},
 		rewatch: map[string]chan struct{}{NodesBucket: make(chan struct{}, 1), RoomsBucket: make(chan struct{}, 1)},
 		marks:   marks{rooms: map[string]*unwritten{}, kick: make(chan struct{}, 1)},
 		view:    newView(), claims: map[string]*claim{}, buried: map[string]bool{}, me: self{mine: map[string]bool{}},
 	}
+	c.store.gone = func() { signal(c.proof.kick) }
 	c.lease.start(o.Now())
 	c.public.Store(&public{})
 	return c, nil
@@ -212,6 +240,7 @@ func (c *Cluster) Run(ctx context.Context, rooms Rooms) error {
 	}
 	all.Go(func() { c.tend(ctx) })
 	all.Go(func() { c.keep(ctx) })
+	all.Go(func() { c.keepProving(ctx) })
 	all.Go(func() { c.keepMarks(ctx) })
 	all.Wait()
 	c.farewell()
@@ -234,6 +263,9 @@ func (c *Cluster) farewell() {
 	c.mu.Unlock()
 	if revision == 0 || !c.nc.IsConnected() { // without NATS the lease runs out by itself
 		return
+	}
+	if at := c.proof.revision; at != 0 { // else it ends by itself
+		_ = c.store.purge(context.Background(), RoomsBucket, proofPrefix+c.o.Node, at)
 	}
 	if err := c.store.purge(context.Background(), NodesBucket, c.o.Node, revision); err != nil {
 		c.o.Log.Debug().Err(err).Msg("leaving the cluster; the lease runs out by itself")
@@ -311,6 +343,7 @@ func (c *Cluster) Counters() Counters {
 	return Counters{
 		LeaseHeld: c.Open() == nil, LeaseLost: n.lost.Load(), Renewals: n.renewals.Load(), Failed: n.failed.Load(),
 		Nodes: nodes, Rooms: rooms, Here: n.here.Load(), Elsewhere: n.elsewhere.Load(), Redirects: n.redirects.Load(),
+		Placeable: c.Ready() == nil, Restored: n.restored.Load(), LostBuckets: n.lostBuckets.Load(),
 		Takeovers: n.takeovers.Load(), Moved: n.moved.Load(), HandedOn: n.handedOn.Load(),
 		RefusedNodes: c.seal.counts(NodesBucket), RefusedRooms: c.seal.counts(RoomsBucket),
 		MarksWritten: c.marks.written.Load(), MarksLate: c.marks.held.Load(), MarksWaiting: waiting,

@@ -108,7 +108,8 @@ func (c *Cluster) anyOther() string {
 	return ""
 }
 
-// Locate says which node has a room, "" for none. It asks NATS, unless the room is here; where NATS does not answer, what was
+// Locate says which node has a room, "" for none; also one that is not there at the moment: it may be cut off, with people in the
+// room, until another one takes it over. It asks NATS, unless the room is here; where NATS does not answer, what was
 // last heard has to do, and where that is nothing the error says why.
 func (c *Cluster) Locate(ctx context.Context, room session.RoomID) (node string, err error) {
 	token := natsapi.RoomToken(room)
@@ -128,8 +129,8 @@ func (c *Cluster) Locate(ctx context.Context, room session.RoomID) (node string,
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if worth := c.view.judge(e.record); worth == valid || worth == pending {
-		return e.record.Node, nil
+	if c.view.judge(e.record) == stale {
+		return "", nil
 	}
-	return "", nil
+	return e.record.Node, nil
 }

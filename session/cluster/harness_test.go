@@ -101,6 +101,9 @@ func (b *broker) messages(name string) uint64 {
 type moves struct {
 	mu   sync.Mutex
 	urls map[string]string // by room
+
+	heeded map[string][]session.Mark         // by room
+	marks  map[session.RoomID][]session.Mark // in force; set before it runs
 }
 
 func (m *moves) Move(ctx context.Context, room session.RoomID, _ string, next func(context.Context) string) (int, error) {
@@ -109,6 +112,22 @@ func (m *moves) Move(ctx context.Context, room session.RoomID, _ string, next fu
 	defer m.mu.Unlock()
 	m.urls[room.Key()] = url
 	return 1, nil
+}
+
+func (m *moves) Marks() map[session.RoomID][]session.Mark {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.marks
+}
+
+func (m *moves) Heed(_ context.Context, room session.RoomID, marks []session.Mark) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.heeded == nil {
+		m.heeded = map[string][]session.Mark{}
+	}
+	m.heeded[room.Key()] = marks
+	return nil
 }
 
 func (m *moves) of(room session.RoomID) (url string, ok bool) {

@@ -60,6 +60,19 @@ func (m *marks) want(token string, list []session.Mark) {
 	}
 }
 
+// older returns of marks that were read those of which nothing else waits to be written.
+func (m *marks) older(token string, list []session.Mark) (l []session.Mark) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u := m.rooms[token]
+	for _, mark := range list {
+		if u == nil || u.wanted[markKey(token, mark)] == nil && (!u.ended || !mark.Until.IsZero()) {
+			l = append(l, mark)
+		}
+	}
+	return l
+}
+
 // end has the blocks of a room ended by the next flush.
 func (m *marks) end(token string) {
 	m.mu.Lock()

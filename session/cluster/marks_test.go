@@ -127,7 +127,7 @@ func TestARoomThatIsPlacedAnewHasItsMarks(t *testing.T) {
 
 	now := other.clock.now()
 	other.sweep(t.Context(), now)
-	other.sweep(t.Context(), now.Add(idleFor))
+	other.sweep(t.Context(), now.Add(other.o.Forget))
 	require.Equal(t, []string{"ban ann 1h0m0s"}, other.recall(t, hall), "a room that was swept away")
 }
 

@@ -119,7 +119,7 @@ func (s *store) readMarks(ctx context.Context, token string) ([]session.Mark, er
 	missing := info.State.Subjects
 	w, err := kv.Watch(ctx, token+".>")
 	if err != nil {
-		return nil, because(MarksBucket, err)
+		return nil, s.because(MarksBucket, err)
 	}
 	defer endWatch(w)
 	found, all := map[string]session.Mark{}, false
@@ -142,10 +142,30 @@ func (s *store) readMarks(ctx context.Context, token string) ([]session.Mark, er
 				found[e.Key()] = m
 			}
 		case <-ctx.Done():
-			return nil, because(MarksBucket, ctx.Err())
+			return nil, s.because(MarksBucket, ctx.Err())
 		}
 	}
 	return slices.Collect(maps.Values(found)), nil
+}
+
+// marked returns the tokens of the rooms that have marks.
+func (s *store) marked(ctx context.Context) (map[string]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*s.timeout)
+	defer cancel()
+	_, stream, err := s.marks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(marksSubject+">"))
+	if err = s.marksOutcome(err); err != nil {
+		return nil, err
+	}
+	rooms := map[string]bool{}
+	for subject := range info.State.Subjects {
+		token, _, _ := strings.Cut(strings.TrimPrefix(subject, marksSubject), ".")
+		rooms[token] = true
+	}
+	return rooms, nil
 }
 
 // marks returns the bucket, which it finds or makes where that has not been done.
@@ -163,12 +183,36 @@ func (s *store) marks(ctx context.Context) (jetstream.KeyValue, jetstream.Stream
 		return nil, nil, err
 	}
 	if stream, err = s.js.Stream(ctx, "KV_"+MarksBucket); err != nil {
-		return nil, nil, because(MarksBucket, err)
+		return nil, nil, s.because(MarksBucket, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.marksKV, s.marksStream = kv, stream
 	return kv, stream, nil
+}
+
+// marksAnew makes the bucket where it is gone, and reports whether it is another one than when this was last asked.
+func (s *store) marksAnew(ctx context.Context) (other bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	stream, err := s.js.Stream(ctx, "KV_"+MarksBucket)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		_ = s.marksOutcome(err) // so that the next call makes it
+		if _, stream, err = s.marks(ctx); err == nil {
+			stream, err = s.js.Stream(ctx, "KV_"+MarksBucket)
+		}
+	}
+	if err != nil {
+		return false, s.because(MarksBucket, err)
+	}
+	if !s.identify(MarksBucket, stream.CachedInfo().Created) {
+		return false, nil
+	}
+	s.mu.Lock()
+	s.marksKV, s.marksStream = nil, nil
+	s.mu.Unlock()
+	_, _, err = s.marks(ctx) // with its settings set right
+	return true, err
 }
 
 // marksOutcome notices that the bucket is gone, which is an errAbsent: the next call makes it anew.
@@ -177,10 +221,13 @@ func (s *store) marksOutcome(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrNoStreamResponse):
+		if s.gone != nil {
+			s.gone()
+		}
 		s.mu.Lock()
 		s.marksKV, s.marksStream = nil, nil
 		s.mu.Unlock()
 		return fmt.Errorf("%s: %w: %s", MarksBucket, errAbsent, strings.TrimPrefix(err.Error(), "nats: "))
 	}
-	return because(MarksBucket, err)
+	return s.because(MarksBucket, err)
 }

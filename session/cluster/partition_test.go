@@ -131,8 +131,12 @@ func TestADeadNodesRoomsAreCleared(t *testing.T) {
 	await(t, "a is gone", func() bool { return len(other.Nodes()) == 1 })
 	now := other.clock.now()
 	other.sweep(t.Context(), now)
-	other.sweep(t.Context(), now.Add(idleFor))
-	_, err := b.bucket(RoomsBucket).Get(t.Context(), "s-lobby")
+	other.sweep(t.Context(), now.Add(other.o.Forget-1))
+	node, err := other.Locate(t.Context(), room(t, "lobby"))
+	require.NoError(t, err)
+	require.Equal(t, "a", node, "it may only be cut off, with people in the room")
+	other.sweep(t.Context(), now.Add(other.o.Forget))
+	_, err = b.bucket(RoomsBucket).Get(t.Context(), "s-lobby")
 	require.ErrorIs(t, err, jetstream.ErrKeyNotFound)
 }
 
@@ -177,4 +181,30 @@ func TestNothingIsPlacedInANewBucket(t *testing.T) {
 	began := time.Now()
 	a.claim(t, room(t, "lobby")) // it waits
 	require.Greater(t, time.Since(began), testLease/4)
+}
+
+// TestMarksOfOthersHoldAfterACut: what was said of a room's users elsewhere while its node was cut off is in force before anybody enters
+// there again; and until it is back, nobody says that the room is nowhere.
+func TestMarksOfOthersHoldAfterACut(t *testing.T) {
+	b := newBroker(t)
+	k := newLink(t, b.at)
+	a, other := join(t, k.url(), "a", nil), join(t, b.url(), "b", nil)
+	a.knows(t, 2)
+	other.knows(t, 2)
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	other.elsewhere(t, lobby, "a")
+	k.set(true)
+	await(t, "a is gone", func() bool { return len(other.Nodes()) == 1 })
+	node, err := other.Locate(t.Context(), lobby)
+	require.NoError(t, err)
+	require.Equal(t, "a", node, "it is not known that the room is nowhere")
+	ban := session.Mark{User: "carl", Until: time.Now().Add(time.Hour).Truncate(time.Millisecond), Text: "spam"}
+	<-other.Keep(lobby, []session.Mark{ban})
+	k.set(false)
+	await(t, "a takes entries again", func() bool { return a.Open() == nil })
+	a.rooms.mu.Lock()
+	defer a.rooms.mu.Unlock()
+	require.Len(t, a.rooms.heeded[lobby.Key()], 1, "before it does, it knows of the ban")
+	require.Equal(t, "carl", a.rooms.heeded[lobby.Key()][0].User)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"parlor/session"
 )
 
 // reclaimers is how many rooms are taken up at a time. Raising it makes a node with very many rooms take entries sooner
@@ -35,6 +37,9 @@ func (c *Cluster) reclaim(ctx context.Context, incarnation string) {
 			return
 		}
 	}
+	if !c.reread(ctx, current) {
+		return
+	}
 	c.mu.Lock()
 	if c.me.incarnation != incarnation || c.me.revision == 0 {
 		c.mu.Unlock()
@@ -55,6 +60,55 @@ func (c *Cluster) reclaim(ctx context.Context, incarnation string) {
 	}
 }
 
+// reread puts in force what others have written of this node's rooms while it was cut off, and writes its own blocks again where
+// others have cleared them away with the room's entry. It reports whether that is done.
+func (c *Cluster) reread(ctx context.Context, current func() bool) bool {
+	c.mu.Lock()
+	rooms := map[string]session.RoomID{}
+	for token, cl := range c.claims {
+		if !cl.room.IsZero() {
+			rooms[token] = cl.room
+		}
+	}
+	c.mu.Unlock()
+	for len(rooms) > 0 && current() {
+		err := c.rereadOnce(ctx, rooms)
+		if err == nil {
+			return current()
+		}
+		c.o.Log.Debug().Err(err).Msg("reading bans and blocks again")
+		pause(ctx, tryEvery)
+	}
+	return current()
+}
+
+func (c *Cluster) rereadOnce(ctx context.Context, rooms map[string]session.RoomID) error {
+	marked, err := c.store.marked(ctx)
+	if err != nil {
+		return err
+	}
+	own := c.rooms.Marks()
+	for token, room := range rooms {
+		if list := own[room]; len(list) > 0 && !marked[token] {
+			c.marks.want(token, list)
+			signal(c.marks.kick)
+		}
+		if !marked[token] {
+			continue
+		}
+		within, cancel := context.WithTimeout(ctx, 2*c.store.timeout)
+		list, err := c.store.readMarks(within, token)
+		if err == nil {
+			err = c.rooms.Heed(within, room, c.marks.older(token, list))
+		}
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // unclaimed returns the claims that were written for another incarnation.
 func (c *Cluster) unclaimed(incarnation string) []*claim {
 	c.mu.Lock()
@@ -72,6 +126,11 @@ func (c *Cluster) reclaimOne(ctx context.Context, cl *claim, incarnation string,
 	if !c.seize(ctx, cl, func() bool { return cl.incarnation != incarnation }) {
 		return
 	}
+	c.restate(ctx, cl, incarnation, current)
+}
+
+// restate writes the entry of a room that the caller has made busy, or hands the room on. It reports whether the entry is this node's.
+func (c *Cluster) restate(ctx context.Context, cl *claim, incarnation string, current func() bool) bool {
 	for current() {
 		owner, err := c.rewrite(ctx, cl, incarnation)
 		switch {
@@ -80,40 +139,55 @@ func (c *Cluster) reclaimOne(ctx context.Context, cl *claim, incarnation string,
 			continue
 		case owner != "":
 			c.handOn(ctx, cl, owner)
-		default:
-			c.keepOn(cl)
+			return false
 		}
-		return
+		c.keepOn(cl)
+		return true
 	}
 	c.keepOn(cl)
+	return false
 }
 
 // rewrite writes a room's entry for the present incarnation, or returns who has the room now.
 func (c *Cluster) rewrite(ctx context.Context, cl *claim, incarnation string) (owner string, err error) {
-	revision := cl.revision
-	next, err := put(ctx, c.store, RoomsBucket, cl.token, roomRecord(c.o.Node, incarnation, c.o.Now()), revision)
+	record := roomRecord(c.o.Node, incarnation, c.o.Now())
+	next, err := put(ctx, c.store, RoomsBucket, cl.token, record, cl.revision)
 	if errors.Is(err, errConflict) {
-		e, lookErr := get[RoomRecord](ctx, c.store, RoomsBucket, cl.token)
-		switch {
-		case errors.Is(lookErr, errAbsent):
-			revision = 0
-		case lookErr != nil:
-			return "", lookErr
-		case e.record.Node != c.o.Node || !c.isMine(e.record.Incarnation):
-			return e.record.Node, nil
-		default:
-			revision = e.revision // an answer was lost, or it is another bucket
+		var free uint64
+		if owner, free, err = c.occupant(ctx, cl.token); owner != "" || err != nil {
+			return owner, err
 		}
-		next, err = put(ctx, c.store, RoomsBucket, cl.token, roomRecord(c.o.Node, incarnation, c.o.Now()), revision)
+		next, err = put(ctx, c.store, RoomsBucket, cl.token, record, free)
 	}
 	if err != nil {
 		return "", err
 	}
 	cl.revision, cl.incarnation = next, incarnation
 	c.mu.Lock()
-	c.view.setRoom(cl.token, entry[RoomRecord]{roomRecord(c.o.Node, incarnation, c.o.Now()), next})
+	c.view.setRoom(cl.token, entry[RoomRecord]{record, next})
 	c.mu.Unlock()
 	return "", nil
+}
+
+// occupant returns the node that lives and has the room, where it is not this one, or else the revision of the entry that may be
+// replaced: 0 where there is none, that of this node's own after an answer was lost or in another bucket, or that of a dead node's.
+func (c *Cluster) occupant(ctx context.Context, token string) (owner string, free uint64, err error) {
+	e, err := get[RoomRecord](ctx, c.store, RoomsBucket, token)
+	switch {
+	case errors.Is(err, errAbsent):
+		return "", 0, nil
+	case err != nil:
+		return "", 0, err
+	case e.record.Node == c.o.Node && c.isMine(e.record.Incarnation):
+		return "", e.revision, nil
+	}
+	c.mu.Lock()
+	worth := c.view.judge(e.record)
+	c.mu.Unlock()
+	if worth == valid || worth == pending {
+		return e.record.Node, 0, nil
+	}
+	return "", e.revision, c.bury(ctx, e.record)
 }
 
 func (c *Cluster) isMine(incarnation string) bool {

@@ -43,9 +43,12 @@ type keeping struct {
 func (c *Cluster) judgeBeat(s *keeping, err error) {
 	if err == nil {
 		c.count.renewals.Add(1)
+		c.beatFault.Store(nil)
 		s.failing, s.timeouts = false, 0
 	} else {
 		c.count.failed.Add(1)
+		why := err.Error()
+		c.beatFault.Store(&why)
 		if !s.failing {
 			c.o.Log.Warn().Err(err).Msg("the lease in the cluster could not be renewed; trying again")
 		}
@@ -71,8 +74,12 @@ func (c *Cluster) judgeBeat(s *keeping, err error) {
 // beat is one renewal or registration.
 func (c *Cluster) beat(ctx context.Context) error {
 	c.mu.Lock()
-	registered := c.me.revision != 0
+	registered, lost := c.me.revision != 0, c.me.lost
 	c.mu.Unlock()
+	if lost {
+		c.expire()
+		return c.register(ctx)
+	}
 	if registered {
 		return c.renew(ctx)
 	}
@@ -139,7 +146,7 @@ func (c *Cluster) renewed(record NodeRecord, revision uint64, sent time.Time) {
 func (c *Cluster) expire() {
 	c.lease.close()
 	c.mu.Lock()
-	c.me.revision = 0
+	c.me.revision, c.me.lost = 0, false
 	c.mu.Unlock()
 }
 
@@ -177,6 +184,7 @@ func (c *Cluster) register(ctx context.Context) error {
 	c.mu.Unlock()
 	c.renewed(record, revision, sent)
 	c.watchAnew()
+	signal(c.proof.kick)
 	c.o.Log.Info().Str("incarnation", record.Incarnation).Stringer("lease", c.store.length()).Msg("registered in the cluster")
 	c.background(func(context.Context) { c.reclaim(ctx, record.Incarnation) }) // renewing goes on meanwhile
 	return nil

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 )
 
 // markerTTL is for how long NATS keeps the marker that tells watchers of a key's end; the least that NATS allows. After it
@@ -20,6 +22,8 @@ var (
 	errConflict = errors.New("the entry has changed meanwhile")
 	// errAbsent: there is no such entry.
 	errAbsent = errors.New("there is no such entry")
+	// errGone: nothing answers for the bucket: somebody has deleted it, or JetStream is not there.
+	errGone = errors.New("the bucket seems to be gone")
 )
 
 // bucket is what is used of a jetstream.KeyValue.
@@ -40,6 +44,7 @@ type store struct {
 	timeout  time.Duration
 	now      func() time.Time
 	seal     *sealer
+	log      zerolog.Logger
 	wrap     func(name string, b bucket) bucket // tests put faults here; nil: nothing
 
 	mu    sync.Mutex
@@ -49,8 +54,12 @@ type store struct {
 	marksKV     jetstream.KeyValue
 	marksStream jetstream.Stream
 
-	ttl  time.Duration        // of SFU_NODES, as it is
-	born map[string]time.Time // when each bucket was made, by the local clock
+	ttl   time.Duration        // of SFU_NODES, as it is
+	born  map[string]time.Time // when each bucket was made, by the local clock
+	first map[string]time.Time // when the first one of each was made that this process has seen, by the server's clock
+	anew  map[string]bool      // it is another one by now
+	gone  func()               // called where a bucket seems to be gone; it does not block
+	last  uint64               // the highest revision that was seen in SFU_ROOMS
 }
 
 // open finds the buckets, or makes them. It is called again when they seem to be gone.
@@ -95,9 +104,54 @@ func (s *store) find(ctx context.Context, c jetstream.KeyValueConfig) (jetstream
 		}
 	}
 	if err != nil {
-		return nil, because("bucket "+c.Bucket, err)
+		return nil, s.because("bucket "+c.Bucket, err)
 	}
-	return kv, nil
+	return kv, s.mend(ctx, c)
+}
+
+// mend gives a bucket that somebody else has made the settings without which entries would vanish or stay for ever.
+func (s *store) mend(ctx context.Context, want jetstream.KeyValueConfig) error {
+	stream, err := s.js.Stream(ctx, "KV_"+want.Bucket)
+	if err != nil {
+		return s.because("bucket "+want.Bucket, err)
+	}
+	c := stream.CachedInfo().Config
+	wrong := mended(&c, want)
+	if len(wrong) == 0 {
+		return nil
+	}
+	if _, err := s.js.UpdateStream(ctx, c); err != nil {
+		return fmt.Errorf("bucket %s was made by somebody else, with another %s, which cannot be changed (%w): delete it, and the nodes make it anew",
+			want.Bucket, strings.Join(wrong, ", "), err)
+	}
+	s.log.Warn().Str("bucket", want.Bucket).Strs("settings", wrong).Msg("a bucket was made by somebody else, with other settings: they are set right")
+	return nil
+}
+
+// mended changes what a bucket needs to be otherwise, and names it. A lease that somebody has given holds.
+func mended(c *jetstream.StreamConfig, want jetstream.KeyValueConfig) (wrong []string) {
+	differs := func(name string, is bool) {
+		if is {
+			wrong = append(wrong, name)
+		}
+	}
+	differs("history", c.MaxMsgsPerSubject != 1)
+	differs("time to live", (c.MaxAge > 0) != (want.TTL > 0))
+	differs("marker time to live", !c.AllowMsgTTL || c.SubjectDeleteMarkerTTL != want.LimitMarkerTTL)
+	differs("size", c.MaxBytes > 0 || c.MaxMsgs > 0 || c.MaxMsgSize > 0)
+	if len(wrong) == 0 {
+		return nil
+	}
+	c.MaxMsgsPerSubject, c.AllowMsgTTL, c.SubjectDeleteMarkerTTL = 1, true, want.LimitMarkerTTL
+	c.MaxBytes, c.MaxMsgs, c.MaxMsgSize = -1, -1, -1
+	if (c.MaxAge > 0) != (want.TTL > 0) {
+		c.MaxAge = want.TTL
+		c.Duplicates = min(c.Duplicates, max(want.TTL, 0))
+		if want.TTL == 0 {
+			c.Duplicates = 2 * time.Minute
+		}
+	}
+	return wrong
 }
 
 // measure reads the lease that holds for all nodes, and the age of the buckets.
@@ -112,6 +166,7 @@ func (s *store) measure(ctx context.Context, buckets ...jetstream.KeyValue) (ttl
 			return 0, fmt.Errorf("bucket %s: %w", kv.Bucket(), err)
 		}
 		info := stream.CachedInfo()
+		s.identify(kv.Bucket(), info.Created)
 		age := info.TimeStamp.Sub(info.Created)
 		if info.TimeStamp.IsZero() || age < 0 {
 			age = 0
@@ -127,6 +182,34 @@ func (s *store) measure(ctx context.Context, buckets ...jetstream.KeyValue) (ttl
 	defer s.mu.Unlock()
 	s.born = born
 	return ttl, nil
+}
+
+// identify takes when a bucket was made. It reports whether it is another one than before.
+func (s *store) identify(name string, created time.Time) (other bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first == nil {
+		s.first, s.anew = map[string]time.Time{}, map[string]bool{}
+	}
+	was, known := s.first[name]
+	if !known {
+		s.first[name] = created
+	}
+	other = known && !was.Equal(created)
+	if other {
+		s.first[name], s.anew[name] = created, true
+	}
+	if other && name == RoomsBucket {
+		s.last = 0
+	}
+	return other
+}
+
+// original reports whether the bucket is the one that this process has found, or made, at first.
+func (s *store) original(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.anew[name]
 }
 
 // settled reports whether the bucket is at least a lease old: whoever had a lease by an older one of that name has lost it
@@ -169,11 +252,15 @@ func get[T NodeRecord | RoomRecord](ctx context.Context, s *store, name, key str
 	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted):
 		return e, errAbsent
 	case err != nil:
-		return e, because(name, err)
+		return e, s.because(name, err)
 	}
 	e.revision = got.Revision()
-	e.record, err = unseal[T](s.seal, name, key, got.Value())
-	return e, err
+	if e.record, err = unseal[T](s.seal, name, key, got.Value()); err != nil { // no record is nobody's: it is replaced like that of a dead node
+		var nobody T
+		e.record = nobody
+		s.log.Debug().Err(err).Str("bucket", name).Msg("an entry that is none")
+	}
+	return e, nil
 }
 
 // put writes a record: revision 0 makes a new entry, any other one replaces the entry of that revision.
@@ -190,7 +277,33 @@ func put[T NodeRecord | RoomRecord](ctx context.Context, s *store, name, key str
 	} else {
 		revision, err = b.Update(ctx, key, value, revision)
 	}
-	return revision, outcome(name, err)
+	if err = s.outcome(name, err); err == nil && name == RoomsBucket {
+		err = s.follows(ctx, b, key, revision)
+	}
+	return revision, err
+}
+
+// follows takes the revision of an entry that was just written into SFU_ROOMS. Where that is not higher than all before, and the bucket
+// is another one indeed, in which nobody may have said yet what he has, it takes the entry back: nothing may be placed there.
+func (s *store) follows(ctx context.Context, b bucket, key string, revision uint64) error {
+	s.mu.Lock()
+	higher := revision > s.last
+	s.last = max(s.last, revision)
+	was := s.first[RoomsBucket]
+	s.mu.Unlock()
+	if higher {
+		return nil
+	}
+	stream, err := s.js.Stream(ctx, "KV_"+RoomsBucket)
+	if err != nil {
+		return s.because(RoomsBucket, err)
+	}
+	if stream.CachedInfo().Created.Equal(was) { // it was written before another one that was told of first
+		return nil
+	}
+	s.gone()
+	err = b.Purge(ctx, key, jetstream.LastRevision(revision))
+	return errors.Join(fmt.Errorf("%s: %w: it is another one", RoomsBucket, errGone), err)
 }
 
 // purge ends the entry of that revision and leaves nothing behind.
@@ -201,11 +314,11 @@ func (s *store) purge(ctx context.Context, name, key string, revision uint64) er
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return outcome(name, b.Purge(ctx, key, jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL)))
+	return s.outcome(name, b.Purge(ctx, key, jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL)))
 }
 
 // outcome tells conflicts from all else that can go wrong with a write.
-func outcome(name string, err error) error {
+func (s *store) outcome(name string, err error) error {
 	var api *jetstream.APIError
 	switch {
 	case err == nil:
@@ -215,13 +328,20 @@ func outcome(name string, err error) error {
 			api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant): // of a replicated stream
 		return errConflict
 	}
-	return because(name, err)
+	return s.because(name, err)
 }
 
 // because says of which bucket an error is, and what the library means by those that nobody would understand.
-func because(name string, err error) error {
-	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+func (s *store) because(name string, err error) error {
+	switch {
+	case errors.Is(err, nats.ErrReconnectBufExceeded):
 		return fmt.Errorf("%s: there is no connection to NATS", name)
+	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, jetstream.ErrStreamNotFound),
+		errors.Is(err, jetstream.ErrBucketNotFound), errors.Is(err, nats.ErrNoResponders):
+		if s.gone != nil {
+			s.gone()
+		}
+		return fmt.Errorf("%s: %w (%s)", name, errGone, strings.TrimPrefix(err.Error(), "nats: "))
 	}
 	return fmt.Errorf("%s: %w", name, err)
 }

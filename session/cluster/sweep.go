@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// idleFor is how long an entry may stand that nobody has in hand: a room that was placed and that nobody came to, or one
-	// of a node that has died. Lowering it makes a slow client find its room placed elsewhere, raising it keeps what is of
-	// no use.
+	// idleFor is how long an entry may stand that nobody has in hand: a room that was placed and that nobody came to. Lowering it makes a
+	// slow client find its room placed elsewhere, raising it keeps what is of no use. One of a node that is not there stands for
+	// Options.Forget: it may only be cut off, with people in the room.
 	idleFor = 30 * time.Second
 	// sweepEvery is how often such entries are looked for.
 	sweepEvery = 5 * time.Second
@@ -52,7 +52,7 @@ func (c *Cluster) idle(now time.Time) []*claim {
 			s.idle = time.Time{}
 		case s.idle.IsZero():
 			s.idle = now
-		case now.Sub(s.idle) >= idleFor:
+		case now.Sub(s.idle) >= idleFor && (mine || now.Sub(s.idle) >= c.o.Forget):
 			cl := &claim{token: token, revision: s.revision, busy: make(chan struct{})}
 			c.claims[token] = cl
 			l = append(l, cl)

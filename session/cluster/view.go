@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -167,6 +168,7 @@ func (c *Cluster) watchOnce(ctx context.Context, name string, restart <-chan str
 			case e == nil:
 				c.adopt(name, fresh)
 				into = nil
+				c.missing(name)
 			case into != nil:
 				c.apply(into, name, e)
 			default:
@@ -174,6 +176,7 @@ func (c *Cluster) watchOnce(ctx context.Context, name string, restart <-chan str
 				c.apply(c.view, name, e)
 				c.mu.Unlock()
 				c.noticed(name)
+				c.told(name, e)
 			}
 		case <-restart:
 			return nil
@@ -195,6 +198,7 @@ func endWatch(w jetstream.KeyWatcher) {
 func (c *Cluster) apply(v *view, name string, e change) {
 	key := e.Key()
 	switch {
+	case name == RoomsBucket && strings.HasPrefix(key, proofPrefix):
 	case name == NodesBucket && ended(e):
 		v.endNode(key, e.Revision())
 	case name == NodesBucket:
@@ -204,9 +208,11 @@ func (c *Cluster) apply(v *view, name string, e change) {
 	case ended(e):
 		v.endRoom(key, e.Revision())
 	default:
-		if r, err := unseal[RoomRecord](c.seal, name, key, e.Value()); err == nil {
-			v.setRoom(key, entry[RoomRecord]{r, e.Revision()})
+		r, err := unseal[RoomRecord](c.seal, name, key, e.Value())
+		if err != nil {
+			r = RoomRecord{} // nobody's
 		}
+		v.setRoom(key, entry[RoomRecord]{r, e.Revision()})
 	}
 }
 

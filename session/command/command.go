@@ -10,6 +10,7 @@
 //	message.go    SendMessage
 //	rooms.go      the other commands on rooms and users
 //	nodes.go      the commands on nodes
+//	page.go       shorter pages; which commands may be repeated
 //	elsewhere.go  Elsewhere: the other nodes; to whom a command goes, merging of lists
 package command
 

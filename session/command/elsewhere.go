@@ -21,13 +21,17 @@ type Elsewhere interface {
 	// Nodes returns the names of all nodes that live but this one, in any order.
 	Nodes(ctx context.Context) ([]string, error)
 	// Ask has another node carry out a command by itself alone (Commands.DoHere) and returns its answer. What that node
-	// answers with an error is a *session.Error; ErrNoNode where nobody answers to that name. The time that ctx leaves holds for
+	// answers with an error is a *session.Error; ErrNoNode where nobody answers to that name, ErrSilent where the node hangs. The time that ctx leaves holds for
 	// that node, too.
 	Ask(ctx context.Context, node string, a Action, request []byte) (json.RawMessage, error)
 }
 
-// ErrNoNode is returned by Elsewhere.Ask where there is no such node, or it cannot be reached at the moment.
-var ErrNoNode = errors.New("there is no such node")
+var (
+	// ErrNoNode is returned by Elsewhere.Ask where there is no such node, or it cannot be reached at the moment.
+	ErrNoNode = errors.New("there is no such node")
+	// ErrSilent is returned by Elsewhere.Ask where the node takes what is sent to it, and gives no sign that it lives.
+	ErrSilent = errors.New("it gives no sign that it lives")
+)
 
 // askTime bounds what a list waits for another node. Raising it has lists wait for longer for nodes that hang, lowering it
 // has rooms missing from them where nodes are busy.
@@ -47,8 +51,11 @@ func (c *Commands) route(ctx context.Context, a Action, request []byte, t task) 
 		return c.follow(ctx, a, request, t)
 	case t.node != "" && t.node != c.o.Node.ID():
 		answer, err := c.ask(ctx, t.node, a, request)
-		if errors.Is(err, ErrNoNode) {
+		switch {
+		case errors.Is(err, ErrNoNode):
 			return nil, noNode(t.node)
+		case errors.Is(err, ErrSilent):
+			return nil, silent(t.node, err)
 		}
 		return answer, err
 	}
@@ -72,7 +79,8 @@ func (c *Commands) follow(ctx context.Context, a Action, request []byte, t task)
 		} else {
 			answer, err = c.ask(ctx, at, a, request)
 		}
-		if !errors.Is(err, session.CodeRoomNotFound) && !errors.Is(err, ErrNoNode) {
+		lost := errors.Is(err, ErrNoNode) || errors.Is(err, ErrSilent)
+		if !errors.Is(err, session.CodeRoomNotFound) && !lost {
 			return answer, err
 		}
 		next, unknown := c.holder(ctx, t.room)
@@ -80,7 +88,7 @@ func (c *Commands) follow(ctx context.Context, a Action, request []byte, t task)
 			at = next
 			continue
 		}
-		if errors.Is(err, ErrNoNode) { // it has the room nevertheless, as far as its lease tells: perhaps with people in it
+		if lost { // it has the room nevertheless, as far as its lease tells: perhaps with people in it
 			return nil, silent(at, err)
 		}
 		return nil, err
@@ -103,7 +111,7 @@ func (c *Commands) ask(ctx context.Context, node string, a Action, request []byt
 	switch {
 	case err == nil:
 		return answer, nil
-	case errors.As(err, &theirs), errors.Is(err, ErrNoNode):
+	case errors.As(err, &theirs), errors.Is(err, ErrNoNode), errors.Is(err, ErrSilent):
 		return nil, err
 	}
 	return nil, silent(node, err)
@@ -177,18 +185,26 @@ func askAll[A any](ctx context.Context, e Elsewhere, nodes []string, a Action, r
 	return replies
 }
 
-// mergePage puts entries of several nodes' pages in order and keeps one page of them. more is not empty where a node had more.
+// mergePage puts entries of several nodes' pages in order and keeps one page of them. nexts are those of the pages, empty where it was
+// the node's last one: what lies beyond the end of a page that has a next one waits, since entries of that node may come before it.
 // Entries of one key, of nodes that both believe to hold a room, stay on one page.
-func mergePage[E any](all []E, more string, limit int, key func(E) string) (page []E, next string) {
+func mergePage[E any](all []E, nexts []string, limit int, key func(E) string) (page []E, next string) {
 	if limit == 0 {
 		limit = session.DefaultPage
 	}
 	slices.SortStableFunc(all, func(a, b E) int { return cmp.Compare(key(a), key(b)) })
+	more := false
+	for _, end := range nexts {
+		if end != "" {
+			more = true
+			all = slices.DeleteFunc(all, func(e E) bool { return key(e) > end })
+		}
+	}
 	n := min(limit, len(all))
 	for n > 0 && n < len(all) && key(all[n]) == key(all[n-1]) {
 		n++
 	}
-	if n > 0 && (n < len(all) || more != "") {
+	if n > 0 && (n < len(all) || more) {
 		next = key(all[n-1])
 	}
 	if all == nil {

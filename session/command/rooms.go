@@ -83,11 +83,12 @@ func listRooms(c *Commands, q ListRoomsRequest) (j job[ListRoomsResponse], err e
 	}
 	j.all = func(ctx context.Context, request []byte) (ListRoomsResponse, error) {
 		return everywhere(ctx, c, ListRooms, request, j.here, func(l []ListRoomsResponse) (a ListRoomsResponse) {
+			var nexts []string
 			for _, one := range l {
-				a.Next = max(a.Next, one.Next)
+				nexts = append(nexts, one.Next)
 				a.Rooms = append(a.Rooms, one.Rooms...)
 			}
-			a.Rooms, a.Next = mergePage(a.Rooms, a.Next, q.Limit, func(r Room) string { return keyOf(r.RoomRef) })
+			a.Rooms, a.Next = mergePage(a.Rooms, nexts, q.Limit, func(r Room) string { return keyOf(r.RoomRef) })
 			return a
 		}, func(a *ListRoomsResponse, missing []string) { a.Missing = missing })
 	}
@@ -138,11 +139,12 @@ func describeUser(c *Commands, q DescribeUserRequest) (j job[DescribeUserRespons
 	if j.room.IsZero() {
 		j.all = func(ctx context.Context, request []byte) (DescribeUserResponse, error) {
 			return everywhere(ctx, c, DescribeUser, request, j.here, func(l []DescribeUserResponse) (a DescribeUserResponse) {
+				var nexts []string
 				for _, one := range l {
-					a.Next, a.TimeMS = max(a.Next, one.Next), max(a.TimeMS, one.TimeMS)
+					nexts, a.TimeMS = append(nexts, one.Next), max(a.TimeMS, one.TimeMS)
 					a.Rooms = append(a.Rooms, one.Rooms...)
 				}
-				a.Rooms, a.Next = mergePage(a.Rooms, a.Next, q.Limit, func(r UserInRoom) string { return keyOf(r.RoomRef) })
+				a.Rooms, a.Next = mergePage(a.Rooms, nexts, q.Limit, func(r UserInRoom) string { return keyOf(r.RoomRef) })
 				return a
 			}, func(a *DescribeUserResponse, missing []string) { a.Missing = missing })
 		}

@@ -17,9 +17,12 @@ func (f *Feed) begin(ctx, end context.Context, js jetstream.JetStream, closed <-
 	if h.feeds, err = openFeeds(end, js, f.opts.Stream.Replicas, min(ackTime, f.opts.Forget/renewals)); err != nil {
 		return err
 	}
+	if err := f.fit(end, js); err != nil {
+		return err
+	}
 	had := h.revision != 0
 	if had {
-		if err := h.again(end); !errors.Is(err, errFenced) {
+		if err := h.again(end, f.opts.Forget); !errors.Is(err, errFenced) {
 			return err
 		}
 	} else {

@@ -42,10 +42,45 @@ func (c *Client) Do(ctx context.Context, a command.Action, request, into any) er
 	return nil
 }
 
-// Ask has one node carry out a command by itself alone, and returns its answer. ErrNoNode: it does not answer, or there is
-// no such node.
+const (
+	// patience is after which time without an answer a node is asked whether it lives, again and again. Lowering it has NATS carry more.
+	patience = 200 * time.Millisecond
+	// aliveTime is how long it may take to say so. Raising it has commands wait for longer for nodes that hang, lowering it takes nodes for
+	// hanging that are busy.
+	aliveTime = 400 * time.Millisecond
+)
+
+// Ask has one node carry out a command by itself alone, and returns its answer. ErrNoNode: there is no such node, or it cannot be
+// reached; command.ErrSilent: it gives no sign that it lives. That is told well within a second, however long ctx has.
 func (c *Client) Ask(ctx context.Context, node string, a command.Action, request []byte) (json.RawMessage, error) {
-	return c.ask(ctx, NodeSubject(node, a), a, request)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go c.attend(ctx, node, cancel)
+	answer, err := c.ask(ctx, NodeSubject(node, a), a, request)
+	if err != nil && errors.Is(context.Cause(ctx), command.ErrSilent) {
+		return nil, fmt.Errorf("%s: %w", a, command.ErrSilent)
+	}
+	return answer, err
+}
+
+// attend asks a node from which an answer is awaited whether it lives, until ctx is done, which it ends where it does not.
+func (c *Client) attend(ctx context.Context, node string, cancel context.CancelCauseFunc) {
+	for {
+		pause(ctx, ctx, patience)
+		if ctx.Err() != nil {
+			return
+		}
+		within, over := context.WithTimeout(ctx, aliveTime)
+		_, err := c.nc.RequestWithContext(within, aliveSubject(node), nil)
+		over()
+		switch {
+		case ctx.Err() != nil, errors.Is(err, nats.ErrNoResponders): // it is gone, and the command's own request tells it; or of a version that does not say
+			return
+		case errors.Is(err, context.DeadlineExceeded):
+			cancel(command.ErrSilent)
+			return
+		}
+	}
 }
 
 func (c *Client) ask(ctx context.Context, subject string, a command.Action, request []byte) (json.RawMessage, error) {

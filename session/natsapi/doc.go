@@ -4,6 +4,7 @@
 //	connect.go   Connect: a connection that never gives up
 //	subject.go   subjects
 //	service.go   Register, Service: the micro service
+//	standby.go   commands that a node got which hangs
 //	feed.go      Feed: events to the stream, none lost while NATS is away; lines.go what waits, shed.go what of it is left out where it
 //	             is too much; stream.go the stream
 //	begin.go     what a Feed does before it publishes on a new connection

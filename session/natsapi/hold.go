@@ -123,22 +123,25 @@ type hold struct {
 	feeds
 	node     string
 	process  string
-	revision uint64 // 0: it never had the key
+	revision uint64    // 0: it never had the key
+	sent     time.Time // when the sign that was last stored was sent
 }
 
 func newHold(node string) hold { return hold{node: node, process: rand.Text()} }
 
 // renew gives a sign of the feed. errFenced means that it has lost the key.
 func (h *hold) renew(ctx context.Context) error {
+	sent := time.Now()
 	next, err := h.put(ctx, feedRecord{Node: h.node, Process: h.process}, h.revision)
 	if err == nil {
-		h.revision = next
+		h.revision, h.sent = next, sent
 	}
 	return err
 }
 
-// again renews on a new connection, also where an answer was lost before.
-func (h *hold) again(ctx context.Context) error {
+// again renews on a new connection, also where an answer was lost before, or where somebody has deleted the key or the bucket: nobody can
+// have completed the feed before forget has passed since the last sign of it was sent, so then the key is made anew.
+func (h *hold) again(ctx context.Context, forget time.Duration) error {
 	err := h.renew(ctx)
 	if !errors.Is(err, errFenced) {
 		return err
@@ -152,9 +155,19 @@ func (h *hold) again(ctx context.Context) error {
 		return h.renew(ctx)
 	case r.Process != "":
 		return errInUse
+	case revision == 0 && time.Since(h.sent) < forget:
+		h.revision = 0
+		if err := h.renew(ctx); err != nil {
+			h.revision = lostKey
+			return err
+		}
+		return nil
 	}
 	return err
 }
+
+// lostKey is a revision that no key has: the feed had one.
+const lostKey = 1<<63 - 1
 
 // take gets the key from whoever has it and is gone.
 func (h *hold) take(ctx context.Context) error {
@@ -162,9 +175,10 @@ func (h *hold) take(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	sent := time.Now()
 	next, err := h.put(ctx, feedRecord{Node: h.node, Process: h.process}, revision)
 	if err == nil {
-		h.revision = next
+		h.revision, h.sent = next, sent
 	}
 	return err
 }

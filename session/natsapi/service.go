@@ -55,6 +55,11 @@ type Service struct {
 	micro    micro.Service
 	places   chan struct{}
 	refused  map[command.Action]*atomic.Uint64 // its keys are fixed
+	peers    func() []string
+	pulse    pulse
+	standby  *standby
+	alive    *nats.Subscription
+	stoodIn  atomic.Uint64
 
 	mu      sync.Mutex
 	stopped bool // no command is begun any more
@@ -68,13 +73,20 @@ type ServiceOptions struct {
 	Version  string // semantic
 	Log      zerolog.Logger
 	Trace    *tracing.Tracer // nil: none
+	Peers    func() []string // the names of the other nodes that live, in any order; nil: none
 }
+
+// StoodIn returns how many commands this node has carried out in the place of one that did not take them.
+func (s *Service) StoodIn() uint64 { return s.stoodIn.Load() }
 
 // Register takes commands from here on; Run must follow. The connection may be down: what is needed of it is done at
 // every reconnect. Where it is up, commands find the endpoints as soon as Register has returned.
 func Register(nc *nats.Conn, o ServiceOptions) (*Service, error) {
 	s := &Service{commands: o.Commands, log: o.Log, trace: o.Trace, nc: nc, places: make(chan struct{}, maxCommands),
-		refused: map[command.Action]*atomic.Uint64{}}
+		refused: map[command.Action]*atomic.Uint64{}, peers: o.Peers, pulse: pulse{log: o.Log}}
+	if s.peers == nil {
+		s.peers = func() []string { return nil }
+	}
 	for _, spec := range command.All() {
 		s.refused[spec.Action] = new(atomic.Uint64)
 	}
@@ -92,19 +104,37 @@ func Register(nc *nats.Conn, o ServiceOptions) (*Service, error) {
 			return nil, fmt.Errorf("serving %s over NATS: %w", spec.Action, err)
 		}
 	}
+	if err := s.listen(o); err != nil {
+		_ = s.Stop() // the first error is the one that counts
+		return nil, fmt.Errorf("serving commands over NATS: %w", err)
+	}
 	if nc.IsConnected() {
 		_ = nc.FlushTimeout(flushTime) // the server has gone: the next one will know
 	}
 	return s, nil
 }
 
+// listen makes the node hear the commands that others get, and give signs of its life.
+func (s *Service) listen(o ServiceOptions) (err error) {
+	s.alive, err = s.nc.Subscribe(aliveSubject(o.Node), func(m *nats.Msg) {
+		if !s.pulse.stale() {
+			_ = m.Respond(nil) // where the connection is gone nobody waits any more
+		}
+	})
+	if err != nil {
+		return err
+	}
+	s.standby = &standby{service: s, self: o.Node, peers: s.peers, log: o.Log}
+	return s.standby.listen(s.nc)
+}
+
 // add makes the two endpoints of a command: the one of all nodes, of which one answers, and that of this node alone.
 func (s *Service) add(a command.Action, node string) error {
-	one := s.micro.AddEndpoint(string(a), s.endpoint(a, s.commands.Do), micro.WithEndpointSubject(CommandSubject(a)))
+	one := s.micro.AddEndpoint(string(a), s.endpoint(a, s.commands.Do, false), micro.WithEndpointSubject(CommandSubject(a)))
 	if one != nil {
 		return one
 	}
-	return s.micro.AddEndpoint(hereName+string(a), s.endpoint(a, s.commands.DoHere),
+	return s.micro.AddEndpoint(hereName+string(a), s.endpoint(a, s.commands.DoHere, true),
 		micro.WithEndpointSubject(NodeSubject(node, a)), micro.WithEndpointQueueGroupDisabled())
 }
 
@@ -113,7 +143,10 @@ const hereName = "Here"
 
 // Run returns when ctx is done, no new commands are taken and those under way are answered.
 func (s *Service) Run(ctx context.Context) error {
-	<-ctx.Done()
+	var watchers sync.WaitGroup
+	watchers.Go(func() { s.pulse.run(ctx) })
+	watchers.Go(func() { s.standby.run(ctx) })
+	watchers.Wait() // until ctx is done
 	err := s.Stop()
 	if err != nil && s.nc.IsConnected() {
 		return fmt.Errorf("stopping to serve commands over NATS: %w", err)
@@ -128,12 +161,15 @@ func (s *Service) Stop() error {
 	s.mu.Lock()
 	s.stopped = true
 	s.mu.Unlock()
+	if s.alive != nil {
+		_ = s.alive.Unsubscribe() // the connection may be gone
+	}
 	s.running.Wait()
 	return err
 }
 
-// begin counts a command as under way, unless the service has stopped.
-func (s *Service) begin() bool {
+// enter counts a command as under way, unless the service has stopped.
+func (s *Service) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
@@ -146,55 +182,122 @@ func (s *Service) begin() bool {
 // doer is Commands.Do or DoHere.
 type doer func(context.Context, command.Action, []byte) (any, error)
 
-// endpoint runs each command on a goroutine of its own, so that one that waits for a slow client holds up no other. What
-// is under way when Run ends is still answered.
-func (s *Service) endpoint(action command.Action, do doer) micro.HandlerFunc {
+// request is a command that came over NATS.
+type request struct {
+	action command.Action
+	reply  string // where the answer is awaited; "": nobody waits
+	header func(string) string
+	data   []byte
+}
+
+// endpoint takes commands that any node may carry out, or with here those for this node alone. The others hear the first kind, too.
+func (s *Service) endpoint(action command.Action, do doer, here bool) micro.HandlerFunc {
 	return func(r micro.Request) {
-		within, err := timeout(r.Headers().Get(TimeoutHeader))
-		if err != nil {
-			s.answer(r, action, nil, err)
-			return
+		q := request{action: action, reply: r.Reply(), header: r.Headers().Get, data: r.Data()}
+		if s.pulse.stale() {
+			if here || len(s.peers()) == 0 {
+				s.answer(q, nil, session.Errorf(session.CodeInternal, "", "this node has hung; the command may be repeated"))
+			}
+			return // the others have it
 		}
-		select {
-		case s.places <- struct{}{}:
-		default:
-			s.answer(r, action, nil, session.Errorf(session.CodeInternal, "", "too many commands at once; it may be repeated"))
-			return
+		if !here {
+			s.take(q.reply)
 		}
-		if !s.begin() {
-			<-s.places
-			s.answer(r, action, nil, session.Errorf(session.CodeNodeDraining, "", "this node is shutting down"))
-			return
-		}
-		go func() {
-			defer s.running.Done()
-			defer func() { <-s.places }()
-			ctx, cancel := context.WithTimeout(context.Background(), within)
-			defer cancel()
-			result, err := do(s.trace.Join(ctx, r.Headers().Get), action, r.Data())
-			s.answer(r, action, result, err)
-		}()
+		s.begin(q, do)
 	}
+}
+
+// take tells the others that this node has a command.
+func (s *Service) take(reply string) {
+	if reply != "" {
+		_ = s.nc.Publish(Prefix+"."+takenName, []byte(reply)) // where the connection is gone nobody waits any more
+	}
+}
+
+// begin carries out a command on a goroutine of its own, so that one that waits for a slow client holds up no other. What
+// is under way when Run ends is still answered.
+func (s *Service) begin(q request, do doer) {
+	within, err := timeout(q.header(TimeoutHeader))
+	if err != nil {
+		s.answer(q, nil, err)
+		return
+	}
+	select {
+	case s.places <- struct{}{}:
+	default:
+		s.answer(q, nil, session.Errorf(session.CodeInternal, "", "too many commands at once; it may be repeated"))
+		return
+	}
+	if !s.enter() {
+		<-s.places
+		s.answer(q, nil, session.Errorf(session.CodeNodeDraining, "", "this node is shutting down"))
+		return
+	}
+	go func() {
+		defer s.running.Done()
+		defer func() { <-s.places }()
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		defer cancel()
+		ctx = s.trace.Join(ctx, q.header)
+		result, err := do(ctx, q.action, q.data)
+		body, err := s.fit(ctx, q, do, result, err)
+		s.answer(q, body, err)
+	}()
+}
+
+// answerRoom is what an answer leaves free of what the server takes in one message, for its headers.
+const answerRoom = 512
+
+// shortenings bounds how often a page is made shorter, to an answer that fits. Each time it is at most half as long.
+const shortenings = 12
+
+// fit returns the answer as JSON. Where it is larger than what the server takes, it is a shorter page.
+func (s *Service) fit(ctx context.Context, q request, do doer, result any, err error) (json.RawMessage, error) {
+	if err != nil || q.reply == "" {
+		return nil, err
+	}
+	most := int(s.nc.MaxPayload()) - answerRoom
+	asked := q.data
+	for range shortenings {
+		body, err := json.Marshal(result)
+		if err != nil || most <= 0 || len(body) <= most {
+			return body, err
+		}
+		shorter, ok := command.Shorten(q.action, asked, len(body), most)
+		if !ok {
+			return nil, session.Errorf(session.CodeInternal, "", "the answer has %d bytes, more than the NATS server takes (max_payload %d)",
+				len(body), s.nc.MaxPayload())
+		}
+		asked = shorter
+		result, err = do(ctx, q.action, asked)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, session.Errorf(session.CodeInternal, "Limit", "the answer does not fit into what the NATS server takes (max_payload %d)", s.nc.MaxPayload())
 }
 
 // answer sends the result or the error. It publishes to the reply subject itself: the request's own methods keep the error
 // in the request for the library's statistics, which read it when the endpoint returns, and that is before now.
-func (s *Service) answer(r micro.Request, action command.Action, result any, err error) {
-	m := &nats.Msg{Subject: r.Reply()}
+func (s *Service) answer(q request, body json.RawMessage, err error) {
+	m := &nats.Msg{Subject: q.reply, Data: body}
+	var result any
 	if err != nil {
-		s.log.Debug().Err(err).Str("action", string(action)).Msg("command refused")
-		s.refused[action].Add(1)
+		s.log.Debug().Err(err).Str("action", string(q.action)).Msg("command refused")
+		s.refused[q.action].Add(1)
 		m.Header, result = refusal(session.AsError(err))
 	}
 	if m.Subject == "" {
 		return // nobody waits for an answer
 	}
-	m.Data, err = json.Marshal(result)
+	if err != nil {
+		m.Data, err = json.Marshal(result)
+	}
 	if err == nil {
 		err = s.nc.PublishMsg(m)
 	}
 	if err != nil {
-		s.log.Warn().Err(err).Str("action", string(action)).Msg("a command's answer could not be sent")
+		s.log.Warn().Err(err).Str("action", string(q.action)).Msg("a command's answer could not be sent")
 	}
 }
 

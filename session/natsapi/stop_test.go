@@ -39,7 +39,7 @@ func TestNoCommandBeginsAfterStop(t *testing.T) {
 			t.Error("a command is under way after Stop")
 		}
 		return nil, nil
-	})
+	}, false)
 	var callers sync.WaitGroup
 	for range 4 {
 		callers.Go(func() {
@@ -68,7 +68,7 @@ func TestTheCallersTimeIsKept(t *testing.T) {
 		end, _ := ctx.Deadline()
 		has <- time.Until(end)
 		return nil, nil
-	})
+	}, false)
 	for header, most := range map[string]time.Duration{"": commandTime, "1500": 1500 * time.Millisecond, "3600000": commandTime} {
 		handle(lateRequest{headers: micro.Headers{TimeoutHeader: {header}}})
 		if left := <-has; left > most || left < most-time.Second {
@@ -89,7 +89,7 @@ func TestCommandsAreBounded(t *testing.T) {
 		begun <- struct{}{}
 		<-end
 		return nil, nil
-	})
+	}, false)
 	for range 2 {
 		before := s.refused[command.ListRooms].Load()
 		handle(lateRequest{})

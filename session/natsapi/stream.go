@@ -28,6 +28,8 @@ type StreamOptions struct {
 	Replicas int           // servers that store each event; 1
 	MaxAge   time.Duration // events are kept this long; 24 h
 	MaxBytes int64         // and no more of them than this; 256 MiB
+	MaxMsgs  int64         // and no more than so many; 0: there is no such bound
+	Own      bool          // the server is in this process, so MaxMsgs holds for a stream that is there as well
 }
 
 func (o *StreamOptions) defaults() {
@@ -42,11 +44,45 @@ func (o *StreamOptions) defaults() {
 	}
 }
 
+// bound is MaxMsgs as a stream has it.
+func (o *StreamOptions) bound() int64 {
+	if o.MaxMsgs <= 0 {
+		return -1
+	}
+	return o.MaxMsgs
+}
+
+// fit bounds the number of events of a stream that is there already, where the server is this process's own.
+func (f *Feed) fit(ctx context.Context, js jetstream.JetStream) error {
+	if !f.opts.Stream.Own {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, ackTime)
+	defer cancel()
+	s, err := js.Stream(ctx, Stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking at the stream %s: %w", Stream, err)
+	}
+	c := s.CachedInfo().Config
+	if c.MaxMsgs == f.opts.Stream.bound() {
+		return nil
+	}
+	f.opts.Log.Info().Int64("events", f.opts.Stream.bound()).Int64("before", c.MaxMsgs).Msg("the stream of events keeps another number of them")
+	c.MaxMsgs = f.opts.Stream.bound()
+	if _, err := js.UpdateStream(ctx, c); err != nil {
+		return fmt.Errorf("bounding the stream %s: %w", Stream, err)
+	}
+	return nil
+}
+
 func (o *StreamOptions) config() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: Stream, Description: "Parlor: rooms and users", Subjects: []string{Prefix + ".events.>"},
 		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
-		Replicas: o.Replicas, MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, Duplicates: min(duplicateTime, o.MaxAge),
+		Replicas: o.Replicas, MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxMsgs: o.bound(), Duplicates: min(duplicateTime, o.MaxAge),
 	}
 }
 
@@ -61,7 +97,8 @@ func (f *Feed) makeStream(ctx context.Context, js jetstream.JetStream) error {
 	if err != nil {
 		return fmt.Errorf("making the stream %s: %w", Stream, err)
 	}
-	f.opts.Log.Info().Str("stream", Stream).Msg("made the stream of events")
+	f.opts.Log.Info().Str("stream", Stream).Int64("events", f.opts.Stream.bound()).Stringer("age", f.opts.Stream.MaxAge).
+		Int64("mb", f.opts.Stream.MaxBytes>>20).Msg("made the stream of events")
 	return nil
 }
 

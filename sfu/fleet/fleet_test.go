@@ -147,6 +147,12 @@ type broker struct {
 // brokers starts n NATS servers with JetStream; more than one make a cluster.
 func brokers(t *testing.T, n int) []*broker {
 	t.Helper()
+	return brokersIn(t, n, t.TempDir)
+}
+
+// brokersIn is brokers that store in directories of the caller's choice.
+func brokersIn(t *testing.T, n int, dir func() string) []*broker {
+	t.Helper()
 	path := binary(t, "nats-server")
 	var ports, clusters []int
 	var routes []string
@@ -157,7 +163,7 @@ func brokers(t *testing.T, n int) []*broker {
 	var all []*broker
 	for i := range n {
 		b := &broker{port: ports[i], monitor: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
-		b.args = []string{"-a", "127.0.0.1", "-p", fmt.Sprint(ports[i]), "-js", "-sd", t.TempDir(), "-n", fmt.Sprintf("nats-%d", i), "-l", os.DevNull,
+		b.args = []string{"-a", "127.0.0.1", "-p", fmt.Sprint(ports[i]), "-js", "-sd", dir(), "-n", fmt.Sprintf("nats-%d", i), "-l", os.DevNull,
 			"-m", strings.Split(b.monitor, ":")[1]}
 		if n > 1 {
 			b.args = append(b.args, "-cluster_name", "fleet", "-cluster", routes[i], "-routes", strings.Join(routes, ","))

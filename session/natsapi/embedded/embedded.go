@@ -1,4 +1,7 @@
 // Package embedded runs a NATS server with JetStream inside the process, so that one command is a whole working system.
+//
+//	embedded.go  Start, Server, Shutdown
+//	watch.go     starting it again once a fault of its disk is over
 package embedded
 
 import (
@@ -26,13 +29,20 @@ type Options struct {
 	Log    zerolog.Logger
 }
 
-// Server is a running NATS server.
+// Server is a running NATS server. It is another one inside after it was started again, under the same address.
 type Server struct {
-	s     *server.Server
+	o     *server.Options
+	log   zerolog.Logger
 	addr  net.Addr
 	temp  string // directory to remove
 	once  sync.Once
 	ended chan struct{}
+	// maxStore is what the server found that it may store at the first start. When it is started again less is free, as the store is there.
+	maxStore int64
+
+	life sync.Mutex // held while it is started again or stopped
+	mu   sync.Mutex
+	s    *server.Server
 }
 
 // Start starts a server and returns when it takes connections. Whoever started it calls Shutdown. An error names the
@@ -49,27 +59,41 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		}
 		o.Dir = e.temp
 	}
-	log := &logger{log: o.Log.With().Str("part", "nats-server").Logger(), fatal: make(chan string, 1)}
-	e.s, err = server.NewServer(&server.Options{
+	e.log = o.Log.With().Str("part", "nats-server").Logger()
+	e.o = &server.Options{
 		ServerName: "sfu-embedded", Host: host, Port: port, JetStream: true, StoreDir: o.Dir, NoSigs: true,
-	})
-	if err != nil {
-		e.cleanUp()
-		return nil, fmt.Errorf("embedded NATS server: %w", err)
+		// Who does not answer is dropped within about ten seconds: another node that hangs gets no commands then.
+		PingInterval: pingInterval, MaxPingsOut: pingsOut,
 	}
-	e.s.SetLoggerV2(log, false, false, false)
-	if err := e.start(ctx, o.Listen, log); err != nil {
+	if err := e.start(ctx, o.Listen); err != nil {
 		return nil, errors.Join(err, e.Shutdown(context.WithoutCancel(ctx)))
 	}
 	return e, nil
 }
 
-func (e *Server) start(ctx context.Context, listen string, log *logger) error {
+const (
+	// pingInterval is how often the server asks a client whether it lives, which pingsOut times may go unanswered. Raising them has nodes
+	// that hang kept for longer, lowering them drops those whose network is slow.
+	pingInterval = 3 * time.Second
+	pingsOut     = 2
+)
+
+// start starts a server with the options of this one.
+func (e *Server) start(ctx context.Context, listen string) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	e.s.Start()
+	log := &logger{log: e.log, fatal: make(chan string, 1)}
+	s, err := server.NewServer(e.o.Clone())
+	if err != nil {
+		return fmt.Errorf("embedded NATS server: %w", err)
+	}
+	e.mu.Lock()
+	e.s = s
+	e.mu.Unlock()
+	s.SetLoggerV2(log, false, false, false)
+	s.Start()
 	ready := make(chan bool, 1)
-	go func() { ready <- e.s.ReadyForConnections(startTime) }()
+	go func() { ready <- s.ReadyForConnections(startTime) }()
 	select {
 	case text := <-log.fatal:
 		return fmt.Errorf("embedded NATS server on %s: %s", listen, text)
@@ -77,7 +101,12 @@ func (e *Server) start(ctx context.Context, listen string, log *logger) error {
 		if !ok {
 			return fmt.Errorf("embedded NATS server on %s: not ready within %v", listen, startTime)
 		}
-		e.addr = e.s.Addr()
+		if e.addr == nil {
+			e.addr = s.Addr()
+			if c := s.JetStreamConfig(); c != nil {
+				e.maxStore = c.MaxStore
+			}
+		}
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("embedded NATS server on %s: %w", listen, ctx.Err())
@@ -100,10 +129,17 @@ func splitListen(listen string) (host string, port int, err error) {
 }
 
 // URL returns where clients connect.
-func (e *Server) URL() string { return e.s.ClientURL() }
+func (e *Server) URL() string { return e.server().ClientURL() }
+
+// server returns the one that is inside now; nil: none has been started.
+func (e *Server) server() *server.Server {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.s
+}
 
 // InProcessConn returns a connection to the server that needs no socket.
-func (e *Server) InProcessConn() (net.Conn, error) { return e.s.InProcessConn() }
+func (e *Server) InProcessConn() (net.Conn, error) { return e.server().InProcessConn() }
 
 // Addr returns the bound address.
 func (e *Server) Addr() net.Addr { return e.addr }
@@ -114,8 +150,11 @@ func (e *Server) Shutdown(ctx context.Context) error {
 	e.once.Do(func() {
 		go func() {
 			defer close(e.ended)
-			e.s.Shutdown()
-			e.s.WaitForShutdown()
+			e.life.Lock() // for good: it is not started again
+			if s := e.server(); s != nil {
+				s.Shutdown()
+				s.WaitForShutdown()
+			}
 			e.cleanUp()
 		}()
 	})

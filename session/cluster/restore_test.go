@@ -1,0 +1,181 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"parlor/session"
+)
+
+// js is somebody else's JetStream.
+func (b *broker) js() jetstream.JetStream {
+	b.t.Helper()
+	nc, err := nats.Connect(b.url())
+	require.NoError(b.t, err)
+	b.t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(b.t, err)
+	return js
+}
+
+func outside(o *Options) { o.Own = false }
+
+// three starts three nodes that know each other, in buckets in which rooms can be placed.
+func three(t *testing.T, b *broker) []*member {
+	t.Helper()
+	var all []*member
+	for _, id := range []string{"a", "b", "c"} {
+		all = append(all, join(t, b.url(), id, outside))
+	}
+	for _, m := range all {
+		m.knows(t, 3)
+	}
+	await(t, "the buckets are a lease old", func() bool {
+		return all[0].store.settled(RoomsBucket) && all[0].store.settled(NodesBucket)
+	})
+	return all
+}
+
+// owners are the nodes that let somebody enter a room.
+func owners(t *testing.T, all []*member, r session.RoomID) (l []string) {
+	t.Helper()
+	for _, m := range all {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*testLease)
+		release, err := m.Claim(ctx, r, true)
+		cancel()
+		if err == nil {
+			l = append(l, m.o.Node)
+			t.Cleanup(release)
+		}
+	}
+	return l
+}
+
+// sentOn waits until who comes for a room to this member is sent to the node that has it. Meanwhile nobody is let in.
+func (m *member) sentOn(t *testing.T, r session.RoomID, node string) {
+	t.Helper()
+	await(t, "users are sent on", func() bool {
+		_, err := m.Claim(t.Context(), r, true)
+		require.Error(t, err, "%s takes the room, too", m.o.Node)
+		var e *session.ElsewhereError
+		return errors.As(err, &e) && e.Node == node
+	})
+}
+
+// TestAPurgedEntryIsWrittenAgain: somebody purges a room's key, deletes it, or puts something else in its place. The room stays
+// with the node that has it.
+func TestAPurgedEntryIsWrittenAgain(t *testing.T) {
+	for name, spoil := range map[string]func(*testing.T, jetstream.KeyValue){
+		"purged":  func(t *testing.T, kv jetstream.KeyValue) { require.NoError(t, kv.Purge(t.Context(), "s-lobby")) },
+		"deleted": func(t *testing.T, kv jetstream.KeyValue) { require.NoError(t, kv.Delete(t.Context(), "s-lobby")) },
+		"no record": func(t *testing.T, kv jetstream.KeyValue) {
+			_, err := kv.Put(t.Context(), "s-lobby", []byte("nonsense"))
+			require.NoError(t, err)
+		},
+		"of a node that nobody knows": func(t *testing.T, kv jetstream.KeyValue) {
+			_, err := kv.Put(t.Context(), "s-lobby", encode(nil, RoomsBucket, "s-lobby", RoomRecord{Node: "ghost", Incarnation: "x"}))
+			require.NoError(t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBroker(t)
+			all := three(t, b)
+			lobby := room(t, "lobby")
+			all[0].claim(t, lobby)
+			was := all[0].incarnation()
+			spoil(t, b.bucket(RoomsBucket))
+			await(t, "a writes it again", func() bool {
+				e, err := get[RoomRecord](t.Context(), all[1].store, RoomsBucket, "s-lobby")
+				return err == nil && e.record.Node == "a" && e.record.Incarnation == was
+			})
+			require.Equal(t, []string{"a"}, owners(t, all, lobby))
+			require.EqualValues(t, 1, all[0].Counters().Restored)
+			_, moved := all[0].rooms.of(lobby)
+			require.False(t, moved, "nobody inside notices")
+		})
+	}
+}
+
+// TestAPurgedEntryThatAnotherNodeTook: between the purge and its being noticed somebody has entered elsewhere. All end in
+// one room.
+func TestAPurgedEntryThatAnotherNodeTook(t *testing.T) {
+	b := newBroker(t)
+	all := three(t, b)
+	lobby := room(t, "lobby")
+	all[0].claim(t, lobby)
+	took := RoomRecord{Node: "b", Incarnation: all[1].incarnation()}
+	_, err := b.bucket(RoomsBucket).Put(t.Context(), "s-lobby", encode(nil, RoomsBucket, "s-lobby", took)) // as if b had been quicker than a's watch
+	require.NoError(t, err)
+	await(t, "a sends those inside to b", func() bool {
+		url, moved := all[0].rooms.of(lobby)
+		return moved && url == "http://b.test"
+	})
+	require.Equal(t, []string{"b"}, owners(t, all, lobby))
+}
+
+// TestABucketIsDeleted deletes each bucket under running nodes, or has somebody make it anew with other settings. Rooms stay where
+// they are, new ones are placed, and nothing that was said of users is forgotten.
+func TestABucketIsDeleted(t *testing.T) {
+	anew := map[string]func(*testing.T, jetstream.JetStream, string){
+		"deleted": func(t *testing.T, js jetstream.JetStream, name string) {
+			require.NoError(t, js.DeleteKeyValue(t.Context(), name))
+		},
+		"made anew by somebody else": func(t *testing.T, js jetstream.JetStream, name string) {
+			require.NoError(t, js.DeleteKeyValue(t.Context(), name))
+			_, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: name, History: 5})
+			if err != nil { // a node was quicker
+				require.ErrorIs(t, err, jetstream.ErrBucketExists)
+			}
+		},
+	}
+	for how, spoil := range anew {
+		for _, name := range []string{RoomsBucket, NodesBucket, MarksBucket} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				t.Parallel()
+				b := newBroker(t)
+				all := three(t, b)
+				lobby := room(t, "lobby")
+				ban := session.Mark{User: "carl", Until: time.Now().Add(time.Hour)}
+				all[0].claim(t, lobby)
+				all[0].rooms.mu.Lock()
+				all[0].rooms.marks = map[session.RoomID][]session.Mark{lobby: {ban, {User: "dora", Block: session.BlockAudio}}}
+				all[0].rooms.mu.Unlock()
+				<-all[0].Keep(lobby, all[0].rooms.Marks()[lobby])
+				spoil(t, b.js(), name)
+				// Somebody else starts right now: he makes the bucket, if nobody else does.
+				late := append(slices.Clone(all), join(t, b.url(), "d", outside))
+				for _, m := range late[1:] {
+					m.sentOn(t, lobby, "a")
+				}
+				await(t, "a takes entries", func() bool { return all[0].Open() == nil })
+				require.Equal(t, []string{"a"}, owners(t, late, lobby))
+				_, moved := all[0].rooms.of(lobby)
+				require.False(t, moved, "nobody inside notices")
+				for i, m := range late {
+					await(t, "new rooms are placed", func() bool {
+						_, err := m.Claim(t.Context(), room(t, "new"+m.o.Node), true)
+						return err == nil
+					})
+					require.NoError(t, m.Ready(), "node %d", i)
+				}
+				await(t, "carl and dora are still what they were", func() bool {
+					l, err := all[1].store.readMarks(t.Context(), "s-lobby")
+					return err == nil && len(l) == 2
+				})
+				s, err := b.js().Stream(t.Context(), "KV_"+name)
+				require.NoError(t, err)
+				c := s.CachedInfo().Config
+				require.Equal(t, name == NodesBucket, c.MaxAge > 0, "time to live %v", c.MaxAge)
+				require.True(t, c.AllowMsgTTL)
+			})
+		}
+	}
+}
