@@ -110,7 +110,7 @@ func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.open": "true", "trace.endpoint": "http://[::1]:4318", "debug.listen": "127.0.0.1:6060", "log.format": "json",
 		"auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
 		"media.interfaces": "eth*,!wg0", "media.networks": "10.0.0.0/8,!2001:db8::/32",
-		"nats.url": "nats://u:p@h:4222,tls://i", "http.listen": "[::1]:80", "nats.listen": "[::1]:81",
+		"nats.url": "nats://u:p@h:4222,tls://i", "cluster.unsealed": "true", "http.listen": "[::1]:80", "nats.listen": "[::1]:81",
 		"room.loudest": "0", "nats.replicas": "3", "nats.events_age": "48h", "nats.events_mb": "64", "nats.events_max": "5000",
 		"node.url": "https://sfu-1.example.org:444", "node.region": "north", "cluster.lease": "9s", "cluster.forget": "1m", "cluster.placing": "spread",
 		"webhook.url": "https://u:p@h/x?token=t", "webhook.key": secret + secret, "webhook.events": "103,104",
