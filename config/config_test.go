@@ -382,3 +382,16 @@ func TestServicesOfKubernetes(t *testing.T) {
 	_, err = config.Load(sources(t, "", []string{"SFU_HTTP_PORT=8080", "SFU_SERVICE=x"}))
 	require.Len(t, faults(t, err), 2, "what somebody has misspelt is still said")
 }
+
+// TestBasePath: a path in front of the node's own ones, without a slash at its end.
+func TestBasePath(t *testing.T) {
+	for given, want := range map[string]string{"": "", "/": "", "/media": "/media", "/media/": "/media", "/a/b-c.d_e~1": "/a/b-c.d_e~1"} {
+		c, err := config.Load(sources(t, "", nil, "--http.base_path="+given))
+		require.NoError(t, err, given)
+		require.Equal(t, want, c.HTTP.BasePath)
+	}
+	for _, given := range []string{"media", "//media", "/a/../b", "/a?b", "/a b", "https://example.org/media", "/ü"} {
+		_, err := config.Load(sources(t, "", nil, "--http.base_path="+given))
+		require.ErrorContains(t, err, "http.base_path", given)
+	}
+}

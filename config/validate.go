@@ -53,6 +53,9 @@ func (l *loader) checkHTTP() {
 			l.fail("http.origins", err)
 		}
 	}
+	if c.HTTP.BasePath = strings.TrimSuffix(c.HTTP.BasePath, "/"); !isPrefix(c.HTTP.BasePath) {
+		l.fail("http.base_path", "must be a path such as /media, of letters, digits and - . _ ~")
+	}
 	for _, p := range c.HTTP.TrustedProxies {
 		if p.Bits() == 0 {
 			l.fail("http.trusted_proxies", p.String()+" is everybody, and then any client could say that it has another one's address")
@@ -256,4 +259,10 @@ func (c *Config) Complete() error {
 	}
 	c.derive()
 	return nil
+}
+
+// isPrefix reports whether a path can stand in front of others: "", or /media. As package session/remote reads it in a header.
+func isPrefix(p string) bool {
+	const chars = "/ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+	return p == "" || p[0] == '/' && path.Clean(p) == p && strings.Trim(p, chars) == ""
 }

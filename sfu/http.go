@@ -53,7 +53,7 @@ func (s *surface) routes() http.Handler {
 	mux.HandleFunc("GET /readyz", s.n.readyz)
 	mux.Handle("GET /metrics", s.metrics)
 	mux.Handle("/", web.Handler())
-	return remote.Proxies(s.n.cfg.HTTP.TrustedProxies).Handler(s.guard(s.traced(mux)))
+	return remote.Proxies(s.n.cfg.HTTP.TrustedProxies).Handler(remote.Base(s.n.cfg.HTTP.BasePath).Handler(s.guard(s.traced(mux))))
 }
 
 // guard protects a node that asks for no token and so serves this machine only from pages of elsewhere, which run in a

@@ -194,13 +194,21 @@ func TestRoutes(t *testing.T) {
 		"debug/pprof/":       {404, ""},
 		"rtc":                {426, ""}, // no WebSocket
 		"rtc/exit":           {404, ""}, // POST only
-		"whip/lobby":         {405, "application/problem+json"},
-		"whep/lobby/session": {405, "application/problem+json"},
+		"whip/lobby/session": {404, "application/problem+json"},
 	} {
 		res, body := get(t, n.Addrs().URL()+path, nil)
 		require.Equal(t, want.status, res.StatusCode, path)
 		require.True(t, strings.HasPrefix(res.Header.Get("Content-Type"), want.typ), "%s: %s", path, res.Header)
 		require.NotEmpty(t, body, path)
+	}
+}
+
+// TestNodeUnderABasePath serves everything with and without it.
+func TestNodeUnderABasePath(t *testing.T) {
+	n := run(t, free(func(c *config.Config) { c.HTTP.BasePath = "/media" }), io.Discard)
+	for path, status := range map[string]int{"healthz": 200, "media/healthz": 200, "media/": 200, "media/whip/lobby": 204, "media/media/healthz": 404} {
+		res, _ := get(t, n.Addrs().URL()+path, nil)
+		require.Equal(t, status, res.StatusCode, path)
 	}
 }
 

@@ -1,7 +1,8 @@
 // Package remote says who is at the other end of an HTTP request: the address of the client, also behind proxies, and whether a proxy
-// that is trusted has brought it. It is a leaf.
+// that is trusted has brought it, and under which path the client sees the node. It is a leaf.
 //
 //	remote.go     Remote, Proxies: from a request to the client's address
+//	base.go       Base, Prefix: the path that a proxy puts in front of the node's own
 //	forwarded.go  the addresses in Forwarded (RFC 7239) and X-Forwarded-For
 package remote
 

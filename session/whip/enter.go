@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/remote"
 	"parlor/transport/negotiate"
 )
 
@@ -36,7 +37,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, d door) error {
 	header := w.Header()
 	header.Set("Content-Type", typeSDP)
 	header.Set("Cache-Control", "no-store")
-	header.Set("Location", "/"+d.name+"/"+url.PathEscape(r.PathValue("room"))+"/session/"+res.id)
+	header.Set("Location", remote.Prefix(r)+"/"+d.name+"/"+url.PathEscape(r.PathValue("room"))+"/session/"+res.id)
 	header.Set("ETag", res.etag)
 	header.Set("Accept-Patch", typeFragment)
 	w.WriteHeader(http.StatusCreated)

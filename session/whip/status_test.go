@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/remote"
 	"parlor/session/token"
 	"parlor/session/whip"
 	"parlor/transport"
@@ -409,6 +411,27 @@ func TestSlashAtTheEnd(t *testing.T) {
 	resp, body = h.post("/whip//hall?user=ann", sendOffer)
 	require.NotContains(t, []int{301, 302}, resp.StatusCode)
 	require.NotEqual(t, http.StatusMethodNotAllowed, resp.StatusCode, "a POST that became a GET: %s", body)
+}
+
+// TestLocationUnderAPrefix: what a proxy puts in front stands in Location, and the session is reached both ways.
+func TestLocationUnderAPrefix(t *testing.T) {
+	auth, err := token.New(nil)
+	require.NoError(t, err)
+	h := newHouse(t, session.Options{})
+	srv := httptest.NewServer(remote.Proxies{netip.MustParsePrefix("127.0.0.0/8")}.Handler(remote.Base("/media").Handler(whip.New(h.rooms, auth))))
+	t.Cleanup(srv.Close)
+	h.url = srv.URL
+	resp, body := h.post("/media/whip/lobby?user=ann", sendOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode, body)
+	location := resp.Header.Get("Location")
+	require.Regexp(t, `^/media/whip/lobby/session/[A-Z2-7]{26}$`, location)
+	resp, body = h.patch(location, restart, "If-Match", "*")
+	require.Equal(t, http.StatusOK, resp.StatusCode, body)
+	resp, _ = h.do(http.MethodDelete, strings.TrimPrefix(location, "/media"), "")
+	require.Equal(t, http.StatusOK, resp.StatusCode, "a proxy that takes the prefix off")
+	resp, body = h.post("/whep/lobby", recvOffer, "X-Forwarded-Prefix", "/live")
+	require.Equal(t, http.StatusCreated, resp.StatusCode, body)
+	require.Regexp(t, `^/live/whep/lobby/session/`, resp.Header.Get("Location"))
 }
 
 // TestErrorsNameCharacters, not bytes.
