@@ -130,7 +130,7 @@ func (s *resource) patch(t *testing.T, fragment string, headers ...string) respo
 	return s.send(t, http.MethodPatch, s.url, fragment, append([]string{"Content-Type", typeFragment}, headers...)...)
 }
 
-// below returns the URL of another session than that of s.
+// another returns the URL of another session than that of s.
 func (s *resource) another(t *testing.T) string {
 	t.Helper()
 	u, err := url.Parse(s.url)
