@@ -106,7 +106,7 @@ func TestFileThenEnvironmentThenFlags(t *testing.T) {
 
 func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 	values := map[string]string{ // the others take what `sfu config` prints for them
-		"auth.keys": "a:" + secret, "media.external_ips": "192.0.2.1,2001:db8::1", "http.origins": "https://a.example,*", "http.trusted_proxies": "192.0.2.0/24,2001:db8::1",
+		"auth.keys": "a:" + secret, "media.external_ips": "192.0.2.1,2001:db8::1", "http.origins": "https://a.example,*", "http.base_path": "/media", "http.trusted_proxies": "192.0.2.0/24,2001:db8::1",
 		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.open": "true", "trace.endpoint": "http://[::1]:4318", "debug.listen": "127.0.0.1:6060", "log.format": "json",
 		"auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
 		"media.interfaces": "eth*,!wg0", "media.networks": "10.0.0.0/8,!2001:db8::/32",
