@@ -258,6 +258,7 @@ test('a browser that does to one microphone what was asked for first has it let 
   };
   try {
     await t.local.startAudio({ echoCancellation: false });
+    assert.equal(t.local.track('mic').getSettings().echoCancellation, false);
     await t.local.update('mic', { echoCancellation: true });
     assert.equal(t.local.track('mic').getSettings().echoCancellation, true);
     assert.deepEqual(page.opened.map((x) => x.readyState), ['ended', 'ended', 'live']);
