@@ -28,7 +28,7 @@ func (p *person) track(source, settings string) string {
 func TestOptionsOfDevices(t *testing.T) {
 	n := startNode(t)
 	b := shared.get(t)
-	ann := joinAs(t, b, n, entry{Room: "options", User: "ann", Video: map[string]any{"width": 640, "height": 360, "frameRate": 15}, Audio: map[string]any{"echoCancellation": false}})
+	ann := joinAs(t, b, n, entry{Room: "options", User: "ann", Video: map[string]any{"width": 640, "height": 360, "frameRate": 15, "simulcast": false}, Audio: map[string]any{"echoCancellation": false}})
 	ben := join(t, b, n, "options", "ben")
 	ben.sees("ann")
 	const video, audio = "s.width, s.height, s.frameRate", "s.echoCancellation, s.noiseSuppression"
