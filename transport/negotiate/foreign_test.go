@@ -81,7 +81,7 @@ func TestSecondUseOfAnExtensionIDIsLeftOut(t *testing.T) {
 
 // TestTaggedSectionThatWouldBeRefused: the others of the group have no transport of their own, so it stays, without media.
 func TestTaggedSectionThatWouldBeRefused(t *testing.T) {
-	offer := strings.NewReplacer("m=audio 9 UDP/TLS/RTP/SAVPF 111", "m=audio 9 UDP/TLS/RTP/SAVPF 9 8", "a=rtpmap:111 opus/48000/2", "a=rtpmap:9 G722/8000\r\na=fmtp:9 x=1",
+	offer := strings.NewReplacer("m=audio 9 UDP/TLS/RTP/SAVPF 111", "m=audio 9 UDP/TLS/RTP/SAVPF 118 119", "a=rtpmap:111 opus/48000/2", "a=rtpmap:118 L16/8000\r\na=fmtp:118 x=1",
 		"m=video 9", "m=video 0", "a=mid:1", "a=bundle-only\r\na=mid:1", "sendonly", "recvonly").Replace(head + audio + video)
 	o, err := negotiate.ParseOffer(offer)
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ func TestTaggedSectionThatWouldBeRefused(t *testing.T) {
 	require.Equal(t, "1 video receive VP8+rtx stream=seat-1", summary(sections[1]))
 	require.Contains(t, text, "a=group:BUNDLE 0 1\r\n")
 	audioPart, videoPart, _ := strings.Cut(text, "m=video")
-	for _, want := range []string{"m=audio 9 UDP/TLS/RTP/SAVPF 9\r\n", "a=rtpmap:9 G722/8000\r\n", "a=fmtp:9 x=1\r\n", "a=inactive\r\n", "a=rtcp-mux\r\n", "a=candidate:", "a=ice-ufrag:"} {
+	for _, want := range []string{"m=audio 9 UDP/TLS/RTP/SAVPF 118\r\n", "a=rtpmap:118 L16/8000\r\n", "a=fmtp:118 x=1\r\n", "a=inactive\r\n", "a=rtcp-mux\r\n", "a=candidate:", "a=ice-ufrag:"} {
 		require.Contains(t, audioPart, want)
 	}
 	require.NotContains(t, videoPart, "a=candidate:")
