@@ -1,6 +1,10 @@
 package sfu
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"parlor/session"
+)
 
 var mediaUndecodable = metric("media_undecodable_total",
 	"Times that nothing of a stream could be sent to a receiver, as its client has offered no codec that decodes it, by the stream's codec and what was offered.",
@@ -12,7 +16,9 @@ type undecodableCollector struct{ n *Node }
 func (c *undecodableCollector) Describe(out chan<- *prometheus.Desc) { out <- mediaUndecodable }
 
 func (c *undecodableCollector) Collect(out chan<- prometheus.Metric) {
-	for pair, n := range c.n.rooms.Undecodable() {
+	all := c.n.rooms.Undecodable()
+	all[session.Formats{Sent: "other", Offered: "other"}] += 0 // the metric is there before there is anything to count
+	for pair, n := range all {
 		counter(out, mediaUndecodable, n, pair.Sent, pair.Offered)
 	}
 }
