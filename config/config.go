@@ -9,10 +9,12 @@
 //	config.go    Config and Default
 //	address.go   Address: host and port
 //	webhook.go   Secret, and what is checked of webhooks
+//	nats.go      what is checked of NATS
 //	keys.go      Key: a signing key, and the file of keys
 //	fields.go    the table of keys, built from Config's tags
 //	parse.go     values of file, environment and flags to Go values
 //	load.go      Load: layers, unknown keys, errors
+//	nearest.go   what was perhaps meant
 //	validate.go  rules between settings, derived settings
 //	print.go     the effective configuration as YAML with comments
 package config
@@ -85,14 +87,30 @@ func (m *Media) Prefixes() (include, exclude []netip.Prefix, err error) {
 
 // NATS says which server carries commands and events.
 type NATS struct {
-	URL      string  `koanf:"url" doc:"NATS server to join, such as nats://user:password@host:4222. Empty: a server with JetStream inside this process."`
-	Listen   Address `koanf:"listen" doc:"Address of the NATS server inside this process; it asks no password, so keep it on loopback or in a closed network."`
-	StoreDir string  `koanf:"store_dir" doc:"Directory of the inner server's JetStream. Empty: nats-PORT in the user's data directory, or a temporary one if the port of nats.listen is 0."`
-	Replicas int     `koanf:"replicas" doc:"Servers of a NATS cluster that store each event, 1 to 5; 3 goes on when one is lost. Where the stream exists already: nats stream edit SFU_EVENTS --replicas 3."`
+	URL          string  `koanf:"url" doc:"NATS server to join, such as nats://user:password@host:4222. Empty: a server with JetStream inside this process."`
+	Listen       Address `koanf:"listen" doc:"Address of the NATS server inside this process. Beyond loopback it needs nats.password, or nats.tls.cert with nats.tls.ca."`
+	User         string  `koanf:"user" doc:"User name for the server of nats.url, or that the server inside this process asks for."`
+	Password     Secret  `koanf:"password" doc:"Password of nats.user; of at least 16 bytes for the server inside this process."`
+	PasswordFile string  `koanf:"password_file" doc:"File that holds nats.password."`
+	Credentials  string  `koanf:"credentials" doc:"File with a user's JWT and seed for the server of nats.url, as nsc writes it (.creds). Read with each connection."`
+	TLS          NATSTLS `koanf:"tls"`
+	StoreDir     string  `koanf:"store_dir" doc:"Directory of the inner server's JetStream. Empty: nats-PORT in the user's data directory, or a temporary one if the port of nats.listen is 0."`
+	// Bounds of the inner server.
+	StoreMB     int `koanf:"store_mb" doc:"Megabytes of disk that the inner server's JetStream may take, but never more than three quarters of what is free. Above nats.events_mb."`
+	MemoryMB    int `koanf:"memory_mb" doc:"Megabytes of memory that streams of the inner server may be kept in; the nodes' own take less than one."`
+	Connections int `koanf:"connections" doc:"Connections that the inner server takes; a node has five."`
+	Replicas    int `koanf:"replicas" doc:"Servers of a NATS cluster that store each event, 1 to 5; 3 goes on when one is lost. Where the stream exists already: nats stream edit SFU_EVENTS --replicas 3."`
 	// The stream's bounds, where this node makes it.
 	EventsAge time.Duration `koanf:"events_age" doc:"The stream keeps events for this long, if a node has to make it."`
-	EventsMB  int           `koanf:"events_mb" doc:"The stream keeps this many megabytes of events, if a node has to make it; beyond that the oldest go."`
+	EventsMB  int           `koanf:"events_mb" doc:"The stream keeps this many megabytes of events, if a node has to make it; beyond that the oldest go. Where there is less room, it is made smaller."`
 	EventsMax int           `koanf:"events_max" doc:"The stream keeps this many events, each some 500 bytes of the NATS server's memory. 0: with the server inside this process 10,000 to 500,000, for a 64th of its memory; else no bound."`
+}
+
+// NATSTLS says who this process is to NATS, and whom it believes.
+type NATSTLS struct {
+	CA   string `koanf:"ca" doc:"PEM file with the authorities that the certificate of the other side has to be from: of the server of nats.url (empty: those of the system), or of those who connect to the server inside this process."`
+	Cert string `koanf:"cert" doc:"PEM file with this process's certificate chain: shown to the server of nats.url, or that of the server inside this process, which then speaks TLS only."`
+	Key  string `koanf:"key" doc:"PEM file with the private key of nats.tls.cert."`
 }
 
 // Node is who this node is among others.
@@ -184,7 +202,7 @@ type Timers struct {
 func Default() Config {
 	return Config{
 		HTTP:    HTTP{Listen: "127.0.0.1:8080"},
-		NATS:    NATS{Listen: "127.0.0.1:4222", Replicas: 1, EventsAge: 24 * time.Hour, EventsMB: 256},
+		NATS:    NATS{Listen: "127.0.0.1:4222", StoreMB: 1024, MemoryMB: 64, Connections: 256, Replicas: 1, EventsAge: 24 * time.Hour, EventsMB: 256},
 		Cluster: Cluster{Lease: 5 * time.Second, Forget: 3 * time.Minute, Placing: "load"},
 		Webhook: Webhook{Timeout: 5 * time.Second, RetryFor: time.Hour},
 		Log:     Log{Level: "info", Format: "auto"},

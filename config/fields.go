@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,6 +23,28 @@ var fields = collect(reflect.TypeFor[Config](), "", nil)
 
 // Fields returns all settings in the order of Config.
 func Fields() []Field { return append([]Field(nil), fields...) }
+
+// Keys returns the keys of all settings.
+func Keys() []string {
+	keys := make([]string, len(fields))
+	for i, f := range fields {
+		keys[i] = f.Key
+	}
+	return keys
+}
+
+// sections returns the names of all sections, such as http.tls.
+func sections() []string {
+	var names []string
+	for _, f := range fields {
+		for i, c := range f.Key {
+			if c == '.' && !slices.Contains(names, f.Key[:i]) {
+				names = append(names, f.Key[:i])
+			}
+		}
+	}
+	return names
+}
 
 func collect(t reflect.Type, prefix string, index []int) []Field {
 	var out []Field
@@ -55,7 +78,7 @@ func (f Field) kind() string {
 		return "number"
 	case bool:
 		return "bool"
-	case string:
+	case string, Secret:
 		return "text"
 	case time.Duration:
 		return "duration"

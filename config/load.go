@@ -74,6 +74,7 @@ func Load(s Sources) (Config, error) {
 	l.readFlags(s.Flags)
 	l.readKeysFile()
 	l.readWebhookKey()
+	l.readNATSPassword()
 	l.check()
 	if len(l.errs) > 0 {
 		return Config{}, errors.Join(l.errs...)
@@ -131,7 +132,7 @@ func (l *loader) readEnv(environ []string) {
 				names[f.Key] = name
 				return f.Key, value
 			case !foreign(name, value):
-				l.errs = append(l.errs, &Error{Key: name, Source: "the environment", Reason: "there is no such setting" + similarEnv(name)})
+				l.errs = append(l.errs, &Error{Key: Quotable(name), Source: "the environment", Reason: "there is no such setting" + similarEnv(name)})
 			}
 			return "", nil
 		},
@@ -186,7 +187,7 @@ func (l *loader) takeNamed(k *koanf.Koanf, source func(key string) string) {
 		if isSection(key) {
 			reason = "is a section with settings in it"
 		}
-		l.errs = append(l.errs, &Error{Key: key, Source: source(key), Reason: reason})
+		l.errs = append(l.errs, &Error{Key: Quotable(key), Source: source(key), Reason: reason})
 	}
 	for _, f := range fields {
 		if !k.Exists(f.Key) {
@@ -227,12 +228,10 @@ func isSection(path string) bool {
 
 // similar names a setting that was perhaps meant.
 func similar(key string) string {
-	last := key[strings.LastIndexByte(key, '.')+1:]
-	for _, f := range fields {
-		if strings.ReplaceAll(f.Key, "_", "") == strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key)) {
-			return "; did you mean " + f.Key + "?"
-		}
+	if near := NearestKey(key, append(Keys(), sections()...)); near != "" {
+		return "; did you mean " + near + "?"
 	}
+	last := key[strings.LastIndexByte(key, '.')+1:]
 	for _, f := range fields {
 		if strings.HasSuffix(f.Key, "."+last) {
 			return "; did you mean " + f.Key + "?"
@@ -242,6 +241,13 @@ func similar(key string) string {
 }
 
 func similarEnv(name string) string {
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.Env)
+	}
+	if near := Nearest(name, names); near != "" {
+		return "; did you mean " + near + "?"
+	}
 	for _, f := range fields {
 		if strings.HasSuffix(f.Env, "_"+name[strings.LastIndexByte(name, '_')+1:]) {
 			return "; did you mean " + f.Env + "?"

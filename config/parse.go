@@ -9,9 +9,18 @@ import (
 	"time"
 )
 
-// set parses raw, what a layer holds for the field, into c. Environment and flags give strings, lists with commas in
-// them; a file gives what YAML makes of it.
-func (f Field) set(c *Config, raw any) (err error) {
+// set parses raw, what a layer holds for the field, into c, which keeps what it had where that fails. Environment and flags give
+// strings, lists with commas in them; a file gives what YAML makes of it.
+func (f Field) set(c *Config, raw any) error {
+	parsed := *c
+	err := f.parse(&parsed, raw)
+	if err == nil {
+		*c = parsed
+	}
+	return err
+}
+
+func (f Field) parse(c *Config, raw any) (err error) {
 	switch p := f.value(c).Addr().Interface().(type) {
 	case *Address:
 		*p, err = scalar(raw, optionalAddress)

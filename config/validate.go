@@ -34,20 +34,7 @@ func (l *loader) checkHTTP() {
 		l.fail("http.listen", "an address is needed, such as 127.0.0.1:8080")
 		return
 	}
-	switch tls := c.HTTP.TLS; {
-	case tls.Cert != "" && tls.Key == "":
-		l.fail("http.tls.key", "is needed together with http.tls.cert")
-	case tls.Key != "" && tls.Cert == "":
-		l.fail("http.tls.cert", "is needed together with http.tls.key")
-	}
-	for _, path := range []struct{ key, file string }{{"http.tls.cert", c.HTTP.TLS.Cert}, {"http.tls.key", c.HTTP.TLS.Key}} {
-		if path.file == "" {
-			continue
-		}
-		if _, err := os.Stat(path.file); err != nil {
-			l.fail(path.key, err.Error())
-		}
-	}
+	l.checkPair("http.tls", c.HTTP.TLS.Cert, c.HTTP.TLS.Key)
 	for _, o := range c.HTTP.Origins {
 		if err := checkOrigin(o); err != "" {
 			l.fail("http.origins", err)
@@ -69,6 +56,28 @@ func (l *loader) checkHTTP() {
 	}
 }
 
+// checkPair refuses half a certificate, and files that are not there.
+func (l *loader) checkPair(section, cert, key string) {
+	switch {
+	case cert != "" && key == "":
+		l.fail(section+".key", "is needed together with "+section+".cert")
+	case key != "" && cert == "":
+		l.fail(section+".cert", "is needed together with "+section+".key")
+	}
+	l.checkFile(section+".cert", cert)
+	l.checkFile(section+".key", key)
+}
+
+// checkFile refuses a path where nothing is; empty: none is needed.
+func (l *loader) checkFile(key, path string) {
+	if path == "" {
+		return
+	}
+	if _, err := os.Stat(path); err != nil {
+		l.fail(key, err.Error())
+	}
+}
+
 // checkTrace refuses what is no address of a collector.
 func (l *loader) checkTrace() {
 	at := l.config.Trace.Endpoint
@@ -82,7 +91,7 @@ func (l *loader) checkTrace() {
 
 // noKey says what to do when a node without a key is to be reachable from elsewhere.
 const noKey = `others could enter any room at %s, because no key is configured. Make one, and start with it:
-    sfu key create > sfu.keys
+    sfu key create --out sfu.keys
     sfu --http.listen %s --auth.keys_file sfu.keys
   Users then need tokens:
     sfu token create --auth.keys_file sfu.keys --room lobby --user ann
@@ -117,29 +126,6 @@ func (l *loader) checkMedia() {
 	for _, ip := range l.config.Media.ExternalIPs {
 		if ip.IsUnspecified() || ip.IsMulticast() || ip.Zone() != "" {
 			l.fail("media.external_ips", ip.String()+" cannot be reached by anybody")
-		}
-	}
-}
-
-func (l *loader) checkNATS() {
-	c := &l.config.NATS
-	switch {
-	case c.Replicas > 5:
-		l.fail("nats.replicas", fmt.Sprintf("%d is more than 5, the most that NATS allows", c.Replicas))
-	case c.Replicas > 1 && c.URL == "":
-		l.fail("nats.replicas", "more than 1 needs a cluster of NATS servers: nats.url")
-	}
-	if c.URL == "" {
-		if c.Listen == "" {
-			l.fail("nats.listen", "an address is needed, such as 127.0.0.1:4222, unless nats.url is set")
-		}
-		return
-	}
-	for server := range strings.SplitSeq(c.URL, ",") {
-		u, err := url.Parse(strings.TrimSpace(server))
-		schemes := []string{"nats", "tls", "ws", "wss"}
-		if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
-			l.fail("nats.url", "is no address of a NATS server, such as nats://127.0.0.1:4222")
 		}
 	}
 }
@@ -206,17 +192,27 @@ func (l *loader) checkNumbers() {
 			}
 		}
 	}
+	l.checkOrder()
+}
+
+// sound reports whether the settings could be read: what does not fit to a setting that could not is no fault of its own.
+func (l *loader) sound(keys ...string) bool {
+	return !slices.ContainsFunc(keys, func(key string) bool { return l.failed[key] })
+}
+
+// checkOrder refuses durations that do not fit to each other.
+func (l *loader) checkOrder() {
 	if lease := l.config.Cluster.Lease; lease < time.Second {
 		l.fail("cluster.lease", fmt.Sprintf("%v is less than 1s", lease))
 	}
-	if c := &l.config.Cluster; c.Forget < c.Lease {
+	if c := &l.config.Cluster; l.sound("cluster.lease", "cluster.forget") && c.Forget < c.Lease {
 		l.fail("cluster.forget", fmt.Sprintf("%v is below cluster.lease (%v): a node that is only late would be taken for gone", c.Forget, c.Lease))
 	}
 	t := &l.config.Timers
-	if t.Ping >= t.Lost {
+	if l.sound("timers.ping", "timers.lost") && t.Ping >= t.Lost {
 		l.fail("timers.ping", fmt.Sprintf("%v is not below timers.lost (%v): every client would report a lost connection", t.Ping, t.Lost))
 	}
-	if t.Timeout <= t.Lost {
+	if l.sound("timers.timeout", "timers.lost") && t.Timeout <= t.Lost {
 		l.fail("timers.timeout", fmt.Sprintf("%v is not above timers.lost (%v)", t.Timeout, t.Lost))
 	}
 }

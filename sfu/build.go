@@ -59,6 +59,9 @@ func (b *builder) build(ctx context.Context) error {
 	if err := b.http(ctx, metricsHandler(n, feed)); err != nil {
 		return err
 	}
+	if len(n.certs.files()) > 0 {
+		b.parts.add("certificates", n.certs.run, nil)
+	}
 	if err := b.debug(ctx); err != nil {
 		return err
 	}
@@ -101,7 +104,7 @@ func (b *builder) http(ctx context.Context, metrics http.Handler) error {
 	s := &surface{n: n, door: door, media: whip.New(n.rooms, n.keys), metrics: metrics}
 	s.admin = adminhttp.New(n.commands, n.keys, n.log)
 	s.places = make(chan struct{}, c.Limits.Signals)
-	tls, err := serverTLS(c.HTTP.TLS)
+	tls, err := b.serverTLS(c.HTTP.TLS)
 	if err != nil {
 		return err
 	}

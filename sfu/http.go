@@ -206,14 +206,14 @@ func (s *surface) close(server *http.Server, cut context.CancelFunc) {
 }
 
 // serverTLS loads the certificate, if there is one.
-func serverTLS(c config.TLS) (*tls.Config, error) {
+func (b *builder) serverTLS(c config.TLS) (*tls.Config, error) {
 	if c.Cert == "" {
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	cert, err := b.n.certs.add("http.tls", c.Cert, c.Key)
 	if err != nil {
-		return nil, &config.Error{Key: "http.tls.cert", Reason: err.Error()}
+		return nil, err
 	}
 	// HTTP/1.1 only: a WebSocket needs a connection of its own.
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}, nil
+	return &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}, nil
 }

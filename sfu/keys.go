@@ -4,26 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
 	"github.com/rs/zerolog"
 
 	"parlor/config"
 	"parlor/session/token"
 )
-
-// settle is for how long the directory of auth.keys_file has to be quiet before the file is read: editors and volumes change
-// it in several steps. Lower reads halves of files more often, which are refused and read again.
-const settle = 200 * time.Millisecond
-
-// restless is after how long it is read although the directory is not quiet, where somebody writes a log, for example. Lower
-// reads it more often there.
-const restless = 2 * time.Second
 
 // keyring keeps the keys of tokens as auth.keys_file has them.
 type keyring struct {
@@ -121,37 +111,7 @@ func names(keys []config.Key) []string {
 	return l
 }
 
-// run reads the file whenever it has changed, until ctx is done. It watches the directory, since a file is mostly changed by
-// putting another one, or another link, into its place. Where that cannot be watched, ReloadKeys is left.
+// run reads the file whenever it has changed, until ctx is done.
 func (r *keyring) run(ctx context.Context) error {
-	w, err := fsnotify.NewWatcher()
-	if err == nil {
-		defer w.Close()
-		err = w.Add(filepath.Dir(r.auth.KeysFile))
-	}
-	if err != nil {
-		r.log.Warn().Err(err).Msg("auth.keys_file is not watched; a change of it needs SIGHUP")
-		<-ctx.Done()
-		return nil
-	}
-	quiet := time.NewTimer(settle) // it may have changed since it was read at the start
-	defer quiet.Stop()
-	first := time.Now() // of what has happened since the file was read; zero: nothing
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-w.Events:
-		case err := <-w.Errors: // some events are lost
-			r.log.Warn().Err(err).Msg("watching auth.keys_file")
-		case <-quiet.C:
-			_ = r.reload(false) // which logs
-			first = time.Time{}
-			continue
-		}
-		if first.IsZero() {
-			first = time.Now()
-		}
-		quiet.Reset(max(0, min(settle, restless-time.Since(first))))
-	}
+	return watchFiles(ctx, r.log, "auth.keys_file", []string{r.auth.KeysFile}, func() { _ = r.reload(false) }) // which logs
 }

@@ -2,6 +2,9 @@ package sfu
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"os"
 	"regexp"
 	"strings"
 
@@ -11,16 +14,42 @@ import (
 	"parlor/session/natsapi/webhook"
 )
 
+// NATSServer returns how a server is reached that the configuration names: that of nats.url, or else, from another process, the
+// one inside the node.
+func NATSServer(c config.NATS) natsapi.Server {
+	at := natsapi.Server{
+		URL: c.URL, User: c.User, Password: string(c.Password), Credentials: c.Credentials, CA: c.TLS.CA, Cert: c.TLS.Cert, Key: c.TLS.Key,
+		Trouble: natsapi.NewTrouble(nil),
+	}
+	if c.URL == "" {
+		at.URL = "nats://" + c.Listen.Reachable()
+		if c.TLS.Cert != "" {
+			at.URL = "tls://" + c.Listen.Reachable()
+		}
+	}
+	return at
+}
+
 // natsServer starts the server inside the process, or takes the one of nats.url.
 func (b *builder) natsServer(ctx context.Context) (natsapi.Server, error) {
 	n, c := b.n, &b.n.cfg.NATS
 	if c.URL != "" {
 		n.addrs.NATS = config.Redact(c.URL)
-		return natsapi.Server{URL: c.URL}, nil
+		return NATSServer(*c), nil
 	}
-	s, err := embedded.Start(ctx, embedded.Options{Listen: string(c.Listen), Dir: c.StoreDir, Log: n.log})
+	t, err := b.innerTLS(c.TLS)
+	if err != nil {
+		return natsapi.Server{}, err
+	}
+	s, err := embedded.Start(ctx, embedded.Options{
+		Listen: string(c.Listen), Dir: c.StoreDir, Log: n.log, User: c.User, Password: string(c.Password), TLS: t,
+		MaxStore: int64(c.StoreMB) << 20, MaxMemory: int64(c.MemoryMB) << 20, MaxConnections: c.Connections,
+	})
 	if err != nil {
 		return natsapi.Server{}, natsError(c, err)
+	}
+	if !c.Listen.Loopback() && t == nil {
+		n.log.Warn().Str("listen", string(c.Listen)).Msg("NATS is open beyond this machine without TLS: whoever is on the way reads its password; see nats.tls.cert")
 	}
 	n.addrs.NATS = s.URL()
 	stop := func() error {
@@ -32,7 +61,31 @@ func (b *builder) natsServer(ctx context.Context) (natsapi.Server, error) {
 		s.Watch(ctx)
 		return stop()
 	}, func() { _ = stop() })
-	return natsapi.Server{URL: s.URL(), Inside: s}, nil
+	return natsapi.Server{URL: s.URL(), Inside: s, User: c.User, Password: string(c.Password), Trouble: natsapi.NewTrouble(nil)}, nil
+}
+
+// innerTLS returns what the server inside the process shows and asks for; nil: it speaks no TLS.
+func (b *builder) innerTLS(c config.NATSTLS) (*tls.Config, error) {
+	if c.Cert == "" {
+		return nil, nil
+	}
+	cert, err := b.n.certs.add("nats.tls", c.Cert, c.Key)
+	if err != nil {
+		return nil, err
+	}
+	t := &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12}
+	if c.CA == "" {
+		return t, nil
+	}
+	text, err := os.ReadFile(c.CA)
+	if err != nil {
+		return nil, &config.Error{Key: "nats.tls.ca", Reason: err.Error()}
+	}
+	t.ClientCAs, t.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !t.ClientCAs.AppendCertsFromPEM(text) {
+		return nil, &config.Error{Key: "nats.tls.ca", Reason: c.CA + " has no certificate in it"}
+	}
+	return t, nil
 }
 
 // nats starts or joins NATS and returns the connection for commands and what publishes the feed of events.
@@ -45,7 +98,7 @@ func (b *builder) nats(ctx context.Context) (*natsapi.Conn, *natsapi.Feed, error
 	b.server = at
 	nc, err := natsapi.Connect(at, "sfu "+n.cfg.Node.ID, n.log)
 	if err != nil {
-		return nil, nil, &config.Error{Key: "nats.url", Reason: err.Error()}
+		return nil, nil, joinError(err)
 	}
 	n.broker = nc
 	b.parts.add("nats connection", func(ctx context.Context) error {
@@ -103,6 +156,18 @@ func (b *builder) commands(nc *natsapi.Conn) (register func() error) {
 	}
 }
 
+// joinError says which setting keeps a connection from being made at all.
+func joinError(err error) error {
+	key := "nats.url"
+	switch text := err.Error(); {
+	case strings.Contains(text, "rootCA"):
+		key = "nats.tls.ca"
+	case strings.Contains(text, "certificate"):
+		key = "nats.tls.cert"
+	}
+	return &config.Error{Key: key, Reason: err.Error()}
+}
+
 // natsError says which setting keeps the server from starting.
 func natsError(c *config.NATS, err error) error {
 	switch text := err.Error(); {
@@ -110,6 +175,8 @@ func natsError(c *config.NATS, err error) error {
 		return &config.Error{Key: "nats.listen", Reason: "another process listens on " + string(c.Listen) +
 			"; if that is your NATS server, join it with --nats.url nats://" + c.Listen.Reachable() +
 			", else choose another port with --nats.listen, or port 0 for any free one"}
+	case strings.Contains(text, "another process uses it"):
+		return &config.Error{Key: "nats.store_dir", Reason: text + "; give each node a directory of its own, or have them join one server by nats.url"}
 	case c.StoreDir != "" && strings.Contains(text, c.StoreDir), strings.Contains(text, "storage directory"):
 		return &config.Error{Key: "nats.store_dir", Reason: text}
 	default:

@@ -4,6 +4,8 @@
 //	parts.go    parts: what runs, in order of starting; stopped in reverse
 //	build.go    the parts of a node, from the configuration
 //	keys.go     the keys of tokens, read again when their file changes
+//	certs.go    certificates, likewise; watch.go notices the change
+//	rights.go   warns of files with secrets that everybody can read
 //	nats.go     the NATS server and connection
 //	cluster.go  the node's part among others
 //	memory.go   how many events the NATS server inside the process keeps
@@ -20,7 +22,7 @@
 //
 // Parts start in this order: what sends traces, the NATS server inside the process, the connection to NATS, the event feed, what
 // completes the events of dead nodes, webhooks, the registration in the cluster with a connection of its own, the media port, the
-// rooms, the measuring of load, the wait of draining, the commands over NATS, the watch over the keys, HTTP, profiles. All ports are
+// rooms, the measuring of load, the wait of draining, the commands over NATS, the watch over the keys, HTTP, the watch over certificates, profiles. All ports are
 // bound before the first part runs, so that a port in use stops the start before anybody is let in.
 //
 // Stopping is the reverse, with one step before it: /readyz says no, nobody enters any more, rooms are given to other nodes, and
@@ -53,6 +55,7 @@ type Node struct {
 	log   zerolog.Logger
 	keys  *token.Keys // of ring
 	ring  *keyring
+	certs *certs
 	ready chan struct{}
 	began atomic.Bool
 
@@ -104,11 +107,12 @@ func New(cfg config.Config, log zerolog.Logger) (*Node, error) {
 		return nil, err
 	}
 	log = log.With().Str("node", cfg.Node.ID).Logger()
+	warnReadable(cfg, log)
 	ring, err := newKeyring(cfg.Auth, log)
 	if err != nil {
 		return nil, err
 	}
-	return &Node{cfg: cfg, log: log, keys: ring.keys, ring: ring, ready: make(chan struct{})}, nil
+	return &Node{cfg: cfg, log: log, keys: ring.keys, ring: ring, certs: &certs{log: log}, ready: make(chan struct{})}, nil
 }
 
 // Run starts the node, serves until ctx is done, it has drained or a part fails, and stops it within timers.shutdown. The

@@ -32,6 +32,9 @@ func healthCommand() *cobra.Command {
 		Long:  "Ask /healthz of the node that this configuration would start. The exit code is 0 if it is well, else 1.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if timeout <= 0 {
+				return usage("--timeout %v leaves no time for an answer", timeout)
+			}
 			if url == "" {
 				cfg, err := loadFor(c, true) // the node may have its key from elsewhere
 				if err != nil {

@@ -29,6 +29,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"parlor/config"
 	"parlor/sfu"
@@ -71,9 +72,7 @@ func rootCommand() *cobra.Command {
 	root.Version = sfu.Version()
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage("%w\nsee `%s --help`", err, c.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(roomCommand(), userCommand(), nodeCommand(), tokenCommand(), keyCommand(), configCommand(), healthCommand(), versionCommand())
 	return root
 }
@@ -84,10 +83,45 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 		if len(args) == 0 {
 			return c.Help()
 		}
-		return usage("unknown command %q; see `%s --help`", args[0], c.CommandPath())
+		return unknownCommand(c, args[0])
 	}}
 	c.AddCommand(commands...)
 	return c
+}
+
+// unknownCommand says what was perhaps meant. The word may be a secret that has got into the wrong place.
+func unknownCommand(c *cobra.Command, word string) error {
+	var names []string
+	for _, sub := range c.Commands() {
+		if !sub.Hidden {
+			names = append(names, sub.Name())
+		}
+	}
+	hint := ""
+	if near := config.Nearest(word, names); near != "" {
+		hint = fmt.Sprintf(" did you mean `%s %s`?", c.CommandPath(), near)
+	}
+	return usage("unknown command %q;%s see `%s --help`", config.Quotable(word), hint, c.CommandPath())
+}
+
+// flagError is what is said of a flag that cannot be used. The library's own words would have in them what may be a secret.
+func flagError(c *cobra.Command, err error) error {
+	var missing *pflag.NotExistError
+	if errors.As(err, &missing) {
+		name := missing.GetSpecifiedName()
+		if short := missing.GetSpecifiedShortnames(); short != "" {
+			name, _, _ = strings.Cut(short, "=")
+			err = fmt.Errorf("unknown flag: -%s; the names of flags have two dashes before them", config.Quotable(name))
+		} else {
+			err = fmt.Errorf("unknown flag: --%s", config.Quotable(name))
+		}
+		var names []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near := config.NearestKey(name, names); near != "" {
+			err = fmt.Errorf("%w; did you mean --%s?", err, near)
+		}
+	}
+	return usage("%w\nsee `%s --help`", err, c.CommandPath())
 }
 
 // explain puts an error into words for the terminal, each fault of the configuration on a line of its own.

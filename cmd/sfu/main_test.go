@@ -342,6 +342,67 @@ func TestProcessReadsKeysAgain(t *testing.T) {
 	require.NoError(t, p.cmd.Wait())
 }
 
+// TestHangupEndsNothing: a node without a file of keys goes on, as one with a file does.
+func TestHangupEndsNothing(t *testing.T) {
+	p := launch(t, "--http.listen=127.0.0.1:0", "--media.listen=127.0.0.1:0", "--nats.listen=127.0.0.1:0")
+	for range 3 {
+		require.NoError(t, p.cmd.Process.Signal(syscall.SIGHUP))
+		time.Sleep(50 * time.Millisecond) // what must not happen would by then
+		res, err := http.Get(p.addr["open"] + "healthz")
+		require.NoError(t, err)
+		res.Body.Close()
+	}
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, p.cmd.Wait())
+}
+
+// TestWhatIsMistyped: what was meant is said, and nothing that may be a secret.
+func TestWhatIsMistyped(t *testing.T) {
+	const secret = "8f2b6c1de94f0a7733c5aa01be42d917"
+	for line, want := range map[string]string{
+		"roomm": "did you mean `sfu room`?", "room lst": "did you mean `sfu room list`?", "--medai.listen :1": "did you mean --media.listen?",
+		"room list --jsn": "did you mean --json?", "-auth.keys=k1:" + secret: "two dashes", "auth.keys=k1:" + secret: "unknown command",
+		"--auth.kyes=k1:" + secret: "did you mean --auth.keys?", "room list --timeout 0": "no time", "healthcheck --timeout -1s": "no time",
+	} {
+		_, err := do(strings.Fields(line)...)
+		require.ErrorContains(t, err, want, line)
+		require.Equal(t, exitUsage, exitCode(err), line)
+		require.NotContains(t, err.Error(), secret, line)
+	}
+}
+
+// TestKeysGoIntoFilesOfTheirOwner.
+func TestKeysGoIntoFilesOfTheirOwner(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sfu.keys")
+	for _, id := range []string{"a", "b"} {
+		out, err := do("key", "create", "--id", id, "--out", path)
+		require.NoError(t, err)
+		require.Empty(t, out)
+		if id == "a" { // an editor has left out the end of the line
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(path, bytes.TrimSpace(text), 0o600))
+		}
+	}
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	cfg, err := config.Load(config.Sources{Environ: []string{"SFU_AUTH_KEYS_FILE=" + path}})
+	require.NoError(t, err)
+	require.Len(t, cfg.Auth.Keys, 2)
+	_, err = do("key", "create", "--id", "b", "--out", path)
+	require.ErrorContains(t, err, "already")
+	for mode, warned := range map[os.FileMode]bool{0o600: false, 0o640: true, 0o644: true} {
+		f, err := os.OpenFile(filepath.Join(t.TempDir(), "out"), os.O_CREATE|os.O_WRONLY, mode)
+		require.NoError(t, err)
+		require.NoError(t, f.Chmod(mode))
+		var said bytes.Buffer
+		warnReadable(&said, f)
+		require.Equal(t, warned, strings.Contains(said.String(), "--out"), mode)
+		f.Close()
+	}
+}
+
 func TestProcessFailsWithACodeAndAReason(t *testing.T) {
 	c := exec.Command(os.Args[0], "--http.listen=:8080", "--limits.users=0")
 	c.Env = append(os.Environ(), asCommand+"=1")

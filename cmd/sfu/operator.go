@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -18,6 +19,7 @@ import (
 	"parlor/session/adminhttp"
 	"parlor/session/command"
 	"parlor/session/natsapi"
+	"parlor/sfu"
 )
 
 // caller gives commands to running nodes, over whichever door.
@@ -42,16 +44,19 @@ func (o *operator) command(c *cobra.Command, do work) *cobra.Command {
 	f.SortFlags = false
 	f.BoolVar(&o.json, "json", false, "print the answer as JSON")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for the answer")
-	f.String("config", os.Getenv("SFU_CONFIG"), "YAML file with settings, for its nats.url or nats.listen. $SFU_CONFIG")
-	config.Flags(f, "nats.url", "nats.listen")
+	f.String("config", os.Getenv("SFU_CONFIG"), "YAML file with settings, for how NATS is reached. $SFU_CONFIG")
+	config.Flags(f, "nats.url", "nats.listen", "nats.user", "nats.password", "nats.password_file", "nats.credentials", "nats.tls.ca", "nats.tls.cert", "nats.tls.key")
 	f.StringVar(&o.admin, "admin", "", "URL of a node, such as https://sfu1.example: over its admin HTTP in place of NATS")
 	f.StringVar(&o.token, "token", "", "for --admin: a token with the right admin. Other users of this machine see arguments, not $PARLOR_TOKEN")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if o.timeout <= 0 {
+			return usage("--timeout %v leaves no time for an answer", o.timeout)
+		}
 		ctx, cancel := context.WithTimeout(c.Context(), o.timeout)
 		defer cancel()
 		node, at, hangUp, err := o.reach(ctx, c)
 		if err != nil {
-			return err
+			return o.explain(err, at)
 		}
 		defer hangUp()
 		return o.explain(do(ctx, c, node, args), at)
@@ -76,36 +81,36 @@ func (o *operator) reach(ctx context.Context, c *cobra.Command) (node caller, at
 	if err != nil {
 		return nil, "", nil, err
 	}
-	at = natsURL(cfg)
-	client, hangUp, err := dial(ctx, at)
-	return client, "NATS at " + config.Redact(at), hangUp, err
-}
-
-// natsURL is the server that a node of this configuration uses.
-func natsURL(cfg config.Config) string {
-	if cfg.NATS.URL != "" {
-		return cfg.NATS.URL
-	}
-	return "nats://" + cfg.NATS.Listen.Reachable()
+	server := sfu.NATSServer(cfg.NATS)
+	client, hangUp, err := dial(ctx, server)
+	return client, "NATS at " + config.Redact(server.URL), hangUp, err
 }
 
 // dialTime is how long a NATS server may take to answer.
 const dialTime = 3 * time.Second
 
 // dial connects to NATS and fails where it is not there.
-func dial(ctx context.Context, url string) (*natsapi.Client, func(), error) {
-	nc, err := natsapi.Connect(natsapi.Server{URL: url}, "sfu command line", zerolog.Nop())
+func dial(ctx context.Context, at natsapi.Server) (*natsapi.Client, func(), error) {
+	var reason atomic.Pointer[string] // why the last try failed
+	at.Failed = func(why string) { reason.Store(&why) }
+	nc, err := natsapi.Connect(at, "sfu command line", zerolog.Nop())
 	if err != nil {
 		return nil, nil, err
 	}
 	wait, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
-	if err := nc.FlushWithContext(wait); err != nil {
-		nc.Close()
-		return nil, nil, fmt.Errorf(`no NATS server answers at %s (%w)
-Is a node running? Say by --nats.url which NATS server it uses; a running node tells it under /healthz`, config.Redact(url), err)
+	err = nc.FlushWithContext(wait)
+	if err == nil {
+		return natsapi.NewClient(nc), nc.Close, nil
 	}
-	return natsapi.NewClient(nc), nc.Close, nil
+	nc.Close()
+	if why := reason.Load(); why != nil {
+		err = errors.New(*why) // in place of the time that has passed
+	} else if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	return nil, nil, fmt.Errorf(`no NATS server answers at %s (%w)
+Is a node running? Say by --nats.url which NATS server it uses; a running node tells it under /healthz`, config.Redact(at.URL), err)
 }
 
 // explain says what to do about an error, and gives it its exit code.

@@ -28,7 +28,12 @@ Without a subcommand it serves until Ctrl-C or SIGTERM. With no configuration it
 
 Every setting is a flag, a line of the YAML file given by --config, and an environment variable; flags win over the
 environment, and that over the file.`,
-		Args: cobra.NoArgs,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(c, args[0])
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := load(c)
 			if err != nil {
@@ -64,22 +69,20 @@ func serve(ctx context.Context, cfg config.Config, out, errOut io.Writer) error 
 		<-ctx.Done()
 		time.AfterFunc(impatience, release) // from then on a signal has its usual effect
 	}()
-	if cfg.Auth.KeysFile != "" {
-		hangup := make(chan os.Signal, 1)
-		signal.Notify(hangup, syscall.SIGHUP)
-		defer signal.Stop(hangup)
-		go reloadKeys(ctx, node, hangup)
-	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	go reload(ctx, node, hangup)
 	return node.Run(ctx)
 }
 
-// reloadKeys has the node read its keys again at every SIGHUP. Without a file of keys that signal ends the process, as it does
-// when a terminal is closed.
-func reloadKeys(ctx context.Context, node *sfu.Node, hangup <-chan os.Signal) {
+// reload has the node read its keys and certificates again at every SIGHUP. That signal never ends the process, also when the
+// terminal is closed from which it was started: a node that others rely on is ended by SIGTERM.
+func reload(ctx context.Context, node *sfu.Node, hangup <-chan os.Signal) {
 	for {
 		select {
 		case <-hangup:
-			_ = node.ReloadKeys() // which logs
+			_ = node.Reload() // which logs
 		case <-ctx.Done():
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -18,11 +19,11 @@ import (
 )
 
 func keyCommand() *cobra.Command {
-	var id string
+	var id, out string
 	create := &cobra.Command{
 		Use:   "create",
-		Short: "Make a key and print it as id:secret",
-		Example: `  sfu key create > sfu.keys
+		Short: "Make a key and print it as id:secret, or add it to a file",
+		Example: `  sfu key create --out sfu.keys
   sfu --http.listen :8080 --auth.keys_file sfu.keys`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -37,12 +38,57 @@ func keyCommand() *cobra.Command {
 			if err != nil {
 				return usage("--id: %w", err)
 			}
+			if out != "" {
+				return appendKey(out, key)
+			}
+			warnReadable(c.ErrOrStderr(), c.OutOrStdout())
 			_, err = fmt.Fprintln(c.OutOrStdout(), string(key))
 			return err
 		},
 	}
 	create.Flags().StringVar(&id, "id", "key-"+time.Now().UTC().Format("20060102"), "name of the key, which tokens carry")
+	create.Flags().StringVar(&out, "out", "", "file to write it to, behind the keys that are in it; a new one is made so that only you can read it")
 	return group("key", "Keys that tokens are signed with", create)
+}
+
+// appendKey adds a key to a file of keys by one write, since nodes may be watching it. A file that is not there is made for its owner
+// only; one that is keeps its rights, of which the node speaks.
+func appendKey(path string, key config.Key) error {
+	line := string(key) + "\n"
+	old, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return err
+	case len(old) > 0:
+		for l := range strings.Lines(string(old)) {
+			if config.Key(strings.TrimSpace(l)).ID() == key.ID() {
+				return usage("%s has a key with the id %q already; name this one by --id", path, key.ID())
+			}
+		}
+		if !strings.HasSuffix(string(old), "\n") {
+			line = "\n" + line
+		}
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteString(line); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return f.Close()
+}
+
+// warnReadable says so where what is about to be written goes into a file that others can read.
+func warnReadable(errOut, out io.Writer) {
+	f, ok := out.(*os.File)
+	if !ok {
+		return
+	}
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o044 != 0 {
+		fmt.Fprintln(errOut, "sfu: others can read the file that the key goes into: chmod 600 it, or use --out FILE in place of > FILE")
+	}
 }
 
 // tokenFlags are the flags of `sfu token create`.
@@ -161,7 +207,7 @@ func roomOf(name string, number uint32) (session.RoomID, error) {
 func (f *tokenFlags) choose(keys []config.Key) (config.Key, error) {
 	if len(keys) == 0 {
 		return "", usage(`no key is configured, so the node asks for no token. To have one:
-  sfu key create > sfu.keys
+  sfu key create --out sfu.keys
 and give it to this command and to the node with --auth.keys_file sfu.keys`)
 	}
 	if f.key == "" {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"encoding/json"
+	"time"
 
 	"parlor/session"
 )
@@ -144,7 +145,7 @@ type User struct {
 	Block       session.Block   `json:"Block" jsonschema:"none, both, audio or video"`
 	Streams     []Stream        `json:"Streams" jsonschema:"what it publishes"`
 	Received    Received        `json:"Received" jsonschema:"what was forwarded to it"`
-	RTTMS       int64           `json:"RttMs" jsonschema:"0: not known"`
+	RTTMS       int64           `json:"RttMs" jsonschema:"rounded up; 0: not known"`
 	SinceMS     int64           `json:"SinceMs" jsonschema:"Unix time"`
 	LastHeardMS int64           `json:"LastHeardMs" jsonschema:"Unix time of the last sign of life"`
 	Connected   bool            `json:"Connected"`
@@ -197,7 +198,7 @@ func roomOf(i session.RoomInfo) Room {
 
 func userOf(u session.UserInfo) User {
 	v := User{
-		UserID: u.User, Role: u.Role, Rights: u.Rights.List(), Block: u.Block, Streams: make([]Stream, len(u.Streams)), RTTMS: u.Usage.RTT.Milliseconds(),
+		UserID: u.User, Role: u.Role, Rights: u.Rights.List(), Block: u.Block, Streams: make([]Stream, len(u.Streams)), RTTMS: (u.Usage.RTT + time.Millisecond - 1).Milliseconds(),
 		Received: Received{Packets: u.Usage.Packets, Bytes: u.Usage.Bytes, Resent: u.Usage.Resent, Lost: u.Usage.Lost},
 		SinceMS:  u.Since.UnixMilli(), LastHeardMS: u.LastHeard.UnixMilli(),
 		Connected: u.Connected, MediaOnly: u.MediaOnly, SessionID: u.Session,

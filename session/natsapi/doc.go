@@ -1,7 +1,7 @@
 // Package natsapi is the door of a node's rooms to NATS: commands come in as requests to a NATS micro service, the feed of
 // events goes out to a JetStream stream. Nothing else in the project knows NATS.
 //
-//	connect.go   Connect: a connection that never gives up
+//	connect.go   Connect: a connection that never gives up; trouble.go says why it fails, once
 //	subject.go   subjects
 //	service.go   Register, Service: the micro service
 //	standby.go   commands that a node got which hangs

@@ -30,6 +30,12 @@ func (j *journal) Write(p []byte) (int, error) {
 	return j.b.Write(p)
 }
 
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.String()
+}
+
 // count counts the lines that have all of parts.
 func (j *journal) count(parts ...string) int {
 	j.mu.Lock()

@@ -90,7 +90,19 @@ func (o *StreamOptions) config() jetstream.StreamConfig {
 func (f *Feed) makeStream(ctx context.Context, js jetstream.JetStream) error {
 	ctx, cancel := context.WithTimeout(ctx, ackTime)
 	defer cancel()
-	_, err := js.CreateStream(ctx, f.opts.Stream.config())
+	asked := f.opts.Stream.config()
+	bytes := asked.MaxBytes
+	_, err := js.CreateStream(ctx, asked)
+	for ; noRoom(err) && asked.MaxBytes/2 >= leastStream; _, err = js.CreateStream(ctx, asked) {
+		asked.MaxBytes /= 2
+	}
+	if noRoom(err) {
+		return fmt.Errorf("making the stream %s of %d MB: %w; free disk space, or raise max_file_store of the server", Stream, asked.MaxBytes>>20, err)
+	}
+	if err == nil && asked.MaxBytes < bytes {
+		f.opts.Log.Warn().Int64("mb", asked.MaxBytes>>20).Int64("wanted_mb", bytes>>20).
+			Msg("the server has no room for nats.events_mb: the stream of events is smaller, and forgets sooner")
+	}
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return f.checkStream(ctx, js)
 	}
@@ -101,6 +113,21 @@ func (f *Feed) makeStream(ctx context.Context, js jetstream.JetStream) error {
 		Int64("mb", f.opts.Stream.MaxBytes>>20).Msg("made the stream of events")
 	return nil
 }
+
+// leastStream is the smallest stream in bytes that is made where the server has no room for the one that is wanted.
+const leastStream = 8 << 20
+
+// noRoom reports whether the server, or the account, may not store as much.
+func noRoom(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == storageExceeded || api.ErrorCode == accountExceeded)
+}
+
+// Codes of the server that the library has no names for.
+const (
+	accountExceeded jetstream.ErrorCode = 10002
+	storageExceeded jetstream.ErrorCode = 10047
+)
 
 // checkStream looks whether a stream that somebody else has made takes the next event.
 func (f *Feed) checkStream(ctx context.Context, js jetstream.JetStream) error {

@@ -156,6 +156,9 @@ func (k *Keys) Authenticate(text string, room session.RoomID, user string) (sess
 
 // find returns the key that a token names, or all. Ids are no secrets; signatures are compared in constant time.
 func (k *Keys) find(t *jwt.Token) (any, error) {
+	if _, ok := t.Header["crit"]; ok { // RFC 7515, section 4.1.11: whoever does not know what it names must refuse
+		return nil, invalid("the token's header names extensions that are critical (crit), and none is known here")
+	}
 	kid, named := t.Header["kid"]
 	var set jwt.VerificationKeySet
 	for _, key := range *k.keys.Load() {

@@ -246,3 +246,29 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestCriticalExtensionsAreRefused (RFC 7515, section 4.1.11), also with a good signature.
+func TestCriticalExtensionsAreRefused(t *testing.T) {
+	secret := []byte(strings.Repeat("k", MinSecret))
+	keys, err := New(nil, Key{ID: "k1", Secret: secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, crit := range []any{nil, []string{"exp"}, []string{"b64"}, []string{}, "x"} {
+		c := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"room": "a", "user": "u", "rights": []string{}, "exp": time.Now().Add(time.Hour).Unix()})
+		if crit != nil {
+			c.Header["crit"] = crit
+		}
+		text, err := c.SignedString(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = keys.Parse(text)
+		if (err == nil) != (crit == nil) {
+			t.Errorf("crit %v: %v", crit, err)
+		}
+		if crit != nil && (session.AsError(err).Code != session.CodeTokenInvalid || !strings.Contains(err.Error(), "crit")) {
+			t.Errorf("crit %v: %v", crit, err)
+		}
+	}
+}

@@ -1,13 +1,17 @@
 // Package embedded runs a NATS server with JetStream inside the process, so that one command is a whole working system.
 //
-//	embedded.go  Start, Server, Shutdown
+//	embedded.go  Options, Start, Server, Shutdown
+//	asks.go      who may connect
+//	store.go     the directory: one server each, no more of the disk than there is
 //	watch.go     starting it again once a fault of its disk is over
 package embedded
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,6 +23,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
+// tlsTime bounds a TLS handshake.
+const tlsTime = 5 * time.Second
+
 // startTime bounds the start of the server; recovering a large store takes longest.
 const startTime = 30 * time.Second
 
@@ -27,6 +34,27 @@ type Options struct {
 	Listen string // host:port; port 0: any
 	Dir    string // JetStream's store; empty: a temporary one, removed at the end
 	Log    zerolog.Logger
+
+	// Who may connect. No user: everybody who reaches the port.
+	User, Password string
+	TLS            *tls.Config // nil: plain TCP. Connections of this process need neither TLS nor a certificate
+
+	// Bounds; 0: as below.
+	MaxStore       int64 // bytes on disk, 1 GiB; never more than three quarters of what is free
+	MaxMemory      int64 // bytes of streams in memory, 64 MiB
+	MaxConnections int   // 256
+}
+
+func (o *Options) defaults() {
+	if o.MaxStore <= 0 {
+		o.MaxStore = 1 << 30
+	}
+	if o.MaxMemory <= 0 {
+		o.MaxMemory = 64 << 20
+	}
+	if o.MaxConnections <= 0 {
+		o.MaxConnections = 256
+	}
 }
 
 // Server is a running NATS server. It is another one inside after it was started again, under the same address.
@@ -35,6 +63,7 @@ type Server struct {
 	log   zerolog.Logger
 	addr  net.Addr
 	temp  string // directory to remove
+	lock  io.Closer
 	once  sync.Once
 	ended chan struct{}
 	// maxStore is what the server found that it may store at the first start. When it is started again less is free, as the store is there.
@@ -46,10 +75,14 @@ type Server struct {
 }
 
 // Start starts a server and returns when it takes connections. Whoever started it calls Shutdown. An error names the
-// address where that is the reason.
+// address where that is the reason. The store of a server that runs already is left alone.
 func Start(ctx context.Context, o Options) (*Server, error) {
+	o.defaults()
 	host, port, err := splitListen(o.Listen)
 	if err != nil {
+		return nil, err
+	}
+	if err := free(ctx, o.Listen); err != nil {
 		return nil, err
 	}
 	e := &Server{ended: make(chan struct{})}
@@ -59,12 +92,12 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		}
 		o.Dir = e.temp
 	}
-	e.log = o.Log.With().Str("part", "nats-server").Logger()
-	e.o = &server.Options{
-		ServerName: "sfu-embedded", Host: host, Port: port, JetStream: true, StoreDir: o.Dir, NoSigs: true,
-		// Who does not answer is dropped within about ten seconds: another node that hangs gets no commands then.
-		PingInterval: pingInterval, MaxPingsOut: pingsOut,
+	if e.lock, err = lock(o.Dir); err != nil {
+		e.cleanUp()
+		return nil, err
 	}
+	e.log = o.Log.With().Str("part", "nats-server").Logger()
+	e.o = o.server(host, port)
 	if err := e.start(ctx, o.Listen); err != nil {
 		return nil, errors.Join(err, e.Shutdown(context.WithoutCancel(ctx)))
 	}
@@ -77,6 +110,32 @@ const (
 	pingInterval = 3 * time.Second
 	pingsOut     = 2
 )
+
+// server returns the library's options.
+func (o *Options) server(host string, port int) *server.Options {
+	s := &server.Options{
+		ServerName: "sfu-embedded", Host: host, Port: port, NoSigs: true, MaxConn: o.MaxConnections,
+		JetStream: true, StoreDir: o.Dir, JetStreamMaxStore: bounded(o.Dir, o.MaxStore), JetStreamMaxMemory: o.MaxMemory,
+		// Who does not answer is dropped within about ten seconds: another node that hangs gets no commands then.
+		PingInterval: pingInterval, MaxPingsOut: pingsOut,
+	}
+	if o.User != "" {
+		s.CustomClientAuthentication = asks{o.User, o.Password}
+	}
+	if o.TLS != nil {
+		s.TLS, s.TLSConfig, s.TLSVerify, s.TLSTimeout = true, o.TLS, o.TLS.ClientCAs != nil, tlsTime.Seconds()
+	}
+	return s
+}
+
+// free makes sure that nobody listens on the address, before anything of the store is touched.
+func free(ctx context.Context, listen string) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return fmt.Errorf("embedded NATS server on %s: %w", listen, err)
+	}
+	return l.Close()
+}
 
 // start starts a server with the options of this one.
 func (e *Server) start(ctx context.Context, listen string) error {
@@ -167,6 +226,9 @@ func (e *Server) Shutdown(ctx context.Context) error {
 }
 
 func (e *Server) cleanUp() {
+	if e.lock != nil {
+		e.lock.Close()
+	}
 	if e.temp != "" {
 		_ = os.RemoveAll(filepath.Clean(e.temp)) // a temporary directory; the system clears what is left
 	}

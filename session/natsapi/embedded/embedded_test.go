@@ -64,7 +64,7 @@ func TestStartNamesWhatIsWrong(t *testing.T) {
 		"port in use":   {Options{Listen: l.Addr().String()}, l.Addr().String()},
 		"no port":       {Options{Listen: "127.0.0.1"}, "127.0.0.1"},
 		"bad port":      {Options{Listen: "127.0.0.1:99999"}, "99999"},
-		"bad directory": {Options{Listen: "127.0.0.1:0", Dir: file}, "JetStream"},
+		"bad directory": {Options{Listen: "127.0.0.1:0", Dir: file}, file},
 	} {
 		tt.o.Log = zerolog.Nop()
 		s, err := Start(t.Context(), tt.o)
