@@ -30,6 +30,7 @@ import (
 // left empty (media.listen, nats.store_dir, node.id) are filled in.
 type Config struct {
 	HTTP    HTTP    `koanf:"http"`
+	Monitor Monitor `koanf:"monitor"`
 	Media   Media   `koanf:"media"`
 	NATS    NATS    `koanf:"nats"`
 	Node    Node    `koanf:"node"`
@@ -51,7 +52,14 @@ type HTTP struct {
 	BasePath string   `koanf:"base_path" doc:"Path under which clients see the node behind a proxy, such as /media: Location begins with it, and requests that still have it are taken. Empty: none, or what a trusted proxy says (X-Forwarded-Prefix)."`
 	// TrustedProxies are masked: no bits are set beyond the length of a prefix.
 	TrustedProxies []netip.Prefix `koanf:"trusted_proxies" doc:"Proxies in front, addresses or networks such as 10.0.0.0/8: what they say of the client (Forwarded, X-Forwarded-*) counts. Empty: nobody is believed."`
+	Demo           bool           `koanf:"demo" doc:"Serve the demo page at /. Without it a node has no page in whose address others could put a room; the client stays at /client/."`
 	TLS            TLS            `koanf:"tls"`
+}
+
+// Monitor is a listener for those who watch over the node.
+type Monitor struct {
+	Listen Address        `koanf:"listen" doc:"Address of a listener of its own for /healthz, /readyz and /metrics, such as 127.0.0.1:8081, which strangers cannot fill. Empty: none. Beyond loopback it needs monitor.allow."`
+	Allow  []netip.Prefix `koanf:"allow" doc:"Addresses or networks that may connect to monitor.listen, such as 10.0.0.0/8. Others are hung up on. Empty: all that reach it."`
 }
 
 // TLS names the certificate of the HTTP listener.
@@ -178,8 +186,12 @@ type Limits struct {
 	Seats          int `koanf:"seats" doc:"Seats of one user: how many others it can receive at the same time."`
 	Peers          int `koanf:"peers" doc:"Media connections on this node. More costs memory, about 100 KB each."`
 	Handshakes     int `koanf:"handshakes" doc:"DTLS handshakes at the same time; more admits crowds sooner and takes CPU from running calls."`
-	Signals        int `koanf:"signals" doc:"WebSocket connections on this node."`
+	Signals        int `koanf:"signals" doc:"WebSocket connections on this node of those who have entered, at most half of the open files that the process may have."`
 	Events         int `koanf:"events" doc:"Events kept while NATS is away or slow, about 300 bytes each; beyond, the rooms and users with the most lose some."`
+	Strangers      int `koanf:"strangers" doc:"Connections to http.listen of those who have not entered, in all, and at most a quarter of the open files that the process may have. More costs about 40 KB each, fewer slows a crowd that comes at once."`
+	StrangersPer   int `koanf:"strangers_per_address" doc:"The same of one address, or /64 of IPv6. Beyond that the oldest idle one is closed. More lets one address take more of limits.strangers, fewer slows crowds behind one address."`
+	StrangersCPU   int `koanf:"strangers_cpu" doc:"Share of a core, in percent, for work that strangers cause; one address gets a quarter. More lets floods take CPU from calls, less makes pages and entering slow under a flood."`
+	AddressEntries int `koanf:"address_entries" doc:"Enterings and resumes a second of one address, after twenty times as many at once; more wait, and are refused after 5 s. More lets one address make more work, fewer slows crowds behind one address."`
 	SignalRate     int `koanf:"signal_rate" doc:"Messages per second of one WebSocket connection, after a burst of twice as many; faster ones wait."`
 	Entries        int `koanf:"entries" doc:"Entries of one user into one room in a minute, and as many at once; into all rooms of this node ten times as many."`
 }
@@ -201,7 +213,7 @@ type Timers struct {
 // Default returns the settings of a node that nobody has configured. Settings that are derived are still empty.
 func Default() Config {
 	return Config{
-		HTTP:    HTTP{Listen: "127.0.0.1:8080"},
+		HTTP:    HTTP{Listen: "127.0.0.1:8080", Demo: true},
 		NATS:    NATS{Listen: "127.0.0.1:4222", StoreMB: 1024, MemoryMB: 64, Connections: 256, Replicas: 1, EventsAge: 24 * time.Hour, EventsMB: 256},
 		Cluster: Cluster{Lease: 5 * time.Second, Forget: 3 * time.Minute, Placing: "load"},
 		Webhook: Webhook{Timeout: 5 * time.Second, RetryFor: time.Hour},
@@ -211,6 +223,7 @@ func Default() Config {
 		Limits: Limits{
 			CallUsers: 300, CallPublishers: 50, LiveAnchors: 50,
 			Rooms: 20000, Users: 20000, Seats: 128, Peers: 20000, Handshakes: 256, Signals: 20000, Events: 100000, SignalRate: 50, Entries: 60,
+			Strangers: 1024, StrangersPer: 256, StrangersCPU: 10, AddressEntries: 100,
 		},
 		Timers: Timers{
 			Lost: 8 * time.Second, Reconnect: 3 * time.Second, Timeout: 90 * time.Second, Ping: 3 * time.Second,

@@ -107,7 +107,8 @@ func TestFileThenEnvironmentThenFlags(t *testing.T) {
 
 func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 	values := map[string]string{ // the others take what `sfu config` prints for them
-		"auth.keys": "a:" + secret, "media.external_ips": "192.0.2.1,2001:db8::1", "http.origins": "https://a.example,*", "http.base_path": "/media", "http.trusted_proxies": "192.0.2.0/24,2001:db8::1",
+		"auth.keys": "a:" + secret, "media.external_ips": "192.0.2.1,2001:db8::1", "http.origins": "https://a.example,*", "http.base_path": "/media", "http.trusted_proxies": "192.0.2.0/24,2001:db8::1", "http.demo": "false", "monitor.listen": "127.0.0.1:82", "monitor.allow": "192.0.2.1",
+		"limits.strangers": "2000", "limits.strangers_per_address": "20", "limits.strangers_cpu": "30",
 		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.open": "true", "trace.endpoint": "http://[::1]:4318", "debug.listen": "127.0.0.1:6060", "log.format": "json",
 		"auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
 		"media.interfaces": "eth*,!wg0", "media.networks": "10.0.0.0/8,!2001:db8::/32",
@@ -213,6 +214,10 @@ func TestRefused(t *testing.T) {
 		{"--http.trusted_proxies=proxy.example", "http.trusted_proxies", "no address or network"},
 		{"--http.trusted_proxies=10.0.0.1/8", "http.trusted_proxies", "10.0.0.0/8"},
 		{"--http.trusted_proxies=::/0", "http.trusted_proxies", "everybody"},
+		{"--monitor.listen=:8081", "monitor.allow", "beyond loopback"},
+		{"--monitor.allow=10.0.0.0/33", "monitor.allow", "no address or network"},
+		{"--limits.strangers=10 --limits.strangers_per_address=11", "limits.strangers_per_address", "limits.strangers (10)"},
+		{"--limits.strangers_cpu=101", "limits.strangers_cpu", "whole core"},
 		{"--media.listen=example.org:1", "media.listen", "no IP address"},
 		{"--media.external_ips=0.0.0.0", "media.external_ips", "cannot be reached"},
 		{"--media.interfaces=eth[", "media.interfaces", "pattern"},
@@ -297,7 +302,7 @@ func TestPrintedConfigurationReadsBack(t *testing.T) {
 	again, err := config.Load(sources(t, string(text), nil))
 	require.NoError(t, err, "%s", text)
 	require.Empty(t, again.Auth.Keys)
-	again.HTTP.TrustedProxies = c.HTTP.TrustedProxies
+	again.HTTP.TrustedProxies, again.Monitor.Allow = c.HTTP.TrustedProxies, c.Monitor.Allow
 	again.Auth.Keys, again.Media.ExternalIPs, again.Webhook.Events = c.Auth.Keys, c.Media.ExternalIPs, c.Webhook.Events // empty is as good as none
 	again.Media.Interfaces, again.Media.Networks = c.Media.Interfaces, c.Media.Networks
 	require.Equal(t, c, again)

@@ -43,4 +43,5 @@ func TestDeployedFile(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, ":8443", c.HTTP.Listen)
 	require.Equal(t, 3, c.NATS.Replicas)
+	require.True(t, c.Monitor.Listen.Loopback())
 }

@@ -51,6 +51,9 @@ func (l *loader) checkHTTP() {
 	if len(c.Auth.Keys) == 0 && !l.reach && !l.failed["auth.keys"] && !l.failed["auth.keys_file"] && !c.HTTP.Listen.Loopback() {
 		l.fail("http.listen", fmt.Sprintf(noKey, c.HTTP.Listen, c.HTTP.Listen))
 	}
+	if at := c.Monitor.Listen; at != "" && !at.Loopback() && len(c.Monitor.Allow) == 0 {
+		l.fail("monitor.allow", string(at)+" is beyond loopback: say who may connect, such as 10.0.0.0/8")
+	}
 	if at := c.Debug.Listen; at != "" && !at.Loopback() && !c.Debug.Open {
 		l.fail("debug.listen", string(at)+" is beyond loopback: whoever reaches it reads the node's memory; --debug.open allows it in a closed network")
 	}
@@ -207,6 +210,12 @@ func (l *loader) checkOrder() {
 	}
 	if c := &l.config.Cluster; l.sound("cluster.lease", "cluster.forget") && c.Forget < c.Lease {
 		l.fail("cluster.forget", fmt.Sprintf("%v is below cluster.lease (%v): a node that is only late would be taken for gone", c.Forget, c.Lease))
+	}
+	if n := &l.config.Limits; n.StrangersPer > n.Strangers {
+		l.fail("limits.strangers_per_address", fmt.Sprintf("%d is more than limits.strangers (%d)", n.StrangersPer, n.Strangers))
+	}
+	if v := l.config.Limits.StrangersCPU; v > 100 {
+		l.fail("limits.strangers_cpu", fmt.Sprintf("%d is more than 100, a whole core", v))
 	}
 	t := &l.config.Timers
 	if l.sound("timers.ping", "timers.lost") && t.Ping >= t.Lost {

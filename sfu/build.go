@@ -15,6 +15,7 @@ import (
 	"parlor/session/command"
 	"parlor/session/natsapi"
 	"parlor/session/signal"
+	"parlor/session/stranger"
 	"parlor/session/whip"
 	"parlor/transport"
 )
@@ -38,6 +39,7 @@ func (b *builder) build(ctx context.Context) error {
 	if err := b.cluster(); err != nil {
 		return err
 	}
+	n.files = openFiles(n.cfg.Limits, n.log)
 	if err := b.media(); err != nil {
 		return err
 	}
@@ -56,7 +58,15 @@ func (b *builder) build(ctx context.Context) error {
 	if n.cfg.Auth.KeysFile != "" {
 		b.parts.add("keys", n.ring.run, nil)
 	}
-	if err := b.http(ctx, metricsHandler(n, feed)); err != nil {
+	n.budget = stranger.New(stranger.Limits{
+		Conns: n.files.strangers, ConnsPerSite: min(n.files.strangers, n.cfg.Limits.StrangersPer), Inside: n.files.inside,
+		CPU: float64(n.cfg.Limits.StrangersCPU) / 100, Entries: n.cfg.Limits.AddressEntries,
+	})
+	metrics := &kept{next: metricsHandler(n, feed)}
+	if err := b.http(ctx, metrics); err != nil {
+		return err
+	}
+	if err := b.monitor(ctx, metrics); err != nil {
 		return err
 	}
 	if len(n.certs.files()) > 0 {
@@ -82,7 +92,7 @@ func (b *builder) media() error {
 	e, err := transport.Listen(transport.Options{
 		Listen: at, ExternalIPs: c.Media.ExternalIPs, Log: b.n.log,
 		Addresses: transport.AddressChoice{Interfaces: c.Media.Interfaces, Networks: include, ExcludedNetworks: exclude},
-		Limits:    transport.Limits{Peers: c.Limits.Peers, Handshakes: c.Limits.Handshakes},
+		Limits:    transport.Limits{Peers: c.Limits.Peers, Handshakes: c.Limits.Handshakes, TCPConns: b.n.files.tcp},
 		Timers:    transport.Timers{Consent: c.Timers.Consent, Handshake: c.Timers.Handshake},
 	})
 	if err != nil {
@@ -96,14 +106,12 @@ func (b *builder) media() error {
 // http binds the HTTP port and puts the doors behind it.
 func (b *builder) http(ctx context.Context, metrics http.Handler) error {
 	n, c := b.n, &b.n.cfg
-	door := signal.New(signal.Options{
-		Rooms: n.rooms, Auth: n.keys.Authenticate, Origins: originHosts(c.HTTP.Origins), Log: n.log, Trace: n.trace,
-		EnterWithin: c.Timers.Enter, MessageRate: c.Limits.SignalRate,
-		Trusts: n.cluster.Trusts, NodeURL: n.cluster.NodeURL,
+	s := &surface{n: n, media: whip.New(n.rooms, n.keys), metrics: metrics, foreign: seldom(n.log)}
+	s.door = signal.New(signal.Options{
+		Rooms: n.rooms, Auth: n.keys.Authenticate, Origin: s.mayUse, Guest: n.budget.Guest, Log: n.log, Trace: n.trace,
+		EnterWithin: c.Timers.Enter, MessageRate: c.Limits.SignalRate, NodeURL: n.cluster.NodeURL,
 	})
-	s := &surface{n: n, door: door, media: whip.New(n.rooms, n.keys), metrics: metrics}
-	s.admin = adminhttp.New(n.commands, n.keys, n.log)
-	s.places = make(chan struct{}, c.Limits.Signals)
+	s.admin = adminhttp.New(n.commands, n.keys, n.log, n.trace)
 	tls, err := b.serverTLS(c.HTTP.TLS)
 	if err != nil {
 		return err
@@ -113,7 +121,8 @@ func (b *builder) http(ctx context.Context, metrics http.Handler) error {
 		return listenError("http.listen", c.HTTP.Listen, err)
 	}
 	n.addrs.HTTP, n.addrs.TLS = listener.Addr().(*net.TCPAddr).AddrPort(), tls != nil
-	b.parts.add("http", s.serve(listener, tls), func() { _ = listener.Close() })
+	bounded := n.budget.Listen(listener, c.HTTP.TrustedProxies, tls != nil)
+	b.parts.add("http", s.serve(bounded, tls), func() { _ = listener.Close() })
 	return nil
 }
 

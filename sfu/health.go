@@ -4,33 +4,68 @@ import (
 	"encoding/json"
 	"log"
 	"net/http"
+	"net/netip"
 
 	"github.com/rs/zerolog"
 
 	"parlor/session"
 )
 
-// Health is the body of GET /healthz.
+// Health is the body of GET /healthz. Addresses are told on this machine and at monitor.listen alone.
 type Health struct {
 	Status  string `json:"status"` // "ok", or "draining" while the node shuts down
 	Node    string `json:"node"`
 	Version string `json:"version"`
-	HTTP    string `json:"http"`            // host:port
-	Media   string `json:"media"`           // host:port, UDP and TCP
-	NATS    string `json:"nats"`            // URL
-	Debug   string `json:"debug,omitempty"` // host:port
+	HTTP    string `json:"http,omitempty"`    // host:port
+	Media   string `json:"media,omitempty"`   // host:port, UDP and TCP
+	NATS    string `json:"nats,omitempty"`    // URL
+	Debug   string `json:"debug,omitempty"`   // host:port
+	Monitor string `json:"monitor,omitempty"` // host:port
+}
+
+func (n *Node) health() Health {
+	h := Health{Status: "ok", Node: n.cfg.Node.ID, Version: Version()}
+	if n.draining.Load() {
+		h.Status = "draining"
+	}
+	return h
 }
 
 // healthz says that the process lives, and where it listens.
 func (n *Node) healthz(w http.ResponseWriter, _ *http.Request) {
-	h := Health{Status: "ok", Node: n.cfg.Node.ID, Version: Version(), HTTP: n.addrs.HTTP.String(), Media: n.addrs.Media.String(), NATS: n.addrs.NATS}
-	if n.addrs.Debug.IsValid() {
-		h.Debug = n.addrs.Debug.String()
+	h, a := n.health(), &n.addrs
+	h.HTTP, h.Media, h.NATS = a.HTTP.String(), a.Media.String(), a.NATS
+	if a.Debug.IsValid() {
+		h.Debug = a.Debug.String()
 	}
-	if n.draining.Load() {
-		h.Status = "draining"
+	if a.Monitor.IsValid() {
+		h.Monitor = a.Monitor.String()
 	}
 	writeJSON(w, http.StatusOK, h)
+}
+
+// healthz is Node.healthz, which tells where the node listens to this machine only.
+func (s *surface) healthz(w http.ResponseWriter, r *http.Request) {
+	if onThisMachine(r) {
+		s.n.healthz(w, r)
+		return
+	}
+	writeJSON(w, http.StatusOK, s.n.health())
+}
+
+// onThisMachine reports whether a request comes from this machine. One that a proxy on it has passed on does not, whether the proxy is
+// trusted or not.
+func onThisMachine(r *http.Request) bool {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !at.Addr().Unmap().IsLoopback() {
+		return false
+	}
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
+		if r.Header.Get(name) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // readyz says whether new users should be sent here.

@@ -8,13 +8,17 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"parlor/config"
 	"parlor/session/adminhttp"
 	"parlor/session/remote"
 	"parlor/session/signal"
+	"parlor/session/stranger"
 	"parlor/web"
 )
 
@@ -36,8 +40,7 @@ type surface struct {
 	media   http.Handler // WHIP and WHEP
 	admin   http.Handler // commands
 	metrics http.Handler
-
-	places  chan struct{} // one for each WebSocket
+	foreign zerolog.Logger // of pages that may not use the node
 	sockets sync.WaitGroup
 }
 
@@ -49,11 +52,28 @@ func (s *surface) routes() http.Handler {
 	mux.Handle("/whip/", s.media)
 	mux.Handle("/whep/", s.media)
 	mux.Handle(adminhttp.Path, s.admin)
-	mux.HandleFunc("GET /healthz", s.n.healthz)
+	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.n.readyz)
 	mux.Handle("GET /metrics", s.metrics)
-	mux.Handle("/", web.Handler())
-	return remote.Proxies(s.n.cfg.HTTP.TrustedProxies).Handler(remote.Base(s.n.cfg.HTTP.BasePath).Handler(s.guard(s.traced(mux))))
+	mux.Handle("/", web.Handler(s.n.cfg.HTTP.Demo))
+	paid := s.n.budget.Handler(s.guard(s.traced(mux)), asksRight, enters)
+	return remote.Proxies(s.n.cfg.HTTP.TrustedProxies).Handler(remote.Base(s.n.cfg.HTTP.BasePath).Handler(paid))
+}
+
+// asksRight reports whether a request that is answered well has shown a right.
+func asksRight(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodPost, http.MethodPatch, http.MethodDelete:
+		return door(r) || strings.HasPrefix(r.URL.Path, adminhttp.Path)
+	}
+	return false
+}
+
+// enters reports whether a request is to enter a room.
+func enters(r *http.Request) bool { return r.Method == http.MethodPost && door(r) }
+
+func door(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/whip/") || strings.HasPrefix(r.URL.Path, "/whep/")
 }
 
 // guard protects a node that asks for no token and so serves this machine only from pages of elsewhere, which run in a
@@ -68,7 +88,7 @@ func (s *surface) guard(next http.Handler) http.Handler {
 			http.Error(w, "this node serves its own machine only; open it as "+s.n.addrs.URL(), http.StatusMisdirectedRequest)
 			return
 		}
-		if origin := r.Header.Get("Origin"); origin != "" && !s.allowed(origin) && !loopbackOrigin(origin) {
+		if origin := r.Header.Get("Origin"); origin != "" && !s.mayUse(r) {
 			http.Error(w, "pages of "+origin+" may not use this node (http.origins)", http.StatusForbidden)
 			return
 		}
@@ -100,53 +120,21 @@ func trimBrackets(host string) string {
 	return host
 }
 
-// rtc serves a WebSocket if there is a place left. Taking the connection over lifts the server's time limits.
+// rtc serves a WebSocket. Taking the connection over lifts the server's time limits.
 func (s *surface) rtc(w http.ResponseWriter, r *http.Request) {
-	select {
-	case s.places <- struct{}{}:
-	default:
-		w.Header().Set("Retry-After", "5")
-		http.Error(w, "this node has all the connections that it takes (limits.signals)", http.StatusServiceUnavailable)
-		return
-	}
 	s.sockets.Add(1)
-	s.door.Take(w, r, func() {
-		<-s.places
-		s.sockets.Done()
-	})
+	s.door.Take(w, r, s.sockets.Done)
 }
 
 // crossOrigin lets the pages of configured origins read the answer.
 func (s *surface) crossOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if origin := r.Header.Get("Origin"); origin != "" && s.allowed(origin) {
+		if origin := r.Header.Get("Origin"); origin != "" && s.permits(r) {
 			w.Header().Set("Access-Control-Allow-Origin", origin)
 			w.Header().Add("Vary", "Origin")
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func (s *surface) allowed(origin string) bool {
-	for _, o := range s.n.cfg.HTTP.Origins {
-		if o == "*" || o == origin {
-			return true
-		}
-	}
-	return s.n.cluster.Trusts(origin)
-}
-
-// originHosts turns origins into the host patterns of the WebSocket library.
-func originHosts(origins []string) []string {
-	hosts := make([]string, 0, len(origins))
-	for _, o := range origins {
-		if u, err := url.Parse(o); err == nil && u.Host != "" {
-			hosts = append(hosts, u.Host)
-			continue
-		}
-		hosts = append(hosts, o)
-	}
-	return hosts
 }
 
 // serve returns the part that runs the server until its context is done: then no new connection is taken, plain requests
@@ -158,7 +146,7 @@ func (s *surface) serve(l net.Listener, t *tls.Config) func(context.Context) err
 		server := &http.Server{
 			Handler: s.routes(), TLSConfig: t, BaseContext: func(net.Listener) context.Context { return base },
 			ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-			ErrorLog: serverLog(s.n.log),
+			ErrorLog: serverLog(s.n.log), ConnContext: stranger.ConnContext, ConnState: stranger.ConnState,
 		}
 		ended := make(chan error, 1)
 		go func() {

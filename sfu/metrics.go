@@ -21,7 +21,7 @@ func metricsHandler(n *Node, feed *natsapi.Feed) http.Handler {
 	}, func() float64 { return 1 })
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
 		&wireCollector{n.endpoint}, &roomCollector{n}, &messageCollector{n}, &undecodableCollector{n}, &feedCollector{n, feed}, &webhookCollector{n.webhooks},
-		&keyCollector{n.ring}, clusterCollector{n}, n.meter.seconds, n.meter.results)
+		&keyCollector{n.ring}, &strangerCollector{n}, clusterCollector{n}, n.meter.seconds, n.meter.results)
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 

@@ -12,9 +12,13 @@
 //	load.go     what the node has had to do of late
 //	drain.go    draining, and the node as commands see it
 //	http.go     the HTTP surface: routes, limits, listener
+//	origin.go   which pages may use the node
+//	monitor.go  a listener of its own for those who watch over the node
+//	files.go    how many files each kind of connection may have open
 //	health.go   /healthz, /readyz
+//	kept.go     answers that are given again for a moment
 //	debug.go    profiles, on a port of their own
-//	metrics.go  /metrics; commandmetrics.go, messagemetrics.go, webhookmetrics.go
+//	metrics.go  /metrics; commandmetrics.go, messagemetrics.go, strangermetrics.go, webhookmetrics.go
 //	trace.go    where traces go
 //	version.go  Version
 //
@@ -44,6 +48,7 @@ import (
 	"parlor/session/command"
 	"parlor/session/natsapi"
 	"parlor/session/natsapi/webhook"
+	"parlor/session/stranger"
 	"parlor/session/token"
 	"parlor/tracing"
 	"parlor/transport"
@@ -68,6 +73,8 @@ type Node struct {
 	completer *natsapi.Completer
 	commands  *command.Commands
 	service   *natsapi.Service
+	budget    *stranger.Budget // of who has not entered
+	files     files
 	meter     *commandMeter
 	webhooks  *webhook.Sender // nil: none are configured
 	load      *load
@@ -84,7 +91,9 @@ type Addrs struct {
 	TLS   bool           // HTTP is HTTPS
 	Media netip.AddrPort // the same for UDP and TCP
 	Debug netip.AddrPort // profiles; not valid: they are not served
-	NATS  string         // URL of the server: the one in this process, or nats.url without its password
+	// Monitor is where health and metrics are served to those who watch over the node; not valid: only at HTTP.
+	Monitor netip.AddrPort
+	NATS    string // URL of the server: the one in this process, or nats.url without its password
 }
 
 // URL returns the address of the demo page for a browser on this machine.

@@ -251,20 +251,25 @@ func TestTokensAreAskedForWithAKey(t *testing.T) {
 	require.ErrorIs(t, err, &client.Error{Code: "token_invalid"})
 }
 
-func TestWebSocketsAreBounded(t *testing.T) {
+// TestStrangersTakeNobodysPlace: limits.signals counts those who have entered, so connections on which nobody has do not fill it.
+func TestStrangersTakeNobodysPlace(t *testing.T) {
 	n := run(t, free(func(c *config.Config) { c.Limits.Signals = 1 }), io.Discard)
+	url := "ws" + strings.TrimPrefix(n.Addrs().URL(), "http") + "rtc"
+	for range 5 {
+		ws, _, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{Subprotocols: []string{"parlor.v1"}})
+		require.NoError(t, err)
+		defer func() { _ = ws.CloseNow() }()
+	}
 	first, err := client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "lobby", User: "ann"})
 	require.NoError(t, err)
 	defer first.Close()
-	url := "ws" + strings.TrimPrefix(n.Addrs().URL(), "http") + "rtc"
-	_, res, err := websocket.Dial(t.Context(), url, nil)
-	require.Error(t, err)
-	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+	_, err = client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "lobby", User: "bob"})
+	require.ErrorIs(t, err, &client.Error{Code: "room_full"})
 	require.NoError(t, first.Exit(t.Context()))
 	eventually(t, "the place is free again", func() bool {
-		ws, _, err := websocket.Dial(t.Context(), url, nil)
+		c, err := client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "lobby", User: "bob"})
 		if err == nil {
-			_ = ws.CloseNow()
+			c.Close()
 		}
 		return err == nil
 	})

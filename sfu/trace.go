@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"parlor/config"
+	"parlor/session/remote"
 	"parlor/tracing"
 )
 
@@ -35,12 +36,16 @@ func (b *builder) tracing(ctx context.Context) error {
 	return nil
 }
 
-// traced has requests go on with the traces that they come with.
+// traced has requests go on with the traces that they come with, as far as a trusted proxy has brought them, or everybody may enter: a
+// stranger would have others' traces sampled, and spans added to them. Commands go on with the trace of who may give them.
 func (s *surface) traced(next http.Handler) http.Handler {
 	if s.n.trace == nil {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(s.n.trace.Join(r.Context(), r.Header.Get)))
+		if s.n.keys.Open() || remote.Of(r).Trusted {
+			r = r.WithContext(s.n.trace.Join(r.Context(), r.Header.Get))
+		}
+		next.ServeHTTP(w, r)
 	})
 }

@@ -69,6 +69,14 @@ func (t *Tracer) Join(ctx context.Context, header func(name string) string) cont
 	return propagation.TraceContext{}.Extract(ctx, getter(header))
 }
 
+// Along returns ctx with the trace of another context, if that has one.
+func Along(ctx, of context.Context) context.Context {
+	if s := trace.SpanContextFromContext(of); s.IsValid() {
+		return trace.ContextWithSpanContext(ctx, s)
+	}
+	return ctx
+}
+
 // Pass hands the trace of ctx to set, header by header. Without one it does nothing.
 func Pass(ctx context.Context, set func(name, value string)) {
 	propagation.TraceContext{}.Inject(ctx, setter(set))

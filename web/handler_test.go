@@ -20,7 +20,7 @@ func request(method, path string, header ...string) *http.Response {
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	web.Handler().ServeHTTP(w, r)
+	web.Handler(true).ServeHTTP(w, r)
 	return w.Result()
 }
 

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
 	"strings"
@@ -42,10 +43,13 @@ type file struct {
 }
 
 // Handler serves the demo at / (its files at /demo/…) and the client at /client/…, to GET and HEAD.
-// Other paths get 404. Files are revalidated by ETag on every load, so that a page never mixes the
+// With demo false there is the client alone. Other paths get 404. Files are revalidated by ETag on every load, so that a page never mixes the
 // modules of two versions; the client may be imported by pages of other origins.
-func Handler() http.Handler {
+func Handler(demo bool) http.Handler {
 	files := load()
+	if !demo {
+		maps.DeleteFunc(files, func(name string, _ file) bool { return strings.HasPrefix(name, "demo/") })
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimPrefix(r.URL.Path, "/")
 		if name == "" {

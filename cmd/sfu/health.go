@@ -49,12 +49,15 @@ func healthCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&url, "url", "", "the node's /healthz, if not the one of the configuration")
 	c.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "how long to wait")
-	settings(c, "http.listen", "http.tls.cert", "http.tls.key", "auth.keys", "auth.keys_file")
+	settings(c, "http.listen", "monitor.listen", "monitor.allow", "http.tls.cert", "http.tls.key", "auth.keys", "auth.keys_file")
 	return c
 }
 
 // healthURL is where a node of this configuration answers on its own machine.
 func healthURL(cfg config.Config) (string, error) {
+	if at := cfg.Monitor.Listen; at != "" && at.Port() != 0 {
+		return "http://" + at.Reachable() + "/healthz", nil
+	}
 	if cfg.HTTP.Listen.Port() == 0 {
 		return "", usage("http.listen has port 0; say by --url where the node listens")
 	}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"testing"
@@ -87,9 +88,11 @@ func TestKubernetes(t *testing.T) {
 		require.True(t, open, "NetworkPolicy does not let in %s", p.Name)
 	}
 	for name, p := range map[string]*core.Probe{"readiness": sfu.ReadinessProbe, "liveness": sfu.LivenessProbe, "startup": sfu.StartupProbe} {
-		require.Contains(t, ports, p.HTTPGet.Port.StrVal, name)
-		require.Equal(t, core.URISchemeHTTPS, p.HTTPGet.Scheme, name)
+		at := fmt.Sprintf("%s:%d", p.HTTPGet.Host, p.HTTPGet.Port.IntVal)
+		require.Contains(t, m["ConfigMap parlor"].(*core.ConfigMap).Data["sfu.yaml"], `monitor: { listen: "`+at+`" }`, "%s: strangers can fill any other listener", name)
+		require.Empty(t, p.HTTPGet.Scheme, name)
 	}
+	require.True(t, spec.HostNetwork, "else 127.0.0.1 of the machine, which the probes ask, is not the pod's")
 	require.Equal(t, "/readyz", sfu.ReadinessProbe.HTTPGet.Path, "which says no while a node drains")
 	require.Equal(t, "/healthz", sfu.LivenessProbe.HTTPGet.Path, "which does not: a draining node must not be killed")
 	for _, name := range []string{"Service parlor", "Service parlor-nodes"} {

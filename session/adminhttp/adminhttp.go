@@ -25,6 +25,7 @@ import (
 	"parlor/session"
 	"parlor/session/command"
 	"parlor/session/problem"
+	"parlor/tracing"
 )
 
 // Path begins the paths of this door.
@@ -52,12 +53,13 @@ type handler struct {
 	keys     Keys
 	log      zerolog.Logger
 	foreign  *http.CrossOriginProtection
+	trace    *tracing.Tracer
 	places   chan struct{}
 }
 
-// New returns the handler of everything below Path.
-func New(c *command.Commands, k Keys, log zerolog.Logger) http.Handler {
-	h := &handler{commands: c, keys: k, log: log, foreign: http.NewCrossOriginProtection(), places: make(chan struct{}, maxCommands)}
+// New returns the handler of everything below Path. Commands go on with the traces of who may give them; t may be nil.
+func New(c *command.Commands, k Keys, log zerolog.Logger, t *tracing.Tracer) http.Handler {
+	h := &handler{commands: c, keys: k, log: log, trace: t, foreign: http.NewCrossOriginProtection(), places: make(chan struct{}, maxCommands)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+Path+"{action}", h.command)
 	mux.HandleFunc("GET "+Path+"openapi.json", serveDocument)
@@ -103,7 +105,7 @@ func (h *handler) command(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, a, http.StatusServiceUnavailable, session.Errorf(session.CodeInternal, "", "too many commands at once; it may be repeated"))
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), commandTime)
+	ctx, cancel := context.WithTimeout(h.trace.Join(r.Context(), r.Header.Get), commandTime)
 	defer cancel()
 	answer, failed := commands.Do(ctx, a, request)
 	if failed != nil {

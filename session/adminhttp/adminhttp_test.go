@@ -45,7 +45,7 @@ func open(t *testing.T, keys ...token.Key) *door {
 		_, _, err := d.rooms.Enter(t.Context(), session.EnterRequest{Room: room(t, name), User: "ann", Grant: session.Grant{Rights: session.AllRights()}})
 		require.NoError(t, err)
 	}
-	d.h = adminhttp.New(command.New(command.Options{Rooms: d.rooms, Node: self("n1")}), k, zerolog.Nop())
+	d.h = adminhttp.New(command.New(command.Options{Rooms: d.rooms, Node: self("n1")}), k, zerolog.Nop(), nil)
 	return d
 }
 

@@ -1,12 +1,16 @@
 package adminhttp
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
 
@@ -19,14 +23,17 @@ import (
 // it cannot say anything else than they do.
 var document = sync.OnceValues(makeDocument)
 
-func serveDocument(w http.ResponseWriter, _ *http.Request) {
+func serveDocument(w http.ResponseWriter, r *http.Request) {
 	body, err := document()
 	if err != nil { // of the types alone, so the package's tests have seen it
 		problem.Write(w, http.StatusInternalServerError, session.AsError(err))
 		return
 	}
+	sum := sha256.Sum256(body)
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(body) // the client may be gone; there is nobody else to tell
+	w.Header().Set("Cache-Control", "no-cache") // but with the tag
+	w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:12])+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
 type object = map[string]any

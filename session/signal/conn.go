@@ -24,6 +24,7 @@ import (
 const (
 	closeTaken websocket.StatusCode = 4001 // another connection has resumed the session, or too much was not acknowledged
 	closeIdle  websocket.StatusCode = 4002 // nobody has entered in time
+	closeBusy  websocket.StatusCode = 4003 // too much from this address, or on this connection, without entering
 )
 
 // conn is one connection of a client.
@@ -32,6 +33,7 @@ type conn struct {
 	ws    *websocket.Conn
 	wire  net.Conn // below ws
 	limit *rate.Limiter
+	guest guest
 	s     *session.Session // nil before entering; of whoever holds busy, and of the reading goroutine while nobody does
 
 	stranger *time.Timer // closes the connection where nobody enters in time
@@ -137,10 +139,14 @@ func (c *conn) read(ctx context.Context) error {
 			}
 			return unanswered
 		case err != nil:
+			c.tooLarge(err)
 			return err
 		case kind != websocket.MessageText:
 			return c.ws.Close(websocket.StatusUnsupportedData, "messages are JSON text")
 		case c.s == nil:
+			if err := c.attempt(ctx, raw); err != nil {
+				return err
+			}
 			asked = c.begin(ctx, slices.Clone(raw))
 			continue
 		}
@@ -165,6 +171,7 @@ func (c *conn) begin(ctx context.Context, raw []byte) *entering {
 	c.busy.Lock()
 	go func() {
 		err := c.carryOut(ctx, raw)
+		c.guest.Done()
 		if c.s != nil {
 			c.stranger.Stop() // ctx goes on, for the events
 		} else {
@@ -268,8 +275,7 @@ func (c *conn) carryOut(ctx context.Context, raw []byte) (err error) {
 }
 
 func (c *conn) answer(ctx context.Context, raw []byte) error {
-	var e envelope
-	err := decode(raw, &e)
+	e, err := c.envelope(raw)
 	if err == nil && e.ID == nil {
 		err = session.Errorf(session.CodeBadRequest, "id", "a request carries an id")
 	}
@@ -301,6 +307,9 @@ func (c *conn) log() *zerolog.Logger {
 }
 
 func (c *conn) refuse(re *int64, err error) error {
+	if errors.Is(err, errOver) {
+		return err
+	}
 	var elsewhere *session.ElsewhereError
 	if errors.As(err, &elsewhere) {
 		if err := c.send(redirectAnswer{answer{"redirect", re}, elsewhere.Node, elsewhere.URL}); err != nil {

@@ -6,6 +6,7 @@
 //	requests.go what each request does
 //	message.go  the wire forms and their strict decoding
 //	report.go   reports, which nobody waits for
+//	guest.go    who has not entered, and what that one may cost
 //	hijack.go   the connection's buffers
 //	ping.go     the short way of the message that clients send all the time
 //
@@ -25,6 +26,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/session"
+	"parlor/session/stranger"
 	"parlor/tracing"
 )
 
@@ -43,15 +45,17 @@ type Authenticator func(token string, room session.RoomID, user string) (session
 
 // Options of the door. Zero durations and rates get their defaults.
 type Options struct {
-	Rooms   *session.Rooms
-	Auth    Authenticator
-	Origins []string // host patterns of pages on other hosts that may connect; the node's own page always may
-	// Trusts reports whether pages of a web origin may connect that is not in Origins, because another node serves them. nil: none.
-	Trusts func(origin string) bool
+	Rooms *session.Rooms
+	Auth  Authenticator
+	// Origin reports whether the page that a request is of may connect; a request without Origin always may. nil: pages of the node's
+	// own host may.
+	Origin func(r *http.Request) bool
 	// NodeURL returns where another node that lives can be reached, for resuming a session of its. nil: there are none.
 	NodeURL func(node string) (url string, ok bool)
-	Log     zerolog.Logger
-	Trace   *tracing.Tracer // nil: none
+	// Guest returns what one who has not entered may cost; ok is false for who may not even come in. nil: nothing bounds them.
+	Guest func(r *http.Request) (g *stranger.Guest, ok bool)
+	Log   zerolog.Logger
+	Trace *tracing.Tracer // nil: none
 
 	EnterWithin  time.Duration // a connection that has neither entered nor resumed is closed after it; 10 s
 	WriteTimeout time.Duration // a message that the client does not take in it ends the connection; 10 s
@@ -85,12 +89,20 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.Take(w, r, 
 // client stays.
 func (d *Door) Take(w http.ResponseWriter, r *http.Request, ended func()) {
 	h := &hijack{ResponseWriter: w}
-	ws := d.accept(h, r)
+	guest, ok := d.guest(r)
+	if !ok {
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "too many connections of this address that nobody has entered on (limits.strangers_per_address)", http.StatusTooManyRequests)
+		ended()
+		return
+	}
+	ping := &pings{}
+	ws := d.accept(h, r, ping)
 	if ws == nil {
 		ended()
 		return
 	}
-	ctx, wire := d.o.Trace.Join(baseContext(r), r.Header.Get), h.conn // and nothing else of h and r, which hold the request
+	ctx, wire := tracing.Along(baseContext(r), r.Context()), h.conn // and nothing else of h and r, which hold the request
 	go func() {
 		defer ended()
 		defer func() { // as net/http has it
@@ -99,7 +111,9 @@ func (d *Door) Take(w http.ResponseWriter, r *http.Request, ended func()) {
 				_ = wire.Close()
 			}
 		}()
-		newConn(d, ws, wire).serve(ctx)
+		c := newConn(d, ws, wire)
+		c.guest.Guest, ping.limit = guest, c.limit
+		c.serve(ctx)
 	}()
 }
 
@@ -113,13 +127,21 @@ func baseContext(r *http.Request) context.Context {
 }
 
 // accept returns the connection, or nil where the client was refused.
-func (d *Door) accept(w http.ResponseWriter, r *http.Request) *websocket.Conn {
-	trusted := d.o.Trusts != nil && d.o.Trusts(r.Header.Get("Origin"))
+func (d *Door) accept(w http.ResponseWriter, r *http.Request, p *pings) *websocket.Conn {
+	origin := r.Header.Get("Origin")
+	if d.o.Origin != nil && origin != "" && !d.o.Origin(r) {
+		http.Error(w, "pages of "+origin+" may not use this node (http.origins)", http.StatusForbidden)
+		return nil
+	}
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		InsecureSkipVerify: trusted, // of the origin
+		InsecureSkipVerify: d.o.Origin != nil, // it was looked at
 		Subprotocols:       []string{Subprotocol},
-		OriginPatterns:     d.o.Origins,
 		CompressionMode:    websocket.CompressionDisabled, // costs memory per connection, and SDP is rare
+		OnPingReceived: func(ctx context.Context, payload []byte) bool {
+			p.wait(ctx, payload)
+			return true
+		},
+		OnPongReceived: p.wait,
 	})
 	if err != nil {
 		d.o.Log.Debug().Err(err).Str("from", r.RemoteAddr).Msg("WebSocket refused")
@@ -129,7 +151,7 @@ func (d *Door) accept(w http.ResponseWriter, r *http.Request) *websocket.Conn {
 		_ = ws.Close(websocket.StatusPolicyViolation, "ask for the subprotocol "+Subprotocol)
 		return nil
 	}
-	ws.SetReadLimit(maxMessage)
+	ws.SetReadLimit(maxOpening)
 	return ws
 }
 

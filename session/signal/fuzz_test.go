@@ -70,7 +70,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for _, into := range []any{
-			&envelope{}, &enterRequest{}, &resumeRequest{}, &offerRequest{}, &seatRequest{}, &publishRequest{}, &roleRequest{}, &volumeRequest{}, &statisticsRequest{}, &tokenRequest{},
+			&envelope{}, &opening{}, &offerRequest{}, &seatRequest{}, &publishRequest{}, &roleRequest{}, &volumeRequest{}, &statisticsRequest{}, &tokenRequest{},
 			&pingRequest{}, &exitBeacon{},
 		} {
 			err := decode(raw, into)

@@ -14,17 +14,23 @@ import (
 type envelope struct {
 	Type string `json:"type"`
 	ID   *int64 `json:"id"`
+
+	opening *opening // of somebody who has not entered
 }
 
-type enterRequest struct {
+// opening is every field that somebody may send who has not entered, so that a message of such a one is read once.
+type opening struct {
+	Type string `json:"type"`
+	ID   *int64 `json:"id"`
+
+	// Of enter.
 	Room  session.RoomID `json:"room"`
 	User  string         `json:"user"`
 	Token string         `json:"token"`
 	Role  session.Role   `json:"role"`
 	Scene session.Scene  `json:"scene"`
-}
 
-type resumeRequest struct {
+	// Of resume.
 	Node    string `json:"node"` // whose session it is; empty: this one's
 	Session string `json:"session"`
 	Key     string `json:"key"`

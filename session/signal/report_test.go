@@ -18,7 +18,7 @@ func reporting(t testing.TB) (*conn, *websocket.Conn) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := &hijack{ResponseWriter: w}
 		d := New(Options{})
-		conns <- newConn(d, d.accept(h, r), h.conn)
+		conns <- newConn(d, d.accept(h, r, &pings{}), h.conn)
 		<-over
 	}))
 	ws, _, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{Subprotocols: []string{Subprotocol}})

@@ -13,9 +13,9 @@ import (
 func (c *conn) request(ctx context.Context, e envelope, raw []byte) (reply any, then func(), err error) {
 	switch e.Type {
 	case "enter":
-		return c.enter(ctx, e, raw)
+		return c.enter(ctx, e)
 	case "resume":
-		return c.resume(ctx, e, raw)
+		return c.resume(ctx, e)
 	case "":
 		return nil, nil, session.Errorf(session.CodeBadRequest, "type", "a message has a type")
 	}
@@ -44,12 +44,9 @@ var inside = map[string]func(*conn, context.Context, envelope, []byte) (any, err
 	"ping":       (*conn).ping,
 }
 
-func (c *conn) enter(ctx context.Context, e envelope, raw []byte) (any, func(), error) {
-	var q enterRequest
-	if err := decode(raw, &q); err != nil {
-		return nil, nil, err
-	}
-	if c.s != nil {
+func (c *conn) enter(ctx context.Context, e envelope) (any, func(), error) {
+	q := e.opening
+	if q == nil {
 		return nil, nil, session.Errorf(session.CodeBadRequest, "type", "this connection has entered already")
 	}
 	grant, err := c.d.o.Auth(q.Token, q.Room, q.User)
@@ -57,11 +54,15 @@ func (c *conn) enter(ctx context.Context, e envelope, raw []byte) (any, func(), 
 		c.d.o.Rooms.Refused(err)
 		return nil, nil, err
 	}
+	if err := c.letIn(ctx); err != nil {
+		return nil, nil, err
+	}
 	s, entered, err := c.d.o.Rooms.Enter(ctx, session.EnterRequest{
 		Room: q.Room, User: q.User, Grant: grant, Role: q.Role, Scene: q.Scene, Signal: true,
 		Gone: func() bool { return hungUp(c.wire) },
 	})
 	if err != nil {
+		c.sendOut()
 		return nil, nil, err
 	}
 	c.s, c.unheard = s, true
@@ -72,17 +73,18 @@ func (c *conn) enter(ctx context.Context, e envelope, raw []byte) (any, func(), 
 	}, nil
 }
 
-func (c *conn) resume(ctx context.Context, e envelope, raw []byte) (any, func(), error) {
-	var q resumeRequest
-	if err := decode(raw, &q); err != nil {
-		return nil, nil, err
-	}
-	if c.s != nil {
+func (c *conn) resume(ctx context.Context, e envelope) (any, func(), error) {
+	q := e.opening
+	if q == nil {
 		return nil, nil, session.Errorf(session.CodeBadRequest, "type", "this connection has entered already")
 	}
 	s, err := c.d.o.Rooms.Resume(ctx, q.Session, q.Key, q.LastSeq)
 	if err != nil {
 		return nil, nil, c.whose(q.Node, err)
+	}
+	if err := c.letIn(ctx); err != nil {
+		s.Detached()
+		return nil, nil, err
 	}
 	c.s = s
 	return enteredAnswer{answer{"resumed", e.ID}, s.Entered()}, func() { c.follow(ctx, s) }, nil

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -268,7 +269,9 @@ func TestLargestMessageIsTaken(t *testing.T) {
 }
 
 func TestForeignPagesAreRefused(t *testing.T) {
-	d := open(t, signal.Options{Origins: []string{"meet.example.org"}})
+	d := open(t, signal.Options{Origin: func(r *http.Request) bool {
+		return r.Header.Get("Origin") == "https://meet.example.org" || r.Header.Get("Origin") == "http://"+r.Host
+	}})
 	for origin, status := range map[string]int{
 		"https://evil.example":     http.StatusForbidden,
 		"null":                     http.StatusForbidden,
@@ -425,4 +428,21 @@ func TestTokenIsRenewed(t *testing.T) {
 	require.Equal(t, "token_expiring", e["type"], "%v", e)
 	require.InDelta(t, 7_500, e["inMs"], 2_500)
 	require.Equal(t, "bad_request", d.dial(t).ask(message{"type": "token", "token": "x"})["code"], "who has not entered")
+}
+
+// TestPingFramesAreHeldBack: each costs a write, so they come no faster than messages may.
+func TestPingFramesAreHeldBack(t *testing.T) {
+	d := open(t, signal.Options{MessageRate: 20})
+	c, _ := d.enter(t, "ann")
+	began := time.Now()
+	var pinging sync.WaitGroup
+	pinging.Go(func() { // reads the pongs
+		_, _, _ = c.ws.Read(t.Context())
+	})
+	for range 60 { // 40 at once, and 20 of a second
+		require.NoError(t, c.ws.Ping(t.Context()))
+	}
+	require.Greater(t, time.Since(began), 900*time.Millisecond)
+	require.NoError(t, c.ws.CloseNow())
+	pinging.Wait()
 }

@@ -1,0 +1,81 @@
+package stranger
+
+import (
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"parlor/session/remote"
+)
+
+// Handler has requests pay before next answers them, and for the bytes of the answer afterwards. Requests that entering says are to
+// enter are bounded as entries as well. Who is answered well where a right is asked for gets back what it has paid.
+func (b *Budget) Handler(next http.Handler, asksRight, enters func(*http.Request) bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		site := remote.Of(r).Site()
+		if err := b.pay(r.Context(), site, requestPrice, Requests); err != nil {
+			refuse(w, err)
+			return
+		}
+		if enters(r) {
+			if err := b.enter(r.Context(), site); err != nil {
+				refuse(w, err)
+				return
+			}
+		}
+		m := &meter{ResponseWriter: w}
+		next.ServeHTTP(m, r)
+		if asksRight(r) && m.status/100 == 2 {
+			b.giveBack(site, requestPrice)
+			return
+		}
+		b.charge(site, time.Duration(m.bytes)*bytePrice)
+	})
+}
+
+// charge has a site pay for what is done already.
+func (b *Budget) charge(site netip.Prefix, price time.Duration) {
+	b.mu.Lock()
+	b.cpu.take(time.Now(), site, price, patience) // where it owes more than that, it is held up already
+	b.mu.Unlock()
+}
+
+// refuse answers who has used its share; nobody reads the answer where the request's context has ended.
+func refuse(w http.ResponseWriter, err error) {
+	busy, ok := err.(*Busy) //nolint:errorlint // made by Budget.await, never wrapped
+	if !ok {
+		return
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(busy.Seconds()))
+	w.Header().Set("Connection", "close")
+	http.Error(w, busy.Error(), http.StatusTooManyRequests)
+}
+
+// meter sees an answer's status and counts its bytes.
+type meter struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (m *meter) WriteHeader(status int) {
+	if m.status == 0 && status >= http.StatusOK {
+		m.status = status
+	}
+	m.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (m *meter) Write(p []byte) (int, error) {
+	if m.status == 0 {
+		m.status = http.StatusOK
+	}
+	n, err := m.ResponseWriter.Write(p)
+	m.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (m *meter) Unwrap() http.ResponseWriter { return m.ResponseWriter }

@@ -1,0 +1,130 @@
+package stranger
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"parlor/session/remote"
+)
+
+// Listener accepts the connections that a Budget allows. They are *Conn.
+type Listener struct {
+	net.Listener
+	b       *Budget
+	proxies remote.Proxies
+	price   time.Duration
+	ready   chan *Conn
+	failed  chan error
+	closed  chan struct{}
+	once    sync.Once
+	begin   sync.Once
+}
+
+// Listen returns l as a Listener. secure says that its connections begin with a TLS handshake, which is dear.
+func (b *Budget) Listen(l net.Listener, p remote.Proxies, secure bool) *Listener {
+	price := connPrice
+	if secure {
+		price += tlsPrice
+	}
+	return &Listener{Listener: l, b: b, proxies: p, price: price, ready: make(chan *Conn), failed: make(chan error), closed: make(chan struct{})}
+}
+
+// Accept returns the next connection that is let in. The goroutine that asks the kernel is started by the first call, and ends with Close.
+func (l *Listener) Accept() (net.Conn, error) {
+	l.begin.Do(func() { go l.run() })
+	select {
+	case c := <-l.ready:
+		return c, nil
+	case err := <-l.failed:
+		return nil, err
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends listening. Connections that wait are closed.
+func (l *Listener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+func (l *Listener) run() {
+	for {
+		nc, err := l.Listener.Accept()
+		if err != nil {
+			select {
+			case l.failed <- err: // net/http waits a moment and goes on, where it is of the kind that passes
+				continue
+			case <-l.closed:
+				return
+			}
+		}
+		l.take(nc)
+	}
+}
+
+// take hands a connection on: at once, after its site has the share for it, or never.
+func (l *Listener) take(nc net.Conn) {
+	c := &Conn{Conn: nc, b: l.b}
+	if at, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
+		c.site, c.any = remote.Site(at.Addr()), l.proxies.Trusts(at.Addr())
+	}
+	var wait time.Duration
+	if ok := true; !c.any {
+		l.b.mu.Lock()
+		wait, ok = l.b.cpu.take(time.Now(), c.site, l.price, patience)
+		l.b.mu.Unlock()
+		if !ok {
+			l.b.Refused(Connects)
+			c.reset()
+			return
+		}
+	}
+	switch {
+	case !l.b.admit(c):
+		c.reset()
+	case wait > 0:
+		time.AfterFunc(wait, func() { l.hand(c) })
+	default:
+		l.hand(c)
+	}
+}
+
+func (l *Listener) hand(c *Conn) {
+	select {
+	case l.ready <- c:
+	case <-l.closed:
+		_ = c.Close()
+	}
+}
+
+type connKey struct{}
+
+// ConnContext is for http.Server: requests know their connection.
+func ConnContext(ctx context.Context, nc net.Conn) context.Context {
+	if c := below(nc); c != nil {
+		return context.WithValue(ctx, connKey{}, c)
+	}
+	return ctx
+}
+
+// ConnState is for http.Server: a connection on which a request is under way is not the first to go.
+func ConnState(nc net.Conn, s http.ConnState) {
+	if c := below(nc); c != nil {
+		c.setBusy(s == http.StateActive)
+	}
+}
+
+// below returns the *Conn of a connection, which may be below TLS; nil where there is none.
+func below(nc net.Conn) *Conn {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	c, _ := nc.(*Conn)
+	return c
+}

@@ -1,0 +1,111 @@
+package stranger
+
+import (
+	"net/netip"
+	"time"
+)
+
+// bucket is a token bucket whose level may be below zero: that is what those who wait have taken in advance.
+type bucket struct {
+	level float64
+	at    time.Time
+}
+
+// fill adds what has come in since the last time.
+func (b *bucket) fill(now time.Time, rate, burst float64) {
+	if d := now.Sub(b.at); d > 0 {
+		b.level, b.at = min(burst, b.level+d.Seconds()*rate), now
+	}
+}
+
+// wait is how long it takes until nothing is missing once amount is taken.
+func (b *bucket) wait(amount, rate float64) time.Duration {
+	if missing := amount - b.level; missing > 0 {
+		return time.Duration(missing / rate * float64(time.Second))
+	}
+	return 0
+}
+
+// maxSites bounds the sites that are told apart; the others are taken for one. More costs memory, about 150 bytes each; fewer lets
+// whoever has many addresses have others share one budget.
+const maxSites = 8192
+
+// buckets has one for each site that has taken something of late. Not safe for concurrent use.
+type buckets struct {
+	of    map[netip.Prefix]*bucket
+	swept time.Time
+}
+
+// site returns the bucket of a site, filled; that of a new site is full.
+func (b *buckets) site(now time.Time, s netip.Prefix, rate, burst float64) *bucket {
+	if b.of == nil {
+		b.of = map[netip.Prefix]*bucket{}
+	}
+	if now.Sub(b.swept) >= time.Second || len(b.of) >= maxSites {
+		b.sweep(now, rate, burst)
+	}
+	x := b.of[s]
+	if x == nil && len(b.of) >= maxSites {
+		s = netip.Prefix{}
+		x = b.of[s]
+	}
+	if x == nil {
+		x = &bucket{level: burst, at: now}
+		b.of[s] = x
+	}
+	x.fill(now, rate, burst)
+	return x
+}
+
+// sweep forgets who has a full bucket. It looks through all at most each tenth of a second.
+func (b *buckets) sweep(now time.Time, rate, burst float64) {
+	if now.Sub(b.swept) < 100*time.Millisecond {
+		return
+	}
+	b.swept = now
+	for s, x := range b.of {
+		if x.fill(now, rate, burst); x.level >= burst {
+			delete(b.of, s)
+		}
+	}
+}
+
+// share is the CPU time that strangers may take, in seconds. A site gets a quarter of it, and less where more than four want some, so
+// that nobody has to wait for others before all have had theirs. Not safe for concurrent use.
+type share struct {
+	rate  float64 // seconds of CPU a second, in all; what is saved up is that of one second
+	all   bucket
+	sites buckets
+}
+
+// siteShare is how many sites share what strangers get, at least. Raising it lets a single address do less, a crowd behind one address
+// among them; lowering it lets fewer hostile addresses keep the others waiting.
+const siteShare = 4
+
+// take has a site pay. It returns how long to wait before the work is done; or, with ok false, that this would take longer than
+// patience: then nothing was taken.
+func (s *share) take(now time.Time, site netip.Prefix, price, patience time.Duration) (wait time.Duration, ok bool) {
+	rate, burst := s.perSite()
+	own := s.sites.site(now, site, rate, burst)
+	s.all.fill(now, s.rate, s.rate)
+	cost := price.Seconds()
+	wait = max(own.wait(cost, rate), s.all.wait(cost, s.rate))
+	if wait > patience {
+		return wait, false
+	}
+	own.level -= cost
+	s.all.level -= cost
+	return wait, true
+}
+
+// giveBack returns what a site has paid.
+func (s *share) giveBack(now time.Time, site netip.Prefix, price time.Duration) {
+	rate, burst := s.perSite()
+	own := s.sites.site(now, site, rate, burst)
+	own.level = min(burst, own.level+price.Seconds())
+	s.all.level = min(s.rate, s.all.level+price.Seconds())
+}
+
+func (s *share) perSite() (rate, burst float64) {
+	return s.rate / float64(max(siteShare, len(s.sites.of))), s.rate / siteShare
+}

@@ -1,0 +1,98 @@
+package stranger
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// site makes up an address.
+func site(i int) netip.Prefix {
+	var a [4]byte
+	binary.BigEndian.PutUint32(a[:], uint32(10<<24|i))
+	return netip.PrefixFrom(netip.AddrFrom4(a), 32)
+}
+
+// Hostile addresses want CPU all the time, as much as they can get. In all they get the share and what was saved up; one more that comes
+// later waits for no longer than its own work takes at a fair part.
+func TestShareIsBoundedAndFair(t *testing.T) {
+	const price = 200 * time.Microsecond
+	for _, hostile := range []int{1, 3, 20, 1000} {
+		s := &share{rate: .1, all: bucket{level: .1}}
+		now := time.Unix(1e9, 0)
+		s.all.at = now
+		began, free := now, make([]time.Time, hostile) // when each may ask again
+		var spent, first time.Duration
+		for ; now.Sub(began) < 10*time.Second; now = now.Add(10 * time.Millisecond) {
+			for i := range free {
+				for range 64 { // as many are under way
+					if free[i].After(now) {
+						break
+					}
+					if wait, ok := s.take(now, site(i), price, time.Second); ok {
+						spent += price
+						free[i] = now.Add(wait)
+					} else {
+						free[i] = now.Add(10 * time.Millisecond)
+					}
+				}
+			}
+		}
+		require.LessOrEqual(t, spent, 10*100*time.Millisecond+200*time.Millisecond, "%d addresses", hostile)
+		wait, ok := s.take(now, site(5000), price, 2*time.Second)
+		require.True(t, ok)
+		first = wait
+		if hostile <= 3 {
+			require.Zero(t, first, "there is a share left for others")
+		}
+		require.Less(t, first, 1100*time.Millisecond, "%d addresses", hostile)
+	}
+}
+
+func TestOneAddressGetsAQuarter(t *testing.T) {
+	s := &share{rate: .1, all: bucket{level: .1}}
+	now := time.Unix(1e9, 0)
+	s.all.at = now
+	taken := 0
+	for range 10 * 1000 {
+		for {
+			if wait, ok := s.take(now, site(1), time.Millisecond, 0); !ok || wait > 0 {
+				break
+			}
+			taken++
+		}
+		now = now.Add(time.Millisecond)
+	}
+	require.InDelta(t, 25+10*25, taken, 2, "milliseconds: what was saved up, and 2.5 % of 10 s")
+}
+
+func TestGivingBackLeavesNothingOwed(t *testing.T) {
+	s := &share{rate: .1, all: bucket{level: .1}}
+	now := time.Unix(1e9, 0)
+	s.all.at = now
+	for range 10_000 {
+		wait, ok := s.take(now, site(1), time.Millisecond, time.Second)
+		require.True(t, ok)
+		require.Zero(t, wait, "who shows a right each time never waits")
+		s.giveBack(now, site(1), time.Millisecond)
+	}
+}
+
+// However many addresses there are, they are remembered in bounded memory, and the whole share is not exceeded.
+func TestManyAddressesAreBounded(t *testing.T) {
+	s := &share{rate: .1, all: bucket{level: .1}}
+	now := time.Unix(1e9, 0)
+	s.all.at = now
+	var spent time.Duration
+	for i := range 100_000 {
+		if _, ok := s.take(now, site(i), time.Millisecond, time.Second); ok {
+			spent += time.Millisecond
+		}
+		require.LessOrEqual(t, len(s.sites.of), maxSites+1)
+		now = now.Add(20 * time.Microsecond)
+	}
+	require.LessOrEqual(t, spent, 1400*time.Millisecond, "0.1 s saved up, a tenth of 2 s, and what waits for a second")
+}

@@ -1,0 +1,57 @@
+package sfu
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"parlor/session/remote"
+	"parlor/session/stranger"
+)
+
+// mayUse reports whether the page that a request is of may use the node: one of the node's own, of an origin that is configured, or of
+// another node; without keys also one of this machine, on whatever port. One that may not is counted and logged.
+func (s *surface) mayUse(r *http.Request) bool {
+	if s.permits(r) {
+		return true
+	}
+	origin := r.Header.Get("Origin")
+	s.n.budget.Refused(stranger.Origin)
+	s.foreign.Warn().Str("origin", origin).Stringer("from", remote.Of(r).Addr).
+		Msg("a page of an origin that may not use this node was refused; http.origins lets it in")
+	return false
+}
+
+func (s *surface) permits(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	return s.own(r, origin) || s.allowed(origin) || s.n.keys.Open() && loopbackOrigin(origin)
+}
+
+// own reports whether a page is the node's own. Where it is known that clients come by HTTPS, a page that came by HTTP is not: anybody on
+// the way may have written it.
+func (s *surface) own(r *http.Request, origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
+		return false
+	}
+	secure := r.TLS != nil || remote.Of(r).Trusted && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+	return u.Scheme == "https" || u.Scheme == "http" && !secure
+}
+
+// allowed reports whether pages of an origin may use the node that are not its own.
+func (s *surface) allowed(origin string) bool {
+	for _, o := range s.n.cfg.HTTP.Origins {
+		if o == "*" || o == origin {
+			return true
+		}
+	}
+	return s.n.cluster.Trusts(origin)
+}
+
+// seldom returns a logger for what strangers can cause as often as they like: one line in ten seconds.
+func seldom(l zerolog.Logger) zerolog.Logger {
+	return l.Sample(&zerolog.BurstSampler{Burst: 1, Period: 10 * time.Second})
+}
