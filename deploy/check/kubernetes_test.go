@@ -87,9 +87,15 @@ func TestKubernetes(t *testing.T) {
 		}
 		require.True(t, open, "NetworkPolicy does not let in %s", p.Name)
 	}
+	settings := ""
+	for _, v := range spec.Volumes {
+		if v.ConfigMap != nil {
+			settings = m["ConfigMap "+v.ConfigMap.Name].(*core.ConfigMap).Data["sfu.yaml"]
+		}
+	}
 	for name, p := range map[string]*core.Probe{"readiness": sfu.ReadinessProbe, "liveness": sfu.LivenessProbe, "startup": sfu.StartupProbe} {
 		at := fmt.Sprintf("%s:%d", p.HTTPGet.Host, p.HTTPGet.Port.IntVal)
-		require.Contains(t, m["ConfigMap parlor"].(*core.ConfigMap).Data["sfu.yaml"], `monitor: { listen: "`+at+`" }`, "%s: strangers can fill any other listener", name)
+		require.Contains(t, settings, `monitor: { listen: "`+at+`" }`, "%s: strangers can fill any other listener", name)
 		require.Empty(t, p.HTTPGet.Scheme, name)
 	}
 	require.True(t, spec.HostNetwork, "else 127.0.0.1 of the machine, which the probes ask, is not the pod's")
