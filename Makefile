@@ -59,6 +59,12 @@ tools:
 	need() { command -v "$$1" >/dev/null || missing+=("$${@:2}"); }; \
 	need gcc gcc libc6-dev; need chromium chromium; need firefox-esr firefox-esr; need ip iproute2; \
 	need nsenter util-linux; need node nodejs; need npm npm; \
+	: encoders and players that others wrote; \
+	need ffmpeg ffmpeg; need gst-launch-1.0 gstreamer1.0-tools; \
+	for p in gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav \
+		gstreamer1.0-nice gir1.2-gst-plugins-bad-1.0 python3-gi python3-aiortc; do \
+		dpkg -s $$p >/dev/null 2>&1 || missing+=($$p); \
+	done; \
 	if (( $${#missing[@]} )); then \
 		echo "installing $${missing[*]}"; \
 		$(SUDO) apt-get update -q; \
@@ -67,7 +73,9 @@ tools:
 	@chromium --version 2>/dev/null; firefox-esr --version; echo "node $$(node --version)"; $(GO) version
 
 web/node_modules/.installed: web/package-lock.json
-	cd web && npm ci --no-progress
+web/foreign/node_modules/.installed: web/foreign/package-lock.json
+web/node_modules/.installed web/foreign/node_modules/.installed:
+	cd '$(<D)' && npm ci --no-progress
 	@touch $@
 
 .PHONY: test-web
@@ -92,7 +100,7 @@ test-deploy:
 
 # Apart from the others and one package at a time: browsers need both cores to themselves to be on time.
 .PHONY: test-browser
-test-browser:
+test-browser: web/foreign/node_modules/.installed
 	$(call stage,browsers)
 	@mkdir -p '$(ARTIFACTS)'
 	$(GO) test -race -p 1 -count 1 -timeout 15m -artifacts -outputdir '$(ARTIFACTS)' ./web/...

@@ -20,10 +20,16 @@
     return { resource: new URL(r.headers.get('Location'), r.url).href, etag: r.headers.get('ETag'), type: r.headers.get('Content-Type') };
   }
 
-  async function publish(url, token) {
+  // codec: of the picture, such as H264, and no other; absent: what the browser prefers.
+  async function publish(url, token, codec) {
     const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 320, height: 180, frameRate: 15 } });
     const pc = new RTCPeerConnection();
     for (const track of media.getTracks()) pc.addTransceiver(track, { direction: 'sendonly', streams: [media] });
+    if (codec) {
+      const { codecs } = RTCRtpSender.getCapabilities('video');
+      const video = pc.getTransceivers().find((t) => t.sender.track.kind === 'video');
+      video.setCodecPreferences(codecs.filter((c) => c.mimeType === `video/${codec}`));
+    }
     const made = await post(pc, url, token);
     window.whip.session = { ...made, pc, token };
     return made;
@@ -84,6 +90,16 @@
     return { etag: r.headers.get('ETag') };
   }
 
+  // The colour in the middle of the first picture that plays: [red, green, blue], 0 to 255; null while there is none.
+  function colour() {
+    const video = document.querySelector('video');
+    if (!video?.videoWidth) return null;
+    const canvas = new OffscreenCanvas(1, 1);
+    const context = canvas.getContext('2d');
+    context.drawImage(video, video.videoWidth / 2, video.videoHeight / 2, 1, 1, 0, 0, 1, 1);
+    return [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+  }
+
   async function stop() {
     const { pc, resource, token } = window.whip.session;
     const at = now();
@@ -92,5 +108,5 @@
     return { at, status: r.status };
   }
 
-  window.whip = { publish, play, received, restart, stop };
+  window.whip = { publish, play, received, colour, restart, stop };
 })()
