@@ -2,6 +2,7 @@ package web_test
 
 import (
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"testing"
@@ -82,5 +83,11 @@ func (p *person) plays(people int) {
 		const lost = after.reduce((sum, s) => sum + s.packetsLost, 0)
 		return more.length === %d && lost === 0
 	})()`
-	require.NoError(p.t, p.page.Wait(within(p.t, limit), fmt.Sprintf(condition, 2*people), nil), "%s plays %d", p.name, people)
+	err := p.page.Wait(within(p.t, limit), fmt.Sprintf(condition, 2*people), nil)
+	if err != nil {
+		var received json.RawMessage
+		_ = p.page.Eval(within(p.t, limit), "whip.received()", &received)
+		p.t.Logf("%s receives %s", p.name, received)
+	}
+	require.NoError(p.t, err, "%s plays %d", p.name, people)
 }
