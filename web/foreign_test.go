@@ -56,6 +56,7 @@ func TestForeignEncoders(t *testing.T) {
 			p.plays(1)
 			var seen [3]uint8
 			require.NoError(t, p.page.Wait(within(t, limit), "whip.colour()", &seen))
+			p.eval("document.querySelector('body > video').scrollIntoView()", nil)
 			p.shoot(f.name)
 			near(t, f.publish, color.RGBA{seen[0], seen[1], seen[2], 0xFF})
 		})

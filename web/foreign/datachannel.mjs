@@ -47,7 +47,7 @@ if (what === 'publish') {
   });
   await exchange(pc);
   const outputs = kinds.flatMap(({ kind, payload, ssrc }, i) => [
-    '-map', `0:${kind[0]}`, '-c', 'copy', ...(kind === 'video' ? ['-bsf:v', 'dump_extra'] : []),
+    '-map', `0:${kind[0]}`, '-c', 'copy', ...(kind === 'video' ? ['-bsf:v', 'h264_mp4toannexb'] : []),
     '-payload_type', String(payload), '-ssrc', String(ssrc), '-f', 'rtp', `rtp://127.0.0.1:${sockets[i].address().port}?pkt_size=1200`,
   ]);
   spawn('ffmpeg', ['-loglevel', 'error', '-re', '-i', file, ...outputs], { stdio: ['ignore', 'ignore', 'inherit'] });

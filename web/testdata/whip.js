@@ -92,7 +92,7 @@
 
   // The colour in the middle of the first picture that plays: [red, green, blue], 0 to 255; null while there is none.
   function colour() {
-    const video = document.querySelector('video');
+    const video = document.querySelector('body > video'); // not one of the page's own
     if (!video?.videoWidth) return null;
     const canvas = new OffscreenCanvas(1, 1);
     const context = canvas.getContext('2d');
