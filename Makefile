@@ -88,7 +88,7 @@ test-go:
 	$(call stage,go vet)
 	$(GO) vet ./...
 	$(call stage,go test -race)
-	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v '^parlor/web')
+	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v '^parlor/web')
 	$(call stage,allocations per packet: counted without the race detector)
 	$(GO) test -count 1 -run Alloc ./router ./transport
 
