@@ -1,9 +1,9 @@
 package sfu_test
 
 import (
+	"fmt"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -194,6 +194,7 @@ func TestDrainingLetsRoomsEnd(t *testing.T) {
 	c := free(func(c *config.Config) { c.Node.ID, c.Cluster.Lease, c.NATS.URL = "z", time.Second, a.Addrs().NATS })
 	z := run(t, c, io.Discard)
 	at := &live{Node: z.Node, url: strings.TrimSuffix(z.Addrs().URL(), "/")}
+	eventually(t, "it knows the others", func() bool { return at.gauge(t, "parlor_cluster_nodes") == 3 })
 	ann := clusterEnter(t, at, client.Options{User: "ann"})
 	require.Equal(t, "z", ann.Entered().Node)
 	a.command(t, "DrainNode", `{"NodeId":"z","DeadlineSeconds":3600}`)
