@@ -2,6 +2,7 @@
 #
 #   make test          all tests: vet, Go with the race detector, browsers, the browser client, a short fuzz
 #   make lint          linters, formatting, links in the documentation
+#   make vuln          known vulnerabilities in what the node is made of; needs the network
 #   make test-go       … or one part: test-web test-deploy test-browser test-fuzz
 #   make fuzz          fuzz for longer: make fuzz FUZZTIME=10m, or a number of inputs: 1000000x
 #   make run           the node, as `go run ./cmd/sfu`
@@ -22,6 +23,9 @@ FUZZTIME ?= 10000x
 ARTIFACTS ?= $(CURDIR)/bin/artifacts
 # Built outside go.mod, so that the linter's hundreds of dependencies do not become the product's.
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+# Another address than the Go team's, or file:// and the directory of a copy.
+VULNDB ?= https://vuln.go.dev
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 comma := ,
@@ -118,3 +122,13 @@ lint:
 	GOFLAGS= $(GO) run $(GOLANGCI) run ./...
 	$(call stage,links in the documentation)
 	@.ci/links
+
+# Apart from lint and test: its answer changes when the database does, without a change here. It looks first whether there is
+# a database, so that nobody takes its absence for an answer.
+.PHONY: vuln
+vuln:
+	$(call stage,govulncheck)
+	@curl -fsSL --max-time 20 -o /dev/null '$(VULNDB)/index/db.json' || { \
+		echo 'nothing was checked: the database of vulnerabilities at $(VULNDB) cannot be read, for the reason above. VULNDB names another.' >&2; \
+		exit 1; }
+	GOFLAGS= $(GO) run $(GOVULNCHECK) -db '$(VULNDB)' ./...
