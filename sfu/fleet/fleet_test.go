@@ -22,37 +22,37 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// binaries are built once for all tests.
-var binaries struct {
-	dir  string
-	once sync.Once
-	err  error
-}
+// workshop is the directory of what is built for the tests.
+var workshop = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "parlor-fleet-") })
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if binaries.dir != "" {
-		_ = os.RemoveAll(binaries.dir)
+	if dir, err := workshop(); err == nil {
+		_ = os.RemoveAll(dir)
 	}
 	os.Exit(code)
 }
 
+// binaries are built once for all tests.
+var binaries = sync.OnceValues(func() (string, error) {
+	dir, err := workshop()
+	if err != nil {
+		return "", err
+	}
+	for name, pkg := range map[string]string{"sfu": "parlor/cmd/sfu", "nats-server": "github.com/nats-io/nats-server/v2"} {
+		if out, e := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg).CombinedOutput(); e != nil {
+			err = errors.Join(err, fmt.Errorf("build %s: %w\n%s", pkg, e, out))
+		}
+	}
+	return dir, err
+})
+
 // binary returns the path of "sfu" or "nats-server".
 func binary(t *testing.T, name string) string {
 	t.Helper()
-	binaries.once.Do(func() {
-		if binaries.dir, binaries.err = os.MkdirTemp("", "parlor-fleet-"); binaries.err != nil {
-			return
-		}
-		for name, pkg := range map[string]string{"sfu": "parlor/cmd/sfu", "nats-server": "github.com/nats-io/nats-server/v2"} {
-			out, err := exec.Command("go", "build", "-o", filepath.Join(binaries.dir, name), pkg).CombinedOutput()
-			if err != nil {
-				binaries.err = errors.Join(binaries.err, fmt.Errorf("build %s: %w\n%s", pkg, err, out))
-			}
-		}
-	})
-	require.NoError(t, binaries.err)
-	return filepath.Join(binaries.dir, name)
+	dir, err := binaries()
+	require.NoError(t, err)
+	return filepath.Join(dir, name)
 }
 
 func eventually(t *testing.T, what string, within time.Duration, ok func() bool) {
@@ -286,6 +286,12 @@ type node struct {
 // startNode starts a node on free ports, with the given NATS servers.
 func startNode(t *testing.T, id, natsURL string, args ...string) *node {
 	t.Helper()
+	return startBinary(t, binary(t, "sfu"), id, natsURL, args...)
+}
+
+// startBinary is startNode for a program other than the usual one.
+func startBinary(t *testing.T, path, id, natsURL string, args ...string) *node {
+	t.Helper()
 	port := freePort(t)
 	n := &node{id: id, url: fmt.Sprintf("http://127.0.0.1:%d", port)}
 	all := append([]string{"--node.id", id, "--http.listen", fmt.Sprintf("127.0.0.1:%d", port), "--media.listen", "127.0.0.1:0",
@@ -293,7 +299,7 @@ func startNode(t *testing.T, id, natsURL string, args ...string) *node {
 	if natsURL != "" {
 		all = append(all, "--nats.url", natsURL)
 	}
-	n.process = start(t, "node "+id, binary(t, "sfu"), all...)
+	n.process = start(t, "node "+id, path, all...)
 	eventually(t, "node "+id+" is ready", 30*time.Second, func() bool { return n.ended() || n.get("/readyz") == http.StatusOK })
 	require.False(t, n.ended(), "node %s: %s", id, n.said())
 	return n
