@@ -33,6 +33,7 @@ type Result struct {
 	Saturation    *Saturation   `json:"saturation,omitempty"`
 	Storm         float64       `json:"storm_s,omitempty"` // until all of it had joined
 	Removals      stats.Summary `json:"removals,omitzero"` // RemoveUser, until its answer
+	Strangers     *Strangers    `json:"strangers,omitempty"`
 	Clients       ClientCost    `json:"clients"`
 	// Warnings say what makes the figures doubtful.
 	Warnings []string `json:"warnings"`
@@ -91,6 +92,7 @@ func (r *run) collect(m *measurement) *Result {
 	if m.limit.Paced > 0 {
 		res.Node.LimitRatio = res.Node.CPUPerPacket / m.limit.Paced
 	}
+	r.collectStrangers(m, res)
 	r.collectClients(m, res)
 	r.warn(m, res)
 	return res

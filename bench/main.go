@@ -6,6 +6,7 @@
 //	named.go     the scenarios with a name, and their marks
 //	calibrate.go the limit: a bare loop in a process of its own (limit/)
 //	server.go    the node: built and started, or attached to
+//	strangers.go what those do to a node who have no right
 //	probe.go     what a process costs: /proc, /metrics
 //	publisher.go who sends, and at what rhythm
 //	subscriber.go who receives, and what of it is counted
@@ -55,6 +56,8 @@ func main() {
 type output struct {
 	server string // URL of a running node; empty: start one
 	pid    int    // of that node, where it runs on this machine
+	binary string // of a node to start; empty: it is built
+	files  int    // that a node which is started may open; 0: as many as this process
 	json   bool
 	dir    string // for profiles; empty: none
 }
@@ -85,7 +88,9 @@ func command() *cobra.Command {
 	f.IntVar(&o.pid, "server-pid", 0, "its process id, if it runs on this machine; without it its /metrics say what it costs")
 	f.BoolVar(&o.json, "json", false, "print the results as JSON, a list of them with all")
 	c.Flags().StringVar(&o.dir, "profile", "", "directory for profiles of the node, which cost some of what is measured")
-	c.AddCommand(reportCommand(), crowdCommand(&o), &cobra.Command{
+	f.StringVar(&o.binary, "server-binary", "", "a node that is built already, to be started in place of the one of this tree")
+	f.IntVar(&o.files, "server-files", 0, "how many files a node that is started may open; 0: as many as this process")
+	c.AddCommand(strangersMain(), reportCommand(), crowdCommand(&o), &cobra.Command{
 		Use: limitCommand, Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serveLimit(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
@@ -115,6 +120,7 @@ func scenarioFlags(f *pflag.FlagSet, s *Scenario) {
 	f.IntVar(&s.Hog, "hog", s.Hog, "bits per second of one more publisher, whom nobody watches")
 	f.IntVar(&s.Storm, "storm", s.Storm, "more subscribers of the first room, who all join while it is measured, --parallel at a time")
 	f.IntVar(&s.Dead, "dead", s.Dead, "subscribers of each room whose network dies when the measurement begins")
+	f.StringVar(&s.Strangers, "strangers", s.Strangers, "what strangers do in the second half of the measurement: idle, bodies, json, metrics or churn")
 	f.IntVar(&s.Removals, "removals", s.Removals, "users without media whom commands put out of a room of their own each second of the measurement")
 	f.BoolVar(&s.Idle, "idle", s.Idle, "everybody is connected and nothing flows")
 }

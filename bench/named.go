@@ -32,6 +32,11 @@ func named() []Scenario {
 		change(&s)
 		return s
 	}
+	strangers := func(kind string) Scenario {
+		return make("hostile-"+kind, func(s *Scenario) {
+			s.Subscribers, s.Strangers, s.Limit, s.LateJoins, s.Duration = 100, kind, 0, 0, 20*time.Second
+		})
+	}
 	return []Scenario{
 		make("video-1x100", func(s *Scenario) {
 			s.Subscribers = 100
@@ -64,6 +69,7 @@ func named() []Scenario {
 		make("hostile-4x100", func(s *Scenario) {
 			s.Publishers, s.Subscribers, s.Flood, s.Hog, s.Dead, s.Limit = 4, 100, 100_000, 10_000_000, 10, 0
 		}),
+		strangers("idle"), strangers("bodies"), strangers("json"), strangers("metrics"), strangers("churn"),
 		make("joins-500", func(s *Scenario) {
 			s.Subscribers, s.Storm, s.Door, s.Limit, s.LateJoins, s.Duration, s.Parallel = 20, 500, doorWHEP, 0, 0, 5*time.Second, 128
 		}),

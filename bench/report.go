@@ -46,6 +46,13 @@ func (r *Result) table(w io.Writer) {
 	if r.Removals.Count > 0 {
 		times(t, "RemoveUser, until its answer", r.Removals)
 	}
+	if s := r.Strangers; s != nil {
+		times(t, "delay without strangers", s.Calm)
+		times(t, fmt.Sprintf("delay beside strangers (p99 ≤ %.2f)", 2*s.Calm.P99), s.Troubled)
+		row("beside strangers: node's CPU, memory", "%.0f %% of a core (%.0f %% without them), %+.0f MB", s.CPU, s.CalmCPU, s.Memory)
+		row("beside strangers: others entered", "%d of %d", s.Visits-s.Failed, s.Visits)
+		times(t, "beside strangers: until they were in", s.Entering)
+	}
 	if r.Storm > 0 {
 		row("storm: all joined within", "%d in %.2f s", r.Scenario.Storm, r.Storm)
 	}

@@ -65,6 +65,7 @@ type measurement struct {
 
 	limit                      Limit
 	saturation                 *Saturation
+	strangers                  *Strangers
 	storm                      time.Duration // until all of it had joined
 	removals                   []time.Duration
 	countsOpened, countsClosed counts
@@ -202,7 +203,7 @@ func (r *run) enterSubscribers(ctx context.Context, m *measurement) (err error) 
 	for i := range r.scenario.subscribers() {
 		// Rooms take turns, so that they fill up together.
 		room, number := i%r.scenario.Rooms, i/r.scenario.Rooms
-		s, user := &subscriber{window: &r.window, sample: 1}, fmt.Sprintf("sub%d", number)
+		s, user := &subscriber{window: &r.window, sample: 1, split: r.scenario.Strangers != ""}, fmt.Sprintf("sub%d", number)
 		if number < r.scenario.readers() {
 			s.arrivals = &client.Arrivals{}
 		} else {
@@ -305,7 +306,11 @@ func (r *run) flow(ctx context.Context, m *measurement) (err error) {
 	if r.profiles != "" {
 		meanwhile.Go(func() error { return r.node.profileCPU(ctx, r.profiles, r.scenario.Duration) })
 	}
-	err = r.watch(ctx)
+	if r.scenario.Strangers != "" {
+		m.strangers, err = r.besides(ctx)
+	} else {
+		err = r.watch(ctx)
+	}
 	measured()
 	if err := errors.Join(err, meanwhile.Wait()); err != nil {
 		return err

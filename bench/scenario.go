@@ -39,6 +39,8 @@ type Scenario struct {
 	Hog   int `json:"hog,omitempty"`   // bits a second of one more publisher, whom nobody watches
 	Dead  int `json:"dead,omitempty"`  // subscribers of each room whose network dies when the measurement begins
 	Storm int `json:"storm,omitempty"` // more subscribers of the first room, who all join while it is measured
+	// Strangers is what strangers do in the second half of the measurement, see strangers.go; empty: there are none.
+	Strangers string `json:"strangers,omitempty"`
 	// Removals is how many users a second commands put out of a room of their own meanwhile, see steer.go.
 	Removals int  `json:"removals,omitempty"`
 	Mark     Mark `json:"mark"`
@@ -82,6 +84,9 @@ func (s Scenario) validate() error {
 	check(s.Hog == 0 || s.Hog >= 10_000 && s.Hog <= 1_000_000_000, "hog", "0, or from 10000 to 1000000000")
 	check(s.Dead >= 0 && s.Dead < max(s.Subscribers, 1), "dead", "fewer than there are subscribers")
 	check(s.Storm >= 0, "storm", "not below 0")
+	if _, ok := strangersNamed(s.Strangers); s.Strangers != "" {
+		check(ok, "strangers", "idle, bodies, json, metrics or churn")
+	}
 	check(s.Removals >= 0 && s.Removals <= 1000, "removals", "from 0 to 1000")
 	check(!s.Saturate || s.VideoBitrate > 0 && !s.Idle && s.Subscribers > 0, "saturate", "needs video, subscribers, and something flowing")
 	check(!s.Idle || s.LateJoins == 0, "idle", "needs --late-joins 0")
@@ -161,6 +166,9 @@ func (s Scenario) String() string {
 	}
 	if s.Removals > 0 {
 		text += fmt.Sprintf(", %d removed a second", s.Removals)
+	}
+	if s.Strangers != "" {
+		text += ", beside strangers: " + s.Strangers
 	}
 	if s.Dead > 0 {
 		text += fmt.Sprintf(", %d subscribers dead", s.Dead)

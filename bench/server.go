@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -54,10 +56,16 @@ func (n *node) start(ctx context.Context, o output) (err error) {
 	if n.dir, err = os.MkdirTemp("", "parlor-bench-"); err != nil {
 		return err
 	}
-	binary := filepath.Join(n.dir, "sfu")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "parlor/cmd/sfu")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the node: %w\n%s", err, out)
+	binary, err := filepath.Abs(o.binary)
+	if err != nil {
+		return err
+	}
+	if o.binary == "" {
+		binary = filepath.Join(n.dir, "sfu")
+		build := exec.CommandContext(ctx, "go", "build", "-o", binary, "parlor/cmd/sfu")
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("build the node: %w\n%s", err, out)
+		}
 	}
 	address, err := freeAddress()
 	if err != nil {
@@ -74,6 +82,10 @@ func (n *node) start(ctx context.Context, o output) (err error) {
 		n.cmd.Env = append(os.Environ(), "GODEBUG=memprofilerate=8192") // the node is too small for the usual rate
 	}
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
+	if o.files > 0 {
+		args := []string{"-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(o.files)}
+		n.cmd.Path, n.cmd.Args = "/bin/sh", slices.Concat([]string{"sh"}, args, n.cmd.Args)
+	}
 	if err := n.cmd.Start(); err != nil {
 		return fmt.Errorf("start the node: %w", err)
 	}

@@ -29,7 +29,10 @@ type whepDoor struct{ *client.Resource }
 func (d whepDoor) Leave(ctx context.Context) error { return d.Delete(ctx) }
 
 // window is the time that is measured, as Unix nanoseconds of sending: from ≤ sent < to.
-type window struct{ from, to atomic.Int64 }
+type window struct {
+	from, to atomic.Int64
+	troubled atomic.Int64 // since when strangers make trouble; 0: not yet
+}
 
 func (w *window) holds(sent int64) bool {
 	from := w.from.Load()
@@ -43,6 +46,7 @@ type subscriber struct {
 	began  time.Time     // of joining
 	joined time.Duration // until media was connected
 
+	split    bool             // delays are kept apart, see receiver.calm
 	dead     bool             // its network dies when the measurement begins
 	sample   int              // the kernel passes one packet in as many
 	arrivals *client.Arrivals // nil: not noted
@@ -60,12 +64,17 @@ type receiver struct {
 	tallies map[uint32]*stats.Tally // by stream
 	delays  *stats.Delays           // of the packets in the window, until they were read
 	wire    *stats.Delays           // the same, until they came to the socket
-	alien   uint64                  // packets without a stamp: probes, padding
+	// The same as delays, before and while strangers made trouble; nil: they do not.
+	calm, troubled *stats.Delays
+	alien          uint64 // packets without a stamp: probes, padding
 }
 
 // accept is the client's OnRTP.
 func (s *subscriber) accept(section client.Section) func([]byte) {
 	r := &receiver{tallies: map[uint32]*stats.Tally{}, delays: stats.NewDelays(), wire: stats.NewDelays()}
+	if s.split {
+		r.calm, r.troubled = stats.NewDelays(), stats.NewDelays()
+	}
 	s.mu.Lock()
 	s.receivers = append(s.receivers, r)
 	s.mu.Unlock()
@@ -105,6 +114,13 @@ func (r *receiver) take(packet []byte, now int64, s *subscriber) {
 		return
 	}
 	r.delays.Add(time.Duration(now - stamp.Sent))
+	switch since := s.window.troubled.Load(); {
+	case r.calm == nil:
+	case since == 0 || stamp.Sent < since:
+		r.calm.Add(time.Duration(now - stamp.Sent))
+	default:
+		r.troubled.Add(time.Duration(now - stamp.Sent))
+	}
 	if s.arrivals == nil {
 		return
 	}
