@@ -146,7 +146,7 @@ func (s *surface) serve(l net.Listener, t *tls.Config) func(context.Context) err
 		server := &http.Server{
 			Handler: s.routes(), TLSConfig: t, BaseContext: func(net.Listener) context.Context { return base },
 			ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-			ErrorLog: serverLog(s.n.log), ConnContext: stranger.ConnContext, ConnState: stranger.ConnState,
+			ErrorLog: serverLog(s.n.log), ConnContext: stranger.ConnContext, ConnState: stranger.ConnState, Protocols: onlyHTTP1(),
 		}
 		ended := make(chan error, 1)
 		go func() {
@@ -167,6 +167,14 @@ func (s *surface) serve(l net.Listener, t *tls.Config) func(context.Context) err
 		}
 		return nil
 	}
+}
+
+// onlyHTTP1 is for http.Server, which otherwise offers HTTP/2 with TLS, whatever NextProtos says: a WebSocket needs a connection of its
+// own, and strangers are bounded by their connections.
+func onlyHTTP1() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	return p
 }
 
 func (s *surface) close(server *http.Server, cut context.CancelFunc) {
@@ -202,6 +210,5 @@ func (b *builder) serverTLS(c config.TLS) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	// HTTP/1.1 only: a WebSocket needs a connection of its own.
 	return &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}, nil
 }

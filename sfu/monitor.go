@@ -37,6 +37,7 @@ func (b *builder) monitor(ctx context.Context, metrics http.Handler) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: idleTime,
 		MaxHeaderBytes: maxHeader, ErrorLog: serverLog(n.log), ConnContext: stranger.ConnContext, ConnState: stranger.ConnState,
+		Protocols: onlyHTTP1(),
 	}
 	few := budget.Listen(&allowing{listener, n.cfg.Monitor.Allow}, nil, false)
 	run := func(ctx context.Context) error {

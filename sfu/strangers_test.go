@@ -72,6 +72,21 @@ func TestOriginsHaveASchemeOfTheirOwn(t *testing.T) {
 	require.Contains(t, metrics, `parlor_strangers_refused_total{reason="origin"} 5`)
 }
 
+// TestNoHTTP2: one connection is one request at a time, which strangers are bounded by, so a client that wants HTTP/2 alone gets none.
+func TestNoHTTP2(t *testing.T) {
+	cert, key := certificate(t, t.TempDir())
+	n := run(t, free(func(c *config.Config) { c.HTTP.TLS = config.TLS{Cert: cert, Key: key} }), io.Discard)
+	for _, protocols := range [][]string{{"h2"}, {"h2", "http/1.1"}} {
+		c, err := tls.Dial("tcp", n.Addrs().HTTP.String(), &tls.Config{InsecureSkipVerify: true, NextProtos: protocols})
+		if err != nil {
+			require.Len(t, protocols, 1, "%v", err)
+			continue
+		}
+		require.NotEqual(t, "h2", c.ConnectionState().NegotiatedProtocol)
+		_ = c.Close()
+	}
+}
+
 // TestInnerAddressesAreForThisMachine: whoever comes through a proxy is not on this machine, though the proxy is.
 func TestInnerAddressesAreForThisMachine(t *testing.T) {
 	n := run(t, free(func(c *config.Config) { c.Monitor.Listen = "127.0.0.1:0" }), io.Discard)

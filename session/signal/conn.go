@@ -67,10 +67,6 @@ const resetGrace = 2 * time.Second
 // errOver is returned by write when the connection is at its end.
 var errOver = errors.New("the connection is at its end")
 
-func newConn(d *Door, ws *websocket.Conn, wire net.Conn) *conn {
-	return &conn{d: d, ws: ws, wire: wire, limit: rate.NewLimiter(rate.Limit(d.o.MessageRate), 2*d.o.MessageRate)}
-}
-
 // serve handles requests until the connection ends, and leaves nothing behind.
 func (c *conn) serve(ctx context.Context) {
 	// Reads and writes have no contexts, which would cost them a watcher each: closing the socket ends them.

@@ -24,6 +24,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 
 	"parlor/session"
 	"parlor/session/stranger"
@@ -88,20 +89,24 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.Take(w, r, 
 // connection goes on without the request, whose goroutine, buffers and headers would else be kept for as long as the
 // client stays.
 func (d *Door) Take(w http.ResponseWriter, r *http.Request, ended func()) {
-	h := &hijack{ResponseWriter: w}
+	h, taken := &hijack{ResponseWriter: w}, false
+	defer func() {
+		if !taken {
+			ended()
+		}
+	}()
 	guest, ok := d.guest(r)
 	if !ok {
 		w.Header().Set("Retry-After", "5")
 		http.Error(w, "too many connections of this address that nobody has entered on (limits.strangers_per_address)", http.StatusTooManyRequests)
-		ended()
 		return
 	}
-	ping := &pings{}
-	ws := d.accept(h, r, ping)
+	limit := d.limiter()
+	ws := d.accept(h, r, &pings{limit})
 	if ws == nil {
-		ended()
 		return
 	}
+	taken = true
 	ctx, wire := tracing.Along(baseContext(r), r.Context()), h.conn // and nothing else of h and r, which hold the request
 	go func() {
 		defer ended()
@@ -111,10 +116,15 @@ func (d *Door) Take(w http.ResponseWriter, r *http.Request, ended func()) {
 				_ = wire.Close()
 			}
 		}()
-		c := newConn(d, ws, wire)
-		c.guest.Guest, ping.limit = guest, c.limit
+		c := &conn{d: d, ws: ws, wire: wire, limit: limit}
+		c.guest.Guest = guest
 		c.serve(ctx)
 	}()
+}
+
+// limiter returns what holds back the messages of one connection, its control frames among them.
+func (d *Door) limiter() *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(d.o.MessageRate), 2*d.o.MessageRate)
 }
 
 // baseContext returns the context of the request's server.

@@ -39,23 +39,26 @@ func (d *Door) guest(r *http.Request) (*stranger.Guest, bool) {
 // pings holds back who sends control frames faster than messages may come: each ping costs the answer, a write.
 type pings struct{ limit *rate.Limiter }
 
-// wait is called by the goroutine that reads, before which limit is set. A WebSocket that ends meanwhile is noticed by the next read.
+// wait is called by the goroutine that reads, which is also that which closes a refused WebSocket. A WebSocket that ends meanwhile is noticed by the next read.
 func (p *pings) wait(context.Context, []byte) {
 	if r := p.limit.Reserve(); r.OK() {
 		time.Sleep(r.Delay()) // at most one message's time, as nothing is read meanwhile
 	}
 }
 
-// attempt admits a message of somebody who has not entered, or closes the connection.
+// attempt admits a message of somebody who has not entered, or closes the connection and returns an error: closing returns none where
+// the client agrees, and the message must not be read on.
 func (c *conn) attempt(ctx context.Context, raw []byte) error {
 	c.guest.tried++
 	switch {
 	case c.guest.tried > maxAttempts:
 		c.guest.Refuse(stranger.Attempts)
-		return c.ws.Close(closeBusy, "too many messages without entering")
+		_ = c.ws.Close(closeBusy, "too many messages without entering")
+		return errOver
 	case tooDeep(raw):
 		c.guest.Refuse(stranger.Size)
-		return c.ws.Close(websocket.StatusPolicyViolation, "a message of somebody who has not entered is flat")
+		_ = c.ws.Close(websocket.StatusPolicyViolation, "a message of somebody who has not entered is flat")
+		return errOver
 	}
 	return c.busyness(c.guest.Pay(ctx, len(raw)))
 }

@@ -18,7 +18,8 @@ func reporting(t testing.TB) (*conn, *websocket.Conn) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := &hijack{ResponseWriter: w}
 		d := New(Options{})
-		conns <- newConn(d, d.accept(h, r, &pings{}), h.conn)
+		limit := d.limiter()
+		conns <- &conn{d: d, ws: d.accept(h, r, &pings{limit}), wire: h.conn, limit: limit}
 		<-over
 	}))
 	ws, _, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{Subprotocols: []string{Subprotocol}})

@@ -78,13 +78,16 @@ func (c *conn) resume(ctx context.Context, e envelope) (any, func(), error) {
 	if q == nil {
 		return nil, nil, session.Errorf(session.CodeBadRequest, "type", "this connection has entered already")
 	}
-	s, err := c.d.o.Rooms.Resume(ctx, q.Session, q.Key, q.LastSeq)
-	if err != nil {
+	if _, err := c.d.o.Rooms.Lookup(q.Session, q.Key); err != nil {
 		return nil, nil, c.whose(q.Node, err)
 	}
-	if err := c.letIn(ctx); err != nil {
-		s.Detached()
+	if err := c.letIn(ctx); err != nil { // the connection that the session has stays
 		return nil, nil, err
+	}
+	s, err := c.d.o.Rooms.Resume(ctx, q.Session, q.Key, q.LastSeq)
+	if err != nil {
+		c.sendOut()
+		return nil, nil, c.whose(q.Node, err)
 	}
 	c.s = s
 	return enteredAnswer{answer{"resumed", e.ID}, s.Entered()}, func() { c.follow(ctx, s) }, nil

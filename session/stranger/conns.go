@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 )
 
 // conns are the connections of a budget. Under Budget.mu.
@@ -26,6 +27,7 @@ type Conn struct {
 	busy   bool // a request is under way
 	inside bool
 	gone   bool
+	paid   time.Duration // for accepting it; 0 once that is given back
 }
 
 // Close closes the connection and frees its place.
@@ -134,6 +136,17 @@ func (s *conns) drop(c *Conn) {
 		return
 	}
 	s.sites[c.site] = list
+}
+
+// refund returns what was paid for accepting a connection, once; nil has paid nothing.
+func (c *Conn) refund() (paid time.Duration) {
+	if c == nil {
+		return 0
+	}
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
+	paid, c.paid = c.paid, 0
+	return paid
 }
 
 // setBusy says whether something is under way on a connection.

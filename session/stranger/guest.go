@@ -15,13 +15,13 @@ type Guest struct {
 	b    *Budget
 	c    *Conn // nil: the connection is none of a Listener's
 	site netip.Prefix
-	paid time.Duration
+	paid time.Duration // beside what its connection has
 }
 
 // Guest returns who has sent a request whose connection is taken over. ok is false where its address has too many of them.
 func (b *Budget) Guest(r *http.Request) (g *Guest, ok bool) {
-	c, _ := r.Context().Value(connKey{}).(*Conn)
-	g = &Guest{b: b, c: c, site: remote.Of(r).Site(), paid: connPrice + requestPrice}
+	c := connOf(r)
+	g = &Guest{b: b, c: c, site: remote.Of(r).Site(), paid: requestPrice}
 	return g, c == nil || c.move(g.site)
 }
 
@@ -65,7 +65,7 @@ func (g *Guest) Enter(ctx context.Context) (ok bool, err error) {
 	if g.c != nil && !g.c.enter() {
 		return false, nil
 	}
-	g.b.giveBack(g.site, g.paid)
+	g.b.giveBack(g.site, g.paid+g.c.refund())
 	g.paid = 0
 	return true, nil
 }

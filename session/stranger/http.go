@@ -27,7 +27,7 @@ func (b *Budget) Handler(next http.Handler, asksRight, enters func(*http.Request
 		m := &meter{ResponseWriter: w}
 		next.ServeHTTP(m, r)
 		if asksRight(r) && m.status/100 == 2 {
-			b.giveBack(site, requestPrice)
+			b.giveBack(site, requestPrice+connOf(r).refund())
 			return
 		}
 		b.charge(site, time.Duration(m.bytes)*bytePrice)

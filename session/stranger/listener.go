@@ -84,6 +84,7 @@ func (l *Listener) take(nc net.Conn) {
 			c.reset()
 			return
 		}
+		c.paid = l.price
 	}
 	switch {
 	case !l.b.admit(c):
@@ -111,6 +112,12 @@ func ConnContext(ctx context.Context, nc net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, c)
 	}
 	return ctx
+}
+
+// connOf returns the connection that a request came on; nil where it is none of a Listener's.
+func connOf(r *http.Request) *Conn {
+	c, _ := r.Context().Value(connKey{}).(*Conn)
+	return c
 }
 
 // ConnState is for http.Server: a connection on which a request is under way is not the first to go.

@@ -9,6 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func TestConnectionsAreGivenBackOnce(t *testing.T) {
+	c := &Conn{b: New(Limits{CPU: .1}), paid: connPrice + tlsPrice}
+	require.Equal(t, time.Millisecond, c.refund())
+	require.Zero(t, c.refund())
+}
+
 // site makes up an address.
 func site(i int) netip.Prefix {
 	var a [4]byte

@@ -70,12 +70,17 @@ var limits = stranger.Limits{Conns: 8, ConnsPerSite: 4, Inside: 2, CPU: .1, Entr
 
 // serve runs an HTTP server over the network.
 func serve(t *testing.T, l stranger.Limits, p remote.Proxies, h func(*stranger.Budget) http.Handler) (*stranger.Budget, *network) {
+	return serveAt(t, l, p, false, h)
+}
+
+// serveAt is serve; secure says that connections cost what they do with TLS.
+func serveAt(t *testing.T, l stranger.Limits, p remote.Proxies, secure bool, h func(*stranger.Budget) http.Handler) (*stranger.Budget, *network) {
 	b, n := stranger.New(l), newNetwork()
 	s := &http.Server{Handler: h(b), ConnContext: stranger.ConnContext, ConnState: stranger.ConnState, ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = s.Serve(b.Listen(n, p, false))
+		_ = s.Serve(b.Listen(n, p, secure))
 	}()
 	t.Cleanup(func() {
 		_ = s.Close()
