@@ -40,10 +40,13 @@ func (o observer) Undecodable(u router.Undecodable) {
 func (rm *room) tellUndecodable(all map[undecodableKey]router.Undecodable) {
 	for _, u := range all {
 		rm.mu.Lock()
-		m := rm.numbered[u.Member]
+		var p *participant
+		if m := rm.numbered[u.Member]; m != nil {
+			p = m.p
+		}
 		rm.mu.Unlock()
-		if m != nil {
-			m.p.tellUndecodable(u)
+		if p != nil {
+			p.tellUndecodable(u)
 		}
 	}
 }

@@ -149,7 +149,7 @@ func (b *builder) commands(nc *natsapi.Conn) (register func() error) {
 	return func() (err error) {
 		s, err = natsapi.Register(nc, natsapi.ServiceOptions{
 			Commands: b.n.commands, Node: b.n.ID(), Version: serviceVersion(Version()), Log: b.n.log, Trace: b.n.trace,
-			Peers: b.n.cluster.OtherIDs,
+			Peers: b.n.cluster.OtherIDs, PeersTell: b.n.cluster.OthersTell,
 		})
 		b.n.service = s
 		return err

@@ -319,6 +319,19 @@ func (c *Cluster) OtherIDs() []string {
 	return ids
 }
 
+// OthersTell reports whether all other registered nodes tell which commands they got. Those of versions before that do not, and who
+// hears nothing of them must not take them to hang.
+func (c *Cluster) OthersTell() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, n := range c.view.nodes {
+		if id != c.o.Node && n.record.Incarnation != "" && !n.record.Tells {
+			return false
+		}
+	}
+	return true
+}
+
 // Nodes returns what is known of all registered nodes, in no order.
 func (c *Cluster) Nodes() []NodeRecord {
 	c.mu.Lock()

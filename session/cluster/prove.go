@@ -17,9 +17,8 @@ const (
 	// proofPrefix begins the keys of SFU_ROOMS that are no rooms: each registered node has one there, which it writes with every
 	// renewal. So it knows that a room can be placed, and that the bucket is the one into which it has written its rooms.
 	proofPrefix = "node."
-	// proofTTL is for how long the key of a node that has died stays. It is longer than anything that a node lives through
-	// without registering anew.
-	proofTTL = time.Minute
+	// minProofTTL is for how long the key of a node that has died stays at least, see proofTTL.
+	minProofTTL = time.Minute
 	// proofPause is the least time between two proofs. Lowering it asks NATS more often while something is wrong.
 	proofPause = 100 * time.Millisecond
 )
@@ -213,13 +212,17 @@ func (c *Cluster) remake(ctx context.Context, lasts time.Duration) {
 	c.lose("it was made anew")
 }
 
+// proofTTL is for how long the key of a node that has died stays. It is longer than anything that a node lives through without
+// registering anew.
+func (s *store) proofTTL() time.Duration { return max(minProofTTL, 3*s.length()) }
+
 // putProof writes a node's key in SFU_ROOMS: revision 0 makes it.
 func (s *store) putProof(ctx context.Context, key string, r RoomRecord, revision uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	value := encode(s.seal, RoomsBucket, key, r)
 	ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: "$KV." + RoomsBucket + "." + key, Data: value},
-		jetstream.WithExpectLastSequencePerSubject(revision), jetstream.WithMsgTTL(proofTTL), jetstream.WithRetryAttempts(0))
+		jetstream.WithExpectLastSequencePerSubject(revision), jetstream.WithMsgTTL(s.proofTTL()), jetstream.WithRetryAttempts(0))
 	if err != nil {
 		return 0, s.outcome(RoomsBucket, err)
 	}

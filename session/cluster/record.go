@@ -39,6 +39,8 @@ type NodeRecord struct {
 	// not free for the taking yet.
 	Claiming bool   `json:"claiming,omitempty"`
 	FencedBy string `json:"fencedBy,omitempty"`
+	// Tells says that the node tells the others which commands it got. Nodes of versions that do not have it not in their records.
+	Tells bool `json:"tells,omitempty"`
 
 	doubt doubt // as it was read
 }

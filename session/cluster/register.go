@@ -90,7 +90,7 @@ func (c *Cluster) beat(ctx context.Context) error {
 func (c *Cluster) recordLocked(r Report, incarnation string) NodeRecord {
 	return NodeRecord{
 		ID: c.o.Node, Incarnation: incarnation, URL: r.URL, Version: c.o.Version, Region: c.o.Region, Load: r.Load.tidy(),
-		Draining: c.me.draining, Claiming: c.me.claiming,
+		Draining: c.me.draining, Claiming: c.me.claiming, Tells: true,
 	}
 }
 

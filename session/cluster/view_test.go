@@ -99,3 +99,29 @@ func FuzzRecords(f *testing.F) {
 		}
 	})
 }
+
+// TestOthersTell: a record of a version before has no `tells`. Fences are nobody, and what this node does itself is not asked.
+func TestOthersTell(t *testing.T) {
+	c := &Cluster{o: Options{Node: "me"}, view: newView()}
+	require.True(t, c.recordLocked(Report{}, "1").Tells)
+	for i, step := range []struct {
+		id, record string
+		want       bool
+	}{
+		{"me", `{"id":"me","incarnation":"1"}`, true},
+		{"new", `{"id":"new","incarnation":"1","tells":true}`, true},
+		{"fenced", `{"id":"fenced","incarnation":"","fencedBy":"me"}`, true},
+		{"old", `{"id":"old","incarnation":"1"}`, false},
+		{"old", `{"id":"old","incarnation":"2","tells":true}`, true},
+	} {
+		c.apply(c.view, NodesBucket, told{step.id, []byte(step.record), uint64(i + 1), jetstream.KeyValuePut})
+		require.Equal(t, step.want, c.OthersTell(), step.record)
+	}
+}
+
+// TestProofOutlivesTheLease: with a long lease, too, a key of SFU_ROOMS that has ended says that the bucket was lost.
+func TestProofOutlivesTheLease(t *testing.T) {
+	for lease, want := range map[time.Duration]time.Duration{5 * time.Second: time.Minute, time.Minute: 3 * time.Minute, time.Hour: 3 * time.Hour} {
+		require.Equal(t, want, (&store{ttl: lease}).proofTTL(), lease)
+	}
+}

@@ -55,7 +55,7 @@ func (c *Commands) route(ctx context.Context, a Action, request []byte, t task) 
 		case errors.Is(err, ErrNoNode):
 			return nil, noNode(t.node)
 		case errors.Is(err, ErrSilent):
-			return nil, silent(t.node, err)
+			return nil, silent(a, t.node, err)
 		}
 		return answer, err
 	}
@@ -89,7 +89,7 @@ func (c *Commands) follow(ctx context.Context, a Action, request []byte, t task)
 			continue
 		}
 		if lost { // it has the room nevertheless, as far as its lease tells: perhaps with people in it
-			return nil, silent(at, err)
+			return nil, silent(a, at, err)
 		}
 		return nil, err
 	}
@@ -114,10 +114,13 @@ func (c *Commands) ask(ctx context.Context, node string, a Action, request []byt
 	case errors.As(err, &theirs), errors.Is(err, ErrNoNode), errors.Is(err, ErrSilent):
 		return nil, err
 	}
-	return nil, silent(node, err)
+	return nil, silent(a, node, err)
 }
 
-func silent(node string, err error) *session.Error {
+func silent(a Action, node string, err error) *session.Error {
+	if !a.Repeatable() && !errors.Is(err, ErrNoNode) {
+		return session.Errorf(session.CodeInternal, "", "node %s does not answer (%v); whether the command was carried out is not known", node, err)
+	}
 	return session.Errorf(session.CodeInternal, "", "node %s does not answer (%v); the command may be repeated", node, err)
 }
 

@@ -221,6 +221,10 @@ func TestSilentNodesAreNamed(t *testing.T) {
 	if got := text(t, c, command.DismissRoom, `{"StrRoomId":"b"}`); !strings.HasPrefix(got, "internal: node n2 does not answer") {
 		t.Error(got)
 	}
+	const unknown = "internal: node n2 does not answer (no answer); whether the command was carried out is not known"
+	if got := text(t, c, command.SendMessage, `{"StrRoomId":"b","CmdId":1,"Text":"hi"}`); got != unknown {
+		t.Errorf("a message that may have been sent: %s", got)
+	}
 }
 
 // TestARoomThatMovesOnAndOn is not followed for ever.

@@ -56,6 +56,7 @@ type Service struct {
 	places   chan struct{}
 	refused  map[command.Action]*atomic.Uint64 // its keys are fixed
 	peers    func() []string
+	tell     func() bool // all peers say what they take
 	pulse    pulse
 	standby  *standby
 	alive    *nats.Subscription
@@ -74,6 +75,8 @@ type ServiceOptions struct {
 	Log      zerolog.Logger
 	Trace    *tracing.Tracer // nil: none
 	Peers    func() []string // the names of the other nodes that live, in any order; nil: none
+	// PeersTell reports whether all of them say on sfu.v1.taken which commands they got; nil: they do. Where one does not, nobody stands in.
+	PeersTell func() bool
 }
 
 // StoodIn returns how many commands this node has carried out in the place of one that did not take them.
@@ -83,9 +86,12 @@ func (s *Service) StoodIn() uint64 { return s.stoodIn.Load() }
 // every reconnect. Where it is up, commands find the endpoints as soon as Register has returned.
 func Register(nc *nats.Conn, o ServiceOptions) (*Service, error) {
 	s := &Service{commands: o.Commands, log: o.Log, trace: o.Trace, nc: nc, places: make(chan struct{}, maxCommands),
-		refused: map[command.Action]*atomic.Uint64{}, peers: o.Peers, pulse: pulse{log: o.Log}}
+		refused: map[command.Action]*atomic.Uint64{}, peers: o.Peers, tell: o.PeersTell, pulse: pulse{log: o.Log}}
 	if s.peers == nil {
 		s.peers = func() []string { return nil }
+	}
+	if s.tell == nil {
+		s.tell = func() bool { return true }
 	}
 	for _, spec := range command.All() {
 		s.refused[spec.Action] = new(atomic.Uint64)
@@ -117,7 +123,7 @@ func Register(nc *nats.Conn, o ServiceOptions) (*Service, error) {
 // listen makes the node hear the commands that others get, and give signs of its life.
 func (s *Service) listen(o ServiceOptions) (err error) {
 	s.alive, err = s.nc.Subscribe(aliveSubject(o.Node), func(m *nats.Msg) {
-		if !s.pulse.stale() {
+		if s.pulse.look() != stale {
 			_ = m.Respond(nil) // where the connection is gone nobody waits any more
 		}
 	})
@@ -194,11 +200,13 @@ type request struct {
 func (s *Service) endpoint(action command.Action, do doer, here bool) micro.HandlerFunc {
 	return func(r micro.Request) {
 		q := request{action: action, reply: r.Reply(), header: r.Headers().Get, data: r.Data()}
-		if s.pulse.stale() {
-			if here || len(s.peers()) == 0 {
-				s.answer(q, nil, session.Errorf(session.CodeInternal, "", "this node has hung; the command may be repeated"))
-			}
-			return // the others have it
+		alone := here || !s.othersStandIn()
+		switch age := s.pulse.look(); {
+		case age == stale && alone:
+			s.answer(q, nil, session.Errorf(session.CodeInternal, "", "this node has hung; the command may be repeated"))
+			return
+		case age != fresh && !alone:
+			return // one of the others has it, or this node stands in for itself as soon as it knows that none has
 		}
 		if !here {
 			s.take(q.reply)
@@ -206,6 +214,9 @@ func (s *Service) endpoint(action command.Action, do doer, here bool) micro.Hand
 		s.begin(q, do)
 	}
 }
+
+// othersStandIn reports whether others carry out what this node does not take.
+func (s *Service) othersStandIn() bool { return len(s.peers()) > 0 && s.tell() }
 
 // take tells the others that this node has a command.
 func (s *Service) take(reply string) {

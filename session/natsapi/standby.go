@@ -134,11 +134,7 @@ func (b *standby) done(reply string) {
 
 // act carries a command out that nobody has taken.
 func (b *standby) act(a command.Action, m *nats.Msg) {
-	b.mu.Lock()
-	_, waits := b.waits[m.Reply]
-	delete(b.waits, m.Reply)
-	b.mu.Unlock()
-	if !waits || b.service.pulse.stale() {
+	if !b.due(a, m) {
 		return
 	}
 	b.service.take(m.Reply)
@@ -151,6 +147,24 @@ func (b *standby) act(a command.Action, m *nats.Msg) {
 		return
 	}
 	b.service.begin(q, b.service.commands.Do)
+}
+
+// due reports whether a command is still to be carried out, now. Where this process has just not run for a while it is not now: what
+// others have said of it meanwhile is heard first.
+func (b *standby) due(a command.Action, m *nats.Msg) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.waits[m.Reply]
+	if t == nil {
+		return false
+	}
+	age := b.service.pulse.look()
+	if age == late {
+		t.Reset(graceTime)
+		return false
+	}
+	delete(b.waits, m.Reply)
+	return age == fresh && b.service.tell()
 }
 
 // rank is this node's place among those that live, for the command whose answer is awaited there. It differs from command to command.
@@ -168,6 +182,9 @@ func (b *standby) rank(reply string) int {
 const (
 	// beat is how often a process notices that it runs.
 	beat = 100 * time.Millisecond
+	// lateTime is after which time without that others may have stood in soon: it is less than standbyTime. Raising it to that has
+	// commands carried out twice, lowering it has more of them wait for others where nodes are busy.
+	lateTime = 250 * time.Millisecond
 	// hangTime is after which time without that it takes itself to have hung. Others have stood in by then. Raising it has what is that
 	// old carried out, lowering it has nodes refuse commands that are busy.
 	hangTime = 2 * time.Second
@@ -175,33 +192,52 @@ const (
 	graceTime = 300 * time.Millisecond
 )
 
+// age is how old what has come may be.
+type age uint8
+
+const (
+	fresh age = iota
+	late      // others may have stood in
+	stale     // from long ago
+)
+
 // pulse knows whether this process has run all the time.
 type pulse struct {
 	log zerolog.Logger
 
-	mu    sync.Mutex
-	last  time.Time
-	until time.Time // what comes before that is of unknown age
+	mu        sync.Mutex
+	last      time.Time
+	lateUntil time.Time // what comes before that may be late
+	until     time.Time // what comes before that is of unknown age
 }
 
-// stale reports whether what has come may be from long ago, since the process has hung.
-func (p *pulse) stale() bool {
+// look says how old what has come may be, since the process may not have run for a while.
+func (p *pulse) look() age {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	if hung := now.Sub(p.last); !p.last.IsZero() && hung > hangTime {
-		p.until = now.Add(graceTime)
-		p.log.Warn().Stringer("hung", hung.Round(time.Millisecond)).Msg("this process did not run for a while: commands that came meanwhile are not carried out")
+	if hung := now.Sub(p.last); !p.last.IsZero() && hung >= lateTime {
+		p.lateUntil = now.Add(graceTime)
+		if hung > hangTime {
+			p.until = p.lateUntil
+			p.log.Warn().Stringer("hung", hung.Round(time.Millisecond)).Msg("this process did not run for a while: commands that came meanwhile are not carried out")
+		}
 	}
 	p.last = now
-	return now.Before(p.until)
+	switch {
+	case now.Before(p.until):
+		return stale
+	case now.Before(p.lateUntil):
+		return late
+	}
+	return fresh
 }
 
 func (p *pulse) run(ctx context.Context) {
 	t := time.NewTicker(beat)
 	defer t.Stop()
 	for {
-		p.stale()
+		p.look()
 		select {
 		case <-t.C:
 		case <-ctx.Done():

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -56,6 +57,20 @@ func (w *webServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader("")), Header: http.Header{}}, nil
 }
 
+// taken returns the ids of what was taken, in order.
+func (w *webServer) taken() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.order)
+}
+
+// tries returns how often an event was sent.
+func (w *webServer) tries(id string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.attempts[id]
+}
+
 // sent is what has become of events that were handed to rooms.
 type sent struct {
 	*rooms
@@ -82,9 +97,12 @@ func startRooms(t *testing.T, w *webServer, o Options) *sent {
 }
 
 func (x *sent) event(room string, n int) {
+	id := fmt.Sprintf("%s.%d", room, n)
+	x.mu.Lock()
 	number := uint64(len(x.ids) + 1)
-	x.ids[number] = fmt.Sprintf("%s.%d", room, n)
-	e := &event{number: number, id: x.ids[number], kind: 103, room: room, body: []byte("{}"), stored: time.Now()}
+	x.ids[number] = id
+	x.mu.Unlock()
+	e := &event{number: number, id: id, kind: 103, room: room, body: []byte("{}"), stored: time.Now()}
 	e.done = func(context.Context) error {
 		x.mu.Lock()
 		defer x.mu.Unlock()
@@ -342,6 +360,8 @@ func TestFloodedRoomDelaysNoOther(t *testing.T) {
 		})
 		x := startRooms(t, w, Options{})
 		x.rooms.load = func(_ context.Context, e *event) error {
+			x.mu.Lock()
+			defer x.mu.Unlock()
 			e.id, e.body = x.ids[e.number], []byte("{}")
 			return nil
 		}
@@ -352,22 +372,24 @@ func TestFloodedRoomDelaysNoOther(t *testing.T) {
 			}
 		}
 		whole := 0
+		x.rooms.mu.Lock()
 		for _, e := range x.rooms.lines["flood"].events {
 			if e.body != nil {
 				whole++
 			}
 		}
+		x.rooms.mu.Unlock()
 		if whole > 2*64 {
 			t.Errorf("%d of the events are held whole", whole)
 		}
 		x.event("quiet", 0)
 		time.Sleep(50 * time.Millisecond)
-		if w.attempts["quiet.0"] != 1 {
+		if w.tries("quiet.0") != 1 {
 			t.Error("the quiet room's event was not sent within 50 ms")
 		}
 		time.Sleep(10 * time.Second)
-		inOrder(t, w.order)
-		if n := len(w.order); n < 400 {
+		inOrder(t, w.taken())
+		if n := len(w.taken()); n < 400 {
 			t.Errorf("%d events are sent", n)
 		}
 	})
@@ -388,12 +410,12 @@ func TestManyRoomsAtATime(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		inOrder(t, w.order)
-		if n := len(w.order); n < 50*parallel {
+		inOrder(t, w.taken())
+		if n := len(w.taken()); n < 50*parallel {
 			t.Errorf("%d events a second", n)
 		}
 		for r := range 100 {
-			if w.attempts[fmt.Sprintf("r%d.9", r)] == 0 {
+			if w.tries(fmt.Sprintf("r%d.9", r)) == 0 {
 				t.Errorf("room %d waits for others that have more", r)
 			}
 		}
