@@ -75,7 +75,8 @@ func (l *Listener) take(nc net.Conn) {
 		c.site, c.any = remote.Site(at.Addr()), l.proxies.Trusts(at.Addr())
 	}
 	var wait time.Duration
-	if ok := true; !c.any {
+	if !c.any {
+		var ok bool
 		l.b.mu.Lock()
 		wait, ok = l.b.cpu.take(time.Now(), c.site, l.price, patience)
 		l.b.mu.Unlock()
