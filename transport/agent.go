@@ -196,7 +196,7 @@ func (p *Peer) checked(c *credential, from origin, k check, at time.Time) (Drop,
 	pt.checked = at
 	pt.heard.Store(p.ep.mark(at))
 	pt.proof.cred = c
-	if k.use && (pt != p.ice.nominated || c.gen > p.ice.nominatedGen) {
+	if k.use { // on the path in use, too: what the client wanted before that no longer counts
 		pt.proof.wanted = at
 	}
 	p.electLocked(pt, at)
@@ -251,6 +251,7 @@ func (p *Peer) nominateLocked(pt *path, at time.Time) {
 	}
 	p.ice.nominated, p.ice.nominatedGen = pt, gen
 	p.secure.sendTo(pt)
+	p.secure.early.wait(pt)
 	p.ice.creds = slices.DeleteFunc(p.ice.creds, func(c *credential) bool {
 		if c.gen < gen {
 			p.ep.removeCredential(c)
@@ -288,7 +289,11 @@ func (p *Peer) tick(now time.Time) {
 	case p.connected && now.Sub(p.ice.consent) > t.Consent:
 		p.silenceLocked(ErrConsent)
 	case !p.connected && !p.since.IsZero() && now.Sub(p.since) > t.Connect:
-		p.silenceLocked(ErrNoConnection)
+		err := ErrNoConnection
+		if p.secure.failure != nil {
+			err = fmt.Errorf("%w: %w", ErrNoConnection, p.secure.failure)
+		}
+		p.silenceLocked(err)
 	}
 	p.speakFirstLocked(now) // no place was free before, or the handshake has failed
 	p.restLocked(now)

@@ -95,8 +95,14 @@ func newIdentity(now time.Time) (*identity, error) {
 	} {
 		id.server, id.client = append(id.server, o), append(id.client, o)
 	}
+	id.client = append(id.client, dtls.WithFlightInterval(firstRetransmission))
 	return id, nil
 }
+
+// firstRetransmission is how long the node waits for an answer to its ClientHello; each further wait is twice as long. Clients that
+// wait for it, such as FFmpeg's WHIP muxer, may lose the first one while they set up, and the RFC's 1 s would be a second of their
+// join. Shorter sends to clients twice that are merely far away.
+const firstRetransmission = 100 * time.Millisecond
 
 // newDTLS makes a DTLS connection with a client that has stated its fingerprints.
 func (id *identity) newDTLS(conn *dtlsConn, client bool, stated []negotiate.Fingerprint) (*dtls.Conn, error) {

@@ -56,6 +56,11 @@ var quiet = &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisab
 
 // takeDTLS takes in a datagram from a path with a valid check, and says whether it keeps the buffer.
 func (p *Peer) takeDTLS(pt *path, b *packet.Buffer, at time.Time) bool {
+	return p.takeRecords(pt, b, at, false)
+}
+
+// takeRecords is takeDTLS; early says that the datagram came before the proof of its path.
+func (p *Peer) takeRecords(pt *path, b *packet.Buffer, at time.Time, early bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.goneLocked() {
@@ -76,6 +81,7 @@ func (p *Peer) takeDTLS(pt *path, b *packet.Buffer, at time.Time) bool {
 	}
 	pt.received(len(b.B))
 	if !s.keyed {
+		r.early = early && !s.client && len(s.tries) == 0
 		p.shakeLocked(pt, b, r, at)
 		s.release(pt)
 		return false
@@ -136,7 +142,7 @@ func (p *Peer) shakeLocked(pt *path, b *packet.Buffer, r records, at time.Time) 
 	if h == nil {
 		return
 	}
-	if pt.proof.missing.Load() && pt.proof.cred != nil && pt.proof.cred.remoteKey != nil {
+	if (pt.proof.missing.Load() || r.early) && pt.proof.cred != nil && pt.proof.cred.remoteKey != nil {
 		p.postponeLocked(pt, h)
 		return
 	}
@@ -180,23 +186,30 @@ func (p *Peer) tryLocked(pt *path, h *hello, at time.Time) *place {
 			return t
 		}
 	}
-	s.tries = slices.DeleteFunc(s.tries, func(t *place) bool {
-		old := !t.conn.begun() // of two that wait for their answer the later one is the client's
-		if old {
-			t.giveUp()
-		}
-		return old
-	})
 	if at.Sub(s.began[0]) < placeGrace {
 		return nil
 	}
-	copy(s.began[:], s.began[1:])
-	s.began[maxTries-1] = at
-	if len(s.tries) == maxTries {
-		s.tries[0].giveUp()
-		s.tries = slices.Delete(s.tries, 0, 1)
+	for _, t := range slices.Clone(s.tries) {
+		if !t.conn.begun() { // of two that wait for their answer the later one is the client's
+			p.abandonLocked(t)
+		}
 	}
-	return p.startHandshakeLocked(pt, sum, at)
+	if len(s.tries) == maxTries {
+		p.abandonLocked(s.tries[0])
+	}
+	t := p.startHandshakeLocked(pt, sum, at)
+	if t != nil {
+		copy(s.began[:], s.began[1:])
+		s.began[maxTries-1] = at
+	}
+	return t
+}
+
+// abandonLocked ends a handshake in favour of another one of the peer, which gets its place.
+func (p *Peer) abandonLocked(t *place) {
+	p.secure.tries = slices.DeleteFunc(p.secure.tries, func(o *place) bool { return o == t })
+	t.giveUp()
+	p.ep.handshakes.leave(t)
 }
 
 // affords notes n more bytes of handshake records and says whether they are within the budget, which is filled up again within
@@ -219,7 +232,7 @@ func (p *Peer) startHandshakeLocked(pt *path, sum [sha256.Size]byte, at time.Tim
 	ctx, cancel := context.WithTimeout(context.Background(), p.ep.o.Timers.Handshake)
 	conn := newDTLSConn(p.ep, pt, p.dtlsClosed)
 	conn.hushed.Store(p.ice.silent)
-	pl := &place{conn: conn, cancel: cancel, since: at, hello: sum}
+	pl := &place{peer: p, conn: conn, cancel: cancel, since: at, hello: sum}
 	if !p.ep.handshakes.enter(pl) {
 		cancel()
 		return nil
@@ -253,8 +266,8 @@ func (p *Peer) speakFirstLocked(at time.Time) {
 }
 
 // handshakeDone takes notice of the end of a handshake. One that has failed is no loss: it may have been begun by a forged ClientHello,
-// and the client's own begins another. Only a certificate that is not the client's ends the peer: it has come with a proof that
-// whoever shows it takes part in the handshake.
+// and the client's own begins another. Only a certificate that is not the client's ends the peer, and only if all of the node's flights went to where the
+// client has shown itself: from elsewhere anybody may have shown it.
 func (p *Peer) handshakeDone(pl *place, err error) {
 	p.mu.Lock()
 	s := &p.secure
@@ -262,6 +275,8 @@ func (p *Peer) handshakeDone(pl *place, err error) {
 	if err != nil && !pl.lost.Load() && !s.keyed {
 		s.failure = err
 	}
+	pt := pl.conn.onlyPath()
+	final := errors.Is(err, ErrFingerprint) && !pl.lost.Load() && pt != nil && !pt.proof.missing.Load()
 	p.mu.Unlock()
 	switch {
 	case err == nil && pl.lost.Load():
@@ -270,7 +285,7 @@ func (p *Peer) handshakeDone(pl *place, err error) {
 	case err == nil:
 		return
 	}
-	if errors.Is(err, ErrFingerprint) && !pl.lost.Load() {
+	if final {
 		p.fail(err)
 	}
 	pl.giveUp()

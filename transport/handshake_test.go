@@ -119,7 +119,7 @@ func TestStalledHandshakesGiveWay(t *testing.T) {
 func TestPlaces(t *testing.T) {
 	s, at := places{limit: 2}, time.Unix(1000, 0)
 	enter := func(after time.Duration) (*place, bool) {
-		p := &place{conn: new(dtlsConn), cancel: func() {}, since: at.Add(after)}
+		p := &place{peer: new(Peer), conn: new(dtlsConn), cancel: func() {}, since: at.Add(after)}
 		return p, s.enter(p)
 	}
 	a, ok1 := enter(0)

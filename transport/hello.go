@@ -29,9 +29,13 @@ const (
 // shorter than a round trip lets forged ones through.
 const earlyPause = 200 * time.Millisecond
 
+// overtakenPause is the same from the proof of the path on, and again from its nomination: some clients say ClientHello only a round
+// trip after that. Longer has clients wait whose datagrams have overtaken each other, up to the second after which they say it again.
+const overtakenPause = 400 * time.Millisecond
+
 // early is a ClientHello that came before the client had shown itself on the path. A client's comes right behind its answer to the
 // node's check, so one that comes before that is suspicious; and answering it is worse than losing it, because the client would
-// take the answer for its own and fail. So it waits, a later one takes its place, and the proof ends it: who is there asks again.
+// take the answer for its own and fail. So it waits. A later one takes its place; after the proof a later one, or that the client does not nominate the path, ends it.
 type early struct {
 	hello *hello
 	path  *path
@@ -48,24 +52,27 @@ func (e *early) drop() {
 	*e = early{}
 }
 
+// wait has it wait for the client's own after a step of the client's on its path.
+func (e *early) wait(pt *path) {
+	if e.hello != nil && e.path == pt {
+		e.timer.Reset(overtakenPause)
+	}
+}
+
 func (p *Peer) postponeLocked(pt *path, h *hello) {
 	e := &p.secure.early
 	if e.hello != nil {
 		e.hello.release()
 		e.hello, e.path = h, pt
-		return
+	} else {
+		*e = early{hello: h, path: pt, timer: time.AfterFunc(earlyPause, p.greetEarly)}
 	}
-	*e = early{hello: h, path: pt, timer: time.AfterFunc(earlyPause, p.greetEarly)}
+	if !pt.proof.missing.Load() {
+		e.wait(pt)
+	}
 }
 
-// tooEarly says whether a datagram of DTLS that came before the proof of its path is to be lost.
-func (p *Peer) tooEarly() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return !p.secure.keyed && !p.secure.client && len(p.secure.tries) == 0
-}
-
-// greetEarly answers after all: the client may be one that answers no checks.
+// greetEarly answers after all: the client may be one that answers no checks, or its datagrams may have come in another order.
 func (p *Peer) greetEarly() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,7 +80,7 @@ func (p *Peer) greetEarly() {
 	p.secure.early = early{}
 	switch {
 	case e.hello == nil:
-	case p.goneLocked() || p.secure.keyed:
+	case p.goneLocked() || p.secure.keyed || !e.path.proof.missing.Load() && (len(p.secure.tries) > 0 || e.path != p.ice.nominated):
 		e.hello.release()
 	default:
 		p.greetLocked(e.path, e.hello, time.Now())

@@ -116,9 +116,7 @@ func (in *ingress) open(list []arrival, at time.Time) {
 			in.ep.count.drop(DropUnknownAddress)
 			i++
 		case a.kind == classDTLS:
-			if a.early && a.path.peer.tooEarly() {
-				in.ep.count.drop(DropDTLSLimited)
-			} else if a.path.peer.takeDTLS(a.path, a.buf, at) {
+			if a.path.peer.takeRecords(a.path, a.buf, at, a.early) {
 				a.buf = nil
 			}
 			i++

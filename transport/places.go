@@ -28,6 +28,7 @@ type places struct {
 
 // place is one handshake under way.
 type place struct {
+	peer     *Peer
 	conn     *dtlsConn
 	cancel   context.CancelFunc
 	since    time.Time
@@ -61,8 +62,16 @@ func (s *places) enter(p *place) bool {
 	return true
 }
 
-// victimLocked returns the handshake that has to give way, or -1: the oldest unanswered one, then the oldest of all.
+// victimLocked returns the handshake that has to give way, or -1: the oldest unanswered one of a peer that has several, then the
+// oldest unanswered one, then the oldest of all.
 func (s *places) victimLocked(now time.Time) int {
+	of := make(map[*Peer]int, len(s.list))
+	for _, p := range s.list {
+		of[p.peer]++
+	}
+	if i := slices.IndexFunc(s.list, func(p *place) bool { return !p.answered.Load() && of[p.peer] > 1 }); i >= 0 {
+		return i
+	}
 	i := slices.IndexFunc(s.list, func(p *place) bool { return !p.answered.Load() && now.Sub(p.since) >= placeGrace })
 	if i < 0 {
 		i = slices.IndexFunc(s.list, func(p *place) bool { return now.Sub(p.since) >= placeHold })

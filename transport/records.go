@@ -28,6 +28,7 @@ type records struct {
 	data      bool // application data
 	handshake int  // bytes of handshake records
 	hello     bool // a ClientHello, or a fragment of one
+	early     bool // it came before the proof of its path, in the same read
 	answer    bool // more than that: the client has got the node's flight
 }
 

@@ -3,6 +3,7 @@ package transport
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,10 @@ const (
 
 	// askPace is the least time between two checks of the node's on one path, but for those that a check of the client's brings.
 	askPace = time.Second
+	// checkOverdue is how long the client has to leave the path in use without a check until another one that it still checks, and
+	// answers on, takes its place unasked. Clients check every 2 to 6 s; longer has media wait after a NAT has moved them, shorter
+	// moves those that only lost some checks.
+	checkOverdue = 10 * time.Second
 	// consentChecks is how many checks of the node's go out in the time of consent; one answer is enough. More notice the loss
 	// no sooner and only cost packets.
 	consentChecks = 6
@@ -116,7 +121,14 @@ func (p *Peer) doubtsLocked(pt *path, at time.Time) bool {
 	if pt == p.ice.nominated && !q.missing.Load() {
 		return !p.connected
 	}
-	return q.missing.Load() || p.pendingLocked(pt) && !q.recent(at)
+	return q.missing.Load() || (p.pendingLocked(pt) || p.leftForLocked(pt, at)) && !q.recent(at)
+}
+
+// leftForLocked says whether the client seems to have left the path in use for pt without a word, as one does whose NAT has given
+// it another port and that nominates only once.
+func (p *Peer) leftForLocked(pt *path, at time.Time) bool {
+	now := p.ice.nominated
+	return now != nil && pt != now && pt.proof.cred.gen == p.ice.nominatedGen && at.Sub(now.checked) > checkOverdue
 }
 
 // pendingLocked says whether the client has asked for pt after it had asked for the path in use.
@@ -192,6 +204,9 @@ func (p *Peer) answered(from origin, m *stun.Message, at time.Time) bool {
 	pt.proof.asking = false
 	p.ice.answers = true
 	pt.heard.Store(p.ep.mark(at))
+	if p.leftForLocked(pt, at) {
+		pt.proof.wanted = at
+	}
 	p.provenLocked(pt, at)
 	p.aliveLocked(pt, at)
 	return true
@@ -202,9 +217,7 @@ func (p *Peer) provenLocked(pt *path, at time.Time) {
 	pt.proof.since = at
 	pt.proof.missing.Store(false)
 	p.electLocked(pt, at)
-	if p.secure.early.path == pt {
-		p.secure.early.drop()
-	}
+	p.secure.early.wait(pt)
 	p.secure.release(pt)
 	p.settleLocked()
 }
@@ -215,7 +228,7 @@ func (p *Peer) sealed(pt *path, at time.Time) {
 	defer p.mu.Unlock()
 	now := p.ice.nominated
 	switch {
-	case p.goneLocked() || pt.proof.cred == nil:
+	case p.goneLocked() || pt.proof.cred == nil || !slices.Contains(p.ice.paths, pt):
 		return
 	case now != nil && pt != now && now.proof.missing.Load() && !pt.proof.missing.Load() && pt.proof.cred.gen >= p.ice.nominatedGen:
 		pt.proof.wanted = at // the client is still where it was

@@ -1,0 +1,242 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/stun/v4"
+)
+
+// triesNow returns how many handshakes of a peer are under way.
+func (p *Peer) triesNow() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.secure.tries)
+}
+
+func helloRecord(random byte) []byte {
+	return dtlsRecord(recordHandshake, 0, helloBody(random)...)
+}
+
+// TestAStrangersCertificateEndsNobody: who plays a check back may finish a handshake from an address of its own.
+func TestAStrangersCertificateEndsNobody(t *testing.T) {
+	e := start(t, Options{Timers: Timers{Connect: 1500 * time.Millisecond}})
+	p, c, seen := offered(t, e)
+	cert, _, err := newCertificate(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStranger(t, e)
+	s.ask(build(t, stun.NewUsername(c.ufrag+":x"), c.key, stun.Fingerprint))
+	d, err := dtls.ClientWithOptions(aside{s.conn}, s.conn.RemoteAddr(), dtls.WithCertificates(cert),
+		dtls.WithInsecureSkipVerify(true), dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
+		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	go func() { _ = d.HandshakeContext(ctx); _ = d.Close() }()
+	eventually(t, "the handshake has failed", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return errors.Is(p.secure.failure, ErrFingerprint) || p.failed
+	})
+	p.mu.Lock()
+	gone := p.goneLocked()
+	p.mu.Unlock()
+	if gone {
+		t.Fatal("the peer has ended")
+	}
+	if err := wait(t, "PeerLost", seen.lost); !errors.Is(err, ErrNoConnection) || !errors.Is(err, ErrFingerprint) {
+		t.Errorf("lost by %v, which does not tell why", err)
+	}
+}
+
+// TestAHelloBeforeTheProofIsNotLost: datagrams overtake each other, in a read and between reads.
+func TestAHelloBeforeTheProofIsNotLost(t *testing.T) {
+	for _, name := range []string{"another read", "the same read"} {
+		for _, again := range []bool{false, true} {
+			e := start(t, Options{})
+			p, c, _ := offered(t, e)
+			s := newSite(t, e, c, false)
+			s.send(checkOf(t, c))
+			eventually(t, "the node asks", func() bool { return s.asked.Load() == 1 })
+			p.mu.Lock()
+			pt := p.ice.paths[0]
+			m := &stun.Message{TransactionID: pt.proof.asked}
+			p.mu.Unlock()
+			answer := responseTo(t, m, c)
+			if name == "another read" {
+				p.takeDTLS(pt, bufferOf(helloRecord(1)), time.Now())
+				s.send(answer)
+			} else {
+				in := &ingress{ep: e, sock: pt.sock, errors: new(tokens), arrivals: make([]arrival, batchLen)}
+				in.arrivals[0] = arrival{buf: bufferOf(helloRecord(1)), from: pt.addr, local: pt.local}
+				in.arrivals[1] = arrival{buf: bufferOf(answer), from: pt.addr, local: pt.local}
+				in.process(2, time.Now())
+			}
+			eventually(t, "the proof", func() bool { return !pt.proof.missing.Load() })
+			if n := p.triesNow(); n != 0 {
+				t.Errorf("%s: answered at once, though a stranger may have sent it", name)
+			}
+			if again { // the client's own
+				p.takeDTLS(pt, bufferOf(helloRecord(2)), time.Now())
+				time.Sleep(overtakenPause + 100*time.Millisecond)
+			}
+			eventually(t, "a handshake, "+name, func() bool { return p.triesNow() == 1 })
+			p.mu.Lock()
+			if got, want := p.secure.tries[0].hello, (&hello{body: helloBody(2)[handshakeHeader:]}).sum(); again != (got == want) {
+				t.Errorf("%s: the handshake of the other ClientHello is under way", name)
+			}
+			p.mu.Unlock()
+		}
+	}
+}
+
+// TestARefusedHelloEndsNoOther: neither does one beyond the quota, nor is the quota used up where no place is free.
+func TestARefusedHelloEndsNoOther(t *testing.T) {
+	e := start(t, Options{Limits: Limits{Handshakes: 1}})
+	p, pt := pathTo(t, e)
+	at := time.Now()
+	other := &place{peer: new(Peer), conn: new(dtlsConn), cancel: func() {}, since: at}
+	if !e.handshakes.enter(other) {
+		t.Fatal("no place")
+	}
+	for i := range byte(2 * maxTries) {
+		p.takeDTLS(pt, bufferOf(helloRecord(i)), at)
+	}
+	e.handshakes.leave(other)
+	p.takeDTLS(pt, bufferOf(helloRecord(50)), at)
+	if p.triesNow() != 1 {
+		t.Fatal("the quota is used up by handshakes that had no place")
+	}
+	p.mu.Lock()
+	own := p.secure.tries[0]
+	own.conn.first.Store(nil) // as if it had sent nothing yet
+	own.conn.hushed.Store(true)
+	for i := range p.secure.began {
+		p.secure.began[i] = at
+	}
+	p.mu.Unlock()
+	p.takeDTLS(pt, bufferOf(helloRecord(51)), at)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !slices.Contains(p.secure.tries, own) || own.lost.Load() {
+		t.Error("a ClientHello beyond the quota has ended the client's handshake")
+	}
+}
+
+// TestSurplusTriesGiveWay: one peer's handshakes beside another of its own keep no other peer out.
+func TestSurplusTriesGiveWay(t *testing.T) {
+	s, at := places{limit: 3}, time.Unix(1000, 0)
+	list := []*place{}
+	crowd := new(Peer)
+	for _, p := range []*Peer{new(Peer), crowd, crowd, new(Peer)} {
+		pl := &place{peer: p, conn: new(dtlsConn), cancel: func() {}, since: at}
+		list = append(list, pl)
+		if !s.enter(pl) {
+			t.Fatal("no place")
+		}
+	}
+	if list[0].lost.Load() || !list[1].lost.Load() || list[2].lost.Load() {
+		t.Error("another than the older one of the two gave way")
+	}
+	if s.enter(&place{peer: new(Peer), conn: new(dtlsConn), cancel: func() {}, since: at}) {
+		t.Error("a peer's only handshake gave way within its time")
+	}
+}
+
+// TestWhatWasWantedBeforeTakesNoMedia: a path that the client nominated before it nominated the one in use again.
+func TestWhatWasWantedBeforeTakesNoMedia(t *testing.T) {
+	w := wired(t, Options{})
+	away := newSite(t, w.e, w.c, false)
+	away.send(checkOf(t, w.c))
+	eventually(t, "the node asks", func() bool { return away.asked.Load() == 1 })
+	n := w.e.Stats().ChecksIn
+	w.home.send(checkOf(t, w.c))
+	eventually(t, "the check at home", func() bool { return w.e.Stats().ChecksIn > n })
+	away.answers.Store(true)
+	away.send(build(t, stun.NewUsername(w.c.ufrag+":x"), w.c.key, stun.Fingerprint).Raw)
+	eventually(t, "the proof", func() bool {
+		w.p.mu.Lock()
+		defer w.p.mu.Unlock()
+		return len(w.p.ice.paths) == 2 && !w.p.ice.paths[1].proof.missing.Load()
+	})
+	if w.at() != w.home.conn.LocalAddr().String() {
+		t.Error("media went to the older one")
+	}
+}
+
+// TestMediaFromAPathThatIsGone: a packet may have been looked up before its path was removed.
+func TestMediaFromAPathThatIsGone(t *testing.T) {
+	w := wired(t, Options{})
+	away := newSite(t, w.e, w.c, false)
+	away.send(checkOf(t, w.c))
+	eventually(t, "the node asks", func() bool { return away.asked.Load() == 1 })
+	w.p.mu.Lock()
+	pt := w.p.ice.paths[1]
+	w.p.ice.remove(pt)
+	w.p.ep.removePath(pt)
+	w.p.mu.Unlock()
+	w.p.sealed(pt, time.Now())
+	if w.at() != w.home.conn.LocalAddr().String() {
+		t.Error("a path that is gone carries media")
+	}
+}
+
+// TestNATRebindingWithoutNomination: a client that nominates once, and knows nothing of its new port.
+func TestNATRebindingWithoutNomination(t *testing.T) {
+	w := wired(t, Options{})
+	away := newSite(t, w.e, w.c, true)
+	plain := func() { away.send(build(t, stun.NewUsername(w.c.ufrag+":x"), w.c.key, stun.Fingerprint).Raw) }
+	plain()
+	eventually(t, "the proof", func() bool {
+		w.p.mu.Lock()
+		defer w.p.mu.Unlock()
+		return len(w.p.ice.paths) == 2 && !w.p.ice.paths[1].proof.missing.Load()
+	})
+	if w.at() != w.home.conn.LocalAddr().String() {
+		t.Fatal("moved while the path in use was checked")
+	}
+	w.p.mu.Lock()
+	w.p.ice.nominated.checked = time.Now().Add(-checkOverdue - time.Second)
+	w.p.ice.paths[1].proof.since = time.Now().Add(-proofAge) // as long as that takes
+	w.p.mu.Unlock()
+	away.answers.Store(false)
+	plain()
+	eventually(t, "the node asks again", func() bool { return away.asked.Load() == 2 })
+	if w.at() != w.home.conn.LocalAddr().String() {
+		t.Fatal("moved without an answer")
+	}
+	away.answers.Store(true)
+	plain()
+	w.nominates(away)
+	w.down(1, 20)
+	eventually(t, "media at the new port", func() bool { return away.media.Load() == 20 })
+}
+
+// TestTheNodesFirstHelloIsSentAgainSoon: where the node is the DTLS client, the first one may come before the other side listens.
+func TestTheNodesFirstHelloIsSentAgainSoon(t *testing.T) {
+	e := start(t, Options{})
+	seen := newWitness()
+	p, err := e.NewPeer(PeerOptions{Inbox: newBox(), Writer: e.NewWriter(), Events: seen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.Negotiate(newClient(t, clientOptions{}).offerEdited(false, passiveOffer), nil); err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t, e, p.credentialInUse(), true)
+	s.send(checkOf(t, s.c))
+	eventually(t, "the first", func() bool { return s.dtls.Load() == 1 })
+	began := time.Now()
+	eventually(t, "the second", func() bool { return s.dtls.Load() == 2 })
+	if took := time.Since(began); took > 600*time.Millisecond {
+		t.Errorf("after %v", took)
+	}
+}
