@@ -56,7 +56,7 @@ func (s *surface) routes() http.Handler {
 	mux.HandleFunc("GET /readyz", s.n.readyz)
 	mux.Handle("GET /metrics", s.metrics)
 	mux.Handle("/", web.Handler(s.n.cfg.HTTP.Demo))
-	paid := s.n.budget.Handler(s.guard(s.traced(mux)), asksRight, enters)
+	paid := s.n.budget.Handler(s.guard(s.traced(mux)), asksRight, enters, file)
 	return remote.Proxies(s.n.cfg.HTTP.TrustedProxies).Handler(remote.Base(s.n.cfg.HTTP.BasePath).Handler(paid))
 }
 
@@ -71,6 +71,13 @@ func asksRight(r *http.Request) bool {
 
 // enters reports whether a request is to enter a room.
 func enters(r *http.Request) bool { return r.Method == http.MethodPost && door(r) }
+
+// file reports whether a request is for what the binary holds.
+func file(r *http.Request) bool {
+	p := r.URL.Path
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
+		(p == "/" || strings.HasPrefix(p, "/client/") || strings.HasPrefix(p, "/demo/"))
+}
 
 func door(r *http.Request) bool {
 	return strings.HasPrefix(r.URL.Path, "/whip/") || strings.HasPrefix(r.URL.Path, "/whep/")

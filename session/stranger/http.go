@@ -10,10 +10,15 @@ import (
 )
 
 // Handler has requests pay before next answers them, and for the bytes of the answer afterwards. Requests that entering says are to
-// enter are bounded as entries as well. Who is answered well where a right is asked for gets back what it has paid.
-func (b *Budget) Handler(next http.Handler, asksRight, enters func(*http.Request) bool) http.Handler {
+// enter are bounded as entries as well. Who is answered well where a right is asked for gets back what it has paid. Files are cheap, and
+// are waited for longer.
+func (b *Budget) Handler(next http.Handler, asksRight, enters, file func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		site := remote.Of(r).Site()
+		if file(r) {
+			b.serveFile(w, r, site, next)
+			return
+		}
 		if err := b.pay(r.Context(), site, requestPrice, Requests); err != nil {
 			refuse(w, err)
 			return
@@ -34,10 +39,21 @@ func (b *Budget) Handler(next http.Handler, asksRight, enters func(*http.Request
 	})
 }
 
+// serveFile has next answer a request for a file once there is a share for it.
+func (b *Budget) serveFile(w http.ResponseWriter, r *http.Request, site netip.Prefix, next http.Handler) {
+	if err := b.payWithin(r.Context(), site, filePrice, Requests, filePatience); err != nil {
+		refuse(w, err)
+		return
+	}
+	m := &meter{ResponseWriter: w}
+	next.ServeHTTP(m, r)
+	b.charge(site, time.Duration(m.bytes)*fileByte)
+}
+
 // charge has a site pay for what is done already.
 func (b *Budget) charge(site netip.Prefix, price time.Duration) {
 	b.mu.Lock()
-	b.cpu.take(time.Now(), site, price, patience) // where it owes more than that, it is held up already
+	b.cpu.owe(time.Now(), site, price)
 	b.mu.Unlock()
 }
 

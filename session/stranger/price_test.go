@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,7 @@ func TestConnectionsOfWhoShowsARightCostNothing(t *testing.T) {
 						return enteringAtOnce(t, b)
 					}
 					yes := func(*http.Request) bool { return true }
-					return b.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }), yes, yes)
+					return b.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }), yes, yes, func(*http.Request) bool { return false })
 				})
 				began := time.Now()
 				for range 200 { // 200 ms, of which an address has 25 ms, and as much in a second
@@ -43,6 +44,58 @@ func TestConnectionsOfWhoShowsARightCostNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// People behind one address load a page of many modules at the same time: some wait, and nobody gets a page of which a module is missing.
+func TestPagesOfACrowdBehindOneAddress(t *testing.T) {
+	const people, modules, size = 30, 30, 12_000
+	synctest.Test(t, func(t *testing.T) {
+		b := stranger.New(limits)
+		never := func(*http.Request) bool { return false }
+		yes := func(*http.Request) bool { return true }
+		h := b.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, size)) }), never, never, yes)
+		began := time.Now()
+		var all sync.WaitGroup
+		for range people * modules {
+			all.Go(func() {
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/client/index.js", nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r.RemoteAddr = "192.0.2.1:5"
+				w := &discard{header: http.Header{}}
+				if h.ServeHTTP(w, r); w.status != http.StatusOK {
+					t.Errorf("status %d", w.status)
+				}
+			})
+		}
+		all.Wait()
+		require.Less(t, time.Since(began), 2*time.Second)
+		require.Zero(t, b.Stats().Refused["requests"])
+	})
+}
+
+// Who loads files all the time gets no more of them than its share pays for, bytes included.
+func TestFilesAreBounded(t *testing.T) {
+	const size = 100_000 // 200 µs, with the request 220
+	synctest.Test(t, func(t *testing.T) {
+		b := stranger.New(limits)
+		never := func(*http.Request) bool { return false }
+		yes := func(*http.Request) bool { return true }
+		h := b.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, size)) }), never, never, yes)
+		began, answered := time.Now(), 0
+		for time.Since(began) < 10*time.Second {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/client/index.js", nil)
+			require.NoError(t, err)
+			r.RemoteAddr = "192.0.2.1:5"
+			w := &discard{header: http.Header{}}
+			if h.ServeHTTP(w, r); w.status == http.StatusOK {
+				answered++
+			}
+		}
+		require.InDelta(t, 275_000/220, answered, 10, "25 ms saved up, and 10 s of 25 ms")
+	})
 }
 
 // enteringAtOnce is a door whose guests show a right with the request.

@@ -71,41 +71,72 @@ func (b *buckets) sweep(now time.Time, rate, burst float64) {
 }
 
 // share is the CPU time that strangers may take, in seconds. A site gets a quarter of it, and less where more than four want some, so
-// that nobody has to wait for others before all have had theirs. Not safe for concurrent use.
+// that nobody has to wait for others before all have had theirs. Sites are told apart by IPv4 address or /48 of IPv6, as who has a /48
+// may come from 65,536 networks of it. Not safe for concurrent use.
 type share struct {
 	rate  float64 // seconds of CPU a second, in all; what is saved up is that of one second
 	all   bucket
 	sites buckets
 }
 
-// siteShare is how many sites share what strangers get, at least. Raising it lets a single address do less, a crowd behind one address
-// among them; lowering it lets fewer hostile addresses keep the others waiting.
-const siteShare = 4
+const (
+	// siteShare is how many sites share what strangers get, at least. Raising it lets a single address do less, a crowd behind one
+	// address among them; lowering it lets fewer hostile addresses keep the others waiting.
+	siteShare = 4
+	// personShare is what a site may always have saved up, in seconds of CPU: two connections with TLS and a page, with room to spare. More
+	// lets whoever has many addresses take more from each of them; less has single people wait where many sites want some.
+	personShare = .004
+)
 
-// take has a site pay. It returns how long to wait before the work is done; or, with ok false, that this would take longer than
-// patience: then nothing was taken.
-func (s *share) take(now time.Time, site netip.Prefix, price, patience time.Duration) (wait time.Duration, ok bool) {
+// take has a site pay. It returns how long to wait before the work is done; or, with ok false, that this would take longer than the site
+// waits for its own share, or may wait for what all have: then nothing was taken.
+func (s *share) take(now time.Time, site netip.Prefix, price, own time.Duration) (wait time.Duration, ok bool) {
 	rate, burst := s.perSite()
-	own := s.sites.site(now, site, rate, burst)
+	b := s.sites.site(now, network(site), rate, burst)
 	s.all.fill(now, s.rate, s.rate)
 	cost := price.Seconds()
-	wait = max(own.wait(cost, rate), s.all.wait(cost, s.rate))
-	if wait > patience {
-		return wait, false
+	wait, common := b.wait(cost, rate), s.all.wait(cost, s.rate)
+	if wait > own || common > inCommon((b.level-cost)/burst) {
+		return max(wait, common), false
 	}
-	own.level -= cost
+	b.level -= cost
 	s.all.level -= cost
-	return wait, true
+	return max(wait, common), true
+}
+
+// inCommon is how long a site may wait for what all sites have together: the less of its own is left, the less. So whoever comes from one
+// fresh address after the other, and uses each of them up, leaves something to those who begin.
+func inCommon(left float64) time.Duration {
+	return time.Duration(float64(patience) * (1 + max(0, min(left, 1))) / 2)
+}
+
+// owe has a site pay for what is done already. It alone is held up for all of that, the others for no longer than by what it could take.
+func (s *share) owe(now time.Time, site netip.Prefix, price time.Duration) {
+	rate, burst := s.perSite()
+	s.sites.site(now, network(site), rate, burst).level -= price.Seconds()
+	s.all.fill(now, s.rate, s.rate)
+	most := -s.rate * inCommon(0).Seconds()
+	s.all.level = min(s.all.level, max(s.all.level-price.Seconds(), most))
 }
 
 // giveBack returns what a site has paid.
 func (s *share) giveBack(now time.Time, site netip.Prefix, price time.Duration) {
 	rate, burst := s.perSite()
-	own := s.sites.site(now, site, rate, burst)
+	own := s.sites.site(now, network(site), rate, burst)
 	own.level = min(burst, own.level+price.Seconds())
 	s.all.level = min(s.rate, s.all.level+price.Seconds())
 }
 
+// perSite returns what a site gets in a second, and what it has saved up at most.
 func (s *share) perSite() (rate, burst float64) {
-	return s.rate / float64(max(siteShare, len(s.sites.of))), s.rate / siteShare
+	rate = s.rate / float64(max(siteShare, len(s.sites.of)))
+	return rate, max(rate, min(personShare, s.rate/siteShare))
+}
+
+// network returns the /48 of a site of IPv6.
+func network(site netip.Prefix) netip.Prefix {
+	if site.Bits() > 48 && site.Addr().Is6() {
+		return netip.PrefixFrom(site.Addr(), 48).Masked()
+	}
+	return site
 }

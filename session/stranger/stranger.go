@@ -1,5 +1,5 @@
 // Package stranger bounds what those cost who have not shown a right: the connections that they hold, what they send before anybody knows
-// them, and the CPU time that it takes to find out. All of it is bounded by site (an IPv4 address, or a /64 of IPv6) and in all. It also
+// them, and the CPU time that it takes to find out. All of it is bounded by site (an IPv4 address, or a /64 of IPv6; for CPU a /48) and in all. It also
 // bounds how often one site enters, right or no right.
 //
 //	stranger.go  Budget, Limits, Reason: what there is, and what was refused
@@ -44,11 +44,15 @@ const (
 	messagePrice = 60 * time.Microsecond  // a message of a WebSocket, with an answer
 	tokenPrice   = 40 * time.Microsecond  // finding out whether a token is genuine
 	bytePrice    = 15 * time.Nanosecond   // reading a byte of JSON, or writing one of an answer
+	filePrice    = 20 * time.Microsecond  // a request for a file in memory, or for whether it has changed
+	fileByte     = 2 * time.Nanosecond    // a byte of it
 )
 
 const (
 	// patience is how long who has no share left waits, at most. Longer holds more connections, shorter refuses more.
 	patience = time.Second
+	// filePatience is the same for files: a page one of whose modules is refused is dead, and browsers ask for none again.
+	filePatience = 5 * time.Second
 	// entryPatience is the same for who enters too often. A crowd behind one address is slowed down by it rather than refused.
 	entryPatience = 5 * time.Second
 	// entryBurst is for how many seconds' entries of a site may come at once.
@@ -133,8 +137,13 @@ func (b *Budget) Stats() Stats {
 
 // pay waits until a site may do work of a price. The error is a *Busy, counted under why, or ctx's.
 func (b *Budget) pay(ctx context.Context, site netip.Prefix, price time.Duration, why Reason) error {
+	return b.payWithin(ctx, site, price, why, patience)
+}
+
+// payWithin is pay for who waits for so long at most, as far as it is the site's own share that is missing.
+func (b *Budget) payWithin(ctx context.Context, site netip.Prefix, price time.Duration, why Reason, own time.Duration) error {
 	b.mu.Lock()
-	wait, ok := b.cpu.take(time.Now(), site, price, patience)
+	wait, ok := b.cpu.take(time.Now(), site, price, own)
 	b.mu.Unlock()
 	return b.await(ctx, wait, ok, why)
 }

@@ -212,7 +212,7 @@ func TestRequestsWaitForTheirShare(t *testing.T) {
 			answered++
 			mu.Unlock()
 			_, _ = w.Write(make([]byte, 10_000)) // 150 µs, with the request 210
-		}), never, never)
+		}), never, never, never)
 		ask := func(addr string) int {
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 			require.NoError(t, err)
