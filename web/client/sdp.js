@@ -9,9 +9,6 @@ const TRANSPORT = /^a=(?:ice-ufrag|ice-pwd|ice-options|fingerprint|setup):.*\r\n
 const UNUSED = new RegExp('^a=(?:rtcp:|rtcp-xr:|rtcp-rsize|rtcp-fb:\\d+ goog-remb|'
   + 'extmap:\\S+ \\S*(?:toffset|video-content-type|video-timing|color-space|video-layers-allocation)).*\\r\\n', 'gm');
 
-/** What it passes over in a section that receives: it names no layers there. */
-const UNUSED_HERE = /^a=extmap:\S+ \S*:sdes:(?:repaired-)?rtp-stream-id.*\r\n/gm;
-
 /** @param {string} sdp */
 export function compact(sdp) {
   const [session, ...media] = sdp.split(/^(?=m=)/m);
@@ -23,12 +20,12 @@ export function compact(sdp) {
 }
 
 /**
- * A seat: layers are not named, and feedback that all codecs have is said once for all (RFC 4585, `*`).
+ * A seat: feedback that all codecs have is said once for all (RFC 4585, `*`). The extensions that name layers stay, though a
+ * seat has none: Chromium sends no simulcast in a section that it adds later if an answer has left them out.
  * @param {string} section
  */
 function seat(section) {
   if (!section.includes('\r\na=recvonly\r\n')) return section;
-  section = section.replace(UNUSED_HERE, '');
   const codecs = [...section.matchAll(/^a=rtpmap:(\d+) (\S+)\/\d/gm)].filter((m) => !/^(?:rtx|red|ulpfec|flexfec)/i.test(m[2]));
   const of = codecs.map(([, pt]) => [...section.matchAll(new RegExp(`^a=rtcp-fb:${pt} (.*)\\r\\n`, 'gm'))].map((m) => m[1]));
   if (of.length < 2 || of.some((f) => f.join() !== of[0].join())) return section;
