@@ -127,9 +127,7 @@ export class Tiles {
   setUndecodable(userId, type, text) {
     const tile = (type === 'main' ? this.#people : this.#screens).get(userId);
     if (!tile) return;
-    const note = part(tile, '.tile-note');
-    note.hidden = text === '';
-    note.textContent = text;
+    part(tile, '.tile-note').textContent = text;
   }
 
   /**
