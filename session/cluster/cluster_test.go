@@ -58,7 +58,7 @@ func TestANodeIsWhatItSays(t *testing.T) {
 	require.NotEmpty(t, r["incarnation"])
 	delete(r, "incarnation")
 	require.Equal(t, map[string]any{
-		"id": "a", "url": "http://a.test", "version": "test", "region": "north",
+		"id": "a", "url": "http://a.test", "version": "test", "region": "north", "tells": true,
 		"load": map[string]any{"cpu": .25, "packetsPerSecond": 0., "bitsPerSecond": 0., "participants": 0., "rooms": 3., "busy": 0.},
 	}, r)
 	await(t, "it is renewed", func() bool {

@@ -30,7 +30,7 @@ func (library) Stop() error { return nil }
 // TestNoCommandBeginsAfterStop: the library drains in the background, so commands come until long after it was stopped.
 func TestNoCommandBeginsAfterStop(t *testing.T) {
 	s := &Service{
-		log: zerolog.Nop(), micro: library{}, places: make(chan struct{}, maxCommands),
+		log: zerolog.Nop(), micro: library{}, places: make(chan struct{}, maxCommands), peers: func() []string { return nil },
 		refused: map[command.Action]*atomic.Uint64{command.ListRooms: new(atomic.Uint64)},
 	}
 	var stopped atomic.Bool
@@ -62,7 +62,7 @@ func TestNoCommandBeginsAfterStop(t *testing.T) {
 
 // TestTheCallersTimeIsKept: a command is given up when nobody waits for it any more.
 func TestTheCallersTimeIsKept(t *testing.T) {
-	s := &Service{log: zerolog.Nop(), micro: library{}, places: make(chan struct{}, maxCommands)}
+	s := &Service{peers: func() []string { return nil }, log: zerolog.Nop(), micro: library{}, places: make(chan struct{}, maxCommands)}
 	has := make(chan time.Duration, 1)
 	handle := s.endpoint(command.ListRooms, func(ctx context.Context, _ command.Action, _ []byte) (any, error) {
 		end, _ := ctx.Deadline()
@@ -81,7 +81,8 @@ func TestTheCallersTimeIsKept(t *testing.T) {
 // TestCommandsAreBounded: what is beyond the bound is refused at once, and the place of one that has ended is free again.
 func TestCommandsAreBounded(t *testing.T) {
 	s := &Service{
-		log: zerolog.Nop(), micro: library{}, places: make(chan struct{}, 1),
+		peers: func() []string { return nil },
+		log:   zerolog.Nop(), micro: library{}, places: make(chan struct{}, 1),
 		refused: map[command.Action]*atomic.Uint64{command.ListRooms: new(atomic.Uint64)},
 	}
 	begun, end := make(chan struct{}), make(chan struct{})
