@@ -110,6 +110,7 @@ func bodyStranger(ctx context.Context, t target) error {
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	fmt.Fprint(c, "GET /rtc HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: parlor.v1\r\n\r\n")
+	//nolint:bodyclose // the answer to an upgrade has no body
 	if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
 		return errors.Join(err, io.EOF)
 	}
@@ -128,7 +129,7 @@ func jsonStranger(ctx context.Context, t target) error {
 	if err != nil {
 		return err
 	}
-	defer ws.CloseNow()
+	defer func() { _ = ws.CloseNow() }() // it is over either way
 	var keys strings.Builder
 	for i := 0; keys.Len() < strangerBody-100; i++ {
 		fmt.Fprintf(&keys, `"k%d":1,`, i)
@@ -172,7 +173,7 @@ func churningStranger(ctx context.Context, t target) error {
 	if err != nil {
 		return err
 	}
-	defer ws.CloseNow()
+	defer func() { _ = ws.CloseNow() }() // it is over either way
 	for i, message := range []string{`{"type":"enter","id":1,"room":"` + t.room + `","user":"churn","scene":"live"}`, `{"type":"exit","id":2}`} {
 		if err := ws.Write(ctx, websocket.MessageText, []byte(message)); err != nil {
 			return err
