@@ -4,7 +4,7 @@ import "slices"
 
 // coalesce returns the net effect of events that the client has seen none of, as few events as can be: per user at
 // most one user_left and one user_entered, or one streams; what concerns oneself once per type, what
-// cannot be decoded once per seat and source. A user who entered and left again
+// cannot be decoded once per seat and source, and nothing of it that a leave has ended. A user who entered and left again
 // within events leaves no trace, everybody else's leave stays, with the reason of the first. It neither changes
 // nor keeps events.
 func coalesce(events []Event) []Event {
@@ -20,7 +20,7 @@ func coalesce(events []Event) []Event {
 		case EventUserEntered, EventUserLeft, EventStreams:
 			x := net[e.User.User]
 			if x == nil {
-				x = &effect{left: -1, state: -1}
+				x = &effect{left: -1, over: -1, state: -1, at: -1}
 				net[e.User.User] = x
 			}
 			x.add(i, e)
@@ -34,7 +34,8 @@ func coalesce(events []Event) []Event {
 				out = append(out, e)
 			}
 		case EventUndecodable:
-			if i == undecodable[sectionOf(e)] {
+			of := net[e.Undecodable.User]
+			if i == undecodable[sectionOf(e)] && (of == nil || i > of.over) {
 				out = append(out, e)
 			}
 		case EventUserEntered, EventUserLeft, EventStreams:
@@ -42,8 +43,8 @@ func coalesce(events []Event) []Event {
 			if i == x.left {
 				out = append(out, e)
 			}
-			if i == x.state {
-				out = append(out, x.present(e))
+			if i == x.at {
+				out = append(out, x.present(events[x.state]))
 			}
 		default:
 			out = append(out, e)
@@ -73,6 +74,9 @@ func undo(events []Event, user string) (rest []Event, untold bool) {
 		return events, false
 	}
 	kept := slices.DeleteFunc(events[from:], func(e Event) bool {
+		if e.Type == EventUndecodable {
+			return e.Undecodable.User == user
+		}
 		return e.User.User == user && (e.Type == EventUserEntered || e.Type == EventStreams)
 	})
 	return events[:from+len(kept)], true
@@ -93,7 +97,9 @@ type effect struct {
 	known   bool // to the client before the events
 	decided bool // known is set
 	left    int  // the leave of the user that the client knew
+	over    int  // the last leave
 	state   int  // the last event of the user that is there in the end
+	at      int  // where that is told: at the entering, since what else is of the user follows it
 	role    Role // with which it entered anew
 	entered bool // anew, after left or without having been known
 }
@@ -107,11 +113,13 @@ func (x *effect) add(i int, e Event) {
 		if x.known && x.left < 0 {
 			x.left = i
 		}
-		x.state, x.entered = -1, false
+		x.over, x.state, x.at, x.entered = i, -1, -1, false
 	case EventUserEntered:
-		x.state, x.entered, x.role = i, true, e.User.Role
+		x.state, x.at, x.entered, x.role = i, i, true, e.User.Role
 	case EventStreams:
-		x.state = i
+		if x.state = i; !x.entered {
+			x.at = i
+		}
 	}
 }
 

@@ -152,6 +152,27 @@ func TestWhoWasNotHandedTheAnswerLeaves(t *testing.T) {
 	})
 }
 
+// TestWhoseMediaFlowIsNotInDoubt: the connection that entered has ended before a ping, but the client has got the answer.
+func TestWhoseMediaFlowIsNotInDoubt(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		bob, ann := n.enter("bob"), n.enter("ann")
+		peer := ann.publishMic(0)
+		bob.saw()
+		ann.cut()
+		ann.Doubt(0)
+		for range 20 {
+			peer.Heard(time.Now())
+			bob.Touch()
+			time.Sleep(time.Second)
+		}
+		n.expect("while media are heard", bob.saw())
+		time.Sleep(6 * time.Second)
+		n.expect("for a while after", bob.saw())
+		time.Sleep(2 * time.Second)
+		n.expect("then", bob.saw(), "user_left ann 1")
+	})
+}
+
 // TestWhoTimesOutOverAStandingSocketIsTold why it is closed.
 func TestWhoTimesOutOverAStandingSocketIsTold(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {

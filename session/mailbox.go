@@ -37,7 +37,8 @@ type mailbox struct {
 	events []Event
 	acked  uint64 // number of the last acknowledged event
 	sent   int    // events[:sent] were handed to the present link
-	limit  int    // coalesce when more than that are unsent
+	pinned int    // what events[:pinned] have done the present link knows: the answer to its resume has told it
+	limit  int    // coalesce when more than that are free
 
 	messages int // how many of events are custom messages
 
@@ -93,16 +94,33 @@ func (m *mailbox) hasMessages() bool {
 
 func (m *mailbox) addLocked(e Event) {
 	if e.Type == EventUserLeft {
-		rest, untold := undo(m.events[m.sent:], e.User.User)
-		if m.events = m.events[:m.sent+len(rest)]; untold {
+		from := m.freeLocked()
+		rest, untold := undo(m.events[from:], e.User.User)
+		if m.events = m.events[:from+len(rest)]; untold {
 			return
 		}
 	}
 	m.events = append(m.events, e)
-	if len(m.events)-m.sent > m.limit {
-		m.coalesceLocked()
+	if len(m.events)-m.freeLocked() > m.limit {
+		m.coalesceLocked(m.freeLocked())
 	}
 	m.wakeLocked()
+}
+
+// freeLocked is from where on the client knows of nothing that the events have done, so that others may take their place.
+func (m *mailbox) freeLocked() int { return max(m.sent, m.pinned) }
+
+// pin keeps what there is as it is, if the link is the present one: its client is being told of the effect by the answer to its resume.
+func (m *mailbox) pin(link uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if link != m.link {
+		return
+	}
+	if len(m.events)-m.sent > minCoalesce {
+		m.coalesceLocked(m.sent) // else a client that resumes again and again without reading would have it grow
+	}
+	m.pinned = len(m.events)
 }
 
 // close takes `exited` as the last event, or ends the mailbox without one when last is nil. Custom messages that were not
@@ -131,12 +149,14 @@ func (m *mailbox) dropMessagesLocked() {
 	unsent := slices.DeleteFunc(m.events[m.sent:], func(e Event) bool { return e.Type == EventMessage })
 	m.events = m.events[:m.sent+len(unsent)]
 	m.messages -= before - len(m.events)
+	m.pinned = min(m.pinned, len(m.events))
 }
 
-func (m *mailbox) coalesceLocked() {
-	rest := coalesce(m.events[m.sent:])
+// coalesceLocked replaces the events from that place on by their net effect.
+func (m *mailbox) coalesceLocked(from int) {
+	rest := coalesce(m.events[from:])
 	m.limit = max(minCoalesce, 2*len(rest))
-	m.events = append(slices.Clip(m.events[:m.sent]), rest...)
+	m.events = append(slices.Clip(m.events[:from]), rest...)
 }
 
 func (m *mailbox) wakeLocked() {
@@ -229,6 +249,7 @@ func (m *mailbox) forgetLocked(n int) {
 	}
 	m.acked += uint64(n)
 	m.sent -= n
+	m.pinned = max(m.pinned-n, 0)
 }
 
 // open makes link 1, that of the connection that entered, the present one.
@@ -249,7 +270,7 @@ func (m *mailbox) attach(lastSeq uint64) (link uint64, err error) {
 	if lastSeq > m.acked {
 		m.forgetLocked(int(lastSeq - m.acked))
 	}
-	m.sent = 0
+	m.sent, m.pinned = 0, 0
 	m.link++
 	m.attached = true
 	m.wakeLocked()

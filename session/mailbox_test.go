@@ -236,6 +236,91 @@ func TestMailboxOfAnAbsentClientIsBounded(t *testing.T) {
 	}
 }
 
+// TestWhatAResumeHasToldIsNotTakenBack: its answer names who has entered before, so their leave follows.
+func TestWhatAResumeHasToldIsNotTakenBack(t *testing.T) {
+	for _, more := range []int{0, 2 * minCoalesce} { // which are coalesced
+		m := newMailbox(false)
+		m.open()
+		m.detach(1)
+		ann := UserState{User: "ann"}
+		m.push(Event{Type: EventUserEntered, User: ann})
+		link, err := m.attach(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.pin(link - 1) // of a connection that was late
+		m.pin(link)
+		m.push(Event{Type: EventUserLeft, User: ann})
+		for range more {
+			m.push(Event{Type: EventRole, Role: Audience})
+		}
+		if len(m.events) > minCoalesce+2 {
+			t.Errorf("%d events are kept", len(m.events))
+		}
+		w := world{}
+		for i, want := range []EventType{EventUserEntered, EventUserLeft} {
+			e, err := m.next(t.Context(), link)
+			if err == nil {
+				err = w.apply(e)
+			}
+			if err != nil || e.Type != want || e.User.User != "ann" {
+				t.Fatalf("with %d more, event %d: %v %v %v", more, i, e.Type, e.User.User, err)
+			}
+		}
+	}
+}
+
+// TestMailboxOfWhoResumesAgainAndAgainIsBounded, also where nothing is ever read.
+func TestMailboxOfWhoResumesAgainAndAgainIsBounded(t *testing.T) {
+	m := newMailbox(false)
+	m.open()
+	for range 100 {
+		link, err := m.attach(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.pin(link)
+		for range 300 {
+			m.push(Event{Type: EventRole, Role: Audience})
+		}
+	}
+	if len(m.events) > 2*minCoalesce {
+		t.Errorf("%d events are kept", len(m.events))
+	}
+}
+
+// TestUndecodableEndsWithTheLeave: nothing of it is told of one whose entering is taken back, and none comes before the entering.
+func TestUndecodableEndsWithTheLeave(t *testing.T) {
+	of := func(user string) Event {
+		return Event{Type: EventUndecodable, Undecodable: &Undecodable{Seat: "s", User: user, Source: Camera}, On: true}
+	}
+	change := func(kind EventType, user string) Event { return Event{Type: kind, User: UserState{User: user}} }
+	entered := func(user string) Event { return change(EventUserEntered, user) }
+	history := []Event{
+		of("bob"), entered("ann"), of("ann"), change(EventStreams, "ann"),
+		entered("cid"), of("cid"), change(EventUserLeft, "cid"),
+		change(EventUserLeft, "bob"),
+	}
+	told := func(events []Event) (l []string) {
+		for _, e := range events {
+			name := e.User.User
+			if e.Type == EventUndecodable {
+				name = e.Undecodable.User
+			}
+			l = append(l, fmt.Sprint(e.Type, " ", name))
+		}
+		return l
+	}
+	want := told([]Event{entered("ann"), of("ann"), change(EventUserLeft, "bob")})
+	if got := told(coalesce(history)); !slices.Equal(got, want) {
+		t.Errorf("coalesced: %q, not %q", got, want)
+	}
+	rest, untold := undo(slices.Clone(history[:6]), "cid")
+	if got, want := told(rest), told(history[:4]); !untold || !slices.Equal(got, want) {
+		t.Errorf("undone: %q, not %q", got, want)
+	}
+}
+
 func TestMailboxSettlesWhenExitedIsHandedOver(t *testing.T) {
 	settled := func(m *mailbox) bool {
 		select {

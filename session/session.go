@@ -35,6 +35,7 @@ func (s *Session) Room() RoomID { return s.p.room.id }
 func (s *Session) Entered() Entered {
 	s.p.room.mu.Lock()
 	defer s.p.room.mu.Unlock()
+	s.p.box.pin(s.link)
 	return s.p.room.enteredLocked(s.p)
 }
 
@@ -82,10 +83,11 @@ func (s *Session) Doubt(grace time.Duration) {
 	}
 }
 
-// doubtful reports whether nobody has resumed the session for long enough after Doubt.
+// doubtful reports whether nobody has resumed the session for long enough after Doubt. Media that are heard say that the client has
+// got the answer.
 func (p *participant) doubtful(now time.Time) bool {
 	until := p.doubt.Load()
-	return until != nil && !now.Before(*until)
+	return until != nil && !now.Before(*until) && now.Sub(p.media.lastHeard()) >= p.rooms.opts.Timers.Lost
 }
 
 // Touch says that the signalling connection has shown life.
