@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -106,11 +107,20 @@ func TestRunWithSampleAndLimit(t *testing.T) {
 	require.LessOrEqual(t, res.Wire.P50, res.Delay.P50)
 }
 
-// TestRunWithProfiles asks a node that serves none, and says what to do.
+// TestRunWithProfiles: a node that serves them is asked where it says that it does; of one that does not, it is said what to do.
 func TestRunWithProfiles(t *testing.T) {
-	n := &node{url: newFakeNode(t).server.URL}
-	err := n.profileCPU(context.Background(), t.TempDir(), time.Second)
-	require.ErrorContains(t, err, "--debug.listen")
+	fake := newFakeNode(t)
+	n := &node{url: fake.server.URL, probe: probe{http: http.DefaultClient}}
+	require.NoError(t, n.healthy(t.Context()))
+	require.ErrorContains(t, n.profileCPU(t.Context(), t.TempDir(), time.Second), "--debug.listen")
+
+	fake.debug = fake.server.Listener.Addr().String()
+	require.NoError(t, n.healthy(t.Context()))
+	dir := t.TempDir()
+	require.NoError(t, n.profileCPU(t.Context(), dir, 2*time.Second))
+	got, err := os.ReadFile(filepath.Join(dir, "cpu.pprof"))
+	require.NoError(t, err)
+	require.Equal(t, "/debug/pprof/profile?seconds=2", string(got))
 }
 
 // TestRunWithTrouble: the dead subscriber is not expected to receive, nor is the one more publisher anybody's loss.

@@ -23,6 +23,7 @@ import (
 type fakeNode struct {
 	t      *testing.T
 	server *httptest.Server
+	debug  string // what it says of where it serves profiles
 	lose   func(n int) bool // of the n-th packet that a publisher's track brings; may be nil
 	repeat func(n int) bool
 
@@ -37,7 +38,8 @@ func newFakeNode(t *testing.T) *fakeNode {
 	mux.HandleFunc("GET /rtc", n.serve)
 	mux.HandleFunc("POST /whep/{room}", n.servePost)
 	mux.HandleFunc("DELETE /session", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, `{"debug":%q}`, n.debug) })
+	mux.HandleFunc("GET /debug/pprof/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.RequestURI()) })
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		own := readSelf()
 		fmt.Fprintf(w, "go_goroutines 1\nprocess_cpu_seconds_total %f\nprocess_resident_memory_bytes 1048576\n", own.cpu().Seconds())

@@ -110,8 +110,11 @@ func (n *node) healthy(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	for {
-		_, err := n.health(ctx)
+		h, err := n.health(ctx)
 		if err == nil {
+			if h.Debug != "" {
+				n.debug = "http://" + h.Debug
+			}
 			return nil
 		}
 		select {
@@ -126,7 +129,7 @@ func (n *node) healthy(ctx context.Context) error {
 }
 
 // health is what a node says of itself.
-type health struct{ Media, NATS string }
+type health struct{ Media, NATS, Debug string }
 
 func (n *node) health(ctx context.Context) (h health, err error) {
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, n.url+"/healthz", nil)

@@ -51,10 +51,17 @@ type HTTP struct {
 	Origins  []string `koanf:"origins" doc:"Web origins besides the node's own whose pages may connect, such as https://meet.example.org; * means any."`
 	BasePath string   `koanf:"base_path" doc:"Path under which clients see the node behind a proxy, such as /media: Location begins with it, and requests that still have it are taken. Empty: none, or what a trusted proxy says (X-Forwarded-Prefix)."`
 	// TrustedProxies are masked: no bits are set beyond the length of a prefix.
-	TrustedProxies []netip.Prefix `koanf:"trusted_proxies" doc:"Proxies in front, addresses or networks such as 10.0.0.0/8: what they say of the client (Forwarded, X-Forwarded-*) counts. Empty: nobody is believed."`
+	TrustedProxies []netip.Prefix `koanf:"trusted_proxies" doc:"Proxies in front, addresses or networks such as 10.0.0.0/8: what they say of the client (http.proxy_header, X-Forwarded-Prefix) counts. Empty: nobody is believed."`
+	ProxyHeader    string         `koanf:"proxy_header" doc:"Header in which they tell the client's address: x-forwarded-for or forwarded (RFC 7239). The other one is not read, as proxies pass on what they do not write."`
 	Demo           bool           `koanf:"demo" doc:"Serve the demo page at /. Without it a node has no page in whose address others could put a room; the client stays at /client/."`
 	TLS            TLS            `koanf:"tls"`
 }
+
+// Values of HTTP.ProxyHeader.
+const (
+	XForwardedFor = "x-forwarded-for"
+	Forwarded     = "forwarded"
+)
 
 // Monitor is a listener for those who watch over the node.
 type Monitor struct {
@@ -213,7 +220,7 @@ type Timers struct {
 // Default returns the settings of a node that nobody has configured. Settings that are derived are still empty.
 func Default() Config {
 	return Config{
-		HTTP:    HTTP{Listen: "127.0.0.1:8080", Demo: true},
+		HTTP:    HTTP{Listen: "127.0.0.1:8080", ProxyHeader: XForwardedFor, Demo: true},
 		NATS:    NATS{Listen: "127.0.0.1:4222", StoreMB: 1024, MemoryMB: 64, Connections: 256, Replicas: 1, EventsAge: 24 * time.Hour, EventsMB: 256},
 		Cluster: Cluster{Lease: 5 * time.Second, Forget: 3 * time.Minute, Placing: "load"},
 		Webhook: Webhook{Timeout: 5 * time.Second, RetryFor: time.Hour},

@@ -48,6 +48,9 @@ func (l *loader) checkHTTP() {
 			l.fail("http.trusted_proxies", p.String()+" is everybody, and then any client could say that it has another one's address")
 		}
 	}
+	if c.HTTP.ProxyHeader = strings.ToLower(c.HTTP.ProxyHeader); c.HTTP.ProxyHeader != XForwardedFor && c.HTTP.ProxyHeader != Forwarded {
+		l.fail("http.proxy_header", fmt.Sprintf("%q is none of %s, %s", c.HTTP.ProxyHeader, XForwardedFor, Forwarded))
+	}
 	if len(c.Auth.Keys) == 0 && !l.reach && !l.failed["auth.keys"] && !l.failed["auth.keys_file"] && !c.HTTP.Listen.Loopback() {
 		l.fail("http.listen", fmt.Sprintf(noKey, c.HTTP.Listen, c.HTTP.Listen))
 	}

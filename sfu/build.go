@@ -116,7 +116,8 @@ func (b *builder) http(ctx context.Context, metrics http.Handler) error {
 	if err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", string(c.HTTP.Listen))
+	// Every connection is timed and those inside ping, so TCP's own keepalive would only make connections dearer to accept.
+	listener, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", string(c.HTTP.Listen))
 	if err != nil {
 		return listenError("http.listen", c.HTTP.Listen, err)
 	}

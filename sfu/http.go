@@ -57,7 +57,9 @@ func (s *surface) routes() http.Handler {
 	mux.Handle("GET /metrics", s.metrics)
 	mux.Handle("/", web.Handler(s.n.cfg.HTTP.Demo))
 	paid := s.n.budget.Handler(s.guard(s.traced(mux)), asksRight, enters, file)
-	return remote.Proxies(s.n.cfg.HTTP.TrustedProxies).Handler(remote.Base(s.n.cfg.HTTP.BasePath).Handler(paid))
+	c := &s.n.cfg.HTTP
+	proxies := remote.Proxies{Networks: c.TrustedProxies, Forwarded: c.ProxyHeader == config.Forwarded}
+	return proxies.Handler(remote.Base(c.BasePath).Handler(paid))
 }
 
 // asksRight reports whether a request that is answered well has shown a right.

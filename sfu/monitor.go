@@ -65,7 +65,7 @@ func (a *allowing) Accept() (net.Conn, error) {
 			return c, err
 		}
 		from, err := netip.ParseAddrPort(c.RemoteAddr().String())
-		if err == nil && remote.Proxies(a.only).Trusts(from.Addr()) {
+		if err == nil && remote.Networks(a.only).Contain(from.Addr()) {
 			return c, nil
 		}
 		_ = c.Close()

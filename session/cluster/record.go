@@ -42,7 +42,8 @@ type NodeRecord struct {
 	// Tells says that the node tells the others which commands it got. Nodes of versions that do not have it not in their records.
 	Tells bool `json:"tells,omitempty"`
 
-	doubt doubt // as it was read
+	doubt doubt  // as it was read
+	raw   string // what was read, where it is not trusted
 }
 
 // RoomRecord is the value of a room's key in SFU_ROOMS: the room is on that node, as long as the node's present
@@ -52,7 +53,8 @@ type RoomRecord struct {
 	Incarnation string `json:"incarnation"`
 	SinceMS     int64  `json:"since"` // Unix milliseconds; for people
 
-	doubt doubt // as it was read
+	doubt doubt  // as it was read
+	raw   string // what was read, where it is not trusted
 }
 
 func roomRecord(node, incarnation string, now time.Time) RoomRecord {

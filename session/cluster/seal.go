@@ -165,29 +165,33 @@ func verify(keys []RecordKey, bucket, key string, value []byte) doubt {
 func unseal[T NodeRecord | RoomRecord](s *sealer, bucket, key string, value []byte) (T, error) {
 	r, err := decode[T](key, value)
 	if err == nil {
-		*doubtOf(&r) = s.check(bucket, key, value)
+		d, raw := doubtOf(&r)
+		if *d = s.check(bucket, key, value); *d != trusted {
+			*raw = string(value)
+		}
 	}
 	return r, err
 }
 
-// encode writes a record, sealed unless it is one of somebody else that is not believed.
+// encode writes a record, sealed; or as it was read, where it is one of somebody else that is not believed: others may believe it.
 func encode[T NodeRecord | RoomRecord](s *sealer, bucket, key string, r T) []byte {
+	if d, raw := doubtOf(&r); *d != trusted {
+		return []byte(*raw)
+	}
 	b, err := json.Marshal(r)
 	if err != nil { // only a float that is no number cannot be written, and Load has none: see tidy
 		panic(err)
 	}
-	if *doubtOf(&r) != trusted {
-		return b
-	}
 	return s.seal(bucket, key, b)
 }
 
-func doubtOf[T NodeRecord | RoomRecord](r *T) *doubt {
+// doubtOf returns what a record keeps of how it was read.
+func doubtOf[T NodeRecord | RoomRecord](r *T) (d *doubt, raw *string) {
 	switch r := any(r).(type) {
 	case *NodeRecord:
-		return &r.doubt
+		return &r.doubt, &r.raw
 	case *RoomRecord:
-		return &r.doubt
+		return &r.doubt, &r.raw
 	}
 	panic("cluster: no record")
 }

@@ -76,6 +76,20 @@ func TestSealsAreChecked(t *testing.T) {
 	require.Equal(t, map[string]uint64{"unsealed": 0, "forged": 0}, s.counts(NodesBucket))
 }
 
+// TestWhatIsNotBelievedIsWrittenBackAsItWas: proving that a node's earlier incarnation is dead takes a write to the key of the node, which
+// may be one with other keys. Others believe it, and its own next renewal has to find what it has written.
+func TestWhatIsNotBelievedIsWrittenBackAsItWas(t *testing.T) {
+	s := sealerOf(t, false, "k1")
+	value := encode(sealerOf(t, false, "k9"), NodesBucket, "a", NodeRecord{ID: "a", Incarnation: "1", URL: "http://a.test"})
+	r, err := unseal[NodeRecord](s, NodesBucket, "a", value)
+	require.NoError(t, err)
+	require.Equal(t, forged, r.doubt)
+	v := newView()
+	v.setNode("a", entry[NodeRecord]{r, 1})
+	require.Empty(t, v.nodes["a"].record.URL, "nobody is sent there")
+	require.Equal(t, string(value), string(encode(s, NodesBucket, "a", v.nodes["a"].record)))
+}
+
 func FuzzUnseal(f *testing.F) {
 	s := sealerOf(f, false, "k1")
 	f.Add([]byte(`{"node":"a"}`))

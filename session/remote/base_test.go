@@ -39,7 +39,7 @@ func TestPrefix(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ""
-			h := remote.Proxies{netip.MustParsePrefix("10.0.0.0/8")}.Handler(remote.Base(c.base).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			h := remote.Proxies{Networks: remote.Networks{netip.MustParsePrefix("10.0.0.0/8")}}.Handler(remote.Base(c.base).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				got = remote.Prefix(r) + " " + r.URL.Path
 			})))
 			r := httptest.NewRequest(http.MethodPost, c.path, nil)

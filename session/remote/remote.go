@@ -1,7 +1,7 @@
 // Package remote says who is at the other end of an HTTP request: the address of the client, also behind proxies, and whether a proxy
 // that is trusted has brought it, and under which path the client sees the node. It is a leaf.
 //
-//	remote.go     Remote, Proxies: from a request to the client's address
+//	remote.go     Remote, Networks, Proxies: from a request to the client's address
 //	base.go       Base, Prefix: the path that a proxy puts in front of the node's own
 //	forwarded.go  the addresses in Forwarded (RFC 7239) and X-Forwarded-For
 package remote
@@ -38,13 +38,13 @@ func Site(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// Proxies are the networks of the proxies that are trusted. None: nothing in a request's headers says where it comes from.
-type Proxies []netip.Prefix
+// Networks are addresses, or networks of them.
+type Networks []netip.Prefix
 
-// Trusts reports whether an address is that of a trusted proxy.
-func (p Proxies) Trusts(a netip.Addr) bool {
+// Contain reports whether an address is one of them.
+func (n Networks) Contain(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
-	for _, net := range p {
+	for _, net := range n {
 		if net.Contains(a) {
 			return true
 		}
@@ -52,7 +52,15 @@ func (p Proxies) Trusts(a netip.Addr) bool {
 	return false
 }
 
-// Remote returns who sent a request. The headers of trusted proxies are read from their end, which the nearest proxy has written: the
+// Proxies are the proxies that are trusted. The zero value: none, and nothing in a request's headers says where it comes from.
+type Proxies struct {
+	Networks Networks
+	// Forwarded says that they tell the client's address in Forwarded (RFC 7239), not in X-Forwarded-For. The other header is not read: a
+	// proxy that does not write it passes it on as the client has sent it.
+	Forwarded bool
+}
+
+// Remote returns who sent a request. The header of trusted proxies is read from its end, which the nearest proxy has written: the
 // first address that is no trusted proxy's is the client's. What stands before it anybody may have written.
 func (p Proxies) Remote(r *http.Request) Remote {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -60,26 +68,14 @@ func (p Proxies) Remote(r *http.Request) Remote {
 		return Remote{}
 	}
 	peer := at.Addr().Unmap().WithZone("")
-	if !p.Trusts(peer) {
+	if !p.Networks.Contain(peer) {
 		return Remote{Addr: peer}
 	}
-	return Remote{Trusted: true, Addr: p.client(peer, r.Header)}
-}
-
-// client returns the address of the client of a trusted proxy. Where both headers are there and tell different addresses, the proxy has
-// written one of them and the client the other one: then neither counts, and the proxy's own address is all that is known.
-func (p Proxies) client(proxy netip.Addr, h http.Header) netip.Addr {
-	older, forwarded := h.Values("X-Forwarded-For"), h.Values("Forwarded")
-	a, b := p.nearest(proxy, addresses(older, plain)), p.nearest(proxy, addresses(forwarded, element))
-	switch {
-	case len(forwarded) == 0:
-		return a
-	case len(older) == 0:
-		return b
-	case a == b:
-		return a
+	list := addresses(r.Header.Values("X-Forwarded-For"), plain)
+	if p.Forwarded {
+		list = addresses(r.Header.Values("Forwarded"), element)
 	}
-	return proxy
+	return Remote{Trusted: true, Addr: p.nearest(peer, list)}
 }
 
 // nearest goes through addresses from the last to the first and returns the first that is no trusted proxy's. One that cannot be read
@@ -89,7 +85,7 @@ func (p Proxies) nearest(proxy netip.Addr, list []netip.Addr) netip.Addr {
 		if !list[i].IsValid() {
 			return proxy
 		}
-		if proxy = list[i]; !p.Trusts(proxy) {
+		if proxy = list[i]; !p.Networks.Contain(proxy) {
 			return proxy
 		}
 	}
@@ -110,5 +106,5 @@ func Of(r *http.Request) Remote {
 	if who, ok := r.Context().Value(key{}).(Remote); ok {
 		return who
 	}
-	return Proxies(nil).Remote(r)
+	return Proxies{}.Remote(r)
 }

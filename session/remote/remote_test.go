@@ -11,7 +11,11 @@ import (
 	"parlor/session/remote"
 )
 
-var proxies = remote.Proxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:1::/48")}
+var (
+	networks  = remote.Networks{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:1::/48")}
+	proxies   = remote.Proxies{Networks: networks}
+	forwarded = remote.Proxies{Networks: networks, Forwarded: true} // which write that header
+)
 
 // The client's address is what the nearest trusted proxies tell, and nothing that a client can write.
 func TestAddressOfTheClient(t *testing.T) {
@@ -19,6 +23,7 @@ func TestAddressOfTheClient(t *testing.T) {
 		from    string
 		xff     []string
 		rfc7239 []string
+		by      remote.Proxies
 		want    string
 		trusted bool
 	}{
@@ -35,22 +40,26 @@ func TestAddressOfTheClient(t *testing.T) {
 		"IPv6":                                 {from: "[2001:db8:1::5]:5", xff: []string{"2001:db8:2::7"}, want: "2001:db8:2::7", trusted: true},
 		"rubbish is not looked behind":         {from: "10.0.0.1:5", xff: []string{"198.51.100.7, rubbish"}, want: "10.0.0.1", trusted: true},
 		"an empty element":                     {from: "10.0.0.1:5", xff: []string{"198.51.100.7,"}, want: "10.0.0.1", trusted: true},
-		"Forwarded":                            {from: "10.0.0.1:5", rfc7239: []string{`for=203.0.113.9, proto=https;For="198.51.100.7:1"`}, want: "198.51.100.7", trusted: true},
-		"Forwarded, IPv6":                      {from: "10.0.0.1:5", rfc7239: []string{`for="[2001:db8:2::7]:4711";proto=http`}, want: "2001:db8:2::7", trusted: true},
-		"Forwarded, unknown":                   {from: "10.0.0.1:5", rfc7239: []string{"for=unknown"}, want: "10.0.0.1", trusted: true},
-		"both, alike":                          {from: "10.0.0.1:5", xff: []string{"198.51.100.7"}, rfc7239: []string{"for=198.51.100.7"}, want: "198.51.100.7", trusted: true},
-		"both, one of them the client's own":   {from: "10.0.0.1:5", xff: []string{"198.51.100.7"}, rfc7239: []string{"for=203.0.113.9"}, want: "10.0.0.1", trusted: true},
+		"Forwarded":                            {from: "10.0.0.1:5", rfc7239: []string{`for=203.0.113.9, proto=https;For="198.51.100.7:1"`}, by: forwarded, want: "198.51.100.7", trusted: true},
+		"Forwarded, IPv6":                      {from: "10.0.0.1:5", rfc7239: []string{`for="[2001:db8:2::7]:4711";proto=http`}, by: forwarded, want: "2001:db8:2::7", trusted: true},
+		"Forwarded, unknown":                   {from: "10.0.0.1:5", rfc7239: []string{"for=unknown"}, by: forwarded, want: "10.0.0.1", trusted: true},
+		"Forwarded, which the client wrote":    {from: "10.0.0.1:5", xff: []string{"198.51.100.7"}, rfc7239: []string{"for=203.0.113.9"}, want: "198.51.100.7", trusted: true},
+		"X-Forwarded-For, the same":            {from: "10.0.0.1:5", xff: []string{"203.0.113.9"}, rfc7239: []string{"for=198.51.100.7"}, by: forwarded, want: "198.51.100.7", trusted: true},
+		"Forwarded of proxies that write none": {from: "10.0.0.1:5", rfc7239: []string{"for=203.0.113.9"}, want: "10.0.0.1", trusted: true},
 		"a socket of the file system":          {from: "@", want: "invalid IP"},
 		"a zone is no part of who somebody is": {from: "[fe80::1%eth0]:5", want: "fe80::1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.RemoteAddr = x.from
+			if x.by.Networks == nil {
+				x.by = proxies
+			}
 			r.Header["X-Forwarded-For"], r.Header["Forwarded"] = x.xff, x.rfc7239
-			got := proxies.Remote(r)
+			got := x.by.Remote(r)
 			require.Equal(t, x.want, got.Addr.String())
 			require.Equal(t, x.trusted, got.Trusted)
-			proxies.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			x.by.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				require.Equal(t, got, remote.Of(r))
 			})).ServeHTTP(httptest.NewRecorder(), r)
 			require.False(t, remote.Of(r).Trusted, "without the handler nobody is")
@@ -81,8 +90,8 @@ func FuzzForwarded(f *testing.F) {
 		require.Equal(t, "198.51.100.7", proxies.Remote(r).Addr.String())
 		delete(r.Header, "X-Forwarded-For")
 		r.Header["Forwarded"] = []string{s}
-		_ = proxies.Remote(r).Site()
+		_ = forwarded.Remote(r).Site()
 		r.Header["Forwarded"] = []string{s + ",for=198.51.100.7"}
-		require.Equal(t, "198.51.100.7", proxies.Remote(r).Addr.String())
+		require.Equal(t, "198.51.100.7", forwarded.Remote(r).Addr.String())
 	})
 }

@@ -1,6 +1,7 @@
 package stranger
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -10,7 +11,7 @@ import (
 )
 
 // Handler has requests pay before next answers them, and for the bytes of the answer afterwards. Requests that entering says are to
-// enter are bounded as entries as well. Who is answered well where a right is asked for gets back what it has paid. Files are cheap, and
+// enter are bounded as entries as well; who is refused has not entered. Who is answered well where a right is asked for gets back what it has paid. Files are cheap, and
 // are waited for longer.
 func (b *Budget) Handler(next http.Handler, asksRight, enters, file func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -31,6 +32,9 @@ func (b *Budget) Handler(next http.Handler, asksRight, enters, file func(*http.R
 		}
 		m := &meter{ResponseWriter: w}
 		next.ServeHTTP(m, r)
+		if enters(r) && m.status/100 != 2 {
+			b.notEntered(site)
+		}
 		if asksRight(r) && m.status/100 == 2 {
 			b.giveBack(site, requestPrice+connOf(r).refund())
 			return
@@ -59,8 +63,8 @@ func (b *Budget) charge(site netip.Prefix, price time.Duration) {
 
 // refuse answers who has used its share; nobody reads the answer where the request's context has ended.
 func refuse(w http.ResponseWriter, err error) {
-	busy, ok := err.(*Busy) //nolint:errorlint // made by Budget.await, never wrapped
-	if !ok {
+	var busy *Busy
+	if !errors.As(err, &busy) {
 		return
 	}
 	w.Header().Set("Retry-After", strconv.Itoa(busy.Seconds()))

@@ -15,23 +15,24 @@ import (
 // Listener accepts the connections that a Budget allows. They are *Conn.
 type Listener struct {
 	net.Listener
-	b       *Budget
-	proxies remote.Proxies
-	price   time.Duration
-	ready   chan *Conn
-	failed  chan error
-	closed  chan struct{}
-	once    sync.Once
-	begin   sync.Once
+	b        *Budget
+	proxies  remote.Networks
+	price    time.Duration
+	refusals bucket // seconds of CPU; of the goroutine that asks the kernel
+	ready    chan *Conn
+	failed   chan error
+	closed   chan struct{}
+	once     sync.Once
+	begin    sync.Once
 }
 
 // Listen returns l as a Listener. secure says that its connections begin with a TLS handshake, which is dear.
-func (b *Budget) Listen(l net.Listener, p remote.Proxies, secure bool) *Listener {
+func (b *Budget) Listen(l net.Listener, proxies remote.Networks, secure bool) *Listener {
 	price := connPrice
 	if secure {
 		price += tlsPrice
 	}
-	return &Listener{Listener: l, b: b, proxies: p, price: price, ready: make(chan *Conn), failed: make(chan error), closed: make(chan struct{})}
+	return &Listener{Listener: l, b: b, proxies: proxies, price: price, ready: make(chan *Conn), failed: make(chan error), closed: make(chan struct{})}
 }
 
 // Accept returns the next connection that is let in. The goroutine that asks the kernel is started by the first call, and ends with Close.
@@ -64,15 +65,35 @@ func (l *Listener) run() {
 				return
 			}
 		}
-		l.take(nc)
+		if !l.take(nc) {
+			l.rest()
+		}
 	}
 }
 
-// take hands a connection on: at once, after its site has the share for it, or never.
-func (l *Listener) take(nc net.Conn) {
+// rest has refusals cost no more than their share. Refusing a connection is dear beside what it takes to make one, and who is refused
+// comes again at once: so those that come meanwhile stay in the kernel's queue, and wait there.
+func (l *Listener) rest() {
+	rate := l.b.limits.CPU * refusalShare
+	l.refusals.fill(time.Now(), rate, rate/10)
+	l.refusals.level -= refusalPrice.Seconds()
+	wait := l.refusals.wait(0, rate)
+	if wait == 0 {
+		return
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-l.closed:
+	}
+}
+
+// take hands a connection on: at once, after its site has the share for it, or never. It reports whether it was not refused.
+func (l *Listener) take(nc net.Conn) bool {
 	c := &Conn{Conn: nc, b: l.b}
 	if at, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
-		c.site, c.any = remote.Site(at.Addr()), l.proxies.Trusts(at.Addr())
+		c.site, c.any = remote.Site(at.Addr()), l.proxies.Contain(at.Addr())
 	}
 	var wait time.Duration
 	if !c.any {
@@ -83,18 +104,20 @@ func (l *Listener) take(nc net.Conn) {
 		if !ok {
 			l.b.Refused(Connects)
 			c.reset()
-			return
+			return false
 		}
 		c.paid = l.price
 	}
 	switch {
 	case !l.b.admit(c):
 		c.reset()
+		return false
 	case wait > 0:
 		time.AfterFunc(wait, func() { l.hand(c) })
 	default:
 		l.hand(c)
 	}
+	return true
 }
 
 func (l *Listener) hand(c *Conn) {

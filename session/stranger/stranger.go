@@ -40,6 +40,7 @@ type Limits struct {
 const (
 	connPrice    = 100 * time.Microsecond // accepting a connection, with what net/http keeps for it
 	tlsPrice     = 900 * time.Microsecond // its handshake, with an RSA key of 2048 bits
+	refusalPrice = 40 * time.Microsecond  // accepting a connection and resetting it
 	requestPrice = 60 * time.Microsecond  // reading a request and writing a small answer
 	messagePrice = 60 * time.Microsecond  // a message of a WebSocket, with an answer
 	tokenPrice   = 40 * time.Microsecond  // finding out whether a token is genuine
@@ -49,6 +50,9 @@ const (
 )
 
 const (
+	// refusalShare is what refusing connections may take, as a part of what all work for strangers may, and beside it. More refuses a flood
+	// sooner, so that those behind it in the kernel's queue wait for less; less leaves more CPU to calls meanwhile.
+	refusalShare = .5
 	// patience is how long who has no share left waits, at most. Longer holds more connections, shorter refuses more.
 	patience = time.Second
 	// filePatience is the same for files: a page one of whose modules is refused is dead, and browsers ask for none again.
@@ -166,6 +170,15 @@ func (b *Budget) enter(ctx context.Context, site netip.Prefix) error {
 	}
 	b.mu.Unlock()
 	return b.await(ctx, wait, ok, Entries)
+}
+
+// notEntered gives an entry back of which nothing came: whoever shows tokens that are none keeps nobody behind its address from entering.
+func (b *Budget) notEntered(site netip.Prefix) {
+	rate := float64(b.limits.Entries)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	own := b.entries.site(time.Now(), site, rate, rate*entryBurst)
+	own.level = min(own.level+1, rate*entryBurst)
 }
 
 func (b *Budget) await(ctx context.Context, wait time.Duration, ok bool, why Reason) error {

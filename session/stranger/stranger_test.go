@@ -69,12 +69,12 @@ func open(c net.Conn) bool {
 var limits = stranger.Limits{Conns: 8, ConnsPerSite: 4, Inside: 2, CPU: .1, Entries: 10}
 
 // serve runs an HTTP server over the network.
-func serve(t *testing.T, l stranger.Limits, p remote.Proxies, h func(*stranger.Budget) http.Handler) (*stranger.Budget, *network) {
+func serve(t *testing.T, l stranger.Limits, p remote.Networks, h func(*stranger.Budget) http.Handler) (*stranger.Budget, *network) {
 	return serveAt(t, l, p, false, h)
 }
 
 // serveAt is serve; secure says that connections cost what they do with TLS.
-func serveAt(t *testing.T, l stranger.Limits, p remote.Proxies, secure bool, h func(*stranger.Budget) http.Handler) (*stranger.Budget, *network) {
+func serveAt(t *testing.T, l stranger.Limits, p remote.Networks, secure bool, h func(*stranger.Budget) http.Handler) (*stranger.Budget, *network) {
 	b, n := stranger.New(l), newNetwork()
 	s := &http.Server{Handler: h(b), ConnContext: stranger.ConnContext, ConnState: stranger.ConnState, ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan struct{})
@@ -190,8 +190,9 @@ func TestConnectingAgainAndAgain(t *testing.T) {
 			defer n.dial("192.0.2.1").Close()
 		}
 		synctest.Wait()
-		// 25 ms are saved up and a second's 25 ms may be owed, at 100 µs each.
-		require.EqualValues(t, 500, b.Stats().Refused["connects"])
+		// 25 ms are saved up and a second's 25 ms may be owed, at 100 µs each: 500. The refusals beyond the first hundred take 0.8 ms each,
+		// in which time two of ten more are paid for.
+		require.InDelta(t, 440, b.Stats().Refused["connects"], 10)
 		other := n.dial("192.0.2.2")
 		defer other.Close()
 		synctest.Wait()
@@ -352,9 +353,9 @@ func TestClientsOfAProxy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limits
 		l.Conns = 100
-		p := remote.Proxies{netip.MustParsePrefix("10.0.0.1/32")}
+		p := remote.Networks{netip.MustParsePrefix("10.0.0.1/32")}
 		b, n := serve(t, l, p, func(b *stranger.Budget) http.Handler {
-			return p.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			return remote.Proxies{Networks: p}.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if _, ok := b.Guest(r); !ok {
 					panic(http.ErrAbortHandler)
 				}

@@ -418,7 +418,7 @@ func TestLocationUnderAPrefix(t *testing.T) {
 	auth, err := token.New(nil)
 	require.NoError(t, err)
 	h := newHouse(t, session.Options{})
-	srv := httptest.NewServer(remote.Proxies{netip.MustParsePrefix("127.0.0.0/8")}.Handler(remote.Base("/media").Handler(whip.New(h.rooms, auth))))
+	srv := httptest.NewServer(remote.Proxies{Networks: remote.Networks{netip.MustParsePrefix("127.0.0.0/8")}}.Handler(remote.Base("/media").Handler(whip.New(h.rooms, auth))))
 	t.Cleanup(srv.Close)
 	h.url = srv.URL
 	resp, body := h.post("/media/whip/lobby?user=ann", sendOffer)

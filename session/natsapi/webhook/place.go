@@ -23,12 +23,19 @@ type mark struct {
 	Floor  uint64    `json:"floor,omitempty"`
 }
 
-// begin is the beginning of a turn with a stream.
-func (p *place) begin(stream time.Time) {
+// begin is the beginning of a turn with a stream, whose last event has the number last. What is beyond that is forgotten: a server that
+// has lost its last writes, as with its power, gives their numbers to other events.
+func (p *place) begin(stream time.Time, last uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.atLocked(stream)
 	p.order = nil
+	p.floor = min(p.floor, last)
+	for n := range p.done {
+		if n > last {
+			delete(p.done, n)
+		}
+	}
 }
 
 // atLocked forgets what is known of another stream.

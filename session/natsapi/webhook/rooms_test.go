@@ -301,7 +301,7 @@ func TestAcknowledgementFails(t *testing.T) {
 func TestPlace(t *testing.T) {
 	made := time.Unix(1, 0).UTC()
 	var p place
-	p.begin(made)
+	p.begin(made, 50)
 	if p.next() != 0 {
 		t.Errorf("at first: %d", p.next())
 	}
@@ -320,7 +320,7 @@ func TestPlace(t *testing.T) {
 	if !p.isDone(13) || p.isDone(12) || p.next() != 10 {
 		t.Errorf("%+v", &p)
 	}
-	p.begin(made) // 12 and 13 come again
+	p.begin(made, 50) // 12 and 13 come again
 	p.given(12)
 	p.given(13)
 	if p.finished(12); !p.isDone(13) || p.next() != 14 {
@@ -329,21 +329,28 @@ func TestPlace(t *testing.T) {
 	var other place
 	other.learn(p.entry("node-1"))
 	other.learn([]byte("node-0"))
-	other.begin(made)
+	other.begin(made, 50)
 	if other.next() != 14 {
 		t.Errorf("another node goes on at %d", other.next())
 	}
-	other.begin(made.Add(time.Second))
+	other.begin(made.Add(time.Second), 50)
 	if other.next() != 0 || other.isDone(1) {
 		t.Errorf("at another stream: %d", other.next())
 	}
 	p.given(20)
 	p.given(21)
 	p.finished(21)
-	p.begin(made)
+	p.begin(made, 50)
 	p.given(40) // another node has had a turn
 	if p.finished(40); p.next() != 41 || len(p.done) != 0 {
 		t.Errorf("after another node's turn: %+v", &p)
+	}
+	p.given(44)
+	p.given(45)
+	p.finished(45)
+	p.begin(made, 38) // the server has lost what came after 38
+	if p.next() != 39 || p.isDone(40) || p.isDone(45) {
+		t.Errorf("after a server has lost its last events: %+v", &p)
 	}
 }
 

@@ -183,7 +183,7 @@ func (s *Sender) turn(ctx context.Context) (sent bool, err error) {
 func (s *Sender) send(
 	ctx context.Context, stop context.CancelCauseFunc, nc *nats.Conn, stream jetstream.Stream, l *lease,
 ) (sent bool, err error) {
-	s.place.begin(stream.CachedInfo().Created)
+	s.place.begin(stream.CachedInfo().Created, stream.CachedInfo().State.LastSeq)
 	src, err := open(ctx, stream, s.began, s.place.next())
 	if err != nil {
 		return false, err
