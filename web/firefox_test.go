@@ -15,8 +15,9 @@ func TestFirefoxAndChromium(t *testing.T) {
 	chromium, _ := newBrowser(t, network, browser.StartChromium)
 	const room = "both"
 	fred, ann := join(t, firefox, n, room, "fred"), openPage(t, chromium, n, "ann")
+	most := meetingTime(ann)
 	ann.enter(n, entry{Room: room, User: "ann"})
-	meetInTime(t, fred, ann)
+	meetInTime(t, fred, ann, most)
 	goesOn(t, fred, ann)
 	goesOn(t, ann, fred)
 	third := join(t, chromium, n, room, "cleo")
@@ -25,7 +26,7 @@ func TestFirefoxAndChromium(t *testing.T) {
 	t.Log("Firefox exits")
 	asked, _ := fred.exit()
 	e := ann.told("remote-user-exit", map[string]any{"userId": "fred", "reason": leftExit})
-	soon(t, "ann is told of fred's exit", asked, e.At, told)
+	soon(t, "ann is told of fred's exit", asked, e.At, told, fred, ann)
 	cleo.undisturbed()
 
 	t.Log("Firefox enters again and is removed")
@@ -42,7 +43,7 @@ func TestFirefoxAndChromium(t *testing.T) {
 	fred.sees("cleo")
 	asked, _ = ann.exit()
 	e = fred.told("remote-user-exit", map[string]any{"userId": "ann", "reason": leftExit})
-	soon(t, "fred is told of ann's exit", asked, e.At, told)
+	soon(t, "fred is told of ann's exit", asked, e.At, told, fred, ann)
 	n.command("RemoveUser", map[string]any{"StrRoomId": room, "UserIds": []string{"cleo"}})
 	cleo.told("kicked-out", map[string]any{"reason": exitedRemoved})
 	fred.toldSince(since, "remote-user-exit", map[string]any{"userId": "cleo", "reason": leftRemoved})

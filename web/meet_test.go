@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -21,14 +22,15 @@ const (
 	leftBecameAudience = 3
 )
 
-// What is promised on a machine that is fast enough: others are told of an exit within 100 ms; pictures and sound are there within
-// 2 s. Tests log what it took. The bounds here are three times as long: with four pages that encode and decode in software, two slow
-// cores alone take longer than what is promised, and a bound of theirs would say nothing of the node. Who is put out by a
-// command hears of it after the others, and after the client has released everything, so that gets longer.
+// What is promised: others are told of an exit within 100 ms; who is put out hears of it after the others, and after the client has released
+// everything; pictures and sound are there within 2 s.
 const (
-	told    = 3 * 100 * time.Millisecond
-	kicking = 3 * 500 * time.Millisecond
-	seen    = 3 * 2 * time.Second
+	told    = 100 * time.Millisecond
+	kicking = 500 * time.Millisecond
+	seen    = 2 * time.Second
+	// slower is how many times as long as two peer connections without a node between them a meeting may take where a machine that is too
+	// slow for what is promised takes that long for them alone. A meeting does more: two cameras, two joins, two directions.
+	slower = 2.5
 )
 
 // meet brings ann, ben and cleo into a room, all seeing and hearing each other; cleo is the witness of ben.
@@ -52,10 +54,11 @@ func TestMeet(t *testing.T) {
 	dan.sees("cleo")
 	w := cleo.watch(dan)
 	ann, ben := openPage(t, b, n, "ann"), openPage(t, b, n, "ben")
+	most := meetingTime(ann, ben)
 	ann.enter(n, entry{Room: "meet", User: "ann"})
 	ben.enter(n, entry{Room: "meet", User: "ben"})
 
-	meetInTime(t, ann, ben)
+	meetInTime(t, ann, ben, most)
 	ann.told("remote-user-enter", map[string]any{"userId": "ben"})
 	w.undisturbed()
 
@@ -64,8 +67,21 @@ func TestMeet(t *testing.T) {
 	goesOn(t, ben, ann)
 }
 
+// meetingTime is how long two pages may take to see and hear each other, from entering on. They have not entered yet.
+func meetingTime(pages ...*person) time.Duration {
+	took := make([]float64, len(pages))
+	var wg sync.WaitGroup
+	for i, p := range pages { // side by side, as they will meet
+		wg.Go(func() { p.eval("probe.meetsItself()", &took[i]) })
+	}
+	wg.Wait()
+	longest := time.Duration(slices.Max(took) * float64(time.Millisecond))
+	pages[0].t.Logf("without a node between them: %v", longest.Round(time.Millisecond))
+	return max(seen, time.Duration(slower*float64(longest)))
+}
+
 // meetInTime holds two who enter, b as the second, to seeing and hearing each other soon enough.
-func meetInTime(t *testing.T, a, b *person) {
+func meetInTime(t *testing.T, a, b *person, most time.Duration) {
 	t.Helper()
 	var aSees, bSees, aHears, bHears float64
 	var wg sync.WaitGroup
@@ -74,10 +90,10 @@ func meetInTime(t *testing.T, a, b *person) {
 	wg.Go(func() { aHears = a.hears(b.name) })
 	wg.Go(func() { bHears = b.hears(a.name) })
 	wg.Wait()
-	soon(t, a.name+" sees "+b.name, b.called, aSees, seen)
-	soon(t, a.name+" hears "+b.name, b.called, aHears, seen)
-	soon(t, b.name+" sees "+a.name, b.called, bSees, seen)
-	soon(t, b.name+" hears "+a.name, b.called, bHears, seen)
+	soon(t, a.name+" sees "+b.name, b.called, aSees, most)
+	soon(t, a.name+" hears "+b.name, b.called, aHears, most)
+	soon(t, b.name+" sees "+a.name, b.called, bSees, most)
+	soon(t, b.name+" hears "+a.name, b.called, bHears, most)
 }
 
 // goesOn holds what a gets of b to be complete.
@@ -97,9 +113,9 @@ func TestExit(t *testing.T) {
 
 	asked, done := ann.exit()
 	e := ben.told("remote-user-exit", map[string]any{"userId": "ann", "reason": leftExit})
-	soon(t, "ben is told of ann's exit", asked, e.At, told)
+	soon(t, "ben is told of ann's exit", asked, e.At, told, ann, ben)
 	e = cleo.told("remote-user-exit", map[string]any{"userId": "ann", "reason": leftExit})
-	soon(t, "cleo is told of ann's exit", asked, e.At, told)
+	soon(t, "cleo is told of ann's exit", asked, e.At, told, ann, cleo.person)
 	e = ann.told("exit-room", map[string]any{"reason": exitedByItself})
 	require.LessOrEqual(t, e.At, done, "exitRoom resolves when the exit is complete")
 	for _, e := range ann.events() {
@@ -126,11 +142,11 @@ func TestRemove(t *testing.T) {
 	n.command("RemoveUser", map[string]any{"StrRoomId": "remove", "UserIds": []string{"ann"}, "Reason": "house rules"})
 	kicked := ann.told("kicked-out", map[string]any{"reason": exitedRemoved})
 	require.Equal(t, "house rules", kicked.Text)
-	soon(t, "ann is told that she is removed", asked, kicked.At, kicking)
+	soon(t, "ann is told that she is removed", asked, kicked.At, kicking, ann)
 	ann.told("exit-room", map[string]any{"reason": exitedRemoved})
 	ann.released()
 	e := ben.told("remote-user-exit", map[string]any{"userId": "ann", "reason": leftRemoved})
-	soon(t, "ben is told that ann was removed", asked, e.At, told)
+	soon(t, "ben is told that ann was removed", asked, e.At, told, ben)
 	cleo.told("remote-user-exit", map[string]any{"userId": "ann", "reason": leftRemoved})
 	cleo.undisturbed()
 	require.Equal(t, []string{"ben", "cleo"}, n.users("remove"))
@@ -150,7 +166,7 @@ func TestDismiss(t *testing.T) {
 	n.command("DismissRoom", map[string]any{"StrRoomId": "dismissed", "Reason": "closing time"})
 	for _, p := range []*person{ann, ben} {
 		e := p.told("kicked-out", map[string]any{"reason": exitedDismiss, "text": "closing time"})
-		soon(t, p.name+" is told that the room is dismissed", asked, e.At, kicking)
+		soon(t, p.name+" is told that the room is dismissed", asked, e.At, kicking, p)
 		p.told("exit-room", map[string]any{"reason": exitedDismiss})
 	}
 	cleo.undisturbed()
@@ -164,7 +180,7 @@ func TestClosedPage(t *testing.T) {
 	asked := ben.now()
 	require.NoError(t, ann.page.Close(within(t, limit)))
 	e := ben.told("remote-user-exit", map[string]any{"userId": "ann", "reason": leftExit})
-	soon(t, "ben is told of ann's closed page", asked, e.At, time.Second) // closing a page takes the browser some of it
+	soon(t, "ben is told of ann's closed page", asked, e.At, time.Second, ben) // closing a page takes the browser some of it
 	cleo.told("remote-user-exit", map[string]any{"userId": "ann", "reason": leftExit})
 	cleo.undisturbed()
 }

@@ -65,7 +65,7 @@ func TestWhipAndWhep(t *testing.T) {
 	encoder.eval("whip.stop()", &stopped)
 	require.Equal(t, http.StatusOK, stopped.Status)
 	e := ann.told("remote-user-exit", map[string]any{"userId": "cam1", "reason": leftExit})
-	soon(t, "ann is told of the encoder's exit", stopped.At, e.At, told)
+	soon(t, "ann is told of the encoder's exit", stopped.At, e.At, told, ann)
 	everybody.plays(2)
 	cleo.undisturbed()
 	one.eval("whip.stop()", &stopped)

@@ -24,11 +24,16 @@
   // freezes at those times say nothing about the node. Between them lies what a browser calls one: three frames, or 150 ms.
   const stalls = [];
   const STALL = 120;
+  // Times at which a timer came late: this page could not run, and noticed nothing of what it was told.
+  const late = [];
+  const TICK = 20;
   let tick = now();
   setInterval(() => {
-    if (now() - tick > STALL) stalls.push({ at: now(), ms: now() - tick, what: 'timer' });
+    const passed = now() - tick;
+    if (passed > STALL) stalls.push({ at: now(), ms: passed, what: 'timer' });
+    if (passed > TICK + 2) late.push({ at: now(), ms: passed - TICK, what: 'timer' });
     tick = now();
-  }, 20);
+  }, TICK);
 
   // Freezes as the browser counts them, with the time between two looks in which they came.
   const freezes = [];
@@ -222,8 +227,40 @@
     }
   }
 
+  // How long two peer connections of this page take until picture and sound of a camera of its own come out, in ms. No node is between them.
+  async function meetsItself() {
+    const began = now();
+    const media = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 360 }, audio: true });
+    const [a, b] = [new RTCPeerConnection(), new RTCPeerConnection()];
+    a.onicecandidate = (e) => e.candidate && b.addIceCandidate(e.candidate);
+    b.onicecandidate = (e) => e.candidate && a.addIceCandidate(e.candidate);
+    const el = document.createElement('video'); // with sound: what is muted is not decoded
+    const there = new MediaStream();
+    b.ontrack = (e) => { there.addTrack(e.track); el.srcObject = there; };
+    for (const track of media.getTracks()) a.addTrack(track, media);
+    await a.setLocalDescription();
+    await b.setRemoteDescription(a.localDescription);
+    await b.setLocalDescription();
+    await a.setRemoteDescription(b.localDescription);
+    const pictures = new Promise((done) => el.requestVideoFrameCallback(() => el.requestVideoFrameCallback(done)));
+    void el.play();
+    await pictures;
+    for (let heard = false; !heard;) {
+      for (const report of (await b.getStats()).values()) {
+        heard ||= report.type === 'inbound-rtp' && report.kind === 'audio' && report.totalAudioEnergy > 0;
+      }
+      if (!heard) await new Promise((r) => setTimeout(r, 15));
+    }
+    const took = now() - began;
+    a.close();
+    b.close();
+    el.srcObject = null;
+    for (const track of media.getTracks()) track.stop();
+    return took;
+  }
+
   window.probe = {
-    now, events, stalls, views, given, enter, exit, enterAndExit, find, received, sent, moving, shown, sounding, silent, frozen, held,
+    now, events, stalls, late, meetsItself, views, given, enter, exit, enterAndExit, find, received, sent, moving, shown, sounding, silent, frozen, held,
     get parlor() { return parlor; },
   };
 })()
