@@ -190,8 +190,8 @@ type Limits struct {
 	LiveAnchors    int `koanf:"live_anchors" doc:"Anchors in a live room."`
 	Rooms          int `koanf:"rooms" doc:"Rooms on this node, those that wait for somebody to come back included."`
 	Users          int `koanf:"users" doc:"Users on this node, all rooms together; bounds the audience of live rooms."`
-	Seats          int `koanf:"seats" doc:"Seats of one user: how many others it can receive at the same time."`
-	Peers          int `koanf:"peers" doc:"Media connections on this node. More costs memory, about 100 KB each."`
+	Seats          int `koanf:"seats" doc:"Seats of one user: how many others it can receive at the same time, 128 at most. Each takes about 4 KB."`
+	Peers          int `koanf:"peers" doc:"Media connections on this node. More costs memory, about 75 KB each and 4 KB for each seat."`
 	Handshakes     int `koanf:"handshakes" doc:"DTLS handshakes at the same time; more admits crowds sooner and takes CPU from running calls."`
 	Signals        int `koanf:"signals" doc:"WebSocket connections on this node of those who have entered, at most half of the open files that the process may have."`
 	Events         int `koanf:"events" doc:"Events kept while NATS is away or slow, about 300 bytes each; beyond, the rooms and users with the most lose some."`

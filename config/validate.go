@@ -17,6 +17,9 @@ import (
 // mediaPort is the default port of media.
 const mediaPort = "7882"
 
+// maxSeats is what negotiate.MaxSections and MaxOfferSize have room for.
+const maxSeats = 128
+
 // check reports what is wrong with values that could be read.
 func (l *loader) check() {
 	l.checkHTTP()
@@ -216,6 +219,9 @@ func (l *loader) checkOrder() {
 	}
 	if n := &l.config.Limits; n.StrangersPer > n.Strangers {
 		l.fail("limits.strangers_per_address", fmt.Sprintf("%d is more than limits.strangers (%d)", n.StrangersPer, n.Strangers))
+	}
+	if v := l.config.Limits.Seats; v > maxSeats {
+		l.fail("limits.seats", fmt.Sprintf("%d is more than %d, for which an offer has room", v, maxSeats))
 	}
 	if v := l.config.Limits.StrangersCPU; v > 100 {
 		l.fail("limits.strangers_cpu", fmt.Sprintf("%d is more than 100, a whole core", v))

@@ -13,7 +13,7 @@ import (
 
 const (
 	subprotocol = "parlor.v1"
-	readLimit   = 4 << 20 // bytes of one message; the node's own limit for what it takes is 256 KB
+	readLimit   = 4 << 20 // bytes of one message; the node's own limit for what it takes is 384 KB
 )
 
 var errSignalClosed = errors.New("signalling connection has ended")

@@ -35,7 +35,7 @@ import (
 const Subprotocol = "parlor.v1"
 
 const (
-	maxMessage = 256 << 10 // bytes of one message
+	maxMessage = 384 << 10 // bytes of one message: an offer in JSON, with its seats
 	maxBeacon  = 1 << 10   // bytes of the body of POST /rtc/exit
 	exitWait   = 5 * time.Second
 )

@@ -248,7 +248,7 @@ func TestFormsThatAreRefusedCloseTheSocket(t *testing.T) {
 	large, _ := d.enter(t, "ann")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	_ = large.ws.Write(ctx, websocket.MessageText, make([]byte, 256<<10+1)) // the node may close before all is written
+	_ = large.ws.Write(ctx, websocket.MessageText, make([]byte, 384<<10+1)) // the node may close before all is written
 	require.Equal(t, websocket.StatusMessageTooBig, large.closed())
 
 	binary, _ := d.enter(t, "bob")

@@ -37,8 +37,8 @@ import (
 // Bounds of what is accepted from the network. Raising them lets larger clients in and costs memory and time for each
 // offer that anybody sends.
 const (
-	MaxOfferSize    = 256 << 10 // bytes; Chromium spends 3.8 KB on a seat, of which web/client/sdp.js leaves 2 KB
-	MaxSections     = 256       // m= lines
+	MaxOfferSize    = 320 << 10 // bytes; Chromium spends 3.8 KB on a seat, of which web/client/sdp.js leaves 2 KB: 128 seats
+	MaxSections     = 264       // m= lines: 128 seats with picture and sound, four sources, a data channel
 	MaxFragmentSize = 16 << 10  // bytes
 
 	maxMID     = 32   // bytes of a media identification tag

@@ -262,3 +262,25 @@ func TestDTLSRole(t *testing.T) {
 		require.Equal(t, c.want, answerRole(c.setup, c.role), "%+v", c)
 	}
 }
+
+// TestAsManySeatsAsAreAllowed: 128 others with picture and sound, what one sends, and a data channel, each as long as browsers make it.
+func TestAsManySeatsAsAreAllowed(t *testing.T) {
+	const sections = 2*128 + 5
+	var mids, b strings.Builder
+	for i := range sections {
+		fmt.Fprintf(&mids, " %d", i)
+		section, direction := audio, "a=recvonly"
+		if i%2 == 1 {
+			section = video
+		}
+		if i >= 2*128 {
+			direction = "a=sendonly"
+		}
+		section = strings.Replace(section, "a=sendonly", direction, 1)
+		section = strings.Replace(section, fmt.Sprintf("a=mid:%d\r\n", i%2), fmt.Sprintf("a=mid:%d\r\n", i), 1)
+		b.WriteString(section + strings.Repeat("a=x-more:of what browsers say of a codec\r\n", 20))
+	}
+	offer, err := negotiate.ParseOffer(strings.Replace(head, "BUNDLE 0 1", "BUNDLE"+mids.String(), 1) + b.String())
+	require.NoError(t, err)
+	require.Len(t, offer.Sections(), sections)
+}
