@@ -23,6 +23,7 @@
 //	receive.go   a packet comes in: order, losses, codec, ring
 //	layer.go     which layer a sink should get: a pure function
 //	sink.go      a sink takes up and leaves streams
+//	rewrite.go   the packets of one stream go on from those of the one before
 //	undecodable.go sinks whose receiver cannot take the codec
 //	forward.go   a packet goes out: the rewriting, the hot path
 //	pace.go      bursts leave in steps

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"parlor/packet"
-	"parlor/router/clock"
 	"parlor/router/codec"
 	"parlor/router/header"
 	"parlor/router/seqmap"
@@ -37,52 +36,6 @@ type sink struct {
 	count   sinkCounts
 	repair  repairs
 }
-
-// rewrite is what makes the packets of one source go on from those of the source before.
-type rewrite struct {
-	src    *stream
-	format *format
-	first  uint64 // the packet that it begins with
-	ts     uint32 // added to timestamps
-	pid    uint16 // added to picture ids, and so on
-	frame  uint16 // added to frame numbers of the dependency descriptor
-	tl0    uint8
-	key    uint8
-	pt     uint8
-	rtx    uint8 // payload type of retransmissions, 0: none
-	flags  rewriteFlags
-}
-
-type rewriteFlags uint8
-
-const (
-	rewriteMark  rewriteFlags = 1 << iota // the first packet gets the marker: a talkspurt begins
-	rewritePIDs                           // picture ids change
-	rewriteFrame                          // there is no frame number yet to go on from
-	rewriteRED                            // RED to Opus
-	rewriteExact                          // packets may have to be sent again as they are
-)
-
-// sent is what the latest packet of a sink carried, for the next source to go on from.
-type sent struct {
-	seq      uint64
-	at       int64 // arrival of the packet
-	ts       uint32
-	pid      uint16
-	frame    uint16
-	tl0, key uint8
-	any      bool
-	has      sentSet
-}
-
-type sentSet uint8
-
-const (
-	sentPID sentSet = 1 << iota
-	sentTL0
-	sentKey
-	sentFrame
-)
 
 // sinkCounts is what a sink has sent and what its receiver says of it.
 type sinkCounts struct {
@@ -434,85 +387,4 @@ func (st *stream) reconsider() {
 		s.unwait()
 		s.await(st)
 	}
-}
-
-// begin has a waiting sink go on with the packet in hand. It reports false when the receiver cannot take the codec.
-func (c *core) begin(s *sink, st *stream) bool {
-	m := c.m
-	i := codec.Fit(st.format.Format, s.formats)
-	if i < 0 {
-		return false
-	}
-	c.finish(s)
-	k := &s.section.Codecs[i]
-	rw := rewrite{src: st, format: st.format, first: m.ext, pt: k.PT, ts: c.timestamps(s, st)}
-	if k.RTX != 0 && s.section.RTXSSRC != 0 {
-		rw.rtx = k.RTX
-	} else if k.NACK {
-		rw.flags |= rewriteExact
-	}
-	if st.track.key.Source.Kind() == packet.Audio {
-		rw.flags |= rewriteMark
-	}
-	if st.format.ID == codec.RED && s.formats[i].ID == codec.Opus {
-		rw.flags |= rewriteRED
-	}
-	rw.continueIDs(m, &s.last)
-	if old := s.seq.Current(); s.last.any && (old == nil || old.State.src.track != st.track) {
-		c.reportSoon(s.peer)
-	}
-	s.uncur()
-	s.unwait()
-	s.cur, s.curAt = st, len(st.sinks)
-	st.sinks = append(st.sinks, s)
-	s.seq.Start(m.ext, rw)
-	c.totals.Switches++
-	return true
-}
-
-// continueIDs has picture ids and frame numbers go on from what was sent last.
-func (rw *rewrite) continueIDs(m *media, last *sent) {
-	if m.info.HasPID && last.has&sentPID != 0 {
-		rw.pid = last.pid + 1 - m.pid
-	}
-	if m.info.HasTL0 && last.has&sentTL0 != 0 {
-		rw.tl0 = last.tl0 + 1 - m.info.TL0
-	}
-	if m.info.HasKeyIdx && last.has&sentKey != 0 {
-		rw.key = last.key + 1 - m.info.KeyIdx
-	}
-	if rw.pid != 0 || rw.tl0 != 0 || rw.key != 0 || m.info.ShortPID {
-		rw.flags |= rewritePIDs
-	}
-	if m.Has&header.DependencyDescriptor != 0 && last.has&sentFrame != 0 {
-		rw.frame = last.frame + 1 - codec.FrameNumber(m.DD)
-	}
-}
-
-// maxSkew is how far timestamps aligned by sender reports may lie from what arrival times say, in seconds. Beyond, a
-// publisher's reports are wrong.
-const maxSkew = 2
-
-// timestamps returns what to add to the timestamps of the stream so that those of the sink go on: by the sender's clock
-// between layers of one track, else by the time that has passed.
-func (c *core) timestamps(s *sink, st *stream) uint32 {
-	m, rate := c.m, st.format.Clock
-	if !s.last.any {
-		return 0
-	}
-	expected := s.last.ts + uint32(max(clock.Ticks(m.at-s.last.at, rate), 0))
-	ts := expected
-	if old := s.seq.Current(); old != nil && old.State.src.track == st.track && old.State.src != st {
-		from, to := st.in.line, old.State.src.in.line
-		if from.Known() && to.Known() {
-			ts = to.RTP(from.Time(m.Timestamp)) + old.State.ts
-		}
-	}
-	if d := int32(ts - expected); d > maxSkew*int32(rate) || d < -maxSkew*int32(rate) {
-		ts = expected
-	}
-	if least := s.last.ts + rate/1000; int32(ts-least) < 0 {
-		ts = least
-	}
-	return ts - m.Timestamp
 }

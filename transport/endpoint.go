@@ -247,6 +247,6 @@ func (e *Endpoint) Close() error {
 func (e *Endpoint) settle() {
 	for _, r := range e.readers {
 		r.in.pass.Lock()
-		r.in.pass.Unlock() //nolint:staticcheck // only to wait
+		r.in.pass.Unlock() //nolint:staticcheck // only to wait for the read that the reader is working on
 	}
 }

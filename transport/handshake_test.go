@@ -60,7 +60,7 @@ func TestAHandshakeBeginsWithAClientHello(t *testing.T) {
 			t.Errorf("%s begins a handshake", name)
 		}
 	}
-	if !p.takeDTLS(pt, bufferOf(dtlsRecord(recordHandshake, 0, helloBody(1)...)), time.Now()) && len(p.secure.tries) != 1 {
+	if p.takeDTLS(pt, bufferOf(dtlsRecord(recordHandshake, 0, helloBody(1)...)), time.Now()) || p.triesNow() != 1 {
 		t.Error("a ClientHello does not begin a handshake")
 	}
 }
@@ -82,6 +82,9 @@ func TestHandshakeBudget(t *testing.T) {
 		}
 		if !s.affords(0, at) {
 			t.Errorf("%s the handshake: what is no handshake record is refused", c.name)
+		}
+		if !s.affords(c.budget-1000, at.Add(16*time.Second)) {
+			t.Errorf("%s the handshake: what was used up is not filled up again", c.name)
 		}
 	}
 	k := dial(t, start(t, Options{}), clientOptions{})

@@ -91,3 +91,52 @@ func joinAs(ctx context.Context, b *testing.B, e *Endpoint, c *credential, cert 
 		_ = d.Close()
 	}()
 }
+
+// joinByHand joins as a client that answers no checks, over DTLS alone.
+func joinByHand(t *testing.T, e *Endpoint, o clientOptions) (*Peer, *witness, *dtls.Conn) {
+	t.Helper()
+	cert, print, err := newCertificate(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := newWitness()
+	p, err := e.NewPeer(PeerOptions{Inbox: newBox(), Writer: e.NewWriter(), Events: seen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.Negotiate(newClient(t, o).offerEdited(false, func(s string) string {
+		return fingerprintLine.ReplaceAllString(s, "a=fingerprint:"+print)
+	}), nil); err != nil {
+		t.Fatal(err)
+	}
+	s := newStranger(t, e)
+	c := p.credentialInUse()
+	s.ask(build(t, stun.NewUsername(c.ufrag+":x"), useCandidate{}, c.key, stun.Fingerprint))
+	d, err := dtls.ClientWithOptions(aside{s.conn}, s.conn.RemoteAddr(), dtls.WithCertificates(cert),
+		dtls.WithInsecureSkipVerify(true), dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
+		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	if err := d.HandshakeContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "PeerConnected", seen.connected)
+	return p, seen, d
+}
+
+// TestJoinWithoutAnswersIsNotHeldUp: a client that answers no checks before its handshake has it within the limit.
+func TestJoinWithoutAnswersIsNotHeldUp(t *testing.T) {
+	e := start(t, Options{})
+	began := time.Now()
+	p, _, _ := joinByHand(t, e, clientOptions{})
+	if took := time.Since(began); took > 900*time.Millisecond { // a flight that is not sent is asked for again after a second
+		t.Errorf("took %v", took)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ice.nominated == nil || p.ice.nominated.proof.missing.Load() || p.ice.answers {
+		t.Error("the handshake is no proof")
+	}
+}

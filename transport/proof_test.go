@@ -3,24 +3,12 @@ package transport
 import (
 	"context"
 	"errors"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/stun/v4"
 )
-
-// triesNow returns how many handshakes of a peer are under way.
-func (p *Peer) triesNow() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.secure.tries)
-}
-
-func helloRecord(random byte) []byte {
-	return dtlsRecord(recordHandshake, 0, helloBody(random)...)
-}
 
 // TestAStrangersCertificateEndsNobody: who plays a check back may finish a handshake from an address of its own.
 func TestAStrangersCertificateEndsNobody(t *testing.T) {
@@ -54,80 +42,6 @@ func TestAStrangersCertificateEndsNobody(t *testing.T) {
 	}
 	if err := wait(t, "PeerLost", seen.lost); !errors.Is(err, ErrNoConnection) || !errors.Is(err, ErrFingerprint) {
 		t.Errorf("lost by %v, which does not tell why", err)
-	}
-}
-
-// TestAHelloBeforeTheProofIsNotLost: datagrams overtake each other, in a read and between reads.
-func TestAHelloBeforeTheProofIsNotLost(t *testing.T) {
-	for _, name := range []string{"another read", "the same read"} {
-		for _, again := range []bool{false, true} {
-			e := start(t, Options{})
-			p, c, _ := offered(t, e)
-			s := newSite(t, e, c, false)
-			s.send(checkOf(t, c))
-			eventually(t, "the node asks", func() bool { return s.asked.Load() == 1 })
-			p.mu.Lock()
-			pt := p.ice.paths[0]
-			m := &stun.Message{TransactionID: pt.proof.asked}
-			p.mu.Unlock()
-			answer := responseTo(t, m, c)
-			if name == "another read" {
-				p.takeDTLS(pt, bufferOf(helloRecord(1)), time.Now())
-				s.send(answer)
-			} else {
-				in := &ingress{ep: e, sock: pt.sock, errors: new(tokens), arrivals: make([]arrival, batchLen)}
-				in.arrivals[0] = arrival{buf: bufferOf(helloRecord(1)), from: pt.addr, local: pt.local}
-				in.arrivals[1] = arrival{buf: bufferOf(answer), from: pt.addr, local: pt.local}
-				in.process(2, time.Now())
-			}
-			eventually(t, "the proof", func() bool { return !pt.proof.missing.Load() })
-			if n := p.triesNow(); n != 0 {
-				t.Errorf("%s: answered at once, though a stranger may have sent it", name)
-			}
-			if again { // the client's own
-				p.takeDTLS(pt, bufferOf(helloRecord(2)), time.Now())
-				time.Sleep(overtakenPause + 100*time.Millisecond)
-			}
-			eventually(t, "a handshake, "+name, func() bool { return p.triesNow() == 1 })
-			p.mu.Lock()
-			if got, want := p.secure.tries[0].hello, (&hello{body: helloBody(2)[handshakeHeader:]}).sum(); again != (got == want) {
-				t.Errorf("%s: the handshake of the other ClientHello is under way", name)
-			}
-			p.mu.Unlock()
-		}
-	}
-}
-
-// TestARefusedHelloEndsNoOther: neither does one beyond the quota, nor is the quota used up where no place is free.
-func TestARefusedHelloEndsNoOther(t *testing.T) {
-	e := start(t, Options{Limits: Limits{Handshakes: 1}})
-	p, pt := pathTo(t, e)
-	at := time.Now()
-	other := &place{peer: new(Peer), conn: new(dtlsConn), cancel: func() {}, since: at}
-	if !e.handshakes.enter(other) {
-		t.Fatal("no place")
-	}
-	for i := range byte(2 * maxTries) {
-		p.takeDTLS(pt, bufferOf(helloRecord(i)), at)
-	}
-	e.handshakes.leave(other)
-	p.takeDTLS(pt, bufferOf(helloRecord(50)), at)
-	if p.triesNow() != 1 {
-		t.Fatal("the quota is used up by handshakes that had no place")
-	}
-	p.mu.Lock()
-	own := p.secure.tries[0]
-	own.conn.first.Store(nil) // as if it had sent nothing yet
-	own.conn.hushed.Store(true)
-	for i := range p.secure.began {
-		p.secure.began[i] = at
-	}
-	p.mu.Unlock()
-	p.takeDTLS(pt, bufferOf(helloRecord(51)), at)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !slices.Contains(p.secure.tries, own) || own.lost.Load() {
-		t.Error("a ClientHello beyond the quota has ended the client's handshake")
 	}
 }
 
@@ -218,25 +132,4 @@ func TestNATRebindingWithoutNomination(t *testing.T) {
 	w.nominates(away)
 	w.down(1, 20)
 	eventually(t, "media at the new port", func() bool { return away.media.Load() == 20 })
-}
-
-// TestTheNodesFirstHelloIsSentAgainSoon: where the node is the DTLS client, the first one may come before the other side listens.
-func TestTheNodesFirstHelloIsSentAgainSoon(t *testing.T) {
-	e := start(t, Options{})
-	seen := newWitness()
-	p, err := e.NewPeer(PeerOptions{Inbox: newBox(), Writer: e.NewWriter(), Events: seen})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := p.Negotiate(newClient(t, clientOptions{}).offerEdited(false, passiveOffer), nil); err != nil {
-		t.Fatal(err)
-	}
-	s := newSite(t, e, p.credentialInUse(), true)
-	s.send(checkOf(t, s.c))
-	eventually(t, "the first", func() bool { return s.dtls.Load() == 1 })
-	began := time.Now()
-	eventually(t, "the second", func() bool { return s.dtls.Load() == 2 })
-	if took := time.Since(began); took > 600*time.Millisecond {
-		t.Errorf("after %v", took)
-	}
 }

@@ -355,7 +355,7 @@ func (c *conn) pump(ctx context.Context, s *session.Session) {
 // closing the socket.
 func (c *conn) answered() {
 	c.busy.Lock()
-	c.busy.Unlock() //nolint:staticcheck // only to wait
+	c.busy.Unlock() //nolint:staticcheck // only to wait for who holds it until the answer is written
 }
 
 func (c *conn) send(message any) error {
