@@ -23,7 +23,7 @@ import (
 type fakeNode struct {
 	t      *testing.T
 	server *httptest.Server
-	debug  string // what it says of where it serves profiles
+	debug  string           // what it says of where it serves profiles
 	lose   func(n int) bool // of the n-th packet that a publisher's track brings; may be nil
 	repeat func(n int) bool
 
