@@ -129,3 +129,17 @@ func TestWhatAnyPageLacksIsSaid(t *testing.T) {
 		require.Regexp(t, `"NodesMissing": \[\s+"n2",\s+"n3"\s+\]`, out)
 	}
 }
+
+// TestWhatAUserCannotPlayIsSaid, in the words of people.
+func TestWhatAUserCannotPlayIsSaid(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"Rooms":[{"Node":"n1","StrRoomId":"lobby","UserId":"ann","Role":"anchor","Block":"none","Undecodable":[
+			{"UserId":"bob","Source":"camera","Codec":"VP9 profile 2","Offered":"VP8+H264"},
+			{"UserId":"bob","Source":"mic","Codec":"PCMU","Offered":""}]}]}`))
+	}))
+	defer s.Close()
+	out, err := do("user", "show", "ann", "--admin", s.URL)
+	require.NoError(t, err)
+	require.Contains(t, out, "  cannot play the camera of bob, which comes as VP9 profile 2: the client of ann takes VP8, H264\n")
+	require.Contains(t, out, "  cannot play the microphone of bob, which comes as PCMU: the client of ann takes nothing of the kind\n")
+}

@@ -81,6 +81,9 @@ func (t *table) user(rooms []command.UserInRoom) {
 		t.line("  %s, since %s, connection %s, round trip %s", u.Role, since(u.SinceMS), link(u.User), trip(u.RTTMS))
 		t.line("  rights: %s; blocked: %s", join(u.Rights), u.Block)
 		t.line("  received: %d packets, %s, %d sent again, %d lost", u.Received.Packets, size(u.Received.Bytes), u.Received.Resent, u.Received.Lost)
+		for _, x := range u.Undecodable {
+			t.line("  cannot play the %s of %s, which comes as %s: the client of %s takes %s", sourceName(x.Source), x.UserID, x.Codec, u.UserID, offered(x.Offered))
+		}
 		if len(u.Streams) == 0 {
 			continue
 		}
@@ -128,6 +131,26 @@ func sent(list []command.Stream) (bytes uint64) {
 		bytes += s.Bytes
 	}
 	return bytes
+}
+
+// sourceName is a source in the words of people.
+func sourceName(source string) string {
+	switch source {
+	case "mic":
+		return "microphone"
+	case "screen-audio":
+		return "screen's sound"
+	default:
+		return source
+	}
+}
+
+// offered is what a client has offered in place of what it is to get, which may be nothing.
+func offered(formats string) string {
+	if formats == "" {
+		return "nothing of the kind"
+	}
+	return strings.ReplaceAll(formats, "+", ", ")
 }
 
 func state(s command.Stream) string {
