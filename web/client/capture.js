@@ -4,9 +4,9 @@ import { ParlorError } from './protocol.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
 
-/** @typedef {import('./local.js').VideoOptions} VideoOptions */
-/** @typedef {import('./local.js').AudioOptions} AudioOptions */
-/** @typedef {import('./local.js').ScreenOptions} ScreenOptions */
+/** @typedef {import('./types.js').VideoOptions} VideoOptions */
+/** @typedef {import('./types.js').AudioOptions} AudioOptions */
+/** @typedef {import('./types.js').ScreenOptions} ScreenOptions */
 
 /** @param {VideoOptions} o */
 export function videoConstraints(o) {

@@ -10,25 +10,10 @@ import { ParlorError } from './protocol.js';
 import { VideoView, elementOf, moves } from './view.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
-/** @typedef {import('./view.js').View} View */
 
-/**
- * @typedef {object} VideoOptions
- * @property {View | null} [view]      where the own picture is shown
- * @property {string} [deviceId]
- * @property {'user' | 'environment'} [facingMode]
- * @property {number} [width]          wished, default 1280
- * @property {number} [height]         wished, default 720
- * @property {number} [frameRate]      wished, default 30
- * @property {boolean} [simulcast]     default: on for pictures at least 640 wide
- * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} [codec]  default: the browser's choice
- * @property {boolean} [mirror]        of the own view; default: on, except for environment cameras
- * @property {import('./view.js').FillMode} [fillMode]
- * @property {boolean} [mute]          starts muted
- */
-
-/** @typedef {{deviceId?: string, echoCancellation?: boolean, noiseSuppression?: boolean, autoGainControl?: boolean, mute?: boolean}} AudioOptions */
-/** @typedef {{view?: View | null, audio?: boolean, frameRate?: number, fillMode?: import('./view.js').FillMode}} ScreenOptions */
+/** @typedef {import('./types.js').VideoOptions} VideoOptions */
+/** @typedef {import('./types.js').AudioOptions} AudioOptions */
+/** @typedef {import('./types.js').ScreenOptions} ScreenOptions */
 /** @typedef {VideoOptions & AudioOptions & ScreenOptions} AnyOptions  of the source that it is */
 /** @typedef {{source: Source, track: MediaStreamTrack, muted: boolean, simulcast: boolean, codec?: string, view: VideoView | null, options: AnyOptions}} Stream */
 

@@ -10,7 +10,7 @@
 //
 // This file is the application's side: its calls. The events are in types.js.
 //   stay.js      a stay in a room: entering, leaving, rights, what the node says
-//   signal.js    the session: socket, resume, mailbox (mailbox.js), timers (clock.js), nodes (nodes.js)
+//   signal.js    the session: socket, resume, requests.js, mailbox (mailbox.js), timers (clock.js), nodes (nodes.js)
 //   media.js     what carries it: the one PeerConnection (peer.js: offers, sections, seats; encodings.js, sdp.js), recovery.js
 //   local.js     camera, microphone, screen; capture.js; change.js: what a change of options comes to
 //   remote.js    subscriptions and who sits where (seats.js); view.js: elements
@@ -164,7 +164,7 @@ export class Parlor extends Emitter {
   // Options last until the stream is stopped. A change gives the new ones, and one that fails changes nothing, but for `mute: true`,
   // which takes effect at once. Starting what is on is a change.
 
-  /** @param {import('./local.js').VideoOptions} [given] */
+  /** @param {import('./types.js').VideoOptions} [given] */
   startLocalVideo(given = {}) {
     return guarded(() => {
       options(given, CALLS.localVideo);
@@ -175,7 +175,7 @@ export class Parlor extends Emitter {
 
   /**
    * Anything but `simulcast` and `codec`: another device, size or rate, view or look, or mute: `updateLocalVideo({ mute: true })`.
-   * @param {import('./local.js').VideoOptions} given
+   * @param {import('./types.js').VideoOptions} given
    */
   updateLocalVideo(given) {
     return guarded(() => this.#stay.local.update('camera', options(given, CALLS.localVideo)));
@@ -185,7 +185,7 @@ export class Parlor extends Emitter {
     return guarded(() => this.#stay.local.stop('camera'));
   }
 
-  /** @param {import('./local.js').AudioOptions} [given] */
+  /** @param {import('./types.js').AudioOptions} [given] */
   startLocalAudio(given = {}) {
     return guarded(() => {
       options(given, CALLS.localAudio);
@@ -194,7 +194,7 @@ export class Parlor extends Emitter {
     });
   }
 
-  /** @param {import('./local.js').AudioOptions} given */
+  /** @param {import('./types.js').AudioOptions} given */
   updateLocalAudio(given) {
     return guarded(() => this.#stay.local.update('mic', options(given, CALLS.localAudio)));
   }
@@ -205,7 +205,7 @@ export class Parlor extends Emitter {
 
   /**
    * Asks the user which screen or window, and shares it, with its sound where the browser offers it.
-   * @param {import('./local.js').ScreenOptions} [given]
+   * @param {import('./types.js').ScreenOptions} [given]
    */
   startScreenShare(given = {}) {
     return guarded(() => {
@@ -217,7 +217,7 @@ export class Parlor extends Emitter {
 
   /**
    * Another view, look or frame rate.
-   * @param {import('./local.js').ScreenOptions} given
+   * @param {import('./types.js').ScreenOptions} given
    */
   updateScreenShare(given) {
     return guarded(() => this.#stay.local.update('screen', options(given, CALLS.screenShare)));

@@ -2,7 +2,7 @@
 //
 //   start()    opens a socket and enters; resolves with `entered`
 //   request()  asks the node; asked again by itself when the socket is lost and the session resumed
-//              (its time runs only while there is a connection)
+//              (requests.js)
 //   leave()    exits and resolves when the node has said so
 //   farewell() the last word of a page that goes away
 //
@@ -17,6 +17,7 @@ import { Timers, backoff } from './clock.js';
 import { Mailbox } from './mailbox.js';
 import { Nodes } from './nodes.js';
 import { ExitReason, ParlorError, SUBPROTOCOL, errorOf, parse } from './protocol.js';
+import { Requests } from './requests.js';
 
 /** @typedef {import('./protocol.js').Entered} Entered */
 /** @typedef {import('./protocol.js').EnterRequest} EnterRequest */
@@ -49,8 +50,6 @@ import { ExitReason, ParlorError, SUBPROTOCOL, errorOf, parse } from './protocol
  * @property {() => Promise<string>} [token]  another token, where there is none or it has ended
  */
 
-/** @typedef {{message: {type: string, id: number}, resolve: (answer: any) => void, reject: (err: ParlorError) => void}} Pending */
-
 /** How long one try to connect and be greeted may take. Lower gives up on slow networks; higher
  *  holds up the next try after a black hole. */
 const ATTEMPT_MS = 8000;
@@ -62,11 +61,6 @@ const ROAM_MS = 2000;
 /** For how long entering is tried again that was sent to a node which does not answer: until the
  *  others know that it is dead. */
 const ENTER_MS = 8000;
-/** How long an answer may take before the caller is told. Time without a connection does not count:
- *  the request is asked again when there is one. */
-const REQUEST_MS = 30000;
-/** The largest message that a node reads, in bytes; it closes the socket on a larger one, again and again. */
-const MAX_MESSAGE = 256 * 1024;
 /** How long leave() waits for the node before it leaves by beacon. */
 const LEAVE_MS = 3000;
 /** Events after which the node is told at once that they have come: it keeps them until then, and not
@@ -87,8 +81,7 @@ export class Signal {
   #nodes;
   #began = 0;
   #mailbox = new Mailbox();
-  /** @type {Map<number, Pending>} */
-  #pending = new Map();
+  #requests;
   /** @type {{resolve: (e: Entered) => void, reject: (e: ParlorError) => void} | null} */
   #entering = null;
   #times = { lostMs: 8000, reconnectMs: 3000, timeoutMs: 90000, pingMs: 2000 };
@@ -110,6 +103,7 @@ export class Signal {
     this.#opts = opts;
     this.#nodes = new Nodes(opts.url);
     this.#timers = new Timers(opts.clock);
+    this.#requests = new Requests(this.#timers, (message) => this.#send(message));
   }
 
   /** @param {string} token  with which one would enter anew */
@@ -119,10 +113,6 @@ export class Signal {
 
   get connected() {
     return this.#state === 'connected';
-  }
-
-  get #leaving() {
-    return [...this.#pending.values()].some((p) => p.message.type === 'exit');
   }
 
   /** @returns {Promise<Entered>} */
@@ -141,16 +131,7 @@ export class Signal {
    */
   request(message) {
     if (this.#state === 'closed') return Promise.reject(gone());
-    const id = ++this.#lastId;
-    return new Promise((resolve, reject) => {
-      const pending = { message: { ...message, id }, resolve, reject };
-      if (new Blob([JSON.stringify(pending.message)]).size > MAX_MESSAGE) {
-        reject(new ParlorError('bad_request', `The "${message.type}" is larger than what the node reads.`));
-        return;
-      }
-      this.#pending.set(id, pending);
-      if (this.connected) this.#ask(id, pending);
-    });
+    return this.#requests.add(++this.#lastId, message, this.connected);
   }
 
   /** Exits; resolves when the node has confirmed it or has been told by beacon. Never rejects. */
@@ -191,7 +172,7 @@ export class Signal {
     this.#setState('closed');
     this.#timers.clearAll();
     this.#dropSocket();
-    for (const id of [...this.#pending.keys()]) this.#settle(id, (p) => p.reject(gone()));
+    this.#requests.rejectAll(gone);
     this.#entering?.reject(gone());
     this.#entering = null;
   }
@@ -249,7 +230,7 @@ export class Signal {
   }
 
   #dropSocket() {
-    for (const id of this.#pending.keys()) this.#timers.clear(`request ${id}`);
+    this.#requests.pause();
     const ws = this.#ws;
     this.#ws = null;
     if (!ws) return;
@@ -286,17 +267,6 @@ export class Signal {
     if (this.#ws?.readyState === 1) this.#ws.send(JSON.stringify(message));
   }
 
-  /**
-   * @param {number} id
-   * @param {Pending} p
-   */
-  #ask(id, p) {
-    this.#timers.set(`request ${id}`, REQUEST_MS, () => {
-      this.#settle(id, () => p.reject(new ParlorError('timeout', `The node did not answer "${p.message.type}".`)));
-    });
-    this.#send(p.message);
-  }
-
   // --- what comes in
 
   /** @param {unknown} data */
@@ -312,7 +282,7 @@ export class Signal {
 
   /** @param {any} m */
   #answered(m) {
-    this.#settle(m.re, (p) => (m.type === 'error' ? p.reject(errorOf(m)) : p.resolve(m)));
+    this.#requests.settle(m.re, (p) => (m.type === 'error' ? p.reject(errorOf(m)) : p.resolve(m)));
   }
 
   /** @param {any} m */
@@ -351,12 +321,10 @@ export class Signal {
     const first = this.#entering;
     this.#entering = null;
     if (first) first.resolve(m);
-    if (first || resumed) for (const [id, p] of this.#pending) this.#ask(id, p);
+    if (first || resumed) this.#requests.askAll();
     if (resumed) this.#opts.handlers.resumed();
     else if (!first) {
-      for (const id of [...this.#pending.keys()]) {
-        this.#settle(id, (p) => p.reject(new ParlorError('aborted', 'The session was lost and entered anew.')));
-      }
+      this.#requests.rejectAll(() => new ParlorError('aborted', 'The session was lost and entered anew.'));
       this.#opts.handlers.reentered(m, this.#moved || (m.node ?? '') !== this.#node);
     }
     this.#node = m.node ?? '';
@@ -404,16 +372,14 @@ export class Signal {
     if (verdict === 'repeat') return;
     if (event.seq - this.#acked >= ACK_EVERY) this.acknowledge();
     if (event.type === 'exited' && event.reason === ExitReason.SHUTDOWN && this.#goOn(event.next)) return;
-    if (event.type === 'exited' && event.reason === ExitReason.TIMEOUT && !this.#leaving) {
+    if (event.type === 'exited' && event.reason === ExitReason.TIMEOUT && !this.#requests.leaving) {
       this.#session = null; // the page was asleep, say
       this.#dropped();
       this.hurry();
       return;
     }
     if (event.type === 'exited') {
-      for (const [id, p] of [...this.#pending]) {
-        if (p.message.type === 'exit') this.#settle(id, () => p.resolve({ type: 'ok' }));
-      }
+      this.#requests.left();
       this.close();
     }
     this.#opts.handlers.event(event);
@@ -425,7 +391,7 @@ export class Signal {
    * @param {string | undefined} next  where the room goes on
    */
   #goOn(next) {
-    const leaving = this.#leaving;
+    const { leaving } = this.#requests;
     this.#nodes.fresh();
     const known = next !== undefined && this.#nodes.follow(next);
     if (leaving || (!known && !this.#nodes.several)) return false;
@@ -500,17 +466,6 @@ export class Signal {
     if (state === this.#shown) return;
     this.#shown = state;
     this.#opts.handlers.state(state);
-  }
-
-  /**
-   * @param {number} id
-   * @param {(p: Pending) => void} fn
-   */
-  #settle(id, fn) {
-    const p = this.#pending.get(id);
-    this.#timers.clear(`request ${id}`);
-    this.#pending.delete(id);
-    if (p) fn(p);
   }
 
   #beacon() {

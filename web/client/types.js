@@ -49,4 +49,22 @@
 /** @typedef {{getToken?: GetToken, url?: string, autoReceiveAudio?: boolean, seats?: Partial<import('./seats.js').SeatLimits>}} ParlorOptions */
 /** @typedef {{roomId?: number, strRoomId?: string, userId: string, token?: string, role?: Role, scene?: Scene, autoReceiveAudio?: boolean}} EnterOptions */
 
+/**
+ * @typedef {object} VideoOptions
+ * @property {import('./view.js').View | null} [view]      where the own picture is shown
+ * @property {string} [deviceId]
+ * @property {'user' | 'environment'} [facingMode]
+ * @property {number} [width]          wished, default 1280
+ * @property {number} [height]         wished, default 720
+ * @property {number} [frameRate]      wished, default 30
+ * @property {boolean} [simulcast]     default: on for pictures at least 640 wide
+ * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} [codec]  default: the browser's choice
+ * @property {boolean} [mirror]        of the own view; default: on, except for environment cameras
+ * @property {import('./view.js').FillMode} [fillMode]
+ * @property {boolean} [mute]          starts muted
+ */
+
+/** @typedef {{deviceId?: string, echoCancellation?: boolean, noiseSuppression?: boolean, autoGainControl?: boolean, mute?: boolean}} AudioOptions */
+/** @typedef {{view?: import('./view.js').View | null, audio?: boolean, frameRate?: number, fillMode?: import('./view.js').FillMode}} ScreenOptions */
+
 export {};

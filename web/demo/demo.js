@@ -4,13 +4,9 @@
 
 import { Parlor, ExitReason } from '/client/parlor.js';
 import { Chat, SERVER } from '/demo/chat.js';
+import { $, banner, button, input, remember, remembered, show, toast } from '/demo/page.js';
 import { Tiles } from '/demo/tiles.js';
 import { aloneText, blockText, ending, errorText, exitText, idOf, qualityText, undecodableText } from '/demo/words.js';
-
-/** @param {string} id */
-const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
-/** @param {string} id */
-const input = (id) => /** @type {HTMLInputElement} */ ($(id));
 
 const params = new URLSearchParams(location.search);
 const role = params.get('role') === 'audience' ? 'audience' : 'anchor';
@@ -54,38 +50,7 @@ void parlor.enableAudioVolumeEvaluation(300); // from the next entering on
 
 Object.assign(window, { parlor }); // to try things in the console
 
-// --- views, words
-
-/** @param {'join' | 'call' | 'notice'} name */
-function show(name) {
-  for (const view of ['join', 'call', 'notice']) $(view).hidden = view !== name;
-  document.body.dataset.view = name;
-  if (name !== 'call') banner('', '');
-}
-
-/**
- * @param {string} text
- * @param {'' | 'bad' | 'server'} [tone]
- */
-function toast(text, tone = '') {
-  const el = document.createElement('p');
-  if ([...$('toasts').children].some((t) => t.textContent === text)) return; // one reason for two streams
-  el.className = 'toast';
-  el.dataset.tone = tone;
-  el.textContent = text;
-  $('toasts').append(el);
-  while ($('toasts').childElementCount > 3) $('toasts').firstElementChild?.remove();
-  setTimeout(() => el.remove(), tone === 'bad' ? 8000 : 4000);
-}
-
-/**
- * @param {string} text
- * @param {'' | 'good' | 'bad'} tone
- */
-function banner(text, tone) {
-  $('banner').textContent = text;
-  $('banner').dataset.tone = tone;
-}
+// --- what fails
 
 /**
  * Whatever fails is said; what was called off is no failure. The buttons show what is on then, and
@@ -193,21 +158,6 @@ function paint() {
   tiles.setAudio(me, on.mic);
 }
 
-/**
- * @param {string} id
- * @param {boolean | null} state
- * @param {string} label
- * @param {string} icon
- */
-function button(id, state, label, icon) {
-  const el = $(id);
-  if (state !== null) el.dataset.on = String(state);
-  el.querySelector('use')?.setAttribute('href', `#${icon}`);
-  const text = /** @type {HTMLElement} */ (el.querySelector('.label, .sr'));
-  text.textContent = label;
-  el.title = label;
-}
-
 // --- joining
 
 function formError(/** @type {string} */ text, /** @type {string} */ field = '') {
@@ -287,21 +237,6 @@ function busy(yes) {
   const el = /** @type {HTMLButtonElement} */ ($('enter'));
   el.disabled = /** @type {HTMLButtonElement} */ ($('again')).disabled = yes;
   el.textContent = yes ? 'Joining…' : 'Join now';
-}
-
-/** @param {string} name */
-function remember(name) {
-  try {
-    localStorage.setItem('parlor.name', name);
-  } catch { /* private windows may forbid it */ }
-}
-
-function remembered() {
-  try {
-    return localStorage.getItem('parlor.name') ?? '';
-  } catch {
-    return '';
-  }
 }
 
 async function preview() {

@@ -1,0 +1,68 @@
+// The page around the tiles: which view is shown, what is said in passing and above the call, how buttons look, and the name that
+// is remembered. Knows elements only.
+
+/** @param {string} id */
+export const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+/** @param {string} id */
+export const input = (id) => /** @type {HTMLInputElement} */ ($(id));
+
+/** @param {'join' | 'call' | 'notice'} name */
+export function show(name) {
+  for (const view of ['join', 'call', 'notice']) $(view).hidden = view !== name;
+  document.body.dataset.view = name;
+  if (name !== 'call') banner('', '');
+}
+
+/**
+ * @param {string} text
+ * @param {'' | 'bad' | 'server'} [tone]
+ */
+export function toast(text, tone = '') {
+  const el = document.createElement('p');
+  if ([...$('toasts').children].some((t) => t.textContent === text)) return; // one reason for two streams
+  el.className = 'toast';
+  el.dataset.tone = tone;
+  el.textContent = text;
+  $('toasts').append(el);
+  while ($('toasts').childElementCount > 3) $('toasts').firstElementChild?.remove();
+  setTimeout(() => el.remove(), tone === 'bad' ? 8000 : 4000);
+}
+
+/**
+ * @param {string} text
+ * @param {'' | 'good' | 'bad'} tone
+ */
+export function banner(text, tone) {
+  $('banner').textContent = text;
+  $('banner').dataset.tone = tone;
+}
+
+/**
+ * @param {string} id
+ * @param {boolean | null} state
+ * @param {string} label
+ * @param {string} icon
+ */
+export function button(id, state, label, icon) {
+  const el = $(id);
+  if (state !== null) el.dataset.on = String(state);
+  el.querySelector('use')?.setAttribute('href', `#${icon}`);
+  const text = /** @type {HTMLElement} */ (el.querySelector('.label, .sr'));
+  text.textContent = label;
+  el.title = label;
+}
+
+/** @param {string} name */
+export function remember(name) {
+  try {
+    localStorage.setItem('parlor.name', name);
+  } catch { /* private windows may forbid it */ }
+}
+
+export function remembered() {
+  try {
+    return localStorage.getItem('parlor.name') ?? '';
+  } catch {
+    return '';
+  }
+}
