@@ -185,8 +185,12 @@ func (c *tcpConn) bind(pt *path) bool {
 func (c *tcpConn) read() {
 	_ = c.nc.SetReadDeadline(time.Now().Add(c.t.ep.o.Timers.Stranger))
 	r := bufio.NewReaderSize(c.nc, 4096)
-	for c.readBatch(r) == nil {
+	var err error
+	born := time.Now()
+	for err == nil {
+		err = c.readBatch(r)
 	}
+	println("TCPDBG", time.Since(born).String(), err.Error(), c.bound.Load() != nil)
 	c.close()
 	pt := c.bound.Load()
 	c.t.forget(c)
