@@ -27,7 +27,7 @@ const (
 	DropSendFailed                   // the kernel refused to send
 	DropSealFailed                   // the packet could not be sealed: bad header, too large, keys used up
 	DropSlowReader                   // the queue of a TCP connection was full
-	DropTCPLimit                     // a TCP connection beyond a limit, or without a valid check in time
+	DropTCPLimit                     // a TCP connection beyond a limit, or that has brought something but no valid check
 	DropMessage                      // data channel message too large, or channel limit, or SCTP after EndMessages
 	DropSequenceJump                 // too far from the packets sealed before, see sequence.go
 	DropSTUNUnasked                  // a STUN response to no check of the node's, or with the wrong password

@@ -89,6 +89,7 @@ func (t *tcpListener) evictLocked(kind func(*tcpConn) bool) bool {
 		return false
 	}
 	c := t.strangers[i]
+	c.evicted = true
 	t.strangers = slices.Delete(t.strangers, i, i+1)
 	delete(t.conns, c)
 	_ = c.nc.Close() // its reader counts it
@@ -114,11 +115,13 @@ func (t *tcpListener) knownLocked(c *tcpConn) {
 	}
 }
 
-func (t *tcpListener) forget(c *tcpConn) {
+// forget takes a connection that has ended off the lists. It reports whether that was for another one's sake.
+func (t *tcpListener) forget(c *tcpConn) (evicted bool) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	delete(t.conns, c)
 	t.knownLocked(c)
-	t.mu.Unlock()
+	return c.evicted
 }
 
 // close ends listening and every connection. It is idempotent.
@@ -144,6 +147,16 @@ type tcpConn struct {
 	bound  atomic.Pointer[path] // set by the first valid check
 
 	out *tcpQueue
+
+	spoke   bool // something has come; of the reading goroutine
+	evicted bool // ended to make room; under tcpListener.mu
+}
+
+// Read reads from the connection for its reading goroutine, and notes that something has come.
+func (c *tcpConn) Read(b []byte) (int, error) {
+	n, err := c.nc.Read(b)
+	c.spoke = c.spoke || n > 0
+	return n, err
 }
 
 // site is what counts as one place that connections come from: an IPv4 address, or a /64 of IPv6.
@@ -181,24 +194,22 @@ func (c *tcpConn) bind(pt *path) bool {
 	return ok
 }
 
-// read works until the connection ends, and cleans up.
+// read works until the connection ends, and cleans up. A stranger that has said nothing was refused nothing: browsers open a connection
+// for every TCP candidate, and send no check on it where UDP works.
 func (c *tcpConn) read() {
 	_ = c.nc.SetReadDeadline(time.Now().Add(c.t.ep.o.Timers.Stranger))
-	r := bufio.NewReaderSize(c.nc, 4096)
-	var err error
-	born := time.Now()
-	for err == nil {
-		err = c.readBatch(r)
+	r := bufio.NewReaderSize(c, 4096)
+	for c.readBatch(r) == nil {
 	}
-	println("TCPDBG", time.Since(born).String(), err.Error(), c.bound.Load() != nil)
 	c.close()
 	pt := c.bound.Load()
-	c.t.forget(c)
-	if pt == nil {
+	evicted := c.t.forget(c)
+	switch {
+	case pt != nil:
+		pt.peer.pathClosed(pt)
+	case evicted || c.spoke:
 		c.t.ep.count.drop(DropTCPLimit)
-		return
 	}
-	pt.peer.pathClosed(pt)
 }
 
 // readBatch waits for a frame and takes along those that have come with it.

@@ -72,6 +72,23 @@ func TestTCPStrangers(t *testing.T) {
 		defer e.tcp.mu.Unlock()
 		return len(e.tcp.conns) == 0 && len(e.tcp.strangers) == 0
 	})
+	eventually(t, "who has said something counts", func() bool { return e.Stats().Drops[DropTCPLimit] == 1 })
+}
+
+// TestWhoSaysNothingIsRefusedNothing: browsers open a TCP connection for each candidate, and where UDP works they send nothing on it.
+func TestWhoSaysNothingIsRefusedNothing(t *testing.T) {
+	e := start(t, Options{Timers: Timers{Stranger: 300 * time.Millisecond}})
+	late, left := dialTCP(t, e), dialTCP(t, e)
+	eventually(t, "both are in", func() bool { return e.Stats().TCPConns == 2 })
+	_ = left.Close()
+	if !ended(late) {
+		t.Error("who says nothing may stay")
+	}
+	eventually(t, "both are gone", func() bool { return e.Stats().TCPConns == 0 })
+	_ = e.Close() // waits for those who count
+	if n := e.Stats().Drops[DropTCPLimit]; n != 0 {
+		t.Errorf("%d count as refused", n)
+	}
 }
 
 // from connects from another address of the loopback.

@@ -28,6 +28,7 @@ import (
 //	firefox_test.go  Firefox and Chromium together
 //	demo_test.go     the demo page
 //	reports_test.go  who speaks, how good the network is
+//	tcp_test.go      ICE-TCP beside UDP
 //	message_test.go  custom messages, and the demo's chat
 
 // limit is how long anything may take that is not measured. It is generous: it only decides how soon a failure shows.
