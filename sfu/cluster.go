@@ -68,6 +68,7 @@ func (n *Node) sealRecords(keys []config.Key) {
 // awaitLease waits until the node is registered, if that can be soon.
 func (n *Node) awaitLease(ctx context.Context) {
 	if !n.broker.IsConnected() {
+		n.broker.awaitCause(ctx)
 		return
 	}
 	late := time.NewTimer(leaseWait)

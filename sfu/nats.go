@@ -96,11 +96,14 @@ func (b *builder) nats(ctx context.Context) (*natsapi.Conn, *natsapi.Feed, error
 	}
 	n := b.n
 	b.server = at
-	nc, err := natsapi.Connect(at, "sfu "+n.cfg.Node.ID, n.log)
+	n.broker = &link{tried: make(chan struct{})}
+	told := at
+	told.Failed = n.broker.failed
+	nc, err := natsapi.Connect(told, "sfu "+n.cfg.Node.ID, n.log)
 	if err != nil {
 		return nil, nil, joinError(err)
 	}
-	n.broker = nc
+	n.broker.Conn = nc
 	b.parts.add("nats connection", func(ctx context.Context) error {
 		<-ctx.Done()
 		_ = nc.FlushTimeout(farewell) // answers of the last commands; fails where the server is away

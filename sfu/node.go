@@ -7,6 +7,7 @@
 //	certs.go    certificates, likewise; watch.go notices the change
 //	rights.go   warns of files with secrets that everybody can read
 //	nats.go     the NATS server and connection
+//	link.go     why there is no connection to NATS
 //	cluster.go  the node's part among others
 //	memory.go   how many events the NATS server inside the process keeps
 //	load.go     what the node has had to do of late
@@ -69,7 +70,7 @@ type Node struct {
 	endpoint  *transport.Endpoint
 	rooms     *session.Rooms
 	cluster   *cluster.Cluster
-	broker    *natsapi.Conn
+	broker    *link
 	completer *natsapi.Completer
 	commands  *command.Commands
 	service   *natsapi.Service

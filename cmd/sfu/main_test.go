@@ -425,3 +425,16 @@ func TestADrainingNodeIsWell(t *testing.T) {
 		require.Equal(t, well, err == nil, "%s: %v", status, err)
 	}
 }
+
+// TestWhoStartsItIsToldThatNATSIsAway, on a terminal and in a log, with the cause and without the password.
+func TestWhoStartsItIsToldThatNATSIsAway(t *testing.T) {
+	cfg := config.Default()
+	n := start(t, func(c *config.Config) { c.NATS.URL = "nats://me:sesame@127.0.0.1:1" })
+	var terminal, lines bytes.Buffer
+	announce(n, cfg, zerolog.Nop(), true, &terminal)
+	announce(n, cfg, zerolog.New(&lines), false, io.Discard)
+	require.Regexp(t, `NATS +nats://\S+@127\.0\.0\.1:1 cannot be reached \(.*refused\)`, terminal.String())
+	require.Contains(t, terminal.String(), "Nobody can enter until it is")
+	require.Regexp(t, `"nats_away":".*refused"`, lines.String())
+	require.NotContains(t, terminal.String()+lines.String(), "sesame")
+}

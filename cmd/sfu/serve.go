@@ -92,9 +92,13 @@ func reload(ctx context.Context, node *sfu.Node, hangup <-chan os.Signal) {
 // announce says where the node can be reached.
 func announce(n *sfu.Node, cfg config.Config, log zerolog.Logger, console bool, out io.Writer) {
 	a := n.Addrs()
+	why, away := n.NATSAway()
 	if !console {
-		log.Info().Str("open", a.URL()).Str("http", a.HTTP.String()).Str("media", a.Media.String()).Str("nats", a.NATS).
-			Str("version", sfu.Version()).Msg("serving")
+		e := log.Info().Str("open", a.URL()).Str("http", a.HTTP.String()).Str("media", a.Media.String()).Str("nats", a.NATS)
+		if away {
+			e = e.Str("nats_away", why)
+		}
+		e.Str("version", sfu.Version()).Msg("serving")
 		return
 	}
 	fmt.Fprintf(out, "\n  Parlor %s is running. Open   %s\n\n", sfu.Version(), a.URL())
@@ -106,7 +110,11 @@ func announce(n *sfu.Node, cfg config.Config, log zerolog.Logger, console bool, 
 	case cfg.NATS.StoreDir == "":
 		where = "in this process, nothing kept after it"
 	}
-	fmt.Fprintf(out, "  NATS      %s (%s)\n", a.NATS, where)
+	if away {
+		fmt.Fprintf(out, "  NATS      %s cannot be reached (%s).\n            Nobody can enter until it is; it is tried again all the time.\n", a.NATS, why)
+	} else {
+		fmt.Fprintf(out, "  NATS      %s (%s)\n", a.NATS, where)
+	}
 	fmt.Fprintf(out, "  health    %shealthz, metrics at %smetrics\n", a.URL(), a.URL())
 	if len(cfg.Auth.Keys) == 0 {
 		fmt.Fprintf(out, "  tokens    none asked for: no key is configured, so only this machine can enter\n")

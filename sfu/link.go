@@ -1,0 +1,55 @@
+package sfu
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parlor/session/natsapi"
+)
+
+// causeWait is how long the start waits for why NATS cannot be reached, so that whoever starts the node is told. Longer holds up the
+// start where NATS is away, shorter leaves the cause to the log.
+const causeWait = time.Second
+
+// link is the connection to NATS for commands, and why it does not stand.
+type link struct {
+	*natsapi.Conn
+	why   atomic.Pointer[string] // of the last attempt that failed; nil: none has
+	once  sync.Once
+	tried chan struct{} // closed when one has failed
+}
+
+// failed notes why an attempt to connect has failed.
+func (l *link) failed(why string) {
+	l.why.Store(&why)
+	l.once.Do(func() { close(l.tried) })
+}
+
+// awaitCause waits until it is known why there is no connection, or there is one.
+func (l *link) awaitCause(ctx context.Context) {
+	late := time.NewTimer(causeWait)
+	defer late.Stop()
+	select {
+	case <-l.tried:
+	case <-ctx.Done():
+	case <-late.C:
+	}
+}
+
+// NATSAway reports whether there is no connection to NATS, and why as far as that is known. Before Ready it is not away.
+func (n *Node) NATSAway() (why string, away bool) {
+	select {
+	case <-n.ready:
+	default:
+		return "", false
+	}
+	if n.broker.IsConnected() {
+		return "", false
+	}
+	if text := n.broker.why.Load(); text != nil {
+		return *text, true
+	}
+	return "no answer so far", true
+}
