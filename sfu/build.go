@@ -14,6 +14,7 @@ import (
 	"parlor/session/adminhttp"
 	"parlor/session/command"
 	"parlor/session/natsapi"
+	"parlor/session/refusal"
 	"parlor/session/signal"
 	"parlor/session/stranger"
 	"parlor/session/whip"
@@ -25,6 +26,8 @@ type builder struct {
 	n      *Node
 	parts  *parts
 	server natsapi.Server
+
+	refusals *refusal.Log // of all doors
 }
 
 func (b *builder) build(ctx context.Context) error {
@@ -62,7 +65,8 @@ func (b *builder) build(ctx context.Context) error {
 		Conns: n.files.strangers, ConnsPerSite: min(n.files.strangers, n.cfg.Limits.StrangersPer), Inside: n.files.inside,
 		CPU: float64(n.cfg.Limits.StrangersCPU) / 100, Entries: n.cfg.Limits.AddressEntries,
 	})
-	metrics := &kept{next: metricsHandler(n, feed)}
+	b.refusals = refusal.New(n.log)
+	metrics := &kept{next: metricsHandler(n, feed, b.refusals)}
 	if err := b.http(ctx, metrics); err != nil {
 		return err
 	}
@@ -106,12 +110,12 @@ func (b *builder) media() error {
 // http binds the HTTP port and puts the doors behind it.
 func (b *builder) http(ctx context.Context, metrics http.Handler) error {
 	n, c := b.n, &b.n.cfg
-	s := &surface{n: n, media: whip.New(n.rooms, n.keys), metrics: metrics, foreign: seldom(n.log)}
+	s := &surface{n: n, media: whip.New(n.rooms, n.keys, b.refusals), metrics: metrics, foreign: seldom(n.log)}
 	s.door = signal.New(signal.Options{
-		Rooms: n.rooms, Auth: n.keys.Authenticate, Origin: s.mayUse, Guest: n.budget.Guest, Log: n.log, Trace: n.trace,
+		Rooms: n.rooms, Auth: n.keys.Authenticate, Origin: s.mayUse, Guest: n.budget.Guest, Refusals: b.refusals, Log: n.log, Trace: n.trace,
 		EnterWithin: c.Timers.Enter, MessageRate: c.Limits.SignalRate, NodeURL: n.cluster.NodeURL,
 	})
-	s.admin = adminhttp.New(n.commands, n.keys, n.log, n.trace)
+	s.admin = adminhttp.New(n.commands, n.keys, n.log, b.refusals, n.trace)
 	tls, err := b.serverTLS(c.HTTP.TLS)
 	if err != nil {
 		return err

@@ -9,11 +9,12 @@ import (
 
 	"parlor/router"
 	"parlor/session/natsapi"
+	"parlor/session/refusal"
 	"parlor/transport"
 )
 
 // metricsHandler serves the node's metrics in a registry of its own: several nodes may run in one process.
-func metricsHandler(n *Node, feed *natsapi.Feed) http.Handler {
+func metricsHandler(n *Node, feed *natsapi.Feed, refusals *refusal.Log) http.Handler {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "parlor_build_info", Help: "Always 1; the labels say what runs.",
@@ -21,7 +22,7 @@ func metricsHandler(n *Node, feed *natsapi.Feed) http.Handler {
 	}, func() float64 { return 1 })
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
 		&wireCollector{n.endpoint}, &roomCollector{n}, &messageCollector{n}, &undecodableCollector{n}, &feedCollector{n, feed}, &webhookCollector{n.webhooks},
-		&keyCollector{n.ring}, &strangerCollector{n}, clusterCollector{n}, n.meter.seconds, n.meter.results)
+		&keyCollector{n.ring}, &strangerCollector{n}, &refusalCollector{refusals}, clusterCollector{n}, n.meter.seconds, n.meter.results)
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 

@@ -25,6 +25,8 @@ import (
 	"parlor/session"
 	"parlor/session/command"
 	"parlor/session/problem"
+	"parlor/session/refusal"
+	"parlor/session/remote"
 	"parlor/tracing"
 )
 
@@ -53,13 +55,15 @@ type handler struct {
 	keys     Keys
 	log      zerolog.Logger
 	foreign  *http.CrossOriginProtection
+	refusals *refusal.Log
 	trace    *tracing.Tracer
 	places   chan struct{}
 }
 
-// New returns the handler of everything below Path. Commands go on with the traces of who may give them; t may be nil.
-func New(c *command.Commands, k Keys, log zerolog.Logger, t *tracing.Tracer) http.Handler {
-	h := &handler{commands: c, keys: k, log: log, trace: t, foreign: http.NewCrossOriginProtection(), places: make(chan struct{}, maxCommands)}
+// New returns the handler of everything below Path. refusals is told of who may give no command; nil: nobody is. Commands go on with the
+// traces of who may give them; t may be nil.
+func New(c *command.Commands, k Keys, log zerolog.Logger, refusals *refusal.Log, t *tracing.Tracer) http.Handler {
+	h := &handler{commands: c, keys: k, log: log, refusals: refusals, trace: t, foreign: http.NewCrossOriginProtection(), places: make(chan struct{}, maxCommands)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+Path+"{action}", h.command)
 	mux.HandleFunc("GET "+Path+"openapi.json", serveDocument)
@@ -86,6 +90,7 @@ func (h *handler) command(w http.ResponseWriter, r *http.Request) {
 	a := command.Action(r.PathValue("action"))
 	commands, err := h.admit(r)
 	if err != nil {
+		h.refusals.Note(refusal.Refusal{Door: "admin", From: remote.Of(r).Addr, Err: err})
 		h.refuse(w, a, problem.Status(err), err)
 		return
 	}

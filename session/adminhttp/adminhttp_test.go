@@ -1,6 +1,7 @@
 package adminhttp_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"parlor/session/command"
 	"parlor/session/fakewire"
 	"parlor/session/problem"
+	"parlor/session/refusal"
 	"parlor/session/token"
 )
 
@@ -34,6 +36,7 @@ type door struct {
 	h     http.Handler
 	rooms *session.Rooms
 	keys  *token.Keys
+	log   bytes.Buffer // of refusals
 }
 
 func open(t *testing.T, keys ...token.Key) *door {
@@ -45,7 +48,7 @@ func open(t *testing.T, keys ...token.Key) *door {
 		_, _, err := d.rooms.Enter(t.Context(), session.EnterRequest{Room: room(t, name), User: "ann", Grant: session.Grant{Rights: session.AllRights()}})
 		require.NoError(t, err)
 	}
-	d.h = adminhttp.New(command.New(command.Options{Rooms: d.rooms, Node: self("n1")}), k, zerolog.Nop(), nil)
+	d.h = adminhttp.New(command.New(command.Options{Rooms: d.rooms, Node: self("n1")}), k, zerolog.Nop(), refusal.New(zerolog.New(&d.log)), nil)
 	return d
 }
 
@@ -192,4 +195,18 @@ func TestTheDocumentIsOpenAPI(t *testing.T) {
 		require.NotNil(t, p, s.Action)
 		require.NotNil(t, p.Post, s.Action)
 	}
+}
+
+// TestWhoMayNotCommandIsLogged, with the address, and without the token.
+func TestWhoMayNotCommandIsLogged(t *testing.T) {
+	d := open(t, key)
+	d.do("ListRooms", ``, func(q *http.Request) { q.Header.Set("Authorization", "Bearer sesame.open") })
+	require.Contains(t, d.log.String(), `"door":"admin","reason":"token_invalid","from":"192.0.2.1","field":"token","why":"the token cannot be read"`)
+	require.NotContains(t, d.log.String(), "sesame")
+	d.log.Reset()
+	d.do("ListRooms", ``, d.token(session.Grant{Room: room(t, "lobby"), User: "ann", Rights: session.MemberRights()}))
+	require.Contains(t, d.log.String(), `"reason":"not_allowed"`)
+	d.log.Reset()
+	d.do("ListRooms", ``, d.token(session.Grant{Rights: session.AllRights()}))
+	require.Empty(t, d.log.String())
 }

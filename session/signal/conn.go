@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"parlor/session"
+	"parlor/session/refusal"
 )
 
 // Close codes of the protocol beside those of RFC 6455.
@@ -32,6 +34,7 @@ type conn struct {
 	d     *Door
 	ws    *websocket.Conn
 	wire  net.Conn // below ws
+	from  netip.Addr
 	limit *rate.Limiter
 	guest guest
 	s     *session.Session // nil before entering; of whoever holds busy, and of the reading goroutine while nobody does
@@ -276,6 +279,10 @@ func (c *conn) answer(ctx context.Context, raw []byte) error {
 		err = session.Errorf(session.CodeBadRequest, "id", "a request carries an id")
 	}
 	if err != nil {
+		if c.s == nil && e.Type == "enter" {
+			c.d.o.Rooms.Refused(err)
+		}
+		c.note(e, err)
 		return c.refuse(e.ID, err)
 	}
 	reply, then, err := c.request(ctx, e, raw)
@@ -283,6 +290,7 @@ func (c *conn) answer(ctx context.Context, raw []byte) error {
 		return errOver // nobody is there to be told
 	}
 	if err != nil {
+		c.note(e, err)
 		return c.refuse(e.ID, err)
 	}
 	if err := c.send(reply); err != nil {
@@ -292,6 +300,20 @@ func (c *conn) answer(ctx context.Context, raw []byte) error {
 		then()
 	}
 	return nil
+}
+
+// note tells of a request that was refused, where it was to enter or to show another token.
+func (c *conn) note(e envelope, err error) {
+	r := refusal.Refusal{Door: "websocket", From: c.from, Err: err}
+	switch {
+	case c.s != nil && e.Type == "token":
+		r.Room, r.User = c.s.Room(), c.s.User()
+	case c.s == nil && e.Type == "enter" && e.opening != nil:
+		r.Room, r.User = e.opening.Room, e.opening.User
+	default:
+		return
+	}
+	c.d.o.Refusals.Note(r)
 }
 
 // log returns the logger with the session's fields, once there is one.

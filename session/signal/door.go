@@ -27,6 +27,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"parlor/session"
+	"parlor/session/refusal"
+	"parlor/session/remote"
 	"parlor/session/stranger"
 	"parlor/tracing"
 )
@@ -55,8 +57,10 @@ type Options struct {
 	NodeURL func(node string) (url string, ok bool)
 	// Guest returns what one who has not entered may cost; ok is false for who may not even come in. nil: nothing bounds them.
 	Guest func(r *http.Request) (g *stranger.Guest, ok bool)
-	Log   zerolog.Logger
-	Trace *tracing.Tracer // nil: none
+	// Refusals is told of who was refused entering, or another token; nil: nobody is.
+	Refusals *refusal.Log
+	Log      zerolog.Logger
+	Trace    *tracing.Tracer // nil: none
 
 	EnterWithin  time.Duration // a connection that has neither entered nor resumed is closed after it; 10 s
 	WriteTimeout time.Duration // a message that the client does not take in it ends the connection; 10 s
@@ -107,7 +111,7 @@ func (d *Door) Take(w http.ResponseWriter, r *http.Request, ended func()) {
 		return
 	}
 	taken = true
-	ctx, wire := tracing.Along(baseContext(r), r.Context()), h.conn // and nothing else of h and r, which hold the request
+	ctx, wire, from := tracing.Along(baseContext(r), r.Context()), h.conn, remote.Of(r).Addr // and nothing else of h and r, which hold the request
 	go func() {
 		defer ended()
 		defer func() { // as net/http has it
@@ -116,7 +120,7 @@ func (d *Door) Take(w http.ResponseWriter, r *http.Request, ended func()) {
 				_ = wire.Close()
 			}
 		}()
-		c := &conn{d: d, ws: ws, wire: wire, limit: limit}
+		c := &conn{d: d, ws: ws, wire: wire, from: from, limit: limit}
 		c.guest.Guest = guest
 		c.serve(ctx)
 	}()

@@ -1,6 +1,7 @@
 package signal_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -12,11 +13,13 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"parlor/packet"
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/refusal"
 	"parlor/session/signal"
 	"parlor/session/token"
 )
@@ -445,4 +448,33 @@ func TestPingFramesAreHeldBack(t *testing.T) {
 	require.Greater(t, time.Since(began), 900*time.Millisecond)
 	require.NoError(t, c.ws.CloseNow())
 	pinging.Wait()
+}
+
+// TestWhoIsRefusedEnteringIsLogged, and who shows another token in vain: address, room and user, never what was shown.
+func TestWhoIsRefusedEnteringIsLogged(t *testing.T) {
+	var log bytes.Buffer
+	refusals := refusal.New(zerolog.New(&log))
+	d := open(t, signal.Options{Refusals: refusals, Auth: func(token string, _ session.RoomID, _ string) (session.Grant, error) {
+		if token == "" {
+			return session.Grant{Rights: session.AllRights()}, nil
+		}
+		return session.Grant{}, session.Errorf(session.CodeTokenInvalid, "token", "the token cannot be read")
+	}})
+	c := d.dial(t)
+	require.Equal(t, "token_invalid", c.ask(message{"type": "enter", "room": "lobby", "user": "ann", "token": "sesame"})["code"])
+	require.Equal(t, "bad_request", c.ask(message{"type": "enter", "room": "lobby", "user": "ann", "role": 3})["code"])
+	require.Equal(t, "bad_request", c.ask(message{"type": "seat", "seat": "a"})["code"])
+	require.Equal(t, "entered", c.ask(message{"type": "enter", "room": "lobby", "user": "ann"})["type"])
+	require.Equal(t, "token_invalid", c.ask(message{"type": "token", "token": "sesame"})["code"])
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	require.Len(t, lines, 2)
+	require.Equal(t, `{"level":"info","door":"websocket","reason":"token_invalid","from":"127.0.0.1","room":"s:lobby","user":"ann","field":"token",`+
+		`"why":"the token cannot be read","message":"refused"}`, lines[0])
+	require.Contains(t, lines[1], `"reason":"bad_request"`)
+	require.NotContains(t, log.String(), "sesame")
+	require.Equal(t, map[refusal.Kind]uint64{{Door: "websocket", Reason: "token_invalid"}: 2, {Door: "websocket", Reason: "bad_request"}: 1}, refusals.Counts())
+	joins := d.rooms.Joins()
+	require.EqualValues(t, 1, joins["token_invalid"])
+	require.EqualValues(t, 1, joins["bad_request"])
+	require.EqualValues(t, 1, joins["entered"])
 }

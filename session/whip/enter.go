@@ -1,6 +1,7 @@
 package whip
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -27,10 +28,15 @@ const exitWithin = 5 * time.Second
 func (h *Handler) enter(w http.ResponseWriter, r *http.Request, d door) error {
 	e, err := h.prepare(w, r, d)
 	if err != nil {
+		told := asError(err)
+		h.rooms.Refused(told)
+		room, _ := pathRoom(r)
+		h.note(r, d.name, room, cmp.Or(e.User, r.URL.Query().Get("user")), told)
 		return err
 	}
 	s, answer, err := h.open(r.Context(), e)
 	if err != nil {
+		h.note(r, d.name, e.Room, e.User, err)
 		return err
 	}
 	res := h.resources.add(s, e.offer)
@@ -102,7 +108,6 @@ func (h *Handler) request(r *http.Request, d door) (session.EnterRequest, error)
 	}
 	grant, err := h.auth.Authenticate(bearer(r), room, user)
 	if err != nil {
-		h.rooms.Refused(err)
 		return q, err
 	}
 	if grant.User != "" {

@@ -36,7 +36,7 @@ func newNode(t *testing.T) *node {
 	rooms := session.New(session.Options{Log: log}, session.OverEndpoint(e), nil)
 	auth, err := token.New(nil)
 	require.NoError(t, err)
-	srv := httptest.NewServer(whip.New(rooms, auth))
+	srv := httptest.NewServer(whip.New(rooms, auth, nil))
 	running, stop := context.WithCancel(context.Background())
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = e.Run(running) })

@@ -22,6 +22,15 @@ type problem struct {
 
 func (p *problem) Error() string { return fmt.Sprintf("%d %s: %s", p.status, p.code, p.text) }
 
+// asError is an error as package session counts it.
+func asError(err error) error {
+	var p *problem
+	if errors.As(err, &p) {
+		return &session.Error{Code: p.code, Field: p.field, Text: p.text, RetryAfter: p.after}
+	}
+	return err
+}
+
 // badOffer is what is wrong with an offer: its form (RFC 9725 §4.2), or that the node takes nothing of it (§4.4.3).
 func badOffer(err error) *problem {
 	var e *negotiate.Error

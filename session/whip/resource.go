@@ -115,6 +115,8 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request) error {
 	}
 	renewed, err := h.renew(r, res.session)
 	if err != nil {
+		door, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		h.note(r, door, res.session.Room(), res.session.User(), err)
 		return err
 	}
 	if renewed && r.ContentLength == 0 {

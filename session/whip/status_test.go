@@ -1,6 +1,7 @@
 package whip_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,10 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/refusal"
 	"parlor/session/remote"
 	"parlor/session/token"
 	"parlor/session/whip"
@@ -53,7 +56,7 @@ func newHouse(t *testing.T, o session.Options, keys ...token.Key) *house {
 	require.NoError(t, err)
 	h := &house{t: t, wire: new(fakewire.Transport)}
 	h.rooms = session.New(o, h.wire, nil)
-	srv := httptest.NewServer(whip.New(h.rooms, auth))
+	srv := httptest.NewServer(whip.New(h.rooms, auth, nil))
 	h.url = srv.URL
 	t.Cleanup(func() {
 		srv.Close()
@@ -418,7 +421,7 @@ func TestLocationUnderAPrefix(t *testing.T) {
 	auth, err := token.New(nil)
 	require.NoError(t, err)
 	h := newHouse(t, session.Options{})
-	srv := httptest.NewServer(remote.Proxies{Networks: remote.Networks{netip.MustParsePrefix("127.0.0.0/8")}}.Handler(remote.Base("/media").Handler(whip.New(h.rooms, auth))))
+	srv := httptest.NewServer(remote.Proxies{Networks: remote.Networks{netip.MustParsePrefix("127.0.0.0/8")}}.Handler(remote.Base("/media").Handler(whip.New(h.rooms, auth, nil))))
 	t.Cleanup(srv.Close)
 	h.url = srv.URL
 	resp, body := h.post("/media/whip/lobby?user=ann", sendOffer)
@@ -657,7 +660,7 @@ func TestWhoHasGoneDoesNotStay(t *testing.T) {
 	h := newHouse(t, session.Options{})
 	auth, err := token.New(nil)
 	require.NoError(t, err)
-	door := whip.New(h.rooms, auth)
+	door := whip.New(h.rooms, auth, nil)
 	for _, when := range []string{"before", "at the answer"} {
 		ctx, leave := context.WithCancel(t.Context())
 		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/whip/lobby?user=ann", strings.NewReader(sendOffer))
@@ -680,4 +683,43 @@ func TestEncoderThatEntersTooOften(t *testing.T) {
 	resp, body := h.post("/whip/lobby?user=ann", sendOffer)
 	requireProblem(t, resp, body, http.StatusTooManyRequests, session.CodeBanned, "user")
 	require.Equal(t, "60", resp.Header.Get("Retry-After"))
+}
+
+// TestWhoIsRefusedAtTheDoorsIsLogged, and counted: address, room and user, never the token.
+func TestWhoIsRefusedAtTheDoorsIsLogged(t *testing.T) {
+	key := token.Key{ID: "k", Secret: []byte("only for tests, and long enough for HS256")}
+	auth, err := token.New(nil, key)
+	require.NoError(t, err)
+	var log bytes.Buffer
+	h := &house{t: t, wire: new(fakewire.Transport)}
+	h.rooms = session.New(session.Options{}, h.wire, nil)
+	refusals := refusal.New(zerolog.New(&log))
+	srv := httptest.NewServer(whip.New(h.rooms, auth, refusals))
+	defer srv.Close()
+	h.url = srv.URL
+	for door, path := range map[string]string{"whip": "/whip/lobby?user=ann", "whep": "/whep/lobby?user=ann"} {
+		resp, _ := h.post(path, sendOffer, "Authorization", "Bearer sesame")
+		require.Equal(t, http.StatusUnauthorized, resp.StatusCode)
+		require.Contains(t, log.String(), `"door":"`+door+`","reason":"token_invalid","from":"127.0.0.1","room":"s:lobby","user":"ann","field":"token"`)
+	}
+	lobby, err := session.StringRoom("lobby")
+	require.NoError(t, err)
+	good, err := auth.Mint(session.Grant{Room: lobby, User: "bob", Rights: session.MemberRights(), Expires: time.Now().Add(time.Hour)})
+	require.NoError(t, err)
+	resp, _ := h.post("/whip/lobby", "nonsense", "Authorization", "Bearer "+good)
+	require.Equal(t, http.StatusBadRequest, resp.StatusCode)
+	require.Contains(t, log.String(), `"door":"whip","reason":"bad_request","from":"127.0.0.1","room":"s:lobby","user":"bob","field":"sdp"`)
+	require.NotContains(t, log.String(), "sesame")
+	require.NotContains(t, log.String(), good)
+	joins := h.rooms.Joins()
+	require.EqualValues(t, 2, joins["token_invalid"])
+	require.EqualValues(t, 1, joins["bad_request"])
+	resp, body := h.post("/whip/lobby", sendOffer, "Authorization", "Bearer "+good)
+	require.Equal(t, http.StatusCreated, resp.StatusCode, body)
+	resp, _ = h.patch(resp.Header.Get("Location"), "", "Authorization", "Bearer "+good+"x")
+	require.Equal(t, http.StatusUnauthorized, resp.StatusCode)
+	require.EqualValues(t, 2, refusals.Counts()[refusal.Kind{Door: "whip", Reason: "token_invalid"}], "with the one that was to replace another")
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	require.NoError(t, h.rooms.Shutdown(ctx))
 }

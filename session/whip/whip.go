@@ -34,6 +34,8 @@ import (
 	"strings"
 
 	"parlor/session"
+	"parlor/session/refusal"
+	"parlor/session/remote"
 )
 
 // Authenticator tells what a bearer token grants to the user in the room. An empty token is for it to judge, and an empty
@@ -46,13 +48,14 @@ type Authenticator interface {
 type Handler struct {
 	rooms     *session.Rooms
 	auth      Authenticator
+	refusals  *refusal.Log
 	mux       *http.ServeMux
 	resources resources
 }
 
-// New returns the doors to rooms. It starts nothing.
-func New(rooms *session.Rooms, auth Authenticator) *Handler {
-	h := &Handler{rooms: rooms, auth: auth, mux: http.NewServeMux()}
+// New returns the doors to rooms. It starts nothing. refusals is told of who was refused entering, or another token; nil: nobody is.
+func New(rooms *session.Rooms, auth Authenticator, refusals *refusal.Log) *Handler {
+	h := &Handler{rooms: rooms, auth: auth, refusals: refusals, mux: http.NewServeMux()}
 	endpoint := func(d door) methods {
 		return methods{
 			http.MethodGet:  func(w http.ResponseWriter, r *http.Request) error { return look(w, r, d) },
@@ -81,6 +84,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func allowOrigins(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Expose-Headers", "Location, ETag, Accept-Post, Accept-Patch, Retry-After")
+}
+
+// note tells of a refusal. Room and user are as the request names them where they are not known better.
+func (h *Handler) note(r *http.Request, door string, room session.RoomID, user string, err error) {
+	h.refusals.Note(refusal.Refusal{Door: door, From: remote.Of(r).Addr, Room: room, User: user, Err: err})
 }
 
 // challenge asks for a token.

@@ -87,7 +87,7 @@ func startNode(t *testing.T) (url, text string) {
 	rooms := session.New(session.Options{Log: log}, session.OverEndpoint(e), nil)
 	keys, err := token.New(nil, token.Key{ID: "k", Secret: []byte(strings.Repeat("s", token.MinSecret))})
 	require.NoError(t, err)
-	srv := httptest.NewServer(whip.New(rooms, keys))
+	srv := httptest.NewServer(whip.New(rooms, keys, nil))
 	running, stop := context.WithCancel(context.Background())
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = e.Run(running) })

@@ -1,0 +1,122 @@
+// Package refusal says who was refused at a node's doors, and why: in the log, and as counts.
+//
+// Strangers cause refusals as often as they like, so the log has one line a minute for each door and reason, with how many there
+// were since. The counts have them all. The lines are information, no warnings: the node does as it was told, and an alert is made of
+// the counts. What was shown is never logged, so neither is the text of a bad request, which may quote it.
+package refusal
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"parlor/session"
+)
+
+// every is how long the same is not logged again. Less lets strangers fill the log, more leaves who reads its end without a clue.
+const every = time.Minute
+
+// TooOften is the reason of a refusal that says when to come again, whatever its code.
+const TooOften = "too_often"
+
+// Refusal is one.
+type Refusal struct {
+	Door string     // such as whip; one of few
+	From netip.Addr // not valid: not known
+	// Room and User are who wanted to be where, as far as it is known. What is no id is not logged.
+	Room session.RoomID
+	User string
+	Err  error // that of package session; of another kind: nothing was refused, and nothing happens
+}
+
+// Kind is what is counted.
+type Kind struct{ Door, Reason string }
+
+// Log counts and logs refusals. Safe for concurrent use. A nil *Log does neither.
+type Log struct {
+	log zerolog.Logger
+
+	mu    sync.Mutex
+	kinds map[Kind]*kind
+}
+
+// kind is what is known of one.
+type kind struct {
+	all  uint64
+	at   time.Time // of the last line
+	more uint64    // since then
+}
+
+// New returns one that has counted nothing.
+func New(log zerolog.Logger) *Log { return &Log{log: log, kinds: map[Kind]*kind{}} }
+
+// Note counts a refusal, and logs it if the last line of its kind is old enough. What failed within the node, such as a client that has
+// gone, is logged where it is known, or nowhere.
+func (l *Log) Note(r Refusal) {
+	e := session.AsError(r.Err)
+	if l == nil || r.Err == nil || e.Code == session.CodeInternal {
+		return
+	}
+	reason := string(e.Code)
+	if e.RetryAfter > 0 {
+		reason = TooOften
+	}
+	if more, due := l.count(Kind{r.Door, reason}, time.Now()); due {
+		l.write(r, e, reason, more)
+	}
+}
+
+// count reports whether a line is due, and how many were not logged since the last one.
+func (l *Log) count(of Kind, now time.Time) (more uint64, due bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := l.kinds[of]
+	if k == nil {
+		k = &kind{at: now.Add(-every)}
+		l.kinds[of] = k
+	}
+	k.all++
+	if now.Sub(k.at) < every {
+		k.more++
+		return 0, false
+	}
+	more = k.more
+	k.at, k.more = now, 0
+	return more, true
+}
+
+func (l *Log) write(r Refusal, e *session.Error, reason string, more uint64) {
+	line := l.log.Info().Str("door", r.Door).Str("reason", reason)
+	if r.From.IsValid() {
+		line = line.Stringer("from", r.From)
+	}
+	if room, err := session.ParseRoomID(r.Room); err == nil {
+		line = line.Str("room", room.Key())
+	}
+	if session.CheckUser(r.User) == nil {
+		line = line.Str("user", r.User)
+	}
+	if e.Field != "" {
+		line = line.Str("field", e.Field)
+	}
+	if e.Code != session.CodeBadRequest {
+		line = line.Str("why", e.Text)
+	}
+	if more > 0 {
+		line = line.Uint64("more", more)
+	}
+	line.Msg("refused")
+}
+
+// Counts returns how many refusals there were of each kind.
+func (l *Log) Counts() map[Kind]uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := make(map[Kind]uint64, len(l.kinds))
+	for of, k := range l.kinds {
+		m[of] = k.all
+	}
+	return m
+}

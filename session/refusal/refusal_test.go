@@ -1,0 +1,79 @@
+package refusal_test
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"parlor/session"
+	"parlor/session/refusal"
+)
+
+// TestOneLineAMinuteForEachReason, with how many there were since. All are counted.
+func TestOneLineAMinuteForEachReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		lines := func() []string {
+			defer out.Reset()
+			return strings.Split(strings.TrimSpace(out.String()), "\n")
+		}
+		l := refusal.New(zerolog.New(&out))
+		room, err := session.StringRoom("lobby")
+		require.NoError(t, err)
+		bad := refusal.Refusal{
+			Door: "whip", From: netip.MustParseAddr("192.0.2.7"), Room: room, User: "ann",
+			Err: session.Errorf(session.CodeTokenInvalid, "token", "the token's signature is not of this service"),
+		}
+		for range 5 {
+			l.Note(bad)
+		}
+		require.Equal(t, []string{`{"level":"info","door":"whip","reason":"token_invalid","from":"192.0.2.7","room":"s:lobby","user":"ann","field":"token",` +
+			`"why":"the token's signature is not of this service","message":"refused"}`}, lines())
+		time.Sleep(time.Minute - time.Millisecond)
+		l.Note(bad)
+		require.Equal(t, []string{""}, lines())
+		other := bad
+		other.Door = "admin"
+		l.Note(other)
+		require.Len(t, lines(), 1, "another door has a minute of its own")
+		time.Sleep(time.Millisecond)
+		l.Note(bad)
+		got := lines()
+		require.Len(t, got, 1)
+		require.Contains(t, got[0], `"more":5`)
+		require.Equal(t, map[refusal.Kind]uint64{{Door: "whip", Reason: "token_invalid"}: 7, {Door: "admin", Reason: "token_invalid"}: 1}, l.Counts())
+	})
+}
+
+// TestWhatIsLoggedIsNoneOfWhatWasShown: ids alone, and no text that may quote.
+func TestWhatIsLoggedIsNoneOfWhatWasShown(t *testing.T) {
+	var out bytes.Buffer
+	l := refusal.New(zerolog.New(&out))
+	secret := "eyJhbGciOiJIUzI1NiJ9.sesame"
+	l.Note(refusal.Refusal{Door: "websocket", User: secret + "\n", Err: session.Errorf(session.CodeBadRequest, "role", "not %q", secret)})
+	require.NotContains(t, out.String(), "sesame")
+	require.Contains(t, out.String(), `"reason":"bad_request","field":"role"`)
+}
+
+// TestWhatIsNoRefusalIsNotNoted: who is sent elsewhere, and whose connection has gone.
+func TestWhatIsNoRefusalIsNotNoted(t *testing.T) {
+	var out bytes.Buffer
+	l := refusal.New(zerolog.New(&out))
+	for _, err := range []error{nil, context.Canceled, session.ErrGone, &session.ElsewhereError{Node: "n2"}} {
+		l.Note(refusal.Refusal{Door: "whep", Err: err})
+	}
+	(*refusal.Log)(nil).Note(refusal.Refusal{Err: session.Errorf(session.CodeBanned, "", "")})
+	require.Empty(t, out.String())
+	require.Empty(t, l.Counts())
+	often := session.Errorf(session.CodeBanned, "user", "too often")
+	often.RetryAfter = time.Second
+	l.Note(refusal.Refusal{Door: "whep", Err: often})
+	require.Equal(t, map[refusal.Kind]uint64{{Door: "whep", Reason: refusal.TooOften}: 1}, l.Counts())
+}
