@@ -220,7 +220,7 @@ func TestPostRefusals(t *testing.T) {
 		"one codec unknown":   {"/whip/lobby?user=ann", strings.Replace(sendOffer, "VP8", "y", 1), "", 422, session.CodeBadRequest, "sdp"},
 		"content type":        {"/whip/lobby?user=ann", sendOffer, "text/plain", 415, session.CodeBadRequest, "Content-Type"},
 		"WHIP too large":      {"/whip/lobby?user=ann", strings.Repeat("a=x\r\n", 14<<10), "", 413, session.CodeBadRequest, ""},
-		"WHEP too large":      {"/whep/lobby?user=ann", strings.Repeat("a=x\r\n", 60<<10), "", 413, session.CodeBadRequest, ""},
+		"WHEP too large":      {"/whep/lobby?user=ann", strings.Repeat("a=x\r\n", 70<<10), "", 413, session.CodeBadRequest, ""},
 		"bad user":            {"/whip/lobby?user=a%20b", sendOffer, "", 400, session.CodeBadRequest, "user"},
 		"bad user to watch":   {"/whep/lobby/a%20b?user=ann", recvOffer, "", 400, session.CodeBadRequest, "user"},
 		"sends and receives":  {"/whip/lobby?user=ann", strings.Replace(sendOffer, "mid:1\r\na=sendonly", "mid:1\r\na=recvonly", 1), "", 422, session.CodeBadRequest, "sdp"},
