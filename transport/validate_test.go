@@ -161,7 +161,7 @@ func TestAPathThatWasLeftCountsAgainWhenItAnswers(t *testing.T) {
 // TestSRTPMovesOnTrial: who sends media from a new address is the client, and its address may still be forged.
 func TestSRTPMovesOnTrial(t *testing.T) {
 	w := wired(t, Options{})
-	late := w.packet(100) // is kept back by somebody
+	late := w.packet(170) // is kept back by somebody, and within the replay window of 200
 	w.seq = 200
 	before := w.highest()
 	w.sealed(w.home)

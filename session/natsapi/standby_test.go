@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,44 +22,19 @@ import (
 // serve starts a NATS server without JetStream, and nodes of these names on it. It returns a connection of somebody else.
 func serve(t *testing.T, o server.Options, names ...string) (*nats.Conn, map[string]*session.Rooms) {
 	t.Helper()
-	o.Host, o.Port, o.NoSigs = "127.0.0.1", server.RANDOM_PORT, true
-	s, err := server.NewServer(&o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(s.Shutdown)
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server does not start")
-	}
+	s := natsapi.ServerWithoutJetStream(t, o)
 	rooms := map[string]*session.Rooms{}
 	for _, name := range names {
 		nc := must(natsapi.Connect(natsapi.Server{URL: s.ClientURL()}, name, zerolog.Nop()))
+		t.Cleanup(nc.Close)
 		r := session.New(session.Options{Node: name}, &fakewire.Transport{}, nil)
+		t.Cleanup(func() { _ = r.Shutdown(context.Background()) })
 		rooms[name] = r
-		var peers []string
-		for _, other := range append(names, "hung") {
-			if other != name {
-				peers = append(peers, other)
-			}
-		}
-		service, err := natsapi.Register(nc, natsapi.ServiceOptions{
+		natsapi.RunService(t, nc, natsapi.ServiceOptions{
 			Commands: command.New(command.Options{Rooms: r, Node: self(name)}), Node: name, Version: "1.2.3", Log: zerolog.Nop(),
-			Peers: func() []string { return peers },
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- service.Run(ctx) }()
-		t.Cleanup(func() {
-			cancel()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-			_ = r.Shutdown(context.Background())
-			nc.Close()
+			Peers: func() []string {
+				return slices.DeleteFunc(append([]string{"hung"}, names...), func(n string) bool { return n == name })
+			},
 		})
 	}
 	nc := must(nats.Connect(s.ClientURL()))
@@ -182,5 +158,7 @@ func TestAnswersFitIntoWhatNATSTakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%s", m.Data)
+	if code := m.Header.Get(micro.ErrorCodeHeader); code != "" {
+		t.Errorf("with max_payload 1 KB what fits is refused: %s", code)
+	}
 }

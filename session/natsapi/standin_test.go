@@ -25,15 +25,7 @@ func (named) Drain(context.Context, time.Duration) error { return nil }
 // pair starts the nodes "a" and "b", which know each other, on a NATS server. It returns a connection of somebody else.
 func pair(t *testing.T, tell func() bool) (*nats.Conn, []*Service) {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(s.Shutdown)
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server does not start")
-	}
+	s := ServerWithoutJetStream(t, server.Options{})
 	connect := func() *nats.Conn {
 		nc, err := nats.Connect(s.ClientURL())
 		if err != nil {
@@ -46,21 +38,10 @@ func pair(t *testing.T, tell func() bool) (*nats.Conn, []*Service) {
 	for name, other := range map[string]string{"a": "b", "b": "a"} {
 		r := session.New(session.Options{Node: name}, &fakewire.Transport{}, nil)
 		t.Cleanup(func() { _ = r.Shutdown(context.Background()) })
-		service, err := Register(connect(), ServiceOptions{
+		both = append(both, RunService(t, connect(), ServiceOptions{
 			Commands: command.New(command.Options{Rooms: r, Node: named(name)}), Node: name, Version: "1.2.3", Log: zerolog.Nop(),
 			Peers: func() []string { return []string{other} }, PeersTell: tell,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- service.Run(ctx) }()
-		t.Cleanup(func() {
-			cancel()
-			<-done
-		})
-		both = append(both, service)
+		}))
 	}
 	return connect(), both
 }

@@ -33,6 +33,7 @@ func TestPrefix(t *testing.T) {
 		"a stranger":                  {"", "/whip/a", "192.0.2.1", []string{"/media"}, " /whip/a"},
 		"another host":                {"", "/whip/a", "10.0.0.5", []string{"//evil.example"}, " /whip/a"},
 		"a URL":                       {"/media", "/whip/a", "10.0.0.5", []string{"https://evil.example"}, "/media /whip/a"},
+		"no slash before":             {"", "/whip/a", "10.0.0.5", []string{"media"}, " /whip/a"},
 		"a step up":                   {"", "/whip/a", "10.0.0.5", []string{"/a/../b"}, " /whip/a"},
 		"a header of its own (CR LF)": {"", "/whip/a", "10.0.0.5", []string{"/a\r\nX: y"}, " /whip/a"},
 		"too long":                    {"", "/whip/a", "10.0.0.5", []string{"/" + strings.Repeat("a", 256)}, " /whip/a"},
