@@ -39,7 +39,7 @@ func (a *arrivals) leaps(number uint16) bool {
 
 // record notes the arrival of the packet in hand for transport-wide feedback.
 func (c *core) record(p *peer, m *media, at int64) {
-	a := &p.arrivals
+	a := &p.reports.arrivals
 	if leapt := a.leaps(m.TransportCC); leapt && a.recorder != nil {
 		c.drop(DropTransportLeap)
 		a.recorder = nil
@@ -53,16 +53,16 @@ func (c *core) record(p *peer, m *media, at int64) {
 		c.feedback(p)
 		return
 	}
-	if p.feedbackAt == 0 {
-		p.feedbackAt = onGrid(c.now + ns(c.o.FeedbackInterval) - grid/2)
-		c.recording = append(c.recording, p)
-		c.at(dueFeedback, p.feedbackAt)
+	if p.reports.feedbackAt == 0 {
+		p.reports.feedbackAt = onGrid(c.now + ns(c.o.FeedbackInterval) - grid/2)
+		c.reports.recording = append(c.reports.recording, p)
+		c.at(dueFeedback, p.reports.feedbackAt)
 	}
 }
 
 // feedback tells a publisher of what has come.
 func (c *core) feedback(p *peer) {
-	a := &p.arrivals
+	a := &p.reports.arrivals
 	if a.recorder == nil {
 		return
 	}
@@ -82,12 +82,12 @@ func (c *core) feedback(p *peer) {
 
 // feedbacks sends the transport-wide feedback that is due.
 func (c *core) feedbacks() {
-	c.recording = slices.DeleteFunc(c.recording, func(p *peer) bool {
-		if c.now < p.feedbackAt {
-			c.at(dueFeedback, p.feedbackAt)
+	c.reports.recording = slices.DeleteFunc(c.reports.recording, func(p *peer) bool {
+		if c.now < p.reports.feedbackAt {
+			c.at(dueFeedback, p.reports.feedbackAt)
 			return false
 		}
-		p.feedbackAt = 0
+		p.reports.feedbackAt = 0
 		c.feedback(p)
 		return true
 	})

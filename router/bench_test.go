@@ -91,7 +91,7 @@ func (l *load) deliver(id packet.PeerID, n int) {
 	}
 	l.now += int64(n) * ms
 	l.c.batch(b, l.now)
-	l.c.settle()
+	l.c.sendRuns()
 	b.Release()
 }
 

@@ -25,7 +25,7 @@ func (c *core) bindDeclared(t *track, before *packet.Section) {
 		return
 	}
 	for i, ssrc := range t.section.SSRCs {
-		if st := t.layers[i]; ssrc != 0 && st.ssrc != ssrc && !slices.Contains(before.SSRCs, ssrc) {
+		if st := t.layers[i]; ssrc != 0 && st.ids.ssrc != ssrc && !slices.Contains(before.SSRCs, ssrc) {
 			c.setSSRC(st, ssrc)
 		}
 	}
@@ -33,7 +33,7 @@ func (c *core) bindDeclared(t *track, before *packet.Section) {
 		if before.RTXOf[repair] == ssrc {
 			continue
 		}
-		if b, ok := t.peer.bySSRC[ssrc]; ok && b.stream.track == t && !b.repair && b.stream.repair != repair {
+		if b, ok := t.peer.bySSRC[ssrc]; ok && b.stream.track == t && !b.repair && b.stream.ids.repair != repair {
 			setRepair(b.stream, repair, c.now)
 		}
 	}
@@ -47,9 +47,9 @@ func (c *core) bind(p *peer, m *header.Packet) (binding, bool) {
 		c.drop(DropSSRC)
 		return binding{}, false
 	}
-	known, since := st.ssrc, st.ssrcAt
+	known, since := st.ids.ssrc, st.ids.ssrcAt
 	if repair {
-		known, since = st.repair, st.repairAt
+		known, since = st.ids.repair, st.ids.repairAt
 	}
 	if known != 0 && c.now-since < rebind {
 		c.drop(DropSSRCChange)
@@ -154,12 +154,12 @@ func (t *track) streamOf(m *header.Packet) (*stream, bool) {
 // setSSRC makes ssrc the stream's. What came under the old one is over.
 func (c *core) setSSRC(st *stream, ssrc uint32) {
 	p := st.track.peer
-	if st.ssrc != 0 {
-		p.unbind(st.ssrc, binding{st, false})
+	if st.ids.ssrc != 0 {
+		p.unbind(st.ids.ssrc, binding{st, false})
 		st.in.line, st.in.srNTP = clock.Line{}, 0
 		st.seq.Anew()
 	}
-	st.ssrc, st.ssrcAt = ssrc, c.now
+	st.ids.ssrc, st.ids.ssrcAt = ssrc, c.now
 	p.bySSRC[ssrc] = binding{st, false}
 	if len(st.waiting) > 0 {
 		c.askIfWaited(st)
@@ -168,10 +168,10 @@ func (c *core) setSSRC(st *stream, ssrc uint32) {
 
 func setRepair(st *stream, ssrc uint32, now int64) {
 	p := st.track.peer
-	if st.repair != 0 {
-		p.unbind(st.repair, binding{st, true})
+	if st.ids.repair != 0 {
+		p.unbind(st.ids.repair, binding{st, true})
 	}
-	st.repair, st.repairAt = ssrc, now
+	st.ids.repair, st.ids.repairAt = ssrc, now
 	p.bySSRC[ssrc] = binding{st, true}
 }
 

@@ -107,13 +107,13 @@ func TestRenegotiationKeepsAnSSRCThatHasChanged(t *testing.T) {
 	w.pass(time.Second)
 	w.deliver(1, false, s.repair(lost[2])) // 201 again
 	w.must(w.c.update(1, []packet.Section{sec}, camera, w.now))
-	if st := w.c.peers[1].tracks["v"].layers[0]; st.repair != 201 {
-		t.Errorf("retransmissions have their former SSRC %d again", st.repair)
+	if st := w.c.peers[1].tracks["v"].layers[0]; st.ids.repair != 201 {
+		t.Errorf("retransmissions have their former SSRC %d again", st.ids.repair)
 	}
 	sec.SSRCs, sec.RTXOf = []uint32{300}, map[uint32]uint32{301: 300}
 	w.must(w.c.update(1, []packet.Section{sec}, camera, w.now))
-	if st := w.c.peers[1].tracks["v"].layers[0]; st.ssrc != 300 || st.repair != 301 {
-		t.Errorf("%d and %d, want those newly declared", st.ssrc, st.repair)
+	if st := w.c.peers[1].tracks["v"].layers[0]; st.ids.ssrc != 300 || st.ids.repair != 301 {
+		t.Errorf("%d and %d, want those newly declared", st.ids.ssrc, st.ids.repair)
 	}
 }
 

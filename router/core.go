@@ -13,83 +13,37 @@ import (
 // core is a room without a goroutine: its owner calls it with the time, in ns since 1970 as timeline counts them.
 type core struct {
 	o      Options
-	time   timeline
 	peers  map[packet.PeerID]*peer
 	tracks map[TrackKey][]*track // of all peers of the member, the newest last; only that one is forwarded
 	off    map[TrackKey]bool     // switched off by SetPublishing
 	wants  map[TrackKey][]*sink
-	asking []*stream // streams that may have to ask for a keyframe
-	lossy  []*stream // streams that miss packets
-
-	postponed []*sink // whose receivers have asked for more keyframes than their quota
-
-	pacing []*stream // streams of which packets are held, until the next step at least
-	doubts []*sink   // sinks that could not take a stream, or of which that was told
-	due    [dues]int64
-
-	volumes volumes
-	floors  []floor // by size, less 1
-	onFloor int     // sinks that watch places
-
-	flowedAt int64 // media to or from any peer, as flows knows it
-
-	reporting, spare []*peer // to which reports are due sometime; emptied memory for the next such list
-	recording        []*peer // to which transport-wide feedback is due sometime
-
-	over   overload
 	lists  []codecList
 	totals Totals
+	ssrc   uint32 // the node's own, in RTCP to publishers
 
-	now     int64  // of the call in progress
+	moment
+	due [dues]int64
+
+	// Each of a file of its own.
+	keys    keyframes
+	lost    losses
+	pacing  []*stream // streams of which packets are held, until the next step at least
+	doubts  []*sink   // sinks that could not take a stream, or of which that was told
+	volumes volumes
+	floors  floors
+	flowing int64 // when media flowed to or from any peer, as flows knows it
+	reports reporting
+	over    overload
+
+	out outgoing
+}
+
+// moment is the time of the call in progress.
+type moment struct {
+	time    timeline
+	now     int64
 	absSend uint32 // now, as abs-send-time
-	ssrc    uint32 // the node's own, in RTCP to publishers
-
-	m      *media // the packet in hand, a slot that is in no run
-	free   []*media
-	slots  [maxSlots]media
-	runs   [maxRuns]run // packets taken in and not sent yet; the first open ones, the oldest first
-	open   int
-	copies *copies // made when a payload is rewritten for the first time
-	fields header.Fields
-	hdr    [header.MaxLen]byte
-	seqs   []uint16
 }
-
-// run is what came of a stream since it was last sent.
-type run struct {
-	of      *stream
-	packets []*media
-}
-
-// copies are the places for payloads that are not sent as they came: one for each packet of the run that is being sent, and one
-// for a packet that is sent alone.
-type copies [maxRun + 1][headroom + packet.Size]byte
-
-// alone is the place for a packet that is in no run.
-const alone = maxRun
-
-// place returns place i for a payload.
-func (c *core) place(i uint8) *[headroom + packet.Size]byte {
-	if c.copies == nil {
-		c.copies = new(copies)
-	}
-	return &c.copies[i]
-}
-
-// maxRun is how many packets of a stream are sent to a sink in one go. Packets that come together, as those of a video
-// frame do, then leave as neighbours, which segmentation offload sends at a fraction of the cost. Nothing is waited
-// for: a run has what is there. Raising it delays the last sinks of a large room for the sake of the first.
-const maxRun = 8
-
-// maxRuns is for how many streams runs are kept at a time, as the packets of publishers come interleaved, and maxSlots for how
-// many packets in all, one in hand included. Beyond, the oldest run is sent. A slot takes about 250 bytes of each room.
-const (
-	maxRuns  = 8
-	maxSlots = 4*maxRun + 1
-)
-
-// headroom is what a rewritten descriptor or the number of a retransmission needs in front of a payload.
-const headroom = 16
 
 // media is a packet with all that is known of it.
 type media struct {
@@ -119,17 +73,11 @@ const (
 
 func newCore(o Options) *core {
 	c := &core{
-		o: o, time: timeline{o.Now()}, ssrc: rand.Uint32() | 1,
+		o: o, moment: moment{time: timeline{o.Now()}}, ssrc: rand.Uint32() | 1,
 		peers: map[packet.PeerID]*peer{}, tracks: map[TrackKey][]*track{}, off: map[TrackKey]bool{},
-		wants: map[TrackKey][]*sink{}, floors: newFloors(o.Loudest), free: make([]*media, 0, maxSlots),
+		wants: map[TrackKey][]*sink{}, floors: floors{sizes: newFloors(o.Loudest)},
 	}
-	c.m = &c.slots[0]
-	for i := range c.slots[1:] {
-		c.free = append(c.free, &c.slots[1+i])
-	}
-	for i := range c.runs {
-		c.runs[i].packets = make([]*media, 0, maxRun)
-	}
+	c.out.init()
 	return c
 }
 
@@ -156,9 +104,8 @@ func (c *core) setNow(now int64) {
 	c.absSend = clock.AbsSend(now)
 }
 
-// tick does what is due.
+// tick does what is due. What batches have brought has been sent.
 func (c *core) tick(now int64) {
-	c.settle()
 	c.setNow(now)
 	for kind, t := range c.due {
 		if t == 0 || now < t {
@@ -171,7 +118,7 @@ func (c *core) tick(now int64) {
 		case dueKeyframe:
 			c.askKeyframes()
 		case dueReport:
-			c.reports()
+			c.sendReports()
 		case dueFeedback:
 			c.feedbacks()
 		case dueLayers:
@@ -188,7 +135,7 @@ func (c *core) tick(now int64) {
 	}
 }
 
-// batch takes in the packets of b, which stays the caller's to release, after settle. It says whether there was media among them.
+// batch takes in the packets of b, which stays the caller's to release, after sendRuns. It says whether there was media among them.
 func (c *core) batch(b *packet.Batch, now int64) bool {
 	c.setNow(now)
 	at, before := c.arrived(b, now), c.totals.PacketsIn

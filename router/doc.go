@@ -26,6 +26,7 @@
 //	rewrite.go   the packets of one stream go on from those of the one before
 //	undecodable.go sinks whose receiver cannot take the codec
 //	forward.go   a packet goes out: the rewriting, the hot path
+//	outgoing.go  packets that are in hand, sent as runs of a stream
 //	pace.go      bursts leave in steps
 //	volume.go    who speaks, and how loud
 //	floor.go     places for the loudest

@@ -13,7 +13,7 @@ import (
 // has been checked, and all of its requests for lost packets share one budget.
 func (c *core) onRTCP(p *peer, b []byte, at int64) {
 	c.totals.RTCPIn++
-	p.heardAt = at
+	p.sampled.heardAt = at
 	asked := 0
 	for len(b) > 0 {
 		var h rtcp.Header
@@ -100,7 +100,7 @@ func (c *core) onSenderReport(p *peer, r *rtcp.SenderReport, at int64) {
 func (c *core) onReports(p *peer, reports []rtcp.ReceptionReport, at int64) {
 	for i := range reports {
 		r := &reports[i]
-		s := p.sinkOf[r.SSRC]
+		s := p.down.sinkOf[r.SSRC]
 		if s == nil {
 			continue
 		}

@@ -41,6 +41,12 @@ type floor struct {
 	sinks  int             // that watch places; without any nobody takes one
 }
 
+// floors are those of a room.
+type floors struct {
+	sizes []floor // by size, less 1
+	sinks int     // that watch places of any
+}
+
 // newFloors returns a floor of each size.
 func newFloors(most int) []floor {
 	all := make([]floor, most)
@@ -56,10 +62,10 @@ func (c *core) shown(s *sink) *track {
 	if !ok {
 		return c.present(s.want.Track)
 	}
-	if size >= len(c.floors) || n > size {
+	if size >= len(c.floors.sizes) || n > size {
 		return nil
 	}
-	if t := c.floors[size].tracks[n]; t != nil && t.present && t.key.Member != s.peer.member {
+	if t := c.floors.sizes[size].tracks[n]; t != nil && t.present && t.key.Member != s.peer.member {
 		return t
 	}
 	return nil
@@ -71,46 +77,46 @@ func (c *core) countPlaces(old, now TrackKey) {
 		k TrackKey
 		n int
 	}{{old, -1}, {now, 1}} {
-		if _, size, ok := x.k.place(); ok && size < len(c.floors) {
-			c.floors[size].sinks += x.n
-			c.onFloor += x.n
+		if _, size, ok := x.k.place(); ok && size < len(c.floors.sizes) {
+			c.floors.sizes[size].sinks += x.n
+			c.floors.sinks += x.n
 		}
 	}
 }
 
 // keepsUnwatched says whether the packets of a stream that nobody gets are kept, since its publisher may get the floor.
 func (c *core) keepsUnwatched(t *track) bool {
-	return c.onFloor > 0 && t.key.Source.Kind() == packet.Audio
+	return c.floors.sinks > 0 && t.key.Source.Kind() == packet.Audio
 }
 
-// takePlaces gives places to the track of the packet in hand, with which it is found to speak, where it is louder than others. The
+// takePlaces gives places to the track of a packet with which it is found to speak, where it is louder than others. The
 // packet is in the ring, and not forwarded yet.
-func (c *core) takePlaces(t *track) {
+func (c *core) takePlaces(t *track, m *media) {
 	taken := false
-	for size := range c.floors {
-		f := &c.floors[size]
+	for size := range c.floors.sizes {
+		f := &c.floors.sizes[size]
 		if f.sinks == 0 || slices.Contains(f.tracks, t) {
 			continue
 		}
-		n := speech.Seat(f.voices, &t.voice, c.m.at)
+		n := speech.Seat(f.voices, &t.voice, m.at)
 		if n < 0 {
 			continue
 		}
-		c.settle()
+		c.sendRuns()
 		f.tracks[n], f.voices[n] = t, &t.voice
 		c.totals.SpeakerSwitches++
 		c.retargetPlace(n, size)
 		taken = true
 	}
 	if taken {
-		c.beginEarlier(t.layers[0])
+		c.beginEarlier(t.layers[0], m)
 	}
 }
 
 // leavePlaces takes its places from a track that is no longer forwarded.
 func (c *core) leavePlaces(t *track) {
-	for size := range c.floors {
-		f := &c.floors[size]
+	for size := range c.floors.sizes {
+		f := &c.floors.sizes[size]
 		if n := slices.Index(f.tracks, t); n >= 0 {
 			f.tracks[n], f.voices[n] = nil, nil
 			c.retargetPlace(n, size)
@@ -124,27 +130,25 @@ func (c *core) retargetPlace(n, size int) {
 	}
 }
 
-// beginEarlier has those who wait for a stream of sound begin with what came shortly before the packet in hand. Its timestamps go on from
+// beginEarlier has those who wait for a stream of sound begin with what came shortly before a packet. Its timestamps go on from
 // now, not from when it came: a receiver would throw away what lies before what it has played.
-func (c *core) beginEarlier(st *stream) {
-	first := c.m.ext
-	for s := st.ring.Get(first - 1); s != nil && c.m.at-s.At <= lookBack; s = st.ring.Get(first - 1) {
+func (c *core) beginEarlier(st *stream, m *media) {
+	first := m.ext
+	for s := st.ring.Get(first - 1); s != nil && m.at-s.At <= lookBack; s = st.ring.Get(first - 1) {
 		first--
 	}
-	if first == c.m.ext || len(st.waiting) == 0 {
-		return // they begin with the packet in hand
+	if first == m.ext || len(st.waiting) == 0 {
+		return // they begin with the packet
 	}
-	inHand := c.m
-	c.m = c.slot()
-	if c.recall(st, first) {
-		c.m.at = inHand.at
-		begun := c.beginWaiting(st)
+	earlier := c.slot()
+	defer c.free(earlier)
+	if c.recall(st, first, earlier) {
+		earlier.at = m.at
+		begun := c.beginWaiting(st, earlier)
 		begins := st.sinks[len(st.sinks)-begun:]
 		for _, s := range begins {
-			c.send(s)
+			c.send(s, earlier)
 		}
-		c.catchUp(st, begins)
+		c.catchUp(st, first, begins)
 	}
-	c.free = append(c.free, c.m)
-	c.m = inHand
 }

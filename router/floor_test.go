@@ -206,7 +206,7 @@ func TestAPlaceEndsWithItsTrack(t *testing.T) {
 			} else {
 				w.must(w.c.detach(1, w.now))
 			}
-			if f := w.c.floors[0]; f.tracks[0] != nil || f.voices[0] != nil {
+			if f := w.c.floors.sizes[0]; f.tracks[0] != nil || f.voices[0] != nil {
 				t.Error("the place is not free")
 			}
 			e.clear()
@@ -233,8 +233,8 @@ func TestWhoComesLaterHearsWhoHasThePlace(t *testing.T) {
 	w.must(w.c.detach(20, w.now))
 	w.must(w.c.watch(21, "p0", Want{}, w.now))
 	w.must(w.c.detach(21, w.now))
-	if w.c.onFloor != 0 {
-		t.Errorf("%d sinks of places are counted when there is none", w.c.onFloor)
+	if w.c.floors.sinks != 0 {
+		t.Errorf("%d sinks of places are counted when there is none", w.c.floors.sinks)
 	}
 	e.clear()
 	w.talk(time.Second, all...)
@@ -263,8 +263,8 @@ func TestFloorsOfAllSizes(t *testing.T) {
 		w.must(w.c.watch(20, "p0", Want{Track: key}, w.now))
 	}
 	w.must(w.c.watch(20, "p0", Want{}, w.now))
-	if w.c.onFloor != 3 {
-		t.Errorf("%d sinks are counted, not 3", w.c.onFloor)
+	if w.c.floors.sinks != 3 {
+		t.Errorf("%d sinks are counted, not 3", w.c.floors.sinks)
 	}
 }
 

@@ -7,109 +7,45 @@ import (
 	"parlor/router/header"
 )
 
-// forward gives the packet in hand to the sinks of its stream: at once where a sink may begin with it, otherwise with the next
-// settle.
-func (c *core) forward(st *stream) {
-	if len(st.waiting) > 0 && c.begins(st) {
-		c.settle()
-		c.forwardNow(st)
-		return
+// forward gives a packet to the sinks of its stream: at once where a sink may begin with it, otherwise with the next sendRuns. It
+// reports whether a run keeps m.
+func (c *core) forward(st *stream, m *media) (kept bool) {
+	if len(st.waiting) > 0 && st.begins(m) {
+		c.sendRuns()
+		c.forwardNow(st, m)
+		return false
 	}
 	if len(st.sinks) == 0 {
-		return
+		return false
 	}
 	r := c.runFor(st)
-	r.packets = append(r.packets, c.m)
-	c.m = c.slot()
+	r.packets = append(r.packets, m)
+	return true
 }
 
-// slot returns a place for a packet.
-func (c *core) slot() *media {
-	if len(c.free) == 0 {
-		c.sendOldest()
-	}
-	last := len(c.free) - 1
-	m := c.free[last]
-	c.free = c.free[:last]
-	return m
+// begins says whether a sink can begin with a packet of the stream.
+func (st *stream) begins(m *media) bool {
+	return len(m.Payload) > 0 && (m.info.Keyframe || st.track.key.Source.Kind() == packet.Audio)
 }
 
-// begins says whether a sink can begin with the packet in hand.
-func (c *core) begins(st *stream) bool {
-	return len(c.m.Payload) > 0 && (c.m.info.Keyframe || st.track.key.Source.Kind() == packet.Audio)
-}
-
-// runFor returns a run of the stream with a place for another packet.
-func (c *core) runFor(st *stream) *run {
-	for i := range c.runs[:c.open] {
-		if r := &c.runs[i]; r.of == st {
-			if len(r.packets) == maxRun {
-				c.sendRun(r)
-			}
-			return r
-		}
-	}
-	if c.open == maxRuns {
-		c.sendOldest()
-	}
-	r := &c.runs[c.open]
-	r.of = st
-	c.open++
-	return r
-}
-
-// sendOldest sends the run that was begun first.
-func (c *core) sendOldest() {
-	r := c.runs[0]
-	c.sendRun(&r)
-	copy(c.runs[:c.open], c.runs[1:c.open])
-	c.open--
-	c.runs[c.open] = run{packets: r.packets}
-}
-
-// settle sends what forward has put off. Whatever changes the sinks of a stream calls it first.
-func (c *core) settle() {
-	for i := range c.runs[:c.open] {
-		c.sendRun(&c.runs[i])
-		c.runs[i].of = nil
-	}
-	c.open = 0
-}
-
-// sendRun sends the packets of a run, to one sink after the other, and empties it.
-func (c *core) sendRun(r *run) {
-	inHand := c.m
-	for i, m := range r.packets {
-		m.copy = uint8(i)
-	}
-	for _, s := range r.of.sinks {
-		for _, c.m = range r.packets {
-			c.send(s)
-		}
-	}
-	c.m = inHand
-	c.free = append(c.free, r.packets...)
-	r.packets = r.packets[:0]
-}
-
-// forwardNow gives the packet in hand to the sinks, those that can begin with it included.
-func (c *core) forwardNow(st *stream) {
-	begun := c.beginWaiting(st)
+// forwardNow gives a packet to the sinks, those that can begin with it included.
+func (c *core) forwardNow(st *stream, m *media) {
+	begun := c.beginWaiting(st, m)
 	for _, s := range st.sinks {
-		c.send(s)
+		c.send(s, m)
 	}
-	if begun > 0 && c.m.ext < st.high {
-		c.catchUp(st, st.sinks[len(st.sinks)-begun:])
+	if begun > 0 && m.ext < st.high {
+		c.catchUp(st, m.ext, st.sinks[len(st.sinks)-begun:])
 	}
 }
 
-// beginWaiting starts the sinks that wait, except those that cannot take the codec. They are then the last of the stream's
+// beginWaiting starts the sinks that wait with a packet, except those that cannot take the codec. They are then the last of the stream's
 // sinks.
-func (c *core) beginWaiting(st *stream) int {
+func (c *core) beginWaiting(st *stream, m *media) int {
 	begun := 0
 	for i := len(st.waiting) - 1; i >= 0; i-- {
 		s := st.waiting[i]
-		if c.begin(s, st) {
+		if c.begin(s, st, m) {
 			begun++
 			continue
 		}
@@ -123,25 +59,26 @@ func (c *core) beginWaiting(st *stream) int {
 }
 
 // catchUp gives sinks what overtook the packet with which they began. What is held comes to them in its turn.
-func (c *core) catchUp(st *stream, sinks []*sink) {
-	for ext := c.m.ext + 1; ext <= st.high; ext++ {
+func (c *core) catchUp(st *stream, began uint64, sinks []*sink) {
+	m := c.slot()
+	defer c.free(m)
+	for ext := began + 1; ext <= st.high; ext++ {
 		if st.ring.Meta(ext)&metaOmitted != 0 {
 			for _, s := range sinks {
 				s.seq.Drop(ext)
 			}
 		}
-		if !c.recall(st, ext) || st.pace.Holds(ext) {
+		if !c.recall(st, ext, m) || st.pace.Holds(ext) {
 			continue
 		}
 		for _, s := range sinks {
-			c.send(s)
+			c.send(s, m)
 		}
 	}
 }
 
-// send forwards the packet in hand to one sink.
-func (c *core) send(s *sink) {
-	m := c.m
+// send forwards a packet to one sink.
+func (c *core) send(s *sink, m *media) {
 	if len(m.Payload) == 0 && s.seq.Drop(m.ext) {
 		c.drop(DropPadding)
 		return
@@ -152,12 +89,12 @@ func (c *core) send(s *sink) {
 		return
 	}
 	rw := &seg.State
-	f := &c.fields
+	f := &c.out.fields
 	f.SSRC, f.PT, f.Seq = s.ssrc, rw.pt, uint16(out)
-	tmpl := c.compose(s, rw)
-	payload := c.payload(rw)
-	n := tmpl.Write(&c.hdr, f, &m.Packet)
-	s.out.SendRTP(c.hdr[:n], payload)
+	tmpl := c.compose(s, m, rw)
+	payload := c.payload(m, rw)
+	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
+	s.out.SendRTP(c.out.hdr[:n], payload)
 	s.count.packets++
 	s.count.bytes += uint64(len(payload))
 	c.totals.PacketsOut++
@@ -165,15 +102,15 @@ func (c *core) send(s *sink) {
 	if !s.last.any || out > s.last.seq {
 		s.remember(out, m, f, rw)
 	}
-	if s.peer.reportAt == 0 {
+	if s.peer.reports.at == 0 {
 		c.armReport(s.peer)
 	}
 }
 
 // compose fills the fields that do not depend on whether the packet goes out for the first time, and returns the template to
 // write it with.
-func (c *core) compose(s *sink, rw *rewrite) *header.Template {
-	m, f := c.m, &c.fields
+func (c *core) compose(s *sink, m *media, rw *rewrite) *header.Template {
+	f := &c.out.fields
 	f.Timestamp = m.Timestamp + rw.ts
 	f.Marker = m.Marker || m.ext == rw.first && rw.flags&rewriteMark != 0
 	if m.Has&header.DependencyDescriptor != 0 {
@@ -185,16 +122,15 @@ func (c *core) compose(s *sink, rw *rewrite) *header.Template {
 	}
 	f.MID, f.AbsSend = !s.acked, c.absSend
 	if s.tmpl.TransportCC() {
-		f.TransportCC = s.peer.transport
-		s.peer.transport++
+		f.TransportCC = s.peer.down.transport
+		s.peer.down.transport++
 	}
 	return &s.tmpl
 }
 
-// payload returns the payload of the packet in hand as the segment has it. What must change is changed in a copy, as the
+// payload returns the payload of a packet as the segment has it. What must change is changed in a copy, as the
 // ring's packet is everybody's; the copy is made once for all sinks.
-func (c *core) payload(rw *rewrite) []byte {
-	m := c.m
+func (c *core) payload(m *media, rw *rewrite) []byte {
 	if rw.flags&(rewritePIDs|rewriteRED) == 0 {
 		return m.Payload
 	}
@@ -207,7 +143,7 @@ func (c *core) payload(rw *rewrite) []byte {
 	if m.info.Desc == 0 {
 		return m.Payload
 	}
-	scratch := c.place(m.copy)
+	scratch := c.out.place(m.copy)
 	if !m.copied {
 		m.copied = true
 		copy(scratch[headroom:], m.Payload[m.info.Desc:])

@@ -60,6 +60,7 @@ func TestPacketsLeaveAsNeighbours(t *testing.T) {
 		add(10, true, raw)
 	}
 	w.c.batch(b, w.now)
+	w.c.sendRuns()
 	w.c.tick(w.now)
 	b.Release()
 	changes := 0
@@ -71,7 +72,7 @@ func TestPacketsLeaveAsNeighbours(t *testing.T) {
 	if len(to) != 36 || changes != 5 {
 		t.Errorf("%d packets to 6 receivers, to another one %d times: %v", len(to), changes, to)
 	}
-	if n := w.drops(DropCodec); n != 1 || !w.c.peers[20].sinks["5"].unfit {
+	if n := w.drops(DropCodec); n != 1 || !w.c.peers[20].down.sinks["5"].unfit {
 		t.Errorf("a receiver without the codec was tried %d times, want 1", n)
 	}
 }
@@ -100,6 +101,7 @@ func TestRunsAreBounded(t *testing.T) {
 		b.Add(s.peer, buf, false)
 	}
 	w.c.batch(b, w.now)
+	w.c.sendRuns()
 	w.c.tick(w.now)
 	b.Release()
 	sent := 0
@@ -112,7 +114,7 @@ func TestRunsAreBounded(t *testing.T) {
 			}
 		}
 	}
-	if sent != 400 || len(w.c.free) != maxSlots-1 || w.c.open != 0 {
-		t.Errorf("%d packets of 400 sent; %d slots free, %d runs open", sent, len(w.c.free), w.c.open)
+	if sent != 400 || len(w.c.out.free) != maxSlots || w.c.out.open != 0 {
+		t.Errorf("%d packets of 400 sent; %d slots free, %d runs open", sent, len(w.c.out.free), w.c.out.open)
 	}
 }

@@ -13,9 +13,15 @@ type keyRequests struct {
 	at      int64 // when it was asked last, 0: never
 	tries   int   // since the last keyframe
 	pending bool  // somebody asked since
-	queued  bool  // on core.asking
+	queued  bool  // on core.keys.asking
 	fir     uint8 // sequence number of full intra requests
 	came    int64 // the last keyframe; 0: none
+}
+
+// keyframes is who may have to be asked for one.
+type keyframes struct {
+	asking    []*stream // streams that may have to ask their publisher
+	postponed []*sink   // whose receivers have asked for more than their quota
 }
 
 // arrived notes a keyframe: what was asked for is there.
@@ -34,7 +40,7 @@ const (
 type pictureLoss struct {
 	free   bool            // the next request is, as the sink has taken up a stream since the last one
 	at     [keyQuota]int64 // the last requests that counted, oldest first; 0: none
-	waits  bool            // on core.postponed
+	waits  bool            // on core.keys.postponed
 	waitAt int64           // of the request that waits
 }
 
@@ -65,7 +71,7 @@ func (l *pictureLoss) take(now int64) bool {
 
 // onPictureLoss passes a receiver's request for a keyframe on to who feeds it, within the receiver's quota.
 func (c *core) onPictureLoss(p *peer, ssrc uint32) {
-	s := p.sinkOf[ssrc]
+	s := p.down.sinkOf[ssrc]
 	if s == nil || s.feeder() == nil {
 		return
 	}
@@ -78,7 +84,7 @@ func (c *core) onPictureLoss(p *peer, ssrc uint32) {
 	l.waitAt = c.now
 	if !l.waits {
 		l.waits = true
-		c.postponed = append(c.postponed, s)
+		c.keys.postponed = append(c.keys.postponed, s)
 	}
 	c.at(dueKeyframe, l.next())
 }
@@ -93,7 +99,7 @@ func (s *sink) feeder() *stream {
 
 // askPostponed asks for the keyframes that were beyond a quota.
 func (c *core) askPostponed() {
-	c.postponed = slices.DeleteFunc(c.postponed, func(s *sink) bool {
+	c.keys.postponed = slices.DeleteFunc(c.keys.postponed, func(s *sink) bool {
 		l, st := &s.loss, s.feeder()
 		if st != nil && st.key.came < l.waitAt {
 			if !l.take(c.now) {
@@ -118,14 +124,14 @@ const (
 // askKeyframe asks the publisher for a keyframe of the stream, now or when Options.KeyframeInterval has passed since the
 // last request for a layer of the track.
 func (c *core) askKeyframe(st *stream) {
-	if st.track.key.Source.Kind() != packet.Video || st.muted {
+	if st.track.key.Source.Kind() != packet.Video || st.shed.muted {
 		return
 	}
 	c.totals.KeyframesAsked++
 	st.key.pending = true
 	if !st.key.queued {
 		st.key.queued = true
-		c.asking = append(c.asking, st)
+		c.keys.asking = append(c.keys.asking, st)
 	}
 	c.askOrWait(st)
 }
@@ -176,12 +182,12 @@ func (c *core) nextAsk(st *stream) int64 {
 }
 
 // wanted says whether a sink waits for the stream that could take it.
-func wanted(st *stream) bool { return len(st.waiting) > 0 && !st.muted }
+func wanted(st *stream) bool { return len(st.waiting) > 0 && !st.shed.muted }
 
 // askKeyframes sends the requests that are due.
 func (c *core) askKeyframes() {
 	c.askPostponed()
-	c.asking = slices.DeleteFunc(c.asking, func(st *stream) bool {
+	c.keys.asking = slices.DeleteFunc(c.keys.asking, func(st *stream) bool {
 		c.askOrWait(st)
 		st.key.queued = c.nextAsk(st) != 0
 		return !st.key.queued
@@ -193,7 +199,7 @@ func (c *core) askKeyframes() {
 func (c *core) requestKeyframes(t *track) bool {
 	var packets []rtcp.Packet
 	for _, st := range t.layers {
-		if next := c.nextAsk(st); next == 0 || c.now < next || st.ssrc == 0 || !t.peer.ready {
+		if next := c.nextAsk(st); next == 0 || c.now < next || st.ids.ssrc == 0 || !t.peer.ready {
 			continue
 		}
 		packets = append(packets, c.keyframeRequest(st))
@@ -216,8 +222,8 @@ func (c *core) keyframeRequest(st *stream) rtcp.Packet {
 		f = &st.track.formats[0]
 	}
 	if f == nil || f.codec.PLI || !f.codec.FIR {
-		return &rtcp.PictureLossIndication{SenderSSRC: c.ssrc, MediaSSRC: st.ssrc}
+		return &rtcp.PictureLossIndication{SenderSSRC: c.ssrc, MediaSSRC: st.ids.ssrc}
 	}
 	st.key.fir++
-	return &rtcp.FullIntraRequest{SenderSSRC: c.ssrc, MediaSSRC: st.ssrc, FIR: []rtcp.FIREntry{{SSRC: st.ssrc, SequenceNumber: st.key.fir}}}
+	return &rtcp.FullIntraRequest{SenderSSRC: c.ssrc, MediaSSRC: st.ids.ssrc, FIR: []rtcp.FIREntry{{SSRC: st.ids.ssrc, SequenceNumber: st.key.fir}}}
 }

@@ -21,6 +21,16 @@ type overload struct {
 	weighed int64 // when streams were weighed last
 }
 
+// shedding is how load is shed of one stream.
+type shedding struct {
+	gate    shed.Gate // of frames
+	gated   bool      // packets pass the gate
+	muted   bool      // nothing passes
+	omitted int64     // when a packet was left out last
+	weight  uint64    // bytes brought while the streams were weighed
+	weighed uint64    // in.bytes at that time
+}
+
 // syncWait is how long after an overload a temporal layer may wait for a frame from which it can go on before a keyframe is asked for,
 // in ns. Lower brings the full frame rate back sooner, higher spares keyframes where encoders make such frames by themselves.
 const syncWait = 1e9
@@ -39,16 +49,16 @@ func (c *core) observe(b *packet.Batch, wait int64) {
 
 // changeLevel has the streams follow the level of shedding.
 func (c *core) changeLevel() {
-	c.settle()
+	c.sendRuns()
 	c.over.at = c.now
 	level := c.over.shed.Level()
 	c.o.Log.Info().Stringer("level", level).Msg("the room leaves out what it cannot keep up with")
 	streams := c.weigh()
 	muted := muteCostliest(streams, level)
 	for i, st := range streams {
-		st.gated = st.gated || level > shed.Nothing
-		was := st.muted
-		if st.muted = i < muted; was && !st.muted {
+		st.shed.gated = st.shed.gated || level > shed.Nothing
+		was := st.shed.muted
+		if st.shed.muted = i < muted; was && !st.shed.muted {
 			c.askIfWaited(st)
 		}
 	}
@@ -78,7 +88,7 @@ func (c *core) weigh() []*stream {
 			}
 			for _, st := range t.layers {
 				if anew {
-					st.weight, st.weighed = st.in.bytes-st.weighed, st.in.bytes
+					st.shed.weight, st.shed.weighed = st.in.bytes-st.shed.weighed, st.in.bytes
 				}
 				streams = append(streams, st)
 			}
@@ -88,11 +98,13 @@ func (c *core) weigh() []*stream {
 }
 
 // cost is what forwarding a stream takes, sinks that wait for it included.
-func (st *stream) cost() uint64 { return st.weight * uint64(len(st.sinks)+len(st.waiting)) }
+func (st *stream) cost() uint64 { return st.shed.weight * uint64(len(st.sinks)+len(st.waiting)) }
 
 // muteCostliest sorts streams, those that cost most first, and returns how many of them are muted at a level.
 func muteCostliest(streams []*stream, level shed.Level) int {
-	slices.SortFunc(streams, func(a, b *stream) int { return cmp.Or(cmp.Compare(b.cost(), a.cost()), cmp.Compare(a.ssrc, b.ssrc)) })
+	slices.SortFunc(streams, func(a, b *stream) int {
+		return cmp.Or(cmp.Compare(b.cost(), a.cost()), cmp.Compare(a.ids.ssrc, b.ids.ssrc))
+	})
 	var total, muted uint64
 	for _, st := range streams {
 		total += st.cost()
@@ -129,44 +141,44 @@ func (c *core) quality(q Quality) Quality {
 // gateFresh has a stream that comes while load is shed be shed as well.
 func (c *core) gateFresh(st *stream) {
 	if level := c.over.shed.Level(); level > shed.Nothing && st.track.key.Source.Kind() == packet.Video {
-		st.gated, st.muted = true, level == shed.Video
+		st.shed.gated, st.shed.muted = true, level == shed.Video
 	}
 }
 
-// admit says whether the packet in hand passes the gate of its stream, and leaves it out if not.
-func (c *core) admit(st *stream) bool {
-	m, g := c.m, &st.gate
+// admit says whether a packet passes the gate of its stream, and leaves it out if not; then kept says whether a run keeps m.
+func (c *core) admit(st *stream, m *media) (passes, kept bool) {
+	g := &st.shed.gate
 	late := m.ext <= st.high
 	switch {
 	case late:
 		if !g.Dropped(m.Timestamp) {
-			return true
+			return true, false
 		}
-		if c.keep(st, nil) {
-			c.losses(st)
-			c.fill(st)
+		if c.keep(st, m, nil) {
+			c.missed(st, m)
+			kept = c.fill(st, m)
 		}
-		return false
+		return false, kept
 	case len(m.Payload) == 0:
-		return true
+		return true, false
 	}
 	first := g.Begins(m.Timestamp)
-	if first || st.muted && len(st.sinks) == 0 && !g.Drops() { // what nobody gets need not be taken for the rest of a frame
-		c.decide(st)
+	if first || st.shed.muted && len(st.sinks) == 0 && !g.Drops() { // what nobody gets need not be taken for the rest of a frame
+		c.decide(st, m)
 	}
 	if !g.Drops() {
-		return true
+		return true, false
 	}
-	if c.keep(st, nil) {
-		c.omit(st, first)
+	if c.keep(st, m, nil) {
+		c.omit(st, m, first)
 	}
-	return false
+	return false, false
 }
 
-// decide decides on the frame that begins with the packet in hand.
-func (c *core) decide(st *stream) {
-	m, g, level := c.m, &st.gate, c.over.shed.Level()
-	if st.muted {
+// decide decides on the frame that begins with m.
+func (c *core) decide(st *stream, m *media) {
+	g, level := &st.shed.gate, c.over.shed.Level()
+	if st.shed.muted {
 		if len(st.sinks) > 0 {
 			c.stall(st)
 		}
@@ -180,18 +192,17 @@ func (c *core) decide(st *stream) {
 	case level > shed.Nothing:
 	case !passes && len(st.sinks) > 0 && c.now-max(c.over.at, st.key.at) >= syncWait:
 		c.askKeyframe(st)
-	case g.Open() && c.now-st.omitted >= syncWait:
-		st.gated, st.gate = false, shed.Gate{}
+	case g.Open() && c.now-st.shed.omitted >= syncWait:
+		st.shed.gated, st.shed.gate = false, shed.Gate{}
 	}
 }
 
-// omit leaves out the packet in hand, the first one of a frame or another.
-func (c *core) omit(st *stream, first bool) {
-	m := c.m
-	st.omitted = c.now
+// omit leaves out a packet, the first one of a frame or another.
+func (c *core) omit(st *stream, m *media, first bool) {
+	st.shed.omitted = c.now
 	if st.watched() {
 		why := DropOverloadLayer
-		if st.muted {
+		if st.shed.muted {
 			why = DropOverloadFrame
 		}
 		c.drop(why)
@@ -204,13 +215,13 @@ func (c *core) omit(st *stream, first bool) {
 		return
 	}
 	c.releaseAll(st)
-	c.settle()
+	c.sendRuns()
 	for _, s := range st.sinks {
 		if s.seq.Drop(m.ext) {
 			s.seq.Current().State.omit(m)
 		}
 	}
-	c.losses(st)
+	c.missed(st, m)
 }
 
 // omit closes the gap that the frame of m leaves. Numbers by which frames refer to each other stay as they are.
@@ -226,8 +237,8 @@ func (rw *rewrite) omit(m *media) {
 }
 
 // fill sends a late packet of a frame that is left out without its payload where a number is kept for it.
-func (c *core) fill(st *stream) {
-	c.m.Payload, c.m.info = nil, codec.Info{}
-	c.m.Has &^= header.DependencyDescriptor
-	c.forward(st)
+func (c *core) fill(st *stream, m *media) (kept bool) {
+	m.Payload, m.info = nil, codec.Info{}
+	m.Has &^= header.DependencyDescriptor
+	return c.forward(st, m)
 }

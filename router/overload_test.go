@@ -81,7 +81,7 @@ func (m *machine) serve() {
 	c := m.s.c
 	c.over.crowded = crowded
 	c.batch(b, m.s.now)
-	c.settle()
+	c.sendRuns()
 	b.Release()
 	c.tick(m.s.now)
 	took := 2*time.Microsecond + time.Duration(c.totals.PacketsOut-m.paid)*m.cost
@@ -280,7 +280,7 @@ func (w *world) lag(id packet.PeerID, wait time.Duration, raws ...[]byte) {
 		b.Add(id, buf, false)
 	}
 	w.c.batch(b, w.now)
-	w.c.settle()
+	w.c.sendRuns()
 	b.Release()
 	w.c.tick(w.now)
 }
@@ -404,7 +404,7 @@ func TestALayerThatDoesNotComeBackGetsAKeyframe(t *testing.T) {
 	for range 40 {
 		frame(false, 0)
 	}
-	if got := out.seqs(20); len(got) != 40 || !contiguous(got) || w.c.peers[1].tracks["v"].layers[0].gated {
+	if got := out.seqs(20); len(got) != 40 || !contiguous(got) || w.c.peers[1].tracks["v"].layers[0].shed.gated {
 		t.Errorf("%d frames of 40 after the keyframe", len(got))
 	}
 }

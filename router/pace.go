@@ -10,20 +10,18 @@ import (
 // The pacing of bursts. All sinks of a stream get the same packets, so it is the stream that is paced: what a burst has beyond what
 // passes at once stays in the ring, its numbers in the stream's queue, and all streams of the room let go of some in the same steps.
 
-// paced forwards the packet in hand, now or in one of the next steps.
-func (c *core) paced(st *stream) {
+// paced forwards a packet, now or in one of the next steps. It reports whether a run keeps m.
+func (c *core) paced(st *stream, m *media) (kept bool) {
 	if c.o.NoPacing || st.track.key.Source.Kind() == packet.Audio {
-		c.forward(st)
-		return
+		return c.forward(st, m)
 	}
-	m := c.m
 	size := int64(m.HeaderLen) + int64(len(m.Payload))
 	st.pace.Measure(c.now, size)
 	switch {
 	case !st.watched():
 		st.pace.Clear()
 	case len(st.sinks) == 0 && st.pace.Len() == 0, st.pace.Pass(c.now, size):
-		c.forward(st)
+		return c.forward(st, m)
 	default:
 		st.pace.Hold(m.ext, c.now, size)
 		c.totals.Paced++
@@ -33,6 +31,7 @@ func (c *core) paced(st *stream) {
 		}
 		c.at(duePace, c.now+pace.Step)
 	}
+	return false
 }
 
 // step has held packets of all streams leave as far as they may.
@@ -57,19 +56,19 @@ func (c *core) releaseAll(st *stream) {
 
 // release forwards what is held of a stream and may leave. It is sent when this returns: nobody but the ring keeps it.
 func (c *core) release(st *stream) {
-	inHand := c.m
-	c.m = c.slot()
 	for ext, ok := st.pace.Next(c.now); ok; ext, ok = st.pace.Next(c.now) {
-		if !c.recall(st, ext) {
+		m := c.slot()
+		if !c.recall(st, ext, m) {
 			c.drop(DropTooOld)
+			c.free(m)
 			continue
 		}
-		st.pace.Left(int64(c.m.HeaderLen) + int64(len(c.m.Payload)))
-		c.forward(st)
+		st.pace.Left(int64(m.HeaderLen) + int64(len(m.Payload)))
+		if !c.forward(st, m) {
+			c.free(m)
+		}
 	}
-	c.settle()
-	c.free = append(c.free, c.m)
-	c.m = inHand
+	c.sendRuns()
 }
 
 // finish gives a sink what is held of the stream that feeds it, as it leaves that for another layer in the midst of a frame.
@@ -78,15 +77,13 @@ func (c *core) finish(s *sink) {
 	if st == nil || st.pace.Len() == 0 {
 		return
 	}
-	inHand := c.m
-	c.m = c.slot()
+	m := c.slot()
+	defer c.free(m)
 	for i := range st.pace.Len() {
-		if c.recall(st, st.pace.At(i)) {
-			c.send(s)
+		if c.recall(st, st.pace.At(i), m) {
+			c.send(s, m)
 		}
 	}
-	c.free = append(c.free, c.m)
-	c.m = inHand
 }
 
 // unhold drops what is held of a stream.

@@ -90,8 +90,8 @@ func TestBurstLeavesInSteps(t *testing.T) {
 			if off && (held != 0 || steps != 0) || !off && (held < 30 || held > 44 || steps > 5) {
 				t.Errorf("%d packets held, %d wake-ups for 30 receivers", held, steps)
 			}
-			if len(w.c.pacing) != 0 || len(w.c.free) != maxSlots-1 {
-				t.Errorf("%d streams still paced, %d slots free", len(w.c.pacing), len(w.c.free))
+			if len(w.c.pacing) != 0 || len(w.c.out.free) != maxSlots {
+				t.Errorf("%d streams still paced, %d slots free", len(w.c.pacing), len(w.c.out.free))
 			}
 			w.pass(time.Second)
 			w.deliver(1, false, big(s.frame(false, 1))...)
@@ -206,8 +206,8 @@ func TestNotOnePacketOfABacklogAfterwards(t *testing.T) {
 			if len(sub.rtp) != 0 {
 				t.Errorf("%d packets afterwards", len(sub.rtp))
 			}
-			if len(w.c.pacing) != 0 || w.c.due[duePace] != 0 || len(w.c.free) != maxSlots-1 {
-				t.Errorf("%d streams still paced, %d slots free", len(w.c.pacing), len(w.c.free))
+			if len(w.c.pacing) != 0 || w.c.due[duePace] != 0 || len(w.c.out.free) != maxSlots {
+				t.Errorf("%d streams still paced, %d slots free", len(w.c.pacing), len(w.c.out.free))
 			}
 		})
 	}

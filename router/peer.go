@@ -22,25 +22,19 @@ type peer struct {
 	tracks map[string]*track      // by MID
 	offset clock.Offset           // of its clock
 
-	// What it receives.
+	down    downlink
+	sampled sampled
+	reports peerReports
+	rtt     int64 // smoothed, ns; 0: not known
+}
+
+// downlink is what a peer receives.
+type downlink struct {
 	sinks     map[string]*sink   // by MID
 	sinkOf    map[uint32]*sink   // by SSRC
 	retired   map[uint32]numbers // SSRCs of former sections: numbers must never begin anew under one; nil: none
 	transport uint16             // next transport-wide sequence number
-	rtt       int64              // smoothed, ns; 0: not known
 	credit    int64              // bytes that may be sent again now
-
-	// Samples; times are 0 where it was not yet.
-	flowedAt  int64 // media to or from it, as flows knows it
-	sampledAt int64
-	heardAt   int64 // RTCP
-	flowsAt   int64 // since when media flows without a pause
-
-	// Reports.
-	reportAt   int64 // 0: nothing to report
-	early      int   // reports that are sent before their time, so that receivers learn soon what is in sync
-	arrivals   arrivals
-	feedbackAt int64 // 0: nothing recorded
 }
 
 func (c *core) attach(id packet.PeerID, m MemberID, out Out, now int64) error {
@@ -50,7 +44,8 @@ func (c *core) attach(id packet.PeerID, m MemberID, out Out, now int64) error {
 	}
 	c.peers[id] = &peer{
 		id: id, member: m, out: out, bySSRC: map[uint32]binding{}, tracks: map[string]*track{},
-		sinks: map[string]*sink{}, sinkOf: map[uint32]*sink{}, early: earlyReports, credit: maxCredit,
+		down:    downlink{sinks: map[string]*sink{}, sinkOf: map[uint32]*sink{}, credit: maxCredit},
+		reports: peerReports{early: earlyReports},
 	}
 	return nil
 }
@@ -67,7 +62,7 @@ func (c *core) update(id packet.PeerID, sections []packet.Section, publish map[s
 			return ErrKind
 		}
 	}
-	c.settle()
+	c.sendRuns()
 	for _, t := range p.tracks { // what is held cannot be read with other extension ids or payload types
 		for _, st := range t.layers {
 			c.releaseAll(st)
@@ -83,7 +78,7 @@ func (c *core) update(id packet.PeerID, sections []packet.Section, publish map[s
 			c.removeTrack(t)
 		}
 	}
-	for mid, s := range p.sinks {
+	for mid, s := range p.down.sinks {
 		if !stays(mid, false) {
 			c.closeSink(mid, s)
 		}
@@ -122,7 +117,7 @@ func (c *core) ready(id packet.PeerID, now int64) error {
 		return ErrUnknownPeer
 	}
 	p.ready = true
-	for _, s := range p.sinks {
+	for _, s := range p.down.sinks {
 		c.retarget(s)
 	}
 	for _, t := range p.tracks { // what could not be asked before
@@ -142,7 +137,7 @@ func (c *core) pause(id packet.PeerID, now int64) error {
 		return ErrUnknownPeer
 	}
 	p.ready = false
-	for _, s := range p.sinks {
+	for _, s := range p.down.sinks {
 		c.retarget(s)
 	}
 	return nil
@@ -154,7 +149,7 @@ func (c *core) detach(id packet.PeerID, now int64) error {
 	if p == nil {
 		return ErrUnknownPeer
 	}
-	for mid, s := range p.sinks {
+	for mid, s := range p.down.sinks {
 		c.closeSink(mid, s)
 	}
 	for _, t := range p.tracks {
@@ -168,8 +163,8 @@ func (c *core) detach(id packet.PeerID, now int64) error {
 
 // unlist takes a peer off the lists of those to which something is due.
 func (c *core) unlist(p *peer) {
-	c.reporting = slices.DeleteFunc(c.reporting, func(x *peer) bool { return x == p })
-	c.recording = slices.DeleteFunc(c.recording, func(x *peer) bool { return x == p })
+	c.reports.due = slices.DeleteFunc(c.reports.due, func(x *peer) bool { return x == p })
+	c.reports.recording = slices.DeleteFunc(c.reports.recording, func(x *peer) bool { return x == p })
 }
 
 // forgetMember drops what was switched off for a member without any peer left.

@@ -16,12 +16,19 @@ import (
 
 // onRTP takes in an RTP packet of a peer.
 func (c *core) onRTP(p *peer, buf *packet.Buffer, at int64) {
-	m := c.m
+	m := c.slot()
+	if !c.takeIn(m, p, buf, at) {
+		c.free(m)
+	}
+}
+
+// takeIn reads a packet into m. It reports whether a run keeps m.
+func (c *core) takeIn(m *media, p *peer, buf *packet.Buffer, at int64) (kept bool) {
 	c.totals.PacketsIn++
 	c.totals.BytesIn += uint64(len(buf.B))
 	if header.Parse(&m.Packet, buf.B, &p.ids) != nil {
 		c.drop(DropMalformed)
-		return
+		return false
 	}
 	if m.Has&header.TransportCC != 0 {
 		c.record(p, m, at)
@@ -29,25 +36,25 @@ func (c *core) onRTP(p *peer, buf *packet.Buffer, at int64) {
 	b, ok := p.bySSRC[m.SSRC]
 	if !ok {
 		if b, ok = c.bind(p, &m.Packet); !ok {
-			return
+			return false
 		}
 	}
-	if b.repair && !c.unwrap(b.stream, buf) {
-		return
+	if b.repair && !c.unwrap(b.stream, m, buf) {
+		return false
 	}
-	c.receive(b.stream, buf, at, b.repair)
+	m.at, m.copied, m.copy = at, false, alone
+	return c.receive(b.stream, m, buf, b.repair)
 }
 
-// unwrap turns a retransmission (RFC 4588 section 4) into the packet that it repeats, in place: nobody else has the
+// unwrap turns m, a retransmission (RFC 4588 section 4), into the packet that it repeats, in place: nobody else has the
 // buffer yet.
-func (c *core) unwrap(st *stream, buf *packet.Buffer) bool {
-	m := c.m
+func (c *core) unwrap(st *stream, m *media, buf *packet.Buffer) bool {
 	if len(m.Payload) == 0 { // a probe
 		c.drop(DropPadding)
 		return false
 	}
 	pt := st.track.repairs[m.PT]
-	if st.track.byPT[pt] == 0 || len(m.Payload) < 2 || st.ssrc == 0 {
+	if st.track.byPT[pt] == 0 || len(m.Payload) < 2 || st.ids.ssrc == 0 {
 		c.drop(DropRepair)
 		return false
 	}
@@ -56,7 +63,7 @@ func (c *core) unwrap(st *stream, buf *packet.Buffer) bool {
 	buf.B = buf.B[2:]
 	buf.B[1] = buf.B[1]&0x80 | pt
 	binary.BigEndian.PutUint16(buf.B[2:], seq)
-	binary.BigEndian.PutUint32(buf.B[8:], st.ssrc)
+	binary.BigEndian.PutUint32(buf.B[8:], st.ids.ssrc)
 	if header.Parse(&m.Packet, buf.B, &st.track.peer.ids) != nil {
 		c.drop(DropMalformed)
 		return false
@@ -64,53 +71,53 @@ func (c *core) unwrap(st *stream, buf *packet.Buffer) bool {
 	return true
 }
 
-// receive takes in the packet in hand.
-func (c *core) receive(st *stream, buf *packet.Buffer, at int64, repaired bool) {
-	m, t := c.m, st.track
-	m.at, m.copied, m.copy = at, false, alone
+// receive takes in a packet of a stream. It reports whether a run keeps m.
+func (c *core) receive(st *stream, m *media, buf *packet.Buffer, repaired bool) (kept bool) {
+	t := st.track
 	if m.format = t.formatOf(m.PT); m.format == nil {
 		c.drop(DropPayloadType)
-		return
+		return false
 	}
-	if !c.number(st, repaired) {
-		return
+	if !c.number(st, m, repaired) {
+		return false
 	}
-	c.alive(st, buf)
+	c.alive(st, m, buf)
 	if !t.present {
 		st.high = max(st.high, m.ext)
 		c.drop(DropOff)
-		return
+		return false
 	}
 	if m.format != st.format {
 		if m.ext < st.high {
 			c.drop(DropPayloadType)
-			return
+			return false
 		}
-		c.changeFormat(st)
+		c.changeFormat(st, m.format)
 	}
 	st.describe(m)
-	if st.gated && !c.admit(st) {
-		return
+	if st.shed.gated {
+		if passes, kept := c.admit(st, m); !passes {
+			return kept
+		}
 	}
 	if !st.pace.Fits(m.ext) {
 		c.releaseAll(st)
 	}
-	if !c.keep(st, buf) {
-		return
+	if !c.keep(st, m, buf) {
+		return false
 	}
 	if repaired {
 		c.totals.Repaired++
 	}
 	if t.key.Source.Kind() == packet.Audio {
-		c.hear(t)
+		c.hear(t, m)
 	}
-	c.losses(st)
-	c.paced(st)
+	c.missed(st, m)
+	return c.paced(st, m)
 }
 
-// number finds where in the stream the packet in hand belongs.
-func (c *core) number(st *stream, repaired bool) bool {
-	m := c.m
+// number finds where in the stream a packet belongs.
+func (c *core) number(st *stream, m *media, repaired bool) bool {
 	if repaired {
 		ext, ok := st.seq.Find(m.Seq)
 		if !ok {
@@ -139,17 +146,16 @@ func (c *core) number(st *stream, repaired bool) bool {
 // restart begins the stream anew: its sender has changed SSRC or sequence numbers. Its sinks go on from the next
 // packet with which they can.
 func (c *core) restart(st *stream) {
-	c.settle()
+	c.sendRuns()
 	c.releaseAll(st)
 	st.in.stats = reception.Stats{}
 	st.clear()
-	st.high, st.format, st.gate = 0, nil, shed.Gate{}
+	st.high, st.format, st.shed.gate = 0, nil, shed.Gate{}
 	c.stall(st)
 }
 
 // alive notes that the stream brings packets.
-func (c *core) alive(st *stream, buf *packet.Buffer) {
-	m := c.m
+func (c *core) alive(st *stream, m *media, buf *packet.Buffer) {
 	st.lastAt = m.at
 	if m.Has&header.AudioLevel != 0 {
 		st.in.level = m.AudioLevel
@@ -170,14 +176,14 @@ func (c *core) alive(st *stream, buf *packet.Buffer) {
 	}
 }
 
-// changeFormat makes the format of the packet in hand the stream's. A decoder of another codec needs a new beginning.
-func (c *core) changeFormat(st *stream) {
+// changeFormat gives the stream another format. A decoder of another codec needs a new beginning.
+func (c *core) changeFormat(st *stream, f *format) {
 	old := st.format
 	if old != nil {
 		c.stall(st)
 	}
 	st.reconsider()
-	st.format, st.sps = c.m.format, false
+	st.format, st.reading.sps = f, false
 	if old != nil && old.Clock != st.format.Clock { // the last sender report counts in ticks of another length
 		st.in.line, st.in.srNTP = clock.Line{}, 0
 	}
@@ -191,16 +197,16 @@ func (st *stream) describe(m *media) {
 	codec.Parse(&m.info, m.format.ID, m.Payload, m.DD)
 	switch {
 	case m.info.Keyframe && (m.format.ID == codec.H264 || m.format.ID == codec.H265):
-		st.sps = true
-	case m.info.Intra && !st.sps:
+		st.reading.sps = true
+	case m.info.Intra && !st.reading.sps:
 		m.info.Keyframe = true
 	}
 	m.pid = m.info.PID
 	if m.info.ShortPID {
-		m.pid = extendPID(st.pid, m.info.PID)
+		m.pid = extendPID(st.reading.pid, m.info.PID)
 	}
 	if m.info.HasPID {
-		st.pid = m.pid
+		st.reading.pid = m.pid
 	}
 }
 
@@ -217,9 +223,8 @@ const (
 	metaOmitted  = 1 << 16 // left out, as the room does not keep up
 )
 
-// keep puts the packet in hand into the ring, with a nil buf only its number as that of one left out; false if it was there before.
-func (c *core) keep(st *stream, buf *packet.Buffer) bool {
-	m := c.m
+// keep puts a packet into the ring, with a nil buf only its number as that of one left out; false if it was there before.
+func (c *core) keep(st *stream, m *media, buf *packet.Buffer) bool {
 	if st.ring == nil {
 		size, limit, history := videoSlots, maxVideoSlots, c.o.History
 		if st.track.key.Source.Kind() == packet.Audio {
@@ -259,9 +264,8 @@ func (c *core) keep(st *stream, buf *packet.Buffer) bool {
 	return true
 }
 
-// recall makes a packet of the ring the one in hand; false if it is no longer there.
-func (c *core) recall(st *stream, ext uint64) bool {
-	m := c.m
+// recall reads a packet of the ring into m; false if it is no longer there.
+func (c *core) recall(st *stream, ext uint64, m *media) bool {
 	s := st.ring.Get(ext)
 	if s == nil || header.Parse(&m.Packet, s.Buf.B, &st.track.peer.ids) != nil {
 		return false
@@ -279,15 +283,14 @@ func (c *core) recall(st *stream, ext uint64) bool {
 // watched says whether anybody is to get the stream.
 func (st *stream) watched() bool { return len(st.sinks)+len(st.waiting) > 0 }
 
-// losses notes what the packet in hand shows to be missing, or no longer missing.
-func (c *core) losses(st *stream) {
-	m := c.m
+// missed notes what a packet shows to be missing, or no longer missing.
+func (c *core) missed(st *stream, m *media) {
 	switch {
 	case st.high != 0 && m.ext > st.high+1 && m.format.codec.NACK && st.watched():
 		st.loss.Missing(st.high+1, m.ext, c.now)
 		if !st.in.inLossy {
 			st.in.inLossy = true
-			c.lossy = append(c.lossy, st)
+			c.lost.streams = append(c.lost.streams, st)
 		}
 		c.at(dueLoss, st.loss.Next())
 	case m.ext <= st.high && st.loss.Len() > 0:

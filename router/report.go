@@ -21,6 +21,27 @@ const (
 	unknownRTT = 100e6
 )
 
+// reporting is the peers to which something is due sometime.
+type reporting struct {
+	due       []*peer // reports
+	spare     []*peer // emptied memory for the next such list
+	recording []*peer // transport-wide feedback
+}
+
+// peerReports is what a peer is to be told.
+type peerReports struct {
+	at         int64 // 0: nothing to report
+	early      int   // reports that are sent before their time, so that receivers learn soon what is in sync
+	arrivals   arrivals
+	feedbackAt int64 // 0: nothing recorded
+}
+
+// losses is what publishers are to be asked for.
+type losses struct {
+	streams []*stream // that miss packets
+	seqs    []uint16  // memory for a request
+}
+
 // sendRTCP sends a compound packet to a peer.
 func (c *core) sendRTCP(p *peer, packets ...rtcp.Packet) {
 	if !p.ready || len(packets) == 0 {
@@ -37,13 +58,13 @@ func (c *core) sendRTCP(p *peer, packets ...rtcp.Packet) {
 
 // armReport sets the time of the peer's next report; as long as nothing is sent or received there is none.
 func (c *core) armReport(p *peer) {
-	if p.reportAt != 0 {
+	if p.reports.at != 0 {
 		return
 	}
 	c.flows(p)
 	wait := ns(c.o.ReportInterval)
-	if p.early > 0 {
-		p.early--
+	if p.reports.early > 0 {
+		p.reports.early--
 		wait = min(wait, earlyInterval)
 	}
 	wait += wait / 64 * int64(p.id%16) // not all peers of a room at once
@@ -52,10 +73,10 @@ func (c *core) armReport(p *peer) {
 
 // reportAt has the peer get its reports at t.
 func (c *core) reportAt(p *peer, t int64) {
-	if p.reportAt == 0 {
-		c.reporting = append(c.reporting, p)
+	if p.reports.at == 0 {
+		c.reports.due = append(c.reports.due, p)
 	}
-	p.reportAt = t
+	p.reports.at = t
 	c.at(dueReport, t)
 }
 
@@ -68,33 +89,33 @@ func onGrid(t int64) int64 { return (t + grid - 1) / grid * grid }
 // reportSoon has the peer told how the timestamps of a new occupant of one of its seats lie: by what it knows of the one before,
 // sound and picture are apart. The next report, which tells what the publisher has said meanwhile, comes early too.
 func (c *core) reportSoon(p *peer) {
-	p.early = max(p.early, 1)
+	p.reports.early = max(p.reports.early, 1)
 	c.reportAt(p, c.now)
 }
 
-// reports sends the reports that are due.
-func (c *core) reports() {
-	all := c.reporting
-	c.reporting = c.spare[:0] // a report may arm the next one
+// sendReports sends the reports that are due.
+func (c *core) sendReports() {
+	all := c.reports.due
+	c.reports.due = c.reports.spare[:0] // a report may arm the next one
 	for _, p := range all {
-		if c.now < p.reportAt {
-			c.reporting = append(c.reporting, p)
-			c.at(dueReport, p.reportAt)
+		if c.now < p.reports.at {
+			c.reports.due = append(c.reports.due, p)
+			c.at(dueReport, p.reports.at)
 			continue
 		}
-		p.reportAt = 0
+		p.reports.at = 0
 		c.report(p)
 		c.expire(p)
 	}
 	clear(all)
-	c.spare = all[:0]
+	c.reports.spare = all[:0]
 }
 
 // report sends sender reports for what went to the peer since the last time, receiver reports for what came from it.
 func (c *core) report(p *peer) {
 	var packets []rtcp.Packet
 	sdes := &rtcp.SourceDescription{}
-	for _, s := range p.sinks {
+	for _, s := range p.down.sinks {
 		sr := c.senderReport(s)
 		if sr == nil {
 			continue
@@ -156,7 +177,7 @@ func (c *core) receptionReports(p *peer) []rtcp.ReceptionReport {
 			}
 			st.in.reported = st.in.packets
 			r := st.in.stats.Report()
-			rr := rtcp.ReceptionReport{SSRC: st.ssrc, FractionLost: r.Fraction, TotalLost: r.Lost,
+			rr := rtcp.ReceptionReport{SSRC: st.ids.ssrc, FractionLost: r.Fraction, TotalLost: r.Lost,
 				LastSequenceNumber: r.High, Jitter: r.Jitter, LastSenderReport: st.in.srNTP}
 			if st.in.srNTP != 0 {
 				rr.Delay = uint32(clock.Ticks(c.now-st.in.srAt, 1<<16))
@@ -169,7 +190,7 @@ func (c *core) receptionReports(p *peer) []rtcp.ReceptionReport {
 
 // askLost asks publishers for the packets that are due.
 func (c *core) askLost() {
-	c.lossy = slices.DeleteFunc(c.lossy, func(st *stream) bool {
+	c.lost.streams = slices.DeleteFunc(c.lost.streams, func(st *stream) bool {
 		c.askLostOf(st)
 		st.in.inLossy = st.loss.Len() > 0
 		return !st.in.inLossy
@@ -182,15 +203,15 @@ func (c *core) askLostOf(st *stream) {
 	if rtt == 0 {
 		rtt = unknownRTT
 	}
-	c.seqs = st.loss.Due(c.now, rtt, ns(c.o.History), c.seqs[:0])
+	c.lost.seqs = st.loss.Due(c.now, rtt, ns(c.o.History), c.lost.seqs[:0])
 	if next := st.loss.Next(); next != 0 {
 		c.at(dueLoss, next)
 	}
-	if len(c.seqs) == 0 {
+	if len(c.lost.seqs) == 0 {
 		return
 	}
-	c.totals.NACKsOut += uint64(len(c.seqs))
-	for pairs := range slices.Chunk(rtcp.NackPairsFromSequenceNumbers(c.seqs), maxNACKs) {
-		c.sendRTCP(p, &rtcp.TransportLayerNack{SenderSSRC: c.ssrc, MediaSSRC: st.ssrc, Nacks: pairs})
+	c.totals.NACKsOut += uint64(len(c.lost.seqs))
+	for pairs := range slices.Chunk(rtcp.NackPairsFromSequenceNumbers(c.lost.seqs), maxNACKs) {
+		c.sendRTCP(p, &rtcp.TransportLayerNack{SenderSSRC: c.ssrc, MediaSSRC: st.ids.ssrc, Nacks: pairs})
 	}
 }

@@ -133,8 +133,8 @@ func TestReportsOfManyPeersShareWakeUps(t *testing.T) {
 		}
 		w.must(w.c.detach(id, w.now))
 	}
-	if reports < peers || w.c.totals.TransportFeedbacksSent < peers || len(w.c.reporting)+len(w.c.recording) != 0 {
-		t.Errorf("%d reports, %d feedbacks; %d and %d peers left", reports, w.c.totals.TransportFeedbacksSent, len(w.c.reporting), len(w.c.recording))
+	if reports < peers || w.c.totals.TransportFeedbacksSent < peers || len(w.c.reports.due)+len(w.c.reports.recording) != 0 {
+		t.Errorf("%d reports, %d feedbacks; %d and %d peers left", reports, w.c.totals.TransportFeedbacksSent, len(w.c.reports.due), len(w.c.reports.recording))
 	}
 }
 

@@ -35,7 +35,7 @@ const (
 // onNACK answers a receiver's request for lost packets: pairs of a number and a bit mask of the 16 after it (RFC 4585 section
 // 6.2.1). asked counts the numbers of the compound.
 func (c *core) onNACK(p *peer, ssrc uint32, fci []byte, asked *int) {
-	s := p.sinkOf[ssrc]
+	s := p.down.sinkOf[ssrc]
 	if s == nil {
 		return
 	}
@@ -47,7 +47,7 @@ func (c *core) onNACK(p *peer, ssrc uint32, fci []byte, asked *int) {
 			if mask&1 == 0 {
 				continue
 			}
-			if *asked++; *asked > maxPerCompound || p.credit <= 0 || !c.resend(s, seq) {
+			if *asked++; *asked > maxPerCompound || p.down.credit <= 0 || !c.resend(s, seq) {
 				c.drop(DropResend)
 			}
 		}
@@ -56,7 +56,7 @@ func (c *core) onNACK(p *peer, ssrc uint32, fci []byte, asked *int) {
 
 // earn gives the peer credit for what the sink has sent since the last time.
 func (p *peer) earn(s *sink) {
-	p.credit = min(p.credit+int64(s.count.bytes-s.repair.earned)/resendShare, maxCredit)
+	p.down.credit = min(p.down.credit+int64(s.count.bytes-s.repair.earned)/resendShare, maxCredit)
 	s.repair.earned = s.count.bytes
 }
 
@@ -71,21 +71,23 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	if rw.rtx == 0 && rw.flags&rewriteExact == 0 || rw.src.ring == nil {
 		return false
 	}
-	if !s.repair.allow(seg.Out+(in-seg.In), c.now, s.peer.rtt) || !c.recall(rw.src, in) || c.m.format.ID != rw.format.ID {
+	m := c.slot()
+	defer c.free(m)
+	if !s.repair.allow(seg.Out+(in-seg.In), c.now, s.peer.rtt) || !c.recall(rw.src, in, m) || m.format.ID != rw.format.ID {
 		return false
 	}
-	f := &c.fields
+	f := &c.out.fields
 	f.SSRC, f.PT, f.Seq = s.ssrc, rw.pt, seq
-	tmpl := c.compose(s, rw)
-	payload := c.payload(rw)
+	tmpl := c.compose(s, m, rw)
+	payload := c.payload(m, rw)
 	if rw.rtx != 0 {
 		f.SSRC, f.PT, f.Seq, f.MID = s.section.RTXSSRC, rw.rtx, s.repair.seq, true
 		s.repair.seq++
 		payload = c.withOSN(seq, payload)
 	}
-	n := tmpl.Write(&c.hdr, f, &c.m.Packet)
-	s.out.SendRTP(c.hdr[:n], payload)
-	s.peer.credit -= int64(n + len(payload))
+	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
+	s.out.SendRTP(c.out.hdr[:n], payload)
+	s.peer.down.credit -= int64(n + len(payload))
 	s.count.resent++
 	c.totals.Resent++
 	return true
@@ -93,7 +95,7 @@ func (c *core) resend(s *sink, seq uint16) bool {
 
 // withOSN puts the original sequence number in front of a payload, in a copy.
 func (c *core) withOSN(seq uint16, payload []byte) []byte {
-	b := c.place(alone)
+	b := c.out.place(alone)
 	n := copy(b[2:], payload) // the payload may lie in there itself; copy takes care of that
 	binary.BigEndian.PutUint16(b[:], seq)
 	return b[:2+n]

@@ -287,7 +287,7 @@ func TestRequestsForLostPacketsEnd(t *testing.T) {
 			n++
 		}
 	}
-	if n < 3 || n > 10 || w.c.next() != 0 || len(w.c.lossy) != 0 {
+	if n < 3 || n > 10 || w.c.next() != 0 || len(w.c.lost.streams) != 0 {
 		t.Errorf("asked %d times, timer %d", n, w.c.next())
 	}
 }

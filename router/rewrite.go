@@ -53,16 +53,15 @@ const (
 	sentFrame
 )
 
-// begin has a waiting sink go on with the packet in hand. It reports false when the receiver cannot take the codec.
-func (c *core) begin(s *sink, st *stream) bool {
-	m := c.m
+// begin has a waiting sink go on with a packet. It reports false when the receiver cannot take the codec.
+func (c *core) begin(s *sink, st *stream, m *media) bool {
 	i := codec.Fit(st.format.Format, s.formats)
 	if i < 0 {
 		return false
 	}
 	c.finish(s)
 	k := &s.section.Codecs[i]
-	rw := rewrite{src: st, format: st.format, first: m.ext, pt: k.PT, ts: c.timestamps(s, st)}
+	rw := rewrite{src: st, format: st.format, first: m.ext, pt: k.PT, ts: c.timestamps(s, st, m)}
 	if k.RTX != 0 && s.section.RTXSSRC != 0 {
 		rw.rtx = k.RTX
 	} else if k.NACK {
@@ -112,8 +111,8 @@ const maxSkew = 2
 
 // timestamps returns what to add to the timestamps of the stream so that those of the sink go on: by the sender's clock
 // between layers of one track, else by the time that has passed.
-func (c *core) timestamps(s *sink, st *stream) uint32 {
-	m, rate := c.m, st.format.Clock
+func (c *core) timestamps(s *sink, st *stream, m *media) uint32 {
+	rate := st.format.Clock
 	if !s.last.any {
 		return 0
 	}

@@ -60,8 +60,10 @@ func (r *Room) Run(ctx context.Context) error {
 			r.carryOut(c)
 		case <-timer.C:
 			armed = 0
-			r.core.tick(r.now())
-			r.send()
+			if !r.drain(ctx) { // reports may wait there, and nothing else come
+				r.core.tick(r.now())
+				r.send()
+			}
 		}
 	}
 	r.inbox.close()
@@ -81,12 +83,12 @@ func (r *Room) arm(t *time.Timer, next int64) {
 
 func (r *Room) now() int64 { return r.core.time.at(r.o.Now()) }
 
-// drain works off the inbox. Between two batches it does what is due and carries out calls: who leaves does not wait for all that
-// has piled up.
-func (r *Room) drain(ctx context.Context) {
+// drain works off the inbox, and reports whether anything was there. Between two batches it does what is due and carries out calls: who
+// leaves does not wait for all that has piled up.
+func (r *Room) drain(ctx context.Context) bool {
 	b, crowded := r.inbox.pop()
 	if b == nil {
-		return
+		return false
 	}
 	for ; b != nil; b, crowded = r.inbox.pop() {
 		now := r.now()
@@ -94,6 +96,7 @@ func (r *Room) drain(ctx context.Context) {
 		if r.core.batch(b, now) {
 			r.unsent = append(r.unsent, r.core.arrived(b, now))
 		}
+		r.core.sendRuns()
 		r.core.tick(now)
 		b.Release()
 		if r.carryOutPending(); ctx.Err() != nil {
@@ -101,6 +104,7 @@ func (r *Room) drain(ctx context.Context) {
 		}
 	}
 	r.send()
+	return true
 }
 
 // send has all that is queued sent, and notes how long it was in the node: one reading of the clock for all batches.

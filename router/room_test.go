@@ -355,12 +355,12 @@ func TestRoomUnderConcurrentUse(t *testing.T) {
 	cancel()
 	<-ended
 	c := r.core
-	if len(c.peers)+len(c.tracks)+len(c.wants)+len(c.off)+len(c.asking)+len(c.lossy) != 0 {
+	if len(c.peers)+len(c.tracks)+len(c.wants)+len(c.off)+len(c.keys.asking)+len(c.lost.streams) != 0 {
 		t.Errorf("left in the core: %d peers, %d tracks, %d wants, %d off", len(c.peers), len(c.tracks), len(c.wants), len(c.off))
 	}
 }
 
-// TestReportsWakeNobody: reports are taken with the next batch, with a call, or when many wait; requests are taken at once.
+// TestReportsWakeNobody: reports are taken with the next batch, with a call, when something is due, or when many wait; requests are taken at once.
 func TestReportsWakeNobody(t *testing.T) {
 	rr := marshalRTCP(t, &rtcp.ReceiverReport{SSRC: 1}, &rtcp.TransportLayerCC{
 		Header: rtcp.Header{Count: 15, Type: rtcp.TypeTransportSpecificFeedback, Length: 5}, PacketStatusCount: 1,
@@ -425,6 +425,13 @@ func TestReportsWakeNobody(t *testing.T) {
 		expect("many", maxPatient-1)
 		deliver(rr, true)
 		expect("too many", 0)
+		if err := r.post(func(c *core, now int64) error { c.at(dueVolumes, now+20e6); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		deliver(rr, true)
+		expect("a report, before something is due", 1)
+		time.Sleep(25 * time.Millisecond)
+		expect("a report, after", 0)
 	})
 }
 

@@ -44,18 +44,26 @@ type tallied struct {
 	bytes, expected, received uint64
 }
 
+// sampled is what a peer's samples go by. Times are 0 where it was not yet.
+type sampled struct {
+	flowedAt int64 // media to or from it, as flows knows it
+	at       int64
+	heardAt  int64 // RTCP
+	flowsAt  int64 // since when media flows without a pause
+}
+
 // flows notes that media flows to or from a peer.
 func (c *core) flows(p *peer) {
 	if c.o.Observer == nil {
 		return
 	}
-	if c.now-p.sampledAt > 2*ns(SampleInterval) {
-		p.sampledAt = c.now
+	if c.now-p.sampled.at > 2*ns(SampleInterval) {
+		p.sampled.at = c.now
 	}
-	if p.flowedAt == 0 {
-		p.flowsAt = c.now
+	if p.sampled.flowedAt == 0 {
+		p.sampled.flowsAt = c.now
 	}
-	p.flowedAt, c.flowedAt = c.now, c.now
+	p.sampled.flowedAt, c.flowing = c.now, c.now
 	c.at(dueSamples, onSampleGrid(c.now))
 }
 
@@ -70,20 +78,20 @@ func (c *core) samples() {
 	slot := c.now / int64(SampleInterval/sampleSlots) % sampleSlots
 	var all []Sample
 	for _, p := range c.peers {
-		if int64(p.id%sampleSlots) == slot && p.flowedAt != 0 && c.now > p.sampledAt {
+		if int64(p.id%sampleSlots) == slot && p.sampled.flowedAt != 0 && c.now > p.sampled.at {
 			all = append(all, c.sample(p))
 		}
 	}
 	if len(all) > 0 {
 		c.o.Observer.Samples(all)
 	}
-	if c.now-c.flowedAt <= 2*ns(SampleInterval) {
+	if c.now-c.flowing <= 2*ns(SampleInterval) {
 		c.at(dueSamples, onSampleGrid(c.now))
 	}
 }
 
 func (c *core) sample(p *peer) Sample {
-	s := Sample{Peer: p.id, Member: p.member, Over: time.Duration(c.now - p.sampledAt), RTT: time.Duration(p.rtt), Down: !p.ready}
+	s := Sample{Peer: p.id, Member: p.member, Over: time.Duration(c.now - p.sampled.at), RTT: time.Duration(p.rtt), Down: !p.ready}
 	for _, t := range p.tracks {
 		for _, st := range t.layers {
 			if x, ok := st.sample(); ok {
@@ -91,16 +99,16 @@ func (c *core) sample(p *peer) Sample {
 			}
 		}
 	}
-	for _, k := range p.sinks {
+	for _, k := range p.down.sinks {
 		if x, ok := k.sample(); ok {
 			s.Received = append(s.Received, x)
 		}
 	}
-	if len(s.Received) > 0 && c.now-max(p.heardAt, p.flowsAt) > silentAfter {
+	if len(s.Received) > 0 && c.now-max(p.sampled.heardAt, p.sampled.flowsAt) > silentAfter {
 		s.Down = true
 	}
-	if p.sampledAt = c.now; c.now-p.flowedAt > ns(SampleInterval) {
-		p.flowedAt = 0
+	if p.sampled.at = c.now; c.now-p.sampled.flowedAt > ns(SampleInterval) {
+		p.sampled.flowedAt = 0
 	}
 	return s
 }

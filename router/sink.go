@@ -21,11 +21,9 @@ type sink struct {
 	ssrc  uint32
 	acked bool // the receiver reports on the SSRC, so it knows the MID by now
 
-	cur, next     *stream // fed by; waiting for a keyframe of
-	curAt, nextAt int     // places in their lists
-	unfit         bool    // the format of next fits none of the section's: waits for another one, on its list of those
-	doubted       bool    // on core.doubts
-	told          *Undecodable
+	feed
+	doubted bool // on core.doubts
+	told    *Undecodable
 
 	loss    pictureLoss
 	section packet.Section
@@ -53,8 +51,15 @@ type sinkCounts struct {
 	tallied            tallied
 }
 
+// feed is where a sink stands.
+type feed struct {
+	cur, next     *stream // fed by; waiting for a keyframe of
+	curAt, nextAt int     // places in their lists
+	unfit         bool    // the format of next fits none of the section's: waits for another one, on its list of those
+}
+
 func (c *core) updateSink(p *peer, sec *packet.Section) {
-	s := p.sinks[sec.MID]
+	s := p.down.sinks[sec.MID]
 	if s != nil && s.ssrc != sec.SSRC {
 		c.closeSink(sec.MID, s)
 		s = nil
@@ -63,7 +68,7 @@ func (c *core) updateSink(p *peer, sec *packet.Section) {
 		if s = c.openSink(p, sec.SSRC); s == nil {
 			return
 		}
-		p.sinks[sec.MID] = s
+		p.down.sinks[sec.MID] = s
 	}
 	if s.section.Ext != sec.Ext || !slices.Equal(s.section.Codecs, sec.Codecs) || s.section.MID != sec.MID {
 		c.leave(s) // what was sent cannot be told again, and payload types may mean something else
@@ -93,18 +98,18 @@ func (c *core) openSink(p *peer, ssrc uint32) *sink {
 		s.seq = seqmap.New[rewrite](0)
 		return s
 	}
-	n, known := p.retired[ssrc]
+	n, known := p.down.retired[ssrc]
 	switch {
-	case p.sinkOf[ssrc] != nil, !known && len(p.sinkOf)+len(p.retired) >= maxSSRCs:
+	case p.down.sinkOf[ssrc] != nil, !known && len(p.down.sinkOf)+len(p.down.retired) >= maxSSRCs:
 		c.totals.SinksRefused++
 		return nil
 	case known:
 		s.seq, s.repair.seq = seqmap.Resume[rewrite](n.seq), n.repair
-		delete(p.retired, ssrc)
+		delete(p.down.retired, ssrc)
 	default:
 		s.seq, s.repair.seq = seqmap.New[rewrite](uint16(rand.N(1<<14))), uint16(rand.N(1<<14))
 	}
-	p.sinkOf[ssrc] = s
+	p.down.sinkOf[ssrc] = s
 	return s
 }
 
@@ -149,15 +154,15 @@ func (c *core) closeSink(mid string, s *sink) {
 	c.setWant(s, Want{})
 	s.active = false
 	p := s.peer
-	delete(p.sinks, mid)
+	delete(p.down.sinks, mid)
 	if s.ssrc == 0 {
 		return
 	}
-	delete(p.sinkOf, s.ssrc)
-	if p.retired == nil {
-		p.retired = map[uint32]numbers{}
+	delete(p.down.sinkOf, s.ssrc)
+	if p.down.retired == nil {
+		p.down.retired = map[uint32]numbers{}
 	}
-	p.retired[s.ssrc] = numbers{s.seq.Next(), s.repair.seq}
+	p.down.retired[s.ssrc] = numbers{s.seq.Next(), s.repair.seq}
 }
 
 func (c *core) watch(id packet.PeerID, mid string, w Want, now int64) error {
@@ -166,7 +171,7 @@ func (c *core) watch(id packet.PeerID, mid string, w Want, now int64) error {
 	if p == nil {
 		return ErrUnknownPeer
 	}
-	s := p.sinks[mid]
+	s := p.down.sinks[mid]
 	switch {
 	case s == nil:
 		return ErrUnknownSection
@@ -271,15 +276,15 @@ const measuring = 1e9
 
 // measure takes the rate of the stream, and forgets it where the stream stands still.
 func (st *stream) measure(now int64) {
-	if st.rateAt != 0 && st.live {
-		if now-st.rateAt < measuring {
+	if st.in.rated.at != 0 && st.live {
+		if now-st.in.rated.at < measuring {
 			return
 		}
-		st.size.Rate = uint32(min((st.in.bytes-st.rated)*1e9/uint64(now-st.rateAt), math.MaxUint32))
+		st.size.Rate = uint32(min((st.in.bytes-st.in.rated.bytes)*1e9/uint64(now-st.in.rated.at), math.MaxUint32))
 	} else {
 		st.size.Rate = 0
 	}
-	st.rateAt, st.rated = now, st.in.bytes
+	st.in.rated.at, st.in.rated.bytes = now, st.in.bytes
 }
 
 // chooseLayers chooses anew for every sink of the track.
@@ -323,7 +328,7 @@ func (c *core) checkTrack(t *track) {
 
 // leave ends what feeds the sink, and forgets what was sent: not even a retransmission of it follows.
 func (c *core) leave(s *sink) {
-	c.settle()
+	c.sendRuns()
 	s.uncur()
 	s.unwait()
 	s.seq.Forget()
@@ -331,7 +336,7 @@ func (c *core) leave(s *sink) {
 
 // stall has the sinks of a stream wait for its next beginning.
 func (c *core) stall(st *stream) {
-	c.settle()
+	c.sendRuns()
 	c.releaseAll(st)
 	st.reconsider()
 	for len(st.sinks) > 0 {

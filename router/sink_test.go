@@ -112,7 +112,7 @@ func TestNumbersStandStillWhilePaused(t *testing.T) {
 	}
 	w.rtcp(3, &rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: []rtcp.NackPair{{PacketID: sub.rtp[0].SequenceNumber}}})
 	w.pass(5 * time.Second)
-	if len(sub.rtp) != 1 || w.c.peers[3].sinks["5"].cur != nil {
+	if len(sub.rtp) != 1 || w.c.peers[3].down.sinks["5"].cur != nil {
 		t.Fatalf("%d packets to a peer that is not connected", len(sub.rtp)-1)
 	}
 	w.outs[1].clear()
@@ -221,13 +221,13 @@ func TestSectionsThatAreNotInUse(t *testing.T) {
 		return packet.Section{MID: mid, Kind: packet.Video}
 	}
 	w.must(w.c.update(3, []packet.Section{idle("5"), idle("6"), idle("7")}, nil, w.now))
-	if n := len(w.c.peers[3].sinks); n != 3 || w.c.peers[3].sinks["5"] == w.c.peers[3].sinks["6"] {
+	if n := len(w.c.peers[3].down.sinks); n != 3 || w.c.peers[3].down.sinks["5"] == w.c.peers[3].down.sinks["6"] {
 		t.Fatalf("%d sinks of 3, or the same", n)
 	}
 	w.watch(3, "6", 1, Camera, High)
 	w.must(w.c.update(3, []packet.Section{seatVideo("5", 5000), idle("7")}, nil, w.now))
-	if len(w.c.peers[3].sinks) != 2 || len(w.c.peers[3].sinkOf) != 1 || len(w.c.wants) != 0 {
-		t.Errorf("sinks %v, wants %v", w.c.peers[3].sinks, w.c.wants)
+	if len(w.c.peers[3].down.sinks) != 2 || len(w.c.peers[3].down.sinkOf) != 1 || len(w.c.wants) != 0 {
+		t.Errorf("sinks %v, wants %v", w.c.peers[3].down.sinks, w.c.wants)
 	}
 	w.watch(3, "5", 1, Camera, High)
 	w.watch(3, "7", 1, Camera, High)
@@ -246,8 +246,8 @@ func TestFormerSectionsLeaveOnlyTheirNumbers(t *testing.T) {
 		w.must(w.c.update(3, []packet.Section{seatVideo("5", 10_000+2*i)}, nil, w.now))
 	}
 	p := w.c.peers[3]
-	if len(p.sinkOf)+len(p.retired) > maxSSRCs || len(p.sinkOf) > 1 || w.c.totals.SinksRefused == 0 {
-		t.Errorf("%d sinks and %d former SSRCs, %d refused", len(p.sinkOf), len(p.retired), w.c.totals.SinksRefused)
+	if len(p.down.sinkOf)+len(p.down.retired) > maxSSRCs || len(p.down.sinkOf) > 1 || w.c.totals.SinksRefused == 0 {
+		t.Errorf("%d sinks and %d former SSRCs, %d refused", len(p.down.sinkOf), len(p.down.retired), w.c.totals.SinksRefused)
 	}
 	w.must(w.c.update(3, []packet.Section{seatVideo("5", 5000)}, nil, w.now))
 	w.watch(3, "5", 1, Camera, High)
@@ -262,7 +262,7 @@ func TestCodecListsAreShared(t *testing.T) {
 	for id := packet.PeerID(1); id <= 2; id++ {
 		w.join(id, MemberID(id), nil, seatVideo("5", 1000*uint32(id)), seatVideo("6", 1000*uint32(id)+10), seatAudio("7", 1000*uint32(id)+20))
 	}
-	a, b := w.c.peers[1].sinks["5"], w.c.peers[2].sinks["6"]
+	a, b := w.c.peers[1].down.sinks["5"], w.c.peers[2].down.sinks["6"]
 	if &a.section.Codecs[0] != &b.section.Codecs[0] || &a.formats[0] != &b.formats[0] || len(w.c.lists) != 2 {
 		t.Errorf("%d lists of codecs, want 2", len(w.c.lists))
 	}
@@ -271,7 +271,7 @@ func TestCodecListsAreShared(t *testing.T) {
 		sec.Codecs[0].Fmtp = string(rune('a' + i))
 		w.must(w.c.update(1, []packet.Section{sec}, nil, w.now))
 	}
-	if len(w.c.lists) != maxLists || len(w.c.peers[1].sinks["5"].formats) != 4 {
+	if len(w.c.lists) != maxLists || len(w.c.peers[1].down.sinks["5"].formats) != 4 {
 		t.Errorf("%d lists of codecs", len(w.c.lists))
 	}
 }

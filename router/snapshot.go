@@ -64,7 +64,7 @@ func (c *core) snapshot(int64) Snapshot {
 		for mid, t := range p.tracks {
 			s.Tracks = append(s.Tracks, t.info(mid))
 		}
-		for mid, k := range p.sinks {
+		for mid, k := range p.down.sinks {
 			s.Sinks = append(s.Sinks, k.info(mid))
 		}
 	}
@@ -83,7 +83,7 @@ func (t *track) info(mid string) TrackInfo {
 		if st.format != nil {
 			i.Codec = st.format.codec.Name
 		}
-		l := LayerInfo{RID: st.rid, SSRC: st.ssrc, RTXSSRC: st.repair, Live: st.live, Packets: st.in.packets, Bytes: st.in.bytes,
+		l := LayerInfo{RID: st.rid, SSRC: st.ids.ssrc, RTXSSRC: st.ids.repair, Live: st.live, Packets: st.in.packets, Bytes: st.in.bytes,
 			Lost: st.in.stats.Lost(), Watched: len(st.sinks), Waiting: len(st.waiting), Level: st.in.level & 0x7f, Voice: st.in.level&0x80 != 0}
 		i.Layers = append(i.Layers, l)
 	}

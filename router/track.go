@@ -12,7 +12,6 @@ import (
 	"parlor/router/reception"
 	"parlor/router/ring"
 	"parlor/router/seqmap"
-	"parlor/router/shed"
 	"parlor/router/speech"
 )
 
@@ -43,34 +42,42 @@ type stream struct {
 	rid    string
 	format *format // of the latest packet; nil before the first
 	live   bool
-	size   LayerSize
-	rateAt int64  // when size.Rate was measured, 0: never
-	rated  uint64 // in.bytes at that time
-	sps    bool   // H.264, H.265: parameter sets come in band
 	lastAt int64
 
-	ssrc, repair     uint32 // 0: not known yet
-	ssrcAt, repairAt int64  // when they became known
-	seq              seqmap.Unwrapper
-	high             uint64 // highest taken in
-	pid              uint16 // latest picture id, 15 bits
-	ring             *ring.Ring
-	pace             pace.Queue // of what is held to be forwarded later
-	pacing           bool       // on core.pacing
-	loss             nack.List
-
-	gate    shed.Gate // of frames, when load is shed
-	gated   bool      // packets pass the gate
-	muted   bool      // nothing passes
-	omitted int64     // when a packet was left out last
-	weight  uint64    // bytes brought while the streams were weighed
-	weighed uint64    // in.bytes at that time
+	size    LayerSize
+	ids     identity
+	reading reading
+	seq     seqmap.Unwrapper
+	high    uint64 // highest taken in
+	ring    *ring.Ring
+	loss    nack.List
+	pace    pace.Queue // of what is held to be forwarded later
+	pacing  bool       // on core.pacing
+	shed    shedding
 
 	sinks   []*sink // fed by the stream
 	waiting []*sink // for a keyframe of it
 	unfit   []*sink // cannot take its format, and wait for another one
 	key     keyRequests
 	in      intake
+}
+
+// rated is when a stream's rate was measured, and where its bytes stood.
+type rated struct {
+	at    int64 // 0: never
+	bytes uint64
+}
+
+// identity is under which SSRCs a stream comes.
+type identity struct {
+	ssrc, repair     uint32 // 0: not known yet
+	ssrcAt, repairAt int64  // when they became known
+}
+
+// reading is what is to be known of the packets before to read the next one.
+type reading struct {
+	pid uint16 // latest picture id, 15 bits
+	sps bool   // H.264, H.265: parameter sets come in band
 }
 
 // intake is what was received of a stream and what its publisher reported of it.
@@ -83,8 +90,9 @@ type intake struct {
 	srNTP    uint32     // middle bits of its NTP time, 0: none yet
 	srAt     int64      // its arrival
 	level    uint8      // audio level of the latest packet (RFC 6464), 0x7f: silence or not said
-	inLossy  bool       // on core.lossy
+	inLossy  bool       // on core.lost.streams
 	tallied  tallied
+	rated    rated
 }
 
 // Slots of a ring at first and at most. More hold more of a fast stream's Options.History.
@@ -219,8 +227,8 @@ func (c *core) silence(t *track) {
 func (c *core) removeTrack(t *track) {
 	t.present = false
 	c.silence(t)
-	c.asking = slices.DeleteFunc(c.asking, func(st *stream) bool { return st.track == t })
-	c.lossy = slices.DeleteFunc(c.lossy, func(st *stream) bool { return st.track == t })
+	c.keys.asking = slices.DeleteFunc(c.keys.asking, func(st *stream) bool { return st.track == t })
+	c.lost.streams = slices.DeleteFunc(c.lost.streams, func(st *stream) bool { return st.track == t })
 	for ssrc, b := range t.peer.bySSRC {
 		if b.stream.track == t {
 			delete(t.peer.bySSRC, ssrc)

@@ -39,7 +39,7 @@ func (c *core) setAside(s *sink, st *stream) {
 // undecodable describes what the sink cannot show.
 func (s *sink) undecodable() Undecodable {
 	u := Undecodable{Peer: s.peer.id, Member: s.peer.member, MID: s.section.MID}
-	if s.cur != nil || s.next == nil || s.peer.sinks[s.section.MID] != s {
+	if s.cur != nil || s.next == nil || s.peer.down.sinks[s.section.MID] != s {
 		return u
 	}
 	st := s.next

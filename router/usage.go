@@ -50,7 +50,7 @@ func (p *peer) addUsage(u *Usage) {
 	if p.rtt != 0 {
 		u.RTT = time.Duration(p.rtt)
 	}
-	for _, s := range p.sinks {
+	for _, s := range p.down.sinks {
 		u.Packets += s.count.packets
 		u.Bytes += s.count.bytes
 		u.Resent += s.count.resent

@@ -52,16 +52,15 @@ type volumes struct {
 	audible bool     // the last Volumes had somebody in it
 }
 
-// hear takes in the level of the packet in hand, of an audio track that is forwarded.
-func (c *core) hear(t *track) {
-	m := c.m
+// hear takes in the level of a packet of an audio track that is forwarded.
+func (c *core) hear(t *track, m *media) {
 	known := m.Has&header.AudioLevel != 0
 	if !known && m.format.ID != codec.Opus && m.format.ID != codec.RED {
 		return // G.711 and G.722 go on during silence: that packets come does not say that somebody speaks
 	}
 	loud := t.voice.Packet(m.AudioLevel, known, m.Timestamp, m.format.Clock, m.at)
 	if loud {
-		c.takePlaces(t)
+		c.takePlaces(t, m)
 	}
 	if loud && known && c.due[dueVolumes] == 0 && c.listened() {
 		c.at(dueVolumes, onVolumeGrid(c.now))

@@ -144,7 +144,7 @@ func (w *world) deliver(id packet.PeerID, isRTCP bool, raws ...[]byte) {
 		b.Add(id, buf, isRTCP)
 	}
 	w.c.batch(b, w.now)
-	w.c.settle()
+	w.c.sendRuns()
 	b.Release()
 	w.c.tick(w.now)
 }
