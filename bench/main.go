@@ -21,7 +21,8 @@
 //	crowd.go     a room full of people, out of which one is removed after the other
 //	profile.go   profiles of the node, taken meanwhile
 //
-// The clients are in client/, the packets in traffic/, the counting in stats/, the bare loop in limit/, the kernel's sampling in sample/.
+// The clients are in client/, the packets in traffic/, the counting in stats/, the bare loop in limit/, the kernel's sampling in sample/,
+// a link that one can draw in link/.
 package main
 
 import (
