@@ -1,6 +1,9 @@
 // Package transportcc reads what a receiver's transport-wide feedback says
 // (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1). It allocates nothing, and works on chunks instead of
 // the packets that they claim to tell of: a chunk of two bytes can claim 8191.
+//
+//	transportcc.go  Parse: how many packets, how many of them received
+//	packets.go      Clock, Packets: each packet with its arrival, bounded
 package transportcc
 
 import (

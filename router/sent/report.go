@@ -1,0 +1,98 @@
+package sent
+
+// Fate is what a report has said of a packet, and is new.
+type Fate uint8
+
+// The fates.
+const (
+	Unknown Fate = iota // the number has left the ring, or was never given
+	Known               // nothing new
+	First               // its first arrival
+	Late                // its first arrival, after it was booked as lost: this is to be taken back
+)
+
+// Begin begins a report, all the feedback of one compound, that came at now, in ns. Lost ends it.
+func (r *Ring) Begin(now int64) {
+	r.report = now
+	if r.parity == missing0 {
+		r.parity = missing1
+	} else {
+		r.parity = missing0
+	}
+}
+
+// Arrived takes that a packet has arrived. The packet is meaningful if the fate is First or Late.
+func (r *Ring) Arrived(seq uint16) (Packet, Fate) {
+	e := r.find(seq)
+	if e == nil {
+		return Packet{}, Unknown
+	}
+	r.reach(seq)
+	fate := First
+	switch e.state() {
+	case arrived:
+		return Packet{}, Known
+	case lost:
+		fate = Late
+	}
+	e.become(arrived)
+	return r.packet(e), fate
+}
+
+// Missing takes that a packet has not arrived yet. It says whether this is the first time.
+func (r *Ring) Missing(seq uint16) bool {
+	e := r.find(seq)
+	if e == nil {
+		return false
+	}
+	r.reach(seq)
+	if e.state() != flying {
+		return false
+	}
+	e.become(r.parity)
+	if !r.waiting {
+		r.waiting, r.from, r.to = true, seq, seq
+	}
+	if after(r.from, seq) {
+		r.from = seq
+	}
+	r.cursor = r.from
+	if !after(r.to, seq) {
+		r.to = seq + 1
+	}
+	return true
+}
+
+// Lost returns a packet that is booked as lost now, until there is none: false. It is to be called so at the end of each report, and
+// may be at other times. Only what the last report has said missing for the first time is spared, until Patience is over.
+func (r *Ring) Lost(now int64) (Packet, bool) {
+	if !r.waiting {
+		return Packet{}, false
+	}
+	for ; r.cursor != r.to; r.cursor++ {
+		e := r.find(r.cursor)
+		if e == nil || !e.isMissing() {
+			continue
+		}
+		if e.state() == r.parity && now-r.report < Patience {
+			if !r.spared {
+				r.spared, r.from = true, r.cursor
+			}
+			continue
+		}
+		e.become(lost)
+		r.cursor++
+		return r.packet(e), true
+	}
+	r.waiting, r.spared, r.cursor = r.spared, false, r.from
+	return Packet{}, false
+}
+
+// Reached returns one beyond the highest number of which a report told; false before the first.
+func (r *Ring) Reached() (uint16, bool) { return r.reached, r.reported }
+
+func (r *Ring) reach(seq uint16) {
+	if !r.reported || !after(r.reached, seq) {
+		r.reached, r.reported = seq+1, true
+	}
+}

@@ -1,0 +1,250 @@
+package sent
+
+import (
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+)
+
+const ms = int64(1e6)
+
+func add(r *Ring, n int, now int64) {
+	for range n {
+		r.Add(now, 1000, Video, 0)
+	}
+}
+
+// losses returns how many are booked as lost now.
+func losses(r *Ring, now int64) (n int) {
+	for _, ok := r.Lost(now); ok; _, ok = r.Lost(now) {
+		n++
+	}
+	return n
+}
+
+func TestPacketIsRemembered(t *testing.T) {
+	var r Ring
+	add(&r, 3, 77*ms)
+	seq := r.Add(100*ms+tick/2, 1<<20, Padding, 255)
+	r.Begin(200 * ms)
+	p, fate := r.Arrived(seq)
+	if want := (Packet{At: 100 * ms, Size: 1<<16 - 1, Kind: Padding, Cluster: 255}); p != want || fate != First || seq != 3 {
+		t.Errorf("%d: %+v, %v", seq, p, fate)
+	}
+	if n := unsafe.Sizeof(entry{}); n != 8 {
+		t.Errorf("an entry takes %d bytes", n)
+	}
+}
+
+// TestTimesOutliveTheirTicks: the 32 bits of a time wrap after three days.
+func TestTimesOutliveTheirTicks(t *testing.T) {
+	var r Ring
+	wrap := int64(1<<32) * tick
+	seq := r.Add(wrap-ms, 1000, Video, 0)
+	r.Add(wrap+ms, 1000, Video, 0)
+	if p, _ := r.Arrived(seq); p.At != wrap-ms {
+		t.Errorf("%d, not %d", p.At, wrap-ms)
+	}
+}
+
+func TestFates(t *testing.T) {
+	type step struct {
+		do   string // b(egin), a(rrived), m(issing), l(ost)
+		seq  uint16
+		want int // fate, 1: missing for the first time, or how many are lost
+	}
+	for name, steps := range map[string][]step{
+		"arrives twice":      {{"b", 0, 0}, {"a", 5, int(First)}, {"a", 5, int(Known)}, {"b", 0, 0}, {"a", 5, int(Known)}, {"l", 0, 0}},
+		"never given":        {{"b", 0, 0}, {"a", 10, int(Unknown)}, {"a", 40000, int(Unknown)}, {"m", 10, 0}, {"l", 0, 0}},
+		"missing once":       {{"b", 0, 0}, {"m", 5, 1}, {"m", 5, 0}, {"l", 0, 0}},
+		"next report":        {{"b", 0, 0}, {"m", 5, 1}, {"l", 0, 0}, {"b", 0, 0}, {"a", 7, int(First)}, {"l", 0, 1}, {"l", 0, 0}},
+		"missing again":      {{"b", 0, 0}, {"m", 5, 1}, {"l", 0, 0}, {"b", 0, 0}, {"m", 5, 0}, {"l", 0, 1}, {"b", 0, 0}, {"m", 5, 0}, {"l", 0, 0}},
+		"overtaken":          {{"b", 0, 0}, {"m", 5, 1}, {"l", 0, 0}, {"b", 0, 0}, {"a", 5, int(First)}, {"l", 0, 0}},
+		"late":               {{"b", 0, 0}, {"m", 5, 1}, {"b", 0, 0}, {"l", 0, 1}, {"b", 0, 0}, {"a", 5, int(Late)}, {"a", 5, int(Known)}, {"m", 5, 0}, {"l", 0, 0}},
+		"arrived, then lost": {{"b", 0, 0}, {"a", 5, int(First)}, {"b", 0, 0}, {"m", 5, 0}, {"b", 0, 0}, {"l", 0, 0}},
+		"never told of":      {{"b", 0, 0}, {"a", 2, int(First)}, {"a", 9, int(First)}, {"b", 0, 0}, {"l", 0, 0}, {"b", 0, 0}, {"l", 0, 0}},
+		"older one after":    {{"b", 0, 0}, {"m", 7, 1}, {"l", 0, 0}, {"b", 0, 0}, {"m", 3, 1}, {"l", 0, 1}, {"b", 0, 0}, {"l", 0, 1}},
+	} {
+		var r Ring
+		add(&r, 10, 0)
+		for i, s := range steps {
+			got := 0
+			switch s.do {
+			case "b":
+				r.Begin(ms)
+			case "a":
+				_, fate := r.Arrived(s.seq)
+				got = int(fate)
+			case "m":
+				if r.Missing(s.seq) {
+					got = 1
+				}
+			case "l":
+				got = losses(&r, ms)
+			}
+			if got != s.want {
+				t.Errorf("%s, step %d: %d, not %d", name, i, got, s.want)
+			}
+		}
+	}
+}
+
+// TestPatience: if no further report comes, what was missing is lost after a while.
+func TestPatience(t *testing.T) {
+	var r Ring
+	add(&r, 3, 0)
+	r.Begin(100 * ms)
+	r.Missing(1)
+	if n := losses(&r, 349*ms); n != 0 {
+		t.Errorf("%d before", n)
+	}
+	if n := losses(&r, 350*ms); n != 1 {
+		t.Errorf("%d after", n)
+	}
+}
+
+// TestWrappedNumbersAreUnknown: what has left the ring is neither arrived nor lost, also if it was missing before.
+func TestWrappedNumbersAreUnknown(t *testing.T) {
+	var r Ring
+	add(&r, 10, 0)
+	r.Begin(ms)
+	r.Missing(4)
+	for i := range int64(60000) {
+		r.Add(3e9+i*10*ms, 1000, Video, 0)
+	}
+	if len(r.entries) != Least {
+		t.Errorf("grew to %d at 100 packets/s", len(r.entries))
+	}
+	if _, fate := r.Arrived(4); fate != Unknown {
+		t.Errorf("fate %d", fate)
+	}
+	r.Begin(800e9)
+	if n := losses(&r, 800e9); n != 0 {
+		t.Errorf("%d lost", n)
+	}
+	if r.next != 60010 {
+		t.Errorf("next is %d", r.next)
+	}
+}
+
+// TestGrowth: the ring spans a second and the round trip, up to Most packets, and keeps what it knew.
+func TestGrowth(t *testing.T) {
+	for _, x := range []struct {
+		perSecond int64
+		rtt       int64
+		want      int
+	}{{300, 0, 512}, {700, 0, 1024}, {700, 1000 * ms, 2048}, {3000, 100 * ms, 4096}, {100000, 0, Most}} {
+		var r Ring
+		r.RoundTrip(x.rtt)
+		for i := range 3 * x.perSecond {
+			seq := r.Add(1e15+i*1e9/x.perSecond, int(i&0xffff), Video, uint8(i))
+			if int(seq) != int(i&0xffff) {
+				t.Fatal(seq)
+			}
+		}
+		if len(r.entries) != x.want {
+			t.Errorf("%+v: %d", x, len(r.entries))
+		}
+		for i := range r.n {
+			seq := r.next - 1 - uint16(i)
+			if p, fate := r.Arrived(seq); fate != First || p.Size != int(seq) {
+				t.Fatalf("%+v: %d is %+v, %v", x, seq, p, fate)
+			}
+		}
+	}
+}
+
+// TestBooksAgree: under reports that overlap, repeat, get lost, come late and wrap, each packet arrives at most once, is booked as lost
+// at most once, and what did arrive, and was reported within the ring, is not lost in the end.
+func TestBooksAgree(t *testing.T) {
+	for seed := range uint64(20) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		var r Ring
+		received := make([]bool, 200_000)
+		told := make([]int, len(received))   // times told as arrived
+		booked := make([]int, len(received)) // as lost, less what was taken back
+		sizes := func(i int) int { return 100 + i%1000 }
+		now, sent := int64(0), 0
+		for sent < len(received)-50 {
+			for range 1 + rnd.IntN(40) {
+				received[sent] = rnd.IntN(10) > 0
+				if seq := r.Add(now, sizes(sent), Video, 0); seq != uint16(sent) {
+					t.Fatal(seq)
+				}
+				sent++
+			}
+			now += 20 * ms
+			r.Begin(now)
+			from := max(0, sent-1-rnd.IntN(200))
+			for i := from; i < min(sent, from+rnd.IntN(150)); i++ {
+				if !received[i] {
+					r.Missing(uint16(i))
+					continue
+				}
+				switch _, fate := r.Arrived(uint16(i)); fate {
+				case First:
+					told[i]++
+				case Late:
+					told[i]++
+					booked[i]--
+				}
+			}
+			for p, ok := r.Lost(now); ok; p, ok = r.Lost(now) {
+				i := sent - 1
+				for ; received[i] || booked[i] > 0 || sizes(i) != p.Size; i-- {
+				}
+				booked[i]++
+			}
+		}
+		lost := 0
+		for i := range received {
+			if told[i] > 1 || booked[i] < 0 || booked[i] > 1 || booked[i] == 1 && received[i] {
+				t.Fatalf("seed %d, %d: received %v, told %d, booked %d", seed, i, received[i], told[i], booked[i])
+			}
+			lost += booked[i]
+		}
+		if lost < len(received)/25 {
+			t.Errorf("seed %d: only %d lost", seed, lost)
+		}
+	}
+}
+
+func TestNothingIsAllocated(t *testing.T) {
+	var r Ring
+	add(&r, 1, 0)
+	now := int64(0)
+	if n := testing.AllocsPerRun(1000, func() {
+		now += 10 * ms
+		seq := r.Add(now, 1000, Video, 0)
+		r.Begin(now)
+		r.Arrived(seq)
+		r.Missing(seq - 1)
+		losses(&r, now)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkAdd(b *testing.B) {
+	var r Ring
+	b.ReportAllocs()
+	for now := int64(0); b.Loop(); now += ms {
+		r.Add(now, 1000, Video, 0)
+	}
+}
+
+func BenchmarkReport50(b *testing.B) {
+	var r Ring
+	b.ReportAllocs()
+	for now := int64(0); b.Loop(); {
+		for range 50 {
+			now += 2 * ms
+			r.Add(now, 1000, Video, 0)
+		}
+		r.Begin(now)
+		for i := range uint16(50) {
+			r.Arrived(r.next - 50 + i)
+		}
+		r.Lost(now)
+	}
+}
