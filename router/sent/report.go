@@ -14,6 +14,7 @@ const (
 // Begin begins a report, all the feedback of one compound, that came at now, in ns. Lost ends it.
 func (r *Ring) Begin(now int64) {
 	r.report = now
+	r.late -= r.late / lateFading
 	if r.parity == missing0 {
 		r.parity = missing1
 	} else {
@@ -34,10 +35,14 @@ func (r *Ring) Arrived(seq uint16) (Packet, Fate) {
 		return Packet{}, Known
 	case lost:
 		fate = Late
+		r.late = max(r.late, min(r.age(e), LateMost/tick))
 	}
 	e.become(arrived)
 	return r.packet(e), fate
 }
+
+// age is how long before the last report a packet was sent, in ticks.
+func (r *Ring) age(e *entry) int64 { return r.report/tick - (r.now - int64(uint32(r.now)-e.at)) }
 
 // Missing takes that a packet has not arrived yet. It says whether this is the first time.
 func (r *Ring) Missing(seq uint16) bool {
@@ -63,8 +68,9 @@ func (r *Ring) Missing(seq uint16) bool {
 	return true
 }
 
-// Lost returns a packet that is booked as lost now, until there is none: false. It is to be called so at the end of each report, and
-// may be at other times. Only what the last report has said missing for the first time is spared, until Patience is over.
+// Lost returns a packet that is booked as lost now, until there is none: false. It is to be called so at the
+// end of each report, and may be at other times. Only what the last report has said missing for the first
+// time is spared, until Patience is over.
 func (r *Ring) Lost(now int64) (Packet, bool) {
 	if !r.waiting {
 		return Packet{}, false
@@ -74,7 +80,7 @@ func (r *Ring) Lost(now int64) (Packet, bool) {
 		if e == nil || !e.isMissing() {
 			continue
 		}
-		if e.state() == r.parity && now-r.report < Patience {
+		if now-r.report < Patience && (e.state() == r.parity || r.age(e) < r.late) {
 			if !r.spared {
 				r.spared, r.from = true, r.cursor
 			}

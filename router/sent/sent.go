@@ -1,10 +1,12 @@
-// Package sent remembers what was sent to one receiver, by the transport-wide sequence numbers that it gives out
-// (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 2), and books what became of it from the receiver's feedback.
+// Package sent remembers what was sent to one receiver, by the transport-wide sequence numbers that it gives
+// out (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 2), and books what became of it from the
+// receiver's feedback.
 //
-// Reports overlap, repeat, come late, get lost and wrap. Each packet is told of as arrived once. It is booked as lost once, and not
-// at its first report as missing, as packets overtake each other: the next report, or Patience without one, must leave it missing.
-// A packet that arrives after that is taken off the losses. Packets of which no report told, and numbers that have left the ring,
-// are unknown: neither arrived nor lost.
+// Reports overlap, repeat, come late, get lost and wrap. Each packet is told of as arrived once. It is booked
+// as lost once, and not at its first report as missing, as packets overtake each other: the next report, or
+// Patience without one, must leave it missing. Where packets came late before, they are awaited for as long
+// as that took. A packet that arrives after that is taken off the losses. Packets of which no report told,
+// and numbers that have left the ring, are unknown: neither arrived nor lost.
 //
 //	sent.go    Ring, Add, growth
 //	report.go  Begin, Arrived, Missing, Lost: what reports say
@@ -12,16 +14,21 @@ package sent
 
 // What turning these costs is said of each.
 const (
-	// Least and Most are how many packets the ring holds, powers of two, 8 bytes each. With a lower Most, reports of a fast
-	// receiver far away find nothing any more. Half of the 2^16 numbers is the utmost.
+	// Least and Most are how many packets the ring holds, powers of two, 8 bytes each. With a lower Most,
+	// reports of a fast receiver far away find nothing any more. Half of the 2^16 numbers is the utmost.
 	Least = 512
 	Most  = 8192
-	// Span is how long a packet is kept beyond the round trip, in ns, as far as Most allows. It covers a lost report or some.
-	// Higher makes rings grow sooner.
+	// Span is how long a packet is kept beyond the round trip, in ns, as far as Most allows. It covers a lost
+	// report or some. Higher makes rings grow sooner.
 	Span = 1e9
-	// Patience is how long after the last report what it said missing is lost, in ns. Lower takes more of what is late for
-	// lost, for a while; higher learns of losses later if reports stop.
+	// Patience is how long after the last report what it said missing is lost, in ns. Lower takes more of
+	// what is late for lost, for a while; higher learns of losses later if reports stop.
 	Patience = 250e6
+	// LateMost bounds for how long what was seen to overtake is awaited, in ns. Higher learns of losses later
+	// after jitter.
+	LateMost = 1500e6
+	// lateFading is the share by which that time shrinks with each report.
+	lateFading = 64
 )
 
 // tick is the unit in which times of sending are kept, in ns: 1/16 ms.
@@ -68,8 +75,9 @@ const (
 	stateMask = 1<<stateBits - 1
 )
 
-// Ring is the packets of one receiver. The zero value is ready; it takes its memory with the first packet. It is not safe for
-// concurrent use. Nothing is allocated but by Add where the ring has to grow, at most 5 times.
+// Ring is the packets of one receiver. The zero value is ready; it takes its memory with the first packet. It
+// is not safe for concurrent use. Nothing is allocated but by Add where the ring has to grow, at most 5
+// times.
 type Ring struct {
 	entries []entry
 	next    uint16 // the number to be given next
@@ -77,6 +85,7 @@ type Ring struct {
 	now     int64  // when the last was sent, in ticks
 	keep    int64  // for how long a packet is kept, in ticks; 0: Span
 
+	late     int64  // how long after its sending a packet may still come, in ticks, by what came late
 	report   int64  // when the last report came, in ns
 	parity   uint8  // missing0 or missing1, of the report in hand
 	waiting  bool   // some may be missing, but are not lost yet: between from and to

@@ -42,8 +42,10 @@ func TestTimesOutliveTheirTicks(t *testing.T) {
 	wrap := int64(1<<32) * tick
 	seq := r.Add(wrap-ms, 1000, Video, 0)
 	r.Add(wrap+ms, 1000, Video, 0)
-	if p, _ := r.Arrived(seq); p.At != wrap-ms {
-		t.Errorf("%d, not %d", p.At, wrap-ms)
+	for i, want := range []int64{wrap - ms, wrap + ms} {
+		if p, _ := r.Arrived(seq + uint16(i)); p.At != want {
+			t.Errorf("%d, not %d", p.At, want)
+		}
 	}
 }
 
@@ -103,7 +105,32 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// TestWrappedNumbersAreUnknown: what has left the ring is neither arrived nor lost, also if it was missing before.
+// TestLatePacketsAreAwaited: after one came 300 ms late, the others are not lost before that.
+func TestLatePacketsAreAwaited(t *testing.T) {
+	var r Ring
+	add(&r, 3, 0)
+	at := func(now int64, arrived, missing uint16) int {
+		r.Begin(now)
+		r.Arrived(arrived)
+		r.Missing(missing)
+		return losses(&r, now)
+	}
+	if n := at(100*ms, 2, 0) + at(200*ms, 2, 1); n != 1 {
+		t.Fatalf("%d", n)
+	}
+	if n := at(300*ms, 0, 1); n != 1 {
+		t.Fatalf("%d", n)
+	}
+	add(&r, 10, 300*ms)
+	for i, want := range []int{0, 0, 0, 1} {
+		if n := at(int64(i+4)*100*ms, 12, 11); n != want {
+			t.Errorf("%d ms after sending %d are lost", (i+1)*100, n)
+		}
+	}
+}
+
+// TestWrappedNumbersAreUnknown: what has left the ring is neither arrived nor lost, also if it was missing
+// before.
 func TestWrappedNumbersAreUnknown(t *testing.T) {
 	var r Ring
 	add(&r, 10, 0)
@@ -154,8 +181,9 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
-// TestBooksAgree: under reports that overlap, repeat, get lost, come late and wrap, each packet arrives at most once, is booked as lost
-// at most once, and what did arrive, and was reported within the ring, is not lost in the end.
+// TestBooksAgree: under reports that overlap, repeat, get lost, come late and wrap, each packet arrives at
+// most once, is booked as lost at most once, and what did arrive, and was reported within the ring, is not
+// lost in the end.
 func TestBooksAgree(t *testing.T) {
 	for seed := range uint64(20) {
 		rnd := rand.New(rand.NewPCG(seed, 1))

@@ -3,8 +3,8 @@ package transportcc
 import "encoding/binary"
 
 const (
-	// Bound is how many statuses of one compound should be read. Raising it lets one receiver cost more time per
-	// compound. Below some hundred, real reports are cut: Chromium reports up to 250 ms at a time.
+	// Bound is how many statuses of one compound should be read. Raising it lets one receiver cost more time
+	// per compound. Below some hundred, real reports are cut: Chromium reports up to 250 ms at a time.
 	Bound = 4096
 	// PerReference is how many units of an arrival make one unit of the reference time, which is 64 ms.
 	PerReference = 256
@@ -12,8 +12,9 @@ const (
 	Unit = 250e3
 )
 
-// Clock unwraps the reference times of one receiver, which count 64 ms and wrap after 2^24 of them, about 12 days. The
-// zero value is ready: the first time counts from 0 on. It is forged times' only state, and cannot overflow in practice.
+// Clock unwraps the reference times of one receiver, which count 64 ms and wrap after 2^24 of them, about 12
+// days. The zero value is ready: the first time counts from 0 on. It is forged times' only state, and cannot
+// overflow in practice.
 type Clock struct {
 	reference int64
 	known     bool
@@ -23,11 +24,13 @@ type Clock struct {
 type Status struct {
 	Seq      uint16
 	Received bool
-	// Arrival is in units of 250 µs by the receiver's clock, which began anywhere. It is meaningful if Received.
+	// Arrival is in units of 250 µs by the receiver's clock, which began anywhere. It is meaningful if
+	// Received.
 	Arrival int64
 }
 
-// Packets reads the statuses of one feedback one by one. It is a value without pointers but to the feedback itself.
+// Packets reads the statuses of one feedback one by one. It is a value without pointers but to the feedback
+// itself.
 type Packets struct {
 	Report
 	// Skipped is how many of Report.Packets are not read because of the bound. Nothing is known of them.
@@ -44,8 +47,8 @@ type Packets struct {
 	arrival  int64
 }
 
-// Packets begins to read at most bound statuses of one feedback, in the form that Parse takes. A feedback that Parse
-// refuses is refused as a whole, and leaves the clock as it was.
+// Packets begins to read at most bound statuses of one feedback, in the form that Parse takes. A feedback
+// that Parse refuses is refused as a whole, and leaves the clock as it was.
 func (c *Clock) Packets(b []byte, bound int) (Packets, error) {
 	r, err := Parse(b)
 	if err != nil {
@@ -100,7 +103,8 @@ func (p *Packets) Next() (s Status, ok bool) {
 	return s, true
 }
 
-// symbol returns the status at the position: 0 not received, 1 and 2 received with a delta of so many bytes, 3 reserved.
+// symbol returns the status at the position: 0 not received, 1 and 2 received with a delta of so many bytes,
+// 3 reserved.
 func (p *Packets) symbol() uint16 {
 	switch p.chunk >> 14 {
 	case 2:

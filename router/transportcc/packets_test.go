@@ -75,7 +75,8 @@ func TestPacketsAreBounded(t *testing.T) {
 	}
 }
 
-// TestReferenceTimesAreUnwrapped: a time is taken as the one nearest to the time before, over the wrap in both directions.
+// TestReferenceTimesAreUnwrapped: a time is taken as the one nearest to the time before, over the wrap in
+// both directions.
 func TestReferenceTimesAreUnwrapped(t *testing.T) {
 	const wrap = 1 << 24
 	var c Clock

@@ -29,8 +29,6 @@ type marks struct {
 	mu    sync.Mutex
 	rooms map[string]*unwritten
 	late  bool // that something is written later has been logged
-	// carried is what was owed and is carried out, by its key, with the revision: perhaps it stands there yet.
-	carried map[string]uint64
 
 	kick          chan struct{} // buffered: something is to be written later
 	written, held atomic.Uint64
@@ -186,7 +184,7 @@ func (c *Cluster) Recall(ctx context.Context, room session.RoomID) ([]session.Ma
 	err := c.flush(bounded, token)
 	var list []session.Mark
 	if err == nil {
-		list, _, err = c.store.readMarks(bounded, token)
+		list, err = c.store.readMarks(bounded, token)
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -246,9 +244,7 @@ func (c *Cluster) flush(ctx context.Context, token string) error {
 
 func (c *Cluster) writeMarks(ctx context.Context, token string, u *unwritten) error {
 	c.mu.Lock()
-	cl := c.claims[token]
-	ours := cl != nil && !cl.theirs
-	theirs := !ours && c.onAnotherLocked(c.view.rooms[token]) // with the blocks that stand there
+	ours := c.claims[token] != nil
 	c.mu.Unlock()
 	switch {
 	case !c.nc.IsConnected():
@@ -257,12 +253,10 @@ func (c *Cluster) writeMarks(ctx context.Context, token string, u *unwritten) er
 		return errLate
 	}
 	ended, wanted := c.marks.snapshot(u)
-	if ended && !theirs {
+	if ended {
 		if err := c.store.purgeMarks(ctx, token+blockPart+"*"); err != nil {
 			return err
 		}
-	}
-	if ended {
 		c.marks.mu.Lock()
 		u.ended = false
 		c.marks.mu.Unlock()

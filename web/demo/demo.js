@@ -1,7 +1,6 @@
 // The demo page: joining, the call, and what it says when the call is over. It uses nothing of the
 // client but its public calls and events, so it is also an example to start from.
-// Address parameters: room, user, token, role, scene, camera=0, mic=0. They fill in the form: whoever follows a link clicks before a
-// device is opened or a room entered.
+// Address parameters: room, user, token, role, scene, autojoin=1, camera=0, mic=0.
 
 import { Parlor, ExitReason } from '/client/parlor.js';
 import { Chat, SERVER } from '/demo/chat.js';
@@ -151,8 +150,7 @@ function paint() {
   button('mic', on.mic, on.mic ? 'Mute' : 'Unmute', on.mic ? 'i-mic' : 'i-mic-off');
   button('cam', on.cam, on.cam ? 'Stop video' : 'Start video', on.cam ? 'i-cam' : 'i-cam-off');
   button('pre-mic', want.mic, want.mic ? 'Turn microphone off' : 'Turn microphone on', want.mic ? 'i-mic' : 'i-mic-off');
-  button('pre-cam', want.cam, want.cam ? 'Turn camera off' : 'Turn camera on', want.cam ? 'i-cam' : 'i-cam-off');
-  $('look').hidden = !want.cam || on.cam;
+  button('pre-cam', on.cam, on.cam ? 'Turn camera off' : 'Turn camera on', on.cam ? 'i-cam' : 'i-cam-off');
   button('share', null, on.share ? 'Stop share' : 'Share', 'i-screen');
   $('share').dataset.active = String(on.share);
   /** @type {HTMLElement} */ (document.querySelector('.preview-frame')).dataset.camera = on.cam ? 'on' : 'off';
@@ -243,7 +241,6 @@ function busy(yes) {
 
 async function preview() {
   if (role === 'audience' || !want.cam) return;
-  $('look').hidden = true;
   $('preview-note').textContent = 'Starting your camera…';
   try {
     await startCamera();
@@ -253,20 +250,7 @@ async function preview() {
     paint();
     return;
   }
-  noteCamera();
-}
-
-/** What the preview says while it shows nothing. */
-function noteCamera() {
-  $('preview-note').textContent = want.cam ? 'Your camera starts when you join' : 'Your camera is off';
-}
-
-/** Of the camera before joining: the click is what opens it. */
-async function choose() {
-  want.cam = !want.cam;
-  noteCamera();
-  if (want.cam) await preview();
-  else await parlor.stopLocalVideo();
+  $('preview-note').textContent = 'Your camera is off';
 }
 
 // --- leaving
@@ -456,8 +440,7 @@ const clicks = {
   mic: () => run(toggleMic()),
   cam: () => run(toggleCamera()),
   share: () => run(toggleShare()),
-  'pre-cam': () => run(choose()),
-  look: () => run(preview()),
+  'pre-cam': () => run(toggleCamera()),
   'pre-mic': () => {
     want.mic = !want.mic;
     paint();
@@ -491,9 +474,10 @@ function begin() {
   /** @type {HTMLDetailsElement} */ ($('more')).open = params.has('token');
   $('share').hidden = !Parlor.isScreenShareSupported();
   hint();
-  noteCamera();
   paint();
   if (!Parlor.isSupported()) formError('This browser cannot take part in calls. Please use a current Chrome, Edge, Firefox or Safari.');
+  else if (params.get('autojoin') === '1') void join();
+  else void preview();
   if (!input('user').value) input('user').focus();
 }
 

@@ -1,0 +1,48 @@
+package bwe
+
+// What turning these costs is said of each.
+const (
+	// ceilingLoss is the share of the last two observations that is loss of the ceiling. Lower takes stray
+	// losses for it.
+	ceilingLoss = 0.02
+	// ceilingKeep of what arrived is the ceiling.
+	ceilingKeep = 0.97
+	// ceilingHold is how long it stays, in ns, and twice as long with each loss, up to ceilingMost. Longer
+	// finds room later, and loses less.
+	ceilingHold, ceilingMost = 5e9, 30e9
+	// ceilingGrowth a second is how it rises after that, twice as much every ceilingFaster ns without loss.
+	ceilingGrowth, ceilingFaster = 0.02, 5e9
+)
+
+// ceiling is the rate above which a policer, or a queue too short to be seen, drops packets: the loss was
+// found to depend on the rate.
+type ceiling struct {
+	rate  float64 // bit/s; 0: there is none
+	hold  int64   // for how long it stays, in ns
+	until int64
+	grown int64
+}
+
+// found begins with what arrived while too much was sent.
+func (c *ceiling) found(now int64, arrived float64) {
+	*c = ceiling{rate: ceilingKeep * arrived, hold: ceilingHold, until: now + ceilingHold, grown: now}
+}
+
+// observe follows an observation: the share lost of late and what arrives.
+func (c *ceiling) observe(now int64, share, arrived float64) {
+	if share > ceilingLoss && now-c.until > -c.hold+1e9 {
+		if arrived < c.rate {
+			c.rate = max(ceilingKeep*arrived, 0.8*c.rate)
+		}
+		c.hold = min(2*c.hold, ceilingMost)
+		c.until = now + c.hold
+	}
+	if now > c.until {
+		speed := ceilingGrowth
+		for at := c.until + ceilingFaster; at < now && speed < 0.5; at += ceilingFaster {
+			speed *= 2
+		}
+		c.rate *= 1 + speed*float64(min(now-max(c.grown, c.until), 1e9))/1e9
+	}
+	c.grown = now
+}

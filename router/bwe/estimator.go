@@ -1,0 +1,271 @@
+package bwe
+
+import (
+	"math"
+
+	"parlor/router/bwe/probe"
+)
+
+// What turning these costs is said of each.
+const (
+	// leastRate and mostRate bound the estimate, in bit/s.
+	leastRate, mostRate = 50e3, 50e6
+	// StartRate is the estimate of a receiver of which nothing is known, in bit/s. Higher shows more at once,
+	// and queues longer on bad links.
+	StartRate = 1e6
+	// headroom times the capacity is the budget. Less room makes the queue grow with every burst.
+	headroom = 0.95
+	// drainFrom is the queue from which the budget is lowered to empty it, drainScale the one at which
+	// nothing would be left, in ns, and drainLeast the share that is always left. Lower shares empty it
+	// sooner and starve what is sent.
+	drainFrom, drainScale, drainLeast = 20e6, 300e6, 0.2
+	// drainMost is for how long a queue is drained, in ns, before it is taken for others'. It is longer if a
+	// drop was seen.
+	drainMost = 4e9
+	// standing is the queue without which no overuse is believed, in ns, and stands the one that is overuse
+	// if it does not shrink. Lower takes jitter for overuse.
+	standing, stands = 10e6, 50e6
+	// silence is after how long without a report the estimate sinks, in ns, by fading a second.
+	silence, silenceFading = 2e9, 0.7
+	// firstSpan is for how long after the first report a probe may lower the estimate, in ns.
+	firstSpan = 3e9
+	// trust is for how long an estimate is trusted that was neither used nor probed, in ns.
+	trust = 30e9
+)
+
+// Cause says what holds the estimate down.
+type Cause uint8
+
+// The causes.
+const (
+	Unlimited   Cause = iota // nothing has yet
+	Delay                    // a queue at the bottleneck
+	Loss                     // loss that depends on the rate
+	Application              // the application sends less
+	Silence                  // no reports
+)
+
+// Event is what a report has brought.
+type Event uint8
+
+// The events.
+const (
+	None      Event = iota
+	Congested       // the estimate has fallen: act at once
+	Recovered       // reports come again, or loss was found to be random: probe
+	Probed          // a probe has raised the estimate
+	Failed          // a probe has not
+)
+
+// Estimate is what the network to a receiver carries. Rates are in bit/s and between 50 kbit/s and 50 Mbit/s.
+type Estimate struct {
+	Capacity float64 // what it carries
+	Budget   float64 // what may be sent now: less, to empty the queue
+	Delay    float64 // what the delay allows
+	Loss     float64 // what the loss allows; Delay if it does not limit
+	Acked    float64 // what arrives; 0: unknown
+	Lost     float64 // the share that is lost of late
+	Inherent float64 // the share that is lost whatever is sent
+	Before   float64 // Capacity before the last large drop; 0: there was none
+	Trusted  float64 // what may be sent at once: less than Capacity if so much was neither sent nor probed of late
+	Queue    int64   // at the bottleneck, in ns
+	Cause    Cause
+	Limited  bool // the application sends less than it might
+	Random   bool // the loss was proved not to depend on the rate
+}
+
+// Estimator estimates for one receiver. The zero value is ready; see Start.
+type Estimator struct {
+	trend    trend
+	queue    queue
+	acked    acked
+	capacity capacity
+	loss     loss
+	random   random
+	ceiling  ceiling
+	limited  limited
+	meters   [2]probe.Meter
+
+	now, rtt int64
+	first    int64 // report
+	reported int64 // last report
+	lastSent int64
+	faded    int64
+	packets  int // in the report in hand
+	estimate Estimate
+	cause    Cause
+	proved   int64 // when so much was sent last, or probed
+	frozen   bool
+}
+
+// Start sets the first estimate, in bit/s.
+func (e *Estimator) Start(rate float64) {
+	e.capacity.rate = min(max(rate, leastRate), mostRate)
+	e.publish()
+}
+
+// Estimate returns the last one.
+func (e *Estimator) Estimate() Estimate { return e.estimate }
+
+// Sent takes a packet that is sent now.
+func (e *Estimator) Sent(now int64, size int) {
+	if e.capacity.rate == 0 {
+		e.Start(StartRate)
+	}
+	e.lastSent = now
+	e.limited.sent(now, size, e.estimate.Budget)
+}
+
+// Probe takes a cluster that is about to be sent.
+func (e *Estimator) Probe(now int64, c probe.Cluster) {
+	e.meters[0], e.meters[1] = e.meters[1], probe.Meter{Cluster: c, At: now}
+}
+
+// Freeze stops growth, or lets it go on: while the node itself is late, its lateness would be taken for the
+// network's.
+func (e *Estimator) Freeze(yes bool) { e.frozen = yes }
+
+// Begin begins a report that has come now, of a receiver that far away.
+func (e *Estimator) Begin(now, rtt int64) {
+	if e.capacity.rate == 0 {
+		e.Start(StartRate)
+	}
+	e.now, e.rtt = now, min(max(rtt, 0), int64(10e9))
+	e.packets = 0
+}
+
+// Packet takes the first arrival of a packet, by ascending number: when it was sent, by our clock, and when
+// it arrived, by the receiver's.
+func (e *Estimator) Packet(sent, arrived int64, size int, cluster uint8) {
+	e.packets++
+	e.trend.packet(sent, arrived)
+	e.queue.packet(sent, arrived)
+	e.acked.packet(arrived, size)
+	e.loss.add(sent, float64(size), 0)
+	e.random.add(sent, float64(size), 0)
+	for i := range e.meters {
+		if m := &e.meters[i]; m.Cluster.ID == 0 {
+			continue
+		} else if m.Cluster.ID == cluster {
+			m.Packet(sent, arrived, size)
+		} else {
+			m.Other(size)
+		}
+	}
+}
+
+// Lost takes a packet that is booked as lost.
+func (e *Estimator) Lost(sent int64, size int) {
+	e.loss.add(sent, float64(size), float64(size))
+	e.random.add(sent, float64(size), float64(size))
+}
+
+// Found takes back that a packet was lost. Packet is called for it as well.
+func (e *Estimator) Found(sent int64, size int) {
+	e.loss.add(sent, -float64(size), -float64(size))
+	e.random.add(sent, -float64(size), -float64(size))
+}
+
+// End ends the report.
+func (e *Estimator) End() (Estimate, Event) {
+	now, before := e.now, e.estimate.Capacity
+	event := None
+	if e.first == 0 {
+		e.first = now
+	} else if now-e.reported > silence {
+		event = Recovered
+	}
+	e.reported, e.faded = now, 0
+	if e.cause == Silence {
+		e.cause = Unlimited
+	}
+	e.limited.pass(now, e.estimate.Budget)
+	if !e.limited.yes || e.proved == 0 {
+		e.proved = now
+	}
+	e.acked.end()
+	e.queue.end(now)
+	if e.queue.length > stepQueue {
+		e.random.noisy = now
+	}
+	e.byDelay()
+	if e.byLoss() {
+		event = Recovered
+	}
+	if p := e.byProbes(); p != None {
+		event = p
+	}
+	e.drain()
+	e.publish()
+	if e.estimate.Capacity < 0.97*before {
+		event = Congested
+		if e.estimate.Capacity < 0.66*before {
+			e.estimate.Before = before
+		}
+	}
+	return e.estimate, event
+}
+
+// Tick follows time where no reports come. It is to be called every 100 ms or so while something is sent.
+func (e *Estimator) Tick(now int64) Estimate {
+	if e.capacity.rate == 0 {
+		e.Start(StartRate)
+	}
+	e.limited.pass(now, e.estimate.Budget)
+	if e.reported == 0 || now-e.reported <= silence || now-e.lastSent > 1e9 || e.limited.yes {
+		return e.estimate
+	}
+	if e.faded == 0 {
+		e.estimate.Before = e.estimate.Capacity
+	} else {
+		dt := float64(min(max(now-e.faded, 0), 1e9)) / 1e9
+		e.capacity.rate *= math.Pow(silenceFading, dt)
+		e.cause = Silence
+	}
+	e.faded = now
+	e.publish()
+	return e.estimate
+}
+
+// publish makes the estimate of the parts.
+func (e *Estimator) publish() {
+	c := &e.capacity
+	if !(c.rate >= leastRate) {
+		c.rate = leastRate
+	}
+	c.rate = min(c.rate, mostRate)
+	s := Estimate{Delay: c.rate, Loss: c.rate, Acked: e.acked.rate, Before: e.estimate.Before}
+	if !e.random.proved {
+		s.Loss = max(min(c.rate, e.bound()), leastRate)
+	}
+	s.Capacity = min(s.Delay, s.Loss)
+	s.Lost, _, _ = e.loss.recent(4)
+	s.Inherent, s.Random = e.loss.inherent, e.random.proved
+	if s.Random {
+		s.Inherent = e.random.share
+	}
+	s.Queue, s.Limited, s.Cause = e.queue.length, e.limited.yes, e.cause
+	switch {
+	case s.Cause == Silence:
+	case s.Loss < s.Delay:
+		s.Cause = Loss
+	case s.Limited:
+		s.Cause = Application
+	}
+	s.Trusted = s.Capacity
+	if e.now-e.proved > trust {
+		s.Trusted = min(s.Capacity, max(proof*s.Acked, leastRate))
+	}
+	s.Budget = headroom * s.Capacity
+	if s.Loss < s.Delay {
+		s.Budget = s.Capacity // there is no queue to be kept short, and less would be taken for what arrives
+	}
+	if s.Queue > drainFrom {
+		s.Budget = min(s.Budget, s.Capacity*max(drainLeast, 1-float64(s.Queue)/drainScale))
+	}
+	if e.random.running(e.now) {
+		s.Budget = min(s.Budget, e.random.rate)
+	}
+	s.Budget = max(s.Budget, leastRate/2)
+	e.estimate = s
+}

@@ -1,0 +1,115 @@
+package bwe
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// TestRateSteps: with demand above the link, the estimate is within a tenth of it 3 s after it has changed,
+// down and up.
+func TestRateSteps(t *testing.T) {
+	seeds(t, func(t *testing.T, seed uint64) {
+		s := sim{profile: "rate=2M queue=2s delay=25ms @15s rate=300k @30s rate=2M", seed: seed}
+		all := s.run(t, 45*time.Second)
+		for _, x := range []struct {
+			from time.Duration
+			rate float64
+		}{{0, 2e6}, {15e9, 300e3}, {30e9, 2e6}} {
+			for _, p := range []float64{0.05, 0.5, 0.95} {
+				got := percentile(between(all, x.from+3e9, x.from+15e9), p, capacityOf)
+				if math.Abs(got/x.rate-1) > 0.1 {
+					t.Errorf("from %v on %.0f of %.0f kbit/s at percentile %v", x.from, got/1e3, x.rate/1e3, p)
+				}
+			}
+			if q := percentile(between(all, x.from+3.5e9, x.from+15e9), 0.95, queueOf); q > 100e6 {
+				t.Errorf("from %v on a queue of %v", x.from, time.Duration(q))
+			}
+			if got := capacityOf(between(all, x.from+3e9, x.from+15e9)[0]); math.Abs(got/x.rate-1) > 0.1 {
+				t.Errorf("3 s after %v %.0f of %.0f kbit/s", x.from, got/1e3, x.rate/1e3)
+			}
+		}
+	})
+}
+
+// TestQueueStaysShort at a slow link with a queue of 2 s.
+func TestQueueStaysShort(t *testing.T) {
+	seeds(t, func(t *testing.T, seed uint64) {
+		s := sim{profile: "rate=700k queue=2s delay=25ms", seed: seed}
+		all := between(s.run(t, 60*time.Second), 3e9, 60e9)
+		if q := percentile(all, 0.95, queueOf); q > 100e6 {
+			t.Errorf("a queue of %v", time.Duration(q))
+		}
+		if c := percentile(all, 0.5, capacityOf); math.Abs(c/700e3-1) > 0.1 {
+			t.Errorf("%.0f kbit/s", c/1e3)
+		}
+	})
+}
+
+// TestRandomLoss of 30 % does not make a link of 5 Mbit/s slow.
+func TestRandomLoss(t *testing.T) {
+	seeds(t, func(t *testing.T, seed uint64) {
+		s := sim{profile: "rate=5M queue=300ms delay=25ms loss=30%", seed: seed}
+		all := between(s.run(t, 60*time.Second), 15e9, 60e9)
+		if c := percentile(all, 0.1, capacityOf); c < 3e6 {
+			t.Errorf("%.0f kbit/s", c/1e3)
+		}
+		if q := percentile(all, 0.95, queueOf); q > 100e6 {
+			t.Errorf("a queue of %v", time.Duration(q))
+		}
+	})
+}
+
+// TestPolicer: what a policer drops is not random.
+func TestPolicer(t *testing.T) {
+	seeds(t, func(t *testing.T, seed uint64) {
+		s := sim{profile: "police=1M/15kB delay=25ms", seed: seed}
+		all := between(s.run(t, 60*time.Second), 5e9, 60e9)
+		first, last := all[0], all[len(all)-1]
+		if p := float64(last.lost-first.lost) / float64(last.packets-first.packets); p > 0.05 {
+			t.Errorf("%.1f %% lost", 100*p)
+		}
+		if c := percentile(all, 0.5, capacityOf); c < 0.75e6 || c > 1.1e6 {
+			t.Errorf("%.0f kbit/s", c/1e3)
+		}
+	})
+}
+
+// TestJitter of up to a second does not look like a queue. Where packets keep their order, or the delay
+// wanders, it does look like one for a while, and in some runs for long.
+func TestJitter(t *testing.T) {
+	for jitter, allowed := range map[string]int{
+		"jitter=1s overtake": 0, "jitter=1s": 1, "jitter=1s wander=500ms": 4, "jitter=1s wander=500ms overtake": 10,
+	} {
+		low := 0
+		for seed := range uint64(20) {
+			s := sim{profile: "rate=2M queue=500ms delay=25ms " + jitter, seed: seed}
+			if c := percentile(between(s.run(t, 60*time.Second), 10e9, 60e9), 0.5, capacityOf); c < 1e6 {
+				low++
+				t.Logf("%s, seed %d: %.0f kbit/s", jitter, seed, c/1e3)
+			}
+		}
+		if low > allowed {
+			t.Errorf("%s: %d runs of 20 below half of the link", jitter, low)
+		}
+	}
+}
+
+// TestIdleSenderProvesNothing: 100 kbit/s on a fast link neither sink the estimate nor raise it, if nothing
+// is probed.
+func TestIdleSenderProvesNothing(t *testing.T) {
+	seeds(t, func(t *testing.T, seed uint64) {
+		s := sim{
+			profile: "rate=5M queue=300ms delay=25ms", seed: seed, noProbe: true,
+			offered: func(time.Duration) float64 { return 100e3 },
+		}
+		for _, m := range s.run(t, 120*time.Second) {
+			if c := m.estimate.Capacity; m.at > 0 && math.Abs(c/StartRate-1) > 0.02 {
+				t.Fatalf("%.0f kbit/s at %v", c/1e3, m.at)
+			}
+			if c := m.estimate.Trusted; m.at > 10e9 && m.at < 29e9 && c < 0.9e6 || m.at > 35e9 && (c < 100e3 || c > 200e3) {
+				t.Fatalf("%.0f kbit/s trusted at %v", c/1e3, m.at)
+			}
+		}
+	})
+}

@@ -1,0 +1,412 @@
+package bwe
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"parlor/router/bwe/probe"
+)
+
+const msec = int64(1e6)
+
+// TestTrend: states after 200 packets, one each 10 ms, of which each waits for longer than the one before.
+func TestTrend(t *testing.T) {
+	for name, x := range map[string]struct {
+		wait func(i int64) int64 // in ns
+		want usage
+	}{
+		"steady":         {func(int64) int64 { return 0 }, normal},
+		"jitter of 2 ms": {func(i int64) int64 { return i * 7919 % 2 * 2 * msec }, normal},
+		"grows by 20 %":  {func(i int64) int64 { return i * 2 * msec }, overuse},
+		"is emptied":     {func(i int64) int64 { return (300 - i) * 2 * msec }, underuse},
+		"leaps":          {func(i int64) int64 { return i / 100 * 3600e9 }, normal},
+	} {
+		var tr trend
+		seen := normal
+		for i := range int64(200) {
+			tr.packet(i*10*msec, 1e15+i*10*msec+x.wait(i))
+			if tr.state != normal {
+				seen = tr.state
+			}
+		}
+		if seen != x.want {
+			t.Errorf("%s: %d, not %d", name, seen, x.want)
+		}
+	}
+}
+
+// TestPauseIsNotDelay: after a pause the first packet, which comes later, begins anew.
+func TestPauseIsNotDelay(t *testing.T) {
+	var tr trend
+	for i := range int64(100) {
+		tr.packet(i*10*msec, i*10*msec)
+	}
+	for i := range int64(100) {
+		tr.packet(10e9+i*10*msec, 10e9+i*10*msec+400*msec)
+		if tr.state == overuse {
+			t.Fatal("overuse after a pause")
+		}
+	}
+}
+
+// TestThresholdAdapts: within its bounds, up to jitter that lasts, and not to a sudden drop.
+func TestThresholdAdapts(t *testing.T) {
+	tr := trend{}
+	tr.reset()
+	for i := range 1000 {
+		tr.adapt(0, float64(i)*10)
+	}
+	if tr.threshold != thresholdLeast {
+		t.Errorf("calm: %v", tr.threshold)
+	}
+	tr.adapt(thresholdLeast+adaptLimit+1, 10100)
+	if tr.threshold != thresholdLeast {
+		t.Errorf("drop: %v", tr.threshold)
+	}
+	for i := range 1000 {
+		tr.adapt(tr.threshold+10, 10100+float64(i)*100)
+	}
+	if tr.threshold != thresholdMost {
+		t.Errorf("jitter: %v", tr.threshold)
+	}
+}
+
+func TestAcked(t *testing.T) {
+	var a acked
+	now := int64(1e15)
+	feed := func(rate float64, d int64) {
+		for end := now + d; now < end; now += int64(1200 * 8e9 / rate) {
+			a.packet(now, 1200)
+			if now/100e6 != (now+int64(1200*8e9/rate))/100e6 {
+				a.end()
+			}
+		}
+	}
+	feed(2e6, 400*msec)
+	if a.rate != 0 {
+		t.Errorf("%.0f before the first window", a.rate)
+	}
+	feed(2e6, 2000*msec)
+	if math.Abs(a.rate/2e6-1) > 0.05 {
+		t.Errorf("%.0f of 2 Mbit/s", a.rate)
+	}
+	feed(500e3, 300*msec)
+	if b, ok := a.busy(); !ok || math.Abs(b/500e3-1) > 0.15 {
+		t.Errorf("busy %.0f of 500 kbit/s", b)
+	}
+	if a.rate < 800e3 {
+		t.Errorf("%.0f kbit/s already: not calm", a.rate/1e3)
+	}
+	feed(500e3, 3000*msec)
+	if math.Abs(a.rate/500e3-1) > 0.05 {
+		t.Errorf("%.0f of 500 kbit/s", a.rate)
+	}
+}
+
+func TestCapacityGrows(t *testing.T) {
+	for name, x := range map[string]struct {
+		known, acked float64
+		noisy        bool
+		want         float64 // of 1 Mbit/s after 5 s
+	}{
+		"far":        {0, 1e6, false, math.Pow(1+growth*0.1, 50) * 1e6},
+		"near":       {1e6, 1e6, false, 1e6 * math.Pow(1+nearMost*0.1, 50)},
+		"unproved":   {0, 200e3, false, 1e6},
+		"part":       {0, 700e3, false, proof*700e3 + proofLeast},
+		"noisy":      {0, 1e6, true, proof*1e6 + proofLeast},
+		"found room": {300e3, 1e6, false, math.Pow(1+growth*0.1, 50) * 1e6},
+	} {
+		c := capacity{rate: 1e6, known: known{rate: x.known, deviation: 0.4}}
+		for i := range int64(51) {
+			if c.grown == 0 {
+				c.grown = 1e9
+			}
+			c.grow(1e9+i*100*msec, 50*msec, x.acked, x.noisy)
+		}
+		if math.Abs(c.rate/x.want-1) > 0.01 {
+			t.Errorf("%s: %.0f, not %.0f kbit/s", name, c.rate/1e3, x.want/1e3)
+		}
+	}
+}
+
+func TestCapacityIsLowered(t *testing.T) {
+	c := capacity{rate: 1e6}
+	if !c.lower(10e9, 50*msec, 800e3) || c.rate != decrease*800e3 {
+		t.Errorf("%v", c.rate)
+	}
+	if c.lower(10.1e9, 50*msec, 700e3) {
+		t.Error("lowered again before the first could be seen")
+	}
+	if !c.lower(10.3e9, 50*msec, 100e3) || c.rate != decreaseMost*decrease*800e3 {
+		t.Errorf("a leap to %v", c.rate)
+	}
+	if c.lower(11e9, 50*msec, 900e3) {
+		t.Error("lowered by more than the rate arriving")
+	}
+	if c.mistaken(12e9); c.rate != 1e6 {
+		t.Errorf("undone to %v", c.rate)
+	}
+	c.lower(20e9, 50*msec, 500e3)
+	if c.mistaken(24e9); c.rate != decrease*500e3 {
+		t.Errorf("undone too late: %v", c.rate)
+	}
+}
+
+// reports gives the queue 100 reports of 20 packets, 100 ms apart.
+func reports(q *queue, from int64, wait func(i int64) int64) {
+	for i := range int64(2000) {
+		sent := from + i*5*msec
+		q.packet(sent, 1e15+sent+wait(i))
+		if i%20 == 19 {
+			q.end(sent)
+		}
+	}
+}
+
+func TestQueue(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	for name, x := range map[string]struct {
+		wait  func(i int64) int64
+		want  int64 // in ms
+		noisy bool
+	}{
+		"none":            {func(int64) int64 { return 0 }, 0, false},
+		"stands":          {func(i int64) int64 { return min(i/100, 1) * 80 * msec }, 80, false},
+		"grows":           {func(i int64) int64 { return max(i-1900, 0) * 2 * msec }, 160, false},
+		"jitter of 10 ms": {func(int64) int64 { return rnd.Int64N(10 * msec) }, 0, false},
+		"jitter of 1 s":   {func(int64) int64 { return rnd.Int64N(1000 * msec) }, 0, true},
+	} {
+		var q queue
+		reports(&q, 100e9, x.wait)
+		if got := q.length / msec; abs(got-x.want) > 3 || q.noisy() != x.noisy {
+			t.Errorf("%s: %d, not %d ms, noisy %v", name, got, x.want, q.noisy())
+		}
+	}
+}
+
+// TestFewPacketsOfJitter are no queue, though the least of them comes late.
+func TestFewPacketsOfJitter(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	var q queue
+	seen := 0
+	for i := range int64(2000) {
+		sent := 100e9 + i*20*msec
+		q.packet(sent, 1e15+sent+rnd.Int64N(50*msec))
+		if i%5 == 4 {
+			if q.end(sent); i > 100 && q.length > standing {
+				seen++
+			}
+		}
+	}
+	if seen > 20 || q.noisy() {
+		t.Errorf("%d reports of 400 with a queue", seen)
+	}
+}
+
+// TestProbeThroughPolicer raises nothing: a few packets slip through.
+func TestProbeThroughPolicer(t *testing.T) {
+	for _, x := range []struct {
+		ceiling float64
+		want    Event
+	}{{0, Probed}, {800e3, Failed}} {
+		e := Estimator{ceiling: ceiling{rate: x.ceiling}}
+		e.Start(1e6)
+		if got := e.probed(probe.Result{Rate: 3e6}); got != x.want {
+			t.Errorf("ceiling %v: %d", x.ceiling, got)
+		}
+	}
+}
+
+// TestEstimateIsBounded whatever the parts say.
+func TestEstimateIsBounded(t *testing.T) {
+	for rate, want := range map[float64]float64{1e12: mostRate, math.NaN(): leastRate, -5: leastRate, 1e6: 1e6} {
+		e := Estimator{capacity: capacity{rate: rate}}
+		if e.publish(); e.estimate.Capacity != want {
+			t.Errorf("%v: %v", rate, e.estimate.Capacity)
+		}
+	}
+}
+
+// TestQueueOfOthers: what was conceded is no queue until it has gone.
+func TestQueueOfOthers(t *testing.T) {
+	var q queue
+	wait := int64(0)
+	steady := func(int64) int64 { return wait }
+	reports(&q, 100e9, steady)
+	wait = 80 * msec
+	for i := range int64(20) {
+		q.packet(110e9+i*msec, 1e15+110e9+i*msec+wait)
+	}
+	q.end(110.1e9)
+	if q.concede(); q.length != 0 {
+		t.Fatal(q.length)
+	}
+	for i := range int64(20) {
+		q.packet(110.2e9+i*msec, 1e15+110.2e9+i*msec+wait+30*msec)
+	}
+	if q.end(110.3e9); abs(q.length-30*msec) > msec {
+		t.Errorf("ours is %d ms", q.length/msec)
+	}
+}
+
+func TestLimited(t *testing.T) {
+	for _, x := range []struct {
+		share float64
+		want  bool
+	}{{1, false}, {0.75, false}, {0.55, true}, {0.1, true}, {0, true}} {
+		var l limited
+		for now := int64(1e9); now < 11e9; now += 10 * msec {
+			l.pass(now, 1e6)
+			l.sent(now, int(x.share*1e6/8/100), 1e6)
+		}
+		if l.yes != x.want {
+			t.Errorf("%v of the budget: %v", x.share, l.yes)
+		}
+	}
+}
+
+// lossy sends at a rate for a time through something that loses a share of what is sent, and updates the
+// bound.
+func lossy(l *loss, from, d int64, rate float64, share func(rate float64) float64) {
+	for now := from; now < from+d; now += 10 * msec {
+		size := rate / 8 / 100
+		l.add(now, size, size*share(rate))
+		for more, some := l.due(); more; more, some = l.due() {
+			if some {
+				l.update(10e6, rate*(1-share(rate)), false)
+			}
+		}
+	}
+}
+
+func TestLossBound(t *testing.T) {
+	policed := func(rate float64) float64 { return max(0, 1-1e6/rate) }
+	for name, x := range map[string]struct {
+		rate        float64
+		share       func(float64) float64
+		least, most float64
+	}{
+		"nothing lost":     {2e6, func(float64) float64 { return 0 }, math.Inf(1), math.Inf(1)},
+		"a little":         {2e6, func(float64) float64 { return 0.01 }, math.Inf(1), math.Inf(1)},
+		"policed":          {2e6, policed, 0.9e6, 1.1e6},
+		"too few":          {1e3, func(float64) float64 { return 0 }, math.Inf(1), math.Inf(1)},
+		"half, at random":  {2e6, func(float64) float64 { return 0.5 }, 0.9e6, 1.1e6},
+		"everything":       {2e6, func(float64) float64 { return 1 }, leastRate, 200e3},
+		"a tenth of 500 k": {500e3, func(float64) float64 { return 0.1 }, 450e3, 10e6},
+	} {
+		l := loss{}
+		lossy(&l, 100e9, 5e9, x.rate, x.share)
+		if b := l.bound(); b < x.least || b > x.most {
+			t.Errorf("%s: %.0f kbit/s", name, b/1e3)
+		}
+	}
+}
+
+// TestLateArrivalIsTakenBack also after its observation was closed.
+func TestLateArrivalIsTakenBack(t *testing.T) {
+	l := loss{}
+	for now := int64(100e9); now < 103e9; now += 10 * msec {
+		l.add(now, 1000, 1000)
+		for more, _ := l.due(); more; more, _ = l.due() {
+		}
+	}
+	for now := int64(100e9); now < 103e9; now += 10 * msec {
+		l.add(now, -1000, -1000)
+		l.add(now, 1000, 0)
+	}
+	if p, _, _ := l.recent(observations); p != 0 {
+		t.Errorf("%v lost", p)
+	}
+}
+
+// TestStepTest tells loss that depends on the rate from loss that does not.
+func TestStepTest(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 3))
+	for name, x := range map[string]struct {
+		share  func(rate float64) float64
+		obeys  bool
+		queue  bool
+		proved bool
+		depend bool
+	}{
+		"random 10 %":      {func(float64) float64 { return 0.1 }, true, false, true, false},
+		"random 30 %":      {func(float64) float64 { return 0.3 }, true, false, true, false},
+		"random 60 %":      {func(float64) float64 { return 0.6 }, true, false, true, false},
+		"policed":          {func(rate float64) float64 { return max(0, 1-1e6/rate) }, true, false, false, true},
+		"policed, 12 %":    {func(rate float64) float64 { return max(0, 1-1.76e6/rate) }, true, false, false, true},
+		"rate not lowered": {func(float64) float64 { return 0.3 }, false, false, false, false},
+		"with a queue":     {func(float64) float64 { return 0.3 }, true, true, false, false},
+		"hardly any loss":  {func(float64) float64 { return 0.03 }, true, false, false, false},
+	} {
+		var l loss
+		var r random
+		depends := false
+		for now := int64(100e9); now < 110e9 && !r.proved && !depends; now += 5 * msec {
+			rate := 2e6
+			if r.running(now) && x.obeys {
+				rate = r.rate
+			}
+			size := rate / 8 / 200
+			lost := 0.0
+			if rnd.Float64() < x.share(rate) {
+				lost = size
+			}
+			l.add(now, size, lost)
+			r.add(now, size, lost)
+			for more, _ := l.due(); more; more, _ = l.due() {
+			}
+			if x.queue && r.began != 0 {
+				r.noisy = now
+			}
+			if r.step(now, 50*msec, &l, 1e6) {
+				depends = r.depends
+			}
+		}
+		if r.proved != x.proved || depends != x.depend {
+			t.Errorf("%s: proved %v, depends %v", name, r.proved, depends)
+		}
+	}
+}
+
+// TestProofIsVoid if more is lost than was proved, and if hardly anything is.
+func TestProofIsVoid(t *testing.T) {
+	for share, want := range map[float64]bool{0.3: true, 0.37: true, 0.5: false, 0: false} {
+		r := random{proved: true, share: 0.3}
+		for range 100 {
+			r.review(1e9, share, 200)
+		}
+		if r.proved != want {
+			t.Errorf("%v: %v", share, r.proved)
+		}
+	}
+}
+
+func TestCeiling(t *testing.T) {
+	var c ceiling
+	c.found(100e9, 1e6)
+	if c.rate != ceilingKeep*1e6 {
+		t.Error(c.rate)
+	}
+	at := func(from, to int64, share float64) {
+		for now := from; now <= to; now += 250 * msec {
+			c.observe(now, share, 0.9e6)
+		}
+	}
+	at(100e9, 105e9, 0)
+	if c.rate != ceilingKeep*1e6 {
+		t.Errorf("not held: %v", c.rate)
+	}
+	at(105e9, 110e9, 0)
+	if c.rate < 1.05e6 || c.rate > 1.1e6 {
+		t.Errorf("after 5 s of growth %v", c.rate)
+	}
+	at(110e9, 110e9, 0.1)
+	if c.rate != ceilingKeep*0.9e6 || c.until != 120e9 {
+		t.Errorf("after loss %v until %v", c.rate, c.until)
+	}
+	at(120e9, 150e9, 0)
+	if c.rate < 3e6 {
+		t.Errorf("after 30 s %v", c.rate)
+	}
+}

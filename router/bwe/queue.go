@@ -1,0 +1,142 @@
+package bwe
+
+import "math"
+
+const (
+	// baseSpan is the length of a bucket of the least delay, in ns, and baseBuckets how many there are. More
+	// of them remember a path's delay for longer, so that a queue that stands is still seen as one, and take
+	// longer after the path changed.
+	baseSpan    = 1e9
+	baseBuckets = 10
+	// jitterReports is of how many reports jitter is the average. More learn of it later.
+	jitterReports = 32
+	// stallFading is the share by which the largest stall is forgotten with each report. Higher remembers
+	// longer.
+	stallFading = 256
+	// bunched is how close to each other packets arrive that no bottleneck has spaced, in ns, or they
+	// overtake each other: their delay is not a queue's. Higher takes the emptying queues of fast links for
+	// jitter.
+	bunched = 1e6
+	// jitterScale times the jitter over the number of packets is what their least delay may be by chance.
+	// Higher sees queues later.
+	jitterScale = 8
+	// jitterMost is the mean jitter, in ns, above which single reports say nothing. Then the least of
+	// noisyBuckets seconds counts.
+	jitterMost   = 60e6
+	noisyBuckets = 3
+	// noisyScale times the jitter is what that least may be by chance. Lower takes wandering delays for a
+	// queue.
+	noisyScale = 1.25
+)
+
+// sample is the delays of one report's packets.
+type sample struct {
+	least, fell float64 // in ns, above zero; the sum of what packets have fallen by
+	n           int
+}
+
+// queue estimates how long the queue at the bottleneck is: by how much even the least of some packets' delays
+// lies above the least of ten seconds, less what that least itself would be by the jitter.
+type queue struct {
+	zero    int64 // the first delay, in ns: clocks differ
+	known   bool
+	base    [baseBuckets]float64 // the least delays above zero, by baseSpan
+	bucket  int64
+	present sample
+	sent    int64 // of the last packet
+	arrived int64
+	falling float64 // by how much a run of packets has waited less and less, in ns
+	most    float64 // the largest of the report in hand
+	bunch   int     // packets of the report in hand that came at once, though sent apart
+	stalled bool    // the last report's packets came in bunches: something held them, and let them go
+	fall    float64 // most of the last report
+	stall   float64 // half of the largest fall of late, in ns
+	jitter  float64 // by how much packets wait for longer than the least, by chance, in ns
+	reports int
+	length  int64   // in ns
+	before  int64   // length at the last report
+	drains  int64   // since when it is drained, in ns; 0: it is not
+	offset  float64 // what competing traffic, not ours, holds of it, in ns
+}
+
+func (q *queue) packet(sent, arrived int64) {
+	delay := arrived - sent
+	if !q.known || abs(delay-q.zero) > 1e15 {
+		*q = queue{zero: delay, known: true, bucket: -1}
+	}
+	d := float64(delay - q.zero)
+	if q.present.n == 0 || d < q.present.least {
+		q.present.least = d
+	}
+	if apart, between := sent-q.sent, arrived-q.arrived; between < bunched && apart > between && apart < pause {
+		q.falling += float64(apart - between)
+		q.most = max(q.most, q.falling)
+		q.bunch++
+	} else if between > 0 {
+		q.falling = 0
+	}
+	q.sent, q.arrived = sent, arrived
+	q.present.fell += q.falling
+	q.present.n++
+}
+
+// end ends a report.
+func (q *queue) end(now int64) {
+	if q.present.n == 0 {
+		return
+	}
+	q.turn(now)
+	s := q.present
+	q.present = sample{}
+	b := int(q.bucket % baseBuckets)
+	q.base[b] = min(q.base[b], s.least)
+	q.reports = min(q.reports+1, jitterReports)
+	q.fall, q.stalled = q.most, 3*q.bunch > s.n
+	q.most, q.bunch = 0, 0
+	q.jitter += (2*s.fell/float64(s.n) - q.jitter) / float64(q.reports)
+	q.stall -= q.stall / stallFading
+	if q.fall > jitterMost {
+		q.stall = max(q.stall, q.fall/2)
+	}
+	least, chance := s.least, jitterScale*q.jitter/float64(s.n+1)
+	if q.noisy() {
+		chance = noisyScale * max(q.jitter, q.stall)
+		for i := range int64(noisyBuckets) {
+			least = min(least, q.base[(q.bucket-i+baseBuckets)%baseBuckets])
+		}
+	}
+	above := least - q.floor()
+	q.offset = min(q.offset, max(above, 0))
+	q.length = int64(max(above-chance-q.offset, 0))
+}
+
+// noisy says whether delays jump about so that the trend of some reports means nothing.
+func (q *queue) noisy() bool { return max(q.jitter, q.stall) > jitterMost }
+
+// turn goes on to the bucket of now.
+func (q *queue) turn(now int64) {
+	b := now / baseSpan
+	if q.bucket < 0 || b-q.bucket >= baseBuckets || b < q.bucket {
+		for i := range q.base {
+			q.base[i] = math.Inf(1)
+		}
+		q.bucket = b
+	}
+	for ; q.bucket < b; q.bucket++ {
+		q.base[(q.bucket+1)%baseBuckets] = math.Inf(1)
+	}
+}
+
+func (q *queue) floor() float64 {
+	least := math.Inf(1)
+	for _, b := range q.base {
+		least = min(least, b)
+	}
+	return least
+}
+
+// concede takes what stands now as others'.
+func (q *queue) concede() {
+	q.offset += float64(q.length)
+	q.length = 0
+}

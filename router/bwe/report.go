@@ -1,0 +1,164 @@
+package bwe
+
+import (
+	"math"
+
+	"parlor/router/bwe/probe"
+)
+
+// arrives is the rate of arrival as it would be without random loss.
+func (e *Estimator) arrives() float64 {
+	rate := e.acked.rate
+	if e.random.proved {
+		rate /= 1 - min(e.random.share, 0.9)
+	}
+	return rate
+}
+
+// busy is the rate of arrival while a queue stands, as it would be without random loss.
+func (e *Estimator) busy() float64 {
+	rate := e.acked.rate
+	if b, ok := e.acked.busy(); ok && e.queue.length > standing {
+		rate = b
+	}
+	if e.random.proved {
+		rate /= 1 - min(e.random.share, 0.9)
+	}
+	return rate
+}
+
+// byDelay moves the capacity by trend and length of the queue.
+func (e *Estimator) byDelay() {
+	c, length := &e.capacity, e.queue.length
+	over := e.trend.state == overuse && length >= standing && !e.queue.noisy() || length > stands && length > e.queue.before-5e6
+	e.queue.before = length
+	if e.queue.fall > jitterMost/2 {
+		c.mistaken(e.now)
+	}
+	if e.acked.rate == 0 || e.packets == 0 {
+		return
+	}
+	switch {
+	case over && e.queue.stalled:
+	case over:
+		if c.lower(e.now, e.rtt, e.busy()) {
+			e.cause = Delay
+		}
+		if e.trend.state == overuse {
+			e.trend.state = normal // it is told of once
+		}
+	case e.trend.state == underuse || length > drainFrom || e.random.proved || e.random.running(e.now) || e.frozen:
+		c.grown = e.now
+	default:
+		c.grow(e.now, e.rtt, e.arrives(), e.queue.noisy())
+	}
+}
+
+// byLoss closes observations and follows them. It says whether loss was found to be random.
+func (e *Estimator) byLoss() (recovered bool) {
+	e.loss.late = e.queue.noisy()
+	for {
+		more, some := e.loss.due()
+		if !more {
+			break
+		}
+		switch {
+		case !some || e.random.proved:
+		case e.ceiling.rate > 0:
+			p, _, _ := e.loss.recent(2)
+			if e.loss.late {
+				p = min(p, e.loss.averaged())
+			}
+			e.ceiling.observe(e.now, p, e.acked.rate)
+		default:
+			e.loss.update(e.capacity.rate, e.acked.rate, e.limited.yes)
+		}
+	}
+	if e.random.step(e.now, e.rtt, &e.loss, e.acked.rate) {
+		e.loss.restart(e.capacity.rate / 1e3)
+		switch {
+		case e.random.proved:
+			e.ceiling = ceiling{}
+			return true
+		case e.random.depends:
+			e.ceiling.found(e.now, e.random.arrived)
+		}
+	}
+	if e.ceiling.rate > e.capacity.rate {
+		e.ceiling = ceiling{}
+	}
+	return false
+}
+
+// bound is what loss allows, infinite if it does not limit.
+func (e *Estimator) bound() float64 {
+	switch {
+	case e.random.proved:
+		return math.Inf(1)
+	case e.ceiling.rate > 0:
+		return e.ceiling.rate
+	}
+	return e.loss.bound()
+}
+
+// byProbes takes what probes have shown.
+func (e *Estimator) byProbes() Event {
+	event := None
+	for i := range e.meters {
+		m := &e.meters[i]
+		if m.Cluster.ID == 0 {
+			continue
+		}
+		share := 0.0
+		if e.random.proved {
+			share = e.random.share
+		}
+		r, ok := m.Result(share)
+		if !ok || e.queue.noisy() {
+			if e.now-m.At > e.rtt+probe.Timeout {
+				*m, event = probe.Meter{}, Failed
+			}
+			continue
+		}
+		*m = probe.Meter{}
+		event = e.probed(r)
+	}
+	return event
+}
+
+func (e *Estimator) probed(r probe.Result) Event {
+	rate := min(r.Rate, mostRate)
+	if r.Saturated && !e.limited.yes {
+		e.capacity.known.sample(rate/0.95, linkProbe)
+		if most := rate / 0.95; e.capacity.rate > most && most > 0.8*e.capacity.rate {
+			e.capacity.rate = most // so much and no more was carried
+		}
+	}
+	switch {
+	case e.bound() < e.capacity.rate: // a few packets slip through a policer
+	case rate > e.capacity.rate && e.queue.length <= probe.QueueMost:
+		e.capacity.measured(e.now, rate)
+		e.acked.variance += unsure
+		e.cause, e.proved = Unlimited, e.now
+		return Probed
+	case r.Saturated && e.now-e.first < firstSpan && rate > e.acked.rate:
+		e.capacity.measured(e.now, rate)
+		e.cause = Delay
+	}
+	return Failed
+}
+
+// drain watches that the queue gets shorter while less is sent than the capacity.
+func (e *Estimator) drain() {
+	if e.queue.length <= drainFrom {
+		e.queue.drains = 0
+		return
+	}
+	if e.queue.drains == 0 {
+		e.queue.drains = e.now
+	}
+	if e.now-e.queue.drains > drainMost && e.queue.length < 1e9 {
+		e.queue.concede()
+		e.queue.drains = 0
+	}
+}
