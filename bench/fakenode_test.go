@@ -39,6 +39,7 @@ func newFakeNode(t *testing.T) *fakeNode {
 	mux.HandleFunc("POST /whep/{room}", n.servePost)
 	mux.HandleFunc("DELETE /session", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, `{"debug":%q}`, n.debug) })
+	mux.HandleFunc("GET /readyz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /debug/pprof/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.RequestURI()) })
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		own := readSelf()

@@ -22,7 +22,7 @@
 //	profile.go   profiles of the node, taken meanwhile
 //
 // The clients are in client/, the packets in traffic/, the counting in stats/, the bare loop in limit/, the kernel's sampling in sample/,
-// a link that one can draw in link/.
+// a link that one can draw in link/, machines that are joined by such links in netns/.
 package main
 
 import (

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -105,12 +106,15 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// healthy waits until the node answers.
+// healthy waits until the node answers and takes users.
 func (n *node) healthy(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	for {
 		h, err := n.health(ctx)
+		if err == nil {
+			err = n.isReady(ctx)
+		}
 		if err == nil {
 			if h.Debug != "" {
 				n.debug = "http://" + h.Debug
@@ -148,6 +152,24 @@ func (n *node) health(ctx context.Context) (h health, err error) {
 		return h, fmt.Errorf("/healthz: %w", err)
 	}
 	return h, nil
+}
+
+// isReady asks whether the node takes users. It says why not.
+func (n *node) isReady(ctx context.Context) error {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, n.url+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	res, err := n.probe.http.Do(q)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		reason, _ := io.ReadAll(io.LimitReader(res.Body, 1000)) // the status says enough
+		return fmt.Errorf("/readyz: status %d: %s", res.StatusCode, bytes.TrimSpace(reason))
+	}
+	return nil
 }
 
 // explain adds to an error what a node that was started here has logged. The node is stopped for that.

@@ -228,7 +228,7 @@ func isSection(path string) bool {
 
 // similar names a setting that was perhaps meant.
 func similar(key string) string {
-	if near := NearestKey(key, append(Keys(), sections()...)); near != "" {
+	if near := Nearest(key, append(Keys(), sections()...)); near != "" {
 		return "; did you mean " + near + "?"
 	}
 	last := key[strings.LastIndexByte(key, '.')+1:]

@@ -21,20 +21,6 @@ func Nearest(word string, words []string) string {
 	return best
 }
 
-// NearestKey is Nearest for keys made of parts, where the part that is mistyped may be that of the section: medai.listen.
-func NearestKey(key string, keys []string) string {
-	if near := Nearest(key, keys); near != "" {
-		return near
-	}
-	at := strings.LastIndexByte(key, '.')
-	for _, k := range keys {
-		if end := strings.LastIndexByte(k, '.'); at > 0 && end > 0 && k[end:] == key[at:] && Nearest(key[:at], []string{k[:end]}) != "" {
-			return k
-		}
-	}
-	return ""
-}
-
 // plainWord leaves out what people forget or mistake for each other.
 func plainWord(word string) string {
 	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(word))

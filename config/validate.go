@@ -217,7 +217,7 @@ func (l *loader) checkOrder() {
 	if c := &l.config.Cluster; l.sound("cluster.lease", "cluster.forget") && c.Forget < c.Lease {
 		l.fail("cluster.forget", fmt.Sprintf("%v is below cluster.lease (%v): a node that is only late would be taken for gone", c.Forget, c.Lease))
 	}
-	if n := &l.config.Limits; n.StrangersPer > n.Strangers {
+	if n := &l.config.Limits; l.sound("limits.strangers", "limits.strangers_per_address") && n.StrangersPer > n.Strangers {
 		l.fail("limits.strangers_per_address", fmt.Sprintf("%d is more than limits.strangers (%d)", n.StrangersPer, n.Strangers))
 	}
 	if v := l.config.Limits.Seats; v > maxSeats {

@@ -41,7 +41,7 @@
 //	snapshot.go  Snapshot: the state for describing and metrics
 //	usage.go     Usage: the traffic of single members
 //
-// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, clock, reception, speech, transportcc.
+// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, clock, reception, speech, transportcc, allocate.
 //
 // # Rules
 //

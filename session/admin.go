@@ -29,7 +29,7 @@ type RemoveResult struct {
 // told or not to be reached, and the bans are kept, see Marks. Removing again does no harm, also while the first time is under
 // way: both get the same answer. Results are in the order of users. Errors: bad_request, room_not_found.
 func (r *Rooms) RemoveUsers(ctx context.Context, id RoomID, users []string, text string, ban time.Duration) ([]RemoveResult, error) {
-	if err := checkRemove(id, users, text, ban); err != nil {
+	if err := CheckRemoval(id, users, text, ban); err != nil {
 		return nil, err
 	}
 	rm := r.room(id)
@@ -120,7 +120,8 @@ func (rm *room) causeOf(p *participant) cause {
 	return p.left.cause
 }
 
-func checkRemove(id RoomID, users []string, text string, ban time.Duration) error {
+// CheckRemoval returns the bad_request that RemoveUsers answers such a request with.
+func CheckRemoval(id RoomID, users []string, text string, ban time.Duration) error {
 	if err := id.check(); err != nil {
 		return err
 	}
@@ -135,10 +136,11 @@ func checkRemove(id RoomID, users []string, text string, ban time.Duration) erro
 	if ban < 0 || ban > MaxBan {
 		return Errorf(CodeBadRequest, "ban", "a ban lasts 0 to %d seconds", int(MaxBan.Seconds()))
 	}
-	return checkText(text)
+	return CheckReason(text)
 }
 
-func checkText(text string) error {
+// CheckReason returns a bad_request for a text that is not shown to anybody.
+func CheckReason(text string) error {
 	if len(text) > MaxReasonText {
 		return Errorf(CodeBadRequest, "reason", "a reason has at most %d bytes, this one has %d", MaxReasonText, len(text))
 	}
@@ -181,7 +183,7 @@ func (r *Rooms) DismissRoom(ctx context.Context, id RoomID, text string) (int, e
 	if err := id.check(); err != nil {
 		return 0, err
 	}
-	if err := checkText(text); err != nil {
+	if err := CheckReason(text); err != nil {
 		return 0, err
 	}
 	rm := r.room(id)

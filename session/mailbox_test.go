@@ -249,6 +249,9 @@ func TestWhatAResumeHasToldIsNotTakenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.pin(link - 1) // of a connection that was late
+		if m.pinned != 0 {
+			t.Error("a link that is over keeps events as they are")
+		}
 		m.pin(link)
 		m.push(Event{Type: EventUserLeft, User: ann})
 		for range more {

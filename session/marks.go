@@ -167,5 +167,5 @@ func (m Mark) Check() error {
 	if _, ok := blockedSources[m.Block]; !ok && m.Until.IsZero() {
 		return Errorf(CodeBadRequest, "block", "a block is none, both, audio or video, not %.32q", string(m.Block))
 	}
-	return checkText(m.Text)
+	return CheckReason(m.Text)
 }

@@ -41,7 +41,7 @@ func (b *builder) cluster() error {
 	}, nc.Close)
 	n.cluster, err = cluster.New(nc, cluster.Options{
 		Node: n.ID(), Region: c.Node.Region, Version: Version(), Lease: c.Cluster.Lease, Forget: c.Cluster.Forget, Replicas: c.NATS.Replicas,
-		Own: c.NATS.URL == "", Place: rule, Report: n.report, Log: n.log, Unsealed: c.Cluster.Unsealed,
+		Own: c.NATS.URL == "", Place: rule, Report: n.report, Obey: n.obey, Log: n.log, Unsealed: c.Cluster.Unsealed,
 	})
 	if err != nil {
 		return err
@@ -127,6 +127,11 @@ func publicAddr(external []netip.Addr) netip.Addr {
 	return best
 }
 
+// obey carries out a command that was given while this node could not be reached.
+func (n *Node) obey(ctx context.Context, room session.RoomID, action string, request []byte) error {
+	return n.commands.Obey(ctx, room, command.Action(action), request)
+}
+
 // others are the other nodes, for commands.
 type others struct {
 	*cluster.Cluster
@@ -144,6 +149,13 @@ func (o others) Nodes(context.Context) ([]string, error) { return o.Cluster.Othe
 // Ask has another node carry out a command.
 func (o others) Ask(ctx context.Context, node string, a command.Action, request []byte) (json.RawMessage, error) {
 	return o.client.Ask(ctx, node, a, request)
+}
+
+// Owe keeps a command for a node that cannot be reached.
+func (o others) Owe(ctx context.Context, node string, owed command.Owed) (time.Duration, error) {
+	return o.Cluster.Owe(ctx, node, cluster.Owed{
+		Room: owed.Room, Action: string(owed.Action), Request: owed.Request, Ban: cluster.Ban(owed.Ban),
+	})
 }
 
 var (

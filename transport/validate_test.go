@@ -250,6 +250,9 @@ func TestWithoutThePassword(t *testing.T) {
 	asked := e.Stats().ChecksOut
 	k.peer.mu.Unlock()
 	k.waitConnected()
+	if k.nominated().proof.missing.Load() {
+		t.Error("the handshake is no proof")
+	}
 	time.Sleep(time.Second)
 	k.undisturbed(1, 1)
 	if e.Stats().ChecksOut > asked+1 {

@@ -26,6 +26,15 @@ func openDemo(t *testing.T, n *node, user, query string) *person {
 	return p
 }
 
+// joinDemo opens it and clicks on joining: a link alone enters no room.
+func joinDemo(t *testing.T, n *node, user, query string) *person {
+	t.Helper()
+	p := openDemo(t, n, user, query)
+	p.await("the form is filled in", "document.body.dataset.role && document.querySelector('#user').value")
+	p.eval("document.querySelector('#enter').click()", nil)
+	return p
+}
+
 // await waits for a condition in the page.
 func (p *person) await(what, condition string) {
 	p.t.Helper()
@@ -93,9 +102,9 @@ func (p *person) tabTo(id string) {
 // Three people in the demo; one is removed and is told why, another reads that it left; a room is dismissed.
 func TestDemoCall(t *testing.T) {
 	n := startNode(t)
-	ann := openDemo(t, n, "ann", "room=lobby&user=ann&autojoin=1")
-	ben := openDemo(t, n, "ben", "room=lobby&user=ben&autojoin=1")
-	cleo := openDemo(t, n, "cleo", "room=lobby&user=cleo&autojoin=1")
+	ann := joinDemo(t, n, "ann", "room=lobby&user=ann")
+	ben := joinDemo(t, n, "ben", "room=lobby&user=ben")
+	cleo := joinDemo(t, n, "cleo", "room=lobby&user=cleo")
 	for _, p := range []*person{ann, ben, cleo} {
 		p.await("it sees three people", tiles(3))
 	}
@@ -106,6 +115,7 @@ func TestDemoCall(t *testing.T) {
 	ann.shoot("call-phone")
 
 	n.command("RemoveUser", map[string]any{"StrRoomId": "lobby", "UserIds": []string{"cleo"}, "Reason": "Please come back with a headset."})
+	ben.await("it reads why", "/cleo/.test(document.querySelector('#toasts').textContent)") // for a few seconds
 	cleo.await("it is told that it was removed", "document.body.dataset.view === 'notice' && document.querySelector('#notice').dataset.reason === '1'")
 	var quote string
 	cleo.eval("document.querySelector('#notice-quote').textContent", &quote)
@@ -113,7 +123,6 @@ func TestDemoCall(t *testing.T) {
 	cleo.accessible()
 	cleo.shoot("removed")
 	ben.await("cleo is gone", tiles(2))
-	ben.await("it reads why", "/cleo/.test(document.querySelector('#toasts').textContent)")
 
 	n.command("DismissRoom", map[string]any{"StrRoomId": "lobby"})
 	for _, p := range []*person{ann, ben} {
@@ -124,7 +133,7 @@ func TestDemoCall(t *testing.T) {
 // Somebody's video is blocked and let flow again: the demo says so for as long as it is.
 func TestDemoBlocked(t *testing.T) {
 	n := startNode(t)
-	ann := openDemo(t, n, "ann", "room=quiet&user=ann&autojoin=1")
+	ann := joinDemo(t, n, "ann", "room=quiet&user=ann")
 	ann.await("it is in the call", tiles(1))
 	n.command("SetUserBlocked", map[string]any{"StrRoomId": "quiet", "UserId": "ann", "Block": "video"})
 	ann.await("it says so", "/cannot see you/.test(document.querySelector('#blocked').textContent)")
@@ -137,14 +146,32 @@ func TestDemoBlocked(t *testing.T) {
 func TestDemoJoinForm(t *testing.T) {
 	n := startNode(t)
 	p := openDemo(t, n, "ann", "room=lobby")
+	p.await("it says when the camera starts", "/starts when you join/.test(document.querySelector('#preview-note').textContent)")
+	p.accessible()
+	p.shoot("join-before")
+	p.eval("document.querySelector('#look').click()", nil)
 	p.await("the camera preview plays", "document.querySelector('#preview video')?.videoWidth > 0")
 	p.accessible()
 	p.shoot("join")
 	require.NoError(t, p.page.Resize(within(t, limit), 390, 844))
 	p.await("it fits a phone", "document.documentElement.scrollWidth <= innerWidth")
 	p.shoot("join-phone")
+	p.eval("document.querySelector('#user').focus()", nil)
 	require.NoError(t, p.page.Press(within(t, limit), "\r"))
 	p.await("it says that a name is missing", "document.querySelector('#form-error').textContent !== '' && document.activeElement.id === 'user'")
+}
+
+// TestALinkAloneDoesNothing: whoever is sent one sees the form filled in. No device is opened and no room entered before a click.
+func TestALinkAloneDoesNothing(t *testing.T) {
+	n := startNode(t)
+	p := openDemo(t, n, "ann", "room=trap&user=ann&autojoin=1&join=1&camera=1&mic=1&preview=1")
+	p.await("the form is filled in", "document.querySelector('#user').value === 'ann' && document.querySelector('#room').value === 'trap'")
+	var did string
+	p.eval(`new Promise((then) => setTimeout(() => then([document.body.dataset.view, parlor.connectionState,
+		String(parlor.getLocalTrack('camera')), String(parlor.getLocalTrack('mic'))].join()), 1000))`, &did)
+	require.Equal(t, "join,DISCONNECTED,null,null", did)
+	p.eval("document.querySelector('#enter').click()", nil)
+	p.await("a click enters", tiles(1))
 }
 
 // accessible fails the test when something that a screen reader needs is missing from what can be seen.
@@ -181,7 +208,7 @@ func (p *person) accessible() {
 // The browser does not give its devices: the demo says so and what to do, nothing looks on that is not, and the call goes on.
 func TestDemoDenied(t *testing.T) {
 	n := startNode(t)
-	ann := openDemo(t, n, "ann", "room=denied&user=ann&autojoin=1&camera=0&mic=0")
+	ann := joinDemo(t, n, "ann", "room=denied&user=ann&camera=0&mic=0")
 	ann.await("it is in the call", "document.body.dataset.view === 'call'")
 	ann.eval(`void (navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError') })`, nil)
 	for _, b := range []struct{ id, device string }{{"mic", "microphone"}, {"cam", "camera"}} {

@@ -36,8 +36,8 @@ func (p *person) listens() {
 // harms nobody.
 func TestMessagesBothWays(t *testing.T) {
 	n := startNode(t)
-	ann := openDemo(t, n, "ann", "room=talk&user=ann&autojoin=1&camera=0&mic=0")
-	bob := openDemo(t, n, "bob", "room=talk&user=bob&autojoin=1&camera=0&mic=0")
+	ann := joinDemo(t, n, "ann", "room=talk&user=ann&camera=0&mic=0")
+	bob := joinDemo(t, n, "bob", "room=talk&user=bob&camera=0&mic=0")
 	for _, p := range []*person{ann, bob} {
 		p.await("two are in the call", "document.body.dataset.view === 'call' && document.querySelectorAll('#grid li').length === 2")
 		p.await("media is connected", "parlor.getStats().then((s) => s && [...s.values()].some((c) => c.type === 'transport' && c.dtlsState === 'connected'))")
@@ -81,8 +81,8 @@ func TestMessagesBothWays(t *testing.T) {
 // The chat of the demo, by keyboard, on a phone, and for a screen reader.
 func TestDemoChat(t *testing.T) {
 	n := startNode(t)
-	ann := openDemo(t, n, "ann", "room=chat&user=ann&autojoin=1&camera=0&mic=0")
-	ben := openDemo(t, n, "ben", "room=chat&user=ben&autojoin=1&camera=0&mic=0")
+	ann := joinDemo(t, n, "ann", "room=chat&user=ann&camera=0&mic=0")
+	ben := joinDemo(t, n, "ben", "room=chat&user=ben&camera=0&mic=0")
 	for _, p := range []*person{ann, ben} {
 		p.await("two are in the call", "document.body.dataset.view === 'call' && document.querySelectorAll('#grid li').length === 2")
 	}

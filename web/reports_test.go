@@ -85,8 +85,8 @@ func TestReceiveLoudest(t *testing.T) {
 // The demo marks who has the floor, and says how good everybody's network is, in signs and in words.
 func TestDemoShowsWhoSpeaksAndTheNetwork(t *testing.T) {
 	n := startNode(t)
-	ann := openDemo(t, n, "ann", "room=speak&user=ann&autojoin=1")
-	ben := openDemo(t, n, "ben", "room=speak&user=ben&autojoin=1")
+	ann := joinDemo(t, n, "ann", "room=speak&user=ann")
+	ben := joinDemo(t, n, "ben", "room=speak&user=ben")
 	ben.await("both are there", tiles(2))
 	ben.await("one tile is marked", `document.querySelectorAll('#grid .tile[data-active="true"]').length === 1`)
 	ben.await("who speaks is said in words and shown by an icon", `[...document.querySelectorAll('#grid .tile[data-speaks="true"]')].some((t) =>

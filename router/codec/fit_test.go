@@ -54,12 +54,15 @@ var players = map[string][]string{
 	"H264 high":             {"H264 1 64001f"},
 	"H264 high, CB":         {"H264 1 42e01f", "H264 1 64001f"},
 	"H264 high or CB mode":  {"H264 1 42e01f", "H264 0 64001f"},
+	"H264 B mode 0 or CB":   {"H264 0 42001f", "H264 1 42e01f"},
+	"H264 main 0 or high":   {"H264 0 4d001f", "H264 1 64001f"},
 	"H264 high 4.0":         {"H264 1 64001f", "H264 1 640028"},
 	"H264 progressive high": {"H264 1 64081f"},
 	"H264 extended":         {"H264 1 58001f"},
 	"H264 444":              {"H264 1 f4001f"},
 	"H264 intra":            {"H264 1 2c101f", "H264 1 42e01f"},
 	"H264 broken":           {"H264 1 xyz"},
+	"H264 broken, mode 0":   {"H264 0 xyz"},
 	"H264 interleaved":      {"H264 2 42e01f"},
 	"H265 main 10":          {"H265 profile-id=2"},
 	"H265 range":            {"H265 profile-id=4"},
@@ -98,9 +101,9 @@ func TestFit(t *testing.T) {
 		{"H264 2 42e01f", map[string]string{"Chromium": "-", "H264 CB": "-", "H264 interleaved": "H264 2 42e01f"}},
 		{"H264", map[string]string{"Chromium": "H264 0 42001f", "H264 CB": "H264 1 42e01f", "H264 of GStreamer": "H264"}}, // Baseline, mode 0
 		// A.2.1 Baseline
-		{"H264 1 42001f", map[string]string{"Chromium": "H264 1 42001f", "Firefox": "H264 1 42e01f", "H264 main": "H264 1 4d001f", "H264 extended": "H264 1 58001f"}},
+		{"H264 1 42001f", map[string]string{"H264 B mode 0 or CB": "H264 1 42e01f", "Chromium": "H264 1 42001f", "Firefox": "H264 1 42e01f", "H264 main": "H264 1 4d001f", "H264 extended": "H264 1 58001f"}},
 		// A.2.2 Main
-		{"H264 1 4d001f", map[string]string{"Chromium": "H264 1 4d001f", "Safari": "H264 1 640c34", "Firefox": "H264 1 42e01f", "H264 CB": "H264 1 42e01f", "H264 high, CB": "H264 1 64001f",
+		{"H264 1 4d001f", map[string]string{"H264 main 0 or high": "H264 1 64001f", "Chromium": "H264 1 4d001f", "Safari": "H264 1 640c34", "Firefox": "H264 1 42e01f", "H264 CB": "H264 1 42e01f", "H264 high, CB": "H264 1 64001f",
 			"H264 444": "H264 1 f4001f", "H264 of GStreamer": "H264"}},
 		{"H264 1 4d401f", map[string]string{"H264 high, CB": "H264 1 64001f", "Firefox": "H264 1 42e01f"}},
 		// A.2.4 High and what it is made of
@@ -131,7 +134,7 @@ func TestFit(t *testing.T) {
 		{"AV1", map[string]string{"Chromium": "AV1 level-idx=5;profile=0;tier=0", "Firefox": "AV1", "AV1 professional": "AV1 profile=2", "Safari": "-"}},
 		{"AV1 profile=1", map[string]string{"Chromium": "AV1 level-idx=5;profile=1;tier=0", "Firefox": "-", "AV1 professional": "AV1 profile=2"}},
 		{"AV1 profile=2;level-idx=8", map[string]string{"Chromium": "-", "AV1 professional": "AV1 profile=2"}},
-		{"AV1 level-idx=13;tier=1", map[string]string{"Chromium": "AV1 level-idx=5;profile=0;tier=0"}},
+		{"AV1 level-idx=13;tier=1", map[string]string{"AV1 professional": "AV1 profile=2", "Chromium": "AV1 level-idx=5;profile=0;tier=0"}},
 
 		{"OPUS useinbandfec=1", map[string]string{"Chromium": "OPUS minptime=10;useinbandfec=1", "RED 96": "OPUS", "H264 CB": "-"}},
 		{"RED 111/111", map[string]string{"Chromium": "RED 111/111", "RED 96": "OPUS", "Firefox": "OPUS"}},

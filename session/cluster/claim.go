@@ -18,6 +18,8 @@ type claim struct {
 	revision    uint64 // of its entry
 	incarnation string // of this node, in its entry
 	marked      bool   // it may have blocks in SFU_MARKS; under Cluster.mu
+	theirs      bool   // another node has the room, and those inside are about to be sent there; under Cluster.mu
+	first       uint64 // the entry's revision when the room was claimed; 0: in a bucket before; under Cluster.mu
 	busy        chan struct{}
 }
 
@@ -291,7 +293,7 @@ func (c *Cluster) write(ctx context.Context, cl *claim, revision uint64, target 
 		return c.elsewhereLocked(target)
 	}
 	c.count.here.Add(1)
-	cl.revision, cl.incarnation = next, own
+	cl.revision, cl.first, cl.incarnation = next, next, own
 	return nil
 }
 

@@ -16,6 +16,7 @@
 //	bury.go      proving that an incarnation is dead
 //	sweep.go     entries that nobody has in hand
 //	marks.go     bans and blocks, which go with their room; markstore.go is their bucket
+//	owed.go      commands for a node that cannot be reached, until it is back
 //	drain.go     moving rooms away; Locate
 //	placing/     which node a new room is placed on: pure rules
 //
@@ -47,6 +48,11 @@
 //
 // A node that was cut off reads them again of the rooms that are still its own, before anybody enters, as commands may have been
 // given of them elsewhere; who was banned meanwhile is put out.
+//
+// What ends something and is given while the node of the room cannot be reached, RemoveUser and DismissRoom, waits there
+// for Options.Forget (Owe). The node carries it out before anybody enters, and before those inside are sent to another node
+// that has the room by then; where it has kept its lease, within a third of that. It is void for another node that gets the
+// room, and for a room that is made anew. Bans hold there, too.
 //
 // # Who is believed
 //
@@ -87,7 +93,10 @@ type Options struct {
 	Own      bool          // the NATS server is in this process: nobody can have been in a cluster with it before, see rule 5
 	Place    placing.Rule  // nil: placing.Load
 	Report   func() Report // called with every renewal, on one goroutine
-	Unsealed bool          // records without a MAC are believed; forged ones are not
+	// Obey carries out a command on a room of this node that was owed (Owe). Nobody enters the room meanwhile. Where it fails it is not
+	// tried again. nil: nothing is owed.
+	Obey     func(ctx context.Context, room session.RoomID, action string, request []byte) error
+	Unsealed bool // records without a MAC are believed; forged ones are not
 	Log      zerolog.Logger
 	Now      func() time.Time // nil: time.Now; must be monotonic
 }
@@ -207,6 +216,9 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Obey == nil {
+		o.Obey = func(context.Context, session.RoomID, string, []byte) error { return nil }
+	}
 	if o.Report == nil {
 		o.Report = func() Report { return Report{} }
 	}
@@ -217,7 +229,7 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 		store:   &store{js: js, lease: o.Lease, ttl: o.Lease, replicas: o.Replicas, timeout: o.Lease / 3, now: o.Now, log: o.Log, seal: seal},
 		proof:   proof{kick: make(chan struct{}, 1)},
 		rewatch: map[string]chan struct{}{NodesBucket: make(chan struct{}, 1), RoomsBucket: make(chan struct{}, 1)},
-		marks:   marks{rooms: map[string]*unwritten{}, kick: make(chan struct{}, 1)},
+		marks:   marks{rooms: map[string]*unwritten{}, carried: map[string]uint64{}, kick: make(chan struct{}, 1)},
 		view:    newView(), claims: map[string]*claim{}, buried: map[string]bool{}, me: self{mine: map[string]bool{}},
 	}
 	c.store.gone = func() { signal(c.proof.kick) }
@@ -242,6 +254,7 @@ func (c *Cluster) Run(ctx context.Context, rooms Rooms) error {
 	all.Go(func() { c.keep(ctx) })
 	all.Go(func() { c.keepProving(ctx) })
 	all.Go(func() { c.keepMarks(ctx) })
+	all.Go(func() { c.keepObeying(ctx) })
 	all.Wait()
 	c.farewell()
 	return nil

@@ -129,8 +129,8 @@ func (c *Cluster) Locate(ctx context.Context, room session.RoomID) (node string,
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.view.judge(e.record) == stale {
+	if n := c.view.nodes[e.record.Node]; n.record.Incarnation != "" && c.view.judge(e.record) == stale {
 		return "", nil
 	}
-	return e.record.Node, nil
+	return e.record.Node, nil // also where it was fenced off
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -104,6 +105,25 @@ type moves struct {
 
 	heeded map[string][]session.Mark         // by room
 	marks  map[session.RoomID][]session.Mark // in force; set before it runs
+	obeyed []string                          // what was owed, in order
+}
+
+// obey is Options.Obey.
+func (m *moves) obey(_ context.Context, room session.RoomID, action string, request []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	when := ""
+	if _, moved := m.urls[room.Key()]; moved {
+		when = ", too late"
+	}
+	m.obeyed = append(m.obeyed, fmt.Sprintf("%s %s %s%s", room.Key(), action, request, when))
+	return nil
+}
+
+func (m *moves) heard() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.obeyed)
 }
 
 func (m *moves) Move(ctx context.Context, room session.RoomID, _ string, next func(context.Context) string) (int, error) {
@@ -160,7 +180,7 @@ func prepare(t *testing.T, url, id string, change func(*Options)) *member {
 	require.NoError(t, err)
 	m := &member{rooms: &moves{urls: map[string]string{}}, nc: nc, clock: &clock{}}
 	o := Options{
-		Node: id, Version: "test", Lease: testLease, Own: true, Place: always, Now: m.clock.now,
+		Node: id, Version: "test", Lease: testLease, Own: true, Place: always, Now: m.clock.now, Obey: m.rooms.obey,
 		Report: func() Report { return Report{URL: "http://" + id + ".test", Load: Load{CPU: .25, Rooms: 3}} },
 		Log:    zerolog.New(zerolog.ConsoleWriter{Out: testLog(), NoColor: true}).With().Str("node", id).Logger(),
 	}

@@ -29,6 +29,8 @@ type marks struct {
 	mu    sync.Mutex
 	rooms map[string]*unwritten
 	late  bool // that something is written later has been logged
+	// carried is what was owed and is carried out, by its key, with the revision: perhaps it stands there yet.
+	carried map[string]uint64
 
 	kick          chan struct{} // buffered: something is to be written later
 	written, held atomic.Uint64
@@ -184,7 +186,7 @@ func (c *Cluster) Recall(ctx context.Context, room session.RoomID) ([]session.Ma
 	err := c.flush(bounded, token)
 	var list []session.Mark
 	if err == nil {
-		list, err = c.store.readMarks(bounded, token)
+		list, _, err = c.store.readMarks(bounded, token)
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -244,7 +246,9 @@ func (c *Cluster) flush(ctx context.Context, token string) error {
 
 func (c *Cluster) writeMarks(ctx context.Context, token string, u *unwritten) error {
 	c.mu.Lock()
-	ours := c.claims[token] != nil
+	cl := c.claims[token]
+	ours := cl != nil && !cl.theirs
+	theirs := !ours && c.onAnotherLocked(c.view.rooms[token]) // with the blocks that stand there
 	c.mu.Unlock()
 	switch {
 	case !c.nc.IsConnected():
@@ -253,10 +257,12 @@ func (c *Cluster) writeMarks(ctx context.Context, token string, u *unwritten) er
 		return errLate
 	}
 	ended, wanted := c.marks.snapshot(u)
-	if ended {
+	if ended && !theirs {
 		if err := c.store.purgeMarks(ctx, token+blockPart+"*"); err != nil {
 			return err
 		}
+	}
+	if ended {
 		c.marks.mu.Lock()
 		u.ended = false
 		c.marks.mu.Unlock()

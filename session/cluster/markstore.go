@@ -1,11 +1,11 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -17,8 +17,8 @@ import (
 	"parlor/session/natsapi"
 )
 
-// MarksBucket has the bans and blocks of rooms. Its keys are "<room>.ban.<user>", which live as long as the ban, and
-// "<room>.block.<user>", which live as long as the room. It is kept on disk.
+// MarksBucket has the bans and blocks of rooms. Its keys are "<room>.ban.<user>", which live as long as the ban,
+// "<room>.block.<user>", which live as long as the room, and "<room>.owed.<which>", see owed.go. It is kept on disk.
 const MarksBucket = "SFU_MARKS"
 
 const (
@@ -73,11 +73,16 @@ func decodeMark(token, key string, value []byte) (session.Mark, error) {
 
 // putMark writes a mark in place of the one before. With ttl it ends by itself.
 func (s *store) putMark(ctx context.Context, key string, r MarkRecord, ttl time.Duration) error {
-	if _, _, err := s.marks(ctx); err != nil { // it may have to be made
-		return err
-	}
 	value, err := json.Marshal(r)
 	if err != nil {
+		return err
+	}
+	return s.putMarks(ctx, key, value, ttl)
+}
+
+// putMarks writes a key of SFU_MARKS, whatever stands there. With ttl it ends by itself.
+func (s *store) putMarks(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	if _, _, err := s.marks(ctx); err != nil { // it may have to be made
 		return err
 	}
 	var o []jetstream.PublishOpt
@@ -85,25 +90,46 @@ func (s *store) putMark(ctx context.Context, key string, r MarkRecord, ttl time.
 		o = append(o, jetstream.WithMsgTTL((ttl + time.Second - 1).Truncate(time.Second)))
 	}
 	o = append(o, jetstream.WithRetryAttempts(0)) // who calls tries again
-	_, err = s.js.PublishMsg(ctx, &nats.Msg{Subject: marksSubject + key, Data: value}, o...)
+	_, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: marksSubject + key, Data: value}, o...)
 	return s.marksOutcome(err)
 }
 
-// purgeMarks deletes keys, of which a last part may be *, and leaves nothing behind.
-func (s *store) purgeMarks(ctx context.Context, keys string) error {
+// purgeMarks deletes keys, of which a last part may be *, and leaves nothing behind. Options say which of what was written.
+func (s *store) purgeMarks(ctx context.Context, keys string, o ...jetstream.StreamPurgeOpt) error {
 	_, stream, err := s.marks(ctx)
 	if err != nil {
 		return err
 	}
-	err = s.marksOutcome(stream.Purge(ctx, jetstream.WithPurgeSubject(marksSubject+keys)))
+	err = s.marksOutcome(stream.Purge(ctx, append(o, jetstream.WithPurgeSubject(marksSubject+keys))...))
 	if errors.Is(err, errAbsent) {
 		return nil
 	}
 	return err
 }
 
-// readMarks returns the marks of a room. Where it has none that is one request.
-func (s *store) readMarks(ctx context.Context, token string) ([]session.Mark, error) {
+// readMarks returns the marks of a room, in no order, and what is owed of it, in the order in which that was written. Where it has
+// neither that is one request.
+func (s *store) readMarks(ctx context.Context, token string) ([]session.Mark, []owed, error) {
+	found, err := s.readKeys(ctx, token)
+	if err != nil {
+		return nil, nil, err
+	}
+	var list []session.Mark
+	var owing []owed
+	for key, e := range found {
+		if o, err := decodeOwed(token, key, e.Value()); err == nil {
+			o.revision = e.Revision()
+			owing = append(owing, o)
+		} else if m, err := decodeMark(token, key, e.Value()); err == nil {
+			list = append(list, m)
+		}
+	}
+	slices.SortFunc(owing, func(a, b owed) int { return cmp.Compare(a.revision, b.revision) })
+	return list, owing[:min(len(owing), maxOwed)], nil
+}
+
+// readKeys returns what stands in SFU_MARKS of a room, by key.
+func (s *store) readKeys(ctx context.Context, token string) (map[string]change, error) {
 	kv, stream, err := s.marks(ctx)
 	if err != nil {
 		return nil, err
@@ -122,7 +148,7 @@ func (s *store) readMarks(ctx context.Context, token string) ([]session.Mark, er
 		return nil, s.because(MarksBucket, err)
 	}
 	defer endWatch(w)
-	found, all := map[string]session.Mark{}, false
+	found, all := map[string]change{}, false
 	for !all || len(missing) > 0 {
 		select {
 		case e, ok := <-w.Updates():
@@ -135,37 +161,39 @@ func (s *store) readMarks(ctx context.Context, token string) ([]session.Mark, er
 			}
 			delete(missing, marksSubject+e.Key())
 			delete(found, e.Key())
-			if ended(e) {
-				continue
-			}
-			if m, err := decodeMark(token, e.Key(), e.Value()); err == nil {
-				found[e.Key()] = m
+			if !ended(e) {
+				found[e.Key()] = e
 			}
 		case <-ctx.Done():
 			return nil, s.because(MarksBucket, ctx.Err())
 		}
 	}
-	return slices.Collect(maps.Values(found)), nil
+	return found, nil
 }
 
-// marked returns the tokens of the rooms that have marks.
-func (s *store) marked(ctx context.Context) (map[string]bool, error) {
+// marked returns the tokens of the rooms that have marks, and of those of which something is owed, as far as their keys are like that.
+func (s *store) marked(ctx context.Context, keys string) (marked, owing map[string]bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*s.timeout)
 	defer cancel()
 	_, stream, err := s.marks(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(marksSubject+">"))
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(marksSubject+keys))
 	if err = s.marksOutcome(err); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	rooms := map[string]bool{}
+	marked, owing = map[string]bool{}, map[string]bool{}
 	for subject := range info.State.Subjects {
-		token, _, _ := strings.Cut(strings.TrimPrefix(subject, marksSubject), ".")
-		rooms[token] = true
+		key := strings.TrimPrefix(subject, marksSubject)
+		token, _, _ := strings.Cut(key, ".")
+		if strings.HasPrefix(key, token+owedPart) {
+			owing[token] = true
+		} else {
+			marked[token] = true
+		}
 	}
-	return rooms, nil
+	return marked, owing, nil
 }
 
 // marks returns the bucket, which it finds or makes where that has not been done.

@@ -130,6 +130,9 @@ func (c *Cluster) lose(why string) {
 	c.mu.Lock()
 	c.me.lost = true
 	rooms := len(c.claims)
+	for _, cl := range c.claims {
+		cl.first = 0
+	}
 	c.mu.Unlock()
 	c.count.lostBuckets.Add(1)
 	c.o.Log.Warn().Str("bucket", RoomsBucket).Int("rooms", rooms).Msg(why + ": this node's rooms are written into the new one")

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"sync"
 	"time"
-
-	"parlor/session"
 )
 
 // reclaimers is how many rooms are taken up at a time. Raising it makes a node with very many rooms take entries sooner
@@ -60,14 +58,14 @@ func (c *Cluster) reclaim(ctx context.Context, incarnation string) {
 	}
 }
 
-// reread puts in force what others have written of this node's rooms while it was cut off, and writes its own blocks again where
-// others have cleared them away with the room's entry. It reports whether that is done.
+// reread puts in force what others have written of this node's rooms while it was cut off, and carries out what it owes. It
+// writes its own blocks again where others have cleared them away with the room's entry. It reports whether that is done.
 func (c *Cluster) reread(ctx context.Context, current func() bool) bool {
 	c.mu.Lock()
-	rooms := map[string]session.RoomID{}
-	for token, cl := range c.claims {
+	var rooms []*claim
+	for _, cl := range c.claims {
 		if !cl.room.IsZero() {
-			rooms[token] = cl.room
+			rooms = append(rooms, cl)
 		}
 	}
 	c.mu.Unlock()
@@ -82,31 +80,43 @@ func (c *Cluster) reread(ctx context.Context, current func() bool) bool {
 	return current()
 }
 
-func (c *Cluster) rereadOnce(ctx context.Context, rooms map[string]session.RoomID) error {
-	marked, err := c.store.marked(ctx)
+func (c *Cluster) rereadOnce(ctx context.Context, rooms []*claim) error {
+	marked, owing, err := c.store.marked(ctx, ">")
 	if err != nil {
 		return err
 	}
 	own := c.rooms.Marks()
-	for token, room := range rooms {
-		if list := own[room]; len(list) > 0 && !marked[token] {
-			c.marks.want(token, list)
+	for _, cl := range rooms {
+		if list := own[cl.room]; len(list) > 0 && !marked[cl.token] {
+			c.marks.want(cl.token, list)
 			signal(c.marks.kick)
 		}
-		if !marked[token] {
+		if !marked[cl.token] && !owing[cl.token] {
 			continue
 		}
-		within, cancel := context.WithTimeout(ctx, 2*c.store.timeout)
-		list, err := c.store.readMarks(within, token)
-		if err == nil {
-			err = c.rooms.Heed(within, room, c.marks.older(token, list))
-		}
-		cancel()
-		if err != nil {
+		if err := c.heed(ctx, cl); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// heed puts in force what others have written of a room, and carries out what is owed of it.
+func (c *Cluster) heed(ctx context.Context, cl *claim) error {
+	if !c.seize(ctx, cl, func() bool { return true }) {
+		return ctx.Err()
+	}
+	defer c.keepOn(cl)
+	within, cancel := context.WithTimeout(ctx, 2*c.store.timeout)
+	defer cancel()
+	list, owed, err := c.store.readMarks(within, cl.token)
+	if err == nil {
+		err = c.rooms.Heed(within, cl.room, c.marks.older(cl.token, list))
+	}
+	if err != nil {
+		return err
+	}
+	return c.obey(ctx, cl, owed)
 }
 
 // unclaimed returns the claims that were written for another incarnation.
@@ -182,6 +192,7 @@ func (c *Cluster) occupant(ctx context.Context, token string) (owner string, fre
 		return "", e.revision, nil
 	}
 	c.mu.Lock()
+	c.view.setRoom(token, e)
 	worth := c.view.judge(e.record)
 	c.mu.Unlock()
 	if worth == valid || worth == pending {
@@ -196,10 +207,14 @@ func (c *Cluster) isMine(incarnation string) bool {
 	return c.me.mine[incarnation]
 }
 
-// handOn sends those inside a room that another node has taken over to it.
+// handOn sends those inside a room that another node has taken over to it; but not those who were to be put out before.
 func (c *Cluster) handOn(ctx context.Context, cl *claim, owner string) {
 	c.count.handedOn.Add(1)
 	c.o.Log.Warn().Str("room", cl.room.Key()).Str("to", owner).Msg("room was taken over while this node was cut off: those inside are sent there")
+	c.mu.Lock()
+	cl.theirs = true
+	c.mu.Unlock()
+	c.obeyFirst(ctx, cl)
 	c.drop(cl, false)
 	_, err := c.rooms.Move(ctx, cl.room, "the room has moved to another node", func(context.Context) string {
 		url, _ := c.NodeURL(owner)

@@ -62,7 +62,7 @@ func roomRecord(node, incarnation string, now time.Time) RoomRecord {
 }
 
 // decode reads a record, whoever wrote it: see unseal. What others have written is not trusted to be one.
-func decode[T NodeRecord | RoomRecord | MarkRecord](key string, data []byte) (r T, err error) {
+func decode[T NodeRecord | RoomRecord | MarkRecord | OwedRecord](key string, data []byte) (r T, err error) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return r, fmt.Errorf("entry %s: %w", key, err)
 	}

@@ -167,7 +167,7 @@ func TestABucketIsDeleted(t *testing.T) {
 					require.NoError(t, m.Ready(), "node %d", i)
 				}
 				await(t, "carl and dora are still what they were", func() bool {
-					l, err := all[1].store.readMarks(t.Context(), "s-lobby")
+					l, _, err := all[1].store.readMarks(t.Context(), "s-lobby")
 					return err == nil && len(l) == 2
 				})
 				s, err := b.js().Stream(t.Context(), "KV_"+name)

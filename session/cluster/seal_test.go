@@ -59,7 +59,10 @@ func TestSealsAreChecked(t *testing.T) {
 		"the seal of nothing":               {`{"id":"a","mac":""}`, NodesBucket, "a", false, forged},
 		"no MAC at all behind the id":       {`{"id":"a","mac":"k1:"}`, NodesBucket, "a", false, forged},
 		"a cut MAC":                         {strings.TrimSuffix(one, `AA"}`)[:len(one)-8] + `"}`, NodesBucket, "a", false, forged},
-		"more than it ever has":             {sealed(many...) + " ", NodesBucket, "a", false, forged},
+		"a member behind a good MAC":        {strings.TrimSuffix(one, `"}`) + ` ","url":"http://evil.test"}`, NodesBucket, "a", false, forged},
+		"cut off behind a good MAC":         {strings.TrimSuffix(one, `"}`) + " ", NodesBucket, "a", false, forged},
+		"a blank behind it":                 {one + " ", NodesBucket, "a", false, forged},
+		"more than it ever has":             {strings.Replace(one, "k1:", strings.Repeat("k9:"+strings.Repeat("A", 22)+" ", maxSeals/26)+"k1:", 1), NodesBucket, "a", false, forged},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := sealerOf(t, c.lax, "k0", "k1")
@@ -93,12 +96,18 @@ func TestWhatIsNotBelievedIsWrittenBackAsItWas(t *testing.T) {
 func FuzzUnseal(f *testing.F) {
 	s := sealerOf(f, false, "k1")
 	f.Add([]byte(`{"node":"a"}`))
-	f.Add(encode(s, RoomsBucket, "s-a", RoomRecord{Node: "a", Incarnation: "1"}))
+	genuine := encode(s, RoomsBucket, "s-a", RoomRecord{Node: "a", Incarnation: "1"})
+	f.Add(genuine)
+	f.Add([]byte(strings.TrimSuffix(string(genuine), `"}`) + ` ","node":"evil"}`))
 	f.Add([]byte(`{"node":"a","mac":"k1:AAAAAAAAAAAAAAAAAAAAAA k1:"}`))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		r, err := unseal[RoomRecord](s, RoomsBucket, "s-b", value)
 		if err == nil && r.doubt == trusted {
 			t.Fatal("a record that nobody has sealed is believed")
+		}
+		r, err = unseal[RoomRecord](s, RoomsBucket, "s-a", value)
+		if err == nil && r.doubt == trusted && (r.Node != "a" || r.Incarnation != "1") {
+			t.Fatalf("a seal of another record is believed: %+v", r)
 		}
 	})
 }

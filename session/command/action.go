@@ -69,6 +69,7 @@ type job[A any] struct {
 	room session.RoomID
 	node string
 	all  func(ctx context.Context, request []byte) (A, error)
+	owed *owing
 }
 
 // define makes the spec of a command whose requests are of type Q.
@@ -84,7 +85,7 @@ func define[Q, A any](a Action, summary string, plan func(*Commands, Q) (job[A],
 			if err != nil {
 				return task{}, err
 			}
-			t := task{room: j.room, node: j.node, here: func(ctx context.Context) (any, error) { return j.here(ctx) }}
+			t := task{room: j.room, node: j.node, owed: j.owed, here: func(ctx context.Context) (any, error) { return j.here(ctx) }}
 			if j.all != nil {
 				t.all = func(ctx context.Context, request []byte) (any, error) { return j.all(ctx, request) }
 			}

@@ -12,6 +12,7 @@
 //	nodes.go      the commands on nodes
 //	page.go       shorter pages; which commands may be repeated
 //	elsewhere.go  Elsewhere: the other nodes; to whom a command goes, merging of lists
+//	owed.go       commands that a node carries out later, as it cannot be reached
 package command
 
 import (
@@ -54,6 +55,8 @@ type task struct {
 	room session.RoomID                             // the holder of this room
 	node string                                     // the node of this id
 	all  func(context.Context, []byte) (any, error) // all nodes: asks them and merges the answers
+
+	owed *owing // what the room's node is to do when it is back; nil: nothing
 }
 
 // Do carries out a command, wherever the room is that it is about, and returns what to answer as JSON once it is true. The

@@ -24,6 +24,9 @@ type Elsewhere interface {
 	// answers with an error is a *session.Error; ErrNoNode where nobody answers to that name, ErrSilent where the node hangs. The time that ctx leaves holds for
 	// that node, too.
 	Ask(ctx context.Context, node string, a Action, request []byte) (json.RawMessage, error)
+	// Owe keeps a command for a node that has a room and cannot be reached. It carries it out when it is back (Commands.Obey), if that is
+	// within the returned time.
+	Owe(ctx context.Context, node string, o Owed) (within time.Duration, err error)
 }
 
 var (
@@ -89,7 +92,7 @@ func (c *Commands) follow(ctx context.Context, a Action, request []byte, t task)
 			continue
 		}
 		if lost { // it has the room nevertheless, as far as its lease tells: perhaps with people in it
-			return nil, silent(a, at, err)
+			return nil, c.owe(ctx, a, at, t, err)
 		}
 		return nil, err
 	}

@@ -23,9 +23,13 @@ func planRemoval(c *Commands, q RemoveUserRequest, stringForm bool) (j job[Remov
 	if limit := int64(session.MaxBan / time.Second); q.BanSeconds < 0 || q.BanSeconds > limit {
 		return j, bad("BanSeconds", "a ban lasts 0 to %d seconds, not %d", limit, q.BanSeconds)
 	}
-	j.room = room
+	ban := time.Duration(q.BanSeconds) * time.Second
+	if err := session.CheckRemoval(room, q.UserIDs, q.Reason, ban); err != nil {
+		return j, named(err, q.RoomRef)
+	}
+	j.room, j.owed = room, owedRemoval(q)
 	j.here = func(ctx context.Context) (a RemoveUserResponse, err error) {
-		results, err := c.o.Rooms.RemoveUsers(ctx, room, q.UserIDs, q.Reason, time.Duration(q.BanSeconds)*time.Second)
+		results, err := c.o.Rooms.RemoveUsers(ctx, room, q.UserIDs, q.Reason, ban)
 		if err != nil {
 			return a, named(err, q.RoomRef)
 		}
@@ -50,12 +54,18 @@ func dismissRoomByStr(c *Commands, q DismissRoomRequest) (job[DismissRoomRespons
 }
 
 func planDismissal(c *Commands, q DismissRoomRequest, stringForm bool) (j job[DismissRoomResponse], err error) {
-	j.room, err = q.room(stringForm)
+	if j.room, err = q.room(stringForm); err != nil {
+		return j, err
+	}
+	if err := session.CheckReason(q.Reason); err != nil {
+		return j, named(err, q.RoomRef)
+	}
+	j.owed = &owing{request: q}
 	j.here = func(ctx context.Context) (DismissRoomResponse, error) {
 		n, err := c.o.Rooms.DismissRoom(ctx, j.room, q.Reason)
 		return DismissRoomResponse{Users: n}, named(err, q.RoomRef)
 	}
-	return j, err
+	return j, nil
 }
 
 func setUserBlocked(c *Commands, q SetUserBlockedRequest) (j job[SetUserBlockedResponse], err error) {

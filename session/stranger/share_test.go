@@ -11,7 +11,7 @@ import (
 
 func TestConnectionsAreGivenBackOnce(t *testing.T) {
 	c := &Conn{b: New(Limits{CPU: .1}), paid: connPrice + tlsPrice}
-	require.Equal(t, time.Millisecond, c.refund())
+	require.Equal(t, 1100*time.Microsecond, c.refund())
 	require.Zero(t, c.refund())
 }
 

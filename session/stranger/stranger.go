@@ -38,13 +38,13 @@ type Limits struct {
 
 // Prices of work for strangers. They are upper bounds: a core that is half as fast takes twice as long for it.
 const (
-	connPrice    = 100 * time.Microsecond // accepting a connection, with what net/http keeps for it
+	connPrice    = 200 * time.Microsecond // accepting a connection, with what net/http does for it
 	tlsPrice     = 900 * time.Microsecond // its handshake, with an RSA key of 2048 bits
-	refusalPrice = 40 * time.Microsecond  // accepting a connection and resetting it
-	requestPrice = 60 * time.Microsecond  // reading a request and writing a small answer
-	messagePrice = 60 * time.Microsecond  // a message of a WebSocket, with an answer
+	refusalPrice = 60 * time.Microsecond  // accepting a connection and resetting it
+	requestPrice = 100 * time.Microsecond // reading a request and writing a small answer
+	messagePrice = 120 * time.Microsecond // a message of a WebSocket, with an answer
 	tokenPrice   = 40 * time.Microsecond  // finding out whether a token is genuine
-	bytePrice    = 15 * time.Nanosecond   // reading a byte of JSON, or writing one of an answer
+	bytePrice    = 25 * time.Nanosecond   // reading a byte of JSON, or writing one of an answer
 	filePrice    = 20 * time.Microsecond  // a request for a file in memory, or for whether it has changed
 	fileByte     = 2 * time.Nanosecond    // a byte of it
 )

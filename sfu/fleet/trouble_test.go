@@ -238,6 +238,10 @@ func TestANodeHangs(t *testing.T) {
 	require.Contains(t, r.Message, "node "+hung.id+" does not answer")
 	t.Logf("told after %v: %v", took, r)
 	require.Less(t, took, 1500*time.Millisecond)
+	owing := &refused{}
+	require.ErrorAs(t, f.command(t, "RemoveUser", removal{theirs, []string{other[3].name}}, nil), &owing)
+	require.Contains(t, owing.Message, "node "+hung.id+" does not answer")
+	require.Contains(t, owing.Message, "it carries the command out if it is back within 3m0s")
 
 	for range 10 { // of which the node that hangs gets some
 		require.Error(t, f.command(t, "DismissRoom", room{"victim"}, nil))
@@ -247,6 +251,9 @@ func TestANodeHangs(t *testing.T) {
 	hung.signal(syscall.SIGCONT)
 	woken = true
 	eventually(t, "it is back", 30*time.Second, func() bool { return hung.get("/readyz") == http.StatusOK })
+	other[3].putOut(t)
+	require.Equal(t, 1, other[3].lastExit(), "what was kept for it is done")
+	other = other[:3]
 	time.Sleep(2 * time.Second)
 	require.Equal(t, 1, victim.entered())
 	require.Equal(t, -1, victim.lastExit(), "an old command was carried out")

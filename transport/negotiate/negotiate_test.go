@@ -124,8 +124,15 @@ func requireMatches(t testing.TB, offerText, answerText string) {
 // requireFormats checks that an accepted section names only what was offered.
 func requireFormats(t testing.TB, om, am *sdp.MediaDescription) {
 	t.Helper()
+	offered := map[string]bool{}
+	for _, f := range om.MediaName.Formats {
+		offered[f] = true
+		if n, err := strconv.Atoi(f); err == nil { // 000 is payload type 0
+			offered[strconv.Itoa(n)] = true
+		}
+	}
 	for _, f := range am.MediaName.Formats {
-		require.Contains(t, om.MediaName.Formats, f)
+		require.True(t, offered[f], "%s of %v", f, om.MediaName.Formats)
 	}
 	for _, at := range am.Attributes {
 		switch at.Key {

@@ -1,6 +1,7 @@
 // The demo page: joining, the call, and what it says when the call is over. It uses nothing of the
 // client but its public calls and events, so it is also an example to start from.
-// Address parameters: room, user, token, role, scene, autojoin=1, camera=0, mic=0.
+// Address parameters: room, user, token, role, scene, camera=0, mic=0. They fill in the form: whoever follows a link clicks before a
+// device is opened or a room entered.
 
 import { Parlor, ExitReason } from '/client/parlor.js';
 import { Chat, SERVER } from '/demo/chat.js';
@@ -150,7 +151,8 @@ function paint() {
   button('mic', on.mic, on.mic ? 'Mute' : 'Unmute', on.mic ? 'i-mic' : 'i-mic-off');
   button('cam', on.cam, on.cam ? 'Stop video' : 'Start video', on.cam ? 'i-cam' : 'i-cam-off');
   button('pre-mic', want.mic, want.mic ? 'Turn microphone off' : 'Turn microphone on', want.mic ? 'i-mic' : 'i-mic-off');
-  button('pre-cam', on.cam, on.cam ? 'Turn camera off' : 'Turn camera on', on.cam ? 'i-cam' : 'i-cam-off');
+  button('pre-cam', want.cam, want.cam ? 'Turn camera off' : 'Turn camera on', want.cam ? 'i-cam' : 'i-cam-off');
+  $('look').hidden = !want.cam || on.cam;
   button('share', null, on.share ? 'Stop share' : 'Share', 'i-screen');
   $('share').dataset.active = String(on.share);
   /** @type {HTMLElement} */ (document.querySelector('.preview-frame')).dataset.camera = on.cam ? 'on' : 'off';
@@ -241,6 +243,7 @@ function busy(yes) {
 
 async function preview() {
   if (role === 'audience' || !want.cam) return;
+  $('look').hidden = true;
   $('preview-note').textContent = 'Starting your camera…';
   try {
     await startCamera();
@@ -250,7 +253,20 @@ async function preview() {
     paint();
     return;
   }
-  $('preview-note').textContent = 'Your camera is off';
+  noteCamera();
+}
+
+/** What the preview says while it shows nothing. */
+function noteCamera() {
+  $('preview-note').textContent = want.cam ? 'Your camera starts when you join' : 'Your camera is off';
+}
+
+/** Of the camera before joining: the click is what opens it. */
+async function choose() {
+  want.cam = !want.cam;
+  noteCamera();
+  if (want.cam) await preview();
+  else await parlor.stopLocalVideo();
 }
 
 // --- leaving
@@ -440,7 +456,8 @@ const clicks = {
   mic: () => run(toggleMic()),
   cam: () => run(toggleCamera()),
   share: () => run(toggleShare()),
-  'pre-cam': () => run(toggleCamera()),
+  'pre-cam': () => run(choose()),
+  look: () => run(preview()),
   'pre-mic': () => {
     want.mic = !want.mic;
     paint();
@@ -474,10 +491,9 @@ function begin() {
   /** @type {HTMLDetailsElement} */ ($('more')).open = params.has('token');
   $('share').hidden = !Parlor.isScreenShareSupported();
   hint();
+  noteCamera();
   paint();
   if (!Parlor.isSupported()) formError('This browser cannot take part in calls. Please use a current Chrome, Edge, Firefox or Safari.');
-  else if (params.get('autojoin') === '1') void join();
-  else void preview();
   if (!input('user').value) input('user').focus();
 }
 

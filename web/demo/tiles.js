@@ -251,7 +251,7 @@ export class Tiles {
 }
 
 /** Narrower than this nobody is recognised, so more of them scroll, at the shape of which most can be seen at a time. */
-const MIN_WIDTH = 100;
+const MIN_WIDTH = 84;
 const WIDE = 16 / 9;
 const SMALL = 4 / 3;
 

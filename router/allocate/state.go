@@ -1,0 +1,76 @@
+package allocate
+
+// State is what was chosen for a seat, and what keeps the next choices from flapping. The zero value is that of a seat that has shown
+// nothing.
+type State struct {
+	Want int // the rung that was chosen, by its index; Paused
+	Rung int // the rung that is sent, of those that are live; Paused
+
+	made  bool
+	seen  bool  // something has been chosen before
+	rose  int64 // when a higher rung was last chosen; 0: never
+	tried int   // which one that was
+
+	failed int   // the lowest rung that the network did not carry
+	until  int64 // until when it is not tried again; 0: nothing has failed
+	wait   int64 // how long that was
+}
+
+// What turning these costs is said of each. All are in ns.
+const (
+	// dwell is how long a seat stays after it has risen. Longer has pictures get better later, shorter has them change more often.
+	dwell = 2e9
+	// blame is how long after a rise a network that turns out to be full is taken to be so for that.
+	blame = 3e9
+	// firstWait and longestWait are for how long a rung is not tried again that has failed, the first time and at most.
+	firstWait, longestWait = 5e9, 60e9
+)
+
+// shown reports whether something is sent.
+func (s *State) shown() bool { return s.made && s.Rung != Paused }
+
+// begin takes in what has happened since the last choice. rungs is how many there are now.
+func (s *State) begin(n *Network, rungs int) {
+	if !s.made {
+		s.made, s.Want, s.Rung = true, Paused, Paused
+	}
+	if s.Rung >= rungs { // the ladder has got shorter
+		s.Rung, s.Want = rungs-1, min(s.Want, rungs-1)
+	}
+	if n.Failed && s.rose != 0 && n.Now-s.rose < blame {
+		s.fail(n.Now)
+	}
+}
+
+// fail notes that the rung to which the seat has risen was too much.
+func (s *State) fail(now int64) {
+	wait := int64(firstWait)
+	if s.wait != 0 && s.failed == s.tried {
+		wait = min(2*s.wait, longestWait)
+	}
+	s.failed, s.wait, s.until, s.rose = s.tried, wait, now+wait, 0
+	s.Want, s.Rung = min(s.Want, s.tried-1), min(s.Rung, s.tried-1)
+}
+
+// held is the rung up to which nothing is new.
+func (s *State) held() int { return max(s.Want, s.Rung) }
+
+// mayRise reports whether a rung above the one that is held may be chosen.
+func (s *State) mayRise(now int64, rung int) bool {
+	if s.until != 0 && rung >= s.failed && now < s.until {
+		return false
+	}
+	return s.rose == 0 || now-s.rose >= dwell
+}
+
+// Forgive forgets what has failed: the network is another one, or has turned out to carry much more.
+func (s *State) Forgive() { s.failed, s.until, s.wait = 0, 0, 0 }
+
+// choose takes the choice.
+func (s *State) choose(now int64, want, taken int) {
+	if want > s.held() && s.seen {
+		s.rose, s.tried = now, want
+	}
+	s.seen = s.seen || want != Paused
+	s.Want, s.Rung = want, taken
+}

@@ -1,0 +1,282 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"parlor/session"
+	"parlor/session/natsapi"
+)
+
+func dismissal(r session.RoomID) Owed {
+	return Owed{Room: r, Action: "DismissRoom", Request: []byte(`{"Reason":"over"}`)}
+}
+
+func removal(r session.RoomID, user string) Owed {
+	return Owed{Room: r, Action: "RemoveUser", Request: fmt.Appendf(nil, `{"UserIds":[%q]}`, user)}
+}
+
+func (m *member) owe(t *testing.T, node string, o Owed) {
+	t.Helper()
+	within, err := m.Owe(t.Context(), node, o)
+	require.NoError(t, err)
+	require.Equal(t, m.o.Forget, within)
+}
+
+// entryOfRoom returns a room's entry as NATS has it.
+func (m *member) entryOfRoom(t *testing.T, r session.RoomID) entry[RoomRecord] {
+	t.Helper()
+	e, err := get[RoomRecord](t.Context(), m.store, RoomsBucket, natsapi.RoomToken(r))
+	require.NoError(t, err)
+	return e
+}
+
+// TestWhatIsOwedIsDoneAfterACut: before anybody enters, in the order in which it was given, once.
+func TestWhatIsOwedIsDoneAfterACut(t *testing.T) {
+	b := newBroker(t)
+	k := newLink(t, b.at)
+	a, other := join(t, k.url(), "a", nil), join(t, b.url(), "b", nil)
+	a.knows(t, 2)
+	other.knows(t, 2)
+	lobby, hall := room(t, "lobby"), room(t, "hall")
+	a.claim(t, lobby)
+	a.claim(t, hall)
+	k.set(true)
+	await(t, "a is gone", func() bool { return len(other.Nodes()) == 1 })
+	ban := removal(lobby, "ann")
+	ban.Ban = Ban{[]string{"ann"}, time.Hour, "spam"}
+	other.owe(t, "a", removal(lobby, "bob"))
+	other.owe(t, "a", ban)
+	want := []string{`s:lobby RemoveUser {"UserIds":["ann"]}`}
+	for i := range 12 {
+		other.owe(t, "a", removal(lobby, fmt.Sprint("user", i)))
+		want = append(want, fmt.Sprintf(`s:lobby RemoveUser {"UserIds":["user%d"]}`, i))
+	}
+	other.owe(t, "a", removal(lobby, "bob")) // again: it waits once, and at the end
+	other.owe(t, "a", dismissal(hall))
+	require.Equal(t, []string{"ban ann 1h0m0s spam"}, other.recall(t, lobby), "who takes the room over knows of the ban")
+	marked, owing, err := other.store.marked(t.Context(), ">")
+	require.NoError(t, err)
+	require.Equal(t, map[string]bool{"s-lobby": true}, marked, "what is owed is no mark")
+	require.Equal(t, map[string]bool{"s-lobby": true, "s-hall": true}, owing)
+	require.Empty(t, a.rooms.heard())
+
+	k.set(false)
+	await(t, "a takes entries again", func() bool { return a.Open() == nil })
+	heard := a.rooms.heard()
+	require.Contains(t, heard, `s:hall DismissRoom {"Reason":"over"}`)
+	var inLobby []string
+	for _, h := range heard {
+		if strings.HasPrefix(h, "s:lobby") {
+			inLobby = append(inLobby, h)
+		}
+	}
+	require.Equal(t, append(want, `s:lobby RemoveUser {"UserIds":["bob"]}`), inLobby)
+	a.rooms.mu.Lock()
+	require.Len(t, a.rooms.heeded["s:lobby"], 1, "it knows of the ban as well")
+	a.rooms.mu.Unlock()
+	require.EqualValues(t, 1, b.messages(MarksBucket), "nothing but the ban is left")
+	await(t, "a looks again", func() bool { return a.obeyAll(t.Context()) == nil })
+	require.Len(t, a.rooms.heard(), len(heard))
+	require.Empty(t, other.rooms.heard())
+}
+
+// TestWhatIsOwedOfARoomThatWasTakenOver is done to those who are inside before they are sent after it. It is void for the node that has
+// taken it.
+func TestWhatIsOwedOfARoomThatWasTakenOver(t *testing.T) {
+	b := newBroker(t)
+	k := newLink(t, b.at)
+	a, other := join(t, k.url(), "a", nil), join(t, b.url(), "b", nil)
+	a.knows(t, 2)
+	other.knows(t, 2)
+	lobby, hall := room(t, "lobby"), room(t, "hall")
+	a.claim(t, lobby)
+	a.claim(t, hall)
+	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })
+	k.set(true)
+	await(t, "a is gone", func() bool { return len(other.Nodes()) == 1 })
+	other.owe(t, "a", dismissal(lobby))
+	other.claim(t, lobby)
+	node, err := other.Locate(t.Context(), hall)
+	require.NoError(t, err)
+	require.Equal(t, "a", node, "it was fenced off, and has people in its other room perhaps")
+	other.owe(t, "a", dismissal(hall))
+	_, err = other.Owe(t.Context(), "a", removal(lobby, "bob"))
+	require.ErrorIs(t, err, errMoved, "commands on it reach b by now")
+	await(t, "b looks", func() bool { return other.obeyAll(t.Context()) == nil })
+
+	k.set(false)
+	await(t, "a takes entries again", func() bool { return a.Open() == nil })
+	require.ElementsMatch(t, []string{`s:lobby DismissRoom {"Reason":"over"}`, `s:hall DismissRoom {"Reason":"over"}`}, a.rooms.heard())
+	_, moved := a.rooms.of(lobby)
+	require.True(t, moved)
+	require.Empty(t, other.rooms.heard())
+	_, owing, err := other.store.marked(t.Context(), ">")
+	require.NoError(t, err)
+	require.Empty(t, owing)
+}
+
+// TestWhatIsOwedTouchesNoBlocksOfOthers: a room that is dismissed after another node has got it leaves that node its blocks.
+func TestWhatIsOwedTouchesNoBlocksOfOthers(t *testing.T) {
+	b := newBroker(t)
+	var a *member
+	a = join(t, b.url(), "a", func(o *Options) {
+		o.Obey = func(ctx context.Context, r session.RoomID, action string, request []byte) error {
+			_ = a.rooms.obey(ctx, r, action, request)
+			return a.settleMarks(ctx, natsapi.RoomToken(r), true)
+		}
+	})
+	other := join(t, b.url(), "b", nil)
+	a.knows(t, 2)
+	other.knows(t, 2)
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	a.keepNow(t, lobby, blocked("bob", session.BlockAudio))
+	a.mu.Lock()
+	cl := a.claims["s-lobby"]
+	a.mu.Unlock()
+	require.True(t, a.seize(t.Context(), cl, func() bool { return true }))
+	other.owe(t, "a", dismissal(lobby))
+	record := roomRecord("b", other.incarnation(), time.Now())
+	_, err := put(t.Context(), other.store, RoomsBucket, "s-lobby", record, other.entryOfRoom(t, lobby).revision)
+	require.NoError(t, err)
+	await(t, "a knows", func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.onAnotherLocked(a.view.rooms["s-lobby"])
+	})
+	a.handOn(t.Context(), cl, "b")
+	require.Equal(t, []string{`s:lobby DismissRoom {"Reason":"over"}`}, a.rooms.heard())
+	require.Equal(t, []string{"block bob audio"}, other.recall(t, lobby))
+}
+
+// TestWhatIsOwedByANodeThatKeptItsLease: it hung for a moment, and nobody noticed but who gave the command.
+func TestWhatIsOwedByANodeThatKeptItsLease(t *testing.T) {
+	b := newBroker(t)
+	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
+	other.knows(t, 2)
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	was := a.incarnation()
+	other.owe(t, "a", dismissal(lobby))
+	await(t, "it is done", func() bool { return len(a.rooms.heard()) == 1 })
+	await(t, "it is cleared away", func() bool { return b.messages(MarksBucket) == 0 })
+	require.Equal(t, was, a.incarnation())
+}
+
+// TestWhatIsOwedIsVoid for another process of that node, for the next room of that name, and when it was done already.
+func TestWhatIsOwedIsVoid(t *testing.T) {
+	b := newBroker(t)
+	a := join(t, b.url(), "a", nil)
+	lobby := room(t, "lobby")
+	release := a.claim(t, lobby)
+	before := a.entryOfRoom(t, lobby)
+	release()
+	await(t, "the room is nobody's", func() bool { return a.Counters().Rooms == 0 })
+	a.claim(t, lobby)
+	now := a.entryOfRoom(t, lobby)
+	a.mu.Lock()
+	cl := a.claims["s-lobby"]
+	a.mu.Unlock()
+	require.True(t, a.seize(t.Context(), cl, func() bool { return true })) // so that nobody else looks
+	defer a.keepOn(cl)
+	obey := func() {
+		await(t, "all is done", func() bool {
+			_, list, err := a.store.readMarks(t.Context(), "s-lobby")
+			return err == nil && a.obey(t.Context(), cl, list) == nil
+		})
+	}
+	put := func(action string, e entry[RoomRecord]) {
+		value, err := json.Marshal(OwedRecord{action, []byte("{}"), e.record.Incarnation, e.revision})
+		require.NoError(t, err)
+		require.NoError(t, a.store.putMarks(t.Context(), owedKey("s-lobby", Owed{Action: action}), value, time.Minute))
+	}
+	put("BeforeIt", before)
+	foreign := now
+	foreign.record.Incarnation = "another"
+	put("Foreign", foreign)
+	put("Done", now)
+	_, list, err := a.store.readMarks(t.Context(), "s-lobby")
+	require.NoError(t, err)
+	for _, o := range list {
+		if o.Action == "Done" {
+			a.marks.carry(o)
+		}
+	}
+	obey()
+	put("Now", now)
+	obey()
+	require.Equal(t, []string{"s:lobby Now {}"}, a.rooms.heard())
+	require.EqualValues(t, 2, b.messages(MarksBucket), "what is void ends by itself")
+	a.lose("a test") // what was before cannot be told apart any more
+	obey()
+	require.Contains(t, a.rooms.heard(), "s:lobby BeforeIt {}")
+}
+
+// TestWhatCannotBeOwed is said at once.
+func TestWhatCannotBeOwed(t *testing.T) {
+	b := newBroker(t)
+	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
+	other.knows(t, 2)
+	lobby := room(t, "lobby")
+	other.claim(t, lobby)
+	e := other.entryOfRoom(t, lobby) // whose node is as if it were away
+	_, err := put(t.Context(), a.store, RoomsBucket, "s-away", roomRecord("gone", e.record.Incarnation, time.Now()), 0)
+	require.NoError(t, err)
+	away := room(t, "away")
+	for name, c := range map[string]struct {
+		node string
+		o    Owed
+		want string
+	}{
+		"a room that is nowhere":        {"b", dismissal(room(t, "nowhere")), errMoved.Error()},
+		"a room of another node":        {"gone", dismissal(lobby), errMoved.Error()},
+		"a room of this node":           {"b", dismissal(lobby), errMoved.Error()},
+		"a command that is far too big": {"gone", removal(away, strings.Repeat("x", maxOwedBytes)), "bytes"},
+		"a command that is not JSON":    {"gone", Owed{Room: away, Action: "x", Request: []byte("{")}, "JSON"},
+	} {
+		by := a
+		if c.node == "b" {
+			by = other
+		}
+		_, err := by.Owe(t.Context(), c.node, c.o)
+		require.ErrorContains(t, err, c.want, name)
+	}
+	require.Zero(t, b.messages(MarksBucket))
+	for i := range maxOwed {
+		a.owe(t, "gone", removal(away, fmt.Sprint("user", i)))
+	}
+	_, err = a.Owe(t.Context(), "gone", removal(away, "one too many"))
+	require.ErrorIs(t, err, errOwed)
+	a.owe(t, "gone", removal(away, "user0")) // which waits already
+	require.EqualValues(t, maxOwed, b.messages(MarksBucket))
+}
+
+func FuzzOwed(f *testing.F) {
+	value, _ := json.Marshal(OwedRecord{"DismissRoom", []byte(`{"StrRoomId":"lobby"}`), "x", 7})
+	f.Add("s-lobby.owed.00", value)
+	f.Add("s-lobby.owed.", []byte(`{"action":"x","request":[]}`))
+	f.Add("s-lobby.ban.ann", []byte(`{"request":null,"entry":-1}`))
+	f.Fuzz(func(t *testing.T, key string, value []byte) {
+		o, err := decodeOwed("s-lobby", key, value)
+		if err != nil {
+			return
+		}
+		_, err = decodeMark("s-lobby", key, value)
+		require.Error(t, err, "it is both")
+		again, err := json.Marshal(o.OwedRecord)
+		require.NoError(t, err)
+		require.True(t, json.Valid(o.Request) && o.Request[0] == '{')
+		if len(again) <= maxOwedBytes {
+			same, err := decodeOwed("s-lobby", key, again)
+			require.NoError(t, err)
+			require.Equal(t, o.Entry, same.Entry)
+		}
+	})
+}

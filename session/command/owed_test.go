@@ -1,0 +1,73 @@
+package command_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"parlor/session"
+	"parlor/session/command"
+)
+
+// TestWhatEndsSomethingIsKept for a node that cannot be reached, and nothing else is; what no node would take is refused at once.
+func TestWhatEndsSomethingIsKept(t *testing.T) {
+	const away = "internal: node n9 does not answer (there is no such node); "
+	const kept, repeat = away + "it carries the command out if it is back within 3m0s", away + "the command may be repeated"
+	const banned = away + "the ban holds, and the node carries the command out if it is back within 3m0s"
+	c, f := cluster(t, map[string][]string{"n1": {"a"}, "n2": {"b"}})
+	f.holders["s:x"], f.holders["n:7"] = "n9", "n9"
+	for _, tt := range []struct {
+		action        command.Action
+		request, want string
+		owed          string
+	}{
+		{command.DismissRoom, `{"StrRoomId":"x","Reason":"over"}`, kept, `n9 s:x DismissRoom {"StrRoomId":"x","Reason":"over"}`},
+		{command.DismissRoomByStrRoomID, `{ "RoomId": "x" }`, kept, `n9 s:x DismissRoomByStrRoomId {"RoomId":"x"}`},
+		{command.RemoveUser, `{"RoomId":7,"UserIds":["ann"]}`, kept, `n9 n:7 RemoveUser {"RoomId":7,"UserIds":["ann"]}`},
+		{command.RemoveUser, `{"StrRoomId":"x","UserIds":["ann","bob"],"BanSeconds":60,"Reason":"spam"}`, banned,
+			`n9 s:x RemoveUser {"StrRoomId":"x","UserIds":["ann","bob"],"Reason":"spam"} ban [ann bob] 1m0s spam`},
+		{command.RemoveUser, `{"StrRoomId":"x","UserIds":[]}`, "bad_request: UserIds: 1 to 10 users can be removed at once, not 0", ""},
+		{command.SetUserBlocked, `{"StrRoomId":"x","UserId":"ann","Block":"both"}`, repeat, ""},
+		{command.DescribeRoom, `{"StrRoomId":"x"}`, repeat, ""},
+		{command.DismissRoom, `{"StrRoomId":"b"}`, `{"Users":1}`, ""},
+		{command.DismissRoom, `{"StrRoomId":"nowhere"}`, `room_not_found: StrRoomId: there is no such room`, ""},
+	} {
+		f.owed = nil
+		if got := text(t, c, tt.action, tt.request); got != tt.want {
+			t.Errorf("%s %s: %s, not %s", tt.action, tt.request, got, tt.want)
+		}
+		if want := slices.DeleteFunc([]string{tt.owed}, func(s string) bool { return s == "" }); !slices.Equal(f.owed, want) {
+			t.Errorf("%s %s: %q is kept, not %q", tt.action, tt.request, f.owed, want)
+		}
+	}
+	f.full = true
+	if got := text(t, c, command.DismissRoom, `{"StrRoomId":"x"}`); got != repeat {
+		t.Errorf("what could not be kept: %s", got)
+	}
+}
+
+// TestObey: a node carries out what was kept for it, of that room, and nothing else.
+func TestObey(t *testing.T) {
+	c, _ := alone(t)
+	lobby, err := session.StringRoom("lobby")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		action  command.Action
+		request string
+		want    session.Code // "": it is carried out
+	}{
+		{command.ListRooms, `{}`, session.CodeBadRequest},
+		{command.DrainNode, `{}`, session.CodeBadRequest},
+		{command.DismissRoom, `{"StrRoomId":"hall"}`, session.CodeNotAllowed},
+		{command.DismissRoom, `{"StrRoomId":"lobby","What":1}`, session.CodeBadRequest},
+		{command.RemoveUser, `{"StrRoomId":"lobby","UserIds":["ann"]}`, ""},
+		{command.DismissRoom, `{"StrRoomId":"lobby"}`, session.CodeRoomNotFound}, // it has ended with ann
+	} {
+		err := c.Obey(t.Context(), lobby, tt.action, []byte(tt.request))
+		if tt.want == "" && err != nil || tt.want != "" && !errors.Is(err, tt.want) {
+			t.Errorf("%s %s: %v", tt.action, tt.request, err)
+		}
+	}
+}
