@@ -19,10 +19,12 @@
 //	hostile.go   floods, publishers that send too much, dead links
 //	steer.go     commands, given to the node meanwhile
 //	crowd.go     a room full of people, out of which one is removed after the other
+//	net.go       calls over bad networks (call/)
 //	profile.go   profiles of the node, taken meanwhile
 //
 // The clients are in client/, the packets in traffic/, the counting in stats/, the bare loop in limit/, the kernel's sampling in sample/,
-// a link that one can draw in link/, machines that are joined by such links in netns/.
+// a link that one can draw in link/, machines that are joined by such links in netns/,
+// a call between browsers on such machines in call/.
 package main
 
 import (
@@ -40,6 +42,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"parlor/bench/call"
 	"parlor/bench/client"
 )
 
@@ -91,10 +94,15 @@ func command() *cobra.Command {
 	c.Flags().StringVar(&o.dir, "profile", "", "directory for profiles of the node, which cost some of what is measured")
 	f.StringVar(&o.binary, "server-binary", "", "a node that is built already, to be started in place of the one of this tree")
 	f.IntVar(&o.files, "server-files", 0, "how many files a node that is started may open; 0: as many as this process")
-	c.AddCommand(strangersMain(), reportCommand(), crowdCommand(&o), &cobra.Command{
+	c.AddCommand(strangersMain(), reportCommand(), crowdCommand(&o), netCommand(&o), &cobra.Command{
 		Use: limitCommand, Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serveLimit(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}, &cobra.Command{
+		Use: call.Command, Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return call.ServeClients(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	})
 	return c

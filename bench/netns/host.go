@@ -54,6 +54,7 @@ func (h *Host) Shape(up, down link.Profile) error {
 type Traffic struct {
 	link.Counters
 	Queueing time.Duration   // that a packet would meet now
+	Backlog  int             // bytes that wait
 	Waited   []time.Duration // of each packet since the previous look
 }
 

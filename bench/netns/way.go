@@ -89,7 +89,8 @@ func (b *based) receive(now time.Duration) (p *packet, at time.Duration, ok bool
 
 // look is what Traffic tells.
 func (w *way) look(now time.Duration) Traffic {
-	t := Traffic{Counters: w.now.pipe.Counters(), Queueing: w.now.pipe.Queueing(now - w.now.base), Waited: w.waited}
+	at := now - w.now.base
+	t := Traffic{Counters: w.now.pipe.Counters(), Queueing: w.now.pipe.Queueing(at), Backlog: w.now.pipe.Backlog(at), Waited: w.waited}
 	w.waited = nil
 	return t
 }

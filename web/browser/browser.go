@@ -27,6 +27,13 @@ import (
 type Options struct {
 	// Site is the machine that it runs on; nil: beside the test process, in the same network namespace.
 	Site *Site
+	// Namespace is a file of the network namespace in which it runs, where that is of no Site; for Chromium alone.
+	Namespace string
+	// Camera is a Y4M or MJPEG file that is the fake camera's picture, again and again; empty: a pattern of the browser's own.
+	// For Chromium alone, as Trusted is.
+	Camera string
+	// Trusted is an origin without TLS whose pages get devices all the same, such as http://192.0.2.1:8080.
+	Trusted string
 	// Log gets the console of every page, a line a message; nil: dropped. Called from goroutines of the browser, also
 	// after the test that opened the page is over.
 	Log func(line string)

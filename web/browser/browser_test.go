@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"parlor/bench/netns"
 	"parlor/web/browser"
 )
 
@@ -110,6 +112,44 @@ func TestDrivers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Chromium runs in a namespace of somebody else's, films a file, and takes an origin without TLS as if it had it.
+func TestChromiumElsewhere(t *testing.T) {
+	n, err := netns.New()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, n.Close()) })
+	server, err := n.Host("server", 1)
+	require.NoError(t, err)
+	user, err := n.Host("user", 2)
+	require.NoError(t, err)
+	l, err := server.Listen("0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.Close() })
+	from := make(chan string, 8)
+	go func() {
+		_ = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // until it is closed
+			from <- r.RemoteAddr
+			fmt.Fprint(w, document)
+		}))
+	}()
+
+	camera := filepath.Join(t.TempDir(), "camera.y4m")
+	film := "YUV4MPEG2 W96 H64 F25:1 Ip A1:1 C420jpeg\n" + strings.Repeat("FRAME\n"+strings.Repeat("\x80", 96*64*3/2), 5)
+	require.NoError(t, os.WriteFile(camera, []byte(film), 0o600))
+	url := "http://" + l.Addr().String()
+	b, err := browser.StartChromium(browser.Options{Namespace: user.Namespace(), Camera: camera, Trusted: url})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	ctx := deadline(t, 60*time.Second)
+	p, err := b.Open(ctx, url)
+	require.NoError(t, err)
+	host, _, err := net.SplitHostPort(<-from)
+	require.NoError(t, err)
+	require.Equal(t, user.Addr().String(), host)
+	var got struct{ Width, Height int }
+	require.NoError(t, p.Eval(ctx, "navigator.mediaDevices.getUserMedia({video: true}).then(m => m.getVideoTracks()[0].getSettings())", &got))
+	require.Equal(t, 96*64, got.Width*got.Height)
 }
 
 func testScript(t *testing.T, ctx context.Context, p *browser.Page) {

@@ -60,9 +60,15 @@ func (c *chromium) start(path string, o Options) error {
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.WindowSize(size(o)),
-		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) { placed = place(cmd, o.Site, c.home) }))
+		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) { placed = place(cmd, o.namespace(), c.home) }))
 	for name, value := range chromiumFlags {
 		opts = append(opts, chromedp.Flag(name, value))
+	}
+	if o.Camera != "" {
+		opts = append(opts, chromedp.Flag("use-file-for-fake-video-capture", o.Camera))
+	}
+	if o.Trusted != "" {
+		opts = append(opts, chromedp.Flag("unsafely-treat-insecure-origin-as-secure", o.Trusted))
 	}
 	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, cancel := chromedp.NewContext(alloc, chromedp.WithErrorf(func(string, ...any) {}))

@@ -18,18 +18,26 @@ func find(name, debian string) (string, error) {
 	return path, nil
 }
 
-// place makes cmd run on the site (nil: stay where it is), with a home directory of its own, and die with this process.
-func place(cmd *exec.Cmd, site *Site, home string) error {
+// namespace is where the browser is to run; empty: where this process does.
+func (o Options) namespace() string {
+	if o.Site != nil {
+		return o.Site.path()
+	}
+	return o.Namespace
+}
+
+// place makes cmd run in a network namespace (empty: stay where it is), with a home directory of its own, and die with this process.
+func place(cmd *exec.Cmd, namespace, home string) error {
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "MOZ_HEADLESS=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if site == nil {
+	if namespace == "" {
 		return nil
 	}
 	nsenter, err := find("nsenter", "util-linux")
 	if err != nil {
 		return err
 	}
-	cmd.Args = append([]string{"nsenter", "--net=" + site.path(), "--", cmd.Path}, cmd.Args[1:]...)
+	cmd.Args = append([]string{"nsenter", "--net=" + namespace, "--", cmd.Path}, cmd.Args[1:]...)
 	cmd.Path = nsenter
 	return nil
 }

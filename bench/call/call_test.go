@@ -1,0 +1,227 @@
+package call
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"parlor/bench/link"
+	"parlor/web/browser"
+)
+
+// TestMain lets the test binary be the process of clients, as the command is.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == Command {
+		if err := ServeClients(context.Background(), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if err := browser.Isolate(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// A call of pion's clients over a narrow link: it is as full as it can be, its queue too, and those with good links notice nothing.
+func TestRun(t *testing.T) {
+	o := Options{Pion: true, Viewers: 2, Seed: 1, Log: io.Discard, Settle: time.Second}
+	require.NoError(t, o.Prepare(t.Context(), t.TempDir()))
+	list, err := Find([]string{"narrow400"})
+	require.NoError(t, err)
+	s := list[0]
+	s.Duration = 4 * time.Second
+	r, err := Run(t.Context(), s, o)
+	require.NoError(t, err)
+	require.Empty(t, r.Problems)
+
+	require.InDelta(t, 400, r.Figures.Kbps, 20)
+	require.InDelta(t, 400, r.Figures.Rate, 1)
+	require.InDelta(t, 290, r.Figures.QueueP95, 20)
+	require.Greater(t, r.Figures.Lost, 20.)
+	require.Greater(t, r.Samples[0].Frames, 0)
+	require.GreaterOrEqual(t, len(r.Wire), 8)
+	require.Equal(t, 2, r.Others.Viewers)
+	require.Less(t, r.Others.Lost, 2.)
+
+	var table bytes.Buffer
+	Table(&table, []*Result{r}, false)
+	require.Contains(t, table.String(), "400 kbit/s, 300 ms queue")
+	require.Contains(t, table.String(), "2 others lost 0.")
+}
+
+// A node that does not start is said to, with what it has logged, and nothing is left.
+func TestNodeDoesNotStart(t *testing.T) {
+	o := Options{Binary: filepath.Join(t.TempDir(), "sfu"), Pion: true, Log: io.Discard}
+	require.NoError(t, os.WriteFile(o.Binary, []byte("#!/bin/sh\necho no luck\nexit 3\n"), 0o755))
+	began := time.Now()
+	_, err := Run(t.Context(), Named()[0], o)
+	require.Less(t, time.Since(began), startTime/2)
+	require.ErrorContains(t, err, "no luck")
+	require.ErrorContains(t, err, "exit status 3")
+}
+
+func TestFind(t *testing.T) {
+	list, err := Find([]string{"step", "loss70-both"})
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	require.Equal(t, 58*time.Second, list[0].Duration)
+	require.Equal(t, list[1].Up, list[1].Down)
+	_, err = Find([]string{"worse"})
+	require.ErrorContains(t, err, `no network "worse"; there are: all, clean, loss10`)
+	list, err = Find([]string{"all"})
+	require.NoError(t, err)
+	require.Len(t, list, len(Named()))
+	for _, s := range list {
+		p, uplink := s.shaped()
+		require.Equal(t, s.Name == "clean", p.String() == calm, s.Name)
+		require.Equal(t, len(s.Name) > 6 && s.Name[:6] == "uplink", uplink, s.Name)
+	}
+}
+
+// watched makes samples every half second; of says what had come by each.
+func watched(n int, of func(i int) Sample) (list []Sample) {
+	for i := range n {
+		s := of(i)
+		s.At = 1000 + 500*float64(i)
+		list = append(list, s)
+	}
+	return list
+}
+
+func TestFigures(t *testing.T) {
+	steady := watched(21, func(i int) Sample {
+		return Sample{Frames: 100 + 12*i, Height: 540, Frozen: 0.05 * float64(i), Freezes: i / 4, Samples: 24000 * float64(i), Concealed: 2400 * float64(i),
+			VideoDelay: 1.2 * float64(i), VideoOut: 12 * float64(i), AudioDelay: 1200 * float64(i), AudioOut: 24000 * float64(i),
+			VideoLost: i, VideoPackets: 9 * i, Keyframes: 1 + i/20, Estimate: float64(i%2) * 300}
+	})
+	f := figures(steady)
+	require.InDelta(t, 24, f.FPS, 1e-9)
+	require.InDelta(t, 6, f.Frozen, 1e-9)
+	require.Equal(t, 5, f.Freezes)
+	require.Zero(t, f.Without)
+	require.InDelta(t, 10, f.Concealed, 1e-9)
+	require.Equal(t, 540, f.Height)
+	require.InDelta(t, 100, f.VideoDelay, 1e-9)
+	require.InDelta(t, 50, f.AudioDelay, 1e-9)
+	require.InDelta(t, 10, f.Lost, 1e-9)
+	require.Equal(t, 1, f.Keyframes)
+	require.InDelta(t, 300, f.Estimate, 1e-9, "only what was told")
+
+	// Nothing for four seconds, then a connection anew, whose numbers begin at zero, with another layer.
+	broken := watched(21, func(i int) Sample {
+		switch {
+		case i <= 8:
+			return Sample{Frames: 12 * i, Height: 540}
+		case i <= 16:
+			return Sample{Frames: 96, Height: 540}
+		}
+		return Sample{Frames: 5 * (i - 16), Height: 135}
+	})
+	f = figures(broken)
+	require.Equal(t, 4, f.Without)
+	require.InDelta(t, (96.+20)/10, f.FPS, 1e-9)
+	require.Equal(t, 540, f.Height, "of the times at which frames came, most had this")
+	require.InDelta(t, -1, f.Concealed, 0, "nobody has told of any sound")
+
+	require.InDelta(t, -1, figures(nil).Concealed, 0)
+	require.Zero(t, figures(nil).FPS)
+}
+
+// The time that counts begins with the last sample before it.
+func TestWithin(t *testing.T) {
+	all := watched(10, func(i int) Sample { return Sample{Frames: i} })
+	some := within(all, 2100, 4100)
+	require.Equal(t, 2, some[0].Frames)
+	require.Equal(t, 6, some[len(some)-1].Frames)
+	require.Len(t, within(all, 0, 1e9), 10)
+	require.Empty(t, within(nil, 0, 1))
+}
+
+func TestSource(t *testing.T) {
+	var list []layers
+	for i := range 10 {
+		list = append(list, layers{At: 500 * float64(i), Layers: []Layer{{RID: "q", Frames: 12 * i}, {RID: "f", Frames: 10 * i}}})
+	}
+	fps, last := source(list, 1000, 3000)
+	require.InDelta(t, 24, fps, 1e-9)
+	require.Equal(t, 72, last[0].Frames)
+	fps, last = source(nil, 1, 2)
+	require.Zero(t, fps)
+	require.Empty(t, last)
+}
+
+// What the link has carried is told beside what it could.
+func TestLinkFigures(t *testing.T) {
+	r := &Result{Link: drawn("rate=2M queue=1s @1s rate=1M"), From: 1000, Seconds: 2, Wire: []Wire{{At: 1000}}}
+	for i := range 4 {
+		w := Wire{At: 1500 + 500*float64(i), Kbps: 800}
+		for j := range 25 {
+			w.waited = append(w.waited, time.Duration(25*i+j+1)*time.Millisecond)
+		}
+		r.Wire = append(r.Wire, w)
+	}
+	r.Figures.link(r, 3*time.Millisecond)
+	require.InDelta(t, 800, r.Figures.Kbps, 1e-9)
+	require.InDelta(t, (2000+3*1000)/4., r.Figures.Rate, 1e-9)
+	require.InDelta(t, 51, r.Figures.QueueP50, 1e-9)
+	require.InDelta(t, 96, r.Figures.QueueP95, 1e-9)
+	require.InDelta(t, 3, r.Figures.LinkLate, 1e-9)
+}
+
+// An estimate is told where there is one, beside the link where that has a rate.
+func TestTable(t *testing.T) {
+	r := &Result{Title: "some network", Figures: Figures{FPS: 24.96, Concealed: -1, Estimate: 300, Rate: 400, LinkLate: 9}, Problems: []string{"viewer: error"}}
+	show := func(markdown bool) string {
+		var b bytes.Buffer
+		Table(&b, []*Result{r}, markdown)
+		return b.String()
+	}
+	require.Contains(t, show(false), " 300 (75 %) ")
+	require.Contains(t, show(false), "viewer: error")
+	require.Contains(t, show(false), "later than drawn")
+	require.Contains(t, show(true), "| some network | 25.0 | – | 0.0 | 0 | – |")
+	r.Figures.Estimate = 0
+	require.NotContains(t, show(false), "(75 %)")
+}
+
+// The picture is whole, with and without an estimate, and names the network.
+func TestDraw(t *testing.T) {
+	for _, estimate := range []float64{0, 350} {
+		r := &Result{Title: "narrow & so on", Link: link.Always(link.Shape{Rate: 400_000, QueueTime: time.Second}), From: 3000, Seconds: 5}
+		r.Samples = watched(15, func(i int) Sample {
+			return Sample{Frames: 12 * i, Height: 540, Samples: 24000 * float64(i), Concealed: 10 * float64(i), Estimate: estimate}
+		})
+		for i := range 11 {
+			r.Wire = append(r.Wire, Wire{At: 3000 + 500*float64(i), Kbps: 390, QueueP95: 20})
+		}
+		name := filepath.Join(t.TempDir(), "a.svg")
+		require.NoError(t, Draw(r, name))
+		raw, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.NoError(t, wellFormed(raw))
+		require.Contains(t, string(raw), "narrow &amp; so on")
+		require.Equal(t, estimate > 0, bytes.Contains(raw, []byte(">estimate<")))
+	}
+	require.Error(t, Draw(&Result{}, "/no/such/place/a.svg"))
+}
+
+func wellFormed(raw []byte) error {
+	for d := xml.NewDecoder(bytes.NewReader(raw)); ; {
+		if _, err := d.Token(); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}

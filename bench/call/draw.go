@@ -1,0 +1,138 @@
+package call
+
+import (
+	"fmt"
+	"image/color"
+	"os"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// lineColors can be told apart by those who see no red or green.
+var lineColors = []color.Color{
+	color.RGBA{R: 0x1f, G: 0x5f, B: 0xbf, A: 255}, color.RGBA{R: 0xe6, G: 0x9f, A: 255}, color.RGBA{R: 0x8c, G: 0x8c, B: 0x8c, A: 255},
+}
+
+// line is a figure over time.
+type line struct {
+	name   string
+	points plotter.XYs
+}
+
+// panel is lines with one scale.
+type panel struct {
+	title string
+	lines []line
+}
+
+// Draw draws a result over time into an SVG file.
+func Draw(r *Result, name string) error {
+	panels := r.panels()
+	const width, height = 9 * vg.Inch, 1.7 * vg.Inch
+	canvas := vgsvg.New(width, height*vg.Length(len(panels)))
+	all := draw.New(canvas)
+	tiles := draw.Tiles{Rows: len(panels), Cols: 1, PadTop: 4, PadBottom: 4, PadLeft: 4, PadRight: 10, PadY: 8}
+	var plots [][]*plot.Plot
+	for _, p := range panels {
+		drawn, err := p.plot()
+		if err != nil {
+			return fmt.Errorf("draw %s: %w", p.title, err)
+		}
+		drawn.X.Min, drawn.X.Max = -before/1000, r.Seconds
+		plots = append(plots, []*plot.Plot{drawn})
+	}
+	plots[len(plots)-1][0].X.Label.Text = "seconds since the trouble began"
+	plots[0][0].Title.Text = r.Title + ": " + plots[0][0].Title.Text
+	for row, canvases := range plot.Align(plots, tiles, all) {
+		plots[row][0].Draw(canvases[0])
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	if _, err := canvas.WriteTo(file); err != nil {
+		file.Close()
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return file.Close()
+}
+
+// panels are what a picture shows.
+func (r *Result) panels() []panel {
+	second := func(at float64) float64 { return (at - r.From) / 1000 }
+	per := func(of func(Sample) float64, by func(delta, seconds float64, i int) float64) (list plotter.XYs) {
+		for i := 1; i < len(r.Samples); i++ {
+			span := (r.Samples[i].At - r.Samples[i-1].At) / 1000
+			list = append(list, plotter.XY{X: second(r.Samples[i].At), Y: by(delta(r.Samples, i, of), span, i)})
+		}
+		return list
+	}
+	each := func(of func(Sample) float64) (list plotter.XYs) {
+		for _, s := range r.Samples {
+			list = append(list, plotter.XY{X: second(s.At), Y: of(s)})
+		}
+		return list
+	}
+	concealed := func(x, _ float64, i int) float64 {
+		return 100 * ratio(x, delta(r.Samples, i, func(s Sample) float64 { return s.Samples }))
+	}
+	var passed, queued, rates plotter.XYs
+	for i, w := range r.Wire {
+		if i > 0 {
+			passed = append(passed, plotter.XY{X: second(w.At), Y: w.Kbps})
+			queued = append(queued, plotter.XY{X: second(w.At), Y: w.QueueP95})
+		}
+		if bits := rate(r.Link, since(r.From, w.At)); bits > 0 {
+			rates = append(rates, plotter.XY{X: second(w.At), Y: float64(bits) / 1000})
+		}
+	}
+	perSecond := func(x, s float64, _ int) float64 { return x / s }
+	return []panel{
+		{"frames a second", []line{{"", per(func(s Sample) float64 { return float64(s.Frames) }, perSecond)}}},
+		{"kbit/s on the link", []line{{"passed", passed}, {"estimate", told(each(func(s Sample) float64 { return s.Estimate }))}, {"rate", rates}}},
+		{"ms in the link's queue, p95", []line{{"", queued}}},
+		{"height", []line{{"", each(func(s Sample) float64 { return float64(s.Height) })}}},
+		{"sound concealed, %", []line{{"", per(func(s Sample) float64 { return s.Concealed }, concealed)}}},
+	}
+}
+
+// told leaves out what nobody has said.
+func told(all plotter.XYs) (list plotter.XYs) {
+	for _, p := range all {
+		if p.Y > 0 {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func (p panel) plot() (*plot.Plot, error) {
+	drawn := plot.New()
+	drawn.Title.Text = p.title
+	drawn.Y.Min, drawn.Y.Max = 0, 1
+	drawn.Title.TextStyle.Font.Size, drawn.X.Tick.Label.Font.Size, drawn.Y.Tick.Label.Font.Size = 10, 8, 8
+	drawn.Legend.Top, drawn.Legend.TextStyle.Font.Size = true, 9
+	drawn.Add(plotter.NewGrid())
+	for i, l := range p.lines {
+		if len(l.points) == 0 {
+			continue
+		}
+		for _, point := range l.points {
+			drawn.Y.Max = max(drawn.Y.Max, 1.25*point.Y) // with room for the legend
+		}
+		x, err := plotter.NewLine(l.points)
+		if err != nil {
+			return nil, err
+		}
+		x.Color, x.Width = lineColors[i%len(lineColors)], vg.Points(1.4)
+		drawn.Add(x)
+		if l.name != "" {
+			drawn.Legend.Add(l.name, x)
+		}
+	}
+	return drawn, nil
+}
