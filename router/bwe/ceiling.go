@@ -1,8 +1,10 @@
 package bwe
 
+import "math"
+
 // What turning these costs is said of each.
 const (
-	// ceilingLoss is the share of the last two observations that is loss of the ceiling. Lower takes stray
+	// ceilingLoss is the share of the last second that is loss of the ceiling. Lower takes stray
 	// losses for it.
 	ceilingLoss = 0.02
 	// ceilingKeep of what arrived is the ceiling.
@@ -18,19 +20,21 @@ const (
 // found to depend on the rate.
 type ceiling struct {
 	rate  float64 // bit/s; 0: there is none
+	rest  float64 // the share that is lost below it as well
 	hold  int64   // for how long it stays, in ns
 	until int64
 	grown int64
 }
 
 // found begins with what arrived while too much was sent.
-func (c *ceiling) found(now int64, arrived float64) {
-	*c = ceiling{rate: ceilingKeep * arrived, hold: ceilingHold, until: now + ceilingHold, grown: now}
+func (c *ceiling) found(now int64, arrived, rest float64) {
+	*c = ceiling{rate: ceilingKeep * arrived / (1 - min(rest, 0.9)), rest: rest, hold: ceilingHold, until: now + ceilingHold, grown: now}
 }
 
 // observe follows an observation: the share lost of late and what arrives.
 func (c *ceiling) observe(now int64, share, arrived float64) {
-	if share > ceilingLoss && now-c.until > -c.hold+1e9 {
+	arrived /= 1 - min(c.rest, 0.9)
+	if share > ceilingLoss+c.rest && now-c.until > -c.hold+1e9 {
 		if arrived < c.rate {
 			c.rate = max(ceilingKeep*arrived, 0.8*c.rate)
 		}
@@ -45,4 +49,9 @@ func (c *ceiling) observe(now int64, share, arrived float64) {
 		c.rate *= 1 + speed*float64(min(now-max(c.grown, c.until), 1e9))/1e9
 	}
 	c.grown = now
+}
+
+// chance is how much more may be lost of so many kB by chance alone: two standard deviations, if packets are of a kB.
+func (c *ceiling) chance(kB float64) float64 {
+	return 2 * math.Sqrt(max(c.rest, ceilingLoss/2)/max(kB, 1))
 }

@@ -40,20 +40,22 @@
 //     bottleneck spaces them so. Then the trend and probes say nothing, the least delay of three seconds
 //     counts, and growth is 50 % a second. A decrease that turns out to be of that kind within 3 s is taken
 //     back. Half of the link is kept at a jitter of a second between packets. A delay that wanders by a
-//     second within half a second cannot be told from a queue while it rises: 3 runs of 20 stay below, and 8
+//     second within half a second cannot be told from a queue while it rises: 5 runs of 20 stay below, and 13
 //     where packets overtake each other as well.
 //   - Losses are booked to the quarter of a second in which the packets were sent, and late arrivals are
 //     taken back there.
-//   - Loss above 8 % without a queue is asked whether it depends on the rate: less is sent for at least 600
-//     ms, as much less as would end a policer's loss. If it stays, it is random: loss bounds nothing, growth
-//     is by probes only, and what arrives counts as if nothing had been lost. Else a ceiling takes the place
-//     of libwebrtc's model, which at 1 Mbit/s takes 15 % for inherent; as built here it lost 5 to 11 % at a
-//     policer. The ceiling is what arrived; it is held for 5 s, twice as long with each loss, and then rises.
+//   - Loss above 4 % of a second without a queue is asked whether it depends on the rate: less is sent for at
+//     least 600 ms, as much less as would end a policer's loss. If it stays, it is random: loss bounds
+//     nothing, growth is by probes only, and what arrives counts as if nothing had been lost. Else a ceiling
+//     takes the place of libwebrtc's model, which at 1 Mbit/s takes 15 % for inherent; as built here it lost
+//     5 to 11 % at a policer. The ceiling is what arrived, less what is lost below it all the same; it is
+//     held for 5 s, twice as long with each loss, and then rises.
 //   - A probe does not raise the estimate while loss bounds it: a few packets slip through a policer. The
 //     rate of a probe includes what was sent between its packets. One that met the limit lowers the capacity
 //     to it, by a fifth at most.
 //   - While loss bounds the rate, Budget is the whole of it: less would be taken for what arrives, and the
 //     bound would follow down.
+//   - On slow links the bounds of the queue are at least the time of a packet.
 //   - A queue that does not get shorter within 4 s of draining is taken for others', so that beside them the
 //     rate is not given away.
 package bwe

@@ -19,6 +19,10 @@ const (
 	// nothing would be left, in ns, and drainLeast the share that is always left. Lower shares empty it
 	// sooner and starve what is sent.
 	drainFrom, drainScale, drainLeast = 20e6, 300e6, 0.2
+	// slackSize is the size of a packet, in bytes, for which others wait on a slow link without a queue.
+	slackSize = 1200
+	// wobbleMost is the wobble of the delay up to which a probe that met the limit is an exact measure of it, in ns.
+	wobbleMost = 5e6
 	// drainMost is for how long a queue is drained, in ns, before it is taken for others'. It is longer if a
 	// drop was seen.
 	drainMost = 4e9
@@ -260,7 +264,7 @@ func (e *Estimator) publish() {
 	if s.Loss < s.Delay {
 		s.Budget = s.Capacity // there is no queue to be kept short, and less would be taken for what arrives
 	}
-	if s.Queue > drainFrom {
+	if s.Queue > max(drainFrom, e.slack()) {
 		s.Budget = min(s.Budget, s.Capacity*max(drainLeast, 1-float64(s.Queue)/drainScale))
 	}
 	if e.random.running(e.now) {

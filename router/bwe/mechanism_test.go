@@ -337,7 +337,7 @@ func TestStepTest(t *testing.T) {
 		"policed, 12 %":    {func(rate float64) float64 { return max(0, 1-1.76e6/rate) }, true, false, false, true},
 		"rate not lowered": {func(float64) float64 { return 0.3 }, false, false, false, false},
 		"with a queue":     {func(float64) float64 { return 0.3 }, true, true, false, false},
-		"hardly any loss":  {func(float64) float64 { return 0.03 }, true, false, false, false},
+		"hardly any loss":  {func(float64) float64 { return 0.01 }, true, false, false, false},
 	} {
 		var l loss
 		var r random
@@ -382,9 +382,21 @@ func TestProofIsVoid(t *testing.T) {
 	}
 }
 
+// TestCeilingOverRandomLoss: what is lost below the ceiling as well does not lower it.
+func TestCeilingOverRandomLoss(t *testing.T) {
+	var c ceiling
+	c.found(100e9, 0.9e6, 0.1)
+	for now := int64(100e9); now < 104e9; now += 250 * msec {
+		c.observe(now, 0.11, 0.87e6)
+	}
+	if c.rate != ceilingKeep*0.9e6/0.9 {
+		t.Errorf("%.0f kbit/s", c.rate/1e3)
+	}
+}
+
 func TestCeiling(t *testing.T) {
 	var c ceiling
-	c.found(100e9, 1e6)
+	c.found(100e9, 1e6, 0)
 	if c.rate != ceilingKeep*1e6 {
 		t.Error(c.rate)
 	}

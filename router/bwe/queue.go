@@ -47,9 +47,8 @@ type queue struct {
 	arrived int64
 	falling float64 // by how much a run of packets has waited less and less, in ns
 	most    float64 // the largest of the report in hand
-	bunch   int     // packets of the report in hand that came at once, though sent apart
-	stalled bool    // the last report's packets came in bunches: something held them, and let them go
 	fall    float64 // most of the last report
+	wobble  float64 // its average of late
 	stall   float64 // half of the largest fall of late, in ns
 	jitter  float64 // by how much packets wait for longer than the least, by chance, in ns
 	reports int
@@ -71,7 +70,6 @@ func (q *queue) packet(sent, arrived int64) {
 	if apart, between := sent-q.sent, arrived-q.arrived; between < bunched && apart > between && apart < pause {
 		q.falling += float64(apart - between)
 		q.most = max(q.most, q.falling)
-		q.bunch++
 	} else if between > 0 {
 		q.falling = 0
 	}
@@ -91,8 +89,8 @@ func (q *queue) end(now int64) {
 	b := int(q.bucket % baseBuckets)
 	q.base[b] = min(q.base[b], s.least)
 	q.reports = min(q.reports+1, jitterReports)
-	q.fall, q.stalled = q.most, 3*q.bunch > s.n
-	q.most, q.bunch = 0, 0
+	q.fall, q.most = q.most, 0
+	q.wobble += (q.fall - q.wobble) / 8
 	q.jitter += (2*s.fell/float64(s.n) - q.jitter) / float64(q.reports)
 	q.stall -= q.stall / stallFading
 	if q.fall > jitterMost {

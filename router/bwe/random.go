@@ -7,7 +7,7 @@ import "math"
 // compared with that during this step.
 const (
 	// stepLoss is the share of loss from which the question is asked.
-	stepLoss = 0.08
+	stepLoss = 0.04
 	// stepQuiet is for how long there must have been no queue of stepQueue, in ns, for loss to be random.
 	stepQuiet, stepQueue = 2e9, 30e6
 	// stepSpan and stepMost are how long the step lasts, in ns: the second until both shares are certain.
@@ -20,7 +20,7 @@ const (
 	// stepChange is by how much more must be lost for a proof to be void.
 	stepChange = 0.1
 	// stepCalm is the share of loss below which there is nothing to be proved.
-	stepCalm = 0.04
+	stepCalm = 0.02
 )
 
 // random is the step test and its result.
@@ -35,6 +35,7 @@ type random struct {
 	beforeRate float64
 	arrived    float64 // bit/s, before
 	depends    bool    // the last test found so
+	rest       float64 // the share lost all the same
 	size, lost float64 // within the step, in kB
 	next, wait int64
 	noisy      int64 // when there was a queue last
@@ -56,8 +57,8 @@ func (r *random) quiet(now int64) bool { return now-r.noisy >= stepQuiet }
 // step goes on with the test. It says whether it has just ended.
 func (r *random) step(now, rtt int64, l *loss, arrived float64) (ended bool) {
 	p, kB, rate := l.recent(4)
-	if l.late { // some of it will come yet
-		p = min(p, l.averaged())
+	if all, most, long := l.recent(observations); l.late { // some of it will come yet
+		p, kB, rate = min(p, all), most, long
 	}
 	if r.proved {
 		r.review(now, p, kB)
@@ -104,7 +105,7 @@ func (r *random) judge(now int64) bool {
 		r.proved, r.share, r.wait = true, min(p, r.before), 0
 		return true
 	}
-	r.depends = true
+	r.depends, r.rest = true, p
 	r.retry(now)
 	return true
 }

@@ -27,10 +27,13 @@ func (e *Estimator) busy() float64 {
 	return rate
 }
 
+// slack is how long a packet takes at the capacity, in ns. On slow links it is no queue that one waits for another.
+func (e *Estimator) slack() int64 { return int64(slackSize * 8e9 / e.capacity.rate) }
+
 // byDelay moves the capacity by trend and length of the queue.
 func (e *Estimator) byDelay() {
-	c, length := &e.capacity, e.queue.length
-	over := e.trend.state == overuse && length >= standing && !e.queue.noisy() || length > stands && length > e.queue.before-5e6
+	c, length, slack := &e.capacity, e.queue.length, e.slack()
+	over := e.trend.state == overuse && length >= max(standing, slack/2) && !e.queue.noisy() || length > max(stands, slack*3/2) && length > e.queue.before-5e6
 	e.queue.before = length
 	if e.queue.fall > jitterMost/2 {
 		c.mistaken(e.now)
@@ -39,7 +42,6 @@ func (e *Estimator) byDelay() {
 		return
 	}
 	switch {
-	case over && e.queue.stalled:
 	case over:
 		if c.lower(e.now, e.rtt, e.busy()) {
 			e.cause = Delay
@@ -47,7 +49,7 @@ func (e *Estimator) byDelay() {
 		if e.trend.state == overuse {
 			e.trend.state = normal // it is told of once
 		}
-	case e.trend.state == underuse || length > drainFrom || e.random.proved || e.random.running(e.now) || e.frozen:
+	case e.trend.state == underuse || length > max(drainFrom, slack) || e.random.proved || e.random.running(e.now) || e.frozen:
 		c.grown = e.now
 	default:
 		c.grow(e.now, e.rtt, e.arrives(), e.queue.noisy())
@@ -65,11 +67,11 @@ func (e *Estimator) byLoss() (recovered bool) {
 		switch {
 		case !some || e.random.proved:
 		case e.ceiling.rate > 0:
-			p, _, _ := e.loss.recent(2)
+			p, kB, _ := e.loss.recent(4)
 			if e.loss.late {
 				p = min(p, e.loss.averaged())
 			}
-			e.ceiling.observe(e.now, p, e.acked.rate)
+			e.ceiling.observe(e.now, p-e.ceiling.chance(kB), e.acked.rate)
 		default:
 			e.loss.update(e.capacity.rate, e.acked.rate, e.limited.yes)
 		}
@@ -81,7 +83,7 @@ func (e *Estimator) byLoss() (recovered bool) {
 			e.ceiling = ceiling{}
 			return true
 		case e.random.depends:
-			e.ceiling.found(e.now, e.random.arrived)
+			e.ceiling.found(e.now, e.random.arrived, e.random.rest)
 		}
 	}
 	if e.ceiling.rate > e.capacity.rate {
@@ -113,7 +115,7 @@ func (e *Estimator) byProbes() Event {
 		if e.random.proved {
 			share = e.random.share
 		}
-		r, ok := m.Result(share)
+		r, ok := m.Result(share, e.queue.wobble)
 		if !ok || e.queue.noisy() {
 			if e.now-m.At > e.rtt+probe.Timeout {
 				*m, event = probe.Meter{}, Failed
@@ -128,7 +130,7 @@ func (e *Estimator) byProbes() Event {
 
 func (e *Estimator) probed(r probe.Result) Event {
 	rate := min(r.Rate, mostRate)
-	if r.Saturated && !e.limited.yes {
+	if r.Saturated && !e.limited.yes && e.queue.wobble < wobbleMost {
 		e.capacity.known.sample(rate/0.95, linkProbe)
 		if most := rate / 0.95; e.capacity.rate > most && most > 0.8*e.capacity.rate {
 			e.capacity.rate = most // so much and no more was carried
@@ -150,7 +152,7 @@ func (e *Estimator) probed(r probe.Result) Event {
 
 // drain watches that the queue gets shorter while less is sent than the capacity.
 func (e *Estimator) drain() {
-	if e.queue.length <= drainFrom {
+	if e.queue.length <= max(drainFrom, e.slack()) {
 		e.queue.drains = 0
 		return
 	}

@@ -72,8 +72,8 @@ type Result struct {
 }
 
 // Result returns what was measured; false if too little has arrived, or it says nothing. Of what was sent a
-// share is lost for reasons other than the rate.
-func (m *Meter) Result(lost float64) (Result, bool) {
+// share is lost for reasons other than the rate, and delays wobble by so many ns, by which it may have arrived too fast.
+func (m *Meter) Result(lost, wobble float64) (Result, bool) {
 	arrives := 1 - min(max(lost, 0), 0.95)
 	enough := share
 	if lost > 0 {
@@ -87,8 +87,8 @@ func (m *Meter) Result(lost float64) (Result, bool) {
 		return Result{}, false
 	}
 	sent := float64(m.bytes+m.among-m.lastSize) * 8e9 / out / arrives
-	received := float64(m.bytes+m.among-m.headSize) * 8e9 / in / arrives
-	if received > ratioMost*sent {
+	received := float64(m.bytes+m.among-m.headSize) * 8e9 / (in + wobble) / arrives
+	if in*ratioMost < out {
 		return Result{}, false
 	}
 	if received < saturated*sent {

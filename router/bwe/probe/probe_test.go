@@ -22,7 +22,7 @@ func measure(rate, link, other float64, lose int, lost float64) (Result, bool) {
 			m.Packet(sent, 1e15+free, 1200)
 		}
 	}
-	return m.Result(lost)
+	return m.Result(lost, 0)
 }
 
 func TestMeter(t *testing.T) {
@@ -48,6 +48,17 @@ func TestMeter(t *testing.T) {
 	}
 }
 
+// TestWobbleIsCountedAgainst the rate of arrival.
+func TestWobbleIsCountedAgainst(t *testing.T) {
+	m := Meter{Cluster: Cluster{ID: 1, Bytes: 12000, Packets: 10}}
+	for i := range int64(10) {
+		m.Packet(i*2*ms, i*2*ms, 1200)
+	}
+	if r, ok := m.Result(0, 18e6); !ok || math.Abs(r.Rate/(0.95*2.4e6)-1) > 0.01 || !r.Saturated {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestMeterOfForgedTimes says nothing, or something finite.
 func TestMeterOfForgedTimes(t *testing.T) {
 	for name, arrived := range map[string]func(i int64) int64{
@@ -58,7 +69,7 @@ func TestMeterOfForgedTimes(t *testing.T) {
 		for i := range int64(10) {
 			m.Packet(i*2*ms, arrived(i), 1200)
 		}
-		if r, ok := m.Result(0); ok && name != "backwards" || math.IsNaN(r.Rate) || math.IsInf(r.Rate, 0) {
+		if r, ok := m.Result(0, 0); ok && name != "backwards" || math.IsNaN(r.Rate) || math.IsInf(r.Rate, 0) {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
@@ -181,7 +192,7 @@ func TestNothingIsAllocated(t *testing.T) {
 		for i := range int64(10) {
 			m.Packet(i*ms, i*ms, 1200)
 		}
-		m.Result(0)
+		m.Result(0, 0)
 		c.Failed(now)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
