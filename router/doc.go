@@ -33,7 +33,9 @@
 //	sample.go    what flows to and from peers, and what is lost of it
 //	resend.go    receivers ask for lost packets
 //	keyframe.go  keyframe requests to publishers
+//	downlink.go  what a peer receives, and what its transport-wide feedback says of it
 //	feedback.go  RTCP comes in
+//	extended.go  extended reports: round trips
 //	report.go    RTCP goes out: reports, requests for lost packets
 //	arrivals.go  transport-wide feedback to publishers
 //	counters.go  what is counted, and why packets are dropped
@@ -41,7 +43,7 @@
 //	snapshot.go  Snapshot: the state for describing and metrics
 //	usage.go     Usage: the traffic of single members
 //
-// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, clock, reception, speech, transportcc, allocate.
+// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, clock, reception, speech, transportcc, sent, allocate.
 //
 // # Rules
 //

@@ -6,7 +6,6 @@ import (
 	"github.com/pion/rtcp"
 
 	"parlor/router/clock"
-	"parlor/router/transportcc"
 )
 
 // onRTCP takes in a compound RTCP packet of a peer. What it costs is bounded by its length: nothing in it is unfolded before that
@@ -14,48 +13,53 @@ import (
 func (c *core) onRTCP(p *peer, b []byte, at int64) {
 	c.totals.RTCPIn++
 	p.sampled.heardAt = at
-	asked := 0
+	x := compound{at: at}
 	for len(b) > 0 {
 		var h rtcp.Header
 		n := len(b) + 1
 		if h.Unmarshal(b) == nil {
 			n = 4 * (int(h.Length) + 1)
 		}
-		if n > len(b) || !c.onControl(p, h, b[:n], at, &asked) {
+		if n > len(b) || !c.onControl(p, h, b[:n], &x) {
 			c.drop(DropMalformed)
-			return
+			break
 		}
 		b = b[n:]
+	}
+	if x.fed {
+		p.down.book(at)
 	}
 }
 
 // onControl takes in one RTCP packet of a compound, b with its header; false if it cannot be read. Types that a node
 // has no use for are skipped.
-func (c *core) onControl(p *peer, h rtcp.Header, b []byte, at int64, asked *int) bool {
+func (c *core) onControl(p *peer, h rtcp.Header, b []byte, x *compound) bool {
 	switch h.Type {
 	case rtcp.TypeSenderReport:
 		var r rtcp.SenderReport
 		if r.Unmarshal(b) != nil {
 			return false
 		}
-		c.onSenderReport(p, &r, at)
-		c.onReports(p, r.Reports, at)
+		c.onSenderReport(p, &r, x.at)
+		c.onReports(p, r.Reports, x.at)
 		return true
 	case rtcp.TypeReceiverReport:
 		var r rtcp.ReceiverReport
 		if r.Unmarshal(b) != nil {
 			return false
 		}
-		c.onReports(p, r.Reports, at)
+		c.onReports(p, r.Reports, x.at)
 		return true
+	case rtcp.TypeExtendedReport:
+		return c.onExtendedReport(p, b, x.at)
 	case rtcp.TypeTransportSpecificFeedback, rtcp.TypePayloadSpecificFeedback:
-		return c.onFeedback(p, h, b, asked)
+		return c.onFeedback(p, h, b, x)
 	}
 	return true
 }
 
 // onFeedback takes in a feedback packet (RFC 4585 section 6.1).
-func (c *core) onFeedback(p *peer, h rtcp.Header, b []byte, asked *int) bool {
+func (c *core) onFeedback(p *peer, h rtcp.Header, b []byte, x *compound) bool {
 	if pad := int(b[len(b)-1]); h.Padding {
 		b = b[:max(len(b)-pad, 0)]
 	}
@@ -66,9 +70,9 @@ func (c *core) onFeedback(p *peer, h rtcp.Header, b []byte, asked *int) bool {
 	payload := h.Type == rtcp.TypePayloadSpecificFeedback
 	switch {
 	case !payload && h.Count == rtcp.FormatTLN:
-		c.onNACK(p, ssrc, fci, asked)
+		c.onNACK(p, ssrc, fci, &x.asked)
 	case !payload && h.Count == rtcp.FormatTCC:
-		return c.onTransportCC(b)
+		return c.onTransportCC(p, b, x)
 	case payload && h.Count == rtcp.FormatPLI:
 		c.onPictureLoss(p, ssrc)
 	case payload && h.Count == rtcp.FormatFIR:
@@ -111,12 +115,18 @@ func (c *core) onReports(p *peer, reports []rtcp.ReceptionReport, at int64) {
 		if r.LastSenderReport == 0 {
 			continue
 		}
-		// In units of 2^-16 s (RFC 3550 section 6.4.1); negative where clocks jitter.
-		units := int32(clock.Middle(clock.ToNTP(at)) - r.LastSenderReport - r.Delay)
-		if rtt := int64(units) * 1e9 >> 16; rtt >= 0 && rtt < 10e9 {
-			p.smoothRTT(max(rtt, 1))
-			c.totals.RTT.observe(rtt, &rttBounds)
-		}
+		c.roundTrip(p, r.LastSenderReport, r.Delay, at)
+	}
+}
+
+// roundTrip learns from an echo of a time that the node has told, after a delay there, both in units of 2^-16 s (RFC 3550 section
+// 6.4.1, RFC 3611 section 4.5).
+func (c *core) roundTrip(p *peer, told, delay uint32, at int64) {
+	units := int32(clock.Middle(clock.ToNTP(at)) - told - delay) // negative where clocks jitter
+	if rtt := int64(units) * 1e9 >> 16; rtt >= 0 && rtt < 10e9 {
+		p.smoothRTT(max(rtt, 1))
+		p.down.sent.RoundTrip(p.rtt)
+		c.totals.RTT.observe(rtt, &rttBounds)
 	}
 }
 
@@ -127,15 +137,4 @@ func (p *peer) smoothRTT(rtt int64) {
 		return
 	}
 	p.rtt += (rtt - p.rtt) / 8
-}
-
-// onTransportCC counts what a receiver's transport-wide feedback tells of; false if it cannot be read.
-func (c *core) onTransportCC(b []byte) bool {
-	r, err := transportcc.Parse(b)
-	if err != nil {
-		return false
-	}
-	c.totals.TransportReported += uint64(r.Packets)
-	c.totals.TransportReportedLost += uint64(r.Packets - r.Received)
-	return true
 }

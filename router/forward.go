@@ -5,6 +5,7 @@ import (
 	"parlor/router/clock"
 	"parlor/router/codec"
 	"parlor/router/header"
+	"parlor/router/sent"
 )
 
 // forward gives a packet to the sinks of its stream: at once where a sink may begin with it, otherwise with the next sendRuns. It
@@ -94,6 +95,7 @@ func (c *core) send(s *sink, m *media) {
 	tmpl := c.compose(s, m, rw)
 	payload := c.payload(m, rw)
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
+	c.leaves(s, tmpl, n+len(payload), kindOf(s.section.Kind))
 	s.out.SendRTP(c.out.hdr[:n], payload)
 	s.count.packets++
 	s.count.bytes += uint64(len(payload))
@@ -104,6 +106,21 @@ func (c *core) send(s *sink, m *media) {
 	}
 	if s.peer.reports.at == 0 {
 		c.armReport(s.peer)
+	}
+}
+
+// kindOf returns what a packet of media counts as.
+func kindOf(k packet.Kind) sent.Kind {
+	if k == packet.Audio {
+		return sent.Audio
+	}
+	return sent.Video
+}
+
+// leaves notes a packet that goes to a sink's peer, of so many bytes of RTP, if the header has a transport-wide number.
+func (c *core) leaves(s *sink, tmpl *header.Template, size int, kind sent.Kind) {
+	if tmpl.TransportCC() {
+		s.peer.down.sent.Add(c.now, size+wireOverhead, kind, 0)
 	}
 }
 
@@ -122,8 +139,7 @@ func (c *core) compose(s *sink, m *media, rw *rewrite) *header.Template {
 	}
 	f.MID, f.AbsSend = !s.acked, c.absSend
 	if s.tmpl.TransportCC() {
-		f.TransportCC = s.peer.down.transport
-		s.peer.down.transport++
+		f.TransportCC = s.peer.down.sent.Next()
 	}
 	return &s.tmpl
 }

@@ -28,15 +28,6 @@ type peer struct {
 	rtt     int64 // smoothed, ns; 0: not known
 }
 
-// downlink is what a peer receives.
-type downlink struct {
-	sinks     map[string]*sink   // by MID
-	sinkOf    map[uint32]*sink   // by SSRC
-	retired   map[uint32]numbers // SSRCs of former sections: numbers must never begin anew under one; nil: none
-	transport uint16             // next transport-wide sequence number
-	credit    int64              // bytes that may be sent again now
-}
-
 func (c *core) attach(id packet.PeerID, m MemberID, out Out, now int64) error {
 	c.setNow(now)
 	if c.peers[id] != nil {

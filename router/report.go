@@ -34,6 +34,7 @@ type peerReports struct {
 	early      int   // reports that are sent before their time, so that receivers learn soon what is in sync
 	arrivals   arrivals
 	feedbackAt int64 // 0: nothing recorded
+	heard      heard
 }
 
 // losses is what publishers are to be asked for.
@@ -131,8 +132,16 @@ func (c *core) report(p *peer) {
 	if len(packets) > 0 {
 		c.sendRTCP(p, append(packets, sdes)...)
 	}
+	extended := c.extendedReport(p)
 	for reports := range slices.Chunk(c.receptionReports(p), maxReports) {
-		c.sendRTCP(p, &rtcp.ReceiverReport{SSRC: c.ssrc, Reports: reports})
+		packets = append(packets[:0], &rtcp.ReceiverReport{SSRC: c.ssrc, Reports: reports})
+		if extended != nil {
+			packets, extended = append(packets, extended), nil
+		}
+		c.sendRTCP(p, packets...)
+	}
+	if extended != nil {
+		c.sendRTCP(p, &rtcp.ReceiverReport{SSRC: c.ssrc}, extended)
 	}
 }
 

@@ -32,8 +32,8 @@ const (
 	rewriteExact                          // packets may have to be sent again as they are
 )
 
-// sent is what the latest packet of a sink carried, for the next source to go on from.
-type sent struct {
+// carried is what the latest packet of a sink carried, for the next source to go on from.
+type carried struct {
 	seq      uint64
 	at       int64 // arrival of the packet
 	ts       uint32
@@ -87,7 +87,7 @@ func (c *core) begin(s *sink, st *stream, m *media) bool {
 }
 
 // continueIDs has picture ids and frame numbers go on from what was sent last.
-func (rw *rewrite) continueIDs(m *media, last *sent) {
+func (rw *rewrite) continueIDs(m *media, last *carried) {
 	if m.info.HasPID && last.has&sentPID != 0 {
 		rw.pid = last.pid + 1 - m.pid
 	}

@@ -24,9 +24,11 @@ type Sample struct {
 	Over   time.Duration
 	RTT    time.Duration // 0: not known
 	// Down says that nothing gets through: the transport is not connected any more, or nothing is heard of a peer that is sent media.
-	Down     bool
-	Sent     []StreamSample // by the peer; only what flowed
-	Received []StreamSample // by the peer; only what flowed
+	Down bool
+	// Expected is what of all that was sent to the peer its transport-wide feedback tells of, and Lost of it on the way; 0: there is none.
+	Expected, Lost uint64
+	Sent           []StreamSample // by the peer; only what flowed
+	Received       []StreamSample // by the peer; only what flowed
 }
 
 // StreamSample is what flowed of one stream.
@@ -92,6 +94,7 @@ func (c *core) samples() {
 
 func (c *core) sample(p *peer) Sample {
 	s := Sample{Peer: p.id, Member: p.member, Over: time.Duration(c.now - p.sampled.at), RTT: time.Duration(p.rtt), Down: !p.ready}
+	s.Expected, s.Lost = p.down.told.sample()
 	for _, t := range p.tracks {
 		for _, st := range t.layers {
 			if x, ok := st.sample(); ok {

@@ -30,7 +30,7 @@ type sink struct {
 	formats []codec.Format // of section.Codecs; both are shared
 	active  bool
 	want    Want
-	last    sent
+	last    carried
 	count   sinkCounts
 	repair  repairs
 }

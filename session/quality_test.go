@@ -3,6 +3,10 @@ package session
 import (
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"parlor/router"
 )
 
 func TestNetworkQuality(t *testing.T) {
@@ -39,4 +43,15 @@ func TestNetworkQuality(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What feedback says of the network goes before receiver reports, in which a publisher's own losses are.
+func TestLossByFeedback(t *testing.T) {
+	s := &router.Sample{Received: []router.StreamSample{{Expected: 100, Lost: 40}, {Expected: 100, Lost: 40}}}
+	_, down := linksOf(s)
+	require.Equal(t, link{expected: 200, lost: 80}, down)
+	s.Expected, s.Lost = 300, 3
+	up, down := linksOf(s)
+	require.Equal(t, link{expected: 300, lost: 3}, down)
+	require.Zero(t, up)
 }

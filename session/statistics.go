@@ -95,6 +95,10 @@ func linksOf(s *router.Sample) (up, down link) {
 	for i := range s.Sent {
 		up.expected, up.lost = up.expected+s.Sent[i].Expected, up.lost+s.Sent[i].Lost
 	}
+	if s.Expected > 0 { // receiver reports blame what a publisher has lost on its way to the node on the receiver
+		down.expected, down.lost = s.Expected, s.Lost
+		return up, down
+	}
 	for i := range s.Received {
 		down.expected, down.lost = down.expected+s.Received[i].Expected, down.lost+s.Received[i].Lost
 	}

@@ -82,6 +82,14 @@ func TestReceiveLoudest(t *testing.T) {
 	require.Zero(t, told, "statistics that nobody wants")
 }
 
+// Who only publishes learns its round trip too: the browser echoes the node's time, without having agreed on extended reports.
+func TestRoundTripOfWhoOnlyPublishes(t *testing.T) {
+	n := startNode(t)
+	ann := join(t, shared.get(t), n, "alone", "ann")
+	ann.eval(collect, nil)
+	ann.await("the round trip is told", `reports.statistics.some((s) => s.rtt > 0)`)
+}
+
 // The demo marks who has the floor, and says how good everybody's network is, in signs and in words.
 func TestDemoShowsWhoSpeaksAndTheNetwork(t *testing.T) {
 	n := startNode(t)

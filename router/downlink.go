@@ -1,0 +1,82 @@
+package router
+
+import (
+	"parlor/router/sent"
+	"parlor/router/transportcc"
+)
+
+// downlink is what a peer receives, and what its transport-wide feedback says of that.
+type downlink struct {
+	sinks   map[string]*sink   // by MID
+	sinkOf  map[uint32]*sink   // by SSRC
+	retired map[uint32]numbers // SSRCs of former sections: numbers must never begin anew under one; nil: none
+	credit  int64              // bytes that may be sent again now
+
+	sent  sent.Ring         // gives out transport-wide sequence numbers
+	clock transportcc.Clock // of its feedback
+	told  delivery
+}
+
+// delivery counts what has become of packets, as feedback tells. What arrives after it was counted as lost is taken back.
+type delivery struct {
+	arrived, lost uint64
+	tallied       tallied
+}
+
+// wireOverhead is what the network carries of a packet beside its RTP header and payload, in bytes: the tag of AES-GCM, UDP and IPv4.
+const wireOverhead = 16 + 8 + 20
+
+// compound is what the packets of one compound RTCP packet share.
+type compound struct {
+	at       int64 // its arrival
+	asked    int   // packets that were asked for again
+	statuses int   // of transport-wide feedback that were read
+	fed      bool  // it had such feedback
+}
+
+// onTransportCC takes in what a receiver's transport-wide feedback tells of; false if it cannot be read.
+func (c *core) onTransportCC(p *peer, b []byte, x *compound) bool {
+	d := &p.down
+	packets, err := d.clock.Packets(b, max(transportcc.Bound-x.statuses, 0))
+	if err != nil {
+		return false
+	}
+	c.totals.TransportReported += uint64(packets.Packets)
+	c.totals.TransportReportedLost += uint64(packets.Packets - packets.Received)
+	if !x.fed {
+		x.fed = true
+		d.sent.Begin(x.at)
+	}
+	for s, ok := packets.Next(); ok; s, ok = packets.Next() {
+		x.statuses++
+		if !s.Received {
+			d.sent.Missing(s.Seq)
+			continue
+		}
+		switch _, fate := d.sent.Arrived(s.Seq); fate {
+		case sent.First:
+			d.told.arrived++
+		case sent.Late:
+			d.told.arrived++
+			d.told.lost--
+		}
+	}
+	return true
+}
+
+// book ends the feedback of a compound: what it has left missing may be lost now.
+func (d *downlink) book(at int64) {
+	for _, ok := d.sent.Lost(at); ok; _, ok = d.sent.Lost(at) {
+		d.told.lost++
+	}
+}
+
+// sample returns how many packets feedback has told of since the last time, and how many of them as lost.
+func (t *delivery) sample() (expected, lost uint64) {
+	last := &t.tallied
+	all := t.arrived + t.lost
+	expected = all - last.expected
+	lost = missing(expected, t.arrived-last.received)
+	last.expected, last.received = all, t.arrived
+	return expected, lost
+}
