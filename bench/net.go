@@ -20,6 +20,7 @@ import (
 type netFlags struct {
 	call.Options
 	seconds  int
+	runs     int
 	up, down string
 	pictures string
 	markdown bool
@@ -48,6 +49,7 @@ func netCommand(o *output) *cobra.Command {
 	}
 	flags := c.Flags()
 	flags.IntVar(&f.seconds, "seconds", 0, "how long the trouble lasts; 0: as long as the network says")
+	flags.IntVar(&f.runs, "runs", 1, "how often each network is run, with other seeds; the median of each figure is told")
 	flags.StringVar(&f.down, "down", "", "the viewer's downlink in place of that of the network, as text")
 	flags.StringVar(&f.up, "up", "", "likewise its uplink")
 	flags.BoolVar(&f.Pion, "pion", false, "clients of pion in place of browsers; they decode nothing")
@@ -73,6 +75,9 @@ func (f *netFlags) networks(names []string) ([]call.Scenario, error) {
 	}
 	if f.seconds < 0 || f.seconds > 3600 {
 		return nil, errors.New("--seconds: from 0 to 3600")
+	}
+	if f.runs < 1 || f.runs > 100 {
+		return nil, errors.New("--runs: from 1 to 100")
 	}
 	if f.Viewers < 0 || f.Viewers > 1000 {
 		return nil, errors.New("--viewers: from 0 to 1000")
@@ -114,18 +119,14 @@ func (f *netFlags) run(ctx context.Context, list []call.Scenario, asJSON bool, o
 			return fmt.Errorf("--output: %w", err)
 		}
 	}
-	var results []*call.Result
+	var results, medians []*call.Result
 	var failed error
 	for _, s := range list {
-		r, err := call.Run(ctx, s, f.Options)
-		if r != nil {
-			results = append(results, r)
-			if f.pictures != "" {
-				err = errors.Join(err, call.Draw(r, filepath.Join(f.pictures, r.Name+".svg")))
-			}
+		runs, err := f.repeat(ctx, s)
+		if results = append(results, runs...); len(runs) > 0 {
+			medians = append(medians, call.Median(runs))
 		}
-		if err != nil {
-			failed = err
+		if failed = err; failed != nil {
 			break
 		}
 	}
@@ -134,8 +135,32 @@ func (f *netFlags) run(ctx context.Context, list []call.Scenario, asJSON bool, o
 		e.SetIndent("", "  ")
 		return errors.Join(failed, e.Encode(results))
 	}
-	if len(results) > 0 {
-		call.Table(out, results, f.markdown)
+	if len(medians) > 0 {
+		call.Table(out, medians, f.markdown)
 	}
 	return failed
+}
+
+// repeat runs a scenario as often as told, with a picture of each run.
+func (f *netFlags) repeat(ctx context.Context, s call.Scenario) (results []*call.Result, err error) {
+	for i := range f.runs {
+		o := f.Options
+		o.Seed += uint64(i) * 100 // a call takes a few
+		r, err := call.Run(ctx, s, o)
+		if r == nil {
+			return results, err
+		}
+		results = append(results, r)
+		if f.pictures != "" {
+			name := r.Name
+			if f.runs > 1 {
+				name = fmt.Sprintf("%s-%d", name, i+1)
+			}
+			err = errors.Join(err, call.Draw(r, filepath.Join(f.pictures, name+".svg")))
+		}
+		if err != nil {
+			return results, err
+		}
+	}
+	return results, nil
 }

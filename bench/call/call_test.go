@@ -138,6 +138,18 @@ func TestFigures(t *testing.T) {
 	require.Zero(t, figures(nil).FPS)
 }
 
+// Each figure has its own median; the runs stay in their order.
+func TestMedian(t *testing.T) {
+	runs := []*Result{
+		{Name: "a", Figures: Figures{FPS: 3, Without: 5, Concealed: 1, LinkLate: 9}}, {Figures: Figures{FPS: 1, Without: 9, Concealed: 2}}, {Figures: Figures{FPS: 2, Without: 1, Concealed: 9}},
+	}
+	m := Median(runs)
+	require.Equal(t, Figures{FPS: 2, Without: 5, Concealed: 2}, m.Figures)
+	require.Equal(t, "a", m.Name)
+	require.InDelta(t, 3, runs[0].Figures.FPS, 0)
+	require.Equal(t, runs[0].Figures, Median(runs[:1]).Figures)
+}
+
 // The time that counts begins with the last sample before it.
 func TestWithin(t *testing.T) {
 	all := watched(10, func(i int) Sample { return Sample{Frames: i} })
@@ -190,6 +202,10 @@ func TestTable(t *testing.T) {
 	require.Contains(t, show(false), " 300 (75 %) ")
 	require.Contains(t, show(false), "viewer: error")
 	require.Contains(t, show(false), "later than drawn")
+	require.NotContains(t, show(true), "frames a second in place")
+	r.Figures.SentFPS = 20
+	require.Contains(t, show(true), "20.0 frames a second in place of 25")
+	r.Figures.SentFPS = 0
 	require.Contains(t, show(true), "| some network | 25.0 | – | 0.0 | 0 | – |")
 	r.Figures.Estimate = 0
 	require.NotContains(t, show(false), "(75 %)")

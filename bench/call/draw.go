@@ -45,7 +45,8 @@ func Draw(r *Result, name string) error {
 		drawn.X.Min, drawn.X.Max = -before/1000, r.Seconds
 		plots = append(plots, []*plot.Plot{drawn})
 	}
-	plots[len(plots)-1][0].X.Label.Text = "seconds since the trouble began"
+	last := plots[len(plots)-1][0]
+	last.X.Label.Text, last.X.Label.TextStyle.Font.Size = "seconds since the trouble began", 9
 	plots[0][0].Title.Text = r.Title + ": " + plots[0][0].Title.Text
 	for row, canvases := range plot.Align(plots, tiles, all) {
 		plots[row][0].Draw(canvases[0])

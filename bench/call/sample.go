@@ -1,6 +1,8 @@
 package call
 
 import (
+	"cmp"
+	"reflect"
 	"slices"
 	"time"
 
@@ -193,6 +195,23 @@ func (f *Figures) link(r *Result, late time.Duration) {
 	slices.Sort(waited)
 	f.Kbps, f.Rate, f.LinkLate = ratio(bits, r.Seconds), ratio(rates, r.Seconds), milliseconds(late)
 	f.QueueP50, f.QueueP95 = milliseconds(netns.Percentile(waited, 50)), milliseconds(netns.Percentile(waited, 95))
+}
+
+// Median returns a result with the median of each figure, and the rest of the first. It needs one at least, all of one network.
+func Median(runs []*Result) *Result {
+	m, runs := *runs[0], slices.Clone(runs)
+	to := reflect.ValueOf(&m.Figures).Elem()
+	for i := range to.NumField() {
+		slices.SortFunc(runs, func(a, b *Result) int {
+			x, y := reflect.ValueOf(a.Figures).Field(i), reflect.ValueOf(b.Figures).Field(i)
+			if x.CanInt() {
+				return cmp.Compare(x.Int(), y.Int())
+			}
+			return cmp.Compare(x.Float(), y.Float())
+		})
+		to.Field(i).Set(reflect.ValueOf(runs[len(runs)/2].Figures).Field(i))
+	}
+	return &m
 }
 
 func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }

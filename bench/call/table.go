@@ -29,9 +29,9 @@ func Table(w io.Writer, results []*Result, markdown bool) {
 	}
 	if markdown {
 		t.RenderMarkdown()
-		return
+	} else {
+		t.Render()
 	}
-	t.Render()
 	for _, r := range results {
 		if o := r.Others; o != nil {
 			fmt.Fprintf(w, "%s: %d others lost %.2f %% of their packets; the worst had %d s without a frame\n", r.Name, o.Viewers, o.Lost, o.Worst)
@@ -39,14 +39,20 @@ func Table(w io.Writer, results []*Result, markdown bool) {
 		for _, p := range r.Problems {
 			fmt.Fprintf(w, "! %s: %s\n", r.Name, p)
 		}
+		if fps := r.Figures.SentFPS; fps > 0 && fps < enoughFPS {
+			fmt.Fprintf(w, "! %s: the publisher made %.1f frames a second in place of %d: the machine was too busy, and the figures are of it\n", r.Name, fps, frames)
+		}
 		if late := r.Figures.LinkLate; late > tooLate {
 			fmt.Fprintf(w, "! %s: packets came up to %.0f ms (p99) later than drawn: the machine was too busy\n", r.Name, late)
 		}
 	}
 }
 
-// tooLate is by how many ms packets may be late before the reader is warned.
-const tooLate = 5
+// Beyond these the reader is warned: by how many ms packets may be late, and how many frames a second the source may have.
+const (
+	tooLate   = 5
+	enoughFPS = 0.9 * frames
+)
 
 func (r *Result) row() table.Row {
 	f := r.Figures

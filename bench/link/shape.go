@@ -131,7 +131,10 @@ func (p Profile) Validate() error {
 		case i > 0 && s.At <= p[i-1].At:
 			errs = append(errs, fmt.Errorf("step @%s: must come after that @%s", s.At, p[i-1].At))
 		}
-		if err := s.Validate(); err != nil {
+		switch err := s.Validate(); {
+		case err != nil && s.At == 0:
+			errs = append(errs, err)
+		case err != nil:
 			errs = append(errs, fmt.Errorf("step @%s: %w", s.At, err))
 		}
 	}
