@@ -72,7 +72,7 @@ func TestForgedReports(t *testing.T) {
 
 // TestEstimatorIsFlat and small, as there is one of each receiver, and lives without the heap.
 func TestEstimatorIsFlat(t *testing.T) {
-	if n := unsafe.Sizeof(Estimator{}); n > 2200 {
+	if n := unsafe.Sizeof(Estimator{}); n > 2048 {
 		t.Errorf("%d bytes", n)
 	}
 	e, now := new(Estimator), int64(0)
@@ -114,6 +114,29 @@ func TestStart(t *testing.T) {
 		e.Start(rate)
 		if c := e.Estimate().Capacity; c != want {
 			t.Errorf("%v: %v", rate, c)
+		}
+	}
+}
+
+// TestFreeze: nothing grows while the node is late.
+func TestFreeze(t *testing.T) {
+	for _, frozen := range []bool{false, true} {
+		e, now := new(Estimator), int64(0)
+		e.Start(500e3)
+		e.Freeze(frozen)
+		for range 20 {
+			for i := range int64(50) {
+				e.Sent(now+2*msec*i, 125)
+			}
+			e.Begin(now+125*msec, 50*msec)
+			for i := range int64(50) {
+				e.Packet(now+2*msec*i, now+2*msec*i+25*msec, 125, 0)
+			}
+			e.End()
+			now += 100 * msec
+		}
+		if grown := e.Estimate().Capacity > 500e3; grown == frozen {
+			t.Errorf("frozen %v: %v", frozen, e.Estimate().Capacity)
 		}
 	}
 }

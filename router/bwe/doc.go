@@ -3,7 +3,7 @@
 // loss, and by probes. No code is taken from there. Signal's googcc.rs was read as well.
 //
 // It has no goroutine, clock, socket or log: time is an argument in ns. An Estimator is one flat value of
-// about 2 KB, and no method allocates. It is not safe for concurrent use.
+// 1.9 KB, and no method allocates. It is not safe for concurrent use.
 //
 //	estimator.go  Estimator, Estimate, Event: what the parts make together
 //	report.go     what a report changes: by delay, by loss, by probes
@@ -40,7 +40,7 @@
 //     bottleneck spaces them so. Then the trend and probes say nothing, the least delay of three seconds
 //     counts, and growth is 50 % a second. A decrease that turns out to be of that kind within 3 s is taken
 //     back. Half of the link is kept at a jitter of a second between packets. A delay that wanders by a
-//     second within half a second cannot be told from a queue while it rises: 5 runs of 20 stay below, and 13
+//     second within half a second cannot be told from a queue while it rises: 6 runs of 20 stay below, and 9
 //     where packets overtake each other as well.
 //   - Losses are booked to the quarter of a second in which the packets were sent, and late arrivals are
 //     taken back there.
