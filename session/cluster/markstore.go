@@ -213,6 +213,9 @@ func (s *store) marks(ctx context.Context) (jetstream.KeyValue, jetstream.Stream
 	if stream, err = s.js.Stream(ctx, "KV_"+MarksBucket); err != nil {
 		return nil, nil, s.because(MarksBucket, err)
 	}
+	if created := stream.CachedInfo().Created; !s.another(MarksBucket, created) {
+		s.identify(MarksBucket, created) // of another one marksAnew takes notice, which has the marks written again
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.marksKV, s.marksStream = kv, stream
@@ -233,14 +236,16 @@ func (s *store) marksAnew(ctx context.Context) (other bool, err error) {
 	if err != nil {
 		return false, s.because(MarksBucket, err)
 	}
-	if !s.identify(MarksBucket, stream.CachedInfo().Created) {
-		return false, nil
+	created := stream.CachedInfo().Created
+	if s.another(MarksBucket, created) {
+		s.mu.Lock()
+		s.marksKV, s.marksStream = nil, nil
+		s.mu.Unlock()
+		if _, _, err := s.marks(ctx); err != nil { // with its settings set right
+			return false, err // it is another one still when this is asked again
+		}
 	}
-	s.mu.Lock()
-	s.marksKV, s.marksStream = nil, nil
-	s.mu.Unlock()
-	_, _, err = s.marks(ctx) // with its settings set right
-	return true, err
+	return s.identify(MarksBucket, created), nil
 }
 
 // marksOutcome notices that the bucket is gone, which is an errAbsent: the next call makes it anew.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -178,4 +179,46 @@ func TestABucketIsDeleted(t *testing.T) {
 			})
 		}
 	}
+}
+
+// slow is a JetStream that does not answer in time so many times, when it is asked for SFU_MARKS.
+type slow struct {
+	jetstream.JetStream
+	times atomic.Int32
+}
+
+func (s *slow) KeyValue(ctx context.Context, bucket string) (jetstream.KeyValue, error) {
+	if bucket == MarksBucket && s.times.Add(-1) >= 0 {
+		return nil, context.DeadlineExceeded
+	}
+	return s.JetStream.KeyValue(ctx, bucket)
+}
+
+// TestMarksAreWrittenAgainWhereNATSIsSlow: a bucket that is gone comes with a server in trouble. What it held is written again when that
+// can be done, not only at the first attempt.
+func TestMarksAreWrittenAgainWhereNATSIsSlow(t *testing.T) {
+	b := newBroker(t)
+	a := prepare(t, b.url(), "a", nil)
+	s := &slow{JetStream: a.store.js}
+	a.store.js = s
+	a.run(t)
+	await(t, "a takes entries", func() bool { return a.Open() == nil })
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	marks := []session.Mark{{User: "carl", Until: time.Now().Add(time.Hour)}, {User: "dora", Block: session.BlockAudio}}
+	a.rooms.mu.Lock()
+	a.rooms.marks = map[session.RoomID][]session.Mark{lobby: marks}
+	a.rooms.mu.Unlock()
+	<-a.Keep(lobby, marks)
+	require.EqualValues(t, 2, b.messages(MarksBucket))
+
+	s.times.Store(3)
+	js := b.js()
+	require.NoError(t, js.DeleteKeyValue(t.Context(), MarksBucket))
+	_, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: MarksBucket})
+	if err != nil { // the node was quicker
+		require.ErrorIs(t, err, jetstream.ErrBucketExists)
+	}
+	await(t, "the ban and the block are there again", func() bool { return b.messages(MarksBucket) == 2 })
+	require.Negative(t, s.times.Load(), "NATS was slow")
 }

@@ -191,11 +191,10 @@ func (s *store) identify(name string, created time.Time) (other bool) {
 	if s.first == nil {
 		s.first, s.anew = map[string]time.Time{}, map[string]bool{}
 	}
-	was, known := s.first[name]
-	if !known {
+	if _, known := s.first[name]; !known {
 		s.first[name] = created
 	}
-	other = known && !was.Equal(created)
+	other = s.anotherLocked(name, created)
 	if other {
 		s.first[name], s.anew[name] = created, true
 	}
@@ -203,6 +202,18 @@ func (s *store) identify(name string, created time.Time) (other bool) {
 		s.last = 0
 	}
 	return other
+}
+
+func (s *store) anotherLocked(name string, created time.Time) bool {
+	was, known := s.first[name]
+	return known && !was.Equal(created)
+}
+
+// another is identify for who has something to do first: asked again it says the same.
+func (s *store) another(name string, created time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.anotherLocked(name, created)
 }
 
 // original reports whether the bucket is the one that this process has found, or made, at first.
