@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -242,5 +243,16 @@ func TestDemoRefusedWhileAsking(t *testing.T) {
 	ann.eval("allow()", nil)
 	ann.await("the microphone is let go", "tracks.length === 1 && tracks[0].readyState === 'ended'")
 	ann.await("and does not look on", "document.querySelector('#mic').dataset.on === 'false' && !parlor.getLocalTrack('mic')")
+	ann.accessible()
+}
+
+// Who has shown no token to a node that asks for one is told that it is needed; who has shown a wrong one, that it is wrong.
+func TestDemoToken(t *testing.T) {
+	n := startNodeAt(t, netip.MustParseAddr("127.0.0.1"), timers{})
+	ann := openDemo(t, n, "ann", "room=keyed&user=ann&camera=0")
+	ann.eval("document.querySelector('#enter').click()", nil)
+	ann.await("it is told to have one", "/needs an access token/.test(document.querySelector('#form-error').textContent) && document.activeElement.id === 'token'")
+	ann.eval("(document.querySelector('#token').value = 'wrong', document.querySelector('#enter').click())", nil)
+	ann.await("it is told that this one is wrong", "/not valid here/.test(document.querySelector('#form-error').textContent)")
 	ann.accessible()
 }

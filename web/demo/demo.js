@@ -214,7 +214,7 @@ function refused(err) {
   const token = String(code).startsWith('token');
   if (token) /** @type {HTMLDetailsElement} */ ($('more')).open = true;
   const wrong = (code === 'invalid_parameter' || code === 'not_allowed') && (field === 'user' || field === 'room');
-  formError(errorText(err), wrong ? field : '');
+  formError(errorText(code === 'token_invalid' && !input('token').value.trim() ? { code: 'token_missing' } : err), wrong ? field : '');
   if (!wrong) $(token ? 'token' : 'enter').focus();
 }
 

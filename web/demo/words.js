@@ -3,6 +3,7 @@
 /** @type {Record<string, string>} */
 const ERRORS = {
   token_invalid: 'This access token is not valid here. Copy the whole of it, or ask for a new one.',
+  token_missing: 'Entering needs an access token here. Paste yours, or ask for one.', // the page's own code
   token_expired: 'This access token has expired. Ask for a new one.',
   not_allowed: 'Your token does not allow this.',
   room_full: 'This room is full. Try again when somebody has left.',
