@@ -222,3 +222,26 @@ func TestMarksAreWrittenAgainWhereNATSIsSlow(t *testing.T) {
 	await(t, "the ban and the block are there again", func() bool { return b.messages(MarksBucket) == 2 })
 	require.Negative(t, s.times.Load(), "NATS was slow")
 }
+
+// TestNothingIsPlacedInABucketThatLooksOlder: SFU_ROOMS is made anew, and by the time that a node places a room there others have written
+// more than it had seen of the one before. Who has the room may not have said so yet.
+func TestNothingIsPlacedInABucketThatLooksOlder(t *testing.T) {
+	b := newBroker(t)
+	a := prepare(t, b.url(), "a", outside) // does not run, and so does not notice by itself
+	require.NoError(t, a.store.open(t.Context()))
+	record := roomRecord("a", "x", time.Now())
+	_, err := put(t.Context(), a.store, RoomsBucket, "s-before", record, 0)
+	require.NoError(t, err)
+	js := b.js()
+	require.NoError(t, js.DeleteKeyValue(t.Context(), RoomsBucket))
+	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: RoomsBucket, LimitMarkerTTL: markerTTL})
+	require.NoError(t, err)
+	for range 5 {
+		_, err = kv.PutString(t.Context(), "node.b", "x")
+		require.NoError(t, err)
+	}
+	_, err = put(t.Context(), a.store, RoomsBucket, "s-lobby", record, 0)
+	require.ErrorIs(t, err, errGone)
+	_, err = kv.Get(t.Context(), "s-lobby")
+	require.ErrorIs(t, err, jetstream.ErrKeyNotFound, "it is taken back")
+}

@@ -283,26 +283,28 @@ func put[T NodeRecord | RoomRecord](ctx context.Context, s *store, name, key str
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	value := encode(s.seal, name, key, r)
-	if revision == 0 {
+	made := revision == 0
+	if made {
 		revision, err = b.Create(ctx, key, value)
 	} else {
 		revision, err = b.Update(ctx, key, value, revision)
 	}
 	if err = s.outcome(name, err); err == nil && name == RoomsBucket {
-		err = s.follows(ctx, b, key, revision)
+		err = s.follows(ctx, b, key, revision, made)
 	}
 	return revision, err
 }
 
-// follows takes the revision of an entry that was just written into SFU_ROOMS. Where that is not higher than all before, and the bucket
-// is another one indeed, in which nobody may have said yet what he has, it takes the entry back: nothing may be placed there.
-func (s *store) follows(ctx context.Context, b bucket, key string, revision uint64) error {
+// follows takes the revision of an entry that was just written into SFU_ROOMS, or made there. Where the bucket is another one by now, in
+// which nobody may have said yet what he has, it takes the entry back: nothing may be placed there. A revision that is not higher than all
+// before says that it may be; one that is higher says little of an entry that was made, as others may have written a lot into the new one.
+func (s *store) follows(ctx context.Context, b bucket, key string, revision uint64, made bool) error {
 	s.mu.Lock()
 	higher := revision > s.last
 	s.last = max(s.last, revision)
 	was := s.first[RoomsBucket]
 	s.mu.Unlock()
-	if higher {
+	if higher && !made {
 		return nil
 	}
 	stream, err := s.js.Stream(ctx, "KV_"+RoomsBucket)
