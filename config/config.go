@@ -48,7 +48,7 @@ type Config struct {
 // HTTP is the listener of the pages, the WebSocket, WHIP, WHEP, health and metrics.
 type HTTP struct {
 	Listen   Address  `koanf:"listen" doc:"Address of the demo page, /rtc, /whip, /whep, /healthz, /readyz and /metrics. Beyond loopback it needs a key (auth.keys)."`
-	Origins  []string `koanf:"origins" doc:"Web origins besides the node's own whose pages may connect, such as https://meet.example.org; * means any."`
+	Origins  []string `koanf:"origins" doc:"Web origins besides the node's own whose pages may connect, such as https://meet.example.org; * means any. Without keys those of this machine may, on any port."`
 	BasePath string   `koanf:"base_path" doc:"Path under which clients see the node behind a proxy, such as /media: Location begins with it, and requests that still have it are taken. Empty: none, or what a trusted proxy says (X-Forwarded-Prefix)."`
 	// TrustedProxies are masked: no bits are set beyond the length of a prefix.
 	TrustedProxies []netip.Prefix `koanf:"trusted_proxies" doc:"Proxies in front, addresses or networks such as 10.0.0.0/8: what they say of the client (http.proxy_header, X-Forwarded-Prefix) counts. Empty: nobody is believed."`

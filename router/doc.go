@@ -43,7 +43,7 @@
 //	snapshot.go  Snapshot: the state for describing and metrics
 //	usage.go     Usage: the traffic of single members
 //
-// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, clock, reception, speech, transportcc, sent, allocate.
+// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, clock, reception, speech, transportcc, sent, allocate, bwe, probe.
 //
 // # Rules
 //

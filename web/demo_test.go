@@ -81,6 +81,8 @@ func TestDemoByKeyboard(t *testing.T) {
 	p.tabTo("leave")
 	require.NoError(t, p.page.Press(ctx, "\r"))
 	p.await("it is back at the start", "document.body.dataset.view === 'join'")
+	p.await("its camera is off until it is asked for", `!document.querySelector('#look').hidden && !document.querySelector('#preview video') &&
+		/starts when you join/.test(document.querySelector('#preview-note').textContent)`)
 }
 
 // tabTo presses Tab until the element has the focus, and holds the page to showing where it is.

@@ -118,6 +118,8 @@ func announce(n *sfu.Node, cfg config.Config, log zerolog.Logger, console bool, 
 	fmt.Fprintf(out, "  health    %shealthz, metrics at %smetrics\n", a.URL(), a.URL())
 	if len(cfg.Auth.Keys) == 0 {
 		fmt.Fprintf(out, "  tokens    none asked for: no key is configured, so only this machine can enter\n")
+	} else {
+		fmt.Fprintf(out, "  tokens    asked for; one is made by: sfu token create --room ROOM --user USER\n")
 	}
 	if a.Media.Addr().IsLoopback() {
 		fmt.Fprintf(out, "  Firefox   needs media beyond loopback: start with --media.listen :%d\n", a.Media.Port())

@@ -308,7 +308,8 @@ function home() {
   show('join');
   formError('');
   input('room').focus();
-  void preview();
+  $('look').hidden = false; // who has left wants no camera on
+  noteCamera();
 }
 
 async function copyLink() {

@@ -11,7 +11,7 @@ const ERRORS = {
   message_limit: 'You are sending messages too fast. Please wait a moment.',
   scene_mismatch: 'This room is already running in another mode. Open its own link, or take another name for the room.',
   banned: 'You have been removed from this room and cannot come back yet.',
-  node_draining: 'The server is about to restart. Please try again in a minute.',
+  node_draining: 'The server lets nobody in at the moment. Please try again in a minute.',
   connection_failed: 'The server cannot be reached. Check your connection and try again.',
   timeout: 'The server did not answer in time. Please try again.',
   device_lost: 'A device was disconnected.',

@@ -10,20 +10,34 @@ const (
 	Packets = 5
 	// Size is how large a packet is at most, in bytes.
 	Size = 1200
-	// First and Second times the estimate are the first clusters, Step times all later ones.
-	First, Second, Step = 3, 6, 2
-	// Unmet is the time between clusters while more is needed than the estimate allows, in ns; failed ones
-	// are Slower times further apart, up to UnmetMost. A cluster of 15 ms at twice the estimate takes 2 % of
-	// it, and queues for 15 ms. Higher finds room later: from 2 s on not within 3 s.
-	Unmet, Slower, UnmetMost = 1.2e9, 1.1, 1.5e9
+	// First times the estimate is the first cluster.
+	First = 3
+	// Second times the estimate is the second cluster.
+	Second = 6
+	// Step times the estimate are all later clusters.
+	Step = 2
+	// Unmet is the time between clusters while more is needed than the estimate allows, in ns. A cluster of
+	// 15 ms at twice the estimate takes 2 % of it, and queues for 15 ms. Higher finds room later: from 2 s on
+	// not within 3 s.
+	Unmet = 1.2e9
+	// Slower times further apart are clusters that fail.
+	Slower = 1.1
+	// UnmetMost is the longest time between clusters that fail, in ns.
+	UnmetMost = 1.5e9
 	// own is the share of a cluster's rate that its own packets have at least: what is sent beside it may
 	// come unevenly.
 	own = 0.8
-	// Idle and Known are the times between clusters of an application that sends less than it might, in ns:
-	// until Enough times what it sends is known, and after that.
-	Idle, Known, Enough = 5e9, 30e9, 3
-	// Recover times the estimate before a drop is tried within RecoverSpan, in ns.
-	Recover, RecoverSpan = 0.85, 5e9
+	// Idle is the time between clusters of an application that sends less than it might, in ns, until Enough
+	// times what it sends is known.
+	Idle = 5e9
+	// Known is that time once it is.
+	Known = 30e9
+	// Enough is how many times of what is sent is enough to know.
+	Enough = 3
+	// Recover times the estimate before a drop is tried again.
+	Recover = 0.85
+	// RecoverSpan is for how long after a drop that is tried, in ns.
+	RecoverSpan = 5e9
 	// Timeout is how long a result is awaited beyond the round trip, in ns.
 	Timeout = 1e9
 	// QueueMost is the queue at the bottleneck above which nothing is probed, in ns.
