@@ -34,6 +34,7 @@
 //	resend.go    receivers ask for lost packets
 //	keyframe.go  keyframe requests to publishers
 //	downlink.go  what a peer receives, and what its transport-wide feedback says of it
+//	network.go   what the network to a peer carries
 //	feedback.go  RTCP comes in
 //	extended.go  extended reports: round trips
 //	report.go    RTCP goes out: reports, requests for lost packets

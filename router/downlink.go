@@ -11,10 +11,12 @@ type downlink struct {
 	sinkOf  map[uint32]*sink   // by SSRC
 	retired map[uint32]numbers // SSRCs of former sections: numbers must never begin anew under one; nil: none
 	credit  int64              // bytes that may be sent again now
+	taken   map[TrackKey]int64 // up to when its take-ups of a track are paid for, see takesUp; nil: none
 
 	sent  sent.Ring         // gives out transport-wide sequence numbers
 	clock transportcc.Clock // of its feedback
 	told  delivery
+	net   *estimate // nil: it has sent no feedback
 }
 
 // delivery counts what has become of packets, as feedback tells. What arrives after it was counted as lost is taken back.
@@ -45,7 +47,7 @@ func (c *core) onTransportCC(p *peer, b []byte, x *compound) bool {
 	c.totals.TransportReportedLost += uint64(packets.Packets - packets.Received)
 	if !x.fed {
 		x.fed = true
-		d.sent.Begin(x.at)
+		c.fed(p, x.at)
 	}
 	for s, ok := packets.Next(); ok; s, ok = packets.Next() {
 		x.statuses++
@@ -53,22 +55,33 @@ func (c *core) onTransportCC(p *peer, b []byte, x *compound) bool {
 			d.sent.Missing(s.Seq)
 			continue
 		}
-		switch _, fate := d.sent.Arrived(s.Seq); fate {
-		case sent.First:
-			d.told.arrived++
-		case sent.Late:
-			d.told.arrived++
-			d.told.lost--
-		}
+		d.arrived(s)
 	}
 	return true
 }
 
+// arrived books a packet that has arrived, the first time that it is told of.
+func (d *downlink) arrived(s transportcc.Status) {
+	p, fate := d.sent.Arrived(s.Seq)
+	switch fate {
+	case sent.First:
+	case sent.Late:
+		d.told.lost--
+		d.net.est.Found(p.At, p.Size)
+	default:
+		return
+	}
+	d.told.arrived++
+	d.net.est.Packet(p.At, s.Arrival*transportcc.Unit, p.Size, p.Cluster)
+}
+
 // book ends the feedback of a compound: what it has left missing may be lost now.
 func (d *downlink) book(at int64) {
-	for _, ok := d.sent.Lost(at); ok; _, ok = d.sent.Lost(at) {
+	for p, ok := d.sent.Lost(at); ok; p, ok = d.sent.Lost(at) {
 		d.told.lost++
+		d.net.est.Lost(p.At, p.Size)
 	}
+	d.net.est.End()
 }
 
 // sample returns how many packets feedback has told of since the last time, and how many of them as lost.

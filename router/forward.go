@@ -121,6 +121,7 @@ func kindOf(k packet.Kind) sent.Kind {
 func (c *core) leaves(s *sink, tmpl *header.Template, size int, kind sent.Kind) {
 	if tmpl.TransportCC() {
 		s.peer.down.sent.Add(c.now, size+wireOverhead, kind, 0)
+		c.sends(s.peer, size+wireOverhead)
 	}
 }
 

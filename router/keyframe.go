@@ -1,6 +1,7 @@
 package router
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/pion/rtcp"
@@ -138,7 +139,7 @@ func (c *core) askKeyframe(st *stream) {
 
 // askIfWaited asks for a keyframe if a sink waits for one.
 func (c *core) askIfWaited(st *stream) {
-	if wanted(st) {
+	if c.wanted(st) {
 		c.askKeyframe(st)
 	}
 }
@@ -165,7 +166,7 @@ func (c *core) nextAsk(st *stream) int64 {
 	k := &st.key
 	next := c.now
 	switch {
-	case !k.pending && !wanted(st):
+	case !k.pending && !c.wanted(st):
 		return 0
 	case k.at == 0 || k.pending:
 	case k.tries > manyKeyframes && st.lastAt < k.at:
@@ -181,8 +182,38 @@ func (c *core) nextAsk(st *stream) int64 {
 	return next
 }
 
-// wanted says whether a sink waits for the stream that could take it.
-func wanted(st *stream) bool { return len(st.waiting) > 0 && !st.shed.muted }
+// wanted says whether a sink waits for the stream that could take it and may ask.
+func (c *core) wanted(st *stream) bool {
+	return !st.shed.muted && slices.ContainsFunc(st.waiting, func(s *sink) bool { return s.hushed <= c.now })
+}
+
+// How often a receiver may have a track asked for a keyframe by taking it up, as all its sections together: a few times at once, as
+// when a seat changes its mind, then in this time once, in ns. Lower lets a receiver that flaps make the picture of all others worse.
+const (
+	takeUps    = 3
+	takeUpPace = 1e9
+	// maxTakeUps bounds the tracks of which that is remembered. A receiver that takes up more within seconds waits.
+	maxTakeUps = 256
+)
+
+// takesUp counts that a section takes a track up. It returns until when that must not ask for a keyframe, now or earlier if it may.
+func (d *downlink) takesUp(key TrackKey, now int64) int64 {
+	paid := max(d.taken[key], now) + takeUpPace // as a leaky bucket, ITU-T I.371
+	if over := paid - takeUps*takeUpPace; over > now {
+		return over
+	}
+	if d.taken == nil {
+		d.taken = map[TrackKey]int64{}
+	}
+	if len(d.taken) >= maxTakeUps {
+		maps.DeleteFunc(d.taken, func(_ TrackKey, paid int64) bool { return paid <= now })
+	}
+	if len(d.taken) >= maxTakeUps {
+		return now + takeUpPace
+	}
+	d.taken[key] = paid
+	return now
+}
 
 // askKeyframes sends the requests that are due.
 func (c *core) askKeyframes() {

@@ -201,3 +201,42 @@ func TestNobodyStaysFrozenByTheQuota(t *testing.T) {
 		t.Errorf("%d requests though a keyframe came", n)
 	}
 }
+
+// TestOneFlappingViewerHasAQuotaOfKeyframes: a seat that shows nobody and somebody again all the time gets some keyframes at once, then one
+// a second; when it stays its picture begins soon, and another one is not kept from asking.
+func TestOneFlappingViewerHasAQuotaOfKeyframes(t *testing.T) {
+	w, a, _, sub := meeting(t)
+	pub := w.outs[1]
+	asked := 0
+	flow := func(d time.Duration) {
+		for ; d > 0; d -= 25 * time.Millisecond {
+			key := pub.plis() > 0
+			asked += pub.plis()
+			pub.clear()
+			w.deliver(1, false, a.frame(key, 1)...)
+			w.pass(25 * time.Millisecond)
+		}
+	}
+	for range 300 {
+		w.watch(3, "5", 1, Camera, High)
+		flow(50 * time.Millisecond)
+		w.watch(3, "5", 0, Camera, High)
+		flow(50 * time.Millisecond)
+	}
+	if asked < 20 || asked > 40 {
+		t.Errorf("asked %d times in 30 s, want once a second", asked)
+	}
+	sub.clear()
+	w.watch(3, "5", 1, Camera, High)
+	flow(1200 * time.Millisecond)
+	if len(sub.seqs(5000)) == 0 {
+		t.Error("nothing is shown after it has stayed for a second")
+	}
+	asked = 0
+	w.join(9, 9, nil, seatVideo("x", 9000))
+	w.watch(9, "x", 1, Camera, High)
+	flow(300 * time.Millisecond)
+	if asked == 0 || len(w.outs[9].seqs(9000)) == 0 {
+		t.Error("another viewer waits")
+	}
+}

@@ -27,8 +27,11 @@ type Sample struct {
 	Down bool
 	// Expected is what of all that was sent to the peer its transport-wide feedback tells of, and Lost of it on the way; 0: there is none.
 	Expected, Lost uint64
-	Sent           []StreamSample // by the peer; only what flowed
-	Received       []StreamSample // by the peer; only what flowed
+	// Estimate is what the network to the peer carries, in bits per second, and Queue how long packets wait on the way; 0: not known.
+	Estimate uint64
+	Queue    time.Duration
+	Sent     []StreamSample // by the peer; only what flowed
+	Received []StreamSample // by the peer; only what flowed
 }
 
 // StreamSample is what flowed of one stream.
@@ -95,6 +98,10 @@ func (c *core) samples() {
 func (c *core) sample(p *peer) Sample {
 	s := Sample{Peer: p.id, Member: p.member, Over: time.Duration(c.now - p.sampled.at), RTT: time.Duration(p.rtt), Down: !p.ready}
 	s.Expected, s.Lost = p.down.told.sample()
+	if n := p.down.net; n != nil {
+		e := n.est.Estimate()
+		s.Estimate, s.Queue = uint64(e.Capacity), time.Duration(e.Queue)
+	}
 	for _, t := range p.tracks {
 		for _, st := range t.layers {
 			if x, ok := st.sample(); ok {

@@ -56,6 +56,7 @@ type feed struct {
 	cur, next     *stream // fed by; waiting for a keyframe of
 	curAt, nextAt int     // places in their lists
 	unfit         bool    // the format of next fits none of the section's: waits for another one, on its list of those
+	hushed        int64   // until then it waits without asking, see downlink.takesUp
 }
 
 func (c *core) updateSink(p *peer, sec *packet.Section) {
@@ -222,6 +223,11 @@ func (c *core) retarget(s *sink) {
 		return
 	}
 	s.await(st)
+	if at := s.peer.down.takesUp(st.track.key, c.now); at > c.now {
+		c.drop(DropKeyframeQuota)
+		s.hushed, s.loss.free = at, false
+		return // asked when packets come after that
+	}
 	c.askKeyframe(st)
 }
 
@@ -364,7 +370,7 @@ func (s *sink) uncur() {
 
 // await has the sink wait for a keyframe of the stream.
 func (s *sink) await(st *stream) {
-	s.loss.free = true
+	s.loss.free, s.hushed = true, 0
 	s.next, s.nextAt = st, len(st.waiting)
 	st.waiting = append(st.waiting, s)
 }

@@ -112,6 +112,10 @@ func (r *statistics) write(s *router.Sample, up, down link) []byte {
 	slices.SortFunc(r.received, byStream)
 	b := appendLink(append(r.json[:0], `{"type":"statistics","up":`...), up, s.Sent, s.Over)
 	b = appendLink(append(b, `,"down":`...), down, s.Received, s.Over)
+	if s.Estimate != 0 {
+		b = strconv.AppendUint(append(b[:len(b)-1], `,"estimateKbps":`...), s.Estimate/1000, 10)
+		b = append(appendMilliseconds(append(b, `,"queueMs":`...), s.Queue), '}')
+	}
 	if s.RTT != 0 {
 		b = appendMilliseconds(append(b, `,"rttMs":`...), s.RTT)
 	}

@@ -3,6 +3,7 @@ package session
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +33,11 @@ func TestStatisticsAsWritten(t *testing.T) {
 	}
 	if rm.numbered[1].up != QualityExcellent {
 		t.Errorf("its quality for the others is %d", rm.numbered[1].up)
+	}
+	s.Estimate, s.Queue = 1_234_567, 12345*time.Microsecond
+	rm.tellStatistics(samples, &rm.reports.statistics)
+	if estimated := strings.Replace(want, `"loss":0.009}`, `"loss":0.009,"estimateKbps":1234,"queueMs":12.3}`, 1); got != estimated {
+		t.Errorf("told\n%s\nwant\n%s", got, estimated)
 	}
 	rm.tellStatistics([]router.Sample{{Member: 1}}, &rm.reports.statistics)
 	const silence = `{"type":"statistics","up":{"quality":0,"kbps":0,"loss":null},"down":{"quality":0,"kbps":0,"loss":null},"users":[],"sent":[],"received":[]}`

@@ -101,8 +101,13 @@ func TestExitWhileEntering(t *testing.T) {
 	var code string
 	ann.call(&code, "enterAndExit", entry{Room: "hasty", User: "ann"})
 	require.Equal(t, "aborted", code)
-	cleo.told("remote-user-exit", map[string]any{"userId": "ann", "reason": leftExit})
+	cleo.await("nobody else is there", "probe.parlor.remoteUsers.length === 0")
 	require.Equal(t, []string{"cleo"}, n.users("hasty"))
+	told := map[string]int{}
+	for _, e := range cleo.events() {
+		told[e.Name]++
+	}
+	require.Equal(t, told["remote-user-enter"], told["remote-user-exit"], "what is undone before it was told is not told")
 	for _, e := range ann.events() {
 		require.NotEqual(t, "exit-room", e.Name, "it was never in")
 	}

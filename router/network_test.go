@@ -1,0 +1,67 @@
+package router
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pion/interceptor/pkg/twcc"
+	"github.com/stretchr/testify/require"
+)
+
+// feedback has peer 4 report all packets that it has got since the last time, each with a delay in ms; lost ones are left out.
+func (w *world) feedback(r *twcc.Recorder, from int, delay func(i int) (ms int64, lost bool)) int {
+	w.t.Helper()
+	o := w.outs[4]
+	for i := from; i < len(o.rtp); i++ {
+		if d, lost := delay(i); !lost {
+			r.Record(1, transportNumber(w.t, o, i), (o.at[i]/1e6+d)%1e9*1e3)
+		}
+	}
+	for _, p := range r.BuildFeedbackPacket() {
+		w.rtcp(4, p)
+	}
+	return len(o.rtp)
+}
+
+// TestEstimateOfANetwork: it is told with the samples, falls where packets wait ever longer, ends with the flow, and its peer's leave.
+func TestEstimateOfANetwork(t *testing.T) {
+	w, n := observed(t)
+	pub := w.talker(1)
+	w.join(4, 4, nil, seatAudio("s", 77))
+	w.watch(4, "s", 1, Mic, High)
+	last := func() (s Sample) {
+		for _, x := range n.samples {
+			if x.Member == 4 {
+				s = x
+			}
+		}
+		return s
+	}
+	w.talk(4*time.Second, pub)
+	require.Zero(t, last().Estimate, "without feedback nothing is known")
+
+	r, told := twcc.NewRecorder(1), len(w.outs[4].rtp)
+	for range 50 {
+		w.talk(100*time.Millisecond, pub)
+		told = w.feedback(r, told, func(int) (int64, bool) { return 30, false })
+	}
+	before := last()
+	require.NotZero(t, before.Estimate)
+	require.Less(t, before.Queue, 20*time.Millisecond)
+
+	waits := int64(30)
+	for range 50 {
+		w.talk(100*time.Millisecond, pub)
+		told = w.feedback(r, told, func(int) (int64, bool) { waits += 10; return waits, false })
+	}
+	require.Less(t, last().Estimate, before.Estimate*9/10)
+	require.Greater(t, last().Queue, 500*time.Millisecond)
+
+	w.pass(time.Minute)
+	require.Zero(t, w.c.next(), "the room sleeps: %v", w.c.due)
+	w.talk(time.Second, pub)
+	require.Len(t, w.c.networks, 1, "and wakes")
+	w.must(w.c.detach(4, w.now))
+	require.Empty(t, w.c.networks)
+	w.pass(time.Second)
+}
