@@ -25,16 +25,15 @@ type core struct {
 	due [dues]int64
 
 	// Each of a file of its own.
-	keys     keyframes
-	lost     losses
-	pacing   []*stream // streams of which packets are held, until the next step at least
-	networks []*peer   // of which estimates age
-	doubts   []*sink   // sinks that could not take a stream, or of which that was told
-	volumes  volumes
-	floors   floors
-	flowing  int64 // when media flowed to or from any peer, as flows knows it
-	reports  reporting
-	over     overload
+	keys    keyframes
+	lost    losses
+	pacing  []*stream // streams of which packets are held, until the next step at least
+	doubts  []*sink   // sinks that could not take a stream, or of which that was told
+	volumes volumes
+	floors  floors
+	flowing int64 // when media flowed to or from any peer, as flows knows it
+	reports reporting
+	over    overload
 
 	out outgoing
 }

@@ -10,7 +10,7 @@ import (
 type estimate struct {
 	est    bwe.Estimator
 	sentAt int64 // when something was sent last
-	listed bool  // on core.networks
+	listed bool  // on core.reports.estimates
 }
 
 // netStep is how often estimates age, in ns, and netIdle for how long after the last packet. Lower follows reports that stop sooner, and
@@ -36,20 +36,20 @@ func (c *core) fed(p *peer, at int64) {
 func (c *core) tend(p *peer) {
 	if n := p.down.net; !n.listed {
 		n.listed = true
-		c.networks = append(c.networks, p)
+		c.reports.estimates = append(c.reports.estimates, p)
 		c.at(dueNetworks, c.now+netStep)
 	}
 }
 
 // stepNetworks has estimates age, and comes back while there is something to see.
 func (c *core) stepNetworks() {
-	c.networks = slices.DeleteFunc(c.networks, func(p *peer) bool {
+	c.reports.estimates = slices.DeleteFunc(c.reports.estimates, func(p *peer) bool {
 		n := p.down.net
 		n.est.Tick(c.now)
 		n.listed = c.now-n.sentAt < netIdle
 		return !n.listed
 	})
-	if len(c.networks) > 0 {
+	if len(c.reports.estimates) > 0 {
 		c.at(dueNetworks, c.now+netStep)
 	}
 }
