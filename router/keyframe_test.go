@@ -240,3 +240,22 @@ func TestOneFlappingViewerHasAQuotaOfKeyframes(t *testing.T) {
 		t.Error("another viewer waits")
 	}
 }
+
+// TestTheQuotaIsForWhatTheReceiverDoes: a publisher that switches its camera off and on again all the time is asked at once by those who
+// watch it.
+func TestTheQuotaIsForWhatTheReceiverDoes(t *testing.T) {
+	w, a, _, _ := meeting(t)
+	pub := w.outs[1]
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, a.frame(true, 1)...)
+	for i := range 8 {
+		pub.clear()
+		w.must(w.c.setPublishing(TrackKey{1, Camera}, false, w.now))
+		w.must(w.c.setPublishing(TrackKey{1, Camera}, true, w.now))
+		w.deliver(1, false, a.frame(false, 1)...)
+		if w.pass(250 * time.Millisecond); pub.plis() == 0 {
+			t.Errorf("not asked after time %d", i+1)
+		}
+		w.deliver(1, false, a.frame(true, 1)...)
+	}
+}

@@ -78,7 +78,7 @@ func (c *core) updateSink(p *peer, sec *packet.Section) {
 	codecs := c.intern(sec.Codecs)
 	s.section, s.active, s.formats = *sec, sec.Active && sec.SSRC != 0, codecs.formats
 	s.section.Codecs = codecs.codecs
-	c.retarget(s)
+	c.takeUp(s, true)
 }
 
 // numbers is what must go on where it was when an SSRC is used again.
@@ -180,7 +180,7 @@ func (c *core) watch(id packet.PeerID, mid string, w Want, now int64) error {
 		return ErrKind
 	}
 	c.setWant(s, w)
-	c.retarget(s)
+	c.takeUp(s, true)
 	return nil
 }
 
@@ -201,7 +201,10 @@ func (c *core) setWant(s *sink, w Want) {
 }
 
 // retarget has the sink take up what it wants, as far as that is there.
-func (c *core) retarget(s *sink) {
+func (c *core) retarget(s *sink) { c.takeUp(s, false) }
+
+// takeUp is retarget; own says that the receiver has brought it about, who has a quota of keyframes.
+func (c *core) takeUp(s *sink, own bool) {
 	t := c.shown(s)
 	if t == nil || s.want.Track.Member == 0 || !s.active || !s.peer.ready {
 		c.leave(s)
@@ -223,10 +226,12 @@ func (c *core) retarget(s *sink) {
 		return
 	}
 	s.await(st)
-	if at := s.peer.down.takesUp(st.track.key, c.now); at > c.now {
-		c.drop(DropKeyframeQuota)
-		s.hushed, s.loss.free = at, false
-		return // asked when packets come after that
+	if own {
+		if at := s.peer.down.takesUp(st.track.key, c.now); at > c.now {
+			c.drop(DropKeyframeQuota)
+			s.hushed, s.loss.free = at, false
+			return // asked when packets come after that
+		}
 	}
 	c.askKeyframe(st)
 }
