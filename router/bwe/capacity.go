@@ -54,7 +54,6 @@ func (l *known) below(rate float64) bool { return l.rate > 0 && rate < l.rate-l.
 // capacity is what the delay allows.
 type capacity struct {
 	rate    float64 // bit/s
-	before  float64 // before the last large drop
 	known   known
 	undo    float64 // before the first of the last decreases; 0: nothing is to be undone
 	grown   int64   // in ns
@@ -96,9 +95,6 @@ func (c *capacity) lower(now, rtt int64, arrived float64) bool {
 	}
 	if c.undo == 0 || now-c.lowered > undoSpan {
 		c.undo = c.rate
-	}
-	if to < 0.66*c.rate {
-		c.before = c.rate
 	}
 	c.rate, c.lowered = to, now
 	return true

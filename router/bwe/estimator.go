@@ -23,8 +23,7 @@ const (
 	slackSize = 1200
 	// wobbleMost is the wobble of the delay up to which a probe that met the limit is an exact measure of it, in ns.
 	wobbleMost = 5e6
-	// drainMost is for how long a queue is drained, in ns, before it is taken for others'. It is longer if a
-	// drop was seen.
+	// drainMost is for how long a queue is drained, in ns, before it is taken for others'.
 	drainMost = 4e9
 	// standing is the queue without which no overuse is believed, in ns, and stands the one that is overuse
 	// if it does not shrink. Lower takes jitter for overuse.
@@ -117,7 +116,7 @@ func (e *Estimator) Sent(now int64, size int) {
 		e.Start(StartRate)
 	}
 	e.lastSent = now
-	e.limited.sent(now, size, e.estimate.Budget)
+	e.limited.sent += size
 }
 
 // Probe takes a cluster that is about to be sent.

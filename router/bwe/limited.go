@@ -12,27 +12,19 @@ const (
 // limited is a budget that fills with time and empties with what is sent.
 type limited struct {
 	level float64 // in bits
+	sent  int     // bytes since at
 	at    int64
 	yes   bool
 }
 
-func (l *limited) sent(now int64, size int, budget float64) {
-	l.pass(now, budget)
-	most := limitedShare * budget * limitedSpan / 1e9
-	l.level = max(l.level-float64(size)*8, -most)
-	l.judge(most)
-}
-
+// pass takes what was sent until now. It is called with each report and tick, as each packet would cost more.
 func (l *limited) pass(now int64, budget float64) {
 	most := limitedShare * budget * limitedSpan / 1e9
 	if l.at != 0 {
-		l.level = min(l.level+limitedShare*budget*float64(max(now-l.at, 0))/1e9, most)
+		filled := limitedShare * budget * float64(max(now-l.at, 0)) / 1e9
+		l.level = min(max(l.level+filled-float64(l.sent)*8, -most), most)
 	}
-	l.at = now
-	l.judge(most)
-}
-
-func (l *limited) judge(most float64) {
+	l.at, l.sent = now, 0
 	if l.level > limitedFrom*most {
 		l.yes = true
 	} else if l.level < limitedTo*most {
