@@ -175,7 +175,7 @@ type timeline struct{ base time.Time }
 
 // at returns t in ns since 1970.
 func (l timeline) at(t time.Time) int64 {
-	return l.base.UnixNano() + int64(t.Sub(l.base)) //nolint:forbidigo // the base does not change
+	return l.base.UnixNano() + int64(t.Sub(l.base)) //nolint:forbidigo // the base alone is a time of day, and stays what it is
 }
 
 // close releases all packets.

@@ -29,14 +29,7 @@ func TestEstimateOfANetwork(t *testing.T) {
 	pub := w.talker(1)
 	w.join(4, 4, nil, seatAudio("s", 77))
 	w.watch(4, "s", 1, Mic, High)
-	last := func() (s Sample) {
-		for _, x := range n.samples {
-			if x.Member == 4 {
-				s = x
-			}
-		}
-		return s
-	}
+	last := func() Sample { return n.last(4) }
 	w.talk(4*time.Second, pub)
 	require.Zero(t, last().Estimate, "without feedback nothing is known")
 

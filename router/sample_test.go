@@ -92,14 +92,7 @@ func TestWhoIsNotHeardIsDown(t *testing.T) {
 	ann := w.talker(1)
 	w.join(4, 4, nil, seatAudio("s", 77))
 	w.watch(4, "s", 1, Mic, High)
-	last := func() (s Sample) {
-		for _, x := range n.samples {
-			if x.Member == 4 {
-				s = x
-			}
-		}
-		return s
-	}
+	last := func() Sample { return n.last(4) }
 	w.pass(time.Minute) // nothing to hear, and nothing to report
 	w.talk(8*time.Second, ann)
 	if s := last(); s.Down || len(s.Received) == 0 {

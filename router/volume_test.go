@@ -27,6 +27,16 @@ func (n *notes) Undecodable(u Undecodable) { n.undecodable = append(n.undecodabl
 
 func (n *notes) Samples(l []Sample) { n.samples = append(n.samples, l...) }
 
+// last returns the last sample of a member.
+func (n *notes) last(m MemberID) (s Sample) {
+	for _, x := range n.samples {
+		if x.Member == m {
+			s = x
+		}
+	}
+	return s
+}
+
 func (n *notes) Listening() bool { return !n.deaf }
 
 func (n *notes) Volumes(v Volumes) {

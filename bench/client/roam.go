@@ -64,7 +64,7 @@ func reenter(ctx context.Context, o Options, urls []string, prepare func(*Option
 			case err == nil:
 				return c, nil
 			case ctx.Err() != nil:
-				return nil, nil //nolint:nilerr // whoever asked no longer wants to be in the room
+				return nil, nil //nolint:nilerr // ctx is done, which has ended Dial: whoever asked no longer wants to be in the room
 			case errors.As(err, &refusal) && refusal.Code != "node_draining" && refusal.Code != "internal":
 				return nil, err
 			}

@@ -63,8 +63,8 @@ const (
 const headroom = 1.1
 
 // Allocate chooses for all seats. states are theirs, in the same order, and are changed; the zero State is that of a seat that has shown
-// nothing. need is the estimate in bits a second at which more would be chosen; 0: there is nothing more to choose. scratch is memory for
-// it, of any length; it is returned, perhaps larger.
+// nothing. need is the estimate in bits a second at which more would be chosen; 0: there is nothing more to choose. Nothing is allocated
+// once scratch has grown to as many seats.
 func Allocate(n Network, seats []Seat, states []State, scratch *Scratch) (need uint32) {
 	a := allocation{net: n, seats: seats, states: states, s: scratch}
 	a.pictures = share(n.Budget, n.Audio, n.Repair)

@@ -34,9 +34,7 @@ func (s *State) begin(n *Network, rungs int) {
 	if !s.made {
 		s.made, s.Want, s.Rung = true, Paused, Paused
 	}
-	if s.Rung >= rungs { // the ladder has got shorter
-		s.Rung, s.Want = rungs-1, min(s.Want, rungs-1)
-	}
+	s.Rung, s.Want = min(s.Rung, rungs-1), min(s.Want, rungs-1) // the ladder may have got shorter
 	if n.Failed && s.rose != 0 && n.Now-s.rose < blame {
 		s.fail(n.Now)
 	}

@@ -48,7 +48,7 @@ func (c *Completer) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		looked, err := c.watch(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end that was asked for
+			return nil //nolint:nilerr // ctx is done, which has ended watch: the end that was asked for
 		}
 		c.opts.Log.Debug().Err(err).Msg("looking after the feeds of other nodes")
 		if looked {

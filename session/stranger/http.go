@@ -11,8 +11,8 @@ import (
 )
 
 // Handler has requests pay before next answers them, and for the bytes of the answer afterwards. Requests that entering says are to
-// enter are bounded as entries as well; who is refused has not entered. Who is answered well where a right is asked for gets back what it has paid. Files are cheap, and
-// are waited for longer.
+// enter are bounded as entries as well; who is refused has not entered. Who is answered well where a right is asked for gets back what it
+// has paid. Files are cheap, and are waited for longer.
 func (b *Budget) Handler(next http.Handler, asksRight, enters, file func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		site := remote.Of(r).Site()
