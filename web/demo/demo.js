@@ -5,7 +5,7 @@
 
 import { Parlor, ExitReason } from '/client/parlor.js';
 import { Chat, SERVER } from '/demo/chat.js';
-import { $, banner, button, input, remember, remembered, show, toast } from '/demo/page.js';
+import { $, banner, button, input, notice, remember, remembered, show, toast } from '/demo/page.js';
 import { Tiles } from '/demo/tiles.js';
 import { aloneText, blockText, ending, errorText, exitText, idOf, qualityText, undecodableText } from '/demo/words.js';
 
@@ -243,7 +243,7 @@ function busy(yes) {
 
 async function preview() {
   if (role === 'audience' || !want.cam) return;
-  $('look').hidden = true;
+  $('look').hidden = true; // also after a failure: it would fail again
   $('preview-note').textContent = 'Starting your camera…';
   try {
     await startCamera();
@@ -256,8 +256,9 @@ async function preview() {
   noteCamera();
 }
 
-/** What the preview says while it shows nothing. */
+/** What the preview says while it shows nothing, and whether it can be asked for. */
 function noteCamera() {
+  $('look').hidden = role === 'audience' || !want.cam || on.cam;
   $('preview-note').textContent = want.cam ? 'Your camera starts when you join' : 'Your camera is off';
 }
 
@@ -287,29 +288,18 @@ function over({ reason, text }) {
     toast('You left the room');
     return;
   }
-  const words = ending(reason);
-  $('notice-title').textContent = words.title;
-  // Where one was not let in again, why is what helps.
-  $('notice-text').textContent = reason === ExitReason.LOST ? `${words.text} ${text}`.trim() : words.text;
-  const said = reason === ExitReason.REMOVED || reason === ExitReason.DISMISSED ? text : ''; // by a person
-  $('notice-quote').textContent = said;
-  $('notice-quote').hidden = said === '';
-  $('toasts').replaceChildren();
+  const words = { ...ending(reason) };
   $('notice').dataset.reason = String(reason);
-  const [first, second] = words.again ? ['again', 'home'] : ['home', 'again'];
-  $(first).className = 'primary';
-  $(second).className = 'secondary';
-  $(second).before($(first));
-  show('notice');
-  $('notice-title').focus();
+  // Where one was not let in again, why is what helps.
+  if (reason === ExitReason.LOST) words.text = `${words.text} ${text}`.trim();
+  notice(words, reason === ExitReason.REMOVED || reason === ExitReason.DISMISSED ? text : ''); // said by a person
 }
 
 function home() {
   show('join');
   formError('');
   input('room').focus();
-  $('look').hidden = false; // who has left wants no camera on
-  noteCamera();
+  noteCamera(); // who has left wants no camera on
 }
 
 async function copyLink() {

@@ -1,5 +1,5 @@
-// The page around the tiles: which view is shown, what is said in passing and above the call, how buttons look, and the name that
-// is remembered. Knows elements only.
+// The page around the tiles: which view is shown, what is said in passing, above the call and when it is over, how buttons look, and the
+// name that is remembered. Knows elements only.
 
 /** @param {string} id */
 export const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -50,6 +50,25 @@ export function button(id, state, label, icon) {
   const text = /** @type {HTMLElement} */ (el.querySelector('.label, .sr'));
   text.textContent = label;
   el.title = label;
+}
+
+/**
+ * Shows why the call is over. What helps next is the main button.
+ * @param {{title: string, text: string, again: boolean}} words
+ * @param {string} said by a person; '' by nobody
+ */
+export function notice(words, said) {
+  $('notice-title').textContent = words.title;
+  $('notice-text').textContent = words.text;
+  $('notice-quote').textContent = said;
+  $('notice-quote').hidden = said === '';
+  $('toasts').replaceChildren();
+  const [first, second] = words.again ? ['again', 'home'] : ['home', 'again'];
+  $(first).className = 'primary';
+  $(second).className = 'secondary';
+  $(second).before($(first));
+  show('notice');
+  $('notice-title').focus();
 }
 
 /** @param {string} name */
