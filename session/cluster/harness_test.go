@@ -343,3 +343,17 @@ func (l lossy) Update(ctx context.Context, key string, value []byte, revision ui
 	}
 	return next, err
 }
+
+// apart returns two nodes, of which a has two rooms and is cut off from the server by k.
+func apart(t *testing.T) (b *broker, k *link, a, other *member, lobby, hall session.RoomID) {
+	t.Helper()
+	b = newBroker(t)
+	k = newLink(t, b.at)
+	a, other = join(t, k.url(), "a", nil), join(t, b.url(), "b", nil)
+	a.knows(t, 2)
+	other.knows(t, 2)
+	lobby, hall = room(t, "lobby"), room(t, "hall")
+	a.claim(t, lobby)
+	a.claim(t, hall)
+	return b, k, a, other, lobby, hall
+}

@@ -151,14 +151,7 @@ func TestARoomThatIsMovedHasItsMarks(t *testing.T) {
 // TestMarksWhileNATSIsAway: commands are answered all the same, and what they said is written later; of a room that another node has
 // got meanwhile only the bans.
 func TestMarksWhileNATSIsAway(t *testing.T) {
-	b := newBroker(t)
-	k := newLink(t, b.at)
-	a, other := join(t, k.url(), "a", nil), join(t, b.url(), "b", nil)
-	a.knows(t, 2)
-	other.knows(t, 2)
-	lobby, hall := room(t, "lobby"), room(t, "hall")
-	a.claim(t, lobby)
-	a.claim(t, hall)
+	_, k, a, other, lobby, hall := apart(t)
 	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })
 	k.set(true)
 	await(t, "a knows that NATS is away", func() bool { return !a.nc.IsConnected() })

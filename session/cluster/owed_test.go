@@ -39,14 +39,7 @@ func (m *member) entryOfRoom(t *testing.T, r session.RoomID) entry[RoomRecord] {
 
 // TestWhatIsOwedIsDoneAfterACut: before anybody enters, in the order in which it was given, once.
 func TestWhatIsOwedIsDoneAfterACut(t *testing.T) {
-	b := newBroker(t)
-	k := newLink(t, b.at)
-	a, other := join(t, k.url(), "a", nil), join(t, b.url(), "b", nil)
-	a.knows(t, 2)
-	other.knows(t, 2)
-	lobby, hall := room(t, "lobby"), room(t, "hall")
-	a.claim(t, lobby)
-	a.claim(t, hall)
+	b, k, a, other, lobby, hall := apart(t)
 	k.set(true)
 	await(t, "a is gone", func() bool { return len(other.Nodes()) == 1 })
 	ban := removal(lobby, "ann")
@@ -90,14 +83,7 @@ func TestWhatIsOwedIsDoneAfterACut(t *testing.T) {
 // TestWhatIsOwedOfARoomThatWasTakenOver is done to those who are inside before they are sent after it. It is void for the node that has
 // taken it.
 func TestWhatIsOwedOfARoomThatWasTakenOver(t *testing.T) {
-	b := newBroker(t)
-	k := newLink(t, b.at)
-	a, other := join(t, k.url(), "a", nil), join(t, b.url(), "b", nil)
-	a.knows(t, 2)
-	other.knows(t, 2)
-	lobby, hall := room(t, "lobby"), room(t, "hall")
-	a.claim(t, lobby)
-	a.claim(t, hall)
+	_, k, a, other, lobby, hall := apart(t)
 	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })
 	k.set(true)
 	await(t, "a is gone", func() bool { return len(other.Nodes()) == 1 })

@@ -16,14 +16,7 @@ import (
 // TestCutOff cuts a node off from NATS: it takes nobody from before another one may take its rooms, and when it is back its
 // users are sent after the room.
 func TestCutOff(t *testing.T) {
-	b := newBroker(t)
-	k := newLink(t, b.at)
-	a, other := join(t, k.url(), "a", nil), join(t, b.url(), "b", nil)
-	a.knows(t, 2)
-	other.knows(t, 2)
-	lobby, hall := room(t, "lobby"), room(t, "hall")
-	a.claim(t, lobby)
-	a.claim(t, hall)
+	_, k, a, other, lobby, hall := apart(t)
 	other.elsewhere(t, lobby, "a")
 	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })
 

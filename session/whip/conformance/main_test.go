@@ -36,7 +36,7 @@ type protocol struct {
 func TestWHIP(t *testing.T) {
 	p := target(t)
 	if p.whip == "" {
-		t.Skip("no --whip")
+		t.Skip("--whep alone was given: there is no WHIP endpoint to check; the node of these tests has both")
 	}
 	check(t, protocol{endpoint: p.whip, token: p.token, offers: "sendonly", answers: "recvonly"})
 }
@@ -44,7 +44,7 @@ func TestWHIP(t *testing.T) {
 func TestWHEP(t *testing.T) {
 	p := target(t)
 	if p.whep == "" {
-		t.Skip("no --whep")
+		t.Skip("--whip alone was given: there is no WHEP endpoint to check; the node of these tests has both")
 	}
 	check(t, protocol{endpoint: p.whep, token: p.token, plays: true, offers: "recvonly", answers: "sendonly"})
 }
