@@ -10,7 +10,7 @@ import { ParlorError } from './protocol.js';
  *  the request is asked again when there is one. */
 const REQUEST_MS = 30000;
 /** The largest message that a node reads, in bytes; it closes the socket on a larger one, again and again. */
-const MAX_MESSAGE = 256 * 1024;
+const MAX_MESSAGE = 384 * 1024;
 
 export class Requests {
   /** @type {Map<number, Pending>} */

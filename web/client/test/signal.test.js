@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { Signal } from '../signal.js';
 import { FakeClock, FakeNode, settle } from './fakes.js';
@@ -82,9 +83,12 @@ test('a request that is never answered rejects', async () => {
 
 test('what is larger than a node reads is not sent', async () => {
   const t = await entered();
-  const sdp = 'ö'.repeat(130 * 1024);
-  await assert.rejects(t.signal.request({ type: 'offer', sdp, publish: {}, seats: [] }), { code: 'bad_request' });
+  const offer = (bytes) => t.signal.request({ type: 'offer', sdp: 'ö'.repeat(bytes / 2), publish: {}, seats: [] });
+  const limit = Number(/messages, at most (\d+) KB/.exec(readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8'))?.[1]) * 1024;
+  await assert.rejects(offer(limit), { code: 'bad_request' });
   assert.deepEqual(t.node.types(), ['enter']);
+  offer(limit - 200).catch(() => {});
+  assert.deepEqual(t.node.types(), ['enter', 'offer']);
 });
 
 test('the time of a request does not run while there is no connection', async () => {
