@@ -65,6 +65,8 @@ func (p *peer) earn(s *sink) {
 // resend sends a packet again: as RTX (RFC 4588), or where the receiver does not know that, the very same bytes
 // under the same number.
 func (c *core) resend(s *sink, seq uint16) bool {
+	m := c.slot() // before the segment is looked up: others may be sent for it, whereby segments move
+	defer c.free(m)
 	in, seg := s.seq.In(seq)
 	if seg == nil {
 		return false
@@ -73,8 +75,6 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	if rw.rtx == 0 && rw.flags&rewriteExact == 0 || rw.src.ring == nil {
 		return false
 	}
-	m := c.slot()
-	defer c.free(m)
 	if !s.repair.allow(seg.Out+(in-seg.In), c.now, s.peer.rtt) || !c.recall(rw.src, in, m) || m.format.ID != rw.format.ID {
 		return false
 	}

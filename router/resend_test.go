@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/pion/rtp"
 
 	"parlor/packet"
+	"parlor/router/seqmap"
 )
 
 func TestRetransmissionByRTX(t *testing.T) {
@@ -292,20 +294,79 @@ func TestRequestsForLostPacketsEnd(t *testing.T) {
 	}
 }
 
+// A request may come when no place for a packet is free, so that others are sent first: also of the same sink, of which the oldest
+// segment is then forgotten. What it held is not sent again; what the next one holds is.
+func TestRequestForTheOldestWhileAllPlacesAreTaken(t *testing.T) {
+	w := newWorld(t)
+	w.c.o.NoPacing = true
+	sec := pubVideo("v")
+	sec.RIDs = []string{"l", "h"}
+	w.join(1, 1, map[string]Source{"v": Camera}, sec)
+	sub := w.join(3, 3, nil, seatVideo("5", 5000))
+	l, h := w.vp8(1, 100), w.vp8(1, 200)
+	l.mid, l.rid, h.mid, h.rid = "v", "l", "v", "h"
+	h.seq = l.seq // the packets of both layers have the same numbers
+	w.watch(3, "5", 1, Camera, Low)
+	w.deliver(1, false, l.frame(true, 1)...)
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, h.frame(true, 2)...)
+	asked := []uint16{sub.rtp[0].SequenceNumber, sub.rtp[1].SequenceNumber}
+	for range seqmap.Segments - 2 {
+		w.deliver(1, false, append(h.frame(false, 1), h.padding())...)
+	}
+	var audio []*sender
+	var seats []packet.Section
+	for i := range uint32(4) {
+		id := packet.PeerID(10 + i)
+		w.join(id, MemberID(id), map[string]Source{"0": Mic}, pubAudio("0", 300+i))
+		audio = append(audio, &sender{w: w, peer: id, ssrc: 300 + i, pt: opus.PT})
+		seats = append(seats, seatAudio(strconv.Itoa(int(i)), 6000+i))
+	}
+	w.join(4, 4, nil, seats...)
+	for i, a := range audio {
+		w.watch(4, strconv.Itoa(i), MemberID(a.peer), Mic, High)
+		w.deliver(a.peer, false, a.audio())
+	}
+
+	b := packet.GetBatch(time.Unix(0, w.now))
+	defer b.Release()
+	add := func(id packet.PeerID, isRTCP bool, raw []byte) {
+		buf := packet.Get()
+		buf.B = buf.B[:copy(buf.B, raw)]
+		b.Add(id, buf, isRTCP)
+	}
+	add(1, false, h.frame(false, 1)[0])
+	add(1, false, h.padding())
+	for i := range maxSlots - 2 {
+		add(audio[i/maxRun].peer, false, audio[i/maxRun].audio())
+	}
+	nack, err := rtcp.Marshal([]rtcp.Packet{&rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: rtcp.NackPairsFromSequenceNumbers(asked)}})
+	w.must(err)
+	add(3, true, nack)
+	w.c.batch(b, w.now)
+	w.c.sendRuns()
+	if len(w.c.out.free) != maxSlots {
+		t.Errorf("%d places are free, want all %d", len(w.c.out.free), maxSlots)
+	}
+	var again []*rtp.Packet
+	for _, p := range sub.rtp {
+		if p.SSRC == 5001 {
+			again = append(again, p)
+		}
+	}
+	want := binary.BigEndian.AppendUint16(nil, asked[1])
+	if want = append(want, sub.rtp[1].Payload...); len(again) != 1 || !bytes.Equal(again[0].Payload, want) {
+		t.Fatalf("sent again %v, want %x alone", again, want)
+	}
+}
+
 func TestPaddingIsTakenOut(t *testing.T) {
 	w, a, _, sub := meeting(t)
 	w.watch(3, "5", 1, Camera, High)
 	w.deliver(1, false, a.frame(true, 1)...)
-	pad := func() []byte {
-		p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: a.pt, SequenceNumber: a.seq, Timestamp: a.ts, SSRC: a.ssrc, Padding: true, PaddingSize: 200}}
-		a.seq++
-		raw, err := p.Marshal()
-		w.must(err)
-		return raw
-	}
-	w.deliver(1, false, pad(), pad())
+	w.deliver(1, false, a.padding(), a.padding())
 	w.deliver(1, false, a.frame(false, 1)...)
-	late := pad()
+	late := a.padding()
 	w.deliver(1, false, a.frame(false, 1)...)
 	if got := sub.seqs(5000); len(got) != 3 || got[1] != got[0]+1 || got[2] != got[1]+2 {
 		t.Fatalf("numbers %v", got)

@@ -233,6 +233,16 @@ func (s *sender) frame(key bool, packets int) [][]byte {
 	return raws
 }
 
+// padding returns a packet with nothing but padding.
+func (s *sender) padding() []byte {
+	p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: s.pt, SequenceNumber: s.seq, Timestamp: s.ts, SSRC: s.ssrc,
+		Padding: true, PaddingSize: 200}}
+	s.seq++
+	raw, err := p.Marshal()
+	s.w.must(err)
+	return raw
+}
+
 // audio returns an Opus packet.
 func (s *sender) audio() []byte {
 	raw := s.packet(false, []byte{0xfc})
