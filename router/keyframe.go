@@ -2,6 +2,7 @@ package router
 
 import (
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/pion/rtcp"
@@ -130,18 +131,27 @@ func (c *core) askKeyframe(st *stream) {
 	}
 	c.totals.KeyframesAsked++
 	st.key.pending = true
+	c.expectAsk(st)
+}
+
+// askIfWaited asks for a keyframe if a sink waits for one, or as soon as one may have it asked.
+func (c *core) askIfWaited(st *stream) {
+	switch at, waited := st.wanted(); {
+	case !waited:
+	case at > c.now:
+		c.expectAsk(st)
+	default:
+		c.askKeyframe(st)
+	}
+}
+
+// expectAsk has the stream ask when that is due, maybe now.
+func (c *core) expectAsk(st *stream) {
 	if !st.key.queued {
 		st.key.queued = true
 		c.keys.asking = append(c.keys.asking, st)
 	}
 	c.askOrWait(st)
-}
-
-// askIfWaited asks for a keyframe if a sink waits for one.
-func (c *core) askIfWaited(st *stream) {
-	if c.wanted(st) {
-		c.askKeyframe(st)
-	}
 }
 
 // askOrWait sends the request that is due, and notes when the next one is.
@@ -165,16 +175,21 @@ func (c *core) askOrWait(st *stream) {
 func (c *core) nextAsk(st *stream) int64 {
 	k := &st.key
 	next := c.now
+	if !k.pending {
+		at, waited := st.wanted()
+		if !waited {
+			return 0
+		}
+		next = max(next, at)
+	}
 	switch {
-	case !k.pending && !c.wanted(st):
-		return 0
 	case k.at == 0 || k.pending:
 	case k.tries > manyKeyframes && st.lastAt < k.at:
 		return 0 // it has stopped; asked again when packets come
 	case k.tries > manyKeyframes:
-		next = k.at + slowKeyframe
+		next = max(next, k.at+slowKeyframe)
 	default:
-		next = k.at + retryKeyframe
+		next = max(next, k.at+retryKeyframe)
 	}
 	if at := st.track.keyAt; at != 0 {
 		next = max(next, at+ns(c.o.KeyframeInterval))
@@ -182,9 +197,16 @@ func (c *core) nextAsk(st *stream) int64 {
 	return next
 }
 
-// wanted says whether a sink waits for the stream that could take it and may ask.
-func (c *core) wanted(st *stream) bool {
-	return !st.shed.muted && slices.ContainsFunc(st.waiting, func(s *sink) bool { return s.hushed <= c.now })
+// wanted returns from when a sink that waits for the stream may have it asked; waited says whether there is one.
+func (st *stream) wanted() (at int64, waited bool) {
+	if st.shed.muted || len(st.waiting) == 0 {
+		return 0, false
+	}
+	at = math.MaxInt64
+	for _, s := range st.waiting {
+		at = min(at, s.hushed)
+	}
+	return at, true
 }
 
 // How often a receiver may have a track asked for a keyframe by taking it up, as all its sections together: a few times at once, as
@@ -196,7 +218,7 @@ const (
 	maxTakeUps = 256
 )
 
-// takesUp counts that a section takes a track up. It returns until when that must not ask for a keyframe, now or earlier if it may.
+// takesUp counts that a section takes a track of video up. It returns until when that must not ask for a keyframe, now or earlier if it may.
 func (d *downlink) takesUp(key TrackKey, now int64) int64 {
 	paid := max(d.taken[key], now) + takeUpPace // as a leaky bucket, ITU-T I.371
 	if over := paid - takeUps*takeUpPace; over > now {
@@ -205,11 +227,11 @@ func (d *downlink) takesUp(key TrackKey, now int64) int64 {
 	if d.taken == nil {
 		d.taken = map[TrackKey]int64{}
 	}
-	if len(d.taken) >= maxTakeUps {
+	if _, known := d.taken[key]; !known && len(d.taken) >= maxTakeUps {
 		maps.DeleteFunc(d.taken, func(_ TrackKey, paid int64) bool { return paid <= now })
-	}
-	if len(d.taken) >= maxTakeUps {
-		return now + takeUpPace
+		if len(d.taken) >= maxTakeUps {
+			return now + takeUpPace
+		}
 	}
 	d.taken[key] = paid
 	return now

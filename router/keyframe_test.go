@@ -1,6 +1,7 @@
 package router
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -257,5 +258,68 @@ func TestTheQuotaIsForWhatTheReceiverDoes(t *testing.T) {
 			t.Errorf("not asked after time %d", i+1)
 		}
 		w.deliver(1, false, a.frame(true, 1)...)
+	}
+}
+
+// TestWhoIsBeyondTheQuotaIsNotForgotten: a seat that has changed its mind too often gets its keyframe in time also where the publisher,
+// say of a still screen, sends nothing before it is asked.
+func TestWhoIsBeyondTheQuotaIsNotForgotten(t *testing.T) {
+	w, a, _, sub := meeting(t)
+	pub := w.outs[1]
+	w.deliver(1, false, a.frame(true, 1)...)
+	for range takeUps {
+		w.watch(3, "5", 1, Camera, High)
+		w.deliver(1, false, a.frame(true, 1)...) // nobody waits any more
+		w.watch(3, "5", 0, Camera, High)
+	}
+	w.pass(500 * time.Millisecond)
+	pub.clear()
+	w.watch(3, "5", 1, Camera, High)
+	if w.pass(400 * time.Millisecond); pub.plis() != 0 {
+		t.Fatalf("%d requests beyond the quota", pub.plis())
+	}
+	if w.pass(200 * time.Millisecond); pub.plis() != 1 {
+		t.Fatalf("%d requests when there is room again, want 1", pub.plis())
+	}
+	if w.pass(500 * time.Millisecond); pub.plis() != 2 {
+		t.Fatalf("%d requests after one got lost, want 2", pub.plis())
+	}
+	sub.clear()
+	w.deliver(1, false, a.frame(true, 1)...)
+	pub.clear()
+	if w.pass(5 * time.Second); len(sub.seqs(5000)) != 1 || pub.plis() != 0 {
+		t.Errorf("%d packets shown, %d requests after the keyframe", len(sub.seqs(5000)), pub.plis())
+	}
+}
+
+// TestSoundHasNoQuotaOfKeyframes: taking up sound costs no keyframe, so it neither counts nor leaves pictures less.
+func TestSoundHasNoQuotaOfKeyframes(t *testing.T) {
+	w := newWorld(t)
+	const others = maxTakeUps/2 + 1
+	var mine []packet.Section
+	for i := range others {
+		id := 10 + packet.PeerID(i)
+		w.join(id, MemberID(id), map[string]Source{"m": Mic, "c": Camera}, pubAudio("m", 2000+uint32(i)), pubVideo("c", 4000+uint32(i)))
+		mine = append(mine, seatAudio("a"+strconv.Itoa(i), 10000+uint32(i)), seatVideo("v"+strconv.Itoa(i), 20000+2*uint32(i)))
+	}
+	w.join(3, 3, nil, mine...)
+	for range 2 * takeUps {
+		for i := range others {
+			w.watch(3, "a"+strconv.Itoa(i), MemberID(10+i), Mic, High)
+		}
+		for i := range others {
+			w.watch(3, "a"+strconv.Itoa(i), 0, Mic, High)
+		}
+	}
+	for i := range others {
+		w.watch(3, "v"+strconv.Itoa(i), MemberID(10+i), Camera, High)
+	}
+	for i := range others {
+		if w.outs[10+packet.PeerID(i)].plis() != 1 {
+			t.Fatalf("camera %d was not asked", i)
+		}
+	}
+	if n := w.drops(DropKeyframeQuota); n != 0 {
+		t.Errorf("%d counted as beyond the quota", n)
 	}
 }

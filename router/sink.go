@@ -226,14 +226,13 @@ func (c *core) takeUp(s *sink, own bool) {
 		return
 	}
 	s.await(st)
-	if own {
+	if own && st.track.key.Source.Kind() == packet.Video {
 		if at := s.peer.down.takesUp(st.track.key, c.now); at > c.now {
 			c.drop(DropKeyframeQuota)
 			s.hushed, s.loss.free = at, false
-			return // asked when packets come after that
 		}
 	}
-	c.askKeyframe(st)
+	c.askIfWaited(st)
 }
 
 // choose picks the layer for a quality. One that the receiver cannot take counts as stopped.
