@@ -110,7 +110,7 @@ func bodyStranger(ctx context.Context, t target) error {
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	fmt.Fprint(c, "GET /rtc HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: parlor.v1\r\n\r\n")
-	//nolint:bodyclose // the answer to an upgrade has no body
+	//nolint:bodyclose // a refusal's body is read from c, which is closed
 	if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
 		return errors.Join(err, io.EOF)
 	}

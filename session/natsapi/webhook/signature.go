@@ -63,7 +63,7 @@ func Verify(header string, body []byte, now time.Time, window time.Duration, key
 	if !valid {
 		return ErrSignature
 	}
-	age := now.Sub(time.Unix(seconds, 0)) //nolint:forbidigo // seconds is the other machine's time of day, and only that of this one compares with it
+	age := now.Sub(time.Unix(seconds, 0)) //nolint:forbidigo // a time of day of another machine has no monotonic reading to lose
 	if age > window || age < -window {
 		return ErrTooOld
 	}

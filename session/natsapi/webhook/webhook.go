@@ -183,7 +183,11 @@ func (s *Sender) turn(ctx context.Context) (sent bool, err error) {
 func (s *Sender) send(
 	ctx context.Context, stop context.CancelCauseFunc, nc *nats.Conn, stream jetstream.Stream, l *lease,
 ) (sent bool, err error) {
-	s.place.begin(stream.CachedInfo().Created, stream.CachedInfo().State.LastSeq)
+	info, err := stream.Info(ctx) // as it is now: this node may have waited for its turn for long
+	if err != nil {
+		return false, fmt.Errorf("the stream %s: %w", natsapi.Stream, err)
+	}
+	s.place.begin(info.Created, info.State.LastSeq)
 	src, err := open(ctx, stream, s.began, s.place.next())
 	if err != nil {
 		return false, err

@@ -424,14 +424,18 @@ func TestConsumerIsDeleted(t *testing.T) {
 	r.await(550)
 	settled(t, n.URL())
 	start(t, at, webhook.Options{URL: r.URL, Node: "b"})
-	time.Sleep(leaseTime) // b looks whose turn it is, and a tells how far it has come
-	stop()
-	require.NoError(t, js.DeleteConsumer(t.Context(), natsapi.Stream, webhook.Consumer))
-	publish(f, 5, 110, 10)
+	time.Sleep(leaseTime)  // b looks at the stream and whose turn it is
+	publish(f, 5, 110, 10) // a sends them, beyond what b has seen of the stream
 	r.await(600)
 	settled(t, n.URL())
-	r.complete(5, 120)
-	if len(r.ids) != 600 {
+	time.Sleep(leaseTime) // a tells how far it has come
+	stop()
+	require.NoError(t, js.DeleteConsumer(t.Context(), natsapi.Stream, webhook.Consumer))
+	publish(f, 5, 120, 10)
+	r.await(650)
+	settled(t, n.URL())
+	r.complete(5, 130)
+	if len(r.ids) != 650 {
 		t.Errorf("%d requests", len(r.ids))
 	}
 }
