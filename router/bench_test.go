@@ -100,6 +100,7 @@ func (l *load) estimate() {
 	for _, p := range l.c.peers {
 		l.c.fed(p, l.now)
 		p.down.book(l.now)
+		p.down.net.est.End()
 	}
 }
 

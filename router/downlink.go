@@ -75,13 +75,12 @@ func (d *downlink) arrived(s transportcc.Status) {
 	d.net.est.Packet(p.At, s.Arrival*transportcc.Unit, p.Size, p.Cluster)
 }
 
-// book ends the feedback of a compound: what it has left missing may be lost now.
-func (d *downlink) book(at int64) {
-	for p, ok := d.sent.Lost(at); ok; p, ok = d.sent.Lost(at) {
+// book books what is lost by now: of what feedback has left missing, or where none comes any more.
+func (d *downlink) book(now int64) {
+	for p, ok := d.sent.Lost(now); ok; p, ok = d.sent.Lost(now) {
 		d.told.lost++
 		d.net.est.Lost(p.At, p.Size)
 	}
-	d.net.est.End()
 }
 
 // sample returns how many packets feedback has told of since the last time, and how many of them as lost.

@@ -29,10 +29,7 @@ func (c *core) onExtendedReport(p *peer, b []byte, at int64) bool {
 		return false
 	}
 	ssrc := binary.BigEndian.Uint32(b[4:])
-	for b = b[8:]; len(b) > 0; {
-		if len(b) < 4 {
-			return false
-		}
+	for b = b[8:]; len(b) >= 4; { // the compound was split at full words
 		kind, n := b[0], 4*(int(binary.BigEndian.Uint16(b[2:]))+1)
 		if n > len(b) {
 			return false

@@ -95,7 +95,7 @@ func (c *core) send(s *sink, m *media) {
 	tmpl := c.compose(s, m, rw)
 	payload := c.payload(m, rw)
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
-	c.leaves(s, tmpl, n+len(payload), kindOf(s.section.Kind))
+	c.noteSent(s, tmpl, n+len(payload), kindOf(s.section.Kind))
 	s.out.SendRTP(c.out.hdr[:n], payload)
 	s.count.packets++
 	s.count.bytes += uint64(len(payload))
@@ -117,11 +117,11 @@ func kindOf(k packet.Kind) sent.Kind {
 	return sent.Video
 }
 
-// leaves notes a packet that goes to a sink's peer, of so many bytes of RTP, if the header has a transport-wide number.
-func (c *core) leaves(s *sink, tmpl *header.Template, size int, kind sent.Kind) {
+// noteSent notes a packet that goes to a sink's peer, of so many bytes of RTP, if the header has a transport-wide number.
+func (c *core) noteSent(s *sink, tmpl *header.Template, size int, kind sent.Kind) {
 	if tmpl.TransportCC() {
 		s.peer.down.sent.Add(c.now, size+wireOverhead, kind, 0)
-		c.sends(s.peer, size+wireOverhead)
+		c.noteLoad(s.peer, size+wireOverhead)
 	}
 }
 
@@ -176,18 +176,18 @@ func (s *sink) remember(out uint64, m *media, f *header.Fields, rw *rewrite) {
 	l.seq, l.at, l.ts, l.any = out, m.at, f.Timestamp, true
 	if m.info.HasPID {
 		l.pid = (m.pid + rw.pid) & 0x7fff
-		l.has |= sentPID
+		l.has |= carriedPID
 	}
 	if m.info.HasTL0 {
 		l.tl0 = m.info.TL0 + rw.tl0
-		l.has |= sentTL0
+		l.has |= carriedTL0
 	}
 	if m.info.HasKeyIdx {
 		l.key = m.info.KeyIdx + rw.key
-		l.has |= sentKey
+		l.has |= carriedKey
 	}
 	if m.Has&header.DependencyDescriptor != 0 {
 		l.frame = f.Frame
-		l.has |= sentFrame
+		l.has |= carriedFrame
 	}
 }

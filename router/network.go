@@ -9,8 +9,7 @@ import (
 // estimate is what the network to a peer carries, by its transport-wide feedback. It is told, and nothing is decided by it yet.
 type estimate struct {
 	est    bwe.Estimator
-	sentAt int64 // when something was sent last
-	listed bool  // on core.reports.estimates
+	listed bool // on core.reports.estimates
 }
 
 // netStep is how often estimates age, in ns, and netIdle for how long after the last packet. Lower follows reports that stop sooner, and
@@ -26,7 +25,6 @@ func (c *core) fed(p *peer, at int64) {
 	d.sent.Begin(at)
 	if d.net == nil {
 		d.net = new(estimate)
-		d.net.sentAt = c.now
 	}
 	d.net.est.Begin(at, p.rtt)
 	c.tend(p)
@@ -45,8 +43,9 @@ func (c *core) tend(p *peer) {
 func (c *core) stepNetworks() {
 	c.reports.estimates = slices.DeleteFunc(c.reports.estimates, func(p *peer) bool {
 		n := p.down.net
+		p.down.book(c.now)
 		n.est.Tick(c.now)
-		n.listed = c.now-n.sentAt < netIdle
+		n.listed = c.now-n.est.LastSent() < netIdle
 		return !n.listed
 	})
 	if len(c.reports.estimates) > 0 {
@@ -54,14 +53,13 @@ func (c *core) stepNetworks() {
 	}
 }
 
-// sends notes a packet of so many bytes to a peer.
-func (c *core) sends(p *peer, size int) {
+// noteLoad notes a packet of so many bytes to a peer.
+func (c *core) noteLoad(p *peer, size int) {
 	n := p.down.net
 	if n == nil {
 		return
 	}
 	n.est.Sent(c.now, size)
-	n.sentAt = c.now
 	if !n.listed {
 		c.tend(p)
 	}

@@ -6,6 +6,9 @@ import (
 
 	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/stretchr/testify/require"
+
+	"parlor/router/bwe"
+	"parlor/router/sent"
 )
 
 // feedback has peer 4 report all packets that it has got since the last time, each with a delay in ms; lost ones are left out.
@@ -34,6 +37,9 @@ func TestEstimateOfANetwork(t *testing.T) {
 	require.Zero(t, last().Estimate, "without feedback nothing is known")
 
 	r, told := twcc.NewRecorder(1), len(w.outs[4].rtp)
+	told = w.feedback(r, told-1, func(int) (int64, bool) { return 30, false })
+	w.talk(2*time.Second, pub)
+	require.Zero(t, last().Estimate, "one report measures nothing")
 	for range 50 {
 		w.talk(100*time.Millisecond, pub)
 		told = w.feedback(r, told, func(int) (int64, bool) { return 30, false })
@@ -57,4 +63,35 @@ func TestEstimateOfANetwork(t *testing.T) {
 	w.must(w.c.detach(4, w.now))
 	require.Empty(t, w.c.reports.estimates)
 	w.pass(time.Second)
+}
+
+// TestEstimateIsOfWhatWasSent: who gets sound alone is not told for ever of a rate that nothing has shown.
+func TestEstimateIsOfWhatWasSent(t *testing.T) {
+	w, n := observed(t)
+	pub := w.talker(1)
+	w.join(4, 4, nil, seatAudio("s", 77))
+	w.watch(4, "s", 1, Mic, High)
+	r, told := twcc.NewRecorder(1), 0
+	for range 400 {
+		w.talk(100*time.Millisecond, pub)
+		told = w.feedback(r, told, func(int) (int64, bool) { return 30, false })
+	}
+	require.NotZero(t, n.last(4).Estimate)
+	require.Less(t, n.last(4).Estimate, uint64(bwe.StartRate/2))
+}
+
+// TestLossIsBookedWithoutFurtherReports: what the last one has left missing is lost after a while.
+func TestLossIsBookedWithoutFurtherReports(t *testing.T) {
+	w, _ := observed(t)
+	pub := w.talker(1)
+	w.join(4, 4, nil, seatAudio("s", 77))
+	w.watch(4, "s", 1, Mic, High)
+	w.talk(time.Second, pub)
+	r := twcc.NewRecorder(1)
+	w.feedback(r, 0, func(i int) (int64, bool) { return 30, i == 10 || i == 11 })
+	books := &w.c.peers[4].down.told
+	w.talk(sent.Patience/2, pub)
+	require.Zero(t, books.lost, "they may come yet")
+	w.talk(sent.Patience, pub)
+	require.EqualValues(t, 2, books.lost)
 }

@@ -88,7 +88,7 @@ func (c *core) resend(s *sink, seq uint16) bool {
 		payload = c.withOSN(seq, payload)
 	}
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
-	c.leaves(s, tmpl, n+len(payload), sent.Resend)
+	c.noteSent(s, tmpl, n+len(payload), sent.Resend)
 	s.out.SendRTP(c.out.hdr[:n], payload)
 	s.peer.down.credit -= int64(n + len(payload))
 	s.count.resent++

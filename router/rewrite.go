@@ -41,16 +41,16 @@ type carried struct {
 	frame    uint16
 	tl0, key uint8
 	any      bool
-	has      sentSet
+	has      carriedSet
 }
 
-type sentSet uint8
+type carriedSet uint8
 
 const (
-	sentPID sentSet = 1 << iota
-	sentTL0
-	sentKey
-	sentFrame
+	carriedPID carriedSet = 1 << iota
+	carriedTL0
+	carriedKey
+	carriedFrame
 )
 
 // begin has a waiting sink go on with a packet. It reports false when the receiver cannot take the codec.
@@ -88,19 +88,19 @@ func (c *core) begin(s *sink, st *stream, m *media) bool {
 
 // continueIDs has picture ids and frame numbers go on from what was sent last.
 func (rw *rewrite) continueIDs(m *media, last *carried) {
-	if m.info.HasPID && last.has&sentPID != 0 {
+	if m.info.HasPID && last.has&carriedPID != 0 {
 		rw.pid = last.pid + 1 - m.pid
 	}
-	if m.info.HasTL0 && last.has&sentTL0 != 0 {
+	if m.info.HasTL0 && last.has&carriedTL0 != 0 {
 		rw.tl0 = last.tl0 + 1 - m.info.TL0
 	}
-	if m.info.HasKeyIdx && last.has&sentKey != 0 {
+	if m.info.HasKeyIdx && last.has&carriedKey != 0 {
 		rw.key = last.key + 1 - m.info.KeyIdx
 	}
 	if rw.pid != 0 || rw.tl0 != 0 || rw.key != 0 || m.info.ShortPID {
 		rw.flags |= rewritePIDs
 	}
-	if m.Has&header.DependencyDescriptor != 0 && last.has&sentFrame != 0 {
+	if m.Has&header.DependencyDescriptor != 0 && last.has&carriedFrame != 0 {
 		rw.frame = last.frame + 1 - codec.FrameNumber(m.DD)
 	}
 }

@@ -27,7 +27,8 @@ type Sample struct {
 	Down bool
 	// Expected is what of all that was sent to the peer its transport-wide feedback tells of, and Lost of it on the way; 0: there is none.
 	Expected, Lost uint64
-	// Estimate is what the network to the peer carries, in bits per second, and Queue how long packets wait on the way; 0: not known.
+	// Estimate is what the network to the peer carries, in bits per second, as far as what is sent has shown it of late; Queue is how long
+	// packets wait on the way. 0: not known, or nothing is sent.
 	Estimate uint64
 	Queue    time.Duration
 	Sent     []StreamSample // by the peer; only what flowed
@@ -98,9 +99,10 @@ func (c *core) samples() {
 func (c *core) sample(p *peer) Sample {
 	s := Sample{Peer: p.id, Member: p.member, Over: time.Duration(c.now - p.sampled.at), RTT: time.Duration(p.rtt), Down: !p.ready}
 	s.Expected, s.Lost = p.down.told.sample()
-	if n := p.down.net; n != nil {
-		e := n.est.Estimate()
-		s.Estimate, s.Queue = uint64(e.Capacity), time.Duration(e.Queue)
+	if n := p.down.net; n != nil && n.listed {
+		if e := n.est.Estimate(); e.Acked > 0 {
+			s.Estimate, s.Queue = uint64(e.Trusted), time.Duration(e.Queue)
+		}
 	}
 	for _, t := range p.tracks {
 		for _, st := range t.layers {

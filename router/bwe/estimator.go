@@ -119,6 +119,9 @@ func (e *Estimator) Sent(now int64, size int) {
 	e.limited.sent += size
 }
 
+// LastSent returns when the last packet was sent, 0 before the first.
+func (e *Estimator) LastSent() int64 { return e.lastSent }
+
 // Probe takes a cluster that is about to be sent.
 func (e *Estimator) Probe(now int64, c probe.Cluster) {
 	e.meters[0], e.meters[1] = e.meters[1], probe.Meter{Cluster: c, At: now}

@@ -28,7 +28,6 @@ func (r *Ring) Arrived(seq uint16) (Packet, Fate) {
 	if e == nil {
 		return Packet{}, Unknown
 	}
-	r.reach(seq)
 	fate := First
 	switch e.state() {
 	case arrived:
@@ -50,7 +49,6 @@ func (r *Ring) Missing(seq uint16) bool {
 	if e == nil {
 		return false
 	}
-	r.reach(seq)
 	if e.state() != flying {
 		return false
 	}
@@ -92,13 +90,4 @@ func (r *Ring) Lost(now int64) (Packet, bool) {
 	}
 	r.waiting, r.spared, r.cursor = r.spared, false, r.from
 	return Packet{}, false
-}
-
-// Reached returns one beyond the highest number of which a report told; false before the first.
-func (r *Ring) Reached() (uint16, bool) { return r.reached, r.reported }
-
-func (r *Ring) reach(seq uint16) {
-	if !r.reported || !after(r.reached, seq) {
-		r.reached, r.reported = seq+1, true
-	}
 }

@@ -92,8 +92,6 @@ type Ring struct {
 	from, to uint16 // to is one beyond
 	cursor   uint16 // where Lost goes on
 	spared   bool   // from is the first that Lost has left missing
-	reached  uint16 // one beyond the highest number of which a report told
-	reported bool
 }
 
 // Next returns the number that the next packet will get.

@@ -10,11 +10,13 @@ const (
 	PerReference = 256
 	// Unit is the unit of an arrival in ns.
 	Unit = 250e3
+	// farthest is how far reference times may lead, 70 years: in ns, the difference of two fits in 64 bits.
+	farthest = 1 << 35
 )
 
 // Clock unwraps the reference times of one receiver, which count 64 ms and wrap after 2^24 of them, about 12
-// days. The zero value is ready: the first time counts from 0 on. It is forged times' only state, and cannot
-// overflow in practice.
+// days. The zero value is ready: the first time counts from 0 on. It is forged times' only state; where they
+// have led it far away, it begins anew.
 type Clock struct {
 	reference int64
 	known     bool
@@ -72,6 +74,9 @@ func (c *Clock) unwrap(reference uint32) int64 {
 		c.known, c.reference = true, int64(reference)
 	}
 	c.reference += int64(int32((reference-uint32(c.reference))<<8) >> 8)
+	if max(c.reference, -c.reference) > farthest {
+		c.reference = int64(reference)
+	}
 	return c.reference
 }
 

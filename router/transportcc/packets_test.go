@@ -3,6 +3,7 @@ package transportcc
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"testing"
 
 	"github.com/pion/rtcp"
@@ -91,6 +92,21 @@ func TestReferenceTimesAreUnwrapped(t *testing.T) {
 	}
 	if _, err := c.Packets(at(feedback(9, 0, 1<<13|9), 7, 77, 1), Bound); err == nil || c.reference != 2*wrap {
 		t.Errorf("a refused feedback moved the clock: %v, %d", err, c.reference)
+	}
+}
+
+// TestForgedTimesLeadNowhere: times that leap by half of their range again and again stay such that ns of them can be compared.
+func TestForgedTimesLeadNowhere(t *testing.T) {
+	for _, leap := range []uint32{1<<23 - 1, 1 << 23} {
+		var c Clock
+		most := int64(0)
+		for i := range uint32(40_000) {
+			got, _ := read(t, &c, at(feedback(1, 1, 1<<13|1), 7, i*leap&(1<<24-1), 1), Bound)
+			most = max(most, got[0].Arrival, -got[0].Arrival)
+		}
+		if float64(most) > math.MaxInt64/2/Unit {
+			t.Errorf("leaps of %d lead to %d", leap, most)
+		}
 	}
 }
 
