@@ -278,41 +278,51 @@ func (x *scene) read(ctx context.Context, r *Result, to float64) error {
 	return nil
 }
 
-// source is how many frames a second the best layer had, and the layers at the end.
+// source is how many frames a second the best layer had, and the layers at the end. The numbers of a layer that fall are of one that
+// has begun anew.
 func source(list []layers, from, to float64) (fps float64, last []Layer) {
-	first := layers{}
-	for _, s := range list {
-		if s.At <= from {
-			first = s
+	made, known := map[string]int{}, map[string]int{} // frames by RID: in the time that counts, and by the latest look
+	began, ended := 0., 0.
+	for i, s := range list {
+		if s.At > to {
+			break
 		}
-		if s.At > to || len(s.Layers) == 0 {
-			continue
+		counts := s.At > from && i > 0
+		if ended = s.At; !counts {
+			began = s.At
 		}
-		last = s.Layers
-		if len(first.Layers) != len(s.Layers) || s.At <= first.At {
-			continue
+		for _, l := range s.Layers {
+			if before := known[l.RID]; counts && l.Frames >= before {
+				made[l.RID] += l.Frames - before
+			} else if counts {
+				made[l.RID] += l.Frames
+			}
+			known[l.RID] = l.Frames
 		}
-		fps = 0
-		for i := range s.Layers {
-			fps = max(fps, float64(s.Layers[i].Frames-first.Layers[i].Frames)/(s.At-first.At)*1000)
+		if len(s.Layers) > 0 {
+			last = s.Layers
 		}
+	}
+	for _, frames := range made {
+		fps = max(fps, ratio(float64(frames), ended-began)*1000)
 	}
 	return fps, last
 }
 
 // fared sums up what the others got.
-func fared(all [][]Sample, from, to float64) *Others {
-	o := &Others{Viewers: len(all)}
-	lost, packets := 0., 0.
-	for _, samples := range all {
+func fared(viewers [][]Sample, from, to float64) *Others {
+	o := &Others{Viewers: len(viewers)}
+	missing, all := 0., 0.
+	for _, samples := range viewers {
 		samples = within(samples, from, to)
-		lost += sum(samples, func(s Sample) float64 { return float64(s.VideoLost) + s.Concealed/samplesPerFrame })
-		packets += sum(samples, func(s Sample) float64 { return float64(s.VideoLost+s.VideoPackets) + s.Samples/samplesPerFrame })
+		video := lost.sum(samples)
+		missing += video + concealed.sum(samples)/samplesPerFrame
+		all += video + packets.sum(samples) + heard.sum(samples)/samplesPerFrame
 		if len(samples) > 1 {
 			o.Worst = max(o.Worst, without(samples))
 		}
 	}
-	o.Lost = 100 * ratio(lost, packets)
+	o.Lost = 100 * ratio(missing, all)
 	return o
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtp"
 	"github.com/stretchr/testify/require"
 
 	"parlor/bench/link"
@@ -122,11 +123,11 @@ func TestFigures(t *testing.T) {
 	broken := watched(21, func(i int) Sample {
 		switch {
 		case i <= 8:
-			return Sample{Frames: 12 * i, Height: 540}
+			return Sample{Frames: 12 * i, Height: 540, VideoPackets: 30 * i}
 		case i <= 16:
-			return Sample{Frames: 96, Height: 540}
+			return Sample{Frames: 96, Height: 540, VideoPackets: 240}
 		}
-		return Sample{Frames: 5 * (i - 16), Height: 135}
+		return Sample{Frames: 5 * (i - 16), Height: 135, VideoPackets: 9 * (i - 16)}
 	})
 	f = figures(broken)
 	require.Equal(t, 4, f.Without)
@@ -138,7 +139,55 @@ func TestFigures(t *testing.T) {
 	require.Zero(t, figures(nil).FPS)
 }
 
-// Each figure has its own median; the runs stay in their order.
+// What was lost falls as it comes after all, or twice: none of that is lost, nor does a stream begin anew.
+func TestFiguresOfReordering(t *testing.T) {
+	f := figures(watched(21, func(i int) Sample {
+		return Sample{VideoPackets: 100 * i, VideoLost: 50 + 20*(i%2) + i, Samples: 24000 * float64(i), Concealed: 9600 * float64(i%2)}
+	}))
+	require.InDelta(t, 100*20./(20+2000), f.Lost, 1e-9)
+	require.Zero(t, f.Concealed)
+
+	late := figures(watched(3, func(i int) Sample {
+		return Sample{VideoPackets: 100 * i, VideoLost: 10 - i, Samples: 24000 * float64(i), Concealed: 960 * float64(2-i)}
+	}))
+	require.Zero(t, late.Lost, "what came was lost before")
+	require.Zero(t, late.Concealed, "not below: -1 says that nobody has told")
+}
+
+// A client of pion that gets each second packet late, or all twice, has lost nothing.
+func TestViewerReorders(t *testing.T) {
+	for name, order := range map[string][]uint16{"late": {1, 3, 2, 5, 4, 7, 6, 9, 8}, "twice": {1, 1, 3, 2, 2, 5, 4, 6, 7, 8, 9}} {
+		v := &viewer{streams: map[uint32]*received{}}
+		var samples []Sample
+		for _, n := range order {
+			v.count(false, &rtp.Header{SSRC: 1, SequenceNumber: n})
+			v.count(true, &rtp.Header{SSRC: 2, SequenceNumber: n})
+			samples = append(samples, v.sample())
+			samples[len(samples)-1].At = float64(500 * len(samples))
+		}
+		f := figures(samples)
+		require.Zero(t, f.Lost, name)
+		require.Zero(t, f.Concealed, name)
+		require.Zero(t, fared([][]Sample{samples}, 0, 1e9).Lost, name)
+	}
+}
+
+// While nothing is known of the publisher, numbers stay what they were; then they go on, or begin anew.
+func TestHeld(t *testing.T) {
+	away := func(after Sample) Figures {
+		return figures(held(watched(4, func(i int) Sample {
+			return []Sample{{Frames: 490, VideoPackets: 990, Samples: 4000}, {Frames: 500, VideoPackets: 1000, VideoLost: 3, Samples: 4800, Height: 540}, {}, after}[i]
+		})))
+	}
+	f := away(Sample{Frames: 505, VideoPackets: 1007, VideoLost: 3, Samples: 5600})
+	require.InDelta(t, 15/1.5, f.FPS, 1e-9)
+	require.InDelta(t, 100*3./20, f.Lost, 1e-9)
+	f = away(Sample{Frames: 5, VideoPackets: 10, Samples: 800})
+	require.InDelta(t, 15/1.5, f.FPS, 1e-9)
+	require.Empty(t, held(nil))
+}
+
+// Each figure has its own median; the runs stay in their order. What went wrong in any of them is told.
 func TestMedian(t *testing.T) {
 	runs := []*Result{
 		{Name: "a", Figures: Figures{FPS: 3, Without: 5, Concealed: 1, LinkLate: 9}}, {Figures: Figures{FPS: 1, Without: 9, Concealed: 2}}, {Figures: Figures{FPS: 2, Without: 1, Concealed: 9}},
@@ -148,6 +197,15 @@ func TestMedian(t *testing.T) {
 	require.Equal(t, "a", m.Name)
 	require.InDelta(t, 3, runs[0].Figures.FPS, 0)
 	require.Equal(t, runs[0].Figures, Median(runs[:1]).Figures)
+	require.Nil(t, m.Others)
+
+	runs[0].Problems, runs[1].Problems, runs[2].Problems = make([]string, 0, 9), []string{"viewer: x"}, []string{"viewer: y"}
+	runs[1].Others, runs[2].Others = &Others{Viewers: 2, Lost: 3}, &Others{Viewers: 2, Lost: 1, Worst: 4}
+	m = Median(runs)
+	require.Equal(t, []string{"viewer: x", "viewer: y"}, m.Problems)
+	require.Equal(t, &Others{Viewers: 2, Lost: 3, Worst: 4}, m.Others)
+	require.Empty(t, runs[0].Problems)
+	require.Nil(t, runs[0].Others)
 }
 
 // The time that counts begins with the last sample before it.
@@ -171,6 +229,23 @@ func TestSource(t *testing.T) {
 	fps, last = source(nil, 1, 2)
 	require.Zero(t, fps)
 	require.Empty(t, last)
+
+	// A connection anew: the layers have another order, and count from zero; for a moment there are none.
+	list = nil
+	for i := range 11 {
+		layer := func(rid string, frames int) Layer { return Layer{RID: rid, Frames: frames} }
+		now := []Layer{layer("q", 6*i), layer("f", 12*i)}
+		if i > 4 {
+			now = []Layer{layer("f", 12*(i-4)), layer("q", 6*(i-4))}
+		}
+		if i == 5 {
+			now = nil
+		}
+		list = append(list, layers{At: 500 * float64(i), Layers: now})
+	}
+	fps, last = source(list, 0, 5000)
+	require.InDelta(t, 24, fps, 1e-9)
+	require.Equal(t, "f", last[0].RID)
 }
 
 // What the link has carried is told beside what it could.
@@ -191,9 +266,23 @@ func TestLinkFigures(t *testing.T) {
 	require.InDelta(t, 3, r.Figures.LinkLate, 1e-9)
 }
 
+// The share of the link is that of the looks at which there was an estimate, and a rate.
+func TestShare(t *testing.T) {
+	r := &Result{Link: drawn("delay=1ms @1s rate=1M queue=1s"), From: 1000, Seconds: 2}
+	for i := range 5 {
+		r.Wire = append(r.Wire, Wire{At: 1000 + 500*float64(i), Kbps: 800})
+	}
+	r.Samples = watched(5, func(i int) Sample { return Sample{Estimate: []float64{0, 3000, 500, 1000, 0}[i]} })
+	r.Figures = figures(r.Samples)
+	r.Figures.link(r, 0)
+	require.InDelta(t, 1000, r.Figures.Rate, 1e-9)
+	require.InDelta(t, 75, r.Figures.Share, 1e-9)
+	require.InDelta(t, 1500, r.Figures.Estimate, 1e-9)
+}
+
 // An estimate is told where there is one, beside the link where that has a rate.
 func TestTable(t *testing.T) {
-	r := &Result{Title: "some network", Figures: Figures{FPS: 24.96, Concealed: -1, Estimate: 300, Rate: 400, LinkLate: 9}, Problems: []string{"viewer: error"}}
+	r := &Result{Title: "some network", Figures: Figures{FPS: 24.96, Concealed: -1, Estimate: 300, Share: 75, LinkLate: 9}, Problems: []string{"viewer: error"}}
 	show := func(markdown bool) string {
 		var b bytes.Buffer
 		Table(&b, []*Result{r}, markdown)
@@ -207,8 +296,9 @@ func TestTable(t *testing.T) {
 	require.Contains(t, show(true), "20.0 frames a second in place of 25")
 	r.Figures.SentFPS = 0
 	require.Contains(t, show(true), "| some network | 25.0 | – | 0.0 | 0 | – |")
-	r.Figures.Estimate = 0
-	require.NotContains(t, show(false), "(75 %)")
+	r.Figures.Share = 0
+	require.Contains(t, show(false), " 300 ")
+	require.NotContains(t, show(false), "%)")
 }
 
 // The picture is whole, with and without an estimate, and names the network.

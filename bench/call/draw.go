@@ -65,10 +65,10 @@ func Draw(r *Result, name string) error {
 // panels are what a picture shows.
 func (r *Result) panels() []panel {
 	second := func(at float64) float64 { return (at - r.From) / 1000 }
-	per := func(of func(Sample) float64, by func(delta, seconds float64, i int) float64) (list plotter.XYs) {
+	per := func(n number, by func(delta, seconds float64, i int) float64) (list plotter.XYs) {
 		for i := 1; i < len(r.Samples); i++ {
 			span := (r.Samples[i].At - r.Samples[i-1].At) / 1000
-			list = append(list, plotter.XY{X: second(r.Samples[i].At), Y: by(delta(r.Samples, i, of), span, i)})
+			list = append(list, plotter.XY{X: second(r.Samples[i].At), Y: by(max(0, n.delta(r.Samples, i)), span, i)})
 		}
 		return list
 	}
@@ -78,26 +78,24 @@ func (r *Result) panels() []panel {
 		}
 		return list
 	}
-	concealed := func(x, _ float64, i int) float64 {
-		return 100 * ratio(x, delta(r.Samples, i, func(s Sample) float64 { return s.Samples }))
-	}
+	ofHeard := func(x, _ float64, i int) float64 { return 100 * ratio(x, heard.delta(r.Samples, i)) }
 	var passed, queued, rates plotter.XYs
 	for i, w := range r.Wire {
 		if i > 0 {
 			passed = append(passed, plotter.XY{X: second(w.At), Y: w.Kbps})
 			queued = append(queued, plotter.XY{X: second(w.At), Y: w.QueueP95})
 		}
-		if bits := rate(r.Link, since(r.From, w.At)); bits > 0 {
-			rates = append(rates, plotter.XY{X: second(w.At), Y: float64(bits) / 1000})
+		if kbps := r.rate(w.At); kbps > 0 {
+			rates = append(rates, plotter.XY{X: second(w.At), Y: kbps})
 		}
 	}
 	perSecond := func(x, s float64, _ int) float64 { return x / s }
 	return []panel{
-		{"frames a second", []line{{"", per(func(s Sample) float64 { return float64(s.Frames) }, perSecond)}}},
+		{"frames a second", []line{{"", per(decoded, perSecond)}}},
 		{"kbit/s on the link", []line{{"passed", passed}, {"estimate", told(each(func(s Sample) float64 { return s.Estimate }))}, {"rate", rates}}},
 		{"ms in the link's queue, p95", []line{{"", queued}}},
 		{"height", []line{{"", each(func(s Sample) float64 { return float64(s.Height) })}}},
-		{"sound concealed, %", []line{{"", per(func(s Sample) float64 { return s.Concealed }, concealed)}}},
+		{"sound concealed, %", []line{{"", per(concealed, ofHeard)}}},
 	}
 }
 

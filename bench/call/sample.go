@@ -70,30 +70,69 @@ type Figures struct {
 	AudioDelay float64 `json:"audio_buffer_ms"`
 	Lost       float64 `json:"video_packets_lost_percent"` // for good or until they were sent again
 	Keyframes  int     `json:"keyframes"`
-	Estimate   float64 `json:"estimate_kbps"` // mean; 0: the node does not say
-	Kbps       float64 `json:"kbps"`          // that passed the troubled link
-	Rate       float64 `json:"rate_kbps"`     // that could; 0: as much as came
-	QueueP50   float64 `json:"queue_p50_ms"`  // of that link
+	Estimate   float64 `json:"estimate_kbps"`    // mean; 0: the node does not say
+	Kbps       float64 `json:"kbps"`             // that passed the troubled link
+	Rate       float64 `json:"rate_kbps"`        // that could, while there was a bound; 0: as much as came
+	Share      float64 `json:"estimate_percent"` // mean of estimate by rate, of times that have both; 0: none has
+	QueueP50   float64 `json:"queue_p50_ms"`     // of that link
 	QueueP95   float64 `json:"queue_p95_ms"`
 	SentFPS    float64 `json:"sent_fps"` // of the publisher's best layer
 	LinkLate   float64 `json:"link_late_p99_ms"`
 }
 
-// sum adds up what has come between the samples of a number. A number that falls belongs to a stream that has begun anew.
-func sum(samples []Sample, of func(Sample) float64) (total float64) {
+// number counts from the beginning of a stream. It may fall, as what was lost does if it comes after all.
+type number struct {
+	of      func(Sample) float64
+	arrived func(Sample) float64 // never falls, but for a stream that begins anew
+}
+
+// video is a number of the picture, sound one of the sound.
+func video(of func(Sample) float64) number {
+	return number{of, func(s Sample) float64 { return float64(s.VideoPackets) }}
+}
+
+func sound(of func(Sample) float64) number {
+	return number{of, func(s Sample) float64 { return s.Samples }}
+}
+
+var (
+	decoded   = video(func(s Sample) float64 { return float64(s.Frames) })
+	lost      = video(func(s Sample) float64 { return float64(s.VideoLost) })
+	packets   = video(func(s Sample) float64 { return float64(s.VideoPackets) })
+	concealed = sound(func(s Sample) float64 { return s.Concealed })
+	heard     = sound(func(s Sample) float64 { return s.Samples })
+)
+
+// sum adds up what has come between the samples. A late packet of before them makes no number of theirs less than nothing.
+func (n number) sum(samples []Sample) (total float64) {
 	for i := 1; i < len(samples); i++ {
-		total += delta(samples, i, of)
+		total += n.delta(samples, i)
 	}
-	return total
+	return max(0, total)
 }
 
 // delta is what came between a sample and the one before.
-func delta(samples []Sample, i int, of func(Sample) float64) float64 {
-	before, after := of(samples[i-1]), of(samples[i])
-	if after < before {
-		return after
+func (n number) delta(samples []Sample, i int) float64 {
+	before, after := samples[i-1], samples[i]
+	if n.arrived(after) < n.arrived(before) {
+		return n.of(after)
 	}
-	return after - before
+	return n.of(after) - n.of(before)
+}
+
+// held keeps the numbers of a stream while nothing is known of it, as while its publisher is away for a moment.
+func held(samples []Sample) []Sample {
+	for i := 1; i < len(samples); i++ {
+		s, last := &samples[i], samples[i-1]
+		if s.VideoPackets == 0 {
+			s.Frames, s.Frozen, s.Freezes, s.Keyframes, s.PLIs = last.Frames, last.Frozen, last.Freezes, last.Keyframes, last.PLIs
+			s.VideoDelay, s.VideoOut, s.VideoLost, s.VideoPackets = last.VideoDelay, last.VideoOut, last.VideoLost, last.VideoPackets
+		}
+		if s.Samples == 0 {
+			s.Samples, s.Concealed, s.AudioDelay, s.AudioOut = last.Samples, last.Concealed, last.AudioDelay, last.AudioOut
+		}
+	}
+	return samples
 }
 
 func ratio(a, b float64) float64 {
@@ -109,20 +148,21 @@ func figures(samples []Sample) (f Figures) {
 		return Figures{Concealed: -1}
 	}
 	seconds := (samples[len(samples)-1].At - samples[0].At) / 1000
-	count := func(of func(Sample) float64) float64 { return sum(samples, of) }
-	f.FPS = count(func(s Sample) float64 { return float64(s.Frames) }) / seconds
-	f.Frozen = count(func(s Sample) float64 { return s.Frozen }) / seconds * 60
-	f.Freezes = int(count(func(s Sample) float64 { return float64(s.Freezes) }))
-	f.Keyframes = int(count(func(s Sample) float64 { return float64(s.Keyframes) }))
+	picture := func(of func(Sample) float64) float64 { return video(of).sum(samples) }
+	voice := func(of func(Sample) float64) float64 { return sound(of).sum(samples) }
+	f.FPS = decoded.sum(samples) / seconds
+	f.Frozen = picture(func(s Sample) float64 { return s.Frozen }) / seconds * 60
+	f.Freezes = int(picture(func(s Sample) float64 { return float64(s.Freezes) }))
+	f.Keyframes = int(picture(func(s Sample) float64 { return float64(s.Keyframes) }))
 	f.Without = without(samples)
 	f.Concealed = -1
-	if heard := count(func(s Sample) float64 { return s.Samples }); heard > 0 {
-		f.Concealed = 100 * count(func(s Sample) float64 { return s.Concealed }) / heard
+	if heard := heard.sum(samples); heard > 0 {
+		f.Concealed = 100 * concealed.sum(samples) / heard
 	}
-	f.VideoDelay = 1000 * ratio(count(func(s Sample) float64 { return s.VideoDelay }), count(func(s Sample) float64 { return s.VideoOut }))
-	f.AudioDelay = 1000 * ratio(count(func(s Sample) float64 { return s.AudioDelay }), count(func(s Sample) float64 { return s.AudioOut }))
-	lost := count(func(s Sample) float64 { return float64(s.VideoLost) })
-	f.Lost = 100 * ratio(lost, lost+count(func(s Sample) float64 { return float64(s.VideoPackets) }))
+	f.VideoDelay = 1000 * ratio(picture(func(s Sample) float64 { return s.VideoDelay }), picture(func(s Sample) float64 { return s.VideoOut }))
+	f.AudioDelay = 1000 * ratio(voice(func(s Sample) float64 { return s.AudioDelay }), voice(func(s Sample) float64 { return s.AudioOut }))
+	lost := lost.sum(samples)
+	f.Lost = 100 * ratio(lost, lost+packets.sum(samples))
 	f.Height = usual(samples)
 	told, estimates := 0., 0.
 	for _, s := range samples[1:] {
@@ -138,7 +178,7 @@ func figures(samples []Sample) (f Figures) {
 func without(samples []Sample) (seconds int) {
 	frames, since := 0., samples[0].At
 	for i := 1; i < len(samples); i++ {
-		frames += delta(samples, i, func(s Sample) float64 { return float64(s.Frames) })
+		frames += decoded.delta(samples, i)
 		if samples[i].At-since < 950 { // two looks are a second, give or take
 			continue
 		}
@@ -154,7 +194,7 @@ func without(samples []Sample) (seconds int) {
 func usual(samples []Sample) int {
 	var heights []int
 	for i := 1; i < len(samples); i++ {
-		if delta(samples, i, func(s Sample) float64 { return float64(s.Frames) }) > 0 && samples[i].Height > 0 {
+		if decoded.delta(samples, i) > 0 && samples[i].Height > 0 {
 			heights = append(heights, samples[i].Height)
 		}
 	}
@@ -183,35 +223,61 @@ func within(samples []Sample, from, to float64) []Sample {
 // link adds what the link says.
 func (f *Figures) link(r *Result, late time.Duration) {
 	var waited []time.Duration
-	bits, rates := 0., 0.
+	bits, rates, limited := 0., 0., 0. // limited: seconds in which the link had a rate
 	for i, w := range r.Wire {
 		if waited = append(waited, w.waited...); i == 0 {
 			continue
 		}
 		span := (w.At - r.Wire[i-1].At) / 1000
 		bits += w.Kbps * span
-		rates += float64(rate(r.Link, since(r.From, w.At))) / 1000 * span
+		if kbps := r.rate(w.At); kbps > 0 {
+			rates, limited = rates+kbps*span, limited+span
+		}
 	}
+	shares, looks := 0., 0.
+	for _, s := range r.Samples {
+		if kbps := r.rate(s.At); kbps > 0 && s.Estimate > 0 {
+			shares, looks = shares+s.Estimate/kbps, looks+1
+		}
+	}
+	f.Share = 100 * ratio(shares, looks)
 	slices.Sort(waited)
-	f.Kbps, f.Rate, f.LinkLate = ratio(bits, r.Seconds), ratio(rates, r.Seconds), milliseconds(late)
+	f.Kbps, f.Rate, f.LinkLate = ratio(bits, r.Seconds), ratio(rates, limited), milliseconds(late)
 	f.QueueP50, f.QueueP95 = milliseconds(netns.Percentile(waited, 50)), milliseconds(netns.Percentile(waited, 95))
 }
 
-// Median returns a result with the median of each figure, and the rest of the first. It needs one at least, all of one network.
+// rate is the kbit/s that the troubled link lets pass at a time; 0: as much as comes, or the time is before the trouble.
+func (r *Result) rate(at float64) float64 { return float64(rate(r.Link, since(r.From, at))) / 1000 }
+
+// Median returns a result with the median of each figure, the problems of all, the worst that others had, and the rest of the first.
+// It needs one at least, all of one network.
 func Median(runs []*Result) *Result {
-	m, runs := *runs[0], slices.Clone(runs)
+	m, sorted := *runs[0], slices.Clone(runs)
 	to := reflect.ValueOf(&m.Figures).Elem()
 	for i := range to.NumField() {
-		slices.SortFunc(runs, func(a, b *Result) int {
+		slices.SortFunc(sorted, func(a, b *Result) int {
 			x, y := reflect.ValueOf(a.Figures).Field(i), reflect.ValueOf(b.Figures).Field(i)
 			if x.CanInt() {
 				return cmp.Compare(x.Int(), y.Int())
 			}
 			return cmp.Compare(x.Float(), y.Float())
 		})
-		to.Field(i).Set(reflect.ValueOf(runs[len(runs)/2].Figures).Field(i))
+		to.Field(i).Set(reflect.ValueOf(sorted[len(sorted)/2].Figures).Field(i))
+	}
+	m.Problems, m.Others = nil, nil
+	for _, r := range runs {
+		m.Problems = append(m.Problems, r.Problems...)
+		m.Others = worse(m.Others, r.Others)
 	}
 	return &m
+}
+
+// worse has the worst of each figure of the two, either of which may be nil.
+func worse(a, b *Others) *Others {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	return &Others{Viewers: max(a.Viewers, b.Viewers), Lost: max(a.Lost, b.Lost), Worst: max(a.Worst, b.Worst)}
 }
 
 func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }

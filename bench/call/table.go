@@ -67,8 +67,8 @@ func (r *Result) row() table.Row {
 		concealed = fmt.Sprintf("%.1f %%", f.Concealed)
 	}
 	estimate := known(f.Estimate, "%.0f")
-	if f.Estimate > 0 && f.Rate > 0 {
-		estimate += fmt.Sprintf(" (%.0f %%)", 100*f.Estimate/f.Rate)
+	if f.Share > 0 {
+		estimate += fmt.Sprintf(" (%.0f %%)", f.Share)
 	}
 	return table.Row{
 		r.Title, fmt.Sprintf("%.1f", f.FPS), known(f.SentFPS, "%.1f"), fmt.Sprintf("%.1f", f.Frozen), f.Without, concealed, f.Height,

@@ -78,7 +78,8 @@ func (p *page) flowing(ctx context.Context) error {
 }
 
 func (p *page) samples(ctx context.Context) (list []Sample, err error) {
-	return list, p.page.Eval(ctx, "call.samples", &list)
+	err = p.page.Eval(ctx, "call.samples", &list)
+	return held(list), err
 }
 
 func (p *page) layers(ctx context.Context) (list []layers, err error) {
