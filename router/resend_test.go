@@ -329,25 +329,15 @@ func TestRequestForTheOldestWhileAllPlacesAreTaken(t *testing.T) {
 	}
 
 	b := packet.GetBatch(time.Unix(0, w.now))
-	defer b.Release()
-	add := func(id packet.PeerID, isRTCP bool, raw []byte) {
-		buf := packet.Get()
-		buf.B = buf.B[:copy(buf.B, raw)]
-		b.Add(id, buf, isRTCP)
-	}
-	add(1, false, h.frame(false, 1)[0])
-	add(1, false, h.padding())
+	add(b, 1, false, h.frame(false, 1)[0])
+	add(b, 1, false, h.padding())
 	for i := range maxSlots - 2 {
-		add(audio[i/maxRun].peer, false, audio[i/maxRun].audio())
+		add(b, audio[i/maxRun].peer, false, audio[i/maxRun].audio())
 	}
 	nack, err := rtcp.Marshal([]rtcp.Packet{&rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: rtcp.NackPairsFromSequenceNumbers(asked)}})
 	w.must(err)
-	add(3, true, nack)
-	w.c.batch(b, w.now)
-	w.c.sendRuns()
-	if len(w.c.out.free) != maxSlots {
-		t.Errorf("%d places are free, want all %d", len(w.c.out.free), maxSlots)
-	}
+	add(b, 3, true, nack)
+	w.take(b)
 	var again []*rtp.Packet
 	for _, p := range sub.rtp {
 		if p.SSRC == 5001 {

@@ -23,7 +23,13 @@ const ms = int64(time.Millisecond)
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, c: newCore(Options{}.withDefaults()), now: 1_700_000_000e9, outs: map[packet.PeerID]*capture{}}
-	t.Cleanup(w.c.close)
+	t.Cleanup(func() {
+		w.c.sendRuns()
+		if n := len(w.c.out.free); n != maxSlots {
+			t.Errorf("%d places for packets are free in the end, not %d", n, maxSlots)
+		}
+		w.c.close()
+	})
 	return w
 }
 
@@ -139,10 +145,20 @@ func (w *world) watch(id packet.PeerID, mid string, m MemberID, s Source, q Qual
 func (w *world) deliver(id packet.PeerID, isRTCP bool, raws ...[]byte) {
 	b := packet.GetBatch(time.Unix(0, w.now))
 	for _, raw := range raws {
-		buf := packet.Get()
-		buf.B = buf.B[:copy(buf.B, raw)]
-		b.Add(id, buf, isRTCP)
+		add(b, id, isRTCP, raw)
 	}
+	w.take(b)
+}
+
+// add puts a copy of raw into a batch.
+func add(b *packet.Batch, id packet.PeerID, isRTCP bool, raw []byte) {
+	buf := packet.Get()
+	buf.B = buf.B[:copy(buf.B, raw)]
+	b.Add(id, buf, isRTCP)
+}
+
+// take has the core take in a batch.
+func (w *world) take(b *packet.Batch) {
 	w.c.batch(b, w.now)
 	w.c.sendRuns()
 	b.Release()
