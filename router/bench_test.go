@@ -50,7 +50,7 @@ func newLoad(tb testing.TB, sinks int, s Source, switched bool) *load {
 	for i := range sinks {
 		id := packet.PeerID(10 + i)
 		join(id, MemberID(id), nil, seat("5", uint32(id)*10))
-		must(l.c.watch(id, "5", Want{TrackKey{2, s}, High}, l.now))
+		must(l.c.watch(id, "5", Want{Track: TrackKey{2, s}, Quality: High}, l.now))
 	}
 	p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: pt, SSRC: 200}, Payload: make([]byte, size)}
 	copy(p.Payload, []byte{0x90, 0xf0, 0x81, 2, 3, 4, 0})
@@ -65,7 +65,7 @@ func newLoad(tb testing.TB, sinks int, s Source, switched bool) *load {
 	}
 	binary.BigEndian.PutUint32(l.raw[8:], 100)
 	for i := range sinks {
-		must(l.c.watch(packet.PeerID(10+i), "5", Want{TrackKey{1, s}, High}, l.now))
+		must(l.c.watch(packet.PeerID(10+i), "5", Want{Track: TrackKey{1, s}, Quality: High}, l.now))
 	}
 	l.deliver(1, 1)
 	if s != Mic {

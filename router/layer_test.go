@@ -187,8 +187,172 @@ func TestChooseLayer(t *testing.T) {
 		for i := range layers {
 			layers[i].Live = x.live[i] == 'x'
 		}
-		if got := ChooseLayer(layers, x.q); got != x.want {
+		if got := ChooseLayer(layers, x.q, 0); got != x.want {
 			t.Errorf("%s: %d, want %d", name, got, x.want)
 		}
+	}
+}
+
+func TestChooseLayerByTheAreaShown(t *testing.T) {
+	const q, h, f = 320 * 180, 640 * 360, 1280 * 720
+	for name, x := range map[string]struct {
+		areas []uint32 // of the layers
+		q     Quality
+		area  uint32
+		want  int
+	}{
+		"not said":                          {[]uint32{q, h, f}, High, 0, 2},
+		"a small tile":                      {[]uint32{q, h, f}, High, 209 * 156, 0},
+		"as large as the lowest":            {[]uint32{q, h, f}, High, q, 0},
+		"a little larger":                   {[]uint32{q, h, f}, High, q * 13 / 10, 0},
+		"more than a little":                {[]uint32{q, h, f}, High, q*13/10 + 1, 1},
+		"a stage":                           {[]uint32{q, h, f}, High, f, 2},
+		"larger than all":                   {[]uint32{q, h, f}, High, 3840 * 2160, 2},
+		"quality is the upper bound":        {[]uint32{q, h, f}, Mid, f, 1},
+		"one pixel":                         {[]uint32{q, h, f}, High, 1, 0},
+		"one layer":                         {[]uint32{f}, High, 100, 0},
+		"none known: small":                 {[]uint32{0, 0, 0}, High, q, 0},
+		"none known: middling":              {[]uint32{0, 0, 0}, High, h, 1},
+		"none known: large":                 {[]uint32{0, 0, 0}, High, f, 2},
+		"two layers, none known":            {[]uint32{0, 0}, High, h, 0},
+		"the highest known, of a small one": {[]uint32{0, 0, h}, High, q, 1},
+		"the lowest known":                  {[]uint32{q, 0, 0}, High, h, 1},
+		"the middle one known":              {[]uint32{0, h / 4, 0}, High, h / 4, 1},
+		"the largest area that there is":    {[]uint32{1<<32 - 1, 0, 0}, High, 1<<32 - 1, 0},
+	} {
+		layers := make([]Layer, len(x.areas))
+		for i, a := range x.areas {
+			layers[i] = Layer{Live: true, Area: a}
+		}
+		if got := ChooseLayer(layers, x.q, x.area); got != x.want {
+			t.Errorf("%s: %d, want %d", name, got, x.want)
+		}
+	}
+	if got := ChooseLayer([]Layer{{Area: q}, {true, h}, {true, f}}, High, q); got != 1 {
+		t.Errorf("layer %d where the lowest is not live, want the one above", got)
+	}
+}
+
+// simulcast is a publisher of three layers, in the order of their size.
+type simulcast struct {
+	w      *world
+	layers [3]*sender
+}
+
+func newSimulcast(w *world) *simulcast {
+	sec := pubVideo("v")
+	sec.RIDs = []string{"l", "m", "h"}
+	w.join(1, 1, map[string]Source{"v": Camera}, sec)
+	p := &simulcast{w: w}
+	for i := range p.layers {
+		p.layers[i] = w.vp8(1, uint32(100*(i+1)))
+		p.layers[i].mid, p.layers[i].rid = "v", sec.RIDs[i]
+	}
+	return p
+}
+
+// keyframes has all layers send one, the highest of that size, and frames the next frame.
+func (p *simulcast) keyframes(width, height uint16) {
+	for i, s := range p.layers {
+		p.w.deliver(1, false, s.keyframe(width>>(2-i), height>>(2-i)))
+	}
+	p.w.pass(33 * time.Millisecond)
+}
+
+func (p *simulcast) frames() {
+	for _, s := range p.layers {
+		p.w.deliver(1, false, s.frame(false, 1)...)
+	}
+	p.w.pass(33 * time.Millisecond)
+}
+
+func (w *world) show(area uint32, hidden bool) {
+	w.t.Helper()
+	w.must(w.c.watch(3, "5", Want{TrackKey{1, Camera}, High, area, hidden}, w.now))
+}
+
+func (w *world) layer() int { return w.c.snapshot(0).Sinks[0].Layer }
+
+func TestLayerFollowsTheAreaShown(t *testing.T) {
+	w := newWorld(t)
+	p := newSimulcast(w)
+	pub := w.outs[1]
+	sub := w.join(3, 3, nil, seatVideo("5", 5000))
+	p.keyframes(1280, 720)
+	w.show(209*156, false)
+	p.keyframes(1280, 720)
+	if w.layer() != 0 || len(sub.rtp) != 1 {
+		t.Fatalf("layer %d and %d packets, want the lowest", w.layer(), len(sub.rtp))
+	}
+	w.pass(time.Second)
+	pub.clear()
+	w.show(1280*720, false)
+	if w.pass(time.Millisecond); pub.plis() != 1 {
+		t.Errorf("%d requests where it has grown, want 1 at once", pub.plis())
+	}
+	p.frames()
+	if p.keyframes(1280, 720); w.layer() != 2 {
+		t.Fatalf("layer %d of what is shown large", w.layer())
+	}
+	w.pass(time.Second)
+	pub.clear()
+	w.show(640*360, false)
+	p.frames()
+	if w.pass(900 * time.Millisecond); pub.plis() != 0 {
+		t.Errorf("%d requests at once where it has shrunk", pub.plis())
+	}
+	p.frames()
+	if w.pass(200 * time.Millisecond); pub.plis() != 1 {
+		t.Errorf("%d requests where it has shrunk a second ago, want 1", pub.plis())
+	}
+	if p.keyframes(1280, 720); w.layer() != 1 {
+		t.Errorf("layer %d of what is shown at middling size", w.layer())
+	}
+}
+
+// What an encoder makes is known with its keyframe, and may be smaller from then on.
+func TestLayerIsChosenAnewWithTheSizeOfPictures(t *testing.T) {
+	w := newWorld(t)
+	p := newSimulcast(w)
+	w.join(3, 3, nil, seatVideo("5", 5000))
+	w.show(320*180, false)
+	p.keyframes(1280, 720)
+	p.keyframes(1280, 720)
+	if w.layer() != 0 {
+		t.Fatalf("layer %d", w.layer())
+	}
+	p.keyframes(640, 360)
+	if p.keyframes(640, 360); w.layer() != 1 {
+		t.Errorf("layer %d where the lowest has become 160x90", w.layer())
+	}
+}
+
+func TestHiddenSectionIsBackAtOnce(t *testing.T) {
+	w := newWorld(t)
+	p := newSimulcast(w)
+	pub := w.outs[1]
+	sub := w.join(3, 3, nil, seatVideo("5", 5000))
+	w.show(320*180, false)
+	p.keyframes(1280, 720)
+	p.keyframes(1280, 720)
+	w.show(320*180, true)
+	sub.clear()
+	pub.clear()
+	for range 30 {
+		p.frames()
+	}
+	if p.keyframes(1280, 720); len(sub.rtp) != 0 || pub.plis() != 0 {
+		t.Fatalf("%d packets and %d requests while it is hidden", len(sub.rtp), pub.plis())
+	}
+	w.show(320*180, false)
+	if pub.plis() != 1 {
+		t.Errorf("%d requests when it is shown, want 1 at once", pub.plis())
+	}
+	p.frames()
+	if len(sub.rtp) != 0 {
+		t.Errorf("%d packets before the keyframe", len(sub.rtp))
+	}
+	if p.keyframes(1280, 720); len(sub.rtp) != 1 || w.layer() != 0 {
+		t.Errorf("%d packets of layer %d after it", len(sub.rtp), w.layer())
 	}
 }

@@ -486,7 +486,7 @@ func TestRoomPacesByItsTimer(t *testing.T) {
 			join(2, stays, seatVideo("5", 5000), nil)
 			join(3, goes, seatVideo("5", 6000), nil)
 			for id := packet.PeerID(2); id <= 3; id++ {
-				must(r.Watch(id, "5", Want{TrackKey{1, Camera}, High}))
+				must(r.Watch(id, "5", Want{Track: TrackKey{1, Camera}, Quality: High}))
 			}
 			var raws [][]byte
 			for i := range 60 {

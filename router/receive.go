@@ -256,10 +256,7 @@ func (c *core) keep(st *stream, m *media, buf *packet.Buffer) bool {
 	if m.info.Keyframe {
 		c.totals.Keyframes++
 		st.key.arrived(c.now)
-		if area := uint32(m.info.Width) * uint32(m.info.Height); area != 0 && area != st.size.Area {
-			st.size.Area = area
-			c.sortLayers(st.track)
-		}
+		c.sized(st, uint32(m.info.Width)*uint32(m.info.Height))
 	}
 	return true
 }

@@ -82,7 +82,7 @@ func TestRoomForwardsAndEnds(t *testing.T) {
 		for _, err := range []error{
 			r.Attach(1, 1, &counting{}), r.Update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}), r.Ready(1),
 			r.Attach(2, 2, out), r.Update(2, []packet.Section{seatVideo("5", 5000)}, nil), r.Ready(2),
-			r.Watch(2, "5", Want{TrackKey{1, Camera}, High}),
+			r.Watch(2, "5", Want{Track: TrackKey{1, Camera}, Quality: High}),
 		} {
 			if err != nil {
 				t.Fatal(err)
@@ -279,7 +279,7 @@ func TestCallsAndTimersComeBetweenBatches(t *testing.T) {
 		for _, err := range []error{
 			r.Attach(1, 1, pub), r.Update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}), r.Ready(1),
 			r.Attach(2, 2, out), r.Update(2, []packet.Section{seatVideo("5", 5000)}, nil), r.Ready(2), r.Attach(3, 3, &counting{}),
-			r.Watch(2, "5", Want{TrackKey{1, Camera}, High}),
+			r.Watch(2, "5", Want{Track: TrackKey{1, Camera}, Quality: High}),
 		} {
 			if err != nil {
 				t.Fatal(err)
@@ -336,7 +336,7 @@ func TestRoomUnderConcurrentUse(t *testing.T) {
 					t.Error(err)
 				}
 				r.Ready(id)
-				r.Watch(id, "5", Want{TrackKey{MemberID(1 + (i+1)%len(pools)), Camera}, High})
+				r.Watch(id, "5", Want{Track: TrackKey{MemberID(1 + (i+1)%len(pools)), Camera}, Quality: High})
 				for n := range uint16(20) {
 					r.Deliver(pools[i].batch(id, vp8Packet(t, ssrc, uint16(round)*20+n, n%5 == 0)))
 				}

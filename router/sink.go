@@ -206,14 +206,14 @@ func (c *core) retarget(s *sink) { c.takeUp(s, false) }
 // takeUp is retarget; own says that the receiver has brought it about, who has a quota of keyframes.
 func (c *core) takeUp(s *sink, own bool) {
 	t := c.shown(s)
-	if t == nil || s.want.Track.Member == 0 || !s.active || !s.peer.ready {
+	if t == nil || s.want.Track.Member == 0 || s.want.Hidden || !s.active || !s.peer.ready {
 		c.leave(s)
 		return
 	}
 	if s.cur != nil && s.cur.track != t || s.next != nil && s.next.track != t {
 		c.leave(s)
 	}
-	st := t.layers[t.choose(c.quality(s.want.Quality), s.formats)]
+	st := t.layers[t.choose(c.quality(s.want.Quality), s.want.Area, s.formats)]
 	if s.next == st {
 		return
 	}
@@ -227,16 +227,34 @@ func (c *core) takeUp(s *sink, own bool) {
 	}
 	s.await(st)
 	if own && st.track.key.Source.Kind() == packet.Video {
-		if at := s.peer.down.takesUp(st.track.key, c.now); at > c.now {
-			c.drop(DropKeyframeQuota)
-			s.hushed, s.loss.free = at, false
-		}
+		c.hush(s, st)
 	}
 	c.askIfWaited(st)
 }
 
-// choose picks the layer for a quality. One that the receiver cannot take counts as stopped.
-func (t *track) choose(q Quality, formats []codec.Format) int {
+// noHurry is for how long a sink that goes down to a lower layer waits for somebody else's keyframe before one is asked for, in ns. Lower
+// spares the receiver's network sooner; higher spares all others keyframes while the receiver's layout still moves.
+const noHurry = 1e9
+
+// hush says until when a sink waits for a keyframe without asking: its receiver has it take up a stream.
+func (c *core) hush(s *sink, st *stream) {
+	at := s.peer.down.takesUp(st.track.key, c.now)
+	if at > c.now {
+		c.drop(DropKeyframeQuota)
+	}
+	if s.cur != nil && st.track.rank(st) < st.track.rank(s.cur) {
+		at = max(at, c.now+noHurry)
+	}
+	if at > c.now {
+		s.hushed, s.loss.free = at, false
+	}
+}
+
+// rank returns the place of a layer among those of the track, from the lowest to the highest.
+func (t *track) rank(st *stream) int { return slices.Index(t.order, st.layer()) }
+
+// choose picks the layer for a quality and an area. One that the receiver cannot take counts as stopped.
+func (t *track) choose(q Quality, area uint32, formats []codec.Format) int {
 	if len(t.layers) == 1 {
 		return 0
 	}
@@ -244,9 +262,9 @@ func (t *track) choose(q Quality, formats []codec.Format) int {
 	layers, mixed := buf[:0], t.mixed()
 	for _, i := range t.order {
 		st := t.layers[i]
-		layers = append(layers, Layer{Live: st.live && (!mixed || st.fits(formats))})
+		layers = append(layers, Layer{Live: st.live && (!mixed || st.fits(formats)), Area: st.size.Area})
 	}
-	return t.order[ChooseLayer(layers, q)]
+	return t.order[ChooseLayer(layers, q, area)]
 }
 
 // mixed says whether the layers of the track are of different formats, which few publishers do.
@@ -266,6 +284,18 @@ func (t *track) mixed() bool {
 // fits says whether a receiver of these formats can take the stream, as far as its format is known.
 func (st *stream) fits(formats []codec.Format) bool {
 	return st.format == nil || codec.Fit(st.format.Format, formats) >= 0
+}
+
+// sized notes the area of a layer's pictures, by which its sinks choose.
+func (c *core) sized(st *stream, area uint32) {
+	if area == 0 || area == st.size.Area {
+		return
+	}
+	st.size.Area = area
+	if t := st.track; len(t.layers) > 1 {
+		c.sortLayers(t)
+		c.chooseLayers(t)
+	}
 }
 
 // sortLayers puts the layers of the track in order by what is known of them, and has its sinks choose anew if that has changed.

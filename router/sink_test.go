@@ -60,8 +60,11 @@ func TestSwitchOfOccupantGoesOnWithoutABreak(t *testing.T) {
 
 // exits are the ways in which the camera of peer 1 stops to be sent to the seat of peer 3.
 var exits = map[string]func(w *world){
-	"watch another":   func(w *world) { w.watch(3, "5", 2, Camera, High) },
-	"watch nobody":    func(w *world) { w.must(w.c.watch(3, "5", Want{}, w.now)) },
+	"watch another": func(w *world) { w.watch(3, "5", 2, Camera, High) },
+	"watch nobody":  func(w *world) { w.must(w.c.watch(3, "5", Want{}, w.now)) },
+	"hidden": func(w *world) {
+		w.must(w.c.watch(3, "5", Want{Track: TrackKey{1, Camera}, Quality: High, Hidden: true}, w.now))
+	},
 	"publishing off":  func(w *world) { w.must(w.c.setPublishing(TrackKey{1, Camera}, false, w.now)) },
 	"publisher gone":  func(w *world) { w.must(w.c.detach(1, w.now)) },
 	"receiver lost":   func(w *world) { w.must(w.c.pause(3, w.now)) },

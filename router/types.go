@@ -71,7 +71,9 @@ const (
 // Want is what a receiving section is to show. The zero TrackKey is nobody.
 type Want struct {
 	Track   TrackKey
-	Quality Quality
+	Quality Quality // at most
+	Area    uint32  // of the picture where it is shown, in device pixels: more is of no use; 0: not said
+	Hidden  bool    // it is not shown at the moment, and nothing is sent
 }
 
 // Out is the way to one peer. It is used by the room's goroutine only. The slices are the Room's and valid only

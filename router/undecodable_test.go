@@ -181,7 +181,7 @@ func TestG711WithoutLevelsTakesNoPlace(t *testing.T) {
 		both := seatAudio("5", 5000)
 		both.Codecs = []packet.Codec{opus, pcma}
 		sub := w.join(3, 3, nil, both)
-		w.must(w.c.watch(3, "5", Want{Loudest(0, 1), High}, w.now))
+		w.must(w.c.watch(3, "5", Want{Track: Loudest(0, 1), Quality: High}, w.now))
 		s := talker{sender: *w.vp8(1, 100), bare: bare, level: 30, says: []byte{1}}
 		s.pt = pcma.PT
 		for range 50 {

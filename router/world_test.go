@@ -138,7 +138,7 @@ func (w *world) join(id packet.PeerID, m MemberID, publish map[string]Source, se
 
 func (w *world) watch(id packet.PeerID, mid string, m MemberID, s Source, q Quality) {
 	w.t.Helper()
-	w.must(w.c.watch(id, mid, Want{TrackKey{m, s}, q}, w.now))
+	w.must(w.c.watch(id, mid, Want{Track: TrackKey{m, s}, Quality: q}, w.now))
 }
 
 // deliver has the core take in raw packets of a peer.
@@ -247,6 +247,19 @@ func (s *sender) frame(key bool, packets int) [][]byte {
 	s.pid = (s.pid + 1) & 0x7fff
 	s.ts += 3000
 	return raws
+}
+
+// keyframe returns the packet of a VP8 keyframe of a size, and goes on to the next frame.
+func (s *sender) keyframe(width, height uint16) []byte {
+	s.key++
+	s.tl0++
+	d := append(s.vp8Desc(true), 0, 0, 0, 0x9d, 0x01, 0x2a)
+	d = binary.LittleEndian.AppendUint16(d, width)
+	d = binary.LittleEndian.AppendUint16(d, height)
+	raw := s.packet(true, d)
+	s.pid = (s.pid + 1) & 0x7fff
+	s.ts += 3000
+	return raw
 }
 
 // padding returns a packet with nothing but padding.
