@@ -32,6 +32,7 @@
 //	floor.go     places for the loudest
 //	sample.go    what flows to and from peers, and what is lost of it
 //	resend.go    receivers ask for lost packets
+//	sound.go     sound is sent again as it was
 //	keyframe.go  keyframe requests to publishers
 //	downlink.go  what a peer receives, and what its transport-wide feedback says of it
 //	network.go   what the network to a peer carries

@@ -63,9 +63,15 @@ func (c *core) onTransportCC(p *peer, b []byte, x *compound) bool {
 // arrived books a packet that has arrived, the first time that it is told of.
 func (d *downlink) arrived(s transportcc.Status) {
 	p, fate := d.sent.Arrived(s.Seq)
-	switch fate {
-	case sent.First:
-	case sent.Late:
+	switch {
+	case (fate == sent.First || fate == sent.Late) && d.onlyAgain(&p, s.Arrival*transportcc.Unit):
+		if fate == sent.First {
+			d.told.lost++
+			d.net.est.Lost(p.At, p.Size)
+		}
+		return
+	case fate == sent.First:
+	case fate == sent.Late:
 		d.told.lost--
 		d.net.est.Found(p.At, p.Size)
 	default:
@@ -74,6 +80,20 @@ func (d *downlink) arrived(s transportcc.Status) {
 	d.told.arrived++
 	d.net.est.Packet(p.At, s.Arrival*transportcc.Unit, p.Size, p.Cluster)
 }
+
+// onlyAgain says whether a packet that was sent again under its number was lost the first time, as it arrives no sooner than the second
+// one can. Then its way says nothing of delays.
+func (d *downlink) onlyAgain(p *sent.Packet, arrival int64) bool {
+	if p.Again == 0 {
+		return false
+	}
+	due, ok := d.net.est.Due(p.At + p.Again)
+	return !ok || arrival > due-soonerAgain
+}
+
+// soonerAgain is by how much a packet that was sent again may come sooner than its way takes at least as far as known, in ns: its
+// time is kept in steps. Higher takes more of what came late for lost.
+const soonerAgain = 4e6
 
 // book books what is lost by now: of what feedback has left missing, or where none comes any more.
 func (d *downlink) book(now int64) {

@@ -2,7 +2,6 @@ package router
 
 import (
 	"parlor/packet"
-	"parlor/router/clock"
 	"parlor/router/codec"
 	"parlor/router/header"
 	"parlor/router/sent"
@@ -96,6 +95,9 @@ func (c *core) send(s *sink, m *media) {
 	payload := c.payload(m, rw)
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
 	c.noteSent(s, tmpl, n+len(payload), kindOf(s.section.Kind))
+	if s.exactly(rw) {
+		s.repair.note(out, f)
+	}
 	s.out.SendRTP(c.out.hdr[:n], payload)
 	s.count.packets++
 	s.count.bytes += uint64(len(payload))
@@ -135,8 +137,7 @@ func (c *core) compose(s *sink, m *media, rw *rewrite) *header.Template {
 		f.Frame = codec.FrameNumber(m.DD) + rw.frame
 	}
 	if rw.flags&rewriteExact != 0 {
-		f.MID, f.AbsSend = true, clock.AbsSend(m.at)
-		return &s.bare
+		return s.composeExact(m, f)
 	}
 	f.MID, f.AbsSend = !s.acked, c.absSend
 	if s.tmpl.TransportCC() {

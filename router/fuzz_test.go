@@ -50,6 +50,16 @@ func FuzzCore(f *testing.F) {
 	seed(media(0, 1, 0x10, 0, 0), late(media(0, 2, 1)), control(feedback(5, 0)), late(control(feedback(1<<23+5, 0))), control(feedback(4, 65535)),
 		late(control(&rtcp.ExtendedReport{SenderSSRC: 5, Reports: []rtcp.ReportBlock{&rtcp.ReceiverReferenceTimeReportBlock{NTPTimestamp: 1 << 40},
 			&rtcp.DLRRReportBlock{Reports: []rtcp.DLRRReport{{SSRC: 1, LastRR: 9, DLRR: 9}}}}})), media(0, 3, 1))
+	speech := func(kind byte, pt uint8, seq uint16, payload ...byte) []byte {
+		raw, err := (&rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: pt, SSRC: 200, SequenceNumber: seq}, Payload: payload}).Marshal()
+		if err != nil {
+			f.Fatal(err)
+		}
+		return append([]byte{kind}, raw...)
+	}
+	asked := control(&rtcp.TransportLayerNack{MediaSSRC: 7000, Nacks: []rtcp.NackPair{{LostPackets: 0xffff}}})
+	seed(speech(20<<2, opus.PT, 1, 0xfc, 1), speech(20<<2, opusRED.PT, 3, 0xef, 0, 4, 1, 111, 7, 8), asked, speech(20<<2, opus.PT, 2, 0xfc, 2), asked,
+		control(feedback(5, 0)), late(asked), speech(0, opusRED.PT, 4, 111, 9), late(asked))
 	var many [][]byte // more than there are places for
 	for seq := range uint16(2 * maxSlots) {
 		payload := []byte{0x10, byte(seq % 33), 0}
@@ -66,14 +76,20 @@ func FuzzCore(f *testing.F) {
 		for i := range exact.Codecs {
 			exact.Codecs[i].RTX = 0 // what is sent again are the very bytes
 		}
+		speech, sound := pubAudio("1", 200), seatAudio("7", 7000)
+		for _, s := range []*packet.Section{&speech, &sound} {
+			s.Codecs = []packet.Codec{opus, opusRED}
+			s.Codecs[0].NACK, s.Codecs[1].NACK = true, true
+		}
 		w.must(w.c.attach(1, 1, &wire{}, w.now))
-		w.must(w.c.update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}, w.now))
+		w.must(w.c.update(1, []packet.Section{pubVideo("0", 100), speech}, map[string]Source{"0": Camera, "1": Mic}, w.now))
 		w.must(w.c.ready(1, w.now))
 		w.must(w.c.attach(2, 2, out, w.now))
-		w.must(w.c.update(2, []packet.Section{sec, exact}, nil, w.now))
+		w.must(w.c.update(2, []packet.Section{sec, exact, sound}, nil, w.now))
 		w.must(w.c.ready(2, w.now))
 		w.watch(2, "5", 1, Camera, High)
 		w.watch(2, "6", 1, Camera, High)
+		w.watch(2, "7", 1, Mic, High)
 		for _, s := range w.c.peers[2].down.sinks {
 			s.seq = seqmap.New[rewrite](0) // so that an input means the same each time
 		}

@@ -226,9 +226,9 @@ const (
 // keep puts a packet into the ring, with a nil buf only its number as that of one left out; false if it was there before.
 func (c *core) keep(st *stream, m *media, buf *packet.Buffer) bool {
 	if st.ring == nil {
-		size, limit, history := videoSlots, maxVideoSlots, c.o.History
+		size, limit, history := videoSlots, maxVideoSlots, c.history(st.track)
 		if st.track.key.Source.Kind() == packet.Audio {
-			size, limit, history = audioSlots, maxAudioSlots, min(history, audioHistory)
+			size, limit = audioSlots, maxAudioSlots
 		}
 		if !c.o.NoPacing {
 			history = max(history, 2*pace.Bound) // what is held lies there

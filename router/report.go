@@ -213,7 +213,7 @@ func (c *core) askLostOf(st *stream) {
 	if rtt == 0 {
 		rtt = unknownRTT
 	}
-	c.lost.seqs = st.loss.Due(c.now, rtt, ns(c.o.History), c.lost.seqs[:0])
+	c.lost.seqs = st.loss.Due(c.now, rtt, ns(c.history(st.track)), c.lost.seqs[:0])
 	if next := st.loss.Next(); next != 0 {
 		c.at(dueLoss, next)
 	}

@@ -12,6 +12,7 @@ type repairs struct {
 	seq    uint16   // next sequence number of the SSRC of retransmissions
 	earned uint64   // bytes sent for which the peer has got credit
 	recent []resent // made with the first request
+	exact  []exact  // of sound, made with the first packet
 }
 
 // resent says when a packet was sent again.
@@ -75,7 +76,11 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	if rw.rtx == 0 && rw.flags&rewriteExact == 0 || rw.src.ring == nil {
 		return false
 	}
-	if !s.repair.allow(seg.Out+(in-seg.In), c.now, s.peer.rtt) || !c.recall(rw.src, in, m) || m.format.ID != rw.format.ID {
+	out := seg.Out + (in - seg.In)
+	if s.exactly(rw) {
+		return c.resendSound(s, m, seg, out, in)
+	}
+	if !s.repair.allow(out, c.now, max(minResendGap, s.peer.rtt-s.peer.rtt/4), maxResends) || !c.recall(rw.src, in, m) || m.format.ID != rw.format.ID {
 		return false
 	}
 	f := &c.out.fields
@@ -89,11 +94,16 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	}
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
 	c.noteSent(s, tmpl, n+len(payload), sent.Resend)
+	c.sendAgain(s, n, payload)
+	return true
+}
+
+// sendAgain sends again what is written: a header of n bytes, and a payload.
+func (c *core) sendAgain(s *sink, n int, payload []byte) {
 	s.out.SendRTP(c.out.hdr[:n], payload)
 	s.peer.down.credit -= int64(n + len(payload))
 	s.count.resent++
 	c.totals.Resent++
-	return true
 }
 
 // withOSN puts the original sequence number in front of a payload, in a copy.
@@ -104,8 +114,8 @@ func (c *core) withOSN(seq uint16, payload []byte) []byte {
 	return b[:2+n]
 }
 
-// allow says whether a packet may be sent again now, and notes that it is.
-func (r *repairs) allow(out uint64, now, rtt int64) bool {
+// allow says whether a packet may be sent again now, so many ns after the last time and so often, and notes that it is.
+func (r *repairs) allow(out uint64, now, gap int64, times int) bool {
 	if r.recent == nil {
 		r.recent = make([]resent, recentResends)
 	}
@@ -113,7 +123,7 @@ func (r *repairs) allow(out uint64, now, rtt int64) bool {
 	if e.out != out {
 		*e = resent{out: out}
 	}
-	if e.times >= maxResends || e.times > 0 && now-e.at < max(minResendGap, rtt-rtt/4) {
+	if e.times >= times || e.times > 0 && now-e.at < gap {
 		return false
 	}
 	e.at = now

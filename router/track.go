@@ -104,6 +104,14 @@ const (
 // audioHistory is for how long audio can be sent again, if Options.History is not shorter: later no receiver plays it.
 const audioHistory = 300 * time.Millisecond
 
+// history is for how long packets of a track can be sent again, and are asked for.
+func (c *core) history(t *track) time.Duration {
+	if t.key.Source.Kind() == packet.Audio {
+		return min(c.o.History, audioHistory)
+	}
+	return c.o.History
+}
+
 // updateTrack makes the section a track, keeps it one, or ends it.
 func (c *core) updateTrack(p *peer, s *packet.Section, src Source, on bool) {
 	t := p.tracks[s.MID]

@@ -83,10 +83,11 @@ func (o *capture) plis() int {
 }
 
 var (
-	opus = packet.Codec{Name: "OPUS", ClockRate: 48000, Channels: 2, PT: 111}
-	vp8  = packet.Codec{Name: "VP8", ClockRate: 90000, PT: 96, RTX: 97, NACK: true, PLI: true, FIR: true, TransportCC: true}
-	vp9  = packet.Codec{Name: "VP9", ClockRate: 90000, PT: 98, RTX: 99, NACK: true, PLI: true, FIR: true, Fmtp: "profile-id=0"}
-	h264 = packet.Codec{Name: "H264", ClockRate: 90000, PT: 102, RTX: 103, NACK: true, PLI: true, FIR: true,
+	opus    = packet.Codec{Name: "OPUS", ClockRate: 48000, Channels: 2, PT: 111}
+	opusRED = packet.Codec{Name: "RED", ClockRate: 48000, Channels: 2, PT: 63, Fmtp: "111/111"}
+	vp8     = packet.Codec{Name: "VP8", ClockRate: 90000, PT: 96, RTX: 97, NACK: true, PLI: true, FIR: true, TransportCC: true}
+	vp9     = packet.Codec{Name: "VP9", ClockRate: 90000, PT: 98, RTX: 99, NACK: true, PLI: true, FIR: true, Fmtp: "profile-id=0"}
+	h264    = packet.Codec{Name: "H264", ClockRate: 90000, PT: 102, RTX: 103, NACK: true, PLI: true, FIR: true,
 		Fmtp: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"}
 	av1 = packet.Codec{Name: "AV1", ClockRate: 90000, PT: 45, RTX: 46, NACK: true, PLI: true, FIR: true}
 

@@ -122,6 +122,16 @@ func (e *Estimator) Sent(now int64, size int) {
 // LastSent returns when the last packet was sent, 0 before the first.
 func (e *Estimator) LastSent() int64 { return e.lastSent }
 
+// Due returns when a packet sent at a time arrives if nothing is in its way but the queue of the last report, by the receiver's
+// clock, in ns; false before anything is known.
+func (e *Estimator) Due(sent int64) (arrival int64, ok bool) {
+	least := e.queue.floor()
+	if !e.queue.known || math.IsInf(least, 1) {
+		return 0, false
+	}
+	return sent + e.queue.zero + int64(least) + e.queue.length, true
+}
+
 // Probe takes a cluster that is about to be sent.
 func (e *Estimator) Probe(now int64, c probe.Cluster) {
 	e.meters[0], e.meters[1] = e.meters[1], probe.Meter{Cluster: c, At: now}

@@ -125,6 +125,7 @@ func (q *queue) turn(now int64) {
 	}
 }
 
+// floor returns the least of the delays of ten seconds, above zero; infinite before there is any.
 func (q *queue) floor() float64 {
 	least := math.Inf(1)
 	for _, b := range q.base {

@@ -8,7 +8,7 @@
 // as that took. A packet that arrives after that is taken off the losses. Packets of which no report told,
 // and numbers that have left the ring, are unknown: neither arrived nor lost.
 //
-//	sent.go    Ring, Add, growth
+//	sent.go    Ring, Add, Again, growth
 //	report.go  Begin, Arrived, Missing, Lost: what reports say
 package sent
 
@@ -53,14 +53,15 @@ type Packet struct {
 	Size    int   // in bytes, as told to Add, up to 65535
 	Kind    Kind
 	Cluster uint8 // of which probe it was a part, 0: none
+	Again   int64 // how long after At it was sent once more under the same number, in ns; 0: it was not
 }
 
 // entry is a packet and its state in 8 bytes.
 type entry struct {
 	at      uint32 // in ticks, the low bits
 	size    uint16
-	cluster uint8
-	flags   uint8 // kind and state
+	cluster uint8 // or, with the flag again, after how long that was, in againTicks
+	flags   uint8 // kind, state, again
 }
 
 // The states, in the low bits of flags.
@@ -73,7 +74,12 @@ const (
 
 	stateBits = 3
 	stateMask = 1<<stateBits - 1
+	kindMask  = 1<<3 - 1
+	again     = 1 << 6
 )
+
+// againTicks is the unit in which it is kept after how long a packet was sent again, in ticks: 2 ms.
+const againTicks = 32
 
 // Ring is the packets of one receiver. The zero value is ready; it takes its memory with the first packet. It
 // is not safe for concurrent use. Nothing is allocated but by Add where the ring has to grow, at most 5
@@ -116,6 +122,18 @@ func (r *Ring) Add(now int64, size int, kind Kind, cluster uint8) uint16 {
 	return seq
 }
 
+// Again takes that a packet is sent once more under its number, with the same bytes. Which of them arrives is then told by the time
+// alone, see Packet. Only the first time counts, and what was part of a probe stays that.
+func (r *Ring) Again(seq uint16, now int64) {
+	e := r.find(seq)
+	if e == nil || e.cluster != 0 {
+		return
+	}
+	after := int64(int32(uint32(now/tick) - e.at))
+	e.cluster = uint8(min(max(after/againTicks, 1), 255))
+	e.flags |= again
+}
+
 // room makes the ring larger if it is full of packets that may still be reported.
 func (r *Ring) room(now int64) {
 	if r.entries == nil {
@@ -147,9 +165,13 @@ func (r *Ring) find(seq uint16) *entry {
 }
 
 func (r *Ring) packet(e *entry) Packet {
-	return Packet{
-		At: (r.now - int64(uint32(r.now)-e.at)) * tick, Size: int(e.size), Kind: Kind(e.flags >> stateBits), Cluster: e.cluster,
+	p := Packet{
+		At: (r.now - int64(uint32(r.now)-e.at)) * tick, Size: int(e.size), Kind: Kind(e.flags >> stateBits & kindMask), Cluster: e.cluster,
 	}
+	if e.flags&again != 0 {
+		p.Cluster, p.Again = 0, int64(e.cluster)*againTicks*tick
+	}
+	return p
 }
 
 func (e *entry) state() uint8    { return e.flags & stateMask }

@@ -291,3 +291,25 @@ func BenchmarkReport50(b *testing.B) {
 		r.Lost(now)
 	}
 }
+
+// TestSentAgain: the packet and its fate stay what they were, and it is told after how long it was sent again.
+func TestSentAgain(t *testing.T) {
+	var r Ring
+	seq := r.Add(100*ms, 200, Audio, 0)
+	probe := r.Add(100*ms, 200, Resend, 7)
+	late := r.Add(100*ms, 200, Audio, 0)
+	r.Again(seq, 160*ms)
+	r.Again(seq, 190*ms) // once is enough
+	r.Again(probe, 160*ms)
+	r.Again(late, 900*ms)
+	r.Again(40000, 900*ms)
+	r.Begin(1000 * ms)
+	for seq, want := range map[uint16]Packet{
+		seq: {At: 100 * ms, Size: 200, Again: 60 * ms}, probe: {At: 100 * ms, Size: 200, Kind: Resend, Cluster: 7},
+		late: {At: 100 * ms, Size: 200, Again: 510 * ms},
+	} {
+		if p, fate := r.Arrived(seq); p != want || fate != First {
+			t.Errorf("%+v, %v, want %+v", p, fate, want)
+		}
+	}
+}

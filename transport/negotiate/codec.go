@@ -2,6 +2,7 @@ package negotiate
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,6 +76,7 @@ func (s *section) parseCodecs(formats []string, a attributes) *Error {
 		s.addCodec(uint8(pt), table, rtx)
 	}
 	s.dropEmptyRED()
+	s.askForSound()
 	if s.dir.sends() {
 		s.prefer()
 	}
@@ -247,6 +249,17 @@ func (s *section) dropEmptyRED() {
 		kept = append(kept, c)
 	}
 	s.codecs = kept
+}
+
+// askForSound has lost packets of sound asked for, in both directions, with clients that do so though they never offer it: libwebrtc,
+// which alone offers RED around Opus. It is the answer that turns it on there (WebRtcVoiceReceiveChannel::SetReceiveNackEnabled).
+func (s *section) askForSound() {
+	if slices.ContainsFunc(s.codecs, func(c codec) bool { return c.Name == "RED" }) {
+		for i := range s.codecs {
+			c := &s.codecs[i]
+			c.NACK = c.NACK || c.Name == "RED" || c.Name == "OPUS"
+		}
+	}
 }
 
 // redOf tells whether every block of "111/111" is one of the payload types taken. Without parameters it is not known what
