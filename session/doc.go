@@ -22,6 +22,7 @@
 //	media.go     negotiating, peers
 //	publish.go   what a user publishes: rights, places, what is forwarded of it
 //	seats.go     seats: who is shown where
+//	sizes.go     at which sizes
 //	renew.go     another grant for a session: what ends with it; the end of a grant
 //	loudest.go   seats of the loudest
 //	report.go    reports: what is worth knowing at the moment only

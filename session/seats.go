@@ -15,7 +15,8 @@ type SeatRequest struct {
 	User    string  // "": nobody; Loudest: whoever speaks loudest
 	Video   Source  // Camera, Screen or NoSource
 	Audio   Source  // Mic, ScreenAudio or NoSource
-	Quality Quality // of the video
+	Quality Quality // of the video, at most
+	Size    *Size   // of the video where it is shown; nil: not known
 }
 
 // seat is a seat of a participant. Under media.mu.
@@ -30,6 +31,7 @@ type occupant struct {
 	user         string
 	video, audio Source
 	quality      Quality
+	extent       extent
 	place        place // of the loudest, whom the seat plays instead of the member
 }
 
@@ -94,13 +96,17 @@ func (p *participant) occupant(q SeatRequest) (occupant, error) {
 			}
 		}
 	}
+	shown, err := q.extent()
+	if err != nil {
+		return occupant{}, err
+	}
 	p.room.mu.Lock()
 	defer p.room.mu.Unlock()
 	m := p.room.members[q.User]
 	if m == nil || m == p.m || !p.room.visible(m) || m.p.left != nil && m.p.left.cause != causeReplaced {
 		return occupant{}, Errorf(CodeUserNotFound, "user", "there is no such user to see in the room")
 	}
-	return occupant{member: m.id, user: m.user, video: q.Video, audio: q.Audio, quality: q.Quality}, nil
+	return occupant{member: m.id, user: m.user, video: q.Video, audio: q.Audio, quality: q.Quality, extent: shown}, nil
 }
 
 // setSeatsLocked takes over the seats of a new negotiation. A seat that was there keeps who sits in it.
@@ -138,10 +144,16 @@ func (p *participant) showLocked(s *seat, who occupant) error {
 	if who.place.of > 0 {
 		audio = who.place.want()
 	}
-	return errors.Join(
-		p.watchLocked(s.plan.Video, want(who.member, who.video, who.quality)),
-		p.watchLocked(s.plan.Audio, audio),
-	)
+	return errors.Join(p.watchLocked(s.plan.Video, who.picture()), p.watchLocked(s.plan.Audio, audio))
+}
+
+// picture returns what the router is asked for to show somebody.
+func (who occupant) picture() router.Want {
+	w := want(who.member, who.video, who.quality)
+	if w.Track.Member != 0 {
+		w.Area, w.Hidden = who.extent.area, who.extent.hidden
+	}
+	return w
 }
 
 // want returns what the router is asked for: a member's source.

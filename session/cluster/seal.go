@@ -166,18 +166,16 @@ func unseal[T NodeRecord | RoomRecord](s *sealer, bucket, key string, value []by
 	r, err := decode[T](key, value)
 	if err == nil {
 		d, raw := doubtOf(&r)
-		*d = s.check(bucket, key, value)
-		if raw != nil {
+		if *d = s.check(bucket, key, value); *d != trusted {
 			*raw = string(value)
 		}
 	}
 	return r, err
 }
 
-// encode writes a record, sealed; or as it was read, where it is one of somebody else: others may believe it though this node does not, or
-// know members that this node does not.
+// encode writes a record, sealed; or as it was read, where it is one of somebody else that is not believed: others may believe it.
 func encode[T NodeRecord | RoomRecord](s *sealer, bucket, key string, r T) []byte {
-	if _, raw := doubtOf(&r); raw != nil && *raw != "" {
+	if d, raw := doubtOf(&r); *d != trusted {
 		return []byte(*raw)
 	}
 	b, err := json.Marshal(r)
@@ -187,13 +185,13 @@ func encode[T NodeRecord | RoomRecord](s *sealer, bucket, key string, r T) []byt
 	return s.seal(bucket, key, b)
 }
 
-// doubtOf returns what a record keeps of how it was read; raw is nil for those that nobody writes back.
+// doubtOf returns what a record keeps of how it was read.
 func doubtOf[T NodeRecord | RoomRecord](r *T) (d *doubt, raw *string) {
 	switch r := any(r).(type) {
 	case *NodeRecord:
 		return &r.doubt, &r.raw
 	case *RoomRecord:
-		return &r.doubt, nil
+		return &r.doubt, &r.raw
 	}
 	panic("cluster: no record")
 }

@@ -31,13 +31,14 @@ const (
 
 // conn is one connection of a client.
 type conn struct {
-	d     *Door
-	ws    *websocket.Conn
-	wire  net.Conn // below ws
-	from  netip.Addr
-	limit *rate.Limiter
-	guest guest
-	s     *session.Session // nil before entering; of whoever holds busy, and of the reading goroutine while nobody does
+	d       *Door
+	ws      *websocket.Conn
+	wire    net.Conn // below ws
+	from    netip.Addr
+	limit   *rate.Limiter
+	guest   guest
+	resizes *rate.Limiter    // of messages with sizes; made by the first. Under busy.
+	s       *session.Session // nil before entering; of whoever holds busy, and of the reading goroutine while nobody does
 
 	stranger *time.Timer // closes the connection where nobody enters in time
 	entered  uint64      // bytes written to wire up to the answer to enter, 1 where the kernel does not say; 0: it was not written

@@ -58,7 +58,8 @@ func FuzzDecode(f *testing.F) {
 		`{"type":"enter","id":1,"room":4294967294,"user":"ann"}`,
 		`{"type":"resume","id":2,"session":"s","key":"k","lastSeq":18446744073709551615}`,
 		`{"type":"offer","id":3,"sdp":"v=0","publish":{"0":"camera"},"seats":[{"id":"a","video":"1","audio":null}],"fresh":true}`,
-		`{"type":"seat","id":4,"seat":"a","user":null,"video":"screen","audio":"screen-audio","quality":"mid"}`,
+		`{"type":"seat","id":4,"seat":"a","user":null,"video":"screen","audio":"screen-audio","quality":"mid","width":209,"height":156}`,
+		`{"type":"sizes","id":4,"seats":[{"seat":"a","width":1280,"height":720},{"seat":"b","width":0,"height":0},{"seat":"c","width":-1,"height":1e9}]}`,
 		`{"type":"publish","id":5,"source":"mic","on":false}`,
 		`{"type":"token","id":6,"token":"a.b.c"}`,
 		`{"type":"volume","id":6,"intervalMs":300}`,
@@ -70,7 +71,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for _, into := range []any{
-			&envelope{}, &opening{}, &offerRequest{}, &seatRequest{}, &publishRequest{}, &roleRequest{}, &volumeRequest{}, &statisticsRequest{}, &tokenRequest{},
+			&envelope{}, &opening{}, &offerRequest{}, &seatRequest{}, &sizesRequest{}, &publishRequest{}, &roleRequest{}, &volumeRequest{}, &statisticsRequest{}, &tokenRequest{},
 			&pingRequest{}, &exitBeacon{},
 		} {
 			err := decode(raw, into)

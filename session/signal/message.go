@@ -50,6 +50,12 @@ type seatRequest struct {
 	Video   *string         `json:"video"`
 	Audio   *string         `json:"audio"`
 	Quality session.Quality `json:"quality"`
+	Width   *int            `json:"width"` // both or neither
+	Height  *int            `json:"height"`
+}
+
+type sizesRequest struct {
+	Seats []session.SeatSize `json:"seats"`
 }
 
 type publishRequest struct {

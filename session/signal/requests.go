@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"parlor/session"
 )
 
@@ -34,6 +36,7 @@ func (c *conn) request(ctx context.Context, e envelope, raw []byte) (reply any, 
 var inside = map[string]func(*conn, context.Context, envelope, []byte) (any, error){
 	"offer":      (*conn).offer,
 	"seat":       (*conn).seat,
+	"sizes":      (*conn).sizes,
 	"publish":    (*conn).publish,
 	"role":       (*conn).role,
 	"token":      (*conn).token,
@@ -148,7 +151,31 @@ func (c *conn) seat(_ context.Context, e envelope, raw []byte) (any, error) {
 	if r.Audio, err = source("audio", q.Audio); err != nil {
 		return nil, err
 	}
+	switch {
+	case q.Width != nil && q.Height != nil:
+		r.Size = &session.Size{Width: *q.Width, Height: *q.Height}
+	case q.Width != nil || q.Height != nil:
+		return nil, session.Errorf(session.CodeBadRequest, "width", "a size is width and height; without both it is not known")
+	}
 	return answer{"ok", e.ID}, c.s.SetSeat(r)
+}
+
+// sizesRate is how many messages with sizes are read from one client in a second, after as many at once. Faster ones wait in the client's
+// socket. Clients send up to 5; higher lets one client cost the room's goroutine more.
+const sizesRate = 10
+
+func (c *conn) sizes(ctx context.Context, e envelope, raw []byte) (any, error) {
+	var q sizesRequest
+	if err := decode(raw, &q); err != nil {
+		return nil, err
+	}
+	if c.resizes == nil {
+		c.resizes = rate.NewLimiter(sizesRate, sizesRate)
+	}
+	if err := c.resizes.Wait(ctx); err != nil {
+		return nil, errOver
+	}
+	return answer{"ok", e.ID}, c.s.SetSizes(q.Seats)
 }
 
 func (c *conn) publish(_ context.Context, e envelope, raw []byte) (any, error) {
