@@ -54,6 +54,7 @@ export class Local {
 
   /** @param {VideoOptions} o */
   startVideo(o) {
+    const generation = this.#generation;
     return this.#serial('camera', async () => {
       if (this.#streams.has('camera')) {
         await this.#change('camera', o);
@@ -61,7 +62,7 @@ export class Local {
       }
       const view = o.view ? new VideoView(o.view, lookOf('camera', o)) : null;
       try {
-        const track = await this.#capture(constraintsOf('camera', o));
+        const track = await this.#capture(constraintsOf('camera', o), generation);
         const simulcast = wantsSimulcast({ ...o, width: track.getSettings().width });
         await this.#begin({ source: 'camera', track, muted: o.mute ?? false, simulcast, codec: o.codec, view, options: { ...o } });
       } catch (err) {
@@ -73,12 +74,13 @@ export class Local {
 
   /** @param {AudioOptions} o */
   startAudio(o) {
+    const generation = this.#generation;
     return this.#serial('mic', async () => {
       if (this.#streams.has('mic')) {
         await this.#change('mic', o);
         return;
       }
-      const track = await this.#capture(constraintsOf('mic', o));
+      const track = await this.#capture(constraintsOf('mic', o), generation);
       track.contentHint = 'speech';
       await this.#begin({ source: 'mic', track, muted: o.mute ?? false, simulcast: false, view: null, options: { ...o } });
     });
@@ -86,12 +88,12 @@ export class Local {
 
   /** @param {ScreenOptions} o */
   startScreen(o) {
+    const generation = this.#generation;
     return this.#serial('screen', async () => {
       if (this.#streams.has('screen')) {
         await this.#change('screen', o);
         return;
       }
-      const generation = this.#generation;
       const media = await captureScreen(o);
       if (generation !== this.#generation) {
         media.getTracks().forEach((t) => t.stop());
@@ -443,15 +445,16 @@ export class Local {
 
   // --- capturing
 
-  /** @param {MediaStreamConstraints} constraints */
-  async #capture(constraints) {
-    const generation = this.#generation;
+  /**
+   * @param {MediaStreamConstraints} constraints
+   * @param {number} [generation] in which it was asked for: what has waited for its turn may be called off by now
+   */
+  async #capture(constraints, generation = this.#generation) {
+    if (generation !== this.#generation) throw stopped();
     const [track] = (await capture(constraints)).getTracks();
-    if (generation !== this.#generation) {
-      track.stop();
-      throw stopped();
-    }
-    return track;
+    if (generation === this.#generation) return track;
+    track.stop();
+    throw stopped();
   }
 
   /** @param {Stream} s */

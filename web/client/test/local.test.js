@@ -108,6 +108,25 @@ test('what one may not send is released on entering, and said; the rest is sent'
   assert.deepEqual(page.opened.map((x) => x.readyState), ['ended', 'live']);
 });
 
+test('what waited for its turn when everything was released opens no device', async () => {
+  const t = setUp();
+  await t.local.startVideo({});
+  t.connect();
+  await t.local.publishAll();
+  let answer = () => {};
+  t.answer = () => new Promise((then) => { answer = then; });
+  const stopped = t.local.stop('camera'); // waits for the node
+  const called = ['startVideo', 'startAudio', 'startScreen'].map((start) => t.local[start]({}));
+  await settle();
+  t.local.releaseAll();
+  answer();
+  await stopped;
+  await assert.rejects(called[0], { code: 'aborted' });
+  assert.equal(page.asked.filter((c) => c.video).length, 1, 'the first one only');
+  await Promise.allSettled(called);
+  assert.deepEqual(page.opened.map((x) => x.readyState).filter((state) => state !== 'ended'), []);
+});
+
 test('the audience keeps its preview and sends nothing of it', async () => {
   const t = setUp();
   await t.local.startVideo({});
