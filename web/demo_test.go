@@ -229,7 +229,19 @@ func TestDemoRefusedWhileAsking(t *testing.T) {
 	n := startNode(t)
 	joinAs(t, shared.get(t), n, entry{Room: "other", User: "ben", Scene: "live", Video: false, Audio: false})
 	ann := openDemo(t, n, "ann", "room=other&user=ann&camera=0")
-	ann.eval(`(() => {
+	ann.asks()
+	ann.eval("document.querySelector('#enter').click()", nil)
+	ann.await("it is told why", "/another mode/.test(document.querySelector('#form-error').textContent) && document.activeElement.id === 'enter'")
+	ann.eval("allow()", nil)
+	ann.await("the microphone is let go", "tracks.length === 1 && tracks[0].readyState === 'ended'")
+	ann.await("and does not look on", "document.querySelector('#mic').dataset.on === 'false' && !parlor.getLocalTrack('mic')")
+	ann.accessible()
+}
+
+// asks has the browser ask for devices until allow() is called in the page; tracks are those that it has given since.
+func (p *person) asks() {
+	p.t.Helper()
+	p.eval(`(() => {
 		const { mediaDevices } = navigator
 		const ask = mediaDevices.getUserMedia.bind(mediaDevices)
 		window.tracks = []
@@ -240,12 +252,56 @@ func TestDemoRefusedWhileAsking(t *testing.T) {
 			return media
 		}
 	})()`, nil)
-	ann.eval("document.querySelector('#enter').click()", nil)
-	ann.await("it is told why", "/another mode/.test(document.querySelector('#form-error').textContent) && document.activeElement.id === 'enter'")
+}
+
+// While the browser asks, the preview says that the camera starts, and offers nothing else. Leaving calls that off, and changes nothing about
+// what is wanted. Entering that is refused shows the camera again only if it was shown before.
+func TestDemoPreview(t *testing.T) {
+	n := startNode(t)
+	const note, look = "document.querySelector('#preview-note').textContent", "document.querySelector('#look')"
+	const enter, offered = "document.querySelector('#enter').click()", "!" + look + ".hidden && /starts when you join/.test(" + note + ")"
+	joinAs(t, shared.get(t), n, entry{Room: "other", User: "ben", Scene: "live", Video: false, Audio: false})
+	ann := openDemo(t, n, "ann", "room=mine&user=ann&mic=0")
+	ann.await("the preview is offered", offered)
+	ann.asks()
+	ann.eval(look+".click()", nil)
+	ann.await("it says that the camera starts", look+".hidden && /Starting/.test("+note+")")
+	ann.eval(enter, nil)
+	ann.await("it is in the call", "document.body.dataset.view === 'call'")
+	ann.eval("document.querySelector('#leave').click()", nil)
+	ann.await("it is back", "document.body.dataset.view === 'join'")
 	ann.eval("allow()", nil)
-	ann.await("the microphone is let go", "tracks.length === 1 && tracks[0].readyState === 'ended'")
-	ann.await("and does not look on", "document.querySelector('#mic').dataset.on === 'false' && !parlor.getLocalTrack('mic')")
-	ann.accessible()
+	ann.await("the camera is let go, and wanted as before", "tracks.length === 1 && tracks[0].readyState === 'ended' && document.querySelector('#pre-cam').dataset.on === 'true' && "+offered)
+
+	refused := "/another mode/.test(document.querySelector('#form-error').textContent)"
+	ann.eval("(document.querySelector('#room').value = 'other', "+enter+")", nil)
+	ann.await("it is refused", refused)
+	ann.eval("allow()", nil)
+	ann.await("the camera is off, as before", "tracks.length === 2 && tracks[1].readyState === 'ended' && "+offered)
+	ann.eval("(window.allow = null, "+look+".click())", nil)
+	ann.await("the browser asks", "!!allow && (allow(), true)")
+	ann.await("it sees itself", "document.querySelector('#preview video')?.videoWidth > 0")
+	ann.eval(enter, nil)
+	ann.await("it is refused again", refused+" && tracks[2].readyState === 'ended'")
+	ann.eval("allow()", nil)
+	ann.await("it sees itself again", "tracks.length === 4 && document.querySelector('#preview video')?.videoWidth > 0")
+}
+
+// Who was let on the stage is audience again when it comes back, as its link says.
+func TestDemoRoleEnds(t *testing.T) {
+	n := startNode(t)
+	host := joinDemo(t, n, "host", "room=stage&user=host&scene=live&camera=0&mic=0")
+	host.await("it is in the call", "document.body.dataset.view === 'call'")
+	eve := joinDemo(t, n, "eve", "room=stage&user=eve&scene=live&role=audience")
+	eve.await("it watches", "document.body.dataset.view === 'call'")
+	eve.eval("void parlor.switchRole('anchor')", nil)
+	eve.await("it is on stage", "document.body.dataset.role === 'anchor' && document.querySelector('#cam').checkVisibility()")
+	eve.eval("document.querySelector('#cam').click()", nil)
+	eve.await("it is seen", "document.querySelector('#grid video')?.videoWidth > 0")
+	eve.eval("document.querySelector('#leave').click()", nil)
+	eve.await("it is audience as before", "document.body.dataset.view === 'join' && document.body.dataset.role === 'audience' && !document.querySelector('.preview').checkVisibility()")
+	eve.eval("document.querySelector('#enter').click()", nil)
+	eve.await("it watches again", "document.body.dataset.view === 'call' && !document.querySelector('#cam').checkVisibility() && !parlor.getLocalTrack('camera')")
 }
 
 // Who has shown no token to a node that asks for one is told that it is needed; who has shown a wrong one, that it is wrong.

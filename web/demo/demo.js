@@ -5,6 +5,7 @@
 
 import { Parlor, ExitReason } from '/client/parlor.js';
 import { Chat, SERVER } from '/demo/chat.js';
+import { Devices } from '/demo/devices.js';
 import { $, banner, button, input, notice, remember, remembered, show, toast } from '/demo/page.js';
 import { Tiles } from '/demo/tiles.js';
 import { aloneText, blockText, ending, errorText, exitText, idOf, qualityText, undecodableText } from '/demo/words.js';
@@ -32,18 +33,16 @@ const chat = new Chat(async (text) => {
   return true;
 });
 
-/** What the user wants, whether or not a device could be opened. */
-const want = { mic: role === 'anchor' && params.get('mic') !== '0', cam: role === 'anchor' && params.get('camera') !== '0' };
-/** What is on: what the client really holds, not what was clicked. */
-const on = {
-  get mic() { return parlor.getLocalTrack('mic')?.enabled ?? false; },
-  get cam() { return parlor.getLocalTrack('camera')?.readyState === 'live'; },
-  get share() { return parlor.getLocalTrack('screen')?.readyState === 'live'; },
-};
-/** @type {Record<string, string>} */
-const picked = { camera: '', microphone: '', speaker: '' };
 let me = '';
 let inCall = false;
+const devices = new Devices(parlor, {
+  want: { mic: role === 'anchor' && params.get('mic') !== '0', cam: role === 'anchor' && params.get('camera') !== '0' },
+  view: () => inCall ? tiles.view(me, 'main') : $('preview'),
+  changed: paint,
+});
+const { want, on } = devices;
+/** Why the camera could not be shown before joining. */
+let noCamera = '';
 /** Up to how many people coming and going is said: in a larger room nobody could listen to anything else. */
 const FEW = 12;
 
@@ -65,85 +64,6 @@ function run(promise) {
   }).finally(paint);
 }
 
-// --- devices
-
-/** @param {HTMLElement | null} [view] */
-async function startCamera(view = inCall ? tiles.view(me, 'main') : $('preview')) {
-  await parlor.startLocalVideo({ view, ...(picked.camera && { deviceId: picked.camera }) });
-  paint();
-  void listDevices();
-}
-
-async function startMic() {
-  await parlor.startLocalAudio(picked.microphone ? { deviceId: picked.microphone } : {});
-  paint();
-  void listDevices();
-}
-
-async function toggleCamera() {
-  want.cam = !on.cam;
-  if (on.cam) await parlor.stopLocalVideo();
-  else await startCamera();
-}
-
-async function toggleMic() {
-  want.mic = !on.mic;
-  if (!parlor.getLocalTrack('mic')) {
-    await startMic();
-    return;
-  }
-  await parlor.updateLocalAudio({ mute: on.mic });
-}
-
-async function toggleShare() {
-  if (on.share) {
-    await parlor.stopScreenShare();
-    return;
-  }
-  // The own screen is not shown to oneself: a shared tab would show itself in itself without end.
-  try {
-    await parlor.startScreenShare();
-  } catch (err) {
-    if (/** @type {any} */ (err).code === 'device_denied') return; // the user has closed the picker
-    throw err;
-  }
-  toast('You are sharing your screen');
-}
-
-/** Fills every list of devices; labels are known once a device may be used. */
-async function listDevices() {
-  const lists = { camera: Parlor.getCameraList, microphone: Parlor.getMicrophoneList, speaker: Parlor.getSpeakerList };
-  for (const [kind, list] of Object.entries(lists)) {
-    const found = await list();
-    if (kind === 'speaker') $('speaker-field').hidden = found.length === 0;
-    for (const el of document.querySelectorAll(`select[data-devices="${kind}"]`)) {
-      const select = /** @type {HTMLSelectElement} */ (el);
-      const options = found.map((d, i) => new Option(d.label || `${kind} ${i + 1}`, d.deviceId));
-      select.replaceChildren(new Option(`Default ${kind}`, ''), ...options);
-      select.value = picked[kind];
-    }
-  }
-}
-
-/**
- * @param {string} kind
- * @param {string} deviceId
- */
-async function pick(kind, deviceId) {
-  const before = picked[kind];
-  picked[kind] = deviceId;
-  try {
-    if (kind === 'camera' && on.cam) await parlor.updateLocalVideo({ deviceId });
-    if (kind === 'microphone' && parlor.getLocalTrack('mic')) await parlor.updateLocalAudio({ deviceId });
-    if (kind === 'speaker') await parlor.setSpeaker(deviceId);
-  } catch (err) {
-    picked[kind] = before; // what fails changes nothing
-    throw err;
-  } finally {
-    await listDevices();
-  }
-}
-
 // --- what the buttons look like
 
 /** Brings every button and the own tile to what is on. */
@@ -152,7 +72,7 @@ function paint() {
   button('cam', on.cam, on.cam ? 'Stop video' : 'Start video', on.cam ? 'i-cam' : 'i-cam-off');
   button('pre-mic', want.mic, want.mic ? 'Turn microphone off' : 'Turn microphone on', want.mic ? 'i-mic' : 'i-mic-off');
   button('pre-cam', want.cam, want.cam ? 'Turn camera off' : 'Turn camera on', want.cam ? 'i-cam' : 'i-cam-off');
-  $('look').hidden = !want.cam || on.cam;
+  noteCamera();
   button('share', null, on.share ? 'Stop share' : 'Share', 'i-screen');
   $('share').dataset.active = String(on.share);
   /** @type {HTMLElement} */ (document.querySelector('.preview-frame')).dataset.camera = on.cam ? 'on' : 'off';
@@ -183,6 +103,7 @@ async function join() {
   if (!strRoomId) return formError('Please enter the name of a room.', 'room');
   formError('');
   busy(true);
+  const seen = on.cam || devices.starting;
   me = userId;
   remember(input('user').value.trim());
   tiles.clear();
@@ -190,14 +111,14 @@ async function join() {
   try {
     const token = input('token').value.trim();
     // Devices open beside: entering does not wait for somebody to answer the browser's question.
-    if (want.mic && !on.mic) void run(startMic());
-    if (want.cam && !on.cam) void run(startCamera(tiles.view(me, 'main')));
+    if (want.mic && !on.mic) void run(devices.startMic());
+    if (want.cam && !on.cam) void run(devices.startCamera(tiles.view(me, 'main')));
     await parlor.enterRoom({ strRoomId, userId, role, scene, ...(token && { token }) });
     entered(strRoomId);
     busy(false);
   } catch (err) {
     busy(false);
-    refused(err);
+    refused(err, seen);
   }
   return undefined;
 }
@@ -205,11 +126,12 @@ async function join() {
 /**
  * Back at the form, with the focus where something can be done about it.
  * @param {unknown} err
+ * @param {boolean} seen whether the camera was shown before: only then it is again
  */
-function refused(err) {
+function refused(err, seen) {
   show('join');
   void run(parlor.stopLocalAudio());
-  void run(parlor.stopLocalVideo().then(preview));
+  void run(devices.stopCamera().then(() => seen ? preview() : undefined));
   const { code, field } = /** @type {{code?: string, field?: string}} */ (err);
   const token = String(code).startsWith('token');
   if (token) /** @type {HTMLDetailsElement} */ ($('more')).open = true;
@@ -243,31 +165,30 @@ function busy(yes) {
 
 async function preview() {
   if (role === 'audience' || !want.cam) return;
-  $('look').hidden = true; // also after a failure: it would fail again
-  $('preview-note').textContent = 'Starting your camera…';
+  noCamera = '';
   try {
-    await startCamera();
+    await devices.startCamera();
   } catch (err) {
+    if (/** @type {any} */ (err).code === 'aborted') return; // left meanwhile
     want.cam = false;
-    $('preview-note').textContent = `${errorText(err)} You can join without it.`;
+    noCamera = `${errorText(err)} You can join without it.`;
     paint();
-    return;
   }
-  noteCamera();
 }
 
 /** What the preview says while it shows nothing, and whether it can be asked for. */
 function noteCamera() {
-  $('look').hidden = role === 'audience' || !want.cam || on.cam;
-  $('preview-note').textContent = want.cam ? 'Your camera starts when you join' : 'Your camera is off';
+  $('look').hidden = role === 'audience' || !want.cam || on.cam || devices.starting;
+  const wanted = devices.starting ? 'Starting your camera…' : 'Your camera starts when you join';
+  $('preview-note').textContent = want.cam ? wanted : noCamera || 'Your camera is off';
 }
 
 /** Of the camera before joining: the click is what opens it. */
 async function choose() {
   want.cam = !want.cam;
-  noteCamera();
+  noCamera = '';
   if (want.cam) await preview();
-  else await parlor.stopLocalVideo();
+  else await devices.stopCamera();
 }
 
 // --- leaving
@@ -275,6 +196,9 @@ async function choose() {
 /** @param {{reason: number, text: string}} why */
 function over({ reason, text }) {
   inCall = false;
+  devices.released();
+  document.body.dataset.role = role; // with which one joins again
+  if (role === 'audience') want.mic = want.cam = false;
   $('blocked').textContent = '';
   /** @type {HTMLDialogElement} */ ($('dialog')).close();
   tiles.clear();
@@ -299,7 +223,10 @@ function home() {
   show('join');
   formError('');
   input('room').focus();
-  noteCamera(); // who has left wants no camera on
+}
+
+async function share() {
+  if (await devices.toggleShare()) toast('You are sharing your screen');
 }
 
 async function copyLink() {
@@ -444,9 +371,9 @@ parlor.on('error', (err) => {
 
 /** @type {Record<string, () => unknown>} */
 const clicks = {
-  mic: () => run(toggleMic()),
-  cam: () => run(toggleCamera()),
-  share: () => run(toggleShare()),
+  mic: () => run(devices.toggleMic()),
+  cam: () => run(devices.toggleCamera()),
+  share: () => run(share()),
   'pre-cam': () => run(choose()),
   look: () => run(preview()),
   'pre-mic': () => {
@@ -454,7 +381,7 @@ const clicks = {
     paint();
   },
   settings: () => {
-    void listDevices();
+    void devices.list();
     /** @type {HTMLDialogElement} */ ($('dialog')).showModal();
   },
   leave: () => parlor.exitRoom(),
@@ -465,14 +392,14 @@ const clicks = {
 for (const [id, fn] of Object.entries(clicks)) $(id).addEventListener('click', () => void fn());
 for (const el of document.querySelectorAll('select[data-devices]')) {
   const select = /** @type {HTMLSelectElement} */ (el);
-  select.addEventListener('change', () => void run(pick(String(select.dataset.devices), select.value)));
+  select.addEventListener('change', () => void run(devices.pick(String(select.dataset.devices), select.value)));
 }
 $('form').addEventListener('submit', (e) => {
   e.preventDefault();
   void join();
 });
 input('user').addEventListener('input', hint);
-navigator.mediaDevices?.addEventListener('devicechange', () => void listDevices());
+navigator.mediaDevices?.addEventListener('devicechange', () => void devices.list());
 
 function begin() {
   document.body.dataset.role = role;
@@ -482,7 +409,6 @@ function begin() {
   /** @type {HTMLDetailsElement} */ ($('more')).open = params.has('token');
   $('share').hidden = !Parlor.isScreenShareSupported();
   hint();
-  noteCamera();
   paint();
   if (!Parlor.isSupported()) formError('This browser cannot take part in calls. Please use a current Chrome, Edge, Firefox or Safari.');
   if (!input('user').value) input('user').focus();
