@@ -91,7 +91,8 @@ func (p *person) fits(what string, sizes map[[2]int]layout) {
 		require.GreaterOrEqual(p.t, got.Visible, least.Visible, "%s: too few are in view: %+v", name, got)
 		require.GreaterOrEqual(p.t, got.Width, least.Width, "%s: people are too narrow: %+v", name, got)
 		require.GreaterOrEqual(p.t, got.StageW, least.StageW, "%s: the screen is too narrow: %+v", name, got)
-		require.LessOrEqual(p.t, got.Height, 2*got.Width, "%s: people are strips: %+v", name, got)
+		require.LessOrEqual(p.t, got.Height, 2*got.Width, "%s: people are tall strips: %+v", name, got)
+		require.LessOrEqual(p.t, got.Width, 2*got.Height, "%s: people are flat strips: %+v", name, got)
 		require.Zero(p.t, got.Beyond, "%s: the page is wider than its window", name)
 	}
 }

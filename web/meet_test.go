@@ -28,9 +28,10 @@ const (
 	told    = 100 * time.Millisecond
 	kicking = 500 * time.Millisecond
 	seen    = 2 * time.Second
-	// slower is how many times as long as two peer connections without a node between them a meeting may take where a machine that is too
-	// slow for what is promised takes that long for them alone. A meeting does more: two cameras, two joins, two directions.
-	slower = 2.5
+	// quick is how long two peer connections without a node between them take at most on a machine that is held to what is promised. On a
+	// slower one a meeting may take longer in proportion, up to slowest.
+	quick   = 400 * time.Millisecond
+	slowest = 5 * time.Second
 )
 
 // meet brings ann, ben and cleo into a room, all seeing and hearing each other; cleo is the witness of ben.
@@ -77,7 +78,21 @@ func meetingTime(pages ...*person) time.Duration {
 	wg.Wait()
 	longest := time.Duration(slices.Max(took) * float64(time.Millisecond))
 	pages[0].t.Logf("without a node between them: %v", longest.Round(time.Millisecond))
-	return max(seen, time.Duration(slower*float64(longest)))
+	return seenWithin(longest)
+}
+
+// seenWithin is how long a meeting may take on a machine that takes so long for two peer connections alone.
+func seenWithin(alone time.Duration) time.Duration {
+	return min(slowest, time.Duration(float64(seen)*max(1, float64(alone)/float64(quick))))
+}
+
+func TestSeenWithin(t *testing.T) {
+	for alone, want := range map[time.Duration]time.Duration{
+		100 * time.Millisecond: seen, quick: seen, // what is promised
+		600 * time.Millisecond: 3 * time.Second, 10 * time.Second: slowest,
+	} {
+		require.Equal(t, want, seenWithin(alone), "%v", alone)
+	}
 }
 
 // meetInTime holds two who enter, b as the second, to seeing and hearing each other soon enough.

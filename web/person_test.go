@@ -345,16 +345,37 @@ func (p *person) stalls(since float64) []stall {
 // late by that: with several pages that encode and decode in software the machine takes longer by itself.
 func soon(t *testing.T, what string, a, b float64, most time.Duration, pages ...*person) {
 	t.Helper()
-	took, still := b-a, 0.0
 	var late []stall
 	for _, p := range pages {
 		var own []stall
 		p.eval(fmt.Sprintf("probe.late.filter(s => s.at > %f)", a), &own)
 		late = append(late, own...)
 	}
-	still = stood(late, a, b)
+	took, still := b-a, stood(late, a, b)
 	t.Logf("%s: %.1f ms, in %.1f of which a page could not run", what, took, still)
-	require.LessOrEqual(t, took-still, float64(most)/float64(time.Millisecond), what)
+	require.True(t, inTime(took, still, most), "%s: %.1f ms instead of %v", what, took, most)
+}
+
+// inTime reports whether something that took so many ms, in some of which a page stood still, took at most so long by itself. What is
+// excused has a limit: a client that holds up its own page looks like a machine that is busy.
+func inTime(took, still float64, most time.Duration) bool {
+	ms := float64(most) / float64(time.Millisecond)
+	return took-min(still, 2*ms) <= ms
+}
+
+func TestInTime(t *testing.T) {
+	for what, c := range map[string]struct {
+		took, still float64
+		want        bool
+	}{
+		"at once":                           {90, 0, true},
+		"too late":                          {110, 0, false},
+		"late by what the machine stood":    {280, 180, true},
+		"later than what the machine stood": {300, 180, false},
+		"a page that is blocked for long":   {840, 800, false},
+	} {
+		require.Equal(t, c.want, inTime(c.took, c.still, 100*time.Millisecond), what)
+	}
 }
 
 // stood is how long of a time the machine stood still; what two stalls have in common counts once. It sorts them.

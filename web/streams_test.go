@@ -3,7 +3,9 @@ package web_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -101,16 +103,33 @@ func TestExitWhileEntering(t *testing.T) {
 	var code string
 	ann.call(&code, "enterAndExit", entry{Room: "hasty", User: "ann"})
 	require.Equal(t, "aborted", code)
-	cleo.await("nobody else is there", "probe.parlor.remoteUsers.length === 0")
-	require.Equal(t, []string{"cleo"}, n.users("hasty"))
-	told := map[string]int{}
-	for _, e := range cleo.events() {
-		told[e.Name]++
+	require.Eventually(t, func() bool { return slices.Equal([]string{"cleo"}, n.users("hasty")) }, limit, 50*time.Millisecond, "ann is still in")
+	join(t, b, n, "hasty", "dan") // whoever is told of dan has been told of ann
+	cleo.told("remote-user-enter", map[string]any{"userId": "dan"})
+	heard := cleo.cameAndWent()
+	if len(heard) > 1 { // ann was told before she was gone
+		require.Equal(t, []string{"ann enters", fmt.Sprintf("ann exits for %d", leftExit)}, heard[:len(heard)-1])
 	}
-	require.Equal(t, told["remote-user-enter"], told["remote-user-exit"], "what is undone before it was told is not told")
+	require.Equal(t, "dan enters", heard[len(heard)-1])
+	cleo.await("nobody else is there", "probe.parlor.remoteUsers.join() === 'dan'")
 	for _, e := range ann.events() {
 		require.NotEqual(t, "exit-room", e.Name, "it was never in")
 	}
+}
+
+// cameAndWent is what somebody was told of others who entered and exited, in order.
+func (p *person) cameAndWent() []string {
+	p.t.Helper()
+	var all []string
+	for _, e := range p.events() {
+		switch e.Name {
+		case "remote-user-enter":
+			all = append(all, e.UserID+" enters")
+		case "remote-user-exit":
+			all = append(all, fmt.Sprintf("%s exits for %d", e.UserID, *e.Reason))
+		}
+	}
+	return all
 }
 
 // Somebody enters with a camera on and no right to send its picture: that is said, the camera is let go, and the

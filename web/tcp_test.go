@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -14,25 +16,57 @@ import (
 // TestAnOrdinaryCallCountsNothingAsRefused: Chromium opens a TCP connection beside the UDP that it uses, and closes it again.
 func TestAnOrdinaryCallCountsNothingAsRefused(t *testing.T) {
 	n := startNode(t)
+	const open = "parlor_transport_tcp_connections"
+	most := n.highest(open)
 	ann, ben, cleo := meet(t, n, "ordinary")
+	require.Positive(t, most(), "no TCP was open")
 	for _, p := range []*person{ann, ben, cleo.person} {
 		p.exit()
 	}
-	require.Eventually(t, func() bool { return n.metric("parlor_transport_tcp_connections") == 0 }, limit, 300*time.Millisecond)
+	require.Eventually(t, func() bool { return n.metric(open) == 0 }, limit, 300*time.Millisecond)
 	require.Zero(t, n.metric(`parlor_transport_dropped_total{reason="tcp_limit"}`))
+}
+
+// highest watches a metric of the node until the function that it returns is called, which returns the highest value.
+func (n *node) highest(name string) (most func() float64) {
+	ctx, stop := context.WithCancel(n.t.Context())
+	highest := make(chan float64, 1)
+	go func() {
+		v := 0.0
+		for ctx.Err() == nil {
+			now, _ := n.read(name)
+			v = max(v, now)
+			time.Sleep(20 * time.Millisecond)
+		}
+		highest <- v
+	}()
+	return func() float64 {
+		stop()
+		return <-highest
+	}
 }
 
 // metric reads one value of the node's /metrics.
 func (n *node) metric(name string) float64 {
 	n.t.Helper()
-	res, err := http.Get(n.url + "/metrics")
-	require.NoError(n.t, err)
-	defer res.Body.Close()
-	page, err := io.ReadAll(res.Body)
-	require.NoError(n.t, err)
-	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindSubmatch(page)
-	require.NotNil(n.t, m, "there is no %s", name)
-	v, err := strconv.ParseFloat(string(m[1]), 64)
+	v, err := n.read(name)
 	require.NoError(n.t, err)
 	return v
+}
+
+func (n *node) read(metric string) (float64, error) {
+	res, err := http.Get(n.url + "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	page, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, err
+	}
+	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(metric) + ` (\S+)$`).FindSubmatch(page)
+	if m == nil {
+		return 0, fmt.Errorf("there is no %s", metric)
+	}
+	return strconv.ParseFloat(string(m[1]), 64)
 }
