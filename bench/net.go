@@ -50,7 +50,7 @@ func netCommand(o *output) *cobra.Command {
 	flags := c.Flags()
 	flags.IntVar(&f.seconds, "seconds", 0, "how long the trouble lasts; 0: as long as the network says")
 	flags.IntVar(&f.runs, "runs", 1, "how often each network is run, with other seeds; the median of each figure is told")
-	flags.StringVar(&f.down, "down", "", "the viewer's downlink in place of that of the network, as text")
+	flags.StringVar(&f.down, "down", "", "the viewer's downlink in place of that of the network, as text; not for uplink-*")
 	flags.StringVar(&f.up, "up", "", "likewise its uplink")
 	flags.BoolVar(&f.Pion, "pion", false, "clients of pion in place of browsers; they decode nothing")
 	flags.IntVar(&f.Viewers, "viewers", 0, "clients of pion who watch over good links meanwhile")
@@ -86,22 +86,36 @@ func (f *netFlags) networks(names []string) ([]call.Scenario, error) {
 		if f.seconds > 0 {
 			list[i].Duration = time.Duration(f.seconds) * time.Second
 		}
-		for flag, text := range map[string]string{"down": f.down, "up": f.up} {
-			if text == "" {
-				continue
-			}
-			p, err := link.Parse(text)
-			if err != nil {
-				return nil, fmt.Errorf("--%s: %w", flag, err)
-			}
-			if flag == "down" {
-				list[i].Down, list[i].Title = p, p.String()
-			} else {
-				list[i].Up = p
-			}
+		if err := f.redraw(&list[i]); err != nil {
+			return nil, err
 		}
 	}
 	return list, nil
+}
+
+// redraw gives who watches the links of the flags. The title says what both are then.
+func (f *netFlags) redraw(s *call.Scenario) (err error) {
+	if f.down != "" {
+		if s.OnUplink() {
+			return fmt.Errorf("--down: %s has its trouble on the publisher's uplink, and that is what is measured", s.Name)
+		}
+		if s.Down, err = link.Parse(f.down); err != nil {
+			return fmt.Errorf("--down: %w", err)
+		}
+	}
+	if f.up != "" {
+		if s.Up, err = link.Parse(f.up); err != nil {
+			return fmt.Errorf("--up: %w", err)
+		}
+	}
+	switch {
+	case f.down == "" && f.up == "":
+	case s.OnUplink():
+		s.Title = fmt.Sprintf("%s; viewer's uplink: %s", s.Title, s.Up)
+	default:
+		s.Title = fmt.Sprintf("downlink: %s; uplink: %s", s.Down, s.Up)
+	}
+	return nil
 }
 
 // run runs the scenarios and prints their table. Where one fails, those before it are printed all the same.
@@ -111,6 +125,7 @@ func (f *netFlags) run(ctx context.Context, list []call.Scenario, asJSON bool, o
 		return err
 	}
 	defer os.RemoveAll(dir)
+	defer f.Close()
 	if err := f.Prepare(ctx, dir); err != nil {
 		return err
 	}

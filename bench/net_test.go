@@ -20,8 +20,24 @@ func TestNetworks(t *testing.T) {
 		require.Equal(t, 5*time.Second, s.Duration)
 		require.Equal(t, link.Always(link.Shape{Rate: 1_000_000, QueueTime: time.Second}), s.Down)
 		require.Equal(t, link.Always(link.Shape{Loss: 0.05}), s.Up)
-		require.Equal(t, "rate=1M queue=1s", s.Title)
+		require.Equal(t, "downlink: rate=1M queue=1s; uplink: loss=5%", s.Title)
 	}
+	for want, f := range map[string]netFlags{
+		"no trouble":                              {runs: 1},
+		"downlink: delay=40ms; uplink: loss=50%":  {runs: 1, up: "loss=50%"},
+		"downlink: delay=1ms; uplink: delay=40ms": {runs: 1, down: "delay=1ms"},
+	} {
+		list, err := f.networks([]string{"clean"})
+		require.NoError(t, err)
+		require.Equal(t, want, list[0].Title)
+	}
+	f = netFlags{runs: 1, up: "loss=5%"}
+	list, err = f.networks([]string{"uplink-loss10"})
+	require.NoError(t, err)
+	require.Equal(t, "publisher's uplink: 10 % random loss; viewer's uplink: loss=5%", list[0].Title)
+	f.down = "delay=1ms"
+	_, err = f.networks([]string{"clean", "uplink-loss10"})
+	require.ErrorContains(t, err, "--down: uplink-loss10 has its trouble on the publisher's uplink")
 	for want, f := range map[string]netFlags{
 		"--seconds: ":    {runs: 1, seconds: -1},
 		"--runs: ":       {},

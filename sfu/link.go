@@ -27,7 +27,7 @@ func (l *link) failed(why string) {
 	l.once.Do(func() { close(l.tried) })
 }
 
-// awaitCause waits until it is known why there is no connection, or there is one.
+// awaitCause waits until it is known why there is no connection, or for causeWait: it does not notice that there is one.
 func (l *link) awaitCause(ctx context.Context) {
 	late := time.NewTimer(causeWait)
 	defer late.Stop()

@@ -19,6 +19,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -32,19 +34,29 @@ type Options struct {
 	Pion    bool   // clients of pion in place of browsers
 	Viewers int    // clients of pion who watch over good links
 	Seed    uint64 // of all chance
-	Camera  string // file of the publisher's picture; only for browsers
 	Log     io.Writer
 	// Settle is how long all is calm once media flows; 0: 8 s, in which the sender's estimate rises.
 	Settle time.Duration
+
+	camera string   // name of the publisher's picture; empty: a client of pion publishes
+	film   *os.File // that picture
 }
 
-// Prepare makes what the options need into a directory: the node, unless one is given, and the camera's picture.
+// Prepare makes what the options need: the node, into a directory, unless one is given, and the camera's picture, until Close.
 func (o *Options) Prepare(ctx context.Context, dir string) (err error) {
 	if o.Binary, err = Build(ctx, o.Binary, dir); err != nil || o.Pion {
 		return err
 	}
-	o.Camera, err = film(ctx, dir)
+	o.camera = filepath.Join(dir, cameraName)
+	o.film, err = film(ctx, dir)
 	return err
+}
+
+// Close lets go of what Prepare has made, but for the directory.
+func (o *Options) Close() {
+	if o.film != nil {
+		o.film.Close()
+	}
 }
 
 // Result is what a scenario has shown.
@@ -153,7 +165,7 @@ func (x *scene) enter(ctx context.Context, h *netns.Host, user string) (person, 
 	if !x.Pion {
 		camera := ""
 		if user == publisher {
-			camera = x.Camera
+			camera = x.camera
 		}
 		p, err := openPage(ctx, h, x.node, camera, who)
 		if err != nil {
@@ -216,6 +228,7 @@ func (x *scene) measure(ctx context.Context, s Scenario) (*Result, error) {
 		}
 		return down
 	}
+	_, _ = x.net.Late() // what was before does not count
 	r := &Result{Name: s.Name, Title: s.Title, Link: profile, Drawn: profile.String(), From: clock()}
 	err := errors.Join(x.viewer.Shape(s.Up, s.Down), x.publisher.Shape(s.PublisherUp, s.PublisherDown))
 	if err != nil {

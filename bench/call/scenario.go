@@ -91,11 +91,14 @@ func Find(names []string) (list []Scenario, err error) {
 
 // shaped is the link that the trouble is on: that of who watches, or the publisher's uplink.
 func (s Scenario) shaped() (l link.Profile, uplink bool) {
-	if s.PublisherUp.String() != calm {
+	if s.OnUplink() {
 		return s.PublisherUp, true
 	}
 	return s.Down, false
 }
+
+// OnUplink reports whether the trouble is on the publisher's uplink, rather than on the links of who watches.
+func (s Scenario) OnUplink() bool { return s.PublisherUp.String() != calm }
 
 // rate is the bits a second that the link lets pass at a time; 0: as much as comes.
 func rate(p link.Profile, at time.Duration) (r int64) {

@@ -48,26 +48,29 @@ func openPage(ctx context.Context, h *netns.Host, n *node, camera string, who en
 		return nil, err
 	}
 	p = &page{browser: b, flow: "call.flows()"}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.close())
-		}
-	}()
-	if p.page, err = b.Open(ctx, n.url+"/?camera=0&mic=0"); err != nil {
-		return nil, err
+	if err := p.enter(ctx, n.url, who); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+// enter opens the node's page, and lets the user in.
+func (p *page) enter(ctx context.Context, url string, who entry) (err error) {
+	if p.page, err = p.browser.Open(ctx, url+"/?camera=0&mic=0"); err != nil {
+		return err
 	}
 	if err = p.page.Eval(ctx, pageScript, nil); err != nil {
-		return nil, err
+		return err
 	}
 	user, err := json.Marshal(who)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	enter := fmt.Sprintf("call.watch(%s)", user)
 	if who.User == publisher {
 		enter, p.flow = fmt.Sprintf("call.publish(%s, {width: %d, height: %d, frameRate: %d})", user, width, height, frames), "call.sends()"
 	}
-	return p, p.page.Eval(ctx, enter, nil)
+	return p.page.Eval(ctx, enter, nil)
 }
 
 func (p *page) flowing(ctx context.Context) error {
@@ -95,6 +98,7 @@ func (p *page) close() error { return p.browser.Close() }
 
 // process is the process of clients, see clients.go.
 type process struct {
+	cmd   *exec.Cmd
 	stdin io.Closer
 	ended <-chan error
 	err   bytes.Buffer // read after ended
@@ -115,8 +119,8 @@ func startClients(h *netns.Host, o orders) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{change: make(chan struct{}, 1), got: make([][]Sample, len(o.Watch))}
 	cmd := exec.Command(self, Command)
+	p := &process{cmd: cmd, change: make(chan struct{}, 1), got: make([][]Sample, len(o.Watch))}
 	cmd.Stderr = &p.err
 	in, out := io.Pipe()
 	cmd.Stdout = out
@@ -207,7 +211,10 @@ func (p *process) layers(context.Context) ([]layers, error) { return nil, nil }
 
 func (p *process) problems(context.Context) []string { return nil }
 
-func (p *process) close() error {
+func (p *process) close() error { return p.end(stopTime) }
+
+// end has the process end, and kills it if that takes longer.
+func (p *process) end(within time.Duration) error {
 	p.stdin.Close()
 	if p.ended == nil {
 		return nil
@@ -219,7 +226,10 @@ func (p *process) close() error {
 			return fmt.Errorf("clients: %w: %s", err, bytes.TrimSpace(p.err.Bytes()))
 		}
 		return nil
-	case <-time.After(stopTime):
-		return fmt.Errorf("clients did not end within %s", stopTime)
+	case <-time.After(within):
+		_ = p.cmd.Process.Kill()
+		err := fmt.Errorf("clients did not end within %s of the end of their input: %w", within, <-p.ended)
+		p.ended = nil
+		return err
 	}
 }

@@ -116,7 +116,6 @@ func (n *Network) receiver(p *packet) *Host {
 	const header, destination = 20, 16
 	d := p.data[destination:header]
 	if p.size < header || p.data[0]>>4 != 4 || d[0] != 198 || d[1] != 19 || d[2] != 0 || d[3] == 0 || int(d[3]) > len(n.hosts) {
-		n.stray++
 		return nil
 	}
 	return n.hosts[d[3]-1]

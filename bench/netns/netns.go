@@ -3,6 +3,7 @@
 // receiver (bench/link). Everything passes there: media, signalling, any server and any browser, and the kernel needs no netem.
 //
 //	netns.go   Network: making it, its end
+//	space.go   Space: a network namespace
 //	host.go    Host: a machine, what runs on it, its links
 //	tun.go     the device
 //	loop.go    the thread that carries packets
@@ -36,7 +37,6 @@ type Network struct {
 	mu    sync.Mutex
 	hosts []*Host // at most maxHosts; the last octet of the address is the index and one
 	late  []time.Duration
-	stray uint64
 	free  []*packet
 }
 
@@ -61,7 +61,7 @@ func (n *Network) Host(name string, seed uint64) (*Host, error) {
 	if len(n.hosts) == maxHosts {
 		return nil, errors.New("network: no address left")
 	}
-	h := &Host{name: name, net: n, seed: seed, addr: netip.AddrFrom4([4]byte{198, 19, 0, byte(len(n.hosts) + 1)}), tun: -1}
+	h := &Host{net: n, seed: seed, addr: netip.AddrFrom4([4]byte{198, 19, 0, byte(len(n.hosts) + 1)}), tun: -1}
 	err := errors.Join(h.up.shape(0, link.Profile{}, h.upSeed()), h.down.shape(0, link.Profile{}, h.downSeed()), h.open())
 	if err == nil {
 		err = n.listen(h.tun, len(n.hosts))
@@ -90,10 +90,12 @@ func (n *Network) Close() error {
 // now is the time of the links.
 func (n *Network) now() time.Duration { return time.Since(n.start) }
 
-// Late is by how much packets have come later than the links say, as the machine was busy: the median and the 99th percentile.
+// Late is by how much packets since the previous look have come later than the links say, as the machine was busy: the median
+// and the 99th percentile.
 func (n *Network) Late() (p50, p99 time.Duration) {
 	n.mu.Lock()
-	late := slices.Clone(n.late)
+	late := n.late
+	n.late = nil
 	n.mu.Unlock()
 	slices.Sort(late)
 	return Percentile(late, 50), Percentile(late, 99)

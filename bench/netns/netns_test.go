@@ -173,6 +173,7 @@ func TestKeepsUp(t *testing.T) {
 	require.Greater(t, took.Seconds(), 1.6*0.95)
 	require.Less(t, took.Seconds(), 2*1.6) // a machine that is busy with other tests
 	require.Less(t, p50, 10*time.Millisecond)
+	require.Eventually(t, func() bool { p50, p99 := n.Late(); return p50+p99 == 0 }, 10*time.Second, 10*time.Millisecond, "since the previous look")
 }
 
 // Losses and duplicates are those that were drawn, on both ways, and are counted; no packet becomes another one.

@@ -93,8 +93,8 @@ type Options struct {
 	Own      bool          // the NATS server is in this process: nobody can have been in a cluster with it before, see rule 5
 	Place    placing.Rule  // nil: placing.Load
 	Report   func() Report // called with every renewal, on one goroutine
-	// Obey carries out a command on a room of this node that was owed (Owe). Nobody enters the room meanwhile. Where it fails it is not
-	// tried again. nil: nothing is owed.
+	// Obey carries out a command on a room of this node that was owed (Owe). Nobody enters the room meanwhile, unless the node has kept its
+	// lease. Where it fails it is not tried again. nil: nothing is owed.
 	Obey     func(ctx context.Context, room session.RoomID, action string, request []byte) error
 	Unsealed bool // records without a MAC are believed; forged ones are not
 	Log      zerolog.Logger
@@ -143,7 +143,7 @@ type Cluster struct {
 	buried  map[string]bool   // incarnations that are dead for good
 	doubted map[string]doubt  // registered nodes that are not believed
 	work    sync.WaitGroup    // what is still to be written
-	ended   bool              // no work is begun any more
+	ended   chan struct{}     // closed: no work is begun any more
 }
 
 // self is this node as it stands in SFU_NODES. Under Cluster.mu; changed by the renewing goroutine and Drain.
@@ -229,8 +229,9 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 		store:   &store{js: js, lease: o.Lease, ttl: o.Lease, replicas: o.Replicas, timeout: o.Lease / 3, now: o.Now, log: o.Log, seal: seal},
 		proof:   proof{kick: make(chan struct{}, 1)},
 		rewatch: map[string]chan struct{}{NodesBucket: make(chan struct{}, 1), RoomsBucket: make(chan struct{}, 1)},
-		marks:   marks{rooms: map[string]*unwritten{}, carried: map[string]uint64{}, kick: make(chan struct{}, 1)},
+		marks:   marks{rooms: map[string]*unwritten{}, carried: map[string]version{}, kick: make(chan struct{}, 1)},
 		view:    newView(), claims: map[string]*claim{}, buried: map[string]bool{}, me: self{mine: map[string]bool{}},
+		ended: make(chan struct{}),
 	}
 	c.store.gone = func() { signal(c.proof.kick) }
 	c.lease.start(o.Now())
@@ -263,7 +264,7 @@ func (c *Cluster) Run(ctx context.Context, rooms Rooms) error {
 // farewell takes the node out of the cluster, so that others need not wait until its lease runs out.
 func (c *Cluster) farewell() {
 	c.mu.Lock()
-	c.ended = true
+	close(c.ended)
 	c.mu.Unlock()
 	c.work.Wait() // every piece is bounded
 	if n, _ := c.marks.waiting(); n > 0 {
@@ -289,10 +290,34 @@ func (c *Cluster) farewell() {
 func (c *Cluster) background(f func(context.Context)) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.ended {
-		c.work.Go(func() { f(context.Background()) })
+	if c.over() {
+		return false
 	}
-	return !c.ended
+	c.work.Go(func() { f(context.Background()) })
+	return true
+}
+
+// over reports whether the node is leaving the cluster.
+func (c *Cluster) over() bool {
+	select {
+	case <-c.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// untilOver returns a context that also ends when the node leaves the cluster, for work in the background that may be left undone then.
+func (c *Cluster) untilOver(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-c.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // Opened returns a channel that is closed when the node takes entries for the first time.

@@ -29,8 +29,8 @@ type marks struct {
 	mu    sync.Mutex
 	rooms map[string]*unwritten
 	late  bool // that something is written later has been logged
-	// carried is what was owed and is carried out, by its key, with the revision: perhaps it stands there yet.
-	carried map[string]uint64
+	// carried is what was owed and is carried out, by its key: perhaps it stands there yet.
+	carried map[string]version
 
 	kick          chan struct{} // buffered: something is to be written later
 	written, held atomic.Uint64
@@ -226,7 +226,7 @@ func (c *Cluster) flushOrLater(ctx context.Context, token string) {
 	c.marks.late = true
 	c.marks.mu.Unlock()
 	if first {
-		c.o.Log.Warn().Err(err).Msg("bans and blocks cannot be kept in NATS: they hold on this node, and are written later")
+		c.o.Log.Warn().Err(err).Msg("bans and blocks cannot be kept in NATS: other nodes do not know of them; they are written later")
 	}
 	signal(c.marks.kick)
 }
@@ -248,7 +248,7 @@ func (c *Cluster) writeMarks(ctx context.Context, token string, u *unwritten) er
 	c.mu.Lock()
 	cl := c.claims[token]
 	ours := cl != nil && !cl.theirs
-	theirs := !ours && c.onAnotherLocked(c.view.rooms[token]) // with the blocks that stand there
+	theirs := !ours && c.occupiedLocked(c.view.rooms[token]) // with the blocks that stand there
 	c.mu.Unlock()
 	switch {
 	case !c.nc.IsConnected():
@@ -282,6 +282,15 @@ func (c *Cluster) writeMarks(ctx context.Context, token string, u *unwritten) er
 		err = errors.Join(err, <-failed)
 	}
 	return err
+}
+
+// occupiedLocked reports whether the entry of a room is that of another process that lives, also while that takes up its rooms.
+func (c *Cluster) occupiedLocked(s *sighting) bool {
+	if s == nil || c.me.mine[s.record.Incarnation] {
+		return false
+	}
+	worth := c.view.judge(s.record)
+	return worth == valid || worth == pending
 }
 
 // writeMark writes one mark. Blocks of a room that another node has, or nobody, are nothing any more.

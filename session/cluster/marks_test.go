@@ -190,6 +190,26 @@ func TestMarksInABucketThatIsGone(t *testing.T) {
 	require.Contains(t, a.recall(t, lobby), "block cid both")
 }
 
+// TestBlocksOfANodeThatTakesUpItsRooms stay where the room ends on this node that the other has by then.
+func TestBlocksOfANodeThatTakesUpItsRooms(t *testing.T) {
+	b := newBroker(t)
+	a := join(t, b.url(), "a", nil)
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	a.keepNow(t, lobby, blocked("bob", session.BlockAudio))
+	cl := a.seized(t, lobby)
+	a.mu.Lock()
+	last := a.view.rooms["s-lobby"].revision
+	a.view.setNode("b", entry[NodeRecord]{NodeRecord{ID: "b", Incarnation: "2", Claiming: true}, 1 << 30})
+	a.view.setRoom("s-lobby", entry[RoomRecord]{roomRecord("b", "1", time.Now()), last + 1})
+	require.Equal(t, pending, a.view.judge(a.view.rooms["s-lobby"].record))
+	cl.theirs = true
+	a.mu.Unlock()
+	require.NoError(t, a.settleMarks(t.Context(), "s-lobby", true))
+	a.keepOn(cl)
+	require.Equal(t, []string{"block bob audio"}, a.recall(t, lobby))
+}
+
 // TestMarksOfOthersAreNotTrusted: what cannot have come from a command is passed over.
 func TestMarksOfOthersAreNotTrusted(t *testing.T) {
 	b := newBroker(t)

@@ -110,7 +110,7 @@ func (s *store) purgeMarks(ctx context.Context, keys string, o ...jetstream.Stre
 // readMarks returns the marks of a room, in no order, and what is owed of it, in the order in which that was written. Where it has
 // neither that is one request.
 func (s *store) readMarks(ctx context.Context, token string) ([]session.Mark, []owed, error) {
-	found, err := s.readKeys(ctx, token)
+	found, bucket, err := s.readKeys(ctx, token)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -118,34 +118,34 @@ func (s *store) readMarks(ctx context.Context, token string) ([]session.Mark, []
 	var owing []owed
 	for key, e := range found {
 		if o, err := decodeOwed(token, key, e.Value()); err == nil {
-			o.revision = e.Revision()
+			o.version = version{bucket, e.Revision()}
 			owing = append(owing, o)
 		} else if m, err := decodeMark(token, key, e.Value()); err == nil {
 			list = append(list, m)
 		}
 	}
 	slices.SortFunc(owing, func(a, b owed) int { return cmp.Compare(a.revision, b.revision) })
-	return list, owing[:min(len(owing), maxOwed)], nil
+	return list, owing, nil
 }
 
-// readKeys returns what stands in SFU_MARKS of a room, by key.
-func (s *store) readKeys(ctx context.Context, token string) (map[string]change, error) {
+// readKeys returns what stands in SFU_MARKS of a room, by key, and when that bucket was made.
+func (s *store) readKeys(ctx context.Context, token string) (map[string]change, time.Time, error) {
 	kv, stream, err := s.marks(ctx)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	// Asked of the leader, so that nothing is missed that was acknowledged; who hands out values may be late.
 	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(marksSubject+token+".>"))
 	if err = s.marksOutcome(err); errors.Is(err, errAbsent) {
-		return nil, nil // the bucket is gone, with all that was in it
+		return nil, time.Time{}, nil // the bucket is gone, with all that was in it
 	}
 	if err != nil || len(info.State.Subjects) == 0 {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	missing := info.State.Subjects
 	w, err := kv.Watch(ctx, token+".>")
 	if err != nil {
-		return nil, s.because(MarksBucket, err)
+		return nil, time.Time{}, s.because(MarksBucket, err)
 	}
 	defer endWatch(w)
 	found, all := map[string]change{}, false
@@ -154,7 +154,7 @@ func (s *store) readKeys(ctx context.Context, token string) (map[string]change, 
 		case e, ok := <-w.Updates():
 			switch {
 			case !ok:
-				return nil, fmt.Errorf("%s: the reading was cut off", MarksBucket)
+				return nil, time.Time{}, fmt.Errorf("%s: the reading was cut off", MarksBucket)
 			case e == nil:
 				all = true
 				continue
@@ -165,10 +165,10 @@ func (s *store) readKeys(ctx context.Context, token string) (map[string]change, 
 				found[e.Key()] = e
 			}
 		case <-ctx.Done():
-			return nil, s.because(MarksBucket, ctx.Err())
+			return nil, time.Time{}, s.because(MarksBucket, ctx.Err())
 		}
 	}
-	return found, nil
+	return found, info.Created, nil
 }
 
 // marked returns the tokens of the rooms that have marks, and of those of which something is owed, as far as their keys are like that.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,8 @@ const (
 	owedPart = ".owed."
 	// maxOwed is how much of one room is owed at a time. Raising it has a node that is back take longer until users enter.
 	maxOwed = 32
+	// maxObeyed is how much is carried out at a time. It is more, as nodes that give commands at the same moment exceed maxOwed together.
+	maxObeyed = 2 * maxOwed
 	// maxOwedBytes bounds what is read of one: the largest command with what is said of it.
 	maxOwedBytes = 4 << 10
 	// obeyWithin is how long carrying one out is waited for. Raising it has who enters wait for longer where a room is very large.
@@ -64,7 +67,13 @@ type OwedRecord struct {
 // owed is an OwedRecord as it was read.
 type owed struct {
 	OwedRecord
-	key      string
+	key string
+	version
+}
+
+// version says which of what was written with a key is meant. Revisions begin anew with another bucket.
+type version struct {
+	bucket   time.Time // when it was made
 	revision uint64
 }
 
@@ -112,8 +121,8 @@ func (c *Cluster) Owe(ctx context.Context, node string, o Owed) (within time.Dur
 	if err := c.store.putOwed(ctx, token, key, value, c.o.Forget); err != nil {
 		return 0, err
 	}
-	if _, err := c.entryOf(ctx, token, node); err != nil { // who has the room now may not know of it
-		return 0, errors.Join(err, c.store.purgeMarks(ctx, key))
+	if _, err := c.entryOf(ctx, token, node); err != nil {
+		return 0, err // it stays, as it may have been promised before; for who has the room now it is void
 	}
 	c.o.Log.Info().Str("room", o.Room.Key()).Str("action", o.Action).Str("other", node).Msg("a command is kept for a node that does not answer")
 	return c.o.Forget, nil
@@ -190,6 +199,8 @@ func (c *Cluster) obeyAll(ctx context.Context) error {
 
 // obeyFirst carries out what is owed of a room that another node has taken over. The caller has made the claim busy.
 func (c *Cluster) obeyFirst(ctx context.Context, cl *claim) {
+	ctx, cancel := c.untilOver(ctx)
+	defer cancel()
 	var err error
 	for range obeyTries {
 		var list []owed
@@ -207,34 +218,51 @@ func (c *Cluster) obeyFirst(ctx context.Context, cl *claim) {
 	c.o.Log.Warn().Err(err).Str("room", cl.room.Key()).Msg("whether something is owed of a room that was taken over could not be read")
 }
 
-// obey carries out what this node owes of a room, in order, each once. The caller has made the claim busy. An error says that something is
-// still to be done.
+// obey carries out what this node owes of a room, in order, each once, and deletes it; what cannot be deleted keepObeying deletes later.
+// The caller has made the claim busy. The error is ctx's.
 func (c *Cluster) obey(ctx context.Context, cl *claim, list []owed) error {
-	var failed error
+	list = slices.DeleteFunc(list, func(o owed) bool { return !c.owes(cl, o) })
+	list = list[:min(len(list), maxObeyed)] // the next look finds the others
 	for _, o := range list {
-		if !c.owes(cl, o) {
-			continue
+		if err := c.carryOut(ctx, cl, o); err != nil {
+			return err
 		}
-		if !c.marks.hasCarried(o) {
-			within, cancel := context.WithTimeout(ctx, obeyWithin)
-			err := c.o.Obey(within, cl.room, o.Action, o.Request)
-			cancel()
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			c.marks.carry(o)
-			c.o.Log.Warn().AnErr("result", err).Str("room", cl.room.Key()).Str("action", o.Action).
-				Msg("a command is carried out that was given while this node could not be reached")
-		}
-		within, cancel := context.WithTimeout(ctx, c.store.timeout)
-		err := c.store.purgeMarks(within, o.key, jetstream.WithPurgeSequence(o.revision+1)) // not what was given since
-		cancel()
-		if err == nil {
-			c.marks.cleared(o)
-		}
-		failed = errors.Join(failed, err)
 	}
-	return failed
+	for _, o := range list {
+		if err := c.clearOwed(ctx, o); err != nil {
+			c.o.Log.Debug().Err(err).Str("room", cl.room.Key()).Msg("deleting commands that are carried out")
+			break
+		}
+	}
+	return ctx.Err()
+}
+
+// carryOut carries out one command, if it was not before. The error is ctx's.
+func (c *Cluster) carryOut(ctx context.Context, cl *claim, o owed) error {
+	if c.marks.hasCarried(o) {
+		return nil
+	}
+	within, cancel := context.WithTimeout(ctx, obeyWithin)
+	defer cancel()
+	err := c.o.Obey(within, cl.room, o.Action, o.Request)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	c.marks.carry(o)
+	c.o.Log.Warn().AnErr("result", err).Str("room", cl.room.Key()).Str("action", o.Action).
+		Msg("a command is carried out that was given while this node could not be reached")
+	return nil
+}
+
+// clearOwed deletes a command that is carried out.
+func (c *Cluster) clearOwed(ctx context.Context, o owed) error {
+	ctx, cancel := context.WithTimeout(ctx, c.store.timeout)
+	defer cancel()
+	err := c.store.purgeMarks(ctx, o.key, jetstream.WithPurgeSequence(o.revision+1)) // not what was given since
+	if err == nil {
+		c.marks.cleared(o)
+	}
+	return err
 }
 
 // owes reports whether a command is for this process, and for the room that it has now.
@@ -248,7 +276,8 @@ func (c *Cluster) owes(cl *claim, o owed) bool {
 func (m *marks) hasCarried(o owed) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.carried[o.key] >= o.revision
+	was := m.carried[o.key]
+	return was.revision >= o.revision && was.bucket.Equal(o.bucket)
 }
 
 // carry takes that a command was carried out.
@@ -258,7 +287,7 @@ func (m *marks) carry(o owed) {
 	if len(m.carried) >= maxCarried {
 		clear(m.carried)
 	}
-	m.carried[o.key] = o.revision
+	m.carried[o.key] = o.version
 }
 
 // cleared takes that it was deleted.

@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"parlor/session"
@@ -27,6 +30,24 @@ func (m *member) owe(t *testing.T, node string, o Owed) {
 	within, err := m.Owe(t.Context(), node, o)
 	require.NoError(t, err)
 	require.Equal(t, m.o.Forget, within)
+}
+
+// seized returns the claim on a room, which the caller has made busy: nobody else looks at what is owed of it.
+func (m *member) seized(t *testing.T, r session.RoomID) *claim {
+	t.Helper()
+	m.mu.Lock()
+	cl := m.claims[natsapi.RoomToken(r)]
+	m.mu.Unlock()
+	require.True(t, m.seize(t.Context(), cl, func() bool { return true }))
+	return cl
+}
+
+// obeyNow carries out what a member owes of a room that the caller has made busy.
+func (m *member) obeyNow(t *testing.T, cl *claim) {
+	t.Helper()
+	_, list, err := m.store.readMarks(t.Context(), cl.token)
+	require.NoError(t, err)
+	require.NoError(t, m.obey(t.Context(), cl, list))
 }
 
 // entryOfRoom returns a room's entry as NATS has it.
@@ -124,10 +145,7 @@ func TestWhatIsOwedTouchesNoBlocksOfOthers(t *testing.T) {
 	lobby := room(t, "lobby")
 	a.claim(t, lobby)
 	a.keepNow(t, lobby, blocked("bob", session.BlockAudio))
-	a.mu.Lock()
-	cl := a.claims["s-lobby"]
-	a.mu.Unlock()
-	require.True(t, a.seize(t.Context(), cl, func() bool { return true }))
+	cl := a.seized(t, lobby)
 	other.owe(t, "a", dismissal(lobby))
 	record := roomRecord("b", other.incarnation(), time.Now())
 	_, err := put(t.Context(), other.store, RoomsBucket, "s-lobby", record, other.entryOfRoom(t, lobby).revision)
@@ -140,6 +158,30 @@ func TestWhatIsOwedTouchesNoBlocksOfOthers(t *testing.T) {
 	a.handOn(t.Context(), cl, "b")
 	require.Equal(t, []string{`s:lobby DismissRoom {"Reason":"over"}`}, a.rooms.heard())
 	require.Equal(t, []string{"block bob audio"}, other.recall(t, lobby))
+}
+
+// TestWhatIsOwedIsLeftWhereTheNodeEnds: the farewell does not wait for what is carried out before a room is handed on.
+func TestWhatIsOwedIsLeftWhereTheNodeEnds(t *testing.T) {
+	b := newBroker(t)
+	began, ended := make(chan struct{}), make(chan error, maxOwed)
+	a := join(t, b.url(), "a", func(o *Options) {
+		o.Obey = func(ctx context.Context, _ session.RoomID, _ string, _ []byte) error {
+			close(began)
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return ctx.Err()
+		}
+	})
+	other := join(t, b.url(), "b", nil)
+	other.knows(t, 2)
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	cl := a.seized(t, lobby)
+	other.owe(t, "a", dismissal(lobby))
+	require.True(t, a.background(func(ctx context.Context) { a.handOn(ctx, cl, "b") }))
+	<-began
+	a.stop()
+	require.ErrorIs(t, <-ended, context.Canceled)
 }
 
 // TestWhatIsOwedByANodeThatKeptItsLease: it hung for a moment, and nobody noticed but who gave the command.
@@ -167,10 +209,7 @@ func TestWhatIsOwedIsVoid(t *testing.T) {
 	await(t, "the room is nobody's", func() bool { return a.Counters().Rooms == 0 })
 	a.claim(t, lobby)
 	now := a.entryOfRoom(t, lobby)
-	a.mu.Lock()
-	cl := a.claims["s-lobby"]
-	a.mu.Unlock()
-	require.True(t, a.seize(t.Context(), cl, func() bool { return true })) // so that nobody else looks
+	cl := a.seized(t, lobby)
 	defer a.keepOn(cl)
 	obey := func() {
 		await(t, "all is done", func() bool {
@@ -200,7 +239,9 @@ func TestWhatIsOwedIsVoid(t *testing.T) {
 	obey()
 	require.Equal(t, []string{"s:lobby Now {}"}, a.rooms.heard())
 	require.EqualValues(t, 2, b.messages(MarksBucket), "what is void ends by itself")
-	a.lose("a test") // what was before cannot be told apart any more
+	a.mu.Lock()
+	cl.first = 0 // as in another bucket: what was before cannot be told apart any more
+	a.mu.Unlock()
 	obey()
 	require.Contains(t, a.rooms.heard(), "s:lobby BeforeIt {}")
 }
@@ -242,6 +283,136 @@ func TestWhatCannotBeOwed(t *testing.T) {
 	require.ErrorIs(t, err, errOwed)
 	a.owe(t, "gone", removal(away, "user0")) // which waits already
 	require.EqualValues(t, maxOwed, b.messages(MarksBucket))
+}
+
+// TestWhatIsOwedStaysOwed where a repeat of the command ends with an error.
+func TestWhatIsOwedStaysOwed(t *testing.T) {
+	b := newBroker(t)
+	a, other := join(t, b.url(), "a", nil), prepare(t, b.url(), "b", nil)
+	var gets atomic.Int64
+	other.store.wrap = func(name string, k bucket) bucket { return unread{k, &gets} }
+	other.run(t)
+	<-other.Opened()
+	other.knows(t, 2)
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	cl := a.seized(t, lobby)
+	defer a.keepOn(cl)
+	other.owe(t, "a", dismissal(lobby))
+	gets.Store(2) // the second one is to see that the room is still that node's
+	_, err := other.Owe(t.Context(), "a", dismissal(lobby))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.EqualValues(t, 1, b.messages(MarksBucket))
+	a.obeyNow(t, cl)
+	require.Equal(t, []string{`s:lobby DismissRoom {"Reason":"over"}`}, a.rooms.heard())
+}
+
+// unread is a bucket in which the read of the lobby's entry fails with which the count comes to 0.
+type unread struct {
+	bucket
+	gets *atomic.Int64
+}
+
+func (u unread) Get(ctx context.Context, key string) (jetstream.KeyValueEntry, error) {
+	if key == "s-lobby" && u.gets.Add(-1) == 0 {
+		return nil, context.DeadlineExceeded
+	}
+	return u.bucket.Get(ctx, key)
+}
+
+// TestWhatIsCarriedOutAndStands: that it cannot be deleted holds up nobody, and it is not carried out again; but the same command is that
+// is given in another bucket, whose revisions are lower.
+func TestWhatIsCarriedOutAndStands(t *testing.T) {
+	b := newBroker(t)
+	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
+	other.knows(t, 2)
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	cl := a.seized(t, lobby)
+	defer a.keepOn(cl)
+	other.owe(t, "a", removal(lobby, "bob"))
+	other.owe(t, "a", dismissal(lobby))
+	_, list, err := a.store.readMarks(t.Context(), "s-lobby")
+	require.NoError(t, err)
+	a.store.mu.Lock()
+	stream := a.store.marksStream
+	a.store.marksStream = unpurged{stream}
+	a.store.mu.Unlock()
+	for range 2 {
+		require.NoError(t, a.obey(t.Context(), cl, slices.Clone(list)))
+	}
+	all := []string{`s:lobby RemoveUser {"UserIds":["bob"]}`, `s:lobby DismissRoom {"Reason":"over"}`}
+	require.Equal(t, all, a.rooms.heard())
+	require.EqualValues(t, 2, b.messages(MarksBucket))
+	a.store.mu.Lock()
+	a.store.marksStream = stream
+	a.store.mu.Unlock()
+
+	require.NoError(t, b.js().DeleteKeyValue(t.Context(), MarksBucket))
+	await(t, "it is made anew", func() bool {
+		_, err := b.js().KeyValue(t.Context(), MarksBucket)
+		return err == nil
+	})
+	await(t, "it is owed anew", func() bool {
+		_, err := other.Owe(t.Context(), "a", dismissal(lobby))
+		return err == nil
+	})
+	a.obeyNow(t, cl)
+	require.Equal(t, append(all, all[1]), a.rooms.heard())
+	require.Zero(t, b.messages(MarksBucket))
+}
+
+// unpurged is a stream of which nothing can be deleted.
+type unpurged struct{ jetstream.Stream }
+
+func (unpurged) Purge(context.Context, ...jetstream.StreamPurgeOpt) error {
+	return context.DeadlineExceeded
+}
+
+// TestWhatIsOwedIsNotCrowdedOut by what is void, nor by what others give at the same moment.
+func TestWhatIsOwedIsNotCrowdedOut(t *testing.T) {
+	b := newBroker(t)
+	a := join(t, b.url(), "a", nil)
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	cl := a.seized(t, lobby)
+	defer a.keepOn(cl)
+	put := func(action, incarnation string) {
+		value, err := json.Marshal(OwedRecord{action, []byte("{}"), incarnation, a.entryOfRoom(t, lobby).revision})
+		require.NoError(t, err)
+		require.NoError(t, a.store.putMarks(t.Context(), owedKey("s-lobby", Owed{Action: action}), value, time.Minute))
+	}
+	for i := range maxOwed {
+		put(fmt.Sprint("Void", i), "another")
+	}
+	var want []string
+	for i := range maxOwed + 3 {
+		put(fmt.Sprint("Good", i), a.incarnation())
+		want = append(want, fmt.Sprintf("s:lobby Good%d {}", i))
+	}
+	a.obeyNow(t, cl)
+	require.Equal(t, want, a.rooms.heard())
+}
+
+// TestWhatIsOwedInAnotherBucket: this node has registered anew and written its rooms into a bucket whose revisions are lower than those of
+// the one before, and has not noticed otherwise. What is owed from then on is.
+func TestWhatIsOwedInAnotherBucket(t *testing.T) {
+	b := newBroker(t)
+	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
+	other.knows(t, 2)
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	cl := a.seized(t, lobby)
+	defer a.keepOn(cl)
+	a.mu.Lock()
+	cl.first += 5000 // as in the bucket before
+	a.mu.Unlock()
+	owner, err := a.rewrite(t.Context(), cl, a.incarnation())
+	require.NoError(t, err)
+	require.Empty(t, owner)
+	other.owe(t, "a", dismissal(lobby))
+	a.obeyNow(t, cl)
+	require.Equal(t, []string{`s:lobby DismissRoom {"Reason":"over"}`}, a.rooms.heard())
 }
 
 func FuzzOwed(f *testing.F) {

@@ -174,6 +174,9 @@ func (c *Cluster) rewrite(ctx context.Context, cl *claim, incarnation string) (o
 	}
 	cl.revision, cl.incarnation = next, incarnation
 	c.mu.Lock()
+	if next < cl.first { // revisions began anew: the bucket is another one, and what is owed from now on names its revisions
+		cl.first = 0
+	}
 	c.view.setRoom(cl.token, entry[RoomRecord]{record, next})
 	c.mu.Unlock()
 	return "", nil

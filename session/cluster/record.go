@@ -43,7 +43,7 @@ type NodeRecord struct {
 	Tells bool `json:"tells,omitempty"`
 
 	doubt doubt  // as it was read
-	raw   string // what was read, where it is not trusted
+	raw   string // what was read: who writes the record back does not change it
 }
 
 // RoomRecord is the value of a room's key in SFU_ROOMS: the room is on that node, as long as the node's present
@@ -53,8 +53,7 @@ type RoomRecord struct {
 	Incarnation string `json:"incarnation"`
 	SinceMS     int64  `json:"since"` // Unix milliseconds; for people
 
-	doubt doubt  // as it was read
-	raw   string // what was read, where it is not trusted
+	doubt doubt // as it was read
 }
 
 func roomRecord(node, incarnation string, now time.Time) RoomRecord {

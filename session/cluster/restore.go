@@ -85,7 +85,7 @@ func (c *Cluster) restore(ctx context.Context, cl *claim, revision uint64) {
 	current := func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return !c.ended && c.me.incarnation == incarnation && c.me.revision != 0 && !c.me.lost
+		return !c.over() && c.me.incarnation == incarnation && c.me.revision != 0 && !c.me.lost
 	}
 	if c.restate(ctx, cl, incarnation, current) {
 		c.count.restored.Add(1)

@@ -166,16 +166,18 @@ func unseal[T NodeRecord | RoomRecord](s *sealer, bucket, key string, value []by
 	r, err := decode[T](key, value)
 	if err == nil {
 		d, raw := doubtOf(&r)
-		if *d = s.check(bucket, key, value); *d != trusted {
+		*d = s.check(bucket, key, value)
+		if raw != nil {
 			*raw = string(value)
 		}
 	}
 	return r, err
 }
 
-// encode writes a record, sealed; or as it was read, where it is one of somebody else that is not believed: others may believe it.
+// encode writes a record, sealed; or as it was read, where it is one of somebody else: others may believe it though this node does not, or
+// know members that this node does not.
 func encode[T NodeRecord | RoomRecord](s *sealer, bucket, key string, r T) []byte {
-	if d, raw := doubtOf(&r); *d != trusted {
+	if _, raw := doubtOf(&r); raw != nil && *raw != "" {
 		return []byte(*raw)
 	}
 	b, err := json.Marshal(r)
@@ -185,13 +187,13 @@ func encode[T NodeRecord | RoomRecord](s *sealer, bucket, key string, r T) []byt
 	return s.seal(bucket, key, b)
 }
 
-// doubtOf returns what a record keeps of how it was read.
+// doubtOf returns what a record keeps of how it was read; raw is nil for those that nobody writes back.
 func doubtOf[T NodeRecord | RoomRecord](r *T) (d *doubt, raw *string) {
 	switch r := any(r).(type) {
 	case *NodeRecord:
 		return &r.doubt, &r.raw
 	case *RoomRecord:
-		return &r.doubt, &r.raw
+		return &r.doubt, nil
 	}
 	panic("cluster: no record")
 }

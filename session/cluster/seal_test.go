@@ -73,24 +73,37 @@ func TestSealsAreChecked(t *testing.T) {
 	s := sealerOf(t, false, many...)
 	got, err := unseal[NodeRecord](s, NodesBucket, "a", encode(s, NodesBucket, "a", rec))
 	require.NoError(t, err)
+	got.raw = ""
 	require.Equal(t, rec, got, "more keys than a record is sealed with")
 	s.check(RoomsBucket, "r", []byte(`{}`))
 	require.Equal(t, map[string]uint64{"unsealed": 1, "forged": 0}, s.counts(RoomsBucket))
 	require.Equal(t, map[string]uint64{"unsealed": 0, "forged": 0}, s.counts(NodesBucket))
 }
 
-// TestWhatIsNotBelievedIsWrittenBackAsItWas: proving that a node's earlier incarnation is dead takes a write to the key of the node, which
-// may be one with other keys. Others believe it, and its own next renewal has to find what it has written.
-func TestWhatIsNotBelievedIsWrittenBackAsItWas(t *testing.T) {
-	s := sealerOf(t, false, "k1")
-	value := encode(sealerOf(t, false, "k9"), NodesBucket, "a", NodeRecord{ID: "a", Incarnation: "1", URL: "http://a.test"})
-	r, err := unseal[NodeRecord](s, NodesBucket, "a", value)
-	require.NoError(t, err)
-	require.Equal(t, forged, r.doubt)
-	v := newView()
-	v.setNode("a", entry[NodeRecord]{r, 1})
-	require.Empty(t, v.nodes["a"].record.URL, "nobody is sent there")
-	require.Equal(t, string(value), string(encode(s, NodesBucket, "a", v.nodes["a"].record)))
+// TestRecordsOfOthersAreWrittenBackAsTheyWere: proving that a node's earlier incarnation is dead takes a write to the key of the node, which
+// may be one with other keys, or of a later version. Others believe it, and its own next renewal has to find what it has written.
+func TestRecordsOfOthersAreWrittenBackAsTheyWere(t *testing.T) {
+	theirs := sealerOf(t, false, "k9")
+	value := theirs.seal(NodesBucket, "a", []byte(`{"id":"a","incarnation":"1","url":"http://a.test","later":[1]}`))
+	for name, c := range map[string]struct {
+		s   *sealer
+		d   doubt
+		url string // where users are sent
+	}{
+		"with other keys": {sealerOf(t, false, "k1"), forged, ""},
+		"without keys":    {sealerOf(t, false), trusted, "http://a.test"},
+		"with its keys":   {theirs, trusted, "http://a.test"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := unseal[NodeRecord](c.s, NodesBucket, "a", value)
+			require.NoError(t, err)
+			require.Equal(t, c.d, r.doubt)
+			v := newView()
+			v.setNode("a", entry[NodeRecord]{r, 1})
+			require.Equal(t, c.url, v.nodes["a"].record.URL)
+			require.Equal(t, string(value), string(encode(c.s, NodesBucket, "a", v.nodes["a"].record)))
+		})
+	}
 }
 
 func FuzzUnseal(f *testing.F) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"parlor/session/refusal"
 	"parlor/session/signal"
 	"parlor/session/token"
+	"parlor/transport/negotiate"
 )
 
 func TestTwoMeetAndOneExits(t *testing.T) {
@@ -269,12 +271,19 @@ func TestFormsThatAreRefusedCloseTheSocket(t *testing.T) {
 	require.Equal(t, websocket.StatusPolicyViolation, (&client{t: t, ws: ws}).closed(), "no subprotocol")
 }
 
+// TestLargestMessageIsTaken: the largest offer, each line end of which takes four bytes in JSON, with its seats.
 func TestLargestMessageIsTaken(t *testing.T) {
 	d := open(t, signal.Options{})
 	c, _ := d.enter(t, "ann")
-	m := c.ask(message{"type": "offer", "sdp": strings.Repeat("x", 255<<10)})
+	line := "a=x:" + strings.Repeat("x", 24) + "\r\n"
+	var seats []message
+	for i := range 128 {
+		seats = append(seats, message{"id": fmt.Sprint("seat-", i), "video": fmt.Sprint(2 * i), "audio": fmt.Sprint(2*i + 1)})
+	}
+	offer := message{"type": "offer", "sdp": strings.Repeat(line, negotiate.MaxOfferSize/len(line)), "seats": seats}
+	m := c.ask(offer)
 	require.Equal(t, "bad_request", m["code"])
-	require.Equal(t, "sdp", m["field"])
+	require.Equal(t, "sdp", m["field"], "it was read")
 }
 
 func TestForeignPagesAreRefused(t *testing.T) {

@@ -1,6 +1,7 @@
 package stranger
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -11,7 +12,7 @@ import (
 )
 
 // Handler has requests pay before next answers them, and for the bytes of the answer afterwards. Requests that entering says are to
-// enter are bounded as entries as well; who is refused has not entered. Who is answered well where a right is asked for gets back what it
+// enter are bounded as entries as well; who is refused has not entered, unless Entered says so. Who is answered well where a right is asked for gets back what it
 // has paid. Files are cheap, and are waited for longer.
 func (b *Budget) Handler(next http.Handler, asksRight, enters, file func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -24,15 +25,16 @@ func (b *Budget) Handler(next http.Handler, asksRight, enters, file func(*http.R
 			refuse(w, err)
 			return
 		}
+		m := &meter{ResponseWriter: w}
 		if enters(r) {
 			if err := b.enter(r.Context(), site); err != nil {
 				refuse(w, err)
 				return
 			}
+			r = r.WithContext(context.WithValue(r.Context(), meterKey{}, m))
 		}
-		m := &meter{ResponseWriter: w}
 		next.ServeHTTP(m, r)
-		if enters(r) && m.status/100 != 2 {
+		if enters(r) && m.status/100 != 2 && !m.entered {
 			b.notEntered(site)
 		}
 		if asksRight(r) && m.status/100 == 2 {
@@ -72,11 +74,23 @@ func refuse(w http.ResponseWriter, err error) {
 	http.Error(w, busy.Error(), http.StatusTooManyRequests)
 }
 
+// meterKey is the context key of a *meter.
+type meterKey struct{}
+
+// Entered says that somebody has entered by the request of that context, though it may be refused yet. Handlers call it before they
+// return.
+func Entered(ctx context.Context) {
+	if m, ok := ctx.Value(meterKey{}).(*meter); ok {
+		m.entered = true
+	}
+}
+
 // meter sees an answer's status and counts its bytes.
 type meter struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
+	status  int
+	bytes   int64
+	entered bool
 }
 
 // WriteHeader implements http.ResponseWriter.

@@ -15,6 +15,7 @@ import (
 
 	"parlor/session"
 	"parlor/session/remote"
+	"parlor/session/stranger"
 	"parlor/transport/negotiate"
 )
 
@@ -210,6 +211,7 @@ func (h *Handler) open(ctx context.Context, e entry) (*session.Session, string, 
 	if err != nil {
 		return nil, "", err
 	}
+	stranger.Entered(ctx) // and has perhaps replaced another session, whatever follows
 	answer, err := negotiatePlan(ctx, s, e.plan, e.watched)
 	if err == nil {
 		err = ctx.Err() // nobody waits for the answer any more

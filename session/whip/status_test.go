@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -20,6 +21,7 @@ import (
 	"parlor/session/fakewire"
 	"parlor/session/refusal"
 	"parlor/session/remote"
+	"parlor/session/stranger"
 	"parlor/session/token"
 	"parlor/session/whip"
 	"parlor/transport"
@@ -323,6 +325,38 @@ func TestRefusedPostsLeaveTheRunningSession(t *testing.T) {
 	resp, body := h.post("/whip/lobby", sendOffer, "Authorization", mint("ann", ""))
 	require.Equal(t, http.StatusCreated, resp.StatusCode, "who publishes keeps her place: %s", body)
 	require.Eventually(t, func() bool { return h.wire.Open() == 1 }, 5*time.Second, time.Millisecond)
+}
+
+// TestWhoHasEnteredGetsNoEntryBack though the offer cannot be answered: the others in the room have seen each of them come and go.
+func TestWhoHasEnteredGetsNoEntryBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wire := new(fakewire.Transport)
+		rooms := session.New(session.Options{}, wire, nil)
+		defer func() { require.NoError(t, rooms.Shutdown(context.Background())) }()
+		auth, err := token.New(nil)
+		require.NoError(t, err)
+		always, never := func(*http.Request) bool { return true }, func(*http.Request) bool { return false }
+		budget := stranger.New(stranger.Limits{Conns: 1, ConnsPerSite: 1, Inside: 1, CPU: 100, Entries: 1})
+		door := budget.Handler(whip.New(rooms, auth, nil), never, always, never)
+		post := func(offer string) int {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/whip/lobby", strings.NewReader(offer))
+			r.Header.Set("Content-Type", "application/sdp")
+			w := httptest.NewRecorder()
+			door.ServeHTTP(w, r)
+			return w.Code
+		}
+		wire.FailNegotiations(errors.New("a test"))
+		began := time.Now()
+		for range 60 {
+			require.Equal(t, http.StatusBadRequest, post("hello"))
+		}
+		for range 20 { // which are saved up
+			require.Equal(t, http.StatusInternalServerError, post(sendOffer))
+		}
+		require.Zero(t, time.Since(began))
+		require.Equal(t, http.StatusInternalServerError, post(sendOffer))
+		require.Equal(t, time.Second, time.Since(began), "one waits for the next entry")
+	})
 }
 
 func TestFullNodeAsksToComeBack(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package browser drives real browsers for tests: Chromium over the DevTools protocol, Firefox over WebDriver BiDi, each
-// headless with fake devices, in the network namespace of the test or in one of its own whose cable can be cut.
+// Package browser drives real browsers for tests and benchmarks: Chromium over the DevTools protocol, Firefox over WebDriver BiDi, each
+// headless with fake devices, in the network namespace of the process or in another one. The cable of a Site can be cut.
 //
 //	browser.go   Browser and Page: what tests use, the same for both kinds
 //	chromium.go  Chromium (chromedp, over a pipe)

@@ -1,12 +1,11 @@
 package browser
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"strings"
 	"syscall"
+
+	"parlor/bench/netns"
 )
 
 // isolated marks, in the environment, a process that Isolate has already moved.
@@ -22,7 +21,7 @@ func Isolate() error {
 		if err := os.Unsetenv(isolated); err != nil {
 			return err
 		}
-		return ip("link set lo up")
+		return netns.IP("link set lo up")
 	}
 	unshare, err := find("unshare", "util-linux")
 	if err != nil {
@@ -40,23 +39,4 @@ func Isolate() error {
 	args = append(args, os.Args[1:]...)
 	err = syscall.Exec(unshare, args, append(os.Environ(), isolated+"=1"))
 	return fmt.Errorf("execute under unshare: %w", err)
-}
-
-// ip runs iproute2 commands, one a line, in the namespace of this process.
-func ip(script string) error {
-	path, err := find("ip", "iproute2")
-	if err != nil {
-		return err
-	}
-	return batch(exec.Command(path, "-batch", "-"), script)
-}
-
-// batch feeds a script to a command; what it complains about becomes the error.
-func batch(cmd *exec.Cmd, script string) error {
-	cmd.Stdin = strings.NewReader(script + "\n")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return errors.Join(fmt.Errorf("%s: %s", script, strings.TrimSpace(string(out))), err)
-	}
-	return nil
 }

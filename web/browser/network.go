@@ -3,17 +3,12 @@ package browser
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
-	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 
-	"golang.org/x/sys/unix"
+	"parlor/bench/netns"
 )
 
 // Addresses of the switch: the first host is the test process, sites follow. 198.18.0.0/15 is set apart for tests of
@@ -34,7 +29,7 @@ type Network struct {
 
 // NewNetwork sets the switch up.
 func NewNetwork() (*Network, error) {
-	err := ip(fmt.Sprintf(`link add %[1]s address %[2]s type bridge stp_state 0 mcast_snooping 0
+	err := netns.IP(fmt.Sprintf(`link add %[1]s address %[2]s type bridge stp_state 0 mcast_snooping 0
 addr add %[3]s/24 dev %[1]s
 link set %[1]s up`, hubName, hubMAC, hubAddr))
 	if err != nil {
@@ -47,16 +42,13 @@ link set %[1]s up`, hubName, hubMAC, hubAddr))
 func (n *Network) Addr() netip.Addr { return netip.MustParseAddr(hubAddr) }
 
 // Close takes the switch away. Sites must have been closed.
-func (n *Network) Close() error { return ip("link del " + hubName) }
+func (n *Network) Close() error { return netns.IP("link del " + hubName) }
 
-// Site is a machine at the switch: a network namespace with one cable, an address, and a default route. It lives while
-// its keeper, a process that does nothing, does.
+// Site is a machine at the switch: a network namespace with one cable, an address, and a default route.
 type Site struct {
-	addr   netip.Addr
-	port   string // name of the interface at the switch's end of the cable
-	keeper *exec.Cmd
-	stdin  io.Closer // the keeper ends when this closes, also because the test process died
-	ns     *os.File
+	space *netns.Space
+	addr  netip.Addr
+	port  string // name of the interface at the switch's end of the cable
 }
 
 // Join plugs a new machine in.
@@ -69,7 +61,8 @@ func (n *Network) Join() (*Site, error) {
 		return nil, fmt.Errorf("network: no address left")
 	}
 	s := &Site{addr: netip.AddrFrom4([4]byte{198, 18, 0, byte(host)}), port: fmt.Sprintf("site%d", host)}
-	if err := s.keep(); err != nil {
+	var err error
+	if s.space, err = netns.NewSpace(); err != nil {
 		return nil, fmt.Errorf("network: site: %w", err)
 	}
 	if err := s.plug(host); err != nil {
@@ -79,65 +72,43 @@ func (n *Network) Join() (*Site, error) {
 	return s, nil
 }
 
-// keep starts the keeper in a new namespace and opens that.
-func (s *Site) keep() (err error) {
-	s.keeper = exec.Command("cat")
-	s.keeper.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	if s.stdin, err = s.keeper.StdinPipe(); err != nil {
-		return err
-	}
-	if err = s.keeper.Start(); err != nil {
-		return fmt.Errorf("new namespace (root is needed): %w", err)
-	}
-	if s.ns, err = os.Open(s.path()); err != nil {
-		s.stdin.Close()
-		_ = s.keeper.Wait()
-	}
-	return err
-}
-
 // plug lays the cable. Neighbours are entered by hand: a machine that is cut off is then met with silence, as behind a
 // router, and not with the kernel's "host unreachable" after three unanswered ARP requests.
 func (s *Site) plug(host int) error {
 	mac := fmt.Sprintf("02:00:c6:12:00:%02x", host)
-	err := ip(fmt.Sprintf(`link add name %[1]s type veth peer name eth0 address %[2]s netns %[3]d
+	err := netns.IP(fmt.Sprintf(`link add name %[1]s type veth peer name eth0 address %[2]s netns %[3]d
 link set %[1]s master %[4]s up
-neigh replace %[5]s lladdr %[2]s dev %[4]s nud permanent`, s.port, mac, s.keeper.Process.Pid, hubName, s.addr))
+neigh replace %[5]s lladdr %[2]s dev %[4]s nud permanent`, s.port, mac, s.space.PID(), hubName, s.addr))
 	if err != nil {
 		return err
 	}
-	return batch(exec.Command("nsenter", "--net="+s.path(), "--", "ip", "-batch", "-"), fmt.Sprintf(`link set lo up
+	return s.space.IP(fmt.Sprintf(`link set lo up
 addr add %[1]s/24 dev eth0
 link set eth0 up
 neigh replace %[2]s lladdr %[3]s dev eth0 nud permanent
 route add default via %[2]s`, s.addr, hubAddr, hubMAC))
 }
 
-// path names the namespace for nsenter.
-func (s *Site) path() string { return fmt.Sprintf("/proc/%d/ns/net", s.keeper.Process.Pid) }
-
 // Addr is the machine's address.
 func (s *Site) Addr() netip.Addr { return s.addr }
 
 // Cut makes every packet from and to the machine vanish. Nothing there notices but by the silence: the link stays up.
-func (s *Site) Cut() error { return ip("link set " + s.port + " nomaster") }
+func (s *Site) Cut() error { return netns.IP("link set " + s.port + " nomaster") }
 
 // Restore ends Cut.
-func (s *Site) Restore() error { return ip("link set " + s.port + " master " + hubName) }
+func (s *Site) Restore() error { return netns.IP("link set " + s.port + " master " + hubName) }
 
 // Unplug pulls the cable: the machine sees its link go down, and nothing passes any more.
-func (s *Site) Unplug() error { return ip("link set " + s.port + " down") }
+func (s *Site) Unplug() error { return netns.IP("link set " + s.port + " down") }
 
 // Plug ends Unplug.
-func (s *Site) Plug() error { return ip("link set " + s.port + " up") }
+func (s *Site) Plug() error { return netns.IP("link set " + s.port + " up") }
 
 // Close takes the machine away. What still runs there loses its network.
 func (s *Site) Close() error {
-	s.stdin.Close()
-	err := s.keeper.Wait()
-	s.ns.Close()
+	err := s.space.Close()
 	// The kernel removes the cable with the namespace, but not before the last process in it has ended.
-	if rm := ip("link del " + s.port); rm != nil && !strings.Contains(rm.Error(), "Cannot find device") {
+	if rm := netns.IP("link del " + s.port); rm != nil && !strings.Contains(rm.Error(), "Cannot find device") {
 		return rm
 	}
 	return err
@@ -145,24 +116,7 @@ func (s *Site) Close() error {
 
 // Dial connects from the machine, as a program on it would. The address must be a literal: nothing resolves names there.
 func (s *Site) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	type result struct {
-		conn net.Conn
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		// A socket belongs to the namespace of the thread that creates it. The thread is never unlocked, so the runtime
-		// ends it with the goroutine and nothing else ever runs on it.
-		runtime.LockOSThread()
-		if err := unix.Setns(int(s.ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- result{err: fmt.Errorf("enter the namespace: %w", err)}
-			return
-		}
-		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		done <- result{conn, err}
-	}()
-	r := <-done
-	return r.conn, r.err
+	return s.space.Dial(ctx, network, address)
 }
 
 // dialer is Dial, or the usual way for the nil Site.

@@ -21,7 +21,7 @@ func find(name, debian string) (string, error) {
 // namespace is where the browser is to run; empty: where this process does.
 func (o Options) namespace() string {
 	if o.Site != nil {
-		return o.Site.path()
+		return o.Site.space.Path()
 	}
 	return o.Namespace
 }
