@@ -178,7 +178,7 @@ func (r *Rooms) ban(room string, users []string, d time.Duration, text string) (
 }
 
 // DismissRoom puts everybody out and ends the room. It returns how many that were, once they are out. While the room is
-// being dismissed already it waits for that and returns the same. Errors: bad_request, room_not_found.
+// being dismissed already it waits for that and returns the same; one that is being moved is not. Errors: bad_request, room_not_found.
 func (r *Rooms) DismissRoom(ctx context.Context, id RoomID, text string) (int, error) {
 	if err := id.check(); err != nil {
 		return 0, err
@@ -201,13 +201,39 @@ type ending struct {
 	next func(context.Context) string
 }
 
+// move is the moving of a room. Under room.mu.
+type move struct {
+	cancel  func()
+	told    bool    // those inside are being told where to go
+	instead *ending // a dismissal that came before
+}
+
+// dismissLocked has a room dismissed that is being moved. It reports false where those inside go elsewhere already.
+func (m *move) dismissLocked(e ending) bool {
+	if m.told {
+		return m.instead != nil
+	}
+	if m.instead == nil {
+		m.instead = &e
+		m.cancel()
+	}
+	return true
+}
+
 // dismiss ends the room with everybody in it.
 func (rm *room) dismiss(ctx context.Context, e ending) (int, error) {
 	rm.mu.Lock()
 	if rm.closed && rm.dismissed > 0 {
-		n := rm.dismissed
+		n, ends := rm.dismissed, true
+		if e.cause == causeDismissed && rm.move != nil {
+			ends = rm.move.dismissLocked(e)
+		}
 		rm.mu.Unlock()
-		return n, waitAll(ctx, []<-chan struct{}{rm.over})
+		err := waitAll(ctx, []<-chan struct{}{rm.over})
+		if err == nil && !ends {
+			return 0, Errorf(CodeRoomNotFound, "room", "there is no such room here: it has moved to another node")
+		}
+		return n, err
 	}
 	if rm.closed || rm.created.IsZero() {
 		rm.closed = true
@@ -219,10 +245,7 @@ func (rm *room) dismiss(ctx context.Context, e ending) (int, error) {
 	rm.dismissed = len(rm.members)
 	var next string
 	if e.next != nil {
-		rm.moved = true
-		rm.mu.Unlock()
-		next = e.next(ctx)
-		rm.mu.Lock()
+		e, next = rm.moveUnlocked(ctx, e)
 	}
 	var out []*participant
 	var wait []<-chan struct{}
@@ -240,9 +263,26 @@ func (rm *room) dismiss(ctx context.Context, e ending) (int, error) {
 	return len(out), waitAll(ctx, wait)
 }
 
+// moveUnlocked has the room given to another node, for which it unlocks rm.mu. It returns how the room ends here, and where everybody is
+// to go on.
+func (rm *room) moveUnlocked(ctx context.Context, e ending) (_ ending, next string) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	rm.move = &move{cancel: cancel}
+	rm.mu.Unlock()
+	next = e.next(ctx)
+	rm.mu.Lock()
+	rm.move.told = true
+	if rm.move.instead != nil {
+		return *rm.move.instead, ""
+	}
+	return e, next
+}
+
 // Move puts everybody out of a room as a shutdown of the node does, and tells them where to go on: the room is closed for
 // those who want to enter, next is called, which is where the room can be given to another node, and everybody is told
-// `exited` 4 with the URL that it returns, or none. It returns how many were put out, once they are. Errors: room_not_found,
+// `exited` 4 with the URL that it returns, or none. Where the room is dismissed meanwhile that is what becomes of it, and the context that
+// next has ends. It returns how many were put out, once they are. Errors: room_not_found,
 // also where the room is ending already, or ctx's.
 func (r *Rooms) Move(ctx context.Context, id RoomID, text string, next func(context.Context) string) (int, error) {
 	rm := r.room(id)

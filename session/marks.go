@@ -156,7 +156,7 @@ func (rm *room) recall(marks []Mark) {
 func (rm *room) endsBlocks() bool {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
-	return rm.marked && !rm.moved
+	return rm.marked && (rm.move == nil || rm.move.instead != nil)
 }
 
 // Check returns a bad_request for what no command can have said.

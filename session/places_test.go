@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 
@@ -173,6 +174,60 @@ func TestWithoutALeaseThoseInsideGoOn(t *testing.T) {
 		_ = bob.Exit(context.Background())
 		n.expect("ann saw", ann.saw(), "user_left bob 0")
 	})
+}
+
+// TestDismissingARoomThatIsBeingMoved: it is dismissed if nobody was told where to go yet; else it has moved, and is to be found there.
+func TestDismissingARoomThatIsBeingMoved(t *testing.T) {
+	for when, exited := range map[string]session.ExitReason{"before": session.ExitedDismissed, "after": session.ExitedShutdown} {
+		t.Run(when, func(t *testing.T) {
+			inNode(t, session.Options{}, func(n *node) {
+				ann := n.enter("ann")
+				ann.publishMic(0)
+				n.feed.take()
+				dismissed := make(chan error, 1)
+				dismiss := func() {
+					go func() {
+						users, err := n.DismissRoom(context.Background(), lobby, "over")
+						if err == nil && users != 1 {
+							err = fmt.Errorf("%d users were put out", users)
+						}
+						dismissed <- err
+					}()
+				}
+				release := n.wire.Hold() // so that the room is not over
+				go func() {
+					_, err := n.Move(context.Background(), lobby, "", func(ctx context.Context) string {
+						if when == "before" {
+							dismiss()
+							<-ctx.Done()
+						}
+						return "http://b"
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				}()
+				synctest.Wait()
+				if when == "after" {
+					dismiss()
+				}
+				synctest.Wait()
+				release()
+				err := <-dismissed
+				if when == "before" && err != nil || when == "after" && !errors.Is(err, session.CodeRoomNotFound) {
+					t.Errorf("it was dismissed: %v", err)
+				}
+				synctest.Wait()
+				ann.mu.Lock()
+				last := ann.events[len(ann.events)-1]
+				ann.mu.Unlock()
+				if last.Exited != exited || (last.Next == "") != (when == "before") || last.Text != map[string]string{"before": "over"}[when] {
+					t.Errorf("ann was told %+v", last)
+				}
+				n.expect("feed", n.feed.take(), "102 5", map[string]string{"before": "104 ann 3", "after": "104 ann 5"}[when])
+			})
+		})
+	}
 }
 
 // TestMoving: while a room is being moved nobody enters it, who comes meanwhile is sent after it, and all are told where.

@@ -41,7 +41,7 @@ type room struct {
 	stage      []performer                // see stageLocked; nil: to be found anew
 	blocks     map[string]Block           // by user id, also of those who have left; without BlockNone
 	marked     bool                       // there were blocks
-	moved      bool                       // it ends here because it is to go on elsewhere
+	move       *move                      // it ends here because it is to go on elsewhere; nil: it does not
 	listeners  map[*participant]*listener // who want to know who speaks
 	deliveries *rate.Limiter              // of messages; nil before the first
 }

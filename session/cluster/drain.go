@@ -33,8 +33,9 @@ func (c *Cluster) Draining() bool {
 }
 
 // MoveAll moves every room to another node and tells those inside where to go, as far as there is one that takes it. It
-// returns when nobody is left inside, or when ctx is done.
+// returns when nobody is left inside, or when ctx is done. What this node owes is carried out before, as it is void for the others.
 func (c *Cluster) MoveAll(ctx context.Context) {
+	c.obeyLast(ctx)
 	c.mu.Lock()
 	claims := make([]*claim, 0, len(c.claims))
 	for _, cl := range c.claims {

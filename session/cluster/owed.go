@@ -197,6 +197,15 @@ func (c *Cluster) obeyAll(ctx context.Context) error {
 	return err
 }
 
+// obeyLast carries out what this node still owes of its rooms before it gives them away.
+func (c *Cluster) obeyLast(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, obeyWithin)
+	defer cancel()
+	if err := c.obeyAll(ctx); err != nil {
+		c.o.Log.Warn().Err(err).Msg("whether something is owed of the rooms that are given to other nodes could not be read, or all of it be carried out")
+	}
+}
+
 // obeyFirst carries out what is owed of a room that another node has taken over. The caller has made the claim busy.
 func (c *Cluster) obeyFirst(ctx context.Context, cl *claim) {
 	ctx, cancel := c.untilOver(ctx)

@@ -184,6 +184,22 @@ func TestWhatIsOwedIsLeftWhereTheNodeEnds(t *testing.T) {
 	require.ErrorIs(t, <-ended, context.Canceled)
 }
 
+// TestWhatIsOwedByANodeThatIsDrained is carried out before its rooms are moved, for whose next node it would be void.
+func TestWhatIsOwedByANodeThatIsDrained(t *testing.T) {
+	b := newBroker(t)
+	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
+	a.knows(t, 2)
+	other.knows(t, 2)
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	other.owe(t, "a", dismissal(lobby))
+	a.Drain()
+	a.MoveAll(t.Context())
+	require.Equal(t, []string{`s:lobby DismissRoom {"Reason":"over"}`}, a.rooms.heard())
+	_, moved := a.rooms.of(lobby)
+	require.True(t, moved)
+}
+
 // TestWhatIsOwedByANodeThatKeptItsLease: it hung for a moment, and nobody noticed but who gave the command.
 func TestWhatIsOwedByANodeThatKeptItsLease(t *testing.T) {
 	b := newBroker(t)
