@@ -36,11 +36,7 @@ func (r *Rooms) RemoveUsers(ctx context.Context, id RoomID, users []string, text
 	if rm == nil {
 		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
 	}
-	bans, err := r.ban(rm.key, users, ban, text)
-	if err != nil {
-		return nil, err
-	}
-	kept, err := rm.keepBans(bans)
+	kept, err := rm.ban(users, ban, text)
 	if err != nil {
 		return nil, err
 	}
@@ -52,12 +48,17 @@ func (r *Rooms) RemoveUsers(ctx context.Context, id RoomID, users []string, text
 	return results, cmp.Or(err, waitAll(ctx, kept))
 }
 
-// keepBans has bans kept, before the room can be moved. Errors: room_not_found where it has ended.
-func (rm *room) keepBans(bans []Mark) (kept []<-chan struct{}, err error) {
+// ban keeps users out for d, and has that kept before the room can be moved, and before others' marks can be heeded. Errors:
+// room_not_found where it has ended.
+func (rm *room) ban(users []string, d time.Duration, text string) (kept []<-chan struct{}, err error) {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
 	if rm.closed && len(rm.members) == 0 || rm.created.IsZero() {
 		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
+	}
+	bans, err := rm.rooms.ban(rm.key, users, d, text)
+	if err != nil {
+		return nil, err
 	}
 	if len(bans) > 0 {
 		kept = append(kept, rm.rooms.opts.Marks.Keep(rm.id, bans))

@@ -102,37 +102,54 @@ func (r *Rooms) Marks() map[RoomID][]Mark {
 }
 
 // Heed puts marks in force that others have written of a room while this node was cut off: who is banned is put out, and what is
-// blocked is not forwarded any more. It returns when that is true. Marks that are in force already change nothing.
-func (r *Rooms) Heed(ctx context.Context, id RoomID, marks []Mark) error {
-	r.mu.Lock()
-	r.recallLocked(id.Key(), marks)
-	now := r.opts.Now()
-	r.mu.Unlock()
+// blocked is not forwarded any more. It returns when that is true. Marks that are in force already change nothing, nor do those for which
+// stands, which is called under the lock under which Marks.Keep is, reports false: there is something newer.
+func (r *Rooms) Heed(ctx context.Context, id RoomID, marks []Mark, stands func(Mark) bool) error {
 	rm := r.room(id)
+	banned := r.heedBans(rm, id, marks, stands)
 	if rm == nil {
 		return nil
 	}
+	for _, m := range banned {
+		if _, err := rm.removeUsers(ctx, []string{m.User}, m.Text); err != nil {
+			return err
+		}
+	}
 	for _, m := range marks {
-		switch {
-		case m.Until.After(now):
-			if _, err := rm.removeUsers(ctx, []string{m.User}, m.Text); err != nil {
+		if p := rm.heed(m, stands); p != nil {
+			if err := p.heedBlock(); err != nil {
 				return err
-			}
-		case m.Until.IsZero():
-			if p := rm.heed(m); p != nil {
-				if err := p.heedBlock(); err != nil {
-					return err
-				}
 			}
 		}
 	}
 	return nil
 }
 
+// heedBans puts bans in force that others have written of a room, and returns them. rm is nil where it is not here.
+func (r *Rooms) heedBans(rm *room, id RoomID, marks []Mark, stands func(Mark) bool) (banned []Mark) {
+	if rm != nil {
+		rm.mu.Lock()
+		defer rm.mu.Unlock()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.opts.Now()
+	for _, m := range marks {
+		if m.Until.After(now) && stands(m) {
+			banned = append(banned, m)
+		}
+	}
+	r.recallLocked(id.Key(), banned)
+	return banned
+}
+
 // heed notes a block that others have written, and returns the session that it changes, or nil.
-func (rm *room) heed(m Mark) *participant {
+func (rm *room) heed(m Mark, stands func(Mark) bool) *participant {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
+	if !m.Until.IsZero() || !stands(m) {
+		return nil
+	}
 	if rm.closed || blockedSources[m.Block] == 0 || rm.blocks[m.User] == m.Block || rm.blocks[m.User] == "" && len(rm.blocks) >= maxBlocks {
 		return nil
 	}

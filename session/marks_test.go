@@ -163,6 +163,49 @@ func TestARoomThatIsMovedKeepsItsBlocks(t *testing.T) {
 	})
 }
 
+// TestMarksAreHeededAsTheyStand: putting somebody out takes time, and what a command says meanwhile holds.
+func TestMarksAreHeededAsTheyStand(t *testing.T) {
+	k := &marks{}
+	inNode(t, session.Options{Marks: k}, func(n *node) {
+		ann, bob := n.enter("ann"), n.enter("bob")
+		ann.publishMic(0)
+		bob.publishMic(0)
+		until := time.Now().Add(time.Hour)
+		var mu sync.Mutex
+		newer := map[string]bool{"cid": true}
+		stands := func(m session.Mark) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return !newer[m.User]
+		}
+		release := n.wire.Hold()
+		heeded := make(chan error, 1)
+		go func() {
+			heeded <- n.Heed(context.Background(), lobby, []session.Mark{
+				{User: "ann", Until: until}, {User: "bob", Block: session.BlockBoth}, {User: "cid", Until: until},
+			}, stands)
+		}()
+		synctest.Wait()
+		mu.Lock()
+		newer["bob"] = true
+		mu.Unlock()
+		release()
+		if err := <-heeded; err != nil {
+			t.Error(err)
+		}
+		ann.isOut()
+		for _, e := range bob.saw() {
+			if strings.HasPrefix(e, "blocked") {
+				t.Errorf("bob was told %s", e)
+			}
+		}
+		n.enter("cid")
+		if _, _, err := n.Enter(context.Background(), n.request("ann")); !errors.Is(err, session.CodeBanned) {
+			t.Errorf("ann may enter: %v", err)
+		}
+	})
+}
+
 // TestNobodyEntersWhereMarksAreNotKnown, and the room's place is given up.
 func TestNobodyEntersWhereMarksAreNotKnown(t *testing.T) {
 	p, k := &places{}, &marks{refusal: session.Errorf(session.CodeNodeDraining, "", "try again")}

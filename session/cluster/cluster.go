@@ -114,8 +114,8 @@ type Rooms interface {
 	Move(ctx context.Context, room session.RoomID, text string, next func(context.Context) string) (users int, err error)
 	// Marks returns the bans and blocks that are in force on this node.
 	Marks() map[session.RoomID][]session.Mark
-	// Heed puts marks in force that others have written meanwhile. It returns when that is true.
-	Heed(ctx context.Context, room session.RoomID, marks []session.Mark) error
+	// Heed puts marks in force that others have written meanwhile, if they stand yet when it does. It returns when that is true.
+	Heed(ctx context.Context, room session.RoomID, marks []session.Mark, stands func(session.Mark) bool) error
 }
 
 // Cluster is a node's part. Its methods may be called from any goroutine.
@@ -229,8 +229,10 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 		store:   &store{js: js, lease: o.Lease, ttl: o.Lease, replicas: o.Replicas, timeout: o.Lease / 3, now: o.Now, log: o.Log, seal: seal},
 		proof:   proof{kick: make(chan struct{}, 1)},
 		rewatch: map[string]chan struct{}{NodesBucket: make(chan struct{}, 1), RoomsBucket: make(chan struct{}, 1)},
-		marks:   marks{rooms: map[string]*unwritten{}, carried: map[string]version{}, kick: make(chan struct{}, 1)},
-		view:    newView(), claims: map[string]*claim{}, buried: map[string]bool{}, me: self{mine: map[string]bool{}},
+		marks: marks{
+			rooms: map[string]*unwritten{}, carried: map[string]version{}, since: map[string]map[string]bool{}, kick: make(chan struct{}, 1),
+		},
+		view: newView(), claims: map[string]*claim{}, buried: map[string]bool{}, me: self{mine: map[string]bool{}},
 		ended: make(chan struct{}),
 	}
 	c.store.gone = func() { signal(c.proof.kick) }

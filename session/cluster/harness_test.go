@@ -103,9 +103,10 @@ type moves struct {
 	mu   sync.Mutex
 	urls map[string]string // by room
 
-	heeded map[string][]session.Mark         // by room
-	marks  map[session.RoomID][]session.Mark // in force; set before it runs
-	obeyed []string                          // what was owed, in order
+	heeding func()                            // called when marks were read; set before it runs
+	heeded  map[string][]session.Mark         // by room
+	marks   map[session.RoomID][]session.Mark // in force; set before it runs
+	obeyed  []string                          // what was owed, in order
 }
 
 // obey is Options.Obey.
@@ -140,7 +141,11 @@ func (m *moves) Marks() map[session.RoomID][]session.Mark {
 	return m.marks
 }
 
-func (m *moves) Heed(_ context.Context, room session.RoomID, marks []session.Mark) error {
+func (m *moves) Heed(_ context.Context, room session.RoomID, marks []session.Mark, stands func(session.Mark) bool) error {
+	if m.heeding != nil {
+		m.heeding()
+	}
+	marks = slices.DeleteFunc(marks, func(mark session.Mark) bool { return !stands(mark) })
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.heeded == nil {

@@ -31,6 +31,8 @@ type marks struct {
 	late  bool // that something is written later has been logged
 	// carried is what was owed and is carried out, by its key: perhaps it stands there yet.
 	carried map[string]version
+	// since is what was wanted since the marks of a room were read, by its token and then the mark's key, as long as they are being heeded.
+	since map[string]map[string]bool
 
 	kick          chan struct{} // buffered: something is to be written later
 	written, held atomic.Uint64
@@ -56,23 +58,34 @@ func (m *marks) roomLocked(token string) *unwritten {
 func (m *marks) want(token string, list []session.Mark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	u := m.roomLocked(token)
+	u, since := m.roomLocked(token), m.since[token]
 	for _, mark := range list {
-		u.wanted[markKey(token, mark)] = &mark
+		key := markKey(token, mark)
+		u.wanted[key] = &mark
+		if since != nil {
+			since[key] = true
+		}
 	}
 }
 
-// older returns of marks that were read those of which nothing else waits to be written.
-func (m *marks) older(token string, list []session.Mark) (l []session.Mark) {
+// reading begins to heed the marks of a room, which are read after it; stands reports of one of them whether nothing else was wanted since,
+// nor waits to be written. One at a time reads those of a room.
+func (m *marks) reading(token string) (stands func(session.Mark) bool, end func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	u := m.rooms[token]
-	for _, mark := range list {
-		if u == nil || u.wanted[markKey(token, mark)] == nil && (!u.ended || !mark.Until.IsZero()) {
-			l = append(l, mark)
-		}
+	since := map[string]bool{}
+	m.since[token] = since
+	stands = func(mark session.Mark) bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		key, block, u := markKey(token, mark), mark.Until.IsZero(), m.rooms[token]
+		return !since[key] && !(block && since[blockPart]) && (u == nil || u.wanted[key] == nil && !(block && u.ended))
 	}
-	return l
+	return stands, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.since, token)
+	}
 }
 
 // end has the blocks of a room ended by the next flush.
@@ -81,6 +94,9 @@ func (m *marks) end(token string) {
 	defer m.mu.Unlock()
 	u := m.roomLocked(token)
 	u.ended = true
+	if since := m.since[token]; since != nil {
+		since[blockPart] = true // all of them
+	}
 	maps.DeleteFunc(u.wanted, func(_ string, mark *session.Mark) bool { return mark.Until.IsZero() })
 }
 

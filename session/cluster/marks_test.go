@@ -210,6 +210,43 @@ func TestBlocksOfANodeThatTakesUpItsRooms(t *testing.T) {
 	require.Equal(t, []string{"block bob audio"}, a.recall(t, lobby))
 }
 
+// TestMarksThatAreReplacedWhileTheyAreHeeded: what a command says after they were read is not undone by what was read, also where it is
+// written by then.
+func TestMarksThatAreReplacedWhileTheyAreHeeded(t *testing.T) {
+	b := newBroker(t)
+	a := prepare(t, b.url(), "a", nil)
+	lobby := room(t, "lobby")
+	var meanwhile func()
+	a.rooms.heeding = func() { meanwhile() }
+	a.run(t)
+	<-a.Opened()
+	a.claim(t, lobby)
+	a.mu.Lock()
+	cl := a.claims["s-lobby"]
+	a.mu.Unlock()
+	for what, c := range map[string]struct {
+		do   func()
+		want []string
+	}{
+		"nothing":           {func() {}, []string{"ann", "bob", "cid"}},
+		"a block is lifted": {func() { a.keepNow(t, lobby, blocked("bob", session.BlockNone)) }, []string{"ann", "cid"}},
+		"another ban":       {func() { a.keepNow(t, lobby, a.ban("ann", time.Minute, "")) }, []string{"bob", "cid"}},
+		"the room's end":    {func() { a.EndBlocks(lobby); require.NoError(t, a.flush(t.Context(), "s-lobby")) }, []string{"ann"}},
+	} {
+		a.keepNow(t, lobby, a.ban("ann", time.Hour, ""), blocked("bob", session.BlockBoth), blocked("cid", session.BlockAudio))
+		meanwhile = c.do
+		require.NoError(t, a.heed(t.Context(), cl))
+		var heeded []string
+		for _, m := range a.rooms.heeded["s:lobby"] {
+			heeded = append(heeded, m.User)
+		}
+		require.ElementsMatch(t, c.want, heeded, what)
+		_, waiting := a.marks.waiting()
+		require.Empty(t, waiting)
+	}
+	require.Empty(t, a.marks.since)
+}
+
 // TestMarksOfOthersAreNotTrusted: what cannot have come from a command is passed over.
 func TestMarksOfOthersAreNotTrusted(t *testing.T) {
 	b := newBroker(t)

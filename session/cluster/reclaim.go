@@ -109,9 +109,11 @@ func (c *Cluster) heed(ctx context.Context, cl *claim) error {
 	defer c.keepOn(cl)
 	within, cancel := context.WithTimeout(ctx, 2*c.store.timeout)
 	defer cancel()
+	stands, end := c.marks.reading(cl.token)
+	defer end()
 	list, owed, err := c.store.readMarks(within, cl.token)
 	if err == nil {
-		err = c.rooms.Heed(within, cl.room, c.marks.older(cl.token, list))
+		err = c.rooms.Heed(within, cl.room, list, stands)
 	}
 	if err != nil {
 		return err
