@@ -43,7 +43,7 @@ func newLoad(tb testing.TB, sinks int, s Source, switched bool) *load {
 	}
 	pub, seat, pt, size := pubVideo, seatVideo, vp8.PT, 1190
 	if s == Mic {
-		pub, seat, pt, size, l.inc = pubAudio, seatAudio, opus.PT, 100, 960
+		pub, seat, pt, size, l.inc = pubAudio, seatSound, opus.PT, 100, 960
 	}
 	join(1, 1, map[string]Source{"0": s}, pub("0", 100))
 	join(2, 2, map[string]Source{"0": s}, pub("0", 200))
@@ -75,6 +75,13 @@ func newLoad(tb testing.TB, sinks int, s Source, switched bool) *load {
 		l.deliver(1, 1)
 	}
 	return l
+}
+
+// lossy has receivers need so much redundancy: those patterns, or copies for who takes none.
+func (l *load) lossy(pattern, copies uint16) {
+	for _, p := range l.c.peers {
+		p.down.guard = &guard{pattern: pattern, copies: copies}
+	}
 }
 
 // deliver has the core take in a batch of the publisher's next packets.
@@ -112,15 +119,20 @@ func BenchmarkForward(b *testing.B) {
 		sinks    int
 		source   Source
 		switched bool
-		silent   bool // receivers send no feedback, so nothing is estimated
+		silent   bool   // receivers send no feedback, so nothing is estimated
+		red      uint16 // what packets carry of those before
 	}{
-		{"video x1", 1, Camera, false, false}, {"video x100", 100, Camera, false, false}, {"video x100 no feedback", 100, Camera, false, true},
-		{"video x100 picture ids rewritten", 100, Camera, true, false}, {"audio x50", 50, Mic, false, false},
+		{"video x1", 1, Camera, false, false, 0}, {"video x100", 100, Camera, false, false, 0}, {"video x100 no feedback", 100, Camera, false, true, 0},
+		{"video x100 picture ids rewritten", 100, Camera, true, false, 0}, {"audio x50", 50, Mic, false, false, 0},
+		{"audio x50 with 4 more blocks", 50, Mic, false, false, 0xf},
 	} {
 		b.Run(x.name, func(b *testing.B) {
 			l := newLoad(b, x.sinks, x.source, x.switched)
 			if !x.silent {
 				l.estimate()
+			}
+			if x.red != 0 {
+				l.lossy(x.red, 0)
 			}
 			before := l.out.packets
 			b.ReportAllocs()
@@ -139,6 +151,32 @@ func BenchmarkForward(b *testing.B) {
 
 // raceEnabled: under the race detector pools forget on purpose, so allocations say nothing.
 var raceEnabled bool
+
+// TestRedundancyDoesNotAllocate, nor is it made for each sink: neither RED nor, for who takes none, copies.
+func TestRedundancyDoesNotAllocate(t *testing.T) {
+	for pattern, each := range map[uint16]int{0xf: 1, 0: 3} {
+		l := newLoad(t, 20, Mic, false)
+		l.estimate()
+		l.lossy(pattern, 0b101)
+		if pattern == 0 {
+			for _, p := range l.c.peers {
+				for _, s := range p.down.sinks {
+					s.seq.Current().State.red = 0
+				}
+			}
+		}
+		l.deliver(1, 8)
+		before := l.out.packets
+		const runs = 200
+		got := testing.AllocsPerRun(runs, func() { l.deliver(1, 8) })
+		if n := l.out.packets - before; n != each*(runs+1)*8*20 {
+			t.Fatalf("%d packets forwarded, want %d", n, each*(runs+1)*8*20)
+		}
+		if got > 0.5 && !raceEnabled {
+			t.Errorf("%v allocations per batch of 8 packets to 20 sinks", got)
+		}
+	}
+}
 
 // TestForwardingDoesNotAllocate also with reports' timers armed, rings full and ids rewritten.
 func TestForwardingDoesNotAllocate(t *testing.T) {

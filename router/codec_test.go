@@ -150,16 +150,30 @@ func TestREDIsUnwrappedWhereNotKnown(t *testing.T) {
 	both := seatAudio("6", 7000)
 	both.Codecs = []packet.Codec{opus, red}
 	knows := w.join(3, 3, nil, both)
-	w.watch(2, "6", 1, Mic, High)
-	w.watch(3, "6", 1, Mic, High)
+	silent := both
+	silent.SSRC, silent.Ext.TransportCC = 8000, 0
+	mute := w.join(4, 4, nil, silent) // never tells what it loses
+	for id := range packet.PeerID(3) {
+		w.watch(2+id, "6", 1, Mic, High)
+	}
 	payload := []byte{0x80 | 111, 0, 0, 3, 111, 'o', 'l', 'd', 'n', 'e', 'w'}
 	s := &sender{w: w, ssrc: 101, pt: 63}
 	w.deliver(1, false, s.packet(false, payload))
 	if p := plain.rtp; len(p) != 1 || p[0].PayloadType != opus.PT || !bytes.HasPrefix(p[0].Payload, []byte("new")) || !p[0].Marker {
 		t.Errorf("without RED: %v", p)
 	}
-	if p := knows.rtp; len(p) != 1 || p[0].PayloadType != 63 || !bytes.HasPrefix(p[0].Payload, payload) {
+	if p := knows.rtp; len(p) != 1 || p[0].PayloadType != opus.PT || !bytes.HasPrefix(p[0].Payload, []byte("new")) {
+		t.Errorf("with RED of its own: %v", p)
+	}
+	if p := mute.rtp; len(p) != 1 || p[0].PayloadType != 63 || !bytes.HasPrefix(p[0].Payload, payload) {
 		t.Errorf("with RED: %v", p)
+	}
+	encrypted := w.join(5, 5, nil, both)
+	w.watch(5, "6", 1, Mic, High)
+	payload = []byte("\xef encrypted end to end")
+	w.deliver(1, false, s.packet(false, payload))
+	if p := encrypted.rtp; len(p) != 1 || p[0].PayloadType != 63 || !bytes.HasPrefix(p[0].Payload, payload) {
+		t.Errorf("with RED that is none: %v", p)
 	}
 }
 

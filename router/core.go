@@ -55,6 +55,7 @@ type media struct {
 	pid    uint16 // picture id, extended to 15 bits
 	copied bool   // the place copy holds the payload, without descriptor
 	copy   uint8
+	red    redundancy // which the place copy holds
 }
 
 // dues are the kinds of things that come due.

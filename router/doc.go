@@ -32,7 +32,7 @@
 //	floor.go     places for the loudest
 //	sample.go    what flows to and from peers, and what is lost of it
 //	resend.go    receivers ask for lost packets
-//	sound.go     sound is sent again as it was
+//	sound.go     sound survives loss: it is sent again as it was, and with what went before
 //	keyframe.go  keyframe requests to publishers
 //	downlink.go  what a peer receives, and what its transport-wide feedback says of it
 //	network.go   what the network to a peer carries
@@ -45,7 +45,7 @@
 //	snapshot.go  Snapshot: the state for describing and metrics
 //	usage.go     Usage: the traffic of single members
 //
-// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, clock, reception, speech, transportcc, sent, allocate, bwe, probe.
+// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, clock, reception, speech, transportcc, sent, red, allocate, bwe, probe.
 //
 // # Rules
 //

@@ -17,6 +17,7 @@ type downlink struct {
 	clock transportcc.Clock // of its feedback
 	told  delivery
 	net   *estimate // nil: it has sent no feedback
+	guard *guard    // of its sound; nil likewise
 }
 
 // delivery counts what has become of packets, as feedback tells. What arrives after it was counted as lost is taken back.
@@ -68,6 +69,7 @@ func (d *downlink) arrived(s transportcc.Status) {
 		if fate == sent.First {
 			d.told.lost++
 			d.net.est.Lost(p.At, p.Size)
+			d.lostSound(p)
 		}
 		return
 	case fate == sent.First:
@@ -84,22 +86,15 @@ func (d *downlink) arrived(s transportcc.Status) {
 // onlyAgain says whether a packet that was sent again under its number was lost the first time, as it arrives no sooner than the second
 // one can. Then its way says nothing of delays.
 func (d *downlink) onlyAgain(p *sent.Packet, arrival int64) bool {
-	if p.Again == 0 {
-		return false
-	}
-	due, ok := d.net.est.Due(p.At + p.Again)
-	return !ok || arrival > due-soonerAgain
+	return p.Again != 0 && d.net.est.OnlySecond(p.At, p.Again, arrival)
 }
-
-// soonerAgain is by how much a packet that was sent again may come sooner than its way takes at least as far as known, in ns: its
-// time is kept in steps. Higher takes more of what came late for lost.
-const soonerAgain = 4e6
 
 // book books what is lost by now: of what feedback has left missing, or where none comes any more.
 func (d *downlink) book(now int64) {
 	for p, ok := d.sent.Lost(now); ok; p, ok = d.sent.Lost(now) {
 		d.told.lost++
 		d.net.est.Lost(p.At, p.Size)
+		d.lostSound(p)
 	}
 }
 

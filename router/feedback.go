@@ -29,6 +29,7 @@ func (c *core) onRTCP(p *peer, b []byte, at int64) {
 	if x.fed {
 		p.down.book(at)
 		p.down.net.est.End()
+		p.down.watchLoss(at)
 	}
 }
 

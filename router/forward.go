@@ -93,11 +93,11 @@ func (c *core) send(s *sink, m *media) {
 	f.SSRC, f.PT, f.Seq = s.ssrc, rw.pt, uint16(out)
 	tmpl := c.compose(s, m, rw)
 	payload := c.payload(m, rw)
+	if rw.flags&rewriteSound != 0 && s.exactly(rw) {
+		payload = c.keepWhole(s, m, seg, out, payload)
+	}
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
 	c.noteSent(s, tmpl, n+len(payload), kindOf(s.section.Kind))
-	if s.exactly(rw) {
-		s.repair.note(out, f)
-	}
 	s.out.SendRTP(c.out.hdr[:n], payload)
 	s.count.packets++
 	s.count.bytes += uint64(len(payload))
@@ -105,6 +105,9 @@ func (c *core) send(s *sink, m *media) {
 	c.totals.BytesOut += uint64(n + len(payload))
 	if !s.last.any || out > s.last.seq {
 		s.remember(out, m, f, rw)
+		if rw.flags&rewriteSound != 0 && s.peer.down.guard.copied(rw) {
+			c.repeat(s, m, seg, out)
+		}
 	}
 	if s.peer.reports.at == 0 {
 		c.armReport(s.peer)
@@ -131,12 +134,8 @@ func (c *core) noteSent(s *sink, tmpl *header.Template, size int, kind sent.Kind
 // write it with.
 func (c *core) compose(s *sink, m *media, rw *rewrite) *header.Template {
 	f := &c.out.fields
-	f.Timestamp = m.Timestamp + rw.ts
-	f.Marker = m.Marker || m.ext == rw.first && rw.flags&rewriteMark != 0
-	if m.Has&header.DependencyDescriptor != 0 {
-		f.Frame = codec.FrameNumber(m.DD) + rw.frame
-	}
-	if rw.flags&rewriteExact != 0 {
+	rw.stamp(f, m)
+	if rw.flags&(rewriteExact|rewriteSound) != 0 && s.exactly(rw) {
 		return s.composeExact(m, f)
 	}
 	f.MID, f.AbsSend = !s.acked, c.absSend
@@ -144,6 +143,15 @@ func (c *core) compose(s *sink, m *media, rw *rewrite) *header.Template {
 		f.TransportCC = s.peer.down.sent.Next()
 	}
 	return &s.tmpl
+}
+
+// stamp fills the fields that follow from the packet alone.
+func (rw *rewrite) stamp(f *header.Fields, m *media) {
+	f.Timestamp = m.Timestamp + rw.ts
+	f.Marker = m.Marker || m.ext == rw.first && rw.flags&rewriteMark != 0
+	if m.Has&header.DependencyDescriptor != 0 {
+		f.Frame = codec.FrameNumber(m.DD) + rw.frame
+	}
 }
 
 // payload returns the payload of a packet as the segment has it. What must change is changed in a copy, as the

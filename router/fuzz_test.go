@@ -76,26 +76,25 @@ func FuzzCore(f *testing.F) {
 		for i := range exact.Codecs {
 			exact.Codecs[i].RTX = 0 // what is sent again are the very bytes
 		}
-		speech, sound := pubAudio("1", 200), seatAudio("7", 7000)
-		for _, s := range []*packet.Section{&speech, &sound} {
-			s.Codecs = []packet.Codec{opus, opusRED}
-			s.Codecs[0].NACK, s.Codecs[1].NACK = true, true
-		}
+		speech, sound := pubAudio("1", 200), seatSound("7", 7000)
+		speech.Codecs = sound.Codecs
 		w.must(w.c.attach(1, 1, &wire{}, w.now))
 		w.must(w.c.update(1, []packet.Section{pubVideo("0", 100), speech}, map[string]Source{"0": Camera, "1": Mic}, w.now))
 		w.must(w.c.ready(1, w.now))
 		w.must(w.c.attach(2, 2, out, w.now))
-		w.must(w.c.update(2, []packet.Section{sec, exact, sound}, nil, w.now))
+		w.must(w.c.update(2, []packet.Section{sec, exact, sound, seatAudio("8", 8000)}, nil, w.now))
 		w.must(w.c.ready(2, w.now))
 		w.watch(2, "5", 1, Camera, High)
 		w.watch(2, "6", 1, Camera, High)
 		w.watch(2, "7", 1, Mic, High)
+		w.watch(2, "8", 1, Mic, High)
 		for _, s := range w.c.peers[2].down.sinks {
 			s.seq = seqmap.New[rewrite](0) // so that an input means the same each time
 		}
 		b := packet.GetBatch(time.Unix(0, w.now))
 		for len(in) >= 3 {
 			kind, n := in[0], min(int(binary.BigEndian.Uint16(in[1:])), len(in)-3, packet.Size)
+			w.needs(2, uint16(kind)*0x0101, uint16(kind>>1)&0x25)
 			add(b, packet.PeerID(1+kind&1), kind&2 != 0, in[3:3+n])
 			if kind>>2 != 0 {
 				w.take(b)

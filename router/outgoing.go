@@ -11,7 +11,9 @@ type outgoing struct {
 	slots  [maxSlots]media
 	runs   [maxRuns]run // packets taken in and not sent yet; the first open ones, the oldest first
 	open   int
-	copies *copies // made when a payload is rewritten for the first time
+	copies *copies       // made when a payload is rewritten for the first time
+	before header.Packet // of sound, carried once more by one that is in hand
+	again  media         // of sound, sent again beside what is in hand
 	fields header.Fields
 	hdr    [header.MaxLen]byte
 }

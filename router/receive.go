@@ -42,7 +42,7 @@ func (c *core) takeIn(m *media, p *peer, buf *packet.Buffer, at int64) (kept boo
 	if b.repair && !c.unwrap(b.stream, m, buf) {
 		return false
 	}
-	m.at, m.copied, m.copy = at, false, alone
+	m.at, m.copied, m.copy, m.red = at, false, alone, redundancy{}
 	return c.receive(b.stream, m, buf, b.repair)
 }
 
@@ -273,7 +273,7 @@ func (c *core) recall(st *stream, ext uint64, m *media) bool {
 	codec.Parse(&m.info, m.format.ID, m.Payload, m.DD)
 	m.info.Keyframe = s.Meta&metaKeyframe != 0
 	m.pid, m.ext, m.at = uint16(s.Meta&metaPID), ext, s.At
-	m.copied, m.copy = false, alone
+	m.copied, m.copy, m.red = false, alone, redundancy{}
 	return true
 }
 

@@ -77,8 +77,8 @@ func (c *core) resend(s *sink, seq uint16) bool {
 		return false
 	}
 	out := seg.Out + (in - seg.In)
-	if s.exactly(rw) {
-		return c.resendSound(s, m, seg, out, in)
+	if rw.flags&rewriteSound != 0 && s.exactly(rw) {
+		return c.resendSound(s, m, seg, out)
 	}
 	if !s.repair.allow(out, c.now, max(minResendGap, s.peer.rtt-s.peer.rtt/4), maxResends) || !c.recall(rw.src, in, m) || m.format.ID != rw.format.ID {
 		return false
@@ -95,13 +95,13 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
 	c.noteSent(s, tmpl, n+len(payload), sent.Resend)
 	c.sendAgain(s, n, payload)
+	s.peer.down.credit -= int64(n + len(payload))
 	return true
 }
 
 // sendAgain sends again what is written: a header of n bytes, and a payload.
 func (c *core) sendAgain(s *sink, n int, payload []byte) {
 	s.out.SendRTP(c.out.hdr[:n], payload)
-	s.peer.down.credit -= int64(n + len(payload))
 	s.count.resent++
 	c.totals.Resent++
 }

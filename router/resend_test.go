@@ -224,8 +224,8 @@ func TestOnlyWhatCanBeAskedForIsKept(t *testing.T) {
 		w.deliver(4, false, s.audio())
 		w.pass(20 * time.Millisecond)
 	}
-	if n := w.heldBy(4, "a"); n < 10 || n > 18 {
-		t.Errorf("%d packets of 20 ms of audio kept, want those of 300 ms", n)
+	if n := w.heldBy(4, "a"); n < 15 || n > 23 {
+		t.Errorf("%d packets of 20 ms of audio kept, want those of 400 ms", n)
 	}
 }
 

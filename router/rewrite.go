@@ -19,6 +19,7 @@ type rewrite struct {
 	key    uint8
 	pt     uint8
 	rtx    uint8 // payload type of retransmissions, 0: none
+	red    uint8 // payload type of redundant audio around pt, 0: none
 	flags  rewriteFlags
 }
 
@@ -30,6 +31,7 @@ const (
 	rewriteFrame                          // there is no frame number yet to go on from
 	rewriteRED                            // RED to Opus
 	rewriteExact                          // packets may have to be sent again as they are
+	rewriteSound                          // sound, which is sent again as it was
 )
 
 // carried is what the latest packet of a sink carried, for the next source to go on from.
@@ -60,6 +62,7 @@ func (c *core) begin(s *sink, st *stream, m *media) bool {
 		return false
 	}
 	c.finish(s)
+	i = s.unwrapped(st, m, i)
 	k := &s.section.Codecs[i]
 	rw := rewrite{src: st, format: st.format, first: m.ext, pt: k.PT, ts: c.timestamps(s, st, m)}
 	if k.RTX != 0 && s.section.RTXSSRC != 0 {
@@ -68,7 +71,8 @@ func (c *core) begin(s *sink, st *stream, m *media) bool {
 		rw.flags |= rewriteExact
 	}
 	if st.track.key.Source.Kind() == packet.Audio {
-		rw.flags |= rewriteMark
+		rw.flags |= rewriteMark | rewriteSound
+		rw.red = s.wraps(i)
 	}
 	if st.format.ID == codec.RED && s.formats[i].ID == codec.Opus {
 		rw.flags |= rewriteRED

@@ -3,17 +3,23 @@ package router
 import (
 	"parlor/packet"
 	"parlor/router/clock"
+	"parlor/router/codec"
 	"parlor/router/header"
+	"parlor/router/red"
+	"parlor/router/sent"
 	"parlor/router/seqmap"
 )
 
-// Sound that is lost is sent again as it was, under its number, for nobody takes RTX of it. What a packet carried that does not follow
-// from the publisher's packet is remembered for that. Two different packets under one number would give away the key.
+// Sound survives loss in three ways. What is lost is sent again when it is asked for. Where more is lost, packets carry what went before
+// as well (RED), and receivers that do not take that get packets twice. All of it is sent under the number that the packet has: nobody
+// takes RTX of sound. Two different packets under one number would give away the key, so what of a packet does not follow from
+// the publisher's is remembered, and a packet that cannot be made again as it was is not sent again.
 
-// exact is what must be remembered of a packet to send it again.
+// exact is what is remembered of a packet.
 type exact struct {
 	out       uint32 // the low bits of its number
 	transport uint16 // its transport-wide number
+	blocks    uint16 // which packets before it it carries: bit i for the one i+1 before
 }
 
 // recentSound is for how many packets of a sink that is, a power of two, 8 bytes each. Lower refuses requests that come late.
@@ -26,9 +32,80 @@ const (
 	minSoundResendGap = 20e6
 )
 
-// exactly says whether the sink's packets of a segment are sent again as they were, transport-wide number included.
+// Limits on redundancy: bytes of a payload that has any, and of a frame that is worth it. Shorter ones are silence.
+const (
+	maxRedundant = 1150
+	leastFrame   = 3
+)
+
+// guard is what is done for a receiver's sound, by what it loses.
+type guard struct {
+	red.Guard
+	told    delivery // what was known when it was looked at
+	pattern uint16   // which packets before it a packet carries, as in exact
+	copies  uint16   // which are sent again with it instead, to who takes no RED
+}
+
+// watchLoss has the sound guarded by what feedback has told, at the end of a report.
+func (d *downlink) watchLoss(now int64) {
+	if d.guard == nil {
+		d.guard = new(guard)
+	}
+	g, e := d.guard, d.net.est.Estimate()
+	arrived, lost := d.told.arrived-g.told.arrived, max(d.told.lost, g.told.lost)-g.told.lost
+	g.told = d.told
+	g.Report(now, arrived, lost, e.Capacity, e.Queue)
+	g.pattern, g.copies = g.Pattern(), g.Copies()
+}
+
+// lostSound notes a packet that was lost, if it was of sound.
+func (d *downlink) lostSound(p sent.Packet) {
+	if d.guard != nil && p.Kind == sent.Audio {
+		d.guard.Lost(p.At)
+	}
+}
+
+// copied says whether packets of a segment are sent again unasked.
+func (g *guard) copied(rw *rewrite) bool { return g != nil && g.copies != 0 && rw.red == 0 }
+
+// exactly says whether packets of a segment may be sent again as they were. Those of sound then keep their transport-wide number.
 func (s *sink) exactly(rw *rewrite) bool {
-	return rw.flags&rewriteExact != 0 && s.section.Kind == packet.Audio
+	return rw.flags&rewriteExact != 0 || s.peer.down.guard.copied(rw)
+}
+
+// unwrapped returns which of its formats a sink gets instead of RED, which fits: Opus, as what goes with it is for its own losses
+// to say. RED that comes otherwise than agreed, as where frames are encrypted, is left as it is, and where no losses are told.
+func (s *sink) unwrapped(st *stream, m *media, fits int) int {
+	if s.formats[fits].ID != codec.RED || s.section.Ext.TransportCC == 0 || !wellFormed(m.Payload, st.format.Inner) {
+		return fits
+	}
+	if i := codec.Fit(codec.Format{ID: codec.Opus, Clock: st.format.Clock}, s.formats); i >= 0 {
+		return i
+	}
+	return fits
+}
+
+// wellFormed says whether a payload is RED around blocks of one payload type.
+func wellFormed(payload []byte, inner uint8) bool {
+	var room [red.MaxBlocks]red.Block
+	blocks, ok := red.Parse(payload, room[:0])
+	for i := range blocks {
+		ok = ok && blocks[i].PT == inner
+	}
+	return ok
+}
+
+// wraps returns the payload type of RED around one of the sink's formats, 0 if there is none.
+func (s *sink) wraps(i int) uint8 {
+	if s.formats[i].ID != codec.Opus {
+		return 0
+	}
+	for j := range s.formats {
+		if s.formats[j].ID == codec.RED && s.formats[j].Inner == s.section.Codecs[i].PT {
+			return s.section.Codecs[j].PT
+		}
+	}
+	return 0
 }
 
 // composeExact is compose for packets that may be sent again as they are: all that it fills in follows from the packet, but
@@ -42,12 +119,101 @@ func (s *sink) composeExact(m *media, f *header.Fields) *header.Template {
 	return &s.tmpl
 }
 
-// note remembers a packet that is sent for the first time, as it was composed.
-func (r *repairs) note(out uint64, f *header.Fields) {
+// keepWhole has a packet carry what its receiver may miss, and remembers how it went out.
+func (c *core) keepWhole(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint64, payload []byte) []byte {
+	f, g, blocks := &c.out.fields, s.peer.down.guard, uint16(0)
+	if g != nil && g.pattern != 0 && seg.State.red != 0 {
+		alone := len(payload)
+		if payload, blocks = c.redundant(m, seg, g.pattern, payload); blocks != 0 {
+			f.PT = seg.State.red
+			g.Spent(len(payload) - alone)
+		}
+	}
+	s.repair.note(exact{out: uint32(out), transport: f.TransportCC, blocks: blocks})
+	return payload
+}
+
+// redundancy is a payload with redundancy that lies in the place of its packet. Sinks of one pattern share it.
+type redundancy struct {
+	asked, blocks uint16 // the pattern; what of it was there
+	pt            uint8
+	size          uint16
+}
+
+// redundant returns a payload with those of the packets before it that are in the pattern, and which of them it has; it is RED if
+// there is any. Packets from before the segment belong to somebody else.
+func (c *core) redundant(m *media, seg *seqmap.Segment[rewrite], pattern uint16, payload []byte) ([]byte, uint16) {
+	if since := m.ext - seg.In; since < red.MaxDepth {
+		pattern &= 1<<since - 1
+	}
+	if pattern == 0 || len(payload) == 0 {
+		return payload, 0
+	}
+	pt, place := seg.State.pt, c.out.place(m.copy)
+	if m.red.asked != pattern || m.red.pt != pt {
+		var room [red.MaxDepth + 1]red.Block
+		room[red.MaxDepth] = red.Block{Data: payload, PT: pt}
+		blocks, had := c.gather(&room, m, seg.State.src, pattern)
+		m.red = redundancy{asked: pattern, blocks: had, pt: pt, size: uint16(red.Compose(place[:], blocks))}
+	}
+	if m.red.blocks == 0 {
+		return payload, 0
+	}
+	return place[:m.red.size], m.red.blocks
+}
+
+// gather puts the frames of a pattern that are there and fit before the primary block, which is the last of room. It returns all
+// of them, the oldest first, and which they are.
+func (c *core) gather(room *[red.MaxDepth + 1]red.Block, m *media, st *stream, pattern uint16) (blocks []red.Block, had uint16) {
+	first := red.MaxDepth
+	size := red.Size(room[first:])
+	for i := 0; pattern>>i != 0; i++ {
+		if pattern>>i&1 == 0 {
+			continue
+		}
+		b := red.Block{PT: room[red.MaxDepth].PT}
+		var at uint32
+		if b.Data, at = c.frame(st, m.ext-uint64(i)-1); len(b.Data) < leastFrame || len(b.Data) > red.MaxData {
+			continue
+		}
+		if b.Offset = m.Timestamp - at; b.Offset == 0 || b.Offset > red.MaxOffset {
+			continue
+		}
+		if size += b.Len(); size > maxRedundant {
+			break
+		}
+		first--
+		room[first] = b
+		had |= 1 << i
+	}
+	return room[first:], had
+}
+
+// frame returns the frame of Opus in a packet of the ring, and its timestamp; nothing if there is none.
+func (c *core) frame(st *stream, ext uint64) (data []byte, at uint32) {
+	p := &c.out.before
+	s := st.ring.Get(ext)
+	if s == nil || header.Parse(p, s.Buf.B, &st.track.peer.ids) != nil {
+		return nil, 0
+	}
+	switch f := st.track.formatOf(p.PT); {
+	case f == nil:
+	case f.ID == codec.Opus:
+		return p.Payload, p.Timestamp
+	case f.ID == codec.RED:
+		if block, pt, ok := codec.Primary(p.Payload); ok && pt == f.Inner {
+			return block, p.Timestamp
+		}
+	}
+	return nil, 0
+}
+
+// note remembers how a packet was sent for the first time.
+func (r *repairs) note(e exact) {
 	if r.exact == nil {
 		r.exact = make([]exact, recentSound)
 	}
-	r.exact[out&(recentSound-1)] = exact{out: uint32(out), transport: f.TransportCC}
+	r.exact[e.out&(recentSound-1)] = e
 }
 
 // noted returns what is remembered of a packet, nil if nothing is.
@@ -61,25 +227,52 @@ func (r *repairs) noted(out uint64) *exact {
 	return nil
 }
 
-// resendSound sends a packet of sound again as it was.
-func (c *core) resendSound(s *sink, m *media, seg *seqmap.Segment[rewrite], out, in uint64) bool {
-	e, rw := s.repair.noted(out), &seg.State
-	if e == nil || !c.recall(rw.src, in, m) || m.format.ID != rw.format.ID {
+// resendSound sends a packet of sound again, as a receiver has asked for it.
+func (c *core) resendSound(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint64) bool {
+	if s.repair.noted(out) == nil || !s.repair.allow(out, c.now, max(minSoundResendGap, s.peer.rtt), maxSoundResends) {
 		return false
 	}
-	if !s.repair.allow(out, c.now, max(minSoundResendGap, s.peer.rtt), maxSoundResends) {
-		return false
+	n := c.sendSoundAgain(s, m, seg, out)
+	s.peer.down.credit -= int64(n)
+	return n > 0
+}
+
+// repeat sends again what the pattern of copies says with a packet that is the newest of its sink.
+func (c *core) repeat(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint64) {
+	g := s.peer.down.guard
+	for i := 0; g.copies>>i != 0; i++ {
+		back := uint64(i) + 1
+		if g.copies>>i&1 != 0 && m.ext-seg.In >= back {
+			g.Spent(c.sendSoundAgain(s, &c.out.again, seg, out-back))
+		}
+	}
+}
+
+// sendSoundAgain sends a packet of a segment again as it was, read into m. It returns how many bytes that took: 0 where it is no
+// longer known, or cannot be made as it was.
+func (c *core) sendSoundAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint64) int {
+	e, rw := s.repair.noted(out), &seg.State
+	if e == nil || !c.recall(rw.src, seg.In+(out-seg.Out), m) || m.format.ID != rw.format.ID {
+		return 0
 	}
 	f := &c.out.fields
 	f.SSRC, f.PT, f.Seq = s.ssrc, rw.pt, uint16(out)
-	tmpl := c.compose(s, m, rw)
+	rw.stamp(f, m)
+	tmpl := s.composeExact(m, f)
 	f.TransportCC = e.transport
 	payload := c.payload(m, rw)
+	if e.blocks != 0 {
+		var had uint16
+		if payload, had = c.redundant(m, seg, e.blocks, payload); had != e.blocks {
+			return 0
+		}
+		f.PT = rw.red
+	}
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
 	if tmpl.TransportCC() {
 		s.peer.down.sent.Again(e.transport, c.now)
 		c.noteLoad(s.peer, n+len(payload)+wireOverhead)
 	}
 	c.sendAgain(s, n, payload)
-	return true
+	return n + len(payload)
 }

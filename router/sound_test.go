@@ -12,25 +12,43 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"parlor/packet"
+	"parlor/router/red"
 )
 
 // listening is a room in which member 1 speaks, and peer 3 hears it and asks for what it misses; what is sent to it is in raw.
 func listening(t *testing.T) (w *world, s *sender, raw *rawCapture) {
 	w = newWorld(t)
-	pub, seat := pubAudio("0", 100), seatAudio("5", 5000)
-	for _, sec := range []*packet.Section{&pub, &seat} {
-		sec.Codecs = []packet.Codec{opus, opusRED}
-		for i := range sec.Codecs {
-			sec.Codecs[i].NACK = true
-		}
-	}
+	pub := pubAudio("0", 100)
+	pub.Codecs = seatSound("0", 0).Codecs
 	w.join(1, 1, map[string]Source{"0": Mic}, pub)
-	raw = &rawCapture{}
-	w.must(w.c.attach(3, 3, raw, w.now))
-	w.must(w.c.update(3, []packet.Section{seat}, nil, w.now))
-	w.must(w.c.ready(3, w.now))
-	w.watch(3, "5", 1, Mic, High)
-	return w, &sender{w: w, ssrc: 100, pt: opus.PT}, raw
+	return w, &sender{w: w, ssrc: 100, pt: opus.PT}, w.listener(3, seatSound("5", 5000))
+}
+
+// listener joins who hears member 1 in a seat.
+func (w *world) listener(id packet.PeerID, seat packet.Section) *rawCapture {
+	raw := &rawCapture{}
+	w.must(w.c.attach(id, MemberID(id), raw, w.now))
+	w.must(w.c.update(id, []packet.Section{seat}, nil, w.now))
+	w.must(w.c.ready(id, w.now))
+	w.watch(id, seat.MID, 1, Mic, High)
+	return raw
+}
+
+// needs has a listener's packets carry those before it of a pattern, or be sent again after it.
+func (w *world) needs(id packet.PeerID, pattern, copies uint16) {
+	w.c.peers[id].down.guard = &guard{pattern: pattern, copies: copies}
+}
+
+// blocks reads a packet with redundancy; a plain one is the primary alone.
+func blocksOf(t *testing.T, raw []byte) (p rtp.Packet, blocks []red.Block) {
+	require.NoError(t, p.Unmarshal(raw))
+	if p.PayloadType == opus.PT {
+		return p, []red.Block{{PT: opus.PT, Data: p.Payload}}
+	}
+	require.EqualValues(t, opusRED.PT, p.PayloadType)
+	blocks, ok := red.Parse(p.Payload, nil)
+	require.True(t, ok)
+	return p, blocks
 }
 
 // speak has so many packets of sound come, one each 20 ms.
@@ -135,7 +153,7 @@ func TestLostSoundIsAskedForOfPublishers(t *testing.T) {
 		s.seq++
 		w.speak(s, 1)
 		w.pass(time.Second)
-		require.Equal(t, 3, asked(), "each 125 ms, for 300 ms")
+		require.Equal(t, 4, asked(), "each 125 ms, for 400 ms")
 	}
 }
 
@@ -178,4 +196,160 @@ func TestWhatIsSentAgainHidesNoLoss(t *testing.T) {
 	report()
 	require.EqualValues(t, 10, told.arrived)
 	require.EqualValues(t, 5, told.lost)
+}
+
+// TestListenersGetWhatTheyLose: each as much as it loses itself, and who loses nothing gets what was sent, as it was.
+func TestListenersGetWhatTheyLose(t *testing.T) {
+	w, s, _ := listening(t)
+	type line struct {
+		raw  *rawCapture
+		lost float64
+		want int
+		r    *twcc.Recorder
+		seen int
+	}
+	lines := map[packet.PeerID]*line{4: {lost: 0}, 5: {lost: 0.1, want: 2}, 6: {lost: 0.3, want: 4}, 7: {lost: 0.65, want: 12}}
+	for id, l := range lines {
+		l.raw, l.r = w.listener(id, seatSound("5", uint32(id)*1000)), twcc.NewRecorder(1)
+	}
+	for n := range 400 {
+		w.speak(s, 1)
+		for id, l := range lines {
+			for ; l.seen < len(l.raw.rtp); l.seen++ {
+				if i := float64(l.seen); int(i*l.lost) == int((i-1)*l.lost) { // evenly
+					l.r.Record(1, uint16(l.seen), int64(l.seen)*20e3+5e9)
+				}
+			}
+			if n%5 == 0 {
+				for _, p := range l.r.BuildFeedbackPacket() {
+					w.rtcp(id, &rtcp.ReceiverReport{}, p)
+				}
+			}
+		}
+	}
+	for id, l := range lines {
+		require.Len(t, l.raw.rtp, 400, "listener %d", id)
+		for i, raw := range l.raw.rtp[350:] {
+			p, blocks := blocksOf(t, raw)
+			require.Len(t, blocks, l.want+1, "listener %d, packet %d", id, i)
+			_, first := blocksOf(t, l.raw.rtp[0])
+			number := binary.BigEndian.Uint32(first[0].Data[1:]) + 350 + uint32(i)
+			for back, b := range blocks {
+				back = len(blocks) - 1 - back
+				require.EqualValues(t, 960*back, b.Offset)
+				require.EqualValues(t, opus.PT, b.PT)
+				require.Equal(t, binary.BigEndian.AppendUint32([]byte{0xfc}, number-uint32(back)), b.Data)
+			}
+			require.Equal(t, binary.BigEndian.Uint16(l.raw.rtp[0][2:])+350+uint16(i), p.SequenceNumber)
+		}
+	}
+}
+
+// TestRedundancyIsSentAgainAsItWas: what has come since is not in it, and what is gone cannot be.
+func TestRedundancyIsSentAgainAsItWas(t *testing.T) {
+	w, s, raw := listening(t)
+	w.speak(s, 3)
+	w.needs(3, 0b1011, 0)
+	late := s.audio()
+	w.speak(s, 3) // 3 to 5 of raw
+	w.deliver(1, false, late)
+	w.speak(s, 3) // 7 to 9
+	w.needs(3, 0b1, 0)
+	for place, want := range map[int][]uint32{2: {0}, 3: {3840, 1920, 0}, 4: {3840, 960, 0}, 6: {1920, 960, 0}, 7: {3840, 1920, 960, 0}} {
+		_, blocks := blocksOf(t, raw.rtp[place])
+		var offsets []uint32
+		for _, b := range blocks {
+			offsets = append(offsets, b.Offset)
+		}
+		require.Equal(t, want, offsets, "packet %d", place)
+	}
+	for place := range 10 {
+		w.miss(raw, place)
+		require.Equal(t, raw.rtp[place], raw.rtp[len(raw.rtp)-1], "packet %d", place)
+	}
+	require.Len(t, raw.rtp, 20)
+	w.pass(100 * time.Millisecond)
+	w.speak(s, 9) // up to 400 ms after the first ones
+	before := len(raw.rtp)
+	w.miss(raw, 5)
+	require.Len(t, raw.rtp, before+1)
+	w.speak(s, 4)
+	before = len(raw.rtp)
+	w.miss(raw, 5)
+	require.Len(t, raw.rtp, before, "one of its blocks is gone")
+	w.miss(raw, 9)
+	require.Len(t, raw.rtp, before+1)
+}
+
+// TestRedundancyEndsWithItsSource: a speaker's packets carry nothing of the one before, whose timestamps were others.
+func TestRedundancyEndsWithItsSource(t *testing.T) {
+	w, s, raw := listening(t)
+	w.join(2, 2, map[string]Source{"0": Mic}, pubAudio("0", 200))
+	w.needs(3, 0b111, 0)
+	w.speak(s, 5)
+	other := &sender{w: w, ssrc: 200, pt: opus.PT, seq: s.seq, ts: 77}
+	w.deliver(2, false, other.audio()) // before it is heard
+	w.watch(3, "5", 2, Mic, High)
+	for range 3 {
+		w.deliver(2, false, other.audio())
+	}
+	for i, want := range []int{1, 2, 3, 4, 4, 1, 2, 3} {
+		_, blocks := blocksOf(t, raw.rtp[i])
+		require.Len(t, blocks, want, "packet %d", i)
+	}
+}
+
+// TestRedundancyFits: silence is left out, and what is too long, or too long ago.
+func TestRedundancyFits(t *testing.T) {
+	w, s, raw := listening(t)
+	w.needs(3, 0xffff, 0)
+	sizes := []int{400, 300, 2, 300, 400, 300, 2}
+	for i, size := range sizes {
+		b := s.packet(false, make([]byte, size-min(4, size)))
+		if size == 2 {
+			b = b[:14]
+		}
+		s.ts += 960
+		if i == 3 {
+			s.ts += 1 << 14
+		}
+		w.deliver(1, false, b)
+	}
+	for i, want := range [][]int{{400}, {400, 300}, {400, 300, 2}, {400, 300, 300}, {400}, {400, 300}, {400, 300, 2}} {
+		_, blocks := blocksOf(t, raw.rtp[i])
+		var got []int
+		for _, b := range blocks {
+			got = append(got, len(b.Data))
+		}
+		require.Equal(t, want, got, "packet %d", i)
+	}
+	for range 3 {
+		w.deliver(1, false, s.packet(false, make([]byte, 396)))
+		s.ts += 960
+	}
+	_, blocks := blocksOf(t, raw.rtp[9])
+	require.Len(t, blocks, 2, "more would be too long")
+}
+
+// TestRepeatedForWhoTakesNoRED: the very packets, once more with later ones.
+func TestRepeatedForWhoTakesNoRED(t *testing.T) {
+	w, s, _ := listening(t)
+	raw := w.listener(4, seatAudio("5", 6000))
+	w.speak(s, 10)
+	w.needs(4, 0xf, 0b100101)
+	w.speak(s, 10)
+	number := func(i int) int {
+		return int(binary.BigEndian.Uint16(raw.rtp[i][2:]) - binary.BigEndian.Uint16(raw.rtp[0][2:]))
+	}
+	var got []int
+	first := map[int][]byte{}
+	for i := range raw.rtp {
+		n := number(i)
+		if got = append(got, n); first[n] == nil {
+			first[n] = raw.rtp[i]
+		}
+		require.Equal(t, first[n], raw.rtp[i], "packet %d", i)
+	}
+	require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 10, 12, 11, 13, 12, 10, 14, 13, 11, 15, 14, 12, 16, 15, 13, 10}, got[:28])
+	require.EqualValues(t, 20, w.c.peers[4].down.sent.Next(), "and no numbers of their own")
 }

@@ -102,7 +102,7 @@ const (
 )
 
 // audioHistory is for how long audio can be sent again, if Options.History is not shorter: later no receiver plays it.
-const audioHistory = 300 * time.Millisecond
+const audioHistory = 400 * time.Millisecond
 
 // history is for how long packets of a track can be sent again, and are asked for.
 func (c *core) history(t *track) time.Duration {

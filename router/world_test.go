@@ -119,6 +119,14 @@ func seatAudio(mid string, ssrc uint32) packet.Section {
 	return packet.Section{MID: mid, Kind: packet.Audio, Active: true, Codecs: []packet.Codec{opus}, Ext: subExt, SSRC: ssrc}
 }
 
+// seatSound is a seat of who asks for lost sound, and takes RED.
+func seatSound(mid string, ssrc uint32) packet.Section {
+	s := seatAudio(mid, ssrc)
+	s.Codecs = []packet.Codec{opus, opusRED}
+	s.Codecs[0].NACK, s.Codecs[1].NACK = true, true
+	return s
+}
+
 func (w *world) must(err error) {
 	w.t.Helper()
 	if err != nil {

@@ -122,14 +122,20 @@ func (e *Estimator) Sent(now int64, size int) {
 // LastSent returns when the last packet was sent, 0 before the first.
 func (e *Estimator) LastSent() int64 { return e.lastSent }
 
-// Due returns when a packet sent at a time arrives if nothing is in its way but the queue of the last report, by the receiver's
-// clock, in ns; false before anything is known.
-func (e *Estimator) Due(sent int64) (arrival int64, ok bool) {
-	least := e.queue.floor()
-	if !e.queue.known || math.IsInf(least, 1) {
-		return 0, false
+// secondSooner is by how much a packet that was sent twice may come sooner the second time than the least delay has it, in ns, as
+// times are kept in steps. Higher takes more of what came late for lost.
+const secondSooner = 4e6
+
+// OnlySecond says whether a packet that was sent a second time, so long after the first, arrived no sooner than the second can have.
+// Where delays vary by more than that, it is not known, and false.
+func (e *Estimator) OnlySecond(sent, again, arrived int64) bool {
+	q := &e.queue
+	least := q.floor()
+	if !q.known || math.IsInf(least, 1) {
+		return true
 	}
-	return sent + e.queue.zero + int64(least) + e.queue.length, true
+	delay := float64(arrived - sent - q.zero)
+	return delay > least+float64(q.length+again)-secondSooner && float64(again) > 2*q.jitter
 }
 
 // Probe takes a cluster that is about to be sent.

@@ -1,0 +1,181 @@
+package red
+
+import "math"
+
+// Step is one of the steps of redundancy.
+type Step struct {
+	Lost   float64 // for up to this share of lost packets
+	Blocks int     // how many frames before it a packet carries
+	Copies int     // how often it is sent again where the receiver takes no redundancy
+}
+
+// steps are the steps, the shallowest first. What is left of the loss p with k blocks is about p to the power of k+1; one in a
+// hundred is the aim. More blocks cost bytes, and deeper ones come too late for short buffers.
+var steps = [...]Step{
+	{0.02, 0, 0}, {0.08, 1, 1}, {0.20, 2, 1}, {0.35, 4, 2}, {0.50, 6, 2}, {0.60, 8, 3}, {0.70, 12, 3}, {1, 16, 3},
+}
+
+const (
+	// down is for how long less redundancy must be enough before there is a step less, in ns. Lower follows loss that comes and goes.
+	down = 10e9
+	// short and long are the times over which loss is averaged, in ns. The worse one counts.
+	short, long = 500e6, 10e9
+	// chance is how many lost packets of the short time may be by chance, so that one does not cost redundancy for long.
+	chance = 2
+	// few and many are of how many packets a share of lost ones says something, over the short time and the long one.
+	few, many = 20, 200
+	// frame is how long a frame is mostly, in ns, and adjacent within how much of each other lost ones belong to one run.
+	frame, adjacent = 20e6, 30e6
+	// mostShare is of what the network carries the share that redundancy may take, and leastSpare what it may take anyway, in bit/s:
+	// where sound alone is sent, and much of it lost, it is not known what the network carries.
+	mostShare, leastSpare = 0.4, 150e3
+	// standing is from how long a queue on, in ns, more bytes would make it worse, so that there is one block at most.
+	standing = 50e6
+	// budgetStep is how often the share is looked at, in ns.
+	budgetStep = 500e6
+)
+
+// average is counts that fade.
+type average struct{ arrived, lost float64 }
+
+func (a *average) add(arrived, lost, keep float64) {
+	a.arrived = a.arrived*keep + arrived
+	a.lost = a.lost*keep + lost
+}
+
+// share returns the share that was lost, so many packets not counted; 0 where there were less than so many in all.
+func (a *average) share(less, least float64) float64 {
+	if a.arrived+a.lost < least {
+		return 0
+	}
+	return max(a.lost-less, 0) / (a.arrived + a.lost)
+}
+
+// Guard follows what one receiver loses, and says by how much redundancy its sound is to be kept whole. The zero value is ready.
+type Guard struct {
+	short, long average
+	at          int64 // of the last Report
+	step        int
+	enough      int64 // since when a step less is enough, 0: it is not
+
+	lastLost     int64   // when the last lost frame was sent
+	frames, runs float64 // how long runs of losses were in all, and how many
+
+	spent   int   // bytes of redundancy since looked
+	looked  int64 // when the share was looked at
+	ceiling int   // blocks that fit into the share, less 1 step; 0: as many as there are
+}
+
+// Lost takes that a frame of sound was lost that was sent at a time, in ns. Calls come in the order of sending, more or less.
+func (g *Guard) Lost(sent int64) {
+	apart := sent - g.lastLost
+	if apart < 0 || apart > adjacent {
+		g.runs++
+		g.frames++
+	} else {
+		g.frames += float64(apart) / frame // several speakers' frames may be lost at once
+	}
+	g.lastLost = sent
+}
+
+// Spent takes that so many bytes of redundancy were sent.
+func (g *Guard) Spent(bytes int) { g.spent += bytes }
+
+// Report takes that so many packets of all kinds have arrived and were lost since the last call, what the network carries, in
+// bit/s, and for how long packets wait on the way, in ns.
+func (g *Guard) Report(now int64, arrived, lost uint64, carries float64, queue int64) {
+	dt := float64(max(now-g.at, 0))
+	g.at = now
+	g.short.add(float64(arrived), float64(lost), math.Exp(-dt/short))
+	keep := math.Exp(-dt / long)
+	g.long.add(float64(arrived), float64(lost), keep)
+	g.frames, g.runs = g.frames*keep, g.runs*keep
+	g.follow(now)
+	g.budget(now, carries, queue)
+}
+
+// Share returns the share that is lost of late.
+func (g *Guard) Share() float64 { return max(g.short.share(chance, few), g.long.share(0, many)) }
+
+// follow goes up at once, and down a step at a time.
+func (g *Guard) follow(now int64) {
+	lost, want := g.Share(), 0
+	for steps[want].Lost < lost && want < len(steps)-1 {
+		want++
+	}
+	switch {
+	case want >= g.step:
+		g.step, g.enough = want, 0
+	case g.enough == 0:
+		g.enough = now
+	case now-g.enough >= down:
+		g.step--
+		g.enough = now
+	}
+}
+
+// budget keeps redundancy within what the network has to spare.
+func (g *Guard) budget(now int64, carries float64, queue int64) {
+	if queue > standing {
+		g.ceiling = 1
+	}
+	since := now - g.looked
+	if since < budgetStep {
+		return
+	}
+	used, spare := float64(g.spent)*8e9/float64(since), max(mostShare*carries, leastSpare)
+	g.spent, g.looked = 0, now
+	blocks := g.blocks()
+	switch {
+	case blocks == 0 || queue > standing:
+	case used > spare:
+		g.ceiling = max(int(float64(blocks)*spare/used), 1)
+	case g.ceiling > 0 && used*float64(blocks+1) < spare*float64(blocks):
+		g.ceiling = min(g.ceiling+1, MaxDepth)
+	}
+}
+
+// blocks is how many blocks there are now.
+func (g *Guard) blocks() int {
+	k := steps[g.step].Blocks
+	if g.ceiling > 0 {
+		k = min(k, g.ceiling)
+	}
+	return k
+}
+
+// mostApart bounds how far blocks are apart. Higher covers longer runs, and comes too late for short buffers.
+const mostApart = 4
+
+// MaxDepth is how many frames back the oldest block may be.
+const MaxDepth = 16
+
+// Pattern says which frames before it a packet carries, bit i for the one i+1 frames before. Runs of losses set them farther apart.
+func (g *Guard) Pattern() (mask uint16) {
+	apart := g.apart()
+	for i, n := apart, g.blocks(); n > 0 && i <= MaxDepth; i, n = i+apart, n-1 {
+		mask |= 1 << (i - 1)
+	}
+	return mask
+}
+
+// apart returns how far blocks are apart: half of what runs of losses are longer than chance has them.
+func (g *Guard) apart() int {
+	if g.runs < 1 {
+		return 1
+	}
+	return min(max(int(math.Round(g.frames/g.runs*(1-g.Share())/2)), 1), mostApart)
+}
+
+// again are the frames before, by Copies, that are sent again with a packet where redundancy cannot be: after 20, 60 and 120 ms, so
+// that a run of losses does not take all of them.
+var again = [...]uint16{0, 1 << 0, 1<<0 | 1<<2, 1<<0 | 1<<2 | 1<<5}
+
+// Copies says which packets before it are sent again with a packet, likewise.
+func (g *Guard) Copies() uint16 {
+	n := steps[g.step].Copies
+	if g.ceiling > 0 {
+		n = min(n, g.ceiling)
+	}
+	return again[n]
+}

@@ -1,0 +1,150 @@
+package red
+
+import (
+	"math/bits"
+	"math/rand/v2"
+	"testing"
+)
+
+const ms = int64(1e6)
+
+// line is a guard that hears of a receiver ten times a second.
+type line struct {
+	g     Guard
+	now   int64
+	carry float64
+	queue int64
+}
+
+func newLine() *line { return &line{now: 1e12, carry: 5e6} }
+
+// run has so many seconds go by with 100 packets each of which a share is lost, evenly.
+func (l *line) run(seconds, share float64) {
+	for range int(seconds * 10) {
+		l.now += 100 * ms
+		lost := uint64(share*float64(l.now/(100*ms))*10) - uint64(share*float64(l.now/(100*ms)-1)*10)
+		l.g.Report(l.now, 10-lost, lost, l.carry, l.queue)
+	}
+}
+
+func (l *line) depth() int { return bits.OnesCount16(l.g.Pattern()) }
+
+func TestDepthByLoss(t *testing.T) {
+	for share, want := range map[float64][2]int{
+		0: {0, 0}, 0.01: {0, 0}, 0.05: {1, 1}, 0.12: {2, 1}, 0.3: {4, 2}, 0.45: {6, 2}, 0.55: {8, 3}, 0.65: {12, 3}, 0.9: {16, 3},
+	} {
+		l := newLine()
+		l.run(20, share)
+		if got := [2]int{l.depth(), bits.OnesCount16(l.g.Copies())}; got != want {
+			t.Errorf("%v lost: %v, want %v", share, got, want)
+		}
+	}
+}
+
+// TestDepthRisesAtOnceAndFallsInSteps, so that loss which comes and goes finds it there.
+func TestDepthRisesAtOnceAndFallsInSteps(t *testing.T) {
+	l := newLine()
+	l.run(30, 0)
+	l.run(1, 0.3)
+	if d := l.depth(); d < 4 {
+		t.Errorf("%d blocks after a second", d)
+	}
+	l.run(30, 0.3)
+	before := l.depth()
+	l.run(9, 0)
+	if d := l.depth(); d != before {
+		t.Errorf("%d blocks nine seconds after the loss, before %d", d, before)
+	}
+	last := before
+	for range 60 {
+		l.run(1, 0)
+		d := l.depth()
+		if d > last || last-d > 4 {
+			t.Errorf("%d blocks, then %d", last, d)
+		}
+		last = d
+	}
+	if last != 0 {
+		t.Errorf("%d blocks a minute later", last)
+	}
+	l.run(30, 0)
+	l.run(0.2, 0.9) // what is lost in between counts at once
+	if d := l.depth(); d == 0 {
+		t.Error("nothing after 200 ms")
+	}
+}
+
+// TestOneLostPacketIsNone: nobody pays for chance.
+func TestOneLostPacketIsNone(t *testing.T) {
+	l := newLine()
+	l.run(60, 0)
+	l.g.Report(l.now, 9, 1, 5e6, 0)
+	l.run(1, 0)
+	if d := l.depth(); d != 0 {
+		t.Errorf("%d blocks", d)
+	}
+	var fresh Guard
+	fresh.Report(1e12, 1, 3, 5e6, 0)
+	if fresh.Pattern() != 0 {
+		t.Error("four packets say nothing")
+	}
+}
+
+func TestRunsOfLossesSetBlocksApart(t *testing.T) {
+	for run, want := range map[int]uint16{1: 0b11, 2: 0b11, 4: 0b1010, 6: 0b100100, 30: 0b10001000} {
+		l := newLine()
+		l.run(20, 0.15)
+		for n := range 40 {
+			for i := range run {
+				at := l.now + int64(n)*1000*ms + int64(i)*20*ms
+				l.g.Lost(at)
+				l.g.Lost(at) // of another speaker
+			}
+		}
+		if got := l.g.Pattern(); got != want {
+			t.Errorf("runs of %d: %b, want %b", run, got, want)
+		}
+	}
+	l := newLine() // by chance half of all
+	l.run(20, 0.5)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for i := range 1000 {
+		if rnd.IntN(2) == 0 {
+			l.g.Lost(l.now + int64(i)*20*ms)
+		}
+	}
+	if got := l.g.Pattern(); got != 0b111111 {
+		t.Errorf("by chance: %b", got)
+	}
+}
+
+// TestRedundancyLeavesRoom: it takes 40 % of what the network carries at most, and one block where a queue stands.
+func TestRedundancyLeavesRoom(t *testing.T) {
+	l := newLine()
+	l.carry = 300e3
+	spend := func(seconds int) {
+		for range seconds * 10 {
+			l.g.Spent(l.depth() * 50_000 / 8 / 10) // 50 kbit/s each
+			l.run(0.1, 0.55)
+		}
+	}
+	spend(10)
+	if d := l.depth(); d != 3 {
+		t.Errorf("%d blocks of 50 kbit/s, 150 are spared", d)
+	}
+	l.carry = 5e6
+	spend(10)
+	if d := l.depth(); d != 8 {
+		t.Errorf("%d blocks when there is room", d)
+	}
+	l.queue = 200 * ms
+	spend(1)
+	if d := l.depth(); d != 1 || l.g.Copies() != 1 {
+		t.Errorf("%d blocks, %b, into a queue", d, l.g.Copies())
+	}
+	l.queue = 0
+	spend(10)
+	if d := l.depth(); d != 8 {
+		t.Errorf("%d blocks after the queue", d)
+	}
+}
