@@ -128,8 +128,8 @@ func publicAddr(external []netip.Addr) netip.Addr {
 }
 
 // obey carries out a command that was given while this node could not be reached.
-func (n *Node) obey(ctx context.Context, room session.RoomID, action string, request []byte) error {
-	return n.commands.Obey(ctx, room, command.Action(action), request)
+func (n *Node) obey(ctx context.Context, o cluster.Owed) error {
+	return n.commands.Obey(ctx, command.Owed{Room: o.Room, Action: command.Action(o.Action), Request: o.Request, ID: o.ID})
 }
 
 // others are the other nodes, for commands.
@@ -154,7 +154,7 @@ func (o others) Ask(ctx context.Context, node string, a command.Action, request 
 // Owe keeps a command for a node that cannot be reached.
 func (o others) Owe(ctx context.Context, node string, owed command.Owed) (time.Duration, error) {
 	return o.Cluster.Owe(ctx, node, cluster.Owed{
-		Room: owed.Room, Action: string(owed.Action), Request: owed.Request, Ban: cluster.Ban(owed.Ban),
+		Room: owed.Room, Action: string(owed.Action), Request: owed.Request, ID: owed.ID, Ban: cluster.Ban(owed.Ban),
 	})
 }
 

@@ -95,7 +95,7 @@ type Options struct {
 	Report   func() Report // called with every renewal, on one goroutine
 	// Obey carries out a command on a room of this node that was owed (Owe). Nobody enters the room meanwhile, unless the node has kept its
 	// lease. Where it fails it is not tried again. nil: nothing is owed.
-	Obey     func(ctx context.Context, room session.RoomID, action string, request []byte) error
+	Obey     func(context.Context, Owed) error
 	Unsealed bool // records without a MAC are believed; forged ones are not
 	Log      zerolog.Logger
 	Now      func() time.Time // nil: time.Now; must be monotonic
@@ -217,7 +217,7 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 		o.Now = time.Now
 	}
 	if o.Obey == nil {
-		o.Obey = func(context.Context, session.RoomID, string, []byte) error { return nil }
+		o.Obey = func(context.Context, Owed) error { return nil }
 	}
 	if o.Report == nil {
 		o.Report = func() Report { return Report{} }

@@ -107,17 +107,19 @@ type moves struct {
 	heeded  map[string][]session.Mark         // by room
 	marks   map[session.RoomID][]session.Mark // in force; set before it runs
 	obeyed  []string                          // what was owed, in order
+	lastID  string                            // of it
 }
 
 // obey is Options.Obey.
-func (m *moves) obey(_ context.Context, room session.RoomID, action string, request []byte) error {
+func (m *moves) obey(_ context.Context, o Owed) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	when := ""
-	if _, moved := m.urls[room.Key()]; moved {
+	if _, moved := m.urls[o.Room.Key()]; moved {
 		when = ", too late"
 	}
-	m.obeyed = append(m.obeyed, fmt.Sprintf("%s %s %s%s", room.Key(), action, request, when))
+	m.lastID = o.ID
+	m.obeyed = append(m.obeyed, fmt.Sprintf("%s %s %s%s", o.Room.Key(), o.Action, o.Request, when))
 	return nil
 }
 

@@ -46,6 +46,7 @@ type Owed struct {
 	Room    session.RoomID
 	Action  string
 	Request []byte // a JSON object; a ban is not in it
+	ID      string // as the node may have got it otherwise; "": it cannot have
 	Ban     Ban
 }
 
@@ -62,6 +63,7 @@ type OwedRecord struct {
 	Request     json.RawMessage `json:"request"`
 	Incarnation string          `json:"incarnation"` // of who owes it, as the room's entry named it
 	Entry       uint64          `json:"entry"`       // that entry's revision
+	ID          string          `json:"id,omitempty"`
 }
 
 // owed is an OwedRecord as it was read.
@@ -110,7 +112,7 @@ func (c *Cluster) Owe(ctx context.Context, node string, o Owed) (within time.Dur
 	if err := c.banNow(ctx, token, o); err != nil {
 		return 0, err
 	}
-	value, err := json.Marshal(OwedRecord{o.Action, o.Request, e.record.Incarnation, e.revision})
+	value, err := json.Marshal(OwedRecord{o.Action, o.Request, e.record.Incarnation, e.revision, o.ID})
 	if err == nil && len(value) > maxOwedBytes {
 		err = fmt.Errorf("it has %d bytes", len(value))
 	}
@@ -253,7 +255,7 @@ func (c *Cluster) carryOut(ctx context.Context, cl *claim, o owed) error {
 	}
 	within, cancel := context.WithTimeout(ctx, obeyWithin)
 	defer cancel()
-	err := c.o.Obey(within, cl.room, o.Action, o.Request)
+	err := c.o.Obey(within, Owed{Room: cl.room, Action: o.Action, Request: o.Request, ID: o.ID})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -134,9 +134,9 @@ func TestWhatIsOwedTouchesNoBlocksOfOthers(t *testing.T) {
 	b := newBroker(t)
 	var a *member
 	a = join(t, b.url(), "a", func(o *Options) {
-		o.Obey = func(ctx context.Context, r session.RoomID, action string, request []byte) error {
-			_ = a.rooms.obey(ctx, r, action, request)
-			return a.settleMarks(ctx, natsapi.RoomToken(r), true)
+		o.Obey = func(ctx context.Context, o Owed) error {
+			_ = a.rooms.obey(ctx, o)
+			return a.settleMarks(ctx, natsapi.RoomToken(o.Room), true)
 		}
 	})
 	other := join(t, b.url(), "b", nil)
@@ -165,7 +165,7 @@ func TestWhatIsOwedIsLeftWhereTheNodeEnds(t *testing.T) {
 	b := newBroker(t)
 	began, ended := make(chan struct{}), make(chan error, maxOwed)
 	a := join(t, b.url(), "a", func(o *Options) {
-		o.Obey = func(ctx context.Context, _ session.RoomID, _ string, _ []byte) error {
+		o.Obey = func(ctx context.Context, _ Owed) error {
 			close(began)
 			<-ctx.Done()
 			ended <- ctx.Err()
@@ -207,11 +207,13 @@ func TestWhatIsOwedByANodeThatKeptItsLease(t *testing.T) {
 	other.knows(t, 2)
 	lobby := room(t, "lobby")
 	a.claim(t, lobby)
-	was := a.incarnation()
-	other.owe(t, "a", dismissal(lobby))
+	was, o := a.incarnation(), dismissal(lobby)
+	o.ID = "one"
+	other.owe(t, "a", o)
 	await(t, "it is done", func() bool { return len(a.rooms.heard()) == 1 })
 	await(t, "it is cleared away", func() bool { return b.messages(MarksBucket) == 0 })
 	require.Equal(t, was, a.incarnation())
+	require.Equal(t, "one", a.rooms.lastID)
 }
 
 // TestWhatIsOwedIsVoid for another process of that node, for the next room of that name, and when it was done already.
@@ -234,7 +236,7 @@ func TestWhatIsOwedIsVoid(t *testing.T) {
 		})
 	}
 	put := func(action string, e entry[RoomRecord]) {
-		value, err := json.Marshal(OwedRecord{action, []byte("{}"), e.record.Incarnation, e.revision})
+		value, err := json.Marshal(OwedRecord{Action: action, Request: []byte("{}"), Incarnation: e.record.Incarnation, Entry: e.revision})
 		require.NoError(t, err)
 		require.NoError(t, a.store.putMarks(t.Context(), owedKey("s-lobby", Owed{Action: action}), value, time.Minute))
 	}
@@ -394,7 +396,7 @@ func TestWhatIsOwedIsNotCrowdedOut(t *testing.T) {
 	cl := a.seized(t, lobby)
 	defer a.keepOn(cl)
 	put := func(action, incarnation string) {
-		value, err := json.Marshal(OwedRecord{action, []byte("{}"), incarnation, a.entryOfRoom(t, lobby).revision})
+		value, err := json.Marshal(OwedRecord{Action: action, Request: []byte("{}"), Incarnation: incarnation, Entry: a.entryOfRoom(t, lobby).revision})
 		require.NoError(t, err)
 		require.NoError(t, a.store.putMarks(t.Context(), owedKey("s-lobby", Owed{Action: action}), value, time.Minute))
 	}
@@ -432,7 +434,7 @@ func TestWhatIsOwedInAnotherBucket(t *testing.T) {
 }
 
 func FuzzOwed(f *testing.F) {
-	value, _ := json.Marshal(OwedRecord{"DismissRoom", []byte(`{"StrRoomId":"lobby"}`), "x", 7})
+	value, _ := json.Marshal(OwedRecord{"DismissRoom", []byte(`{"StrRoomId":"lobby"}`), "x", 7, "id"})
 	f.Add("s-lobby.owed.00", value)
 	f.Add("s-lobby.owed.", []byte(`{"action":"x","request":[]}`))
 	f.Add("s-lobby.ban.ann", []byte(`{"request":null,"entry":-1}`))

@@ -13,6 +13,7 @@
 //	page.go       shorter pages; which commands may be repeated
 //	elsewhere.go  Elsewhere: the other nodes; to whom a command goes, merging of lists
 //	owed.go       commands that a node carries out later, as it cannot be reached
+//	once.go       ids of commands, so that such a node carries each out once
 package command
 
 import (
@@ -39,13 +40,14 @@ type Options struct {
 type Commands struct {
 	o    Options
 	only session.RoomID // zero: any
+	once *once
 }
 
 // New returns the commands of a node. It starts nothing.
-func New(o Options) *Commands { return &Commands{o: o} }
+func New(o Options) *Commands { return &Commands{o: o, once: new(once)} }
 
 // Within returns the commands that concern one room, for who may give no others; for the zero room, all.
-func (c *Commands) Within(room session.RoomID) *Commands { return &Commands{c.o, room} }
+func (c *Commands) Within(room session.RoomID) *Commands { return &Commands{c.o, room, c.once} }
 
 // task is a request that was read and is well-formed.
 type task struct {
@@ -69,8 +71,18 @@ func (c *Commands) Do(ctx context.Context, a Action, request []byte) (answer any
 	return c.do(ctx, a, request, c.route)
 }
 
-// DoHere is Do for this node alone, as if there were no other: what other nodes ask of it.
-func (c *Commands) DoHere(ctx context.Context, a Action, request []byte) (any, error) {
+// DoHere is Do for this node alone, as if there were no other: what other nodes ask of it. What has the id (WithID) of a command that was
+// carried out is an error.
+func (c *Commands) DoHere(ctx context.Context, a Action, request []byte) (answer any, err error) {
+	id := IDOf(ctx)
+	if !c.once.begin(id) {
+		return nil, session.Errorf(session.CodeInternal, "", "the command is carried out already")
+	}
+	defer func() {
+		if err != nil {
+			c.once.failed(id)
+		}
+	}()
 	return c.do(ctx, a, request, func(ctx context.Context, _ Action, _ []byte, t task) (any, error) { return t.here(ctx) })
 }
 

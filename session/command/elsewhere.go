@@ -22,7 +22,7 @@ type Elsewhere interface {
 	Nodes(ctx context.Context) ([]string, error)
 	// Ask has another node carry out a command by itself alone (Commands.DoHere) and returns its answer. What that node
 	// answers with an error is a *session.Error; ErrNoNode where nobody answers to that name, ErrSilent where the node hangs. The time that ctx leaves holds for
-	// that node, too.
+	// that node, too, and the id that it has (IDOf).
 	Ask(ctx context.Context, node string, a Action, request []byte) (json.RawMessage, error)
 	// Owe keeps a command for a node that has a room and cannot be reached. It carries it out when it is back (Commands.Obey), if that is
 	// within the returned time.
@@ -67,6 +67,9 @@ func (c *Commands) route(ctx context.Context, a Action, request []byte, t task) 
 
 // follow has a task carried out by the node that has its room. Where the room is not there any more it looks again, as rooms move.
 func (c *Commands) follow(ctx context.Context, a Action, request []byte, t task) (answer any, err error) {
+	if t.owed != nil {
+		ctx = withNewID(ctx)
+	}
 	at := c.o.Node.ID()
 	if !c.o.Rooms.Has(t.room) {
 		if at, err = c.holder(ctx, t.room); err != nil {

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 // fleet is some nodes, as one of them sees the others.
 type fleet struct {
+	mu      sync.Mutex
 	self    string
 	nodes   map[string]*command.Commands
 	holders map[string]string // by the room's key
@@ -25,6 +27,7 @@ type fleet struct {
 	moved   map[string]string // by the room's key: where it is from the first time on that it is asked for
 	owed    []string          // what is kept for nodes that are away
 	full    bool              // nothing more is kept
+	asked   string            // the id of what was last asked of another node
 }
 
 func (f *fleet) Owe(_ context.Context, node string, o command.Owed) (time.Duration, error) {
@@ -34,6 +37,9 @@ func (f *fleet) Owe(_ context.Context, node string, o command.Owed) (time.Durati
 	line := fmt.Sprint(node, " ", o.Room.Key(), " ", o.Action, " ", string(o.Request))
 	if o.Ban.For != 0 {
 		line += fmt.Sprint(" ban ", o.Ban.Users, " ", o.Ban.For, " ", o.Ban.Text)
+	}
+	if o.ID == "" || o.ID != f.asked {
+		line += ", which the node cannot tell from what it was asked"
 	}
 	f.owed = append(f.owed, line)
 	return 3 * time.Minute, nil
@@ -61,6 +67,9 @@ func (f *fleet) Nodes(context.Context) ([]string, error) {
 }
 
 func (f *fleet) Ask(ctx context.Context, node string, a command.Action, request []byte) (json.RawMessage, error) {
+	f.mu.Lock()
+	f.asked = command.IDOf(ctx)
+	f.mu.Unlock()
 	switch c := f.nodes[node]; {
 	case c == nil:
 		return nil, command.ErrNoNode

@@ -8,11 +8,13 @@ import (
 	"parlor/session"
 )
 
-// Owed is a command that ends something, for a node that cannot be reached.
+// Owed is a command that ends something, for a node that cannot be reached. A block ends nothing: it is what a later command replaces, and
+// one that was kept might be carried out after that.
 type Owed struct {
 	Room    session.RoomID
 	Action  Action
 	Request []byte
+	ID      string // see WithID
 	// Ban is not in the request: it holds from now on, for whichever node has the room.
 	Ban Ban
 }
@@ -48,7 +50,7 @@ func (c *Commands) owe(ctx context.Context, a Action, node string, t task, reaso
 	if err != nil {
 		return err
 	}
-	within, err := c.o.Elsewhere.Owe(ctx, node, Owed{t.room, a, request, t.owed.ban})
+	within, err := c.o.Elsewhere.Owe(ctx, node, Owed{t.room, a, request, IDOf(ctx), t.owed.ban})
 	switch {
 	case err != nil:
 		return silent(a, node, reason)
@@ -60,13 +62,14 @@ func (c *Commands) owe(ctx context.Context, a Action, node string, t task, reaso
 		node, reason, within)
 }
 
-// Obey carries out on this node what it owes of a room: a command of those that are kept (Elsewhere.Owe), and of no other room.
-func (c *Commands) Obey(ctx context.Context, room session.RoomID, a Action, request []byte) error {
-	switch a {
+// Obey carries out on this node what it owes of a room: a command of those that are kept (Elsewhere.Owe), and of no other room. One that
+// has reached the node otherwise is carried out already.
+func (c *Commands) Obey(ctx context.Context, o Owed) error {
+	switch o.Action {
 	case RemoveUser, RemoveUserByStrRoomID, DismissRoom, DismissRoomByStrRoomID:
 	default:
-		return bad("Action", "%.32q is no command that a node is left to carry out later", string(a))
+		return bad("Action", "%.32q is no command that a node is left to carry out later", string(o.Action))
 	}
-	_, err := c.Within(room).DoHere(ctx, a, request)
+	_, err := c.Within(o.Room).DoHere(WithID(ctx, o.ID), o.Action, o.Request)
 	return err
 }

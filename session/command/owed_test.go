@@ -65,9 +65,45 @@ func TestObey(t *testing.T) {
 		{command.RemoveUser, `{"StrRoomId":"lobby","UserIds":["ann"]}`, ""},
 		{command.DismissRoom, `{"StrRoomId":"lobby"}`, session.CodeRoomNotFound}, // it has ended with ann
 	} {
-		err := c.Obey(t.Context(), lobby, tt.action, []byte(tt.request))
+		err := c.Obey(t.Context(), command.Owed{Room: lobby, Action: tt.action, Request: []byte(tt.request)})
 		if tt.want == "" && err != nil || tt.want != "" && !errors.Is(err, tt.want) {
 			t.Errorf("%s %s: %v", tt.action, tt.request, err)
+		}
+	}
+}
+
+// TestACommandIsCarriedOutOnce, whether it comes late, as it was kept, or both; one that has failed may come again.
+func TestACommandIsCarriedOutOnce(t *testing.T) {
+	c, _ := alone(t)
+	lobby, err := session.StringRoom("lobby")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const twice = "internal: the command is carried out already"
+	const here, nowhere = `{"StrRoomId":"lobby","UserIds":["bob"]}`, `{"StrRoomId":"nowhere","UserIds":["bob"]}`
+	do := func(id, request string) error {
+		_, err := c.DoHere(command.WithID(t.Context(), id), command.RemoveUser, []byte(request))
+		return err
+	}
+	kept := func(id, request string) error {
+		return c.Obey(t.Context(), command.Owed{Room: lobby, Action: command.RemoveUser, Request: []byte(request), ID: id})
+	}
+	for i, tt := range []struct {
+		come        func(id, request string) error
+		id, request string
+		want        string
+	}{
+		{do, "", here, ""}, {do, "", here, ""}, {kept, "", here, ""},
+		{do, "late", here, ""}, {do, "late", here, twice}, {kept, "late", here, twice},
+		{kept, "early", here, ""}, {do, "early", here, twice},
+		{do, "fails", nowhere, "room_not_found: StrRoomId: there is no such room"}, {kept, "fails", here, ""}, {kept, "fails", here, twice},
+	} {
+		got := ""
+		if err := tt.come(tt.id, tt.request); err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%d, %s: %q, not %q", i, tt.id, got, tt.want)
 		}
 	}
 }

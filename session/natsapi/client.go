@@ -91,6 +91,9 @@ func (c *Client) ask(ctx context.Context, subject string, a command.Action, requ
 	if end, ok := ctx.Deadline(); ok {
 		q.Header.Set(TimeoutHeader, strconv.FormatInt(max(1, time.Until(end).Milliseconds()), 10))
 	}
+	if id := command.IDOf(ctx); id != "" {
+		q.Header.Set(IDHeader, id)
+	}
 	tracing.Pass(ctx, q.Header.Set)
 	m, err := c.nc.RequestMsgWithContext(ctx, q)
 	switch {

@@ -31,6 +31,9 @@ const (
 // after 10 s.
 const TimeoutHeader = "Parlor-Timeout-Ms"
 
+// IDHeader of a command for one node alone is what that node knows it by, see command.WithID.
+const IDHeader = "Parlor-Command-Id"
+
 // timeout returns the time that a command has, by its header.
 func timeout(header string) (time.Duration, error) {
 	if header == "" {
@@ -194,6 +197,7 @@ type request struct {
 	reply  string // where the answer is awaited; "": nobody waits
 	header func(string) string
 	data   []byte
+	id     string // of a command for this node alone
 }
 
 // endpoint takes commands that any node may carry out, or with here those for this node alone. The others hear the first kind, too.
@@ -208,7 +212,9 @@ func (s *Service) endpoint(action command.Action, do doer, here bool) micro.Hand
 		case age != fresh && !alone:
 			return // one of the others has it, or this node stands in for itself as soon as it knows that none has
 		}
-		if !here {
+		if here {
+			q.id = q.header(IDHeader)
+		} else {
 			s.take(q.reply)
 		}
 		s.begin(q, do)
@@ -249,7 +255,7 @@ func (s *Service) begin(q request, do doer) {
 		defer func() { <-s.places }()
 		ctx, cancel := context.WithTimeout(context.Background(), within)
 		defer cancel()
-		ctx = s.trace.Join(ctx, q.header)
+		ctx = command.WithID(s.trace.Join(ctx, q.header), q.id)
 		result, err := do(ctx, q.action, q.data)
 		body, err := s.fit(ctx, q, do, result, err)
 		s.answer(q, body, err)

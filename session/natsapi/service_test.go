@@ -200,6 +200,13 @@ func TestClient(t *testing.T) {
 		if err != nil || string(answer) != `{"Users":[{"UserId":"u0","Result":"removed"}]}` {
 			t.Errorf("%s, %v", answer, err)
 		}
+		one := command.WithID(ctx, "one")
+		for i := range 2 {
+			_, err := c.Ask(one, "node-1", command.RemoveUser, []byte(`{"RoomId":7,"UserIds":["nobody"]}`))
+			if again := i > 0; again != (err != nil) {
+				t.Errorf("a command with an id, again %t: %v", again, err)
+			}
+		}
 		var gone command.DismissRoomResponse
 		err = c.Do(ctx, command.DismissRoom, command.DismissRoomRequest{RoomRef: command.Ref(seven)}, &gone)
 		if err != nil || gone.Users != 2 {
