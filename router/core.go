@@ -31,8 +31,8 @@ type core struct {
 	doubts  []*sink   // sinks that could not take a stream, or of which that was told
 	volumes volumes
 	floors  floors
-	flowing int64 // when media flowed to or from any peer, as flows knows it
 	reports reporting
+	nets    networks
 	over    overload
 
 	out outgoing
@@ -69,7 +69,8 @@ const (
 	dueVolumes            // Volumes
 	dueSamples            // Samples
 	dueUndecodable        // Undecodable
-	dueNetworks           // estimates of what networks carry
+	dueNetworks           // estimates of what networks carry, and their division
+	dueProbes             // parts of probes
 	dues
 )
 
@@ -135,6 +136,8 @@ func (c *core) tick(now int64) {
 			c.tellUndecodable()
 		case dueNetworks:
 			c.stepNetworks()
+		case dueProbes:
+			c.stepProbes()
 		}
 	}
 }

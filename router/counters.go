@@ -49,6 +49,7 @@ type Totals struct {
 	NACKsIn, NACKsOut      uint64 // packets asked for
 	Resent                 uint64 // to receivers
 	Repaired               uint64 // by publishers' retransmissions
+	Probes, ProbeBytes     uint64 // clusters to find out what receivers' networks carry, and what was sent for them, before sealing
 	KeyframesAsked         uint64 // by receivers and by switches
 	KeyframeRequests       uint64 // sent to publishers
 	Keyframes              uint64 // received

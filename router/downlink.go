@@ -16,8 +16,8 @@ type downlink struct {
 	sent  sent.Ring         // gives out transport-wide sequence numbers
 	clock transportcc.Clock // of its feedback
 	told  delivery
-	net   *estimate // nil: it has sent no feedback
-	guard *guard    // of its sound; nil likewise
+	net   *path  // nil: it has sent no feedback
+	guard *guard // of its sound; nil likewise
 }
 
 // delivery counts what has become of packets, as feedback tells. What arrives after it was counted as lost is taken back.

@@ -27,8 +27,7 @@ func (c *core) onRTCP(p *peer, b []byte, at int64) {
 		b = b[n:]
 	}
 	if x.fed {
-		p.down.book(at)
-		p.down.net.est.End()
+		c.reported(p, at)
 		p.down.watchLoss(at)
 	}
 }

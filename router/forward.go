@@ -97,7 +97,7 @@ func (c *core) send(s *sink, m *media) {
 		payload = c.keepWhole(s, m, seg, out, payload)
 	}
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
-	c.noteSent(s, tmpl, n+len(payload), kindOf(s.section.Kind))
+	c.noteSent(s, tmpl, n+len(payload), kindOf(s.section.Kind), 0)
 	s.out.SendRTP(c.out.hdr[:n], payload)
 	s.count.packets++
 	s.count.bytes += uint64(len(payload))
@@ -122,11 +122,12 @@ func kindOf(k packet.Kind) sent.Kind {
 	return sent.Video
 }
 
-// noteSent notes a packet that goes to a sink's peer, of so many bytes of RTP, if the header has a transport-wide number.
-func (c *core) noteSent(s *sink, tmpl *header.Template, size int, kind sent.Kind) {
+// noteSent notes a packet that goes to a sink's peer, of so many bytes of RTP, if the header has a transport-wide number. cluster is the
+// probe to which it belongs, 0: none.
+func (c *core) noteSent(s *sink, tmpl *header.Template, size int, kind sent.Kind, cluster uint8) {
 	if tmpl.TransportCC() {
-		s.peer.down.sent.Add(c.now, size+wireOverhead, kind, 0)
-		c.noteLoad(s.peer, size+wireOverhead)
+		s.peer.down.sent.Add(c.now, size+wireOverhead, kind, cluster)
+		c.noteLoad(s.peer, size+wireOverhead, kind)
 	}
 }
 

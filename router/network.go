@@ -1,66 +1,164 @@
 package router
 
 import (
+	"math"
 	"slices"
 
 	"parlor/router/bwe"
+	"parlor/router/sent"
 )
 
-// estimate is what the network to a peer carries, by its transport-wide feedback. It is told, and nothing is decided by it yet.
-type estimate struct {
-	est    bwe.Estimator
-	listed bool // on core.reports.estimates
+// networks is the peers whose estimates are followed.
+type networks struct {
+	followed []*peer
+	probing  []*peer // to whom a cluster is being sent
+	division division
 }
 
-// netStep is how often estimates age, in ns, and netIdle for how long after the last packet. Lower follows reports that stop sooner, and
-// wakes the room more often.
+// path is what the network to a peer carries, by its transport-wide feedback, and what goes over it.
+type path struct {
+	est    bwe.Estimator
+	listed bool  // on core.nets.followed
+	failed bool  // the estimate has fallen since the last allocation
+	load   meter // all that is sent
+	sound  meter // of which is sound
+	least  least
+	share  share
+	probes prober
+}
+
+// netStep is how often estimates age and are divided, in ns, and netIdle for how long after the last packet. Lower follows reports that
+// stop, and what the estimate allows, sooner, and wakes the room more often.
 const (
 	netStep = 100e6
 	netIdle = 3e9
 )
 
-// fed begins the feedback of a compound that has come from a peer.
-func (c *core) fed(p *peer, at int64) {
-	d := &p.down
-	d.sent.Begin(at)
+// startRate is what a network is taken for of which nothing is known, in bit/s. Higher shows more at once, and queues longer on bad links.
+const startRate = 2e6
+
+// pathOf returns the network of a peer.
+func (d *downlink) pathOf() *path {
 	if d.net == nil {
-		d.net = new(estimate)
+		d.net = new(path)
+		d.net.est.Start(startRate)
 	}
-	d.net.est.Begin(at, p.rtt)
-	c.tend(p)
+	return d.net
 }
 
-// tend has the estimate of a peer age while something is sent to it.
-func (c *core) tend(p *peer) {
+// fed begins the feedback of a compound that has come from a peer.
+func (c *core) fed(p *peer, at int64) {
+	p.down.sent.Begin(at)
+	p.down.pathOf().est.Begin(at, p.rtt)
+	c.follow(p)
+}
+
+// reported ends that feedback.
+func (c *core) reported(p *peer, at int64) {
+	n := p.down.net
+	p.down.book(at)
+	e, event := n.est.End()
+	switch event {
+	case bwe.Probed:
+		n.probes.control.Succeeded(c.now)
+		n.least.clear()
+	case bwe.Failed:
+		n.probes.control.Failed(c.now)
+	case bwe.Recovered:
+		n.probes.control.Dropped(c.now, e.Before)
+	case bwe.Congested:
+		n.probes.control.Dropped(c.now, e.Before)
+		n.failed = true
+		c.at(dueNetworks, c.now)
+	}
+}
+
+// follow has the estimate of a peer age, and be divided, while something is sent to it.
+func (c *core) follow(p *peer) {
 	if n := p.down.net; !n.listed {
 		n.listed = true
-		c.reports.estimates = append(c.reports.estimates, p)
+		n.load.at, n.sound.at = c.now, c.now
+		c.nets.followed = append(c.nets.followed, p)
 		c.at(dueNetworks, c.now+netStep)
 	}
 }
 
-// stepNetworks has estimates age, and comes back while there is something to see.
+// stepNetworks has estimates age and be divided, and comes back while there is something to see.
 func (c *core) stepNetworks() {
-	c.reports.estimates = slices.DeleteFunc(c.reports.estimates, func(p *peer) bool {
+	c.nets.followed = slices.DeleteFunc(c.nets.followed, func(p *peer) bool {
 		n := p.down.net
 		p.down.book(c.now)
 		n.est.Tick(c.now)
-		n.listed = c.now-n.est.LastSent() < netIdle
+		n.est.Freeze(c.over.shed.Level() > 0)
+		n.load.pass(c.now)
+		n.sound.pass(c.now)
+		c.divide(p)
+		c.probe(p)
+		n.listed = c.now-n.est.LastSent() < netIdle || n.share.short
 		return !n.listed
 	})
-	if len(c.reports.estimates) > 0 {
+	if len(c.nets.followed) > 0 {
 		c.at(dueNetworks, c.now+netStep)
 	}
 }
 
 // noteLoad notes a packet of so many bytes to a peer.
-func (c *core) noteLoad(p *peer, size int) {
+func (c *core) noteLoad(p *peer, size int, kind sent.Kind) {
 	n := p.down.net
 	if n == nil {
 		return
 	}
 	n.est.Sent(c.now, size)
-	if !n.listed {
-		c.tend(p)
+	n.load.bytes += size
+	if kind == sent.Audio {
+		n.sound.bytes += size
 	}
+	if !n.listed {
+		c.follow(p)
+	}
+}
+
+// meter is the rate of something that is sent, over the last second or so.
+type meter struct {
+	bytes int // since at
+	at    int64
+	rate  float64 // bits per second
+}
+
+// pass takes what was sent until now.
+func (l *meter) pass(now int64) {
+	span := float64(now - l.at)
+	if span < netStep/2 {
+		return
+	}
+	l.rate += (float64(l.bytes)*8e9/span - l.rate) * min(span/1e9, 1)
+	l.bytes, l.at = 0, now
+}
+
+// leastSpan is over how long the least estimate is looked for that pays for what is new, in ns, in so many parts. Longer has pictures get
+// better later, shorter has them follow what an estimate shows for a moment.
+const (
+	leastSpan  = 2.5e9
+	leastParts = 5
+)
+
+// least is the least estimate of late.
+type least struct {
+	parts [leastParts]float64
+	part  int64 // the last one, since 1970
+}
+
+// clear forgets: the network has been measured anew.
+func (l *least) clear() { l.part = 0 }
+
+// of takes the estimate of now and returns the least.
+func (l *least) of(now int64, rate float64) float64 {
+	part := now / (leastSpan / leastParts)
+	for i := max(l.part+1, part-leastParts+1); i <= part; i++ {
+		l.parts[i%leastParts] = math.Inf(1)
+	}
+	l.part = part
+	x := &l.parts[part%leastParts]
+	*x = min(*x, rate)
+	return slices.Min(l.parts[:])
 }

@@ -59,9 +59,9 @@ func TestEstimateOfANetwork(t *testing.T) {
 	w.pass(time.Minute)
 	require.Zero(t, w.c.next(), "the room sleeps: %v", w.c.due)
 	w.talk(time.Second, pub)
-	require.Len(t, w.c.reports.estimates, 1, "and wakes")
+	require.Len(t, w.c.nets.followed, 1, "and wakes")
 	w.must(w.c.detach(4, w.now))
-	require.Empty(t, w.c.reports.estimates)
+	require.Empty(t, w.c.nets.followed)
 	w.pass(time.Second)
 }
 

@@ -16,6 +16,8 @@ type outgoing struct {
 	again  media         // of sound, sent again beside what is in hand
 	fields header.Fields
 	hdr    [header.MaxLen]byte
+	// padding is zeros, but while a packet of them is sent.
+	padding [maxPadding]byte
 }
 
 func (o *outgoing) init() {

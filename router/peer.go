@@ -155,7 +155,8 @@ func (c *core) detach(id packet.PeerID, now int64) error {
 // unlist takes a peer off the lists of those to which something is due.
 func (c *core) unlist(p *peer) {
 	c.reports.due = slices.DeleteFunc(c.reports.due, func(x *peer) bool { return x == p })
-	c.reports.estimates = slices.DeleteFunc(c.reports.estimates, func(x *peer) bool { return x == p })
+	c.nets.followed = slices.DeleteFunc(c.nets.followed, func(x *peer) bool { return x == p })
+	c.nets.probing = slices.DeleteFunc(c.nets.probing, func(x *peer) bool { return x == p })
 	c.reports.recording = slices.DeleteFunc(c.reports.recording, func(x *peer) bool { return x == p })
 }
 

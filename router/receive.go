@@ -170,8 +170,10 @@ func (c *core) alive(st *stream, m *media, buf *packet.Buffer) {
 		return
 	}
 	st.live = true
-	if len(st.track.layers) > 1 {
+	if st.track.key.Source.Kind() == packet.Video {
 		c.at(dueLayers, c.now+ns(c.o.LayerTimeout)/4)
+	}
+	if len(st.track.layers) > 1 {
 		c.chooseLayers(st.track)
 	}
 }

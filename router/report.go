@@ -26,7 +26,7 @@ type reporting struct {
 	due       []*peer // reports
 	spare     []*peer // emptied memory for the next such list
 	recording []*peer // transport-wide feedback
-	estimates []*peer // whose estimate ages
+	flowing   int64   // when media flowed to or from any peer, as flows knows it
 }
 
 // peerReports is what a peer is to be told.

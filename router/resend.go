@@ -63,7 +63,7 @@ func (p *peer) earn(s *sink) {
 	s.repair.earned = s.count.bytes
 }
 
-// resend sends a packet again: as RTX (RFC 4588), or where the receiver does not know that, the very same bytes
+// resend sends a packet again that was asked for: as RTX (RFC 4588), or where the receiver does not know that, the very same bytes
 // under the same number.
 func (c *core) resend(s *sink, seq uint16) bool {
 	m := c.slot() // before the segment is looked up: others may be sent for it, whereby segments move
@@ -80,9 +80,34 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	if rw.flags&rewriteSound != 0 && s.exactly(rw) {
 		return c.resendSound(s, m, seg, out)
 	}
-	if !s.repair.allow(out, c.now, max(minResendGap, s.peer.rtt-s.peer.rtt/4), maxResends) || !c.recall(rw.src, in, m) || m.format.ID != rw.format.ID {
+	if !s.repair.allow(out, c.now, max(minResendGap, s.peer.rtt-s.peer.rtt/4), maxResends) || !c.recallAs(rw, in, m) {
 		return false
 	}
+	n := c.again(s, m, rw, seq, sent.Resend, 0)
+	s.peer.down.credit -= int64(n)
+	s.count.resent++
+	c.totals.Resent++
+	return true
+}
+
+// resendUnasked sends a packet again for which nobody has asked, as RTX, as part of a probe. It returns its bytes, 0 if it cannot be sent.
+func (c *core) resendUnasked(s *sink, seq uint16, cluster uint8) int {
+	m := c.slot()
+	defer c.free(m)
+	in, seg := s.seq.In(seq)
+	if seg == nil || seg.State.rtx == 0 || !c.recallAs(&seg.State, in, m) {
+		return 0
+	}
+	return c.again(s, m, &seg.State, seq, sent.Copy, cluster)
+}
+
+// recallAs reads a packet of a segment's source into m; false if it is no longer there, or means something else now.
+func (c *core) recallAs(rw *rewrite, in uint64, m *media) bool {
+	return rw.src.ring != nil && c.recall(rw.src, in, m) && m.format.ID == rw.format.ID
+}
+
+// again sends m once more, which went out under a number, and returns its bytes.
+func (c *core) again(s *sink, m *media, rw *rewrite, seq uint16, kind sent.Kind, cluster uint8) int {
 	f := &c.out.fields
 	f.SSRC, f.PT, f.Seq = s.ssrc, rw.pt, seq
 	tmpl := c.compose(s, m, rw)
@@ -93,17 +118,9 @@ func (c *core) resend(s *sink, seq uint16) bool {
 		payload = c.withOSN(seq, payload)
 	}
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
-	c.noteSent(s, tmpl, n+len(payload), sent.Resend)
-	c.sendAgain(s, n, payload)
-	s.peer.down.credit -= int64(n + len(payload))
-	return true
-}
-
-// sendAgain sends again what is written: a header of n bytes, and a payload.
-func (c *core) sendAgain(s *sink, n int, payload []byte) {
+	c.noteSent(s, tmpl, n+len(payload), kind, cluster)
 	s.out.SendRTP(c.out.hdr[:n], payload)
-	s.count.resent++
-	c.totals.Resent++
+	return n + len(payload)
 }
 
 // withOSN puts the original sequence number in front of a payload, in a copy.

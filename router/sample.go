@@ -69,7 +69,7 @@ func (c *core) flows(p *peer) {
 	if p.sampled.flowedAt == 0 {
 		p.sampled.flowsAt = c.now
 	}
-	p.sampled.flowedAt, c.flowing = c.now, c.now
+	p.sampled.flowedAt, c.reports.flowing = c.now, c.now
 	c.at(dueSamples, onSampleGrid(c.now))
 }
 
@@ -91,7 +91,7 @@ func (c *core) samples() {
 	if len(all) > 0 {
 		c.o.Observer.Samples(all)
 	}
-	if c.now-c.flowing <= 2*ns(SampleInterval) {
+	if c.now-c.reports.flowing <= 2*ns(SampleInterval) {
 		c.at(dueSamples, onSampleGrid(c.now))
 	}
 }

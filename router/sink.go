@@ -1,7 +1,6 @@
 package router
 
 import (
-	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -26,6 +25,7 @@ type sink struct {
 	told    *Undecodable
 
 	loss    pictureLoss
+	allowed allowance
 	section packet.Section
 	formats []codec.Format // of section.Codecs; both are shared
 	active  bool
@@ -78,7 +78,7 @@ func (c *core) updateSink(p *peer, sec *packet.Section) {
 	codecs := c.intern(sec.Codecs)
 	s.section, s.active, s.formats = *sec, sec.Active && sec.SSRC != 0, codecs.formats
 	s.section.Codecs = codecs.codecs
-	c.takeUp(s, true)
+	c.takeUp(s, byReceiver)
 }
 
 // numbers is what must go on where it was when an SSRC is used again.
@@ -180,7 +180,7 @@ func (c *core) watch(id packet.PeerID, mid string, w Want, now int64) error {
 		return ErrKind
 	}
 	c.setWant(s, w)
-	c.takeUp(s, true)
+	c.takeUp(s, byReceiver)
 	return nil
 }
 
@@ -201,19 +201,28 @@ func (c *core) setWant(s *sink, w Want) {
 }
 
 // retarget has the sink take up what it wants, as far as that is there.
-func (c *core) retarget(s *sink) { c.takeUp(s, false) }
+func (c *core) retarget(s *sink) { c.takeUp(s, byOthers) }
 
-// takeUp is retarget; own says that the receiver has brought it about, who has a quota of keyframes.
-func (c *core) takeUp(s *sink, own bool) {
+// cause is who has a sink take something up.
+type cause uint8
+
+const (
+	byOthers   cause = iota // the publisher, or the room
+	byReceiver              // who has a quota of keyframes
+	byNetwork               // to the receiver, within that quota
+)
+
+// takeUp is retarget for a cause.
+func (c *core) takeUp(s *sink, by cause) {
 	t := c.shown(s)
-	if t == nil || s.want.Track.Member == 0 || s.want.Hidden || !s.active || !s.peer.ready {
+	if t == nil || s.want.Track.Member == 0 || s.want.Hidden || s.allowed.paused || !s.active || !s.peer.ready {
 		c.leave(s)
 		return
 	}
 	if s.cur != nil && s.cur.track != t || s.next != nil && s.next.track != t {
 		c.leave(s)
 	}
-	st := t.layers[t.choose(c.quality(s.want.Quality), s.want.Area, s.formats)]
+	st := t.layers[c.choose(s, t)]
 	if s.next == st {
 		return
 	}
@@ -226,23 +235,23 @@ func (c *core) takeUp(s *sink, own bool) {
 		return
 	}
 	s.await(st)
-	if own && st.track.key.Source.Kind() == packet.Video {
-		c.hush(s, st)
+	if by != byOthers && st.track.key.Source.Kind() == packet.Video {
+		c.hush(s, st, by)
 	}
 	c.askIfWaited(st)
 }
 
-// noHurry is for how long a sink that goes down to a lower layer waits for somebody else's keyframe before one is asked for, in ns. Lower
-// spares the receiver's network sooner; higher spares all others keyframes while the receiver's layout still moves.
+// noHurry is for how long a sink that goes down to a lower layer waits for somebody else's keyframe before one is asked for, in ns, unless
+// its receiver's network is short. Lower spares that network sooner; higher spares all others keyframes while the receiver's layout still moves.
 const noHurry = 1e9
 
-// hush says until when a sink waits for a keyframe without asking: its receiver has it take up a stream.
-func (c *core) hush(s *sink, st *stream) {
+// hush says until when a sink waits for a keyframe without asking: its receiver or that one's network has it take up a stream.
+func (c *core) hush(s *sink, st *stream, by cause) {
 	at := s.peer.down.takesUp(st.track.key, c.now)
 	if at > c.now {
 		c.drop(DropKeyframeQuota)
 	}
-	if s.cur != nil && st.track.rank(st) < st.track.rank(s.cur) {
+	if by == byReceiver && s.cur != nil && st.track.rank(st) < st.track.rank(s.cur) {
 		at = max(at, c.now+noHurry)
 	}
 	if at > c.now {
@@ -253,18 +262,34 @@ func (c *core) hush(s *sink, st *stream) {
 // rank returns the place of a layer among those of the track, from the lowest to the highest.
 func (t *track) rank(st *stream) int { return slices.Index(t.order, st.layer()) }
 
-// choose picks the layer for a quality and an area. One that the receiver cannot take counts as stopped.
-func (t *track) choose(q Quality, area uint32, formats []codec.Format) int {
+// choose picks the layer that a sink should get.
+func (c *core) choose(s *sink, t *track) int {
+	i, most := c.place(s, t), int(s.allowed.layers)
+	for j := most - 1; j >= 0 && i >= most; j-- {
+		if st := t.layers[t.order[j]]; st.live && st.fits(s.formats) {
+			return t.order[j]
+		}
+	}
+	return t.order[i]
+}
+
+// place picks the layer that a sink wants, by its place in the order.
+func (c *core) place(s *sink, t *track) int {
 	if len(t.layers) == 1 {
 		return 0
 	}
 	var buf [8]Layer
-	layers, mixed := buf[:0], t.mixed()
+	return ChooseLayer(t.describe(buf[:0], s.formats), c.quality(s.want.Quality), s.want.Area)
+}
+
+// describe appends what a choice among the layers goes by, from the lowest to the highest. One that the receiver cannot take counts as stopped.
+func (t *track) describe(layers []Layer, formats []codec.Format) []Layer {
+	mixed := t.mixed()
 	for _, i := range t.order {
 		st := t.layers[i]
 		layers = append(layers, Layer{Live: st.live && (!mixed || st.fits(formats)), Area: st.size.Area})
 	}
-	return t.order[ChooseLayer(layers, q, area)]
+	return layers
 }
 
 // mixed says whether the layers of the track are of different formats, which few publishers do.
@@ -310,23 +335,6 @@ func (c *core) sortLayers(t *track) {
 	}
 }
 
-// measuring is the time over which the rate of a layer is measured, in ns. Longer rides out keyframes, shorter finds sooner
-// which layer is which.
-const measuring = 1e9
-
-// measure takes the rate of the stream, and forgets it where the stream stands still.
-func (st *stream) measure(now int64) {
-	if st.in.rated.at != 0 && st.live {
-		if now-st.in.rated.at < measuring {
-			return
-		}
-		st.size.Rate = uint32(min((st.in.bytes-st.in.rated.bytes)*1e9/uint64(now-st.in.rated.at), math.MaxUint32))
-	} else {
-		st.size.Rate = 0
-	}
-	st.in.rated.at, st.in.rated.bytes = now, st.in.bytes
-}
-
 // chooseLayers chooses anew for every sink of the track.
 func (c *core) chooseLayers(t *track) {
 	if !t.present {
@@ -337,7 +345,7 @@ func (c *core) chooseLayers(t *track) {
 	}
 }
 
-// checkLayers finds layers that have stopped.
+// checkLayers measures layers, and finds those that have stopped.
 func (c *core) checkLayers() {
 	for _, all := range c.tracks {
 		for _, t := range all {
@@ -347,7 +355,7 @@ func (c *core) checkLayers() {
 }
 
 func (c *core) checkTrack(t *track) {
-	if len(t.layers) == 1 {
+	if t.key.Source.Kind() == packet.Audio {
 		return
 	}
 	changed := false
@@ -359,6 +367,9 @@ func (c *core) checkTrack(t *track) {
 		case st.live:
 			c.at(dueLayers, c.now+ns(c.o.LayerTimeout)/4)
 		}
+	}
+	if len(t.layers) == 1 {
+		return
 	}
 	if changed {
 		c.chooseLayers(t)

@@ -271,8 +271,10 @@ func (c *core) sendSoundAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], o
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
 	if tmpl.TransportCC() {
 		s.peer.down.sent.Again(e.transport, c.now)
-		c.noteLoad(s.peer, n+len(payload)+wireOverhead)
+		c.noteLoad(s.peer, n+len(payload)+wireOverhead, sent.Audio)
 	}
-	c.sendAgain(s, n, payload)
+	s.out.SendRTP(c.out.hdr[:n], payload)
+	s.count.resent++
+	c.totals.Resent++
 	return n + len(payload)
 }

@@ -62,12 +62,6 @@ type stream struct {
 	in      intake
 }
 
-// rated is when a stream's rate was measured, and where its bytes stood.
-type rated struct {
-	at    int64 // 0: never
-	bytes uint64
-}
-
 // identity is under which SSRCs a stream comes.
 type identity struct {
 	ssrc, repair     uint32 // 0: not known yet

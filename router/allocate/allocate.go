@@ -13,7 +13,6 @@ package allocate
 
 import (
 	"cmp"
-	"math"
 	"slices"
 )
 
@@ -33,13 +32,15 @@ type Seat struct {
 	Screen bool
 	Stage  bool   // pinned, or who speaks
 	Area   uint32 // pixels of the element in which it is shown; 0: not known, as large as there is
-	Rungs  []Rung // by rate, the lowest first; at most MaxRungs, further ones are not looked at
+	Rungs  []Rung // by rate, the lowest first, up to what is of use there; at most MaxRungs, further ones are not looked at
 }
 
 // Network is what there is to divide.
 type Network struct {
 	Now    int64   // ns
-	Budget uint32  // bits a second that the network carries, now
+	Budget uint32  // bits a second that may be sent, now
+	Keep   uint32  // bits a second that what is shown may take: more than Budget while a short queue is emptied; below it counts as that
+	Carry  uint32  // bits a second that the network carries, for what would be paused otherwise; below Keep it counts as that
 	Least  uint32  // the least of late, from which what is new is paid; above Budget it counts as that
 	Audio  uint32  // bits a second of sound, which is sent whatever is here
 	Repair float64 // bits that are sent again for each bit of pictures, 0 to 2
@@ -59,22 +60,19 @@ const (
 	stageWeight  = 3
 )
 
-// headroom is how much more than the next step costs an estimate should be, so that it is worth a probe.
-const headroom = 1.1
-
 // Allocate chooses for all seats. states are theirs, in the same order, and are changed; the zero State is that of a seat that has shown
-// nothing. need is the estimate in bits a second at which more would be chosen; 0: there is nothing more to choose. Nothing is allocated
-// once scratch has grown to as many seats.
-func Allocate(n Network, seats []Seat, states []State, scratch *Scratch) (need uint32) {
+// nothing. Nothing is allocated once scratch has grown to as many seats.
+func Allocate(n Network, seats []Seat, states []State, scratch *Scratch) {
 	a := allocation{net: n, seats: seats, states: states, s: scratch}
-	a.pictures = share(n.Budget, n.Audio, n.Repair)
-	a.fresh = min(a.pictures, share(n.Least, n.Audio, n.Repair))
+	budget := share(n.Budget, n.Audio, n.Repair)
+	a.fresh = min(budget, share(n.Least, n.Audio, n.Repair))
+	a.pictures = max(budget, share(n.Keep, n.Audio, n.Repair))
+	a.floor = max(a.pictures, share(n.Carry, n.Audio, n.Repair))
 	a.prepare()
 	a.base()
 	a.first()
 	a.upgrade()
 	a.finish()
-	return a.need()
 }
 
 // share returns what of an estimate is left for pictures.
@@ -89,13 +87,14 @@ type Scratch struct {
 }
 
 type allocation struct {
-	net             Network
-	seats           []Seat
-	states          []State
-	s               *Scratch
-	pictures, fresh float64 // bits a second: for what stays as it is, and for what is new
-	spent           float64
-	wanted          uint64 // pixels that all seats want to show
+	net    Network
+	seats  []Seat
+	states []State
+	s      *Scratch
+	// Bits a second: for what stays as it is, for what is new, and for lowest rungs that stay.
+	pictures, fresh, floor float64
+	spent                  float64
+	wanted                 uint64 // pixels that all seats want to show
 }
 
 // prepare puts the seats in order and makes their ladders.
@@ -153,13 +152,31 @@ func (a *allocation) set(i, step int) {
 	l.at = step
 }
 
-// base gives every seat its lowest rung, as far as that goes.
+// base gives every seat its lowest rung, as far as that goes. What is shown is not paused for a queue that is being emptied, nor at once.
 func (a *allocation) base() {
 	for _, i := range a.s.order {
-		if l := &a.s.ladders[i]; l.n > 0 && a.fits(i, Paused, 0) {
+		if a.s.ladders[i].n == 0 {
+			continue
+		}
+		if a.fits(i, Paused, 0) || a.stays(i) {
 			a.set(i, 0)
 		}
 	}
+}
+
+// stays reports whether a picture stays although the budget does not allow it.
+func (a *allocation) stays(i int) bool {
+	st, cost := &a.states[i], a.cost(i, 0)
+	switch {
+	case !st.shown():
+		return false
+	case a.spent+cost <= a.floor:
+		st.short = 0
+		return true
+	case st.short == 0:
+		st.short = a.net.Now
+	}
+	return a.net.Now-st.short < patience && a.spent+bearable*cost <= a.floor
 }
 
 // first raises screens to what can be read and stages to what can be looked at, before others get more.
@@ -251,19 +268,4 @@ func (a *allocation) taken(i, want int) int {
 		}
 	}
 	return Paused
-}
-
-// need returns the estimate at which the cheapest further step would be taken.
-func (a *allocation) need() uint32 {
-	next := math.Inf(1)
-	for i := range a.seats {
-		if l := &a.s.ladders[i]; l.at+1 < l.n {
-			next = min(next, a.cost(i, l.at+1)-a.cost(i, l.at))
-		}
-	}
-	if math.IsInf(next, 1) {
-		return 0
-	}
-	need := ((a.spent+next)*(1+min(max(a.net.Repair, 0), 2)) + float64(a.net.Audio)) * headroom
-	return uint32(min(need, math.MaxUint32))
 }

@@ -11,9 +11,6 @@ type ladder struct {
 	at    int // the step that is chosen; Paused
 }
 
-// tooLarge is how many times as many pixels as are shown a picture may have; more is decoded and thrown away.
-const tooLarge = 1.3
-
 // build makes the ladder of a seat.
 func (l *ladder) build(s *Seat) {
 	l.n, l.at = 0, Paused
@@ -23,11 +20,7 @@ func (l *ladder) build(s *Seat) {
 		fastest = max(fastest, rungs[i].FPS)
 	}
 	for i := range rungs {
-		r := &rungs[i]
-		if l.n > 0 && s.Area > 0 && float64(r.Area) > tooLarge*float64(s.Area) {
-			continue
-		}
-		l.add(uint8(i), worth(r, s.Screen, fastest), rungs)
+		l.add(uint8(i), worth(&rungs[i], s.Screen, fastest), rungs)
 	}
 }
 

@@ -11,6 +11,8 @@ type State struct {
 	rose  int64 // when a higher rung was last chosen; 0: never
 	tried int   // which one that was
 
+	short int64 // since when not even the lowest rung fits, though it is sent; 0: it does
+
 	failed int   // the lowest rung that the network did not carry
 	until  int64 // until when it is not tried again; 0: nothing has failed
 	wait   int64 // how long that was
@@ -22,8 +24,12 @@ const (
 	dwell = 2e9
 	// blame is how long after a rise a network that turns out to be full is taken to be so for that.
 	blame = 3e9
-	// firstWait and longestWait are for how long a rung is not tried again that has failed, the first time and at most.
-	firstWait, longestWait = 5e9, 60e9
+	// firstWait and longestWait are for how long a rung is not tried again that has failed, the first time and at most; pausedWait and
+	// longestPause likewise where it was the lowest.
+	firstWait, longestWait   = 5e9, 60e9
+	pausedWait, longestPause = 1e9, 10e9
+	// patience is how long a picture is not paused if this share of what it takes is there. Longer keeps more pictures that stutter.
+	patience, bearable = 1e9, 0.7
 )
 
 // shown reports whether something is sent.
@@ -42,9 +48,12 @@ func (s *State) begin(n *Network, rungs int) {
 
 // fail notes that the rung to which the seat has risen was too much.
 func (s *State) fail(now int64) {
-	wait := int64(firstWait)
+	wait, longest := int64(firstWait), int64(longestWait)
+	if s.tried == 0 {
+		wait, longest = pausedWait, longestPause
+	}
 	if s.wait != 0 && s.failed == s.tried {
-		wait = min(2*s.wait, longestWait)
+		wait = min(2*s.wait, longest)
 	}
 	s.failed, s.wait, s.until, s.rose = s.tried, wait, now+wait, 0
 	s.Want, s.Rung = min(s.Want, s.tried-1), min(s.Rung, s.tried-1)
@@ -70,5 +79,8 @@ func (s *State) choose(now int64, want, taken int) {
 		s.rose, s.tried = now, want
 	}
 	s.seen = s.seen || want != Paused
+	if want != 0 {
+		s.short = 0
+	}
 	s.Want, s.Rung = want, taken
 }

@@ -79,8 +79,8 @@ func (c *capacity) grow(now, rtt int64, acked float64, noisy bool) {
 	c.rate = max(c.rate, min(rate, proof*acked+proofLeast))
 }
 
-// lower follows overuse at which so much arrived. It says whether the rate has fallen.
-func (c *capacity) lower(now, rtt int64, arrived float64) bool {
+// lower follows overuse at which so much arrived. shown is what bounds the capacity before. It says whether the rate has fallen.
+func (c *capacity) lower(now, rtt int64, arrived, shown float64) bool {
 	if now-c.lowered < min(max(rtt, 10e6), 400e6)+responseExtra && arrived > 0.5*c.rate {
 		return false
 	}
@@ -89,7 +89,7 @@ func (c *capacity) lower(now, rtt int64, arrived float64) bool {
 		c.known = known{}
 	}
 	c.known.sample(arrived, linkOveruse)
-	to := max(decrease*arrived, decreaseMost*c.rate)
+	to := max(decrease*arrived, decreaseMost*min(c.rate, shown))
 	if to >= c.rate {
 		return false
 	}

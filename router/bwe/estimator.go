@@ -32,6 +32,8 @@ const (
 	silence, silenceFading = 2e9, 0.7
 	// firstSpan is for how long after the first report a probe may lower the estimate, in ns.
 	firstSpan = 3e9
+	// emptied is how long after the last packet should have left a queue that is taken for empty, in ns. Lower probes while it stands.
+	emptied = 200e6
 	// trust is for how long an estimate is trusted that was neither used nor probed, in ns.
 	trust = 30e9
 )
@@ -75,6 +77,7 @@ type Estimate struct {
 	Cause    Cause
 	Limited  bool // the application sends less than it might
 	Random   bool // the loss was proved not to depend on the rate
+	Step     bool // Budget is lowered for a moment, to see whether the loss depends on the rate
 }
 
 // Estimator estimates for one receiver. The zero value is ready; see Start.
@@ -234,6 +237,10 @@ func (e *Estimator) Tick(now int64) Estimate {
 		e.Start(StartRate)
 	}
 	e.limited.pass(now, e.estimate.Budget)
+	if e.queue.length > 0 && now-e.lastSent > e.queue.length+e.rtt+emptied {
+		e.queue.length = 0 // nobody tells of it, as nothing is sent that would wait
+		e.publish()
+	}
 	if e.reported == 0 || now-e.reported <= silence || now-e.lastSent > 1e9 || e.limited.yes {
 		return e.estimate
 	}
@@ -285,7 +292,7 @@ func (e *Estimator) publish() {
 	if s.Queue > max(drainFrom, e.slack()) {
 		s.Budget = min(s.Budget, s.Capacity*max(drainLeast, 1-float64(s.Queue)/drainScale))
 	}
-	if e.random.running(e.now) {
+	if s.Step = e.random.running(e.now); s.Step {
 		s.Budget = min(s.Budget, e.random.rate)
 	}
 	s.Budget = max(s.Budget, leastRate/2)

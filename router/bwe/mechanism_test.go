@@ -132,22 +132,22 @@ func TestCapacityGrows(t *testing.T) {
 
 func TestCapacityIsLowered(t *testing.T) {
 	c := capacity{rate: 1e6}
-	if !c.lower(10e9, 50*msec, 800e3) || c.rate != decrease*800e3 {
+	if !c.lower(10e9, 50*msec, 800e3, mostRate) || c.rate != decrease*800e3 {
 		t.Errorf("%v", c.rate)
 	}
-	if c.lower(10.1e9, 50*msec, 700e3) {
+	if c.lower(10.1e9, 50*msec, 700e3, mostRate) {
 		t.Error("lowered again before the first could be seen")
 	}
-	if !c.lower(10.3e9, 50*msec, 100e3) || c.rate != decreaseMost*decrease*800e3 {
+	if !c.lower(10.3e9, 50*msec, 100e3, mostRate) || c.rate != decreaseMost*decrease*800e3 {
 		t.Errorf("a leap to %v", c.rate)
 	}
-	if c.lower(11e9, 50*msec, 900e3) {
+	if c.lower(11e9, 50*msec, 900e3, mostRate) {
 		t.Error("lowered by more than the rate arriving")
 	}
 	if c.mistaken(12e9); c.rate != 1e6 {
 		t.Errorf("undone to %v", c.rate)
 	}
-	c.lower(20e9, 50*msec, 500e3)
+	c.lower(20e9, 50*msec, 500e3, mostRate)
 	if c.mistaken(24e9); c.rate != decrease*500e3 {
 		t.Errorf("undone too late: %v", c.rate)
 	}

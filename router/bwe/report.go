@@ -30,6 +30,14 @@ func (e *Estimator) busy() float64 {
 // slack is how long a packet takes at the capacity, in ns. On slow links it is no queue that one waits for another.
 func (e *Estimator) slack() int64 { return int64(slackSize * 8e9 / e.capacity.rate) }
 
+// shown is the most that the network may carry by what has arrived: where much less was sent than it was taken for, not that.
+func (e *Estimator) shown() float64 {
+	if e.limited.yes {
+		return proof*e.arrives() + proofLeast
+	}
+	return mostRate
+}
+
 // byDelay moves the capacity by trend and length of the queue.
 func (e *Estimator) byDelay() {
 	c, length, slack := &e.capacity, e.queue.length, e.slack()
@@ -43,7 +51,7 @@ func (e *Estimator) byDelay() {
 	}
 	switch {
 	case over:
-		if c.lower(e.now, e.rtt, e.busy()) {
+		if c.lower(e.now, e.rtt, e.busy(), e.shown()) {
 			e.cause = Delay
 		}
 		if e.trend.state == overuse {

@@ -1,0 +1,148 @@
+package router
+
+import (
+	"math"
+
+	"parlor/packet"
+	"parlor/router/allocate"
+	"parlor/router/bwe"
+)
+
+// What the network to a peer carries is divided among its pictures: layer by layer, and what does not fit is paused. Package allocate
+// decides, here it is asked and obeyed.
+
+// share is what the last division among the sinks of a peer has come to.
+type share struct {
+	need  float64 // bit/s that all takes which is wanted
+	short bool    // some sink shows less than its receiver wants
+}
+
+// allowance is what a sink may show, as far as its peer's network goes. The zero value allows everything.
+type allowance struct {
+	state  allocate.State
+	layers uint8 // so many of the track's, from the lowest on; 0: all
+	paused bool  // not even one
+}
+
+// division is memory for one.
+type division struct {
+	seats   []allocate.Seat
+	states  []allocate.State
+	sinks   []*sink
+	rungs   []allocate.Rung
+	scratch allocate.Scratch
+	top     float64 // bit/s of all that is wanted
+	now     float64 // bit/s of what is sent
+}
+
+// maxResent bounds how many bits are expected to be sent again for each of pictures.
+const maxResent = 2
+
+// cutAbove is how many times of the estimate what is sent must be for a layer to end before its successor has begun. Lower has pictures
+// stand still for a moment where the queue would have been bearable.
+const cutAbove = 1.25
+
+// divide divides what the network to a peer carries.
+func (c *core) divide(p *peer) {
+	n, d := p.down.net, &c.nets.division
+	e := n.est.Estimate()
+	least := n.least.of(c.now, e.Capacity)
+	if e.Step {
+		return // it is over in a moment
+	}
+	failed := n.failed
+	n.failed = false
+	c.seats(p)
+	resent := min(e.Lost/max(1-e.Lost, 0.1), maxResent)
+	n.share.need = n.sound.rate + d.top*(1+resent)
+	if !n.share.short && e.Budget >= n.share.need {
+		return
+	}
+	allocate.Allocate(allocate.Network{
+		Now: c.now, Budget: uint32(e.Budget), Keep: uint32(keeps(&e)), Carry: uint32(e.Capacity), Least: uint32(min(0.95*least, e.Budget)),
+		Audio: uint32(n.sound.rate), Repair: resent, Failed: failed,
+	}, d.seats, d.states, &d.scratch)
+	n.share.short = false
+	cut := d.now > cutAbove*e.Capacity
+	for i, s := range d.sinks {
+		c.allow(s, d.states[i], len(d.seats[i].Rungs), cut)
+		n.share.short = n.share.short || s.allowed.paused || s.allowed.layers != 0
+	}
+}
+
+// A queue up to keepQueue, in ns, is emptied by taking keepShare of the estimate, without a change of what is shown. A longer queue or a
+// lower share has pictures change less often, and wait for longer.
+const (
+	keepQueue = 150e6
+	keepShare = 0.85
+)
+
+// keeps returns what pictures that are shown may take, in bit/s.
+func keeps(e *bwe.Estimate) float64 {
+	if e.Queue > keepQueue {
+		return e.Budget
+	}
+	return max(e.Budget, keepShare*e.Capacity)
+}
+
+// seats collects the pictures that a peer is to be shown.
+func (c *core) seats(p *peer) {
+	d := &c.nets.division
+	d.seats, d.states, d.sinks, d.rungs, d.top, d.now = d.seats[:0], d.states[:0], d.sinks[:0], d.rungs[:0], 0, 0
+	for _, s := range p.down.sinks {
+		if s.section.Kind != packet.Video || !s.active {
+			continue
+		}
+		t := c.shown(s)
+		if t == nil || s.want.Hidden {
+			s.allowed = allowance{}
+			continue
+		}
+		if s.cur != nil {
+			d.now += float64(s.cur.load(true))
+		}
+		from := len(d.rungs)
+		live := c.ladder(s, t)
+		if rungs := d.rungs[from:]; live {
+			d.sinks, d.states = append(d.sinks, s), append(d.states, s.allowed.state)
+			d.seats = append(d.seats, allocate.Seat{ID: s.ssrc, Screen: t.key.Source == Screen, Area: s.want.Area, Rungs: rungs})
+			d.top += float64(rungs[len(rungs)-1].Rate)
+		}
+	}
+}
+
+// ladder appends the layers of a track up to the one that a sink wants, and reports whether any of them can be sent.
+func (c *core) ladder(s *sink, t *track) (live bool) {
+	d := &c.nets.division
+	var buf [8]Layer
+	layers := t.describe(buf[:0], s.formats)
+	for i, layer := range t.order[:c.place(s, t)+1] {
+		st := t.layers[layer]
+		r := allocate.Rung{Layer: uint8(i), Rate: st.load(st == s.cur), Area: uint32(min(pictureArea(layers, i), math.MaxUint32))}
+		r.Live = r.Rate != 0 && (st.live || len(t.layers) == 1) && !st.shed.muted && st.fits(s.formats)
+		if n := len(d.rungs); i > 0 && r.Rate < d.rungs[n-1].Rate {
+			r.Rate = d.rungs[n-1].Rate // a ladder goes up
+		}
+		d.rungs = append(d.rungs, r)
+		live = live || r.Live
+	}
+	return live
+}
+
+// allow has a sink show what was chosen for it, of so many rungs. cut says that what is sent is far too much.
+func (c *core) allow(s *sink, chosen allocate.State, rungs int, cut bool) {
+	before := s.allowed
+	s.allowed = allowance{state: chosen, paused: chosen.Rung == allocate.Paused}
+	if !s.allowed.paused && chosen.Rung < rungs-1 {
+		s.allowed.layers = uint8(chosen.Rung + 1)
+	}
+	if s.allowed.paused == before.paused && s.allowed.layers == before.layers {
+		return
+	}
+	c.takeUp(s, byNetwork)
+	if cut && s.cur != nil && s.next != nil && s.next.load(true) < s.cur.load(true) {
+		c.sendRuns()
+		s.uncur()
+		s.seq.Stop()
+	}
+}

@@ -1,0 +1,165 @@
+package router
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/pion/interceptor/pkg/twcc"
+	"github.com/pion/rtcp"
+	"github.com/stretchr/testify/require"
+
+	"parlor/packet"
+)
+
+// layered is a camera of three layers at 25 frames a second.
+type layered struct {
+	w      *world
+	layers []*sender
+	sizes  []int // bytes of a frame
+	n      int
+	asked  int // requests of the node that were answered
+}
+
+func (w *world) layered(id packet.PeerID, m MemberID, sizes ...int) *layered {
+	l := &layered{w: w, sizes: sizes}
+	sec := pubVideo("v")
+	sec.RIDs = []string{"q", "h", "f"}[:len(sizes)]
+	w.join(id, m, map[string]Source{"v": Camera}, sec)
+	for i, rid := range sec.RIDs {
+		s := w.vp8(id, uint32(id)*100+uint32(i))
+		s.mid, s.rid = "v", rid
+		l.layers = append(l.layers, s)
+	}
+	return l
+}
+
+// frame sends a frame of every layer, a keyframe of those of which the node has asked for one.
+func (l *layered) frame() {
+	l.w.t.Helper()
+	key := map[uint32]bool{}
+	for _, p := range l.w.outs[l.layers[0].peer].rtcp[l.asked:] {
+		if pli, ok := p.(*rtcp.PictureLossIndication); ok {
+			key[pli.MediaSSRC] = true
+		}
+	}
+	l.asked = len(l.w.outs[l.layers[0].peer].rtcp)
+	for i, s := range l.layers {
+		packets := 1 + l.sizes[i]/1100
+		isKey := key[s.ssrc] || l.n == 0
+		if isKey {
+			s.key++
+		}
+		s.tl0++
+		for j := range packets {
+			d := append(s.vp8Desc(j == 0), 1)
+			if isKey && j == 0 {
+				d = append(d[:len(d)-1], 0, 0, 0, 0x9d, 0x01, 0x2a)
+				d = binary.LittleEndian.AppendUint16(d, 240<<i)
+				d = binary.LittleEndian.AppendUint16(d, 135<<i)
+			}
+			l.w.deliver(s.peer, false, s.packet(j == packets-1, append(d, make([]byte, l.sizes[i]/packets)...)))
+		}
+		s.pid = (s.pid + 1) & 0x7fff
+		s.ts += 3600
+	}
+	l.n++
+}
+
+// access is a link to a peer that carries so much, with a queue of 300 ms, and its receiver's feedback.
+type access struct {
+	o     *capture
+	id    packet.PeerID
+	rate  float64 // bit/s
+	told  int
+	free  int64 // when the link has nothing more to carry
+	queue int64 // the longest since it was looked at
+	rec   *twcc.Recorder
+}
+
+func (w *world) access(id packet.PeerID, rate float64) *access {
+	return &access{o: w.outs[id], id: id, rate: rate, rec: twcc.NewRecorder(1)}
+}
+
+// report tells of what has arrived.
+func (n *access) report() {
+	w := n.o.w
+	for ; n.told < len(n.o.rtp); n.told++ {
+		at := n.o.at[n.told]
+		waits := max(n.free-at, 0)
+		if n.queue = max(n.queue, waits); waits > 300*ms {
+			continue
+		}
+		n.free = at + waits + int64(float64(n.o.rtp[n.told].MarshalSize()+wireOverhead)*8e9/n.rate)
+		if n.free > w.now { // it is under way: told of the next time
+			n.free = at + waits
+			break
+		}
+		n.rec.Record(1, transportNumber(w.t, n.o, n.told), (n.free/1e3)%1e9)
+	}
+	for _, p := range n.rec.BuildFeedbackPacket() {
+		w.rtcp(n.id, p)
+	}
+}
+
+// call has a camera send for a while, and the receiver at the end of the link report.
+func (w *world) call(d time.Duration, l *layered, n *access) {
+	w.t.Helper()
+	for end := w.now + int64(d); w.now < end; {
+		w.pass(20 * time.Millisecond)
+		l.frame()
+		w.pass(20 * time.Millisecond)
+		n.report()
+	}
+}
+
+// flows returns what a peer was sent of each layer in a second from now on, in bit/s, by the size of frames; probes and resends are not in it.
+func (w *world) flows(l *layered, n *access, ssrc uint32) (rates []int) {
+	w.t.Helper()
+	from := len(n.o.rtp)
+	w.call(time.Second, l, n)
+	rates = make([]int, len(l.sizes))
+	for _, p := range n.o.rtp[from:] {
+		for i, size := range l.sizes {
+			if d := len(p.Payload) - size/(1+size/1100); p.SSRC == ssrc && d > 0 && d < 40 {
+				rates[i] += 8 * len(p.Payload)
+			}
+		}
+	}
+	return rates
+}
+
+// TestPicturesFitTheNetwork: a receiver gets the largest layer that its network carries, nothing where not even the smallest goes, and all
+// again when there is room.
+func TestPicturesFitTheNetwork(t *testing.T) {
+	w := newWorld(t)
+	cam := w.layered(1, 1, 500, 1900, 6000) // 100, 400 and 1,250 kbit/s with their headers
+	w.join(4, 4, nil, seatVideo("s", 77))
+	w.watch(4, "s", 1, Camera, High)
+	link := w.access(4, 20e6)
+	only := func(layer int) {
+		t.Helper()
+		rates := w.flows(cam, link, 77)
+		for i, r := range rates {
+			require.Equal(t, i == layer, r > 0, "%v", rates)
+		}
+	}
+	w.call(3*time.Second, cam, link)
+	only(2)
+	link.rate = 700e3
+	w.call(3*time.Second, cam, link)
+	only(1)
+	link.queue = 0
+	w.call(10*time.Second, cam, link)
+	require.Less(t, link.queue, 150*ms)
+	link.rate = 250e3
+	w.call(3*time.Second, cam, link)
+	only(0)
+	link.rate = 50e3
+	w.call(5*time.Second, cam, link)
+	only(-1)
+	link.rate = 20e6
+	w.call(5*time.Second, cam, link)
+	only(2)
+	require.NotZero(t, w.c.totals.Probes)
+}

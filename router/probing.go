@@ -1,0 +1,153 @@
+package router
+
+import (
+	"slices"
+
+	"parlor/packet"
+	"parlor/router/bwe/probe"
+	"parlor/router/header"
+	"parlor/router/sent"
+)
+
+// Probes find out whether a network carries more than is sent over it: clusters of packets that go faster. They are retransmissions that
+// nobody has asked for (RFC 4588): without payload, or of what was sent last, where the receiver can make use of it.
+
+// prober sends clusters to one peer.
+type prober struct {
+	control probe.Controller
+	cluster probe.Cluster // under way
+	from    int64         // when it began
+	bytes   int           // of it that were sent
+	packets int
+	back    uint64 // how many packets the next copy lies before the last one
+	by      *sink  // whose SSRC of retransmissions carries it; nil: none is under way
+}
+
+// What turning these costs is said of each.
+const (
+	// enough is how many times as much as is wanted a network must carry for all of it. Higher probes where nothing is missing.
+	enough = 1.1
+	// probeStep is the time between bursts of a cluster, in ns. Shorter ones measure better and wake the room more often.
+	probeStep = 5e6
+	// copiesFrom is the rate of a cluster from which on it is made of copies, in bit/s. Below, packets of 1,200 bytes are too few.
+	copiesFrom = 1.5e6
+	// maxCopies is of how many packets, the last ones of a sink, copies are sent. More are later of use to the receiver.
+	maxCopies = 16
+	// maxPadding is how many bytes of padding a packet can have (RFC 3550 section 5.1).
+	maxPadding = 255
+)
+
+// probe begins a cluster to a peer if one is due.
+func (c *core) probe(p *peer) {
+	n := p.down.net
+	by := p.prober()
+	if by == nil || !p.ready {
+		return
+	}
+	e := n.est.Estimate()
+	cluster, ok := n.probes.control.Next(c.now, probe.State{
+		Capacity: e.Capacity, Need: enough * n.share.need, Sent: n.load.rate, Queue: e.Queue, RTT: p.rtt, Limited: e.Limited,
+		Lossy: e.Loss < e.Delay, Active: n.share.need > 0,
+	})
+	if !ok {
+		return
+	}
+	c.totals.Probes++
+	n.est.Probe(c.now, cluster)
+	x := &n.probes
+	if x.by == nil {
+		c.nets.probing = append(c.nets.probing, p)
+	}
+	x.cluster, x.from, x.bytes, x.packets, x.by = cluster, c.now, 0, 0, by
+	c.probeOn(p)
+	c.at(dueProbes, c.now+probeStep)
+}
+
+// prober returns a sink of the peer that can carry probes, nil if there is none: that which has sent most, as its packets are newest.
+func (p *peer) prober() *sink {
+	var best *sink
+	for _, s := range p.down.sinks {
+		if s.active && s.section.Kind == packet.Video && s.section.RTXSSRC != 0 && s.tmpl.TransportCC() && s.retransmits() != 0 &&
+			(best == nil || s.count.packets > best.count.packets || s.count.packets == best.count.packets && s.ssrc < best.ssrc) {
+			best = s
+		}
+	}
+	return best
+}
+
+// retransmits returns the payload type of retransmissions that carry nothing, 0 if there is none.
+func (s *sink) retransmits() uint8 {
+	if seg := s.seq.Current(); seg != nil && seg.State.rtx != 0 {
+		return seg.State.rtx
+	}
+	for i := range s.section.Codecs {
+		if rtx := s.section.Codecs[i].RTX; rtx != 0 {
+			return rtx
+		}
+	}
+	return 0
+}
+
+// stepProbes sends the next part of all clusters under way.
+func (c *core) stepProbes() {
+	c.nets.probing = slices.DeleteFunc(c.nets.probing, func(p *peer) bool { return !c.probeOn(p) })
+	if len(c.nets.probing) > 0 {
+		c.at(dueProbes, c.now+probeStep)
+	}
+}
+
+// probeOn sends what of a cluster is due, and reports whether there is more.
+func (c *core) probeOn(p *peer) bool {
+	x := &p.down.net.probes
+	s := x.by
+	if !p.ready || p.down.sinks[s.section.MID] != s || !s.active || s.retransmits() == 0 {
+		x.by = nil
+		return false
+	}
+	due := min(x.cluster.Rate/8*float64(c.now-x.from+probeStep)/1e9/float64(x.cluster.Bytes), 1) // the share of it
+	for float64(x.bytes) < due*float64(x.cluster.Bytes) || float64(x.packets) < due*float64(x.cluster.Packets) {
+		if x.cluster.Rate < copiesFrom || !c.probeByCopy(s, x) {
+			c.probeByPadding(s, x)
+		}
+	}
+	if due < 1 {
+		return true
+	}
+	x.by = nil
+	return false
+}
+
+// took notes a packet of the cluster.
+func (x *prober) took(bytes int) { x.bytes, x.packets = x.bytes+bytes, x.packets+1 }
+
+// probeByCopy sends again what the sink has sent of late; false if there is nothing that is worth it.
+func (c *core) probeByCopy(s *sink, x *prober) bool {
+	for range maxCopies {
+		out := s.last.seq - x.back
+		x.back = (x.back + 1) % maxCopies
+		if n := c.resendUnasked(s, uint16(out), x.cluster.ID); n > 0 {
+			x.took(n + wireOverhead)
+			c.totals.ProbeBytes += uint64(n)
+			return true
+		}
+	}
+	return false
+}
+
+// probeByPadding sends a retransmission without payload.
+func (c *core) probeByPadding(s *sink, x *prober) {
+	f := &c.out.fields
+	*f = header.Fields{SSRC: s.section.RTXSSRC, PT: s.retransmits(), Seq: s.repair.seq, Timestamp: s.last.ts, MID: true,
+		AbsSend: c.absSend, TransportCC: s.peer.down.sent.Next()}
+	s.repair.seq++
+	n := s.tmpl.Write(&c.out.hdr, f, &header.Packet{})
+	c.out.hdr[0] |= 1 << 5 // padding follows
+	size := min(max(x.cluster.Bytes/x.cluster.Packets-n-wireOverhead, 1), maxPadding)
+	padding := c.out.padding[:size]
+	padding[size-1] = byte(size)
+	c.noteSent(s, &s.tmpl, n+size, sent.Padding, x.cluster.ID)
+	s.out.SendRTP(c.out.hdr[:n], padding)
+	padding[size-1] = 0
+	x.took(n + size + wireOverhead)
+	c.totals.ProbeBytes += uint64(n + size)
+}
