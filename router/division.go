@@ -70,16 +70,22 @@ func (c *core) divide(p *peer) {
 	}
 }
 
-// A queue up to keepQueue, in ns, is emptied by taking keepShare of the estimate, without a change of what is shown. A longer queue or a
-// lower share has pictures change less often, and wait for longer.
+// A queue up to calmQueue, in ns, without loss says that what is sent gets through, whatever the estimate. One up to keepQueue is emptied by
+// taking keepShare of the estimate, without a change of what is shown. Longer queues, a higher loss and a lower share have pictures change
+// less often, and wait for longer.
 const (
+	calmQueue = 30e6
+	calmLoss  = 0.05
 	keepQueue = 150e6
 	keepShare = 0.85
 )
 
 // keeps returns what pictures that are shown may take, in bit/s.
 func keeps(e *bwe.Estimate) float64 {
-	if e.Queue > keepQueue {
+	switch {
+	case e.Queue <= calmQueue && e.Loss >= e.Delay && (e.Random || e.Lost <= calmLoss):
+		return math.MaxUint32
+	case e.Queue > keepQueue:
 		return e.Budget
 	}
 	return max(e.Budget, keepShare*e.Capacity)

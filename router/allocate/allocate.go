@@ -176,7 +176,11 @@ func (a *allocation) stays(i int) bool {
 	case st.short == 0:
 		st.short = a.net.Now
 	}
-	return a.net.Now-st.short < patience && a.spent+bearable*cost <= a.floor
+	wait := int64(patience)
+	if a.spent+bearable*cost > a.floor {
+		wait = haste
+	}
+	return a.net.Now-st.short < wait
 }
 
 // first raises screens to what can be read and stages to what can be looked at, before others get more.

@@ -163,7 +163,8 @@ func TestWhatHasFailedWaits(t *testing.T) {
 func TestComingBackCanFail(t *testing.T) {
 	r := of(Seat{Rungs: camera()})
 	require.Equal(t, []int{0}, r.at(Network{Now: s, Budget: 120 * k}))
-	require.Equal(t, []int{Paused}, r.at(Network{Now: 2 * s, Budget: 50 * k}))
+	require.Equal(t, []int{0}, r.at(Network{Now: 2 * s, Budget: 50 * k}))
+	require.Equal(t, []int{Paused}, r.at(Network{Now: 2*s + haste, Budget: 50 * k}))
 	require.Equal(t, []int{0}, r.at(Network{Now: 5 * s, Budget: 120 * k}))
 	require.Equal(t, []int{Paused}, r.at(Network{Now: 6 * s, Budget: 120 * k, Failed: true}))
 	require.Equal(t, []int{Paused}, r.at(Network{Now: 7*s - 1, Budget: 120 * k}))
@@ -184,7 +185,17 @@ func TestPausingIsPatient(t *testing.T) {
 	require.Equal(t, []int{Paused}, r.at(Network{Now: 11 * s, Budget: 75 * k}))
 	require.Equal(t, []int{Paused}, r.at(Network{Now: 12 * s, Budget: 75 * k, Carry: 110 * k}), "what is paused waits until there is room")
 	require.Equal(t, []int{0}, r.at(Network{Now: 13 * s, Budget: 110 * k}))
-	require.Equal(t, []int{Paused}, r.at(Network{Now: 14 * s, Budget: 65 * k}))
+	require.Equal(t, []int{0}, r.at(Network{Now: 14 * s, Budget: 65 * k}))
+	require.Equal(t, []int{0}, r.at(Network{Now: 14*s + haste - 1, Budget: 65 * k}))
+	require.Equal(t, []int{Paused}, r.at(Network{Now: 14*s + haste, Budget: 65 * k}), "sooner if much is missing")
+}
+
+// What gets through without trouble stays, whatever the estimate.
+func TestWhatIsShownMayBeKept(t *testing.T) {
+	r := of(Seat{Rungs: camera()}, Seat{Rungs: camera()})
+	require.Equal(t, []int{5, 3}, r.at(Network{Now: 1 * s, Budget: 2 * m}))
+	require.Equal(t, []int{5, 3}, r.at(Network{Now: 5 * s, Budget: 100 * k, Keep: 10 * m}))
+	require.Equal(t, []int{3, 3}, r.at(Network{Now: 9 * s, Budget: 100 * k, Keep: 1 * m}))
 }
 
 // fleet is seats at random.
@@ -223,7 +234,12 @@ func TestProperties(t *testing.T) {
 			n.Now += int64(r.IntN(5)) * s
 			n.Budget, n.Failed = uint32(r.IntN(10*m)), r.IntN(3) == 0
 			a.at(n)
-			require.LessOrEqual(t, float64(a.cost())*(1+n.Repair), max(float64(n.Budget)-float64(n.Audio), 0)/bearable+1)
+			n.Failed = false
+			for range 3 { // one after the other may run out of patience
+				n.Now += patience
+				a.at(n)
+			}
+			require.LessOrEqual(t, float64(a.cost())*(1+n.Repair), max(float64(n.Budget)-float64(n.Audio), 0)+1)
 		}
 	}
 }

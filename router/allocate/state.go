@@ -28,8 +28,10 @@ const (
 	// longestPause likewise where it was the lowest.
 	firstWait, longestWait   = 5e9, 60e9
 	pausedWait, longestPause = 1e9, 10e9
-	// patience is how long a picture is not paused if this share of what it takes is there. Longer keeps more pictures that stutter.
+	// patience is how long a picture is not paused if this share of what it takes is there, and haste if less is. Longer keeps more
+	// pictures that stutter, shorter has more of them pause where a machine has only been busy for a moment.
 	patience, bearable = 1e9, 0.7
+	haste              = 400e6
 )
 
 // shown reports whether something is sent.
