@@ -31,6 +31,7 @@ type Sample struct {
 	// packets wait on the way. 0: not known, or nothing is sent.
 	Estimate uint64
 	Queue    time.Duration
+	Red      int            // how many frames that went before, or copies, go with each packet of sound to the peer
 	Sent     []StreamSample // by the peer; only what flowed
 	Received []StreamSample // by the peer; only what flowed
 }
@@ -99,6 +100,7 @@ func (c *core) samples() {
 func (c *core) sample(p *peer) Sample {
 	s := Sample{Peer: p.id, Member: p.member, Over: time.Duration(c.now - p.sampled.at), RTT: time.Duration(p.rtt), Down: !p.ready}
 	s.Expected, s.Lost = p.down.told.sample()
+	s.Red = p.down.guard.depth()
 	if n := p.down.net; n != nil && n.listed {
 		if e := n.est.Estimate(); e.Acked > 0 {
 			s.Estimate, s.Queue = uint64(e.Trusted), time.Duration(e.Queue)

@@ -1,6 +1,9 @@
 package router
 
 import (
+	"encoding/binary"
+	"math/bits"
+
 	"parlor/packet"
 	"parlor/router/clock"
 	"parlor/router/codec"
@@ -63,6 +66,14 @@ func (d *downlink) lostSound(p sent.Packet) {
 	if d.guard != nil && p.Kind == sent.Audio {
 		d.guard.Lost(p.At)
 	}
+}
+
+// depth is how many frames there are beside each, nil: none.
+func (g *guard) depth() int {
+	if g == nil {
+		return 0
+	}
+	return max(bits.OnesCount16(g.pattern), bits.OnesCount16(g.copies))
 }
 
 // copied says whether packets of a segment are sent again unasked.
@@ -277,4 +288,51 @@ func (c *core) sendSoundAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], o
 	s.count.resent++
 	c.totals.Resent++
 	return n + len(payload)
+}
+
+// recover takes what is missing before m, which a publisher has sent as RED, out of it. Its blocks are the packets before it if they
+// are of successive frames of one length.
+func (c *core) recover(st *stream, m *media, buf *packet.Buffer) {
+	var room [red.MaxBlocks]red.Block
+	blocks, ok := red.Parse(m.Payload, room[:0])
+	if !ok || len(blocks) == 1 {
+		return
+	}
+	blocks = blocks[:len(blocks)-1]
+	frame := blocks[len(blocks)-1].Offset
+	for i := range blocks {
+		b, back := &blocks[i], uint64(len(blocks)-i)
+		if m.ext-back > st.high && b.PT == m.format.Inner && len(b.Data) > 0 && b.Offset != 0 && uint64(b.Offset) == back*uint64(frame) {
+			c.restore(st, m, buf, b, uint16(back))
+		}
+	}
+}
+
+// restore has a stream take in the packet so many before m, a block of which it is, as if it had come.
+func (c *core) restore(st *stream, m *media, from *packet.Buffer, b *red.Block, back uint16) {
+	buf, x := packet.Get(), c.slot()
+	defer buf.Release()
+	n := copy(buf.B, from.B[:m.HeaderLen])
+	buf.B[0] &^= 0x20 // padding
+	buf.B[1] = m.PT   // and no marker
+	binary.BigEndian.PutUint16(buf.B[2:], m.Seq-back)
+	binary.BigEndian.PutUint32(buf.B[4:], m.Timestamp-b.Offset)
+	buf.B[n] = b.PT
+	buf.B = buf.B[:n+1+copy(buf.B[n+1:], b.Data)]
+	x.at, x.copied, x.copy, x.red = m.at, false, alone, redundancy{}
+	x.ext, x.format = m.ext-uint64(back), m.format
+	if header.Parse(&x.Packet, buf.B, &st.track.peer.ids) != nil || !c.taken(st, x, buf) {
+		c.free(x)
+	}
+}
+
+// taken takes in a packet that was restored. It reports whether a run keeps it.
+func (c *core) taken(st *stream, x *media, buf *packet.Buffer) bool {
+	st.describe(x)
+	if !c.keep(st, x, buf) {
+		return false
+	}
+	c.totals.Repaired++
+	c.missed(st, x)
+	return c.paced(st, x)
 }

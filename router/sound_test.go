@@ -285,9 +285,11 @@ func TestRedundancyIsSentAgainAsItWas(t *testing.T) {
 func TestRedundancyEndsWithItsSource(t *testing.T) {
 	w, s, raw := listening(t)
 	w.join(2, 2, map[string]Source{"0": Mic}, pubAudio("0", 200))
+	w.join(4, 4, nil, seatAudio("5", 6000))
+	w.watch(4, "5", 2, Mic, High) // so that its packets are kept
 	w.needs(3, 0b111, 0)
 	w.speak(s, 5)
-	other := &sender{w: w, ssrc: 200, pt: opus.PT, seq: s.seq, ts: 77}
+	other := &sender{w: w, peer: 2, ssrc: 200, pt: opus.PT, seq: s.seq, ts: 77}
 	w.deliver(2, false, other.audio()) // before it is heard
 	w.watch(3, "5", 2, Mic, High)
 	for range 3 {
@@ -352,4 +354,66 @@ func TestRepeatedForWhoTakesNoRED(t *testing.T) {
 	}
 	require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 10, 12, 11, 13, 12, 10, 14, 13, 11, 15, 14, 12, 16, 15, 13, 10}, got[:28])
 	require.EqualValues(t, 20, w.c.peers[4].down.sent.Next(), "and no numbers of their own")
+}
+
+// TestPublishersRedundancyRepairs: what is missing is in the next packets already, so nobody is asked for it, and what comes late
+// is known.
+func TestPublishersRedundancyRepairs(t *testing.T) {
+	w, s, _ := listening(t)
+	raw := w.listener(4, seatAudio("5", 6000))
+	s.pt = opusRED.PT
+	var frames [][]byte
+	next := func(offsets ...uint32) []byte {
+		n := uint32(len(frames))
+		frames = append(frames, binary.BigEndian.AppendUint32([]byte{0xfc}, n))
+		var blocks []red.Block
+		for i, o := range offsets {
+			blocks = append(blocks, red.Block{PT: opus.PT, Offset: o, Data: frames[int(n)-len(offsets)+i]})
+		}
+		blocks = append(blocks, red.Block{PT: opus.PT, Data: frames[n]})
+		payload := make([]byte, red.Size(blocks))
+		red.Compose(payload, blocks)
+		p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: s.pt, SequenceNumber: s.seq, Timestamp: s.ts, SSRC: s.ssrc}, Payload: payload}
+		w.must(p.SetExtension(pubExt.AudioLevel, []byte{0x85}))
+		s.seq, s.ts = s.seq+1, s.ts+960
+		b, err := p.Marshal()
+		w.must(err)
+		return b
+	}
+	got := func() (list []uint32) {
+		for _, b := range raw.rtp {
+			var p rtp.Packet
+			w.must(p.Unmarshal(b))
+			n := uint32(p.SequenceNumber - binary.BigEndian.Uint16(raw.rtp[0][2:]))
+			require.Equal(t, frames[n], p.Payload)
+			require.Equal(t, 960*n, p.Timestamp)
+			list = append(list, n)
+		}
+		return list
+	}
+	w.deliver(1, false, next())
+	lost := next(960)
+	w.deliver(1, false, next(960))
+	require.Equal(t, []uint32{0, 1, 2}, got())
+	w.deliver(1, false, lost)
+	require.Len(t, raw.rtp, 3)
+	require.EqualValues(t, 1, w.drops(DropDuplicate))
+	next(960) // 3 is lost, 4 too
+	next(960)
+	w.deliver(1, false, next(1920, 960))
+	require.Equal(t, []uint32{0, 1, 2, 3, 4, 5}, got())
+	w.outs[1].clear()
+	w.pass(100 * time.Millisecond)
+	next(960) // 6, and 8 has one of another length
+	next(960)
+	w.deliver(1, false, next(2000, 960))
+	require.Equal(t, []uint32{0, 1, 2, 3, 4, 5, 7, 8}, got())
+	w.pass(10 * time.Millisecond)
+	for _, p := range w.outs[1].rtcp {
+		if p, ok := p.(*rtcp.TransportLayerNack); ok {
+			require.Equal(t, []rtcp.NackPair{{PacketID: s.seq - 3}}, p.Nacks)
+		}
+	}
+	require.NotZero(t, w.c.totals.NACKsOut)
+	require.Len(t, w.c.out.free, maxSlots)
 }

@@ -116,6 +116,9 @@ func (r *statistics) write(s *router.Sample, up, down link) []byte {
 		b = strconv.AppendUint(append(b[:len(b)-1], `,"estimateKbps":`...), s.Estimate/1000, 10)
 		b = append(appendMilliseconds(append(b, `,"queueMs":`...), s.Queue), '}')
 	}
+	if s.Red != 0 {
+		b = append(strconv.AppendInt(append(b[:len(b)-1], `,"red":`...), int64(s.Red), 10), '}')
+	}
 	if s.RTT != 0 {
 		b = appendMilliseconds(append(b, `,"rttMs":`...), s.RTT)
 	}

@@ -39,6 +39,11 @@ func TestStatisticsAsWritten(t *testing.T) {
 	if estimated := strings.Replace(want, `"loss":0.009}`, `"loss":0.009,"estimateKbps":1234,"queueMs":12.3}`, 1); got != estimated {
 		t.Errorf("told\n%s\nwant\n%s", got, estimated)
 	}
+	s.Red = 4
+	rm.tellStatistics(samples, &rm.reports.statistics)
+	if guarded := strings.Replace(want, `"loss":0.009}`, `"loss":0.009,"estimateKbps":1234,"queueMs":12.3,"red":4}`, 1); got != guarded {
+		t.Errorf("told\n%s\nwant\n%s", got, guarded)
+	}
 	rm.tellStatistics([]router.Sample{{Member: 1}}, &rm.reports.statistics)
 	const silence = `{"type":"statistics","up":{"quality":0,"kbps":0,"loss":null},"down":{"quality":0,"kbps":0,"loss":null},"users":[],"sent":[],"received":[]}`
 	if got != silence {
