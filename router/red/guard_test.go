@@ -74,11 +74,11 @@ func TestDepthRisesAtOnceAndFallsInSteps(t *testing.T) {
 	}
 }
 
-// TestOneLostPacketIsNone: nobody pays for chance.
+// TestTwoLostPacketsAreNone: nobody pays for chance.
 func TestOneLostPacketIsNone(t *testing.T) {
 	l := newLine()
 	l.run(60, 0)
-	l.g.Report(l.now, 9, 1, 5e6, 0)
+	l.g.Report(l.now, 8, 2, 5e6, 0)
 	l.run(1, 0)
 	if d := l.depth(); d != 0 {
 		t.Errorf("%d blocks", d)

@@ -47,6 +47,16 @@ export function encodings({ source, simulcast, codec, width = 1280, height = 720
 /** @typedef {{mimeType: string, clockRate: number, channels?: number, sdpFmtpLine?: string}} Codec */
 
 /**
+ * The codecs of a microphone's section: redundant audio first where the browser makes it, so that a lost packet is in the next one.
+ * @template {Codec} C
+ * @param {C[]} all
+ */
+export function redundant(all) {
+  const is = (/** @type {C} */ c) => c.mimeType.toLowerCase() === 'audio/red';
+  return [...all.filter(is), ...all.filter((c) => !is(c))];
+}
+
+/**
  * The codecs of a sending section: the wanted one first, the rest behind it in the browser's order.
  * @template {Codec} C
  * @param {C[]} all

@@ -10,7 +10,7 @@
 //
 // A job that the node refuses is taken back (rollback), and only its caller hears of it.
 
-import { encodings, preferred, receivable } from './encodings.js';
+import { encodings, preferred, receivable, redundant } from './encodings.js';
 import { CHANNELS, ParlorError } from './protocol.js';
 import { compact } from './sdp.js';
 
@@ -84,6 +84,13 @@ export class Peer {
   tracks(seat) {
     const pair = this.#seats.get(seat);
     return pair?.video.currentDirection === 'recvonly' ? { video: pair.video.receiver.track, audio: pair.audio.receiver.track } : null;
+  }
+
+  /** @param {number | null} ms  for how long sound is held at least before it is played, where the browser can; null: as it likes */
+  buffer(ms) {
+    for (const { audio } of this.#seats.values()) {
+      if (audio.receiver.jitterBufferTarget !== ms && 'jitterBufferTarget' in audio.receiver) audio.receiver.jitterBufferTarget = ms;
+    }
   }
 
   /**
@@ -304,11 +311,13 @@ export class Peer {
    */
   #addSender(source, p) {
     const { width, height } = p.track.getSettings();
-    return this.#pc.addTransceiver(p.track, {
+    const t = this.#pc.addTransceiver(p.track, {
       direction: 'sendonly',
       streams: [source.startsWith('screen') ? this.#screenStream : this.#stream],
       sendEncodings: encodings({ source, simulcast: p.simulcast, codec: p.codec, width, height }),
     });
+    if (source === 'mic') preferRedundant(t);
+    return t;
   }
 
   /**
@@ -356,6 +365,12 @@ function limitCodecs(t, kind) {
   const all = RTCRtpReceiver.getCapabilities?.(kind)?.codecs;
   const some = all && receivable(all);
   if (some?.length) t.setCodecPreferences?.(some);
+}
+
+/** @param {RTCRtpTransceiver} t */
+function preferRedundant(t) {
+  const all = RTCRtpSender.getCapabilities?.('audio')?.codecs;
+  if (all) t.setCodecPreferences?.(redundant(all));
 }
 
 /**

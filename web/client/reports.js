@@ -3,6 +3,7 @@
 //
 //   Volumes      audio-volume and active-speaker
 //   qualityOf    network-quality; unreported() where nothing is known of it
+//   bufferFor    for how long sound is held where much is lost
 //   statisticsOf statistics, completed by frame sizes and rates
 
 /** @typedef {import('./protocol.js').Source} Source */
@@ -10,7 +11,7 @@
 
 /**
  * @typedef {{type: 'audio_volume', users: {user: string, volume: number}[], active: string | null}} VolumeReport
- * @typedef {{quality: number, kbps: number, loss: number | null}} Link
+ * @typedef {{quality: number, kbps: number, loss: number | null, red?: number}} Link
  * @typedef {{user?: string, source: Source, rid?: string, kbps: number, loss: number | null, jitterMs: number}} Flow
  * @typedef {{type: 'statistics', up: Link, down: Link, rttMs?: number, users: {user: string, quality: number}[],
  *   sent: Flow[], received: Flow[]}} StatisticsReport
@@ -50,6 +51,18 @@
  */
 
 /** @typedef {(userId: string) => boolean} Known  whether somebody is in the room: a report may still name one who has left */
+
+/** How long a frame of sound is in browsers, in ms. */
+const FRAME_MS = 20;
+
+/**
+ * For how long sound is to be held before it is played: until what repairs it has come, where much is lost; in ms. Browsers see that
+ * little by little.
+ * @param {StatisticsReport} r
+ */
+export function bufferFor({ down: { red = 0 } }) {
+  return red > 2 ? FRAME_MS * (red + 2) : null;
+}
 
 /** Who speaks, with the changes of who has the floor. */
 export class Volumes {

@@ -3,7 +3,7 @@
 
 import { Timers } from './clock.js';
 import { Flow, LOOK_MS } from './flow.js';
-import { Volumes, qualityOf, statisticsOf, unreported } from './reports.js';
+import { Volumes, bufferFor, qualityOf, statisticsOf, unreported } from './reports.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./types.js').ParlorEvents} ParlorEvents */
@@ -22,6 +22,7 @@ const VOLUME_MS = 1000;
  * @property {() => {userId: string, source: Source, trackId?: string}[]} received  what is on and wanted of the others
  * @property {import('./reports.js').Owner} owner
  * @property {(userId: string) => boolean} known  in the room, oneself included
+ * @property {(ms: number | null) => void} buffer  for how long sound is to be held at least before it is played; null: as the browser has it
  */
 
 export class Watch {
@@ -84,6 +85,7 @@ export class Watch {
 
   /** @param {import('./reports.js').StatisticsReport} report */
   async #measured(report) {
+    this.#opts.buffer(bufferFor(report));
     this.#quality = qualityOf(report, this.#opts.known);
     this.#timers.set('quality', QUALITY_MS, () => {
       this.#quality = unreported(0, 0, this.#quality);

@@ -56,7 +56,7 @@ test('another connection counts anew: that is no sign of life, and the next pack
 });
 
 function watch() {
-  const t = { log: [], clock: new FakeClock(), packets: new Map([['v', 1], ['a', 1]]), running: true };
+  const t = { log: [], buffers: [], clock: new FakeClock(), packets: new Map([['v', 1], ['a', 1]]), running: true };
   t.watch = new Watch({
     clock: t.clock, emit: (name, payload) => t.log.push([name, payload]),
     stats: async () => {
@@ -64,7 +64,7 @@ function watch() {
       return new Map([...t.packets].map(([trackIdentifier, packetsReceived]) => [trackIdentifier, { type: 'inbound-rtp', trackIdentifier, packetsReceived }]));
     },
     received: () => [{ userId: 'bob', source: 'camera', trackId: 'v' }, { userId: 'bob', source: 'mic', trackId: 'a' }],
-    owner: () => null, known: () => true,
+    owner: () => null, known: () => true, buffer: (ms) => t.buffers.push(ms),
   });
   t.watch.interval = 300;
   t.watch.begin();
@@ -125,4 +125,13 @@ test('a connection that is lost: down, and nobody speaks; nothing goes on after 
   await t.clock.advance(10000);
   assert.equal(t.clock.waiting, 0);
   assert.deepEqual(t.take(), []);
+});
+
+test('sound is held for longer while much of it is lost', async () => {
+  const t = watch();
+  const lost = (red) => t.watch.reported({
+    type: 'statistics', up: { quality: 1, kbps: 1, loss: 0 }, down: { quality: 4, kbps: 1, loss: 0.4, ...(red && { red }) }, users: [], sent: [], received: [],
+  });
+  for (const red of [0, 1, 2, 6, 16, 0]) lost(red);
+  assert.deepEqual(t.buffers, [null, null, null, 160, 360, null]);
 });

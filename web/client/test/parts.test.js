@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { backoff } from '../clock.js';
 import { Emitter } from '../emitter.js';
-import { encodings, preferred, receivable, wantsSimulcast } from '../encodings.js';
+import { encodings, preferred, receivable, redundant, wantsSimulcast } from '../encodings.js';
 import { Mailbox } from '../mailbox.js';
 import { checkUser, endpoints, roomOf } from '../protocol.js';
 import { Recovery } from '../recovery.js';
@@ -130,6 +130,13 @@ test('codecs: the wanted one first; seats take what a node forwards and no more'
   assert.deepEqual(receivable(all), [all[0], all[1], all[2], all[3], all[4], all[7], all[8], all[9]]);
   assert.deepEqual(preferred(all, 'AV1').slice(0, 4), [all[8], all[9], all[14], all[0]]);
   assert.equal(preferred(all, 'AV1').length, all.length);
+});
+
+test('codecs: a microphone is sent with redundancy where the browser makes it', () => {
+  const codec = (mimeType) => ({ mimeType, clockRate: 48000 });
+  const all = [codec('audio/opus'), codec('audio/red'), codec('audio/G722')];
+  assert.deepEqual(redundant(all), [all[1], all[0], all[2]]);
+  assert.deepEqual(redundant([all[0], all[2]]), [all[0], all[2]]);
 });
 
 test('sdp: what is the same or of no use is sent once or not at all', () => {
