@@ -101,7 +101,7 @@ func (c *core) seats(p *peer) {
 		}
 		t := c.shown(s)
 		if t == nil || s.want.Hidden {
-			s.allowed = allowance{}
+			c.allowAll(s)
 			continue
 		}
 		if s.cur != nil {
@@ -135,6 +135,14 @@ func (c *core) ladder(s *sink, t *track) (live bool) {
 	return live
 }
 
+// allowAll forgets what a sink may show: what it is to show is another picture, or none.
+func (c *core) allowAll(s *sink) {
+	was := s.allowed.paused
+	if s.allowed = (allowance{}); was {
+		c.pauseChanged(s)
+	}
+}
+
 // allow has a sink show what was chosen for it, of so many rungs. cut says that what is sent is far too much.
 func (c *core) allow(s *sink, chosen allocate.State, rungs int, cut bool) {
 	before := s.allowed
@@ -146,6 +154,9 @@ func (c *core) allow(s *sink, chosen allocate.State, rungs int, cut bool) {
 		return
 	}
 	c.takeUp(s, byNetwork)
+	if s.allowed.paused != before.paused {
+		c.pauseChanged(s)
+	}
 	if cut && s.cur != nil && s.next != nil && s.next.load(true) < s.cur.load(true) {
 		c.sendRuns()
 		s.uncur()

@@ -132,7 +132,7 @@ func (w *world) flows(l *layered, n *access, ssrc uint32) (rates []int) {
 // TestPicturesFitTheNetwork: a receiver gets the largest layer that its network carries, nothing where not even the smallest goes, and all
 // again when there is room.
 func TestPicturesFitTheNetwork(t *testing.T) {
-	w := newWorld(t)
+	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000) // 100, 400 and 1,250 kbit/s with their headers
 	w.join(4, 4, nil, seatVideo("s", 77))
 	w.watch(4, "s", 1, Camera, High)
@@ -158,8 +158,38 @@ func TestPicturesFitTheNetwork(t *testing.T) {
 	link.rate = 50e3
 	w.call(5*time.Second, cam, link)
 	only(-1)
+	paused := Undecodable{Peer: 4, Member: 4, MID: "s", Track: TrackKey{1, Camera}, Paused: true}
+	over := Undecodable{Peer: 4, Member: 4, MID: "s"}
+	require.Equal(t, []Undecodable{paused}, n.undecodable)
+	require.Empty(t, w.c.usage([]MemberID{4})[4].Undecodable)
 	link.rate = 20e6
 	w.call(5*time.Second, cam, link)
 	only(2)
+	require.Equal(t, []Undecodable{paused, over}, n.undecodable)
 	require.NotZero(t, w.c.totals.Probes)
+}
+
+// TestWhatIsPausedIsForgotten where something else is to be shown, or nothing.
+func TestWhatIsPausedIsForgotten(t *testing.T) {
+	for name, forget := range map[string]func(w *world){
+		"nobody":      func(w *world) { w.watch(4, "s", 0, Camera, High) },
+		"hidden":      func(w *world) { w.must(w.c.watch(4, "s", Want{Track: TrackKey{1, Camera}, Hidden: true}, w.now)) },
+		"no section":  func(w *world) { w.must(w.c.update(4, nil, nil, w.now)) },
+		"unpublished": func(w *world) { w.must(w.c.setPublishing(TrackKey{1, Camera}, false, w.now)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, n := observed(t)
+			cam := w.layered(1, 1, 500, 1900, 6000)
+			w.join(4, 4, nil, seatVideo("s", 77))
+			w.watch(4, "s", 1, Camera, High)
+			link := w.access(4, 50e3)
+			w.call(5*time.Second, cam, link)
+			require.Len(t, n.undecodable, 1)
+			forget(w)
+			w.pass(200 * time.Millisecond)
+			require.Equal(t, []Undecodable{{Peer: 4, Member: 4, MID: "s"}}, n.undecodable[1:])
+			w.pass(time.Minute)
+			require.Zero(t, w.c.next(), "the room sleeps: %v", w.c.due)
+		})
+	}
 }

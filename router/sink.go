@@ -187,6 +187,7 @@ func (c *core) watch(id packet.PeerID, mid string, w Want, now int64) error {
 func (c *core) setWant(s *sink, w Want) {
 	if old := s.want.Track; old != w.Track {
 		c.leave(s)
+		c.allowAll(s)
 		c.countPlaces(old, w.Track)
 		if rest := slices.DeleteFunc(c.wants[old], func(x *sink) bool { return x == s }); len(rest) > 0 {
 			c.wants[old] = rest

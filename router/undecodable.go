@@ -8,7 +8,7 @@ import (
 )
 
 // Undecodable says that nothing of a track can be sent to a receiving section that is to show it, since its receiver has negotiated no
-// payload type that takes it. With a zero Track this is over.
+// payload type that takes it, or its network does not carry it. With a zero Track this is over.
 type Undecodable struct {
 	Peer    packet.PeerID
 	Member  MemberID // who receives
@@ -16,11 +16,20 @@ type Undecodable struct {
 	Track   TrackKey // whose, never a place of the loudest
 	Sent    string   // the track's codec and profile; one of some dozens of labels
 	Offered string   // what the receiver has in its place: its profile of the codec, or the names of its codecs
+	Paused  bool     // the receiver's network does not carry it; Sent and Offered are empty
 }
 
 // undecodableEvery is how long a section goes without a stream that it cannot take before the observer is told, and how often it can
 // be told of one section at most. Lower tells sooner, higher has a publisher that changes its codec all the time cost less.
 const undecodableEvery = time.Second
+
+// pauseChanged has the observer told that the sink's network does not carry what it is to show, or that this is over.
+func (c *core) pauseChanged(s *sink) {
+	c.doubt(s)
+	if c.o.Observer != nil {
+		c.at(dueUndecodable, c.now)
+	}
+}
 
 // setAside has a sink that waits for nothing wait for another format of the stream.
 func (c *core) setAside(s *sink, st *stream) {
@@ -28,6 +37,11 @@ func (c *core) setAside(s *sink, st *stream) {
 	c.drop(DropCodec)
 	s.next, s.nextAt, s.unfit = st, len(st.unfit), true
 	st.unfit = append(st.unfit, s)
+	c.doubt(s)
+}
+
+// doubt has the observer told if the sink cannot show something, unless that is over soon.
+func (c *core) doubt(s *sink) {
 	if c.o.Observer == nil || s.doubted {
 		return
 	}
@@ -39,6 +53,10 @@ func (c *core) setAside(s *sink, st *stream) {
 // undecodable describes what the sink cannot show.
 func (s *sink) undecodable() Undecodable {
 	u := Undecodable{Peer: s.peer.id, Member: s.peer.member, MID: s.section.MID}
+	if s.allowed.paused && s.active && s.peer.ready {
+		u.Track, u.Paused = s.want.Track, true
+		return u
+	}
 	if s.cur != nil || s.next == nil || s.peer.down.sinks[s.section.MID] != s {
 		return u
 	}

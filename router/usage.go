@@ -54,7 +54,7 @@ func (p *peer) addUsage(u *Usage) {
 		u.Packets += s.count.packets
 		u.Bytes += s.count.bytes
 		u.Resent += s.count.resent
-		if x := s.undecodable(); x.Track.Member != 0 {
+		if x := s.undecodable(); x.Track.Member != 0 && !x.Paused {
 			u.Undecodable = append(u.Undecodable, x)
 		}
 		if s.count.lost < 1<<23 { // 24 bits with a sign; below zero with duplicates (RFC 3550 section 6.4.1)

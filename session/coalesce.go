@@ -4,7 +4,7 @@ import "slices"
 
 // coalesce returns the net effect of events that the client has seen none of, as few events as can be: per user at
 // most one user_left and one user_entered, or one streams; what concerns oneself once per type, what
-// cannot be decoded once per seat and source, and nothing of it that a leave has ended. A user who entered and left again
+// cannot be decoded or is paused once per seat and source, and nothing of it that a leave has ended. A user who entered and left again
 // within events leaves no trace, everybody else's leave stays, with the reason of the first. It neither changes
 // nor keeps events.
 func coalesce(events []Event) []Event {
@@ -15,7 +15,7 @@ func coalesce(events []Event) []Event {
 		switch e.Type {
 		case EventRole, EventBlocked, EventTokenExpiring:
 			own[e.Type] = i
-		case EventUndecodable:
+		case EventUndecodable, EventPaused:
 			undecodable[sectionOf(e)] = i
 		case EventUserEntered, EventUserLeft, EventStreams:
 			x := net[e.User.User]
@@ -33,7 +33,7 @@ func coalesce(events []Event) []Event {
 			if i == own[e.Type] {
 				out = append(out, e)
 			}
-		case EventUndecodable:
+		case EventUndecodable, EventPaused:
 			of := net[e.Undecodable.User]
 			if i == undecodable[sectionOf(e)] && (of == nil || i > of.over) {
 				out = append(out, e)
@@ -74,7 +74,7 @@ func undo(events []Event, user string) (rest []Event, untold bool) {
 		return events, false
 	}
 	kept := slices.DeleteFunc(events[from:], func(e Event) bool {
-		if e.Type == EventUndecodable {
+		if e.Undecodable != nil {
 			return e.Undecodable.User == user
 		}
 		return e.User.User == user && (e.Type == EventUserEntered || e.Type == EventStreams)
@@ -82,14 +82,15 @@ func undo(events []Event, user string) (rest []Event, untold bool) {
 	return events[:from+len(kept)], true
 }
 
-// section is what an undecodable event is about.
+// section is what an undecodable or paused event is about.
 type section struct {
+	of         EventType
 	seat, user string
 	source     Source
 }
 
 func sectionOf(e Event) section {
-	return section{e.Undecodable.Seat, e.Undecodable.User, e.Undecodable.Source}
+	return section{e.Type, e.Undecodable.Seat, e.Undecodable.User, e.Undecodable.Source}
 }
 
 // effect is what events do to one user, in places of the events. -1: nothing.

@@ -20,6 +20,7 @@ const (
 	EventBlocked       EventType = "blocked"
 	EventTokenExpiring EventType = "token_expiring"
 	EventUndecodable   EventType = "undecodable"
+	EventPaused        EventType = "paused"
 	EventMessage       EventType = "message"
 	EventExited        EventType = "exited"
 )
@@ -80,8 +81,8 @@ type Event struct {
 
 	Message *Message // EventMessage; shared and read-only
 
-	Undecodable *Undecodable // EventUndecodable; shared and read-only
-	On          bool         // EventUndecodable: it begins; else it is over
+	Undecodable *Undecodable // EventUndecodable, EventPaused; shared and read-only
+	On          bool         // likewise: it begins; else it is over
 
 	body *eventBody // shared by all who are told the same; nil: not shared
 }
@@ -150,7 +151,7 @@ func (e Event) encode() ([]byte, error) {
 			w.User = e.User.User
 		}
 		w.CmdID, w.Data = e.Message.CmdID, e.Message.Data
-	case EventUndecodable:
+	case EventUndecodable, EventPaused:
 		w.User, w.Seat, w.Source, w.On = e.Undecodable.User, e.Undecodable.Seat, e.Undecodable.Source.String(), &e.On
 		if e.On {
 			w.Codec = e.Undecodable.Sent

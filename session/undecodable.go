@@ -16,6 +16,15 @@ type Undecodable struct {
 	Source  Source
 	Sent    string // the stream's codec and profile, such as "VP9 profile 2"
 	Offered string // what the client has in its place, such as "VP8+H264"
+	Paused  bool   // it could be decoded, but the network to the client does not carry it; Sent and Offered are empty
+}
+
+// event returns the type of the event that tells of it.
+func (x *Undecodable) event() EventType {
+	if x.Paused {
+		return EventPaused
+	}
+	return EventUndecodable
 }
 
 // undecodableKey is a receiving section.
@@ -63,19 +72,22 @@ func (p *participant) tellUndecodable(u router.Undecodable) {
 	if before := m.undecodable[u.MID]; before != nil {
 		delete(m.undecodable, u.MID)
 		if p.room.members[before.User] != nil { // nothing follows a leave
-			p.box.push(Event{Type: EventUndecodable, Undecodable: before})
+			p.box.push(Event{Type: before.event(), Undecodable: before})
 		}
 	}
 	of := p.room.numbered[u.Track.Member]
 	if of == nil || p.left != nil {
 		return
 	}
-	x := &Undecodable{Seat: m.seatOf(u.MID), User: of.user, Source: sourceOf(u.Track.Source), Sent: u.Sent, Offered: u.Offered}
+	x := &Undecodable{Seat: m.seatOf(u.MID), User: of.user, Source: sourceOf(u.Track.Source), Sent: u.Sent, Offered: u.Offered, Paused: u.Paused}
 	if m.undecodable == nil {
 		m.undecodable = map[string]*Undecodable{}
 	}
 	m.undecodable[u.MID] = x
-	p.box.push(Event{Type: EventUndecodable, Undecodable: x, On: true})
+	p.box.push(Event{Type: x.event(), Undecodable: x, On: true})
+	if x.Paused {
+		return
+	}
 	p.rooms.undecodable.count(x.Sent, x.Offered)
 	p.logUndecodable(x)
 }
@@ -98,7 +110,7 @@ func (p *participant) forgetUndecodableLocked() {
 	for mid, x := range p.media.undecodable {
 		delete(p.media.undecodable, mid)
 		if p.room.members[x.User] != nil {
-			p.box.push(Event{Type: EventUndecodable, Undecodable: x})
+			p.box.push(Event{Type: x.event(), Undecodable: x})
 		}
 	}
 }

@@ -60,7 +60,7 @@ func TestUndecodableIsToldToWhoCanAct(t *testing.T) {
 		n.expect("who cannot decode", bob.undecodable(), on)
 		n.expect("the publisher", ann.undecodable())
 		d := must(n.DescribeUser(lobby, "bob", session.Page{Limit: 1}))
-		n.expect("described", []string{fmt.Sprint(d.List[0].Undecodable)}, "[{ ann camera VP8 H264}]")
+		n.expect("described", []string{fmt.Sprint(d.List[0].Undecodable)}, "[{ ann camera VP8 H264 false}]")
 		if m := n.Undecodable(); len(m) != 1 || m[session.Formats{Sent: "VP8", Offered: "H264"}] != 1 {
 			t.Errorf("counted %v", m)
 		}
@@ -107,6 +107,6 @@ func TestUndecodableOfAPlayer(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		d := must(n.DescribeRoom(lobby, session.Page{Limit: 10}))
-		n.expect("described", []string{fmt.Sprint(d.List[1].Undecodable)}, "[{ ann camera VP8 AV1}]")
+		n.expect("described", []string{fmt.Sprint(d.List[1].Undecodable)}, "[{ ann camera VP8 AV1 false}]")
 	})
 }
