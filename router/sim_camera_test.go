@@ -25,6 +25,12 @@ type camera struct {
 	scaled bool  // with three temporal layers
 }
 
+// made is a packet, and what is in it.
+type made struct {
+	raw  []byte
+	what origin
+}
+
 type camLayer struct {
 	sender
 	rtxSeq  uint16
@@ -32,7 +38,7 @@ type camLayer struct {
 	keyNo   uint32 // frameNo of the last keyframe
 	size    int
 	wantKey bool
-	history map[uint16][]byte
+	history map[uint16]made
 }
 
 func (s *sim) camera(id packet.PeerID, m MemberID, sizes ...int) *camera {
@@ -44,7 +50,7 @@ func (s *sim) camera(id packet.PeerID, m MemberID, sizes ...int) *camera {
 	k := &camera{s: s, id: id, member: m, clock: int64(m) * 1e12, silent: len(sizes)}
 	for i, n := range sizes {
 		ssrc := uint32(id)*1000 + uint32(i)*10
-		l := &camLayer{sender: *s.vp8(id, ssrc), size: n, wantKey: true, history: map[uint16][]byte{}}
+		l := &camLayer{sender: *s.vp8(id, ssrc), size: n, wantKey: true, history: map[uint16]made{}}
 		l.mid = "v"
 		if len(sizes) > 1 {
 			l.rid = rids[i]
@@ -56,6 +62,7 @@ func (s *sim) camera(id packet.PeerID, m MemberID, sizes ...int) *camera {
 	s.must(s.c.attach(id, m, k, s.now))
 	s.must(s.c.update(id, []packet.Section{sec}, map[string]Source{"v": Camera}, s.now))
 	s.must(s.c.ready(id, s.now))
+	s.cams = append(s.cams, k)
 	s.frames(k)
 	s.reports(k)
 	return k
@@ -66,7 +73,7 @@ func (k *camera) SendRTP(_, _ []byte) { k.s.t.Error("RTP to a publisher") }
 func (k *camera) SendRTCP(b []byte) {
 	ps, err := rtcp.Unmarshal(bytes.Clone(b))
 	k.s.must(err)
-	k.s.send(func() {
+	k.s.send(k.id, true, len(b)+wireOverhead, func() {
 		for _, p := range ps {
 			k.feedback(p)
 		}
@@ -83,8 +90,8 @@ func (k *camera) feedback(p rtcp.Packet) {
 		for _, l := range k.layers {
 			for _, n := range r.Nacks {
 				for _, seq := range n.PacketList() {
-					if raw := l.history[seq]; raw != nil && l.ssrc == r.MediaSSRC {
-						k.s.wire(k.id, l.repair(raw))
+					if m, ok := l.history[seq]; ok && l.ssrc == r.MediaSSRC {
+						k.s.wire(k.id, l.repair(m.raw), m.what)
 					}
 				}
 			}
@@ -108,10 +115,6 @@ func (l *camLayer) repair(raw []byte) []byte {
 	return out
 }
 
-func (s *sim) wire(id packet.PeerID, raw []byte) {
-	s.send(func() { s.arrive(id, raw) })
-}
-
 // frames sends a frame of each layer 25 times a second.
 func (s *sim) frames(k *camera) {
 	if s.c.peers[k.id] == nil {
@@ -119,8 +122,8 @@ func (s *sim) frames(k *camera) {
 	}
 	for i, l := range k.layers {
 		if i < k.silent {
-			for _, raw := range k.next(l, byte(i)) {
-				s.wire(k.id, raw)
+			for _, m := range k.next(l, byte(i)) {
+				s.wire(k.id, m.raw, m.what)
 			}
 		}
 		l.ts += 3600
@@ -129,7 +132,7 @@ func (s *sim) frames(k *camera) {
 }
 
 // next makes a frame whose packets tell: member, layer, frame, packet of packets.
-func (k *camera) next(l *camLayer, layer byte) [][]byte {
+func (k *camera) next(l *camLayer, layer byte) []made {
 	key, n := l.wantKey, l.size
 	l.wantKey = false
 	if key {
@@ -141,7 +144,7 @@ func (k *camera) next(l *camLayer, layer byte) [][]byte {
 	if tid == 0 {
 		l.tl0++
 	}
-	var raws [][]byte
+	var packets []made
 	for i := range n {
 		b := append(l.vp8Desc(i == 0), 1, byte(k.member), layer, byte(i), byte(n))
 		b[5] |= tid<<6 | sync<<5
@@ -153,13 +156,16 @@ func (k *camera) next(l *camLayer, layer byte) [][]byte {
 		b = append(b, make([]byte, k.s.pad)...)
 		seq := l.seq
 		raw := l.packet(i == n-1, b)
-		raws = append(raws, raw)
-		l.history[seq] = raw
+		packets = append(packets, made{raw, origin{truth{byte(k.member), layer}, l.frameNo, byte(i)}})
+		l.history[seq] = packets[i]
 		delete(l.history, seq-600)
 	}
 	l.pid = (l.pid + 1) & 0x7fff
-	return raws
+	return packets
 }
+
+// reportSize is what the network carries of a report.
+const reportSize = 28 + wireOverhead
 
 func (s *sim) reports(k *camera) {
 	if s.c.peers[k.id] == nil {
@@ -167,7 +173,7 @@ func (s *sim) reports(k *camera) {
 	}
 	for _, l := range k.layers {
 		sr := &rtcp.SenderReport{SSRC: l.ssrc, NTPTime: clock.ToNTP(s.now + k.clock), RTPTime: l.ts}
-		s.send(func() { s.rtcp(k.id, sr) })
+		s.send(k.id, false, reportSize, func() { s.rtcp(k.id, sr) })
 	}
 	s.after(300*time.Millisecond, func() { s.reports(k) })
 }

@@ -1,50 +1,84 @@
 package router
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
-	"testing"
+	"slices"
 	"time"
 
+	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/rtcp"
-	"github.com/pion/rtp"
 
+	"parlor/bench/link"
 	"parlor/packet"
+	"parlor/router/clock"
 )
 
-// The receivers of the simulation, and what they make of what they get.
+// The receivers of the simulation. They report and ask as Chromium does (libwebrtc: NackRequester,
+// RemoteEstimatorProxy, VideoReceiveStream2).
 
-// viewer is a receiver with one seat.
+// What Chromium goes by.
+const (
+	nackEvery   = 20 * time.Millisecond  // between two looks at what is missing
+	nackTries   = 10                     // for pictures
+	soundTries  = 3                      // for sound, which has been concealed then
+	keyAgain    = 200 * ms               // between requests for the first keyframe
+	keyPatience = 3 * int64(time.Second) // without a picture, then a keyframe is asked for
+	rrEvery     = time.Second
+)
+
+// viewer is a receiver with a seat for a picture, "s", and one for sound, "a".
 type viewer struct {
-	s     *sim
-	id    packet.PeerID
-	ssrc  uint32
-	got   map[uint64]*seen
-	first uint64
-	high  uint64
-	asked map[uint64]int64
+	s      *sim
+	id     packet.PeerID
+	ssrc   uint32
+	ledger *ledger
+	buffer buffer
+
+	picture gaps
+	sound   gaps
+	asked   int64 // when a keyframe was asked for last
+	sr      lastReport
+	twcc    *twcc.Recorder
+	every   time.Duration // between transport-wide feedback
+	stats   watched
+
+	paused bool
 }
 
-type seen struct {
-	raw   []byte // payload
-	ts    uint32
-	at    int64
-	truth truth
-	pid   uint16
-	tl0   uint8
-	key   bool
-	frame uint32
-	idx   byte
-	of    byte
-	refs  [2]uint32 // frames before it to which it refers, counted backwards; 0: none
-	tid   byte
+// lastReport is the room's latest sender report, to be told back.
+type lastReport struct {
+	middle uint32
+	at     int64
 }
 
-type truth struct{ member, layer byte }
+// watched is what a viewer has seen.
+type watched struct {
+	nacks, plis, bytes int
+	delays             []time.Duration  // of sound, since its publisher's room had it
+	held               [2]time.Duration // the longest time in the room: of the picture, of sound
+}
 
 func (s *sim) viewer(id packet.PeerID, rtx bool) *viewer {
-	v := &viewer{s: s, id: id, ssrc: uint32(id) * 1000, got: map[uint64]*seen{}, asked: map[uint64]int64{}}
+	v := &viewer{s: s, id: id, ssrc: uint32(id) * 1000, ledger: newLedger(s.t, uint32(id)*1000),
+		picture: newGaps(nackTries), sound: newGaps(soundTries), twcc: twcc.NewRecorder(1), every: time.Duration(50+s.rng.IntN(201)) * time.Millisecond}
+	v.buffer.viewer = v
+	p, err := link.Parse(s.usual)
+	s.must(err)
+	v.ledger.strict = p[0].Shape == link.Shape{Delay: p[0].Delay}
+	s.must(s.c.attach(id, MemberID(id), v, s.now))
+	s.must(s.c.update(id, v.sections(rtx), nil, s.now))
+	s.must(s.c.ready(id, s.now))
+	for _, tick := range []struct {
+		every time.Duration
+		do    func()
+	}{{nackEvery, v.ask}, {v.every, v.report}, {rrEvery, v.receiverReport}} {
+		s.tick(v, tick.every, tick.do)
+	}
+	return v
+}
+
+func (v *viewer) sections(rtx bool) []packet.Section {
 	sec := seatVideo("s", v.ssrc)
 	if !rtx {
 		sec.RTXSSRC = 0
@@ -52,205 +86,151 @@ func (s *sim) viewer(id packet.PeerID, rtx bool) *viewer {
 			sec.Codecs[i].RTX = 0
 		}
 	}
-	s.must(s.c.attach(id, MemberID(id), v, s.now))
-	s.must(s.c.update(id, []packet.Section{sec}, nil, s.now))
-	s.must(s.c.ready(id, s.now))
-	s.repairs(v)
-	return v
+	sound := seatAudio("a", v.ssrc+soundSSRC)
+	sound.Codecs[0].NACK = true // as browsers have it that know RED
+	return []packet.Section{sec, sound}
 }
 
-func (v *viewer) SendRTCP([]byte) {}
+// tick does something again and again while the viewer is there.
+func (s *sim) tick(v *viewer, every time.Duration, do func()) {
+	s.after(every, func() {
+		if s.c.peers[v.id] != nil {
+			do()
+			s.tick(v, every, do)
+		}
+	})
+}
 
+// SendRTCP takes sender reports.
+func (v *viewer) SendRTCP(b []byte) {
+	ps, err := rtcp.Unmarshal(slices.Clone(b))
+	v.s.must(err)
+	v.s.send(v.id, true, len(b)+wireOverhead, func() {
+		for _, p := range ps {
+			if r, ok := p.(*rtcp.SenderReport); ok && r.SSRC == v.ssrc {
+				v.sr = lastReport{clock.Middle(r.NTPTime), v.s.now}
+			}
+		}
+	})
+}
+
+// SendRTP takes what leaves the room.
 func (v *viewer) SendRTP(header, payload []byte) {
-	raw := append(bytes.Clone(header), payload...)
-	v.s.send(func() { v.take(raw) })
+	if v.paused {
+		v.s.t.Fatalf("viewer %d: a packet leaves though it is paused", v.id)
+	}
+	d := v.ledger.take(header, payload)
+	v.stats.hold(v.s, &d)
+	v.s.send(v.id, true, d.size, func() { v.take(&d) })
 }
 
-func (v *viewer) take(raw []byte) {
-	var p rtp.Packet
-	v.s.must(p.Unmarshal(raw))
-	if p.SSRC == v.ssrc+1 {
-		p.SequenceNumber = binary.BigEndian.Uint16(p.Payload)
-		p.Payload = p.Payload[2:]
+// hold notes how long a packet was in the room.
+func (r *watched) hold(s *sim, d *departure) {
+	at, kind := int64(0), 0
+	switch {
+	case d.sound != nil && !d.again:
+		at, kind = s.came[d.origin()], 1
+	case d.seen != nil && d.seen.raw != nil && !d.again:
+		at = s.came[d.origin()]
 	}
-	if v.high == 0 {
-		if p.SequenceNumber >= 1<<15 {
-			v.s.t.Errorf("first number seen is %d", p.SequenceNumber)
-		}
-		v.high = 1<<16 + uint64(p.SequenceNumber)
-		v.first = v.high
+	if at != 0 {
+		r.held[kind] = max(r.held[kind], time.Duration(s.now-at))
 	}
-	ext := v.high + uint64(int64(int16(p.SequenceNumber-uint16(v.high))))
-	v.high, v.first = max(v.high, ext), min(v.first, ext)
-	if old := v.got[ext]; old != nil {
-		if !bytes.Equal(old.raw, p.Payload) || old.ts != p.Timestamp {
-			v.s.t.Fatalf("two packets under number %d:\n%x\n%x", p.SequenceNumber, old.raw, p.Payload)
+}
+
+// origin is what a packet with a payload was when it came.
+func (d *departure) origin() origin {
+	if b := d.sound; b != nil {
+		return origin{truth{b[1], voice}, binary.BigEndian.Uint32(b[len(b)-4:]), 0}
+	}
+	return origin{d.seen.truth, d.seen.frame, d.seen.idx}
+}
+
+// take takes what the network brings.
+func (v *viewer) take(d *departure) {
+	now := v.s.now
+	v.stats.bytes += d.size
+	if d.told {
+		v.twcc.Record(1, d.number, (now-v.s.began)/1e3+1e9)
+	}
+	switch {
+	case d.sound != nil && v.sound.take(d.ext, now, d.again):
+		v.stats.delays = append(v.stats.delays, time.Duration(now-v.s.came[d.origin()]))
+		v.nack(v.ssrc+soundSSRC, v.sound.fresh(now))
+	case d.seen != nil && v.picture.take(d.ext, now, d.again):
+		v.nack(v.ssrc, v.picture.fresh(now))
+		if d.seen.raw != nil {
+			v.buffer.add(d.ext, d.seen)
 		}
+	}
+}
+
+// ask asks again for what is missing still, and for a keyframe if there is no picture.
+func (v *viewer) ask() {
+	v.nack(v.ssrc, v.picture.old(v.s.now))
+	v.nack(v.ssrc+soundSSRC, v.sound.old(v.s.now))
+	patience := keyPatience
+	if v.buffer.shown == 0 {
+		patience = keyAgain
+	}
+	if now := v.s.now; len(v.picture.got) > 0 && now-max(v.buffer.shown, v.asked) > patience {
+		v.asked = now
+		v.stats.plis++
+		v.tell(&rtcp.PictureLossIndication{MediaSSRC: v.ssrc})
+	}
+}
+
+// nack asks for packets of one SSRC.
+func (v *viewer) nack(ssrc uint32, seqs []uint16) {
+	if len(seqs) > 0 {
+		v.stats.nacks += len(seqs)
+		v.tell(&rtcp.TransportLayerNack{MediaSSRC: ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(seqs)})
+	}
+}
+
+// report sends transport-wide feedback. The windows of reports overlap where packets have come late.
+func (v *viewer) report() {
+	for _, p := range v.twcc.BuildFeedbackPacket() {
+		v.tell(p)
+	}
+}
+
+// receiverReport lets the room know the round trip.
+func (v *viewer) receiverReport() {
+	if v.sr.at == 0 {
 		return
 	}
-	b := p.Payload
-	if len(b) == 0 { // fills a gap
-		v.got[ext] = &seen{ts: p.Timestamp}
-		return
-	}
-	v.got[ext] = &seen{raw: b, ts: p.Timestamp, at: v.s.now, pid: binary.BigEndian.Uint16(b[2:]) & 0x7fff, tl0: b[4], key: b[6] == 0,
-		truth: truth{b[7], b[8]}, idx: b[9], of: b[10], frame: binary.BigEndian.Uint32(b[11:]),
-		refs: [2]uint32{uint32(b[15]), uint32(b[16])}, tid: b[17]}
+	v.tell(&rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: v.ssrc, LastSequenceNumber: uint32(v.picture.high),
+		LastSenderReport: v.sr.middle, Delay: uint32(clock.Ticks(v.s.now-v.sr.at, 1<<16))}}})
 }
 
-// repairs asks for what is missing, and for a keyframe when that was in vain.
-func (s *sim) repairs(v *viewer) {
-	var missing []uint16
-	stuck := false
-	for e := v.first; e < v.high; e++ {
-		if v.got[e] != nil {
-			continue
+func (v *viewer) tell(p rtcp.Packet) {
+	raw, err := rtcp.Marshal([]rtcp.Packet{p})
+	v.s.must(err)
+	v.s.send(v.id, false, len(raw)+wireOverhead, func() {
+		if v.s.c.peers[v.id] != nil {
+			v.s.deliver(v.id, true, raw)
 		}
-		since, ok := v.asked[e]
-		if !ok {
-			v.asked[e] = s.now
-		}
-		if !ok || s.now-since < 400*ms {
-			missing = append(missing, uint16(e))
-		}
-		stuck = stuck || ok && s.now-since > 400*ms && s.now-since < 450*ms
-	}
-	if len(missing) > 0 {
-		n := &rtcp.TransportLayerNack{MediaSSRC: v.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(missing)}
-		s.send(func() { s.feedback(v, n) })
-	}
-	if stuck {
-		s.send(func() { s.feedback(v, &rtcp.PictureLossIndication{MediaSSRC: v.ssrc}) })
-	}
-	s.after(30*time.Millisecond, func() { s.repairs(v) })
+	})
 }
 
-func (s *sim) feedback(v *viewer, p rtcp.Packet) {
-	if s.c.peers[v.id] != nil {
-		s.rtcp(v.id, p)
-	}
-}
-
-// verdict is what a receiver's decoder would have made of what came.
+// verdict is what has become of the picture.
 type verdict struct {
-	frames, decoded, holes, switches int
-	freeze                           time.Duration // longest time without a picture, after the first
+	judgement
+	decoded, holes int
+	freeze         time.Duration // longest time without a picture, after the first
+	frozen         time.Duration // all times that a viewer notices
 }
 
 func (v verdict) String() string {
-	return fmt.Sprintf("%d frames, %d decoded, %d holes, %d switches, frozen %v at most", v.frames, v.decoded, v.holes, v.switches, v.freeze)
+	return fmt.Sprintf("%d frames, %d whole, %d decoded, %d holes, %d switches, frozen %v at most", v.frames, v.whole, v.decoded, v.holes, v.switches, v.freeze)
 }
 
-// judge checks the order of things and counts.
+// judge checks what has left for the viewer, and counts what its decoder could make of what came.
 func (v *viewer) judge() verdict {
-	t := v.s.t
-	var r verdict
-	d := decoder{t: t, lossless: v.s.net.loss == 0}
-	for e := v.first; e <= v.high; e++ {
-		p := v.got[e]
-		if p == nil {
-			r.holes++
-			d.hole = true
-			continue
-		}
-		if p.raw == nil {
-			continue
-		}
-		d.take(e, p)
-	}
-	d.finish()
-	r.frames, r.decoded, r.switches, r.freeze = d.frames, d.decoded, d.switches, time.Duration(d.freeze)
+	r := verdict{judgement: v.ledger.judge(), decoded: v.buffer.decoded, holes: v.picture.holes(v.picture.first, v.picture.high)}
+	b := v.buffer
+	b.stand(v.s.ended)
+	r.freeze, r.frozen = time.Duration(b.freeze), time.Duration(b.frozen)
 	return r
-}
-
-type decoder struct {
-	t                         *testing.T
-	cur                       []*seen
-	last                      *seen
-	hole                      bool
-	frames, decoded, switches int
-	ok, lossless              bool
-	shown, freeze             int64
-	at                        int64
-	good                      map[uint32]bool // frames of the source that have been decoded
-}
-
-func (d *decoder) take(seq uint64, p *seen) {
-	l := d.last
-	d.last = p
-	hole := d.hole
-	d.hole = false
-	switch {
-	case l == nil: // what went before may have been lost unnoticed
-		if d.lossless {
-			d.begin(p)
-		}
-	case p.truth == l.truth && p.frame == l.frame:
-		if p.ts != l.ts || p.pid != l.pid || p.tl0 != l.tl0 || p.idx <= l.idx {
-			d.t.Fatalf("number %d: packets of one frame disagree: %+v %+v", seq, *l, *p)
-		}
-		d.cur = append(d.cur, p)
-		return
-	default:
-		d.finish()
-		if int32(p.ts-l.ts) <= 0 {
-			d.t.Fatalf("number %d: timestamp goes back: %+v %+v", seq, *l, *p)
-		}
-		step := (p.pid - l.pid) & 0x7fff
-		if step == 0 || step > 1000 || !hole && step != 1 || !hole && p.tl0-l.tl0 != 1-min(p.tid, 1) {
-			d.t.Fatalf("number %d: picture ids do not go on (hole %v): %+v %+v", seq, hole, *l, *p)
-		}
-		if p.truth != l.truth {
-			d.switches++
-			d.good = nil
-			if !hole {
-				d.begin(p)
-			}
-		}
-	}
-	d.cur = append(d.cur[:0], p)
-}
-
-// begin checks that a source begins with a keyframe.
-func (d *decoder) begin(p *seen) {
-	if !p.key || p.idx != 0 {
-		d.t.Fatalf("source begins in the middle: %+v", *p)
-	}
-}
-
-func (d *decoder) finish() {
-	if len(d.cur) == 0 {
-		return
-	}
-	p := d.cur[0]
-	d.frames++
-	complete := len(d.cur) == int(p.of)
-	if p.key {
-		d.good = map[uint32]bool{}
-	}
-	d.ok = complete && (p.key || d.refers(p))
-	if d.ok {
-		d.good[p.frame] = true
-	}
-	for _, x := range d.cur {
-		d.at = max(d.at, x.at)
-	}
-	if d.ok {
-		d.decoded++
-		if d.shown != 0 {
-			d.freeze = max(d.freeze, d.at-d.shown)
-		}
-		d.shown = d.at
-	}
-	d.cur = d.cur[:0]
-}
-
-// refers says whether what a frame refers to is there.
-func (d *decoder) refers(p *seen) bool {
-	for _, back := range p.refs {
-		if back != 0 && !d.good[p.frame-back] {
-			return false
-		}
-	}
-	return d.good != nil
 }

@@ -18,9 +18,9 @@ const (
 	cameraName = "camera.y4m"
 )
 
-// film makes the picture of the fake camera: a test pattern with moving parts and a clock. It is not packed, so that reading it
-// costs next to nothing. Its name is but a link to a file of this process:
-// the disk space is free again as this ends, however it does.
+// film makes the picture of the fake camera: a test pattern with moving parts and a clock. It is not packed,
+// so that reading it costs next to nothing. Its name is but a link to a file of this process: the disk space
+// is free again as this ends, however it does.
 func film(ctx context.Context, dir string) (f *os.File, err error) {
 	path, err := exec.LookPath("ffmpeg")
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Space is a network namespace. It lives while its keeper does, a process that does nothing and that ends with this one. Its methods
-// may be called from any goroutine, but for Close, after all others.
+// Space is a network namespace. It lives while its keeper does, a process that does nothing and that ends with
+// this one. Its methods may be called from any goroutine, but for Close, after all others.
 type Space struct {
 	keeper *exec.Cmd
 	stdin  io.Closer // the keeper ends when this closes, also because this process died
@@ -56,12 +56,13 @@ func (s *Space) Close() error {
 	return err
 }
 
-// Do calls f on a thread of the namespace: sockets that it opens and processes that it starts are there. Goroutines that it
-// starts are not.
+// Do calls f on a thread of the namespace: sockets that it opens and processes that it starts are there.
+// Goroutines that it starts are not.
 func (s *Space) Do(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		// The thread is never unlocked, so the runtime ends it with the goroutine and nothing else ever runs on it.
+		// The thread is never unlocked, so the runtime ends it with the goroutine and nothing else ever runs
+		// on it.
 		runtime.LockOSThread()
 		if err := unix.Setns(int(s.file.Fd()), unix.CLONE_NEWNET); err != nil {
 			done <- fmt.Errorf("enter the namespace: %w", err)

@@ -1,0 +1,106 @@
+package router
+
+import (
+	"maps"
+	"slices"
+)
+
+// gaps is what a receiver misses of a stream, and asks for: libwebrtc's NackRequester for pictures, and nearly
+// what its NackTracker does for sound.
+type gaps struct {
+	tries   int // then a packet is given up
+	got     map[uint64]int64
+	first   uint64
+	high    uint64
+	missing map[uint64]*asked
+	swaps   [128]int // by how many numbers packets came late by themselves, how often
+}
+
+// asked is what is asked for.
+type asked struct {
+	from  uint64 // once this number has come
+	at    int64
+	times int // 0: not yet
+}
+
+// nackAgain is after which is asked again, before libwebrtc knows a round trip.
+const nackAgain = 100 * ms
+
+func newGaps(tries int) gaps {
+	return gaps{tries: tries, got: map[uint64]int64{}, missing: map[uint64]*asked{}}
+}
+
+// take notes a packet. It reports false if it came before. again: it was sent again.
+func (g *gaps) take(ext uint64, now int64, again bool) bool {
+	if g.high == 0 {
+		g.high, g.first = ext, ext
+	}
+	g.first = min(g.first, ext)
+	if _, ok := g.got[ext]; ok {
+		return false
+	}
+	g.got[ext] = now
+	delete(g.missing, ext)
+	if ext < g.high && !again {
+		g.swaps[min(g.high-ext, uint64(len(g.swaps)-1))]++
+	}
+	for e := g.high + 1; e < ext; e++ {
+		g.missing[e] = &asked{from: e + g.usual()}
+	}
+	g.high = max(g.high, ext)
+	return true
+}
+
+// usual is the median of swaps.
+func (g *gaps) usual() uint64 {
+	all, sum := 0, 0
+	for _, n := range g.swaps {
+		all += n
+	}
+	for by, n := range g.swaps {
+		if sum += n; sum*2 > all {
+			return uint64(by)
+		}
+	}
+	return 0
+}
+
+// fresh returns what is to be asked for as a packet has come: at once, or later where packets come in another
+// order anyway.
+func (g *gaps) fresh(now int64) []uint16 {
+	return g.due(now, func(a *asked) bool { return a.times == 0 && a.from <= g.high })
+}
+
+// old returns what is to be asked for again.
+func (g *gaps) old(now int64) []uint16 {
+	return g.due(now, func(a *asked) bool { return a.times > 0 && now-a.at >= nackAgain })
+}
+
+func (g *gaps) due(now int64, is func(*asked) bool) (list []uint16) {
+	for _, e := range slices.Sorted(maps.Keys(g.missing)) {
+		a := g.missing[e]
+		if !is(a) {
+			continue
+		}
+		if a.at = now; a.times == g.tries {
+			delete(g.missing, e)
+			continue
+		}
+		a.times++
+		list = append(list, uint16(e))
+	}
+	return list
+}
+
+// holes is how many numbers of some have never come, the last one included.
+func (g *gaps) holes(from, to uint64) (n int) {
+	for e := from; e <= to; e++ {
+		if _, ok := g.got[e]; !ok {
+			n++
+		}
+	}
+	return n
+}
+
+// lost is which share of them that is.
+func (g *gaps) lost(from, to uint64) float64 { return float64(g.holes(from, to)) / float64(to-from+1) }
