@@ -112,7 +112,7 @@ func (c *core) receive(st *stream, m *media, buf *packet.Buffer, repaired bool) 
 	if t.key.Source.Kind() == packet.Audio {
 		c.hear(t, m)
 		if m.format.ID == codec.RED && st.high != 0 && m.ext > st.high+1 {
-			c.recover(st, m, buf)
+			c.mend(st, m, buf)
 		}
 	}
 	c.missed(st, m)

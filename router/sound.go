@@ -134,10 +134,10 @@ func (s *sink) composeExact(m *media, f *header.Fields) *header.Template {
 func (c *core) keepWhole(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint64, payload []byte) []byte {
 	f, g, blocks := &c.out.fields, s.peer.down.guard, uint16(0)
 	if g != nil && g.pattern != 0 && seg.State.red != 0 {
-		alone := len(payload)
+		plain := len(payload)
 		if payload, blocks = c.redundant(m, seg, g.pattern, payload); blocks != 0 {
 			f.PT = seg.State.red
-			g.Spent(len(payload) - alone)
+			g.Spent(len(payload) - plain)
 		}
 	}
 	s.repair.note(exact{out: uint32(out), transport: f.TransportCC, blocks: blocks})
@@ -290,9 +290,9 @@ func (c *core) sendSoundAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], o
 	return n + len(payload)
 }
 
-// recover takes what is missing before m, which a publisher has sent as RED, out of it. Its blocks are the packets before it if they
+// mend takes what is missing before m, which a publisher has sent as RED, out of it. Its blocks are the packets before it if they
 // are of successive frames of one length.
-func (c *core) recover(st *stream, m *media, buf *packet.Buffer) {
+func (c *core) mend(st *stream, m *media, buf *packet.Buffer) {
 	var room [red.MaxBlocks]red.Block
 	blocks, ok := red.Parse(m.Payload, room[:0])
 	if !ok || len(blocks) == 1 {

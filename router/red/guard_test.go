@@ -75,7 +75,7 @@ func TestDepthRisesAtOnceAndFallsInSteps(t *testing.T) {
 }
 
 // TestTwoLostPacketsAreNone: nobody pays for chance.
-func TestOneLostPacketIsNone(t *testing.T) {
+func TestTwoLostPacketsAreNone(t *testing.T) {
 	l := newLine()
 	l.run(60, 0)
 	l.g.Report(l.now, 8, 2, 5e6, 0)
