@@ -1,13 +1,17 @@
 package session_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"parlor/session"
 )
@@ -44,7 +48,8 @@ func (c *client) withH264(fresh bool) {
 func TestUndecodableIsToldToWhoCanAct(t *testing.T) {
 	const on, over = `{"type":"undecodable","seq":0,"user":"ann","seat":"seat0","source":"camera","on":true,"codec":"VP8"}`,
 		`{"type":"undecodable","seq":0,"user":"ann","seat":"seat0","source":"camera","on":false}`
-	inNode(t, session.Options{}, func(n *node) {
+	var log bytes.Buffer
+	inNode(t, session.Options{Log: zerolog.New(&log).Level(zerolog.WarnLevel)}, func(n *node) {
 		ann := n.enter("ann")
 		camera := ann.negotiate(map[string]session.Source{"cam": session.Camera}, 0, false)
 		bob := n.enter("bob")
@@ -68,6 +73,10 @@ func TestUndecodableIsToldToWhoCanAct(t *testing.T) {
 		bob.hear("ann")
 		shows()
 		n.expect("after another PeerConnection", bob.undecodable(), over, on)
+		line := regexp.MustCompile(`^{"level":"warn","room":"s:lobby","user":"bob",[^{}]*"of":"ann","source":"camera","sent":"VP8","offered":"H264","message":"nothing of a stream [^"]*"}\n$`)
+		if !line.MatchString(log.String()) {
+			t.Errorf("the log has not one line of it, once: %s", log.String())
+		}
 		bob.negotiate(nil, 1, true)
 		shows()
 		n.expect("after one with the codec", bob.undecodable(), over)
