@@ -216,7 +216,7 @@ func TestDemoDenied(t *testing.T) {
 	ann.eval(`void (navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError') })`, nil)
 	for _, b := range []struct{ id, device string }{{"mic", "microphone"}, {"cam", "camera"}} {
 		ann.eval(fmt.Sprintf("document.querySelector('#%s').click()", b.id), nil)
-		ann.await("it says what to do", fmt.Sprintf("/the %s\\. Allow it in/.test(document.querySelector('#toasts').textContent)", b.device))
+		ann.await("it says what to do", fmt.Sprintf("/the %s\\. Allow it in/.test(document.querySelector('#errors').textContent)", b.device))
 		ann.await("nothing looks on", fmt.Sprintf("document.querySelector('#%s').dataset.on === 'false'", b.id))
 	}
 	join(t, shared.get(t), n, "denied", "ben")

@@ -26,7 +26,7 @@ import (
 //	whip_test.go     WHIP and WHEP
 //	foreign_test.go  WHIP and WHEP with encoders and players that others wrote
 //	firefox_test.go  Firefox and Chromium together
-//	demo_test.go     the demo page; layout_test.go: its sizes
+//	demo_test.go     the demo page; layout_test.go: its sizes; notes_test.go: what it says in passing, and what a tile says
 //	reports_test.go  who speaks, how good the network is
 //	tcp_test.go      ICE-TCP beside UDP
 //	message_test.go  custom messages, and the demo's chat

@@ -102,6 +102,7 @@ async function join() {
   if (!userId) return formError('Please enter a name with at least one of the letters A-Z or digits 0-9.', 'user');
   if (!strRoomId) return formError('Please enter the name of a room.', 'room');
   formError('');
+  $('form-note').textContent = '';
   busy(true);
   const seen = on.cam || devices.starting;
   me = userId;
@@ -208,8 +209,7 @@ function over({ reason, text }) {
   document.title = 'Parlor';
   paint();
   if (reason === ExitReason.EXIT) {
-    home();
-    toast('You left the room');
+    home('You left the room.');
     return;
   }
   const words = { ...ending(reason) };
@@ -219,9 +219,11 @@ function over({ reason, text }) {
   notice(words, reason === ExitReason.REMOVED || reason === ExitReason.DISMISSED ? text : ''); // said by a person
 }
 
-function home() {
+/** @param {string} [note] */
+function home(note = '') {
   show('join');
   formError('');
+  $('form-note').textContent = note;
   input('room').focus();
 }
 
@@ -237,7 +239,7 @@ async function copyLink() {
     await navigator.clipboard.writeText(url.href);
     toast('Link copied');
   } catch {
-    toast(`Copy this link: ${url.href}`);
+    toast(`Copy this link: ${url.href}`, 'bad'); // it stays for longer, and can be selected
   }
 }
 
@@ -298,7 +300,7 @@ function noteUndecodable(userId) {
       const codec = undecodable.get(`${userId}/${source}`);
       return codec === undefined ? [] : [{ source, codec }];
     });
-    tiles.setUndecodable(userId, type, undecodableText(list));
+    tiles.setUndecodable(userId, type, ...undecodableText(list));
   }
 }
 parlor.on('remote-video-unavailable', ({ userId, streamType }) => {
@@ -387,7 +389,7 @@ const clicks = {
   leave: () => parlor.exitRoom(),
   copy: copyLink,
   again: join,
-  home,
+  home: () => home(),
 };
 for (const [id, fn] of Object.entries(clicks)) $(id).addEventListener('click', () => void fn());
 for (const el of document.querySelectorAll('select[data-devices]')) {

@@ -10,21 +10,27 @@ export const input = (id) => /** @type {HTMLInputElement} */ ($(id));
 export function show(name) {
   for (const view of ['join', 'call', 'notice']) $(view).hidden = view !== name;
   document.body.dataset.view = name;
-  if (name !== 'call') banner('', '');
+  if (name === 'call') return;
+  banner('', '');
+  $('toasts').replaceChildren(); // they are about the call
 }
 
 /**
+ * Says something in passing: notes where they cover neither a control nor a picture, the last one alone; what has failed in a row of its own,
+ * or in the dialog that is open, in front of which nothing else can be.
  * @param {string} text
  * @param {'' | 'bad' | 'server'} [tone]
  */
 export function toast(text, tone = '') {
+  const failures = /** @type {HTMLDialogElement} */ ($('dialog')).open ? 'dialog-errors' : 'errors';
+  const list = $(tone === 'bad' ? failures : 'toasts');
+  if ([...list.children].some((t) => t.textContent === text)) return; // one reason for two streams
   const el = document.createElement('p');
-  if ([...$('toasts').children].some((t) => t.textContent === text)) return; // one reason for two streams
   el.className = 'toast';
   el.dataset.tone = tone;
   el.textContent = text;
-  $('toasts').append(el);
-  while ($('toasts').childElementCount > 3) $('toasts').firstElementChild?.remove();
+  list.append(el);
+  while (list.childElementCount > 3) list.firstElementChild?.remove();
   setTimeout(() => el.remove(), tone === 'bad' ? 8000 : 4000);
 }
 
@@ -62,7 +68,6 @@ export function notice(words, said) {
   $('notice-text').textContent = words.text;
   $('notice-quote').textContent = said;
   $('notice-quote').hidden = said === '';
-  $('toasts').replaceChildren();
   const [first, second] = words.again ? ['again', 'home'] : ['home', 'again'];
   $(first).className = 'primary';
   $(second).className = 'secondary';

@@ -122,11 +122,13 @@ export class Tiles {
    * Says on the tile what of somebody cannot be played here.
    * @param {string} userId
    * @param {'main' | 'sub'} type
-   * @param {string} text  empty: nothing
+   * @param {'' | 'sound' | 'picture'} what  '': nothing; sound: the picture can be seen
+   * @param {string} text
    */
-  setUndecodable(userId, type, text) {
+  setUndecodable(userId, type, what, text) {
     const tile = (type === 'main' ? this.#people : this.#screens).get(userId);
     if (!tile) return;
+    tile.dataset.undecodable = what;
     part(tile, '.tile-note').textContent = text;
   }
 
@@ -239,12 +241,14 @@ export class Tiles {
     const stage = this.#screens.size > 0;
     $('floor').classList.toggle('has-stage', stage);
     const others = [...this.#people.values()].some((tile) => tile.dataset.self !== 'true');
-    $('alone').hidden = others || stage;
+    const alone = $('alone');
+    alone.hidden = others || stage;
     $('count').textContent = String(this.#people.size);
     const grid = $('grid');
     const people = /** @type {HTMLElement} */ (grid.parentElement);
     const gap = parseFloat(getComputedStyle(grid).columnGap) || 12;
-    const size = fit({ n: this.#people.size, width: people.clientWidth, height: people.clientHeight, gap });
+    const height = people.clientHeight - (alone.hidden ? 0 : alone.offsetHeight + gap);
+    const size = fit({ n: this.#people.size, width: people.clientWidth, height, gap });
     grid.style.setProperty('--tile-w', `${size.width}px`);
     grid.style.setProperty('--tile-h', `${size.height}px`);
   }

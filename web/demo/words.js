@@ -73,18 +73,15 @@ export function blockText(block) {
   return BLOCKS[block] ?? '';
 }
 
-/** @type {Record<string, string>} */
-const UNDECODABLE = {
-  camera: 'Your browser cannot show this camera', screen: 'Your browser cannot show this screen',
-  mic: 'Your browser cannot play this sound', 'screen-audio': 'Your browser cannot play the sound of this screen',
-};
-
 /**
- * What a tile says of streams that the browser cannot decode.
+ * What a tile says of streams that the browser cannot decode, and whether that is its picture.
  * @param {{source: string, codec: string}[]} list
+ * @returns {['' | 'sound' | 'picture', string]}
  */
 export function undecodableText(list) {
-  return list.map(({ source, codec }) => `${UNDECODABLE[source]} (${codec})`).join('. ');
+  const kinds = list.map(({ source }) => source === 'camera' || source === 'screen' ? /** @type {const} */ ('picture') : /** @type {const} */ ('sound'));
+  const text = list.map(({ codec }, i) => `No ${kinds[i]}: your browser cannot decode ${codec}`).join('. ');
+  return [kinds.find((kind) => kind === 'picture') ?? kinds[0] ?? '', text];
 }
 
 const QUALITIES = ['', 'excellent', 'good', 'poor', 'bad', 'very bad', 'down'];

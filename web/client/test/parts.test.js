@@ -13,7 +13,7 @@ import { compact } from '../sdp.js';
 import { Undecodables } from '../undecodable.js';
 import { Roster } from '../roster.js';
 import { Seats } from '../seats.js';
-import { aloneText, ending, errorText, exitText, idOf } from '../../demo/words.js';
+import { aloneText, ending, errorText, exitText, idOf, undecodableText } from '../../demo/words.js';
 import { fit } from '../../demo/tiles.js';
 import { FakeClock } from './fakes.js';
 
@@ -285,6 +285,10 @@ test('words: names become ids, reasons and errors sentences', () => {
   assert.match(errorText({ code: 'not_allowed', field: 'mic' }), /microphone/);
   assert.match(errorText({ code: 'not_allowed', field: 'publish' }), /token/);
   assert.equal(errorText({ code: 'new_code', message: 'As the node says.' }), 'As the node says.');
+  const [sound, picture] = [{ source: 'mic', codec: 'G722' }, { source: 'camera', codec: 'VP9 profile 2' }];
+  assert.deepEqual(undecodableText([sound]), ['sound', 'No sound: your browser cannot decode G722']);
+  assert.deepEqual(undecodableText([sound, picture]), ['picture', 'No sound: your browser cannot decode G722. No picture: your browser cannot decode VP9 profile 2']);
+  assert.deepEqual(undecodableText([]), ['', '']);
 });
 
 test('tiles: fill the room in few rows, keep their shape, and scroll when too small', () => {
