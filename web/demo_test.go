@@ -3,6 +3,7 @@ package web_test
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -302,6 +303,26 @@ func TestDemoRoleEnds(t *testing.T) {
 	eve.await("it is audience as before", "document.body.dataset.view === 'join' && document.body.dataset.role === 'audience' && !document.querySelector('.preview').checkVisibility()")
 	eve.eval("document.querySelector('#enter').click()", nil)
 	eve.await("it watches again", "document.body.dataset.view === 'call' && !document.querySelector('#cam').checkVisibility() && !parlor.getLocalTrack('camera')")
+}
+
+// Names that ids cannot hold are seen as they were typed: on tiles, with initials of their own, in the chat, and when somebody comes and goes.
+func TestDemoNames(t *testing.T) {
+	n := startNode(t)
+	li := joinDemo(t, n, "li", "room=names&camera=0&mic=0&user="+url.QueryEscape("李"))
+	li.await("it is in the call", "document.body.dataset.view === 'call'")
+	smile := joinDemo(t, n, "smile", "room=names&camera=0&mic=0&user="+url.QueryEscape("😀"))
+	li.await("it is told who came", "document.querySelector('#toasts').textContent === '😀 joined'")
+	seen := func(names string) string {
+		return `[...document.querySelectorAll('#grid li')].map((li) => [li.querySelector('.name').textContent, li.querySelector('.tile-avatar').dataset.initials].join()).join('; ') === '` + names + `'`
+	}
+	li.await("it sees both", seen("李 (you),李; 😀,😀"))
+	smile.await("it sees both", seen("😀 (you),😀; 李,李"))
+	for _, size := range [][2]int{{1280, 800}, {360, 800}} {
+		require.NoError(t, li.page.Resize(within(t, limit), size[0], size[1]))
+		li.await("it is as wide", fmt.Sprintf("innerWidth === %d", size[0]))
+		li.shoot(fmt.Sprintf("names-%dx%d", size[0], size[1]))
+	}
+	require.Equal(t, []string{"u-1f600", "u-674e"}, n.users("names"))
 }
 
 // Who has shown no token to a node that asks for one is told that it is needed; who has shown a wrong one, that it is wrong.

@@ -6,9 +6,10 @@
 import { Parlor, ExitReason } from '/client/parlor.js';
 import { Chat, SERVER } from '/demo/chat.js';
 import { Devices } from '/demo/devices.js';
+import { idOf, nameOf } from '/demo/names.js';
 import { $, banner, button, input, notice, remember, remembered, show, toast } from '/demo/page.js';
 import { Tiles } from '/demo/tiles.js';
-import { aloneText, blockText, ending, errorText, exitText, idOf, qualityText, undecodableText } from '/demo/words.js';
+import { aloneText, blockText, ending, errorText, exitText, qualityText, undecodableText } from '/demo/words.js';
 
 const params = new URLSearchParams(location.search);
 const role = params.get('role') === 'audience' ? 'audience' : 'anchor';
@@ -29,7 +30,7 @@ const chat = new Chat(async (text) => {
     toast(errorText(err), 'bad');
     return false;
   }
-  chat.add(`${me} (you)`, text, true);
+  chat.add(`${nameOf(me)} (you)`, text, true);
   return true;
 });
 
@@ -93,13 +94,14 @@ function formError(/** @type {string} */ text, /** @type {string} */ field = '')
 
 function hint() {
   const name = input('user').value.trim();
-  $('user-hint').textContent = name && idOf(name) && idOf(name) !== name ? `Others will see you as ${idOf(name)}.` : '';
+  const seen = nameOf(idOf(name));
+  $('user-hint').textContent = seen && seen !== name ? `Others will see you as ${seen}.` : '';
 }
 
 async function join() {
   const userId = idOf(input('user').value);
   const strRoomId = input('room').value.trim();
-  if (!userId) return formError('Please enter a name with at least one of the letters A-Z or digits 0-9.', 'user');
+  if (!userId) return formError('Please enter a name with at least one letter or digit.', 'user');
   if (!strRoomId) return formError('Please enter the name of a room.', 'room');
   formError('');
   $('form-note').textContent = '';
@@ -268,7 +270,7 @@ parlor.on('remote-user-enter', ({ userId, mediaOnly }) => {
     return;
   }
   tiles.addPerson(userId);
-  if (inCall && tiles.count <= FEW) toast(`${userId} joined`);
+  if (inCall && tiles.count <= FEW) toast(`${nameOf(userId)} joined`);
 });
 parlor.on('remote-user-exit', ({ userId, reason }) => {
   if (watching.has(userId)) {
@@ -281,7 +283,7 @@ parlor.on('remote-user-exit', ({ userId, reason }) => {
 });
 parlor.on('remote-video-available', ({ userId, streamType }) => {
   appears(userId);
-  if (streamType === 'sub') tiles.addScreen(userId, `${userId}’s screen`);
+  if (streamType === 'sub') tiles.addScreen(userId, `${nameOf(userId)}’s screen`);
   else tiles.setVideo(userId, true);
   void run(parlor.startRemoteVideo({ userId, streamType, view: tiles.view(userId, streamType) }));
 });
@@ -328,8 +330,8 @@ parlor.on('remote-audio-unavailable', ({ userId }) => tiles.setAudio(userId, fal
 parlor.on('message', ({ userId, cmdId, data }) => {
   if (cmdId !== TEXT) return;
   const text = new TextDecoder().decode(data);
-  chat.add(userId, text);
-  if (!chat.open) toast(`${userId || SERVER}: ${text.length > 120 ? `${text.slice(0, 120)}…` : text}`, userId ? '' : 'server');
+  chat.add(nameOf(userId), text);
+  if (!chat.open) toast(`${nameOf(userId) || SERVER}: ${text.length > 120 ? `${text.slice(0, 120)}…` : text}`, userId ? '' : 'server');
 });
 parlor.on('exit-room', over);
 parlor.on('connection-lost', () => banner('Connection lost. Trying to get you back…', 'bad'));

@@ -1,6 +1,8 @@
 // The tiles of a call: one per person in the grid, one per shared screen on the stage, and how large
 // they are. Knows elements only; what plays in them is the client's business.
 
+import { hue, initials, nameOf } from './names.js';
+
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
@@ -34,7 +36,7 @@ export class Tiles {
    */
   addPerson(userId, self = false) {
     if (this.#people.has(userId)) return;
-    const tile = this.#make(userId, 'main', self ? `${userId} (you)` : userId);
+    const tile = this.#make(userId, 'main', self ? `${nameOf(userId)} (you)` : nameOf(userId));
     tile.dataset.self = String(self);
     this.#people.set(userId, tile);
     $('grid').append(tile);
@@ -204,8 +206,8 @@ export class Tiles {
     tile.dataset.stream = type;
     part(tile, '.name').textContent = label;
     const avatar = part(tile, '.tile-avatar');
-    avatar.dataset.initials = initials(userId);
-    avatar.style.setProperty('--hue', String(hue(userId)));
+    avatar.dataset.initials = initials(nameOf(userId));
+    avatar.style.setProperty('--hue', String(hue(nameOf(userId))));
     return tile;
   }
 
@@ -215,7 +217,7 @@ export class Tiles {
    */
   #tools(userId, tile) {
     const quality = /** @type {HTMLSelectElement} */ (part(tile, '.tile-quality'));
-    part(tile, '.tile-quality-label').textContent = `Picture quality of ${userId}`;
+    part(tile, '.tile-quality-label').textContent = `Picture quality of ${nameOf(userId)}`;
     quality.onchange = () => this.#handlers.quality(userId, /** @type {any} */ (quality.value));
     // Where nothing hovers, a touch on the tile brings its tools.
     tile.addEventListener('click', (e) => {
@@ -226,7 +228,7 @@ export class Tiles {
     const show = (/** @type {boolean} */ silenced) => {
       tile.dataset.silenced = String(silenced);
       part(sound, 'use').setAttribute('href', silenced ? '#i-sound-off' : '#i-sound');
-      part(sound, '.sr').textContent = silenced ? `Hear ${userId} again` : `Silence ${userId} for me`;
+      part(sound, '.sr').textContent = silenced ? `Hear ${nameOf(userId)} again` : `Silence ${nameOf(userId)} for me`;
       sound.title = silenced ? 'Hear again' : 'Silence for me';
     };
     show(false);
@@ -280,19 +282,6 @@ export function fit({ n, width, height, gap }) {
     best = { width: w, height: w / SMALL };
   }
   return { width: Math.floor(best.width), height: Math.floor(best.height) };
-}
-
-/** @param {string} name */
-function initials(name) {
-  const words = name.split(/[^A-Za-z0-9]+/).filter(Boolean);
-  return (words.length > 1 ? words[0][0] + words[words.length - 1][0] : name.slice(0, 2)).toUpperCase();
-}
-
-/** @param {string} name */
-function hue(name) {
-  let h = 0;
-  for (const c of name) h = (h * 31 + c.charCodeAt(0)) % 360;
-  return h;
 }
 
 /**

@@ -1,5 +1,7 @@
 // What the demo says: why a stay ended, what an error means, who came and went. Pure.
 
+import { nameOf } from './names.js';
+
 /** @type {Record<string, string>} */
 const ERRORS = {
   token_invalid: 'This access token is not valid here. Copy the whole of it, or ask for a new one.',
@@ -99,14 +101,5 @@ const EXITS = { 0: 'left', 1: 'lost the connection', 2: 'was removed', 3: 'is on
  * @param {number} reason
  */
 export function exitText(userId, reason) {
-  return `${userId} ${EXITS[reason] ?? 'left'}`;
-}
-
-/**
- * The user id for a name: names are what people type, ids have letters, digits and _ . @ - only.
- * @param {string} name
- */
-export function idOf(name) {
-  return name.normalize('NFD').replace(/\p{M}/gu, '').replace(/ß/g, 'ss').replace(/æ/g, 'ae').replace(/ø/g, 'o')
-    .trim().replace(/[^A-Za-z0-9_.@-]+/g, '-').replace(/^-+|-+$/g, '').slice(0, 64);
+  return `${nameOf(userId)} ${EXITS[reason] ?? 'left'}`;
 }

@@ -13,7 +13,8 @@ import { compact } from '../sdp.js';
 import { Undecodables } from '../undecodable.js';
 import { Roster } from '../roster.js';
 import { Seats } from '../seats.js';
-import { aloneText, ending, errorText, exitText, idOf, undecodableText } from '../../demo/words.js';
+import { aloneText, ending, errorText, exitText, undecodableText } from '../../demo/words.js';
+import { hue, idOf, initials, nameOf } from '../../demo/names.js';
 import { fit } from '../../demo/tiles.js';
 import { FakeClock } from './fakes.js';
 
@@ -273,8 +274,24 @@ test('emitter: once, off, and a handler that throws keeps no other from being ca
   assert.equal(reported.mock.callCount(), 3);
 });
 
-test('words: names become ids, reasons and errors sentences', () => {
-  assert.deepEqual(['Ann', ' Anna Müller ', 'Zoë/Ωmega', '日本', 'Weiß', 'a@b.c'].map(idOf), ['Ann', 'Anna-Muller', 'Zoe-mega', '', 'Weiss', 'a@b.c']);
+test('names: become ids and are read from them, whatever they are written in', () => {
+  assert.deepEqual(['Ann', ' Anna Müller ', 'Zoë/Ωmega', 'Weiß', 'a@b.c', '李', '😀', ' - '].map(idOf),
+    ['Ann', 'Anna-Muller', 'Zoe-mega', 'Weiss', 'a@b.c', 'u-674e', 'u-1f600', '']);
+  for (const name of ['李', '王小明', '가나다', 'Ωμέγα', 'Юля', '😀', '👩‍💻', '🇩🇪', 'नमस्ते', 'محمد']) assert.equal(nameOf(idOf(name)), name);
+  assert.equal(idOf('李'.repeat(40)), `u${'-674e'.repeat(12)}`, 'within 64 bytes');
+  // Nobody passes for somebody else, is unseen, or turns the text around.
+  for (const id of ['u-61-6e-6e', 'u-0674e', 'u-202e-674e', 'u-200d', 'u-ffffff', 'u-d800', 'u-', 'u', 'u-674E', 'ann']) assert.equal(nameOf(id), id);
+});
+
+test('names: have initials and colours, whatever they are written in', () => {
+  assert.deepEqual(['ann', 'anna-maria.k', '李', '王小明', '😀', '👩‍💻ann', '🇩🇪', 'Юля', 'é', 'नमस्ते', '_', 'a', 'ann-李'].map(initials),
+    ['AN', 'AK', '李', '王', '😀', '👩‍💻', '🇩🇪', 'ЮЛ', 'É', 'न', '_', 'A', 'A李']);
+  const faces = ['😀', '😎', '👩‍💻', '🎉', '李', '王', 'ann', 'ben'];
+  assert.equal(new Set(faces.map(hue)).size, faces.length);
+  assert.ok(faces.every((name) => hue(name) >= 0 && hue(name) < 360));
+});
+
+test('words: reasons and errors become sentences', () => {
   assert.equal(ending(1).title, 'You were removed from the room');
   assert.equal(ending(99).title, 'The call has ended');
   assert.deepEqual([-1, 1, 2, 3, 4, 5].filter((r) => ending(r).again), [-1, 2, 4], 'not of somebody who was put out, is elsewhere, or needs a token');
@@ -332,6 +349,15 @@ test('style: colours that go together can be told apart', () => {
       const ratio = (hi + 0.05) / (lo + 0.05);
       assert.ok(ratio >= least, `${theme}: ${a} on ${b} is ${ratio.toFixed(2)}:1, not ${least}:1`);
     }
+  }
+  const [, s, l] = css.match(/hsl\(var\(--hue, 220\) (\d+)% (\d+)%\); color: #fff/).map(Number);
+  for (let h = 0; h < 360; h++) { // CSS Color 4, 7.1
+    const hex = [0, 8, 4].map((n) => {
+      const [k, a] = [(n + h / 30) % 12, s / 100 * Math.min(l / 100, 1 - l / 100)];
+      return Math.round(255 * (l / 100 - a * Math.max(-1, Math.min(k - 3, 9 - k, 1)))).toString(16).padStart(2, '0');
+    });
+    const ratio = 1.05 / (luminance(`#${hex.join('')}`) + 0.05);
+    assert.ok(ratio >= 4.5, `initials on hue ${h} are ${ratio.toFixed(2)}:1`);
   }
   assert.match(css, /\.field input, \.field select \{[^}]*border: 1px solid var\(--edge\)/);
 });
