@@ -114,3 +114,23 @@ func TestDemoUndecodable(t *testing.T) {
 	ann.eval("probe.parlor.stopLocalVideo()", nil)
 	ben.await("it is over", note+".textContent === ''")
 }
+
+// TestDemoPoorLink: nothing is said of a network that is fine; of one's own that is poor the tile says what it is limited by.
+func TestDemoPoorLink(t *testing.T) {
+	n := startNode(t)
+	ann := joinDemo(t, n, "ann", "room=link&user=ann&mic=0")
+	ann.await("it sees itself", tiles(1))
+	for _, size := range [][2]int{{1280, 800}, {360, 800}} {
+		require.NoError(t, ann.page.Resize(within(t, limit), size[0], size[1]))
+		ann.await("it is as wide", fmt.Sprintf("innerWidth === %d", size[0]))
+		var said []string
+		ann.eval(`[1, 3].map((downlinkNetworkQuality) => {
+			parlor.emit('statistics', { downEstimate: 320, downQueue: 240 })
+			parlor.emit('network-quality', { uplinkNetworkQuality: 1, downlinkNetworkQuality, uplinkLoss: 0, downlinkLoss: 22, rtt: 40, remote: [] })
+			const [net, tile] = [document.querySelector('.tile-net'), document.querySelector('.tile')].map((el) => el.getBoundingClientRect())
+			return !net.width ? '' : net.left >= tile.left && net.right <= tile.right ? document.querySelector('.tile-net-text').textContent : 'beyond the tile'
+		})`, &said)
+		require.Equal(t, []string{"", "poor; receiving: 0.3 Mbit/s, waits 240 ms, 22 % lost"}, said)
+		ann.shoot(fmt.Sprintf("link-%dx%d", size[0], size[1]))
+	}
+}

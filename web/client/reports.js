@@ -13,7 +13,7 @@
  * @typedef {{type: 'audio_volume', users: {user: string, volume: number}[], active: string | null}} VolumeReport
  * @typedef {{quality: number, kbps: number, loss: number | null, red?: number}} Link
  * @typedef {{user?: string, source: Source, rid?: string, kbps: number, loss: number | null, jitterMs: number}} Flow
- * @typedef {{type: 'statistics', up: Link, down: Link, rttMs?: number, users: {user: string, quality: number}[],
+ * @typedef {{type: 'statistics', up: Link, down: Link & {estimateKbps?: number, queueMs?: number}, rttMs?: number, users: {user: string, quality: number}[],
  *   sent: Flow[], received: Flow[]}} StatisticsReport
  */
 
@@ -46,6 +46,8 @@
  * @property {number} downLoss
  * @property {number} upBitrate   kbit/s
  * @property {number} downBitrate
+ * @property {number} downEstimate  kbit/s that the network to oneself carries, as far as it has shown; 0: not known
+ * @property {number} downQueue     milliseconds for which what comes waits on the way
  * @property {StreamsStatistics} localStatistics
  * @property {(StreamsStatistics & {userId: string})[]} remoteStatistics
  */
@@ -160,6 +162,7 @@ export function statisticsOf(r, stats, owner, known) {
   users.delete('');
   return {
     rtt: r.rttMs ?? 0, upLoss: percent(r.up.loss), downLoss: percent(r.down.loss), upBitrate: r.up.kbps, downBitrate: r.down.kbps,
+    downEstimate: r.down.estimateKbps ?? 0, downQueue: r.down.queueMs ?? 0,
     localStatistics: { audio, video }, remoteStatistics: [...users.values()],
   };
 }

@@ -9,7 +9,7 @@ import { Devices } from '/demo/devices.js';
 import { idOf, nameOf } from '/demo/names.js';
 import { $, banner, button, input, notice, remember, remembered, show, toast } from '/demo/page.js';
 import { Tiles } from '/demo/tiles.js';
-import { aloneText, blockText, ending, errorText, exitText, qualityText, undecodableText } from '/demo/words.js';
+import { aloneText, blockText, ending, errorText, exitText, limitText, qualityText, undecodableText } from '/demo/words.js';
 
 const params = new URLSearchParams(location.search);
 const role = params.get('role') === 'audience' ? 'audience' : 'anchor';
@@ -207,6 +207,7 @@ function over({ reason, text }) {
   tiles.clear();
   for (const userId of watching) watches(userId, false);
   undecodable.clear();
+  statistics = null;
   chat.clear();
   document.title = 'Parlor';
   paint();
@@ -318,9 +319,13 @@ for (const [event, stalled] of /** @type {const} */ ([['remote-video-stalled', t
 }
 parlor.on('active-speaker', ({ userId }) => tiles.setActive(userId));
 parlor.on('audio-volume', ({ result }) => tiles.setSpeaking(result.map((u) => u.userId)));
-parlor.on('network-quality', ({ uplinkNetworkQuality, downlinkNetworkQuality, remote }) => {
-  const own = Math.max(uplinkNetworkQuality, downlinkNetworkQuality);
-  for (const { userId, quality } of [{ userId: me, quality: own }, ...remote]) tiles.setQuality(userId, quality, qualityText(quality));
+/** The latest of this stay. @type {import('/client/reports.js').Statistics | null} */
+let statistics = null;
+parlor.on('statistics', (s) => { statistics = s; });
+parlor.on('network-quality', (q) => {
+  const own = Math.max(q.uplinkNetworkQuality, q.downlinkNetworkQuality);
+  tiles.setQuality(me, own, qualityText(own), limitText(q, statistics));
+  for (const { userId, quality } of q.remote) tiles.setQuality(userId, quality, qualityText(quality));
 });
 parlor.on('remote-audio-available', ({ userId }) => {
   appears(userId);

@@ -158,16 +158,18 @@ export class Tiles {
   /**
    * @param {string} userId
    * @param {number} quality  0 unknown, 1 the best, 6 the worst
-   * @param {string} text     what it means
+   * @param {string} text     what it means; empty: nothing is shown
+   * @param {string} [why]
    */
-  setQuality(userId, quality, text) {
+  setQuality(userId, quality, text, why = '') {
     const tile = this.#people.get(userId);
     if (!tile) return;
     const net = part(tile, '.tile-net');
+    const words = why ? `${text}; ${why}` : text;
     net.hidden = text === '';
     net.dataset.quality = String(quality);
-    part(net, '.sr').textContent = text;
-    part(net, '.tile-net-text').textContent = text.replace('Network ', '');
+    net.title = part(net, '.sr').textContent = `Network ${words}`;
+    part(net, '.tile-net-text').textContent = words;
     part(net, '.bars').querySelectorAll('path').forEach((bar, i) => bar.classList.toggle('lit', i < 5 - quality));
   }
 

@@ -86,11 +86,31 @@ export function undecodableText(list) {
   return [kinds.find((kind) => kind === 'picture') ?? kinds[0] ?? '', text];
 }
 
-const QUALITIES = ['', 'excellent', 'good', 'poor', 'bad', 'very bad', 'down'];
+/** From poor on: of a good network nobody needs to be told. @type {Record<number, string>} */
+const QUALITIES = { 3: 'poor', 4: 'bad', 5: 'very bad', 6: 'down' };
+const POOR = 3;
+/** From where on a loss in per cent, a wait and a round trip in ms are worth a word. */
+const [LOSSY, WAITS, FAR] = [5, 50, 150];
 
-/** What to say of the quality of somebody's network; nothing where it is not known. @param {number} quality */
+/** What to say of the quality of somebody's network; nothing where it is fine or not known. @param {number} quality */
 export function qualityText(quality) {
-  return QUALITIES[quality] ? `Network ${QUALITIES[quality]}` : '';
+  return QUALITIES[quality] ?? '';
+}
+
+/**
+ * What one's own network is limited by, in the directions in which it is poor; empty where that is not known.
+ * @param {import('../client/reports.js').NetworkQuality} q
+ * @param {{downEstimate: number, downQueue: number} | null} s  the latest statistics
+ */
+export function limitText(q, s) {
+  const lost = (/** @type {number} */ loss) => loss >= LOSSY ? [`${Math.round(loss)} % lost`] : [];
+  const down = q.downlinkNetworkQuality < POOR ? [] : [
+    ...(s?.downEstimate ? [`${Number((s.downEstimate / 1000).toFixed(s.downEstimate < 10000 ? 1 : 0))} Mbit/s`] : []),
+    ...(s && s.downQueue >= WAITS ? [`waits ${Math.round(s.downQueue)} ms`] : []), ...lost(q.downlinkLoss)];
+  const up = q.uplinkNetworkQuality < POOR ? [] : lost(q.uplinkLoss);
+  const far = q.rtt >= FAR && Math.max(q.uplinkNetworkQuality, q.downlinkNetworkQuality) >= POOR;
+  return [down.length > 0 && `receiving: ${down.join(', ')}`, up.length > 0 && `sending: ${up.join(', ')}`, far && `round trip ${Math.round(q.rtt)} ms`]
+    .filter(Boolean).join('; ');
 }
 
 /** @type {Record<number, string>} */

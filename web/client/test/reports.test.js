@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Volumes, qualityOf, statisticsOf, unreported } from '../reports.js';
-import { qualityText } from '../../demo/words.js';
+import { limitText, qualityText } from '../../demo/words.js';
 
 const volumes = (active, ...users) => ({ type: 'audio_volume', users: users.map((user) => ({ user, volume: 40 })), active });
 
@@ -40,7 +40,18 @@ test('network quality, in per cent', () => {
     uplinkNetworkQuality: 0, downlinkNetworkQuality: 6, uplinkLoss: 0, downlinkLoss: 0, rtt: 0, remote: [{ userId: 'bob', quality: 6 }],
   });
   assert.deepEqual(unreported(6, 6, null).remote, []);
-  assert.deepEqual([0, 1, 6, 99].map(qualityText), ['', 'Network excellent', 'Network down', '']);
+});
+
+test('words: a link is spoken of only when it is poor, and then what it is limited by', () => {
+  assert.deepEqual([0, 1, 2, 3, 6, 99].map(qualityText), ['', '', '', 'poor', 'down', '']);
+  const fine = { uplinkNetworkQuality: 1, downlinkNetworkQuality: 1, uplinkLoss: 0, downlinkLoss: 0, rtt: 20, remote: [] };
+  const all = { downEstimate: 320, downQueue: 240.4 };
+  assert.equal(limitText(fine, all), '', 'nothing, whatever else is told');
+  assert.equal(limitText({ ...fine, downlinkNetworkQuality: 3, downlinkLoss: 22.5 }, all), 'receiving: 0.3 Mbit/s, waits 240 ms, 23 % lost');
+  assert.equal(limitText({ ...fine, downlinkNetworkQuality: 3, downlinkLoss: 22.5 }, null), 'receiving: 23 % lost');
+  assert.equal(limitText({ ...fine, uplinkNetworkQuality: 4, uplinkLoss: 31 }, all), 'sending: 31 % lost');
+  assert.equal(limitText({ ...fine, uplinkNetworkQuality: 3, downlinkNetworkQuality: 3, rtt: 230 }, { downEstimate: 12000, downQueue: 3 }), 'receiving: 12 Mbit/s; round trip 230 ms');
+  assert.equal(limitText({ ...fine, uplinkNetworkQuality: 6, downlinkNetworkQuality: 6 }, null), '');
 });
 
 test('statistics: completed by what the browser knows', () => {
@@ -68,4 +79,7 @@ test('statistics: completed by what the browser knows', () => {
     { userId: 'cat', audio: null, video: [{ videoType: 'sub', bitrate: 10, loss: 0, jitter: 5, width: 0, height: 0, frameRate: 0 }] },
   ]);
   assert.deepEqual([s.rtt, s.upLoss, s.downLoss, s.upBitrate, s.downBitrate], [23.5, 1.2, 0, 1200, 900]);
+  assert.deepEqual([s.downEstimate, s.downQueue], [0, 0]);
+  const narrow = statisticsOf({ ...report, down: { ...report.down, estimateKbps: 1234, queueMs: 12.3 } }, [], owner, known);
+  assert.deepEqual([narrow.downEstimate, narrow.downQueue], [1234, 12.3]);
 });
