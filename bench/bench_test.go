@@ -111,11 +111,11 @@ func TestRunWithSampleAndLimit(t *testing.T) {
 func TestRunWithProfiles(t *testing.T) {
 	fake := newFakeNode(t)
 	n := &node{url: fake.server.URL, probe: probe{http: http.DefaultClient}}
-	require.NoError(t, n.healthy(t.Context()))
+	require.NoError(t, n.Await(t.Context(), n.takesUsers))
 	require.ErrorContains(t, n.profileCPU(t.Context(), t.TempDir(), time.Second), "--debug.listen")
 
 	fake.debug = fake.server.Listener.Addr().String()
-	require.NoError(t, n.healthy(t.Context()))
+	require.NoError(t, n.Await(t.Context(), n.takesUsers))
 	dir := t.TempDir()
 	require.NoError(t, n.profileCPU(t.Context(), dir, 2*time.Second))
 	got, err := os.ReadFile(filepath.Join(dir, "cpu.pprof"))

@@ -67,7 +67,7 @@ func measureCrowd(ctx context.Context, others, removals int, o output) (err erro
 		return err
 	}
 	defer func() {
-		if e := n.stop(); e != nil && err == nil {
+		if e := n.Stop(); e != nil && err == nil {
 			err = e
 		}
 	}()
@@ -76,13 +76,13 @@ func measureCrowd(ctx context.Context, others, removals int, o output) (err erro
 	r := newRun(s, n, os.Stderr)
 	st, err := r.steer(ctx)
 	if err != nil {
-		return n.explain(err)
+		return n.Explain(err)
 	}
 	defer st.close()
 	c := &crowd{steering: st, others: others, late: stats.NewDelays(), all: make(chan struct{})}
 	res, err := c.measure(ctx, removals)
 	if err != nil {
-		return n.explain(err)
+		return n.Explain(err)
 	}
 	if !o.json {
 		res.table(os.Stdout)

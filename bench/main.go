@@ -24,7 +24,7 @@
 //
 // The clients are in client/, the packets in traffic/, the counting in stats/, the bare loop in limit/, the kernel's sampling in sample/,
 // a link that one can draw in link/, machines that are joined by such links in netns/,
-// a call between browsers on such machines in call/.
+// a call between browsers on such machines in call/, a node as a process in server/.
 package main
 
 import (
@@ -220,7 +220,7 @@ func measure(ctx context.Context, s Scenario, o output) (res *Result, err error)
 		return nil, err
 	}
 	defer func() {
-		if e := node.stop(); e != nil && err == nil {
+		if e := node.Stop(); e != nil && err == nil {
 			err = e
 		}
 	}()
@@ -231,7 +231,7 @@ func measure(ctx context.Context, s Scenario, o output) (res *Result, err error)
 		}
 	}
 	if res, err = r.measure(ctx); err != nil {
-		return nil, node.explain(err)
+		return nil, node.Explain(err)
 	}
 	res.Time = time.Now().UTC().Truncate(time.Second)
 	return res, nil

@@ -26,6 +26,7 @@ import (
 
 	"parlor/bench/link"
 	"parlor/bench/netns"
+	"parlor/bench/server"
 )
 
 // Options are the same for every scenario of a run.
@@ -44,7 +45,7 @@ type Options struct {
 
 // Prepare makes what the options need: the node, into a directory, unless one is given, and the camera's picture, until Close.
 func (o *Options) Prepare(ctx context.Context, dir string) (err error) {
-	if o.Binary, err = Build(ctx, o.Binary, dir); err != nil || o.Pion {
+	if o.Binary, err = server.Build(ctx, o.Binary, dir); err != nil || o.Pion {
 		return err
 	}
 	o.camera = filepath.Join(dir, cameraName)
@@ -350,7 +351,7 @@ func (x *scene) close() (err error) {
 		err = errors.Join(err, x.others.close())
 	}
 	if x.node != nil {
-		err = errors.Join(err, x.node.stop())
+		err = errors.Join(err, x.node.Stop())
 	}
 	if x.net != nil {
 		err = errors.Join(err, x.net.Close())

@@ -67,7 +67,7 @@ func TestNodeDoesNotStart(t *testing.T) {
 	require.NoError(t, os.WriteFile(o.Binary, []byte("#!/bin/sh\necho no luck\nexit 3\n"), 0o755))
 	began := time.Now()
 	_, err := Run(t.Context(), Named()[0], o)
-	require.Less(t, time.Since(began), startTime/2)
+	require.Less(t, time.Since(began), 10*time.Second)
 	require.ErrorContains(t, err, "no luck")
 	require.ErrorContains(t, err, "exit status 3")
 }

@@ -109,6 +109,9 @@ type process struct {
 	change chan struct{}
 }
 
+// stopTime is how long clients may take to end.
+const stopTime = 10 * time.Second
+
 // startClients starts it on a machine.
 func startClients(h *netns.Host, o orders) (*process, error) {
 	self, err := os.Executable()
