@@ -39,7 +39,7 @@ func TestSimulcastLayers(t *testing.T) {
 	const room = "layers"
 	video := map[string]any{"width": 1280, "height": 720, "frameRate": 15, "simulcast": true}
 	ann := joinAs(t, b, n, entry{Room: room, User: "ann", Video: video})
-	viewer := entry{Room: room, User: "ben", Video: false}
+	viewer := entry{Room: room, User: "ben", Video: false, Adaptive: new(bool)}
 	ben := joinAs(t, b, n, viewer)
 	viewer.User = "cleo"
 	third := joinAs(t, b, n, viewer)

@@ -28,16 +28,17 @@ type person struct {
 
 // entry is what a person enters with, as the probe takes it.
 type entry struct {
-	Room    string   `json:"room"`
-	User    string   `json:"user"`
-	Token   string   `json:"token,omitempty"`
-	Tokens  []string `json:"tokens,omitempty"` // instead: what the client is given when it asks, one after the other
-	Role    string   `json:"role,omitempty"`
-	Scene   string   `json:"scene,omitempty"`
-	Quality string   `json:"quality,omitempty"`
-	Video   any      `json:"video,omitempty"` // options of startLocalVideo; false: none
-	Audio   any      `json:"audio,omitempty"`
-	Seats   any      `json:"seats,omitempty"` // how many to prepare: {initial, chunk, max}
+	Room     string   `json:"room"`
+	User     string   `json:"user"`
+	Token    string   `json:"token,omitempty"`
+	Tokens   []string `json:"tokens,omitempty"` // instead: what the client is given when it asks, one after the other
+	Role     string   `json:"role,omitempty"`
+	Scene    string   `json:"scene,omitempty"`
+	Quality  string   `json:"quality,omitempty"`
+	Adaptive *bool    `json:"adaptive,omitempty"` // whether pictures come as large as they are shown; nil: they do
+	Video    any      `json:"video,omitempty"`    // options of startLocalVideo; false: none
+	Audio    any      `json:"audio,omitempty"`
+	Seats    any      `json:"seats,omitempty"` // how many to prepare: {initial, chunk, max}
 }
 
 // event is what the client told the page.

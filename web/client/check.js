@@ -26,14 +26,16 @@ const fillMode = among('contain', 'cover', 'fill');
 /** Ids are looked at by roomOf, checkUser and who knows who is there. @type {Rule} */
 const id = [() => true, 'an id'];
 /** Whether there is such an element says view.js. @type {Rule} */
-const view = [(v) => typeof v === 'string' || typeof v === 'object', 'an element, the id of one, or null'];
+const view = [(v) => typeof v === 'string' || typeof v === 'object' && !Array.isArray(v), 'an element, the id of one, or null'];
+/** @type {Rule} */
+const views = [(v) => Array.isArray(v) ? v.every((one) => one !== null && view[0](one)) : view[0](v), 'an element, the id of one, a list of those, or null'];
 
 /** @type {Fields} */
 const REMOTE = { userId: id, streamType: among('main', 'sub') };
 
 /** The options of each call. @type {Record<string, Fields>} */
 export const CALLS = {
-  create: { getToken: handler, url: text, autoReceiveAudio: bool, seats: [(v) => v && options(v, SEATS), 'an object'] },
+  create: { getToken: handler, url: text, autoReceiveAudio: bool, adaptive: bool, seats: [(v) => v && options(v, SEATS), 'an object'] },
   enterRoom: { roomId: id, strRoomId: id, userId: id, token: text, role, scene: among('call', 'live'), autoReceiveAudio: bool },
   sendMessage: { reliable: bool },
   localVideo: {
@@ -42,7 +44,7 @@ export const CALLS = {
   },
   localAudio: { deviceId: text, echoCancellation: bool, noiseSuppression: bool, autoGainControl: bool, mute: bool },
   screenShare: { view, audio: bool, frameRate: within(1, 240), fillMode },
-  remoteVideo: { ...REMOTE, view, quality: among('low', 'mid', 'high'), fillMode, mirror: bool },
+  remoteVideo: { ...REMOTE, view: views, quality: among('low', 'mid', 'high'), fillMode, mirror: bool, adaptive: bool },
   remoteTrack: REMOTE,
 };
 /** @type {Fields} */

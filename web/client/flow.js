@@ -2,7 +2,8 @@
 // anybody can tell that the connection is lost. Pure: packet counts in, changes out.
 
 /** @typedef {import('./protocol.js').Source} Source */
-/** @typedef {{userId: string, source: Source, packets: number}} Arrival  packets so far, on this connection */
+/** @typedef {{userId: string, source: Source, packets: number, hidden?: boolean}} Arrival  packets so far, on this connection; hidden:
+ *   none are to come, as nobody sees it */
 /** @typedef {Arrival & {at: number, begun: boolean, stalled: boolean}} Stream  at: when they last became more */
 
 /** How often to look, in ms. Lower sees a cut sooner and costs more. */
@@ -28,10 +29,12 @@ export class Flow {
       const key = `${a.userId}/${a.source}`;
       const s = before.get(key) ?? { ...a, at: now, begun: false, stalled: false };
       if (a.packets > s.packets) Object.assign(s, { at: now, begun: true });
+      if (a.hidden) s.at = now + STALL_MS; // when it is shown it needs a keyframe first
       s.packets = a.packets; // fewer: another connection, which counts anew
+      s.hidden = a.hidden;
       return [key, s];
     }));
-    const begun = [...this.#streams.values()].filter((s) => s.begun);
+    const begun = this.#expected;
     const silent = begun.every((s) => now - s.at >= STALL_MS) && begun.some((s) => !s.source.startsWith('screen'));
     return begun.filter((s) => {
       const was = s.stalled;
@@ -40,15 +43,20 @@ export class Flow {
     });
   }
 
+  /** What came, and is to come still. */
+  get #expected() {
+    return [...this.#streams.values()].filter((s) => s.begun && !s.hidden);
+  }
+
   /** Whether nothing comes of all that came. */
   get down() {
-    const begun = [...this.#streams.values()].filter((s) => s.begun);
+    const begun = this.#expected;
     return begun.length > 0 && begun.every((s) => s.stalled);
   }
 
   /** Whether nothing comes of a user. @param {string} userId */
   silent(userId) {
-    const of = [...this.#streams.values()].filter((s) => s.begun && s.userId === userId);
+    const of = this.#expected.filter((s) => s.userId === userId);
     return of.length > 0 && of.every((s) => s.stalled);
   }
 

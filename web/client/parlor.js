@@ -13,7 +13,7 @@
 //   signal.js    the session: socket, resume, requests.js, mailbox (mailbox.js), timers (clock.js), nodes (nodes.js)
 //   media.js     what carries it: the one PeerConnection (peer.js: offers, sections, seats; encodings.js, sdp.js), recovery.js
 //   local.js     camera, microphone, screen; capture.js; change.js: what a change of options comes to
-//   remote.js    subscriptions and who sits where (seats.js); view.js: elements
+//   remote.js    subscriptions and who sits where (seats.js); view.js: elements; sight.js, sizes.js: how large they are
 //   messages.js  custom messages
 //   roster.js    who is in the room
 //   watch.js     who speaks, how good the network is (reports.js), what stands still (flow.js)
@@ -55,7 +55,7 @@ export class Parlor extends Emitter {
 
   /**
    * @param {ParlorOptions} [given]  url: the node, default where the page came from; getToken: gives tokens, now and
-   *   whenever one is about to end
+   *   whenever one is about to end; adaptive: whether pictures come as large as they are shown, default true
    */
   static create(given = {}) {
     return new Parlor(given);
@@ -236,10 +236,12 @@ export class Parlor extends Emitter {
   // --- the others' streams
 
   /**
-   * Shows a user's camera (`main`) or screen (`sub`) in an element; again with another view moves it.
-   * It goes on by itself when the user stops and starts the stream. `quality` chooses a simulcast layer.
-   * @param {{userId: string, streamType?: StreamType, view: import('./view.js').View | null, quality?: Quality,
-   *   fillMode?: import('./view.js').FillMode, mirror?: boolean}} given
+   * Shows a user's camera (`main`) or screen (`sub`) in an element, or in several; again with another view moves it.
+   * It goes on by itself when the user stops and starts the stream. It comes as large as the view needs it, and not at all while that
+   * cannot be seen; without a view, or where `adaptive` is false, as large as can be. `quality` chooses the simulcast layer above
+   * which it never is.
+   * @param {{userId: string, streamType?: StreamType, view: import('./view.js').View | import('./view.js').View[] | null, quality?: Quality,
+   *   fillMode?: import('./view.js').FillMode, mirror?: boolean, adaptive?: boolean}} given
    */
   startRemoteVideo(given) {
     return guarded(() => {
@@ -251,8 +253,8 @@ export class Parlor extends Emitter {
 
   /**
    * Another quality, view or look of what has been started; the rest stays.
-   * @param {{userId: string, streamType?: StreamType, view?: import('./view.js').View | null, quality?: Quality,
-   *   fillMode?: import('./view.js').FillMode, mirror?: boolean}} given
+   * @param {{userId: string, streamType?: StreamType, view?: import('./view.js').View | import('./view.js').View[] | null, quality?: Quality,
+   *   fillMode?: import('./view.js').FillMode, mirror?: boolean, adaptive?: boolean}} given
    */
   updateRemoteVideo(given) {
     return guarded(() => {

@@ -59,9 +59,10 @@
  * @typedef {{type: 'offer', sdp: string, publish: Record<string, Source>,
  *   seats: {id: string, video?: string, audio?: string}[], fresh?: boolean}} OfferRequest
  * @typedef {{type: 'seat', seat: string, user: string | null, video?: 'camera' | 'screen' | null,
- *   audio?: 'mic' | 'screen-audio' | null, quality?: Quality}} SeatRequest
+ *   audio?: 'mic' | 'screen-audio' | null, quality?: Quality, width?: number, height?: number}} SeatRequest
+ * @typedef {{type: 'sizes', seats: {seat: string, width: number, height: number}[]}} SizesRequest
  * @typedef {{type: 'message', cmdId: number, data: string, reliable: boolean, n: number}} MessageRequest
- * @typedef {OfferRequest | SeatRequest | MessageRequest | {type: 'publish', source: Source, on: boolean} |
+ * @typedef {OfferRequest | SeatRequest | SizesRequest | MessageRequest | {type: 'publish', source: Source, on: boolean} |
  *   {type: 'role', role: Role} | {type: 'token', token: string} | {type: 'volume', intervalMs: number} |
  *   {type: 'statistics', on: boolean} | {type: 'exit'}} Request
  */

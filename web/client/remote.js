@@ -5,13 +5,14 @@
 import { Seats } from './seats.js';
 import { errorFrom, wrong } from './check.js';
 import { ParlorError, checkUser } from './protocol.js';
-import { Speakers, VideoView, moves } from './view.js';
+import { Sizes, largest } from './sizes.js';
+import { Speakers, Views, moves } from './view.js';
 
 /** @typedef {import('./protocol.js').StreamType} StreamType */
 /** @typedef {import('./protocol.js').Quality} Quality */
 /** @typedef {import('./protocol.js').SeatRequest} SeatRequest */
 /** @typedef {{fillMode: import('./view.js').FillMode, mirror?: boolean}} Look */
-/** @typedef {{view: VideoView | null, look: Look, quality: Quality, shown: string | null}} Picture */
+/** @typedef {{view: Views | null, look: Look, quality: Quality, adaptive: boolean, shown: string | null}} Picture */
 
 /**
  * @typedef {object} Subscription
@@ -25,7 +26,11 @@ import { Speakers, VideoView, moves } from './view.js';
  * @property {import('./roster.js').Roster} roster
  * @property {import('./seats.js').SeatLimits} limits
  * @property {boolean} autoReceiveAudio
+ * @property {boolean} adaptive  pictures come as large as they are shown
+ * @property {import('./clock.js').Clock} clock
+ * @property {Pick<import('./sight.js').Sight, 'watch' | 'unwatch' | 'size'>} sight
  * @property {(request: SeatRequest) => Promise<unknown>} seat
+ * @property {(seats: import('./sizes.js').SeatSize[]) => Promise<unknown>} sizes
  * @property {(seats: string[]) => Promise<void>} grow
  * @property {(source: import('./protocol.js').Source) => boolean} may  receive it
  * @property {(seat: string) => {video: MediaStreamTrack, audio: MediaStreamTrack} | null} tracks
@@ -57,12 +62,14 @@ export class Remote {
   #loudest = 0;
   #opts;
   #seats;
+  #sizes;
   speakers;
 
   /** @param {RemoteOptions} opts */
   constructor(opts) {
     this.#opts = opts;
     this.#seats = new Seats(opts.limits);
+    this.#sizes = new Sizes({ clock: opts.clock, send: opts.sizes, onError: (err) => this.#failed(err) });
     this.speakers = new Speakers(opts.onBlocked);
   }
 
@@ -92,21 +99,26 @@ export class Remote {
 
   /**
    * What is not given stays as it was.
-   * @param {{userId: string, streamType: StreamType, view?: import('./view.js').View | null,
-   *   quality?: Quality, fillMode?: import('./view.js').FillMode, mirror?: boolean}} p
+   * @param {{userId: string, streamType: StreamType, view?: import('./view.js').View | import('./view.js').View[] | null,
+   *   quality?: Quality, fillMode?: import('./view.js').FillMode, mirror?: boolean, adaptive?: boolean}} p
    */
-  startVideo({ userId, streamType, view, quality, fillMode, mirror }) {
+  startVideo({ userId, streamType, view, quality, fillMode, mirror, adaptive }) {
     const sub = this.#subscription(userId);
     const old = sub.video[streamType];
     const look = { fillMode: fillMode ?? old?.look.fillMode ?? (streamType === 'sub' ? 'contain' : 'cover'), mirror: mirror ?? old?.look.mirror };
     if (old && !moves(old.view, view)) {
       old.quality = quality ?? old.quality;
+      old.adaptive = adaptive ?? old.adaptive;
       old.look = look;
       old.view?.look(look);
     } else {
-      const made = view ? new VideoView(view, look) : null;
-      old?.view?.remove();
-      sub.video[streamType] = { view: made, look, quality: quality ?? old?.quality ?? 'high', shown: null };
+      const views = [view ?? []].flat();
+      const made = views.length > 0 ? new Views(views, look) : null;
+      this.#remove(old);
+      sub.video[streamType] = {
+        view: made, look, quality: quality ?? old?.quality ?? 'high', adaptive: adaptive ?? old?.adaptive ?? this.#opts.adaptive, shown: null,
+      };
+      for (const v of made?.videos ?? []) this.#opts.sight.watch(v);
     }
     this.sync();
   }
@@ -127,7 +139,7 @@ export class Remote {
     for (const sub of this.#subs.values()) {
       if (userId !== EVERYBODY && userId !== sub.userId) continue;
       for (const t of types) {
-        sub.video[t]?.view?.remove();
+        this.#remove(sub.video[t]);
         sub.video[t] = null;
       }
     }
@@ -145,8 +157,8 @@ export class Remote {
   }
 
   /**
-   * What is on of the others and wanted here, with the track that it comes on.
-   * @returns {{userId: string, source: import('./protocol.js').Source, trackId?: string}[]}
+   * What is on of the others and wanted here, with the track that it comes on. Of what is hidden nothing comes.
+   * @returns {{userId: string, source: import('./protocol.js').Source, hidden: boolean, trackId?: string}[]}
    */
   received() {
     return [...this.#subs.values()].flatMap((sub) => TYPES.flatMap((type) => {
@@ -155,7 +167,11 @@ export class Remote {
       const sources = [sub.video[type] && this.#opts.may(s.video) && s.video, this.#hears(sub, type) && s.audio];
       const on = sources.filter((x) => x && this.#opts.roster.isOn(userId, x));
       const tracks = on.length > 0 ? this.tracks(userId, type) : null;
-      return on.map((x) => ({ userId, source: /** @type {import('./protocol.js').Source} */ (x), trackId: tracks?.[x === s.video ? 'video' : 'audio'].id }));
+      const seat = this.#seats.seatOf(`${userId}/${type}`) ?? '';
+      return on.map((x) => ({
+        userId, source: /** @type {import('./protocol.js').Source} */ (x), hidden: x === s.video && this.#sizes.hidden(seat),
+        trackId: tracks?.[x === s.video ? 'video' : 'audio'].id,
+      }));
     }));
   }
 
@@ -190,7 +206,7 @@ export class Remote {
   /** @param {string} userId */
   left(userId) {
     const sub = this.#subs.get(userId);
-    TYPES.forEach((t) => sub?.video[t]?.view?.remove());
+    TYPES.forEach((t) => this.#remove(sub?.video[t] ?? null));
     this.#subs.delete(userId);
   }
 
@@ -210,6 +226,7 @@ export class Remote {
       this.#told.set(id, '');
       this.#unplug(id);
     }
+    this.#sizes.clear();
   }
 
   /** Leaves nothing behind. */
@@ -217,6 +234,7 @@ export class Remote {
     for (const id of this.#seats.ids()) this.#unplug(id);
     for (const userId of [...this.#subs.keys()]) this.left(userId);
     this.#told.clear();
+    this.#sizes.clear();
     this.#unseated.clear();
     this.#seats = new Seats(this.#opts.limits);
   }
@@ -242,6 +260,17 @@ export class Remote {
     for (const id of this.#seats.ids()) void this.#tell(id);
     if (grow > 0) void this.#grow(grow);
     this.#render();
+    this.resized();
+  }
+
+  /** Something may be shown at another size: tells the node of what it has been told who sits there. */
+  resized() {
+    const wanted = new Map();
+    for (const id of this.#seats.ids()) {
+      const size = this.#told.get(id) ? this.#size(id) : null;
+      if (size) wanted.set(id, size);
+    }
+    this.#sizes.want(wanted);
   }
 
   /**
@@ -311,6 +340,13 @@ export class Remote {
     };
   }
 
+  /** At which size the picture of a seat is shown; null: not known. @param {string} id */
+  #size(id) {
+    const at = this.#occupant(id);
+    const picture = at?.sub.video[at.type];
+    return picture?.adaptive && picture.view ? largest(picture.view.videos.map((v) => this.#opts.sight.size(v))) : null;
+  }
+
   /** @param {string} id */
   #occupant(id) {
     const holder = this.#seats.holder(id);
@@ -329,11 +365,13 @@ export class Remote {
     const seats = this.#seats;
     for (;;) {
       const request = this.#request(id);
-      const text = JSON.stringify(request);
-      if (seats !== this.#seats || text === (this.#told.get(id) ?? JSON.stringify({ type: 'seat', seat: id, user: null }))) break;
+      const size = this.#size(id);
+      const text = JSON.stringify({ ...request, sized: size !== null }); // of another size the node is told by sizes.js
+      if (seats !== this.#seats || text === (this.#told.get(id) ?? JSON.stringify({ type: 'seat', seat: id, user: null, sized: false }))) break;
       this.#told.set(id, text);
+      this.#sizes.tell(id, size);
       try {
-        await this.#opts.seat(request);
+        await this.#opts.seat({ ...request, ...size });
       } catch (err) {
         this.#refused(id, text, err);
         break;
@@ -357,6 +395,11 @@ export class Remote {
     if (!quiet) this.#opts.onError(errorFrom(err));
   }
 
+  /** @param {unknown} err */
+  #failed(err) {
+    if (!(err instanceof ParlorError && err.code === 'aborted')) this.#opts.onError(errorFrom(err));
+  }
+
   /** @param {number} n */
   async #grow(n) {
     if (this.#growing) return;
@@ -377,6 +420,13 @@ export class Remote {
   }
 
   // --- the elements
+
+  /** @param {Picture | null} picture */
+  #remove(picture) {
+    if (!picture?.view) return;
+    for (const v of picture.view.videos) this.#opts.sight.unwatch(v);
+    picture.view.remove();
+  }
 
   /**
    * Nothing of a seat is seen or heard any more.

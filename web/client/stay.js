@@ -10,6 +10,7 @@ import { Messages } from './messages.js';
 import { ExitReason, ParlorError, UserExitReason, checkUser, endpoints, roomOf } from './protocol.js';
 import { Remote } from './remote.js';
 import { Roster } from './roster.js';
+import { Sight } from './sight.js';
 import { Signal } from './signal.js';
 import { Renewal, askFor } from './token.js';
 import { Undecodables } from './undecodable.js';
@@ -101,7 +102,11 @@ export class Stay {
       roster: this.#roster,
       limits: { ...SEATS, ...options.seats },
       autoReceiveAudio: options.autoReceiveAudio ?? true,
+      adaptive: options.adaptive ?? true,
+      clock: systemClock,
+      sight: new Sight(() => this.remote.resized()),
       seat: (request) => this.request(request),
+      sizes: (seats) => this.request({ type: 'sizes', seats }),
       grow: async (seats) => this.media.peer?.grow(seats),
       may: (source) => this.#may('recv', source),
       tracks: (seat) => this.media.peer?.tracks(seat) ?? null,

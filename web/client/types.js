@@ -46,7 +46,7 @@
  * @typedef {(wanted: TokenWanted) => string | Promise<string>} GetToken  called for the first token, where
  *   enterRoom has none, and again whenever one is about to end or has ended
  */
-/** @typedef {{getToken?: GetToken, url?: string, autoReceiveAudio?: boolean, seats?: Partial<import('./seats.js').SeatLimits>}} ParlorOptions */
+/** @typedef {{getToken?: GetToken, url?: string, autoReceiveAudio?: boolean, adaptive?: boolean, seats?: Partial<import('./seats.js').SeatLimits>}} ParlorOptions */
 /** @typedef {{roomId?: number, strRoomId?: string, userId: string, token?: string, role?: Role, scene?: Scene, autoReceiveAudio?: boolean}} EnterOptions */
 
 /**

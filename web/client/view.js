@@ -20,12 +20,15 @@ export function elementOf(view) {
 }
 
 /**
- * Whether a view is to be another one.
- * @param {VideoView | null} now
- * @param {View | null | undefined} to  undefined: not said, so it stays
+ * Whether a picture is to be shown elsewhere.
+ * @param {{elements: HTMLElement[]} | null} now
+ * @param {View | View[] | null | undefined} to  undefined: not said, so it stays
  */
 export function moves(now, to) {
-  return to !== undefined && (to === null ? now !== null : elementOf(to) !== now?.element);
+  if (to === undefined) return false;
+  const before = now?.elements ?? [];
+  const after = to === null ? [] : [to].flat().map(elementOf);
+  return after.length !== before.length || after.some((el) => !before.includes(el));
 }
 
 /** A video element in a view: the view itself if it is one, else one made inside it. */
@@ -33,14 +36,15 @@ export class VideoView {
   /** @type {HTMLVideoElement} */
   #video;
   #own;
-  element;
+  elements;
 
   /**
    * @param {View} view
    * @param {{fillMode?: FillMode, mirror?: boolean}} [look]
    */
   constructor(view, look = {}) {
-    const el = this.element = elementOf(view);
+    const el = elementOf(view);
+    this.elements = [el];
     this.#own = !(el instanceof HTMLVideoElement);
     this.#video = el instanceof HTMLVideoElement ? el : document.createElement('video');
     const v = this.#video;
@@ -51,6 +55,10 @@ export class VideoView {
       el.append(v);
     }
     this.look(look);
+  }
+
+  get video() {
+    return this.#video;
   }
 
   /** @param {{fillMode?: FillMode, mirror?: boolean}} look */
@@ -86,6 +94,43 @@ export class VideoView {
     this.#video.srcObject = null;
     this.#video.style.visibility = '';
     if (this.#own) this.#video.remove();
+  }
+}
+
+/** The same picture in one view or several. */
+export class Views {
+  #all;
+  elements;
+
+  /**
+   * @param {View[]} views
+   * @param {{fillMode?: FillMode, mirror?: boolean}} look
+   */
+  constructor(views, look) {
+    this.elements = [...new Set(views.map(elementOf))];
+    this.#all = this.elements.map((el) => new VideoView(el, look));
+  }
+
+  get videos() {
+    return this.#all.map((v) => v.video);
+  }
+
+  /** @param {{fillMode?: FillMode, mirror?: boolean}} look */
+  look(look) {
+    for (const v of this.#all) v.look(look);
+  }
+
+  /** @param {MediaStreamTrack} track */
+  show(track) {
+    for (const v of this.#all) v.show(track);
+  }
+
+  blank() {
+    for (const v of this.#all) v.blank();
+  }
+
+  remove() {
+    for (const v of this.#all) v.remove();
   }
 }
 

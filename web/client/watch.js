@@ -19,7 +19,7 @@ const VOLUME_MS = 1000;
  * @property {import('./clock.js').Clock} clock
  * @property {<K extends keyof ParlorEvents>(name: K, payload: ParlorEvents[K]) => void} emit
  * @property {() => Promise<RTCStatsReport | null>} stats  of the PeerConnection; null: there is none
- * @property {() => {userId: string, source: Source, trackId?: string}[]} received  what is on and wanted of the others
+ * @property {() => {userId: string, source: Source, hidden?: boolean, trackId?: string}[]} received  what is on and wanted of the others
  * @property {import('./reports.js').Owner} owner
  * @property {(userId: string) => boolean} known  in the room, oneself included
  * @property {(ms: number | null) => void} buffer  for how long sound is to be held at least before it is played; null: as the browser has it

@@ -11,11 +11,14 @@
   const PICTURE = { width: 320, height: 180, frameRate: 15 }; // small: several pages encode in software
   const events = [];
   const views = new Map();
+  let made = 0;
   let parlor = null;
 
   function view(userId, streamType) {
     const el = document.createElement('video');
     el.width = 160;
+    const n = made++ % 42; // side by side where they can be seen, or nothing comes
+    Object.assign(el.style, { position: 'fixed', left: `${(n % 7) * 170}px`, top: `${Math.floor(n / 7) * 120}px` });
     document.body.append(el);
     views.set(`${userId}/${streamType}`, el);
     return el;
@@ -98,14 +101,14 @@
   // Enters, with camera and microphone on unless told otherwise; shows every picture that becomes available.
   // With tokens, each is given once, when the client asks.
   const given = [];
-  async function enter({ room, user, token, tokens, role, scene, video = {}, audio = {}, quality, seats }) {
+  async function enter({ room, user, token, tokens, role, scene, video = {}, audio = {}, quality, adaptive, seats }) {
     const { Parlor } = await import('/client/parlor.js');
     const getToken = async () => {
       if (tokens.length === 0) throw new Error('no more tokens');
       given.push(tokens.shift());
       return given.at(-1);
     };
-    parlor = Parlor.create({ seats, ...(tokens && { getToken }) });
+    parlor = Parlor.create({ seats, adaptive, ...(tokens && { getToken }) });
     for (const name of names) parlor.on(name, (payload) => record(name, payload));
     for (const key of views.keys()) drop(key);
     parlor.on('remote-user-exit', ({ userId }) => {
@@ -211,6 +214,16 @@
     }
   }
 
+  // Changes how a user's picture is shown; resolves with the time, and when its next frame was received and seen (null: none within so many ms).
+  async function show(userId, change, within = 0) {
+    const el = views.get(`${userId}/main`);
+    const at = now();
+    change(el);
+    if (within === 0) return { at, frame: null };
+    const frame = new Promise((r) => el.requestVideoFrameCallback((_, { receiveTime }) => r({ received: performance.timeOrigin + receiveTime, seen: now() })));
+    return { at, frame: await Promise.race([frame, new Promise((r) => setTimeout(r, within, null))]) };
+  }
+
   // Whether nothing of that kind comes in of a user, looked at for a while.
   async function silent(userId, kind) {
     const count = async () => (await received(userId))[kind]?.packetsReceived ?? 0;
@@ -262,7 +275,7 @@
   }
 
   window.probe = {
-    now, events, stalls, late, meetsItself, views, given, enter, exit, enterAndExit, find, received, sent, moving, shown, sounding, silent, frozen, held,
+    now, events, stalls, late, meetsItself, views, given, enter, exit, enterAndExit, find, received, sent, moving, show, shown, sounding, silent, frozen, held,
     get parlor() { return parlor; },
   };
 })()

@@ -55,6 +55,26 @@ test('another connection counts anew: that is no sign of life, and the next pack
   assert.equal(f.take([camera('bob', 3)], 9000).length, 0, 'what was off meanwhile begins anew');
 });
 
+test('what is hidden is not to come: it neither stands still nor resumes, and nobody is down or silent for it', () => {
+  const hidden = (a) => ({ ...a, hidden: true });
+  const f = new Flow();
+  f.take([camera('bob', 1), mic('bob', 1)], 0);
+  f.take([camera('bob', 2), mic('bob', 2)], 300);
+  assert.equal(f.take([hidden(camera('bob', 2)), mic('bob', 50)], 600).length, 0);
+  assert.equal(f.take([hidden(camera('bob', 2)), mic('bob', 90)], 9000).length, 0);
+  assert.equal(f.take([camera('bob', 2), mic('bob', 99)], 9900).length, 0, 'shown again, it waits for a keyframe');
+  assert.deepEqual(said(f.take([camera('bob', 2), mic('bob', 120)], 10600)), ['bob camera stalls'], 'which does not come');
+  assert.equal(f.take([hidden(camera('bob', 2)), mic('bob', 150)], 11000).length, 0, 'and has not come where it is hidden meanwhile');
+  assert.deepEqual(said(f.take([camera('bob', 3), mic('bob', 190)], 12000)), ['bob camera resumes']);
+  f.take([hidden(camera('bob', 3)), mic('bob', 190)], 12900);
+  assert.deepEqual([f.down, f.silent('bob')], [true, true], 'nothing comes of what is to come');
+  const unseen = new Flow();
+  unseen.take([camera('bob', 1)], 0);
+  unseen.take([camera('bob', 2)], 300);
+  unseen.take([hidden(camera('bob', 2))], 5000);
+  assert.deepEqual([unseen.down, unseen.silent('bob')], [false, false]);
+});
+
 function watch() {
   const t = { log: [], buffers: [], clock: new FakeClock(), packets: new Map([['v', 1], ['a', 1]]), running: true };
   t.watch = new Watch({

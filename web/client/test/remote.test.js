@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { ParlorError } from '../protocol.js';
-import { settle } from './fakes.js';
+import { FakeClock, settle } from './fakes.js';
 
 // The least of a page that elements of sound and video need.
 class FakeElement {
@@ -48,9 +48,17 @@ const on = (...sources) => sources.map((source) => ({ source, on: true }));
 
 function setUp({ initial = 2, chunk = 2, max = 6, may = () => true } = {}) {
   audios.length = 0;
-  const t = { told: [], grown: [], errors: [], ready: new Set(), roster: new Roster(), answer: async () => {} };
+  const t = { told: [], sized: [], grown: [], errors: [], ready: new Set(), roster: new Roster(), answer: async () => {}, clock: new FakeClock(), seen: new Map() };
   t.remote = new Remote({
-    roster: t.roster, limits: { initial, chunk, max }, autoReceiveAudio: true, may,
+    roster: t.roster, limits: { initial, chunk, max }, autoReceiveAudio: true, may, adaptive: true, clock: t.clock,
+    sight: {
+      watch: (v) => t.seen.set(v, { width: 320, height: 180 }),
+      unwatch: (v) => t.seen.delete(v),
+      size: (v) => t.seen.get(v) ?? { width: 0, height: 0 },
+    },
+    sizes: async (seats) => {
+      t.sized.push(...seats.map((z) => `${z.seat} ${z.width}x${z.height}`));
+    },
     seat: async (r) => {
       t.told.push(r);
       await t.answer(r);
@@ -99,6 +107,87 @@ test('sound comes by itself, pictures when asked for', async () => {
   assert.equal(view.style.visibility, 'hidden', 'and nothing of before is seen');
   view.onFrame();
   assert.equal(view.style.visibility, '');
+});
+
+test('a view says how large the picture is to be, and a message of its own when that changes', async () => {
+  const t = setUp();
+  t.open();
+  t.enter('bob', 'mic', 'camera');
+  await t.take();
+  const view = new FakeVideo();
+  const shown = async (width, height) => {
+    t.seen.set(view, { width, height });
+    t.remote.resized();
+    await t.clock.advance(500);
+    return t.sized.splice(0);
+  };
+  t.remote.startVideo({ userId: 'bob', streamType: 'main', view });
+  await settle();
+  assert.deepEqual(t.told.splice(0).pop(), { type: 'seat', seat: 's1', user: 'bob', video: 'camera', audio: 'mic', quality: 'high', width: 320, height: 180 });
+  assert.deepEqual(await shown(320, 180), []);
+  assert.deepEqual(await shown(640, 360), ['s1 640x360']);
+  assert.deepEqual(t.remote.received().map((r) => [r.source, r.hidden]), [['camera', false], ['mic', false]]);
+  assert.deepEqual(await shown(0, 0), ['s1 0x0']);
+  assert.deepEqual(t.remote.received().map((r) => [r.source, r.hidden]), [['camera', true], ['mic', false]]);
+  t.remote.setAudio('bob', false);
+  await settle();
+  assert.equal(t.told.splice(0).pop().width, 0, 'and it stays hidden with what else changes');
+  assert.deepEqual(await shown(640, 360), ['s1 640x360']);
+  t.remote.updateVideo({ userId: 'bob', streamType: 'main', adaptive: false });
+  await settle();
+  assert.equal('width' in t.told.splice(0).pop(), false);
+  assert.deepEqual(await shown(0, 0), []);
+  t.remote.updateVideo({ userId: 'bob', streamType: 'main', adaptive: true });
+  await settle();
+  assert.equal(t.told.splice(0).pop().width, 0);
+  t.remote.startVideo({ userId: 'bob', streamType: 'main', view: null });
+  await settle();
+  assert.equal('width' in t.told.splice(0).pop(), false, 'where the picture goes without a view is not known');
+  assert.equal(t.seen.size, 0);
+});
+
+test('a picture in several views comes as large as the largest needs it', async () => {
+  const t = setUp();
+  t.open();
+  t.enter('bob', 'camera');
+  await t.take();
+  const [tile, stage] = [new FakeVideo(), new FakeVideo()];
+  const start = (view) => t.remote.startVideo({ userId: 'bob', streamType: 'main', view });
+  start([tile, stage, tile]);
+  await settle();
+  assert.equal(t.told.splice(0).pop().width, 320);
+  assert.deepEqual([tile, stage].map((v) => v.srcObject.tracks[0].id), ['v-s1', 'v-s1']);
+  t.seen.set(stage, { width: 1280, height: 720 });
+  t.remote.resized();
+  await t.clock.advance(500);
+  assert.deepEqual(t.sized.splice(0), ['s1 1280x720']);
+  t.seen.set(tile, { width: 0, height: 0 });
+  start([stage, tile]);
+  await t.clock.advance(1000);
+  assert.deepEqual([t.told, t.sized], [[], []], 'the same views in another order');
+  start([tile]);
+  assert.equal(stage.srcObject, null, 'no longer there');
+  await t.clock.advance(1000);
+  assert.deepEqual([t.sized, t.seen.size], [['s1 320x180'], 1]);
+  start([]);
+  assert.equal(t.seen.size, 0);
+});
+
+test('sizes are told anew on another connection, and of nobody who is gone', async () => {
+  const t = setUp();
+  t.open();
+  t.enter('bob', 'camera');
+  const view = new FakeVideo();
+  t.remote.startVideo({ userId: 'bob', streamType: 'main', view });
+  await t.take();
+  t.remote.renew();
+  t.remote.sync();
+  await settle();
+  assert.equal(t.told.find((r) => r.user === 'bob').width, 320);
+  t.leave('bob');
+  t.remote.resized();
+  await t.clock.advance(1000);
+  assert.deepEqual([t.sized, t.seen.size, t.clock.waiting], [[], 0, 0]);
 });
 
 test('what is wished in answer to events goes along with them', async () => {
@@ -379,7 +468,7 @@ test('what is to come: what is on and wanted, with its track', async () => {
   t.remote.startVideo({ userId: 'bob', streamType: 'sub', view: null });
   assert.deepEqual(t.remote.received().map((x) => x.trackId), [undefined, undefined], 'no connection yet');
   t.open();
-  assert.deepEqual(t.remote.received(), [{ userId: 'bob', source: 'camera', trackId: 'v-s1' }, { userId: 'bob', source: 'mic', trackId: 'a-s1' }]);
+  assert.deepEqual(t.remote.received(), [{ userId: 'bob', source: 'camera', hidden: false, trackId: 'v-s1' }, { userId: 'bob', source: 'mic', hidden: false, trackId: 'a-s1' }]);
   t.roster.streams('bob', on('mic'));
   assert.deepEqual(t.remote.received().map((x) => x.source), ['mic']);
 });
