@@ -162,3 +162,18 @@ func TestEncoderThatComesBackUnderItsIDHasItsSeat(t *testing.T) {
 		}
 	})
 }
+
+// TestEncoderThatComesBackIsNotTakenForGone: it has its seat again, and not the one who comes right after it.
+func TestEncoderThatComesBackIsNotTakenForGone(t *testing.T) {
+	inNode(t, session.Options{}, func(n *node) {
+		player := n.watcher(1)
+		_, dead := n.encoder("ann")
+		runs(2*time.Second, player, dead)
+		runs(8*time.Second, player)
+		_, again := n.encoder("ann")
+		_, other := n.encoder("bob")
+		if !flows(again, "cam", player, "v0") || flows(other, "cam", player, "v0") {
+			t.Error("the seat is another one's")
+		}
+	})
+}

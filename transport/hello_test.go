@@ -117,6 +117,21 @@ func TestForgedHellos(t *testing.T) {
 	}
 }
 
+// TestAHelloAfterForgedOnesIsAnswered at once: three that others have sent take no place that the client needs.
+func TestAHelloAfterForgedOnesIsAnswered(t *testing.T) {
+	p, pt := pathTo(t, start(t, Options{}))
+	at := time.Now()
+	for i := range byte(4) {
+		p.takeDTLS(pt, bufferOf(helloRecord(i)), at)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sum := (&hello{body: helloBody(3)[handshakeHeader:]}).sum()
+	if !slices.ContainsFunc(p.secure.tries, func(t *place) bool { return t.hello == sum }) {
+		t.Errorf("%d tries, none of them the client's", len(p.secure.tries))
+	}
+}
+
 // TestAHandshakeThatTimedOutBeginsAgain: a forged ClientHello holds nobody up for longer than it takes to end.
 func TestAHandshakeThatTimedOutBeginsAgain(t *testing.T) {
 	e := start(t, Options{Timers: Timers{Handshake: 100 * time.Millisecond}})

@@ -218,6 +218,20 @@ func TestKeysAreRotated(t *testing.T) {
 	}
 }
 
+// TestNewKeysAreUsedAtOnce, and not with the next renewal, which may be seconds away.
+func TestNewKeysAreUsedAtOnce(t *testing.T) {
+	b := newBroker(t)
+	a := keyed(t, b.url(), "a", derive(t, "k1"), func(o *Options) { o.Lease = 3 * time.Minute })
+	record := func() string {
+		e, err := b.bucket(NodesBucket).Get(t.Context(), "a")
+		require.NoError(t, err)
+		return string(e.Value())
+	}
+	require.Contains(t, record(), "k1:")
+	a.SetKeys(derive(t, "k2", "k1"))
+	await(t, "the node's record is sealed with them", func() bool { return strings.Contains(record(), "k2:") })
+}
+
 // TestAClusterWhileItIsUpgraded: a node of the version before seals nothing.
 func TestAClusterWhileItIsUpgraded(t *testing.T) {
 	b := newBroker(t)

@@ -92,6 +92,39 @@ func TestALateNodeHearsTheOthersFirst(t *testing.T) {
 	}
 }
 
+// TestAStandbyThatIsLateHearsTheOthersFirst: one that has not run when it was to stand in waits for what was said meanwhile. Where nothing
+// was, it does then.
+func TestAStandbyThatIsLateHearsTheOthersFirst(t *testing.T) {
+	for _, taken := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &standby{self: "a", taken: map[string]time.Time{}, service: &Service{
+				pulse: pulse{log: zerolog.Nop()}, tell: func() bool { return true },
+			}}
+			b.service.pulse.look()
+			m, acted := &nats.Msg{Reply: "answers"}, 0
+			b.waits = map[string]*time.Timer{m.Reply: time.AfterFunc(standbyTime, func() {
+				if b.due(command.DescribeNode, m) {
+					acted++
+				}
+			})}
+			time.Sleep(standbyTime + beat)
+			if acted != 0 {
+				t.Error("it stands in before it knows what others have said")
+			}
+			if taken {
+				b.done(m.Reply)
+			}
+			for range 10 {
+				b.service.pulse.look()
+				time.Sleep(beat)
+			}
+			if taken != (acted == 0) || acted > 1 {
+				t.Errorf("taken by another one: %t; it stood in %d times", taken, acted)
+			}
+		})
+	}
+}
+
 // TestNobodyStandsInForOldNodes: they do not say what they take, so none of the others takes them to hang.
 func TestNobodyStandsInForOldNodes(t *testing.T) {
 	const commands = 12
