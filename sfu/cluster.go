@@ -32,7 +32,7 @@ func (b *builder) cluster() error {
 	quiet := n.log.Level(max(n.log.GetLevel(), zerolog.ErrorLevel)) // the other connection says the same
 	nc, err := natsapi.Connect(b.server, "sfu "+n.ID()+" cluster", quiet, cluster.Connection()...)
 	if err != nil {
-		return joinError(err)
+		return joinError(c.NATS, err)
 	}
 	b.parts.add("cluster connection", func(ctx context.Context) error {
 		<-ctx.Done()

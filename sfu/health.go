@@ -79,7 +79,11 @@ func (n *Node) readyz(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	if err := n.cluster.Ready(); err != nil {
-		writeJSON(w, http.StatusServiceUnavailable, answer{Reason: session.AsError(err).Text})
+		a := answer{Reason: session.AsError(err).Text}
+		if why, away := n.NATSAway(); away {
+			a.Reason += "; NATS: " + why
+		}
+		writeJSON(w, http.StatusServiceUnavailable, a)
 		return
 	}
 	writeJSON(w, http.StatusOK, answer{Ready: true})

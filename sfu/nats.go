@@ -101,7 +101,7 @@ func (b *builder) nats(ctx context.Context) (*natsapi.Conn, *natsapi.Feed, error
 	told.Failed = n.broker.failed
 	nc, err := natsapi.Connect(told, "sfu "+n.cfg.Node.ID, n.log)
 	if err != nil {
-		return nil, nil, joinError(err)
+		return nil, nil, joinError(n.cfg.NATS, err)
 	}
 	n.broker.Conn = nc
 	b.parts.add("nats connection", func(ctx context.Context) error {
@@ -160,10 +160,12 @@ func (b *builder) commands(nc *natsapi.Conn) (register func() error) {
 }
 
 // joinError says which setting keeps a connection from being made at all.
-func joinError(err error) error {
+func joinError(c config.NATS, err error) error {
 	key := "nats.url"
 	switch text := err.Error(); {
-	case strings.Contains(text, "rootCA"):
+	case c.Credentials != "" && strings.Contains(text, c.Credentials):
+		key = "nats.credentials"
+	case strings.Contains(text, "rootCA"), strings.Contains(text, "root certificate"):
 		key = "nats.tls.ca"
 	case strings.Contains(text, "certificate"):
 		key = "nats.tls.cert"

@@ -3,6 +3,7 @@ package natsapi_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
@@ -138,6 +140,84 @@ func TestStreamOfSomebodyElse(t *testing.T) {
 	eventually(t, "the events are stored", func() bool { return f.Stats().Queued == 0 })
 	if log.count("events are stored again") != 1 {
 		t.Error("the end of the outage is not said")
+	}
+}
+
+// TestStreamThatIsFull: one of somebody's making that refuses what is new. That is said once, with why; events wait as while NATS is away,
+// beyond the bound whole stays are lost; and all is stored in order once there is room.
+func TestStreamThatIsFull(t *testing.T) {
+	for name, c := range map[string]struct {
+		full func(*jetstream.StreamConfig)
+		why  string
+	}{
+		"messages": {func(c *jetstream.StreamConfig) { c.MaxMsgs = 4 }, "maximum messages exceeded"},
+		"bytes":    {func(c *jetstream.StreamConfig) { c.MaxBytes = 1000 }, "maximum bytes exceeded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
+			b.start(t)
+			defer b.stop(t)
+			nc := must(nats.Connect(b.url()))
+			defer nc.Close()
+			js := must(jetstream.New(nc))
+			config := jetstream.StreamConfig{Name: natsapi.Stream, Subjects: []string{"sfu.v1.events.>"}, Discard: jetstream.DiscardNew}
+			c.full(&config)
+			_, err := js.CreateStream(t.Context(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, log, stop := runningWith(t, natsapi.Server{URL: b.url()}, natsapi.FeedOptions{Queue: 30}, feedOf(20))
+			waits := `"events wait for NATS"`
+			eventually(t, "it is said", func() bool { return log.count(waits, `"level":"warn"`, c.why) == 1 })
+			had := f.Stats()
+			if had.Published == 0 || had.Published > 10 || had.Queued+int(had.Published) != 20 || had.Dropped != (natsapi.FeedDrops{}) {
+				t.Errorf("%+v", had)
+			}
+			for i := range 60 { // with nobody to wait for
+				e := session.FeedEvent{ID: fmt.Sprintf("y.%d", i), Type: session.FeedUserEntered, Node: "node-1", Room: must(session.StringRoom("hall")), User: fmt.Sprint(i / 2)}
+				if i%2 == 1 {
+					e.Type = session.FeedUserLeft
+				}
+				f.Publish(e)
+			}
+			if s := f.Stats(); s.Queued > 31 || s.Dropped.Undone == 0 || s.Dropped.Undone%2 != 0 || s.Dropped.Untold != 0 {
+				t.Errorf("%+v", s)
+			}
+			eventually(t, "it is tried again", func() bool { return log.count(waits) >= 3 })
+			config.MaxMsgs, config.MaxBytes = -1, -1
+			if _, err := js.UpdateStream(t.Context(), config); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the events are stored", func() bool { return f.Stats().Queued == 0 })
+			if log.count("events are stored again") != 1 || log.count(waits, `"level":"warn"`) != 1 {
+				t.Error(log.String())
+			}
+			if n := log.count(waits); n > 30 {
+				t.Errorf("%d attempts", n)
+			}
+			stop()
+			inOrder(t, js)
+		})
+	}
+}
+
+// inOrder checks that the events of feedOf(20) are in the stream, in order.
+func inOrder(t *testing.T, js jetstream.JetStream) {
+	t.Helper()
+	stream := must(js.Stream(t.Context(), natsapi.Stream))
+	next := 1
+	for seq := stream.CachedInfo().State.FirstSeq; seq <= stream.CachedInfo().State.LastSeq; seq++ {
+		m := must(stream.GetMsg(t.Context(), seq))
+		var e session.FeedEvent
+		if err := json.Unmarshal(m.Data, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.ID == fmt.Sprintf("x.%d", next) {
+			next++
+		}
+	}
+	if next != 21 {
+		t.Errorf("event %d is missing, or comes too early", next)
 	}
 }
 

@@ -126,6 +126,10 @@ func advice(err error) string {
 		return "name the server in nats.url as its certificate does"
 	case errors.As(err, &authority), errors.As(err, &refused):
 		return "give the authority of the server's certificate by nats.tls.ca"
+	case strings.Contains(text, "signing nonce"), strings.Contains(text, "nkeys:"): // what the library says of what it finds in the file
+		return "look at the file of nats.credentials: it has to have a user's JWT and seed"
+	case strings.Contains(text, "remote error: tls:"), strings.Contains(text, "closed by remote after tls handshake"):
+		return "give a certificate that the server takes by nats.tls.cert and nats.tls.key"
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), strings.Contains(text, "authorization"), strings.Contains(text, "authentication"):
 		return "look at the user and password in nats.url, nats.user, nats.password or nats.credentials"
 	case errors.Is(err, nats.ErrSecureConnRequired), errors.Is(err, nats.ErrSecureConnWanted), strings.Contains(text, "tls"), strings.Contains(text, "certificate"):

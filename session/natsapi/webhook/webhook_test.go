@@ -423,6 +423,12 @@ func TestConsumerIsDeleted(t *testing.T) {
 	publish(f, 5, 100, 10)
 	r.await(550)
 	settled(t, n.URL())
+	from := func() uint64 {
+		c, err := js.Consumer(t.Context(), natsapi.Stream, webhook.Consumer)
+		require.NoError(t, err)
+		return c.CachedInfo().Config.OptStartSeq
+	}
+	require.EqualValues(t, 501, from(), "it begins behind what was done, and not with the first event")
 	start(t, at, webhook.Options{URL: r.URL, Node: "b"})
 	time.Sleep(leaseTime)  // b looks at the stream and whose turn it is
 	publish(f, 5, 110, 10) // a sends them, beyond what b has seen of the stream
@@ -434,6 +440,7 @@ func TestConsumerIsDeleted(t *testing.T) {
 	publish(f, 5, 120, 10)
 	r.await(650)
 	settled(t, n.URL())
+	require.EqualValues(t, 601, from())
 	r.complete(5, 130)
 	if len(r.ids) != 650 {
 		t.Errorf("%d requests", len(r.ids))
