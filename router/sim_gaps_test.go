@@ -101,6 +101,3 @@ func (g *gaps) holes(from, to uint64) (n int) {
 	}
 	return n
 }
-
-// lost is which share of them that is.
-func (g *gaps) lost(from, to uint64) float64 { return float64(g.holes(from, to)) / float64(to-from+1) }

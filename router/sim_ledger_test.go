@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/pion/rtp"
+
+	"parlor/router/red"
 )
 
 // The ledger has what leaves the room for one receiver, before any network does something to it.
@@ -40,13 +42,13 @@ func newLedger(t testing.TB, ssrc uint32) *ledger {
 
 // departure is a packet that leaves.
 type departure struct {
-	size   int    // on the wire
-	number uint16 // transport-wide
-	told   bool   // it has such a number
-	ext    uint64 // its number, or that of what is sent again
-	seen   *seen  // nil: no picture
-	again  bool   // it has left before, or in another packet
-	sound  []byte // its payload; nil: no sound
+	size   int      // on the wire
+	number uint16   // transport-wide
+	told   bool     // it has such a number
+	ext    uint64   // its number, or that of what is sent again
+	seen   *seen    // nil: no picture
+	again  bool     // it has left before, or in another packet
+	sound  []origin // what it has of sound, the newest last; nil: none
 }
 
 // seen is a packet of a camera.
@@ -102,9 +104,24 @@ func (l *ledger) take(header, payload []byte) departure {
 		d.ext = l.original(p.Payload)
 		l.picture(&d, &p, p.Payload[2:])
 	case p.SSRC == l.ssrc+soundSSRC:
-		d.sound = bytes.Clone(p.Payload)
+		d.sound = l.listen(&p)
 	}
 	return d
+}
+
+// listen reads the payloads of talk, and of RED around them.
+func (l *ledger) listen(p *rtp.Packet) (list []origin) {
+	blocks := []red.Block{{Data: p.Payload}}
+	if p.PayloadType == opusRED.PT {
+		var ok bool
+		if blocks, ok = red.Parse(p.Payload, nil); !ok {
+			l.t.Fatalf("RED that cannot be read leaves: %x", p.Payload)
+		}
+	}
+	for _, b := range blocks {
+		list = append(list, origin{truth{b.Data[1], voice}, binary.BigEndian.Uint32(b.Data[len(b.Data)-4:]), 0})
+	}
+	return list
 }
 
 // seal returns the number with its turns, and whether the packet has left before. It fails where another one

@@ -1,7 +1,6 @@
 package router
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
@@ -37,7 +36,8 @@ type viewer struct {
 
 	picture gaps
 	sound   gaps
-	asked   int64 // when a keyframe was asked for last
+	heard   map[origin]time.Duration // sound that came, by itself or with others, and how long after it was in the room
+	asked   int64                    // when a keyframe was asked for last
 	sr      lastReport
 	twcc    *twcc.Recorder
 	every   time.Duration // between transport-wide feedback
@@ -55,13 +55,12 @@ type lastReport struct {
 // watched is what a viewer has seen.
 type watched struct {
 	nacks, plis, bytes int
-	delays             []time.Duration  // of sound, since its publisher's room had it
 	held               [2]time.Duration // the longest time in the room: of the picture, of sound
 }
 
 func (s *sim) viewer(id packet.PeerID, rtx bool) *viewer {
 	v := &viewer{s: s, id: id, ssrc: uint32(id) * 1000, ledger: newLedger(s.t, uint32(id)*1000),
-		picture: newGaps(nackTries), sound: newGaps(soundTries), twcc: twcc.NewRecorder(1), every: time.Duration(50+s.rng.IntN(201)) * time.Millisecond}
+		picture: newGaps(nackTries), sound: newGaps(soundTries), heard: map[origin]time.Duration{}, twcc: twcc.NewRecorder(1), every: time.Duration(50+s.rng.IntN(201)) * time.Millisecond}
 	v.buffer.viewer = v
 	p, err := link.Parse(s.usual)
 	s.must(err)
@@ -86,8 +85,10 @@ func (v *viewer) sections(rtx bool) []packet.Section {
 			sec.Codecs[i].RTX = 0
 		}
 	}
-	sound := seatAudio("a", v.ssrc+soundSSRC)
-	sound.Codecs[0].NACK = true // as browsers have it that know RED
+	sound := seatSound("a", v.ssrc+soundSSRC)
+	if !rtx {
+		sound.Codecs = sound.Codecs[:1]
+	}
 	return []packet.Section{sec, sound}
 }
 
@@ -129,21 +130,13 @@ func (r *watched) hold(s *sim, d *departure) {
 	at, kind := int64(0), 0
 	switch {
 	case d.sound != nil && !d.again:
-		at, kind = s.came[d.origin()], 1
+		at, kind = s.came[d.sound[len(d.sound)-1]], 1
 	case d.seen != nil && d.seen.raw != nil && !d.again:
-		at = s.came[d.origin()]
+		at = s.came[origin{d.seen.truth, d.seen.frame, d.seen.idx}]
 	}
 	if at != 0 {
 		r.held[kind] = max(r.held[kind], time.Duration(s.now-at))
 	}
-}
-
-// origin is what a packet with a payload was when it came.
-func (d *departure) origin() origin {
-	if b := d.sound; b != nil {
-		return origin{truth{b[1], voice}, binary.BigEndian.Uint32(b[len(b)-4:]), 0}
-	}
-	return origin{d.seen.truth, d.seen.frame, d.seen.idx}
 }
 
 // take takes what the network brings.
@@ -155,7 +148,11 @@ func (v *viewer) take(d *departure) {
 	}
 	switch {
 	case d.sound != nil && v.sound.take(d.ext, now, d.again):
-		v.stats.delays = append(v.stats.delays, time.Duration(now-v.s.came[d.origin()]))
+		for _, x := range d.sound {
+			if _, ok := v.heard[x]; !ok {
+				v.heard[x] = time.Duration(now - v.s.came[x])
+			}
+		}
 		v.nack(v.ssrc+soundSSRC, v.sound.fresh(now))
 	case d.seen != nil && v.picture.take(d.ext, now, d.again):
 		v.nack(v.ssrc, v.picture.fresh(now))
