@@ -421,7 +421,7 @@ class FakePC {
 }
 
 test('publishing while the PeerConnection is closed is called off, whatever fails by it', async () => {
-  globalThis.RTCPeerConnection = FakePC;
+  Object.assign(globalThis, { RTCPeerConnection: FakePC, RTCRtpSender: {} });
   for (const hangs of [false, true]) {
     let refuse = () => {};
     const peer = new Peer({ send: () => new Promise((_, reject) => (refuse = reject)), onState: () => {} });
