@@ -58,7 +58,13 @@ func (s *surface) routes() http.Handler {
 	mux.Handle("/", web.Handler(s.n.cfg.HTTP.Demo))
 	paid := s.n.budget.Handler(s.guard(s.traced(mux)), asksRight, enters, file)
 	c := &s.n.cfg.HTTP
-	proxies := remote.Proxies{Networks: c.TrustedProxies, Forwarded: c.ProxyHeader == config.Forwarded}
+	proxies := remote.Proxies{
+		Networks: c.TrustedProxies, Forwarded: c.ProxyHeader == config.Forwarded,
+		Other: sync.OnceFunc(func() {
+			s.n.log.Warn().Str("read", c.ProxyHeader).Msg("a trusted proxy does not send the header of http.proxy_header, but the other one: " +
+				"its clients are taken for one, whose address is the proxy's")
+		}),
+	}
 	return proxies.Handler(remote.Base(c.BasePath).Handler(paid))
 }
 

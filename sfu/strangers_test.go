@@ -196,3 +196,13 @@ func TestLargeAndDeepMessagesOfStrangers(t *testing.T) {
 	require.EqualValues(t, 4003, send(strings.Split(strings.Repeat(`{"type":"enter","id":1};`, 11), ";")...))
 	require.EqualValues(t, 0, send(`{"type":"enter","id":1,"room":"lobby","user":"ann","token":"`+strings.Repeat("x", 8<<10)+`"}`), "a token of 8 KB fits")
 }
+
+// TestProxyThatWritesTheOtherHeaderIsSaid once: else everybody behind it shares one address, and its limits, and nobody knows why.
+func TestProxyThatWritesTheOtherHeaderIsSaid(t *testing.T) {
+	log := new(journal)
+	n := run(t, free(func(c *config.Config) { c.HTTP.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }), log)
+	for range 3 {
+		get(t, n.Addrs().URL()+"readyz", func(q *http.Request) { q.Header.Set("Forwarded", "for=198.51.100.1") })
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "http.proxy_header"), log.String())
+}

@@ -58,6 +58,9 @@ type Proxies struct {
 	// Forwarded says that they tell the client's address in Forwarded (RFC 7239), not in X-Forwarded-For. The other header is not read: a
 	// proxy that does not write it passes it on as the client has sent it.
 	Forwarded bool
+	// Other is called with each request of a trusted proxy that has the header that is not read, and not the one that is: it may write the
+	// other one. nil: nobody is told.
+	Other func()
 }
 
 // Remote returns who sent a request. The header of trusted proxies is read from its end, which the nearest proxy has written: the
@@ -71,11 +74,14 @@ func (p Proxies) Remote(r *http.Request) Remote {
 	if !p.Networks.Contain(peer) {
 		return Remote{Addr: peer}
 	}
-	list := addresses(r.Header.Values("X-Forwarded-For"), plain)
+	said, other, read := r.Header.Values("X-Forwarded-For"), r.Header.Values("Forwarded"), plain
 	if p.Forwarded {
-		list = addresses(r.Header.Values("Forwarded"), element)
+		said, other, read = other, said, element
 	}
-	return Remote{Trusted: true, Addr: p.nearest(peer, list)}
+	if len(said) == 0 && len(other) > 0 && p.Other != nil {
+		p.Other()
+	}
+	return Remote{Trusted: true, Addr: p.nearest(peer, addresses(said, read))}
 }
 
 // nearest goes through addresses from the last to the first and returns the first that is no trusted proxy's. One that cannot be read

@@ -95,3 +95,31 @@ func FuzzForwarded(f *testing.F) {
 		require.Equal(t, "198.51.100.7", forwarded.Remote(r).Addr.String())
 	})
 }
+
+// TestProxyThatWritesTheOtherHeader: it is noticed where it does not write the one that is read; others' headers are nobody's business.
+func TestProxyThatWritesTheOtherHeader(t *testing.T) {
+	for name, c := range map[string]struct {
+		forwarded bool
+		from      string
+		said      []string
+		want      int
+	}{
+		"the right one":  {false, "10.0.0.5", []string{"X-Forwarded-For"}, 0},
+		"both":           {false, "10.0.0.5", []string{"X-Forwarded-For", "Forwarded"}, 0},
+		"none":           {false, "10.0.0.5", nil, 0},
+		"the other":      {false, "10.0.0.5", []string{"Forwarded"}, 1},
+		"turned round":   {true, "10.0.0.5", []string{"X-Forwarded-For"}, 1},
+		"right, as well": {true, "10.0.0.5", []string{"Forwarded"}, 0},
+		"a stranger":     {false, "192.0.2.1", []string{"Forwarded"}, 0},
+	} {
+		told := 0
+		p := remote.Proxies{Networks: remote.Networks{netip.MustParsePrefix("10.0.0.0/8")}, Forwarded: c.forwarded, Other: func() { told++ }}
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = c.from + ":4000"
+		for _, header := range c.said {
+			r.Header.Add(header, "for=198.51.100.1")
+		}
+		p.Remote(r)
+		require.Equal(t, c.want, told, name)
+	}
+}
