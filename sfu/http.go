@@ -152,17 +152,23 @@ func (s *surface) crossOrigin(next http.Handler) http.Handler {
 	})
 }
 
+// newServer returns a server that waits for clients for as long as the times above say.
+func newServer(h http.Handler, log zerolog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		ErrorLog: serverLog(log), ConnContext: stranger.ConnContext, ConnState: stranger.ConnState, Protocols: onlyHTTP1(),
+	}
+}
+
 // serve returns the part that runs the server until its context is done: then no new connection is taken, plain requests
 // end, WebSockets get a moment to close by themselves and are cut off.
 func (s *surface) serve(l net.Listener, t *tls.Config) func(context.Context) error {
 	return func(ctx context.Context) error {
 		base, cut := context.WithCancel(context.WithoutCancel(ctx))
 		defer cut()
-		server := &http.Server{
-			Handler: s.routes(), TLSConfig: t, BaseContext: func(net.Listener) context.Context { return base },
-			ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-			ErrorLog: serverLog(s.n.log), ConnContext: stranger.ConnContext, ConnState: stranger.ConnState, Protocols: onlyHTTP1(),
-		}
+		server := newServer(s.routes(), s.n.log)
+		server.TLSConfig, server.BaseContext = t, func(net.Listener) context.Context { return base }
 		ended := make(chan error, 1)
 		go func() {
 			if t != nil {

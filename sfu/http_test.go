@@ -1,0 +1,88 @@
+package sfu
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+)
+
+// pipes is a listener whose connections a test makes.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	c, ok := <-p
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+func (p pipes) Close() error { return nil }
+
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+
+func (p pipes) dial() net.Conn {
+	here, there := net.Pipe()
+	p <- there
+	return here
+}
+
+// TestClientsAreNotWaitedForForEver: one that does not finish its headers or its body, does not read its answer, or sends nothing more has
+// its connection closed.
+func TestClientsAreNotWaitedForForEver(t *testing.T) {
+	for name, c := range map[string]struct {
+		send    string
+		answers bool // the client reads one answer first
+		deaf    bool // it reads nothing
+		want    time.Duration
+	}{
+		"nothing at all":   {want: headerTime},
+		"half a header":    {send: "GET / HTTP/1.1\r\nHost:", want: headerTime},
+		"half a body":      {send: "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc", want: requestTime},
+		"no other request": {send: "GET / HTTP/1.1\r\nHost: h\r\n\r\n", answers: true, want: idleTime},
+		"no reader":        {send: "GET / HTTP/1.1\r\nHost: h\r\n\r\n", deaf: true, want: answerTime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := make(pipes)
+				ended := make(chan struct{}, 10)
+				server := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if _, err := io.ReadAll(r.Body); err == nil {
+						_, _ = w.Write(make([]byte, 1<<20))
+					}
+					ended <- struct{}{}
+				}), zerolog.Nop())
+				go func() { _ = server.Serve(l) }()
+				defer server.Close()
+				defer close(l)
+				conn := l.dial()
+				defer conn.Close()
+				began := time.Now()
+				_, err := io.WriteString(conn, c.send)
+				require.NoError(t, err)
+				r := bufio.NewReader(conn)
+				switch {
+				case c.deaf:
+					<-ended
+				case c.answers:
+					res, err := http.ReadResponse(r, nil)
+					require.NoError(t, err)
+					_, err = io.Copy(io.Discard, res.Body)
+					require.NoError(t, err)
+					fallthrough
+				default:
+					_, err = io.Copy(io.Discard, r)
+					require.NoError(t, err)
+				}
+				require.InDelta(t, c.want.Seconds(), time.Since(began).Seconds(), 1)
+			})
+		})
+	}
+}
