@@ -128,9 +128,10 @@ func TestDemoPoorLink(t *testing.T) {
 			parlor.emit('statistics', { downEstimate: 320, downQueue: 240 })
 			parlor.emit('network-quality', { uplinkNetworkQuality: 1, downlinkNetworkQuality, uplinkLoss: 0, downlinkLoss: 22, rtt: 40, remote: [] })
 			const [net, tile] = [document.querySelector('.tile-net'), document.querySelector('.tile')].map((el) => el.getBoundingClientRect())
-			return !net.width ? '' : net.left >= tile.left && net.right <= tile.right ? document.querySelector('.tile-net-text').textContent : 'beyond the tile'
+			const lit = document.querySelectorAll('.tile-net .lit').length
+			return !net.width ? 'nothing' : net.left < tile.left || net.right > tile.right ? 'beyond the tile' : document.querySelector('.tile-net-text').textContent + ', ' + lit
 		})`, &said)
-		require.Equal(t, []string{"", "poor; receiving: 0.3 Mbit/s, waits 240 ms, 22 % lost"}, said)
+		require.Equal(t, []string{"nothing", "poor; receiving: 0.3 Mbit/s, waits 240 ms, 22 % lost, 2"}, said)
 		ann.shoot(fmt.Sprintf("link-%dx%d", size[0], size[1]))
 	}
 }
