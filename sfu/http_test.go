@@ -5,12 +5,16 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
+
+	"parlor/session/remote"
 )
 
 // pipes is a listener whose connections a test makes.
@@ -84,5 +88,35 @@ func TestClientsAreNotWaitedForForEver(t *testing.T) {
 				require.InDelta(t, c.want.Seconds(), time.Since(began).Seconds(), 1)
 			})
 		})
+	}
+}
+
+// TestPagesBehindAProxy: the node's own pages are those of the scheme and the host by which clients come, as a trusted proxy says.
+func TestPagesBehindAProxy(t *testing.T) {
+	for name, c := range map[string]struct {
+		from, proto, host string
+		origin            string
+		own               bool
+	}{
+		"no proxy":                      {"192.0.2.1", "", "", "http://node:8080", true},
+		"its scheme":                    {"10.0.0.5", "https", "", "https://node:8080", true},
+		"another scheme than it says":   {"10.0.0.5", "https", "", "http://node:8080", false},
+		"its host":                      {"10.0.0.5", "https", "app.example", "https://app.example", true},
+		"the host within":               {"10.0.0.5", "https", "app.example", "https://node:8080", false},
+		"a stranger's host":             {"192.0.2.1", "https", "evil.example", "https://evil.example", false},
+		"a stranger cannot forbid HTTP": {"192.0.2.1", "https", "", "http://node:8080", true},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "http://node:8080/rtc", nil)
+		r.RemoteAddr = c.from + ":4000"
+		for header, value := range map[string]string{"X-Forwarded-Proto": c.proto, "X-Forwarded-Host": c.host} {
+			if value != "" {
+				r.Header.Set(header, value)
+			}
+		}
+		own := false
+		p := remote.Proxies{Networks: remote.Networks{netip.MustParsePrefix("10.0.0.0/8")}}
+		p.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { own = new(surface).own(r, c.origin) })).
+			ServeHTTP(httptest.NewRecorder(), r)
+		require.Equal(t, c.own, own, name)
 	}
 }

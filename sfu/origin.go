@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -31,13 +32,17 @@ func (s *surface) permits(r *http.Request) bool {
 }
 
 // own reports whether a page is the node's own. Where it is known that clients come by HTTPS, a page that came by HTTP is not: anybody on
-// the way may have written it.
+// the way may have written it. A trusted proxy says by which scheme and host they come.
 func (s *surface) own(r *http.Request, origin string) bool {
+	host, secure := r.Host, r.TLS != nil
+	if remote.Of(r).Trusted {
+		host = cmp.Or(r.Header.Get("X-Forwarded-Host"), host)
+		secure = secure || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+	}
 	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
+	if err != nil || u.Host == "" || !strings.EqualFold(u.Host, host) {
 		return false
 	}
-	secure := r.TLS != nil || remote.Of(r).Trusted && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 	return u.Scheme == "https" || u.Scheme == "http" && !secure
 }
 
