@@ -26,7 +26,7 @@ const fillMode = among('contain', 'cover', 'fill');
 /** Ids are looked at by roomOf, checkUser and who knows who is there. @type {Rule} */
 const id = [() => true, 'an id'];
 /** Whether there is such an element says view.js. @type {Rule} */
-const view = [(v) => typeof v === 'string' || typeof v === 'object' && !Array.isArray(v), 'an element, the id of one, or null'];
+const view = [(v) => typeof v === 'string' || typeof v === 'object', 'an element, the id of one, or null'];
 /** @type {Rule} */
 const views = [(v) => Array.isArray(v) ? v.every((one) => one !== null && view[0](one)) : view[0](v), 'an element, the id of one, a list of those, or null'];
 

@@ -27,6 +27,8 @@ const bad = [
   ['startLocalAudio', [{ width: 1 }], 'width'], ['updateLocalAudio', [], 'options'], ['updateLocalAudio', [{ echoCancellation: 'off' }], 'echoCancellation'],
   ['startScreenShare', [{ width: 1 }], 'width'], ['updateScreenShare', [{ frameRate: -1 }], 'frameRate'],
   ['startRemoteVideo', [], 'options'], ['startRemoteVideo', [{ userId: 'bob' }], 'view'], ['startRemoteVideo', [{ userId: 'bob', view: null, streamType: 'screen' }], 'streamType'],
+  ['startRemoteVideo', [{ userId: 'bob', view: ['a', null] }], 'view'], ['startLocalVideo', [{ view: ['a', 'b'] }], 'view'],
+  ['startRemoteVideo', [{ userId: 'bob', view: null, adaptive: 'yes' }], 'adaptive'],
   ['startRemoteVideo', [{ userId: 'bob', view: null, quality: 'ultra' }], 'quality'], ['updateRemoteVideo', [], 'options'],
   ['updateRemoteVideo', [{ userId: 'bob', quality: 'ultra' }], 'quality'], ['updateRemoteVideo', [{ quality: 'low' }], 'user'],
   ['stopRemoteVideo', [], 'options'], ['stopRemoteVideo', ['bob'], 'options'], ['stopRemoteVideo', [{}], 'user'], ['stopRemoteVideo', [{ user: 'bob' }], 'user'],

@@ -180,7 +180,12 @@ test('sizes are told anew on another connection, and of nobody who is gone', asy
   const view = new FakeVideo();
   t.remote.startVideo({ userId: 'bob', streamType: 'main', view });
   await t.take();
+  t.seen.set(view, { width: 0, height: 0 });
+  t.remote.resized();
+  t.seen.set(view, { width: 320, height: 180 });
   t.remote.renew();
+  await t.clock.advance(1000);
+  assert.deepEqual(t.sized, [], 'what was due on the one before is not told of seats that nobody knows');
   t.remote.sync();
   await settle();
   assert.equal(t.told.find((r) => r.user === 'bob').width, 320);
