@@ -370,7 +370,8 @@ function limitCodecs(t, kind) {
 /** @param {RTCRtpTransceiver} t */
 function preferRedundant(t) {
   const all = RTCRtpSender.getCapabilities?.('audio')?.codecs;
-  if (all) t.setCodecPreferences?.(redundant(all));
+  const wanted = all && redundant(all);
+  if (wanted && wanted[0] !== all[0]) t.setCodecPreferences?.(wanted); // where there is none, the order stays the browser's affair
 }
 
 /**
