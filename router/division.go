@@ -47,9 +47,6 @@ func (c *core) divide(p *peer) {
 	n, d := p.down.net, &c.nets.division
 	e := n.est.Estimate()
 	least := n.least.of(c.now, e.Capacity)
-	if e.Step {
-		return // it is over in a moment
-	}
 	failed := n.failed
 	n.failed = false
 	c.seats(p)
@@ -70,12 +67,11 @@ func (c *core) divide(p *peer) {
 	}
 }
 
-// A queue up to calmQueue, in ns, without loss says that what is sent gets through, whatever the estimate. One up to keepQueue is emptied by
-// taking keepShare of the estimate, without a change of what is shown. Longer queues, a higher loss and a lower share have pictures change
-// less often, and wait for longer.
+// A queue up to calmQueue, in ns, says that what is sent gets through, whatever the estimate, unless loss was found to depend on the rate. One
+// up to keepQueue is emptied by taking keepShare of the estimate, without a change of what is shown. Longer queues and a lower share have
+// pictures change less often, and wait for longer.
 const (
 	calmQueue = 30e6
-	calmLoss  = 0.05
 	keepQueue = 150e6
 	keepShare = 0.85
 )
@@ -83,7 +79,7 @@ const (
 // keeps returns what pictures that are shown may take, in bit/s.
 func keeps(e *bwe.Estimate) float64 {
 	switch {
-	case e.Queue <= calmQueue && e.Loss >= e.Delay && (e.Random || e.Lost <= calmLoss):
+	case e.Queue <= calmQueue && !e.Depends:
 		return math.MaxUint32
 	case e.Queue > keepQueue:
 		return e.Budget

@@ -2,6 +2,7 @@ package router
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -75,6 +76,7 @@ type access struct {
 	free  int64 // when the link has nothing more to carry
 	queue int64 // the longest since it was looked at
 	rec   *twcc.Recorder
+	loss  func(bits float64) bool // whether a packet is lost on the way, of so many bits
 }
 
 func (w *world) access(id packet.PeerID, rate float64) *access {
@@ -87,7 +89,7 @@ func (n *access) report() {
 	for ; n.told < len(n.o.rtp); n.told++ {
 		at := n.o.at[n.told]
 		waits := max(n.free-at, 0)
-		if n.queue = max(n.queue, waits); waits > 300*ms {
+		if n.queue = max(n.queue, waits); waits > 300*ms || n.loss != nil && n.loss(float64(8*n.o.rtp[n.told].MarshalSize())) {
 			continue
 		}
 		n.free = at + waits + int64(float64(n.o.rtp[n.told].MarshalSize()+wireOverhead)*8e9/n.rate)
@@ -167,6 +169,37 @@ func TestPicturesFitTheNetwork(t *testing.T) {
 	only(2)
 	require.Equal(t, []Undecodable{paused, over}, n.undecodable)
 	require.NotZero(t, w.c.totals.Probes)
+}
+
+// TestRandomLossTakesNoPictureAway: a receiver that loses three packets of ten whatever is sent gets as much as without; one behind a policer
+// gets less.
+func TestRandomLossTakesNoPictureAway(t *testing.T) {
+	for seed := range uint64(20) {
+		for policed, want := range map[bool]int{false: 2, true: 1} {
+			w := newWorld(t)
+			cam := w.layered(1, 1, 500, 1900, 6000)
+			w.join(4, 4, nil, seatVideo("s", 77))
+			w.watch(4, "s", 1, Camera, High)
+			link, rnd := w.access(4, 20e6), rand.New(rand.NewPCG(seed, 1))
+			w.call(3*time.Second, cam, link)
+			tokens, at := 120e3, w.now
+			link.loss = func(bits float64) bool {
+				if !policed {
+					return rnd.Float64() < 0.3
+				}
+				tokens, at = min(tokens+float64(w.now-at)*800e3/1e9, 120e3), w.now
+				if tokens < bits {
+					return true
+				}
+				tokens -= bits
+				return false
+			}
+			w.call(8*time.Second, cam, link)
+			if rates := w.flows(cam, link, 77); rates[want] == 0 {
+				t.Errorf("seed %d, policed %v: %v", seed, policed, rates)
+			}
+		}
+	}
 }
 
 // TestWhatIsPausedIsForgotten where something else is to be shown, or nothing.

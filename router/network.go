@@ -20,7 +20,7 @@ type path struct {
 	est    bwe.Estimator
 	listed bool  // on core.nets.followed
 	failed bool  // the estimate has fallen since the last allocation
-	load   meter // all that is sent
+	load   meter // all that is sent, what nobody has asked for aside
 	sound  meter // of which is sound
 	least  least
 	share  share
@@ -42,6 +42,7 @@ func (d *downlink) pathOf() *path {
 	if d.net == nil {
 		d.net = new(path)
 		d.net.est.Start(startRate)
+		d.net.est.StepUp()
 	}
 	return d.net
 }
@@ -109,7 +110,9 @@ func (c *core) noteLoad(p *peer, size int, kind sent.Kind) {
 		return
 	}
 	n.est.Sent(c.now, size)
-	n.load.bytes += size
+	if kind < sent.Copy {
+		n.load.bytes += size
+	}
 	if kind == sent.Audio {
 		n.sound.bytes += size
 	}

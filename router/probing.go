@@ -10,7 +10,8 @@ import (
 )
 
 // Probes find out whether a network carries more than is sent over it: clusters of packets that go faster. They are retransmissions that
-// nobody has asked for (RFC 4588): without payload, or of what was sent last, where the receiver can make use of it.
+// nobody has asked for (RFC 4588): without payload, or of what was sent last, where the receiver can make use of it. In the same way more is
+// sent for a moment to see whether loss depends on the rate: a cluster of number 0 after the other.
 
 // prober sends clusters to one peer.
 type prober struct {
@@ -45,6 +46,10 @@ func (c *core) probe(p *peer) {
 		return
 	}
 	e := n.est.Estimate()
+	if e.Extra > 0 {
+		c.beginCluster(p, by, probe.Cluster{Rate: e.Extra, Bytes: int(e.Extra / 8 * netStep / 1e9), Packets: 1})
+		return
+	}
 	cluster, ok := n.probes.control.Next(c.now, probe.State{
 		Capacity: e.Capacity, Need: enough * n.share.need, Sent: n.load.rate, Queue: e.Queue, RTT: p.rtt, Limited: e.Limited,
 		Lossy: e.Loss < e.Delay, Active: n.share.need > 0,
@@ -54,7 +59,12 @@ func (c *core) probe(p *peer) {
 	}
 	c.totals.Probes++
 	n.est.Probe(c.now, cluster)
-	x := &n.probes
+	c.beginCluster(p, by, cluster)
+}
+
+// beginCluster begins to send a cluster to a peer, by one of its sinks. It takes the place of one that is under way.
+func (c *core) beginCluster(p *peer, by *sink, cluster probe.Cluster) {
+	x := &p.down.net.probes
 	if x.by == nil {
 		c.nets.probing = append(c.nets.probing, p)
 	}
@@ -106,7 +116,7 @@ func (c *core) probeOn(p *peer) bool {
 	}
 	due := min(x.cluster.Rate/8*float64(c.now-x.from+probeStep)/1e9/float64(x.cluster.Bytes), 1) // the share of it
 	for float64(x.bytes) < due*float64(x.cluster.Bytes) || float64(x.packets) < due*float64(x.cluster.Packets) {
-		if x.cluster.Rate < copiesFrom || !c.probeByCopy(s, x) {
+		if x.cluster.ID != 0 && x.cluster.Rate < copiesFrom || !c.probeByCopy(s, x) {
 			c.probeByPadding(s, x)
 		}
 	}

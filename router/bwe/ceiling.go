@@ -12,6 +12,9 @@ const (
 	// ceilingHold is how long it stays, in ns, and twice as long with each loss, up to ceilingMost. Longer
 	// finds room later, and loses less.
 	ceilingHold, ceilingMost = 5e9, 30e9
+	// ceilingLearn is after how long what is still lost is taken for loss that has nothing to do with the rate, in
+	// ns. Sooner takes for that what was sent before the ceiling was heeded.
+	ceilingLearn = 2e9
 	// ceilingGrowth a second is how it rises after that, twice as much every ceilingFaster ns without loss.
 	ceilingGrowth, ceilingFaster = 0.02, 5e9
 )
@@ -21,18 +24,30 @@ const (
 type ceiling struct {
 	rate  float64 // bit/s; 0: there is none
 	rest  float64 // the share that is lost below it as well
+	learn int64   // when that is looked at, in ns; 0: it has been
 	hold  int64   // for how long it stays, in ns
 	until int64
 	grown int64
 }
 
-// found begins with what arrived while too much was sent.
-func (c *ceiling) found(now int64, arrived, rest float64) {
+// found begins with what arrived while too much was sent. rest is lost all the same; learn says that this is to be found out yet.
+func (c *ceiling) found(now int64, arrived, rest float64, learn bool) {
 	*c = ceiling{rate: ceilingKeep * arrived / (1 - min(rest, 0.9)), rest: rest, hold: ceilingHold, until: now + ceilingHold, grown: now}
+	if learn {
+		c.learn = now + ceilingLearn
+	}
 }
 
 // observe follows an observation: the share lost of late and what arrives.
 func (c *ceiling) observe(now int64, share, arrived float64) {
+	switch {
+	case c.learn == 0:
+	case now < c.learn:
+		share = 0
+	default:
+		c.rest, c.learn = share, 0
+		c.rate /= 1 - min(c.rest, 0.9)
+	}
 	arrived /= 1 - min(c.rest, 0.9)
 	if share > ceilingLoss+c.rest && now-c.until > -c.hold+1e9 {
 		if arrived < c.rate {

@@ -45,7 +45,8 @@
 //   - Losses are booked to the quarter of a second in which the packets were sent, and late arrivals are
 //     taken back there.
 //   - Loss above 4 % of a second without a queue is asked whether it depends on the rate: less is sent for at
-//     least 600 ms, as much less as would end a policer's loss. If it stays, it is random: loss bounds
+//     least 600 ms, as much less as would end a policer's loss, or 0.4 more if StepUp was called, once the loss has
+//     been steady for a second. If the share stays, it is random: loss bounds
 //     nothing, growth is by probes only, and what arrives counts as if nothing had been lost. Else a ceiling
 //     takes the place of libwebrtc's model, which at 1 Mbit/s takes 15 % for inherent; as built here it lost
 //     5 to 11 % at a policer. The ceiling is what arrived, less what is lost below it all the same; it is

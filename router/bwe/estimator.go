@@ -75,9 +75,10 @@ type Estimate struct {
 	Trusted  float64 // what may be sent at once: less than Capacity if so much was neither sent nor probed of late
 	Queue    int64   // at the bottleneck, in ns
 	Cause    Cause
-	Limited  bool // the application sends less than it might
-	Random   bool // the loss was proved not to depend on the rate
-	Step     bool // Budget is lowered for a moment, to see whether the loss depends on the rate
+	Limited  bool    // the application sends less than it might
+	Random   bool    // the loss was proved not to depend on the rate
+	Extra    float64 // what should be sent beside the budget for a moment, to see whether the loss depends on the rate
+	Depends  bool    // the loss was found to depend on the rate
 }
 
 // Estimator estimates for one receiver. The zero value is ready; see Start.
@@ -109,6 +110,10 @@ func (e *Estimator) Start(rate float64) {
 	e.capacity.rate = min(max(rate, leastRate), mostRate)
 	e.publish()
 }
+
+// StepUp has more be sent for a moment, in place of less, where it is to be found out whether loss depends on the rate: Estimate.Extra says how
+// much.
+func (e *Estimator) StepUp() { e.random.more = true }
 
 // Estimate returns the last one.
 func (e *Estimator) Estimate() Estimate { return e.estimate }
@@ -267,6 +272,9 @@ func (e *Estimator) publish() {
 	if !e.random.proved {
 		s.Loss = max(min(c.rate, e.bound()), leastRate)
 	}
+	if e.asking() {
+		s.Loss = min(max(s.Loss, e.estimate.Loss), c.rate) // nothing follows from it yet
+	}
 	s.Capacity = min(s.Delay, s.Loss)
 	s.Lost, _, _ = e.loss.recent(4)
 	s.Inherent, s.Random = e.loss.inherent, e.random.proved
@@ -292,9 +300,13 @@ func (e *Estimator) publish() {
 	if s.Queue > max(drainFrom, e.slack()) {
 		s.Budget = min(s.Budget, s.Capacity*max(drainLeast, 1-float64(s.Queue)/drainScale))
 	}
-	if s.Step = e.random.running(e.now); s.Step {
-		s.Budget = min(s.Budget, e.random.rate)
-	}
 	s.Budget = max(s.Budget, leastRate/2)
+	s.Depends = e.ceiling.rate > 0
+	switch running := e.random.running(e.now); {
+	case running && e.random.more:
+		s.Extra = e.random.extra(s.Budget)
+	case running:
+		s.Budget = max(min(s.Budget, e.random.rate), leastRate/2)
+	}
 	e.estimate = s
 }

@@ -130,6 +130,21 @@ func (l *loss) due() (more, some bool) {
 	return true, l.close()
 }
 
+// steady says whether loss has been there for the whole of the last second, about as much in its first half as in its second: of that second a
+// share p of so many kB was lost.
+func (l *loss) steady(p, kB float64) bool {
+	late, size, _ := l.recent(2)
+	early := (p*kB - late*size) / max(kB-size, 1)
+	oldest := l.past[min(3, l.n-1)]
+	return math.Abs(late-early) < 2.5*math.Sqrt(4*p*(1-p)/kB) && float64(oldest.lost) > p/2*float64(oldest.size)
+}
+
+// lately is the share lost in the last second or so.
+func (l *loss) lately() float64 {
+	p, _, _ := l.recent(4)
+	return p
+}
+
 // recent returns share and amount of what was lost and sent within the last n observations, and their rate in
 // bit/s.
 func (l *loss) recent(n int) (p, kB, rate float64) {

@@ -331,41 +331,45 @@ func TestStepTest(t *testing.T) {
 		proved bool
 		depend bool
 	}{
-		"random 10 %":      {func(float64) float64 { return 0.1 }, true, false, true, false},
-		"random 30 %":      {func(float64) float64 { return 0.3 }, true, false, true, false},
-		"random 60 %":      {func(float64) float64 { return 0.6 }, true, false, true, false},
-		"policed":          {func(rate float64) float64 { return max(0, 1-1e6/rate) }, true, false, false, true},
-		"policed, 12 %":    {func(rate float64) float64 { return max(0, 1-1.76e6/rate) }, true, false, false, true},
-		"rate not lowered": {func(float64) float64 { return 0.3 }, false, false, false, false},
-		"with a queue":     {func(float64) float64 { return 0.3 }, true, true, false, false},
-		"hardly any loss":  {func(float64) float64 { return 0.01 }, true, false, false, false},
+		"random 10 %":     {func(float64) float64 { return 0.1 }, true, false, true, false},
+		"random 30 %":     {func(float64) float64 { return 0.3 }, true, false, true, false},
+		"random 50 %":     {func(float64) float64 { return 0.5 }, true, false, true, false},
+		"policed":         {func(rate float64) float64 { return max(0, 1-1e6/rate) }, true, false, false, true},
+		"policed, 12 %":   {func(rate float64) float64 { return max(0, 1-1.76e6/rate) }, true, false, false, true},
+		"as much is sent": {func(float64) float64 { return 0.3 }, false, false, false, false},
+		"with a queue":    {func(float64) float64 { return 0.3 }, true, true, false, false},
+		"hardly any loss": {func(float64) float64 { return 0.01 }, true, false, false, false},
 	} {
-		var l loss
-		var r random
-		depends := false
-		for now := int64(100e9); now < 110e9 && !r.proved && !depends; now += 5 * msec {
-			rate := 2e6
-			if r.running(now) && x.obeys {
-				rate = r.rate
+		for _, more := range []bool{false, true} {
+			var l loss
+			r := random{more: more}
+			depends := false
+			for now := int64(100e9); now < 110e9 && !r.proved && !depends; now += 5 * msec {
+				rate := 2e6
+				if r.running(now) && x.obeys {
+					if rate = r.rate; more {
+						rate = 2e6 + r.extra(2e6)
+					}
+				}
+				size := rate / 8 / 200
+				lost := 0.0
+				if rnd.Float64() < x.share(rate) {
+					lost = size
+				}
+				l.add(now, size, lost)
+				r.add(now, size, lost)
+				for more, _ := l.due(); more; more, _ = l.due() {
+				}
+				if x.queue && r.began != 0 {
+					r.noisy = now
+				}
+				if r.step(now, 50*msec, &l, 1e6) {
+					depends = r.depends
+				}
 			}
-			size := rate / 8 / 200
-			lost := 0.0
-			if rnd.Float64() < x.share(rate) {
-				lost = size
+			if r.proved != x.proved || depends != x.depend {
+				t.Errorf("%s, up %v: proved %v, depends %v", name, more, r.proved, depends)
 			}
-			l.add(now, size, lost)
-			r.add(now, size, lost)
-			for more, _ := l.due(); more; more, _ = l.due() {
-			}
-			if x.queue && r.began != 0 {
-				r.noisy = now
-			}
-			if r.step(now, 50*msec, &l, 1e6) {
-				depends = r.depends
-			}
-		}
-		if r.proved != x.proved || depends != x.depend {
-			t.Errorf("%s: proved %v, depends %v", name, r.proved, depends)
 		}
 	}
 }
@@ -386,9 +390,9 @@ func TestProofIsVoid(t *testing.T) {
 // TestCeilingOverRandomLoss: what is lost below the ceiling as well does not lower it.
 func TestCeilingOverRandomLoss(t *testing.T) {
 	var c ceiling
-	c.found(100e9, 0.9e6, 0.1)
+	c.found(100e9, 0.9e6, 0, true)
 	for now := int64(100e9); now < 104e9; now += 250 * msec {
-		c.observe(now, 0.11, 0.87e6)
+		c.observe(now, 0.1, 0.87e6)
 	}
 	if c.rate != ceilingKeep*0.9e6/0.9 {
 		t.Errorf("%.0f kbit/s", c.rate/1e3)
@@ -397,7 +401,7 @@ func TestCeilingOverRandomLoss(t *testing.T) {
 
 func TestCeiling(t *testing.T) {
 	var c ceiling
-	c.found(100e9, 1e6, 0)
+	c.found(100e9, 1e6, 0, false)
 	if c.rate != ceilingKeep*1e6 {
 		t.Error(c.rate)
 	}

@@ -3,8 +3,9 @@ package bwe
 import "math"
 
 // Whether loss depends on the rate of sending. libwebrtc takes any loss above some percent as depending on
-// it: at 30 % of random loss it sends 400 kbit/s. Here less is sent for a moment, and the loss before is
-// compared with that during this step.
+// it: at 30 % of random loss it sends 400 kbit/s. Here less is sent for a moment, or more where that is wanted,
+// and the loss before is compared with that during this step. Less takes pictures away from a receiver that has
+// trouble enough, and cannot be had of whoever has but one layer; what is sent more can be repetitions, which help it.
 const (
 	// stepLoss is the share of loss from which the question is asked.
 	stepLoss = 0.04
@@ -15,8 +16,17 @@ const (
 	stepSpan, stepMost = 600e6, 2.4e9
 	// stepDeep and stepFlat bound by how much less is sent. Deeper tells more, and is felt more.
 	stepDeep, stepFlat = 0.5, 0.8
+	// stepMore is the share that is sent more. More tells sooner, and costs others on the link more.
+	stepMore = 0.4
+	// stepLeast is the share that must have been sent less or more at least, or else the step says nothing.
+	stepLeast = 0.05
+	// stepAgain is after how long it is asked again where no more was sent, in ns. Sooner follows loss later where
+	// there is nothing to send.
+	stepAgain = 2e9
 	// retryFirst to retryMost is after how long it is asked again, in ns, if the loss did depend on the rate.
 	retryFirst, retryMost = 10e9, 60e9
+	// stepWait is how long loss is waited for to be the same for a second, in ns. Longer loses more where it never is.
+	stepWait = 1e9
 	// stepChange is by how much more must be lost for a proof to be void.
 	stepChange = 0.1
 	// stepCalm is the share of loss below which there is nothing to be proved.
@@ -25,24 +35,27 @@ const (
 
 // random is the step test and its result.
 type random struct {
+	more       bool // steps are upwards
 	proved     bool
 	share      float64 // lost, as proved
-	began      int64   // the step, in ns; 0: none
-	ends       int64
-	rate       float64 // sent within the step, bit/s
+	began      int64   // the part of the step that is looked at, in ns; 0: none
+	ends       int64   // of it
+	looked     int64   // at for how long in the parts before
+	asked      int64   // since when it is to be looked into, in ns
 	before     float64 // share lost before
 	beforeKB   float64
 	beforeRate float64
 	arrived    float64 // bit/s, before
+	rate       float64 // to be sent within a step downwards, bit/s
 	depends    bool    // the last test found so
-	rest       float64 // the share lost all the same
+	rest       float64 // the share lost all the same, where the step was downwards
 	size, lost float64 // within the step, in kB
 	next, wait int64
 	noisy      int64 // when there was a queue last
 }
 
-// running says whether less is to be sent now.
-func (r *random) running(now int64) bool { return r.began != 0 && now < r.ends }
+// running says whether less or more is to be sent now.
+func (r *random) running(now int64) bool { return r.began != 0 && (r.more || now < r.ends) }
 
 // add takes a packet that arrived or was lost.
 func (r *random) add(sent int64, size, lost float64) {
@@ -53,6 +66,16 @@ func (r *random) add(sent int64, size, lost float64) {
 }
 
 func (r *random) quiet(now int64) bool { return now-r.noisy >= stepQuiet }
+
+// extra is what is to be sent within a step upwards beside the budget, in bit/s.
+func (r *random) extra(budget float64) float64 {
+	return stepMore*r.beforeRate + max(r.beforeRate-budget, 0)
+}
+
+// asks says whether a share of loss is to be looked into before anything follows from it.
+func (r *random) asks(now int64, p float64) bool {
+	return p > stepLoss && !r.proved && now >= r.next && now-r.noisy > 1e9
+}
 
 // step goes on with the test. It says whether it has just ended.
 func (r *random) step(now, rtt int64, l *loss, arrived float64) (ended bool) {
@@ -65,9 +88,13 @@ func (r *random) step(now, rtt int64, l *loss, arrived float64) (ended bool) {
 		return false
 	}
 	if r.began == 0 {
-		if p > stepLoss && kB > 20 && l.n >= observationsLeast && now >= r.next && now-r.noisy > 1e9 {
+		asks := r.asks(now, p)
+		if !asks || r.asked == 0 {
+			r.asked = now
+		}
+		if asks && kB > 20 && l.n >= observationsLeast && (!r.more || l.steady(p, kB) || now-r.asked > stepWait) {
 			*r = random{
-				began: now, ends: now + stepSpan, rate: rate * min(max(0.95-p, stepDeep), stepFlat),
+				more: r.more, began: now, ends: now + stepSpan, rate: rate * min(max(0.95-p, stepDeep), stepFlat),
 				before: p, beforeKB: kB, beforeRate: rate, arrived: arrived, next: r.next, wait: r.wait, noisy: r.noisy,
 			}
 		}
@@ -81,31 +108,40 @@ func (r *random) step(now, rtt int64, l *loss, arrived float64) (ended bool) {
 
 // judge compares the shares, or has the step go on if they are not certain yet.
 func (r *random) judge(now int64) bool {
-	span := float64(r.ends - r.began)
+	span := float64(r.looked + r.ends - r.began)
 	r.depends = false
 	sent := r.size * 8e12 / max(span, 1)
-	if r.size < 1 || sent > 0.92*r.beforeRate {
-		r.retry(now) // less was not sent: nothing is known
+	if r.size < 1 || math.Abs(sent/r.beforeRate-1) < stepLeast || sent > r.beforeRate != r.more { // it was no step: nothing is known
+		if r.retry(now); r.more {
+			r.next = now + stepAgain
+		}
 		return true
 	}
 	p := r.lost / r.size
-	expected := max(0, 1-(1-r.before)*r.beforeRate/sent)
-	drop := r.before - expected
+	expected := max(0, 1-(1-r.before)*r.beforeRate/sent) // if as much arrives as before
+	change := expected - r.before
+	shown := (p - r.before) / change
 	deviation := math.Sqrt(r.before * (1 - r.before) * (1/r.size + 1/r.beforeKB))
-	if deviation > drop/4 && r.ends-r.began < stepMost {
+	if deviation > math.Abs(change)/4 && span < stepMost {
+		if r.more {
+			r.looked, r.began = int64(span), now
+		}
 		r.ends = now + stepSpan
 		return false
 	}
 	r.began = 0
-	if p > r.before-drop/2 && p > stepLoss/2 {
-		if !r.quiet(now) { // it may come from the queue
-			r.next = now + stepQuiet/2
-			return true
-		}
+	random := shown < 0.5 && p > stepLoss/2
+	if !r.quiet(now) && (random || r.more) { // it may come from the queue
+		r.next = now + stepQuiet/2
+		return true
+	}
+	if random {
 		r.proved, r.share, r.wait = true, min(p, r.before), 0
 		return true
 	}
-	r.depends, r.rest = true, p
+	if r.depends = true; !r.more {
+		r.rest = p
+	}
 	r.retry(now)
 	return true
 }

@@ -64,6 +64,11 @@ func (e *Estimator) byDelay() {
 	}
 }
 
+// asking says whether it is looked into what loss depends on.
+func (e *Estimator) asking() bool {
+	return e.random.more && (e.random.running(e.now) || e.random.asks(e.now, e.loss.lately()))
+}
+
 // byLoss closes observations and follows them. It says whether loss was found to be random.
 func (e *Estimator) byLoss() (recovered bool) {
 	e.loss.late = e.queue.noisy()
@@ -73,7 +78,7 @@ func (e *Estimator) byLoss() (recovered bool) {
 			break
 		}
 		switch {
-		case !some || e.random.proved:
+		case !some || e.random.proved || e.asking():
 		case e.ceiling.rate > 0:
 			p, kB, _ := e.loss.recent(4)
 			if e.loss.late {
@@ -91,7 +96,7 @@ func (e *Estimator) byLoss() (recovered bool) {
 			e.ceiling = ceiling{}
 			return true
 		case e.random.depends:
-			e.ceiling.found(e.now, e.random.arrived, e.random.rest)
+			e.ceiling.found(e.now, e.random.arrived, e.random.rest, e.random.more)
 		}
 	}
 	if e.ceiling.rate > e.capacity.rate {

@@ -62,6 +62,7 @@ type sim struct {
 	back    *link.Pipe[[]simStatus]
 
 	credit      float64
+	extra       float64
 	cluster     probe.Cluster
 	clusterLeft int
 	bytes       int64
@@ -124,9 +125,13 @@ func (s *sim) send(now time.Duration) {
 	}
 	const dt = float64(simPace*simStep) / 1e9
 	s.credit = min(s.credit+budget/8*dt, 10*simSize)
+	s.extra = min(s.extra+s.est.Estimate().Extra/8*dt, simSize)
 	s.rate += (0 - s.rate) * dt
 	for ; s.credit >= simSize; s.credit -= simSize {
 		s.packet(now, simSize-s.rnd.IntN(100), sent.Video, 0)
+	}
+	for ; s.extra >= simSize; s.extra -= simSize {
+		s.packet(now, simSize, sent.Copy, 0)
 	}
 	if s.clusterLeft > 0 {
 		size := s.cluster.Bytes / s.cluster.Packets
@@ -141,7 +146,9 @@ func (s *sim) packet(now time.Duration, size int, kind sent.Kind, cluster uint8)
 	seq := s.ring.Add(int64(now), size, kind, cluster)
 	s.est.Sent(int64(now), size)
 	s.bytes += int64(size)
-	s.rate += float64(size) * 8
+	if kind != sent.Copy {
+		s.rate += float64(size) * 8
+	}
 	s.there.Send(now, size, simPacket{seq, size})
 }
 
