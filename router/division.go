@@ -67,11 +67,12 @@ func (c *core) divide(p *peer) {
 	}
 }
 
-// A queue up to calmQueue, in ns, says that what is sent gets through, whatever the estimate, unless loss was found to depend on the rate. One
+// A queue up to calmQueue, in ns, says that what is sent gets through, whatever the estimate, unless loss depends on the rate, or looks like it. One
 // up to keepQueue is emptied by taking keepShare of the estimate, without a change of what is shown. Longer queues and a lower share have
 // pictures change less often, and wait for longer.
 const (
 	calmQueue = 30e6
+	muchLost  = 0.75
 	keepQueue = 150e6
 	keepShare = 0.85
 )
@@ -79,7 +80,7 @@ const (
 // keeps returns what pictures that are shown may take, in bit/s.
 func keeps(e *bwe.Estimate) float64 {
 	switch {
-	case e.Queue <= calmQueue && !e.Depends:
+	case e.Queue <= calmQueue && !e.Depends && (e.Random || e.Lost < muchLost):
 		return math.MaxUint32
 	case e.Queue > keepQueue:
 		return e.Budget

@@ -9,6 +9,8 @@ import "math"
 const (
 	// stepLoss is the share of loss from which the question is asked.
 	stepLoss = 0.04
+	// stepHopeless is the share from which on it is not answered by sending more: hardly more can be lost.
+	stepHopeless = 0.75
 	// stepQuiet is for how long there must have been no queue of stepQueue, in ns, for loss to be random.
 	stepQuiet, stepQueue = 2e9, 30e6
 	// stepSpan and stepMost are how long the step lasts, in ns: the second until both shares are certain.
@@ -16,8 +18,9 @@ const (
 	stepSpan, stepMost = 600e6, 2.4e9
 	// stepDeep and stepFlat bound by how much less is sent. Deeper tells more, and is felt more.
 	stepDeep, stepFlat = 0.5, 0.8
-	// stepMore is the share that is sent more. More tells sooner, and costs others on the link more.
-	stepMore = 0.4
+	// stepMore is the share that is sent more, and stepTwice that where much is lost, from stepMuch on. More tells sooner, and costs others
+	// on the link more.
+	stepMore, stepTwice, stepMuch = 0.4, 1.0, 0.3
 	// stepLeast is the share that must have been sent less or more at least, or else the step says nothing.
 	stepLeast = 0.05
 	// stepAgain is after how long it is asked again where no more was sent, in ns. Sooner follows loss later where
@@ -69,12 +72,16 @@ func (r *random) quiet(now int64) bool { return now-r.noisy >= stepQuiet }
 
 // extra is what is to be sent within a step upwards beside the budget, in bit/s.
 func (r *random) extra(budget float64) float64 {
-	return stepMore*r.beforeRate + max(r.beforeRate-budget, 0)
+	more := stepMore
+	if r.before > stepMuch {
+		more = stepTwice
+	}
+	return more*r.beforeRate + max(r.beforeRate-budget, 0)
 }
 
 // asks says whether a share of loss is to be looked into before anything follows from it.
 func (r *random) asks(now int64, p float64) bool {
-	return p > stepLoss && !r.proved && now >= r.next && now-r.noisy > 1e9
+	return p > stepLoss && (p < stepHopeless || !r.more) && !r.proved && now >= r.next && now-r.noisy > 1e9
 }
 
 // step goes on with the test. It says whether it has just ended.
