@@ -31,6 +31,9 @@ const (
 	mostShare, leastSpare = 0.4, 150e3
 	// standing is from how long a queue on, in ns, more bytes would make it worse, so that there is one block at most.
 	standing = 50e6
+	// fullFor is for how long after a queue stood losses are taken to be of it, in ns. Longer leaves sound without redundancy where a
+	// network that loses much is full as well.
+	fullFor = 1e9
 	// budgetStep is how often the share is looked at, in ns.
 	budgetStep = 500e6
 )
@@ -55,6 +58,7 @@ func (a *average) share(less, least float64) float64 {
 type Guard struct {
 	short, long average
 	at          int64 // of the last Report
+	full        int64 // when a queue stood last; 0: never
 	step        int
 	enough      int64 // since when a step less is enough, 0: it is not
 
@@ -86,6 +90,12 @@ func (g *Guard) Spent(bytes int) { g.spent += bytes }
 func (g *Guard) Report(now int64, arrived, lost uint64, carries float64, queue int64) {
 	dt := float64(max(now-g.at, 0))
 	g.at = now
+	if queue > standing {
+		g.full = now
+	}
+	if g.full != 0 && now-g.full < fullFor {
+		lost = 0 // a queue that overflows is not helped by more bytes: what is sent gets less
+	}
 	g.short.add(float64(arrived), float64(lost), math.Exp(-dt/short))
 	keep := math.Exp(-dt / long)
 	g.long.add(float64(arrived), float64(lost), keep)

@@ -148,3 +148,24 @@ func TestRedundancyLeavesRoom(t *testing.T) {
 		t.Errorf("%d blocks after the queue", d)
 	}
 }
+
+// TestLossesOfAQueueAreNotAnswered: what is lost where a queue overflows asks for no redundancy, then or later; what is lost without one does.
+func TestLossesOfAQueueAreNotAnswered(t *testing.T) {
+	var g Guard
+	now := int64(1e12)
+	report := func(seconds int, lost uint64, queue int64) {
+		for range seconds * 10 {
+			now += 100e6
+			g.Report(now, 10-lost, lost, 1e6, queue)
+		}
+	}
+	report(5, 4, 200e6)
+	report(5, 0, 0)
+	if m := g.Pattern(); m != 0 {
+		t.Errorf("redundancy of %b for a queue", m)
+	}
+	report(5, 4, 0)
+	if m := g.Pattern(); m == 0 {
+		t.Error("no redundancy for loss")
+	}
+}
