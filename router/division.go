@@ -93,7 +93,7 @@ func (c *core) seats(p *peer) {
 	d := &c.nets.division
 	d.seats, d.states, d.sinks, d.rungs, d.top, d.now = d.seats[:0], d.states[:0], d.sinks[:0], d.rungs[:0], 0, 0
 	for _, s := range p.down.sinks {
-		if s.section.Kind != packet.Video || !s.active {
+		if s.section.Kind != packet.Video || !s.active || !s.measured() {
 			continue
 		}
 		t := c.shown(s)
@@ -112,6 +112,11 @@ func (c *core) seats(p *peer) {
 			d.top += float64(rungs[len(rungs)-1].Rate)
 		}
 	}
+}
+
+// measured says whether the estimate is also of what the sink is sent: what may have to be sent again as it is has no transport-wide number.
+func (s *sink) measured() bool {
+	return s.section.RTXSSRC != 0 && s.tmpl.TransportCC() && s.retransmits() != 0
 }
 
 // ladder appends the layers of a track up to the one that a sink wants, and reports whether any of them can be sent.

@@ -226,3 +226,32 @@ func TestWhatIsPausedIsForgotten(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsNotMeasuredIsNotBounded: a receiver without retransmissions gets what it asks for, as the estimate does not know of it.
+func TestWhatIsNotMeasuredIsNotBounded(t *testing.T) {
+	w, n := observed(t)
+	cam := w.layered(1, 1, 500, 1900, 6000)
+	seat := seatVideo("s", 77)
+	seat.RTXSSRC = 0
+	pub := w.talker(2)
+	w.join(4, 4, nil, seat, seatAudio("a", 79))
+	w.watch(4, "s", 1, Camera, High)
+	w.watch(4, "a", 2, Mic, High)
+	r, told, waits := twcc.NewRecorder(1), 0, int64(30)
+	for range 60 {
+		w.pass(20 * time.Millisecond)
+		cam.frame()
+		w.talk(20*time.Millisecond, pub)
+		told = w.feedbackOf(r, told, waits)
+		waits += 5
+	}
+	require.Less(t, w.c.peers[4].down.net.est.Estimate().Budget, 100e3)
+	require.Empty(t, n.undecodable)
+	require.Same(t, w.c.tracks[TrackKey{1, Camera}][0].layers[2], w.c.peers[4].down.sinks["s"].cur)
+}
+
+// feedbackOf has peer 4 report what of its sound it has got since the last time, with a delay in ms.
+func (w *world) feedbackOf(r *twcc.Recorder, from int, delay int64) int {
+	w.t.Helper()
+	return w.feedback(r, from, func(i int) (int64, bool) { return delay, w.outs[4].rtp[i].GetExtension(subExt.TransportCC) == nil })
+}

@@ -77,7 +77,7 @@ func (c *core) beginCluster(p *peer, by *sink, cluster probe.Cluster) {
 func (p *peer) prober() *sink {
 	var best *sink
 	for _, s := range p.down.sinks {
-		if s.active && s.section.Kind == packet.Video && s.section.RTXSSRC != 0 && s.tmpl.TransportCC() && s.retransmits() != 0 &&
+		if s.active && s.section.Kind == packet.Video && s.measured() &&
 			(best == nil || s.count.packets > best.count.packets || s.count.packets == best.count.packets && s.ssrc < best.ssrc) {
 			best = s
 		}
