@@ -56,6 +56,7 @@ type Totals struct {
 	Switches               uint64 // a sink took up a stream
 	SpeakerSwitches        uint64 // somebody took a place of the loudest
 	Paced                  uint64 // packets of publishers that were held for a moment, so that a burst leaves in steps
+	Pauses                 uint64 // a picture that a receiver's network does not carry was paused
 	TransportReported      uint64 // packets that receivers' transport-wide feedback tells of
 	TransportReportedLost  uint64 // of them, those that did not arrive
 	TransportFeedbacksSent uint64

@@ -158,6 +158,9 @@ func (c *core) allow(s *sink, chosen allocate.State, rungs int, cut bool) {
 	c.takeUp(s, byNetwork)
 	if s.allowed.paused != before.paused {
 		c.pauseChanged(s)
+		if s.allowed.paused {
+			c.totals.Pauses++
+		}
 	}
 	if cut && s.cur != nil && s.next != nil && s.next.load(true) < s.cur.load(true) {
 		c.sendRuns()

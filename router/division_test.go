@@ -169,6 +169,7 @@ func TestPicturesFitTheNetwork(t *testing.T) {
 	only(2)
 	require.Equal(t, []Undecodable{paused, over}, n.undecodable)
 	require.NotZero(t, w.c.totals.Probes)
+	require.EqualValues(t, 1, w.c.totals.Pauses)
 }
 
 // TestRandomLossTakesNoPictureAway: a receiver that loses three packets of ten whatever is sent gets as much as without; one behind a policer

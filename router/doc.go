@@ -36,6 +36,9 @@
 //	keyframe.go  keyframe requests to publishers
 //	downlink.go  what a peer receives, and what its transport-wide feedback says of it
 //	network.go   what the network to a peer carries
+//	division.go  and how that is divided among its pictures
+//	probing.go   whether it carries more
+//	rate.go      what a stream brings in a second
 //	feedback.go  RTCP comes in
 //	extended.go  extended reports: round trips
 //	report.go    RTCP goes out: reports, requests for lost packets

@@ -91,6 +91,9 @@ var (
 	mediaAsked        = metric("media_nacked_total", "Packets asked for again, by who asked.", "by")
 	mediaReported     = metric("media_reported_total", "Packets that transport-wide feedback of receivers tells of.")
 	mediaReportedLost = metric("media_reported_lost_total", "Those of them that did not arrive.")
+	mediaProbes       = metric("media_probes_total", "Clusters of packets sent to find out what receivers' networks carry.")
+	mediaProbeBytes   = metric("media_probe_bytes_total", "Bytes of RTP sent for that.")
+	mediaPauses       = metric("media_pauses_total", "Pictures that were paused as the receiver's network does not carry them.")
 	mediaFeedback     = metric("media_feedback_sent_total", "Transport-wide feedback sent to publishers.")
 	mediaPaced        = metric("media_packets_paced_total", "RTP packets of publishers' bursts held so that they leave in steps.")
 	mediaKeyframes    = metric("media_keyframes_total", "Keyframes received from publishers.")
@@ -111,7 +114,7 @@ type roomCollector struct{ n *Node }
 func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{roomRooms, roomUsers, roomPublishers, roomLoad, roomJoins, roomLeaves, residence, mediaRTT, mediaLoss, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
 		mediaBytesOut, mediaRTCPIn, mediaRTCPOut, mediaResent, mediaRepaired, mediaAsked, mediaReported, mediaReportedLost,
-		mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaSpeakers, mediaRefused, mediaDrops} {
+		mediaProbes, mediaProbeBytes, mediaPauses, mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaSpeakers, mediaRefused, mediaDrops} {
 		out <- d
 	}
 }
@@ -140,6 +143,9 @@ func (c *roomCollector) Collect(out chan<- prometheus.Metric) {
 	counter(out, mediaAsked, m.NACKsOut, "node")
 	counter(out, mediaReported, m.TransportReported)
 	counter(out, mediaReportedLost, m.TransportReportedLost)
+	counter(out, mediaProbes, m.Probes)
+	counter(out, mediaProbeBytes, m.ProbeBytes)
+	counter(out, mediaPauses, m.Pauses)
 	counter(out, mediaFeedback, m.TransportFeedbacksSent)
 	counter(out, mediaPaced, m.Paced)
 	counter(out, mediaKeyframes, m.Keyframes)
