@@ -52,6 +52,7 @@
  *   {type: 'blocked', block: Block} |
  *   {type: 'token_expiring', inMs: number} |
  *   {type: 'undecodable', user: string, source: Source, seat?: string, on: boolean, codec?: string} |
+ *   {type: 'paused', user: string, source: Source, seat?: string, on: boolean} |
  *   {type: 'exited', reason: number, text?: string, next?: string})} ServerEvent
  */
 

@@ -62,6 +62,7 @@ export class Stay {
   #inside = false;
   #roster = new Roster();
   #undecodable = new Undecodables();
+  #paused = new Undecodables();
   #timers = new Timers(systemClock);
   /** What the calls of the application go to. */
   local;
@@ -222,6 +223,7 @@ export class Stay {
     this.#renewal.reset();
     this.#blocked(entered.block ?? 'none');
     for (const u of this.#undecodable.reset()) this.#emit('undecodable', u);
+    for (const p of this.#paused.reset()) this.#emit('paused', pausedOf(p));
     this.media.reset();
     this.media.close(); // of the session before, whose seats the node does not know
     this.messages.restart();
@@ -257,6 +259,7 @@ export class Stay {
     this.#roster.clear();
     this.#watch.reset();
     this.#undecodable.reset();
+    this.#paused.reset();
     this.#entered = null;
     if (why && why.reason !== ExitReason.EXIT) this.#emit('kicked-out', why);
     if (why) this.#emit('exit-room', why);
@@ -342,6 +345,7 @@ export class Stay {
     else if (e.type === 'blocked') this.#blocked(e.block);
     else if (e.type === 'token_expiring') this.#expiring(e.inMs);
     else if (e.type === 'undecodable') this.#cannotDecode(e);
+    else if (e.type === 'paused') this.#pauses(e);
     else if (e.type === 'exited') this.#exited(e.reason, e.text ?? '');
   }
 
@@ -368,6 +372,7 @@ export class Stay {
       if (c.name === 'remote-user-exit') {
         this.remote.left(c.payload.userId);
         this.#undecodable.left(c.payload.userId);
+        this.#paused.left(c.payload.userId);
       }
     }
     this.remote.batch(() => {
@@ -379,6 +384,12 @@ export class Stay {
   #cannotDecode(e) {
     const news = this.#roster.has(e.user) ? this.#undecodable.heard(e) : null;
     if (news) this.#emit('undecodable', news);
+  }
+
+  /** @param {{user: string, source: Source, on: boolean}} e */
+  #pauses(e) {
+    const news = this.#roster.has(e.user) ? this.#paused.heard(e) : null;
+    if (news) this.#emit('paused', pausedOf(news));
   }
 
   /** @param {import('./protocol.js').Block} block */
@@ -479,3 +490,6 @@ export class Stay {
     else if (source !== 'screen-audio') this.#emit('error', new ParlorError('device_lost', `The ${source} was disconnected.`, { field: source }));
   }
 }
+
+/** @param {import('./undecodable.js').Undecodable} of */
+const pausedOf = ({ userId, source, on }) => ({ userId, source, on });

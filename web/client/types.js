@@ -30,6 +30,8 @@
  * @property {{block: import('./protocol.js').Block}} blocked  a command keeps one's own streams of this kind from the others, or no longer
  * @property {{userId: string, source: Source, on: boolean, codec: string}} undecodable  `on`: this browser cannot decode what
  *   the user sends as this source, so it stays black or silent; `codec` says what that is, e.g. `AV1 profile 1`. Not `on`: that is over
+ * @property {{userId: string, source: Source, on: boolean}} paused  `on`: the network to here does not carry this picture for now, and it
+ *   stands still; show that it does. Not `on`: that is over
  * @property {{inMs: number}} token-expiring  the token ends then; with `getToken` it is renewed, else by renewToken()
  * @property {{prevState: ConnectionState, state: ConnectionState}} connection-state-changed
  * @property {{}} connection-lost

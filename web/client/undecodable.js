@@ -1,5 +1,5 @@
-// What cannot be decoded here of what the others send. The node says so per seat; who has left, or is met
-// anew after a lost session, is forgotten. Pure: the caller emits what the methods return.
+// What cannot be decoded here of what the others send, or what the network to here does not carry. The node says so per seat; who has
+// left, or is met anew after a lost session, is forgotten. Pure: the caller emits what the methods return.
 
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {{userId: string, source: Source, on: boolean, codec: string}} Undecodable */

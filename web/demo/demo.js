@@ -288,8 +288,13 @@ parlor.on('remote-video-available', ({ userId, streamType }) => {
   else tiles.setVideo(userId, true);
   void run(parlor.startRemoteVideo({ userId, streamType, view: tiles.view(userId, streamType) }));
 });
-/** @type {Map<string, string>} user and source → codec that this browser does not decode */
+/** @type {Map<string, string>} user and source → codec that this browser does not decode; '': the network does not carry it */
 const undecodable = new Map();
+parlor.on('paused', ({ userId, source, on }) => {
+  if (on) undecodable.set(`${userId}/${source}`, '');
+  else undecodable.delete(`${userId}/${source}`);
+  noteUndecodable(userId);
+});
 parlor.on('undecodable', ({ userId, source, on, codec }) => {
   if (on) undecodable.set(`${userId}/${source}`, codec);
   else undecodable.delete(`${userId}/${source}`);

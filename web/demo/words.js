@@ -76,15 +76,17 @@ export function blockText(block) {
 }
 
 /**
- * What a tile says of streams that the browser cannot decode, and whether that is its picture.
- * @param {{source: string, codec: string}[]} list
+ * What a tile says of streams that the browser cannot decode, or that its network does not carry, and whether that is its picture.
+ * @param {{source: string, codec: string}[]} list  codec '': the network
  * @returns {['' | 'sound' | 'picture', string]}
  */
 export function undecodableText(list) {
   const kinds = list.map(({ source }) => source === 'camera' || source === 'screen' ? /** @type {const} */ ('picture') : /** @type {const} */ ('sound'));
-  const text = list.map(({ codec }, i) => `No ${kinds[i]}: your browser cannot decode ${codec}`).join('. ');
+  const text = list.map(({ codec }, i) => codec ? `No ${kinds[i]}: your browser cannot decode ${codec}` : PAUSED).join('. ');
   return [kinds.find((kind) => kind === 'picture') ?? kinds[0] ?? '', text];
 }
+
+const PAUSED = 'Paused: your network is too slow for this picture';
 
 /** From poor on: of a good network nobody needs to be told. @type {Record<number, string>} */
 const QUALITIES = { 3: 'poor', 4: 'bad', 5: 'very bad', 6: 'down' };

@@ -305,6 +305,7 @@ test('words: reasons and errors become sentences', () => {
   const [sound, picture] = [{ source: 'mic', codec: 'G722' }, { source: 'camera', codec: 'VP9 profile 2' }];
   assert.deepEqual(undecodableText([sound]), ['sound', 'No sound: your browser cannot decode G722']);
   assert.deepEqual(undecodableText([sound, picture]), ['picture', 'No sound: your browser cannot decode G722. No picture: your browser cannot decode VP9 profile 2']);
+  assert.deepEqual(undecodableText([{ source: 'camera', codec: '' }]), ['picture', 'Paused: your network is too slow for this picture']);
   assert.deepEqual(undecodableText([]), ['', '']);
 });
 
