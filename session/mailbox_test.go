@@ -620,3 +620,26 @@ func TestWhatIsUndoneBeforeItWasToldIsNotTold(t *testing.T) {
 		}
 	}
 }
+
+// TestPausedIsToldApart from what cannot be decoded, of the same seat: as a type of its own, and the latest of each.
+func TestPausedIsToldApart(t *testing.T) {
+	event := func(paused, on bool) Event {
+		x := &Undecodable{Seat: "s", User: "ann", Source: Camera, Paused: paused}
+		return Event{Type: x.event(), Undecodable: x, On: on}
+	}
+	var got []string
+	for _, e := range coalesce([]Event{event(false, true), event(true, true), event(false, false), event(true, false), event(true, true)}) {
+		b, err := e.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(b))
+	}
+	want := []string{
+		`{"type":"undecodable","seq":0,"user":"ann","seat":"s","source":"camera","on":false}`,
+		`{"type":"paused","seq":0,"user":"ann","seat":"s","source":"camera","on":true}`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("told %v, not %v", got, want)
+	}
+}
