@@ -15,6 +15,7 @@ import (
 type share struct {
 	need  float64 // bit/s that all takes which is wanted
 	short bool    // some sink shows less than its receiver wants
+	none  int64   // since when all pictures are paused; 0: they are not
 }
 
 // allowance is what a sink may show, as far as its peer's network goes. The zero value allows everything.
@@ -60,10 +61,17 @@ func (c *core) divide(p *peer) {
 		Audio: uint32(n.sound.rate), Repair: resent, Failed: failed,
 	}, d.seats, d.states, &d.scratch)
 	n.share.short = false
+	none := len(d.sinks) > 0
 	cut := d.now > cutAbove*e.Capacity
 	for i, s := range d.sinks {
 		c.allow(s, d.states[i], len(d.seats[i].Rungs), cut)
+		none = none && s.allowed.paused
 		n.share.short = n.share.short || s.allowed.paused || s.allowed.layers != 0
+	}
+	if !none {
+		n.share.none = 0
+	} else if n.share.none == 0 {
+		n.share.none = c.now
 	}
 }
 
@@ -93,12 +101,12 @@ func (c *core) seats(p *peer) {
 	d := &c.nets.division
 	d.seats, d.states, d.sinks, d.rungs, d.top, d.now = d.seats[:0], d.states[:0], d.sinks[:0], d.rungs[:0], 0, 0
 	for _, s := range p.down.sinks {
-		if s.section.Kind != packet.Video || !s.active || !s.measured() {
+		if s.section.Kind != packet.Video || !s.active {
 			continue
 		}
 		t := c.shown(s)
-		if t == nil || s.want.Hidden {
-			c.allowAll(s)
+		if t == nil || s.want.Hidden || !s.measured() {
+			c.unbound(s)
 			continue
 		}
 		if s.cur != nil {
@@ -106,7 +114,9 @@ func (c *core) seats(p *peer) {
 		}
 		from := len(d.rungs)
 		live := c.ladder(s, t)
-		if rungs := d.rungs[from:]; live {
+		if rungs := d.rungs[from:]; !live {
+			c.unbound(s)
+		} else {
 			d.sinks, d.states = append(d.sinks, s), append(d.states, s.allowed.state)
 			d.seats = append(d.seats, allocate.Seat{ID: s.ssrc, Screen: t.key.Source == Screen, Area: s.want.Area, Rungs: rungs})
 			d.top += float64(rungs[len(rungs)-1].Rate)
@@ -142,6 +152,14 @@ func (c *core) allowAll(s *sink) {
 	was := s.allowed.paused
 	if s.allowed = (allowance{}); was {
 		c.pauseChanged(s)
+	}
+}
+
+// unbound has a sink show all that it wants, as there is nothing to divide for it: what was decided of it would never be looked at again.
+func (c *core) unbound(s *sink) {
+	if s.allowed.paused || s.allowed.layers != 0 {
+		c.allowAll(s)
+		c.retarget(s)
 	}
 }
 

@@ -203,6 +203,28 @@ func TestRandomLossTakesNoPictureAway(t *testing.T) {
 	}
 }
 
+// TestPausedComesBackWithItsPublisher: who stops sending while it is paused at a receiver, and begins again when that one's network is
+// better, is seen.
+func TestPausedComesBackWithItsPublisher(t *testing.T) {
+	w, n := observed(t)
+	cam := w.layered(1, 1, 500, 1900, 6000)
+	pub := w.talker(2)
+	w.join(4, 4, nil, seatVideo("s", 77), seatAudio("a", 79))
+	w.watch(4, "s", 1, Camera, High)
+	w.watch(4, "a", 2, Mic, High)
+	link := w.access(4, 60e3)
+	w.call(5*time.Second, cam, link)
+	require.Len(t, n.undecodable, 1, "paused")
+	link.rate = 20e6
+	for range 250 { // its sound alone
+		w.talk(20*time.Millisecond, pub)
+		link.report()
+	}
+	w.call(15*time.Second, cam, link)
+	require.Zero(t, n.undecodable[len(n.undecodable)-1].Track, "and no longer")
+	require.NotNil(t, w.c.peers[4].down.sinks["s"].cur)
+}
+
 // TestWhatIsPausedIsForgotten where something else is to be shown, or nothing.
 func TestWhatIsPausedIsForgotten(t *testing.T) {
 	for name, forget := range map[string]func(w *world){

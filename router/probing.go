@@ -28,6 +28,9 @@ type prober struct {
 const (
 	// enough is how many times as much as is wanted a network must carry for all of it. Higher probes where nothing is missing.
 	enough = 1.1
+	// pausedLong is for how long all pictures must be paused, in ns, before it is probed although loss bounds the estimate. Lower has
+	// sound suffer more often where there is no room for a picture.
+	pausedLong = 10e9
 	// probeStep is the time between bursts of a cluster, in ns. Shorter ones measure better and wake the room more often.
 	probeStep = 5e6
 	// copiesFrom is the rate of a cluster from which on it is made of copies, in bit/s. Below, packets of 1,200 bytes are too few.
@@ -52,7 +55,8 @@ func (c *core) probe(p *peer) {
 	}
 	cluster, ok := n.probes.control.Next(c.now, probe.State{
 		Capacity: e.Capacity, Need: enough * n.share.need, Sent: n.load.rate, Queue: e.Queue, RTT: p.rtt, Limited: e.Limited,
-		Lossy: e.Loss < e.Delay, Active: n.share.need > 0,
+		// Where no picture has been sent for long, what was lost before is no reason never to find out.
+		Lossy: e.Loss < e.Delay && (n.share.none == 0 || c.now-n.share.none < pausedLong || e.Lost > 0), Active: n.share.need > 0,
 	})
 	if !ok {
 		return
@@ -110,7 +114,7 @@ func (c *core) stepProbes() {
 func (c *core) probeOn(p *peer) bool {
 	x := &p.down.net.probes
 	s := x.by
-	if !p.ready || p.down.sinks[s.section.MID] != s || !s.active || s.retransmits() == 0 {
+	if s == nil || !p.ready || p.down.sinks[s.section.MID] != s || !s.active || s.retransmits() == 0 {
 		x.by = nil
 		return false
 	}

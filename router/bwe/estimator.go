@@ -32,6 +32,9 @@ const (
 	silence, silenceFading = 2e9, 0.7
 	// firstSpan is for how long after the first report a probe may lower the estimate, in ns.
 	firstSpan = 3e9
+	// lossless is the share of lost packets below which probes may raise what loss allows, loosened times at most.
+	// Higher ones find room sooner, and lose more where there is none.
+	lossless, loosened = 0.01, 1.3
 	// emptied is how long after the last packet should have left a queue that is taken for empty, in ns. Lower probes while it stands.
 	emptied = 200e6
 	// trust is for how long an estimate is trusted that was neither used nor probed, in ns.

@@ -151,6 +151,10 @@ func (e *Estimator) probed(r probe.Result) Event {
 	}
 	switch {
 	case e.bound() < e.capacity.rate: // a few packets slip through a policer
+		if e.loss.lately() < lossless && rate > 1.05*e.bound() && e.now > e.ceiling.until {
+			e.loosen(min(rate, loosened*e.bound()))
+			return Probed
+		}
 	case rate > e.capacity.rate && e.queue.length <= probe.QueueMost:
 		e.capacity.measured(e.now, rate)
 		e.acked.variance += unsure
@@ -161,6 +165,15 @@ func (e *Estimator) probed(r probe.Result) Event {
 		e.cause = Delay
 	}
 	return Failed
+}
+
+// loosen raises what loss allows, as nothing is lost any more and a probe got through.
+func (e *Estimator) loosen(rate float64) {
+	if e.ceiling.rate > 0 {
+		e.ceiling.rate = rate
+		return
+	}
+	e.loss.restart(rate / 1e3)
 }
 
 // drain watches that the queue gets shorter while less is sent than the capacity.
