@@ -114,7 +114,7 @@ test-browser: web/foreign/node_modules/.installed
 .PHONY: test-fuzz fuzz
 test-fuzz fuzz:
 	$(call stage,fuzz every target for $(FUZZTIME))
-	@ARTIFACTS='$(ARTIFACTS)' .ci/fuzz '$(FUZZTIME)'
+	@.ci/fuzz '$(FUZZTIME)' '$(ARTIFACTS)/fuzz'
 
 .PHONY: lint
 lint:
