@@ -220,6 +220,7 @@ func TestPausedComesBackWithItsPublisher(t *testing.T) {
 		w.talk(20*time.Millisecond, pub)
 		link.report()
 	}
+	require.Len(t, n.undecodable, 2, "who sends nothing is not paused")
 	w.call(15*time.Second, cam, link)
 	require.Zero(t, n.undecodable[len(n.undecodable)-1].Track, "and no longer")
 	require.NotNil(t, w.c.peers[4].down.sinks["s"].cur)
