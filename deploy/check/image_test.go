@@ -74,7 +74,7 @@ func TestImageHasWhatItIsBuiltFrom(t *testing.T) {
 	}
 }
 
-// TestImageHasNothingElse: of what git knows nothing but Go files of packages that only tests import, a hundredth of the whole; of what git
+// TestImageHasNothingElse: of what git knows nothing but Go files of packages that only tests import, less than a twentieth; of what git
 // does not know nothing at all.
 func TestImageHasNothingElse(t *testing.T) {
 	ignored, needed := ignores(t), buildFiles(t, "amd64")
