@@ -76,8 +76,9 @@ func (p *participant) seatLocked(s *seat, who occupant) error {
 
 // occupant checks a request and finds its user.
 func (p *participant) occupant(q SeatRequest) (occupant, error) {
-	if q.User == "" {
-		return occupant{}, nil
+	shown, err := q.extent()
+	if err != nil || q.User == "" {
+		return occupant{}, err
 	}
 	for _, c := range []struct {
 		field string
@@ -95,10 +96,6 @@ func (p *participant) occupant(q SeatRequest) (occupant, error) {
 				return occupant{}, err
 			}
 		}
-	}
-	shown, err := q.extent()
-	if err != nil {
-		return occupant{}, err
 	}
 	p.room.mu.Lock()
 	defer p.room.mu.Unlock()

@@ -106,6 +106,10 @@ func TestSetSizesRefuses(t *testing.T) {
 		if err := bob.SetSeat(q); code(err) != session.CodeBadRequest || session.AsError(err).Field != "width" {
 			t.Errorf("a seat of that size: %v", err)
 		}
+		q.User = "" // nobody is seated there
+		if err := bob.SetSeat(q); code(err) != session.CodeBadRequest || session.AsError(err).Field != "width" {
+			t.Errorf("a seat of that size: %v", err)
+		}
 		if err := ann.SetSizes([]session.SeatSize{hidden}); code(err) != session.CodeBadRequest {
 			t.Errorf("without seats: %v", err)
 		}

@@ -32,16 +32,6 @@ type authority struct {
 	file string
 }
 
-func must2[A any](t *testing.T) func(A, error) A {
-	return func(a A, err error) A {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return a
-	}
-}
-
 func write(t *testing.T, name string, text []byte) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name)
@@ -54,7 +44,7 @@ func write(t *testing.T, name string, text []byte) string {
 // sign makes a certificate, of an authority where there is none.
 func sign(t *testing.T, by *authority, name string) (*ecdsa.PrivateKey, []byte) {
 	t.Helper()
-	key := must2[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	c := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
@@ -65,13 +55,13 @@ func sign(t *testing.T, by *authority, name string) (*ecdsa.PrivateKey, []byte) 
 	} else {
 		parent, signer = by.cert, by.key
 	}
-	return key, must2[[]byte](t)(x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer))
+	return key, must(x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer))
 }
 
 func newAuthority(t *testing.T, name string) *authority {
 	t.Helper()
 	key, der := sign(t, nil, name)
-	cert := must2[*x509.Certificate](t)(x509.ParseCertificate(der))
+	cert := must(x509.ParseCertificate(der))
 	return &authority{t, key, cert, write(t, name+".pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))}
 }
 
@@ -79,7 +69,7 @@ func newAuthority(t *testing.T, name string) *authority {
 func (a *authority) issue(name string) (cert, key string) {
 	a.t.Helper()
 	k, der := sign(a.t, a, name)
-	text := must2[[]byte](a.t)(x509.MarshalECPrivateKey(k))
+	text := must(x509.MarshalECPrivateKey(k))
 	return write(a.t, name+".pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
 		write(a.t, name+".key", pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: text}))
 }
@@ -120,7 +110,7 @@ func TestCertificatesOfNATS(t *testing.T) {
 	pool := x509.NewCertPool()
 	pool.AddCert(ours.cert)
 	s := natsapi.ServerWithoutJetStream(t, server.Options{TLS: true, TLSConfig: &tls.Config{
-		Certificates: []tls.Certificate{must2[tls.Certificate](t)(tls.LoadX509KeyPair(cert, key))}, MinVersion: tls.VersionTLS12,
+		Certificates: []tls.Certificate{must(tls.LoadX509KeyPair(cert, key))}, MinVersion: tls.VersionTLS12,
 		ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
 	}})
 	right := natsapi.Server{URL: s.ClientURL(), CA: ours.file}
@@ -150,22 +140,22 @@ func TestCertificatesOfNATS(t *testing.T) {
 
 // TestCredentialsOfNATS: nats.credentials is a user's JWT and seed; others than the server's operator has signed are refused, and named.
 func TestCredentialsOfNATS(t *testing.T) {
-	operator, account := must2[nkeys.KeyPair](t)(nkeys.CreateOperator()), must2[nkeys.KeyPair](t)(nkeys.CreateAccount())
-	public := func(k nkeys.KeyPair) string { return must2[string](t)(k.PublicKey()) }
+	operator, account := must(nkeys.CreateOperator()), must(nkeys.CreateAccount())
+	public := func(k nkeys.KeyPair) string { return must(k.PublicKey()) }
 	claims := jwt.NewAccountClaims(public(account))
-	text := must2[string](t)(claims.Encode(operator))
+	text := must(claims.Encode(operator))
 	resolver := &server.MemAccResolver{}
 	if err := resolver.Store(public(account), text); err != nil {
 		t.Fatal(err)
 	}
-	trusted := must2[*jwt.OperatorClaims](t)(jwt.DecodeOperatorClaims(must2[string](t)(jwt.NewOperatorClaims(public(operator)).Encode(operator))))
+	trusted := must(jwt.DecodeOperatorClaims(must(jwt.NewOperatorClaims(public(operator)).Encode(operator))))
 	s := natsapi.ServerWithoutJetStream(t, server.Options{TrustedOperators: []*jwt.OperatorClaims{trusted}, AccountResolver: resolver})
 	creds := func(by nkeys.KeyPair, until time.Time) string {
-		user := must2[nkeys.KeyPair](t)(nkeys.CreateUser())
+		user := must(nkeys.CreateUser())
 		u := jwt.NewUserClaims(public(user))
 		u.Expires = until.Unix()
-		token := must2[string](t)(u.Encode(by))
-		file := must2[[]byte](t)(jwt.FormatUserConfig(token, must2[[]byte](t)(user.Seed())))
+		token := must(u.Encode(by))
+		file := must(jwt.FormatUserConfig(token, must(user.Seed())))
 		return write(t, "user.creds", file)
 	}
 	hour := time.Now().Add(time.Hour)
@@ -174,7 +164,7 @@ func TestCredentialsOfNATS(t *testing.T) {
 	}
 	for name, file := range map[string]string{
 		"none":           "",
-		"of a stranger":  creds(must2[nkeys.KeyPair](t)(nkeys.CreateAccount()), hour),
+		"of a stranger":  creds(must(nkeys.CreateAccount()), hour),
 		"expired":        creds(account, time.Now().Add(-time.Minute)),
 		"something else": write(t, "junk.creds", []byte("hello")),
 	} {
