@@ -137,7 +137,9 @@ func (g *Guard) budget(now int64, carries float64, queue int64) {
 	g.spent, g.looked = 0, now
 	blocks := g.blocks()
 	switch {
-	case blocks == 0 || queue > standing:
+	case queue > standing:
+	case blocks == 0:
+		g.ceiling = 0 // what limited it is over
 	case used > spare:
 		g.ceiling = max(int(float64(blocks)*spare/used), 1)
 	case g.ceiling > 0 && used*float64(blocks+1) < spare*float64(blocks):

@@ -169,3 +169,16 @@ func TestLossesOfAQueueAreNotAnswered(t *testing.T) {
 		t.Error("no redundancy for loss")
 	}
 }
+
+// TestAQueueOfBeforeHoldsNothingBack: redundancy rises at once for loss, also if a queue stood long ago.
+func TestAQueueOfBeforeHoldsNothingBack(t *testing.T) {
+	l := newLine()
+	l.queue = 200 * ms
+	l.run(1, 0)
+	l.queue = 0
+	l.run(30, 0)
+	l.run(1, 0.3)
+	if d := l.depth(); d < 4 {
+		t.Errorf("%d blocks", d)
+	}
+}
