@@ -290,12 +290,16 @@ func (c *core) sendSoundAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], o
 	return n + len(payload)
 }
 
+// maxMended is of how many blocks beside its own a packet of a publisher may have what is missing taken. Browsers send nine at most (libwebrtc's
+// audio_encoder_copy_red.cc). Higher repairs longer gaps, and has one packet make more work for a room.
+const maxMended = 9
+
 // mend takes what is missing before m, which a publisher has sent as RED, out of it. Its blocks are the packets before it if they
 // are of successive frames of one length.
 func (c *core) mend(st *stream, m *media, buf *packet.Buffer) {
 	var room [red.MaxBlocks]red.Block
 	blocks, ok := red.Parse(m.Payload, room[:0])
-	if !ok || len(blocks) == 1 {
+	if !ok || len(blocks) == 1 || len(blocks) > maxMended+1 {
 		return
 	}
 	blocks = blocks[:len(blocks)-1]

@@ -417,3 +417,29 @@ func TestPublishersRedundancyRepairs(t *testing.T) {
 	require.NotZero(t, w.c.totals.NACKsOut)
 	require.Len(t, w.c.out.free, maxSlots)
 }
+
+// TestOnePacketIsNotMany: a packet with more blocks than browsers send brings but its own, so that none makes work for thirty.
+func TestOnePacketIsNotMany(t *testing.T) {
+	for blocks, want := range map[int]uint64{maxMended: maxMended, maxMended + 1: 0} {
+		w, s, _ := listening(t)
+		raw := w.listener(4, seatAudio("5", 6000))
+		s.pt = opusRED.PT
+		send := func(list ...red.Block) {
+			payload := make([]byte, red.Size(list))
+			red.Compose(payload, list)
+			p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: s.pt, SequenceNumber: s.seq, Timestamp: s.ts, SSRC: s.ssrc}, Payload: payload}
+			b, err := p.Marshal()
+			w.must(err)
+			w.deliver(1, false, b)
+		}
+		send(red.Block{PT: opus.PT, Data: []byte{0xfc}})
+		s.seq, s.ts = s.seq+40, s.ts+40*960
+		var list []red.Block
+		for i := range blocks {
+			list = append(list, red.Block{PT: opus.PT, Offset: uint32(blocks-i) * 120, Data: []byte{1}})
+		}
+		before := len(raw.rtp)
+		send(append(list, red.Block{PT: opus.PT, Data: []byte{0xfc}})...)
+		require.EqualValues(t, want+1, len(raw.rtp)-before, "%d blocks", blocks)
+	}
+}
