@@ -2,6 +2,7 @@ package natsapi
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,14 +102,17 @@ func TestAStandbyThatIsLateHearsTheOthersFirst(t *testing.T) {
 				pulse: pulse{log: zerolog.Nop()}, tell: func() bool { return true },
 			}}
 			b.service.pulse.look()
-			m, acted := &nats.Msg{Reply: "answers"}, 0
+			m := &nats.Msg{Reply: "answers"}
+			var acted atomic.Int32
+			b.mu.Lock()
 			b.waits = map[string]*time.Timer{m.Reply: time.AfterFunc(standbyTime, func() {
 				if b.due(command.DescribeNode, m) {
-					acted++
+					acted.Add(1)
 				}
 			})}
+			b.mu.Unlock()
 			time.Sleep(standbyTime + beat)
-			if acted != 0 {
+			if acted.Load() != 0 {
 				t.Error("it stands in before it knows what others have said")
 			}
 			if taken {
@@ -118,8 +122,8 @@ func TestAStandbyThatIsLateHearsTheOthersFirst(t *testing.T) {
 				b.service.pulse.look()
 				time.Sleep(beat)
 			}
-			if taken != (acted == 0) || acted > 1 {
-				t.Errorf("taken by another one: %t; it stood in %d times", taken, acted)
+			if n := acted.Load(); taken != (n == 0) || n > 1 {
+				t.Errorf("taken by another one: %t; it stood in %d times", taken, n)
 			}
 		})
 	}
