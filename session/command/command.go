@@ -72,14 +72,14 @@ func (c *Commands) Do(ctx context.Context, a Action, request []byte) (answer any
 }
 
 // DoHere is Do for this node alone, as if there were no other: what other nodes ask of it. What has the id (WithID) of a command that was
-// carried out is an error.
+// carried out is an error, also where that was not complete in time.
 func (c *Commands) DoHere(ctx context.Context, a Action, request []byte) (answer any, err error) {
 	id := IDOf(ctx)
 	if !c.once.begin(id) {
 		return nil, session.Errorf(session.CodeInternal, "", "the command is carried out already")
 	}
 	defer func() {
-		if err != nil {
+		if err != nil && !mayBeDone(err) {
 			c.once.failed(id)
 		}
 	}()
@@ -106,6 +106,9 @@ func (c *Commands) do(ctx context.Context, a Action, request []byte,
 	}
 	return answer, nil
 }
+
+// mayBeDone reports whether a command that ended with an error may have been carried out all the same, or be under way.
+func mayBeDone(err error) bool { return session.AsError(err).Code == session.CodeInternal }
 
 // told is an error as the caller is told it.
 func told(err error) error {

@@ -61,7 +61,7 @@ func (o *once) begin(id string) bool {
 	return true
 }
 
-// failed takes that nothing came of a command: it may be carried out yet.
+// failed takes that a command was refused, and nothing came of it: it may be carried out yet.
 func (o *once) failed(id string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -1,12 +1,16 @@
 package command_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"parlor/session"
 	"parlor/session/command"
+	"parlor/session/fakewire"
 )
 
 // TestWhatEndsSomethingIsKept for a node that cannot be reached, and nothing else is; what no node would take is refused at once.
@@ -106,4 +110,48 @@ func TestACommandIsCarriedOutOnce(t *testing.T) {
 			t.Errorf("%d, %s: %q, not %q", i, tt.id, got, tt.want)
 		}
 	}
+}
+
+// unkept are marks that are never kept.
+type unkept struct{}
+
+func (unkept) Keep(session.RoomID, []session.Mark) <-chan struct{}            { return make(chan struct{}) }
+func (unkept) Recall(context.Context, session.RoomID) ([]session.Mark, error) { return nil, nil }
+func (unkept) EndBlocks(session.RoomID)                                       {}
+
+// TestWhatWasNotCompleteInTimeIsNotCarriedOutAgain: the user is out, and it is the keeping of the ban that was waited for in vain. Who is
+// back after the ban stays when the kept copy comes.
+func TestWhatWasNotCompleteInTimeIsNotCarriedOutAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rooms := session.New(session.Options{Marks: unkept{}}, &fakewire.Transport{}, nil)
+		defer rooms.Shutdown(context.Background())
+		c := command.New(command.Options{Rooms: rooms, Node: &fakeNode{id: "n1"}})
+		lobby, err := session.StringRoom("lobby")
+		if err != nil {
+			t.Fatal(err)
+		}
+		enter := func(user string) {
+			t.Helper()
+			q := session.EnterRequest{Room: lobby, User: user, Grant: session.Grant{Rights: session.AllRights()}}
+			if _, _, err := rooms.Enter(t.Context(), q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		enter("ann")
+		enter("bob")
+		ctx, cancel := context.WithTimeout(command.WithID(t.Context(), "late"), time.Second)
+		defer cancel()
+		_, err = c.DoHere(ctx, command.RemoveUser, []byte(`{"StrRoomId":"lobby","UserIds":["bob"],"BanSeconds":1}`))
+		if want := "internal: the command was not complete in time; it may be repeated"; err == nil || err.Error() != want {
+			t.Fatalf("%v, not %s", err, want)
+		}
+		enter("bob")
+		kept := command.Owed{Room: lobby, Action: command.RemoveUser, Request: []byte(`{"StrRoomId":"lobby","UserIds":["bob"]}`), ID: "late"}
+		if err, want := c.Obey(t.Context(), kept), "internal: the command is carried out already"; err == nil || err.Error() != want {
+			t.Errorf("the copy that was kept: %v, not %s", err, want)
+		}
+		if d, err := rooms.DescribeRoom(lobby, session.Page{}); err != nil || len(d.List) != 2 {
+			t.Errorf("%d inside: %v", len(d.List), err)
+		}
+	})
 }
