@@ -33,9 +33,9 @@ func (c *Cluster) Draining() bool {
 }
 
 // MoveAll moves every room to another node and tells those inside where to go, as far as there is one that takes it. It
-// returns when nobody is left inside, or when ctx is done. What this node owes is carried out before, as it is void for the others.
+// returns when nobody is left inside, or when ctx is done. What this node owes of a room is carried out before, as it is void for the others.
 func (c *Cluster) MoveAll(ctx context.Context) {
-	c.obeyLast(ctx)
+	owing := c.owing(ctx)
 	c.mu.Lock()
 	claims := make([]*claim, 0, len(c.claims))
 	for _, cl := range c.claims {
@@ -53,6 +53,9 @@ func (c *Cluster) MoveAll(ctx context.Context) {
 			return
 		}
 		all.Go(func() {
+			if owing[cl.token] {
+				c.obeyLast(ctx, cl)
+			}
 			c.moveOne(ctx, cl)
 			<-places
 		})

@@ -199,12 +199,23 @@ func (c *Cluster) obeyAll(ctx context.Context) error {
 	return err
 }
 
-// obeyLast carries out what this node still owes of its rooms before it gives them away.
-func (c *Cluster) obeyLast(ctx context.Context) {
+// owing returns the tokens of rooms of which something is owed, by whomever, as far as that can be read before rooms are given away.
+func (c *Cluster) owing(ctx context.Context) map[string]bool {
 	ctx, cancel := context.WithTimeout(ctx, obeyWithin)
 	defer cancel()
-	if err := c.obeyAll(ctx); err != nil {
-		c.o.Log.Warn().Err(err).Msg("whether something is owed of the rooms that are given to other nodes could not be read, or all of it be carried out")
+	_, owing, err := c.store.marked(ctx, "*"+owedPart+"*")
+	if err != nil {
+		c.o.Log.Warn().Err(err).Msg("whether something is owed of the rooms that are given to other nodes could not be read")
+	}
+	return owing
+}
+
+// obeyLast carries out what this node still owes of a room before it gives it away.
+func (c *Cluster) obeyLast(ctx context.Context, cl *claim) {
+	ctx, cancel := context.WithTimeout(ctx, obeyWithin)
+	defer cancel()
+	if err := c.heed(ctx, cl); err != nil {
+		c.o.Log.Warn().Err(err).Str("room", cl.room.Key()).Msg("not all that is owed of a room that is given to another node could be carried out")
 	}
 }
 

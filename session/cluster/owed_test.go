@@ -32,6 +32,18 @@ func (m *member) owe(t *testing.T, node string, o Owed) {
 	require.Equal(t, m.o.Forget, within)
 }
 
+// pair returns two nodes that know each other, of which a has the lobby; change may change a's options.
+func pair(t *testing.T, change func(*Options)) (b *broker, a, other *member, lobby session.RoomID) {
+	t.Helper()
+	b = newBroker(t)
+	a, other = join(t, b.url(), "a", change), join(t, b.url(), "b", nil)
+	a.knows(t, 2)
+	other.knows(t, 2)
+	lobby = room(t, "lobby")
+	a.claim(t, lobby)
+	return b, a, other, lobby
+}
+
 // seized returns the claim on a room, which the caller has made busy: nobody else looks at what is owed of it.
 func (m *member) seized(t *testing.T, r session.RoomID) *claim {
 	t.Helper()
@@ -162,9 +174,8 @@ func TestWhatIsOwedTouchesNoBlocksOfOthers(t *testing.T) {
 
 // TestWhatIsOwedIsLeftWhereTheNodeEnds: the farewell does not wait for what is carried out before a room is handed on.
 func TestWhatIsOwedIsLeftWhereTheNodeEnds(t *testing.T) {
-	b := newBroker(t)
 	began, ended := make(chan struct{}), make(chan error, maxOwed)
-	a := join(t, b.url(), "a", func(o *Options) {
+	_, a, other, lobby := pair(t, func(o *Options) {
 		o.Obey = func(ctx context.Context, _ Owed) error {
 			close(began)
 			<-ctx.Done()
@@ -172,10 +183,6 @@ func TestWhatIsOwedIsLeftWhereTheNodeEnds(t *testing.T) {
 			return ctx.Err()
 		}
 	})
-	other := join(t, b.url(), "b", nil)
-	other.knows(t, 2)
-	lobby := room(t, "lobby")
-	a.claim(t, lobby)
 	cl := a.seized(t, lobby)
 	other.owe(t, "a", dismissal(lobby))
 	require.True(t, a.background(func(ctx context.Context) { a.handOn(ctx, cl, "b") }))
@@ -186,12 +193,7 @@ func TestWhatIsOwedIsLeftWhereTheNodeEnds(t *testing.T) {
 
 // TestWhatIsOwedByANodeThatIsDrained is carried out before its rooms are moved, for whose next node it would be void.
 func TestWhatIsOwedByANodeThatIsDrained(t *testing.T) {
-	b := newBroker(t)
-	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
-	a.knows(t, 2)
-	other.knows(t, 2)
-	lobby := room(t, "lobby")
-	a.claim(t, lobby)
+	_, a, other, lobby := pair(t, nil)
 	other.owe(t, "a", dismissal(lobby))
 	a.Drain()
 	a.MoveAll(t.Context())
@@ -200,13 +202,43 @@ func TestWhatIsOwedByANodeThatIsDrained(t *testing.T) {
 	require.True(t, moved)
 }
 
+// TestWhatIsOwedOfManyRoomsIsDoneAtOnce where a node is drained: a room whose command takes long keeps no other room's from being carried out.
+func TestWhatIsOwedOfManyRoomsIsDoneAtOnce(t *testing.T) {
+	const rooms = 3
+	var begun atomic.Int64
+	all := make(chan struct{})
+	failed := make(chan error, rooms)
+	_, a, other, lobby := pair(t, func(o *Options) {
+		obey := o.Obey
+		o.Obey = func(ctx context.Context, owed Owed) error {
+			if begun.Add(1) == rooms {
+				close(all)
+			}
+			select {
+			case <-all:
+				return obey(ctx, owed)
+			case <-ctx.Done():
+				failed <- ctx.Err()
+				return ctx.Err()
+			}
+		}
+	})
+	other.owe(t, "a", dismissal(lobby))
+	want := []string{`s:lobby DismissRoom {"Reason":"over"}`}
+	for _, name := range []string{"hall", "yard"} {
+		a.claim(t, room(t, name))
+		other.owe(t, "a", dismissal(room(t, name)))
+		want = append(want, `s:`+name+` DismissRoom {"Reason":"over"}`)
+	}
+	a.Drain()
+	a.MoveAll(t.Context())
+	require.Empty(t, failed)
+	require.ElementsMatch(t, want, a.rooms.heard())
+}
+
 // TestWhatIsOwedByANodeThatKeptItsLease: it hung for a moment, and nobody noticed but who gave the command.
 func TestWhatIsOwedByANodeThatKeptItsLease(t *testing.T) {
-	b := newBroker(t)
-	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
-	other.knows(t, 2)
-	lobby := room(t, "lobby")
-	a.claim(t, lobby)
+	b, a, other, lobby := pair(t, nil)
 	was, o := a.incarnation(), dismissal(lobby)
 	o.ID = "one"
 	other.owe(t, "a", o)
@@ -341,11 +373,7 @@ func (u unread) Get(ctx context.Context, key string) (jetstream.KeyValueEntry, e
 // TestWhatIsCarriedOutAndStands: that it cannot be deleted holds up nobody, and it is not carried out again; but the same command is that
 // is given in another bucket, whose revisions are lower.
 func TestWhatIsCarriedOutAndStands(t *testing.T) {
-	b := newBroker(t)
-	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
-	other.knows(t, 2)
-	lobby := room(t, "lobby")
-	a.claim(t, lobby)
+	b, a, other, lobby := pair(t, nil)
 	cl := a.seized(t, lobby)
 	defer a.keepOn(cl)
 	other.owe(t, "a", removal(lobby, "bob"))
@@ -415,11 +443,7 @@ func TestWhatIsOwedIsNotCrowdedOut(t *testing.T) {
 // TestWhatIsOwedInAnotherBucket: this node has registered anew and written its rooms into a bucket whose revisions are lower than those of
 // the one before, and has not noticed otherwise. What is owed from then on is.
 func TestWhatIsOwedInAnotherBucket(t *testing.T) {
-	b := newBroker(t)
-	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
-	other.knows(t, 2)
-	lobby := room(t, "lobby")
-	a.claim(t, lobby)
+	_, a, other, lobby := pair(t, nil)
 	cl := a.seized(t, lobby)
 	defer a.keepOn(cl)
 	a.mu.Lock()
