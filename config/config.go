@@ -166,6 +166,8 @@ type Debug struct {
 // Room says how rooms behave.
 type Room struct {
 	Loudest int `koanf:"loudest" doc:"Where more are on stage, only so many are heard of them by WHEP players, those who speak loudest: 1 to 16; 0: all are."`
+	// NoEstimate is for networks that estimates get wrong.
+	NoEstimate bool `koanf:"no_estimate" doc:"Send everybody all that is asked for, whatever their networks carry. What does not fit is lost: pictures freeze and sound breaks up, where it would have been sent smaller, or paused."`
 }
 
 // Trace says where traces of joins and commands go.

@@ -172,6 +172,43 @@ func TestPicturesFitTheNetwork(t *testing.T) {
 	require.EqualValues(t, 1, w.c.totals.Pauses)
 }
 
+// TestNoEstimate: where nothing is to be divided everybody is sent all, nothing is paused or probed, and no estimate is told; what is lost is, and
+// sound is protected.
+func TestNoEstimate(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		w, n := observed(t)
+		w.c.o.NoEstimate = off
+		cam, mic := w.layered(1, 1, 500, 1900, 6000), w.talker(2)
+		w.join(4, 4, nil, seatVideo("s", 77), seatAudio("a", 78))
+		w.watch(4, "s", 1, Camera, High)
+		w.watch(4, "a", 2, Mic, High)
+		link := w.access(4, 20e6)
+		w.call(time.Second, cam, link)
+		link.rate = 50e3
+		talk := func(seconds int) {
+			for range 25 * seconds {
+				w.deliver(2, false, mic.next())
+				w.call(40*time.Millisecond, cam, link)
+			}
+		}
+		talk(16)
+		rates := w.flows(cam, link, 77)
+		require.Equal(t, off, rates[2] > 1e6, "%v", rates)
+		require.Equal(t, off, w.c.totals.Pauses == 0)
+		require.Equal(t, off, len(n.undecodable) == 0)
+		require.Equal(t, off, w.c.totals.Probes == 0)
+		last := n.last(4)
+		require.Equal(t, off, last.Estimate == 0)
+		if off {
+			require.Greater(t, float64(last.Lost), 0.8*float64(last.Expected), "of that it is told")
+			r := rand.New(rand.NewPCG(1, 2))
+			link.rate, link.loss = 20e6, func(float64) bool { return r.Float64() < .3 }
+			talk(10)
+			require.NotZero(t, n.last(4).Red)
+		}
+	}
+}
+
 // TestRandomLossTakesNoPictureAway: a receiver that loses three packets of ten whatever is sent gets as much as without; one behind a policer
 // gets less.
 func TestRandomLossTakesNoPictureAway(t *testing.T) {

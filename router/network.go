@@ -18,7 +18,7 @@ type networks struct {
 // path is what the network to a peer carries, by its transport-wide feedback, and what goes over it.
 type path struct {
 	est    bwe.Estimator
-	listed bool  // on core.nets.followed
+	listed bool  // on core.nets.followed; never with Options.NoEstimate
 	failed bool  // the estimate has fallen since the last allocation
 	load   meter // all that is sent, what nobody has asked for aside
 	sound  meter // of which is sound
@@ -76,7 +76,7 @@ func (c *core) reported(p *peer, at int64) {
 
 // follow has the estimate of a peer age, and be divided, while something is sent to it.
 func (c *core) follow(p *peer) {
-	if n := p.down.net; !n.listed {
+	if n := p.down.net; !n.listed && !c.o.NoEstimate {
 		n.listed = true
 		n.load.at, n.sound.at = c.now, c.now
 		c.nets.followed = append(c.nets.followed, p)

@@ -55,6 +55,9 @@ func (d *downlink) watchLoss(now int64) {
 		d.guard = new(guard)
 	}
 	g, e := d.guard, d.net.est.Estimate()
+	if !d.net.listed {
+		e.Capacity = startRate // what is not followed does not grow
+	}
 	arrived, lost := d.told.arrived-g.told.arrived, max(d.told.lost, g.told.lost)-g.told.lost
 	g.told = d.told
 	g.Report(now, arrived, lost, e.Capacity, e.Queue)

@@ -120,6 +120,9 @@ type Options struct {
 	Observer Observer
 	// NoPacing has bursts forwarded as they come, instead of spread over up to 25 ms.
 	NoPacing bool
+	// NoEstimate has what receivers' networks carry neither divided among their pictures nor probed: each is sent all that it asks for. Sound is
+	// protected all the same.
+	NoEstimate bool
 }
 
 func (o Options) withDefaults() Options {
