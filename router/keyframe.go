@@ -192,9 +192,39 @@ func (c *core) nextAsk(st *stream) int64 {
 		next = max(next, k.at+retryKeyframe)
 	}
 	if at := st.track.keyAt; at != 0 {
-		next = max(next, at+ns(c.o.KeyframeInterval))
+		next = max(next, at+c.keyInterval(st))
 	}
 	return next
+}
+
+// In a crowd of so many viewers of a track the keyframes that some of them have lost come once in crowdInterval, in ns. Lower ends the freeze of
+// one sooner, and makes the picture of all others worse as often.
+const (
+	crowd         = 20
+	crowdInterval = 1e9
+	// stuck is after which time a packet that is still missing counts as lost by the publisher, in ns: all freeze then.
+	stuck = 200e6
+)
+
+// keyInterval returns how long after a request for keyframes of its track the stream may be asked for one.
+func (c *core) keyInterval(st *stream) int64 {
+	least := ns(c.o.KeyframeInterval)
+	if st.key.came < st.key.at || !st.track.crowded() || st.loss.Stuck(c.now, stuck, st.key.came) {
+		return least
+	}
+	if at, waited := st.wanted(); waited && at <= c.now {
+		return least // somebody has no picture at all, or another one than is right
+	}
+	return max(least, crowdInterval)
+}
+
+// crowded says whether so many watch the track that what one of them wants must not cost all others.
+func (t *track) crowded() bool {
+	n := 0
+	for _, st := range t.layers {
+		n += len(st.sinks) + len(st.waiting)
+	}
+	return n >= crowd
 }
 
 // wanted returns from when a sink that waits for the stream may have it asked; waited says whether there is one.

@@ -252,8 +252,13 @@ func (c *core) hush(s *sink, st *stream, by cause) {
 	if at > c.now {
 		c.drop(DropKeyframeQuota)
 	}
-	if by == byReceiver && s.cur != nil && st.track.rank(st) < st.track.rank(s.cur) {
-		at = max(at, c.now+noHurry)
+	if s.cur != nil {
+		switch down := st.track.rank(st) < st.track.rank(s.cur); {
+		case down && by == byReceiver:
+			at = max(at, c.now+noHurry)
+		case !down && by == byNetwork && st.track.crowded():
+			at = max(at, (c.now/crowdInterval+1)*crowdInterval) // all who go up in that time do so together
+		}
 	}
 	if at > c.now {
 		s.hushed, s.loss.free = at, false

@@ -26,6 +26,7 @@ type item struct {
 type List struct {
 	items []item // ascending seq
 	next  int64  // no item is due earlier
+	given int64  // when one was given up last; 0: never
 }
 
 // Missing notes that the packets from up to, not including, to did not come in order.
@@ -35,6 +36,7 @@ func (l *List) Missing(from, to uint64, now int64) {
 	}
 	if over := len(l.items) + int(to-from) - limit; over > 0 {
 		l.items = append(l.items[:0], l.items[over:]...)
+		l.given = now
 	}
 	if len(l.items) == 0 {
 		l.next = now + reorder
@@ -71,6 +73,11 @@ func (l *List) Clear() { l.items = l.items[:0] }
 // Len returns how many packets are missing.
 func (l *List) Len() int { return len(l.items) }
 
+// Stuck says whether repair has failed: a packet is missing for longer than so many ns, or one was given up after the time since.
+func (l *List) Stuck(now, long, since int64) bool {
+	return l.given > since || len(l.items) > 0 && now-l.items[0].born > long
+}
+
 // Next returns when Due will have something, 0 if never.
 func (l *List) Next() int64 {
 	if len(l.items) == 0 {
@@ -86,6 +93,7 @@ func (l *List) Due(now, rtt, maxAge int64, out []uint16) []uint16 {
 	l.next = 1<<63 - 1
 	for _, it := range l.items {
 		if it.tries >= tries && now >= it.due || now-it.born > maxAge {
+			l.given = now
 			continue
 		}
 		if now >= it.due {
