@@ -2,22 +2,25 @@ package router
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"time"
 )
 
 // buffer is a jitter buffer with a decoder behind it. A frame is shown when it is due: as late after its time
-// stamp as frames came lately. Of what is due the first is shown that can be decoded, and nothing that is
-// older.
+// stamp as frames come that were not asked for again, and some more by how much that varies (libwebrtc: VCMTiming,
+// VideoStreamBufferController, which leaves out retransmitted frames as well). Of what is due the first is shown that can be
+// decoded, and nothing that is older.
 type buffer struct {
 	*viewer
 	frames map[uint64]*frame // by the number of the first packet; those beyond last
 	last   uint64            // of the frame that was shown last
 	source truth             // of it
 	good   map[uint32]bool   // frames of that which have been decoded, since its keyframe
-	late   int64             // a frame is due so long after its time stamp, in ns
-	least  int64             // how long after it a frame was whole, at least
-	turns  uint64            // of the time stamp, in its units
+	whole  map[origin]bool   // frames that have come with all that they need
+	late   float64           // so long after its time stamp a frame is whole, in ns, and the variance of that
+	varies float64
+	turns  uint64 // of the time stamp, in its units
 
 	decoded        int
 	shown          int64 // when a frame was last; 0: never
@@ -28,6 +31,7 @@ type buffer struct {
 type frame struct {
 	*seen // one of its packets
 	came  byte
+	asked bool  // for some packet of it
 	time  int64 // of its time stamp, in ns
 	due   int64 // once it is whole
 }
@@ -36,21 +40,21 @@ const (
 	// noticed is which gap between two pictures counts as frozen, at 25 a second, as in libwebrtc: 150 ms more
 	// than the mean.
 	noticed = 190 * ms
-	// maxLate bounds how long a frame waits for others, and lateDecay is what part of what it need not have
-	// waited the next one waits less.
-	maxLate   = 2000 * ms
-	lateDecay = 128
+	// lateShare and variesShare are the parts of the way that both follow a frame.
+	lateShare, variesShare = 1. / 16, 1. / 64
+	// spared is what is left out of what arrival varies by, and added what the decoder and the screen need, and the largest frame.
+	spared, added = 30e6, 80e6
 )
 
 // reset begins anew, as a section does that was negotiated again.
 func (b *buffer) reset() {
-	b.frames, b.good, b.late = nil, nil, 0
+	b.frames, b.good, b.whole, b.late, b.varies = nil, nil, nil, 0, 0
 }
 
 // add takes a packet that comes for the first time.
-func (b *buffer) add(ext uint64, p *seen) {
+func (b *buffer) add(ext uint64, p *seen, asked bool) {
 	if b.frames == nil {
-		b.frames, b.turns = map[uint64]*frame{}, uint64(p.ts)
+		b.frames, b.turns, b.whole = map[uint64]*frame{}, uint64(p.ts), map[origin]bool{}
 	}
 	at := ext - uint64(p.idx)
 	if at <= b.last {
@@ -61,8 +65,28 @@ func (b *buffer) add(ext uint64, p *seen) {
 		f = &frame{seen: p, time: b.stamp(p.ts)}
 		b.frames[at] = f
 	}
+	f.asked = f.asked || asked
 	if f.came++; f.came == f.of {
 		b.complete(f)
+		b.continued()
+	}
+}
+
+// continued has nobody ask for what lies before the last frame that has come with all that it needs.
+func (b *buffer) continued() {
+	for _, at := range slices.Sorted(maps.Keys(b.frames)) {
+		f := b.frames[at]
+		if f.came < f.of || b.whole[origin{truth: f.truth, frame: f.frame}] {
+			continue
+		}
+		needs := !f.key
+		if needs {
+			needs = slices.ContainsFunc(f.refs[:], func(back uint32) bool { return back != 0 && !b.whole[origin{truth: f.truth, frame: f.frame - back}] })
+		}
+		if !needs {
+			b.whole[origin{truth: f.truth, frame: f.frame}] = true
+			b.viewer.picture.clearTo(at + uint64(f.of) - 1)
+		}
 	}
 }
 
@@ -73,19 +97,18 @@ func (b *buffer) stamp(ts uint32) int64 {
 	return int64(at) * 100_000 / 9 // 90 kHz
 }
 
-// complete has a whole frame shown when it is due, and the later ones wait as long if it is late.
+// complete has a whole frame shown when it is due.
 func (b *buffer) complete(f *frame) {
-	late := b.s.now - f.time
+	late := float64(b.s.now - f.time)
 	if b.late == 0 {
-		b.late, b.least = late, late
+		b.late = late
 	}
-	b.least = min(b.least, late)
-	if late > b.late {
-		b.late = min(late, b.least+maxLate)
-	} else {
-		b.late -= (b.late - late) / lateDecay
+	if d := late - b.late; !f.asked {
+		b.late += d * lateShare
+		b.varies += (d*d - b.varies) * variesShare
 	}
-	f.due = max(b.s.now, f.time+b.late)
+	wait := max(2.33*math.Sqrt(b.varies)-spared, 0) + added
+	f.due = max(b.s.now, f.time+int64(b.late+wait))
 	b.s.after(time.Duration(f.due-b.s.now), b.play)
 }
 

@@ -8,7 +8,8 @@ import (
 // gaps is what a receiver misses of a stream, and asks for: libwebrtc's NackRequester for pictures, and nearly
 // what its NackTracker does for sound.
 type gaps struct {
-	tries   int // then a packet is given up
+	tries   int  // then a packet is given up
+	patient bool // where packets come in another order anyway, it waits so long before it asks. That for pictures never does
 	got     map[uint64]int64
 	first   uint64
 	high    uint64
@@ -23,32 +24,58 @@ type asked struct {
 	times int // 0: not yet
 }
 
-// nackAgain is after which is asked again, before libwebrtc knows a round trip.
-const nackAgain = 100 * ms
+// nackAgain is after which is asked again, before libwebrtc knows a round trip, and nackMost how many may be missing at a time.
+const (
+	nackAgain = 100 * ms
+	nackMost  = 1000
+)
 
-func newGaps(tries int) gaps {
-	return gaps{tries: tries, got: map[uint64]int64{}, missing: map[uint64]*asked{}}
+func newGaps(tries int, patient bool) gaps {
+	return gaps{tries: tries, patient: patient, got: map[uint64]int64{}, missing: map[uint64]*asked{}}
 }
 
-// take notes a packet. It reports false if it came before. again: it was sent again.
-func (g *gaps) take(ext uint64, now int64, again bool) bool {
+// take notes a packet. It reports false if it came before, and how often it was asked for. again: it was sent again, which
+// shows nothing of what is missing before it.
+func (g *gaps) take(ext uint64, now int64, again bool) (fresh bool, times int) {
 	if g.high == 0 {
 		g.high, g.first = ext, ext
 	}
 	g.first = min(g.first, ext)
 	if _, ok := g.got[ext]; ok {
-		return false
+		return false, 0
 	}
 	g.got[ext] = now
-	delete(g.missing, ext)
-	if ext < g.high && !again {
+	if a := g.missing[ext]; a != nil {
+		times = a.times
+		delete(g.missing, ext)
+	}
+	switch {
+	case ext > g.high && again && !g.patient:
+		return true, times
+	case ext < g.high && !again && g.patient:
 		g.swaps[min(g.high-ext, uint64(len(g.swaps)-1))]++
 	}
 	for e := g.high + 1; e < ext; e++ {
-		g.missing[e] = &asked{from: e + g.usual()}
+		if _, ok := g.got[e]; !ok {
+			g.missing[e] = &asked{from: e + g.usual()}
+		}
 	}
 	g.high = max(g.high, ext)
+	return true, times
+}
+
+// full says whether too much is missing. Then all of it is given up.
+func (g *gaps) full() bool {
+	if len(g.missing) <= nackMost {
+		return false
+	}
+	clear(g.missing)
 	return true
+}
+
+// clearTo gives up what is missing before a number: nobody needs it any more.
+func (g *gaps) clearTo(ext uint64) {
+	maps.DeleteFunc(g.missing, func(e uint64, _ *asked) bool { return e < ext })
 }
 
 // usual is the median of swaps.
@@ -73,7 +100,7 @@ func (g *gaps) fresh(now int64) []uint16 {
 
 // old returns what is to be asked for again.
 func (g *gaps) old(now int64) []uint16 {
-	return g.due(now, func(a *asked) bool { return a.times > 0 && now-a.at >= nackAgain })
+	return g.due(now, func(a *asked) bool { return (a.times > 0 || !g.patient) && now-a.at >= nackAgain })
 }
 
 func (g *gaps) due(now int64, is func(*asked) bool) (list []uint16) {

@@ -60,7 +60,7 @@ type watched struct {
 
 func (s *sim) viewer(id packet.PeerID, rtx bool) *viewer {
 	v := &viewer{s: s, id: id, ssrc: uint32(id) * 1000, ledger: newLedger(s.t, uint32(id)*1000),
-		picture: newGaps(nackTries), sound: newGaps(soundTries), heard: map[origin]time.Duration{}, twcc: twcc.NewRecorder(1), every: time.Duration(50+s.rng.IntN(201)) * time.Millisecond}
+		picture: newGaps(nackTries, false), sound: newGaps(soundTries, true), heard: map[origin]time.Duration{}, twcc: twcc.NewRecorder(1), every: time.Duration(50+s.rng.IntN(201)) * time.Millisecond}
 	v.buffer.viewer = v
 	p, err := link.Parse(s.usual)
 	s.must(err)
@@ -147,19 +147,35 @@ func (v *viewer) take(d *departure) {
 		v.twcc.Record(1, d.number, (now-v.s.began)/1e3+1e9)
 	}
 	switch {
-	case d.sound != nil && v.sound.take(d.ext, now, d.again):
-		for _, x := range d.sound {
-			if _, ok := v.heard[x]; !ok {
-				v.heard[x] = time.Duration(now - v.s.came[x])
-			}
+	case d.sound != nil:
+		v.listen(d)
+	case d.seen != nil:
+		fresh, times := v.picture.take(d.ext, now, d.again)
+		if !fresh {
+			return
 		}
-		v.nack(v.ssrc+soundSSRC, v.sound.fresh(now))
-	case d.seen != nil && v.picture.take(d.ext, now, d.again):
+		if v.picture.full() {
+			v.askKeyframe()
+		}
 		v.nack(v.ssrc, v.picture.fresh(now))
 		if d.seen.raw != nil {
-			v.buffer.add(d.ext, d.seen)
+			v.buffer.add(d.ext, d.seen, times > 0)
 		}
 	}
+}
+
+// listen takes sound.
+func (v *viewer) listen(d *departure) {
+	now := v.s.now
+	if fresh, _ := v.sound.take(d.ext, now, d.again); !fresh {
+		return
+	}
+	for _, x := range d.sound {
+		if _, ok := v.heard[x]; !ok {
+			v.heard[x] = time.Duration(now - v.s.came[x])
+		}
+	}
+	v.nack(v.ssrc+soundSSRC, v.sound.fresh(now))
 }
 
 // ask asks again for what is missing still, and for a keyframe if there is no picture.
@@ -170,11 +186,15 @@ func (v *viewer) ask() {
 	if v.buffer.shown == 0 {
 		patience = keyAgain
 	}
-	if now := v.s.now; len(v.picture.got) > 0 && now-max(v.buffer.shown, v.asked) > patience {
-		v.asked = now
-		v.stats.plis++
-		v.tell(&rtcp.PictureLossIndication{MediaSSRC: v.ssrc})
+	if len(v.picture.got) > 0 && v.s.now-max(v.buffer.shown, v.asked) > patience {
+		v.askKeyframe()
 	}
+}
+
+func (v *viewer) askKeyframe() {
+	v.asked = v.s.now
+	v.stats.plis++
+	v.tell(&rtcp.PictureLossIndication{MediaSSRC: v.ssrc})
 }
 
 // nack asks for packets of one SSRC.
