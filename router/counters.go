@@ -57,6 +57,11 @@ type Totals struct {
 	SpeakerSwitches        uint64 // somebody took a place of the loudest
 	Paced                  uint64 // packets of publishers that were held for a moment, so that a burst leaves in steps
 	Pauses                 uint64 // a picture that a receiver's network does not carry was paused
+	PausedTime             uint64 // ns that pictures were paused for
+	LayersUp, LayersDown   uint64 // a receiver's network lets a higher layer be sent to it, or no longer does
+	LayersFailed           uint64 // of those that went up, or of pictures that came back: the network did not carry it
+	RedBlocks              uint64 // frames of sound that went once more in later packets
+	Copies                 uint64 // packets of sound that were sent again unasked
 	TransportReported      uint64 // packets that receivers' transport-wide feedback tells of
 	TransportReportedLost  uint64 // of them, those that did not arrive
 	TransportFeedbacksSent uint64
@@ -69,6 +74,9 @@ type Totals struct {
 	// RTT and Loss are what receivers report of the node's streams: the round trip and the share lost since the report before,
 	// counted once for each stream and report.
 	RTT, Loss Histogram
+	// Estimate, Queue and Use are of receivers' networks, once in SampleInterval for each that is known: what it carries, how long packets
+	// wait, and, where more is wanted, which share of what may be sent is.
+	Estimate, Queue, Use Histogram
 }
 
 // DropReasons returns the reasons that Totals.Dropped is indexed by.

@@ -14,8 +14,8 @@ import (
 // share is what the last division among the sinks of a peer has come to.
 type share struct {
 	need  float64 // bit/s that all takes which is wanted
+	at    int64   // of it
 	short bool    // some sink shows less than its receiver wants
-	none  int64   // since when all pictures are paused; 0: they are not
 }
 
 // allowance is what a sink may show, as far as its peer's network goes. The zero value allows everything.
@@ -51,6 +51,7 @@ func (c *core) divide(p *peer) {
 	failed := n.failed
 	n.failed = false
 	c.seats(p)
+	c.pausedFor(n)
 	resent := min(e.Lost/max(1-e.Lost, 0.1), maxResent)
 	n.share.need = n.sound.rate + d.top*(1+resent)
 	if !n.share.short && e.Budget >= n.share.need {
@@ -61,17 +62,10 @@ func (c *core) divide(p *peer) {
 		Audio: uint32(n.sound.rate), Repair: resent, Failed: failed,
 	}, d.seats, d.states, &d.scratch)
 	n.share.short = false
-	none := len(d.sinks) > 0
 	cut := d.now > cutAbove*e.Capacity
 	for i, s := range d.sinks {
 		c.allow(s, d.states[i], len(d.seats[i].Rungs), cut)
-		none = none && s.allowed.paused
 		n.share.short = n.share.short || s.allowed.paused || s.allowed.layers != 0
-	}
-	if !none {
-		n.share.none = 0
-	} else if n.share.none == 0 {
-		n.share.none = c.now
 	}
 }
 
@@ -170,11 +164,16 @@ func (c *core) allow(s *sink, chosen allocate.State, rungs int, cut bool) {
 	if !s.allowed.paused && chosen.Rung < rungs-1 {
 		s.allowed.layers = uint8(chosen.Rung + 1)
 	}
+	if chosen.HasFailed(&before.state) {
+		c.totals.LayersFailed++
+	}
 	if s.allowed.paused == before.paused && s.allowed.layers == before.layers {
 		return
 	}
 	c.takeUp(s, byNetwork)
-	if s.allowed.paused != before.paused {
+	if s.allowed.paused == before.paused {
+		c.countChange(before.layers, s.allowed.layers, uint8(rungs))
+	} else {
 		c.pauseChanged(s)
 		if s.allowed.paused {
 			c.totals.Pauses++

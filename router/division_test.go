@@ -172,6 +172,25 @@ func TestPicturesFitTheNetwork(t *testing.T) {
 	require.EqualValues(t, 1, w.c.totals.Pauses)
 }
 
+// TestLossThatHasEndedLimitsNoLonger: a network that was narrow, so that its queue overflowed, and is wide again, is found to be, also where the
+// next layer takes much more than what is sent.
+func TestLossThatHasEndedLimitsNoLonger(t *testing.T) {
+	for _, narrow := range []time.Duration{5 * time.Second, 20 * time.Second} {
+		w, _ := observed(t)
+		cam := w.layered(1, 1, 500, 1900, 6000)
+		w.join(4, 4, nil, seatVideo("s", 77))
+		w.watch(4, "s", 1, Camera, High)
+		link := w.access(4, 20e6)
+		w.call(3*time.Second, cam, link)
+		link.rate = 50e3
+		w.call(narrow, cam, link)
+		link.rate = 20e6
+		w.call(20*time.Second, cam, link)
+		rates := w.flows(cam, link, 77)
+		require.NotZero(t, rates[2], "after %s: %v", narrow, rates)
+	}
+}
+
 // TestNoEstimate: where nothing is to be divided everybody is sent all, nothing is paused or probed, and no estimate is told; what is lost is, and
 // sound is protected.
 func TestNoEstimate(t *testing.T) {

@@ -44,6 +44,7 @@
 //	report.go    RTCP goes out: reports, requests for lost packets
 //	arrivals.go  transport-wide feedback to publishers
 //	counters.go  what is counted, and why packets are dropped
+//	limit.go     what keeps receivers from larger pictures, and how theirs go on
 //	histogram.go time in the node, round trips and loss, counted by bounds
 //	snapshot.go  Snapshot: the state for describing and metrics
 //	usage.go     Usage: the traffic of single members

@@ -19,6 +19,12 @@ var (
 	rttBounds = bounds{1e6, 5e6, 10e6, 20e6, 30e6, 50e6, 75e6, 100e6, 150e6, 200e6, 250e6, 350e6, 500e6, 750e6, 1e9, 2e9}
 	// Of Totals.Loss, in 1/256 as reports count (RFC 3550 section 6.4.1); about 0, 0.4, 1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 75, 90 %.
 	lossBounds = bounds{0, 1, 2, 4, 7, 12, 18, 26, 38, 51, 64, 77, 102, 128, 192, 230}
+	// Of Totals.Estimate, in bit/s.
+	estimateBounds = bounds{60e3, 100e3, 150e3, 200e3, 300e3, 400e3, 600e3, 800e3, 1e6, 1500e3, 2e6, 3e6, 5e6, 10e6, 20e6, 40e6}
+	// Of Totals.Queue, in ns.
+	queueBounds = bounds{1e6, 2e6, 5e6, 10e6, 15e6, 20e6, 30e6, 50e6, 75e6, 100e6, 150e6, 200e6, 300e6, 500e6, 1e9, 2e9}
+	// Of Totals.Use, in hundredths.
+	useBounds = bounds{5, 10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95, 100, 110, 125, 150}
 )
 
 // observe counts a value; a negative one, of clocks that jitter, counts as 0.
@@ -56,6 +62,15 @@ func (t *Totals) ResidenceSeconds() Measure { return t.Residence.measure(&reside
 
 // RTTSeconds returns RTT in seconds.
 func (t *Totals) RTTSeconds() Measure { return t.RTT.measure(&rttBounds, 1e9) }
+
+// EstimateBits returns Estimate in bit/s.
+func (t *Totals) EstimateBits() Measure { return t.Estimate.measure(&estimateBounds, 1) }
+
+// QueueSeconds returns Queue in seconds.
+func (t *Totals) QueueSeconds() Measure { return t.Queue.measure(&queueBounds, 1e9) }
+
+// UseRatio returns Use as a share of 1.
+func (t *Totals) UseRatio() Measure { return t.Use.measure(&useBounds, 100) }
 
 // LossRatio returns Loss as a share of 1.
 func (t *Totals) LossRatio() Measure { return t.Loss.measure(&lossBounds, 256) }

@@ -10,10 +10,7 @@ type Layer struct {
 // asked for and the area on which it is shown, in pixels (0: not known). That is the one that the quality means, or the lowest that covers
 // the area if that is lower; else the nearest live one, the lower of two. Where none is live it is the one meant. layers must not be empty.
 func ChooseLayer(layers []Layer, q Quality, area uint32) int {
-	meant := (len(layers) - 1) * int(min(q, High)) / int(High)
-	if area != 0 {
-		meant = min(meant, covering(layers, area))
-	}
+	meant := askedLayer(layers, q, area)
 	for d := range layers {
 		if i := meant - d; i >= 0 && layers[i].Live {
 			return i
@@ -23,6 +20,15 @@ func ChooseLayer(layers []Layer, q Quality, area uint32) int {
 		}
 	}
 	return meant
+}
+
+// askedLayer returns the index of the layer that is asked for, whether it is live or not.
+func askedLayer(layers []Layer, q Quality, area uint32) int {
+	asked := (len(layers) - 1) * int(min(q, High)) / int(High)
+	if area != 0 {
+		asked = min(asked, covering(layers, area))
+	}
+	return asked
 }
 
 // A picture covers what is larger than it by this much, in hundredths of its area: 130 is 14 % more of width and height, which

@@ -19,6 +19,7 @@ type networks struct {
 type path struct {
 	est    bwe.Estimator
 	listed bool  // on core.nets.followed; never with Options.NoEstimate
+	lostAt int64 // when something had been lost of late
 	failed bool  // the estimate has fallen since the last allocation
 	load   meter // all that is sent, what nobody has asked for aside
 	sound  meter // of which is sound

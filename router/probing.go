@@ -28,9 +28,9 @@ type prober struct {
 const (
 	// enough is how many times as much as is wanted a network must carry for all of it. Higher probes where nothing is missing.
 	enough = 1.1
-	// pausedLong is for how long all pictures must be paused, in ns, before it is probed although loss bounds the estimate. Lower has
-	// sound suffer more often where there is no room for a picture.
-	pausedLong = 10e9
+	// lossGone is for how long nothing must have been lost, in ns, before it is probed although loss bounds the estimate. Lower has sound
+	// suffer more often where there is no room for a picture, and policers drop more.
+	lossGone = 10e9
 	// probeStep is the time between bursts of a cluster, in ns. Shorter ones measure better and wake the room more often.
 	probeStep = 5e6
 	// copiesFrom is the rate of a cluster from which on it is made of copies, in bit/s. Below, packets of 1,200 bytes are too few.
@@ -49,14 +49,17 @@ func (c *core) probe(p *peer) {
 		return
 	}
 	e := n.est.Estimate()
+	if e.Lost > 0 {
+		n.lostAt = c.now
+	}
 	if e.Extra > 0 {
 		c.beginCluster(p, by, probe.Cluster{Rate: e.Extra, Bytes: int(e.Extra / 8 * netStep / 1e9), Packets: 1})
 		return
 	}
 	cluster, ok := n.probes.control.Next(c.now, probe.State{
 		Capacity: e.Capacity, Need: enough * n.share.need, Sent: n.load.rate, Queue: e.Queue, RTT: p.rtt, Limited: e.Limited,
-		// Where no picture has been sent for long, what was lost before is no reason never to find out.
-		Lossy: e.Loss < e.Delay && (n.share.none == 0 || c.now-n.share.none < pausedLong || e.Lost > 0), Active: n.share.need > 0,
+		// What was lost long ago is no reason never to find out: loss bounds to a little more than what is sent, and the next layer may be larger.
+		Lossy: e.Loss < e.Delay && c.now-n.lostAt < lossGone, Active: n.share.need > 0,
 	})
 	if !ok {
 		return

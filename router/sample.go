@@ -31,9 +31,10 @@ type Sample struct {
 	// packets wait on the way. 0: not known, or nothing is sent.
 	Estimate uint64
 	Queue    time.Duration
+	Limit    Limit          // what keeps the peer from larger pictures
 	Red      int            // how many frames that went before, or copies, go with each packet of sound to the peer
 	Sent     []StreamSample // by the peer; only what flowed
-	Received []StreamSample // by the peer; only what flowed
+	Received []StreamSample // by the peer; only what flowed, and pictures that are paused
 }
 
 // StreamSample is what flowed of one stream.
@@ -44,6 +45,8 @@ type StreamSample struct {
 	Expected uint64 // packets that should have arrived, repairs not counted; of what it received as far as it has reported that
 	Lost     uint64 // of Expected; it may have been repaired
 	Jitter   time.Duration
+	State    StreamState // of a picture that it received
+	Layer    int         // that was received, by its place from the lowest on
 }
 
 // tallied is what a stream had counted at the sample before.
@@ -100,10 +103,11 @@ func (c *core) samples() {
 func (c *core) sample(p *peer) Sample {
 	s := Sample{Peer: p.id, Member: p.member, Over: time.Duration(c.now - p.sampled.at), RTT: time.Duration(p.rtt), Down: !p.ready}
 	s.Expected, s.Lost = p.down.told.sample()
-	s.Red = p.down.guard.depth()
+	s.Red, s.Limit = p.down.guard.depth(), c.limit(p)
 	if n := p.down.net; n != nil && n.listed {
 		if e := n.est.Estimate(); e.Acked > 0 {
 			s.Estimate, s.Queue = uint64(e.Trusted), time.Duration(e.Queue)
+			c.measure(n, &e)
 		}
 	}
 	for _, t := range p.tracks {
@@ -147,10 +151,14 @@ func (s *sink) sample() (StreamSample, bool) {
 	x := StreamSample{Bytes: n.bytes - last.bytes, Expected: n.expected - last.expected}
 	x.Lost = missing(x.Expected, n.received-last.received)
 	*last = tallied{n.bytes, n.expected, n.received}
+	if x.State = s.state(); x.State == StreamPaused && s.active {
+		x.Track = s.want.Track
+		return x, true
+	}
 	if s.cur == nil {
 		return x, false
 	}
-	x.Track = s.cur.track.key
+	x.Track, x.Layer = s.cur.track.key, s.cur.track.rank(s.cur)
 	if f := s.cur.format; f != nil {
 		x.Jitter = time.Duration(n.jitter) * time.Second / time.Duration(max(f.Clock, 1))
 	}

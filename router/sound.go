@@ -141,6 +141,7 @@ func (c *core) keepWhole(s *sink, m *media, seg *seqmap.Segment[rewrite], out ui
 		if payload, blocks = c.redundant(m, seg, g.pattern, payload); blocks != 0 {
 			f.PT = seg.State.red
 			g.Spent(len(payload) - plain)
+			c.totals.RedBlocks += uint64(bits.OnesCount16(blocks))
 		}
 	}
 	s.repair.note(exact{out: uint32(out), transport: f.TransportCC, blocks: blocks})
@@ -257,7 +258,11 @@ func (c *core) repeat(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint6
 	for i := 0; g.copies>>i != 0; i++ {
 		back := uint64(i) + 1
 		if g.copies>>i&1 != 0 && m.ext-seg.In >= back {
-			g.Spent(c.sendSoundAgain(s, &c.out.again, seg, out-back))
+			n := c.sendSoundAgain(s, &c.out.again, seg, out-back)
+			g.Spent(n)
+			if n > 0 {
+				c.totals.Copies++
+			}
 		}
 	}
 }

@@ -227,8 +227,13 @@ func TestListenersGetWhatTheyLose(t *testing.T) {
 			}
 		}
 	}
+	carried := 0
 	for id, l := range lines {
 		require.Len(t, l.raw.rtp, 400, "listener %d", id)
+		for _, raw := range l.raw.rtp {
+			_, blocks := blocksOf(t, raw)
+			carried += len(blocks) - 1
+		}
 		for i, raw := range l.raw.rtp[350:] {
 			p, blocks := blocksOf(t, raw)
 			require.Len(t, blocks, l.want+1, "listener %d, packet %d", id, i)
@@ -243,6 +248,7 @@ func TestListenersGetWhatTheyLose(t *testing.T) {
 			require.Equal(t, binary.BigEndian.Uint16(l.raw.rtp[0][2:])+350+uint16(i), p.SequenceNumber)
 		}
 	}
+	require.EqualValues(t, carried, w.c.totals.RedBlocks)
 }
 
 // TestRedundancyIsSentAgainAsItWas: what has come since is not in it, and what is gone cannot be.
@@ -354,6 +360,7 @@ func TestRepeatedForWhoTakesNoRED(t *testing.T) {
 	}
 	require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 10, 12, 11, 13, 12, 10, 14, 13, 11, 15, 14, 12, 16, 15, 13, 10}, got[:28])
 	require.EqualValues(t, 20, w.c.peers[4].down.sent.Next(), "and no numbers of their own")
+	require.EqualValues(t, len(raw.rtp)-20, w.c.totals.Copies)
 }
 
 // TestPublishersRedundancyRepairs: what is missing is in the next packets already, so nobody is asked for it, and what comes late

@@ -61,6 +61,9 @@ func (s *State) fail(now int64) {
 	s.Want, s.Rung = min(s.Want, s.tried-1), min(s.Rung, s.tried-1)
 }
 
+// HasFailed reports whether a rung has failed since before.
+func (s *State) HasFailed(before *State) bool { return s.until != before.until && s.until != 0 }
+
 // held is the rung up to which nothing is new.
 func (s *State) held() int { return max(s.Want, s.Rung) }
 
