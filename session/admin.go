@@ -27,7 +27,8 @@ type RemoveResult struct {
 // RemoveUsers puts users out of a room, with a text that they are shown. With a ban they cannot enter the room again
 // for that long, whether they were in or not. It returns when every one is out: no packet of or to it, others told, itself
 // told or not to be reached, and the bans are kept, see Marks. Removing again does no harm, also while the first time is under
-// way: both get the same answer. Results are in the order of users. Errors: bad_request, room_not_found.
+// way: both get the same answer. Results are in the order of users. Errors: bad_request, room_not_found, also where they have been sent to
+// another node; ctx's, with what is known by then.
 func (r *Rooms) RemoveUsers(ctx context.Context, id RoomID, users []string, text string, ban time.Duration) ([]RemoveResult, error) {
 	if err := CheckRemoval(id, users, text, ban); err != nil {
 		return nil, err
@@ -56,6 +57,9 @@ func (rm *room) ban(users []string, d time.Duration, text string) (kept []<-chan
 	if rm.closed && len(rm.members) == 0 || rm.created.IsZero() {
 		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
 	}
+	if rm.hasMovedLocked() {
+		return nil, errHasMoved()
+	}
 	bans, err := rm.rooms.ban(rm.key, users, d, text)
 	if err != nil {
 		return nil, err
@@ -71,6 +75,7 @@ func (rm *room) ban(users []string, d time.Duration, text string) (kept []<-chan
 func (rm *room) removeUsers(ctx context.Context, users []string, text string) (map[string]bool, error) {
 	removed := map[string]bool{}
 	var wait []<-chan struct{}
+	var sent error // some of users go on at another node
 	for {
 		out, leaving := rm.beginRemoval(users, text)
 		for _, p := range out {
@@ -85,16 +90,18 @@ func (rm *room) removeUsers(ctx context.Context, users []string, text string) (m
 			if err := waitAll(ctx, []<-chan struct{}{p.left.told}); err != nil {
 				return removed, err
 			}
-			switch rm.causeOf(p) {
-			case causeReplaced:
+			switch cause, moved := rm.causeOf(p); {
+			case cause == causeReplaced:
 				users = append(users, p.user)
-			case causeRemoved:
+			case cause == causeRemoved:
 				removed[p.user] = true
+			case cause == causeShutdown && moved:
+				sent = errHasMoved()
 			}
 			wait = append(wait, p.gone)
 		}
 		if len(users) == 0 {
-			return removed, waitAll(ctx, wait)
+			return removed, cmp.Or(waitAll(ctx, wait), sent)
 		}
 	}
 }
@@ -115,10 +122,11 @@ func (rm *room) beginRemoval(users []string, text string) (out, leaving []*parti
 	return out, leaving
 }
 
-func (rm *room) causeOf(p *participant) cause {
+// causeOf returns why p leaves, and whether the room has been given to another node.
+func (rm *room) causeOf(p *participant) (c cause, moved bool) {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
-	return p.left.cause
+	return p.left.cause, rm.hasMovedLocked()
 }
 
 // CheckRemoval returns the bad_request that RemoveUsers answers such a request with.
@@ -221,6 +229,15 @@ func (m *move) dismissLocked(e ending) bool {
 	return true
 }
 
+// hasMovedLocked reports whether those inside have been told to go on elsewhere.
+func (rm *room) hasMovedLocked() bool {
+	return rm.move != nil && rm.move.told && rm.move.instead == nil
+}
+
+func errHasMoved() error {
+	return Errorf(CodeRoomNotFound, "room", "there is no such room here: it has moved to another node")
+}
+
 // dismiss ends the room with everybody in it.
 func (rm *room) dismiss(ctx context.Context, e ending) (int, error) {
 	rm.mu.Lock()
@@ -232,7 +249,7 @@ func (rm *room) dismiss(ctx context.Context, e ending) (int, error) {
 		rm.mu.Unlock()
 		err := waitAll(ctx, []<-chan struct{}{rm.over})
 		if err == nil && !ends {
-			return 0, Errorf(CodeRoomNotFound, "room", "there is no such room here: it has moved to another node")
+			return 0, errHasMoved()
 		}
 		return n, err
 	}

@@ -29,14 +29,34 @@ func (f RoomFilter) check() error {
 func CheckList(f RoomFilter, page Page) error { return cmp.Or(f.check(), page.check()) }
 
 // Has reports whether the room is on this node.
-func (r *Rooms) Has(id RoomID) bool {
+func (r *Rooms) Has(id RoomID) bool { return r.Inside(id, nil) }
+
+// Inside reports whether one of users is in the room on this node; where none is named, whether the room is there.
+func (r *Rooms) Inside(id RoomID, users []string) bool {
 	rm := r.room(id)
 	if rm == nil {
 		return false
 	}
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
-	return rm.existsLocked()
+	if len(users) == 0 {
+		return rm.existsLocked()
+	}
+	return slices.ContainsFunc(users, func(u string) bool { return rm.members[u] != nil })
+}
+
+// Moving returns a channel that is closed when a room is over which is being given to another node; nil: it is not.
+func (r *Rooms) Moving(id RoomID) <-chan struct{} {
+	rm := r.room(id)
+	if rm == nil {
+		return nil
+	}
+	rm.mu.Lock()
+	defer rm.mu.Unlock()
+	if rm.move == nil {
+		return nil
+	}
+	return rm.over
 }
 
 func (rm *room) existsLocked() bool { return !rm.closed && !rm.created.IsZero() }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"parlor/session"
 )
@@ -225,6 +226,34 @@ func TestDismissingARoomThatIsBeingMoved(t *testing.T) {
 					t.Errorf("ann was told %+v", last)
 				}
 				n.expect("feed", n.feed.take(), "102 5", map[string]string{"before": "104 ann 3", "after": "104 ann 5"}[when])
+			})
+		})
+	}
+}
+
+// TestRemovingFromARoomThatHasMoved: who was told where to go on is to be found there, and so is whose ban is asked for.
+func TestRemovingFromARoomThatHasMoved(t *testing.T) {
+	for name, d := range map[string]time.Duration{"without a ban": 0, "with a ban": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			k := &marks{}
+			inNode(t, session.Options{Marks: k}, func(n *node) {
+				n.enter("ann").publishMic(0)
+				release := n.wire.Hold() // so that ann is not out yet
+				go func() {
+					_, _ = n.Move(context.Background(), lobby, "", func(context.Context) string { return "http://b" })
+				}()
+				k.took()
+				removed := make(chan error, 1)
+				go func() {
+					_, err := n.RemoveUsers(context.Background(), lobby, []string{"ann", "bob"}, "", d)
+					removed <- err
+				}()
+				synctest.Wait()
+				release()
+				if err := <-removed; !errors.Is(err, session.CodeRoomNotFound) {
+					t.Errorf("removing: %v", err)
+				}
+				n.expect("kept", k.took())
 			})
 		})
 	}

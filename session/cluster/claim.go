@@ -187,9 +187,9 @@ func (c *Cluster) tryTake(ctx context.Context, cl *claim, create, first bool) er
 		}
 		return c.takeOver(ctx, cl, e)
 	case mine && draining:
-		return c.write(ctx, cl, e.revision, c.choose(cl.token))
+		return c.write(ctx, cl, e.revision, c.choose(cl.token), e.record.From)
 	case mine: // somebody has placed it here
-		return c.write(ctx, cl, e.revision, c.o.Node)
+		return c.write(ctx, cl, e.revision, c.o.Node, e.record.From)
 	case e.record.doubt != trusted && first: // it may have been sealed since
 		return errAgain
 	case e.record.doubt != trusted:
@@ -213,7 +213,7 @@ func (c *Cluster) refuse(token string, r RoomRecord) error {
 // takeOver places a room anew whose node has died.
 func (c *Cluster) takeOver(ctx context.Context, cl *claim, e entry[RoomRecord]) error {
 	to := c.choose(cl.token)
-	err := c.write(ctx, cl, e.revision, to)
+	err := c.write(ctx, cl, e.revision, to, e.record.Node)
 	var elsewhere *session.ElsewhereError
 	if err == nil || errors.As(err, &elsewhere) {
 		c.count.takeovers.Add(1)
@@ -259,11 +259,11 @@ func (c *Cluster) place(ctx context.Context, cl *claim, create bool) error {
 	case !(c.o.Own && c.store.original(RoomsBucket)) && !c.store.settled(RoomsBucket):
 		return errAgain
 	}
-	return c.write(ctx, cl, 0, c.choose(cl.token))
+	return c.write(ctx, cl, 0, c.choose(cl.token), "")
 }
 
-// write gives the room to a node, in place of the entry of that revision; 0: there is none.
-func (c *Cluster) write(ctx context.Context, cl *claim, revision uint64, target string) error {
+// write gives the room to a node, in place of the entry of that revision; 0: there is none. Users of from come to it; "": of no node.
+func (c *Cluster) write(ctx context.Context, cl *claim, revision uint64, target, from string) error {
 	if target == "" {
 		return session.Errorf(session.CodeNodeDraining, "", "no node takes new rooms at the moment")
 	}
@@ -277,7 +277,7 @@ func (c *Cluster) write(ctx context.Context, cl *claim, revision uint64, target 
 		incarnation = c.view.nodes[target].record.Incarnation
 	}
 	c.mu.Unlock()
-	record := roomRecord(target, incarnation, c.o.Now())
+	record := roomRecord(target, incarnation, c.o.Now()).after(from)
 	next, err := put(ctx, c.store, RoomsBucket, cl.token, record, revision)
 	if errors.Is(err, errConflict) {
 		return err

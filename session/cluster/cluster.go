@@ -17,7 +17,7 @@
 //	sweep.go     entries that nobody has in hand
 //	marks.go     bans and blocks, which go with their room; markstore.go is their bucket
 //	owed.go      commands for a node that cannot be reached, until it is back
-//	drain.go     moving rooms away; Locate
+//	drain.go     moving rooms away; Arriving, Locate
 //	placing/     which node a new room is placed on: pure rules
 //
 // # Who has a room
@@ -232,7 +232,7 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 		marks: marks{
 			rooms: map[string]*unwritten{}, carried: map[string]version{}, since: map[string]map[string]bool{}, kick: make(chan struct{}, 1),
 		},
-		view: newView(), claims: map[string]*claim{}, buried: map[string]bool{}, me: self{mine: map[string]bool{}},
+		view: newView(o.Now), claims: map[string]*claim{}, buried: map[string]bool{}, me: self{mine: map[string]bool{}},
 		ended: make(chan struct{}),
 	}
 	c.store.gone = func() { signal(c.proof.kick) }

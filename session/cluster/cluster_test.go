@@ -306,3 +306,42 @@ func TestDraining(t *testing.T) {
 	_, err := other.Claim(t.Context(), room(t, "third"), true)
 	require.ErrorIs(t, err, session.CodeNodeDraining)
 }
+
+// TestArriving: people may come to a room that was moved for a while, and anew when the first has come, but to none that is just made.
+func TestArriving(t *testing.T) {
+	_, a, other, lobby := pair(t, nil)
+	hall, ctx := room(t, "hall"), t.Context()
+	later := func() {
+		other.mu.Lock()
+		defer other.mu.Unlock()
+		s := other.view.rooms["s-lobby"]
+		s.seen = s.seen.Add(-arriving)
+	}
+	a.Drain()
+	a.MoveAll(ctx)
+	other.claim(t, hall)
+	require.Zero(t, a.Arriving(ctx, lobby), "it has given the room away")
+	require.Zero(t, other.Arriving(ctx, hall), "it was made here")
+	require.Positive(t, other.Arriving(ctx, lobby))
+	require.LessOrEqual(t, other.Arriving(ctx, lobby), arriving)
+	later()
+	require.Zero(t, other.Arriving(ctx, lobby), "nobody has come")
+	other.claim(t, lobby)
+	require.Positive(t, other.Arriving(ctx, lobby), "one has come")
+	later()
+	require.Zero(t, other.Arriving(ctx, lobby))
+	fresh := newView(other.o.Now)
+	fresh.setRoom("s-lobby", other.entryOfRoom(t, lobby))
+	other.adopt(RoomsBucket, fresh)
+	require.Zero(t, other.Arriving(ctx, lobby), "another watch tells nothing new")
+}
+
+// TestArrivingAfterADeath: those who were on a node that has died come to the one that has taken the room over.
+func TestArrivingAfterADeath(t *testing.T) {
+	_, k, _, other, lobby, _ := apart(t)
+	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })
+	k.set(true)
+	await(t, "a is gone", func() bool { return len(other.Nodes()) == 1 })
+	other.claim(t, lobby)
+	require.Positive(t, other.Arriving(t.Context(), lobby))
+}

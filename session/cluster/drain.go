@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"parlor/session"
 	"parlor/session/natsapi"
@@ -90,7 +91,7 @@ func (c *Cluster) moveAway(ctx context.Context, cl *claim) string {
 	if err := c.settleMarks(ctx, cl.token, false); err != nil {
 		c.o.Log.Warn().Err(err).Str("room", cl.room.Key()).Msg("bans and blocks of a room that is moved could not be kept")
 	}
-	record := roomRecord(target, to.Incarnation, c.o.Now())
+	record := roomRecord(target, to.Incarnation, c.o.Now()).after(c.o.Node)
 	revision, err := put(ctx, c.store, RoomsBucket, cl.token, record, cl.revision)
 	if err != nil {
 		c.o.Log.Warn().Err(err).Str("room", cl.room.Key()).Msg("a room could not be given to another node; it is placed anew by who comes first")
@@ -110,6 +111,28 @@ func (c *Cluster) anyOther() string {
 		return l[0]
 	}
 	return ""
+}
+
+// arriving is for how long people may come to a room, after it was given to this node and after the first of them has come. Raising it has
+// commands on who is not there wait for longer, lowering it has them miss who comes late.
+const arriving = 4 * time.Second
+
+// Arriving returns for how long people may yet come to a room of this node who were inside on another one: it has sent them here, or has died.
+func (c *Cluster) Arriving(ctx context.Context, room session.RoomID) time.Duration {
+	token := natsapi.RoomToken(room)
+	c.mu.Lock()
+	claimed := c.claims[token] != nil
+	c.mu.Unlock()
+	if !claimed { // what the watch has not told yet
+		_, _ = c.look(ctx, token, false)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.view.rooms[token]
+	if s == nil || s.record.Node != c.o.Node || s.record.doubt != trusted || s.record.From == "" {
+		return 0
+	}
+	return max(0, arriving-c.o.Now().Sub(s.seen))
 }
 
 // Locate says which node has a room, "" for none; also one that is not there at the moment: it may be cut off, with people in the

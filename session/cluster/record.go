@@ -52,12 +52,20 @@ type RoomRecord struct {
 	Node        string `json:"node"`
 	Incarnation string `json:"incarnation"`
 	SinceMS     int64  `json:"since"` // Unix milliseconds; for people
+	// From is the node that had the room before, whose users come to this one; "": nobody comes from elsewhere. Versions before do not say it.
+	From string `json:"from,omitempty"`
 
 	doubt doubt // as it was read
 }
 
 func roomRecord(node, incarnation string, now time.Time) RoomRecord {
 	return RoomRecord{Node: node, Incarnation: incarnation, SinceMS: now.UnixMilli()}
+}
+
+// after is the record of a room whose users come from that node.
+func (r RoomRecord) after(from string) RoomRecord {
+	r.From = from
+	return r
 }
 
 // decode reads a record, whoever wrote it: see unseal. What others have written is not trusted to be one.

@@ -98,7 +98,7 @@ func TestRecordsOfOthersAreWrittenBackAsTheyWere(t *testing.T) {
 			r, err := unseal[NodeRecord](c.s, NodesBucket, "a", value)
 			require.NoError(t, err)
 			require.Equal(t, c.d, r.doubt)
-			v := newView()
+			v := newView(time.Now)
 			v.setNode("a", entry[NodeRecord]{r, 1})
 			require.Equal(t, c.url, v.nodes["a"].record.URL)
 			require.Equal(t, string(value), string(encode(c.s, NodesBucket, "a", v.nodes["a"].record)))

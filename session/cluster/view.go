@@ -14,6 +14,7 @@ import (
 // view is what this node believes of the cluster, as the watches tell it. It may be late, and it goes on answering while
 // NATS is away. Nothing is decided by it alone: whoever acts on it compares and sets. Under Cluster.mu.
 type view struct {
+	now    func() time.Time
 	nodes  map[string]entry[NodeRecord]
 	rooms  map[string]*sighting
 	placed map[string]int // rooms seen to be placed on a node since its last report
@@ -22,11 +23,12 @@ type view struct {
 // sighting is an entry of SFU_ROOMS as it was last seen.
 type sighting struct {
 	entry[RoomRecord]
+	seen time.Time // when it was first
 	idle time.Time // since when nobody has it in hand, as the sweep noticed; zero: somebody has
 }
 
-func newView() *view {
-	return &view{nodes: map[string]entry[NodeRecord]{}, rooms: map[string]*sighting{}, placed: map[string]int{}}
+func newView(now func() time.Time) *view {
+	return &view{now: now, nodes: map[string]entry[NodeRecord]{}, rooms: map[string]*sighting{}, placed: map[string]int{}}
 }
 
 // setNode takes what is known of a node's key. Older news than what is known is ignored.
@@ -57,7 +59,7 @@ func (v *view) setRoom(token string, e entry[RoomRecord]) {
 	if old == nil || old.record.Node != e.record.Node {
 		v.placed[e.record.Node]++
 	}
-	v.rooms[token] = &sighting{entry: e}
+	v.rooms[token] = &sighting{entry: e, seen: v.now()}
 }
 
 func (v *view) endRoom(token string, revision uint64) {
@@ -157,7 +159,7 @@ func (c *Cluster) watchOnce(ctx context.Context, name string, restart <-chan str
 	}
 	updates := w.Updates()
 	defer endWatch(w)
-	fresh := newView()
+	fresh := newView(c.o.Now)
 	into := fresh // until all is told
 	for {
 		select {
@@ -222,6 +224,11 @@ func (c *Cluster) adopt(name string, fresh *view) {
 	if name == NodesBucket {
 		c.view.nodes, c.view.placed = fresh.nodes, map[string]int{}
 	} else {
+		for token, s := range fresh.rooms {
+			if old := c.view.rooms[token]; old != nil && old.revision == s.revision {
+				s.seen = old.seen
+			}
+		}
 		c.view.rooms = fresh.rooms
 	}
 	c.mu.Unlock()

@@ -28,7 +28,7 @@ func (e told) Operation() jetstream.KeyValueOp { return e.op }
 
 // TestJudging is the table of what an entry is worth.
 func TestJudging(t *testing.T) {
-	v := newView()
+	v := newView(time.Now)
 	for id, r := range map[string]NodeRecord{
 		"alive": {Incarnation: "2"}, "claiming": {Incarnation: "2", Claiming: true}, "fenced": {FencedBy: "alive"},
 	} {
@@ -52,7 +52,7 @@ func TestJudging(t *testing.T) {
 // TestOlderNewsIsIgnored: what this node has written itself is not undone by a watch that tells late.
 func TestOlderNewsIsIgnored(t *testing.T) {
 	c := &Cluster{}
-	v := newView()
+	v := newView(time.Now)
 	v.setRoom("s-lobby", entry[RoomRecord]{RoomRecord{Node: "b", Incarnation: "1"}, 7})
 	c.apply(v, RoomsBucket, told{"s-lobby", []byte(`{"node":"a","incarnation":"1"}`), 6, jetstream.KeyValuePut})
 	require.Equal(t, "b", v.rooms["s-lobby"].record.Node)
@@ -78,7 +78,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add("", []byte(`{"load":{"busy":-1}}`), []byte(`{"node":1}`))
 	f.Fuzz(func(t *testing.T, key string, node, room []byte) {
 		c := &Cluster{}
-		v := newView()
+		v := newView(time.Now)
 		c.apply(v, NodesBucket, told{key, node, 1, jetstream.KeyValuePut})
 		c.apply(v, RoomsBucket, told{key, room, 1, jetstream.KeyValuePut})
 		for _, s := range v.rooms {
@@ -102,7 +102,7 @@ func FuzzRecords(f *testing.F) {
 
 // TestOthersTell: a record of a version before has no `tells`. Fences are nobody, and what this node does itself is not asked.
 func TestOthersTell(t *testing.T) {
-	c := &Cluster{o: Options{Node: "me"}, view: newView()}
+	c := &Cluster{o: Options{Node: "me"}, view: newView(time.Now)}
 	require.True(t, c.recordLocked(Report{}, "1").Tells)
 	for i, step := range []struct {
 		id, record string

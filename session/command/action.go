@@ -65,11 +65,12 @@ func index(l ...spec) map[Action]spec {
 
 // job is a request of type Q that was read, as a task that answers with an A.
 type job[A any] struct {
-	here func(ctx context.Context) (A, error)
-	room session.RoomID
-	node string
-	all  func(ctx context.Context, request []byte) (A, error)
-	owed *owing
+	here   func(ctx context.Context) (A, error)
+	awaits awaiting // nil: the room
+	room   session.RoomID
+	node   string
+	all    func(ctx context.Context, request []byte) (A, error)
+	owed   *owing
 }
 
 // define makes the spec of a command whose requests are of type Q.
@@ -85,7 +86,10 @@ func define[Q, A any](a Action, summary string, plan func(*Commands, Q) (job[A],
 			if err != nil {
 				return task{}, err
 			}
-			t := task{room: j.room, node: j.node, owed: j.owed, here: func(ctx context.Context) (any, error) { return j.here(ctx) }}
+			t := task{room: j.room, node: j.node, owed: j.owed, awaits: j.awaits, here: func(ctx context.Context) (any, error) { return j.here(ctx) }}
+			if t.awaits == nil {
+				t.awaits = forUsers()
+			}
 			if j.all != nil {
 				t.all = func(ctx context.Context, request []byte) (any, error) { return j.all(ctx, request) }
 			}

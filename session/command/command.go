@@ -13,6 +13,7 @@
 //	page.go       shorter pages; which commands may be repeated
 //	elsewhere.go  Elsewhere: the other nodes; to whom a command goes, merging of lists
 //	owed.go       commands that a node carries out later, as it cannot be reached
+//	moving.go     commands on a room that moves from node to node
 //	once.go       ids of commands, so that such a node carries each out once
 package command
 
@@ -51,7 +52,8 @@ func (c *Commands) Within(room session.RoomID) *Commands { return &Commands{c.o,
 
 // task is a request that was read and is well-formed.
 type task struct {
-	here func(ctx context.Context) (any, error) // carries it out on this node
+	here   func(ctx context.Context) (any, error) // carries it out on this node; again: on those whom it has missed, too
+	awaits awaiting                               // where it is about a room
 
 	// At most one of these says which nodes it concerns besides this one; with none it is this one alone.
 	room session.RoomID                             // the holder of this room
@@ -74,6 +76,10 @@ func (c *Commands) Do(ctx context.Context, a Action, request []byte) (answer any
 // DoHere is Do for this node alone, as if there were no other: what other nodes ask of it. What has the id (WithID) of a command that was
 // carried out is an error, also where that was not complete in time.
 func (c *Commands) DoHere(ctx context.Context, a Action, request []byte) (answer any, err error) {
+	return c.doOnce(ctx, a, request, c.patiently)
+}
+
+func (c *Commands) doOnce(ctx context.Context, a Action, request []byte, run func(context.Context, task) (any, error)) (answer any, err error) {
 	id := IDOf(ctx)
 	if !c.once.begin(id) {
 		return nil, session.Errorf(session.CodeInternal, "", "the command is carried out already")
@@ -83,7 +89,7 @@ func (c *Commands) DoHere(ctx context.Context, a Action, request []byte) (answer
 			c.once.failed(id)
 		}
 	}()
-	return c.do(ctx, a, request, func(ctx context.Context, _ Action, _ []byte, t task) (any, error) { return t.here(ctx) })
+	return c.do(ctx, a, request, func(ctx context.Context, _ Action, _ []byte, t task) (any, error) { return run(ctx, t) })
 }
 
 func (c *Commands) do(ctx context.Context, a Action, request []byte,

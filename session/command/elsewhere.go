@@ -14,7 +14,7 @@ import (
 )
 
 // Elsewhere is the other nodes, as this package needs them. Its methods may be called from any goroutine, for this node's
-// Commands only by Do.
+// Commands only by Do, but for Arriving.
 type Elsewhere interface {
 	// Holder returns the name of the node that holds the room, "" where none does. It may be this one.
 	Holder(ctx context.Context, room session.RoomID) (node string, err error)
@@ -24,6 +24,8 @@ type Elsewhere interface {
 	// answers with an error is a *session.Error; ErrNoNode where nobody answers to that name, ErrSilent where the node hangs. The time that ctx leaves holds for
 	// that node, too, and the id that it has (IDOf).
 	Ask(ctx context.Context, node string, a Action, request []byte) (json.RawMessage, error)
+	// Arriving returns for how long people may yet come to a room of this node who were inside on another one; 0: nobody does.
+	Arriving(ctx context.Context, room session.RoomID) time.Duration
 	// Owe keeps a command for a node that has a room and cannot be reached. It carries it out when it is back (Commands.Obey), if that is
 	// within the returned time.
 	Owe(ctx context.Context, node string, o Owed) (within time.Duration, err error)
@@ -81,7 +83,7 @@ func (c *Commands) follow(ctx context.Context, a Action, request []byte, t task)
 			return t.here(ctx) // which says that there is no such room
 		}
 		if at == c.o.Node.ID() {
-			answer, err = t.here(ctx)
+			answer, err = c.patiently(ctx, t)
 		} else {
 			answer, err = c.ask(ctx, at, a, request)
 		}

@@ -28,6 +28,11 @@ type fleet struct {
 	owed    []string          // what is kept for nodes that are away
 	full    bool              // nothing more is kept
 	asked   string            // the id of what was last asked of another node
+	until   time.Time         // people may come to rooms that were moved until then
+}
+
+func (f *fleet) Arriving(context.Context, session.RoomID) time.Duration {
+	return max(0, time.Until(f.until))
 }
 
 func (f *fleet) Owe(_ context.Context, node string, o command.Owed) (time.Duration, error) {

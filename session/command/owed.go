@@ -70,6 +70,8 @@ func (c *Commands) Obey(ctx context.Context, o Owed) error {
 	default:
 		return bad("Action", "%.32q is no command that a node is left to carry out later", string(o.Action))
 	}
-	_, err := c.Within(o.Room).DoHere(WithID(ctx, o.ID), o.Action, o.Request)
+	// Nobody enters meanwhile, so nobody is waited for.
+	here := func(ctx context.Context, t task) (any, error) { return t.here(ctx) }
+	_, err := c.Within(o.Room).doOnce(WithID(ctx, o.ID), o.Action, o.Request, here)
 	return err
 }

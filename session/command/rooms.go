@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"parlor/session"
@@ -28,21 +29,54 @@ func planRemoval(c *Commands, q RemoveUserRequest, stringForm bool) (j job[Remov
 		return j, named(err, q.RoomRef)
 	}
 	j.room, j.owed = room, owedRemoval(q)
-	j.here = func(ctx context.Context) (a RemoveUserResponse, err error) {
-		results, err := c.o.Rooms.RemoveUsers(ctx, room, q.UserIDs, q.Reason, ban)
-		if err != nil {
-			return a, named(err, q.RoomRef)
-		}
-		for _, r := range results {
-			u := RemovedUser{UserID: r.User, Result: ResultNotInRoom}
-			if r.Removed {
-				u.Result = ResultRemoved
-			}
-			a.Users = append(a.Users, u)
-		}
-		return a, nil
+	r := removal{users: q.UserIDs, left: q.UserIDs, ban: ban, text: q.Reason}
+	j.awaits = r.awaits
+	j.here = func(ctx context.Context) (RemoveUserResponse, error) {
+		err := r.goOn(ctx, c.o.Rooms, room)
+		return r.answer(), named(err, q.RoomRef)
 	}
 	return j, nil
+}
+
+// removal is a RemoveUser that is carried out, in several goes where users come to the room late.
+type removal struct {
+	users []string
+	left  []string // of users, who were not in the room
+	ban   time.Duration
+	text  string
+	found bool // the room was here
+}
+
+// goOn removes those who are left, if they are in the room.
+func (r *removal) goOn(ctx context.Context, rooms *session.Rooms, room session.RoomID) error {
+	if len(r.left) == 0 {
+		return nil
+	}
+	results, err := rooms.RemoveUsers(ctx, room, r.left, r.text, r.ban)
+	for _, result := range results {
+		if result.Removed {
+			r.left = slices.DeleteFunc(slices.Clone(r.left), func(user string) bool { return user == result.User })
+		}
+	}
+	if err == nil {
+		r.found = true
+	} else if r.found && notFound(err) { // it has ended with those who were in before
+		err = nil
+	}
+	return err
+}
+
+func (r *removal) awaits(error) (users []string, more bool) { return r.left, len(r.left) > 0 }
+
+func (r *removal) answer() (a RemoveUserResponse) {
+	for _, user := range r.users {
+		u := RemovedUser{UserID: user, Result: ResultRemoved}
+		if slices.Contains(r.left, user) {
+			u.Result = ResultNotInRoom
+		}
+		a.Users = append(a.Users, u)
+	}
+	return a
 }
 
 func dismissRoom(c *Commands, q DismissRoomRequest) (job[DismissRoomResponse], error) {
@@ -61,15 +95,23 @@ func planDismissal(c *Commands, q DismissRoomRequest, stringForm bool) (j job[Di
 		return j, named(err, q.RoomRef)
 	}
 	j.owed = &owing{request: q}
+	users, was := 0, false
 	j.here = func(ctx context.Context) (DismissRoomResponse, error) {
 		n, err := c.o.Rooms.DismissRoom(ctx, j.room, q.Reason)
-		return DismissRoomResponse{Users: n}, named(err, q.RoomRef)
+		if users += n; err == nil {
+			was = true
+		} else if was && notFound(err) { // it has ended with those who were in before
+			err = nil
+		}
+		return DismissRoomResponse{Users: users}, named(err, q.RoomRef)
 	}
+	j.awaits = func(error) ([]string, bool) { return nil, true } // as long as somebody may come, the room is made anew
 	return j, nil
 }
 
 func setUserBlocked(c *Commands, q SetUserBlockedRequest) (j job[SetUserBlockedResponse], err error) {
 	j.room, err = q.room(false)
+	j.awaits = forUsers(q.UserID)
 	j.here = func(ctx context.Context) (SetUserBlockedResponse, error) {
 		err := c.o.Rooms.SetUserBlocked(ctx, j.room, q.UserID, q.Block)
 		return SetUserBlockedResponse{UserID: q.UserID, Block: q.Block}, named(err, q.RoomRef)
@@ -131,6 +173,7 @@ func describeUser(c *Commands, q DescribeUserRequest) (j job[DescribeUserRespons
 			return j, err
 		}
 	}
+	j.awaits = forUsers(q.UserID)
 	page = session.Page{After: q.After, Limit: q.Limit}
 	if err := session.CheckList(session.RoomFilter{}, page); err != nil {
 		return j, named(err, q.RoomRef)
