@@ -1,6 +1,7 @@
 package router
 
 import (
+	"parlor/router/bwe"
 	"parlor/router/sent"
 	"parlor/router/transportcc"
 )
@@ -61,32 +62,35 @@ func (c *core) onTransportCC(p *peer, b []byte, x *compound) bool {
 	return true
 }
 
-// arrived books a packet that has arrived, the first time that it is told of.
+// arrived books a packet that has arrived, the first time that it is told of. One that was sent again under its number was lost the first
+// time if only the second one can have come. Then its way says nothing of delays, nor where it cannot be told which one came.
 func (d *downlink) arrived(s transportcc.Status) {
 	p, fate := d.sent.Arrived(s.Seq)
-	switch {
-	case (fate == sent.First || fate == sent.Late) && d.onlyAgain(&p, s.Arrival*transportcc.Unit):
-		if fate == sent.First {
-			d.told.lost++
-			d.net.est.Lost(p.At, p.Size)
-			d.lostSound(p)
-		}
+	if fate != sent.First && fate != sent.Late {
 		return
-	case fate == sent.First:
+	}
+	at, which := s.Arrival*transportcc.Unit, bwe.FirstSending
+	if p.Again != 0 {
+		which = d.net.est.Which(p.At, p.Again, at)
+	}
+	switch {
+	case which == bwe.SecondSending && fate == sent.First:
+		d.told.lost++
+		d.net.est.Lost(p.At, p.Size)
+		d.lostSound(p)
+		return
+	case which == bwe.SecondSending:
+		return
 	case fate == sent.Late:
 		d.told.lost--
 		d.net.est.Found(p.At, p.Size)
-	default:
-		return
 	}
 	d.told.arrived++
-	d.net.est.Packet(p.At, s.Arrival*transportcc.Unit, p.Size, p.Cluster)
-}
-
-// onlyAgain says whether a packet that was sent again under its number was lost the first time, as it arrives no sooner than the second
-// one can. Then its way says nothing of delays.
-func (d *downlink) onlyAgain(p *sent.Packet, arrival int64) bool {
-	return p.Again != 0 && d.net.est.OnlySecond(p.At, p.Again, arrival)
+	if which == bwe.FirstSending {
+		d.net.est.Packet(p.At, at, p.Size, p.Cluster)
+	} else {
+		d.net.est.Untimed(p.At, at, p.Size)
+	}
 }
 
 // book books what is lost by now: of what feedback has left missing, or where none comes any more.

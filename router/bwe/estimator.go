@@ -133,20 +133,35 @@ func (e *Estimator) Sent(now int64, size int) {
 // LastSent returns when the last packet was sent, 0 before the first.
 func (e *Estimator) LastSent() int64 { return e.lastSent }
 
+// Sending says which sending of a packet that was sent twice has arrived.
+type Sending uint8
+
+// The sendings.
+const (
+	EitherSending Sending = iota // it cannot be told
+	FirstSending
+	SecondSending
+)
+
 // secondSooner is by how much a packet that was sent twice may come sooner the second time than the least delay has it, in ns, as
 // times are kept in steps. Higher takes more of what came late for lost.
 const secondSooner = 4e6
 
-// OnlySecond says whether a packet that was sent a second time, so long after the first, arrived no sooner than the second can have.
-// Where delays vary by more than that, it is not known, and false.
-func (e *Estimator) OnlySecond(sent, again, arrived int64) bool {
+// Which says which sending of a packet has arrived, the second of which was so long after the first. Where delays vary by more than that,
+// it cannot be told.
+func (e *Estimator) Which(sent, again, arrived int64) Sending {
 	q := &e.queue
 	least := q.floor()
 	if !q.known || math.IsInf(least, 1) {
-		return true
+		return SecondSending
 	}
-	delay := float64(arrived - sent - q.zero)
-	return delay > least+float64(q.length+again)-secondSooner && float64(again) > 2*q.jitter
+	switch delay, after := float64(arrived-sent-q.zero)-least, float64(again); {
+	case delay < after-secondSooner:
+		return FirstSending
+	case delay > float64(q.length)+after/2 && after > 2*q.jitter:
+		return SecondSending // either waits for about as long as the queue is
+	}
+	return EitherSending
 }
 
 // Probe takes a cluster that is about to be sent.
@@ -170,12 +185,9 @@ func (e *Estimator) Begin(now, rtt int64) {
 // Packet takes the first arrival of a packet, by ascending number: when it was sent, by our clock, and when
 // it arrived, by the receiver's.
 func (e *Estimator) Packet(sent, arrived int64, size int, cluster uint8) {
-	e.packets++
 	e.trend.packet(sent, arrived)
 	e.queue.packet(sent, arrived)
-	e.acked.packet(arrived, size)
-	e.loss.add(sent, float64(size), 0)
-	e.random.add(sent, float64(size), 0)
+	e.Untimed(sent, arrived, size)
 	for i := range e.meters {
 		if m := &e.meters[i]; m.Cluster.ID == 0 {
 			continue
@@ -185,6 +197,14 @@ func (e *Estimator) Packet(sent, arrived int64, size int, cluster uint8) {
 			m.Other(size)
 		}
 	}
+}
+
+// Untimed takes the arrival of a packet of which it cannot be told how long it took.
+func (e *Estimator) Untimed(sent, arrived int64, size int) {
+	e.packets++
+	e.acked.packet(arrived, size)
+	e.loss.add(sent, float64(size), 0)
+	e.random.add(sent, float64(size), 0)
 }
 
 // Lost takes a packet that is booked as lost.
