@@ -118,10 +118,8 @@ func (c *core) seats(p *peer) {
 	}
 }
 
-// measured says whether the estimate is also of what the sink is sent: what may have to be sent again as it is has no transport-wide number.
-func (s *sink) measured() bool {
-	return s.section.RTXSSRC != 0 && s.tmpl.TransportCC() && s.retransmits() != 0
-}
+// measured says whether the estimate is also of what the sink is sent.
+func (s *sink) measured() bool { return s.tmpl.TransportCC() }
 
 // ladder appends the layers of a track up to the one that a sink wants, and reports whether any of them can be sent.
 func (c *core) ladder(s *sink, t *track) (live bool) {

@@ -307,12 +307,12 @@ func TestWhatIsPausedIsForgotten(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotMeasuredIsNotBounded: a receiver without retransmissions gets what it asks for, as the estimate does not know of it.
+// TestWhatIsNotMeasuredIsNotBounded: a section without transport-wide numbers gets what it asks for, as the estimate does not know of it.
 func TestWhatIsNotMeasuredIsNotBounded(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000)
 	seat := seatVideo("s", 77)
-	seat.RTXSSRC = 0
+	seat.Ext.TransportCC = 0
 	pub := w.talker(2)
 	w.join(4, 4, nil, seat, seatAudio("a", 79))
 	w.watch(4, "s", 1, Camera, High)
@@ -328,6 +328,47 @@ func TestWhatIsNotMeasuredIsNotBounded(t *testing.T) {
 	require.Less(t, w.c.peers[4].down.net.est.Estimate().Budget, 100e3)
 	require.Empty(t, n.undecodable)
 	require.Same(t, w.c.tracks[TrackKey{1, Camera}][0].layers[2], w.c.peers[4].down.sinks["s"].cur)
+}
+
+// TestWithoutProbes: a receiver that takes no retransmissions, by which a network is probed, is sent all until its network is full, then
+// what fits. All is tried again after a while, and seldom where that fails.
+func TestWithoutProbes(t *testing.T) {
+	w, n := observed(t)
+	cam := w.layered(1, 1, 1900, 6000, 15000) // 400, 1,250 and 3,100 kbit/s
+	seat := seatVideo("s", 77)
+	seat.RTXSSRC = 0
+	for i := range seat.Codecs {
+		seat.Codecs[i].RTX = 0
+	}
+	w.join(4, 4, nil, seat)
+	w.watch(4, "s", 1, Camera, High)
+	link := w.access(4, 20e6)
+	w.call(3*time.Second, cam, link)
+	shows := func(want int) {
+		t.Helper()
+		rates := w.flows(cam, link, 77)
+		for i, r := range rates {
+			require.Equal(t, i == want, r > 0, "%v", rates)
+		}
+	}
+	shows(2)
+	link.rate = 700e3
+	w.call(5*time.Second, cam, link)
+	shows(0)
+	require.Empty(t, n.undecodable)
+	link.queue = 0
+	tries := 0
+	for range 180 {
+		if w.call(time.Second, cam, link); link.queue > 200*ms {
+			tries++
+		}
+		link.queue = 0
+	}
+	require.InDelta(t, 4, tries, 3)
+	link.rate = 20e6
+	w.call((trialsWait + 5e9), cam, link)
+	shows(2)
+	require.Zero(t, w.c.totals.Probes)
 }
 
 // feedbackOf has peer 4 report what of its sound it has got since the last time, with a delay in ms.

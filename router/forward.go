@@ -93,7 +93,7 @@ func (c *core) send(s *sink, m *media) {
 	f.SSRC, f.PT, f.Seq = s.ssrc, rw.pt, uint16(out)
 	tmpl := c.compose(s, m, rw)
 	payload := c.payload(m, rw)
-	if rw.flags&rewriteSound != 0 && s.exactly(rw) {
+	if rw.flags&(rewriteExact|rewriteSound) != 0 && s.exactly(rw) {
 		payload = c.keepWhole(s, m, seg, out, payload)
 	}
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)

@@ -26,6 +26,7 @@ type path struct {
 	least  least
 	share  share
 	probes prober
+	trial  trial
 }
 
 // netStep is how often estimates age and are divided, in ns, and netIdle for how long after the last packet. Lower follows reports that
@@ -70,6 +71,7 @@ func (c *core) reported(p *peer, at int64) {
 		n.probes.control.Dropped(c.now, e.Before)
 	case bwe.Congested:
 		n.probes.control.Dropped(c.now, e.Before)
+		n.trial.congested(c.now)
 		n.failed = true
 		c.at(dueNetworks, c.now)
 	}

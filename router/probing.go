@@ -45,7 +45,12 @@ const (
 func (c *core) probe(p *peer) {
 	n := p.down.net
 	by := p.prober()
-	if by == nil || !p.ready {
+	n.est.DelayOnly(by == nil)
+	switch {
+	case !p.ready:
+		return
+	case by == nil:
+		n.trial.try(c.now, n)
 		return
 	}
 	e := n.est.Estimate()
@@ -69,6 +74,41 @@ func (c *core) probe(p *peer) {
 	c.beginCluster(p, by, cluster)
 }
 
+// trial is of a network that cannot be probed, as its receiver takes no retransmissions: all that is wanted is sent to see what comes of it.
+type trial struct {
+	at   int64 // of the last one; 0: there was none
+	wait int64 // for the next one, in ns
+}
+
+// The time between trials, in ns: the first one, and the longest if they fail. Lower shows sooner what a network carries by now, and has sound
+// suffer more often where that is no more than before.
+const (
+	trialWait  = 15e9
+	trialsWait = 120e9
+	trialFails = 5e9 // a network that is full so soon after a trial is so by it
+)
+
+// try makes one if it is due, and something that is wanted is not sent.
+func (x *trial) try(now int64, n *path) {
+	e := n.est.Estimate()
+	if !n.share.short || e.Queue > calmQueue || x.at != 0 && now-x.at < x.wait {
+		return
+	}
+	if x.wait == 0 || now-x.at > 2*trialsWait {
+		x.wait = trialWait
+	}
+	x.at = now
+	n.est.Assume(now, enough*n.share.need)
+	n.least.clear()
+}
+
+// congested takes that the network is full.
+func (x *trial) congested(now int64) {
+	if x.at != 0 && now-x.at < trialFails {
+		x.wait = min(2*x.wait, trialsWait)
+	}
+}
+
 // beginCluster begins to send a cluster to a peer, by one of its sinks. It takes the place of one that is under way.
 func (c *core) beginCluster(p *peer, by *sink, cluster probe.Cluster) {
 	x := &p.down.net.probes
@@ -84,7 +124,7 @@ func (c *core) beginCluster(p *peer, by *sink, cluster probe.Cluster) {
 func (p *peer) prober() *sink {
 	var best *sink
 	for _, s := range p.down.sinks {
-		if s.active && s.section.Kind == packet.Video && s.measured() &&
+		if s.active && s.section.Kind == packet.Video && s.measured() && s.section.RTXSSRC != 0 && s.retransmits() != 0 &&
 			(best == nil || s.count.packets > best.count.packets || s.count.packets == best.count.packets && s.ssrc < best.ssrc) {
 			best = s
 		}

@@ -12,7 +12,7 @@ type repairs struct {
 	seq    uint16   // next sequence number of the SSRC of retransmissions
 	earned uint64   // bytes sent for which the peer has got credit
 	recent []resent // made with the first request
-	exact  []exact  // of sound, made with the first packet
+	exact  []exact  // made with the first packet that may be sent again as it was
 }
 
 // resent says when a packet was sent again.
@@ -77,10 +77,10 @@ func (c *core) resend(s *sink, seq uint16) bool {
 		return false
 	}
 	out := seg.Out + (in - seg.In)
-	if rw.flags&rewriteSound != 0 && s.exactly(rw) {
-		return c.resendSound(s, m, seg, out)
+	if rw.flags&(rewriteExact|rewriteSound) != 0 && s.exactly(rw) {
+		return c.resendExact(s, m, seg, out)
 	}
-	if !s.repair.allow(out, c.now, max(minResendGap, s.peer.rtt-s.peer.rtt/4), maxResends) || !c.recallAs(rw, in, m) {
+	if !s.repair.allow(out, c.now, s.peer.resendGap(), maxResends) || !c.recallAs(rw, in, m) {
 		return false
 	}
 	n := c.again(s, m, rw, seq, sent.Resend, 0)
@@ -89,6 +89,9 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	c.totals.Resent++
 	return true
 }
+
+// resendGap is how long after the last time a packet of a picture may be sent again, in ns.
+func (p *peer) resendGap() int64 { return max(minResendGap, p.rtt-p.rtt/4) }
 
 // resendUnasked sends a packet again for which nobody has asked, as RTX, as part of a probe. It returns its bytes, 0 if it cannot be sent.
 func (c *core) resendUnasked(s *sink, seq uint16, cluster uint8) int {

@@ -16,7 +16,6 @@ type sink struct {
 	out   Out
 	seq   seqmap.Map[rewrite]
 	tmpl  header.Template
-	bare  header.Template // for packets that may have to be sent again as they are: nothing in it changes
 	ssrc  uint32
 	acked bool // the receiver reports on the SSRC, so it knows the MID by now
 
@@ -116,9 +115,6 @@ func (c *core) openSink(p *peer, ssrc uint32) *sink {
 
 func (s *sink) configure(sec *packet.Section) {
 	s.tmpl = header.NewTemplate(sec.Ext, sec.MID)
-	bare := sec.Ext
-	bare.TransportCC = 0
-	s.bare = header.NewTemplate(bare, sec.MID)
 	s.acked = false
 }
 

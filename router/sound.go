@@ -25,8 +25,12 @@ type exact struct {
 	blocks    uint16 // which packets before it it carries: bit i for the one i+1 before
 }
 
-// recentSound is for how many packets of a sink that is, a power of two, 8 bytes each. Lower refuses requests that come late.
-const recentSound = 64
+// recentSound and recentPictures are for how many packets of a sink that is, powers of two, 8 bytes each. Lower refuses requests that come
+// late.
+const (
+	recentSound    = 64
+	recentPictures = 512
+)
 
 // Limits on sending sound again: how often a packet, and how long after the last time in ns, or a round trip where that is longer.
 // Browsers ask for everything that is missing with every packet that comes.
@@ -126,10 +130,9 @@ func (s *sink) wraps(i int) uint8 {
 // for the transport-wide number.
 func (s *sink) composeExact(m *media, f *header.Fields) *header.Template {
 	f.MID, f.AbsSend = true, clock.AbsSend(m.at)
-	if s.section.Kind != packet.Audio {
-		return &s.bare
+	if s.tmpl.TransportCC() {
+		f.TransportCC = s.peer.down.sent.Next()
 	}
-	f.TransportCC = s.peer.down.sent.Next()
 	return &s.tmpl
 }
 
@@ -144,7 +147,11 @@ func (c *core) keepWhole(s *sink, m *media, seg *seqmap.Segment[rewrite], out ui
 			c.totals.RedBlocks += uint64(bits.OnesCount16(blocks))
 		}
 	}
-	s.repair.note(exact{out: uint32(out), transport: f.TransportCC, blocks: blocks})
+	n := recentPictures
+	if s.section.Kind == packet.Audio {
+		n = recentSound
+	}
+	s.repair.note(exact{out: uint32(out), transport: f.TransportCC, blocks: blocks}, n)
 	return payload
 }
 
@@ -223,12 +230,12 @@ func (c *core) frame(st *stream, ext uint64) (data []byte, at uint32) {
 	return nil, 0
 }
 
-// note remembers how a packet was sent for the first time.
-func (r *repairs) note(e exact) {
+// note remembers how a packet was sent for the first time, and of so many others.
+func (r *repairs) note(e exact, n int) {
 	if r.exact == nil {
-		r.exact = make([]exact, recentSound)
+		r.exact = make([]exact, n)
 	}
-	r.exact[e.out&(recentSound-1)] = e
+	r.exact[e.out&uint32(len(r.exact)-1)] = e
 }
 
 // noted returns what is remembered of a packet, nil if nothing is.
@@ -236,18 +243,22 @@ func (r *repairs) noted(out uint64) *exact {
 	if r.exact == nil {
 		return nil
 	}
-	if e := &r.exact[out&(recentSound-1)]; e.out == uint32(out) {
+	if e := &r.exact[out&uint64(len(r.exact)-1)]; e.out == uint32(out) {
 		return e
 	}
 	return nil
 }
 
-// resendSound sends a packet of sound again, as a receiver has asked for it.
-func (c *core) resendSound(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint64) bool {
-	if s.repair.noted(out) == nil || !s.repair.allow(out, c.now, max(minSoundResendGap, s.peer.rtt), maxSoundResends) {
+// resendExact sends a packet again as it was, as a receiver has asked for it.
+func (c *core) resendExact(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint64) bool {
+	gap, times := max(minSoundResendGap, s.peer.rtt), maxSoundResends
+	if s.section.Kind != packet.Audio {
+		gap, times = s.peer.resendGap(), maxResends
+	}
+	if s.repair.noted(out) == nil || !s.repair.allow(out, c.now, gap, times) {
 		return false
 	}
-	n := c.sendSoundAgain(s, m, seg, out)
+	n := c.sendExactAgain(s, m, seg, out)
 	s.peer.down.credit -= int64(n)
 	return n > 0
 }
@@ -258,7 +269,7 @@ func (c *core) repeat(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint6
 	for i := 0; g.copies>>i != 0; i++ {
 		back := uint64(i) + 1
 		if g.copies>>i&1 != 0 && m.ext-seg.In >= back {
-			n := c.sendSoundAgain(s, &c.out.again, seg, out-back)
+			n := c.sendExactAgain(s, &c.out.again, seg, out-back)
 			g.Spent(n)
 			if n > 0 {
 				c.totals.Copies++
@@ -267,9 +278,9 @@ func (c *core) repeat(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint6
 	}
 }
 
-// sendSoundAgain sends a packet of a segment again as it was, read into m. It returns how many bytes that took: 0 where it is no
+// sendExactAgain sends a packet of a segment again as it was, read into m. It returns how many bytes that took: 0 where it is no
 // longer known, or cannot be made as it was.
-func (c *core) sendSoundAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint64) int {
+func (c *core) sendExactAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint64) int {
 	e, rw := s.repair.noted(out), &seg.State
 	if e == nil || !c.recall(rw.src, seg.In+(out-seg.Out), m) || m.format.ID != rw.format.ID {
 		return 0
@@ -289,8 +300,12 @@ func (c *core) sendSoundAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], o
 	}
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
 	if tmpl.TransportCC() {
+		kind := sent.Resend
+		if s.section.Kind == packet.Audio {
+			kind = sent.Audio
+		}
 		s.peer.down.sent.Again(e.transport, c.now)
-		c.noteLoad(s.peer, n+len(payload)+wireOverhead, sent.Audio)
+		c.noteLoad(s.peer, n+len(payload)+wireOverhead, kind)
 	}
 	s.out.SendRTP(c.out.hdr[:n], payload)
 	s.count.resent++

@@ -118,6 +118,9 @@ func (e *Estimator) Start(rate float64) {
 // much.
 func (e *Estimator) StepUp() { e.random.more = true }
 
+// DelayOnly says whether loss bounds nothing: for who can be sent no more for a moment, so that it is never found out what it depends on.
+func (e *Estimator) DelayOnly(yes bool) { e.loss.ignored = yes }
+
 // Estimate returns the last one.
 func (e *Estimator) Estimate() Estimate { return e.estimate }
 
@@ -167,6 +170,20 @@ func (e *Estimator) Which(sent, again, arrived int64) Sending {
 // Probe takes a cluster that is about to be sent.
 func (e *Estimator) Probe(now int64, c probe.Cluster) {
 	e.meters[0], e.meters[1] = e.meters[1], probe.Meter{Cluster: c, At: now}
+}
+
+// Assume takes it from now on that so much gets through, in bit/s, until what becomes of it says otherwise.
+func (e *Estimator) Assume(now int64, rate float64) {
+	rate = min(max(rate, leastRate), mostRate)
+	if rate <= e.estimate.Capacity {
+		return
+	}
+	if e.bound() < rate {
+		e.loosen(rate)
+	}
+	e.capacity.rate, e.capacity.known, e.capacity.grown = max(e.capacity.rate, rate), known{}, now
+	e.cause, e.proved = Unlimited, now
+	e.publish()
 }
 
 // Freeze stops growth, or lets it go on: while the node itself is late, its lateness would be taken for the
@@ -292,7 +309,7 @@ func (e *Estimator) publish() {
 	}
 	c.rate = min(c.rate, mostRate)
 	s := Estimate{Delay: c.rate, Loss: c.rate, Acked: e.acked.rate, Before: e.estimate.Before}
-	if !e.random.proved {
+	if !e.random.proved && !e.loss.ignored {
 		s.Loss = max(min(c.rate, e.bound()), leastRate)
 	}
 	if e.asking() {

@@ -57,6 +57,8 @@ type loss struct {
 	late   bool  // packets come late by so much that the last observations say little
 	newest int64 // sent, of what was told of, in ns
 
+	ignored bool // it bounds nothing
+
 	inherent, limit float64 // the fitted parameters; limit in kbit/s
 	average         float64 // loss of the past
 	state           lossState

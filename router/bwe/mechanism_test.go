@@ -427,3 +427,48 @@ func TestCeiling(t *testing.T) {
 		t.Errorf("after 30 s %v", c.rate)
 	}
 }
+
+// TestWhichSending: a packet that was sent twice and comes sooner than the second one can was the first. One that comes later than the first one
+// can have waited was the second. Of others it is not known.
+func TestWhichSending(t *testing.T) {
+	if which := new(Estimator).Which(0, 100*msec, 500*msec); which != SecondSending {
+		t.Errorf("nothing is known of delays: %v", which)
+	}
+	for _, x := range []struct {
+		queue, jitter float64 // ms
+		again, delay  int64   // ms; of the network 40
+		want          Sending
+	}{
+		{0, 0, 100, 40, FirstSending},
+		{0, 0, 100, 130, FirstSending},
+		{0, 0, 100, 140, SecondSending},
+		{300, 0, 100, 340, EitherSending}, // the first one, by a queue, or the second one without
+		{300, 0, 100, 440, SecondSending},
+		{300, 0, 400, 350, FirstSending},
+		{0, 60, 100, 160, EitherSending},
+	} {
+		e := new(Estimator)
+		e.queue.packet(0, 40*msec)
+		e.queue.end(0)
+		e.queue.length, e.queue.jitter = int64(x.queue*1e6), x.jitter*1e6
+		if which := e.Which(0, x.again*msec, x.delay*msec); which != x.want {
+			t.Errorf("%+v: %v", x, which)
+		}
+	}
+}
+
+// TestUntimed: what arrived without telling of delays is no queue and no jitter, and arrived all the same.
+func TestUntimed(t *testing.T) {
+	e := new(Estimator)
+	for now := int64(0); now < 3e9; now += 50 * msec {
+		e.Sent(now, 500)
+		e.Begin(now+50*msec, 50*msec)
+		e.Packet(now, now+40*msec, 500, 0)
+		e.Untimed(now, now+41*msec, 500)
+		e.Untimed(now-300*msec, now+41*msec, 500)
+		e.End()
+	}
+	if e.queue.length > 0 || e.queue.jitter > 1e6 || math.Abs(e.acked.rate/240e3-1) > 0.05 {
+		t.Errorf("a queue of %d, a jitter of %v, %v bit/s", e.queue.length, e.queue.jitter, e.acked.rate)
+	}
+}

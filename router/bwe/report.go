@@ -89,6 +89,9 @@ func (e *Estimator) byLoss() (recovered bool) {
 			e.loss.update(e.capacity.rate, e.acked.rate, e.limited.yes)
 		}
 	}
+	if e.loss.ignored {
+		return false
+	}
 	if e.random.step(e.now, e.rtt, &e.loss, e.acked.rate) {
 		e.loss.restart(e.capacity.rate / 1e3)
 		switch {
