@@ -51,8 +51,8 @@ type HTTP struct {
 	Origins  []string `koanf:"origins" doc:"Web origins besides the node's own whose pages may connect, such as https://meet.example.org; * means any. Without keys those of this machine may, on any port."`
 	BasePath string   `koanf:"base_path" doc:"Path under which clients see the node behind a proxy, such as /media: Location begins with it, and requests that still have it are taken. Empty: none, or what a trusted proxy says (X-Forwarded-Prefix)."`
 	// TrustedProxies are masked: no bits are set beyond the length of a prefix.
-	TrustedProxies []netip.Prefix `koanf:"trusted_proxies" doc:"Proxies in front, addresses or networks such as 10.0.0.0/8: what they say of the client (http.proxy_header, X-Forwarded-Prefix, -Proto and -Host) counts. Empty: nobody is believed."`
-	ProxyHeader    string         `koanf:"proxy_header" doc:"Header in which they tell the client's address: x-forwarded-for or forwarded (RFC 7239). The other one is not read, as proxies pass on what they do not write."`
+	TrustedProxies []netip.Prefix `koanf:"trusted_proxies" doc:"Proxies in front, addresses or networks such as 10.0.0.0/8: what they say of the client (http.proxy_header, X-Forwarded-Prefix) counts. Empty: nobody is believed."`
+	ProxyHeader    string         `koanf:"proxy_header" doc:"Header in which they tell who the client is: x-forwarded-for, with -proto and -host, or forwarded (RFC 7239). The others are not read, as proxies pass on what they do not write."`
 	Demo           bool           `koanf:"demo" doc:"Serve the demo page at /. Without it a node has no page in whose address others could put a room; the client stays at /client/."`
 	TLS            TLS            `koanf:"tls"`
 }

@@ -97,14 +97,25 @@ func TestPagesBehindAProxy(t *testing.T) {
 		from, proto, host string
 		origin            string
 		own               bool
+		forwarded         string // instead, of a proxy that writes that header
 	}{
-		"no proxy":                      {"192.0.2.1", "", "", "http://node:8080", true},
-		"its scheme":                    {"10.0.0.5", "https", "", "https://node:8080", true},
-		"another scheme than it says":   {"10.0.0.5", "https", "", "http://node:8080", false},
-		"its host":                      {"10.0.0.5", "https", "app.example", "https://app.example", true},
-		"the host within":               {"10.0.0.5", "https", "app.example", "https://node:8080", false},
-		"a stranger's host":             {"192.0.2.1", "https", "evil.example", "https://evil.example", false},
-		"a stranger cannot forbid HTTP": {"192.0.2.1", "https", "", "http://node:8080", true},
+		"no proxy":                      {"192.0.2.1", "", "", "http://node:8080", true, ""},
+		"its scheme":                    {"10.0.0.5", "https", "", "https://node:8080", true, ""},
+		"another scheme than it says":   {"10.0.0.5", "https", "", "http://node:8080", false, ""},
+		"its host":                      {"10.0.0.5", "https", "app.example", "https://app.example", true, ""},
+		"the host within":               {"10.0.0.5", "https", "app.example", "https://node:8080", false, ""},
+		"a stranger's host":             {"192.0.2.1", "https", "evil.example", "https://evil.example", false, ""},
+		"a stranger cannot forbid HTTP": {"192.0.2.1", "https", "", "http://node:8080", true, ""},
+
+		"Forwarded":                       {"10.0.0.5", "", "", "https://app.example", true, "for=192.0.2.1;proto=https;host=app.example"},
+		"Forwarded, another scheme":       {"10.0.0.5", "", "", "http://app.example", false, "for=192.0.2.1;proto=https;host=app.example"},
+		"Forwarded, HTTP":                 {"10.0.0.5", "", "", "http://app.example:81", true, `for=192.0.2.1;Host="app.example:81";proto=http`},
+		"Forwarded, the host within":      {"10.0.0.5", "", "", "https://node:8080", false, "host=app.example"},
+		"Forwarded, no host":              {"10.0.0.5", "", "", "https://node:8080", true, "for=192.0.2.1;proto=https"},
+		"Forwarded of a stranger":         {"192.0.2.1", "", "", "https://evil.example", false, "host=evil.example"},
+		"what a client wrote before it":   {"10.0.0.5", "", "", "https://evil.example", false, "host=evil.example, for=192.0.2.1;host=app.example"},
+		"X-Forwarded-Host beside it":      {"10.0.0.5", "", "evil.example", "https://evil.example", false, "for=192.0.2.1;host=app.example"},
+		"X-Forwarded-Proto does not bind": {"10.0.0.5", "https", "", "http://app.example", true, "for=192.0.2.1;proto=http;host=app.example"},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "http://node:8080/rtc", nil)
 		r.RemoteAddr = c.from + ":4000"
@@ -113,8 +124,11 @@ func TestPagesBehindAProxy(t *testing.T) {
 				r.Header.Set(header, value)
 			}
 		}
+		if c.forwarded != "" {
+			r.Header.Set("Forwarded", c.forwarded)
+		}
 		own := false
-		p := remote.Proxies{Networks: remote.Networks{netip.MustParsePrefix("10.0.0.0/8")}}
+		p := remote.Proxies{Forwarded: c.forwarded != "", Networks: remote.Networks{netip.MustParsePrefix("10.0.0.0/8")}}
 		p.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { own = new(surface).own(r, c.origin) })).
 			ServeHTTP(httptest.NewRecorder(), r)
 		require.Equal(t, c.own, own, name)

@@ -35,9 +35,8 @@ func (s *surface) permits(r *http.Request) bool {
 // the way may have written it. A trusted proxy says by which scheme and host they come.
 func (s *surface) own(r *http.Request, origin string) bool {
 	host, secure := r.Host, r.TLS != nil
-	if remote.Of(r).Trusted {
-		host = cmp.Or(r.Header.Get("X-Forwarded-Host"), host)
-		secure = secure || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+	if who := remote.Of(r); who.Trusted {
+		host, secure = cmp.Or(who.Host, host), secure || who.Proto == "https"
 	}
 	u, err := url.Parse(origin)
 	if err != nil || u.Host == "" || !strings.EqualFold(u.Host, host) {

@@ -3,13 +3,16 @@
 //
 //	remote.go     Remote, Networks, Proxies: from a request to the client's address
 //	base.go       Base, Prefix: the path that a proxy puts in front of the node's own
-//	forwarded.go  the addresses in Forwarded (RFC 7239) and X-Forwarded-For
+//	forwarded.go  what Forwarded (RFC 7239) and X-Forwarded-For say of each proxy's request
 package remote
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 )
 
 // Remote is who sent a request.
@@ -19,6 +22,9 @@ type Remote struct {
 	// Addr is the client's address, never an IPv4 address in IPv6 form, without a zone. It is not valid where the connection has none,
 	// as a socket of the file system has none.
 	Addr netip.Addr
+	// Proto and Host are by what, http or https, and at which Host the client has come to the first of the trusted proxies, as they say.
+	// Each may be empty.
+	Proto, Host string
 }
 
 // Site is what counts as one place that requests come from: an IPv4 address, or a /64 of IPv6, which a single client has to itself.
@@ -55,8 +61,8 @@ func (n Networks) Contain(a netip.Addr) bool {
 // Proxies are the proxies that are trusted. The zero value: none, and nothing in a request's headers says where it comes from.
 type Proxies struct {
 	Networks Networks
-	// Forwarded says that they tell the client's address in Forwarded (RFC 7239), not in X-Forwarded-For. The other header is not read: a
-	// proxy that does not write it passes it on as the client has sent it.
+	// Forwarded says that they tell who the client is in Forwarded (RFC 7239), not in X-Forwarded-For, -Proto and -Host. The others are not
+	// read: a proxy that does not write them passes them on as the client has sent them.
 	Forwarded bool
 	// Other is called with each request of a trusted proxy that has the header that is not read, and not the one that is: it may write the
 	// other one. nil: nobody is told.
@@ -81,21 +87,27 @@ func (p Proxies) Remote(r *http.Request) Remote {
 	if len(said) == 0 && len(other) > 0 && p.Other != nil {
 		p.Other()
 	}
-	return Remote{Trusted: true, Addr: p.nearest(peer, addresses(said, read))}
+	who := p.nearest(peer, hops(said, read))
+	if !p.Forwarded {
+		who.Proto, who.Host = strings.ToLower(r.Header.Get("X-Forwarded-Proto")), r.Header.Get("X-Forwarded-Host")
+	}
+	return who
 }
 
-// nearest goes through addresses from the last to the first and returns the first that is no trusted proxy's. One that cannot be read
+// nearest goes through hops from the last to the first and returns the first who is no trusted proxy. An address that cannot be read
 // ends the way: what is before it was not told by who is trusted.
-func (p Proxies) nearest(proxy netip.Addr, list []netip.Addr) netip.Addr {
-	for i := len(list) - 1; i >= 0; i-- {
-		if !list[i].IsValid() {
-			return proxy
+func (p Proxies) nearest(proxy netip.Addr, list []hop) Remote {
+	who := Remote{Trusted: true, Addr: proxy}
+	for _, h := range slices.Backward(list) {
+		who.Proto, who.Host = cmp.Or(h.proto, who.Proto), cmp.Or(h.host, who.Host) // the farther proxy has seen more of the client
+		if !h.from.IsValid() {
+			break
 		}
-		if proxy = list[i]; !p.Networks.Contain(proxy) {
-			return proxy
+		if who.Addr = h.from; !p.Networks.Contain(who.Addr) {
+			break
 		}
 	}
-	return proxy
+	return who
 }
 
 type key struct{}

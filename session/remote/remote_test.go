@@ -76,9 +76,40 @@ func TestSite(t *testing.T) {
 	require.False(t, remote.Remote{}.Site().IsValid())
 }
 
+// TestWhereTheClientCameTo: the farthest of the trusted proxies says it, and nobody before it.
+func TestWhereTheClientCameTo(t *testing.T) {
+	for name, x := range map[string]struct {
+		from        string
+		forwarded   bool
+		header      http.Header
+		proto, host string
+	}{
+		"X-Forwarded-Proto and -Host": {"10.0.0.1:5", false, http.Header{"X-Forwarded-Proto": {"HTTPS"}, "X-Forwarded-Host": {"app.example"}}, "https", "app.example"},
+		"of a stranger":               {"192.0.2.1:5", false, http.Header{"X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"app.example"}}, "", ""},
+		"beside Forwarded":            {"10.0.0.1:5", true, http.Header{"X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"app.example"}}, "", ""},
+		"Forwarded":                   {"10.0.0.1:5", true, http.Header{"Forwarded": {`for=192.0.2.1;proto=https;host="app.example:8443"`}}, "https", "app.example:8443"},
+		"Forwarded of a stranger":     {"192.0.2.1:5", true, http.Header{"Forwarded": {`for=192.0.2.2;proto=https;host=app.example`}}, "", ""},
+		"Forwarded that is not read":  {"10.0.0.1:5", false, http.Header{"Forwarded": {`for=192.0.2.1;proto=https;host=app.example`}}, "", ""},
+		"without for":                 {"10.0.0.1:5", true, http.Header{"Forwarded": {`Proto="https"; Host=app.example`}}, "https", "app.example"},
+		"for a name":                  {"10.0.0.1:5", true, http.Header{"Forwarded": {`for=_x;proto=http;host=evil, for=_hidden;proto=https;host=app`}}, "https", "app"},
+		"two proxies":                 {"10.0.0.1:5", true, http.Header{"Forwarded": {`for=192.0.2.1;proto=https;host=app`, `for=10.0.0.2;proto=http;host=inner`}}, "https", "app"},
+		"the outer one says less":     {"10.0.0.1:5", true, http.Header{"Forwarded": {`for=192.0.2.1;proto=https, for=10.0.0.2;proto=http;host=inner`}}, "https", "inner"},
+		"what the client wrote":       {"10.0.0.1:5", true, http.Header{"Forwarded": {`for=10.0.0.9;proto=https;host=evil`, `for=192.0.2.1;proto=http;host=app`}}, "http", "app"},
+		"the client's quote":          {"10.0.0.1:5", true, http.Header{"Forwarded": {`for="x;host=evil, for=192.0.2.1;proto=http;host=app`}}, "http", "app"},
+		"said twice":                  {"10.0.0.1:5", true, http.Header{"Forwarded": {`for=192.0.2.1;host=app;host=evil;proto=`}}, "", "app"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.RemoteAddr, r.Header = x.from, x.header
+			got := remote.Proxies{Networks: networks, Forwarded: x.forwarded}.Remote(r)
+			require.Equal(t, []string{x.proto, x.host}, []string{got.Proto, got.Host})
+		})
+	}
+}
+
 // FuzzForwarded: whatever stands before what the nearest proxy has written, it is that which counts.
 func FuzzForwarded(f *testing.F) {
-	for _, seed := range []string{"", "for=1.2.3.4", `for="[::1]:5"`, "a,,b", `for="1.2.3.4`, `"`, "for=;for=", "unknown", "[", "]:1", "::1%", ","} {
+	for _, seed := range []string{"", "for=1.2.3.4", `for="[::1]:5"`, "a,,b", `for="1.2.3.4`, `"`, "for=;for=", `host="a,b";proto=https`, `for=10.0.0.9;host=a`, `;;=;host`, `host="\",for=1"`, "unknown", "[", "]:1", "::1%", ","} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -91,8 +122,9 @@ func FuzzForwarded(f *testing.F) {
 		delete(r.Header, "X-Forwarded-For")
 		r.Header["Forwarded"] = []string{s}
 		_ = forwarded.Remote(r).Site()
-		r.Header["Forwarded"] = []string{s + ",for=198.51.100.7"}
-		require.Equal(t, "198.51.100.7", forwarded.Remote(r).Addr.String())
+		r.Header["Forwarded"] = []string{s + ",for=198.51.100.7;proto=https;host=app"}
+		got := forwarded.Remote(r)
+		require.Equal(t, "198.51.100.7 https app", got.Addr.String()+" "+got.Proto+" "+got.Host)
 	})
 }
 
