@@ -25,10 +25,10 @@ type core struct {
 	due [dues]int64
 
 	// Each of a file of its own.
-	keys    keyframes
-	lost    losses
-	pacing  []*stream // streams of which packets are held, until the next step at least
-	doubts  []*sink   // sinks that could not take a stream, or of which that was told
+	keys   keyframes
+	lost   losses
+	pacing []*stream // streams of which packets are held, until the next step at least
+	telling
 	volumes volumes
 	floors  floors
 	reports reporting
@@ -36,6 +36,12 @@ type core struct {
 	over    overload
 
 	out outgoing
+}
+
+// telling is of what the observer may have to be told.
+type telling struct {
+	doubts   []*sink  // sinks that could not take a stream, or of which that was told
+	demanded []*track // tracks of which other layers may be wanted than before
 }
 
 // moment is the time of the call in progress.
@@ -71,6 +77,7 @@ const (
 	dueUndecodable        // Undecodable
 	dueNetworks           // estimates of what networks carry, and their division
 	dueProbes             // parts of probes
+	dueDemand             // Demand
 	dues
 )
 
@@ -138,6 +145,8 @@ func (c *core) tick(now int64) {
 			c.stepNetworks()
 		case dueProbes:
 			c.stepProbes()
+		case dueDemand:
+			c.stepDemand()
 		}
 	}
 }

@@ -56,6 +56,7 @@ type Totals struct {
 	Switches               uint64 // a sink took up a stream
 	SpeakerSwitches        uint64 // somebody took a place of the loudest
 	Paced                  uint64 // packets of publishers that were held for a moment, so that a burst leaves in steps
+	LayersOff, LayersOn    uint64 // publishers' layers that were switched off as nobody wanted them, and on again
 	Pauses                 uint64 // a picture that a receiver's network does not carry was paused
 	PausedTime             uint64 // ns that pictures were paused for
 	LayersUp, LayersDown   uint64 // a receiver's network lets a higher layer be sent to it, or no longer does

@@ -22,6 +22,7 @@ type share struct {
 type allowance struct {
 	state  allocate.State
 	layers uint8 // so many of the track's, from the lowest on; 0: all
+	wanted uint8 // so many it may want, also while they do not come; 0: all
 	paused bool  // not even one
 }
 
@@ -126,7 +127,7 @@ func (c *core) ladder(s *sink, t *track) (live bool) {
 	d := &c.nets.division
 	var buf [8]Layer
 	layers := t.describe(buf[:0], s.formats)
-	for i, layer := range t.order[:c.place(s, t)+1] {
+	for i, layer := range t.order[:c.place(s, t, true)+1] {
 		st := t.layers[layer]
 		r := allocate.Rung{Layer: uint8(i), Rate: st.load(st == s.cur), Area: uint32(min(pictureArea(layers, i), math.MaxUint32))}
 		r.Live = r.Rate != 0 && (st.live || len(t.layers) == 1) && !st.shed.muted && st.fits(s.formats)
@@ -165,7 +166,13 @@ func (c *core) allow(s *sink, chosen allocate.State, rungs int, cut bool) {
 	if chosen.HasFailed(&before.state) {
 		c.totals.LayersFailed++
 	}
+	if !s.allowed.paused && chosen.Want < rungs-1 {
+		s.allowed.wanted = uint8(chosen.Want + 1)
+	}
 	if s.allowed.paused == before.paused && s.allowed.layers == before.layers {
+		if s.allowed.wanted != before.wanted {
+			c.demands(s)
+		}
 		return
 	}
 	c.takeUp(s, byNetwork)

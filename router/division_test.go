@@ -20,13 +20,21 @@ type layered struct {
 	sizes  []int // bytes of a frame
 	n      int
 	asked  int // requests of the node that were answered
+	off    [3]bool
+	begins [3]bool // anew, after it was off
 }
 
 func (w *world) layered(id packet.PeerID, m MemberID, sizes ...int) *layered {
 	l := &layered{w: w, sizes: sizes}
 	sec := pubVideo("v")
 	sec.RIDs = []string{"q", "h", "f"}[:len(sizes)]
-	w.join(id, m, map[string]Source{"v": Camera}, sec)
+	w.outs[id] = &capture{w: w}
+	w.must(w.c.attach(id, m, w.outs[id], w.now))
+	if w.steers {
+		w.must(w.c.steer(id, w.now))
+	}
+	w.must(w.c.update(id, []packet.Section{sec}, map[string]Source{"v": Camera}, w.now))
+	w.must(w.c.ready(id, w.now))
 	for i, rid := range sec.RIDs {
 		s := w.vp8(id, uint32(id)*100+uint32(i))
 		s.mid, s.rid = "v", rid
@@ -46,8 +54,14 @@ func (l *layered) frame() {
 	}
 	l.asked = len(l.w.outs[l.layers[0].peer].rtcp)
 	for i, s := range l.layers {
+		if l.off[i] {
+			l.begins[i] = true
+			s.ts += 3600
+			continue
+		}
 		packets := 1 + l.sizes[i]/1100
-		isKey := key[s.ssrc] || l.n == 0
+		isKey := key[s.ssrc] || l.n == 0 || l.begins[i]
+		l.begins[i] = false
 		if isKey {
 			s.key++
 		}

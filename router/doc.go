@@ -22,6 +22,7 @@
 //	bind.go      which stream an SSRC belongs to
 //	receive.go   a packet comes in: order, losses, codec, ring
 //	layer.go     which layer a sink should get: a pure function
+//	demand.go    which layers publishers are to send
 //	sink.go      a sink takes up and leaves streams
 //	rewrite.go   the packets of one stream go on from those of the one before
 //	undecodable.go sinks whose receiver cannot take the codec

@@ -15,6 +15,7 @@ type keyRequests struct {
 	at      int64 // when it was asked last, 0: never
 	tries   int   // since the last keyframe
 	pending bool  // somebody asked since
+	here    bool  // the packet in hand begins one
 	queued  bool  // on core.keys.asking
 	fir     uint8 // sequence number of full intra requests
 	came    int64 // the last keyframe; 0: none
@@ -137,7 +138,7 @@ func (c *core) askKeyframe(st *stream) {
 // askIfWaited asks for a keyframe if a sink waits for one, or as soon as one may have it asked.
 func (c *core) askIfWaited(st *stream) {
 	switch at, waited := st.wanted(); {
-	case !waited:
+	case !waited || st.key.here:
 	case at > c.now:
 		c.expectAsk(st)
 	default:

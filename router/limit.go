@@ -93,6 +93,7 @@ func (c *core) limitOfLayers(s *sink, t *track) Limit {
 	}
 	var buf [8]Layer
 	layers := t.describe(buf[:0], s.formats)
+	t.addObtainable(layers, s.formats, c.now)
 	asked := askedLayer(layers, s.want.Quality, s.want.Area)
 	if !layers[asked].Live {
 		return LimitPublisher

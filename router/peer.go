@@ -14,6 +14,7 @@ type peer struct {
 	member MemberID
 	out    Out
 	ready  bool // its transport is connected; until then nothing is sent, nor numbered
+	steers bool // its client is told which layers to send
 
 	// What it publishes.
 	ids    header.IDs

@@ -7,6 +7,7 @@ type rated struct {
 	at             int64  // of the last one; 0: there was none since the stream began
 	bytes, packets uint64 // where they stood
 	last, before   uint32 // what a receiver's network has to carry, in bits per second; 0: not known
+	usual          uint32 // the same, of a layer that is off, before it was
 }
 
 // measuring is the time over which the rate of a layer is measured, in ns. Longer rides out keyframes, shorter finds sooner
@@ -25,7 +26,10 @@ func (st *stream) measure(now int64) {
 	}
 	switch {
 	case !st.live:
-		*r, st.size.Rate = rated{}, 0
+		was := max(r.last, r.before, r.usual)
+		if *r, st.size.Rate = (rated{}), 0; st.obtainable(now) {
+			r.usual = was
+		}
 		return
 	case r.at != 0 && now-r.at < span:
 		return
@@ -46,7 +50,10 @@ func perSecond(n uint64, span int64) uint32 {
 // keyframe now and then: to what is shown already the calmer one of the last two measurements counts, to what is new the other.
 func (st *stream) load(shown bool) uint32 {
 	r := &st.in.rated
-	if shown && r.before != 0 {
+	switch {
+	case r.last == 0:
+		return r.usual
+	case shown && r.before != 0:
 		return min(r.last, r.before)
 	}
 	return max(r.last, r.before)

@@ -81,7 +81,7 @@ func (c *core) receive(st *stream, m *media, buf *packet.Buffer, repaired bool) 
 	if !c.number(st, m, repaired) {
 		return false
 	}
-	c.alive(st, m, buf)
+	began := c.alive(st, m, buf)
 	if !t.present {
 		st.high = max(st.high, m.ext)
 		c.drop(DropOff)
@@ -95,6 +95,9 @@ func (c *core) receive(st *stream, m *media, buf *packet.Buffer, repaired bool) 
 		c.changeFormat(st, m.format)
 	}
 	st.describe(m)
+	if began {
+		c.comes(st, m)
+	}
 	if st.shed.gated {
 		if passes, kept := c.admit(st, m); !passes {
 			return kept
@@ -157,8 +160,8 @@ func (c *core) restart(st *stream) {
 	c.stall(st)
 }
 
-// alive notes that the stream brings packets.
-func (c *core) alive(st *stream, m *media, buf *packet.Buffer) {
+// alive notes that the stream brings packets, and reports whether it did not before.
+func (c *core) alive(st *stream, m *media, buf *packet.Buffer) (began bool) {
 	st.lastAt = m.at
 	if m.Has&header.AudioLevel != 0 {
 		st.in.level = m.AudioLevel
@@ -170,15 +173,24 @@ func (c *core) alive(st *stream, m *media, buf *packet.Buffer) {
 		c.askIfWaited(st)
 	}
 	if st.live {
-		return
+		return false
 	}
 	st.live = true
 	if st.track.key.Source.Kind() == packet.Video {
 		c.at(dueLayers, c.now+ns(c.o.LayerTimeout)/4)
 	}
-	if len(st.track.layers) > 1 {
-		c.chooseLayers(st.track)
+	return true
+}
+
+// comes has sinks choose anew as a layer comes, with this packet. Where that begins a picture nobody has to ask for it.
+func (c *core) comes(st *stream, m *media) {
+	if len(st.track.layers) == 1 {
+		return
 	}
+	c.expect(st.track, st)
+	st.key.here = st.begins(m)
+	c.chooseLayers(st.track)
+	st.key.here = false
 }
 
 // changeFormat gives the stream another format. A decoder of another codec needs a new beginning.

@@ -81,6 +81,9 @@ func (c *core) begin(s *sink, st *stream, m *media) bool {
 	if old := s.seq.Current(); s.last.any && (old == nil || old.State.src.track != st.track) {
 		c.reportSoon(s.peer)
 	}
+	if s.cur != nil {
+		c.demandChanged(st.track.key)
+	}
 	s.uncur()
 	s.unwait()
 	s.cur, s.curAt = st, len(st.sinks)

@@ -159,6 +159,11 @@ func (r *Room) Attach(peer packet.PeerID, m MemberID, out Out) error {
 	return r.post(func(c *core, now int64) error { return c.attach(peer, m, out, now) })
 }
 
+// Steer says that the client of a peer, which has published nothing yet, is told of what Observer.Demand says. It fails with ErrUnknownPeer.
+func (r *Room) Steer(peer packet.PeerID) error {
+	return r.post(func(c *core, now int64) error { return c.steer(peer, now) })
+}
+
 // Update tells what has been negotiated with a peer, each time anew: all of its sections, and which source each
 // publishing section is (publish: MID to source; a section that is not in it is not forwarded). Sections that stay keep their
 // tracks and sinks. It fails with ErrUnknownPeer or ErrKind and then changes nothing.

@@ -182,6 +182,7 @@ func (c *core) watch(id packet.PeerID, mid string, w Want, now int64) error {
 
 func (c *core) setWant(s *sink, w Want) {
 	if old := s.want.Track; old != w.Track {
+		c.demandChanged(old)
 		c.leave(s)
 		c.allowAll(s)
 		c.countPlaces(old, w.Track)
@@ -211,6 +212,7 @@ const (
 
 // takeUp is retarget for a cause.
 func (c *core) takeUp(s *sink, by cause) {
+	c.demands(s)
 	t := c.shown(s)
 	if t == nil || s.want.Track.Member == 0 || s.want.Hidden || s.allowed.paused || !s.active || !s.peer.ready {
 		c.leave(s)
@@ -264,9 +266,14 @@ func (c *core) hush(s *sink, st *stream, by cause) {
 // rank returns the place of a layer among those of the track, from the lowest to the highest.
 func (t *track) rank(st *stream) int { return slices.Index(t.order, st.layer()) }
 
-// choose picks the layer that a sink should get.
+// choose picks the layer that a sink should get. Who gets one keeps it while another one is about to come.
 func (c *core) choose(s *sink, t *track) int {
-	i, most := c.place(s, t), int(s.allowed.layers)
+	i, most := c.place(s, t, false), int(s.allowed.layers)
+	if s.cur != nil && s.cur.live && (most == 0 || t.rank(s.cur) < most) {
+		if st := c.sought(s, t); st != nil && !st.live && st.obtainable(c.now) {
+			return s.cur.layer()
+		}
+	}
 	for j := most - 1; j >= 0 && i >= most; j-- {
 		if st := t.layers[t.order[j]]; st.live && st.fits(s.formats) {
 			return t.order[j]
@@ -275,13 +282,17 @@ func (c *core) choose(s *sink, t *track) int {
 	return t.order[i]
 }
 
-// place picks the layer that a sink wants, by its place in the order.
-func (c *core) place(s *sink, t *track) int {
+// place picks the layer that a sink wants, by its place in the order: of those that come, or with obtainable also of those that would.
+func (c *core) place(s *sink, t *track, obtainable bool) int {
 	if len(t.layers) == 1 {
 		return 0
 	}
 	var buf [8]Layer
-	return ChooseLayer(t.describe(buf[:0], s.formats), c.quality(s.want.Quality), s.want.Area)
+	layers := t.describe(buf[:0], s.formats)
+	if obtainable {
+		t.addObtainable(layers, s.formats, c.now)
+	}
+	return ChooseLayer(layers, c.quality(s.want.Quality), s.want.Area)
 }
 
 // describe appends what a choice among the layers goes by, from the lowest to the highest. One that the receiver cannot take counts as stopped.
@@ -339,6 +350,7 @@ func (c *core) sortLayers(t *track) {
 
 // chooseLayers chooses anew for every sink of the track.
 func (c *core) chooseLayers(t *track) {
+	c.demandChanged(t.key)
 	if !t.present {
 		return
 	}

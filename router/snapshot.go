@@ -30,6 +30,7 @@ type LayerInfo struct {
 	RID            string
 	SSRC, RTXSSRC  uint32 // 0: not known yet
 	Live           bool
+	Off            bool // nobody wants it, as its publisher has been told
 	Packets, Bytes uint64
 	Lost           int64 // missing of its own SSRC, repairs not counted; negative with duplicates
 	Watched        int   // sinks that it feeds
@@ -83,7 +84,7 @@ func (t *track) info(mid string) TrackInfo {
 		if st.format != nil {
 			i.Codec = st.format.codec.Name
 		}
-		l := LayerInfo{RID: st.rid, SSRC: st.ids.ssrc, RTXSSRC: st.ids.repair, Live: st.live, Packets: st.in.packets, Bytes: st.in.bytes,
+		l := LayerInfo{RID: st.rid, SSRC: st.ids.ssrc, RTXSSRC: st.ids.repair, Live: st.live, Off: st.off, Packets: st.in.packets, Bytes: st.in.bytes,
 			Lost: st.in.stats.Lost(), Watched: len(st.sinks), Waiting: len(st.waiting), Level: st.in.level & 0x7f, Voice: st.in.level&0x80 != 0}
 		i.Layers = append(i.Layers, l)
 	}

@@ -28,6 +28,7 @@ type track struct {
 	repairs [128]uint8 // payload type of retransmissions → of what is retransmitted
 	present bool       // the newest of its key and not switched off: forwarded
 	voice   speech.Voice
+	demand  demand
 }
 
 // format is one payload type of a publisher.
@@ -41,8 +42,7 @@ type stream struct {
 	track  *track
 	rid    string
 	format *format // of the latest packet; nil before the first
-	live   bool
-	lastAt int64
+	presence
 
 	size    LayerSize
 	ids     identity
@@ -135,6 +135,7 @@ func (c *core) updateTrack(p *peer, s *packet.Section, src Source, on bool) {
 	if fresh {
 		c.tracks[t.key] = append(c.tracks[t.key], t)
 		c.elect(t.key)
+		c.beginDemand(t.key)
 	}
 }
 
@@ -231,6 +232,7 @@ func (c *core) removeTrack(t *track) {
 	c.silence(t)
 	c.keys.asking = slices.DeleteFunc(c.keys.asking, func(st *stream) bool { return st.track == t })
 	c.lost.streams = slices.DeleteFunc(c.lost.streams, func(st *stream) bool { return st.track == t })
+	c.demanded = slices.DeleteFunc(c.demanded, func(x *track) bool { return x == t })
 	for ssrc, b := range t.peer.bySSRC {
 		if b.stream.track == t {
 			delete(t.peer.bySSRC, ssrc)

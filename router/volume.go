@@ -40,6 +40,8 @@ type Observer interface {
 	Volumes(Volumes)
 	// Undecodable is called when a section cannot show what it is to show, and when that is over, a second later at most.
 	Undecodable(Undecodable)
+	// Demand is called when other layers of a track are wanted than before, and when one begins. What it is given is the observer's to keep.
+	Demand(Demand)
 	// Samples is called with those of some peers of the room, each peer's every SampleInterval while media flows to or from it, and
 	// once more after that. They are the observer's to keep.
 	Samples([]Sample)

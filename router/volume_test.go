@@ -21,7 +21,10 @@ type notes struct {
 	samples []Sample
 
 	undecodable []Undecodable
+	demands     []Demand
 }
+
+func (n *notes) Demand(d Demand) { n.demands = append(n.demands, d) }
 
 func (n *notes) Undecodable(u Undecodable) { n.undecodable = append(n.undecodable, u) }
 

@@ -17,6 +17,8 @@ type world struct {
 	c    *core
 	now  int64
 	outs map[packet.PeerID]*capture
+
+	steers bool // clients that publish layers are told which to send
 }
 
 const ms = int64(time.Millisecond)

@@ -3,18 +3,21 @@ package session
 import "slices"
 
 // coalesce returns the net effect of events that the client has seen none of, as few events as can be: per user at
-// most one user_left and one user_entered, or one streams; what concerns oneself once per type, what
+// most one user_left and one user_entered, or one streams; what concerns oneself once per type, layers once per source, what
 // cannot be decoded or is paused once per seat and source, and nothing of it that a leave has ended. A user who entered and left again
 // within events leaves no trace, everybody else's leave stays, with the reason of the first. It neither changes
 // nor keeps events.
 func coalesce(events []Event) []Event {
 	net := map[string]*effect{}
 	own := map[EventType]int{} // the last event of those that concern oneself
+	layers := map[Source]int{}
 	undecodable := map[section]int{}
 	for i, e := range events {
 		switch e.Type {
 		case EventRole, EventBlocked, EventTokenExpiring:
 			own[e.Type] = i
+		case EventLayers:
+			layers[e.Layers.Source] = i
 		case EventUndecodable, EventPaused:
 			undecodable[sectionOf(e)] = i
 		case EventUserEntered, EventUserLeft, EventStreams:
@@ -31,6 +34,10 @@ func coalesce(events []Event) []Event {
 		switch e.Type {
 		case EventRole, EventBlocked, EventTokenExpiring:
 			if i == own[e.Type] {
+				out = append(out, e)
+			}
+		case EventLayers:
+			if i == layers[e.Layers.Source] {
 				out = append(out, e)
 			}
 		case EventUndecodable, EventPaused:

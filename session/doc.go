@@ -29,6 +29,7 @@
 //	volume.go    who speaks, and how loud
 //	message.go   custom messages; frame.go their form on data channels; quota.go their limits; messagecount.go counters
 //	undecodable.go what cannot be sent to a user, as its client decodes none of it: who is told
+//	layers.go    which layers of its own streams a client is to send
 //	quality.go   how good a connection is: a pure function
 //	statistics.go the report of a user's network
 //	role.go      switching between anchor and audience

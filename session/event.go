@@ -21,6 +21,7 @@ const (
 	EventTokenExpiring EventType = "token_expiring"
 	EventUndecodable   EventType = "undecodable"
 	EventPaused        EventType = "paused"
+	EventLayers        EventType = "layers"
 	EventMessage       EventType = "message"
 	EventExited        EventType = "exited"
 )
@@ -84,6 +85,8 @@ type Event struct {
 	Undecodable *Undecodable // EventUndecodable, EventPaused; shared and read-only
 	On          bool         // likewise: it begins; else it is over
 
+	Layers *Layers // EventLayers; shared and read-only
+
 	body *eventBody // shared by all who are told the same; nil: not shared
 }
 
@@ -132,6 +135,8 @@ func (e Event) encode() ([]byte, error) {
 		Source  string        `json:"source,omitempty"`
 		On      *bool         `json:"on,omitempty"`
 		Codec   string        `json:"codec,omitempty"`
+
+		RIDs map[string]bool `json:"rids,omitempty"`
 	}{Text: e.Text, Next: e.Next}
 	switch e.Type {
 	case EventUserEntered:
@@ -156,6 +161,8 @@ func (e Event) encode() ([]byte, error) {
 		if e.On {
 			w.Codec = e.Undecodable.Sent
 		}
+	case EventLayers:
+		w.Source, w.RIDs = e.Layers.Source.String(), e.Layers.RIDs
 	case EventExited:
 		w.Reason = new(int(e.Exited))
 	}

@@ -100,6 +100,11 @@ func (m *mailbox) addLocked(e Event) {
 			return
 		}
 	}
+	if e.Type == EventLayers {
+		from := m.freeLocked()
+		rest := slices.DeleteFunc(m.events[from:], func(x Event) bool { return x.Type == EventLayers && x.Layers.Source == e.Layers.Source })
+		m.events = m.events[:from+len(rest)]
+	}
 	m.events = append(m.events, e)
 	if len(m.events)-m.freeLocked() > m.limit {
 		m.coalesceLocked(m.freeLocked())

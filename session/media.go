@@ -32,6 +32,8 @@ type media struct {
 	undecodable map[string]*Undecodable // what cannot be sent, as the client has been told, by MID; nil: nothing ever
 	logged      []Formats               // of it, pairs that are in the log
 
+	layers map[Source]map[string]bool // which layers are to be sent, by RID, as the client knows or is being told; nothing: all
+
 	heard atomic.Pointer[Peer] // peer, for lastHeard
 
 	connecting tracing.Span // of the peer that is not connected yet
@@ -296,7 +298,11 @@ func (p *participant) swapPeerLocked(r *router.Room, old, peer Peer) error {
 		p.forgetUndecodableLocked()
 	}
 	m.off, m.wants = 0, map[string]router.Want{} // which the router forgets with the peer
-	if err := r.Attach(peer.ID(), p.m.id, peer); err != nil {
+	err := r.Attach(peer.ID(), p.m.id, peer)
+	if err == nil && !p.mediaOnly { // which nobody can tell what to send
+		err = r.Steer(peer.ID())
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("attaching to the room: %w", err), peer.Close())
 	}
 	m.peer = peer

@@ -73,6 +73,7 @@ type reports struct {
 	running bool // deliver is under way
 
 	undecodable map[undecodableKey]router.Undecodable // the latest of each section
+	demands     map[router.TrackKey]router.Demand     // the latest of each track
 
 	statistics statistics // of deliver, of which there is one at a time
 }
@@ -108,14 +109,15 @@ func (rm *room) deliver() {
 	r := &rm.reports
 	for {
 		r.mu.Lock()
-		volumes, samples, undecodable := r.volumes, r.samples, r.undecodable
-		r.volumes, r.samples, r.undecodable = nil, nil, nil
-		if volumes == nil && samples == nil && undecodable == nil {
+		volumes, samples, undecodable, demands := r.volumes, r.samples, r.undecodable, r.demands
+		r.volumes, r.samples, r.undecodable, r.demands = nil, nil, nil, nil
+		if volumes == nil && samples == nil && undecodable == nil && demands == nil {
 			r.running = false
 			r.mu.Unlock()
 			return
 		}
 		r.mu.Unlock()
+		rm.tellLayers(demands) // somebody waits for a picture
 		if volumes != nil {
 			rm.tellVolumes(volumes)
 		}

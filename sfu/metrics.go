@@ -94,6 +94,7 @@ var (
 	mediaProbes       = metric("media_probes_total", "Clusters of packets sent to find out what receivers' networks carry.")
 	mediaProbeBytes   = metric("media_probe_bytes_total", "Bytes of RTP sent for that.")
 	mediaPauses       = metric("media_pauses_total", "Pictures that were paused as the receiver's network does not carry them.")
+	mediaLayers       = metric("media_layers_switched_total", "Layers of publishers that were switched off as nobody wanted them, and on again.", "to")
 	mediaFeedback     = metric("media_feedback_sent_total", "Transport-wide feedback sent to publishers.")
 	mediaPaced        = metric("media_packets_paced_total", "RTP packets of publishers' bursts held so that they leave in steps.")
 	mediaKeyframes    = metric("media_keyframes_total", "Keyframes received from publishers.")
@@ -114,7 +115,7 @@ type roomCollector struct{ n *Node }
 func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{roomRooms, roomUsers, roomPublishers, roomLoad, roomJoins, roomLeaves, residence, mediaRTT, mediaLoss, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
 		mediaBytesOut, mediaRTCPIn, mediaRTCPOut, mediaResent, mediaRepaired, mediaAsked, mediaReported, mediaReportedLost,
-		mediaProbes, mediaProbeBytes, mediaPauses, mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaSpeakers, mediaRefused, mediaDrops} {
+		mediaProbes, mediaProbeBytes, mediaPauses, mediaLayers, mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaSpeakers, mediaRefused, mediaDrops} {
 		out <- d
 	}
 }
@@ -146,6 +147,8 @@ func (c *roomCollector) Collect(out chan<- prometheus.Metric) {
 	counter(out, mediaProbes, m.Probes)
 	counter(out, mediaProbeBytes, m.ProbeBytes)
 	counter(out, mediaPauses, m.Pauses)
+	counter(out, mediaLayers, m.LayersOff, "off")
+	counter(out, mediaLayers, m.LayersOn, "on")
 	counter(out, mediaFeedback, m.TransportFeedbacksSent)
 	counter(out, mediaPaced, m.Paced)
 	counter(out, mediaKeyframes, m.Keyframes)

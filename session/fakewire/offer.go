@@ -13,13 +13,15 @@ const fingerprint = "34:B4:68:5F:BC:FF:D3:4C:9F:C9:A1:C1:D3:60:59:9F:61:23:6C:A1
 type Section struct {
 	MID  string
 	Kind packet.Kind
-	Send bool // the client sends; otherwise it receives
+	Send bool     // the client sends; otherwise it receives
+	RIDs []string // the simulcast layers of what it sends
 }
 
-// The ids of header extensions: the MID in every section, the level in those of sound.
+// The ids of header extensions: the MID in every section, the level in those of sound, the RID in those with layers.
 const (
 	midExtension   = 9
 	levelExtension = 10
+	ridExtension   = 11
 )
 
 // Offer returns a client's SDP with VP8 and Opus.
@@ -46,6 +48,10 @@ func Offer(sections ...Section) string {
 		fmt.Fprintf(&b, "a=extmap:%d urn:ietf:params:rtp-hdrext:sdes:mid\r\n", midExtension)
 		if s.Kind == packet.Audio {
 			fmt.Fprintf(&b, "a=extmap:%d urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n", levelExtension)
+		}
+		if len(s.RIDs) > 0 {
+			fmt.Fprintf(&b, "a=extmap:%d urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n", ridExtension)
+			fmt.Fprintf(&b, "a=rid:%s send\r\na=simulcast:send %s\r\n", strings.Join(s.RIDs, " send\r\na=rid:"), strings.Join(s.RIDs, ";"))
 		}
 	}
 	return b.String()
