@@ -177,7 +177,10 @@ func TestPicturesFitTheNetwork(t *testing.T) {
 	paused := Undecodable{Peer: 4, Member: 4, MID: "s", Track: TrackKey{1, Camera}, Paused: true}
 	over := Undecodable{Peer: 4, Member: 4, MID: "s"}
 	require.Equal(t, []Undecodable{paused}, n.undecodable)
-	require.Empty(t, w.c.usage([]MemberID{4})[4].Undecodable)
+	u := w.c.usage([]MemberID{4})[4]
+	require.Equal(t, []Undecodable{paused}, u.Undecodable)
+	require.NotEqual(t, LimitNone, u.Network.Limit)
+	require.InDelta(t, 50e3, u.Network.Estimate, 30e3)
 	link.rate = 20e6
 	w.call(5*time.Second, cam, link)
 	only(2)

@@ -63,8 +63,8 @@ func (t *Totals) ResidenceSeconds() Measure { return t.Residence.measure(&reside
 // RTTSeconds returns RTT in seconds.
 func (t *Totals) RTTSeconds() Measure { return t.RTT.measure(&rttBounds, 1e9) }
 
-// EstimateBits returns Estimate in bit/s.
-func (t *Totals) EstimateBits() Measure { return t.Estimate.measure(&estimateBounds, 1) }
+// EstimateBytes returns Estimate in bytes a second.
+func (t *Totals) EstimateBytes() Measure { return t.Estimate.measure(&estimateBounds, 8) }
 
 // QueueSeconds returns Queue in seconds.
 func (t *Totals) QueueSeconds() Measure { return t.Queue.measure(&queueBounds, 1e9) }

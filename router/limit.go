@@ -1,6 +1,8 @@
 package router
 
 import (
+	"time"
+
 	"parlor/packet"
 	"parlor/router/bwe"
 )
@@ -122,8 +124,21 @@ func (c *core) countChange(before, now, all uint8) {
 	}
 }
 
+// carries returns what the network to a peer carries, in bit/s, and how long packets wait there; 0: it is not known.
+func (d *downlink) carries() (rate uint64, queue time.Duration) {
+	if d.net == nil || !d.net.listed {
+		return 0, 0
+	}
+	e := d.net.est.Estimate()
+	if e.Acked <= 0 {
+		return 0, 0
+	}
+	return uint64(e.Trusted), time.Duration(e.Queue)
+}
+
 // measure counts how a peer's network is, once a sample.
-func (c *core) measure(n *path, e *bwe.Estimate) {
+func (c *core) measure(n *path) {
+	e := n.est.Estimate()
 	c.totals.Estimate.observe(int64(e.Trusted), &estimateBounds)
 	c.totals.Queue.observe(e.Queue, &queueBounds)
 	if n.share.short && e.Budget > 0 {

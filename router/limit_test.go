@@ -125,7 +125,7 @@ func TestNetworksAreMeasured(t *testing.T) {
 	link := w.access(4, 20e6)
 	w.call(20*time.Second, cam, link)
 	m := &w.c.totals
-	require.InDelta(t, 10, m.EstimateBits().Count, 2)
+	require.InDelta(t, 10, m.EstimateBytes().Count, 2)
 	require.InDelta(t, 10, m.QueueSeconds().Count, 2)
 	require.Zero(t, m.UseRatio().Count)
 	link.rate = 700e3
@@ -133,8 +133,8 @@ func TestNetworksAreMeasured(t *testing.T) {
 	require.InDelta(t, 10, m.UseRatio().Count, 3)
 	u := m.UseRatio()
 	require.InDelta(t, 0.7, u.Sum/float64(u.Count), 0.3)
-	e := m.EstimateBits()
-	require.Equal(t, e.Count, e.Buckets[40e6])
-	require.Positive(t, e.Buckets[1e6], "of the narrow one")
-	require.Less(t, e.Buckets[1e6], e.Count)
+	e := m.EstimateBytes()
+	require.Equal(t, e.Count, e.Buckets[5e6])
+	require.Positive(t, e.Buckets[125e3], "of the narrow one")
+	require.Less(t, e.Buckets[125e3], e.Count)
 }

@@ -104,11 +104,8 @@ func (c *core) sample(p *peer) Sample {
 	s := Sample{Peer: p.id, Member: p.member, Over: time.Duration(c.now - p.sampled.at), RTT: time.Duration(p.rtt), Down: !p.ready}
 	s.Expected, s.Lost = p.down.told.sample()
 	s.Red, s.Limit = p.down.guard.depth(), c.limit(p)
-	if n := p.down.net; n != nil && n.listed {
-		if e := n.est.Estimate(); e.Acked > 0 {
-			s.Estimate, s.Queue = uint64(e.Trusted), time.Duration(e.Queue)
-			c.measure(n, &e)
-		}
+	if s.Estimate, s.Queue = p.down.carries(); s.Estimate != 0 {
+		c.measure(p.down.net)
 	}
 	for _, t := range p.tracks {
 		for _, st := range t.layers {

@@ -9,7 +9,16 @@ type Usage struct {
 	Resent         uint64                        // packets sent again to it
 	Lost           uint64                        // packets that it reports as missing
 	RTT            time.Duration                 // 0: not known
-	Undecodable    []Undecodable                 // what cannot be sent to it
+	Undecodable    []Undecodable                 // what cannot be sent to it, or is paused
+	Network        Network
+}
+
+// Network is that to a member, as its latest Sample tells.
+type Network struct {
+	Limit    Limit
+	Estimate uint64 // bit/s; 0: not known
+	Queue    time.Duration
+	Red      int
 }
 
 // SourceUsage is what came of one source, all layers together.
@@ -40,21 +49,25 @@ func (c *core) usage(members []MemberID) map[MemberID]Usage {
 		if !wanted {
 			continue
 		}
-		p.addUsage(&u)
+		c.addUsage(p, &u)
 		all[p.member] = u
 	}
 	return all
 }
 
-func (p *peer) addUsage(u *Usage) {
+func (c *core) addUsage(p *peer, u *Usage) {
 	if p.rtt != 0 {
 		u.RTT = time.Duration(p.rtt)
+	}
+	if p.ready {
+		u.Network.Red, u.Network.Limit = p.down.guard.depth(), c.limit(p)
+		u.Network.Estimate, u.Network.Queue = p.down.carries()
 	}
 	for _, s := range p.down.sinks {
 		u.Packets += s.count.packets
 		u.Bytes += s.count.bytes
 		u.Resent += s.count.resent
-		if x := s.undecodable(); x.Track.Member != 0 && !x.Paused {
+		if x := s.undecodable(); x.Track.Member != 0 {
 			u.Undecodable = append(u.Undecodable, x)
 		}
 		if s.count.lost < 1<<23 { // 24 bits with a sign; below zero with duplicates (RFC 3550 section 6.4.1)

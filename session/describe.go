@@ -72,7 +72,7 @@ type UserInfo struct {
 	Block     Block
 	Usage     Usage
 
-	Undecodable []Undecodable // what cannot be sent to the user, by whose it is
+	Undecodable []Undecodable // what cannot be sent to the user, or is paused, by whose it is
 }
 
 // Usage is the media traffic of a user since its media connection began.

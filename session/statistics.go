@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"parlor/packet"
 	"parlor/router"
 )
 
@@ -116,6 +117,9 @@ func (r *statistics) write(s *router.Sample, up, down link) []byte {
 		b = strconv.AppendUint(append(b[:len(b)-1], `,"estimateKbps":`...), s.Estimate/1000, 10)
 		b = append(appendMilliseconds(append(b, `,"queueMs":`...), s.Queue), '}')
 	}
+	if s.Limit != router.LimitUnknown {
+		b = append(append(append(b[:len(b)-1], `,"limitedBy":"`...), s.Limit.String()...), `"}`...)
+	}
 	if s.Red != 0 {
 		b = append(strconv.AppendInt(append(b[:len(b)-1], `,"red":`...), int64(s.Red), 10), '}')
 	}
@@ -172,9 +176,22 @@ func appendStreams(b []byte, streams []streamReport, over time.Duration) []byte 
 		}
 		b = strconv.AppendInt(append(b, `,"kbps":`...), kbps(x.Bytes, over), 10)
 		b = appendLoss(append(b, `,"loss":`...), link{expected: x.Expected, lost: x.Lost})
-		b = append(appendMilliseconds(append(b, `,"jitterMs":`...), x.Jitter), '}')
+		b = appendMilliseconds(append(b, `,"jitterMs":`...), x.Jitter)
+		if x.user != "" && x.Track.Source.Kind() == packet.Video {
+			b = appendState(b, x.StreamSample)
+		}
+		b = append(b, '}')
 	}
 	return b
+}
+
+// appendState appends how a picture that is received goes on.
+func appendState(b []byte, x *router.StreamSample) []byte {
+	b = append(append(append(b, `,"state":"`...), x.State.String()...), '"')
+	if x.State == router.StreamPaused {
+		return b
+	}
+	return strconv.AppendInt(append(b, `,"layer":`...), int64(x.Layer), 10)
 }
 
 // appendLoss appends the share of lost packets to three places, null where it is not known.

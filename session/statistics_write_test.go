@@ -15,6 +15,7 @@ func TestStatisticsAsWritten(t *testing.T) {
 	rm, samples := reported(3)
 	s := &samples[0]
 	delete(rm.numbered, 4) // has left meanwhile
+	s.Received[1].State, s.Received[3].State, s.Received[3].Layer = router.StreamPaused, router.StreamSwitching, 1
 	s.Received[0].Lost, s.Received[0].Expected = 0, 9
 	for _, rid := range []string{"m", "h"} {
 		s.Sent = append(s.Sent, router.StreamSample{Track: router.TrackKey{Member: 1, Source: router.Camera}, RID: rid, Bytes: 25_000,
@@ -26,8 +27,8 @@ func TestStatisticsAsWritten(t *testing.T) {
 	const want = `{"type":"statistics","up":{"quality":1,"kbps":200,"loss":0.05},"down":{"quality":1,"kbps":6000,"loss":0.009},"rttMs":23,` +
 		`"users":[{"user":"user-2","quality":1},{"user":"user-3","quality":1}],` +
 		`"sent":[{"source":"camera","rid":"h","kbps":100,"loss":0.05,"jitterMs":1.2},{"source":"camera","rid":"m","kbps":100,"loss":0.05,"jitterMs":1.2}],` +
-		`"received":[{"user":"user-2","source":"camera","kbps":1000,"loss":0.004,"jitterMs":3},{"user":"user-2","source":"mic","kbps":1000,"loss":null,"jitterMs":3},` +
-		`{"user":"user-3","source":"camera","kbps":1000,"loss":0.008,"jitterMs":3},{"user":"user-3","source":"mic","kbps":1000,"loss":0.008,"jitterMs":3}]}`
+		`"received":[{"user":"user-2","source":"camera","kbps":1000,"loss":0.004,"jitterMs":3,"state":"paused"},{"user":"user-2","source":"mic","kbps":1000,"loss":null,"jitterMs":3},` +
+		`{"user":"user-3","source":"camera","kbps":1000,"loss":0.008,"jitterMs":3,"state":"switching","layer":1},{"user":"user-3","source":"mic","kbps":1000,"loss":0.008,"jitterMs":3}]}`
 	if got != want {
 		t.Errorf("told\n%s\nwant\n%s", got, want)
 	}
@@ -39,9 +40,9 @@ func TestStatisticsAsWritten(t *testing.T) {
 	if estimated := strings.Replace(want, `"loss":0.009}`, `"loss":0.009,"estimateKbps":1234,"queueMs":12.3}`, 1); got != estimated {
 		t.Errorf("told\n%s\nwant\n%s", got, estimated)
 	}
-	s.Red = 4
+	s.Red, s.Limit = 4, router.LimitDelay
 	rm.tellStatistics(samples, &rm.reports.statistics)
-	if guarded := strings.Replace(want, `"loss":0.009}`, `"loss":0.009,"estimateKbps":1234,"queueMs":12.3,"red":4}`, 1); got != guarded {
+	if guarded := strings.Replace(want, `"loss":0.009}`, `"loss":0.009,"estimateKbps":1234,"queueMs":12.3,"limitedBy":"delay","red":4}`, 1); got != guarded {
 		t.Errorf("told\n%s\nwant\n%s", got, guarded)
 	}
 	rm.tellStatistics([]router.Sample{{Member: 1}}, &rm.reports.statistics)

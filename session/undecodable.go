@@ -133,7 +133,7 @@ func (rm *room) undecodableOf(all map[router.MemberID]router.Usage) map[router.M
 	for id, usage := range all {
 		for _, u := range usage.Undecodable {
 			if of := rm.numbered[u.Track.Member]; of != nil {
-				found[id] = append(found[id], Undecodable{User: of.user, Source: sourceOf(u.Track.Source), Sent: u.Sent, Offered: u.Offered})
+				found[id] = append(found[id], Undecodable{User: of.user, Source: sourceOf(u.Track.Source), Sent: u.Sent, Offered: u.Offered, Paused: u.Paused})
 			}
 		}
 		slices.SortFunc(found[id], func(a, b Undecodable) int {

@@ -21,7 +21,7 @@ func metricsHandler(n *Node, feed *natsapi.Feed, refusals *refusal.Log) http.Han
 		ConstLabels: prometheus.Labels{"version": Version(), "node": n.cfg.Node.ID},
 	}, func() float64 { return 1 })
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
-		&wireCollector{n.endpoint}, &roomCollector{n}, &messageCollector{n}, &undecodableCollector{n}, &feedCollector{n, feed}, &webhookCollector{n.webhooks},
+		&wireCollector{n.endpoint}, &roomCollector{n}, &networkCollector{n}, &messageCollector{n}, &undecodableCollector{n}, &feedCollector{n, feed}, &webhookCollector{n.webhooks},
 		&keyCollector{n.ring}, &strangerCollector{n}, &refusalCollector{refusals}, clusterCollector{n}, n.meter.seconds, n.meter.results)
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
@@ -91,9 +91,6 @@ var (
 	mediaAsked        = metric("media_nacked_total", "Packets asked for again, by who asked.", "by")
 	mediaReported     = metric("media_reported_total", "Packets that transport-wide feedback of receivers tells of.")
 	mediaReportedLost = metric("media_reported_lost_total", "Those of them that did not arrive.")
-	mediaProbes       = metric("media_probes_total", "Clusters of packets sent to find out what receivers' networks carry.")
-	mediaProbeBytes   = metric("media_probe_bytes_total", "Bytes of RTP sent for that.")
-	mediaPauses       = metric("media_pauses_total", "Pictures that were paused as the receiver's network does not carry them.")
 	mediaLayers       = metric("media_layers_switched_total", "Layers of publishers that were switched off as nobody wanted them, and on again.", "to")
 	mediaFeedback     = metric("media_feedback_sent_total", "Transport-wide feedback sent to publishers.")
 	mediaPaced        = metric("media_packets_paced_total", "RTP packets of publishers' bursts held so that they leave in steps.")
@@ -115,7 +112,7 @@ type roomCollector struct{ n *Node }
 func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{roomRooms, roomUsers, roomPublishers, roomLoad, roomJoins, roomLeaves, residence, mediaRTT, mediaLoss, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
 		mediaBytesOut, mediaRTCPIn, mediaRTCPOut, mediaResent, mediaRepaired, mediaAsked, mediaReported, mediaReportedLost,
-		mediaProbes, mediaProbeBytes, mediaPauses, mediaLayers, mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaSpeakers, mediaRefused, mediaDrops} {
+		mediaLayers, mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaSpeakers, mediaRefused, mediaDrops} {
 		out <- d
 	}
 }
@@ -144,9 +141,6 @@ func (c *roomCollector) Collect(out chan<- prometheus.Metric) {
 	counter(out, mediaAsked, m.NACKsOut, "node")
 	counter(out, mediaReported, m.TransportReported)
 	counter(out, mediaReportedLost, m.TransportReportedLost)
-	counter(out, mediaProbes, m.Probes)
-	counter(out, mediaProbeBytes, m.ProbeBytes)
-	counter(out, mediaPauses, m.Pauses)
 	counter(out, mediaLayers, m.LayersOff, "off")
 	counter(out, mediaLayers, m.LayersOn, "on")
 	counter(out, mediaFeedback, m.TransportFeedbacksSent)

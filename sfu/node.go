@@ -19,7 +19,7 @@
 //	health.go   /healthz, /readyz
 //	kept.go     answers that are given again for a moment
 //	debug.go    profiles, on a port of their own
-//	metrics.go  /metrics; commandmetrics.go, messagemetrics.go, strangermetrics.go, webhookmetrics.go
+//	metrics.go  /metrics; commandmetrics.go, messagemetrics.go, networkmetrics.go, strangermetrics.go, webhookmetrics.go
 //	trace.go    where traces go
 //	version.go  Version
 //

@@ -152,6 +152,22 @@ type User struct {
 	MediaOnly   bool            `json:"MediaOnly" jsonschema:"WHIP or WHEP"`
 	SessionID   string          `json:"SessionId"`
 	Undecodable []Undecodable   `json:"Undecodable,omitempty" jsonschema:"streams of which nothing can be sent to the user, as its client has offered no codec that decodes them"`
+	Paused      []Paused        `json:"Paused,omitempty" jsonschema:"pictures that its network does not carry at present"`
+	Network     Network         `json:"Network" jsonschema:"the one to the user"`
+}
+
+// Paused is a picture of another user that is not sent to one for now.
+type Paused struct {
+	UserID string `json:"UserId" jsonschema:"whose picture"`
+	Source string `json:"Source" jsonschema:"camera or screen"`
+}
+
+// Network is the network to a user.
+type Network struct {
+	LimitedBy    string  `json:"LimitedBy" jsonschema:"what keeps the user from larger pictures: none, delay, loss, publisher or application; unknown where it is to be sent none"`
+	EstimateKbps uint64  `json:"EstimateKbps" jsonschema:"what it carries, as far as what is sent has shown; 0: not known"`
+	QueueMS      float64 `json:"QueueMs" jsonschema:"for how long packets wait on the way"`
+	Red          int     `json:"Red" jsonschema:"how many earlier frames go with each packet of sound"`
 }
 
 // Undecodable is a stream of another user that cannot be sent to one.
@@ -196,6 +212,11 @@ func roomOf(i session.RoomInfo) Room {
 	}
 }
 
+func networkOf(u session.Usage) Network {
+	n := &u.Network
+	return Network{LimitedBy: n.Limit.String(), EstimateKbps: n.Estimate / 1000, QueueMS: float64(n.Queue.Microseconds()/100) / 10, Red: n.Red}
+}
+
 func userOf(u session.UserInfo) User {
 	v := User{
 		UserID: u.User, Role: u.Role, Rights: u.Rights.List(), Block: u.Block, Streams: make([]Stream, len(u.Streams)), RTTMS: (u.Usage.RTT + time.Millisecond - 1).Milliseconds(),
@@ -203,7 +224,12 @@ func userOf(u session.UserInfo) User {
 		SinceMS:  u.Since.UnixMilli(), LastHeardMS: u.LastHeard.UnixMilli(),
 		Connected: u.Connected, MediaOnly: u.MediaOnly, SessionID: u.Session,
 	}
+	v.Network = networkOf(u.Usage)
 	for _, x := range u.Undecodable {
+		if x.Paused {
+			v.Paused = append(v.Paused, Paused{UserID: x.User, Source: x.Source.String()})
+			continue
+		}
 		v.Undecodable = append(v.Undecodable, Undecodable{UserID: x.User, Source: x.Source.String(), Codec: x.Sent, Offered: x.Offered})
 	}
 	for i, s := range u.Streams {

@@ -9,11 +9,14 @@
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').StreamType} StreamType */
 
+/** @typedef {'none' | 'loss' | 'delay' | 'publisher' | 'application'} Limit  what keeps pictures from being larger */
+/** @typedef {'live' | 'switching' | 'paused'} PictureState  paused: the network does not carry it */
+
 /**
  * @typedef {{type: 'audio_volume', users: {user: string, volume: number}[], active: string | null}} VolumeReport
  * @typedef {{quality: number, kbps: number, loss: number | null, red?: number}} Link
- * @typedef {{user?: string, source: Source, rid?: string, kbps: number, loss: number | null, jitterMs: number}} Flow
- * @typedef {{type: 'statistics', up: Link, down: Link & {estimateKbps?: number, queueMs?: number}, rttMs?: number, users: {user: string, quality: number}[],
+ * @typedef {{user?: string, source: Source, rid?: string, kbps: number, loss: number | null, jitterMs: number, state?: PictureState, layer?: number}} Flow
+ * @typedef {{type: 'statistics', up: Link, down: Link & {estimateKbps?: number, queueMs?: number, limitedBy?: Limit}, rttMs?: number, users: {user: string, quality: number}[],
  *   sent: Flow[], received: Flow[]}} StatisticsReport
  */
 
@@ -36,7 +39,10 @@
  * @property {number} jitter   milliseconds
  */
 
-/** @typedef {AudioStatistics & {videoType: StreamType, rid?: string, width: number, height: number, frameRate: number}} VideoStatistics */
+/**
+ * @typedef {AudioStatistics & {videoType: StreamType, rid?: string, width: number, height: number, frameRate: number,
+ *   state?: PictureState, layer?: number}} VideoStatistics  state and layer (0: the lowest) of what is received
+ */
 /** @typedef {{audio: AudioStatistics | null, video: VideoStatistics[]}} StreamsStatistics */
 
 /**
@@ -48,6 +54,7 @@
  * @property {number} downBitrate
  * @property {number} downEstimate  kbit/s that the network to oneself carries, as far as it has shown; 0: not known
  * @property {number} downQueue     milliseconds for which what comes waits on the way
+ * @property {Limit | null} downLimit     what keeps pictures from being larger; null: none are to come
  * @property {StreamsStatistics} localStatistics
  * @property {(StreamsStatistics & {userId: string})[]} remoteStatistics
  */
@@ -156,13 +163,14 @@ export function statisticsOf(r, stats, owner, known) {
     if (f.source === 'mic') user.audio = common;
     if (f.source !== 'camera' && f.source !== 'screen') continue;
     const seen = frames.get(`${userId} ${f.source} ${f.rid ?? ''}`) ?? { width: 0, height: 0, frameRate: 0 };
-    user.video.push({ videoType: f.source === 'camera' ? 'main' : 'sub', ...(f.rid && { rid: f.rid }), ...common, ...seen });
+    const state = f.state && { state: f.state, ...(f.layer !== undefined && { layer: f.layer }) };
+    user.video.push({ videoType: f.source === 'camera' ? 'main' : 'sub', ...(f.rid && { rid: f.rid }), ...common, ...seen, ...state });
   }
   const { audio, video } = /** @type {StreamsStatistics} */ (users.get(''));
   users.delete('');
   return {
     rtt: r.rttMs ?? 0, upLoss: percent(r.up.loss), downLoss: percent(r.down.loss), upBitrate: r.up.kbps, downBitrate: r.down.kbps,
-    downEstimate: r.down.estimateKbps ?? 0, downQueue: r.down.queueMs ?? 0,
+    downEstimate: r.down.estimateKbps ?? 0, downQueue: r.down.queueMs ?? 0, downLimit: r.down.limitedBy ?? null,
     localStatistics: { audio, video }, remoteStatistics: [...users.values()],
   };
 }

@@ -79,7 +79,9 @@ test('statistics: completed by what the browser knows', () => {
     { userId: 'cat', audio: null, video: [{ videoType: 'sub', bitrate: 10, loss: 0, jitter: 5, width: 0, height: 0, frameRate: 0 }] },
   ]);
   assert.deepEqual([s.rtt, s.upLoss, s.downLoss, s.upBitrate, s.downBitrate], [23.5, 1.2, 0, 1200, 900]);
-  assert.deepEqual([s.downEstimate, s.downQueue], [0, 0]);
-  const narrow = statisticsOf({ ...report, down: { ...report.down, estimateKbps: 1234, queueMs: 12.3 } }, [], owner, known);
-  assert.deepEqual([narrow.downEstimate, narrow.downQueue], [1234, 12.3]);
+  assert.deepEqual([s.downEstimate, s.downQueue, s.downLimit], [0, 0, null]);
+  const narrow = statisticsOf({ ...report, down: { ...report.down, estimateKbps: 1234, queueMs: 12.3, limitedBy: 'delay' },
+    received: [{ ...report.received[0], state: 'live', layer: 0 }, { ...report.received[2], state: 'paused' }] }, [], owner, known);
+  assert.deepEqual([narrow.downEstimate, narrow.downQueue, narrow.downLimit], [1234, 12.3, 'delay']);
+  assert.deepEqual(narrow.remoteStatistics.map(({ video: [v] }) => [v.state, v.layer]), [['live', 0], ['paused', undefined]]);
 });

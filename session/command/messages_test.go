@@ -1,0 +1,26 @@
+package command
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"parlor/router"
+	"parlor/session"
+)
+
+// TestUserAsWritten: what cannot be decoded and what is paused are told apart, and how the network to the user is.
+func TestUserAsWritten(t *testing.T) {
+	u := session.UserInfo{Undecodable: []session.Undecodable{
+		{User: "ann", Source: session.Camera, Sent: "VP8", Offered: "H264"}, {User: "ben", Source: session.Screen, Paused: true},
+	}}
+	u.Usage.Network = router.Network{Limit: router.LimitLoss, Estimate: 123_456, Queue: 12345 * time.Microsecond, Red: 2}
+	v := userOf(u)
+	require.Equal(t, []Undecodable{{UserID: "ann", Source: "camera", Codec: "VP8", Offered: "H264"}}, v.Undecodable)
+	text, err := json.Marshal(map[string]any{"p": v.Paused, "n": v.Network})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"p":[{"UserId":"ben","Source":"screen"}],"n":{"LimitedBy":"loss","EstimateKbps":123,"QueueMs":12.3,"Red":2}}`, string(text))
+	require.Equal(t, "unknown", userOf(session.UserInfo{}).Network.LimitedBy)
+}
