@@ -3,6 +3,7 @@ package router
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 
 	"parlor/packet"
 	"parlor/router/codec"
@@ -19,6 +20,24 @@ type overload struct {
 	crowded bool  // much waits behind the batch in hand
 	at      int64 // when the level changed last
 	weighed int64 // when streams were weighed last
+
+	// For Room.Shedding, which any goroutine may call: the level, and above Nothing when media came last.
+	level atomic.Uint32
+	heard atomic.Int64
+}
+
+// shedFresh is how long after the last media a room that left some of it out still counts as one that does, in ns.
+const shedFresh = 1e9
+
+// Shedding returns the name of what the room leaves out at the moment, as it does not keep up: top_layer, layers, mid_quality,
+// low_quality, half, most or video. "": nothing.
+func (r *Room) Shedding() string {
+	o := &r.core.over
+	level := shed.Level(o.level.Load())
+	if level == shed.Nothing || r.now()-o.heard.Load() > shedFresh {
+		return ""
+	}
+	return level.String()
 }
 
 // shedding is how load is shed of one stream.
@@ -42,6 +61,9 @@ func (c *core) observe(b *packet.Batch, wait int64) {
 			if c.over.shed.Observe(c.now, wait, c.over.crowded) {
 				c.changeLevel()
 			}
+			if c.over.shed.Level() > shed.Nothing {
+				c.over.heard.Store(c.now)
+			}
 			return
 		}
 	}
@@ -52,7 +74,7 @@ func (c *core) changeLevel() {
 	c.sendRuns()
 	c.over.at = c.now
 	level := c.over.shed.Level()
-	c.o.Log.Info().Stringer("level", level).Msg("the room leaves out what it cannot keep up with")
+	c.tellLevel(shed.Level(c.over.level.Swap(uint32(level))), level)
 	streams := c.weigh()
 	muted := muteCostliest(streams, level)
 	for i, st := range streams {
@@ -68,6 +90,18 @@ func (c *core) changeLevel() {
 				c.chooseLayers(t)
 			}
 		}
+	}
+}
+
+// tellLevel logs that a room begins or ceases to leave media out, or leaves out more or less.
+func (c *core) tellLevel(before, level shed.Level) {
+	switch {
+	case before == shed.Nothing:
+		c.o.Log.Warn().Stringer("level", level).Msg("the room does not keep up, and leaves out the media that matters least")
+	case level == shed.Nothing:
+		c.o.Log.Info().Msg("the room keeps up again, and leaves nothing out")
+	default:
+		c.o.Log.Info().Stringer("level", level).Msg("the room leaves out what it cannot keep up with")
 	}
 }
 

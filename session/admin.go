@@ -335,6 +335,7 @@ type RoomInfo struct {
 	Anchors    int
 	Publishers int // of them, who publish something that is on
 	Node       string
+	Shedding   string // what it leaves out as it does not keep up, see router.Room.Shedding; "": nothing
 }
 
 // RoomList is a page of rooms. Next is empty after the last one.
@@ -376,15 +377,22 @@ func (rm *room) info() (RoomInfo, bool) {
 }
 
 func (rm *room) infoLocked() RoomInfo {
+	shedding := ""
+	if r := rm.media.running.Load(); r != nil {
+		shedding = r.Shedding()
+	}
 	return RoomInfo{
-		Room: rm.id, Scene: rm.scene, Created: rm.created, Node: rm.rooms.opts.Node, Users: len(rm.members),
+		Room: rm.id, Shedding: shedding, Scene: rm.scene, Created: rm.created, Node: rm.rooms.opts.Node, Users: len(rm.members),
 		Anchors:    rm.countLocked(func(m *member) bool { return m.role == Anchor }),
 		Publishers: rm.countLocked(func(m *member) bool { return m.shown() != 0 }),
 	}
 }
 
 // Stats are counts of the whole node.
-type Stats struct{ Rooms, Users, Publishers int }
+type Stats struct {
+	Rooms, Users, Publishers int
+	Overloaded               int // rooms that leave media out as they do not keep up
+}
 
 // Stats returns how much is going on.
 func (r *Rooms) Stats() Stats {
@@ -394,6 +402,9 @@ func (r *Rooms) Stats() Stats {
 			s.Rooms++
 			s.Users += i.Users
 			s.Publishers += i.Publishers
+			if i.Shedding != "" {
+				s.Overloaded++
+			}
 		}
 	}
 	return s

@@ -72,6 +72,7 @@ func (c *wireCollector) Collect(out chan<- prometheus.Metric) {
 
 var (
 	roomRooms      = metric("rooms", "Rooms on this node.")
+	roomOverloaded = metric("rooms_overloaded", "Rooms that leave media out, as they do not keep up.")
 	roomUsers      = metric("users", "Users in rooms.")
 	roomPublishers = metric("publishers", "Users who publish something that is on.")
 	roomLoad       = metric("load_cpu_ratio", "CPU that the node took of the cores that it may use, over the last seconds.")
@@ -110,7 +111,7 @@ var (
 type roomCollector struct{ n *Node }
 
 func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{roomRooms, roomUsers, roomPublishers, roomLoad, roomJoins, roomLeaves, residence, mediaRTT, mediaLoss, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
+	for _, d := range []*prometheus.Desc{roomRooms, roomOverloaded, roomUsers, roomPublishers, roomLoad, roomJoins, roomLeaves, residence, mediaRTT, mediaLoss, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
 		mediaBytesOut, mediaRTCPIn, mediaRTCPOut, mediaResent, mediaRepaired, mediaAsked, mediaReported, mediaReportedLost,
 		mediaLayers, mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaSpeakers, mediaRefused, mediaDrops} {
 		out <- d
@@ -120,6 +121,7 @@ func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
 func (c *roomCollector) Collect(out chan<- prometheus.Metric) {
 	s := c.n.rooms.Stats()
 	gauge(out, roomRooms, s.Rooms)
+	gauge(out, roomOverloaded, s.Overloaded)
 	gauge(out, roomUsers, s.Users)
 	gauge(out, roomPublishers, s.Publishers)
 	out <- prometheus.MustNewConstMetric(roomLoad, prometheus.GaugeValue, c.n.load.rates().cpu)

@@ -97,6 +97,7 @@ type Room struct {
 	Anchors    int           `json:"Anchors"`
 	Publishers int           `json:"Publishers" jsonschema:"users who publish something that is on"`
 	Node       string        `json:"Node"`
+	Shedding   string        `json:"Shedding,omitempty" jsonschema:"what the room leaves out at the moment as it does not keep up: top_layer, layers, mid_quality, low_quality, half, most or video"`
 }
 
 // DescribeRoomRequest asks for a room with a page of its users.
@@ -208,7 +209,7 @@ type ErrorBody struct {
 func roomOf(i session.RoomInfo) Room {
 	return Room{
 		RoomRef: Ref(i.Room), Scene: i.Scene, CreatedMS: i.Created.UnixMilli(), Users: i.Users, Anchors: i.Anchors,
-		Publishers: i.Publishers, Node: i.Node,
+		Publishers: i.Publishers, Node: i.Node, Shedding: i.Shedding,
 	}
 }
 
