@@ -249,7 +249,7 @@ func TestRouterIsToldChangesOnly(t *testing.T) {
 				t.Errorf("%s: %d calls, more than %d", what, got, most)
 			}
 		}
-		calls("eight free seats: attach, update, ready", 3, func() { bob.publishMic(8) })
+		calls("eight free seats: attach, steer, update, ready", 4, func() { bob.publishMic(8) })
 		bob.hear("ann")
 		calls("the same again: update, ready", 2, func() { bob.publishMic(8) })
 		calls("the same in the seat", 0, func() { bob.hear("ann") })
