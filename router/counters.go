@@ -9,6 +9,7 @@ const (
 	DropShare                     // the same, of a peer that had more than its share in there
 	DropOverloadLayer             // of a frame without which the others can be decoded, as the room does not keep up
 	DropOverloadFrame             // of a stream that is left out up to a keyframe, as the room does not keep up
+	DropNetworkLayer              // of a frame without which the others can be decoded, as the receiver's network does not carry it
 	DropPeer                      // from a peer that is not attached
 	DropMalformed                 // no RTP or RTCP that can be read
 	DropSSRC                      // belongs to no section
@@ -29,7 +30,7 @@ const (
 )
 
 var dropNames = [drops]string{
-	"inbox_full", "inbox_share", "overload_layer", "overload_frame", "unknown_peer", "malformed", "unknown_ssrc", "ssrc_change", "payload_type", "off", "sequence", "repair",
+	"inbox_full", "inbox_share", "overload_layer", "overload_frame", "network_layer", "unknown_peer", "malformed", "unknown_ssrc", "ssrc_change", "payload_type", "off", "sequence", "repair",
 	"too_old", "duplicate", "padding", "late", "codec", "resend", "keyframe_quota", "transport_leap",
 }
 

@@ -125,7 +125,7 @@ func TestACrowdGoesUpTogether(t *testing.T) {
 	a.flow(time.Second)
 	a.answered = 0
 	for i := range 100 {
-		a.c.allow(a.c.peers[packet.PeerID(10+i)].down.sinks["5"], allocate.State{Rung: 1}, 2, false)
+		a.c.allow(a.c.peers[packet.PeerID(10+i)].down.sinks["5"], allocate.State{Rung: 1, Want: 1}, []allocate.Rung{{}, {Layer: 1, Temporal: whole}})
 		a.flow(40 * time.Millisecond)
 	}
 	a.flow(time.Second)

@@ -20,10 +20,11 @@ type share struct {
 
 // allowance is what a sink may show, as far as its peer's network goes. The zero value allows everything.
 type allowance struct {
-	state  allocate.State
-	layers uint8 // so many of the track's, from the lowest on; 0: all
-	wanted uint8 // so many it may want, also while they do not come; 0: all
-	paused bool  // not even one
+	state     allocate.State
+	layers    uint8 // so many of the track's, from the lowest on; 0: all
+	temporals uint8 // so many of the temporal layers of the highest of them; 0: all
+	wanted    uint8 // so many it may want, also while they do not come; 0: all
+	paused    bool  // not even one
 }
 
 // division is memory for one.
@@ -34,7 +35,7 @@ type division struct {
 	rungs   []allocate.Rung
 	scratch allocate.Scratch
 	top     float64 // bit/s of all that is wanted
-	now     float64 // bit/s of what is sent
+	now     float64 // bit/s of what is sent, all of its frames
 }
 
 // maxResent bounds how many bits are expected to be sent again for each of pictures.
@@ -65,8 +66,11 @@ func (c *core) divide(p *peer) {
 	n.share.short = false
 	cut := d.now > cutAbove*e.Capacity
 	for i, s := range d.sinks {
-		c.allow(s, d.states[i], len(d.seats[i].Rungs), cut)
-		n.share.short = n.share.short || s.allowed.paused || s.allowed.layers != 0
+		c.allow(s, d.states[i], d.seats[i].Rungs)
+		n.share.short = n.share.short || s.allowed.bounds()
+	}
+	if cut {
+		c.cut(d.sinks)
 	}
 }
 
@@ -105,7 +109,7 @@ func (c *core) seats(p *peer) {
 			continue
 		}
 		if s.cur != nil {
-			d.now += float64(s.cur.load(true))
+			d.now += float64(s.cur.load(true, whole))
 		}
 		from := len(d.rungs)
 		live := c.ladder(s, t)
@@ -122,20 +126,25 @@ func (c *core) seats(p *peer) {
 // measured says whether the estimate is also of what the sink is sent.
 func (s *sink) measured() bool { return s.tmpl.TransportCC() }
 
-// ladder appends the layers of a track up to the one that a sink wants, and reports whether any of them can be sent.
+// ladder appends the layers of a track up to the one that a sink wants, each with its temporal layers, and reports whether any of them can be
+// sent. Rungs keep their places: there are always as many for each layer.
 func (c *core) ladder(s *sink, t *track) (live bool) {
 	d := &c.nets.division
 	var buf [8]Layer
-	layers := t.describe(buf[:0], s.formats)
+	layers, scales := t.describe(buf[:0], s.formats), s.repeatsAsOther()
 	for i, layer := range t.order[:c.place(s, t, true)+1] {
 		st := t.layers[layer]
-		r := allocate.Rung{Layer: uint8(i), Rate: st.load(st == s.cur), Area: uint32(min(pictureArea(layers, i), math.MaxUint32))}
-		r.Live = r.Rate != 0 && (st.live || len(t.layers) == 1) && !st.shed.muted && st.fits(s.formats)
-		if n := len(d.rungs); i > 0 && r.Rate < d.rungs[n-1].Rate {
-			r.Rate = d.rungs[n-1].Rate // a ladder goes up
+		r := allocate.Rung{Layer: uint8(i), Area: uint32(min(pictureArea(layers, i), math.MaxUint32))}
+		for r.Temporal = range uint8(temporals) {
+			r.Rate, r.FPS = st.load(st == s.cur, r.Temporal), st.in.rated.frames[r.Temporal]
+			r.None = r.Temporal < whole && (r.Temporal >= st.top() || !scales)
+			r.Live = !r.None && r.Rate != 0 && (st.live || len(t.layers) == 1) && !st.shed.muted && st.fits(s.formats)
+			if n := len(d.rungs); i+int(r.Temporal) > 0 && r.Rate < d.rungs[n-1].Rate {
+				r.Rate = d.rungs[n-1].Rate // a ladder goes up
+			}
+			d.rungs = append(d.rungs, r)
+			live = live || r.Live
 		}
-		d.rungs = append(d.rungs, r)
-		live = live || r.Live
 	}
 	return live
 }
@@ -146,29 +155,45 @@ func (c *core) allowAll(s *sink) {
 	if s.allowed = (allowance{}); was {
 		c.pauseChanged(s)
 	}
+	s.thinTo(whole)
 }
 
 // unbound has a sink show all that it wants, as there is nothing to divide for it: what was decided of it would never be looked at again.
 func (c *core) unbound(s *sink) {
-	if s.allowed.paused || s.allowed.layers != 0 {
+	if s.allowed.bounds() {
 		c.allowAll(s)
 		c.retarget(s)
 	}
 }
 
-// allow has a sink show what was chosen for it, of so many rungs. cut says that what is sent is far too much.
-func (c *core) allow(s *sink, chosen allocate.State, rungs int, cut bool) {
+// bounds says whether not everything is allowed.
+func (a *allowance) bounds() bool { return a.paused || a.layers != 0 || a.temporals != 0 }
+
+// allow has a sink show what was chosen for it, one of those rungs.
+func (c *core) allow(s *sink, chosen allocate.State, rungs []allocate.Rung) {
 	before := s.allowed
 	s.allowed = allowance{state: chosen, paused: chosen.Rung == allocate.Paused}
-	if !s.allowed.paused && chosen.Rung < rungs-1 {
-		s.allowed.layers = uint8(chosen.Rung + 1)
+	if highest := rungs[len(rungs)-1].Layer; !s.allowed.paused {
+		s.allowed.upTo(&rungs[chosen.Rung], highest)
+		if wanted := rungs[chosen.Want].Layer; wanted < highest {
+			s.allowed.wanted = wanted + 1
+		}
 	}
 	if chosen.HasFailed(&before.state) {
 		c.totals.LayersFailed++
 	}
-	if !s.allowed.paused && chosen.Want < rungs-1 {
-		s.allowed.wanted = uint8(chosen.Want + 1)
+	c.obey(s, &before, rungs[len(rungs)-1].Layer+1)
+	switch {
+	case s.cur == nil || s.allowed.paused:
+	case s.allowed.bounds():
+		s.thinTo(s.fitting(&rungs[chosen.Rung]))
+	default:
+		s.thinTo(whole)
 	}
+}
+
+// obey has a sink take up what it is allowed, of so many layers, after what it was before.
+func (c *core) obey(s *sink, before *allowance, layers uint8) {
 	if s.allowed.paused == before.paused && s.allowed.layers == before.layers {
 		if s.allowed.wanted != before.wanted {
 			c.demands(s)
@@ -177,16 +202,47 @@ func (c *core) allow(s *sink, chosen allocate.State, rungs int, cut bool) {
 	}
 	c.takeUp(s, byNetwork)
 	if s.allowed.paused == before.paused {
-		c.countChange(before.layers, s.allowed.layers, uint8(rungs))
+		c.countChange(before.layers, s.allowed.layers, layers)
 	} else {
 		c.pauseChanged(s)
 		if s.allowed.paused {
 			c.totals.Pauses++
 		}
 	}
-	if cut && s.cur != nil && s.next != nil && s.next.load(true) < s.cur.load(true) {
-		c.sendRuns()
-		s.uncur()
-		s.seq.Stop()
+}
+
+// upTo allows a rung, where there are layers up to highest.
+func (a *allowance) upTo(r *allocate.Rung, highest uint8) {
+	if r.Layer < highest {
+		a.layers = r.Layer + 1
+	}
+	if r.Temporal < whole {
+		a.temporals = r.Temporal + 1
+	}
+}
+
+// fitting returns the temporal layer up to which a sink gets what feeds it where it is to get a rung: of a higher layer, which goes on until
+// the keyframe of the right one is there, as much as takes no more than that.
+func (s *sink) fitting(r *allocate.Rung) uint8 {
+	if s.cur.track.rank(s.cur) == int(r.Layer) {
+		return r.Temporal
+	}
+	for top := uint8(whole); top > 0; top-- {
+		if s.cur.load(true, top) <= r.Rate {
+			return top
+		}
+	}
+	return 0
+}
+
+// cut ends what is sent to sinks that wait for less: all of it is far too much. Even the lowest temporal layer of it would be in the way of the
+// keyframe that is to come.
+func (c *core) cut(sinks []*sink) {
+	for _, s := range sinks {
+		if s.cur != nil && s.next != nil && s.next.load(true, whole) < s.cur.load(true, whole) {
+			c.sendRuns()
+			s.uncur()
+			s.seq.Stop()
+		}
 	}
 }

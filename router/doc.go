@@ -38,6 +38,7 @@
 //	downlink.go  what a peer receives, and what its transport-wide feedback says of it
 //	network.go   what the network to a peer carries
 //	division.go  and how that is divided among its pictures
+//	thin.go      fewer frames of a picture for who cannot have all
 //	probing.go   whether it carries more
 //	rate.go      what a stream brings in a second
 //	feedback.go  RTCP comes in

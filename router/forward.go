@@ -79,6 +79,11 @@ func (c *core) catchUp(st *stream, began uint64, sinks []*sink) {
 
 // send forwards a packet to one sink.
 func (c *core) send(s *sink, m *media) {
+	if s.thin != nil {
+		if m = c.thinned(s, m); m == nil {
+			return
+		}
+	}
 	if len(m.Payload) == 0 && s.seq.Drop(m.ext) {
 		c.drop(DropPadding)
 		return

@@ -79,7 +79,7 @@ func (c *core) limitOf(s *sink) Limit {
 	if t == nil || s.unfit {
 		return LimitUnknown
 	}
-	if s.allowed.paused || s.allowed.layers != 0 {
+	if s.allowed.bounds() {
 		if e := s.peer.down.net.est.Estimate(); e.Cause == bwe.Loss || e.Depends || e.Lost > lossy && e.Queue <= calmQueue {
 			return LimitLoss
 		}

@@ -14,6 +14,7 @@ type outgoing struct {
 	copies *copies       // made when a payload is rewritten for the first time
 	before header.Packet // of sound, carried once more by one that is in hand
 	again  media         // of sound, sent again beside what is in hand
+	blank  media         // see the function of that name
 	fields header.Fields
 	hdr    [header.MaxLen]byte
 	// padding is zeros, but while a packet of them is sent.

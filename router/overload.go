@@ -7,7 +7,6 @@ import (
 
 	"parlor/packet"
 	"parlor/router/codec"
-	"parlor/router/header"
 	"parlor/router/shed"
 )
 
@@ -185,7 +184,7 @@ func (c *core) admit(st *stream, m *media) (passes, kept bool) {
 	late := m.ext <= st.high
 	switch {
 	case late:
-		if !g.Dropped(m.Timestamp) {
+		if g.Late(m.Timestamp, m.info.TID) {
 			return true, false
 		}
 		if c.keep(st, m, nil) {
@@ -220,8 +219,7 @@ func (c *core) decide(st *stream, m *media) {
 		g.Drop()
 		return
 	}
-	f := shed.Frame{Keyframe: m.info.Keyframe, Discardable: m.info.Discardable, Sync: m.info.Sync, SwitchUp: m.info.SwitchUp, Layer: m.info.TID}
-	passes := g.Decide(level, f)
+	passes := g.Decide(level, frameOf(m))
 	switch {
 	case level > shed.Nothing:
 	case !passes && len(st.sinks) > 0 && c.now-max(c.over.at, st.key.at) >= syncWait:
@@ -272,7 +270,6 @@ func (rw *rewrite) omit(m *media) {
 
 // fill sends a late packet of a frame that is left out without its payload where a number is kept for it.
 func (c *core) fill(st *stream, m *media) (kept bool) {
-	m.Payload, m.info = nil, codec.Info{}
-	m.Has &^= header.DependencyDescriptor
+	m.empty()
 	return c.forward(st, m)
 }

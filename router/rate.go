@@ -1,13 +1,39 @@
 package router
 
-import "math"
+import (
+	"math"
+
+	"parlor/router/codec"
+)
+
+// temporals is how many temporal layers of a stream are told apart, the last one with all above it. Browsers send three at most.
+const temporals = 3
+
+// whole is the temporal layer up to which all of a stream goes.
+const whole = temporals - 1
 
 // rated is what a stream brings in a second, by its last two measurements.
 type rated struct {
-	at             int64  // of the last one; 0: there was none since the stream began
-	bytes, packets uint64 // where they stood
-	last, before   uint32 // what a receiver's network has to carry, in bits per second; 0: not known
-	usual          uint32 // the same, of a layer that is off, before it was
+	at             int64              // of the last one; 0: there was none since the stream began
+	bytes, packets uint64             // where they stood
+	parts          [temporals]traffic // since then, by temporal layer
+	last, before   [temporals]uint32  // what a receiver's network has to carry up to a temporal layer, in bits per second; 0: not known
+	usual          uint32             // the same of all, of a layer that is off, before it was
+	frames         [temporals]uint8   // a second, one more for each temporal layer at least
+	top            uint8              // the highest temporal layer
+}
+
+// traffic is what came of something.
+type traffic struct{ bytes, packets, frames uint32 }
+
+// note notes a packet of a picture.
+func (r *rated) note(m *media) {
+	x := &r.parts[min(m.info.TID, whole)]
+	x.bytes += uint32(m.HeaderLen) + uint32(len(m.Payload))
+	x.packets++
+	if m.Marker {
+		x.frames++
+	}
 }
 
 // measuring is the time over which the rate of a layer is measured, in ns. Longer rides out keyframes, shorter finds sooner
@@ -21,12 +47,12 @@ const (
 func (st *stream) measure(now int64) {
 	r, in := &st.in.rated, &st.in
 	span := int64(measuring)
-	if r.last == 0 {
+	if r.last[whole] == 0 {
 		span = measuringFirst
 	}
 	switch {
 	case !st.live:
-		was := max(r.last, r.before, r.usual)
+		was := max(r.last[whole], r.before[whole], r.usual)
 		if *r, st.size.Rate = (rated{}), 0; st.obtainable(now) {
 			r.usual = was
 		}
@@ -36,9 +62,35 @@ func (st *stream) measure(now int64) {
 	case r.at != 0:
 		bytes, packets := in.bytes-r.bytes, in.packets-r.packets
 		st.size.Rate = perSecond(bytes, now-r.at)
-		r.before, r.last = r.last, perSecond(8*(bytes+wireOverhead*packets), now-r.at)
+		r.before = r.last
+		r.divide(perSecond(8*(bytes+wireOverhead*packets), now-r.at), now-r.at)
 	}
-	r.at, r.bytes, r.packets = now, in.bytes, in.packets
+	r.at, r.bytes, r.packets, r.parts = now, in.bytes, in.packets, [temporals]traffic{}
+}
+
+// divide divides the rate of the whole stream over some ns among its temporal layers.
+func (r *rated) divide(rate uint32, span int64) {
+	var sums [temporals]float64
+	sum, frames := 0.0, uint64(0)
+	r.top = 0
+	for t := range r.parts {
+		x := &r.parts[t]
+		sum += float64(x.bytes) + wireOverhead*float64(x.packets)
+		sums[t] = sum
+		frames += uint64(x.frames)
+		if r.frames[t] = uint8(min(perSecond(frames, span), math.MaxUint8-temporals)) + 1; t > 0 {
+			r.frames[t] = max(r.frames[t], r.frames[t-1]+1)
+		}
+		if x.packets > 0 {
+			r.top = uint8(t)
+		}
+	}
+	for t := range sums {
+		r.last[t] = rate
+		if t < int(r.top) {
+			r.last[t] = uint32(float64(rate) * sums[t] / sum)
+		}
+	}
 }
 
 // perSecond returns how many of n within some ns there are in a second.
@@ -46,15 +98,25 @@ func perSecond(n uint64, span int64) uint32 {
 	return uint32(min(float64(n)*1e9/float64(span), math.MaxUint32))
 }
 
-// load returns what a receiver's network has to carry of the stream, in bits per second; 0 where that is not known. Every layer brings a
-// keyframe now and then: to what is shown already the calmer one of the last two measurements counts, to what is new the other.
-func (st *stream) load(shown bool) uint32 {
+// load returns what a receiver's network has to carry of the stream up to a temporal layer, in bits per second; 0 where that is not known.
+// Every layer brings a keyframe now and then: to what is shown already the calmer one of the last two measurements counts, to what is new
+// the other.
+func (st *stream) load(shown bool, temporal uint8) uint32 {
 	r := &st.in.rated
+	last, before := r.last[temporal], r.before[temporal]
 	switch {
-	case r.last == 0:
+	case last == 0:
 		return r.usual
-	case shown && r.before != 0:
-		return min(r.last, r.before)
+	case shown && before != 0:
+		return min(last, before)
 	}
-	return max(r.last, r.before)
+	return max(last, before)
+}
+
+// top returns the highest temporal layer of the stream, 0 where it has none or not all of its frames can be told apart by them.
+func (st *stream) top() uint8 {
+	if st.format == nil || st.format.ID != codec.VP8 && st.format.ID != codec.VP9 {
+		return 0
+	}
+	return st.in.rated.top
 }

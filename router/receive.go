@@ -95,6 +95,7 @@ func (c *core) receive(st *stream, m *media, buf *packet.Buffer, repaired bool) 
 		c.changeFormat(st, m.format)
 	}
 	st.describe(m)
+	st.in.rated.note(m)
 	if began {
 		c.comes(st, m)
 	}

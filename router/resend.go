@@ -83,6 +83,9 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	if !s.repair.allow(out, c.now, s.peer.resendGap(), maxResends) || !c.recallAs(rw, in, m) {
 		return false
 	}
+	if s.thin.left(m) {
+		m.empty() // it has come too late, and gone out so
+	}
 	n := c.again(s, m, rw, seq, sent.Resend, 0)
 	s.peer.down.credit -= int64(n)
 	s.count.resent++
@@ -98,7 +101,7 @@ func (c *core) resendUnasked(s *sink, seq uint16, cluster uint8) int {
 	m := c.slot()
 	defer c.free(m)
 	in, seg := s.seq.In(seq)
-	if seg == nil || seg.State.rtx == 0 || !c.recallAs(&seg.State, in, m) {
+	if seg == nil || seg.State.rtx == 0 || !c.recallAs(&seg.State, in, m) || s.thin.left(m) {
 		return 0
 	}
 	return c.again(s, m, &seg.State, seq, sent.Copy, cluster)

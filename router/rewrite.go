@@ -89,6 +89,7 @@ func (c *core) begin(s *sink, st *stream, m *media) bool {
 	s.cur, s.curAt = st, len(st.sinks)
 	st.sinks = append(st.sinks, s)
 	s.seq.Start(m.ext, rw)
+	s.thinAnew(m.ext)
 	c.totals.Switches++
 	return true
 }

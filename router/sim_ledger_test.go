@@ -100,7 +100,7 @@ func (l *ledger) take(header, payload []byte) departure {
 	switch {
 	case p.SSRC == l.ssrc:
 		l.picture(&d, &p, p.Payload)
-	case p.SSRC == l.ssrc+1 && len(p.Payload) > 2:
+	case p.SSRC == l.ssrc+1 && len(p.Payload) >= 2:
 		d.ext = l.original(p.Payload)
 		l.picture(&d, &p, p.Payload[2:])
 	case p.SSRC == l.ssrc+soundSSRC:
@@ -181,7 +181,7 @@ func (l *ledger) judge() judgement {
 		switch {
 		case p == nil && l.strict:
 			l.t.Fatalf("number %d of %d to %d is missing, though all came", e, l.first, l.high[l.ssrc])
-		case p == nil:
+		case p == nil, p.raw == nil && !l.strict: // what fills a number may stand for a frame that came too late
 			j.hole = true
 		case p.raw != nil:
 			j.take(e, p)

@@ -47,16 +47,11 @@ const (
 	narrowFrozen = 61 // all the time, and a moment before
 	narrowSound  = 0.1
 	narrowQueue  = 300 * time.Millisecond
-	bloatedQueue = 2 * time.Second
 	steppedQueue = 400 * time.Millisecond
 	lossyFrozen  = 50 // loss that does not depend on the rate is taken for one that does
 )
 
-var (
-	narrowLink  = allowed{narrowFrozen, narrowQueue, narrowSound}
-	bloatedLink = allowed{narrowFrozen, bloatedQueue, narrowSound}
-	steppedLink = allowed{narrowFrozen, steppedQueue, narrowSound}
-)
+var narrowLink = allowed{narrowFrozen, narrowQueue, narrowSound}
 
 var troubles = []trouble{
 	{name: "none", scaled: true},
@@ -71,10 +66,10 @@ var troubles = []trouble{
 	{name: "800k", down: "rate=800k queue=300ms", scaled: true, allowed: allowed{3, narrowQueue, 0.003}},
 	{name: "400k", down: "rate=400k queue=300ms", scaled: true, allowed: allowed{6, narrowQueue, 0.01}},
 	{name: "400k, exact", down: "rate=400k queue=300ms", exact: true, allowed: allowed{narrowFrozen, narrowQueue, 0.02}},
-	{name: "200k", down: "rate=200k queue=300ms", scaled: true, allowed: narrowLink},
-	{name: "700k, 2 s queue", down: "rate=700k queue=2s", scaled: true, allowed: bloatedLink},
+	{name: "200k", down: "rate=200k queue=300ms", scaled: true, allowed: allowed{20, narrowQueue, 0.06}},
+	{name: "700k, 2 s queue", down: "rate=700k queue=2s", scaled: true, allowed: allowed{3, 500 * time.Millisecond, 0.005}},
 	{name: "policed 500k", down: "police=500k/20kB", scaled: true, allowed: narrowLink},
-	{name: "2M, 300k, 2M", down: "rate=2M queue=400ms @8s rate=300k @13s rate=2M", scaled: true, allowed: steppedLink},
+	{name: "2M, 300k, 2M", down: "rate=2M queue=400ms @8s rate=300k @13s rate=2M", scaled: true, allowed: allowed{26, steppedQueue, 0.05}},
 	{name: "publisher's uplink", from: "loss=5% jitter=30ms overtake duplicate=2%", scaled: true, allowed: allowed{frozen: 4, sound: 0.01}},
 }
 

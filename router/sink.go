@@ -25,6 +25,7 @@ type sink struct {
 
 	loss    pictureLoss
 	allowed allowance
+	thin    *thinning // nil: it gets all frames
 	section packet.Section
 	formats []codec.Format // of section.Codecs; both are shared
 	active  bool
@@ -397,6 +398,7 @@ func (c *core) leave(s *sink) {
 	s.uncur()
 	s.unwait()
 	s.seq.Forget()
+	s.thin = nil
 }
 
 // stall has the sinks of a stream wait for its next beginning.

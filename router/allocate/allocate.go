@@ -21,6 +21,7 @@ type Rung struct {
 	Layer    uint8  // as the caller counts them, the lowest first
 	Temporal uint8  // the highest temporal layer that is sent
 	FPS      uint8  // frames a second; 0: not known
+	None     bool   // there is no such rung, it keeps the place of one
 	Live     bool   // it is being sent by the publisher: what is not may be wanted but not be taken
 	Rate     uint32 // bits a second
 	Area     uint32 // pixels of the picture; 0: not known
@@ -40,7 +41,7 @@ type Network struct {
 	Now    int64   // ns
 	Budget uint32  // bits a second that may be sent, now
 	Keep   uint32  // bits a second that what is shown may take: more than Budget while a short queue is emptied; below it counts as that
-	Carry  uint32  // bits a second that the network carries, for what would be paused otherwise; below Keep it counts as that
+	Carry  uint32  // bits a second that the network carries, for what is shown of a seat's lowest layer; below Keep it counts as that
 	Least  uint32  // the least of late, from which what is new is paid; above Budget it counts as that
 	Audio  uint32  // bits a second of sound, which is sent whatever is here
 	Repair float64 // bits that are sent again for each bit of pictures, 0 to 2
@@ -52,7 +53,7 @@ type Network struct {
 const Paused = -1
 
 // MaxRungs is how many rungs of a seat are looked at.
-const MaxRungs = 16
+const MaxRungs = 24
 
 // weights of a gain by what a seat is; of others it is their share of what all want to show.
 const (
@@ -91,7 +92,7 @@ type allocation struct {
 	seats  []Seat
 	states []State
 	s      *Scratch
-	// Bits a second: for what stays as it is, for what is new, and for lowest rungs that stay.
+	// Bits a second: for what stays as it is, for what is new, and for what stays of lowest layers.
 	pictures, fresh, floor float64
 	spent                  float64
 	wanted                 uint64 // pixels that all seats want to show
@@ -102,7 +103,7 @@ func (a *allocation) prepare() {
 	a.s.order, a.s.ladders = a.s.order[:0], slices.Grow(a.s.ladders[:0], len(a.seats))[:len(a.seats)]
 	for i := range a.seats {
 		a.s.order = append(a.s.order, i)
-		a.states[i].begin(&a.net, len(a.seats[i].Rungs))
+		a.states[i].begin(&a.net, a.seats[i].Rungs)
 		a.s.ladders[i].build(&a.seats[i])
 		a.wanted += uint64(a.seats[i].Area)
 	}
@@ -127,12 +128,15 @@ func before(x, y bool) int {
 // fits reports whether a seat can go from one step of its ladder to another.
 func (a *allocation) fits(i, from, to int) bool {
 	l, st := &a.s.ladders[i], &a.states[i]
-	limit := a.pictures
-	if int(l.steps[to]) > st.held() {
-		if !st.mayRise(a.net.Now, int(l.steps[to])) {
+	limit, rung := a.pictures, int(l.steps[to])
+	switch {
+	case rung > st.held():
+		if !st.mayRise(a.net.Now, rung) {
 			return false
 		}
 		limit = a.fresh
+	case rung <= st.Rung && a.sameLayer(i, rung, int(l.steps[0])):
+		limit = a.floor
 	}
 	return a.spent+a.cost(i, to)-a.cost(i, from) <= limit
 }
@@ -252,8 +256,17 @@ func (a *allocation) finish() {
 		if l.at >= 0 {
 			want = int(l.steps[l.at])
 		}
-		a.states[i].choose(a.net.Now, want, a.taken(i, want))
+		if l.at != 0 {
+			a.states[i].short = 0
+		}
+		a.states[i].choose(a.net.Now, want, a.taken(i, want), a.sameLayer(i, want, a.states[i].held()))
 	}
+}
+
+// sameLayer reports whether two rungs of a seat are of one layer.
+func (a *allocation) sameLayer(i, x, y int) bool {
+	rungs := a.seats[i].Rungs
+	return x >= 0 && y >= 0 && rungs[x].Layer == rungs[y].Layer
 }
 
 // taken returns the rung that is sent where want is what was chosen: the highest of those below that are there. Where there is none

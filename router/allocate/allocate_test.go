@@ -132,6 +132,42 @@ func TestGoingUpTakesMoreThanStaying(t *testing.T) {
 	require.Equal(t, []int{3}, r.at(Network{Now: 14 * s, Budget: 460 * k, Least: 100 * k}))
 }
 
+// More frames of the same layer are taken at once, and are not blamed for a network that turns out to be full; a larger layer is.
+func TestMoreFramesAreNoRise(t *testing.T) {
+	r := of(Seat{Rungs: camera()})
+	require.Equal(t, []int{0}, r.at(Network{Now: 10 * s, Budget: 120 * k}))
+	require.Equal(t, []int{1}, r.at(Network{Now: 10*s + 1, Budget: 160 * k}))
+	require.Equal(t, []int{0}, r.at(Network{Now: 11 * s, Budget: 120 * k, Failed: true}))
+	require.Equal(t, []int{1}, r.at(Network{Now: 11*s + 1, Budget: 160 * k}))
+	require.Equal(t, []int{3}, r.at(Network{Now: 12 * s, Budget: 460 * k}))
+	require.Equal(t, []int{1}, r.at(Network{Now: 13 * s, Budget: 160 * k, Failed: true}))
+	require.Equal(t, []int{1}, r.at(Network{Now: 16 * s, Budget: 460 * k}))
+}
+
+// While a queue is emptied, a seat keeps the frames of its lowest layer that the network carries, and not those of higher ones.
+func TestAQueueTakesNoFramesOfTheLowestLayer(t *testing.T) {
+	r := of(Seat{Rungs: camera()})
+	r.at(Network{Now: 10 * s, Budget: 500 * k})
+	require.Equal(t, []int{1}, r.at(Network{Now: 11 * s, Budget: 160 * k, Carry: 500 * k}))
+	require.Equal(t, []int{1}, r.at(Network{Now: 12 * s, Budget: 120 * k, Carry: 500 * k}))
+	require.Equal(t, []int{0}, r.at(Network{Now: 13 * s, Budget: 110 * k, Carry: 130 * k}))
+	require.Equal(t, []int{0}, r.at(Network{Now: 14 * s, Budget: 110 * k, Carry: 500 * k}), "more is paid from the budget")
+}
+
+// A rung that does not exist is never taken, and those behind it keep their places.
+func TestRungsThatAreNot(t *testing.T) {
+	rungs := camera()
+	rungs[0], rungs[2] = Rung{Layer: 0, None: true, Rate: 100 * k, FPS: 99, Area: 1e6}, Rung{Layer: 1, None: true, Rate: 150 * k, FPS: 99, Area: 1e7}
+	r := of(Seat{Rungs: rungs})
+	for _, x := range []struct {
+		budget uint32
+		want   int
+	}{{120 * k, Paused}, {200 * k, 1}, {420 * k, 1}, {500 * k, 3}, {1200 * k, 3}, {1600 * k, 5}} {
+		r.states[0] = State{}
+		require.Equal(t, []int{x.want}, r.at(Network{Now: 10 * s, Budget: x.budget}), "%d", x.budget)
+	}
+}
+
 // What has filled the network up is not tried again for a while, longer each time.
 func TestWhatHasFailedWaits(t *testing.T) {
 	r, now := of(Seat{Rungs: camera()}), 10*s

@@ -20,6 +20,9 @@ func (l *ladder) build(s *Seat) {
 		fastest = max(fastest, rungs[i].FPS)
 	}
 	for i := range rungs {
+		if rungs[i].None {
+			continue
+		}
 		l.add(uint8(i), worth(&rungs[i], s.Screen, fastest), rungs)
 	}
 }

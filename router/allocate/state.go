@@ -37,28 +37,35 @@ const (
 // shown reports whether something is sent.
 func (s *State) shown() bool { return s.made && s.Rung != Paused }
 
-// begin takes in what has happened since the last choice. rungs is how many there are now.
-func (s *State) begin(n *Network, rungs int) {
+// begin takes in what has happened since the last choice. rungs are those that there are now.
+func (s *State) begin(n *Network, rungs []Rung) {
 	if !s.made {
 		s.made, s.Want, s.Rung = true, Paused, Paused
 	}
-	s.Rung, s.Want = min(s.Rung, rungs-1), min(s.Want, rungs-1) // the ladder may have got shorter
+	s.Rung, s.Want = min(s.Rung, len(rungs)-1), min(s.Want, len(rungs)-1) // the ladder may have got shorter
 	if n.Failed && s.rose != 0 && n.Now-s.rose < blame {
-		s.fail(n.Now)
+		s.fail(n.Now, below(rungs, s.tried))
 	}
 }
 
-// fail notes that the rung to which the seat has risen was too much.
-func (s *State) fail(now int64) {
+// below returns the rung below one, Paused if that is the lowest.
+func below(rungs []Rung, i int) int {
+	for i = min(i, len(rungs)) - 1; i >= 0 && rungs[i].None; i-- {
+	}
+	return max(i, Paused)
+}
+
+// fail notes that the rung to which the seat has risen was too much, and has it go back to the one below.
+func (s *State) fail(now int64, below int) {
 	wait, longest := int64(firstWait), int64(longestWait)
-	if s.tried == 0 {
+	if below == Paused {
 		wait, longest = pausedWait, longestPause
 	}
 	if s.wait != 0 && s.failed == s.tried {
 		wait = min(2*s.wait, longest)
 	}
 	s.failed, s.wait, s.until, s.rose = s.tried, wait, now+wait, 0
-	s.Want, s.Rung = min(s.Want, s.tried-1), min(s.Rung, s.tried-1)
+	s.Want, s.Rung = min(s.Want, below), min(s.Rung, below)
 }
 
 // HasFailed reports whether a rung has failed since before.
@@ -78,14 +85,12 @@ func (s *State) mayRise(now int64, rung int) bool {
 // Forgive forgets what has failed: the network is another one, or has turned out to carry much more.
 func (s *State) Forgive() { s.failed, s.until, s.wait = 0, 0, 0 }
 
-// choose takes the choice.
-func (s *State) choose(now int64, want, taken int) {
-	if want > s.held() && s.seen {
+// choose takes the choice. More frames of the same layer are no rise that has to prove itself: they can be taken back at once, without a
+// keyframe.
+func (s *State) choose(now int64, want, taken int, sameLayer bool) {
+	if want > s.held() && s.seen && !sameLayer {
 		s.rose, s.tried = now, want
 	}
 	s.seen = s.seen || want != Paused
-	if want != 0 {
-		s.short = 0
-	}
 	s.Want, s.Rung = want, taken
 }

@@ -11,8 +11,9 @@
 package seqmap
 
 // Segments bounds how many segments are remembered. Packets and retransmission requests that belong to an older one
-// are not found any more. Raising it costs a linear search on a late packet.
-const Segments = 16
+// are not found any more. Every frame that a sink does not get ends one: these are two seconds of those at 15 a second.
+// Raising it costs a linear search on a late packet.
+const Segments = 32
 
 // Segment maps the incoming numbers from In on to the outgoing numbers from Out on, until the next segment begins.
 type Segment[S any] struct {

@@ -9,24 +9,26 @@ type Frame struct {
 	Layer       uint8 // temporal
 }
 
-// all is more temporal layers than there are.
-const all = 7
+// All is more temporal layers than there are.
+const All = 7
 
 // Gate lets whole frames of one stream through. What refers to a frame left out is left out as well, until a keyframe or a frame from
 // which its layer can go on. The zero value lets everything through.
 type Gate struct {
-	began bool               // timestamp is known
-	drops bool               // the frame in progress is left out
-	cut   uint8              // temporal layers that cannot be decoded any more: so many below all
-	top   uint8              // highest temporal layer seen
-	kept  uint8              // frames that gone has got; from remembered on the oldest goes
-	at    uint32             // timestamp of the frame in progress
-	gone  [remembered]uint32 // timestamps of frames left out, the last one included
+	began   bool               // timestamp is known
+	drops   bool               // the frame in progress is left out
+	cut     uint8              // temporal layers that cannot be decoded any more: so many below All
+	lost    uint8              // the most of cut, before and since it changed last
+	changed uint32             // timestamp of the frame with which it did
+	top     uint8              // highest temporal layer seen
+	kept    uint8              // frames that gone has got; from remembered on the oldest goes
+	at      uint32             // timestamp of the frame in progress
+	gone    [remembered]uint32 // timestamps of frames left out, the last one included
 }
 
 // remembered is how many frames left out a gate remembers, to know what is late of them. More recognise what is later, for 4 bytes each
 // of every stream.
-const remembered = 16
+const remembered = 32
 
 // Begins says whether a packet with this timestamp begins another frame. The first one is taken for the middle of a frame that passes.
 func (g *Gate) Begins(timestamp uint32) bool {
@@ -59,6 +61,23 @@ func (g *Gate) Dropped(timestamp uint32) bool {
 	return false
 }
 
+// Resume goes on in the midst of a frame that passes.
+func (g *Gate) Resume(timestamp uint32) { g.began, g.at, g.drops = true, timestamp, false }
+
+// Late says whether a packet that is late, of a temporal layer, passes: neither was its frame left out, nor did it never come where others
+// of its layer were.
+func (g *Gate) Late(timestamp uint32, layer uint8) bool {
+	switch {
+	case g.Dropped(timestamp):
+		return false
+	case layer <= All-g.lost:
+		return true
+	case layer > All-g.cut:
+		return int32(timestamp-g.changed) < 0
+	}
+	return int32(timestamp-g.changed) >= 0
+}
+
 // Drop leaves out the frame in progress.
 func (g *Gate) Drop() {
 	g.drops = true
@@ -70,31 +89,45 @@ func (g *Gate) Drop() {
 
 // Decide says whether the frame that begins passes at a level.
 func (g *Gate) Decide(l Level, f Frame) bool {
-	if g.drops = !g.passes(l, f); g.drops {
+	g.top = max(g.top, f.Layer)
+	return g.decide(g.limit(l), l > Nothing, f)
+}
+
+// UpTo says whether the frame that begins passes where temporal layers above one do not.
+func (g *Gate) UpTo(limit uint8, f Frame) bool {
+	g.top = max(g.top, f.Layer)
+	return g.decide(limit, false, f)
+}
+
+func (g *Gate) decide(limit uint8, discards bool, f Frame) bool {
+	cut := g.cut
+	if g.drops = !g.passes(limit, discards, f); g.drops {
 		g.Drop()
+	}
+	if g.cut != cut {
+		g.lost, g.changed = max(cut, g.cut), g.at
 	}
 	return !g.drops
 }
 
-func (g *Gate) passes(l Level, f Frame) bool {
+func (g *Gate) passes(limit uint8, discards bool, f Frame) bool {
 	if f.Keyframe {
 		g.cut = 0
 		return true
 	}
-	g.top = max(g.top, f.Layer)
-	whole := all - g.cut // the highest layer that can be decoded
+	whole := All - g.cut // the highest layer that can be decoded
 	switch {
-	case f.Layer > g.limit(l):
-		g.cut = max(g.cut, all+1-f.Layer)
+	case f.Layer > limit:
+		g.cut = max(g.cut, All+1-f.Layer)
 		return false
 	case f.Layer > whole && (f.Layer != whole+1 || !f.Sync):
 		return false
-	case f.Discardable && l > Nothing:
+	case f.Discardable && discards:
 		return false
 	case f.SwitchUp:
 		g.cut = 0
 	case f.Layer > whole:
-		g.cut = all - f.Layer
+		g.cut = All - f.Layer
 		if f.Layer == g.top {
 			g.cut = 0
 		}
@@ -106,7 +139,7 @@ func (g *Gate) passes(l Level, f Frame) bool {
 func (g *Gate) limit(l Level) uint8 {
 	switch {
 	case l == Nothing:
-		return all
+		return All
 	case l == TopLayer && g.top > 0:
 		return g.top - 1
 	}

@@ -199,14 +199,84 @@ func TestGateKnowsFrames(t *testing.T) {
 	if !g.Begins(40) || !g.Decide(Nothing, Frame{Keyframe: true}) || !g.Open() {
 		t.Error("a keyframe mends everything")
 	}
-	for at := uint32(100); at < 200; at++ {
+	for at := uint32(100); at < 300; at++ {
 		if g.Begins(at); at%2 == 0 {
 			g.Drop()
 		} else {
 			g.Decide(Nothing, Frame{})
 		}
-		if got := g.Dropped(at - 2*remembered + 2); at >= 150 && got != (at%2 == 0) || g.Dropped(at-2*remembered) {
+		if got := g.Dropped(at - 2*remembered + 2); at >= 200 && got != (at%2 == 0) || g.Dropped(at-2*remembered) {
 			t.Fatalf("%d: %v", at, got)
+		}
+	}
+}
+
+func TestGateUpToALayer(t *testing.T) {
+	for name, x := range map[string]struct {
+		limits []uint8
+		frames []Frame
+		want   string // which pass
+	}{
+		"all":                        {[]uint8{All}, []Frame{{}, {Layer: 2}, {Layer: 1}, {Layer: 2, Discardable: true}}, "++++"},
+		"the base":                   {[]uint8{0}, []Frame{{}, {Layer: 2}, {Layer: 1}, {Layer: 2}, {}}, "+---+"},
+		"half":                       {[]uint8{1}, []Frame{{}, {Layer: 2}, {Layer: 1}, {Layer: 2}, {}}, "+-+-+"},
+		"up, where it may":           {[]uint8{0, 0, All}, []Frame{{Layer: 2}, {Layer: 1}, {Layer: 1}, {Layer: 2, Sync: true}, {Layer: 1, Sync: true}, {Layer: 2}, {Layer: 2, Sync: true}}, "----+-+"},
+		"up with a keyframe":         {[]uint8{0, All}, []Frame{{Layer: 2}, {Layer: 2}, {Keyframe: true}, {Layer: 2}}, "--++"},
+		"up as VP9 says":             {[]uint8{0, 0, All}, []Frame{{Layer: 2}, {Layer: 1}, {SwitchUp: true}, {Layer: 2}}, "--++"},
+		"no higher than allowed":     {[]uint8{0, 1}, []Frame{{Layer: 1}, {Layer: 1, Sync: true}, {Layer: 2, Sync: true}, {Layer: 1}}, "-+-+"},
+		"a switch up does not allow": {[]uint8{1}, []Frame{{Layer: 2}, {SwitchUp: true}, {Layer: 2}, {Layer: 1}}, "-+-+"},
+	} {
+		var g Gate
+		got := ""
+		for i, f := range x.frames {
+			g.Begins(uint32(i))
+			if g.UpTo(x.limits[min(i, len(x.limits)-1)], f) {
+				got += "+"
+			} else {
+				got += "-"
+			}
+		}
+		if got != x.want {
+			t.Errorf("%s: %s, want %s", name, got, x.want)
+		}
+	}
+}
+
+// What comes late passes if its frame did, or would have.
+func TestGateKnowsWhatIsLate(t *testing.T) {
+	var g Gate
+	frame := func(at uint32, limit, layer uint8, sync bool) {
+		g.Begins(at)
+		g.UpTo(limit, Frame{Layer: layer, Sync: sync})
+	}
+	for at := uint32(0); at < 40; at += 10 { // 5, 15 ... are of frames that have not come
+		frame(at, All, uint8(at/10%3), false)
+	}
+	if !g.Late(5, 2) {
+		t.Error("nothing was left out")
+	}
+	frame(40, 0, 2, false)
+	frame(50, 0, 1, false)
+	frame(60, 0, 0, false)
+	for _, x := range []struct {
+		at    uint32
+		layer uint8
+		want  bool
+	}{{35, 1, true}, {40, 2, false}, {50, 1, false}, {55, 1, false}, {55, 0, true}, {60, 0, true}} {
+		if got := g.Late(x.at, x.layer); got != x.want {
+			t.Errorf("while it is cut: layer %d of %d: %v", x.layer, x.at, got)
+		}
+	}
+	frame(70, All, 1, true)
+	frame(80, All, 2, true)
+	frame(90, All, 2, false)
+	for _, x := range []struct {
+		at    uint32
+		layer uint8
+		want  bool
+	}{{40, 2, false}, {75, 2, false}, {80, 2, true}, {85, 2, true}, {70, 1, true}, {65, 0, true}} {
+		if got := g.Late(x.at, x.layer); got != x.want {
+			t.Errorf("after it was cut: layer %d of %d: %v", x.layer, x.at, got)
 		}
 	}
 }

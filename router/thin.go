@@ -1,0 +1,146 @@
+package router
+
+import (
+	"parlor/router/codec"
+	"parlor/router/header"
+	"parlor/router/shed"
+)
+
+// A receiver whose network is short gets fewer frames of a picture before it gets a smaller one, or none: those of the temporal layers up
+// to one. Numbers and picture ids close up, so that it misses nothing.
+
+// thinning is what of the frames of its stream a sink gets.
+type thinning struct {
+	gate    shed.Gate
+	top     uint8  // the highest temporal layer that passes; shed.All: everything, once it can be decoded
+	high    uint64 // the highest packet that was given to the sink, whether it passed or not
+	raised  int64  // when more was let through last
+	omitted int64  // when a packet was left out last
+}
+
+// How long after more may pass a sink waits for a frame from which a temporal layer can go on before a keyframe is asked for, in ns, and for
+// how long one that gets everything again knows what was left out.
+const (
+	riseWait    = 2e9
+	thinnedLong = 1e9
+)
+
+// thinTo has a sink get the frames of a stream up to a temporal layer; whole: all of them.
+func (s *sink) thinTo(top uint8) {
+	if top >= whole {
+		top = shed.All
+	}
+	if s.thin == nil {
+		if top == shed.All || !s.thinnable() {
+			return
+		}
+		s.thin = s.thinning()
+	}
+	if top > s.thin.top {
+		s.thin.raised = s.last.at
+	}
+	s.thin.top = top
+}
+
+// thinnable says whether frames of what feeds the sink can be left out.
+func (s *sink) thinnable() bool {
+	return s.cur != nil && s.cur.top() > 0 && s.seq.Current() != nil && s.repeatsAsOther()
+}
+
+// repeatsAsOther says whether what is sent again has numbers of its own. Without, what has gone out without its payload must never go out with
+// it, also when nobody knows any more that it has: then no frames are left out.
+func (s *sink) repeatsAsOther() bool {
+	if seg := s.seq.Current(); seg != nil {
+		return seg.State.rtx != 0
+	}
+	return s.section.RTXSSRC != 0 && s.retransmits() != 0
+}
+
+// thinning returns one that has let through what was sent, and does so with the rest of the frame in progress.
+func (s *sink) thinning() *thinning {
+	t := &thinning{}
+	t.high, _ = s.seq.In(uint16(s.seq.Next() - 1))
+	t.gate.Resume(s.last.ts - s.seq.Current().State.ts)
+	return t
+}
+
+// thinAnew has a sink, which begins with packet ext of another stream, get of that what it may.
+func (s *sink) thinAnew(ext uint64) {
+	if top := s.allowed.temporals; top > 0 {
+		s.thinTo(top - 1)
+	} else {
+		s.thinTo(whole)
+	}
+	if s.thin != nil {
+		s.thin.high = ext - 1
+	}
+}
+
+// thinned returns what a sink that does not get all frames gets of a packet: itself, nothing, or where its number is promised itself without
+// payload.
+func (c *core) thinned(s *sink, m *media) *media {
+	t := s.thin
+	switch {
+	case len(m.Payload) == 0:
+		return m
+	case m.ext <= t.high:
+		if t.gate.Late(m.Timestamp, m.info.TID) {
+			return m
+		}
+		return c.blank(m)
+	}
+	t.high = m.ext
+	first := t.gate.Begins(m.Timestamp)
+	if first {
+		t.gate.UpTo(t.top, frameOf(m))
+	}
+	switch {
+	case t.gate.Drops():
+		c.leaveOut(s, m, first)
+		return nil
+	case t.top == shed.All && t.gate.Open() && c.now-t.omitted > thinnedLong:
+		s.thin = nil
+	}
+	return m
+}
+
+// leaveOut closes the gap that a packet leaves that a sink does not get, the first one of a frame or another.
+func (c *core) leaveOut(s *sink, m *media, first bool) {
+	t := s.thin
+	t.omitted = c.now
+	c.drop(DropNetworkLayer)
+	if !first {
+		s.seq.Skip(m.ext) // what is missing before it is of the same frame
+		return
+	}
+	if s.seq.Drop(m.ext) {
+		s.seq.Current().State.omit(m)
+	}
+	if m.info.TID <= t.top && c.now-max(t.raised, s.cur.key.at) >= riseWait && s.loss.take(c.now) {
+		c.askKeyframe(s.cur)
+	}
+}
+
+// frameOf returns what the first packet of a frame says of it.
+func frameOf(m *media) shed.Frame {
+	return shed.Frame{Keyframe: m.info.Keyframe, Discardable: m.info.Discardable, Sync: m.info.Sync, SwitchUp: m.info.SwitchUp, Layer: m.info.TID}
+}
+
+// blank returns a packet without its payload, until the next one.
+func (c *core) blank(m *media) *media {
+	b := &c.out.blank
+	*b = *m
+	b.empty()
+	return b
+}
+
+// empty leaves of a packet nothing but its number.
+func (m *media) empty() {
+	m.Payload, m.info = nil, codec.Info{}
+	m.Has &^= header.DependencyDescriptor
+}
+
+// left says whether a packet that was recalled is of a frame that a sink did not get.
+func (t *thinning) left(m *media) bool {
+	return t != nil && m.info.TID > 0 && t.gate.Dropped(m.Timestamp)
+}
