@@ -78,6 +78,7 @@ const (
 	dueNetworks           // estimates of what networks carry, and their division
 	dueProbes             // parts of probes
 	dueDemand             // Demand
+	dueRepeats            // copies of packets
 	dues
 )
 
@@ -147,6 +148,8 @@ func (c *core) tick(now int64) {
 			c.stepProbes()
 		case dueDemand:
 			c.stepDemand()
+		case dueRepeats:
+			c.stepRepeats()
 		}
 	}
 }

@@ -49,6 +49,7 @@ type Totals struct {
 	RTCPIn, RTCPOut        uint64 // compound packets
 	NACKsIn, NACKsOut      uint64 // packets asked for
 	Resent                 uint64 // to receivers
+	PictureCopies          uint64 // of them, packets of pictures beside the first answer to a request, or for which nobody has asked
 	Repaired               uint64 // by publishers' retransmissions
 	Probes, ProbeBytes     uint64 // clusters to find out what receivers' networks carry, and what was sent for them, before sealing
 	KeyframesAsked         uint64 // by receivers and by switches

@@ -134,7 +134,11 @@ func (c *core) sought(s *sink, t *track) *stream {
 		return nil
 	}
 	i := c.place(s, t, true)
-	if most := int(s.allowed.wanted); most != 0 {
+	most := int(s.allowed.wanted)
+	if s.onlyBase() {
+		most = 1
+	}
+	if most != 0 {
 		i = min(i, most-1, len(t.order)-1)
 	}
 	return t.layers[t.order[i]]

@@ -39,7 +39,7 @@ type division struct {
 }
 
 // maxResent bounds how many bits are expected to be sent again for each of pictures.
-const maxResent = 2
+const maxResent = 4
 
 // cutAbove is how many times of the estimate what is sent must be for a layer to end before its successor has begun. Lower has pictures
 // stand still for a moment where the queue would have been bearable.
@@ -54,7 +54,7 @@ func (c *core) divide(p *peer) {
 	n.failed = false
 	c.seats(p)
 	c.pausedFor(n)
-	resent := min(e.Lost/max(1-e.Lost, 0.1), maxResent)
+	resent := n.resends(&e)
 	n.share.need = n.sound.rate + d.top*(1+resent)
 	if !n.share.short && e.Budget >= n.share.need {
 		return
@@ -132,7 +132,11 @@ func (c *core) ladder(s *sink, t *track) (live bool) {
 	d := &c.nets.division
 	var buf [8]Layer
 	layers, scales := t.describe(buf[:0], s.formats), s.repeatsAsOther()
-	for i, layer := range t.order[:c.place(s, t, true)+1] {
+	top := c.place(s, t, true)
+	if s.onlyBase() {
+		top = 0
+	}
+	for i, layer := range t.order[:top+1] {
 		st := t.layers[layer]
 		r := allocate.Rung{Layer: uint8(i), Area: uint32(min(pictureArea(layers, i), math.MaxUint32))}
 		for r.Temporal = range uint8(temporals) {

@@ -33,6 +33,7 @@
 //	floor.go     places for the loudest
 //	sample.go    what flows to and from peers, and what is lost of it
 //	resend.go    receivers ask for lost packets
+//	protection.go pictures survive heavy loss: copies, the lowest layer, and receivers that wait
 //	sound.go     sound survives loss: it is sent again as it was, and with what went before
 //	keyframe.go  keyframe requests to publishers
 //	downlink.go  what a peer receives, and what its transport-wide feedback says of it

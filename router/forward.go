@@ -110,6 +110,9 @@ func (c *core) send(s *sink, m *media) {
 	c.totals.BytesOut += uint64(n + len(payload))
 	if !s.last.any || out > s.last.seq {
 		s.remember(out, m, f, rw)
+		if s.repair.twice && rw.rtx != 0 && m.info.TID == 0 {
+			c.repeatLater(s, uint16(out), 1, twiceGap, sent.Copy)
+		}
 		if rw.flags&rewriteSound != 0 && s.peer.down.guard.copied(rw) {
 			c.repeat(s, m, seg, out)
 		}
@@ -144,7 +147,7 @@ func (c *core) compose(s *sink, m *media, rw *rewrite) *header.Template {
 	if rw.flags&(rewriteExact|rewriteSound) != 0 && s.exactly(rw) {
 		return s.composeExact(m, f)
 	}
-	f.MID, f.AbsSend = !s.acked, c.absSend
+	f.MID, f.AbsSend, f.Playout = !s.acked, c.absSend, s.repair.playout
 	if s.tmpl.TransportCC() {
 		f.TransportCC = s.peer.down.sent.Next()
 	}

@@ -79,6 +79,9 @@ func (c *core) limitOf(s *sink) Limit {
 	if t == nil || s.unfit {
 		return LimitUnknown
 	}
+	if s.onlyBase() {
+		return LimitLoss
+	}
 	if s.allowed.bounds() {
 		if e := s.peer.down.net.est.Estimate(); e.Cause == bwe.Loss || e.Depends || e.Lost > lossy && e.Queue <= calmQueue {
 			return LimitLoss

@@ -13,20 +13,22 @@ type networks struct {
 	followed []*peer
 	probing  []*peer // to whom a cluster is being sent
 	division division
+	repeats  repeats
 }
 
 // path is what the network to a peer carries, by its transport-wide feedback, and what goes over it.
 type path struct {
-	est    bwe.Estimator
-	listed bool  // on core.nets.followed; never with Options.NoEstimate
-	lostAt int64 // when something had been lost of late
-	failed bool  // the estimate has fallen since the last allocation
-	load   meter // all that is sent, what nobody has asked for aside
-	sound  meter // of which is sound
-	least  least
-	share  share
-	probes prober
-	trial  trial
+	est     bwe.Estimator
+	listed  bool  // on core.nets.followed; never with Options.NoEstimate
+	lostAt  int64 // when something had been lost of late
+	failed  bool  // the estimate has fallen since the last allocation
+	load    meter // all that is sent, what nobody has asked for aside
+	sound   meter // of which is sound
+	least   least
+	share   share
+	guarded protection // of its pictures
+	probes  prober
+	trial   trial
 }
 
 // netStep is how often estimates age and are divided, in ns, and netIdle for how long after the last packet. Lower follows reports that
@@ -96,7 +98,7 @@ func (c *core) stepNetworks() {
 		n.est.Freeze(c.over.shed.Level() > 0)
 		n.load.pass(c.now)
 		n.sound.pass(c.now)
-		c.divide(p)
+		c.protect(p)
 		c.probe(p)
 		n.listed = c.now-n.est.LastSent() < netIdle || n.share.short
 		return !n.listed

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 
+	"parlor/router/header"
 	"parlor/router/sent"
 )
 
@@ -13,6 +14,10 @@ type repairs struct {
 	earned uint64   // bytes sent for which the peer has got credit
 	recent []resent // made with the first request
 	exact  []exact  // made with the first packet that may be sent again as it was
+
+	// Of pictures: what others refer to leaves twice, and how long a receiver is to wait with them.
+	twice   bool
+	playout header.Playout
 }
 
 // resent says when a packet was sent again.
@@ -26,11 +31,13 @@ type resent struct {
 // bandwidth.
 const (
 	recentResends  = 64   // packets for which the limits are remembered, a power of two
-	maxResends     = 8    // of one packet
+	lossyRecent    = 256  // the same, where copies help
+	maxResends     = 8    // of one packet, at each request
+	lossyResends   = 10   // the same, where copies help: as often as browsers ask
 	maxPerCompound = 256  // packets asked for in one compound RTCP packet
 	minResendGap   = 15e6 // ns between two resends of a packet; more where the round trip is longer
 
-	// A peer is sent again at most one byte for resendShare that it was sent, and maxCredit in one go.
+	// A peer is sent again at most one byte for resendShare that it was sent, more where more is lost, see credits, and maxCredit in one go.
 	resendShare = 2
 	maxCredit   = 128 << 10
 )
@@ -59,7 +66,7 @@ func (c *core) onNACK(p *peer, ssrc uint32, fci []byte, asked *int) {
 
 // earn gives the peer credit for what the sink has sent since the last time.
 func (p *peer) earn(s *sink) {
-	p.down.credit = min(p.down.credit+int64(s.count.bytes-s.repair.earned)/resendShare, maxCredit)
+	p.down.credit = min(p.down.credit+int64(float64(s.count.bytes-s.repair.earned)*p.down.credits()), maxCredit)
 	s.repair.earned = s.count.bytes
 }
 
@@ -80,7 +87,11 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	if rw.flags&(rewriteExact|rewriteSound) != 0 && s.exactly(rw) {
 		return c.resendExact(s, m, seg, out)
 	}
-	if !s.repair.allow(out, c.now, s.peer.resendGap(), maxResends) || !c.recallAs(rw, in, m) {
+	copies, rounds := s.peer.down.copies()
+	if copies > 1 {
+		s.repair.widen()
+	}
+	if !s.repair.allow(out, c.now, s.peer.resendGap(), rounds) || !c.recallAs(rw, in, m) {
 		return false
 	}
 	if s.thin.left(m) {
@@ -90,6 +101,9 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	s.peer.down.credit -= int64(n)
 	s.count.resent++
 	c.totals.Resent++
+	if rw.rtx != 0 {
+		c.repeatLater(s, seq, copies-1, copyGap, sent.Resend)
+	}
 	return true
 }
 
@@ -137,12 +151,24 @@ func (c *core) withOSN(seq uint16, payload []byte) []byte {
 	return b[:2+n]
 }
 
+// widen has the limits remembered for as many packets as receivers miss at a time where much is lost.
+func (r *repairs) widen() {
+	if len(r.recent) >= lossyRecent {
+		return
+	}
+	before := r.recent
+	r.recent = make([]resent, lossyRecent)
+	for _, e := range before {
+		r.recent[e.out&(lossyRecent-1)] = e
+	}
+}
+
 // allow says whether a packet may be sent again now, so many ns after the last time and so often, and notes that it is.
 func (r *repairs) allow(out uint64, now, gap int64, times int) bool {
 	if r.recent == nil {
 		r.recent = make([]resent, recentResends)
 	}
-	e := &r.recent[out&(recentResends-1)]
+	e := &r.recent[out&uint64(len(r.recent)-1)]
 	if e.out != out {
 		*e = resent{out: out}
 	}

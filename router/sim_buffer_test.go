@@ -20,6 +20,7 @@ type buffer struct {
 	whole  map[origin]bool   // frames that have come with all that they need
 	late   float64           // so long after its time stamp a frame is whole, in ns, and the variance of that
 	varies float64
+	least  int64  // so long it waits at least, as it was told
 	turns  uint64 // of the time stamp, in its units
 
 	decoded        int
@@ -108,7 +109,7 @@ func (b *buffer) complete(f *frame) {
 		b.varies += (d*d - b.varies) * variesShare
 	}
 	wait := max(2.33*math.Sqrt(b.varies)-spared, 0) + added
-	f.due = max(b.s.now, f.time+int64(b.late+wait))
+	f.due = max(b.s.now, f.time+int64(b.late+max(wait, float64(b.least))))
 	b.s.after(time.Duration(f.due-b.s.now), b.play)
 }
 

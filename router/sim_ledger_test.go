@@ -45,6 +45,7 @@ type departure struct {
 	size   int      // on the wire
 	number uint16   // transport-wide
 	told   bool     // it has such a number
+	wait   int64    // how long a picture is to wait at least, in ns; -1: not said
 	ext    uint64   // its number, or that of what is sent again
 	seen   *seen    // nil: no picture
 	again  bool     // it has left before, or in another packet
@@ -92,7 +93,11 @@ func (l *ledger) take(header, payload []byte) departure {
 	if err := p.Unmarshal(raw); err != nil {
 		l.t.Fatalf("sent RTP cannot be read: %v", err)
 	}
-	d := departure{size: len(raw) + wireOverhead}
+	d := departure{size: len(raw) + wireOverhead, wait: -1}
+	if x := p.GetExtension(subExt.PlayoutDelay); len(x) == 3 {
+		d.wait = int64(x[0])<<4 | int64(x[1])>>4
+		d.wait *= 10 * ms
+	}
 	if x := p.GetExtension(subExt.TransportCC); len(x) == 2 {
 		d.number, d.told = binary.BigEndian.Uint16(x), true
 	}

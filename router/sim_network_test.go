@@ -48,7 +48,6 @@ const (
 	narrowSound  = 0.1
 	narrowQueue  = 300 * time.Millisecond
 	steppedQueue = 400 * time.Millisecond
-	lossyFrozen  = 50 // loss that does not depend on the rate is taken for one that does
 )
 
 var narrowLink = allowed{narrowFrozen, narrowQueue, narrowSound}
@@ -56,10 +55,10 @@ var narrowLink = allowed{narrowFrozen, narrowQueue, narrowSound}
 var troubles = []trouble{
 	{name: "none", scaled: true},
 	{name: "none, exact", exact: true},
-	{name: "loss 10 %", down: "loss=10%", scaled: true, allowed: allowed{frozen: 4, sound: 0.01}},
+	{name: "loss 10 %", down: "loss=10%", scaled: true, allowed: allowed{frozen: 1.5, sound: 0.01}},
 	{name: "loss 10 %, exact", down: "loss=10%", up: "loss=10%", exact: true, allowed: allowed{frozen: 16, sound: 0.02}},
-	{name: "loss 30 %", down: "loss=30%", up: "loss=10%", scaled: true, allowed: allowed{frozen: lossyFrozen, sound: 0.06}},
-	{name: "loss 50 %", down: "loss=50%", scaled: true, allowed: allowed{frozen: narrowFrozen, sound: 0.2}},
+	{name: "loss 30 %", down: "loss=30%", up: "loss=10%", scaled: true, allowed: allowed{frozen: 4, sound: 0.01}},
+	{name: "loss 50 %", down: "loss=50%", scaled: true, allowed: allowed{frozen: 6, sound: 0.02}},
 	{name: "loss 70 %, both ways", down: "loss=70%", up: "loss=70%", scaled: true, allowed: allowed{frozen: narrowFrozen, sound: 0.6}},
 	{name: "bursts", down: "bursts=5%/8", allowed: allowed{frozen: 4, sound: 0.01}},
 	{name: "jitter", down: "jitter=200ms overtake late=2%/300ms duplicate=5%", scaled: true, allowed: allowed{frozen: 15, sound: 0.01}},
@@ -139,7 +138,7 @@ func (x *trouble) hold(t *testing.T, m figures) {
 		t.Errorf("%s: frozen %.1f s/min, queue %.0f ms, %.1f %% of the sound lost; allowed: %+v", x.name, m.Frozen, m.Queue, 100*m.Mute, x.allowed)
 	}
 	// What the room was told lags behind. No feedback tells of packets without a transport-wide number.
-	if !x.exact && (m.Told < 0.7*m.Lost || m.Told > 1.1*m.Lost+0.02) {
+	if !x.exact && (m.Told < 0.65*m.Lost || m.Told > 1.1*m.Lost+0.02) {
 		t.Errorf("%s: the room was told that %.1f %% are lost, of %.1f %%", x.name, 100*m.Told, 100*m.Lost)
 	}
 }

@@ -158,6 +158,9 @@ func (v *viewer) take(d *departure) {
 			v.askKeyframe()
 		}
 		v.nack(v.ssrc, v.picture.fresh(now))
+		if d.wait >= 0 {
+			v.buffer.least = d.wait
+		}
 		if d.seen.raw != nil {
 			v.buffer.add(d.ext, d.seen, times > 0)
 		}

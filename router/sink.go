@@ -269,7 +269,7 @@ func (t *track) rank(st *stream) int { return slices.Index(t.order, st.layer()) 
 
 // choose picks the layer that a sink should get. Who gets one keeps it while another one is about to come.
 func (c *core) choose(s *sink, t *track) int {
-	i, most := c.place(s, t, false), int(s.allowed.layers)
+	i, most := c.place(s, t, false), s.most()
 	if s.cur != nil && s.cur.live && (most == 0 || t.rank(s.cur) < most) {
 		if st := c.sought(s, t); st != nil && !st.live && st.obtainable(c.now) {
 			return s.cur.layer()

@@ -129,7 +129,7 @@ func (s *sink) wraps(i int) uint8 {
 // composeExact is compose for packets that may be sent again as they are: all that it fills in follows from the packet, but
 // for the transport-wide number.
 func (s *sink) composeExact(m *media, f *header.Fields) *header.Template {
-	f.MID, f.AbsSend = true, clock.AbsSend(m.at)
+	f.MID, f.AbsSend, f.Playout = true, clock.AbsSend(m.at), 0
 	if s.tmpl.TransportCC() {
 		f.TransportCC = s.peer.down.sent.Next()
 	}

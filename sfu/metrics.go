@@ -88,6 +88,7 @@ var (
 	mediaRTCPIn       = metric("media_rtcp_received_total", "RTCP packets received.")
 	mediaRTCPOut      = metric("media_rtcp_sent_total", "RTCP packets sent.")
 	mediaResent       = metric("media_packets_resent_total", "RTP packets sent again because a receiver missed them.")
+	mediaCopied       = metric("media_picture_copies_total", "Of them, packets of pictures that were sent more often than asked for, as much is lost.")
 	mediaRepaired     = metric("media_packets_repaired_total", "RTP packets got again because the node missed them.")
 	mediaAsked        = metric("media_nacked_total", "Packets asked for again, by who asked.", "by")
 	mediaReported     = metric("media_reported_total", "Packets that transport-wide feedback of receivers tells of.")
@@ -112,7 +113,7 @@ type roomCollector struct{ n *Node }
 
 func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{roomRooms, roomOverloaded, roomUsers, roomPublishers, roomLoad, roomJoins, roomLeaves, residence, mediaRTT, mediaLoss, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
-		mediaBytesOut, mediaRTCPIn, mediaRTCPOut, mediaResent, mediaRepaired, mediaAsked, mediaReported, mediaReportedLost,
+		mediaBytesOut, mediaRTCPIn, mediaRTCPOut, mediaResent, mediaCopied, mediaRepaired, mediaAsked, mediaReported, mediaReportedLost,
 		mediaLayers, mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaSpeakers, mediaRefused, mediaDrops} {
 		out <- d
 	}
@@ -138,6 +139,7 @@ func (c *roomCollector) Collect(out chan<- prometheus.Metric) {
 	counter(out, mediaRTCPIn, m.RTCPIn)
 	counter(out, mediaRTCPOut, m.RTCPOut)
 	counter(out, mediaResent, m.Resent)
+	counter(out, mediaCopied, m.PictureCopies)
 	counter(out, mediaRepaired, m.Repaired)
 	counter(out, mediaAsked, m.NACKsIn, "receivers")
 	counter(out, mediaAsked, m.NACKsOut, "node")

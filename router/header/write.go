@@ -44,6 +44,20 @@ type Fields struct {
 	PT          uint8
 	Marker      bool
 	MID         bool // write the MID, if negotiated
+	Playout     Playout
+}
+
+// Playout is what a receiver is asked to wait for at least before it shows a picture, in place of what came with the packet. 0: nothing.
+type Playout uint32
+
+const (
+	playoutSet  = 1 << 24
+	playoutMost = 1000 // 10 s, which is libwebrtc's own bound, in units of 10 ms
+)
+
+// PlayoutOf returns that of a time in units of 10 ms, up to 10 s (the header extension playout-delay of libwebrtc).
+func PlayoutOf(least int) Playout {
+	return playoutSet | Playout(min(max(least, 0), playoutMost))<<12 | playoutMost
 }
 
 // Write writes a header into dst and returns its length. The extensions of p that the receiver negotiated are
@@ -91,7 +105,7 @@ func (t *Template) elements(w *block, f *Fields, p *Packet) {
 		w.open(id, len(t.mid))
 		w.n += copy(w.b[w.n:], t.mid)
 	}
-	if p.Has&(AudioLevel|VideoOrientation|PlayoutDelay|DependencyDescriptor) == 0 {
+	if p.Has&(AudioLevel|VideoOrientation|PlayoutDelay|DependencyDescriptor) == 0 && f.Playout == 0 {
 		return
 	}
 	t.carried(w, f, p)
@@ -109,7 +123,12 @@ func (t *Template) carried(w *block, f *Fields, p *Packet) {
 		w.b[w.n] = p.VideoOrientation
 		w.n++
 	}
-	if id := t.ids.PlayoutDelay; id != 0 && p.Has&PlayoutDelay != 0 {
+	switch id := t.ids.PlayoutDelay; {
+	case id == 0:
+	case f.Playout != 0:
+		w.open(id, 3)
+		w.put3(byte(f.Playout>>16), byte(f.Playout>>8), byte(f.Playout))
+	case p.Has&PlayoutDelay != 0:
 		w.open(id, 3)
 		w.put3(p.PlayoutDelay[0], p.PlayoutDelay[1], p.PlayoutDelay[2])
 	}

@@ -1,0 +1,296 @@
+package router
+
+import (
+	"math"
+
+	"parlor/packet"
+	"parlor/router/bwe"
+	"parlor/router/header"
+	"parlor/router/sent"
+)
+
+// Pictures survive heavy loss by copies: what is asked for is sent several times, and where nearly half is lost, what nobody can do
+// without is sent twice before anybody asks. That helps only where the loss has nothing to do with how much is sent: what a full link loses
+// is never answered so. All copies are retransmissions, with numbers of their own.
+
+// protection is what is done for the pictures of a peer.
+type protection struct {
+	lost   float64 // the share that is lost at random; 0: none, or what is sent has to do with it
+	mean   float64 // the share that was lost over some seconds, whatever for
+	proved bool    // that it has nothing to do with that
+	copies int     // so often is sent what is asked for
+	base   bool    // pictures are of the lowest layer, and their base temporal layers are sent twice
+	twice  bool    // likewise, as far as it fits
+
+	queued int64             // when there was a queue last
+	delay  int64             // how long a receiver is to wait with a picture, in ns
+	until  int64             // up to when it is told that; 0: it is not
+	told   [latelyParts]told // what was known in the last steps
+	at     int               // the last one of them
+}
+
+// told is how many packets have arrived and are lost.
+type told struct{ arrived, lost uint64 }
+
+// What turning these costs is said of each.
+const (
+	// latelyParts times netStep is the time over which it is looked at what is lost, beside the estimate's second, if that was latelyLeast packets.
+	// Fewer take chance for loss, and more notice it later.
+	latelyParts, latelyLeast = 5, 20
+	// copyGap is the time between two copies, in ns, and copyStep at least between two looks at whether some are due. Further apart, fewer are lost together,
+	// and the last one helps later.
+	copyGap, copyStep = 7e6, 2e6
+	// twiceGap is how long after a packet its copy leaves for which nobody has asked, in ns.
+	twiceGap = 15e6
+	// baseFrom and baseUntil are the shares of loss from which on, and up to which, pictures are of the lowest layer. Higher ones show larger
+	// pictures that stand still more often.
+	baseFrom, baseUntil = 0.4, 0.33
+	// lostFading is what part of the way the share of loss falls every netStep, and its mean goes. Faster sends fewer copies where loss comes and goes.
+	lostFading = 1. / 16
+	// unproved is how often is sent what is asked for until it is known that loss does not depend on the rate. More repairs sooner, and
+	// burdens links for longer that are full.
+	unproved = 3
+	// quietFor is for how long there must have been no queue for loss to be answered by copies, in ns, and quietProved where it was proved to be random.
+	// Shorter ones burden links that are full now and then.
+	quietFor, quietProved = 5e9, 1e9
+	// delayUp and delayDown are by how much the time changes every netStep for which pictures wait, in ns, delayMost its bound, and leastRound the time in which
+	// a receiver asks again at least, that of libwebrtc. Faster ones are seen.
+	delayUp, delayDown, delayMost, leastRound = 20e6, 2e6, 500e6, 100e6
+	// delayTold is for how long it is told that they need not wait any longer, in ns, as packets get lost.
+	delayTold = 3e9
+	// mostRepeats bounds how many copies of a room wait. Beyond, there are none.
+	mostRepeats = 4096
+)
+
+// copiesFor are how often a packet that is asked for is sent, by the share that is lost.
+func copiesFor(lost float64) int {
+	switch {
+	case lost < 0.04:
+		return 1
+	case lost < 0.2:
+		return 3
+	}
+	return 4
+}
+
+// protect decides what is done for the pictures of a peer, which bring rate bit/s, by the estimate and what feedback has told. It reports
+// whether that changes which layers they are of.
+func (n *path) protect(now, rtt int64, rate float64, e *bwe.Estimate, d *delivery) (changed bool) {
+	x := &n.guarded
+	if lost := max(x.lately(d), e.Lost); x.random(now, e) && n.load.rate <= e.Delay {
+		x.lost = max(lost, x.lost-(x.lost-lost)*lostFading)
+	} else {
+		x.lost = 0
+	}
+	x.mean += (e.Lost - x.mean) * lostFading
+	was := x.base
+	x.base = e.Random && x.lost > 0 && (x.mean >= baseFrom || x.base && x.mean >= baseUntil)
+	x.twice = x.base && (e.Budget > 2*n.load.rate || x.twice && e.Budget > n.load.rate)
+	if x.copies = copiesFor(x.lost); !x.proved {
+		x.copies = min(x.copies, unproved)
+	}
+	for x.copies > 1 && rate*(1+n.resends(e)) > e.Delay {
+		x.copies--
+	}
+	x.wait(now, delayFor(x.lost, rtt))
+	return x.base != was
+}
+
+// random says whether loss is taken for one that has nothing to do with what is sent.
+func (x *protection) random(now int64, e *bwe.Estimate) bool {
+	if e.Queue > calmQueue {
+		x.queued = now
+	}
+	quiet := int64(quietFor)
+	if x.proved = e.Random; x.proved {
+		quiet = quietProved
+	}
+	return !e.Depends && now-x.queued >= quiet
+}
+
+// wait goes on to a time for which receivers wait with pictures.
+func (x *protection) wait(now, delay int64) {
+	x.delay += min(max(delay-x.delay, -delayDown), delayUp)
+	switch {
+	case x.delay > 0:
+		x.until = now + delayTold
+	case now > x.until:
+		x.until = 0
+	}
+}
+
+// delayFor is how long pictures are held until they are shown, in ns, where a share of packets is lost. What is lost has then come, or what was
+// lost twice.
+func delayFor(lost float64, rtt int64) int64 {
+	rtt = max(rtt, leastRound)
+	switch {
+	case lost < 0.06:
+		return 0
+	case lost < 0.2:
+		rtt += 40e6
+	case lost < 0.4:
+		rtt += rtt/2 + 60e6
+	default:
+		rtt += rtt + 100e6
+	}
+	return min(rtt, delayMost)
+}
+
+// lately is the share that was lost in the last half second or so, 0 if there is little to go by.
+func (x *protection) lately(d *delivery) float64 {
+	x.at = (x.at + 1) % latelyParts
+	then, now := x.told[x.at], told{d.arrived, d.lost}
+	x.told[x.at] = now
+	lost := max(now.lost, then.lost) - then.lost // some are taken back
+	all := float64(now.arrived - then.arrived + lost)
+	if all < latelyLeast {
+		return 0
+	}
+	share := float64(lost) / all
+	return share - math.Sqrt(share*(1-share)/all)
+}
+
+// resends is how much is expected to be sent again for what is sent.
+func (n *path) resends(e *bwe.Estimate) float64 {
+	x := &n.guarded
+	r := e.Lost / max(1-e.Lost, 0.1)
+	if x.copies > 1 {
+		r = float64(x.copies) * x.lost / max(1-math.Pow(x.lost, float64(x.copies)), 0.1)
+	}
+	if x.base {
+		r = 1 + r*x.lost
+	}
+	return min(r, maxResent)
+}
+
+// credits is how many bytes may be sent again for each that was sent.
+func (d *downlink) credits() float64 {
+	if d.net == nil {
+		return 1. / resendShare
+	}
+	x := &d.net.guarded
+	if !x.proved {
+		return min(1./resendShare+4*x.lost, 1)
+	}
+	return min(1./resendShare+4*x.lost, 2)
+}
+
+// copies is how often is sent what is asked for, and rounds how often it may be asked for.
+func (d *downlink) copies() (copies, rounds int) {
+	if d.net == nil || d.net.guarded.copies <= 1 {
+		return 1, maxResends
+	}
+	return d.net.guarded.copies, lossyResends
+}
+
+// protect has the pictures of a peer protected by what is lost, and divides what its network carries.
+func (c *core) protect(p *peer) {
+	c.divide(p)
+	e := p.down.net.est.Estimate()
+	c.protectBy(p, &e)
+}
+
+// protectBy protects them by an estimate.
+func (c *core) protectBy(p *peer, e *bwe.Estimate) {
+	changed := p.down.net.protect(c.now, p.rtt, c.nets.division.now, e, &p.down.told)
+	c.guard(p)
+	for _, s := range p.down.sinks {
+		if changed && s.section.Kind == packet.Video && s.active {
+			c.takeUp(s, byNetwork)
+		}
+	}
+}
+
+// guard has the sinks of a peer do what was decided.
+func (c *core) guard(p *peer) {
+	x, playout := &p.down.net.guarded, header.Playout(0)
+	if x.until != 0 {
+		playout = header.PlayoutOf(int(x.delay / 10e6))
+	}
+	for _, s := range p.down.sinks {
+		if s.section.Kind == packet.Video {
+			s.repair.twice, s.repair.playout = x.twice, playout
+		}
+	}
+}
+
+// onlyBase says whether the sink is to show the lowest layer, whatever its network carries.
+func (s *sink) onlyBase() bool {
+	n := s.peer.down.net
+	return n != nil && n.guarded.base && s.measured()
+}
+
+// most is how many layers of a track the sink may show, from the lowest on; 0: all.
+func (s *sink) most() int {
+	if s.onlyBase() {
+		return 1
+	}
+	return int(s.allowed.layers)
+}
+
+// repeat is copies of a packet that are due.
+type repeat struct {
+	s    *sink
+	at   int64
+	seq  uint16
+	left uint8
+	kind sent.Kind
+}
+
+// repeats is the copies of a room that wait.
+type repeats struct{ list, spare []repeat }
+
+// repeatLater has a packet of a sink sent again after a time, so often.
+func (c *core) repeatLater(s *sink, seq uint16, times int, after int64, kind sent.Kind) {
+	if r := &c.nets.repeats; times > 0 && len(r.list) < mostRepeats {
+		r.list = append(r.list, repeat{s: s, at: c.now + after, seq: seq, left: uint8(times), kind: kind})
+		c.at(dueRepeats, c.now+after)
+	}
+}
+
+// stepRepeats sends the copies that are due.
+func (c *core) stepRepeats() {
+	r := &c.nets.repeats
+	due := r.list
+	r.list, r.spare = r.spare[:0], due[:0]
+	next := int64(math.MaxInt64)
+	for _, x := range due {
+		if x.at <= c.now {
+			if c.repeatNow(&x); x.left == 1 {
+				continue
+			}
+			x.left--
+			x.at += copyGap
+		}
+		r.list = append(r.list, x)
+		next = min(next, x.at)
+	}
+	clear(due)
+	if len(r.list) > 0 {
+		c.at(dueRepeats, max(next, c.now+copyStep))
+	}
+}
+
+// repeatNow sends a copy, if the packet is still there and its receiver may have it.
+func (c *core) repeatNow(x *repeat) {
+	s, d := x.s, &x.s.peer.down
+	if !s.active || !s.peer.ready || x.kind == sent.Resend && d.credit <= 0 {
+		return
+	}
+	m := c.slot()
+	defer c.free(m)
+	in, seg := s.seq.In(x.seq)
+	if seg == nil || seg.State.rtx == 0 || !c.recallAs(&seg.State, in, m) {
+		return
+	}
+	if s.thin.left(m) {
+		m.empty() // as in resend
+	}
+	n := c.again(s, m, &seg.State, x.seq, x.kind, 0)
+	if x.kind == sent.Resend {
+		d.credit -= int64(n)
+	}
+	s.count.resent++
+	c.totals.Resent++
+	c.totals.PictureCopies++
+}

@@ -1,0 +1,234 @@
+package router
+
+import (
+	"encoding/binary"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/stretchr/testify/require"
+
+	"parlor/router/bwe"
+	"parlor/router/header"
+)
+
+// lossy is a world whose receiver loses so much at random, as a step of its network has it.
+func (w *world) lossy(share float64) {
+	p := w.c.peers[3]
+	n := p.down.pathOf()
+	e := bwe.Estimate{Capacity: 10e6, Budget: 10e6, Delay: 10e6, Lost: share, Random: true}
+	for range 50 { // so that its mean is that
+		n.protect(w.now, p.rtt, 1e6, &e, &p.down.told)
+	}
+	w.c.guard(p)
+}
+
+// originals are the numbers of what retransmissions of an SSRC send again.
+func (o *capture) originals(ssrc uint32) (list []uint16) {
+	for _, p := range o.rtp {
+		if p.SSRC == ssrc && len(p.Payload) >= 2 {
+			list = append(list, binary.BigEndian.Uint16(p.Payload))
+		}
+	}
+	return list
+}
+
+func (o *capture) nack(seqs ...uint16) {
+	o.w.rtcp(3, &rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: rtcp.NackPairsFromSequenceNumbers(seqs)})
+}
+
+// TestWhatLossIsAnsweredBy: by copies and patience the more, the more is lost; by none of it where that may have to do with what is sent.
+func TestWhatLossIsAnsweredBy(t *testing.T) {
+	random := func(lost float64) bwe.Estimate {
+		return bwe.Estimate{Capacity: 10e6, Budget: 10e6, Delay: 10e6, Lost: lost, Random: true}
+	}
+	unproved, depends, queue, small, full := random(.5), random(.5), random(.5), random(.5), random(.1)
+	unproved.Random = false
+	depends.Depends = true
+	queue.Queue = calmQueue + 1
+	small.Delay = 2e6
+	full.Delay = 1e6
+	for name, x := range map[string]struct {
+		e      bwe.Estimate
+		copies int
+		delay  int64
+		base   bool
+	}{
+		"none":             {random(0), 1, 0, false},
+		"2 %":              {random(.02), 1, 0, false},
+		"10 %":             {random(.1), 3, 140 * ms, false},
+		"30 %":             {random(.3), 4, 210 * ms, false},
+		"50 %":             {random(.5), 4, 300 * ms, true},
+		"50 %, not proved": {unproved, 3, 300 * ms, false},
+		"depends on rate":  {depends, 1, 0, false},
+		"queue":            {queue, 1, 0, false},
+		"small":            {small, 1, 300 * ms, true},
+		"full":             {full, 1, 140 * ms, false},
+	} {
+		var n path
+		now := int64(1_700_000_000e9)
+		for range 50 {
+			n.protect(now, 80*ms, 1e6, &x.e, &delivery{})
+		}
+		require.Equal(t, x.copies, n.guarded.copies, name)
+		require.Equal(t, x.delay, n.guarded.delay, name)
+		require.Equal(t, x.base, n.guarded.base, name)
+	}
+	var n path
+	calm, now := random(.3), int64(1_700_000_000e9)
+	n.protect(now, 80*ms, 1e6, &queue, &delivery{})
+	n.protect(now+quietProved-1, 80*ms, 1e6, &calm, &delivery{})
+	require.Equal(t, 1, n.guarded.copies, "soon after a queue")
+	n.protect(now+quietProved, 80*ms, 1e6, &calm, &delivery{})
+	require.Equal(t, 4, n.guarded.copies, "some time after a queue")
+}
+
+// TestFewPacketsSayLittleOfLoss: what feedback has told in the last half second counts at once, but for what chance may have done.
+func TestFewPacketsSayLittleOfLoss(t *testing.T) {
+	var x protection
+	require.Zero(t, x.lately(&delivery{arrived: 5, lost: 10}))
+	require.InDelta(t, .43, x.lately(&delivery{arrived: 25, lost: 25}), .01)
+	for range latelyParts - 1 {
+		require.NotZero(t, x.lately(&delivery{arrived: 25, lost: 25}))
+	}
+	require.Zero(t, x.lately(&delivery{arrived: 25, lost: 20}), "some were found")
+}
+
+// TestWhatIsAskedForIsSentSeveralTimes, some ms apart, and again when it is asked for again.
+func TestWhatIsAskedForIsSentSeveralTimes(t *testing.T) {
+	w, a, _, sub := meeting(t)
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, a.frame(true, 3)...)
+	lost := sub.rtp[1].SequenceNumber
+	sub.nack(lost)
+	w.pass(60 * time.Millisecond)
+	require.Len(t, sub.originals(5001), 1, "where nothing is lost, once")
+	w.lossy(.3)
+	sub.clear()
+	sub.nack(lost)
+	require.Len(t, sub.originals(5001), 1)
+	w.pass(60 * time.Millisecond)
+	require.Equal(t, []uint16{lost, lost, lost, lost}, sub.originals(5001))
+	for i := 1; i < 4; i++ {
+		require.GreaterOrEqual(t, sub.at[i]-sub.at[i-1], int64(copyGap))
+		require.LessOrEqual(t, sub.at[i]-sub.at[i-1], int64(copyGap+copyStep))
+	}
+	sub.nack(lost)
+	w.pass(60 * time.Millisecond)
+	require.Len(t, sub.originals(5001), 8)
+	require.EqualValues(t, 6, w.c.totals.PictureCopies)
+	require.EqualValues(t, 9, w.c.totals.Resent)
+}
+
+// TestCopiesEndWithWhatTheyAreOf: not one is sent after what it is of was left.
+func TestCopiesEndWithWhatTheyAreOf(t *testing.T) {
+	for name, end := range map[string]func(w *world){
+		"watch":  func(w *world) { w.watch(3, "5", 2, Camera, High) },
+		"hide":   func(w *world) { w.must(w.c.watch(3, "5", Want{}, w.now)) },
+		"pause":  func(w *world) { w.must(w.c.pause(3, w.now)) },
+		"detach": func(w *world) { w.must(w.c.detach(3, w.now)) },
+		"update": func(w *world) { w.must(w.c.update(3, nil, nil, w.now)) },
+	} {
+		w, a, _, sub := meeting(t)
+		w.watch(3, "5", 1, Camera, High)
+		w.lossy(.5)
+		w.deliver(1, false, a.frame(true, 3)...)
+		sub.nack(sub.rtp[1].SequenceNumber)
+		require.Len(t, w.c.nets.repeats.list, 4, name)
+		sub.clear()
+		end(w)
+		w.pass(60 * time.Millisecond)
+		require.Empty(t, sub.rtp, name)
+		require.Empty(t, w.c.nets.repeats.list, name)
+	}
+}
+
+// TestBaseLayersLeaveTwice where half is lost: what others refer to, whether it is asked for or not.
+func TestBaseLayersLeaveTwice(t *testing.T) {
+	w, a, _, sub := meeting(t)
+	w.watch(3, "5", 1, Camera, High)
+	w.lossy(.5)
+	w.deliver(1, false, a.frame(true, 3)...)
+	first := sub.seqs(5000)
+	w.pass(twiceGap - 1)
+	require.Empty(t, sub.seqs(5001))
+	w.pass(copyStep + 1)
+	require.Equal(t, first, sub.originals(5001))
+	sub.clear()
+	higher := a.frame(false, 2)
+	for _, raw := range higher {
+		raw[len(raw)-4-1-1] |= 2 << 6 // its temporal layer
+	}
+	w.deliver(1, false, higher...)
+	w.pass(50 * time.Millisecond)
+	require.Len(t, sub.seqs(5000), 2)
+	require.Empty(t, sub.seqs(5001))
+}
+
+// TestReceiversWaitWhereMuchIsLost: they are told how long, and when they need not any more.
+func TestReceiversWaitWhereMuchIsLost(t *testing.T) {
+	w, a, _, sub := meeting(t)
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, a.frame(true, 1)...)
+	wait := func() int {
+		w.deliver(1, false, a.frame(false, 1)...)
+		x := sub.rtp[len(sub.rtp)-1].GetExtension(subExt.PlayoutDelay)
+		if x == nil {
+			return -1
+		}
+		require.Equal(t, []byte{x[1] & 15, x[2]}, []byte{playoutMostHigh, playoutMostLow}, "the utmost is that of browsers")
+		return int(x[0])<<4 | int(x[1])>>4
+	}
+	require.Equal(t, -1, wait())
+	w.lossy(.3)
+	require.Equal(t, 21, wait())
+	p, none := w.c.peers[3], bwe.Estimate{Capacity: 10e6, Budget: 10e6, Delay: 10e6}
+	var seen []int
+	for range 2000 {
+		w.now += netStep
+		p.down.net.protect(w.now, p.rtt, 1e6, &none, &p.down.told)
+		w.c.guard(p)
+		if x := wait(); len(seen) == 0 || seen[len(seen)-1] != x {
+			seen = append(seen, x)
+		}
+	}
+	require.Equal(t, []int{-1, 0}, []int{seen[len(seen)-1], seen[len(seen)-2]})
+	require.True(t, slices.IsSortedFunc(seen, func(x, y int) int { return y - x }), "%v", seen)
+	require.Equal(t, header.Playout(0), p.down.sinks["5"].repair.playout)
+}
+
+const playoutMostHigh, playoutMostLow = 1000 >> 8, 1000 & 0xff
+
+// TestHalfOfThePacketsLost: the lowest layer is shown then, and larger ones again when that is over.
+func TestHalfOfThePacketsLost(t *testing.T) {
+	w := newWorld(t)
+	cam := w.layered(1, 1, 500, 1900, 6000)
+	o := w.join(3, 3, nil, seatVideo("5", 5000))
+	w.watch(3, "5", 1, Camera, High)
+	p := w.c.peers[3]
+	p.down.pathOf().listed = true // what is told of its network is told here
+	for _, x := range []struct {
+		lost   float64
+		layers [3]bool
+		limit  Limit
+	}{{0, [3]bool{2: true}, LimitNone}, {.5, [3]bool{0: true}, LimitLoss}, {.1, [3]bool{2: true}, LimitNone}} {
+		for i := range 160 {
+			if cam.frame(); i == 120 {
+				o.clear()
+			}
+			w.pass(40 * time.Millisecond)
+			w.c.protectBy(p, &bwe.Estimate{Capacity: 10e6, Budget: 10e6, Delay: 10e6, Lost: x.lost, Random: true})
+		}
+		var layers [3]bool
+		for _, r := range o.rtp {
+			for i, size := range cam.sizes {
+				if d := len(r.Payload) - size/(1+size/1100); r.SSRC == 5000 && d > 0 && d < 40 {
+					layers[i] = true
+				}
+			}
+		}
+		require.Equal(t, x.layers, layers, "%v lost", x.lost)
+		require.Equal(t, x.limit, w.c.limit(p), "%v lost", x.lost)
+	}
+}
