@@ -1,6 +1,7 @@
 // How a local track is encoded: layers, bitrates, codecs. Pure decisions on plain values.
 
 /** @typedef {import('./protocol.js').Source} Source */
+/** @typedef {import('./protocol.js').Layers} Layers */
 
 /** Two thirds of what good pictures of that size need at most; the bandwidth estimate rules below it. */
 const BITS_PER_PIXEL = 2.6;
@@ -28,20 +29,39 @@ function bitrate(width, height) {
 
 /**
  * The encodings of a section, lowest layer first, as the node expects them.
- * @param {{source: Source, simulcast?: boolean, codec?: string, width?: number, height?: number}} p
+ * @param {{source: Source, simulcast?: boolean, codec?: string, width?: number, height?: number, layers?: Layers}} p
  * @returns {RTCRtpEncodingParameters[]}
  */
-export function encodings({ source, simulcast, codec, width = 1280, height = 720 }) {
+export function encodings({ source, simulcast, codec, width = 1280, height = 720, layers = {} }) {
   if (source === 'screen') return [{ maxBitrate: SCREEN_BITRATE }];
   if (source !== 'camera') return [];
   if (!simulcast) return [{ maxBitrate: bitrate(width, height) }];
   const mode = SCALABLE.has((codec ?? '').toLowerCase()) ? { scalabilityMode: 'L1T1' } : {};
   return [['q', 4], ['h', 2], ['f', 1]].map(([rid, by]) => ({
     rid: String(rid),
+    active: layers[rid] ?? true,
     scaleResolutionDownBy: Number(by),
     maxBitrate: bitrate(width / Number(by), height / Number(by)),
     ...mode,
   }));
+}
+
+/**
+ * Changes what a section has to what it is to have. Says whether there is a difference: setting parameters anew may have the encoder begin anew.
+ * @param {RTCRtpEncodingParameters[]} has
+ * @param {RTCRtpEncodingParameters[]} wanted  for a track of another size
+ * @param {boolean} sized   whether they are
+ * @param {Layers} layers   of these whether they are to be sent
+ */
+export function refit(has, wanted, sized, layers) {
+  let changed = false;
+  has.forEach((e, i) => {
+    const active = layers[e.rid ?? ''] ?? e.active;
+    const maxBitrate = sized ? wanted[i]?.maxBitrate : e.maxBitrate;
+    changed ||= active !== e.active || maxBitrate !== e.maxBitrate;
+    Object.assign(e, { active, ...(maxBitrate && { maxBitrate }) });
+  });
+  return changed;
 }
 
 /** @typedef {{mimeType: string, clockRate: number, channels?: number, sdpFmtpLine?: string}} Codec */

@@ -20,6 +20,8 @@ import { Recovery } from './recovery.js';
 export class Media {
   /** @type {Peer | null} */
   #peer = null;
+  /** @type {Map<import('./protocol.js').Source, import('./protocol.js').Layers>} what the node has told in this session */
+  #layers = new Map();
   #recovery = new Recovery(systemClock, (step) => this.#repair(step), Math.random);
   #opts;
 
@@ -41,6 +43,17 @@ export class Media {
   /** A session begins or ends. */
   reset() {
     this.#recovery.reset();
+    this.#layers.clear();
+  }
+
+  /**
+   * Which layers of a source are to be sent. Holds for other PeerConnections of the session too.
+   * @param {import('./protocol.js').Source} source
+   * @param {import('./protocol.js').Layers} layers
+   */
+  steer(source, layers) {
+    this.#layers.set(source, layers);
+    this.#peer?.steer(source).catch(() => {}); // that one has ended; the next one goes by it
   }
 
   /** A PeerConnection for this session, in place of any other. */
@@ -48,6 +61,7 @@ export class Media {
     this.close();
     const peer = new Peer({
       send: (offer) => this.#opts.send(offer),
+      layers: (source) => this.#layers.get(source),
       onState: (state) => this.#peer === peer && this.#recovery.changed(state),
     });
     this.#peer = peer;

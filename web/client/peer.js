@@ -4,13 +4,14 @@
 //   open()      first offer: seats, and what is being published already
 //   grow()      more seats by another offer
 //   publish()   a local track: reuses its section, offers only when there is none that fits
-//   silence()   takes the track from its section, which stays for the next time
+//   replace()   another track, or none, in the section, which stays for the next time
+//   steer()     sends the layers that somebody gets, and no others
 //   channels()  data channels for messages, by another offer
 //   restart()   ICE restart
 //
 // A job that the node refuses is taken back (rollback), and only its caller hears of it.
 
-import { encodings, preferred, receivable, redundant } from './encodings.js';
+import { encodings, preferred, receivable, redundant, refit } from './encodings.js';
 import { CHANNELS, ParlorError } from './protocol.js';
 import { compact } from './sdp.js';
 
@@ -23,6 +24,7 @@ import { compact } from './sdp.js';
 /**
  * @typedef {object} PeerOptions
  * @property {(offer: OfferRequest) => Promise<{sdp: string}>} send
+ * @property {(source: Source) => import('./protocol.js').Layers | undefined} [layers]  which are to be sent; undefined: all
  * @property {(state: RTCPeerConnectionState) => void} onState  `closed` also when the node ended DTLS
  */
 
@@ -30,6 +32,7 @@ export class Peer {
   #pc;
   #send;
   #onState;
+  #layers;
   #fresh = true;
   #closed = false;
   /** @type {(err: ParlorError) => void} */
@@ -50,8 +53,9 @@ export class Peer {
   #screenStream = new MediaStream();
 
   /** @param {PeerOptions} opts */
-  constructor({ send, onState }) {
+  constructor({ send, onState, layers = () => undefined }) {
     this.#send = send;
+    this.#layers = layers;
     this.#onState = onState;
     this.#gone.catch(() => {});
     this.#pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
@@ -157,7 +161,18 @@ export class Peer {
     return this.#queue(async () => {
       const section = this.#active.get(source);
       await section?.transceiver.sender.replaceTrack(track);
-      if (section && track && source === 'camera') await fit(section, track);
+      if (section && track) await this.#fit(source, section, track);
+    });
+  }
+
+  /**
+   * Other layers of a source are to be sent than before. No offer.
+   * @param {Source} source
+   */
+  steer(source) {
+    return this.#queue(async () => {
+      const section = this.#active.get(source);
+      if (section) await this.#fit(source, section, section.transceiver.sender.track);
     });
   }
 
@@ -296,6 +311,7 @@ export class Peer {
       this.#sections.set(key, section);
     } else {
       await section.transceiver.sender.replaceTrack(p.track);
+      await this.#fit(source, section, p.track);
     }
     const t = section.transceiver;
     const same = section.codec === p.codec;
@@ -314,10 +330,25 @@ export class Peer {
     const t = this.#pc.addTransceiver(p.track, {
       direction: 'sendonly',
       streams: [source.startsWith('screen') ? this.#screenStream : this.#stream],
-      sendEncodings: encodings({ source, simulcast: p.simulcast, codec: p.codec, width, height }),
+      sendEncodings: encodings({ source, simulcast: p.simulcast, codec: p.codec, width, height, layers: this.#layers(source) }),
     });
     if (source === 'mic') preferRedundant(t);
     return t;
+  }
+
+  /**
+   * Has a camera's layers take what a picture of its size needs, and those of any source be sent that are wanted.
+   * @param {Source} source
+   * @param {Section} section
+   * @param {MediaStreamTrack | null} track
+   */
+  async #fit(source, { transceiver: { sender }, codec }, track) {
+    const p = sender.getParameters();
+    const size = source === 'camera' ? track?.getSettings() : undefined;
+    const wanted = encodings({ source, simulcast: p.encodings?.length > 1, codec, ...size });
+    if (refit(p.encodings ?? [], wanted, size !== undefined, this.#layers(source) ?? {})) {
+      await sender.setParameters(p).catch(() => {}); // not yet negotiated, or a browser without it: the picture is sent all the same
+    }
   }
 
   /**
@@ -329,20 +360,6 @@ export class Peer {
     this.#active.delete(source);
     await section?.transceiver.sender.replaceTrack(null);
   }
-}
-
-/**
- * Has a camera's layers take what a picture of its size needs.
- * @param {Section} section
- * @param {MediaStreamTrack} track
- */
-async function fit({ transceiver: { sender }, codec }, track) {
-  const p = sender.getParameters();
-  const wanted = encodings({ source: 'camera', simulcast: p.encodings.length > 1, codec, ...track.getSettings() });
-  p.encodings.forEach((e, i) => {
-    e.maxBitrate = wanted[i]?.maxBitrate;
-  });
-  await sender.setParameters(p).catch(() => {}); // not yet negotiated, or a browser without it: the picture is sent all the same
 }
 
 const closed = () => new ParlorError('aborted', 'The media connection was closed.');

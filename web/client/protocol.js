@@ -13,6 +13,7 @@
 /** @typedef {'main' | 'sub'} StreamType  main: camera and microphone; sub: screen and its sound */
 /** @typedef {'none' | 'both' | 'audio' | 'video'} Block  what of one's own streams is not forwarded, by a command */
 /** @typedef {{source: Source, on: boolean, blocked?: boolean}} StreamState */
+/** @typedef {Record<string, boolean>} Layers  of a stream, by RID: whether they are to be sent */
 /** @typedef {{user: string, role?: Role, streams?: StreamState[], mediaOnly?: boolean}} UserState */
 /** @typedef {{lostMs: number, reconnectMs: number, timeoutMs: number, pingMs: number}} Timers */
 
@@ -51,6 +52,7 @@
  *   {type: 'message', user?: string, cmdId: number, data: string} |
  *   {type: 'blocked', block: Block} |
  *   {type: 'token_expiring', inMs: number} |
+ *   {type: 'layers', source: Source, rids: Layers} |
  *   {type: 'undecodable', user: string, source: Source, seat?: string, on: boolean, codec?: string} |
  *   {type: 'paused', user: string, source: Source, seat?: string, on: boolean} |
  *   {type: 'exited', reason: number, text?: string, next?: string})} ServerEvent

@@ -344,6 +344,7 @@ export class Stay {
     else if (e.type === 'message') this.#said(e);
     else if (e.type === 'blocked') this.#blocked(e.block);
     else if (e.type === 'token_expiring') this.#expiring(e.inMs);
+    else if (e.type === 'layers') this.media.steer(e.source, e.rids);
     else if (e.type === 'undecodable') this.#cannotDecode(e);
     else if (e.type === 'paused') this.#pauses(e);
     else if (e.type === 'exited') this.#exited(e.reason, e.text ?? '');
