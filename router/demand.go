@@ -277,7 +277,7 @@ func (c *core) awaitLayers(t *track) (again int64) {
 	for _, st := range t.layers {
 		switch {
 		case st.asked == 0:
-		case st.live:
+		case st.live && st.lastAt > st.asked: // not just still
 			st.asked = 0
 		case st.obtainable(c.now):
 			again = sooner(again, st.asked+comesWithin)

@@ -129,6 +129,22 @@ func TestLayersThatNobodyWantsAreOff(t *testing.T) {
 	require.Equal(t, []string{"qhf", "q", "qf", "qhf", "qh"}, cam.n.told())
 }
 
+// TestWhoWantsAgainWhatHasJustStopped gets it, and nothing else is sent in its place while it begins.
+func TestWhoWantsAgainWhatHasJustStopped(t *testing.T) {
+	for after := range 20 {
+		w, cam := steered(t)
+		cam.lag = 300 * ms
+		w.want(thumb)
+		cam.send(6 * time.Second)
+		require.Equal(t, []string{"qhf", "q"}, cam.n.told())
+		cam.send(time.Duration(after) * 100 * time.Millisecond)
+		w.want(full)
+		cam.send(10 * time.Second)
+		require.Equal(t, []string{"qhf", "q", "qf"}, cam.n.told(), "wanted again after %d00 ms", after)
+		require.Equal(t, 2, w.fed())
+	}
+}
+
 // TestWhoGetsAnotherLayerKeepsItsOwn until the one that it wants is there: it does not go down to the lowest in between.
 func TestWhoGetsAnotherLayerKeepsItsOwn(t *testing.T) {
 	w, cam := steered(t)

@@ -21,6 +21,7 @@ import (
 //	meet_test.go     meeting, and every way of leaving
 //	lost_test.go     pages whose network is cut
 //	media_test.go    codecs, simulcast
+//	layers_test.go   what nobody gets is not sent
 //	sizes_test.go    pictures as large as they are shown, and none of what is hidden
 //	streams_test.go  screens, what one does not want to see or hear, roles, rights, limits
 //	rights_test.go   blocks, and tokens that end, are renewed, or allow less

@@ -176,7 +176,7 @@
   async function sent() {
     const out = {};
     (await parlor.getStats())?.forEach((s) => {
-      if (s.type === 'outbound-rtp' && s.kind === 'video') out[s.rid ?? ''] = { frames: s.framesEncoded ?? 0, width: s.frameWidth ?? 0, active: s.active };
+      if (s.type === 'outbound-rtp' && s.kind === 'video') out[s.rid ?? ''] = { frames: s.framesEncoded ?? 0, width: s.frameWidth ?? 0, bytes: s.bytesSent ?? 0, active: s.active };
     });
     return out;
   }
@@ -222,6 +222,17 @@
     if (within === 0) return { at, frame: null };
     const frame = new Promise((r) => el.requestVideoFrameCallback((_, { receiveTime }) => r({ received: performance.timeOrigin + receiveTime, seen: now() })));
     return { at, frame: await Promise.race([frame, new Promise((r) => setTimeout(r, within, null))]) };
+  }
+
+  // Changes how a user's picture is shown; resolves with how long it took until a frame was received that is so wide, in ms.
+  async function grown(userId, change, width) {
+    const el = views.get(`${userId}/main`);
+    const at = now();
+    change(el);
+    for (;;) {
+      const frame = await new Promise((r) => el.requestVideoFrameCallback((_, f) => r(f)));
+      if (frame.width >= width) return performance.timeOrigin + frame.receiveTime - at;
+    }
   }
 
   // Whether nothing of that kind comes in of a user, looked at for a while.
@@ -275,7 +286,7 @@
   }
 
   window.probe = {
-    now, events, stalls, late, meetsItself, views, given, enter, exit, enterAndExit, find, received, sent, moving, show, shown, sounding, silent, frozen, held,
+    now, events, stalls, late, meetsItself, views, given, enter, exit, enterAndExit, find, received, sent, moving, show, grown, shown, sounding, silent, frozen, held,
     get parlor() { return parlor; },
   };
 })()

@@ -1,0 +1,100 @@
+package web_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// layer is what is sent of one.
+type layer struct {
+	Frames, Bytes int
+	Active        bool
+}
+
+// sends returns what is sent of the camera by layer, in bytes a second over a while.
+func (p *person) sends(over time.Duration) (rates map[string]float64, sum float64) {
+	p.t.Helper()
+	at := func() (l map[string]layer) {
+		p.eval("probe.sent()", &l)
+		return l
+	}
+	before, began := at(), time.Now()
+	time.Sleep(over)
+	rates = map[string]float64{}
+	for rid, l := range at() {
+		rates[rid] = float64(l.Bytes-before[rid].Bytes) / time.Since(began).Seconds()
+		sum += rates[rid]
+	}
+	return rates, sum
+}
+
+// grows has a user's picture shown so large, and returns how long it took until it came so large, in ms.
+func (p *person) grows(user string, width, height int) (ms float64) {
+	p.t.Helper()
+	p.eval(fmt.Sprintf("probe.grown(%q, (el) => { el.style.width = '%dpx'; el.style.height = '%dpx' }, %d)", user, width, height, width), &ms)
+	p.t.Logf("%d wide after %.1f ms", width, ms)
+	return ms
+}
+
+// small has a user's picture shown as a thumbnail, and waits until it comes as one.
+func (p *person) small(user string) {
+	p.t.Helper()
+	p.show(user, "el.style.width = '160px'; el.style.height = '90px'", 0)
+	p.width(user, 320)
+}
+
+// Of a camera that is shown as a thumbnail only the lowest layer is sent, and the others are back at once: the picture goes on all the while,
+// and the publisher is not said to be poorly connected.
+func TestLayersThatNobodyGetsAreNotSent(t *testing.T) {
+	ann, ben := viewed(t, "layers", map[string]any{"width": 1280, "height": 720, "frameRate": 15, "simulcast": true})
+	require.NoError(t, ann.page.Wait(within(t, 2*limit), `probe.sent().then(s => s.f?.frames > 0 && s.h?.frames > 0 && s.q?.frames > 0)`, nil))
+	ben.show("ann", "el.style.width = '1280px'; el.style.height = '720px'", 0)
+	ben.width("ann", 1280)
+	time.Sleep(6 * time.Second) // until the middle one is off too
+	rates, whole := ann.sends(2 * time.Second)
+	t.Logf("shown in full: %v", rates)
+	require.Zero(t, rates["h"])
+	before, since := ben.received("ann"), ben.now()
+	ben.small("ann")
+	time.Sleep(6 * time.Second)
+	rates, least := ann.sends(2 * time.Second)
+	t.Logf("a thumbnail: %v, %.0f %%", rates, 100*least/whole)
+	require.LessOrEqual(t, least, 0.2*whole)
+	require.Positive(t, rates["q"])
+
+	// A machine that encodes in software is late now and then: the best of three counts.
+	fastest := ben.grows("ann", 1280, 720)
+	for n := 0; n < 2 && fastest > float64(back/time.Millisecond); n++ {
+		ben.small("ann")
+		require.NoError(t, ann.page.Wait(within(t, limit), `probe.sent().then(s => !s.f.active)`, nil))
+		time.Sleep(time.Second)
+		fastest = min(fastest, ben.grows("ann", 1280, 720))
+	}
+	require.LessOrEqual(t, fastest, float64(back/time.Millisecond))
+	ben.smooth(ann, since, before, ben.frames("ann", ben.received("ann"), 10))
+	require.False(t, math.IsInf(fastest, 0))
+}
+
+// Who is alone sends the lowest layer, over another PeerConnection too, and whoever comes sees the picture in full.
+func TestWhoIsAloneSendsTheLowestLayer(t *testing.T) {
+	n := startNode(t)
+	b := shared.get(t)
+	ann := joinAs(t, b, n, entry{Room: "alone", User: "ann", Video: map[string]any{"width": 1280, "height": 720, "frameRate": 15, "simulcast": true}})
+	const off = `probe.sent().then(s => s.q?.active && s.h?.active === false && s.f?.active === false)`
+	require.NoError(t, ann.page.Wait(within(t, 3*limit), off, nil))
+	rates, _ := ann.sends(2 * time.Second)
+	require.Zero(t, rates["h"]+rates["f"])
+	require.Positive(t, rates["q"])
+	ann.eval(`probe.parlor.updateLocalVideo({mute: true}).then(() => probe.parlor.updateLocalVideo({mute: false, frameRate: 10}))`, nil)
+	var still bool
+	ann.eval(off, &still)
+	require.True(t, still, "after a mute")
+	ben := joinAs(t, b, n, entry{Room: "alone", User: "ben", Video: false})
+	ben.sees("ann")
+	ben.show("ann", "el.style.width = '1280px'; el.style.height = '720px'", 0)
+	ben.width("ann", 1280)
+}
