@@ -43,6 +43,8 @@ func TestSimulcastLayers(t *testing.T) {
 	ben := joinAs(t, b, n, viewer)
 	viewer.User = "cleo"
 	third := joinAs(t, b, n, viewer)
+	viewer.User, viewer.Quality = "dan", "mid" // so that somebody wants each layer all the time: an encoder that takes one up stands still
+	joinAs(t, b, n, viewer).sees("ann")
 
 	// The bandwidth estimate of the sender has to rise before it sends the upper layers.
 	require.NoError(t, ann.page.Wait(within(t, 2*limit), `probe.sent().then(s => s.f?.frames > 0 && s.h?.frames > 0 && s.q?.frames > 0)`, nil))
