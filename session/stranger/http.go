@@ -53,7 +53,10 @@ func (b *Budget) serveFile(w http.ResponseWriter, r *http.Request, site netip.Pr
 	}
 	m := &meter{ResponseWriter: w}
 	next.ServeHTTP(m, r)
-	b.charge(site, time.Duration(m.bytes)*fileByte)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cpu.owe(time.Now(), site, time.Duration(m.bytes)*fileByte)
+	b.cpu.forFile(site, filePrice+time.Duration(m.bytes)*fileByte)
 }
 
 // charge has a site pay for what is done already.

@@ -20,6 +20,7 @@ type Listener struct {
 	price    time.Duration
 	refusals bucket // seconds of CPU; of the goroutine that asks the kernel
 	ready    chan *Conn
+	refused  chan refusal // those that are hung up on later, the oldest first; run fills it
 	failed   chan error
 	closed   chan struct{}
 	once     sync.Once
@@ -32,12 +33,17 @@ func (b *Budget) Listen(l net.Listener, proxies remote.Networks, secure bool) *L
 	if secure {
 		price += tlsPrice
 	}
-	return &Listener{Listener: l, b: b, proxies: proxies, price: price, ready: make(chan *Conn), failed: make(chan error), closed: make(chan struct{})}
+	return &Listener{Listener: l, b: b, proxies: proxies, price: price, ready: make(chan *Conn), failed: make(chan error),
+		refused: make(chan refusal, b.limits.Conns), closed: make(chan struct{})}
 }
 
-// Accept returns the next connection that is let in. The goroutine that asks the kernel is started by the first call, and ends with Close.
+// Accept returns the next connection that is let in. The goroutines that ask the kernel and hang up are started by the first call, and end
+// with Close.
 func (l *Listener) Accept() (net.Conn, error) {
-	l.begin.Do(func() { go l.run() })
+	l.begin.Do(func() {
+		go l.run()
+		go l.hangUp()
+	})
 	select {
 	case c := <-l.ready:
 		return c, nil
@@ -55,6 +61,7 @@ func (l *Listener) Close() error {
 }
 
 func (l *Listener) run() {
+	defer close(l.refused)
 	for {
 		nc, err := l.Listener.Accept()
 		if err != nil {
@@ -89,6 +96,60 @@ func (l *Listener) rest() {
 	}
 }
 
+// refusal is a connection that is not let in.
+type refusal struct {
+	c  *Conn
+	at time.Time // when it is hung up on
+}
+
+// refusedFor is how long it takes until who is refused is hung up on. Most who flood a node wait for that before they come again, so that
+// the queue in which everybody stands is not full of them. Raising it slows them further, and fewer of them can be slowed.
+const refusedFor = time.Second
+
+// refuse has a connection hung up on: later, as long as strangers leave places for that, or now.
+func (l *Listener) refuse(c *Conn) {
+	if l.full() {
+		c.reset()
+		return
+	}
+	if t, ok := c.Conn.(*net.TCPConn); ok {
+		_ = t.SetReadBuffer(0) // the least that there is: nobody reads
+	}
+	l.refused <- refusal{c, time.Now().Add(refusedFor)}
+}
+
+// full reports whether strangers and those who were refused have all places that strangers may have.
+func (l *Listener) full() bool {
+	l.b.mu.Lock()
+	defer l.b.mu.Unlock()
+	return l.b.conns.strangers+len(l.refused) >= cap(l.refused)
+}
+
+// makeRoom hangs up on who was refused first, where strangers need its place.
+func (l *Listener) makeRoom() {
+	if !l.full() {
+		return
+	}
+	select {
+	case r := <-l.refused:
+		r.c.reset()
+	default:
+	}
+}
+
+// hangUp hangs up on those who were refused, each when it is time.
+func (l *Listener) hangUp() {
+	for r := range l.refused {
+		t := time.NewTimer(time.Until(r.at))
+		select {
+		case <-t.C:
+		case <-l.closed:
+			t.Stop()
+		}
+		r.c.reset()
+	}
+}
+
 // take hands a connection on: at once, after its site has the share for it, or never. It reports whether it was not refused.
 func (l *Listener) take(nc net.Conn) bool {
 	c := &Conn{Conn: nc, b: l.b}
@@ -103,11 +164,12 @@ func (l *Listener) take(nc net.Conn) bool {
 		l.b.mu.Unlock()
 		if !ok {
 			l.b.Refused(Connects)
-			c.reset()
+			l.refuse(c)
 			return false
 		}
 		c.paid = l.price
 	}
+	l.makeRoom()
 	switch {
 	case !l.b.admit(c):
 		c.reset()

@@ -8,20 +8,21 @@ import (
 // bucket is a token bucket whose level may be below zero: that is what those who wait have taken in advance.
 type bucket struct {
 	level float64
+	files float64 // how much of what is missing files have taken, at most
 	at    time.Time
 }
 
 // fill adds what has come in since the last time.
 func (b *bucket) fill(now time.Time, rate, burst float64) {
 	if d := now.Sub(b.at); d > 0 {
-		b.level, b.at = min(burst, b.level+d.Seconds()*rate), now
+		b.level, b.files, b.at = min(burst, b.level+d.Seconds()*rate), max(0, b.files-d.Seconds()*rate), now
 	}
 }
 
 // wait is how long it takes until nothing is missing once amount is taken.
 func (b *bucket) wait(amount, rate float64) time.Duration {
 	if missing := amount - b.level; missing > 0 {
-		return time.Duration(missing / rate * float64(time.Second))
+		return seconds(missing / rate)
 	}
 	return 0
 }
@@ -89,14 +90,14 @@ const (
 )
 
 // take has a site pay. It returns how long to wait before the work is done; or, with ok false, that this would take longer than the site
-// waits for its own share, or may wait for what all have: then nothing was taken.
+// waits for its own share, longer where files have taken that, or may wait for what all have: then nothing was taken.
 func (s *share) take(now time.Time, site netip.Prefix, price, own time.Duration) (wait time.Duration, ok bool) {
 	rate, burst := s.perSite()
 	b := s.sites.site(now, network(site), rate, burst)
 	s.all.fill(now, s.rate, s.rate)
 	cost := price.Seconds()
 	wait, common := b.wait(cost, rate), s.all.wait(cost, s.rate)
-	if wait > own || common > inCommon((b.level-cost)/burst) {
+	if wait > max(own, min(own+seconds(b.files/rate), filePatience)) || common > inCommon((b.level-cost)/burst) {
 		return max(wait, common), false
 	}
 	b.level -= cost
@@ -118,6 +119,15 @@ func (s *share) owe(now time.Time, site netip.Prefix, price time.Duration) {
 	most := -s.rate * inCommon(0).Seconds()
 	s.all.level = min(s.all.level, max(s.all.level-price.Seconds(), most))
 }
+
+// forFile says that a site has paid so much for a file.
+func (s *share) forFile(site netip.Prefix, price time.Duration) {
+	if b := s.sites.of[network(site)]; b != nil {
+		b.files += price.Seconds()
+	}
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // giveBack returns what a site has paid.
 func (s *share) giveBack(now time.Time, site netip.Prefix, price time.Duration) {

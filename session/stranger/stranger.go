@@ -45,7 +45,7 @@ const (
 	messagePrice = 120 * time.Microsecond // a message of a WebSocket, with an answer
 	tokenPrice   = 40 * time.Microsecond  // finding out whether a token is genuine
 	bytePrice    = 25 * time.Nanosecond   // reading a byte of JSON, or writing one of an answer
-	filePrice    = 20 * time.Microsecond  // a request for a file in memory, or for whether it has changed
+	filePrice    = 40 * time.Microsecond  // a request for a file in memory, or for whether it has changed, or for none: 30 (sfu, BenchmarkFileAnswers)
 	fileByte     = 2 * time.Nanosecond    // a byte of it
 )
 
@@ -55,7 +55,8 @@ const (
 	refusalShare = .5
 	// patience is how long who has no share left waits, at most. Longer holds more connections, shorter refuses more.
 	patience = time.Second
-	// filePatience is the same for files: a page one of whose modules is refused is dead, and browsers ask for none again.
+	// filePatience is the same for files: a page one of whose modules is refused is dead, and browsers ask for none again. As far as it is
+	// files that have used up the share, everything else waits for as long: a page that was loaded connects and enters.
 	filePatience = 5 * time.Second
 	// entryPatience is the same for who enters too often. A crowd behind one address is slowed down by it rather than refused.
 	entryPatience = 5 * time.Second
