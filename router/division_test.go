@@ -8,6 +8,7 @@ import (
 
 	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
 	"github.com/stretchr/testify/require"
 
 	"parlor/packet"
@@ -187,6 +188,40 @@ func TestPicturesFitTheNetwork(t *testing.T) {
 	require.Equal(t, []Undecodable{paused, over}, n.undecodable)
 	require.NotZero(t, w.c.totals.Probes)
 	require.EqualValues(t, 1, w.c.totals.Pauses)
+}
+
+// TestPaddingIsNoPicture: what a publisher sends to find out what its own network carries, nothing or what has arrived already, is not
+// taken for what its picture costs.
+func TestPaddingIsNoPicture(t *testing.T) {
+	w, n := observed(t)
+	cam := w.layered(1, 1, 500, 1900, 6000) // 100, 400 and 1,250 kbit/s with their headers
+	w.join(4, 4, nil, seatVideo("s", 77))
+	w.watch(4, "s", 1, Camera, High)
+	link := w.access(4, 250e3)
+	again := &sender{w: w, peer: 1, ssrc: 999, pt: vp8.RTX}
+	for range 25 * 10 {
+		w.call(40*time.Millisecond, cam, link)
+		for range 4 {
+			w.deliver(1, false, cam.layers[0].padding())
+			w.deliver(1, false, again.repeat(cam.layers[0]))
+		}
+	}
+	rates := w.flows(cam, link, 77)
+	require.InDelta(t, 110e3, rates[0], 20e3, "%v", rates)
+	require.Empty(t, n.undecodable, "paused")
+	require.Greater(t, w.drops(DropDuplicate), uint64(900))
+}
+
+// repeat returns a retransmission of a publisher's packet that has long arrived.
+func (s *sender) repeat(of *sender) []byte {
+	p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: s.pt, SequenceNumber: s.seq, Timestamp: of.ts, SSRC: s.ssrc},
+		Payload: append(binary.BigEndian.AppendUint16(nil, of.seq-5), make([]byte, 1000)...)}
+	s.seq++
+	s.w.must(p.SetExtension(pubExt.MID, []byte(of.mid)))
+	s.w.must(p.SetExtension(pubExt.RepairedRID, []byte(of.rid)))
+	raw, err := p.Marshal()
+	s.w.must(err)
+	return raw
 }
 
 // TestLossThatHasEndedLimitsNoLonger: a network that was narrow, so that its queue overflowed, and is wide again, is found to be, also where the

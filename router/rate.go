@@ -14,20 +14,23 @@ const whole = temporals - 1
 
 // rated is what a stream brings in a second, by its last two measurements.
 type rated struct {
-	at             int64              // of the last one; 0: there was none since the stream began
-	bytes, packets uint64             // where they stood
-	parts          [temporals]traffic // since then, by temporal layer
-	last, before   [temporals]uint32  // what a receiver's network has to carry up to a temporal layer, in bits per second; 0: not known
-	usual          uint32             // the same of all, of a layer that is off, before it was
-	frames         [temporals]uint8   // a second, one more for each temporal layer at least
-	top            uint8              // the highest temporal layer
+	at           int64              // of the last one; 0: there was none since the stream began
+	parts        [temporals]traffic // since then, by temporal layer
+	last, before [temporals]uint32  // what a receiver's network has to carry up to a temporal layer, in bits per second; 0: not known
+	usual        uint32             // the same of all, of a layer that is off, before it was
+	frames       [temporals]uint8   // a second, one more for each temporal layer at least
+	top          uint8              // the highest temporal layer
 }
 
 // traffic is what came of something.
 type traffic struct{ bytes, packets, frames uint32 }
 
-// note notes a packet of a picture.
+// note notes a packet. Publishers fill their network by padding, and by sending again what has arrived, to find out what it carries: that goes
+// to nobody.
 func (r *rated) note(m *media) {
+	if len(m.Payload) == 0 {
+		return
+	}
 	x := &r.parts[min(m.info.TID, whole)]
 	x.bytes += uint32(m.HeaderLen) + uint32(len(m.Payload))
 	x.packets++
@@ -45,7 +48,7 @@ const (
 
 // measure takes the rate of the stream, and forgets it where the stream stands still.
 func (st *stream) measure(now int64) {
-	r, in := &st.in.rated, &st.in
+	r := &st.in.rated
 	span := int64(measuring)
 	if r.last[whole] == 0 {
 		span = measuringFirst
@@ -60,12 +63,15 @@ func (st *stream) measure(now int64) {
 	case r.at != 0 && now-r.at < span:
 		return
 	case r.at != 0:
-		bytes, packets := in.bytes-r.bytes, in.packets-r.packets
-		st.size.Rate = perSecond(bytes, now-r.at)
+		var all traffic
+		for _, x := range r.parts {
+			all.bytes, all.packets = all.bytes+x.bytes, all.packets+x.packets
+		}
+		st.size.Rate = perSecond(uint64(all.bytes), now-r.at)
 		r.before = r.last
-		r.divide(perSecond(8*(bytes+wireOverhead*packets), now-r.at), now-r.at)
+		r.divide(perSecond(8*(uint64(all.bytes)+wireOverhead*uint64(all.packets)), now-r.at), now-r.at)
 	}
-	r.at, r.bytes, r.packets, r.parts = now, in.bytes, in.packets, [temporals]traffic{}
+	r.at, r.parts = now, [temporals]traffic{}
 }
 
 // divide divides the rate of the whole stream over some ns among its temporal layers.
@@ -106,7 +112,7 @@ func (st *stream) load(shown bool, temporal uint8) uint32 {
 	last, before := r.last[temporal], r.before[temporal]
 	switch {
 	case last == 0:
-		return r.usual
+		return max(before, r.usual)
 	case shown && before != 0:
 		return min(last, before)
 	}

@@ -95,7 +95,9 @@ func (c *core) receive(st *stream, m *media, buf *packet.Buffer, repaired bool) 
 		c.changeFormat(st, m.format)
 	}
 	st.describe(m)
-	st.in.rated.note(m)
+	if !repaired {
+		st.in.rated.note(m)
+	}
 	if began {
 		c.comes(st, m)
 	}
@@ -112,6 +114,7 @@ func (c *core) receive(st *stream, m *media, buf *packet.Buffer, repaired bool) 
 	}
 	if repaired {
 		c.totals.Repaired++
+		st.in.rated.note(m)
 	}
 	if t.key.Source.Kind() == packet.Audio {
 		c.hear(t, m)
