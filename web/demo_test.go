@@ -9,12 +9,19 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"parlor/web/browser"
 )
 
 // openDemo opens the demo page as a user's browser does.
 func openDemo(t *testing.T, n *node, user, query string) *person {
 	t.Helper()
-	page, err := shared.get(t).Open(within(t, limit), n.url+"/?"+query)
+	return openDemoIn(t, shared.get(t), n, user, query)
+}
+
+func openDemoIn(t *testing.T, b *browser.Browser, n *node, user, query string) *person {
+	t.Helper()
+	page, err := b.Open(within(t, limit), n.url+"/?"+query)
 	require.NoError(t, err)
 	p := &person{t: t, name: user, page: page}
 	t.Cleanup(func() {

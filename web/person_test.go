@@ -54,6 +54,7 @@ type event struct {
 	Message  string  `json:"message"`
 	Stream   string  `json:"streamType"`
 	Block    string  `json:"block"`
+	On       bool    `json:"on"` // of what is paused
 	Previous string  `json:"prevState"`
 }
 

@@ -43,7 +43,7 @@ type page struct {
 
 // openPage starts a browser on a machine, and a user in it.
 func openPage(ctx context.Context, h *netns.Host, n *node, camera string, who entry) (p *page, err error) {
-	b, err := browser.StartChromium(browser.Options{Namespace: h.Namespace(), Camera: camera, Trusted: n.url})
+	b, err := browser.StartChromium(browser.Options{Host: h, Camera: camera, Trusted: n.url})
 	if err != nil {
 		return nil, err
 	}

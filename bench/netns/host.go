@@ -18,7 +18,8 @@ import (
 // Host is a machine of a Network. Its methods may be called from any goroutine.
 type Host struct {
 	net   *Network
-	space *Space // nil until open
+	space *Space // nil until open, and here
+	here  bool   // it is this process
 	addr  netip.Addr
 	seed  uint64
 	tun   int // file descriptor of the device; -1: none
@@ -29,15 +30,26 @@ type Host struct {
 // Addr is the machine's address.
 func (h *Host) Addr() netip.Addr { return h.addr }
 
-// Namespace is a file of the machine's network namespace, for programs such as nsenter, while the network is.
-func (h *Host) Namespace() string { return h.space.Path() }
+// Namespace is a file of the machine's network namespace, for programs such as nsenter, while the network is. It is empty of this process.
+func (h *Host) Namespace() string {
+	if h.here {
+		return ""
+	}
+	return h.space.Path()
+}
 
 // Do calls f on a thread of the machine, see [Space.Do].
-func (h *Host) Do(f func() error) error { return h.space.Do(f) }
+func (h *Host) Do(f func() error) error {
+	if h.here {
+		return f()
+	}
+	return h.space.Do(f)
+}
 
-// Dial connects from the machine, see [Space.Dial].
-func (h *Host) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	return h.space.Dial(ctx, network, address)
+// Dial connects from the machine. The address must be a literal: nothing resolves names there.
+func (h *Host) Dial(ctx context.Context, network, address string) (c net.Conn, err error) {
+	err = h.Do(func() (err error) { c, err = new(net.Dialer).DialContext(ctx, network, address); return err })
+	return c, err
 }
 
 func (h *Host) upSeed() uint64   { return 2 * h.seed }
@@ -69,16 +81,21 @@ func (h *Host) Traffic() (up, down Traffic) {
 
 // open makes the namespace and the device.
 func (h *Host) open() (err error) {
-	if h.space, err = NewSpace(); err != nil {
+	others := "default"
+	if h.here {
+		others = netip.PrefixFrom(h.addr, 24).Masked().String()
+	} else if h.space, err = NewSpace(); err != nil {
 		return err
 	}
 	if err := h.Do(func() (err error) { h.tun, err = openTUN(); return err }); err != nil {
 		return err
 	}
-	return h.space.IP(fmt.Sprintf(`link set lo up
+	return h.Do(func() error {
+		return IP(fmt.Sprintf(`link set lo up
 link set %[1]s mtu 1500 txqueuelen 10000 addrgenmode none up
 addr add %[2]s/32 dev %[1]s
-route add default dev %[1]s`, tunName, h.addr))
+route add %[3]s dev %[1]s`, tunName, h.addr, others))
+	})
 }
 
 // close ends what open has made, as far as it came.

@@ -56,12 +56,22 @@ func New() (*Network, error) {
 
 // Host adds a machine. Its links are perfect until Shape says otherwise; the seed decides what they do by chance.
 func (n *Network) Host(name string, seed uint64) (*Host, error) {
+	return n.add(name, &Host{seed: seed})
+}
+
+// Here adds this process as a machine, in the namespace where it is, which has to be one of its own: the machine's address is one more
+// there, by a device named eth0.
+func (n *Network) Here(seed uint64) (*Host, error) {
+	return n.add("here", &Host{seed: seed, here: true})
+}
+
+func (n *Network) add(name string, h *Host) (*Host, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.hosts) == maxHosts {
 		return nil, errors.New("network: no address left")
 	}
-	h := &Host{net: n, seed: seed, addr: netip.AddrFrom4([4]byte{198, 19, 0, byte(len(n.hosts) + 1)}), tun: -1}
+	h.net, h.addr, h.tun = n, netip.AddrFrom4([4]byte{198, 19, 0, byte(len(n.hosts) + 1)}), -1
 	err := errors.Join(h.up.shape(0, link.Profile{}, h.upSeed()), h.down.shape(0, link.Profile{}, h.downSeed()), h.open())
 	if err == nil {
 		err = n.listen(h.tun, len(n.hosts))

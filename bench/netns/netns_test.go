@@ -237,6 +237,25 @@ func TestStart(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+// This process is a machine too, whose address and route are gone with the network.
+func TestHere(t *testing.T) {
+	for range 2 {
+		n, err := netns.New()
+		require.NoError(t, err)
+		here, err := n.Here(1)
+		require.NoError(t, err)
+		there := host(t, n, "there")
+		shape(t, there, "delay=20ms", "delay=10ms")
+		require.GreaterOrEqual(t, ping(t, there, echo(t, here)), 30*time.Millisecond)
+		require.GreaterOrEqual(t, ping(t, here, echo(t, there)), 30*time.Millisecond)
+		require.Empty(t, here.Namespace())
+		require.NoError(t, n.Close())
+		addrs, err := net.InterfaceAddrs()
+		require.NoError(t, err)
+		require.NotContains(t, fmt.Sprint(addrs), here.Addr().String())
+	}
+}
+
 // abandon makes a network with a program on it, tells the process ids of both, and waits to be killed.
 func abandon() {
 	err := func() error {

@@ -21,14 +21,16 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"parlor/bench/netns"
 )
 
 // Options say how a browser runs.
 type Options struct {
 	// Site is the machine that it runs on; nil: beside the test process, in the same network namespace.
 	Site *Site
-	// Namespace is a file of the network namespace in which it runs, where that is of no Site; for Chromium alone.
-	Namespace string
+	// Host is the machine of a drawn network that it runs on, where it is on no Site.
+	Host *netns.Host
 	// Camera is a Y4M or MJPEG file that is the fake camera's picture, again and again; empty: a pattern of the browser's own.
 	// For Chromium alone, as Trusted is.
 	Camera string

@@ -138,7 +138,7 @@ func TestChromiumElsewhere(t *testing.T) {
 	film := "YUV4MPEG2 W96 H64 F25:1 Ip A1:1 C420jpeg\n" + strings.Repeat("FRAME\n"+strings.Repeat("\x80", 96*64*3/2), 5)
 	require.NoError(t, os.WriteFile(camera, []byte(film), 0o600))
 	url := "http://" + l.Addr().String()
-	b, err := browser.StartChromium(browser.Options{Namespace: user.Namespace(), Camera: camera, Trusted: url})
+	b, err := browser.StartChromium(browser.Options{Host: user, Camera: camera, Trusted: url})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	ctx := deadline(t, 60*time.Second)

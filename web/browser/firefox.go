@@ -56,7 +56,7 @@ type firefox struct {
 }
 
 // StartFirefox starts a headless Firefox ESR with a fresh profile. It gathers no loopback candidates for ICE: give it a
-// Site, and let the node listen on Network.Addr.
+// Site, and let the node listen on Network.Addr, or a Host.
 func StartFirefox(o Options) (*Browser, error) {
 	path, err := find("firefox-esr", "firefox-esr")
 	if err != nil {
@@ -89,7 +89,7 @@ func (f *firefox) start(path string, o Options) error {
 		return err
 	}
 
-	if f.conn, err = dialBidi(ctx, url+"/session", o.Site.dialer()); err != nil {
+	if f.conn, err = dialBidi(ctx, url+"/session", o.dialer()); err != nil {
 		return fmt.Errorf("connect to %s: %w", url, err)
 	}
 	capabilities := map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{"acceptInsecureCerts": true}}}

@@ -118,11 +118,3 @@ func (s *Site) Close() error {
 func (s *Site) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return s.space.Dial(ctx, network, address)
 }
-
-// dialer is Dial, or the usual way for the nil Site.
-func (s *Site) dialer() func(context.Context, string, string) (net.Conn, error) {
-	if s == nil {
-		return nil
-	}
-	return s.Dial
-}

@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -20,10 +21,24 @@ func find(name, debian string) (string, error) {
 
 // namespace is where the browser is to run; empty: where this process does.
 func (o Options) namespace() string {
-	if o.Site != nil {
+	switch {
+	case o.Site != nil:
 		return o.Site.space.Path()
+	case o.Host != nil:
+		return o.Host.Namespace()
 	}
-	return o.Namespace
+	return ""
+}
+
+// dialer is how this process reaches the browser; nil: the usual way.
+func (o Options) dialer() func(context.Context, string, string) (net.Conn, error) {
+	switch {
+	case o.Site != nil:
+		return o.Site.Dial
+	case o.Host != nil:
+		return o.Host.Dial
+	}
+	return nil
 }
 
 // place makes cmd run in a network namespace (empty: stay where it is), with a home directory of its own, and die with this process.

@@ -58,7 +58,7 @@
     const out = [];
     for (const t of window.whip.session.pc.getTransceivers()) {
       (await t.receiver.getStats()).forEach((s) => {
-        if (s.type === 'inbound-rtp') out.push({ kind: s.kind, framesDecoded: s.framesDecoded ?? 0, packetsLost: s.packetsLost, freezeCount: s.freezeCount ?? 0, totalSamplesReceived: s.totalSamplesReceived ?? 0, packetsReceived: s.packetsReceived });
+        if (s.type === 'inbound-rtp') out.push({ kind: s.kind, framesDecoded: s.framesDecoded ?? 0, packetsLost: s.packetsLost, freezeCount: s.freezeCount ?? 0, totalSamplesReceived: s.totalSamplesReceived ?? 0, concealedSamples: s.concealedSamples ?? 0, packetsReceived: s.packetsReceived });
       });
     }
     return out;
