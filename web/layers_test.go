@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"parlor/web/browser"
 )
 
 // layer is what is sent of one.
@@ -99,4 +101,25 @@ func TestWhoIsAloneSendsTheLowestLayer(t *testing.T) {
 	ben.sees("ann")
 	ben.show("ann", "el.style.width = '1280px'; el.style.height = '720px'", 0)
 	ben.width("ann", 1280)
+}
+
+// Firefox stops layers that nobody gets as well, and begins with them again.
+func TestFirefoxSendsTheLayersThatAreWanted(t *testing.T) {
+	network := newNetwork(t)
+	n := startNodeAt(t, network.Addr(), timers{})
+	firefox, _ := newBrowser(t, network, browser.StartFirefox)
+	chromium, _ := newBrowser(t, network, browser.StartChromium)
+	fred := joinAs(t, firefox, n, entry{Room: "fox", User: "fred", Video: map[string]any{"width": 640, "height": 480, "frameRate": 15, "simulcast": true}})
+	ben := joinAs(t, chromium, n, entry{Room: "fox", User: "ben", Video: false})
+	ben.sees("fred")
+	ben.show("fred", "el.style.width = '1280px'; el.style.height = '960px'", 0)
+	ben.width("fred", 640)
+	ben.show("fred", "el.style.width = '100px'; el.style.height = '75px'", 0)
+	ben.width("fred", 160)
+	time.Sleep(6 * time.Second)
+	rates, _ := fred.sends(2 * time.Second)
+	t.Logf("a thumbnail: %v", rates)
+	require.Zero(t, rates["h"]+rates["f"])
+	require.Positive(t, rates["q"])
+	ben.grows("fred", 640, 480)
 }
