@@ -20,6 +20,7 @@
 //	steer.go     commands, given to the node meanwhile
 //	crowd.go     a room full of people, out of which one is removed after the other
 //	net.go       calls over bad networks (call/)
+//	first.go     how soon who begins to watch has a picture (call/)
 //	profile.go   profiles of the node, taken meanwhile
 //
 // The clients are in client/, the packets in traffic/, the counting in stats/, the bare loop in limit/, the kernel's sampling in sample/,
@@ -94,7 +95,7 @@ func command() *cobra.Command {
 	c.Flags().StringVar(&o.dir, "profile", "", "directory for profiles of the node, which cost some of what is measured")
 	f.StringVar(&o.binary, "server-binary", "", "a node that is built already, to be started in place of the one of this tree")
 	f.IntVar(&o.files, "server-files", 0, "how many files a node that is started may open; 0: as many as this process")
-	c.AddCommand(strangersMain(), reportCommand(), crowdCommand(&o), netCommand(&o), &cobra.Command{
+	c.AddCommand(strangersMain(), reportCommand(), crowdCommand(&o), netCommand(&o), firstCommand(&o), &cobra.Command{
 		Use: limitCommand, Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serveLimit(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())

@@ -166,6 +166,8 @@ type Debug struct {
 // Room says how rooms behave.
 type Room struct {
 	Loudest int `koanf:"loudest" doc:"Where more are on stage, only so many are heard of them by WHEP players, those who speak loudest: 1 to 16; 0: all are."`
+	// NoKeyframeCache is for receivers that show what comes fast too late.
+	NoKeyframeCache bool `koanf:"no_keyframe_cache" doc:"Have everybody who begins to watch wait for a new keyframe, in place of getting at once what came since the last one. The first picture comes later, and publishers make more keyframes."`
 	// NoEstimate is for networks that estimates get wrong.
 	NoEstimate bool `koanf:"no_estimate" doc:"Send everybody all that is asked for, whatever their networks carry. What does not fit is lost: pictures freeze and sound breaks up, where it would have been sent smaller, or paused."`
 }

@@ -115,7 +115,7 @@ func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 		"nats.url": "nats://h:4222,tls://i", "nats.user": "u", "nats.password": secret, "nats.memory_mb": "65",
 		"nats.store_mb": "1025", "nats.connections": "257", "nats.tls.ca": write(t, "ca", ""), "nats.tls.cert": write(t, "cert", ""), "nats.tls.key": write(t, "key", ""),
 		"http.listen": "[::1]:80", "nats.listen": "[::1]:81",
-		"room.loudest": "0", "room.no_estimate": "true", "nats.replicas": "3", "nats.events_age": "48h", "nats.events_mb": "64", "nats.events_max": "5000",
+		"room.loudest": "0", "room.no_estimate": "true", "room.no_keyframe_cache": "true", "nats.replicas": "3", "nats.events_age": "48h", "nats.events_mb": "64", "nats.events_max": "5000",
 		"node.url": "https://sfu-1.example.org:444", "cluster.unsealed": "true", "node.region": "north", "cluster.lease": "9s", "cluster.forget": "1m", "cluster.placing": "spread",
 		"webhook.url": "https://u:p@h/x?token=t", "webhook.key": secret + secret, "webhook.events": "103,104",
 		"webhook.timeout": "3s", "webhook.retry_for": "2h",

@@ -199,7 +199,7 @@ func (c *core) close() {
 	for _, p := range c.peers {
 		for _, t := range p.tracks {
 			for _, st := range t.layers {
-				st.clear()
+				c.clear(st)
 			}
 		}
 	}

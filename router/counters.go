@@ -55,6 +55,9 @@ type Totals struct {
 	KeyframesAsked         uint64 // by receivers and by switches
 	KeyframeRequests       uint64 // sent to publishers
 	Keyframes              uint64 // received
+	CacheHits              uint64 // a sink began with a keyframe of the cache, and has caught up
+	CacheMisses            uint64 // a sink without a picture waits for a keyframe, as the cache has none or that is sooner
+	CacheAbandoned         uint64 // a sink began with a keyframe of the cache, and has to wait for another one
 	Switches               uint64 // a sink took up a stream
 	SpeakerSwitches        uint64 // somebody took a place of the loudest
 	Paced                  uint64 // packets of publishers that were held for a moment, so that a burst leaves in steps

@@ -36,6 +36,7 @@
 //	protection.go pictures survive heavy loss: copies, the lowest layer, and receivers that wait
 //	sound.go     sound survives loss: it is sent again as it was, and with what went before
 //	keyframe.go  keyframe requests to publishers
+//	cache.go     what came since a keyframe, for who begins
 //	downlink.go  what a peer receives, and what its transport-wide feedback says of it
 //	network.go   what the network to a peer carries
 //	division.go  and how that is divided among its pictures
@@ -52,7 +53,7 @@
 //	snapshot.go  Snapshot: the state for describing and metrics
 //	usage.go     Usage: the traffic of single members
 //
-// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, clock, reception, speech, transportcc, sent, red, allocate, bwe, probe.
+// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, gop, clock, reception, speech, transportcc, sent, red, allocate, bwe, probe.
 //
 // # Rules
 //

@@ -156,7 +156,7 @@ func (c *core) compose(s *sink, m *media, rw *rewrite) *header.Template {
 
 // stamp fills the fields that follow from the packet alone.
 func (rw *rewrite) stamp(f *header.Fields, m *media) {
-	f.Timestamp = m.Timestamp + rw.ts
+	f.Timestamp = rw.timestamp(m)
 	f.Marker = m.Marker || m.ext == rw.first && rw.flags&rewriteMark != 0
 	if m.Has&header.DependencyDescriptor != 0 {
 		f.Frame = codec.FrameNumber(m.DD) + rw.frame

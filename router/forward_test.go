@@ -19,6 +19,7 @@ func (o *neighbours) SendRTCP([]byte)     {}
 // apart at the publisher's end must not: other publishers' packets in between, feedback, receivers that wait.
 func TestPacketsLeaveAsNeighbours(t *testing.T) {
 	w := newWorld(t)
+	w.uncached()
 	var to []uint32
 	senders := map[packet.PeerID]*sender{}
 	for id := packet.PeerID(1); id <= 3; id++ {

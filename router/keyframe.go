@@ -4,10 +4,12 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/pion/rtcp"
 
 	"parlor/packet"
+	"parlor/router/gop"
 )
 
 // keyRequests is what a stream knows of the keyframes asked of it.
@@ -19,16 +21,26 @@ type keyRequests struct {
 	queued  bool  // on core.keys.asking
 	fir     uint8 // sequence number of full intra requests
 	came    int64 // the last keyframe; 0: none
+	since   int64 // when the first request since then was sent; 0: none was
+	waits   gop.Waits
+	cache   cached
 }
 
 // keyframes is who may have to be asked for one.
 type keyframes struct {
 	asking    []*stream // streams that may have to ask their publisher
 	postponed []*sink   // whose receivers have asked for more than their quota
+	bursts    []*sink   // that get what the cache has
+	cached    int       // bytes of buffers that caches keep
 }
 
 // arrived notes a keyframe: what was asked for is there.
-func (k *keyRequests) arrived(now int64) { k.pending, k.tries, k.came = false, 0, now }
+func (k *keyRequests) arrived(now int64) {
+	if k.since != 0 {
+		k.waits.Add(time.Duration(now - k.since))
+	}
+	k.pending, k.tries, k.came, k.since = false, 0, now, 0
+}
 
 // A receiver's quota of keyframes, for each of its sections: a keyframe costs the publisher a burst, and all who watch the same.
 // Lower keeps a receiver with a bad network frozen for longer, higher lets it make the picture of all others worse.
@@ -45,6 +57,7 @@ type pictureLoss struct {
 	at     [keyQuota]int64 // the last requests that counted, oldest first; 0: none
 	waits  bool            // on core.keys.postponed
 	waitAt int64           // of the request that waits
+	served int64           // when the cache has answered one last; 0: never
 }
 
 // next returns when a request is within the quota.
@@ -81,6 +94,9 @@ func (c *core) onPictureLoss(p *peer, ssrc uint32) {
 	l := &s.loss
 	if l.take(c.now) {
 		c.askKeyframe(s.feeder())
+		return
+	}
+	if c.serveAgain(s) {
 		return
 	}
 	c.drop(DropKeyframeQuota)
@@ -230,14 +246,16 @@ func (t *track) crowded() bool {
 
 // wanted returns from when a sink that waits for the stream may have it asked; waited says whether there is one.
 func (st *stream) wanted() (at int64, waited bool) {
-	if st.shed.muted || len(st.waiting) == 0 {
+	if st.shed.muted {
 		return 0, false
 	}
 	at = math.MaxInt64
 	for _, s := range st.waiting {
-		at = min(at, s.hushed)
+		if s.burst == nil {
+			at, waited = min(at, s.hushed), true
+		}
 	}
-	return at, true
+	return at, waited
 }
 
 // How often a receiver may have a track asked for a keyframe by taking it up, as all its sections together: a few times at once, as
@@ -289,6 +307,9 @@ func (c *core) requestKeyframes(t *track) bool {
 		packets = append(packets, c.keyframeRequest(st))
 		st.key.at, st.key.pending = c.now, false
 		st.key.tries++
+		if st.key.since == 0 {
+			st.key.since = c.now
+		}
 		c.totals.KeyframeRequests++
 	}
 	if len(packets) == 0 {

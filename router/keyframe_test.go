@@ -265,6 +265,7 @@ func TestTheQuotaIsForWhatTheReceiverDoes(t *testing.T) {
 // say of a still screen, sends nothing before it is asked.
 func TestWhoIsBeyondTheQuotaIsNotForgotten(t *testing.T) {
 	w, a, _, sub := meeting(t)
+	w.uncached()
 	pub := w.outs[1]
 	w.deliver(1, false, a.frame(true, 1)...)
 	for range takeUps {

@@ -14,6 +14,7 @@ import (
 
 func TestSimulcastLayers(t *testing.T) {
 	w := newWorld(t)
+	w.uncached()
 	sec := pubVideo("v")
 	sec.RIDs = []string{"l", "m", "h"}
 	w.join(1, 1, map[string]Source{"v": Camera}, sec)
@@ -329,6 +330,7 @@ func TestLayerIsChosenAnewWithTheSizeOfPictures(t *testing.T) {
 
 func TestHiddenSectionIsBackAtOnce(t *testing.T) {
 	w := newWorld(t)
+	w.uncached()
 	p := newSimulcast(w)
 	pub := w.outs[1]
 	sub := w.join(3, 3, nil, seatVideo("5", 5000))

@@ -41,7 +41,7 @@ func (c *core) step() {
 		st.pacing = st.pace.Len() > 0
 		return !st.pacing
 	})
-	if len(c.pacing) > 0 {
+	if more := c.stepBursts(); more || len(c.pacing) > 0 {
 		c.at(duePace, c.now+pace.Step)
 	}
 }

@@ -278,6 +278,7 @@ func TestBacklogGoesBeforeWhatComesNext(t *testing.T) {
 // A sink that waits begins with a keyframe when its turn has come, with all that belongs to it, each packet once.
 func TestBeginsWithAHeldKeyframe(t *testing.T) {
 	w, a, sub := backlog(t)
+	w.uncached()
 	late := w.join(4, 4, nil, seatVideo("6", 6000))
 	w.watch(4, "6", 1, Camera, High)
 	f := big(a.frame(true, 12))
@@ -305,6 +306,7 @@ func TestBeginsWithAHeldKeyframe(t *testing.T) {
 // Who changes to another layer gets the rest of the frame before, and the others get it in steps.
 func TestLayerChangeInTheMidstOfABurst(t *testing.T) {
 	w := newWorld(t)
+	w.uncached()
 	sec := pubVideo("0")
 	sec.RIDs = []string{"l", "h"}
 	w.join(1, 1, map[string]Source{"0": Camera}, sec)
@@ -354,6 +356,7 @@ func TestBacklogForNobody(t *testing.T) {
 // A backlog that nobody gets but who waits for a keyframe in it.
 func TestBacklogForWhoWaits(t *testing.T) {
 	w, a, sub := backlog(t)
+	w.uncached()
 	w.deliver(1, false, big(a.frame(true, 12))...)
 	n := len(sub.rtp)
 	w.watch(3, "5", 2, Camera, High)
@@ -376,6 +379,8 @@ func TestPacingChangesNothingButTime(t *testing.T) {
 	for seed := range seeds {
 		worlds := [2]*world{newWorld(t), newWorld(t)}
 		worlds[1].c.o.NoPacing = true
+		worlds[0].uncached()
+		worlds[1].uncached()
 		var subs [2][]*capture
 		for i, w := range worlds {
 			w.join(1, 1, map[string]Source{"0": Camera}, pubVideo("0", 100))

@@ -159,7 +159,7 @@ func (c *core) restart(st *stream) {
 	c.sendRuns()
 	c.releaseAll(st)
 	st.in.stats = reception.Stats{}
-	st.clear()
+	c.clear(st)
 	st.high, st.format, st.shed.gate = 0, nil, shed.Gate{}
 	c.stall(st)
 }
@@ -259,11 +259,12 @@ func (c *core) keep(st *stream, m *media, buf *packet.Buffer) bool {
 	meta := uint32(m.pid)
 	if m.info.Keyframe {
 		meta |= metaKeyframe
+		c.openCache(st, m)
 	}
 	if buf == nil {
 		meta |= metaOmitted
 	}
-	if !st.watched() && !c.keepsUnwatched(st.track) {
+	if !st.watched() && !c.keepsUnwatched(st.track) && !st.caches(m.ext) {
 		buf = nil // nobody can ask for it
 	}
 	switch st.ring.Put(m.ext, buf, m.at, meta) {
@@ -274,6 +275,7 @@ func (c *core) keep(st *stream, m *media, buf *packet.Buffer) bool {
 		c.drop(DropTooOld)
 		return false
 	}
+	c.noteCached(st, m)
 	if m.info.Keyframe {
 		c.totals.Keyframes++
 		st.key.arrived(c.now)

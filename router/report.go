@@ -171,6 +171,7 @@ func (c *core) expire(p *peer) {
 			if st.ring == nil {
 				continue
 			}
+			c.boundCache(st)
 			if st.ring.Expire(c.now); !st.ring.Idle() {
 				c.armReport(p)
 			}

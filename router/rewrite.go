@@ -21,6 +21,9 @@ type rewrite struct {
 	rtx    uint8 // payload type of retransmissions, 0: none
 	red    uint8 // payload type of redundant audio around pt, 0: none
 	flags  rewriteFlags
+	// So many packets from the first on have timestamps close to live, the source's one at that time, see squash.
+	squashed uint16
+	live     uint32
 }
 
 type rewriteFlags uint8
@@ -57,14 +60,28 @@ const (
 
 // begin has a waiting sink go on with a packet. It reports false when the receiver cannot take the codec.
 func (c *core) begin(s *sink, st *stream, m *media) bool {
+	rw, ok := c.goesOn(s, st, m)
+	if !ok {
+		return false
+	}
+	rw.ts = c.timestamps(s, st, m)
+	c.start(s, rw)
+	s.unwait()
+	s.feedBy(st)
+	s.thinAnew(m.ext)
+	return true
+}
+
+// goesOn returns how a sink goes on with a packet of a stream, but for timestamps; false if the receiver cannot take the codec.
+func (c *core) goesOn(s *sink, st *stream, m *media) (rw rewrite, ok bool) {
 	i := codec.Fit(st.format.Format, s.formats)
 	if i < 0 {
-		return false
+		return rw, false
 	}
 	c.finish(s)
 	i = s.unwrapped(st, m, i)
 	k := &s.section.Codecs[i]
-	rw := rewrite{src: st, format: st.format, first: m.ext, pt: k.PT, ts: c.timestamps(s, st, m)}
+	rw = rewrite{src: st, format: st.format, first: m.ext, pt: k.PT}
 	if k.RTX != 0 && s.section.RTXSSRC != 0 {
 		rw.rtx = k.RTX
 	} else if k.NACK {
@@ -78,20 +95,26 @@ func (c *core) begin(s *sink, st *stream, m *media) bool {
 		rw.flags |= rewriteRED
 	}
 	rw.continueIDs(m, &s.last)
-	if old := s.seq.Current(); s.last.any && (old == nil || old.State.src.track != st.track) {
+	return rw, true
+}
+
+// start ends what feeds the sink, and begins a segment of its numbers.
+func (c *core) start(s *sink, rw rewrite) {
+	if old := s.seq.Current(); s.last.any && (old == nil || old.State.src.track != rw.src.track) {
 		c.reportSoon(s.peer)
 	}
 	if s.cur != nil {
-		c.demandChanged(st.track.key)
+		c.demandChanged(rw.src.track.key)
 	}
 	s.uncur()
-	s.unwait()
+	s.seq.Start(rw.first, rw)
+	c.totals.Switches++
+}
+
+// feedBy has a stream feed the sink.
+func (s *sink) feedBy(st *stream) {
 	s.cur, s.curAt = st, len(st.sinks)
 	st.sinks = append(st.sinks, s)
-	s.seq.Start(m.ext, rw)
-	s.thinAnew(m.ext)
-	c.totals.Switches++
-	return true
 }
 
 // continueIDs has picture ids and frame numbers go on from what was sent last.

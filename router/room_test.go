@@ -105,7 +105,7 @@ func TestRoomForwardsAndEnds(t *testing.T) {
 		if err := r.Run(ctx); !errors.Is(err, ErrRunning) {
 			t.Errorf("second Run: %v", err)
 		}
-		time.Sleep(2 * time.Second) // reports
+		time.Sleep(5 * time.Second) // reports, and the keyframe is kept
 		flushed := flush.n.Load()
 		time.Sleep(time.Hour)
 		synctest.Wait()

@@ -121,7 +121,9 @@ func (v *viewer) SendRTP(header, payload []byte) {
 		v.s.t.Fatalf("viewer %d: a packet leaves though it is paused", v.id)
 	}
 	d := v.ledger.take(header, payload)
-	v.stats.hold(v.s, &d)
+	if k := v.s.c.peers[v.id].down.sinks["s"]; k == nil || k.burst == nil { // what is of the cache is older
+		v.stats.hold(v.s, &d)
+	}
 	v.s.send(v.id, true, d.size, func() { v.take(&d) })
 }
 

@@ -57,6 +57,7 @@ type feed struct {
 	curAt, nextAt int     // places in their lists
 	unfit         bool    // the format of next fits none of the section's: waits for another one, on its list of those
 	hushed        int64   // until then it waits without asking, see downlink.takesUp
+	burst         *burst  // what it gets of next meanwhile; nil: nothing
 }
 
 func (c *core) updateSink(p *peer, sec *packet.Section) {
@@ -235,8 +236,16 @@ func (c *core) takeUp(s *sink, by cause) {
 		return
 	}
 	s.await(st)
-	if by != byOthers && st.track.key.Source.Kind() == packet.Video {
-		c.hush(s, st, by)
+	if st.track.key.Source.Kind() == packet.Video {
+		if c.serve(s, by) {
+			return
+		}
+		if s.cur == nil {
+			c.totals.CacheMisses++
+		}
+		if by != byOthers {
+			c.hush(s, st, by)
+		}
 	}
 	c.askIfWaited(st)
 }
@@ -406,6 +415,12 @@ func (c *core) stall(st *stream) {
 	c.sendRuns()
 	c.releaseAll(st)
 	st.reconsider()
+	for _, s := range st.waiting {
+		if s.burst != nil {
+			s.endBurst()
+			s.seq.Stop()
+		}
+	}
 	for len(st.sinks) > 0 {
 		s := st.sinks[len(st.sinks)-1]
 		s.uncur()
@@ -440,6 +455,7 @@ func (s *sink) unwait() {
 	if s.next == nil {
 		return
 	}
+	s.endBurst()
 	list := &s.next.waiting
 	if s.unfit {
 		list = &s.next.unfit

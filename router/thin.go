@@ -116,8 +116,8 @@ func (c *core) leaveOut(s *sink, m *media, first bool) {
 	if s.seq.Drop(m.ext) {
 		s.seq.Current().State.omit(m)
 	}
-	if m.info.TID <= t.top && c.now-max(t.raised, s.cur.key.at) >= riseWait && s.loss.take(c.now) {
-		c.askKeyframe(s.cur)
+	if m.info.TID <= t.top && c.now-max(t.raised, s.feeder().key.at) >= riseWait && s.loss.take(c.now) {
+		c.askKeyframe(s.feeder())
 	}
 }
 

@@ -223,7 +223,7 @@ func (c *core) silence(t *track) {
 			c.leave(st.unfit[0])
 		}
 		c.unhold(st)
-		st.clear()
+		c.clear(st)
 	}
 }
 
@@ -263,7 +263,9 @@ func (c *core) setPublishing(key TrackKey, on bool, now int64) error {
 }
 
 // clear releases the packets of a stream and forgets what it misses.
-func (st *stream) clear() {
+func (c *core) clear(st *stream) {
+	c.closeCache(st)
+	st.key.cache.key = 0
 	st.loss.Clear()
 	if st.ring != nil {
 		st.ring.Clear()

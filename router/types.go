@@ -120,6 +120,8 @@ type Options struct {
 	Observer Observer
 	// NoPacing has bursts forwarded as they come, instead of spread over up to 25 ms.
 	NoPacing bool
+	// NoCache has who begins with a stream of video always wait for a new keyframe.
+	NoCache bool
 	// NoEstimate has what receivers' networks carry neither divided among their pictures nor probed: each is sent all that it asks for. Sound is
 	// protected all the same.
 	NoEstimate bool

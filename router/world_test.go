@@ -136,6 +136,9 @@ func (w *world) must(err error) {
 	}
 }
 
+// uncached has the room do without the keyframe cache: the test is about something else, for which pictures have to wait.
+func (w *world) uncached() { w.c.o.NoCache = true }
+
 // join attaches a connected peer.
 func (w *world) join(id packet.PeerID, m MemberID, publish map[string]Source, sections ...packet.Section) *capture {
 	w.t.Helper()

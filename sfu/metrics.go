@@ -99,6 +99,7 @@ var (
 	mediaKeyframes    = metric("media_keyframes_total", "Keyframes received from publishers.")
 	mediaWanted       = metric("media_keyframes_asked_total", "Keyframes that receivers asked for, or needed to take up a stream.")
 	mediaPLI          = metric("media_keyframe_requests_total", "Keyframes asked for at publishers.")
+	mediaCache        = metric("media_keyframe_cache_total", "Times that a receiver needed a keyframe to take up a stream, and got one out of the cache (hit), did not (miss), or got one that did not do (abandoned).", "result")
 	mediaSwitches     = metric("media_switches_total", "Streams, or layers of streams, that receivers were switched to.")
 	mediaSpeakers     = metric("media_speaker_switches_total", "Times that somebody became one of the loudest, whom players of large rooms hear.")
 	mediaRefused      = metric("media_sinks_refused_total", "Receiving sections that get nothing: their client has used too many in its time.")
@@ -114,7 +115,7 @@ type roomCollector struct{ n *Node }
 func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{roomRooms, roomOverloaded, roomUsers, roomPublishers, roomLoad, roomJoins, roomLeaves, residence, mediaRTT, mediaLoss, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
 		mediaBytesOut, mediaRTCPIn, mediaRTCPOut, mediaResent, mediaCopied, mediaRepaired, mediaAsked, mediaReported, mediaReportedLost,
-		mediaLayers, mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaSwitches, mediaSpeakers, mediaRefused, mediaDrops} {
+		mediaLayers, mediaFeedback, mediaPaced, mediaKeyframes, mediaWanted, mediaPLI, mediaCache, mediaSwitches, mediaSpeakers, mediaRefused, mediaDrops} {
 		out <- d
 	}
 }
@@ -152,6 +153,9 @@ func (c *roomCollector) Collect(out chan<- prometheus.Metric) {
 	counter(out, mediaKeyframes, m.Keyframes)
 	counter(out, mediaWanted, m.KeyframesAsked)
 	counter(out, mediaPLI, m.KeyframeRequests)
+	counter(out, mediaCache, m.CacheHits, "hit")
+	counter(out, mediaCache, m.CacheMisses, "miss")
+	counter(out, mediaCache, m.CacheAbandoned, "abandoned")
 	counter(out, mediaSwitches, m.Switches)
 	counter(out, mediaSpeakers, m.SpeakerSwitches)
 	counter(out, mediaRefused, m.SinksRefused)

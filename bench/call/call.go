@@ -5,6 +5,7 @@
 //	call.go      Options, Run: the phases of a call
 //	scenario.go  the networks with a name
 //	node.go      the node
+//	first.go     those who begin to watch again and again
 //	user.go      who publishes and who watches
 //	page.js      what is in their pages
 //	clients.go   clients of pion, in a process of their own

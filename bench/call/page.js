@@ -45,11 +45,40 @@
       publisher = userId;
       const view = document.createElement('video');
       Object.assign(view.style, { position: 'fixed', top: 0, left: 0, width: '960px', height: '540px', zIndex: 9 });
+      view.dataset.shown = '';
       document.body.append(view);
       parlor.startRemoteVideo({ userId, streamType, view });
     });
     await go();
     sample(received);
+  }
+
+  const view = () => document.querySelector('video[data-shown]');
+  const shown = () => ({ userId: publisher, streamType: 'main' });
+  const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
+  const leave = () => parlor.stopRemoteVideo(shown());
+
+  // Begins to watch, and stops again a few seconds later: how long it took, and how late pictures were.
+  async function first() {
+    const began = performance.now();
+    const frame = new Promise((done) => {
+      const look = (_, m) => ((m.receiveTime ?? began) >= began ? done(performance.now() - began) : view().requestVideoFrameCallback(look));
+      view().requestVideoFrameCallback(look);
+    });
+    parlor.startRemoteVideo({ ...shown(), view: view(), adaptive: false });
+    const took = await frame;
+    const delay = async (ms) => {
+      const a = await received();
+      await pause(ms);
+      const b = await received();
+      return (1000 * (b.videoDelay - a.videoDelay)) / (b.videoOut - a.videoOut);
+    };
+    const early = await delay(1000);
+    await pause(1000);
+    const late = await delay(2000);
+    leave();
+    await pause(500);
+    return { frame_ms: took, early_ms: early, late_ms: late };
   }
 
   function sample(look) {
@@ -97,5 +126,5 @@
   const flows = () => Boolean(samples.at(-1)?.frames > 0 && samples.at(-1)?.samples > 0);
   const sends = () => Boolean(samples.at(-1)?.layers?.every((l) => l.frames > 0) && samples.at(-1)?.layers?.length);
 
-  window.call = { publish, watch, samples, problems, flows, sends };
+  window.call = { publish, watch, first, leave, samples, problems, flows, sends };
 })()

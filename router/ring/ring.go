@@ -20,6 +20,7 @@ type Ring struct {
 	high   uint64
 	tail   uint64 // every packet below has been released
 	floor  uint64 // below, it is no longer known what has been put
+	hold   uint64 // age is no reason to release what is from here on; 0: it is
 	max    int
 	maxAge int64
 }
@@ -69,7 +70,7 @@ func (r *Ring) Put(seq uint64, b *packet.Buffer, at int64, meta uint32) Result {
 func (r *Ring) advance(seq uint64, at int64) {
 	for len(r.slots) < r.max {
 		out := &r.slots[seq&uint64(len(r.slots)-1)]
-		if out.Buf == nil || at-out.At > r.maxAge {
+		if out.Buf == nil || at-out.At > r.maxAge && !r.holds(out.Seq) {
 			break
 		}
 		r.grow()
@@ -92,7 +93,7 @@ func (r *Ring) raiseFloor() {
 func (r *Ring) Expire(now int64) {
 	for r.tail < r.high {
 		s := &r.slots[r.tail&uint64(len(r.slots)-1)]
-		if s.Seq == r.tail && s.Buf != nil && now-s.At <= r.maxAge {
+		if s.Seq == r.tail && s.Buf != nil && (now-s.At <= r.maxAge || r.holds(s.Seq)) {
 			return
 		}
 		if s.Seq == r.tail {
@@ -101,6 +102,11 @@ func (r *Ring) Expire(now int64) {
 		r.tail++
 	}
 }
+
+// Hold has the packets from seq on stay whatever their age, as long as there is a slot for them; 0: none.
+func (r *Ring) Hold(seq uint64) { r.hold = seq }
+
+func (r *Ring) holds(seq uint64) bool { return r.hold != 0 && seq >= r.hold }
 
 // Idle says whether Expire has nothing left to release: at most the newest packet is held.
 func (r *Ring) Idle() bool { return r.tail >= r.high }

@@ -120,3 +120,34 @@ func BenchmarkPut(b *testing.B) {
 	r.Clear()
 	buf.Release()
 }
+
+// TestHold: what is held stays at any age, as long as there is a slot for it, and goes as soon as it is held no more.
+func TestHold(t *testing.T) {
+	r := New(4, 16, 100)
+	put := func(seq uint64, at int64) {
+		b := packet.Get()
+		if r.Put(seq, b, at, 0) != Added {
+			t.Fatalf("%d is not added", seq)
+		}
+		b.Release()
+	}
+	for i := range int64(10) {
+		put(uint64(10+i), i*1000)
+		if i == 3 {
+			r.Hold(13)
+		}
+	}
+	if r.Get(13) == nil || r.Len() != 7 || r.Idle() {
+		t.Fatalf("%d packets are held, want the 7 from 13 on", r.Len())
+	}
+	for i := range int64(10) {
+		put(uint64(20+i), 10_000)
+	}
+	if r.Get(13) != nil || r.Len() != 16 {
+		t.Errorf("%d packets are held, want what there are slots for", r.Len())
+	}
+	r.Hold(0)
+	if r.Expire(11_000); r.Len() > 1 {
+		t.Errorf("%d packets are held after all", r.Len())
+	}
+}
