@@ -113,8 +113,15 @@ func TestABurstGoesNoFasterThanTheNetworkCarries(t *testing.T) {
 		s.deliver(1, false, big(s.a.frame(false, 10))...)
 	}
 	sub := s.newcomer()
+	for range 2 { // it takes along what comes meanwhile
+		s.pass(10 * time.Millisecond)
+		s.deliver(1, false, big(s.a.frame(false, 1))...)
+	}
 	s.pass(gop.Limit)
-	sub.inOrder(t, 1, 4+2+80)
+	sub.inOrder(t, 1, 4+2+80+2)
+	if s.pub.plis() != 0 {
+		t.Error("a keyframe is asked for meanwhile")
+	}
 	bytes := 0
 	for i, p := range sub.rtp {
 		bytes += p.MarshalSize()
@@ -399,6 +406,10 @@ func TestParameterSetsComeOutOfTheCache(t *testing.T) {
 func TestAPictureIsNotGivenUpForAnOldOne(t *testing.T) {
 	a := newAudience(t, 1, Low)
 	st := a.c.present(TrackKey{1, Camera}).layers[0]
+	for i, l := range a.layers {
+		a.deliver(1, false, l.keyframe(uint16(320*(i+1)), uint16(180*(i+1))))
+	}
+	a.flow(200 * time.Millisecond)
 	a.watch(10, "5", 1, Camera, High)
 	if a.pass(10 * time.Millisecond); len(st.sinks) != 1 || a.pub.plis() != 1 {
 		t.Errorf("fed by the lower layer: %v, %d requests", len(st.sinks) == 1, a.pub.plis())
