@@ -262,6 +262,7 @@ func (c *core) stepBurst(s *sink) {
 		s.unwait()
 		s.feedBy(st)
 		s.thinAnew(b.next)
+		c.aimAnew(s)
 		c.totals.CacheHits++
 	case c.now-b.since >= ns(gop.Limit):
 		c.abandon(s)
@@ -288,6 +289,7 @@ func (c *core) beginBurst(s *sink) bool {
 		rw.ts += least - rw.timestamp(first)
 	}
 	c.start(s, rw)
+	c.filterAnew(s, st, first)
 	s.thinAnew(k.key)
 	b.next, b.until = k.key, k.whole
 	b.gap = int64(8e9 / gop.Rate(s.peer.down.estimate()))

@@ -8,6 +8,7 @@ import (
 	"parlor/router/clock"
 	"parlor/router/codec"
 	"parlor/router/header"
+	"parlor/router/svc"
 )
 
 // core is a room without a goroutine: its owner calls it with the time, in ns since 1970 as timeline counts them.
@@ -55,8 +56,9 @@ type moment struct {
 type media struct {
 	header.Packet
 	info   codec.Info
-	ext    uint64 // extended sequence number
-	at     int64  // arrival
+	frame  svc.Frame // where the stream has layers inside
+	ext    uint64    // extended sequence number
+	at     int64     // arrival
 	format *format
 	pid    uint16 // picture id, extended to 15 bits
 	copied bool   // the place copy holds the payload, without descriptor

@@ -109,7 +109,7 @@ func (c *core) seats(p *peer) {
 			continue
 		}
 		if s.cur != nil {
-			d.now += float64(s.cur.load(true, whole))
+			d.now += float64(s.load(whole))
 		}
 		from := len(d.rungs)
 		live := c.ladder(s, t)
@@ -132,17 +132,23 @@ func (c *core) ladder(s *sink, t *track) (live bool) {
 	d := &c.nets.division
 	var buf [8]Layer
 	layers, scales := t.describe(buf[:0], s.formats), s.repeatsAsOther()
-	top := c.place(s, t, true)
+	top, inside := c.place(s, t, true), t.layering()
 	if s.onlyBase() {
 		top = 0
 	}
-	for i, layer := range t.order[:top+1] {
-		st := t.layers[layer]
+	if inside != nil && !scales { // all of it, whatever is wanted
+		layers, inside, top = layers[len(layers)-1:], nil, 0
+	}
+	for i := range top + 1 {
+		st := t.layers[t.order[min(i, len(t.layers)-1)]]
 		r := allocate.Rung{Layer: uint8(i), Area: uint32(min(pictureArea(layers, i), math.MaxUint32))}
 		for r.Temporal = range uint8(temporals) {
-			r.Rate, r.FPS = st.load(st == s.cur, r.Temporal), st.in.rated.frames[r.Temporal]
-			r.None = r.Temporal < whole && (r.Temporal >= st.top() || !scales)
-			r.Live = !r.None && r.Rate != 0 && (st.live || len(t.layers) == 1) && !st.shed.muted && st.fits(s.formats)
+			if r.FPS = st.in.rated.frames[r.Temporal]; inside != nil {
+				r.Rate, r.None = inside.rung(i, r.Temporal, s.cur == st && s.layerOf() == i)
+			} else {
+				r.Rate, r.None = st.load(st == s.cur, r.Temporal), r.Temporal < whole && (r.Temporal >= st.top() || !scales)
+			}
+			r.Live = !r.None && r.Rate != 0 && (layers[i].Live || len(layers) == 1) && !st.shed.muted && st.fits(s.formats)
 			if n := len(d.rungs); i+int(r.Temporal) > 0 && r.Rate < d.rungs[n-1].Rate {
 				r.Rate = d.rungs[n-1].Rate // a ladder goes up
 			}
@@ -228,11 +234,11 @@ func (a *allowance) upTo(r *allocate.Rung, highest uint8) {
 // fitting returns the temporal layer up to which a sink gets what feeds it where it is to get a rung: of a higher layer, which goes on until
 // the keyframe of the right one is there, as much as takes no more than that.
 func (s *sink) fitting(r *allocate.Rung) uint8 {
-	if s.cur.track.rank(s.cur) == int(r.Layer) {
+	if s.layerOf() == int(r.Layer) {
 		return r.Temporal
 	}
 	for top := uint8(whole); top > 0; top-- {
-		if s.cur.load(true, top) <= r.Rate {
+		if s.load(top) <= r.Rate {
 			return top
 		}
 	}
@@ -243,7 +249,7 @@ func (s *sink) fitting(r *allocate.Rung) uint8 {
 // keyframe that is to come.
 func (c *core) cut(sinks []*sink) {
 	for _, s := range sinks {
-		if s.cur != nil && s.next != nil && s.next.load(true, whole) < s.cur.load(true, whole) {
+		if s.cur != nil && s.next != nil && (s.next == s.cur && s.goesDown(s.cur) || s.next.load(true, whole) < s.cur.load(true, whole)) {
 			c.sendRuns()
 			s.uncur()
 			s.seq.Stop()

@@ -24,6 +24,7 @@
 //	layer.go     which layer a sink should get: a pure function
 //	demand.go    which layers publishers are to send
 //	sink.go      a sink takes up and leaves streams
+//	layered.go   streams with layers inside: each sink gets its own
 //	rewrite.go   the packets of one stream go on from those of the one before
 //	undecodable.go sinks whose receiver cannot take the codec
 //	forward.go   a packet goes out: the rewriting, the hot path
@@ -53,7 +54,7 @@
 //	snapshot.go  Snapshot: the state for describing and metrics
 //	usage.go     Usage: the traffic of single members
 //
-// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, gop, clock, reception, speech, transportcc, sent, red, allocate, bwe, probe.
+// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, gop, clock, reception, speech, transportcc, sent, red, allocate, bwe, probe, svc.
 //
 // # Rules
 //

@@ -45,6 +45,11 @@ func (c *core) beginWaiting(st *stream, m *media) int {
 	begun := 0
 	for i := len(st.waiting) - 1; i >= 0; i-- {
 		s := st.waiting[i]
+		if s.cur == st { // its filter goes over to another layer with the same packet
+			s.unwait()
+			c.totals.Switches++
+			continue
+		}
 		if c.begin(s, st, m) {
 			begun++
 			continue
@@ -79,7 +84,11 @@ func (c *core) catchUp(st *stream, began uint64, sinks []*sink) {
 
 // send forwards a packet to one sink.
 func (c *core) send(s *sink, m *media) {
-	if s.thin != nil {
+	if s.filter != nil {
+		if m = c.filtered(s, m); m == nil {
+			return
+		}
+	} else if s.thin != nil {
 		if m = c.thinned(s, m); m == nil {
 			return
 		}
@@ -157,7 +166,7 @@ func (c *core) compose(s *sink, m *media, rw *rewrite) *header.Template {
 // stamp fills the fields that follow from the packet alone.
 func (rw *rewrite) stamp(f *header.Fields, m *media) {
 	f.Timestamp = rw.timestamp(m)
-	f.Marker = m.Marker || m.ext == rw.first && rw.flags&rewriteMark != 0
+	f.Marker = m.Marker || m.ext == rw.first && rw.flags&rewriteMark != 0 || m.ends(rw.top)
 	if m.Has&header.DependencyDescriptor != 0 {
 		f.Frame = codec.FrameNumber(m.DD) + rw.frame
 	}

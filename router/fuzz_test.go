@@ -69,6 +69,17 @@ func FuzzCore(f *testing.F) {
 		}
 	}
 	seed(many...)
+	pictures := &layeredSender{sender: &sender{w: &world{t: &testing.T{}}, ssrc: 100, pt: vp9.PT, mid: "0"}}
+	var layers [][]byte
+	for i := range 12 {
+		for k, raw := range pictures.next(i%7 == 0) {
+			if i%3 != 1 || k != 1 {
+				layers = append(layers, append([]byte{byte(k) / 3 * 33 << 2}, raw...))
+			}
+		}
+		layers = append(layers, control(&rtcp.TransportLayerNack{MediaSSRC: 9000, Nacks: []rtcp.NackPair{{LostPackets: 0xffff}}}))
+	}
+	seed(layers...)
 	f.Fuzz(func(t *testing.T, in []byte) {
 		w := newWorld(t)
 		out := &uniqueOut{t: t, sent: map[uint64]string{}}
@@ -82,10 +93,11 @@ func FuzzCore(f *testing.F) {
 		w.must(w.c.update(1, []packet.Section{pubVideo("0", 100), speech}, map[string]Source{"0": Camera, "1": Mic}, w.now))
 		w.must(w.c.ready(1, w.now))
 		w.must(w.c.attach(2, 2, out, w.now))
-		w.must(w.c.update(2, []packet.Section{sec, exact, sound, seatAudio("8", 8000)}, nil, w.now))
+		w.must(w.c.update(2, []packet.Section{sec, exact, sound, seatAudio("8", 8000), seatVideo("9", 9000)}, nil, w.now))
 		w.must(w.c.ready(2, w.now))
 		w.watch(2, "5", 1, Camera, High)
 		w.watch(2, "6", 1, Camera, High)
+		w.watch(2, "9", 1, Camera, Low)
 		w.watch(2, "7", 1, Mic, High)
 		w.watch(2, "8", 1, Mic, High)
 		for _, s := range w.c.peers[2].down.sinks {

@@ -93,7 +93,7 @@ func (c *core) limitOf(s *sink) Limit {
 
 // limitOfLayers says the same where its network does not.
 func (c *core) limitOfLayers(s *sink, t *track) Limit {
-	if len(t.layers) == 1 {
+	if t.height() == 1 {
 		return LimitNone
 	}
 	var buf [8]Layer

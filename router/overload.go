@@ -85,7 +85,7 @@ func (c *core) changeLevel() {
 	}
 	for _, all := range c.tracks {
 		for _, t := range all {
-			if len(t.layers) > 1 {
+			if t.height() > 1 {
 				c.chooseLayers(t)
 			}
 		}
@@ -238,6 +238,13 @@ func (c *core) omit(st *stream, m *media, first bool) {
 			why = DropOverloadFrame
 		}
 		c.drop(why)
+	}
+	if m.frame.In != nil {
+		for _, s := range st.sinks {
+			if s.filter != nil {
+				s.filter.Omit(&m.frame)
+			}
+		}
 	}
 	if !first || len(st.sinks) == 0 {
 		for _, s := range st.sinks {

@@ -68,6 +68,7 @@ func (st *stream) measure(now int64) {
 			all.bytes, all.packets = all.bytes+x.bytes, all.packets+x.packets
 		}
 		st.size.Rate = perSecond(uint64(all.bytes), now-r.at)
+		st.reading.layers.measure(now - r.at)
 		r.before = r.last
 		r.divide(perSecond(8*(uint64(all.bytes)+wireOverhead*uint64(all.packets)), now-r.at), now-r.at)
 	}
@@ -121,7 +122,7 @@ func (st *stream) load(shown bool, temporal uint8) uint32 {
 
 // top returns the highest temporal layer of the stream, 0 where it has none or not all of its frames can be told apart by them.
 func (st *stream) top() uint8 {
-	if st.format == nil || st.format.ID != codec.VP8 && st.format.ID != codec.VP9 {
+	if st.format == nil || st.format.ID != codec.VP8 && st.format.ID != codec.VP9 && (st.format.ID != codec.AV1 || st.reading.layers == nil) {
 		return 0
 	}
 	return st.in.rated.top

@@ -95,11 +95,16 @@ func (c *core) receive(st *stream, m *media, buf *packet.Buffer, repaired bool) 
 		c.changeFormat(st, m.format)
 	}
 	st.describe(m)
+	changed := st.look(m)
 	if !repaired {
 		st.in.rated.note(m)
+		st.reading.layers.note(m)
 	}
 	if began {
 		c.comes(st, m)
+	}
+	if changed {
+		c.chooseLayers(t)
 	}
 	if st.shed.gated {
 		if passes, kept := c.admit(st, m); !passes {
@@ -160,7 +165,7 @@ func (c *core) restart(st *stream) {
 	c.releaseAll(st)
 	st.in.stats = reception.Stats{}
 	c.clear(st)
-	st.high, st.format, st.shed.gate = 0, nil, shed.Gate{}
+	st.high, st.format, st.shed.gate, st.reading.layers = 0, nil, shed.Gate{}, nil
 	c.stall(st)
 }
 
@@ -204,7 +209,7 @@ func (c *core) changeFormat(st *stream, f *format) {
 		c.stall(st)
 	}
 	st.reconsider()
-	st.format, st.reading.sps = f, false
+	st.format, st.reading.sps, st.reading.layers = f, false, nil
 	if old != nil && old.Clock != st.format.Clock { // the last sender report counts in ticks of another length
 		st.in.line, st.in.srNTP = clock.Line{}, 0
 	}
@@ -296,6 +301,7 @@ func (c *core) recall(st *stream, ext uint64, m *media) bool {
 	codec.Parse(&m.info, m.format.ID, m.Payload, m.DD)
 	m.info.Keyframe = s.Meta&metaKeyframe != 0
 	m.pid, m.ext, m.at = uint16(s.Meta&metaPID), ext, s.At
+	st.look(m)
 	m.copied, m.copy, m.red = false, alone, redundancy{}
 	return true
 }

@@ -20,6 +20,7 @@ type rewrite struct {
 	pt     uint8
 	rtx    uint8 // payload type of retransmissions, 0: none
 	red    uint8 // payload type of redundant audio around pt, 0: none
+	top    uint8 // spatial layers that are sent, if not all
 	flags  rewriteFlags
 	// So many packets from the first on have timestamps close to live, the source's one at that time, see squash.
 	squashed uint16
@@ -68,6 +69,7 @@ func (c *core) begin(s *sink, st *stream, m *media) bool {
 	c.start(s, rw)
 	s.unwait()
 	s.feedBy(st)
+	c.filterAnew(s, st, m)
 	s.thinAnew(m.ext)
 	return true
 }

@@ -155,7 +155,7 @@ func (s *sink) sample() (StreamSample, bool) {
 	if s.cur == nil {
 		return x, false
 	}
-	x.Track, x.Layer = s.cur.track.key, s.cur.track.rank(s.cur)
+	x.Track, x.Layer = s.cur.track.key, s.layerOf()
 	if f := s.cur.format; f != nil {
 		x.Jitter = time.Duration(n.jitter) * time.Second / time.Duration(max(f.Clock, 1))
 	}

@@ -8,6 +8,7 @@ import (
 	"parlor/router/codec"
 	"parlor/router/header"
 	"parlor/router/seqmap"
+	"parlor/router/svc"
 )
 
 // sink is one receiving section of a peer: one outgoing SSRC.
@@ -53,11 +54,12 @@ type sinkCounts struct {
 
 // feed is where a sink stands.
 type feed struct {
-	cur, next     *stream // fed by; waiting for a keyframe of
-	curAt, nextAt int     // places in their lists
-	unfit         bool    // the format of next fits none of the section's: waits for another one, on its list of those
-	hushed        int64   // until then it waits without asking, see downlink.takesUp
-	burst         *burst  // what it gets of next meanwhile; nil: nothing
+	cur, next     *stream     // fed by; waiting for a keyframe of
+	curAt, nextAt int         // places in their lists
+	filter        *svc.Filter // of what feeds it; nil: it gets everything
+	unfit         bool        // the format of next fits none of the section's: waits for another one, on its list of those
+	hushed        int64       // until then it waits without asking, see downlink.takesUp
+	burst         *burst      // what it gets of next meanwhile; nil: nothing
 }
 
 func (c *core) updateSink(p *peer, sec *packet.Section) {
@@ -223,12 +225,13 @@ func (c *core) takeUp(s *sink, by cause) {
 	if s.cur != nil && s.cur.track != t || s.next != nil && s.next.track != t {
 		c.leave(s)
 	}
-	st := t.layers[c.choose(s, t)]
-	if s.next == st {
+	st, spatial := c.choose(s, t)
+	takes := s.cur != st || c.aim(s, spatial)
+	if s.next == st && takes {
 		return
 	}
 	s.unwait()
-	if s.cur == st {
+	if !takes {
 		return
 	}
 	if !st.fits(s.formats) {
@@ -261,7 +264,7 @@ func (c *core) hush(s *sink, st *stream, by cause) {
 		c.drop(DropKeyframeQuota)
 	}
 	if s.cur != nil {
-		switch down := st.track.rank(st) < st.track.rank(s.cur); {
+		switch down := s.goesDown(st); {
 		case down && by == byReceiver:
 			at = max(at, c.now+noHurry)
 		case !down && by == byNetwork && st.track.crowded():
@@ -273,11 +276,31 @@ func (c *core) hush(s *sink, st *stream, by cause) {
 	}
 }
 
+// goesDown says whether a stream is to bring less to a sink than it gets now.
+func (s *sink) goesDown(st *stream) bool {
+	if st == s.cur {
+		return s.filter != nil && s.filter.Lowers()
+	}
+	return st.track.rank(st) < st.track.rank(s.cur)
+}
+
 // rank returns the place of a layer among those of the track, from the lowest to the highest.
 func (t *track) rank(st *stream) int { return slices.Index(t.order, st.layer()) }
 
-// choose picks the layer that a sink should get. Who gets one keeps it while another one is about to come.
-func (c *core) choose(s *sink, t *track) int {
+// choose picks the stream that a sink should get, and up to which of the layers inside.
+func (c *core) choose(s *sink, t *track) (st *stream, spatial uint8) {
+	if t.layering() == nil {
+		return t.layers[c.chooseStream(s, t)], svc.AllSpatial
+	}
+	i := c.place(s, t, false)
+	if most := s.most(); most > 0 {
+		i = min(i, most-1)
+	}
+	return t.layers[0], uint8(i)
+}
+
+// chooseStream picks the stream that a sink should get. Who gets one keeps it while another one is about to come.
+func (c *core) chooseStream(s *sink, t *track) int {
 	i, most := c.place(s, t, false), s.most()
 	if s.cur != nil && s.cur.live && (most == 0 || t.rank(s.cur) < most) {
 		if st := c.sought(s, t); st != nil && !st.live && st.obtainable(c.now) {
@@ -294,7 +317,7 @@ func (c *core) choose(s *sink, t *track) int {
 
 // place picks the layer that a sink wants, by its place in the order: of those that come, or with obtainable also of those that would.
 func (c *core) place(s *sink, t *track, obtainable bool) int {
-	if len(t.layers) == 1 {
+	if t.height() == 1 {
 		return 0
 	}
 	var buf [8]Layer
@@ -307,6 +330,9 @@ func (c *core) place(s *sink, t *track, obtainable bool) int {
 
 // describe appends what a choice among the layers goes by, from the lowest to the highest. One that the receiver cannot take counts as stopped.
 func (t *track) describe(layers []Layer, formats []codec.Format) []Layer {
+	if l := t.layering(); l != nil {
+		return l.describe(layers, t.layers[0].live)
+	}
 	mixed := t.mixed()
 	for _, i := range t.order {
 		st := t.layers[i]
@@ -407,7 +433,7 @@ func (c *core) leave(s *sink) {
 	s.uncur()
 	s.unwait()
 	s.seq.Forget()
-	s.thin = nil
+	s.thin, s.filter = nil, nil
 }
 
 // stall has the sinks of a stream wait for its next beginning.
@@ -441,7 +467,7 @@ func (s *sink) uncur() {
 	l[s.curAt] = l[end]
 	l[s.curAt].curAt = s.curAt
 	l[end] = nil
-	s.cur.sinks, s.cur = l[:end], nil
+	s.cur.sinks, s.cur, s.filter = l[:end], nil, nil
 }
 
 // await has the sink wait for a keyframe of the stream.

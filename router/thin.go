@@ -30,6 +30,10 @@ func (s *sink) thinTo(top uint8) {
 	if top >= whole {
 		top = shed.All
 	}
+	if s.filter != nil {
+		s.filter.WantTemporal(top)
+		return
+	}
 	if s.thin == nil {
 		if top == shed.All || !s.thinnable() {
 			return
@@ -136,7 +140,7 @@ func (c *core) blank(m *media) *media {
 
 // empty leaves of a packet nothing but its number.
 func (m *media) empty() {
-	m.Payload, m.info = nil, codec.Info{}
+	m.Payload, m.info, m.frame.In = nil, codec.Info{}, nil
 	m.Has &^= header.DependencyDescriptor
 }
 

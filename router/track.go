@@ -70,8 +70,9 @@ type identity struct {
 
 // reading is what is to be known of the packets before to read the next one.
 type reading struct {
-	pid uint16 // latest picture id, 15 bits
-	sps bool   // H.264, H.265: parameter sets come in band
+	pid    uint16    // latest picture id, 15 bits
+	sps    bool      // H.264, H.265: parameter sets come in band
+	layers *layering // VP9, AV1: nil until a packet says something of them
 }
 
 // intake is what was received of a stream and what its publisher reported of it.

@@ -132,6 +132,24 @@ func (m *Map[S]) Skip(in uint64) bool {
 	return true
 }
 
+// Split begins another segment with the packet in of the present source, without any change yet, and returns it; the one in use where that
+// begins there. It returns nil when the packet or a later one has its number already.
+func (m *Map[S]) Split(in uint64) *Segment[S] {
+	cur := m.Current()
+	if cur == nil || in < cur.In {
+		return nil
+	}
+	out := cur.Out + (in - cur.In)
+	switch {
+	case in == cur.In:
+		return cur
+	case out < m.next:
+		return nil
+	}
+	m.push(Segment[S]{In: in, Out: out, State: cur.State})
+	return m.Current()
+}
+
 // In returns which incoming packet was sent under the outgoing number out, and its segment: nil when that is not known.
 func (m *Map[S]) In(out uint16) (uint64, *Segment[S]) {
 	last := m.next - 1

@@ -108,6 +108,31 @@ func TestSkipLeavesNoNumberForWhatIsMissing(t *testing.T) {
 }
 
 // TestMapIsInjective draws sources, drops, losses and late packets from a seed.
+func TestSplitChangesNoNumber(t *testing.T) {
+	m := New[string](0)
+	if m.Split(10) != nil {
+		t.Error("splits without a source")
+	}
+	m.Start(10, "a")
+	if seg := m.Split(10); seg == nil || len(m.segs) != 1 {
+		t.Error("what has just begun is not the segment that begins there")
+	}
+	m.Out(10)
+	m.Split(12).State = "b" // 11 is late
+	for _, x := range []struct {
+		in    uint64
+		out   uint16
+		state string
+	}{{12, 2, "b"}, {11, 1, "a"}, {13, 3, "b"}, {10, 0, "a"}} {
+		if out, seg := m.Out(x.in); uint16(out) != x.out || seg.State != x.state {
+			t.Errorf("%d: %d of segment %s", x.in, uint16(out), seg.State)
+		}
+	}
+	if m.Split(13) != nil || m.Split(9) != nil {
+		t.Error("splits where numbers have been given")
+	}
+}
+
 func TestMapIsInjective(t *testing.T) {
 	type packet struct{ source, in uint64 }
 	for seed := range uint64(50) {

@@ -28,7 +28,7 @@ export function merged(before, given) {
  */
 export function fixed(s, given) {
   /** @type {[keyof AnyOptions, unknown][]} */
-  const settled = s.source === 'screen' ? [['audio', s.options.audio ?? true]] : [['simulcast', s.simulcast], ['codec', s.codec]];
+  const settled = s.source === 'screen' ? [['audio', s.options.audio ?? true]] : [['simulcast', s.simulcast], ['svc', s.options.svc], ['codec', s.codec]];
   for (const [field, is] of settled) {
     if (given[field] === undefined || given[field] === is) continue;
     throw new ParlorError('invalid_state', `"${field}" cannot be changed while the ${s.source} is on: stop it and start it anew.`, { field });

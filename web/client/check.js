@@ -33,6 +33,9 @@ const views = [(v) => Array.isArray(v) ? v.every((one) => one !== null && view[0
 /** @type {Fields} */
 const REMOTE = { userId: id, streamType: among('main', 'sub') };
 
+/** Scalability modes (W3C WebRTC-SVC): temporal layers, spatial ones, and spatial ones that depend on each other in keyframes alone. */
+const SVC = ['L1T2', 'L1T3', ...['L2', 'L3'].flatMap((s) => ['T1', 'T2', 'T3'].flatMap((t) => [`${s}${t}`, `${s}${t}_KEY`]))];
+
 /** The options of each call. @type {Record<string, Fields>} */
 export const CALLS = {
   create: { getToken: handler, url: text, autoReceiveAudio: bool, adaptive: bool, seats: [(v) => v && options(v, SEATS), 'an object'] },
@@ -40,7 +43,7 @@ export const CALLS = {
   sendMessage: { reliable: bool },
   localVideo: {
     view, deviceId: text, facingMode: among('user', 'environment'), width: within(1, 16384), height: within(1, 16384), frameRate: within(1, 240),
-    simulcast: bool, codec: among('VP8', 'VP9', 'H264', 'AV1'), mirror: bool, fillMode, mute: bool,
+    simulcast: bool, svc: among(...SVC), codec: among('VP8', 'VP9', 'H264', 'AV1'), mirror: bool, fillMode, mute: bool,
   },
   localAudio: { deviceId: text, echoCancellation: bool, noiseSuppression: bool, autoGainControl: bool, mute: bool },
   screenShare: { view, audio: bool, frameRate: within(1, 240), fillMode },

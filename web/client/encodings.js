@@ -10,8 +10,11 @@ const SCREEN_BITRATE = 2_500_000;
 /** Codecs whose simulcast browsers only do when each layer says that it has no layers inside. */
 const SCALABLE = new Set(['vp9', 'av1']);
 
+/** The codec of a camera with layers inside where none is asked for: browsers that do that at all do it with this one. */
+export const LAYERED = 'VP9';
+
 /**
- * Whether a camera is sent in layers: where asked for, else where it is wide enough for the lower
+ * Whether a camera is sent in layers of their own: where asked for, else where it is wide enough for the lower
  * ones to make sense and its codec is one that every browser sends in layers.
  * @param {{simulcast?: boolean, codec?: string, width?: number}} p
  */
@@ -29,13 +32,14 @@ function bitrate(width, height) {
 
 /**
  * The encodings of a section, lowest layer first, as the node expects them.
- * @param {{source: Source, simulcast?: boolean, codec?: string, width?: number, height?: number, layers?: Layers}} p
+ * @param {{source: Source, simulcast?: boolean, svc?: string, codec?: string, width?: number, height?: number, layers?: Layers}} p  svc: of
+ *   layers that are all in one stream
  * @returns {RTCRtpEncodingParameters[]}
  */
-export function encodings({ source, simulcast, codec, width = 1280, height = 720, layers = {} }) {
+export function encodings({ source, simulcast, svc, codec, width = 1280, height = 720, layers = {} }) {
   if (source === 'screen') return [{ maxBitrate: SCREEN_BITRATE }];
   if (source !== 'camera') return [];
-  if (!simulcast) return [{ maxBitrate: bitrate(width, height) }];
+  if (!simulcast) return [{ maxBitrate: bitrate(width, height), ...(svc && { scalabilityMode: svc }) }];
   const mode = SCALABLE.has((codec ?? '').toLowerCase()) ? { scalabilityMode: 'L1T1' } : {};
   return [['q', 4], ['h', 2], ['f', 1]].map(([rid, by]) => ({
     rid: String(rid),

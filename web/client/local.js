@@ -5,7 +5,7 @@
 
 import { adjust, capture, captureScreen } from './capture.js';
 import { asWished, changed, constraintsOf, fixed, lookOf, merged } from './change.js';
-import { wantsSimulcast } from './encodings.js';
+import { layersOf } from './layered.js';
 import { ParlorError } from './protocol.js';
 import { VideoView, elementOf, moves } from './view.js';
 
@@ -15,7 +15,7 @@ import { VideoView, elementOf, moves } from './view.js';
 /** @typedef {import('./types.js').AudioOptions} AudioOptions */
 /** @typedef {import('./types.js').ScreenOptions} ScreenOptions */
 /** @typedef {VideoOptions & AudioOptions & ScreenOptions} AnyOptions  of the source that it is */
-/** @typedef {{source: Source, track: MediaStreamTrack, muted: boolean, simulcast: boolean, codec?: string, view: VideoView | null, options: AnyOptions}} Stream */
+/** @typedef {{source: Source, track: MediaStreamTrack, muted: boolean, simulcast: boolean, svc?: string, codec?: string, view: VideoView | null, options: AnyOptions}} Stream */
 
 /**
  * @typedef {object} LocalOptions
@@ -63,8 +63,8 @@ export class Local {
       const view = o.view ? new VideoView(o.view, lookOf('camera', o)) : null;
       try {
         const track = await this.#capture(constraintsOf('camera', o), generation);
-        const simulcast = wantsSimulcast({ ...o, width: track.getSettings().width });
-        await this.#begin({ source: 'camera', track, muted: o.mute ?? false, simulcast, codec: o.codec, view, options: { ...o } });
+        const layers = await layersOf({ ...o, width: track.getSettings().width });
+        await this.#begin({ source: 'camera', track, muted: o.mute ?? false, ...layers, view, options: { ...o } });
       } catch (err) {
         view?.remove();
         throw err;
@@ -321,7 +321,7 @@ export class Local {
       if (!may(s.source)) this.#refuse(s, noRight(s.source));
     }
     const sent = this.#opts.peer() ? streams.filter((s) => may(s.source)) : []; // the audience only keeps it
-    return new Map(sent.map((s) => [s.source, { track: s.track, simulcast: s.simulcast, codec: s.codec }]));
+    return new Map(sent.map((s) => [s.source, { track: s.track, simulcast: s.simulcast, svc: s.svc, codec: s.codec }]));
   }
 
   /**
@@ -409,7 +409,7 @@ export class Local {
   async #publish(s) {
     const peer = this.#opts.peer();
     if (!peer) return;
-    await peer.publish(s.source, { track: s.track, simulcast: s.simulcast, codec: s.codec });
+    await peer.publish(s.source, { track: s.track, simulcast: s.simulcast, svc: s.svc, codec: s.codec });
     if (this.#streams.get(s.source) !== s) return;
     if (!this.#announced.has(s.source)) this.#announced.set(s.source, true); // an offer says on
     if (this.#withheld(s)) await peer.replace(s.source, null);

@@ -17,7 +17,7 @@ import { compact } from './sdp.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').OfferRequest} OfferRequest */
-/** @typedef {{track: MediaStreamTrack, simulcast?: boolean, codec?: string}} Publication */
+/** @typedef {{track: MediaStreamTrack, simulcast?: boolean, svc?: string, codec?: string}} Publication */
 /** @typedef {{audio: RTCRtpTransceiver, video: RTCRtpTransceiver}} SeatPair */
 /** @typedef {{transceiver: RTCRtpTransceiver, codec?: string, listed: boolean}} Section  listed: named in the last offer that was answered */
 
@@ -277,6 +277,7 @@ export class Peer {
     const video = this.#pc.addTransceiver('video', { direction: 'recvonly' });
     limitCodecs(audio, 'audio');
     limitCodecs(video, 'video');
+    describeLayers(video);
     this.#seats.set(id, { audio, video });
   }
 
@@ -298,7 +299,7 @@ export class Peer {
    * @returns {Promise<boolean>} whether an offer is needed
    */
   async #occupy(source, p) {
-    const key = `${source} ${p.simulcast ?? false}`;
+    const key = `${source} ${p.svc ?? p.simulcast ?? false}`;
     const old = this.#active.get(source);
     let section = this.#sections.get(key);
     if (section && !reusable(section)) {
@@ -330,7 +331,7 @@ export class Peer {
     const t = this.#pc.addTransceiver(p.track, {
       direction: 'sendonly',
       streams: [source.startsWith('screen') ? this.#screenStream : this.#stream],
-      sendEncodings: encodings({ source, simulcast: p.simulcast, codec: p.codec, width, height, layers: this.#layers(source) }),
+      sendEncodings: encodings({ source, simulcast: p.simulcast, svc: p.svc, codec: p.codec, width, height, layers: this.#layers(source) }),
     });
     if (source === 'mic') preferRedundant(t);
     return t;
@@ -382,6 +383,18 @@ function limitCodecs(t, kind) {
   const all = RTCRtpReceiver.getCapabilities?.(kind)?.codecs;
   const some = all && receivable(all);
   if (some?.length) t.setCodecPreferences?.(some);
+}
+
+const DEPENDENCIES = 'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension';
+
+/**
+ * Has a seat be told which layers of a picture it is sent (SVC), where the browser takes that: some decode part of AV1's layers with it alone,
+ * and do not offer it by themselves.
+ * @param {RTCRtpTransceiver} t
+ */
+function describeLayers(t) {
+  const { getHeaderExtensionsToNegotiate: all, setHeaderExtensionsToNegotiate: set } = /** @type {any} */ (t);
+  if (all && set) set.call(t, all.call(t).map((/** @type {any} */ x) => (x.uri === DEPENDENCIES ? { ...x, direction: 'sendrecv' } : x)));
 }
 
 /** @param {RTCRtpTransceiver} t */

@@ -60,6 +60,8 @@
  * @property {number} [height]         wished, default 720
  * @property {number} [frameRate]      wished, default 30
  * @property {boolean} [simulcast]     default: on for pictures at least 640 wide
+ * @property {string} [svc]            in place of simulcast: the layers inside one stream, a scalability mode of WebRTC-SVC such as `L3T3_KEY`, where
+ *   the browser sends such with the codec; else as without. Default codec with it: VP9. Browsers make fewer layers of small pictures
  * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} [codec]  default: the browser's choice
  * @property {boolean} [mirror]        of the own view; default: on, except for environment cameras
  * @property {import('./view.js').FillMode} [fillMode]

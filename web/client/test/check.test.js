@@ -20,7 +20,7 @@ const bad = [
   ['sendMessage', [1, 'x', { reliably: true }], 'reliably'], ['sendMessage', [1, 'x', { reliable: 1 }], 'reliable'],
   ['startLocalVideo', [{ profile: '720p' }], 'profile'], ['startLocalVideo', [{ video: { width: 640 } }], 'video'], ['startLocalVideo', ['me'], 'options'],
   ['startLocalVideo', [{ width: '640' }], 'width'], ['startLocalVideo', [{ width: NaN }], 'width'], ['startLocalVideo', [{ height: 0 }], 'height'],
-  ['startLocalVideo', [{ frameRate: 1000 }], 'frameRate'], ['startLocalVideo', [{ codec: 'H265' }], 'codec'], ['startLocalVideo', [{ facingMode: 'left' }], 'facingMode'],
+  ['startLocalVideo', [{ frameRate: 1000 }], 'frameRate'], ['startLocalVideo', [{ codec: 'H265' }], 'codec'], ['startLocalVideo', [{ svc: 'L4T3' }], 'svc'], ['startLocalVideo', [{ facingMode: 'left' }], 'facingMode'],
   ['startLocalVideo', [{ fillMode: 'crop' }], 'fillMode'], ['startLocalVideo', [{ mute: 'yes' }], 'mute'], ['startLocalVideo', [{ view: 7 }], 'view'],
   ['startLocalVideo', [{ view: 'nowhere' }], 'view'], ['startLocalVideo', [{ deviceId: null }], 'deviceId'],
   ['updateLocalVideo', [], 'options'], ['updateLocalVideo', [{ size: 1 }], 'size'],

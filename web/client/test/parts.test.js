@@ -6,6 +6,7 @@ import test from 'node:test';
 import { backoff } from '../clock.js';
 import { Emitter } from '../emitter.js';
 import { encodings, preferred, receivable, redundant, wantsSimulcast } from '../encodings.js';
+import { layered } from '../layered.js';
 import { Mailbox } from '../mailbox.js';
 import { checkUser, endpoints, roomOf } from '../protocol.js';
 import { Recovery } from '../recovery.js';
@@ -107,6 +108,42 @@ test('encodings: layers from low to high for a camera, one for a screen', () => 
   assert.equal(encodings({ source: 'camera', simulcast: true, codec: 'VP9' })[0].scalabilityMode, 'L1T1');
   assert.equal(encodings({ source: 'screen', simulcast: true }).length, 1);
   assert.deepEqual(encodings({ source: 'mic' }), []);
+});
+
+test('encodings: layers inside one stream', () => {
+  assert.deepEqual(encodings({ source: 'camera', svc: 'L3T3_KEY', codec: 'VP9', width: 640, height: 360 }), [{ maxBitrate: 599_000, scalabilityMode: 'L3T3_KEY' }]);
+  assert.equal('scalabilityMode' in encodings({ source: 'camera', codec: 'VP9' })[0], false);
+});
+
+test('layers inside one stream are sent where the browser understands the mode, and the codec has it', async (t) => {
+  let supported = true;
+  let understands = true;
+  const asked = [];
+  const browser = {
+    RTCPeerConnection: class {
+      addTransceiver(_, { sendEncodings: [e] }) {
+        return { sender: { getParameters: () => ({ encodings: [understands ? e : {}] }) } };
+      }
+
+      close() {}
+    },
+    navigator: { mediaCapabilities: { encodingInfo: async ({ video }) => (asked.push(video), { supported }) } },
+  };
+  for (const [name, value] of Object.entries(browser)) {
+    const had = Object.getOwnPropertyDescriptor(globalThis, name);
+    Object.defineProperty(globalThis, name, { value, configurable: true });
+    t.after(() => (had ? Object.defineProperty(globalThis, name, had) : delete globalThis[name]));
+  }
+  assert.equal(await layered({}), false);
+  assert.equal(await layered({ svc: 'L3T3_KEY', codec: 'AV1', width: 640 }), true);
+  assert.deepEqual(asked.map((v) => [v.contentType, v.scalabilityMode, v.width]), [['video/AV1', 'L3T3_KEY', 640]]);
+  assert.equal(await layered({ svc: 'L1T3' }), true);
+  assert.equal(asked[1].contentType, 'video/VP9');
+  supported = false;
+  assert.equal(await layered({ svc: 'L1T3' }), false);
+  supported = true;
+  understands = false;
+  assert.equal(await layered({ svc: 'L1T3' }), false);
 });
 
 test('encodings: simulcast by default for pictures at least 640 wide', () => {

@@ -1,0 +1,41 @@
+// Whether this browser sends pictures with layers inside (SVC): one stream of which the node gives every receiver what it can use.
+
+import { LAYERED, wantsSimulcast } from './encodings.js';
+
+/**
+ * In which layers a camera is sent.
+ * @param {{simulcast?: boolean, svc?: string, codec?: string, width?: number}} o  options of startLocalVideo(), the width as it is
+ */
+export async function layersOf(o) {
+  const svc = (await layered(o)) ? o.svc : undefined;
+  return { svc, codec: o.codec ?? (svc && LAYERED), simulcast: !svc && wantsSimulcast(o) };
+}
+
+/**
+ * A browser without it passes over what it does not know, so it is asked what it has understood; then whether the codec does it.
+ * @param {{svc?: string, codec?: string, width?: number, height?: number, frameRate?: number}} o  options of startLocalVideo()
+ * @returns {Promise<boolean>}
+ */
+export async function layered({ svc, codec = LAYERED, width = 1280, height = 720, frameRate = 30 }) {
+  if (!svc || !understood(svc)) return false;
+  const video = { contentType: `video/${codec}`, width, height, framerate: frameRate, bitrate: 1_000_000, scalabilityMode: svc };
+  try {
+    return (await navigator.mediaCapabilities.encodingInfo({ type: 'webrtc', video })).supported;
+  } catch {
+    return false;
+  }
+}
+
+/** @param {string} scalabilityMode */
+function understood(scalabilityMode) {
+  const pc = new RTCPeerConnection();
+  try {
+    const { sender } = pc.addTransceiver('video', { direction: 'sendonly', sendEncodings: [/** @type {any} */ ({ scalabilityMode })] });
+    const [got] = /** @type {any[]} */ (sender.getParameters().encodings);
+    return got?.scalabilityMode === scalabilityMode;
+  } catch {
+    return false;
+  } finally {
+    pc.close();
+  }
+}
