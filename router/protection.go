@@ -274,7 +274,7 @@ func (c *core) stepRepeats() {
 // repeatNow sends a copy, if the packet is still there and its receiver may have it.
 func (c *core) repeatNow(x *repeat) {
 	s, d := x.s, &x.s.peer.down
-	if !s.active || !s.peer.ready || x.kind == sent.Resend && d.credit <= 0 {
+	if x.kind == sent.Resend && d.credit <= 0 {
 		return
 	}
 	m := c.slot()
