@@ -1,13 +1,11 @@
 package sfu_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,24 +18,6 @@ import (
 	"parlor/session/natsapi/embedded"
 	"parlor/sfu"
 )
-
-// journal is a log that can be read while it is written.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
 
 // TestANodeWhoseNATSAsksForAPassword works as any other: its own connections know it, strangers do not.
 func TestANodeWhoseNATSAsksForAPassword(t *testing.T) {
@@ -108,7 +88,7 @@ func TestThePasswordOfNATSIsChanged(t *testing.T) {
 	shut := func() { require.NoError(t, server.Shutdown(context.Background())) }
 	serve("the first password")
 	defer func() { shut() }()
-	log := new(journal)
+	log := new(book)
 	n := run(t, free(func(c *config.Config) {
 		c.NATS.URL, c.NATS.User, c.NATS.Password = "nats://"+at, "sfu", "the first password"
 		c.Cluster.Lease = 2 * time.Second
