@@ -51,6 +51,9 @@ func (b *book) String() string {
 	return b.text.String()
 }
 
+// Book is for the tests outside of the package.
+type Book = book
+
 // ring is a keyring over a file with the key a, being watched; auth.keys has the key s.
 func ring(t *testing.T, path string) (*keyring, *book) {
 	t.Helper()

@@ -88,7 +88,7 @@ func TestThePasswordOfNATSIsChanged(t *testing.T) {
 	shut := func() { require.NoError(t, server.Shutdown(context.Background())) }
 	serve("the first password")
 	defer func() { shut() }()
-	log := new(book)
+	log := new(sfu.Book)
 	n := run(t, free(func(c *config.Config) {
 		c.NATS.URL, c.NATS.User, c.NATS.Password = "nats://"+at, "sfu", "the first password"
 		c.Cluster.Lease = 2 * time.Second

@@ -199,7 +199,7 @@ func TestLargeAndDeepMessagesOfStrangers(t *testing.T) {
 
 // TestProxyThatWritesTheOtherHeaderIsSaid once: else everybody behind it shares one address, and its limits, and nobody knows why.
 func TestProxyThatWritesTheOtherHeaderIsSaid(t *testing.T) {
-	log := new(journal)
+	log := new(sfu.Book)
 	n := run(t, free(func(c *config.Config) { c.HTTP.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }), log)
 	for range 3 {
 		get(t, n.Addrs().URL()+"readyz", func(q *http.Request) { q.Header.Set("Forwarded", "for=198.51.100.1") })

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"parlor/session"
+	"parlor/session/natsapi"
 )
 
 const (
@@ -202,7 +202,7 @@ func (c *Cluster) remake(ctx context.Context, lasts time.Duration) {
 		return
 	}
 	p.remade = c.o.Now()
-	if err := c.store.canary(ctx, c.o.Node); err != nil {
+	if err := natsapi.Stores(ctx, c.store.js, c.o.Node, c.store.timeout); err != nil {
 		c.o.Log.Debug().Err(err).Msg("looking whether NATS stores anything")
 		return
 	}
@@ -233,26 +233,6 @@ func (s *store) putProof(ctx context.Context, key string, r RoomRecord, revision
 	s.last = max(s.last, ack.Sequence)
 	s.mu.Unlock()
 	return ack.Sequence, nil
-}
-
-// canary finds out whether NATS stores anything on disk, with a stream that lives for a moment.
-func (s *store) canary(ctx context.Context, node string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	name, subject := "SFU_PROBE_"+node, "sfu.v1.probe."+node
-	_, err := s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name: name, Subjects: []string{subject}, Storage: jetstream.FileStorage, MaxMsgs: 1, Description: "Parlor: whether NATS stores anything",
-	})
-	if err == nil {
-		_, err = s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: make([]byte, 64<<10)}, jetstream.WithRetryAttempts(0))
-	}
-	if end := s.js.DeleteStream(context.WithoutCancel(ctx), name); err == nil {
-		err = end
-	}
-	if err != nil {
-		return fmt.Errorf("stream %s: %w", name, err)
-	}
-	return nil
 }
 
 // remove deletes a bucket.

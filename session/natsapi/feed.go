@@ -28,6 +28,9 @@ const (
 	drainTime = 3 * time.Second
 	// complainEvery is how often it is said that events are lost.
 	complainEvery = 10 * time.Second
+	// probeEvery is how often it is looked, and said, whether NATS stores anything but events while it does not acknowledge those. Lowering
+	// it makes and deletes streams more often on a server in trouble.
+	probeEvery = time.Minute
 	// Pauses between two attempts, the first and the longest. Lowering them has a NATS in trouble asked more often.
 	shortestPause, longestPause = 50 * time.Millisecond, 2 * time.Second
 )
@@ -70,6 +73,7 @@ type Feed struct {
 
 	said   time.Time // when it was last said that events are lost; under mu
 	outage bool      // of Run: that events wait was said
+	probed time.Time // of Run: when it was last looked whether NATS stores anything else
 	hold   hold      // of Run
 }
 
@@ -233,6 +237,18 @@ func (f *Feed) complain(err error, queued int) {
 	log.Err(err).Int("queued", queued).Msg("events wait for NATS")
 }
 
+// explain says where NATS stores nothing in the stream although it could: a server whose disk was full never again writes into a stream
+// that has met with it. Nobody but who runs it can mend that.
+func (f *Feed) explain(ctx context.Context, js jetstream.JetStream) {
+	if now := time.Now(); now.Sub(f.probed) >= probeEvery {
+		f.probed = now
+		if err := Stores(ctx, js, f.opts.Node+"-feed", ackTime); err == nil {
+			f.opts.Log.Error().Int("queued", f.Stats().Queued).Msg("NATS stores nothing in " + Stream + " although it can: most likely its disk was full; " +
+				"restart that server once there is space, for which the events wait")
+		}
+	}
+}
+
 // pause waits for d, until ctx is done where it is not yet, and until end is done.
 func pause(ctx, end context.Context, d time.Duration) {
 	if ctx.Err() != nil {
@@ -273,6 +289,9 @@ func (f *Feed) connection(ctx, end context.Context) error {
 	for {
 		err := p.run(ctx, end)
 		p.giveUp()
+		if errors.Is(err, jetstream.ErrAsyncPublishTimeout) && f.outage { // again
+			f.explain(end, js)
+		}
 		switch {
 		case err == nil:
 			f.release(end)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os/exec"
@@ -89,6 +90,31 @@ func runningWith(t *testing.T, at natsapi.Server, o natsapi.FeedOptions, events 
 	})
 	t.Cleanup(stop)
 	return f, log, stop
+}
+
+// TestAStreamThatStoresNothingIsNamed, with what to do, where NATS stores other things. The stream here is one that acknowledges nothing.
+func TestAStreamThatStoresNothingIsNamed(t *testing.T) {
+	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
+	b.start(t)
+	defer b.stop(t)
+	nc, err := nats.Connect(b.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: natsapi.Stream, Subjects: []string{"sfu.v1.events.>"}, NoAck: true}); err != nil {
+		t.Fatal(err)
+	}
+	_, log, stop := running(t, natsapi.Server{URL: b.url()}, 3)
+	defer stop()
+	eventually(t, "it is said", func() bool { return log.count("restart that server", `"level":"error"`, "SFU_EVENTS") == 1 })
+	if _, err := js.Stream(t.Context(), "SFU_PROBE_-feed"); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Errorf("what it was looked with: %v", err)
+	}
 }
 
 // TestServerWithoutJetStream: that events wait is said once, and the server is not asked without a pause, at the end either.
