@@ -20,6 +20,7 @@ import (
 //	person_test.go   a user in a page, and what it can do and see
 //	meet_test.go     meeting, and every way of leaving
 //	lost_test.go     pages whose network is cut
+//	links_test.go    networks that are narrow, or lose much; paused_test.go: what they do not carry
 //	media_test.go    codecs, simulcast
 //	layers_test.go   what nobody gets is not sent
 //	sizes_test.go    pictures as large as they are shown, and none of what is hidden

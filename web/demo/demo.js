@@ -9,7 +9,7 @@ import { Devices } from '/demo/devices.js';
 import { idOf, nameOf } from '/demo/names.js';
 import { $, banner, button, input, notice, remember, remembered, show, toast } from '/demo/page.js';
 import { Tiles } from '/demo/tiles.js';
-import { aloneText, blockText, ending, errorText, exitText, limitText, qualityText, undecodableText } from '/demo/words.js';
+import { POOR, aloneText, blockText, ending, errorText, exitText, limitText, qualityText, slowText, undecodableText } from '/demo/words.js';
 
 const params = new URLSearchParams(location.search);
 const role = params.get('role') === 'audience' ? 'audience' : 'anchor';
@@ -329,7 +329,8 @@ let statistics = null;
 parlor.on('statistics', (s) => { statistics = s; });
 parlor.on('network-quality', (q) => {
   const own = Math.max(q.uplinkNetworkQuality, q.downlinkNetworkQuality);
-  tiles.setQuality(me, own, qualityText(own), limitText(q, statistics));
+  const slow = slowText(statistics);
+  tiles.setQuality(me, slow ? Math.max(own, POOR) : own, qualityText(own), [slow, limitText(q, statistics)].filter(Boolean).join('; '));
   for (const { userId, quality } of q.remote) tiles.setQuality(userId, quality, qualityText(quality));
 });
 parlor.on('remote-audio-available', ({ userId }) => {

@@ -158,17 +158,17 @@ export class Tiles {
   /**
    * @param {string} userId
    * @param {number} quality  0 unknown, 1 the best, 6 the worst
-   * @param {string} text     what it means; empty: nothing is shown
-   * @param {string} [why]
+   * @param {string} text     what it means
+   * @param {string} [why]    with an empty text nothing is shown
    */
   setQuality(userId, quality, text, why = '') {
     const tile = this.#people.get(userId);
     if (!tile) return;
     const net = part(tile, '.tile-net');
-    const words = why ? `${text}; ${why}` : text;
-    net.hidden = text === '';
+    const words = [text, why].filter(Boolean).join('; ');
+    net.hidden = words === '';
     net.dataset.quality = String(quality);
-    net.title = part(net, '.sr').textContent = `Network ${words}`;
+    net.title = part(net, '.sr').textContent = text ? `Network ${words}` : words;
     part(net, '.tile-net-text').textContent = words;
     part(net, '.bars').querySelectorAll('path').forEach((bar, i) => bar.classList.toggle('lit', i < 5 - quality));
   }

@@ -90,13 +90,23 @@ const PAUSED = 'Paused: your network is too slow for this picture';
 
 /** From poor on: of a good network nobody needs to be told. @type {Record<number, string>} */
 const QUALITIES = { 3: 'poor', 4: 'bad', 5: 'very bad', 6: 'down' };
-const POOR = 3;
+export const POOR = 3;
 /** From where on a loss in per cent, a wait and a round trip in ms are worth a word. */
 const [LOSSY, WAITS, FAR] = [5, 50, 150];
 
 /** What to say of the quality of somebody's network; nothing where it is fine or not known. @param {number} quality */
 export function qualityText(quality) {
   return QUALITIES[quality] ?? '';
+}
+
+/**
+ * What one's own network makes of the pictures of others; empty where it carries them.
+ * @param {{downLimit: string | null, remoteStatistics: {video: {state?: string}[]}[]} | null} s  the latest statistics
+ */
+export function slowText(s) {
+  if (s?.downLimit !== 'delay' && s?.downLimit !== 'loss') return '';
+  const paused = s.remoteStatistics.some(({ video }) => video.some(({ state }) => state === 'paused'));
+  return `Your connection ${s.downLimit === 'loss' ? 'is poor' : 'is slow'}: ${paused ? 'some pictures are paused' : 'pictures are smaller'}`;
 }
 
 /**

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Volumes, qualityOf, statisticsOf, unreported } from '../reports.js';
-import { limitText, qualityText } from '../../demo/words.js';
+import { limitText, qualityText, slowText } from '../../demo/words.js';
 
 const volumes = (active, ...users) => ({ type: 'audio_volume', users: users.map((user) => ({ user, volume: 40 })), active });
 
@@ -52,6 +52,14 @@ test('words: a link is spoken of only when it is poor, and then what it is limit
   assert.equal(limitText({ ...fine, uplinkNetworkQuality: 4, uplinkLoss: 31 }, all), 'sending: 31 % lost');
   assert.equal(limitText({ ...fine, uplinkNetworkQuality: 3, downlinkNetworkQuality: 3, rtt: 230 }, { downEstimate: 12000, downQueue: 3 }), 'receiving: 12 Mbit/s; round trip 230 ms');
   assert.equal(limitText({ ...fine, uplinkNetworkQuality: 6, downlinkNetworkQuality: 6 }, null), '');
+});
+
+test('words: what a slow connection makes of the pictures', () => {
+  const of = (downLimit, ...states) => slowText({ downLimit, remoteStatistics: [{ video: states.map((state) => ({ state })) }, { video: [] }] });
+  assert.deepEqual([null, 'none', 'publisher', 'application'].map((limit) => of(limit, 'live')), ['', '', '', '']);
+  assert.equal(slowText(null), '');
+  assert.equal(of('delay', 'live', 'switching'), 'Your connection is slow: pictures are smaller');
+  assert.equal(of('loss', 'live', 'paused'), 'Your connection is poor: some pictures are paused');
 });
 
 test('statistics: completed by what the browser knows', () => {
