@@ -10,6 +10,7 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+	"github.com/stretchr/testify/require"
 
 	"parlor/packet"
 	"parlor/router/seqmap"
@@ -56,6 +57,43 @@ func TestRetransmissionByRTX(t *testing.T) {
 	if n := len(sub.seqs(5001)); n > maxResends {
 		t.Errorf("%d retransmissions of one packet", n)
 	}
+}
+
+// TestAFullQueueIsNotFilledByWhatItLost: while packets wait on the way and more was sent than the network works off in a moment, a picture is
+// not sent again, and sound is.
+func TestAFullQueueIsNotFilledByWhatItLost(t *testing.T) {
+	w := newWorld(t)
+	cam := w.layered(1, 1, 500, 1900, 6000)
+	pub := w.talker(2)
+	w.join(4, 4, nil, seatVideo("s", 77), seatSound("a", 79))
+	w.watch(4, "s", 1, Camera, High)
+	w.watch(4, "a", 2, Mic, High)
+	link := w.access(4, 20e6)
+	w.call(3*time.Second, cam, link)
+	again := func(ssrc uint32) (n uint64) {
+		w.talk(20*time.Millisecond, pub)
+		cam.frame()
+		seqs := w.outs[4].seqs(ssrc)
+		was := w.c.totals.Resent
+		w.rtcp(4, &rtcp.TransportLayerNack{MediaSSRC: ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(seqs[len(seqs)-1:])})
+		return w.c.totals.Resent - was
+	}
+	require.EqualValues(t, 1, again(77), "all is well")
+	link.rate = 400e3
+	n := w.c.peers[4].down.net
+	for n.est.Estimate().Queue < 2*calmQueue {
+		w.call(40*time.Millisecond, cam, link)
+	}
+	w.call(2*netStep, cam, link)
+	require.Positive(t, n.debt.Owes(w.now), "a queue has what is sent counted")
+	n.debt.Sent(w.now, 50_000)
+	dropped := w.drops(DropResend)
+	require.Zero(t, again(77))
+	require.Equal(t, dropped+1, w.drops(DropResend))
+	require.EqualValues(t, 1, again(79), "sound")
+	link.rate = 20e6
+	w.call(4*time.Second, cam, link)
+	require.EqualValues(t, 1, again(77), "the queue is gone")
 }
 
 func TestRetransmissionOfTheVeryBytes(t *testing.T) {

@@ -47,7 +47,6 @@ const (
 	narrowFrozen = 61 // all the time, and a moment before
 	narrowSound  = 0.1
 	narrowQueue  = 300 * time.Millisecond
-	steppedQueue = 400 * time.Millisecond
 )
 
 var narrowLink = allowed{narrowFrozen, narrowQueue, narrowSound}
@@ -64,11 +63,11 @@ var troubles = []trouble{
 	{name: "jitter", down: "jitter=200ms overtake late=2%/300ms duplicate=5%", scaled: true, allowed: allowed{frozen: 15, sound: 0.01}},
 	{name: "800k", down: "rate=800k queue=300ms", scaled: true, allowed: allowed{3, narrowQueue, 0.003}},
 	{name: "400k", down: "rate=400k queue=300ms", scaled: true, allowed: allowed{6, narrowQueue, 0.01}},
-	{name: "400k, exact", down: "rate=400k queue=300ms", exact: true, allowed: allowed{narrowFrozen, narrowQueue, 0.02}},
-	{name: "200k", down: "rate=200k queue=300ms", scaled: true, allowed: allowed{20, narrowQueue, 0.06}},
+	{name: "400k, exact", down: "rate=400k queue=300ms", exact: true, allowed: allowed{25, narrowQueue, 0.02}},
+	{name: "200k", down: "rate=200k queue=300ms", scaled: true, allowed: allowed{20, narrowQueue, 0.015}},
 	{name: "700k, 2 s queue", down: "rate=700k queue=2s", scaled: true, allowed: allowed{3, 500 * time.Millisecond, 0.005}},
 	{name: "policed 500k", down: "police=500k/20kB", scaled: true, allowed: narrowLink},
-	{name: "2M, 300k, 2M", down: "rate=2M queue=400ms @8s rate=300k @13s rate=2M", scaled: true, allowed: allowed{26, steppedQueue, 0.05}},
+	{name: "2M, 300k, 2M", down: "rate=2M queue=400ms @8s rate=300k @13s rate=2M", scaled: true, allowed: allowed{16, 250 * time.Millisecond, 0.02}},
 	{name: "publisher's uplink", from: "loss=5% jitter=30ms overtake duplicate=2%", scaled: true, allowed: allowed{frozen: 4, sound: 0.01}},
 }
 
