@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"parlor/packet"
+	"parlor/router/shed"
 )
 
 // obeys is a publisher whose client does what it is told a while later.
@@ -374,6 +375,31 @@ func TestLayersThatAreOffAreNotLost(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestARoomThatLeavesMuchOutHasLessSent: what it would not forward is off after a while, and back when it keeps up again.
+func TestARoomThatLeavesMuchOutHasLessSent(t *testing.T) {
+	w, cam := steered(t)
+	w.want(full)
+	cam.send(10 * time.Second)
+	require.Equal(t, "qf", last(cam.n.told()))
+	until := func(level shed.Level, late int64) {
+		for n := 0; w.c.over.shed.Level() != level; n++ {
+			w.late = late
+			cam.send(40 * time.Millisecond)
+			require.Less(t, n, 2000)
+		}
+	}
+	until(shed.MidQuality, 200*ms)
+	w.late = 40 * ms // and so it stays
+	cam.send(10 * time.Second)
+	require.Equal(t, shed.MidQuality, w.c.over.shed.Level())
+	require.Equal(t, "qh", last(cam.n.told()))
+	require.Equal(t, 1, w.fed())
+	until(shed.Nothing, 0)
+	cam.send(time.Second)
+	require.Contains(t, last(cam.n.told()), "f")
+	require.Equal(t, 2, w.fed())
 }
 
 // TestDemandOfManyIsTheirUnion: what one wants is on for all, and off when the last one has gone.

@@ -18,7 +18,8 @@ type world struct {
 	now  int64
 	outs map[packet.PeerID]*capture
 
-	steers bool // clients that publish layers are told which to send
+	steers bool  // clients that publish layers are told which to send
+	late   int64 // for how long media have waited when they are taken in
 }
 
 const ms = int64(time.Millisecond)
@@ -157,7 +158,7 @@ func (w *world) watch(id packet.PeerID, mid string, m MemberID, s Source, q Qual
 
 // deliver has the core take in raw packets of a peer.
 func (w *world) deliver(id packet.PeerID, isRTCP bool, raws ...[]byte) {
-	b := packet.GetBatch(time.Unix(0, w.now))
+	b := packet.GetBatch(time.Unix(0, w.now-w.late))
 	for _, raw := range raws {
 		add(b, id, isRTCP, raw)
 	}
