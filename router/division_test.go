@@ -428,3 +428,42 @@ func (w *world) feedbackOf(r *twcc.Recorder, from int, delay int64) int {
 	w.t.Helper()
 	return w.feedback(r, from, func(i int) (int64, bool) { return delay, w.outs[4].rtp[i].GetExtension(subExt.TransportCC) == nil })
 }
+
+// TestNothingIsAddedToAQueue: what is missing of a picture is not sent again while so much waits on the way already, and is again once that
+// is over.
+func TestNothingIsAddedToAQueue(t *testing.T) {
+	for _, exact := range []bool{false, true} {
+		w, _ := observed(t)
+		cam := w.layered(1, 1, 500, 1900, 6000)
+		seat := seatVideo("s", 77)
+		if exact {
+			seat.RTXSSRC = 0
+			for i := range seat.Codecs {
+				seat.Codecs[i].RTX = 0
+			}
+		}
+		w.join(4, 4, nil, seat)
+		w.watch(4, "s", 1, Camera, High)
+		link := w.access(4, 20e6)
+		w.call(2*time.Second, cam, link)
+		asks := func() (resent int) {
+			t.Helper()
+			before := w.c.totals.Resent
+			last := uint16(w.c.peers[4].down.sinks["s"].last.seq)
+			w.rtcp(4, &rtcp.TransportLayerNack{MediaSSRC: 77, Nacks: []rtcp.NackPair{{PacketID: last - 1}}})
+			return int(w.c.totals.Resent - before)
+		}
+		require.Equal(t, 1, asks(), "exact: %v", exact)
+		link.rate = 600e3
+		for range 50 {
+			if w.call(40*time.Millisecond, cam, link); w.c.peers[4].down.net.est.Estimate().Queue > crammedQueue {
+				break
+			}
+		}
+		require.True(t, w.c.peers[4].down.crammed())
+		require.Zero(t, asks(), "exact: %v", exact)
+		w.call(5*time.Second, cam, link)
+		require.False(t, w.c.peers[4].down.crammed())
+		require.Equal(t, 1, asks(), "exact: %v", exact)
+	}
+}

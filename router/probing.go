@@ -30,7 +30,7 @@ const (
 	enough = 1.1
 	// lossGone is for how long nothing must have been lost, in ns, before it is probed although loss bounds the estimate. Lower has sound
 	// suffer more often where there is no room for a picture, and policers drop more.
-	lossGone = 10e9
+	lossGone = 1e9
 	// probeStep is the time between bursts of a cluster, in ns. Shorter ones measure better and wake the room more often.
 	probeStep = 5e6
 	// copiesFrom is the rate of a cluster from which on it is made of copies, in bit/s. Below, packets of 1,200 bytes are too few.

@@ -99,7 +99,7 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	if copies > 1 {
 		s.repair.widen()
 	}
-	if !s.repair.allow(out, c.now, s.peer.resendGap(), rounds) || !c.recallAs(rw, in, m) {
+	if s.peer.down.crammed() || !s.repair.allow(out, c.now, s.peer.resendGap(), rounds) || !c.recallAs(rw, in, m) {
 		return false
 	}
 	if s.left(m) {
@@ -114,6 +114,14 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	}
 	return true
 }
+
+// crammedQueue is for how long packets must wait, in ns, for nothing to be sent again of pictures. Higher fills queues that are full of what is
+// sent already, lower has frames miss something for longer.
+const crammedQueue = 80e6
+
+// crammed says whether so much waits on the way to a peer that pictures are not sent again: what is missing is behind that, and more would
+// make it longer. Who misses something after all asks again.
+func (d *downlink) crammed() bool { return d.net != nil && d.net.est.Estimate().Queue > crammedQueue }
 
 // resendGap is how long after the last time a packet of a picture may be sent again, in ns.
 func (p *peer) resendGap() int64 { return max(minResendGap, p.rtt-p.rtt/4) }

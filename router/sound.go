@@ -253,7 +253,9 @@ func (r *repairs) noted(out uint64) *exact {
 func (c *core) resendExact(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint64) bool {
 	gap, times := max(minSoundResendGap, s.peer.rtt), maxSoundResends
 	if s.section.Kind != packet.Audio {
-		gap, times = s.peer.resendGap(), maxResends
+		if gap, times = s.peer.resendGap(), maxResends; s.peer.down.crammed() {
+			return false
+		}
 	}
 	if s.repair.noted(out) == nil || !s.repair.allow(out, c.now, gap, times) {
 		return false
