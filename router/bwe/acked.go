@@ -15,19 +15,26 @@ const (
 	// busySpan is over what time of arrival the rate of a busy link is taken at least, in ns. Shorter is
 	// sooner, and noisier.
 	busySpan = 60e6
-	// busyBytes is how much must have arrived, as far as busyReports reports have it.
-	busyBytes   = 12000
-	busyReports = 6
+	// busyBytes is how much must have arrived, as far as busyParts parts have it that are not older than busyOld, in ns.
+	busyBytes = 12000
+	busyParts = 12
+	busyOld   = 1e9
+	// busyPart is how long a part is, in ns. Longer mixes what arrived before a change with what arrived after it.
+	busyPart = 20e6
+	// waits is from how long on a packet has waited for others, in ns: the link has had no pause since the one before. Lower takes jitter
+	// for that.
+	waits = 6e6
 )
 
-// part is what arrived within one report.
+// part is what arrived in a time in which the link was never idle.
 type part struct {
-	bytes float64
-	span  float64 // in ns
+	bytes float32
+	span  float32 // in ns
+	at    int64   // its end
 }
 
-// acked measures the rate of arrival in two ways: with the Bayesian filter, which is calm, and over the last
-// reports, which is exact while a queue stands and follows a drop at once.
+// acked measures the rate of arrival in two ways: with the Bayesian filter, which is calm, and over the last times in which packets waited
+// for each other, which is what the link carries, and follows a drop at once.
 type acked struct {
 	rate     float64 // bit/s, 0: unknown
 	variance float64
@@ -35,13 +42,13 @@ type acked struct {
 	last     int64
 	bytes    float64
 
-	highest int64 // arrival so far
-	present float64
-	parts   [busyReports]part
+	present part
+	parts   [busyParts]part // the newest first
 }
 
-func (a *acked) packet(arrived int64, size int) {
-	a.present += float64(size)
+// packet takes a packet that arrived, having waited for so long in ns; below 0: that is not known.
+func (a *acked) packet(arrived int64, size int, waited float64) {
+	a.follow(arrived, size, waited)
 	if a.from == 0 || arrived-a.last > pause || a.last-arrived > leap {
 		a.from, a.bytes, a.last = arrived, 0, arrived
 	}
@@ -69,28 +76,39 @@ func (a *acked) sample(rate float64) {
 	a.variance = off * predicted / (off + predicted)
 }
 
-// end ends a report.
-func (a *acked) end() {
-	if a.present == 0 {
+// follow goes on with the time in which the link is busy, or begins one.
+func (a *acked) follow(arrived int64, size int, waited float64) {
+	p := &a.present
+	since := arrived - p.at
+	switch {
+	case p.at != 0 && waited < 0 && since >= 0 && since < busySpan: // it came in between
+		p.bytes += float32(size)
+		return
+	case waited < waits || p.at == 0 || since < 0 || since > busySpan:
+		a.cut()
+		*p = part{at: arrived}
 		return
 	}
-	span := a.last - a.highest
-	if a.highest == 0 || span < 0 || span > int64(leap) {
-		a.parts = [busyReports]part{}
-		span = 0
+	p.bytes, p.span, p.at = p.bytes+float32(size), p.span+float32(since), arrived
+	if p.span >= busyPart {
+		a.cut()
+		*p = part{at: arrived}
 	}
-	if span > 0 {
-		copy(a.parts[1:], a.parts[:])
-		a.parts[0] = part{a.present, float64(span)}
-	}
-	a.highest, a.present = a.last, 0
 }
 
-// busy returns the rate of arrival over the last reports, false if these are too few.
+// cut ends the part in hand.
+func (a *acked) cut() {
+	if a.present.span > 0 {
+		copy(a.parts[1:], a.parts[:])
+		a.parts[0] = a.present
+	}
+}
+
+// busy returns the rate of arrival while the link was busy of late, false if that was too short.
 func (a *acked) busy() (float64, bool) {
-	var sum part
+	sum := a.present
 	for _, p := range a.parts {
-		if sum.span >= busySpan && sum.bytes >= busyBytes {
+		if sum.span >= busySpan && sum.bytes >= busyBytes || p.span == 0 || a.last-p.at > busyOld {
 			break
 		}
 		sum.bytes += p.bytes
@@ -99,5 +117,5 @@ func (a *acked) busy() (float64, bool) {
 	if sum.span < busySpan {
 		return 0, false
 	}
-	return sum.bytes * 8e9 / sum.span, true
+	return float64(sum.bytes) * 8e9 / float64(sum.span), true
 }

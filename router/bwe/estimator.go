@@ -203,8 +203,8 @@ func (e *Estimator) Begin(now, rtt int64) {
 // it arrived, by the receiver's.
 func (e *Estimator) Packet(sent, arrived int64, size int, cluster uint8) {
 	e.trend.packet(sent, arrived)
-	e.queue.packet(sent, arrived)
-	e.Untimed(sent, arrived, size)
+	own := float64(size) * 8e9 / e.capacity.rate // on slow links large packets take longer
+	e.take(sent, arrived, size, max(e.queue.packet(sent, arrived)-own, 0))
 	for i := range e.meters {
 		if m := &e.meters[i]; m.Cluster.ID == 0 {
 			continue
@@ -217,9 +217,11 @@ func (e *Estimator) Packet(sent, arrived int64, size int, cluster uint8) {
 }
 
 // Untimed takes the arrival of a packet of which it cannot be told how long it took.
-func (e *Estimator) Untimed(sent, arrived int64, size int) {
+func (e *Estimator) Untimed(sent, arrived int64, size int) { e.take(sent, arrived, size, -1) }
+
+func (e *Estimator) take(sent, arrived int64, size int, waited float64) {
 	e.packets++
-	e.acked.packet(arrived, size)
+	e.acked.packet(arrived, size, waited)
 	e.loss.add(sent, float64(size), 0)
 	e.random.add(sent, float64(size), 0)
 }
@@ -253,7 +255,6 @@ func (e *Estimator) End() (Estimate, Event) {
 	if !e.limited.yes || e.proved == 0 {
 		e.proved = now
 	}
-	e.acked.end()
 	e.queue.end(now)
 	if e.queue.length > stepQueue {
 		e.random.noisy = now

@@ -52,16 +52,18 @@ type queue struct {
 	stall   float64 // half of the largest fall of late, in ns
 	jitter  float64 // by how much packets wait for longer than the least, by chance, in ns
 	reports int
+	lowest  float64 // the least delay of late above zero, in ns, as of the last report
 	length  int64   // in ns
 	before  int64   // length at the last report
 	drains  int64   // since when it is drained, in ns; 0: it is not
 	offset  float64 // what competing traffic, not ours, holds of it, in ns
 }
 
-func (q *queue) packet(sent, arrived int64) {
+// packet takes a packet that has arrived, and returns for how long it has waited beyond the least of late, in ns.
+func (q *queue) packet(sent, arrived int64) (waited float64) {
 	delay := arrived - sent
 	if !q.known || abs(delay-q.zero) > 1e15 {
-		*q = queue{zero: delay, known: true, bucket: -1}
+		*q = queue{zero: delay, known: true, bucket: -1, lowest: math.Inf(1)}
 	}
 	d := float64(delay - q.zero)
 	if q.present.n == 0 || d < q.present.least {
@@ -76,6 +78,7 @@ func (q *queue) packet(sent, arrived int64) {
 	q.sent, q.arrived = sent, arrived
 	q.present.fell += q.falling
 	q.present.n++
+	return d - q.lowest
 }
 
 // end ends a report.
@@ -103,7 +106,8 @@ func (q *queue) end(now int64) {
 			least = min(least, q.base[(q.bucket-i+baseBuckets)%baseBuckets])
 		}
 	}
-	above := least - q.floor()
+	q.lowest = q.floor()
+	above := least - q.lowest
 	q.offset = min(q.offset, max(above, 0))
 	q.length = int64(max(above-chance-q.offset, 0))
 }
