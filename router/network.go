@@ -20,8 +20,8 @@ type networks struct {
 // path is what the network to a peer carries, by its transport-wide feedback, and what goes over it.
 type path struct {
 	est     bwe.Estimator
-	listed  bool  // on core.nets.followed; never with Options.NoEstimate
-	lostAt  int64 // when something had been lost of late
+	listed  bool // on core.nets.followed; never with Options.NoEstimate
+	losses  setbacks
 	failed  bool  // the estimate has fallen since the last allocation
 	load    meter // all that is sent, what nobody has asked for aside
 	sound   meter // of which is sound
@@ -65,6 +65,7 @@ func (c *core) reported(p *peer, at int64) {
 	n := p.down.net
 	p.down.book(at)
 	e, event := n.est.End()
+	n.losses.take(c.now, &e, p.down.told.lost)
 	switch event {
 	case bwe.Probed:
 		n.probes.control.Succeeded(c.now)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"parlor/packet"
+	"parlor/router/bwe"
 	"parlor/router/bwe/probe"
 	"parlor/router/header"
 	"parlor/router/sent"
@@ -28,9 +29,6 @@ type prober struct {
 const (
 	// enough is how many times as much as is wanted a network must carry for all of it. Higher probes where nothing is missing.
 	enough = 1.1
-	// lossGone is for how long nothing must have been lost, in ns, before it is probed although loss bounds the estimate. Lower has sound
-	// suffer more often where there is no room for a picture, and policers drop more.
-	lossGone = 1e9
 	// probeStep is the time between bursts of a cluster, in ns. Shorter ones measure better and wake the room more often.
 	probeStep = 5e6
 	// copiesFrom is the rate of a cluster from which on it is made of copies, in bit/s. Below, packets of 1,200 bytes are too few.
@@ -54,9 +52,6 @@ func (c *core) probe(p *peer) {
 		return
 	}
 	e := n.est.Estimate()
-	if e.Lost > 0 {
-		n.lostAt = c.now
-	}
 	if e.Extra > 0 {
 		c.beginCluster(p, by, probe.Cluster{Rate: e.Extra, Bytes: int(e.Extra / 8 * netStep / 1e9), Packets: 1})
 		return
@@ -64,7 +59,7 @@ func (c *core) probe(p *peer) {
 	cluster, ok := n.probes.control.Next(c.now, probe.State{
 		Capacity: e.Capacity, Need: enough * n.share.need, Sent: n.load.rate, Queue: e.Queue, RTT: p.rtt, Limited: e.Limited,
 		// What was lost long ago is no reason never to find out: loss bounds to a little more than what is sent, and the next layer may be larger.
-		Lossy: e.Loss < e.Delay && c.now-n.lostAt < lossGone, Active: n.share.need > 0,
+		Lossy: e.Loss < e.Delay && n.losses.fresh(c.now), Active: n.share.need > 0,
 	})
 	if !ok {
 		return
@@ -72,6 +67,42 @@ func (c *core) probe(p *peer) {
 	c.totals.Probes++
 	n.est.Probe(c.now, cluster)
 	c.beginCluster(p, by, cluster)
+}
+
+// setbacks is when something was lost, of late.
+type setbacks struct {
+	queued, overflowed, dropped int64  // when there was a queue last, when something was lost with one, and without
+	told                        uint64 // packets that were lost by then
+}
+
+// The times for which nothing must have been lost, in ns, before it is probed although loss bounds the estimate: where queues overflowed, and
+// where they did not. Lower has sound suffer more often where there is no room for a picture, and policers drop more. Losses are told up to
+// queueGone after the queue of which they are.
+const (
+	overflowGone = 1e9
+	dropsGone    = 10e9
+	queueGone    = 1.5e9
+)
+
+// take takes a report, with the estimate that it has led to, and how many packets were lost in all.
+func (l *setbacks) take(now int64, e *bwe.Estimate, lost uint64) {
+	more := lost > l.told
+	l.told = lost
+	if e.Queue > calmQueue {
+		l.queued = now
+	}
+	switch {
+	case !more:
+	case now-l.queued < queueGone:
+		l.overflowed = now
+	default:
+		l.dropped = now
+	}
+}
+
+// fresh says whether there were any that may say that no more is carried.
+func (l *setbacks) fresh(now int64) bool {
+	return now-l.overflowed < overflowGone || now-l.dropped < dropsGone
 }
 
 // trial is of a network that cannot be probed, as its receiver takes no retransmissions: all that is wanted is sent to see what comes of it.
