@@ -146,7 +146,7 @@ func (c *core) ladder(s *sink, t *track) (live bool) {
 			if r.FPS = st.in.rated.frames[r.Temporal]; inside != nil {
 				r.Rate, r.None = inside.rung(i, r.Temporal, s.cur == st && s.layerOf() == i)
 			} else {
-				r.Rate, r.None = st.load(st == s.cur, r.Temporal), r.Temporal < whole && (r.Temporal >= st.top() || !scales)
+				r.Rate, r.None = st.load(st == s.cur, r.Temporal), r.Temporal < whole && r.Temporal >= st.top()
 			}
 			r.Live = !r.None && r.Rate != 0 && (layers[i].Live || len(layers) == 1) && !st.shed.muted && st.fits(s.formats)
 			if n := len(d.rungs); i+int(r.Temporal) > 0 && r.Rate < d.rungs[n-1].Rate {

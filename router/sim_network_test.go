@@ -63,7 +63,7 @@ var troubles = []trouble{
 	{name: "jitter", down: "jitter=200ms overtake late=2%/300ms duplicate=5%", scaled: true, allowed: allowed{frozen: 15, sound: 0.01}},
 	{name: "800k", down: "rate=800k queue=300ms", scaled: true, allowed: allowed{3, narrowQueue, 0.003}},
 	{name: "400k", down: "rate=400k queue=300ms", scaled: true, allowed: allowed{6, narrowQueue, 0.01}},
-	{name: "400k, exact", down: "rate=400k queue=300ms", exact: true, allowed: allowed{25, narrowQueue, 0.02}},
+	{name: "400k, exact", down: "rate=400k queue=300ms", scaled: true, exact: true, allowed: allowed{8, narrowQueue, 0.02}},
 	{name: "200k", down: "rate=200k queue=300ms", scaled: true, allowed: allowed{20, narrowQueue, 0.015}},
 	{name: "700k, 2 s queue", down: "rate=700k queue=2s", scaled: true, allowed: allowed{3, 500 * time.Millisecond, 0.005}},
 	{name: "policed 500k", down: "police=500k/20kB", scaled: true, allowed: narrowLink},

@@ -22,8 +22,11 @@ import (
 type exact struct {
 	out       uint32 // the low bits of its number
 	transport uint16 // its transport-wide number
-	blocks    uint16 // which packets before it it carries: bit i for the one i+1 before
+	blocks    uint16 // of sound which packets before it it carries: bit i for the one i+1 before; of pictures blank or 0
 }
+
+// blank marks a packet of a picture that went out without its payload.
+const blank = 1
 
 // recentSound and recentPictures are for how many packets of a sink that is, powers of two, 8 bytes each. Lower refuses requests that come
 // late.
@@ -150,6 +153,8 @@ func (c *core) keepWhole(s *sink, m *media, seg *seqmap.Segment[rewrite], out ui
 	n := recentPictures
 	if s.section.Kind == packet.Audio {
 		n = recentSound
+	} else if len(payload) == 0 {
+		blocks = blank // the ring has it otherwise
 	}
 	s.repair.note(exact{out: uint32(out), transport: f.TransportCC, blocks: blocks}, n)
 	return payload
@@ -287,13 +292,19 @@ func (c *core) sendExactAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], o
 	if e == nil || !c.recall(rw.src, seg.In+(out-seg.Out), m) || m.format.ID != rw.format.ID {
 		return 0
 	}
+	kind := sent.Audio
+	if s.section.Kind != packet.Audio {
+		if kind = sent.Resend; e.blocks == blank {
+			m.empty()
+		}
+	}
 	f := &c.out.fields
 	f.SSRC, f.PT, f.Seq = s.ssrc, rw.pt, uint16(out)
 	rw.stamp(f, m)
 	tmpl := s.composeExact(m, f)
 	f.TransportCC = e.transport
 	payload := c.payload(m, rw)
-	if e.blocks != 0 {
+	if e.blocks != 0 && kind == sent.Audio {
 		var had uint16
 		if payload, had = c.redundant(m, seg, e.blocks, payload); had != e.blocks {
 			return 0
@@ -302,10 +313,6 @@ func (c *core) sendExactAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], o
 	}
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
 	if tmpl.TransportCC() {
-		kind := sent.Resend
-		if s.section.Kind == packet.Audio {
-			kind = sent.Audio
-		}
 		s.peer.down.sent.Again(e.transport, c.now)
 		c.noteLoad(s.peer, n+len(payload)+wireOverhead, kind)
 	}

@@ -48,11 +48,11 @@ func (s *sink) thinTo(top uint8) {
 
 // thinnable says whether frames of what feeds the sink can be left out.
 func (s *sink) thinnable() bool {
-	return s.cur != nil && s.cur.top() > 0 && s.seq.Current() != nil && s.repeatsAsOther()
+	return s.cur != nil && s.cur.top() > 0 && s.seq.Current() != nil
 }
 
-// repeatsAsOther says whether what is sent again has numbers of its own. Without, what has gone out without its payload must never go out with
-// it, also when nobody knows any more that it has: then no frames are left out.
+// repeatsAsOther says whether what is sent again has numbers of its own. Without, layers inside a stream are not left out: what then changes
+// of their packets is not remembered.
 func (s *sink) repeatsAsOther() bool {
 	if seg := s.seq.Current(); seg != nil {
 		return seg.State.rtx != 0

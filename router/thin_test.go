@@ -53,7 +53,8 @@ func TestFramesAreLeftOutForOne(t *testing.T) {
 	}
 }
 
-// TestFramesAreLeftOutOfWhatIsLateAndLost: the same where the publisher's packets are lost, late and doubled.
+// TestFramesAreLeftOutOfWhatIsLateAndLost: the same where the publisher's packets are lost, late and doubled, also for who gets the very
+// same packets again.
 func TestFramesAreLeftOutOfWhatIsLateAndLost(t *testing.T) {
 	late := 0
 	for seed := range uint64(12) {
@@ -62,7 +63,7 @@ func TestFramesAreLeftOutOfWhatIsLateAndLost(t *testing.T) {
 			s.draw(1, false, "loss=4% delay=20ms jitter=40ms overtake duplicate=2%")
 			s.draw(11, true, "loss=3% delay=10ms jitter=20ms overtake")
 			s.camera(1, 1, 3).scaled = true
-			v := s.viewer(11, true)
+			v := s.viewer(11, seed%3 != 0)
 			v.ledger.strict = false
 			s.watch(v.id, "s", 1, Camera, High)
 			s.run(1500 * time.Millisecond)
@@ -85,12 +86,26 @@ func TestFramesAreLeftOutOfWhatIsLateAndLost(t *testing.T) {
 	require.NotZero(t, late, "no number of a late packet was filled")
 }
 
-// TestALatePacketOfWhatWasLeftOut goes out without its payload under the number that was kept for it, and so it does when it is asked for.
+// TestALatePacketOfWhatWasLeftOut goes out without its payload under the number that was kept for it, and so it does when it is asked for. Who
+// gets the very packet again gets that.
 func TestALatePacketOfWhatWasLeftOut(t *testing.T) {
+	for _, exact := range []bool{false, true} {
+		aLatePacket(t, exact)
+	}
+}
+
+func aLatePacket(t *testing.T, exact bool) {
+	seat := seatVideo("s", 50)
+	if exact {
+		seat.RTXSSRC = 0
+		for i := range seat.Codecs {
+			seat.Codecs[i].RTX = 0
+		}
+	}
 	w := newWorld(t)
 	w.c.o.NoPacing = true
 	w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v"))
-	sub := w.join(3, 3, nil, seatVideo("s", 50))
+	sub := w.join(3, 3, nil, seat)
 	w.watch(3, "s", 1, Camera, High)
 	cam := w.vp8(1, 100)
 	cam.mid = "v"
@@ -116,6 +131,10 @@ func TestALatePacketOfWhatWasLeftOut(t *testing.T) {
 	w.pass(100 * time.Millisecond)
 	w.rtcp(3, &rtcp.TransportLayerNack{MediaSSRC: 50, Nacks: rtcp.NackPairsFromSequenceNumbers([]uint16{first - 1})})
 	require.Len(t, sub.rtp, 4)
+	if exact {
+		require.Equal(t, sub.rtp[2], sub.rtp[3])
+		return
+	}
 	require.EqualValues(t, 51, sub.rtp[3].SSRC)
 	require.Len(t, sub.rtp[3].Payload, 2, "its number alone")
 }
