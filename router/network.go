@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"parlor/router/bwe"
-	"parlor/router/pace"
 	"parlor/router/sent"
 )
 
@@ -26,7 +25,6 @@ type path struct {
 	load    meter // all that is sent, what nobody has asked for aside
 	sound   meter // of which is sound
 	least   least
-	debt    pace.Debt // of what is sent
 	share   share
 	guarded protection // of its pictures
 	probes  prober
@@ -102,7 +100,6 @@ func (c *core) stepNetworks() {
 		n.load.pass(c.now)
 		n.sound.pass(c.now)
 		c.protect(p)
-		n.owe()
 		c.probe(p)
 		n.listed = c.now-n.est.LastSent() < netIdle || n.share.short
 		return !n.listed
@@ -112,19 +109,6 @@ func (c *core) stepNetworks() {
 	}
 }
 
-// owe has what is sent counted while packets wait on the way, so that what is asked for again does not make the queue longer. Without a
-// queue the network carries it.
-func (n *path) owe() {
-	if e := n.est.Estimate(); e.Queue > calmQueue {
-		n.debt.Rate(e.Budget)
-	} else {
-		n.debt.Rate(0)
-	}
-}
-
-// behind says whether so much was sent to a peer that pictures are not sent again for now.
-func (d *downlink) behind(now int64) bool { return d.net != nil && d.net.debt.Owes(now) > mostOwed }
-
 // noteLoad notes a packet of so many bytes to a peer.
 func (c *core) noteLoad(p *peer, size int, kind sent.Kind) {
 	n := p.down.net
@@ -132,7 +116,6 @@ func (c *core) noteLoad(p *peer, size int, kind sent.Kind) {
 		return
 	}
 	n.est.Sent(c.now, size)
-	n.debt.Sent(c.now, size)
 	if kind < sent.Copy {
 		n.load.bytes += size
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 
-	"parlor/packet"
 	"parlor/router/header"
 	"parlor/router/sent"
 )
@@ -37,10 +36,6 @@ const (
 	lossyResends   = 10   // the same, where copies help: as often as browsers ask
 	maxPerCompound = 256  // packets asked for in one compound RTCP packet
 	minResendGap   = 15e6 // ns between two resends of a packet; more where the round trip is longer
-
-	// mostOwed is for how long the network may have to work off what was sent, in ns, for pictures to be sent again. Higher repairs more
-	// of what a full queue has lost, and keeps it full.
-	mostOwed = 100e6
 
 	// A peer is sent again at most one byte for resendShare that it was sent, more where more is lost, see credits, and maxCredit in one go.
 	resendShare = 2
@@ -89,9 +84,6 @@ func (c *core) resend(s *sink, seq uint16) bool {
 		return false
 	}
 	out := seg.Out + (in - seg.In)
-	if s.section.Kind == packet.Video && s.peer.down.behind(c.now) {
-		return false // it is asked for again
-	}
 	if rw.flags&(rewriteExact|rewriteSound) != 0 && s.exactly(rw) {
 		return c.resendExact(s, m, seg, out)
 	}

@@ -59,8 +59,7 @@ func TestRetransmissionByRTX(t *testing.T) {
 	}
 }
 
-// TestAFullQueueIsNotFilledByWhatItLost: while packets wait on the way and more was sent than the network works off in a moment, a picture is
-// not sent again, and sound is.
+// TestAFullQueueIsNotFilledByWhatItLost: while much waits on the way, a picture is not sent again, and sound is.
 func TestAFullQueueIsNotFilledByWhatItLost(t *testing.T) {
 	w := newWorld(t)
 	cam := w.layered(1, 1, 500, 1900, 6000)
@@ -81,12 +80,10 @@ func TestAFullQueueIsNotFilledByWhatItLost(t *testing.T) {
 	require.EqualValues(t, 1, again(77), "all is well")
 	link.rate = 400e3
 	n := w.c.peers[4].down.net
-	for n.est.Estimate().Queue < 2*calmQueue {
+	for i := 0; n.est.Estimate().Queue <= crammedQueue; i++ {
+		require.Less(t, i, 100)
 		w.call(40*time.Millisecond, cam, link)
 	}
-	w.call(2*netStep, cam, link)
-	require.Positive(t, n.debt.Owes(w.now), "a queue has what is sent counted")
-	n.debt.Sent(w.now, 50_000)
 	dropped := w.drops(DropResend)
 	require.Zero(t, again(77))
 	require.Equal(t, dropped+1, w.drops(DropResend))

@@ -1,10 +1,7 @@
 // Package pace spreads the bursts of a stream over time: what its rate carries in a moment passes at once, the rest is held, in the
 // order in which it came, and leaves at that rate; faster where nothing would else be held longer than Bound.
 //
-//	pace.go  Queue: the bursts of a stream
-//	debt.go  Debt: how far a receiver's network is behind
-//
-// A Queue is a token bucket in the form of the leaky bucket as a meter (ITU-T I.371 annex A, GCRA): the only level is the time up to which
+// It is a token bucket in the form of the leaky bucket as a meter (ITU-T I.371 annex A, GCRA): the only level is the time up to which
 // what has left is paid for.
 package pace
 

@@ -154,30 +154,6 @@ func TestHoldsWhatFits(t *testing.T) {
 	}
 }
 
-func TestWhatIsOwedIsWorkedOff(t *testing.T) {
-	var d Debt
-	if d.Sent(start, 1e6); d.Owes(start) != 0 {
-		t.Error("something is owed where there is room for everything")
-	}
-	d.Rate(800e3) // a byte takes 10 µs
-	for range 10 {
-		d.Sent(start, 1000)
-	}
-	if d.Owes(start) != 100*ms || d.Owes(start+60*ms) != 40*ms || d.Owes(start+200*ms) != 0 {
-		t.Errorf("%d ms are owed, after 60 ms %d", d.Owes(start)/ms, d.Owes(start+60*ms)/ms)
-	}
-	d.Rate(400e3)
-	if d.Sent(start+60*ms, 1000); d.Owes(start+60*ms) != 60*ms {
-		t.Errorf("%d ms are owed of a slower one", d.Owes(start+60*ms)/ms)
-	}
-	if d.Sent(start+500*ms, 1000); d.Owes(start+500*ms) != 20*ms {
-		t.Error("what a pause leaves unused is saved up")
-	}
-	if d.Rate(0); d.Owes(start) != 0 {
-		t.Error("what was owed is owed though there is room")
-	}
-}
-
 func BenchmarkPass(b *testing.B) {
 	var q Queue
 	now := int64(start)
