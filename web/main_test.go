@@ -21,7 +21,7 @@ import (
 //	meet_test.go     meeting, and every way of leaving
 //	lost_test.go     pages whose network is cut
 //	links_test.go    networks that are narrow, or lose much; paused_test.go: what they do not carry
-//	media_test.go    codecs, simulcast
+//	media_test.go    codecs, simulcast; svc_test.go: layers inside one stream
 //	layers_test.go   what nobody gets is not sent
 //	sizes_test.go    pictures as large as they are shown, and none of what is hidden
 //	streams_test.go  screens, what one does not want to see or hear, roles, rights, limits
