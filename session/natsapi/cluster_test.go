@@ -164,14 +164,14 @@ func readStream(t *testing.T, js jetstream.JetStream) []session.FeedEvent {
 		}
 		return err == nil
 	})
-	c, err := js.OrderedConsumer(t.Context(), natsapi.Stream, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	messages, err := c.Messages()
-	if err != nil {
-		t.Fatal(err)
-	}
+	var messages jetstream.MessagesContext
+	eventually(t, "a consumer is made", func() bool { // where a server has died, not before the others agree
+		c, err := js.OrderedConsumer(t.Context(), natsapi.Stream, jetstream.OrderedConsumerConfig{})
+		if err == nil {
+			messages, err = c.Messages()
+		}
+		return err == nil
+	})
 	defer messages.Stop()
 	var events []session.FeedEvent
 	for seq := uint64(0); seq < last; {
