@@ -109,7 +109,7 @@ test-deploy:
 test-browser: web/foreign/node_modules/.installed
 	$(call stage,browsers)
 	@mkdir -p '$(ARTIFACTS)'
-	$(GO) test -race -p 1 -count 1 -timeout 15m -artifacts -outputdir '$(ARTIFACTS)' ./web/...
+	$(GO) test -race -p 1 -count 1 -timeout 25m -artifacts -outputdir '$(ARTIFACTS)' ./web/...
 
 .PHONY: test-fuzz fuzz
 test-fuzz fuzz:
