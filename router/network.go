@@ -38,6 +38,10 @@ const (
 	netIdle = 3e9
 )
 
+// takenBack is by how many times an estimate must rise with one report for what it was before to be taken for a mistake. Lower has pictures
+// begin sooner, also where that was none.
+const takenBack = 1.5
+
 // startRate is what a network is taken for of which nothing is known, in bit/s. Higher shows more at once, and queues longer on bad links.
 const startRate = 2e6
 
@@ -62,7 +66,11 @@ func (c *core) fed(p *peer, at int64) {
 func (c *core) reported(p *peer, at int64) {
 	n := p.down.net
 	p.down.book(at)
+	before := n.est.Estimate().Capacity
 	e, event := n.est.End()
+	if e.Capacity > takenBack*before {
+		n.least.clear() // it was not as little: what looked like a queue came all at once
+	}
 	n.losses.take(c.now, &e, p.down.told.lost)
 	switch event {
 	case bwe.Probed:
