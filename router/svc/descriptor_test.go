@@ -287,8 +287,9 @@ func FuzzRead(f *testing.F) {
 		var r Reader
 		var x Filter
 		for n := uint32(0); len(in) > 0 && len(in) > int(in[0]); n++ {
-			dd := in[1 : 1+in[0]]
-			in = in[1+in[0]:]
+			end := 1 + int(in[0])
+			dd := in[1:end]
+			in = in[end:]
 			var p Frame
 			if !r.Read(&p, dd) {
 				if p.In != nil {

@@ -69,8 +69,9 @@ func FuzzReadVP9(f *testing.F) {
 		var r Reader
 		var x Filter
 		for n := uint16(0); len(in) > 0 && len(in) > int(in[0]); n++ {
-			payload := in[1 : 1+in[0]]
-			in = in[1+in[0]:]
+			end := 1 + int(in[0])
+			payload := in[1:end]
+			in = in[end:]
 			var p Frame
 			if !r.ReadVP9(&p, payload, n/2) {
 				continue
