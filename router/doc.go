@@ -23,6 +23,7 @@
 //	receive.go   a packet comes in: order, losses, codec, ring
 //	layer.go     which layer a sink should get: a pure function
 //	demand.go    which layers publishers are to send
+//	section.go   receiving sections: their sinks, SSRCs and codecs
 //	sink.go      a sink takes up and leaves streams
 //	layered.go   streams with layers inside: each sink gets its own
 //	rewrite.go   the packets of one stream go on from those of the one before
