@@ -132,7 +132,6 @@ func (e *Estimator) byProbes() Event {
 			share = e.random.share
 		}
 		r, ok := m.Result(share, e.queue.wobble)
-		Dbg("PROBE id %d rate %.0f bytes %d n %d: %+v ok %v noisy %v stall %.0f jit %.0f wobble %.0f | %+v", m.Cluster.ID, m.Cluster.Rate/1e3, m.Cluster.Bytes, m.Cluster.Packets, r, ok, e.queue.noisy(), e.queue.stall/1e6, e.queue.jitter/1e6, e.queue.wobble/1e6, *m)
 		if !ok || e.queue.noisy() {
 			if e.now-m.At > e.rtt+probe.Timeout {
 				*m, event = probe.Meter{}, Failed
@@ -194,6 +193,3 @@ func (e *Estimator) drain() {
 		e.queue.drains = 0
 	}
 }
-
-// Dbg is.
-var Dbg = func(string, ...any) {}
