@@ -31,7 +31,7 @@ type Server struct {
 	Cert, Key   string // PEM files with the certificate that the server is shown
 
 	Trouble *Trouble         // shared by all connections of a process, so that one trouble is logged once; nil: one for each
-	Failed  func(why string) // called with the reason of each attempt of Connect's that fails, on some goroutine; nil: not
+	Failed  func(why string) // called with the reason of each attempt of Connect's that fails once it is logged, on some goroutine; nil: not
 }
 
 // Conn is a connection, for those who only pass it on.
@@ -108,11 +108,11 @@ func (s Server) failed(log zerolog.Logger, err error) {
 	if errors.Is(err, nats.ErrNoServers) { // of all servers; what is wrong with each comes with the next attempts
 		return
 	}
+	s.Trouble.warn(log, "NATS cannot be reached; trying again", err,
+		map[string]string{"url": redact(s.URL), "do": advice(err)})
 	if s.Failed != nil {
 		s.Failed(reason(err))
 	}
-	s.Trouble.warn(log, "NATS cannot be reached; trying again", err,
-		map[string]string{"url": redact(s.URL), "do": advice(err)})
 }
 
 // Dial returns a connection that, once it breaks, is closed for good.
