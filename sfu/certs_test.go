@@ -2,13 +2,6 @@ package sfu
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,26 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"parlor/config"
+	"parlor/transport/certtest"
 )
-
-// writeCertificate makes a certificate of that name, in place of what is in the files.
-func writeCertificate(t *testing.T, name, cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	require.NoError(t, err)
-	text, err := x509.MarshalPKCS8PrivateKey(private)
-	require.NoError(t, err)
-	write(t, key, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text})))
-	write(t, cert, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
-}
 
 func TestCertificatesFollowTheirFiles(t *testing.T) {
 	dir := t.TempDir()
-	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	writeCertificate(t, "first.test", cert, key)
+	by := certtest.New(t)
+	cert, key := by.Files(t, dir, "first.test")
 	log := new(book)
 	c := &certs{log: zerolog.New(log)}
 	one, err := c.add("http.tls", cert, key)
@@ -55,12 +35,12 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 	running.Go(func() { _ = c.run(ctx) })
 	defer running.Wait()
 	defer cancel()
-	writeCertificate(t, "second.test", cert, key)
+	by.Files(t, dir, "second.test")
 	require.Eventually(t, func() bool { return shown() == "second.test" }, patience, 10*time.Millisecond)
 	write(t, cert, "nothing of use")
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), "the one before stays") }, patience, 10*time.Millisecond)
 	require.Equal(t, "second.test", shown())
-	writeCertificate(t, "third.test", cert, key)
+	by.Files(t, dir, "third.test")
 	require.Eventually(t, func() bool { return shown() == "third.test" }, patience, 10*time.Millisecond)
 
 	_, err = c.add("nats.tls", cert, filepath.Join(dir, "none"))

@@ -17,6 +17,7 @@ import (
 	"parlor/config"
 	"parlor/session/natsapi/embedded"
 	"parlor/sfu"
+	"parlor/transport/certtest"
 )
 
 // TestANodeWhoseNATSAsksForAPassword works as any other: its own connections know it, strangers do not.
@@ -43,7 +44,7 @@ func TestANodeWhoseNATSAsksForAPassword(t *testing.T) {
 // TestFilesOfNATSThatAreNoSuch keep the node from starting, and are named by their settings.
 func TestFilesOfNATSThatAreNoSuch(t *testing.T) {
 	dir := t.TempDir()
-	cert, key := certificate(t, dir)
+	cert, key := certtest.New(t).Files(t, dir, "127.0.0.1")
 	junk := filepath.Join(dir, "junk")
 	require.NoError(t, os.WriteFile(junk, []byte("hello"), 0o600))
 	for name, c := range map[string]struct {

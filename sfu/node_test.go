@@ -3,20 +3,13 @@ package sfu_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -35,6 +28,7 @@ import (
 	"parlor/router"
 	"parlor/sfu"
 	"parlor/transport"
+	"parlor/transport/certtest"
 )
 
 const secret = "only for tests, and long enough for HS256"
@@ -277,7 +271,7 @@ func TestStrangersTakeNobodysPlace(t *testing.T) {
 
 func TestHTTPS(t *testing.T) {
 	dir := t.TempDir()
-	cert, key := certificate(t, dir)
+	cert, key := certtest.New(t).Files(t, dir, "127.0.0.1")
 	n := run(t, free(func(c *config.Config) { c.HTTP.TLS = config.TLS{Cert: cert, Key: key} }), io.Discard)
 	require.True(t, strings.HasPrefix(n.Addrs().URL(), "https://"))
 	res, _ := get(t, n.Addrs().URL()+"healthz", nil)
@@ -287,21 +281,6 @@ func TestHTTPS(t *testing.T) {
 	broken, err := sfu.New(free(func(c *config.Config) { c.HTTP.TLS = config.TLS{Cert: cert, Key: key} }), zerolog.Nop())
 	require.NoError(t, err)
 	require.ErrorContains(t, broken.Run(t.Context()), "http.tls.cert")
-}
-
-func certificate(t *testing.T, dir string) (cert, key string) {
-	t.Helper()
-	priv, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, priv.Public(), priv)
-	require.NoError(t, err)
-	raw, err := x509.MarshalPKCS8PrivateKey(priv)
-	require.NoError(t, err)
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	require.NoError(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), 0o600))
-	return cert, key
 }
 
 // TestShutdownTellsEverybody also with a client that does not read, whose node must not wait for it.

@@ -19,6 +19,7 @@ import (
 
 	"parlor/config"
 	"parlor/sfu"
+	"parlor/transport/certtest"
 )
 
 // dialPage opens a WebSocket as a page of an origin does, and returns the status of the answer.
@@ -56,7 +57,7 @@ func TestPageOfAnotherLoopbackPort(t *testing.T) {
 
 // TestOriginsHaveASchemeOfTheirOwn: a page that came by HTTP can be anybody's on the way, so it is not the one that came by HTTPS.
 func TestOriginsHaveASchemeOfTheirOwn(t *testing.T) {
-	cert, key := certificate(t, t.TempDir())
+	cert, key := certtest.New(t).Files(t, t.TempDir(), "127.0.0.1")
 	n := run(t, free(func(c *config.Config) {
 		c.Auth.Keys, c.HTTP.Origins = []config.Key{"k:" + secret}, []string{"https://app.example"}
 		c.HTTP.TLS = config.TLS{Cert: cert, Key: key}
@@ -74,7 +75,7 @@ func TestOriginsHaveASchemeOfTheirOwn(t *testing.T) {
 
 // TestNoHTTP2: one connection is one request at a time, which strangers are bounded by, so a client that wants HTTP/2 alone gets none.
 func TestNoHTTP2(t *testing.T) {
-	cert, key := certificate(t, t.TempDir())
+	cert, key := certtest.New(t).Files(t, t.TempDir(), "127.0.0.1")
 	n := run(t, free(func(c *config.Config) { c.HTTP.TLS = config.TLS{Cert: cert, Key: key} }), io.Discard)
 	for _, protocols := range [][]string{{"h2"}, {"h2", "http/1.1"}} {
 		c, err := tls.Dial("tcp", n.Addrs().HTTP.String(), &tls.Config{InsecureSkipVerify: true, NextProtos: protocols})

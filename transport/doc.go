@@ -31,6 +31,7 @@
 //	sequence.go   guards the rollover counter of what is sealed
 //	data.go       SCTP association and data channels (RFC 8831, RFC 8832)
 //	stats.go      counters and the named reasons for drops
+//	certtest/     certificates for tests
 //	clocktest/    a wall clock that is set while the process runs, for tests
 //
 // # Slow TCP clients

@@ -2,18 +2,8 @@ package web_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"sort"
 	"strings"
 	"sync"
@@ -28,6 +18,7 @@ import (
 	"parlor/session"
 	"parlor/session/token"
 	"parlor/sfu"
+	"parlor/transport/certtest"
 )
 
 // node is one under test, in this process, with its own NATS server.
@@ -62,7 +53,7 @@ func startNode(t *testing.T) *node {
 func startNodeAt(t *testing.T, addr netip.Addr, tm timers) *node {
 	t.Helper()
 	cfg := nodeConfig(t, addr, tm)
-	cfg.HTTP.TLS.Cert, cfg.HTTP.TLS.Key = certificate(t, addr)
+	cfg.HTTP.TLS.Cert, cfg.HTTP.TLS.Key = certtest.New(t).Files(t, t.TempDir(), addr.String())
 	cfg.Auth.Keys = []config.Key{keyID + ":" + secret}
 	keys, err := token.New(nil, token.Key{ID: keyID, Secret: []byte(secret)})
 	require.NoError(t, err)
@@ -174,26 +165,4 @@ func (n *node) users(room string) []string {
 	}
 	sort.Strings(ids)
 	return ids
-}
-
-// certificate makes a self-signed one for the address; the browsers of tests take it.
-func certificate(t *testing.T, addr netip.Addr) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Parlor tests"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{addr.AsSlice()}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	write := func(name, kind string, der []byte) string {
-		path := filepath.Join(t.TempDir(), name)
-		require.NoError(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
-		return path
-	}
-	return write("cert.pem", "CERTIFICATE", cert), write("key.pem", "PRIVATE KEY", private)
 }

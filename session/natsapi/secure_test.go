@@ -1,15 +1,7 @@
 package natsapi_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,15 +14,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/session/natsapi"
+	"parlor/transport/certtest"
 )
-
-// authority signs certificates.
-type authority struct {
-	t    *testing.T
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-	file string
-}
 
 func write(t *testing.T, name string, text []byte) string {
 	t.Helper()
@@ -39,39 +24,6 @@ func write(t *testing.T, name string, text []byte) string {
 		t.Fatal(err)
 	}
 	return file
-}
-
-// sign makes a certificate, of an authority where there is none.
-func sign(t *testing.T, by *authority, name string) (*ecdsa.PrivateKey, []byte) {
-	t.Helper()
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	parent, signer := c, key
-	if by == nil {
-		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
-	} else {
-		parent, signer = by.cert, by.key
-	}
-	return key, must(x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer))
-}
-
-func newAuthority(t *testing.T, name string) *authority {
-	t.Helper()
-	key, der := sign(t, nil, name)
-	cert := must(x509.ParseCertificate(der))
-	return &authority{t, key, cert, write(t, name+".pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))}
-}
-
-// issue makes a certificate with its key, in two files.
-func (a *authority) issue(name string) (cert, key string) {
-	a.t.Helper()
-	k, der := sign(a.t, a, name)
-	text := must(x509.MarshalECPrivateKey(k))
-	return write(a.t, name+".pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		write(a.t, name+".key", pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: text}))
 }
 
 // reaches connects. It returns what is logged of why it does not succeed, "": it does.
@@ -105,25 +57,22 @@ func reaches(t *testing.T, at natsapi.Server) string {
 
 // TestCertificatesOfNATS: nats.tls.ca says whom the node believes, nats.tls.cert and key who it is; what is wrong with one names it.
 func TestCertificatesOfNATS(t *testing.T) {
-	ours, theirs := newAuthority(t, "ours"), newAuthority(t, "theirs")
-	cert, key := ours.issue("server")
-	pool := x509.NewCertPool()
-	pool.AddCert(ours.cert)
+	ours, theirs := certtest.New(t), certtest.New(t)
 	s := natsapi.ServerWithoutJetStream(t, server.Options{TLS: true, TLSConfig: &tls.Config{
-		Certificates: []tls.Certificate{must(tls.LoadX509KeyPair(cert, key))}, MinVersion: tls.VersionTLS12,
-		ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
+		Certificates: []tls.Certificate{ours.Issue(t, "127.0.0.1")}, MinVersion: tls.VersionTLS12,
+		ClientCAs: ours.Pool(), ClientAuth: tls.RequireAndVerifyClientCert,
 	}})
-	right := natsapi.Server{URL: s.ClientURL(), CA: ours.file}
-	right.Cert, right.Key = ours.issue("node")
+	right := natsapi.Server{URL: s.ClientURL(), CA: ours.File(t)}
+	right.Cert, right.Key = ours.Files(t, t.TempDir(), "node")
 	if why := reaches(t, right); why != "" {
 		t.Errorf("it is not reached: %s", why)
 	}
-	foreign, foreignKey := theirs.issue("node")
+	foreign, foreignKey := theirs.Files(t, t.TempDir(), "node")
 	for name, c := range map[string]struct {
 		change func(*natsapi.Server)
 		want   string
 	}{
-		"of another authority": {func(s *natsapi.Server) { s.CA = theirs.file }, "nats.tls.ca"},
+		"of another authority": {func(s *natsapi.Server) { s.CA = theirs.File(t) }, "nats.tls.ca"},
 		"of the system's":      {func(s *natsapi.Server) { s.CA = "" }, "nats.tls.ca"},
 		"no certificate":       {func(s *natsapi.Server) { s.Cert, s.Key = "", "" }, "nats.tls.cert"},
 		"a foreign one":        {func(s *natsapi.Server) { s.Cert, s.Key = foreign, foreignKey }, "nats.tls.cert"},

@@ -2,14 +2,7 @@ package embedded
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,37 +11,15 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
-)
 
-// certificate makes one that is its own authority.
-func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
-}
+	"parlor/transport/certtest"
+)
 
 // TestOnlyWhoIsAskedInConnects is the table of who gets in.
 func TestOnlyWhoIsAskedInConnects(t *testing.T) {
-	cert, pool := certificate(t)
-	stranger, _ := certificate(t)
+	ours := certtest.New(t)
+	cert, pool := ours.Issue(t, "127.0.0.1"), ours.Pool()
+	stranger := certtest.New(t).Issue(t, "127.0.0.1")
 	trusts := nats.Secure(&tls.Config{RootCAs: pool})
 	shows := func(c tls.Certificate) nats.Option {
 		return nats.Secure(&tls.Config{RootCAs: pool, Certificates: []tls.Certificate{c}})
