@@ -143,7 +143,13 @@ type Cluster struct {
 	buried  map[string]bool   // incarnations that are dead for good
 	doubted map[string]doubt  // registered nodes that are not believed
 	work    sync.WaitGroup    // what is still to be written
-	ended   chan struct{}     // closed: no work is begun any more
+	life    lifetime          // over: no work is begun any more
+}
+
+// lifetime is how long the node is in the cluster.
+type lifetime struct {
+	context.Context
+	end context.CancelFunc
 }
 
 // self is this node as it stands in SFU_NODES. Under Cluster.mu; changed by the renewing goroutine and Drain.
@@ -233,8 +239,8 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 			rooms: map[string]*unwritten{}, carried: map[string]version{}, since: map[string]map[string]bool{}, kick: make(chan struct{}, 1),
 		},
 		view: newView(o.Now), claims: map[string]*claim{}, buried: map[string]bool{}, me: self{mine: map[string]bool{}},
-		ended: make(chan struct{}),
 	}
+	c.life.Context, c.life.end = context.WithCancel(context.Background())
 	c.store.gone = func() { signal(c.proof.kick) }
 	c.lease.start(o.Now())
 	c.public.Store(&public{})
@@ -266,7 +272,7 @@ func (c *Cluster) Run(ctx context.Context, rooms Rooms) error {
 // farewell takes the node out of the cluster, so that others need not wait until its lease runs out.
 func (c *Cluster) farewell() {
 	c.mu.Lock()
-	close(c.ended)
+	c.life.end()
 	c.mu.Unlock()
 	c.work.Wait() // every piece is bounded
 	if n, _ := c.marks.waiting(); n > 0 {
@@ -300,26 +306,13 @@ func (c *Cluster) background(f func(context.Context)) bool {
 }
 
 // over reports whether the node is leaving the cluster.
-func (c *Cluster) over() bool {
-	select {
-	case <-c.ended:
-		return true
-	default:
-		return false
-	}
-}
+func (c *Cluster) over() bool { return c.life.Err() != nil }
 
 // untilOver returns a context that also ends when the node leaves the cluster, for work in the background that may be left undone then.
 func (c *Cluster) untilOver(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-c.ended:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
+	stop := context.AfterFunc(c.life, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // Opened returns a channel that is closed when the node takes entries for the first time.
