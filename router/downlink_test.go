@@ -48,6 +48,7 @@ func TestTransportWideLoss(t *testing.T) {
 	told := &w.c.peers[4].down.told
 	require.EqualValues(t, 72, told.arrived)
 	require.EqualValues(t, 8, told.lost)
+	before := w.c.peers[4].down.guard.Share()
 	r.Record(1, transportNumber(t, sub, 75), 3e9) // late
 	r.Record(1, transportNumber(t, sub, 80), 3e9)
 	report()
@@ -56,6 +57,7 @@ func TestTransportWideLoss(t *testing.T) {
 	report()
 	require.EqualValues(t, 74, told.arrived)
 	require.EqualValues(t, 7, told.lost)
+	require.Less(t, w.c.peers[4].down.guard.Share(), before-0.01, "redundancy is by what is really lost")
 
 	n.samples = nil
 	w.talk(2*time.Second, pub)

@@ -105,9 +105,9 @@ func (c *core) send(s *sink, m *media) {
 	rw := &seg.State
 	f := &c.out.fields
 	f.SSRC, f.PT, f.Seq = s.ssrc, rw.pt, uint16(out)
-	tmpl := c.compose(s, m, rw)
+	tmpl, exactly := c.compose(s, m, rw)
 	payload := c.payload(m, rw)
-	if rw.flags&(rewriteExact|rewriteSound) != 0 && s.exactly(rw) {
+	if exactly {
 		payload = c.keepWhole(s, m, seg, out, payload)
 	}
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
@@ -148,19 +148,19 @@ func (c *core) noteSent(s *sink, tmpl *header.Template, size int, kind sent.Kind
 	}
 }
 
-// compose fills the fields that do not depend on whether the packet goes out for the first time, and returns the template to
-// write it with.
-func (c *core) compose(s *sink, m *media, rw *rewrite) *header.Template {
+// compose fills the fields that do not depend on whether the packet goes out for the first time. It returns the template to
+// write it with, and whether the packet may be sent again as it is.
+func (c *core) compose(s *sink, m *media, rw *rewrite) (tmpl *header.Template, exactly bool) {
 	f := &c.out.fields
 	rw.stamp(f, m)
 	if rw.flags&(rewriteExact|rewriteSound) != 0 && s.exactly(rw) {
-		return s.composeExact(m, f)
+		return s.composeExact(m, f), true
 	}
 	f.MID, f.AbsSend, f.Playout = !s.acked, c.absSend, s.repair.playout
 	if s.tmpl.TransportCC() {
 		f.TransportCC = s.peer.down.sent.Next()
 	}
-	return &s.tmpl
+	return &s.tmpl, false
 }
 
 // stamp fills the fields that follow from the packet alone.

@@ -138,7 +138,7 @@ func (c *core) recallAs(rw *rewrite, in uint64, m *media) bool {
 func (c *core) again(s *sink, m *media, rw *rewrite, seq uint16, kind sent.Kind, cluster uint8) int {
 	f := &c.out.fields
 	f.SSRC, f.PT, f.Seq = s.ssrc, rw.pt, seq
-	tmpl := c.compose(s, m, rw)
+	tmpl, _ := c.compose(s, m, rw)
 	payload := c.payload(m, rw)
 	if rw.rtx != 0 {
 		f.SSRC, f.PT, f.Seq, f.MID = s.section.RTXSSRC, rw.rtx, s.repair.seq, true

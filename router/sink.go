@@ -262,21 +262,19 @@ func (c *core) sized(st *stream, area uint32) {
 	}
 	st.size.Area = area
 	if t := st.track; len(t.layers) > 1 {
-		c.sortLayers(t)
+		t.sortLayers()
 		c.chooseLayers(t)
 	}
 }
 
-// sortLayers puts the layers of the track in order by what is known of them, and has its sinks choose anew if that has changed.
-func (c *core) sortLayers(t *track) {
+// sortLayers puts the layers of the track in order by what is known of them. It reports whether that has changed.
+func (t *track) sortLayers() bool {
 	var buf [8]LayerSize
 	sizes := buf[:0]
 	for _, st := range t.layers {
 		sizes = append(sizes, st.size)
 	}
-	if SortLayers(t.order, sizes) {
-		c.chooseLayers(t)
-	}
+	return SortLayers(t.order, sizes)
 }
 
 // chooseLayers chooses anew for every sink of the track.
@@ -313,13 +311,9 @@ func (c *core) checkTrack(t *track) {
 			c.at(dueLayers, c.now+ns(c.o.LayerTimeout)/4)
 		}
 	}
-	if len(t.layers) == 1 {
-		return
-	}
-	if changed {
+	if len(t.layers) > 1 && (t.sortLayers() || changed) {
 		c.chooseLayers(t)
 	}
-	c.sortLayers(t)
 }
 
 // leave ends what feeds the sink, and forgets what was sent: not even a retransmission of it follows.

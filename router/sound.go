@@ -65,7 +65,7 @@ func (d *downlink) watchLoss(now int64) {
 	if !d.net.listed {
 		e.Capacity = startRate // what is not followed does not grow
 	}
-	arrived, lost := d.told.arrived-g.told.arrived, max(d.told.lost, g.told.lost)-g.told.lost
+	arrived, lost := d.told.arrived-g.told.arrived, int64(d.told.lost-g.told.lost) // below 0: some are taken back
 	g.told = d.told
 	g.Report(now, arrived, lost, e.Capacity, e.Queue)
 	g.pattern, g.copies = g.Pattern(), g.Copies()
@@ -262,10 +262,11 @@ func (c *core) resendExact(s *sink, m *media, seg *seqmap.Segment[rewrite], out 
 			return false
 		}
 	}
-	if s.repair.noted(out) == nil || !s.repair.allow(out, c.now, gap, times) {
+	e := s.repair.noted(out)
+	if e == nil || !s.repair.allow(out, c.now, gap, times) {
 		return false
 	}
-	n := c.sendExactAgain(s, m, seg, out)
+	n := c.sendExactAgain(s, m, seg, out, e)
 	s.peer.down.credit -= int64(n)
 	return n > 0
 }
@@ -275,21 +276,25 @@ func (c *core) repeat(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint6
 	g := s.peer.down.guard
 	for i := 0; g.copies>>i != 0; i++ {
 		back := uint64(i) + 1
-		if g.copies>>i&1 != 0 && m.ext-seg.In >= back {
-			n := c.sendExactAgain(s, &c.out.again, seg, out-back)
-			g.Spent(n)
-			if n > 0 {
-				c.totals.Copies++
-			}
+		if g.copies>>i&1 == 0 || m.ext-seg.In < back {
+			continue
+		}
+		e := s.repair.noted(out - back)
+		if e == nil {
+			continue
+		}
+		if n := c.sendExactAgain(s, &c.out.again, seg, out-back, e); n > 0 {
+			g.Copied(n)
+			c.totals.Copies++
 		}
 	}
 }
 
-// sendExactAgain sends a packet of a segment again as it was, read into m. It returns how many bytes that took: 0 where it is no
-// longer known, or cannot be made as it was.
-func (c *core) sendExactAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint64) int {
-	e, rw := s.repair.noted(out), &seg.State
-	if e == nil || !c.recall(rw.src, seg.In+(out-seg.Out), m) || m.format.ID != rw.format.ID {
+// sendExactAgain sends a packet of a segment again as it is noted, read into m. It returns how many bytes that took: 0 where it is no
+// longer there, or cannot be made as it was.
+func (c *core) sendExactAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint64, e *exact) int {
+	rw := &seg.State
+	if !c.recall(rw.src, seg.In+(out-seg.Out), m) || m.format.ID != rw.format.ID {
 		return 0
 	}
 	kind := sent.Audio

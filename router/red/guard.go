@@ -43,7 +43,7 @@ type average struct{ arrived, lost float64 }
 
 func (a *average) add(arrived, lost, keep float64) {
 	a.arrived = a.arrived*keep + arrived
-	a.lost = a.lost*keep + lost
+	a.lost = max(a.lost*keep+lost, 0) // what is taken back may have faded
 }
 
 // share returns the share that was lost, so many packets not counted; 0 where there were less than so many in all.
@@ -66,8 +66,9 @@ type Guard struct {
 	frames, runs float64 // how long runs of losses were in all, and how many
 
 	spent   int   // bytes of redundancy since looked
+	copied  int   // of which in copies
 	looked  int64 // when the share was looked at
-	ceiling int   // blocks that fit into the share, less 1 step; 0: as many as there are
+	ceiling int   // blocks, or copies, that fit into the share, less 1 step; 0: as many as there are
 }
 
 // Lost takes that a frame of sound was lost that was sent at a time, in ns. Calls come in the order of sending, more or less.
@@ -85,16 +86,22 @@ func (g *Guard) Lost(sent int64) {
 // Spent takes that so many bytes of redundancy were sent.
 func (g *Guard) Spent(bytes int) { g.spent += bytes }
 
+// Copied takes that so many bytes were sent again, where redundancy cannot be.
+func (g *Guard) Copied(bytes int) {
+	g.spent += bytes
+	g.copied += bytes
+}
+
 // Report takes that so many packets of all kinds have arrived and were lost since the last call, what the network carries, in
-// bit/s, and for how long packets wait on the way, in ns.
-func (g *Guard) Report(now int64, arrived, lost uint64, carries float64, queue int64) {
+// bit/s, and for how long packets wait on the way, in ns. Below 0 are those lost that have arrived after all.
+func (g *Guard) Report(now int64, arrived uint64, lost int64, carries float64, queue int64) {
 	dt := float64(max(now-g.at, 0))
 	g.at = now
 	if queue > standing {
 		g.full = now
 	}
 	if g.full != 0 && now-g.full < fullFor {
-		lost = 0 // a queue that overflows is not helped by more bytes: what is sent gets less
+		lost = min(lost, 0) // a queue that overflows is not helped by more bytes: what is sent gets less
 	}
 	g.short.add(float64(arrived), float64(lost), math.Exp(-dt/short))
 	keep := math.Exp(-dt / long)
@@ -134,15 +141,18 @@ func (g *Guard) budget(now int64, carries float64, queue int64) {
 		return
 	}
 	used, spare := float64(g.spent)*8e9/float64(since), max(mostShare*carries, leastSpare)
-	g.spent, g.looked = 0, now
-	blocks := g.blocks()
+	n := g.blocks()
+	if 2*g.copied > g.spent {
+		n = g.times()
+	}
+	g.spent, g.copied, g.looked = 0, 0, now
 	switch {
 	case queue > standing:
-	case blocks == 0:
+	case n == 0:
 		g.ceiling = 0 // what limited it is over
 	case used > spare:
-		g.ceiling = max(int(float64(blocks)*spare/used), 1)
-	case g.ceiling > 0 && used*float64(blocks+1) < spare*float64(blocks):
+		g.ceiling = max(int(float64(n)*spare/used), 1)
+	case g.ceiling > 0 && used*float64(n+1) < spare*float64(n):
 		g.ceiling = min(g.ceiling+1, MaxDepth)
 	}
 }
@@ -184,10 +194,13 @@ func (g *Guard) apart() int {
 var again = [...]uint16{0, 1 << 0, 1<<0 | 1<<2, 1<<0 | 1<<2 | 1<<5}
 
 // Copies says which packets before it are sent again with a packet, likewise.
-func (g *Guard) Copies() uint16 {
+func (g *Guard) Copies() uint16 { return again[g.times()] }
+
+// times is how often packets are sent again now.
+func (g *Guard) times() int {
 	n := steps[g.step].Copies
 	if g.ceiling > 0 {
 		n = min(n, g.ceiling)
 	}
-	return again[n]
+	return n
 }

@@ -22,8 +22,8 @@ func newLine() *line { return &line{now: 1e12, carry: 5e6} }
 func (l *line) run(seconds, share float64) {
 	for range int(seconds * 10) {
 		l.now += 100 * ms
-		lost := uint64(share*float64(l.now/(100*ms))*10) - uint64(share*float64(l.now/(100*ms)-1)*10)
-		l.g.Report(l.now, 10-lost, lost, l.carry, l.queue)
+		lost := int64(share*float64(l.now/(100*ms))*10) - int64(share*float64(l.now/(100*ms)-1)*10)
+		l.g.Report(l.now, uint64(10-lost), lost, l.carry, l.queue)
 	}
 }
 
@@ -149,14 +149,62 @@ func TestRedundancyLeavesRoom(t *testing.T) {
 	}
 }
 
+// TestCopiesLeaveRoom likewise: at once as many go as must, since a copy costs what a copy costs, and they come back.
+func TestCopiesLeaveRoom(t *testing.T) {
+	l := newLine()
+	l.run(20, 0.9)
+	times := func() int { return bits.OnesCount16(l.g.Copies()) }
+	if n := times(); n != 3 {
+		t.Fatalf("%d copies", n)
+	}
+	spend := func(seconds float64, carry float64) {
+		l.carry = carry
+		for range int(seconds * 10) {
+			l.g.Copied(times() * 100_000 / 8 / 10) // 100 kbit/s each
+			l.run(0.1, 0.9)
+		}
+	}
+	spend(0.6, 300e3)
+	if n := times(); n != 1 {
+		t.Errorf("%d copies of 100 kbit/s after the first look, 150 are spared", n)
+	}
+	spend(5, 300e3)
+	if n := times(); n != 1 {
+		t.Errorf("%d copies of 100 kbit/s, 150 are spared", n)
+	}
+	spend(5, 5e6)
+	if n := times(); n != 3 {
+		t.Errorf("%d copies when there is room", n)
+	}
+}
+
+// TestWhatIsTakenBackWasNotLost: redundancy for packets that were only late ends as soon as it may.
+func TestWhatIsTakenBackWasNotLost(t *testing.T) {
+	l := newLine()
+	l.run(20, 0)
+	l.g.Report(l.now, 30, 20, l.carry, 0)
+	if l.depth() == 0 {
+		t.Fatal("no redundancy for what seems to be lost")
+	}
+	l.g.Report(l.now+100*ms, 20, -20, l.carry, 0)
+	if s := l.g.Share(); s != 0 {
+		t.Errorf("a share of %v is lost", s)
+	}
+	l.g.Report(l.now+200*ms, 0, -1000, l.carry, 0)
+	l.run(1, 0.3)
+	if l.g.Share() < 0.2 {
+		t.Error("more is taken back than there was")
+	}
+}
+
 // TestLossesOfAQueueAreNotAnswered: what is lost where a queue overflows asks for no redundancy, then or later; what is lost without one does.
 func TestLossesOfAQueueAreNotAnswered(t *testing.T) {
 	var g Guard
 	now := int64(1e12)
-	report := func(seconds int, lost uint64, queue int64) {
+	report := func(seconds int, lost, queue int64) {
 		for range seconds * 10 {
 			now += 100e6
-			g.Report(now, 10-lost, lost, 1e6, queue)
+			g.Report(now, uint64(10-lost), lost, 1e6, queue)
 		}
 	}
 	report(5, 4, 200e6)
