@@ -74,6 +74,7 @@ func rootCommand() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(roomCommand(), userCommand(), nodeCommand(), tokenCommand(), keyCommand(), configCommand(), healthCommand(), versionCommand())
+	counted(root)
 	return root
 }
 
@@ -102,6 +103,22 @@ func unknownCommand(c *cobra.Command, word string) error {
 		hint = fmt.Sprintf(" did you mean `%s %s`?", c.CommandPath(), near)
 	}
 	return usage("unknown command %q;%s see `%s --help`", config.Quotable(word), hint, c.CommandPath())
+}
+
+// counted has the commands below one say how they are written where arguments are missing or too many. The library's own words would
+// have in them what may be a secret.
+func counted(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		if check := sub.Args; check != nil {
+			sub.Args = func(c *cobra.Command, args []string) error {
+				if check(c, args) != nil {
+					return usage("too many arguments, or too few: it is written `%s`; see `%s --help`", c.UseLine(), c.CommandPath())
+				}
+				return nil
+			}
+		}
+		counted(sub)
+	}
 }
 
 // flagError is what is said of a flag that cannot be used. The library's own words would have in them what may be a secret.
@@ -156,7 +173,7 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &f):
 		return f.code
-	case errors.As(err, &fault), strings.HasPrefix(err.Error(), "unknown command"), strings.Contains(err.Error(), "arg(s)"): // cobra's own
+	case errors.As(err, &fault):
 		return exitUsage
 	}
 	return exitFailed

@@ -362,7 +362,9 @@ func TestWhatIsMistyped(t *testing.T) {
 	for line, want := range map[string]string{
 		"roomm": "did you mean `sfu room`?", "room lst": "did you mean `sfu room list`?", "--medai.listen :1": "did you mean --media.listen?",
 		"room list --jsn": "did you mean --json?", "-auth.keys=k1:" + secret: "two dashes", "auth.keys=k1:" + secret: "unknown command",
-		"--auth.kyes=k1:" + secret: "did you mean --auth.keys?", "room list --timeout 0": "no time", "healthcheck --timeout -1s": "no time",
+		"--auth.kyes=k1:" + secret: "did you mean --auth.keys?", "room list auth.keys=k1:" + secret: "`sfu room list [flags]`", "config auth.keys=k1:" + secret: "`sfu config [flags]`",
+		"node show": "too few: it is written `sfu node show NODE [flags]`", "room message lobby hello": "[flags]`",
+		"room list --timeout 0": "no time", "healthcheck --timeout -1s": "no time",
 	} {
 		_, err := do(strings.Fields(line)...)
 		require.ErrorContains(t, err, want, line)
