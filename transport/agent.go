@@ -195,8 +195,11 @@ func (p *Peer) checked(c *credential, from origin, k check, at time.Time) (Drop,
 	}
 	pt.checked = at
 	pt.heard.Store(p.ep.mark(at))
+	again := pt.proof.cred == c && !pt.proof.wanted.IsZero()
+	pt.proof.meant = pt.proof.meant && pt.proof.cred == c
 	pt.proof.cred = c
 	if k.use { // on the path in use, too: what the client wanted before that no longer counts
+		pt.proof.meant = pt.proof.meant || again
 		pt.proof.wanted = at
 	}
 	p.electLocked(pt, at)
@@ -247,7 +250,7 @@ const addressGrace = 6 * time.Second
 func (p *Peer) nominateLocked(pt *path, at time.Time) {
 	gen := pt.proof.cred.gen
 	if old := p.ice.nominated; old != nil && old != pt {
-		old.proof.since = time.Time{} // it has been left, and counts again when it answers again
+		old.proof.since, old.proof.meant = time.Time{}, false // it has been left, and counts again when it answers again
 	}
 	p.ice.nominated, p.ice.nominatedGen = pt, gen
 	p.secure.sendTo(pt)

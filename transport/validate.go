@@ -20,6 +20,11 @@ import (
 //   - by SRTP or SRTCP that opens and is newer than all before it. It shows who sends and not where, so such a path is taken on
 //     trial and stays within the limit below (RFC 9000 section 9.3 does the same), and media from a proven path takes it back.
 //
+// Which of the paths that it asks for a client means, it shows as well. Some nominate the one that they use, and another one when
+// they move (libwebrtc). Others nominate all that work, each once, and use the best (Firefox, libnice): of those the last one is
+// often TCP, as it takes longest. So TCP takes the place of UDP that works only where the client sends media there or nominates
+// it again, and UDP that of TCP as soon as it has a proof, or media where the client has sent over TCP before.
+//
 // A path without proof gets at most `amplification` times what has come from it (RFC 9000 section 8.1).
 //
 // For the same reason consent (RFC 7675) rests on answers, as soon as the client has given one. Where the client's password is
@@ -66,6 +71,7 @@ type proof struct {
 
 	cred   *credential // of the last check
 	wanted time.Time   // last check with USE-CANDIDATE
+	meant  bool        // there was more than one, or the client has sent media there
 	since  time.Time   // last answer, or the handshake
 	sealed time.Time   // last SRTP that was newer than all before it, noted while Peer.unsettled
 
@@ -131,11 +137,26 @@ func (p *Peer) leftForLocked(pt *path, at time.Time) bool {
 	return now != nil && pt != now && pt.proof.cred.gen == p.ice.nominatedGen && at.Sub(now.checked) > checkOverdue
 }
 
-// pendingLocked says whether the client has asked for pt after it had asked for the path in use.
+// pendingLocked says whether the client has asked for pt after it had asked for the path in use, or before and for something better.
 func (p *Peer) pendingLocked(pt *path) bool {
 	now := p.ice.nominated
-	return pt != now && !pt.proof.wanted.IsZero() && pt.proof.cred.gen >= p.ice.nominatedGen &&
-		(now == nil || !pt.proof.wanted.Before(now.proof.wanted))
+	return pt != now && p.askedForLocked(pt) && (now == nil || !pt.proof.wanted.Before(now.proof.wanted) ||
+		pt.better(now) && (pt.proof.missing.Load() || !now.proof.meant))
+}
+
+// askedForLocked says whether the client has asked for pt since the latest restart that has come to a nomination.
+func (p *Peer) askedForLocked(pt *path) bool {
+	return !pt.proof.wanted.IsZero() && pt.proof.cred.gen >= p.ice.nominatedGen
+}
+
+// better says whether clients that can use both paths use this one.
+func (pt *path) better(than *path) bool { return pt.tcp == nil && than.tcp != nil }
+
+// spareLocked says whether the client may have asked for pt only because it works: the path in use is better, and works as well.
+func (p *Peer) spareLocked(pt *path, at time.Time) bool {
+	now := p.ice.nominated
+	return now != nil && now.better(pt) && !pt.proof.meant && pt.proof.cred.gen == p.ice.nominatedGen &&
+		p.ep.mark(at)-now.heard.Load() < int64(proofAge)
 }
 
 // electLocked nominates pt if the client wants that and has shown that it is there.
@@ -144,7 +165,7 @@ func (p *Peer) electLocked(pt *path, at time.Time) {
 	switch {
 	case pt == p.ice.nominated && !q.wanted.IsZero() && q.cred.gen > p.ice.nominatedGen: // a restart on the same path
 		p.nominateLocked(pt, at)
-	case !p.pendingLocked(pt):
+	case !p.pendingLocked(pt) || p.spareLocked(pt, at):
 	case q.recent(at):
 		p.nominateLocked(pt, at)
 	case !q.sealed.IsZero() && at.Sub(q.sealed) < proofAge:
@@ -230,21 +251,31 @@ func (p *Peer) sealed(pt *path, at time.Time) {
 	switch {
 	case p.goneLocked() || pt.proof.cred == nil || !slices.Contains(p.ice.paths, pt):
 		return
-	case now != nil && pt != now && now.proof.missing.Load() && !pt.proof.missing.Load() && pt.proof.cred.gen >= p.ice.nominatedGen:
-		pt.proof.wanted = at // the client is still where it was
+	case p.keptLocked(pt):
+		pt.proof.wanted = at // the client is still where it was, or has found something better
 		p.nominateLocked(pt, at)
+	case pt == now && slices.ContainsFunc(p.ice.paths, func(other *path) bool { return p.spareLocked(other, at) }):
+		pt.proof.wanted = at // so much for the others
 	default:
-		pt.proof.sealed = at
+		pt.proof.sealed, pt.proof.meant = at, true
 		p.electLocked(pt, at)
 	}
 	p.settleLocked()
 }
 
+// keptLocked says whether media on pt, which is not in use and has a proof, shows that the client is there.
+func (p *Peer) keptLocked(pt *path) bool {
+	now := p.ice.nominated
+	return now != nil && pt != now && !pt.proof.missing.Load() && pt.proof.cred.gen >= p.ice.nominatedGen &&
+		(now.proof.missing.Load() || pt.better(now) && p.askedForLocked(pt))
+}
+
 // settleLocked keeps Peer.unsettled.
 func (p *Peer) settleLocked() {
-	open := p.ice.nominated != nil && p.ice.nominated.proof.missing.Load()
+	now := p.ice.nominated
+	open := now != nil && now.proof.missing.Load()
 	for _, pt := range p.ice.paths {
-		open = open || p.pendingLocked(pt)
+		open = open || p.pendingLocked(pt) || now != nil && pt.better(now) && p.askedForLocked(pt)
 	}
 	p.unsettled.Store(open)
 }
