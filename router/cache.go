@@ -194,8 +194,11 @@ func (c *core) chooses(s *sink, st *stream) bool {
 
 // estimate returns what the network to the peer is estimated to carry, in bit/s.
 func (d *downlink) estimate() float64 {
-	if d.net == nil {
+	switch {
+	case d.net == nil:
 		return startRate
+	case d.net.bound != nil:
+		return min(d.net.bound.Rate(), startRate)
 	}
 	return d.net.est.Estimate().Capacity
 }

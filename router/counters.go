@@ -26,12 +26,13 @@ const (
 	DropResend                    // asked for, but no longer held, sent again just now, or too much in all
 	DropKeyframeQuota             // no packet: a receiver's request for a keyframe beyond its quota, put off
 	DropTransportLeap             // no packet: transport-wide numbers of a publisher leapt, so that its feedback began anew
+	DropREMB                      // no packet: a rate that a receiver has told and cannot mean
 	drops
 )
 
 var dropNames = [drops]string{
 	"inbox_full", "inbox_share", "overload_layer", "overload_frame", "network_layer", "unknown_peer", "malformed", "unknown_ssrc", "ssrc_change", "payload_type", "off", "sequence", "repair",
-	"too_old", "duplicate", "padding", "late", "codec", "resend", "keyframe_quota", "transport_leap",
+	"too_old", "duplicate", "padding", "late", "codec", "resend", "keyframe_quota", "transport_leap", "remb",
 }
 
 // String returns the name for metrics.

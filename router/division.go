@@ -48,7 +48,7 @@ const cutAbove = 1.25
 // divide divides what the network to a peer carries.
 func (c *core) divide(p *peer) {
 	n, d := p.down.net, &c.nets.division
-	e := n.est.Estimate()
+	e := n.estimate(c.now)
 	least := n.least.of(c.now, e.Capacity)
 	failed := n.failed
 	n.failed = false
@@ -124,7 +124,7 @@ func (c *core) seats(p *peer) {
 }
 
 // measured says whether the estimate is also of what the sink is sent.
-func (s *sink) measured() bool { return s.tmpl.TransportCC() }
+func (s *sink) measured() bool { return s.tmpl.TransportCC() || s.peer.down.isBounded() }
 
 // ladder appends the layers of a track up to the one that a sink wants, each with its temporal layers, and reports whether any of them can be
 // sent. Rungs keep their places: there are always as many for each layer.

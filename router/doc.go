@@ -41,6 +41,7 @@
 //	cache.go     what came since a keyframe, for who begins
 //	downlink.go  what a peer receives, and what its transport-wide feedback says of it
 //	network.go   what the network to a peer carries
+//	bounded.go   the same of peers without transport-wide feedback
 //	division.go  and how that is divided among its pictures
 //	thin.go      fewer frames of a picture for who cannot have all
 //	probing.go   whether it carries more
@@ -55,7 +56,7 @@
 //	snapshot.go  Snapshot: the state for describing and metrics
 //	usage.go     Usage: the traffic of single members
 //
-// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, gop, clock, reception, speech, transportcc, sent, red, allocate, bwe, probe, svc.
+// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, gop, clock, reception, speech, transportcc, sent, red, allocate, bwe, probe, remb, svc.
 //
 // # Rules
 //

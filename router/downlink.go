@@ -17,7 +17,7 @@ type downlink struct {
 	sent  sent.Ring         // gives out transport-wide sequence numbers
 	clock transportcc.Clock // of its feedback
 	told  delivery
-	net   *path  // nil: it has sent no feedback
+	net   *path  // nil: it has sent no feedback, nor what bounds it without
 	guard *guard // of its sound; nil likewise
 }
 
@@ -36,6 +36,7 @@ type compound struct {
 	asked    int   // packets that were asked for again
 	statuses int   // of transport-wide feedback that were read
 	fed      bool  // it had such feedback
+	told     bool  // it had receiver reports, or a rate that bounds what is sent
 }
 
 // onTransportCC takes in what a receiver's transport-wide feedback tells of; false if it cannot be read.

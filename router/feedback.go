@@ -6,6 +6,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"parlor/router/clock"
+	"parlor/router/remb"
 )
 
 // onRTCP takes in a compound RTCP packet of a peer. What it costs is bounded by its length: nothing in it is unfolded before that
@@ -26,9 +27,12 @@ func (c *core) onRTCP(p *peer, b []byte, at int64) {
 		}
 		b = b[n:]
 	}
-	if x.fed {
+	switch {
+	case x.fed:
 		c.reported(p, at)
 		p.down.watchLoss(at)
+	case x.told:
+		c.toldBound(p, at)
 	}
 }
 
@@ -42,14 +46,14 @@ func (c *core) onControl(p *peer, h rtcp.Header, b []byte, x *compound) bool {
 			return false
 		}
 		c.onSenderReport(p, &r, x.at)
-		c.onReports(p, r.Reports, x.at)
+		c.onReports(p, r.Reports, x)
 		return true
 	case rtcp.TypeReceiverReport:
 		var r rtcp.ReceiverReport
 		if r.Unmarshal(b) != nil {
 			return false
 		}
-		c.onReports(p, r.Reports, x.at)
+		c.onReports(p, r.Reports, x)
 		return true
 	case rtcp.TypeExtendedReport:
 		return c.onExtendedReport(p, b, x.at)
@@ -80,6 +84,8 @@ func (c *core) onFeedback(p *peer, h rtcp.Header, b []byte, x *compound) bool {
 		for ; len(fci) >= 8; fci = fci[8:] {
 			c.onPictureLoss(p, binary.BigEndian.Uint32(fci))
 		}
+	case payload && h.Count == rtcp.FormatREMB && remb.Is(fci):
+		return c.onREMB(p, fci, x)
 	}
 	return true
 }
@@ -102,21 +108,21 @@ func (c *core) onSenderReport(p *peer, r *rtcp.SenderReport, at int64) {
 }
 
 // onReports takes in what a receiver says of the node's streams.
-func (c *core) onReports(p *peer, reports []rtcp.ReceptionReport, at int64) {
+func (c *core) onReports(p *peer, reports []rtcp.ReceptionReport, x *compound) {
 	for i := range reports {
 		r := &reports[i]
 		s := p.down.sinkOf[r.SSRC]
 		if s == nil {
 			continue
 		}
-		s.acked = true
+		s.acked, x.told = true, true
 		s.count.reportedLoss(r.LastSequenceNumber, r.TotalLost)
 		s.count.fraction, s.count.lost, s.count.jitter = r.FractionLost, r.TotalLost, r.Jitter
 		c.totals.Loss.observe(int64(r.FractionLost), &lossBounds)
 		if r.LastSenderReport == 0 {
 			continue
 		}
-		c.roundTrip(p, r.LastSenderReport, r.Delay, at)
+		c.roundTrip(p, r.LastSenderReport, r.Delay, x.at)
 	}
 }
 

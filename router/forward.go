@@ -145,6 +145,8 @@ func (c *core) noteSent(s *sink, tmpl *header.Template, size int, kind sent.Kind
 	if tmpl.TransportCC() {
 		s.peer.down.sent.Add(c.now, size+wireOverhead, kind, cluster)
 		c.noteLoad(s.peer, size+wireOverhead, kind)
+	} else if s.peer.down.isBounded() {
+		c.noteLoad(s.peer, size+wireOverhead, kind)
 	}
 }
 

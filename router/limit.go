@@ -83,7 +83,7 @@ func (c *core) limitOf(s *sink) Limit {
 		return LimitLoss
 	}
 	if s.allowed.bounds() {
-		if e := s.peer.down.net.est.Estimate(); e.Cause == bwe.Loss || e.Depends || e.Lost > lossy && e.Queue <= calmQueue {
+		if e := s.peer.down.net.estimate(c.now); e.Cause == bwe.Loss || e.Depends || e.Lost > lossy && e.Queue <= calmQueue {
 			return LimitLoss
 		}
 		return LimitDelay
@@ -132,6 +132,9 @@ func (d *downlink) carries() (rate uint64, queue time.Duration) {
 	if d.net == nil || !d.net.listed {
 		return 0, 0
 	}
+	if b := d.net.bound; b != nil {
+		return b.carries(), 0
+	}
 	e := d.net.est.Estimate()
 	if e.Acked <= 0 {
 		return 0, 0
@@ -141,7 +144,7 @@ func (d *downlink) carries() (rate uint64, queue time.Duration) {
 
 // measure counts how a peer's network is, once a sample.
 func (c *core) measure(n *path) {
-	e := n.est.Estimate()
+	e := n.estimate(c.now)
 	c.totals.Estimate.observe(int64(e.Trusted), &estimateBounds)
 	c.totals.Queue.observe(e.Queue, &queueBounds)
 	if n.share.short && e.Budget > 0 {

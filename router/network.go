@@ -29,6 +29,7 @@ type path struct {
 	guarded protection // of its pictures
 	probes  prober
 	trial   trial
+	bound   *bounded // in place of est, where there is no transport-wide feedback; else nil
 }
 
 // netStep is how often estimates age and are divided, in ns, and netIdle for how long after the last packet. Lower follows reports that
@@ -58,7 +59,9 @@ func (d *downlink) pathOf() *path {
 // fed begins the feedback of a compound that has come from a peer.
 func (c *core) fed(p *peer, at int64) {
 	p.down.sent.Begin(at)
-	p.down.pathOf().est.Begin(at, p.rtt)
+	n := p.down.pathOf()
+	n.unbound()
+	n.est.Begin(at, p.rtt)
 	c.follow(p)
 }
 
@@ -102,13 +105,17 @@ func (c *core) follow(p *peer) {
 func (c *core) stepNetworks() {
 	c.nets.followed = slices.DeleteFunc(c.nets.followed, func(p *peer) bool {
 		n := p.down.net
-		p.down.book(c.now)
-		n.est.Tick(c.now)
-		n.est.Freeze(c.over.shed.Level() > 0)
 		n.load.pass(c.now)
 		n.sound.pass(c.now)
-		c.protect(p)
-		c.probe(p)
+		if n.bound != nil {
+			c.stepBounded(p)
+		} else {
+			p.down.book(c.now)
+			n.est.Tick(c.now)
+			n.est.Freeze(c.over.shed.Level() > 0)
+			c.protect(p)
+			c.probe(p)
+		}
 		n.listed = c.now-n.est.LastSent() < netIdle || n.share.short
 		return !n.listed
 	})

@@ -49,6 +49,7 @@ type departure struct {
 	ext    uint64   // its number, or that of what is sent again
 	seen   *seen    // nil: no picture
 	again  bool     // it has left before, or in another packet
+	rtx    bool     // it is a retransmission with a number of its own
 	sound  []origin // what it has of sound, the newest last; nil: none
 }
 
@@ -106,7 +107,7 @@ func (l *ledger) take(header, payload []byte) departure {
 	case p.SSRC == l.ssrc:
 		l.picture(&d, &p, p.Payload)
 	case p.SSRC == l.ssrc+1 && len(p.Payload) >= 2:
-		d.ext = l.original(p.Payload)
+		d.ext, d.rtx = l.original(p.Payload), true
 		l.picture(&d, &p, p.Payload[2:])
 	case p.SSRC == l.ssrc+soundSSRC:
 		d.sound = l.listen(&p)

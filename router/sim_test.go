@@ -20,6 +20,7 @@ import (
 //	sim_camera_test.go    publishers
 //	sim_ledger_test.go    what leaves the room for a receiver: the rules that hold whatever a network does
 //	sim_viewer_test.go    receivers: what they report and ask for
+//	sim_foreign_test.go   those that give no transport-wide feedback
 //	sim_gaps_test.go      what they miss
 //	sim_buffer_test.go    their jitter buffer, and what their decoder makes of it
 //	sim_network_test.go   calls over bad networks, measured

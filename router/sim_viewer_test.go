@@ -42,6 +42,8 @@ type viewer struct {
 	twcc    *twcc.Recorder
 	every   time.Duration // between transport-wide feedback
 	stats   watched
+	tells   tells
+	foreign foreign
 
 	paused bool
 }
@@ -58,8 +60,11 @@ type watched struct {
 	held               [2]time.Duration // the longest time in the room: of the picture, of sound
 }
 
-func (s *sim) viewer(id packet.PeerID, rtx bool) *viewer {
-	v := &viewer{s: s, id: id, ssrc: uint32(id) * 1000, ledger: newLedger(s.t, uint32(id)*1000),
+func (s *sim) viewer(id packet.PeerID, rtx bool) *viewer { return s.viewerThat(id, rtx, tellsAll) }
+
+// viewerThat is one that tells something of its network.
+func (s *sim) viewerThat(id packet.PeerID, rtx bool, tells tells) *viewer {
+	v := &viewer{s: s, id: id, tells: tells, ssrc: uint32(id) * 1000, ledger: newLedger(s.t, uint32(id)*1000),
 		picture: newGaps(nackTries, false), sound: newGaps(soundTries, true), heard: map[origin]time.Duration{}, twcc: twcc.NewRecorder(1), every: time.Duration(50+s.rng.IntN(201)) * time.Millisecond}
 	v.buffer.viewer = v
 	p, err := link.Parse(s.usual)
@@ -73,6 +78,9 @@ func (s *sim) viewer(id packet.PeerID, rtx bool) *viewer {
 		do    func()
 	}{{nackEvery, v.ask}, {v.every, v.report}, {rrEvery, v.receiverReport}} {
 		s.tick(v, tick.every, tick.do)
+	}
+	if tells == tellsRates {
+		s.tick(v, time.Duration(rateEvery), v.estimate)
 	}
 	return v
 }
@@ -88,6 +96,9 @@ func (v *viewer) sections(rtx bool) []packet.Section {
 	sound := seatSound("a", v.ssrc+soundSSRC)
 	if !rtx {
 		sound.Codecs = sound.Codecs[:1]
+	}
+	if v.tells != tellsAll {
+		sec.Ext.TransportCC, sound.Ext.TransportCC = 0, 0
 	}
 	return []packet.Section{sec, sound}
 }
@@ -124,7 +135,13 @@ func (v *viewer) SendRTP(header, payload []byte) {
 	if k := v.s.c.peers[v.id].down.sinks["s"]; k == nil || k.burst == nil { // what is of the cache is older
 		v.stats.hold(v.s, &d)
 	}
-	v.s.send(v.id, true, d.size, func() { v.take(&d) })
+	at := v.s.now
+	v.s.send(v.id, true, d.size, func() {
+		if v.tells != tellsAll {
+			v.receive(&d, v.s.now-at)
+		}
+		v.take(&d)
+	})
 }
 
 // hold notes how long a packet was in the room.
@@ -219,6 +236,10 @@ func (v *viewer) report() {
 
 // receiverReport lets the room know the round trip.
 func (v *viewer) receiverReport() {
+	if v.tells != tellsAll {
+		v.reportLosses()
+		return
+	}
 	if v.sr.at == 0 {
 		return
 	}

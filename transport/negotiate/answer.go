@@ -232,7 +232,7 @@ func (w *answerWriter) rtp(m *sdp.MediaDescription, s *section) {
 	}
 	m.MediaName.Formats = nil
 	for i := range s.codecs {
-		writeCodec(m, &s.codecs[i])
+		writeCodec(m, &s.codecs[i], s.takesREMB())
 	}
 }
 
@@ -268,7 +268,10 @@ func answerDirection(d direction) string {
 	return "inactive"
 }
 
-func writeCodec(m *sdp.MediaDescription, c *codec) {
+// takesREMB says whether receivers are to tell in REMB what they take: those that give no transport-wide feedback.
+func (s *section) takesREMB() bool { return s.dir == recvonly && s.extensions().TransportCC == 0 }
+
+func writeCodec(m *sdp.MediaDescription, c *codec, remb bool) {
 	pt := strconv.Itoa(int(c.PT))
 	m.MediaName.Formats = append(m.MediaName.Formats, pt)
 	m.WithValueAttribute("rtpmap", pt+" "+c.rtpmap)
@@ -278,7 +281,7 @@ func writeCodec(m *sdp.MediaDescription, c *codec) {
 	for _, fb := range []struct {
 		on   bool
 		name string
-	}{{c.TransportCC, "transport-cc"}, {c.FIR, "ccm fir"}, {c.NACK, "nack"}, {c.PLI, "nack pli"}} {
+	}{{c.TransportCC, "transport-cc"}, {c.remb && remb, "goog-remb"}, {c.FIR, "ccm fir"}, {c.NACK, "nack"}, {c.PLI, "nack pli"}} {
 		if fb.on {
 			m.WithValueAttribute("rtcp-fb", pt+" "+fb.name)
 		}

@@ -13,6 +13,7 @@ import (
 type codec struct {
 	packet.Codec
 	rtpmap string // as offered, without the payload type
+	remb   bool   // goog-remb was asked for
 }
 
 // supported maps the encodings that the node forwards to their clock rates in Hz. RED is the audio form (RFC 2198). That of G.722 is
@@ -34,8 +35,8 @@ type format struct {
 	feedback     feedback
 }
 
-// feedback is what rtcp-fb lines ask for and the node can do (RFC 4585, RFC 5104); goog-remb and the rest are passed over.
-type feedback struct{ nack, pli, fir, transportCC bool }
+// feedback is what rtcp-fb lines ask for and the node can do (RFC 4585, RFC 5104, draft-alvestrand-rmcat-remb-03); the rest is passed over.
+type feedback struct{ nack, pli, fir, transportCC, remb bool }
 
 func (f *feedback) add(line string) {
 	switch strings.Join(strings.Fields(line), " ") {
@@ -47,6 +48,8 @@ func (f *feedback) add(line string) {
 		f.fir = true
 	case "transport-cc":
 		f.transportCC = true
+	case "goog-remb":
+		f.remb = true
 	}
 }
 
@@ -231,6 +234,7 @@ func (c *codec) addFeedback(f feedback) {
 	c.PLI = c.PLI || f.pli
 	c.FIR = c.FIR || f.fir
 	c.TransportCC = c.TransportCC || f.transportCC
+	c.remb = c.remb || f.remb
 }
 
 // dropEmptyRED leaves out RED whose blocks are of a payload type that is not taken, or not of Opus.

@@ -137,6 +137,20 @@ func TestFeedback(t *testing.T) {
 	require.False(t, s.Codecs[0].TransportCC, "without its header extension")
 }
 
+// TestREMB: only receivers without transport-wide feedback are to tell a rate.
+func TestREMB(t *testing.T) {
+	codec, remb := "a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 goog-remb"
+	text, _ := taken(t, "video", "recvonly", "96", codec, remb)
+	require.Contains(t, text, remb)
+	text, _ = taken(t, "video", "recvonly", "96", codec)
+	require.NotContains(t, text, "goog-remb", "it was not offered")
+	text, _ = taken(t, "video", "sendonly", "96", codec, remb)
+	require.NotContains(t, text, "goog-remb", "the node tells publishers none")
+	text, _ = taken(t, "video", "recvonly", "96", codec, remb, "a=rtcp-fb:96 transport-cc",
+		"a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01")
+	require.NotContains(t, text, "goog-remb")
+}
+
 func TestParameterSetsAreNotEchoed(t *testing.T) {
 	_, s := taken(t, "video", "sendonly", "96", "a=rtpmap:96 H264/90000", "a=fmtp:96 packetization-mode=1; sprop-parameter-sets=Z0LAFdoC,aM4=;profile-level-id=42c015")
 	require.Equal(t, "packetization-mode=1;profile-level-id=42c015", s.Codecs[0].Fmtp)

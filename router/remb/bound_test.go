@@ -1,0 +1,151 @@
+package remb
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const s = int64(1e9)
+
+// report is of the second up to a time, in s: so many kbit/s were sent, of which a share was lost.
+func (b *Bound) report(at int64, sent, lost float64) bool {
+	return b.Report(Reported{From: (at - 1) * s, To: at * s, Sent: sent * 1e3, Arrived: sent * 1e3 * (1 - lost), Lost: lost})
+}
+
+func TestNothingBoundsUntilItIsTold(t *testing.T) {
+	var b Bound
+	require.EqualValues(t, Unlimited, b.Rate())
+	require.False(t, b.report(10, 5000, 0.05))
+	require.EqualValues(t, Unlimited, b.Rate())
+	require.False(t, b.Try(11*s, 9e6), "there is nothing to try")
+}
+
+func TestToldRates(t *testing.T) {
+	for told, want := range map[float64]float64{300e3: 300e3, 0: Least, 1: Least, 1 << 63: Unlimited, 4e6: 4e6} {
+		var b Bound
+		b.Told(s, told)
+		require.InDelta(t, want, b.Rate(), 0)
+		require.False(t, b.ByLoss())
+	}
+}
+
+func TestLossBounds(t *testing.T) {
+	var b Bound
+	require.False(t, b.report(10, 1000, 0.2), "once may be chance")
+	require.False(t, b.report(11, 1000, 0))
+	require.False(t, b.report(12, 1000, 0.2))
+	require.True(t, b.report(13, 1000, 0.2))
+	require.InDelta(t, 0.9*800e3, b.Rate(), 1)
+	require.True(t, b.ByLoss())
+	require.False(t, b.report(14, 1000, 0.2), "that was on the way by then")
+	require.InDelta(t, 0.9*800e3, b.Rate(), 1)
+
+	b = Bound{}
+	require.True(t, b.report(10, 1600, 0.5), "so much is none")
+	require.InDelta(t, 0.5*800e3, b.Rate(), 1, "the queue is to be emptied")
+	b.report(11, 800, 0.5) // what arrives now is what the network carries
+	for at := int64(12); at < 20; at++ {
+		require.False(t, b.report(at, 300, 0))
+	}
+	require.InDelta(t, 0.5*800e3, b.Rate(), 1)
+	b.cut.arrived = 600e3
+	b.report(20, 300, 0)
+	require.InDelta(t, 500e3, b.Rate(), 1)
+	b.report(21, 300, 0)
+	require.InDelta(t, 0.9*600e3, b.Rate(), 1)
+
+	b = Bound{}
+	for at := int64(10); at < 40; at += 2 {
+		b.report(at, 60, 1)
+	}
+	require.InDelta(t, Least, b.Rate(), 0)
+}
+
+// TestLossThatIsThereAnyway bounds nothing, until it gets worse.
+func TestLossThatIsThereAnyway(t *testing.T) {
+	var b Bound
+	require.True(t, b.report(10, 1600, 0.3))
+	require.False(t, b.report(12, 500, 0.32))
+	require.EqualValues(t, Unlimited, b.Rate())
+	require.InDelta(t, 0.32, b.Inherent(12*s), 0)
+	for at := int64(13); at < 200; at++ {
+		require.False(t, b.report(at, 1600, 0.3))
+	}
+	require.True(t, b.report(201, 1600, 0.6))
+	require.NotEqualValues(t, Unlimited, b.Rate())
+	require.Zero(t, b.Inherent(300*s), "it is forgotten")
+}
+
+// TestMoreIsTried: half as much again, for as long as three reports take; then less often where that fails.
+func TestMoreIsTried(t *testing.T) {
+	var b Bound
+	b.report(10, 1600, 0.5)
+	b.report(11, 800, 0.5)
+	require.False(t, b.Try(24*s, 2e6))
+	require.True(t, b.Try(25*s, 2e6))
+	require.InDelta(t, 600e3, b.Rate(), 1)
+	for at := int64(26); at < 29; at++ {
+		b.report(at, 600, 0)
+		require.False(t, b.Try(at*s, 2e6))
+	}
+	require.InDelta(t, 600e3, b.Rate(), 1, "it has got through")
+	require.True(t, b.Try(31*s, 2e6))
+	require.InDelta(t, 900e3, b.Rate(), 1)
+	require.True(t, b.report(32, 900, 0.3), "one report is enough: it is known what for")
+	require.InDelta(t, 600e3, b.Rate(), 1)
+	require.False(t, b.Try(61*s, 2e6))
+	require.True(t, b.Try(62*s, 2e6), "after twice the time")
+	require.False(t, b.Try(63*s, 2e6), "there is one")
+	require.InDelta(t, 900e3, b.Rate(), 1)
+	require.False(t, b.Try(92*s, 2e6), "no report comes any more")
+	require.InDelta(t, 600e3, b.Rate(), 1)
+}
+
+// TestMoreIsTriedThanIsTold: who tells a rate tells no more than comes, for as long as no more does.
+func TestMoreIsTriedThanIsTold(t *testing.T) {
+	var b Bound
+	b.Told(10*s, 200e3)
+	require.False(t, b.Try(24*s, 900e3))
+	require.True(t, b.Try(25*s, 900e3))
+	for at, told := int64(26), 210e3; at < 35; at, told = at+1, told*1.08 {
+		require.InDelta(t, 300e3, b.Rate(), 1e5)
+		b.Told(at*s, told)
+		b.report(at, 300, 0)
+		b.Try(at*s, 900e3)
+	}
+	require.Greater(t, b.Rate(), 350e3)
+
+	b = Bound{}
+	b.Told(10*s, 200e3)
+	require.True(t, b.Try(25*s, 900e3))
+	b.Told(26*s, 180e3)
+	require.InDelta(t, 180e3, b.Rate(), 0, "it has turned out to be too much")
+	require.False(t, b.Try(40*s, 900e3))
+	require.True(t, b.Try(41*s, 900e3))
+}
+
+// FuzzBound: whatever is told, the rate is one, and never below what sound needs.
+func FuzzBound(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 1, 255, 255, 2, 9, 9, 1, 0, 128, 1, 0, 128, 1, 0, 128, 2, 1, 0})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var b Bound
+		now := s
+		for ; len(in) >= 3; in = in[3:] {
+			x := float64(binary.BigEndian.Uint16(in[1:]))
+			now += int64(in[0]>>2) * s / 16
+			switch in[0] & 3 {
+			case 0:
+				b.Told(now, x*x)
+			case 1:
+				b.Report(Reported{From: now - s, To: now, Sent: x * 100, Arrived: x, Lost: float64(in[2]) / 255})
+			default:
+				b.Try(now, x*1000)
+			}
+			if r := b.Rate(); !(r >= Least && r <= Unlimited) {
+				t.Fatalf("%v: %+v", r, b)
+			}
+		}
+	})
+}
