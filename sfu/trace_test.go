@@ -3,8 +3,10 @@ package sfu_test
 import (
 	"encoding/hex"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -18,13 +20,19 @@ import (
 
 	"parlor/bench/client"
 	"parlor/config"
+	"parlor/session"
 	"parlor/session/command"
 	"parlor/session/natsapi"
+	"parlor/session/token"
 	"parlor/tracing"
 )
 
-// TestTracesReachACollector: a join, and a command over NATS that goes on with the trace of who sent it.
-func TestTracesReachACollector(t *testing.T) {
+// foreignTrace is what the header traceparent says of a trace that somebody else has begun.
+const foreignTrace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+// collect starts a collector. It returns its address, and a function that returns what has come, by name.
+func collect(t *testing.T) (url string, collected func() map[string]*otlp.Span) {
+	t.Helper()
 	var mu sync.Mutex
 	spans := map[string]*otlp.Span{}
 	at := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -43,8 +51,60 @@ func TestTracesReachACollector(t *testing.T) {
 			}
 		}
 	}))
-	defer at.Close()
-	n := run(t, free(func(c *config.Config) { c.Trace.Endpoint = at.URL }), io.Discard)
+	t.Cleanup(at.Close)
+	return at.URL, func() map[string]*otlp.Span {
+		mu.Lock()
+		defer mu.Unlock()
+		return maps.Clone(spans)
+	}
+}
+
+// stamped adds a header to requests.
+type stamped struct{ name, value string }
+
+func (s stamped) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set(s.name, s.value)
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// TestATraceIsGoneOnWithForWhoIsTrusted: a user's own traceparent would have the traces of others sampled, and spans added to them.
+func TestATraceIsGoneOnWithForWhoIsTrusted(t *testing.T) {
+	keys, err := token.New(nil, token.Key{ID: "k", Secret: []byte(secret)})
+	require.NoError(t, err)
+	text, err := keys.Mint(session.Grant{Rights: session.AllRights(), Expires: time.Now().Add(time.Hour)})
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		key, proxy bool
+		joins      bool
+	}{"a user": {true, false, false}, "a proxy": {true, true, true}, "everybody": {false, false, true}} {
+		t.Run(name, func(t *testing.T) {
+			at, collected := collect(t)
+			n := run(t, free(func(cfg *config.Config) {
+				cfg.Trace.Endpoint = at
+				if c.key {
+					cfg.Auth.Keys = []config.Key{"k:" + secret}
+				}
+				if c.proxy {
+					cfg.HTTP.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+				}
+			}), io.Discard)
+			ann, err := client.Dial(t.Context(), client.Options{
+				URL: n.Addrs().URL(), Room: "lobby", User: "ann", Token: text, HTTP: &http.Client{Transport: stamped{"Traceparent", foreignTrace}},
+			})
+			require.NoError(t, err)
+			ann.Close()
+			require.NoError(t, n.stop()) // which sends what is left
+			require.Contains(t, collected(), "enter")
+			require.Equal(t, c.joins, hex.EncodeToString(collected()["enter"].TraceId) == foreignTrace[3:35])
+		})
+	}
+}
+
+// TestTracesReachACollector: a join, and a command over NATS that goes on with the trace of who sent it.
+func TestTracesReachACollector(t *testing.T) {
+	at, collected := collect(t)
+	n := run(t, free(func(c *config.Config) { c.Trace.Endpoint = at }), io.Discard)
 	ann, err := client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "lobby", User: "ann"})
 	require.NoError(t, err)
 	defer ann.Close()
@@ -52,7 +112,7 @@ func TestTracesReachACollector(t *testing.T) {
 	require.NoError(t, err)
 	defer nc.Close()
 	_, err = nc.RequestMsg(&nats.Msg{Subject: "sfu.v1.ListRooms", Data: []byte("{}"),
-		Header: nats.Header{"traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}}, 5*time.Second)
+		Header: nats.Header{"traceparent": {foreignTrace}}}, 5*time.Second)
 	require.NoError(t, err)
 	mine := tracing.Over(sdk.NewTracerProvider())
 	ctx, span := mine.Start(t.Context(), "mine")
@@ -61,8 +121,7 @@ func TestTracesReachACollector(t *testing.T) {
 	tracing.Pass(ctx, func(_, value string) { parent = value })
 	span.End(nil)
 	require.NoError(t, n.stop()) // which sends what is left
-	mu.Lock()
-	defer mu.Unlock()
+	spans := collected()
 	require.Contains(t, spans, "enter")
 	require.Contains(t, spans, "ListRooms")
 	require.Equal(t, []byte{0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31}, spans["ListRooms"].ParentSpanId)
