@@ -10,9 +10,10 @@ type Step struct {
 }
 
 // steps are the steps, the shallowest first. What is left of the loss p with k blocks is about p to the power of k+1; one in a
-// hundred is the aim. More blocks cost bytes, and deeper ones come too late for short buffers.
+// hundred is the aim. More blocks cost bytes, and deeper ones come too late for short buffers. The same holds for copies, each of which
+// costs more than a block, as it has headers.
 var steps = [...]Step{
-	{0.02, 0, 0}, {0.08, 1, 1}, {0.20, 2, 1}, {0.35, 4, 2}, {0.50, 6, 2}, {0.60, 8, 3}, {0.70, 12, 3}, {1, 16, 3},
+	{0.02, 0, 0}, {0.08, 1, 1}, {0.20, 2, 2}, {0.35, 4, 4}, {0.50, 6, 5}, {0.60, 8, 6}, {0.70, 12, 6}, {1, 16, 6},
 }
 
 const (
@@ -189,12 +190,20 @@ func (g *Guard) apart() int {
 	return min(max(int(math.Round(g.frames/g.runs*(1-g.Share())/2)), 1), mostApart)
 }
 
-// again are the frames before, by Copies, that are sent again with a packet where redundancy cannot be: after 20, 60 and 120 ms, so
-// that a run of losses does not take all of them.
-var again = [...]uint16{0, 1 << 0, 1<<0 | 1<<2, 1<<0 | 1<<2 | 1<<5}
+// again is how many frames back those are that are sent again with a packet where redundancy cannot be. Farther back, fewer are lost in one run, and
+// more come too late: receivers wait for what often comes late, and for little else.
+var again = [...]int{1, 2, 3, 5, 7, 9}
 
 // Copies says which packets before it are sent again with a packet, likewise.
-func (g *Guard) Copies() uint16 { return again[g.times()] }
+func (g *Guard) Copies() (mask uint16) {
+	apart := g.apart()
+	for _, back := range again[:g.times()] {
+		if back *= apart; back <= MaxDepth {
+			mask |= 1 << (back - 1)
+		}
+	}
+	return mask
+}
 
 // times is how often packets are sent again now.
 func (g *Guard) times() int {

@@ -31,7 +31,7 @@ func (l *line) depth() int { return bits.OnesCount16(l.g.Pattern()) }
 
 func TestDepthByLoss(t *testing.T) {
 	for share, want := range map[float64][2]int{
-		0: {0, 0}, 0.01: {0, 0}, 0.05: {1, 1}, 0.12: {2, 1}, 0.3: {4, 2}, 0.45: {6, 2}, 0.55: {8, 3}, 0.65: {12, 3}, 0.9: {16, 3},
+		0: {0, 0}, 0.01: {0, 0}, 0.05: {1, 1}, 0.12: {2, 2}, 0.3: {4, 4}, 0.45: {6, 5}, 0.55: {8, 6}, 0.65: {12, 6}, 0.9: {16, 6},
 	} {
 		l := newLine()
 		l.run(20, share)
@@ -104,6 +104,9 @@ func TestRunsOfLossesSetBlocksApart(t *testing.T) {
 		if got := l.g.Pattern(); got != want {
 			t.Errorf("runs of %d: %b, want %b", run, got, want)
 		}
+		if got := l.g.Copies(); got != want {
+			t.Errorf("runs of %d: copies %b, want %b", run, got, want)
+		}
 	}
 	l := newLine() // by chance half of all
 	l.run(20, 0.5)
@@ -154,7 +157,7 @@ func TestCopiesLeaveRoom(t *testing.T) {
 	l := newLine()
 	l.run(20, 0.9)
 	times := func() int { return bits.OnesCount16(l.g.Copies()) }
-	if n := times(); n != 3 {
+	if n := times(); n != 6 {
 		t.Fatalf("%d copies", n)
 	}
 	spend := func(seconds float64, carry float64) {
@@ -173,7 +176,7 @@ func TestCopiesLeaveRoom(t *testing.T) {
 		t.Errorf("%d copies of 100 kbit/s, 150 are spared", n)
 	}
 	spend(5, 5e6)
-	if n := times(); n != 3 {
+	if n := times(); n != 6 {
 		t.Errorf("%d copies when there is room", n)
 	}
 }
