@@ -88,7 +88,7 @@ func (d *downlink) arrived(s transportcc.Status) {
 	}
 	d.told.arrived++
 	if which == bwe.FirstSending {
-		d.net.est.Packet(p.At, at, p.Size, p.Cluster)
+		d.net.order.Packet(p.At, at, d.net.est.Packet(p.At, at, p.Size, p.Cluster))
 	} else {
 		d.net.est.Untimed(p.At, at, p.Size)
 	}

@@ -19,6 +19,7 @@ type networks struct {
 // path is what the network to a peer carries, by its transport-wide feedback, and what goes over it.
 type path struct {
 	est     bwe.Estimator
+	order   bwe.Order
 	listed  bool // on core.nets.followed; never with Options.NoEstimate
 	losses  setbacks
 	failed  bool  // the estimate has fallen since the last allocation
@@ -70,6 +71,7 @@ func (c *core) reported(p *peer, at int64) {
 	n := p.down.net
 	p.down.book(at)
 	before := n.est.Estimate().Capacity
+	n.order.Turn(at)
 	e, event := n.est.End()
 	if e.Capacity > takenBack*before {
 		n.least.clear() // it was not as little: what looked like a queue came all at once

@@ -23,6 +23,7 @@ type protection struct {
 	twice  bool    // likewise, as far as it fits
 
 	queued int64             // when there was a queue last
+	late   int64             // how much later than others packets may come, in ns
 	delay  int64             // how long a receiver is to wait with a picture, in ns
 	until  int64             // up to when it is told that; 0: it is not
 	told   [latelyParts]told // what was known in the last steps
@@ -56,6 +57,16 @@ const (
 	// delayUp and delayDown are by how much the time changes every netStep for which pictures wait, in ns, delayMost its bound, and leastRound the time in which
 	// a receiver asks again at least, that of libwebrtc. Faster ones are seen.
 	delayUp, delayDown, delayMost, leastRound = 20e6, 2e6, 500e6, 100e6
+	// lateUp is delayUp where packets overtake each other, and lateMost the bound of what is added for that: without waiting each picture would stand
+	// still until the last of its packets is there.
+	lateUp, lateMost = 100e6, 1200e6
+	// heldMost bounds for how long after a packet was sent it is not sent again, in ns, as it may be on its way still: browsers ask for a second or so. A share
+	// of lost packets shortens it by heldLost times as much.
+	heldMost, heldLost = 900e6, 4
+	// lateLeast is how late packets must come for any of that, in ns. Lower has what is lost sent again later than it is needed.
+	lateLeast = 60e6
+	// latelyLost is the share of loss from which on pictures wait for another request as well. Lower has them come later for nothing.
+	latelyLost = 0.02
 	// delayTold is for how long it is told that they need not wait any longer, in ns, as packets get lost.
 	delayTold = 3e9
 	// mostRepeats bounds how many copies of a room wait. Beyond, there are none.
@@ -92,7 +103,8 @@ func (n *path) protect(now, rtt int64, rate float64, e *bwe.Estimate, d *deliver
 	for x.copies > 1 && rate*(1+n.resends(e)) > e.Delay {
 		x.copies--
 	}
-	x.wait(now, delayFor(x.lost, rtt))
+	late, _ := n.order.Late()
+	x.wait(now, delayFor(x.lost, rtt)+x.awaits(late))
 	return x.base != was
 }
 
@@ -108,9 +120,24 @@ func (x *protection) random(now int64, e *bwe.Estimate) bool {
 	return !e.Depends && now-x.queued >= quiet
 }
 
+// awaits takes how late packets may come, and returns for how long pictures wait for them, and for what is held back for that reason.
+func (x *protection) awaits(late int64) int64 {
+	if x.late = min(late, lateMost); late < lateLeast {
+		x.late = 0
+	}
+	if x.late > 0 && x.lost > latelyLost {
+		return x.late + leastRound
+	}
+	return x.late
+}
+
 // wait goes on to a time for which receivers wait with pictures.
 func (x *protection) wait(now, delay int64) {
-	x.delay += min(max(delay-x.delay, -delayDown), delayUp)
+	up := int64(delayUp)
+	if x.late > 0 {
+		up = lateUp
+	}
+	x.delay += min(max(delay-x.delay, -max(delayDown, x.delay/100)), up)
 	switch {
 	case x.delay > 0:
 		x.until = now + delayTold
@@ -205,7 +232,7 @@ func (c *core) protectBy(p *peer, e *bwe.Estimate) {
 func (c *core) guard(p *peer) {
 	x, playout := &p.down.net.guarded, header.Playout(0)
 	if x.until != 0 {
-		playout = header.PlayoutOf(int(x.delay / 10e6))
+		playout = header.PlayoutOf(int((x.delay + 9e6) / 10e6))
 	}
 	for _, s := range p.down.sinks {
 		if s.section.Kind == packet.Video {

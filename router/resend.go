@@ -87,6 +87,9 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	if rw.flags&(rewriteExact|rewriteSound) != 0 && s.exactly(rw) {
 		return c.resendExact(s, m, seg, out)
 	}
+	if c.underway(s.peer, rw.src, in) {
+		return false
+	}
 	copies, rounds := s.peer.down.copies()
 	if copies > 1 {
 		s.repair.widen()
@@ -114,6 +117,16 @@ const crammedQueue = 80e6
 // crammed says whether so much waits on the way to a peer that pictures are not sent again: what is missing is behind that, and more would
 // make it longer. Who misses something after all asks again.
 func (d *downlink) crammed() bool { return d.net != nil && d.net.est.Estimate().Queue > crammedQueue }
+
+// underway says whether a packet that is asked for may be on its way still: where packets overtake each other. Who misses it then asks again.
+func (c *core) underway(p *peer, st *stream, in uint64) bool {
+	if p.down.net == nil || p.down.net.guarded.late == 0 {
+		return false
+	}
+	x, slot := &p.down.net.guarded, st.ring.Get(in)
+	comes := p.rtt + int64(float64(x.late)*max(1-heldLost*x.lost, 0))
+	return slot != nil && c.now-slot.At < min(comes, heldMost)
+}
 
 // resendGap is how long after the last time a packet of a picture may be sent again, in ns.
 func (p *peer) resendGap() int64 { return max(minResendGap, p.rtt-p.rtt/4) }

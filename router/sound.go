@@ -48,6 +48,10 @@ const (
 	leastFrame   = 3
 )
 
+// mostTardy bounds the share of packets that come late which counts as lost. Higher has sound come sooner over networks whose delays jump about, and
+// costs bytes.
+const mostTardy = 0.5
+
 // guard is what is done for a receiver's sound, by what it loses.
 type guard struct {
 	red.Guard
@@ -67,6 +71,10 @@ func (d *downlink) watchLoss(now int64) {
 	}
 	arrived, lost := d.told.arrived-g.told.arrived, int64(d.told.lost-g.told.lost) // below 0: some are taken back
 	g.told = d.told
+	if _, tardy := d.net.order.Late(); tardy > 0 { // what goes with others comes with the first of them
+		late := int64(min(tardy, mostTardy)*float64(arrived) + 0.5)
+		arrived, lost = arrived-uint64(late), lost+late
+	}
 	g.Report(now, arrived, lost, e.Capacity, e.Queue)
 	g.pattern, g.copies = g.Pattern(), g.Copies()
 }
@@ -258,7 +266,7 @@ func (r *repairs) noted(out uint64) *exact {
 func (c *core) resendExact(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint64) bool {
 	gap, times := max(minSoundResendGap, s.peer.rtt), maxSoundResends
 	if s.section.Kind != packet.Audio {
-		if gap, times = s.peer.resendGap(), maxResends; s.peer.down.crammed() {
+		if gap, times = s.peer.resendGap(), maxResends; s.peer.down.crammed() || c.underway(s.peer, seg.State.src, seg.In+(out-seg.Out)) {
 			return false
 		}
 	}

@@ -9,6 +9,7 @@
 //	report.go     what a report changes: by delay, by loss, by probes
 //	trend.go      groups of packets, and whether their delay grows
 //	queue.go      how long the queue is, and whether delays only jump about
+//	order.go      whether packets overtake each other, and by how much
 //	acked.go      the rate that arrives
 //	capacity.go   growth and decrease by the delay
 //	limited.go    whether the application sends less than it might
@@ -21,7 +22,8 @@
 // # How to use it
 //
 // Sent for every packet; Probe before a cluster is sent. For each report Begin, Packet for each first
-// arrival, Found before it if the packet had been booked as lost, Lost for each loss, then End. Tick every
+// arrival, Found before it if the packet had been booked as lost, Lost for each loss, then End. What Packet
+// returns is for Order, which stands beside it and has its own Turn. Tick every
 // 100 ms. Sizes are as the link sees them. Congested wants less to be sent at once: Budget says how much.
 // Freeze stops growth while the node itself is late.
 //

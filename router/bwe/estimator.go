@@ -200,11 +200,12 @@ func (e *Estimator) Begin(now, rtt int64) {
 }
 
 // Packet takes the first arrival of a packet, by ascending number: when it was sent, by our clock, and when
-// it arrived, by the receiver's.
-func (e *Estimator) Packet(sent, arrived int64, size int, cluster uint8) {
+// it arrived, by the receiver's. It returns how much later than the soonest it came, the queue left out, in ns.
+func (e *Estimator) Packet(sent, arrived int64, size int, cluster uint8) (late int64) {
 	e.trend.packet(sent, arrived)
 	own := float64(size) * 8e9 / e.capacity.rate // on slow links large packets take longer
-	e.take(sent, arrived, size, max(e.queue.packet(sent, arrived)-own, 0))
+	waited := e.queue.packet(sent, arrived)
+	e.take(sent, arrived, size, max(waited-own, 0))
 	for i := range e.meters {
 		if m := &e.meters[i]; m.Cluster.ID == 0 {
 			continue
@@ -214,6 +215,10 @@ func (e *Estimator) Packet(sent, arrived int64, size int, cluster uint8) {
 			m.Other(size)
 		}
 	}
+	if math.IsInf(waited, 0) {
+		return 0
+	}
+	return max(int64(waited)-e.queue.length, 0)
 }
 
 // Untimed takes the arrival of a packet of which it cannot be told how long it took.

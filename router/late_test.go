@@ -1,0 +1,115 @@
+package router
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"parlor/packet"
+	"parlor/router/bwe"
+)
+
+// overtaking has packets of a peer overtake each other from now on, and come up to so much later than others.
+func (w *world) overtaking(p *peer, late time.Duration) {
+	p.down.pathOf().listed = true // what is told of its network is told here
+	o := &p.down.net.order
+	*o = bwe.Order{}
+	o.Turn(w.now)
+	for i := range int64(400) {
+		o.Packet(w.now+i, w.now-i*2*ms, int64(late)*(i%2))
+	}
+	e := bwe.Estimate{Capacity: 10e6, Budget: 10e6, Delay: 10e6}
+	for range 10 {
+		p.down.net.protect(w.now, p.rtt, 1e6, &e, &p.down.told)
+	}
+	w.c.guard(p)
+}
+
+// TestWhatIsOnlyLateIsNotSentAgain: what is asked for before it can have come, where packets overtake each other; after that it is.
+func TestWhatIsOnlyLateIsNotSentAgain(t *testing.T) {
+	for _, rtx := range []uint32{5001, 5000} { // or the very same packet
+		w, a, _, sub := meeting(t)
+		if rtx == 5000 {
+			s := seatVideo("5", 5000)
+			s.RTXSSRC = 0
+			for i := range s.Codecs {
+				s.Codecs[i].RTX = 0
+			}
+			w.must(w.c.update(3, []packet.Section{s}, nil, w.now))
+		}
+		w.watch(3, "5", 1, Camera, High)
+		p := w.c.peers[3]
+		p.rtt = 50 * ms
+		w.overtaking(p, 200*time.Millisecond)
+		w.deliver(1, false, a.frame(true, 3)...)
+		lost := sub.rtp[1].SequenceNumber
+		again := func() int {
+			sub.clear()
+			sub.nack(lost)
+			return len(sub.seqs(rtx))
+		}
+		w.now += 100 * ms
+		require.Zero(t, again())
+		w.now += 149 * ms
+		require.Zero(t, again(), "just before it must have come")
+		w.now += 2 * ms
+		require.Equal(t, 1, again())
+		w.deliver(1, false, a.frame(false, 3)...)
+		lost = sub.rtp[len(sub.rtp)-1].SequenceNumber
+		w.overtaking(p, 0)
+		require.Equal(t, 1, again(), "at once where packets keep their order")
+	}
+}
+
+// TestWhatIsLateIsWaitedForLessWhereMuchIsLost, and never for longer than receivers ask.
+func TestWhatIsLateIsWaitedForLessWhereMuchIsLost(t *testing.T) {
+	w, a, _, sub := meeting(t)
+	w.watch(3, "5", 1, Camera, High)
+	p := w.c.peers[3]
+	w.overtaking(p, 1500*time.Millisecond)
+	ages := func() (age int64) {
+		w.deliver(1, false, a.frame(true, 1)...)
+		from, lost := w.now, sub.rtp[len(sub.rtp)-1].SequenceNumber
+		for sub.clear(); len(sub.seqs(5001)) == 0 && age < 3000*ms; age = w.now - from {
+			w.now += 10 * ms
+			sub.nack(lost)
+		}
+		return age
+	}
+	require.Equal(t, int64(heldMost), ages())
+	p.down.net.guarded.lost = 0.2
+	require.Equal(t, 240*ms, ages(), "a fifth of the utmost")
+	p.down.net.guarded.lost = 0.3
+	require.Equal(t, 10*ms, ages())
+}
+
+// TestReceiversWaitForWhatIsLate: as long as packets take that others overtake, within a second, and less once that is over.
+func TestReceiversWaitForWhatIsLate(t *testing.T) {
+	w, _, _, _ := meeting(t)
+	w.watch(3, "5", 1, Camera, High)
+	p := w.c.peers[3]
+	w.overtaking(p, 730*time.Millisecond)
+	require.Equal(t, 730*ms, p.down.net.guarded.delay)
+	w.overtaking(p, 1900*time.Millisecond)
+	require.Equal(t, int64(lateMost), p.down.net.guarded.delay)
+	w.overtaking(p, 0)
+	require.Less(t, p.down.net.guarded.delay, 1100*ms, "shorter by a tenth within a second")
+	require.Greater(t, p.down.net.guarded.delay, 1000*ms)
+}
+
+// TestSoundThatComesLateGoesWithOthers: redundancy brings it sooner where packets overtake each other.
+func TestSoundThatComesLateGoesWithOthers(t *testing.T) {
+	for late, want := range map[time.Duration]int{0: 0, 100 * time.Millisecond: 0, time.Second: 6} {
+		w := newWorld(t)
+		w.join(3, 3, nil, seatSound("a", 77))
+		d := &w.c.peers[3].down
+		w.overtaking(w.c.peers[3], late)
+		for range 30 {
+			w.now += 100 * ms
+			d.told.arrived += 20
+			d.watchLoss(w.now)
+		}
+		require.Equal(t, want, d.guard.depth(), "%v", late)
+	}
+}
