@@ -48,6 +48,7 @@ import { Requests } from './requests.js';
  * @property {new (url: string, protocol: string) => WebSocket} WebSocket
  * @property {(body: string, url: string) => void} beacon  posts when no socket can
  * @property {() => Promise<string>} [token]  another token, where there is none or it has ended
+ * @property {string} [page]  the page's origin
  */
 
 /** How long one try to connect and be greeted may take. Lower gives up on slow networks; higher
@@ -245,7 +246,7 @@ export class Signal {
     this.#dropSocket();
     const again = this.#nodes.several && this.#opts.clock.now() - this.#began < ENTER_MS;
     if (this.#entering && !again) {
-      this.#refuse(new ParlorError('connection_failed', 'The server cannot be reached.'));
+      this.#refuse(new ParlorError('connection_failed', unreachable(this.#nodes.socket, this.#opts.page)));
       return;
     }
     if (!this.connected) this.#nodes.next(); // else its node may still have the session
@@ -474,3 +475,13 @@ export class Signal {
 }
 
 const gone = () => new ParlorError('aborted', 'The connection was closed.');
+
+/**
+ * What is said where there is no socket. Browsers do not tell why: a node refuses pages of foreign origins as well.
+ * @param {string} socket
+ * @param {string | undefined} page
+ */
+function unreachable(socket, page) {
+  if (!page || new URL(socket.replace(/^ws/, 'http')).origin === page) return 'The server cannot be reached.';
+  return `The server cannot be reached, or refuses pages of ${page} (its setting http.origins).`;
+}

@@ -4,7 +4,7 @@ import test from 'node:test';
 import { Signal } from '../signal.js';
 import { FakeClock, FakeNode, settle } from './fakes.js';
 
-function setUp() {
+function setUp(page) {
   const clock = new FakeClock();
   const node = new FakeNode();
   const log = [];
@@ -14,7 +14,7 @@ function setUp() {
   const note = (name) => (x) => log.push(x?.code ? `${name} ${x.code}` : typeof x === 'string' ? `${name} ${x}` : name);
   const signal = new Signal({
     url: 'ws://node/rtc', enter: { room: 'lobby', user: 'ann' }, clock, random: () => 0.5, WebSocket: node.WebSocket,
-    beacon: (body) => beacons.push(JSON.parse(body)),
+    beacon: (body) => beacons.push(JSON.parse(body)), page,
     handlers: {
       event: (e) => events.push(e), report: (r) => reports.push(r), state: note('state'), lost: note('lost'), recovered: note('recovered'),
       resumed: note('resumed'), reentered: note('reentered'), refused: note('refused'),
@@ -52,6 +52,14 @@ test('a node that cannot be reached rejects', async () => {
   const t = setUp();
   t.node.up = false;
   await assert.rejects(t.signal.start(), { code: 'connection_failed' });
+});
+
+test('where a page is not of the node, it may be its origin that the node refuses', async () => {
+  for (const [page, said] of [['http://node', false], ['https://node', true], ['http://node:5173', true], [undefined, false]]) {
+    const t = setUp(page);
+    t.node.up = false;
+    await assert.rejects(t.signal.start(), (err) => err.message.includes(`pages of ${page} (its setting http.origins)`) === said);
+  }
 });
 
 test('a node that says nothing rejects in the end', async () => {
