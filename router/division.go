@@ -25,6 +25,7 @@ type allowance struct {
 	temporals uint8 // so many of the temporal layers of the highest of them; 0: all
 	wanted    uint8 // so many it may want, also while they do not come; 0: all
 	paused    bool  // not even one
+	tellAt    int64 // when that is told, if it is still so
 }
 
 // division is memory for one.
@@ -179,10 +180,19 @@ func (c *core) unbound(s *sink) {
 // bounds says whether not everything is allowed.
 func (a *allowance) bounds() bool { return a.paused || a.layers != 0 || a.temporals != 0 }
 
+// pauseTold is how long a picture that was not shown yet must be paused until that is told, in ns. Lower tells of pauses that are over with the
+// next report: what looks like a queue may have come all at once.
+const pauseTold = 400e6
+
 // allow has a sink show what was chosen for it, one of those rungs.
 func (c *core) allow(s *sink, chosen allocate.State, rungs []allocate.Rung) {
 	before := s.allowed
-	s.allowed = allowance{state: chosen, paused: chosen.Rung == allocate.Paused}
+	s.allowed = allowance{state: chosen, paused: chosen.Rung == allocate.Paused, tellAt: before.tellAt}
+	if s.allowed.paused && !before.paused {
+		if s.allowed.tellAt = c.now; s.cur == nil {
+			s.allowed.tellAt += pauseTold
+		}
+	}
 	if highest := rungs[len(rungs)-1].Layer; !s.allowed.paused {
 		s.allowed.upTo(&rungs[chosen.Rung], highest)
 		if wanted := rungs[chosen.Want].Layer; wanted < highest {

@@ -23,11 +23,12 @@ type Undecodable struct {
 // be told of one section at most. Lower tells sooner, higher has a publisher that changes its codec all the time cost less.
 const undecodableEvery = time.Second
 
-// pauseChanged has the observer told that the sink's network does not carry what it is to show, or that this is over.
+// pauseChanged has the observer told that the sink's network does not carry what it is to show, once that has been so for a moment, or that this
+// is over.
 func (c *core) pauseChanged(s *sink) {
 	c.doubt(s)
 	if c.o.Observer != nil {
-		c.at(dueUndecodable, c.now)
+		c.at(dueUndecodable, max(c.now, s.allowed.tellAt))
 	}
 }
 
@@ -75,6 +76,11 @@ func (s *sink) undecodable() Undecodable {
 func (c *core) tellUndecodable() {
 	kept := c.doubts[:0]
 	for _, s := range c.doubts {
+		if s.allowed.paused && c.now < s.allowed.tellAt {
+			kept = append(kept, s)
+			c.at(dueUndecodable, s.allowed.tellAt)
+			continue
+		}
 		u := s.undecodable()
 		is := u.Track.Member != 0
 		if is && (s.told == nil || *s.told != u) || !is && s.told != nil {

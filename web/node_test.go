@@ -42,9 +42,6 @@ const (
 func startNode(t *testing.T) *node {
 	t.Helper()
 	cfg := nodeConfig(t, netip.MustParseAddr("127.0.0.1"), timers{})
-	// Browsers that encode a dozen pictures in software on few cores let packets wait as a narrow network does: what is made of
-	// that has tests of its own, over drawn networks.
-	cfg.Room.NoEstimate = true
 	return runNode(t, cfg, nil)
 }
 
