@@ -22,6 +22,8 @@ const (
 	// A stream that nobody gets is kept for so long after somebody did, in ns, or in rooms with so many receivers.
 	cacheUnwatched = 30e9
 	cacheReceivers = 5
+	// maxCacheReordered is how many packets may have overtaken a keyframe.
+	maxCacheReordered = 256
 	// gapAge is for how long a packet may be missing, in ns, that is being asked for again: all others wait for it as well.
 	gapAge = 100e6
 	// cacheLinger is for how long what a burst has brought can be sent again, in ns.
@@ -62,8 +64,11 @@ func (c *core) openCache(st *stream, m *media) {
 	k := &st.key.cache
 	if k.key != 0 && m.Timestamp == k.ts {
 		if m.ext < k.key { // another packet of the same frame
+			gone := st.gone(m.ext, k.key)
 			k.key, k.whole = m.ext, m.ext-1
-			c.hold(st)
+			if c.hold(st); gone {
+				c.closeCache(st)
+			}
 		}
 		return
 	}
@@ -72,11 +77,24 @@ func (c *core) openCache(st *stream, m *media) {
 	}
 	c.closeCache(st)
 	k.key, k.ts, k.at, k.whole = m.ext, m.Timestamp, m.at, m.ext-1
-	if c.o.NoCache || st.track.key.Source.Kind() != packet.Video || !c.worthCaching(st) {
+	if c.o.NoCache || st.track.key.Source.Kind() != packet.Video || !c.worthCaching(st) || st.gone(m.ext, st.high) {
 		return
 	}
 	k.on, k.closed, k.size, k.keySize, k.buffers, k.frames, k.frameTS = true, false, 0, 0, 0, 0, m.Timestamp-1
 	c.hold(st)
+}
+
+// gone says whether a packet between two has come that is not kept, as nobody was to get it then: it comes never again.
+func (st *stream) gone(after, to uint64) bool {
+	if st.ring == nil || to > after && to-after > maxCacheReordered {
+		return true
+	}
+	for ext := after + 1; ext <= to; ext++ {
+		if st.ring.Known(ext) && st.ring.Get(ext) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *core) hold(st *stream) {
@@ -306,10 +324,10 @@ func (c *core) sendBurst(s *sink) bool {
 	m := c.slot()
 	defer c.free(m)
 	if !c.recall(st, b.next, m) {
-		if b.next <= b.until || st.ring.Meta(b.next)&metaOmitted != 0 {
+		if b.next <= b.until || st.ring.Known(b.next) {
 			return false
 		}
-		b.next++ // the publisher's network has lost it; the receiver asks for it
+		b.next++ // it follows if it comes, see passed
 		return true
 	}
 	b.paid = max(b.paid, c.now-pace.Step) + (int64(m.HeaderLen)+int64(len(m.Payload)))*b.gap
@@ -317,6 +335,16 @@ func (c *core) sendBurst(s *sink) bool {
 	c.send(s, m)
 	s.last.at = c.now // what another source brings goes on from when the receiver got this
 	return true
+}
+
+// passed gives a packet that has just come to those whose bursts have gone on without it.
+func (c *core) passed(st *stream, m *media) {
+	for _, s := range st.waiting {
+		if b := s.burst; b != nil && m.ext < b.next {
+			c.send(s, m)
+			m.copied = false // a run gives it another place
+		}
+	}
 }
 
 // abandon ends a burst. The sink waits for a keyframe as if there had been none.

@@ -2,6 +2,7 @@ package router
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"parlor/packet"
 	"parlor/router/gop"
+	"parlor/router/pace"
 )
 
 // show is a camera that somebody watches, with a keyframe and some frames since.
@@ -219,6 +221,50 @@ func TestACacheWithAGapServesNobody(t *testing.T) {
 	s.watch(3, "5", 1, Camera, High)
 	s.pass(50 * time.Millisecond)
 	sub.inOrder(t, 1, 4+20+1+24)
+}
+
+// TestWhatComesLateGoesToBurstsThatWentOn: a burst does not wait for what is missing, and gets it once it comes.
+func TestWhatComesLateGoesToBurstsThatWentOn(t *testing.T) {
+	s := newShow(t, 1)
+	late := s.a.frame(false, 1)
+	s.deliver(1, false, big(s.a.frame(false, 60))...)
+	sub := s.newcomer()
+	for len(sub.rtp) < 4+2+20 {
+		s.pass(pace.Step)
+	}
+	if s.c.present(TrackKey{1, Camera}).layers[0].key.cache.bursts != 1 {
+		t.Fatal("the burst is over")
+	}
+	s.deliver(1, false, late...)
+	s.pass(gop.Limit)
+	for _, o := range []*capture{sub, s.outs[2]} {
+		slices.SortStableFunc(o.rtp, func(a, b *rtp.Packet) int { return int(int16(a.SequenceNumber - b.SequenceNumber)) })
+		o.inOrder(t, 1, 4+2+1+60)
+	}
+}
+
+// TestWhatOvertookAKeyframeUnwatched: it was not kept, as nobody was to get it, so that nobody can begin with that keyframe; and what is
+// missing of what is kept is asked for although nobody watches.
+func TestWhatOvertookAKeyframeUnwatched(t *testing.T) {
+	s := newShow(t, 3)
+	st := s.c.present(TrackKey{1, Camera}).layers[0]
+	s.watch(2, "5", 0, Camera, High)
+	s.pass(maxCacheAge)
+	s.frames(1)
+	key := s.a.frame(true, 4)
+	s.deliver(1, false, key[2], key[0], key[1], key[3])
+	if st.key.cache.on {
+		t.Error("a keyframe is kept of which a packet came before")
+	}
+	s.deliver(1, false, s.a.frame(true, 4)...)
+	s.pub.clear()
+	s.a.frame(false, 1)
+	s.frames(1)
+	s.pass(100 * time.Millisecond)
+	asked := slices.ContainsFunc(s.pub.rtcp, func(p rtcp.Packet) bool { _, ok := p.(*rtcp.TransportLayerNack); return ok })
+	if !st.key.cache.on || !asked {
+		t.Errorf("kept %v, asked for %v", st.key.cache.on, asked)
+	}
 }
 
 // TestCacheIsBounded: what is too old or too much serves nobody, and is let go of.

@@ -12,6 +12,9 @@ import (
 
 // paced forwards a packet, now or in one of the next steps. It reports whether a run keeps m.
 func (c *core) paced(st *stream, m *media) (kept bool) {
+	if st.key.cache.bursts > 0 {
+		c.passed(st, m)
+	}
 	if c.o.NoPacing || st.track.key.Source.Kind() == packet.Audio {
 		return c.forward(st, m)
 	}

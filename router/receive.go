@@ -312,7 +312,7 @@ func (st *stream) watched() bool { return len(st.sinks)+len(st.waiting) > 0 }
 // missed notes what a packet shows to be missing, or no longer missing.
 func (c *core) missed(st *stream, m *media) {
 	switch {
-	case st.high != 0 && m.ext > st.high+1 && m.format.codec.NACK && st.watched():
+	case st.high != 0 && m.ext > st.high+1 && m.format.codec.NACK && (st.watched() || st.caches(m.ext)):
 		st.loss.Missing(st.high+1, m.ext, c.now)
 		if !st.in.inLossy {
 			st.in.inLossy = true

@@ -32,7 +32,7 @@ const blank = 1
 // late.
 const (
 	recentSound    = 64
-	recentPictures = 512
+	recentPictures = 2048
 )
 
 // Limits on sending sound again: how often a packet, and how long after the last time in ns, or a round trip where that is longer.

@@ -158,6 +158,9 @@ func (r *Ring) Get(seq uint64) *Slot {
 	return s
 }
 
+// Known says whether a packet has been put, also where it is not held, or no longer.
+func (r *Ring) Known(seq uint64) bool { return r.slots[seq&uint64(len(r.slots)-1)].Seq == seq }
+
 // Meta returns what the caller said of the packet, also of one of which only the number is kept; 0 if it is not known.
 func (r *Ring) Meta(seq uint64) uint32 {
 	if s := &r.slots[seq&uint64(len(r.slots)-1)]; s.Seq == seq {
