@@ -61,8 +61,8 @@ func (c *core) divide(p *peer) {
 		return
 	}
 	allocate.Allocate(allocate.Network{
-		Now: c.now, Budget: uint32(e.Budget), Keep: uint32(keeps(&e)), Carry: uint32(e.Capacity), Least: uint32(min(0.95*least, e.Budget)),
-		Audio: uint32(n.sound.rate), Repair: resent, Failed: failed,
+		Now: c.now, Budget: uint32(e.Budget), Keep: uint32(keeps(&e, n.sound.rate+d.now*(1+resent))), Carry: uint32(e.Capacity), Least: uint32(min(0.95*least, e.Budget)),
+		Audio: uint32(n.sound.rate), Repair: resent, Failed: failed, Full: e.Queue > fullQueue,
 	}, d.seats, d.states, &d.scratch)
 	n.share.short = false
 	cut := d.now > cutAbove*e.Capacity
@@ -83,14 +83,17 @@ const (
 	muchLost  = 0.75
 	keepQueue = 150e6
 	keepShare = 0.85
+	// fullQueue is a queue of a link that is full, in ns, rather than of a machine that is busy. Lower pauses pictures where it is that.
+	fullQueue = 200e6
 )
 
-// keeps returns what pictures that are shown may take, in bit/s.
-func keeps(e *bwe.Estimate) float64 {
+// keeps returns what pictures that are shown may take, in bit/s, where all that is sent takes so much. Where that cannot stay as it is, what
+// comes in its place fits what may be sent now.
+func keeps(e *bwe.Estimate, takes float64) float64 {
 	switch {
 	case e.Queue <= calmQueue && !e.Depends && (e.Random || e.Lost < muchLost):
 		return math.MaxUint32
-	case e.Queue > keepQueue:
+	case e.Queue > keepQueue, takes > keepShare*e.Capacity:
 		return e.Budget
 	}
 	return max(e.Budget, keepShare*e.Capacity)
@@ -117,11 +120,19 @@ func (c *core) seats(p *peer) {
 		if rungs := d.rungs[from:]; !live {
 			c.unbound(s)
 		} else {
-			d.sinks, d.states = append(d.sinks, s), append(d.states, s.allowed.state)
+			d.sinks, d.states = append(d.sinks, s), append(d.states, s.stateIn(t, len(rungs)))
 			d.seats = append(d.seats, allocate.Seat{ID: s.ssrc, Screen: t.key.Source == Screen, Area: s.want.Area, Rungs: rungs})
 			d.top += float64(rungs[len(rungs)-1].Rate)
 		}
 	}
+}
+
+// stateIn is the state of a seat with so many rungs, of a track. What a sink shows that nothing was decided of yet is not new.
+func (s *sink) stateIn(t *track, rungs int) allocate.State {
+	if s.allowed.state == (allocate.State{}) && s.cur != nil && s.cur.track == t {
+		return allocate.Showing(min(s.layerOf()*temporals+int(whole), rungs-1))
+	}
+	return s.allowed.state
 }
 
 // measured says whether the estimate is also of what the sink is sent.

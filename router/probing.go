@@ -133,9 +133,12 @@ func (x *trial) try(now int64, n *path) {
 	n.least.clear()
 }
 
-// congested takes that the network is full.
+// congested takes that the network is full. What was sent until then was as good as a trial.
 func (x *trial) congested(now int64) {
-	if x.at != 0 && now-x.at < trialFails {
+	switch {
+	case x.at == 0:
+		x.at, x.wait = now, trialWait
+	case now-x.at < trialFails:
 		x.wait = min(2*x.wait, trialsWait)
 	}
 }

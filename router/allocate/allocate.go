@@ -47,6 +47,7 @@ type Network struct {
 	Repair float64 // bits that are sent again for each bit of pictures, 0 to 2
 	// Failed says that the network has turned out to be full just now: who was given more of late goes back, and waits before the next try.
 	Failed bool
+	Full   bool // packets wait for so long that what does not fit must end soon
 }
 
 // Paused is the choice of no rung.
@@ -180,11 +181,10 @@ func (a *allocation) stays(i int) bool {
 	case st.short == 0:
 		st.short = a.net.Now
 	}
-	wait := int64(patience)
-	if a.spent+bearable*cost > a.floor {
-		wait = haste
+	if a.net.Full {
+		return a.net.Now-st.short < haste
 	}
-	return a.net.Now-st.short < wait
+	return a.net.Now-st.short < patience
 }
 
 // first raises screens to what can be read and stages to what can be looked at, before others get more.

@@ -200,7 +200,7 @@ func TestComingBackCanFail(t *testing.T) {
 	r := of(Seat{Rungs: camera()})
 	require.Equal(t, []int{0}, r.at(Network{Now: s, Budget: 120 * k}))
 	require.Equal(t, []int{0}, r.at(Network{Now: 2 * s, Budget: 50 * k}))
-	require.Equal(t, []int{Paused}, r.at(Network{Now: 2*s + haste, Budget: 50 * k}))
+	require.Equal(t, []int{Paused}, r.at(Network{Now: 2*s + patience, Budget: 50 * k}))
 	require.Equal(t, []int{0}, r.at(Network{Now: 5 * s, Budget: 120 * k}))
 	require.Equal(t, []int{Paused}, r.at(Network{Now: 6 * s, Budget: 120 * k, Failed: true}))
 	require.Equal(t, []int{Paused}, r.at(Network{Now: 7*s - 1, Budget: 120 * k}))
@@ -223,7 +223,7 @@ func TestPausingIsPatient(t *testing.T) {
 	require.Equal(t, []int{0}, r.at(Network{Now: 13 * s, Budget: 110 * k}))
 	require.Equal(t, []int{0}, r.at(Network{Now: 14 * s, Budget: 65 * k}))
 	require.Equal(t, []int{0}, r.at(Network{Now: 14*s + haste - 1, Budget: 65 * k}))
-	require.Equal(t, []int{Paused}, r.at(Network{Now: 14*s + haste, Budget: 65 * k}), "sooner if much is missing")
+	require.Equal(t, []int{Paused}, r.at(Network{Now: 14*s + haste, Budget: 65 * k, Full: true}), "sooner where packets wait for long")
 }
 
 // What gets through without trouble stays, whatever the estimate.

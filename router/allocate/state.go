@@ -28,11 +28,13 @@ const (
 	// longestPause likewise where it was the lowest.
 	firstWait, longestWait   = 5e9, 60e9
 	pausedWait, longestPause = 1e9, 10e9
-	// patience is how long a picture is not paused if this share of what it takes is there, and haste if less is. Longer keeps more
+	// patience is how long a picture is not paused although it does not fit, and haste where packets wait for long. Longer keeps more
 	// pictures that stutter, shorter has more of them pause where a machine has only been busy for a moment.
-	patience, bearable = 1e9, 0.7
-	haste              = 400e6
+	patience, haste = 1e9, 400e6
 )
+
+// Showing is the state of a seat that shows a rung for which nobody has looked yet.
+func Showing(rung int) State { return State{Want: rung, Rung: rung, made: true, seen: true} }
 
 // shown reports whether something is sent.
 func (s *State) shown() bool { return s.made && s.Rung != Paused }
