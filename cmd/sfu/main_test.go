@@ -132,7 +132,7 @@ func TestOperatorSteersARunningNode(t *testing.T) {
 
 	out, err = do("room", "dismiss", "the lobby", at)
 	require.NoError(t, err)
-	require.Contains(t, out, "1 users were put out")
+	require.Contains(t, out, "put out: 1 user.")
 	require.Equal(t, 2, exited(t, bob).Reason)
 
 	_, err = do("room", "dismiss", "the lobby", at)

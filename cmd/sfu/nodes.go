@@ -65,7 +65,7 @@ left out where there is one node only. There is no way back but starting the nod
 			return err
 		}
 		return o.print(c, a, func(t *table) {
-			t.line("Node %s takes no new rooms; %d rooms with %d users are left. It ends at %s at the latest.", a.Node, a.Rooms, a.Participants, since(a.DrainEndsMS))
+			t.line("Node %s takes no new rooms. Still there: %s, %s. It ends at %s at the latest.", a.Node, many(a.Rooms, "room"), many(a.Participants, "user"), since(a.DrainEndsMS))
 		})
 	})
 }

@@ -70,8 +70,8 @@ func TestEveryCommandOnTheCommandLine(t *testing.T) {
 			says("user block lobby ann audio", `Blocked of ann: audio\.`)
 			says("user show ann", `blocked: audio`)
 			says("user block lobby ann none", `Blocked of ann: none\.`)
-			says("room message lobby --text hello --cmd-id 2", `Delivered to 2 users, 0 were missed\.`)
-			says("user message lobby ann zoe --base64 AAE=", `Delivered to 1 users, 1 were missed\.`)
+			says("room message lobby --text hello --cmd-id 2", `Delivered to 2 users; missed: 0\.`)
+			says("user message lobby ann zoe --base64 AAE=", `Delivered to 1 user; missed: 1\.`)
 			says("node list", `n1 +\S+ +serving +1 +2 `)
 			says("node show n1", `Users +2, 0 publishing`)
 			var nodes command.DescribeNodeResponse
@@ -82,7 +82,7 @@ func TestEveryCommandOnTheCommandLine(t *testing.T) {
 			fails("room show nowhere", exitNotFound, "sfu room list")
 			says("user remove lobby ann zoe", `ann +removed`, `zoe +not in room`)
 			require.Equal(t, 1, exited(t, ann).Reason)
-			says("room dismiss lobby", `1 users were put out`)
+			says("room dismiss lobby", `put out: 1 user\.`)
 			require.Equal(t, 2, exited(t, bob).Reason)
 		})
 	}
@@ -100,7 +100,7 @@ func TestDrainOnTheCommandLine(t *testing.T) {
 	at := "--nats.url=" + n.Addrs().NATS
 	out, err := do("node", "drain", "n1", "--deadline", "1h", at)
 	require.NoError(t, err)
-	require.Contains(t, out, "Node n1 takes no new rooms; 1 rooms with 1 users are left.")
+	require.Contains(t, out, "Node n1 takes no new rooms. Still there: 1 room, 1 user.")
 	t.Setenv("SFU_HTTP_LISTEN", ":8080") // as in a container, where the node may have its key by a flag
 	out, err = do("node", "list", at)
 	require.NoError(t, err)

@@ -31,6 +31,14 @@ type table struct{ out io.Writer }
 
 func (t *table) line(format string, args ...any) { fmt.Fprintf(t.out, format+"\n", args...) }
 
+// many counts things: 1 user, 2 users.
+func many(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprint(n, " ", thing)
+}
+
 func (t *table) rows(header pretty.Row, rows []pretty.Row) {
 	w := pretty.NewWriter()
 	w.SetOutputMirror(t.out)
@@ -64,7 +72,7 @@ func (t *table) rooms(rooms []command.Room) {
 }
 
 func (t *table) room(r command.DescribeRoomResponse) {
-	t.line("Room %s, %s, since %s, on %s: %d users, %d publishing\n", roomName(r.RoomRef), r.Scene, since(r.CreatedMS), r.Node, r.Users, r.Publishers)
+	t.line("Room %s, %s, since %s, on %s: %s, %d publishing\n", roomName(r.RoomRef), r.Scene, since(r.CreatedMS), r.Node, many(r.Users, "user"), r.Publishers)
 	rows := make([]pretty.Row, len(r.UserList))
 	for i, u := range r.UserList {
 		rows[i] = pretty.Row{u.UserID, u.Role, streams(u.Streams), size(sent(u.Streams)), size(u.Received.Bytes), since(u.SinceMS), link(u)}

@@ -85,7 +85,7 @@ func dismissCommand() *cobra.Command {
 		if err := node.Do(ctx, command.DismissRoom, command.DismissRoomRequest{RoomRef: room, Reason: reason}, &a); err != nil {
 			return err
 		}
-		return o.print(c, a, func(t *table) { t.line("The room has ended, %d users were put out.", a.Users) })
+		return o.print(c, a, func(t *table) { t.line("The room has ended; put out: %s.", many(a.Users, "user")) })
 	})
 }
 
@@ -138,5 +138,5 @@ func (m *messageFlags) send(ctx context.Context, o *operator, c *cobra.Command, 
 	if err := node.Do(ctx, command.SendMessage, q, &a); err != nil {
 		return err
 	}
-	return o.print(c, a, func(t *table) { t.line("Delivered to %d users, %d were missed.", a.Delivered, a.Missed) })
+	return o.print(c, a, func(t *table) { t.line("Delivered to %s; missed: %d.", many(a.Delivered, "user"), a.Missed) })
 }
