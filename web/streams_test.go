@@ -187,7 +187,7 @@ func TestAllSeats(t *testing.T) {
 	ben.hears("ann")
 	ben.eval("largest", &largest)
 	t.Logf("the offer has %d bytes", largest)
-	require.Less(t, largest, 256<<10, "the offer leaves room for a screen, and for a browser with another codec (20 KB)")
+	require.Less(t, largest, 216<<10, "the offer leaves room for a screen, and for a browser with another codec (20 KB)")
 }
 
 // becomesSilent waits until nothing of that kind comes in of that user.

@@ -19,13 +19,17 @@ export function compact(sdp) {
   return [session, same ? common : '', ...sections].join('');
 }
 
+/** The time of sending, which receivers need for nothing where packets are numbered for the transport. */
+const SENT = /^a=extmap:\S+ \S*abs-send-time.*\r\n/gm;
+
 /**
- * A seat: feedback that all codecs have is said once for all (RFC 4585, `*`). The extensions that name layers stay, though a
+ * A seat: feedback that all codecs have is said once for all (RFC 4585, `*`), and packets are numbered or timed. The extensions that name layers stay, though a
  * seat has none: Chromium sends no simulcast in a section that it adds later if an answer has left them out.
  * @param {string} section
  */
 function seat(section) {
   if (!section.includes('\r\na=recvonly\r\n')) return section;
+  if (section.includes('transport-wide-cc-extensions')) section = section.replace(SENT, '');
   const codecs = [...section.matchAll(/^a=rtpmap:(\d+) (\S+)\/\d/gm)].filter((m) => !/^(?:rtx|red|ulpfec|flexfec)/i.test(m[2]));
   const of = codecs.map(([, pt]) => [...section.matchAll(new RegExp(`^a=rtcp-fb:${pt} (.*)\\r\\n`, 'gm'))].map((m) => m[1]));
   if (of.length < 2 || of.some((f) => f.join() !== of[0].join())) return section;

@@ -191,6 +191,11 @@ test('sdp: what is the same or of no use is sent once or not at all', () => {
   assert.equal(compact(differing), differing);
   const one = sdp('v=0', ...transport, 'm=video 9 x 96 98', 'a=recvonly', 'a=rtpmap:96 VP8/90000', 'a=rtcp-fb:96 nack', 'a=rtpmap:98 AV1/90000');
   assert.equal(compact(one), one, 'what is not of all codecs stays where it is');
+  const numbered = ['a=extmap:4 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01'];
+  const timed = ['a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time'];
+  const seat = (...exts) => sdp('v=0', ...transport, 'm=audio 9 x 111', ...exts, 'a=recvonly', 'a=rtpmap:111 opus/48000/2');
+  assert.equal(compact(seat(...timed, ...numbered)), seat(...numbered), 'a seat needs no time of sending beside numbers');
+  assert.equal(compact(seat(...timed)), seat(...timed));
 });
 
 function recovering() {
