@@ -13,6 +13,8 @@ const QUALITY_MS = 5000;
 /** How many intervals the volumes of the last report hold, and for how long at least. */
 const VOLUME_INTERVALS = 3;
 const VOLUME_MS = 1000;
+/** Of how many looks the shortest says what one costs: others have waited for something else. */
+const LOOKS = 5;
 
 /**
  * @typedef {object} WatchOptions
@@ -34,6 +36,7 @@ export class Watch {
   #volumes = new Volumes();
   /** @type {import('./reports.js').NetworkQuality | null} as reported last */
   #quality = null;
+  #took = [0]; // the last looks, in ms
   #stay = 0; // what was begun in an earlier one has no effect
   #opts;
   #timers;
@@ -57,6 +60,7 @@ export class Watch {
     this.#flow.reset();
     this.#volumes.reset();
     this.#quality = null;
+    this.#took = [0];
   }
 
   /** Nothing is heard of the node any more. */
@@ -106,8 +110,9 @@ export class Watch {
     const packets = wanted.length > 0 ? packetsOf(await stats()) : new Map();
     if (stay !== this.#stay) return;
     this.#changed(this.#flow.take(wanted.map((w) => ({ ...w, packets: packets.get(w.trackId) ?? 0 })), clock.now()));
-    const took = clock.now() - began;
-    this.#timers.set('look', Math.max(LOOK_MS, 10 * took), () => void this.#look(stay)); // a tenth of the time at most
+    this.#took = [...this.#took, clock.now() - began].slice(-LOOKS);
+    const pause = Math.max(LOOK_MS, 10 * Math.min(...this.#took)); // a tenth of the time at most
+    this.#timers.set('look', pause, () => void this.#look(stay));
   }
 
   /** @param {import('./flow.js').Stream[]} streams */

@@ -76,10 +76,12 @@ test('what is hidden is not to come: it neither stands still nor resumes, and no
 });
 
 function watch() {
-  const t = { log: [], buffers: [], clock: new FakeClock(), packets: new Map([['v', 1], ['a', 1]]), running: true };
+  const t = { log: [], buffers: [], clock: new FakeClock(), packets: new Map([['v', 1], ['a', 1]]), running: true, took: () => 0, looks: 0 };
   t.watch = new Watch({
     clock: t.clock, emit: (name, payload) => t.log.push([name, payload]),
     stats: async () => {
+      const ms = t.took(t.looks++);
+      if (ms > 0) await new Promise((done) => t.clock.setTimeout(done, ms));
       if (t.running) for (const [k, n] of t.packets) t.packets.set(k, n + 10);
       return new Map([...t.packets].map(([trackIdentifier, packetsReceived]) => [trackIdentifier, { type: 'inbound-rtp', trackIdentifier, packetsReceived }]));
     },
@@ -117,6 +119,20 @@ test('a cut: within about a second the picture is marked, the quality is down an
   t.running = true;
   await t.clock.advance(400);
   assert.deepEqual(t.take(), ['remote-video-resumed bob main', 'quality 1 1 1']);
+});
+
+test('a look that takes long now and then delays no other; where all do they become rarer', async () => {
+  const t = watch();
+  t.took = (n) => (n % 4 === 3 ? 600 : 5);
+  await t.clock.advance(4000);
+  t.looks = 0;
+  await t.clock.advance(9070);
+  assert.equal(t.looks, 20, 'three of 305 ms and one of 900, five times over');
+  t.took = () => 100;
+  await t.clock.advance(9000);
+  t.looks = 0;
+  await t.clock.advance(11000);
+  assert.equal(t.looks, 10);
 });
 
 test('a report is believed until the next one is overdue', async () => {
