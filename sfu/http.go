@@ -49,8 +49,9 @@ func (s *surface) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /rtc", s.rtc)
 	mux.Handle("POST /rtc/exit", s.crossOrigin(http.HandlerFunc(s.door.Exit)))
-	mux.Handle("/whip/", s.media)
-	mux.Handle("/whep/", s.media)
+	for _, path := range []string{"/whip", "/whip/", "/whep", "/whep/"} {
+		mux.Handle(path, s.media)
+	}
 	mux.Handle(adminhttp.Path, s.admin)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.n.readyz)

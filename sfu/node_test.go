@@ -195,6 +195,16 @@ func TestRoutes(t *testing.T) {
 		require.True(t, strings.HasPrefix(res.Header.Get("Content-Type"), want.typ), "%s: %s", path, res.Header)
 		require.NotEmpty(t, body, path)
 	}
+	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for _, path := range []string{"whip", "whip/", "whep", "whep/"} {
+		res, err := c.Post(n.Addrs().URL()+path, "application/sdp", strings.NewReader("v=0\r\n"))
+		require.NoError(t, err)
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		require.NoError(t, err)
+		require.Equal(t, http.StatusNotFound, res.StatusCode, path)
+		require.Contains(t, string(body), "publish to /whip/{room}", path)
+	}
 }
 
 // TestNodeUnderABasePath serves everything with and without it.

@@ -105,7 +105,7 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f, ok := m[method]
 	switch {
 	case len(m) == 0:
-		writeProblem(w, &problem{status: http.StatusNotFound, code: session.CodeBadRequest, text: "there is nothing at this path"})
+		writeProblem(w, &problem{status: http.StatusNotFound, code: session.CodeBadRequest, text: "there is nothing at this path; publish to /whip/{room}, play /whep/{room} or /whep/{room}/{user}"})
 	case ok:
 		if err := f(w, r); err != nil && !redirect(w, r, err) {
 			p := asProblem(err)
