@@ -53,11 +53,12 @@ const (
 // pictureLoss is what a sink's receiver has asked for of late. What is beyond the quota is asked for when there is room again, if no
 // keyframe has come by then, so nobody stays frozen.
 type pictureLoss struct {
-	free   bool            // the next request is, as the sink has taken up a stream since the last one
-	at     [keyQuota]int64 // the last requests that counted, oldest first; 0: none
-	waits  bool            // on core.keys.postponed
-	waitAt int64           // of the request that waits
-	served int64           // when the cache has answered one last; 0: never
+	free    bool            // the next request is, as the sink has taken up a stream since the last one
+	at      [keyQuota]int64 // the last requests that counted, oldest first; 0: none
+	waits   bool            // on core.keys.postponed
+	waitAt  int64           // of the request that waits
+	served  int64           // when the cache has answered one last; 0: never
+	refused refused
 }
 
 // next returns when a request is within the quota.

@@ -168,7 +168,7 @@ func (s *sink) left(m *media) bool {
 
 // filterAnew has a sink, which begins with a packet of another stream, get what it may of that.
 func (c *core) filterAnew(s *sink, st *stream, m *media) {
-	s.filter = nil
+	s.filter, s.loss.refused = nil, refused{}
 	if m.frame.In == nil || m.frame.In.Targets() < 2 || s.seq.Current().State.flags&rewriteExact != 0 {
 		return
 	}
@@ -199,6 +199,42 @@ func (c *core) filtered(s *sink, m *media) *media {
 		return nil
 	}
 	return c.blank(m)
+}
+
+// refused is what a receiver has not got again, and cannot go on without.
+type refused struct {
+	at      int64 // when it asked for it; 0: nothing
+	spatial uint8
+}
+
+// noteRefused notes that a packet is not sent again. Browsers then show nothing of its picture, not even the layers that they have, and so none that
+// refers to it; they ask once and no longer where later pictures' lower layers are there (libwebrtc's frame_buffer.cc, nack_requester.cc).
+func (c *core) noteRefused(s *sink, rw *rewrite, in uint64, m *media) {
+	if s.filter == nil || s.cur == nil || s.cur != rw.src || s.cur.layering() == nil || !c.recallAs(rw, in, m) {
+		return
+	}
+	if m.frame.In != nil && m.frame.Temporal == 0 && !s.left(m) {
+		s.loss.refused = refused{c.now, m.frame.Spatial}
+	}
+}
+
+// askForRefused asks for keyframes in place of what receivers did not get again, once there is room for them or they are of lower layers. They
+// themselves would ask after three seconds.
+func (c *core) askForRefused(p *peer) {
+	for _, s := range p.down.sinks {
+		x := &s.loss.refused
+		if x.at == 0 {
+			continue
+		}
+		if s.filter == nil || s.cur == nil || s.cur.key.came >= x.at {
+			*x = refused{}
+			continue
+		}
+		if top, ok := s.filter.Top(); ok && (top < x.spatial || !p.down.crammed()) {
+			*x = refused{}
+			c.onPictureLoss(p, s.ssrc)
+		}
+	}
 }
 
 // endPictures has pictures end, from a packet on, with the spatial layer that is the highest to be sent.

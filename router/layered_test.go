@@ -408,3 +408,50 @@ type discard struct{}
 
 func (discard) SendRTP(_, _ []byte) {}
 func (discard) SendRTCP(_ []byte)   {}
+
+// TestWhatIsRefusedOfLayersIsAKeyframeLater: browsers stand still where a packet of a base temporal layer does not come again, for three seconds and without
+// a word. Where it was refused for a queue a keyframe is asked for once that is over; for a packet that no later picture needs none is.
+func TestWhatIsRefusedOfLayersIsAKeyframeLater(t *testing.T) {
+	for _, temporal := range []byte{0, 2} {
+		w, s, _, high := onStage(t, "VP9")
+		link := w.access(4, 20e6)
+		picture := func() {
+			w.deliver(1, false, s.next(s.picture == 0)...)
+			w.pass(33 * time.Millisecond)
+			link.report()
+		}
+		for range 90 {
+			picture()
+		}
+		d := &w.c.peers[4].down
+		link.rate = 15e3
+		for i := 0; !d.crammed() || s.templates().temporal != temporal; i++ {
+			if picture(); i > 200 {
+				t.Fatal("no queue")
+			}
+		}
+		picture()
+		if !d.crammed() {
+			t.Fatal("no queue")
+		}
+		pub, was := w.outs[1], w.c.totals.Resent
+		pub.clear()
+		seqs := high.seqs(6000)
+		w.rtcp(4, &rtcp.TransportLayerNack{MediaSSRC: 6000, Nacks: rtcp.NackPairsFromSequenceNumbers(seqs[len(seqs)-1:])})
+		if w.c.totals.Resent != was || pub.plis() != 0 {
+			t.Fatal("sent again, or asked for a keyframe, into a queue")
+		}
+		link.rate = 20e6
+		for range 60 {
+			picture()
+		}
+		if want := map[byte]int{0: 1, 2: 0}[temporal]; pub.plis() != want {
+			t.Errorf("temporal layer %d: %d keyframes, want %d", temporal, pub.plis(), want)
+		}
+	}
+}
+
+// templates are those of the next picture.
+func (s *layeredSender) templates() struct{ low, high, temporal byte } {
+	return templates[(s.picture-1)%4]
+}

@@ -215,6 +215,7 @@ func (c *core) protect(p *peer) {
 	c.divide(p)
 	e := p.down.net.est.Estimate()
 	c.protectBy(p, &e)
+	c.askForRefused(p)
 }
 
 // protectBy protects them by an estimate.

@@ -94,7 +94,11 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	if copies > 1 {
 		s.repair.widen()
 	}
-	if s.peer.down.crammed() || !s.repair.allow(out, c.now, s.peer.resendGap(), rounds) || !c.recallAs(rw, in, m) {
+	if s.peer.down.crammed() {
+		c.noteRefused(s, rw, in, m)
+		return false
+	}
+	if !s.repair.allow(out, c.now, s.peer.resendGap(), rounds) || !c.recallAs(rw, in, m) {
 		return false
 	}
 	if s.left(m) {
