@@ -214,9 +214,9 @@ func (c *core) chooses(s *sink, st *stream) bool {
 func (d *downlink) estimate() float64 {
 	switch {
 	case d.net == nil:
-		return startRate
+		return d.expected()
 	case d.net.bound != nil:
-		return min(d.net.bound.Rate(), startRate)
+		return min(d.net.bound.Rate(), d.expected())
 	}
 	return d.net.est.Estimate().Capacity
 }

@@ -19,6 +19,8 @@ type downlink struct {
 	told  delivery
 	net   *path  // nil: it has sent no feedback, nor what bounds it without
 	guard *guard // of its sound; nil likewise
+
+	expects float64 // bit/s that its network is expected to carry; 0: nothing is known
 }
 
 // delivery counts what has become of packets, as feedback tells. What arrives after it was counted as lost is taken back.

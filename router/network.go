@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"parlor/packet"
 	"parlor/router/bwe"
 	"parlor/router/sent"
 )
@@ -51,10 +52,32 @@ const startRate = 2e6
 func (d *downlink) pathOf() *path {
 	if d.net == nil {
 		d.net = new(path)
-		d.net.est.Start(startRate)
+		d.net.est.Start(d.expected())
 		d.net.est.StepUp()
 	}
 	return d.net
+}
+
+// expected is what the network to a peer is taken for as long as nothing is known of it, in bit/s.
+func (d *downlink) expected() float64 {
+	if d.expects != 0 {
+		return d.expects
+	}
+	return startRate
+}
+
+// expectRate says what the network to a peer is expected to carry, which is believed until feedback says otherwise.
+func (c *core) expectRate(id packet.PeerID, rate float64, now int64) error {
+	c.setNow(now)
+	p := c.peers[id]
+	switch {
+	case p == nil:
+		return ErrUnknownPeer
+	case p.down.net != nil || !(rate > 0):
+		return nil
+	}
+	p.down.expects = rate
+	return nil
 }
 
 // fed begins the feedback of a compound that has come from a peer.

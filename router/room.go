@@ -164,6 +164,12 @@ func (r *Room) Steer(peer packet.PeerID) error {
 	return r.post(func(c *core, now int64) error { return c.steer(peer, now) })
 }
 
+// Expect says what the network to a peer that has just been attached is expected to carry, in bit/s: until its feedback says otherwise it is
+// taken for that. What is not above 0 says nothing. It fails with ErrUnknownPeer.
+func (r *Room) Expect(peer packet.PeerID, rate float64) error {
+	return r.post(func(c *core, now int64) error { return c.expectRate(peer, rate, now) })
+}
+
 // Update tells what has been negotiated with a peer, each time anew: all of its sections, and which source each
 // publishing section is (publish: MID to source; a section that is not in it is not forwarded). Sections that stay keep their
 // tracks and sinks. It fails with ErrUnknownPeer or ErrKind and then changes nothing.

@@ -18,6 +18,7 @@ type Network struct {
 	Limit    Limit
 	Estimate uint64 // bit/s; 0: not known
 	Queue    time.Duration
+	Expected uint64 // bit/s that it was expected to carry; 0: nothing was known
 	Red      int
 }
 
@@ -63,6 +64,7 @@ func (c *core) addUsage(p *peer, u *Usage) {
 		u.Network.Red, u.Network.Limit = p.down.guard.depth(), c.limit(p)
 		u.Network.Estimate, u.Network.Queue = p.down.carries()
 	}
+	u.Network.Expected = uint64(p.down.expects)
 	for _, s := range p.down.sinks {
 		u.Packets += s.count.packets
 		u.Bytes += s.count.bytes

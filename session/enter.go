@@ -18,10 +18,15 @@ type EnterRequest struct {
 	// Gone reports whether the client is no longer there, so that it is not let in, nor an older session ended for it; nil: that
 	// is what ctx says. It is called with the room locked, and must not block, nor call into this package.
 	Gone func() bool
+	// DownlinkKbps is what the network to the client is expected to carry, in kbit/s, up to MaxDownlinkKbps; 0: nothing is known of it.
+	DownlinkKbps int
 	// Publish says that the session will publish, so that it is refused where it may not, and has a publisher's place until
 	// its first negotiation. Without it that is looked at then.
 	Publish bool
 }
+
+// MaxDownlinkKbps is the most that a client may say of its network: 1 Tbit/s.
+const MaxDownlinkKbps = 1_000_000_000
 
 // Enter lets a user into a room, which comes into being with its first user. A user who is already in is replaced: the
 // older session is told so and closed, the others notice only that its streams change. Where there is no signalling, all
@@ -115,6 +120,9 @@ func (r *Rooms) check(q EnterRequest) error {
 	if q.Scene != "" && q.Scene != Call && q.Scene != Live {
 		return Errorf(CodeBadRequest, "scene", "a scene is call or live, not %.32q", string(q.Scene))
 	}
+	if q.DownlinkKbps < 0 || q.DownlinkKbps > MaxDownlinkKbps {
+		return Errorf(CodeBadRequest, "downlinkKbps", "a network carries 0 to %d kbit/s, not %d", MaxDownlinkKbps, q.DownlinkKbps)
+	}
 	if q.Scene == Call && q.Role == Audience {
 		return Errorf(CodeBadRequest, "role", "a call room has no audience")
 	}
@@ -126,6 +134,7 @@ func (r *Rooms) newParticipant(q EnterRequest) *participant {
 		rooms: r, id: newID(), key: newID() + newID(), user: q.User, mediaOnly: !q.Signal,
 		since: r.opts.Now(), came: r.arrivals.Add(1), box: newMailbox(!q.Signal), gone: make(chan struct{}),
 	}
+	p.media.expects = 1000 * float64(q.DownlinkKbps)
 	p.hold(q.Grant, p.since)
 	p.touch()
 	return p

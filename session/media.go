@@ -34,7 +34,8 @@ type media struct {
 
 	layers map[Source]map[string]bool // which layers are to be sent, by RID, as the client knows or is being told; nothing: all
 
-	heard atomic.Pointer[Peer] // peer, for lastHeard
+	heard   atomic.Pointer[Peer] // peer, for lastHeard
+	expects float64              // bit/s that the network to the next peer is expected to carry; 0: nothing is known
 
 	connecting tracing.Span // of the peer that is not connected yet
 }
@@ -289,6 +290,7 @@ func negotiateError(err error) error {
 func (p *participant) swapPeerLocked(r *router.Room, old, peer Peer) error {
 	m := &p.media
 	if old != nil {
+		m.expectLocked(r.Usage(p.m.id)[p.m.id].Network.Estimate)
 		err := errors.Join(r.Detach(old.ID()), old.Close())
 		if err != nil {
 			p.log().Warn().Err(err).Msg("closing the older transport connection")
@@ -302,6 +304,9 @@ func (p *participant) swapPeerLocked(r *router.Room, old, peer Peer) error {
 	if err == nil && !p.mediaOnly { // which nobody can tell what to send
 		err = r.Steer(peer.ID())
 	}
+	if err == nil && m.expects > 0 {
+		err = r.Expect(peer.ID(), m.expects)
+	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("attaching to the room: %w", err), peer.Close())
 	}
@@ -310,6 +315,17 @@ func (p *participant) swapPeerLocked(r *router.Room, old, peer Peer) error {
 	m.connecting.End(errNotConnected)
 	_, m.connecting = p.rooms.opts.Trace.Start(p.traced(context.Background()), "connect", p.attributes()...)
 	return nil
+}
+
+// hoped is the share of what a network has carried that it is expected to carry over another connection. Higher shows more at once, and queues
+// longer where it carries less by now.
+const hoped = 0.8
+
+// expectLocked has the next peer's network taken for nearly what it has carried until now, in bit/s; 0: that is not known.
+func (m *media) expectLocked(carried uint64) {
+	if carried > 0 {
+		m.expects = hoped * float64(carried)
+	}
 }
 
 // RestartICE restarts ICE without a new offer, as WHIP and WHEP do, and returns the node's half as an SDP fragment.

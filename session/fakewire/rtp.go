@@ -18,6 +18,15 @@ func (p *Peer) Publish(now time.Time, mid string, n int) {
 	p.o.Inbox.Deliver(b)
 }
 
+// Report delivers a compound RTCP packet of the client.
+func (p *Peer) Report(now time.Time, compound []byte) {
+	buf := packet.Get()
+	buf.B = buf.B[:copy(buf.B, compound)]
+	b := packet.GetBatch(now)
+	b.Add(p.id, buf, true)
+	p.o.Inbox.Deliver(b)
+}
+
 // PublishLayers is Publish of a packet of each of some simulcast layers, each of which is larger than the one before.
 func (p *Peer) PublishLayers(now time.Time, mid string, rids ...string) {
 	b := packet.GetBatch(now)

@@ -54,7 +54,7 @@ func TestPingsTakeTheShortWay(t *testing.T) {
 // FuzzDecode reads any text as every message there is: it either fits or is a bad_request that can be sent back.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
-		`{"type":"enter","id":1,"room":"lobby","user":"ann","token":"x","role":"anchor","scene":"call"}`,
+		`{"type":"enter","id":1,"room":"lobby","user":"ann","token":"x","role":"anchor","scene":"call","downlinkKbps":400}`,
 		`{"type":"enter","id":1,"room":4294967294,"user":"ann"}`,
 		`{"type":"resume","id":2,"session":"s","key":"k","lastSeq":18446744073709551615}`,
 		`{"type":"offer","id":3,"sdp":"v=0","publish":{"0":"camera"},"seats":[{"id":"a","video":"1","audio":null}],"fresh":true}`,

@@ -30,6 +30,8 @@ type opening struct {
 	Role  session.Role   `json:"role"`
 	Scene session.Scene  `json:"scene"`
 
+	DownlinkKbps int `json:"downlinkKbps"`
+
 	// Of resume.
 	Node    string `json:"node"` // whose session it is; empty: this one's
 	Session string `json:"session"`

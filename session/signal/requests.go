@@ -61,7 +61,7 @@ func (c *conn) enter(ctx context.Context, e envelope) (any, func(), error) {
 		return nil, nil, err
 	}
 	s, entered, err := c.d.o.Rooms.Enter(ctx, session.EnterRequest{
-		Room: q.Room, User: q.User, Grant: grant, Role: q.Role, Scene: q.Scene, Signal: true,
+		Room: q.Room, User: q.User, Grant: grant, Role: q.Role, Scene: q.Scene, Signal: true, DownlinkKbps: q.DownlinkKbps,
 		Gone: func() bool { return hungUp(c.wire) },
 	})
 	if err != nil {

@@ -42,6 +42,7 @@ import { Requests } from './requests.js';
  * @typedef {object} SignalOptions
  * @property {string} url
  * @property {EnterRequest} enter
+ * @property {() => number | undefined} [downlink]  kbit/s that the network to here is likely to carry
  * @property {SignalHandlers} handlers
  * @property {import('./clock.js').Clock} clock
  * @property {() => number} random
@@ -206,9 +207,10 @@ export class Signal {
       void this.#freshen(this.#opts.token);
       return;
     }
+    const downlinkKbps = this.#opts.downlink?.();
     const resume = this.#session
       ? { type: 'resume', session: this.#session.id, key: this.#session.key, lastSeq: this.#mailbox.lastSeq, node: this.#session.node }
-      : { type: 'enter', ...this.#opts.enter };
+      : { type: 'enter', ...this.#opts.enter, ...(downlinkKbps && { downlinkKbps }) };
     this.#helloId = ++this.#lastId;
     this.#send({ ...resume, id: this.#helloId });
   }

@@ -189,7 +189,7 @@ export class Stay {
     const { socket } = this.#options.endpoints;
     /** @type {Signal} */
     const signal = new Signal({
-      url: socket, enter, WebSocket, clock: systemClock, random: Math.random, page: location.origin,
+      url: socket, enter, downlink: () => this.#watch.downlink.expected(), WebSocket, clock: systemClock, random: Math.random, page: location.origin,
       beacon: (body, url) => void navigator.sendBeacon(url, body),
       ...(this.#options.getToken && { token: () => this.#askForToken() }),
       handlers: {

@@ -1,6 +1,7 @@
 // How things are at the moment: who speaks, how good the network is, what stands still. The node reports the first two, and a report
 // is true for as long as the next one may take: after that, and as soon as nothing comes any more (flow.js), it is taken back.
 
+import { Downlink } from './downlink.js';
 import { Timers } from './clock.js';
 import { Flow, LOOK_MS } from './flow.js';
 import { Volumes, bufferFor, qualityOf, statisticsOf, unreported } from './reports.js';
@@ -45,6 +46,7 @@ export class Watch {
   constructor(opts) {
     this.#opts = opts;
     this.#timers = new Timers(opts.clock);
+    this.downlink = new Downlink(opts.clock);
   }
 
   /** A stay begins. */
@@ -77,7 +79,9 @@ export class Watch {
    */
   reported(report) {
     if (report.type === 'audio_volume') this.#spoken(report);
-    else if (report.type === 'statistics' && this.statistics) void this.#measured(report);
+    if (report.type !== 'statistics') return;
+    this.downlink.took(report);
+    if (this.statistics) void this.#measured(report);
   }
 
   /** @param {import('./reports.js').VolumeReport} report */
