@@ -23,4 +23,9 @@ func TestUserAsWritten(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"p":[{"UserId":"ben","Source":"screen"}],"n":{"LimitedBy":"loss","EstimateKbps":123,"QueueMs":12.3,"Red":2}}`, string(text))
 	require.Equal(t, "unknown", userOf(session.UserInfo{}).Network.LimitedBy)
+	for rtt, ms := range map[time.Duration]int64{0: 0, time.Microsecond: 1, 400 * time.Microsecond: 1, time.Millisecond: 1, 1001 * time.Microsecond: 2} {
+		u := session.UserInfo{}
+		u.Usage.RTT = rtt
+		require.Equal(t, ms, userOf(u).RTTMS, "0 is for what is not known: %v", rtt)
+	}
 }
