@@ -60,8 +60,10 @@ func (c *core) divide(p *peer) {
 	if !n.share.short && e.Budget >= n.share.need {
 		return
 	}
+	shown := n.guarded.shown()
 	allocate.Allocate(allocate.Network{
-		Now: c.now, Budget: uint32(e.Budget), Keep: uint32(keeps(&e, n.sound.rate+d.now*(1+resent))), Carry: uint32(e.Capacity), Least: uint32(min(0.95*least, e.Budget)),
+		Now: c.now, Budget: uint32(max(e.Budget, shown)), Keep: uint32(keeps(&e, n.sound.rate+d.now*(1+resent))),
+		Carry: uint32(max(e.Capacity, shown)), Least: uint32(max(min(0.95*least, e.Budget), shown)),
 		Audio: uint32(n.sound.rate), Repair: resent, Failed: failed, Full: e.Queue > fullQueue,
 	}, d.seats, d.states, &d.scratch)
 	n.share.short = false

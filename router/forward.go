@@ -119,8 +119,8 @@ func (c *core) send(s *sink, m *media) {
 	c.totals.BytesOut += uint64(n + len(payload))
 	if !s.last.any || out > s.last.seq {
 		s.remember(out, m, f, rw)
-		if s.repair.twice && rw.rtx != 0 && m.info.TID == 0 {
-			c.repeatLater(s, uint16(out), 1, twiceGap, sent.Copy)
+		if s.repair.unasked > 0 && rw.rtx != 0 && m.info.TID == 0 {
+			c.repeatLater(s, uint16(out), int(s.repair.unasked), twiceGap, sent.Copy)
 		}
 		if rw.flags&rewriteSound != 0 && s.peer.down.guard.copied(rw) {
 			c.repeat(s, m, seg, out)

@@ -15,12 +15,13 @@ import (
 
 // protection is what is done for the pictures of a peer.
 type protection struct {
-	lost   float64 // the share that is lost at random; 0: none, or what is sent has to do with it
-	mean   float64 // the share that was lost over some seconds, whatever for
-	proved bool    // that it has nothing to do with that
-	copies int     // so often is sent what is asked for
-	base   bool    // pictures are of the lowest layer, and their base temporal layers are sent twice
-	twice  bool    // likewise, as far as it fits
+	lost    float64 // the share that is lost at random; 0: none, or what is sent has to do with it
+	mean    float64 // the share that was lost over some seconds, whatever for
+	proved  bool    // that it has nothing to do with that
+	copies  int     // so often is sent what is asked for
+	base    bool    // pictures are of the lowest layer, and their base temporal layers are sent twice
+	blind   bool    // that although it is not proved, as next to nothing arrives
+	unasked uint8   // so many copies of base temporal layers leave before anybody asks, as far as they fit
 
 	queued int64             // when there was a queue last
 	late   int64             // how much later than others packets may come, in ns
@@ -46,6 +47,9 @@ const (
 	// baseFrom and baseUntil are the shares of loss from which on, and up to which, pictures are of the lowest layer. Higher ones show larger
 	// pictures that stand still more often.
 	baseFrom, baseUntil = 0.4, 0.33
+	// blindFrom is the share of loss from which on a picture of the lowest layer is shown without a proof: hardly enough arrives for one. It may take
+	// blindRate bit/s. Higher ones show nothing where more is lost, and are more for a network that is full after all.
+	blindFrom, blindRate = 0.5, 600e3
 	// lostFading is what part of the way the share of loss falls every netStep, and its mean goes. Faster sends fewer copies where loss comes and goes.
 	lostFading = 1. / 16
 	// unproved is how often is sent what is asked for until it is known that loss does not depend on the rate. More repairs sooner, and
@@ -95,8 +99,9 @@ func (n *path) protect(now, rtt int64, rate float64, e *bwe.Estimate, d *deliver
 	}
 	x.mean += (e.Lost - x.mean) * lostFading
 	was := x.base
-	x.base = e.Random && x.lost > 0 && (x.mean >= baseFrom || x.base && x.mean >= baseUntil)
-	x.twice = x.base && (e.Budget > 2*n.load.rate || x.twice && e.Budget > n.load.rate)
+	x.base = x.lost > 0 && (e.Random && x.mean >= baseFrom || x.mean >= blindFrom || x.base && x.mean >= baseUntil)
+	x.blind = x.base && !e.Random
+	x.unasked = n.unasked(e)
 	if x.copies = copiesFor(x.lost); !x.proved {
 		x.copies = min(x.copies, unproved)
 	}
@@ -106,6 +111,31 @@ func (n *path) protect(now, rtt int64, rate float64, e *bwe.Estimate, d *deliver
 	late, _ := n.order.Late()
 	x.wait(now, delayFor(x.lost, rtt)+x.awaits(late))
 	return x.base != was
+}
+
+// unasked is how many copies of what others refer to are sent before anybody asks: as many as bring most of it, while there is room for them.
+func (n *path) unasked(e *bwe.Estimate) uint8 {
+	x, most := &n.guarded, uint8(1)
+	switch {
+	case !x.base:
+		return 0
+	case x.mean > 0.72:
+		most = 3
+	case x.mean > 0.57:
+		most = 2
+	}
+	if room := max(e.Budget, x.shown()); room < 2*n.load.rate && (x.unasked == 0 || room < n.load.rate) {
+		return 0
+	}
+	return most
+}
+
+// shown is what one picture of the lowest layer may take although it is not known that the network carries it, in bit/s.
+func (x *protection) shown() float64 {
+	if x.blind {
+		return blindRate
+	}
+	return 0
 }
 
 // random says whether loss is taken for one that has nothing to do with what is sent.
@@ -237,7 +267,7 @@ func (c *core) guard(p *peer) {
 	}
 	for _, s := range p.down.sinks {
 		if s.section.Kind == packet.Video {
-			s.repair.twice, s.repair.playout = x.twice, playout
+			s.repair.unasked, s.repair.playout = x.unasked, playout
 		}
 	}
 }

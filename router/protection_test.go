@@ -164,6 +164,10 @@ func TestBaseLayersLeaveTwice(t *testing.T) {
 	w.pass(50 * time.Millisecond)
 	require.Len(t, sub.seqs(5000), 2)
 	require.Empty(t, sub.seqs(5001))
+	w.lossy(.7)
+	w.deliver(1, false, a.frame(false, 1)...)
+	w.pass(100 * time.Millisecond)
+	require.Len(t, sub.seqs(5001), 2, "three times where more is lost")
 }
 
 // TestReceiversWaitWhereMuchIsLost: they are told how long, and when they need not any more.
@@ -230,5 +234,51 @@ func TestHalfOfThePacketsLost(t *testing.T) {
 		}
 		require.Equal(t, x.layers, layers, "%v lost", x.lost)
 		require.Equal(t, x.limit, w.c.limit(p), "%v lost", x.lost)
+	}
+}
+
+// TestAPictureWithoutProof: where next to nothing arrives, the lowest layer is shown and what others refer to in it leaves several times, although it
+// is not known what the loss depends on. Where it is known that it follows the rate, nothing is.
+func TestAPictureWithoutProof(t *testing.T) {
+	for name, x := range map[string]struct {
+		e       bwe.Estimate
+		blind   bool
+		unasked uint8
+	}{
+		"70 %, not proved":     {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .7}, true, 2},
+		"90 %, not proved":     {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .9}, true, 3},
+		"70 %, follows":        {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .7, Depends: true}, false, 0},
+		"70 %, queue":          {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .7, Queue: 100 * ms}, false, 0},
+		"45 %, not proved":     {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .45}, false, 0},
+		"70 %, proved":         {bwe.Estimate{Capacity: 10e6, Budget: 10e6, Delay: 10e6, Lost: .7, Random: true}, false, 2},
+		"70 %, proved, little": {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .7, Random: true}, false, 0},
+	} {
+		var n path
+		n.load.rate = 200e3
+		for range 100 {
+			n.protect(1_700_000_000e9, 80*ms, 100e3, &x.e, &delivery{})
+		}
+		require.Equal(t, x.blind, n.guarded.blind, name)
+		require.Equal(t, x.unasked, n.guarded.unasked, name)
+	}
+
+	w := newWorld(t)
+	cam := w.layered(1, 1, 500, 1900, 6000)
+	w.join(4, 4, nil, seatVideo("5", 5000))
+	w.watch(4, "5", 1, Camera, High)
+	for range 60 {
+		cam.frame()
+		w.pass(40 * time.Millisecond)
+	}
+	w.join(3, 3, nil, seatVideo("5", 6000))
+	p := w.c.peers[3]
+	p.down.pathOf().listed = true
+	p.down.net.est.Start(60e3)
+	w.watch(3, "5", 1, Camera, High)
+	for _, blind := range []bool{false, true} {
+		p.down.net.guarded.blind, p.down.net.guarded.base = blind, blind
+		w.now += int64(20e9)
+		w.c.divide(p)
+		require.Equal(t, !blind, p.down.sinks["5"].allowed.paused)
 	}
 }

@@ -16,7 +16,7 @@ type repairs struct {
 	exact  []exact  // made with the first packet that may be sent again as it was
 
 	// Of pictures: what others refer to leaves twice, and how long a receiver is to wait with them.
-	twice   bool
+	unasked uint8
 	playout header.Playout
 }
 

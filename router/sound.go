@@ -48,6 +48,10 @@ const (
 	leastFrame   = 3
 )
 
+// followsFor is for how long after loss was found to follow the rate it is not answered by redundancy, in ns: it is told of late. Longer leaves sound
+// alone where something is lost all the same.
+const followsFor = 2e9
+
 // mostTardy bounds the share of packets that come late which counts as lost. Higher has sound come sooner over networks whose delays jump about, and
 // costs bytes.
 const mostTardy = 0.5
@@ -57,6 +61,7 @@ type guard struct {
 	red.Guard
 	told    delivery // what was known when it was looked at
 	pattern uint16   // which packets before it a packet carries, as in exact
+	follows int64    // since when loss is known to follow the rate of sending; 0: it is not
 	copies  uint16   // which are sent again with it instead, to who takes no RED
 }
 
@@ -74,6 +79,14 @@ func (d *downlink) watchLoss(now int64) {
 	if _, tardy := d.net.order.Late(); tardy > 0 { // what goes with others comes with the first of them
 		late := int64(min(tardy, mostTardy)*float64(arrived) + 0.5)
 		arrived, lost = arrived-uint64(late), lost+late
+	}
+	if e.Depends && g.follows == 0 { // what was lost was too much: it says nothing of what will be lost of less
+		g.Guard, g.follows = red.Guard{}, now
+	} else if !e.Depends {
+		g.follows = 0
+	}
+	if g.follows != 0 && now-g.follows < followsFor {
+		lost = 0
 	}
 	g.Report(now, arrived, lost, e.Capacity, e.Queue)
 	g.pattern, g.copies = g.Pattern(), g.Copies()

@@ -51,8 +51,8 @@
 //     been steady for a second. If the share stays, it is random: loss bounds
 //     nothing, growth is by probes only, and what arrives counts as if nothing had been lost. Else a ceiling
 //     takes the place of libwebrtc's model, which at 1 Mbit/s takes 15 % for inherent; as built here it lost
-//     5 to 11 % at a policer. The ceiling is what arrived, less what is lost below it all the same; it is
-//     held for 5 s, twice as long with each loss, and then rises.
+//     5 to 11 % at a policer. The ceiling is what arrived, before or while more was sent, less what is lost below it all the
+//     same; it is held for 5 s, twice as long with each loss, and then rises.
 //   - A probe does not raise the estimate while loss bounds it: a few packets slip through a policer. The
 //     rate of a probe includes what was sent between its packets. One that met the limit lowers the capacity
 //     to it, by a fifth at most.

@@ -371,6 +371,70 @@ func TestStepTest(t *testing.T) {
 	}
 }
 
+// TestStepShowsWhatAPolicerLetsPass, also where less was sent before.
+func TestStepShowsWhatAPolicerLetsPass(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 3))
+	var l loss
+	r := random{more: true}
+	for now := int64(100e9); now < 110e9 && !r.depends; now += 5 * msec {
+		rate := 1.1e6
+		if r.running(now) {
+			rate += r.extra(1.1e6)
+		}
+		size := rate / 8 / 200
+		lost := 0.0
+		if rnd.Float64() < 1-1e6/rate {
+			lost = size
+		}
+		l.add(now, size, lost)
+		r.add(now, size, lost)
+		for more, _ := l.due(); more; more, _ = l.due() {
+		}
+		r.step(now, 50*msec, &l, 0.3e6)
+	}
+	if !r.depends || math.Abs(r.arrived/1e6-1) > 0.1 {
+		t.Errorf("depends %v, %.0f kbit/s arrive", r.depends, r.arrived/1e3)
+	}
+}
+
+// TestStepWhereFeedbackIsLost is of what is sent, as only a part of that is told of, now more and now less.
+func TestStepWhereFeedbackIsLost(t *testing.T) {
+	proved := 0
+	for seed := range uint64(20) {
+		rnd := rand.New(rand.NewPCG(seed, 3))
+		var l loss
+		r := random{more: true}
+		told := true
+		for now := int64(100e9); now < 108e9 && !r.proved; now += 5 * msec {
+			rate := 2e6
+			if r.running(now) {
+				rate += r.extra(2e6)
+			}
+			if now%(150*msec) == 0 {
+				told = rnd.Float64() < 0.3
+			}
+			size := rate / 8 / 200
+			if r.sent(now, int(size)); told {
+				lost := 0.0
+				if rnd.Float64() < 0.6 {
+					lost = size
+				}
+				l.add(now, size, lost)
+				r.add(now, size, lost)
+			}
+			for more, _ := l.due(); more; more, _ = l.due() {
+			}
+			r.step(now, 50*msec, &l, 1e6)
+		}
+		if r.proved {
+			proved++
+		}
+	}
+	if proved < 11 {
+		t.Errorf("%d of 20 prove what is random", proved)
+	}
+}
+
 // TestProofIsVoid if more is lost than was proved, and if hardly anything is.
 func TestProofIsVoid(t *testing.T) {
 	for share, want := range map[float64]bool{0.3: true, 0.37: true, 0.5: false, 0: false} {

@@ -23,6 +23,9 @@ const (
 	stepMore, stepTwice, stepMuch = 0.4, 1.0, 0.3
 	// stepLeast is the share that must have been sent less or more at least, or else the step says nothing.
 	stepLeast = 0.05
+	// stepTold is the share of what is sent of which feedback tells at least, or else it is counted as it is sent. Higher counts what is under
+	// way.
+	stepTold = 0.6
 	// stepAgain is after how long it is asked again where no more was sent, in ns. Sooner follows loss later where
 	// there is nothing to send.
 	stepAgain = 2e9
@@ -38,23 +41,27 @@ const (
 
 // random is the step test and its result.
 type random struct {
-	more       bool // steps are upwards
-	proved     bool
-	share      float64 // lost, as proved
-	began      int64   // the part of the step that is looked at, in ns; 0: none
-	ends       int64   // of it
-	looked     int64   // at for how long in the parts before
-	asked      int64   // since when it is to be looked into, in ns
-	before     float64 // share lost before
-	beforeKB   float64
-	beforeRate float64
-	arrived    float64 // bit/s, before
-	rate       float64 // to be sent within a step downwards, bit/s
-	depends    bool    // the last test found so
-	rest       float64 // the share lost all the same, where the step was downwards
-	size, lost float64 // within the step, in kB
-	next, wait int64
-	noisy      int64 // when there was a queue last
+	more        bool // steps are upwards
+	untold      bool // feedback is lost as well, and tells of a part of what is sent
+	proved      bool
+	share       float64 // lost, as proved
+	began       int64   // the part of the step that is looked at, in ns; 0: none
+	ends        int64   // of it
+	looked      int64   // at for how long in the parts before
+	asked       int64   // since when it is to be looked into, in ns
+	before      float64 // share lost before
+	beforeKB    float64
+	beforeRate  float64
+	arrived     float64 // bit/s, before
+	rate        float64 // to be sent within a step downwards, bit/s
+	depends     bool    // the last test found so
+	rest        float64 // the share lost all the same, where the step was downwards
+	size, lost  float64 // within the step, in kB, as far as is told
+	out, flowed float32 // sent within it, and since flowAt, in kB
+	flow        float32 // sent of late, in kbit/s
+	flowAt      int64
+	next, wait  int64
+	noisy       int64 // when there was a queue last
 }
 
 // running says whether less or more is to be sent now.
@@ -66,6 +73,25 @@ func (r *random) add(sent int64, size, lost float64) {
 		r.size += size / 1e3
 		r.lost += lost / 1e3
 	}
+}
+
+// sent takes a packet that is sent.
+func (r *random) sent(now int64, size int) {
+	kB := float32(size) / 1e3
+	r.flowed += kB
+	if r.began != 0 && now >= r.began && now < r.ends {
+		r.out += kB
+	}
+}
+
+// flows follows how much is sent.
+func (r *random) flows(now int64) {
+	dt := float32(now-r.flowAt) / 1e9
+	if dt < 0.2 {
+		return
+	}
+	r.flow += (r.flowed*8/dt - r.flow) * min(dt, 1)
+	r.flowed, r.flowAt = 0, now
 }
 
 func (r *random) quiet(now int64) bool { return now-r.noisy >= stepQuiet }
@@ -86,6 +112,9 @@ func (r *random) asks(now int64, p float64) bool {
 
 // step goes on with the test. It says whether it has just ended.
 func (r *random) step(now, rtt int64, l *loss, arrived float64) (ended bool) {
+	if r.began == 0 {
+		r.flows(now)
+	}
 	p, kB, rate := l.recent(4)
 	if all, most, long := l.recent(observations); l.late { // some of it will come yet
 		p, kB, rate = min(p, all), most, long
@@ -100,8 +129,12 @@ func (r *random) step(now, rtt int64, l *loss, arrived float64) (ended bool) {
 			r.asked = now
 		}
 		if asks && kB > 20 && l.n >= observationsLeast && (!r.more || l.steady(p, kB) || now-r.asked > stepWait) {
+			untold := !l.late && rate < stepTold*float64(r.flow)*1e3
+			if untold {
+				rate = float64(r.flow) * 1e3
+			}
 			*r = random{
-				more: r.more, began: now, ends: now + stepSpan, rate: rate * min(max(0.95-p, stepDeep), stepFlat),
+				untold: untold, flow: r.flow, flowed: r.flowed, flowAt: r.flowAt, more: r.more, began: now, ends: now + stepSpan, rate: rate * min(max(0.95-p, stepDeep), stepFlat),
 				before: p, beforeKB: kB, beforeRate: rate, arrived: arrived, next: r.next, wait: r.wait, noisy: r.noisy,
 			}
 		}
@@ -117,7 +150,11 @@ func (r *random) step(now, rtt int64, l *loss, arrived float64) (ended bool) {
 func (r *random) judge(now int64) bool {
 	span := float64(r.looked + r.ends - r.began)
 	r.depends = false
-	sent := r.size * 8e12 / max(span, 1)
+	kB := r.size
+	if r.untold {
+		kB = float64(r.out)
+	}
+	sent := kB * 8e12 / max(span, 1)
 	if r.size < 1 || math.Abs(sent/r.beforeRate-1) < stepLeast || sent > r.beforeRate != r.more { // it was no step: nothing is known
 		if r.retry(now); r.more {
 			r.next = now + stepAgain
@@ -148,6 +185,8 @@ func (r *random) judge(now int64) bool {
 	}
 	if r.depends = true; !r.more {
 		r.rest = p
+	} else {
+		r.arrived = max(r.arrived, (1-p)*sent) // so much comes while too much is sent, also where less was sent before
 	}
 	r.retry(now)
 	return true
