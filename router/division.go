@@ -62,7 +62,7 @@ func (c *core) divide(p *peer) {
 	}
 	shown := n.guarded.shown()
 	allocate.Allocate(allocate.Network{
-		Now: c.now, Budget: uint32(max(e.Budget, shown)), Keep: uint32(keeps(&e, n.sound.rate+d.now*(1+resent))),
+		Now: c.now, Budget: uint32(max(e.Budget, shown)), Keep: uint32(n.keeps(c.now, &e, n.sound.rate+d.now*(1+resent))),
 		Carry: uint32(max(e.Capacity, shown)), Least: uint32(max(min(0.95*least, e.Budget), shown)),
 		Audio: uint32(n.sound.rate), Repair: resent, Failed: failed, Full: e.Queue > fullQueue,
 	}, d.seats, d.states, &d.scratch)
@@ -91,8 +91,10 @@ const (
 
 // keeps returns what pictures that are shown may take, in bit/s, where all that is sent takes so much. Where that cannot stay as it is, what
 // comes in its place fits what may be sent now.
-func keeps(e *bwe.Estimate, takes float64) float64 {
+func (n *path) keeps(now int64, e *bwe.Estimate, takes float64) float64 {
 	switch {
+	case now < n.doubted:
+		return e.Budget
 	case e.Queue <= calmQueue && !e.Depends && (e.Random || e.Lost < muchLost):
 		return math.MaxUint32
 	case e.Queue > keepQueue, takes > keepShare*e.Capacity:

@@ -31,6 +31,7 @@ type path struct {
 	guarded protection // of its pictures
 	probes  prober
 	trial   trial
+	doubted int64    // until when what is shown must fit what was expected, although nothing waits yet
 	bound   *bounded // in place of est, where there is no transport-wide feedback; else nil
 }
 
@@ -58,6 +59,10 @@ func (d *downlink) pathOf() *path {
 	return d.net
 }
 
+// doubtedFor is for how long after the first feedback what was expected of a network is believed rather than that no queue has grown yet, in ns.
+// Longer shows less for longer where the network carries more, shorter fills narrow ones.
+const doubtedFor = 1e9
+
 // expected is what the network to a peer is taken for as long as nothing is known of it, in bit/s.
 func (d *downlink) expected() float64 {
 	if d.expects != 0 {
@@ -83,7 +88,11 @@ func (c *core) expectRate(id packet.PeerID, rate float64, now int64) error {
 // fed begins the feedback of a compound that has come from a peer.
 func (c *core) fed(p *peer, at int64) {
 	p.down.sent.Begin(at)
+	first := p.down.net == nil
 	n := p.down.pathOf()
+	if first && p.down.expects != 0 {
+		n.doubted = at + doubtedFor
+	}
 	n.unbound()
 	n.est.Begin(at, p.rtt)
 	c.follow(p)
