@@ -113,3 +113,23 @@ func TestSoundThatComesLateGoesWithOthers(t *testing.T) {
 		require.Equal(t, want, d.guard.depth(), "%v", late)
 	}
 }
+
+// TestRepairOverALongWay: 150 ms away, each way, every tenth packet lost, retransmissions bring all pictures in time once it is known for how long they
+// are to be waited for. So there is no forward error correction.
+func TestRepairOverALongWay(t *testing.T) {
+	for seed := range uint64(3) {
+		s := newSim(t, seed, calm)
+		s.pad, s.keys = 560, 8
+		s.draw(11, true, drawn(far, "loss=10%"))
+		s.draw(11, false, far)
+		s.camera(1, 1, 1, 3, 8).scaled = true
+		v := s.viewer(11, true)
+		s.watch(v.id, "s", 1, Camera, High)
+		s.run(calmFor + 5*time.Second)
+		v.buffer.frozen = 0
+		before := v.buffer.decoded
+		s.run(10 * time.Second)
+		require.LessOrEqual(t, v.buffer.frozen, 500*ms/6, "seed %d", seed)
+		require.GreaterOrEqual(t, v.buffer.decoded-before, 245, "seed %d", seed)
+	}
+}

@@ -22,6 +22,7 @@ const (
 	calmFor    = 3 * time.Second
 	troubleFor = 15 * time.Second
 	calm       = "delay=40ms"
+	far        = "delay=150ms"
 )
 
 // trouble is a network, and what may come of it.
@@ -29,6 +30,7 @@ type trouble struct {
 	name     string
 	down, up string // of who watches
 	from     string // uplink of who shows the picture; empty: calm
+	far      bool   // who watches is 150 ms away, each way
 	scaled   bool   // the picture has temporal layers
 	exact    bool   // who watches knows no RTX, and gets the very same packets again
 	tells    tells  // what who watches tells of its network
@@ -61,7 +63,7 @@ var troubles = []trouble{
 	{name: "loss 50 %", down: "loss=50%", scaled: true, allowed: allowed{frozen: 6, sound: 0.02}},
 	{name: "loss 70 %, both ways", down: "loss=70%", up: "loss=70%", scaled: true, allowed: allowed{frozen: narrowFrozen, sound: 0.2}},
 	{name: "loss 80 %", down: "loss=80%", scaled: true, allowed: allowed{frozen: 45, sound: 0.2}},
-	{name: "loss 10 %, far", down: "loss=10% delay=150ms", up: "delay=150ms", scaled: true, allowed: allowed{frozen: 50, sound: 0.02}},
+	{name: "loss 10 %, far", down: "loss=10%", far: true, scaled: true, allowed: allowed{frozen: 9, sound: 0.01}},
 	{name: "bursts", down: "bursts=5%/8", allowed: allowed{frozen: 4, sound: 0.01}},
 	{name: "jitter", down: "jitter=200ms overtake late=2%/300ms duplicate=5%", scaled: true, allowed: allowed{frozen: 4, sound: 0.01}},
 	{name: "jitter, loss 10 %", down: "jitter=200ms overtake loss=10%", scaled: true, allowed: allowed{frozen: 8, sound: 0.01}},
@@ -83,8 +85,8 @@ var troubles = []trouble{
 	{name: "publisher's uplink", from: "loss=5% jitter=30ms overtake duplicate=2%", scaled: true, allowed: allowed{frozen: 4, sound: 0.01}},
 }
 
-// drawn is a link that is calm at first.
-func drawn(text string) string { return fmt.Sprintf("%s @%s %s", calm, calmFor, text) }
+// drawn is a link that is calm at first, in a way.
+func drawn(calm, text string) string { return fmt.Sprintf("%s @%s %s", calm, calmFor, text) }
 
 // figures are what who watches has got in the time of trouble.
 type figures struct {
@@ -160,9 +162,13 @@ func (x *trouble) call(t *testing.T, seed uint64) figures {
 	s.pad, s.keys = 560, 8
 	n := &notes{w: s.world}
 	s.c.o.Observer = n
-	down := s.draw(11, true, drawn(x.down))
-	s.draw(11, false, drawn(x.up))
-	s.draw(1, false, drawn(x.from))
+	at := calm
+	if x.far {
+		at = far
+	}
+	down := s.draw(11, true, drawn(at, x.down))
+	s.draw(11, false, drawn(at, x.up))
+	s.draw(1, false, drawn(calm, x.from))
 	s.camera(1, 1, 1, 3, 8).scaled = x.scaled
 	s.talk(50, s.now+int64(calmFor+troubleFor))
 	v, other := s.viewerThat(11, !x.exact, x.tells), s.viewer(12, true)
