@@ -25,7 +25,7 @@
 //	demand.go    which layers publishers are to send
 //	section.go   receiving sections: their sinks, SSRCs and codecs
 //	sink.go      a sink takes up and leaves streams
-//	layered.go   streams with layers inside: each sink gets its own
+//	layered.go   streams with layers inside: each sink gets its own; chase.go: what receivers stand still without
 //	rewrite.go   the packets of one stream go on from those of the one before
 //	undecodable.go sinks whose receiver cannot take the codec
 //	forward.go   a packet goes out: the rewriting, the hot path

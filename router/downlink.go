@@ -20,7 +20,8 @@ type downlink struct {
 	net   *path  // nil: it has sent no feedback, nor what bounds it without
 	guard *guard // of its sound; nil likewise
 
-	expects float64 // bit/s that its network is expected to carry; 0: nothing is known
+	expects float64  // bit/s that its network is expected to carry; 0: nothing is known
+	chasing *chasing // nil: it gets no layers inside a stream
 }
 
 // delivery counts what has become of packets, as feedback tells. What arrives after it was counted as lost is taken back.
@@ -72,6 +73,9 @@ func (d *downlink) arrived(s transportcc.Status) {
 	if fate != sent.First && fate != sent.Late {
 		return
 	}
+	if fate == sent.First {
+		d.chasing.told(&p, true)
+	}
 	at, which := s.Arrival*transportcc.Unit, bwe.FirstSending
 	if p.Again != 0 {
 		which = d.net.est.Which(p.At, p.Again, at)
@@ -102,6 +106,7 @@ func (d *downlink) book(now int64) {
 		d.told.lost++
 		d.net.est.Lost(p.At, p.Size)
 		d.lostSound(p)
+		d.chasing.told(&p, false)
 	}
 }
 

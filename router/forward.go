@@ -112,6 +112,9 @@ func (c *core) send(s *sink, m *media) {
 	}
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
 	c.noteSent(s, tmpl, n+len(payload), kindOf(s.section.Kind), 0)
+	if s.filter != nil && s.chases(m) && tmpl.TransportCC() {
+		s.peer.down.chasing.sent(s.ssrc, uint16(out), f.TransportCC)
+	}
 	s.out.SendRTP(c.out.hdr[:n], payload)
 	s.count.packets++
 	s.count.bytes += uint64(len(payload))

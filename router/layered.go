@@ -173,6 +173,9 @@ func (c *core) filterAnew(s *sink, st *stream, m *media) {
 		return
 	}
 	s.filter = new(svc.Filter)
+	if s.peer.down.chasing == nil && m.frame.In.Spatial() > 1 {
+		s.peer.down.chasing = new(chasing)
+	}
 	s.thin = nil
 	_, spatial := c.choose(s, st.track)
 	c.aim(s, spatial)

@@ -102,6 +102,7 @@ func (c *core) fed(p *peer, at int64) {
 func (c *core) reported(p *peer, at int64) {
 	n := p.down.net
 	p.down.book(at)
+	c.sendLost(p)
 	before := n.est.Estimate().Capacity
 	n.order.Turn(at)
 	e, event := n.est.End()
@@ -145,6 +146,7 @@ func (c *core) stepNetworks() {
 			c.stepBounded(p)
 		} else {
 			p.down.book(c.now)
+			c.sendLost(p)
 			n.est.Tick(c.now)
 			n.est.Freeze(c.over.shed.Level() > 0)
 			c.protect(p)

@@ -156,6 +156,9 @@ func (c *core) again(s *sink, m *media, rw *rewrite, seq uint16, kind sent.Kind,
 	f := &c.out.fields
 	f.SSRC, f.PT, f.Seq = s.ssrc, rw.pt, seq
 	tmpl, _ := c.compose(s, m, rw)
+	if s.filter != nil && s.chases(m) && tmpl.TransportCC() {
+		s.peer.down.chasing.sent(s.ssrc, seq, f.TransportCC)
+	}
 	payload := c.payload(m, rw)
 	if rw.rtx != 0 {
 		f.SSRC, f.PT, f.Seq, f.MID = s.section.RTXSSRC, rw.rtx, s.repair.seq, true

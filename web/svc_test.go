@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"parlor/web/browser"
 )
 
 // A camera is sent as one stream with layers inside (SVC), and every viewer gets those of the size that it asks for, each with all that its
@@ -38,4 +40,25 @@ func TestLayersInsideOneStream(t *testing.T) {
 			ann.exit()
 		})
 	}
+}
+
+// Three layers that all refer to the one below: where three packets of ten are lost the picture goes on in full, and over a link that gets narrow
+// it goes on smaller after a moment. Chromium stands still for three seconds if something of it never comes.
+func TestThreeLayersOverBadLinks(t *testing.T) {
+	d := startDrawn(t)
+	at := d.away(browser.StartChromium)
+	video := map[string]any{"codec": "VP9", "svc": "L3T3", "width": 1280, "height": 720, "frameRate": 15}
+	_, ben := d.watched("svc", video, at)
+	ben.wide("ann", 1280)
+	at.link(calm + " loss=30%")
+	ben.settles("ann", 12, 0.05)
+	at.link(calm)
+	ben.during("ann", 3)
+	before := ben.received("ann").Video.TotalFreezesDuration
+	at.link(calm + " rate=400k queue=300ms")
+	ben.wide("ann", 320, 640)
+	ben.goes("ann", 4, 10, 0.1)
+	require.Less(t, ben.received("ann").Video.TotalFreezesDuration-before, 1.5, "seconds that the picture stood still")
+	at.link(calm)
+	ben.wide("ann", 1280)
 }

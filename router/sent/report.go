@@ -37,7 +37,9 @@ func (r *Ring) Arrived(seq uint16) (Packet, Fate) {
 		r.late = max(r.late, min(r.age(e), LateMost/tick))
 	}
 	e.become(arrived)
-	return r.packet(e), fate
+	p := r.packet(e)
+	p.Seq = seq
+	return p, fate
 }
 
 // age is how long before the last report a packet was sent, in ticks.
@@ -86,7 +88,9 @@ func (r *Ring) Lost(now int64) (Packet, bool) {
 		}
 		e.become(lost)
 		r.cursor++
-		return r.packet(e), true
+		p := r.packet(e)
+		p.Seq = r.cursor - 1
+		return p, true
 	}
 	r.waiting, r.spared, r.cursor = r.spared, false, r.from
 	return Packet{}, false

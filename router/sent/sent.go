@@ -52,8 +52,9 @@ type Packet struct {
 	At      int64 // when it was sent, in ns, as told to Add, down to 1/16 ms
 	Size    int   // in bytes, as told to Add, up to 65535
 	Kind    Kind
-	Cluster uint8 // of which probe it was a part, 0: none
-	Again   int64 // how long after At it was sent once more under the same number, in ns; 0: it was not
+	Cluster uint8  // of which probe it was a part, 0: none
+	Seq     uint16 // its transport-wide number
+	Again   int64  // how long after At it was sent once more under the same number, in ns; 0: it was not
 }
 
 // entry is a packet and its state in 8 bytes.

@@ -29,7 +29,7 @@ func TestPacketIsRemembered(t *testing.T) {
 	seq := r.Add(100*ms+tick/2, 1<<20, Padding, 255)
 	r.Begin(200 * ms)
 	p, fate := r.Arrived(seq)
-	if want := (Packet{At: 100 * ms, Size: 1<<16 - 1, Kind: Padding, Cluster: 255}); p != want || fate != First || seq != 3 {
+	if want := (Packet{At: 100 * ms, Size: 1<<16 - 1, Kind: Padding, Cluster: 255, Seq: 3}); p != want || fate != First || seq != 3 {
 		t.Errorf("%d: %+v, %v", seq, p, fate)
 	}
 	if n := unsafe.Sizeof(entry{}); n != 8 {
@@ -308,6 +308,7 @@ func TestSentAgain(t *testing.T) {
 		seq: {At: 100 * ms, Size: 200, Again: 60 * ms}, probe: {At: 100 * ms, Size: 200, Kind: Resend, Cluster: 7},
 		late: {At: 100 * ms, Size: 200, Again: 510 * ms},
 	} {
+		want.Seq = seq
 		if p, fate := r.Arrived(seq); p != want || fate != First {
 			t.Errorf("%+v, %v, want %+v", p, fate, want)
 		}
