@@ -58,6 +58,9 @@ func (c *core) divide(p *peer) {
 	resent := n.resends(&e)
 	n.share.need = n.sound.rate + d.top*(1+resent)
 	if !n.share.short && e.Budget >= n.share.need {
+		for _, s := range d.sinks {
+			s.allowed.state.Enough()
+		}
 		return
 	}
 	shown := n.guarded.shown()

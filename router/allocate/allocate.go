@@ -163,7 +163,10 @@ func (a *allocation) base() {
 		if a.s.ladders[i].n == 0 {
 			continue
 		}
-		if a.fits(i, Paused, 0) || a.stays(i) {
+		if a.fits(i, Paused, 0) {
+			a.states[i].Enough()
+			a.set(i, 0)
+		} else if a.stays(i) {
 			a.set(i, 0)
 		}
 	}
@@ -176,7 +179,7 @@ func (a *allocation) stays(i int) bool {
 	case !st.shown():
 		return false
 	case a.spent+cost <= a.floor:
-		st.short = 0
+		st.Enough()
 		return true
 	case st.short == 0:
 		st.short = a.net.Now

@@ -226,6 +226,17 @@ func TestPausingIsPatient(t *testing.T) {
 	require.Equal(t, []int{Paused}, r.at(Network{Now: 14*s + haste, Budget: 65 * k, Full: true}), "sooner where packets wait for long")
 }
 
+// What was short once counts no longer when it has fitted since.
+func TestPausingForgetsWhatIsOver(t *testing.T) {
+	r := of(Seat{Rungs: camera()})
+	require.Equal(t, []int{0}, r.at(Network{Now: 1 * s, Budget: 110 * k}))
+	require.Equal(t, []int{0}, r.at(Network{Now: 2 * s, Budget: 50 * k}))
+	require.Equal(t, []int{0}, r.at(Network{Now: 2*s + 200e6, Budget: 50 * k, Keep: 10 * m}))
+	require.Equal(t, []int{0}, r.at(Network{Now: 9 * s, Budget: 50 * k}))
+	require.Equal(t, []int{0}, r.at(Network{Now: 10*s - 1, Budget: 50 * k}))
+	require.Equal(t, []int{Paused}, r.at(Network{Now: 10 * s, Budget: 50 * k}))
+}
+
 // What gets through without trouble stays, whatever the estimate.
 func TestWhatIsShownMayBeKept(t *testing.T) {
 	r := of(Seat{Rungs: camera()}, Seat{Rungs: camera()})

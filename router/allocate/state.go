@@ -36,6 +36,9 @@ const (
 // Showing is the state of a seat that shows a rung for which nobody has looked yet.
 func Showing(rung int) State { return State{Want: rung, Rung: rung, made: true, seen: true} }
 
+// Enough takes that the lowest rung fits: what was short before is over.
+func (s *State) Enough() { s.short = 0 }
+
 // shown reports whether something is sent.
 func (s *State) shown() bool { return s.made && s.Rung != Paused }
 
