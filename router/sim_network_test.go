@@ -52,8 +52,6 @@ const (
 	narrowQueue  = 300 * time.Millisecond
 )
 
-var narrowLink = allowed{narrowFrozen, narrowQueue, narrowSound}
-
 var troubles = []trouble{
 	{name: "none", scaled: true},
 	{name: "none, exact", exact: true},
