@@ -329,7 +329,7 @@ func (f freeze) excused(stalls []stall) bool {
 	return f.MS <= still+freezeSlack*float64(f.Count) && still > 0
 }
 
-// stall is a time at which the machine did not let a page run, its camera make a frame, or an encoder begin anew with other layers, until At.
+// stall is a time at which the machine did not let a page run or its camera make a frame, until At.
 type stall struct {
 	At   float64 `json:"at"`
 	MS   float64 `json:"ms"`

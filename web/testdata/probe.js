@@ -39,18 +39,6 @@
     tick = now();
   }, TICK);
 
-  // An encoder that takes a layer up or leaves one begins anew, and all who watch wait for it: with several encoders in software that takes
-  // longer than a picture may stand still. The node asks for it, so it is counted as a time of its own, and bounded.
-  const ANEW = 400;
-  const { setParameters } = RTCRtpSender.prototype;
-  RTCRtpSender.prototype.setParameters = function (parameters, ...rest) {
-    const layers = (p) => p.encodings.map((e) => e.active !== false).join();
-    if (this.track?.kind === 'video' && layers(this.getParameters()) !== layers(parameters)) {
-      stalls.push({ at: now() + ANEW, ms: ANEW, what: 'encoder' });
-    }
-    return setParameters.call(this, parameters, ...rest);
-  };
-
   // Freezes as the browser counts them, with the time between two looks in which they came.
   const freezes = [];
   const looked = new Map();
