@@ -19,7 +19,7 @@ type protection struct {
 	mean    float64 // the share that was lost over some seconds, whatever for
 	proved  bool    // that it has nothing to do with that
 	copies  int     // so often is sent what is asked for
-	base    bool    // pictures are of the lowest layer, and their base temporal layers are sent twice
+	base    bool    // pictures are of the lowest layer, and their base temporal layers are sent more than once
 	blind   bool    // that although it is not proved, as next to nothing arrives
 	unasked uint8   // so many copies of base temporal layers leave before anybody asks, as far as they fit
 

@@ -15,7 +15,7 @@ type repairs struct {
 	recent []resent // made with the first request
 	exact  []exact  // made with the first packet that may be sent again as it was
 
-	// Of pictures: what others refer to leaves twice, and how long a receiver is to wait with them.
+	// Of pictures: how many copies of what others refer to leave unasked, and how long a receiver is to wait with them.
 	unasked uint8
 	playout header.Playout
 }
