@@ -44,22 +44,17 @@ type allowed struct {
 	sound  float64       // share of it that is lost
 }
 
-// What links may do that are narrower than what is sent: whoever makes the room decide better lowers these.
-// The queues are as long as they can be.
-const (
-	narrowFrozen = 61 // all the time, and a moment before
-	narrowSound  = 0.1
-	narrowQueue  = 300 * time.Millisecond
-)
+// narrowQueue is how long the queue of most narrow links can be.
+const narrowQueue = 300 * time.Millisecond
 
 var troubles = []trouble{
 	{name: "none", scaled: true},
 	{name: "none, exact", exact: true},
 	{name: "loss 10 %", down: "loss=10%", scaled: true, allowed: allowed{frozen: 1.5, sound: 0.01}},
-	{name: "loss 10 %, exact", down: "loss=10%", up: "loss=10%", exact: true, allowed: allowed{frozen: 16, sound: 0.02}},
+	{name: "loss 10 %, exact", down: "loss=10%", up: "loss=10%", exact: true, allowed: allowed{frozen: 12, sound: 0.02}},
 	{name: "loss 30 %", down: "loss=30%", up: "loss=10%", scaled: true, allowed: allowed{frozen: 4, sound: 0.01}},
 	{name: "loss 50 %", down: "loss=50%", scaled: true, allowed: allowed{frozen: 6, sound: 0.02}},
-	{name: "loss 70 %, both ways", down: "loss=70%", up: "loss=70%", scaled: true, allowed: allowed{frozen: narrowFrozen, sound: 0.2}},
+	{name: "loss 70 %, both ways", down: "loss=70%", up: "loss=70%", scaled: true, allowed: allowed{frozen: 59, sound: 0.2}},
 	{name: "loss 80 %", down: "loss=80%", scaled: true, allowed: allowed{frozen: 45, sound: 0.2}},
 	{name: "loss 10 %, far", down: "loss=10%", far: true, scaled: true, allowed: allowed{frozen: 9, sound: 0.01}},
 	{name: "bursts", down: "bursts=5%/8", allowed: allowed{frozen: 4, sound: 0.01}},
