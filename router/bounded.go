@@ -28,9 +28,12 @@ const (
 	lookPackets = 20
 )
 
-// boundOf returns what bounds a peer; nil where there is transport-wide feedback, or will be.
+// boundOf returns what bounds a peer; nil where there is transport-wide feedback, or will be, or nothing is sent.
 func (d *downlink) boundOf() *bounded {
 	if d.net == nil {
+		if len(d.sinks) == 0 {
+			return nil
+		}
 		for _, s := range d.sinks {
 			if s.tmpl.TransportCC() {
 				return nil

@@ -66,7 +66,8 @@ func (c *core) openCache(st *stream, m *media) {
 		if m.ext < k.key { // another packet of the same frame
 			gone := st.gone(m.ext, k.key)
 			k.key, k.whole = m.ext, m.ext-1
-			if c.hold(st); gone {
+			c.hold(st)
+			if gone {
 				c.closeCache(st)
 			}
 		}
@@ -86,7 +87,7 @@ func (c *core) openCache(st *stream, m *media) {
 
 // gone says whether a packet between two has come that is not kept, as nobody was to get it then: it comes never again.
 func (st *stream) gone(after, to uint64) bool {
-	if st.ring == nil || to > after && to-after > maxCacheReordered {
+	if to > after+maxCacheReordered {
 		return true
 	}
 	for ext := after + 1; ext <= to; ext++ {

@@ -147,8 +147,8 @@ func kindOf(k packet.Kind) sent.Kind {
 func (c *core) noteSent(s *sink, tmpl *header.Template, size int, kind sent.Kind, cluster uint8) {
 	if tmpl.TransportCC() {
 		s.peer.down.sent.Add(c.now, size+wireOverhead, kind, cluster)
-		c.noteLoad(s.peer, size+wireOverhead, kind)
-	} else if s.peer.down.isBounded() {
+	}
+	if s.measured() {
 		c.noteLoad(s.peer, size+wireOverhead, kind)
 	}
 }

@@ -50,6 +50,9 @@ const (
 	// blindFrom is the share of loss from which on a picture of the lowest layer is shown without a proof: hardly enough arrives for one. It may take
 	// blindRate bit/s. Higher ones show nothing where more is lost, and are more for a network that is full after all.
 	blindFrom, blindRate = 0.5, 600e3
+	// twiceFrom and thriceFrom are the shares of loss from which on what others refer to leaves with two and three copies. Lower ones bring more of
+	// it at once, and cost as much again.
+	twiceFrom, thriceFrom = 0.57, 0.72
 	// lostFading is what part of the way the share of loss falls every netStep, and its mean goes. Faster sends fewer copies where loss comes and goes.
 	lostFading = 1. / 16
 	// unproved is how often is sent what is asked for until it is known that loss does not depend on the rate. More repairs sooner, and
@@ -119,9 +122,9 @@ func (n *path) unasked(e *bwe.Estimate) uint8 {
 	switch {
 	case !x.base:
 		return 0
-	case x.mean > 0.72:
+	case x.mean > thriceFrom:
 		most = 3
-	case x.mean > 0.57:
+	case x.mean > twiceFrom:
 		most = 2
 	}
 	if room := max(e.Budget, x.shown()); room < 2*n.load.rate && (x.unasked == 0 || room < n.load.rate) {

@@ -340,8 +340,8 @@ func (c *core) sendExactAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], o
 	n := tmpl.Write(&c.out.hdr, f, &m.Packet)
 	if tmpl.TransportCC() {
 		s.peer.down.sent.Again(e.transport, c.now)
-		c.noteLoad(s.peer, n+len(payload)+wireOverhead, kind)
-	} else if s.peer.down.isBounded() {
+	}
+	if s.measured() {
 		c.noteLoad(s.peer, n+len(payload)+wireOverhead, kind)
 	}
 	s.out.SendRTP(c.out.hdr[:n], payload)
