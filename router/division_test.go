@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"parlor/packet"
-	"parlor/router/allocate"
 )
 
 // layered is a camera of three layers at 25 frames a second.
@@ -467,39 +466,5 @@ func TestNothingIsAddedToAQueue(t *testing.T) {
 		w.call(5*time.Second, cam, link)
 		require.False(t, w.c.peers[4].down.crammed())
 		require.Equal(t, 1, asks(), "exact: %v", exact)
-	}
-}
-
-// TestAPauseIsToldOnceItLasts: a picture that is paused before it was shown is told of after a moment, and not at all if the network turns out
-// to carry it. One that was shown is told of at once.
-func TestAPauseIsToldOnceItLasts(t *testing.T) {
-	paused, rungs := allocate.State{Want: allocate.Paused, Rung: allocate.Paused}, make([]allocate.Rung, temporals)
-	told := []Undecodable{{Peer: 4, Member: 4, MID: "s", Track: TrackKey{1, Camera}, Paused: true}}
-	for name, want := range map[string][]Undecodable{"lasts": told, "ends": nil, "shown": told} {
-		t.Run(name, func(t *testing.T) {
-			w, n := observed(t)
-			cam := w.layered(1, 1, 500)
-			w.join(4, 4, nil, seatVideo("s", 77))
-			w.watch(4, "s", 1, Camera, High)
-			k := w.c.peers[4].down.sinks["s"]
-			if name == "shown" {
-				cam.frame()
-				require.NotNil(t, k.cur)
-			}
-			w.c.allow(k, paused, rungs)
-			w.pass(pauseTold - 10*time.Millisecond)
-			if name == "shown" {
-				require.Equal(t, want, n.undecodable)
-				return
-			}
-			require.Empty(t, n.undecodable)
-			if name == "ends" {
-				w.c.allow(k, allocate.State{}, rungs)
-			}
-			w.pass(20 * time.Millisecond)
-			require.Equal(t, want, n.undecodable)
-			w.pass(5 * time.Second)
-			require.Equal(t, want, n.undecodable)
-		})
 	}
 }
