@@ -72,8 +72,9 @@ func (n *Network) Join() (*Site, error) {
 	return s, nil
 }
 
-// plug lays the cable. Neighbours are entered by hand: a machine that is cut off is then met with silence, as behind a
-// router, and not with the kernel's "host unreachable" after three unanswered ARP requests.
+// plug lays the cable, all of whose addresses are there at once: none of IPv6 comes by itself. Neighbours are entered by
+// hand: a machine that is cut off is then met with silence, as behind a router, and not with the kernel's "host
+// unreachable" after three unanswered ARP requests.
 func (s *Site) plug(host int) error {
 	mac := fmt.Sprintf("02:00:c6:12:00:%02x", host)
 	err := netns.IP(fmt.Sprintf(`link add name %[1]s type veth peer name eth0 address %[2]s netns %[3]d
@@ -84,7 +85,7 @@ neigh replace %[5]s lladdr %[2]s dev %[4]s nud permanent`, s.port, mac, s.space.
 	}
 	return s.space.IP(fmt.Sprintf(`link set lo up
 addr add %[1]s/24 dev eth0
-link set eth0 up
+link set eth0 addrgenmode none up
 neigh replace %[2]s lladdr %[3]s dev eth0 nud permanent
 route add default via %[2]s`, s.addr, hubAddr, hubMAC))
 }
