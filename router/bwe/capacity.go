@@ -24,6 +24,9 @@ const (
 	// undoSpan is for how long a decrease may turn out to have been a mistake, in ns. Longer keeps the
 	// capacity up on links that stall, and may bring back what has gone.
 	undoSpan = 3e9
+	// explains is the share of a queue that a stall must be as long as to be what it was, explainsAll the stall,
+	// in ns, that is always. Lower takes queues of links for what receivers that are busy make look like one.
+	explains, explainsAll = 0.5, 150e6
 	// A sample's weight in the last known capacity, after overuse and after a probe.
 	linkOveruse, linkProbe = 0.05, 0.5
 )
@@ -56,6 +59,7 @@ type capacity struct {
 	rate    float64 // bit/s
 	known   known
 	undo    float64 // before the first of the last decreases; 0: nothing is to be undone
+	longest int64   // the longest queue since that decrease, in ns
 	grown   int64   // in ns
 	lowered int64
 }
@@ -94,15 +98,18 @@ func (c *capacity) lower(now, rtt int64, arrived, shown float64) bool {
 		return false
 	}
 	if c.undo == 0 || now-c.lowered > undoSpan {
-		c.undo = c.rate
+		c.undo, c.longest = c.rate, 0
 	}
 	c.rate, c.lowered = to, now
 	return true
 }
 
 // mistaken takes back the last decreases if they were not long ago: what looked like a queue came all at
-// once.
-func (c *capacity) mistaken(now int64) {
+// once. A stall that is much shorter than that queue was does not explain it.
+func (c *capacity) mistaken(now int64, stall float64) {
+	if stall < min(explains*float64(c.longest), explainsAll) {
+		return
+	}
 	if c.undo > c.rate && now-c.lowered < undoSpan {
 		c.rate, c.grown, c.known = c.undo, now, known{}
 	}

@@ -103,8 +103,8 @@ type Estimator struct {
 	faded    int64
 	packets  int // in the report in hand
 	estimate Estimate
-	cause    Cause
 	proved   int64 // when so much was sent last, or probed
+	cause    Cause
 	frozen   bool
 }
 

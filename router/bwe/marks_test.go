@@ -46,6 +46,24 @@ func TestQueueStaysShort(t *testing.T) {
 	})
 }
 
+// TestBusyReceiver: that a receiver reads nothing for some moments does not make a link that got narrow wide again.
+func TestBusyReceiver(t *testing.T) {
+	seeds(t, func(t *testing.T, seed uint64) {
+		s := sim{
+			profile: "rate=20M queue=300ms delay=40ms @10s rate=800k", seed: seed, start: 10e6,
+			offered: func(time.Duration) float64 { return 1.3e6 },
+			busy:    func(at time.Duration) bool { return at%(300*time.Millisecond) < 36*time.Millisecond },
+		}
+		all := between(s.run(t, 30*time.Second), 11e9, 30e9)
+		if c := percentile(all, 0.95, capacityOf); c > 940e3 {
+			t.Errorf("%.0f kbit/s", c/1e3)
+		}
+		if c := percentile(all, 0.5, capacityOf); c < 650e3 {
+			t.Errorf("%.0f kbit/s", c/1e3)
+		}
+	})
+}
+
 // TestRandomLoss of 30 % does not make a link of 5 Mbit/s slow.
 func TestRandomLoss(t *testing.T) {
 	seeds(t, func(t *testing.T, seed uint64) {

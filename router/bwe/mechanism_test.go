@@ -141,11 +141,15 @@ func TestCapacityIsLowered(t *testing.T) {
 	if c.lower(11e9, 50*msec, 900e3, mostRate) {
 		t.Error("lowered by more than the rate arriving")
 	}
-	if c.mistaken(12e9); c.rate != 1e6 {
+	c.longest = 100 * msec
+	if c.mistaken(11.5e9, 49e6); c.rate == 1e6 {
+		t.Error("undone by a stall that does not explain the queue")
+	}
+	if c.mistaken(12e9, 51e6); c.rate != 1e6 {
 		t.Errorf("undone to %v", c.rate)
 	}
 	c.lower(20e9, 50*msec, 500e3, mostRate)
-	if c.mistaken(24e9); c.rate != decrease*500e3 {
+	if c.mistaken(24e9, 51e6); c.rate != decrease*500e3 {
 		t.Errorf("undone too late: %v", c.rate)
 	}
 }

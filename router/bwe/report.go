@@ -44,7 +44,7 @@ func (e *Estimator) byDelay() {
 	over := e.trend.state == overuse && length >= max(standing, slack/2) && !e.queue.noisy() || length > max(stands, slack*3/2) && length > e.queue.before-5e6
 	e.queue.before = length
 	if e.queue.fall > jitterMost/2 {
-		c.mistaken(e.now)
+		c.mistaken(e.now, e.queue.fall)
 	}
 	if e.acked.rate == 0 || e.packets == 0 {
 		return
@@ -54,6 +54,7 @@ func (e *Estimator) byDelay() {
 		if c.lower(e.now, e.rtt, e.busy(), e.shown()) {
 			e.cause = Delay
 		}
+		c.longest = max(c.longest, length)
 		if e.trend.state == overuse {
 			e.trend.state = normal // it is told of once
 		}

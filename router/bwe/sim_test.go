@@ -53,6 +53,7 @@ type sim struct {
 	noProbe bool
 	start   float64
 	forge   func(at time.Duration, report []simStatus) []simStatus // what the receiver tells
+	busy    func(at time.Duration) bool                            // the receiver reads nothing
 
 	est     Estimator
 	ring    sent.Ring
@@ -172,8 +173,14 @@ func (s *sim) tick(now time.Duration) {
 }
 
 func (s *sim) receive(now time.Duration) {
+	if s.busy != nil && s.busy(now) {
+		return
+	}
 	for {
 		at, ok := s.there.Next()
+		if s.busy != nil {
+			at = now // it reads no clock but its own
+		}
 		p, got := s.there.Receive(now)
 		if !ok || !got {
 			return
