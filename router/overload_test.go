@@ -101,7 +101,7 @@ func (s *sim) talk(id packet.PeerID, until int64) *int {
 			return
 		}
 		*n++
-		raw := mic.packet(false, append([]byte{0xfc, byte(id)}, make([]byte, 70)...))
+		raw := mic.packet(false, append([]byte{0xfc, byte(id)}, make([]byte, s.voiced)...))
 		mic.ts += 960
 		s.wire(id, raw, origin{truth{byte(id), voice}, mic.n, 0})
 		s.after(20*time.Millisecond, speak)

@@ -113,26 +113,29 @@ func summarize(list []figures) (mean, most figures) {
 // lost, sound before all, and those with good links notice nothing. What the others get is measured (-v), and
 // has bounds.
 func TestCallsOverBadNetworks(t *testing.T) {
-	all := make([][]figures, len(troubles))
+	all, guessed := make([][]figures, len(troubles)), make([]guesses, len(troubles))
 	if testing.Short() {
 		*calls = 1
 	}
 	for i, x := range troubles {
 		for seed := range uint64(*calls) {
-			t.Run(fmt.Sprintf("%s/%d", x.name, seed), func(t *testing.T) { all[i] = append(all[i], x.call(t, seed)) })
+			t.Run(fmt.Sprintf("%s/%d", x.name, seed), func(t *testing.T) { all[i] = append(all[i], x.call(t, seed, &guessed[i])) })
 		}
 	}
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "network\tframes/s\tfrozen s/min, worst\tqueue p95 ms, worst\tkbit/s, estimate\tlost, told %\tsound lost %, p95 ms\tasked for, keyframes\theld ms")
+	fmt.Fprintln(w, "network\tframes/s\tfrozen s/min, worst\tqueue p95 ms, worst\tkbit/s, estimate\testimate of the link %: used; unused\tlost, told %\tsound lost %, p95 ms\tasked for, keyframes\theld ms")
 	for i, x := range troubles {
 		if len(all[i]) == 0 {
 			continue // not chosen, or it has failed
 		}
 		m, most := summarize(all[i])
-		fmt.Fprintf(w, "%s\t%.1f\t%.1f, %.1f\t%.0f, %.0f\t%.0f, %.0f\t%.1f, %.1f\t%.1f, %.0f\t%.0f, %.1f\t%.0f\n", x.name, m.Frames, m.Frozen, most.Frozen, m.Queue,
-			most.Queue, m.Kbps, m.Estimate, 100*m.Lost, 100*m.Told, 100*m.Mute, m.Delay, m.NACKs, m.PLIs, most.Held)
+		fmt.Fprintf(w, "%s\t%.1f\t%.1f, %.1f\t%.0f, %.0f\t%.0f, %.0f\t%s\t%.1f, %.1f\t%.1f, %.0f\t%.0f, %.1f\t%.0f\n", x.name, m.Frames, m.Frozen, most.Frozen, m.Queue,
+			most.Queue, m.Kbps, m.Estimate, &guessed[i], 100*m.Lost, 100*m.Told, 100*m.Mute, m.Delay, m.NACKs, m.PLIs, most.Held)
 		x.hold(t, m)
+		if x.tells == tellsAll && !x.exact {
+			guessed[i].hold(t, x.name)
+		}
 	}
 	w.Flush()
 	t.Log("\n" + text.String())
@@ -150,7 +153,7 @@ func (x *trouble) hold(t *testing.T, m figures) {
 }
 
 // call runs one.
-func (x *trouble) call(t *testing.T, seed uint64) figures {
+func (x *trouble) call(t *testing.T, seed uint64, g *guesses) figures {
 	s := newSim(t, seed, calm)
 	s.pad, s.keys = 560, 8
 	n := &notes{w: s.world}
@@ -170,6 +173,7 @@ func (x *trouble) call(t *testing.T, seed uint64) figures {
 		s.watch(who.id, "s", 1, Camera, High)
 		s.watch(who.id, "a", 50, Mic, High)
 	}
+	v.guess(down.profile, g)
 	s.run(calmFor)
 	v.buffer.frozen, n.samples = 0, nil
 	before, from := *v, s.now

@@ -24,6 +24,7 @@ import (
 //	sim_gaps_test.go      what they miss
 //	sim_buffer_test.go    their jitter buffer, and what their decoder makes of it
 //	sim_network_test.go   calls over bad networks, measured
+//	sim_estimate_test.go  what the room thinks of a network, held against what it carries
 
 type sim struct {
 	*world
@@ -38,6 +39,8 @@ type sim struct {
 	ended int64 // when the cameras were switched off; 0: not yet
 	pad   int   // bytes added to each packet
 	keys  int   // how many times larger than others keyframes are
+
+	voiced int // bytes of a packet of sound, about
 
 	arrive func(packet.PeerID, []byte) // takes an RTP packet of a publisher
 	came   map[origin]int64            // when a packet of a publisher came to the room first
@@ -62,7 +65,8 @@ type way struct {
 // road is the link of a way, and how long packets waited there.
 type road struct {
 	*link.Link
-	waited []time.Duration
+	profile link.Profile
+	waited  []time.Duration
 }
 
 type event struct {
@@ -83,7 +87,7 @@ func (q *events) Pop() any     { l := *q; x := l[len(l)-1]; *q = l[:len(l)-1]; r
 
 // newSim returns a room whose peers have a link, see link.Syntax.
 func newSim(t *testing.T, seed uint64, usual string) *sim {
-	s := &sim{world: newWorld(t), rng: rand.New(rand.NewPCG(seed, 1)), seed: seed, usual: usual, ways: map[way]*road{}, came: map[origin]int64{}, keys: 3}
+	s := &sim{world: newWorld(t), rng: rand.New(rand.NewPCG(seed, 1)), seed: seed, usual: usual, ways: map[way]*road{}, came: map[origin]int64{}, keys: 3, voiced: 70}
 	s.began = s.now
 	s.arrive = func(id packet.PeerID, raw []byte) { s.deliver(id, false, raw) }
 	return s
@@ -100,7 +104,7 @@ func (s *sim) draw(id packet.PeerID, down bool, text string) *road {
 	}
 	l, err := link.New(p, seed)
 	s.must(err)
-	s.ways[w] = &road{Link: l}
+	s.ways[w] = &road{Link: l, profile: p}
 	return s.ways[w]
 }
 

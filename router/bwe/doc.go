@@ -39,7 +39,8 @@
 //     taken of the last reports, as the Bayesian filter takes a second to follow a step, and the capacity
 //     would fall as slowly. One decrease leaves 0.4 of the capacity at least.
 //   - Delays that jump about are told from a queue by packets that arrive at once, though sent apart: no
-//     bottleneck spaces them so. Then the trend and probes say nothing, the least delay of three seconds
+//     bottleneck spaces them so. What counts is bytes over time: on a link of 800 kbit/s packets of silence come less
+//     than a millisecond apart out of a queue. Taken for jitter, it had the estimate leap back to what it was before. Then the trend and probes say nothing, the least delay of three seconds
 //     counts, and growth is 50 % a second. A decrease that turns out to be of that kind within 3 s is taken
 //     back. Half of the link is kept at a jitter of a second between packets. A delay that wanders by a
 //     second within half a second cannot be told from a queue while it rises: 6 runs of 20 stay below, and 9

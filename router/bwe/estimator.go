@@ -205,7 +205,7 @@ func (e *Estimator) Begin(now, rtt int64) {
 func (e *Estimator) Packet(sent, arrived int64, size int, cluster uint8) (late int64) {
 	e.trend.packet(sent, arrived)
 	own := float64(size) * 8e9 / e.capacity.rate // on slow links large packets take longer
-	waited := e.queue.packet(sent, arrived)
+	waited := e.queue.packet(sent, arrived, size, e.capacity.rate)
 	e.take(sent, arrived, size, max(waited-own, 0))
 	for i := range e.meters {
 		if m := &e.meters[i]; m.Cluster.ID == 0 {

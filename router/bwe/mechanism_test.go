@@ -158,7 +158,7 @@ func TestCapacityIsLowered(t *testing.T) {
 func reports(q *queue, from int64, wait func(i int64) int64) {
 	for i := range int64(2000) {
 		sent := from + i*5*msec
-		q.packet(sent, 1e15+sent+wait(i))
+		q.packet(sent, 1e15+sent+wait(i), 1200, 1e6)
 		if i%20 == 19 {
 			q.end(sent)
 		}
@@ -193,7 +193,7 @@ func TestFewPacketsOfJitter(t *testing.T) {
 	seen := 0
 	for i := range int64(2000) {
 		sent := 100e9 + i*20*msec
-		q.packet(sent, 1e15+sent+rnd.Int64N(50*msec))
+		q.packet(sent, 1e15+sent+rnd.Int64N(50*msec), 1200, 1e6)
 		if i%5 == 4 {
 			if q.end(sent); i > 100 && q.length > standing {
 				seen++
@@ -237,14 +237,14 @@ func TestQueueOfOthers(t *testing.T) {
 	reports(&q, 100e9, steady)
 	wait = 80 * msec
 	for i := range int64(20) {
-		q.packet(110e9+i*msec, 1e15+110e9+i*msec+wait)
+		q.packet(110e9+i*msec, 1e15+110e9+i*msec+wait, 1200, 1e6)
 	}
 	q.end(110.1e9)
 	if q.concede(); q.length != 0 {
 		t.Fatal(q.length)
 	}
 	for i := range int64(20) {
-		q.packet(110.2e9+i*msec, 1e15+110.2e9+i*msec+wait+30*msec)
+		q.packet(110.2e9+i*msec, 1e15+110.2e9+i*msec+wait+30*msec, 1200, 1e6)
 	}
 	if q.end(110.3e9); abs(q.length-30*msec) > msec {
 		t.Errorf("ours is %d ms", q.length/msec)
@@ -513,7 +513,7 @@ func TestWhichSending(t *testing.T) {
 		{0, 60, 100, 160, EitherSending},
 	} {
 		e := new(Estimator)
-		e.queue.packet(0, 40*msec)
+		e.queue.packet(0, 40*msec, 1200, 1e6)
 		e.queue.end(0)
 		e.queue.length, e.queue.jitter = int64(x.queue*1e6), x.jitter*1e6
 		if which := e.Which(0, x.again*msec, x.delay*msec); which != x.want {

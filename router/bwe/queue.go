@@ -13,10 +13,15 @@ const (
 	// stallFading is the share by which the largest stall is forgotten with each report. Higher remembers
 	// longer.
 	stallFading = 256
-	// bunched is how close to each other packets arrive that no bottleneck has spaced, in ns, or they
-	// overtake each other: their delay is not a queue's. Higher takes the emptying queues of fast links for
-	// jitter.
+	// bunched is how close to each other packets arrive of which it is looked at whether a bottleneck has spaced them, in ns. Higher
+	// takes the emptying queues of fast links for jitter.
 	bunched = 1e6
+	// bunchedRate is the rate, in bit/s, above which a run of packets arrives if none has spaced them, or bunchedScale times the capacity if that
+	// is less: their delay is not a queue's. Small packets are less than bunched apart at a slow link as well, so time alone does not
+	// tell. Lower takes queues of small packets that empty for jitter, higher takes jitter of small packets for a queue.
+	bunchedRate, bunchedScale = 8e6, 4
+	// grain is by how much the span of a run may be wrong, in ns, as feedback tells times in steps.
+	grain = 250e3
 	// jitterScale times the jitter over the number of packets is what their least delay may be by chance.
 	// Higher sees queues later.
 	jitterScale = 8
@@ -35,23 +40,49 @@ type sample struct {
 	n           int
 }
 
+// run is packets that arrive right after each other, though sent apart.
+type run struct {
+	fell  float32 // by how much the last one has waited less than the first one, in ns
+	span  float32 // from the first arrival to the last, in ns
+	bytes float32 // of all but the first one
+}
+
+// take goes on with a packet that was sent so long after the one before and arrives so long after it, or begins anew.
+func (r *run) take(apart, between int64, size int) {
+	if between < bunched && apart > between && apart < pause {
+		r.fell += float32(apart - between)
+		r.span += float32(max(between, 0))
+		r.bytes += float32(size)
+	} else if between > 0 {
+		*r = run{}
+	}
+}
+
+// unspaced is by how much packets have fallen that a bottleneck of that rate has not spaced, in ns: they arrive faster than it could let them go.
+func (r *run) unspaced(capacity float64) float64 {
+	if float64(r.bytes)*8e9 < min(bunchedRate, bunchedScale*capacity)*(float64(r.span)+grain) {
+		return 0
+	}
+	return float64(r.fell)
+}
+
 // queue estimates how long the queue at the bottleneck is: by how much even the least of some packets' delays
 // lies above the least of ten seconds, less what that least itself would be by the jitter.
 type queue struct {
 	zero    int64 // the first delay, in ns: clocks differ
 	known   bool
+	reports int32                // up to jitterReports
 	base    [baseBuckets]float64 // the least delays above zero, by baseSpan
 	bucket  int64
 	present sample
 	sent    int64 // of the last packet
 	arrived int64
-	falling float64 // by how much a run of packets has waited less and less, in ns
-	most    float64 // the largest of the report in hand
+	run     run
+	most    float64 // the largest fall of the report in hand, in ns
 	fall    float64 // most of the last report
 	wobble  float64 // its average of late
 	stall   float64 // half of the largest fall of late, in ns
 	jitter  float64 // by how much packets wait for longer than the least, by chance, in ns
-	reports int
 	lowest  float64 // the least delay of late above zero, in ns, as of the last report
 	length  int64   // in ns
 	before  int64   // length at the last report
@@ -59,8 +90,9 @@ type queue struct {
 	offset  float64 // what competing traffic, not ours, holds of it, in ns
 }
 
-// packet takes a packet that has arrived, and returns for how long it has waited beyond the least of late, in ns.
-func (q *queue) packet(sent, arrived int64) (waited float64) {
+// packet takes a packet that has arrived, and returns for how long it has waited beyond the least of late, in ns. The capacity is what the link
+// is taken for, in bit/s.
+func (q *queue) packet(sent, arrived int64, size int, capacity float64) (waited float64) {
 	delay := arrived - sent
 	if !q.known || abs(delay-q.zero) > 1e15 {
 		*q = queue{zero: delay, known: true, bucket: -1, lowest: math.Inf(1)}
@@ -69,14 +101,11 @@ func (q *queue) packet(sent, arrived int64) (waited float64) {
 	if q.present.n == 0 || d < q.present.least {
 		q.present.least = d
 	}
-	if apart, between := sent-q.sent, arrived-q.arrived; between < bunched && apart > between && apart < pause {
-		q.falling += float64(apart - between)
-		q.most = max(q.most, q.falling)
-	} else if between > 0 {
-		q.falling = 0
-	}
+	q.run.take(sent-q.sent, arrived-q.arrived, size)
 	q.sent, q.arrived = sent, arrived
-	q.present.fell += q.falling
+	fell := q.run.unspaced(capacity)
+	q.most = max(q.most, fell)
+	q.present.fell += fell
 	q.present.n++
 	return d - q.lowest
 }

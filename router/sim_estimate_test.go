@@ -1,0 +1,112 @@
+package router
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"parlor/bench/link"
+)
+
+// What the room thinks of the network to who watches, held against what it carries.
+
+// settled is how long after a change of the link the estimate is looked at first.
+const settled = 3 * time.Second
+
+// guessEvery is the time between two looks.
+const guessEvery = 100 * time.Millisecond
+
+// guesses is what has been estimated of a link, as shares of what it carries: while what may be sent was used, and while it was not, as
+// pictures need less or none of the next size fits.
+type guesses struct {
+	used, unused []float64
+	policed      bool // nothing waits there, so that it is only known once loss has been looked into
+}
+
+// Between these the median of the estimate has to be of a link that is used, and up to the second percentile 95, in percent.
+const (
+	guessLeast = 85
+	guessMost  = 110
+)
+
+// hold holds them against that.
+func (g *guesses) hold(t *testing.T, name string) {
+	if mid, high := shareOf(g.used, 50), shareOf(g.used, 95); len(g.used) > 0 && !g.policed && (mid < guessLeast || high > guessMost) {
+		t.Errorf("%s: the estimate of a link that is used is %.0f %% of it, %.0f %% at percentile 95", name, mid, high)
+	}
+}
+
+// guess looks at the estimate for a viewer from now on, but soon after a change of its link.
+func (v *viewer) guess(down link.Profile, g *guesses) {
+	g.policed = down[len(down)-1].PoliceRate != 0
+	v.s.tick(v, guessEvery, func() {
+		d := &v.s.c.peers[v.id].down
+		carries := carriedAt(down, time.Duration(v.s.now-v.s.began))
+		if d.net == nil || carries == 0 || v.s.ended != 0 {
+			return
+		}
+		e := d.net.estimate(v.s.now)
+		if share := e.Capacity / carries; e.Limited {
+			g.unused = append(g.unused, share)
+		} else {
+			g.used = append(g.used, share)
+		}
+	})
+}
+
+// carriedAt is what a link carries at a time, in bit/s; 0: as much as comes, or it has changed just now.
+func carriedAt(p link.Profile, at time.Duration) (rate float64) {
+	for _, step := range p {
+		switch {
+		case step.At > at:
+		case at-step.At < settled:
+			rate = 0
+		default:
+			rate = float64(max(step.Rate, step.PoliceRate))
+		}
+	}
+	return rate
+}
+
+// String is median and percentile 95 of both, in percent, and the share of the time in which what may be sent was not used.
+func (g *guesses) String() string {
+	all := len(g.used) + len(g.unused)
+	if all == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.0f, %.0f; %.0f, %.0f (%d %%)", shareOf(g.used, 50), shareOf(g.used, 95), shareOf(g.unused, 50), shareOf(g.unused, 95), 100*len(g.unused)/all)
+}
+
+// shareOf is the percentile of shares, in percent; 0 without any.
+func shareOf(list []float64, p int) float64 {
+	if len(list) == 0 {
+		return 0
+	}
+	return 100 * slices.Sorted(slices.Values(list))[len(list)*p/100]
+}
+
+// TestQuietSoundOverNarrowLinks: packets of silence, which come less than a millisecond apart where they have waited, do not look as if nothing
+// had waited.
+func TestQuietSoundOverNarrowLinks(t *testing.T) {
+	for _, rate := range []float64{600e3, 700e3, 800e3, 900e3} {
+		for seed := range uint64(6) {
+			s := newSim(t, seed, calm)
+			s.pad, s.keys, s.voiced = 560, 8, 4
+			s.draw(11, true, drawn(calm, fmt.Sprintf("rate=%.0f queue=300ms", rate)))
+			s.camera(1, 1, 1, 3, 8).scaled = true
+			s.talk(50, s.now+int64(calmFor+troubleFor))
+			v := s.viewer(11, true)
+			s.watch(v.id, "s", 1, Camera, High)
+			s.watch(v.id, "a", 50, Mic, High)
+			s.run(calmFor + time.Second)
+			for range 100 {
+				s.run(100 * time.Millisecond)
+				if e := s.c.peers[v.id].down.net.est.Estimate(); e.Capacity > 1.5*rate {
+					t.Errorf("seed %d: %.0f kbit/s, of %.0f", seed, e.Capacity/1e3, rate/1e3)
+					break
+				}
+			}
+		}
+	}
+}
