@@ -66,7 +66,7 @@ var troubles = []trouble{
 	{name: "400k, exact", down: "rate=400k queue=300ms", scaled: true, exact: true, allowed: allowed{8, narrowQueue, 0.02}},
 	{name: "200k", down: "rate=200k queue=300ms", scaled: true, allowed: allowed{20, narrowQueue, 0.015}},
 	{name: "700k, 2 s queue", down: "rate=700k queue=2s", scaled: true, allowed: allowed{3, 500 * time.Millisecond, 0.005}},
-	{name: "policed 500k", down: "police=500k/20kB", scaled: true, allowed: allowed{frozen: 22, sound: 0.01}},
+	{name: "policed 500k", down: "police=500k/20kB", scaled: true, allowed: allowed{frozen: 18, sound: 0.01}},
 	{name: "2M, 300k, 2M", down: "rate=2M queue=400ms @8s rate=300k @13s rate=2M", scaled: true, allowed: allowed{16, 250 * time.Millisecond, 0.02}},
 	{name: "none, REMB", tells: tellsRates, scaled: true},
 	{name: "400k, REMB", down: "rate=400k queue=300ms", tells: tellsRates, scaled: true, allowed: allowed{20, narrowQueue, 0.03}},

@@ -3,7 +3,7 @@
 // loss, and by probes. No code is taken from there. Signal's googcc.rs was read as well.
 //
 // It has no goroutine, clock, socket or log: time is an argument in ns. An Estimator is one flat value of
-// 1.9 KB, and no method allocates. It is not safe for concurrent use.
+// 2 KB, and no method allocates. It is not safe for concurrent use.
 //
 //	estimator.go  Estimator, Estimate, Event: what the parts make together
 //	report.go     what a report changes: by delay, by loss, by probes
@@ -16,6 +16,7 @@
 //	loss.go       the model of loss: what was lost at which rate
 //	lossbound.go  the bound that follows from it
 //	random.go     the step test: does loss depend on the rate?
+//	fall.go       and what a fall of what is sent shows of that without one
 //	ceiling.go    the bound where it does
 //	probe         when to probe, and what a probe has shown
 //
@@ -54,6 +55,9 @@
 //     takes the place of libwebrtc's model, which at 1 Mbit/s takes 15 % for inherent; as built here it lost
 //     5 to 11 % at a policer. The ceiling is what arrived, before or while more was sent, less what is lost below it all the
 //     same; it is held for 5 s, twice as long with each loss, and then rises.
+//   - What is sent may fall to 0.6 or less by itself. As much is lost then where loss is random, and much less where it
+//     depends on the rate: that is as good as a step, and the only one where more than three quarters are lost, or
+//     feedback tells little of a step.
 //   - A probe does not raise the estimate while loss bounds it: a few packets slip through a policer. The
 //     rate of a probe includes what was sent between its packets. One that met the limit lowers the capacity
 //     to it, by a fifth at most.

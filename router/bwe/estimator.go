@@ -132,6 +132,7 @@ func (e *Estimator) Sent(now int64, size int) {
 	e.lastSent = now
 	e.limited.sent += size
 	e.random.sent(now, size)
+	e.loss.outs.add(now, size)
 }
 
 // LastSent returns when the last packet was sent, 0 before the first.

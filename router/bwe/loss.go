@@ -34,7 +34,8 @@ const (
 
 type observation struct {
 	size, lost float32 // in kB
-	slot       uint32  // its number, the low bits
+	slot       uint16  // its number, the low bits
+	out        uint16  // sent, in outUnits, whether any report tells of it or not
 }
 
 type lossState uint8
@@ -56,6 +57,7 @@ type loss struct {
 	slot   int64 // number of the first open one
 	late   bool  // packets come late by so much that the last observations say little
 	newest int64 // sent, of what was told of, in ns
+	outs   outflow
 
 	ignored bool // it bounds nothing
 
@@ -100,7 +102,7 @@ func (l *loss) add(sent int64, size, lost float64) {
 // closed returns the observation of a slot that is closed, else the first open one.
 func (l *loss) closed(slot int64) *observation {
 	for i := range l.past[:l.n] {
-		if l.past[i].slot == uint32(slot) {
+		if l.past[i].slot == uint16(slot) {
 			return &l.past[i]
 		}
 	}
@@ -116,7 +118,7 @@ func (l *loss) close() bool {
 	if o.size <= 0 {
 		return false
 	}
-	o.slot = uint32(l.slot - 1)
+	o.slot, o.out = uint16(l.slot-1), l.outs.of(l.slot-1)
 	copy(l.past[1:], l.past[:])
 	l.past[0] = o
 	l.n = min(l.n+1, observations)

@@ -418,6 +418,7 @@ func TestStepWhereFeedbackIsLost(t *testing.T) {
 				told = rnd.Float64() < 0.3
 			}
 			size := rate / 8 / 200
+			l.outs.add(now, int(size))
 			if r.sent(now, int(size)); told {
 				lost := 0.0
 				if rnd.Float64() < 0.6 {

@@ -41,27 +41,26 @@ const (
 
 // random is the step test and its result.
 type random struct {
-	more        bool // steps are upwards
-	untold      bool // feedback is lost as well, and tells of a part of what is sent
-	proved      bool
-	share       float64 // lost, as proved
-	began       int64   // the part of the step that is looked at, in ns; 0: none
-	ends        int64   // of it
-	looked      int64   // at for how long in the parts before
-	asked       int64   // since when it is to be looked into, in ns
-	before      float64 // share lost before
-	beforeKB    float64
-	beforeRate  float64
-	arrived     float64 // bit/s, before
-	rate        float64 // to be sent within a step downwards, bit/s
-	depends     bool    // the last test found so
-	rest        float64 // the share lost all the same, where the step was downwards
-	size, lost  float64 // within the step, in kB, as far as is told
-	out, flowed float32 // sent within it, and since flowAt, in kB
-	flow        float32 // sent of late, in kbit/s
-	flowAt      int64
-	next, wait  int64
-	noisy       int64 // when there was a queue last
+	more       bool // steps are upwards
+	untold     bool // feedback is lost as well, and tells of a part of what is sent
+	proved     bool
+	share      float64 // lost, as proved
+	began      int64   // the part of the step that is looked at, in ns; 0: none
+	ends       int64   // of it
+	looked     int64   // at for how long in the parts before
+	asked      int64   // since when it is to be looked into, in ns
+	before     float64 // share lost before
+	beforeKB   float32
+	beforeRate float64
+	arrived    float64 // bit/s, before
+	rate       float64 // to be sent within a step downwards, bit/s
+	depends    bool    // the last test found so
+	learn      bool    // what is lost all the same is to be found out yet
+	rest       float32 // the share lost all the same, where the step was downwards
+	size, lost float32 // within the step, in kB, as far as is told
+	out        float32 // sent within it, in kB
+	next, wait int64
+	noisy      int64 // when there was a queue last
 }
 
 // running says whether less or more is to be sent now.
@@ -70,28 +69,16 @@ func (r *random) running(now int64) bool { return r.began != 0 && (r.more || now
 // add takes a packet that arrived or was lost.
 func (r *random) add(sent int64, size, lost float64) {
 	if r.began != 0 && sent >= r.began && sent < r.ends {
-		r.size += size / 1e3
-		r.lost += lost / 1e3
+		r.size += float32(size / 1e3)
+		r.lost += float32(lost / 1e3)
 	}
 }
 
 // sent takes a packet that is sent.
 func (r *random) sent(now int64, size int) {
-	kB := float32(size) / 1e3
-	r.flowed += kB
 	if r.began != 0 && now >= r.began && now < r.ends {
-		r.out += kB
+		r.out += float32(size) / 1e3
 	}
-}
-
-// flows follows how much is sent.
-func (r *random) flows(now int64) {
-	dt := float32(now-r.flowAt) / 1e9
-	if dt < 0.2 {
-		return
-	}
-	r.flow += (r.flowed*8/dt - r.flow) * min(dt, 1)
-	r.flowed, r.flowAt = 0, now
 }
 
 func (r *random) quiet(now int64) bool { return now-r.noisy >= stepQuiet }
@@ -112,9 +99,6 @@ func (r *random) asks(now int64, p float64) bool {
 
 // step goes on with the test. It says whether it has just ended.
 func (r *random) step(now, rtt int64, l *loss, arrived float64) (ended bool) {
-	if r.began == 0 {
-		r.flows(now)
-	}
 	p, kB, rate := l.recent(4)
 	if all, most, long := l.recent(observations); l.late { // some of it will come yet
 		p, kB, rate = min(p, all), most, long
@@ -123,19 +107,23 @@ func (r *random) step(now, rtt int64, l *loss, arrived float64) (ended bool) {
 		r.review(now, p, kB)
 		return false
 	}
+	if r.fell(now, l, arrived) {
+		return true
+	}
 	if r.began == 0 {
 		asks := r.asks(now, p)
 		if !asks || r.asked == 0 {
 			r.asked = now
 		}
 		if asks && kB > 20 && l.n >= observationsLeast && (!r.more || l.steady(p, kB) || now-r.asked > stepWait) {
-			untold := !l.late && rate < stepTold*float64(r.flow)*1e3
+			flow := l.outs.rate(now)
+			untold := !l.late && rate < stepTold*flow
 			if untold {
-				rate = float64(r.flow) * 1e3
+				rate = flow
 			}
 			*r = random{
-				untold: untold, flow: r.flow, flowed: r.flowed, flowAt: r.flowAt, more: r.more, began: now, ends: now + stepSpan, rate: rate * min(max(0.95-p, stepDeep), stepFlat),
-				before: p, beforeKB: kB, beforeRate: rate, arrived: arrived, next: r.next, wait: r.wait, noisy: r.noisy,
+				untold: untold, more: r.more, began: now, ends: now + stepSpan, rate: rate * min(max(0.95-p, stepDeep), stepFlat),
+				before: p, beforeKB: float32(kB), beforeRate: rate, arrived: arrived, next: r.next, wait: r.wait, noisy: r.noisy,
 			}
 		}
 		return false
@@ -150,7 +138,7 @@ func (r *random) step(now, rtt int64, l *loss, arrived float64) (ended bool) {
 func (r *random) judge(now int64) bool {
 	span := float64(r.looked + r.ends - r.began)
 	r.depends = false
-	kB := r.size
+	kB := float64(r.size)
 	if r.untold {
 		kB = float64(r.out)
 	}
@@ -161,11 +149,11 @@ func (r *random) judge(now int64) bool {
 		}
 		return true
 	}
-	p := r.lost / r.size
+	p := float64(r.lost / r.size)
 	expected := max(0, 1-(1-r.before)*r.beforeRate/sent) // if as much arrives as before
 	change := expected - r.before
 	shown := (p - r.before) / change
-	deviation := math.Sqrt(r.before * (1 - r.before) * (1/r.size + 1/r.beforeKB))
+	deviation := math.Sqrt(r.before * (1 - r.before) * float64(1/r.size+1/r.beforeKB))
 	if deviation > math.Abs(change)/4 && span < stepMost {
 		if r.more {
 			r.looked, r.began = int64(span), now
@@ -183,8 +171,8 @@ func (r *random) judge(now int64) bool {
 		r.proved, r.share, r.wait = true, min(p, r.before), 0
 		return true
 	}
-	if r.depends = true; !r.more {
-		r.rest = p
+	if r.depends, r.learn = true, r.more; !r.more {
+		r.rest = float32(p)
 	} else {
 		r.arrived = max(r.arrived, (1-p)*sent) // so much comes while too much is sent, also where less was sent before
 	}

@@ -100,7 +100,7 @@ func (e *Estimator) byLoss() (recovered bool) {
 			e.ceiling = ceiling{}
 			return true
 		case e.random.depends:
-			e.ceiling.found(e.now, e.random.arrived, e.random.rest, e.random.more)
+			e.ceiling.found(e.now, e.random.arrived, float64(e.random.rest), e.random.learn)
 		}
 	}
 	if e.ceiling.rate > e.capacity.rate {

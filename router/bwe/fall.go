@@ -1,0 +1,139 @@
+package bwe
+
+import "math"
+
+// What is sent may fall by itself, as a picture gets smaller: that answers for nothing what a step would be made for. As much less
+// arrives where loss is random; where it depends on the rate as much arrives as before, and less is lost.
+const (
+	// fallShare is the share of what was sent up to which what is sent must have fallen. Higher tells sooner, and errs more.
+	fallShare = 0.6
+	// fallLoss is the share of loss from which on a fall says something. Lower takes for random what comes and goes.
+	fallLoss = 0.2
+	// fallLeast and fallMost are so many observations after the fall, and fallBefore those at least before it.
+	fallLeast, fallMost, fallBefore = 3, 8, 3
+	// fallRandom and fallDepends are which part of what loss that depends on the rate would do must be seen for either. In between it is waited.
+	fallRandom, fallDepends = 0.3, 0.5
+)
+
+// outflow is how much was sent of late, whether any report tells of it or not.
+type outflow struct {
+	parts  [outParts]uint16 // in outUnits, of a time observed each
+	newest uint32           // number of the newest, the low bits
+}
+
+const (
+	// outParts times observed is for how long that is remembered. Shorter knows nothing of what is told of late.
+	outParts = 16
+	// outUnit is the unit, in bytes. Lower bounds the rate that can be told: with 64 at 134 Mbit/s.
+	outUnit = 64
+)
+
+// add takes a packet that is sent.
+func (o *outflow) add(now int64, size int) {
+	part := uint32(now / observed)
+	if part-o.newest >= outParts {
+		*o = outflow{newest: part}
+	}
+	for o.newest != part {
+		o.newest++
+		o.parts[o.newest%outParts] = 0
+	}
+	p := &o.parts[part%outParts]
+	*p = uint16(min(int(*p)+(size+outUnit/2)/outUnit, math.MaxUint16))
+}
+
+// of is how much was sent within an observation, in outUnits; 0: nothing, or it is not known any more.
+func (o *outflow) of(slot int64) uint16 {
+	if back := o.newest - uint32(slot); back >= outParts {
+		return 0
+	}
+	return o.parts[slot%outParts]
+}
+
+// rate is that of the last second, the part in hand left out, in bit/s.
+func (o *outflow) rate(now int64) float64 {
+	sum := 0
+	for back := range int64(4) {
+		sum += int(o.of(now/observed - 1 - back))
+	}
+	return float64(sum) * outUnit * 8
+}
+
+// flowing is observations together.
+type flowing struct {
+	n               int
+	out, size, lost float64 // in kB
+}
+
+func (f *flowing) take(o *observation) {
+	f.n++
+	f.out += float64(o.out) * outUnit / 1e3
+	f.size += float64(o.size)
+	f.lost += float64(o.lost)
+}
+
+func (f *flowing) share() float64 { return f.lost / max(f.size, 1e-3) }
+func (f *flowing) rate() float64  { return f.out * 8e12 / observed / float64(max(f.n, 1)) }
+
+// fell looks for a fall of what is sent, and says whether it has shown what the loss depends on.
+func (r *random) fell(now int64, l *loss, arrived float64) (ended bool) {
+	if now < r.next || l.late || !r.quiet(now) {
+		return false
+	}
+	var after flowing
+	for k := range min(l.n, fallMost) {
+		if after.take(&l.past[k]); after.n < fallLeast {
+			continue
+		}
+		before := l.higher(k+1, after.rate()/fallShare)
+		if random, told := before.compare(&after); told {
+			r.began = 0
+			r.conclude(now, random, &before, &after, arrived)
+			return true
+		}
+	}
+	return false
+}
+
+// conclude takes what a fall has shown.
+func (r *random) conclude(now int64, random bool, before, after *flowing, arrived float64) {
+	if random {
+		r.proved, r.share, r.wait = true, min(before.share(), after.share()), 0
+		return
+	}
+	r.depends, r.learn, r.rest = true, true, 0
+	r.arrived = max(arrived, (1-before.share())*before.rate())
+	r.retry(now)
+}
+
+// higher is the observations, from one on, in which as much was sent at least, and some of it lost.
+func (l *loss) higher(from int, rate float64) (f flowing) {
+	for k := from; k < l.n; k++ {
+		o := &l.past[k]
+		if o.sent() >= rate && o.lossy() && k+1 < l.n && l.past[k+1].lossy() {
+			f.take(o)
+		}
+	}
+	return f
+}
+
+// sent is the rate of all that was sent, in bit/s.
+func (o *observation) sent() float64 { return float64(o.out) * outUnit * 8e9 / observed }
+
+// lossy says whether some of what was sent was lost.
+func (o *observation) lossy() bool { return o.lost > stepLoss*o.size }
+
+// compare tells random loss from one that depends on the rate, if that is certain.
+func (f *flowing) compare(after *flowing) (random, told bool) {
+	p := f.share()
+	if f.n < fallBefore || p < fallLoss || after.size < 1 {
+		return false, false
+	}
+	change := p - max(0, 1-(1-p)*f.rate()/after.rate()) // if as much arrives as before
+	deviation := math.Sqrt(p * (1 - p) * (1/f.size + 1/after.size))
+	if deviation > change/4 {
+		return false, false
+	}
+	shown := (p - after.share()) / change
+	return shown < fallRandom, shown < fallRandom || shown > fallDepends
+}

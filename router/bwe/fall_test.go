@@ -1,0 +1,114 @@
+package bwe
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// fall is what was sent, and how much less is after a time, and what of that is lost.
+type fall struct {
+	from, to float64            // bit/s
+	lost     func(float64) bool // by a number drawn from [0, 1)
+	police   float64            // bit/s that a policer lets pass; 0: there is none
+	told     float64            // the share of reports that arrive
+	queue    bool
+}
+
+// run has that be followed for ten seconds, and returns what was found, and how long after the fall.
+func (x *fall) run(seed uint64) (r random, after float64) {
+	const fell = int64(102e9)
+	rnd := rand.New(rand.NewPCG(seed, 5))
+	r.more, r.next = true, 0
+	var l loss
+	bucket, told, past := 20e3, true, l
+	for now := int64(100e9); now < 110e9; now += 2 * msec {
+		rate := x.from
+		if now >= fell {
+			rate = x.to
+		}
+		if now%(100*msec) == 0 {
+			told = rnd.Float64() < x.told
+		}
+		size := rate / 8 / 500
+		lost := x.lost != nil && x.lost(rnd.Float64())
+		if bucket = min(bucket+x.police/8/500, 20e3); x.police > 0 && now > 100.5e9 {
+			if lost = bucket < size; !lost {
+				bucket -= size
+			}
+		}
+		if l.outs.add(now, int(size)); told {
+			gone := 0.0
+			if lost {
+				gone = size
+			}
+			l.add(now, size, gone)
+		}
+		for more, _ := l.due(); more; more, _ = l.due() {
+		}
+		if x.queue {
+			r.noisy = now
+		}
+		if past != l && r.fell(now, &l, 0) {
+			return r, float64(now-fell) / 1e9
+		}
+		past = l
+	}
+	return r, math.Inf(1)
+}
+
+// TestFallShowsWhatLossDependsOn: what is sent falls by itself, and as much of it is lost, or none.
+func TestFallShowsWhatLossDependsOn(t *testing.T) {
+	of := func(share float64) func(float64) bool { return func(x float64) bool { return x < share } }
+	for name, x := range map[string]struct {
+		fall
+		proved, depends bool
+		after           float64 // seconds
+	}{
+		"70 %":                          {fall{from: 3e6, to: 1e6, lost: of(.7), told: 1}, true, false, 1.5},
+		"70 %, of reports as well":      {fall{from: 3e6, to: 1e6, lost: of(.7), told: .3}, true, false, 5},
+		"85 %":                          {fall{from: 3e6, to: 1e6, lost: of(.85), told: 1}, true, false, 1.5},
+		"30 %":                          {fall{from: 3e6, to: 1e6, lost: of(.3), told: 1}, true, false, 1.5},
+		"policed":                       {fall{from: 3e6, to: 300e3, police: 500e3, told: 1}, false, true, 1.5},
+		"policed, and too much still":   {fall{from: 3e6, to: 1e6, police: 500e3, told: 1}, false, true, 1.5},
+		"policed, and reports are lost": {fall{from: 3e6, to: 600e3, police: 500e3, told: .5}, false, true, 5},
+		"hardly less is sent":           {fall{from: 3e6, to: 2.4e6, lost: of(.7), told: 1}, false, false, 0},
+		"little is lost":                {fall{from: 3e6, to: 1e6, lost: of(.1), told: 1}, false, false, 0},
+		"nothing is":                    {fall{from: 3e6, to: 1e6, told: 1}, false, false, 0},
+		"with a queue":                  {fall{from: 3e6, to: 1e6, lost: of(.7), told: 1, queue: true}, false, false, 0},
+	} {
+		wrong, late := 0, 0
+		for seed := range uint64(20) {
+			r, after := x.run(seed)
+			switch {
+			case r.proved && !x.proved, r.depends && !x.depends, after < 0:
+				wrong++
+			case (x.proved || x.depends) && after > x.after:
+				late++
+			case x.depends && math.Abs(r.arrived/500e3-1) > 0.2:
+				t.Errorf("%s: %.0f kbit/s arrive", name, r.arrived/1e3)
+			}
+		}
+		if wrong > 0 || late > 2 {
+			t.Errorf("%s: %d of 20 are wrong, %d late", name, wrong, late)
+		}
+	}
+}
+
+// TestWhatIsSentIsRemembered for some seconds, in parts of a quarter.
+func TestWhatIsSentIsRemembered(t *testing.T) {
+	var o outflow
+	for now := int64(100e9); now < 105e9; now += msec {
+		o.add(now, 640)
+	}
+	if r := o.rate(105e9); math.Abs(r/5.12e6-1) > 0.01 {
+		t.Errorf("%.0f bit/s", r)
+	}
+	if o.of(100e9/observed) != 0 || o.of(104e9/observed) != 2500 || o.of(106e9/observed) != 0 {
+		t.Errorf("%d, %d, %d", o.of(100e9/observed), o.of(104e9/observed), o.of(106e9/observed))
+	}
+	o.add(300e9, 64)
+	if r := o.rate(300.3e9); r != 512 {
+		t.Errorf("%.0f bit/s, after a pause", r)
+	}
+}
