@@ -89,6 +89,9 @@ func TestTransportWideFeedbackRules(t *testing.T) {
 	s.watch(6, "s", 1, Camera, High)
 	s.run(2 * time.Second)
 	all := &rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 60e3}
+	s.join(7, 7, nil, seatVideo("s", 8000))
+	s.rtcp(7, all)
+	require.Nil(t, s.c.peers[7].down.net, "it will give it")
 	s.rtcp(6, all)
 	require.Nil(t, s.c.peers[6].down.net.bound)
 	kbps, _ := v.got(time.Second)
@@ -113,6 +116,23 @@ func TestNothingIsBoundedWithoutEstimates(t *testing.T) {
 	s.rtcp(4, &rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 60e3})
 	kbps, _ := views[0].got(2 * time.Second)
 	require.Greater(t, kbps, 900.)
+}
+
+// TestWhoIsSentNothingIsNotBounded: what a peer tells before it has a section to receive in is of nothing, and does not keep those that it gets then
+// from being measured.
+func TestWhoIsSentNothingIsNotBounded(t *testing.T) {
+	s, _ := foreigners(t)
+	sub := s.join(6, 6, nil)
+	for range 3 {
+		s.rtcp(6, &rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 60e3}, &rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: 77, FractionLost: 255}}})
+		s.run(time.Second)
+	}
+	require.Nil(t, s.c.peers[6].down.net)
+	s.must(s.c.update(6, []packet.Section{seatVideo("s", 7000)}, nil, s.now))
+	s.watch(6, "s", 1, Camera, High)
+	s.run(2 * time.Second)
+	require.Nil(t, s.c.peers[6].down.net)
+	require.NotEmpty(t, sub.rtp)
 }
 
 // FuzzForeignReports has a receiver that is bounded by what it tells send any RTCP.

@@ -450,14 +450,19 @@ func TestParameterSetsComeOutOfTheCache(t *testing.T) {
 
 // TestAPictureIsNotGivenUpForAnOldOne: who changes to another layer keeps what it has until a keyframe that is no older than a moment.
 func TestAPictureIsNotGivenUpForAnOldOne(t *testing.T) {
-	a := newAudience(t, 1, Low)
-	st := a.c.present(TrackKey{1, Camera}).layers[0]
-	for i, l := range a.layers {
-		a.deliver(1, false, l.keyframe(uint16(320*(i+1)), uint16(180*(i+1))))
-	}
-	a.flow(200 * time.Millisecond)
-	a.watch(10, "5", 1, Camera, High)
-	if a.pass(10 * time.Millisecond); len(st.sinks) != 1 || a.pub.plis() != 1 {
-		t.Errorf("fed by the lower layer: %v, %d requests", len(st.sinks) == 1, a.pub.plis())
+	for age, old := range map[time.Duration]bool{40 * time.Millisecond: false, 200 * time.Millisecond: true} {
+		a := newAudience(t, 2, Low)
+		a.watch(11, "5", 1, Camera, High) // so that the upper layer is cached
+		a.flow(200 * time.Millisecond)
+		for i, l := range a.layers {
+			a.deliver(1, false, l.keyframe(uint16(320*(i+1)), uint16(180*(i+1))))
+		}
+		a.flow(age)
+		st, hits := a.c.present(TrackKey{1, Camera}).layers[0], a.c.totals.CacheHits
+		a.watch(10, "5", 1, Camera, High)
+		a.pass(10 * time.Millisecond)
+		if kept, served := len(st.sinks) == 1, a.c.totals.CacheHits > hits; kept != old || served == old || a.pub.plis() == 1 != old {
+			t.Errorf("%v: fed by the lower layer %v, by the cache %v, %d requests", age, kept, served, a.pub.plis())
+		}
 	}
 }

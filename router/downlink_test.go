@@ -125,22 +125,39 @@ func TestWhoAsksForTheRoundTripIsTold(t *testing.T) {
 	require.EqualValues(t, 0x2345_6789, got[0].LastRR)
 }
 
-// TestExtendedReportsThatAreNone are malformed, and change nothing.
+// TestExtendedReportsThatAreNone change nothing. Those that end too soon are counted.
 func TestExtendedReportsThatAreNone(t *testing.T) {
-	w := newWorld(t)
-	w.join(1, 1, map[string]Source{"0": Mic}, pubAudio("0", 100))
-	for name, body := range map[string][]byte{
-		"no sender":               {},
-		"a block without length":  {0, 0, 0, 9, 4, 0, 0},
-		"a block beyond the end":  {0, 0, 0, 9, 4, 0, 0, 9, 1, 1, 1, 1},
-		"a reference of one word": {0, 0, 0, 9, 4, 0, 0, 1, 1, 1, 1, 1},
-		"a DLRR cut short":        {0, 0, 0, 9, 5, 0, 0, 1, 1, 1, 1, 1},
-		"another type":            {0, 0, 0, 9, 77, 0, 0, 0},
+	for name, x := range map[string]struct {
+		body      []byte
+		malformed bool
+	}{
+		"no sender":                {nil, true},
+		"a block beyond the end":   {[]byte{0, 0, 0, 9, 4, 0, 0, 9, 1, 1, 1, 1}, true},
+		"the second one beyond it": {[]byte{0, 0, 0, 9, 77, 0, 0, 0, 5, 0, 0, 1}, true},
+		"a reference of one word":  {[]byte{0, 0, 0, 9, 4, 0, 0, 1, 1, 1, 1, 1}, false},
+		"one of three":             {[]byte{0, 0, 0, 9, 4, 0, 0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, false},
+		"a DLRR cut short":         {[]byte{0, 0, 0, 9, 5, 0, 0, 1, 1, 1, 1, 1}, false},
+		"another type":             {[]byte{0, 0, 0, 9, 77, 0, 0, 0}, false},
 	} {
-		raw := append([]byte{0x80, 207, 0, byte((len(body) + 3) / 4)}, body...)
-		w.deliver(1, true, raw)
+		w := newWorld(t)
+		w.join(1, 1, map[string]Source{"0": Mic}, pubAudio("0", 100))
+		w.deliver(1, true, append([]byte{0x80, 207, 0, byte(len(x.body) / 4)}, x.body...))
 		require.Zero(t, w.c.peers[1].rtt, name)
 		require.Zero(t, w.c.peers[1].reports.heard, name)
+		require.Equal(t, x.malformed, w.drops(DropMalformed) == 1, name)
 	}
-	require.EqualValues(t, 3, w.drops(DropMalformed))
+}
+
+// TestOneEchoOfAReport counts, however many there are.
+func TestOneEchoOfAReport(t *testing.T) {
+	w := newWorld(t)
+	w.join(1, 1, map[string]Source{"0": Mic}, pubAudio("0", 100))
+	echoes := &rtcp.DLRRReportBlock{}
+	for i := range int64(80) {
+		at := clock.Middle(clock.ToNTP(w.now - 100*ms - i*10*ms))
+		echoes.Reports = append(echoes.Reports, rtcp.DLRRReport{SSRC: w.c.ssrc, LastRR: at})
+	}
+	w.rtcp(1, &rtcp.ExtendedReport{SenderSSRC: 9, Reports: []rtcp.ReportBlock{echoes}})
+	require.InDelta(t, 100*ms, w.c.peers[1].rtt, float64(ms))
+	require.EqualValues(t, w.c.peers[1].rtt, w.c.totals.RTT.Sum, "counted once")
 }

@@ -148,7 +148,7 @@ func (c *core) stepNetworks() {
 			p.down.book(c.now)
 			c.sendLost(p)
 			n.est.Tick(c.now)
-			n.est.Freeze(c.over.shed.Level() > 0)
+			n.est.Freeze(c.overloaded())
 			c.protect(p)
 			c.probe(p)
 		}

@@ -60,13 +60,16 @@ func (c *core) observe(b *packet.Batch, wait int64) {
 			if c.over.shed.Observe(c.now, wait, c.over.crowded) {
 				c.changeLevel()
 			}
-			if c.over.shed.Level() > shed.Nothing {
+			if c.overloaded() {
 				c.over.heard.Store(c.now)
 			}
 			return
 		}
 	}
 }
+
+// overloaded says whether the room leaves something out, as it does not keep up.
+func (c *core) overloaded() bool { return c.over.shed.Level() > shed.Nothing }
 
 // changeLevel has the streams follow the level of shedding.
 func (c *core) changeLevel() {

@@ -48,13 +48,18 @@ func (c *core) probe(p *peer) {
 	case !p.ready:
 		return
 	case by == nil:
-		n.trial.try(c.now, n)
+		if !c.overloaded() {
+			n.trial.try(c.now, n)
+		}
 		return
 	}
 	e := n.est.Estimate()
 	if e.Extra > 0 {
 		c.beginCluster(p, by, probe.Cluster{Rate: e.Extra, Bytes: int(e.Extra / 8 * netStep / 1e9), Packets: 1})
 		return
+	}
+	if c.overloaded() {
+		return // it would be measured how late the room is, and make it later
 	}
 	cluster, ok := n.probes.control.Next(c.now, probe.State{
 		Capacity: e.Capacity, Need: enough * n.share.need, Sent: n.load.rate, Queue: e.Queue, RTT: p.rtt, Limited: e.Limited,

@@ -40,6 +40,7 @@ type viewer struct {
 	asked   int64                    // when a keyframe was asked for last
 	sr      lastReport
 	twcc    *twcc.Recorder
+	clock   int64         // its clock, ahead of the simulation's
 	every   time.Duration // between transport-wide feedback
 	stats   watched
 	tells   tells
@@ -163,7 +164,7 @@ func (v *viewer) take(d *departure) {
 	now := v.s.now
 	v.stats.bytes += d.size
 	if d.told {
-		v.twcc.Record(1, d.number, (now-v.s.began)/1e3+1e9)
+		v.twcc.Record(1, d.number, (now+v.clock-v.s.began)/1e3+1e10)
 	}
 	switch {
 	case d.sound != nil:

@@ -264,9 +264,10 @@ func TestWithoutABeginningAKeyframeIsAskedFor(t *testing.T) {
 	play(2 * time.Second)
 	k := w.c.peers[3].down.sinks["s"]
 	k.thinTo(0)
-	play(time.Second)
-	k.thinTo(whole)
 	pub.clear()
+	play(3 * time.Second)
+	require.Zero(t, pub.plis(), "it is to get no more")
+	k.thinTo(whole)
 	play(time.Second)
 	require.Zero(t, pub.plis(), "it may begin anew by itself")
 	play(2 * time.Second)

@@ -94,7 +94,7 @@ type queue struct {
 // is taken for, in bit/s.
 func (q *queue) packet(sent, arrived int64, size int, capacity float64) (waited float64) {
 	delay := arrived - sent
-	if !q.known || abs(delay-q.zero) > 1e15 {
+	if !q.known || abs(delay-q.zero) > leap {
 		*q = queue{zero: delay, known: true, bucket: -1, lowest: math.Inf(1)}
 	}
 	d := float64(delay - q.zero)

@@ -91,6 +91,7 @@ func TestMoreIsTried(t *testing.T) {
 		require.False(t, b.Try(at*s, 2e6))
 	}
 	require.InDelta(t, 600e3, b.Rate(), 1, "it has got through")
+	require.False(t, b.Try(31*s, 500e3), "nobody wants more")
 	require.True(t, b.Try(31*s, 2e6))
 	require.InDelta(t, 900e3, b.Rate(), 1)
 	require.True(t, b.report(32, 900, 0.3), "one report is enough: it is known what for")
@@ -98,9 +99,66 @@ func TestMoreIsTried(t *testing.T) {
 	require.False(t, b.Try(61*s, 2e6))
 	require.True(t, b.Try(62*s, 2e6), "after twice the time")
 	require.False(t, b.Try(63*s, 2e6), "there is one")
+	require.False(t, b.Try(91*s, 2e6))
 	require.InDelta(t, 900e3, b.Rate(), 1)
 	require.False(t, b.Try(92*s, 2e6), "no report comes any more")
 	require.InDelta(t, 600e3, b.Rate(), 1)
+}
+
+// TestATrialLasts for three seconds and three reports, whichever takes longer.
+func TestATrialLasts(t *testing.T) {
+	for every, ends := range map[int64]int64{s / 2: 28 * s, 2 * s: 31 * s} {
+		var b Bound
+		b.report(10, 1600, 0.5)
+		b.report(11, 800, 0.5)
+		require.True(t, b.Try(25*s, 550e3))
+		require.InDelta(t, 550e3, b.Rate(), 1, "no more than is wanted")
+		for at := 25*s + every; at <= ends; at += every {
+			b.Report(Reported{From: at - every, To: at, Sent: 550e3, Arrived: 550e3})
+			require.False(t, b.Try(at, 2e6))
+		}
+		require.False(t, b.Try(ends+trialAgain-1, 2e6), "not over before %v", ends)
+		require.True(t, b.Try(ends+trialAgain, 2e6), "over at %v", ends)
+	}
+}
+
+// TestTrialsThatFail wait longer each time, but not for one trouble that has bounded the rate twice, nor for what is long ago.
+func TestTrialsThatFail(t *testing.T) {
+	var b Bound
+	require.True(t, b.report(10, 1600, 0.5))
+	require.True(t, b.report(12, 1500, 0.5), "the same trouble")
+	require.False(t, b.Try(26*s, 2e6))
+	require.True(t, b.Try(27*s, 2e6))
+	require.True(t, b.report(29, 600, 0.5))
+	require.False(t, b.Try(58*s, 2e6))
+	require.True(t, b.Try(59*s, 2e6), "after twice the time")
+	require.True(t, b.report(300, 600, 0.5))
+	require.False(t, b.Try(314*s, 2e6))
+	require.True(t, b.Try(315*s, 2e6), "four minutes later as if it were the first one")
+}
+
+// TestTrialsOfWhoTellsRates: it gets through if more is told because of it, also if that goes on for long.
+func TestTrialsOfWhoTellsRates(t *testing.T) {
+	for name, x := range map[string]struct{ told, more, ends, next float64 }{
+		"as before":       {told: 200e3, more: 1, ends: 28, next: 43},
+		"a little more":   {told: 202e3, more: 1, ends: 29, next: 31},
+		"more and more":   {told: 202e3, more: 1.01, ends: 55, next: 57},
+		"all of it":       {told: 300e3, more: 1, ends: 29, next: 31},
+		"less than it is": {told: 190e3, more: 1, ends: 26, next: 41},
+	} {
+		var b Bound
+		b.Told(10*s, 200e3)
+		require.True(t, b.Try(25*s, 900e3))
+		for at, told := int64(26), x.told; at <= int64(x.ends); at, told = at+1, told*x.more {
+			require.NotZero(t, b.trial.rate, "%s at %d", name, at)
+			b.Told(at*s, told)
+			b.report(at, 200, 0)
+			require.False(t, b.Try(at*s, 900e3))
+		}
+		require.Zero(t, b.trial.rate, name)
+		require.False(t, b.Try(int64(x.next)*s-1, 900e3), name)
+		require.True(t, b.Try(int64(x.next)*s, 900e3), name)
+	}
 }
 
 // TestMoreIsTriedThanIsTold: who tells a rate tells no more than comes, for as long as no more does.

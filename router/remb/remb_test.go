@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 	require.True(t, ok)
 	require.InEpsilon(t, float64(1<<18-1)*(1<<63), m.Rate, 1e-9, "the most that can be said")
 	for name, fci := range map[string][]byte{
-		"empty": nil, "short": []byte("REMB\x00\x00\x00"), "other": []byte("REMA\x00\x00\x00\x00"),
+		"empty": nil, "a name": []byte("REMB"), "short": []byte("REMB\x00\x00\x00"), "other": []byte("REMA\x00\x00\x00\x00"),
 		"more SSRCs than there are": []byte("REMB\x02\x00\x00\x00\x00\x00\x00\x07"), "fewer": []byte("REMB\x00\x00\x00\x00\x00\x00\x00\x07"),
 	} {
 		_, ok := Parse(fci)

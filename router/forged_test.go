@@ -1,0 +1,176 @@
+package router
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"parlor/router/shed"
+)
+
+// What peers tell can be wrong, or forged. It moves at most what they are sent themselves.
+
+// feedbackOf is transport-wide feedback of count packets from base on, whatever sense its chunks and deltas make.
+func feedbackOf(base, count uint16, reference uint32, chunks []uint16, deltas []byte) []byte {
+	b := append([]byte{0x8f, 205, 0, 0}, make([]byte, 8)...)
+	b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, base), count)
+	b = append(b, byte(reference>>16), byte(reference>>8), byte(reference), 0)
+	for _, x := range chunks {
+		b = binary.BigEndian.AppendUint16(b, x)
+	}
+	b = append(b, deltas...)
+	b = append(b, make([]byte, -len(b)&3)...)
+	binary.BigEndian.PutUint16(b[2:], uint16(len(b)/4-1))
+	return b
+}
+
+// pair is a camera in three layers, and two who watch it over good networks.
+func pair(t *testing.T) (s *sim, v, other *viewer) {
+	s = newSim(t, 1, calm)
+	s.pad, s.keys = 560, 8
+	s.camera(1, 1, 1, 3, 8).scaled = true
+	s.talk(50, s.now+int64(time.Hour))
+	v, other = s.viewer(4, true), s.viewer(5, true)
+	for _, x := range []*viewer{v, other} {
+		s.watch(x.id, "s", 1, Camera, High)
+		s.watch(x.id, "a", 50, Mic, High)
+	}
+	s.run(5 * time.Second)
+	return s, v, other
+}
+
+// goesOn checks that what somebody is sent has gone on for a time: all pictures, and all sound.
+func (v *viewer) goesOn(d time.Duration, do func()) {
+	frames, heard := v.buffer.decoded, len(v.heard)
+	do()
+	require.InDelta(v.s.t, 25*d.Seconds(), v.buffer.decoded-frames, 2, "frames for %d", v.id)
+	require.InDelta(v.s.t, 50*d.Seconds(), len(v.heard)-heard, 2, "packets of sound for %d", v.id)
+}
+
+// TestForgedFeedback beside the true one: nobody else notices, and who has forged it is sent all again once that is over.
+func TestForgedFeedback(t *testing.T) {
+	const came, cameLate, most = 1 << 13, 2 << 13, 1<<13 - 1
+	backwards := make([]byte, 400)
+	for i := range 200 {
+		backwards[2*i] = 0x80
+	}
+	for name, x := range map[string]struct {
+		forge     func(next uint16, i uint32) []byte
+		malformed bool
+	}{
+		"all came at once": {forge: func(n uint16, _ uint32) []byte {
+			return feedbackOf(n-200, 200, 5, []uint16{came | 200}, make([]byte, 200))
+		}},
+		"all is lost": {forge: func(n uint16, _ uint32) []byte { return feedbackOf(n-200, 200, 5, []uint16{200}, nil) }},
+		"never sent": {forge: func(n uint16, _ uint32) []byte {
+			return feedbackOf(n+500, 200, 5, []uint16{came | 200}, make([]byte, 200))
+		}},
+		"of all numbers": {forge: func(n uint16, _ uint32) []byte {
+			return feedbackOf(n, 1<<16-1, 5, []uint16{most, most, most, most, most, most, most, most, 7}, nil)
+		}},
+		"before it left": {forge: func(n uint16, _ uint32) []byte { return feedbackOf(n-200, 200, 5, []uint16{cameLate | 200}, backwards) }},
+		"at any time": {forge: func(n uint16, i uint32) []byte {
+			return feedbackOf(n-50, 50, i*0x555555, []uint16{came | 50}, make([]byte, 50))
+		}},
+		"the same again":   {forge: func(uint16, uint32) []byte { return feedbackOf(100, 200, 5, []uint16{came | 200}, make([]byte, 200)) }},
+		"of nothing":       {forge: func(n uint16, _ uint32) []byte { return feedbackOf(n, 0, 5, nil, nil) }},
+		"without times":    {forge: func(n uint16, _ uint32) []byte { return feedbackOf(n-200, 200, 5, []uint16{came | 200}, nil) }, malformed: true},
+		"without statuses": {forge: func(n uint16, _ uint32) []byte { return feedbackOf(n-200, 200, 5, nil, nil) }, malformed: true},
+		"cut": {forge: func(uint16, uint32) []byte {
+			return []byte{0x8f, 205, 0, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0, 1}
+		}, malformed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, v, other := pair(t)
+			d, o := &s.c.peers[4].down, &s.c.peers[5].down
+			before := o.net.est.Estimate().Capacity
+			other.goesOn(5*time.Second, func() {
+				for i := range uint32(50) {
+					s.deliver(4, true, x.forge(d.sent.Next(), i))
+					s.run(100 * time.Millisecond)
+					rate := d.net.est.Estimate().Capacity
+					require.True(t, rate >= 50e3 && rate <= 50e6, rate)
+				}
+			})
+			require.GreaterOrEqual(t, o.net.est.Estimate().Capacity, before)
+			require.Zero(t, o.told.lost)
+			if x.malformed {
+				require.EqualValues(t, 50, s.drops(DropMalformed))
+				require.Zero(t, d.told.lost)
+			} else {
+				require.Zero(t, s.drops(DropMalformed))
+			}
+			require.LessOrEqual(t, d.told.arrived, uint64(d.sent.Next()))
+			s.run(20 * time.Second)
+			v.goesOn(5*time.Second, func() { s.run(5 * time.Second) })
+		})
+	}
+}
+
+// TestReportsThatStop: the network of who is not heard any more is taken for less and less if it was full. Where it was not what goes out goes on,
+// and no more. Nobody else notices, and all is as before soon after reports come again.
+func TestReportsThatStop(t *testing.T) {
+	for link, full := range map[string]bool{calm + " rate=600k queue=300ms": true, calm: false} {
+		s, v, other := pair(t)
+		s.draw(4, true, link)
+		s.run(15 * time.Second)
+		e := &s.c.peers[4].down.net.est
+		before := e.Estimate().Capacity
+		s.draw(4, false, "loss=100%")
+		other.goesOn(12*time.Second, func() {
+			s.run(8 * time.Second)
+			bytes := v.stats.bytes
+			s.run(4 * time.Second)
+			require.Equal(t, full, float64(v.stats.bytes-bytes)*8/4 < 300e3, "%d bytes in four seconds", v.stats.bytes-bytes)
+		})
+		require.LessOrEqual(t, e.Estimate().Capacity, before)
+		require.Equal(t, full, e.Estimate().Capacity < before/4)
+		s.draw(4, false, calm)
+		s.run(8 * time.Second)
+		v.goesOn(4*time.Second, func() { s.run(4 * time.Second) })
+		require.Greater(t, e.Estimate().Capacity, before/2)
+	}
+}
+
+// TestClocksThatLeap, of a receiver or a publisher, change nothing of what is sent. A receiver's that leaps forward by some seconds does for ten: that
+// looks like a queue.
+func TestClocksThatLeap(t *testing.T) {
+	for _, leap := range []time.Duration{time.Hour, -time.Hour, -3 * time.Second} {
+		t.Run(leap.String(), func(t *testing.T) {
+			s, v, _ := pair(t)
+			bytes := v.stats.bytes
+			v.goesOn(6*time.Second, func() {
+				s.run(2 * time.Second)
+				v.clock += int64(leap)
+				s.cams[0].clock += int64(leap)
+				s.run(4 * time.Second)
+			})
+			require.Greater(t, float64(v.stats.bytes-bytes)*8/6, 900e3)
+			require.NotZero(t, s.c.peers[1].offset)
+			for _, q := range []Quality{Low, High, Mid, High} {
+				s.watch(4, "s", 1, Camera, q)
+				v.goesOn(2*time.Second, func() { s.run(2 * time.Second) })
+			}
+			s.end()
+			checkWhole(t, 0, v)
+		})
+	}
+}
+
+// TestARoomThatIsOverloadedRaisesNoEstimate: what it sends late looks like a network that has got better afterwards.
+func TestARoomThatIsOverloadedRaisesNoEstimate(t *testing.T) {
+	for _, overloaded := range []bool{false, true} {
+		s, _, _ := pair(t)
+		e := &s.c.peers[4].down.net.est
+		e.Start(600e3)
+		for range 30 {
+			for at := s.now; overloaded && s.c.over.shed.Level() == shed.Nothing; at += int64(shed.Window) {
+				s.c.over.shed.Observe(at, 70*ms, false)
+			}
+			s.run(100 * time.Millisecond)
+		}
+		require.Equal(t, overloaded, e.Estimate().Capacity <= 600e3, "overloaded %v: %.0f", overloaded, e.Estimate().Capacity)
+	}
+}
