@@ -1,10 +1,12 @@
 package router
 
 import (
+	"bytes"
 	"encoding/binary"
 	"testing"
 	"time"
 
+	"github.com/pion/rtp"
 	"github.com/stretchr/testify/require"
 
 	"parlor/router/shed"
@@ -173,4 +175,73 @@ func TestARoomThatIsOverloadedRaisesNoEstimate(t *testing.T) {
 		}
 		require.Equal(t, overloaded, e.Estimate().Capacity <= 600e3, "overloaded %v: %.0f", overloaded, e.Estimate().Capacity)
 	}
+}
+
+// TestDescriptorsThatLie are of their own stream alone: who is sent another notices nothing, numbers go on, and all is as before with the next keyframe.
+func TestDescriptorsThatLie(t *testing.T) {
+	for name, lie := range map[string]func(dd []byte) []byte{
+		"nothing":            func([]byte) []byte { return nil },
+		"cut":                func(dd []byte) []byte { return dd[:2] },
+		"no such template":   func(dd []byte) []byte { return append([]byte{dd[0] | 0x3f}, dd[1:3]...) },
+		"of any other frame": func(dd []byte) []byte { return []byte{dd[0], dd[2] * 91, dd[1]} },
+		"a cut structure":    func(dd []byte) []byte { return append(dd[:3:3], 0x80, 0) },
+		"an endless one":     func(dd []byte) []byte { return append(dd[:3:3], bytes.Repeat([]byte{0xff}, 200)...) },
+		"another each time": func(dd []byte) []byte {
+			return append(append(dd[:3:3], twoByThree[0], twoByThree[1]+dd[2]), twoByThree[2:]...)
+		},
+		"no target is active": func(dd []byte) []byte { return append(dd[:3:3], 0x40, 0, 0) },
+	} {
+		for _, kind := range layeredKinds[:2] {
+			w, s, low, high := onStage(t, kind)
+			w.join(2, 2, map[string]Source{"v": Camera}, pubVideo("v", 200))
+			another := w.join(5, 5, nil, seatVideo("5", 7000))
+			w.watch(5, "5", 2, Camera, High)
+			honest := w.svc(2, 200)
+			honest.mid = "v"
+			w.pictures(s, 4, true)
+			shown := [2]string{low.shown(5000), high.shown(6000)}
+			w.pictures(honest, 1, true)
+			for range 20 {
+				for _, raw := range s.next(false) {
+					var p rtp.Packet
+					w.must(p.Unmarshal(raw))
+					w.must(p.SetExtension(pubExt.DependencyDescriptor, lie(p.GetExtension(pubExt.DependencyDescriptor))))
+					raw, err := p.Marshal()
+					w.must(err)
+					w.deliver(1, false, raw)
+				}
+				w.pictures(honest, 1, false)
+			}
+			require.Len(t, another.seqs(7000), 4+20*2, "%s, %s", name, kind)
+			low.consecutive(5000)
+			high.consecutive(6000)
+			low.clear()
+			high.clear()
+			w.pictures(s, 4, true)
+			require.Equal(t, shown, [2]string{low.shown(5000), high.shown(6000)}, "%s, %s", name, kind)
+			low.consecutive(5000)
+			high.consecutive(6000)
+		}
+	}
+}
+
+// TestLayersThatLie: the layer that is called the lowest, and was, brings more than all others. What counts is what they bring: over a narrow link
+// another one is sent, and who has room for all goes on.
+func TestLayersThatLie(t *testing.T) {
+	s, v, other := pair(t)
+	down := s.draw(4, true, calm+" rate=900k queue=300ms")
+	s.run(15 * time.Second)
+	low := s.cams[0].layers[0]
+	require.Equal(t, "l", low.rid)
+	other.goesOn(20*time.Second, func() {
+		low.size = 20
+		s.run(10 * time.Second)
+		waited, frames, heard := len(down.waited), v.buffer.decoded, len(v.heard)
+		s.run(10 * time.Second)
+		require.Greater(t, v.buffer.decoded-frames, 200)
+		require.Greater(t, len(v.heard)-heard, 490)
+		require.Less(t, percentile(down.waited[waited:], 95), 200.)
+	})
+	track := s.c.present(TrackKey{1, Camera})
+	require.Equal(t, 2, track.rank(track.layers[0]), "it is the highest now")
 }

@@ -148,7 +148,7 @@ func onStage(t *testing.T, kind string) (w *world, s *layeredSender, low, high *
 
 func (w *world) pictures(s *layeredSender, n int, key bool) {
 	for i := range n {
-		w.deliver(1, false, s.next(key && i == 0)...)
+		w.deliver(s.peer, false, s.next(key && i == 0)...)
 		w.pass(33 * time.Millisecond)
 	}
 }
