@@ -135,6 +135,25 @@ func TestWhoIsSentNothingIsNotBounded(t *testing.T) {
 	require.NotEmpty(t, sub.rtp)
 }
 
+// TestWhatABoundedNetworkCarriesByNowIsFound: a link that gets wide again carries all that is wanted within a minute, also to who tells of losses
+// alone.
+func TestWhatABoundedNetworkCarriesByNowIsFound(t *testing.T) {
+	for _, tells := range []tells{tellsRates, tellsLosses} {
+		s := newSim(t, 1, calm)
+		s.pad, s.keys = 560, 8
+		s.camera(1, 1, 1, 3, 8).scaled = true
+		s.draw(4, true, drawn(calm, "rate=400k queue=300ms @18s rate=5M"))
+		v := s.viewerThat(4, true, tells)
+		s.watch(4, "s", 1, Camera, High)
+		s.run(15 * time.Second)
+		kbps, _ := v.got(3 * time.Second)
+		require.Less(t, kbps, 400., "%v", tells)
+		s.run(50 * time.Second)
+		kbps, _ = v.got(3 * time.Second)
+		require.Greater(t, kbps, 1000., "%v", tells)
+	}
+}
+
 // FuzzForeignReports has a receiver that is bounded by what it tells send any RTCP.
 func FuzzForeignReports(f *testing.F) {
 	f.Add(afb([]byte("REMB\x01\x00\x00\x00\x00\x00\x13\x88")...), uint16(900))

@@ -42,10 +42,11 @@ type allowed struct {
 	frozen float64       // seconds in which the picture stands still, of a minute
 	queue  time.Duration // for which 95 of 100 packets wait at most
 	sound  float64       // share of it that is lost
+	lost   float64       // share of all packets; 0: any
 }
 
-// narrowQueue is how long the queue of most narrow links can be.
-const narrowQueue = 300 * time.Millisecond
+// mostlyFull is how long 95 of 100 packets wait at most in a queue of 300 ms that is full now and then. Where it always is they wait for 295 ms.
+const mostlyFull = 292 * time.Millisecond
 
 var troubles = []trouble{
 	{name: "none", scaled: true},
@@ -61,20 +62,20 @@ var troubles = []trouble{
 	{name: "jitter", down: "jitter=200ms overtake late=2%/300ms duplicate=5%", scaled: true, allowed: allowed{frozen: 4, sound: 0.01}},
 	{name: "jitter, loss 10 %", down: "jitter=200ms overtake loss=10%", scaled: true, allowed: allowed{frozen: 8, sound: 0.01}},
 	{name: "jitter 1 s", down: "jitter=1s overtake", scaled: true, allowed: allowed{frozen: 13, sound: 0.01}},
-	{name: "800k", down: "rate=800k queue=300ms", scaled: true, allowed: allowed{3, narrowQueue, 0.003}},
-	{name: "400k", down: "rate=400k queue=300ms", scaled: true, allowed: allowed{6, narrowQueue, 0.01}},
-	{name: "400k, exact", down: "rate=400k queue=300ms", scaled: true, exact: true, allowed: allowed{8, narrowQueue, 0.02}},
-	{name: "200k", down: "rate=200k queue=300ms", scaled: true, allowed: allowed{20, narrowQueue, 0.015}},
-	{name: "700k, 2 s queue", down: "rate=700k queue=2s", scaled: true, allowed: allowed{3, 500 * time.Millisecond, 0.005}},
+	{name: "800k", down: "rate=800k queue=300ms", scaled: true, allowed: allowed{3, 230 * time.Millisecond, 0.003, 0.02}},
+	{name: "400k", down: "rate=400k queue=300ms", scaled: true, allowed: allowed{6, 270 * time.Millisecond, 0.01, 0.1}},
+	{name: "400k, exact", down: "rate=400k queue=300ms", scaled: true, exact: true, allowed: allowed{8, 275 * time.Millisecond, 0.02, 0.1}},
+	{name: "200k", down: "rate=200k queue=300ms", scaled: true, allowed: allowed{20, 280 * time.Millisecond, 0.015, 0.12}},
+	{name: "700k, 2 s queue", down: "rate=700k queue=2s", scaled: true, allowed: allowed{3, 400 * time.Millisecond, 0.005, 0.01}},
 	{name: "policed 500k", down: "police=500k/20kB", scaled: true, allowed: allowed{frozen: 18, sound: 0.01}},
-	{name: "2M, 300k, 2M", down: "rate=2M queue=400ms @8s rate=300k @13s rate=2M", scaled: true, allowed: allowed{16, 250 * time.Millisecond, 0.02}},
+	{name: "2M, 300k, 2M", down: "rate=2M queue=400ms @8s rate=300k @13s rate=2M", scaled: true, allowed: allowed{16, 250 * time.Millisecond, 0.02, 0.05}},
 	{name: "none, REMB", tells: tellsRates, scaled: true},
-	{name: "400k, REMB", down: "rate=400k queue=300ms", tells: tellsRates, scaled: true, allowed: allowed{20, narrowQueue, 0.03}},
-	{name: "400k, REMB, exact", down: "rate=400k queue=300ms", tells: tellsRates, exact: true, allowed: allowed{20, narrowQueue, 0.03}},
+	{name: "400k, REMB", down: "rate=400k queue=300ms", tells: tellsRates, scaled: true, allowed: allowed{20, mostlyFull, 0.03, 0.23}},
+	{name: "400k, REMB, exact", down: "rate=400k queue=300ms", tells: tellsRates, exact: true, allowed: allowed{20, mostlyFull, 0.03, 0.23}},
 	{name: "none, reports", tells: tellsLosses, scaled: true},
-	{name: "loss 30 %, reports", down: "loss=30%", tells: tellsLosses, scaled: true, allowed: allowed{32, narrowQueue, 0.03}},
-	{name: "400k, reports", down: "rate=400k queue=300ms", tells: tellsLosses, scaled: true, allowed: allowed{20, narrowQueue, 0.04}},
-	{name: "400k, reports, exact", down: "rate=400k queue=300ms", tells: tellsLosses, exact: true, allowed: allowed{20, narrowQueue, 0.04}},
+	{name: "loss 30 %, reports", down: "loss=30%", tells: tellsLosses, scaled: true, allowed: allowed{frozen: 32, sound: 0.03}},
+	{name: "400k, reports", down: "rate=400k queue=300ms", tells: tellsLosses, scaled: true, allowed: allowed{18, mostlyFull, 0.04, 0.3}},
+	{name: "400k, reports, exact", down: "rate=400k queue=300ms", tells: tellsLosses, exact: true, allowed: allowed{18, mostlyFull, 0.04, 0.3}},
 	{name: "publisher's uplink", from: "loss=5% jitter=30ms overtake duplicate=2%", scaled: true, allowed: allowed{frozen: 4, sound: 0.01}},
 }
 
@@ -143,8 +144,8 @@ func TestCallsOverBadNetworks(t *testing.T) {
 
 // hold holds the means against what is allowed.
 func (x *trouble) hold(t *testing.T, m figures) {
-	if m.Frozen > x.frozen || m.Queue > x.queue.Seconds()*1e3 || m.Mute > x.sound {
-		t.Errorf("%s: frozen %.1f s/min, queue %.0f ms, %.1f %% of the sound lost; allowed: %+v", x.name, m.Frozen, m.Queue, 100*m.Mute, x.allowed)
+	if m.Frozen > x.frozen || m.Queue > x.queue.Seconds()*1e3 || m.Mute > x.sound || x.lost != 0 && m.Lost > x.lost {
+		t.Errorf("%s: frozen %.1f s/min, queue %.0f ms, %.1f %% lost, of the sound %.1f %%; allowed: %+v", x.name, m.Frozen, m.Queue, 100*m.Lost, 100*m.Mute, x.allowed)
 	}
 	// What the room was told lags behind. No feedback tells of packets without a transport-wide number.
 	if !x.exact && x.tells == tellsAll && (m.Told < 0.65*m.Lost || m.Told > 1.1*m.Lost+0.02) {

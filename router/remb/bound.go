@@ -23,7 +23,8 @@ const (
 	stays, less = 0.7, 0.8
 	// excused is for how long so much loss is then expected, and a little more. Longer notices later that a network has become narrow.
 	excused = 60e9
-	// trialTimes is by how many times more is sent to see whether that gets through. Higher finds more at once, and loses more if not.
+	// trialTimes is by how many times more is sent to see whether that gets through, and so many times that after each trial of which nothing has
+	// come, as no picture fits in. Higher finds more at once, and loses more if not.
 	trialTimes = 1.5
 	// trialFor is for how long that goes on at least, trialMost at most, and trialReports how many reports must tell of it.
 	trialFor, trialMost, trialReports = 3e9, 30e9, 3
@@ -60,9 +61,10 @@ type trial struct {
 	rose    int64   // when more was told last
 	reports int
 
-	next   int64 // not before
-	wait   int64 // after the last one that has failed
-	failed int64 // when that was
+	next   int64   // not before
+	wait   int64   // after the last one that has failed
+	failed int64   // when that was
+	times  float64 // by how many times more the next one is of; 0: trialTimes
 }
 
 // Rate returns what may be sent, in bit/s: Unlimited, or more than Least.
@@ -194,20 +196,31 @@ func (b *Bound) Try(now int64, need float64) (begins bool) {
 	switch {
 	case t.rate == 0:
 		if rate := b.bound(); need > rate && now >= t.next {
-			t.rate, t.before, t.at, t.rose, t.reports = min(need, trialTimes*rate), b.told, now, now, 0
+			t.rate, t.before, t.at, t.rose, t.reports = min(need, max(t.times, trialTimes)*rate), b.told, now, now, 0
 			return true
 		}
 	case now-t.at >= trialMost:
 		b.endTrial(now, t.reports >= trialReports)
 	case now-t.rose >= trialFor && t.reports >= trialReports:
-		b.endTrial(now, b.told == 0 || b.told >= t.rate || b.told > rises*t.before)
+		if b.told == 0 || b.told >= t.rate || b.told > rises*t.before {
+			b.endTrial(now, true)
+		} else {
+			t.idle(now)
+		}
 	}
 	return false
+}
+
+// idle ends a trial of which nothing has come: neither is more told, nor has it turned out to be too much.
+func (t *trial) idle(now int64) {
+	t.times = max(t.times, trialTimes) * trialTimes
+	t.rate, t.next = 0, now+trialWait
 }
 
 // endTrial ends a trial.
 func (b *Bound) endTrial(now int64, through bool) {
 	t := &b.trial
+	t.times = 0
 	if !through {
 		t.fail(now)
 	} else {

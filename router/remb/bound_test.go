@@ -161,6 +161,38 @@ func TestTrialsOfWhoTellsRates(t *testing.T) {
 	}
 }
 
+// TestTrialsOfWhichNothingComes are followed by one of more, up to what is needed, until one is of use or too much.
+func TestTrialsOfWhichNothingComes(t *testing.T) {
+	var b Bound
+	b.Told(10*s, 200e3)
+	at := int64(25)
+	trial := func(rate float64) {
+		t.Helper()
+		require.False(t, b.Try(at*s-1, 900e3))
+		require.True(t, b.Try(at*s, 900e3))
+		require.InDelta(t, rate, b.Rate(), 1)
+		for range 3 {
+			at++
+			b.report(at, 200, 0)
+		}
+	}
+	for _, rate := range []float64{300e3, 450e3, 675e3, 900e3} {
+		trial(rate)
+		require.False(t, b.Try(at*s, 900e3))
+		require.InDelta(t, 200e3, b.Rate(), 1)
+		at += 15
+	}
+	trial(900e3)
+	b.Told(at*s, 300e3) // it is of use
+	for range 3 {
+		at++
+		b.Try(at*s, 900e3)
+	}
+	require.InDelta(t, 300e3, b.Rate(), 1)
+	at += 2
+	trial(450e3)
+}
+
 // TestMoreIsTriedThanIsTold: who tells a rate tells no more than comes, for as long as no more does.
 func TestMoreIsTriedThanIsTold(t *testing.T) {
 	var b Bound
