@@ -8,7 +8,7 @@ import (
 )
 
 // Which layers publishers are to send: those that somebody gets, waits for, or would get if they came, and always the lowest. A publisher
-// that is told so (Steer) stops sending the others, and begins again when it is told otherwise. A layer that is off can be had, so
+// that is told so (PeerOptions.Steered) stops sending the others, and begins again when it is told otherwise. A layer that is off can be had, so
 // receivers want it like one that comes; until it does they get the nearest, or what they have.
 
 // Demand says which layers of a track are wanted.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"parlor/router/shed"
+	"parlor/router/transportcc"
 )
 
 // What peers tell can be wrong, or forged. It moves at most what they are sent themselves.
@@ -108,6 +109,20 @@ func TestForgedFeedback(t *testing.T) {
 			s.run(20 * time.Second)
 			v.goesOn(5*time.Second, func() { s.run(5 * time.Second) })
 		})
+	}
+}
+
+// TestFeedbackOfOneCompoundIsBounded: what comes after so many packets of which it tells is not read.
+func TestFeedbackOfOneCompoundIsBounded(t *testing.T) {
+	w := newWorld(t)
+	pub := w.talker(1)
+	sub := w.join(4, 4, nil, seatAudio("s", 77))
+	w.watch(4, "s", 1, Mic, High)
+	w.talk(time.Second, pub)
+	first := feedbackOf(transportNumber(t, sub, 0), 5, 5, []uint16{1<<13 | 5}, make([]byte, 5))
+	for _, n := range []uint16{transportcc.Bound, transportcc.Bound - 3, 0} {
+		w.deliver(4, true, append(feedbackOf(30000, n, 5, []uint16{n}, nil), first...))
+		require.EqualValues(t, min(transportcc.Bound-n, 5), w.c.peers[4].down.told.arrived, "after %d", n)
 	}
 }
 

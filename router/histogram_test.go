@@ -45,7 +45,7 @@ func TestResidence(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- r.Run(ctx) }()
 		for _, err := range []error{
-			r.Attach(1, 1, &counting{}), r.Update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}), r.Ready(1),
+			r.Attach(1, 1, &counting{}, PeerOptions{}), r.Update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}), r.Ready(1),
 		} {
 			if err != nil {
 				t.Fatal(err)

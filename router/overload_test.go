@@ -428,8 +428,8 @@ func TestARoomLeavesOutBeforeItsInboxIsFull(t *testing.T) {
 		go func() { ended <- r.Run(ctx) }()
 		out := &narrow{}
 		for _, err := range []error{
-			r.Attach(1, 1, &counting{}), r.Update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}), r.Ready(1),
-			r.Attach(2, 2, out), r.Update(2, []packet.Section{seatVideo("5", 5000)}, nil), r.Ready(2),
+			r.Attach(1, 1, &counting{}, PeerOptions{}), r.Update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}), r.Ready(1),
+			r.Attach(2, 2, out, PeerOptions{}), r.Update(2, []packet.Section{seatVideo("5", 5000)}, nil), r.Ready(2),
 			r.Watch(2, "5", Want{Track: TrackKey{1, Camera}, Quality: High}),
 		} {
 			if err != nil {

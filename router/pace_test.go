@@ -482,7 +482,7 @@ func TestRoomPacesByItsTimer(t *testing.T) {
 				}
 			}
 			join := func(id packet.PeerID, out Out, sec packet.Section, publish map[string]Source) {
-				must(r.Attach(id, MemberID(id), out))
+				must(r.Attach(id, MemberID(id), out, PeerOptions{}))
 				must(r.Update(id, []packet.Section{sec}, publish))
 				must(r.Ready(id))
 			}

@@ -154,20 +154,28 @@ func (r *Room) post(do func(c *core, now int64) error) error {
 	}
 }
 
+// PeerOptions is what is known of a peer when it is attached. The zero value: nothing.
+type PeerOptions struct {
+	// Steered says that its client is told of what Observer.Demand says.
+	Steered bool
+	// Carries is what its network is expected to carry, in bit/s: until its feedback says otherwise it is taken for that. What is not above 0
+	// says nothing.
+	Carries float64
+}
+
 // Attach lets a peer of a member in. Nothing is sent to it before Ready. It fails with ErrPeerExists.
-func (r *Room) Attach(peer packet.PeerID, m MemberID, out Out) error {
-	return r.post(func(c *core, now int64) error { return c.attach(peer, m, out, now) })
-}
-
-// Steer says that the client of a peer, which has published nothing yet, is told of what Observer.Demand says. It fails with ErrUnknownPeer.
-func (r *Room) Steer(peer packet.PeerID) error {
-	return r.post(func(c *core, now int64) error { return c.steer(peer, now) })
-}
-
-// Expect says what the network to a peer that has just been attached is expected to carry, in bit/s: until its feedback says otherwise it is
-// taken for that. What is not above 0 says nothing. It fails with ErrUnknownPeer.
-func (r *Room) Expect(peer packet.PeerID, rate float64) error {
-	return r.post(func(c *core, now int64) error { return c.expectRate(peer, rate, now) })
+func (r *Room) Attach(peer packet.PeerID, m MemberID, out Out, o PeerOptions) error {
+	return r.post(func(c *core, now int64) error {
+		if err := c.attach(peer, m, out, now); err != nil {
+			return err
+		}
+		if o.Steered {
+			if err := c.steer(peer, now); err != nil {
+				return err
+			}
+		}
+		return c.expectRate(peer, o.Carries, now)
+	})
 }
 
 // Update tells what has been negotiated with a peer, each time anew: all of its sections, and which source each

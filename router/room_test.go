@@ -80,8 +80,8 @@ func TestRoomForwardsAndEnds(t *testing.T) {
 		go func() { ended <- r.Run(ctx) }()
 		out := &counting{}
 		for _, err := range []error{
-			r.Attach(1, 1, &counting{}), r.Update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}), r.Ready(1),
-			r.Attach(2, 2, out), r.Update(2, []packet.Section{seatVideo("5", 5000)}, nil), r.Ready(2),
+			r.Attach(1, 1, &counting{}, PeerOptions{}), r.Update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}), r.Ready(1),
+			r.Attach(2, 2, out, PeerOptions{}), r.Update(2, []packet.Section{seatVideo("5", 5000)}, nil), r.Ready(2),
 			r.Watch(2, "5", Want{Track: TrackKey{1, Camera}, Quality: High}),
 		} {
 			if err != nil {
@@ -121,7 +121,7 @@ func TestRoomForwardsAndEnds(t *testing.T) {
 			t.Errorf("%d buffers are held after the end", n)
 		}
 		for name, err := range map[string]error{
-			"Attach": r.Attach(5, 5, out), "Update": r.Update(1, nil, nil), "Ready": r.Ready(1), "Pause": r.Pause(1), "Detach": r.Detach(1),
+			"Attach": r.Attach(5, 5, out, PeerOptions{}), "Update": r.Update(1, nil, nil), "Ready": r.Ready(1), "Pause": r.Pause(1), "Detach": r.Detach(1),
 			"SetPublishing": r.SetPublishing(1, Camera, false), "Watch": r.Watch(2, "5", Want{}),
 		} {
 			if !errors.Is(err, ErrClosed) {
@@ -277,8 +277,8 @@ func TestCallsAndTimersComeBetweenBatches(t *testing.T) {
 		out := &slow{}
 		pub := &counting{}
 		for _, err := range []error{
-			r.Attach(1, 1, pub), r.Update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}), r.Ready(1),
-			r.Attach(2, 2, out), r.Update(2, []packet.Section{seatVideo("5", 5000)}, nil), r.Ready(2), r.Attach(3, 3, &counting{}),
+			r.Attach(1, 1, pub, PeerOptions{}), r.Update(1, []packet.Section{pubVideo("0", 100)}, map[string]Source{"0": Camera}), r.Ready(1),
+			r.Attach(2, 2, out, PeerOptions{}), r.Update(2, []packet.Section{seatVideo("5", 5000)}, nil), r.Ready(2), r.Attach(3, 3, &counting{}, PeerOptions{}),
 			r.Watch(2, "5", Want{Track: TrackKey{1, Camera}, Quality: High}),
 		} {
 			if err != nil {
@@ -329,7 +329,7 @@ func TestRoomUnderConcurrentUse(t *testing.T) {
 			id := packet.PeerID(i + 1)
 			ssrc := uint32(id) * 100
 			for round := range 20 {
-				if err := r.Attach(id, MemberID(id), &counting{}); err != nil {
+				if err := r.Attach(id, MemberID(id), &counting{}, PeerOptions{}); err != nil {
 					t.Error(err)
 				}
 				if err := r.Update(id, []packet.Section{pubVideo("0", ssrc), seatVideo("5", 5000)}, map[string]Source{"0": Camera}); err != nil {

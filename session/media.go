@@ -300,14 +300,10 @@ func (p *participant) swapPeerLocked(r *router.Room, old, peer Peer) error {
 		p.forgetUndecodableLocked()
 	}
 	m.off, m.wants = 0, map[string]router.Want{} // which the router forgets with the peer
-	err := r.Attach(peer.ID(), p.m.id, peer)
-	if err == nil && !p.mediaOnly { // which nobody can tell what to send
-		err = r.Steer(peer.ID())
-	}
-	if err == nil && m.expects > 0 {
-		err = r.Expect(peer.ID(), m.expects)
-	}
-	if err != nil {
+	if err := r.Attach(peer.ID(), p.m.id, peer, router.PeerOptions{
+		Steered: !p.mediaOnly, // whom nobody can tell what to send
+		Carries: m.expects,
+	}); err != nil {
 		return errors.Join(fmt.Errorf("attaching to the room: %w", err), peer.Close())
 	}
 	m.peer = peer

@@ -58,7 +58,7 @@ func newWholePath(tb testing.TB, subscribers int) *wholePath {
 	codecs := []packet.Codec{{Name: "VP8", ClockRate: 90000, PT: 96, NACK: true, PLI: true}}
 	ext := packet.Extensions{MID: 1, AbsSendTime: 2}
 	camera := router.TrackKey{Member: 1, Source: router.Camera}
-	must(room.Attach(pub.ID(), 1, pub))
+	must(room.Attach(pub.ID(), 1, pub, router.PeerOptions{}))
 	must(room.Update(pub.ID(), []packet.Section{{MID: "0", Kind: packet.Video, Publish: true, Active: true, Codecs: codecs, Ext: ext, SSRCs: []uint32{4711}}},
 		map[string]router.Source{"0": router.Camera}))
 	must(room.Ready(pub.ID()))
@@ -68,7 +68,7 @@ func newWholePath(tb testing.TB, subscribers int) *wholePath {
 		out, _ := srtpPair(tb)
 		p.lane.setOut(p, out)
 		p.lane.setDest(p, newPath(p, origin{addr: addrFrom(drained(tb)), sock: p.lane.sock}))
-		must(room.Attach(p.ID(), router.MemberID(i+2), p))
+		must(room.Attach(p.ID(), router.MemberID(i+2), p, router.PeerOptions{}))
 		must(room.Update(p.ID(), []packet.Section{{MID: "0", Kind: packet.Video, Active: true, Codecs: codecs, Ext: ext, SSRC: uint32(1000 + i)}}, nil))
 		must(room.Ready(p.ID()))
 		must(room.Watch(p.ID(), "0", router.Want{Track: camera, Quality: router.High}))
