@@ -268,29 +268,41 @@ func TestLinkFigures(t *testing.T) {
 	require.InDelta(t, 3, r.Figures.LinkLate, 1e-9)
 }
 
-// The share of the link is that of the looks at which there was an estimate, and a rate.
+// The share of the link is that of the looks at which there was an estimate, and a rate that had not just changed.
 func TestShare(t *testing.T) {
-	r := &Result{Link: drawn("delay=1ms @1s rate=1M queue=1s"), From: 1000, Seconds: 2}
-	for i := range 5 {
-		r.Wire = append(r.Wire, Wire{At: 1000 + 500*float64(i), Kbps: 800})
+	r := &Result{Link: drawn("delay=1ms @6s rate=1M queue=1s @13s rate=500k"), From: 1000, Seconds: 20}
+	for i := range 41 {
+		r.Wire = append(r.Wire, Wire{At: 1000 + 500*float64(i), Kbps: 400})
 	}
-	r.Samples = watched(5, func(i int) Sample { return Sample{Estimate: []float64{0, 3000, 500, 1000, 0}[i]} })
+	r.Samples = watched(41, func(i int) Sample {
+		switch at := float64(i) / 2; {
+		case at < 11: // 1 M is known by then
+			return Sample{Estimate: 9000}
+		case at < 12.5:
+			return Sample{Estimate: 900}
+		case at < 13:
+			return Sample{}
+		case at < 18:
+			return Sample{Estimate: 900}
+		}
+		return Sample{Estimate: 550}
+	})
 	r.Figures = figures(r.Samples)
 	r.Figures.link(r, 0)
-	require.InDelta(t, 1000, r.Figures.Rate, 1e-9)
-	require.InDelta(t, 75, r.Figures.Share, 1e-9)
-	require.InDelta(t, 1500, r.Figures.Estimate, 1e-9)
+	require.InDelta(t, 110, r.Figures.Share, 1e-9, "3 looks of 90, 5 of 110 %%")
+	require.InDelta(t, 110, r.Figures.ShareP95, 1e-9)
+	require.InDelta(t, 9000, r.Figures.Estimate, 1e-9, "half of the time")
 }
 
 // An estimate is told where there is one, beside the link where that has a rate.
 func TestTable(t *testing.T) {
-	r := &Result{Title: "some network", Figures: Figures{FPS: 24.96, Concealed: -1, Estimate: 300, Share: 75, LinkLate: 9}, Problems: []string{"viewer: error"}}
+	r := &Result{Title: "some network", Figures: Figures{FPS: 24.96, Concealed: -1, Estimate: 300, Share: 75, ShareP95: 98, LinkLate: 9}, Problems: []string{"viewer: error"}}
 	show := func(markdown bool) string {
 		var b bytes.Buffer
 		Table(&b, []*Result{r}, markdown)
 		return b.String()
 	}
-	require.Contains(t, show(false), " 300 (75 %) ")
+	require.Contains(t, show(false), " 300 (75, 98 %) ")
 	require.Contains(t, show(false), "viewer: error")
 	require.Contains(t, show(false), "later than drawn")
 	require.NotContains(t, show(true), "frames a second in place")

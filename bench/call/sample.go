@@ -70,11 +70,12 @@ type Figures struct {
 	AudioDelay float64 `json:"audio_buffer_ms"`
 	Lost       float64 `json:"video_packets_lost_percent"` // for good or until they were sent again
 	Keyframes  int     `json:"keyframes"`
-	Estimate   float64 `json:"estimate_kbps"`    // mean; 0: the node does not say
+	Estimate   float64 `json:"estimate_kbps"`    // median; 0: the node does not say
 	Kbps       float64 `json:"kbps"`             // that passed the troubled link
 	Rate       float64 `json:"rate_kbps"`        // that could, while there was a bound; 0: as much as came
-	Share      float64 `json:"estimate_percent"` // mean of estimate by rate, of times that have both; 0: none has
-	QueueP50   float64 `json:"queue_p50_ms"`     // of that link
+	Share      float64 `json:"estimate_percent"` // median of estimate by rate, of times that have both, some seconds after each change; 0: none has
+	ShareP95   float64 `json:"estimate_p95_percent"`
+	QueueP50   float64 `json:"queue_p50_ms"` // of that link
 	QueueP95   float64 `json:"queue_p95_ms"`
 	SentFPS    float64 `json:"sent_fps"` // of the publisher's best layer
 	LinkLate   float64 `json:"link_late_p99_ms"`
@@ -135,6 +136,15 @@ func held(samples []Sample) []Sample {
 	return samples
 }
 
+// percentile sorts the list. Of none it is 0.
+func percentile(list []float64, p int) float64 {
+	if len(list) == 0 {
+		return 0
+	}
+	slices.Sort(list)
+	return list[min(len(list)*p/100, len(list)-1)]
+}
+
 func ratio(a, b float64) float64 {
 	if b == 0 {
 		return 0
@@ -164,13 +174,13 @@ func figures(samples []Sample) (f Figures) {
 	lost := lost.sum(samples)
 	f.Lost = 100 * ratio(lost, lost+packets.sum(samples))
 	f.Height = usual(samples)
-	told, estimates := 0., 0.
+	var estimates []float64
 	for _, s := range samples[1:] {
 		if s.Estimate > 0 {
-			told, estimates = told+1, estimates+s.Estimate
+			estimates = append(estimates, s.Estimate)
 		}
 	}
-	f.Estimate = ratio(estimates, told)
+	f.Estimate = percentile(estimates, 50)
 	return f
 }
 
@@ -234,13 +244,13 @@ func (f *Figures) link(r *Result, late time.Duration) {
 			rates, limited = rates+kbps*span, limited+span
 		}
 	}
-	shares, looks := 0., 0.
+	var shares []float64
 	for _, s := range r.Samples {
-		if kbps := r.rate(s.At); kbps > 0 && s.Estimate > 0 {
-			shares, looks = shares+s.Estimate/kbps, looks+1
+		if kbps := r.rate(s.At); kbps > 0 && s.Estimate > 0 && settled(r.Link, since(r.From, s.At)) {
+			shares = append(shares, 100*s.Estimate/kbps)
 		}
 	}
-	f.Share = 100 * ratio(shares, looks)
+	f.Share, f.ShareP95 = percentile(shares, 50), percentile(shares, 95)
 	slices.Sort(waited)
 	f.Kbps, f.Rate, f.LinkLate = ratio(bits, r.Seconds), ratio(rates, limited), milliseconds(late)
 	f.QueueP50, f.QueueP95 = milliseconds(netns.Percentile(waited, 50)), milliseconds(netns.Percentile(waited, 95))

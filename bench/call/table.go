@@ -10,7 +10,7 @@ import (
 
 var columns = []string{
 	"network", "frames/s", "of", "frozen s/min", "s without a frame", "sound concealed", "height", "picture, sound buffer ms",
-	"video lost", "keyframes", "kbit/s", "estimate (of the link)", "queue p50, p95 ms",
+	"video lost", "keyframes", "kbit/s", "estimate (of the link, p95)", "queue p50, p95 ms",
 }
 
 // Table writes results for people; markdown for documents.
@@ -68,7 +68,7 @@ func (r *Result) row() table.Row {
 	}
 	estimate := known(f.Estimate, "%.0f")
 	if f.Share > 0 {
-		estimate += fmt.Sprintf(" (%.0f %%)", f.Share)
+		estimate += fmt.Sprintf(" (%.0f, %.0f %%)", f.Share, f.ShareP95)
 	}
 	return table.Row{
 		r.Title, fmt.Sprintf("%.1f", f.FPS), known(f.SentFPS, "%.1f"), fmt.Sprintf("%.1f", f.Frozen), f.Without, concealed, f.Height,
