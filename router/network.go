@@ -147,8 +147,8 @@ func (c *core) stepNetworks() {
 		} else {
 			p.down.book(c.now)
 			c.sendLost(p)
-			n.est.Tick(c.now)
-			n.est.Freeze(c.overloaded())
+			e := n.est.Tick(c.now)
+			n.est.Freeze(c.overloaded() || e.Capacity > enough*n.share.need)
 			c.protect(p)
 			c.probe(p)
 		}

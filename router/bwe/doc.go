@@ -40,8 +40,9 @@
 //     taken of the last reports, as the Bayesian filter takes a second to follow a step, and the capacity
 //     would fall as slowly. One decrease leaves 0.4 of the capacity at least.
 //   - Delays that jump about are told from a queue by packets that arrive at once, though sent apart: no
-//     bottleneck spaces them so. What counts is bytes over time: on a link of 800 kbit/s packets of silence come less
-//     than a millisecond apart out of a queue. Taken for jitter, it had the estimate leap back to what it was before. Then the trend and probes say nothing, the least delay of three seconds
+//     bottleneck spaces them so. What counts is bytes over time: on a link of 800 kbit/s packets of silence
+//     leave a queue less than a millisecond apart. Taken for jitter, they had the estimate leap back to what it
+//     was before. Where delays jump, trend and probes say nothing, the least delay of three seconds
 //     counts, and growth is 50 % a second. A decrease that turns out to be of that kind within 3 s is taken
 //     back. Half of the link is kept at a jitter of a second between packets. A delay that wanders by a
 //     second within half a second cannot be told from a queue while it rises: 6 runs of 20 stay below, and 9
@@ -60,7 +61,9 @@
 //     feedback tells little of a step.
 //   - A probe does not raise the estimate while loss bounds it: a few packets slip through a policer. The
 //     rate of a probe includes what was sent between its packets. One that met the limit lowers the capacity
-//     to it, by a fifth at most.
+//     to it, by a fifth at most, also where little else is sent: clusters measure a narrow link to some percent.
+//   - An estimate that is enough for all that is wanted does not grow, see Freeze. It crept up to 1.5 times what
+//     was sent, whatever the link.
 //   - While loss bounds the rate, Budget is the whole of it: less would be taken for what arrives, and the
 //     bound would follow down.
 //   - On slow links the bounds of the queue are at least the time of a packet.

@@ -189,7 +189,7 @@ func (e *Estimator) Assume(now int64, rate float64) {
 }
 
 // Freeze stops growth, or lets it go on: while the node itself is late, its lateness would be taken for the
-// network's.
+// network's, and while the estimate is enough for all that is wanted, nothing shows that there is more.
 func (e *Estimator) Freeze(yes bool) { e.frozen = yes }
 
 // Begin begins a report that has come now, of a receiver that far away.

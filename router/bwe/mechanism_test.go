@@ -154,54 +154,14 @@ func TestCapacityIsLowered(t *testing.T) {
 	}
 }
 
-// reports gives the queue 100 reports of 20 packets, 100 ms apart.
-func reports(q *queue, from int64, wait func(i int64) int64) {
-	for i := range int64(2000) {
-		sent := from + i*5*msec
-		q.packet(sent, 1e15+sent+wait(i), 1200, 1e6)
-		if i%20 == 19 {
-			q.end(sent)
+// TestProbeOfALimitedSender that has met the limit lowers the estimate to what was carried, also where little else is sent.
+func TestProbeOfALimitedSender(t *testing.T) {
+	for _, yes := range []bool{false, true} {
+		e := Estimator{now: 2 * firstSpan, limited: limited{yes: yes}}
+		e.Start(870e3)
+		if e.probed(probe.Result{Rate: 0.95 * 800e3, Saturated: true}); math.Abs(e.capacity.rate-800e3) > 1 {
+			t.Errorf("limited %v: %.0f kbit/s", yes, e.capacity.rate/1e3)
 		}
-	}
-}
-
-func TestQueue(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(1, 1))
-	for name, x := range map[string]struct {
-		wait  func(i int64) int64
-		want  int64 // in ms
-		noisy bool
-	}{
-		"none":            {func(int64) int64 { return 0 }, 0, false},
-		"stands":          {func(i int64) int64 { return min(i/100, 1) * 80 * msec }, 80, false},
-		"grows":           {func(i int64) int64 { return max(i-1900, 0) * 2 * msec }, 160, false},
-		"jitter of 10 ms": {func(int64) int64 { return rnd.Int64N(10 * msec) }, 0, false},
-		"jitter of 1 s":   {func(int64) int64 { return rnd.Int64N(1000 * msec) }, 0, true},
-	} {
-		var q queue
-		reports(&q, 100e9, x.wait)
-		if got := q.length / msec; abs(got-x.want) > 3 || q.noisy() != x.noisy {
-			t.Errorf("%s: %d, not %d ms, noisy %v", name, got, x.want, q.noisy())
-		}
-	}
-}
-
-// TestFewPacketsOfJitter are no queue, though the least of them comes late.
-func TestFewPacketsOfJitter(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(1, 1))
-	var q queue
-	seen := 0
-	for i := range int64(2000) {
-		sent := 100e9 + i*20*msec
-		q.packet(sent, 1e15+sent+rnd.Int64N(50*msec), 1200, 1e6)
-		if i%5 == 4 {
-			if q.end(sent); i > 100 && q.length > standing {
-				seen++
-			}
-		}
-	}
-	if seen > 20 || q.noisy() {
-		t.Errorf("%d reports of 400 with a queue", seen)
 	}
 }
 
@@ -226,28 +186,6 @@ func TestEstimateIsBounded(t *testing.T) {
 		if e.publish(); e.estimate.Capacity != want {
 			t.Errorf("%v: %v", rate, e.estimate.Capacity)
 		}
-	}
-}
-
-// TestQueueOfOthers: what was conceded is no queue until it has gone.
-func TestQueueOfOthers(t *testing.T) {
-	var q queue
-	wait := int64(0)
-	steady := func(int64) int64 { return wait }
-	reports(&q, 100e9, steady)
-	wait = 80 * msec
-	for i := range int64(20) {
-		q.packet(110e9+i*msec, 1e15+110e9+i*msec+wait, 1200, 1e6)
-	}
-	q.end(110.1e9)
-	if q.concede(); q.length != 0 {
-		t.Fatal(q.length)
-	}
-	for i := range int64(20) {
-		q.packet(110.2e9+i*msec, 1e15+110.2e9+i*msec+wait+30*msec, 1200, 1e6)
-	}
-	if q.end(110.3e9); abs(q.length-30*msec) > msec {
-		t.Errorf("ours is %d ms", q.length/msec)
 	}
 }
 

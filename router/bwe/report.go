@@ -147,7 +147,7 @@ func (e *Estimator) byProbes() Event {
 
 func (e *Estimator) probed(r probe.Result) Event {
 	rate := min(r.Rate, mostRate)
-	if r.Saturated && !e.limited.yes && e.queue.wobble < wobbleMost {
+	if r.Saturated && e.queue.wobble < wobbleMost {
 		e.capacity.known.sample(rate/0.95, linkProbe)
 		if most := rate / 0.95; e.capacity.rate > most && most > 0.8*e.capacity.rate {
 			e.capacity.rate = most // so much and no more was carried
