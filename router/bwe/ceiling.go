@@ -11,7 +11,7 @@ const (
 	ceilingKeep = 0.97
 	// ceilingHold is how long it stays, in ns, and twice as long with each loss, up to ceilingMost. Longer
 	// finds room later, and loses less.
-	ceilingHold, ceilingMost = 5e9, 30e9
+	ceilingHold, ceilingMost = 10e9, 30e9
 	// ceilingLearn is after how long what is still lost is taken for loss that has nothing to do with the rate, in
 	// ns. Sooner takes for that what was sent before the ceiling was heeded.
 	ceilingLearn = 2e9
@@ -45,7 +45,7 @@ func (c *ceiling) observe(now int64, share, arrived float64) {
 	case now < c.learn:
 		share = 0
 	default:
-		c.rest, c.learn = share, 0
+		c.rest, c.learn = max(share, 0), 0 // what chance may lose was taken off
 		c.rate /= 1 - min(c.rest, 0.9)
 	}
 	arrived /= 1 - min(c.rest, 0.9)

@@ -55,7 +55,7 @@
 //     nothing, growth is by probes only, and what arrives counts as if nothing had been lost. Else a ceiling
 //     takes the place of libwebrtc's model, which at 1 Mbit/s takes 15 % for inherent; as built here it lost
 //     5 to 11 % at a policer. The ceiling is what arrived, before or while more was sent, less what is lost below it all the
-//     same; it is held for 5 s, twice as long with each loss, and then rises.
+//     same; it is held for 10 s, twice as long with each loss, and then rises.
 //   - What is sent may fall to 0.6 or less by itself. As much is lost then where loss is random, and much less where it
 //     depends on the rate: that is as good as a step, and the only one where more than three quarters are lost, or
 //     feedback tells little of a step.

@@ -403,6 +403,18 @@ func TestCeilingOverRandomLoss(t *testing.T) {
 	}
 }
 
+// TestCeilingWithoutLoss: where less is lost than may be by chance, nothing is lost below the ceiling, and it rises once it has been held.
+func TestCeilingWithoutLoss(t *testing.T) {
+	var c ceiling
+	c.found(100e9, 50e3, 0, true)
+	for now := int64(100e9); now < 100e9+ceilingHold+15e9; now += 250 * msec {
+		c.observe(now, 0-c.chance(4), 30e3)
+	}
+	if c.rest != 0 || c.rate < 60e3 {
+		t.Errorf("%.1f kbit/s, of which %.2f is lost all the same", c.rate/1e3, c.rest)
+	}
+}
+
 func TestCeiling(t *testing.T) {
 	var c ceiling
 	c.found(100e9, 1e6, 0, false)
@@ -414,19 +426,21 @@ func TestCeiling(t *testing.T) {
 			c.observe(now, share, 0.9e6)
 		}
 	}
-	at(100e9, 105e9, 0)
+	held := int64(100e9 + ceilingHold)
+	at(100e9, held, 0)
 	if c.rate != ceilingKeep*1e6 {
 		t.Errorf("not held: %v", c.rate)
 	}
-	at(105e9, 110e9, 0)
+	at(held, held+5e9, 0)
 	if c.rate < 1.05e6 || c.rate > 1.1e6 {
 		t.Errorf("after 5 s of growth %v", c.rate)
 	}
-	at(110e9, 110e9, 0.1)
-	if c.rate != ceilingKeep*0.9e6 || c.until != 120e9 {
+	lost := held + 5e9
+	at(lost, lost, 0.1)
+	if c.rate != ceilingKeep*0.9e6 || c.until != lost+2*ceilingHold {
 		t.Errorf("after loss %v until %v", c.rate, c.until)
 	}
-	at(120e9, 150e9, 0)
+	at(c.until, c.until+30e9, 0)
 	if c.rate < 3e6 {
 		t.Errorf("after 30 s %v", c.rate)
 	}
