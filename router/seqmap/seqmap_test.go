@@ -118,7 +118,12 @@ func TestSplitChangesNoNumber(t *testing.T) {
 		t.Error("what has just begun is not the segment that begins there")
 	}
 	m.Out(10)
-	m.Split(12).State = "b" // 11 is late
+	next := m.Next()
+	seg := m.Split(12) // 11 is late
+	if seg.State != "a" || m.Next() != next {
+		t.Errorf("state %s, next is %d, before %d", seg.State, m.Next(), next)
+	}
+	seg.State = "b"
 	for _, x := range []struct {
 		in    uint64
 		out   uint16
@@ -130,6 +135,9 @@ func TestSplitChangesNoNumber(t *testing.T) {
 	}
 	if m.Split(13) != nil || m.Split(9) != nil {
 		t.Error("splits where numbers have been given")
+	}
+	if m.Start(1<<20, "c"); m.Split(3) != nil {
+		t.Error("splits long before the source begins")
 	}
 }
 
