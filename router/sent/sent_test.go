@@ -194,29 +194,15 @@ func TestBooksAgree(t *testing.T) {
 		booked := make([]int, packets) // as lost, less what was taken back
 		size := func(i int) int { return i % 50_000 }
 		now, sent, late := int64(0), 0, 0
-		for sent < packets-50 {
-			for range 1 + rnd.IntN(40) {
-				switch rnd.IntN(20) {
-				case 0:
-					arrival[sent] = never
-				case 1:
-					arrival[sent] = now + rnd.Int64N(300*ms)
-				default:
-					arrival[sent] = now + rnd.Int64N(20*ms)
-				}
-				if seq := r.Add(now, size(sent), Video, 0); seq != uint16(sent) {
-					t.Fatal(seq)
-				}
-				sent++
-			}
-			now += 20 * ms
-			if rnd.IntN(8) == 0 {
-				continue // the report was lost
-			}
+		type span struct {
+			from, to int
+			at       int64
+		}
+		var under []span // reports that are under way
+		take := func(x span) {
 			r.Begin(now)
-			from := max(0, sent-1-rnd.IntN(400))
-			for i := from; i < min(sent, from+rnd.IntN(400)); i++ {
-				if arrival[i] > now {
+			for i := x.from; i < x.to; i++ {
+				if arrival[i] > x.at {
 					r.Missing(uint16(i))
 					continue
 				}
@@ -236,6 +222,35 @@ func TestBooksAgree(t *testing.T) {
 				}
 				booked[i]++
 			}
+		}
+		for sent < packets-50 {
+			for range 1 + rnd.IntN(40) {
+				switch rnd.IntN(20) {
+				case 0:
+					arrival[sent] = never
+				case 1:
+					arrival[sent] = now + rnd.Int64N(300*ms)
+				default:
+					arrival[sent] = now + rnd.Int64N(20*ms)
+				}
+				if seq := r.Add(now, size(sent), Video, 0); seq != uint16(sent) {
+					t.Fatal(seq)
+				}
+				sent++
+			}
+			now += 20 * ms
+			if rnd.IntN(8) == 0 {
+				continue // the report was lost
+			}
+			from := max(0, sent-1-rnd.IntN(400))
+			under = append(under, span{from, min(sent, from+rnd.IntN(400)), now})
+			if rnd.IntN(6) == 0 {
+				continue // it is late
+			}
+			for _, x := range rnd.Perm(len(under)) {
+				take(under[x])
+			}
+			under = under[:0]
 		}
 		lost := 0
 		for i := range arrival {
