@@ -36,9 +36,10 @@
 //     the lower the longer the queue is, down to a fifth of the capacity. A step from 2 Mbit/s to 300 kbit/s
 //     leaves more than a second of queue.
 //   - Overuse is believed only with a queue: the least delay of a report above that of ten seconds. A queue
-//     above 50 ms that does not shrink is overuse without a trend. While it stands, the rate of arrival is
-//     taken of the last reports, as the Bayesian filter takes a second to follow a step, and the capacity
-//     would fall as slowly. One decrease leaves 0.4 of the capacity at least.
+//     above 50 ms that does not shrink is overuse without a trend, and so is one of 20 ms that grew by 10 ms
+//     with each of two reports where delays were steady: pictures are too few packets for a trend. While it
+//     stands, the rate of arrival is taken of the last reports, as the Bayesian filter takes a second to
+//     follow a step, and the capacity would fall as slowly. One decrease leaves 0.4 of the capacity at least.
 //   - Delays that jump about are told from a queue by packets that arrive at once, though sent apart: no
 //     bottleneck spaces them so. What counts is bytes over time: on a link of 800 kbit/s packets of silence
 //     leave a queue less than a millisecond apart. Taken for jitter, they had the estimate leap back to what it
@@ -59,9 +60,10 @@
 //   - What is sent may fall to 0.6 or less by itself. As much is lost then where loss is random, and much less where it
 //     depends on the rate: that is as good as a step, and the only one where more than three quarters are lost, or
 //     feedback tells little of a step.
-//   - A probe does not raise the estimate while loss bounds it: a few packets slip through a policer. The
-//     rate of a probe includes what was sent between its packets. One that met the limit lowers the capacity
-//     to it, by a fifth at most, also where little else is sent: clusters measure a narrow link to some percent.
+//   - A probe does not raise the estimate while loss bounds it: a few packets slip through a policer. Else
+//     what was lost at lower rates before bounds nothing. The rate of a probe includes what was sent between
+//     its packets. One that met the limit lowers the capacity to it, by a fifth at most, also where little else
+//     is sent: clusters measure a narrow link to some percent.
 //   - An estimate that is enough for all that is wanted does not grow, see Freeze. It crept up to 1.5 times what
 //     was sent, whatever the link.
 //   - While loss bounds the rate, Budget is the whole of it: less would be taken for what arrives, and the
