@@ -13,6 +13,12 @@ const (
 	fallLeast, fallMost, fallBefore = 3, 8, 3
 	// fallRandom and fallDepends are which part of what loss that depends on the rate would do must be seen for either. In between it is waited.
 	fallRandom, fallDepends = 0.3, 0.5
+	// fallChange is by what share less must be lost if it depends on the rate. Lower takes for random what comes in bursts.
+	fallChange = 0.25
+	// fallEdge is how many times as much was sent in the observation before one for that to be the edge of a fall.
+	fallEdge = 1.5
+	// fallSpan is for how long what was sent is compared, in ns. Longer compares what a network has carried at different times.
+	fallSpan = 6e9
 )
 
 // outflow is how much was sent of late, whether any report tells of it or not.
@@ -77,16 +83,22 @@ func (f *flowing) rate() float64  { return f.out * 8e12 / observed / float64(max
 
 // fell looks for a fall of what is sent, and says whether it has shown what the loss depends on.
 func (r *random) fell(now int64, l *loss, arrived float64) (ended bool) {
-	if now < r.next || l.late || !r.quiet(now) {
+	if l.late || !r.quiet(now) {
 		return false
 	}
 	var after flowing
-	for k := range min(l.n, fallMost) {
-		if after.take(&l.past[k]); after.n < fallLeast {
+	var list [fallMost]observation
+	for k := 0; k+1 < l.n && after.n < fallMost; k++ {
+		o := &l.past[k]
+		if float64(l.past[k+1].out) > fallEdge*float64(o.out) {
+			continue // some of it was sent before the fall
+		}
+		list[after.n] = *o
+		if after.take(o); after.n < fallLeast {
 			continue
 		}
-		before := l.higher(k+1, after.rate()/fallShare)
-		if random, told := before.compare(&after); told {
+		before := l.higher(k+1, after.rate()/fallShare, max(r.noisy, now-fallSpan))
+		if random, told := before.compare(&after, list[:after.n]); told && (random || !r.depends) {
 			r.began = 0
 			r.conclude(now, random, &before, &after, arrived)
 			return true
@@ -106,10 +118,13 @@ func (r *random) conclude(now int64, random bool, before, after *flowing, arrive
 	r.retry(now)
 }
 
-// higher is the observations, from one on, in which as much was sent at least, and some of it lost.
-func (l *loss) higher(from int, rate float64) (f flowing) {
+// higher is the observations, from one on, in which as much was sent at least, and some of it lost, since a time.
+func (l *loss) higher(from int, rate float64, since int64) (f flowing) {
 	for k := from; k < l.n; k++ {
 		o := &l.past[k]
+		if back := uint16(l.slot) - o.slot; (l.slot-int64(back))*observed < since {
+			break
+		}
 		if o.sent() >= rate && o.lossy() && k+1 < l.n && l.past[k+1].lossy() {
 			f.take(o)
 		}
@@ -123,15 +138,26 @@ func (o *observation) sent() float64 { return float64(o.out) * outUnit * 8e9 / o
 // lossy says whether some of what was sent was lost.
 func (o *observation) lossy() bool { return o.lost > stepLoss*o.size }
 
-// compare tells random loss from one that depends on the rate, if that is certain.
-func (f *flowing) compare(after *flowing) (random, told bool) {
+// policed is the share of what was sent in observations that would be lost if no more could arrive than so many kB in each.
+func policed(list []observation, kB float64) float64 {
+	var all, lost float64
+	for i := range list {
+		size := float64(list[i].size)
+		all += size
+		lost += size * max(0, 1-kB/max(float64(list[i].out)*outUnit/1e3, 1e-3))
+	}
+	return lost / max(all, 1e-3)
+}
+
+// compare tells random loss from one that depends on the rate, if that is certain, by observations after the fall.
+func (f *flowing) compare(after *flowing, list []observation) (random, told bool) {
 	p := f.share()
 	if f.n < fallBefore || p < fallLoss || after.size < 1 {
 		return false, false
 	}
-	change := p - max(0, 1-(1-p)*f.rate()/after.rate()) // if as much arrives as before
+	change := p - policed(list, (1-p)*f.out/float64(f.n)) // if as much arrives as before
 	deviation := math.Sqrt(p * (1 - p) * (1/f.size + 1/after.size))
-	if deviation > change/4 {
+	if deviation > change/4 || change < fallChange {
 		return false, false
 	}
 	shown := (p - after.share()) / change

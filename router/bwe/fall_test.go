@@ -12,20 +12,25 @@ type fall struct {
 	lost     func(float64) bool // by a number drawn from [0, 1)
 	police   float64            // bit/s that a policer lets pass; 0: there is none
 	told     float64            // the share of reports that arrive
-	queue    bool
+	queue    bool               // all the time
+	queued   bool               // until the fall
+	uneven   bool               // what is sent after it comes in bursts, with pauses between them
+	depends  bool               // as a step has found
 }
 
 // run has that be followed for ten seconds, and returns what was found, and how long after the fall.
 func (x *fall) run(seed uint64) (r random, after float64) {
 	const fell = int64(102e9)
 	rnd := rand.New(rand.NewPCG(seed, 5))
-	r.more, r.next = true, 0
+	r.more, r.depends, r.next = true, x.depends, math.MaxInt64
 	var l loss
 	bucket, told, past := 20e3, true, l
 	for now := int64(100e9); now < 110e9; now += 2 * msec {
 		rate := x.from
 		if now >= fell {
-			rate = x.to
+			if rate = x.to; x.uneven && now/observed%4 != 0 {
+				rate /= 10
+			}
 		}
 		if now%(100*msec) == 0 {
 			told = rnd.Float64() < x.told
@@ -46,7 +51,7 @@ func (x *fall) run(seed uint64) (r random, after float64) {
 		}
 		for more, _ := l.due(); more; more, _ = l.due() {
 		}
-		if x.queue {
+		if x.queue || x.queued && now < fell {
 			r.noisy = now
 		}
 		if past != l && r.fell(now, &l, 0) {
@@ -74,6 +79,8 @@ func TestFallShowsWhatLossDependsOn(t *testing.T) {
 		"policed, and reports are lost": {fall{from: 3e6, to: 600e3, police: 500e3, told: .5}, false, true, 5},
 		"hardly less is sent":           {fall{from: 3e6, to: 2.4e6, lost: of(.7), told: 1}, false, false, 0},
 		"little is lost":                {fall{from: 3e6, to: 1e6, lost: of(.1), told: 1}, false, false, 0},
+		"policed, in bursts":            {fall{from: 3e6, to: 1.6e6, police: 500e3, told: 1, uneven: true}, false, true, 3},
+		"with a queue before":           {fall{from: 3e6, to: 300e3, police: 500e3, told: 1, queued: true}, false, false, 0},
 		"nothing is":                    {fall{from: 3e6, to: 1e6, told: 1}, false, false, 0},
 		"with a queue":                  {fall{from: 3e6, to: 1e6, lost: of(.7), told: 1, queue: true}, false, false, 0},
 	} {
@@ -91,6 +98,21 @@ func TestFallShowsWhatLossDependsOn(t *testing.T) {
 		}
 		if wrong > 0 || late > 2 {
 			t.Errorf("%s: %d of 20 are wrong, %d late", name, wrong, late)
+		}
+	}
+}
+
+// TestFallAfterAStep: what a step has found to depend on the rate is random if a fall shows that, and not found once more if it shows the same.
+func TestFallAfterAStep(t *testing.T) {
+	for _, x := range []struct {
+		fall
+		proved bool
+	}{
+		{fall{from: 3e6, to: 1e6, lost: func(x float64) bool { return x < 0.7 }, told: 1, depends: true}, true},
+		{fall{from: 3e6, to: 300e3, police: 500e3, told: 1, depends: true}, false},
+	} {
+		if r, after := x.run(1); r.proved != x.proved || !x.proved && !math.IsInf(after, 1) {
+			t.Errorf("%+v: proved %v, after %v s", x.fall, r.proved, after)
 		}
 	}
 }
