@@ -9,6 +9,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/stretchr/testify/require"
 
+	"parlor/packet"
 	"parlor/router/shed"
 	"parlor/router/transportcc"
 )
@@ -259,4 +260,47 @@ func TestLayersThatLie(t *testing.T) {
 	})
 	track := s.c.present(TrackKey{1, Camera})
 	require.Equal(t, 2, track.rank(track.layers[0]), "it is the highest now")
+}
+
+// TestREDThatIsNone goes to who takes RED as it is, and keeps its number for who does not; nothing is taken out of it in place of what is missing.
+func TestREDThatIsNone(t *testing.T) {
+	w := newWorld(t)
+	mic := pubAudio("a", 200)
+	mic.Codecs = []packet.Codec{opus, opusRED}
+	w.join(1, 1, map[string]Source{"a": Mic}, mic)
+	plain, takes := w.join(4, 4, nil, seatAudio("s", 7000)), w.join(5, 5, nil, foreigner(seatSound("s", 8000)))
+	w.watch(4, "s", 1, Mic, High)
+	w.watch(5, "s", 1, Mic, High)
+	seq := uint16(100)
+	say := func(payload ...byte) {
+		raw, err := (&rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: opusRED.PT, SSRC: 200, SequenceNumber: seq, Timestamp: uint32(seq) * 960},
+			Payload: payload}).Marshal()
+		w.must(err)
+		w.deliver(1, false, raw)
+		seq++
+		w.pass(20 * time.Millisecond)
+	}
+	const block = 0x80 | 111
+	none := [][]byte{
+		{block, 0, 0}, {block, 0, 0, 0}, {block, 0x0f, 0x03, 0xff, 111, 1, 2, 3}, {block, 0x0f, 0, 2, 111, 1}, bytes.Repeat([]byte{block}, 1000),
+		append(bytes.Repeat([]byte{block, 0xff, 0xfc, 1}, 200), 111), {block, 0x0f, 0, 1, block, 0x0f, 0, 2, 111, 1, 2},
+	}
+	for _, gap := range []uint16{0, 1} {
+		say(111, 7, 8)
+		plain.clear()
+		takes.clear()
+		repaired := w.c.totals.Repaired
+		for _, payload := range none {
+			seq += gap
+			say(payload...)
+		}
+		say(111, 7, 9)
+		require.Len(t, plain.rtp, len(none)+1)
+		for i, p := range plain.rtp[:len(none)] {
+			require.Empty(t, p.Payload)
+			require.Equal(t, none[i], takes.rtp[i].Payload)
+		}
+		require.Equal(t, []byte{7, 9}, plain.rtp[len(none)].Payload)
+		require.Equal(t, repaired, w.c.totals.Repaired)
+	}
 }
