@@ -14,6 +14,7 @@ import (
 // share is what the last division among the sinks of a peer has come to.
 type share struct {
 	need  float64 // bit/s that all takes which is wanted
+	base  float64 // bit/s of what is sent, the base temporal layers
 	at    int64   // of it
 	short bool    // some sink shows less than its receiver wants
 }
@@ -37,6 +38,7 @@ type division struct {
 	scratch allocate.Scratch
 	top     float64 // bit/s of all that is wanted
 	now     float64 // bit/s of what is sent, all of its frames
+	base    float64 // of its base temporal layers
 }
 
 // maxResent bounds how many bits are expected to be sent again for each of pictures.
@@ -56,7 +58,7 @@ func (c *core) divide(p *peer) {
 	c.seats(p)
 	c.pausedFor(n)
 	resent := n.resends(&e)
-	n.share.need = n.sound.rate + d.top*(1+resent)
+	n.share.need, n.share.base = n.sound.rate+d.top*(1+resent), d.base
 	if !n.share.short && e.Budget >= n.share.need {
 		for _, s := range d.sinks {
 			s.allowed.state.Enough()
@@ -109,7 +111,7 @@ func (n *path) keeps(now int64, e *bwe.Estimate, takes float64) float64 {
 // seats collects the pictures that a peer is to be shown.
 func (c *core) seats(p *peer) {
 	d := &c.nets.division
-	d.seats, d.states, d.sinks, d.rungs, d.top, d.now = d.seats[:0], d.states[:0], d.sinks[:0], d.rungs[:0], 0, 0
+	d.seats, d.states, d.sinks, d.rungs, d.top, d.now, d.base = d.seats[:0], d.states[:0], d.sinks[:0], d.rungs[:0], 0, 0, 0
 	for _, s := range p.down.sinks {
 		if s.section.Kind != packet.Video || !s.active {
 			continue
@@ -121,6 +123,7 @@ func (c *core) seats(p *peer) {
 		}
 		if s.cur != nil {
 			d.now += float64(s.load(whole))
+			d.base += float64(s.load(0))
 		}
 		from := len(d.rungs)
 		live := c.ladder(s, t)

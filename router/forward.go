@@ -122,8 +122,8 @@ func (c *core) send(s *sink, m *media) {
 	c.totals.BytesOut += uint64(n + len(payload))
 	if !s.last.any || out > s.last.seq {
 		s.remember(out, m, f, rw)
-		if s.repair.unasked > 0 && rw.rtx != 0 && m.info.TID == 0 {
-			c.repeatLater(s, uint16(out), int(s.repair.unasked), twiceGap, sent.Copy)
+		if s.repair.unasked.base > 0 && rw.rtx != 0 {
+			c.repeatLater(s, uint16(out), s.repair.unasked.of(m), unaskedGap, sent.Copy)
 		}
 		if rw.flags&rewriteSound != 0 && s.peer.down.guard.copied(rw) {
 			c.repeat(s, m, seg, out)

@@ -9,8 +9,8 @@ import (
 	"parlor/router/sent"
 )
 
-// Pictures survive heavy loss by copies: what is asked for is sent several times, and where nearly half is lost, what nobody can do
-// without is sent twice before anybody asks. That helps only where the loss has nothing to do with how much is sent: what a full link loses
+// Pictures survive heavy loss by copies: what is asked for is sent several times, and where nearly half is lost, copies leave before
+// anybody asks: so many that hardly anything is missing of what others refer to, up to twelve. That helps only where the loss has nothing to do with how much is sent: what a full link loses
 // is never answered so. All copies are retransmissions, with numbers of their own.
 
 // protection is what is done for the pictures of a peer.
@@ -21,7 +21,7 @@ type protection struct {
 	copies  int     // so often is sent what is asked for
 	base    bool    // pictures are of the lowest layer, and their base temporal layers are sent more than once
 	blind   bool    // that although it is not proved, as next to nothing arrives
-	unasked uint8   // so many copies of base temporal layers leave before anybody asks, as far as they fit
+	unasked unasked // so many copies leave before anybody asks, as far as they fit
 
 	queued int64             // when there was a queue last
 	late   int64             // how much later than others packets may come, in ns
@@ -30,6 +30,9 @@ type protection struct {
 	told   [latelyParts]told // what was known in the last steps
 	at     int               // the last one of them
 }
+
+// unasked is how many copies of a packet leave before anybody asks: of what others refer to, and of others.
+type unasked struct{ base, others uint8 }
 
 // told is how many packets have arrived and are lost.
 type told struct{ arrived, lost uint64 }
@@ -42,17 +45,22 @@ const (
 	// copyGap is the time between two copies, in ns, and copyStep at least between two looks at whether some are due. Further apart, fewer are lost together,
 	// and the last one helps later.
 	copyGap, copyStep = 7e6, 2e6
-	// twiceGap is how long after a packet its copy leaves for which nobody has asked, in ns.
-	twiceGap = 15e6
+	// unaskedGap is how long after a packet the first copy leaves for which nobody has asked, in ns.
+	unaskedGap = 15e6
 	// baseFrom and baseUntil are the shares of loss from which on, and up to which, pictures are of the lowest layer. Higher ones show larger
 	// pictures that stand still more often.
 	baseFrom, baseUntil = 0.4, 0.33
 	// blindFrom is the share of loss from which on a picture of the lowest layer is shown without a proof: hardly enough arrives for one. It may take
 	// blindRate bit/s. Higher ones show nothing where more is lost, and are more for a network that is full after all.
 	blindFrom, blindRate = 0.5, 600e3
-	// twiceFrom and thriceFrom are the shares of loss from which on what others refer to leaves with two and three copies. Lower ones bring more of
-	// it at once, and cost as much again.
-	twiceFrom, thriceFrom = 0.57, 0.72
+	// suddenFrom is the share of loss that is not waited for to last. Lower ends larger pictures for what is over in a second.
+	suddenFrom = 0.6
+	// missedBase and missedOthers are the shares of packets that may be missing after mostUnasked copies at most have left unasked, of what
+	// others refer to and of others. Lower ones have pictures stand still less often, and cost as much again with each copy.
+	missedBase, missedOthers = 0.03, 0.15
+	mostUnasked              = 12
+	// mostBlind is how many leave at most where it is not known what the loss depends on. More burden links for longer that are full.
+	mostBlind = 3
 	// lostFading is what part of the way the share of loss falls every netStep, and its mean goes. Faster sends fewer copies where loss comes and goes.
 	lostFading = 1. / 16
 	// unproved is how often is sent what is asked for until it is known that loss does not depend on the rate. More repairs sooner, and
@@ -96,7 +104,9 @@ func copiesFor(lost float64) int {
 func (n *path) protect(now, rtt int64, rate float64, e *bwe.Estimate, d *delivery) (changed bool) {
 	x := &n.guarded
 	if lost := max(x.lately(d), e.Lost); x.random(now, e) && n.load.rate <= e.Delay {
-		x.lost = max(lost, x.lost-(x.lost-lost)*lostFading)
+		if x.lost = max(lost, x.lost-(x.lost-lost)*lostFading); lost >= suddenFrom && e.Extra == 0 {
+			x.mean = max(x.mean, lost)
+		}
 	} else {
 		x.lost = 0
 	}
@@ -104,7 +114,7 @@ func (n *path) protect(now, rtt int64, rate float64, e *bwe.Estimate, d *deliver
 	was := x.base
 	x.base = x.lost > 0 && (e.Random && x.mean >= baseFrom || x.mean >= blindFrom || x.base && x.mean >= baseUntil)
 	x.blind = x.base && !e.Random
-	x.unasked = n.unasked(e)
+	x.unasked = n.unasked(rate, e)
 	if x.copies = copiesFor(x.lost); !x.proved {
 		x.copies = min(x.copies, unproved)
 	}
@@ -116,21 +126,58 @@ func (n *path) protect(now, rtt int64, rate float64, e *bwe.Estimate, d *deliver
 	return x.base != was
 }
 
-// unasked is how many copies of what others refer to are sent before anybody asks: as many as bring most of it, while there is room for them.
-func (n *path) unasked(e *bwe.Estimate) uint8 {
-	x, most := &n.guarded, uint8(1)
-	switch {
-	case !x.base:
-		return 0
-	case x.mean > thriceFrom:
-		most = 3
-	case x.mean > twiceFrom:
-		most = 2
+// unasked is how many copies are sent before anybody asks: as many as bring nearly all of what others refer to, and most of the others where
+// loss is proved to be random, as far as there is room for them. rate is what pictures bring, in bit/s.
+func (n *path) unasked(rate float64, e *bwe.Estimate) (u unasked) {
+	x := &n.guarded
+	if !x.base {
+		return unasked{}
 	}
-	if room := max(e.Budget, x.shown()); room < 2*n.load.rate && (x.unasked == 0 || room < n.load.rate) {
-		return 0
+	base := min(n.share.base, rate)
+	room := max(e.Budget, x.shown()) - n.sound.rate - rate
+	if u.base = fitting(&room, base, x.mean, missedBase); x.blind {
+		u.base = min(u.base, mostBlind)
 	}
-	return most
+	if x.proved {
+		u.others = fitting(&room, rate-base, x.mean, missedOthers)
+	}
+	return u
+}
+
+// fitting is how many copies of what brings so many bit/s are sent unasked for no more than a share of it to be missing, where a share of
+// packets is lost. It takes what they bring from the room that there is.
+func fitting(room *float64, rate, lost, missed float64) uint8 {
+	most := min(math.Ceil(math.Log(missed)/math.Log(min(max(lost, 0.1), 0.99)))-1, mostUnasked)
+	copies := max(min(most, *room/max(rate, 1)), 0)
+	*room -= math.Floor(copies) * rate
+	return uint8(copies)
+}
+
+// stuckAfter is after which time a packet that is still asked for stops the picture, in ns: browsers ask for about a second. Lower asks for keyframes
+// where the packet would have come.
+const stuckAfter = 500e6
+
+// noteAsked notes that a packet of what feeds a sink is asked for. Where much is lost, what is asked for so late stops the picture, and the
+// request for a keyframe that would follow in seconds is likely to be lost. So the node asks for one.
+func (c *core) noteAsked(s *sink, st *stream, in uint64) {
+	if s.cur != st || s.next != nil {
+		return
+	}
+	sent := c.now - stuckAfter
+	if slot := st.ring.Get(in); slot != nil {
+		sent = slot.At
+	}
+	if c.now-sent >= stuckAfter && st.key.came <= sent && st.key.at <= sent && s.loss.take(c.now) {
+		c.askKeyframe(st)
+	}
+}
+
+// of is how many copies of a packet leave.
+func (u unasked) of(m *media) int {
+	if m.info.TID == 0 {
+		return int(u.base)
+	}
+	return int(u.others)
 }
 
 // shown is what one picture of the lowest layer may take although it is not known that the network carries it, in bit/s.
@@ -203,7 +250,7 @@ func (x *protection) lately(d *delivery) float64 {
 	x.told[x.at] = now
 	lost := max(now.lost, then.lost) - then.lost // some are taken back
 	all := float64(now.arrived - then.arrived + lost)
-	if all < latelyLeast {
+	if all < latelyLeast || now.arrived == then.arrived { // it is lost by earlier reports: there are none without what arrives
 		return 0
 	}
 	share := float64(lost) / all

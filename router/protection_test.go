@@ -88,6 +88,8 @@ func TestWhatLossIsAnsweredBy(t *testing.T) {
 func TestFewPacketsSayLittleOfLoss(t *testing.T) {
 	var x protection
 	require.Zero(t, x.lately(&delivery{arrived: 5, lost: 10}))
+	require.Zero(t, x.lately(&delivery{lost: 25}), "reports come with what arrives: it is lost by earlier ones")
+	x = protection{}
 	require.InDelta(t, .43, x.lately(&delivery{arrived: 25, lost: 25}), .01)
 	for range latelyParts - 1 {
 		require.NotZero(t, x.lately(&delivery{arrived: 25, lost: 25}))
@@ -144,30 +146,107 @@ func TestCopiesEndWithWhatTheyAreOf(t *testing.T) {
 	}
 }
 
-// TestBaseLayersLeaveTwice where half is lost: what others refer to, whether it is asked for or not.
-func TestBaseLayersLeaveTwice(t *testing.T) {
+// TestPicturesLeaveUnasked where half is lost: what others refer to so often that hardly any of it is missing, others less often.
+func TestPicturesLeaveUnasked(t *testing.T) {
 	w, a, _, sub := meeting(t)
 	w.watch(3, "5", 1, Camera, High)
 	w.lossy(.5)
+	w.c.peers[3].down.net.listed = true // what is told of its network is told here
 	w.deliver(1, false, a.frame(true, 3)...)
 	first := sub.seqs(5000)
-	w.pass(twiceGap - 1)
+	w.pass(unaskedGap - 1)
 	require.Empty(t, sub.seqs(5001))
 	w.pass(copyStep + 1)
 	require.Equal(t, first, sub.originals(5001))
+	sub.clear()
+	w.pass(100 * time.Millisecond)
+	require.Len(t, sub.seqs(5001), 3*3, "five times in all")
 	sub.clear()
 	higher := a.frame(false, 2)
 	for _, raw := range higher {
 		raw[len(raw)-4-1-1] |= 2 << 6 // its temporal layer
 	}
 	w.deliver(1, false, higher...)
-	w.pass(50 * time.Millisecond)
+	w.pass(100 * time.Millisecond)
 	require.Len(t, sub.seqs(5000), 2)
-	require.Empty(t, sub.seqs(5001))
+	require.Len(t, sub.seqs(5001), 2*2)
+	sub.clear()
 	w.lossy(.7)
 	w.deliver(1, false, a.frame(false, 1)...)
 	w.pass(100 * time.Millisecond)
-	require.Len(t, sub.seqs(5001), 2, "three times where more is lost")
+	require.Len(t, sub.seqs(5001), 9, "more where more is lost")
+}
+
+// TestCopiesFitIntoWhatThereIs: those of what others refer to before those of others, and as much is left as they leave.
+func TestCopiesFitIntoWhatThereIs(t *testing.T) {
+	for _, x := range []struct {
+		room, rate, lost, missed float64
+		copies                   uint8
+		left                     float64
+	}{
+		{10e6, 100e3, .5, .03, 5, 9.5e6},
+		{10e6, 100e3, .7, .03, 9, 9.1e6},
+		{10e6, 100e3, .9, .03, mostUnasked, 8.8e6},
+		{10e6, 100e3, .7, .15, 5, 9.5e6},
+		{250e3, 100e3, .7, .03, 2, 50e3},
+		{50e3, 100e3, .7, .03, 0, 50e3},
+		{-1e6, 100e3, .7, .03, 0, -1e6},
+		{10e6, 0, .7, .03, 9, 10e6},
+		{10e6, 100e3, 0, .5, 0, 10e6},
+	} {
+		left := x.room
+		require.Equal(t, x.copies, fitting(&left, x.rate, x.lost, x.missed), "%+v", x)
+		require.InDelta(t, x.left, left, 1, "%+v", x)
+	}
+}
+
+// TestMuchLossIsNotWaitedFor: what is lost of half a second is enough, unless it is lost as more is sent to see what it depends on.
+func TestMuchLossIsNotWaitedFor(t *testing.T) {
+	for _, x := range []struct {
+		lost, extra float64
+		base        bool
+	}{{.7, 0, true}, {.7, 1e6, false}, {suddenFrom - .05, 0, false}} {
+		var n path
+		n.protect(1_700_000_000e9, 80*ms, 1e6, &bwe.Estimate{Capacity: 10e6, Budget: 10e6, Delay: 10e6, Lost: x.lost, Extra: x.extra}, &delivery{})
+		require.Equal(t, x.base, n.guarded.base, "%+v", x)
+	}
+}
+
+// TestWhatIsAskedForLateStopsThePicture: the request for a keyframe that would follow may be lost, so the node asks for one. It does so once, and
+// not where a keyframe has come or was asked for since, nor where little is lost.
+func TestWhatIsAskedForLateStopsThePicture(t *testing.T) {
+	for name, x := range map[string]struct {
+		lost  float64
+		after int64 // the packet, asked for
+		key   bool  // another keyframe has come meanwhile
+		asks  uint64
+	}{
+		"late":           {.7, stuckAfter, false, 1},
+		"early":          {.7, stuckAfter - 50*ms, false, 0},
+		"anew":           {.7, stuckAfter, true, 0},
+		"little is lost": {.1, stuckAfter, false, 0},
+	} {
+		w, a, _, sub := meeting(t)
+		w.watch(3, "5", 1, Camera, High)
+		w.lossy(x.lost)
+		w.c.peers[3].down.net.listed = true // what is told of its network is told here
+		w.deliver(1, false, a.frame(true, 1)...)
+		w.pass(time.Second)
+		w.deliver(1, false, a.frame(false, 1)...)
+		missing := sub.rtp[len(sub.rtp)-1].SequenceNumber
+		if x.key {
+			w.pass(100 * time.Millisecond)
+			w.deliver(1, false, a.frame(true, 1)...)
+			w.now -= 100 * ms
+		}
+		before := w.c.totals.KeyframeRequests
+		w.pass(time.Duration(x.after))
+		sub.nack(missing)
+		w.pass(20 * time.Millisecond)
+		sub.nack(missing)
+		w.pass(20 * time.Millisecond)
+		require.Equal(t, x.asks, w.c.totals.KeyframeRequests-before, name)
+	}
 }
 
 // TestReceiversWaitWhereMuchIsLost: they are told how long, and when they need not any more.
@@ -243,18 +322,19 @@ func TestAPictureWithoutProof(t *testing.T) {
 	for name, x := range map[string]struct {
 		e       bwe.Estimate
 		blind   bool
-		unasked uint8
+		unasked unasked
 	}{
-		"70 %, not proved":     {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .7}, true, 2},
-		"90 %, not proved":     {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .9}, true, 3},
-		"70 %, follows":        {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .7, Depends: true}, false, 0},
-		"70 %, queue":          {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .7, Queue: 100 * ms}, false, 0},
-		"45 %, not proved":     {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .45}, false, 0},
-		"70 %, proved":         {bwe.Estimate{Capacity: 10e6, Budget: 10e6, Delay: 10e6, Lost: .7, Random: true}, false, 2},
-		"70 %, proved, little": {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .7, Random: true}, false, 0},
+		"70 %, not proved":     {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .7}, true, unasked{base: mostBlind}},
+		"90 %, not proved":     {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .9}, true, unasked{base: mostBlind}},
+		"70 %, follows":        {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .7, Depends: true}, false, unasked{}},
+		"70 %, queue":          {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .7, Queue: 100 * ms}, false, unasked{}},
+		"45 %, not proved":     {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .45}, false, unasked{}},
+		"70 %, proved":         {bwe.Estimate{Capacity: 10e6, Budget: 10e6, Delay: 10e6, Lost: .7, Random: true}, false, unasked{9, 5}},
+		"70 %, proved, some":   {bwe.Estimate{Capacity: 87e4, Budget: 87e4, Delay: 10e6, Lost: .7, Random: true}, false, unasked{9, 3}},
+		"70 %, proved, little": {bwe.Estimate{Capacity: 1e5, Budget: 1e5, Delay: 10e6, Lost: .7, Random: true}, false, unasked{}},
 	} {
 		var n path
-		n.load.rate = 200e3
+		n.load.rate, n.sound.rate, n.share.base = 200e3, 100e3, 60e3
 		for range 100 {
 			n.protect(1_700_000_000e9, 80*ms, 100e3, &x.e, &delivery{})
 		}

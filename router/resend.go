@@ -15,8 +15,8 @@ type repairs struct {
 	recent []resent // made with the first request
 	exact  []exact  // made with the first packet that may be sent again as it was
 
-	// Of pictures: how many copies of what others refer to leave unasked, and how long a receiver is to wait with them.
-	unasked uint8
+	// Of pictures: how many copies leave unasked, and how long a receiver is to wait with them.
+	unasked unasked
 	playout header.Playout
 }
 
@@ -89,6 +89,9 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	}
 	if c.underway(s.peer, rw.src, in) {
 		return false
+	}
+	if s.repair.unasked.base > 0 {
+		c.noteAsked(s, rw.src, in)
 	}
 	copies, rounds := s.peer.down.copies()
 	if copies > 1 {
