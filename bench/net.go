@@ -55,7 +55,7 @@ func netCommand(o *output) *cobra.Command {
 	flags.BoolVar(&f.Pion, "pion", false, "clients of pion in place of browsers; they decode nothing")
 	flags.IntVar(&f.Viewers, "viewers", 0, "clients of pion who watch over good links meanwhile")
 	flags.Uint64Var(&f.Seed, "seed", 1, "of all chance in the links")
-	flags.StringVarP(&f.pictures, "output", "o", "", "directory for a picture over time of each network; empty: none")
+	flags.StringVarP(&f.pictures, "output", "o", "", "directory for a picture over time of each network, and of all together; empty: none")
 	flags.BoolVar(&f.markdown, "markdown", false, "print the table as Markdown")
 	return c
 }
@@ -144,6 +144,9 @@ func (f *netFlags) run(ctx context.Context, list []call.Scenario, asJSON bool, o
 		if failed = err; failed != nil {
 			break
 		}
+	}
+	if f.pictures != "" && len(results) > 1 {
+		failed = errors.Join(failed, call.DrawAll(results, filepath.Join(f.pictures, "all.svg")))
 	}
 	if asJSON {
 		e := json.NewEncoder(out)

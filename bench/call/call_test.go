@@ -336,6 +336,33 @@ func TestDraw(t *testing.T) {
 	require.Error(t, Draw(&Result{}, "/no/such/place/a.svg"))
 }
 
+// The picture of all has a place for each network, with a line for its frames and one for its sound, also where the last row is not full.
+func TestDrawAll(t *testing.T) {
+	for _, n := range []int{1, 4, 6} {
+		var list []*Result
+		for i := range n {
+			r := &Result{Name: "x", Title: fmt.Sprintf("network %d", i), From: 3000, Seconds: 5}
+			r.Samples = watched(15, func(i int) Sample {
+				return Sample{Frames: 12 * i, Samples: 24000 * float64(i), Concealed: 10 * float64(i)}
+			})
+			list = append(list, r)
+		}
+		name := filepath.Join(t.TempDir(), "all.svg")
+		require.NoError(t, DrawAll(list, name))
+		raw, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.NoError(t, wellFormed(raw))
+		for i := range n {
+			require.Equal(t, 1, bytes.Count(raw, fmt.Appendf(nil, ">network %d<", i)))
+		}
+		require.Equal(t, n, bytes.Count(raw, []byte(">frames/s<")))
+		for _, color := range []string{"stroke:#1F5FBF", "stroke:#E69F00"} {
+			require.Equal(t, 2*n, bytes.Count(raw, []byte(color)), "the line and its legend")
+		}
+	}
+	require.Error(t, DrawAll([]*Result{{}}, "/no/such/place/all.svg"))
+}
+
 func wellFormed(raw []byte) error {
 	for d := xml.NewDecoder(bytes.NewReader(raw)); ; {
 		if _, err := d.Token(); err == io.EOF {

@@ -51,6 +51,44 @@ func Draw(r *Result, name string) error {
 	for row, canvases := range plot.Align(plots, tiles, all) {
 		plots[row][0].Draw(canvases[0])
 	}
+	return write(canvas, name)
+}
+
+// DrawAll draws what those who watch get of several results, one at least, side by side, into an SVG file.
+func DrawAll(list []*Result, name string) error {
+	const columns, width, height = 4, 3.2 * vg.Inch, 1.7 * vg.Inch
+	rows := (len(list) + columns - 1) / columns
+	canvas := vgsvg.New(columns*width, height*vg.Length(rows))
+	all := draw.New(canvas)
+	tiles := draw.Tiles{Rows: rows, Cols: columns, PadTop: 4, PadBottom: 4, PadLeft: 4, PadRight: 10, PadX: 10, PadY: 8}
+	plots := make([][]*plot.Plot, rows)
+	for i := range rows * columns {
+		var drawn *plot.Plot // none in the last places
+		if i < len(list) {
+			r := list[i]
+			p := r.shown()
+			p.title = r.Title
+			var err error
+			if drawn, err = p.plot(); err != nil {
+				return fmt.Errorf("draw %s: %w", r.Name, err)
+			}
+			drawn.X.Min, drawn.X.Max = -before/1000, r.Seconds
+			drawn.Y.Max = max(drawn.Y.Max, 40)
+		}
+		plots[i/columns] = append(plots[i/columns], drawn)
+	}
+	for row, canvases := range plot.Align(plots, tiles, all) {
+		for column, c := range canvases {
+			if p := plots[row][column]; p != nil {
+				p.Draw(c)
+			}
+		}
+	}
+	return write(canvas, name)
+}
+
+// write writes what was drawn.
+func write(canvas *vgsvg.Canvas, name string) error {
 	file, err := os.Create(name)
 	if err != nil {
 		return err
@@ -62,23 +100,42 @@ func Draw(r *Result, name string) error {
 	return file.Close()
 }
 
+// second is a time of the page, in s since the trouble began.
+func (r *Result) second(at float64) float64 { return (at - r.From) / 1000 }
+
+// per is a number from sample to sample, by how much it has grown in so many seconds.
+func (r *Result) per(n number, by func(delta, seconds float64, i int) float64) (list plotter.XYs) {
+	for i := 1; i < len(r.Samples); i++ {
+		span := (r.Samples[i].At - r.Samples[i-1].At) / 1000
+		list = append(list, plotter.XY{X: r.second(r.Samples[i].At), Y: by(max(0, n.delta(r.Samples, i)), span, i)})
+	}
+	return list
+}
+
+// frames is the pictures that were decoded, a second.
+func (r *Result) frames() plotter.XYs {
+	return r.per(decoded, func(x, seconds float64, _ int) float64 { return x / seconds })
+}
+
+// made is the share of sound that was made up, in percent.
+func (r *Result) made() plotter.XYs {
+	return r.per(concealed, func(x, _ float64, i int) float64 { return 100 * ratio(x, heard.delta(r.Samples, i)) })
+}
+
+// shown is what those who watch get, in one panel.
+func (r *Result) shown() panel {
+	return panel{lines: []line{{"frames/s", r.frames()}, {"% concealed", r.made()}}}
+}
+
 // panels are what a picture shows.
 func (r *Result) panels() []panel {
-	second := func(at float64) float64 { return (at - r.From) / 1000 }
-	per := func(n number, by func(delta, seconds float64, i int) float64) (list plotter.XYs) {
-		for i := 1; i < len(r.Samples); i++ {
-			span := (r.Samples[i].At - r.Samples[i-1].At) / 1000
-			list = append(list, plotter.XY{X: second(r.Samples[i].At), Y: by(max(0, n.delta(r.Samples, i)), span, i)})
-		}
-		return list
-	}
+	second := r.second
 	each := func(of func(Sample) float64) (list plotter.XYs) {
 		for _, s := range r.Samples {
 			list = append(list, plotter.XY{X: second(s.At), Y: of(s)})
 		}
 		return list
 	}
-	ofHeard := func(x, _ float64, i int) float64 { return 100 * ratio(x, heard.delta(r.Samples, i)) }
 	var passed, queued, rates plotter.XYs
 	for i, w := range r.Wire {
 		if i > 0 {
@@ -89,13 +146,12 @@ func (r *Result) panels() []panel {
 			rates = append(rates, plotter.XY{X: second(w.At), Y: kbps})
 		}
 	}
-	perSecond := func(x, s float64, _ int) float64 { return x / s }
 	return []panel{
-		{"frames a second", []line{{"", per(decoded, perSecond)}}},
+		{"frames a second", []line{{"", r.frames()}}},
 		{"kbit/s on the link", []line{{"passed", passed}, {"estimate", told(each(func(s Sample) float64 { return s.Estimate }))}, {"rate", rates}}},
 		{"ms in the link's queue, p95", []line{{"", queued}}},
 		{"height", []line{{"", each(func(s Sample) float64 { return float64(s.Height) })}}},
-		{"sound concealed, %", []line{{"", per(concealed, ofHeard)}}},
+		{"sound concealed, %", []line{{"", r.made()}}},
 	}
 }
 
