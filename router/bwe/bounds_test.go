@@ -118,6 +118,26 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// TestLeapsAreNoQueue: what lies further apart than any queue is long is a clock that was set.
+func TestLeapsAreNoQueue(t *testing.T) {
+	for by, want := range map[int64]bool{2e9: true, 3600e9: false, -3600e9: false} {
+		var q queue
+		for i := range int64(100) {
+			at := 20 * msec * i
+			arrived := at + 25*msec
+			if i >= 50 {
+				arrived += by
+			}
+			if q.packet(at, arrived, 1200, 1e6); i%5 == 4 {
+				q.end(at + 50*msec)
+			}
+		}
+		if (q.length > 1e9) != want {
+			t.Errorf("later by %v: a queue of %v", time.Duration(by), time.Duration(q.length))
+		}
+	}
+}
+
 // TestFreeze: nothing grows while the node is late.
 func TestFreeze(t *testing.T) {
 	for _, frozen := range []bool{false, true} {
