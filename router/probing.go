@@ -98,12 +98,15 @@ func (l *setbacks) take(now int64, e *bwe.Estimate, lost uint64) {
 	}
 	switch {
 	case !more:
-	case now-l.queued < queueGone:
+	case l.crowded(now):
 		l.overflowed = now
 	default:
 		l.dropped = now
 	}
 }
+
+// crowded says whether packets have waited of late.
+func (l *setbacks) crowded(now int64) bool { return now-l.queued < queueGone }
 
 // fresh says whether there were any that may say that no more is carried.
 func (l *setbacks) fresh(now int64) bool {

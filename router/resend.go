@@ -83,6 +83,9 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	if rw.rtx == 0 && rw.flags&rewriteExact == 0 || rw.src.ring == nil {
 		return false
 	}
+	if c.outdated(s, rw) {
+		return false
+	}
 	out := seg.Out + (in - seg.In)
 	if rw.flags&(rewriteExact|rewriteSound) != 0 && s.exactly(rw) {
 		return c.resendExact(s, m, seg, out)
@@ -115,6 +118,13 @@ func (c *core) resend(s *sink, seq uint16) bool {
 		c.repeatLater(s, seq, copies-1, copyGap, sent.Resend)
 	}
 	return true
+}
+
+// outdated says whether what went out as part of another layer than the present one is in the way of that one's keyframe, which shows all
+// anew: where packets have waited of late.
+func (c *core) outdated(s *sink, rw *rewrite) bool {
+	n, now := s.peer.down.net, s.seq.Current()
+	return n != nil && now != nil && now.State.src != rw.src && rw.flags&rewriteSound == 0 && n.losses.crowded(c.now)
 }
 
 // crammedQueue is for how long packets must wait, in ns, for nothing to be sent again of pictures. Higher fills queues that are full of what is

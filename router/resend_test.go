@@ -93,6 +93,40 @@ func TestAFullQueueIsNotFilledByWhatItLost(t *testing.T) {
 	require.EqualValues(t, 1, again(77), "the queue is gone")
 }
 
+// TestNothingOfAnotherLayerIsSentAgainOverAFullLink: the keyframe of the present one shows all anew, and needs the room.
+func TestNothingOfAnotherLayerIsSentAgainOverAFullLink(t *testing.T) {
+	w := newWorld(t)
+	cam := w.layered(1, 1, 500, 1900, 6000)
+	w.join(4, 4, nil, seatVideo("s", 77))
+	w.watch(4, "s", 1, Camera, High)
+	link := w.access(4, 20e6)
+	w.call(3*time.Second, cam, link)
+	again := func(seq uint16) (n uint64) {
+		before := w.c.totals.Resent
+		w.rtcp(4, &rtcp.TransportLayerNack{MediaSSRC: 77, Nacks: []rtcp.NackPair{{PacketID: seq}}})
+		return w.c.totals.Resent - before
+	}
+	last := func() uint16 { return w.outs[4].seqs(77)[len(w.outs[4].seqs(77))-1] }
+	var of2 uint16
+	w.watch(4, "s", 1, Camera, Mid)
+	for i := 0; w.c.peers[4].down.sinks["s"].layerOf() == 2; i++ {
+		require.Less(t, i, 200)
+		of2 = last()
+		w.call(40*time.Millisecond, cam, link)
+	}
+	n := w.c.peers[4].down.net
+	require.False(t, n.losses.crowded(w.now))
+	require.EqualValues(t, 1, again(of2), "there is room for all")
+	n.losses.queued = w.now - queueGone/2
+	w.pass(100 * time.Millisecond)
+	dropped := w.drops(DropResend)
+	require.EqualValues(t, 1, again(last()), "of the present layer")
+	require.Zero(t, again(of2))
+	require.Equal(t, dropped+1, w.drops(DropResend))
+	w.pass(queueGone)
+	require.EqualValues(t, 1, again(of2), "that was long ago")
+}
+
 func TestRetransmissionOfTheVeryBytes(t *testing.T) {
 	w := newWorld(t)
 	w.join(1, 1, map[string]Source{"0": Camera}, pubVideo("0", 100))
