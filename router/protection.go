@@ -388,7 +388,17 @@ func (c *core) repeatNow(x *repeat) {
 	m := c.slot()
 	defer c.free(m)
 	in, seg := s.seq.In(x.seq)
-	if seg == nil || seg.State.rtx == 0 || !c.recallAs(&seg.State, in, m) {
+	if seg == nil {
+		return
+	}
+	if out := seg.Out + (in - seg.In); seg.State.flags&rewriteExact != 0 && s.exactly(&seg.State) {
+		if e := s.repair.noted(out); e != nil {
+			d.credit -= int64(c.sendExactAgain(s, m, seg, out, e))
+			c.totals.PictureCopies++
+		}
+		return
+	}
+	if seg.State.rtx == 0 || !c.recallAs(&seg.State, in, m) {
 		return
 	}
 	if s.thin.left(m) {

@@ -123,6 +123,33 @@ func TestWhatIsAskedForIsSentSeveralTimes(t *testing.T) {
 	require.EqualValues(t, 9, w.c.totals.Resent)
 }
 
+// TestWhatIsAskedForIsSentSeveralTimesAsItWas where the receiver knows no retransmissions: the very same bytes.
+func TestWhatIsAskedForIsSentSeveralTimesAsItWas(t *testing.T) {
+	for lost, want := range map[float64]int{0: 1, .3: 4} {
+		w := newWorld(t)
+		w.join(1, 1, map[string]Source{"0": Camera}, pubVideo("0", 100))
+		a := w.vp8(1, 100)
+		sec := seatVideo("5", 5000)
+		sec.RTXSSRC = 0
+		for i := range sec.Codecs {
+			sec.Codecs[i].RTX = 0
+		}
+		sub := w.join(3, 3, nil, sec)
+		w.watch(3, "5", 1, Camera, High)
+		w.deliver(1, false, a.frame(true, 3)...)
+		missing := sub.rtp[1]
+		w.lossy(lost)
+		sub.clear()
+		sub.nack(missing.SequenceNumber)
+		w.pass(60 * time.Millisecond)
+		require.Len(t, sub.rtp, want)
+		for _, p := range sub.rtp {
+			require.Equal(t, missing.Header, p.Header)
+			require.Equal(t, missing.Payload, p.Payload)
+		}
+	}
+}
+
 // TestCopiesEndWithWhatTheyAreOf: not one is sent after what it is of was left.
 func TestCopiesEndWithWhatTheyAreOf(t *testing.T) {
 	for name, end := range map[string]func(w *world){

@@ -52,7 +52,7 @@ var troubles = []trouble{
 	{name: "none", scaled: true},
 	{name: "none, exact", exact: true},
 	{name: "loss 10 %", down: "loss=10%", scaled: true, allowed: allowed{frozen: 1.5, sound: 0.01}},
-	{name: "loss 10 %, exact", down: "loss=10%", up: "loss=10%", exact: true, allowed: allowed{frozen: 12, sound: 0.02}},
+	{name: "loss 10 %, exact", down: "loss=10%", up: "loss=10%", exact: true, allowed: allowed{frozen: 6, sound: 0.02}},
 	{name: "loss 30 %", down: "loss=30%", up: "loss=10%", scaled: true, allowed: allowed{frozen: 4, sound: 0.01}},
 	{name: "loss 50 %", down: "loss=50%", scaled: true, allowed: allowed{frozen: 6, sound: 0.02}},
 	{name: "loss 70 %, both ways", down: "loss=70%", up: "loss=70%", scaled: true, allowed: allowed{frozen: 30, sound: 0.2}},

@@ -288,7 +288,10 @@ func (c *core) resendExact(s *sink, m *media, seg *seqmap.Segment[rewrite], out 
 		return false
 	}
 	n := c.sendExactAgain(s, m, seg, out, e)
-	s.peer.down.credit -= int64(n)
+	if s.peer.down.credit -= int64(n); n > 0 && s.section.Kind == packet.Video {
+		copies, _ := s.peer.down.copies()
+		c.repeatLater(s, uint16(out), copies-1, copyGap, sent.Resend)
+	}
 	return n > 0
 }
 
