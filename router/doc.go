@@ -35,7 +35,8 @@
 //	floor.go     places for the loudest
 //	sample.go    what flows to and from peers, and what is lost of it
 //	resend.go    receivers ask for lost packets
-//	protection.go pictures survive heavy loss: copies, the lowest layer, and receivers that wait
+//	protection.go pictures survive heavy loss: copies, and the lowest layer
+//	holding.go   receivers wait with pictures for what was lost
 //	sound.go     sound survives loss: it is sent again as it was, and with what went before
 //	keyframe.go  keyframe requests to publishers
 //	cache.go     what came since a keyframe, for who begins

@@ -5,16 +5,17 @@ import (
 
 	"parlor/packet"
 	"parlor/router/bwe"
-	"parlor/router/header"
 	"parlor/router/sent"
 )
 
 // Pictures survive heavy loss by copies: what is asked for is sent several times, and where nearly half is lost, copies leave before
-// anybody asks: so many that hardly anything is missing of what others refer to, up to twelve. That helps only where the loss has nothing to do with how much is sent: what a full link loses
-// is never answered so. All copies are retransmissions, with numbers of their own.
+// anybody asks: so many that hardly anything is missing of what others refer to, up to twelve. That helps only where the
+// loss has nothing to do with how much is sent: what a full link loses is never answered so. Copies are retransmissions,
+// with numbers of their own, or the very same bytes.
 
 // protection is what is done for the pictures of a peer.
 type protection struct {
+	holding
 	lost    float64 // the share that is lost at random; 0: none, or what is sent has to do with it
 	mean    float64 // the share that was lost over some seconds, whatever for
 	proved  bool    // that it has nothing to do with that
@@ -25,8 +26,6 @@ type protection struct {
 
 	queued int64             // when there was a queue last
 	late   int64             // how much later than others packets may come, in ns
-	delay  int64             // how long a receiver is to wait with a picture, in ns
-	until  int64             // up to when it is told that; 0: it is not
 	told   [latelyParts]told // what was known in the last steps
 	at     int               // the last one of them
 }
@@ -122,7 +121,11 @@ func (n *path) protect(now, rtt int64, rate float64, e *bwe.Estimate, d *deliver
 		x.copies--
 	}
 	late, _ := n.order.Late()
-	x.wait(now, delayFor(x.lost, rtt)+x.awaits(late))
+	awaits, up := x.awaits(late), int64(delayUp)
+	if x.late > 0 {
+		up = lateUp
+	}
+	x.wait(now, delayFor(x.lost, rtt)+awaits, up)
 	return x.base != was
 }
 
@@ -211,21 +214,6 @@ func (x *protection) awaits(late int64) int64 {
 	return x.late
 }
 
-// wait goes on to a time for which receivers wait with pictures.
-func (x *protection) wait(now, delay int64) {
-	up := int64(delayUp)
-	if x.late > 0 {
-		up = lateUp
-	}
-	x.delay += min(max(delay-x.delay, -max(delayDown, x.delay/100)), up)
-	switch {
-	case x.delay > 0:
-		x.until = now + delayTold
-	case now > x.until:
-		x.until = 0
-	}
-}
-
 // delayFor is how long pictures are held until they are shown, in ns, where a share of packets is lost. What is lost has then come, or what was
 // lost twice.
 func delayFor(lost float64, rtt int64) int64 {
@@ -311,13 +299,15 @@ func (c *core) protectBy(p *peer, e *bwe.Estimate) {
 
 // guard has the sinks of a peer do what was decided.
 func (c *core) guard(p *peer) {
-	x, playout := &p.down.net.guarded, header.Playout(0)
-	if x.until != 0 {
-		playout = header.PlayoutOf(int((x.delay + 9e6) / 10e6))
-	}
+	x := &p.down.net.guarded
 	for _, s := range p.down.sinks {
-		if s.section.Kind == packet.Video {
-			s.repair.unasked, s.repair.playout = x.unasked, playout
+		if s.section.Kind != packet.Video {
+			continue
+		}
+		if s.repair.unasked, s.repair.playout = x.unasked, x.holding.told(); s.cur != nil {
+			mends := &s.cur.in.mends
+			mends.look(c.now, s.cur.loss.Asked(), s.cur.high, s.cur.track.peer.rtt)
+			s.repair.playout = max(s.repair.playout, mends.holding.told())
 		}
 	}
 }

@@ -88,6 +88,7 @@ type intake struct {
 	inLossy  bool       // on core.lost.streams
 	tallied  tallied
 	rated    rated
+	mends    mending
 }
 
 // Slots of a ring at first and at most. More hold more of a fast stream's Options.History.

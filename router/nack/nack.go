@@ -27,6 +27,7 @@ type List struct {
 	items []item // ascending seq
 	next  int64  // no item is due earlier
 	given int64  // when one was given up last; 0: never
+	asked uint64 // packets that were asked for
 }
 
 // Missing notes that the packets from up to, not including, to did not come in order.
@@ -70,6 +71,9 @@ func (l *List) Before(seq uint64) {
 // Clear empties the list.
 func (l *List) Clear() { l.items = l.items[:0] }
 
+// Asked returns how many packets were asked for, once or more often, since the list was made.
+func (l *List) Asked() uint64 { return l.asked }
+
 // Len returns how many packets are missing.
 func (l *List) Len() int { return len(l.items) }
 
@@ -98,7 +102,9 @@ func (l *List) Due(now, rtt, maxAge int64, out []uint16) []uint16 {
 		}
 		if now >= it.due {
 			out = append(out, uint16(it.seq))
-			it.tries++
+			if it.tries++; it.tries == 1 {
+				l.asked++
+			}
 			it.due = now + max(retry, rtt+rtt/4)
 		}
 		l.next = min(l.next, it.due)

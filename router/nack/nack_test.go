@@ -79,3 +79,20 @@ func TestListWithHugeGapLater(t *testing.T) {
 		t.Errorf("%d on the list", l.Len())
 	}
 }
+
+// TestAsked counts packets, however often they are asked for.
+func TestAsked(t *testing.T) {
+	var l List
+	l.Missing(10, 13, 0)
+	if l.Asked() != 0 {
+		t.Error("before anything was asked for")
+	}
+	for now := int64(0); now < 500e6; now += 10e6 {
+		l.Due(now, 40e6, 1e9, nil)
+	}
+	l.Missing(20, 21, 500e6)
+	l.Received(20)
+	if l.Due(600e6, 40e6, 1e9, nil); l.Asked() != 3 {
+		t.Errorf("%d of 3", l.Asked())
+	}
+}

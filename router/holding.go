@@ -1,0 +1,80 @@
+package router
+
+import "parlor/router/header"
+
+// Receivers are told to wait with pictures for what comes late, as it was lost and sent again: on their own way, or on the
+// publisher's. By themselves they wait for what they have asked for only, and skip what a publisher was asked for.
+
+// holding is for how long they are to wait.
+type holding struct {
+	delay int64 // in ns
+	until int64 // up to when they are told; 0: they are not
+}
+
+// wait goes on to a time, by so much at most if it is longer.
+func (h *holding) wait(now, delay, up int64) {
+	h.delay += min(max(delay-h.delay, -max(delayDown, h.delay/100)), up)
+	switch {
+	case h.delay > 0:
+		h.until = now + delayTold
+	case now > h.until:
+		h.until = 0
+	}
+}
+
+// told is what they are told.
+func (h *holding) told() header.Playout {
+	if h.until == 0 {
+		return 0
+	}
+	return header.PlayoutOf(int((h.delay + 9e6) / 10e6))
+}
+
+// mendFading is what part of the way the share that has to be asked for goes to the present one every netStep. Faster follows chance.
+const mendFading = 1. / 16
+
+// mendMargin is the time, in ns, that is added to round trips: until a gap is asked for, and for jitter. Lower has the last ones come too late.
+const mendMargin = 25e6
+
+// mending is how much of a stream its publisher has to send again.
+type mending struct {
+	holding
+	share       float64 // of its packets
+	at          int64   // of the last look
+	asked, high uint64  // packets that were asked for by then, and the highest one
+}
+
+// look goes on to now, where so many packets were asked for, and the publisher is so far away.
+func (x *mending) look(now int64, asked, high uint64, rtt int64) {
+	if now-x.at < netStep {
+		return
+	}
+	if rtt == 0 {
+		rtt = unknownRTT
+	}
+	share := 0.0
+	if more := high - x.high; x.at != 0 && high > x.high && more < 1<<15 {
+		share = min(float64(asked-x.asked)/float64(more), 1)
+	}
+	x.at, x.asked, x.high = now, asked, high
+	x.share += (share - x.share) * mendFading
+	x.wait(now, mendsWithin(x.share, rtt), delayUp)
+}
+
+// mendsWithin is in what time what was lost of a stream has come, but for some percent, where a share of it has to be asked for: in so many
+// rounds, as browsers send what they are asked for once in each. See package nack.
+func mendsWithin(share float64, rtt int64) int64 {
+	rounds := int64(0)
+	switch {
+	case share < 0.02:
+		return 0
+	case share < 0.05:
+	case share < 0.2:
+		rounds = 1
+	case share < 0.4:
+		rounds = 2
+	default:
+		rounds = 3
+	}
+	return min(rounds*(rtt+rtt/4)+rtt+mendMargin, delayMost)
+}
