@@ -53,7 +53,7 @@ func (x *mending) look(now int64, asked, high uint64, rtt int64) {
 		rtt = unknownRTT
 	}
 	share := 0.0
-	if more := high - x.high; x.at != 0 && high > x.high && more < 1<<15 {
+	if more := high - x.high; x.at != 0 && more != 0 { // hardly any if the stream has begun anew below
 		share = min(float64(asked-x.asked)/float64(more), 1)
 	}
 	x.at, x.asked, x.high = now, asked, high

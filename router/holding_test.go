@@ -46,8 +46,13 @@ func TestWaitingEnds(t *testing.T) {
 	}
 	require.InDelta(t, mendsWithin(0.1, unknownRTT), m.delay, 1e6)
 	high = 0
-	step(0)
+	step(1)
 	require.Less(t, m.share, 0.1)
+	for range 10 { // nothing comes
+		now += netStep
+		m.look(now, asked, high, 0)
+	}
+	require.Less(t, m.share, 0.06)
 	for m.delay > 0 {
 		step(0)
 	}
