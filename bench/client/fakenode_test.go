@@ -27,6 +27,7 @@ type fakeNode struct {
 	sendOn *fakeNode // answers `enter`: the room is there
 	others []string  // nodes named in `entered`
 	tcp    bool      // media by ICE-TCP only
+	resume func()    // called before `resume` is answered; nil: nothing is
 
 	mu       sync.Mutex
 	ws       *websocket.Conn
@@ -143,6 +144,9 @@ func (n *fakeNode) request(ws *websocket.Conn, raw []byte) (over bool) {
 		}
 		n.answer(ws, h.ID, "entered", entered)
 	case "resume":
+		if n.resume != nil {
+			n.resume()
+		}
 		n.answer(ws, h.ID, "resumed", entered)
 		n.mu.Lock()
 		again := n.sent[h.LastSeq:]

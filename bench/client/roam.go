@@ -92,7 +92,8 @@ func (c *Client) stay(ctx context.Context) (next string, err error) {
 			}
 			return "", ErrEnded
 		}
-		try, cancel := context.WithTimeout(ctx, roamTry)
+		// Who is to leave meanwhile does so once connected: without a word the room would wait for them.
+		try, cancel := context.WithTimeout(context.WithoutCancel(ctx), roamTry)
 		err := c.Resume(try)
 		cancel()
 		if err != nil {

@@ -53,6 +53,17 @@ func TestRoam(t *testing.T) {
 		require.Equal(t, 1, n.count("enter"))
 		require.Equal(t, 1, n.count("exit"))
 	})
+	t.Run("leaves also while it resumes", func(t *testing.T) {
+		noLeak(t)
+		n, end := newFakeNode(t), func() {}
+		n.resume = func() { end() }
+		var clients <-chan *Client
+		var result <-chan error
+		clients, result, end = roam(t, n.server.URL)
+		(<-clients).DropSignal()
+		require.NoError(t, <-result)
+		require.Equal(t, 1, n.count("exit"))
+	})
 	t.Run("enters anew at another node when its own is gone", func(t *testing.T) {
 		noLeak(t)
 		n, other := newFakeNode(t), newFakeNode(t)
