@@ -295,7 +295,15 @@ func (p *person) smooth(of *person, since float64, before, after received) {
 	p.call(&freezes, "frozen", of.name, since)
 	stalls := append(p.stalls(since), of.stalls(since)...)
 	for _, f := range freezes {
-		require.True(p.t, f.excused(stalls), "%s saw %s freeze, and the machine was not to blame: %+v; it stood still %v", p.name, of.name, f, stalls)
+		if f.excused(stalls) {
+			continue
+		}
+		from := f.From - f.MS - freezeLag
+		stalls = slices.DeleteFunc(stalls, func(s stall) bool { return s.At < from || s.At-s.MS > f.At })
+		var frames json.RawMessage
+		p.eval(fmt.Sprintf("probe.frames.filter(s => s.userId === %q && s.at > %f && s.at < %f)", of.name, from, f.At+freezeLag), &frames)
+		require.Fail(p.t, "a freeze", "%s saw %s freeze, and the machine was not to blame: %+v; it stood still %+v; frames, ms after the one before: %s",
+			p.name, of.name, f, stalls, frames)
 	}
 	p.t.Logf("%s saw %s freeze: %+v; the machine stood still: %+v", p.name, of.name, freezes, stalls)
 }
@@ -329,7 +337,7 @@ func (f freeze) excused(stalls []stall) bool {
 	return f.MS <= still+freezeSlack*float64(f.Count) && still > 0
 }
 
-// stall is a time at which the machine did not let a page run or its camera make a frame, until At.
+// stall is a time at which the machine did not let a page run, or its camera or encoder make a frame, until At.
 type stall struct {
 	At   float64 `json:"at"`
 	MS   float64 `json:"ms"`

@@ -31,10 +31,11 @@ func TestWhipAndWhep(t *testing.T) {
 	b := shared.get(t)
 	const room = "studio"
 	ann, third := join(t, b, n, room, "ann"), join(t, b, n, room, "cleo")
+	// Pages are opened before anybody watches: to start one takes the whole machine.
+	encoder, everybody, one := openWhip(t, n, "encoder"), openWhip(t, n, "everybody"), openWhip(t, n, "one")
 	third.sees("ann")
 	cleo := third.watch(ann)
 
-	encoder := openWhip(t, n, "encoder")
 	var m, played made
 	encoder.eval(fmt.Sprintf("whip.publish('/whip/%s?user=cam1')", room), &m)
 	require.Equal(t, "application/sdp", m.Type)
@@ -44,7 +45,6 @@ func TestWhipAndWhep(t *testing.T) {
 	r := ann.frames("cam1", ann.received("cam1"), 15)
 	require.Zero(t, r.Video.PacketsLost)
 
-	everybody, one := openWhip(t, n, "everybody"), openWhip(t, n, "one")
 	everybody.eval(fmt.Sprintf("whip.play('/whep/%s?user=tv', 3)", room), &played)
 	one.eval(fmt.Sprintf("whip.play('/whep/%s/cam1', 1)", room), &played)
 	everybody.plays(3)
@@ -65,7 +65,7 @@ func TestWhipAndWhep(t *testing.T) {
 	encoder.eval("whip.stop()", &stopped)
 	require.Equal(t, http.StatusOK, stopped.Status)
 	e := ann.told("remote-user-exit", map[string]any{"userId": "cam1", "reason": leftExit})
-	soon(t, "ann is told of the encoder's exit", stopped.At, e.At, told, ann)
+	soon(t, "ann is told of the encoder's exit", stopped.At, e.At, told, encoder, ann)
 	everybody.plays(2)
 	cleo.undisturbed()
 	one.eval("whip.stop()", &stopped)

@@ -21,10 +21,11 @@
     Object.assign(el.style, { position: 'fixed', left: `${(n % 7) * 170}px`, top: `${Math.floor(n / 7) * 120}px` });
     document.body.append(el);
     views.set(`${userId}/${streamType}`, el);
+    if (streamType === 'main') watchFrames(userId, el);
     return el;
   }
 
-  // Times at which this machine did not get to run, or its camera made no frame, for longer than a picture may stand still:
+  // Times at which this machine did not get to run, or its camera or encoder made no frame, for longer than a picture may stand still:
   // freezes at those times say nothing about the node. Between them lies what a browser calls one: three frames, or 150 ms.
   const stalls = [];
   const STALL = 120;
@@ -38,6 +39,32 @@
     if (passed > TICK + 2) late.push({ at: now(), ms: passed - TICK, what: 'timer' });
     tick = now();
   }, TICK);
+
+  // Times at which the camera's encoder made no frame of any layer that it is to make: what it skips, nobody can forward.
+  // Only what is sure counts: from the look that saw the last frame to the last one that saw none.
+  const LOOK = 50;
+  const SKIPPED = 100; // a camera of 20 frames/s that gives 15 is silent for so long
+  async function watchEncoder(track) {
+    let frames = 0;
+    let since = now();
+    let none = since; // the last look that saw no frame more
+    while (track.readyState === 'live') {
+      let made = 0;
+      let active = false;
+      (await parlor.getStats(track).catch(() => null))?.forEach((s) => {
+        if (s.type !== 'outbound-rtp') return;
+        made += s.framesEncoded ?? 0;
+        active ||= s.active ?? true;
+      });
+      if (made !== frames || !active) {
+        if (active && frames > 0 && none - since > SKIPPED) stalls.push({ at: none, ms: none - since, what: 'encoder' });
+        frames = made;
+        since = now();
+      }
+      none = now();
+      await new Promise((r) => setTimeout(r, LOOK));
+    }
+  }
 
   // Freezes as the browser counts them, with the time between two looks in which they came.
   const freezes = [];
@@ -54,6 +81,25 @@
   setInterval(() => {
     for (const key of views.keys()) if (key.endsWith('/main')) void lookForFreezes(key.slice(0, -5));
   }, 250);
+
+  // The last frames of each user's picture that were shown: how long after the one before each was captured, received and shown, in ms.
+  // They tell who is to blame for a freeze.
+  const frames = [];
+  function watchFrames(userId, el) {
+    let last = null;
+    el.requestVideoFrameCallback(function shown(_, f) {
+      if (last) {
+        const ms = (a, b) => Math.round(a - b);
+        frames.push({
+          userId, at: now(), captured: ms(f.rtpTimestamp / 90, last.rtpTimestamp / 90), received: ms(f.receiveTime, last.receiveTime),
+          shown: ms(f.presentationTime, last.presentationTime), decode: Math.round((f.processingDuration ?? 0) * 1000), width: f.width,
+        });
+        if (frames.length > 2000) frames.shift();
+      }
+      last = f;
+      el.requestVideoFrameCallback(shown);
+    });
+  }
 
   // All freezes of a user's picture since then, and everything that may excuse them.
   async function frozen(userId, since) {
@@ -122,6 +168,7 @@
     const local = { ...PICTURE, ...video };
     if (video) await parlor.startLocalVideo(local);
     if (video) watchCamera(parlor.getLocalTrack('camera'));
+    if (video) void watchEncoder(parlor.getLocalTrack('camera'));
     if (audio) await parlor.startLocalAudio(audio);
     const at = now();
     await parlor.enterRoom({ strRoomId: room, userId: user, token, role, scene });
@@ -286,7 +333,7 @@
   }
 
   window.probe = {
-    now, events, stalls, late, meetsItself, views, given, enter, exit, enterAndExit, find, received, sent, moving, show, grown, shown, sounding, silent, frozen, held,
+    now, events, stalls, late, frames, meetsItself, views, given, enter, exit, enterAndExit, find, received, sent, moving, show, grown, shown, sounding, silent, frozen, held,
     get parlor() { return parlor; },
   };
 })()
