@@ -95,10 +95,10 @@ const (
 )
 
 // keeps returns what pictures that are shown may take, in bit/s, where all that is sent takes so much. Where that cannot stay as it is, what
-// comes in its place fits what may be sent now.
+// comes in its place fits what may be sent now. Where more is sent than gets through, a short queue is one that grows.
 func (n *path) keeps(now int64, e *bwe.Estimate, takes float64) float64 {
 	switch {
-	case now < n.doubted:
+	case now < n.doubted, e.Grows && takes > cutAbove*e.Capacity:
 		return e.Budget
 	case e.Queue <= calmQueue && !e.Depends && (e.Random || e.Lost < muchLost):
 		return math.MaxUint32

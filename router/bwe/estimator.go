@@ -80,6 +80,7 @@ type Estimate struct {
 	Before   float64 // Capacity before the last large drop; 0: there was none
 	Trusted  float64 // what may be sent at once: less than Capacity if so much was neither sent nor probed of late
 	Queue    int64   // at the bottleneck, in ns
+	Grows    bool    // two reports have seen the queue grow where delays were steady
 	Cause    Cause
 	Limited  bool    // the application sends less than it might
 	Random   bool    // the loss was proved not to depend on the rate
@@ -319,7 +320,7 @@ func (e *Estimator) publish() {
 		c.rate = leastRate
 	}
 	c.rate = min(c.rate, mostRate)
-	s := Estimate{Delay: c.rate, Loss: c.rate, Acked: e.acked.rate, Before: e.estimate.Before}
+	s := Estimate{Delay: c.rate, Loss: c.rate, Acked: e.acked.rate, Before: e.estimate.Before, Grows: e.estimate.Grows}
 	if !e.random.proved && !e.loss.ignored {
 		s.Loss = max(min(c.rate, e.bound()), leastRate)
 	}

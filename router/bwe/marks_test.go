@@ -46,6 +46,27 @@ func TestQueueStaysShort(t *testing.T) {
 	})
 }
 
+// TestNarrowingIsSeenSoon, by delays that were steady before, although pictures are too few packets for a trend.
+func TestNarrowingIsSeenSoon(t *testing.T) {
+	var sum, runs time.Duration
+	seeds(t, func(t *testing.T, seed uint64) {
+		s := sim{
+			profile: "rate=20M queue=1s delay=25ms @10s rate=800k", seed: seed, start: 10e6,
+			offered: func(time.Duration) float64 { return 1.3e6 }, frames: 40 * time.Millisecond,
+		}
+		for _, m := range between(s.run(t, 12*time.Second), 10e9, 12e9) {
+			if m.estimate.Capacity < 2e6 {
+				sum, runs = sum+m.at-10*time.Second, runs+1
+				return
+			}
+		}
+		t.Error("not at all")
+	})
+	if runs == 0 || sum/runs > 295*time.Millisecond {
+		t.Errorf("after %v on average", sum/max(runs, 1))
+	}
+}
+
 // TestBusyReceiver: that a receiver reads nothing for some moments does not make a link that got narrow wide again.
 func TestBusyReceiver(t *testing.T) {
 	seeds(t, func(t *testing.T, seed uint64) {

@@ -32,6 +32,8 @@ const (
 	// noisyScale times the jitter is what that least may be by chance. Lower takes wandering delays for a
 	// queue.
 	noisyScale = 1.25
+	// steadyMost is the wobble, in ns, below which two reports say that a queue grows. Higher believes stalls.
+	steadyMost = 2e6
 )
 
 // sample is the delays of one report's packets.
@@ -143,6 +145,12 @@ func (q *queue) end(now int64) {
 
 // noisy says whether delays jump about so that the trend of some reports means nothing.
 func (q *queue) noisy() bool { return max(q.jitter, q.stall) > jitterMost }
+
+// steadily says whether the queue was there before the last report, and has grown with it, by so much each time, on a
+// path where nothing else lets delays change.
+func (q *queue) steadily(by int64) bool {
+	return q.before > by && q.length-q.before > by && q.fall == 0 && q.wobble < steadyMost
+}
 
 // turn goes on to the bucket of now.
 func (q *queue) turn(now int64) {

@@ -41,9 +41,10 @@ func (e *Estimator) shown() float64 {
 // byDelay moves the capacity by trend and length of the queue.
 func (e *Estimator) byDelay() {
 	c, length, slack := &e.capacity, e.queue.length, e.slack()
-	over := e.trend.state == overuse && length >= max(standing, slack/2) && !e.queue.noisy() ||
+	grows := length > max(2*standing, slack*3/2) && e.queue.steadily(max(standing, slack/2))
+	over := grows || e.trend.state == overuse && length >= max(standing, slack/2) && !e.queue.noisy() ||
 		length > max(stands, slack*3/2) && length > e.queue.before-5e6
-	e.queue.before = length
+	e.queue.before, e.estimate.Grows = length, grows
 	if e.queue.fall > jitterMost/2 {
 		c.mistaken(e.now, e.queue.fall)
 	}

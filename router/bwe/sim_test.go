@@ -51,6 +51,7 @@ type sim struct {
 	seed    uint64
 	offered func(at time.Duration) float64 // bit/s; nil: more than any link carries
 	noProbe bool
+	frames  time.Duration // between pictures, all of whose packets are sent at once; 0: packets are sent evenly
 	start   float64
 	forge   func(at time.Duration, report []simStatus) []simStatus // what the receiver tells
 	busy    func(at time.Duration) bool                            // the receiver reads nothing
@@ -128,7 +129,7 @@ func (s *sim) send(now time.Duration) {
 	s.credit = min(s.credit+budget/8*dt, 10*simSize)
 	s.extra = min(s.extra+s.est.Estimate().Extra/8*dt, simSize)
 	s.rate += (0 - s.rate) * dt
-	for ; s.credit >= simSize; s.credit -= simSize {
+	for ; s.credit >= simSize && (s.frames == 0 || now%s.frames == 0); s.credit -= simSize {
 		s.packet(now, simSize-s.rnd.IntN(100), sent.Video, 0)
 	}
 	for ; s.extra >= simSize; s.extra -= simSize {
