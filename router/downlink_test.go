@@ -148,16 +148,22 @@ func TestExtendedReportsThatAreNone(t *testing.T) {
 	}
 }
 
-// TestOneEchoOfAReport counts, however many there are.
+// TestOneEchoOfAReport counts, however many there are, in one block or in many.
 func TestOneEchoOfAReport(t *testing.T) {
-	w := newWorld(t)
-	w.join(1, 1, map[string]Source{"0": Mic}, pubAudio("0", 100))
-	echoes := &rtcp.DLRRReportBlock{}
-	for i := range int64(80) {
-		at := clock.Middle(clock.ToNTP(w.now - 100*ms - i*10*ms))
-		echoes.Reports = append(echoes.Reports, rtcp.DLRRReport{SSRC: w.c.ssrc, LastRR: at})
+	for _, perBlock := range []int{80, 8, 4} {
+		w := newWorld(t)
+		w.join(1, 1, map[string]Source{"0": Mic}, pubAudio("0", 100))
+		report := &rtcp.ExtendedReport{SenderSSRC: 9}
+		for i := range int64(80) {
+			if int(i)%perBlock == 0 {
+				report.Reports = append(report.Reports, &rtcp.DLRRReportBlock{Reports: []rtcp.DLRRReport{{SSRC: w.c.ssrc + 1, LastRR: 5}}})
+			}
+			echoes := report.Reports[len(report.Reports)-1].(*rtcp.DLRRReportBlock)
+			at := clock.Middle(clock.ToNTP(w.now - 100*ms - i*10*ms))
+			echoes.Reports = append(echoes.Reports, rtcp.DLRRReport{SSRC: w.c.ssrc, LastRR: at})
+		}
+		w.rtcp(1, report)
+		require.InDelta(t, 100*ms, w.c.peers[1].rtt, float64(ms), "%d in a block", perBlock)
+		require.EqualValues(t, w.c.peers[1].rtt, w.c.totals.RTT.Sum, "counted once")
 	}
-	w.rtcp(1, &rtcp.ExtendedReport{SenderSSRC: 9, Reports: []rtcp.ReportBlock{echoes}})
-	require.InDelta(t, 100*ms, w.c.peers[1].rtt, float64(ms))
-	require.EqualValues(t, w.c.peers[1].rtt, w.c.totals.RTT.Sum, "counted once")
 }

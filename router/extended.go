@@ -28,7 +28,7 @@ func (c *core) onExtendedReport(p *peer, b []byte, at int64) bool {
 	if len(b) < 8 {
 		return false
 	}
-	ssrc := binary.BigEndian.Uint32(b[4:])
+	ssrc, echoed := binary.BigEndian.Uint32(b[4:]), false
 	for b = b[8:]; len(b) >= 4; { // the compound was split at full words
 		kind, n := b[0], 4*(int(binary.BigEndian.Uint16(b[2:]))+1)
 		if n > len(b) {
@@ -38,23 +38,24 @@ func (c *core) onExtendedReport(p *peer, b []byte, at int64) bool {
 		switch {
 		case kind == referenceTime && len(block) == 8:
 			p.reports.heard = heard{ssrc, clock.Middle(binary.BigEndian.Uint64(block)), at}
-		case kind == sinceThat:
-			c.onDelays(p, block, at)
+		case kind == sinceThat && !echoed: // one is enough, however many there are
+			echoed = c.onDelays(p, block, at)
 		}
 		b = b[n:]
 	}
 	return true
 }
 
-// onDelays takes in the sub-blocks of a DLRR.
-func (c *core) onDelays(p *peer, b []byte, at int64) {
+// onDelays takes in the first of the sub-blocks of a DLRR that echoes the node's time, and says whether there was one.
+func (c *core) onDelays(p *peer, b []byte, at int64) (echoed bool) {
 	for ; len(b) >= 12; b = b[12:] {
 		ssrc, told, delay := binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
 		if ssrc == c.ssrc && told != 0 {
 			c.roundTrip(p, told, delay, at)
-			return // one is enough, however many there are
+			return true
 		}
 	}
+	return false
 }
 
 // extendedReport returns what a peer is told beside its other reports; nil: nothing.

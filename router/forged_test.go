@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 	"testing"
 	"time"
 
@@ -194,18 +195,29 @@ func TestARoomThatIsOverloadedRaisesNoEstimate(t *testing.T) {
 }
 
 // TestDescriptorsThatLie are of their own stream alone: who is sent another notices nothing, numbers go on, and all is as before with the next keyframe.
+// What cannot be read is sent to all.
 func TestDescriptorsThatLie(t *testing.T) {
-	for name, lie := range map[string]func(dd []byte) []byte{
-		"nothing":            func([]byte) []byte { return nil },
-		"cut":                func(dd []byte) []byte { return dd[:2] },
-		"no such template":   func(dd []byte) []byte { return append([]byte{dd[0] | 0x3f}, dd[1:3]...) },
-		"of any other frame": func(dd []byte) []byte { return []byte{dd[0], dd[2] * 91, dd[1]} },
-		"a cut structure":    func(dd []byte) []byte { return append(dd[:3:3], 0x80, 0) },
-		"an endless one":     func(dd []byte) []byte { return append(dd[:3:3], bytes.Repeat([]byte{0xff}, 200)...) },
-		"another each time": func(dd []byte) []byte {
+	const all = "00.10.|02.12.|01.11.|02.12.|" // four pictures
+	for name, x := range map[string]struct {
+		lie   func(dd []byte) []byte
+		shown *[2]string // of four pictures, to who watches low and high; nil: it does not matter
+	}{
+		"nothing":            {func([]byte) []byte { return nil }, &[2]string{all, all}},
+		"cut":                {func(dd []byte) []byte { return dd[:2] }, &[2]string{all, all}},
+		"no such template":   {func(dd []byte) []byte { return append([]byte{dd[0] | 0x3f}, dd[1:3]...) }, &[2]string{all, all}},
+		"of any other frame": {func(dd []byte) []byte { return []byte{dd[0], dd[2] * 91, dd[1]} }, &[2]string{"00.|02.|01.|02.|", "10.|12.|11.|12.|"}},
+		"a cut structure":    {func(dd []byte) []byte { return append(dd[:3:3], 0x80, 0) }, &[2]string{all, all}},
+		"one that ends soon": {func(dd []byte) []byte { return append(dd[:3:3], twoByThree[:20]...) }, &[2]string{all, all}},
+		"ends before chains": {func(dd []byte) []byte { return append(dd[:3:3], 0x08) }, &[2]string{all, all}},
+		"an endless one":     {func(dd []byte) []byte { return append(dd[:3:3], bytes.Repeat([]byte{0xff}, 200)...) }, &[2]string{all, all}},
+		"of endless layers":  {func(dd []byte) []byte { return append(dd[:3:3], bytes.Repeat([]byte{0xaa}, 200)...) }, &[2]string{all, all}},
+		"another, of a frame far ahead": {func(dd []byte) []byte {
+			return append([]byte{dd[0], dd[1] + 0x40, dd[2], twoByThree[0], twoByThree[1] + 8}, twoByThree[2:]...)
+		}, nil},
+		"another each time": {func(dd []byte) []byte {
 			return append(append(dd[:3:3], twoByThree[0], twoByThree[1]+dd[2]), twoByThree[2:]...)
-		},
-		"no target is active": func(dd []byte) []byte { return append(dd[:3:3], 0x40, 0, 0) },
+		}, nil},
+		"no target is active": {func(dd []byte) []byte { return append(dd[:3:3], 0x40, 0, 0) }, &[2]string{}},
 	} {
 		for _, kind := range layeredKinds[:2] {
 			w, s, low, high := onStage(t, kind)
@@ -217,16 +229,22 @@ func TestDescriptorsThatLie(t *testing.T) {
 			w.pictures(s, 4, true)
 			shown := [2]string{low.shown(5000), high.shown(6000)}
 			w.pictures(honest, 1, true)
+			low.clear()
+			high.clear()
 			for range 20 {
 				for _, raw := range s.next(false) {
 					var p rtp.Packet
 					w.must(p.Unmarshal(raw))
-					w.must(p.SetExtension(pubExt.DependencyDescriptor, lie(p.GetExtension(pubExt.DependencyDescriptor))))
+					w.must(p.SetExtension(pubExt.DependencyDescriptor, x.lie(p.GetExtension(pubExt.DependencyDescriptor))))
 					raw, err := p.Marshal()
 					w.must(err)
 					w.deliver(1, false, raw)
 				}
 				w.pictures(honest, 1, false)
+			}
+			if x.shown != nil {
+				require.Equal(t, strings.Repeat(x.shown[0], 5), low.shown(5000), "%s, %s", name, kind)
+				require.Equal(t, strings.Repeat(x.shown[1], 5), high.shown(6000), "%s, %s", name, kind)
 			}
 			require.Len(t, another.seqs(7000), 4+20*2, "%s, %s", name, kind)
 			low.consecutive(5000)

@@ -7,13 +7,12 @@ import "math"
 const (
 	// fallShare is the share of what was sent up to which what is sent must have fallen. Higher tells sooner, and errs more.
 	fallShare = 0.6
-	// fallLoss is the share of loss from which on a fall says something. Lower takes for random what comes and goes.
-	fallLoss = 0.2
 	// fallLeast and fallMost are so many observations after the fall, and fallBefore those at least before it.
 	fallLeast, fallMost, fallBefore = 3, 8, 3
 	// fallRandom and fallDepends are which part of what loss that depends on the rate would do must be seen for either. In between it is waited.
 	fallRandom, fallDepends = 0.3, 0.5
-	// fallChange is by what share less must be lost if it depends on the rate. Lower takes for random what comes in bursts.
+	// fallChange is by what share less must be lost if it depends on the rate, so that as much is lost before the fall at least. Lower takes
+	// for random what comes in bursts.
 	fallChange = 0.25
 	// fallEdge is how many times as much was sent in the observation before one for that to be the edge of a fall.
 	fallEdge = 1.5
@@ -152,7 +151,7 @@ func policed(list []observation, kB float64) float64 {
 // compare tells random loss from one that depends on the rate, if that is certain, by observations after the fall.
 func (f *flowing) compare(after *flowing, list []observation) (random, told bool) {
 	p := f.share()
-	if f.n < fallBefore || p < fallLoss || after.size < 1 {
+	if f.n < fallBefore || after.size < 1 {
 		return false, false
 	}
 	change := p - policed(list, (1-p)*f.out/float64(f.n)) // if as much arrives as before

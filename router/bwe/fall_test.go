@@ -117,8 +117,67 @@ func TestFallAfterAStep(t *testing.T) {
 	}
 }
 
-// TestWhatIsSentIsRemembered for some seconds, in parts of a quarter.
+// TestFallIsCompared with what a policer would do: only where that would change the loss by much, and by more than chance does.
+func TestFallIsCompared(t *testing.T) {
+	const (
+		neither = iota
+		random
+		depends
+	)
+	for _, x := range []struct {
+		name       string
+		before     int     // observations
+		from, to   float64 // kB sent in each, before and after
+		lost, then float64 // share
+		told       float64 // share of what was sent
+		want       int
+	}{
+		{"as much is lost", 4, 100, 40, .6, .6, 1, random},
+		{"nothing is", 4, 100, 40, .6, 0, 1, depends},
+		{"nearly as much", 4, 100, 40, .6, .6 * .71, 1, random},
+		{"a little more than half", 4, 100, 40, .6, .6 * .51, 1, neither},
+		{"a little less than half", 4, 100, 40, .6, .6 * .49, 1, depends},
+		{"between them", 4, 100, 40, .6, .6 * .69, 1, neither},
+		{"a policer would lose .26 less, as much is lost", 4, 1000, 610, .6, .6, 1, random},
+		{"and a quarter of them", 4, 1000, 610, .6, .35, 1, depends},
+		{"a policer would lose .24 less, as much is lost", 4, 1000, 620, .6, .6, 1, neither},
+		{"and a quarter of them, of .24", 4, 1000, 620, .6, .35, 1, neither},
+		{"more was lost than can change, by little", 4, 1000, 100, .24, .24, 1, neither},
+		{"by enough", 4, 1000, 100, .26, .26, 1, random},
+		{"so little is sent that it may be chance", 4, 8, 3.2, .6, .6, 1, neither},
+		{"a little more is", 4, 12, 4.8, .6, .6, 1, random},
+		{"reports tell of a part", 4, 100, 40, .6, .6, .3, random},
+		{"of too small a part", 4, 100, 40, .6, .6, .05, neither},
+		{"too little was sent before", 2, 1000, 400, .6, .6, 1, neither},
+	} {
+		var before, after flowing
+		var list []observation
+		of := func(kB, lost float64) *observation {
+			return &observation{size: float32(kB * x.told), lost: float32(kB * x.told * lost), out: uint16(kB * 1e3 / outUnit)}
+		}
+		for range x.before {
+			before.take(of(x.from, x.lost))
+		}
+		for range fallLeast {
+			o := of(x.to, x.then)
+			after.take(o)
+			list = append(list, *o)
+		}
+		got := neither
+		if isRandom, told := before.compare(&after, list); isRandom {
+			got = random
+		} else if told {
+			got = depends
+		}
+		if got != x.want {
+			t.Errorf("%s: %d, not %d", x.name, got, x.want)
+		}
+	}
+}
+
+// TestWhatIsSentIsRemembered for four seconds, in parts of a quarter.
 func TestWhatIsSentIsRemembered(t *testing.T) {
+	const first, last = 100e9 / observed, 105e9/observed - 1
 	var o outflow
 	for now := int64(100e9); now < 105e9; now += msec {
 		o.add(now, 640)
@@ -126,11 +185,55 @@ func TestWhatIsSentIsRemembered(t *testing.T) {
 	if r := o.rate(105e9); math.Abs(r/5.12e6-1) > 0.01 {
 		t.Errorf("%.0f bit/s", r)
 	}
-	if o.of(100e9/observed) != 0 || o.of(104e9/observed) != 2500 || o.of(106e9/observed) != 0 {
-		t.Errorf("%d, %d, %d", o.of(100e9/observed), o.of(104e9/observed), o.of(106e9/observed))
+	for slot := int64(first) - 1; slot <= last+outParts+1; slot++ {
+		want := uint16(0)
+		if slot > last-outParts && slot <= last {
+			want = 2500
+		}
+		if got := o.of(slot); got != want {
+			t.Errorf("%d in part %d of %d", got, slot-first, last-first)
+		}
 	}
 	o.add(300e9, 64)
 	if r := o.rate(300.3e9); r != 512 {
 		t.Errorf("%.0f bit/s, after a pause", r)
+	}
+}
+
+// TestWhatIsSentIsRememberedAfterPauses: of parts in which nothing was sent nothing is left of what was sent in their places before.
+func TestWhatIsSentIsRememberedAfterPauses(t *testing.T) {
+	for pause := int64(1); pause < 3*outParts; pause++ {
+		var o outflow
+		for part := range int64(outParts) {
+			o.add((400+part)*observed, 64)
+		}
+		o.add((400+outParts-1+pause)*observed, 128)
+		sum := 0
+		for back := range int64(outParts) {
+			sum += int(o.of(400 + outParts - 1 + pause - back))
+		}
+		if want := 2 + int(max(outParts-pause, 0)); sum != want {
+			t.Errorf("%d are left after %d parts, not %d", sum, pause, want)
+		}
+	}
+}
+
+// TestWhatIsSentIsRounded, as small packets are many, and does not run over.
+func TestWhatIsSentIsRounded(t *testing.T) {
+	var o outflow
+	for range 100 {
+		o.add(100e9, 100)
+	}
+	for range 100 {
+		o.add(101e9, 92)
+	}
+	if a, b := o.of(100e9/observed), o.of(101e9/observed); a != 200 || b != 100 {
+		t.Errorf("%d, %d", a, b)
+	}
+	for range 4000 {
+		o.add(102e9, 1200)
+	}
+	if got := o.of(102e9 / observed); got != math.MaxUint16 {
+		t.Errorf("%d", got)
 	}
 }
