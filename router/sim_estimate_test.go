@@ -138,6 +138,24 @@ func TestEstimateThatIsEnough(t *testing.T) {
 	}
 }
 
+// TestWhatIsEnoughIsNotProbedForMore: who once had much room, and is shown all that is wanted, notices nothing of a link that has become narrow.
+func TestWhatIsEnoughIsNotProbedForMore(t *testing.T) {
+	for seed := range uint64(4) {
+		s, v := watching(t, seed, calm+" @15s rate=2M queue=400ms", 70, 1, 3, 8) // all that is wanted is 1.1
+		s.run(16 * time.Second)
+		path := s.c.peers[v.id].down.net
+		if e := path.est.Estimate(); e.Capacity < 5e6 {
+			t.Fatalf("seed %d: %.0f kbit/s", seed, e.Capacity/1e3)
+		}
+		down := s.ways[way{v.id, true}]
+		waited, probes := len(down.waited), s.c.totals.ProbeBytes
+		v.goesOn(40*time.Second, func() { s.run(40 * time.Second) })
+		if most := slices.Max(down.waited[waited:]); most > 60*time.Millisecond {
+			t.Errorf("seed %d: packets wait for %v, %d bytes of probes", seed, most, s.c.totals.ProbeBytes-probes)
+		}
+	}
+}
+
 // TestQuietSoundOverNarrowLinks: packets of silence, which come less than a millisecond apart where they have waited, do not look as if nothing
 // had waited.
 func TestQuietSoundOverNarrowLinks(t *testing.T) {

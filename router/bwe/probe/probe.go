@@ -34,6 +34,10 @@ const (
 	Known = 30e9
 	// Enough is how many times of what is sent is enough to know.
 	Enough = 3
+	// Room times what is wanted is the most that is probed for once a call goes on (libwebrtc's twice
+	// max_total_allocated_bitrate). Higher finds out sooner what more pictures might take, and fills links for longer that
+	// have become narrow.
+	Room = 2
 	// Recover times the estimate before a drop is tried again.
 	Recover = 0.85
 	// RecoverSpan is for how long after a drop that is tried, in ns.
@@ -106,8 +110,9 @@ func (c *Controller) Next(now int64, s State) (Cluster, bool) {
 
 // rate returns what is to be probed now, 0 for nothing.
 func (c *Controller) rate(now int64, s State) float64 {
-	if c.recover > s.Capacity*1.05 && now-c.dropped < RecoverSpan && s.Queue < QueueMost/3 && now-c.at > s.RTT+2e8 {
-		return c.recover
+	most := Room * s.Need
+	if rate := min(c.recover, most); rate > s.Capacity*1.05 && now-c.dropped < RecoverSpan && s.Queue < QueueMost/3 && now-c.at > s.RTT+2e8 {
+		return rate
 	}
 	if s.Need > s.Capacity*1.02 {
 		if c.again || now-c.at >= max(c.wait, Unmet) {
@@ -115,15 +120,15 @@ func (c *Controller) rate(now int64, s State) float64 {
 		}
 		return 0
 	}
-	if !s.Limited || s.Need == 0 {
-		return 0
+	if !s.Limited || most <= s.Capacity*1.05 {
+		return 0 // nobody would use what is found
 	}
 	every := int64(Known)
 	if s.Capacity < Enough*s.Sent {
 		every = Idle
 	}
 	if now-c.at >= every {
-		return Step * s.Capacity
+		return min(Step*s.Capacity, most)
 	}
 	return 0
 }

@@ -104,8 +104,9 @@ func TestController(t *testing.T) {
 		"nothing needed":   {change(func(*State) {}), false, 2, 2},
 		"unmet, fails":     {change(func(s *State) { s.Need = 5e6 }), false, 36, 46},
 		"unmet, succeeds":  {change(func(s *State) { s.Need = 5e6 }), true, 500, 600},
-		"limited":          {change(func(s *State) { s.Limited, s.Sent, s.Need = true, 0.5e6, 0.5e6 }), false, 13, 14},
-		"limited, known":   {change(func(s *State) { s.Limited, s.Sent, s.Need = true, 0.1e6, 0.1e6 }), false, 3, 4},
+		"limited":          {change(func(s *State) { s.Limited, s.Sent, s.Need = true, 0.5e6, 0.9e6 }), false, 13, 14},
+		"limited, known":   {change(func(s *State) { s.Limited, s.Sent, s.Need = true, 0.1e6, 0.9e6 }), false, 3, 4},
+		"limited, enough":  {change(func(s *State) { s.Limited, s.Sent, s.Need = true, 0.5e6, 0.5e6 }), false, 2, 2},
 		"queue":            {change(func(s *State) { s.Need, s.Queue = 5e6, 40*ms }), false, 0, 0},
 		"lossy":            {change(func(s *State) { s.Need, s.Lossy = 5e6, true }), false, 0, 0},
 		"not active":       {change(func(s *State) { s.Need, s.Active = 5e6, false }), false, 0, 0},
@@ -119,6 +120,38 @@ func TestController(t *testing.T) {
 			if c.ID == 0 || c.Packets < Packets || c.Bytes/c.Packets > Size || c.Bytes < c.Packets {
 				t.Errorf("%s: %+v", name, c)
 			}
+		}
+	}
+}
+
+// TestNoMoreIsProbedThanIsWanted, and room for as much again: whatever the estimate is, or has been.
+func TestNoMoreIsProbedThanIsWanted(t *testing.T) {
+	for name, x := range map[string]struct {
+		capacity, need float64
+		dropped        float64 // the estimate before it has fallen; 0: it has not
+		want           float64 // 0: nothing
+	}{
+		"the estimate is just enough":  {1.1e6, 1e6, 0, 2e6},
+		"half as much again":           {1.5e6, 1e6, 0, 2e6},
+		"twice as much is known":       {2e6, 1e6, 0, 0},
+		"many times as much":           {17.7e6, 1e6, 0, 0},
+		"more is wanted":               {1e6, 5e6, 0, 2e6},
+		"by little":                    {1e6, 1.1e6, 0, 1.2e6},
+		"after a drop from little":     {0.5e6, 1e6, 1.2e6, Recover * 1.2e6},
+		"after a drop from much":       {0.5e6, 1e6, 17.7e6, 2e6},
+		"from much, and that is known": {2e6, 1e6, 17.7e6, 0},
+	} {
+		var c Controller
+		s := State{Capacity: x.capacity, Need: x.need, Limited: true, Active: true}
+		for range 2 { // the first ones
+			c.Next(1e9, s)
+			c.Failed(1e9)
+		}
+		if x.dropped != 0 {
+			c.Dropped(99e9, x.dropped)
+		}
+		if got, ok := c.Next(100e9, s); ok != (x.want != 0) || math.Abs(got.Rate-x.want) > 1 {
+			t.Errorf("%s: %.0f, not %.0f bit/s", name, got.Rate, x.want)
 		}
 	}
 }
@@ -143,7 +176,7 @@ func TestRecovery(t *testing.T) {
 		want  bool
 	}{{1e9, 0, true}, {1e9, 20 * ms, false}, {6e9, 0, false}} {
 		var c Controller
-		s := State{Capacity: 1e6, Active: true}
+		s := State{Capacity: 1e6, Need: 0.9e6, Active: true}
 		c.Next(1e9, s)
 		c.Failed(1e9)
 		c.Next(1.1e9, s)
