@@ -100,6 +100,8 @@ func (n *path) keeps(now int64, e *bwe.Estimate, takes float64) float64 {
 	switch {
 	case now < n.doubted, e.Grows && takes > cutAbove*e.Capacity:
 		return e.Budget
+	case e.Cause == bwe.Silence: // nobody tells whether there is a queue
+		return e.Budget
 	case e.Queue <= calmQueue && !e.Depends && (e.Random || e.Lost < muchLost):
 		return math.MaxUint32
 	case e.Queue > keepQueue, takes > keepShare*e.Capacity:
