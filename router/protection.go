@@ -61,7 +61,8 @@ const (
 	// mostBlind is how many leave at most where it is not known what the loss depends on. More burden links for longer that are full.
 	mostBlind = 3
 	// lostFading is what part of the way the share of loss falls every netStep, and its mean goes. Faster sends fewer copies where loss comes and goes.
-	lostFading = 1. / 16
+	// lateFading is that where packets overtake each other.
+	lostFading, lateFading = 1. / 16, 1. / 4
 	// unproved is how often is sent what is asked for until it is known that loss does not depend on the rate. More repairs sooner, and
 	// burdens links for longer that are full.
 	unproved = 3
@@ -71,9 +72,9 @@ const (
 	// delayUp and delayDown are by how much the time changes every netStep for which pictures wait, in ns, delayMost its bound, and leastRound the time in which
 	// a receiver asks again at least, that of libwebrtc. Faster ones are seen.
 	delayUp, delayDown, delayMost, leastRound = 20e6, 2e6, 500e6, 100e6
-	// lateUp is delayUp where packets overtake each other, and lateMost the bound of what is added for that: without waiting each picture would stand
+	// lateMost bounds what is added to that, in ns, where packets overtake each other, which is told at once: without waiting each picture would stand
 	// still until the last of its packets is there.
-	lateUp, lateMost = 100e6, 1200e6
+	lateMost = 1200e6
 	// heldMost bounds for how long after a packet was sent it is not sent again, in ns, as it may be on its way still: browsers ask for a second or so. A share
 	// of lost packets shortens it by heldLost times as much.
 	heldMost, heldLost = 900e6, 4
@@ -103,7 +104,7 @@ func copiesFor(lost float64) int {
 func (n *path) protect(now, rtt int64, rate float64, e *bwe.Estimate, d *delivery) (changed bool) {
 	x := &n.guarded
 	if lost := max(x.lately(d), e.Lost); x.random(now, e) && n.load.rate <= e.Delay {
-		if x.lost = max(lost, x.lost-(x.lost-lost)*lostFading); lost >= suddenFrom && e.Extra == 0 {
+		if x.lost = max(lost, x.lost-(x.lost-lost)*x.fading()); lost >= suddenFrom && e.Extra == 0 {
 			x.mean = max(x.mean, lost)
 		}
 	} else {
@@ -123,10 +124,18 @@ func (n *path) protect(now, rtt int64, rate float64, e *bwe.Estimate, d *deliver
 	late, _ := n.order.Late()
 	awaits, up := x.awaits(late), int64(delayUp)
 	if x.late > 0 {
-		up = lateUp
+		up, rtt = awaits, rtt-x.late // which is of round trips that were late as well
 	}
 	x.wait(now, delayFor(x.lost, rtt)+awaits, up)
 	return x.base != was
+}
+
+// fading is what part of the way the share of loss falls every netStep. What overtakes others has them taken for lost, for a moment.
+func (x *protection) fading() float64 {
+	if x.late > 0 {
+		return lateFading
+	}
+	return lostFading
 }
 
 // unasked is how many copies are sent before anybody asks: as many as bring nearly all of what others refer to, and most of the others where
@@ -203,11 +212,12 @@ func (x *protection) random(now int64, e *bwe.Estimate) bool {
 	return !e.Depends && now-x.queued >= quiet
 }
 
-// awaits takes how late packets may come, and returns for how long pictures wait for them, and for what is held back for that reason.
+// awaits takes how late packets come at most, and returns for how long pictures wait for them, and for what is held back for that reason.
 func (x *protection) awaits(late int64) int64 {
-	if x.late = min(late, lateMost); late < lateLeast {
-		x.late = 0
+	if late < lateLeast {
+		late = 0
 	}
+	x.late = min(late, lateMost)
 	if x.late > 0 && x.lost > latelyLost {
 		return x.late + leastRound
 	}

@@ -54,7 +54,7 @@ const followsFor = 2e9
 
 // mostTardy bounds the share of packets that come late which counts as lost. Higher has sound come sooner over networks whose delays jump about, and
 // costs bytes.
-const mostTardy = 0.5
+const mostTardy = 0.6
 
 // guard is what is done for a receiver's sound, by what it loses.
 type guard struct {
@@ -76,10 +76,8 @@ func (d *downlink) watchLoss(now int64) {
 	}
 	arrived, lost := d.told.arrived-g.told.arrived, int64(d.told.lost-g.told.lost) // below 0: some are taken back
 	g.told = d.told
-	if _, tardy := d.net.order.Late(); tardy > 0 { // what goes with others comes with the first of them
-		late := int64(min(tardy, mostTardy)*float64(arrived) + 0.5)
-		arrived, lost = arrived-uint64(late), lost+late
-	}
+	_, tardy := d.net.order.Late()
+	g.Tardy(min(tardy, mostTardy))   // what goes with others comes with the first of them
 	if e.Depends && g.follows == 0 { // what was lost was too much: it says nothing of what will be lost of less
 		g.Guard, g.follows = red.Guard{}, now
 	} else if !e.Depends {

@@ -48,6 +48,10 @@
 //     back. Half of the link is kept at a jitter of a second between packets. A delay that wanders by a
 //     second within half a second cannot be told from a queue while it rises: 6 runs of 20 stay below, and 9
 //     where packets overtake each other as well.
+//   - A queue keeps the order of packets. Where they overtake each other by 40 ms or more, the least delay of a
+//     report counts for a queue only above what it would be by chance, for so many packets. Before that, delays
+//     that began to jump about by 200 ms had the estimate fall for a report, now and then: a smaller picture, and
+//     a keyframe.
 //   - Losses are booked to the quarter of a second in which the packets were sent, and late arrivals are
 //     taken back there.
 //   - Loss above 4 % of a second without a queue is asked whether it depends on the rate: less is sent for at

@@ -105,9 +105,9 @@ type Estimator struct {
 	reported int64 // last report
 	lastSent int64
 	faded    int64
-	packets  int // in the report in hand
 	estimate Estimate
 	proved   int64 // when so much was sent last, or probed
+	packets  int32 // in the report in hand
 	cause    Cause
 	frozen   bool
 }

@@ -134,6 +134,27 @@ func TestJitter(t *testing.T) {
 	}
 }
 
+// TestOvertakingIsNoQueue: where delays begin to jump about, the estimate does not fall. A queue keeps the order of packets.
+func TestOvertakingIsNoQueue(t *testing.T) {
+	for _, jitter := range []string{"120ms", "200ms", "400ms"} {
+		low, all := 0, 0
+		for seed := range uint64(20) {
+			s := sim{
+				profile: "delay=40ms @5s delay=40ms jitter=" + jitter + " overtake", seed: seed,
+				offered: func(time.Duration) float64 { return 1.4e6 },
+			}
+			for _, m := range between(s.run(t, 25*time.Second), 5e9, 25e9) {
+				if all++; m.estimate.Capacity < 3e6 {
+					low++
+				}
+			}
+		}
+		if low*500 > all {
+			t.Errorf("%s: the estimate fell for %d of %d moments", jitter, low, all)
+		}
+	}
+}
+
 // TestLinks of other kinds: the median of the estimate, and the queue in most moments.
 func TestLinks(t *testing.T) {
 	for _, x := range []struct {

@@ -14,6 +14,9 @@ const (
 	// how many there are. More of them wait for longer after the worst is over.
 	lateSpan  = 1e9
 	lateParts = 8
+	// tardyFading is over how many packets it is looked at as well what share comes so late that sound does not wait for it, and
+	// tardyChance what part of all is left out then. Less takes a few for many, more repairs sound later where delays begin to jump about.
+	tardyFading, tardyChance = 32, 0.1
 	// tardyFrom is from how late on a packet is one of those for which sound does not wait, in ns.
 	tardyFrom = 120e6
 	// latestMost bounds how late a packet counts as, in ns.
@@ -25,6 +28,7 @@ const (
 type Order struct {
 	sent, arrived    int64   // the last ones, in ns
 	overtaken, tardy float64 // the shares that came out of order, and much later than they might, of late
+	suddenly         float64 // the latter, over fewer packets
 	parts            [lateParts]latest
 	part             int64 // the last one
 }
@@ -46,6 +50,7 @@ func (o *Order) Packet(sent, arrived, late int64) {
 	}
 	o.overtaken += (out - o.overtaken) / orderFading
 	o.tardy += (tardy - o.tardy) / orderFading
+	o.suddenly += (tardy - o.suddenly) / tardyFading
 	o.sent, o.arrived = max(o.sent, sent), max(o.arrived, arrived)
 	late = min(late, latestMost)
 	switch x := &o.parts[o.part%lateParts]; {
@@ -78,5 +83,5 @@ func (o *Order) Late() (most int64, tardy float64) {
 	for i := range o.parts {
 		most = max(most, o.parts[i].second)
 	}
-	return most, o.tardy
+	return most, max(o.tardy, o.suddenly-tardyChance)
 }

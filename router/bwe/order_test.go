@@ -39,6 +39,22 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestSuddenlyLate: sound cannot wait until it is known what share comes late of as many packets as it takes to tell how late they are.
+func TestSuddenlyLate(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	var o Order
+	for i := range int64(550) {
+		sent, d := 1_700_000_000e9+i*7*msec, int64(0)
+		if i >= 500 {
+			d = rng.Int64N(1000 * msec)
+		}
+		o.Packet(sent, sent+d, d)
+	}
+	if _, tardy := o.Late(); tardy < 0.5 {
+		t.Errorf("%.2f after 50 packets", tardy)
+	}
+}
+
 // TestOrderIsForgotten some seconds after delays were the last time as long, and told of no more where packets keep their order.
 func TestOrderIsForgotten(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -34,6 +34,11 @@ const (
 	noisyScale = 1.25
 	// steadyMost is the wobble, in ns, below which two reports say that a queue grows. Higher believes stalls.
 	steadyMost = 2e6
+	// overtakenLeast is how likely the least delay of a report is to be above what is taken for chance, where packets overtake each other.
+	// Higher sees queues sooner there, and takes chance for one.
+	overtakenLeast = 1e-3
+	// orderly is by how much packets may overtake each other as on any network, in ns. Higher takes their delays for queues.
+	orderly = 40e6
 )
 
 // sample is the delays of one report's packets.
@@ -84,6 +89,7 @@ type queue struct {
 	fall    float64 // most of the last report
 	wobble  float64 // its average of late
 	stall   float64 // half of the largest fall of late, in ns
+	order   disorder
 	jitter  float64 // by how much packets wait for longer than the least, by chance, in ns
 	lowest  float64 // the least delay of late above zero, in ns, as of the last report
 	length  int64   // in ns
@@ -97,12 +103,13 @@ type queue struct {
 func (q *queue) packet(sent, arrived int64, size int, capacity float64) (waited float64) {
 	delay := arrived - sent
 	if !q.known || abs(delay-q.zero) > leap {
-		*q = queue{zero: delay, known: true, bucket: -1, lowest: math.Inf(1)}
+		*q = queue{zero: delay, known: true, bucket: -1, lowest: math.Inf(1), order: disorder{sent: sent, arrived: arrived}}
 	}
 	d := float64(delay - q.zero)
 	if q.present.n == 0 || d < q.present.least {
 		q.present.least = d
 	}
+	q.order.packet(sent, arrived)
 	q.run.take(sent-q.sent, arrived-q.arrived, size)
 	q.sent, q.arrived = sent, arrived
 	fell := q.run.unspaced(capacity)
@@ -110,6 +117,30 @@ func (q *queue) packet(sent, arrived int64, size int, capacity float64) (waited 
 	q.present.fell += fell
 	q.present.n++
 	return d - q.lowest
+}
+
+// disorder is by how much packets overtake each other. A queue keeps their order, so that is not one.
+type disorder struct {
+	sent, arrived int64   // the packet that was sent last
+	most          float32 // of late, in ns
+}
+
+// packet takes a packet that has arrived.
+func (o *disorder) packet(sent, arrived int64) {
+	if sent < o.sent {
+		o.most = max(o.most, float32(arrived-o.arrived))
+		return
+	}
+	o.most = max(o.most, float32(o.arrived-arrived))
+	o.sent, o.arrived = sent, arrived
+}
+
+// chance is how long the least delay of so many packets may be for that reason, in ns.
+func (o *disorder) chance(packets int) float64 {
+	if o.most < orderly {
+		return 0
+	}
+	return float64(o.most) * (1 - math.Pow(overtakenLeast, 1/float64(packets)))
 }
 
 // end ends a report.
@@ -127,10 +158,11 @@ func (q *queue) end(now int64) {
 	q.wobble += (q.fall - q.wobble) / 8
 	q.jitter += (2*s.fell/float64(s.n) - q.jitter) / float64(q.reports)
 	q.stall -= q.stall / stallFading
+	q.order.most -= q.order.most / stallFading
 	if q.fall > jitterMost {
 		q.stall = max(q.stall, q.fall/2)
 	}
-	least, chance := s.least, jitterScale*q.jitter/float64(s.n+1)
+	least, chance := s.least, max(jitterScale*q.jitter/float64(s.n+1), q.order.chance(s.n))
 	if q.noisy() {
 		chance = noisyScale * max(q.jitter, q.stall)
 		for i := range int64(noisyBuckets) {

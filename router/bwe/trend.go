@@ -48,15 +48,15 @@ type group struct {
 type trend struct {
 	before, present group
 	x, y            [window]float64 // arrival and smoothed delay, in ms
-	n, deltas       int
+	n, deltas       int32
 	origin          int64 // of x, in ns
 	accumulated     float64
 	smoothed        float64
 	previous        float64
 	threshold       float64
 	over            float64 // for how long above, in ms; below 0: not
-	overs           int
 	updated         float64 // in ms
+	overs           int32
 	state           usage
 }
 

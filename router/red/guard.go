@@ -58,8 +58,9 @@ func (a *average) share(less, least float64) float64 {
 // Guard follows what one receiver loses, and says by how much redundancy its sound is to be kept whole. The zero value is ready.
 type Guard struct {
 	short, long average
-	at          int64 // of the last Report
-	full        int64 // when a queue stood last; 0: never
+	tardy       float64 // the share that comes too late
+	at          int64   // of the last Report
+	full        int64   // when a queue stood last; 0: never
 	step        int
 	enough      int64 // since when a step less is enough, 0: it is not
 
@@ -83,6 +84,9 @@ func (g *Guard) Lost(sent int64) {
 	}
 	g.lastLost = sent
 }
+
+// Tardy takes which share of packets comes so late of late that it is as good as lost.
+func (g *Guard) Tardy(share float64) { g.tardy = share }
 
 // Spent takes that so many bytes of redundancy were sent.
 func (g *Guard) Spent(bytes int) { g.spent += bytes }
@@ -112,8 +116,10 @@ func (g *Guard) Report(now int64, arrived uint64, lost int64, carries float64, q
 	g.budget(now, carries, queue)
 }
 
-// Share returns the share that is lost of late.
-func (g *Guard) Share() float64 { return max(g.short.share(chance, few), g.long.share(0, many)) }
+// Share returns the share that is lost of late, or comes too late.
+func (g *Guard) Share() float64 {
+	return max(g.short.share(chance, few), g.long.share(0, many), g.tardy)
+}
 
 // follow goes up at once, and down a step at a time.
 func (g *Guard) follow(now int64) {

@@ -74,6 +74,22 @@ func TestDepthRisesAtOnceAndFallsInSteps(t *testing.T) {
 	}
 }
 
+// TestWhatComesLateIsAsGoodAsLost, and known at once.
+func TestWhatComesLateIsAsGoodAsLost(t *testing.T) {
+	l := newLine()
+	l.run(10, 0)
+	l.g.Tardy(0.3)
+	l.run(0.1, 0)
+	if d := l.depth(); d != 4 {
+		t.Errorf("%d blocks with 0.3 too late", d)
+	}
+	l.g.Tardy(0)
+	l.run(60, 0)
+	if d := l.depth(); d != 0 {
+		t.Errorf("%d blocks a minute after it", d)
+	}
+}
+
 // TestTwoLostPacketsAreNone: nobody pays for chance.
 func TestTwoLostPacketsAreNone(t *testing.T) {
 	l := newLine()
