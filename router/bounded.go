@@ -1,12 +1,14 @@
 package router
 
 import (
+	"parlor/router/allocate"
 	"parlor/router/bwe"
 	"parlor/router/remb"
 )
 
 // A peer whose receiving sections have no transport-wide numbers tells little of its network: a rate (REMB), if that, and in receiver reports
-// what is lost. That bounds what it is sent; until then it is sent all that it asks for. Package remb decides.
+// what is lost. That bounds what it is sent; until then it is sent all that it asks for. Package remb decides. Where other sections have such
+// numbers, those without are bounded by what is reported to be lost of them alone: the estimate is of what they leave.
 
 // bounded is what bounds what a peer is sent.
 type bounded struct {
@@ -27,6 +29,34 @@ const (
 	lookEvery   = 900e6
 	lookPackets = 20
 )
+
+// apart is what bounds the sections of a peer that have no transport-wide numbers, where others have them.
+type apart struct {
+	bounded
+	least  least
+	failed bool // the bound has fallen since the last allocation
+	short  bool // something is wanted that does not fit
+}
+
+func (a *apart) isShort() bool { return a != nil && a.short }
+
+// apartOf returns what bounds sections without numbers beside others with them, once feedback of those has come; nil where there are none.
+func (d *downlink) apartOf() *apart {
+	if d.net == nil {
+		return nil
+	}
+	numbered, others := false, false
+	for _, s := range d.sinks {
+		numbered, others = numbered || s.tmpl.TransportCC(), others || !s.tmpl.TransportCC()
+	}
+	switch {
+	case !numbered || !others:
+		d.net.apart = nil
+	case d.net.apart == nil:
+		d.net.apart = new(apart)
+	}
+	return d.net.apart
+}
 
 // boundOf returns what bounds a peer; nil where there is transport-wide feedback, or will be, or nothing is sent.
 func (d *downlink) boundOf() *bounded {
@@ -87,8 +117,12 @@ func (d *downlink) names(m remb.Message) bool {
 
 // toldBound takes that a peer has reported, or told a rate.
 func (c *core) toldBound(p *peer, at int64) {
-	b := p.down.boundOf()
-	if b == nil {
+	b, failed := p.down.boundOf(), (*bool)(nil)
+	if b != nil {
+		failed = &p.down.net.failed
+	} else if a := p.down.apartOf(); a != nil {
+		b, failed = &a.bounded, &a.failed
+	} else {
 		return
 	}
 	c.follow(p)
@@ -98,18 +132,18 @@ func (c *core) toldBound(p *peer, at int64) {
 	case b.at == 0 || !now.follows(&b.then):
 		b.at, b.then = at, now
 	case at-b.at >= lookEvery && x.expected >= lookPackets:
-		r := x.over(b.at, at)
-		if b.Report(r) {
-			p.down.net.failed = true
-		}
+		*failed = b.Report(x.over(b.at, at)) || *failed
 		b.at, b.then = at, now
 	}
 	c.at(dueNetworks, c.now)
 }
 
-// received adds up what the sinks of a peer know.
+// received adds up what the sinks of a peer know that have no transport-wide numbers.
 func (d *downlink) received() (r received) {
 	for _, s := range d.sinks {
+		if s.tmpl.TransportCC() {
+			continue
+		}
 		n := &s.count
 		r.expected, r.arrived = r.expected+n.expected, r.arrived+n.received
 		r.packets, r.bytes = r.packets+n.packets, r.bytes+n.bytes
@@ -151,6 +185,28 @@ func (c *core) stepBounded(p *peer) {
 		n.least.clear()
 	}
 	c.divide(p)
+}
+
+// stepApart does the same for the sections without transport-wide numbers of a peer that has others. Their sound is part of what is bounded, but
+// what goes to it is not known: pictures get all.
+func (c *core) stepApart(p *peer) {
+	a := p.down.net.apart
+	if a == nil {
+		return
+	}
+	d := &c.nets.division
+	c.seats(p, true)
+	if a.short && a.Try(c.now, enough*d.top) {
+		a.least.clear()
+	}
+	rate, failed := a.Rate(), a.failed
+	least := a.least.of(c.now, rate)
+	a.failed = false
+	if !a.short && rate >= d.top {
+		d.enough()
+		return
+	}
+	a.short = c.share(allocate.Network{Now: c.now, Budget: uint32(rate), Least: uint32(0.95 * least), Failed: failed})
 }
 
 // estimate is what the network of a peer carries, as far as that is known.

@@ -55,31 +55,42 @@ func (c *core) divide(p *peer) {
 	least := n.least.of(c.now, e.Capacity)
 	failed := n.failed
 	n.failed = false
-	c.seats(p)
+	c.seats(p, false)
 	c.pausedFor(n)
 	resent := n.resends(&e)
 	n.share.need, n.share.base = n.sound.rate+d.top*(1+resent), d.base
 	if !n.share.short && e.Budget >= n.share.need {
-		for _, s := range d.sinks {
-			s.allowed.state.Enough()
-		}
+		d.enough()
 		return
 	}
 	shown := n.guarded.shown()
-	allocate.Allocate(allocate.Network{
+	cut := d.now > cutAbove*e.Capacity
+	n.share.short = c.share(allocate.Network{
 		Now: c.now, Budget: uint32(max(e.Budget, shown)), Keep: uint32(n.keeps(c.now, &e, n.sound.rate+d.now*(1+resent))),
 		Carry: uint32(max(e.Capacity, shown)), Least: uint32(max(min(0.95*least, e.Budget), shown)),
 		Audio: uint32(n.sound.rate), Repair: resent, Failed: failed, Full: e.Queue > fullQueue,
-	}, d.seats, d.states, &d.scratch)
-	n.share.short = false
-	cut := d.now > cutAbove*e.Capacity
-	for i, s := range d.sinks {
-		c.allow(s, d.states[i], d.seats[i].Rungs)
-		n.share.short = n.share.short || s.allowed.bounds()
-	}
+	})
 	if cut {
 		c.cut(d.sinks)
 	}
+}
+
+// enough notes that there is enough for all seats.
+func (d *division) enough() {
+	for _, s := range d.sinks {
+		s.allowed.state.Enough()
+	}
+}
+
+// share divides a network among the seats, and says whether some get less than they want.
+func (c *core) share(n allocate.Network) (short bool) {
+	d := &c.nets.division
+	allocate.Allocate(n, d.seats, d.states, &d.scratch)
+	for i, s := range d.sinks {
+		c.allow(s, d.states[i], d.seats[i].Rungs)
+		short = short || s.allowed.bounds()
+	}
+	return short
 }
 
 // A queue up to calmQueue, in ns, says that what is sent gets through, whatever the estimate, unless loss depends on the rate, or looks like it. One
@@ -110,16 +121,16 @@ func (n *path) keeps(now int64, e *bwe.Estimate, takes float64) float64 {
 	return max(e.Budget, keepShare*e.Capacity)
 }
 
-// seats collects the pictures that a peer is to be shown.
-func (c *core) seats(p *peer) {
+// seats collects the pictures that a peer is to be shown, those of which the estimate is, or those apart.
+func (c *core) seats(p *peer, apart bool) {
 	d := &c.nets.division
 	d.seats, d.states, d.sinks, d.rungs, d.top, d.now, d.base = d.seats[:0], d.states[:0], d.sinks[:0], d.rungs[:0], 0, 0, 0
 	for _, s := range p.down.sinks {
-		if s.section.Kind != packet.Video || !s.active {
+		if s.section.Kind != packet.Video || !s.active || s.measured() == apart && (apart || p.down.net.apart != nil) {
 			continue
 		}
 		t := c.shown(s)
-		if t == nil || s.want.Hidden || !s.measured() {
+		if t == nil || s.want.Hidden || !s.measured() && !apart {
 			c.unbound(s)
 			continue
 		}

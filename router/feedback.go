@@ -27,11 +27,11 @@ func (c *core) onRTCP(p *peer, b []byte, at int64) {
 		}
 		b = b[n:]
 	}
-	switch {
-	case x.fed:
+	if x.fed {
 		c.reported(p, at)
 		p.down.watchLoss(at)
-	case x.told:
+	}
+	if x.told {
 		c.toldBound(p, at)
 	}
 }

@@ -33,6 +33,7 @@ type path struct {
 	trial   trial
 	doubted int64    // until when what is shown must fit what was expected, although nothing waits yet
 	bound   *bounded // in place of est, where there is no transport-wide feedback; else nil
+	apart   *apart   // beside est, of sections without transport-wide numbers; nil: there are none, or nothing was reported of them
 }
 
 // netStep is how often estimates age and are divided, in ns, and netIdle for how long after the last packet. Lower follows reports that
@@ -150,9 +151,10 @@ func (c *core) stepNetworks() {
 			e := n.est.Tick(c.now)
 			n.est.Freeze(c.overloaded() || e.Capacity > enough*n.share.need)
 			c.protect(p)
+			c.stepApart(p)
 			c.probe(p)
 		}
-		n.listed = c.now-n.est.LastSent() < netIdle || n.share.short
+		n.listed = c.now-n.est.LastSent() < netIdle || n.share.short || n.apart.isShort()
 		return !n.listed
 	})
 	if len(c.nets.followed) > 0 {

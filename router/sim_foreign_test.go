@@ -18,6 +18,7 @@ const (
 	tellsAll    tells = iota // each packet, by transport-wide feedback
 	tellsRates               // what it takes (REMB), and how much is lost
 	tellsLosses              // how much is lost, in receiver reports
+	tellsSound               // that of the picture, and all of sound
 )
 
 // foreign is such a receiver.

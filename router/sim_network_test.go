@@ -76,6 +76,9 @@ var troubles = []trouble{
 	{name: "loss 30 %, reports", down: "loss=30%", tells: tellsLosses, scaled: true, allowed: allowed{frozen: 32, sound: 0.03}},
 	{name: "400k, reports", down: "rate=400k queue=300ms", tells: tellsLosses, scaled: true, allowed: allowed{18, mostlyFull, 0.04, 0.3}},
 	{name: "400k, reports, exact", down: "rate=400k queue=300ms", tells: tellsLosses, exact: true, allowed: allowed{18, mostlyFull, 0.04, 0.3}},
+	{name: "none, half", tells: tellsSound, scaled: true},
+	{name: "400k, half", down: "rate=400k queue=300ms", tells: tellsSound, scaled: true, allowed: allowed{9, mostlyFull, 0.005, 0.16}},
+	{name: "400k, half, exact", down: "rate=400k queue=300ms", tells: tellsSound, exact: true, allowed: allowed{9, mostlyFull, 0.005, 0.16}},
 	{name: "publisher's uplink", from: "loss=5% jitter=30ms overtake duplicate=2%", scaled: true, allowed: allowed{frozen: 4, sound: 0.01}},
 }
 

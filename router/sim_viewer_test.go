@@ -99,7 +99,10 @@ func (v *viewer) sections(rtx bool) []packet.Section {
 		sound.Codecs = sound.Codecs[:1]
 	}
 	if v.tells != tellsAll {
-		sec.Ext.TransportCC, sound.Ext.TransportCC = 0, 0
+		sec.Ext.TransportCC = 0
+		if v.tells != tellsSound {
+			sound.Ext.TransportCC = 0
+		}
 	}
 	return []packet.Section{sec, sound}
 }

@@ -191,7 +191,7 @@ func TestTheOldLayerIsThinned(t *testing.T) {
 	s.watch(v.id, "s", 1, Camera, High)
 	s.run(4 * time.Second)
 	k, d := s.c.peers[v.id].down.sinks["s"], &s.c.nets.division
-	s.c.seats(k.peer)
+	s.c.seats(k.peer, false)
 	require.EqualValues(t, 1, k.cur.layer())
 	s.c.allow(k, allocate.State{Rung: whole, Want: whole}, d.seats[0].Rungs)
 	require.NotNil(t, k.next)
@@ -207,7 +207,7 @@ func TestTheOldLayerIsThinned(t *testing.T) {
 	s.run(4 * time.Second)
 	require.EqualValues(t, 1, k.cur.layer())
 	s.watch(v.id, "s", 1, Camera, Low)
-	s.c.seats(k.peer)
+	s.c.seats(k.peer, false)
 	s.c.allow(k, allocate.State{Rung: whole, Want: whole}, d.seats[0].Rungs)
 	require.NotNil(t, k.next)
 	require.EqualValues(t, shed.All, k.top())
