@@ -5,6 +5,9 @@ import (
 
 	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/rtcp"
+
+	"parlor/packet"
+	"parlor/router/uplink"
 )
 
 // Transport-wide feedback to publishers (draft-holmer-rmcat-transport-wide-cc-extensions-01). The numbers are the publisher's own, and
@@ -25,8 +28,23 @@ const (
 type arrivals struct {
 	recorder *twcc.Recorder // nil: nothing has come since it began anew
 	last     uint16
-	missing  int   // numbers passed over since the last feedback
-	epoch    int64 // from which recorded times count
+	missing  int    // numbers passed over since the last feedback
+	epoch    int64  // from which recorded times count
+	ssrc     uint32 // of the latest packet
+	count    uint8  // feedback packets
+	high     uint16 // the highest number
+	loss     uplink.Loss
+	account  uplink.Account
+	heavy    bool // so much is lost that only the lowest layer comes through
+	spares   bool // not all that is lost is told, and what is follows from account instead of recorder
+}
+
+// restart has numbers begin anew.
+func (a *arrivals) restart(number uint16, at int64) {
+	a.recorder, a.missing, a.spares = nil, 0, false
+	a.account, a.loss = uplink.Account{}, uplink.Loss{}
+	a.epoch = at - 1e9 // the wire has 24 bits of 64 ms
+	a.high = number - 1
 }
 
 // leaps takes in a number and says whether it is too far from those before.
@@ -40,16 +58,16 @@ func (a *arrivals) leaps(number uint16) bool {
 // record notes the arrival of the packet in hand for transport-wide feedback.
 func (c *core) record(p *peer, m *media, at int64) {
 	a := &p.reports.arrivals
-	if leapt := a.leaps(m.TransportCC); leapt && a.recorder != nil {
+	began := a.epoch != 0
+	if leapt := a.leaps(m.TransportCC); leapt && began {
 		c.drop(DropTransportLeap)
-		a.recorder = nil
+		began = false
 	}
-	if a.recorder == nil {
-		a.recorder, a.missing = twcc.NewRecorder(c.ssrc), 0
-		a.epoch = at - 1e9 // the wire has 24 bits of 64 ms
+	if !began {
+		a.restart(m.TransportCC, at)
 	}
-	a.recorder.Record(m.SSRC, m.TransportCC, (at-a.epoch)/1e3)
-	if a.recorder.PacketsHeld() >= maxTransportHeld {
+	a.ssrc = m.SSRC
+	if c.note(p, m.TransportCC, at) >= maxTransportHeld {
 		c.feedback(p)
 		return
 	}
@@ -60,25 +78,99 @@ func (c *core) record(p *peer, m *media, at int64) {
 	}
 }
 
+// note takes a number in, and returns of how many packets the publisher is to be told.
+func (c *core) note(p *peer, number uint16, at int64) (untold int) {
+	a := &p.reports.arrivals
+	passed := int(int16(number-a.high)) - 1
+	spare := a.loss.Arrived(at, max(passed, -1))
+	if spares := a.loss.Random() != 0; spares != a.spares {
+		c.feedback(p)
+		a.spares, a.recorder = spares, nil
+	}
+	if passed >= 0 {
+		a.high = number
+	}
+	if a.account.Came(number, at, spare || !a.spares); a.spares {
+		return a.account.Untold()
+	}
+	if a.recorder == nil {
+		a.recorder = twcc.NewRecorder(c.ssrc)
+	}
+	a.recorder.Record(a.ssrc, number, (at-a.epoch)/1e3)
+	return a.recorder.PacketsHeld()
+}
+
 // feedback tells a publisher of what has come.
 func (c *core) feedback(p *peer) {
 	a := &p.reports.arrivals
-	if a.recorder == nil {
+	a.missing = 0
+	c.spareLarge(p)
+	if a.spares {
+		a.account.Tell(c.now, c.whole(p), func(r uplink.Run) {
+			part := twcc.NewRecorder(c.ssrc)
+			r.Each(func(number uint16, at int64) { part.Record(a.ssrc, number, (at-a.epoch)/1e3) })
+			c.sendFeedback(p, part)
+		})
 		return
 	}
-	packets := a.recorder.BuildFeedbackPacket()
-	a.missing = 0
+	a.account.Told(c.now)
+	if a.recorder != nil && !c.sendFeedback(p, a.recorder) {
+		a.recorder = nil
+	}
+}
+
+// spareLarge has only the lowest layer of pictures asked of a publisher who loses too much for others.
+func (c *core) spareLarge(p *peer) {
+	a := &p.reports.arrivals
+	bound := baseFrom
+	if a.heavy {
+		bound = baseUntil
+	}
+	if heavy := a.loss.Lately() >= bound; heavy != a.heavy {
+		a.heavy = heavy
+		for _, t := range p.tracks {
+			c.chooseLayers(t)
+		}
+	}
+}
+
+// sendFeedback sends what a recorder has; false if that is too much.
+func (c *core) sendFeedback(p *peer, r *twcc.Recorder) bool {
+	packets := r.BuildFeedbackPacket()
 	if slices.ContainsFunc(packets, func(pkt rtcp.Packet) bool { return pkt.MarshalSize() > maxFeedback }) {
 		// A number from long ago has it told again of all that came since.
 		c.drop(DropTransportLeap)
-		a.recorder = nil
-		return
+		return false
 	}
 	for _, pkt := range packets {
+		if f, ok := pkt.(*rtcp.TransportLayerCC); ok {
+			f.FbPktCount = p.reports.arrivals.count
+			p.reports.arrivals.count++
+		}
 		c.totals.TransportFeedbacksSent++
 		c.sendRTCP(p, pkt)
 	}
+	return true
 }
+
+// whole is the time up to which nothing is missing that the publisher will be asked for, of pictures: libwebrtc forgets nothing of sound.
+func (c *core) whole(p *peer) int64 {
+	whole := c.now
+	for _, t := range p.tracks {
+		if t.key.Source.Kind() != packet.Video || !t.present {
+			continue
+		}
+		for _, st := range t.layers {
+			if c.now-st.lastAt < silent {
+				whole = min(whole, st.loss.Whole(), st.in.highAt)
+			}
+		}
+	}
+	return whole
+}
+
+// silent is after how long a stream has ended, in ns, so that nothing of it is waited for.
+const silent = 300e6
 
 // feedbacks sends the transport-wide feedback that is due.
 func (c *core) feedbacks() {

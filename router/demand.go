@@ -135,7 +135,7 @@ func (c *core) sought(s *sink, t *track) *stream {
 	}
 	i := c.place(s, t, true)
 	most := int(s.allowed.wanted)
-	if s.onlyBase() {
+	if s.onlyBaseOf(t) {
 		most = 1
 	}
 	if most != 0 {
@@ -191,7 +191,10 @@ func (c *core) stepDemand() {
 // look switches layers of a track on and off, and returns when to look again; 0: when something else changes.
 func (c *core) look(t *track) (again int64) {
 	wait := int64(unwatchedFor)
-	if c.seek(t) {
+	switch watched := c.seek(t); {
+	case watched && t.peer.reports.arrivals.heavy:
+		wait = 0 // what it takes from the others is more than it will save
+	case watched:
 		wait = unwantedFor
 	}
 	if !slices.ContainsFunc(t.layers, func(st *stream) bool { return st.live }) {

@@ -168,7 +168,7 @@ func (c *core) ladder(s *sink, t *track) (live bool) {
 	var buf [8]Layer
 	layers, scales := t.describe(buf[:0], s.formats), s.repeatsAsOther()
 	top, inside := c.place(s, t, true), t.layering()
-	if s.onlyBase() {
+	if s.onlyBaseOf(t) {
 		top = 0
 	}
 	if inside != nil && !scales { // all of it, whatever is wanted

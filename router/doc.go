@@ -57,7 +57,7 @@
 //	snapshot.go  Snapshot: the state for describing and metrics
 //	usage.go     Usage: the traffic of single members
 //
-// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, gop, clock, reception, speech, transportcc, sent, red, allocate, bwe, probe, remb, svc.
+// Algorithms are packages of their own: header, codec, seqmap, ring, nack, pace, gop, clock, reception, speech, transportcc, sent, red, allocate, bwe, probe, remb, svc, uplink.
 //
 // # Rules
 //

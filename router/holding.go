@@ -33,6 +33,13 @@ func (h *holding) told() header.Playout {
 // mendFading is what part of the way the share that has to be asked for goes to the present one every netStep. Faster follows chance.
 const mendFading = 1. / 16
 
+// mendRising is the same where it has become mendMore more, and mendUp what is added to the time in that step at most, in ns. Faster has pictures wait for
+// long after short breaks, slower has them stand still as long as it is not known that they have to.
+const mendRising, mendMore, mendUp = 1. / 8, 0.15, 60e6
+
+// mendMost bounds that time, in ns. Higher has all pictures come later where half of them is lost, lower has some stand still.
+const mendMost = 700e6
+
 // mendMargin is the time, in ns, that is added to round trips: until a gap is asked for, and for jitter. Lower has the last ones come too late.
 const mendMargin = 25e6
 
@@ -57,8 +64,12 @@ func (x *mending) look(now int64, asked, high uint64, rtt int64) {
 		share = min(float64(asked-x.asked)/float64(more), 1)
 	}
 	x.at, x.asked, x.high = now, asked, high
-	x.share += (share - x.share) * mendFading
-	x.wait(now, mendsWithin(x.share, rtt), delayUp)
+	follow := mendFading
+	if share > x.share+mendMore {
+		follow = mendRising
+	}
+	x.share += (share - x.share) * follow
+	x.wait(now, mendsWithin(x.share, rtt), mendUp)
 }
 
 // mendsWithin is in what time what was lost of a stream has come, but for some percent, where a share of it has to be asked for: in so many
@@ -72,9 +83,9 @@ func mendsWithin(share float64, rtt int64) int64 {
 	case share < 0.2:
 		rounds = 1
 	case share < 0.4:
-		rounds = 2
-	default:
 		rounds = 3
+	default:
+		rounds = 5
 	}
-	return min(rounds*(rtt+rtt/4)+rtt+mendMargin, delayMost)
+	return min(rounds*(rtt+rtt/4)+rtt+mendMargin, mendMost)
 }

@@ -13,7 +13,7 @@ import (
 func TestReceiversWaitForWhatPublishersSendAgain(t *testing.T) {
 	for _, x := range []struct {
 		lost, want time.Duration // one packet of so many; 0: none
-	}{{0, 0}, {100, 0}, {25, 105 * time.Millisecond}, {10, 205 * time.Millisecond}, {4, 305 * time.Millisecond}, {2, 405 * time.Millisecond}} {
+	}{{0, 0}, {100, 0}, {25, 105 * time.Millisecond}, {10, 205 * time.Millisecond}, {4, 405 * time.Millisecond}, {2, 605 * time.Millisecond}} {
 		var m mending
 		now, high, asked := int64(1), uint64(0), uint64(0)
 		for range 300 { // of 10 packets
@@ -31,6 +31,23 @@ func TestReceiversWaitForWhatPublishersSendAgain(t *testing.T) {
 		require.InDelta(t, x.want, m.delay, 1e6, "one of %d", x.lost)
 		require.Equal(t, x.want != 0, m.holding.told() != 0)
 	}
+}
+
+// TestWaitingBeginsSoon where a third is lost at once: two times in three of what comes within a second would be late.
+func TestWaitingBeginsSoon(t *testing.T) {
+	var m mending
+	now, high, asked := int64(1), uint64(0), uint64(0)
+	for i := range 40 {
+		now, high = now+netStep, high+15
+		if i > 20 {
+			asked += 5
+		}
+		m.look(now, asked, high, 80*ms)
+		if i == 31 {
+			require.GreaterOrEqual(t, m.delay, int64(305*time.Millisecond), "a second later")
+		}
+	}
+	require.InDelta(t, 405*time.Millisecond, m.delay, 1e6)
 }
 
 // TestWaitingEnds some seconds after what it is for, and that is told; and a stream that begins anew has lost nothing by that.

@@ -358,3 +358,28 @@ func TestHiddenSectionIsBackAtOnce(t *testing.T) {
 		t.Errorf("%d packets of layer %d after it", len(sub.rtp), w.layer())
 	}
 }
+
+// TestALayerOfWhichOnlyLostPacketsComeHasStopped: what is sent again does not have it go on, nor begin.
+func TestALayerOfWhichOnlyLostPacketsComeHasStopped(t *testing.T) {
+	w, s, _, _ := meeting(t)
+	w.watch(3, "5", 1, Camera, High)
+	w.deliver(1, false, s.frame(true, 1)...)
+	missing := s.frame(false, 4)
+	w.deliver(1, false, s.frame(false, 1)...)
+	st, l := w.c.peers[1].tracks["0"].layers[0], camLayer{sender: *s}
+	if !st.live {
+		t.Fatal("it comes")
+	}
+	for range 3 {
+		w.pass(400 * time.Millisecond)
+		w.deliver(1, false, l.repair(missing[0]))
+		missing = missing[1:]
+	}
+	w.pass(time.Second / 4)
+	if st.live {
+		t.Error("it goes on")
+	}
+	if w.deliver(1, false, l.repair(missing[0])); st.live {
+		t.Error("it begins")
+	}
+}

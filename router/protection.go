@@ -328,9 +328,12 @@ func (s *sink) onlyBase() bool {
 	return n != nil && n.guarded.base && s.measured()
 }
 
+// onlyBaseOf says the same of a track, whose publisher's network counts as well.
+func (s *sink) onlyBaseOf(t *track) bool { return t.peer.reports.arrivals.heavy || s.onlyBase() }
+
 // most is how many layers of a track the sink may show, from the lowest on; 0: all.
-func (s *sink) most() int {
-	if s.onlyBase() {
+func (s *sink) most(t *track) int {
+	if s.onlyBaseOf(t) {
 		return 1
 	}
 	return int(s.allowed.layers)

@@ -81,7 +81,7 @@ func (c *core) receive(st *stream, m *media, buf *packet.Buffer, repaired bool) 
 	if !c.number(st, m, repaired) {
 		return false
 	}
-	began := c.alive(st, m, buf)
+	began := c.alive(st, m, buf, repaired)
 	if !t.present {
 		st.high = max(st.high, m.ext)
 		c.drop(DropOff)
@@ -169,9 +169,8 @@ func (c *core) restart(st *stream) {
 	c.stall(st)
 }
 
-// alive notes that the stream brings packets, and reports whether it did not before.
-func (c *core) alive(st *stream, m *media, buf *packet.Buffer) (began bool) {
-	st.lastAt = m.at
+// alive notes that the stream brings packets, and reports whether it did not before. What is sent again tells of no more to come.
+func (c *core) alive(st *stream, m *media, buf *packet.Buffer, repaired bool) (began bool) {
 	if m.Has&header.AudioLevel != 0 {
 		st.in.level = m.AudioLevel
 	}
@@ -181,7 +180,10 @@ func (c *core) alive(st *stream, m *media, buf *packet.Buffer) (began bool) {
 	if len(st.waiting) > 0 && !st.key.queued {
 		c.askIfWaited(st)
 	}
-	if st.live {
+	if repaired {
+		return false
+	}
+	if st.lastAt = m.at; st.live {
 		return false
 	}
 	st.live = true
@@ -313,7 +315,7 @@ func (st *stream) watched() bool { return len(st.sinks)+len(st.waiting) > 0 }
 func (c *core) missed(st *stream, m *media) {
 	switch {
 	case st.high != 0 && m.ext > st.high+1 && m.format.codec.NACK && (st.watched() || st.caches(m.ext)):
-		st.loss.Missing(st.high+1, m.ext, c.now)
+		st.loss.Missing(st.high+1, m.ext, st.in.highAt, c.now)
 		if !st.in.inLossy {
 			st.in.inLossy = true
 			c.lost.streams = append(c.lost.streams, st)
@@ -322,7 +324,9 @@ func (c *core) missed(st *stream, m *media) {
 	case m.ext <= st.high && st.loss.Len() > 0:
 		st.loss.Received(m.ext)
 	}
-	st.high = max(st.high, m.ext)
+	if m.ext > st.high {
+		st.high, st.in.highAt = m.ext, m.at
+	}
 	if m.info.Keyframe && m.ext == st.high {
 		st.loss.Before(m.ext) // nobody needs what came before a keyframe
 	}

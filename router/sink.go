@@ -188,7 +188,7 @@ func (c *core) choose(s *sink, t *track) (st *stream, spatial uint8) {
 		return t.layers[c.chooseStream(s, t)], svc.AllSpatial
 	}
 	i := c.place(s, t, false)
-	if most := s.most(); most > 0 {
+	if most := s.most(t); most > 0 {
 		i = min(i, most-1)
 	}
 	return t.layers[0], uint8(i)
@@ -196,7 +196,7 @@ func (c *core) choose(s *sink, t *track) (st *stream, spatial uint8) {
 
 // chooseStream picks the stream that a sink should get. Who gets one keeps it while another one is about to come.
 func (c *core) chooseStream(s *sink, t *track) int {
-	i, most := c.place(s, t, false), s.most()
+	i, most := c.place(s, t, false), s.most(t)
 	if s.cur != nil && s.cur.live && (most == 0 || t.rank(s.cur) < most) {
 		if st := c.sought(s, t); st != nil && !st.live && st.obtainable(c.now) {
 			return s.cur.layer()

@@ -84,6 +84,7 @@ type intake struct {
 	line     clock.Line // from the last sender report
 	srNTP    uint32     // middle bits of its NTP time, 0: none yet
 	srAt     int64      // its arrival
+	highAt   int64      // that of the highest packet
 	level    uint8      // audio level of the latest packet (RFC 6464), 0x7f: silence or not said
 	inLossy  bool       // on core.lost.streams
 	tallied  tallied

@@ -17,6 +17,7 @@ const (
 
 type item struct {
 	seq   uint64
+	since int64 // when what comes before it came
 	born  int64
 	due   int64
 	tries int
@@ -30,8 +31,8 @@ type List struct {
 	asked uint64 // packets that were asked for
 }
 
-// Missing notes that the packets from up to, not including, to did not come in order.
-func (l *List) Missing(from, to uint64, now int64) {
+// Missing notes that the packets from up to, not including, to did not come in order, the last before them at the time since.
+func (l *List) Missing(from, to uint64, since, now int64) {
 	if to-from > limit {
 		from = to - limit
 	}
@@ -44,7 +45,7 @@ func (l *List) Missing(from, to uint64, now int64) {
 	}
 	l.next = min(l.next, now+reorder) // not only when older ones are asked for again
 	for ; from < to; from++ {
-		l.items = append(l.items, item{seq: from, born: now, due: now + reorder})
+		l.items = append(l.items, item{seq: from, since: since, born: now, due: now + reorder})
 	}
 }
 
@@ -76,6 +77,14 @@ func (l *List) Asked() uint64 { return l.asked }
 
 // Len returns how many packets are missing.
 func (l *List) Len() int { return len(l.items) }
+
+// Whole returns the time up to which nothing is missing of what was sent; 1<<63 - 1 if nothing is.
+func (l *List) Whole() int64 {
+	if len(l.items) == 0 {
+		return 1<<63 - 1
+	}
+	return l.items[0].since
+}
 
 // Stuck says whether repair has failed: a packet is missing for longer than so many ns, or one was given up after the time since.
 func (l *List) Stuck(now, long, since int64) bool {

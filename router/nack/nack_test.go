@@ -9,7 +9,7 @@ const ms = int64(1e6)
 
 func TestListAsksAgainAndGivesUp(t *testing.T) {
 	var l List
-	l.Missing(10, 13, 0)
+	l.Missing(10, 13, 0, 0)
 	if got := l.Due(l.Next()-1, 50*ms, 1000*ms, nil); len(got) != 0 {
 		t.Errorf("asks before it is due: %v", got)
 	}
@@ -32,7 +32,7 @@ func TestListAsksAgainAndGivesUp(t *testing.T) {
 	if asked != tries-1 || l.Len() != 0 {
 		t.Errorf("asked %d times more, %d left", asked, l.Len())
 	}
-	l.Missing(20, 21, 0)
+	l.Missing(20, 21, 0, 0)
 	if got := l.Due(2000*ms, 50*ms, 1000*ms, nil); len(got) != 0 || l.Len() != 0 {
 		t.Errorf("asks for what is too old: %v", got)
 	}
@@ -40,9 +40,9 @@ func TestListAsksAgainAndGivesUp(t *testing.T) {
 
 func TestNewLossesDoNotWaitForOlderOnes(t *testing.T) {
 	var l List
-	l.Missing(10, 11, 0)
+	l.Missing(10, 11, 0, 0)
 	l.Due(l.Next(), 400*ms, 1000*ms, nil) // asked again after 500 ms
-	l.Missing(20, 21, 10*ms)
+	l.Missing(20, 21, 0, 10*ms)
 	if l.Next() != 10*ms+reorder {
 		t.Errorf("due in %d ms, want %d", (l.Next()-10*ms)/ms, reorder/ms)
 	}
@@ -53,8 +53,8 @@ func TestNewLossesDoNotWaitForOlderOnes(t *testing.T) {
 
 func TestListIsBounded(t *testing.T) {
 	var l List
-	l.Missing(0, 1_000_000, 0)
-	l.Missing(1_000_001, 1_000_100, 0)
+	l.Missing(0, 1_000_000, 0, 0)
+	l.Missing(1_000_001, 1_000_100, 0, 0)
 	if l.Len() != limit || cap(l.items) > 2*limit {
 		t.Errorf("%d on the list", l.Len())
 	}
@@ -73,8 +73,8 @@ func TestListIsBounded(t *testing.T) {
 
 func TestListWithHugeGapLater(t *testing.T) {
 	var l List
-	l.Missing(1, 400, 0)
-	l.Missing(1000, 1500, 0)
+	l.Missing(1, 400, 0, 0)
+	l.Missing(1000, 1500, 0, 0)
 	if l.Len() != limit || !l.Received(1499) || l.Received(1) {
 		t.Errorf("%d on the list", l.Len())
 	}
@@ -83,14 +83,14 @@ func TestListWithHugeGapLater(t *testing.T) {
 // TestAsked counts packets, however often they are asked for.
 func TestAsked(t *testing.T) {
 	var l List
-	l.Missing(10, 13, 0)
+	l.Missing(10, 13, 0, 0)
 	if l.Asked() != 0 {
 		t.Error("before anything was asked for")
 	}
 	for now := int64(0); now < 500e6; now += 10e6 {
 		l.Due(now, 40e6, 1e9, nil)
 	}
-	l.Missing(20, 21, 500e6)
+	l.Missing(20, 21, 0, 500e6)
 	l.Received(20)
 	if l.Due(600e6, 40e6, 1e9, nil); l.Asked() != 3 {
 		t.Errorf("%d of 3", l.Asked())
