@@ -119,14 +119,28 @@ func (c *core) feedback(p *peer) {
 	}
 }
 
+// unknownFrom and unknownUntil are the shares of loss from which on, and up to which, publishers send only the lowest layer as long as it is not known
+// what it depends on, if unknownLeast was lost all the time. Higher ones have large layers go on of which little comes through.
+const unknownFrom, unknownUntil, unknownLeast = 0.2, 0.1, 0.08
+
+// loses says whether so much is lost that only the lowest layer comes through.
+func (a *arrivals) loses() bool {
+	lost := a.loss.Lately()
+	switch {
+	case a.spares && a.heavy:
+		return lost >= baseUntil
+	case a.spares:
+		return lost >= baseFrom
+	case a.heavy:
+		return lost >= unknownUntil
+	}
+	return lost >= unknownFrom && a.loss.Lasting() >= unknownLeast
+}
+
 // spareLarge has only the lowest layer of pictures asked of a publisher who loses too much for others.
 func (c *core) spareLarge(p *peer) {
 	a := &p.reports.arrivals
-	bound := baseFrom
-	if a.heavy {
-		bound = baseUntil
-	}
-	if heavy := a.loss.Lately() >= bound; heavy != a.heavy {
+	if heavy := a.loses(); heavy != a.heavy {
 		a.heavy = heavy
 		for _, t := range p.tracks {
 			c.chooseLayers(t)

@@ -191,25 +191,37 @@ func TestACleanUplinkIsToldOfEachPacketOnce(t *testing.T) {
 	require.InDelta(t, 100, x.c.totals.TransportFeedbacksSent-before, 3)
 }
 
-// TestAPublisherThatLosesMuchSendsTheLowestLayer alone, until it loses less: others are more than its network takes.
+// TestAPublisherThatLosesMuchSendsTheLowestLayer alone, until it loses less, or that is known to be random: others are more than its network takes. A break
+// of some hundred milliseconds is none of that.
 func TestAPublisherThatLosesMuchSendsTheLowestLayer(t *testing.T) {
 	w, cam := steered(t)
 	w.want(full)
 	cam.send(6 * time.Second)
 	require.Equal(t, 2, w.fed())
 	p := w.c.peers[1]
-	lose := func(passed int) {
-		for range 200 {
-			p.reports.arrivals.loss.Arrived(w.now, passed)
-			w.now += 10 * ms
+	a := &p.reports.arrivals
+	lose := func(d time.Duration, passed ...int) {
+		for end := w.now + int64(d); w.now < end; w.now += 10 * ms {
+			a.loss.Arrived(w.now, passed[w.now/10/ms%int64(len(passed))])
 		}
 		w.c.spareLarge(p)
 	}
-	lose(1)
+	lose(2*time.Second, 0)
+	lose(300*time.Millisecond, 9)
+	require.False(t, a.heavy, "a break")
+	lose(2*time.Second, 0)
+	lose(2*time.Second, 1, 0, 0)
 	cam.send(time.Second)
 	require.Equal(t, 0, w.fed())
 	require.Equal(t, []string{"qhf", "qf", "q"}, cam.n.told())
-	lose(0)
+	lose(2*time.Second, 0, 0, 0, 0, 0, 1)
+	require.True(t, a.heavy, "more than it begins with")
+	a.spares = true
+	lose(2*time.Second, 1, 0, 0)
+	require.False(t, a.heavy, "it is random")
+	lose(2*time.Second, 1)
+	require.True(t, a.heavy, "random or not")
+	lose(2*time.Second, 0)
 	cam.send(time.Second)
 	require.Equal(t, 2, w.fed())
 }

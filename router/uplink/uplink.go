@@ -88,6 +88,15 @@ func (l *Loss) Lately() float64 {
 	return now.share()
 }
 
+// Lasting returns the least share that was lost in any part of the last second.
+func (l *Loss) Lasting() float64 {
+	least := 1.
+	for n := 1; n < lately; n++ {
+		least = min(least, l.back(n).share())
+	}
+	return least
+}
+
 // Random returns the share that is lost whatever is sent, 0 if it was not shown that there is any.
 func (l *Loss) Random() float64 { return l.random }
 
