@@ -156,8 +156,8 @@ const (
 // times are kept in steps. Higher takes more of what came late for lost.
 const secondSooner = 4e6
 
-// Which says which sending of a packet has arrived, the second of which was so long after the first. Where delays vary by more than that,
-// it cannot be told.
+// Which says which sending of a packet has arrived, the second of which was so long after the first. Where delays vary, or
+// packets overtake each other, by more than that, it cannot be told.
 func (e *Estimator) Which(sent, again, arrived int64) Sending {
 	q := &e.queue
 	least := q.floor()
@@ -167,7 +167,7 @@ func (e *Estimator) Which(sent, again, arrived int64) Sending {
 	switch delay, after := float64(arrived-sent-q.zero)-least, float64(again); {
 	case delay < after-secondSooner:
 		return FirstSending
-	case delay > float64(q.length)+after/2 && after > 2*q.jitter:
+	case delay > float64(q.length)+after/2 && after > max(2*q.jitter, float64(q.order.most)):
 		return SecondSending // either waits for about as long as the queue is
 	}
 	return EitherSending

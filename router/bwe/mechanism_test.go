@@ -456,19 +456,22 @@ func TestWhichSending(t *testing.T) {
 		queue, jitter float64 // ms
 		again, delay  int64   // ms; of the network 40
 		want          Sending
+		overtaking    float32 // ms
 	}{
-		{0, 0, 100, 40, FirstSending},
-		{0, 0, 100, 130, FirstSending},
-		{0, 0, 100, 140, SecondSending},
-		{300, 0, 100, 340, EitherSending}, // the first one, by a queue, or the second one without
-		{300, 0, 100, 440, SecondSending},
-		{300, 0, 400, 350, FirstSending},
-		{0, 60, 100, 160, EitherSending},
+		{0, 0, 100, 40, FirstSending, 0},
+		{0, 0, 100, 130, FirstSending, 0},
+		{0, 0, 100, 140, SecondSending, 0},
+		{300, 0, 100, 340, EitherSending, 0}, // the first one, by a queue, or the second one without
+		{300, 0, 100, 440, SecondSending, 0},
+		{300, 0, 400, 350, FirstSending, 0},
+		{0, 60, 100, 160, EitherSending, 0},
+		{0, 0, 100, 160, EitherSending, 200}, // so late come others as well that were sent once
+		{0, 0, 250, 300, SecondSending, 200},
 	} {
 		e := new(Estimator)
 		e.queue.packet(0, 40*msec, 1200, 1e6)
 		e.queue.end(0)
-		e.queue.length, e.queue.jitter = int64(x.queue*1e6), x.jitter*1e6
+		e.queue.length, e.queue.jitter, e.queue.order.most = int64(x.queue*1e6), x.jitter*1e6, x.overtaking*1e6
 		if which := e.Which(0, x.again*msec, x.delay*msec); which != x.want {
 			t.Errorf("%+v: %v", x, which)
 		}
