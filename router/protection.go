@@ -74,7 +74,8 @@ const (
 	delayUp, delayDown, delayMost, leastRound = 20e6, 2e6, 500e6, 100e6
 	// lateMost bounds what is added to that, in ns, where packets overtake each other, which is told at once: without waiting each picture would stand
 	// still until the last of its packets is there.
-	lateMost = 1200e6
+	// lateSpare is added as well, in ns, for what a receiver needs to decode and show a picture. Lower has it skip those that came last.
+	lateMost, lateSpare = 1200e6, 40e6
 	// heldMost bounds for how long after a packet was sent it is not sent again, in ns, as it may be on its way still: browsers ask for a second or so. A share
 	// of lost packets shortens it by heldLost times as much.
 	heldMost, heldLost = 900e6, 4
@@ -217,11 +218,13 @@ func (x *protection) awaits(late int64) int64 {
 	if late < lateLeast {
 		late = 0
 	}
-	x.late = min(late, lateMost)
-	if x.late > 0 && x.lost > latelyLost {
+	switch x.late = min(late, lateMost); {
+	case x.late == 0:
+		return 0
+	case x.lost > latelyLost:
 		return x.late + leastRound
 	}
-	return x.late
+	return x.late + lateSpare
 }
 
 // delayFor is how long pictures are held until they are shown, in ns, where a share of packets is lost. What is lost has then come, or what was

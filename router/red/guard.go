@@ -85,8 +85,14 @@ func (g *Guard) Lost(sent int64) {
 	g.lastLost = sent
 }
 
-// Tardy takes which share of packets comes so late of late that it is as good as lost.
-func (g *Guard) Tardy(share float64) { g.tardy = share }
+// Tardy takes which share of packets comes so late of late that it is as good as lost, where they overtake each other; else 0. What looked like a
+// queue before they were seen to was none.
+func (g *Guard) Tardy(share float64) {
+	if g.tardy == 0 && share > 0 {
+		g.ceiling = 0
+	}
+	g.tardy = share
+}
 
 // Spent takes that so many bytes of redundancy were sent.
 func (g *Guard) Spent(bytes int) { g.spent += bytes }

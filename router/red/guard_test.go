@@ -84,6 +84,18 @@ func TestWhatComesLateIsAsGoodAsLost(t *testing.T) {
 		t.Errorf("%d blocks with 0.3 too late", d)
 	}
 	l.g.Tardy(0)
+	l.queue = 80 * ms // so it looks, before they are seen to overtake each other
+	l.run(0.1, 0)
+	if d := l.depth(); d != 1 {
+		t.Errorf("%d blocks with a queue", d)
+	}
+	l.queue = 0
+	l.g.Tardy(0.3)
+	l.run(0.1, 0)
+	if d := l.depth(); d != 4 {
+		t.Errorf("%d blocks with 0.3 too late, after what looked like a queue", d)
+	}
+	l.g.Tardy(0)
 	l.run(60, 0)
 	if d := l.depth(); d != 0 {
 		t.Errorf("%d blocks a minute after it", d)
