@@ -29,10 +29,15 @@ type guesses struct {
 const (
 	guessLeast = 85
 	guessMost  = 110
+	// guessPoliced is the same of a policer: what is told may be half as much again as arrives, until it is known what loss depends on.
+	guessPoliced = 150
 )
 
 // hold holds them against that.
 func (g *guesses) hold(t *testing.T, name string) {
+	if high := shareOf(g.used, 95); g.policed && high > guessPoliced {
+		t.Errorf("%s: what is told of a policer is %.0f %% of what it lets pass, at percentile 95", name, high)
+	}
 	if mid, high := shareOf(g.used, 50), shareOf(g.used, 95); len(g.used) > 0 && !g.policed && (mid < guessLeast || high > guessMost) {
 		t.Errorf("%s: the estimate of a link that is used is %.0f %% of it, %.0f %% at percentile 95", name, mid, high)
 	}
@@ -48,7 +53,7 @@ func (v *viewer) guess(down link.Profile, g *guesses) {
 			return
 		}
 		e := d.net.estimate(v.s.now)
-		if share := e.Capacity / carries; e.Limited {
+		if share := e.Trusted / carries; e.Limited {
 			g.unused = append(g.unused, share)
 		} else {
 			g.used = append(g.used, share)
@@ -135,6 +140,23 @@ func TestEstimateThatIsEnough(t *testing.T) {
 			}
 			s.run(guessEvery)
 		}
+	}
+}
+
+// TestEstimateOfAPolicer stays near what it lets pass, although probes slip through its bucket.
+func TestEstimateOfAPolicer(t *testing.T) {
+	const rate = 300e3
+	var all []float64
+	for seed := range uint64(4) {
+		s, v := watching(t, seed, drawn(calm, "police=300k/50kB"), 70, 1, 3, 8)
+		s.run(calmFor + settled)
+		for range 540 {
+			s.run(guessEvery)
+			all = append(all, s.c.peers[v.id].down.net.est.Estimate().Capacity/rate)
+		}
+	}
+	if mid, high := shareOf(all, 50), shareOf(all, 95); mid < guessLeast || mid > guessMost || high > 220 {
+		t.Errorf("%.0f %% of it, %.0f %% at percentile 95", mid, high)
 	}
 }
 

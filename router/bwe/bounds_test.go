@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"parlor/router/bwe/probe"
 	"time"
 	"unsafe"
 )
@@ -186,5 +188,58 @@ func TestLimitedSenderIsProbed(t *testing.T) {
 	}
 	if !all[len(all)-1].estimate.Limited {
 		t.Error("not limited")
+	}
+}
+
+// TestCeilingThatAProbeHasRaised is raised once more when there was time to use that, as bursts slip through a policer's bucket.
+func TestCeilingThatAProbeHasRaised(t *testing.T) {
+	var e Estimator
+	e.Start(16e6)
+	e.acked.rate = 200e3
+	e.ceiling.begin(100e9, 500e3, 0, false)
+	var raised []int64
+	for now := int64(100e9); now < 100e9+ceilingHold+10e9; now += 100 * msec {
+		before := e.ceiling.rate
+		e.now = now
+		if e.probed(probe.Result{Rate: 3e6}) == Probed {
+			raised = append(raised, now)
+			if math.Abs(e.ceiling.rate/before-loosened) > 0.01 {
+				t.Errorf("from %.0f to %.0f", before, e.ceiling.rate)
+			}
+		}
+	}
+	if len(raised) != 4 || raised[0] <= 100e9+ceilingHold || raised[1]-raised[0] <= ceilingUsed {
+		t.Errorf("raised at %v", raised)
+	}
+}
+
+// TestWhatIsTrusted of a capacity that nothing has shown.
+func TestWhatIsTrusted(t *testing.T) {
+	const now, acked = 100e9, 400e3
+	for name, x := range map[string]struct {
+		change func(*Estimator)
+		lost   float64
+		want   float64
+	}{
+		"it was used":                        {func(*Estimator) {}, 0, 16e6},
+		"little is lost":                     {func(*Estimator) {}, stepLoss, 16e6},
+		"much is lost":                       {func(*Estimator) {}, 0.3, proof * acked},
+		"at random":                          {func(e *Estimator) { e.random.proved = true }, 0.3, 16e6},
+		"it was not used for long":           {func(e *Estimator) { e.proved = now - trust - 1 }, 0, proof * acked},
+		"loss depends on the rate":           {func(e *Estimator) { e.ceiling = ceiling{rate: 700e3, found: 500e3} }, 0, proof * acked},
+		"which was found to be more":         {func(e *Estimator) { e.ceiling = ceiling{rate: 900e3, found: 800e3} }, 0, 800e3},
+		"and a probe has not raised by much": {func(e *Estimator) { e.ceiling = ceiling{rate: 550e3, found: 500e3} }, 0, 550e3},
+	} {
+		var e Estimator
+		e.Start(16e6)
+		e.now, e.proved, e.acked.rate = now, now, acked
+		x.change(&e)
+		s := Estimate{Capacity: 16e6, Acked: acked, Lost: x.lost, Random: e.random.proved}
+		if e.ceiling.rate > 0 {
+			s.Capacity = e.ceiling.rate
+		}
+		if got := e.trusted(&s); math.Abs(got-x.want) > 1 {
+			t.Errorf("%s: %.0f, not %.0f kbit/s", name, got/1e3, x.want/1e3)
+		}
 	}
 }

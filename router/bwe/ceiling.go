@@ -17,22 +17,30 @@ const (
 	ceilingLearn = 2e9
 	// ceilingGrowth a second is how it rises after that, twice as much every ceilingFaster ns without loss.
 	ceilingGrowth, ceilingFaster = 0.02, 5e9
+	// ceilingUsed is after how long it is raised again by a probe, in ns: what a probe has shown is to be used first, as bursts slip through a
+	// policer's bucket. Less takes links for many times what they carry, more finds room later.
+	ceilingUsed = 3e9
 )
 
 // ceiling is the rate above which a policer, or a queue too short to be seen, drops packets: the loss was
 // found to depend on the rate.
 type ceiling struct {
 	rate  float64 // bit/s; 0: there is none
-	rest  float64 // the share that is lost below it as well
+	found float32 // likewise, when something was lost last
+	rest  float32 // the share that is lost below it as well
 	learn int64   // when that is looked at, in ns; 0: it has been
 	hold  int64   // for how long it stays, in ns
 	until int64
 	grown int64
 }
 
-// found begins with what arrived while too much was sent. rest is lost all the same; learn says that this is to be found out yet.
-func (c *ceiling) found(now int64, arrived, rest float64, learn bool) {
-	*c = ceiling{rate: ceilingKeep * arrived / (1 - min(rest, 0.9)), rest: rest, hold: ceilingHold, until: now + ceilingHold, grown: now}
+// loosen takes that a probe has raised it.
+func (c *ceiling) loosen(now int64, rate float64) { c.rate, c.until = rate, now+ceilingUsed }
+
+// begin begins with what arrived while too much was sent. rest is lost all the same; learn says that this is to be found out yet.
+func (c *ceiling) begin(now int64, arrived, rest float64, learn bool) {
+	rate := ceilingKeep * arrived / (1 - min(rest, 0.9))
+	*c = ceiling{rate: rate, found: float32(rate), rest: float32(rest), hold: ceilingHold, until: now + ceilingHold, grown: now}
 	if learn {
 		c.learn = now + ceilingLearn
 	}
@@ -45,12 +53,15 @@ func (c *ceiling) observe(now int64, share, arrived float64) {
 	case now < c.learn:
 		share = 0
 	default:
-		c.rest, c.learn = max(share, 0), 0 // what chance may lose was taken off
-		c.rate /= 1 - min(c.rest, 0.9)
+		rest := max(share, 0) // what chance may lose was taken off
+		c.rate /= 1 - min(rest, 0.9)
+		c.found, c.rest, c.learn = float32(c.rate), float32(rest), 0
 	}
-	arrived /= 1 - min(c.rest, 0.9)
-	if share > ceilingLoss+c.rest && now-c.until > -c.hold+1e9 {
+	rest := float64(c.rest)
+	arrived /= 1 - min(rest, 0.9)
+	if share > ceilingLoss+rest && now-c.until > -c.hold+1e9 {
 		if arrived < c.rate {
+			c.found = float32(ceilingKeep * arrived)
 			c.rate = max(ceilingKeep*arrived, 0.8*c.rate)
 		}
 		c.hold = min(2*c.hold, ceilingMost)
@@ -68,5 +79,5 @@ func (c *ceiling) observe(now int64, share, arrived float64) {
 
 // chance is how much more may be lost of so many kB by chance alone: two standard deviations, if packets are of a kB.
 func (c *ceiling) chance(kB float64) float64 {
-	return 2 * math.Sqrt(max(c.rest, ceilingLoss/2)/max(kB, 1))
+	return 2 * math.Sqrt(max(float64(c.rest), ceilingLoss/2)/max(kB, 1))
 }

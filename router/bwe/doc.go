@@ -61,6 +61,8 @@
 //     takes the place of libwebrtc's model, which at 1 Mbit/s takes 15 % for inherent; as built here it lost
 //     5 to 11 % at a policer. The ceiling is what arrived, before or while more was sent, less what is lost below it all the
 //     same; it is held for 10 s, twice as long with each loss, and then rises.
+//     A probe may raise it then as well, by 0.3, and once more 3 s later: what one has shown is to be used first. Trusted, which is
+//     what others are told, is no more than half as much again as arrives, or the rate of the last loss.
 //   - What is sent may fall to 0.6 or less by itself. As much is lost then where loss is random, and much less where it
 //     depends on the rate: that is as good as a step, and the only one where more than three quarters are lost, or
 //     feedback tells little of a step.

@@ -78,7 +78,7 @@ type Estimate struct {
 	Lost     float64 // the share that is lost of late
 	Inherent float64 // the share that is lost whatever is sent
 	Before   float64 // Capacity before the last large drop; 0: there was none
-	Trusted  float64 // what may be sent at once: less than Capacity if so much was neither sent nor probed of late
+	Trusted  float64 // what may be sent at once: less than Capacity if so much was neither sent nor probed of late, or it is being looked into why so much is lost
 	Queue    int64   // at the bottleneck, in ns
 	Grows    bool    // two reports have seen the queue grow where delays were steady
 	Cause    Cause
@@ -313,6 +313,19 @@ func (e *Estimator) Tick(now int64) Estimate {
 	return e.estimate
 }
 
+// trusted is what of the capacity was shown to be there: half as much again as arrives, if it was neither used nor probed for long, or much is
+// lost that was not proved random. Where loss depends on the rate it is what arrived then, too: probes slip through a policer.
+func (e *Estimator) trusted(s *Estimate) float64 {
+	shown := max(proof*s.Acked, leastRate)
+	switch {
+	case e.ceiling.rate > 0:
+		shown = max(shown, float64(e.ceiling.found))
+	case e.now-e.proved <= trust && (s.Random || s.Lost <= stepLoss):
+		return s.Capacity
+	}
+	return min(s.Capacity, shown)
+}
+
 // publish makes the estimate of the parts.
 func (e *Estimator) publish() {
 	c := &e.capacity
@@ -341,10 +354,7 @@ func (e *Estimator) publish() {
 	case s.Limited:
 		s.Cause = Application
 	}
-	s.Trusted = s.Capacity
-	if e.now-e.proved > trust {
-		s.Trusted = min(s.Capacity, max(proof*s.Acked, leastRate))
-	}
+	s.Trusted = e.trusted(&s)
 	s.Budget = headroom * s.Capacity
 	if s.Loss < s.Delay {
 		s.Budget = s.Capacity // there is no queue to be kept short, and less would be taken for what arrives

@@ -177,7 +177,7 @@ func TestFallIsCompared(t *testing.T) {
 
 // TestWhatIsSentIsRemembered for four seconds, in parts of a quarter.
 func TestWhatIsSentIsRemembered(t *testing.T) {
-	const first, last = 100e9 / observed, 105e9/observed - 1
+	const first, last = int64(100e9 / observed), int64(105e9/observed - 1)
 	var o outflow
 	for now := int64(100e9); now < 105e9; now += msec {
 		o.add(now, 640)
@@ -185,7 +185,7 @@ func TestWhatIsSentIsRemembered(t *testing.T) {
 	if r := o.rate(105e9); math.Abs(r/5.12e6-1) > 0.01 {
 		t.Errorf("%.0f bit/s", r)
 	}
-	for slot := int64(first) - 1; slot <= last+outParts+1; slot++ {
+	for slot := first - 1; slot <= last+outParts+1; slot++ {
 		want := uint16(0)
 		if slot > last-outParts && slot <= last {
 			want = 2500

@@ -394,7 +394,7 @@ func TestProofIsVoid(t *testing.T) {
 // TestCeilingOverRandomLoss: what is lost below the ceiling as well does not lower it.
 func TestCeilingOverRandomLoss(t *testing.T) {
 	var c ceiling
-	c.found(100e9, 0.9e6, 0, true)
+	c.begin(100e9, 0.9e6, 0, true)
 	for now := int64(100e9); now < 104e9; now += 250 * msec {
 		c.observe(now, 0.1, 0.87e6)
 	}
@@ -406,7 +406,7 @@ func TestCeilingOverRandomLoss(t *testing.T) {
 // TestCeilingWithoutLoss: where less is lost than may be by chance, nothing is lost below the ceiling, and it rises once it has been held.
 func TestCeilingWithoutLoss(t *testing.T) {
 	var c ceiling
-	c.found(100e9, 50e3, 0, true)
+	c.begin(100e9, 50e3, 0, true)
 	for now := int64(100e9); now < 100e9+ceilingHold+15e9; now += 250 * msec {
 		c.observe(now, 0-c.chance(4), 30e3)
 	}
@@ -417,7 +417,7 @@ func TestCeilingWithoutLoss(t *testing.T) {
 
 func TestCeiling(t *testing.T) {
 	var c ceiling
-	c.found(100e9, 1e6, 0, false)
+	c.begin(100e9, 1e6, 0, false)
 	if c.rate != ceilingKeep*1e6 {
 		t.Error(c.rate)
 	}

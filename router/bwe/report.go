@@ -102,7 +102,7 @@ func (e *Estimator) byLoss() (recovered bool) {
 			e.ceiling = ceiling{}
 			return true
 		case e.random.depends:
-			e.ceiling.found(e.now, e.random.arrived, float64(e.random.rest), e.random.learn)
+			e.ceiling.begin(e.now, e.random.arrived, float64(e.random.rest), e.random.learn)
 		}
 	}
 	if e.ceiling.rate > e.capacity.rate {
@@ -179,7 +179,7 @@ func (e *Estimator) probed(r probe.Result) Event {
 // loosen raises what loss allows, as nothing is lost any more and a probe got through.
 func (e *Estimator) loosen(rate float64) {
 	if e.ceiling.rate > 0 {
-		e.ceiling.rate = rate
+		e.ceiling.loosen(e.now, rate)
 		return
 	}
 	e.loss.restart(rate / 1e3)
