@@ -311,6 +311,7 @@ func (c *core) beginBurst(s *sink) bool {
 		rw.ts += least - rw.timestamp(first)
 	}
 	c.start(s, rw)
+	s.feedAnew()
 	c.filterAnew(s, st, first)
 	s.thinAnew(k.key)
 	b.next, b.until = k.key, k.whole

@@ -158,12 +158,12 @@ func (c *core) aimAnew(s *sink) {
 	}
 }
 
-// left says whether a packet that was recalled is of a frame that a sink did not get.
-func (s *sink) left(m *media) bool {
+// left says whether a packet of a stream that was recalled is of a frame that a sink did not get.
+func (s *sink) left(out uint64, m *media) bool {
 	if s.filter != nil {
 		return m.frame.In != nil && s.filter.Left(&m.frame)
 	}
-	return s.thin.left(m)
+	return s.thin.left(out, m)
 }
 
 // filterAnew has a sink, which begins with a packet of another stream, get what it may of that.
@@ -212,11 +212,11 @@ type refused struct {
 
 // noteRefused notes that a packet is not sent again. Browsers then show nothing of its picture, not even the layers that they have, and so none that
 // refers to it; they ask once and no longer where later pictures' lower layers are there (libwebrtc's frame_buffer.cc, nack_requester.cc).
-func (c *core) noteRefused(s *sink, rw *rewrite, in uint64, m *media) {
+func (c *core) noteRefused(s *sink, rw *rewrite, in, out uint64, m *media) {
 	if s.filter == nil || s.cur == nil || s.cur != rw.src || s.cur.layering() == nil || !c.recallAs(rw, in, m) {
 		return
 	}
-	if m.frame.In != nil && m.frame.Temporal == 0 && !s.left(m) {
+	if m.frame.In != nil && m.frame.Temporal == 0 && !s.left(out, m) {
 		s.loss.refused = refused{c.now, m.frame.Spatial}
 	}
 }

@@ -397,7 +397,8 @@ func (c *core) repeatNow(x *repeat) {
 	if seg == nil {
 		return
 	}
-	if out := seg.Out + (in - seg.In); seg.State.flags&rewriteExact != 0 && s.exactly(&seg.State) {
+	out := seg.Out + (in - seg.In)
+	if seg.State.flags&rewriteExact != 0 && s.exactly(&seg.State) {
 		if e := s.repair.noted(out); e != nil {
 			d.credit -= int64(c.sendExactAgain(s, m, seg, out, e))
 			c.totals.PictureCopies++
@@ -407,7 +408,7 @@ func (c *core) repeatNow(x *repeat) {
 	if seg.State.rtx == 0 || !c.recallAs(&seg.State, in, m) {
 		return
 	}
-	if s.thin.left(m) {
+	if s.left(out, m) {
 		m.empty() // as in resend
 	}
 	n := c.again(s, m, &seg.State, x.seq, x.kind, 0)

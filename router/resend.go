@@ -101,13 +101,13 @@ func (c *core) resend(s *sink, seq uint16) bool {
 		s.repair.widen()
 	}
 	if s.peer.down.crammed() {
-		c.noteRefused(s, rw, in, m)
+		c.noteRefused(s, rw, in, out, m)
 		return false
 	}
 	if !s.repair.allow(out, c.now, s.peer.resendGap(), rounds) || !c.recallAs(rw, in, m) {
 		return false
 	}
-	if s.left(m) {
+	if s.left(out, m) {
 		m.empty() // it has come too late, and gone out so
 	}
 	n := c.again(s, m, rw, seq, sent.Resend, 0)
@@ -153,7 +153,7 @@ func (c *core) resendUnasked(s *sink, seq uint16, cluster uint8) int {
 	m := c.slot()
 	defer c.free(m)
 	in, seg := s.seq.In(seq)
-	if seg == nil || seg.State.rtx == 0 || !c.recallAs(&seg.State, in, m) || s.left(m) {
+	if seg == nil || seg.State.rtx == 0 || !c.recallAs(&seg.State, in, m) || s.left(seg.Out+(in-seg.In), m) {
 		return 0
 	}
 	return c.again(s, m, &seg.State, seq, sent.Copy, cluster)

@@ -67,6 +67,7 @@ func (c *core) begin(s *sink, st *stream, m *media) bool {
 	}
 	rw.ts = c.timestamps(s, st, m)
 	c.start(s, rw)
+	s.feedAnew()
 	s.unwait()
 	s.feedBy(st)
 	c.filterAnew(s, st, m)

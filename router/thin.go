@@ -12,10 +12,18 @@ import (
 // thinning is what of the frames of its stream a sink gets.
 type thinning struct {
 	gate    shed.Gate
+	since   uint64 // the first number out of what feeds the sink now
+	before  *left  // what was left out before that; nil: nothing
 	top     uint8  // the highest temporal layer that passes; shed.All: everything, once it can be decoded
 	high    uint64 // the highest packet that was given to the sink, whether it passed or not
 	raised  int64  // when more was let through last
 	omitted int64  // when a packet was left out last
+}
+
+// left is what a sink did not get of what fed it, from a number out on.
+type left struct {
+	gate  shed.Gate
+	since uint64
 }
 
 // How long after more may pass a sink waits for a frame from which a temporal layer can go on before a keyframe is asked for, in ns, and for
@@ -66,6 +74,16 @@ func (s *sink) thinning() *thinning {
 	t.high, _ = s.seq.In(uint16(s.seq.Next() - 1))
 	t.gate.Resume(s.last.ts - s.seq.Current().State.ts)
 	return t
+}
+
+// feedAnew notes that what feeds a sink begins anew with the present number. The same frames may come once more, from the cache, and frames of
+// another layer with the same timestamps: of them others are left out.
+func (s *sink) feedAnew() {
+	if t := s.thin; t != nil {
+		t.before = &left{t.gate, t.since}
+		t.gate.Forget()
+		t.since = s.seq.Current().Out
+	}
 }
 
 // thinAnew has a sink, which begins with packet ext of another stream, get of that what it may.
@@ -144,7 +162,13 @@ func (m *media) empty() {
 	m.Has &^= header.DependencyDescriptor
 }
 
-// left says whether a packet that was recalled is of a frame that a sink did not get.
-func (t *thinning) left(m *media) bool {
-	return t != nil && m.info.TID > 0 && t.gate.Dropped(m.Timestamp)
+// left says whether a packet that was recalled, and went out under a number, is of a frame that a sink did not get.
+func (t *thinning) left(out uint64, m *media) bool {
+	switch {
+	case t == nil || m.info.TID == 0:
+		return false
+	case out >= t.since:
+		return t.gate.Dropped(m.Timestamp)
+	}
+	return t.before != nil && out >= t.before.since && t.before.gate.Dropped(m.Timestamp)
 }

@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -297,6 +298,44 @@ func TestWhatIsLeftIsForgotten(t *testing.T) {
 	sub.clear()
 	w.deliver(1, false, cam.frame(true, 1)...)
 	require.Empty(t, sub.rtp)
+}
+
+// TestWhatComesOnceMoreIsNotLeftOut: a frame that a sink did not get may come with a burst from the cache, and one of another layer with the same timestamp.
+// It was sent again without its payload then.
+func TestWhatComesOnceMoreIsNotLeftOut(t *testing.T) {
+	k := &sink{thin: new(thinning)}
+	k.seq.Start(100, rewrite{})
+	first := k.seq.Current().Out
+	k.thin.gate.Begins(6)
+	k.thin.gate.Begins(7)
+	k.thin.gate.Drop()
+	m := &media{}
+	m.Timestamp, m.info.TID = 7, 1
+	require.True(t, k.thin.left(first+1, m))
+	for range 2 {
+		k.seq.Out(120)
+		k.seq.Start(100, rewrite{})
+		k.feedAnew()
+		require.False(t, k.thin.left(k.seq.Current().Out, m))
+	}
+	require.False(t, k.thin.left(first+1, m), "that is too long ago")
+	k.thin.gate.Drop()
+	was := k.seq.Current().Out
+	m.Timestamp = 7
+	k.seq.Out(120)
+	k.seq.Start(100, rewrite{})
+	k.feedAnew()
+	require.True(t, k.thin.left(was, m), "what went out before stays as it was")
+	m.info.TID = 0
+	require.False(t, k.thin.left(was, m))
+}
+
+// TestWhatComesOnceMoreInCalls is that in calls in which it happened.
+func TestWhatComesOnceMoreInCalls(t *testing.T) {
+	i := slices.IndexFunc(troubles, func(x trouble) bool { return x.name == "loss 80 %" })
+	for _, seed := range []uint64{30, 50, 147, 162, 168, 185, 226} {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { troubles[i].call(t, seed, new(guesses)) })
+	}
 }
 
 // TestThinningDoesNotAllocate, once a sink has got fewer frames for a while.

@@ -61,6 +61,9 @@ func (g *Gate) Dropped(timestamp uint32) bool {
 	return false
 }
 
+// Forget forgets which frames were left out: what comes is of another stream, whose timestamps may be the same.
+func (g *Gate) Forget() { g.kept = 0 }
+
 // Resume goes on in the midst of a frame that passes.
 func (g *Gate) Resume(timestamp uint32) { g.began, g.at, g.drops = true, timestamp, false }
 
