@@ -53,8 +53,8 @@ func (a *Account) Came(number uint16, at int64, spared bool) {
 		a.all = append(a.all, missing)
 	}
 	a.all = append(a.all, entry{at: at})
-	if over := len(a.all) - most; over > 0 {
-		a.drop(over)
+	if len(a.all) > most {
+		a.drop(len(a.all) - most*3/4) // many at once: what is kept moves
 	}
 }
 
