@@ -13,7 +13,7 @@ import (
 type thinning struct {
 	gate    shed.Gate
 	since   uint64 // the first number out of what feeds the sink now
-	before  *left  // what was left out before that; nil: nothing
+	before  left   // what was left out before that
 	top     uint8  // the highest temporal layer that passes; shed.All: everything, once it can be decoded
 	high    uint64 // the highest packet that was given to the sink, whether it passed or not
 	raised  int64  // when more was let through last
@@ -80,7 +80,7 @@ func (s *sink) thinning() *thinning {
 // another layer with the same timestamps: of them others are left out.
 func (s *sink) feedAnew() {
 	if t := s.thin; t != nil {
-		t.before = &left{t.gate, t.since}
+		t.before = left{t.gate, t.since}
 		t.gate.Forget()
 		t.since = s.seq.Current().Out
 	}
@@ -170,5 +170,5 @@ func (t *thinning) left(out uint64, m *media) bool {
 	case out >= t.since:
 		return t.gate.Dropped(m.Timestamp)
 	}
-	return t.before != nil && out >= t.before.since && t.before.gate.Dropped(m.Timestamp)
+	return out >= t.before.since && t.before.gate.Dropped(m.Timestamp)
 }
