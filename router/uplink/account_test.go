@@ -148,7 +148,15 @@ func TestWhatWasOvertakenHasCome(t *testing.T) {
 	a.Came(0, 0, false)
 	a.Came(4, 1*ms, true)
 	a.Came(2, 2*ms, false)
+	a.Came(2, 3*ms, false)
+	if at := a.all[2].at; at != 2*ms {
+		t.Errorf("what comes once more came at %d", at)
+	}
 	w.tell(&a, 80*ms, 0)
+	a.Came(0, 81*ms, false)
+	if a.all[0].state != came {
+		t.Error("it is told twice")
+	}
 	a.Came(1, 81*ms, false)
 	a.Came(1, 82*ms, false)
 	a.Came(65000, 82*ms, false)
