@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -16,43 +15,59 @@ import (
 	"parlor/web/browser"
 )
 
-// TestAnOrdinaryCallCountsNothingAsRefused: Chromium opens a TCP connection beside the UDP that it uses, and closes it again. Who is here may have
-// nominated UDP before that; who is away has not.
+// TestAnOrdinaryCallCountsNothingAsRefused: Chromium opens a TCP connection beside the UDP that it uses, and closes it again. How early
+// UDP is nominated decides whether the node ever sees the connection, so UDP passes only once there is one.
 func TestAnOrdinaryCallCountsNothingAsRefused(t *testing.T) {
 	d := startDrawn(t)
-	const open = "parlor_transport_tcp_connections"
-	most := d.highest(open)
 	ann := join(t, shared.get(t), d.node, "ordinary", "ann")
 	at := d.away(browser.StartChromium)
-	at.link("delay=200ms")
+	at.host.BlockUDP(true)
+	opened := make(chan struct{})
+	go func() {
+		defer close(opened)
+		defer at.host.BlockUDP(false)
+		for t.Context().Err() == nil {
+			if n, _ := d.read(openTCP); n > 0 {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
 	ben := join(t, at.browser, d.node, "ordinary", "ben")
 	ann.sees("ben")
 	ben.sees("ann")
-	require.Positive(t, most(), "no TCP connection was open")
-	for _, p := range []*person{ann, ben} {
-		p.exit()
-	}
-	require.Eventually(t, func() bool { return d.metric(open) == 0 }, limit, 300*time.Millisecond)
-	require.Zero(t, d.metric(`parlor_transport_dropped_total{reason="tcp_limit"}`))
+	<-opened
+	leaveWithoutTCP(d, ann, ben)
 }
 
-// highest watches a metric of the node until the function that it returns is called, which returns the highest value.
-func (n *node) highest(name string) (most func() float64) {
-	ctx, stop := context.WithCancel(n.t.Context())
-	highest := make(chan float64, 1)
-	go func() {
-		v := 0.0
-		for ctx.Err() == nil {
-			now, _ := n.read(name)
-			v = max(v, now)
-			time.Sleep(20 * time.Millisecond)
-		}
-		highest <- v
-	}()
-	return func() float64 {
-		stop()
-		return <-highest
+// TestACallWithoutUDP: where a firewall passes nothing but TCP, people see and hear each other all the same.
+func TestACallWithoutUDP(t *testing.T) {
+	d := startDrawn(t)
+	ann := join(t, shared.get(t), d.node, "walled", "ann")
+	at := d.away(browser.StartChromium)
+	at.host.BlockUDP(true)
+	ben := join(t, at.browser, d.node, "walled", "ben")
+	for _, p := range [][2]*person{{ann, ben}, {ben, ann}} {
+		p[0].sees(p[1].name)
+		p[0].hears(p[1].name)
 	}
+	var carrier string
+	ben.call(&carrier, "carrier")
+	require.Equal(t, "tcp", carrier)
+	leaveWithoutTCP(d, ann, ben)
+}
+
+// openTCP is how many ICE-TCP connections the node has.
+const openTCP = "parlor_transport_tcp_connections"
+
+// leaveWithoutTCP lets everyone leave. No connection may stay, and none may have been refused.
+func leaveWithoutTCP(d *drawn, all ...*person) {
+	d.t.Helper()
+	for _, p := range all {
+		p.exit()
+	}
+	require.Eventually(d.t, func() bool { return d.metric(openTCP) == 0 }, limit, 300*time.Millisecond)
+	require.Zero(d.t, d.metric(`parlor_transport_dropped_total{reason="tcp_limit"}`))
 }
 
 // metric reads one value of the node's /metrics.

@@ -24,7 +24,8 @@ type Host struct {
 	seed  uint64
 	tun   int // file descriptor of the device; -1: none
 
-	up, down way // under net.mu
+	up, down way  // under net.mu
+	noUDP    bool // under net.mu
 }
 
 // Addr is the machine's address.
@@ -61,6 +62,20 @@ func (h *Host) Shape(up, down link.Profile) error {
 	defer h.net.mu.Unlock()
 	now := h.net.now()
 	return errors.Join(h.up.shape(now, up, h.upSeed()), h.down.shape(now, down, h.downSeed()))
+}
+
+// BlockUDP makes the machine's cable drop every packet of UDP in both directions from now on, or lets them pass again, as firewalls do.
+// They are in no counter of Traffic.
+func (h *Host) BlockUDP(blocked bool) {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	h.noUDP = blocked
+}
+
+// blocks returns whether the machine's cable drops a packet whatever its links are.
+func (h *Host) blocks(p *packet) bool {
+	const protocol = 9
+	return h.noUDP && p.data[protocol] == unix.IPPROTO_UDP
 }
 
 // Traffic is what has passed one direction of a machine's cable since the latest Shape.

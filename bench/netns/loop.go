@@ -105,7 +105,7 @@ func (n *Network) read(h *Host) {
 			return
 		}
 		p.size = size
-		if n.receiver(p) == nil || !h.up.send(n.now(), p) {
+		if to := n.receiver(p); to == nil || h.blocks(p) || to.blocks(p) || !h.up.send(n.now(), p) {
 			n.give(p)
 		}
 	}

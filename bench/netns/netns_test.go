@@ -125,6 +125,28 @@ func transfer(t *testing.T, from, to *netns.Host, size int) time.Duration {
 	return time.Since(began)
 }
 
+// Blocked UDP passes in neither direction while TCP does, and passes again later.
+func TestBlockUDP(t *testing.T) {
+	n := network(t)
+	a, b := host(t, n, "a"), host(t, n, "b")
+	at := echo(t, b)
+	ping(t, a, at)
+	for _, blocked := range []*netns.Host{a, b} {
+		blocked.BlockUDP(true)
+		c, err := a.Dial(t.Context(), "udp", at.String())
+		require.NoError(t, err)
+		_, err = c.Write([]byte("ping"))
+		require.NoError(t, err)
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+		_, err = c.Read(make([]byte, 10))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.NoError(t, c.Close())
+		transfer(t, a, b, 10000)
+		blocked.BlockUDP(false)
+		ping(t, a, at)
+	}
+}
+
 // Delays are those that were drawn, both ways, and change when they are drawn anew.
 func TestDelay(t *testing.T) {
 	n := network(t)

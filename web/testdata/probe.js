@@ -219,6 +219,14 @@
     return { video: await inbound(parlor.getVideoTrack({ userId })), audio: await inbound(parlor.getAudioTrack({ userId })) };
   }
 
+  // What carries everything: 'udp' or 'tcp'.
+  async function carrier() {
+    const report = await parlor.getStats();
+    const all = [...report.values()];
+    const pair = report.get(all.find((s) => s.type === 'transport').selectedCandidatePairId);
+    return report.get(pair.remoteCandidateId).protocol;
+  }
+
   // What is sent of the camera: one entry per simulcast layer, by rid.
   async function sent() {
     const out = {};
@@ -333,7 +341,7 @@
   }
 
   window.probe = {
-    now, events, stalls, late, frames, meetsItself, views, given, enter, exit, enterAndExit, find, received, sent, moving, show, grown, shown, sounding, silent, frozen, held,
+    now, events, stalls, late, frames, meetsItself, views, given, enter, exit, enterAndExit, find, received, carrier, sent, moving, show, grown, shown, sounding, silent, frozen, held,
     get parlor() { return parlor; },
   };
 })()
