@@ -16,7 +16,8 @@
 //   remote.js    subscriptions and who sits where (seats.js); view.js: elements; sight.js, sizes.js: how large they are
 //   messages.js  custom messages
 //   roster.js    who is in the room
-//   watch.js     who speaks, how good the network is (reports.js), what stands still (flow.js); downlink.js: what it is likely to carry
+//   watch.js     who speaks, how good the network is (reports.js), what stands still (flow.js);
+//                hold.js: for how long sound is held; downlink.js: what the network is likely to carry
 //   check.js     what applications pass in
 //   token.js     renewing one's token
 //   protocol.js  the words of docs/protocol.md

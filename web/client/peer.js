@@ -90,10 +90,15 @@ export class Peer {
     return pair?.video.currentDirection === 'recvonly' ? { video: pair.video.receiver.track, audio: pair.audio.receiver.track } : null;
   }
 
-  /** @param {number | null} ms  for how long sound is held at least before it is played, where the browser can; null: as it likes */
-  buffer(ms) {
-    for (const { audio } of this.#seats.values()) {
-      if (audio.receiver.jitterBufferTarget !== ms && 'jitterBufferTarget' in audio.receiver) audio.receiver.jitterBufferTarget = ms;
+  /**
+   * Has sound be held before it is played, where the browser can.
+   * @param {(trackId: string) => number | null} of  for how many ms at least; null: as the browser likes
+   */
+  buffer(of) {
+    for (const { audio: { receiver } } of this.#seats.values()) {
+      const ms = of(receiver.track.id);
+      if (!('jitterBufferTarget' in receiver) || receiver.jitterBufferTarget === ms) continue;
+      receiver.jitterBufferTarget = ms;
     }
   }
 

@@ -66,11 +66,11 @@ const FRAME_MS = 20;
 
 /**
  * For how long sound is to be held before it is played: until what repairs it has come, where much is lost; in ms. Browsers see that
- * little by little.
+ * little by little. 0: as the browser likes.
  * @param {StatisticsReport} r
  */
 export function bufferFor({ down: { red = 0 } }) {
-  return red > 2 ? FRAME_MS * (red + 2) : null;
+  return red > 2 ? FRAME_MS * (red + 2) : 0;
 }
 
 /** Who speaks, with the changes of who has the floor. */

@@ -127,7 +127,7 @@ export class Stay {
       received: () => this.remote.received(),
       owner: (id) => this.#owner(id),
       known: (id) => this.#knows(id),
-      buffer: (ms) => this.media.peer?.buffer(ms),
+      buffer: (of) => this.media.peer?.buffer(of),
     });
   }
 

@@ -4,6 +4,7 @@
 import { Downlink } from './downlink.js';
 import { Timers } from './clock.js';
 import { Flow, LOOK_MS } from './flow.js';
+import { Hold } from './hold.js';
 import { Volumes, bufferFor, qualityOf, statisticsOf, unreported } from './reports.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
@@ -25,7 +26,8 @@ const LOOKS = 5;
  * @property {() => {userId: string, source: Source, hidden?: boolean, trackId?: string}[]} received  what is on and wanted of the others
  * @property {import('./reports.js').Owner} owner
  * @property {(userId: string) => boolean} known  in the room, oneself included
- * @property {(ms: number | null) => void} buffer  for how long sound is to be held at least before it is played; null: as the browser has it
+ * @property {(of: (trackId: string) => number | null) => void} buffer  for how many ms sound is to be held at
+ *   least before it is played; null: as the browser has it
  */
 
 export class Watch {
@@ -34,6 +36,9 @@ export class Watch {
   /** Whether reports of the network are wanted, as the node takes for granted. */
   statistics = true;
   #flow = new Flow();
+  #hold = new Hold();
+  /** For how long all sound is held at least, by the last report, in ms. */
+  #buffer = 0;
   #volumes = new Volumes();
   /** @type {import('./reports.js').NetworkQuality | null} as reported last */
   #quality = null;
@@ -60,6 +65,8 @@ export class Watch {
     this.#stay++;
     this.#timers.clearAll();
     this.#flow.reset();
+    this.#hold.reset();
+    this.#buffer = 0;
     this.#volumes.reset();
     this.#quality = null;
     this.#took = [0];
@@ -93,7 +100,8 @@ export class Watch {
 
   /** @param {import('./reports.js').StatisticsReport} report */
   async #measured(report) {
-    this.#opts.buffer(bufferFor(report));
+    this.#buffer = bufferFor(report);
+    this.#keep();
     this.#quality = qualityOf(report, this.#opts.known);
     this.#timers.set('quality', QUALITY_MS, () => {
       this.#quality = unreported(0, 0, this.#quality);
@@ -111,12 +119,22 @@ export class Watch {
     const { clock, received, stats } = this.#opts;
     const began = clock.now();
     const wanted = received();
-    const packets = wanted.length > 0 ? packetsOf(await stats()) : new Map();
+    const come = wanted.length > 0 ? inboundOf(await stats()) : new Map();
     if (stay !== this.#stay) return;
-    this.#changed(this.#flow.take(wanted.map((w) => ({ ...w, packets: packets.get(w.trackId) ?? 0 })), clock.now()));
+    const now = clock.now();
+    const arrivals = wanted.map((w) => ({ ...w, packets: come.get(w.trackId)?.packetsReceived ?? 0 }));
+    this.#changed(this.#flow.take(arrivals, now));
+    const sounds = wanted.filter((w) => come.get(w.trackId)?.kind === 'audio');
+    this.#hold.take(sounds.map(({ userId, trackId }) => ({ ...come.get(trackId), userId, trackId })), now);
+    this.#keep();
     this.#took = [...this.#took, clock.now() - began].slice(-LOOKS);
     const pause = Math.max(LOOK_MS, 10 * Math.min(...this.#took)); // a tenth of the time at most
     this.#timers.set('look', pause, () => void this.#look(stay));
+  }
+
+  /** Has sound be held for as long as a report or what comes too late asks for. */
+  #keep() {
+    this.#opts.buffer((trackId) => Math.max(this.#buffer, this.#hold.of(trackId)) || null);
   }
 
   /** @param {import('./flow.js').Stream[]} streams */
@@ -151,12 +169,12 @@ export class Watch {
 }
 
 /**
- * The packets that have come on each track.
+ * What the browser has counted of each track that comes.
  * @param {RTCStatsReport | null} stats
- * @returns {Map<string | undefined, number>}
+ * @returns {Map<string | undefined, any>}
  */
-function packetsOf(stats) {
-  const packets = new Map();
-  stats?.forEach((s) => s.type === 'inbound-rtp' && packets.set(s.trackIdentifier, s.packetsReceived ?? 0));
-  return packets;
+function inboundOf(stats) {
+  const come = new Map();
+  stats?.forEach((s) => s.type === 'inbound-rtp' && come.set(s.trackIdentifier, s));
+  return come;
 }

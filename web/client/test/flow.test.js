@@ -76,17 +76,23 @@ test('what is hidden is not to come: it neither stands still nor resumes, and no
 });
 
 function watch() {
-  const t = { log: [], buffers: [], clock: new FakeClock(), packets: new Map([['v', 1], ['a', 1]]), running: true, took: () => 0, looks: 0 };
+  const t = {
+    log: [], buffers: [], clock: new FakeClock(), packets: new Map([['v', 1], ['a', 1]]), counts: {},
+    running: true, took: () => 0, looks: 0,
+  };
   t.watch = new Watch({
     clock: t.clock, emit: (name, payload) => t.log.push([name, payload]),
     stats: async () => {
       const ms = t.took(t.looks++);
       if (ms > 0) await new Promise((done) => t.clock.setTimeout(done, ms));
       if (t.running) for (const [k, n] of t.packets) t.packets.set(k, n + 10);
-      return new Map([...t.packets].map(([trackIdentifier, packetsReceived]) => [trackIdentifier, { type: 'inbound-rtp', trackIdentifier, packetsReceived }]));
+      return new Map([...t.packets].map(([trackIdentifier, packetsReceived]) => [trackIdentifier, {
+        type: 'inbound-rtp', kind: trackIdentifier === 'a' ? 'audio' : 'video', trackIdentifier,
+        packetsReceived, ...t.counts,
+      }]));
     },
     received: () => [{ userId: 'bob', source: 'camera', trackId: 'v' }, { userId: 'bob', source: 'mic', trackId: 'a' }],
-    owner: () => null, known: () => true, buffer: (ms) => t.buffers.push(ms),
+    owner: () => null, known: () => true, buffer: (of) => t.buffers.push([of('a'), of('v')]),
   });
   t.watch.interval = 300;
   t.watch.begin();
@@ -163,11 +169,44 @@ test('a connection that is lost: down, and nobody speaks; nothing goes on after 
   assert.deepEqual(t.take(), []);
 });
 
+const lossy = (red) => ({
+  type: 'statistics', up: { quality: 1, kbps: 1, loss: 0 }, users: [], sent: [], received: [],
+  down: { quality: 4, kbps: 1, loss: 0.4, ...(red && { red }) },
+});
+
 test('sound is held for longer while much of it is lost', async () => {
   const t = watch();
-  const lost = (red) => t.watch.reported({
-    type: 'statistics', up: { quality: 1, kbps: 1, loss: 0 }, down: { quality: 4, kbps: 1, loss: 0.4, ...(red && { red }) }, users: [], sent: [], received: [],
-  });
-  for (const red of [0, 1, 2, 6, 16, 0]) lost(red);
-  assert.deepEqual(t.buffers, [null, null, null, 160, 360, null]);
+  for (const red of [0, 1, 2, 6, 16, 0]) t.watch.reported(lossy(red));
+  assert.deepEqual(t.buffers.map(([sound]) => sound), [null, null, null, 160, 360, null]);
+});
+
+test('sound that comes too late is held for longer, by what each look finds anyway', async () => {
+  const t = watch();
+  const late = {
+    totalSamplesReceived: 0, concealedSamples: 0, packetsDiscarded: 0, jitterBufferDelay: 0,
+    jitterBufferEmittedCount: 0,
+  };
+  t.counts = late;
+  const pass = async (frames) => {
+    const looks = t.looks;
+    t.packets.set('a', t.packets.get('a') + 15);
+    late.totalSamplesReceived += 14400;
+    late.jitterBufferEmittedCount += 14400;
+    late.jitterBufferDelay += 14400;
+    late.concealedSamples += frames * 960;
+    late.packetsDiscarded += frames;
+    await t.clock.advance(300);
+    assert.equal(t.looks, looks + 1);
+    return t.buffers.at(-1);
+  };
+  for (let i = 0; i < 5; i++) assert.deepEqual(await pass(0), [null, null]);
+  assert.deepEqual(await pass(2), [100, null]);
+  assert.deepEqual(await pass(2), [200, null]);
+  t.watch.reported(lossy(6));
+  assert.deepEqual(await pass(0), [200, 160], 'the longer time counts');
+  t.watch.reported(lossy(16));
+  assert.deepEqual(await pass(0), [360, 360]);
+  t.watch.reset();
+  t.watch.begin();
+  assert.deepEqual(await pass(0), [null, null], 'another stay');
 });
