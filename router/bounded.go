@@ -34,8 +34,8 @@ const (
 type apart struct {
 	bounded
 	least  least
-	failed bool // the bound has fallen since the last allocation
-	short  bool // something is wanted that does not fit
+	failed int64 // when the bound fell since the last allocation; 0: it has not
+	short  bool  // something is wanted that does not fit
 }
 
 func (a *apart) isShort() bool { return a != nil && a.short }
@@ -117,7 +117,7 @@ func (d *downlink) names(m remb.Message) bool {
 
 // toldBound takes that a peer has reported, or told a rate.
 func (c *core) toldBound(p *peer, at int64) {
-	b, failed := p.down.boundOf(), (*bool)(nil)
+	b, failed := p.down.boundOf(), (*int64)(nil)
 	if b != nil {
 		failed = &p.down.net.failed
 	} else if a := p.down.apartOf(); a != nil {
@@ -132,7 +132,9 @@ func (c *core) toldBound(p *peer, at int64) {
 	case b.at == 0 || !now.follows(&b.then):
 		b.at, b.then = at, now
 	case at-b.at >= lookEvery && x.expected >= lookPackets:
-		*failed = b.Report(x.over(b.at, at)) || *failed
+		if b.Report(x.over(b.at, at)) {
+			*failed = c.now
+		}
 		b.at, b.then = at, now
 	}
 	c.at(dueNetworks, c.now)
@@ -201,7 +203,7 @@ func (c *core) stepApart(p *peer) {
 	}
 	rate, failed := a.Rate(), a.failed
 	least := a.least.of(c.now, rate)
-	a.failed = false
+	a.failed = 0
 	if !a.short && rate >= d.top {
 		d.enough()
 		return

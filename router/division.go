@@ -54,7 +54,7 @@ func (c *core) divide(p *peer) {
 	e := n.estimate(c.now)
 	least := n.least.of(c.now, e.Capacity)
 	failed := n.failed
-	n.failed = false
+	n.failed = 0
 	c.seats(p, false)
 	c.pausedFor(n)
 	resent := n.resends(&e)

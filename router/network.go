@@ -23,7 +23,7 @@ type path struct {
 	order   bwe.Order
 	listed  bool // on core.nets.followed; never with Options.NoEstimate
 	losses  setbacks
-	failed  bool  // the estimate has fallen since the last allocation
+	failed  int64 // the estimate has fallen since the last allocation: when the last packet was sent that shows why; 0: it has not
 	load    meter // all that is sent, what nobody has asked for aside
 	sound   meter // of which is sound
 	least   least
@@ -122,7 +122,7 @@ func (c *core) reported(p *peer, at int64) {
 	case bwe.Congested:
 		n.probes.control.Dropped(c.now, e.Before)
 		n.trial.congested(c.now)
-		n.failed = true
+		n.failed = max(n.failed, e.Shown)
 		c.at(dueNetworks, c.now)
 	}
 }

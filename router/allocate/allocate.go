@@ -45,8 +45,9 @@ type Network struct {
 	Least  uint32  // the least of late, from which what is new is paid; above Budget it counts as that
 	Audio  uint32  // bits a second of sound, which is sent whatever is here
 	Repair float64 // bits that are sent again for each bit of pictures, 0 to 2
-	// Failed says that the network has turned out to be full just now: who was given more of late goes back, and waits before the next try.
-	Failed bool
+	// Failed says that the network has turned out to be full: when the last packet was sent that shows it, in ns; 0: it has not. Who was
+	// given more of late, and before that, goes back, and waits before the next try.
+	Failed int64
 	Full   bool // packets wait for so long that what does not fit must end soon
 }
 

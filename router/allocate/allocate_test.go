@@ -137,10 +137,10 @@ func TestMoreFramesAreNoRise(t *testing.T) {
 	r := of(Seat{Rungs: camera()})
 	require.Equal(t, []int{0}, r.at(Network{Now: 10 * s, Budget: 120 * k}))
 	require.Equal(t, []int{1}, r.at(Network{Now: 10*s + 1, Budget: 160 * k}))
-	require.Equal(t, []int{0}, r.at(Network{Now: 11 * s, Budget: 120 * k, Failed: true}))
+	require.Equal(t, []int{0}, r.at(Network{Now: 11 * s, Budget: 120 * k, Failed: 11 * s}))
 	require.Equal(t, []int{1}, r.at(Network{Now: 11*s + 1, Budget: 160 * k}))
 	require.Equal(t, []int{3}, r.at(Network{Now: 12 * s, Budget: 460 * k}))
-	require.Equal(t, []int{1}, r.at(Network{Now: 13 * s, Budget: 160 * k, Failed: true}))
+	require.Equal(t, []int{1}, r.at(Network{Now: 13 * s, Budget: 160 * k, Failed: 13 * s}))
 	require.Equal(t, []int{1}, r.at(Network{Now: 16 * s, Budget: 460 * k}))
 }
 
@@ -176,7 +176,7 @@ func TestWhatHasFailedWaits(t *testing.T) {
 	for _, wait := range []int64{5, 10, 20, 40, 60, 60} {
 		require.True(t, rises())
 		now += 1 * s
-		require.Equal(t, []int{3}, r.at(Network{Now: now, Budget: 480 * k, Failed: true}))
+		require.Equal(t, []int{3}, r.at(Network{Now: now, Budget: 480 * k, Failed: now}))
 		now += wait*s - 1
 		require.NotEqual(t, 5, r.at(Network{Now: now, Budget: 1600 * k})[0], "after %d s", wait)
 		r.states[0].Want, r.states[0].Rung = 3, 3 // a smaller step was free
@@ -185,14 +185,28 @@ func TestWhatHasFailedWaits(t *testing.T) {
 	}
 	require.True(t, rises())
 	now += 4 * s
-	require.Equal(t, []int{5}, r.at(Network{Now: now, Budget: 1600 * k, Failed: true}), "it has been well for long: that is not why")
+	require.Equal(t, []int{5}, r.at(Network{Now: now, Budget: 1600 * k, Failed: now}), "it has been well for long: that is not why")
 	r.at(Network{Now: now, Budget: 480 * k})
 	now += 10 * s
 	require.True(t, rises())
-	r.at(Network{Now: now + s, Budget: 480 * k, Failed: true})
+	r.at(Network{Now: now + s, Budget: 480 * k, Failed: now + s})
 	r.states[0].Forgive()
 	now += 2 * s
 	require.True(t, rises(), "the network is another one")
+}
+
+// What was sent before a picture got better says nothing of that.
+func TestWhatWasSentBeforeARiseIsNoReason(t *testing.T) {
+	for _, x := range []struct {
+		sent int64
+		want int
+	}{{10*s - 1, 5}, {10 * s, 3}} {
+		r := of(Seat{Rungs: camera()})
+		r.at(Network{Now: 5 * s, Budget: 500 * k})
+		require.Equal(t, []int{5}, r.at(Network{Now: 10 * s, Budget: 1600 * k}))
+		r.at(Network{Now: 11 * s, Budget: 480 * k, Failed: x.sent})
+		require.Equal(t, []int{x.want}, r.at(Network{Now: 12*s + patience, Budget: 1600 * k}))
+	}
 }
 
 // A picture that was paused and has come back is not tried again and again.
@@ -202,10 +216,10 @@ func TestComingBackCanFail(t *testing.T) {
 	require.Equal(t, []int{0}, r.at(Network{Now: 2 * s, Budget: 50 * k}))
 	require.Equal(t, []int{Paused}, r.at(Network{Now: 2*s + patience, Budget: 50 * k}))
 	require.Equal(t, []int{0}, r.at(Network{Now: 5 * s, Budget: 120 * k}))
-	require.Equal(t, []int{Paused}, r.at(Network{Now: 6 * s, Budget: 120 * k, Failed: true}))
+	require.Equal(t, []int{Paused}, r.at(Network{Now: 6 * s, Budget: 120 * k, Failed: 6 * s}))
 	require.Equal(t, []int{Paused}, r.at(Network{Now: 7*s - 1, Budget: 120 * k}))
 	require.Equal(t, []int{0}, r.at(Network{Now: 7 * s, Budget: 120 * k}))
-	require.Equal(t, []int{Paused}, r.at(Network{Now: 8 * s, Budget: 120 * k, Failed: true}))
+	require.Equal(t, []int{Paused}, r.at(Network{Now: 8 * s, Budget: 120 * k, Failed: 8 * s}))
 	require.Equal(t, []int{Paused}, r.at(Network{Now: 10*s - 1, Budget: 120 * k}), "twice as long")
 	require.Equal(t, []int{0}, r.at(Network{Now: 10 * s, Budget: 120 * k}))
 }
@@ -279,9 +293,9 @@ func TestProperties(t *testing.T) {
 		}
 		for range 5 { // from what was chosen before
 			n.Now += int64(r.IntN(5)) * s
-			n.Budget, n.Failed = uint32(r.IntN(10*m)), r.IntN(3) == 0
+			n.Budget, n.Failed = uint32(r.IntN(10*m)), int64(r.IntN(3)/2)*n.Now
 			a.at(n)
-			n.Failed = false
+			n.Failed = 0
 			for range 3 { // one after the other may run out of patience
 				n.Now += patience
 				a.at(n)

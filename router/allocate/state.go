@@ -48,7 +48,7 @@ func (s *State) begin(n *Network, rungs []Rung) {
 		s.made, s.Want, s.Rung = true, Paused, Paused
 	}
 	s.Rung, s.Want = min(s.Rung, len(rungs)-1), min(s.Want, len(rungs)-1) // the ladder may have got shorter
-	if n.Failed && s.rose != 0 && n.Now-s.rose < blame {
+	if s.rose != 0 && s.rose <= n.Failed && n.Now-s.rose < blame {
 		s.fail(n.Now, below(rungs, s.tried))
 	}
 }

@@ -32,8 +32,8 @@ const (
 	silence, silenceFading = 2e9, 0.7
 	// firstSpan is for how long after the first report a probe may lower the estimate, in ns.
 	firstSpan = 3e9
-	// lossless is the share of lost packets below which probes may raise what loss allows, loosened times at most.
-	// Higher ones find room sooner, and lose more where there is none.
+	// lossless is the share of lost packets below which probes may raise what loss allows, loosened times at most
+	// where it was found to depend on the rate. Higher ones find room sooner, and lose more where there is none.
 	lossless, loosened = 0.01, 1.3
 	// another times the capacity gets through a network that is not the one of before, whose losses bound nothing.
 	// Lower forgets losses that come again.
@@ -80,12 +80,13 @@ type Estimate struct {
 	Before   float64 // Capacity before the last large drop; 0: there was none
 	Trusted  float64 // what may be sent at once: less than Capacity if so much was neither sent nor probed of late, or it is being looked into why so much is lost
 	Queue    int64   // at the bottleneck, in ns
+	Shown    int64   // when the last packet was sent that shows why Capacity has fallen last, in ns; 0: it has not
 	Grows    bool    // two reports have seen the queue grow where delays were steady
 	Cause    Cause
 	Limited  bool    // the application sends less than it might
 	Random   bool    // the loss was proved not to depend on the rate
-	Extra    float64 // what should be sent beside the budget for a moment, to see whether the loss depends on the rate
 	Depends  bool    // the loss was found to depend on the rate
+	Extra    float64 // what should be sent beside the budget for a moment, to see whether the loss depends on the rate
 }
 
 // Estimator estimates for one receiver. The zero value is ready; see Start.
@@ -281,11 +282,21 @@ func (e *Estimator) End() (Estimate, Event) {
 	e.publish()
 	if e.estimate.Capacity < 0.97*before {
 		event = Congested
+		e.estimate.Shown = e.shownBy()
 		if e.estimate.Capacity < 0.66*before {
 			e.estimate.Before = before
 		}
 	}
 	return e.estimate, event
+}
+
+// shownBy is when the last packet was sent that shows why the capacity has fallen: the last one that is lost, or
+// of which is known how long it waited.
+func (e *Estimator) shownBy() int64 {
+	if e.estimate.Cause == Loss {
+		return e.loss.gone
+	}
+	return e.loss.newest
 }
 
 // Tick follows time where no reports come. It is to be called every 100 ms or so while something is sent.
@@ -333,7 +344,7 @@ func (e *Estimator) publish() {
 		c.rate = leastRate
 	}
 	c.rate = min(c.rate, mostRate)
-	s := Estimate{Delay: c.rate, Loss: c.rate, Acked: e.acked.rate, Before: e.estimate.Before, Grows: e.estimate.Grows}
+	s := Estimate{Delay: c.rate, Loss: c.rate, Acked: e.acked.rate, Before: e.estimate.Before, Shown: e.estimate.Shown, Grows: e.estimate.Grows}
 	if !e.random.proved && !e.loss.ignored {
 		s.Loss = max(min(c.rate, e.bound()), leastRate)
 	}

@@ -121,7 +121,7 @@ func (r *random) conclude(now int64, random bool, before, after *flowing, arrive
 func (l *loss) higher(from int, rate float64, since int64) (f flowing) {
 	for k := from; k < l.n; k++ {
 		o := &l.past[k]
-		if back := uint16(l.slot) - o.slot; (l.slot-int64(back))*observed < since {
+		if l.number(o)*observed < since {
 			break
 		}
 		if o.sent() >= rate && o.lossy() && k+1 < l.n && l.past[k+1].lossy() {

@@ -55,21 +55,26 @@ type loss struct {
 	n      int
 	open   [openSlots]observation
 	slot   int64 // number of the first open one
-	late   bool  // packets come late by so much that the last observations say little
 	newest int64 // sent, of what was told of, in ns
+	gone   int64 // when the newest of those was sent that are lost, in ns
 	outs   outflow
 
+	late    bool // packets come late by so much that the last observations say little
 	ignored bool // it bounds nothing
+	state   lossState
 
 	inherent, limit float64 // the fitted parameters; limit in kbit/s
 	average         float64 // loss of the past
-	state           lossState
 	result          float64 // kbit/s
 	held            float64
 	holdUntil, hold int64
 	window          float64 // limit within increaseSpan
 	windowFrom      int64
+	rise            rise
 }
+
+// number is that of an observation's slot.
+func (l *loss) number(o *observation) int64 { return l.slot - int64(uint16(l.slot)-o.slot) }
 
 var weights = func() (w [observations]float64) {
 	for i := range w {
@@ -93,9 +98,12 @@ func (l *loss) add(sent int64, size, lost float64) {
 	}
 	o.size = max(o.size+float32(size/1e3), 0)
 	o.lost = min(max(o.lost+float32(lost/1e3), 0), o.size)
-	l.newest = max(l.newest, sent)
 	if l.newest-sent > 1000*observed {
-		l.newest = sent
+		l.newest, l.gone = sent, 0
+	}
+	l.newest = max(l.newest, sent)
+	if lost > 0 {
+		l.gone = max(l.gone, sent)
 	}
 }
 

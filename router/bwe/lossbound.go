@@ -17,7 +17,9 @@ func (l *loss) update(delay, acked float64, alr bool) {
 	if l.state != delayBased {
 		limit = l.paced(limit, acked)
 	}
-	bounded := max(acked, leastRate/1e3, min(limit, l.instant(), delay))
+	borne := l.borne()
+	limit = max(limit, min(borne, delay))
+	bounded := max(acked, leastRate/1e3, min(limit, max(l.instant(), borne), delay))
 	if bounded < limit {
 		l.limit, l.inherent = bounded, 0
 	} else {
@@ -107,6 +109,33 @@ func (l *loss) decide(bounded, delay, acked float64) {
 	if l.state != delayBased && l.newest-l.windowFrom >= increaseSpan {
 		l.window, l.windowFrom = max(leastRate/1e3, l.limit*increase), l.newest
 	}
+}
+
+// rise is the last one of what may be sent. It is no cause of the loss of packets that were sent before it.
+type rise struct {
+	rate float64 // to this, in kbit/s; 0: there was none, or something that was sent later is lost
+	slot int64   // in which it was
+}
+
+// raised takes that a probe has raised what may be sent, in bit/s.
+func (l *loss) raised(now int64, rate float64) { l.rise = rise{rate / 1e3, now / observed} }
+
+// borne is up to which rate the past says nothing, in kbit/s: that of the last rise, if hardly anything is lost
+// of what was sent after it.
+func (l *loss) borne() float64 {
+	var since observation
+	for i := range l.past[:l.n] {
+		o := &l.past[i]
+		if l.number(o) <= l.rise.slot {
+			break
+		}
+		since.size += o.size
+		since.lost += o.lost
+	}
+	if since.lost > lossless*since.size {
+		l.rise.rate = 0
+	}
+	return l.rise.rate
 }
 
 func (l *loss) release() { l.holdUntil, l.hold, l.held = 0, holdFirst, math.Inf(1) }

@@ -493,3 +493,48 @@ func TestUntimed(t *testing.T) {
 		t.Errorf("a queue of %d, a jitter of %v, %v bit/s", e.queue.length, e.queue.jitter, e.acked.rate)
 	}
 }
+
+// TestWhatRoseLaterIsNotBlamed: what was lost before more was allowed to be sent is no reason for less, up to
+// what was allowed. What is lost of what was sent later is one.
+func TestWhatRoseLaterIsNotBlamed(t *testing.T) {
+	const high, low, risen = 4e6, 500e3, 1.5e6
+	half := func(float64) float64 { return 0.5 }
+	none := func(float64) float64 { return 0 }
+	for _, x := range []struct {
+		after func(rate float64) float64
+		blame bool
+	}{{none, false}, {half, true}} {
+		var l loss
+		lossy(&l, 100e9, 1e9, high, half)
+		lossy(&l, 101e9, 1.5e9, low, none)
+		if b := l.bound(); b > 1e6 {
+			t.Fatalf("%.0f kbit/s before the rise", b/1e3)
+		}
+		l.restart(risen / 1e3)
+		l.raised(102.5e9, risen)
+		lossy(&l, 102.5e9, 1e9, low, x.after)
+		if b := l.bound(); (b < risen) != x.blame {
+			t.Errorf("blame %v: %.0f of %.0f kbit/s after it", x.blame, b/1e3, risen/1e3)
+		}
+	}
+}
+
+// TestFallTellsWhenWasSentWhatShowsIt: the last packet that is lost, where loss bounds, whatever was sent since; else the last one.
+func TestFallTellsWhenWasSentWhatShowsIt(t *testing.T) {
+	for cause, want := range map[Cause]int64{Loss: 100e9, Delay: 101e9} {
+		e := Estimator{cause: cause}
+		e.Start(1e6)
+		if cause == Loss {
+			e.ceiling.begin(100e9, 500e3, 0, false)
+		}
+		e.Lost(100e9, 1000)
+		e.Begin(101.1e9, 50*msec)
+		e.Packet(101e9, 101.05e9, 1000, 0)
+		if cause == Delay {
+			e.capacity.rate = 500e3
+		}
+		if got, event := e.End(); event != Congested || got.Shown != want {
+			t.Errorf("cause %d: event %d, shown %.1f s", cause, event, float64(got.Shown)/1e9)
+		}
+	}
+}

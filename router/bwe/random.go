@@ -51,6 +51,7 @@ type random struct {
 	asked      int64   // since when it is to be looked into, in ns
 	before     float64 // share lost before
 	beforeKB   float32
+	out        float32 // sent within the step, in kB
 	beforeRate float64
 	arrived    float64 // bit/s, before
 	rate       float64 // to be sent within a step downwards, bit/s
@@ -58,7 +59,6 @@ type random struct {
 	learn      bool    // what is lost all the same is to be found out yet
 	rest       float32 // the share lost all the same, where the step was downwards
 	size, lost float32 // within the step, in kB, as far as is told
-	out        float32 // sent within it, in kB
 	next, wait int64
 	noisy      int64 // when there was a queue last
 }

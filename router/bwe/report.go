@@ -158,13 +158,17 @@ func (e *Estimator) probed(r probe.Result) Event {
 	switch {
 	case e.bound() < e.capacity.rate: // a few packets slip through a policer
 		if e.loss.lately() < lossless && rate > 1.05*e.bound() && e.now > e.ceiling.until {
-			e.loosen(min(rate, loosened*e.bound()))
+			if e.ceiling.rate > 0 {
+				rate = min(rate, loosened*e.bound())
+			}
+			e.loosen(rate)
 			return Probed
 		}
 	case rate > e.capacity.rate && e.queue.length <= probe.QueueMost:
 		if rate > another*e.capacity.rate {
 			e.loss.restart(rate / 1e3)
 		}
+		e.loss.raised(e.now, rate)
 		e.capacity.measured(e.now, rate)
 		e.acked.variance += unsure
 		e.cause, e.proved = Unlimited, e.now
@@ -183,6 +187,7 @@ func (e *Estimator) loosen(rate float64) {
 		return
 	}
 	e.loss.restart(rate / 1e3)
+	e.loss.raised(e.now, rate)
 }
 
 // drain watches that the queue gets shorter while less is sent than the capacity.
