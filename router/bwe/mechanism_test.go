@@ -313,6 +313,28 @@ func TestStepTest(t *testing.T) {
 	}
 }
 
+// TestMoreThatLosesLessIsNotBlamed: where hardly anything is lost of what is sent more, loss does not depend on that.
+func TestMoreThatLosesLessIsNotBlamed(t *testing.T) {
+	var l loss
+	r := random{more: true}
+	ended := false
+	for now := int64(100e9); now < 110e9 && !ended; now += 5 * msec {
+		rate, share := 2e6, 0.1
+		if r.running(now) {
+			rate, share = 2e6+r.extra(2e6), 0.015
+		}
+		size := rate / 8 / 200
+		l.add(now, size, size*share)
+		r.add(now, size, size*share)
+		for more, _ := l.due(); more; more, _ = l.due() {
+		}
+		ended = r.step(now, 50*msec, &l, 1e6)
+	}
+	if !ended || r.depends {
+		t.Errorf("ended %v, depends %v", ended, r.depends)
+	}
+}
+
 // TestStepShowsWhatAPolicerLetsPass, also where less was sent before.
 func TestStepShowsWhatAPolicerLetsPass(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 3))

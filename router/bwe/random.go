@@ -162,8 +162,8 @@ func (r *random) judge(now int64) bool {
 		return false
 	}
 	r.began = 0
-	random := shown < 0.5 && p > stepLoss/2
-	if !r.quiet(now) && (random || r.more) { // it may come from the queue
+	random := shown < 0.5 && (r.more || p > stepLoss/2) // of more not less would be lost
+	if !r.quiet(now) && (random || r.more) {            // it may come from the queue
 		r.next = now + stepQuiet/2
 		return true
 	}
