@@ -27,6 +27,8 @@ const (
 	few, many = 20, 200
 	// frame is how long a frame is mostly, in ns, and adjacent within how much of each other lost ones belong to one run.
 	frame, adjacent = 20e6, 30e6
+	// longRun is beyond how many frames of a run of losses packets carry one more. Lower pays for chance.
+	longRun = 1.5
 	// mostShare is of what the network carries the share that redundancy may take, and leastSpare what it may take anyway, in bit/s:
 	// where sound alone is sent, and much of it lost, it is not known what the network carries.
 	mostShare, leastSpare = 0.4, 150e3
@@ -173,6 +175,9 @@ func (g *Guard) budget(now int64, carries float64, queue int64) {
 // blocks is how many blocks there are now.
 func (g *Guard) blocks() int {
 	k := steps[g.step].Blocks
+	if k > 0 && g.run() > longRun {
+		k++
+	}
 	if g.ceiling > 0 {
 		k = min(k, g.ceiling)
 	}
@@ -196,10 +201,15 @@ func (g *Guard) Pattern() (mask uint16) {
 
 // apart returns how far blocks are apart: half of what runs of losses are longer than chance has them.
 func (g *Guard) apart() int {
+	return min(max(int(math.Round(g.run()/2)), 1), mostApart)
+}
+
+// run returns how many frames a run of losses takes in the mean, by chance or alone: 1; 0: there was none of late.
+func (g *Guard) run() float64 {
 	if g.runs < 1 {
-		return 1
+		return 0
 	}
-	return min(max(int(math.Round(g.frames/g.runs*(1-g.Share())/2)), 1), mostApart)
+	return g.frames / g.runs * (1 - g.Share())
 }
 
 // again is how many frames back those are that are sent again with a packet where redundancy cannot be. Farther back, fewer are lost in one run, and

@@ -118,8 +118,11 @@ func TestTwoLostPacketsAreNone(t *testing.T) {
 	}
 }
 
+// TestRunsOfLossesSetBlocksApart, and take one more of them; copies are set apart alone.
 func TestRunsOfLossesSetBlocksApart(t *testing.T) {
-	for run, want := range map[int]uint16{1: 0b11, 2: 0b11, 4: 0b1010, 6: 0b100100, 30: 0b10001000} {
+	for run, want := range map[int][2]uint16{
+		1: {0b11, 0b11}, 2: {0b111, 0b11}, 4: {0b101010, 0b1010}, 6: {0b100100100, 0b100100}, 30: {0b100010001000, 0b10001000},
+	} {
 		l := newLine()
 		l.run(20, 0.15)
 		for n := range 40 {
@@ -129,12 +132,17 @@ func TestRunsOfLossesSetBlocksApart(t *testing.T) {
 				l.g.Lost(at) // of another speaker
 			}
 		}
-		if got := l.g.Pattern(); got != want {
+		if got := [2]uint16{l.g.Pattern(), l.g.Copies()}; got != want {
 			t.Errorf("runs of %d: %b, want %b", run, got, want)
 		}
-		if got := l.g.Copies(); got != want {
-			t.Errorf("runs of %d: copies %b, want %b", run, got, want)
-		}
+	}
+	few := newLine()
+	few.run(20, 0.01)
+	for i := range 4 {
+		few.g.Lost(few.now + int64(i)*20*ms)
+	}
+	if got := few.g.Pattern(); got != 0 {
+		t.Errorf("one run of four, and next to nothing else lost: %b", got)
 	}
 	l := newLine() // by chance half of all
 	l.run(20, 0.5)
