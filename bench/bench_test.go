@@ -87,14 +87,15 @@ func TestRunThroughWHEP(t *testing.T) {
 }
 
 // TestRunWithSampleAndLimit: one subscriber of three reads all, the others one packet in four; a ninth is lost, before the
-// fake node numbers its packets, so that the samples show nothing of it.
+// fake node numbers its packets, so that the samples show nothing of it. What the kernel keeps from the others they do not tell as lost.
 func TestRunWithSampleAndLimit(t *testing.T) {
 	n := newFakeNode(t)
 	n.lose = func(i int) bool { return i%9 == 3 }
 	res := testRun(t, n, func(s *Scenario) {
 		s.Subscribers, s.Readers, s.Sample, s.LateJoins, s.Limit, s.VideoBitrate = 3, 1, 4, 0, time.Second, 3_000_000
-		s.Duration = 2 * time.Second
+		s.Duration, s.Feedback = 2*time.Second, client.AllFeedback
 	})
+	require.Equal(t, map[string]bool{"pub0": true, "sub0": true, "sub1": false, "sub2": false}, n.feeds)
 	p := res.Packets
 	require.InDelta(t, (1+2./4*8/9)*float64(p.Sent), float64(p.Expected), 6, "all of one, a quarter of two")
 	require.InEpsilon(t, float64(p.Sent)/9, float64(p.Lost), 0.1)

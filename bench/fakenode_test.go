@@ -28,12 +28,13 @@ type fakeNode struct {
 	repeat func(n int) bool
 
 	mu    sync.Mutex
+	feeds map[string]bool // user → the offer of its first session promises transport-wide feedback
 	seats map[*webrtc.TrackLocalStaticRTP]string // → room, publisher and kind
 	pcs   []*webrtc.PeerConnection
 }
 
 func newFakeNode(t *testing.T) *fakeNode {
-	n := &fakeNode{t: t, seats: map[*webrtc.TrackLocalStaticRTP]string{}}
+	n := &fakeNode{t: t, feeds: map[string]bool{}, seats: map[*webrtc.TrackLocalStaticRTP]string{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /rtc", n.serve)
 	mux.HandleFunc("POST /whep/{room}", n.servePost)
@@ -92,6 +93,11 @@ func (n *fakeNode) serve(w http.ResponseWriter, r *http.Request) {
 			m.room, m.user = q.Room, q.User
 		case "offer":
 			m.seats = q.Seats
+			n.mu.Lock()
+			if _, known := n.feeds[m.user]; !known {
+				n.feeds[m.user] = strings.Contains(q.SDP, "transport-cc")
+			}
+			n.mu.Unlock()
 			m.pc, m.mids, reply["sdp"] = n.answer(q.SDP, m.room+" "+m.user)
 		case "seat":
 			n.take(m, q.Seat, q.User)

@@ -230,7 +230,7 @@ func (r *run) subscribe(ctx context.Context, s *subscriber, room int, user strin
 	o.Media.Arrivals = s.arrivals
 	if s.sample > 1 {
 		o.Media.Sample = s.sample
-		o.Media.Feedback &^= client.NACK // it would ask for all that the kernel keeps from it
+		o.Media.Feedback = client.NoFeedback // it would tell that all is lost that the kernel keeps from it
 	}
 	s.began = time.Now()
 	if r.scenario.Door == doorWHEP {
