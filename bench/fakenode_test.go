@@ -28,7 +28,7 @@ type fakeNode struct {
 	repeat func(n int) bool
 
 	mu    sync.Mutex
-	feeds map[string]bool // user → the offer of its first session promises transport-wide feedback
+	feeds map[string]bool                        // user → the offer of its first session promises transport-wide feedback
 	seats map[*webrtc.TrackLocalStaticRTP]string // → room, publisher and kind
 	pcs   []*webrtc.PeerConnection
 }
