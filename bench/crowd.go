@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"parlor/bench/client"
 	"parlor/bench/stats"
+	"parlor/client"
 )
 
 // crowd is a room full of people without media, of whom some are put out one by one while all others look on, until it is

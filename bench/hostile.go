@@ -9,10 +9,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"parlor/bench/client"
 	"parlor/bench/limit"
 	"parlor/bench/stats"
 	"parlor/bench/traffic"
+	"parlor/client"
 )
 
 // hostile is what makes trouble while a scenario is measured: strangers that flood the media port with packets that look like

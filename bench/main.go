@@ -44,7 +44,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"parlor/bench/call"
-	"parlor/bench/client"
+	"parlor/client"
 )
 
 func main() {

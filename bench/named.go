@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"parlor/bench/client"
+	"parlor/client"
 )
 
 // Mark is what a figure must stay under; 0: there is no mark.

@@ -5,9 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"parlor/bench/client"
 	"parlor/bench/stats"
 	"parlor/bench/traffic"
+	"parlor/client"
 )
 
 // publisher is one sending client with its streams.

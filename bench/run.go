@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"parlor/bench/client"
 	"parlor/bench/stats"
+	"parlor/client"
 )
 
 // run is one run of a scenario against a node. Its phases:

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"parlor/bench/client"
-	"parlor/bench/sample"
 	"parlor/bench/traffic"
+	"parlor/client"
+	"parlor/client/sample"
 )
 
 // Scenario is what to run.

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
-	"parlor/bench/client"
+	"parlor/client"
 )
 
 // steering gives commands to the node as an operator does, over NATS.

@@ -20,8 +20,8 @@ import (
 	"github.com/coder/websocket"
 	"github.com/spf13/cobra"
 
-	"parlor/bench/client"
 	"parlor/bench/stats"
+	"parlor/client"
 )
 
 // Strangers trouble a node in a process of their own, at low priority, so that they take CPU from the node by what it does for them, not

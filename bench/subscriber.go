@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"parlor/bench/client"
 	"parlor/bench/stats"
 	"parlor/bench/traffic"
+	"parlor/client"
 )
 
 // door is how a subscriber holds on to its client, whichever way it came in.

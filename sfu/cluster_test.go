@@ -15,7 +15,7 @@ import (
 	"github.com/coder/websocket/wsjson"
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/client"
+	"parlor/client"
 	"parlor/config"
 	"parlor/session/cluster/placing"
 )

@@ -18,7 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/client"
+	"parlor/client"
 	"parlor/config"
 	"parlor/session/command"
 	"parlor/session/problem"

@@ -19,8 +19,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/client"
 	"parlor/bench/traffic"
+	"parlor/client"
 	"parlor/config"
 	"parlor/sfu"
 )

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/client"
+	"parlor/client"
 )
 
 // talker is a guest who notes the custom messages that it gets, as "ann 1 hello", those by data channel with a star in front.

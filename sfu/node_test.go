@@ -23,7 +23,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/client"
+	"parlor/client"
 	"parlor/config"
 	"parlor/router"
 	"parlor/sfu"

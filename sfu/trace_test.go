@@ -18,7 +18,7 @@ import (
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
-	"parlor/bench/client"
+	"parlor/client"
 	"parlor/config"
 	"parlor/session"
 	"parlor/session/command"

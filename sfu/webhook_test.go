@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/client"
+	"parlor/client"
 	"parlor/config"
 	"parlor/session/natsapi/webhook"
 )

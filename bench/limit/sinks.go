@@ -7,7 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"parlor/bench/sample"
+	"parlor/client/sample"
 )
 
 // Sinks are sockets that take what the loop sends: some are read, each by a goroutine as a subscriber's is, and in the others the

@@ -21,7 +21,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/client"
+	"parlor/client"
 	"parlor/config"
 	"parlor/session/command"
 	"parlor/sfu"

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/client"
+	"parlor/client"
 )
 
 // The wall clock of a node in a test cannot be set without setting the machine's: so the node is built with a package time whose

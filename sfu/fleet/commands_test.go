@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/client"
+	"parlor/client"
 )
 
 type room struct {

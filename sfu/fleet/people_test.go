@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/client"
+	"parlor/client"
 )
 
 // person is a user who stays in a room over the loss of nodes, and keeps a list of who else is there as an application does.

@@ -47,7 +47,7 @@ func strays() string {
 	buf := make([]byte, 1<<20)
 	var left []string
 	for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-		if (strings.Contains(g, "pion/") || strings.Contains(g, "bench/client.(")) && !strings.Contains(g, "testing.tRunner") {
+		if (strings.Contains(g, "pion/") || strings.Contains(g, "parlor/client.(")) && !strings.Contains(g, "testing.tRunner") {
 			left = append(left, g)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/pion/webrtc/v4"
 
-	"parlor/bench/sample"
+	"parlor/client/sample"
 )
 
 // peer is one PeerConnection with its socket, its seats and what it publishes. Sections are changed by one goroutine at

@@ -1,5 +1,5 @@
 // Package client is a participant for load and for tests: a pion PeerConnection behind the signalling protocol of
-// docs/protocol.md, or behind WHIP and WHEP. It shares no code with the node.
+// docs/protocol.md, or behind WHIP and WHEP. It is the other end, and shares no code with the node.
 //
 //	client.go   Options, Client: entering, requests, resuming, leaving
 //	message.go  the protocol's messages
@@ -12,6 +12,7 @@
 //	socket.go   its UDP socket
 //	arrivals.go when packets came to it
 //	whip.go     WHIP and WHEP
+//	sample/     counting a sample of the packets only
 //
 // Everything that a Client started has ended when Close or Exit has returned.
 package client
