@@ -11,8 +11,8 @@ import (
 
 	"parlor/bench/limit"
 	"parlor/bench/stats"
-	"parlor/bench/traffic"
 	"parlor/client"
+	"parlor/lab/traffic"
 )
 
 // hostile is what makes trouble while a scenario is measured: strangers that flood the media port with packets that look like

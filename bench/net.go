@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"parlor/bench/call"
-	"parlor/bench/link"
+	"parlor/lab/link"
 )
 
 // netFlags are what `bench net` is told beside the names of networks.

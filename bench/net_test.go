@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/link"
+	"parlor/lab/link"
 )
 
 // What `bench net` is told changes the networks, and what it cannot take is named.

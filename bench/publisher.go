@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"parlor/bench/stats"
-	"parlor/bench/traffic"
 	"parlor/client"
+	"parlor/lab/traffic"
 )
 
 // publisher is one sending client with its streams.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"parlor/bench/traffic"
+	"parlor/lab/traffic"
 )
 
 // Saturation is what a node forwards at most before it loses packets.

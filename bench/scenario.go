@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"parlor/bench/traffic"
 	"parlor/client"
 	"parlor/client/sample"
+	"parlor/lab/traffic"
 )
 
 // Scenario is what to run.

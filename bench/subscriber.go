@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"parlor/bench/stats"
-	"parlor/bench/traffic"
 	"parlor/client"
+	"parlor/lab/traffic"
 )
 
 // door is how a subscriber holds on to its client, whichever way it came in.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/link"
+	"parlor/lab/link"
 )
 
 // begins has somebody come into a call over a link, of which so much is expected, and returns what has come in a time.

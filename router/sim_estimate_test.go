@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"parlor/bench/link"
+	"parlor/lab/link"
 )
 
 // What the room thinks of the network to who watches, held against what it carries.

@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"parlor/bench/link"
+	"parlor/lab/link"
 	"parlor/packet"
 )
 

@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"parlor/bench/link"
+	"parlor/lab/link"
 	"parlor/packet"
 )
 
-// The simulation: publishers with simulcast layers that answer NACK and PLI, links of bench/link that lose,
+// The simulation: publishers with simulcast layers that answer NACK and PLI, links of lab/link that lose,
 // repeat, reorder and queue by a seed, and receivers that report and ask as Chromium does. The payloads tell
 // the truth of what they are.
 //

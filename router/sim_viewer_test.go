@@ -8,7 +8,7 @@ import (
 	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/rtcp"
 
-	"parlor/bench/link"
+	"parlor/lab/link"
 	"parlor/packet"
 	"parlor/router/clock"
 )

@@ -19,9 +19,9 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/traffic"
 	"parlor/client"
 	"parlor/config"
+	"parlor/lab/traffic"
 	"parlor/sfu"
 )
 

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/link"
-	"parlor/bench/netns"
+	"parlor/lab/link"
+	"parlor/lab/netns"
 	"parlor/web/browser"
 )
 

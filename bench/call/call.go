@@ -1,5 +1,5 @@
 // Package call measures a call over a network that one can draw: a node, somebody who publishes and somebody who watches, each on a
-// machine of its own (bench/netns), in real browsers with the node's own browser client, or as clients of pion. Others may watch
+// machine of its own (lab/netns), in real browsers with the node's own browser client, or as clients of pion. Others may watch
 // over good links meanwhile.
 //
 //	call.go      Options, Run: the phases of a call
@@ -25,9 +25,9 @@ import (
 	"slices"
 	"time"
 
-	"parlor/bench/link"
-	"parlor/bench/netns"
 	"parlor/bench/server"
+	"parlor/lab/link"
+	"parlor/lab/netns"
 )
 
 // Options are the same for every scenario of a run.

@@ -14,7 +14,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/link"
+	"parlor/lab/link"
 	"parlor/web/browser"
 )
 

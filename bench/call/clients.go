@@ -11,8 +11,8 @@ import (
 	"github.com/pion/rtp"
 	"golang.org/x/sync/errgroup"
 
-	"parlor/bench/traffic"
 	"parlor/client"
+	"parlor/lab/traffic"
 )
 
 // Many clients run in a process of their own, on a machine of the network: sockets of a process are where it is. It gets orders on

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"parlor/bench/netns"
+	"parlor/lab/netns"
 )
 
 // First is how a picture has come to who begins to watch.

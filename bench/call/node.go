@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"parlor/bench/netns"
 	"parlor/bench/server"
+	"parlor/lab/netns"
 )
 
 // node is the server, on a machine of its own.

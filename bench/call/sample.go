@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"parlor/bench/netns"
+	"parlor/lab/netns"
 )
 
 // Sample is what somebody who watches knew at a time; numbers count from the beginning of its streams.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"parlor/bench/link"
+	"parlor/lab/link"
 )
 
 // Scenario is what network a call has. Profiles begin when the trouble does, before which every link is calm.

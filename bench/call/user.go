@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"parlor/bench/netns"
+	"parlor/lab/netns"
 	"parlor/web/browser"
 )
 

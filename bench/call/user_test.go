@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/netns"
+	"parlor/lab/netns"
 )
 
 // alone is a machine without others.

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"parlor/bench/traffic"
+	"parlor/lab/traffic"
 )
 
 // Load is what the loop sends.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"parlor/bench/link"
+	"parlor/lab/link"
 	"parlor/router/bwe/probe"
 	"parlor/router/sent"
 )

@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/traffic"
 	"parlor/client"
+	"parlor/lab/traffic"
 )
 
 // talks makes a person of the room send sound for as long as it is in, and hear whoever is named.

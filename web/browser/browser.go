@@ -22,7 +22,7 @@ import (
 	"sync"
 	"time"
 
-	"parlor/bench/netns"
+	"parlor/lab/netns"
 )
 
 // Options say how a browser runs.

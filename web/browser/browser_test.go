@@ -16,7 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/bench/netns"
+	"parlor/lab/netns"
 	"parlor/web/browser"
 )
 

@@ -5,7 +5,7 @@ import (
 	"os"
 	"syscall"
 
-	"parlor/bench/netns"
+	"parlor/lab/netns"
 )
 
 // isolated marks, in the environment, a process that Isolate has already moved.

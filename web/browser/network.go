@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"parlor/bench/netns"
+	"parlor/lab/netns"
 )
 
 // Addresses of the switch: the first host is the test process, sites follow. 198.18.0.0/15 is set apart for tests of

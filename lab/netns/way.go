@@ -3,7 +3,7 @@ package netns
 import (
 	"time"
 
-	"parlor/bench/link"
+	"parlor/lab/link"
 )
 
 // packet is an IP packet under way.

@@ -1,4 +1,4 @@
-// Package traffic makes the packets that the load tool sends: video with the frame and keyframe structure of VP8, audio
+// Package traffic makes the packets that clients under load and in tests send: video with the frame and keyframe structure of VP8, audio
 // with the rhythm of Opus, both with a Stamp at the end of every payload. It is a leaf without goroutines, sockets
 // or clocks: time is an argument.
 //

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"parlor/bench/link"
+	"parlor/lab/link"
 )
 
 // Host is a machine of a Network. Its methods may be called from any goroutine.

@@ -1,6 +1,6 @@
 // Package netns joins machines by a network that one can draw: each is a network namespace of Linux with an address and a
 // TUN device, and this process carries IPv4 packets between them, each through the uplink of its sender and the downlink of its
-// receiver (bench/link). Everything passes there: media, signalling, any server and any browser, and the kernel needs no netem.
+// receiver (lab/link). Everything passes there: media, signalling, any server and any browser, and the kernel needs no netem.
 //
 //	netns.go   Network: making it, its end
 //	space.go   Space: a network namespace
@@ -21,7 +21,7 @@ import (
 	"sync"
 	"time"
 
-	"parlor/bench/link"
+	"parlor/lab/link"
 )
 
 // Network is machines and what carries packets between them. Its methods may be called from any goroutine.
