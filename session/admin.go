@@ -14,9 +14,11 @@ const (
 	MaxReasonText  = 256                  // bytes
 	MaxBan         = 365 * 24 * time.Hour // longest ban
 	MaxPage        = 1000                 // entries of one page of a list
-	MaxBans        = 100_000              // at a time on a node, up to 500 bytes each; they are looked through every second
 	DefaultPage    = 100                  // entries where a list does not say how many
 )
+
+// MaxBans is how many bans there are at a time on a node, up to 500 bytes each; they are looked through every second.
+const MaxBans = 100_000
 
 // RemoveResult is what came of removing one user.
 type RemoveResult struct {
@@ -316,6 +318,7 @@ type Page struct {
 	Limit int    // at most as many entries; 0: 100; highest 1000
 }
 
+// check returns a bad_request for a page that is too large, and sets the limit where none is given.
 func (g *Page) check() error {
 	if g.Limit < 0 || g.Limit > MaxPage {
 		return Errorf(CodeBadRequest, "limit", "a page has 1 to %d entries", MaxPage)

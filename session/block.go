@@ -13,6 +13,15 @@ const (
 	BlockVideo Block = "video" // camera and screen
 )
 
+// Check returns a bad_request for what is no block.
+func (b Block) Check() error {
+	switch b {
+	case BlockNone, BlockBoth, BlockAudio, BlockVideo:
+		return nil
+	}
+	return Errorf(CodeBadRequest, "block", "a block is none, both, audio or video, not %.32q", string(b))
+}
+
 // maxBlocks is how many users of one room can be blocked, those who have left included. An entry takes about 100 bytes.
 const maxBlocks = 10_000
 
@@ -60,10 +69,7 @@ func checkBlock(id RoomID, user string, b Block) error {
 	if err := CheckUser(user); err != nil {
 		return err
 	}
-	if _, ok := blockedSources[b]; !ok {
-		return Errorf(CodeBadRequest, "block", "a block is none, both, audio or video, not %.32q", string(b))
-	}
-	return nil
+	return b.Check()
 }
 
 // block notes what is blocked, for the session that there is, which it returns, and those to come; nil: nobody is in. It has it

@@ -134,9 +134,9 @@ func (x *effect) add(i int, e Event) {
 // present returns the event that puts the user into its last state.
 func (x *effect) present(last Event) Event {
 	if x.entered {
+		last = last.Alone()
 		last.Type = EventUserEntered
 		last.User.Role = x.role
-		last.body = nil // that of the event as it was
 	}
 	return last
 }

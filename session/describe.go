@@ -15,6 +15,7 @@ type RoomFilter struct {
 	Scene  Scene
 }
 
+// check returns a bad_request for what no room can be like.
 func (f RoomFilter) check() error {
 	if len(f.Prefix) > MaxRoomName {
 		return Errorf(CodeBadRequest, "prefix", "a room's name has at most %d bytes, this beginning of one has %d", MaxRoomName, len(f.Prefix))
@@ -79,7 +80,7 @@ type UserInfo struct {
 type Usage struct{ router.Usage }
 
 // Of returns what came of one source.
-func (u Usage) Of(s Source) router.SourceUsage { return u.Sources[s.router()] }
+func (u Usage) Of(s Source) router.SourceUsage { return u.Sources[routerSource(s)] }
 
 // RoomDetail is a room with a page of its users.
 type RoomDetail struct {

@@ -97,6 +97,18 @@ type eventBody struct {
 	err  error
 }
 
+// Shared returns the event for many to be told: what they are told alike is encoded once.
+func (e Event) Shared() Event {
+	e.body = new(eventBody)
+	return e
+}
+
+// Alone returns the event as one that shares nothing, which may be changed.
+func (e Event) Alone() Event {
+	e.body = nil
+	return e
+}
+
 // MarshalJSON writes the event as the protocol has it.
 func (e Event) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil) }
 
@@ -196,9 +208,4 @@ type ClientTimers struct {
 	ReconnectMS int64 `json:"reconnectMs"`
 	TimeoutMS   int64 `json:"timeoutMs"`
 	PingMS      int64 `json:"pingMs"`
-}
-
-func clientTimers(t Timers) ClientTimers {
-	ms := func(d time.Duration) int64 { return d.Milliseconds() }
-	return ClientTimers{LostMS: ms(t.Lost), ReconnectMS: ms(t.Reconnect), TimeoutMS: ms(t.Timeout), PingMS: ms(t.Ping)}
 }

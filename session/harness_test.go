@@ -314,7 +314,11 @@ func plan(publish map[string]session.Source, seats int, fresh bool) session.Offe
 	p := session.OfferPlan{Publish: publish, New: fresh}
 	var sections []fakewire.Section
 	for mid, s := range publish {
-		sections = append(sections, fakewire.Section{MID: mid, Kind: s.Kind(), Send: true})
+		kind := packet.Audio
+		if s.IsVideo() {
+			kind = packet.Video
+		}
+		sections = append(sections, fakewire.Section{MID: mid, Kind: kind, Send: true})
 	}
 	for i := range seats {
 		s := session.SeatPlan{ID: fmt.Sprintf("seat%d", i), Video: fmt.Sprintf("v%d", i), Audio: fmt.Sprintf("a%d", i)}

@@ -408,7 +408,7 @@ func TestNothingIsForWhoIsLeaving(t *testing.T) {
 	enter := func(user string) *Session {
 		t.Helper()
 		s, _, err := r.Enter(t.Context(), EnterRequest{
-			Room: RoomID{name: "lobby"}, User: user, Grant: Grant{Rights: AllRights()}, Signal: true,
+			Room: must(StringRoom("lobby")), User: user, Grant: Grant{Rights: AllRights()}, Signal: true,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -433,7 +433,7 @@ func TestNothingIsForWhoIsLeaving(t *testing.T) {
 // TestReplacedSessionsAreForgotten: players that enter again and again leave nothing in the room.
 func TestReplacedSessionsAreForgotten(t *testing.T) {
 	r := New(Options{}, nil, nil)
-	lobby := RoomID{name: "lobby"}
+	lobby := must(StringRoom("lobby"))
 	for range 3 {
 		s, _, err := r.Enter(t.Context(), EnterRequest{Room: lobby, User: "ann", Grant: Grant{Rights: AllRights()}, Signal: true})
 		if err != nil {
@@ -453,12 +453,12 @@ func TestReplacedSessionsAreForgotten(t *testing.T) {
 // refused.
 func TestWhoMayNotCreateEntersNoRoomBeingMade(t *testing.T) {
 	r := New(Options{}, nil, nil)
-	maker := EnterRequest{Room: RoomID{name: "lobby"}, User: "ann", Grant: Grant{Rights: AllRights()}, Signal: true}
+	maker := EnterRequest{Room: must(StringRoom("lobby")), User: "ann", Grant: Grant{Rights: AllRights()}, Signal: true}
 	if _, err := r.admit(t.Context(), r.newParticipant(maker), maker); err != nil {
 		t.Fatal(err)
 	}
 	other := maker
-	other.User, other.Grant.Rights = "bob", rightBit(RightEnter)
+	other.User, other.Grant.Rights = "bob", must(NewRights(RightEnter))
 	if _, _, err := r.Enter(t.Context(), other); !errors.Is(err, CodeNotAllowed) {
 		t.Errorf("bob: %v", err)
 	}
@@ -525,7 +525,7 @@ func TestSeatsAreLookedAtWhenSomebodyPerforms(t *testing.T) {
 	enter := func(user string, role Role) *participant {
 		t.Helper()
 		s, _, err := r.Enter(t.Context(), EnterRequest{
-			Room: RoomID{name: "lobby"}, User: user, Role: role, Scene: Live, Grant: Grant{Rights: AllRights()}, Signal: true,
+			Room: must(StringRoom("lobby")), User: user, Role: role, Scene: Live, Grant: Grant{Rights: AllRights()}, Signal: true,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -642,4 +642,11 @@ func TestPausedIsToldApart(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("told %v, not %v", got, want)
 	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

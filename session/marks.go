@@ -181,8 +181,10 @@ func (m Mark) Check() error {
 	if err := CheckUser(m.User); err != nil {
 		return err
 	}
-	if _, ok := blockedSources[m.Block]; !ok && m.Until.IsZero() {
-		return Errorf(CodeBadRequest, "block", "a block is none, both, audio or video, not %.32q", string(m.Block))
+	if m.Until.IsZero() {
+		if err := m.Block.Check(); err != nil {
+			return err
+		}
 	}
 	return CheckReason(m.Text)
 }

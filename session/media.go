@@ -119,7 +119,7 @@ func (plan OfferPlan) checkPublish(take takeSection) error {
 			return Errorf(CodeBadRequest, "publish", "section %.32q has no source of its own", mid)
 		}
 		seen = seen.with(s)
-		if err := take("publish", mid, s.Kind(), true); err != nil {
+		if err := take("publish", mid, kindOf(s), true); err != nil {
 			return err
 		}
 	}
@@ -253,7 +253,7 @@ func (p *participant) updateLocked(r *router.Room, sections []packet.Section, pl
 	publish := make(map[string]router.Source, len(plan))
 	var published sources
 	for mid, s := range plan {
-		publish[mid] = s.router()
+		publish[mid] = routerSource(s)
 		published = published.with(s)
 	}
 	blocked := p.blocked()

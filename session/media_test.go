@@ -6,7 +6,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"parlor/packet"
 	"parlor/session"
 	"parlor/session/fakewire"
 	"parlor/transport"
@@ -176,7 +175,7 @@ func TestRightsAreCheckedWhenUsed(t *testing.T) {
 			n.expect("other", other.saw())
 
 			q := session.SeatRequest{Seat: "seat0", User: "other", Video: s}
-			if s.Kind() == packet.Audio {
+			if !s.IsVideo() {
 				q.Video, q.Audio = session.NoSource, s
 			}
 			may, mayNot = n.enter("may"), n.enter("not", without(need[1]))

@@ -16,11 +16,12 @@ const (
 	MaxCmdID        = 10
 	MaxMessage      = 1000 // bytes of one message
 	MaxMessageUsers = 10   // whom a command names
-	// maxDeliveries is how many messages per second the users of one room may have delivered, receivers counted one by one. A
-	// message to 1,000 costs the node what 1,000 to one do. Raising it lets a large room that chats take CPU from media,
-	// lowering it refuses messages in smaller ones.
-	maxDeliveries = 200_000
 )
+
+// maxDeliveries is how many messages per second the users of one room may have delivered, receivers counted one by one. A
+// message to 1,000 costs the node what 1,000 to one do. Raising it lets a large room that chats take CPU from media,
+// lowering it refuses messages in smaller ones.
+const maxDeliveries = 200_000
 
 // Message is a custom message between users, whose meaning is the application's affair.
 type Message struct {
@@ -32,6 +33,7 @@ type Message struct {
 	Number uint64
 }
 
+// check returns a bad_request for a message that cannot be sent.
 func (m Message) check() error {
 	switch {
 	case m.CmdID < 1 || m.CmdID > MaxCmdID:
@@ -171,7 +173,7 @@ func newPost(from string, m Message) post {
 	}
 	return post{
 		reliable: m.Reliable, frame: appendFrame(nil, from, m),
-		event: Event{Type: EventMessage, User: UserState{User: from}, Message: &m, body: new(eventBody)},
+		event: Event{Type: EventMessage, User: UserState{User: from}, Message: &m}.Shared(),
 	}
 }
 

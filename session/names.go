@@ -3,9 +3,6 @@ package session
 import (
 	"strings"
 	"unicode/utf8"
-
-	"parlor/packet"
-	"parlor/router"
 )
 
 // MaxUserID is the length of the longest user id in bytes.
@@ -87,13 +84,8 @@ func (s Source) String() string {
 	return "?"
 }
 
-// Kind returns the media kind of the source.
-func (s Source) Kind() packet.Kind {
-	if s == Camera || s == Screen {
-		return packet.Video
-	}
-	return packet.Audio
-}
+// IsVideo reports whether the source is one of pictures.
+func (s Source) IsVideo() bool { return s == Camera || s == Screen }
 
 // MarshalText writes the source's name.
 func (s Source) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
@@ -102,18 +94,6 @@ func (s Source) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 func (s *Source) UnmarshalText(b []byte) (err error) {
 	*s, err = ParseSource(string(b))
 	return err
-}
-
-func (s Source) router() router.Source {
-	switch s {
-	case Screen:
-		return router.Screen
-	case Mic:
-		return router.Mic
-	case ScreenAudio:
-		return router.ScreenAudio
-	}
-	return router.Camera
 }
 
 // Quality is the simulcast layer that a receiver asks for.
@@ -148,14 +128,4 @@ func (q Quality) MarshalText() ([]byte, error) { return []byte(qualityNames[min(
 func (q *Quality) UnmarshalText(b []byte) (err error) {
 	*q, err = ParseQuality(string(b))
 	return err
-}
-
-func (q Quality) router() router.Quality {
-	switch q {
-	case Low:
-		return router.Low
-	case Mid:
-		return router.Mid
-	}
-	return router.High
 }

@@ -124,3 +124,8 @@ func (o Options) withDefaults() Options {
 	o.Router.Log, o.Router.Now, o.Router.Loudest = o.Log, o.Now, o.Loudest
 	return o
 }
+
+func clientTimers(t Timers) ClientTimers {
+	ms := func(d time.Duration) int64 { return d.Milliseconds() }
+	return ClientTimers{LostMS: ms(t.Lost), ReconnectMS: ms(t.Reconnect), TimeoutMS: ms(t.Timeout), PingMS: ms(t.Ping)}
+}

@@ -126,7 +126,7 @@ func (p *participant) forwardLocked(s Source, on bool) error {
 	if m.off.has(s) != on || m.peer == nil {
 		return nil
 	}
-	if err := p.room.start().SetPublishing(p.m.id, s.router(), on); err != nil {
+	if err := p.room.start().SetPublishing(p.m.id, routerSource(s), on); err != nil {
 		return err
 	}
 	if m.off = m.off.without(s); !on {

@@ -137,6 +137,7 @@ func (g Grant) entry(room RoomID, user string, now time.Time) error {
 	return g.need(RightEnter, "token")
 }
 
+// sendRight returns the right that publishing a source needs.
 func sendRight(s Source) Right {
 	switch s {
 	case Camera:
@@ -147,6 +148,7 @@ func sendRight(s Source) Right {
 	return RightSendScreen
 }
 
+// recvRight returns the right that receiving a source needs.
 func recvRight(s Source) Right {
 	switch s {
 	case Camera:

@@ -90,22 +90,6 @@ type participant struct {
 	after       []func() // under Rooms.mu, for when gone is closed
 }
 
-// sources is a set of sources.
-type sources uint8
-
-func (s sources) has(x Source) bool        { return s&(1<<x) != 0 }
-func (s sources) with(x Source) sources    { return s | 1<<x }
-func (s sources) without(x Source) sources { return s &^ (1 << x) }
-
-// each calls f for every source in the set, in order.
-func (s sources) each(f func(Source)) {
-	for x := Camera; x <= ScreenAudio; x++ {
-		if s.has(x) {
-			f(x)
-		}
-	}
-}
-
 func newRoom(r *Rooms, id RoomID) *room {
 	return &room{
 		rooms: r, id: id, key: id.Key(), instance: newID(),
@@ -140,7 +124,7 @@ func (rm *room) visible(m *member) bool { return rm.scene == Call || m.role == A
 
 // tellLocked gives an event about m to everybody else who is in.
 func (rm *room) tellLocked(m *member, e Event) {
-	e.body = new(eventBody)
+	e = e.Shared()
 	for _, o := range rm.members {
 		if o != m && o.p.left == nil {
 			o.p.box.push(e)

@@ -158,7 +158,7 @@ func want(m router.MemberID, s Source, q Quality) router.Want {
 	if m == 0 || s == NoSource {
 		return router.Want{}
 	}
-	return router.Want{Track: router.TrackKey{Member: m, Source: s.router()}, Quality: q.router()}
+	return router.Want{Track: router.TrackKey{Member: m, Source: routerSource(s)}, Quality: routerQuality(q)}
 }
 
 func (p *participant) watchLocked(mid string, w router.Want) error {

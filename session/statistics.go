@@ -215,7 +215,3 @@ func kbps(bytes uint64, over time.Duration) int64 {
 	}
 	return int64(math.Round(float64(bytes) * 8 / 1000 / over.Seconds()))
 }
-
-func sourceOf(s router.Source) Source {
-	return [...]Source{router.Camera: Camera, router.Screen: Screen, router.Mic: Mic, router.ScreenAudio: ScreenAudio}[s]
-}
