@@ -6,15 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-// Bounds of commands.
-const (
-	MaxRemoveUsers = 10
-	MaxReasonText  = 256                  // bytes
-	MaxBan         = 365 * 24 * time.Hour // longest ban
-	MaxPage        = 1000                 // entries of one page of a list
-	DefaultPage    = 100                  // entries where a list does not say how many
+	"parlor/session/terms"
 )
 
 // MaxBans is how many bans there are at a time on a node, up to 500 bytes each; they are looked through every second.
@@ -31,13 +24,13 @@ type RemoveResult struct {
 // told or not to be reached, and the bans are kept, see Marks. Removing again does no harm, also while the first time is under
 // way: both get the same answer. Results are in the order of users. Errors: bad_request, room_not_found, also where they have been sent to
 // another node; ctx's, with what is known by then.
-func (r *Rooms) RemoveUsers(ctx context.Context, id RoomID, users []string, text string, ban time.Duration) ([]RemoveResult, error) {
-	if err := CheckRemoval(id, users, text, ban); err != nil {
+func (r *Rooms) RemoveUsers(ctx context.Context, id terms.RoomID, users []string, text string, ban time.Duration) ([]RemoveResult, error) {
+	if err := terms.CheckRemoval(id, users, text, ban); err != nil {
 		return nil, err
 	}
 	rm := r.room(id)
 	if rm == nil {
-		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
+		return nil, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
 	}
 	kept, err := rm.ban(users, ban, text)
 	if err != nil {
@@ -57,7 +50,7 @@ func (rm *room) ban(users []string, d time.Duration, text string) (kept []<-chan
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
 	if rm.closed && len(rm.members) == 0 || rm.created.IsZero() {
-		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
+		return nil, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
 	}
 	if rm.hasMovedLocked() {
 		return nil, errHasMoved()
@@ -131,33 +124,6 @@ func (rm *room) causeOf(p *participant) (c cause, moved bool) {
 	return p.left.cause, rm.hasMovedLocked()
 }
 
-// CheckRemoval returns the bad_request that RemoveUsers answers such a request with.
-func CheckRemoval(id RoomID, users []string, text string, ban time.Duration) error {
-	if err := id.check(); err != nil {
-		return err
-	}
-	if len(users) < 1 || len(users) > MaxRemoveUsers {
-		return Errorf(CodeBadRequest, "users", "1 to %d users can be removed at once, not %d", MaxRemoveUsers, len(users))
-	}
-	for _, u := range users {
-		if err := CheckUser(u); err != nil {
-			return Errorf(CodeBadRequest, "users", "%s", AsError(err).Text)
-		}
-	}
-	if ban < 0 || ban > MaxBan {
-		return Errorf(CodeBadRequest, "ban", "a ban lasts 0 to %d seconds", int(MaxBan.Seconds()))
-	}
-	return CheckReason(text)
-}
-
-// CheckReason returns a bad_request for a text that is not shown to anybody.
-func CheckReason(text string) error {
-	if len(text) > MaxReasonText {
-		return Errorf(CodeBadRequest, "reason", "a reason has at most %d bytes, this one has %d", MaxReasonText, len(text))
-	}
-	return nil
-}
-
 func waitAll(ctx context.Context, done []<-chan struct{}) error {
 	for _, d := range done {
 		select {
@@ -170,36 +136,36 @@ func waitAll(ctx context.Context, done []<-chan struct{}) error {
 }
 
 // ban keeps users out of a room for d. It bans all of them or, where there are too many bans, none.
-func (r *Rooms) ban(room string, users []string, d time.Duration, text string) ([]Mark, error) {
+func (r *Rooms) ban(room string, users []string, d time.Duration, text string) ([]terms.Mark, error) {
 	if d <= 0 {
 		return nil, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.bans)+len(users) > MaxBans {
-		return nil, Errorf(CodeBadRequest, "ban", "the node keeps at most %d bans at a time", MaxBans)
+		return nil, terms.Errorf(terms.CodeBadRequest, "ban", "the node keeps at most %d bans at a time", MaxBans)
 	}
 	until := r.opts.Now().Add(d)
-	marks := make([]Mark, 0, len(users))
+	marks := make([]terms.Mark, 0, len(users))
 	for _, u := range users {
 		r.bans[banned{room, u}] = ban{until, text}
-		marks = append(marks, Mark{User: u, Until: until, Text: text})
+		marks = append(marks, terms.Mark{User: u, Until: until, Text: text})
 	}
 	return marks, nil
 }
 
 // DismissRoom puts everybody out and ends the room. It returns how many that were, once they are out. While the room is
 // being dismissed already it waits for that and returns the same; one that is being moved is not. Errors: bad_request, room_not_found.
-func (r *Rooms) DismissRoom(ctx context.Context, id RoomID, text string) (int, error) {
-	if err := id.check(); err != nil {
+func (r *Rooms) DismissRoom(ctx context.Context, id terms.RoomID, text string) (int, error) {
+	if err := id.Check(); err != nil {
 		return 0, err
 	}
-	if err := CheckReason(text); err != nil {
+	if err := terms.CheckReason(text); err != nil {
 		return 0, err
 	}
 	rm := r.room(id)
 	if rm == nil {
-		return 0, Errorf(CodeRoomNotFound, "room", "there is no such room")
+		return 0, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
 	}
 	return rm.dismiss(ctx, ending{cause: causeDismissed, text: text})
 }
@@ -237,7 +203,7 @@ func (rm *room) hasMovedLocked() bool {
 }
 
 func errHasMoved() error {
-	return Errorf(CodeRoomNotFound, "room", "there is no such room here: it has moved to another node")
+	return terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room here: it has moved to another node")
 }
 
 // dismiss ends the room with everybody in it.
@@ -259,7 +225,7 @@ func (rm *room) dismiss(ctx context.Context, e ending) (int, error) {
 		rm.closed = true
 		rm.emptyLocked()
 		rm.mu.Unlock()
-		return 0, Errorf(CodeRoomNotFound, "room", "there is no such room")
+		return 0, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
 	}
 	rm.closeLocked(effects[e.cause].feed, e.text)
 	rm.dismissed = len(rm.members)
@@ -304,35 +270,18 @@ func (rm *room) moveUnlocked(ctx context.Context, e ending) (_ ending, next stri
 // `exited` 4 with the URL that it returns, or none. Where the room is dismissed meanwhile that is what becomes of it, and the context that
 // next has ends. It returns how many were put out, once they are. Errors: room_not_found,
 // also where the room is ending already, or ctx's.
-func (r *Rooms) Move(ctx context.Context, id RoomID, text string, next func(context.Context) string) (int, error) {
+func (r *Rooms) Move(ctx context.Context, id terms.RoomID, text string, next func(context.Context) string) (int, error) {
 	rm := r.room(id)
 	if rm == nil {
-		return 0, Errorf(CodeRoomNotFound, "room", "there is no such room")
+		return 0, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
 	}
 	return rm.dismiss(ctx, ending{causeShutdown, text, next})
 }
 
-// Page selects a part of a list, which is in the order of names.
-type Page struct {
-	After string // the Next of the page before; "": from the start
-	Limit int    // at most as many entries; 0: 100; highest 1000
-}
-
-// check returns a bad_request for a page that is too large, and sets the limit where none is given.
-func (g *Page) check() error {
-	if g.Limit < 0 || g.Limit > MaxPage {
-		return Errorf(CodeBadRequest, "limit", "a page has 1 to %d entries", MaxPage)
-	}
-	if g.Limit == 0 {
-		g.Limit = DefaultPage
-	}
-	return nil
-}
-
 // RoomInfo describes a room.
 type RoomInfo struct {
-	Room       RoomID
-	Scene      Scene
+	Room       terms.RoomID
+	Scene      terms.Scene
 	Created    time.Time
 	Users      int
 	Anchors    int
@@ -349,8 +298,8 @@ type RoomList struct {
 
 // ListRooms returns a page of those of the node's rooms that the filter lets through, in the order of their keys. Errors:
 // bad_request.
-func (r *Rooms) ListRooms(f RoomFilter, page Page) (RoomList, error) {
-	if err := cmp.Or(f.check(), page.check()); err != nil {
+func (r *Rooms) ListRooms(f terms.RoomFilter, page terms.Page) (RoomList, error) {
+	if err := cmp.Or(f.Check(), page.Check()); err != nil {
 		return RoomList{}, err
 	}
 	rooms := r.list()
@@ -386,7 +335,7 @@ func (rm *room) infoLocked() RoomInfo {
 	}
 	return RoomInfo{
 		Room: rm.id, Shedding: shedding, Scene: rm.scene, Created: rm.created, Node: rm.rooms.opts.Node, Users: len(rm.members),
-		Anchors:    rm.countLocked(func(m *member) bool { return m.role == Anchor }),
+		Anchors:    rm.countLocked(func(m *member) bool { return m.role == terms.Anchor }),
 		Publishers: rm.countLocked(func(m *member) bool { return m.shown() != 0 }),
 	}
 }

@@ -1,36 +1,20 @@
 package session
 
-import "context"
+import (
+	"context"
 
-// Block says which of a user's streams the node does not forward, whatever the user does.
-type Block string
-
-// The blocks.
-const (
-	BlockNone  Block = "none"
-	BlockBoth  Block = "both"
-	BlockAudio Block = "audio" // microphone and the sound of the screen
-	BlockVideo Block = "video" // camera and screen
+	"parlor/session/terms"
 )
-
-// Check returns a bad_request for what is no block.
-func (b Block) Check() error {
-	switch b {
-	case BlockNone, BlockBoth, BlockAudio, BlockVideo:
-		return nil
-	}
-	return Errorf(CodeBadRequest, "block", "a block is none, both, audio or video, not %.32q", string(b))
-}
 
 // maxBlocks is how many users of one room can be blocked, those who have left included. An entry takes about 100 bytes.
 const maxBlocks = 10_000
 
 // blockedSources is what each block stops.
-var blockedSources = map[Block]sources{
-	BlockNone:  0,
-	BlockBoth:  1<<Camera | 1<<Screen | 1<<Mic | 1<<ScreenAudio,
-	BlockAudio: 1<<Mic | 1<<ScreenAudio,
-	BlockVideo: 1<<Camera | 1<<Screen,
+var blockedSources = map[terms.Block]sources{
+	terms.BlockNone:  0,
+	terms.BlockBoth:  1<<terms.Camera | 1<<terms.Screen | 1<<terms.Mic | 1<<terms.ScreenAudio,
+	terms.BlockAudio: 1<<terms.Mic | 1<<terms.ScreenAudio,
+	terms.BlockVideo: 1<<terms.Camera | 1<<terms.Screen,
 }
 
 // SetUserBlocked stops the forwarding of a user's streams of a kind, or, with BlockNone, lets them flow again. It replaces
@@ -39,7 +23,7 @@ var blockedSources = map[Block]sources{
 // back, and when the room is moved, see Marks. Repeating it does no harm. ctx is looked at before anything is done, and while
 // the block is being kept. Errors: bad_request, room_not_found,
 // user_not_found where the user is not in the room and not blocked in it.
-func (r *Rooms) SetUserBlocked(ctx context.Context, id RoomID, user string, b Block) error {
+func (r *Rooms) SetUserBlocked(ctx context.Context, id terms.RoomID, user string, b terms.Block) error {
 	if err := checkBlock(id, user, b); err != nil {
 		return err
 	}
@@ -48,7 +32,7 @@ func (r *Rooms) SetUserBlocked(ctx context.Context, id RoomID, user string, b Bl
 	}
 	rm := r.room(id)
 	if rm == nil {
-		return Errorf(CodeRoomNotFound, "room", "there is no such room")
+		return terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
 	}
 	p, kept, err := rm.block(user, b)
 	if err != nil {
@@ -62,11 +46,11 @@ func (r *Rooms) SetUserBlocked(ctx context.Context, id RoomID, user string, b Bl
 	return waitAll(ctx, kept)
 }
 
-func checkBlock(id RoomID, user string, b Block) error {
-	if err := id.check(); err != nil {
+func checkBlock(id terms.RoomID, user string, b terms.Block) error {
+	if err := id.Check(); err != nil {
 		return err
 	}
-	if err := CheckUser(user); err != nil {
+	if err := terms.CheckUser(user); err != nil {
 		return err
 	}
 	return b.Check()
@@ -74,25 +58,25 @@ func checkBlock(id RoomID, user string, b Block) error {
 
 // block notes what is blocked, for the session that there is, which it returns, and those to come; nil: nobody is in. It has it
 // kept before the room can be moved.
-func (rm *room) block(user string, b Block) (p *participant, kept []<-chan struct{}, err error) {
+func (rm *room) block(user string, b terms.Block) (p *participant, kept []<-chan struct{}, err error) {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
 	if rm.closed || rm.created.IsZero() {
-		return nil, nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
+		return nil, nil, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
 	}
 	m, known := rm.members[user], rm.blocks[user] != ""
 	switch {
 	case m == nil && !known:
-		return nil, nil, Errorf(CodeUserNotFound, "user", "there is no such user in the room")
-	case b == BlockNone:
+		return nil, nil, terms.Errorf(terms.CodeUserNotFound, "user", "there is no such user in the room")
+	case b == terms.BlockNone:
 		delete(rm.blocks, user)
 	case !known && len(rm.blocks) >= maxBlocks:
-		return nil, nil, Errorf(CodeBadRequest, "user", "no more than %d users of a room can be blocked", maxBlocks)
+		return nil, nil, terms.Errorf(terms.CodeBadRequest, "user", "no more than %d users of a room can be blocked", maxBlocks)
 	default:
 		rm.noteBlockLocked(user, b)
 	}
-	if known || b != BlockNone {
-		kept = append(kept, rm.rooms.opts.Marks.Keep(rm.id, []Mark{{User: user, Block: b}}))
+	if known || b != terms.BlockNone {
+		kept = append(kept, rm.rooms.opts.Marks.Keep(rm.id, []terms.Mark{{User: user, Block: b}}))
 	}
 	if m != nil {
 		p = m.p
@@ -100,19 +84,19 @@ func (rm *room) block(user string, b Block) (p *participant, kept []<-chan struc
 	return p, kept, nil
 }
 
-func (rm *room) noteBlockLocked(user string, b Block) {
+func (rm *room) noteBlockLocked(user string, b terms.Block) {
 	if rm.blocks == nil {
-		rm.blocks = map[string]Block{}
+		rm.blocks = map[string]terms.Block{}
 	}
 	rm.blocks[user], rm.marked = b, true
 }
 
 // blockLocked returns the user's block.
-func (rm *room) blockLocked(user string) Block {
+func (rm *room) blockLocked(user string) terms.Block {
 	if b := rm.blocks[user]; b != "" {
 		return b
 	}
-	return BlockNone
+	return terms.BlockNone
 }
 
 // heedBlock has the router forward what is not blocked and nothing else, and then tells everybody whom that concerns.
@@ -148,7 +132,7 @@ func (rm *room) showBlockLocked(m *member) {
 	}
 	seen, before := m.seen(), m.shown()
 	m.block = b
-	m.p.box.push(Event{Type: EventBlocked, Block: b})
+	m.p.box.push(terms.Event{Type: terms.EventBlocked, Block: b})
 	rm.feedChangeLocked(m, before)
 	if m.seen() != seen {
 		rm.tellStreamsLocked(m)

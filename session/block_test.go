@@ -9,17 +9,18 @@ import (
 	"testing/synctest"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
-func (n *node) block(user string, b session.Block) {
+func (n *node) block(user string, b terms.Block) {
 	n.t.Helper()
 	if err := n.SetUserBlocked(context.Background(), lobby, user, b); err != nil {
 		n.t.Fatalf("blocking %s of %s: %v", b, user, err)
 	}
 }
 
-var everything = map[string]session.Source{
-	"mic": session.Mic, "cam": session.Camera, "scr": session.Screen, "snd": session.ScreenAudio,
+var everything = map[string]terms.Source{
+	"mic": terms.Mic, "cam": terms.Camera, "scr": terms.Screen, "snd": terms.ScreenAudio,
 }
 
 // TestBlockStopsKinds: what of a user is forwarded, what everybody is told, what the feed has.
@@ -29,7 +30,7 @@ func TestBlockStopsKinds(t *testing.T) {
 		annPeer := ann.negotiate(everything, 0, false)
 		bobPeer := bob.negotiate(nil, 2, false)
 		bob.hear("ann")
-		if err := bob.SetSeat(session.SeatRequest{Seat: "seat1", User: "ann", Video: session.Screen, Audio: session.ScreenAudio}); err != nil {
+		if err := bob.SetSeat(session.SeatRequest{Seat: "seat1", User: "ann", Video: terms.Screen, Audio: terms.ScreenAudio}); err != nil {
 			t.Fatal(err)
 		}
 		flowing := func() string {
@@ -45,17 +46,17 @@ func TestBlockStopsKinds(t *testing.T) {
 		bob.saw()
 		n.feed.take()
 		for _, step := range []struct {
-			block session.Block
+			block terms.Block
 			flows string
 			told  []string
 			feed  []string
 		}{
-			{session.BlockNone, "cam scr mic snd", nil, nil},
-			{session.BlockVideo, "mic snd", []string{"streams ann camera=blocked,screen=blocked,mic=true,screen-audio=true"}, []string{"202 ann", "206 ann"}},
-			{session.BlockVideo, "mic snd", nil, nil},
-			{session.BlockAudio, "cam scr", []string{"streams ann camera=true,screen=true,mic=blocked,screen-audio=blocked"}, []string{"204 ann", "201 ann", "205 ann"}},
-			{session.BlockBoth, "", []string{"streams ann camera=blocked,screen=blocked,mic=blocked,screen-audio=blocked"}, []string{"202 ann", "206 ann"}},
-			{session.BlockNone, "cam scr mic snd", []string{"streams ann camera=true,screen=true,mic=true,screen-audio=true"}, []string{"201 ann", "205 ann", "203 ann"}},
+			{terms.BlockNone, "cam scr mic snd", nil, nil},
+			{terms.BlockVideo, "mic snd", []string{"streams ann camera=blocked,screen=blocked,mic=true,screen-audio=true"}, []string{"202 ann", "206 ann"}},
+			{terms.BlockVideo, "mic snd", nil, nil},
+			{terms.BlockAudio, "cam scr", []string{"streams ann camera=true,screen=true,mic=blocked,screen-audio=blocked"}, []string{"204 ann", "201 ann", "205 ann"}},
+			{terms.BlockBoth, "", []string{"streams ann camera=blocked,screen=blocked,mic=blocked,screen-audio=blocked"}, []string{"202 ann", "206 ann"}},
+			{terms.BlockNone, "cam scr mic snd", []string{"streams ann camera=true,screen=true,mic=true,screen-audio=true"}, []string{"201 ann", "205 ann", "203 ann"}},
 		} {
 			n.block("ann", step.block)
 			if got := flowing(); got != step.flows {
@@ -74,12 +75,12 @@ func TestBlockStopsKinds(t *testing.T) {
 
 // TestBlockHolds: nothing that the user does lets a blocked stream through.
 func TestBlockHolds(t *testing.T) {
-	mic, both := map[string]session.Source{"mic": session.Mic}, map[string]session.Source{"mic": session.Mic, "cam": session.Camera}
+	mic, both := map[string]terms.Source{"mic": terms.Mic}, map[string]terms.Source{"mic": terms.Mic, "cam": terms.Camera}
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
 		annPeer, bobPeer := ann.negotiate(mic, 0, false), bob.negotiate(nil, 1, false)
 		bob.hear("ann")
-		n.block("ann", session.BlockVideo)
+		n.block("ann", terms.BlockVideo)
 		n.feed.take()
 		check := func(what string) {
 			t.Helper()
@@ -95,7 +96,7 @@ func TestBlockHolds(t *testing.T) {
 		annPeer = ann.negotiate(both, 0, true)
 		check("a new connection")
 		for _, on := range []bool{true, false, true} {
-			if err := ann.SetPublishing(session.Camera, on); err != nil {
+			if err := ann.SetPublishing(terms.Camera, on); err != nil {
 				t.Fatal(err)
 			}
 			check("publish")
@@ -104,11 +105,11 @@ func TestBlockHolds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e := s.Entered(); e.Block != session.BlockVideo {
+		if e := s.Entered(); e.Block != terms.BlockVideo {
 			t.Errorf("resumed: block %q", e.Block)
 		}
 		ann = n.enter("ann")
-		if ann.entered.Block != session.BlockVideo {
+		if ann.entered.Block != terms.BlockVideo {
 			t.Errorf("replaced: block %q", ann.entered.Block)
 		}
 		annPeer = ann.negotiate(both, 0, false)
@@ -126,7 +127,7 @@ func TestBlockHolds(t *testing.T) {
 			}
 		}
 		bob.saw()
-		n.block("ann", session.BlockNone)
+		n.block("ann", terms.BlockNone)
 		if !flows(annPeer, "cam", bobPeer, "v0") {
 			t.Error("after all the camera stays blocked")
 		}
@@ -137,23 +138,23 @@ func TestBlockHolds(t *testing.T) {
 // TestBlockOverRoles: becoming audience and anchor again does not lift a block.
 func TestBlockOverRoles(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
-		ann, bob := n.enter("ann", live(session.Anchor)), n.enter("bob", live(session.Audience))
+		ann, bob := n.enter("ann", live(terms.Anchor)), n.enter("bob", live(terms.Audience))
 		annPeer, bobPeer := ann.publishMic(0), bob.negotiate(nil, 1, false)
 		bob.hear("ann")
-		n.block("ann", session.BlockAudio)
-		for _, role := range []session.Role{session.Audience, session.Anchor} {
+		n.block("ann", terms.BlockAudio)
+		for _, role := range []terms.Role{terms.Audience, terms.Anchor} {
 			if err := ann.SwitchRole(role); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := ann.SetPublishing(session.Mic, true); err != nil {
+		if err := ann.SetPublishing(terms.Mic, true); err != nil {
 			t.Fatal(err)
 		}
 		bob.hear("ann")
 		if flows(annPeer, "mic", bobPeer, "a0") {
 			t.Error("the block is gone")
 		}
-		n.block("ann", session.BlockNone)
+		n.block("ann", terms.BlockNone)
 		if !flows(annPeer, "mic", bobPeer, "a0") {
 			t.Error("the block stays")
 		}
@@ -165,9 +166,9 @@ func TestBlockKeepsPlace(t *testing.T) {
 	inNode(t, session.Options{Limits: session.Limits{CallPublishers: 1}}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
 		ann.publishMic(0)
-		n.block("ann", session.BlockBoth)
-		_, err := bob.Negotiate(context.Background(), plan(map[string]session.Source{"mic": session.Mic}, 0, false))
-		if code(err) != session.CodePublisherLimit {
+		n.block("ann", terms.BlockBoth)
+		_, err := bob.Negotiate(context.Background(), plan(map[string]terms.Source{"mic": terms.Mic}, 0, false))
+		if code(err) != terms.CodePublisherLimit {
 			t.Errorf("bob took the place: %v", err)
 		}
 	})
@@ -189,19 +190,19 @@ func TestBlockedWhileBeingReplaced(t *testing.T) {
 		bob.hear("ann")
 		release := n.wire.Hold()
 		var ann *session.Session
-		var entered session.Entered
+		var entered terms.Entered
 		var errEnter, errBlock error
 		var both sync.WaitGroup
 		both.Go(func() { ann, entered, errEnter = n.Enter(context.Background(), n.request("ann")) })
 		synctest.Wait() // the older session is being stopped
-		both.Go(func() { errBlock = n.SetUserBlocked(context.Background(), lobby, "ann", session.BlockAudio) })
+		both.Go(func() { errBlock = n.SetUserBlocked(context.Background(), lobby, "ann", terms.BlockAudio) })
 		yield()
 		release()
 		both.Wait()
 		if errEnter != nil || errBlock != nil {
 			t.Fatalf("entering: %v, blocking: %v", errEnter, errBlock)
 		}
-		if b := ann.Entered().Block; b != session.BlockAudio {
+		if b := ann.Entered().Block; b != terms.BlockAudio {
 			t.Errorf("ann is in with the block %s", b)
 		}
 		if flows(n.client(ann, entered).publishMic(0), "mic", bobPeer, "a0") {
@@ -220,10 +221,10 @@ func TestBlockedWhileNegotiating(t *testing.T) {
 		var errOffer, errBlock error
 		var both sync.WaitGroup
 		both.Go(func() {
-			_, errOffer = ann.Negotiate(context.Background(), plan(map[string]session.Source{"mic": session.Mic, "cam": session.Camera}, 0, false))
+			_, errOffer = ann.Negotiate(context.Background(), plan(map[string]terms.Source{"mic": terms.Mic, "cam": terms.Camera}, 0, false))
 		})
 		synctest.Wait() // the router is being told of the offer
-		both.Go(func() { errBlock = n.SetUserBlocked(context.Background(), lobby, "ann", session.BlockVideo) })
+		both.Go(func() { errBlock = n.SetUserBlocked(context.Background(), lobby, "ann", terms.BlockVideo) })
 		yield()
 		release()
 		both.Wait()
@@ -242,31 +243,31 @@ func TestBlockedWhileNegotiating(t *testing.T) {
 func TestBlockErrors(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		n.enter("ann")
-		nowhere := must(session.StringRoom("nowhere"))
+		nowhere := must(terms.StringRoom("nowhere"))
 		for name, tt := range map[string]struct {
-			room  session.RoomID
+			room  terms.RoomID
 			user  string
-			block session.Block
-			code  session.Code
+			block terms.Block
+			code  terms.Code
 			field string
 		}{
-			"no room":      {session.RoomID{}, "ann", session.BlockBoth, session.CodeBadRequest, "room"},
-			"other room":   {nowhere, "ann", session.BlockBoth, session.CodeRoomNotFound, "room"},
-			"no user":      {lobby, "", session.BlockBoth, session.CodeBadRequest, "user"},
-			"other user":   {lobby, "bob", session.BlockBoth, session.CodeUserNotFound, "user"},
-			"other, none":  {lobby, "bob", session.BlockNone, session.CodeUserNotFound, "user"},
-			"no block":     {lobby, "ann", "", session.CodeBadRequest, "block"},
-			"unknown":      {lobby, "ann", "screen", session.CodeBadRequest, "block"},
-			"another case": {lobby, "ann", "Audio", session.CodeBadRequest, "block"},
+			"no room":      {terms.RoomID{}, "ann", terms.BlockBoth, terms.CodeBadRequest, "room"},
+			"other room":   {nowhere, "ann", terms.BlockBoth, terms.CodeRoomNotFound, "room"},
+			"no user":      {lobby, "", terms.BlockBoth, terms.CodeBadRequest, "user"},
+			"other user":   {lobby, "bob", terms.BlockBoth, terms.CodeUserNotFound, "user"},
+			"other, none":  {lobby, "bob", terms.BlockNone, terms.CodeUserNotFound, "user"},
+			"no block":     {lobby, "ann", "", terms.CodeBadRequest, "block"},
+			"unknown":      {lobby, "ann", "screen", terms.CodeBadRequest, "block"},
+			"another case": {lobby, "ann", "Audio", terms.CodeBadRequest, "block"},
 		} {
 			err := n.SetUserBlocked(context.Background(), tt.room, tt.user, tt.block)
-			if e := session.AsError(err); err == nil || e.Code != tt.code || e.Field != tt.field {
+			if e := terms.AsError(err); err == nil || e.Code != tt.code || e.Field != tt.field {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if err := n.SetUserBlocked(ctx, lobby, "ann", session.BlockBoth); err == nil {
+		if err := n.SetUserBlocked(ctx, lobby, "ann", terms.BlockBoth); err == nil {
 			t.Error("blocked though the caller had gone")
 		}
 	})

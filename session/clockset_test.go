@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/terms"
 	"parlor/transport/clocktest"
 )
 
@@ -39,7 +40,7 @@ func TestSettingTheClockPutsNobodyOut(t *testing.T) {
 				if d := describedLife(t, n, "ann"); d < 0 || d > time.Second {
 					t.Errorf("ann is said to have shown life %v ago", d)
 				}
-				if _, _, err := n.Enter(context.Background(), n.request("dan")); code(err) != session.CodeBanned {
+				if _, _, err := n.Enter(context.Background(), n.request("dan")); code(err) != terms.CodeBanned {
 					t.Errorf("dan, 11 s before his ban ends: %v", err)
 				}
 				live(3)
@@ -54,7 +55,7 @@ func TestSettingTheClockPutsNobodyOut(t *testing.T) {
 // describedLife returns how long ago a user last showed life, as who reads the times of an answer finds it.
 func describedLife(t *testing.T, n *node, user string) time.Duration {
 	t.Helper()
-	d, err := n.DescribeUser(lobby, user, session.Page{Limit: 1})
+	d, err := n.DescribeUser(lobby, user, terms.Page{Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,26 +1,30 @@
 package session
 
-import "slices"
+import (
+	"slices"
+
+	"parlor/session/terms"
+)
 
 // coalesce returns the net effect of events that the client has seen none of, as few events as can be: per user at
 // most one user_left and one user_entered, or one streams; what concerns oneself once per type, layers once per source, what
 // cannot be decoded or is paused once per seat and source, and nothing of it that a leave has ended. A user who entered and left again
 // within events leaves no trace, everybody else's leave stays, with the reason of the first. It neither changes
 // nor keeps events.
-func coalesce(events []Event) []Event {
+func coalesce(events []terms.Event) []terms.Event {
 	net := map[string]*effect{}
-	own := map[EventType]int{} // the last event of those that concern oneself
-	layers := map[Source]int{}
+	own := map[terms.EventType]int{} // the last event of those that concern oneself
+	layers := map[terms.Source]int{}
 	undecodable := map[section]int{}
 	for i, e := range events {
 		switch e.Type {
-		case EventRole, EventBlocked, EventTokenExpiring:
+		case terms.EventRole, terms.EventBlocked, terms.EventTokenExpiring:
 			own[e.Type] = i
-		case EventLayers:
+		case terms.EventLayers:
 			layers[e.Layers.Source] = i
-		case EventUndecodable, EventPaused:
+		case terms.EventUndecodable, terms.EventPaused:
 			undecodable[sectionOf(e)] = i
-		case EventUserEntered, EventUserLeft, EventStreams:
+		case terms.EventUserEntered, terms.EventUserLeft, terms.EventStreams:
 			x := net[e.User.User]
 			if x == nil {
 				x = &effect{left: -1, over: -1, state: -1, at: -1}
@@ -29,23 +33,23 @@ func coalesce(events []Event) []Event {
 			x.add(i, e)
 		}
 	}
-	out := make([]Event, 0, 2*len(net)+len(own)+1)
+	out := make([]terms.Event, 0, 2*len(net)+len(own)+1)
 	for i, e := range events {
 		switch e.Type {
-		case EventRole, EventBlocked, EventTokenExpiring:
+		case terms.EventRole, terms.EventBlocked, terms.EventTokenExpiring:
 			if i == own[e.Type] {
 				out = append(out, e)
 			}
-		case EventLayers:
+		case terms.EventLayers:
 			if i == layers[e.Layers.Source] {
 				out = append(out, e)
 			}
-		case EventUndecodable, EventPaused:
+		case terms.EventUndecodable, terms.EventPaused:
 			of := net[e.Undecodable.User]
 			if i == undecodable[sectionOf(e)] && (of == nil || i > of.over) {
 				out = append(out, e)
 			}
-		case EventUserEntered, EventUserLeft, EventStreams:
+		case terms.EventUserEntered, terms.EventUserLeft, terms.EventStreams:
 			x := net[e.User.User]
 			if i == x.left {
 				out = append(out, e)
@@ -62,69 +66,69 @@ func coalesce(events []Event) []Event {
 
 // undo takes back what the client has not been told yet of a user who leaves, in place, where it is told that the user entered:
 // untold means that the leave need not be told, either. So pairs of entering and leaving cost a client that is behind nothing.
-func undo(events []Event, user string) (rest []Event, untold bool) {
+func undo(events []terms.Event, user string) (rest []terms.Event, untold bool) {
 	from := -1
 	for i, e := range events {
 		if e.User.User != user {
 			continue
 		}
 		switch e.Type {
-		case EventUserEntered:
+		case terms.EventUserEntered:
 			if from < 0 {
 				from, untold = i, true
 			}
-		case EventUserLeft: // told of before
+		case terms.EventUserLeft: // told of before
 			from, untold = -1, false
 		}
 	}
 	if !untold {
 		return events, false
 	}
-	kept := slices.DeleteFunc(events[from:], func(e Event) bool {
+	kept := slices.DeleteFunc(events[from:], func(e terms.Event) bool {
 		if e.Undecodable != nil {
 			return e.Undecodable.User == user
 		}
-		return e.User.User == user && (e.Type == EventUserEntered || e.Type == EventStreams)
+		return e.User.User == user && (e.Type == terms.EventUserEntered || e.Type == terms.EventStreams)
 	})
 	return events[:from+len(kept)], true
 }
 
 // section is what an undecodable or paused event is about.
 type section struct {
-	of         EventType
+	of         terms.EventType
 	seat, user string
-	source     Source
+	source     terms.Source
 }
 
-func sectionOf(e Event) section {
+func sectionOf(e terms.Event) section {
 	return section{e.Type, e.Undecodable.Seat, e.Undecodable.User, e.Undecodable.Source}
 }
 
 // effect is what events do to one user, in places of the events. -1: nothing.
 type effect struct {
-	known   bool // to the client before the events
-	decided bool // known is set
-	left    int  // the leave of the user that the client knew
-	over    int  // the last leave
-	state   int  // the last event of the user that is there in the end
-	at      int  // where that is told: at the entering, since what else is of the user follows it
-	role    Role // with which it entered anew
-	entered bool // anew, after left or without having been known
+	known   bool       // to the client before the events
+	decided bool       // known is set
+	left    int        // the leave of the user that the client knew
+	over    int        // the last leave
+	state   int        // the last event of the user that is there in the end
+	at      int        // where that is told: at the entering, since what else is of the user follows it
+	role    terms.Role // with which it entered anew
+	entered bool       // anew, after left or without having been known
 }
 
-func (x *effect) add(i int, e Event) {
+func (x *effect) add(i int, e terms.Event) {
 	if !x.decided {
-		x.decided, x.known = true, e.Type != EventUserEntered
+		x.decided, x.known = true, e.Type != terms.EventUserEntered
 	}
 	switch e.Type {
-	case EventUserLeft:
+	case terms.EventUserLeft:
 		if x.known && x.left < 0 {
 			x.left = i
 		}
 		x.over, x.state, x.at, x.entered = i, -1, -1, false
-	case EventUserEntered:
+	case terms.EventUserEntered:
 		x.state, x.at, x.entered, x.role = i, i, true, e.User.Role
-	case EventStreams:
+	case terms.EventStreams:
 		if x.state = i; !x.entered {
 			x.at = i
 		}
@@ -132,10 +136,10 @@ func (x *effect) add(i int, e Event) {
 }
 
 // present returns the event that puts the user into its last state.
-func (x *effect) present(last Event) Event {
+func (x *effect) present(last terms.Event) terms.Event {
 	if x.entered {
 		last = last.Alone()
-		last.Type = EventUserEntered
+		last.Type = terms.EventUserEntered
 		last.User.Role = x.role
 	}
 	return last

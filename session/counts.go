@@ -3,6 +3,8 @@ package session
 import (
 	"errors"
 	"sync/atomic"
+
+	"parlor/session/terms"
 )
 
 // counts are how often users have entered, or been refused, and left since the node's start.
@@ -15,8 +17,8 @@ type counts struct {
 }
 
 // codes are the codes with which entering is refused.
-var codes = [...]Code{CodeBadRequest, CodeTokenInvalid, CodeTokenExpired, CodeNotAllowed, CodeRoomFull, CodePublisherLimit, CodeSceneMismatch,
-	CodeBanned, CodeNodeDraining, CodeInternal}
+var codes = [...]terms.Code{terms.CodeBadRequest, terms.CodeTokenInvalid, terms.CodeTokenExpired, terms.CodeNotAllowed, terms.CodeRoomFull, terms.CodePublisherLimit, terms.CodeSceneMismatch,
+	terms.CodeBanned, terms.CodeNodeDraining, terms.CodeInternal}
 
 // joined counts the outcome of an entering.
 func (c *counts) joined(err error) {
@@ -24,12 +26,12 @@ func (c *counts) joined(err error) {
 		c.entered.Add(1)
 		return
 	}
-	var elsewhere *ElsewhereError
+	var elsewhere *terms.ElsewhereError
 	if errors.As(err, &elsewhere) {
 		c.redirected.Add(1)
 		return
 	}
-	var e *Error
+	var e *terms.Error
 	if errors.As(err, &e) {
 		if e.RetryAfter > 0 {
 			c.often.Add(1)

@@ -7,33 +7,14 @@ import (
 	"time"
 
 	"parlor/router"
+	"parlor/session/terms"
 )
 
-// RoomFilter selects rooms of a list. The zero RoomFilter selects all.
-type RoomFilter struct {
-	Prefix string // of the name, or of the number's digits
-	Scene  Scene
-}
-
-// check returns a bad_request for what no room can be like.
-func (f RoomFilter) check() error {
-	if len(f.Prefix) > MaxRoomName {
-		return Errorf(CodeBadRequest, "prefix", "a room's name has at most %d bytes, this beginning of one has %d", MaxRoomName, len(f.Prefix))
-	}
-	if f.Scene != "" && f.Scene != Call && f.Scene != Live {
-		return Errorf(CodeBadRequest, "scene", "a scene is call or live, not %.32q", string(f.Scene))
-	}
-	return nil
-}
-
-// CheckList returns the bad_request that a list with this filter and page gets, or nil.
-func CheckList(f RoomFilter, page Page) error { return cmp.Or(f.check(), page.check()) }
-
 // Has reports whether the room is on this node.
-func (r *Rooms) Has(id RoomID) bool { return r.Inside(id, nil) }
+func (r *Rooms) Has(id terms.RoomID) bool { return r.Inside(id, nil) }
 
 // Inside reports whether one of users is in the room on this node; where none is named, whether the room is there.
-func (r *Rooms) Inside(id RoomID, users []string) bool {
+func (r *Rooms) Inside(id terms.RoomID, users []string) bool {
 	rm := r.room(id)
 	if rm == nil {
 		return false
@@ -47,7 +28,7 @@ func (r *Rooms) Inside(id RoomID, users []string) bool {
 }
 
 // Moving returns a channel that is closed when a room is over which is being given to another node; nil: it is not.
-func (r *Rooms) Moving(id RoomID) <-chan struct{} {
+func (r *Rooms) Moving(id terms.RoomID) <-chan struct{} {
 	rm := r.room(id)
 	if rm == nil {
 		return nil
@@ -64,23 +45,23 @@ func (rm *room) existsLocked() bool { return !rm.closed && !rm.created.IsZero() 
 
 // UserInfo describes a user in a room.
 type UserInfo struct {
-	UserState
-	Rights    Rights
+	terms.UserState
+	Rights    terms.Rights
 	Since     time.Time // first entered; entering again does not change it
 	Session   string
 	Connected bool // there is a signalling connection, or, for MediaOnly, media
 	LastHeard time.Time
-	Block     Block
+	Block     terms.Block
 	Usage     Usage
 
-	Undecodable []Undecodable // what cannot be sent to the user, or is paused, by whose it is
+	Undecodable []terms.Undecodable // what cannot be sent to the user, or is paused, by whose it is
 }
 
 // Usage is the media traffic of a user since its media connection began.
 type Usage struct{ router.Usage }
 
 // Of returns what came of one source.
-func (u Usage) Of(s Source) router.SourceUsage { return u.Sources[routerSource(s)] }
+func (u Usage) Of(s terms.Source) router.SourceUsage { return u.Sources[routerSource(s)] }
 
 // RoomDetail is a room with a page of its users.
 type RoomDetail struct {
@@ -91,8 +72,8 @@ type RoomDetail struct {
 }
 
 // DescribeRoom returns a room with a page of its users in the order of their ids. Errors: bad_request, room_not_found.
-func (r *Rooms) DescribeRoom(id RoomID, page Page) (RoomDetail, error) {
-	if err := cmp.Or(id.check(), page.check()); err != nil {
+func (r *Rooms) DescribeRoom(id terms.RoomID, page terms.Page) (RoomDetail, error) {
+	if err := cmp.Or(id.Check(), page.Check()); err != nil {
 		return RoomDetail{}, err
 	}
 	rm := r.room(id)
@@ -121,11 +102,11 @@ func (r *Rooms) DescribeRoom(id RoomID, page Page) (RoomDetail, error) {
 	return d, nil
 }
 
-func errNoRoom() error { return Errorf(CodeRoomNotFound, "room", "there is no such room") }
+func errNoRoom() error { return terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room") }
 
 // UserInRoom is a user in one of its rooms.
 type UserInRoom struct {
-	Room RoomID
+	Room terms.RoomID
 	Node string
 	UserInfo
 }
@@ -139,8 +120,8 @@ type UserDetail struct {
 
 // DescribeUser returns a user in a room; for the zero room, a page of all rooms of this node that it is in, in the order of
 // their keys. Errors: bad_request, room_not_found, user_not_found where it is in none.
-func (r *Rooms) DescribeUser(id RoomID, user string, page Page) (UserDetail, error) {
-	if err := cmp.Or(CheckUser(user), page.check()); err != nil {
+func (r *Rooms) DescribeUser(id terms.RoomID, user string, page terms.Page) (UserDetail, error) {
+	if err := cmp.Or(terms.CheckUser(user), page.Check()); err != nil {
 		return UserDetail{}, err
 	}
 	rooms := r.list()
@@ -170,7 +151,7 @@ func (r *Rooms) DescribeUser(id RoomID, user string, page Page) (UserDetail, err
 		d.List = append(d.List, u)
 	}
 	if !found {
-		return UserDetail{}, Errorf(CodeUserNotFound, "user", "there is no such user")
+		return UserDetail{}, terms.Errorf(terms.CodeUserNotFound, "user", "there is no such user")
 	}
 	return d, nil
 }

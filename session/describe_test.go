@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 var (
-	hall   = must(session.StringRoom("hall"))
-	number = must(session.NumberRoom(5))
+	hall   = must(terms.StringRoom("hall"))
+	number = must(terms.NumberRoom(5))
 )
 
-func into(room session.RoomID, scene session.Scene, role session.Role) func(*session.EnterRequest) {
+func into(room terms.RoomID, scene terms.Scene, role terms.Role) func(*session.EnterRequest) {
 	return func(q *session.EnterRequest) { q.Room, q.Scene, q.Role = room, scene, role }
 }
 
@@ -22,7 +23,7 @@ func into(room session.RoomID, scene session.Scene, role session.Role) func(*ses
 func TestUsersAreDescribedAsTheyAre(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob", func(q *session.EnterRequest) {
-			q.Grant.Rights = must(session.NewRights(session.RightEnter, session.RightRecvAudio, session.RightRecvVideo))
+			q.Grant.Rights = must(terms.NewRights(terms.RightEnter, terms.RightRecvAudio, terms.RightRecvVideo))
 		})
 		mic, ears := ann.publishMic(0), bob.negotiate(nil, 1, false)
 		bob.hear("ann")
@@ -31,21 +32,21 @@ func TestUsersAreDescribedAsTheyAre(t *testing.T) {
 				t.Fatal("bob hears nothing")
 			}
 		}
-		if err := n.SetUserBlocked(context.Background(), lobby, "ann", session.BlockAudio); err != nil {
+		if err := n.SetUserBlocked(context.Background(), lobby, "ann", terms.BlockAudio); err != nil {
 			t.Fatal(err)
 		}
-		d := must(n.DescribeRoom(lobby, session.Page{}))
+		d := must(n.DescribeRoom(lobby, terms.Page{}))
 		if len(d.List) != 2 || !d.Time.Equal(time.Now()) {
 			t.Fatalf("%+v", d)
 		}
 		a, b := d.List[0], d.List[1]
-		if a.User != "ann" || a.Block != session.BlockAudio || !a.Streams[0].Blocked || a.Usage.Of(session.Mic).Packets != 3 || a.Usage.Packets != 0 {
+		if a.User != "ann" || a.Block != terms.BlockAudio || !a.Streams[0].Blocked || a.Usage.Of(terms.Mic).Packets != 3 || a.Usage.Packets != 0 {
 			t.Errorf("ann: %+v", a)
 		}
-		if b.Rights.Has(session.RightSendAudio) || !b.Rights.Has(session.RightRecvAudio) || b.Block != session.BlockNone || b.Usage.Packets != 3 {
+		if b.Rights.Has(terms.RightSendAudio) || !b.Rights.Has(terms.RightRecvAudio) || b.Block != terms.BlockNone || b.Usage.Packets != 3 {
 			t.Errorf("bob: %+v", b)
 		}
-		u := must(n.DescribeUser(lobby, "bob", session.Page{}))
+		u := must(n.DescribeUser(lobby, "bob", terms.Page{}))
 		if len(u.List) != 1 || u.List[0].Room != lobby || u.List[0].Node != "node-1" || u.List[0].Usage.Packets != 3 {
 			t.Errorf("bob alone: %+v", u)
 		}
@@ -56,7 +57,7 @@ func TestUsersAreDescribedAsTheyAre(t *testing.T) {
 func TestDescribeUserFindsAllItsRooms(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		for i := range 7 {
-			room := must(session.StringRoom(fmt.Sprintf("room%d", i)))
+			room := must(terms.StringRoom(fmt.Sprintf("room%d", i)))
 			n.enter("bob", into(room, "", ""))
 			if i%2 == 0 {
 				n.enter("ann", into(room, "", ""))
@@ -64,9 +65,9 @@ func TestDescribeUserFindsAllItsRooms(t *testing.T) {
 		}
 		for limit := 1; limit <= 5; limit++ {
 			var found []string
-			page := session.Page{Limit: limit}
+			page := terms.Page{Limit: limit}
 			for {
-				d := must(n.DescribeUser(session.RoomID{}, "ann", page))
+				d := must(n.DescribeUser(terms.RoomID{}, "ann", page))
 				if len(d.List) > limit {
 					t.Fatalf("%d rooms on a page of %d", len(d.List), limit)
 				}
@@ -80,17 +81,17 @@ func TestDescribeUserFindsAllItsRooms(t *testing.T) {
 			n.expect(fmt.Sprintf("pages of %d", limit), found, "room0", "room2", "room4", "room6")
 		}
 		for what, tt := range map[string]struct {
-			room session.RoomID
+			room terms.RoomID
 			user string
-			code session.Code
+			code terms.Code
 		}{
-			"another's room":   {must(session.StringRoom("room1")), "ann", session.CodeUserNotFound},
-			"no room":          {hall, "ann", session.CodeRoomNotFound},
-			"nobody":           {session.RoomID{}, "zoe", session.CodeUserNotFound},
-			"no name":          {session.RoomID{}, "", session.CodeBadRequest},
-			"an impossible id": {session.RoomID{}, "a b", session.CodeBadRequest},
+			"another's room":   {must(terms.StringRoom("room1")), "ann", terms.CodeUserNotFound},
+			"no room":          {hall, "ann", terms.CodeRoomNotFound},
+			"nobody":           {terms.RoomID{}, "zoe", terms.CodeUserNotFound},
+			"no name":          {terms.RoomID{}, "", terms.CodeBadRequest},
+			"an impossible id": {terms.RoomID{}, "a b", terms.CodeBadRequest},
 		} {
-			if _, err := n.DescribeUser(tt.room, tt.user, session.Page{}); code(err) != tt.code {
+			if _, err := n.DescribeUser(tt.room, tt.user, terms.Page{}); code(err) != tt.code {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
@@ -99,35 +100,35 @@ func TestDescribeUserFindsAllItsRooms(t *testing.T) {
 
 func TestRoomsAreFiltered(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
-		n.enter("ann", into(lobby, session.Call, ""))
-		n.enter("ann", into(hall, session.Live, session.Anchor))
-		n.enter("ann", into(number, session.Live, session.Anchor))
+		n.enter("ann", into(lobby, terms.Call, ""))
+		n.enter("ann", into(hall, terms.Live, terms.Anchor))
+		n.enter("ann", into(number, terms.Live, terms.Anchor))
 		for _, tt := range []struct {
-			filter session.RoomFilter
+			filter terms.RoomFilter
 			want   []string
 		}{
-			{session.RoomFilter{}, []string{"5", "hall", "lobby"}},
-			{session.RoomFilter{Prefix: "l"}, []string{"lobby"}},
-			{session.RoomFilter{Prefix: "5"}, []string{"5"}},
-			{session.RoomFilter{Prefix: "n:"}, nil},
-			{session.RoomFilter{Scene: session.Live}, []string{"5", "hall"}},
-			{session.RoomFilter{Scene: session.Live, Prefix: "h"}, []string{"hall"}},
-			{session.RoomFilter{Scene: session.Call, Prefix: "h"}, nil},
+			{terms.RoomFilter{}, []string{"5", "hall", "lobby"}},
+			{terms.RoomFilter{Prefix: "l"}, []string{"lobby"}},
+			{terms.RoomFilter{Prefix: "5"}, []string{"5"}},
+			{terms.RoomFilter{Prefix: "n:"}, nil},
+			{terms.RoomFilter{Scene: terms.Live}, []string{"5", "hall"}},
+			{terms.RoomFilter{Scene: terms.Live, Prefix: "h"}, []string{"hall"}},
+			{terms.RoomFilter{Scene: terms.Call, Prefix: "h"}, nil},
 		} {
 			var got []string
-			for _, r := range must(n.ListRooms(tt.filter, session.Page{})).Rooms {
+			for _, r := range must(n.ListRooms(tt.filter, terms.Page{})).Rooms {
 				got = append(got, r.Room.String())
 			}
 			n.expect(fmt.Sprintf("%+v", tt.filter), got, tt.want...)
 		}
-		l := must(n.ListRooms(session.RoomFilter{Scene: session.Live}, session.Page{Limit: 1}))
+		l := must(n.ListRooms(terms.RoomFilter{Scene: terms.Live}, terms.Page{Limit: 1}))
 		if len(l.Rooms) != 1 || l.Next != "n:5" {
 			t.Errorf("the first of two: %+v", l)
 		}
-		if l = must(n.ListRooms(session.RoomFilter{Scene: session.Live}, session.Page{Limit: 1, After: l.Next})); len(l.Rooms) != 1 || l.Next != "" {
+		if l = must(n.ListRooms(terms.RoomFilter{Scene: terms.Live}, terms.Page{Limit: 1, After: l.Next})); len(l.Rooms) != 1 || l.Next != "" {
 			t.Errorf("the second of two: %+v", l)
 		}
-		if _, err := n.ListRooms(session.RoomFilter{Scene: "party"}, session.Page{}); code(err) != session.CodeBadRequest {
+		if _, err := n.ListRooms(terms.RoomFilter{Scene: "party"}, terms.Page{}); code(err) != terms.CodeBadRequest {
 			t.Error(err)
 		}
 	})
@@ -144,7 +145,7 @@ func TestDrainingMakesNoNewRooms(t *testing.T) {
 		}
 		n.enter("bob")
 		_, _, err := n.Enter(context.Background(), session.EnterRequest{Room: hall, User: "cid", Grant: granted, Signal: true})
-		if code(err) != session.CodeNodeDraining {
+		if code(err) != terms.CodeNodeDraining {
 			t.Errorf("a new room: %v", err)
 		}
 		if _, err := n.DismissRoom(context.Background(), lobby, ""); err != nil {
@@ -152,7 +153,7 @@ func TestDrainingMakesNoNewRooms(t *testing.T) {
 		}
 		ann.isOut()
 		_, _, err = n.Enter(context.Background(), n.request("ann"))
-		if code(err) != session.CodeNodeDraining || n.Has(lobby) {
+		if code(err) != terms.CodeNodeDraining || n.Has(lobby) {
 			t.Errorf("a room that has ended: %v", err)
 		}
 	})

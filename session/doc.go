@@ -2,12 +2,9 @@
 // the way out. It joins router (the room's media) and transport (the wire), and knows no door: the WebSocket, WHIP and
 // WHEP handlers, NATS commands and the command line all call the same few functions.
 //
-//	errors.go    Code, Error: the stable names of what can go wrong
-//	roomid.go    RoomID: a string or an integer
-//	names.go     user ids, Role, Scene, Source, Quality
-//	rights.go    Right, Rights, Grant
-//	event.go     Event: what a client is told; reasons
-//	feed.go      FeedEvent, Events: what the back end is told
+//	terms/       the vocabulary: ids, roles, sources, rights, errors, events
+//	sources.go   sets of sources, and what they are to the router
+//	feed.go      Events: who is told what the back end is to know
 //	mailbox.go   mailbox: a client's events until it has acknowledged them
 //	coalesce.go  coalesce: the net effect of events that were never sent
 //	options.go   Options, Limits, Timers

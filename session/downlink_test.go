@@ -8,6 +8,7 @@ import (
 
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 )
 
 // TestExpectedDownlink: a client says what its network carries when it enters; a new connection of the same session is expected to carry
@@ -19,7 +20,7 @@ func TestExpectedDownlink(t *testing.T) {
 		bob := n.enter("bob", func(q *session.EnterRequest) { q.DownlinkKbps = 400 })
 		expected := func() (all []uint64) {
 			for _, user := range []string{"ann", "bob"} {
-				all = append(all, must(n.DescribeUser(lobby, user, session.Page{})).List[0].Usage.Network.Expected)
+				all = append(all, must(n.DescribeUser(lobby, user, terms.Page{})).List[0].Usage.Network.Expected)
 			}
 			return all
 		}

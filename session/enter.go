@@ -4,16 +4,18 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"parlor/session/terms"
 )
 
 // EnterRequest says who wants to enter where. Scene may be empty for "whatever the room is" (a new one becomes Call);
 // then Audience in a call room means Anchor, the only role there. An empty Role is Anchor.
 type EnterRequest struct {
-	Room   RoomID
+	Room   terms.RoomID
 	User   string
-	Grant  Grant
-	Role   Role
-	Scene  Scene
+	Grant  terms.Grant
+	Role   terms.Role
+	Scene  terms.Scene
 	Signal bool // there is a signalling connection, which reads the session's events; false: WHIP, WHEP
 	// Gone reports whether the client is no longer there, so that it is not let in, nor an older session ended for it; nil: that
 	// is what ctx says. It is called with the room locked, and must not block, nor call into this package.
@@ -33,7 +35,7 @@ const MaxDownlinkKbps = 1_000_000_000
 // that can be refused is refused before, a place for the transport connection included. Errors are *Error with any of
 // the codes bad_request, token_expired, not_allowed, room_full, publisher_limit, scene_mismatch, banned (with RetryAfter where
 // the user has entered too often), node_draining, *ElsewhereError where the room is on another node, ErrGone, or ctx's.
-func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, Entered, error) {
+func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, terms.Entered, error) {
 	ctx, span := r.opts.Trace.Start(ctx, "enter", "room", q.Room.Key(), "user", q.User, "node", r.opts.Node)
 	s, e, err := r.enter(ctx, q)
 	r.counts.joined(err)
@@ -47,19 +49,19 @@ func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, Entered, e
 	return s, e, err
 }
 
-func (r *Rooms) enter(ctx context.Context, q EnterRequest) (*Session, Entered, error) {
+func (r *Rooms) enter(ctx context.Context, q EnterRequest) (*Session, terms.Entered, error) {
 	if err := r.check(q); err != nil {
-		return nil, Entered{}, err
+		return nil, terms.Entered{}, err
 	}
 	if wait := r.entries.take(q.Room.Key(), q.User, r.opts.Now()); wait > 0 {
-		return nil, Entered{}, tooOften(wait)
+		return nil, terms.Entered{}, tooOften(wait)
 	}
 	p := r.newParticipant(q)
 	for {
 		rm, err := r.admit(ctx, p, q)
 		if err != nil {
 			r.forget(p)
-			return nil, Entered{}, err
+			return nil, terms.Entered{}, err
 		}
 		entered, again, err := rm.enter(ctx, p, q)
 		if err != nil || again {
@@ -68,7 +70,7 @@ func (r *Rooms) enter(ctx context.Context, q EnterRequest) (*Session, Entered, e
 		if err != nil {
 			rm.discard()
 			r.forget(p)
-			return nil, Entered{}, err
+			return nil, terms.Entered{}, err
 		}
 		if !again {
 			return &Session{p: p, link: 1}, entered, nil
@@ -79,7 +81,7 @@ func (r *Rooms) enter(ctx context.Context, q EnterRequest) (*Session, Entered, e
 			r.remove(rm)
 		case <-ctx.Done():
 			r.forget(p)
-			return nil, Entered{}, ctx.Err()
+			return nil, terms.Entered{}, ctx.Err()
 		}
 	}
 }
@@ -88,9 +90,9 @@ func (r *Rooms) enter(ctx context.Context, q EnterRequest) (*Session, Entered, e
 var ErrGone = errors.New("session: the client has gone while it entered")
 
 // tooOften tells a user who has entered too often when it may again.
-func tooOften(wait time.Duration) *Error {
+func tooOften(wait time.Duration) *terms.Error {
 	seconds := (wait + time.Second - 1) / time.Second
-	e := Errorf(CodeBanned, "user", "the user has entered too often, and may not for another %d s", seconds)
+	e := terms.Errorf(terms.CodeBanned, "user", "the user has entered too often, and may not for another %d s", seconds)
 	e.RetryAfter = wait
 	return e
 }
@@ -108,25 +110,25 @@ func (q *EnterRequest) gone(ctx context.Context) error {
 
 // check looks at the request alone.
 func (r *Rooms) check(q EnterRequest) error {
-	if err := q.Room.check(); err != nil {
+	if err := q.Room.Check(); err != nil {
 		return err
 	}
-	if err := CheckUser(q.User); err != nil {
+	if err := terms.CheckUser(q.User); err != nil {
 		return err
 	}
-	if q.Role != "" && q.Role != Anchor && q.Role != Audience {
-		return Errorf(CodeBadRequest, "role", "a role is anchor or audience, not %.32q", string(q.Role))
+	if q.Role != "" && q.Role != terms.Anchor && q.Role != terms.Audience {
+		return terms.Errorf(terms.CodeBadRequest, "role", "a role is anchor or audience, not %.32q", string(q.Role))
 	}
-	if q.Scene != "" && q.Scene != Call && q.Scene != Live {
-		return Errorf(CodeBadRequest, "scene", "a scene is call or live, not %.32q", string(q.Scene))
+	if q.Scene != "" && q.Scene != terms.Call && q.Scene != terms.Live {
+		return terms.Errorf(terms.CodeBadRequest, "scene", "a scene is call or live, not %.32q", string(q.Scene))
 	}
 	if q.DownlinkKbps < 0 || q.DownlinkKbps > MaxDownlinkKbps {
-		return Errorf(CodeBadRequest, "downlinkKbps", "a network carries 0 to %d kbit/s, not %d", MaxDownlinkKbps, q.DownlinkKbps)
+		return terms.Errorf(terms.CodeBadRequest, "downlinkKbps", "a network carries 0 to %d kbit/s, not %d", MaxDownlinkKbps, q.DownlinkKbps)
 	}
-	if q.Scene == Call && q.Role == Audience {
-		return Errorf(CodeBadRequest, "role", "a call room has no audience")
+	if q.Scene == terms.Call && q.Role == terms.Audience {
+		return terms.Errorf(terms.CodeBadRequest, "role", "a call room has no audience")
 	}
-	return q.Grant.entry(q.Room, q.User, r.opts.Now())
+	return q.Grant.Entry(q.Room, q.User, r.opts.Now())
 }
 
 func (r *Rooms) newParticipant(q EnterRequest) *participant {
@@ -149,8 +151,8 @@ func (r *Rooms) admit(ctx context.Context, p *participant, q EnterRequest) (*roo
 		return rm, err
 	}
 	c, err := r.claim(ctx, q)
-	if errors.Is(err, CodeRoomNotFound) {
-		return nil, q.Grant.need(RightCreate, "room")
+	if errors.Is(err, terms.CodeRoomNotFound) {
+		return nil, q.Grant.Need(terms.RightCreate, "room")
 	}
 	if err != nil {
 		return nil, err
@@ -168,7 +170,7 @@ func (r *Rooms) lodge(p *participant, q EnterRequest, c *claimed) (rm *room, mad
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.draining {
-		return nil, false, Errorf(CodeNodeDraining, "", "this node is shutting down")
+		return nil, false, terms.Errorf(terms.CodeNodeDraining, "", "this node is shutting down")
 	}
 	rm = r.rooms[q.Room.Key()]
 	if rm == nil && c == nil {
@@ -183,9 +185,9 @@ func (r *Rooms) lodge(p *participant, q EnterRequest, c *claimed) (rm *room, mad
 	switch {
 	case rm != nil:
 	case r.settled:
-		return nil, false, Errorf(CodeNodeDraining, "room", "this node takes no new rooms")
+		return nil, false, terms.Errorf(terms.CodeNodeDraining, "room", "this node takes no new rooms")
 	case len(r.rooms) >= r.opts.Limits.Rooms:
-		return nil, false, Errorf(CodeRoomFull, "", "the node has no place for another room")
+		return nil, false, terms.Errorf(terms.CodeRoomFull, "", "the node has no place for another room")
 	default:
 		rm, made = newRoom(r, q.Room), true
 		rm.release, rm.epoch = c.release, r.epoch
@@ -200,7 +202,7 @@ func (r *Rooms) lodge(p *participant, q EnterRequest, c *claimed) (rm *room, mad
 func (r *Rooms) banLocked(room, user string) (b ban, err error) {
 	b = r.bans[banned{room, user}]
 	if left := b.until.Sub(r.opts.Now()); left > 0 {
-		return b, Errorf(CodeBanned, "user", "the user may not enter this room for another %d s", int(left.Seconds())+1)
+		return b, terms.Errorf(terms.CodeBanned, "user", "the user may not enter this room for another %d s", int(left.Seconds())+1)
 	}
 	return b, nil
 }
@@ -220,7 +222,7 @@ func (r *Rooms) full() bool {
 }
 
 // enter makes p's user a member. again says that the room has ended and another one is to be tried.
-func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e Entered, again bool, err error) {
+func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e terms.Entered, again bool, err error) {
 	rm.mu.Lock()
 	m, role, err := rm.findPlaceLocked(ctx, p, q)
 	if err == nil && !rm.closed {
@@ -237,7 +239,7 @@ func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e En
 	}
 	old := m.p
 	rm.beginLocked(old, causeReplaced, "")
-	m.rising, m.reserved = role == Anchor, m.reserved || q.Publish // nobody else gets the places meanwhile
+	m.rising, m.reserved = role == terms.Anchor, m.reserved || q.Publish // nobody else gets the places meanwhile
 	rm.mu.Unlock()
 
 	old.stop()
@@ -268,14 +270,14 @@ func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e En
 
 // findPlaceLocked returns the user's member, or nil, and the role with which p may take its place. Where p would end another
 // session and has nothing but its media, it has a transport connection in advance. It gives up the lock while it waits.
-func (rm *room) findPlaceLocked(ctx context.Context, p *participant, q EnterRequest) (*member, Role, error) {
+func (rm *room) findPlaceLocked(ctx context.Context, p *participant, q EnterRequest) (*member, terms.Role, error) {
 	for {
 		m, err := rm.settleLocked(ctx, p.user)
 		if err != nil || rm.closed {
 			return nil, "", err
 		}
 		if m != nil && m.p.came > p.came { // while this one waited for the room's place; whoever made it has given it up
-			return nil, "", Errorf(CodeNotAllowed, "user", "the user has entered anew since")
+			return nil, "", terms.Errorf(terms.CodeNotAllowed, "user", "the user has entered anew since")
 		}
 		role, err := rm.placeLocked(m, q)
 		if err != nil || m == nil || q.Signal || p.media.hasPeer() {
@@ -313,7 +315,7 @@ func (rm *room) settleLocked(ctx context.Context, user string) (*member, error) 
 }
 
 // placeLocked returns the role with which the request may come in, beside or instead of m (nil: nobody).
-func (rm *room) placeLocked(m *member, q EnterRequest) (Role, error) {
+func (rm *room) placeLocked(m *member, q EnterRequest) (terms.Role, error) {
 	if _, err := rm.rooms.banOf(rm.key, q.User); err != nil { // again: there may have been a wait since admit
 		return "", err
 	}
@@ -322,24 +324,24 @@ func (rm *room) placeLocked(m *member, q EnterRequest) (Role, error) {
 		scene = q.Scene
 	}
 	if scene == "" {
-		scene = Call
+		scene = terms.Call
 	}
 	role := q.Role
-	if role == "" || scene == Call {
-		role = Anchor
+	if role == "" || scene == terms.Call {
+		role = terms.Anchor
 	}
 	switch {
-	case rm.created.IsZero() && !q.Grant.Rights.Has(RightCreate): // who made it was refused
-		return "", q.Grant.need(RightCreate, "room")
+	case rm.created.IsZero() && !q.Grant.Rights.Has(terms.RightCreate): // who made it was refused
+		return "", q.Grant.Need(terms.RightCreate, "room")
 	case q.Scene != "" && q.Scene != scene:
-		return "", Errorf(CodeSceneMismatch, "scene", "the room's scene is %s, not %s", scene, q.Scene)
-	case q.Grant.role(role) != nil && scene == Live:
-		return "", q.Grant.role(role)
+		return "", terms.Errorf(terms.CodeSceneMismatch, "scene", "the room's scene is %s, not %s", scene, q.Scene)
+	case q.Grant.NeedRole(role) != nil && scene == terms.Live:
+		return "", q.Grant.NeedRole(role)
 	case m == nil && rm.rooms.full():
-		return "", Errorf(CodeRoomFull, "", "the node has no place for another user")
-	case scene == Call && m == nil && len(rm.members) >= rm.rooms.opts.Limits.CallUsers:
-		return "", Errorf(CodeRoomFull, "room", "the room has its %d users", rm.rooms.opts.Limits.CallUsers)
-	case scene == Live && role == Anchor && (m == nil || m.role != Anchor):
+		return "", terms.Errorf(terms.CodeRoomFull, "", "the node has no place for another user")
+	case scene == terms.Call && m == nil && len(rm.members) >= rm.rooms.opts.Limits.CallUsers:
+		return "", terms.Errorf(terms.CodeRoomFull, "room", "the room has its %d users", rm.rooms.opts.Limits.CallUsers)
+	case scene == terms.Live && role == terms.Anchor && (m == nil || m.role != terms.Anchor):
 		if err := rm.anchorPlaceLocked(); err != nil {
 			return "", err
 		}
@@ -354,11 +356,11 @@ func (rm *room) placeLocked(m *member, q EnterRequest) (Role, error) {
 }
 
 // mayPublishLocked says why somebody who takes the place of m (nil: a new one) cannot publish.
-func (rm *room) mayPublishLocked(m *member, g Grant, role Role, scene Scene) error {
+func (rm *room) mayPublishLocked(m *member, g terms.Grant, role terms.Role, scene terms.Scene) error {
 	if err := mayPublish(role, g); err != nil {
 		return err
 	}
-	if scene == Call && (m == nil || !m.publishing()) {
+	if scene == terms.Call && (m == nil || !m.publishing()) {
 		return rm.publisherLimitLocked()
 	}
 	return nil
@@ -366,8 +368,8 @@ func (rm *room) mayPublishLocked(m *member, g Grant, role Role, scene Scene) err
 
 // anchorPlaceLocked returns a publisher_limit where a live room has all its anchors.
 func (rm *room) anchorPlaceLocked() error {
-	if limit := rm.rooms.opts.Limits.LiveAnchors; rm.countLocked(func(m *member) bool { return m.role == Anchor || m.rising }) >= limit {
-		return Errorf(CodePublisherLimit, "role", "the room has its %d anchors", limit)
+	if limit := rm.rooms.opts.Limits.LiveAnchors; rm.countLocked(func(m *member) bool { return m.role == terms.Anchor || m.rising }) >= limit {
+		return terms.Errorf(terms.CodePublisherLimit, "role", "the room has its %d anchors", limit)
 	}
 	return nil
 }
@@ -379,12 +381,12 @@ func (rm *room) newMemberLocked(p *participant) *member {
 
 // replaceLocked ends the session that another one of the same user replaces: what the others see of it is at most that
 // its streams end, and in a live room what a change of role shows.
-func (rm *room) replaceLocked(old *participant, role Role) {
+func (rm *room) replaceLocked(old *participant, role terms.Role) {
 	m := old.m
 	switch {
-	case role != m.role && m.role == Anchor:
+	case role != m.role && m.role == terms.Anchor:
 		m.present, m.on = 0, 0
-		rm.tellLocked(m, Event{Type: EventUserLeft, User: UserState{User: m.user}, Left: LeftBecameAudience})
+		rm.tellLocked(m, terms.Event{Type: terms.EventUserLeft, User: terms.UserState{User: m.user}, Left: terms.LeftBecameAudience})
 		rm.reseatLocked()
 	case m.present != 0:
 		m.present, m.on = 0, 0
@@ -396,20 +398,20 @@ func (rm *room) replaceLocked(old *participant, role Role) {
 
 // installLocked puts p into m's place and tells the others and the feed if m is new to them. With publishes it has a
 // publisher's place.
-func (rm *room) installLocked(m *member, p *participant, role Role, publishes bool) Entered {
+func (rm *room) installLocked(m *member, p *participant, role terms.Role, publishes bool) terms.Entered {
 	seen := m.p != nil && rm.visible(m)
 	if rm.created.IsZero() {
 		rm.created = rm.rooms.opts.Now()
-		rm.feedLocked(FeedRoomCreated, nil)
+		rm.feedLocked(terms.FeedRoomCreated, nil)
 	}
 	m.p, m.role, m.block = p, role, rm.blockLocked(p.user)
 	m.rising, m.reserved, m.quiet = false, publishes, false
 	p.room, p.m = rm, m
 	rm.members[m.user], rm.numbered[m.id] = m, m
 	rm.emptySince = time.Time{}
-	rm.feedLocked(FeedUserEntered, func(e *FeedEvent) { e.User, e.Role, e.Reason = m.user, role, FeedNormal })
+	rm.feedLocked(terms.FeedUserEntered, func(e *terms.FeedEvent) { e.User, e.Role, e.Reason = m.user, role, terms.FeedNormal })
 	if !seen && rm.visible(m) {
-		rm.tellLocked(m, Event{Type: EventUserEntered, User: m.state()})
+		rm.tellLocked(m, terms.Event{Type: terms.EventUserEntered, User: m.state()})
 	}
 	e := rm.enteredLocked(p)
 	p.box.open()

@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
-func rights(names ...session.Right) func(*session.EnterRequest) {
-	r := must(session.NewRights(append(names, session.RightEnter, session.RightCreate)...))
+func rights(names ...terms.Right) func(*session.EnterRequest) {
+	r := must(terms.NewRights(append(names, terms.RightEnter, terms.RightCreate)...))
 	return func(q *session.EnterRequest) { q.Grant.Rights = r }
 }
 
@@ -25,8 +26,8 @@ func TestEnteringShowsWhoIsThere(t *testing.T) {
 		if len(e.Users) != 1 || e.Users[0].User != "ann" || streams(e.Users[0].Streams) != "mic=true" {
 			t.Errorf("bob is shown %+v", e.Users)
 		}
-		if e.Node != "node-1" || e.Scene != session.Call || e.Role != session.Anchor || e.Room != lobby ||
-			e.Timers != (session.ClientTimers{LostMS: 8000, ReconnectMS: 3000, TimeoutMS: 90000, PingMS: 3000}) {
+		if e.Node != "node-1" || e.Scene != terms.Call || e.Role != terms.Anchor || e.Room != lobby ||
+			e.Timers != (terms.ClientTimers{LostMS: 8000, ReconnectMS: 3000, TimeoutMS: 90000, PingMS: 3000}) {
 			t.Errorf("bob is told %+v", e)
 		}
 		if !slices.Equal(e.Candidates, n.wire.Candidates()) {
@@ -54,38 +55,38 @@ func TestEnteredNamesTheAddressOfNow(t *testing.T) {
 }
 
 func TestEnterRefuses(t *testing.T) {
-	number := must(session.NumberRoom(9))
+	number := must(terms.NumberRoom(9))
 	inNode(t, session.Options{}, func(n *node) {
 		n.enter("ann")
-		n.enter("host", live(session.Anchor), func(q *session.EnterRequest) { q.Room = number })
+		n.enter("host", live(terms.Anchor), func(q *session.EnterRequest) { q.Room = number })
 		for name, tt := range map[string]struct {
 			change func(q *session.EnterRequest)
-			code   session.Code
+			code   terms.Code
 			field  string
 		}{
-			"no room":            {func(q *session.EnterRequest) { q.Room = session.RoomID{} }, session.CodeBadRequest, "room"},
-			"no user":            {func(q *session.EnterRequest) { q.User = "" }, session.CodeBadRequest, "user"},
-			"bad user":           {func(q *session.EnterRequest) { q.User = "a/b" }, session.CodeBadRequest, "user"},
-			"bad role":           {func(q *session.EnterRequest) { q.Role = "king" }, session.CodeBadRequest, "role"},
-			"bad scene":          {func(q *session.EnterRequest) { q.Scene = "tv" }, session.CodeBadRequest, "scene"},
-			"audience in a call": {func(q *session.EnterRequest) { q.Scene, q.Role = session.Call, session.Audience }, session.CodeBadRequest, "role"},
-			"live into call":     {live(session.Anchor), session.CodeSceneMismatch, "scene"},
-			"call into live":     {func(q *session.EnterRequest) { q.Room, q.Scene = number, session.Call }, session.CodeSceneMismatch, "scene"},
-			"no rights":          {func(q *session.EnterRequest) { q.Grant.Rights = 0 }, session.CodeNotAllowed, "token"},
+			"no room":            {func(q *session.EnterRequest) { q.Room = terms.RoomID{} }, terms.CodeBadRequest, "room"},
+			"no user":            {func(q *session.EnterRequest) { q.User = "" }, terms.CodeBadRequest, "user"},
+			"bad user":           {func(q *session.EnterRequest) { q.User = "a/b" }, terms.CodeBadRequest, "user"},
+			"bad role":           {func(q *session.EnterRequest) { q.Role = "king" }, terms.CodeBadRequest, "role"},
+			"bad scene":          {func(q *session.EnterRequest) { q.Scene = "tv" }, terms.CodeBadRequest, "scene"},
+			"audience in a call": {func(q *session.EnterRequest) { q.Scene, q.Role = terms.Call, terms.Audience }, terms.CodeBadRequest, "role"},
+			"live into call":     {live(terms.Anchor), terms.CodeSceneMismatch, "scene"},
+			"call into live":     {func(q *session.EnterRequest) { q.Room, q.Scene = number, terms.Call }, terms.CodeSceneMismatch, "scene"},
+			"no rights":          {func(q *session.EnterRequest) { q.Grant.Rights = 0 }, terms.CodeNotAllowed, "token"},
 			"may not create": {func(q *session.EnterRequest) {
-				q.Room, q.Grant.Rights = must(session.NumberRoom(1)), must(session.NewRights(session.RightEnter))
-			}, session.CodeNotAllowed, "room"},
-			"expired":             {func(q *session.EnterRequest) { q.Grant.Expires = time.Now() }, session.CodeTokenExpired, "token"},
-			"token of other room": {func(q *session.EnterRequest) { q.Grant.Room = number }, session.CodeNotAllowed, "room"},
-			"token of other user": {func(q *session.EnterRequest) { q.Grant.User = "ann" }, session.CodeNotAllowed, "user"},
+				q.Room, q.Grant.Rights = must(terms.NumberRoom(1)), must(terms.NewRights(terms.RightEnter))
+			}, terms.CodeNotAllowed, "room"},
+			"expired":             {func(q *session.EnterRequest) { q.Grant.Expires = time.Now() }, terms.CodeTokenExpired, "token"},
+			"token of other room": {func(q *session.EnterRequest) { q.Grant.Room = number }, terms.CodeNotAllowed, "room"},
+			"token of other user": {func(q *session.EnterRequest) { q.Grant.User = "ann" }, terms.CodeNotAllowed, "user"},
 			"audience token": {func(q *session.EnterRequest) {
-				q.Room, q.Scene, q.Role, q.Grant.Role = number, session.Live, session.Anchor, session.Audience
-			}, session.CodeNotAllowed, "role"},
+				q.Room, q.Scene, q.Role, q.Grant.Role = number, terms.Live, terms.Anchor, terms.Audience
+			}, terms.CodeNotAllowed, "role"},
 		} {
 			q := n.request("bob")
 			tt.change(&q)
 			_, _, err := n.Enter(n.t.Context(), q)
-			if e := session.AsError(err); err == nil || e.Code != tt.code || e.Field != tt.field {
+			if e := terms.AsError(err); err == nil || e.Code != tt.code || e.Field != tt.field {
 				t.Errorf("%s: %v", name, err)
 			}
 			if !errors.Is(err, tt.code) {
@@ -100,8 +101,8 @@ func TestEnterRefuses(t *testing.T) {
 
 func TestNumberAndStringAreTwoRooms(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
-		a := n.enter("ann", func(q *session.EnterRequest) { q.Room = must(session.NumberRoom(123)) })
-		b := n.enter("ann", func(q *session.EnterRequest) { q.Room = must(session.StringRoom("123")) })
+		a := n.enter("ann", func(q *session.EnterRequest) { q.Room = must(terms.NumberRoom(123)) })
+		b := n.enter("ann", func(q *session.EnterRequest) { q.Room = must(terms.StringRoom("123")) })
 		n.expect("a", a.saw())
 		if len(b.entered.Users) != 0 || n.Stats().Rooms != 2 {
 			t.Error("they are one room")
@@ -114,45 +115,45 @@ func TestLimits(t *testing.T) {
 	inNode(t, o, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
 		n.enter("cid")
-		if _, _, err := n.Enter(n.t.Context(), n.request("dan")); code(err) != session.CodeRoomFull {
+		if _, _, err := n.Enter(n.t.Context(), n.request("dan")); code(err) != terms.CodeRoomFull {
 			t.Errorf("a fourth user: %v", err)
 		}
 		n.enter("cid") // again, which takes no further place
 		cid := n.enter("cid")
 		ann.publishMic(0)
 		bob.publishMic(0)
-		offer := plan(map[string]session.Source{"mic": session.Mic}, 0, false)
-		if _, err := cid.Negotiate(n.t.Context(), offer); code(err) != session.CodePublisherLimit {
+		offer := plan(map[string]terms.Source{"mic": terms.Mic}, 0, false)
+		if _, err := cid.Negotiate(n.t.Context(), offer); code(err) != terms.CodePublisherLimit {
 			t.Errorf("a third publisher: %v", err)
 		}
-		if err := bob.SetPublishing(session.Mic, false); err != nil {
+		if err := bob.SetPublishing(terms.Mic, false); err != nil {
 			t.Fatal(err)
 		}
 		cid.publishMic(0)
-		if err := bob.SetPublishing(session.Mic, true); code(err) != session.CodePublisherLimit {
+		if err := bob.SetPublishing(terms.Mic, true); code(err) != terms.CodePublisherLimit {
 			t.Errorf("a third publisher by unmuting: %v", err)
 		}
 
-		studio := func(role session.Role) func(*session.EnterRequest) {
-			return func(q *session.EnterRequest) { live(role)(q); q.Room = must(session.StringRoom("studio")) }
+		studio := func(role terms.Role) func(*session.EnterRequest) {
+			return func(q *session.EnterRequest) { live(role)(q); q.Room = must(terms.StringRoom("studio")) }
 		}
-		n.enter("a1", studio(session.Anchor))
-		n.enter("a2", studio(session.Anchor))
+		n.enter("a1", studio(terms.Anchor))
+		n.enter("a2", studio(terms.Anchor))
 		q := n.request("a3")
-		studio(session.Anchor)(&q)
-		if _, _, err := n.Enter(n.t.Context(), q); code(err) != session.CodePublisherLimit {
+		studio(terms.Anchor)(&q)
+		if _, _, err := n.Enter(n.t.Context(), q); code(err) != terms.CodePublisherLimit {
 			t.Errorf("a third anchor: %v", err)
 		}
-		viewer := n.enter("viewer", studio(session.Audience))
-		if err := viewer.SwitchRole(session.Anchor); code(err) != session.CodePublisherLimit {
+		viewer := n.enter("viewer", studio(terms.Audience))
+		if err := viewer.SwitchRole(terms.Anchor); code(err) != terms.CodePublisherLimit {
 			t.Errorf("a third anchor by role: %v", err)
 		}
-		n.enter("a2", studio(session.Anchor)) // takes no further place
+		n.enter("a2", studio(terms.Anchor)) // takes no further place
 		synctest.Wait()
-		n.enter("v2", studio(session.Audience))
-		n.enter("v3", studio(session.Audience))
-		q.User, q.Role = "v4", session.Audience
-		if _, _, err := n.Enter(n.t.Context(), q); code(err) != session.CodeRoomFull {
+		n.enter("v2", studio(terms.Audience))
+		n.enter("v3", studio(terms.Audience))
+		q.User, q.Role = "v4", terms.Audience
+		if _, _, err := n.Enter(n.t.Context(), q); code(err) != terms.CodeRoomFull {
 			t.Errorf("more users than the node takes: %v", err)
 		}
 	})
@@ -161,16 +162,16 @@ func TestLimits(t *testing.T) {
 // TestAudienceIsAnnouncedToNobody: in a live room only anchors are seen.
 func TestAudienceIsAnnouncedToNobody(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
-		host := n.enter("host", live(session.Anchor))
-		ann, bob := n.enter("ann", live(session.Audience)), n.enter("bob", live(session.Audience))
+		host := n.enter("host", live(terms.Anchor))
+		ann, bob := n.enter("ann", live(terms.Audience)), n.enter("bob", live(terms.Audience))
 		if len(bob.entered.Users) != 1 || bob.entered.Users[0].User != "host" {
 			t.Errorf("bob is shown %+v", bob.entered.Users)
 		}
-		if _, err := bob.Negotiate(n.t.Context(), plan(map[string]session.Source{"mic": session.Mic}, 0, false)); code(err) != session.CodeNotAllowed {
+		if _, err := bob.Negotiate(n.t.Context(), plan(map[string]terms.Source{"mic": terms.Mic}, 0, false)); code(err) != terms.CodeNotAllowed {
 			t.Errorf("the audience publishes: %v", err)
 		}
 		bob.negotiate(nil, 1, false)
-		if err := bob.SetSeat(session.SeatRequest{Seat: "seat0", User: "ann", Audio: session.Mic}); code(err) != session.CodeUserNotFound {
+		if err := bob.SetSeat(session.SeatRequest{Seat: "seat0", User: "ann", Audio: terms.Mic}); code(err) != terms.CodeUserNotFound {
 			t.Errorf("bob finds ann: %v", err)
 		}
 		_ = ann.Exit(n.t.Context())
@@ -213,12 +214,12 @@ func TestEnteringAgain(t *testing.T) {
 // TestEnteringAgainInAnotherRole: what the others see is the change of role, and nothing else.
 func TestEnteringAgainInAnotherRole(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
-		bob := n.enter("bob", live(session.Audience))
-		n.enter("ann", live(session.Anchor)).publishMic(0)
+		bob := n.enter("bob", live(terms.Audience))
+		n.enter("ann", live(terms.Anchor)).publishMic(0)
 		bob.saw()
-		n.enter("ann", live(session.Audience))
+		n.enter("ann", live(terms.Audience))
 		n.expect("bob", bob.saw(), "user_left ann 3")
-		n.enter("ann", live(session.Anchor))
+		n.enter("ann", live(terms.Anchor))
 		n.expect("bob", bob.saw(), "user_entered ann")
 	})
 }
@@ -261,12 +262,12 @@ func TestMediaOnlySession(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cam := n.client(s, session.Entered{})
+		cam := n.client(s, terms.Entered{})
 		peer := cam.publishMic(0)
 		bob := n.enter("bob")
 		n.living = []*client{bob}
 		n.expect("cam is told nothing", cam.saw())
-		if _, err := n.Resume(n.t.Context(), s.ID(), s.Key(), 0); code(err) != session.CodeBadRequest {
+		if _, err := n.Resume(n.t.Context(), s.ID(), s.Key(), 0); code(err) != terms.CodeBadRequest {
 			t.Errorf("resumed: %v", err)
 		}
 		for range 200 {
@@ -298,7 +299,7 @@ func TestMediaOnlySessionEndsWithItsConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		bob := n.enter("bob")
-		peer := n.client(s, session.Entered{}).publishMic(0)
+		peer := n.client(s, terms.Entered{}).publishMic(0)
 		bob.saw()
 		peer.Lose(errConsent)
 		n.expect("bob, consent lost", bob.saw())

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 // TestEntriesOfOneUserAreBounded: sockets of one token that enter and exit as fast as they can are told when they may again; in
@@ -29,8 +30,8 @@ func TestEntriesOfOneUserAreBounded(t *testing.T) {
 			return last
 		}
 		err := churn()
-		var e *session.Error
-		if in != 6 || !errors.As(err, &e) || e.Code != session.CodeBanned || e.Field != "user" || e.RetryAfter != 10*time.Second {
+		var e *terms.Error
+		if in != 6 || !errors.As(err, &e) || e.Code != terms.CodeBanned || e.Field != "user" || e.RetryAfter != 10*time.Second {
 			t.Fatalf("%d entries, then %v", in, err)
 		}
 		if got := n.Joins()["too_often"]; got != 44 {
@@ -38,7 +39,7 @@ func TestEntriesOfOneUserAreBounded(t *testing.T) {
 		}
 		n.enter("bob")
 		q := n.request("ann")
-		q.Room = must(session.StringRoom("hall"))
+		q.Room = must(terms.StringRoom("hall"))
 		s, _, err := n.Enter(context.Background(), q)
 		if err != nil {
 			t.Fatalf("another room: %v", err)
@@ -61,7 +62,7 @@ func TestEntriesOfOneUserAreBoundedOverRooms(t *testing.T) {
 		in := 0
 		for i := range 40 {
 			q := n.request("ann")
-			q.Room = must(session.NumberRoom(int64(i + 1)))
+			q.Room = must(terms.NumberRoom(int64(i + 1)))
 			s, entered, err := n.Enter(context.Background(), q)
 			if err == nil {
 				in++
@@ -129,7 +130,7 @@ func TestWhoWasNotHandedTheAnswerLeaves(t *testing.T) {
 		n.expect("in doubt", bob.saw(), "user_entered cat")
 		time.Sleep(2 * time.Second)
 		n.expect("no longer", bob.saw(), "user_left cat 1")
-		if _, err := n.Resume(context.Background(), cat.ID(), cat.Key(), 0); session.AsError(err).Code != session.CodeUserNotFound {
+		if _, err := n.Resume(context.Background(), cat.ID(), cat.Key(), 0); terms.AsError(err).Code != terms.CodeUserNotFound {
 			t.Errorf("resuming: %v", err)
 		}
 
@@ -142,7 +143,7 @@ func TestWhoWasNotHandedTheAnswerLeaves(t *testing.T) {
 		}
 		dan.Gone() // of the link before
 		dan.Doubt(0)
-		n.client(s, session.Entered{})
+		n.client(s, terms.Entered{})
 		time.Sleep(20 * time.Second)
 		bob.Touch()
 		n.expect("resumed", bob.saw(), "user_entered dan")
@@ -181,7 +182,7 @@ func TestWhoTimesOutOverAStandingSocketIsTold(t *testing.T) {
 		time.Sleep(91 * time.Second)
 		silent.isOut()
 		n.expect("the silent one", silent.saw(), "user_entered away", "exited 6")
-		if _, err := n.Resume(context.Background(), away.ID(), away.Key(), 0); session.AsError(err).Code != session.CodeUserNotFound {
+		if _, err := n.Resume(context.Background(), away.ID(), away.Key(), 0); terms.AsError(err).Code != terms.CodeUserNotFound {
 			t.Errorf("whoever was away resumes: %v", err)
 		}
 	})

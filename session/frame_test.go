@@ -5,21 +5,23 @@ import (
 	"encoding/json"
 	"testing"
 	"time"
+
+	"parlor/session/terms"
 )
 
 // FuzzMessageFrame: what a client sends on a data channel becomes a message that another client can read, or an error.
 func FuzzMessageFrame(f *testing.F) {
-	for _, seed := range [][]byte{nil, {0}, {1}, {10, 0, 255}, {11}, {255}, append([]byte{1}, make([]byte, MaxMessage)...),
-		append([]byte{1}, make([]byte, MaxMessage+1)...)} {
+	for _, seed := range [][]byte{nil, {0}, {1}, {10, 0, 255}, {11}, {255}, append([]byte{1}, make([]byte, terms.MaxMessage)...),
+		append([]byte{1}, make([]byte, terms.MaxMessage+1)...)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		cmdID, data, err := parseFrame(b)
-		m := Message{CmdID: cmdID, Data: data}
+		m := terms.Message{CmdID: cmdID, Data: data}
 		if err == nil {
-			err = m.check()
+			err = m.Check()
 		}
-		if valid := len(b) >= 1 && b[0] >= 1 && b[0] <= MaxCmdID && len(b) <= MaxMessage+1; valid != (err == nil) {
+		if valid := len(b) >= 1 && b[0] >= 1 && b[0] <= terms.MaxCmdID && len(b) <= terms.MaxMessage+1; valid != (err == nil) {
 			t.Fatalf("%d bytes, %.1q: %v", len(b), b, err)
 		}
 		if err != nil {

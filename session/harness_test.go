@@ -15,11 +15,12 @@ import (
 	"parlor/packet"
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 )
 
 var (
-	lobby   = must(session.StringRoom("lobby"))
-	granted = session.Grant{Rights: session.MemberRights()}
+	lobby   = must(terms.StringRoom("lobby"))
+	granted = terms.Grant{Rights: terms.MemberRights()}
 )
 
 func must[T any](v T, err error) T {
@@ -93,11 +94,11 @@ func (n *node) nothingLeft() {
 // feed collects feed events.
 type feed struct {
 	mu     sync.Mutex
-	events []session.FeedEvent
+	events []terms.FeedEvent
 	taken  bool // some were taken
 }
 
-func (f *feed) Publish(e session.FeedEvent) {
+func (f *feed) Publish(e terms.FeedEvent) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.events = append(f.events, e)
@@ -116,7 +117,7 @@ func (f *feed) take() []string {
 }
 
 // all returns what came since the last take.
-func (f *feed) all() []session.FeedEvent {
+func (f *feed) all() []terms.FeedEvent {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.events)
@@ -140,16 +141,16 @@ func (f *feed) checkPairs(t *testing.T) {
 		instance, _, _ := strings.Cut(e.ID, ".")
 		user, room := instance+e.User, instance
 		switch e.Type {
-		case session.FeedRoomCreated, session.FeedRoomDismissed:
-			if exists[room] == (e.Type == session.FeedRoomCreated) {
+		case terms.FeedRoomCreated, terms.FeedRoomDismissed:
+			if exists[room] == (e.Type == terms.FeedRoomCreated) {
 				t.Errorf("room out of turn: %+v", e)
 			}
-			exists[room] = e.Type == session.FeedRoomCreated
-		case session.FeedUserEntered, session.FeedUserLeft:
-			if in[user] == (e.Type == session.FeedUserEntered) {
+			exists[room] = e.Type == terms.FeedRoomCreated
+		case terms.FeedUserEntered, terms.FeedUserLeft:
+			if in[user] == (e.Type == terms.FeedUserEntered) {
 				t.Errorf("user out of turn: %+v", e)
 			}
-			in[user] = e.Type == session.FeedUserEntered
+			in[user] = e.Type == terms.FeedUserEntered
 		}
 	}
 	for who, still := range in {
@@ -167,11 +168,11 @@ func (f *feed) checkPairs(t *testing.T) {
 // client is a user with a signalling connection, whose door hands events on at once.
 type client struct {
 	*session.Session
-	entered session.Entered
+	entered terms.Entered
 	n       *node
 
 	mu     sync.Mutex
-	events []session.Event
+	events []terms.Event
 	err    error // with which Next ended
 	ended  chan struct{}
 	cancel context.CancelFunc
@@ -195,14 +196,14 @@ func (n *node) enter(user string, change ...func(*session.EnterRequest)) *client
 	return n.client(s, e)
 }
 
-func (n *node) client(s *session.Session, e session.Entered) *client {
+func (n *node) client(s *session.Session, e terms.Entered) *client {
 	c := &client{Session: s, entered: e, n: n}
 	c.connect()
 	return c
 }
 
-func live(role session.Role) func(*session.EnterRequest) {
-	return func(q *session.EnterRequest) { q.Scene, q.Role = session.Live, role }
+func live(role terms.Role) func(*session.EnterRequest) {
+	return func(q *session.EnterRequest) { q.Scene, q.Role = terms.Live, role }
 }
 
 // connect reads events until there are none any more.
@@ -245,25 +246,25 @@ func (c *client) saw() []string {
 	return l
 }
 
-func describe(e session.Event) string {
+func describe(e terms.Event) string {
 	switch e.Type {
-	case session.EventUserLeft:
+	case terms.EventUserLeft:
 		return fmt.Sprintf("user_left %s %d", e.User.User, e.Left)
-	case session.EventUserEntered:
+	case terms.EventUserEntered:
 		return strings.TrimSpace("user_entered " + e.User.User + " " + streams(e.User.Streams))
-	case session.EventStreams:
+	case terms.EventStreams:
 		return strings.TrimSpace("streams " + e.User.User + " " + streams(e.User.Streams))
-	case session.EventRole:
+	case terms.EventRole:
 		return "role " + string(e.Role)
-	case session.EventTokenExpiring:
+	case terms.EventTokenExpiring:
 		return "token_expiring in " + e.Remaining.Round(time.Second).String()
-	case session.EventBlocked:
+	case terms.EventBlocked:
 		return "blocked " + string(e.Block)
 	}
 	return fmt.Sprintf("%s %d", e.Type, e.Exited)
 }
 
-func streams(l []session.StreamState) string {
+func streams(l []terms.StreamState) string {
 	var out []string
 	for _, s := range l {
 		is := fmt.Sprint(s.On)
@@ -296,10 +297,10 @@ func (c *client) isOut() {
 // publishMic negotiates a microphone and n seats with audio ("a0", "a1" …) and video ("v0" …), connects, and returns the peer.
 func (c *client) publishMic(seats int) *fakewire.Peer {
 	c.n.t.Helper()
-	return c.negotiate(map[string]session.Source{"mic": session.Mic}, seats, false)
+	return c.negotiate(map[string]terms.Source{"mic": terms.Mic}, seats, false)
 }
 
-func (c *client) negotiate(publish map[string]session.Source, seats int, fresh bool) *fakewire.Peer {
+func (c *client) negotiate(publish map[string]terms.Source, seats int, fresh bool) *fakewire.Peer {
 	c.n.t.Helper()
 	if _, err := c.Negotiate(context.Background(), plan(publish, seats, fresh)); err != nil {
 		c.n.t.Fatalf("%s negotiates: %v", c.User(), err)
@@ -310,7 +311,7 @@ func (c *client) negotiate(publish map[string]session.Source, seats int, fresh b
 	return p
 }
 
-func plan(publish map[string]session.Source, seats int, fresh bool) session.OfferPlan {
+func plan(publish map[string]terms.Source, seats int, fresh bool) session.OfferPlan {
 	p := session.OfferPlan{Publish: publish, New: fresh}
 	var sections []fakewire.Section
 	for mid, s := range publish {
@@ -332,7 +333,7 @@ func plan(publish map[string]session.Source, seats int, fresh bool) session.Offe
 // hear seats user in the client's first seat.
 func (c *client) hear(user string) {
 	c.n.t.Helper()
-	if err := c.SetSeat(session.SeatRequest{Seat: "seat0", User: user, Video: session.Camera, Audio: session.Mic}); err != nil {
+	if err := c.SetSeat(session.SeatRequest{Seat: "seat0", User: user, Video: terms.Camera, Audio: terms.Mic}); err != nil {
 		c.n.t.Fatalf("%s seats %s: %v", c.User(), user, err)
 	}
 }
@@ -345,9 +346,9 @@ func flows(from *fakewire.Peer, mid string, to *fakewire.Peer, at string) bool {
 	return to.Received(at) > before
 }
 
-func code(err error) session.Code {
+func code(err error) terms.Code {
 	if err == nil {
 		return ""
 	}
-	return session.AsError(err).Code
+	return terms.AsError(err).Code
 }

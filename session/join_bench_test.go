@@ -8,6 +8,7 @@ import (
 	"parlor/packet"
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 )
 
 // BenchmarkPlayersJoin has 1000 players, as WHEP brings them, enter a live room with one anchor, and leave. It reports the
@@ -17,11 +18,11 @@ func BenchmarkPlayersJoin(b *testing.B) {
 	ctx := context.Background()
 	recv := session.OfferPlan{Seats: []session.SeatPlan{{ID: "s", Video: "0", Audio: "1"}},
 		SDP: fakewire.Offer(fakewire.Section{MID: "0", Kind: packet.Video}, fakewire.Section{MID: "1", Kind: packet.Audio})}
-	send := session.OfferPlan{Publish: map[string]session.Source{"0": session.Camera},
+	send := session.OfferPlan{Publish: map[string]terms.Source{"0": terms.Camera},
 		SDP: fakewire.Offer(fakewire.Section{MID: "0", Kind: packet.Video, Send: true})}
-	enter := func(r *session.Rooms, user string, role session.Role, plan session.OfferPlan) {
-		s, _, err := r.Enter(ctx, session.EnterRequest{Room: lobby, User: user, Grant: granted, Scene: session.Live, Role: role})
-		if err == nil && role == session.Audience {
+	enter := func(r *session.Rooms, user string, role terms.Role, plan session.OfferPlan) {
+		s, _, err := r.Enter(ctx, session.EnterRequest{Room: lobby, User: user, Grant: granted, Scene: terms.Live, Role: role})
+		if err == nil && role == terms.Audience {
 			err = s.AutoSeats()
 		}
 		if err == nil {
@@ -33,9 +34,9 @@ func BenchmarkPlayersJoin(b *testing.B) {
 	}
 	for b.Loop() {
 		r := session.New(session.Options{}, &fakewire.Transport{}, nil)
-		enter(r, "host", session.Anchor, send)
+		enter(r, "host", terms.Anchor, send)
 		for i := range players {
-			enter(r, fmt.Sprintf("p%d", i), session.Audience, recv)
+			enter(r, fmt.Sprintf("p%d", i), terms.Audience, recv)
 		}
 		if err := r.Shutdown(ctx); err != nil {
 			b.Fatal(err)

@@ -4,13 +4,8 @@ import (
 	"maps"
 
 	"parlor/router"
+	"parlor/session/terms"
 )
-
-// Layers says which simulcast layers of a stream its own client is to send: those that somebody gets, or would.
-type Layers struct {
-	Source Source
-	RIDs   map[string]bool // whether it is to be sent, of each layer
-}
 
 // Demand implements router.Observer. What was not delivered yet of a track is replaced by what is newer.
 func (o observer) Demand(d router.Demand) {
@@ -47,7 +42,7 @@ func (p *participant) tellLayers(d router.Demand) {
 	if m.closed || m.peer == nil || m.peer.ID() != d.Peer {
 		return // of a peer that was replaced: the track of the next one is told of anew
 	}
-	l := &Layers{Source: sourceOf(d.Track.Source), RIDs: map[string]bool{}}
+	l := &terms.Layers{Source: sourceOf(d.Track.Source), RIDs: map[string]bool{}}
 	all := true
 	for _, x := range d.Layers {
 		l.RIDs[x.RID] = x.On
@@ -58,8 +53,8 @@ func (p *participant) tellLayers(d router.Demand) {
 		return
 	}
 	if m.layers == nil {
-		m.layers = map[Source]map[string]bool{}
+		m.layers = map[terms.Source]map[string]bool{}
 	}
 	m.layers[l.Source] = l.RIDs
-	p.box.push(Event{Type: EventLayers, Layers: l})
+	p.box.push(terms.Event{Type: terms.EventLayers, Layers: l})
 }

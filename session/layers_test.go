@@ -10,12 +10,13 @@ import (
 	"parlor/packet"
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 )
 
 // withLayers negotiates a camera of three layers.
 func (c *client) withLayers(fresh bool) *fakewire.Peer {
 	c.n.t.Helper()
-	p := session.OfferPlan{Publish: map[string]session.Source{"cam": session.Camera}, New: fresh}
+	p := session.OfferPlan{Publish: map[string]terms.Source{"cam": terms.Camera}, New: fresh}
 	p.SDP = fakewire.Offer(fakewire.Section{MID: "cam", Kind: packet.Video, Send: true, RIDs: []string{"q", "h", "f"}})
 	must(c.Negotiate(context.Background(), p))
 	peer := c.n.wire.Last()
@@ -31,7 +32,7 @@ func (c *client) layers() []string {
 	defer c.mu.Unlock()
 	var l []string
 	for _, e := range c.events {
-		if e.Type == session.EventLayers {
+		if e.Type == terms.EventLayers {
 			e.Seq = 0
 			l = append(l, string(must(json.Marshal(e))))
 		}
@@ -58,7 +59,7 @@ func shows(camera *fakewire.Peer, d time.Duration) {
 // see seats ann in the client's first seat, at a size.
 func (c *client) see(width, height int) {
 	c.n.t.Helper()
-	q := session.SeatRequest{Seat: "seat0", User: "ann", Video: session.Camera, Size: &session.Size{Width: width, Height: height}}
+	q := session.SeatRequest{Seat: "seat0", User: "ann", Video: terms.Camera, Size: &session.Size{Width: width, Height: height}}
 	if err := c.SetSeat(q); err != nil {
 		c.n.t.Fatal(err)
 	}

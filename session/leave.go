@@ -2,6 +2,8 @@ package session
 
 import (
 	"time"
+
+	"parlor/session/terms"
 )
 
 // cause is why a user leaves.
@@ -22,18 +24,18 @@ const (
 // socket still stands.
 var effects = [...]struct {
 	name   string
-	exited ExitReason  // to the user
-	left   LeaveReason // to the others
-	feed   FeedReason
+	exited terms.ExitReason  // to the user
+	left   terms.LeaveReason // to the others
+	feed   terms.FeedReason
 }{
-	causeExit:      {"exit", ExitedExit, LeftExit, FeedNormal},
-	causeTimeout:   {"timeout", ExitedTimeout, LeftTimeout, FeedTimeout},
-	causeRemoved:   {"removed", ExitedRemoved, LeftRemoved, FeedRemoved},
-	causeDismissed: {"dismissed", ExitedDismissed, silent, FeedRemoved},
-	causeReplaced:  {"replaced", ExitedReplaced, silent, FeedReplaced},
-	causeShutdown:  {"shutdown", ExitedShutdown, silent, FeedShutdown},
-	causeExpired:   {"expired", ExitedExpired, LeftRemoved, FeedExpired},
-	causeGone:      {"gone", silent, LeftTimeout, FeedTimeout},
+	causeExit:      {"exit", terms.ExitedExit, terms.LeftExit, terms.FeedNormal},
+	causeTimeout:   {"timeout", terms.ExitedTimeout, terms.LeftTimeout, terms.FeedTimeout},
+	causeRemoved:   {"removed", terms.ExitedRemoved, terms.LeftRemoved, terms.FeedRemoved},
+	causeDismissed: {"dismissed", terms.ExitedDismissed, silent, terms.FeedRemoved},
+	causeReplaced:  {"replaced", terms.ExitedReplaced, silent, terms.FeedReplaced},
+	causeShutdown:  {"shutdown", terms.ExitedShutdown, silent, terms.FeedShutdown},
+	causeExpired:   {"expired", terms.ExitedExpired, terms.LeftRemoved, terms.FeedExpired},
+	causeGone:      {"gone", silent, terms.LeftTimeout, terms.FeedTimeout},
 }
 
 const silent = -1
@@ -93,7 +95,7 @@ func (rm *room) announceLocked(p *participant) {
 	delete(rm.members, m.user)
 	delete(rm.numbered, m.id)
 	if e.left != silent && rm.visible(m) {
-		rm.tellLocked(m, Event{Type: EventUserLeft, User: UserState{User: m.user}, Left: e.left})
+		rm.tellLocked(m, terms.Event{Type: terms.EventUserLeft, User: terms.UserState{User: m.user}, Left: e.left})
 	}
 	rm.farewellLocked(p)
 	if m.present != 0 {
@@ -106,10 +108,10 @@ func (rm *room) announceLocked(p *participant) {
 // farewellLocked tells the user itself and the feed, and lets the next session of the user in.
 func (rm *room) farewellLocked(p *participant) {
 	e := effects[p.left.cause]
-	rm.feedLocked(FeedUserLeft, func(f *FeedEvent) { f.User, f.Reason, f.Text = p.user, e.feed, p.left.text })
-	var last *Event
+	rm.feedLocked(terms.FeedUserLeft, func(f *terms.FeedEvent) { f.User, f.Reason, f.Text = p.user, e.feed, p.left.text })
+	var last *terms.Event
 	if e.exited != silent && (p.left.cause != causeTimeout || p.box.isAttached()) {
-		last = &Event{Type: EventExited, Exited: e.exited, Text: p.left.text, Next: p.left.next}
+		last = &terms.Event{Type: terms.EventExited, Exited: e.exited, Text: p.left.text, Next: p.left.next}
 	}
 	p.report.end()
 	p.box.close(last)
@@ -123,7 +125,7 @@ func (rm *room) endIfEmptyLocked(m *member, c cause) {
 	if len(rm.members) > 0 || rm.closed {
 		return
 	}
-	if rm.scene == Live && m.role == Audience && c != causeTimeout && c != causeGone {
+	if rm.scene == terms.Live && m.role == terms.Audience && c != causeTimeout && c != causeGone {
 		rm.emptySince = rm.rooms.opts.Now()
 		return
 	}
@@ -131,9 +133,9 @@ func (rm *room) endIfEmptyLocked(m *member, c cause) {
 }
 
 // closeLocked ends the room for everybody who wants to enter.
-func (rm *room) closeLocked(why FeedReason, text string) {
+func (rm *room) closeLocked(why terms.FeedReason, text string) {
 	rm.closed = true
-	rm.feedLocked(FeedRoomDismissed, func(e *FeedEvent) { e.Reason, e.Text = why, text })
+	rm.feedLocked(terms.FeedRoomDismissed, func(e *terms.FeedEvent) { e.Reason, e.Text = why, text })
 	rm.emptyLocked()
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 // TestLeaving is the table of leaving: what the user is told, what the others are told, what the feed is told.
@@ -67,7 +68,7 @@ func TestLeaving(t *testing.T) {
 				if !annPeer.Closed() {
 					t.Error("ann's transport is still open")
 				}
-				if _, err := n.Resume(ctx, ann.ID(), ann.Key(), 0); code(err) != session.CodeUserNotFound {
+				if _, err := n.Resume(ctx, ann.ID(), ann.Key(), 0); code(err) != terms.CodeUserNotFound {
 					t.Errorf("ann's session is kept although she was told: %v", err)
 				}
 			})
@@ -77,7 +78,7 @@ func TestLeaving(t *testing.T) {
 
 func TestBecomingAudienceLooksLikeLeaving(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
-		ann, bob := n.enter("ann", live(session.Anchor)), n.enter("bob", live(session.Audience))
+		ann, bob := n.enter("ann", live(terms.Anchor)), n.enter("bob", live(terms.Audience))
 		annPeer := ann.publishMic(0)
 		bobPeer := bob.negotiate(nil, 1, false)
 		bob.hear("ann")
@@ -86,7 +87,7 @@ func TestBecomingAudienceLooksLikeLeaving(t *testing.T) {
 		}
 		bob.saw()
 		n.feed.take()
-		if err := ann.SwitchRole(session.Audience); err != nil {
+		if err := ann.SwitchRole(terms.Audience); err != nil {
 			t.Fatal(err)
 		}
 		if flows(annPeer, "mic", bobPeer, "a0") {
@@ -95,17 +96,17 @@ func TestBecomingAudienceLooksLikeLeaving(t *testing.T) {
 		n.expect("ann", ann.saw(), "role audience")
 		n.expect("bob", bob.saw(), "user_left ann 3")
 		n.expect("feed", n.feed.take(), "204 ann", "105 ann")
-		if err := ann.SetPublishing(session.Mic, true); code(err) != session.CodeNotAllowed {
+		if err := ann.SetPublishing(terms.Mic, true); code(err) != terms.CodeNotAllowed {
 			t.Errorf("the audience publishes: %v", err)
 		}
-		if err := ann.SwitchRole(session.Anchor); err != nil {
+		if err := ann.SwitchRole(terms.Anchor); err != nil {
 			t.Fatal(err)
 		}
 		n.expect("bob", bob.saw(), "user_entered ann mic=false")
 		if flows(annPeer, "mic", bobPeer, "a0") {
 			t.Error("ann is heard without having switched her microphone on")
 		}
-		if err := ann.SetPublishing(session.Mic, true); err != nil {
+		if err := ann.SetPublishing(terms.Mic, true); err != nil {
 			t.Fatal(err)
 		}
 		n.expect("bob", bob.saw(), "streams ann mic=true")
@@ -142,7 +143,7 @@ func TestOrderOfLeaving(t *testing.T) {
 		if annPeer.Closed() {
 			t.Error("ann's transport is closed before she was told")
 		}
-		if err := ann.SetSeat(session.SeatRequest{Seat: "seat0"}); code(err) != session.CodeUserNotFound {
+		if err := ann.SetSeat(session.SeatRequest{Seat: "seat0"}); code(err) != terms.CodeUserNotFound {
 			t.Errorf("something new is accepted from ann: %v", err)
 		}
 		n.enter("cid") // after step 1: nothing of it is for ann
@@ -154,8 +155,8 @@ func TestOrderOfLeaving(t *testing.T) {
 			if e.User.User == "cid" {
 				t.Error("ann is told of cid after her leaving has begun")
 			}
-			if e.Type == session.EventExited {
-				if e.Exited != session.ExitedRemoved || e.Text != "spam" {
+			if e.Type == terms.EventExited {
+				if e.Exited != terms.ExitedRemoved || e.Text != "spam" {
 					t.Errorf("ann is told %+v", e)
 				}
 				break
@@ -200,7 +201,7 @@ func TestStuckClientHoldsUpNothing(t *testing.T) {
 		if err != nil {
 			t.Fatalf("ann cannot learn of it: %v", err)
 		}
-		late := n.client(again, session.Entered{})
+		late := n.client(again, terms.Entered{})
 		n.expect("ann", late.saw(), "user_entered bob", "exited 1")
 		late.isOut()
 	})
@@ -220,9 +221,9 @@ func TestRemovedWhileAwayIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.expect("ann", n.client(again, session.Entered{}).saw(), "exited 1")
+		n.expect("ann", n.client(again, terms.Entered{}).saw(), "exited 1")
 		time.Sleep(2 * time.Minute)
-		if _, err := n.Resume(n.t.Context(), ann.ID(), ann.Key(), 1); code(err) != session.CodeUserNotFound {
+		if _, err := n.Resume(n.t.Context(), ann.ID(), ann.Key(), 1); code(err) != terms.CodeUserNotFound {
 			t.Errorf("the session is kept for ever: %v", err)
 		}
 	})
@@ -248,7 +249,7 @@ func TestRemoveUsers(t *testing.T) {
 			t.Errorf("removing again: %+v, %v", again, err)
 		}
 		for _, user := range []string{"ann", "zoe"} {
-			if _, _, err := n.Enter(n.t.Context(), n.request(user)); code(err) != session.CodeBanned {
+			if _, _, err := n.Enter(n.t.Context(), n.request(user)); code(err) != terms.CodeBanned {
 				t.Errorf("%s is banned but enters: %v", user, err)
 			}
 		}
@@ -261,40 +262,40 @@ func TestCommandsRefuse(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		n.enter("ann")
 		eleven := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"}
-		nowhere := must(session.NumberRoom(5))
-		text := string(make([]byte, session.MaxReasonText+1))
+		nowhere := must(terms.NumberRoom(5))
+		text := string(make([]byte, terms.MaxReasonText+1))
 		for name, tt := range map[string]struct {
-			room  session.RoomID
+			room  terms.RoomID
 			users []string
 			text  string
 			ban   time.Duration
-			code  session.Code
+			code  terms.Code
 			field string
 		}{
-			"room missing":   {session.RoomID{}, eleven[:1], "", 0, session.CodeBadRequest, "room"},
-			"nobody":         {lobby, nil, "", 0, session.CodeBadRequest, "users"},
-			"eleven":         {lobby, eleven, "", 0, session.CodeBadRequest, "users"},
-			"no user id":     {lobby, []string{"a b"}, "", 0, session.CodeBadRequest, "users"},
-			"negative ban":   {lobby, eleven[:1], "", -time.Second, session.CodeBadRequest, "ban"},
-			"endless ban":    {lobby, eleven[:1], "", session.MaxBan + 1, session.CodeBadRequest, "ban"},
-			"long text":      {lobby, eleven[:1], text, 0, session.CodeBadRequest, "reason"},
-			"room not there": {nowhere, eleven[:1], "", 0, session.CodeRoomNotFound, "room"},
+			"room missing":   {terms.RoomID{}, eleven[:1], "", 0, terms.CodeBadRequest, "room"},
+			"nobody":         {lobby, nil, "", 0, terms.CodeBadRequest, "users"},
+			"eleven":         {lobby, eleven, "", 0, terms.CodeBadRequest, "users"},
+			"no user id":     {lobby, []string{"a b"}, "", 0, terms.CodeBadRequest, "users"},
+			"negative ban":   {lobby, eleven[:1], "", -time.Second, terms.CodeBadRequest, "ban"},
+			"endless ban":    {lobby, eleven[:1], "", terms.MaxBan + 1, terms.CodeBadRequest, "ban"},
+			"long text":      {lobby, eleven[:1], text, 0, terms.CodeBadRequest, "reason"},
+			"room not there": {nowhere, eleven[:1], "", 0, terms.CodeRoomNotFound, "room"},
 		} {
 			_, err := n.RemoveUsers(n.t.Context(), tt.room, tt.users, tt.text, tt.ban)
-			if e := session.AsError(err); err == nil || e.Code != tt.code || e.Field != tt.field {
+			if e := terms.AsError(err); err == nil || e.Code != tt.code || e.Field != tt.field {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if _, err := n.DismissRoom(n.t.Context(), nowhere, ""); code(err) != session.CodeRoomNotFound {
+		if _, err := n.DismissRoom(n.t.Context(), nowhere, ""); code(err) != terms.CodeRoomNotFound {
 			t.Error(err)
 		}
-		if _, err := n.DescribeRoom(nowhere, session.Page{}); code(err) != session.CodeRoomNotFound {
+		if _, err := n.DescribeRoom(nowhere, terms.Page{}); code(err) != terms.CodeRoomNotFound {
 			t.Error(err)
 		}
 		if got, err := n.DismissRoom(n.t.Context(), lobby, ""); got != 1 || err != nil {
 			t.Error(got, err)
 		}
-		if _, err := n.DismissRoom(n.t.Context(), lobby, ""); code(err) != session.CodeRoomNotFound {
+		if _, err := n.DismissRoom(n.t.Context(), lobby, ""); code(err) != terms.CodeRoomNotFound {
 			t.Error(err)
 		}
 	})
@@ -302,7 +303,7 @@ func TestCommandsRefuse(t *testing.T) {
 
 // TestWhenRoomsEnd is the table of how a room ends.
 func TestWhenRoomsEnd(t *testing.T) {
-	anchor, audience := live(session.Anchor), live(session.Audience)
+	anchor, audience := live(terms.Anchor), live(terms.Audience)
 	call := func(*session.EnterRequest) {}
 	exit := func(n *node, c *client) { _ = c.Exit(context.Background()) }
 	lose := func(n *node, c *client) { c.cut(); time.Sleep(92 * time.Second) }
@@ -343,7 +344,7 @@ func TestWhenRoomsEnd(t *testing.T) {
 
 func TestEmptyLiveRoomIsTakenUpAgain(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
-		ann := n.enter("ann", live(session.Audience))
+		ann := n.enter("ann", live(terms.Audience))
 		_ = ann.Exit(n.t.Context())
 		time.Sleep(9 * time.Minute)
 		if _, _, err := n.Enter(n.t.Context(), n.request("bob")); err != nil { // without a scene: the room's
@@ -363,7 +364,7 @@ func TestShutdownRefusesNewUsers(t *testing.T) {
 		if err := n.Shutdown(n.t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := n.Enter(n.t.Context(), n.request("bob")); code(err) != session.CodeNodeDraining {
+		if _, _, err := n.Enter(n.t.Context(), n.request("bob")); code(err) != terms.CodeNodeDraining {
 			t.Error(err)
 		}
 	})
@@ -389,20 +390,20 @@ func TestShutdownIsBounded(t *testing.T) {
 func TestBansAreBounded(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		n.living = []*client{n.enter("ann")}
-		users := make([]string, session.MaxRemoveUsers)
+		users := make([]string, terms.MaxRemoveUsers)
 		ban := func(i int) error {
 			for k := range users {
-				users[k] = fmt.Sprintf("u%d", session.MaxRemoveUsers*i+k)
+				users[k] = fmt.Sprintf("u%d", terms.MaxRemoveUsers*i+k)
 			}
 			_, err := n.RemoveUsers(context.Background(), lobby, users, "", time.Minute)
 			return err
 		}
-		for i := range session.MaxBans / session.MaxRemoveUsers {
+		for i := range session.MaxBans / terms.MaxRemoveUsers {
 			if err := ban(i); err != nil {
 				t.Fatalf("command %d: %v", i, err)
 			}
 		}
-		if e := session.AsError(ban(-1)); e.Code != session.CodeBadRequest || e.Field != "ban" {
+		if e := terms.AsError(ban(-1)); e.Code != terms.CodeBadRequest || e.Field != "ban" {
 			t.Errorf("one more: %v", e)
 		}
 		n.stay(time.Minute + time.Second)
@@ -415,17 +416,17 @@ func TestBansAreBounded(t *testing.T) {
 // TestRoomsAreBounded: a room that waits for somebody to come back has a place, too.
 func TestRoomsAreBounded(t *testing.T) {
 	inNode(t, session.Options{Limits: session.Limits{Rooms: 1}}, func(n *node) {
-		bob := n.enter("bob", live(session.Audience))
+		bob := n.enter("bob", live(terms.Audience))
 		if err := bob.Exit(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		other := n.request("ann")
-		other.Room = must(session.StringRoom("other"))
+		other.Room = must(terms.StringRoom("other"))
 		_, _, err := n.Enter(context.Background(), other)
-		if e := session.AsError(err); e.Code != session.CodeRoomFull || e.Field != "" {
+		if e := terms.AsError(err); e.Code != terms.CodeRoomFull || e.Field != "" {
 			t.Errorf("another room: %v", err)
 		}
-		if err := n.enter("ann", live(session.Audience)).Exit(context.Background()); err != nil {
+		if err := n.enter("ann", live(terms.Audience)).Exit(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(11 * time.Minute)

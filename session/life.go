@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"time"
+
+	"parlor/session/terms"
 )
 
 // Run keeps the timers: users without life, and those whose tokens have ended, are let go, live rooms without anybody end, bans are forgotten. It
@@ -92,7 +94,7 @@ func (rm *room) outlived(now time.Time) bool {
 	if rm.closed || rm.emptySince.IsZero() || now.Sub(rm.emptySince) < rm.rooms.opts.Timers.EmptyLive {
 		return false
 	}
-	rm.closeLocked(FeedNormal, "")
+	rm.closeLocked(terms.FeedNormal, "")
 	return true
 }
 

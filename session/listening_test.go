@@ -4,17 +4,19 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"parlor/session/terms"
 )
 
 // TestNobodyListensAfterTheLastHasLeft: the router is not kept at work for nobody.
 func TestNobodyListensAfterTheLastHasLeft(t *testing.T) {
 	r := New(Options{}, nil, nil)
 	enter := func(user string) *Session {
-		room, err := StringRoom("lobby")
+		room, err := terms.StringRoom("lobby")
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, _, err := r.Enter(context.Background(), EnterRequest{Room: room, User: user, Grant: Grant{Rights: MemberRights()}, Signal: true})
+		s, _, err := r.Enter(context.Background(), EnterRequest{Room: room, User: user, Grant: terms.Grant{Rights: terms.MemberRights()}, Signal: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"parlor/router"
+	"parlor/session/terms"
 )
 
 // Loudest is the user of a SeatRequest whose seat is to play whoever speaks loudest.
@@ -19,15 +20,15 @@ func (p *participant) loudestLocked(q SeatRequest, i int) (occupant, error) {
 	most := p.rooms.opts.Loudest
 	switch {
 	case most == 0:
-		return occupant{}, Errorf(CodeBadRequest, "user", "this node does not choose the loudest")
-	case q.Video != NoSource:
-		return occupant{}, Errorf(CodeBadRequest, "video", "a seat of the loudest has no video")
-	case q.Audio != Mic:
-		return occupant{}, Errorf(CodeBadRequest, "audio", "a seat of the loudest has the audio mic")
+		return occupant{}, terms.Errorf(terms.CodeBadRequest, "user", "this node does not choose the loudest")
+	case q.Video != terms.NoSource:
+		return occupant{}, terms.Errorf(terms.CodeBadRequest, "video", "a seat of the loudest has no video")
+	case q.Audio != terms.Mic:
+		return occupant{}, terms.Errorf(terms.CodeBadRequest, "audio", "a seat of the loudest has the audio mic")
 	case p.media.seats[i].plan.Audio == "":
-		return occupant{}, Errorf(CodeBadRequest, "seat", "the seat has no section for audio")
+		return occupant{}, terms.Errorf(terms.CodeBadRequest, "seat", "the seat has no section for audio")
 	}
-	if err := p.granted().need(RightRecvAudio, "audio"); err != nil {
+	if err := p.granted().Need(terms.RightRecvAudio, "audio"); err != nil {
 		return occupant{}, err
 	}
 	taken := 0
@@ -37,9 +38,9 @@ func (p *participant) loudestLocked(q SeatRequest, i int) (occupant, error) {
 		}
 	}
 	if taken >= most {
-		return occupant{}, Errorf(CodeBadRequest, "seat", "%d seats of the loudest are all that there are", most)
+		return occupant{}, terms.Errorf(terms.CodeBadRequest, "seat", "%d seats of the loudest are all that there are", most)
 	}
-	return occupant{audio: Mic, place: place{0, 1}}, nil
+	return occupant{audio: terms.Mic, place: place{0, 1}}, nil
 }
 
 // placeLoudestLocked gives each of p's seats that play the loudest another one of as many as there are such seats, so that who has
@@ -67,7 +68,7 @@ func (p *participant) placeLoudestLocked() (err error) {
 func (p *participant) crowded(there []occupant) bool {
 	n := 0
 	for _, o := range there {
-		if o.audio != NoSource {
+		if o.audio != terms.NoSource {
 			n++
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 )
 
 // player enters without signalling, as WHEP does, with n seats that fill by themselves.
@@ -106,21 +107,21 @@ func TestSeatsOfTheLoudest(t *testing.T) {
 		ann, bob, cat := n.enter("ann"), n.enter("bob"), n.enter("cat")
 		peers := []*fakewire.Peer{ann.publishMic(0), bob.publishMic(0)}
 		ear := cat.negotiate(nil, 4, false)
-		ask := func(seat string, audio, video session.Source) error {
+		ask := func(seat string, audio, video terms.Source) error {
 			return cat.SetSeat(session.SeatRequest{Seat: seat, User: session.Loudest, Audio: audio, Video: video})
 		}
 		for _, x := range []struct {
 			err  error
-			want session.Code
+			want terms.Code
 		}{
-			{ask("seat0", session.Mic, session.NoSource), ""},
-			{ask("seat0", session.Mic, session.NoSource), ""}, // again
-			{ask("seat1", session.Mic, session.Camera), session.CodeBadRequest},
-			{ask("seat1", session.ScreenAudio, session.NoSource), session.CodeBadRequest},
-			{ask("seat1", session.NoSource, session.NoSource), session.CodeBadRequest},
-			{ask("none", session.Mic, session.NoSource), session.CodeBadRequest},
-			{ask("seat1", session.Mic, session.NoSource), ""},
-			{ask("seat2", session.Mic, session.NoSource), session.CodeBadRequest}, // there are two
+			{ask("seat0", terms.Mic, terms.NoSource), ""},
+			{ask("seat0", terms.Mic, terms.NoSource), ""}, // again
+			{ask("seat1", terms.Mic, terms.Camera), terms.CodeBadRequest},
+			{ask("seat1", terms.ScreenAudio, terms.NoSource), terms.CodeBadRequest},
+			{ask("seat1", terms.NoSource, terms.NoSource), terms.CodeBadRequest},
+			{ask("none", terms.Mic, terms.NoSource), terms.CodeBadRequest},
+			{ask("seat1", terms.Mic, terms.NoSource), ""},
+			{ask("seat2", terms.Mic, terms.NoSource), terms.CodeBadRequest}, // there are two
 		} {
 			if code(x.err) != x.want {
 				t.Errorf("%v, not %q", x.err, x.want)
@@ -139,18 +140,18 @@ func TestSeatsOfTheLoudest(t *testing.T) {
 			hears(ear, 3, peers[i:i+1], 0)
 			n.expect("one alone", []string{hears(ear, 3, peers[i:i+1], 0)}, "a1")
 		}
-		if _, err := cat.Renew(session.Grant{Rights: must(session.NewRights(session.RightEnter))}); err != nil {
+		if _, err := cat.Renew(terms.Grant{Rights: must(terms.NewRights(terms.RightEnter))}); err != nil {
 			t.Fatal(err)
 		}
 		n.expect("without the right", []string{hears(ear, 3, peers, 0, 1)}, "")
-		if err := ask("seat0", session.Mic, session.NoSource); code(err) != session.CodeNotAllowed {
+		if err := ask("seat0", terms.Mic, terms.NoSource); code(err) != terms.CodeNotAllowed {
 			t.Errorf("without the right: %v", err)
 		}
 	})
 	inNode(t, session.Options{}, func(n *node) {
 		ann := n.enter("ann")
 		ann.publishMic(1)
-		if err := ann.SetSeat(session.SeatRequest{Seat: "seat0", User: session.Loudest, Audio: session.Mic}); code(err) != session.CodeBadRequest {
+		if err := ann.SetSeat(session.SeatRequest{Seat: "seat0", User: session.Loudest, Audio: terms.Mic}); code(err) != terms.CodeBadRequest {
 			t.Errorf("on a node that does not choose: %v", err)
 		}
 	})

@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"sync"
+
+	"parlor/session/terms"
 )
 
 // ErrDetached is returned by Next when the hold no longer is the session's signalling connection: another one has
@@ -34,7 +36,7 @@ const (
 // An event's number is its place: events[i] has the number acked+1+i.
 type mailbox struct {
 	mu     sync.Mutex
-	events []Event
+	events []terms.Event
 	acked  uint64 // number of the last acknowledged event
 	sent   int    // events[:sent] were handed to the present link
 	pinned int    // what events[:pinned] have done the present link knows: the answer to its resume has told it
@@ -59,7 +61,7 @@ func newMailbox(exitOnly bool) *mailbox {
 }
 
 // push adds an event. After close it does nothing.
-func (m *mailbox) push(e Event) {
+func (m *mailbox) push(e terms.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed || m.exitOnly {
@@ -69,7 +71,7 @@ func (m *mailbox) push(e Event) {
 }
 
 // pushMessage adds a custom message, unless it says why not.
-func (m *mailbox) pushMessage(e Event, reliable bool) (why MessageDrop, ok bool) {
+func (m *mailbox) pushMessage(e terms.Event, reliable bool) (why MessageDrop, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -92,17 +94,17 @@ func (m *mailbox) hasMessages() bool {
 	return m.messages > 0
 }
 
-func (m *mailbox) addLocked(e Event) {
-	if e.Type == EventUserLeft {
+func (m *mailbox) addLocked(e terms.Event) {
+	if e.Type == terms.EventUserLeft {
 		from := m.freeLocked()
 		rest, untold := undo(m.events[from:], e.User.User)
 		if m.events = m.events[:from+len(rest)]; untold {
 			return
 		}
 	}
-	if e.Type == EventLayers {
+	if e.Type == terms.EventLayers {
 		from := m.freeLocked()
-		rest := slices.DeleteFunc(m.events[from:], func(x Event) bool { return x.Type == EventLayers && x.Layers.Source == e.Layers.Source })
+		rest := slices.DeleteFunc(m.events[from:], func(x terms.Event) bool { return x.Type == terms.EventLayers && x.Layers.Source == e.Layers.Source })
 		m.events = m.events[:from+len(rest)]
 	}
 	m.events = append(m.events, e)
@@ -130,7 +132,7 @@ func (m *mailbox) pin(link uint64) {
 
 // close takes `exited` as the last event, or ends the mailbox without one when last is nil. Custom messages that were not
 // sent are forgotten.
-func (m *mailbox) close(last *Event) {
+func (m *mailbox) close(last *terms.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -151,7 +153,7 @@ func (m *mailbox) close(last *Event) {
 // dropMessagesLocked forgets the custom messages that were not sent on the present link.
 func (m *mailbox) dropMessagesLocked() {
 	before := len(m.events)
-	unsent := slices.DeleteFunc(m.events[m.sent:], func(e Event) bool { return e.Type == EventMessage })
+	unsent := slices.DeleteFunc(m.events[m.sent:], func(e terms.Event) bool { return e.Type == terms.EventMessage })
 	m.events = m.events[:m.sent+len(unsent)]
 	m.messages -= before - len(m.events)
 	m.pinned = min(m.pinned, len(m.events))
@@ -181,7 +183,7 @@ func (m *mailbox) settleLocked() {
 
 // next returns the next event of a link, waiting for it. That it is called again says that the event before has been
 // handed to the connection. After the last event it returns io.EOF; when the link is not the present one, ErrDetached.
-func (m *mailbox) next(ctx context.Context, link uint64) (Event, error) {
+func (m *mailbox) next(ctx context.Context, link uint64) (terms.Event, error) {
 	woken := make(chan struct{}, 1)
 	for {
 		if e, err, ok := m.poll(link, func() { woken <- struct{}{} }); ok {
@@ -190,14 +192,14 @@ func (m *mailbox) next(ctx context.Context, link uint64) (Event, error) {
 		select {
 		case <-woken:
 		case <-ctx.Done():
-			return Event{}, ctx.Err()
+			return terms.Event{}, ctx.Err()
 		}
 	}
 }
 
 // poll is next without waiting. Where there is nothing, ok is false, and wake is called once when there is, with the
 // mailbox locked.
-func (m *mailbox) poll(link uint64, wake func()) (e Event, err error, ok bool) {
+func (m *mailbox) poll(link uint64, wake func()) (e terms.Event, err error, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e, err, ok = m.takeLocked(link); !ok {
@@ -206,7 +208,7 @@ func (m *mailbox) poll(link uint64, wake func()) (e Event, err error, ok bool) {
 	return e, err, ok
 }
 
-func (m *mailbox) takeLocked(link uint64) (e Event, err error, ok bool) {
+func (m *mailbox) takeLocked(link uint64) (e terms.Event, err error, ok bool) {
 	switch {
 	case link != m.link || !m.attached:
 		return e, ErrDetached, true
@@ -243,7 +245,7 @@ func (m *mailbox) ack(seq uint64) {
 
 func (m *mailbox) forgetLocked(n int) {
 	for i := range m.events[:n] {
-		if m.events[i].Type == EventMessage {
+		if m.events[i].Type == terms.EventMessage {
 			m.messages--
 		}
 	}
@@ -270,7 +272,7 @@ func (m *mailbox) attach(lastSeq uint64) (link uint64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if lastSeq > m.acked+uint64(m.sent) {
-		return 0, Errorf(CodeBadRequest, "lastSeq", "event %d was never sent", lastSeq)
+		return 0, terms.Errorf(terms.CodeBadRequest, "lastSeq", "event %d was never sent", lastSeq)
 	}
 	if lastSeq > m.acked {
 		m.forgetLocked(int(lastSeq - m.acked))

@@ -11,26 +11,28 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+
+	"parlor/session/terms"
 )
 
 // world is what a client makes of events: who is there, with which streams.
 type world map[string]string
 
 // apply does what a client does, and fails on an event that makes no sense to it.
-func (w world) apply(e Event) error {
+func (w world) apply(e terms.Event) error {
 	_, there := w[e.User.User]
 	switch e.Type {
-	case EventUserEntered:
+	case terms.EventUserEntered:
 		if there {
 			return fmt.Errorf("%s enters twice", e.User.User)
 		}
 		w[e.User.User] = fmt.Sprint(e.User)
-	case EventUserLeft:
+	case terms.EventUserLeft:
 		if !there {
 			return fmt.Errorf("%s leaves without having been there", e.User.User)
 		}
 		delete(w, e.User.User)
-	case EventStreams:
+	case terms.EventStreams:
 		if !there {
 			return fmt.Errorf("streams of %s, who is not there", e.User.User)
 		}
@@ -40,10 +42,10 @@ func (w world) apply(e Event) error {
 }
 
 // history returns events that can happen, from a source of choices, and the world that they start from.
-func history(choose func(n int) int, length int) (start world, events []Event) {
+func history(choose func(n int) int, length int) (start world, events []terms.Event) {
 	start = world{}
-	state := func(u int) UserState {
-		return UserState{User: fmt.Sprintf("u%d", u), Role: Anchor, Streams: []StreamState{{Source: Mic, On: choose(2) == 1}}}
+	state := func(u int) terms.UserState {
+		return terms.UserState{User: fmt.Sprintf("u%d", u), Role: terms.Anchor, Streams: []terms.StreamState{{Source: terms.Mic, On: choose(2) == 1}}}
 	}
 	var in [6]bool
 	for u := range in {
@@ -53,14 +55,14 @@ func history(choose func(n int) int, length int) (start world, events []Event) {
 	}
 	for range length {
 		u := choose(len(in))
-		e := Event{Type: EventStreams, User: state(u)}
+		e := terms.Event{Type: terms.EventStreams, User: state(u)}
 		switch {
 		case choose(8) == 0:
-			e = Event{Type: EventRole, Role: Audience}
+			e = terms.Event{Type: terms.EventRole, Role: terms.Audience}
 		case !in[u]:
-			e, in[u] = Event{Type: EventUserEntered, User: state(u)}, true
+			e, in[u] = terms.Event{Type: terms.EventUserEntered, User: state(u)}, true
 		case choose(2) == 0:
-			e, in[u] = Event{Type: EventUserLeft, User: UserState{User: e.User.User}, Left: LeaveReason(choose(3))}, false
+			e, in[u] = terms.Event{Type: terms.EventUserLeft, User: terms.UserState{User: e.User.User}, Left: terms.LeaveReason(choose(3))}, false
 		}
 		events = append(events, e)
 	}
@@ -68,12 +70,12 @@ func history(choose func(n int) int, length int) (start world, events []Event) {
 }
 
 // checkCoalesce: the net effect ends in the same world, has every leave of a user whom the client knew, and is short.
-func checkCoalesce(t *testing.T, start world, events []Event) {
+func checkCoalesce(t *testing.T, start world, events []terms.Event) {
 	t.Helper()
 	full, short := maps.Clone(start), maps.Clone(start)
-	gone := map[string]LeaveReason{}
+	gone := map[string]terms.LeaveReason{}
 	for _, e := range events {
-		if e.Type == EventUserLeft && start[e.User.User] != "" {
+		if e.Type == terms.EventUserLeft && start[e.User.User] != "" {
 			if _, seen := gone[e.User.User]; !seen {
 				gone[e.User.User] = e.Left
 			}
@@ -83,12 +85,12 @@ func checkCoalesce(t *testing.T, start world, events []Event) {
 		}
 	}
 	net := coalesce(events)
-	left := map[string]LeaveReason{}
+	left := map[string]terms.LeaveReason{}
 	for _, e := range net {
 		if err := short.apply(e); err != nil {
 			t.Fatalf("%v\nfrom %v\nof %v", err, net, events)
 		}
-		if e.Type == EventUserLeft {
+		if e.Type == terms.EventUserLeft {
 			left[e.User.User] = e.Left
 		}
 	}
@@ -127,8 +129,8 @@ func FuzzCoalesce(f *testing.F) {
 	})
 }
 
-func left(user int) Event {
-	return Event{Type: EventUserLeft, User: UserState{User: fmt.Sprint(user)}, Left: LeftTimeout}
+func left(user int) terms.Event {
+	return terms.Event{Type: terms.EventUserLeft, User: terms.UserState{User: fmt.Sprint(user)}, Left: terms.LeftTimeout}
 }
 
 // take reads events of the present link until there are none.
@@ -179,7 +181,7 @@ func TestMailboxNumbersAndReplays(t *testing.T) {
 	if got, _ := take(t, m, link, 9); !slices.Equal(got, []uint64{6}) {
 		t.Errorf("after another resume %v", got)
 	}
-	if _, err := m.attach(7); !errors.Is(err, CodeBadRequest) {
+	if _, err := m.attach(7); !errors.Is(err, terms.CodeBadRequest) {
 		t.Errorf("resumed after an event that was never sent: %v", err)
 	}
 }
@@ -189,16 +191,16 @@ func TestMailboxOfAnAbsentClientIsBounded(t *testing.T) {
 	m := newMailbox(false)
 	m.open()
 	for u := range 100 { // whom the client knows
-		m.push(Event{Type: EventUserEntered, User: UserState{User: fmt.Sprint(u)}})
+		m.push(terms.Event{Type: terms.EventUserEntered, User: terms.UserState{User: fmt.Sprint(u)}})
 	}
 	if _, err := take(t, m, 1, 100); err != nil {
 		t.Fatal(err)
 	}
 	m.detach(1)
 	for i := range 100_000 {
-		u := UserState{User: fmt.Sprint(1000 + i)}
-		m.push(Event{Type: EventUserEntered, User: u})
-		m.push(Event{Type: EventUserLeft, User: u})
+		u := terms.UserState{User: fmt.Sprint(1000 + i)}
+		m.push(terms.Event{Type: terms.EventUserEntered, User: u})
+		m.push(terms.Event{Type: terms.EventUserLeft, User: u})
 		if i < 100 {
 			m.push(left(i))
 		}
@@ -227,7 +229,7 @@ func TestMailboxOfAnAbsentClientIsBounded(t *testing.T) {
 		if err := w.apply(e); err != nil {
 			t.Fatal(err)
 		}
-		if e.Type == EventUserLeft && e.Left == LeftTimeout {
+		if e.Type == terms.EventUserLeft && e.Left == terms.LeftTimeout {
 			known++
 		}
 	}
@@ -242,8 +244,8 @@ func TestWhatAResumeHasToldIsNotTakenBack(t *testing.T) {
 		m := newMailbox(false)
 		m.open()
 		m.detach(1)
-		ann := UserState{User: "ann"}
-		m.push(Event{Type: EventUserEntered, User: ann})
+		ann := terms.UserState{User: "ann"}
+		m.push(terms.Event{Type: terms.EventUserEntered, User: ann})
 		link, err := m.attach(0)
 		if err != nil {
 			t.Fatal(err)
@@ -253,15 +255,15 @@ func TestWhatAResumeHasToldIsNotTakenBack(t *testing.T) {
 			t.Error("a link that is over keeps events as they are")
 		}
 		m.pin(link)
-		m.push(Event{Type: EventUserLeft, User: ann})
+		m.push(terms.Event{Type: terms.EventUserLeft, User: ann})
 		for range more {
-			m.push(Event{Type: EventRole, Role: Audience})
+			m.push(terms.Event{Type: terms.EventRole, Role: terms.Audience})
 		}
 		if len(m.events) > minCoalesce+2 {
 			t.Errorf("%d events are kept", len(m.events))
 		}
 		w := world{}
-		for i, want := range []EventType{EventUserEntered, EventUserLeft} {
+		for i, want := range []terms.EventType{terms.EventUserEntered, terms.EventUserLeft} {
 			e, err := m.next(t.Context(), link)
 			if err == nil {
 				err = w.apply(e)
@@ -284,7 +286,7 @@ func TestMailboxOfWhoResumesAgainAndAgainIsBounded(t *testing.T) {
 		}
 		m.pin(link)
 		for range 300 {
-			m.push(Event{Type: EventRole, Role: Audience})
+			m.push(terms.Event{Type: terms.EventRole, Role: terms.Audience})
 		}
 	}
 	if len(m.events) > 2*minCoalesce {
@@ -294,27 +296,29 @@ func TestMailboxOfWhoResumesAgainAndAgainIsBounded(t *testing.T) {
 
 // TestUndecodableEndsWithTheLeave: nothing of it is told of one whose entering is taken back, and none comes before the entering.
 func TestUndecodableEndsWithTheLeave(t *testing.T) {
-	of := func(user string) Event {
-		return Event{Type: EventUndecodable, Undecodable: &Undecodable{Seat: "s", User: user, Source: Camera}, On: true}
+	of := func(user string) terms.Event {
+		return terms.Event{Type: terms.EventUndecodable, Undecodable: &terms.Undecodable{Seat: "s", User: user, Source: terms.Camera}, On: true}
 	}
-	change := func(kind EventType, user string) Event { return Event{Type: kind, User: UserState{User: user}} }
-	entered := func(user string) Event { return change(EventUserEntered, user) }
-	history := []Event{
-		of("bob"), entered("ann"), of("ann"), change(EventStreams, "ann"),
-		entered("cid"), of("cid"), change(EventUserLeft, "cid"),
-		change(EventUserLeft, "bob"),
+	change := func(kind terms.EventType, user string) terms.Event {
+		return terms.Event{Type: kind, User: terms.UserState{User: user}}
 	}
-	told := func(events []Event) (l []string) {
+	entered := func(user string) terms.Event { return change(terms.EventUserEntered, user) }
+	history := []terms.Event{
+		of("bob"), entered("ann"), of("ann"), change(terms.EventStreams, "ann"),
+		entered("cid"), of("cid"), change(terms.EventUserLeft, "cid"),
+		change(terms.EventUserLeft, "bob"),
+	}
+	told := func(events []terms.Event) (l []string) {
 		for _, e := range events {
 			name := e.User.User
-			if e.Type == EventUndecodable {
+			if e.Type == terms.EventUndecodable {
 				name = e.Undecodable.User
 			}
 			l = append(l, fmt.Sprint(e.Type, " ", name))
 		}
 		return l
 	}
-	want := told([]Event{entered("ann"), of("ann"), change(EventUserLeft, "bob")})
+	want := told([]terms.Event{entered("ann"), of("ann"), change(terms.EventUserLeft, "bob")})
 	if got := told(coalesce(history)); !slices.Equal(got, want) {
 		t.Errorf("coalesced: %q, not %q", got, want)
 	}
@@ -333,7 +337,7 @@ func TestMailboxSettlesWhenExitedIsHandedOver(t *testing.T) {
 			return false
 		}
 	}
-	exited := &Event{Type: EventExited}
+	exited := &terms.Event{Type: terms.EventExited}
 	for name, tt := range map[string]struct {
 		do   func(m *mailbox)
 		told bool
@@ -348,7 +352,7 @@ func TestMailboxSettlesWhenExitedIsHandedOver(t *testing.T) {
 		if settled(m) {
 			t.Errorf("%s: settled before anything was read", name)
 		}
-		if e, err := m.next(context.Background(), 1); err != nil || e.Type != EventExited {
+		if e, err := m.next(context.Background(), 1); err != nil || e.Type != terms.EventExited {
 			t.Fatal(e, err)
 		}
 		if settled(m) {
@@ -408,7 +412,7 @@ func TestNothingIsForWhoIsLeaving(t *testing.T) {
 	enter := func(user string) *Session {
 		t.Helper()
 		s, _, err := r.Enter(t.Context(), EnterRequest{
-			Room: must(StringRoom("lobby")), User: user, Grant: Grant{Rights: AllRights()}, Signal: true,
+			Room: must(terms.StringRoom("lobby")), User: user, Grant: terms.Grant{Rights: terms.AllRights()}, Signal: true,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -425,7 +429,7 @@ func TestNothingIsForWhoIsLeaving(t *testing.T) {
 	}
 	ann.box.detach(1)
 	ann.room.depart([]*participant{ann})
-	if n := len(ann.box.events); n != 1 || ann.box.events[0].Type != EventExited {
+	if n := len(ann.box.events); n != 1 || ann.box.events[0].Type != terms.EventExited {
 		t.Errorf("ann is told %v", ann.box.events)
 	}
 }
@@ -433,9 +437,9 @@ func TestNothingIsForWhoIsLeaving(t *testing.T) {
 // TestReplacedSessionsAreForgotten: players that enter again and again leave nothing in the room.
 func TestReplacedSessionsAreForgotten(t *testing.T) {
 	r := New(Options{}, nil, nil)
-	lobby := must(StringRoom("lobby"))
+	lobby := must(terms.StringRoom("lobby"))
 	for range 3 {
-		s, _, err := r.Enter(t.Context(), EnterRequest{Room: lobby, User: "ann", Grant: Grant{Rights: AllRights()}, Signal: true})
+		s, _, err := r.Enter(t.Context(), EnterRequest{Room: lobby, User: "ann", Grant: terms.Grant{Rights: terms.AllRights()}, Signal: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -453,13 +457,13 @@ func TestReplacedSessionsAreForgotten(t *testing.T) {
 // refused.
 func TestWhoMayNotCreateEntersNoRoomBeingMade(t *testing.T) {
 	r := New(Options{}, nil, nil)
-	maker := EnterRequest{Room: must(StringRoom("lobby")), User: "ann", Grant: Grant{Rights: AllRights()}, Signal: true}
+	maker := EnterRequest{Room: must(terms.StringRoom("lobby")), User: "ann", Grant: terms.Grant{Rights: terms.AllRights()}, Signal: true}
 	if _, err := r.admit(t.Context(), r.newParticipant(maker), maker); err != nil {
 		t.Fatal(err)
 	}
 	other := maker
-	other.User, other.Grant.Rights = "bob", must(NewRights(RightEnter))
-	if _, _, err := r.Enter(t.Context(), other); !errors.Is(err, CodeNotAllowed) {
+	other.User, other.Grant.Rights = "bob", must(terms.NewRights(terms.RightEnter))
+	if _, _, err := r.Enter(t.Context(), other); !errors.Is(err, terms.CodeNotAllowed) {
 		t.Errorf("bob: %v", err)
 	}
 }
@@ -522,10 +526,10 @@ func TestMailboxWakesOnce(t *testing.T) {
 // TestSeatsAreLookedAtWhenSomebodyPerforms, or no longer does, and not for all who come and go.
 func TestSeatsAreLookedAtWhenSomebodyPerforms(t *testing.T) {
 	r := New(Options{}, nil, nil)
-	enter := func(user string, role Role) *participant {
+	enter := func(user string, role terms.Role) *participant {
 		t.Helper()
 		s, _, err := r.Enter(t.Context(), EnterRequest{
-			Room: must(StringRoom("lobby")), User: user, Role: role, Scene: Live, Grant: Grant{Rights: AllRights()}, Signal: true,
+			Room: must(terms.StringRoom("lobby")), User: user, Role: role, Scene: terms.Live, Grant: terms.Grant{Rights: terms.AllRights()}, Signal: true,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -533,29 +537,29 @@ func TestSeatsAreLookedAtWhenSomebodyPerforms(t *testing.T) {
 		s.Detached()
 		return s.p
 	}
-	host := enter("host", Anchor)
+	host := enter("host", terms.Anchor)
 	rm := host.room
 	publish := func(present, on sources) {
 		rm.mu.Lock()
 		defer rm.mu.Unlock()
 		rm.setStreamsLocked(host.m, present, on)
 	}
-	camera := sources(0).with(Camera)
+	camera := sources(0).with(terms.Camera)
 	for _, tt := range []struct {
 		what    string
 		do      func()
 		looks   int
 		onStage int
 	}{
-		{"a player comes", func() { enter("ann", Audience) }, 0, 0},
+		{"a player comes", func() { enter("ann", terms.Audience) }, 0, 0},
 		{"the host publishes", func() { publish(camera, camera) }, 1, 1},
-		{"another player comes", func() { enter("bob", Audience) }, 0, 1},
-		{"and again", func() { enter("bob", Audience) }, 0, 1},
+		{"another player comes", func() { enter("bob", terms.Audience) }, 0, 1},
+		{"and again", func() { enter("bob", terms.Audience) }, 0, 1},
 		{"and leaves", func() { rm.members["bob"].p.leave(causeExit, "") }, 0, 1},
 		{"the host mutes", func() { publish(camera, 0) }, 0, 1},
-		{"the host enters again", func() { host = enter("host", Anchor) }, 1, 0},
+		{"the host enters again", func() { host = enter("host", terms.Anchor) }, 1, 0},
 		{"and publishes", func() { publish(camera, camera) }, 1, 1},
-		{"and becomes audience", func() { host = enter("host", Audience) }, 1, 0},
+		{"and becomes audience", func() { host = enter("host", terms.Audience) }, 1, 0},
 	} {
 		tt.do()
 		if n := len(rm.media.seats); n != tt.looks {
@@ -576,27 +580,27 @@ func TestSeatsAreLookedAtWhenSomebodyPerforms(t *testing.T) {
 // TestWhatIsUndoneBeforeItWasToldIsNotTold: entering and leaving of somebody of whom the client was told nothing yet, or that it
 // left, leaves no trace; all else stays, in order.
 func TestWhatIsUndoneBeforeItWasToldIsNotTold(t *testing.T) {
-	ann := UserState{User: "ann"}
-	entered, streams, gone := Event{Type: EventUserEntered, User: ann}, Event{Type: EventStreams, User: ann}, Event{Type: EventUserLeft, User: ann}
-	bob := Event{Type: EventUserEntered, User: UserState{User: "bob"}}
-	said := Event{Type: EventMessage, User: ann, Message: &Message{}}
+	ann := terms.UserState{User: "ann"}
+	entered, streams, gone := terms.Event{Type: terms.EventUserEntered, User: ann}, terms.Event{Type: terms.EventStreams, User: ann}, terms.Event{Type: terms.EventUserLeft, User: ann}
+	bob := terms.Event{Type: terms.EventUserEntered, User: terms.UserState{User: "bob"}}
+	said := terms.Event{Type: terms.EventMessage, User: ann, Message: &terms.Message{}}
 	for _, c := range []struct {
 		name string
 		told int // of the events, before the others come
-		all  []Event
-		want []Event
+		all  []terms.Event
+		want []terms.Event
 	}{
-		{"untold", 0, []Event{bob, entered, streams, gone}, []Event{bob}},
-		{"many times", 0, []Event{entered, gone, entered, gone, bob, entered, streams, streams, gone}, []Event{bob}},
-		{"told", 1, []Event{entered, streams, gone}, []Event{entered, streams, gone}},
-		{"known before", 0, []Event{streams, gone}, []Event{streams, gone}},
-		{"known before, and back for a moment", 0, []Event{gone, entered, bob, gone}, []Event{gone, bob}},
-		{"told, and back for a moment", 1, []Event{entered, gone, entered, streams, gone}, []Event{entered, gone}},
-		{"what it said stays", 0, []Event{entered, said, gone}, []Event{said}},
+		{"untold", 0, []terms.Event{bob, entered, streams, gone}, []terms.Event{bob}},
+		{"many times", 0, []terms.Event{entered, gone, entered, gone, bob, entered, streams, streams, gone}, []terms.Event{bob}},
+		{"told", 1, []terms.Event{entered, streams, gone}, []terms.Event{entered, streams, gone}},
+		{"known before", 0, []terms.Event{streams, gone}, []terms.Event{streams, gone}},
+		{"known before, and back for a moment", 0, []terms.Event{gone, entered, bob, gone}, []terms.Event{gone, bob}},
+		{"told, and back for a moment", 1, []terms.Event{entered, gone, entered, streams, gone}, []terms.Event{entered, gone}},
+		{"what it said stays", 0, []terms.Event{entered, said, gone}, []terms.Event{said}},
 	} {
 		m := newMailbox(false)
 		m.open()
-		var got []Event
+		var got []terms.Event
 		read := func(most int) {
 			for range most {
 				e, _, ok := m.poll(1, func() {})
@@ -623,12 +627,12 @@ func TestWhatIsUndoneBeforeItWasToldIsNotTold(t *testing.T) {
 
 // TestPausedIsToldApart from what cannot be decoded, of the same seat: as a type of its own, and the latest of each.
 func TestPausedIsToldApart(t *testing.T) {
-	event := func(paused, on bool) Event {
-		x := &Undecodable{Seat: "s", User: "ann", Source: Camera, Paused: paused}
-		return Event{Type: x.event(), Undecodable: x, On: on}
+	event := func(paused, on bool) terms.Event {
+		x := &terms.Undecodable{Seat: "s", User: "ann", Source: terms.Camera, Paused: paused}
+		return terms.Event{Type: x.EventType(), Undecodable: x, On: on}
 	}
 	var got []string
-	for _, e := range coalesce([]Event{event(false, true), event(true, true), event(false, false), event(true, false), event(true, true)}) {
+	for _, e := range coalesce([]terms.Event{event(false, true), event(true, true), event(false, false), event(true, false), event(true, true)}) {
 		b, err := e.MarshalJSON()
 		if err != nil {
 			t.Fatal(err)

@@ -2,17 +2,9 @@ package session
 
 import (
 	"context"
-	"time"
-)
 
-// Mark is what a command has said of a user in a room: a ban where Until is set, or else a block. Of either kind a user has
-// one in a room at most.
-type Mark struct {
-	User  string
-	Until time.Time // the end of a ban
-	Text  string    // that who is put out because of the ban is shown
-	Block Block     // BlockNone: it was lifted
-}
+	"parlor/session/terms"
+)
 
 // Marks keep bans and blocks beyond this node: those of a room that is moved or placed anew, and bans beyond their room's
 // end. What is in force on this node does not wait for them. Its methods may be called from any goroutine; Keep and EndBlocks
@@ -20,12 +12,12 @@ type Mark struct {
 type Marks interface {
 	// Keep keeps marks of a room that is this node's, each in place of the one before. The channel is closed when that is done
 	// or, after a short while, when it has to be done later.
-	Keep(room RoomID, marks []Mark) (done <-chan struct{})
+	Keep(room terms.RoomID, marks []terms.Mark) (done <-chan struct{})
 	// Recall returns what is kept of a room that this node has claimed. Errors: node_draining where that cannot be said, or
 	// ctx's.
-	Recall(ctx context.Context, room RoomID) ([]Mark, error)
+	Recall(ctx context.Context, room terms.RoomID) ([]terms.Mark, error)
 	// EndBlocks takes that a room has ended, and its blocks with it.
-	EndBlocks(room RoomID)
+	EndBlocks(room terms.RoomID)
 }
 
 // noMarks keep nothing.
@@ -37,19 +29,19 @@ var kept = func() <-chan struct{} {
 	return c
 }()
 
-func (noMarks) Keep(RoomID, []Mark) <-chan struct{}            { return kept }
-func (noMarks) Recall(context.Context, RoomID) ([]Mark, error) { return nil, nil }
-func (noMarks) EndBlocks(RoomID)                               {}
+func (noMarks) Keep(terms.RoomID, []terms.Mark) <-chan struct{}            { return kept }
+func (noMarks) Recall(context.Context, terms.RoomID) ([]terms.Mark, error) { return nil, nil }
+func (noMarks) EndBlocks(terms.RoomID)                                     {}
 
 // claimed is a room's place on this node, with what is kept of the room.
 type claimed struct {
 	release func()
-	marks   []Mark
+	marks   []terms.Mark
 }
 
 // claim gets a room that is not here a place on this node.
 func (r *Rooms) claim(ctx context.Context, q EnterRequest) (*claimed, error) {
-	release, err := r.opts.Places.Claim(ctx, q.Room, q.Grant.Rights.Has(RightCreate))
+	release, err := r.opts.Places.Claim(ctx, q.Room, q.Grant.Rights.Has(terms.RightCreate))
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +54,7 @@ func (r *Rooms) claim(ctx context.Context, q EnterRequest) (*claimed, error) {
 }
 
 // recallLocked puts the bans in force that are kept of a room that is not here yet.
-func (r *Rooms) recallLocked(room string, marks []Mark) {
+func (r *Rooms) recallLocked(room string, marks []terms.Mark) {
 	left, now := 0, r.opts.Now()
 	for _, m := range marks {
 		b := banned{room, m.User}
@@ -81,20 +73,20 @@ func (r *Rooms) recallLocked(room string, marks []Mark) {
 }
 
 // Marks returns the bans and blocks that are in force on this node, by room; bans also of rooms that are not here any more.
-func (r *Rooms) Marks() map[RoomID][]Mark {
-	all := map[RoomID][]Mark{}
+func (r *Rooms) Marks() map[terms.RoomID][]terms.Mark {
+	all := map[terms.RoomID][]terms.Mark{}
 	r.mu.Lock()
 	now := r.opts.Now()
 	for b, ban := range r.bans {
-		if id, err := ParseRoomKey(b.room); err == nil && ban.until.After(now) {
-			all[id] = append(all[id], Mark{User: b.user, Until: ban.until, Text: ban.text})
+		if id, err := terms.ParseRoomKey(b.room); err == nil && ban.until.After(now) {
+			all[id] = append(all[id], terms.Mark{User: b.user, Until: ban.until, Text: ban.text})
 		}
 	}
 	r.mu.Unlock()
 	for _, rm := range r.list() {
 		rm.mu.Lock()
 		for user, block := range rm.blocks {
-			all[rm.id] = append(all[rm.id], Mark{User: user, Block: block})
+			all[rm.id] = append(all[rm.id], terms.Mark{User: user, Block: block})
 		}
 		rm.mu.Unlock()
 	}
@@ -104,7 +96,7 @@ func (r *Rooms) Marks() map[RoomID][]Mark {
 // Heed puts marks in force that others have written of a room while this node was cut off: who is banned is put out, and what is
 // blocked is not forwarded any more. It returns when that is true. Marks that are in force already change nothing, nor do those for which
 // stands, which is called under the lock under which Marks.Keep is, reports false: there is something newer.
-func (r *Rooms) Heed(ctx context.Context, id RoomID, marks []Mark, stands func(Mark) bool) error {
+func (r *Rooms) Heed(ctx context.Context, id terms.RoomID, marks []terms.Mark, stands func(terms.Mark) bool) error {
 	rm := r.room(id)
 	banned := r.heedBans(rm, id, marks, stands)
 	if rm == nil {
@@ -126,7 +118,7 @@ func (r *Rooms) Heed(ctx context.Context, id RoomID, marks []Mark, stands func(M
 }
 
 // heedBans puts bans in force that others have written of a room, and returns them. rm is nil where it is not here.
-func (r *Rooms) heedBans(rm *room, id RoomID, marks []Mark, stands func(Mark) bool) (banned []Mark) {
+func (r *Rooms) heedBans(rm *room, id terms.RoomID, marks []terms.Mark, stands func(terms.Mark) bool) (banned []terms.Mark) {
 	if rm != nil {
 		rm.mu.Lock()
 		defer rm.mu.Unlock()
@@ -144,7 +136,7 @@ func (r *Rooms) heedBans(rm *room, id RoomID, marks []Mark, stands func(Mark) bo
 }
 
 // heed notes a block that others have written, and returns the session that it changes, or nil.
-func (rm *room) heed(m Mark, stands func(Mark) bool) *participant {
+func (rm *room) heed(m terms.Mark, stands func(terms.Mark) bool) *participant {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
 	if !m.Until.IsZero() || !stands(m) {
@@ -161,7 +153,7 @@ func (rm *room) heed(m Mark, stands func(Mark) bool) *participant {
 }
 
 // recall puts the blocks in force that are kept of a room that nobody has entered yet.
-func (rm *room) recall(marks []Mark) {
+func (rm *room) recall(marks []terms.Mark) {
 	for _, m := range marks {
 		if m.Until.IsZero() && blockedSources[m.Block] != 0 && len(rm.blocks) < maxBlocks {
 			rm.noteBlockLocked(m.User, m.Block)
@@ -174,17 +166,4 @@ func (rm *room) endsBlocks() bool {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
 	return rm.marked && (rm.move == nil || rm.move.instead != nil)
-}
-
-// Check returns a bad_request for what no command can have said.
-func (m Mark) Check() error {
-	if err := CheckUser(m.User); err != nil {
-		return err
-	}
-	if m.Until.IsZero() {
-		if err := m.Block.Check(); err != nil {
-			return err
-		}
-	}
-	return CheckReason(m.Text)
 }

@@ -11,15 +11,16 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 // marks keep bans and blocks as a test wants them.
 type marks struct {
 	mu      sync.Mutex
 	calls   []string
-	kept    []session.Mark // what Recall returns
-	refusal error          // of Recall
-	slow    chan struct{}  // what Keep returns; nil: a closed one
+	kept    []terms.Mark  // what Recall returns
+	refusal error         // of Recall
+	slow    chan struct{} // what Keep returns; nil: a closed one
 }
 
 func (m *marks) note(what ...string) {
@@ -37,7 +38,7 @@ func (m *marks) took() []string {
 	return m.calls
 }
 
-func (m *marks) Keep(room session.RoomID, list []session.Mark) <-chan struct{} {
+func (m *marks) Keep(room terms.RoomID, list []terms.Mark) <-chan struct{} {
 	for _, k := range list {
 		if k.Until.IsZero() {
 			m.note(room.Key(), "block", k.User, string(k.Block))
@@ -53,12 +54,12 @@ func (m *marks) Keep(room session.RoomID, list []session.Mark) <-chan struct{} {
 	return done
 }
 
-func (m *marks) Recall(_ context.Context, room session.RoomID) ([]session.Mark, error) {
+func (m *marks) Recall(_ context.Context, room terms.RoomID) ([]terms.Mark, error) {
 	m.note("recall", room.Key())
 	return m.kept, m.refusal
 }
 
-func (m *marks) EndBlocks(room session.RoomID) { m.note("end", room.Key()) }
+func (m *marks) EndBlocks(room terms.RoomID) { m.note("end", room.Key()) }
 
 // TestMarksAreKept: what a command says is kept, and recalled only where the room is not here.
 func TestMarksAreKept(t *testing.T) {
@@ -77,12 +78,12 @@ func TestMarksAreKept(t *testing.T) {
 		n.expect("removing without a ban", k.took())
 		remove(time.Minute, "ann", "zoe")
 		n.expect("banning", k.took(), "s:lobby ban ann 1m0s spam", "s:lobby ban zoe 1m0s spam")
-		n.block("bob", session.BlockNone)
+		n.block("bob", terms.BlockNone)
 		n.expect("lifting what was not blocked", k.took())
-		n.block("bob", session.BlockAudio)
-		n.block("bob", session.BlockNone)
+		n.block("bob", terms.BlockAudio)
+		n.block("bob", terms.BlockNone)
 		n.expect("blocking", k.took(), "s:lobby block bob audio", "s:lobby block bob none")
-		if err := n.SetUserBlocked(context.Background(), lobby, "nobody", session.BlockBoth); code(err) != session.CodeUserNotFound {
+		if err := n.SetUserBlocked(context.Background(), lobby, "nobody", terms.BlockBoth); code(err) != terms.CodeUserNotFound {
 			t.Error(err)
 		}
 		n.expect("refused", k.took())
@@ -98,28 +99,28 @@ func TestMarksAreKept(t *testing.T) {
 func TestMarksHold(t *testing.T) {
 	k := &marks{}
 	inNode(t, session.Options{Marks: k}, func(n *node) {
-		k.kept = []session.Mark{
-			{User: "ann", Until: time.Now().Add(time.Minute), Text: "spam"}, {User: "bob", Block: session.BlockVideo},
-			{User: "cid", Block: session.BlockNone}, {User: "old", Until: time.Now().Add(-time.Second)},
+		k.kept = []terms.Mark{
+			{User: "ann", Until: time.Now().Add(time.Minute), Text: "spam"}, {User: "bob", Block: terms.BlockVideo},
+			{User: "cid", Block: terms.BlockNone}, {User: "old", Until: time.Now().Add(-time.Second)},
 		}
-		if _, _, err := n.Enter(context.Background(), n.request("ann")); code(err) != session.CodeBanned {
+		if _, _, err := n.Enter(context.Background(), n.request("ann")); code(err) != terms.CodeBanned {
 			t.Errorf("ann is banned but enters: %v", err)
 		}
 		bob := n.enter("bob")
-		if bob.entered.Block != session.BlockVideo {
+		if bob.entered.Block != terms.BlockVideo {
 			t.Errorf("bob is blocked %q", bob.entered.Block)
 		}
 		n.enter("old")
-		if cid := n.enter("cid"); cid.entered.Block != session.BlockNone {
+		if cid := n.enter("cid"); cid.entered.Block != terms.BlockNone {
 			t.Errorf("cid is blocked %q", cid.entered.Block)
 		}
 		cid := n.enter("dan")
-		from, at := bob.negotiate(map[string]session.Source{"mic": session.Mic, "cam": session.Camera}, 0, false), cid.negotiate(nil, 1, false)
+		from, at := bob.negotiate(map[string]terms.Source{"mic": terms.Mic, "cam": terms.Camera}, 0, false), cid.negotiate(nil, 1, false)
 		cid.hear("bob")
 		if flows(from, "cam", at, "v0") || !flows(from, "mic", at, "a0") {
 			t.Error("the block does not hold")
 		}
-		if _, _, err := n.Enter(context.Background(), n.request("ann")); code(err) != session.CodeBanned {
+		if _, _, err := n.Enter(context.Background(), n.request("ann")); code(err) != terms.CodeBanned {
 			t.Errorf("ann is banned but enters the room that is here: %v", err)
 		}
 		k.took()
@@ -137,13 +138,13 @@ func TestAShorterBanHolds(t *testing.T) {
 		if _, err := n.RemoveUsers(context.Background(), lobby, []string{"ann", "bob"}, "", time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		k.kept = []session.Mark{{User: "ann", Until: time.Now().Add(time.Second)}}
-		if _, _, err := n.Enter(context.Background(), n.request("ann")); code(err) != session.CodeBanned {
+		k.kept = []terms.Mark{{User: "ann", Until: time.Now().Add(time.Second)}}
+		if _, _, err := n.Enter(context.Background(), n.request("ann")); code(err) != terms.CodeBanned {
 			t.Errorf("ann: %v", err)
 		}
 		time.Sleep(time.Second)
 		n.enter("ann")
-		if _, _, err := n.Enter(context.Background(), n.request("bob")); code(err) != session.CodeBanned {
+		if _, _, err := n.Enter(context.Background(), n.request("bob")); code(err) != terms.CodeBanned {
 			t.Errorf("bob: %v", err)
 		}
 	})
@@ -154,7 +155,7 @@ func TestARoomThatIsMovedKeepsItsBlocks(t *testing.T) {
 	k := &marks{}
 	inNode(t, session.Options{Marks: k}, func(n *node) {
 		n.enter("ann")
-		n.block("ann", session.BlockBoth)
+		n.block("ann", terms.BlockBoth)
 		k.took()
 		if _, err := n.Move(context.Background(), lobby, "", func(context.Context) string { return "http://b" }); err != nil {
 			t.Fatal(err)
@@ -173,7 +174,7 @@ func TestMarksAreHeededAsTheyStand(t *testing.T) {
 		until := time.Now().Add(time.Hour)
 		var mu sync.Mutex
 		newer := map[string]bool{"cid": true}
-		stands := func(m session.Mark) bool {
+		stands := func(m terms.Mark) bool {
 			mu.Lock()
 			defer mu.Unlock()
 			return !newer[m.User]
@@ -181,8 +182,8 @@ func TestMarksAreHeededAsTheyStand(t *testing.T) {
 		release := n.wire.Hold()
 		heeded := make(chan error, 1)
 		go func() {
-			heeded <- n.Heed(context.Background(), lobby, []session.Mark{
-				{User: "ann", Until: until}, {User: "bob", Block: session.BlockBoth}, {User: "cid", Until: until},
+			heeded <- n.Heed(context.Background(), lobby, []terms.Mark{
+				{User: "ann", Until: until}, {User: "bob", Block: terms.BlockBoth}, {User: "cid", Until: until},
 			}, stands)
 		}()
 		synctest.Wait()
@@ -200,7 +201,7 @@ func TestMarksAreHeededAsTheyStand(t *testing.T) {
 			}
 		}
 		n.enter("cid")
-		if _, _, err := n.Enter(context.Background(), n.request("ann")); !errors.Is(err, session.CodeBanned) {
+		if _, _, err := n.Enter(context.Background(), n.request("ann")); !errors.Is(err, terms.CodeBanned) {
 			t.Errorf("ann may enter: %v", err)
 		}
 	})
@@ -208,9 +209,9 @@ func TestMarksAreHeededAsTheyStand(t *testing.T) {
 
 // TestNobodyEntersWhereMarksAreNotKnown, and the room's place is given up.
 func TestNobodyEntersWhereMarksAreNotKnown(t *testing.T) {
-	p, k := &places{}, &marks{refusal: session.Errorf(session.CodeNodeDraining, "", "try again")}
+	p, k := &places{}, &marks{refusal: terms.Errorf(terms.CodeNodeDraining, "", "try again")}
 	inNode(t, session.Options{Places: p, Marks: k}, func(n *node) {
-		if _, _, err := n.Enter(context.Background(), n.request("ann")); code(err) != session.CodeNodeDraining {
+		if _, _, err := n.Enter(context.Background(), n.request("ann")); code(err) != terms.CodeNodeDraining {
 			t.Errorf("%v", err)
 		}
 		if p.holds != 0 {
@@ -229,7 +230,7 @@ func TestKeepingComesAfterTheEffect(t *testing.T) {
 		ann, bob := n.enter("ann"), n.enter("bob")
 		x := n.removing(time.Minute, "ann")
 		blocked := make(chan error, 1)
-		go func() { blocked <- n.SetUserBlocked(context.Background(), lobby, "bob", session.BlockAudio) }()
+		go func() { blocked <- n.SetUserBlocked(context.Background(), lobby, "bob", terms.BlockAudio) }()
 		synctest.Wait()
 		ann.isOut()
 		n.expect("bob saw", bob.saw(), "user_left ann 2", "blocked audio")

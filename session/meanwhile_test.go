@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 // The tests of this file hold the wire, so that a leaving stays between its second and its third step while something
@@ -16,7 +17,7 @@ import (
 // entry is an Enter under way.
 type entry struct {
 	s   *session.Session
-	e   session.Entered
+	e   terms.Entered
 	err error
 	end chan struct{}
 }
@@ -65,7 +66,7 @@ func TestBannedWhileBeingReplaced(t *testing.T) {
 		release()
 		<-again.end
 		<-command.end
-		if code(again.err) != session.CodeBanned {
+		if code(again.err) != terms.CodeBanned {
 			t.Errorf("the newer session: %v", again.err)
 		}
 		if command.err != nil || !command.results[0].Removed {
@@ -165,14 +166,14 @@ func TestEnteringWhileTheRoomIsBeingDismissed(t *testing.T) {
 // TestAnchorsPlaceIsKeptWhileBeingReplaced: the last place goes to who came first.
 func TestAnchorsPlaceIsKeptWhileBeingReplaced(t *testing.T) {
 	inNode(t, session.Options{Limits: session.Limits{LiveAnchors: 1}}, func(n *node) {
-		n.enter("ann", live(session.Audience)).negotiate(nil, 1, false)
+		n.enter("ann", live(terms.Audience)).negotiate(nil, 1, false)
 		release := n.wire.Hold()
-		ann := n.entering("ann", live(session.Anchor))
-		bob := n.entering("bob", live(session.Anchor))
+		ann := n.entering("ann", live(terms.Anchor))
+		bob := n.entering("bob", live(terms.Anchor))
 		release()
 		<-ann.end
 		<-bob.end
-		if ann.err != nil || code(bob.err) != session.CodePublisherLimit {
+		if ann.err != nil || code(bob.err) != terms.CodePublisherLimit {
 			t.Errorf("ann: %v, bob: %v", ann.err, bob.err)
 		}
 	})
@@ -189,10 +190,10 @@ func TestPublishersPlaceIsKeptWhileBeingReplaced(t *testing.T) {
 		release()
 		<-ann.end
 		<-bob.end
-		if ann.err != nil || code(bob.err) != session.CodePublisherLimit {
+		if ann.err != nil || code(bob.err) != terms.CodePublisherLimit {
 			t.Fatalf("ann: %v, bob: %v", ann.err, bob.err)
 		}
-		if bob = n.entering("bob", publishes); code(bob.err) != session.CodePublisherLimit {
+		if bob = n.entering("bob", publishes); code(bob.err) != terms.CodePublisherLimit {
 			t.Errorf("before ann has negotiated, bob: %v", bob.err)
 		}
 		n.client(ann.s, ann.e).publishMic(0)

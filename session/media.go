@@ -11,6 +11,7 @@ import (
 
 	"parlor/packet"
 	"parlor/router"
+	"parlor/session/terms"
 	"parlor/tracing"
 	"parlor/transport"
 	"parlor/transport/negotiate"
@@ -29,10 +30,10 @@ type media struct {
 	seats     []*seat                // in the order of the last negotiation
 	auto      *autoSeats             // nil: the client says who sits where
 
-	undecodable map[string]*Undecodable // what cannot be sent, as the client has been told, by MID; nil: nothing ever
-	logged      []Formats               // of it, pairs that are in the log
+	undecodable map[string]*terms.Undecodable // what cannot be sent, as the client has been told, by MID; nil: nothing ever
+	logged      []Formats                     // of it, pairs that are in the log
 
-	layers map[Source]map[string]bool // which layers are to be sent, by RID, as the client knows or is being told; nothing: all
+	layers map[terms.Source]map[string]bool // which layers are to be sent, by RID, as the client knows or is being told; nothing: all
 
 	heard   atomic.Pointer[Peer] // peer, for lastHeard
 	expects float64              // bit/s that the network to the next peer is expected to carry; 0: nothing is known
@@ -43,7 +44,7 @@ type media struct {
 // OfferPlan is a client's offer and what its sections are for. It states the whole: what is not named is not in use.
 type OfferPlan struct {
 	SDP     string
-	Publish map[string]Source // by MID: every sending section in use
+	Publish map[string]terms.Source // by MID: every sending section in use
 	Seats   []SeatPlan
 	New     bool // the offer is of another PeerConnection than the one before
 	Player  bool // the client only receives: sections for both directions are seats
@@ -71,7 +72,7 @@ func (s *Session) Negotiate(ctx context.Context, plan OfferPlan) (answer string,
 	}
 	offer, err := parse(plan.SDP)
 	if err != nil {
-		return "", Errorf(CodeBadRequest, "sdp", "%s", err)
+		return "", terms.Errorf(terms.CodeBadRequest, "sdp", "%s", err)
 	}
 	if err := plan.check(offer, s.p.rooms.opts.Limits.Seats); err != nil {
 		return "", err
@@ -82,7 +83,7 @@ func (s *Session) Negotiate(ctx context.Context, plan OfferPlan) (answer string,
 // check compares the plan with the offer.
 func (plan OfferPlan) check(offer *negotiate.Offer, maxSeats int) error {
 	if len(plan.Seats) > maxSeats {
-		return Errorf(CodeBadRequest, "seats", "%d seats are more than the %d allowed", len(plan.Seats), maxSeats)
+		return terms.Errorf(terms.CodeBadRequest, "seats", "%d seats are more than the %d allowed", len(plan.Seats), maxSeats)
 	}
 	sections := map[string]negotiate.OfferedSection{}
 	for _, s := range offer.Sections() {
@@ -93,13 +94,13 @@ func (plan OfferPlan) check(offer *negotiate.Offer, maxSeats int) error {
 		s, ok := sections[mid]
 		switch {
 		case !ok:
-			return Errorf(CodeBadRequest, field, "the offer has no unused section with mid %.32q", mid)
+			return terms.Errorf(terms.CodeBadRequest, field, "the offer has no unused section with mid %.32q", mid)
 		case s.Kind != kind:
-			return Errorf(CodeBadRequest, field, "section %.32q is %s, not %s", mid, s.Kind, kind)
+			return terms.Errorf(terms.CodeBadRequest, field, "section %.32q is %s, not %s", mid, s.Kind, kind)
 		case s.Publish != publish && publish:
-			return Errorf(CodeBadRequest, field, "section %.32q does not send", mid)
+			return terms.Errorf(terms.CodeBadRequest, field, "section %.32q does not send", mid)
 		case s.Publish != publish:
-			return Errorf(CodeBadRequest, field, "section %.32q does not receive", mid)
+			return terms.Errorf(terms.CodeBadRequest, field, "section %.32q does not receive", mid)
 		}
 		delete(sections, mid)
 		return nil
@@ -115,8 +116,8 @@ type takeSection func(field, mid string, kind packet.Kind, publish bool) error
 func (plan OfferPlan) checkPublish(take takeSection) error {
 	var seen sources
 	for mid, s := range plan.Publish {
-		if s == NoSource || s > ScreenAudio || seen.has(s) {
-			return Errorf(CodeBadRequest, "publish", "section %.32q has no source of its own", mid)
+		if s == terms.NoSource || s > terms.ScreenAudio || seen.has(s) {
+			return terms.Errorf(terms.CodeBadRequest, "publish", "section %.32q has no source of its own", mid)
 		}
 		seen = seen.with(s)
 		if err := take("publish", mid, kindOf(s), true); err != nil {
@@ -130,7 +131,7 @@ func (plan OfferPlan) checkSeats(take takeSection) error {
 	ids := map[string]bool{}
 	for _, s := range plan.Seats {
 		if s.ID == "" || len(s.ID) > 64 || ids[s.ID] || s.Video == "" && s.Audio == "" {
-			return Errorf(CodeBadRequest, "seats", "a seat has an id of its own of 1 to 64 bytes and a section")
+			return terms.Errorf(terms.CodeBadRequest, "seats", "a seat has an id of its own of 1 to 64 bytes and a section")
 		}
 		ids[s.ID] = true
 		if s.Video != "" {
@@ -215,9 +216,9 @@ func (p *participant) newPeer(rm *room, r *router.Room) (Peer, error) {
 	peer, err := p.rooms.transport.NewPeer(PeerOptions{Inbox: r, Writer: rm.media.writer, Events: peerEvents{p, new(atomic.Bool)}})
 	switch {
 	case errors.Is(err, transport.ErrTooManyPeers):
-		return nil, Errorf(CodeRoomFull, "", "the node has no place for another media connection")
+		return nil, terms.Errorf(terms.CodeRoomFull, "", "the node has no place for another media connection")
 	case errors.Is(err, transport.ErrClosed):
-		return nil, Errorf(CodeNodeDraining, "", "this node is shutting down")
+		return nil, terms.Errorf(terms.CodeNodeDraining, "", "this node is shutting down")
 	case err != nil:
 		return nil, fmt.Errorf("making a transport connection: %w", err)
 	}
@@ -248,7 +249,7 @@ func (m *media) hasPeer() bool {
 }
 
 // updateLocked tells the router what was negotiated. What was muted stays so.
-func (p *participant) updateLocked(r *router.Room, sections []packet.Section, plan map[string]Source) error {
+func (p *participant) updateLocked(r *router.Room, sections []packet.Section, plan map[string]terms.Source) error {
 	m := &p.media
 	publish := make(map[string]router.Source, len(plan))
 	var published sources
@@ -258,7 +259,7 @@ func (p *participant) updateLocked(r *router.Room, sections []packet.Section, pl
 	}
 	blocked := p.blocked()
 	err := error(nil)
-	(published & blocked).each(func(s Source) { err = errors.Join(err, p.forwardLocked(s, false)) }) // before there is a track
+	(published & blocked).each(func(s terms.Source) { err = errors.Join(err, p.forwardLocked(s, false)) }) // before there is a track
 	if err = errors.Join(err, r.Update(m.peer.ID(), sections, publish)); err != nil {
 		return err
 	}
@@ -277,11 +278,11 @@ func negotiateError(err error) error {
 	var bad *negotiate.Error
 	switch {
 	case errors.As(err, &bad):
-		return Errorf(CodeBadRequest, "sdp", "%s", bad)
+		return terms.Errorf(terms.CodeBadRequest, "sdp", "%s", bad)
 	case errors.Is(err, transport.ErrOtherClient):
-		return Errorf(CodeBadRequest, "fresh", "the offer is of another PeerConnection than the one before, which it has to say")
+		return terms.Errorf(terms.CodeBadRequest, "fresh", "the offer is of another PeerConnection than the one before, which it has to say")
 	case errors.Is(err, transport.ErrClosed):
-		return Errorf(CodeBadRequest, "fresh", "the transport connection is closed; only a new PeerConnection can be offered")
+		return terms.Errorf(terms.CodeBadRequest, "fresh", "the transport connection is closed; only a new PeerConnection can be offered")
 	}
 	return fmt.Errorf("answering the offer: %w", err)
 }
@@ -333,7 +334,7 @@ func (s *Session) RestartICE(ufrag, pwd string) (fragment string, err error) {
 	case m.closed:
 		return "", errGone()
 	case m.peer == nil:
-		return "", Errorf(CodeBadRequest, "ice-ufrag", "nothing was negotiated yet")
+		return "", terms.Errorf(terms.CodeBadRequest, "ice-ufrag", "nothing was negotiated yet")
 	}
 	fragment, err = m.peer.RestartICE(ufrag, pwd)
 	if errors.Is(err, transport.ErrClosed) {

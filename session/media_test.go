@@ -8,13 +8,14 @@ import (
 
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 	"parlor/transport"
 )
 
 func TestMuteStopsPackets(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
-		annPeer := ann.negotiate(map[string]session.Source{"mic": session.Mic, "cam": session.Camera}, 0, false)
+		annPeer := ann.negotiate(map[string]terms.Source{"mic": terms.Mic, "cam": terms.Camera}, 0, false)
 		bobPeer := bob.negotiate(nil, 1, false)
 		bob.hear("ann")
 		if !flows(annPeer, "mic", bobPeer, "a0") || !flows(annPeer, "cam", bobPeer, "v0") {
@@ -22,7 +23,7 @@ func TestMuteStopsPackets(t *testing.T) {
 		}
 		bob.saw()
 		n.feed.take()
-		if err := ann.SetPublishing(session.Camera, false); err != nil {
+		if err := ann.SetPublishing(terms.Camera, false); err != nil {
 			t.Fatal(err)
 		}
 		n.expect("bob", bob.saw(), "streams ann camera=false,mic=true")
@@ -31,22 +32,22 @@ func TestMuteStopsPackets(t *testing.T) {
 		}
 		// A mute outlives a new offer, and a new connection.
 		for _, fresh := range []bool{false, true} {
-			annPeer = ann.negotiate(map[string]session.Source{"mic": session.Mic, "cam": session.Camera}, 0, fresh)
+			annPeer = ann.negotiate(map[string]terms.Source{"mic": terms.Mic, "cam": terms.Camera}, 0, fresh)
 			if flows(annPeer, "cam", bobPeer, "v0") {
 				t.Errorf("the camera is on after an offer (fresh=%t)", fresh)
 			}
 		}
-		if err := ann.SetPublishing(session.Camera, true); err != nil {
+		if err := ann.SetPublishing(terms.Camera, true); err != nil {
 			t.Fatal(err)
 		}
 		n.expect("bob", bob.saw(), "streams ann camera=true,mic=true")
 		if !flows(annPeer, "cam", bobPeer, "v0") {
 			t.Error("the camera stays off")
 		}
-		ann.negotiate(map[string]session.Source{"mic": session.Mic}, 0, true)
+		ann.negotiate(map[string]terms.Source{"mic": terms.Mic}, 0, true)
 		n.expect("bob", bob.saw(), "streams ann mic=true")
 		n.expect("feed", n.feed.take(), "202 ann", "201 ann", "202 ann")
-		if err := ann.SetPublishing(session.Camera, true); code(err) != session.CodeBadRequest {
+		if err := ann.SetPublishing(terms.Camera, true); code(err) != terms.CodeBadRequest {
 			t.Errorf("a source that was not negotiated: %v", err)
 		}
 	})
@@ -60,7 +61,7 @@ func TestNewConnectionInOldSession(t *testing.T) {
 		bob.hear("ann")
 		ann.hear("bob")
 		bob.saw()
-		fresh := ann.negotiate(map[string]session.Source{"m2": session.Mic}, 1, true)
+		fresh := ann.negotiate(map[string]terms.Source{"m2": terms.Mic}, 1, true)
 		if !annPeer.Closed() || flows(annPeer, "mic", bobPeer, "a0") {
 			t.Error("the old connection lives on")
 		}
@@ -80,7 +81,7 @@ func TestBadOfferLeavesThingsAsTheyWere(t *testing.T) {
 		annPeer, bobPeer := ann.publishMic(1), bob.publishMic(1)
 		bob.hear("ann")
 		bob.saw()
-		mic := map[string]session.Source{"mic": session.Mic}
+		mic := map[string]terms.Source{"mic": terms.Mic}
 		change := func(f func(*session.OfferPlan)) session.OfferPlan {
 			p := plan(mic, 1, false)
 			f(&p)
@@ -94,11 +95,11 @@ func TestBadOfferLeavesThingsAsTheyWere(t *testing.T) {
 			"cut SDP":            {change(func(p *session.OfferPlan) { p.SDP = p.SDP[:100] }), "sdp"},
 			"bad fingerprint":    {change(func(p *session.OfferPlan) { p.SDP = strings.ReplaceAll(p.SDP, "34:B4", "34") }), "sdp"},
 			"bad, new":           {change(func(p *session.OfferPlan) { p.SDP, p.New = strings.ReplaceAll(p.SDP, "34:B4", "34"), true }), "sdp"},
-			"unknown mid":        {change(func(p *session.OfferPlan) { p.Publish = map[string]session.Source{"nope": session.Mic} }), "publish"},
-			"receiving section":  {change(func(p *session.OfferPlan) { p.Publish = map[string]session.Source{"a0": session.Mic} }), "publish"},
-			"wrong kind":         {change(func(p *session.OfferPlan) { p.Publish = map[string]session.Source{"mic": session.Camera} }), "publish"},
-			"no source":          {change(func(p *session.OfferPlan) { p.Publish = map[string]session.Source{"mic": 0} }), "publish"},
-			"no such source":     {change(func(p *session.OfferPlan) { p.Publish = map[string]session.Source{"mic": 99} }), "publish"},
+			"unknown mid":        {change(func(p *session.OfferPlan) { p.Publish = map[string]terms.Source{"nope": terms.Mic} }), "publish"},
+			"receiving section":  {change(func(p *session.OfferPlan) { p.Publish = map[string]terms.Source{"a0": terms.Mic} }), "publish"},
+			"wrong kind":         {change(func(p *session.OfferPlan) { p.Publish = map[string]terms.Source{"mic": terms.Camera} }), "publish"},
+			"no source":          {change(func(p *session.OfferPlan) { p.Publish = map[string]terms.Source{"mic": 0} }), "publish"},
+			"no such source":     {change(func(p *session.OfferPlan) { p.Publish = map[string]terms.Source{"mic": 99} }), "publish"},
 			"seat unknown mid":   {change(func(p *session.OfferPlan) { p.Seats[0].Video = "nope" }), "seats"},
 			"seat sends":         {change(func(p *session.OfferPlan) { p.Publish, p.Seats[0].Audio = nil, "mic" }), "seats"},
 			"seat without id":    {change(func(p *session.OfferPlan) { p.Seats[0].ID = "" }), "seats"},
@@ -108,16 +109,16 @@ func TestBadOfferLeavesThingsAsTheyWere(t *testing.T) {
 			"more seats allowed": {plan(mic, 3, false), "seats"},
 		} {
 			_, err := ann.Negotiate(n.t.Context(), tt.plan)
-			if e := session.AsError(err); err == nil || e.Code != session.CodeBadRequest || e.Field != tt.field {
+			if e := terms.AsError(err); err == nil || e.Code != terms.CodeBadRequest || e.Field != tt.field {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		n.wire.FailPeers(errors.New("no sockets"))
-		if _, err := ann.Negotiate(n.t.Context(), plan(mic, 1, true)); code(err) != session.CodeInternal {
+		if _, err := ann.Negotiate(n.t.Context(), plan(mic, 1, true)); code(err) != terms.CodeInternal {
 			t.Errorf("no new connection can be made: %v", err)
 		}
-		for wire, want := range map[error]session.Code{
-			transport.ErrTooManyPeers: session.CodeRoomFull, transport.ErrClosed: session.CodeNodeDraining,
+		for wire, want := range map[error]terms.Code{
+			transport.ErrTooManyPeers: terms.CodeRoomFull, transport.ErrClosed: terms.CodeNodeDraining,
 		} {
 			n.wire.FailPeers(wire)
 			if _, err := ann.Negotiate(n.t.Context(), plan(mic, 1, true)); code(err) != want {
@@ -127,7 +128,7 @@ func TestBadOfferLeavesThingsAsTheyWere(t *testing.T) {
 		for _, wire := range []error{transport.ErrOtherClient, transport.ErrClosed} {
 			n.wire.FailNegotiations(wire)
 			_, err := ann.Negotiate(n.t.Context(), plan(mic, 1, false))
-			if e := session.AsError(err); err == nil || e.Code != session.CodeBadRequest || e.Field != "fresh" {
+			if e := terms.AsError(err); err == nil || e.Code != terms.CodeBadRequest || e.Field != "fresh" {
 				t.Errorf("%v: %v", wire, err)
 			}
 		}
@@ -144,15 +145,15 @@ func TestBadOfferLeavesThingsAsTheyWere(t *testing.T) {
 
 // TestRightsAreCheckedWhenUsed: each without the one right that it needs.
 func TestRightsAreCheckedWhenUsed(t *testing.T) {
-	sources := map[session.Source][2]session.Right{
-		session.Camera:      {session.RightSendVideo, session.RightRecvVideo},
-		session.Mic:         {session.RightSendAudio, session.RightRecvAudio},
-		session.Screen:      {session.RightSendScreen, session.RightRecvScreen},
-		session.ScreenAudio: {session.RightSendScreen, session.RightRecvScreen},
+	sources := map[terms.Source][2]terms.Right{
+		terms.Camera:      {terms.RightSendVideo, terms.RightRecvVideo},
+		terms.Mic:         {terms.RightSendAudio, terms.RightRecvAudio},
+		terms.Screen:      {terms.RightSendScreen, terms.RightRecvScreen},
+		terms.ScreenAudio: {terms.RightSendScreen, terms.RightRecvScreen},
 	}
-	all := session.MemberRights().List()
-	without := func(no session.Right) func(*session.EnterRequest) {
-		var l []session.Right
+	all := terms.MemberRights().List()
+	without := func(no terms.Right) func(*session.EnterRequest) {
+		var l []terms.Right
 		for _, r := range all {
 			if r != no {
 				l = append(l, r)
@@ -163,20 +164,20 @@ func TestRightsAreCheckedWhenUsed(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		other := n.enter("other")
 		for s, need := range sources {
-			p := plan(map[string]session.Source{"x": s}, 0, false)
+			p := plan(map[string]terms.Source{"x": s}, 0, false)
 			may, mayNot := n.enter("may"), n.enter("not", without(need[0]))
 			if _, err := may.Negotiate(n.t.Context(), p); err != nil {
 				t.Errorf("%s with %s: %v", s, need[0], err)
 			}
 			other.saw()
-			if _, err := mayNot.Negotiate(n.t.Context(), p); code(err) != session.CodeNotAllowed {
+			if _, err := mayNot.Negotiate(n.t.Context(), p); code(err) != terms.CodeNotAllowed {
 				t.Errorf("%s without %s: %v", s, need[0], err)
 			}
 			n.expect("other", other.saw())
 
 			q := session.SeatRequest{Seat: "seat0", User: "other", Video: s}
 			if !s.IsVideo() {
-				q.Video, q.Audio = session.NoSource, s
+				q.Video, q.Audio = terms.NoSource, s
 			}
 			may, mayNot = n.enter("may"), n.enter("not", without(need[1]))
 			may.negotiate(nil, 1, false)
@@ -184,7 +185,7 @@ func TestRightsAreCheckedWhenUsed(t *testing.T) {
 			if err := may.SetSeat(q); err != nil {
 				t.Errorf("%s with %s: %v", s, need[1], err)
 			}
-			if err := mayNot.SetSeat(q); code(err) != session.CodeNotAllowed {
+			if err := mayNot.SetSeat(q); code(err) != terms.CodeNotAllowed {
 				t.Errorf("%s without %s: %v", s, need[1], err)
 			}
 			other.saw()
@@ -199,13 +200,13 @@ func TestSetSeatRefuses(t *testing.T) {
 		ann.negotiate(nil, 1, false)
 		for name, tt := range map[string]struct {
 			q    session.SeatRequest
-			code session.Code
+			code terms.Code
 		}{
-			"no such seat": {session.SeatRequest{Seat: "x"}, session.CodeBadRequest},
-			"no such user": {session.SeatRequest{Seat: "seat0", User: "zoe"}, session.CodeUserNotFound},
-			"oneself":      {session.SeatRequest{Seat: "seat0", User: "ann"}, session.CodeUserNotFound},
-			"mic as video": {session.SeatRequest{Seat: "seat0", User: "bob", Video: session.Mic}, session.CodeBadRequest},
-			"cam as audio": {session.SeatRequest{Seat: "seat0", User: "bob", Audio: session.Camera}, session.CodeBadRequest},
+			"no such seat": {session.SeatRequest{Seat: "x"}, terms.CodeBadRequest},
+			"no such user": {session.SeatRequest{Seat: "seat0", User: "zoe"}, terms.CodeUserNotFound},
+			"oneself":      {session.SeatRequest{Seat: "seat0", User: "ann"}, terms.CodeUserNotFound},
+			"mic as video": {session.SeatRequest{Seat: "seat0", User: "bob", Video: terms.Mic}, terms.CodeBadRequest},
+			"cam as audio": {session.SeatRequest{Seat: "seat0", User: "bob", Audio: terms.Camera}, terms.CodeBadRequest},
 		} {
 			if err := ann.SetSeat(tt.q); code(err) != tt.code {
 				t.Errorf("%s: %v", name, err)
@@ -252,10 +253,10 @@ func TestRouterIsToldChangesOnly(t *testing.T) {
 		bob.hear("ann")
 		calls("the same again: update, ready", 2, func() { bob.publishMic(8) })
 		calls("the same in the seat", 0, func() { bob.hear("ann") })
-		if err := bob.SetPublishing(session.Mic, false); err != nil {
+		if err := bob.SetPublishing(terms.Mic, false); err != nil {
 			t.Fatal(err)
 		}
-		calls("muted already", 0, func() { _ = bob.SetPublishing(session.Mic, false) })
+		calls("muted already", 0, func() { _ = bob.SetPublishing(terms.Mic, false) })
 	})
 }
 
@@ -291,11 +292,11 @@ func TestSectionsWithoutSeatReceiveNothing(t *testing.T) {
 // TestAutoSeats: the anchors in the order in which they entered, later ones in seats that fall free.
 func TestAutoSeats(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
-		viewer := n.enter("viewer", live(session.Audience))
+		viewer := n.enter("viewer", live(terms.Audience))
 		peer := viewer.negotiate(nil, 2, false)
 		users, peers := map[string]*client{}, map[string]*fakewire.Peer{}
 		for _, u := range []string{"a", "b", "c"} {
-			users[u] = n.enter(u, live(session.Anchor))
+			users[u] = n.enter(u, live(terms.Anchor))
 		}
 		for _, u := range []string{"c", "b", "a"} { // c publishes first, a entered first
 			peers[u] = users[u].publishMic(0)
@@ -318,7 +319,7 @@ func TestAutoSeats(t *testing.T) {
 		_ = users["a"].Exit(n.t.Context())
 		delete(peers, "a")
 		expect("a left", map[string]string{"a0": "c", "a1": "b"})
-		users["d"] = n.enter("d", live(session.Anchor))
+		users["d"] = n.enter("d", live(terms.Anchor))
 		peers["d"] = users["d"].publishMic(0)
 		expect("d came", map[string]string{"a0": "c", "a1": "b"})
 		users["b"].negotiate(nil, 1, false)
@@ -334,7 +335,7 @@ func TestAutoSeats(t *testing.T) {
 func TestRestartICE(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann := n.enter("ann")
-		if _, err := ann.RestartICE("u", "p"); code(err) != session.CodeBadRequest {
+		if _, err := ann.RestartICE("u", "p"); code(err) != terms.CodeBadRequest {
 			t.Errorf("before the first offer: %v", err)
 		}
 		ann.publishMic(0)

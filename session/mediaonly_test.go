@@ -9,6 +9,7 @@ import (
 
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 )
 
 // encoder enters as a WHIP client does, with a camera whose packets come.
@@ -22,7 +23,7 @@ func (n *node) encoder(user string, change ...func(*session.EnterRequest)) (*ses
 	if err != nil {
 		n.t.Fatalf("%s enters: %v", user, err)
 	}
-	if _, err := s.Negotiate(context.Background(), plan(map[string]session.Source{"cam": session.Camera}, 0, false)); err != nil {
+	if _, err := s.Negotiate(context.Background(), plan(map[string]terms.Source{"cam": terms.Camera}, 0, false)); err != nil {
 		n.t.Fatalf("%s negotiates: %v", user, err)
 	}
 	p := n.wire.Last()
@@ -86,12 +87,12 @@ func TestMediaOnlyIsOutAfterThirtySeconds(t *testing.T) {
 // TestEncoderThatNeverSendsHoldsNothingForLonger: not even the place of a publisher.
 func TestEncoderThatNeverSendsHoldsNothingForLonger(t *testing.T) {
 	inNode(t, session.Options{Limits: session.Limits{CallPublishers: 1, LiveAnchors: 1}}, func(n *node) {
-		for _, change := range []func(*session.EnterRequest){func(*session.EnterRequest) {}, live(session.Anchor)} {
+		for _, change := range []func(*session.EnterRequest){func(*session.EnterRequest) {}, live(terms.Anchor)} {
 			n.encoder("first", change)
 			q := session.EnterRequest{Room: lobby, User: "second", Grant: granted, Publish: true}
 			change(&q)
 			runs(29 * time.Second)
-			if _, _, err := n.Enter(context.Background(), q); code(err) != session.CodePublisherLimit {
+			if _, _, err := n.Enter(context.Background(), q); code(err) != terms.CodePublisherLimit {
 				t.Fatalf("the place is taken: %v", err)
 			}
 			runs(3 * time.Second)

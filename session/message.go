@@ -8,14 +8,8 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"parlor/session/terms"
 	"parlor/transport"
-)
-
-// Bounds of custom messages. Those of one user are fixed by clients that exist.
-const (
-	MaxCmdID        = 10
-	MaxMessage      = 1000 // bytes of one message
-	MaxMessageUsers = 10   // whom a command names
 )
 
 // maxDeliveries is how many messages per second the users of one room may have delivered, receivers counted one by one. A
@@ -23,33 +17,12 @@ const (
 // lowering it refuses messages in smaller ones.
 const maxDeliveries = 200_000
 
-// Message is a custom message between users, whose meaning is the application's affair.
-type Message struct {
-	CmdID    int    // 1–10: which of the application's kinds
-	Data     []byte // at most 1000 bytes; read-only once it is handed over
-	Reliable bool   // and in order among the sender's; otherwise it is lost rather than late
-	// Number rises from message to message of a session, for those that are sent again when their answer is lost: one that was
-	// sent before is not sent again. 0: none.
-	Number uint64
-}
-
-// check returns a bad_request for a message that cannot be sent.
-func (m Message) check() error {
-	switch {
-	case m.CmdID < 1 || m.CmdID > MaxCmdID:
-		return Errorf(CodeBadRequest, "cmdId", "a cmdId is 1 to %d, not %d", MaxCmdID, m.CmdID)
-	case len(m.Data) > MaxMessage:
-		return Errorf(CodeBadRequest, "data", "a message has at most %d bytes, this one has %d", MaxMessage, len(m.Data))
-	}
-	return nil
-}
-
 // SendMessage gives a message of the user to everybody else in the room, in a live room of the audience too, which is
 // announced to nobody but names itself by what it says. It does not wait for them; who does not keep up loses it. Errors:
 // bad_request, not_allowed, message_limit, user_not_found; then nobody gets it.
-func (s *Session) SendMessage(m Message) error { return s.p.sendMessage(m) }
+func (s *Session) SendMessage(m terms.Message) error { return s.p.sendMessage(m) }
 
-func (p *participant) sendMessage(m Message) error {
+func (p *participant) sendMessage(m terms.Message) error {
 	// Whoever takes p out of the room waits for this (stop), so that nothing of it comes later.
 	p.sending.Lock()
 	defer p.sending.Unlock()
@@ -68,11 +41,11 @@ func (p *participant) sendMessage(m Message) error {
 }
 
 // admitMessage checks a message and returns who is to get it.
-func (p *participant) admitMessage(m Message) ([]*participant, error) {
-	if err := m.check(); err != nil {
+func (p *participant) admitMessage(m terms.Message) ([]*participant, error) {
+	if err := m.Check(); err != nil {
 		return nil, err
 	}
-	if err := p.granted().need(RightSendMessage, "message"); err != nil {
+	if err := p.granted().Need(terms.RightSendMessage, "message"); err != nil {
 		return nil, err
 	}
 	rm := p.room
@@ -86,11 +59,11 @@ func (p *participant) admitMessage(m Message) ([]*participant, error) {
 		p.m.quota = new(quota)
 	}
 	if !p.m.quota.allows(now, len(m.Data)) {
-		return nil, Errorf(CodeMessageLimit, "message", "a user sends at most %d messages and %d bytes a second", quotaMessages, quotaBytes)
+		return nil, terms.Errorf(terms.CodeMessageLimit, "message", "a user sends at most %d messages and %d bytes a second", quotaMessages, quotaBytes)
 	}
 	to := rm.hearersLocked(func(o *member) bool { return o != p.m })
 	if !rm.affordsLocked(now, len(to)) {
-		return nil, Errorf(CodeMessageLimit, "message", "too many messages in this room at the moment")
+		return nil, terms.Errorf(terms.CodeMessageLimit, "message", "too many messages in this room at the moment")
 	}
 	p.m.quota.take(now, len(m.Data))
 	return to, nil
@@ -119,20 +92,20 @@ func (rm *room) hearersLocked(which func(*member) bool) []*participant {
 // many it was handed, or for whom it is kept until they are connected again, and how many of those meant were missed: not in
 // the room, without a way to be reached, or not keeping up. The limits per second are not for it. Errors: bad_request,
 // room_not_found, or ctx's.
-func (r *Rooms) SendMessage(ctx context.Context, id RoomID, users []string, m Message) (delivered, missed int, err error) {
+func (r *Rooms) SendMessage(ctx context.Context, id terms.RoomID, users []string, m terms.Message) (delivered, missed int, err error) {
 	if err := errors.Join(ctx.Err(), checkCommandMessage(id, users, m)); err != nil {
 		return 0, 0, err
 	}
 	rm := r.room(id)
 	if rm == nil {
-		return 0, 0, Errorf(CodeRoomNotFound, "room", "there is no such room")
+		return 0, 0, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
 	}
 	rm.mu.Lock()
 	none := rm.closed || rm.created.IsZero()
 	to := rm.hearersLocked(func(m *member) bool { return users == nil || slices.Contains(users, m.user) })
 	rm.mu.Unlock()
 	if none {
-		return 0, 0, Errorf(CodeRoomNotFound, "room", "there is no such room")
+		return 0, 0, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
 	}
 	meant := len(to)
 	if users != nil {
@@ -144,36 +117,36 @@ func (r *Rooms) SendMessage(ctx context.Context, id RoomID, users []string, m Me
 	return delivered, meant - delivered, nil
 }
 
-func checkCommandMessage(id RoomID, users []string, m Message) error {
-	if err := id.check(); err != nil {
+func checkCommandMessage(id terms.RoomID, users []string, m terms.Message) error {
+	if err := id.Check(); err != nil {
 		return err
 	}
-	if users != nil && (len(users) < 1 || len(users) > MaxMessageUsers) {
-		return Errorf(CodeBadRequest, "users", "a message is to 1 to %d users or to all, not to %d", MaxMessageUsers, len(users))
+	if users != nil && (len(users) < 1 || len(users) > terms.MaxMessageUsers) {
+		return terms.Errorf(terms.CodeBadRequest, "users", "a message is to 1 to %d users or to all, not to %d", terms.MaxMessageUsers, len(users))
 	}
 	for _, u := range users {
-		if err := CheckUser(u); err != nil {
-			return Errorf(CodeBadRequest, "users", "%s", AsError(err).Text)
+		if err := terms.CheckUser(u); err != nil {
+			return terms.Errorf(terms.CodeBadRequest, "users", "%s", terms.AsError(err).Text)
 		}
 	}
-	return m.check()
+	return m.Check()
 }
 
 // post is one message on its way: in the two forms in which it may reach a receiver, each shared by all.
 type post struct {
 	reliable bool
-	event    Event
+	event    terms.Event
 	frame    []byte
 }
 
 // newPost takes over the message's data. An empty sender is the server.
-func newPost(from string, m Message) post {
+func newPost(from string, m terms.Message) post {
 	if m.Data == nil {
 		m.Data = []byte{}
 	}
 	return post{
 		reliable: m.Reliable, frame: appendFrame(nil, from, m),
-		event: Event{Type: EventMessage, User: UserState{User: from}, Message: &m}.Shared(),
+		event: terms.Event{Type: terms.EventMessage, User: terms.UserState{User: from}, Message: &m}.Shared(),
 	}
 }
 
@@ -233,11 +206,11 @@ func (p *participant) takeFrame(peer Peer, f transport.Message) {
 	if err != nil {
 		p.rooms.messages.refuse(err)
 	} else {
-		err = p.sendMessage(Message{CmdID: cmdID, Data: data, Reliable: f.Label == ChannelReliable})
+		err = p.sendMessage(terms.Message{CmdID: cmdID, Data: data, Reliable: f.Label == ChannelReliable})
 	}
 	if err == nil {
 		return
 	}
 	// Where this one does not fit either, the client sends without reading.
-	_ = peer.SendMessage(f.Label, appendErrorFrame(nil, cmdID, AsError(err).Code), false)
+	_ = peer.SendMessage(f.Label, appendErrorFrame(nil, cmdID, terms.AsError(err).Code), false)
 }

@@ -11,10 +11,11 @@ import (
 
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 )
 
-func note(cmdID int, text string) session.Message {
-	return session.Message{CmdID: cmdID, Data: []byte(text), Reliable: true}
+func note(cmdID int, text string) terms.Message {
+	return terms.Message{CmdID: cmdID, Data: []byte(text), Reliable: true}
 }
 
 // said returns and forgets the messages among what the client was told, as "ann 1 hello".
@@ -24,7 +25,7 @@ func (c *client) said() []string {
 	defer c.mu.Unlock()
 	var l []string
 	for _, e := range c.events {
-		if e.Type == session.EventMessage {
+		if e.Type == terms.EventMessage {
 			l = append(l, fmt.Sprintf("%s %d %s", e.User.User, e.Message.CmdID, e.Message.Data))
 		}
 	}
@@ -54,7 +55,7 @@ func TestEverybodyElseGetsAMessageItsBestWay(t *testing.T) {
 		ann, bob, cid, dan := n.enter("ann"), n.enter("bob"), n.enter("cid"), n.enter("dan")
 		bobPeer, cidPeer := bob.talk(), cid.publishMic(0)
 		cidPeer.OpenChannel(session.ChannelReliable) // only
-		for _, m := range []session.Message{note(1, "hello"), {CmdID: 10, Data: []byte{0, 255}}, {CmdID: 2}} {
+		for _, m := range []terms.Message{note(1, "hello"), {CmdID: 10, Data: []byte{0, 255}}, {CmdID: 2}} {
 			if err := ann.SendMessage(m); err != nil {
 				t.Fatal(err)
 			}
@@ -78,26 +79,26 @@ func TestEverybodyElseGetsAMessageItsBestWay(t *testing.T) {
 func TestMessagesThatAreRefusedReachNobody(t *testing.T) {
 	tests := []struct {
 		name string
-		m    session.Message
-		code session.Code
+		m    terms.Message
+		code terms.Code
 		does string // the field
 	}{
-		{"cmdId 0", session.Message{}, session.CodeBadRequest, "cmdId"},
-		{"cmdId 11", note(11, ""), session.CodeBadRequest, "cmdId"},
-		{"1001 bytes", note(1, strings.Repeat("x", 1001)), session.CodeBadRequest, "data"},
+		{"cmdId 0", terms.Message{}, terms.CodeBadRequest, "cmdId"},
+		{"cmdId 11", note(11, ""), terms.CodeBadRequest, "cmdId"},
+		{"1001 bytes", note(1, strings.Repeat("x", 1001)), terms.CodeBadRequest, "data"},
 	}
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
 		mute := n.enter("mute", func(q *session.EnterRequest) {
-			q.Grant.Rights = must(session.NewRights(session.RightEnter, session.RightSendAudio))
+			q.Grant.Rights = must(terms.NewRights(terms.RightEnter, terms.RightSendAudio))
 		})
 		for _, tt := range tests {
 			err := ann.SendMessage(tt.m)
-			if e := session.AsError(err); e.Code != tt.code || e.Field != tt.does {
+			if e := terms.AsError(err); e.Code != tt.code || e.Field != tt.does {
 				t.Errorf("%s: %v", tt.name, err)
 			}
 		}
-		if err := mute.SendMessage(note(1, "x")); code(err) != session.CodeNotAllowed {
+		if err := mute.SendMessage(note(1, "x")); code(err) != terms.CodeNotAllowed {
 			t.Errorf("without the right: %v", err)
 		}
 		if err := ann.SendMessage(note(1, strings.Repeat("x", 1000))); err != nil {
@@ -113,7 +114,7 @@ func TestMessagesThatAreRefusedReachNobody(t *testing.T) {
 		n.expect("by unreliable channel", got(p, session.ChannelUnreliable), `"\x00\x00bad_request"`, `"\x00\x00bad_request"`)
 		n.expect("bob", bob.said())
 		m := n.Messages()
-		if m.Refused[session.CodeBadRequest] != 5 || m.Refused[session.CodeNotAllowed] != 2 || m.Sent != 1 {
+		if m.Refused[terms.CodeBadRequest] != 5 || m.Refused[terms.CodeNotAllowed] != 2 || m.Sent != 1 {
 			t.Errorf("%+v", m)
 		}
 	})
@@ -130,8 +131,8 @@ func TestMessageLimitsPerSecond(t *testing.T) {
 			inNode(t, session.Options{}, func(n *node) {
 				ann, bob := n.enter("ann"), n.enter("bob")
 				n.living = []*client{ann, bob}
-				m := session.Message{CmdID: 1, Data: bytes.Repeat([]byte{'x'}, tt.size), Reliable: true}
-				send := func(want session.Code) {
+				m := terms.Message{CmdID: 1, Data: bytes.Repeat([]byte{'x'}, tt.size), Reliable: true}
+				send := func(want terms.Code) {
 					t.Helper()
 					if err := ann.SendMessage(m); code(err) != want {
 						t.Fatalf("%v, not %q", err, want)
@@ -144,14 +145,14 @@ func TestMessageLimitsPerSecond(t *testing.T) {
 				for range tt.most - tt.most/2 {
 					send("")
 				}
-				send(session.CodeMessageLimit)
+				send(terms.CodeMessageLimit)
 				time.Sleep(399 * time.Millisecond)
-				send(session.CodeMessageLimit)
+				send(terms.CodeMessageLimit)
 				time.Sleep(time.Millisecond) // the first half is a second old; refused ones do not count
 				for range tt.most / 2 {
 					send("")
 				}
-				send(session.CodeMessageLimit)
+				send(terms.CodeMessageLimit)
 				if l := bob.said(); len(l) != tt.most+tt.most/2 {
 					t.Errorf("bob got %d", len(l))
 				}
@@ -160,7 +161,7 @@ func TestMessageLimitsPerSecond(t *testing.T) {
 				}
 				// A session that replaces another one goes on with what the user has left.
 				again := n.enter("ann")
-				if err := again.SendMessage(m); code(err) != session.CodeMessageLimit {
+				if err := again.SendMessage(m); code(err) != terms.CodeMessageLimit {
 					t.Errorf("after entering again: %v", err)
 				}
 			})
@@ -241,7 +242,7 @@ func TestReliableMessagesFollowAResume(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
 		bob.cut()
-		for _, m := range []session.Message{note(1, "a"), {CmdID: 1, Data: []byte("late")}, note(1, "b")} {
+		for _, m := range []terms.Message{note(1, "a"), {CmdID: 1, Data: []byte("late")}, note(1, "b")} {
 			if err := ann.SendMessage(m); err != nil {
 				t.Fatal(err)
 			}
@@ -270,7 +271,7 @@ func TestNoMessageAfterLeaving(t *testing.T) {
 		}
 		bob.saw()
 		got(annPeer, session.ChannelReliable)
-		if err := ann.SendMessage(note(1, "x")); code(err) != session.CodeUserNotFound {
+		if err := ann.SendMessage(note(1, "x")); code(err) != terms.CodeUserNotFound {
 			t.Errorf("after the removal: %v", err)
 		}
 		annPeer.Tell(session.ChannelReliable, []byte("\x01x"))
@@ -326,7 +327,7 @@ func TestLeavingWaitsForAMessageThatIsHandedOut(t *testing.T) {
 
 func TestAudienceSendsMessages(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
-		host, fan, other := n.enter("host", live(session.Anchor)), n.enter("fan", live(session.Audience)), n.enter("other", live(session.Audience))
+		host, fan, other := n.enter("host", live(terms.Anchor)), n.enter("fan", live(terms.Audience)), n.enter("other", live(terms.Audience))
 		if err := fan.SendMessage(note(3, "hi")); err != nil {
 			t.Fatal(err)
 		}
@@ -353,22 +354,22 @@ func TestMessageCommand(t *testing.T) {
 		n.expect("ann", ann.said(), " 1 all", " 1 all", " 1 all")
 		n.expect("bob", got(bobPeer, session.ChannelReliable), `"\x01\x00all"`)
 		for name, tt := range map[string]struct {
-			room  session.RoomID
+			room  terms.RoomID
 			users []string
-			m     session.Message
-			code  session.Code
+			m     terms.Message
+			code  terms.Code
 			field string
 		}{
-			"no room":     {must(session.StringRoom("empty")), nil, note(1, ""), session.CodeRoomNotFound, "room"},
-			"zero room":   {session.RoomID{}, nil, note(1, ""), session.CodeBadRequest, "room"},
-			"nobody":      {lobby, []string{}, note(1, ""), session.CodeBadRequest, "users"},
-			"11 users":    {lobby, strings.Fields("a b c d e f g h i j k"), note(1, ""), session.CodeBadRequest, "users"},
-			"bad user id": {lobby, []string{"a b"}, note(1, ""), session.CodeBadRequest, "users"},
-			"cmdId":       {lobby, nil, note(0, ""), session.CodeBadRequest, "cmdId"},
-			"too long":    {lobby, nil, note(1, strings.Repeat("x", 1001)), session.CodeBadRequest, "data"},
+			"no room":     {must(terms.StringRoom("empty")), nil, note(1, ""), terms.CodeRoomNotFound, "room"},
+			"zero room":   {terms.RoomID{}, nil, note(1, ""), terms.CodeBadRequest, "room"},
+			"nobody":      {lobby, []string{}, note(1, ""), terms.CodeBadRequest, "users"},
+			"11 users":    {lobby, strings.Fields("a b c d e f g h i j k"), note(1, ""), terms.CodeBadRequest, "users"},
+			"bad user id": {lobby, []string{"a b"}, note(1, ""), terms.CodeBadRequest, "users"},
+			"cmdId":       {lobby, nil, note(0, ""), terms.CodeBadRequest, "cmdId"},
+			"too long":    {lobby, nil, note(1, strings.Repeat("x", 1001)), terms.CodeBadRequest, "data"},
 		} {
 			_, _, err := n.SendMessage(ctx, tt.room, tt.users, tt.m)
-			if e := session.AsError(err); err == nil || e.Code != tt.code || e.Field != tt.field {
+			if e := terms.AsError(err); err == nil || e.Code != tt.code || e.Field != tt.field {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

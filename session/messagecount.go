@@ -1,6 +1,10 @@
 package session
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"parlor/session/terms"
+)
 
 // MessageDrop is why a receiver did not get a message that was sent.
 type MessageDrop uint8
@@ -20,7 +24,7 @@ func (d MessageDrop) String() string {
 }
 
 // messageCodes are the codes with which messages are refused.
-var messageCodes = [...]Code{CodeBadRequest, CodeNotAllowed, CodeMessageLimit, CodeUserNotFound}
+var messageCodes = [...]terms.Code{terms.CodeBadRequest, terms.CodeNotAllowed, terms.CodeMessageLimit, terms.CodeUserNotFound}
 
 // messageCounts count custom messages since the node's start.
 type messageCounts struct {
@@ -32,7 +36,7 @@ type messageCounts struct {
 }
 
 func (c *messageCounts) refuse(err error) {
-	code := AsError(err).Code
+	code := terms.AsError(err).Code
 	for i, known := range messageCodes {
 		if known == code {
 			c.refused[i].Add(1)
@@ -45,7 +49,7 @@ type MessageTotals struct {
 	Sent    uint64 // taken of users and commands
 	Channel uint64 // deliveries by data channel, each receiver counted
 	Socket  uint64 // deliveries by WebSocket
-	Refused map[Code]uint64
+	Refused map[terms.Code]uint64
 	Dropped map[MessageDrop]uint64 // per receiver who did not get one
 }
 
@@ -54,7 +58,7 @@ func (r *Rooms) Messages() MessageTotals {
 	c := &r.messages
 	t := MessageTotals{
 		Sent: c.sent.Load(), Channel: c.byChannel.Load(), Socket: c.bySocket.Load(),
-		Refused: map[Code]uint64{}, Dropped: map[MessageDrop]uint64{},
+		Refused: map[terms.Code]uint64{}, Dropped: map[MessageDrop]uint64{},
 	}
 	for i, code := range messageCodes {
 		t.Refused[code] = c.refused[i].Load()

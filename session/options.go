@@ -7,6 +7,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/router"
+	"parlor/session/terms"
 	"parlor/tracing"
 )
 
@@ -52,7 +53,7 @@ type Places interface {
 	Open() error
 	// Claim makes sure that a room is this node's until release is called, once for each time. With create it may be one that is
 	// nowhere yet. Errors: *ElsewhereError, room_not_found where it is nowhere and is not to be created, node_draining, or ctx's.
-	Claim(ctx context.Context, room RoomID, create bool) (release func(), err error)
+	Claim(ctx context.Context, room terms.RoomID, create bool) (release func(), err error)
 	// Others returns the URLs of a few other nodes, read-only.
 	Others() []string
 }
@@ -62,9 +63,9 @@ type alone struct{}
 
 func (alone) Open() error      { return nil }
 func (alone) Others() []string { return nil }
-func (alone) Claim(_ context.Context, _ RoomID, create bool) (func(), error) {
+func (alone) Claim(_ context.Context, _ terms.RoomID, create bool) (func(), error) {
 	if !create {
-		return nil, Errorf(CodeRoomNotFound, "room", "there is no such room")
+		return nil, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
 	}
 	return func() {}, nil
 }
@@ -125,7 +126,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func clientTimers(t Timers) ClientTimers {
+func clientTimers(t Timers) terms.ClientTimers {
 	ms := func(d time.Duration) int64 { return d.Milliseconds() }
-	return ClientTimers{LostMS: ms(t.Lost), ReconnectMS: ms(t.Reconnect), TimeoutMS: ms(t.Timeout), PingMS: ms(t.Ping)}
+	return terms.ClientTimers{LostMS: ms(t.Lost), ReconnectMS: ms(t.Reconnect), TimeoutMS: ms(t.Timeout), PingMS: ms(t.Ping)}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 // places are places among nodes as a test wants them.
@@ -23,7 +24,7 @@ type places struct {
 
 func (p *places) Open() error      { return p.closed }
 func (p *places) Others() []string { return []string{"http://b"} }
-func (p *places) Claim(_ context.Context, room session.RoomID, create bool) (func(), error) {
+func (p *places) Claim(_ context.Context, room terms.RoomID, create bool) (func(), error) {
 	p.claims = append(p.claims, room.Key())
 	if len(p.wait) > 0 {
 		wait := p.wait[0]
@@ -34,7 +35,7 @@ func (p *places) Claim(_ context.Context, room session.RoomID, create bool) (fun
 		return nil, err
 	}
 	if !create && !p.known[room.Key()] {
-		return nil, session.Errorf(session.CodeRoomNotFound, "room", "there is none")
+		return nil, terms.Errorf(terms.CodeRoomNotFound, "room", "there is none")
 	}
 	p.holds++
 	done := false
@@ -69,7 +70,7 @@ func TestARoomIsClaimedUntilItEnds(t *testing.T) {
 		}
 		// Who is refused after the room was claimed leaves no hold behind.
 		q := n.request("cid")
-		q.Scene, q.Role, q.Grant.Role = session.Live, session.Anchor, session.Audience
+		q.Scene, q.Role, q.Grant.Role = terms.Live, terms.Anchor, terms.Audience
 		if _, _, err := n.Enter(context.Background(), q); err == nil {
 			t.Error("an audience came in as an anchor")
 		}
@@ -96,7 +97,7 @@ func TestWhoAsksLaterWins(t *testing.T) {
 		ann := n.enter("ann")
 		synctest.Wait()
 		close(first)
-		if err := <-results; !errors.Is(err, session.CodeNotAllowed) || session.AsError(err).Field != "user" {
+		if err := <-results; !errors.Is(err, terms.CodeNotAllowed) || terms.AsError(err).Field != "user" {
 			t.Errorf("the first try: %v", err)
 		}
 		synctest.Wait()
@@ -118,8 +119,8 @@ func TestARefusedRoomIsGivenUp(t *testing.T) {
 	inNode(t, session.Options{Places: p, Limits: session.Limits{Rooms: 1}}, func(n *node) {
 		n.enter("ann")
 		q := n.request("bob")
-		q.Room = must(session.StringRoom("another"))
-		if _, _, err := n.Enter(context.Background(), q); !errors.Is(err, session.CodeRoomFull) {
+		q.Room = must(terms.StringRoom("another"))
+		if _, _, err := n.Enter(context.Background(), q); !errors.Is(err, terms.CodeRoomFull) {
 			t.Errorf("a second room: %v", err)
 		}
 		if p.holds != 1 {
@@ -129,11 +130,11 @@ func TestARefusedRoomIsGivenUp(t *testing.T) {
 }
 
 func TestARoomElsewhereIsNotEntered(t *testing.T) {
-	there := &session.ElsewhereError{Node: "b", URL: "http://b"}
+	there := &terms.ElsewhereError{Node: "b", URL: "http://b"}
 	p := &places{at: map[string]error{"s:lobby": there}, known: map[string]bool{}}
 	inNode(t, session.Options{Places: p}, func(n *node) {
 		_, _, err := n.Enter(context.Background(), n.request("ann"))
-		var e *session.ElsewhereError
+		var e *terms.ElsewhereError
 		if !errors.As(err, &e) || e != there {
 			t.Errorf("entering: %v", err)
 		}
@@ -142,12 +143,12 @@ func TestARoomElsewhereIsNotEntered(t *testing.T) {
 		}
 		delete(p.at, "s:lobby")
 		member := n.request("ann")
-		member.Grant.Rights = must(session.NewRights(session.RightEnter))
-		if _, _, err := n.Enter(context.Background(), member); !errors.Is(err, session.CodeNotAllowed) {
+		member.Grant.Rights = must(terms.NewRights(terms.RightEnter))
+		if _, _, err := n.Enter(context.Background(), member); !errors.Is(err, terms.CodeNotAllowed) {
 			t.Errorf("making a room without the right: %v", err)
 		}
-		p.closed = session.Errorf(session.CodeNodeDraining, "", "no lease")
-		if _, _, err := n.Enter(context.Background(), n.request("ann")); !errors.Is(err, session.CodeNodeDraining) {
+		p.closed = terms.Errorf(terms.CodeNodeDraining, "", "no lease")
+		if _, _, err := n.Enter(context.Background(), n.request("ann")); !errors.Is(err, terms.CodeNodeDraining) {
 			t.Errorf("entering a node without a lease: %v", err)
 		}
 		if p.holds != 0 {
@@ -161,8 +162,8 @@ func TestWithoutALeaseThoseInsideGoOn(t *testing.T) {
 	inNode(t, session.Options{Places: p}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
 		ann.saw()
-		p.closed = session.Errorf(session.CodeNodeDraining, "", "no lease")
-		if _, _, err := n.Enter(context.Background(), n.request("cid")); !errors.Is(err, session.CodeNodeDraining) {
+		p.closed = terms.Errorf(terms.CodeNodeDraining, "", "no lease")
+		if _, _, err := n.Enter(context.Background(), n.request("cid")); !errors.Is(err, terms.CodeNodeDraining) {
 			t.Errorf("cid enters: %v", err)
 		}
 		bob.cut()
@@ -179,7 +180,7 @@ func TestWithoutALeaseThoseInsideGoOn(t *testing.T) {
 
 // TestDismissingARoomThatIsBeingMoved: it is dismissed if nobody was told where to go yet; else it has moved, and is to be found there.
 func TestDismissingARoomThatIsBeingMoved(t *testing.T) {
-	for when, exited := range map[string]session.ExitReason{"before": session.ExitedDismissed, "after": session.ExitedShutdown} {
+	for when, exited := range map[string]terms.ExitReason{"before": terms.ExitedDismissed, "after": terms.ExitedShutdown} {
 		t.Run(when, func(t *testing.T) {
 			inNode(t, session.Options{}, func(n *node) {
 				ann := n.enter("ann")
@@ -215,7 +216,7 @@ func TestDismissingARoomThatIsBeingMoved(t *testing.T) {
 				synctest.Wait()
 				release()
 				err := <-dismissed
-				if when == "before" && err != nil || when == "after" && !errors.Is(err, session.CodeRoomNotFound) {
+				if when == "before" && err != nil || when == "after" && !errors.Is(err, terms.CodeRoomNotFound) {
 					t.Errorf("it was dismissed: %v", err)
 				}
 				synctest.Wait()
@@ -250,7 +251,7 @@ func TestRemovingFromARoomThatHasMoved(t *testing.T) {
 				}()
 				synctest.Wait()
 				release()
-				if err := <-removed; !errors.Is(err, session.CodeRoomNotFound) {
+				if err := <-removed; !errors.Is(err, terms.CodeRoomNotFound) {
 					t.Errorf("removing: %v", err)
 				}
 				n.expect("kept", k.took())
@@ -277,13 +278,13 @@ func TestMoving(t *testing.T) {
 				t.Errorf("somebody got through while the room was being moved: %v", err)
 			default:
 			}
-			p.at["s:lobby"] = &session.ElsewhereError{Node: "b", URL: "http://b"}
+			p.at["s:lobby"] = &terms.ElsewhereError{Node: "b", URL: "http://b"}
 			return "http://b"
 		})
 		if users != 2 || err != nil {
 			t.Errorf("moved %d: %v", users, err)
 		}
-		var e *session.ElsewhereError
+		var e *terms.ElsewhereError
 		if err := <-late; !errors.As(err, &e) {
 			t.Errorf("who came meanwhile: %v", err)
 		}
@@ -292,13 +293,13 @@ func TestMoving(t *testing.T) {
 			c.mu.Lock()
 			last := c.events[len(c.events)-1]
 			c.mu.Unlock()
-			if last.Exited != session.ExitedShutdown || last.Next != "http://b" || last.Text != "moving" {
+			if last.Exited != terms.ExitedShutdown || last.Next != "http://b" || last.Text != "moving" {
 				t.Errorf("%s was told %+v", c.User(), last)
 			}
 			c.isOut()
 		}
 		n.expect("the feed", n.feed.take(), "101", "103 ann 1", "103 bob 1", "102 5", "104 ann 5", "104 bob 5")
-		if _, err := n.Move(context.Background(), lobby, "", func(context.Context) string { return "" }); !errors.Is(err, session.CodeRoomNotFound) {
+		if _, err := n.Move(context.Background(), lobby, "", func(context.Context) string { return "" }); !errors.Is(err, terms.CodeRoomNotFound) {
 			t.Errorf("moving what has gone: %v", err)
 		}
 		if p.holds != 0 {

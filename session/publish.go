@@ -1,12 +1,16 @@
 package session
 
-import "errors"
+import (
+	"errors"
+
+	"parlor/session/terms"
+)
 
 // reserve checks the rights to publish, and keeps a publisher's place in a call room.
-func (p *participant) reserve(publish map[string]Source) error {
+func (p *participant) reserve(publish map[string]terms.Source) error {
 	var on sources
 	for _, s := range publish {
-		if err := p.granted().need(sendRight(s), "publish"); err != nil {
+		if err := p.granted().Need(terms.SendRight(s), "publish"); err != nil {
 			return err
 		}
 		if !p.media.muted.has(s) {
@@ -30,16 +34,16 @@ func (p *participant) reserve(publish map[string]Source) error {
 }
 
 // mayPublish returns a not_allowed for who does not publish in a role, or with a grant.
-func mayPublish(r Role, g Grant) error {
-	if r != Anchor || g.Role == Audience {
-		return Errorf(CodeNotAllowed, "publish", "the audience does not publish")
+func mayPublish(r terms.Role, g terms.Grant) error {
+	if r != terms.Anchor || g.Role == terms.Audience {
+		return terms.Errorf(terms.CodeNotAllowed, "publish", "the audience does not publish")
 	}
 	return nil
 }
 
 // publisherPlaceLocked reserves a publisher's place in a call room until setStreamsLocked and m.reserved=false.
 func (rm *room) publisherPlaceLocked(m *member) error {
-	if rm.scene == Call && !m.publishing() {
+	if rm.scene == terms.Call && !m.publishing() {
 		if err := rm.publisherLimitLocked(); err != nil {
 			return err
 		}
@@ -51,7 +55,7 @@ func (rm *room) publisherPlaceLocked(m *member) error {
 // publisherLimitLocked returns a publisher_limit where a call room has all its publishers.
 func (rm *room) publisherLimitLocked() error {
 	if limit := rm.rooms.opts.Limits.CallPublishers; rm.countLocked((*member).publishing) >= limit {
-		return Errorf(CodePublisherLimit, "publish", "%d users publish in this room, as many as may", limit)
+		return terms.Errorf(terms.CodePublisherLimit, "publish", "%d users publish in this room, as many as may", limit)
 	}
 	return nil
 }
@@ -64,25 +68,25 @@ func (p *participant) settle(done bool) {
 		return // a place that is reserved now is the next session's
 	}
 	p.m.reserved = false
-	if done && p.m.role == Anchor {
+	if done && p.m.role == terms.Anchor {
 		p.room.setStreamsLocked(p.m, p.media.published, p.media.published&^p.media.muted)
 	}
 }
 
 // SetPublishing turns a negotiated source on or off (muted, stopped): while off nothing of it is forwarded. Others are
 // told.
-func (s *Session) SetPublishing(source Source, on bool) error {
+func (s *Session) SetPublishing(source terms.Source, on bool) error {
 	p := s.p
 	p.media.mu.Lock()
 	defer p.media.mu.Unlock()
 	switch {
 	case p.media.closed:
 		return errGone()
-	case source == NoSource || !p.media.published.has(source):
-		return Errorf(CodeBadRequest, "source", "%.32q is not among what was negotiated", source)
+	case source == terms.NoSource || !p.media.published.has(source):
+		return terms.Errorf(terms.CodeBadRequest, "source", "%.32q is not among what was negotiated", source)
 	}
 	if on {
-		if err := p.granted().need(sendRight(source), "source"); err != nil {
+		if err := p.granted().Need(terms.SendRight(source), "source"); err != nil {
 			return err
 		}
 		if err := p.startPublishing(); err != nil {
@@ -116,12 +120,12 @@ func (p *participant) startPublishing() error {
 // forwardAllLocked has the router forward what is published, but for what is muted or blocked.
 func (p *participant) forwardAllLocked(blocked sources) (err error) {
 	m := &p.media
-	m.published.each(func(s Source) { err = errors.Join(err, p.forwardLocked(s, !(m.muted|blocked).has(s))) })
+	m.published.each(func(s terms.Source) { err = errors.Join(err, p.forwardLocked(s, !(m.muted|blocked).has(s))) })
 	return err
 }
 
 // forwardLocked has the router forward a source or not, where that is a change. Without a peer the next negotiation does.
-func (p *participant) forwardLocked(s Source, on bool) error {
+func (p *participant) forwardLocked(s terms.Source, on bool) error {
 	m := &p.media
 	if m.off.has(s) != on || m.peer == nil {
 		return nil

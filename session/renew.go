@@ -3,21 +3,23 @@ package session
 import (
 	"errors"
 	"time"
+
+	"parlor/session/terms"
 )
 
 // Renewal says what has become of a session by another grant.
 type Renewal struct {
-	Rights  Rights
-	Left    time.Duration // until the grant ends, when the user is put out; 0: never
-	Stopped []Source      // of what the user publishes: no longer forwarded, for want of a right or of the role
-	Emptied []string      // ids of seats that show less, for want of a right to receive
+	Rights  terms.Rights
+	Left    time.Duration  // until the grant ends, when the user is put out; 0: never
+	Stopped []terms.Source // of what the user publishes: no longer forwarded, for want of a right or of the role
+	Emptied []string       // ids of seats that show less, for want of a right to receive
 }
 
 // Renew puts another grant into the place of the session's. What it no longer allows ends before Renew returns: streams are
 // stopped as if muted, so that publishing them again needs the right; seats are emptied; an anchor of a live room who may
 // be audience only becomes audience. The others are told. What it allows anew has to be asked for. Errors leave things as
 // they were: token_expired, not_allowed for a grant of another room or user or without the right to enter, user_not_found.
-func (s *Session) Renew(g Grant) (Renewal, error) {
+func (s *Session) Renew(g terms.Grant) (Renewal, error) {
 	p := s.p
 	m := &p.media
 	m.mu.Lock()
@@ -29,51 +31,51 @@ func (s *Session) Renew(g Grant) (Renewal, error) {
 	if err != nil {
 		return Renewal{}, err
 	}
-	r := Renewal{Rights: g.Rights, Left: g.left(p.rooms.opts.Now())}
+	r := Renewal{Rights: g.Rights, Left: g.Left(p.rooms.opts.Now())}
 	before := m.muted
 	if demoted {
 		err = p.becomeAudience()
 	} else {
 		err = p.stopForbidden()
 	}
-	(m.muted &^ before).each(func(s Source) { r.Stopped = append(r.Stopped, s) })
+	(m.muted &^ before).each(func(s terms.Source) { r.Stopped = append(r.Stopped, s) })
 	emptied, seatsErr := p.emptyForbidden()
 	r.Emptied = emptied
 	return r, errors.Join(err, seatsErr)
 }
 
 // take makes g the grant of p. demoted says that p is an anchor who may no longer be one.
-func (p *participant) take(g Grant) (demoted bool, err error) {
+func (p *participant) take(g terms.Grant) (demoted bool, err error) {
 	p.room.mu.Lock()
 	defer p.room.mu.Unlock()
 	if p.left != nil {
 		return false, errGone()
 	}
 	now := p.rooms.opts.Now()
-	if err := g.entry(p.room.id, p.user, now); err != nil {
+	if err := g.Entry(p.room.id, p.user, now); err != nil {
 		return false, err
 	}
 	p.hold(g, now)
-	return p.room.scene == Live && p.m.role == Anchor && g.Role == Audience, nil
+	return p.room.scene == terms.Live && p.m.role == terms.Anchor && g.Role == terms.Audience, nil
 }
 
 // hold notes a grant and when its end is to be announced. Once p is in, the room is locked.
-func (p *participant) hold(g Grant, now time.Time) {
+func (p *participant) hold(g terms.Grant, now time.Time) {
 	p.grant.Store(&g)
 	p.warnAt = time.Time{}
-	if left := g.left(now); left > 0 {
+	if left := g.Left(now); left > 0 {
 		p.warnAt = g.Expires.Add(-min(p.rooms.opts.Timers.TokenExpiring, left/2)) // short ones late enough to be of use
 	}
 }
 
 // granted returns what p may do now.
-func (p *participant) granted() Grant { return *p.grant.Load() }
+func (p *participant) granted() terms.Grant { return *p.grant.Load() }
 
 // stopForbidden stops what p publishes without the right to, and tells the others. media.mu is held.
 func (p *participant) stopForbidden() (err error) {
 	m, g := &p.media, p.granted()
-	(m.published &^ m.muted).each(func(s Source) {
-		if g.Role != Audience && g.Rights.Has(sendRight(s)) {
+	(m.published &^ m.muted).each(func(s terms.Source) {
+		if g.Role != terms.Audience && g.Rights.Has(terms.SendRight(s)) {
 			return
 		}
 		err = errors.Join(err, p.forwardLocked(s, false))
@@ -81,7 +83,7 @@ func (p *participant) stopForbidden() (err error) {
 	})
 	p.room.mu.Lock()
 	defer p.room.mu.Unlock()
-	if p.left == nil && p.m.role == Anchor {
+	if p.left == nil && p.m.role == terms.Anchor {
 		p.room.setStreamsLocked(p.m, m.published, m.published&^m.muted)
 	}
 	return err
@@ -99,15 +101,15 @@ func (p *participant) emptyForbidden() (emptied []string, err error) {
 	}
 	for _, s := range m.seats {
 		who := s.show
-		for _, source := range []*Source{&who.video, &who.audio} {
-			if *source != NoSource && !g.Rights.Has(recvRight(*source)) {
-				*source = NoSource
+		for _, source := range []*terms.Source{&who.video, &who.audio} {
+			if *source != terms.NoSource && !g.Rights.Has(terms.RecvRight(*source)) {
+				*source = terms.NoSource
 			}
 		}
 		if who == s.show {
 			continue
 		}
-		if who.video == NoSource && who.audio == NoSource {
+		if who.video == terms.NoSource && who.audio == terms.NoSource {
 			who = occupant{}
 		}
 		err = errors.Join(err, p.showLocked(s, who))
@@ -118,7 +120,7 @@ func (p *participant) emptyForbidden() (emptied []string, err error) {
 
 // expired reports whether the session has ended with its grant, or is about to.
 func (p *participant) expired(now time.Time) bool {
-	if !p.granted().expired(now) {
+	if !p.granted().Expired(now) {
 		return false
 	}
 	p.room.mu.Lock()
@@ -131,11 +133,11 @@ func (rm *room) expireLocked(m *member, now time.Time) (leaves bool) {
 	p := m.p
 	g := p.granted()
 	switch {
-	case g.expired(now):
+	case g.Expired(now):
 		return rm.beginLocked(p, causeExpired, "")
 	case p.left == nil && !p.warnAt.IsZero() && !now.Before(p.warnAt):
 		p.warnAt = time.Time{}
-		p.box.push(Event{Type: EventTokenExpiring, Remaining: g.left(now)})
+		p.box.push(terms.Event{Type: terms.EventTokenExpiring, Remaining: g.Left(now)})
 	}
 	return false
 }

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 // lasting is a grant for d, with the rights, or those of a member without any.
-func lasting(d time.Duration, rights ...session.Right) session.Grant {
-	g := session.Grant{Rights: session.MemberRights()}
+func lasting(d time.Duration, rights ...terms.Right) terms.Grant {
+	g := terms.Grant{Rights: terms.MemberRights()}
 	if len(rights) > 0 {
-		g.Rights = must(session.NewRights(rights...))
+		g.Rights = must(terms.NewRights(rights...))
 	}
 	if d > 0 {
 		g.Expires = time.Now().Add(d)
@@ -22,7 +23,7 @@ func lasting(d time.Duration, rights ...session.Right) session.Grant {
 	return g
 }
 
-func with(g session.Grant) func(*session.EnterRequest) {
+func with(g terms.Grant) func(*session.EnterRequest) {
 	return func(q *session.EnterRequest) { q.Grant = g }
 }
 
@@ -116,7 +117,7 @@ func TestResumeOfExpired(t *testing.T) {
 	inNode(t, session.Options{Timers: session.Timers{TokenExpiring: time.Hour, Timeout: time.Hour, EmptyLive: time.Hour}}, func(n *node) {
 		ann := n.enter("ann", with(lasting(10*time.Second+time.Millisecond)))
 		ann.cut()
-		resume := func() session.Code {
+		resume := func() terms.Code {
 			s, err := n.Resume(context.Background(), ann.ID(), ann.Key(), 0)
 			if err == nil {
 				s.Detached()
@@ -128,14 +129,14 @@ func TestResumeOfExpired(t *testing.T) {
 			t.Errorf("in time: %s", got)
 		}
 		time.Sleep(time.Second + 2*time.Millisecond) // expired, and the node has not looked yet
-		if got := resume(); got != session.CodeTokenExpired {
+		if got := resume(); got != terms.CodeTokenExpired {
 			t.Errorf("at the end: %q", got)
 		}
 		time.Sleep(5 * time.Second)
-		if _, err := ann.Renew(lasting(time.Minute)); code(err) != session.CodeUserNotFound {
+		if _, err := ann.Renew(lasting(time.Minute)); code(err) != terms.CodeUserNotFound {
 			t.Errorf("renewing afterwards: %v", err)
 		}
-		if got := resume(); got != session.CodeTokenExpired {
+		if got := resume(); got != terms.CodeTokenExpired {
 			t.Errorf("after the end: %q", got)
 		}
 		bob := n.enter("bob", with(lasting(10*time.Second)))
@@ -156,13 +157,13 @@ func TestResumeOfExpired(t *testing.T) {
 func TestFewerRights(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
-		annPeer := ann.negotiate(map[string]session.Source{"mic": session.Mic, "cam": session.Camera}, 0, false)
+		annPeer := ann.negotiate(map[string]terms.Source{"mic": terms.Mic, "cam": terms.Camera}, 0, false)
 		bobPeer := bob.negotiate(nil, 1, false)
 		bob.hear("ann")
 		bob.saw()
 		n.feed.take()
-		r, err := ann.Renew(lasting(0, session.RightEnter, session.RightSendAudio))
-		if err != nil || !slices.Equal(r.Stopped, []session.Source{session.Camera}) {
+		r, err := ann.Renew(lasting(0, terms.RightEnter, terms.RightSendAudio))
+		if err != nil || !slices.Equal(r.Stopped, []terms.Source{terms.Camera}) {
 			t.Fatalf("ann's renewal: %+v, %v", r, err)
 		}
 		if flows(annPeer, "cam", bobPeer, "v0") || !flows(annPeer, "mic", bobPeer, "a0") {
@@ -170,11 +171,11 @@ func TestFewerRights(t *testing.T) {
 		}
 		n.expect("bob", bob.saw(), "streams ann camera=false,mic=true")
 		n.expect("feed", n.feed.take(), "202 ann")
-		if err := ann.SetPublishing(session.Camera, true); code(err) != session.CodeNotAllowed {
+		if err := ann.SetPublishing(terms.Camera, true); code(err) != terms.CodeNotAllowed {
 			t.Errorf("publishing without the right: %v", err)
 		}
-		_, err = ann.Negotiate(context.Background(), plan(map[string]session.Source{"cam": session.Camera}, 0, false))
-		if code(err) != session.CodeNotAllowed {
+		_, err = ann.Negotiate(context.Background(), plan(map[string]terms.Source{"cam": terms.Camera}, 0, false))
+		if code(err) != terms.CodeNotAllowed {
 			t.Errorf("offering without the right: %v", err)
 		}
 		if _, err := ann.Renew(granted); err != nil {
@@ -183,25 +184,25 @@ func TestFewerRights(t *testing.T) {
 		if flows(annPeer, "cam", bobPeer, "v0") {
 			t.Error("the camera is back though nobody asked")
 		}
-		if err := ann.SetPublishing(session.Camera, true); err != nil || !flows(annPeer, "cam", bobPeer, "v0") {
+		if err := ann.SetPublishing(terms.Camera, true); err != nil || !flows(annPeer, "cam", bobPeer, "v0") {
 			t.Errorf("the camera does not come back: %v", err)
 		}
 
-		r, err = bob.Renew(lasting(0, session.RightEnter, session.RightRecvAudio))
+		r, err = bob.Renew(lasting(0, terms.RightEnter, terms.RightRecvAudio))
 		if err != nil || !slices.Equal(r.Emptied, []string{"seat0"}) {
 			t.Fatalf("bob's renewal: %+v, %v", r, err)
 		}
 		if flows(annPeer, "cam", bobPeer, "v0") || !flows(annPeer, "mic", bobPeer, "a0") {
 			t.Error("not the video of the seat alone was taken")
 		}
-		if err := bob.SetSeat(session.SeatRequest{Seat: "seat0", User: "ann", Video: session.Camera}); code(err) != session.CodeNotAllowed {
+		if err := bob.SetSeat(session.SeatRequest{Seat: "seat0", User: "ann", Video: terms.Camera}); code(err) != terms.CodeNotAllowed {
 			t.Errorf("seating without the right: %v", err)
 		}
 		bob.negotiate(nil, 1, true)
 		if bobPeer = n.wire.Last(); flows(annPeer, "cam", bobPeer, "v0") {
 			t.Error("a new connection brings the picture back")
 		}
-		if r, err = bob.Renew(lasting(0, session.RightEnter)); err != nil || !slices.Equal(r.Emptied, []string{"seat0"}) {
+		if r, err = bob.Renew(lasting(0, terms.RightEnter)); err != nil || !slices.Equal(r.Emptied, []string{"seat0"}) {
 			t.Fatalf("bob's second renewal: %+v, %v", r, err)
 		}
 		if flows(annPeer, "mic", bobPeer, "a0") {
@@ -217,14 +218,14 @@ func TestFewerRightsOfPlayer(t *testing.T) {
 		if err := bob.AutoSeats(); err != nil {
 			t.Fatal(err)
 		}
-		annPeer := ann.negotiate(map[string]session.Source{"mic": session.Mic, "cam": session.Camera}, 0, false)
+		annPeer := ann.negotiate(map[string]terms.Source{"mic": terms.Mic, "cam": terms.Camera}, 0, false)
 		bobPeer := bob.negotiate(nil, 1, false)
 		for _, tt := range []struct {
-			grant        session.Grant
+			grant        terms.Grant
 			video, audio bool
 		}{
-			{lasting(0, session.RightEnter, session.RightRecvAudio), false, true},
-			{lasting(0, session.RightEnter), false, false},
+			{lasting(0, terms.RightEnter, terms.RightRecvAudio), false, true},
+			{lasting(0, terms.RightEnter), false, false},
 			{granted, true, true},
 		} {
 			if _, err := bob.Renew(tt.grant); err != nil {
@@ -240,16 +241,16 @@ func TestFewerRightsOfPlayer(t *testing.T) {
 // TestLesserRole: an anchor whose grant becomes one of the audience stops being one.
 func TestLesserRole(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
-		ann, bob := n.enter("ann", live(session.Anchor)), n.enter("bob", live(session.Audience))
+		ann, bob := n.enter("ann", live(terms.Anchor)), n.enter("bob", live(terms.Audience))
 		annPeer, bobPeer := ann.publishMic(0), bob.negotiate(nil, 1, false)
 		bob.hear("ann")
 		ann.saw()
 		bob.saw()
 		n.feed.take()
 		lesser := granted
-		lesser.Role = session.Audience
+		lesser.Role = terms.Audience
 		r, err := ann.Renew(lesser)
-		if err != nil || !slices.Equal(r.Stopped, []session.Source{session.Mic}) {
+		if err != nil || !slices.Equal(r.Stopped, []terms.Source{terms.Mic}) {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		if flows(annPeer, "mic", bobPeer, "a0") {
@@ -258,7 +259,7 @@ func TestLesserRole(t *testing.T) {
 		n.expect("ann", ann.saw(), "role audience")
 		n.expect("bob", bob.saw(), "user_left ann 3")
 		n.expect("feed", n.feed.take(), "204 ann", "105 ann")
-		if err := ann.SwitchRole(session.Anchor); code(err) != session.CodeNotAllowed {
+		if err := ann.SwitchRole(terms.Anchor); code(err) != terms.CodeNotAllowed {
 			t.Errorf("becoming anchor again: %v", err)
 		}
 	})
@@ -267,7 +268,7 @@ func TestLesserRole(t *testing.T) {
 		annPeer, bobPeer := ann.publishMic(0), bob.negotiate(nil, 1, false)
 		bob.hear("ann")
 		lesser := granted
-		lesser.Role = session.Audience
+		lesser.Role = terms.Audience
 		if r, err := ann.Renew(lesser); err != nil || len(r.Stopped) != 1 || flows(annPeer, "mic", bobPeer, "a0") {
 			t.Errorf("ann publishes on: %+v, %v", r, err)
 		}
@@ -282,27 +283,27 @@ func TestRefusedRenewal(t *testing.T) {
 		bob.hear("ann")
 		bob.saw()
 		ann.saw()
-		of := func(change func(*session.Grant)) session.Grant {
+		of := func(change func(*terms.Grant)) terms.Grant {
 			g := lasting(time.Minute)
 			change(&g)
 			return g
 		}
 		for name, tt := range map[string]struct {
-			grant session.Grant
-			code  session.Code
+			grant terms.Grant
+			code  terms.Code
 			field string
 		}{
-			"expired":      {of(func(g *session.Grant) { g.Expires = time.Now() }), session.CodeTokenExpired, "token"},
-			"another user": {of(func(g *session.Grant) { g.User = "bob" }), session.CodeNotAllowed, "user"},
-			"another room": {of(func(g *session.Grant) { g.Room = must(session.StringRoom("other")) }), session.CodeNotAllowed, "room"},
-			"not to enter": {lasting(time.Minute, session.RightSendAudio), session.CodeNotAllowed, "token"},
+			"expired":      {of(func(g *terms.Grant) { g.Expires = time.Now() }), terms.CodeTokenExpired, "token"},
+			"another user": {of(func(g *terms.Grant) { g.User = "bob" }), terms.CodeNotAllowed, "user"},
+			"another room": {of(func(g *terms.Grant) { g.Room = must(terms.StringRoom("other")) }), terms.CodeNotAllowed, "room"},
+			"not to enter": {lasting(time.Minute, terms.RightSendAudio), terms.CodeNotAllowed, "token"},
 		} {
 			_, err := ann.Renew(tt.grant)
-			if e := session.AsError(err); err == nil || e.Code != tt.code || e.Field != tt.field {
+			if e := terms.AsError(err); err == nil || e.Code != tt.code || e.Field != tt.field {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if e := ann.Entered(); e.ExpiresInMS != 3_600_000 || e.Rights != session.MemberRights() {
+		if e := ann.Entered(); e.ExpiresInMS != 3_600_000 || e.Rights != terms.MemberRights() {
 			t.Errorf("ann now has %+v", e)
 		}
 		if !flows(annPeer, "mic", bobPeer, "a0") {

@@ -13,6 +13,7 @@ import (
 
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 )
 
 // told is a report as a client reads it.
@@ -156,7 +157,7 @@ func TestActiveSpeakerIsTold(t *testing.T) {
 			t.Errorf("told %q", got)
 		}
 		speak(time.Second, 25, b)
-		if err := bob.SetPublishing(session.Mic, false); err != nil {
+		if err := bob.SetPublishing(terms.Mic, false); err != nil {
 			t.Fatal(err)
 		}
 		speak(time.Second, 25, b)
@@ -190,7 +191,7 @@ func TestVolumesNameNobodyWhoIsGone(t *testing.T) {
 		if got := gone.volumes(); got != "" {
 			t.Errorf("told who is gone %q", got)
 		}
-		if got := code(bob.SetVolumeInterval(time.Second)); got != session.CodeUserNotFound {
+		if got := code(bob.SetVolumeInterval(time.Second)); got != terms.CodeUserNotFound {
 			t.Errorf("who is gone asks: %s", got)
 		}
 	})
@@ -200,16 +201,16 @@ func TestVolumeIntervalIsChecked(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann := n.enter("ann")
 		deaf := n.enter("bob", func(q *session.EnterRequest) {
-			q.Grant.Rights = must(session.NewRights(session.RightEnter, session.RightCreate, session.RightRecvVideo))
+			q.Grant.Rights = must(terms.NewRights(terms.RightEnter, terms.RightCreate, terms.RightRecvVideo))
 		})
 		for _, x := range []struct {
 			c *client
 			d time.Duration
-			session.Code
+			terms.Code
 		}{
-			{ann, 0, ""}, {ann, 100 * time.Millisecond, ""}, {ann, 10 * time.Second, ""}, {ann, 99 * time.Millisecond, session.CodeBadRequest},
-			{ann, 10*time.Second + 1, session.CodeBadRequest}, {ann, -time.Second, session.CodeBadRequest},
-			{deaf, time.Second, session.CodeNotAllowed}, {deaf, 0, ""},
+			{ann, 0, ""}, {ann, 100 * time.Millisecond, ""}, {ann, 10 * time.Second, ""}, {ann, 99 * time.Millisecond, terms.CodeBadRequest},
+			{ann, 10*time.Second + 1, terms.CodeBadRequest}, {ann, -time.Second, terms.CodeBadRequest},
+			{deaf, time.Second, terms.CodeNotAllowed}, {deaf, 0, ""},
 		} {
 			if err := x.c.SetVolumeInterval(x.d); code(err) != x.Code {
 				t.Errorf("%s, %v: %v", x.c.User(), x.d, err)
@@ -294,12 +295,12 @@ func TestVolumesNeedTheRightWhileTheyAreTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, x := range []struct {
-			rights session.Rights
+			rights terms.Rights
 			hears  bool
 		}{
-			{granted.Rights, true}, {must(session.NewRights(session.RightEnter, session.RightRecvVideo)), false}, {granted.Rights, true},
+			{granted.Rights, true}, {must(terms.NewRights(terms.RightEnter, terms.RightRecvVideo)), false}, {granted.Rights, true},
 		} {
-			if _, err := bob.Renew(session.Grant{Rights: x.rights}); err != nil {
+			if _, err := bob.Renew(terms.Grant{Rights: x.rights}); err != nil {
 				t.Fatal(err)
 			}
 			e.volumes()

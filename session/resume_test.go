@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/terms"
 	"parlor/transport"
 )
 
@@ -59,7 +60,7 @@ func TestResumeTakesTheSessionOver(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ann2 := n.client(again, session.Entered{})
+		ann2 := n.client(again, terms.Entered{})
 		n.expect("ann", ann2.saw(), "user_entered bob")
 		if <-ann.ended; !errors.Is(ann.err, session.ErrDetached) {
 			t.Errorf("the older connection ends with %v", ann.err)
@@ -76,18 +77,18 @@ func TestResumeRefuses(t *testing.T) {
 		for name, tt := range map[string]struct {
 			id, key string
 			seq     uint64
-			code    session.Code
+			code    terms.Code
 		}{
-			"unknown":         {"x", ann.Key(), 0, session.CodeUserNotFound},
-			"wrong key":       {ann.ID(), ann.Key() + "x", 0, session.CodeUserNotFound},
-			"no key":          {ann.ID(), "", 0, session.CodeUserNotFound},
-			"from the future": {ann.ID(), ann.Key(), 7, session.CodeBadRequest},
+			"unknown":         {"x", ann.Key(), 0, terms.CodeUserNotFound},
+			"wrong key":       {ann.ID(), ann.Key() + "x", 0, terms.CodeUserNotFound},
+			"no key":          {ann.ID(), "", 0, terms.CodeUserNotFound},
+			"from the future": {ann.ID(), ann.Key(), 7, terms.CodeBadRequest},
 		} {
 			if _, err := n.Resume(n.t.Context(), tt.id, tt.key, tt.seq); code(err) != tt.code {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if _, err := n.Lookup(ann.ID(), "wrong"); code(err) != session.CodeUserNotFound {
+		if _, err := n.Lookup(ann.ID(), "wrong"); code(err) != terms.CodeUserNotFound {
 			t.Error(err)
 		}
 		beside, err := n.Lookup(ann.ID(), ann.Key())
@@ -158,7 +159,7 @@ func TestUnacknowledgedEventsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := n.enter("cid")
-		got := n.client(again, session.Entered{}).saw()
+		got := n.client(again, terms.Entered{}).saw()
 		if len(got) == 0 || got[len(got)-1] != "user_entered cid" {
 			t.Errorf("after the resume ann sees %q", got)
 		}

@@ -1,5 +1,7 @@
 package session
 
+import "parlor/session/terms"
+
 // Retell tells the feed anew what there is, as if it had just begun: 101 of every room, 103 of everybody who is in and what
 // they have on, under ids of their own. From then on events carry the epoch, which is higher than any before; those of an
 // earlier one, which may still come meanwhile, belong to what was told before. It is for a feed that others have brought
@@ -27,9 +29,9 @@ func (rm *room) retell(epoch uint64) {
 	if rm.created.IsZero() {
 		return
 	}
-	rm.feedLocked(FeedRoomCreated, nil)
+	rm.feedLocked(terms.FeedRoomCreated, nil)
 	for _, m := range rm.sortedLocked(everybody) {
-		rm.feedLocked(FeedUserEntered, func(e *FeedEvent) { e.User, e.Role, e.Reason = m.user, m.role, FeedNormal })
-		m.shown().each(func(s Source) { rm.feedSourceLocked(m, s, true) })
+		rm.feedLocked(terms.FeedUserEntered, func(e *terms.FeedEvent) { e.User, e.Role, e.Reason = m.user, m.role, terms.FeedNormal })
+		m.shown().each(func(s terms.Source) { rm.feedSourceLocked(m, s, true) })
 	}
 }

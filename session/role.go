@@ -1,14 +1,18 @@
 package session
 
-import "errors"
+import (
+	"errors"
+
+	"parlor/session/terms"
+)
 
 // SwitchRole makes an anchor of a live room audience, or the other way round. Becoming audience stops the user's
 // streams and the others are told that it left; becoming anchor announces it, with what it has negotiated off until
 // SetPublishing. Errors: bad_request in a call room, not_allowed, publisher_limit.
-func (s *Session) SwitchRole(role Role) error {
+func (s *Session) SwitchRole(role terms.Role) error {
 	p := s.p
-	if role != Anchor && role != Audience {
-		return Errorf(CodeBadRequest, "role", "a role is anchor or audience, not %.32q", string(role))
+	if role != terms.Anchor && role != terms.Audience {
+		return terms.Errorf(terms.CodeBadRequest, "role", "a role is anchor or audience, not %.32q", string(role))
 	}
 	p.media.mu.Lock()
 	defer p.media.mu.Unlock()
@@ -19,7 +23,7 @@ func (s *Session) SwitchRole(role Role) error {
 	if err != nil || !change {
 		return err
 	}
-	if role == Audience {
+	if role == terms.Audience {
 		return p.becomeAudience()
 	}
 	p.room.mu.Lock()
@@ -30,7 +34,7 @@ func (s *Session) SwitchRole(role Role) error {
 	if err := p.room.anchorPlaceLocked(); err != nil {
 		return err
 	}
-	p.room.setRoleLocked(p.m, Anchor, p.media.published)
+	p.room.setRoleLocked(p.m, terms.Anchor, p.media.published)
 	return nil
 }
 
@@ -44,12 +48,12 @@ func (p *participant) becomeAudience() error {
 	if p.left != nil {
 		return errGone()
 	}
-	p.room.setRoleLocked(p.m, Audience, p.media.published)
+	p.room.setRoleLocked(p.m, terms.Audience, p.media.published)
 	return nil
 }
 
 // mayBecome checks a change of role; change is false where p has the role already.
-func (p *participant) mayBecome(role Role) (change bool, err error) {
+func (p *participant) mayBecome(role terms.Role) (change bool, err error) {
 	p.room.mu.Lock()
 	defer p.room.mu.Unlock()
 	switch {
@@ -57,17 +61,17 @@ func (p *participant) mayBecome(role Role) (change bool, err error) {
 		return false, errGone()
 	case p.m.role == role:
 		return false, nil
-	case p.room.scene == Call:
-		return false, Errorf(CodeBadRequest, "role", "in a call room everybody is an anchor")
-	case role == Anchor:
-		return true, p.granted().role(role)
+	case p.room.scene == terms.Call:
+		return false, terms.Errorf(terms.CodeBadRequest, "role", "in a call room everybody is an anchor")
+	case role == terms.Anchor:
+		return true, p.granted().NeedRole(role)
 	}
 	return true, nil
 }
 
 // silence stops everything that p publishes. media.mu is held.
 func (p *participant) silence() (err error) {
-	p.media.published.each(func(s Source) {
+	p.media.published.each(func(s terms.Source) {
 		err = errors.Join(err, p.forwardLocked(s, false))
 	})
 	p.media.muted = p.media.published
@@ -75,18 +79,18 @@ func (p *participant) silence() (err error) {
 }
 
 // setRoleLocked changes a member's role in a live room and tells everybody whom it concerns.
-func (rm *room) setRoleLocked(m *member, role Role, published sources) {
-	if role == Audience {
+func (rm *room) setRoleLocked(m *member, role terms.Role, published sources) {
+	if role == terms.Audience {
 		before := m.shown()
 		m.present, m.on = 0, 0
 		rm.feedChangeLocked(m, before)
-		rm.tellLocked(m, Event{Type: EventUserLeft, User: UserState{User: m.user}, Left: LeftBecameAudience})
+		rm.tellLocked(m, terms.Event{Type: terms.EventUserLeft, User: terms.UserState{User: m.user}, Left: terms.LeftBecameAudience})
 		m.role = role
 	} else {
 		m.role, m.present = role, published
-		rm.tellLocked(m, Event{Type: EventUserEntered, User: m.state()})
+		rm.tellLocked(m, terms.Event{Type: terms.EventUserEntered, User: m.state()})
 	}
-	m.p.box.push(Event{Type: EventRole, Role: role})
-	rm.feedLocked(FeedRole, func(e *FeedEvent) { e.User, e.Role = m.user, role })
+	m.p.box.push(terms.Event{Type: terms.EventRole, Role: role})
+	rm.feedLocked(terms.FeedRole, func(e *terms.FeedEvent) { e.User, e.Role = m.user, role })
 	rm.reseatLocked()
 }

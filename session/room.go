@@ -11,20 +11,21 @@ import (
 	"golang.org/x/time/rate"
 
 	"parlor/router"
+	"parlor/session/terms"
 	"parlor/tracing"
 )
 
 // room is one room of the node, from its first user's entering to its end.
 type room struct {
 	rooms   *Rooms
-	id      RoomID
+	id      terms.RoomID
 	key     string
 	release func() // gives up its place among the nodes, see Places
 	media   roomMedia
 	reports reports
 
 	mu         sync.Mutex
-	scene      Scene // fixed by the first user
+	scene      terms.Scene // fixed by the first user
 	created    time.Time
 	members    map[string]*member // by user id
 	numbered   map[router.MemberID]*member
@@ -39,7 +40,7 @@ type room struct {
 	emptySince time.Time     // live room that goes on without anybody
 	auto       map[*participant]struct{}
 	stage      []performer                // see stageLocked; nil: to be found anew
-	blocks     map[string]Block           // by user id, also of those who have left; without BlockNone
+	blocks     map[string]terms.Block     // by user id, also of those who have left; without BlockNone
 	marked     bool                       // there were blocks
 	move       *move                      // it ends here because it is to go on elsewhere; nil: it does not
 	listeners  map[*participant]*listener // who want to know who speaks
@@ -50,11 +51,11 @@ type room struct {
 type member struct {
 	id       router.MemberID
 	user     string
-	role     Role
+	role     terms.Role
 	since    time.Time
 	present  sources        // what it publishes, muted or not
 	on       sources        // of them, what is not muted
-	block    Block          // as everybody has been told; the room's blocks are what is to be
+	block    terms.Block    // as everybody has been told; the room's blocks are what is to be
 	reserved bool           // a negotiation is under way, or about to be, that will publish
 	up       NetworkQuality // of what it publishes, at the last report
 	rising   bool           // the session that comes will be an anchor
@@ -78,8 +79,8 @@ type participant struct {
 	doubt       atomic.Pointer[time.Time] // when it leaves, see Session.Doubt; nil: its client knows that it is in
 	touched     atomic.Int64              // the last sign of life of the signalling, in ns after since by the monotonic clock
 	media       media
-	grant       atomic.Pointer[Grant] // see hold, which changes it under media.mu and room.mu
-	warnAt      time.Time             // under room.mu; when its end is to be announced, zero: not, or it was
+	grant       atomic.Pointer[terms.Grant] // see hold, which changes it under media.mu and room.mu
+	warnAt      time.Time                   // under room.mu; when its end is to be announced, zero: not, or it was
 	report      reporter
 	noNetwork   bool                         // under room.mu; has said that it wants no statistics
 	span        atomic.Pointer[tracing.Span] // of its entering; nil: not traced
@@ -90,7 +91,7 @@ type participant struct {
 	after       []func() // under Rooms.mu, for when gone is closed
 }
 
-func newRoom(r *Rooms, id RoomID) *room {
+func newRoom(r *Rooms, id terms.RoomID) *room {
 	return &room{
 		rooms: r, id: id, key: id.Key(), instance: newID(),
 		empty: make(chan struct{}), over: make(chan struct{}),
@@ -100,10 +101,10 @@ func newRoom(r *Rooms, id RoomID) *room {
 	}
 }
 
-func (m *member) state() UserState {
-	u := UserState{User: m.user, Role: m.role, Streams: []StreamState{}, MediaOnly: m.p.mediaOnly}
-	m.present.each(func(s Source) {
-		u.Streams = append(u.Streams, StreamState{Source: s, On: m.shown().has(s), Blocked: blockedSources[m.block].has(s)})
+func (m *member) state() terms.UserState {
+	u := terms.UserState{User: m.user, Role: m.role, Streams: []terms.StreamState{}, MediaOnly: m.p.mediaOnly}
+	m.present.each(func(s terms.Source) {
+		u.Streams = append(u.Streams, terms.StreamState{Source: s, On: m.shown().has(s), Blocked: blockedSources[m.block].has(s)})
 	})
 	return u
 }
@@ -120,10 +121,10 @@ func (m *member) seen() [3]sources {
 func (m *member) publishing() bool { return m.on != 0 || m.reserved }
 
 // visible reports whether others may see the member.
-func (rm *room) visible(m *member) bool { return rm.scene == Call || m.role == Anchor }
+func (rm *room) visible(m *member) bool { return rm.scene == terms.Call || m.role == terms.Anchor }
 
 // tellLocked gives an event about m to everybody else who is in.
-func (rm *room) tellLocked(m *member, e Event) {
+func (rm *room) tellLocked(m *member, e terms.Event) {
 	e = e.Shared()
 	for _, o := range rm.members {
 		if o != m && o.p.left == nil {
@@ -134,7 +135,7 @@ func (rm *room) tellLocked(m *member, e Event) {
 
 func (rm *room) tellStreamsLocked(m *member) {
 	if rm.visible(m) {
-		rm.tellLocked(m, Event{Type: EventStreams, User: m.state()})
+		rm.tellLocked(m, terms.Event{Type: terms.EventStreams, User: m.state()})
 	}
 }
 
@@ -183,24 +184,24 @@ func (rm *room) setStreamsLocked(m *member, present, on sources) {
 // feedChangeLocked tells the feed what has started and stopped of a member since it showed before.
 func (rm *room) feedChangeLocked(m *member, before sources) {
 	now := m.shown()
-	(before &^ now).each(func(s Source) { rm.feedSourceLocked(m, s, false) })
-	(now &^ before).each(func(s Source) { rm.feedSourceLocked(m, s, true) })
+	(before &^ now).each(func(s terms.Source) { rm.feedSourceLocked(m, s, false) })
+	(now &^ before).each(func(s terms.Source) { rm.feedSourceLocked(m, s, true) })
 }
 
 // feedSourceLocked tells the feed of a source. The screen's sound belongs to the screen and has no event of its own.
-func (rm *room) feedSourceLocked(m *member, s Source, on bool) {
-	if s != ScreenAudio {
-		rm.feedLocked(started(s, on), func(e *FeedEvent) { e.User = m.user })
+func (rm *room) feedSourceLocked(m *member, s terms.Source, on bool) {
+	if s != terms.ScreenAudio {
+		rm.feedLocked(started(s, on), func(e *terms.FeedEvent) { e.User = m.user })
 	}
 }
 
 // enteredLocked is what p is told on entering or resuming.
-func (rm *room) enteredLocked(p *participant) Entered {
-	e := Entered{
+func (rm *room) enteredLocked(p *participant) terms.Entered {
+	e := terms.Entered{
 		Session: p.id, Key: p.key, User: p.user, Room: rm.id, Role: p.m.role, Scene: rm.scene, Rights: p.granted().Rights,
-		Users: []UserState{}, Node: rm.rooms.opts.Node, Timers: clientTimers(rm.rooms.opts.Timers),
+		Users: []terms.UserState{}, Node: rm.rooms.opts.Node, Timers: clientTimers(rm.rooms.opts.Timers),
 		Candidates: rm.rooms.candidateList(), Nodes: rm.rooms.opts.Places.Others(), Block: rm.blockLocked(p.user),
-		ExpiresInMS: p.granted().left(rm.rooms.opts.Now()).Milliseconds(),
+		ExpiresInMS: p.granted().Left(rm.rooms.opts.Now()).Milliseconds(),
 	}
 	for _, m := range rm.sortedLocked(func(m *member) bool { return m != p.m && rm.visible(m) }) {
 		e.Users = append(e.Users, m.state())

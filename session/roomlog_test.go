@@ -6,13 +6,15 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"parlor/session/terms"
 )
 
 // TestRoutersNameTheirRoom: what a room's router logs, as of overload, says of which room.
 func TestRoutersNameTheirRoom(t *testing.T) {
 	var b bytes.Buffer
 	rooms := New(Options{Log: zerolog.New(&b)}, nil, nil)
-	id, err := StringRoom("lobby")
+	id, err := terms.StringRoom("lobby")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"parlor/session/terms"
 )
 
 // Rooms are all rooms of a node. Its methods may be called from any goroutine.
@@ -86,10 +88,10 @@ func (r *Rooms) Resume(_ context.Context, id, key string, lastSeq uint64) (*Sess
 		return nil, err
 	}
 	if p.mediaOnly {
-		return nil, Errorf(CodeBadRequest, "session", "this session has no signalling")
+		return nil, terms.Errorf(terms.CodeBadRequest, "session", "this session has no signalling")
 	}
 	if p.expired(r.opts.Now()) {
-		return nil, Errorf(CodeTokenExpired, "session", "the session has ended with its token")
+		return nil, terms.Errorf(terms.CodeTokenExpired, "session", "the session has ended with its token")
 	}
 	link, err := p.box.attach(lastSeq)
 	if err != nil {
@@ -117,7 +119,7 @@ func (r *Rooms) find(id, key string) (*participant, error) {
 	}
 	r.mu.Unlock()
 	if p == nil || subtle.ConstantTimeCompare([]byte(p.key), []byte(key)) != 1 {
-		return nil, Errorf(CodeUserNotFound, "session", "there is no such session")
+		return nil, terms.Errorf(terms.CodeUserNotFound, "session", "there is no such session")
 	}
 	return p, nil
 }
@@ -126,7 +128,7 @@ func (r *Rooms) find(id, key string) (*participant, error) {
 func (r *Rooms) Limits() Limits { return r.opts.Limits }
 
 // room returns the room of that id, or nil.
-func (r *Rooms) room(id RoomID) *room {
+func (r *Rooms) room(id terms.RoomID) *room {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.rooms[id.Key()]

@@ -7,16 +7,17 @@ import (
 	"slices"
 
 	"parlor/router"
+	"parlor/session/terms"
 )
 
 // SeatRequest says who is to sit in a seat.
 type SeatRequest struct {
 	Seat    string
-	User    string  // "": nobody; Loudest: whoever speaks loudest
-	Video   Source  // Camera, Screen or NoSource
-	Audio   Source  // Mic, ScreenAudio or NoSource
-	Quality Quality // of the video, at most
-	Size    *Size   // of the video where it is shown; nil: not known
+	User    string        // "": nobody; Loudest: whoever speaks loudest
+	Video   terms.Source  // Camera, Screen or NoSource
+	Audio   terms.Source  // Mic, ScreenAudio or NoSource
+	Quality terms.Quality // of the video, at most
+	Size    *Size         // of the video where it is shown; nil: not known
 }
 
 // seat is a seat of a participant. Under media.mu.
@@ -29,8 +30,8 @@ type seat struct {
 type occupant struct {
 	member       router.MemberID
 	user         string
-	video, audio Source
-	quality      Quality
+	video, audio terms.Source
+	quality      terms.Quality
 	extent       extent
 	place        place // of the loudest, whom the seat plays instead of the member
 }
@@ -46,7 +47,7 @@ func (s *Session) SetSeat(q SeatRequest) error {
 	}
 	i := slices.IndexFunc(p.media.seats, func(x *seat) bool { return x.plan.ID == q.Seat })
 	if i < 0 {
-		return Errorf(CodeBadRequest, "seat", "there is no seat %.64q", q.Seat)
+		return terms.Errorf(terms.CodeBadRequest, "seat", "there is no seat %.64q", q.Seat)
 	}
 	var who occupant
 	var err error
@@ -82,17 +83,17 @@ func (p *participant) occupant(q SeatRequest) (occupant, error) {
 	}
 	for _, c := range []struct {
 		field string
-		s     Source
+		s     terms.Source
 		ok    bool
 	}{
-		{"video", q.Video, q.Video == NoSource || q.Video == Camera || q.Video == Screen},
-		{"audio", q.Audio, q.Audio == NoSource || q.Audio == Mic || q.Audio == ScreenAudio},
+		{"video", q.Video, q.Video == terms.NoSource || q.Video == terms.Camera || q.Video == terms.Screen},
+		{"audio", q.Audio, q.Audio == terms.NoSource || q.Audio == terms.Mic || q.Audio == terms.ScreenAudio},
 	} {
 		if !c.ok {
-			return occupant{}, Errorf(CodeBadRequest, c.field, "%.32q is no %s source", c.s, c.field)
+			return occupant{}, terms.Errorf(terms.CodeBadRequest, c.field, "%.32q is no %s source", c.s, c.field)
 		}
-		if c.s != NoSource {
-			if err := p.granted().need(recvRight(c.s), c.field); err != nil {
+		if c.s != terms.NoSource {
+			if err := p.granted().Need(terms.RecvRight(c.s), c.field); err != nil {
 				return occupant{}, err
 			}
 		}
@@ -101,7 +102,7 @@ func (p *participant) occupant(q SeatRequest) (occupant, error) {
 	defer p.room.mu.Unlock()
 	m := p.room.members[q.User]
 	if m == nil || m == p.m || !p.room.visible(m) || m.p.left != nil && m.p.left.cause != causeReplaced {
-		return occupant{}, Errorf(CodeUserNotFound, "user", "there is no such user to see in the room")
+		return occupant{}, terms.Errorf(terms.CodeUserNotFound, "user", "there is no such user to see in the room")
 	}
 	return occupant{member: m.id, user: m.user, video: q.Video, audio: q.Audio, quality: q.Quality, extent: shown}, nil
 }
@@ -137,7 +138,7 @@ func (p *participant) setSeatsLocked(plans []SeatPlan) error {
 // showLocked has the router send who's streams to a seat.
 func (p *participant) showLocked(s *seat, who occupant) error {
 	s.show = who
-	audio := want(who.member, who.audio, High)
+	audio := want(who.member, who.audio, terms.High)
 	if who.place.of > 0 {
 		audio = who.place.want()
 	}
@@ -154,8 +155,8 @@ func (who occupant) picture() router.Want {
 }
 
 // want returns what the router is asked for: a member's source.
-func want(m router.MemberID, s Source, q Quality) router.Want {
-	if m == 0 || s == NoSource {
+func want(m router.MemberID, s terms.Source, q terms.Quality) router.Want {
+	if m == 0 || s == terms.NoSource {
 		return router.Want{}
 	}
 	return router.Want{Track: router.TrackKey{Member: m, Source: routerSource(s)}, Quality: routerQuality(q)}
@@ -184,7 +185,7 @@ func (s *Session) AutoSeats() error { return s.p.setAuto(&autoSeats{}) }
 
 // AutoSeatsFor has one user shown in the first seat, whenever it is there.
 func (s *Session) AutoSeatsFor(user string) error {
-	if err := CheckUser(user); err != nil {
+	if err := terms.CheckUser(user); err != nil {
 		return err
 	}
 	return s.p.setAuto(&autoSeats{user})
@@ -245,7 +246,7 @@ type performer struct {
 func (rm *room) stageLocked() []performer {
 	if rm.stage == nil {
 		rm.stage = []performer{}
-		for _, m := range rm.sortedLocked(func(m *member) bool { return m.role == Anchor && m.present != 0 }) {
+		for _, m := range rm.sortedLocked(func(m *member) bool { return m.role == terms.Anchor && m.present != 0 }) {
 			rm.stage = append(rm.stage, performer{m.id, m.user, m.present, m.quiet})
 		}
 	}
@@ -280,7 +281,7 @@ func (p *participant) fillSeatsLocked(stage []performer) error {
 			who = there[n]
 		}
 		if places != nil {
-			who.audio, who.place = NoSource, places[i]
+			who.audio, who.place = terms.NoSource, places[i]
 		}
 		err = errors.Join(err, p.showLocked(p.media.seats[i], who))
 	}
@@ -296,7 +297,7 @@ func (p *participant) candidates(stage []performer) (l []occupant, awake int) {
 			continue
 		}
 		who := occupant{
-			member: m.member, user: m.user, video: p.firstOf(m.present, Camera, Screen), audio: p.firstOf(m.present, Mic, ScreenAudio),
+			member: m.member, user: m.user, video: p.firstOf(m.present, terms.Camera, terms.Screen), audio: p.firstOf(m.present, terms.Mic, terms.ScreenAudio),
 		}
 		if m.quiet {
 			quiet = append(quiet, who)
@@ -308,13 +309,13 @@ func (p *participant) candidates(stage []performer) (l []occupant, awake int) {
 }
 
 // firstOf returns the first of two sources that is in the set and that p may receive.
-func (p *participant) firstOf(s sources, choice ...Source) Source {
+func (p *participant) firstOf(s sources, choice ...terms.Source) terms.Source {
 	for _, c := range choice {
-		if s.has(c) && p.granted().Rights.Has(recvRight(c)) {
+		if s.has(c) && p.granted().Rights.Has(terms.RecvRight(c)) {
 			return c
 		}
 	}
-	return NoSource
+	return terms.NoSource
 }
 
 // assignSeats returns who sits where: who sits already and is still there stays, and those there who have no seat take

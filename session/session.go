@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"parlor/session/terms"
 )
 
 // Session is a door's hold on one entering of one user. Enter and Resume return one that is the session's signalling
@@ -16,7 +18,9 @@ type Session struct {
 }
 
 // errGone is what methods return once the user has left or is leaving.
-func errGone() error { return Errorf(CodeUserNotFound, "session", "the user is no longer in the room") }
+func errGone() error {
+	return terms.Errorf(terms.CodeUserNotFound, "session", "the user is no longer in the room")
+}
 
 // ID returns the session's id, which is not a secret.
 func (s *Session) ID() string { return s.p.id }
@@ -28,11 +32,11 @@ func (s *Session) Key() string { return s.p.key }
 func (s *Session) User() string { return s.p.user }
 
 // Room returns the room's id.
-func (s *Session) Room() RoomID { return s.p.room.id }
+func (s *Session) Room() terms.RoomID { return s.p.room.id }
 
 // Entered returns what the user would be told on entering now; the answer to a resume. Events that come from Next
 // afterwards may be older than it; the state after the last of them is the same.
-func (s *Session) Entered() Entered {
+func (s *Session) Entered() terms.Entered {
 	s.p.room.mu.Lock()
 	defer s.p.room.mu.Unlock()
 	s.p.box.pin(s.link)
@@ -43,12 +47,12 @@ func (s *Session) Entered() Entered {
 // connection, so a door calls it until it fails, after `exited` too: with io.EOF after the last event (the door
 // closes its connection), ErrDetached when another connection has taken over or too much goes unacknowledged (likewise),
 // or ctx's error. A media-only session gets nothing but `exited` and io.EOF. One goroutine at a time.
-func (s *Session) Next(ctx context.Context) (Event, error) { return s.p.box.next(ctx, s.link) }
+func (s *Session) Next(ctx context.Context) (terms.Event, error) { return s.p.box.next(ctx, s.link) }
 
 // Poll is Next without waiting: where there is no event, ok is false, and wake is called once as soon as there is
 // something to poll for, be it an error. It is called with locks held, so it must not block, nor call into this package; it
 // starts a goroutine that polls, for example. So who has no events needs no goroutine. After Detached it is not called.
-func (s *Session) Poll(wake func()) (e Event, ok bool, err error) {
+func (s *Session) Poll(wake func()) (e terms.Event, ok bool, err error) {
 	e, err, ok = s.p.box.poll(s.link, wake)
 	return e, ok, err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 // TestARoomThatDoesNotKeepUpIsShown to the operator: by commands, by a count and in the log, as long as it is so.
@@ -16,7 +17,7 @@ func TestARoomThatDoesNotKeepUpIsShown(t *testing.T) {
 	var log bytes.Buffer
 	inNode(t, session.Options{Log: zerolog.New(&log)}, func(n *node) {
 		ann := n.enter("ann")
-		camera := ann.negotiate(map[string]session.Source{"cam": session.Camera}, 0, false)
+		camera := ann.negotiate(map[string]terms.Source{"cam": terms.Camera}, 0, false)
 		publish := func(late time.Duration, times int) {
 			for range times {
 				camera.Publish(time.Now().Add(-late), "cam", 1)
@@ -25,7 +26,7 @@ func TestARoomThatDoesNotKeepUpIsShown(t *testing.T) {
 		}
 		shown := func(what, want string) {
 			t.Helper()
-			d, l := must(n.DescribeRoom(lobby, session.Page{})), must(n.ListRooms(session.RoomFilter{}, session.Page{}))
+			d, l := must(n.DescribeRoom(lobby, terms.Page{})), must(n.ListRooms(terms.RoomFilter{}, terms.Page{}))
 			overloaded := 0
 			if want != "" {
 				overloaded = 1

@@ -3,6 +3,8 @@ package session
 import (
 	"errors"
 	"slices"
+
+	"parlor/session/terms"
 )
 
 // MaxSide bounds width and height of a Size: more than any screen has.
@@ -30,7 +32,7 @@ func (z Size) extent() (extent, error) {
 		n     int
 	}{{"width", z.Width}, {"height", z.Height}} {
 		if side.n < 0 || side.n > MaxSide {
-			return extent{}, Errorf(CodeBadRequest, side.field, "%d is no %s in pixels: 0 to %d", side.n, side.field, MaxSide)
+			return extent{}, terms.Errorf(terms.CodeBadRequest, side.field, "%d is no %s in pixels: 0 to %d", side.n, side.field, MaxSide)
 		}
 	}
 	area := uint32(z.Width) * uint32(z.Height)
@@ -55,13 +57,13 @@ func (s *Session) SetSizes(sizes []SeatSize) error {
 		return errGone()
 	}
 	if len(sizes) > len(p.media.seats) {
-		return Errorf(CodeBadRequest, "seats", "%d sizes are more than the %d seats that there are", len(sizes), len(p.media.seats))
+		return terms.Errorf(terms.CodeBadRequest, "seats", "%d sizes are more than the %d seats that there are", len(sizes), len(p.media.seats))
 	}
 	seats, extents := make([]*seat, len(sizes)), make([]extent, len(sizes))
 	for i, z := range sizes {
 		n := slices.IndexFunc(p.media.seats, func(x *seat) bool { return x.plan.ID == z.Seat })
 		if n < 0 {
-			return Errorf(CodeBadRequest, "seats", "there is no seat %.64q", z.Seat)
+			return terms.Errorf(terms.CodeBadRequest, "seats", "there is no seat %.64q", z.Seat)
 		}
 		var err error
 		if extents[i], err = (Size{z.Width, z.Height}).extent(); err != nil {

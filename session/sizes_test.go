@@ -4,13 +4,14 @@ import (
 	"testing"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 // TestWhatIsNotShownIsNotSent: a picture that is hidden stops alone, stays so over negotiations, and goes on when it is shown.
 func TestWhatIsNotShownIsNotSent(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
-		annPeer := ann.negotiate(map[string]session.Source{"mic": session.Mic, "cam": session.Camera}, 0, false)
+		annPeer := ann.negotiate(map[string]terms.Source{"mic": terms.Mic, "cam": terms.Camera}, 0, false)
 		bobPeer := bob.negotiate(nil, 2, false)
 		bob.hear("ann")
 		shows := func(what string, want bool) {
@@ -30,7 +31,7 @@ func TestWhatIsNotShownIsNotSent(t *testing.T) {
 		}
 		seat := func(z *session.Size) {
 			t.Helper()
-			q := session.SeatRequest{Seat: "seat0", User: "ann", Video: session.Camera, Audio: session.Mic, Size: z}
+			q := session.SeatRequest{Seat: "seat0", User: "ann", Video: terms.Camera, Audio: terms.Mic, Size: z}
 			if err := bob.SetSeat(q); err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +59,7 @@ func TestWhatIsNotShownIsNotSent(t *testing.T) {
 // TestSizesReachTheRouter in the form that it knows: an area, beside the quality.
 func TestSizesReachTheRouter(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
-		n.enter("ann").negotiate(map[string]session.Source{"cam": session.Camera}, 0, false)
+		n.enter("ann").negotiate(map[string]terms.Source{"cam": terms.Camera}, 0, false)
 		bob := n.enter("bob")
 		bob.negotiate(nil, 1, false)
 		bob.hear("ann")
@@ -82,7 +83,7 @@ func TestSizesReachTheRouter(t *testing.T) {
 func TestSetSizesRefuses(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
-		annPeer := ann.negotiate(map[string]session.Source{"cam": session.Camera}, 0, false)
+		annPeer := ann.negotiate(map[string]terms.Source{"cam": terms.Camera}, 0, false)
 		bobPeer := bob.negotiate(nil, 2, false)
 		bob.hear("ann")
 		hidden := session.SeatSize{Seat: "seat0"}
@@ -95,22 +96,22 @@ func TestSetSizesRefuses(t *testing.T) {
 			"negative":     {[]session.SeatSize{hidden, {"seat1", 1, -1}}, "height"},
 			"too many":     {[]session.SeatSize{hidden, hidden, hidden}, "seats"},
 		} {
-			if err := bob.SetSizes(tt.sizes); code(err) != session.CodeBadRequest || session.AsError(err).Field != tt.field {
+			if err := bob.SetSizes(tt.sizes); code(err) != terms.CodeBadRequest || terms.AsError(err).Field != tt.field {
 				t.Errorf("%s: %v", name, err)
 			}
 			if !flows(annPeer, "cam", bobPeer, "v0") {
 				t.Errorf("%s: what was refused took effect", name)
 			}
 		}
-		q := session.SeatRequest{Seat: "seat0", User: "ann", Video: session.Camera, Size: &session.Size{Width: 1 << 40, Height: 1 << 40}}
-		if err := bob.SetSeat(q); code(err) != session.CodeBadRequest || session.AsError(err).Field != "width" {
+		q := session.SeatRequest{Seat: "seat0", User: "ann", Video: terms.Camera, Size: &session.Size{Width: 1 << 40, Height: 1 << 40}}
+		if err := bob.SetSeat(q); code(err) != terms.CodeBadRequest || terms.AsError(err).Field != "width" {
 			t.Errorf("a seat of that size: %v", err)
 		}
 		q.User = "" // nobody is seated there
-		if err := bob.SetSeat(q); code(err) != session.CodeBadRequest || session.AsError(err).Field != "width" {
+		if err := bob.SetSeat(q); code(err) != terms.CodeBadRequest || terms.AsError(err).Field != "width" {
 			t.Errorf("a seat of that size: %v", err)
 		}
-		if err := ann.SetSizes([]session.SeatSize{hidden}); code(err) != session.CodeBadRequest {
+		if err := ann.SetSizes([]session.SeatSize{hidden}); code(err) != terms.CodeBadRequest {
 			t.Errorf("without seats: %v", err)
 		}
 		if err := bob.SetSizes(nil); err != nil {

@@ -6,10 +6,11 @@ import (
 	"testing"
 
 	"parlor/router"
+	"parlor/session/terms"
 )
 
 func TestSourcesAreTheRouters(t *testing.T) {
-	for s := Camera; s <= ScreenAudio; s++ {
+	for s := terms.Camera; s <= terms.ScreenAudio; s++ {
 		if r := routerSource(s); r.String() != s.String() || r.Kind() != kindOf(s) {
 			t.Errorf("%v is %v to the router", s, r)
 		}
@@ -17,7 +18,7 @@ func TestSourcesAreTheRouters(t *testing.T) {
 			t.Errorf("%v comes back as %v", s, back)
 		}
 	}
-	for q, want := range map[Quality]router.Quality{High: router.High, Mid: router.Mid, Low: router.Low} {
+	for q, want := range map[terms.Quality]router.Quality{terms.High: router.High, terms.Mid: router.Mid, terms.Low: router.Low} {
 		if r := routerQuality(q); r != want {
 			t.Errorf("%d is %v to the router", q, r)
 		}
@@ -26,13 +27,13 @@ func TestSourcesAreTheRouters(t *testing.T) {
 
 // TestSharedEventIsNotChanged: what was encoded for others is not taken for what becomes of the event.
 func TestSharedEventIsNotChanged(t *testing.T) {
-	ann := UserState{User: "ann", Streams: []StreamState{{Source: Mic, On: true}}}
-	e := Event{Type: EventStreams, Seq: 7, User: ann}.Shared()
+	ann := terms.UserState{User: "ann", Streams: []terms.StreamState{{Source: terms.Mic, On: true}}}
+	e := terms.Event{Type: terms.EventStreams, Seq: 7, User: ann}.Shared()
 	if _, err := json.Marshal(e); err != nil {
 		t.Fatal(err)
 	}
-	net := coalesce([]Event{{Type: EventUserEntered, User: ann}, e})
-	if got, err := json.Marshal(net[0]); err != nil || net[0].Type != EventUserEntered || !strings.HasPrefix(string(got), `{"type":"user_entered","seq":7,"user":{`) {
+	net := coalesce([]terms.Event{{Type: terms.EventUserEntered, User: ann}, e})
+	if got, err := json.Marshal(net[0]); err != nil || net[0].Type != terms.EventUserEntered || !strings.HasPrefix(string(got), `{"type":"user_entered","seq":7,"user":{`) {
 		t.Errorf("%s, %v", got, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parlor/router"
+	"parlor/session/terms"
 )
 
 // TestStatisticsAsWritten: every field, sorted, each user once, nothing that may not be seen.
@@ -99,8 +100,8 @@ func TestAReportIsOneAllocation(t *testing.T) {
 
 // reported returns a room of n publishers and somebody who receives them, and what the router says of the latter every two seconds.
 func reported(n int) (*room, []router.Sample) {
-	rm := newRoom(nil, RoomID{})
-	rm.scene = Call
+	rm := newRoom(nil, terms.RoomID{})
+	rm.scene = terms.Call
 	s := router.Sample{Member: 1, Over: 2 * time.Second, RTT: 23 * time.Millisecond}
 	for i := range n + 1 {
 		id := router.MemberID(i + 1)

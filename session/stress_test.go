@@ -13,6 +13,7 @@ import (
 
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 )
 
 // TestChurn has users enter, publish, lose connections, resume, exit, be removed and dismissed all at once, in real time,
@@ -47,7 +48,7 @@ func TestChurn(t *testing.T) {
 			} else {
 				_, _ = rooms.RemoveUsers(ctx, lobby, []string{fmt.Sprintf("u%d", r.IntN(16))}, "", 0)
 			}
-			_, _ = rooms.DescribeRoom(lobby, session.Page{})
+			_, _ = rooms.DescribeRoom(lobby, terms.Page{})
 			time.Sleep(time.Millisecond)
 		}
 	})
@@ -83,7 +84,7 @@ type churner struct {
 // live enters once, does this and that, and leaves in some way.
 func (c *churner) live(ctx context.Context) {
 	s, e, err := c.rooms.Enter(ctx, session.EnterRequest{Room: lobby, User: c.user, Grant: granted, Signal: true})
-	if errors.Is(err, session.CodeNotAllowed) && session.AsError(err).Field == "user" {
+	if errors.Is(err, terms.CodeNotAllowed) && terms.AsError(err).Field == "user" {
 		return // another one of the same id has asked later, and was faster
 	}
 	if err != nil {
@@ -98,11 +99,11 @@ func (c *churner) live(ctx context.Context) {
 	for range c.rand.IntN(4) {
 		switch c.rand.IntN(6) {
 		case 0:
-			_, _ = s.Negotiate(ctx, plan(map[string]session.Source{"mic": session.Mic}, 1, c.rand.IntN(2) == 0))
+			_, _ = s.Negotiate(ctx, plan(map[string]terms.Source{"mic": terms.Mic}, 1, c.rand.IntN(2) == 0))
 		case 1:
-			_ = s.SetPublishing(session.Mic, c.rand.IntN(2) == 0)
+			_ = s.SetPublishing(terms.Mic, c.rand.IntN(2) == 0)
 		case 2:
-			_ = s.SetSeat(session.SeatRequest{Seat: "seat0", User: fmt.Sprintf("u%d", c.rand.IntN(16)), Audio: session.Mic})
+			_ = s.SetSeat(session.SeatRequest{Seat: "seat0", User: fmt.Sprintf("u%d", c.rand.IntN(16)), Audio: terms.Mic})
 		case 3:
 			if again, err := c.rooms.Resume(ctx, s.ID(), s.Key(), 0); err == nil {
 				<-read // the older connection has been told
@@ -111,10 +112,10 @@ func (c *churner) live(ctx context.Context) {
 				read = w.read(ctx, s)
 			}
 		case 4:
-			blocks := []session.Block{session.BlockNone, session.BlockAudio, session.BlockVideo, session.BlockBoth}
+			blocks := []terms.Block{terms.BlockNone, terms.BlockAudio, terms.BlockVideo, terms.BlockBoth}
 			_ = c.rooms.SetUserBlocked(ctx, lobby, fmt.Sprintf("u%d", c.rand.IntN(16)), blocks[c.rand.IntN(4)])
 		case 5:
-			rights := []session.Right{session.RightEnter, session.RightSendAudio, session.RightRecvAudio}
+			rights := []terms.Right{terms.RightEnter, terms.RightSendAudio, terms.RightRecvAudio}
 			_, _ = s.Renew(lasting(time.Duration(c.rand.IntN(3))*20*time.Millisecond, rights[:1+c.rand.IntN(3)]...))
 		}
 	}
@@ -137,7 +138,7 @@ type watcher struct {
 }
 
 // restart forgets what came after entering: the resume replays all of it.
-func (w *watcher) restart(e session.Entered) {
+func (w *watcher) restart(e terms.Entered) {
 	w.there, w.seq = map[string]bool{}, 0
 	for _, u := range e.Users {
 		w.there[u.User] = true
@@ -160,25 +161,25 @@ func (w *watcher) read(ctx context.Context, s *session.Session) <-chan struct{} 
 			if exited || e.Seq != w.seq+1 {
 				w.t.Errorf("%s after event %d (exited: %t): %+v", s.User(), w.seq, exited, e)
 			}
-			w.seq, exited = e.Seq, e.Type == session.EventExited
+			w.seq, exited = e.Seq, e.Type == terms.EventExited
 			w.check(s.User(), e)
 		}
 	}()
 	return done
 }
 
-func (w *watcher) check(me string, e session.Event) {
+func (w *watcher) check(me string, e terms.Event) {
 	there := w.there[e.User.User]
 	switch e.Type {
-	case session.EventUserEntered:
+	case terms.EventUserEntered:
 		if there {
 			w.t.Errorf("%s: %s enters twice", me, e.User.User)
 		}
 		w.there[e.User.User] = true
-	case session.EventUserLeft, session.EventStreams:
+	case terms.EventUserLeft, terms.EventStreams:
 		if !there {
 			w.t.Errorf("%s: %s of %s, who is not there", me, e.Type, e.User.User)
 		}
-		w.there[e.User.User] = e.Type == session.EventStreams
+		w.there[e.User.User] = e.Type == terms.EventStreams
 	}
 }

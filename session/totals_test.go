@@ -9,6 +9,7 @@ import (
 	"parlor/packet"
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 )
 
 // TestMediaCountersOutliveTheirRooms: what Prometheus takes for a counter must not fall when a room ends.
@@ -21,7 +22,7 @@ func TestMediaCountersOutliveTheirRooms(t *testing.T) {
 			}
 			_, err = s.Negotiate(context.Background(), session.OfferPlan{
 				SDP:     fakewire.Offer(fakewire.Section{MID: "0", Kind: packet.Video, Send: true}),
-				Publish: map[string]session.Source{"0": session.Camera},
+				Publish: map[string]terms.Source{"0": terms.Camera},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -47,16 +48,16 @@ func TestMediaCountersOutliveTheirRooms(t *testing.T) {
 // TestJoinsAndLeavesAreCounted by what came of them, those included whom a door has turned away.
 func TestJoinsAndLeavesAreCounted(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
-		enter := func(user string, role session.Role) *session.Session {
-			s, _, _ := n.Enter(context.Background(), session.EnterRequest{Room: lobby, User: user, Grant: granted, Role: role, Scene: session.Call})
+		enter := func(user string, role terms.Role) *session.Session {
+			s, _, _ := n.Enter(context.Background(), session.EnterRequest{Room: lobby, User: user, Grant: granted, Role: role, Scene: terms.Call})
 			return s
 		}
-		ann := enter("ann", session.Anchor)
-		enter("bob", session.Anchor)
-		enter("bob", session.Anchor)
-		enter("", session.Anchor)
-		enter("joe", session.Audience)
-		n.Refused(session.Errorf(session.CodeTokenInvalid, "token", "no"))
+		ann := enter("ann", terms.Anchor)
+		enter("bob", terms.Anchor)
+		enter("bob", terms.Anchor)
+		enter("", terms.Anchor)
+		enter("joe", terms.Audience)
+		n.Refused(terms.Errorf(terms.CodeTokenInvalid, "token", "no"))
 		n.Refused(context.Canceled)
 		synctest.Wait()
 		if err := ann.Exit(context.Background()); err != nil {

@@ -12,6 +12,7 @@ import (
 	"parlor/packet"
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 	"parlor/tracing"
 )
 
@@ -25,7 +26,7 @@ func TestJoinIsOneTrace(t *testing.T) {
 			require.NoError(t, err)
 			_, err = s.Negotiate(context.Background(), session.OfferPlan{
 				SDP:     fakewire.Offer(fakewire.Section{MID: "0", Kind: packet.Video, Send: true}),
-				Publish: map[string]session.Source{"0": session.Camera},
+				Publish: map[string]terms.Source{"0": terms.Camera},
 			})
 			require.NoError(t, err)
 			return s

@@ -7,25 +7,8 @@ import (
 
 	"parlor/packet"
 	"parlor/router"
+	"parlor/session/terms"
 )
-
-// Undecodable is a stream of which nothing can be sent to a user, since the user's client has offered no codec that decodes it.
-type Undecodable struct {
-	Seat    string // of the user; empty where it is not known any more
-	User    string // whose stream
-	Source  Source
-	Sent    string // the stream's codec and profile, such as "VP9 profile 2"
-	Offered string // what the client has in its place, such as "VP8+H264"
-	Paused  bool   // it could be decoded, but the network to the client does not carry it; Sent and Offered are empty
-}
-
-// event returns the type of the event that tells of it.
-func (x *Undecodable) event() EventType {
-	if x.Paused {
-		return EventPaused
-	}
-	return EventUndecodable
-}
 
 // undecodableKey is a receiving section.
 type undecodableKey struct {
@@ -72,19 +55,19 @@ func (p *participant) tellUndecodable(u router.Undecodable) {
 	if before := m.undecodable[u.MID]; before != nil {
 		delete(m.undecodable, u.MID)
 		if p.room.members[before.User] != nil { // nothing follows a leave
-			p.box.push(Event{Type: before.event(), Undecodable: before})
+			p.box.push(terms.Event{Type: before.EventType(), Undecodable: before})
 		}
 	}
 	of := p.room.numbered[u.Track.Member]
 	if of == nil || p.left != nil {
 		return
 	}
-	x := &Undecodable{Seat: m.seatOf(u.MID), User: of.user, Source: sourceOf(u.Track.Source), Sent: u.Sent, Offered: u.Offered, Paused: u.Paused}
+	x := &terms.Undecodable{Seat: m.seatOf(u.MID), User: of.user, Source: sourceOf(u.Track.Source), Sent: u.Sent, Offered: u.Offered, Paused: u.Paused}
 	if m.undecodable == nil {
-		m.undecodable = map[string]*Undecodable{}
+		m.undecodable = map[string]*terms.Undecodable{}
 	}
 	m.undecodable[u.MID] = x
-	p.box.push(Event{Type: x.event(), Undecodable: x, On: true})
+	p.box.push(terms.Event{Type: x.EventType(), Undecodable: x, On: true})
 	if x.Paused {
 		return
 	}
@@ -93,7 +76,7 @@ func (p *participant) tellUndecodable(u router.Undecodable) {
 }
 
 // logUndecodable writes a line for each pair of formats that a user meets. media.mu is held.
-func (p *participant) logUndecodable(x *Undecodable) {
+func (p *participant) logUndecodable(x *terms.Undecodable) {
 	pair := Formats{x.Sent, x.Offered}
 	if slices.Contains(p.media.logged, pair) {
 		return
@@ -110,7 +93,7 @@ func (p *participant) forgetUndecodableLocked() {
 	for mid, x := range p.media.undecodable {
 		delete(p.media.undecodable, mid)
 		if p.room.members[x.User] != nil {
-			p.box.push(Event{Type: x.event(), Undecodable: x})
+			p.box.push(terms.Event{Type: x.EventType(), Undecodable: x})
 		}
 	}
 }
@@ -126,17 +109,17 @@ func (m *media) seatOf(mid string) string {
 }
 
 // undecodableOf describes what cannot be sent to users, by member.
-func (rm *room) undecodableOf(all map[router.MemberID]router.Usage) map[router.MemberID][]Undecodable {
+func (rm *room) undecodableOf(all map[router.MemberID]router.Usage) map[router.MemberID][]terms.Undecodable {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
-	found := map[router.MemberID][]Undecodable{}
+	found := map[router.MemberID][]terms.Undecodable{}
 	for id, usage := range all {
 		for _, u := range usage.Undecodable {
 			if of := rm.numbered[u.Track.Member]; of != nil {
-				found[id] = append(found[id], Undecodable{User: of.user, Source: sourceOf(u.Track.Source), Sent: u.Sent, Offered: u.Offered, Paused: u.Paused})
+				found[id] = append(found[id], terms.Undecodable{User: of.user, Source: sourceOf(u.Track.Source), Sent: u.Sent, Offered: u.Offered, Paused: u.Paused})
 			}
 		}
-		slices.SortFunc(found[id], func(a, b Undecodable) int {
+		slices.SortFunc(found[id], func(a, b terms.Undecodable) int {
 			return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(a.Source, b.Source))
 		})
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 // undecodable returns and forgets what the client was told of it, as JSON without numbers.
@@ -23,7 +24,7 @@ func (c *client) undecodable() []string {
 	defer c.mu.Unlock()
 	var l []string
 	for _, e := range c.events {
-		if e.Type == session.EventUndecodable {
+		if e.Type == terms.EventUndecodable {
 			e.Seq = 0
 			l = append(l, string(must(json.Marshal(e))))
 		}
@@ -51,7 +52,7 @@ func TestUndecodableIsToldToWhoCanAct(t *testing.T) {
 	var log bytes.Buffer
 	inNode(t, session.Options{Log: zerolog.New(&log).Level(zerolog.WarnLevel)}, func(n *node) {
 		ann := n.enter("ann")
-		camera := ann.negotiate(map[string]session.Source{"cam": session.Camera}, 0, false)
+		camera := ann.negotiate(map[string]terms.Source{"cam": terms.Camera}, 0, false)
 		bob := n.enter("bob")
 		bob.withH264(false)
 		bob.hear("ann")
@@ -64,7 +65,7 @@ func TestUndecodableIsToldToWhoCanAct(t *testing.T) {
 		shows()
 		n.expect("who cannot decode", bob.undecodable(), on)
 		n.expect("the publisher", ann.undecodable())
-		d := must(n.DescribeUser(lobby, "bob", session.Page{Limit: 1}))
+		d := must(n.DescribeUser(lobby, "bob", terms.Page{Limit: 1}))
 		n.expect("described", []string{fmt.Sprint(d.List[0].Undecodable)}, "[{ ann camera VP8 H264 false}]")
 		if m := n.Undecodable(); len(m) != 1 || m[session.Formats{Sent: "VP8", Offered: "H264"}] != 1 {
 			t.Errorf("counted %v", m)
@@ -80,7 +81,7 @@ func TestUndecodableIsToldToWhoCanAct(t *testing.T) {
 		bob.negotiate(nil, 1, true)
 		shows()
 		n.expect("after one with the codec", bob.undecodable(), over)
-		if d = must(n.DescribeUser(lobby, "bob", session.Page{Limit: 1})); len(d.List[0].Undecodable) != 0 {
+		if d = must(n.DescribeUser(lobby, "bob", terms.Page{Limit: 1})); len(d.List[0].Undecodable) != 0 {
 			t.Errorf("described %v", d.List[0].Undecodable)
 		}
 		bob.withH264(true)
@@ -97,7 +98,7 @@ func TestUndecodableIsToldToWhoCanAct(t *testing.T) {
 func TestUndecodableOfAPlayer(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann := n.enter("ann")
-		camera := ann.negotiate(map[string]session.Source{"cam": session.Camera}, 0, false)
+		camera := ann.negotiate(map[string]terms.Source{"cam": terms.Camera}, 0, false)
 		s, _, err := n.Enter(context.Background(), session.EnterRequest{Room: lobby, User: "player", Grant: granted})
 		if err != nil {
 			t.Fatal(err)
@@ -115,7 +116,7 @@ func TestUndecodableOfAPlayer(t *testing.T) {
 			camera.Publish(time.Now(), "cam", 1)
 			time.Sleep(time.Second)
 		}
-		d := must(n.DescribeRoom(lobby, session.Page{Limit: 10}))
+		d := must(n.DescribeRoom(lobby, terms.Page{Limit: 10}))
 		n.expect("described", []string{fmt.Sprint(d.List[1].Undecodable)}, "[{ ann camera VP8 AV1 false}]")
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"parlor/router"
+	"parlor/session/terms"
 )
 
 // listener is somebody who wants to know who speaks. Under room.mu.
@@ -19,11 +20,11 @@ type listener struct {
 func (s *Session) SetVolumeInterval(d time.Duration) error {
 	p := s.p
 	if d != 0 && (d < MinVolumeInterval || d > MaxVolumeInterval) {
-		return Errorf(CodeBadRequest, "intervalMs", "an interval is %d to %d ms, or 0 for none",
+		return terms.Errorf(terms.CodeBadRequest, "intervalMs", "an interval is %d to %d ms, or 0 for none",
 			MinVolumeInterval.Milliseconds(), MaxVolumeInterval.Milliseconds())
 	}
 	if d != 0 {
-		if err := p.granted().need(RightRecvAudio, "intervalMs"); err != nil {
+		if err := p.granted().Need(terms.RightRecvAudio, "intervalMs"); err != nil {
 			return err
 		}
 	}
@@ -93,7 +94,7 @@ func (rm *room) tellVolumes(v *router.Volumes) {
 func (rm *room) dueLocked(v *router.Volumes) []*participant {
 	var due []*participant
 	for p, l := range rm.listeners {
-		if v.Tick < l.next && !v.Changed || p.left != nil || !p.granted().Rights.Has(RightRecvAudio) {
+		if v.Tick < l.next && !v.Changed || p.left != nil || !p.granted().Rights.Has(terms.RightRecvAudio) {
 			continue
 		}
 		l.next = v.Tick + l.every

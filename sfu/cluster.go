@@ -11,11 +11,11 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/config"
-	"parlor/session"
 	"parlor/session/cluster"
 	"parlor/session/cluster/placing"
 	"parlor/session/command"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 // leaseWait bounds how long the start waits for the node's registration where NATS answers. Without it the node starts as
@@ -139,7 +139,7 @@ type others struct {
 }
 
 // Holder returns the node that has a room, or "".
-func (o others) Holder(ctx context.Context, room session.RoomID) (string, error) {
+func (o others) Holder(ctx context.Context, room terms.RoomID) (string, error) {
 	return o.Locate(ctx, room)
 }
 

@@ -5,8 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"parlor/session"
 	"parlor/session/command"
+	"parlor/session/terms"
 )
 
 // commandMeter counts commands as they are carried out.
@@ -35,7 +35,7 @@ func newCommandMeter() *commandMeter {
 func (m *commandMeter) observe(a command.Action, took time.Duration, err error) {
 	result := "done"
 	if err != nil {
-		result = string(session.AsError(err).Code)
+		result = string(terms.AsError(err).Code)
 	}
 	m.seconds.WithLabelValues(string(a)).Observe(took.Seconds())
 	m.results.WithLabelValues(string(a), result).Inc()

@@ -8,7 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // Health is the body of GET /healthz. Addresses are told on this machine and at monitor.listen alone.
@@ -79,7 +79,7 @@ func (n *Node) readyz(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	if err := n.cluster.Ready(); err != nil {
-		a := answer{Reason: session.AsError(err).Text}
+		a := answer{Reason: terms.AsError(err).Text}
 		if why, away := n.NATSAway(); away {
 			a.Reason += "; NATS: " + why
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"parlor/config"
-	"parlor/session"
+	"parlor/session/terms"
 	"parlor/session/token"
 )
 
@@ -28,7 +28,7 @@ func mint(t *testing.T, id string) string {
 	t.Helper()
 	keys, err := token.New(nil, token.Key{ID: id, Secret: []byte(strings.Repeat(id, 40))})
 	require.NoError(t, err)
-	text, err := keys.Mint(session.Grant{Rights: session.AllRights(), Expires: time.Now().Add(time.Hour)})
+	text, err := keys.Mint(terms.Grant{Rights: terms.AllRights(), Expires: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
 	return text
 }

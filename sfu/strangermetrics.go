@@ -3,8 +3,8 @@ package sfu
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"parlor/session"
 	"parlor/session/refusal"
+	"parlor/session/terms"
 )
 
 var (
@@ -40,7 +40,7 @@ func (c *refusalCollector) Describe(out chan<- *prometheus.Desc) { out <- refuse
 func (c *refusalCollector) Collect(out chan<- prometheus.Metric) {
 	counts := c.of.Counts()
 	for _, door := range []string{"websocket", "whip", "whep", "admin"} {
-		for _, code := range []session.Code{session.CodeTokenInvalid, session.CodeTokenExpired, session.CodeNotAllowed} {
+		for _, code := range []terms.Code{terms.CodeTokenInvalid, terms.CodeTokenExpired, terms.CodeNotAllowed} {
 			counts[refusal.Kind{Door: door, Reason: string(code)}] += 0
 		}
 	}

@@ -20,9 +20,9 @@ import (
 
 	"parlor/client"
 	"parlor/config"
-	"parlor/session"
 	"parlor/session/command"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 	"parlor/session/token"
 	"parlor/tracing"
 )
@@ -72,7 +72,7 @@ func (s stamped) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestATraceIsGoneOnWithForWhoIsTrusted(t *testing.T) {
 	keys, err := token.New(nil, token.Key{ID: "k", Secret: []byte(secret)})
 	require.NoError(t, err)
-	text, err := keys.Mint(session.Grant{Rights: session.AllRights(), Expires: time.Now().Add(time.Hour)})
+	text, err := keys.Mint(terms.Grant{Rights: terms.AllRights(), Expires: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		key, proxy bool

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"parlor/config"
-	"parlor/session"
+	"parlor/session/terms"
 	"parlor/session/token"
 	"parlor/sfu"
 	"parlor/transport/certtest"
@@ -117,21 +117,21 @@ func (n *node) token(room, user string) string {
 	if n.keys == nil {
 		return ""
 	}
-	return n.mint(room, user, session.MemberRights())
+	return n.mint(room, user, terms.MemberRights())
 }
 
 // mint makes a token with just these rights.
-func (n *node) mint(room, user string, rights session.Rights) string {
+func (n *node) mint(room, user string, rights terms.Rights) string {
 	n.t.Helper()
 	return n.mintFor(room, user, rights, time.Hour)
 }
 
 // mintFor makes one that ends soon.
-func (n *node) mintFor(room, user string, rights session.Rights, left time.Duration) string {
+func (n *node) mintFor(room, user string, rights terms.Rights, left time.Duration) string {
 	n.t.Helper()
-	id, err := session.StringRoom(room)
+	id, err := terms.StringRoom(room)
 	require.NoError(n.t, err)
-	text, err := n.keys.Mint(session.Grant{Room: id, User: user, Rights: rights, Expires: time.Now().Add(left)})
+	text, err := n.keys.Mint(terms.Grant{Room: id, User: user, Rights: rights, Expires: time.Now().Add(left)})
 	require.NoError(n.t, err)
 	return text
 }

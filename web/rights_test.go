@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // exitedExpired is the client's ExitReason.EXPIRED.
@@ -59,7 +59,7 @@ func TestTokenRenewedInTime(t *testing.T) {
 	b := shared.get(t)
 	const room = "tokens"
 	mint := func(user string, left time.Duration) string {
-		return n.mintFor(room, user, session.MemberRights(), left)
+		return n.mintFor(room, user, terms.MemberRights(), left)
 	}
 	cleo := joinAs(t, b, n, entry{Room: room, User: "cleo", Video: false, Audio: false}) // first: a slow machine must not have her miss dan
 	// Tokens end at whole seconds and hold for the leeway of 5 s longer, so these for 8 to 9 s.
@@ -95,13 +95,13 @@ func TestTokenWithFewerRights(t *testing.T) {
 	ben.sees("ann")
 	ben.hears("ann")
 	ann.sees("ben")
-	renew := func(rights ...session.Right) {
+	renew := func(rights ...terms.Right) {
 		t.Helper()
-		set, err := session.NewRights(append(rights, session.RightEnter)...)
+		set, err := terms.NewRights(append(rights, terms.RightEnter)...)
 		require.NoError(t, err)
 		ann.eval(fmt.Sprintf("probe.parlor.renewToken(%q)", n.mint(room, "ann", set)), nil)
 	}
-	renew(session.RightSendAudio, session.RightRecvAudio)
+	renew(terms.RightSendAudio, terms.RightRecvAudio)
 	ann.told("error", map[string]any{"code": "not_allowed", "field": "camera"})
 	ben.told("remote-video-unavailable", map[string]any{"userId": "ann"})
 	ben.becomesSilent("ann", "video")
@@ -121,7 +121,7 @@ func TestTokenWithFewerRights(t *testing.T) {
 	ben.comesIn("ann", "audio")
 
 	since := ben.now()
-	renew(session.RightSendAudio, session.RightSendVideo, session.RightRecvAudio, session.RightRecvVideo)
+	renew(terms.RightSendAudio, terms.RightSendVideo, terms.RightRecvAudio, terms.RightRecvVideo)
 	ann.comesIn("ben", "video")
 	ann.eval("probe.parlor.startLocalVideo({width: 320, height: 180, frameRate: 15})", nil)
 	ben.toldSince(since, "remote-video-available", map[string]any{"userId": "ann"})

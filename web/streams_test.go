@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // A screen is shared: the other sees it beside the camera, and it ends for the other when it ends.
@@ -138,7 +138,7 @@ func TestEnterWithoutRight(t *testing.T) {
 	n := startNodeAt(t, netip.MustParseAddr("127.0.0.1"), timers{})
 	b := shared.get(t)
 	cleo := join(t, b, n, "rights", "cleo")
-	rights, err := session.NewRights(session.RightEnter, session.RightSendAudio, session.RightRecvAudio, session.RightRecvVideo)
+	rights, err := terms.NewRights(terms.RightEnter, terms.RightSendAudio, terms.RightRecvAudio, terms.RightRecvVideo)
 	require.NoError(t, err)
 	ann := joinAs(t, b, n, entry{Room: "rights", User: "ann", Token: n.mint("rights", "ann", rights)})
 	ann.told("error", map[string]any{"code": "not_allowed", "field": "camera"})

@@ -15,10 +15,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"parlor/config"
-	"parlor/session"
 	"parlor/session/adminhttp"
 	"parlor/session/command"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 	"parlor/sfu"
 )
 
@@ -116,7 +116,7 @@ Is a node running? Say by --nats.url which NATS server it uses; a running node t
 // explain says what to do about an error, and gives it its exit code.
 func (o *operator) explain(err error, at string) error {
 	var refused *url.Error
-	switch e := session.AsError(err); {
+	switch e := terms.AsError(err); {
 	case err == nil:
 		return nil
 	case errors.Is(err, natsapi.ErrNoNode):
@@ -125,13 +125,13 @@ func (o *operator) explain(err error, at string) error {
 		return fmt.Errorf("no answer within %v (--timeout)", o.timeout)
 	case errors.As(err, &refused):
 		return fmt.Errorf("no node answers at %s (%w)", at, refused.Err)
-	case errors.Is(err, session.CodeRoomNotFound):
+	case errors.Is(err, terms.CodeRoomNotFound):
 		return &failure{exitNotFound, fmt.Errorf("%s; `sfu room list` shows the rooms, and a room with a number is named by --room-id", e.Text)}
-	case errors.Is(err, session.CodeUserNotFound):
+	case errors.Is(err, terms.CodeUserNotFound):
 		return &failure{exitNotFound, fmt.Errorf("%s; `sfu room show` shows who is in a room", e.Text)}
-	case errors.Is(err, session.CodeTokenInvalid), errors.Is(err, session.CodeTokenExpired), errors.Is(err, session.CodeNotAllowed):
+	case errors.Is(err, terms.CodeTokenInvalid), errors.Is(err, terms.CodeTokenExpired), errors.Is(err, terms.CodeNotAllowed):
 		return fmt.Errorf("%w\nmake a token by `sfu token create --rights admin` and show it by $PARLOR_TOKEN or --token", err)
-	case errors.Is(err, session.CodeBadRequest):
+	case errors.Is(err, terms.CodeBadRequest):
 		return &failure{exitUsage, err}
 	}
 	return err

@@ -10,8 +10,8 @@ import (
 	pretty "github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
-	"parlor/session"
 	"parlor/session/command"
+	"parlor/session/terms"
 )
 
 // print writes an answer as JSON, or as show does for people.
@@ -172,7 +172,7 @@ func state(s command.Stream) string {
 	}
 }
 
-func join(rights []session.Right) string {
+func join(rights []terms.Right) string {
 	l := make([]string, len(rights))
 	for i, r := range rights {
 		l[i] = string(r)

@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"parlor/session"
 	"parlor/session/command"
+	"parlor/session/terms"
 )
 
 func roomCommand() *cobra.Command {
@@ -22,7 +22,7 @@ func listCommand() *cobra.Command {
 	c.Flags().StringVar((*string)(&q.Scene), "scene", "", "only rooms of this scene: call or live")
 	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, _ []string) error {
 		all := command.ListRoomsResponse{Rooms: []command.Room{}}
-		for q.Limit = session.MaxPage; ; {
+		for q.Limit = terms.MaxPage; ; {
 			var page command.ListRoomsResponse
 			if err := node.Do(ctx, command.ListRooms, q, &page); err != nil {
 				return err
@@ -53,7 +53,7 @@ func showCommand() *cobra.Command {
 		var all command.DescribeRoomResponse
 		for after := ""; ; {
 			var page command.DescribeRoomResponse
-			if err := node.Do(ctx, command.DescribeRoom, command.DescribeRoomRequest{RoomRef: room, After: after, Limit: session.MaxPage}, &page); err != nil {
+			if err := node.Do(ctx, command.DescribeRoom, command.DescribeRoomRequest{RoomRef: room, After: after, Limit: terms.MaxPage}, &page); err != nil {
 				return err
 			}
 			all.Room, all.TimeMS, all.UserList = page.Room, page.TimeMS, append(all.UserList, page.UserList...)

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"parlor/config"
-	"parlor/session"
+	"parlor/session/terms"
 	"parlor/session/token"
 )
 
@@ -148,27 +148,27 @@ func (f *tokenFlags) create(c *cobra.Command) error {
 	return err
 }
 
-func (f *tokenFlags) grant() (session.Grant, error) {
-	g := session.Grant{User: f.user, Role: session.Role(f.role), Rights: session.MemberRights(), Expires: time.Now().Add(f.ttl)}
+func (f *tokenFlags) grant() (terms.Grant, error) {
+	g := terms.Grant{User: f.user, Role: terms.Role(f.role), Rights: terms.MemberRights(), Expires: time.Now().Add(f.ttl)}
 	if f.ttl < time.Second {
 		return g, usage("--ttl %v has passed before anybody can enter", f.ttl)
 	}
 	if len(f.rights) > 0 {
-		names := make([]session.Right, len(f.rights))
+		names := make([]terms.Right, len(f.rights))
 		for i, r := range f.rights {
-			names[i] = session.Right(strings.TrimSpace(r))
+			names[i] = terms.Right(strings.TrimSpace(r))
 		}
 		var err error
-		if g.Rights, err = session.NewRights(names...); err != nil {
-			return g, usage("--rights: %s; there are %s", session.AsError(err).Text, rightNames())
+		if g.Rights, err = terms.NewRights(names...); err != nil {
+			return g, usage("--rights: %s; there are %s", terms.AsError(err).Text, rightNames())
 		}
 	}
 	if f.user != "" {
-		if err := session.CheckUser(f.user); err != nil {
-			return g, usage("--user: %s", session.AsError(err).Text)
+		if err := terms.CheckUser(f.user); err != nil {
+			return g, usage("--user: %s", terms.AsError(err).Text)
 		}
 	}
-	admin := g.Rights.Has(session.RightAdmin)
+	admin := g.Rights.Has(terms.RightAdmin)
 	if f.user == "" && !admin {
 		return g, usage("--user is missing: who is the token for?")
 	}
@@ -184,21 +184,21 @@ func (f *tokenFlags) grant() (session.Grant, error) {
 }
 
 // roomOf returns the room that is given by name or by number.
-func roomOf(name string, number uint32) (session.RoomID, error) {
-	var room session.RoomID
+func roomOf(name string, number uint32) (terms.RoomID, error) {
+	var room terms.RoomID
 	var err error
 	switch {
 	case name != "" && number != 0:
 		return room, usage("a room has a name or a number (--room-id), not both")
 	case number != 0:
-		room, err = session.NumberRoom(int64(number))
+		room, err = terms.NumberRoom(int64(number))
 	case name != "":
-		room, err = session.StringRoom(name)
+		room, err = terms.StringRoom(name)
 	default:
 		return room, usage("which room? Give its name, or its number by --room-id")
 	}
 	if err != nil {
-		return room, usage("%s", session.AsError(err).Text)
+		return room, usage("%s", terms.AsError(err).Text)
 	}
 	return room, nil
 }
@@ -224,7 +224,7 @@ and give it to this command and to the node with --auth.keys_file sfu.keys`)
 
 func rightNames() string {
 	var names []string
-	for _, r := range session.AllRights().List() {
+	for _, r := range terms.AllRights().List() {
 		names = append(names, string(r))
 	}
 	return strings.Join(names, ",")

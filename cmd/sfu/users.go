@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"parlor/session"
 	"parlor/session/command"
+	"parlor/session/terms"
 )
 
 func userCommand() *cobra.Command {
@@ -67,7 +67,7 @@ func userShowCommand() *cobra.Command {
 	}
 	o.roomFlag(c)
 	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, args []string) error {
-		q := command.DescribeUserRequest{UserID: args[len(args)-1], Limit: session.MaxPage}
+		q := command.DescribeUserRequest{UserID: args[len(args)-1], Limit: terms.MaxPage}
 		if len(args) == 2 || o.roomID != 0 {
 			room, rest, err := o.room(args)
 			if err == nil && len(rest) != 1 {
@@ -112,7 +112,7 @@ func blockCommand() *cobra.Command {
 			return usage("what is blocked? none, both, audio or video: %s", c.UseLine())
 		}
 		var a command.SetUserBlockedResponse
-		q := command.SetUserBlockedRequest{RoomRef: room, UserID: rest[0], Block: session.Block(rest[1])}
+		q := command.SetUserBlockedRequest{RoomRef: room, UserID: rest[0], Block: terms.Block(rest[1])}
 		if err := node.Do(ctx, command.SetUserBlocked, q, &a); err != nil {
 			return err
 		}

@@ -22,11 +22,11 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"parlor/session"
 	"parlor/session/command"
 	"parlor/session/problem"
 	"parlor/session/refusal"
 	"parlor/session/remote"
+	"parlor/session/terms"
 	"parlor/tracing"
 )
 
@@ -46,7 +46,7 @@ type Keys interface {
 	// Open reports whether there is no key, so that no token is asked for.
 	Open() bool
 	// Parse verifies a token and returns what it grants.
-	Parse(token string) (session.Grant, error)
+	Parse(token string) (terms.Grant, error)
 }
 
 // handler answers commands.
@@ -79,11 +79,11 @@ func (h *handler) nothing(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, http.StatusMethodNotAllowed, bad("", "a command is given by POST"))
 		return
 	}
-	problem.Write(w, http.StatusNotFound, session.AsError(command.Unknown(command.Action(name))))
+	problem.Write(w, http.StatusNotFound, terms.AsError(command.Unknown(command.Action(name))))
 }
 
-func bad(field, format string, args ...any) *session.Error {
-	return session.Errorf(session.CodeBadRequest, field, format, args...)
+func bad(field, format string, args ...any) *terms.Error {
+	return terms.Errorf(terms.CodeBadRequest, field, format, args...)
 }
 
 func (h *handler) command(w http.ResponseWriter, r *http.Request) {
@@ -107,15 +107,15 @@ func (h *handler) command(w http.ResponseWriter, r *http.Request) {
 	case h.places <- struct{}{}:
 		defer func() { <-h.places }()
 	default:
-		h.refuse(w, a, http.StatusServiceUnavailable, session.Errorf(session.CodeInternal, "", "too many commands at once; it may be repeated"))
+		h.refuse(w, a, http.StatusServiceUnavailable, terms.Errorf(terms.CodeInternal, "", "too many commands at once; it may be repeated"))
 		return
 	}
 	ctx, cancel := context.WithTimeout(h.trace.Join(r.Context(), r.Header.Get), commandTime)
 	defer cancel()
 	answer, failed := commands.Do(ctx, a, request)
 	if failed != nil {
-		err := session.AsError(failed)
-		if err.Code == session.CodeInternal {
+		err := terms.AsError(failed)
+		if err.Code == terms.CodeInternal {
 			h.log.Warn().Err(failed).Str("action", string(a)).Msg("command failed")
 		}
 		h.refuse(w, a, problem.Status(err), err)
@@ -124,7 +124,7 @@ func (h *handler) command(w http.ResponseWriter, r *http.Request) {
 	body, failed := json.Marshal(answer)
 	if failed != nil {
 		h.log.Error().Err(failed).Str("action", string(a)).Msg("a command's answer cannot be written")
-		h.refuse(w, a, http.StatusInternalServerError, session.AsError(failed))
+		h.refuse(w, a, http.StatusInternalServerError, terms.AsError(failed))
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -133,9 +133,9 @@ func (h *handler) command(w http.ResponseWriter, r *http.Request) {
 }
 
 // admit returns what the caller may command.
-func (h *handler) admit(r *http.Request) (*command.Commands, *session.Error) {
+func (h *handler) admit(r *http.Request) (*command.Commands, *terms.Error) {
 	if err := h.foreign.Check(r); err != nil {
-		return nil, session.Errorf(session.CodeNotAllowed, "Origin", "pages of other origins may give no commands")
+		return nil, terms.Errorf(terms.CodeNotAllowed, "Origin", "pages of other origins may give no commands")
 	}
 	if h.keys.Open() {
 		return h.commands, nil
@@ -147,15 +147,15 @@ func (h *handler) admit(r *http.Request) (*command.Commands, *session.Error) {
 	g, err := h.keys.Parse(strings.TrimSpace(token))
 	switch {
 	case err != nil:
-		return nil, session.AsError(err)
-	case !g.Rights.Has(session.RightAdmin):
-		return nil, session.Errorf(session.CodeNotAllowed, "token", "this needs the right %s", session.RightAdmin)
+		return nil, terms.AsError(err)
+	case !g.Rights.Has(terms.RightAdmin):
+		return nil, terms.Errorf(terms.CodeNotAllowed, "token", "this needs the right %s", terms.RightAdmin)
 	}
 	return h.commands.Within(g.Room), nil
 }
 
 // read returns the request's body, or an error and its status.
-func read(w http.ResponseWriter, r *http.Request) ([]byte, int, *session.Error) {
+func read(w http.ResponseWriter, r *http.Request) ([]byte, int, *terms.Error) {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		return nil, http.StatusUnsupportedMediaType, bad("Content-Type", "a command is application/json")
 	}
@@ -170,7 +170,7 @@ func read(w http.ResponseWriter, r *http.Request) ([]byte, int, *session.Error) 
 	return body, 0, nil
 }
 
-func (h *handler) refuse(w http.ResponseWriter, a command.Action, status int, e *session.Error) {
+func (h *handler) refuse(w http.ResponseWriter, a command.Action, status int, e *terms.Error) {
 	h.log.Debug().Err(e).Str("action", string(a)).Msg("command refused")
 	problem.Write(w, status, e)
 }

@@ -20,6 +20,7 @@ import (
 	"parlor/session/fakewire"
 	"parlor/session/problem"
 	"parlor/session/refusal"
+	"parlor/session/terms"
 	"parlor/session/token"
 )
 
@@ -45,16 +46,16 @@ func open(t *testing.T, keys ...token.Key) *door {
 	require.NoError(t, err)
 	d := &door{t: t, keys: k, rooms: session.New(session.Options{Node: "n1"}, &fakewire.Transport{}, nil)}
 	for _, name := range []string{"lobby", "hall"} {
-		_, _, err := d.rooms.Enter(t.Context(), session.EnterRequest{Room: room(t, name), User: "ann", Grant: session.Grant{Rights: session.AllRights()}})
+		_, _, err := d.rooms.Enter(t.Context(), session.EnterRequest{Room: room(t, name), User: "ann", Grant: terms.Grant{Rights: terms.AllRights()}})
 		require.NoError(t, err)
 	}
 	d.h = adminhttp.New(command.New(command.Options{Rooms: d.rooms, Node: self("n1")}), k, zerolog.Nop(), refusal.New(zerolog.New(&d.log)), nil)
 	return d
 }
 
-func room(t *testing.T, name string) session.RoomID {
+func room(t *testing.T, name string) terms.RoomID {
 	t.Helper()
-	id, err := session.StringRoom(name)
+	id, err := terms.StringRoom(name)
 	require.NoError(t, err)
 	return id
 }
@@ -84,7 +85,7 @@ func (d *door) says(w *httptest.ResponseRecorder) problem.Document {
 
 var key = token.Key{ID: "k", Secret: []byte("only for tests, and long enough for HS256")}
 
-func (d *door) token(g session.Grant) func(*http.Request) {
+func (d *door) token(g terms.Grant) func(*http.Request) {
 	d.t.Helper()
 	if g.Expires.IsZero() {
 		g.Expires = time.Now().Add(time.Hour)
@@ -100,36 +101,36 @@ func TestWhoMayCommand(t *testing.T) {
 	d := open(t, key)
 	foreign, err := token.New(nil, token.Key{ID: "k", Secret: []byte("another secret, also long enough for HS256")})
 	require.NoError(t, err)
-	forged, err := foreign.Mint(session.Grant{Rights: session.AllRights(), Expires: time.Now().Add(time.Hour)})
+	forged, err := foreign.Mint(terms.Grant{Rights: terms.AllRights(), Expires: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
-	admin := session.Grant{Rights: session.AllRights()}
+	admin := terms.Grant{Rights: terms.AllRights()}
 	const list, dismiss = "ListRooms", "DismissRoom"
 	for name, tt := range map[string]struct {
 		show   func(*http.Request)
 		action string
 		body   string
 		status int
-		code   session.Code
+		code   terms.Code
 		field  string
 	}{
-		"nothing":    {nil, dismiss, `{"StrRoomId":"lobby"}`, 401, session.CodeTokenInvalid, "token"},
-		"basic":      {func(q *http.Request) { q.SetBasicAuth("admin", "admin") }, list, ``, 401, session.CodeTokenInvalid, "token"},
-		"rubbish":    {func(q *http.Request) { q.Header.Set("Authorization", "Bearer x.y.z") }, list, ``, 401, session.CodeTokenInvalid, "token"},
-		"forged":     {func(q *http.Request) { q.Header.Set("Authorization", "Bearer "+forged) }, dismiss, `{"StrRoomId":"lobby"}`, 401, session.CodeTokenInvalid, "token"},
-		"expired":    {d.token(session.Grant{Rights: session.AllRights(), Expires: time.Now().Add(-time.Minute)}), list, ``, 401, session.CodeTokenExpired, "token"},
-		"member":     {d.token(session.Grant{Room: room(t, "lobby"), User: "ann", Rights: session.MemberRights()}), dismiss, `{"StrRoomId":"lobby"}`, 403, session.CodeNotAllowed, "token"},
-		"other room": {d.token(session.Grant{Room: room(t, "hall"), Rights: session.AllRights()}), dismiss, `{"StrRoomId":"lobby"}`, 403, session.CodeNotAllowed, "token"},
-		"room, list": {d.token(session.Grant{Room: room(t, "hall"), Rights: session.AllRights()}), list, ``, 403, session.CodeNotAllowed, "token"},
-		"room, node": {d.token(session.Grant{Room: room(t, "hall"), Rights: session.AllRights()}), "DrainNode", ``, 403, session.CodeNotAllowed, "token"},
-		"room, user": {d.token(session.Grant{Room: room(t, "hall"), Rights: session.AllRights()}), "DescribeUser", `{"UserId":"ann"}`, 403, session.CodeNotAllowed, "token"},
-		"unknown":    {nil, "Nonsense", ``, 401, session.CodeTokenInvalid, "token"},
+		"nothing":    {nil, dismiss, `{"StrRoomId":"lobby"}`, 401, terms.CodeTokenInvalid, "token"},
+		"basic":      {func(q *http.Request) { q.SetBasicAuth("admin", "admin") }, list, ``, 401, terms.CodeTokenInvalid, "token"},
+		"rubbish":    {func(q *http.Request) { q.Header.Set("Authorization", "Bearer x.y.z") }, list, ``, 401, terms.CodeTokenInvalid, "token"},
+		"forged":     {func(q *http.Request) { q.Header.Set("Authorization", "Bearer "+forged) }, dismiss, `{"StrRoomId":"lobby"}`, 401, terms.CodeTokenInvalid, "token"},
+		"expired":    {d.token(terms.Grant{Rights: terms.AllRights(), Expires: time.Now().Add(-time.Minute)}), list, ``, 401, terms.CodeTokenExpired, "token"},
+		"member":     {d.token(terms.Grant{Room: room(t, "lobby"), User: "ann", Rights: terms.MemberRights()}), dismiss, `{"StrRoomId":"lobby"}`, 403, terms.CodeNotAllowed, "token"},
+		"other room": {d.token(terms.Grant{Room: room(t, "hall"), Rights: terms.AllRights()}), dismiss, `{"StrRoomId":"lobby"}`, 403, terms.CodeNotAllowed, "token"},
+		"room, list": {d.token(terms.Grant{Room: room(t, "hall"), Rights: terms.AllRights()}), list, ``, 403, terms.CodeNotAllowed, "token"},
+		"room, node": {d.token(terms.Grant{Room: room(t, "hall"), Rights: terms.AllRights()}), "DrainNode", ``, 403, terms.CodeNotAllowed, "token"},
+		"room, user": {d.token(terms.Grant{Room: room(t, "hall"), Rights: terms.AllRights()}), "DescribeUser", `{"UserId":"ann"}`, 403, terms.CodeNotAllowed, "token"},
+		"unknown":    {nil, "Nonsense", ``, 401, terms.CodeTokenInvalid, "token"},
 		"admin":      {d.token(admin), list, ``, 200, "", ""},
-		"same room":  {d.token(session.Grant{Room: room(t, "hall"), Rights: session.AllRights()}), "DescribeRoom", `{"StrRoomId":"hall"}`, 200, "", ""},
+		"same room":  {d.token(terms.Grant{Room: room(t, "hall"), Rights: terms.AllRights()}), "DescribeRoom", `{"StrRoomId":"hall"}`, 200, "", ""},
 		"lower case": {func(q *http.Request) {
 			d.token(admin)(q)
 			q.Header.Set("Authorization", strings.Replace(q.Header.Get("Authorization"), "Bearer", "bearer", 1))
 		}, list, ``, 200, "", ""},
-		"other pages": {func(q *http.Request) { d.token(admin)(q); q.Header.Set("Origin", "https://elsewhere.example") }, list, ``, 403, session.CodeNotAllowed, "Origin"},
+		"other pages": {func(q *http.Request) { d.token(admin)(q); q.Header.Set("Origin", "https://elsewhere.example") }, list, ``, 403, terms.CodeNotAllowed, "Origin"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := d.do(tt.action, tt.body, tt.show)
@@ -204,9 +205,9 @@ func TestWhoMayNotCommandIsLogged(t *testing.T) {
 	require.Contains(t, d.log.String(), `"door":"admin","reason":"token_invalid","from":"192.0.2.1","field":"token","why":"the token cannot be read"`)
 	require.NotContains(t, d.log.String(), "sesame")
 	d.log.Reset()
-	d.do("ListRooms", ``, d.token(session.Grant{Room: room(t, "lobby"), User: "ann", Rights: session.MemberRights()}))
+	d.do("ListRooms", ``, d.token(terms.Grant{Room: room(t, "lobby"), User: "ann", Rights: terms.MemberRights()}))
 	require.Contains(t, d.log.String(), `"reason":"not_allowed"`)
 	d.log.Reset()
-	d.do("ListRooms", ``, d.token(session.Grant{Rights: session.AllRights()}))
+	d.do("ListRooms", ``, d.token(terms.Grant{Rights: terms.AllRights()}))
 	require.Empty(t, d.log.String())
 }

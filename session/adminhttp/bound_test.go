@@ -9,14 +9,14 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // open asks for no token.
 type open struct{}
 
-func (open) Open() bool                          { return true }
-func (open) Parse(string) (session.Grant, error) { panic("there are no keys") }
+func (open) Open() bool                        { return true }
+func (open) Parse(string) (terms.Grant, error) { panic("there are no keys") }
 
 // TestCommandsAreBounded: where all places are taken a command is refused at once.
 func TestCommandsAreBounded(t *testing.T) {
@@ -46,8 +46,8 @@ func TestNobodyIsReadUnasked(t *testing.T) {
 type closed struct{}
 
 func (closed) Open() bool { return false }
-func (closed) Parse(string) (session.Grant, error) {
-	return session.Grant{}, session.Errorf(session.CodeTokenInvalid, "token", "no")
+func (closed) Parse(string) (terms.Grant, error) {
+	return terms.Grant{}, terms.Errorf(terms.CodeTokenInvalid, "token", "no")
 }
 
 // unread is a body that nobody may read.

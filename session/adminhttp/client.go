@@ -9,15 +9,15 @@ import (
 	"net/http"
 	"strings"
 
-	"parlor/session"
 	"parlor/session/command"
 	"parlor/session/problem"
+	"parlor/session/terms"
 )
 
 // maxAnswer is the size in bytes of the largest answer that a Client reads: a page of 1000 users has about 1 MB.
 const maxAnswer = 16 << 20
 
-// Client gives commands over HTTP. Errors that a node answers with are *session.Error, whose Field is as the command names
+// Client gives commands over HTTP. Errors that a node answers with are *terms.Error, whose Field is as the command names
 // it. Safe for concurrent use.
 type Client struct {
 	URL   string       // of the node: https://host:port
@@ -60,7 +60,7 @@ func take(a command.Action, res *http.Response, answer []byte, into any) error {
 	if res.StatusCode != http.StatusOK {
 		var p problem.Document
 		if json.Unmarshal(answer, &p) == nil && p.Code != "" {
-			return &session.Error{Code: p.Code, Field: p.Field, Text: p.Detail}
+			return &terms.Error{Code: p.Code, Field: p.Field, Text: p.Detail}
 		}
 		return fmt.Errorf("%s: the answer is %s", a, res.Status)
 	}

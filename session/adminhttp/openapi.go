@@ -14,9 +14,9 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 
-	"parlor/session"
 	"parlor/session/command"
 	"parlor/session/problem"
+	"parlor/session/terms"
 )
 
 // document is the OpenAPI document, made once: of the table of commands and the types of their requests and answers, so that
@@ -26,7 +26,7 @@ var document = sync.OnceValues(makeDocument)
 func serveDocument(w http.ResponseWriter, r *http.Request) {
 	body, err := document()
 	if err != nil { // of the types alone, so the package's tests have seen it
-		problem.Write(w, http.StatusInternalServerError, session.AsError(err))
+		problem.Write(w, http.StatusInternalServerError, terms.AsError(err))
 		return
 	}
 	sum := sha256.Sum256(body)
@@ -89,11 +89,11 @@ func makeDocument() ([]byte, error) {
 // schema describes a type, with the bounds that its fields' names stand for.
 func schema(t reflect.Type) (*jsonschema.Schema, error) {
 	s, err := jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
-		reflect.TypeFor[json.RawMessage](): {Type: "integer", Minimum: new(1.0), Maximum: new(float64(session.MaxRoomNumber))},
-		reflect.TypeFor[session.Scene]():   oneOf(session.Call, session.Live),
-		reflect.TypeFor[session.Role]():    oneOf(session.Anchor, session.Audience),
-		reflect.TypeFor[session.Block]():   oneOf(session.BlockNone, session.BlockBoth, session.BlockAudio, session.BlockVideo),
-		reflect.TypeFor[session.Right]():   oneOf(session.AllRights().List()...),
+		reflect.TypeFor[json.RawMessage](): {Type: "integer", Minimum: new(1.0), Maximum: new(float64(terms.MaxRoomNumber))},
+		reflect.TypeFor[terms.Scene]():     oneOf(terms.Call, terms.Live),
+		reflect.TypeFor[terms.Role]():      oneOf(terms.Anchor, terms.Audience),
+		reflect.TypeFor[terms.Block]():     oneOf(terms.BlockNone, terms.BlockBoth, terms.BlockAudio, terms.BlockVideo),
+		reflect.TypeFor[terms.Right]():     oneOf(terms.AllRights().List()...),
 	}})
 	if err != nil {
 		return nil, err
@@ -130,25 +130,25 @@ func tidy(s *jsonschema.Schema) {
 func bound(name string, s *jsonschema.Schema) {
 	switch name {
 	case "StrRoomId":
-		s.MinLength, s.MaxLength = new(1), new(session.MaxRoomName)
+		s.MinLength, s.MaxLength = new(1), new(terms.MaxRoomName)
 	case "UserId":
-		s.MinLength, s.MaxLength = new(1), new(session.MaxUserID)
+		s.MinLength, s.MaxLength = new(1), new(terms.MaxUserID)
 	case "UserIds":
-		s.MinItems, s.MaxItems = new(1), new(session.MaxRemoveUsers)
+		s.MinItems, s.MaxItems = new(1), new(terms.MaxRemoveUsers)
 		bound("UserId", s.Items)
 	case "BanSeconds":
-		s.Minimum, s.Maximum = new(0.0), new(session.MaxBan.Seconds())
+		s.Minimum, s.Maximum = new(0.0), new(terms.MaxBan.Seconds())
 	case "DeadlineSeconds":
 		s.Minimum, s.Maximum = new(0.0), new(command.MaxDrain.Seconds())
 	case "CmdId":
-		s.Minimum, s.Maximum = new(1.0), new(float64(session.MaxCmdID))
+		s.Minimum, s.Maximum = new(1.0), new(float64(terms.MaxCmdID))
 	case "Data":
-		s.ContentEncoding, s.MaxLength = "base64", new(base64.StdEncoding.EncodedLen(session.MaxMessage))
+		s.ContentEncoding, s.MaxLength = "base64", new(base64.StdEncoding.EncodedLen(terms.MaxMessage))
 	case "Text":
-		s.MaxLength = new(session.MaxMessage)
+		s.MaxLength = new(terms.MaxMessage)
 	case "Reason":
-		s.MaxLength = new(session.MaxReasonText)
+		s.MaxLength = new(terms.MaxReasonText)
 	case "Limit":
-		s.Minimum, s.Maximum = new(0.0), new(float64(session.MaxPage))
+		s.Minimum, s.Maximum = new(0.0), new(float64(terms.MaxPage))
 	}
 }

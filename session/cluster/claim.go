@@ -5,14 +5,14 @@ import (
 	"errors"
 	"time"
 
-	"parlor/session"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 // claim is a room that this node has, or that somebody is working on. Under Cluster.mu; but who has made busy may use the
 // other fields without it until it is closed.
 type claim struct {
-	room        session.RoomID
+	room        terms.RoomID
 	token       string
 	users       int    // how many holds there are on it
 	revision    uint64 // of its entry
@@ -35,10 +35,10 @@ const (
 var errAgain = errors.New("the room's place is being decided elsewhere")
 
 // Claim makes sure that a room is on this node, by a hold that the caller releases when the room has ended; releasing it
-// twice does no harm. A room that is nowhere is placed, if create says so. Errors are *session.ElsewhereError where it is
-// on another node, now or from now on, and *session.Error: room_not_found where it is nowhere and is not to be created,
+// twice does no harm. A room that is nowhere is placed, if create says so. Errors are *terms.ElsewhereError where it is
+// on another node, now or from now on, and *terms.Error: room_not_found where it is nowhere and is not to be created,
 // node_draining where it cannot be said or no node takes it; or ctx's.
-func (c *Cluster) Claim(ctx context.Context, room session.RoomID, create bool) (release func(), err error) {
+func (c *Cluster) Claim(ctx context.Context, room terms.RoomID, create bool) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, placeWithin*c.store.length())
 	defer cancel()
 	token := natsapi.RoomToken(room)
@@ -76,7 +76,7 @@ func (c *Cluster) noPlace(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return session.Errorf(session.CodeNodeDraining, "", "it cannot be said yet on which node the room is; try again")
+	return terms.Errorf(terms.CodeNodeDraining, "", "it cannot be said yet on which node the room is; try again")
 }
 
 // away says where the room is if it is on another node. What the view says is looked up, so that nobody is sent after a room
@@ -105,7 +105,7 @@ func (c *Cluster) onAnotherLocked(s *sighting) bool {
 
 // begin finds who has the room in hand: this node, which then has a further hold on it; nobody, and the caller is to work on
 // a new claim; or somebody who works on it until busy is closed.
-func (c *Cluster) begin(room session.RoomID, token string) (cl *claim, had bool, busy <-chan struct{}) {
+func (c *Cluster) begin(room terms.RoomID, token string) (cl *claim, had bool, busy <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	cl = c.claims[token]
@@ -125,10 +125,10 @@ func (c *Cluster) begin(room session.RoomID, token string) (cl *claim, had bool,
 func (c *Cluster) elsewhereLocked(node string) error {
 	url := c.view.nodes[node].record.URL
 	if url == "" {
-		return session.Errorf(session.CodeNodeDraining, "", "the room is on node %s, which does not say where it can be reached", node)
+		return terms.Errorf(terms.CodeNodeDraining, "", "the room is on node %s, which does not say where it can be reached", node)
 	}
 	c.count.redirects.Add(1)
-	return &session.ElsewhereError{Node: node, URL: url}
+	return &terms.ElsewhereError{Node: node, URL: url}
 }
 
 // finish ends the work on a claim: with a hold on it, or without it.
@@ -207,14 +207,14 @@ func (c *Cluster) refuse(token string, r RoomRecord) error {
 		c.o.Log.Warn().Str("entry", token).Str("other", r.Node).Stringer("record", r.doubt).
 			Msg("a room's entry in SFU_ROOMS has no MAC by a key of this node (auth.keys): nobody is sent there")
 	})
-	return session.Errorf(session.CodeNodeDraining, "", "it cannot be proven on which node the room is")
+	return terms.Errorf(terms.CodeNodeDraining, "", "it cannot be proven on which node the room is")
 }
 
 // takeOver places a room anew whose node has died.
 func (c *Cluster) takeOver(ctx context.Context, cl *claim, e entry[RoomRecord]) error {
 	to := c.choose(cl.token)
 	err := c.write(ctx, cl, e.revision, to, e.record.Node)
-	var elsewhere *session.ElsewhereError
+	var elsewhere *terms.ElsewhereError
 	if err == nil || errors.As(err, &elsewhere) {
 		c.count.takeovers.Add(1)
 		c.o.Log.Info().Str("room", cl.room.Key()).Str("dead", e.record.Node).Str("to", to).Msg("room taken over from a node that has died")
@@ -255,7 +255,7 @@ func (c *Cluster) look(ctx context.Context, token string, viewed bool) (entry[Ro
 func (c *Cluster) place(ctx context.Context, cl *claim, create bool) error {
 	switch {
 	case !create:
-		return session.Errorf(session.CodeRoomNotFound, "room", "there is no such room")
+		return terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
 	case !(c.o.Own && c.store.original(RoomsBucket)) && !c.store.settled(RoomsBucket):
 		return errAgain
 	}
@@ -265,7 +265,7 @@ func (c *Cluster) place(ctx context.Context, cl *claim, create bool) error {
 // write gives the room to a node, in place of the entry of that revision; 0: there is none. Users of from come to it; "": of no node.
 func (c *Cluster) write(ctx context.Context, cl *claim, revision uint64, target, from string) error {
 	if target == "" {
-		return session.Errorf(session.CodeNodeDraining, "", "no node takes new rooms at the moment")
+		return terms.Errorf(terms.CodeNodeDraining, "", "no node takes new rooms at the moment")
 	}
 	if err := c.placeable(); err != nil {
 		return err
@@ -311,7 +311,7 @@ func (c *Cluster) unreachable(err error) error {
 		return errAgain
 	}
 	c.o.Log.Debug().Err(err).Msg("asking NATS for a room's place")
-	return session.Errorf(session.CodeNodeDraining, "", "NATS does not answer, so it cannot be said on which node the room is")
+	return terms.Errorf(terms.CodeNodeDraining, "", "NATS does not answer, so it cannot be said on which node the room is")
 }
 
 // releaser returns what gives up one hold on a claim.

@@ -77,9 +77,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"parlor/session"
 	"parlor/session/cluster/placing"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 // Options of a node's part in the cluster.
@@ -111,11 +111,11 @@ type Report struct {
 type Rooms interface {
 	// Move puts everybody out of a room with `exited` 4. It closes the room for entries, calls next, and tells everybody
 	// its result, the URL where to go.
-	Move(ctx context.Context, room session.RoomID, text string, next func(context.Context) string) (users int, err error)
+	Move(ctx context.Context, room terms.RoomID, text string, next func(context.Context) string) (users int, err error)
 	// Marks returns the bans and blocks that are in force on this node.
-	Marks() map[session.RoomID][]session.Mark
+	Marks() map[terms.RoomID][]terms.Mark
 	// Heed puts marks in force that others have written meanwhile, if they stand yet when it does. It returns when that is true.
-	Heed(ctx context.Context, room session.RoomID, marks []session.Mark, stands func(session.Mark) bool) error
+	Heed(ctx context.Context, room terms.RoomID, marks []terms.Mark, stands func(terms.Mark) bool) error
 }
 
 // Cluster is a node's part. Its methods may be called from any goroutine.

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 func TestLeaseByTheClock(t *testing.T) {
@@ -79,7 +79,7 @@ func TestARoomHasOneNode(t *testing.T) {
 	other.knows(t, 2)
 	lobby := room(t, "lobby <1>")
 	_, err := a.Claim(t.Context(), lobby, false)
-	require.ErrorIs(t, err, session.CodeRoomNotFound, "nowhere, and not to be created")
+	require.ErrorIs(t, err, terms.CodeRoomNotFound, "nowhere, and not to be created")
 	one := a.claim(t, lobby)
 	two := a.claim(t, lobby)
 	other.elsewhere(t, lobby, "a")
@@ -151,9 +151,9 @@ func TestTheFenceIsLocal(t *testing.T) {
 	release := a.claim(t, lobby)
 	require.NoError(t, a.Open())
 	a.clock.advance(18 * time.Second) // the last renewal is less than a lease's third old
-	require.ErrorIs(t, a.Open(), session.CodeNodeDraining)
+	require.ErrorIs(t, a.Open(), terms.CodeNodeDraining)
 	_, err := a.Claim(t.Context(), lobby, true)
-	require.ErrorIs(t, err, session.CodeNodeDraining)
+	require.ErrorIs(t, err, terms.CodeNodeDraining)
 	require.ErrorContains(t, err, "lease")
 	signal(a.kick)
 	await(t, "the next renewal makes it good again", func() bool { return a.Open() == nil })
@@ -190,7 +190,7 @@ func TestNeverTwoNodes(t *testing.T) {
 				i, n := random.IntN(rooms), random.IntN(2)
 				release, err := members[n].Claim(t.Context(), room(t, fmt.Sprint("race ", i)), true)
 				if err != nil {
-					var e *session.ElsewhereError
+					var e *terms.ElsewhereError
 					if !errorsAs(err, &e) {
 						t.Errorf("try: %v", err)
 						return
@@ -220,8 +220,8 @@ func TestNeverTwoNodes(t *testing.T) {
 	await(t, "nothing is left behind", func() bool { return b.messages(NodesBucket)+b.messages(RoomsBucket) == 0 })
 }
 
-func errorsAs(err error, target **session.ElsewhereError) bool {
-	e, ok := err.(*session.ElsewhereError)
+func errorsAs(err error, target **terms.ElsewhereError) bool {
+	e, ok := err.(*terms.ElsewhereError)
 	*target = e
 	return ok
 }
@@ -304,7 +304,7 @@ func TestDraining(t *testing.T) {
 	require.True(t, ok)
 	require.Empty(t, url)
 	_, err := other.Claim(t.Context(), room(t, "third"), true)
-	require.ErrorIs(t, err, session.CodeNodeDraining)
+	require.ErrorIs(t, err, terms.CodeNodeDraining)
 }
 
 // TestArriving: people may come to a room that was moved for a while, and anew when the first has come, but to none that is just made.

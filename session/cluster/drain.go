@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"parlor/session"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 // movers is how many rooms are moved at a time. Raising it empties the node sooner; those who move then all come to the
@@ -118,7 +118,7 @@ func (c *Cluster) anyOther() string {
 const arriving = 4 * time.Second
 
 // Arriving returns for how long people may yet come to a room of this node who were inside on another one: it has sent them here, or has died.
-func (c *Cluster) Arriving(ctx context.Context, room session.RoomID) time.Duration {
+func (c *Cluster) Arriving(ctx context.Context, room terms.RoomID) time.Duration {
 	token := natsapi.RoomToken(room)
 	c.mu.Lock()
 	claimed := c.claims[token] != nil
@@ -138,7 +138,7 @@ func (c *Cluster) Arriving(ctx context.Context, room session.RoomID) time.Durati
 // Locate says which node has a room, "" for none; also one that is not there at the moment: it may be cut off, with people in the
 // room, until another one takes it over. It asks NATS, unless the room is here; where NATS does not answer, what was
 // last heard has to do, and where that is nothing the error says why.
-func (c *Cluster) Locate(ctx context.Context, room session.RoomID) (node string, err error) {
+func (c *Cluster) Locate(ctx context.Context, room terms.RoomID) (node string, err error) {
 	token := natsapi.RoomToken(room)
 	c.mu.Lock()
 	cl := c.claims[token]

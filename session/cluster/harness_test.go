@@ -18,9 +18,9 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"parlor/session"
 	"parlor/session/cluster/placing"
 	"parlor/session/natsapi/embedded"
+	"parlor/session/terms"
 )
 
 // testLease is the least that NATS allows with markers, so that tests of its end are short.
@@ -103,11 +103,11 @@ type moves struct {
 	mu   sync.Mutex
 	urls map[string]string // by room
 
-	heeding func()                            // called when marks were read; set before it runs
-	heeded  map[string][]session.Mark         // by room
-	marks   map[session.RoomID][]session.Mark // in force; set before it runs
-	obeyed  []string                          // what was owed, in order
-	lastID  string                            // of it
+	heeding func()                        // called when marks were read; set before it runs
+	heeded  map[string][]terms.Mark       // by room
+	marks   map[terms.RoomID][]terms.Mark // in force; set before it runs
+	obeyed  []string                      // what was owed, in order
+	lastID  string                        // of it
 }
 
 // obey is Options.Obey.
@@ -129,7 +129,7 @@ func (m *moves) heard() []string {
 	return slices.Clone(m.obeyed)
 }
 
-func (m *moves) Move(ctx context.Context, room session.RoomID, _ string, next func(context.Context) string) (int, error) {
+func (m *moves) Move(ctx context.Context, room terms.RoomID, _ string, next func(context.Context) string) (int, error) {
 	url := next(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -137,27 +137,27 @@ func (m *moves) Move(ctx context.Context, room session.RoomID, _ string, next fu
 	return 1, nil
 }
 
-func (m *moves) Marks() map[session.RoomID][]session.Mark {
+func (m *moves) Marks() map[terms.RoomID][]terms.Mark {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.marks
 }
 
-func (m *moves) Heed(_ context.Context, room session.RoomID, marks []session.Mark, stands func(session.Mark) bool) error {
+func (m *moves) Heed(_ context.Context, room terms.RoomID, marks []terms.Mark, stands func(terms.Mark) bool) error {
 	if m.heeding != nil {
 		m.heeding()
 	}
-	marks = slices.DeleteFunc(marks, func(mark session.Mark) bool { return !stands(mark) })
+	marks = slices.DeleteFunc(marks, func(mark terms.Mark) bool { return !stands(mark) })
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.heeded == nil {
-		m.heeded = map[string][]session.Mark{}
+		m.heeded = map[string][]terms.Mark{}
 	}
 	m.heeded[room.Key()] = marks
 	return nil
 }
 
-func (m *moves) of(room session.RoomID) (url string, ok bool) {
+func (m *moves) of(room terms.RoomID) (url string, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	url, ok = m.urls[room.Key()]
@@ -251,15 +251,15 @@ func await(t *testing.T, what string, ok func() bool) {
 	require.Eventually(t, ok, 20*time.Second, 5*time.Millisecond, what)
 }
 
-func room(t *testing.T, name string) session.RoomID {
+func room(t *testing.T, name string) terms.RoomID {
 	t.Helper()
-	r, err := session.StringRoom(name)
+	r, err := terms.StringRoom(name)
 	require.NoError(t, err)
 	return r
 }
 
 // claim claims a room that must be this member's then.
-func (m *member) claim(t *testing.T, r session.RoomID) (release func()) {
+func (m *member) claim(t *testing.T, r terms.RoomID) (release func()) {
 	t.Helper()
 	release, err := m.Claim(t.Context(), r, true)
 	require.NoError(t, err)
@@ -267,12 +267,12 @@ func (m *member) claim(t *testing.T, r session.RoomID) (release func()) {
 }
 
 // elsewhere requires that a room is on another node.
-func (m *member) elsewhere(t *testing.T, r session.RoomID, node string) {
+func (m *member) elsewhere(t *testing.T, r terms.RoomID, node string) {
 	t.Helper()
 	_, err := m.Claim(t.Context(), r, true)
-	var e *session.ElsewhereError
+	var e *terms.ElsewhereError
 	require.ErrorAs(t, err, &e)
-	require.Equal(t, session.ElsewhereError{Node: node, URL: "http://" + node + ".test"}, *e)
+	require.Equal(t, terms.ElsewhereError{Node: node, URL: "http://" + node + ".test"}, *e)
 }
 
 // link is a TCP proxy before a NATS server, which can be cut.
@@ -352,7 +352,7 @@ func (l lossy) Update(ctx context.Context, key string, value []byte, revision ui
 }
 
 // apart returns two nodes, of which a has two rooms and is cut off from the server by k.
-func apart(t *testing.T) (b *broker, k *link, a, other *member, lobby, hall session.RoomID) {
+func apart(t *testing.T) (b *broker, k *link, a, other *member, lobby, hall terms.RoomID) {
 	t.Helper()
 	b = newBroker(t)
 	k = newLink(t, b.at)

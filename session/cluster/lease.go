@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // lease is until when this node may take entries, and whether it has all its rooms in hand. It is read for everybody who
@@ -42,10 +42,10 @@ func (c *Cluster) Open() error {
 	case c.lease.holds(now):
 		return nil
 	case c.lease.running(now):
-		return session.Errorf(session.CodeNodeDraining, "", "this node is taking up its rooms again")
+		return terms.Errorf(terms.CodeNodeDraining, "", "this node is taking up its rooms again")
 	case c.lease.until.Load() == 0:
-		return session.Errorf(session.CodeNodeDraining, "", "this node is not registered in the cluster")
+		return terms.Errorf(terms.CodeNodeDraining, "", "this node is not registered in the cluster")
 	}
-	return session.Errorf(session.CodeNodeDraining, "",
+	return terms.Errorf(terms.CodeNodeDraining, "",
 		"this node cannot renew its lease in the cluster, so it takes no new users; those inside go on")
 }

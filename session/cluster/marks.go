@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"parlor/session"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 const (
@@ -42,20 +42,20 @@ type marks struct {
 type unwritten struct {
 	busy   chan struct{} // closed when who writes has ended; nil: nobody writes
 	ended  bool
-	wanted map[string]*session.Mark // by key
+	wanted map[string]*terms.Mark // by key
 }
 
 func (m *marks) roomLocked(token string) *unwritten {
 	u := m.rooms[token]
 	if u == nil {
-		u = &unwritten{wanted: map[string]*session.Mark{}}
+		u = &unwritten{wanted: map[string]*terms.Mark{}}
 		m.rooms[token] = u
 	}
 	return u
 }
 
 // want has marks written by the next flush.
-func (m *marks) want(token string, list []session.Mark) {
+func (m *marks) want(token string, list []terms.Mark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	u, since := m.roomLocked(token), m.since[token]
@@ -70,12 +70,12 @@ func (m *marks) want(token string, list []session.Mark) {
 
 // reading begins to heed the marks of a room, which are read after it; stands reports of one of them whether nothing else was wanted since,
 // nor waits to be written. One at a time reads those of a room.
-func (m *marks) reading(token string) (stands func(session.Mark) bool, end func()) {
+func (m *marks) reading(token string) (stands func(terms.Mark) bool, end func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	since := map[string]bool{}
 	m.since[token] = since
-	stands = func(mark session.Mark) bool {
+	stands = func(mark terms.Mark) bool {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		key, block, u := markKey(token, mark), mark.Until.IsZero(), m.rooms[token]
@@ -97,7 +97,7 @@ func (m *marks) end(token string) {
 	if since := m.since[token]; since != nil {
 		since[blockPart] = true // all of them
 	}
-	maps.DeleteFunc(u.wanted, func(_ string, mark *session.Mark) bool { return mark.Until.IsZero() })
+	maps.DeleteFunc(u.wanted, func(_ string, mark *terms.Mark) bool { return mark.Until.IsZero() })
 }
 
 // waiting returns how much is to be written, and of which rooms.
@@ -151,14 +151,14 @@ func (m *marks) finish(token string, u *unwritten) (over bool) {
 }
 
 // snapshot returns what is to be written.
-func (m *marks) snapshot(u *unwritten) (ended bool, wanted map[string]*session.Mark) {
+func (m *marks) snapshot(u *unwritten) (ended bool, wanted map[string]*terms.Mark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return u.ended, maps.Clone(u.wanted)
 }
 
 // wrote takes that a mark is written.
-func (m *marks) wrote(u *unwritten, key string, mark *session.Mark) {
+func (m *marks) wrote(u *unwritten, key string, mark *terms.Mark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if u.wanted[key] == mark {
@@ -168,7 +168,7 @@ func (m *marks) wrote(u *unwritten, key string, mark *session.Mark) {
 
 // Keep writes bans and blocks of a room that is this node's into SFU_MARKS. The channel is closed when that is done, or
 // after half a second at most: then they are written later. It does not block.
-func (c *Cluster) Keep(room session.RoomID, list []session.Mark) <-chan struct{} {
+func (c *Cluster) Keep(room terms.RoomID, list []terms.Mark) <-chan struct{} {
 	token := natsapi.RoomToken(room)
 	c.marks.want(token, list)
 	for _, m := range list {
@@ -187,20 +187,20 @@ func (c *Cluster) Keep(room session.RoomID, list []session.Mark) <-chan struct{}
 }
 
 // EndBlocks takes that a room of this node has ended: its blocks are deleted. It does not block.
-func (c *Cluster) EndBlocks(room session.RoomID) {
+func (c *Cluster) EndBlocks(room terms.RoomID) {
 	token := natsapi.RoomToken(room)
 	c.marks.end(token)
 	c.background(func(ctx context.Context) { c.flushOrLater(ctx, token) })
 }
 
-// Recall returns what SFU_MARKS holds of a room that this node has claimed. Errors: a *session.Error with node_draining where NATS
+// Recall returns what SFU_MARKS holds of a room that this node has claimed. Errors: a *terms.Error with node_draining where NATS
 // does not say, or ctx's.
-func (c *Cluster) Recall(ctx context.Context, room session.RoomID) ([]session.Mark, error) {
+func (c *Cluster) Recall(ctx context.Context, room terms.RoomID) ([]terms.Mark, error) {
 	token := natsapi.RoomToken(room)
 	bounded, cancel := context.WithTimeout(ctx, c.store.timeout)
 	defer cancel()
 	err := c.flush(bounded, token)
-	var list []session.Mark
+	var list []terms.Mark
 	if err == nil {
 		list, _, err = c.store.readMarks(bounded, token)
 	}
@@ -209,7 +209,7 @@ func (c *Cluster) Recall(ctx context.Context, room session.RoomID) ([]session.Ma
 		return nil, ctx.Err()
 	case err != nil:
 		c.o.Log.Warn().Err(err).Str("room", room.Key()).Msg("bans and blocks of a room could not be read: nobody enters it yet")
-		return nil, session.Errorf(session.CodeNodeDraining, "", "it cannot be said yet who is banned from the room; try again")
+		return nil, terms.Errorf(terms.CodeNodeDraining, "", "it cannot be said yet who is banned from the room; try again")
 	}
 	for _, m := range list {
 		if m.Until.IsZero() {
@@ -310,13 +310,13 @@ func (c *Cluster) occupiedLocked(s *sighting) bool {
 }
 
 // writeMark writes one mark. Blocks of a room that another node has, or nobody, are nothing any more.
-func (c *Cluster) writeMark(ctx context.Context, key string, m session.Mark, ours bool) (err error) {
+func (c *Cluster) writeMark(ctx context.Context, key string, m terms.Mark, ours bool) (err error) {
 	now := c.o.Now()
 	left := m.Until.Sub(now)
 	switch {
 	case m.Until.IsZero() && !ours, !m.Until.IsZero() && left <= 0:
 		return nil
-	case m.Until.IsZero() && m.Block == session.BlockNone:
+	case m.Until.IsZero() && m.Block == terms.BlockNone:
 		err = c.store.purgeMarks(ctx, key)
 	case m.Until.IsZero():
 		err = c.store.putMark(ctx, key, markRecord(m), 0)

@@ -10,11 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // keep keeps marks and waits for it.
-func (m *member) keepNow(t *testing.T, r session.RoomID, list ...session.Mark) {
+func (m *member) keepNow(t *testing.T, r terms.RoomID, list ...terms.Mark) {
 	t.Helper()
 	select {
 	case <-m.Keep(r, list):
@@ -24,7 +24,7 @@ func (m *member) keepNow(t *testing.T, r session.RoomID, list ...session.Mark) {
 }
 
 // recall returns what is kept of a room, in order, with what is left of bans in minutes.
-func (m *member) recall(t *testing.T, r session.RoomID) []string {
+func (m *member) recall(t *testing.T, r terms.RoomID) []string {
 	t.Helper()
 	got, err := m.Recall(t.Context(), r)
 	require.NoError(t, err)
@@ -40,11 +40,11 @@ func (m *member) recall(t *testing.T, r session.RoomID) []string {
 	return l
 }
 
-func (m *member) ban(user string, d time.Duration, text string) session.Mark {
-	return session.Mark{User: user, Until: m.clock.now().Add(d), Text: text}
+func (m *member) ban(user string, d time.Duration, text string) terms.Mark {
+	return terms.Mark{User: user, Until: m.clock.now().Add(d), Text: text}
 }
 
-func blocked(user string, b session.Block) session.Mark { return session.Mark{User: user, Block: b} }
+func blocked(user string, b terms.Block) terms.Mark { return terms.Mark{User: user, Block: b} }
 
 // TestMarksGoWithTheRoom: what one node has kept is there for the next one that gets the room, and blocks end with the room.
 func TestMarksGoWithTheRoom(t *testing.T) {
@@ -56,9 +56,9 @@ func TestMarksGoWithTheRoom(t *testing.T) {
 	release := a.claim(t, lobby)
 	a.claim(t, hall)
 	a.keepNow(t, lobby, a.ban("ann@example.org", time.Hour, "spam"), a.ban("zoe", time.Minute, ""))
-	a.keepNow(t, lobby, blocked("bob", session.BlockAudio), blocked("cid", session.BlockBoth))
-	a.keepNow(t, lobby, blocked("bob", session.BlockVideo), blocked("cid", session.BlockNone), a.ban("zoe", 2*time.Minute, ""))
-	a.keepNow(t, hall, blocked("ann", session.BlockBoth))
+	a.keepNow(t, lobby, blocked("bob", terms.BlockAudio), blocked("cid", terms.BlockBoth))
+	a.keepNow(t, lobby, blocked("bob", terms.BlockVideo), blocked("cid", terms.BlockNone), a.ban("zoe", 2*time.Minute, ""))
+	a.keepNow(t, hall, blocked("ann", terms.BlockBoth))
 	all := []string{"ban ann@example.org 1h0m0s spam", "ban zoe 2m0s", "block bob video"}
 	require.Equal(t, all, other.recall(t, lobby))
 	require.Equal(t, []string{"block ann both"}, other.recall(t, hall))
@@ -92,7 +92,7 @@ func TestABlockDoesNotComeBack(t *testing.T) {
 	a := join(t, b.url(), "a", nil)
 	lobby := room(t, "lobby")
 	release := a.claim(t, lobby)
-	a.keepNow(t, lobby, blocked("bob", session.BlockAudio))
+	a.keepNow(t, lobby, blocked("bob", terms.BlockAudio))
 	a.claim(t, lobby) // the next room's hold
 	a.EndBlocks(lobby)
 	release()
@@ -108,9 +108,9 @@ func TestARoomThatIsPlacedAnewHasItsMarks(t *testing.T) {
 	a.knows(t, 2)
 	other.knows(t, 2)
 	lobby, hall := room(t, "lobby"), room(t, "hall")
-	for _, r := range []session.RoomID{lobby, hall} {
+	for _, r := range []terms.RoomID{lobby, hall} {
 		a.claim(t, r)
-		a.keepNow(t, r, a.ban("ann", time.Hour, ""), blocked("bob", session.BlockBoth))
+		a.keepNow(t, r, a.ban("ann", time.Hour, ""), blocked("bob", terms.BlockBoth))
 	}
 	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })
 	k.set(true)
@@ -139,7 +139,7 @@ func TestARoomThatIsMovedHasItsMarks(t *testing.T) {
 	lobby := room(t, "lobby")
 	a.claim(t, lobby)
 	token := "s-lobby"
-	a.marks.want(token, []session.Mark{blocked("bob", session.BlockBoth)}) // nobody writes it
+	a.marks.want(token, []terms.Mark{blocked("bob", terms.BlockBoth)}) // nobody writes it
 	a.Drain()
 	a.MoveAll(t.Context())
 	url, _ := a.rooms.of(lobby)
@@ -155,8 +155,8 @@ func TestMarksWhileNATSIsAway(t *testing.T) {
 	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })
 	k.set(true)
 	await(t, "a knows that NATS is away", func() bool { return !a.nc.IsConnected() })
-	for _, r := range []session.RoomID{lobby, hall} {
-		a.keepNow(t, r, a.ban("ann", time.Hour, ""), blocked("bob", session.BlockBoth))
+	for _, r := range []terms.RoomID{lobby, hall} {
+		a.keepNow(t, r, a.ban("ann", time.Hour, ""), blocked("bob", terms.BlockBoth))
 	}
 	require.Equal(t, 4, a.Counters().MarksWaiting)
 	require.EqualValues(t, 2, a.Counters().MarksLate)
@@ -165,7 +165,7 @@ func TestMarksWhileNATSIsAway(t *testing.T) {
 		return err == nil
 	})
 	_, err := a.Recall(t.Context(), room(t, "another"))
-	require.ErrorIs(t, err, session.CodeNodeDraining, "nothing can be said")
+	require.ErrorIs(t, err, terms.CodeNodeDraining, "nothing can be said")
 	k.set(false)
 	await(t, "all is written", func() bool { return a.Counters().MarksWaiting == 0 })
 	require.Equal(t, []string{"ban ann 1h0m0s"}, other.recall(t, lobby))
@@ -178,13 +178,13 @@ func TestMarksInABucketThatIsGone(t *testing.T) {
 	a := join(t, b.url(), "a", nil)
 	lobby := room(t, "lobby")
 	a.claim(t, lobby)
-	a.keepNow(t, lobby, blocked("ann", session.BlockBoth))
+	a.keepNow(t, lobby, blocked("ann", terms.BlockBoth))
 	require.NoError(t, a.store.js.DeleteKeyValue(t.Context(), MarksBucket))
 	require.Empty(t, a.recall(t, lobby))
-	a.keepNow(t, lobby, blocked("bob", session.BlockBoth))
+	a.keepNow(t, lobby, blocked("bob", terms.BlockBoth))
 	require.Contains(t, a.recall(t, lobby), "block bob both")
 	require.NoError(t, a.store.js.DeleteKeyValue(t.Context(), MarksBucket))
-	a.keepNow(t, lobby, blocked("cid", session.BlockBoth))
+	a.keepNow(t, lobby, blocked("cid", terms.BlockBoth))
 	await(t, "it is written later", func() bool { return a.Counters().MarksWaiting == 0 })
 	// The server at times brings back what was written a moment before the bucket was deleted.
 	require.Contains(t, a.recall(t, lobby), "block cid both")
@@ -196,7 +196,7 @@ func TestBlocksOfANodeThatTakesUpItsRooms(t *testing.T) {
 	a := join(t, b.url(), "a", nil)
 	lobby := room(t, "lobby")
 	a.claim(t, lobby)
-	a.keepNow(t, lobby, blocked("bob", session.BlockAudio))
+	a.keepNow(t, lobby, blocked("bob", terms.BlockAudio))
 	cl := a.seized(t, lobby)
 	a.mu.Lock()
 	last := a.view.rooms["s-lobby"].revision
@@ -229,11 +229,11 @@ func TestMarksThatAreReplacedWhileTheyAreHeeded(t *testing.T) {
 		want []string
 	}{
 		"nothing":           {func() {}, []string{"ann", "bob", "cid"}},
-		"a block is lifted": {func() { a.keepNow(t, lobby, blocked("bob", session.BlockNone)) }, []string{"ann", "cid"}},
+		"a block is lifted": {func() { a.keepNow(t, lobby, blocked("bob", terms.BlockNone)) }, []string{"ann", "cid"}},
 		"another ban":       {func() { a.keepNow(t, lobby, a.ban("ann", time.Minute, "")) }, []string{"bob", "cid"}},
 		"the room's end":    {func() { a.EndBlocks(lobby); require.NoError(t, a.flush(t.Context(), "s-lobby")) }, []string{"ann"}},
 	} {
-		a.keepNow(t, lobby, a.ban("ann", time.Hour, ""), blocked("bob", session.BlockBoth), blocked("cid", session.BlockAudio))
+		a.keepNow(t, lobby, a.ban("ann", time.Hour, ""), blocked("bob", terms.BlockBoth), blocked("cid", terms.BlockAudio))
 		meanwhile = c.do
 		require.NoError(t, a.heed(t.Context(), cl))
 		var heeded []string
@@ -268,7 +268,7 @@ func TestMarksOfOthersAreNotTrusted(t *testing.T) {
 }
 
 func FuzzMark(f *testing.F) {
-	for _, m := range []session.Mark{{User: "ann", Until: time.UnixMilli(9e12), Text: "spam"}, {User: "a@b", Block: session.BlockAudio}} {
+	for _, m := range []terms.Mark{{User: "ann", Until: time.UnixMilli(9e12), Text: "spam"}, {User: "a@b", Block: terms.BlockAudio}} {
 		value, _ := json.Marshal(markRecord(m))
 		f.Add(markKey("s-lobby", m), value)
 	}

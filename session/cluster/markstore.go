@@ -13,8 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"parlor/session"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 // MarksBucket has the bans and blocks of rooms. Its keys are "<room>.ban.<user>", which live as long as the ban,
@@ -30,13 +30,13 @@ const (
 
 // MarkRecord is the value of a key in SFU_MARKS.
 type MarkRecord struct {
-	User    string        `json:"user"`
-	UntilMS int64         `json:"until,omitempty"` // of a ban: its end, Unix milliseconds
-	Text    string        `json:"text,omitempty"`  // of a ban
-	Block   session.Block `json:"block,omitempty"`
+	User    string      `json:"user"`
+	UntilMS int64       `json:"until,omitempty"` // of a ban: its end, Unix milliseconds
+	Text    string      `json:"text,omitempty"`  // of a ban
+	Block   terms.Block `json:"block,omitempty"`
 }
 
-func markRecord(m session.Mark) MarkRecord {
+func markRecord(m terms.Mark) MarkRecord {
 	r := MarkRecord{User: m.User, Text: m.Text, Block: m.Block}
 	if !m.Until.IsZero() {
 		r.UntilMS = m.Until.UnixMilli()
@@ -44,7 +44,7 @@ func markRecord(m session.Mark) MarkRecord {
 	return r
 }
 
-func markKey(token string, m session.Mark) string {
+func markKey(token string, m terms.Mark) string {
 	part := blockPart
 	if !m.Until.IsZero() {
 		part = banPart
@@ -53,20 +53,20 @@ func markKey(token string, m session.Mark) string {
 }
 
 // decodeMark reads the value of a key of the room with that token. What others have written is not trusted to be one.
-func decodeMark(token, key string, value []byte) (session.Mark, error) {
+func decodeMark(token, key string, value []byte) (terms.Mark, error) {
 	r, err := decode[MarkRecord](key, value)
 	if err != nil {
-		return session.Mark{}, err
+		return terms.Mark{}, err
 	}
-	m := session.Mark{User: r.User, Text: r.Text, Block: r.Block}
+	m := terms.Mark{User: r.User, Text: r.Text, Block: r.Block}
 	if r.UntilMS != 0 {
 		m.Until, m.Block = time.UnixMilli(r.UntilMS), ""
 	}
 	if err := m.Check(); err != nil {
-		return session.Mark{}, fmt.Errorf("entry %s: %w", key, err)
+		return terms.Mark{}, fmt.Errorf("entry %s: %w", key, err)
 	}
 	if markKey(token, m) != key {
-		return session.Mark{}, fmt.Errorf("entry %s: it is of another user or kind", key)
+		return terms.Mark{}, fmt.Errorf("entry %s: it is of another user or kind", key)
 	}
 	return m, nil
 }
@@ -109,12 +109,12 @@ func (s *store) purgeMarks(ctx context.Context, keys string, o ...jetstream.Stre
 
 // readMarks returns the marks of a room, in no order, and what is owed of it, in the order in which that was written. Where it has
 // neither that is one request.
-func (s *store) readMarks(ctx context.Context, token string) ([]session.Mark, []owed, error) {
+func (s *store) readMarks(ctx context.Context, token string) ([]terms.Mark, []owed, error) {
 	found, bucket, err := s.readKeys(ctx, token)
 	if err != nil {
 		return nil, nil, err
 	}
-	var list []session.Mark
+	var list []terms.Mark
 	var owing []owed
 	for key, e := range found {
 		if o, err := decodeOwed(token, key, e.Value()); err == nil {

@@ -13,8 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"parlor/session"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 // A command that ends something and is given while the node of its room cannot be reached is owed. It waits in SFU_MARKS until that
@@ -43,7 +43,7 @@ var (
 
 // Owed is a command for a node that cannot be reached.
 type Owed struct {
-	Room    session.RoomID
+	Room    terms.RoomID
 	Action  string
 	Request []byte // a JSON object; a ban is not in it
 	ID      string // as the node may have got it otherwise; "": it cannot have
@@ -144,9 +144,9 @@ func (c *Cluster) banNow(ctx context.Context, token string, o Owed) error {
 	if len(o.Ban.Users) == 0 {
 		return nil
 	}
-	var list []session.Mark
+	var list []terms.Mark
 	for _, user := range o.Ban.Users {
-		list = append(list, session.Mark{User: user, Until: c.o.Now().Add(o.Ban.For), Text: o.Ban.Text})
+		list = append(list, terms.Mark{User: user, Until: c.o.Now().Add(o.Ban.For), Text: o.Ban.Text})
 	}
 	<-c.Keep(o.Room, list)
 	return c.flush(ctx, token)

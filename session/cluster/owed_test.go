@@ -13,15 +13,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"parlor/session"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
-func dismissal(r session.RoomID) Owed {
+func dismissal(r terms.RoomID) Owed {
 	return Owed{Room: r, Action: "DismissRoom", Request: []byte(`{"Reason":"over"}`)}
 }
 
-func removal(r session.RoomID, user string) Owed {
+func removal(r terms.RoomID, user string) Owed {
 	return Owed{Room: r, Action: "RemoveUser", Request: fmt.Appendf(nil, `{"UserIds":[%q]}`, user)}
 }
 
@@ -33,7 +33,7 @@ func (m *member) owe(t *testing.T, node string, o Owed) {
 }
 
 // pair returns two nodes that know each other, of which a has the lobby; change may change a's options.
-func pair(t *testing.T, change func(*Options)) (b *broker, a, other *member, lobby session.RoomID) {
+func pair(t *testing.T, change func(*Options)) (b *broker, a, other *member, lobby terms.RoomID) {
 	t.Helper()
 	b = newBroker(t)
 	a, other = join(t, b.url(), "a", change), join(t, b.url(), "b", nil)
@@ -45,7 +45,7 @@ func pair(t *testing.T, change func(*Options)) (b *broker, a, other *member, lob
 }
 
 // seized returns the claim on a room, which the caller has made busy: nobody else looks at what is owed of it.
-func (m *member) seized(t *testing.T, r session.RoomID) *claim {
+func (m *member) seized(t *testing.T, r terms.RoomID) *claim {
 	t.Helper()
 	m.mu.Lock()
 	cl := m.claims[natsapi.RoomToken(r)]
@@ -63,7 +63,7 @@ func (m *member) obeyNow(t *testing.T, cl *claim) {
 }
 
 // entryOfRoom returns a room's entry as NATS has it.
-func (m *member) entryOfRoom(t *testing.T, r session.RoomID) entry[RoomRecord] {
+func (m *member) entryOfRoom(t *testing.T, r terms.RoomID) entry[RoomRecord] {
 	t.Helper()
 	e, err := get[RoomRecord](t.Context(), m.store, RoomsBucket, natsapi.RoomToken(r))
 	require.NoError(t, err)
@@ -156,7 +156,7 @@ func TestWhatIsOwedTouchesNoBlocksOfOthers(t *testing.T) {
 	other.knows(t, 2)
 	lobby := room(t, "lobby")
 	a.claim(t, lobby)
-	a.keepNow(t, lobby, blocked("bob", session.BlockAudio))
+	a.keepNow(t, lobby, blocked("bob", terms.BlockAudio))
 	cl := a.seized(t, lobby)
 	other.owe(t, "a", dismissal(lobby))
 	record := roomRecord("b", other.incarnation(), time.Now())

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // TestCutOff cuts a node off from NATS: it takes nobody from before another one may take its rooms, and when it is back its
@@ -28,7 +28,7 @@ func TestCutOff(t *testing.T) {
 		if err != nil {
 			return false
 		}
-		require.ErrorIs(t, a.Open(), session.CodeNodeDraining, "two nodes take entries to one room")
+		require.ErrorIs(t, a.Open(), terms.CodeNodeDraining, "two nodes take entries to one room")
 		return true
 	})
 	require.EqualValues(t, 1, other.Counters().Takeovers)
@@ -46,7 +46,7 @@ func TestCutOff(t *testing.T) {
 	a.claim(t, hall)
 	await(t, "b knows that a is back", func() bool {
 		_, err := other.Claim(t.Context(), hall, true)
-		var e *session.ElsewhereError
+		var e *terms.ElsewhereError
 		return errorsAs(err, &e) && e.Node == "a"
 	})
 	require.EqualValues(t, 1, a.Counters().LeaseLost)
@@ -170,7 +170,7 @@ func TestNothingIsPlacedInANewBucket(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), testLease/4)
 	defer cancel()
 	_, err := a.Claim(ctx, room(t, "lobby"), true)
-	require.ErrorIs(t, err, session.CodeNodeDraining)
+	require.ErrorIs(t, err, terms.CodeNodeDraining)
 	began := time.Now()
 	a.claim(t, room(t, "lobby")) // it waits
 	require.Greater(t, time.Since(began), testLease/4)
@@ -192,8 +192,8 @@ func TestMarksOfOthersHoldAfterACut(t *testing.T) {
 	node, err := other.Locate(t.Context(), lobby)
 	require.NoError(t, err)
 	require.Equal(t, "a", node, "it is not known that the room is nowhere")
-	ban := session.Mark{User: "carl", Until: time.Now().Add(time.Hour).Truncate(time.Millisecond), Text: "spam"}
-	<-other.Keep(lobby, []session.Mark{ban})
+	ban := terms.Mark{User: "carl", Until: time.Now().Add(time.Hour).Truncate(time.Millisecond), Text: "spam"}
+	<-other.Keep(lobby, []terms.Mark{ban})
 	k.set(false)
 	await(t, "a takes entries again", func() bool { return a.Open() == nil })
 	a.rooms.mu.Lock()

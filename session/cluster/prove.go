@@ -9,8 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"parlor/session"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 const (
@@ -39,7 +39,7 @@ type proof struct {
 func (c *Cluster) Ready() error {
 	if err := c.Open(); err != nil {
 		if why := c.beatFault.Load(); why != nil {
-			return session.Errorf(session.CodeNodeDraining, "", "%s (%s)", session.AsError(err).Text, *why)
+			return terms.Errorf(terms.CodeNodeDraining, "", "%s (%s)", terms.AsError(err).Text, *why)
 		}
 		return err
 	}
@@ -49,7 +49,7 @@ func (c *Cluster) Ready() error {
 // placeable says why no room can be placed; nil: as far as is known one can.
 func (c *Cluster) placeable() error {
 	if why := c.proof.fault.Load(); why != nil {
-		return session.Errorf(session.CodeNodeDraining, "", "no new room can be placed: %s", *why)
+		return terms.Errorf(terms.CodeNodeDraining, "", "no new room can be placed: %s", *why)
 	}
 	return nil
 }

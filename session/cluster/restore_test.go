@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // js is somebody else's JetStream.
@@ -45,7 +45,7 @@ func three(t *testing.T, b *broker) []*member {
 }
 
 // owners are the nodes that let somebody enter a room.
-func owners(t *testing.T, all []*member, r session.RoomID) (l []string) {
+func owners(t *testing.T, all []*member, r terms.RoomID) (l []string) {
 	t.Helper()
 	for _, m := range all {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*testLease)
@@ -60,12 +60,12 @@ func owners(t *testing.T, all []*member, r session.RoomID) (l []string) {
 }
 
 // sentOn waits until who comes for a room to this member is sent to the node that has it. Meanwhile nobody is let in.
-func (m *member) sentOn(t *testing.T, r session.RoomID, node string) {
+func (m *member) sentOn(t *testing.T, r terms.RoomID, node string) {
 	t.Helper()
 	await(t, "users are sent on", func() bool {
 		_, err := m.Claim(t.Context(), r, true)
 		require.Error(t, err, "%s takes the room, too", m.o.Node)
-		var e *session.ElsewhereError
+		var e *terms.ElsewhereError
 		return errors.As(err, &e) && e.Node == node
 	})
 }
@@ -144,10 +144,10 @@ func TestABucketIsDeleted(t *testing.T) {
 				b := newBroker(t)
 				all := three(t, b)
 				lobby := room(t, "lobby")
-				ban := session.Mark{User: "carl", Until: time.Now().Add(time.Hour)}
+				ban := terms.Mark{User: "carl", Until: time.Now().Add(time.Hour)}
 				all[0].claim(t, lobby)
 				all[0].rooms.mu.Lock()
-				all[0].rooms.marks = map[session.RoomID][]session.Mark{lobby: {ban, {User: "dora", Block: session.BlockAudio}}}
+				all[0].rooms.marks = map[terms.RoomID][]terms.Mark{lobby: {ban, {User: "dora", Block: terms.BlockAudio}}}
 				all[0].rooms.mu.Unlock()
 				<-all[0].Keep(lobby, all[0].rooms.Marks()[lobby])
 				spoil(t, b.js(), name)
@@ -205,9 +205,9 @@ func TestMarksAreWrittenAgainWhereNATSIsSlow(t *testing.T) {
 	await(t, "a takes entries", func() bool { return a.Open() == nil })
 	lobby := room(t, "lobby")
 	a.claim(t, lobby)
-	marks := []session.Mark{{User: "carl", Until: time.Now().Add(time.Hour)}, {User: "dora", Block: session.BlockAudio}}
+	marks := []terms.Mark{{User: "carl", Until: time.Now().Add(time.Hour)}, {User: "dora", Block: terms.BlockAudio}}
 	a.rooms.mu.Lock()
-	a.rooms.marks = map[session.RoomID][]session.Mark{lobby: marks}
+	a.rooms.marks = map[terms.RoomID][]terms.Mark{lobby: marks}
 	a.rooms.mu.Unlock()
 	<-a.Keep(lobby, marks)
 	require.EqualValues(t, 2, b.messages(MarksBucket))

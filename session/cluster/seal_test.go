@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/session"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 func derive(t testing.TB, ids ...string) []RecordKey {
@@ -157,7 +157,7 @@ func TestNobodyIsSentToAForgedNode(t *testing.T) {
 	_, err := b.bucket(RoomsBucket).Put(t.Context(), natsapi.RoomToken(lobby), []byte(`{"node":"evil","incarnation":"e"}`))
 	require.NoError(t, err)
 	_, err = a.Claim(t.Context(), lobby, true)
-	require.ErrorIs(t, err, session.CodeNodeDraining)
+	require.ErrorIs(t, err, terms.CodeNodeDraining)
 	require.Empty(t, a.Others())
 	require.False(t, a.Trusts("https://evil.test"))
 	_, ok := a.NodeURL("evil")
@@ -181,7 +181,7 @@ func TestAForgedEntryIsNotFollowed(t *testing.T) {
 	_, err := b.bucket(RoomsBucket).Put(t.Context(), natsapi.RoomToken(lobby), []byte(entry))
 	require.NoError(t, err)
 	_, err = a.Claim(t.Context(), lobby, true)
-	require.ErrorIs(t, err, session.CodeNodeDraining)
+	require.ErrorIs(t, err, terms.CodeNodeDraining)
 	other.claim(t, lobby)
 	a.elsewhere(t, lobby, "b")
 }
@@ -245,7 +245,7 @@ func TestAClusterWhileItIsUpgraded(t *testing.T) {
 	old.claim(t, lobby)
 	lax.elsewhere(t, lobby, "old")
 	_, err := strict.Claim(t.Context(), lobby, true)
-	require.ErrorIs(t, err, session.CodeNodeDraining, "it is not taken from the node that has it")
+	require.ErrorIs(t, err, terms.CodeNodeDraining, "it is not taken from the node that has it")
 	require.Equal(t, []string{"http://lax.test"}, strict.Others())
 	lax.claim(t, hall)
 	old.elsewhere(t, hall, "lax")

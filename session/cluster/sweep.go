@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 const (
@@ -90,7 +90,7 @@ func (c *Cluster) clear(ctx context.Context, cl *claim) {
 	if err == nil {
 		err = c.store.purge(ctx, RoomsBucket, cl.token, cl.revision)
 	}
-	var told *session.Error
+	var told *terms.Error
 	if err != nil && !errors.Is(err, errConflict) && !errors.Is(err, errAgain) && !errors.As(err, &told) {
 		c.o.Log.Debug().Err(err).Str("entry", cl.token).Msg("clearing away a place that nobody has in hand")
 	}

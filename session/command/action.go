@@ -6,7 +6,7 @@ import (
 	"reflect"
 	"slices"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // Action is the name of a command.
@@ -67,7 +67,7 @@ func index(l ...spec) map[Action]spec {
 type job[A any] struct {
 	here   func(ctx context.Context) (A, error)
 	awaits awaiting // nil: the room
-	room   session.RoomID
+	room   terms.RoomID
 	node   string
 	all    func(ctx context.Context, request []byte) (A, error)
 	owed   *owing
@@ -116,5 +116,5 @@ func (a Action) Known() bool {
 
 // Unknown returns the error of a command that there is not.
 func Unknown(a Action) error {
-	return session.Errorf(session.CodeBadRequest, "Action", "there is no command %.32q", string(a))
+	return terms.Errorf(terms.CodeBadRequest, "Action", "there is no command %.32q", string(a))
 }

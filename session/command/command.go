@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/terms"
 	"parlor/tracing"
 )
 
@@ -40,7 +41,7 @@ type Options struct {
 // Commands carry out commands. Safe for concurrent use.
 type Commands struct {
 	o    Options
-	only session.RoomID // zero: any
+	only terms.RoomID // zero: any
 	once *once
 }
 
@@ -48,7 +49,7 @@ type Commands struct {
 func New(o Options) *Commands { return &Commands{o: o, once: new(once)} }
 
 // Within returns the commands that concern one room, for who may give no others; for the zero room, all.
-func (c *Commands) Within(room session.RoomID) *Commands { return &Commands{c.o, room, c.once} }
+func (c *Commands) Within(room terms.RoomID) *Commands { return &Commands{c.o, room, c.once} }
 
 // task is a request that was read and is well-formed.
 type task struct {
@@ -56,7 +57,7 @@ type task struct {
 	awaits awaiting                               // where it is about a room
 
 	// At most one of these says which nodes it concerns besides this one; with none it is this one alone.
-	room session.RoomID                             // the holder of this room
+	room terms.RoomID                               // the holder of this room
 	node string                                     // the node of this id
 	all  func(context.Context, []byte) (any, error) // all nodes: asks them and merges the answers
 
@@ -64,8 +65,8 @@ type task struct {
 }
 
 // Do carries out a command, wherever the room is that it is about, and returns what to answer as JSON once it is true. The
-// deadline is ctx's. An error that the caller is to be told is a *session.Error, whose Field is as the request names it; any
-// other is a fault of the node (see session.AsError).
+// deadline is ctx's. An error that the caller is to be told is a *terms.Error, whose Field is as the request names it; any
+// other is a fault of the node (see terms.AsError).
 func (c *Commands) Do(ctx context.Context, a Action, request []byte) (answer any, err error) {
 	if observe := c.o.Observe; observe != nil && a.Known() {
 		defer func(began time.Time) { observe(a, time.Since(began), err) }(time.Now())
@@ -82,7 +83,7 @@ func (c *Commands) DoHere(ctx context.Context, a Action, request []byte) (answer
 func (c *Commands) doOnce(ctx context.Context, a Action, request []byte, run func(context.Context, task) (any, error)) (answer any, err error) {
 	id := IDOf(ctx)
 	if !c.once.begin(id) {
-		return nil, session.Errorf(session.CodeInternal, "", "the command is carried out already")
+		return nil, terms.Errorf(terms.CodeInternal, "", "the command is carried out already")
 	}
 	defer func() {
 		if err != nil && !mayBeDone(err) {
@@ -102,7 +103,7 @@ func (c *Commands) do(ctx context.Context, a Action, request []byte,
 	defer func() { span.End(err) }()
 	t, err := s.read(c, request)
 	if err == nil && !c.only.IsZero() && t.room != c.only {
-		err = session.Errorf(session.CodeNotAllowed, "token", "the token is for one room only")
+		err = terms.Errorf(terms.CodeNotAllowed, "token", "the token is for one room only")
 	}
 	if err == nil {
 		answer, err = run(ctx, a, request, t)
@@ -114,12 +115,12 @@ func (c *Commands) do(ctx context.Context, a Action, request []byte,
 }
 
 // mayBeDone reports whether a command that ended with an error may have been carried out all the same, or be under way.
-func mayBeDone(err error) bool { return session.AsError(err).Code == session.CodeInternal }
+func mayBeDone(err error) bool { return terms.AsError(err).Code == terms.CodeInternal }
 
 // told is an error as the caller is told it.
 func told(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return session.Errorf(session.CodeInternal, "", "the command was not complete in time; it may be repeated")
+		return terms.Errorf(terms.CodeInternal, "", "the command was not complete in time; it may be repeated")
 	}
 	return err
 }

@@ -8,7 +8,7 @@ import (
 	"reflect"
 	"strings"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // MaxRequest is the size in bytes of the largest command that is read.
@@ -19,8 +19,8 @@ var fields = map[string]string{
 	"users": "UserIds", "user": "UserId", "ban": "BanSeconds", "reason": "Reason", "limit": "Limit", "prefix": "Prefix", "scene": "Scene", "block": "Block", "cmdId": "CmdId",
 }
 
-func bad(field, format string, args ...any) *session.Error {
-	return session.Errorf(session.CodeBadRequest, field, format, args...)
+func bad(field, format string, args ...any) *terms.Error {
+	return terms.Errorf(terms.CodeBadRequest, field, format, args...)
 }
 
 // decode reads a command strictly: one JSON object with known fields of the right types. An empty body is the empty
@@ -88,7 +88,7 @@ func fieldName(name string) string {
 }
 
 // explain turns an error of encoding/json into one that a caller understands.
-func explain(err error) *session.Error {
+func explain(err error) *terms.Error {
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) {
 		field := wrongType.Field[strings.LastIndexByte(wrongType.Field, '.')+1:]
@@ -105,29 +105,29 @@ func explain(err error) *session.Error {
 }
 
 // room returns the room that is meant. In the ...ByStrRoomId forms RoomId may hold the string.
-func (r RoomRef) room(stringForm bool) (session.RoomID, error) {
+func (r RoomRef) room(stringForm bool) (terms.RoomID, error) {
 	hasNumber := r.hasNumber()
 	switch {
 	case hasNumber && r.StrRoomID != nil:
-		return session.RoomID{}, bad("StrRoomId", "only one of RoomId and StrRoomId can be given")
+		return terms.RoomID{}, bad("StrRoomId", "only one of RoomId and StrRoomId can be given")
 	case r.StrRoomID != nil:
-		id, err := session.StringRoom(*r.StrRoomID)
+		id, err := terms.StringRoom(*r.StrRoomID)
 		return id, inField("StrRoomId", err)
 	case !hasNumber && stringForm:
-		return session.RoomID{}, bad("StrRoomId", "the room is missing")
+		return terms.RoomID{}, bad("StrRoomId", "the room is missing")
 	case !hasNumber:
-		return session.RoomID{}, bad("RoomId", "the room is missing: RoomId (integer) or StrRoomId (string)")
+		return terms.RoomID{}, bad("RoomId", "the room is missing: RoomId (integer) or StrRoomId (string)")
 	}
-	var id session.RoomID
+	var id terms.RoomID
 	if err := json.Unmarshal(r.RoomID, &id); err != nil {
-		return session.RoomID{}, inField("RoomId", err)
+		return terms.RoomID{}, inField("RoomId", err)
 	}
 	_, isNumber := id.Number()
 	switch {
 	case isNumber && stringForm:
-		return session.RoomID{}, bad("RoomId", "this form of the command takes a string")
+		return terms.RoomID{}, bad("RoomId", "this form of the command takes a string")
 	case !isNumber && !stringForm:
-		return session.RoomID{}, bad("RoomId", "RoomId is an integer; a string goes into StrRoomId")
+		return terms.RoomID{}, bad("RoomId", "RoomId is an integer; a string goes into StrRoomId")
 	}
 	return id, nil
 }
@@ -142,14 +142,14 @@ func inField(field string, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := *session.AsError(err)
+	e := *terms.AsError(err)
 	e.Field = field
 	return &e
 }
 
 // named returns an error of session with the field as the command names it.
 func named(err error, ref RoomRef) error {
-	var e *session.Error
+	var e *terms.Error
 	if !errors.As(err, &e) {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"parlor/session"
 	"parlor/session/command"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 )
 
 // FuzzCommand has every command read every body: there is an answer, or an error that a caller can use.
@@ -32,7 +33,7 @@ func FuzzCommand(f *testing.F) {
 				}
 				continue
 			}
-			if !errors.Is(err, session.CodeBadRequest) && !errors.Is(err, session.CodeRoomNotFound) && !errors.Is(err, session.CodeUserNotFound) {
+			if !errors.Is(err, terms.CodeBadRequest) && !errors.Is(err, terms.CodeRoomNotFound) && !errors.Is(err, terms.CodeUserNotFound) {
 				t.Errorf("%s %q: %v", s.Action, body, err)
 			}
 		}
@@ -66,11 +67,11 @@ func roomsOf(t *testing.T, node string, rooms ...string) *session.Rooms {
 	t.Helper()
 	r := session.New(session.Options{Node: node}, &fakewire.Transport{}, nil)
 	for _, name := range rooms {
-		id, err := session.StringRoom(name)
+		id, err := terms.StringRoom(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err = r.Enter(context.Background(), session.EnterRequest{Room: id, User: "ann", Grant: session.Grant{Rights: session.AllRights()}}); err != nil {
+		if _, _, err = r.Enter(context.Background(), session.EnterRequest{Room: id, User: "ann", Grant: terms.Grant{Rights: terms.AllRights()}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,22 +10,22 @@ import (
 	"sync"
 	"time"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // Elsewhere is the other nodes, as this package needs them. Its methods may be called from any goroutine, for this node's
 // Commands only by Do, but for Arriving.
 type Elsewhere interface {
 	// Holder returns the name of the node that holds the room, "" where none does. It may be this one.
-	Holder(ctx context.Context, room session.RoomID) (node string, err error)
+	Holder(ctx context.Context, room terms.RoomID) (node string, err error)
 	// Nodes returns the names of all nodes that live but this one, in any order.
 	Nodes(ctx context.Context) ([]string, error)
 	// Ask has another node carry out a command by itself alone (Commands.DoHere) and returns its answer. What that node
-	// answers with an error is a *session.Error; ErrNoNode where nobody answers to that name, ErrSilent where the node hangs. The time that ctx leaves holds for
+	// answers with an error is a *terms.Error; ErrNoNode where nobody answers to that name, ErrSilent where the node hangs. The time that ctx leaves holds for
 	// that node, too, and the id that it has (IDOf).
 	Ask(ctx context.Context, node string, a Action, request []byte) (json.RawMessage, error)
 	// Arriving returns for how long people may yet come to a room of this node who were inside on another one; 0: nobody does.
-	Arriving(ctx context.Context, room session.RoomID) time.Duration
+	Arriving(ctx context.Context, room terms.RoomID) time.Duration
 	// Owe keeps a command for a node that has a room and cannot be reached. It carries it out when it is back (Commands.Obey), if that is
 	// within the returned time.
 	Owe(ctx context.Context, node string, o Owed) (within time.Duration, err error)
@@ -88,7 +88,7 @@ func (c *Commands) follow(ctx context.Context, a Action, request []byte, t task)
 			answer, err = c.ask(ctx, at, a, request)
 		}
 		lost := errors.Is(err, ErrNoNode) || errors.Is(err, ErrSilent)
-		if !errors.Is(err, session.CodeRoomNotFound) && !lost {
+		if !errors.Is(err, terms.CodeRoomNotFound) && !lost {
 			return answer, err
 		}
 		next, unknown := c.holder(ctx, t.room)
@@ -104,10 +104,10 @@ func (c *Commands) follow(ctx context.Context, a Action, request []byte, t task)
 }
 
 // holder returns the node that has a room, "" where none has.
-func (c *Commands) holder(ctx context.Context, room session.RoomID) (string, error) {
+func (c *Commands) holder(ctx context.Context, room terms.RoomID) (string, error) {
 	node, err := c.o.Elsewhere.Holder(ctx, room)
 	if err != nil {
-		return "", session.Errorf(session.CodeInternal, "", "it cannot be said which node has the room (%v); the command may be repeated", err)
+		return "", terms.Errorf(terms.CodeInternal, "", "it cannot be said which node has the room (%v); the command may be repeated", err)
 	}
 	return node, nil
 }
@@ -115,7 +115,7 @@ func (c *Commands) holder(ctx context.Context, room session.RoomID) (string, err
 // ask has another node carry out a command.
 func (c *Commands) ask(ctx context.Context, node string, a Action, request []byte) (any, error) {
 	answer, err := c.o.Elsewhere.Ask(ctx, node, a, request)
-	var theirs *session.Error
+	var theirs *terms.Error
 	switch {
 	case err == nil:
 		return answer, nil
@@ -125,11 +125,11 @@ func (c *Commands) ask(ctx context.Context, node string, a Action, request []byt
 	return nil, silent(a, node, err)
 }
 
-func silent(a Action, node string, err error) *session.Error {
+func silent(a Action, node string, err error) *terms.Error {
 	if !a.Repeatable() && !errors.Is(err, ErrNoNode) {
-		return session.Errorf(session.CodeInternal, "", "node %s does not answer (%v); whether the command was carried out is not known", node, err)
+		return terms.Errorf(terms.CodeInternal, "", "node %s does not answer (%v); whether the command was carried out is not known", node, err)
 	}
-	return session.Errorf(session.CodeInternal, "", "node %s does not answer (%v); the command may be repeated", node, err)
+	return terms.Errorf(terms.CodeInternal, "", "node %s does not answer (%v); the command may be repeated", node, err)
 }
 
 // everywhere carries out a command here and on all other nodes and merges the answers. A node where there is nothing to tell
@@ -169,7 +169,7 @@ func everywhere[A any](ctx context.Context, c *Commands, a Action, request []byt
 }
 
 func notFound(err error) bool {
-	return errors.Is(err, session.CodeRoomNotFound) || errors.Is(err, session.CodeUserNotFound)
+	return errors.Is(err, terms.CodeRoomNotFound) || errors.Is(err, terms.CodeUserNotFound)
 }
 
 type reply[A any] struct {
@@ -201,7 +201,7 @@ func askAll[A any](ctx context.Context, e Elsewhere, nodes []string, a Action, r
 // Entries of one key, of nodes that both believe to hold a room, stay on one page.
 func mergePage[E any](all []E, nexts []string, limit int, key func(E) string) (page []E, next string) {
 	if limit == 0 {
-		limit = session.DefaultPage
+		limit = terms.DefaultPage
 	}
 	slices.SortStableFunc(all, func(a, b E) int { return cmp.Compare(key(a), key(b)) })
 	more := false

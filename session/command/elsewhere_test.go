@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"parlor/session"
 	"parlor/session/command"
+	"parlor/session/terms"
 )
 
 // fleet is some nodes, as one of them sees the others.
@@ -31,7 +31,7 @@ type fleet struct {
 	until   time.Time         // people may come to rooms that were moved until then
 }
 
-func (f *fleet) Arriving(context.Context, session.RoomID) time.Duration {
+func (f *fleet) Arriving(context.Context, terms.RoomID) time.Duration {
 	return max(0, time.Until(f.until))
 }
 
@@ -50,7 +50,7 @@ func (f *fleet) Owe(_ context.Context, node string, o command.Owed) (time.Durati
 	return 3 * time.Minute, nil
 }
 
-func (f *fleet) Holder(_ context.Context, room session.RoomID) (string, error) {
+func (f *fleet) Holder(_ context.Context, room terms.RoomID) (string, error) {
 	if f.wander != nil {
 		return f.wander(), nil
 	}
@@ -293,7 +293,7 @@ func TestHereAsksNobody(t *testing.T) {
 	if a, ok := answer.(command.ListRoomsResponse); err != nil || !ok || len(a.Rooms) != 1 {
 		t.Errorf("%+v, %v", answer, err)
 	}
-	if _, err := c.DoHere(t.Context(), command.DismissRoom, []byte(`{"StrRoomId":"b"}`)); !errors.Is(err, session.CodeRoomNotFound) {
+	if _, err := c.DoHere(t.Context(), command.DismissRoom, []byte(`{"StrRoomId":"b"}`)); !errors.Is(err, terms.CodeRoomNotFound) {
 		t.Error(err)
 	}
 }
@@ -301,7 +301,7 @@ func TestHereAsksNobody(t *testing.T) {
 // TestWithin: who may command one room only gets nowhere else.
 func TestWithin(t *testing.T) {
 	all, _ := alone(t)
-	lobby, err := session.StringRoom("lobby")
+	lobby, err := terms.StringRoom("lobby")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,11 +320,11 @@ func TestWithin(t *testing.T) {
 		{command.DrainNode, `{}`, false},
 	} {
 		_, err := c.Do(t.Context(), tt.action, []byte(tt.request))
-		if errors.Is(err, session.CodeNotAllowed) == tt.may || tt.may && err != nil {
+		if errors.Is(err, terms.CodeNotAllowed) == tt.may || tt.may && err != nil {
 			t.Errorf("%s %s: %v", tt.action, tt.request, err)
 		}
 	}
-	if _, err := all.Within(session.RoomID{}).Do(t.Context(), command.ListRooms, nil); err != nil {
+	if _, err := all.Within(terms.RoomID{}).Do(t.Context(), command.ListRooms, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -335,7 +335,7 @@ func TestTheDeadlineIsTheCallers(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := c.Do(ctx, command.SendMessage, []byte(`{"StrRoomId":"lobby","CmdId":1,"Text":"x"}`))
-	if !errors.Is(err, session.CodeInternal) || !strings.Contains(err.Error(), "repeated") {
+	if !errors.Is(err, terms.CodeInternal) || !strings.Contains(err.Error(), "repeated") {
 		t.Error(err)
 	}
 }
@@ -343,7 +343,7 @@ func TestTheDeadlineIsTheCallers(t *testing.T) {
 func TestUnknownActions(t *testing.T) {
 	c, _ := alone(t)
 	_, err := c.Do(t.Context(), "Nonsense", nil)
-	if e := session.AsError(err); e.Code != session.CodeBadRequest || e.Field != "Action" {
+	if e := terms.AsError(err); e.Code != terms.CodeBadRequest || e.Field != "Action" {
 		t.Error(err)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // SendMessageRequest sends a custom message, as the server.
@@ -48,10 +48,10 @@ func sendMessage(c *Commands, q SendMessageRequest) (j job[SendMessageResponse],
 	if err != nil {
 		return j, err
 	}
-	m := session.Message{CmdID: q.CmdID, Data: data, Reliable: !q.Unreliable}
+	m := terms.Message{CmdID: q.CmdID, Data: data, Reliable: !q.Unreliable}
 	j.here = func(ctx context.Context) (SendMessageResponse, error) {
 		delivered, missed, err := c.o.Rooms.SendMessage(ctx, j.room, q.UserIDs, m)
-		if err != nil && session.AsError(err).Field == "data" {
+		if err != nil && terms.AsError(err).Field == "data" {
 			return SendMessageResponse{}, inField(field, err)
 		}
 		return SendMessageResponse{Delivered: delivered, Missed: missed}, named(err, q.RoomRef)

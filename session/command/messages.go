@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 // RoomRef names a room in a message: RoomId is an integer, StrRoomId a string; exactly one is given.
@@ -14,7 +15,7 @@ type RoomRef struct {
 }
 
 // Ref returns the reference to a room.
-func Ref(id session.RoomID) RoomRef {
+func Ref(id terms.RoomID) RoomRef {
 	if _, ok := id.Number(); ok {
 		return RoomRef{RoomID: json.RawMessage(id.String())}
 	}
@@ -22,7 +23,7 @@ func Ref(id session.RoomID) RoomRef {
 }
 
 // Room returns the room that is meant, or a bad_request.
-func (r RoomRef) Room() (session.RoomID, error) { return r.room(false) }
+func (r RoomRef) Room() (terms.RoomID, error) { return r.room(false) }
 
 // RemoveUserRequest puts users out of a room.
 type RemoveUserRequest struct {
@@ -63,22 +64,22 @@ type DismissRoomResponse struct {
 // SetUserBlockedRequest says what of a user's streams is not forwarded.
 type SetUserBlockedRequest struct {
 	RoomRef
-	UserID string        `json:"UserId"`
-	Block  session.Block `json:"Block" jsonschema:"none, both, audio or video; replaces the one before"`
+	UserID string      `json:"UserId"`
+	Block  terms.Block `json:"Block" jsonschema:"none, both, audio or video; replaces the one before"`
 }
 
 // SetUserBlockedResponse says what is in force.
 type SetUserBlockedResponse struct {
-	UserID string        `json:"UserId"`
-	Block  session.Block `json:"Block"`
+	UserID string      `json:"UserId"`
+	Block  terms.Block `json:"Block"`
 }
 
 // ListRoomsRequest asks for a page of rooms.
 type ListRoomsRequest struct {
-	Prefix string        `json:"Prefix,omitempty" jsonschema:"of the name, or of the digits of the number"`
-	Scene  session.Scene `json:"Scene,omitempty" jsonschema:"only rooms of this scene"`
-	After  string        `json:"After,omitempty" jsonschema:"the Next of the page before"`
-	Limit  int           `json:"Limit,omitempty" jsonschema:"1–1000, default 100"`
+	Prefix string      `json:"Prefix,omitempty" jsonschema:"of the name, or of the digits of the number"`
+	Scene  terms.Scene `json:"Scene,omitempty" jsonschema:"only rooms of this scene"`
+	After  string      `json:"After,omitempty" jsonschema:"the Next of the page before"`
+	Limit  int         `json:"Limit,omitempty" jsonschema:"1–1000, default 100"`
 }
 
 // ListRoomsResponse is a page of rooms. Next is empty on the last one.
@@ -91,13 +92,13 @@ type ListRoomsResponse struct {
 // Room describes a room.
 type Room struct {
 	RoomRef
-	Scene      session.Scene `json:"Scene"`
-	CreatedMS  int64         `json:"CreatedMs" jsonschema:"Unix time"`
-	Users      int           `json:"Users"`
-	Anchors    int           `json:"Anchors"`
-	Publishers int           `json:"Publishers" jsonschema:"users who publish something that is on"`
-	Node       string        `json:"Node"`
-	Shedding   string        `json:"Shedding,omitempty" jsonschema:"what the room leaves out at the moment as it does not keep up: top_layer, layers, mid_quality, low_quality, half, most or video"`
+	Scene      terms.Scene `json:"Scene"`
+	CreatedMS  int64       `json:"CreatedMs" jsonschema:"Unix time"`
+	Users      int         `json:"Users"`
+	Anchors    int         `json:"Anchors"`
+	Publishers int         `json:"Publishers" jsonschema:"users who publish something that is on"`
+	Node       string      `json:"Node"`
+	Shedding   string      `json:"Shedding,omitempty" jsonschema:"what the room leaves out at the moment as it does not keep up: top_layer, layers, mid_quality, low_quality, half, most or video"`
 }
 
 // DescribeRoomRequest asks for a room with a page of its users.
@@ -140,21 +141,21 @@ type UserInRoom struct {
 
 // User describes a user in a room. Counters begin with its media connection.
 type User struct {
-	UserID      string          `json:"UserId"`
-	Role        session.Role    `json:"Role"`
-	Rights      []session.Right `json:"Rights"`
-	Block       session.Block   `json:"Block" jsonschema:"none, both, audio or video"`
-	Streams     []Stream        `json:"Streams" jsonschema:"what it publishes"`
-	Received    Received        `json:"Received" jsonschema:"what was forwarded to it"`
-	RTTMS       int64           `json:"RttMs" jsonschema:"rounded up; 0: not known"`
-	SinceMS     int64           `json:"SinceMs" jsonschema:"Unix time"`
-	LastHeardMS int64           `json:"LastHeardMs" jsonschema:"Unix time of the last sign of life"`
-	Connected   bool            `json:"Connected"`
-	MediaOnly   bool            `json:"MediaOnly" jsonschema:"WHIP or WHEP"`
-	SessionID   string          `json:"SessionId"`
-	Undecodable []Undecodable   `json:"Undecodable,omitempty" jsonschema:"streams of which nothing can be sent to the user, as its client has offered no codec that decodes them"`
-	Paused      []Paused        `json:"Paused,omitempty" jsonschema:"pictures that its network does not carry at present"`
-	Network     Network         `json:"Network" jsonschema:"the one to the user"`
+	UserID      string        `json:"UserId"`
+	Role        terms.Role    `json:"Role"`
+	Rights      []terms.Right `json:"Rights"`
+	Block       terms.Block   `json:"Block" jsonschema:"none, both, audio or video"`
+	Streams     []Stream      `json:"Streams" jsonschema:"what it publishes"`
+	Received    Received      `json:"Received" jsonschema:"what was forwarded to it"`
+	RTTMS       int64         `json:"RttMs" jsonschema:"rounded up; 0: not known"`
+	SinceMS     int64         `json:"SinceMs" jsonschema:"Unix time"`
+	LastHeardMS int64         `json:"LastHeardMs" jsonschema:"Unix time of the last sign of life"`
+	Connected   bool          `json:"Connected"`
+	MediaOnly   bool          `json:"MediaOnly" jsonschema:"WHIP or WHEP"`
+	SessionID   string        `json:"SessionId"`
+	Undecodable []Undecodable `json:"Undecodable,omitempty" jsonschema:"streams of which nothing can be sent to the user, as its client has offered no codec that decodes them"`
+	Paused      []Paused      `json:"Paused,omitempty" jsonschema:"pictures that its network does not carry at present"`
+	Network     Network       `json:"Network" jsonschema:"the one to the user"`
 }
 
 // Paused is a picture of another user that is not sent to one for now.
@@ -201,9 +202,9 @@ type Received struct {
 
 // ErrorBody is the body of an error answer.
 type ErrorBody struct {
-	Code    session.Code `json:"Code"`
-	Field   string       `json:"Field,omitempty" jsonschema:"as the request names it"`
-	Message string       `json:"Message"`
+	Code    terms.Code `json:"Code"`
+	Field   string     `json:"Field,omitempty" jsonschema:"as the request names it"`
+	Message string     `json:"Message"`
 }
 
 func roomOf(i session.RoomInfo) Room {

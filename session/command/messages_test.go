@@ -9,12 +9,13 @@ import (
 
 	"parlor/router"
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 // TestUserAsWritten: what cannot be decoded and what is paused are told apart, and how the network to the user is.
 func TestUserAsWritten(t *testing.T) {
-	u := session.UserInfo{Undecodable: []session.Undecodable{
-		{User: "ann", Source: session.Camera, Sent: "VP8", Offered: "H264"}, {User: "ben", Source: session.Screen, Paused: true},
+	u := session.UserInfo{Undecodable: []terms.Undecodable{
+		{User: "ann", Source: terms.Camera, Sent: "VP8", Offered: "H264"}, {User: "ben", Source: terms.Screen, Paused: true},
 	}}
 	u.Usage.Network = router.Network{Limit: router.LimitLoss, Estimate: 123_456, Queue: 12345 * time.Microsecond, Red: 2}
 	v := userOf(u)

@@ -5,7 +5,7 @@ import (
 	"context"
 	"time"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // A room that is moved is in two pieces for a moment: who was told to go on at another node has left this one, and is not there yet. A
@@ -56,7 +56,7 @@ func waitFor(ctx context.Context, over <-chan struct{}) error {
 
 // awaitArrival waits until one of users is in a room of this node, as long as some of those may come who were inside elsewhere. The error is
 // ctx's.
-func (c *Commands) awaitArrival(ctx context.Context, room session.RoomID, users []string) (came bool, err error) {
+func (c *Commands) awaitArrival(ctx context.Context, room terms.RoomID, users []string) (came bool, err error) {
 	tick := time.NewTicker(arrivalLook)
 	defer tick.Stop()
 	for left := c.o.Elsewhere.Arriving(ctx, room); left > 0; left = c.o.Elsewhere.Arriving(ctx, room) {

@@ -12,6 +12,7 @@ import (
 
 	"parlor/session"
 	"parlor/session/command"
+	"parlor/session/terms"
 )
 
 // journey is a room that is moved from n2 to n3, as commands at n1 see it, under a fake clock.
@@ -19,14 +20,14 @@ type journey struct {
 	t        *testing.T
 	c        *command.Commands
 	f        *fleet
-	room     session.RoomID
+	room     terms.RoomID
 	old, new *session.Rooms
 }
 
 func newJourney(t *testing.T) *journey {
 	m := &journey{t: t, f: &fleet{self: "n1", nodes: map[string]*command.Commands{}, holders: map[string]string{"s:lobby": "n2"}}}
 	var err error
-	if m.room, err = session.StringRoom("lobby"); err != nil {
+	if m.room, err = terms.StringRoom("lobby"); err != nil {
 		t.Fatal(err)
 	}
 	for _, node := range []string{"n1", "n2", "n3"} {
@@ -52,7 +53,7 @@ func newJourney(t *testing.T) *journey {
 
 func (m *journey) enter(at *session.Rooms, user string) {
 	m.t.Helper()
-	q := session.EnterRequest{Room: m.room, User: user, Grant: session.Grant{Rights: session.AllRights()}}
+	q := session.EnterRequest{Room: m.room, User: user, Grant: terms.Grant{Rights: terms.AllRights()}}
 	if _, _, err := at.Enter(context.Background(), q); err != nil {
 		m.t.Fatal(err)
 	}
@@ -79,8 +80,8 @@ func (m *journey) give(a command.Action, request string) <-chan string {
 }
 
 func (m *journey) inside() string {
-	d, err := m.new.DescribeRoom(m.room, session.Page{})
-	if errors.Is(err, session.CodeRoomNotFound) {
+	d, err := m.new.DescribeRoom(m.room, terms.Page{})
+	if errors.Is(err, terms.CodeRoomNotFound) {
 		return "nobody"
 	}
 	if err != nil {
@@ -175,8 +176,8 @@ func TestABanMeetsWhoIsBetweenTwoNodes(t *testing.T) {
 		if got, want := <-answer, `{"Users":[{"UserId":"bob","Result":"not_in_room"},{"UserId":"ann","Result":"removed"}]}`; got != want {
 			t.Errorf("the answer is %s, not %s", got, want)
 		}
-		q := session.EnterRequest{Room: m.room, User: "bob", Grant: session.Grant{Rights: session.AllRights()}}
-		if _, _, err := m.new.Enter(t.Context(), q); !errors.Is(err, session.CodeBanned) {
+		q := session.EnterRequest{Room: m.room, User: "bob", Grant: terms.Grant{Rights: terms.AllRights()}}
+		if _, _, err := m.new.Enter(t.Context(), q); !errors.Is(err, terms.CodeBanned) {
 			t.Errorf("bob enters: %v", err)
 		}
 	})

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // maxNodeID is the length in bytes of the longest name of a node that is looked for.
@@ -86,4 +86,4 @@ func (c *Commands) mine(id string) error {
 	return noNode(id)
 }
 
-func noNode(id string) *session.Error { return bad("NodeId", "there is no node %q", id) }
+func noNode(id string) *terms.Error { return bad("NodeId", "there is no node %q", id) }

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"time"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // Owed is a command that ends something, for a node that cannot be reached. A block ends nothing: it is what a later command replaces, and
 // one that was kept might be carried out after that.
 type Owed struct {
-	Room    session.RoomID
+	Room    terms.RoomID
 	Action  Action
 	Request []byte
 	ID      string // see WithID
@@ -55,10 +55,10 @@ func (c *Commands) owe(ctx context.Context, a Action, node string, t task, reaso
 	case err != nil:
 		return silent(a, node, reason)
 	case len(t.owed.ban.Users) > 0:
-		return session.Errorf(session.CodeInternal, "", "node %s does not answer (%v); the ban holds, "+
+		return terms.Errorf(terms.CodeInternal, "", "node %s does not answer (%v); the ban holds, "+
 			"and the node carries the command out if it is back within %v", node, reason, within)
 	}
-	return session.Errorf(session.CodeInternal, "", "node %s does not answer (%v); it carries the command out if it is back within %v",
+	return terms.Errorf(terms.CodeInternal, "", "node %s does not answer (%v); it carries the command out if it is back within %v",
 		node, reason, within)
 }
 

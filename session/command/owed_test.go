@@ -11,6 +11,7 @@ import (
 	"parlor/session"
 	"parlor/session/command"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 )
 
 // TestWhatEndsSomethingIsKept for a node that cannot be reached, and nothing else is; what no node would take is refused at once.
@@ -53,21 +54,21 @@ func TestWhatEndsSomethingIsKept(t *testing.T) {
 // TestObey: a node carries out what was kept for it, of that room, and nothing else.
 func TestObey(t *testing.T) {
 	c, _ := alone(t)
-	lobby, err := session.StringRoom("lobby")
+	lobby, err := terms.StringRoom("lobby")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
 		action  command.Action
 		request string
-		want    session.Code // "": it is carried out
+		want    terms.Code // "": it is carried out
 	}{
-		{command.ListRooms, `{}`, session.CodeBadRequest},
-		{command.DrainNode, `{}`, session.CodeBadRequest},
-		{command.DismissRoom, `{"StrRoomId":"hall"}`, session.CodeNotAllowed},
-		{command.DismissRoom, `{"StrRoomId":"lobby","What":1}`, session.CodeBadRequest},
+		{command.ListRooms, `{}`, terms.CodeBadRequest},
+		{command.DrainNode, `{}`, terms.CodeBadRequest},
+		{command.DismissRoom, `{"StrRoomId":"hall"}`, terms.CodeNotAllowed},
+		{command.DismissRoom, `{"StrRoomId":"lobby","What":1}`, terms.CodeBadRequest},
 		{command.RemoveUser, `{"StrRoomId":"lobby","UserIds":["ann"]}`, ""},
-		{command.DismissRoom, `{"StrRoomId":"lobby"}`, session.CodeRoomNotFound}, // it has ended with ann
+		{command.DismissRoom, `{"StrRoomId":"lobby"}`, terms.CodeRoomNotFound}, // it has ended with ann
 	} {
 		err := c.Obey(t.Context(), command.Owed{Room: lobby, Action: tt.action, Request: []byte(tt.request)})
 		if tt.want == "" && err != nil || tt.want != "" && !errors.Is(err, tt.want) {
@@ -79,7 +80,7 @@ func TestObey(t *testing.T) {
 // TestACommandIsCarriedOutOnce, whether it comes late, as it was kept, or both; one that has failed may come again.
 func TestACommandIsCarriedOutOnce(t *testing.T) {
 	c, _ := alone(t)
-	lobby, err := session.StringRoom("lobby")
+	lobby, err := terms.StringRoom("lobby")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,9 +116,9 @@ func TestACommandIsCarriedOutOnce(t *testing.T) {
 // unkept are marks that are never kept.
 type unkept struct{}
 
-func (unkept) Keep(session.RoomID, []session.Mark) <-chan struct{}            { return make(chan struct{}) }
-func (unkept) Recall(context.Context, session.RoomID) ([]session.Mark, error) { return nil, nil }
-func (unkept) EndBlocks(session.RoomID)                                       {}
+func (unkept) Keep(terms.RoomID, []terms.Mark) <-chan struct{}            { return make(chan struct{}) }
+func (unkept) Recall(context.Context, terms.RoomID) ([]terms.Mark, error) { return nil, nil }
+func (unkept) EndBlocks(terms.RoomID)                                     {}
 
 // TestWhatWasNotCompleteInTimeIsNotCarriedOutAgain: the user is out, and it is the keeping of the ban that was waited for in vain. Who is
 // back after the ban stays when the kept copy comes.
@@ -126,13 +127,13 @@ func TestWhatWasNotCompleteInTimeIsNotCarriedOutAgain(t *testing.T) {
 		rooms := session.New(session.Options{Marks: unkept{}}, &fakewire.Transport{}, nil)
 		defer rooms.Shutdown(context.Background())
 		c := command.New(command.Options{Rooms: rooms, Node: &fakeNode{id: "n1"}})
-		lobby, err := session.StringRoom("lobby")
+		lobby, err := terms.StringRoom("lobby")
 		if err != nil {
 			t.Fatal(err)
 		}
 		enter := func(user string) {
 			t.Helper()
-			q := session.EnterRequest{Room: lobby, User: user, Grant: session.Grant{Rights: session.AllRights()}}
+			q := session.EnterRequest{Room: lobby, User: user, Grant: terms.Grant{Rights: terms.AllRights()}}
 			if _, _, err := rooms.Enter(t.Context(), q); err != nil {
 				t.Fatal(err)
 			}
@@ -150,7 +151,7 @@ func TestWhatWasNotCompleteInTimeIsNotCarriedOutAgain(t *testing.T) {
 		if err, want := c.Obey(t.Context(), kept), "internal: the command is carried out already"; err == nil || err.Error() != want {
 			t.Errorf("the copy that was kept: %v, not %s", err, want)
 		}
-		if d, err := rooms.DescribeRoom(lobby, session.Page{}); err != nil || len(d.List) != 2 {
+		if d, err := rooms.DescribeRoom(lobby, terms.Page{}); err != nil || len(d.List) != 2 {
 			t.Errorf("%d inside: %v", len(d.List), err)
 		}
 	})

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // Shorten returns a request for a shorter page of the same list, where an answer of so many bytes is more than the most that its door can
@@ -26,7 +26,7 @@ func Shorten(a Action, request []byte, bytes, most int) (shorter []byte, ok bool
 		return nil, false
 	}
 	if limit == 0 {
-		limit = session.DefaultPage
+		limit = terms.DefaultPage
 	}
 	// A tenth less than the share, as entries differ in size; at most half, so that a few steps do.
 	less := min(int(int64(limit)*int64(most)/int64(bytes)*9/10), limit/2)

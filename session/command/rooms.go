@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 func removeUser(c *Commands, q RemoveUserRequest) (job[RemoveUserResponse], error) {
@@ -21,11 +22,11 @@ func planRemoval(c *Commands, q RemoveUserRequest, stringForm bool) (j job[Remov
 	if err != nil {
 		return j, err
 	}
-	if limit := int64(session.MaxBan / time.Second); q.BanSeconds < 0 || q.BanSeconds > limit {
+	if limit := int64(terms.MaxBan / time.Second); q.BanSeconds < 0 || q.BanSeconds > limit {
 		return j, bad("BanSeconds", "a ban lasts 0 to %d seconds, not %d", limit, q.BanSeconds)
 	}
 	ban := time.Duration(q.BanSeconds) * time.Second
-	if err := session.CheckRemoval(room, q.UserIDs, q.Reason, ban); err != nil {
+	if err := terms.CheckRemoval(room, q.UserIDs, q.Reason, ban); err != nil {
 		return j, named(err, q.RoomRef)
 	}
 	j.room, j.owed = room, owedRemoval(q)
@@ -48,7 +49,7 @@ type removal struct {
 }
 
 // goOn removes those who are left, if they are in the room.
-func (r *removal) goOn(ctx context.Context, rooms *session.Rooms, room session.RoomID) error {
+func (r *removal) goOn(ctx context.Context, rooms *session.Rooms, room terms.RoomID) error {
 	if len(r.left) == 0 {
 		return nil
 	}
@@ -91,7 +92,7 @@ func planDismissal(c *Commands, q DismissRoomRequest, stringForm bool) (j job[Di
 	if j.room, err = q.room(stringForm); err != nil {
 		return j, err
 	}
-	if err := session.CheckReason(q.Reason); err != nil {
+	if err := terms.CheckReason(q.Reason); err != nil {
 		return j, named(err, q.RoomRef)
 	}
 	j.owed = &owing{request: q}
@@ -120,9 +121,9 @@ func setUserBlocked(c *Commands, q SetUserBlockedRequest) (j job[SetUserBlockedR
 }
 
 func listRooms(c *Commands, q ListRoomsRequest) (j job[ListRoomsResponse], err error) {
-	filter := session.RoomFilter{Prefix: q.Prefix, Scene: q.Scene}
-	page := session.Page{After: q.After, Limit: q.Limit}
-	if err := session.CheckList(filter, page); err != nil {
+	filter := terms.RoomFilter{Prefix: q.Prefix, Scene: q.Scene}
+	page := terms.Page{After: q.After, Limit: q.Limit}
+	if err := terms.CheckList(filter, page); err != nil {
 		return j, named(err, RoomRef{})
 	}
 	j.here = func(context.Context) (ListRoomsResponse, error) {
@@ -150,7 +151,7 @@ func listRooms(c *Commands, q ListRoomsRequest) (j job[ListRoomsResponse], err e
 func describeRoom(c *Commands, q DescribeRoomRequest) (j job[DescribeRoomResponse], err error) {
 	j.room, err = q.room(false)
 	j.here = func(context.Context) (DescribeRoomResponse, error) {
-		d, err := c.o.Rooms.DescribeRoom(j.room, session.Page{After: q.After, Limit: q.Limit})
+		d, err := c.o.Rooms.DescribeRoom(j.room, terms.Page{After: q.After, Limit: q.Limit})
 		if err != nil {
 			return DescribeRoomResponse{}, named(err, q.RoomRef)
 		}
@@ -164,8 +165,8 @@ func describeRoom(c *Commands, q DescribeRoomRequest) (j job[DescribeRoomRespons
 }
 
 func describeUser(c *Commands, q DescribeUserRequest) (j job[DescribeUserResponse], err error) {
-	var page session.Page
-	if err := session.CheckUser(q.UserID); err != nil {
+	var page terms.Page
+	if err := terms.CheckUser(q.UserID); err != nil {
 		return j, named(err, q.RoomRef)
 	}
 	if q.RoomRef.given() {
@@ -174,8 +175,8 @@ func describeUser(c *Commands, q DescribeUserRequest) (j job[DescribeUserRespons
 		}
 	}
 	j.awaits = forUsers(q.UserID)
-	page = session.Page{After: q.After, Limit: q.Limit}
-	if err := session.CheckList(session.RoomFilter{}, page); err != nil {
+	page = terms.Page{After: q.After, Limit: q.Limit}
+	if err := terms.CheckList(terms.RoomFilter{}, page); err != nil {
 		return j, named(err, q.RoomRef)
 	}
 	j.here = func(context.Context) (DescribeUserResponse, error) {

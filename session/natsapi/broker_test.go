@@ -18,6 +18,7 @@ import (
 	"parlor/session/fakewire"
 	"parlor/session/natsapi"
 	"parlor/session/natsapi/embedded"
+	"parlor/session/terms"
 )
 
 // serverBinary is a nats-server, built from its module.
@@ -225,7 +226,7 @@ func (n *node) dial() *nats.Conn {
 	return nc
 }
 
-var lobby = must(session.StringRoom("lobby"))
+var lobby = must(terms.StringRoom("lobby"))
 
 func must[T any](v T, err error) T {
 	if err != nil {
@@ -235,9 +236,9 @@ func must[T any](v T, err error) T {
 }
 
 // enter lets a user without signalling in.
-func (n *node) enter(room session.RoomID, user string) *session.Session {
+func (n *node) enter(room terms.RoomID, user string) *session.Session {
 	n.t.Helper()
-	s, _, err := n.Enter(n.t.Context(), session.EnterRequest{Room: room, User: user, Grant: session.Grant{Rights: session.AllRights()}})
+	s, _, err := n.Enter(n.t.Context(), session.EnterRequest{Room: room, User: user, Grant: terms.Grant{Rights: terms.AllRights()}})
 	if err != nil {
 		n.t.Fatal(err)
 	}

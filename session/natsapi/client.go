@@ -11,15 +11,15 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
-	"parlor/session"
 	"parlor/session/command"
+	"parlor/session/terms"
 	"parlor/tracing"
 )
 
 // ErrNoNode is returned when nothing answers commands on the connection's NATS.
 var ErrNoNode = fmt.Errorf("no node answers commands on this NATS server: %w", command.ErrNoNode)
 
-// Client sends commands, which are given up when the deadline of the caller has passed, also where they are carried out. Errors that a node answers with are *session.Error, whose Field is as the command names it. Safe
+// Client sends commands, which are given up when the deadline of the caller has passed, also where they are carried out. Errors that a node answers with are *terms.Error, whose Field is as the command names it. Safe
 // for concurrent use.
 type Client struct{ nc *nats.Conn }
 
@@ -103,9 +103,9 @@ func (c *Client) ask(ctx context.Context, subject string, a command.Action, requ
 		return nil, fmt.Errorf("%s: %w", a, err)
 	}
 	if code := m.Header.Get(micro.ErrorCodeHeader); code != "" {
-		e := command.ErrorBody{Code: session.Code(code), Message: m.Header.Get(micro.ErrorHeader)}
+		e := command.ErrorBody{Code: terms.Code(code), Message: m.Header.Get(micro.ErrorHeader)}
 		_ = json.Unmarshal(m.Data, &e) // the headers say it too
-		return nil, &session.Error{Code: e.Code, Field: e.Field, Text: e.Message}
+		return nil, &terms.Error{Code: e.Code, Field: e.Field, Text: e.Message}
 	}
 	return m.Data, nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"parlor/session"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 // cluster is three nats-servers in processes of their own.
@@ -108,8 +108,8 @@ func TestLeaderOfTheStreamIsKilled(t *testing.T) {
 	publish := func(from, to int) {
 		for i := from; i < to; i++ {
 			for r := range rooms {
-				f.Publish(session.FeedEvent{
-					ID: fmt.Sprintf("r%d.%d", r, i+1), Type: session.FeedUserEntered, Node: "node-1", Room: must(session.NumberRoom(int64(r + 1))),
+				f.Publish(terms.FeedEvent{
+					ID: fmt.Sprintf("r%d.%d", r, i+1), Type: terms.FeedUserEntered, Node: "node-1", Room: must(terms.NumberRoom(int64(r + 1))),
 				})
 			}
 		}
@@ -154,7 +154,7 @@ func TestLargeRoomAgainstThreeServers(t *testing.T) {
 }
 
 // readStream reads the stream from the first event to the last.
-func readStream(t *testing.T, js jetstream.JetStream) []session.FeedEvent {
+func readStream(t *testing.T, js jetstream.JetStream) []terms.FeedEvent {
 	t.Helper()
 	var last uint64
 	eventually(t, "the stream can be read", func() bool {
@@ -173,13 +173,13 @@ func readStream(t *testing.T, js jetstream.JetStream) []session.FeedEvent {
 		return err == nil
 	})
 	defer messages.Stop()
-	var events []session.FeedEvent
+	var events []terms.FeedEvent
 	for seq := uint64(0); seq < last; {
 		m, err := messages.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
-		var e session.FeedEvent
+		var e terms.FeedEvent
 		if err := json.Unmarshal(m.Data(), &e); err != nil {
 			t.Fatal(err)
 		}

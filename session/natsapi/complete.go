@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 const (
@@ -112,7 +112,7 @@ func (c *completion) read(ctx context.Context) (*remains, error) {
 		if err != nil {
 			return nil, err
 		}
-		var e session.FeedEvent
+		var e terms.FeedEvent
 		if json.Unmarshal(m.Data(), &e) == nil && e.Node == c.node { // what others publish there is not of interest
 			left.apply(e)
 		}
@@ -124,7 +124,7 @@ func (c *completion) read(ctx context.Context) (*remains, error) {
 
 // tell publishes events as a Feed does, but of a room no more after one under whose id the stream has another already: what
 // the room's remains are has to be found anew then. It returns how many events were stored, and of how many rooms not all.
-func (c *completion) tell(ctx context.Context, events []session.FeedEvent) (stored, repeats int, err error) {
+func (c *completion) tell(ctx context.Context, events []terms.FeedEvent) (stored, repeats int, err error) {
 	f := NewFeed(Server{}, FeedOptions{Queue: len(events), Log: c.log})
 	for _, e := range events {
 		f.Publish(e)

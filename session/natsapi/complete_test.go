@@ -18,6 +18,7 @@ import (
 	"parlor/session"
 	"parlor/session/fakewire"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 // forget is short, so that nodes are soon gone for good.
@@ -64,9 +65,9 @@ func startFed(t *testing.T, b broker, node string, change func(*natsapi.FeedOpti
 // kill has nothing come from the node any more, as a crash does.
 func (n *fed) kill() { n.wire.set(true) }
 
-func (n *fed) enter(room session.RoomID, user string) *session.Session {
+func (n *fed) enter(room terms.RoomID, user string) *session.Session {
 	n.t.Helper()
-	s, _, err := n.Enter(n.t.Context(), session.EnterRequest{Room: room, User: user, Grant: session.Grant{Rights: session.AllRights()}})
+	s, _, err := n.Enter(n.t.Context(), session.EnterRequest{Room: room, User: user, Grant: terms.Grant{Rights: terms.AllRights()}})
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -180,13 +181,13 @@ func (r reader) balanced() {
 	for _, e := range events {
 		room := e.Node + "/" + e.Room.String()
 		switch e.Type {
-		case session.FeedRoomCreated:
+		case terms.FeedRoomCreated:
 			rooms[room]++
-		case session.FeedRoomDismissed:
+		case terms.FeedRoomDismissed:
 			rooms[room]--
-		case session.FeedUserEntered:
+		case terms.FeedUserEntered:
 			users[room+"/"+e.User]++
-		case session.FeedUserLeft:
+		case terms.FeedUserLeft:
 			users[room+"/"+e.User]--
 		}
 		if rooms[room] < 0 || rooms[room] > 1 || users[room+"/"+e.User] < 0 || users[room+"/"+e.User] > 1 {
@@ -210,7 +211,7 @@ func TestTheSameNodeStartsAgain(t *testing.T) {
 		first.enter(lobby, "ann")
 		_ = first.enter(lobby, "bob").Exit(t.Context())
 		first.enter(lobby, "cat")
-		first.enter(must(session.NumberRoom(5)), "ann")
+		first.enter(must(terms.NumberRoom(5)), "ann")
 		first.stored()
 		r := read(t, b)
 		first.kill()
@@ -286,7 +287,7 @@ func TestNodeStaysAway(t *testing.T) {
 		b.start(t)
 		gone, living := startFed(t, b, "a", nil), startFed(t, b, "b", nil)
 		for i := range 20 {
-			gone.enter(must(session.NumberRoom(int64(i+1))), "ann")
+			gone.enter(must(terms.NumberRoom(int64(i+1))), "ann")
 		}
 		living.enter(lobby, "bob")
 		gone.stored()
@@ -334,7 +335,7 @@ func TestNodeIsCutOffForTooLong(t *testing.T) {
 	n.wire.set(true)
 	_ = bob.Exit(t.Context())
 	n.enter(lobby, "cat")
-	n.enter(must(session.NumberRoom(5)), "dan")
+	n.enter(must(terms.NumberRoom(5)), "dan")
 	eventually(t, "it is forgotten", func() bool { return len(r.keys()) == 0 })
 	n.wire.set(false)
 	eventually(t, "it is told anew", func() bool { return n.log.count("told anew", `"lost":4`) == 1 })

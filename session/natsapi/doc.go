@@ -16,5 +16,5 @@
 //
 // What the commands are is package command's. Endpoints are sfu.v1.<Action>, which one of all nodes answers, and
 // sfu.v1.node.<node>.<Action>, where one node answers for itself alone. An error answer has the headers
-// Nats-Service-Error-Code (session.Code) and Nats-Service-Error (a text that names the field), and both again as a JSON body.
+// Nats-Service-Error-Code (terms.Code) and Nats-Service-Error (a text that names the field), and both again as a JSON body.
 package natsapi

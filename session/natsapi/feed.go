@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 const (
@@ -107,7 +107,7 @@ func NewFeed(at Server, o FeedOptions) *Feed {
 
 // Publish implements session.Events: it queues the event. Where the queue is full, the room with the most events loses some,
 // which are counted.
-func (f *Feed) Publish(e session.FeedEvent) {
+func (f *Feed) Publish(e terms.FeedEvent) {
 	f.mu.Lock()
 	if e.Epoch < f.epoch {
 		f.mu.Unlock()
@@ -151,14 +151,14 @@ func (f *Feed) Stats() FeedStats {
 }
 
 // take takes a room whose next event may be sent, until stored or back.
-func (f *Feed) take() (*line, session.FeedEvent, bool) {
+func (f *Feed) take() (*line, terms.FeedEvent, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.lines.take()
 }
 
 // next returns an event that may be sent next.
-func (f *Feed) next() (e session.FeedEvent, ok bool) {
+func (f *Feed) next() (e terms.FeedEvent, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.lines.ready) == 0 {

@@ -13,16 +13,17 @@ import (
 
 	"parlor/session"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 // stored reads all events of the stream, as anybody could.
-func (n *node) stored() []session.FeedEvent {
+func (n *node) stored() []terms.FeedEvent {
 	n.t.Helper()
 	js, err := jetstream.New(n.dial())
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	var events []session.FeedEvent
+	var events []terms.FeedEvent
 	stream, err := js.Stream(n.t.Context(), natsapi.Stream)
 	if err != nil {
 		n.t.Fatal(err)
@@ -36,7 +37,7 @@ func (n *node) stored() []session.FeedEvent {
 		if err != nil {
 			n.t.Fatal(err)
 		}
-		var e session.FeedEvent
+		var e terms.FeedEvent
 		if err := json.Unmarshal(m.Data, &e); err != nil {
 			n.t.Fatal(err)
 		}
@@ -49,7 +50,7 @@ func (n *node) stored() []session.FeedEvent {
 }
 
 // complete checks that each room's events are there from the first on, in order, each once.
-func complete(t *testing.T, events []session.FeedEvent) {
+func complete(t *testing.T, events []terms.FeedEvent) {
 	t.Helper()
 	last := map[string]int{}
 	for _, e := range events {
@@ -76,9 +77,9 @@ func TestFeedIsStored(t *testing.T) {
 		n := startNode(t, b, session.Options{})
 		s := n.enter(lobby, "ann")
 		_ = s.Exit(t.Context())
-		n.enter(must(session.NumberRoom(5)), "bob")
+		n.enter(must(terms.NumberRoom(5)), "bob")
 		n.drained()
-		got := map[session.RoomID]string{} // the order of rooms among each other is open
+		got := map[terms.RoomID]string{} // the order of rooms among each other is open
 		for _, e := range n.stored() {
 			if time.Since(time.UnixMilli(e.TimeMS)) > time.Minute || e.Node != "node-1" {
 				t.Errorf("%+v", e)
@@ -88,7 +89,7 @@ func TestFeedIsStored(t *testing.T) {
 		if first := got[lobby]; first != "101 |103 ann|104 ann|102 |" {
 			t.Errorf("lobby: %s", first)
 		}
-		if second := got[must(session.NumberRoom(5))]; second != "101 |103 bob|" {
+		if second := got[must(terms.NumberRoom(5))]; second != "101 |103 bob|" {
 			t.Errorf("5: %s", second)
 		}
 	})
@@ -105,7 +106,7 @@ func TestServerRestartsUnderLoad(t *testing.T) {
 		var load sync.WaitGroup
 		for i := range 4 {
 			load.Go(func() {
-				room := must(session.NumberRoom(int64(i + 1)))
+				room := must(terms.NumberRoom(int64(i + 1)))
 				for j := 0; ; j++ {
 					select {
 					case <-stop:
@@ -158,8 +159,8 @@ func TestServerComesAfterTheNode(t *testing.T) {
 
 func TestFeedQueueIsBounded(t *testing.T) {
 	f := natsapi.NewFeed(natsapi.Server{URL: "nats://127.0.0.1:1"}, natsapi.FeedOptions{Queue: 3})
-	for i, kind := range []session.FeedType{101, 103, 104, 103, 104, 103} {
-		e := session.FeedEvent{ID: fmt.Sprintf("i.%d", i+1), Type: kind, Room: lobby}
+	for i, kind := range []terms.FeedType{101, 103, 104, 103, 104, 103} {
+		e := terms.FeedEvent{ID: fmt.Sprintf("i.%d", i+1), Type: kind, Room: lobby}
 		if kind != 101 {
 			e.User = "ann"
 		}
@@ -177,7 +178,7 @@ func TestSubjects(t *testing.T) {
 	}{
 		{"lobby", "s-lobby"}, {"123", "s-123"}, {123, "n-123"}, {"a.b", "b-YS5i"}, {"a >", "b-YSA-"}, {"n-1", "s-n-1"},
 	} {
-		if got := natsapi.RoomToken(must(session.ParseRoomID(tt.room))); got != tt.want {
+		if got := natsapi.RoomToken(must(terms.ParseRoomID(tt.room))); got != tt.want {
 			t.Errorf("%v: %s, not %s", tt.room, got, tt.want)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"parlor/session"
 	"parlor/session/natsapi/embedded"
+	"parlor/session/terms"
 )
 
 // TestLastWordOfADeadNode: what it had sent, and what arrives while it is being completed, is told in place of what was about
@@ -84,7 +84,7 @@ func TestLastWordOfADeadNode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var e session.FeedEvent
+		var e terms.FeedEvent
 		if err := json.Unmarshal(m.Data, &e); err != nil {
 			t.Fatal(err)
 		}
@@ -99,11 +99,11 @@ func TestLastWordOfADeadNode(t *testing.T) {
 func TestEventsOfAnEarlierEpoch(t *testing.T) {
 	var f *Feed
 	f = NewFeed(Server{}, FeedOptions{Anew: func(epoch uint64) {
-		f.Publish(session.FeedEvent{ID: "i.2"})
-		f.Publish(session.FeedEvent{ID: "j.1", Epoch: epoch})
-		f.Publish(session.FeedEvent{ID: "i.3"})
+		f.Publish(terms.FeedEvent{ID: "i.2"})
+		f.Publish(terms.FeedEvent{ID: "j.1", Epoch: epoch})
+		f.Publish(terms.FeedEvent{ID: "i.3"})
 	}})
-	f.Publish(session.FeedEvent{ID: "i.1"})
+	f.Publish(terms.FeedEvent{ID: "i.1"})
 	f.anew()
 	_, e, ok := f.take()
 	if s := f.Stats(); !ok || e.ID != "j.1" || s != (FeedStats{Queued: 1, Dropped: FeedDrops{Away: 1}}) {

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // lines holds the events that wait, a line for each room. Rooms take turns, so that what one of them has too much of waits by
@@ -14,7 +14,7 @@ import (
 // 1990). Whoever uses it holds a lock.
 type lines struct {
 	events  int // in all lines
-	rooms   map[session.RoomID]*line
+	rooms   map[terms.RoomID]*line
 	ready   []*line // the one that is ready longest first
 	longest longest
 }
@@ -22,8 +22,8 @@ type lines struct {
 // line is the events of one room, in order. It is kept from the room's first event until its last has been stored, with what is
 // to be known of the events to come.
 type line struct {
-	room   session.RoomID
-	events []session.FeedEvent
+	room   terms.RoomID
+	events []terms.FeedEvent
 	sent   bool // the first event was sent, and may be stored: it stays as it is
 	taken  bool // and is under way
 
@@ -43,7 +43,7 @@ type line struct {
 }
 
 // add takes an event, unless it belongs to what has been left out.
-func (q *lines) add(e session.FeedEvent) bool {
+func (q *lines) add(e terms.FeedEvent) bool {
 	l := q.line(e.Room)
 	told := l.follow(e)
 	if told {
@@ -56,12 +56,12 @@ func (q *lines) add(e session.FeedEvent) bool {
 	return told
 }
 
-func (q *lines) line(room session.RoomID) *line {
+func (q *lines) line(room terms.RoomID) *line {
 	l := q.rooms[room]
 	if l == nil {
 		l = &line{room: room, at: -1}
 		if q.rooms == nil {
-			q.rooms = map[session.RoomID]*line{}
+			q.rooms = map[terms.RoomID]*line{}
 		}
 		q.rooms[room] = l
 	}
@@ -69,18 +69,18 @@ func (q *lines) line(room session.RoomID) *line {
 }
 
 // follow keeps in mind how things stand after a further event, and reports whether it is told.
-func (l *line) follow(e session.FeedEvent) (told bool) {
+func (l *line) follow(e terms.FeedEvent) (told bool) {
 	if instance, _ := numberOf(e); instance != l.instance {
 		l.instance, l.inside, l.over, l.untold, l.silent = instance, 0, false, nil, false
 	}
 	_, untold := l.untold[e.User]
 	switch e.Type {
-	case session.FeedUserEntered:
+	case terms.FeedUserEntered:
 		l.inside++
-	case session.FeedUserLeft:
+	case terms.FeedUserLeft:
 		l.inside--
 		delete(l.untold, e.User)
-	case session.FeedRoomDismissed:
+	case terms.FeedRoomDismissed:
 		l.over = true
 	}
 	l.lossy = l.lossy || untold || l.silent
@@ -88,7 +88,7 @@ func (l *line) follow(e session.FeedEvent) (told bool) {
 }
 
 // numberOf takes the id of an event apart: what those of its room begin with, and its number.
-func numberOf(e session.FeedEvent) (instance string, number int) {
+func numberOf(e terms.FeedEvent) (instance string, number int) {
 	instance, digits, _ := strings.Cut(e.ID, ".")
 	number, _ = strconv.Atoi(digits)
 	return instance, number
@@ -96,7 +96,7 @@ func numberOf(e session.FeedEvent) (instance string, number int) {
 
 // take takes the room that has been ready longest, and its first event. The ids of a room's events have no gaps, whatever was
 // left out: see remains.
-func (q *lines) take() (l *line, e session.FeedEvent, ok bool) {
+func (q *lines) take() (l *line, e terms.FeedEvent, ok bool) {
 	if len(q.ready) == 0 {
 		return nil, e, false
 	}
@@ -111,7 +111,7 @@ func (q *lines) take() (l *line, e session.FeedEvent, ok bool) {
 }
 
 // name gives an event that is about to be sent its number.
-func (l *line) name(e *session.FeedEvent) {
+func (l *line) name(e *terms.FeedEvent) {
 	instance, number := numberOf(*e)
 	if number == 0 {
 		return // not an event of a node's
@@ -128,7 +128,7 @@ func (l *line) name(e *session.FeedEvent) {
 func (q *lines) stored(l *line) {
 	q.events--
 	l.sent, l.taken, l.tight = false, false, max(l.tight-1, 0)
-	l.events[0] = session.FeedEvent{}
+	l.events[0] = terms.FeedEvent{}
 	if l.events = l.events[1:]; len(l.events) > 0 {
 		q.ready = append(q.ready, l)
 	}

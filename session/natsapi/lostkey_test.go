@@ -9,8 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"parlor/session"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 // TestTheBucketOfFeedsIsDeleted under a node that publishes: nobody can have completed its feed, so it goes on where it was. Nothing
@@ -68,8 +68,8 @@ func TestTheNumberOfEventsIsBounded(t *testing.T) {
 	run := func(first, events int, o natsapi.StreamOptions) jetstream.StreamInfo {
 		n := startFed(t, b, "a", func(f *natsapi.FeedOptions) { f.Stream = o })
 		for i := range events {
-			n.feed.Publish(session.FeedEvent{
-				ID: fmt.Sprintf("x%d.1", first+i), Node: "a", Type: session.FeedRoomDismissed, Room: must(session.StringRoom(fmt.Sprint("room", first+i))),
+			n.feed.Publish(terms.FeedEvent{
+				ID: fmt.Sprintf("x%d.1", first+i), Node: "a", Type: terms.FeedRoomDismissed, Room: must(terms.StringRoom(fmt.Sprint("room", first+i))),
 			})
 		}
 		n.stored()

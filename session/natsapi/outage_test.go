@@ -19,6 +19,7 @@ import (
 
 	"parlor/session"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 // journal is a log that can be read meanwhile.
@@ -57,10 +58,10 @@ lines:
 }
 
 // feedOf returns events of one room.
-func feedOf(n int) []session.FeedEvent {
-	events := make([]session.FeedEvent, n)
+func feedOf(n int) []terms.FeedEvent {
+	events := make([]terms.FeedEvent, n)
 	for i := range events {
-		events[i] = session.FeedEvent{ID: fmt.Sprintf("x.%d", i+1), Type: session.FeedUserLeft, Node: "node-1", Room: lobby}
+		events[i] = terms.FeedEvent{ID: fmt.Sprintf("x.%d", i+1), Type: terms.FeedUserLeft, Node: "node-1", Room: lobby}
 	}
 	return events
 }
@@ -71,7 +72,7 @@ func running(t *testing.T, at natsapi.Server, events int) (f *natsapi.Feed, log 
 	return runningWith(t, at, natsapi.FeedOptions{}, feedOf(events))
 }
 
-func runningWith(t *testing.T, at natsapi.Server, o natsapi.FeedOptions, events []session.FeedEvent) (f *natsapi.Feed, log *journal, stop func()) {
+func runningWith(t *testing.T, at natsapi.Server, o natsapi.FeedOptions, events []terms.FeedEvent) (f *natsapi.Feed, log *journal, stop func()) {
 	t.Helper()
 	log = new(journal)
 	o.Log = zerolog.New(log)
@@ -200,9 +201,9 @@ func TestStreamThatIsFull(t *testing.T) {
 				t.Errorf("%+v", had)
 			}
 			for i := range 60 { // with nobody to wait for
-				e := session.FeedEvent{ID: fmt.Sprintf("y.%d", i), Type: session.FeedUserEntered, Node: "node-1", Room: must(session.StringRoom("hall")), User: fmt.Sprint(i / 2)}
+				e := terms.FeedEvent{ID: fmt.Sprintf("y.%d", i), Type: terms.FeedUserEntered, Node: "node-1", Room: must(terms.StringRoom("hall")), User: fmt.Sprint(i / 2)}
 				if i%2 == 1 {
-					e.Type = session.FeedUserLeft
+					e.Type = terms.FeedUserLeft
 				}
 				f.Publish(e)
 			}
@@ -234,7 +235,7 @@ func inOrder(t *testing.T, js jetstream.JetStream) {
 	next := 1
 	for seq := stream.CachedInfo().State.FirstSeq; seq <= stream.CachedInfo().State.LastSeq; seq++ {
 		m := must(stream.GetMsg(t.Context(), seq))
-		var e session.FeedEvent
+		var e terms.FeedEvent
 		if err := json.Unmarshal(m.Data, &e); err != nil {
 			t.Fatal(err)
 		}
@@ -251,17 +252,17 @@ func inOrder(t *testing.T, js jetstream.JetStream) {
 // many rooms at the same time.
 func TestManyLeavesDrainInTime(t *testing.T) {
 	const rooms = 20
-	var many []session.FeedEvent
+	var many []terms.FeedEvent
 	for r := range rooms {
 		for i := range 50 {
-			many = append(many, session.FeedEvent{
-				ID: fmt.Sprintf("r%d.%d", r, i+1), Type: session.FeedUserLeft, Node: "node-1", Room: must(session.NumberRoom(int64(r + 1))),
+			many = append(many, terms.FeedEvent{
+				ID: fmt.Sprintf("r%d.%d", r, i+1), Type: terms.FeedUserLeft, Node: "node-1", Room: must(terms.NumberRoom(int64(r + 1))),
 			})
 		}
 	}
 	for name, tt := range map[string]struct {
 		slow   bool
-		events []session.FeedEvent
+		events []terms.FeedEvent
 	}{"one room": {false, feedOf(1000)}, "slow wire": {true, many}} {
 		t.Run(name, func(t *testing.T) {
 			b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}

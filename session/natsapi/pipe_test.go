@@ -11,21 +11,21 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // moodyStream refuses events one by one, and takes others whose acknowledgement it does not send.
 type moodyStream struct {
 	mood   func() (refuse, silent bool)
 	known  map[string]bool
-	events []session.FeedEvent
+	events []terms.FeedEvent
 }
 
 var errRefused = errors.New("no leader")
 
 func (s *moodyStream) publish(m *nats.Msg, _ ...jetstream.PublishOpt) (jetstream.PubAckFuture, error) {
 	refuse, silent := s.mood()
-	var e session.FeedEvent
+	var e terms.FeedEvent
 	if err := json.Unmarshal(m.Data, &e); err != nil {
 		return nil, err
 	}
@@ -60,13 +60,13 @@ func TestStreamRefusesOneOfAWindow(t *testing.T) {
 		f := NewFeed(Server{}, FeedOptions{})
 		for i := range each {
 			for r := range rooms {
-				room, err := session.NumberRoom(int64(r + 1))
+				room, err := terms.NumberRoom(int64(r + 1))
 				if err != nil {
 					t.Fatal(err)
 				}
-				e := session.FeedEvent{ID: fmt.Sprintf("%d.%d", r, i+1), TimeMS: int64(i), Room: room, Node: "n"}
+				e := terms.FeedEvent{ID: fmt.Sprintf("%d.%d", r, i+1), TimeMS: int64(i), Room: room, Node: "n"}
 				if i == each-1 {
-					e.Type = session.FeedRoomDismissed
+					e.Type = terms.FeedRoomDismissed
 				}
 				f.Publish(e)
 			}
@@ -78,7 +78,7 @@ func TestStreamRefusesOneOfAWindow(t *testing.T) {
 		for p.run(ctx, t.Context()) != nil {
 			p.giveUp()
 		}
-		next := map[session.RoomID]int64{}
+		next := map[terms.RoomID]int64{}
 		for _, e := range s.events {
 			if e.TimeMS != next[e.Room] {
 				t.Fatalf("seed %d: room %s: event %d where %d should be", seed, e.Room, e.TimeMS, next[e.Room])

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // remains is what a node's feed has left open: rooms without 102, users without 104. It is found by going through the
@@ -19,7 +19,7 @@ type remains struct {
 // opened is a room, from its 101 until all has been told.
 type opened struct {
 	instance string
-	room     session.RoomID
+	room     terms.RoomID
 	last     int      // the number of its last event
 	users    []string // who are in, in the order of entering
 	over     bool     // 102 was told
@@ -30,7 +30,7 @@ type opened struct {
 const maxNumber = 1 << 40
 
 // apply takes the node's next event. Repeats change nothing.
-func (r *remains) apply(e session.FeedEvent) {
+func (r *remains) apply(e terms.FeedEvent) {
 	instance, digits, _ := strings.Cut(e.ID, ".")
 	number, err := strconv.Atoi(digits)
 	if err != nil || number <= 0 || number > maxNumber {
@@ -38,7 +38,7 @@ func (r *remains) apply(e session.FeedEvent) {
 	}
 	o := r.open[instance]
 	switch {
-	case o == nil && (e.Type == session.FeedRoomDismissed || e.Type == session.FeedUserLeft):
+	case o == nil && (e.Type == terms.FeedRoomDismissed || e.Type == terms.FeedUserLeft):
 		return // a repeat, or the end of what the stream has lost the beginning of
 	case o == nil:
 		o = r.add(instance, e.Room)
@@ -48,15 +48,15 @@ func (r *remains) apply(e session.FeedEvent) {
 	o.last = number
 	at := slices.Index(o.users, e.User)
 	switch e.Type {
-	case session.FeedUserEntered:
+	case terms.FeedUserEntered:
 		if at < 0 {
 			o.users = append(o.users, e.User)
 		}
-	case session.FeedUserLeft:
+	case terms.FeedUserLeft:
 		if at >= 0 {
 			o.users = slices.Delete(o.users, at, at+1)
 		}
-	case session.FeedRoomDismissed:
+	case terms.FeedRoomDismissed:
 		o.over = true
 	}
 	if o.over && len(o.users) == 0 {
@@ -65,7 +65,7 @@ func (r *remains) apply(e session.FeedEvent) {
 	}
 }
 
-func (r *remains) add(instance string, room session.RoomID) *opened {
+func (r *remains) add(instance string, room terms.RoomID) *opened {
 	if r.open == nil {
 		r.open = map[string]*opened{}
 	}
@@ -81,25 +81,25 @@ func (r *remains) add(instance string, room session.RoomID) *opened {
 // ends returns what is to be told for all to be closed: of each room, 104 for everybody inside, and then 102. The ids go on
 // where the room's own ended. So whoever tells the same tells it under the same ids, and so is what the dead node has sent at
 // last, if it comes yet: the stream takes one of them.
-func (r *remains) ends(node, by string, now time.Time) []session.FeedEvent {
-	var l []session.FeedEvent
+func (r *remains) ends(node, by string, now time.Time) []terms.FeedEvent {
+	var l []terms.FeedEvent
 	for _, o := range r.order {
 		if o.closed {
 			continue
 		}
 		last := o.last
-		tell := func(t session.FeedType, user string) {
+		tell := func(t terms.FeedType, user string) {
 			last++
-			l = append(l, session.FeedEvent{
+			l = append(l, terms.FeedEvent{
 				ID: o.instance + "." + strconv.Itoa(last), Type: t, TimeMS: now.UnixMilli(), Node: node, Room: o.room, User: user,
-				Reason: session.FeedTimeout, By: by,
+				Reason: terms.FeedTimeout, By: by,
 			})
 		}
 		for _, user := range o.users {
-			tell(session.FeedUserLeft, user)
+			tell(terms.FeedUserLeft, user)
 		}
 		if !o.over {
-			tell(session.FeedRoomDismissed, "")
+			tell(terms.FeedRoomDismissed, "")
 		}
 	}
 	return l

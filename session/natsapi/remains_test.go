@@ -7,21 +7,21 @@ import (
 	"testing"
 	"time"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // told reads "i.1 101 lobby|i.2 103 lobby ann".
-func told(t *testing.T, text string) []session.FeedEvent {
+func told(t *testing.T, text string) []terms.FeedEvent {
 	t.Helper()
-	var l []session.FeedEvent
+	var l []terms.FeedEvent
 	for one := range strings.SplitSeq(text, "|") {
-		var e session.FeedEvent
+		var e terms.FeedEvent
 		var room string
 		if n, _ := fmt.Sscan(one, &e.ID, &e.Type, &room, &e.User); n < 3 {
 			t.Fatalf("%q", one)
 		}
 		var err error
-		if e.Room, err = session.StringRoom(room); err != nil {
+		if e.Room, err = terms.StringRoom(room); err != nil {
 			t.Fatal(err)
 		}
 		l = append(l, e)
@@ -53,7 +53,7 @@ func TestRemains(t *testing.T) {
 			}
 			var got []string
 			for _, e := range r.ends("dead", "b", time.UnixMilli(5)) {
-				if e.Node != "dead" || e.By != "b" || e.Reason != session.FeedTimeout || e.TimeMS != 5 {
+				if e.Node != "dead" || e.By != "b" || e.Reason != terms.FeedTimeout || e.TimeMS != 5 {
 					t.Errorf("%+v", e)
 				}
 				got = append(got, fmt.Sprintf("%s %d %s %s", e.ID, e.Type, e.Room, e.User))
@@ -90,7 +90,7 @@ func FuzzRemains(f *testing.F) {
 		var r remains
 		d := json.NewDecoder(strings.NewReader(string(stream)))
 		for {
-			var e session.FeedEvent
+			var e terms.FeedEvent
 			if d.Decode(&e) != nil {
 				break
 			}

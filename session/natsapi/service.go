@@ -14,8 +14,8 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"github.com/rs/zerolog"
 
-	"parlor/session"
 	"parlor/session/command"
+	"parlor/session/terms"
 	"parlor/tracing"
 )
 
@@ -41,7 +41,7 @@ func timeout(header string) (time.Duration, error) {
 	}
 	ms, err := strconv.ParseInt(header, 10, 64)
 	if err != nil || ms < 1 {
-		return 0, session.Errorf(session.CodeBadRequest, TimeoutHeader, "%.32q is no number of milliseconds, from 1 on", header)
+		return 0, terms.Errorf(terms.CodeBadRequest, TimeoutHeader, "%.32q is no number of milliseconds, from 1 on", header)
 	}
 	return time.Duration(min(ms, commandTime.Milliseconds())) * time.Millisecond, nil
 }
@@ -207,7 +207,7 @@ func (s *Service) endpoint(action command.Action, do doer, here bool) micro.Hand
 		alone := here || !s.othersStandIn()
 		switch age := s.pulse.look(); {
 		case age == stale && alone:
-			s.answer(q, nil, session.Errorf(session.CodeInternal, "", "this node has hung; the command may be repeated"))
+			s.answer(q, nil, terms.Errorf(terms.CodeInternal, "", "this node has hung; the command may be repeated"))
 			return
 		case age != fresh && !alone:
 			return // one of the others has it, or this node stands in for itself as soon as it knows that none has
@@ -242,12 +242,12 @@ func (s *Service) begin(q request, do doer) {
 	select {
 	case s.places <- struct{}{}:
 	default:
-		s.answer(q, nil, session.Errorf(session.CodeInternal, "", "too many commands at once; it may be repeated"))
+		s.answer(q, nil, terms.Errorf(terms.CodeInternal, "", "too many commands at once; it may be repeated"))
 		return
 	}
 	if !s.enter() {
 		<-s.places
-		s.answer(q, nil, session.Errorf(session.CodeNodeDraining, "", "this node is shutting down"))
+		s.answer(q, nil, terms.Errorf(terms.CodeNodeDraining, "", "this node is shutting down"))
 		return
 	}
 	go func() {
@@ -282,7 +282,7 @@ func (s *Service) fit(ctx context.Context, q request, do doer, result any, err e
 		}
 		shorter, ok := command.Shorten(q.action, asked, len(body), most)
 		if !ok {
-			return nil, session.Errorf(session.CodeInternal, "", "the answer has %d bytes, more than the NATS server takes (max_payload %d)",
+			return nil, terms.Errorf(terms.CodeInternal, "", "the answer has %d bytes, more than the NATS server takes (max_payload %d)",
 				len(body), s.nc.MaxPayload())
 		}
 		asked = shorter
@@ -291,7 +291,7 @@ func (s *Service) fit(ctx context.Context, q request, do doer, result any, err e
 			return nil, err
 		}
 	}
-	return nil, session.Errorf(session.CodeInternal, "Limit", "the answer does not fit into what the NATS server takes (max_payload %d)", s.nc.MaxPayload())
+	return nil, terms.Errorf(terms.CodeInternal, "Limit", "the answer does not fit into what the NATS server takes (max_payload %d)", s.nc.MaxPayload())
 }
 
 // answer sends the result or the error. It publishes to the reply subject itself: the request's own methods keep the error
@@ -302,7 +302,7 @@ func (s *Service) answer(q request, body json.RawMessage, err error) {
 	if err != nil {
 		s.log.Debug().Err(err).Str("action", string(q.action)).Msg("command refused")
 		s.refused[q.action].Add(1)
-		m.Header, result = refusal(session.AsError(err))
+		m.Header, result = refusal(terms.AsError(err))
 	}
 	if m.Subject == "" {
 		return // nobody waits for an answer
@@ -319,7 +319,7 @@ func (s *Service) answer(q request, body json.RawMessage, err error) {
 }
 
 // refusal is an error as the headers and the body of an answer.
-func refusal(e *session.Error) (nats.Header, command.ErrorBody) {
+func refusal(e *terms.Error) (nats.Header, command.ErrorBody) {
 	text := e.Text
 	if e.Field != "" {
 		text = e.Field + ": " + text

@@ -17,6 +17,7 @@ import (
 	"parlor/session"
 	"parlor/session/command"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 // TestCommands sends what anybody can send with the nats command line, and reads what it shows.
@@ -27,8 +28,8 @@ func TestCommands(t *testing.T) {
 		n.serving()
 		for _, u := range []string{"ann", "bob", "cid", "dan"} {
 			n.enter(lobby, u)
-			n.enter(must(session.NumberRoom(123)), u)
-			n.enter(must(session.StringRoom("123")), u)
+			n.enter(must(terms.NumberRoom(123)), u)
+			n.enter(must(terms.StringRoom("123")), u)
 		}
 		nc := n.dial()
 		for _, tt := range []struct{ action, body, want string }{
@@ -178,7 +179,7 @@ func TestClient(t *testing.T) {
 		b.start(t)
 		n := startNode(t, b, session.Options{})
 		n.serving()
-		seven := must(session.NumberRoom(7))
+		seven := must(terms.NumberRoom(7))
 		for i := range 3 {
 			n.enter(seven, fmt.Sprintf("u%d", i))
 		}
@@ -213,7 +214,7 @@ func TestClient(t *testing.T) {
 			t.Errorf("%+v, %v", gone, err)
 		}
 		err = c.Do(ctx, command.DismissRoom, command.DismissRoomRequest{RoomRef: command.Ref(seven)}, nil)
-		if e := session.AsError(err); e.Code != session.CodeRoomNotFound || e.Field != "RoomId" {
+		if e := terms.AsError(err); e.Code != terms.CodeRoomNotFound || e.Field != "RoomId" {
 			t.Errorf("%v", err)
 		}
 	})
@@ -292,7 +293,7 @@ func TestSlowCommandHoldsUpNoOther(t *testing.T) {
 		n := startNode(t, b, session.Options{Timers: session.Timers{Tell: time.Hour}})
 		n.serving()
 		stuck, _, err := n.Enter(t.Context(), session.EnterRequest{
-			Room: lobby, User: "ann", Grant: session.Grant{Rights: session.AllRights()}, Signal: true,
+			Room: lobby, User: "ann", Grant: terms.Grant{Rights: terms.AllRights()}, Signal: true,
 		})
 		if err != nil {
 			t.Fatal(err)

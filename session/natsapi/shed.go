@@ -4,7 +4,7 @@ import (
 	"container/heap"
 	"slices"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // shedPart is which part of the queue gives way at once at most, so that a line is not gone through for each event. Lowering it
@@ -14,7 +14,7 @@ const shedPart = 16
 // shed leaves events out until no more than limit are left, or only what has to be told: ends, of which there are a few for each
 // user inside. The longest line gives way, in it what the users with the most events have begun and ended, then who has entered
 // last and is still in. It returns whose events were left out last, and whether any were.
-func (q *lines) shed(limit int, drops *FeedDrops) (room session.RoomID, lost bool) {
+func (q *lines) shed(limit int, drops *FeedDrops) (room terms.RoomID, lost bool) {
 	for q.events > limit && len(q.longest) > 0 && q.longest[0].weight() > 0 {
 		l := q.longest[0]
 		n := l.leaveOut(max(q.events-limit, min(limit/shedPart, len(l.events)/4)))
@@ -40,7 +40,7 @@ func (q *lines) shed(limit int, drops *FeedDrops) (room session.RoomID, lost boo
 }
 
 // movable returns the events that were not sent yet.
-func (l *line) movable() []session.FeedEvent {
+func (l *line) movable() []terms.FeedEvent {
 	if l.sent {
 		return l.events[1:]
 	}
@@ -69,13 +69,13 @@ func (s *share) begin() {
 }
 
 // add takes the user's next event, which is at place i of the line.
-func (s *share) add(events []session.FeedEvent, i int32) {
+func (s *share) add(events []terms.FeedEvent, i int32) {
 	s.events++
 	switch t := events[i].Type; t {
-	case session.FeedUserEntered:
+	case terms.FeedUserEntered:
 		s.begin()
 		s.stay, s.entered = unit{i}, true
-	case session.FeedUserLeft:
+	case terms.FeedUserLeft:
 		if s.entered {
 			s.stay = append(s.stay, i)
 		}
@@ -83,15 +83,15 @@ func (s *share) add(events []session.FeedEvent, i int32) {
 			s.units = append(s.units, s.stay)
 		}
 		s.begin()
-	case session.FeedRole:
+	case terms.FeedRole:
 		if s.role >= 0 {
 			s.units = append(s.units, unit{s.role})
 		}
 		s.stay, s.role = append(s.stay, i), i
-	case session.FeedVideoStarted, session.FeedVideoStopped, session.FeedAudioStarted, session.FeedAudioStopped,
-		session.FeedScreenStarted, session.FeedScreenStopped:
+	case terms.FeedVideoStarted, terms.FeedVideoStopped, terms.FeedAudioStarted, terms.FeedAudioStopped,
+		terms.FeedScreenStarted, terms.FeedScreenStopped:
 		s.stay = append(s.stay, i)
-		last := &s.streams[(t-session.FeedVideoStarted)/2]
+		last := &s.streams[(t-terms.FeedVideoStarted)/2]
 		if *last < 0 || events[*last].Type == t {
 			*last = i
 			return
@@ -102,7 +102,7 @@ func (s *share) add(events []session.FeedEvent, i int32) {
 }
 
 // survey returns what each user has in a line.
-func survey(events []session.FeedEvent) shares {
+func survey(events []terms.FeedEvent) shares {
 	var l shares
 	users := map[string]*share{}
 	for i, e := range events {
@@ -152,7 +152,7 @@ func (l *line) leaveOut(want int) int {
 }
 
 // unused marks the beginning and the end of rooms in which nobody is left who is told of.
-func unused(events []session.FeedEvent, out []bool) (n int) {
+func unused(events []terms.FeedEvent, out []bool) (n int) {
 	type bounds struct {
 		made, ended int // place + 1
 		used        bool
@@ -166,9 +166,9 @@ func unused(events []session.FeedEvent, out []bool) (n int) {
 			rooms[instance] = b
 		}
 		switch {
-		case e.Type == session.FeedRoomCreated:
+		case e.Type == terms.FeedRoomCreated:
 			b.made = i + 1
-		case e.Type == session.FeedRoomDismissed:
+		case e.Type == terms.FeedRoomDismissed:
 			b.ended = i + 1
 		case !out[i]:
 			b.used = true
@@ -195,7 +195,7 @@ func (l *line) untell() int {
 		}
 	}
 	if last == nil {
-		i := slices.IndexFunc(events, func(e session.FeedEvent) bool { return e.Type == session.FeedRoomCreated })
+		i := slices.IndexFunc(events, func(e terms.FeedEvent) bool { return e.Type == terms.FeedRoomCreated })
 		if i < 0 || i != len(events)-1 { // its end is to be told, or it has begun before
 			return 0
 		}

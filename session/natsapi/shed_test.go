@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // hall is a node's rooms as its feed sees them, with people who come and go at random.
@@ -29,8 +29,8 @@ type played struct {
 	inside   map[string]int // streams that are on, as bits
 }
 
-func room(n int) session.RoomID {
-	id, err := session.NumberRoom(int64(n + 1))
+func room(n int) terms.RoomID {
+	id, err := terms.NumberRoom(int64(n + 1))
 	if err != nil {
 		panic(err)
 	}
@@ -38,25 +38,25 @@ func room(n int) session.RoomID {
 }
 
 // publish gives the feed an event of a room, which is made where it is not there.
-func (h *hall) publish(n int, kind session.FeedType, user string) {
+func (h *hall) publish(n int, kind terms.FeedType, user string) {
 	r := h.rooms[n]
 	if r == nil {
 		h.made++
 		r = &played{instance: fmt.Sprintf("i%d", h.made), inside: map[string]int{}}
 		h.rooms[n] = r
-		if kind != session.FeedRoomCreated {
-			h.publish(n, session.FeedRoomCreated, "")
+		if kind != terms.FeedRoomCreated {
+			h.publish(n, terms.FeedRoomCreated, "")
 		}
 	}
 	r.number++
-	h.f.Publish(session.FeedEvent{ID: fmt.Sprintf("%s.%d", r.instance, r.number), Type: kind, Room: room(n), Node: "n", User: user})
+	h.f.Publish(terms.FeedEvent{ID: fmt.Sprintf("%s.%d", r.instance, r.number), Type: kind, Room: room(n), Node: "n", User: user})
 }
 
 // churn has somebody in a room do something.
 func (h *hall) churn(n int, user string) {
 	r := h.rooms[n]
 	if r == nil || !h.in(n, user) {
-		h.publish(n, session.FeedUserEntered, user)
+		h.publish(n, terms.FeedUserEntered, user)
 		h.rooms[n].inside[user] = 0
 		return
 	}
@@ -64,13 +64,13 @@ func (h *hall) churn(n int, user string) {
 	case 0, 1, 2:
 		bit := 1 << kind
 		r.inside[user] ^= bit
-		t := session.FeedVideoStarted + session.FeedType(2*kind)
+		t := terms.FeedVideoStarted + terms.FeedType(2*kind)
 		if r.inside[user]&bit == 0 {
 			t++
 		}
 		h.publish(n, t, user)
 	case 3:
-		h.publish(n, session.FeedRole, user)
+		h.publish(n, terms.FeedRole, user)
 	default:
 		h.exit(n, user)
 	}
@@ -86,9 +86,9 @@ func (h *hall) in(n int, user string) bool {
 
 // exit has a user leave, and the room end with the last one.
 func (h *hall) exit(n int, user string) {
-	h.publish(n, session.FeedUserLeft, user)
+	h.publish(n, terms.FeedUserLeft, user)
 	if delete(h.rooms[n].inside, user); len(h.rooms[n].inside) == 0 {
-		h.publish(n, session.FeedRoomDismissed, "")
+		h.publish(n, terms.FeedRoomDismissed, "")
 		delete(h.rooms, n)
 	}
 }
@@ -98,9 +98,9 @@ func (h *hall) dismiss(n int) {
 	if h.rooms[n] == nil {
 		return
 	}
-	h.publish(n, session.FeedRoomDismissed, "")
+	h.publish(n, terms.FeedRoomDismissed, "")
 	for user := range h.rooms[n].inside {
-		h.publish(n, session.FeedUserLeft, user)
+		h.publish(n, terms.FeedUserLeft, user)
 	}
 	delete(h.rooms, n)
 }
@@ -118,7 +118,7 @@ func (h *hall) store(s *moodyStream, most int) {
 
 // checkWhole checks that what is stored is whole: every end has its beginning, and after all have left every beginning its end; the
 // numbers of each room have no gap, and streams start and stop in turn.
-func checkWhole(t *testing.T, events []session.FeedEvent) {
+func checkWhole(t *testing.T, events []terms.FeedEvent) {
 	t.Helper()
 	type state struct {
 		number int
@@ -130,7 +130,7 @@ func checkWhole(t *testing.T, events []session.FeedEvent) {
 		instance, number := numberOf(e)
 		r := rooms[instance]
 		if r == nil {
-			if e.Type != session.FeedRoomCreated {
+			if e.Type != terms.FeedRoomCreated {
 				t.Fatalf("%+v without its 101", e)
 			}
 			r = &state{users: map[string]int{}}
@@ -141,25 +141,25 @@ func checkWhole(t *testing.T, events []session.FeedEvent) {
 		}
 		on, in := r.users[e.User]
 		switch e.Type {
-		case session.FeedRoomCreated:
-		case session.FeedRoomDismissed:
+		case terms.FeedRoomCreated:
+		case terms.FeedRoomDismissed:
 			r.over = true
-		case session.FeedUserEntered:
+		case terms.FeedUserEntered:
 			if in {
 				t.Fatalf("%+v twice", e)
 			}
 			r.users[e.User] = 0
-		case session.FeedUserLeft:
+		case terms.FeedUserLeft:
 			if delete(r.users, e.User); !in {
 				t.Fatalf("%+v without its 103", e)
 			}
-		case session.FeedRole:
+		case terms.FeedRole:
 			if !in {
 				t.Fatalf("%+v without its 103", e)
 			}
 		default:
-			bit := 1 << ((e.Type - session.FeedVideoStarted) / 2)
-			starts := (e.Type-session.FeedVideoStarted)%2 == 0
+			bit := 1 << ((e.Type - terms.FeedVideoStarted) / 2)
+			starts := (e.Type-terms.FeedVideoStarted)%2 == 0
 			if !in || starts == (on&bit != 0) {
 				t.Fatalf("%+v where %b is on", e, on)
 			}
@@ -221,10 +221,10 @@ func TestFloodLosesItsOwnEvents(t *testing.T) {
 	note := func(n int, user string) { want[fmt.Sprint(n, user)]++ }
 	for i := range 50_000 {
 		if h.in(0, "mallory") {
-			h.publish(0, session.FeedUserLeft, "mallory")
+			h.publish(0, terms.FeedUserLeft, "mallory")
 			delete(h.rooms[0].inside, "mallory")
 		} else {
-			h.publish(0, session.FeedUserEntered, "mallory")
+			h.publish(0, terms.FeedUserEntered, "mallory")
 			h.rooms[0].inside["mallory"] = 0
 		}
 		if i%500 != 0 {
@@ -232,9 +232,9 @@ func TestFloodLosesItsOwnEvents(t *testing.T) {
 		}
 		for _, n := range []int{0, 1 + i/500} {
 			user := fmt.Sprintf("quiet-%d", i)
-			h.publish(n, session.FeedUserEntered, user)
+			h.publish(n, terms.FeedUserEntered, user)
 			h.rooms[n].inside[user] = 0
-			h.publish(n, session.FeedAudioStarted, user)
+			h.publish(n, terms.FeedAudioStarted, user)
 			note(n, user)
 			h.exit(n, user)
 		}
@@ -249,7 +249,7 @@ func TestFloodLosesItsOwnEvents(t *testing.T) {
 	}
 	checkWhole(t, s.events)
 	for _, e := range s.events {
-		if e.Type == session.FeedUserEntered && e.User != "mallory" {
+		if e.Type == terms.FeedUserEntered && e.User != "mallory" {
 			n, _ := e.Room.Number()
 			want[fmt.Sprint(n-1, e.User)]--
 		}
@@ -278,7 +278,7 @@ func TestRoomsTakeTurns(t *testing.T) {
 			t.Fatal("nothing is ready")
 		}
 		f.lines.stored(l)
-		if e.Room != room(0) && e.Type == session.FeedUserEntered {
+		if e.Room != room(0) && e.Type == terms.FeedUserEntered {
 			quiet++
 		}
 	}
@@ -292,9 +292,9 @@ func BenchmarkPublishToAFullQueue(b *testing.B) {
 	f := NewFeed(Server{}, FeedOptions{})
 	h := &hall{rooms: map[int]*played{}, f: f}
 	for i := range DefaultQueue / 2 {
-		h.publish(i%1000, session.FeedUserEntered, fmt.Sprint(i))
+		h.publish(i%1000, terms.FeedUserEntered, fmt.Sprint(i))
 	}
-	kinds := [2]session.FeedType{session.FeedUserEntered, session.FeedUserLeft}
+	kinds := [2]terms.FeedType{terms.FeedUserEntered, terms.FeedUserLeft}
 	for i := 0; b.Loop(); i++ {
 		h.publish(2000, kinds[i%2], "mallory")
 	}
@@ -315,7 +315,7 @@ func TestManyRoomsAreUnderWayAtATime(t *testing.T) {
 			h := &hall{rooms: map[int]*played{}, f: f}
 			for range c.each {
 				for n := range c.rooms {
-					h.publish(n, session.FeedUserEntered, "ann")
+					h.publish(n, terms.FeedUserEntered, "ann")
 				}
 			}
 			queued := f.Stats().Queued

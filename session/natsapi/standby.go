@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
-	"parlor/session"
 	"parlor/session/command"
+	"parlor/session/terms"
 )
 
 // NATS gives a command to one of the nodes, also to one that hangs: a process that was stopped, or a machine that swaps, keeps its
@@ -142,7 +142,7 @@ func (b *standby) act(a command.Action, m *nats.Msg) {
 	b.service.stoodIn.Add(1)
 	q := request{action: a, reply: m.Reply, header: m.Header.Get, data: m.Data}
 	if !a.Repeatable() {
-		b.service.answer(q, nil, session.Errorf(session.CodeInternal, "",
+		b.service.answer(q, nil, terms.Errorf(terms.CodeInternal, "",
 			"the node that got the command does not answer; whether it was carried out is not known"))
 		return
 	}

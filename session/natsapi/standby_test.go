@@ -17,6 +17,7 @@ import (
 	"parlor/session/command"
 	"parlor/session/fakewire"
 	"parlor/session/natsapi"
+	"parlor/session/terms"
 )
 
 // serve starts a NATS server without JetStream, and nodes of these names on it. It returns a connection of somebody else.
@@ -55,7 +56,7 @@ func TestACommandThatAHangingNodeGot(t *testing.T) {
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := rooms["a"].Enter(t.Context(), session.EnterRequest{Room: lobby, User: "ann", Grant: session.Grant{Rights: session.AllRights()}}); err != nil {
+	if _, _, err := rooms["a"].Enter(t.Context(), session.EnterRequest{Room: lobby, User: "ann", Grant: terms.Grant{Rights: terms.AllRights()}}); err != nil {
 		t.Fatal(err)
 	}
 	slowest := time.Duration(0)
@@ -79,7 +80,7 @@ func TestACommandThatAHangingNodeGot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m.Header.Get(micro.ErrorCodeHeader) == string(session.CodeInternal) {
+		if m.Header.Get(micro.ErrorCodeHeader) == string(terms.CodeInternal) {
 			told++
 		}
 	}
@@ -122,7 +123,7 @@ func TestAnswersFitIntoWhatNATSTakes(t *testing.T) {
 	nc, rooms := serve(t, server.Options{MaxPayload: 16 << 10}, "a")
 	for i := range users {
 		_, _, err := rooms["a"].Enter(t.Context(), session.EnterRequest{
-			Room: lobby, User: fmt.Sprintf("user-%03d-with-a-long-name", i), Grant: session.Grant{Rights: session.AllRights()},
+			Room: lobby, User: fmt.Sprintf("user-%03d-with-a-long-name", i), Grant: terms.Grant{Rights: terms.AllRights()},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // Stream is the name of the JetStream stream that holds the events of all nodes.
@@ -183,12 +183,12 @@ func matches(pattern, subject string) bool {
 
 // Subject returns where an event is published. A room's token is "n-" and the number, or "s-" and the name where that is
 // made of letters, digits, - and _, or else "b-" and the name in URL-safe base64.
-func Subject(node string, room session.RoomID, t session.FeedType) string {
+func Subject(node string, room terms.RoomID, t terms.FeedType) string {
 	return fmt.Sprintf("%s.events.%s.%s.%d", Prefix, NodeToken(node), RoomToken(room), t)
 }
 
 // RoomToken returns the room's part of a subject.
-func RoomToken(room session.RoomID) string {
+func RoomToken(room terms.RoomID) string {
 	if n, ok := room.Number(); ok {
 		return fmt.Sprintf("n-%d", n)
 	}

@@ -8,32 +8,32 @@ import (
 	"strconv"
 	"time"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // statuses maps the codes of the session layer. What is missing is the node's fault.
-var statuses = map[session.Code]int{
-	session.CodeBadRequest:     http.StatusBadRequest,
-	session.CodeTokenInvalid:   http.StatusUnauthorized,
-	session.CodeTokenExpired:   http.StatusUnauthorized,
-	session.CodeNotAllowed:     http.StatusForbidden,
-	session.CodeBanned:         http.StatusForbidden,
-	session.CodeRoomFull:       http.StatusConflict,
-	session.CodePublisherLimit: http.StatusConflict,
-	session.CodeSceneMismatch:  http.StatusConflict,
-	session.CodeRoomNotFound:   http.StatusNotFound,
-	session.CodeUserNotFound:   http.StatusNotFound,
-	session.CodeNodeDraining:   http.StatusServiceUnavailable,
+var statuses = map[terms.Code]int{
+	terms.CodeBadRequest:     http.StatusBadRequest,
+	terms.CodeTokenInvalid:   http.StatusUnauthorized,
+	terms.CodeTokenExpired:   http.StatusUnauthorized,
+	terms.CodeNotAllowed:     http.StatusForbidden,
+	terms.CodeBanned:         http.StatusForbidden,
+	terms.CodeRoomFull:       http.StatusConflict,
+	terms.CodePublisherLimit: http.StatusConflict,
+	terms.CodeSceneMismatch:  http.StatusConflict,
+	terms.CodeRoomNotFound:   http.StatusNotFound,
+	terms.CodeUserNotFound:   http.StatusNotFound,
+	terms.CodeNodeDraining:   http.StatusServiceUnavailable,
 }
 
 // Status returns the HTTP status that an error is answered with.
-func Status(e *session.Error) int {
+func Status(e *terms.Error) int {
 	switch s, ok := statuses[e.Code]; {
 	case e.RetryAfter > 0:
 		return http.StatusTooManyRequests
 	case !ok:
 		return http.StatusInternalServerError
-	case e.Code == session.CodeRoomFull && e.Field == "": // not the room, the node: another one, or later
+	case e.Code == terms.CodeRoomFull && e.Field == "": // not the room, the node: another one, or later
 		return http.StatusServiceUnavailable
 	default:
 		return s
@@ -42,15 +42,15 @@ func Status(e *session.Error) int {
 
 // Document is the body of an error answer.
 type Document struct {
-	Title  string       `json:"title" jsonschema:"the status in words"`
-	Status int          `json:"status" jsonschema:"the HTTP status"`
-	Detail string       `json:"detail,omitempty" jsonschema:"what is wrong, for people"`
-	Code   session.Code `json:"code" jsonschema:"what is wrong, a stable name"`
-	Field  string       `json:"field,omitempty" jsonschema:"the field of the request that is at fault"`
+	Title  string     `json:"title" jsonschema:"the status in words"`
+	Status int        `json:"status" jsonschema:"the HTTP status"`
+	Detail string     `json:"detail,omitempty" jsonschema:"what is wrong, for people"`
+	Code   terms.Code `json:"code" jsonschema:"what is wrong, a stable name"`
+	Field  string     `json:"field,omitempty" jsonschema:"the field of the request that is at fault"`
 }
 
 // Write answers with an error under the given status.
-func Write(w http.ResponseWriter, status int, e *session.Error) {
+func Write(w http.ResponseWriter, status int, e *terms.Error) {
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")

@@ -12,7 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // every is how long the same is not logged again. Less lets strangers fill the log, more leaves who reads its end without a clue.
@@ -26,7 +26,7 @@ type Refusal struct {
 	Door string     // such as whip; one of few
 	From netip.Addr // not valid: not known
 	// Room and User are who wanted to be where, as far as it is known. What is no id is not logged.
-	Room session.RoomID
+	Room terms.RoomID
 	User string
 	Err  error // that of package session; of another kind: nothing was refused, and nothing happens
 }
@@ -55,8 +55,8 @@ func New(log zerolog.Logger) *Log { return &Log{log: log, kinds: map[Kind]*kind{
 // Note counts a refusal, and logs it if the last line of its kind is old enough. What failed within the node, such as a client that has
 // gone, is logged where it is known, or nowhere.
 func (l *Log) Note(r Refusal) {
-	e := session.AsError(r.Err)
-	if l == nil || r.Err == nil || e.Code == session.CodeInternal {
+	e := terms.AsError(r.Err)
+	if l == nil || r.Err == nil || e.Code == terms.CodeInternal {
 		return
 	}
 	reason := string(e.Code)
@@ -87,21 +87,21 @@ func (l *Log) count(of Kind, now time.Time) (more uint64, due bool) {
 	return more, true
 }
 
-func (l *Log) write(r Refusal, e *session.Error, reason string, more uint64) {
+func (l *Log) write(r Refusal, e *terms.Error, reason string, more uint64) {
 	line := l.log.Info().Str("door", r.Door).Str("reason", reason)
 	if r.From.IsValid() {
 		line = line.Stringer("from", r.From)
 	}
-	if room, err := session.ParseRoomID(r.Room); err == nil {
+	if room, err := terms.ParseRoomID(r.Room); err == nil {
 		line = line.Str("room", room.Key())
 	}
-	if session.CheckUser(r.User) == nil {
+	if terms.CheckUser(r.User) == nil {
 		line = line.Str("user", r.User)
 	}
 	if e.Field != "" {
 		line = line.Str("field", e.Field)
 	}
-	if e.Code != session.CodeBadRequest {
+	if e.Code != terms.CodeBadRequest {
 		line = line.Str("why", e.Text)
 	}
 	if more > 0 {

@@ -14,6 +14,7 @@ import (
 
 	"parlor/session"
 	"parlor/session/refusal"
+	"parlor/session/terms"
 )
 
 // TestOneLineAMinuteForEachReason, with how many there were since. All are counted.
@@ -25,11 +26,11 @@ func TestOneLineAMinuteForEachReason(t *testing.T) {
 			return strings.Split(strings.TrimSpace(out.String()), "\n")
 		}
 		l := refusal.New(zerolog.New(&out))
-		room, err := session.StringRoom("lobby")
+		room, err := terms.StringRoom("lobby")
 		require.NoError(t, err)
 		bad := refusal.Refusal{
 			Door: "whip", From: netip.MustParseAddr("192.0.2.7"), Room: room, User: "ann",
-			Err: session.Errorf(session.CodeTokenInvalid, "token", "the token's signature is not of this service"),
+			Err: terms.Errorf(terms.CodeTokenInvalid, "token", "the token's signature is not of this service"),
 		}
 		for range 5 {
 			l.Note(bad)
@@ -57,7 +58,7 @@ func TestWhatIsLoggedIsNoneOfWhatWasShown(t *testing.T) {
 	var out bytes.Buffer
 	l := refusal.New(zerolog.New(&out))
 	secret := "eyJhbGciOiJIUzI1NiJ9.sesame"
-	l.Note(refusal.Refusal{Door: "websocket", User: secret + "\n", Err: session.Errorf(session.CodeBadRequest, "role", "not %q", secret)})
+	l.Note(refusal.Refusal{Door: "websocket", User: secret + "\n", Err: terms.Errorf(terms.CodeBadRequest, "role", "not %q", secret)})
 	require.NotContains(t, out.String(), "sesame")
 	require.Contains(t, out.String(), `"reason":"bad_request","field":"role"`)
 }
@@ -66,13 +67,13 @@ func TestWhatIsLoggedIsNoneOfWhatWasShown(t *testing.T) {
 func TestWhatIsNoRefusalIsNotNoted(t *testing.T) {
 	var out bytes.Buffer
 	l := refusal.New(zerolog.New(&out))
-	for _, err := range []error{nil, context.Canceled, session.ErrGone, &session.ElsewhereError{Node: "n2"}} {
+	for _, err := range []error{nil, context.Canceled, session.ErrGone, &terms.ElsewhereError{Node: "n2"}} {
 		l.Note(refusal.Refusal{Door: "whep", Err: err})
 	}
-	(*refusal.Log)(nil).Note(refusal.Refusal{Err: session.Errorf(session.CodeBanned, "", "")})
+	(*refusal.Log)(nil).Note(refusal.Refusal{Err: terms.Errorf(terms.CodeBanned, "", "")})
 	require.Empty(t, out.String())
 	require.Empty(t, l.Counts())
-	often := session.Errorf(session.CodeBanned, "user", "too often")
+	often := terms.Errorf(terms.CodeBanned, "user", "too often")
 	often.RetryAfter = time.Second
 	l.Note(refusal.Refusal{Door: "whep", Err: often})
 	require.Equal(t, map[refusal.Kind]uint64{{Door: "whep", Reason: refusal.TooOften}: 1}, l.Counts())

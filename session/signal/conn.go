@@ -20,6 +20,7 @@ import (
 
 	"parlor/session"
 	"parlor/session/refusal"
+	"parlor/session/terms"
 )
 
 // Close codes of the protocol beside those of RFC 6455.
@@ -277,7 +278,7 @@ func (c *conn) carryOut(ctx context.Context, raw []byte) (err error) {
 func (c *conn) answer(ctx context.Context, raw []byte) error {
 	e, err := c.envelope(raw)
 	if err == nil && e.ID == nil {
-		err = session.Errorf(session.CodeBadRequest, "id", "a request carries an id")
+		err = terms.Errorf(terms.CodeBadRequest, "id", "a request carries an id")
 	}
 	if err != nil {
 		if c.s == nil && e.Type == "enter" {
@@ -329,7 +330,7 @@ func (c *conn) refuse(re *int64, err error) error {
 	if errors.Is(err, errOver) {
 		return err
 	}
-	var elsewhere *session.ElsewhereError
+	var elsewhere *terms.ElsewhereError
 	if errors.As(err, &elsewhere) {
 		if err := c.send(redirectAnswer{answer{"redirect", re}, elsewhere.Node, elsewhere.URL}); err != nil {
 			return err
@@ -337,8 +338,8 @@ func (c *conn) refuse(re *int64, err error) error {
 		_ = c.ws.Close(websocket.StatusNormalClosure, "go on at the other node")
 		return errOver
 	}
-	e := session.AsError(err)
-	if e.Code == session.CodeInternal {
+	e := terms.AsError(err)
+	if e.Code == terms.CodeInternal {
 		c.log().Error().Err(err).Msg("request failed")
 	}
 	return c.send(errorAnswer{answer{"error", re}, e.Code, e.Field, e.Text, e.RetryAfter.Milliseconds()})
@@ -355,7 +356,7 @@ func (c *conn) pump(ctx context.Context, s *session.Session) {
 		}
 		if err == nil {
 			if b, err = e.AppendJSON(b[:0]); err == nil {
-				err = c.writeEvent(b, e.Type == session.EventExited)
+				err = c.writeEvent(b, e.Type == terms.EventExited)
 			}
 		}
 		switch {

@@ -30,6 +30,7 @@ import (
 	"parlor/session/refusal"
 	"parlor/session/remote"
 	"parlor/session/stranger"
+	"parlor/session/terms"
 	"parlor/tracing"
 )
 
@@ -44,7 +45,7 @@ const (
 
 // Authenticator returns what a token allows to user in room; the errors are those of session, token_invalid and
 // token_expired among them.
-type Authenticator func(token string, room session.RoomID, user string) (session.Grant, error)
+type Authenticator func(token string, room terms.RoomID, user string) (terms.Grant, error)
 
 // Options of the door. Zero durations and rates get their defaults.
 type Options struct {

@@ -16,6 +16,7 @@ import (
 	"parlor/session"
 	"parlor/session/fakewire"
 	"parlor/session/signal"
+	"parlor/session/terms"
 	"parlor/session/token"
 )
 
@@ -46,12 +47,12 @@ func (d *door) abrupt(t *testing.T) (c *client, hangUp func()) {
 // TestExitOfWhoHasGoneBeforeTheAnswer: the page enters, exits and dies before the node has answered either.
 func TestExitOfWhoHasGoneBeforeTheAnswer(t *testing.T) {
 	asked, answer := make(chan struct{}), make(chan struct{})
-	d := open(t, signal.Options{Auth: func(_ string, _ session.RoomID, user string) (session.Grant, error) {
+	d := open(t, signal.Options{Auth: func(_ string, _ terms.RoomID, user string) (terms.Grant, error) {
 		if user == "ann" {
 			close(asked)
 			<-answer
 		}
-		return session.Grant{Rights: session.MemberRights()}, nil
+		return terms.Grant{Rights: terms.MemberRights()}, nil
 	}})
 	bob, _ := d.enter(t, "bob")
 	c, hangUp := d.abrupt(t)
@@ -179,7 +180,7 @@ func TestConnectionsEndWithTheirServer(t *testing.T) {
 	require.Equal(t, "pong", c.ask(message{"type": "ping"})["type"], "it goes on without its request")
 	silent := d.dial(t) // never answers that the node closes
 	require.Equal(t, "entered", silent.ask(message{"type": "enter", "room": "hall", "user": "bob"})["type"])
-	hall, err := session.StringRoom("hall")
+	hall, err := terms.StringRoom("hall")
 	require.NoError(t, err)
 	_, err = rooms.DismissRoom(t.Context(), hall, "")
 	require.NoError(t, err)

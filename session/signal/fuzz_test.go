@@ -5,7 +5,7 @@ import (
 	"errors"
 	"testing"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 // FuzzPing: what the short way takes, the long way reads alike.
@@ -81,10 +81,10 @@ func FuzzDecode(f *testing.F) {
 				}
 				continue
 			}
-			if !errors.Is(err, session.CodeBadRequest) {
+			if !errors.Is(err, terms.CodeBadRequest) {
 				t.Fatalf("%q as %T: %v", raw, into, err)
 			}
-			e := session.AsError(err)
+			e := terms.AsError(err)
 			if _, err := json.Marshal(errorAnswer{answer{"error", nil}, e.Code, e.Field, e.Text, 0}); err != nil {
 				t.Fatal(err)
 			}

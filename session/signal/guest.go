@@ -9,8 +9,8 @@ import (
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
-	"parlor/session"
 	"parlor/session/stranger"
+	"parlor/session/terms"
 )
 
 const (
@@ -84,7 +84,7 @@ func (c *conn) busyness(err error) error {
 func (c *conn) letIn(ctx context.Context) error {
 	ok, err := c.guest.Enter(ctx)
 	if err == nil && !ok {
-		err = session.Errorf(session.CodeRoomFull, "", "this node has all the connections that it takes (limits.signals)")
+		err = terms.Errorf(terms.CodeRoomFull, "", "this node has all the connections that it takes (limits.signals)")
 		c.d.o.Rooms.Refused(err)
 	}
 	if err == nil {

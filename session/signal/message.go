@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 // The wire forms of docs/protocol.md. Pointers tell a missing field from an empty one.
@@ -24,11 +25,11 @@ type opening struct {
 	ID   *int64 `json:"id"`
 
 	// Of enter.
-	Room  session.RoomID `json:"room"`
-	User  string         `json:"user"`
-	Token string         `json:"token"`
-	Role  session.Role   `json:"role"`
-	Scene session.Scene  `json:"scene"`
+	Room  terms.RoomID `json:"room"`
+	User  string       `json:"user"`
+	Token string       `json:"token"`
+	Role  terms.Role   `json:"role"`
+	Scene terms.Scene  `json:"scene"`
 
 	DownlinkKbps int `json:"downlinkKbps"`
 
@@ -47,13 +48,13 @@ type offerRequest struct {
 }
 
 type seatRequest struct {
-	Seat    string          `json:"seat"`
-	User    *string         `json:"user"` // null: nobody
-	Video   *string         `json:"video"`
-	Audio   *string         `json:"audio"`
-	Quality session.Quality `json:"quality"`
-	Width   *int            `json:"width"` // both or neither
-	Height  *int            `json:"height"`
+	Seat    string        `json:"seat"`
+	User    *string       `json:"user"` // null: nobody
+	Video   *string       `json:"video"`
+	Audio   *string       `json:"audio"`
+	Quality terms.Quality `json:"quality"`
+	Width   *int          `json:"width"` // both or neither
+	Height  *int          `json:"height"`
 }
 
 type sizesRequest struct {
@@ -61,8 +62,8 @@ type sizesRequest struct {
 }
 
 type publishRequest struct {
-	Source session.Source `json:"source"`
-	On     *bool          `json:"on"`
+	Source terms.Source `json:"source"`
+	On     *bool        `json:"on"`
 }
 
 type volumeRequest struct {
@@ -74,7 +75,7 @@ type statisticsRequest struct {
 }
 
 type roleRequest struct {
-	Role session.Role `json:"role"`
+	Role terms.Role `json:"role"`
 }
 
 type tokenRequest struct {
@@ -105,7 +106,7 @@ type answer struct {
 
 type enteredAnswer struct {
 	answer
-	session.Entered
+	terms.Entered
 }
 
 type sdpAnswer struct {
@@ -115,10 +116,10 @@ type sdpAnswer struct {
 
 type tokenAnswer struct {
 	answer
-	Rights      session.Rights   `json:"rights"`
-	ExpiresInMS int64            `json:"expiresInMs,omitempty"`
-	Stopped     []session.Source `json:"stopped,omitempty"`
-	Emptied     []string         `json:"emptied,omitempty"`
+	Rights      terms.Rights   `json:"rights"`
+	ExpiresInMS int64          `json:"expiresInMs,omitempty"`
+	Stopped     []terms.Source `json:"stopped,omitempty"`
+	Emptied     []string       `json:"emptied,omitempty"`
 }
 
 // redirectAnswer is in place of `entered` or `resumed`.
@@ -130,24 +131,24 @@ type redirectAnswer struct {
 
 type errorAnswer struct {
 	answer
-	Code    session.Code `json:"code"`
-	Field   string       `json:"field,omitempty"`
-	Message string       `json:"message"`
+	Code    terms.Code `json:"code"`
+	Field   string     `json:"field,omitempty"`
+	Message string     `json:"message"`
 	// RetryAfterMS is when the same may be asked again, in milliseconds.
 	RetryAfterMS int64 `json:"retryAfterMs,omitempty"`
 }
 
 // source reads a source that stands in the given field; nil is none.
-func source(field string, name *string) (session.Source, error) {
+func source(field string, name *string) (terms.Source, error) {
 	if name == nil {
-		return session.NoSource, nil
+		return terms.NoSource, nil
 	}
-	s, err := session.ParseSource(*name)
+	s, err := terms.ParseSource(*name)
 	switch {
 	case err != nil:
-		return s, session.Errorf(session.CodeBadRequest, field, "%s", session.AsError(err).Text)
-	case s == session.NoSource:
-		return s, session.Errorf(session.CodeBadRequest, field, "a source is not empty; null is none")
+		return s, terms.Errorf(terms.CodeBadRequest, field, "%s", terms.AsError(err).Text)
+	case s == terms.NoSource:
+		return s, terms.Errorf(terms.CodeBadRequest, field, "a source is not empty; null is none")
 	}
 	return s, nil
 }
@@ -156,19 +157,19 @@ func source(field string, name *string) (session.Source, error) {
 // field.
 func decode(raw []byte, into any) error {
 	if b := bytes.TrimLeft(raw, " \t\r\n"); len(b) == 0 || b[0] != '{' {
-		return session.Errorf(session.CodeBadRequest, "", "a message is a JSON object")
+		return terms.Errorf(terms.CodeBadRequest, "", "a message is a JSON object")
 	}
 	err := json.Unmarshal(raw, into)
 	if err == nil {
 		return nil
 	}
-	var own *session.Error
+	var own *terms.Error
 	if errors.As(err, &own) {
 		return own
 	}
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
-		return session.Errorf(session.CodeBadRequest, wrong.Field, "a JSON %s does not fit here", wrong.Value)
+		return terms.Errorf(terms.CodeBadRequest, wrong.Field, "a JSON %s does not fit here", wrong.Value)
 	}
-	return session.Errorf(session.CodeBadRequest, "", "not valid JSON: %s", err)
+	return terms.Errorf(terms.CodeBadRequest, "", "not valid JSON: %s", err)
 }

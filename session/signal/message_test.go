@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/session"
 	"parlor/session/signal"
+	"parlor/session/terms"
 )
 
 func TestMessagesBySocket(t *testing.T) {
@@ -28,9 +28,9 @@ func TestMessagesBySocket(t *testing.T) {
 	require.Equal(t, 1.0, bob.read()["cmdId"])
 	require.Equal(t, 2.0, bob.read()["cmdId"], "the one that came twice was sent once")
 
-	room, err := session.StringRoom("lobby")
+	room, err := terms.StringRoom("lobby")
 	require.NoError(t, err)
-	delivered, missed, err := d.rooms.SendMessage(context.Background(), room, nil, session.Message{CmdID: 1, Data: []byte("x")})
+	delivered, missed, err := d.rooms.SendMessage(context.Background(), room, nil, terms.Message{CmdID: 1, Data: []byte("x")})
 	require.NoError(t, err)
 	require.Equal(t, []int{2, 0}, []int{delivered, missed})
 	require.Equal(t, message{"type": "message", "seq": 4.0, "cmdId": 1.0, "data": "eA=="}, bob.read(), "the server has no user id")

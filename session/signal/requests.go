@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"parlor/session"
+	"parlor/session/terms"
 )
 
 // request does what one request asks for. then, where not nil, is called after the answer was written.
@@ -19,14 +20,14 @@ func (c *conn) request(ctx context.Context, e envelope, raw []byte) (reply any, 
 	case "resume":
 		return c.resume(ctx, e)
 	case "":
-		return nil, nil, session.Errorf(session.CodeBadRequest, "type", "a message has a type")
+		return nil, nil, terms.Errorf(terms.CodeBadRequest, "type", "a message has a type")
 	}
 	do, ok := inside[e.Type]
 	switch {
 	case !ok:
-		return nil, nil, session.Errorf(session.CodeBadRequest, "type", "there is no request %.32q", e.Type)
+		return nil, nil, terms.Errorf(terms.CodeBadRequest, "type", "there is no request %.32q", e.Type)
 	case c.s == nil:
-		return nil, nil, session.Errorf(session.CodeBadRequest, "type", "enter or resume first")
+		return nil, nil, terms.Errorf(terms.CodeBadRequest, "type", "enter or resume first")
 	}
 	reply, err = do(c, ctx, e, raw)
 	return reply, nil, err
@@ -50,7 +51,7 @@ var inside = map[string]func(*conn, context.Context, envelope, []byte) (any, err
 func (c *conn) enter(ctx context.Context, e envelope) (any, func(), error) {
 	q := e.opening
 	if q == nil {
-		return nil, nil, session.Errorf(session.CodeBadRequest, "type", "this connection has entered already")
+		return nil, nil, terms.Errorf(terms.CodeBadRequest, "type", "this connection has entered already")
 	}
 	grant, err := c.d.o.Auth(q.Token, q.Room, q.User)
 	if err != nil {
@@ -79,7 +80,7 @@ func (c *conn) enter(ctx context.Context, e envelope) (any, func(), error) {
 func (c *conn) resume(ctx context.Context, e envelope) (any, func(), error) {
 	q := e.opening
 	if q == nil {
-		return nil, nil, session.Errorf(session.CodeBadRequest, "type", "this connection has entered already")
+		return nil, nil, terms.Errorf(terms.CodeBadRequest, "type", "this connection has entered already")
 	}
 	if _, err := c.d.o.Rooms.Lookup(q.Session, q.Key); err != nil {
 		return nil, nil, c.whose(q.Node, err)
@@ -96,13 +97,13 @@ func (c *conn) resume(ctx context.Context, e envelope) (any, func(), error) {
 	return enteredAnswer{answer{"resumed", e.ID}, s.Entered()}, func() { c.follow(ctx, s) }, nil
 }
 
-// whose returns an *session.ElsewhereError in place of err for a session of another node that lives.
+// whose returns an *terms.ElsewhereError in place of err for a session of another node that lives.
 func (c *conn) whose(node string, err error) error {
-	if node == "" || c.d.o.NodeURL == nil || !errors.Is(err, session.CodeUserNotFound) {
+	if node == "" || c.d.o.NodeURL == nil || !errors.Is(err, terms.CodeUserNotFound) {
 		return err
 	}
 	if url, ok := c.d.o.NodeURL(node); ok {
-		return &session.ElsewhereError{Node: node, URL: url}
+		return &terms.ElsewhereError{Node: node, URL: url}
 	}
 	return err
 }
@@ -118,7 +119,7 @@ func (c *conn) offer(ctx context.Context, e envelope, raw []byte) (any, error) {
 	if err := decode(raw, &q); err != nil {
 		return nil, err
 	}
-	publish := make(map[string]session.Source, len(q.Publish))
+	publish := make(map[string]terms.Source, len(q.Publish))
 	for mid, name := range q.Publish {
 		var err error
 		if publish[mid], err = source("publish", &name); err != nil {
@@ -141,7 +142,7 @@ func (c *conn) seat(_ context.Context, e envelope, raw []byte) (any, error) {
 	if q.User != nil {
 		r.User = *q.User
 		if r.User == "" {
-			return nil, session.Errorf(session.CodeBadRequest, "user", "a user id is not empty; null frees the seat")
+			return nil, terms.Errorf(terms.CodeBadRequest, "user", "a user id is not empty; null frees the seat")
 		}
 	}
 	var err error
@@ -155,7 +156,7 @@ func (c *conn) seat(_ context.Context, e envelope, raw []byte) (any, error) {
 	case q.Width != nil && q.Height != nil:
 		r.Size = &session.Size{Width: *q.Width, Height: *q.Height}
 	case q.Width != nil || q.Height != nil:
-		return nil, session.Errorf(session.CodeBadRequest, "width", "a size is width and height; without both it is not known")
+		return nil, terms.Errorf(terms.CodeBadRequest, "width", "a size is width and height; without both it is not known")
 	}
 	return answer{"ok", e.ID}, c.s.SetSeat(r)
 }
@@ -184,7 +185,7 @@ func (c *conn) publish(_ context.Context, e envelope, raw []byte) (any, error) {
 		return nil, err
 	}
 	if q.On == nil {
-		return nil, session.Errorf(session.CodeBadRequest, "on", "on is true or false")
+		return nil, terms.Errorf(terms.CodeBadRequest, "on", "on is true or false")
 	}
 	return answer{"ok", e.ID}, c.s.SetPublishing(q.Source, *q.On)
 }
@@ -219,7 +220,7 @@ func (c *conn) volume(_ context.Context, e envelope, raw []byte) (any, error) {
 		return nil, err
 	}
 	if q.IntervalMS == nil || *q.IntervalMS < 0 || *q.IntervalMS > session.MaxVolumeInterval.Milliseconds() {
-		return nil, session.Errorf(session.CodeBadRequest, "intervalMs", "an interval is %d to %d, or 0 for none",
+		return nil, terms.Errorf(terms.CodeBadRequest, "intervalMs", "an interval is %d to %d, or 0 for none",
 			session.MinVolumeInterval.Milliseconds(), session.MaxVolumeInterval.Milliseconds())
 	}
 	return answer{"ok", e.ID}, c.s.SetVolumeInterval(time.Duration(*q.IntervalMS) * time.Millisecond)
@@ -231,7 +232,7 @@ func (c *conn) statistics(_ context.Context, e envelope, raw []byte) (any, error
 		return nil, err
 	}
 	if q.On == nil {
-		return nil, session.Errorf(session.CodeBadRequest, "on", "on is true or false")
+		return nil, terms.Errorf(terms.CodeBadRequest, "on", "on is true or false")
 	}
 	return answer{"ok", e.ID}, c.s.SetStatistics(*q.On)
 }
@@ -242,13 +243,13 @@ func (c *conn) message(_ context.Context, e envelope, raw []byte) (any, error) {
 		return nil, err
 	}
 	if q.Data == nil {
-		return nil, session.Errorf(session.CodeBadRequest, "data", "data is base64 of 0 to %d bytes", session.MaxMessage)
+		return nil, terms.Errorf(terms.CodeBadRequest, "data", "data is base64 of 0 to %d bytes", terms.MaxMessage)
 	}
 	data, err := base64.StdEncoding.DecodeString(*q.Data)
 	if err != nil {
-		return nil, session.Errorf(session.CodeBadRequest, "data", "data is no base64: %s", err)
+		return nil, terms.Errorf(terms.CodeBadRequest, "data", "data is no base64: %s", err)
 	}
-	m := session.Message{CmdID: q.CmdID, Data: data, Reliable: q.Reliable == nil || *q.Reliable, Number: q.N}
+	m := terms.Message{CmdID: q.CmdID, Data: data, Reliable: q.Reliable == nil || *q.Reliable, Number: q.N}
 	return answer{"ok", e.ID}, c.s.SendMessage(m)
 }
 

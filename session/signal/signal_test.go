@@ -22,6 +22,7 @@ import (
 	"parlor/session/fakewire"
 	"parlor/session/refusal"
 	"parlor/session/signal"
+	"parlor/session/terms"
 	"parlor/session/token"
 	"parlor/transport/negotiate"
 )
@@ -188,7 +189,7 @@ func TestResumeBringsEveryEventThatWasMissed(t *testing.T) {
 func TestRemovedUserIsToldAndTheSocketClosed(t *testing.T) {
 	d := open(t, signal.Options{})
 	ann, _ := d.enter(t, "ann")
-	room, err := session.StringRoom("lobby")
+	room, err := terms.StringRoom("lobby")
 	require.NoError(t, err)
 	_, err = d.rooms.RemoveUsers(t.Context(), room, []string{"ann"}, "be kind", 0)
 	require.NoError(t, err)
@@ -239,7 +240,7 @@ func TestWhoWaitsToEnterIsNotClosed(t *testing.T) {
 	keys, err := token.New(nil)
 	require.NoError(t, err)
 	asked, let := make(chan struct{}), make(chan struct{})
-	d := open(t, signal.Options{EnterWithin: 50 * time.Millisecond, Auth: func(text string, room session.RoomID, user string) (session.Grant, error) {
+	d := open(t, signal.Options{EnterWithin: 50 * time.Millisecond, Auth: func(text string, room terms.RoomID, user string) (terms.Grant, error) {
 		close(asked)
 		<-let
 		return keys.Authenticate(text, room, user)
@@ -315,22 +316,22 @@ func TestSlowClientHoldsUpNobody(t *testing.T) {
 	d := open(t, signal.Options{WriteTimeout: stall})
 	d.enter(t, "slow")
 	reader, entered := d.enter(t, "reader")
-	room, err := session.StringRoom("lobby")
+	room, err := terms.StringRoom("lobby")
 	require.NoError(t, err)
 	noisy, _, err := d.rooms.Enter(t.Context(), session.EnterRequest{
-		Room: room, User: "noisy", Grant: session.Grant{Rights: session.MemberRights()},
+		Room: room, User: "noisy", Grant: terms.Grant{Rights: terms.MemberRights()},
 	})
 	require.NoError(t, err)
 	_, err = noisy.Negotiate(t.Context(), session.OfferPlan{
 		SDP:     fakewire.Offer(fakewire.Section{MID: "0", Kind: packet.Video, Send: true}),
-		Publish: map[string]session.Source{"0": session.Camera},
+		Publish: map[string]terms.Source{"0": terms.Camera},
 	})
 	require.NoError(t, err)
 	began := time.Now()
 	ended := make(chan error, 1)
 	go func() {
 		for i := range events {
-			if err := noisy.SetPublishing(session.Camera, i%2 == 1); err != nil {
+			if err := noisy.SetPublishing(terms.Camera, i%2 == 1); err != nil {
 				ended <- err
 				return
 			}
@@ -396,9 +397,9 @@ func TestTokenIsAskedFor(t *testing.T) {
 	keys, err := token.New(nil, token.Key{ID: "k", Secret: []byte(strings.Repeat("s", 32))})
 	require.NoError(t, err)
 	d := open(t, signal.Options{Auth: keys.Authenticate})
-	lobby, err := session.StringRoom("lobby")
+	lobby, err := terms.StringRoom("lobby")
 	require.NoError(t, err)
-	text, err := keys.Mint(session.Grant{Room: lobby, User: "ann", Rights: session.MemberRights(), Expires: time.Now().Add(time.Hour)})
+	text, err := keys.Mint(terms.Grant{Room: lobby, User: "ann", Rights: terms.MemberRights(), Expires: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
 	c := d.dial(t)
 	require.Equal(t, "token_invalid", c.ask(message{"type": "enter", "room": "lobby", "user": "ann"})["code"])
@@ -416,19 +417,19 @@ func TestTokenIsRenewed(t *testing.T) {
 	foreign, err := token.New(nil, token.Key{ID: "k", Secret: []byte(strings.Repeat("f", 32))})
 	require.NoError(t, err)
 	d := open(t, signal.Options{Auth: keys.Authenticate})
-	lobby, err := session.StringRoom("lobby")
+	lobby, err := terms.StringRoom("lobby")
 	require.NoError(t, err)
-	mint := func(k *token.Keys, user string, left time.Duration, rights session.Rights) string {
-		text, err := k.Mint(session.Grant{Room: lobby, User: user, Rights: rights, Expires: time.Now().Add(left)})
+	mint := func(k *token.Keys, user string, left time.Duration, rights terms.Rights) string {
+		text, err := k.Mint(terms.Grant{Room: lobby, User: user, Rights: rights, Expires: time.Now().Add(left)})
 		require.NoError(t, err)
 		return text
 	}
-	all := session.MemberRights()
+	all := terms.MemberRights()
 	c := d.dial(t)
 	m := c.ask(message{"type": "enter", "room": "lobby", "user": "ann", "token": mint(keys, "ann", time.Hour, all)})
 	require.Equal(t, "entered", m["type"], "%v", m)
 	require.InDelta(t, 3_605_000, m["expiresInMs"], 10_000, "an hour and the leeway")
-	audio, err := session.NewRights(session.RightSendAudio)
+	audio, err := terms.NewRights(terms.RightSendAudio)
 	require.NoError(t, err)
 	none := "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJyb29tIjoibG9iYnkiLCJ1c2VyIjoiYW5uIiwicmlnaHRzIjpbImVudGVyIl0sImV4cCI6NDEwMjQ0NDgwMH0."
 	for name, x := range map[string]struct {
@@ -450,7 +451,7 @@ func TestTokenIsRenewed(t *testing.T) {
 		require.Equal(t, x.code, m["code"], "%s: %v", name, m)
 		require.Equal(t, x.field, m["field"], "%s: %v", name, m)
 	}
-	enter, err := session.NewRights(session.RightEnter)
+	enter, err := terms.NewRights(terms.RightEnter)
 	require.NoError(t, err)
 	m = c.ask(message{"type": "token", "token": mint(keys, "ann", 10*time.Second, enter)})
 	require.Equal(t, "token", m["type"], "%v", m)
@@ -483,11 +484,11 @@ func TestPingFramesAreHeldBack(t *testing.T) {
 func TestWhoIsRefusedEnteringIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	refusals := refusal.New(zerolog.New(&log))
-	d := open(t, signal.Options{Refusals: refusals, Auth: func(token string, _ session.RoomID, _ string) (session.Grant, error) {
+	d := open(t, signal.Options{Refusals: refusals, Auth: func(token string, _ terms.RoomID, _ string) (terms.Grant, error) {
 		if token == "" {
-			return session.Grant{Rights: session.AllRights()}, nil
+			return terms.Grant{Rights: terms.AllRights()}, nil
 		}
-		return session.Grant{}, session.Errorf(session.CodeTokenInvalid, "token", "the token cannot be read")
+		return terms.Grant{}, terms.Errorf(terms.CodeTokenInvalid, "token", "the token cannot be read")
 	}})
 	c := d.dial(t)
 	require.Equal(t, "token_invalid", c.ask(message{"type": "enter", "room": "lobby", "user": "ann", "token": "sesame"})["code"])

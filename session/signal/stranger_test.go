@@ -16,9 +16,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"parlor/session"
 	"parlor/session/signal"
 	"parlor/session/stranger"
+	"parlor/session/terms"
 )
 
 // TestPingOfWhoIsRefused: a WebSocket without the subprotocol is closed, which reads on until the client agrees. A ping
@@ -63,9 +63,9 @@ func TestPingOfWhoIsRefused(t *testing.T) {
 // TestWhatIsRefusedIsNotRead: the node reads no message for which it closes the connection, also where the client agrees to the closing.
 func TestWhatIsRefusedIsNotRead(t *testing.T) {
 	var asked atomic.Int64
-	d := open(t, signal.Options{Auth: func(string, session.RoomID, string) (session.Grant, error) {
+	d := open(t, signal.Options{Auth: func(string, terms.RoomID, string) (terms.Grant, error) {
 		asked.Add(1)
-		return session.Grant{}, session.Errorf(session.CodeTokenInvalid, "token", "no")
+		return terms.Grant{}, terms.Errorf(terms.CodeTokenInvalid, "token", "no")
 	}})
 	c := d.dial(t)
 	enter := message{"type": "enter", "room": "lobby", "user": "ann"}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 const (
@@ -85,15 +85,15 @@ func (k *Keys) Open() bool { return len(*k.keys.Load()) == 0 }
 
 // claims is a token's payload.
 type claims struct {
-	Room   session.RoomID  `json:"room,omitzero"`
-	User   string          `json:"user,omitempty"`
-	Rights *session.Rights `json:"rights"`
-	Role   session.Role    `json:"role,omitempty"`
+	Room   terms.RoomID  `json:"room,omitzero"`
+	User   string        `json:"user,omitempty"`
+	Rights *terms.Rights `json:"rights"`
+	Role   terms.Role    `json:"role,omitempty"`
 	jwt.RegisteredClaims
 }
 
 // Mint returns a token for the grant, signed by the first key.
-func (k *Keys) Mint(g session.Grant) (string, error) {
+func (k *Keys) Mint(g terms.Grant) (string, error) {
 	keys := *k.keys.Load()
 	if len(keys) == 0 {
 		return "", errors.New("minting a token: no key is configured")
@@ -113,13 +113,13 @@ func (k *Keys) Mint(g session.Grant) (string, error) {
 	return s, nil
 }
 
-// Parse verifies a token and returns what it grants. Errors are *session.Error: token_invalid, token_expired.
-func (k *Keys) Parse(text string) (session.Grant, error) {
+// Parse verifies a token and returns what it grants. Errors are *terms.Error: token_invalid, token_expired.
+func (k *Keys) Parse(text string) (terms.Grant, error) {
 	switch {
 	case text == "":
-		return session.Grant{}, invalid("a token is needed")
+		return terms.Grant{}, invalid("a token is needed")
 	case len(text) > MaxToken:
-		return session.Grant{}, invalid("the token is longer than %d bytes", MaxToken)
+		return terms.Grant{}, invalid("the token is longer than %d bytes", MaxToken)
 	}
 	var c claims
 	_, err := jwt.ParseWithClaims(text, &c, k.find,
@@ -129,27 +129,27 @@ func (k *Keys) Parse(text string) (session.Grant, error) {
 		err = c.check()
 	}
 	if err != nil {
-		return session.Grant{}, refusal(err)
+		return terms.Grant{}, refusal(err)
 	}
 	// The leeway is part of the grant: whoever looks at it later must not refuse what was let in here.
-	return session.Grant{Room: c.Room, User: c.User, Role: c.Role, Rights: *c.Rights, Expires: c.ExpiresAt.Add(leeway)}, nil
+	return terms.Grant{Room: c.Room, User: c.User, Role: c.Role, Rights: *c.Rights, Expires: c.ExpiresAt.Add(leeway)}, nil
 }
 
 // Authenticate returns what the token grants to the user in the room; room and user may be zero where the caller takes
 // them from the grant. Without any key it grants everything to everybody, whatever the token. Errors are
-// *session.Error: token_invalid, token_expired, not_allowed for a token of another room or user.
-func (k *Keys) Authenticate(text string, room session.RoomID, user string) (session.Grant, error) {
+// *terms.Error: token_invalid, token_expired, not_allowed for a token of another room or user.
+func (k *Keys) Authenticate(text string, room terms.RoomID, user string) (terms.Grant, error) {
 	if k.Open() {
-		return session.Grant{Rights: session.AllRights()}, nil
+		return terms.Grant{Rights: terms.AllRights()}, nil
 	}
 	g, err := k.Parse(text)
 	switch {
 	case err != nil:
-		return session.Grant{}, err
+		return terms.Grant{}, err
 	case !room.IsZero() && !g.Room.IsZero() && room != g.Room:
-		return session.Grant{}, session.Errorf(session.CodeNotAllowed, "room", "the token is for another room")
+		return terms.Grant{}, terms.Errorf(terms.CodeNotAllowed, "room", "the token is for another room")
 	case user != "" && g.User != "" && user != g.User:
-		return session.Grant{}, session.Errorf(session.CodeNotAllowed, "user", "the token is for another user")
+		return terms.Grant{}, terms.Errorf(terms.CodeNotAllowed, "user", "the token is for another user")
 	}
 	return g, nil
 }
@@ -180,32 +180,32 @@ func (c *claims) check() error {
 	if c.ExpiresAt == nil || c.ExpiresAt.Unix() <= 0 {
 		return invalid("the claim exp is missing")
 	}
-	if (c.Room.IsZero() || c.User == "") && !c.Rights.Has(session.RightAdmin) {
+	if (c.Room.IsZero() || c.User == "") && !c.Rights.Has(terms.RightAdmin) {
 		return invalid("the claim room or user is missing")
 	}
-	if c.User != "" && session.CheckUser(c.User) != nil {
+	if c.User != "" && terms.CheckUser(c.User) != nil {
 		return invalid("the claim user is no user id")
 	}
-	if c.Role != "" && c.Role != session.Anchor && c.Role != session.Audience {
+	if c.Role != "" && c.Role != terms.Anchor && c.Role != terms.Audience {
 		return invalid("the claim role is neither anchor nor audience")
 	}
 	return nil
 }
 
-func invalid(format string, args ...any) *session.Error {
-	return session.Errorf(session.CodeTokenInvalid, "token", format, args...)
+func invalid(format string, args ...any) *terms.Error {
+	return terms.Errorf(terms.CodeTokenInvalid, "token", format, args...)
 }
 
 // refusal is what the client is told.
-func refusal(err error) *session.Error {
-	var own *session.Error
+func refusal(err error) *terms.Error {
+	var own *terms.Error
 	switch {
-	case errors.As(err, &own) && own.Code == session.CodeTokenInvalid:
+	case errors.As(err, &own) && own.Code == terms.CodeTokenInvalid:
 		return own
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
 		return invalid("the token's signature is not of this service")
 	case errors.Is(err, jwt.ErrTokenExpired):
-		return session.Errorf(session.CodeTokenExpired, "token", "the token has expired")
+		return terms.Errorf(terms.CodeTokenExpired, "token", "the token has expired")
 	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
 		return invalid("the token is not valid yet")
 	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):

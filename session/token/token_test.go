@@ -11,14 +11,14 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"parlor/session"
+	"parlor/session/terms"
 )
 
 var (
 	epoch  = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 	first  = Key{ID: "first", Secret: bytes.Repeat([]byte{1}, 32)}
 	second = Key{ID: "second", Secret: bytes.Repeat([]byte{2}, 40)}
-	lobby  = must(session.StringRoom("lobby"))
+	lobby  = must(terms.StringRoom("lobby"))
 )
 
 func must[T any](v T, err error) T {
@@ -39,15 +39,15 @@ func keys(t testing.TB, k ...Key) *Keys {
 	return ks
 }
 
-func grant() session.Grant {
-	return session.Grant{Room: lobby, User: "ann", Rights: session.MemberRights(), Expires: epoch.Add(time.Hour)}
+func grant() terms.Grant {
+	return terms.Grant{Room: lobby, User: "ann", Rights: terms.MemberRights(), Expires: epoch.Add(time.Hour)}
 }
 
 func TestMintedTokenReadsBack(t *testing.T) {
 	number := grant()
-	number.Room, number.Role = must(session.NumberRoom(123)), session.Audience
-	admin := session.Grant{Rights: session.AllRights(), Expires: epoch.Add(time.Minute)}
-	for _, g := range []session.Grant{grant(), number, admin} {
+	number.Room, number.Role = must(terms.NumberRoom(123)), terms.Audience
+	admin := terms.Grant{Rights: terms.AllRights(), Expires: epoch.Add(time.Minute)}
+	for _, g := range []terms.Grant{grant(), number, admin} {
 		text, err := keys(t, first, second).Mint(g)
 		if err != nil {
 			t.Fatal(err)
@@ -91,30 +91,30 @@ func TestParseRefuses(t *testing.T) {
 	good := sign(t, hs, first.Secret, "first", same)
 	tests := []struct {
 		name, token string
-		code        session.Code
+		code        terms.Code
 	}{
 		{"good", good, ""},
 		{"good without kid", sign(t, hs, second.Secret, "", same), ""},
 		{"within the leeway", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["exp"] = epoch.Unix() - 3 })), ""},
-		{"none", "", session.CodeTokenInvalid},
-		{"no token", "x.y.z", session.CodeTokenInvalid},
-		{"cut", good[:len(good)-1], session.CodeTokenInvalid},
-		{"oversized", good + strings.Repeat("A", MaxToken), session.CodeTokenInvalid},
-		{"expired", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["exp"] = epoch.Unix() - 6 })), session.CodeTokenExpired},
-		{"without end", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { delete(c, "exp") })), session.CodeTokenInvalid},
-		{"of a stranger", sign(t, hs, bytes.Repeat([]byte{9}, 32), "first", same), session.CodeTokenInvalid},
-		{"expired, of a stranger", sign(t, hs, bytes.Repeat([]byte{9}, 32), "first", with(func(c jwt.MapClaims) { c["exp"] = 1 })), session.CodeTokenInvalid},
-		{"unknown kid", sign(t, hs, first.Secret, "third", same), session.CodeTokenInvalid},
-		{"another key's kid", sign(t, hs, first.Secret, "second", same), session.CodeTokenInvalid},
-		{"HS512", sign(t, jwt.SigningMethodHS512, first.Secret, "first", same), session.CodeTokenInvalid},
-		{"alg none", sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "first", same), session.CodeTokenInvalid},
-		{"no room", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { delete(c, "room") })), session.CodeTokenInvalid},
-		{"no user", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { delete(c, "user") })), session.CodeTokenInvalid},
-		{"no rights", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { delete(c, "rights") })), session.CodeTokenInvalid},
-		{"unknown right", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["rights"] = []string{"fly"} })), session.CodeTokenInvalid},
-		{"bad room", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["room"] = 1.5 })), session.CodeTokenInvalid},
-		{"bad user", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["user"] = "a b" })), session.CodeTokenInvalid},
-		{"bad role", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["role"] = "king" })), session.CodeTokenInvalid},
+		{"none", "", terms.CodeTokenInvalid},
+		{"no token", "x.y.z", terms.CodeTokenInvalid},
+		{"cut", good[:len(good)-1], terms.CodeTokenInvalid},
+		{"oversized", good + strings.Repeat("A", MaxToken), terms.CodeTokenInvalid},
+		{"expired", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["exp"] = epoch.Unix() - 6 })), terms.CodeTokenExpired},
+		{"without end", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { delete(c, "exp") })), terms.CodeTokenInvalid},
+		{"of a stranger", sign(t, hs, bytes.Repeat([]byte{9}, 32), "first", same), terms.CodeTokenInvalid},
+		{"expired, of a stranger", sign(t, hs, bytes.Repeat([]byte{9}, 32), "first", with(func(c jwt.MapClaims) { c["exp"] = 1 })), terms.CodeTokenInvalid},
+		{"unknown kid", sign(t, hs, first.Secret, "third", same), terms.CodeTokenInvalid},
+		{"another key's kid", sign(t, hs, first.Secret, "second", same), terms.CodeTokenInvalid},
+		{"HS512", sign(t, jwt.SigningMethodHS512, first.Secret, "first", same), terms.CodeTokenInvalid},
+		{"alg none", sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "first", same), terms.CodeTokenInvalid},
+		{"no room", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { delete(c, "room") })), terms.CodeTokenInvalid},
+		{"no user", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { delete(c, "user") })), terms.CodeTokenInvalid},
+		{"no rights", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { delete(c, "rights") })), terms.CodeTokenInvalid},
+		{"unknown right", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["rights"] = []string{"fly"} })), terms.CodeTokenInvalid},
+		{"bad room", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["room"] = 1.5 })), terms.CodeTokenInvalid},
+		{"bad user", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["user"] = "a b" })), terms.CodeTokenInvalid},
+		{"bad role", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["role"] = "king" })), terms.CodeTokenInvalid},
 	}
 	ks := keys(t, first, second)
 	for _, tt := range tests {
@@ -123,7 +123,7 @@ func TestParseRefuses(t *testing.T) {
 			if err != nil || g.User != "ann" || g.Room != lobby {
 				t.Errorf("%s: %+v, %v", tt.name, g, err)
 			}
-		} else if !errors.Is(err, tt.code) || (g != session.Grant{}) {
+		} else if !errors.Is(err, tt.code) || (g != terms.Grant{}) {
 			t.Errorf("%s: %+v, %v, not %s", tt.name, g, err, tt.code)
 		}
 	}
@@ -132,14 +132,14 @@ func TestParseRefuses(t *testing.T) {
 func TestAuthenticateHoldsTokenToRoomAndUser(t *testing.T) {
 	ks := keys(t, first)
 	text := must(ks.Mint(grant()))
-	other := must(session.NumberRoom(7))
+	other := must(terms.NumberRoom(7))
 	tests := []struct {
-		room session.RoomID
+		room terms.RoomID
 		user string
-		code session.Code
+		code terms.Code
 	}{
-		{lobby, "ann", ""}, {session.RoomID{}, "", ""},
-		{other, "ann", session.CodeNotAllowed}, {lobby, "bob", session.CodeNotAllowed},
+		{lobby, "ann", ""}, {terms.RoomID{}, "", ""},
+		{other, "ann", terms.CodeNotAllowed}, {lobby, "bob", terms.CodeNotAllowed},
 	}
 	for _, tt := range tests {
 		if _, err := ks.Authenticate(text, tt.room, tt.user); tt.code == "" && err != nil || tt.code != "" && !errors.Is(err, tt.code) {
@@ -150,7 +150,7 @@ func TestAuthenticateHoldsTokenToRoomAndUser(t *testing.T) {
 
 func TestNoKeyGrantsEverything(t *testing.T) {
 	g, err := keys(t).Authenticate("anything", lobby, "ann")
-	if err != nil || g.Rights != session.AllRights() {
+	if err != nil || g.Rights != terms.AllRights() {
 		t.Errorf("%+v, %v", g, err)
 	}
 	if _, err := keys(t).Mint(grant()); err == nil {
@@ -241,7 +241,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("forged %+v from %q", g, text)
 			}
 		}
-		if err != nil && !errors.Is(err, session.CodeTokenInvalid) && !errors.Is(err, session.CodeTokenExpired) {
+		if err != nil && !errors.Is(err, terms.CodeTokenInvalid) && !errors.Is(err, terms.CodeTokenExpired) {
 			t.Fatalf("%v", err)
 		}
 	})
@@ -267,7 +267,7 @@ func TestCriticalExtensionsAreRefused(t *testing.T) {
 		if (err == nil) != (crit == nil) {
 			t.Errorf("crit %v: %v", crit, err)
 		}
-		if crit != nil && (session.AsError(err).Code != session.CodeTokenInvalid || !strings.Contains(err.Error(), "crit")) {
+		if crit != nil && (terms.AsError(err).Code != terms.CodeTokenInvalid || !strings.Contains(err.Error(), "crit")) {
 			t.Errorf("crit %v: %v", crit, err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"parlor/session"
 	"parlor/session/remote"
 	"parlor/session/stranger"
+	"parlor/session/terms"
 	"parlor/transport/negotiate"
 )
 
@@ -117,27 +118,27 @@ func (h *Handler) request(r *http.Request, d door) (session.EnterRequest, error)
 	if user == "" {
 		user = d.name + "-" + strings.ToLower(rand.Text()[:12])
 	}
-	q = session.EnterRequest{Room: room, User: user, Grant: grant, Role: d.role, Scene: session.Scene(params.Get("scene"))}
-	if q.Scene == session.Call {
-		q.Role = session.Anchor // a call room has no audience
+	q = session.EnterRequest{Room: room, User: user, Grant: grant, Role: d.role, Scene: terms.Scene(params.Get("scene"))}
+	if q.Scene == terms.Call {
+		q.Role = terms.Anchor // a call room has no audience
 	}
 	return q, nil
 }
 
 // pathRoom reads {room}, which is a string id unless ?number= says otherwise.
-func pathRoom(r *http.Request) (session.RoomID, error) {
+func pathRoom(r *http.Request) (terms.RoomID, error) {
 	name := r.PathValue("room")
 	number, err := strconv.ParseBool(r.URL.Query().Get("number"))
 	if err != nil && r.URL.Query().Has("number") {
-		return session.RoomID{}, badRequest(http.StatusBadRequest, "number", "must be 1 or 0")
+		return terms.RoomID{}, badRequest(http.StatusBadRequest, "number", "must be 1 or 0")
 	}
 	if number {
-		return session.ParseRoomKey("n:" + name)
+		return terms.ParseRoomKey("n:" + name)
 	}
 	if dots(name) {
-		return session.RoomID{}, badRequest(http.StatusBadRequest, "room", "a room cannot be called %q here: in a path that is a step, not a name", name)
+		return terms.RoomID{}, badRequest(http.StatusBadRequest, "room", "a room cannot be called %q here: in a path that is a step, not a name", name)
 	}
-	return session.StringRoom(name)
+	return terms.StringRoom(name)
 }
 
 // pathUser reads {user}; "": the path has none.
@@ -153,7 +154,7 @@ func checkUser(user string) error {
 	if dots(user) {
 		return badRequest(http.StatusBadRequest, "user", "a user cannot be called %q here: in a path that is a step, not a name", user)
 	}
-	return session.CheckUser(user)
+	return terms.CheckUser(user)
 }
 
 // dots tells whether a name, as a step of a path, would lead elsewhere (RFC 3986 §5.2.4): no client could use what is below it.
@@ -223,7 +224,7 @@ func (h *Handler) open(ctx context.Context, e entry) (*session.Session, string, 
 		s.Gone()
 		return nil, "", err
 	}
-	if session.AsError(err).Code == session.CodeInternal {
+	if terms.AsError(err).Code == terms.CodeInternal {
 		s.Log().Error().Err(err).Msg("answering an offer")
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exitWithin)

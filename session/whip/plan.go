@@ -6,6 +6,7 @@ import (
 
 	"parlor/packet"
 	"parlor/session"
+	"parlor/session/terms"
 	"parlor/transport/negotiate"
 )
 
@@ -13,7 +14,7 @@ import (
 type door struct {
 	name    string // of the path
 	maxBody int64  // bytes of an offer
-	role    session.Role
+	role    terms.Role
 	plays   bool // the client receives; otherwise it sends
 	plan    func(sdp string, sections []negotiate.OfferedSection) (session.OfferPlan, error)
 }
@@ -23,8 +24,8 @@ type door struct {
 const maxPublishOffer = 64 << 10
 
 var (
-	publish = door{name: "whip", maxBody: maxPublishOffer, role: session.Anchor, plan: publishPlan}
-	play    = door{name: "whep", maxBody: negotiate.MaxOfferSize, role: session.Audience, plays: true, plan: playPlan}
+	publish = door{name: "whip", maxBody: maxPublishOffer, role: terms.Anchor, plan: publishPlan}
+	play    = door{name: "whep", maxBody: negotiate.MaxOfferSize, role: terms.Audience, plays: true, plan: playPlan}
 )
 
 // parse reads an offer. A section for both directions, as addTransceiver makes it by default, is one of the door's direction.
@@ -42,15 +43,15 @@ func unprocessable(format string, args ...any) *problem {
 }
 
 // publishSources is what the sending sections of one kind are for, in order.
-var publishSources = map[packet.Kind][]session.Source{
-	packet.Video: {session.Camera, session.Screen},
-	packet.Audio: {session.Mic, session.ScreenAudio},
+var publishSources = map[packet.Kind][]terms.Source{
+	packet.Video: {terms.Camera, terms.Screen},
+	packet.Audio: {terms.Mic, terms.ScreenAudio},
 }
 
 // publishPlan gives every sending section its source. One that cannot be taken, or that receives, fails the whole: RFC 9725 §4.4.3
 // wants no half of what was asked for.
 func publishPlan(sdp string, sections []negotiate.OfferedSection) (session.OfferPlan, error) {
-	plan := session.OfferPlan{SDP: sdp, Publish: map[string]session.Source{}}
+	plan := session.OfferPlan{SDP: sdp, Publish: map[string]terms.Source{}}
 	var n [packet.Video + 1]int
 	for _, s := range sections {
 		switch {
@@ -109,20 +110,20 @@ func playPlan(sdp string, sections []negotiate.OfferedSection) (session.OfferPla
 }
 
 // mayPublish checks the rights for a plan, so that who lacks one has not entered.
-func mayPublish(g session.Grant, plan session.OfferPlan) error {
-	if len(plan.Publish) > 0 && g.Role == session.Audience {
-		return session.Errorf(session.CodeNotAllowed, "role", "the token allows the role audience only")
+func mayPublish(g terms.Grant, plan session.OfferPlan) error {
+	if len(plan.Publish) > 0 && g.Role == terms.Audience {
+		return terms.Errorf(terms.CodeNotAllowed, "role", "the token allows the role audience only")
 	}
 	for mid, source := range plan.Publish {
-		right := session.RightSendScreen
+		right := terms.RightSendScreen
 		switch source {
-		case session.Camera:
-			right = session.RightSendVideo
-		case session.Mic:
-			right = session.RightSendAudio
+		case terms.Camera:
+			right = terms.RightSendVideo
+		case terms.Mic:
+			right = terms.RightSendAudio
 		}
 		if !g.Rights.Has(right) {
-			return session.Errorf(session.CodeNotAllowed, "sdp", "section %s is the %s, which needs the right %s", mid, source, right)
+			return terms.Errorf(terms.CodeNotAllowed, "sdp", "section %s is the %s, which needs the right %s", mid, source, right)
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"parlor/packet"
 	"parlor/session"
 	"parlor/session/fakewire"
+	"parlor/session/terms"
 	"parlor/transport/negotiate"
 )
 
@@ -33,11 +34,11 @@ func sectionsOf(l ...string) []negotiate.OfferedSection {
 func TestPublishPlan(t *testing.T) {
 	for _, c := range []struct {
 		sections []string
-		want     map[string]session.Source
+		want     map[string]terms.Source
 	}{
-		{[]string{"V0>", "a1>"}, map[string]session.Source{"0": session.Camera, "1": session.Mic}},
-		{[]string{"a0>", "a1>", "V2>", "V3>"}, map[string]session.Source{"0": session.Mic, "1": session.ScreenAudio, "2": session.Camera, "3": session.Screen}},
-		{[]string{"V0-", "V1>", "a2-"}, map[string]session.Source{"1": session.Camera}},
+		{[]string{"V0>", "a1>"}, map[string]terms.Source{"0": terms.Camera, "1": terms.Mic}},
+		{[]string{"a0>", "a1>", "V2>", "V3>"}, map[string]terms.Source{"0": terms.Mic, "1": terms.ScreenAudio, "2": terms.Camera, "3": terms.Screen}},
+		{[]string{"V0-", "V1>", "a2-"}, map[string]terms.Source{"1": terms.Camera}},
 		{[]string{"V0>", "a1<"}, nil},
 		{[]string{"V0<", "a1-"}, nil},
 		{[]string{"V0>", "V1>", "V2>"}, nil},
@@ -91,13 +92,13 @@ func TestIfMatch(t *testing.T) {
 func TestEndedResourcesAreDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rooms := session.New(session.Options{}, new(fakewire.Transport), nil)
-		room, err := session.StringRoom("lobby")
+		room, err := terms.StringRoom("lobby")
 		require.NoError(t, err)
 		var table resources
 		var kept *resource
 		for i := range 10 {
 			s, _, err := rooms.Enter(t.Context(), session.EnterRequest{
-				Room: room, User: fmt.Sprintf("u%d", i), Grant: session.Grant{Rights: session.AllRights()},
+				Room: room, User: fmt.Sprintf("u%d", i), Grant: terms.Grant{Rights: terms.AllRights()},
 			})
 			require.NoError(t, err)
 			res := table.add(s, new(negotiate.Offer))

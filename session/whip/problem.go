@@ -6,15 +6,15 @@ import (
 	"net/http"
 	"time"
 
-	"parlor/session"
 	document "parlor/session/problem"
+	"parlor/session/terms"
 	"parlor/transport/negotiate"
 )
 
 // problem is what a client is told when something went wrong. It is an error.
 type problem struct {
 	status int
-	code   session.Code
+	code   terms.Code
 	field  string // may be empty
 	text   string
 	after  time.Duration // when the same may be asked again; 0: that is not why
@@ -26,7 +26,7 @@ func (p *problem) Error() string { return fmt.Sprintf("%d %s: %s", p.status, p.c
 func asError(err error) error {
 	var p *problem
 	if errors.As(err, &p) {
-		return &session.Error{Code: p.code, Field: p.field, Text: p.text, RetryAfter: p.after}
+		return &terms.Error{Code: p.code, Field: p.field, Text: p.text, RetryAfter: p.after}
 	}
 	return err
 }
@@ -42,7 +42,7 @@ func badOffer(err error) *problem {
 
 // badRequest is a problem of the request itself, before any room is concerned.
 func badRequest(status int, field, format string, args ...any) *problem {
-	return &problem{status: status, code: session.CodeBadRequest, field: field, text: fmt.Sprintf(format, args...)}
+	return &problem{status: status, code: terms.CodeBadRequest, field: field, text: fmt.Sprintf(format, args...)}
 }
 
 // asProblem turns any error into what a stranger may read.
@@ -51,13 +51,13 @@ func asProblem(err error) *problem {
 	if errors.As(err, &p) {
 		return p
 	}
-	e := session.AsError(err)
+	e := terms.AsError(err)
 	return &problem{status: document.Status(e), code: e.Code, field: e.Field, text: e.Text, after: e.RetryAfter}
 }
 
 // redirect sends a client whose room is on another node there (RFC 9725, section 4.4.1): the same path and query, at that node.
 func redirect(w http.ResponseWriter, r *http.Request, err error) bool {
-	var elsewhere *session.ElsewhereError
+	var elsewhere *terms.ElsewhereError
 	if !errors.As(err, &elsewhere) {
 		return false
 	}
@@ -68,5 +68,5 @@ func redirect(w http.ResponseWriter, r *http.Request, err error) bool {
 }
 
 func writeProblem(w http.ResponseWriter, p *problem) {
-	document.Write(w, p.status, &session.Error{Code: p.code, Field: p.field, Text: p.text, RetryAfter: p.after})
+	document.Write(w, p.status, &terms.Error{Code: p.code, Field: p.field, Text: p.text, RetryAfter: p.after})
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"parlor/session"
+	"parlor/session/terms"
 	"parlor/transport/negotiate"
 )
 
@@ -69,7 +70,7 @@ func (t *resources) find(id, room string) (*resource, error) {
 	default:
 		return r, nil
 	}
-	return nil, session.Errorf(session.CodeUserNotFound, "session", "there is no such session, or it has ended")
+	return nil, terms.Errorf(terms.CodeUserNotFound, "session", "there is no such session, or it has ended")
 }
 
 func (t *resources) remove(id string) {
@@ -169,7 +170,7 @@ func (h *Handler) renew(r *http.Request, s *session.Session) (bool, error) {
 func (h *Handler) restart(w http.ResponseWriter, res *resource, f *negotiate.Fragment) error {
 	answer, err := res.session.RestartICE(f.UFrag, f.Pwd)
 	if err != nil {
-		if !errors.Is(err, session.CodeUserNotFound) {
+		if !errors.Is(err, terms.CodeUserNotFound) {
 			res.session.Log().Warn().Err(err).Msg("ICE restart")
 		}
 		return err

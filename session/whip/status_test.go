@@ -22,6 +22,7 @@ import (
 	"parlor/session/refusal"
 	"parlor/session/remote"
 	"parlor/session/stranger"
+	"parlor/session/terms"
 	"parlor/session/token"
 	"parlor/session/whip"
 	"parlor/transport"
@@ -100,11 +101,11 @@ func (h *house) patch(path, body string, headers ...string) (*http.Response, str
 // users lists who is in a room.
 func (h *house) users(room string) []string {
 	h.t.Helper()
-	id, err := session.StringRoom(room)
+	id, err := terms.StringRoom(room)
 	require.NoError(h.t, err)
-	info, err := h.rooms.DescribeRoom(id, session.Page{})
+	info, err := h.rooms.DescribeRoom(id, terms.Page{})
 	if err != nil {
-		require.ErrorIs(h.t, err, session.CodeRoomNotFound)
+		require.ErrorIs(h.t, err, terms.CodeRoomNotFound)
 		return nil
 	}
 	var l []string
@@ -115,7 +116,7 @@ func (h *house) users(room string) []string {
 }
 
 // requireProblem checks a problem document.
-func requireProblem(t *testing.T, resp *http.Response, body string, status int, code session.Code, field string) {
+func requireProblem(t *testing.T, resp *http.Response, body string, status int, code terms.Code, field string) {
 	t.Helper()
 	require.Equal(t, status, resp.StatusCode, body)
 	require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"))
@@ -158,7 +159,7 @@ func TestPublishTrickleRestartExit(t *testing.T) {
 	require.NotEqual(t, etag, again)
 
 	resp, body = h.patch(location, restart, "If-Match", etag)
-	requireProblem(t, resp, body, http.StatusPreconditionFailed, session.CodeBadRequest, "If-Match")
+	requireProblem(t, resp, body, http.StatusPreconditionFailed, terms.CodeBadRequest, "If-Match")
 	resp, _ = h.patch(location, restart, "If-Match", again)
 	require.Equal(t, http.StatusNoContent, resp.StatusCode, "the same credentials are a trickle")
 	resp, _ = h.patch(location, fragment, "If-Match", `"*"`)
@@ -169,9 +170,9 @@ func TestPublishTrickleRestartExit(t *testing.T) {
 	require.Empty(t, h.users("lobby"))
 	require.Zero(t, h.wire.Open())
 	resp, body = h.do(http.MethodDelete, location, "")
-	requireProblem(t, resp, body, http.StatusNotFound, session.CodeUserNotFound, "session")
+	requireProblem(t, resp, body, http.StatusNotFound, terms.CodeUserNotFound, "session")
 	resp, body = h.patch(location, fragment, "If-Match", "*")
-	requireProblem(t, resp, body, http.StatusNotFound, session.CodeUserNotFound, "session")
+	requireProblem(t, resp, body, http.StatusNotFound, terms.CodeUserNotFound, "session")
 }
 
 func TestPatchRefusals(t *testing.T) {
@@ -179,20 +180,20 @@ func TestPatchRefusals(t *testing.T) {
 	resp, _ := h.post("/whip/lobby", sendOffer)
 	location, etag := resp.Header.Get("Location"), resp.Header.Get("ETag")
 	resp, body := h.patch(location, fragment)
-	requireProblem(t, resp, body, http.StatusPreconditionRequired, session.CodeBadRequest, "If-Match")
+	requireProblem(t, resp, body, http.StatusPreconditionRequired, terms.CodeBadRequest, "If-Match")
 	resp, body = h.patch(location, fragment, "If-Match", "W/"+etag)
-	requireProblem(t, resp, body, http.StatusPreconditionFailed, session.CodeBadRequest, "If-Match")
+	requireProblem(t, resp, body, http.StatusPreconditionFailed, terms.CodeBadRequest, "If-Match")
 	resp, body = h.patch(location, "hello", "If-Match", etag)
-	requireProblem(t, resp, body, http.StatusBadRequest, session.CodeBadRequest, "body")
+	requireProblem(t, resp, body, http.StatusBadRequest, terms.CodeBadRequest, "body")
 	resp, body = h.patch(location, "a=end-of-candidates\r\n", "If-Match", "*")
-	requireProblem(t, resp, body, http.StatusBadRequest, session.CodeBadRequest, "body")
+	requireProblem(t, resp, body, http.StatusBadRequest, terms.CodeBadRequest, "body")
 	resp, body = h.patch(location, fragment, "If-Match", etag, "Content-Type", "application/sdp")
-	requireProblem(t, resp, body, http.StatusUnsupportedMediaType, session.CodeBadRequest, "Content-Type")
+	requireProblem(t, resp, body, http.StatusUnsupportedMediaType, terms.CodeBadRequest, "Content-Type")
 	require.Equal(t, "application/trickle-ice-sdpfrag", resp.Header.Get("Accept-Patch"))
 	resp, body = h.patch(location, strings.Repeat("a=x\r\n", 8<<10), "If-Match", etag)
-	requireProblem(t, resp, body, http.StatusRequestEntityTooLarge, session.CodeBadRequest, "")
+	requireProblem(t, resp, body, http.StatusRequestEntityTooLarge, terms.CodeBadRequest, "")
 	resp, body = h.patch(strings.Replace(location, "lobby", "other", 1), fragment, "If-Match", etag)
-	requireProblem(t, resp, body, http.StatusNotFound, session.CodeUserNotFound, "session")
+	requireProblem(t, resp, body, http.StatusNotFound, terms.CodeUserNotFound, "session")
 	resp, _ = h.patch(location, fragment, "If-Match", etag)
 	require.Equal(t, http.StatusNoContent, resp.StatusCode, "the session is as it was")
 }
@@ -209,38 +210,38 @@ func TestPostRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		path, offer, contentType string
 		status                   int
-		code                     session.Code
+		code                     terms.Code
 		field                    string
 	}{
-		"not SDP":             {"/whip/lobby?user=ann", "hello", "", 400, session.CodeBadRequest, "sdp"},
-		"empty":               {"/whip/lobby?user=ann", "", "", 400, session.CodeBadRequest, "sdp"},
-		"no ufrag":            {"/whip/lobby?user=ann", strings.Replace(sendOffer, "ice-ufrag", "x", 1), "", 400, session.CodeBadRequest, "sdp"},
-		"nothing sent":        {"/whip/lobby?user=ann", recvOffer, "", 422, session.CodeBadRequest, "sdp"},
-		"three cameras":       {"/whip/lobby?user=ann", four, "", 422, session.CodeBadRequest, "sdp"},
-		"nothing received":    {"/whep/lobby?user=ann", sendOffer, "", 422, session.CodeBadRequest, "sdp"},
-		"no codec":            {"/whip/lobby?user=ann", strings.NewReplacer("opus", "x", "VP8", "y").Replace(sendOffer), "", 422, session.CodeBadRequest, "sdp"},
-		"one codec unknown":   {"/whip/lobby?user=ann", strings.Replace(sendOffer, "VP8", "y", 1), "", 422, session.CodeBadRequest, "sdp"},
-		"content type":        {"/whip/lobby?user=ann", sendOffer, "text/plain", 415, session.CodeBadRequest, "Content-Type"},
-		"WHIP too large":      {"/whip/lobby?user=ann", strings.Repeat("a=x\r\n", 14<<10), "", 413, session.CodeBadRequest, ""},
-		"WHEP too large":      {"/whep/lobby?user=ann", strings.Repeat("a=x\r\n", 70<<10), "", 413, session.CodeBadRequest, ""},
-		"bad user":            {"/whip/lobby?user=a%20b", sendOffer, "", 400, session.CodeBadRequest, "user"},
-		"bad user to watch":   {"/whep/lobby/a%20b?user=ann", recvOffer, "", 400, session.CodeBadRequest, "user"},
-		"sends and receives":  {"/whip/lobby?user=ann", strings.Replace(sendOffer, "mid:1\r\na=sendonly", "mid:1\r\na=recvonly", 1), "", 422, session.CodeBadRequest, "sdp"},
-		"player that sends":   {"/whep/lobby?user=ann", strings.Replace(recvOffer, "mid:1\r\na=recvonly", "mid:1\r\na=sendonly", 1), "", 422, session.CodeBadRequest, "sdp"},
-		"room is a step":      {"/whip/%2E", sendOffer, "", 400, session.CodeBadRequest, "room"},
-		"room is a step up":   {"/whip/%2E%2E", sendOffer, "", 400, session.CodeBadRequest, "room"},
-		"step up, to play":    {"/whep/%2E%2e", recvOffer, "", 400, session.CodeBadRequest, "room"},
-		"user is a step up":   {"/whep/lobby/%2E%2E", recvOffer, "", 400, session.CodeBadRequest, "user"},
-		"named as a step up":  {"/whip/lobby?user=..", sendOffer, "", 400, session.CodeBadRequest, "user"},
-		"bad room":            {"/whip/a%2Fb", sendOffer, "", 400, session.CodeBadRequest, "room"},
-		"room too long":       {"/whip/" + strings.Repeat("a", 65), sendOffer, "", 400, session.CodeBadRequest, "room"},
-		"room no number":      {"/whip/lobby?number=1", sendOffer, "", 400, session.CodeBadRequest, "room"},
-		"number no bool":      {"/whip/1?number=x", sendOffer, "", 400, session.CodeBadRequest, "number"},
-		"scene unknown":       {"/whip/lobby?scene=opera&user=ann", sendOffer, "", 400, session.CodeBadRequest, "scene"},
-		"scene of another":    {"/whip/lobby?scene=live&user=bob", sendOffer, "", 409, session.CodeSceneMismatch, "scene"},
-		"path of nothing":     {"/whip/lobby/x", sendOffer, "", 404, session.CodeBadRequest, ""},
-		"session of nobody":   {"/whip/lobby/session/x", sendOffer, "", 405, session.CodeBadRequest, ""},
-		"path below a player": {"/whep/lobby/ann/x", sendOffer, "", 404, session.CodeBadRequest, ""},
+		"not SDP":             {"/whip/lobby?user=ann", "hello", "", 400, terms.CodeBadRequest, "sdp"},
+		"empty":               {"/whip/lobby?user=ann", "", "", 400, terms.CodeBadRequest, "sdp"},
+		"no ufrag":            {"/whip/lobby?user=ann", strings.Replace(sendOffer, "ice-ufrag", "x", 1), "", 400, terms.CodeBadRequest, "sdp"},
+		"nothing sent":        {"/whip/lobby?user=ann", recvOffer, "", 422, terms.CodeBadRequest, "sdp"},
+		"three cameras":       {"/whip/lobby?user=ann", four, "", 422, terms.CodeBadRequest, "sdp"},
+		"nothing received":    {"/whep/lobby?user=ann", sendOffer, "", 422, terms.CodeBadRequest, "sdp"},
+		"no codec":            {"/whip/lobby?user=ann", strings.NewReplacer("opus", "x", "VP8", "y").Replace(sendOffer), "", 422, terms.CodeBadRequest, "sdp"},
+		"one codec unknown":   {"/whip/lobby?user=ann", strings.Replace(sendOffer, "VP8", "y", 1), "", 422, terms.CodeBadRequest, "sdp"},
+		"content type":        {"/whip/lobby?user=ann", sendOffer, "text/plain", 415, terms.CodeBadRequest, "Content-Type"},
+		"WHIP too large":      {"/whip/lobby?user=ann", strings.Repeat("a=x\r\n", 14<<10), "", 413, terms.CodeBadRequest, ""},
+		"WHEP too large":      {"/whep/lobby?user=ann", strings.Repeat("a=x\r\n", 70<<10), "", 413, terms.CodeBadRequest, ""},
+		"bad user":            {"/whip/lobby?user=a%20b", sendOffer, "", 400, terms.CodeBadRequest, "user"},
+		"bad user to watch":   {"/whep/lobby/a%20b?user=ann", recvOffer, "", 400, terms.CodeBadRequest, "user"},
+		"sends and receives":  {"/whip/lobby?user=ann", strings.Replace(sendOffer, "mid:1\r\na=sendonly", "mid:1\r\na=recvonly", 1), "", 422, terms.CodeBadRequest, "sdp"},
+		"player that sends":   {"/whep/lobby?user=ann", strings.Replace(recvOffer, "mid:1\r\na=recvonly", "mid:1\r\na=sendonly", 1), "", 422, terms.CodeBadRequest, "sdp"},
+		"room is a step":      {"/whip/%2E", sendOffer, "", 400, terms.CodeBadRequest, "room"},
+		"room is a step up":   {"/whip/%2E%2E", sendOffer, "", 400, terms.CodeBadRequest, "room"},
+		"step up, to play":    {"/whep/%2E%2e", recvOffer, "", 400, terms.CodeBadRequest, "room"},
+		"user is a step up":   {"/whep/lobby/%2E%2E", recvOffer, "", 400, terms.CodeBadRequest, "user"},
+		"named as a step up":  {"/whip/lobby?user=..", sendOffer, "", 400, terms.CodeBadRequest, "user"},
+		"bad room":            {"/whip/a%2Fb", sendOffer, "", 400, terms.CodeBadRequest, "room"},
+		"room too long":       {"/whip/" + strings.Repeat("a", 65), sendOffer, "", 400, terms.CodeBadRequest, "room"},
+		"room no number":      {"/whip/lobby?number=1", sendOffer, "", 400, terms.CodeBadRequest, "room"},
+		"number no bool":      {"/whip/1?number=x", sendOffer, "", 400, terms.CodeBadRequest, "number"},
+		"scene unknown":       {"/whip/lobby?scene=opera&user=ann", sendOffer, "", 400, terms.CodeBadRequest, "scene"},
+		"scene of another":    {"/whip/lobby?scene=live&user=bob", sendOffer, "", 409, terms.CodeSceneMismatch, "scene"},
+		"path of nothing":     {"/whip/lobby/x", sendOffer, "", 404, terms.CodeBadRequest, ""},
+		"session of nobody":   {"/whip/lobby/session/x", sendOffer, "", 405, terms.CodeBadRequest, ""},
+		"path below a player": {"/whep/lobby/ann/x", sendOffer, "", 404, terms.CodeBadRequest, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.contentType == "" {
@@ -264,7 +265,7 @@ func TestPostRefusals(t *testing.T) {
 	resp, _ = h.post("/whep/lobby", recvOffer)
 	require.Equal(t, http.StatusCreated, resp.StatusCode)
 	resp, body := h.post("/whep/lobby", recvOffer)
-	requireProblem(t, resp, body, http.StatusConflict, session.CodeRoomFull, "room")
+	requireProblem(t, resp, body, http.StatusConflict, terms.CodeRoomFull, "room")
 }
 
 func TestPublisherLimitLeavesNobodyBehind(t *testing.T) {
@@ -272,7 +273,7 @@ func TestPublisherLimitLeavesNobodyBehind(t *testing.T) {
 	resp, _ := h.post("/whip/lobby?user=ann", sendOffer)
 	require.Equal(t, http.StatusCreated, resp.StatusCode)
 	resp, body := h.post("/whip/lobby?user=bob", sendOffer)
-	requireProblem(t, resp, body, http.StatusConflict, session.CodePublisherLimit, "publish")
+	requireProblem(t, resp, body, http.StatusConflict, terms.CodePublisherLimit, "publish")
 	require.Equal(t, []string{"ann"}, h.users("lobby"))
 }
 
@@ -281,9 +282,9 @@ func TestRefusedPostsLeaveTheRunningSession(t *testing.T) {
 	key := token.Key{ID: "k", Secret: []byte(strings.Repeat("s", token.MinSecret))}
 	keys, err := token.New(nil, key)
 	require.NoError(t, err)
-	mint := func(user string, role session.Role) string {
-		text, err := keys.Mint(session.Grant{
-			Room: must(session.StringRoom("lobby")), User: user, Role: role, Rights: session.MemberRights(), Expires: time.Now().Add(time.Hour),
+	mint := func(user string, role terms.Role) string {
+		text, err := keys.Mint(terms.Grant{
+			Room: must(terms.StringRoom("lobby")), User: user, Role: role, Rights: terms.MemberRights(), Expires: time.Now().Add(time.Hour),
 		})
 		require.NoError(t, err)
 		return "Bearer " + text
@@ -295,16 +296,16 @@ func TestRefusedPostsLeaveTheRunningSession(t *testing.T) {
 	require.Equal(t, http.StatusCreated, resp.StatusCode)
 	for name, c := range map[string]struct {
 		path, offer string
-		role        session.Role
+		role        terms.Role
 		wire        error
 		status      int
-		code        session.Code
+		code        terms.Code
 		field       string
 	}{
-		"audience publishes": {"/whip/lobby", sendOffer, session.Audience, nil, 403, session.CodeNotAllowed, "role"},
-		"too many publish":   {"/whip/lobby", sendOffer, "", nil, 409, session.CodePublisherLimit, "publish"},
-		"too many seats":     {"/whep/lobby", strings.ReplaceAll(three, "sendonly", "recvonly"), "", nil, 400, session.CodeBadRequest, "sdp"},
-		"too many peers":     {"/whep/lobby", recvOffer, "", transport.ErrTooManyPeers, 503, session.CodeRoomFull, ""},
+		"audience publishes": {"/whip/lobby", sendOffer, terms.Audience, nil, 403, terms.CodeNotAllowed, "role"},
+		"too many publish":   {"/whip/lobby", sendOffer, "", nil, 409, terms.CodePublisherLimit, "publish"},
+		"too many seats":     {"/whep/lobby", strings.ReplaceAll(three, "sendonly", "recvonly"), "", nil, 400, terms.CodeBadRequest, "sdp"},
+		"too many peers":     {"/whep/lobby", recvOffer, "", transport.ErrTooManyPeers, 503, terms.CodeRoomFull, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			resp, body := h.post("/whep/lobby", recvOffer, "Authorization", mint("bob", ""))
@@ -364,7 +365,7 @@ func TestFullNodeAsksToComeBack(t *testing.T) {
 	resp, _ := h.post("/whip/lobby?user=ann", sendOffer)
 	require.Equal(t, http.StatusCreated, resp.StatusCode)
 	resp, body := h.post("/whip/lobby?user=bob", sendOffer)
-	requireProblem(t, resp, body, http.StatusServiceUnavailable, session.CodeRoomFull, "")
+	requireProblem(t, resp, body, http.StatusServiceUnavailable, terms.CodeRoomFull, "")
 	require.NotEmpty(t, resp.Header.Get("Retry-After"))
 }
 
@@ -372,7 +373,7 @@ func TestInternalErrorsSayNothing(t *testing.T) {
 	h := newHouse(t, session.Options{})
 	h.wire.FailPeers(errors.New("the wire is cut, and this is nobody's business"))
 	resp, body := h.post("/whip/lobby?user=ann", sendOffer)
-	requireProblem(t, resp, body, http.StatusInternalServerError, session.CodeInternal, "")
+	requireProblem(t, resp, body, http.StatusInternalServerError, terms.CodeInternal, "")
 	require.NotContains(t, body, "wire")
 	require.Empty(t, h.users("lobby"))
 	require.Zero(t, h.wire.Open())
@@ -390,7 +391,7 @@ func TestMethodsAndOptions(t *testing.T) {
 				continue
 			}
 			resp, body := h.do(method, path, "")
-			requireProblem(t, resp, body, http.StatusMethodNotAllowed, session.CodeBadRequest, "")
+			requireProblem(t, resp, body, http.StatusMethodNotAllowed, terms.CodeBadRequest, "")
 			require.Equal(t, allow, resp.Header.Get("Allow"))
 		}
 		resp, _ := h.do(http.MethodOptions, path, "", "Origin", "https://example.org", "Access-Control-Request-Method", "POST")
@@ -426,8 +427,8 @@ func TestLooking(t *testing.T) {
 			require.Equal(t, method == http.MethodHead || want.status < 300, body == "", "%s %s: %s", method, path, body)
 		}
 	}
-	_, err := h.rooms.DescribeRoom(must(session.StringRoom("elsewhere")), session.Page{})
-	require.ErrorIs(t, err, session.CodeRoomNotFound, "looking makes no room")
+	_, err := h.rooms.DescribeRoom(must(terms.StringRoom("elsewhere")), terms.Page{})
+	require.ErrorIs(t, err, terms.CodeRoomNotFound, "looking makes no room")
 }
 
 // TestSlashAtTheEnd: it changes nothing, also on the session that was made.
@@ -517,32 +518,32 @@ func TestTokens(t *testing.T) {
 	key := token.Key{ID: "k", Secret: []byte(strings.Repeat("s", token.MinSecret))}
 	keys, err := token.New(nil, key)
 	require.NoError(t, err)
-	lobby, err := session.StringRoom("lobby")
+	lobby, err := terms.StringRoom("lobby")
 	require.NoError(t, err)
-	mint := func(user string, until time.Duration, rights ...session.Right) string {
-		set, err := session.NewRights(rights...)
+	mint := func(user string, until time.Duration, rights ...terms.Right) string {
+		set, err := terms.NewRights(rights...)
 		require.NoError(t, err)
-		text, err := keys.Mint(session.Grant{Room: lobby, User: user, Rights: set, Expires: time.Now().Add(until)})
+		text, err := keys.Mint(terms.Grant{Room: lobby, User: user, Rights: set, Expires: time.Now().Add(until)})
 		require.NoError(t, err)
 		return "Bearer " + text
 	}
-	all := []session.Right{session.RightEnter, session.RightCreate, session.RightSendAudio, session.RightSendVideo}
+	all := []terms.Right{terms.RightEnter, terms.RightCreate, terms.RightSendAudio, terms.RightSendVideo}
 	h := newHouse(t, session.Options{}, key)
 	for name, c := range map[string]struct {
 		path, authorization string
 		status              int
-		code                session.Code
+		code                terms.Code
 		field               string
 	}{
-		"none":            {"/whip/lobby", "", 401, session.CodeTokenInvalid, "token"},
-		"no bearer":       {"/whip/lobby", "Basic YTpi", 401, session.CodeTokenInvalid, "token"},
-		"no token":        {"/whip/lobby", "Bearer x.y.z", 401, session.CodeTokenInvalid, "token"},
-		"expired":         {"/whip/lobby", mint("ann", -time.Minute, all...), 401, session.CodeTokenExpired, "token"},
-		"another room":    {"/whip/hall", mint("ann", time.Minute, all...), 403, session.CodeNotAllowed, "room"},
-		"another user":    {"/whip/lobby?user=bob", mint("ann", time.Minute, all...), 403, session.CodeNotAllowed, "user"},
-		"may not enter":   {"/whip/lobby", mint("ann", time.Minute, all[1:]...), 403, session.CodeNotAllowed, "token"},
-		"may not create":  {"/whip/lobby", mint("ann", time.Minute, session.RightEnter, session.RightSendAudio, session.RightSendVideo), 403, session.CodeNotAllowed, "room"},
-		"may not publish": {"/whip/lobby", mint("ann", time.Minute, all[:3]...), 403, session.CodeNotAllowed, "sdp"},
+		"none":            {"/whip/lobby", "", 401, terms.CodeTokenInvalid, "token"},
+		"no bearer":       {"/whip/lobby", "Basic YTpi", 401, terms.CodeTokenInvalid, "token"},
+		"no token":        {"/whip/lobby", "Bearer x.y.z", 401, terms.CodeTokenInvalid, "token"},
+		"expired":         {"/whip/lobby", mint("ann", -time.Minute, all...), 401, terms.CodeTokenExpired, "token"},
+		"another room":    {"/whip/hall", mint("ann", time.Minute, all...), 403, terms.CodeNotAllowed, "room"},
+		"another user":    {"/whip/lobby?user=bob", mint("ann", time.Minute, all...), 403, terms.CodeNotAllowed, "user"},
+		"may not enter":   {"/whip/lobby", mint("ann", time.Minute, all[1:]...), 403, terms.CodeNotAllowed, "token"},
+		"may not create":  {"/whip/lobby", mint("ann", time.Minute, terms.RightEnter, terms.RightSendAudio, terms.RightSendVideo), 403, terms.CodeNotAllowed, "room"},
+		"may not publish": {"/whip/lobby", mint("ann", time.Minute, all[:3]...), 403, terms.CodeNotAllowed, "sdp"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			resp, body := h.post(c.path, sendOffer, "Authorization", c.authorization)
@@ -565,12 +566,12 @@ func TestTokenOfPatch(t *testing.T) {
 	key := token.Key{ID: "k", Secret: []byte(strings.Repeat("s", token.MinSecret))}
 	keys := must(token.New(nil, key))
 	foreign := must(token.New(nil, token.Key{ID: "k", Secret: []byte(strings.Repeat("f", token.MinSecret))}))
-	lobby := must(session.StringRoom("lobby"))
-	mint := func(k *token.Keys, user string, left time.Duration, rights ...session.Right) string {
-		set := must(session.NewRights(append(rights, session.RightEnter, session.RightCreate)...))
-		return "Bearer " + must(k.Mint(session.Grant{Room: lobby, User: user, Rights: set, Expires: time.Now().Add(left)}))
+	lobby := must(terms.StringRoom("lobby"))
+	mint := func(k *token.Keys, user string, left time.Duration, rights ...terms.Right) string {
+		set := must(terms.NewRights(append(rights, terms.RightEnter, terms.RightCreate)...))
+		return "Bearer " + must(k.Mint(terms.Grant{Room: lobby, User: user, Rights: set, Expires: time.Now().Add(left)}))
 	}
-	send := []session.Right{session.RightSendAudio, session.RightSendVideo}
+	send := []terms.Right{terms.RightSendAudio, terms.RightSendVideo}
 	h := newHouse(t, session.Options{}, key)
 	resp, _ := h.post("/whip/lobby", sendOffer, "Authorization", mint(keys, "ann", time.Minute, send...))
 	require.Equal(t, http.StatusCreated, resp.StatusCode)
@@ -578,20 +579,20 @@ func TestTokenOfPatch(t *testing.T) {
 	for name, c := range map[string]struct {
 		authorization string
 		status        int
-		code          session.Code
+		code          terms.Code
 		field         string
 	}{
-		"nonsense":     {"Bearer x", 401, session.CodeTokenInvalid, "token"},
-		"foreign":      {mint(foreign, "ann", time.Minute, send...), 401, session.CodeTokenInvalid, "token"},
-		"expired":      {mint(keys, "ann", -time.Minute, send...), 401, session.CodeTokenExpired, "token"},
-		"another user": {mint(keys, "bob", time.Minute, send...), 403, session.CodeNotAllowed, "user"},
+		"nonsense":     {"Bearer x", 401, terms.CodeTokenInvalid, "token"},
+		"foreign":      {mint(foreign, "ann", time.Minute, send...), 401, terms.CodeTokenInvalid, "token"},
+		"expired":      {mint(keys, "ann", -time.Minute, send...), 401, terms.CodeTokenExpired, "token"},
+		"another user": {mint(keys, "bob", time.Minute, send...), 403, terms.CodeNotAllowed, "user"},
 	} {
 		resp, body := h.patch(location, fragment, "If-Match", etag, "Authorization", c.authorization)
 		requireProblem(t, resp, body, c.status, c.code, c.field)
 		require.Equal(t, []string{"ann"}, h.users("lobby"), name)
 	}
 	on := func() (on []string) {
-		for _, s := range must(h.rooms.DescribeRoom(lobby, session.Page{})).List[0].Streams {
+		for _, s := range must(h.rooms.DescribeRoom(lobby, terms.Page{})).List[0].Streams {
 			if s.On {
 				on = append(on, s.Source.String())
 			}
@@ -606,22 +607,22 @@ func TestTokenOfPatch(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, resp.StatusCode, body)
 	require.Empty(t, on(), "alone")
 	resp, body = h.do(http.MethodPatch, location, "")
-	requireProblem(t, resp, body, http.StatusUnsupportedMediaType, session.CodeBadRequest, "Content-Type")
+	requireProblem(t, resp, body, http.StatusUnsupportedMediaType, terms.CodeBadRequest, "Content-Type")
 }
 
 func TestBannedAndDraining(t *testing.T) {
 	h := newHouse(t, session.Options{})
 	resp, _ := h.post("/whip/lobby?user=ann", sendOffer)
 	location := resp.Header.Get("Location")
-	_, err := h.rooms.RemoveUsers(t.Context(), must(session.StringRoom("lobby")), []string{"ann"}, "", time.Minute)
+	_, err := h.rooms.RemoveUsers(t.Context(), must(terms.StringRoom("lobby")), []string{"ann"}, "", time.Minute)
 	require.NoError(t, err)
 	resp, body := h.do(http.MethodDelete, location, "")
-	requireProblem(t, resp, body, http.StatusNotFound, session.CodeUserNotFound, "session")
+	requireProblem(t, resp, body, http.StatusNotFound, terms.CodeUserNotFound, "session")
 	resp, body = h.post("/whip/lobby?user=ann", sendOffer)
-	requireProblem(t, resp, body, http.StatusForbidden, session.CodeBanned, "user")
+	requireProblem(t, resp, body, http.StatusForbidden, terms.CodeBanned, "user")
 	require.NoError(t, h.rooms.Shutdown(t.Context()))
 	resp, body = h.post("/whip/lobby?user=bob", sendOffer)
-	requireProblem(t, resp, body, http.StatusServiceUnavailable, session.CodeNodeDraining, "")
+	requireProblem(t, resp, body, http.StatusServiceUnavailable, terms.CodeNodeDraining, "")
 	require.NotEmpty(t, resp.Header.Get("Retry-After"))
 }
 
@@ -644,7 +645,7 @@ func TestRoomsAndScenes(t *testing.T) {
 	resp, _ := h.post("/whip/123?number=1&user=ann", sendOffer)
 	require.Equal(t, http.StatusCreated, resp.StatusCode)
 	require.Empty(t, h.users("123"))
-	_, err := h.rooms.DescribeRoom(must(session.NumberRoom(123)), session.Page{})
+	_, err := h.rooms.DescribeRoom(must(terms.NumberRoom(123)), terms.Page{})
 	require.NoError(t, err)
 	resp, _ = h.do(http.MethodDelete, resp.Header.Get("Location"), "")
 	require.Equal(t, http.StatusOK, resp.StatusCode)
@@ -658,13 +659,13 @@ func TestRoomsAndScenes(t *testing.T) {
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	resp, _ = h.post("/whep/a%20room%3F?user=bob", recvOffer)
 	require.Equal(t, http.StatusCreated, resp.StatusCode)
-	info, err := h.rooms.DescribeRoom(must(session.StringRoom("a room?")), session.Page{})
+	info, err := h.rooms.DescribeRoom(must(terms.StringRoom("a room?")), terms.Page{})
 	require.NoError(t, err)
-	roles := map[string]session.Role{}
+	roles := map[string]terms.Role{}
 	for _, u := range info.List {
 		roles[u.User] = u.Role
 	}
-	require.Equal(t, map[string]session.Role{"ann": session.Anchor, "bob": session.Audience}, roles)
+	require.Equal(t, map[string]terms.Role{"ann": terms.Anchor, "bob": terms.Audience}, roles)
 
 	resp, _ = h.post("/whep/call?scene=call&user=cat", recvOffer)
 	require.Equal(t, http.StatusCreated, resp.StatusCode, "a player may come first, and into a call room")
@@ -715,7 +716,7 @@ func TestEncoderThatEntersTooOften(t *testing.T) {
 	resp, _ := h.post("/whip/lobby?user=ann", sendOffer)
 	require.Equal(t, http.StatusCreated, resp.StatusCode)
 	resp, body := h.post("/whip/lobby?user=ann", sendOffer)
-	requireProblem(t, resp, body, http.StatusTooManyRequests, session.CodeBanned, "user")
+	requireProblem(t, resp, body, http.StatusTooManyRequests, terms.CodeBanned, "user")
 	require.Equal(t, "60", resp.Header.Get("Retry-After"))
 }
 
@@ -736,9 +737,9 @@ func TestWhoIsRefusedAtTheDoorsIsLogged(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, resp.StatusCode)
 		require.Contains(t, log.String(), `"door":"`+door+`","reason":"token_invalid","from":"127.0.0.1","room":"s:lobby","user":"ann","field":"token"`)
 	}
-	lobby, err := session.StringRoom("lobby")
+	lobby, err := terms.StringRoom("lobby")
 	require.NoError(t, err)
-	good, err := auth.Mint(session.Grant{Room: lobby, User: "bob", Rights: session.MemberRights(), Expires: time.Now().Add(time.Hour)})
+	good, err := auth.Mint(terms.Grant{Room: lobby, User: "bob", Rights: terms.MemberRights(), Expires: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
 	resp, _ := h.post("/whip/lobby", "nonsense", "Authorization", "Bearer "+good)
 	require.Equal(t, http.StatusBadRequest, resp.StatusCode)

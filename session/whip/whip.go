@@ -36,12 +36,13 @@ import (
 	"parlor/session"
 	"parlor/session/refusal"
 	"parlor/session/remote"
+	"parlor/session/terms"
 )
 
 // Authenticator tells what a bearer token grants to the user in the room. An empty token is for it to judge, and an empty
-// user says that the grant is to name it. Errors are *session.Error.
+// user says that the grant is to name it. Errors are *terms.Error.
 type Authenticator interface {
-	Authenticate(token string, room session.RoomID, user string) (session.Grant, error)
+	Authenticate(token string, room terms.RoomID, user string) (terms.Grant, error)
 }
 
 // Handler serves the paths under /whip/ and /whep/. Safe for concurrent use.
@@ -87,7 +88,7 @@ func allowOrigins(h http.Header) {
 }
 
 // note tells of a refusal. Room and user are as the request names them where they are not known better.
-func (h *Handler) note(r *http.Request, door string, room session.RoomID, user string, err error) {
+func (h *Handler) note(r *http.Request, door string, room terms.RoomID, user string, err error) {
 	h.refusals.Note(refusal.Refusal{Door: door, From: remote.Of(r).Addr, Room: room, User: user, Err: err})
 }
 
@@ -105,7 +106,7 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f, ok := m[method]
 	switch {
 	case len(m) == 0:
-		writeProblem(w, &problem{status: http.StatusNotFound, code: session.CodeBadRequest, text: "there is nothing at this path; publish to /whip/{room}, play /whep/{room} or /whep/{room}/{user}"})
+		writeProblem(w, &problem{status: http.StatusNotFound, code: terms.CodeBadRequest, text: "there is nothing at this path; publish to /whip/{room}, play /whep/{room} or /whep/{room}/{user}"})
 	case ok:
 		if err := f(w, r); err != nil && !redirect(w, r, err) {
 			p := asProblem(err)
@@ -119,7 +120,7 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Allow", m.allow())
 		writeProblem(w, &problem{
-			status: http.StatusMethodNotAllowed, code: session.CodeBadRequest, text: "this path takes " + m.allow() + ", not " + r.Method,
+			status: http.StatusMethodNotAllowed, code: terms.CodeBadRequest, text: "this path takes " + m.allow() + ", not " + r.Method,
 		})
 	}
 }

@@ -20,10 +20,10 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"parlor/session"
 	"parlor/session/natsapi"
 	"parlor/session/natsapi/embedded"
 	"parlor/session/natsapi/webhook"
+	"parlor/session/terms"
 )
 
 var key = []byte("only for tests, and long enough for a key")
@@ -59,11 +59,11 @@ func feeding(t *testing.T, at natsapi.Server) *natsapi.Feed {
 func publish(f *natsapi.Feed, rooms, from, n int) {
 	for i := from; i < from+n; i++ {
 		for r := range rooms {
-			room, err := session.NumberRoom(int64(r + 1))
+			room, err := terms.NumberRoom(int64(r + 1))
 			if err != nil {
 				panic(err)
 			}
-			f.Publish(session.FeedEvent{ID: fmt.Sprintf("%d.%d", r, i), Type: session.FeedUserEntered, Node: "node-1", Room: room, User: "ann"})
+			f.Publish(terms.FeedEvent{ID: fmt.Sprintf("%d.%d", r, i), Type: terms.FeedUserEntered, Node: "node-1", Room: room, User: "ann"})
 		}
 	}
 }
@@ -92,7 +92,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	if err := webhook.Verify(q.Header.Get(webhook.SignatureHeader), body, time.Now(), time.Minute, key); err != nil {
 		r.t.Error(err)
 	}
-	var e session.FeedEvent
+	var e terms.FeedEvent
 	if err := json.Unmarshal(body, &e); err != nil || e.ID != q.Header.Get(webhook.IDHeader) {
 		r.t.Errorf("%v: %s", err, body)
 	}

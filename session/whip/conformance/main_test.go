@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"parlor/session"
+	"parlor/session/terms"
 	"parlor/session/token"
 	"parlor/session/whip"
 	"parlor/transport"
@@ -100,9 +101,9 @@ func startNode(t *testing.T) (url, text string) {
 		stop()
 		parts.Wait()
 	})
-	room, err := session.StringRoom("conformance")
+	room, err := terms.StringRoom("conformance")
 	require.NoError(t, err)
-	text, err = keys.Mint(session.Grant{Room: room, Rights: session.AllRights(), Expires: time.Now().Add(time.Hour)})
+	text, err = keys.Mint(terms.Grant{Room: room, Rights: terms.AllRights(), Expires: time.Now().Add(time.Hour)})
 	require.NoError(t, err)
 	return srv.URL, text
 }

@@ -1,4 +1,4 @@
-package session
+package terms
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 )
 
 // Code is the stable name of an error, as clients and commands see it. A Code is itself an error, so that
-// errors.Is(err, session.CodeNotAllowed) tells kinds apart.
+// errors.Is(err, terms.CodeNotAllowed) tells kinds apart.
 type Code string
 
 // The codes. They are part of the protocol.
@@ -30,7 +30,7 @@ const (
 // Error returns the code's name.
 func (c Code) Error() string { return string(c) }
 
-// Error is what the package's functions return when a caller or its client is to be told why. Text is for people and
+// Error is what functions return when a caller or its client is to be told why. Text is for people and
 // names nothing secret.
 type Error struct {
 	Code  Code

@@ -1,4 +1,4 @@
-package session
+package terms
 
 import (
 	"encoding/json"
@@ -55,7 +55,7 @@ const (
 type StreamState struct {
 	Source  Source `json:"source"`
 	On      bool   `json:"on"`
-	Blocked bool   `json:"blocked,omitempty"` // see Rooms.SetUserBlocked
+	Blocked bool   `json:"blocked,omitempty"` // see session.Rooms.SetUserBlocked
 }
 
 // UserState is a user as others see it. Values are shared between mailboxes and read-only.
@@ -208,4 +208,28 @@ type ClientTimers struct {
 	ReconnectMS int64 `json:"reconnectMs"`
 	TimeoutMS   int64 `json:"timeoutMs"`
 	PingMS      int64 `json:"pingMs"`
+}
+
+// Layers says which simulcast layers of a stream its own client is to send: those that somebody gets, or would.
+type Layers struct {
+	Source Source
+	RIDs   map[string]bool // whether it is to be sent, of each layer
+}
+
+// Undecodable is a stream of which nothing can be sent to a user, since the user's client has offered no codec that decodes it.
+type Undecodable struct {
+	Seat    string // of the user; empty where it is not known any more
+	User    string // whose stream
+	Source  Source
+	Sent    string // the stream's codec and profile, such as "VP9 profile 2"
+	Offered string // what the client has in its place, such as "VP8+H264"
+	Paused  bool   // it could be decoded, but the network to the client does not carry it; Sent and Offered are empty
+}
+
+// EventType returns the type of the event that tells of it.
+func (x *Undecodable) EventType() EventType {
+	if x.Paused {
+		return EventPaused
+	}
+	return EventUndecodable
 }

@@ -1,4 +1,4 @@
-package session
+package terms
 
 import (
 	"bytes"
@@ -48,7 +48,7 @@ func NumberRoom(n int64) (RoomID, error) {
 func ParseRoomID(v any) (RoomID, error) {
 	switch v := v.(type) {
 	case RoomID:
-		return v, v.check()
+		return v, v.Check()
 	case string:
 		return StringRoom(v)
 	case int:
@@ -87,8 +87,8 @@ func parseRoomNumber(s string) (RoomID, error) {
 	return NumberRoom(n)
 }
 
-// check returns a bad_request for the zero RoomID.
-func (r RoomID) check() error {
+// Check returns a bad_request for the zero RoomID.
+func (r RoomID) Check() error {
 	if r.IsZero() {
 		return Errorf(CodeBadRequest, "room", "the room is missing")
 	}

@@ -1,4 +1,4 @@
-package session
+package terms
 
 import (
 	"encoding/json"
@@ -97,48 +97,48 @@ type Grant struct {
 	Expires time.Time // after it nobody can enter with the grant, and who is in is put out; zero: never
 }
 
-// expired reports whether the grant has ended.
-func (g Grant) expired(now time.Time) bool { return !g.Expires.IsZero() && !now.Before(g.Expires) }
+// Expired reports whether the grant has ended.
+func (g Grant) Expired(now time.Time) bool { return !g.Expires.IsZero() && !now.Before(g.Expires) }
 
-// left returns how long the grant still holds; 0: for ever, or no longer.
-func (g Grant) left(now time.Time) time.Duration {
+// Left returns how long the grant still holds; 0: for ever, or no longer.
+func (g Grant) Left(now time.Time) time.Duration {
 	if g.Expires.IsZero() {
 		return 0
 	}
 	return max(g.Expires.Sub(now), 0)
 }
 
-// need returns a not_allowed unless the grant holds r.
-func (g Grant) need(r Right, field string) error {
+// Need returns a not_allowed unless the grant holds r.
+func (g Grant) Need(r Right, field string) error {
 	if g.Rights.Has(r) {
 		return nil
 	}
 	return Errorf(CodeNotAllowed, field, "this needs the right %s", r)
 }
 
-// role returns a not_allowed where the grant does not allow the role.
-func (g Grant) role(r Role) error {
+// NeedRole returns a not_allowed where the grant does not allow the role.
+func (g Grant) NeedRole(r Role) error {
 	if r == Anchor && g.Role == Audience {
 		return Errorf(CodeNotAllowed, "role", "the token allows the role audience only")
 	}
 	return nil
 }
 
-// entry checks the grant for entering room as user.
-func (g Grant) entry(room RoomID, user string, now time.Time) error {
+// Entry checks the grant for entering room as user.
+func (g Grant) Entry(room RoomID, user string, now time.Time) error {
 	switch {
-	case g.expired(now):
+	case g.Expired(now):
 		return Errorf(CodeTokenExpired, "token", "the token has expired")
 	case !g.Room.IsZero() && g.Room != room:
 		return Errorf(CodeNotAllowed, "room", "the token is for another room")
 	case g.User != "" && g.User != user:
 		return Errorf(CodeNotAllowed, "user", "the token is for another user")
 	}
-	return g.need(RightEnter, "token")
+	return g.Need(RightEnter, "token")
 }
 
-// sendRight returns the right that publishing a source needs.
-func sendRight(s Source) Right {
+// SendRight returns the right that publishing a source needs.
+func SendRight(s Source) Right {
 	switch s {
 	case Camera:
 		return RightSendVideo
@@ -148,8 +148,8 @@ func sendRight(s Source) Right {
 	return RightSendScreen
 }
 
-// recvRight returns the right that receiving a source needs.
-func recvRight(s Source) Right {
+// RecvRight returns the right that receiving a source needs.
+func RecvRight(s Source) Right {
 	switch s {
 	case Camera:
 		return RightRecvVideo
