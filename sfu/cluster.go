@@ -11,10 +11,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/config"
-	"parlor/session/cluster"
-	"parlor/session/cluster/placing"
-	"parlor/session/command"
-	"parlor/session/natsapi"
+	"parlor/control/cluster"
+	"parlor/control/cluster/placing"
+	"parlor/control/command"
+	"parlor/control/natsapi"
 	"parlor/session/terms"
 )
 

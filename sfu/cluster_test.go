@@ -17,7 +17,7 @@ import (
 
 	"parlor/client"
 	"parlor/config"
-	"parlor/session/cluster/placing"
+	"parlor/control/cluster/placing"
 )
 
 // startCluster starts n nodes, named a, b, c …, of which the first has NATS inside; its store is at least a lease old

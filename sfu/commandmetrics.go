@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"parlor/session/command"
+	"parlor/control/command"
 	"parlor/session/terms"
 )
 

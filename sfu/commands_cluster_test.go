@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"parlor/client"
-	"parlor/session/command"
+	"parlor/control/command"
 )
 
 // ask gives a command and reads its answer.

@@ -20,7 +20,7 @@ import (
 
 	"parlor/client"
 	"parlor/config"
-	"parlor/session/command"
+	"parlor/control/command"
 	"parlor/session/problem"
 )
 

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"parlor/session/command"
+	"parlor/control/command"
 )
 
 const (

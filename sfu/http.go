@@ -15,7 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/config"
-	"parlor/session/adminhttp"
+	"parlor/control/adminhttp"
 	"parlor/session/remote"
 	"parlor/session/signal"
 	"parlor/session/stranger"

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"parlor/session/natsapi"
+	"parlor/control/natsapi"
 )
 
 // causeWait is how long the start waits for why NATS cannot be reached, so that whoever starts the node is told. Longer holds up the

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"parlor/control/natsapi"
 	"parlor/router"
-	"parlor/session/natsapi"
 	"parlor/session/refusal"
 	"parlor/transport"
 )

@@ -9,9 +9,9 @@ import (
 	"strings"
 
 	"parlor/config"
-	"parlor/session/natsapi"
-	"parlor/session/natsapi/embedded"
-	"parlor/session/natsapi/webhook"
+	"parlor/control/embedded"
+	"parlor/control/natsapi"
+	"parlor/control/webhook"
 )
 
 // NATSServer returns how a server is reached that the configuration names: that of nats.url, or else, from another process, the

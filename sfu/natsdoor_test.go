@@ -15,7 +15,7 @@ import (
 
 	"parlor/client"
 	"parlor/config"
-	"parlor/session/natsapi/embedded"
+	"parlor/control/embedded"
 	"parlor/sfu"
 	"parlor/transport/certtest"
 )

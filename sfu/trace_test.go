@@ -20,8 +20,8 @@ import (
 
 	"parlor/client"
 	"parlor/config"
-	"parlor/session/command"
-	"parlor/session/natsapi"
+	"parlor/control/command"
+	"parlor/control/natsapi"
 	"parlor/session/terms"
 	"parlor/session/token"
 	"parlor/tracing"

@@ -15,7 +15,7 @@ import (
 
 	"parlor/client"
 	"parlor/config"
-	"parlor/session/natsapi/webhook"
+	"parlor/control/webhook"
 )
 
 // webServer takes webhooks, or hangs, redirects or fails.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"parlor/session/natsapi/webhook"
+	"parlor/control/webhook"
 )
 
 var (

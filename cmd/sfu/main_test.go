@@ -23,7 +23,7 @@ import (
 
 	"parlor/client"
 	"parlor/config"
-	"parlor/session/command"
+	"parlor/control/command"
 	"parlor/sfu"
 )
 

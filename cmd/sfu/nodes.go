@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"parlor/session/command"
+	"parlor/control/command"
 )
 
 func nodeCommand() *cobra.Command {

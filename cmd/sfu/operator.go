@@ -15,9 +15,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"parlor/config"
-	"parlor/session/adminhttp"
-	"parlor/session/command"
-	"parlor/session/natsapi"
+	"parlor/control/adminhttp"
+	"parlor/control/command"
+	"parlor/control/natsapi"
 	"parlor/session/terms"
 	"parlor/sfu"
 )

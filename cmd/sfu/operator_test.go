@@ -13,7 +13,7 @@ import (
 
 	"parlor/client"
 	"parlor/config"
-	"parlor/session/command"
+	"parlor/control/command"
 )
 
 // TestEveryCommandOnTheCommandLine, for people and for scripts, over NATS and over a node's admin HTTP.

@@ -10,7 +10,7 @@ import (
 	pretty "github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
-	"parlor/session/command"
+	"parlor/control/command"
 	"parlor/session/terms"
 )
 

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"parlor/session/command"
+	"parlor/control/command"
 	"parlor/session/terms"
 )
 

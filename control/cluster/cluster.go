@@ -1,0 +1,399 @@
+// Package cluster is a node's part among others: it keeps the node's lease, knows which node has which room, and sees to it
+// that no two nodes ever have the same one. What it knows it has from key-value buckets of NATS JetStream; there is no
+// registry, election or broker of its own.
+//
+//	cluster.go   Options, Cluster, Run; what others may ask
+//	record.go    what stands in the buckets
+//	seal.go      MACs of records, by keys that the nodes share; rekey.go gives it others
+//	store.go     the buckets: compare and set, bounded in time
+//	view.go      what a node believes of the cluster, kept by watches
+//	lease.go     lease: until when this node may take entries
+//	register.go  registering, renewing, registering anew
+//	reclaim.go   taking up one's rooms after registering anew; handing over those that others have
+//	restore.go   writing an entry again that somebody has taken away
+//	claim.go     Claim: a room's place, found, made or taken over
+//	prove.go     proving that a room can be placed, and that the buckets are those into which this node has written
+//	bury.go      proving that an incarnation is dead
+//	sweep.go     entries that nobody has in hand
+//	marks.go     bans and blocks, which go with their room; markstore.go is their bucket
+//	owed.go      commands for a node that cannot be reached, until it is back
+//	drain.go     moving rooms away; Arriving, Locate
+//	placing/     which node a new room is placed on: pure rules
+//
+// # Who has a room
+//
+//  1. A node is alive while its key is in SFU_NODES, whose entries live for a lease. It renews it by compare and set.
+//  2. It may take entries until the moment before it sent the renewal that was last acknowledged, plus nine tenths of the
+//     lease, by its own monotonic clock. NATS forgets the key a whole lease after it got that renewal, which is later.
+//  3. A room is on the node that its entry in SFU_ROOMS names, if the entry's incarnation is that of the node's key.
+//     Every hold on a room was written by compare and set.
+//  4. Rooms may be taken over from a node whose key is not there, after fencing: creating its key. That fails if it is alive,
+//     and makes its next renewal fail if it is not, so that it registers anew, under another incarnation, and writes all its
+//     rooms' entries anew before it takes entries again. Of that and of a taker's write only one can succeed. Rooms of an
+//     earlier incarnation of a node that has registered anew are free, once that has been proven by a write to its key.
+//  5. A bucket that is younger than a lease proves nothing about those who have written into the one before it: until then
+//     nobody is fenced, and no room is placed, unless it is the first bucket of a NATS server in this process.
+//  6. Each node has a key of its own in SFU_ROOMS, which it writes by compare and set with every renewal. Where that is not
+//     there any more, the bucket is another one: the node registers anew and writes its rooms again, before it takes entries. So
+//     it has done that before anybody places a room there. Where the writing fails for a lease, no room can be placed: Ready says so.
+//  7. Where a watch tells that the entry of a room is gone or another's, whose room it is writes it again at once. Where another
+//     node that lives has it by then, those inside are sent there.
+//
+// # Bans and blocks
+//
+// They are in SFU_MARKS, written by the node that has the room and read by a node that claims a room, before anybody is
+// let in. Bans end by their time to live. Blocks are deleted before the room's entry in SFU_ROOMS is, while that is still in this
+// node's hands, so that a room which is made anew finds none; a room that is given to another node keeps them, and all that is
+// to be written of it is written before.
+//
+// A node that was cut off reads them again of the rooms that are still its own, before anybody enters, as commands may have been
+// given of them elsewhere; who was banned meanwhile is put out.
+//
+// What ends something and is given while the node of the room cannot be reached, RemoveUser and DismissRoom, waits there
+// for Options.Forget (Owe). The node carries it out before anybody enters, and before those inside are sent to another node
+// that has the room by then; where it has kept its lease, within a third of that. It is void for another node that gets the
+// room, and for a room that is made anew. Bans hold there, too.
+//
+// # Who is believed
+//
+// Where there are keys (SetKeys) records in SFU_NODES and SFU_ROOMS have a MAC. A node without a good one is there, so that its rooms
+// are not taken from it; but nobody is sent to it, no room is placed on it, its origin is not trusted. An entry of a room
+// without one is only followed where its node is dead. Bans, blocks and events have none: who can write them can give commands, too.
+//
+// Servers of a NATS cluster must agree about the time, as NTP makes them: a leader whose clock is ahead of the one before
+// forgets keys by as much too early. A tenth of the lease is what that may be.
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"parlor/control/cluster/placing"
+	"parlor/control/natsapi"
+	"parlor/session/terms"
+)
+
+// Options of a node's part in the cluster.
+type Options struct {
+	Node     string        // the node's id, [A-Za-z0-9_-]; no other node may have it
+	Region   string        // may be empty
+	Version  string        // of the program
+	Lease    time.Duration // of a new bucket; where there is one its lease holds for all; 0: 5 s
+	Forget   time.Duration // for how long rooms of a node that is not there count as its own; 0: 3 min
+	Replicas int           // of new buckets; 0: 1
+	Own      bool          // the NATS server is in this process: nobody can have been in a cluster with it before, see rule 5
+	Place    placing.Rule  // nil: placing.Load
+	Report   func() Report // called with every renewal, on one goroutine
+	// Obey carries out a command on a room of this node that was owed (Owe). Nobody enters the room meanwhile, unless the node has kept its
+	// lease. Where it fails it is not tried again. nil: nothing is owed.
+	Obey     func(context.Context, Owed) error
+	Unsealed bool // records without a MAC are believed; forged ones are not
+	Log      zerolog.Logger
+	Now      func() time.Time // nil: time.Now; must be monotonic
+}
+
+// Report is what a node says about itself in its record.
+type Report struct {
+	URL  string // base URL for clients, without a slash at the end
+	Load Load
+}
+
+// Rooms are the node's rooms, as far as they are moved. *session.Rooms is one.
+type Rooms interface {
+	// Move puts everybody out of a room with `exited` 4. It closes the room for entries, calls next, and tells everybody
+	// its result, the URL where to go.
+	Move(ctx context.Context, room terms.RoomID, text string, next func(context.Context) string) (users int, err error)
+	// Marks returns the bans and blocks that are in force on this node.
+	Marks() map[terms.RoomID][]terms.Mark
+	// Heed puts marks in force that others have written meanwhile, if they stand yet when it does. It returns when that is true.
+	Heed(ctx context.Context, room terms.RoomID, marks []terms.Mark, stands func(terms.Mark) bool) error
+}
+
+// Cluster is a node's part. Its methods may be called from any goroutine.
+type Cluster struct {
+	o      Options
+	nc     *nats.Conn
+	store  *store
+	seal   *sealer
+	lease  lease
+	proof  proof
+	marks  marks
+	count  counters
+	public atomic.Pointer[public]
+	// beatFault is why the last renewal failed, for people; nil: it did not.
+	beatFault atomic.Pointer[string]
+	kick      chan struct{}            // buffered: renew now
+	rewatch   map[string]chan struct{} // buffered, by bucket: watch anew
+	opened    chan struct{}            // closed when entries are taken for the first time
+	rooms     Rooms                    // set by Run
+
+	mu      sync.Mutex
+	me      self
+	view    *view
+	claims  map[string]*claim // by the room's token: what this node has, or has under work
+	buried  map[string]bool   // incarnations that are dead for good
+	doubted map[string]doubt  // registered nodes that are not believed
+	work    sync.WaitGroup    // what is still to be written
+	life    lifetime          // over: no work is begun any more
+}
+
+// lifetime is how long the node is in the cluster.
+type lifetime struct {
+	context.Context
+	end context.CancelFunc
+}
+
+// self is this node as it stands in SFU_NODES. Under Cluster.mu; changed by the renewing goroutine and Drain.
+type self struct {
+	incarnation string          // of the last registration; "" before the first
+	revision    uint64          // of the node's key; 0: not registered
+	next        string          // incarnation of the registration under way
+	mine        map[string]bool // all incarnations of this process
+	lost        bool            // SFU_ROOMS does not hold this node's rooms: it has to register anew
+	claiming    bool            // rooms are being taken up
+	draining    bool
+}
+
+// public is what is read often, and without a lock. It is never changed, only replaced.
+type public struct {
+	others  []string
+	origins map[string]time.Time // of nodes' pages, and when the node was last seen
+}
+
+// trustFor is for how long pages of a node are trusted that is no longer there: they are what goes on at others then. Raising
+// it helps pages that come back late, lowering it bounds what somebody can do who gets the address of a node that has gone.
+const trustFor = 24 * time.Hour
+
+// Counters are counts since the start.
+type Counters struct {
+	LeaseHeld   bool   // entries are taken
+	LeaseLost   uint64 // times that the lease ran out before it was renewed
+	Renewals    uint64
+	Failed      uint64 // renewals that did not succeed
+	Nodes       int    // registered, this one included
+	Rooms       int    // places of rooms on this node
+	Here        uint64 // rooms placed on this node by it
+	Elsewhere   uint64 // rooms placed on other nodes by this one
+	Redirects   uint64 // users told to go to another node
+	Takeovers   uint64 // rooms taken over from nodes that had died
+	Moved       uint64 // rooms moved to another node
+	HandedOn    uint64 // rooms that others had taken over
+	Placeable   bool   // a new room can be placed
+	Restored    uint64 // rooms whose entry was gone, or nobody's, and was written again
+	LostBuckets uint64 // times that a bucket was gone, or another one
+
+	RefusedNodes map[string]uint64 // records in SFU_NODES that were not believed, by reason: unsealed, forged
+	RefusedRooms map[string]uint64 // the same of SFU_ROOMS
+
+	MarksWritten uint64 // bans and blocks written
+	MarksLate    uint64 // times that they could not be written at once
+	MarksWaiting int    // that are to be written
+}
+
+type counters struct {
+	lost, renewals, failed, here, elsewhere, redirects, takeovers, moved, handedOn, restored, lostBuckets atomic.Uint64
+}
+
+// New returns a node's part in the cluster that nc's NATS server belongs to. The connection stays the caller's; it should
+// be made with Connection. It starts nothing.
+func New(nc *nats.Conn, o Options) (*Cluster, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	if o.Lease <= 0 {
+		o.Lease = 5 * time.Second
+	}
+	if o.Forget <= 0 {
+		o.Forget = natsapi.DefaultForget
+	}
+	if o.Place == nil {
+		o.Place = placing.Load
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Obey == nil {
+		o.Obey = func(context.Context, Owed) error { return nil }
+	}
+	if o.Report == nil {
+		o.Report = func() Report { return Report{} }
+	}
+	o.Log = o.Log.With().Str("part", "cluster").Logger()
+	seal := newSealer(o.Unsealed)
+	c := &Cluster{
+		o: o, nc: nc, seal: seal, kick: make(chan struct{}, 1), opened: make(chan struct{}),
+		store:   &store{js: js, lease: o.Lease, ttl: o.Lease, replicas: o.Replicas, timeout: o.Lease / 3, now: o.Now, log: o.Log, seal: seal},
+		proof:   proof{kick: make(chan struct{}, 1)},
+		rewatch: map[string]chan struct{}{NodesBucket: make(chan struct{}, 1), RoomsBucket: make(chan struct{}, 1)},
+		marks: marks{
+			rooms: map[string]*unwritten{}, carried: map[string]version{}, since: map[string]map[string]bool{}, kick: make(chan struct{}, 1),
+		},
+		view: newView(o.Now), claims: map[string]*claim{}, buried: map[string]bool{}, me: self{mine: map[string]bool{}},
+	}
+	c.life.Context, c.life.end = context.WithCancel(context.Background())
+	c.store.gone = func() { signal(c.proof.kick) }
+	c.lease.start(o.Now())
+	c.public.Store(&public{})
+	return c, nil
+}
+
+// Connection is what a connection for a Cluster is to be made with: what cannot be sent now fails now, and is not sent
+// later, when it is no longer true.
+func Connection() []nats.Option { return []nats.Option{nats.ReconnectBufSize(-1)} }
+
+// Run keeps the node in the cluster until ctx is done. Then it writes what is still to be written and takes the node out;
+// rooms must have ended before.
+func (c *Cluster) Run(ctx context.Context, rooms Rooms) error {
+	c.rooms = rooms
+	var all sync.WaitGroup
+	for name, restart := range c.rewatch {
+		all.Go(func() { c.watch(ctx, name, restart) })
+	}
+	all.Go(func() { c.tend(ctx) })
+	all.Go(func() { c.keep(ctx) })
+	all.Go(func() { c.keepProving(ctx) })
+	all.Go(func() { c.keepMarks(ctx) })
+	all.Go(func() { c.keepObeying(ctx) })
+	all.Wait()
+	c.farewell()
+	return nil
+}
+
+// farewell takes the node out of the cluster, so that others need not wait until its lease runs out.
+func (c *Cluster) farewell() {
+	c.mu.Lock()
+	c.life.end()
+	c.mu.Unlock()
+	c.work.Wait() // every piece is bounded
+	if n, _ := c.marks.waiting(); n > 0 {
+		c.o.Log.Warn().Int("marks", n).Msg("bans and blocks that NATS has not taken end with this node")
+	}
+	c.lease.close()
+	c.mu.Lock()
+	revision := c.me.revision
+	c.me.revision = 0
+	c.mu.Unlock()
+	if revision == 0 || !c.nc.IsConnected() { // without NATS the lease runs out by itself
+		return
+	}
+	if at := c.proof.revision; at != 0 { // else it ends by itself
+		_ = c.store.purge(context.Background(), RoomsBucket, proofPrefix+c.o.Node, at)
+	}
+	if err := c.store.purge(context.Background(), NodesBucket, c.o.Node, revision); err != nil {
+		c.o.Log.Debug().Err(err).Msg("leaving the cluster; the lease runs out by itself")
+	}
+}
+
+// background runs f, which is bounded in time, on a goroutine that the end of Run waits for. After that it returns false.
+func (c *Cluster) background(f func(context.Context)) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over() {
+		return false
+	}
+	c.work.Go(func() { f(context.Background()) })
+	return true
+}
+
+// over reports whether the node is leaving the cluster.
+func (c *Cluster) over() bool { return c.life.Err() != nil }
+
+// untilOver returns a context that also ends when the node leaves the cluster, for work in the background that may be left undone then.
+func (c *Cluster) untilOver(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.life, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// Opened returns a channel that is closed when the node takes entries for the first time.
+func (c *Cluster) Opened() <-chan struct{} { return c.opened }
+
+// Others returns the URLs of a few other nodes. The slice is read-only.
+func (c *Cluster) Others() []string { return c.public.Load().others }
+
+// Trusts reports whether a web origin, such as https://a.example.org, is that of a node's pages, also of one that has gone
+// less than a day ago.
+func (c *Cluster) Trusts(origin string) bool {
+	seen, ok := c.public.Load().origins[origin]
+	return ok && c.o.Now().Sub(seen) < trustFor
+}
+
+// NodeURL returns where another node that is registered can be reached.
+func (c *Cluster) NodeURL(id string) (url string, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, ok := c.view.nodes[id]
+	if !ok || id == c.o.Node || n.record.Incarnation == "" || n.record.URL == "" {
+		return "", false
+	}
+	return n.record.URL, true
+}
+
+// OtherIDs returns the names of the other registered nodes, in no order.
+func (c *Cluster) OtherIDs() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ids []string
+	for id, n := range c.view.nodes {
+		if id != c.o.Node && n.record.Incarnation != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// OthersTell reports whether all other registered nodes tell which commands they got. Those of versions before that do not, and who
+// hears nothing of them must not take them to hang.
+func (c *Cluster) OthersTell() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, n := range c.view.nodes {
+		if id != c.o.Node && n.record.Incarnation != "" && !n.record.Tells {
+			return false
+		}
+	}
+	return true
+}
+
+// Nodes returns what is known of all registered nodes, in no order.
+func (c *Cluster) Nodes() []NodeRecord {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := make([]NodeRecord, 0, len(c.view.nodes))
+	for _, n := range c.view.nodes {
+		if n.record.Incarnation != "" {
+			l = append(l, n.record)
+		}
+	}
+	return l
+}
+
+// Counters returns the counts.
+func (c *Cluster) Counters() Counters {
+	nodes := len(c.Nodes())
+	c.mu.Lock()
+	rooms := len(c.claims)
+	c.mu.Unlock()
+	waiting, _ := c.marks.waiting()
+	n := &c.count
+	return Counters{
+		LeaseHeld: c.Open() == nil, LeaseLost: n.lost.Load(), Renewals: n.renewals.Load(), Failed: n.failed.Load(),
+		Nodes: nodes, Rooms: rooms, Here: n.here.Load(), Elsewhere: n.elsewhere.Load(), Redirects: n.redirects.Load(),
+		Placeable: c.Ready() == nil, Restored: n.restored.Load(), LostBuckets: n.lostBuckets.Load(),
+		Takeovers: n.takeovers.Load(), Moved: n.moved.Load(), HandedOn: n.handedOn.Load(),
+		RefusedNodes: c.seal.counts(NodesBucket), RefusedRooms: c.seal.counts(RoomsBucket),
+		MarksWritten: c.marks.written.Load(), MarksLate: c.marks.held.Load(), MarksWaiting: waiting,
+	}
+}
+
+func newIncarnation() string { return strings.ToLower(rand.Text()[:13]) }

@@ -1,0 +1,111 @@
+package natsapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"parlor/control/command"
+	"parlor/session/terms"
+	"parlor/tracing"
+)
+
+// ErrNoNode is returned when nothing answers commands on the connection's NATS.
+var ErrNoNode = fmt.Errorf("no node answers commands on this NATS server: %w", command.ErrNoNode)
+
+// Client sends commands, which are given up when the deadline of the caller has passed, also where they are carried out. Errors that a node answers with are *terms.Error, whose Field is as the command names it. Safe
+// for concurrent use.
+type Client struct{ nc *nats.Conn }
+
+// NewClient returns a client on a connection that stays the caller's.
+func NewClient(nc *nats.Conn) *Client { return &Client{nc} }
+
+// Do has whichever node sees to it carry out a command, and reads its answer into into (nil: it is not wanted).
+func (c *Client) Do(ctx context.Context, a command.Action, request, into any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return fmt.Errorf("%s: %w", a, err)
+	}
+	answer, err := c.ask(ctx, CommandSubject(a), a, body)
+	if err != nil || into == nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("%s: reading the answer: %w", a, err)
+	}
+	return nil
+}
+
+const (
+	// patience is after which time without an answer a node is asked whether it lives, again and again. Lowering it has NATS carry more.
+	patience = 200 * time.Millisecond
+	// aliveTime is how long it may take to say so. Raising it has commands wait for longer for nodes that hang, lowering it takes nodes for
+	// hanging that are busy.
+	aliveTime = 400 * time.Millisecond
+)
+
+// Ask has one node carry out a command by itself alone, and returns its answer. ErrNoNode: there is no such node, or it cannot be
+// reached; command.ErrSilent: it gives no sign that it lives. That is told well within a second, however long ctx has.
+func (c *Client) Ask(ctx context.Context, node string, a command.Action, request []byte) (json.RawMessage, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go c.attend(ctx, node, cancel)
+	answer, err := c.ask(ctx, NodeSubject(node, a), a, request)
+	if err != nil && errors.Is(context.Cause(ctx), command.ErrSilent) {
+		return nil, fmt.Errorf("%s: %w", a, command.ErrSilent)
+	}
+	return answer, err
+}
+
+// attend asks a node from which an answer is awaited whether it lives, until ctx is done, which it ends where it does not.
+func (c *Client) attend(ctx context.Context, node string, cancel context.CancelCauseFunc) {
+	for {
+		pause(ctx, ctx, patience)
+		if ctx.Err() != nil {
+			return
+		}
+		within, over := context.WithTimeout(ctx, aliveTime)
+		_, err := c.nc.RequestWithContext(within, aliveSubject(node), nil)
+		over()
+		switch {
+		case ctx.Err() != nil, errors.Is(err, nats.ErrNoResponders): // it is gone, and the command's own request tells it; or of a version that does not say
+			return
+		case errors.Is(err, context.DeadlineExceeded):
+			cancel(command.ErrSilent)
+			return
+		}
+	}
+}
+
+func (c *Client) ask(ctx context.Context, subject string, a command.Action, request []byte) (json.RawMessage, error) {
+	if !c.nc.IsConnected() { // it would be sent some time, when nobody waits for it any more
+		return nil, fmt.Errorf("%s: %w", a, errAway)
+	}
+	q := &nats.Msg{Subject: subject, Data: request, Header: nats.Header{}}
+	if end, ok := ctx.Deadline(); ok {
+		q.Header.Set(TimeoutHeader, strconv.FormatInt(max(1, time.Until(end).Milliseconds()), 10))
+	}
+	if id := command.IDOf(ctx); id != "" {
+		q.Header.Set(IDHeader, id)
+	}
+	tracing.Pass(ctx, q.Header.Set)
+	m, err := c.nc.RequestMsgWithContext(ctx, q)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return nil, fmt.Errorf("%s: %w", a, ErrNoNode)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", a, err)
+	}
+	if code := m.Header.Get(micro.ErrorCodeHeader); code != "" {
+		e := command.ErrorBody{Code: terms.Code(code), Message: m.Header.Get(micro.ErrorHeader)}
+		_ = json.Unmarshal(m.Data, &e) // the headers say it too
+		return nil, &terms.Error{Code: e.Code, Field: e.Field, Text: e.Message}
+	}
+	return m.Data, nil
+}

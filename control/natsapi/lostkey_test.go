@@ -1,0 +1,95 @@
+package natsapi_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"parlor/control/natsapi"
+	"parlor/session/terms"
+)
+
+// TestTheBucketOfFeedsIsDeleted under a node that publishes: nobody can have completed its feed, so it goes on where it was. Nothing
+// is told twice, and nothing that waits is dropped.
+func TestTheBucketOfFeedsIsDeleted(t *testing.T) {
+	for name, spoil := range map[string]func(context.Context, jetstream.JetStream) error{
+		"the bucket": func(ctx context.Context, js jetstream.JetStream) error {
+			return js.DeleteKeyValue(ctx, natsapi.FeedsBucket)
+		},
+		"the key": func(ctx context.Context, js jetstream.JetStream) error {
+			kv, err := js.KeyValue(ctx, natsapi.FeedsBucket)
+			if err != nil {
+				return err
+			}
+			return kv.Purge(ctx, "a")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
+			b.start(t)
+			t.Cleanup(func() { b.stop(t) })
+			n := startFed(t, b, "a", func(o *natsapi.FeedOptions) {
+				o.Forget = 6 * time.Second
+				o.Anew = func(uint64) { t.Error("the feed was begun anew") }
+			})
+			n.enter(lobby, "ann")
+			n.stored()
+			nc := must(nats.Connect(b.url()))
+			defer nc.Close()
+			js := must(jetstream.New(nc))
+			if err := spoil(t.Context(), js); err != nil {
+				t.Fatal(err)
+			}
+			r := read(t, b)
+			eventually(t, "its key is there again", func() bool {
+				_, err := js.KeyValue(t.Context(), natsapi.FeedsBucket)
+				return err == nil && len(r.keys()) == 1
+			})
+			n.enter(lobby, "bob")
+			n.stored()
+			n.end()
+			if s := n.feed.Stats(); s.Dropped != (natsapi.FeedDrops{}) || s.Completed != 0 {
+				t.Errorf("%+v", s)
+			}
+			r.balanced()
+		})
+	}
+}
+
+// TestTheNumberOfEventsIsBounded: also in a stream that is there already, with a server of the process's own.
+func TestTheNumberOfEventsIsBounded(t *testing.T) {
+	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
+	b.start(t)
+	t.Cleanup(func() { b.stop(t) })
+	run := func(first, events int, o natsapi.StreamOptions) jetstream.StreamInfo {
+		n := startFed(t, b, "a", func(f *natsapi.FeedOptions) { f.Stream = o })
+		for i := range events {
+			n.feed.Publish(terms.FeedEvent{
+				ID: fmt.Sprintf("x%d.1", first+i), Node: "a", Type: terms.FeedRoomDismissed, Room: must(terms.StringRoom(fmt.Sprint("room", first+i))),
+			})
+		}
+		n.stored()
+		n.end()
+		nc := must(nats.Connect(b.url()))
+		defer nc.Close()
+		return *must(must(jetstream.New(nc)).Stream(t.Context(), natsapi.Stream)).CachedInfo()
+	}
+	for _, c := range []struct {
+		o    natsapi.StreamOptions
+		want uint64
+	}{
+		{natsapi.StreamOptions{}, 20},
+		{natsapi.StreamOptions{MaxMsgs: 5}, 40}, // somebody else's server, whose stream is left as it is
+		{natsapi.StreamOptions{MaxMsgs: 5, Own: true}, 5},
+		{natsapi.StreamOptions{Own: true}, 25},
+	} {
+		first := int(c.want) * 100
+		if got := run(first, 20, c.o).State.Msgs; got != c.want {
+			t.Errorf("%+v: %d events", c.o, got)
+		}
+	}
+}

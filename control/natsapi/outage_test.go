@@ -1,0 +1,303 @@
+package natsapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"parlor/control/natsapi"
+	"parlor/session"
+	"parlor/session/terms"
+)
+
+// journal is a log that can be read meanwhile.
+type journal struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.String()
+}
+
+// count counts the lines that have all of parts.
+func (j *journal) count(parts ...string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := 0
+lines:
+	for line := range strings.Lines(j.b.String()) {
+		for _, p := range parts {
+			if !strings.Contains(line, p) {
+				continue lines
+			}
+		}
+		n++
+	}
+	return n
+}
+
+// feedOf returns events of one room.
+func feedOf(n int) []terms.FeedEvent {
+	events := make([]terms.FeedEvent, n)
+	for i := range events {
+		events[i] = terms.FeedEvent{ID: fmt.Sprintf("x.%d", i+1), Type: terms.FeedUserLeft, Node: "node-1", Room: lobby}
+	}
+	return events
+}
+
+// running runs a feed with events of one room until stop, which returns when Run has.
+func running(t *testing.T, at natsapi.Server, events int) (f *natsapi.Feed, log *journal, stop func()) {
+	t.Helper()
+	return runningWith(t, at, natsapi.FeedOptions{}, feedOf(events))
+}
+
+func runningWith(t *testing.T, at natsapi.Server, o natsapi.FeedOptions, events []terms.FeedEvent) (f *natsapi.Feed, log *journal, stop func()) {
+	t.Helper()
+	log = new(journal)
+	o.Log = zerolog.New(log)
+	f = natsapi.NewFeed(at, o)
+	for _, e := range events {
+		f.Publish(e)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return f, log, stop
+}
+
+// TestAStreamThatStoresNothingIsNamed, with what to do, where NATS stores other things. The stream here is one that acknowledges nothing.
+func TestAStreamThatStoresNothingIsNamed(t *testing.T) {
+	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
+	b.start(t)
+	defer b.stop(t)
+	nc, err := nats.Connect(b.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: natsapi.Stream, Subjects: []string{"sfu.v1.events.>"}, NoAck: true}); err != nil {
+		t.Fatal(err)
+	}
+	_, log, stop := running(t, natsapi.Server{URL: b.url()}, 3)
+	defer stop()
+	eventually(t, "it is said", func() bool { return log.count("restart that server", `"level":"error"`, "SFU_EVENTS") == 1 })
+	if _, err := js.Stream(t.Context(), "SFU_PROBE_-feed"); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Errorf("what it was looked with: %v", err)
+	}
+}
+
+// TestServerWithoutJetStream: that events wait is said once, and the server is not asked without a pause, at the end either.
+func TestServerWithoutJetStream(t *testing.T) {
+	port := freePort(t)
+	server := exec.Command(serverBinary, "-a", "127.0.0.1", "-p", fmt.Sprint(port))
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	}()
+	_, log, stop := running(t, natsapi.Server{URL: fmt.Sprintf("nats://127.0.0.1:%d", port)}, 3)
+	waits := `"events wait for NATS"`
+	eventually(t, "it is tried again", func() bool { return log.count(waits, "SFU_EVENTS") >= 3 })
+	stop()
+	if n := log.count(waits, `"level":"warn"`); n != 1 {
+		t.Errorf("%d warnings", n)
+	}
+	if n := log.count(waits); n > 30 {
+		t.Errorf("%d attempts", n)
+	}
+	if log.count("events are lost", `"events":3`) != 1 {
+		t.Error("that events are lost is not said")
+	}
+}
+
+// TestStreamOfSomebodyElse: a stream of our name that does not take our subjects is said to be the fault.
+func TestStreamOfSomebodyElse(t *testing.T) {
+	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
+	b.start(t)
+	defer b.stop(t)
+	n := startNode(t, b, session.Options{})
+	js, err := jetstream.New(n.dial())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := jetstream.StreamConfig{Name: natsapi.Stream, Subjects: []string{"orders.>", "sfu.v1.events.*"}}
+	if _, err := js.CreateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	f, log, _ := running(t, natsapi.Server{URL: b.url()}, 3)
+	eventually(t, "the fault is said", func() bool { return log.count(`"level":"warn"`, "orders.>", ".104") == 1 })
+	config.Subjects = []string{"orders.>", "sfu.*.events.>"}
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the events are stored", func() bool { return f.Stats().Queued == 0 })
+	if log.count("events are stored again") != 1 {
+		t.Error("the end of the outage is not said")
+	}
+}
+
+// TestStreamThatIsFull: one of somebody's making that refuses what is new. That is said once, with why; events wait as while NATS is away,
+// beyond the bound whole stays are lost; and all is stored in order once there is room.
+func TestStreamThatIsFull(t *testing.T) {
+	for name, c := range map[string]struct {
+		full func(*jetstream.StreamConfig)
+		why  string
+	}{
+		"messages": {func(c *jetstream.StreamConfig) { c.MaxMsgs = 4 }, "maximum messages exceeded"},
+		"bytes":    {func(c *jetstream.StreamConfig) { c.MaxBytes = 1000 }, "maximum bytes exceeded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
+			b.start(t)
+			defer b.stop(t)
+			nc := must(nats.Connect(b.url()))
+			defer nc.Close()
+			js := must(jetstream.New(nc))
+			config := jetstream.StreamConfig{Name: natsapi.Stream, Subjects: []string{"sfu.v1.events.>"}, Discard: jetstream.DiscardNew}
+			c.full(&config)
+			_, err := js.CreateStream(t.Context(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, log, stop := runningWith(t, natsapi.Server{URL: b.url()}, natsapi.FeedOptions{Queue: 30}, feedOf(20))
+			waits := `"events wait for NATS"`
+			eventually(t, "it is said", func() bool { return log.count(waits, `"level":"warn"`, c.why) == 1 })
+			had := f.Stats()
+			if had.Published == 0 || had.Published > 10 || had.Queued+int(had.Published) != 20 || had.Dropped != (natsapi.FeedDrops{}) {
+				t.Errorf("%+v", had)
+			}
+			for i := range 60 { // with nobody to wait for
+				e := terms.FeedEvent{ID: fmt.Sprintf("y.%d", i), Type: terms.FeedUserEntered, Node: "node-1", Room: must(terms.StringRoom("hall")), User: fmt.Sprint(i / 2)}
+				if i%2 == 1 {
+					e.Type = terms.FeedUserLeft
+				}
+				f.Publish(e)
+			}
+			if s := f.Stats(); s.Queued > 31 || s.Dropped.Undone == 0 || s.Dropped.Undone%2 != 0 || s.Dropped.Untold != 0 {
+				t.Errorf("%+v", s)
+			}
+			eventually(t, "it is tried again", func() bool { return log.count(waits) >= 3 })
+			config.MaxMsgs, config.MaxBytes = -1, -1
+			if _, err := js.UpdateStream(t.Context(), config); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the events are stored", func() bool { return f.Stats().Queued == 0 })
+			if log.count("events are stored again") != 1 || log.count(waits, `"level":"warn"`) != 1 {
+				t.Error(log.String())
+			}
+			if n := log.count(waits); n > 30 {
+				t.Errorf("%d attempts", n)
+			}
+			stop()
+			inOrder(t, js)
+		})
+	}
+}
+
+// inOrder checks that the events of feedOf(20) are in the stream, in order.
+func inOrder(t *testing.T, js jetstream.JetStream) {
+	t.Helper()
+	stream := must(js.Stream(t.Context(), natsapi.Stream))
+	next := 1
+	for seq := stream.CachedInfo().State.FirstSeq; seq <= stream.CachedInfo().State.LastSeq; seq++ {
+		m := must(stream.GetMsg(t.Context(), seq))
+		var e terms.FeedEvent
+		if err := json.Unmarshal(m.Data, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.ID == fmt.Sprintf("x.%d", next) {
+			next++
+		}
+	}
+	if next != 21 {
+		t.Errorf("event %d is missing, or comes too early", next)
+	}
+}
+
+// TestManyLeavesDrainInTime: what large rooms leave behind at the end of a node is stored, over a slow wire too: there, those of
+// many rooms at the same time.
+func TestManyLeavesDrainInTime(t *testing.T) {
+	const rooms = 20
+	var many []terms.FeedEvent
+	for r := range rooms {
+		for i := range 50 {
+			many = append(many, terms.FeedEvent{
+				ID: fmt.Sprintf("r%d.%d", r, i+1), Type: terms.FeedUserLeft, Node: "node-1", Room: must(terms.NumberRoom(int64(r + 1))),
+			})
+		}
+	}
+	for name, tt := range map[string]struct {
+		slow   bool
+		events []terms.FeedEvent
+	}{"one room": {false, feedOf(1000)}, "slow wire": {true, many}} {
+		t.Run(name, func(t *testing.T) {
+			b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
+			b.start(t)
+			defer b.stop(t)
+			n := startNode(t, b, session.Options{})
+			at := natsapi.Server{URL: b.url()}
+			if tt.slow {
+				at.Inside = slowWire{b.listen}
+			}
+			f, _, stop := runningWith(t, at, natsapi.FeedOptions{}, tt.events)
+			stop()
+			if s := f.Stats(); s.Published != 1000 {
+				t.Errorf("%+v", s)
+			}
+			events := n.stored()
+			complete(t, events)
+			if len(events) != 1000 {
+				t.Errorf("%d events are stored", len(events))
+			}
+		})
+	}
+}
+
+// slowWire connects to a server whose answers take 10 ms.
+type slowWire struct{ address string }
+
+func (w slowWire) InProcessConn() (net.Conn, error) {
+	c, err := net.Dial("tcp", w.address)
+	return slowConn{c}, err
+}
+
+type slowConn struct{ net.Conn }
+
+func (c slowConn) Read(b []byte) (int, error) {
+	time.Sleep(10 * time.Millisecond)
+	return c.Conn.Read(b)
+}

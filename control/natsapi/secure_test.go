@@ -1,0 +1,124 @@
+package natsapi_test
+
+import (
+	"crypto/tls"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+	"github.com/rs/zerolog"
+
+	"parlor/control/natsapi"
+	"parlor/transport/certtest"
+)
+
+func write(t *testing.T, name string, text []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// reaches connects. It returns what is logged of why it does not succeed, "": it does.
+func reaches(t *testing.T, at natsapi.Server) string {
+	t.Helper()
+	log := new(journal)
+	failed := make(chan struct{}, 100)
+	at.Failed = func(string) { failed <- struct{}{} }
+	nc, err := natsapi.Connect(at, "test", zerolog.New(log))
+	if err != nil {
+		return err.Error()
+	}
+	defer nc.Close()
+	late := time.After(20 * time.Second)
+	for {
+		if nc.IsConnected() {
+			if err := nc.FlushTimeout(5 * time.Second); err != nil { // a TLS server refuses after the handshake
+				continue
+			}
+			return ""
+		}
+		select {
+		case <-failed:
+			return log.String()
+		case <-late:
+			t.Fatal("nothing happens")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// TestCertificatesOfNATS: nats.tls.ca says whom the node believes, nats.tls.cert and key who it is; what is wrong with one names it.
+func TestCertificatesOfNATS(t *testing.T) {
+	ours, theirs := certtest.New(t), certtest.New(t)
+	s := natsapi.ServerWithoutJetStream(t, server.Options{TLS: true, TLSConfig: &tls.Config{
+		Certificates: []tls.Certificate{ours.Issue(t, "127.0.0.1")}, MinVersion: tls.VersionTLS12,
+		ClientCAs: ours.Pool(), ClientAuth: tls.RequireAndVerifyClientCert,
+	}})
+	right := natsapi.Server{URL: s.ClientURL(), CA: ours.File(t)}
+	right.Cert, right.Key = ours.Files(t, t.TempDir(), "node")
+	if why := reaches(t, right); why != "" {
+		t.Errorf("it is not reached: %s", why)
+	}
+	foreign, foreignKey := theirs.Files(t, t.TempDir(), "node")
+	for name, c := range map[string]struct {
+		change func(*natsapi.Server)
+		want   string
+	}{
+		"of another authority": {func(s *natsapi.Server) { s.CA = theirs.File(t) }, "nats.tls.ca"},
+		"of the system's":      {func(s *natsapi.Server) { s.CA = "" }, "nats.tls.ca"},
+		"no certificate":       {func(s *natsapi.Server) { s.Cert, s.Key = "", "" }, "nats.tls.cert"},
+		"a foreign one":        {func(s *natsapi.Server) { s.Cert, s.Key = foreign, foreignKey }, "nats.tls.cert"},
+		"another key":          {func(s *natsapi.Server) { s.Key = foreignKey }, "certificate"},
+		"no authority in it":   {func(s *natsapi.Server) { s.CA = right.Key }, "root certificate"},
+	} {
+		at := right
+		c.change(&at)
+		if why := reaches(t, at); !strings.Contains(why, c.want) {
+			t.Errorf("%s: %q", name, why)
+		}
+	}
+}
+
+// TestCredentialsOfNATS: nats.credentials is a user's JWT and seed; others than the server's operator has signed are refused, and named.
+func TestCredentialsOfNATS(t *testing.T) {
+	operator, account := must(nkeys.CreateOperator()), must(nkeys.CreateAccount())
+	public := func(k nkeys.KeyPair) string { return must(k.PublicKey()) }
+	claims := jwt.NewAccountClaims(public(account))
+	text := must(claims.Encode(operator))
+	resolver := &server.MemAccResolver{}
+	if err := resolver.Store(public(account), text); err != nil {
+		t.Fatal(err)
+	}
+	trusted := must(jwt.DecodeOperatorClaims(must(jwt.NewOperatorClaims(public(operator)).Encode(operator))))
+	s := natsapi.ServerWithoutJetStream(t, server.Options{TrustedOperators: []*jwt.OperatorClaims{trusted}, AccountResolver: resolver})
+	creds := func(by nkeys.KeyPair, until time.Time) string {
+		user := must(nkeys.CreateUser())
+		u := jwt.NewUserClaims(public(user))
+		u.Expires = until.Unix()
+		token := must(u.Encode(by))
+		file := must(jwt.FormatUserConfig(token, must(user.Seed())))
+		return write(t, "user.creds", file)
+	}
+	hour := time.Now().Add(time.Hour)
+	if why := reaches(t, natsapi.Server{URL: s.ClientURL(), Credentials: creds(account, hour)}); why != "" {
+		t.Errorf("it is not reached: %s", why)
+	}
+	for name, file := range map[string]string{
+		"none":           "",
+		"of a stranger":  creds(must(nkeys.CreateAccount()), hour),
+		"expired":        creds(account, time.Now().Add(-time.Minute)),
+		"something else": write(t, "junk.creds", []byte("hello")),
+	} {
+		if why := reaches(t, natsapi.Server{URL: s.ClientURL(), Credentials: file}); !strings.Contains(why, "nats.credentials") {
+			t.Errorf("%s: %q", name, why)
+		}
+	}
+}

@@ -1,0 +1,249 @@
+// Package webhook sends the events of the stream to a web server, signed, each until it is taken or too old.
+//
+//	webhook.go   Sender: Run, one turn after another; Stats
+//	lease.go     whose turn it is: one node at a time sends
+//	source.go    the durable consumer
+//	place.go     how far the events are done, also where the consumer does not know any more
+//	rooms.go     events of a room one after the other, rooms side by side and in turn; repeats with back-off
+//	post.go      one request, and what its answer means
+//	signature.go Sign and Verify
+//
+// # How nothing is lost or reordered
+//
+// The position of the sender is the acknowledgement floor of a durable consumer: all before it is done. A turn begins
+// with the lease, an entry of a key-value bucket that goes away when it is not renewed, and with a reset of the consumer
+// to its floor. From there on events come in the order of the stream, and a room's next event is not sent before the one
+// before it was taken, or given up. Any doubt ends the turn (the connection breaks, an acknowledgement is not confirmed,
+// the consumer's numbering has a gap, the lease could not be renewed in time), and the next one begins at the floor
+// again, here or on another node. So events may come twice, with the same id, and never too late or not at all. A consumer that
+// somebody has deleted is made again behind what was done last (place.go), which the lease's entry tells other nodes.
+package webhook
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"parlor/control/natsapi"
+)
+
+const (
+	// leaseTime is how long a node that has vanished keeps its turn. Lowering it has another one go on sooner, and gives up the
+	// turn in shorter troubles of NATS.
+	leaseTime = 15 * time.Second
+	// Pauses between two turns, the first and the longest.
+	shortestPause, longestPause = 200 * time.Millisecond, 5 * time.Second
+)
+
+// Options of a Sender. Zero values stand for the defaults where one is named.
+type Options struct {
+	URL      string        // where to
+	Key      []byte        // signs the requests
+	Types    []int         // of the events that are sent; empty: all
+	Timeout  time.Duration // of one request; 5 s
+	RetryFor time.Duration // an event older than this is tried once more, and given up; 1 h
+	Node     string        // whose turn it is, for people who look
+	Replicas int           // of the lease; 1
+	Agent    string        // User-Agent of the requests
+	Log      zerolog.Logger
+
+	// Transport, Roots and Lease are for tests.
+	Transport http.RoundTripper
+	Roots     *x509.CertPool
+	Lease     time.Duration
+}
+
+// Stats are counts since the start, of this node.
+type Stats struct {
+	Sent    uint64 // taken by the web server
+	Failed  uint64 // requests that were not answered, or by something else than taking or refusing the event
+	Refused uint64 // events given up because the web server will not have them
+	Expired uint64 // events given up because of their age
+	Held    int    // events read from the stream and not done yet
+	Oldest  time.Time
+	Sending bool // it is this node's turn
+}
+
+// Sender sends events while it is its node's turn.
+type Sender struct {
+	at    natsapi.Server
+	opts  Options
+	post  *poster
+	began time.Time
+
+	place place // how far the events are done
+
+	mu    sync.Mutex
+	stats Stats
+	rooms *rooms // of the turn; nil: it is not ours
+}
+
+// New returns a sender for the events that are stored from now on, if none has sent any before. It starts nothing.
+func New(at natsapi.Server, o Options) *Sender {
+	if o.Timeout <= 0 {
+		o.Timeout = 5 * time.Second
+	}
+	if o.RetryFor <= 0 {
+		o.RetryFor = time.Hour
+	}
+	if o.Lease <= 0 {
+		o.Lease = leaseTime
+	}
+	o.Replicas = max(1, o.Replicas)
+	return &Sender{at: at, opts: o, post: newPoster(o), began: time.Now()}
+}
+
+// Stats returns the counts.
+func (s *Sender) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.stats
+	if s.rooms != nil && s.rooms.valid() {
+		st.Sending = true
+		st.Held, st.Oldest = s.rooms.holds()
+	}
+	return st
+}
+
+// Run sends until ctx is done. Whatever goes wrong with NATS or the web server is retried.
+func (s *Sender) Run(ctx context.Context) error {
+	defer s.post.close()
+	wait := shortestPause
+	for ctx.Err() == nil {
+		sent, err := s.turn(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if sent {
+			wait = shortestPause
+		}
+		log := s.opts.Log.Debug()
+		if wait == shortestPause && !errors.Is(err, jetstream.ErrStreamNotFound) { // else it was said, or there has been no event yet
+			log = s.opts.Log.Warn()
+		}
+		log.Err(err).Msg("webhooks wait for NATS")
+		pause(ctx, wait)
+		wait = min(2*wait, longestPause)
+	}
+	return nil
+}
+
+// turn waits until it is this node's turn, and sends until something is wrong or ctx is done. It says whether it came to sending.
+func (s *Sender) turn(ctx context.Context) (sent bool, err error) {
+	nc, err := natsapi.Dial(s.at, "sfu "+s.opts.Node+" webhooks", s.opts.Log)
+	if err != nil {
+		return false, err
+	}
+	defer nc.Close()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	closed := nc.StatusChanged(nats.CLOSED)
+	go func() {
+		select {
+		case <-closed:
+			stop(errors.New("the connection to NATS is lost"))
+		case <-ctx.Done():
+		}
+	}()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return false, err
+	}
+	stream, err := js.Stream(ctx, natsapi.Stream)
+	if err != nil {
+		return false, cause(ctx, fmt.Errorf("the stream %s: %w", natsapi.Stream, err))
+	}
+	l, err := acquire(ctx, js, s.opts, &s.place)
+	if err != nil {
+		return false, cause(ctx, err)
+	}
+	var keeping sync.WaitGroup
+	keeping.Go(func() {
+		if err := l.keep(ctx); err != nil {
+			stop(err)
+		}
+	})
+	sent, err = s.send(ctx, stop, nc, stream, l)
+	err = cause(ctx, err)
+	stop(nil)
+	keeping.Wait()
+	l.release()
+	return sent, err
+}
+
+// send does what a turn is there for. All that it has started has ended when it returns.
+func (s *Sender) send(
+	ctx context.Context, stop context.CancelCauseFunc, nc *nats.Conn, stream jetstream.Stream, l *lease,
+) (sent bool, err error) {
+	info, err := stream.Info(ctx) // as it is now: this node may have waited for its turn for long
+	if err != nil {
+		return false, fmt.Errorf("the stream %s: %w", natsapi.Stream, err)
+	}
+	s.place.begin(info.Created, info.State.LastSeq)
+	src, err := open(ctx, stream, s.began, s.place.next())
+	if err != nil {
+		return false, err
+	}
+	src.nc = nc
+	r := newRooms(s, l.valid, stop)
+	r.load = src.load
+	s.begin(r)
+	s.opts.Log.Info().Msg("this node sends webhooks")
+	defer func() {
+		stop(nil)
+		r.wait()
+		s.begin(nil)
+	}()
+	return true, src.read(ctx, l, r)
+}
+
+func (s *Sender) begin(r *rooms) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rooms = r
+}
+
+// wants says whether events of a type are to be sent.
+func (s *Sender) wants(kind int) bool {
+	for _, t := range s.opts.Types {
+		if t == kind {
+			return true
+		}
+	}
+	return len(s.opts.Types) == 0
+}
+
+// count changes the counts.
+func (s *Sender) count(f func(*Stats)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.stats)
+}
+
+// cause is why ctx is done, if it is, else err.
+func cause(ctx context.Context, err error) error {
+	if c := context.Cause(ctx); c != nil && !errors.Is(c, context.Canceled) {
+		return fmt.Errorf("%w (%w)", c, err)
+	}
+	return err
+}
+
+// pause waits for d, or until ctx is done, which it says.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
