@@ -66,8 +66,9 @@ func (c *Client) Ask(ctx context.Context, node string, a command.Action, request
 // attend asks a node from which an answer is awaited whether it lives, until ctx is done, which it ends where it does not.
 func (c *Client) attend(ctx context.Context, node string, cancel context.CancelCauseFunc) {
 	for {
-		pause(ctx, ctx, patience)
-		if ctx.Err() != nil {
+		select {
+		case <-time.After(patience):
+		case <-ctx.Done():
 			return
 		}
 		within, over := context.WithTimeout(ctx, aliveTime)

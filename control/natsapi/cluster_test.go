@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"parlor/control/natsapi"
+	"parlor/control/natstest"
 	"parlor/session/terms"
 )
 
@@ -27,18 +28,18 @@ func startCluster(t *testing.T) *cluster {
 	var routes []string
 	var clusterPorts [3]int
 	for i := range c.ports {
-		c.ports[i], clusterPorts[i] = freePort(t), freePort(t)
+		c.ports[i], clusterPorts[i] = natstest.FreePort(t), natstest.FreePort(t)
 		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", clusterPorts[i]))
 	}
 	for i := range c.cmd {
-		c.cmd[i] = exec.Command(serverBinary, "-a", "127.0.0.1", "-p", fmt.Sprint(c.ports[i]), "-js", "-sd", t.TempDir(),
+		c.cmd[i] = natstest.Command("-a", "127.0.0.1", "-p", fmt.Sprint(c.ports[i]), "-js", "-sd", t.TempDir(),
 			"-n", fmt.Sprint("s", i), "-cluster_name", "three", "-cluster", routes[i], "-routes", strings.Join(routes, ","))
 		if err := c.cmd[i].Start(); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.kill(i) })
 	}
-	eventually(t, "the cluster stores streams", func() bool {
+	natstest.Eventually(t, "the cluster stores streams", func() bool {
 		nc, err := nats.Connect(c.url())
 		if err != nil {
 			return false
@@ -88,7 +89,7 @@ func (c *cluster) jetStream(t *testing.T) jetstream.JetStream {
 func (c *cluster) leader(t *testing.T, js jetstream.JetStream) int {
 	t.Helper()
 	leader := -1
-	eventually(t, "the stream has a leader", func() bool {
+	natstest.Eventually(t, "the stream has a leader", func() bool {
 		s, err := js.Stream(t.Context(), natsapi.Stream)
 		if err != nil || s.CachedInfo().Cluster == nil {
 			return false
@@ -115,16 +116,16 @@ func TestLeaderOfTheStreamIsKilled(t *testing.T) {
 		}
 	}
 	publish(0, 1)
-	eventually(t, "the stream is made", func() bool { return f.Stats().Queued == 0 })
+	natstest.Eventually(t, "the stream is made", func() bool { return f.Stats().Queued == 0 })
 	leader := c.leader(t, js)
 	publish(1, each)
-	eventually(t, "a part is stored", func() bool { return f.Stats().Published > 500 })
+	natstest.Eventually(t, "a part is stored", func() bool { return f.Stats().Published > 500 })
 	c.kill(leader)
 	if f.Stats().Queued == 0 {
 		t.Fatal("the leader was killed too late")
 	}
-	eventually(t, "all events are stored", func() bool { return f.Stats().Queued == 0 })
-	if log.count("events wait for NATS") == 0 {
+	natstest.Eventually(t, "all events are stored", func() bool { return f.Stats().Queued == 0 })
+	if log.Count("events wait for NATS") == 0 {
 		t.Error("the leader was not missed")
 	}
 	events := readStream(t, js)
@@ -141,7 +142,7 @@ func TestLargeRoomAgainstThreeServers(t *testing.T) {
 	js := c.jetStream(t)
 	began := time.Now()
 	f, _, _ := runningWith(t, natsapi.Server{URL: c.url()}, natsapi.FeedOptions{Stream: natsapi.StreamOptions{Replicas: 3}}, feedOf(2000))
-	eventually(t, "all events are stored", func() bool { return f.Stats().Queued == 0 })
+	natstest.Eventually(t, "all events are stored", func() bool { return f.Stats().Queued == 0 })
 	t.Logf("2000 events of one room, three replicas: %v", time.Since(began))
 	complete(t, readStream(t, js))
 	s, err := js.Stream(t.Context(), natsapi.Stream)
@@ -157,7 +158,7 @@ func TestLargeRoomAgainstThreeServers(t *testing.T) {
 func readStream(t *testing.T, js jetstream.JetStream) []terms.FeedEvent {
 	t.Helper()
 	var last uint64
-	eventually(t, "the stream can be read", func() bool {
+	natstest.Eventually(t, "the stream can be read", func() bool {
 		s, err := js.Stream(t.Context(), natsapi.Stream)
 		if err == nil {
 			last = s.CachedInfo().State.LastSeq
@@ -165,7 +166,7 @@ func readStream(t *testing.T, js jetstream.JetStream) []terms.FeedEvent {
 		return err == nil
 	})
 	var messages jetstream.MessagesContext
-	eventually(t, "a consumer is made", func() bool { // where a server has died, not before the others agree
+	natstest.Eventually(t, "a consumer is made", func() bool { // where a server has died, not before the others agree
 		c, err := js.OrderedConsumer(t.Context(), natsapi.Stream, jetstream.OrderedConsumerConfig{})
 		if err == nil {
 			messages, err = c.Messages()

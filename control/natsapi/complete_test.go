@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/control/natsapi"
+	"parlor/control/natstest"
 	"parlor/session"
 	"parlor/session/fakewire"
 	"parlor/session/terms"
@@ -29,22 +30,22 @@ type fed struct {
 	*session.Rooms
 	t    *testing.T
 	feed *natsapi.Feed
-	log  *journal
+	log  *natstest.Journal
 	wire *wire
 	end  func() // in order
 }
 
 // startFed starts such a node. change may be nil.
-func startFed(t *testing.T, b broker, node string, change func(*natsapi.FeedOptions)) *fed {
+func startFed(t *testing.T, b natstest.Broker, node string, change func(*natsapi.FeedOptions)) *fed {
 	t.Helper()
-	n := &fed{t: t, log: new(journal), wire: &wire{to: strings.TrimPrefix(b.url(), "nats://"), conns: map[*cutConn]bool{}}}
+	n := &fed{t: t, log: new(natstest.Journal), wire: &wire{to: strings.TrimPrefix(b.URL(), "nats://"), conns: map[*cutConn]bool{}}}
 	o := natsapi.FeedOptions{
 		Node: node, Forget: forget, Log: zerolog.New(n.log), Anew: func(epoch uint64) { n.Retell(epoch) },
 	}
 	if change != nil {
 		change(&o)
 	}
-	n.feed = natsapi.NewFeed(natsapi.Server{URL: b.url(), Inside: n.wire}, o)
+	n.feed = natsapi.NewFeed(natsapi.Server{URL: b.URL(), Inside: n.wire}, o)
 	n.Rooms = session.New(session.Options{Node: node, Limits: session.Limits{Entries: 1_000_000}}, &fakewire.Transport{}, n.feed)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -76,13 +77,13 @@ func (n *fed) enter(room terms.RoomID, user string) *session.Session {
 
 func (n *fed) stored() {
 	n.t.Helper()
-	eventually(n.t, "all events are stored", func() bool { return n.feed.Stats().Queued == 0 })
+	natstest.Eventually(n.t, "all events are stored", func() bool { return n.feed.Stats().Queued == 0 })
 }
 
 // completer starts what looks after nodes that stay away.
-func completer(t *testing.T, b broker, node string) *natsapi.Completer {
+func completer(t *testing.T, b natstest.Broker, node string) *natsapi.Completer {
 	t.Helper()
-	c := natsapi.NewCompleter(natsapi.Server{URL: b.url()}, natsapi.CompleterOptions{Node: node, Forget: forget, Log: zerolog.Nop()})
+	c := natsapi.NewCompleter(natsapi.Server{URL: b.URL()}, natsapi.CompleterOptions{Node: node, Forget: forget, Log: zerolog.Nop()})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -110,9 +111,9 @@ type reader struct {
 	js jetstream.JetStream
 }
 
-func read(t *testing.T, b broker) reader {
+func read(t *testing.T, b natstest.Broker) reader {
 	t.Helper()
-	nc, err := nats.Connect(b.url())
+	nc, err := nats.Connect(b.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,8 +206,8 @@ func (r reader) balanced() {
 
 // TestTheSameNodeStartsAgain after it was killed: before anything else it tells the ends that its predecessor owes.
 func TestTheSameNodeStartsAgain(t *testing.T) {
-	eachBroker(t, func(t *testing.T, b broker) {
-		b.start(t)
+	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
+		b.Start(t)
 		first := startFed(t, b, "a", nil)
 		first.enter(lobby, "ann")
 		_ = first.enter(lobby, "bob").Exit(t.Context())
@@ -242,16 +243,16 @@ func TestTheSameNodeStartsAgain(t *testing.T) {
 
 // TestNotRegistered: as long as another process may have the node's name nothing is published, and its feed is left alone.
 func TestNotRegistered(t *testing.T) {
-	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
-	b.start(t)
-	defer b.stop(t)
+	b := natstest.Embedded(t)
+	b.Start(t)
+	defer b.Stop(t)
 	first := startFed(t, b, "a", nil)
 	first.enter(lobby, "ann")
 	first.stored()
 	never := make(chan struct{})
 	second := startFed(t, b, "a", func(o *natsapi.FeedOptions) { o.Registered = func() <-chan struct{} { return never } })
 	second.end()
-	if second.log.count("events are lost") != 0 {
+	if second.log.Count("events are lost") != 0 {
 		t.Error("events of nobody are lost")
 	}
 	read(t, b).want("a", map[string]string{"lobby": "101 0|103 ann 1|"})
@@ -259,9 +260,9 @@ func TestNotRegistered(t *testing.T) {
 
 // TestSuccessorWaitsForTheEnd: where the predecessor ends in order, its own last events are the ones that are told.
 func TestSuccessorWaitsForTheEnd(t *testing.T) {
-	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
-	b.start(t)
-	defer b.stop(t)
+	b := natstest.Embedded(t)
+	b.Start(t)
+	defer b.Stop(t)
 	long := func(o *natsapi.FeedOptions) { o.Forget = time.Hour }
 	first := startFed(t, b, "a", long)
 	first.enter(lobby, "ann")
@@ -272,7 +273,7 @@ func TestSuccessorWaitsForTheEnd(t *testing.T) {
 	if keys := r.keys(); !slices.Equal(keys, []string{"a"}) {
 		t.Fatalf("%q", keys)
 	}
-	eventually(t, "the successor watches the key", func() bool {
+	natstest.Eventually(t, "the successor watches the key", func() bool {
 		bucket, err := r.js.Stream(t.Context(), "KV_"+natsapi.FeedsBucket)
 		return err == nil && bucket.CachedInfo().State.Consumers == 1
 	})
@@ -283,8 +284,8 @@ func TestSuccessorWaitsForTheEnd(t *testing.T) {
 
 // TestNodeStaysAway: others tell what a node that never comes back owes, once, and nothing of those that live.
 func TestNodeStaysAway(t *testing.T) {
-	eachBroker(t, func(t *testing.T, b broker) {
-		b.start(t)
+	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
+		b.Start(t)
 		gone, living := startFed(t, b, "a", nil), startFed(t, b, "b", nil)
 		for i := range 20 {
 			gone.enter(must(terms.NumberRoom(int64(i+1))), "ann")
@@ -295,7 +296,7 @@ func TestNodeStaysAway(t *testing.T) {
 		r := read(t, b)
 		all := []*natsapi.Completer{completer(t, b, "b"), completer(t, b, "c"), completer(t, b, "d")}
 		gone.kill()
-		eventually(t, "it is forgotten", func() bool { return slices.Equal(r.keys(), []string{"b"}) })
+		natstest.Eventually(t, "it is forgotten", func() bool { return slices.Equal(r.keys(), []string{"b"}) })
 		want := map[string]string{}
 		for room := range r.rooms("a") {
 			by := all[0]
@@ -323,9 +324,9 @@ func TestNodeStaysAway(t *testing.T) {
 // TestNodeIsCutOffForTooLong: it finds that others have told that everybody left, and tells anew who is there. What happened
 // meanwhile is counted as lost.
 func TestNodeIsCutOffForTooLong(t *testing.T) {
-	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
-	b.start(t)
-	defer b.stop(t)
+	b := natstest.Embedded(t)
+	b.Start(t)
+	defer b.Stop(t)
 	n := startFed(t, b, "a", nil)
 	n.enter(lobby, "ann")
 	bob := n.enter(lobby, "bob")
@@ -336,9 +337,9 @@ func TestNodeIsCutOffForTooLong(t *testing.T) {
 	_ = bob.Exit(t.Context())
 	n.enter(lobby, "cat")
 	n.enter(must(terms.NumberRoom(5)), "dan")
-	eventually(t, "it is forgotten", func() bool { return len(r.keys()) == 0 })
+	natstest.Eventually(t, "it is forgotten", func() bool { return len(r.keys()) == 0 })
 	n.wire.set(false)
-	eventually(t, "it is told anew", func() bool { return n.log.count("told anew", `"lost":4`) == 1 })
+	natstest.Eventually(t, "it is told anew", func() bool { return n.log.Count("told anew", `"lost":4`) == 1 })
 	n.enter(lobby, "eve")
 	n.stored()
 	r.want("a", map[string]string{
@@ -357,9 +358,9 @@ func TestNodeIsCutOffForTooLong(t *testing.T) {
 
 // TestNodeIsCutOffForAWhile: what happened meanwhile comes afterwards, and nobody has told anything in the node's place.
 func TestNodeIsCutOffForAWhile(t *testing.T) {
-	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
-	b.start(t)
-	defer b.stop(t)
+	b := natstest.Embedded(t)
+	b.Start(t)
+	defer b.Stop(t)
 	long := func(o *natsapi.FeedOptions) { o.Forget = time.Hour }
 	n := startFed(t, b, "a", long)
 	bob := n.enter(lobby, "bob")
@@ -374,18 +375,18 @@ func TestNodeIsCutOffForAWhile(t *testing.T) {
 
 // TestServerIsAwayForLong: where NATS is away from everybody, nobody is forgotten, however long it takes.
 func TestServerIsAwayForLong(t *testing.T) {
-	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
-	b.start(t)
+	b := natstest.Embedded(t)
+	b.Start(t)
 	n := startFed(t, b, "a", nil)
 	n.enter(lobby, "ann")
 	n.stored()
 	c := completer(t, b, "b")
-	b.stop(t)
+	b.Stop(t)
 	n.enter(lobby, "bob")
 	away := time.Now()
-	eventually(t, "NATS is away for longer than it takes to be forgotten", func() bool { return time.Since(away) > 2*forget })
-	b.start(t)
-	defer b.stop(t)
+	natstest.Eventually(t, "NATS is away for longer than it takes to be forgotten", func() bool { return time.Since(away) > 2*forget })
+	b.Start(t)
+	defer b.Stop(t)
 	n.stored()
 	read(t, b).want("a", map[string]string{"lobby": "101 0|103 ann 1|103 bob 1|"})
 	if c.Completed() != 0 {

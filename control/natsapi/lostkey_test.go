@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"parlor/control/natsapi"
+	"parlor/control/natstest"
 	"parlor/session/terms"
 )
 
@@ -29,23 +30,23 @@ func TestTheBucketOfFeedsIsDeleted(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
-			b.start(t)
-			t.Cleanup(func() { b.stop(t) })
+			b := natstest.Embedded(t)
+			b.Start(t)
+			t.Cleanup(func() { b.Stop(t) })
 			n := startFed(t, b, "a", func(o *natsapi.FeedOptions) {
 				o.Forget = 6 * time.Second
 				o.Anew = func(uint64) { t.Error("the feed was begun anew") }
 			})
 			n.enter(lobby, "ann")
 			n.stored()
-			nc := must(nats.Connect(b.url()))
+			nc := must(nats.Connect(b.URL()))
 			defer nc.Close()
 			js := must(jetstream.New(nc))
 			if err := spoil(t.Context(), js); err != nil {
 				t.Fatal(err)
 			}
 			r := read(t, b)
-			eventually(t, "its key is there again", func() bool {
+			natstest.Eventually(t, "its key is there again", func() bool {
 				_, err := js.KeyValue(t.Context(), natsapi.FeedsBucket)
 				return err == nil && len(r.keys()) == 1
 			})
@@ -62,9 +63,9 @@ func TestTheBucketOfFeedsIsDeleted(t *testing.T) {
 
 // TestTheNumberOfEventsIsBounded: also in a stream that is there already, with a server of the process's own.
 func TestTheNumberOfEventsIsBounded(t *testing.T) {
-	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
-	b.start(t)
-	t.Cleanup(func() { b.stop(t) })
+	b := natstest.Embedded(t)
+	b.Start(t)
+	t.Cleanup(func() { b.Stop(t) })
 	run := func(first, events int, o natsapi.StreamOptions) jetstream.StreamInfo {
 		n := startFed(t, b, "a", func(f *natsapi.FeedOptions) { f.Stream = o })
 		for i := range events {
@@ -74,7 +75,7 @@ func TestTheNumberOfEventsIsBounded(t *testing.T) {
 		}
 		n.stored()
 		n.end()
-		nc := must(nats.Connect(b.url()))
+		nc := must(nats.Connect(b.URL()))
 		defer nc.Close()
 		return *must(must(jetstream.New(nc)).Stream(t.Context(), natsapi.Stream)).CachedInfo()
 	}

@@ -1,13 +1,11 @@
 package natsapi_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -18,44 +16,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/control/natsapi"
-	"parlor/session"
+	"parlor/control/natstest"
 	"parlor/session/terms"
 )
-
-// journal is a log that can be read meanwhile.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
-}
-
-// count counts the lines that have all of parts.
-func (j *journal) count(parts ...string) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	n := 0
-lines:
-	for line := range strings.Lines(j.b.String()) {
-		for _, p := range parts {
-			if !strings.Contains(line, p) {
-				continue lines
-			}
-		}
-		n++
-	}
-	return n
-}
 
 // feedOf returns events of one room.
 func feedOf(n int) []terms.FeedEvent {
@@ -67,14 +30,14 @@ func feedOf(n int) []terms.FeedEvent {
 }
 
 // running runs a feed with events of one room until stop, which returns when Run has.
-func running(t *testing.T, at natsapi.Server, events int) (f *natsapi.Feed, log *journal, stop func()) {
+func running(t *testing.T, at natsapi.Server, events int) (f *natsapi.Feed, log *natstest.Journal, stop func()) {
 	t.Helper()
 	return runningWith(t, at, natsapi.FeedOptions{}, feedOf(events))
 }
 
-func runningWith(t *testing.T, at natsapi.Server, o natsapi.FeedOptions, events []terms.FeedEvent) (f *natsapi.Feed, log *journal, stop func()) {
+func runningWith(t *testing.T, at natsapi.Server, o natsapi.FeedOptions, events []terms.FeedEvent) (f *natsapi.Feed, log *natstest.Journal, stop func()) {
 	t.Helper()
-	log = new(journal)
+	log = new(natstest.Journal)
 	o.Log = zerolog.New(log)
 	f = natsapi.NewFeed(at, o)
 	for _, e := range events {
@@ -95,10 +58,10 @@ func runningWith(t *testing.T, at natsapi.Server, o natsapi.FeedOptions, events 
 
 // TestAStreamThatStoresNothingIsNamed, with what to do, where NATS stores other things. The stream here is one that acknowledges nothing.
 func TestAStreamThatStoresNothingIsNamed(t *testing.T) {
-	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
-	b.start(t)
-	defer b.stop(t)
-	nc, err := nats.Connect(b.url())
+	b := natstest.Embedded(t)
+	b.Start(t)
+	defer b.Stop(t)
+	nc, err := nats.Connect(b.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,9 +73,9 @@ func TestAStreamThatStoresNothingIsNamed(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: natsapi.Stream, Subjects: []string{"sfu.v1.events.>"}, NoAck: true}); err != nil {
 		t.Fatal(err)
 	}
-	_, log, stop := running(t, natsapi.Server{URL: b.url()}, 3)
+	_, log, stop := running(t, natsapi.Server{URL: b.URL()}, 3)
 	defer stop()
-	eventually(t, "it is said", func() bool { return log.count("restart that server", `"level":"error"`, "SFU_EVENTS") == 1 })
+	natstest.Eventually(t, "it is said", func() bool { return log.Count("restart that server", `"level":"error"`, "SFU_EVENTS") == 1 })
 	if _, err := js.Stream(t.Context(), "SFU_PROBE_-feed"); !errors.Is(err, jetstream.ErrStreamNotFound) {
 		t.Errorf("what it was looked with: %v", err)
 	}
@@ -120,8 +83,8 @@ func TestAStreamThatStoresNothingIsNamed(t *testing.T) {
 
 // TestServerWithoutJetStream: that events wait is said once, and the server is not asked without a pause, at the end either.
 func TestServerWithoutJetStream(t *testing.T) {
-	port := freePort(t)
-	server := exec.Command(serverBinary, "-a", "127.0.0.1", "-p", fmt.Sprint(port))
+	port := natstest.FreePort(t)
+	server := natstest.Command("-a", "127.0.0.1", "-p", fmt.Sprint(port))
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -131,25 +94,25 @@ func TestServerWithoutJetStream(t *testing.T) {
 	}()
 	_, log, stop := running(t, natsapi.Server{URL: fmt.Sprintf("nats://127.0.0.1:%d", port)}, 3)
 	waits := `"events wait for NATS"`
-	eventually(t, "it is tried again", func() bool { return log.count(waits, "SFU_EVENTS") >= 3 })
+	natstest.Eventually(t, "it is tried again", func() bool { return log.Count(waits, "SFU_EVENTS") >= 3 })
 	stop()
-	if n := log.count(waits, `"level":"warn"`); n != 1 {
+	if n := log.Count(waits, `"level":"warn"`); n != 1 {
 		t.Errorf("%d warnings", n)
 	}
-	if n := log.count(waits); n > 30 {
+	if n := log.Count(waits); n > 30 {
 		t.Errorf("%d attempts", n)
 	}
-	if log.count("events are lost", `"events":3`) != 1 {
+	if log.Count("events are lost", `"events":3`) != 1 {
 		t.Error("that events are lost is not said")
 	}
 }
 
 // TestStreamOfSomebodyElse: a stream of our name that does not take our subjects is said to be the fault.
 func TestStreamOfSomebodyElse(t *testing.T) {
-	b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
-	b.start(t)
-	defer b.stop(t)
-	n := startNode(t, b, session.Options{})
+	b := natstest.Embedded(t)
+	b.Start(t)
+	defer b.Stop(t)
+	n := tell(t, b)
 	js, err := jetstream.New(n.dial())
 	if err != nil {
 		t.Fatal(err)
@@ -158,14 +121,14 @@ func TestStreamOfSomebodyElse(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	f, log, _ := running(t, natsapi.Server{URL: b.url()}, 3)
-	eventually(t, "the fault is said", func() bool { return log.count(`"level":"warn"`, "orders.>", ".104") == 1 })
+	f, log, _ := running(t, natsapi.Server{URL: b.URL()}, 3)
+	natstest.Eventually(t, "the fault is said", func() bool { return log.Count(`"level":"warn"`, "orders.>", ".104") == 1 })
 	config.Subjects = []string{"orders.>", "sfu.*.events.>"}
 	if _, err := js.UpdateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the events are stored", func() bool { return f.Stats().Queued == 0 })
-	if log.count("events are stored again") != 1 {
+	natstest.Eventually(t, "the events are stored", func() bool { return f.Stats().Queued == 0 })
+	if log.Count("events are stored again") != 1 {
 		t.Error("the end of the outage is not said")
 	}
 }
@@ -181,10 +144,10 @@ func TestStreamThatIsFull(t *testing.T) {
 		"bytes":    {func(c *jetstream.StreamConfig) { c.MaxBytes = 1000 }, "maximum bytes exceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
-			b.start(t)
-			defer b.stop(t)
-			nc := must(nats.Connect(b.url()))
+			b := natstest.Embedded(t)
+			b.Start(t)
+			defer b.Stop(t)
+			nc := must(nats.Connect(b.URL()))
 			defer nc.Close()
 			js := must(jetstream.New(nc))
 			config := jetstream.StreamConfig{Name: natsapi.Stream, Subjects: []string{"sfu.v1.events.>"}, Discard: jetstream.DiscardNew}
@@ -193,9 +156,9 @@ func TestStreamThatIsFull(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f, log, stop := runningWith(t, natsapi.Server{URL: b.url()}, natsapi.FeedOptions{Queue: 30}, feedOf(20))
+			f, log, stop := runningWith(t, natsapi.Server{URL: b.URL()}, natsapi.FeedOptions{Queue: 30}, feedOf(20))
 			waits := `"events wait for NATS"`
-			eventually(t, "it is said", func() bool { return log.count(waits, `"level":"warn"`, c.why) == 1 })
+			natstest.Eventually(t, "it is said", func() bool { return log.Count(waits, `"level":"warn"`, c.why) == 1 })
 			had := f.Stats()
 			if had.Published == 0 || had.Published > 10 || had.Queued+int(had.Published) != 20 || had.Dropped != (natsapi.FeedDrops{}) {
 				t.Errorf("%+v", had)
@@ -210,16 +173,16 @@ func TestStreamThatIsFull(t *testing.T) {
 			if s := f.Stats(); s.Queued > 31 || s.Dropped.Undone == 0 || s.Dropped.Undone%2 != 0 || s.Dropped.Untold != 0 {
 				t.Errorf("%+v", s)
 			}
-			eventually(t, "it is tried again", func() bool { return log.count(waits) >= 3 })
+			natstest.Eventually(t, "it is tried again", func() bool { return log.Count(waits) >= 3 })
 			config.MaxMsgs, config.MaxBytes = -1, -1
 			if _, err := js.UpdateStream(t.Context(), config); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the events are stored", func() bool { return f.Stats().Queued == 0 })
-			if log.count("events are stored again") != 1 || log.count(waits, `"level":"warn"`) != 1 {
+			natstest.Eventually(t, "the events are stored", func() bool { return f.Stats().Queued == 0 })
+			if log.Count("events are stored again") != 1 || log.Count(waits, `"level":"warn"`) != 1 {
 				t.Error(log.String())
 			}
-			if n := log.count(waits); n > 30 {
+			if n := log.Count(waits); n > 30 {
 				t.Errorf("%d attempts", n)
 			}
 			stop()
@@ -265,13 +228,13 @@ func TestManyLeavesDrainInTime(t *testing.T) {
 		events []terms.FeedEvent
 	}{"one room": {false, feedOf(1000)}, "slow wire": {true, many}} {
 		t.Run(name, func(t *testing.T) {
-			b := &inside{listen: fmt.Sprintf("127.0.0.1:%d", freePort(t)), dir: t.TempDir()}
-			b.start(t)
-			defer b.stop(t)
-			n := startNode(t, b, session.Options{})
-			at := natsapi.Server{URL: b.url()}
+			b := natstest.Embedded(t)
+			b.Start(t)
+			defer b.Stop(t)
+			n := tell(t, b)
+			at := natsapi.Server{URL: b.URL()}
 			if tt.slow {
-				at.Inside = slowWire{b.listen}
+				at.Inside = slowWire{strings.TrimPrefix(b.URL(), "nats://")}
 			}
 			f, _, stop := runningWith(t, at, natsapi.FeedOptions{}, tt.events)
 			stop()

@@ -8,6 +8,7 @@ import (
 
 	"parlor/control/embedded"
 	"parlor/control/natsapi"
+	"parlor/control/natstest"
 )
 
 // TestASmallerStreamWhereThereIsLittleRoom: it is made, and that it is smaller is told; where there is next to none the error says what to do.
@@ -22,11 +23,11 @@ func TestASmallerStreamWhereThereIsLittleRoom(t *testing.T) {
 		t.Cleanup(func() { _ = s.Shutdown(t.Context()) })
 		f, log, stop := running(t, natsapi.Server{URL: s.URL()}, 3)
 		if c.want == 0 {
-			eventually(t, "the error says what to do", func() bool { return log.count("events wait for NATS", "free disk space") >= 1 })
+			natstest.Eventually(t, "the error says what to do", func() bool { return log.Count("events wait for NATS", "free disk space") >= 1 })
 			stop()
 			continue
 		}
-		eventually(t, "the events are stored", func() bool { return f.Stats().Queued == 0 })
+		natstest.Eventually(t, "the events are stored", func() bool { return f.Stats().Queued == 0 })
 		nc, err := nats.Connect(s.URL())
 		if err != nil {
 			t.Fatal(err)
@@ -39,7 +40,7 @@ func TestASmallerStreamWhereThereIsLittleRoom(t *testing.T) {
 		if err != nil || info.Config.MaxBytes != c.want {
 			t.Errorf("%d: %d, %v", c.store, info.Config.MaxBytes, err)
 		}
-		if smaller := log.count("no room for nats.events_mb") == 1; smaller != (c.want < 256<<20) {
+		if smaller := log.Count("no room for nats.events_mb") == 1; smaller != (c.want < 256<<20) {
 			t.Errorf("%d: told %v", c.store, smaller)
 		}
 		nc.Close()

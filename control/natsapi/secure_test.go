@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/control/natsapi"
+	"parlor/control/natstest"
 	"parlor/transport/certtest"
 )
 
@@ -29,7 +30,7 @@ func write(t *testing.T, name string, text []byte) string {
 // reaches connects. It returns what is logged of why it does not succeed, "": it does.
 func reaches(t *testing.T, at natsapi.Server) string {
 	t.Helper()
-	log := new(journal)
+	log := new(natstest.Journal)
 	failed := make(chan struct{}, 100)
 	at.Failed = func(string) { failed <- struct{}{} }
 	nc, err := natsapi.Connect(at, "test", zerolog.New(log))
@@ -58,7 +59,7 @@ func reaches(t *testing.T, at natsapi.Server) string {
 // TestCertificatesOfNATS: nats.tls.ca says whom the node believes, nats.tls.cert and key who it is; what is wrong with one names it.
 func TestCertificatesOfNATS(t *testing.T) {
 	ours, theirs := certtest.New(t), certtest.New(t)
-	s := natsapi.ServerWithoutJetStream(t, server.Options{TLS: true, TLSConfig: &tls.Config{
+	s := natstest.WithoutJetStream(t, server.Options{TLS: true, TLSConfig: &tls.Config{
 		Certificates: []tls.Certificate{ours.Issue(t, "127.0.0.1")}, MinVersion: tls.VersionTLS12,
 		ClientCAs: ours.Pool(), ClientAuth: tls.RequireAndVerifyClientCert,
 	}})
@@ -98,7 +99,7 @@ func TestCredentialsOfNATS(t *testing.T) {
 		t.Fatal(err)
 	}
 	trusted := must(jwt.DecodeOperatorClaims(must(jwt.NewOperatorClaims(public(operator)).Encode(operator))))
-	s := natsapi.ServerWithoutJetStream(t, server.Options{TrustedOperators: []*jwt.OperatorClaims{trusted}, AccountResolver: resolver})
+	s := natstest.WithoutJetStream(t, server.Options{TrustedOperators: []*jwt.OperatorClaims{trusted}, AccountResolver: resolver})
 	creds := func(by nkeys.KeyPair, until time.Time) string {
 		user := must(nkeys.CreateUser())
 		u := jwt.NewUserClaims(public(user))

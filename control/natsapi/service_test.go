@@ -16,14 +16,15 @@ import (
 
 	"parlor/control/command"
 	"parlor/control/natsapi"
+	"parlor/control/natstest"
 	"parlor/session"
 	"parlor/session/terms"
 )
 
 // TestCommands sends what anybody can send with the nats command line, and reads what it shows.
 func TestCommands(t *testing.T) {
-	eachBroker(t, func(t *testing.T, b broker) {
-		b.start(t)
+	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
+		b.Start(t)
 		n := startNode(t, b, session.Options{})
 		n.serving()
 		for _, u := range []string{"ann", "bob", "cid", "dan"} {
@@ -67,8 +68,8 @@ func request(t *testing.T, nc *nats.Conn, action, body string) *nats.Msg {
 
 // TestBadCommands: each is answered at once with a code and a text that names the field, and changes nothing.
 func TestBadCommands(t *testing.T) {
-	eachBroker(t, func(t *testing.T, b broker) {
-		b.start(t)
+	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
+		b.Start(t)
 		n := startNode(t, b, session.Options{})
 		n.serving()
 		n.enter(lobby, "ann")
@@ -131,8 +132,8 @@ func TestBadCommands(t *testing.T) {
 
 // TestRefusalsAreInStats: the library's statistics close when a command begins, so refusals are counted beside them.
 func TestRefusalsAreInStats(t *testing.T) {
-	eachBroker(t, func(t *testing.T, b broker) {
-		b.start(t)
+	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
+		b.Start(t)
 		n := startNode(t, b, session.Options{})
 		n.serving()
 		nc := n.dial()
@@ -159,8 +160,8 @@ func TestRefusalsAreInStats(t *testing.T) {
 }
 
 func TestServiceIsDiscovered(t *testing.T) {
-	eachBroker(t, func(t *testing.T, b broker) {
-		b.start(t)
+	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
+		b.Start(t)
 		n := startNode(t, b, session.Options{})
 		n.serving()
 		m, err := n.dial().Request("$SRV.INFO.sfu", nil, 10*time.Second)
@@ -175,8 +176,8 @@ func TestServiceIsDiscovered(t *testing.T) {
 }
 
 func TestClient(t *testing.T) {
-	eachBroker(t, func(t *testing.T, b broker) {
-		b.start(t)
+	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
+		b.Start(t)
 		n := startNode(t, b, session.Options{})
 		n.serving()
 		seven := must(terms.NumberRoom(7))
@@ -221,9 +222,9 @@ func TestClient(t *testing.T) {
 }
 
 func TestClientWithoutNode(t *testing.T) {
-	eachBroker(t, func(t *testing.T, b broker) {
-		b.start(t)
-		nc, err := nats.Connect(b.url())
+	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
+		b.Start(t)
+		nc, err := nats.Connect(b.URL())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,10 +239,27 @@ func TestClientWithoutNode(t *testing.T) {
 	})
 }
 
+// TestCommandsWorkAgain after NATS was away.
+func TestCommandsWorkAgain(t *testing.T) {
+	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
+		b.Start(t)
+		n := startNode(t, b, session.Options{})
+		n.serving()
+		b.Stop(t)
+		b.Start(t)
+		n.serving()
+		n.enter(lobby, "ann")
+		m := request(t, n.dial(), "RemoveUser", `{"StrRoomId":"lobby","UserIds":["ann"]}`)
+		if !strings.Contains(string(m.Data), "removed") {
+			t.Errorf("%s", m.Data)
+		}
+	})
+}
+
 // TestTheCallersTimeIsSent with a command, and what is no time is refused.
 func TestTheCallersTimeIsSent(t *testing.T) {
-	eachBroker(t, func(t *testing.T, b broker) {
-		b.start(t)
+	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
+		b.Start(t)
 		n := startNode(t, b, session.Options{})
 		n.serving()
 		nc := n.dial()
@@ -288,8 +306,8 @@ func TestNothingIsSentLate(t *testing.T) {
 
 // TestSlowCommandHoldsUpNoOther: a command that waits for a client that does not read.
 func TestSlowCommandHoldsUpNoOther(t *testing.T) {
-	eachBroker(t, func(t *testing.T, b broker) {
-		b.start(t)
+	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
+		b.Start(t)
 		n := startNode(t, b, session.Options{Timers: session.Timers{Tell: time.Hour}})
 		n.serving()
 		stuck, _, err := n.Enter(t.Context(), session.EnterRequest{
@@ -304,7 +322,7 @@ func TestSlowCommandHoldsUpNoOther(t *testing.T) {
 			m, _ := nc.Request("sfu.v1.RemoveUser", []byte(`{"StrRoomId":"lobby","UserIds":["ann"]}`), 20*time.Second)
 			answered <- m
 		}()
-		eventually(t, "ann is put out", func() bool { return n.Stats().Users == 0 })
+		natstest.Eventually(t, "ann is put out", func() bool { return n.Stats().Users == 0 })
 		request(t, nc, "ListRooms", "")
 		if len(answered) != 0 {
 			t.Error("the command is answered although ann was not told")

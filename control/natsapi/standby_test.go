@@ -15,6 +15,7 @@ import (
 
 	"parlor/control/command"
 	"parlor/control/natsapi"
+	"parlor/control/natstest"
 	"parlor/session"
 	"parlor/session/fakewire"
 	"parlor/session/terms"
@@ -23,7 +24,7 @@ import (
 // serve starts a NATS server without JetStream, and nodes of these names on it. It returns a connection of somebody else.
 func serve(t *testing.T, o server.Options, names ...string) (*nats.Conn, map[string]*session.Rooms) {
 	t.Helper()
-	s := natsapi.ServerWithoutJetStream(t, o)
+	s := natstest.WithoutJetStream(t, o)
 	rooms := map[string]*session.Rooms{}
 	for _, name := range names {
 		nc := must(natsapi.Connect(natsapi.Server{URL: s.ClientURL()}, name, zerolog.Nop()))

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/control/command"
+	"parlor/control/natstest"
 	"parlor/session"
 	"parlor/session/fakewire"
 )
@@ -26,7 +27,7 @@ func (named) Drain(context.Context, time.Duration) error { return nil }
 // pair starts the nodes "a" and "b", which know each other, on a NATS server. It returns a connection of somebody else.
 func pair(t *testing.T, tell func() bool) (*nats.Conn, []*Service) {
 	t.Helper()
-	s := ServerWithoutJetStream(t, server.Options{})
+	s := natstest.WithoutJetStream(t, server.Options{})
 	connect := func() *nats.Conn {
 		nc, err := nats.Connect(s.ClientURL())
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"parlor/control/embedded"
 	"parlor/control/natsapi"
+	"parlor/control/natstest"
 )
 
 // TestWhyNATSIsNotReached: the reason, the address without its password, and what to do, in one line for all connections.
@@ -29,14 +30,14 @@ func TestWhyNATSIsNotReached(t *testing.T) {
 		at      natsapi.Server
 		why, do string
 	}{
-		"nobody listens": {natsapi.Server{URL: fmt.Sprintf("nats://u:secret@127.0.0.1:%d", freePort(t))}, "refused", "start the NATS server"},
+		"nobody listens": {natsapi.Server{URL: fmt.Sprintf("nats://u:secret@127.0.0.1:%d", natstest.FreePort(t))}, "refused", "start the NATS server"},
 		"wrong password": {natsapi.Server{URL: "nats://sfu:secret@" + s.Addr().String()}, "Authorization Violation", "password"},
 		"no user":        {natsapi.Server{URL: "nats://" + s.Addr().String()}, "Authorization Violation", "nats.user"},
 		"no TLS there":   {natsapi.Server{URL: "tls://sfu:secret@" + s.Addr().String()}, "secure connection", "nats.tls"},
 		"unknown host":   {natsapi.Server{URL: "nats://secret@no-such-host.invalid:4222"}, "no-such-host.invalid", "host name"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			log := new(journal)
+			log := new(natstest.Journal)
 			now := time.Now()
 			c.at.Trouble = natsapi.NewTrouble(func() time.Time { return now }) // stands still
 			tries := make(chan string, 100)
@@ -55,16 +56,16 @@ func TestWhyNATSIsNotReached(t *testing.T) {
 					t.Fatal("it is not tried again")
 				}
 			}
-			if n := log.count("NATS cannot be reached", c.why, c.do, "127.0.0.1"); n != 1 && name != "unknown host" {
+			if n := log.Count("NATS cannot be reached", c.why, c.do, "127.0.0.1"); n != 1 && name != "unknown host" {
 				t.Errorf("said %d times: %s", n, log.String())
 			}
-			if n := log.count("NATS cannot be reached"); n != 1 {
+			if n := log.Count("NATS cannot be reached"); n != 1 {
 				t.Errorf("said %d times: %s", n, log.String())
 			}
-			if n := log.count(`"level":"warn"`); n > 2 { // the library tells of passwords twice
+			if n := log.Count(`"level":"warn"`); n > 2 { // the library tells of passwords twice
 				t.Errorf("%d warnings: %s", n, log.String())
 			}
-			if log.count("secret@") != 0 || log.count("right-password") != 0 {
+			if log.Count("secret@") != 0 || log.Count("right-password") != 0 {
 				t.Error("a password in the log")
 			}
 		})
@@ -73,7 +74,7 @@ func TestWhyNATSIsNotReached(t *testing.T) {
 
 // TestTroubleIsToldAgain a minute later, with how often it was.
 func TestTroubleIsToldAgain(t *testing.T) {
-	log := new(journal)
+	log := new(natstest.Journal)
 	now := time.Now()
 	trouble := natsapi.NewTrouble(func() time.Time { return now })
 	say := func(text string) { trouble.Warn(zerolog.New(log), "trouble", fmt.Errorf("%s", text)) }
@@ -83,10 +84,10 @@ func TestTroubleIsToldAgain(t *testing.T) {
 	say("another")
 	now = now.Add(time.Minute)
 	say("one")
-	if n := log.count(`"trouble"`); n != 3 {
+	if n := log.Count(`"trouble"`); n != 3 {
 		t.Errorf("%d lines: %s", n, log.String())
 	}
-	if log.count(`"again":29`) != 1 {
+	if log.Count(`"again":29`) != 1 {
 		t.Error(log.String())
 	}
 	for i := range 100 { // a server that says something else each time
