@@ -11,6 +11,7 @@ import (
 
 	"parlor/config"
 	"parlor/control/adminhttp"
+	"parlor/control/bus"
 	"parlor/control/command"
 	"parlor/control/natsapi"
 	"parlor/router"
@@ -26,7 +27,7 @@ import (
 type builder struct {
 	n      *Node
 	parts  *parts
-	server natsapi.Server
+	server bus.Server
 
 	refusals *refusal.Log // of all doors
 }
@@ -36,7 +37,7 @@ func (b *builder) build(ctx context.Context) error {
 	if err := b.tracing(ctx); err != nil {
 		return err
 	}
-	nc, feed, err := b.nats(ctx)
+	nc, events, err := b.nats(ctx)
 	if err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ func (b *builder) build(ctx context.Context) error {
 	if err := b.media(); err != nil {
 		return err
 	}
-	n.rooms = session.New(sessionOptions(n), session.OverEndpoint(n.endpoint), feed)
+	n.rooms = session.New(sessionOptions(n), session.OverEndpoint(n.endpoint), events)
 	b.parts.add("rooms", n.rooms.Run, nil)
 	n.started = time.Now()
 	n.load = &load{stats: n.endpoint.Stats}
@@ -67,7 +68,7 @@ func (b *builder) build(ctx context.Context) error {
 		CPU: float64(n.cfg.Limits.StrangersCPU) / 100, Entries: n.cfg.Limits.AddressEntries,
 	})
 	b.refusals = refusal.New(n.log)
-	metrics := &kept{next: metricsHandler(n, feed, b.refusals)}
+	metrics := &kept{next: metricsHandler(n, events, b.refusals)}
 	if err := b.http(ctx, metrics); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/config"
+	"parlor/control/bus"
 	"parlor/control/cluster"
 	"parlor/control/cluster/placing"
 	"parlor/control/command"
@@ -30,7 +31,7 @@ func (b *builder) cluster() error {
 		return &config.Error{Key: "cluster.placing", Reason: err.Error()}
 	}
 	quiet := n.log.Level(max(n.log.GetLevel(), zerolog.ErrorLevel)) // the other connection says the same
-	nc, err := natsapi.Connect(b.server, "sfu "+n.ID()+" cluster", quiet, cluster.Connection()...)
+	nc, err := bus.Connect(b.server, "sfu "+n.ID()+" cluster", quiet, cluster.Connection()...)
 	if err != nil {
 		return joinError(c.NATS, err)
 	}

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
 )
 
 // causeWait is how long the start waits for why NATS cannot be reached, so that whoever starts the node is told. Longer holds up the
@@ -15,7 +15,7 @@ const causeWait = time.Second
 
 // link is the connection to NATS for commands, and why it does not stand.
 type link struct {
-	*natsapi.Conn
+	*bus.Conn
 	why   atomic.Pointer[string] // of the last attempt that failed; nil: none has
 	once  sync.Once
 	tried chan struct{} // closed when one has failed

@@ -7,21 +7,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"parlor/control/natsapi"
+	"parlor/control/feed"
 	"parlor/router"
 	"parlor/session/refusal"
 	"parlor/transport"
 )
 
 // metricsHandler serves the node's metrics in a registry of its own: several nodes may run in one process.
-func metricsHandler(n *Node, feed *natsapi.Feed, refusals *refusal.Log) http.Handler {
+func metricsHandler(n *Node, events *feed.Feed, refusals *refusal.Log) http.Handler {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "parlor_build_info", Help: "Always 1; the labels say what runs.",
 		ConstLabels: prometheus.Labels{"version": Version(), "node": n.cfg.Node.ID},
 	}, func() float64 { return 1 })
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
-		&wireCollector{n.endpoint}, &roomCollector{n}, &networkCollector{n}, &messageCollector{n}, &undecodableCollector{n}, &feedCollector{n, feed}, &webhookCollector{n.webhooks},
+		&wireCollector{n.endpoint}, &roomCollector{n}, &networkCollector{n}, &messageCollector{n}, &undecodableCollector{n}, &feedCollector{n, events}, &webhookCollector{n.webhooks},
 		&keyCollector{n.ring}, &strangerCollector{n}, &refusalCollector{refusals}, clusterCollector{n}, n.meter.seconds, n.meter.results)
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
@@ -176,7 +176,7 @@ var (
 // feedCollector counts events when it is asked.
 type feedCollector struct {
 	n    *Node
-	feed *natsapi.Feed
+	feed *feed.Feed
 }
 
 func (c *feedCollector) Describe(out chan<- *prometheus.Desc) {

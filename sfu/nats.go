@@ -9,17 +9,19 @@ import (
 	"strings"
 
 	"parlor/config"
+	"parlor/control/bus"
 	"parlor/control/embedded"
+	"parlor/control/feed"
 	"parlor/control/natsapi"
 	"parlor/control/webhook"
 )
 
 // NATSServer returns how a server is reached that the configuration names: that of nats.url, or else, from another process, the
 // one inside the node.
-func NATSServer(c config.NATS) natsapi.Server {
-	at := natsapi.Server{
+func NATSServer(c config.NATS) bus.Server {
+	at := bus.Server{
 		URL: c.URL, User: c.User, Password: string(c.Password), Credentials: c.Credentials, CA: c.TLS.CA, Cert: c.TLS.Cert, Key: c.TLS.Key,
-		Trouble: natsapi.NewTrouble(nil),
+		Trouble: bus.NewTrouble(nil),
 	}
 	if c.URL == "" {
 		at.URL = "nats://" + c.Listen.Reachable()
@@ -31,7 +33,7 @@ func NATSServer(c config.NATS) natsapi.Server {
 }
 
 // natsServer starts the server inside the process, or takes the one of nats.url.
-func (b *builder) natsServer(ctx context.Context) (natsapi.Server, error) {
+func (b *builder) natsServer(ctx context.Context) (bus.Server, error) {
 	n, c := b.n, &b.n.cfg.NATS
 	if c.URL != "" {
 		n.addrs.NATS = config.Redact(c.URL)
@@ -39,14 +41,14 @@ func (b *builder) natsServer(ctx context.Context) (natsapi.Server, error) {
 	}
 	t, err := b.innerTLS(c.TLS)
 	if err != nil {
-		return natsapi.Server{}, err
+		return bus.Server{}, err
 	}
 	s, err := embedded.Start(ctx, embedded.Options{
 		Listen: string(c.Listen), Dir: c.StoreDir, Log: n.log, User: c.User, Password: string(c.Password), TLS: t,
 		MaxStore: int64(c.StoreMB) << 20, MaxMemory: int64(c.MemoryMB) << 20, MaxConnections: c.Connections,
 	})
 	if err != nil {
-		return natsapi.Server{}, natsError(c, err)
+		return bus.Server{}, natsError(c, err)
 	}
 	if !c.Listen.Loopback() && t == nil {
 		n.log.Warn().Str("listen", string(c.Listen)).Msg("NATS is open beyond this machine without TLS: whoever is on the way reads its password; see nats.tls.cert")
@@ -61,7 +63,7 @@ func (b *builder) natsServer(ctx context.Context) (natsapi.Server, error) {
 		s.Watch(ctx)
 		return stop()
 	}, func() { _ = stop() })
-	return natsapi.Server{URL: s.URL(), Inside: s, User: c.User, Password: string(c.Password), Trouble: natsapi.NewTrouble(nil)}, nil
+	return bus.Server{URL: s.URL(), Inside: s, User: c.User, Password: string(c.Password), Trouble: bus.NewTrouble(nil)}, nil
 }
 
 // innerTLS returns what the server inside the process shows and asks for; nil: it speaks no TLS.
@@ -89,7 +91,7 @@ func (b *builder) innerTLS(c config.NATSTLS) (*tls.Config, error) {
 }
 
 // nats starts or joins NATS and returns the connection for commands and what publishes the feed of events.
-func (b *builder) nats(ctx context.Context) (*natsapi.Conn, *natsapi.Feed, error) {
+func (b *builder) nats(ctx context.Context) (*bus.Conn, *feed.Feed, error) {
 	at, err := b.natsServer(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -99,7 +101,7 @@ func (b *builder) nats(ctx context.Context) (*natsapi.Conn, *natsapi.Feed, error
 	n.broker = &link{tried: make(chan struct{})}
 	told := at
 	told.Failed = n.broker.failed
-	nc, err := natsapi.Connect(told, "sfu "+n.cfg.Node.ID, n.log)
+	nc, err := bus.Connect(told, "sfu "+n.cfg.Node.ID, n.log)
 	if err != nil {
 		return nil, nil, joinError(n.cfg.NATS, err)
 	}
@@ -110,26 +112,26 @@ func (b *builder) nats(ctx context.Context) (*natsapi.Conn, *natsapi.Feed, error
 		nc.Close()
 		return nil
 	}, nc.Close)
-	feed := natsapi.NewFeed(at, natsapi.FeedOptions{
+	events := feed.New(at, feed.Options{
 		Name: "sfu " + n.cfg.Node.ID + " events", Queue: n.cfg.Limits.Events, Log: n.log, Node: n.cfg.Node.ID, Forget: n.cfg.Cluster.Forget,
 		// Both are there before the feed runs.
 		Registered: func() <-chan struct{} { return n.cluster.Opened() }, Anew: func(epoch uint64) { n.rooms.Retell(epoch) },
-		Stream: natsapi.StreamOptions{
+		Stream: feed.StreamOptions{
 			Replicas: n.cfg.NATS.Replicas, MaxAge: n.cfg.NATS.EventsAge, MaxBytes: int64(n.cfg.NATS.EventsMB) << 20,
 			MaxMsgs: eventsMax(n.cfg.NATS), Own: at.Inside != nil,
 		},
 	})
-	b.parts.add("events", feed.Run, nil)
-	n.completer = natsapi.NewCompleter(at, natsapi.CompleterOptions{
+	b.parts.add("events", events.Run, nil)
+	n.completer = feed.NewCompleter(at, feed.CompleterOptions{
 		Name: "sfu " + n.cfg.Node.ID + " completer", Node: n.cfg.Node.ID, Forget: n.cfg.Cluster.Forget, Replicas: n.cfg.NATS.Replicas, Log: n.log,
 	})
 	b.parts.add("completer", n.completer.Run, nil)
 	b.webhooks(at)
-	return nc, feed, nil
+	return nc, events, nil
 }
 
 // webhooks adds the part that sends events to a web server, if one is configured.
-func (b *builder) webhooks(at natsapi.Server) {
+func (b *builder) webhooks(at bus.Server) {
 	n, c := b.n, &b.n.cfg.Webhook
 	if c.URL == "" {
 		return
@@ -142,7 +144,7 @@ func (b *builder) webhooks(at natsapi.Server) {
 }
 
 // commands adds the part that answers commands over NATS, and returns what has it take them, once all else is there.
-func (b *builder) commands(nc *natsapi.Conn) (register func() error) {
+func (b *builder) commands(nc *bus.Conn) (register func() error) {
 	var s *natsapi.Service
 	b.parts.add("commands", func(ctx context.Context) error { return s.Run(ctx) }, func() {
 		if s != nil {

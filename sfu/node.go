@@ -46,6 +46,7 @@ import (
 	"parlor/config"
 	"parlor/control/cluster"
 	"parlor/control/command"
+	"parlor/control/feed"
 	"parlor/control/natsapi"
 	"parlor/control/webhook"
 	"parlor/session"
@@ -71,7 +72,7 @@ type Node struct {
 	rooms     *session.Rooms
 	cluster   *cluster.Cluster
 	broker    *link
-	completer *natsapi.Completer
+	completer *feed.Completer
 	commands  *command.Commands
 	service   *natsapi.Service
 	budget    *stranger.Budget // of who has not entered

@@ -16,6 +16,7 @@ import (
 
 	"parlor/config"
 	"parlor/control/adminhttp"
+	"parlor/control/bus"
 	"parlor/control/command"
 	"parlor/control/natsapi"
 	"parlor/session/terms"
@@ -90,10 +91,10 @@ func (o *operator) reach(ctx context.Context, c *cobra.Command) (node caller, at
 const dialTime = 3 * time.Second
 
 // dial connects to NATS and fails where it is not there.
-func dial(ctx context.Context, at natsapi.Server) (*natsapi.Client, func(), error) {
+func dial(ctx context.Context, at bus.Server) (*natsapi.Client, func(), error) {
 	var reason atomic.Pointer[string] // why the last try failed
 	at.Failed = func(why string) { reason.Store(&why) }
-	nc, err := natsapi.Connect(at, "sfu command line", zerolog.Nop())
+	nc, err := bus.Connect(at, "sfu command line", zerolog.Nop())
 	if err != nil {
 		return nil, nil, err
 	}

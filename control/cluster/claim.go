@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
 	"parlor/session/terms"
 )
 
@@ -41,7 +41,7 @@ var errAgain = errors.New("the room's place is being decided elsewhere")
 func (c *Cluster) Claim(ctx context.Context, room terms.RoomID, create bool) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, placeWithin*c.store.length())
 	defer cancel()
-	token := natsapi.RoomToken(room)
+	token := bus.RoomToken(room)
 	for {
 		if err := c.Open(); err != nil {
 			return nil, err

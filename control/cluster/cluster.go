@@ -78,7 +78,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"parlor/control/cluster/placing"
-	"parlor/control/natsapi"
+	"parlor/control/feed"
 	"parlor/session/terms"
 )
 
@@ -214,7 +214,7 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 		o.Lease = 5 * time.Second
 	}
 	if o.Forget <= 0 {
-		o.Forget = natsapi.DefaultForget
+		o.Forget = feed.DefaultForget
 	}
 	if o.Place == nil {
 		o.Place = placing.Load

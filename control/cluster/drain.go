@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
 	"parlor/session/terms"
 )
 
@@ -119,7 +119,7 @@ const arriving = 4 * time.Second
 
 // Arriving returns for how long people may yet come to a room of this node who were inside on another one: it has sent them here, or has died.
 func (c *Cluster) Arriving(ctx context.Context, room terms.RoomID) time.Duration {
-	token := natsapi.RoomToken(room)
+	token := bus.RoomToken(room)
 	c.mu.Lock()
 	claimed := c.claims[token] != nil
 	c.mu.Unlock()
@@ -139,7 +139,7 @@ func (c *Cluster) Arriving(ctx context.Context, room terms.RoomID) time.Duration
 // room, until another one takes it over. It asks NATS, unless the room is here; where NATS does not answer, what was
 // last heard has to do, and where that is nothing the error says why.
 func (c *Cluster) Locate(ctx context.Context, room terms.RoomID) (node string, err error) {
-	token := natsapi.RoomToken(room)
+	token := bus.RoomToken(room)
 	c.mu.Lock()
 	cl := c.claims[token]
 	here := cl != nil && cl.users > 0

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
 	"parlor/session/terms"
 )
 
@@ -169,7 +169,7 @@ func (m *marks) wrote(u *unwritten, key string, mark *terms.Mark) {
 // Keep writes bans and blocks of a room that is this node's into SFU_MARKS. The channel is closed when that is done, or
 // after half a second at most: then they are written later. It does not block.
 func (c *Cluster) Keep(room terms.RoomID, list []terms.Mark) <-chan struct{} {
-	token := natsapi.RoomToken(room)
+	token := bus.RoomToken(room)
 	c.marks.want(token, list)
 	for _, m := range list {
 		if m.Until.IsZero() {
@@ -188,7 +188,7 @@ func (c *Cluster) Keep(room terms.RoomID, list []terms.Mark) <-chan struct{} {
 
 // EndBlocks takes that a room of this node has ended: its blocks are deleted. It does not block.
 func (c *Cluster) EndBlocks(room terms.RoomID) {
-	token := natsapi.RoomToken(room)
+	token := bus.RoomToken(room)
 	c.marks.end(token)
 	c.background(func(ctx context.Context) { c.flushOrLater(ctx, token) })
 }
@@ -196,7 +196,7 @@ func (c *Cluster) EndBlocks(room terms.RoomID) {
 // Recall returns what SFU_MARKS holds of a room that this node has claimed. Errors: a *terms.Error with node_draining where NATS
 // does not say, or ctx's.
 func (c *Cluster) Recall(ctx context.Context, room terms.RoomID) ([]terms.Mark, error) {
-	token := natsapi.RoomToken(room)
+	token := bus.RoomToken(room)
 	bounded, cancel := context.WithTimeout(ctx, c.store.timeout)
 	defer cancel()
 	err := c.flush(bounded, token)

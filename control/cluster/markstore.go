@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
 	"parlor/session/terms"
 )
 
@@ -49,7 +49,7 @@ func markKey(token string, m terms.Mark) string {
 	if !m.Until.IsZero() {
 		part = banPart
 	}
-	return token + part + natsapi.UserToken(m.User)
+	return token + part + bus.UserToken(m.User)
 }
 
 // decodeMark reads the value of a key of the room with that token. What others have written is not trusted to be one.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
 	"parlor/session/terms"
 )
 
@@ -104,7 +104,7 @@ func decodeOwed(token, key string, value []byte) (owed, error) {
 // Owe keeps a command for the node that has a room by its entry and cannot be reached. That node carries it out once it is back, if that
 // is within the returned time; a ban holds from now on. With an error it may be kept or not.
 func (c *Cluster) Owe(ctx context.Context, node string, o Owed) (within time.Duration, err error) {
-	token := natsapi.RoomToken(o.Room)
+	token := bus.RoomToken(o.Room)
 	e, err := c.entryOf(ctx, token, node)
 	if err != nil {
 		return 0, err

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
 	"parlor/session/terms"
 )
 
@@ -48,7 +48,7 @@ func pair(t *testing.T, change func(*Options)) (b *broker, a, other *member, lob
 func (m *member) seized(t *testing.T, r terms.RoomID) *claim {
 	t.Helper()
 	m.mu.Lock()
-	cl := m.claims[natsapi.RoomToken(r)]
+	cl := m.claims[bus.RoomToken(r)]
 	m.mu.Unlock()
 	require.True(t, m.seize(t.Context(), cl, func() bool { return true }))
 	return cl
@@ -65,7 +65,7 @@ func (m *member) obeyNow(t *testing.T, cl *claim) {
 // entryOfRoom returns a room's entry as NATS has it.
 func (m *member) entryOfRoom(t *testing.T, r terms.RoomID) entry[RoomRecord] {
 	t.Helper()
-	e, err := get[RoomRecord](t.Context(), m.store, RoomsBucket, natsapi.RoomToken(r))
+	e, err := get[RoomRecord](t.Context(), m.store, RoomsBucket, bus.RoomToken(r))
 	require.NoError(t, err)
 	return e
 }
@@ -148,7 +148,7 @@ func TestWhatIsOwedTouchesNoBlocksOfOthers(t *testing.T) {
 	a = join(t, b.url(), "a", func(o *Options) {
 		o.Obey = func(ctx context.Context, o Owed) error {
 			_ = a.rooms.obey(ctx, o)
-			return a.settleMarks(ctx, natsapi.RoomToken(o.Room), true)
+			return a.settleMarks(ctx, bus.RoomToken(o.Room), true)
 		}
 	})
 	other := join(t, b.url(), "b", nil)

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
 	"parlor/session/terms"
 )
 
@@ -202,7 +202,7 @@ func (c *Cluster) remake(ctx context.Context, lasts time.Duration) {
 		return
 	}
 	p.remade = c.o.Now()
-	if err := natsapi.Stores(ctx, c.store.js, c.o.Node, c.store.timeout); err != nil {
+	if err := bus.Stores(ctx, c.store.js, c.o.Node, c.store.timeout); err != nil {
 		c.o.Log.Debug().Err(err).Msg("looking whether NATS stores anything")
 		return
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
 	"parlor/session/terms"
 )
 
@@ -154,7 +154,7 @@ func TestNobodyIsSentToAForgedNode(t *testing.T) {
 	}()
 	a.knows(t, 2)
 	lobby := room(t, "lobby")
-	_, err := b.bucket(RoomsBucket).Put(t.Context(), natsapi.RoomToken(lobby), []byte(`{"node":"evil","incarnation":"e"}`))
+	_, err := b.bucket(RoomsBucket).Put(t.Context(), bus.RoomToken(lobby), []byte(`{"node":"evil","incarnation":"e"}`))
 	require.NoError(t, err)
 	_, err = a.Claim(t.Context(), lobby, true)
 	require.ErrorIs(t, err, terms.CodeNodeDraining)
@@ -178,7 +178,7 @@ func TestAForgedEntryIsNotFollowed(t *testing.T) {
 	a.knows(t, 2)
 	lobby := room(t, "lobby")
 	entry := fmt.Sprintf(`{"node":"b","incarnation":%q}`, other.incarnation())
-	_, err := b.bucket(RoomsBucket).Put(t.Context(), natsapi.RoomToken(lobby), []byte(entry))
+	_, err := b.bucket(RoomsBucket).Put(t.Context(), bus.RoomToken(lobby), []byte(entry))
 	require.NoError(t, err)
 	_, err = a.Claim(t.Context(), lobby, true)
 	require.ErrorIs(t, err, terms.CodeNodeDraining)
@@ -195,7 +195,7 @@ func TestKeysAreRotated(t *testing.T) {
 	first := room(t, "from the beginning")
 	a.claim(t, first)
 	entry := func() string {
-		e, err := b.bucket(RoomsBucket).Get(t.Context(), natsapi.RoomToken(first))
+		e, err := b.bucket(RoomsBucket).Get(t.Context(), bus.RoomToken(first))
 		require.NoError(t, err)
 		return string(e.Value())
 	}

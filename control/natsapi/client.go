@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"parlor/control/bus"
 	"parlor/control/command"
 	"parlor/session/terms"
 	"parlor/tracing"
@@ -86,7 +87,7 @@ func (c *Client) attend(ctx context.Context, node string, cancel context.CancelC
 
 func (c *Client) ask(ctx context.Context, subject string, a command.Action, request []byte) (json.RawMessage, error) {
 	if !c.nc.IsConnected() { // it would be sent some time, when nobody waits for it any more
-		return nil, fmt.Errorf("%s: %w", a, errAway)
+		return nil, fmt.Errorf("%s: %w", a, bus.ErrAway)
 	}
 	q := &nats.Msg{Subject: subject, Data: request, Header: nats.Header{}}
 	if end, ok := ctx.Deadline(); ok {

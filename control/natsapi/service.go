@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"github.com/rs/zerolog"
 
+	"parlor/control/bus"
 	"parlor/control/command"
 	"parlor/session/terms"
 	"parlor/tracing"
@@ -227,7 +228,7 @@ func (s *Service) othersStandIn() bool { return len(s.peers()) > 0 && s.tell() }
 // take tells the others that this node has a command.
 func (s *Service) take(reply string) {
 	if reply != "" {
-		_ = s.nc.Publish(Prefix+"."+takenName, []byte(reply)) // where the connection is gone nobody waits any more
+		_ = s.nc.Publish(bus.Prefix+"."+takenName, []byte(reply)) // where the connection is gone nobody waits any more
 	}
 }
 

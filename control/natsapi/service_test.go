@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"github.com/rs/zerolog"
 
+	"parlor/control/bus"
 	"parlor/control/command"
 	"parlor/control/natsapi"
 	"parlor/control/natstest"
@@ -291,7 +292,7 @@ func TestTheCallersTimeIsSent(t *testing.T) {
 
 // TestNothingIsSentLate: while NATS is away a command fails at once, and is not carried out when it is back.
 func TestNothingIsSentLate(t *testing.T) {
-	nc, err := natsapi.Connect(natsapi.Server{URL: "nats://127.0.0.1:1"}, "test", zerolog.Nop())
+	nc, err := bus.Connect(bus.Server{URL: "nats://127.0.0.1:1"}, "test", zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

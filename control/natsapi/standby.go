@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
+	"parlor/control/bus"
 	"parlor/control/command"
 	"parlor/session/terms"
 )
@@ -52,7 +53,7 @@ type standby struct {
 func (b *standby) listen(nc *nats.Conn) error {
 	b.heard, b.waits, b.taken = make(chan *nats.Msg, maxHeard), map[string]*time.Timer{}, map[string]time.Time{}
 	// One channel, so that what is said of a command does not overtake it. No wildcard: who asks for what there is not is told so by NATS.
-	subjects := []string{Prefix + "." + takenName}
+	subjects := []string{bus.Prefix + "." + takenName}
 	for _, c := range command.All() {
 		subjects = append(subjects, CommandSubject(c.Action))
 	}
@@ -92,7 +93,7 @@ func (b *standby) run(ctx context.Context) {
 }
 
 func (b *standby) hear(m *nats.Msg) {
-	name := m.Subject[len(Prefix)+1:]
+	name := m.Subject[len(bus.Prefix)+1:]
 	if name == takenName {
 		b.done(string(m.Data))
 		return

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"github.com/rs/zerolog"
 
+	"parlor/control/bus"
 	"parlor/control/command"
 	"parlor/control/natsapi"
 	"parlor/control/natstest"
@@ -27,7 +28,7 @@ func serve(t *testing.T, o server.Options, names ...string) (*nats.Conn, map[str
 	s := natstest.WithoutJetStream(t, o)
 	rooms := map[string]*session.Rooms{}
 	for _, name := range names {
-		nc := must(natsapi.Connect(natsapi.Server{URL: s.ClientURL()}, name, zerolog.Nop()))
+		nc := must(bus.Connect(bus.Server{URL: s.ClientURL()}, name, zerolog.Nop()))
 		t.Cleanup(nc.Close)
 		r := session.New(session.Options{Node: name}, &fakewire.Transport{}, nil)
 		t.Cleanup(func() { _ = r.Shutdown(context.Background()) })

@@ -15,7 +15,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
 )
 
 // webServer is a web server without a network.
@@ -84,7 +84,7 @@ type sent struct {
 
 func startRooms(t *testing.T, w *webServer, o Options) *sent {
 	o.URL, o.Transport, o.Log = "http://test/", w, zerolog.Nop()
-	s := New(natsapi.Server{}, o)
+	s := New(bus.Server{}, o)
 	x := &sent{s: s, ids: map[uint64]string{}}
 	x.ctx, x.cancel = context.WithCancelCause(t.Context())
 	x.rooms = newRooms(s, func() bool { return true }, x.cancel)

@@ -32,7 +32,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
+	"parlor/control/feed"
 )
 
 const (
@@ -74,7 +75,7 @@ type Stats struct {
 
 // Sender sends events while it is its node's turn.
 type Sender struct {
-	at    natsapi.Server
+	at    bus.Server
 	opts  Options
 	post  *poster
 	began time.Time
@@ -87,7 +88,7 @@ type Sender struct {
 }
 
 // New returns a sender for the events that are stored from now on, if none has sent any before. It starts nothing.
-func New(at natsapi.Server, o Options) *Sender {
+func New(at bus.Server, o Options) *Sender {
 	if o.Timeout <= 0 {
 		o.Timeout = 5 * time.Second
 	}
@@ -138,7 +139,7 @@ func (s *Sender) Run(ctx context.Context) error {
 
 // turn waits until it is this node's turn, and sends until something is wrong or ctx is done. It says whether it came to sending.
 func (s *Sender) turn(ctx context.Context) (sent bool, err error) {
-	nc, err := natsapi.Dial(s.at, "sfu "+s.opts.Node+" webhooks", s.opts.Log)
+	nc, err := bus.Dial(s.at, "sfu "+s.opts.Node+" webhooks", s.opts.Log)
 	if err != nil {
 		return false, err
 	}
@@ -157,9 +158,9 @@ func (s *Sender) turn(ctx context.Context) (sent bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	stream, err := js.Stream(ctx, natsapi.Stream)
+	stream, err := js.Stream(ctx, feed.Stream)
 	if err != nil {
-		return false, cause(ctx, fmt.Errorf("the stream %s: %w", natsapi.Stream, err))
+		return false, cause(ctx, fmt.Errorf("the stream %s: %w", feed.Stream, err))
 	}
 	l, err := acquire(ctx, js, s.opts, &s.place)
 	if err != nil {
@@ -185,7 +186,7 @@ func (s *Sender) send(
 ) (sent bool, err error) {
 	info, err := stream.Info(ctx) // as it is now: this node may have waited for its turn for long
 	if err != nil {
-		return false, fmt.Errorf("the stream %s: %w", natsapi.Stream, err)
+		return false, fmt.Errorf("the stream %s: %w", feed.Stream, err)
 	}
 	s.place.begin(info.Created, info.State.LastSeq)
 	src, err := open(ctx, stream, s.began, s.place.next())

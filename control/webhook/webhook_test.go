@@ -20,8 +20,9 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"parlor/control/bus"
 	"parlor/control/embedded"
-	"parlor/control/natsapi"
+	"parlor/control/feed"
 	"parlor/control/webhook"
 	"parlor/session/terms"
 )
@@ -42,9 +43,9 @@ func startNATS(t *testing.T, dir string) *embedded.Server {
 }
 
 // feeding runs a feed, into which a test puts events.
-func feeding(t *testing.T, at natsapi.Server) *natsapi.Feed {
+func feeding(t *testing.T, at bus.Server) *feed.Feed {
 	t.Helper()
-	f := natsapi.NewFeed(at, natsapi.FeedOptions{Log: zerolog.Nop()})
+	f := feed.New(at, feed.Options{Log: zerolog.Nop()})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- f.Run(ctx) }()
@@ -56,7 +57,7 @@ func feeding(t *testing.T, at natsapi.Server) *natsapi.Feed {
 }
 
 // publish puts n events of each of some rooms in, the first with the number from.
-func publish(f *natsapi.Feed, rooms, from, n int) {
+func publish(f *feed.Feed, rooms, from, n int) {
 	for i := from; i < from+n; i++ {
 		for r := range rooms {
 			room, err := terms.NumberRoom(int64(r + 1))
@@ -165,7 +166,7 @@ func (r *receiver) complete(rooms, each int) {
 }
 
 // start runs a sender until stop.
-func start(t *testing.T, at natsapi.Server, o webhook.Options) (s *webhook.Sender, stop func()) {
+func start(t *testing.T, at bus.Server, o webhook.Options) (s *webhook.Sender, stop func()) {
 	t.Helper()
 	o.Key, o.Lease = key, leaseTime
 	s = webhook.New(at, o)
@@ -208,7 +209,7 @@ func settled(t *testing.T, url string) {
 		t.Fatal(err)
 	}
 	eventually(t, "all is acknowledged", func() bool {
-		c, err := js.Consumer(t.Context(), natsapi.Stream, webhook.Consumer)
+		c, err := js.Consumer(t.Context(), feed.Stream, webhook.Consumer)
 		return err == nil && c.CachedInfo().NumAckPending == 0 && c.CachedInfo().NumPending == 0
 	})
 }
@@ -216,11 +217,11 @@ func settled(t *testing.T, url string) {
 // TestEventsAreSent: all of them, in order per room, each once, and what came before the node is not.
 func TestEventsAreSent(t *testing.T) {
 	n := startNATS(t, "")
-	f := feeding(t, natsapi.Server{URL: n.URL()})
+	f := feeding(t, bus.Server{URL: n.URL()})
 	publish(f, 3, 1000, 1) // nobody has asked for it
 	eventually(t, "it is stored", func() bool { return f.Stats().Queued == 0 })
 	r := newReceiver(t)
-	s, _ := start(t, natsapi.Server{URL: n.URL()}, webhook.Options{URL: r.URL, Node: "a"})
+	s, _ := start(t, bus.Server{URL: n.URL()}, webhook.Options{URL: r.URL, Node: "a"})
 	publish(f, 20, 0, 50)
 	r.await(1000)
 	settled(t, n.URL())
@@ -242,8 +243,8 @@ func TestStreamComesLater(t *testing.T) {
 	address := l.Addr().String()
 	l.Close()
 	r := newReceiver(t)
-	_, stop := start(t, natsapi.Server{URL: "nats://" + address}, webhook.Options{URL: r.URL, Node: "a"})
-	f := feeding(t, natsapi.Server{URL: "nats://" + address})
+	_, stop := start(t, bus.Server{URL: "nats://" + address}, webhook.Options{URL: r.URL, Node: "a"})
+	f := feeding(t, bus.Server{URL: "nats://" + address})
 	publish(f, 2, 0, 5)
 	s, err := embedded.Start(t.Context(), embedded.Options{Listen: address, Log: zerolog.Nop()})
 	if err != nil {
@@ -259,7 +260,7 @@ func TestStreamComesLater(t *testing.T) {
 // bucket in the end.
 func TestOneNodeSends(t *testing.T) {
 	n := startNATS(t, "")
-	at := natsapi.Server{URL: n.URL()}
+	at := bus.Server{URL: n.URL()}
 	f := feeding(t, at)
 	r := newReceiver(t)
 	publish(f, 1, 0, 1)
@@ -310,12 +311,12 @@ func TestOneNodeSends(t *testing.T) {
 func TestSenderIsCutOff(t *testing.T) {
 	const rooms, each = 12, 20
 	n := startNATS(t, "")
-	at := natsapi.Server{URL: n.URL()}
+	at := bus.Server{URL: n.URL()}
 	f := feeding(t, at)
 	r := newReceiver(t)
 	r.setRefuse(func(id, _ string) bool { return strings.HasPrefix(id, "3.") || id == "5.10" })
 	wire := newWire(t, strings.TrimPrefix(n.URL(), "nats://"))
-	a, _ := start(t, natsapi.Server{URL: wire.url()}, webhook.Options{URL: r.URL, Node: "a", Agent: "a"})
+	a, _ := start(t, bus.Server{URL: wire.url()}, webhook.Options{URL: r.URL, Node: "a", Agent: "a"})
 	publish(f, rooms, 0, 1)
 	eventually(t, "a sends", func() bool { return a.Stats().Sending })
 	b, _ := start(t, at, webhook.Options{URL: r.URL, Node: "b", Agent: "b"})
@@ -343,7 +344,7 @@ func TestServerRestarts(t *testing.T) {
 	dir := t.TempDir()
 	s := startNATS(t, dir)
 	listen := strings.TrimPrefix(s.URL(), "nats://")
-	at := natsapi.Server{URL: s.URL()}
+	at := bus.Server{URL: s.URL()}
 	f := feeding(t, at)
 	r := newReceiver(t)
 	start(t, at, webhook.Options{URL: r.URL, Node: "a"})
@@ -365,7 +366,7 @@ func TestServerRestarts(t *testing.T) {
 // TestEventsGoElsewhere: somebody reads from the consumer. What was taken away is sent nevertheless, in order.
 func TestEventsGoElsewhere(t *testing.T) {
 	n := startNATS(t, "")
-	at := natsapi.Server{URL: n.URL()}
+	at := bus.Server{URL: n.URL()}
 	f := feeding(t, at)
 	r := newReceiver(t)
 	s, _ := start(t, at, webhook.Options{URL: r.URL, Node: "a"})
@@ -380,7 +381,7 @@ func TestEventsGoElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := js.Consumer(t.Context(), natsapi.Stream, webhook.Consumer)
+	c, err := js.Consumer(t.Context(), feed.Stream, webhook.Consumer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -407,7 +408,7 @@ func TestEventsGoElsewhere(t *testing.T) {
 // not sent again, and nothing is lost.
 func TestConsumerIsDeleted(t *testing.T) {
 	n := startNATS(t, "")
-	at := natsapi.Server{URL: n.URL()}
+	at := bus.Server{URL: n.URL()}
 	f := feeding(t, at)
 	r := newReceiver(t)
 	_, stop := start(t, at, webhook.Options{URL: r.URL, Node: "a"})
@@ -419,12 +420,12 @@ func TestConsumerIsDeleted(t *testing.T) {
 	defer nc.Close()
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	require.NoError(t, js.DeleteConsumer(t.Context(), natsapi.Stream, webhook.Consumer))
+	require.NoError(t, js.DeleteConsumer(t.Context(), feed.Stream, webhook.Consumer))
 	publish(f, 5, 100, 10)
 	r.await(550)
 	settled(t, n.URL())
 	from := func() uint64 {
-		c, err := js.Consumer(t.Context(), natsapi.Stream, webhook.Consumer)
+		c, err := js.Consumer(t.Context(), feed.Stream, webhook.Consumer)
 		require.NoError(t, err)
 		return c.CachedInfo().Config.OptStartSeq
 	}
@@ -436,7 +437,7 @@ func TestConsumerIsDeleted(t *testing.T) {
 	settled(t, n.URL())
 	time.Sleep(leaseTime) // a tells how far it has come
 	stop()
-	require.NoError(t, js.DeleteConsumer(t.Context(), natsapi.Stream, webhook.Consumer))
+	require.NoError(t, js.DeleteConsumer(t.Context(), feed.Stream, webhook.Consumer))
 	publish(f, 5, 120, 10)
 	r.await(650)
 	settled(t, n.URL())
@@ -450,9 +451,9 @@ func TestConsumerIsDeleted(t *testing.T) {
 // TestNothingIsLogged of secrets.
 func TestNothingIsLogged(t *testing.T) {
 	n := startNATS(t, "")
-	f := feeding(t, natsapi.Server{URL: n.URL()})
+	f := feeding(t, bus.Server{URL: n.URL()})
 	var log safeBuffer
-	s, stop := start(t, natsapi.Server{URL: n.URL()}, webhook.Options{
+	s, stop := start(t, bus.Server{URL: n.URL()}, webhook.Options{
 		URL: "http://user:hunter2@127.0.0.1:1/?token=sesame", Node: "a", Log: zerolog.New(&log), RetryFor: time.Nanosecond,
 	})
 	publish(f, 1, 0, 3)

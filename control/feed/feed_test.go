@@ -1,4 +1,4 @@
-package natsapi_test
+package feed_test
 
 import (
 	"context"
@@ -13,26 +13,31 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
+	"parlor/control/feed"
 	"parlor/control/natstest"
 	"parlor/session"
 	"parlor/session/fakewire"
 	"parlor/session/terms"
 )
 
+func TestMain(m *testing.M) { natstest.Main(m) }
+
+var lobby = must(terms.StringRoom("lobby"))
+
 // teller is a node's rooms, without media, and their feed.
 type teller struct {
 	*session.Rooms
 	t    *testing.T
 	url  string
-	feed *natsapi.Feed
+	feed *feed.Feed
 }
 
 // tell starts a node at a broker, which may be down. The test's end stops it in order.
 func tell(t *testing.T, b natstest.Broker) *teller {
 	t.Helper()
 	n := &teller{t: t, url: b.URL()}
-	n.feed = natsapi.NewFeed(natsapi.Server{URL: n.url}, natsapi.FeedOptions{})
+	n.feed = feed.New(bus.Server{URL: n.url}, feed.Options{})
 	// Users of tests come and go without a pause.
 	o := session.Options{Node: "node-1", Limits: session.Limits{Entries: 1_000_000}}
 	n.Rooms = session.New(o, &fakewire.Transport{}, n.feed)
@@ -82,7 +87,7 @@ func (n *teller) stored() []terms.FeedEvent {
 		n.t.Fatal(err)
 	}
 	var events []terms.FeedEvent
-	stream, err := js.Stream(n.t.Context(), natsapi.Stream)
+	stream, err := js.Stream(n.t.Context(), feed.Stream)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -99,7 +104,7 @@ func (n *teller) stored() []terms.FeedEvent {
 		if err := json.Unmarshal(m.Data, &e); err != nil {
 			n.t.Fatal(err)
 		}
-		if want := natsapi.Subject(e.Node, e.Room, e.Type); m.Subject != want || m.Header.Get("Nats-Msg-Id") != e.ID {
+		if want := feed.Subject(e.Node, e.Room, e.Type); m.Subject != want || m.Header.Get("Nats-Msg-Id") != e.ID {
 			n.t.Errorf("subject %s, not %s; message id %s, not %s", m.Subject, want, m.Header.Get("Nats-Msg-Id"), e.ID)
 		}
 		events = append(events, e)
@@ -187,7 +192,7 @@ func TestServerRestartsUnderLoad(t *testing.T) {
 		events := n.stored()
 		complete(t, events)
 		s := n.feed.Stats()
-		if s.Dropped != (natsapi.FeedDrops{}) || int(s.Published) != len(events) {
+		if s.Dropped != (feed.Drops{}) || int(s.Published) != len(events) {
 			t.Errorf("%+v, but %d are stored", s, len(events))
 		}
 	})
@@ -208,7 +213,7 @@ func TestServerComesAfterTheNode(t *testing.T) {
 }
 
 func TestFeedQueueIsBounded(t *testing.T) {
-	f := natsapi.NewFeed(natsapi.Server{URL: "nats://127.0.0.1:1"}, natsapi.FeedOptions{Queue: 3})
+	f := feed.New(bus.Server{URL: "nats://127.0.0.1:1"}, feed.Options{Queue: 3})
 	for i, kind := range []terms.FeedType{101, 103, 104, 103, 104, 103} {
 		e := terms.FeedEvent{ID: fmt.Sprintf("i.%d", i+1), Type: kind, Room: lobby}
 		if kind != 101 {
@@ -216,7 +221,7 @@ func TestFeedQueueIsBounded(t *testing.T) {
 		}
 		f.Publish(e)
 	}
-	if s := f.Stats(); s.Queued != 2 || s.Dropped != (natsapi.FeedDrops{Undone: 4}) {
+	if s := f.Stats(); s.Queued != 2 || s.Dropped != (feed.Drops{Undone: 4}) {
 		t.Errorf("%+v", s)
 	}
 }
@@ -228,11 +233,18 @@ func TestSubjects(t *testing.T) {
 	}{
 		{"lobby", "s-lobby"}, {"123", "s-123"}, {123, "n-123"}, {"a.b", "b-YS5i"}, {"a >", "b-YSA-"}, {"n-1", "s-n-1"},
 	} {
-		if got := natsapi.RoomToken(must(terms.ParseRoomID(tt.room))); got != tt.want {
+		if got := bus.RoomToken(must(terms.ParseRoomID(tt.room))); got != tt.want {
 			t.Errorf("%v: %s, not %s", tt.room, got, tt.want)
 		}
 	}
-	if got := natsapi.Subject("node-1", lobby, 103); got != "sfu.v1.events.node-1.s-lobby.103" {
+	if got := feed.Subject("node-1", lobby, 103); got != "sfu.v1.events.node-1.s-lobby.103" {
 		t.Error(got)
 	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

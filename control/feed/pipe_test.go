@@ -1,4 +1,4 @@
-package natsapi
+package feed
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"parlor/control/bus"
 	"parlor/session/terms"
 )
 
@@ -57,7 +58,7 @@ func TestStreamRefusesOneOfAWindow(t *testing.T) {
 	const rooms, each = 40, 50
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		f := NewFeed(Server{}, FeedOptions{})
+		f := New(bus.Server{}, Options{})
 		for i := range each {
 			for r := range rooms {
 				room, err := terms.NumberRoom(int64(r + 1))
@@ -85,7 +86,7 @@ func TestStreamRefusesOneOfAWindow(t *testing.T) {
 			}
 			next[e.Room]++
 		}
-		if got := f.Stats(); len(s.events) != rooms*each || got != (FeedStats{Published: rooms * each}) {
+		if got := f.Stats(); len(s.events) != rooms*each || got != (Stats{Published: rooms * each}) {
 			t.Errorf("seed %d: %d events, %+v", seed, len(s.events), got)
 		}
 		if len(f.lines.rooms) != 0 || len(f.lines.ready) != 0 {

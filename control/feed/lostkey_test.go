@@ -1,4 +1,4 @@
-package natsapi_test
+package feed_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"parlor/control/natsapi"
+	"parlor/control/feed"
 	"parlor/control/natstest"
 	"parlor/session/terms"
 )
@@ -19,10 +19,10 @@ import (
 func TestTheBucketOfFeedsIsDeleted(t *testing.T) {
 	for name, spoil := range map[string]func(context.Context, jetstream.JetStream) error{
 		"the bucket": func(ctx context.Context, js jetstream.JetStream) error {
-			return js.DeleteKeyValue(ctx, natsapi.FeedsBucket)
+			return js.DeleteKeyValue(ctx, feed.Bucket)
 		},
 		"the key": func(ctx context.Context, js jetstream.JetStream) error {
-			kv, err := js.KeyValue(ctx, natsapi.FeedsBucket)
+			kv, err := js.KeyValue(ctx, feed.Bucket)
 			if err != nil {
 				return err
 			}
@@ -33,7 +33,7 @@ func TestTheBucketOfFeedsIsDeleted(t *testing.T) {
 			b := natstest.Embedded(t)
 			b.Start(t)
 			t.Cleanup(func() { b.Stop(t) })
-			n := startFed(t, b, "a", func(o *natsapi.FeedOptions) {
+			n := startFed(t, b, "a", func(o *feed.Options) {
 				o.Forget = 6 * time.Second
 				o.Anew = func(uint64) { t.Error("the feed was begun anew") }
 			})
@@ -47,13 +47,13 @@ func TestTheBucketOfFeedsIsDeleted(t *testing.T) {
 			}
 			r := read(t, b)
 			natstest.Eventually(t, "its key is there again", func() bool {
-				_, err := js.KeyValue(t.Context(), natsapi.FeedsBucket)
+				_, err := js.KeyValue(t.Context(), feed.Bucket)
 				return err == nil && len(r.keys()) == 1
 			})
 			n.enter(lobby, "bob")
 			n.stored()
 			n.end()
-			if s := n.feed.Stats(); s.Dropped != (natsapi.FeedDrops{}) || s.Completed != 0 {
+			if s := n.feed.Stats(); s.Dropped != (feed.Drops{}) || s.Completed != 0 {
 				t.Errorf("%+v", s)
 			}
 			r.balanced()
@@ -66,8 +66,8 @@ func TestTheNumberOfEventsIsBounded(t *testing.T) {
 	b := natstest.Embedded(t)
 	b.Start(t)
 	t.Cleanup(func() { b.Stop(t) })
-	run := func(first, events int, o natsapi.StreamOptions) jetstream.StreamInfo {
-		n := startFed(t, b, "a", func(f *natsapi.FeedOptions) { f.Stream = o })
+	run := func(first, events int, o feed.StreamOptions) jetstream.StreamInfo {
+		n := startFed(t, b, "a", func(f *feed.Options) { f.Stream = o })
 		for i := range events {
 			n.feed.Publish(terms.FeedEvent{
 				ID: fmt.Sprintf("x%d.1", first+i), Node: "a", Type: terms.FeedRoomDismissed, Room: must(terms.StringRoom(fmt.Sprint("room", first+i))),
@@ -77,16 +77,16 @@ func TestTheNumberOfEventsIsBounded(t *testing.T) {
 		n.end()
 		nc := must(nats.Connect(b.URL()))
 		defer nc.Close()
-		return *must(must(jetstream.New(nc)).Stream(t.Context(), natsapi.Stream)).CachedInfo()
+		return *must(must(jetstream.New(nc)).Stream(t.Context(), feed.Stream)).CachedInfo()
 	}
 	for _, c := range []struct {
-		o    natsapi.StreamOptions
+		o    feed.StreamOptions
 		want uint64
 	}{
-		{natsapi.StreamOptions{}, 20},
-		{natsapi.StreamOptions{MaxMsgs: 5}, 40}, // somebody else's server, whose stream is left as it is
-		{natsapi.StreamOptions{MaxMsgs: 5, Own: true}, 5},
-		{natsapi.StreamOptions{Own: true}, 25},
+		{feed.StreamOptions{}, 20},
+		{feed.StreamOptions{MaxMsgs: 5}, 40}, // somebody else's server, whose stream is left as it is
+		{feed.StreamOptions{MaxMsgs: 5, Own: true}, 5},
+		{feed.StreamOptions{Own: true}, 25},
 	} {
 		first := int(c.want) * 100
 		if got := run(first, 20, c.o).State.Msgs; got != c.want {

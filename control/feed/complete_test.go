@@ -1,4 +1,4 @@
-package natsapi_test
+package feed_test
 
 import (
 	"context"
@@ -15,7 +15,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
+	"parlor/control/feed"
 	"parlor/control/natstest"
 	"parlor/session"
 	"parlor/session/fakewire"
@@ -29,23 +30,23 @@ const forget = 900 * time.Millisecond
 type fed struct {
 	*session.Rooms
 	t    *testing.T
-	feed *natsapi.Feed
+	feed *feed.Feed
 	log  *natstest.Journal
 	wire *wire
 	end  func() // in order
 }
 
 // startFed starts such a node. change may be nil.
-func startFed(t *testing.T, b natstest.Broker, node string, change func(*natsapi.FeedOptions)) *fed {
+func startFed(t *testing.T, b natstest.Broker, node string, change func(*feed.Options)) *fed {
 	t.Helper()
 	n := &fed{t: t, log: new(natstest.Journal), wire: &wire{to: strings.TrimPrefix(b.URL(), "nats://"), conns: map[*cutConn]bool{}}}
-	o := natsapi.FeedOptions{
+	o := feed.Options{
 		Node: node, Forget: forget, Log: zerolog.New(n.log), Anew: func(epoch uint64) { n.Retell(epoch) },
 	}
 	if change != nil {
 		change(&o)
 	}
-	n.feed = natsapi.NewFeed(natsapi.Server{URL: b.URL(), Inside: n.wire}, o)
+	n.feed = feed.New(bus.Server{URL: b.URL(), Inside: n.wire}, o)
 	n.Rooms = session.New(session.Options{Node: node, Limits: session.Limits{Entries: 1_000_000}}, &fakewire.Transport{}, n.feed)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -81,9 +82,9 @@ func (n *fed) stored() {
 }
 
 // completer starts what looks after nodes that stay away.
-func completer(t *testing.T, b natstest.Broker, node string) *natsapi.Completer {
+func completer(t *testing.T, b natstest.Broker, node string) *feed.Completer {
 	t.Helper()
-	c := natsapi.NewCompleter(natsapi.Server{URL: b.URL()}, natsapi.CompleterOptions{Node: node, Forget: forget, Log: zerolog.Nop()})
+	c := feed.NewCompleter(bus.Server{URL: b.URL()}, feed.CompleterOptions{Node: node, Forget: forget, Log: zerolog.Nop()})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -125,15 +126,15 @@ func read(t *testing.T, b natstest.Broker) reader {
 // 3,000 calls beside a writer).
 func (r reader) keys() []string {
 	r.t.Helper()
-	kv, err := r.js.KeyValue(r.t.Context(), natsapi.FeedsBucket)
+	kv, err := r.js.KeyValue(r.t.Context(), feed.Bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		return nil
 	}
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	const prefix = "$KV." + natsapi.FeedsBucket + "."
-	bucket, err := r.js.Stream(r.t.Context(), "KV_"+natsapi.FeedsBucket)
+	const prefix = "$KV." + feed.Bucket + "."
+	bucket, err := r.js.Stream(r.t.Context(), "KV_"+feed.Bucket)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -218,7 +219,7 @@ func TestTheSameNodeStartsAgain(t *testing.T) {
 		first.kill()
 
 		registered := make(chan struct{})
-		second := startFed(t, b, "a", func(o *natsapi.FeedOptions) { o.Registered = func() <-chan struct{} { return registered } })
+		second := startFed(t, b, "a", func(o *feed.Options) { o.Registered = func() <-chan struct{} { return registered } })
 		close(registered)
 		second.enter(lobby, "cat")
 		second.stored()
@@ -250,7 +251,7 @@ func TestNotRegistered(t *testing.T) {
 	first.enter(lobby, "ann")
 	first.stored()
 	never := make(chan struct{})
-	second := startFed(t, b, "a", func(o *natsapi.FeedOptions) { o.Registered = func() <-chan struct{} { return never } })
+	second := startFed(t, b, "a", func(o *feed.Options) { o.Registered = func() <-chan struct{} { return never } })
 	second.end()
 	if second.log.Count("events are lost") != 0 {
 		t.Error("events of nobody are lost")
@@ -263,7 +264,7 @@ func TestSuccessorWaitsForTheEnd(t *testing.T) {
 	b := natstest.Embedded(t)
 	b.Start(t)
 	defer b.Stop(t)
-	long := func(o *natsapi.FeedOptions) { o.Forget = time.Hour }
+	long := func(o *feed.Options) { o.Forget = time.Hour }
 	first := startFed(t, b, "a", long)
 	first.enter(lobby, "ann")
 	first.stored()
@@ -274,7 +275,7 @@ func TestSuccessorWaitsForTheEnd(t *testing.T) {
 		t.Fatalf("%q", keys)
 	}
 	natstest.Eventually(t, "the successor watches the key", func() bool {
-		bucket, err := r.js.Stream(t.Context(), "KV_"+natsapi.FeedsBucket)
+		bucket, err := r.js.Stream(t.Context(), "KV_"+feed.Bucket)
 		return err == nil && bucket.CachedInfo().State.Consumers == 1
 	})
 	first.end()
@@ -294,7 +295,7 @@ func TestNodeStaysAway(t *testing.T) {
 		gone.stored()
 		living.stored()
 		r := read(t, b)
-		all := []*natsapi.Completer{completer(t, b, "b"), completer(t, b, "c"), completer(t, b, "d")}
+		all := []*feed.Completer{completer(t, b, "b"), completer(t, b, "c"), completer(t, b, "d")}
 		gone.kill()
 		natstest.Eventually(t, "it is forgotten", func() bool { return slices.Equal(r.keys(), []string{"b"}) })
 		want := map[string]string{}
@@ -361,7 +362,7 @@ func TestNodeIsCutOffForAWhile(t *testing.T) {
 	b := natstest.Embedded(t)
 	b.Start(t)
 	defer b.Stop(t)
-	long := func(o *natsapi.FeedOptions) { o.Forget = time.Hour }
+	long := func(o *feed.Options) { o.Forget = time.Hour }
 	n := startFed(t, b, "a", long)
 	bob := n.enter(lobby, "bob")
 	n.stored()

@@ -1,4 +1,4 @@
-package natsapi
+package feed
 
 import (
 	"encoding/json"

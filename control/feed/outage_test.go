@@ -1,4 +1,4 @@
-package natsapi_test
+package feed_test
 
 import (
 	"context"
@@ -15,7 +15,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
+	"parlor/control/feed"
 	"parlor/control/natstest"
 	"parlor/session/terms"
 )
@@ -30,16 +31,16 @@ func feedOf(n int) []terms.FeedEvent {
 }
 
 // running runs a feed with events of one room until stop, which returns when Run has.
-func running(t *testing.T, at natsapi.Server, events int) (f *natsapi.Feed, log *natstest.Journal, stop func()) {
+func running(t *testing.T, at bus.Server, events int) (f *feed.Feed, log *natstest.Journal, stop func()) {
 	t.Helper()
-	return runningWith(t, at, natsapi.FeedOptions{}, feedOf(events))
+	return runningWith(t, at, feed.Options{}, feedOf(events))
 }
 
-func runningWith(t *testing.T, at natsapi.Server, o natsapi.FeedOptions, events []terms.FeedEvent) (f *natsapi.Feed, log *natstest.Journal, stop func()) {
+func runningWith(t *testing.T, at bus.Server, o feed.Options, events []terms.FeedEvent) (f *feed.Feed, log *natstest.Journal, stop func()) {
 	t.Helper()
 	log = new(natstest.Journal)
 	o.Log = zerolog.New(log)
-	f = natsapi.NewFeed(at, o)
+	f = feed.New(at, o)
 	for _, e := range events {
 		f.Publish(e)
 	}
@@ -70,10 +71,10 @@ func TestAStreamThatStoresNothingIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: natsapi.Stream, Subjects: []string{"sfu.v1.events.>"}, NoAck: true}); err != nil {
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: feed.Stream, Subjects: []string{"sfu.v1.events.>"}, NoAck: true}); err != nil {
 		t.Fatal(err)
 	}
-	_, log, stop := running(t, natsapi.Server{URL: b.URL()}, 3)
+	_, log, stop := running(t, bus.Server{URL: b.URL()}, 3)
 	defer stop()
 	natstest.Eventually(t, "it is said", func() bool { return log.Count("restart that server", `"level":"error"`, "SFU_EVENTS") == 1 })
 	if _, err := js.Stream(t.Context(), "SFU_PROBE_-feed"); !errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -92,7 +93,7 @@ func TestServerWithoutJetStream(t *testing.T) {
 		_ = server.Process.Kill()
 		_ = server.Wait()
 	}()
-	_, log, stop := running(t, natsapi.Server{URL: fmt.Sprintf("nats://127.0.0.1:%d", port)}, 3)
+	_, log, stop := running(t, bus.Server{URL: fmt.Sprintf("nats://127.0.0.1:%d", port)}, 3)
 	waits := `"events wait for NATS"`
 	natstest.Eventually(t, "it is tried again", func() bool { return log.Count(waits, "SFU_EVENTS") >= 3 })
 	stop()
@@ -117,11 +118,11 @@ func TestStreamOfSomebodyElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := jetstream.StreamConfig{Name: natsapi.Stream, Subjects: []string{"orders.>", "sfu.v1.events.*"}}
+	config := jetstream.StreamConfig{Name: feed.Stream, Subjects: []string{"orders.>", "sfu.v1.events.*"}}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	f, log, _ := running(t, natsapi.Server{URL: b.URL()}, 3)
+	f, log, _ := running(t, bus.Server{URL: b.URL()}, 3)
 	natstest.Eventually(t, "the fault is said", func() bool { return log.Count(`"level":"warn"`, "orders.>", ".104") == 1 })
 	config.Subjects = []string{"orders.>", "sfu.*.events.>"}
 	if _, err := js.UpdateStream(t.Context(), config); err != nil {
@@ -150,17 +151,17 @@ func TestStreamThatIsFull(t *testing.T) {
 			nc := must(nats.Connect(b.URL()))
 			defer nc.Close()
 			js := must(jetstream.New(nc))
-			config := jetstream.StreamConfig{Name: natsapi.Stream, Subjects: []string{"sfu.v1.events.>"}, Discard: jetstream.DiscardNew}
+			config := jetstream.StreamConfig{Name: feed.Stream, Subjects: []string{"sfu.v1.events.>"}, Discard: jetstream.DiscardNew}
 			c.full(&config)
 			_, err := js.CreateStream(t.Context(), config)
 			if err != nil {
 				t.Fatal(err)
 			}
-			f, log, stop := runningWith(t, natsapi.Server{URL: b.URL()}, natsapi.FeedOptions{Queue: 30}, feedOf(20))
+			f, log, stop := runningWith(t, bus.Server{URL: b.URL()}, feed.Options{Queue: 30}, feedOf(20))
 			waits := `"events wait for NATS"`
 			natstest.Eventually(t, "it is said", func() bool { return log.Count(waits, `"level":"warn"`, c.why) == 1 })
 			had := f.Stats()
-			if had.Published == 0 || had.Published > 10 || had.Queued+int(had.Published) != 20 || had.Dropped != (natsapi.FeedDrops{}) {
+			if had.Published == 0 || had.Published > 10 || had.Queued+int(had.Published) != 20 || had.Dropped != (feed.Drops{}) {
 				t.Errorf("%+v", had)
 			}
 			for i := range 60 { // with nobody to wait for
@@ -194,7 +195,7 @@ func TestStreamThatIsFull(t *testing.T) {
 // inOrder checks that the events of feedOf(20) are in the stream, in order.
 func inOrder(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
-	stream := must(js.Stream(t.Context(), natsapi.Stream))
+	stream := must(js.Stream(t.Context(), feed.Stream))
 	next := 1
 	for seq := stream.CachedInfo().State.FirstSeq; seq <= stream.CachedInfo().State.LastSeq; seq++ {
 		m := must(stream.GetMsg(t.Context(), seq))
@@ -232,11 +233,11 @@ func TestManyLeavesDrainInTime(t *testing.T) {
 			b.Start(t)
 			defer b.Stop(t)
 			n := tell(t, b)
-			at := natsapi.Server{URL: b.URL()}
+			at := bus.Server{URL: b.URL()}
 			if tt.slow {
 				at.Inside = slowWire{strings.TrimPrefix(b.URL(), "nats://")}
 			}
-			f, _, stop := runningWith(t, at, natsapi.FeedOptions{}, tt.events)
+			f, _, stop := runningWith(t, at, feed.Options{}, tt.events)
 			stop()
 			if s := f.Stats(); s.Published != 1000 {
 				t.Errorf("%+v", s)

@@ -1,4 +1,4 @@
-package natsapi
+package feed
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"parlor/control/bus"
 	"parlor/control/embedded"
 	"parlor/session/terms"
 )
@@ -50,7 +51,7 @@ func TestLastWordOfADeadNode(t *testing.T) {
 		}
 	}
 	publish("i.1 101 lobby|i.2 103 lobby ann|i.3 103 lobby bob")
-	if _, err := js.Publish(t.Context(), Prefix+".events.dead.s-lobby.9", []byte("no event")); err != nil {
+	if _, err := js.Publish(t.Context(), bus.Prefix+".events.dead.s-lobby.9", []byte("no event")); err != nil {
 		t.Fatal(err)
 	}
 	looked := 0
@@ -98,7 +99,7 @@ func TestLastWordOfADeadNode(t *testing.T) {
 // TestEventsOfAnEarlierEpoch are dropped once the feed is begun anew, also those that come after that.
 func TestEventsOfAnEarlierEpoch(t *testing.T) {
 	var f *Feed
-	f = NewFeed(Server{}, FeedOptions{Anew: func(epoch uint64) {
+	f = New(bus.Server{}, Options{Anew: func(epoch uint64) {
 		f.Publish(terms.FeedEvent{ID: "i.2"})
 		f.Publish(terms.FeedEvent{ID: "j.1", Epoch: epoch})
 		f.Publish(terms.FeedEvent{ID: "i.3"})
@@ -106,7 +107,7 @@ func TestEventsOfAnEarlierEpoch(t *testing.T) {
 	f.Publish(terms.FeedEvent{ID: "i.1"})
 	f.anew()
 	_, e, ok := f.take()
-	if s := f.Stats(); !ok || e.ID != "j.1" || s != (FeedStats{Queued: 1, Dropped: FeedDrops{Away: 1}}) {
+	if s := f.Stats(); !ok || e.ID != "j.1" || s != (Stats{Queued: 1, Dropped: Drops{Away: 1}}) {
 		t.Errorf("%+v, %+v", e, s)
 	}
 }

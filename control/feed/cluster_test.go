@@ -1,4 +1,4 @@
-package natsapi_test
+package feed_test
 
 import (
 	"encoding/json"
@@ -11,7 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
+	"parlor/control/feed"
 	"parlor/control/natstest"
 	"parlor/session/terms"
 )
@@ -90,7 +91,7 @@ func (c *cluster) leader(t *testing.T, js jetstream.JetStream) int {
 	t.Helper()
 	leader := -1
 	natstest.Eventually(t, "the stream has a leader", func() bool {
-		s, err := js.Stream(t.Context(), natsapi.Stream)
+		s, err := js.Stream(t.Context(), feed.Stream)
 		if err != nil || s.CachedInfo().Cluster == nil {
 			return false
 		}
@@ -105,7 +106,7 @@ func TestLeaderOfTheStreamIsKilled(t *testing.T) {
 	const rooms, each = 50, 120
 	c := startCluster(t)
 	js := c.jetStream(t)
-	f, log, _ := runningWith(t, natsapi.Server{URL: c.url()}, natsapi.FeedOptions{Stream: natsapi.StreamOptions{Replicas: 3}}, nil)
+	f, log, _ := runningWith(t, bus.Server{URL: c.url()}, feed.Options{Stream: feed.StreamOptions{Replicas: 3}}, nil)
 	publish := func(from, to int) {
 		for i := from; i < to; i++ {
 			for r := range rooms {
@@ -141,11 +142,11 @@ func TestLargeRoomAgainstThreeServers(t *testing.T) {
 	c := startCluster(t)
 	js := c.jetStream(t)
 	began := time.Now()
-	f, _, _ := runningWith(t, natsapi.Server{URL: c.url()}, natsapi.FeedOptions{Stream: natsapi.StreamOptions{Replicas: 3}}, feedOf(2000))
+	f, _, _ := runningWith(t, bus.Server{URL: c.url()}, feed.Options{Stream: feed.StreamOptions{Replicas: 3}}, feedOf(2000))
 	natstest.Eventually(t, "all events are stored", func() bool { return f.Stats().Queued == 0 })
 	t.Logf("2000 events of one room, three replicas: %v", time.Since(began))
 	complete(t, readStream(t, js))
-	s, err := js.Stream(t.Context(), natsapi.Stream)
+	s, err := js.Stream(t.Context(), feed.Stream)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +160,7 @@ func readStream(t *testing.T, js jetstream.JetStream) []terms.FeedEvent {
 	t.Helper()
 	var last uint64
 	natstest.Eventually(t, "the stream can be read", func() bool {
-		s, err := js.Stream(t.Context(), natsapi.Stream)
+		s, err := js.Stream(t.Context(), feed.Stream)
 		if err == nil {
 			last = s.CachedInfo().State.LastSeq
 		}
@@ -167,7 +168,7 @@ func readStream(t *testing.T, js jetstream.JetStream) []terms.FeedEvent {
 	})
 	var messages jetstream.MessagesContext
 	natstest.Eventually(t, "a consumer is made", func() bool { // where a server has died, not before the others agree
-		c, err := js.OrderedConsumer(t.Context(), natsapi.Stream, jetstream.OrderedConsumerConfig{})
+		c, err := js.OrderedConsumer(t.Context(), feed.Stream, jetstream.OrderedConsumerConfig{})
 		if err == nil {
 			messages, err = c.Messages()
 		}

@@ -1,4 +1,4 @@
-package natsapi
+package feed
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"parlor/control/bus"
 	"parlor/session/terms"
 )
 
@@ -35,8 +36,8 @@ const (
 	shortestPause, longestPause = 50 * time.Millisecond, 2 * time.Second
 )
 
-// FeedOptions of a Feed. Zero values stand for the defaults.
-type FeedOptions struct {
+// Options of a Feed. Zero values stand for the defaults.
+type Options struct {
 	Name   string // of the connection, for people who look at the server
 	Queue  int    // events kept while NATS is away; DefaultQueue
 	Stream StreamOptions
@@ -61,12 +62,12 @@ type FeedOptions struct {
 // Feed's own, which is given up on any fault. Up to a bound none is lost while NATS is away, or a room has more of them than can
 // be stored one by one; beyond it the rooms and users with the most events lose some (shed.go).
 type Feed struct {
-	at   Server
-	opts FeedOptions
+	at   bus.Server
+	opts Options
 
 	mu     sync.Mutex
 	lines  lines
-	stats  FeedStats
+	stats  Stats
 	signal chan struct{} // capacity 1: there is something
 
 	epoch uint64 // of the events that are taken
@@ -77,24 +78,24 @@ type Feed struct {
 	hold   hold      // of Run
 }
 
-// FeedStats are counts since the start.
-type FeedStats struct {
+// Stats are counts since the start.
+type Stats struct {
 	Queued    int    // waiting now
 	Published uint64 // stored by the stream
-	Dropped   FeedDrops
+	Dropped   Drops
 	Completed uint64 // told in place of an earlier process of the node's name
 }
 
-// FeedDrops are events that are lost, by reason. What is told stays whole: with a beginning its end is lost, and the other way
+// Drops are events that are lost, by reason. What is told stays whole: with a beginning its end is lost, and the other way
 // round.
-type FeedDrops struct {
+type Drops struct {
 	Undone uint64 // beginnings together with their ends, of the rooms and users with the most events in a queue that was full
 	Untold uint64 // beginnings, and then all up to their ends, where there was nothing undone
 	Away   uint64 // NATS was away for so long that others have completed the feed
 }
 
-// NewFeed returns a feed to a server, which may be down. It starts nothing.
-func NewFeed(at Server, o FeedOptions) *Feed {
+// New returns a feed to a server, which may be down. It starts nothing.
+func New(at bus.Server, o Options) *Feed {
 	if o.Queue <= 0 {
 		o.Queue = DefaultQueue
 	}
@@ -142,7 +143,7 @@ func (f *Feed) wake() {
 }
 
 // Stats returns the counts.
-func (f *Feed) Stats() FeedStats {
+func (f *Feed) Stats() Stats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.stats
@@ -195,9 +196,6 @@ func (f *Feed) back(sent []flight) {
 	}
 }
 
-// errAway is that there is no connection to a server.
-var errAway = errors.New("NATS is away")
-
 // Run publishes until ctx is done, and then for a short while what is still queued, if NATS is there. It is called once,
 // and ends after the rooms have.
 func (f *Feed) Run(ctx context.Context) error {
@@ -211,7 +209,7 @@ func (f *Feed) Run(ctx context.Context) error {
 		published := f.Stats().Published
 		err := f.connection(ctx, end)
 		left := f.Stats()
-		if err == nil || ctx.Err() != nil && (errors.Is(err, errAway) || left.Queued == 0) || end.Err() != nil {
+		if err == nil || ctx.Err() != nil && (errors.Is(err, bus.ErrAway) || left.Queued == 0) || end.Err() != nil {
 			break
 		}
 		f.complain(err, left.Queued)
@@ -242,7 +240,7 @@ func (f *Feed) complain(err error, queued int) {
 func (f *Feed) explain(ctx context.Context, js jetstream.JetStream) {
 	if now := time.Now(); now.Sub(f.probed) >= probeEvery {
 		f.probed = now
-		if err := Stores(ctx, js, f.opts.Node+"-feed", ackTime); err == nil {
+		if err := bus.Stores(ctx, js, f.opts.Node+"-feed", ackTime); err == nil {
 			f.opts.Log.Error().Int("queued", f.Stats().Queued).Msg("NATS stores nothing in " + Stream + " although it can: most likely its disk was full; " +
 				"restart that server once there is space, for which the events wait")
 		}
@@ -266,9 +264,9 @@ func pause(ctx, end context.Context, d time.Duration) {
 // connection publishes over one connection, until ctx is done and nothing is left to publish, which is no error, or until
 // end is done.
 func (f *Feed) connection(ctx, end context.Context) error {
-	nc, err := Dial(f.at, f.opts.Name, f.opts.Log)
+	nc, err := bus.Dial(f.at, f.opts.Name, f.opts.Log)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errAway, err)
+		return fmt.Errorf("%w: %w", bus.ErrAway, err)
 	}
 	defer nc.Close()
 	closed := nc.StatusChanged(nats.CLOSED)
@@ -370,7 +368,7 @@ func (p *pipe) run(ctx, end context.Context) error {
 		case <-more:
 		case <-stopping:
 		case <-p.closed:
-			return errAway
+			return bus.ErrAway
 		case <-end.Done():
 			return end.Err()
 		}
@@ -393,7 +391,7 @@ func (p *pipe) fill() error {
 		m.Data = body
 		ack, err := p.publish(m, jetstream.WithMsgID(e.ID), jetstream.WithRetryAttempts(0))
 		if err != nil {
-			return fmt.Errorf("%w: %w", errAway, err)
+			return fmt.Errorf("%w: %w", bus.ErrAway, err)
 		}
 		p.flight[len(p.flight)-1].ack = ack
 	}

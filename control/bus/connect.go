@@ -1,4 +1,4 @@
-package natsapi
+package bus
 
 import (
 	"errors"
@@ -18,6 +18,9 @@ const (
 	// dialTime bounds one attempt to connect.
 	dialTime = 2 * time.Second
 )
+
+// ErrAway is that there is no connection to a server.
+var ErrAway = errors.New("NATS is away")
 
 // Server says where NATS is, and who this process is to it. All but URL may be empty.
 type Server struct {

@@ -1,4 +1,4 @@
-package natsapi_test
+package bus_test
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"parlor/control/bus"
 	"parlor/control/embedded"
-	"parlor/control/natsapi"
 	"parlor/control/natstest"
 )
 
@@ -27,23 +27,23 @@ func TestWhyNATSIsNotReached(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		at      natsapi.Server
+		at      bus.Server
 		why, do string
 	}{
-		"nobody listens": {natsapi.Server{URL: fmt.Sprintf("nats://u:secret@127.0.0.1:%d", natstest.FreePort(t))}, "refused", "start the NATS server"},
-		"wrong password": {natsapi.Server{URL: "nats://sfu:secret@" + s.Addr().String()}, "Authorization Violation", "password"},
-		"no user":        {natsapi.Server{URL: "nats://" + s.Addr().String()}, "Authorization Violation", "nats.user"},
-		"no TLS there":   {natsapi.Server{URL: "tls://sfu:secret@" + s.Addr().String()}, "secure connection", "nats.tls"},
-		"unknown host":   {natsapi.Server{URL: "nats://secret@no-such-host.invalid:4222"}, "no-such-host.invalid", "host name"},
+		"nobody listens": {bus.Server{URL: fmt.Sprintf("nats://u:secret@127.0.0.1:%d", natstest.FreePort(t))}, "refused", "start the NATS server"},
+		"wrong password": {bus.Server{URL: "nats://sfu:secret@" + s.Addr().String()}, "Authorization Violation", "password"},
+		"no user":        {bus.Server{URL: "nats://" + s.Addr().String()}, "Authorization Violation", "nats.user"},
+		"no TLS there":   {bus.Server{URL: "tls://sfu:secret@" + s.Addr().String()}, "secure connection", "nats.tls"},
+		"unknown host":   {bus.Server{URL: "nats://secret@no-such-host.invalid:4222"}, "no-such-host.invalid", "host name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			log := new(natstest.Journal)
 			now := time.Now()
-			c.at.Trouble = natsapi.NewTrouble(func() time.Time { return now }) // stands still
+			c.at.Trouble = bus.NewTrouble(func() time.Time { return now }) // stands still
 			tries := make(chan string, 100)
 			c.at.Failed = func(why string) { tries <- why }
 			for range 3 { // a node has several
-				nc, err := natsapi.Connect(c.at, "test", zerolog.New(log))
+				nc, err := bus.Connect(c.at, "test", zerolog.New(log))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -76,7 +76,7 @@ func TestWhyNATSIsNotReached(t *testing.T) {
 func TestTroubleIsToldAgain(t *testing.T) {
 	log := new(natstest.Journal)
 	now := time.Now()
-	trouble := natsapi.NewTrouble(func() time.Time { return now })
+	trouble := bus.NewTrouble(func() time.Time { return now })
 	say := func(text string) { trouble.Warn(zerolog.New(log), "trouble", fmt.Errorf("%s", text)) }
 	for range 30 {
 		say("one")

@@ -1,4 +1,4 @@
-package natsapi_test
+package feed_test
 
 import (
 	"testing"
@@ -6,8 +6,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
+	"parlor/control/bus"
 	"parlor/control/embedded"
-	"parlor/control/natsapi"
+	"parlor/control/feed"
 	"parlor/control/natstest"
 )
 
@@ -21,7 +22,7 @@ func TestASmallerStreamWhereThereIsLittleRoom(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = s.Shutdown(t.Context()) })
-		f, log, stop := running(t, natsapi.Server{URL: s.URL()}, 3)
+		f, log, stop := running(t, bus.Server{URL: s.URL()}, 3)
 		if c.want == 0 {
 			natstest.Eventually(t, "the error says what to do", func() bool { return log.Count("events wait for NATS", "free disk space") >= 1 })
 			stop()
@@ -36,7 +37,7 @@ func TestASmallerStreamWhereThereIsLittleRoom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		info, err := js.StreamInfo(natsapi.Stream)
+		info, err := js.StreamInfo(feed.Stream)
 		if err != nil || info.Config.MaxBytes != c.want {
 			t.Errorf("%d: %d, %v", c.store, info.Config.MaxBytes, err)
 		}

@@ -1,4 +1,4 @@
-package natsapi
+package feed
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"parlor/control/bus"
 	"parlor/session/terms"
 )
 
@@ -176,10 +177,10 @@ func checkWhole(t *testing.T, events []terms.FeedEvent) {
 // TestWhatIsLeftOutIsWhole: whatever people do, and however little of it the stream takes, what it has in the end is whole, the
 // queue has stayed within its bound, and nothing is remembered.
 func TestWhatIsLeftOutIsWhole(t *testing.T) {
-	lost := FeedDrops{}
+	lost := Drops{}
 	for seed := range uint64(60) {
 		const queue = 60
-		h := &hall{random: rand.New(rand.NewPCG(seed, 1)), rooms: map[int]*played{}, f: NewFeed(Server{}, FeedOptions{Queue: queue})}
+		h := &hall{random: rand.New(rand.NewPCG(seed, 1)), rooms: map[int]*played{}, f: New(bus.Server{}, Options{Queue: queue})}
 		s := &moodyStream{known: map[string]bool{}}
 		for range 3000 {
 			n := h.random.IntN(1 + h.random.IntN(12))
@@ -216,7 +217,7 @@ func TestWhatIsLeftOutIsWhole(t *testing.T) {
 // TestFloodLosesItsOwnEvents: while NATS is away one user enters and exits without end, in a room where others come and go, beside
 // quiet rooms. No event of anybody else is lost.
 func TestFloodLosesItsOwnEvents(t *testing.T) {
-	h := &hall{random: rand.New(rand.NewPCG(1, 1)), rooms: map[int]*played{}, f: NewFeed(Server{}, FeedOptions{Queue: 2000})}
+	h := &hall{random: rand.New(rand.NewPCG(1, 1)), rooms: map[int]*played{}, f: New(bus.Server{}, Options{Queue: 2000})}
 	want := map[string]int{}
 	note := func(n int, user string) { want[fmt.Sprint(n, user)]++ }
 	for i := range 50_000 {
@@ -263,7 +264,7 @@ func TestFloodLosesItsOwnEvents(t *testing.T) {
 
 // TestRoomsTakeTurns: what a room has too many of waits, and nothing else does.
 func TestRoomsTakeTurns(t *testing.T) {
-	f := NewFeed(Server{}, FeedOptions{})
+	f := New(bus.Server{}, Options{})
 	h := &hall{random: rand.New(rand.NewPCG(1, 1)), rooms: map[int]*played{}, f: f}
 	for i := range 5000 {
 		h.churn(0, fmt.Sprint(i))
@@ -289,7 +290,7 @@ func TestRoomsTakeTurns(t *testing.T) {
 
 // BenchmarkPublishToAFullQueue is what an event costs whoever publishes it while one user floods a full queue, with NATS away.
 func BenchmarkPublishToAFullQueue(b *testing.B) {
-	f := NewFeed(Server{}, FeedOptions{})
+	f := New(bus.Server{}, Options{})
 	h := &hall{rooms: map[int]*played{}, f: f}
 	for i := range DefaultQueue / 2 {
 		h.publish(i%1000, terms.FeedUserEntered, fmt.Sprint(i))
@@ -311,7 +312,7 @@ func TestManyRoomsAreUnderWayAtATime(t *testing.T) {
 		{time.Millisecond, 500, 100, 200_000}, {10 * time.Millisecond, 500, 100, 20_000},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			f := NewFeed(Server{}, FeedOptions{})
+			f := New(bus.Server{}, Options{})
 			h := &hall{rooms: map[int]*played{}, f: f}
 			for range c.each {
 				for n := range c.rooms {

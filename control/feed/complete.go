@@ -1,4 +1,4 @@
-package natsapi
+package feed
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"parlor/control/bus"
 	"parlor/session/terms"
 )
 
@@ -85,7 +86,7 @@ func (c *completion) read(ctx context.Context) (*remains, error) {
 		return nil, err
 	}
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{fmt.Sprintf("%s.events.%s.>", Prefix, NodeToken(c.node))},
+		FilterSubjects: []string{fmt.Sprintf("%s.events.%s.>", bus.Prefix, bus.NodeToken(c.node))},
 	})
 	var refused *jetstream.APIError
 	if errors.As(err, &refused) && refused.ErrorCode == errNotHeld {
@@ -125,7 +126,7 @@ func (c *completion) read(ctx context.Context) (*remains, error) {
 // tell publishes events as a Feed does, but of a room no more after one under whose id the stream has another already: what
 // the room's remains are has to be found anew then. It returns how many events were stored, and of how many rooms not all.
 func (c *completion) tell(ctx context.Context, events []terms.FeedEvent) (stored, repeats int, err error) {
-	f := NewFeed(Server{}, FeedOptions{Queue: len(events), Log: c.log})
+	f := New(bus.Server{}, Options{Queue: len(events), Log: c.log})
 	for _, e := range events {
 		f.Publish(e)
 	}

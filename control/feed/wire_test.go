@@ -1,4 +1,4 @@
-package natsapi_test
+package feed_test
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package natsapi
+package feed
 
 import (
 	"context"
@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"parlor/control/bus"
 )
 
-// FeedsBucket is the key-value bucket that has a key for each node whose feed is not complete: it runs, or has died.
-const FeedsBucket = "SFU_FEEDS"
+// Bucket is the key-value bucket that has a key for each node whose feed is not complete: it runs, or has died.
+const Bucket = "SFU_FEEDS"
 
 const (
 	// DefaultForget is after which time without a sign of its feed a node counts as gone for good. Raising it keeps users in
@@ -50,18 +52,18 @@ func openFeeds(ctx context.Context, js jetstream.JetStream, replicas int, timeou
 	ctx, cancel := context.WithTimeout(ctx, ackTime)
 	defer cancel()
 	b.timeout = timeout
-	b.kv, err = js.KeyValue(ctx, FeedsBucket)
+	b.kv, err = js.KeyValue(ctx, Bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		b.kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-			Bucket: FeedsBucket, Description: "Parlor: nodes whose events are not complete", History: 1, Replicas: max(replicas, 1),
+			Bucket: Bucket, Description: "Parlor: nodes whose events are not complete", History: 1, Replicas: max(replicas, 1),
 			Storage: jetstream.FileStorage, LimitMarkerTTL: markerTTL,
 		})
 		if errors.Is(err, jetstream.ErrBucketExists) { // another node was first
-			b.kv, err = js.KeyValue(ctx, FeedsBucket)
+			b.kv, err = js.KeyValue(ctx, Bucket)
 		}
 	}
 	if err != nil {
-		return b, fmt.Errorf("bucket %s: %w", FeedsBucket, err)
+		return b, fmt.Errorf("bucket %s: %w", Bucket, err)
 	}
 	return b, nil
 }
@@ -70,12 +72,12 @@ func openFeeds(ctx context.Context, js jetstream.JetStream, replicas int, timeou
 func (b feeds) get(ctx context.Context, node string) (r feedRecord, revision uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
-	e, err := b.kv.Get(ctx, NodeToken(node))
+	e, err := b.kv.Get(ctx, bus.NodeToken(node))
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
 		return r, 0, nil
 	case err != nil:
-		return r, 0, fmt.Errorf("%s: %w", FeedsBucket, err)
+		return r, 0, fmt.Errorf("%s: %w", Bucket, err)
 	}
 	_ = json.Unmarshal(e.Value(), &r) // what is no record is nobody's
 	return r, e.Revision(), nil
@@ -90,9 +92,9 @@ func (b feeds) put(ctx context.Context, r feedRecord, revision uint64) (next uin
 		return 0, err
 	}
 	if revision == 0 {
-		next, err = b.kv.Create(ctx, NodeToken(r.Node), body)
+		next, err = b.kv.Create(ctx, bus.NodeToken(r.Node), body)
 	} else {
-		next, err = b.kv.Update(ctx, NodeToken(r.Node), body, revision)
+		next, err = b.kv.Update(ctx, bus.NodeToken(r.Node), body, revision)
 	}
 	return next, compared(err)
 }
@@ -101,7 +103,7 @@ func (b feeds) put(ctx context.Context, r feedRecord, revision uint64) (next uin
 func (b feeds) purge(ctx context.Context, node string, revision uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
-	return compared(b.kv.Purge(ctx, NodeToken(node), jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL)))
+	return compared(b.kv.Purge(ctx, bus.NodeToken(node), jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL)))
 }
 
 // compared tells that a key has changed from all else that can go wrong.
@@ -114,7 +116,7 @@ func compared(err error) error {
 		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant):
 		return errFenced
 	}
-	return fmt.Errorf("%s: %w", FeedsBucket, err)
+	return fmt.Errorf("%s: %w", Bucket, err)
 }
 
 // hold is a process's right to publish its node's events: its key in FeedsBucket, which it renews. Of the goroutine of
@@ -188,9 +190,9 @@ func (h *hold) take(ctx context.Context) error {
 func (h *hold) predecessor(ctx context.Context, most time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	w, err := h.kv.Watch(ctx, NodeToken(h.node))
+	w, err := h.kv.Watch(ctx, bus.NodeToken(h.node))
 	if err != nil {
-		return fmt.Errorf("%s: %w", FeedsBucket, err)
+		return fmt.Errorf("%s: %w", Bucket, err)
 	}
 	defer func() { _ = w.Stop() }()
 	theirs := false
@@ -200,7 +202,7 @@ func (h *hold) predecessor(ctx context.Context, most time.Duration) error {
 			var r feedRecord
 			switch {
 			case !ok:
-				return errAway
+				return bus.ErrAway
 			case e != nil && e.Operation() == jetstream.KeyValuePut:
 				_ = json.Unmarshal(e.Value(), &r)
 				theirs = r.Process != "" && r.Process != h.process

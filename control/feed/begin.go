@@ -1,4 +1,4 @@
-package natsapi
+package feed
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"parlor/control/bus"
 )
 
 // begin makes sure, on a new connection, that this feed may publish: it has the node's key, and what earlier processes of
@@ -62,7 +64,7 @@ func (f *Feed) registered(ctx context.Context, closed <-chan nats.Status) (bool,
 	case <-f.opts.Registered():
 		return true, nil
 	case <-closed:
-		return false, errAway
+		return false, bus.ErrAway
 	case <-ctx.Done():
 		if f.Stats().Queued > 0 {
 			return false, fmt.Errorf("the node was never registered: %w", ctx.Err())

@@ -1,4 +1,4 @@
-package natsapi
+package feed
 
 import (
 	"container/heap"
@@ -14,7 +14,7 @@ const shedPart = 16
 // shed leaves events out until no more than limit are left, or only what has to be told: ends, of which there are a few for each
 // user inside. The longest line gives way, in it what the users with the most events have begun and ended, then who has entered
 // last and is still in. It returns whose events were left out last, and whether any were.
-func (q *lines) shed(limit int, drops *FeedDrops) (room terms.RoomID, lost bool) {
+func (q *lines) shed(limit int, drops *Drops) (room terms.RoomID, lost bool) {
 	for q.events > limit && len(q.longest) > 0 && q.longest[0].weight() > 0 {
 		l := q.longest[0]
 		n := l.leaveOut(max(q.events-limit, min(limit/shedPart, len(l.events)/4)))

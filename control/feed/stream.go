@@ -1,17 +1,16 @@
-package natsapi
+package feed
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"parlor/control/bus"
 	"parlor/session/terms"
 )
 
@@ -81,7 +80,7 @@ func (f *Feed) fit(ctx context.Context, js jetstream.JetStream) error {
 
 func (o *StreamOptions) config() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name: Stream, Description: "Parlor: rooms and users", Subjects: []string{Prefix + ".events.>"},
+		Name: Stream, Description: "Parlor: rooms and users", Subjects: []string{bus.Prefix + ".events.>"},
 		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
 		Replicas: o.Replicas, MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, MaxMsgs: o.bound(), Duplicates: min(duplicateTime, o.MaxAge),
 	}
@@ -112,26 +111,6 @@ func (f *Feed) makeStream(ctx context.Context, js jetstream.JetStream) error {
 	}
 	f.opts.Log.Info().Str("stream", Stream).Int64("events", f.opts.Stream.bound()).Stringer("age", f.opts.Stream.MaxAge).
 		Int64("mb", f.opts.Stream.MaxBytes>>20).Msg("made the stream of events")
-	return nil
-}
-
-// Stores finds out whether NATS stores anything on disk, with a stream that lives for a moment and has that name's. Nil: it does.
-func Stores(ctx context.Context, js jetstream.JetStream, name string, within time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	name, subject := "SFU_PROBE_"+name, "sfu.v1.probe."+name
-	_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name: name, Subjects: []string{subject}, Storage: jetstream.FileStorage, MaxMsgs: 1, Description: "Parlor: whether NATS stores anything",
-	})
-	if err == nil {
-		_, err = js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: make([]byte, 64<<10)}, jetstream.WithRetryAttempts(0))
-	}
-	if end := js.DeleteStream(context.WithoutCancel(ctx), name); err == nil {
-		err = end
-	}
-	if err != nil {
-		return fmt.Errorf("stream %s: %w", name, err)
-	}
 	return nil
 }
 
@@ -184,26 +163,5 @@ func matches(pattern, subject string) bool {
 // Subject returns where an event is published. A room's token is "n-" and the number, or "s-" and the name where that is
 // made of letters, digits, - and _, or else "b-" and the name in URL-safe base64.
 func Subject(node string, room terms.RoomID, t terms.FeedType) string {
-	return fmt.Sprintf("%s.events.%s.%s.%d", Prefix, NodeToken(node), RoomToken(room), t)
-}
-
-// RoomToken returns the room's part of a subject.
-func RoomToken(room terms.RoomID) string {
-	if n, ok := room.Number(); ok {
-		return fmt.Sprintf("n-%d", n)
-	}
-	return token("s-", room.String())
-}
-
-// UserToken returns a user's part of a subject: as RoomToken of a room of that name.
-func UserToken(user string) string { return token("s-", user) }
-
-func token(plain, name string) string {
-	odd := strings.IndexFunc(name, func(c rune) bool {
-		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_')
-	})
-	if odd < 0 && name != "" {
-		return plain + name
-	}
-	return "b-" + base64.RawURLEncoding.EncodeToString([]byte(name))
+	return fmt.Sprintf("%s.events.%s.%s.%d", bus.Prefix, bus.NodeToken(node), bus.RoomToken(room), t)
 }

@@ -1,4 +1,4 @@
-package natsapi_test
+package bus_test
 
 import (
 	"crypto/tls"
@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/rs/zerolog"
 
-	"parlor/control/natsapi"
+	"parlor/control/bus"
 	"parlor/control/natstest"
 	"parlor/transport/certtest"
 )
@@ -28,12 +28,12 @@ func write(t *testing.T, name string, text []byte) string {
 }
 
 // reaches connects. It returns what is logged of why it does not succeed, "": it does.
-func reaches(t *testing.T, at natsapi.Server) string {
+func reaches(t *testing.T, at bus.Server) string {
 	t.Helper()
 	log := new(natstest.Journal)
 	failed := make(chan struct{}, 100)
 	at.Failed = func(string) { failed <- struct{}{} }
-	nc, err := natsapi.Connect(at, "test", zerolog.New(log))
+	nc, err := bus.Connect(at, "test", zerolog.New(log))
 	if err != nil {
 		return err.Error()
 	}
@@ -63,22 +63,22 @@ func TestCertificatesOfNATS(t *testing.T) {
 		Certificates: []tls.Certificate{ours.Issue(t, "127.0.0.1")}, MinVersion: tls.VersionTLS12,
 		ClientCAs: ours.Pool(), ClientAuth: tls.RequireAndVerifyClientCert,
 	}})
-	right := natsapi.Server{URL: s.ClientURL(), CA: ours.File(t)}
+	right := bus.Server{URL: s.ClientURL(), CA: ours.File(t)}
 	right.Cert, right.Key = ours.Files(t, t.TempDir(), "node")
 	if why := reaches(t, right); why != "" {
 		t.Errorf("it is not reached: %s", why)
 	}
 	foreign, foreignKey := theirs.Files(t, t.TempDir(), "node")
 	for name, c := range map[string]struct {
-		change func(*natsapi.Server)
+		change func(*bus.Server)
 		want   string
 	}{
-		"of another authority": {func(s *natsapi.Server) { s.CA = theirs.File(t) }, "nats.tls.ca"},
-		"of the system's":      {func(s *natsapi.Server) { s.CA = "" }, "nats.tls.ca"},
-		"no certificate":       {func(s *natsapi.Server) { s.Cert, s.Key = "", "" }, "nats.tls.cert"},
-		"a foreign one":        {func(s *natsapi.Server) { s.Cert, s.Key = foreign, foreignKey }, "nats.tls.cert"},
-		"another key":          {func(s *natsapi.Server) { s.Key = foreignKey }, "certificate"},
-		"no authority in it":   {func(s *natsapi.Server) { s.CA = right.Key }, "root certificate"},
+		"of another authority": {func(s *bus.Server) { s.CA = theirs.File(t) }, "nats.tls.ca"},
+		"of the system's":      {func(s *bus.Server) { s.CA = "" }, "nats.tls.ca"},
+		"no certificate":       {func(s *bus.Server) { s.Cert, s.Key = "", "" }, "nats.tls.cert"},
+		"a foreign one":        {func(s *bus.Server) { s.Cert, s.Key = foreign, foreignKey }, "nats.tls.cert"},
+		"another key":          {func(s *bus.Server) { s.Key = foreignKey }, "certificate"},
+		"no authority in it":   {func(s *bus.Server) { s.CA = right.Key }, "root certificate"},
 	} {
 		at := right
 		c.change(&at)
@@ -109,7 +109,7 @@ func TestCredentialsOfNATS(t *testing.T) {
 		return write(t, "user.creds", file)
 	}
 	hour := time.Now().Add(time.Hour)
-	if why := reaches(t, natsapi.Server{URL: s.ClientURL(), Credentials: creds(account, hour)}); why != "" {
+	if why := reaches(t, bus.Server{URL: s.ClientURL(), Credentials: creds(account, hour)}); why != "" {
 		t.Errorf("it is not reached: %s", why)
 	}
 	for name, file := range map[string]string{
@@ -118,8 +118,15 @@ func TestCredentialsOfNATS(t *testing.T) {
 		"expired":        creds(account, time.Now().Add(-time.Minute)),
 		"something else": write(t, "junk.creds", []byte("hello")),
 	} {
-		if why := reaches(t, natsapi.Server{URL: s.ClientURL(), Credentials: file}); !strings.Contains(why, "nats.credentials") {
+		if why := reaches(t, bus.Server{URL: s.ClientURL(), Credentials: file}); !strings.Contains(why, "nats.credentials") {
 			t.Errorf("%s: %q", name, why)
 		}
 	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

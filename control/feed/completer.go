@@ -1,4 +1,4 @@
-package natsapi
+package feed
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
+
+	"parlor/control/bus"
 )
 
 // CompleterOptions of a Completer.
@@ -26,13 +28,13 @@ type CompleterOptions struct {
 // this one has looked all the time. That is made certain by a write to its key in FeedsBucket, after which it can no longer
 // publish: it has to begin its feed anew. Of several completers one does it, and where that one dies another.
 type Completer struct {
-	at        Server
+	at        bus.Server
 	opts      CompleterOptions
 	completed atomic.Uint64
 }
 
 // NewCompleter returns a completer. It starts nothing.
-func NewCompleter(at Server, o CompleterOptions) *Completer {
+func NewCompleter(at bus.Server, o CompleterOptions) *Completer {
 	if o.Forget <= 0 {
 		o.Forget = DefaultForget
 	}
@@ -63,7 +65,7 @@ func (c *Completer) Run(ctx context.Context) error {
 // watch looks over one connection until something goes wrong. What was seen before is worth nothing then: whoever could not
 // give a sign while NATS was away has all its time again.
 func (c *Completer) watch(ctx context.Context) (looked bool, err error) {
-	nc, err := Dial(c.at, c.opts.Name, c.opts.Log)
+	nc, err := bus.Dial(c.at, c.opts.Name, c.opts.Log)
 	if err != nil {
 		return false, err
 	}
@@ -99,7 +101,7 @@ func (c *Completer) watch(ctx context.Context) (looked bool, err error) {
 		select {
 		case <-look.C:
 		case <-closed:
-			return looked, errAway
+			return looked, bus.ErrAway
 		case <-ctx.Done():
 			return looked, ctx.Err()
 		}
@@ -184,12 +186,12 @@ func (b feeds) all(ctx context.Context) (map[string]sighting, error) {
 		case e, ok := <-w.Updates():
 			switch {
 			case !ok:
-				return nil, errAway
+				return nil, bus.ErrAway
 			case e == nil:
 				return l, nil
 			}
 			var r feedRecord
-			if json.Unmarshal(e.Value(), &r) == nil && NodeToken(r.Node) == e.Key() {
+			if json.Unmarshal(e.Value(), &r) == nil && bus.NodeToken(r.Node) == e.Key() {
 				l[e.Key()] = sighting{record: r, revision: e.Revision()}
 			}
 		case <-ctx.Done():

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
+	"parlor/control/bus"
 	"parlor/control/command"
 	"parlor/control/natsapi"
 	"parlor/control/natstest"
@@ -35,7 +36,7 @@ func (self) Drain(context.Context, time.Duration) error { return nil }
 // startNode starts a node at a broker, which may be down. The test's end stops it in order.
 func startNode(t *testing.T, b natstest.Broker, o session.Options) *node {
 	t.Helper()
-	nc, err := natsapi.Connect(natsapi.Server{URL: b.URL()}, "node-1", zerolog.Nop())
+	nc, err := bus.Connect(bus.Server{URL: b.URL()}, "node-1", zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

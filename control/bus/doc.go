@@ -1,0 +1,8 @@
+// Package bus connects processes to NATS, which is the bus of a cluster: commands, events, leases and marks go
+// over it. It knows nothing of what is said there but its names.
+//
+//	connect.go  Server: where NATS is; Connect: a connection that never gives up, Dial: one that does
+//	trouble.go  Trouble: why there is none, said once
+//	subject.go  nodes, rooms and users as parts of subjects and keys
+//	stores.go   Stores: whether NATS stores anything
+package bus
