@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"errors"
+
+	"parlor/control/cas"
 )
 
 // maxBuried bounds what is remembered of dead incarnations. Beyond it all are forgotten and have to be proven dead again.
@@ -30,7 +32,7 @@ func (c *Cluster) bury(ctx context.Context, r RoomRecord) error {
 		return errAgain
 	}
 	revision, err := put(ctx, c.store, NodesBucket, r.Node, record, n.revision)
-	if errors.Is(err, errConflict) { // it is there: as what?
+	if errors.Is(err, cas.ErrChanged) { // it is there: as what?
 		if e, err := get[NodeRecord](ctx, c.store, NodesBucket, r.Node); err == nil {
 			c.mu.Lock()
 			c.view.setNode(r.Node, e)

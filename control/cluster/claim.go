@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"parlor/control/bus"
+	"parlor/control/cas"
 	"parlor/session/terms"
 )
 
@@ -153,7 +154,7 @@ func (c *Cluster) finish(cl *claim, err error) error {
 func (c *Cluster) take(ctx context.Context, cl *claim, create bool) error {
 	for first := true; ; first = false {
 		err := c.tryTake(ctx, cl, create, first)
-		if !errors.Is(err, errAgain) && !errors.Is(err, errConflict) {
+		if !errors.Is(err, errAgain) && !errors.Is(err, cas.ErrChanged) {
 			return err
 		}
 		if !first {
@@ -279,7 +280,7 @@ func (c *Cluster) write(ctx context.Context, cl *claim, revision uint64, target,
 	c.mu.Unlock()
 	record := roomRecord(target, incarnation, c.o.Now()).after(from)
 	next, err := put(ctx, c.store, RoomsBucket, cl.token, record, revision)
-	if errors.Is(err, errConflict) {
+	if errors.Is(err, cas.ErrChanged) {
 		return err
 	}
 	if err != nil {

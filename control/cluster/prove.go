@@ -6,10 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"parlor/control/bus"
+	"parlor/control/cas"
 	"parlor/session/terms"
 )
 
@@ -108,7 +106,7 @@ func (c *Cluster) proveRooms(ctx context.Context, incarnation string) error {
 			c.lose("it was deleted")
 		}
 		return errors.Join(err, c.reopen(ctx))
-	case !errors.Is(err, errConflict):
+	case !errors.Is(err, cas.ErrChanged):
 		return err
 	}
 	e, lookErr := get[RoomRecord](ctx, c.store, RoomsBucket, key)
@@ -223,16 +221,14 @@ func (s *store) proofTTL() time.Duration { return max(minProofTTL, 3*s.length())
 func (s *store) putProof(ctx context.Context, key string, r RoomRecord, revision uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	value := encode(s.seal, RoomsBucket, key, r)
-	ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: "$KV." + RoomsBucket + "." + key, Data: value},
-		jetstream.WithExpectLastSequencePerSubject(revision), jetstream.WithMsgTTL(s.proofTTL()), jetstream.WithRetryAttempts(0))
+	revision, err := cas.PutFor(ctx, s.js, "$KV."+RoomsBucket+"."+key, encode(s.seal, RoomsBucket, key, r), revision, s.proofTTL())
 	if err != nil {
 		return 0, s.outcome(RoomsBucket, err)
 	}
 	s.mu.Lock()
-	s.last = max(s.last, ack.Sequence)
+	s.last = max(s.last, revision)
 	s.mu.Unlock()
-	return ack.Sequence, nil
+	return revision, nil
 }
 
 // remove deletes a bucket.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"parlor/control/cas"
 )
 
 // reclaimers is how many rooms are taken up at a time. Raising it makes a node with very many rooms take entries sooner
@@ -164,7 +166,7 @@ func (c *Cluster) restate(ctx context.Context, cl *claim, incarnation string, cu
 func (c *Cluster) rewrite(ctx context.Context, cl *claim, incarnation string) (owner string, err error) {
 	record := roomRecord(c.o.Node, incarnation, c.o.Now())
 	next, err := put(ctx, c.store, RoomsBucket, cl.token, record, cl.revision)
-	if errors.Is(err, errConflict) {
+	if errors.Is(err, cas.ErrChanged) {
 		var free uint64
 		if owner, free, err = c.occupant(ctx, cl.token); owner != "" || err != nil {
 			return owner, err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"parlor/control/cas"
 )
 
 // errTaken: the node's name is in use, at least until that lease runs out.
@@ -102,7 +104,7 @@ func (c *Cluster) renew(ctx context.Context) error {
 	c.mu.Unlock()
 	sent := c.o.Now()
 	next, err := put(ctx, c.store, NodesBucket, c.o.Node, record, revision)
-	if errors.Is(err, errConflict) {
+	if errors.Is(err, cas.ErrChanged) {
 		// Either an answer was lost, or the lease has run out.
 		e, lookErr := get[NodeRecord](ctx, c.store, NodesBucket, c.o.Node)
 		own := lookErr == nil && e.record.Incarnation == record.Incarnation
@@ -166,7 +168,7 @@ func (c *Cluster) register(ctx context.Context) error {
 	c.mu.Unlock()
 	sent := c.o.Now()
 	revision, err := put(ctx, c.store, NodesBucket, c.o.Node, record, 0)
-	if errors.Is(err, errConflict) {
+	if errors.Is(err, cas.ErrChanged) {
 		var free uint64
 		if free, err = c.replaceable(ctx); err != nil {
 			return err

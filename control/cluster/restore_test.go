@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"parlor/control/cas"
 	"parlor/session/terms"
 )
 
@@ -234,7 +235,7 @@ func TestNothingIsPlacedInABucketThatLooksOlder(t *testing.T) {
 	require.NoError(t, err)
 	js := b.js()
 	require.NoError(t, js.DeleteKeyValue(t.Context(), RoomsBucket))
-	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: RoomsBucket, LimitMarkerTTL: markerTTL})
+	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: RoomsBucket, LimitMarkerTTL: cas.MarkerTTL})
 	require.NoError(t, err)
 	for range 5 {
 		_, err = kv.PutString(t.Context(), "node.b", "x")

@@ -11,15 +11,11 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
+
+	"parlor/control/cas"
 )
 
-// markerTTL is for how long NATS keeps the marker that tells watchers of a key's end; the least that NATS allows. After it
-// nothing is left of a key.
-const markerTTL = time.Second
-
 var (
-	// errConflict: the entry is not as the caller believed. It changes nothing.
-	errConflict = errors.New("the entry has changed meanwhile")
 	// errAbsent: there is no such entry.
 	errAbsent = errors.New("there is no such entry")
 	// errGone: nothing answers for the bucket: somebody has deleted it, or JetStream is not there.
@@ -28,15 +24,13 @@ var (
 
 // bucket is what is used of a jetstream.KeyValue.
 type bucket interface {
+	cas.Bucket
 	Get(ctx context.Context, key string) (jetstream.KeyValueEntry, error)
-	Create(ctx context.Context, key string, value []byte, o ...jetstream.KVCreateOpt) (uint64, error)
-	Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
-	Purge(ctx context.Context, key string, o ...jetstream.KVDeleteOpt) error
 	WatchAll(ctx context.Context, o ...jetstream.WatchOpt) (jetstream.KeyWatcher, error)
 }
 
 // store is the buckets. All calls are bounded in time; writes are compared and set by the leader of the bucket, so
-// what succeeds is exact. What fails with another error than errConflict and errAbsent may have happened or not.
+// what succeeds is exact. What fails with another error than cas.ErrChanged and errAbsent may have happened or not.
 type store struct {
 	js       jetstream.JetStream
 	lease    time.Duration // TTL of a new SFU_NODES
@@ -93,16 +87,10 @@ func (s *store) open(ctx context.Context) error {
 }
 
 func (s *store) find(ctx context.Context, c jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
-	c.History, c.Replicas, c.LimitMarkerTTL = 1, max(s.replicas, 1), markerTTL
+	c.Replicas = s.replicas
 	ctx, cancel := context.WithTimeout(ctx, 2*s.timeout)
 	defer cancel()
-	kv, err := s.js.KeyValue(ctx, c.Bucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		kv, err = s.js.CreateKeyValue(ctx, c)
-		if errors.Is(err, jetstream.ErrBucketExists) { // another node was first, with other settings
-			kv, err = s.js.KeyValue(ctx, c.Bucket)
-		}
-	}
+	kv, err := cas.Open(ctx, s.js, c)
 	if err != nil {
 		return nil, s.because("bucket "+c.Bucket, err)
 	}
@@ -137,12 +125,12 @@ func mended(c *jetstream.StreamConfig, want jetstream.KeyValueConfig) (wrong []s
 	}
 	differs("history", c.MaxMsgsPerSubject != 1)
 	differs("time to live", (c.MaxAge > 0) != (want.TTL > 0))
-	differs("marker time to live", !c.AllowMsgTTL || c.SubjectDeleteMarkerTTL != want.LimitMarkerTTL)
+	differs("marker time to live", !c.AllowMsgTTL || c.SubjectDeleteMarkerTTL != cas.MarkerTTL)
 	differs("size", c.MaxBytes > 0 || c.MaxMsgs > 0 || c.MaxMsgSize > 0)
 	if len(wrong) == 0 {
 		return nil
 	}
-	c.MaxMsgsPerSubject, c.AllowMsgTTL, c.SubjectDeleteMarkerTTL = 1, true, want.LimitMarkerTTL
+	c.MaxMsgsPerSubject, c.AllowMsgTTL, c.SubjectDeleteMarkerTTL = 1, true, cas.MarkerTTL
 	c.MaxBytes, c.MaxMsgs, c.MaxMsgSize = -1, -1, -1
 	if (c.MaxAge > 0) != (want.TTL > 0) {
 		c.MaxAge = want.TTL
@@ -282,13 +270,8 @@ func put[T NodeRecord | RoomRecord](ctx context.Context, s *store, name, key str
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	value := encode(s.seal, name, key, r)
 	made := revision == 0
-	if made {
-		revision, err = b.Create(ctx, key, value)
-	} else {
-		revision, err = b.Update(ctx, key, value, revision)
-	}
+	revision, err = cas.Put(ctx, b, key, encode(s.seal, name, key, r), revision)
 	if err = s.outcome(name, err); err == nil && name == RoomsBucket {
 		err = s.follows(ctx, b, key, revision, made)
 	}
@@ -327,19 +310,13 @@ func (s *store) purge(ctx context.Context, name, key string, revision uint64) er
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return s.outcome(name, b.Purge(ctx, key, jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL)))
+	return s.outcome(name, cas.Purge(ctx, b, key, revision))
 }
 
 // outcome tells conflicts from all else that can go wrong with a write.
 func (s *store) outcome(name string, err error) error {
-	var api *jetstream.APIError
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, jetstream.ErrKeyExists),
-		errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-			api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant): // of a replicated stream
-		return errConflict
+	if err == nil || errors.Is(err, cas.ErrChanged) {
+		return err
 	}
 	return s.because(name, err)
 }

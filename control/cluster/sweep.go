@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"parlor/control/cas"
 	"parlor/session/terms"
 )
 
@@ -91,7 +92,7 @@ func (c *Cluster) clear(ctx context.Context, cl *claim) {
 		err = c.store.purge(ctx, RoomsBucket, cl.token, cl.revision)
 	}
 	var told *terms.Error
-	if err != nil && !errors.Is(err, errConflict) && !errors.Is(err, errAgain) && !errors.As(err, &told) {
+	if err != nil && !errors.Is(err, cas.ErrChanged) && !errors.Is(err, errAgain) && !errors.As(err, &told) {
 		c.o.Log.Debug().Err(err).Str("entry", cl.token).Msg("clearing away a place that nobody has in hand")
 	}
 	c.drop(cl, err == nil)

@@ -177,7 +177,7 @@ func (b feeds) all(ctx context.Context) (map[string]sighting, error) {
 	defer cancel()
 	w, err := b.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
-		return nil, compared(err)
+		return nil, fenced(err)
 	}
 	defer func() { _ = w.Stop() }()
 	l := map[string]sighting{}

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"parlor/control/bus"
+	"parlor/control/cas"
 )
 
 // Bucket is the key-value bucket that has a key for each node whose feed is not complete: it runs, or has died.
@@ -25,8 +26,6 @@ const (
 	renewals = 6
 	// endTime is how long a feed of the same name may take to end in order, before a new one takes it for dead.
 	endTime = 10 * time.Second
-	// markerTTL is for how long NATS keeps the marker of a key's end; the least that NATS allows.
-	markerTTL = time.Second
 )
 
 // feedRecord is the value of a node's key in FeedsBucket.
@@ -52,16 +51,9 @@ func openFeeds(ctx context.Context, js jetstream.JetStream, replicas int, timeou
 	ctx, cancel := context.WithTimeout(ctx, ackTime)
 	defer cancel()
 	b.timeout = timeout
-	b.kv, err = js.KeyValue(ctx, Bucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		b.kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-			Bucket: Bucket, Description: "Parlor: nodes whose events are not complete", History: 1, Replicas: max(replicas, 1),
-			Storage: jetstream.FileStorage, LimitMarkerTTL: markerTTL,
-		})
-		if errors.Is(err, jetstream.ErrBucketExists) { // another node was first
-			b.kv, err = js.KeyValue(ctx, Bucket)
-		}
-	}
+	b.kv, err = cas.Open(ctx, js, jetstream.KeyValueConfig{
+		Bucket: Bucket, Description: "Parlor: nodes whose events are not complete", Replicas: replicas, Storage: jetstream.FileStorage,
+	})
 	if err != nil {
 		return b, fmt.Errorf("bucket %s: %w", Bucket, err)
 	}
@@ -91,29 +83,23 @@ func (b feeds) put(ctx context.Context, r feedRecord, revision uint64) (next uin
 	if err != nil {
 		return 0, err
 	}
-	if revision == 0 {
-		next, err = b.kv.Create(ctx, bus.NodeToken(r.Node), body)
-	} else {
-		next, err = b.kv.Update(ctx, bus.NodeToken(r.Node), body, revision)
-	}
-	return next, compared(err)
+	next, err = cas.Put(ctx, b.kv, bus.NodeToken(r.Node), body, revision)
+	return next, fenced(err)
 }
 
 // purge ends a key of that revision.
 func (b feeds) purge(ctx context.Context, node string, revision uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
-	return compared(b.kv.Purge(ctx, bus.NodeToken(node), jetstream.LastRevision(revision), jetstream.PurgeTTL(markerTTL)))
+	return fenced(cas.Purge(ctx, b.kv, bus.NodeToken(node), revision))
 }
 
-// compared tells that a key has changed from all else that can go wrong.
-func compared(err error) error {
-	var api *jetstream.APIError
+// fenced says what it means that a key has changed.
+func fenced(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, jetstream.ErrKeyExists), errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant):
+	case errors.Is(err, cas.ErrChanged):
 		return errFenced
 	}
 	return fmt.Errorf("%s: %w", Bucket, err)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"parlor/control/cas"
 )
 
 // Bucket is the key-value bucket with the entry of the node that sends; it is empty while none does.
@@ -29,7 +31,9 @@ type lease struct {
 
 // acquire waits until there is no entry of another node, and makes one.
 func acquire(ctx context.Context, js jetstream.JetStream, o Options, p *place) (*lease, error) {
-	kv, err := bucket(ctx, js, o)
+	kv, err := cas.Open(ctx, js, jetstream.KeyValueConfig{
+		Bucket: Bucket, Description: "Parlor: the node that sends webhooks", TTL: o.Lease, Replicas: o.Replicas,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("the bucket %s: %w", Bucket, err)
 	}
@@ -43,12 +47,12 @@ func acquire(ctx context.Context, js jetstream.JetStream, o Options, p *place) (
 	l := &lease{kv: kv, node: o.Node, place: p, ttl: status.TTL(), began: time.Now()}
 	for {
 		asked := time.Now()
-		l.revision, err = kv.Create(ctx, leaseKey, p.entry(o.Node))
+		l.revision, err = cas.Put(ctx, kv, leaseKey, p.entry(o.Node), 0)
 		switch {
 		case err == nil:
 			l.renewed(asked)
 			return l, nil
-		case !errors.Is(err, jetstream.ErrKeyExists):
+		case !errors.Is(err, cas.ErrChanged):
 			return nil, fmt.Errorf("whose turn it is: %w", err)
 		}
 		if theirs, err := kv.Get(ctx, leaseKey); err == nil {
@@ -58,20 +62,6 @@ func acquire(ctx context.Context, js jetstream.JetStream, o Options, p *place) (
 			return nil, ctx.Err()
 		}
 	}
-}
-
-func bucket(ctx context.Context, js jetstream.JetStream, o Options) (jetstream.KeyValue, error) {
-	kv, err := js.KeyValue(ctx, Bucket)
-	if !errors.Is(err, jetstream.ErrBucketNotFound) {
-		return kv, err
-	}
-	kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: Bucket, Description: "Parlor: the node that sends webhooks", TTL: o.Lease, Replicas: o.Replicas,
-	})
-	if errors.Is(err, jetstream.ErrBucketExists) { // another node was faster
-		return js.KeyValue(ctx, Bucket)
-	}
-	return kv, err
 }
 
 func (l *lease) renewed(asked time.Time) { l.until.Store(int64(asked.Sub(l.began) + l.ttl*4/5)) }
@@ -98,13 +88,13 @@ func (l *lease) keep(ctx context.Context) error {
 		}
 		asked := time.Now()
 		within, cancel := context.WithTimeout(ctx, min(l.left(), l.ttl/4))
-		revision, err := l.kv.Update(within, leaseKey, l.place.entry(l.node), l.revision)
+		revision, err := cas.Put(within, l.kv, leaseKey, l.place.entry(l.node), l.revision)
 		cancel()
 		switch {
 		case err == nil:
 			l.revision = revision
 			l.renewed(asked)
-		case errors.Is(err, jetstream.ErrKeyRevisionMismatch):
+		case errors.Is(err, cas.ErrChanged):
 			return errors.New("another node has the lease of the webhooks")
 		}
 	}
