@@ -95,7 +95,7 @@ test-go:
 	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v '^parlor/web')
 	$(call stage,allocations per packet: counted without the race detector)
 	$(GO) test -count 1 -run Alloc ./router ./transport
-	$(call stage,210 calls over bad networks$(comma) simulated)
+	$(call stage,calls over bad networks$(comma) simulated)
 	$(GO) test -count 1 -run CallsOverBadNetworks ./router -calls 14
 
 # A module of its own, so that what reads those files is no dependency of the node.

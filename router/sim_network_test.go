@@ -14,7 +14,7 @@ import (
 	"parlor/packet"
 )
 
-var calls = flag.Int("calls", 2, "how many calls over each bad network are simulated, each by another seed; 14 make 210")
+var calls = flag.Int("calls", 2, "how many calls over each bad network are simulated, each by another seed")
 
 // A call: somebody shows a picture in three layers, somebody else speaks. One watches over a bad network; one
 // has a good one, and takes up, leaves and comes back all the time. For some seconds all is well.
@@ -80,6 +80,7 @@ var troubles = []trouble{
 	{name: "400k, half", down: "rate=400k queue=300ms", tells: tellsSound, scaled: true, allowed: allowed{9, mostlyFull, 0.005, 0.16}},
 	{name: "400k, half, exact", down: "rate=400k queue=300ms", tells: tellsSound, exact: true, allowed: allowed{9, mostlyFull, 0.005, 0.16}},
 	{name: "publisher's uplink", from: "loss=5% jitter=30ms overtake duplicate=2%", scaled: true, allowed: allowed{frozen: 4, sound: 0.01}},
+	{name: "publisher's uplink, loss 50 %", from: "loss=50%", scaled: true, allowed: allowed{frozen: 20, sound: 0.01}},
 }
 
 // drawn is a link that is calm at first, in a way.

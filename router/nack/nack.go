@@ -9,11 +9,12 @@ const (
 	reorder = 5e6
 	// retry is the shortest time between two requests for one packet, in ns.
 	retry = 20e6
-	// tries is how often a packet is asked for.
-	tries = 10
 	// limit bounds the list; the oldest fall out. A larger gap is not worth repair, a keyframe is.
 	limit = 512
 )
+
+// Tries is how often a packet is worth being asked for where most of what is sent again arrives.
+const Tries = 10
 
 type item struct {
 	seq   uint64
@@ -99,9 +100,9 @@ func (l *List) Next() int64 {
 	return l.next
 }
 
-// Due appends to out the packets to ask for now, given the round trip in ns, and gives up those that were asked for often
-// enough or are older than maxAge.
-func (l *List) Due(now, rtt, maxAge int64, out []uint16) []uint16 {
+// Due appends to out the packets to ask for now, given the round trip in ns, and gives up those that were asked for so
+// many times or are missing for longer than maxAge, in ns.
+func (l *List) Due(now, rtt, maxAge int64, tries int, out []uint16) []uint16 {
 	keep := l.items[:0]
 	l.next = 1<<63 - 1
 	for _, it := range l.items {
