@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addr is a remote transport address as a small comparable value: IPv4 in its IPv6-mapped form. It is what tables are
-// keyed by, cheaper to hash than netip.AddrPort and straight from a socket address.
+// addr is a remote transport address as a small comparable value, with IPv4 in its IPv6-mapped form. Tables
+// are keyed by it. It is cheaper to hash than netip.AddrPort, and comes straight from a socket address.
 type addr struct {
 	ip    [16]byte
 	scope uint32 // IPv6 zone

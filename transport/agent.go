@@ -10,16 +10,17 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// maxPaths is how many pairs of addresses one client may have at a time. A browser tries each of its candidates against each of
-// the node's; only the nominated one carries media, so losing an old one costs nothing but its next check.
+// maxPaths is how many pairs of addresses one client may have at a time. A browser tries each of its
+// candidates against each of the node's. Only the nominated path carries media, so losing an old one costs
+// nothing but its next check.
 const maxPaths = 24
 
-// seenChecks is how many transaction ids of a peer are remembered, to tell a replayed check from a fresh one. Browsers send a
-// check every 0.5–5 s, so this is minutes. Raising it costs 4 bytes each per peer.
+// seenChecks is how many transaction ids of a peer are remembered, to tell a replayed check from a fresh one.
+// Browsers send a check every 0.5–5 s, so this is minutes. Raising it costs 4 bytes each per peer.
 const seenChecks = 256
 
-// credential is an ICE session: the user name fragment and password that checks have to show, and what the client's offer
-// stated for checks of the node.
+// credential is an ICE session: the user name fragment and password that checks have to show, and those that
+// the client's offer stated for checks of the node.
 type credential struct {
 	peer  *Peer
 	ufrag string
@@ -60,8 +61,8 @@ type path struct {
 	noGSOSince time.Time   // noticed by tick; guarded by Peer.mu
 }
 
-// retryGSO is how long a path is left without segmentation offload. The kernel forgets a path MTU after ten minutes; sooner
-// costs a failed call more often.
+// retryGSO is how long a path is left without segmentation offload. The kernel forgets a path MTU after ten
+// minutes. A shorter time costs a failed call more often.
 const retryGSO = 10 * time.Minute
 
 // tickLocked lets time pass.
@@ -143,8 +144,8 @@ func (a *agent) fresh(tx [stun.TransactionIDSize]byte) bool {
 	return true
 }
 
-// stalest returns the path that has gone longest without a check, other than the nominated one; those without proof come first,
-// since anybody can make them by playing back checks.
+// stalest returns the path that has gone longest without a check, other than the nominated one. Paths without
+// proof come first, since anybody can make them by playing back checks.
 func (a *agent) stalest() *path {
 	var old *path
 	for _, pt := range a.paths {
@@ -170,8 +171,9 @@ func (a *agent) remove(pt *path) {
 	}
 }
 
-// checked takes in a check of size bytes whose MESSAGE-INTEGRITY was right. When it says no, nothing has changed: a check can never
-// harm the session that it names. It may be an old one, played back from anywhere, so it moves nothing by itself.
+// checked takes in a check of k.size bytes whose MESSAGE-INTEGRITY was right. If it returns false, nothing
+// has changed: a check can never harm the session that it names. The check may be an old one, played back
+// from anywhere, so it moves nothing by itself.
 func (p *Peer) checked(c *credential, from origin, k check, at time.Time) (Drop, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -183,8 +185,8 @@ func (p *Peer) checked(c *credential, from origin, k check, at time.Time) (Drop,
 		pt.exchanged(k.size)
 	}
 	if !fresh {
-		// The same transaction again: from its own address a retransmission, to be answered again and nothing else; from
-		// another address somebody plays back what they have seen.
+		// The transaction has come before. From its own address this is a retransmission, which is answered
+		// again and changes nothing. From another address somebody plays back what they have seen.
 		return DropSTUNReplayed, pt != nil
 	}
 	if pt == nil {
@@ -242,15 +244,17 @@ func (p *Peer) addPathLocked(from origin, at time.Time) *path {
 	return pt
 }
 
-// addressGrace is how long after its last sign of life a client keeps its address against another client's valid check.
-// Longer keeps a client out that got a reused port; shorter than the interval of checks would let a forger in.
+// addressGrace is how long after its last sign of life a client keeps its address against another client's
+// valid check. Longer keeps a client out that got a reused port; shorter than the interval of checks would
+// let a forger in.
 const addressGrace = 6 * time.Second
 
 // nominateLocked makes pt the path that everything is sent on. The credentials of before an ICE restart end here.
 func (p *Peer) nominateLocked(pt *path, at time.Time) {
 	gen := pt.proof.cred.gen
 	if old := p.ice.nominated; old != nil && old != pt {
-		old.proof.since, old.proof.meant = time.Time{}, false // it has been left, and counts again when it answers again
+		// the client has left the old path, which counts again when it answers again
+		old.proof.since, old.proof.meant = time.Time{}, false
 	}
 	p.ice.nominated, p.ice.nominatedGen = pt, gen
 	p.secure.sendTo(pt)
@@ -310,8 +314,8 @@ func (p *Peer) tick(now time.Time) {
 	}
 }
 
-// silenceLocked stops sending to a client that is not there. It comes back by answering on the path that it has nominated, or by
-// nominating another one, typically after an ICE restart.
+// silenceLocked stops sending to a client that is not there. The client comes back by answering on the path
+// that it has nominated, or by nominating another one, typically after an ICE restart.
 func (p *Peer) silenceLocked(err error) {
 	p.connected, p.since = false, time.Time{}
 	p.lane.setDest(p, nil)
@@ -327,11 +331,12 @@ func (p *Peer) hushLocked(silent bool) {
 	}
 }
 
-// errConnectionEnded is told of a client whose TCP connection has ended: as after ErrConsent, it may come back.
+// errConnectionEnded is the reason for losing a client whose TCP connection has ended. It wraps ErrConsent,
+// because here too the client may come back.
 var errConnectionEnded = fmt.Errorf("the ICE-TCP connection has ended: %w", ErrConsent)
 
-// pathClosed takes notice of a TCP connection that has ended. Where that carried the media, there is nothing to send on until the
-// client nominates another path.
+// pathClosed takes notice of a TCP connection that has ended. If that connection carried the media, nothing
+// can be sent until the client nominates another path.
 func (p *Peer) pathClosed(pt *path) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,12 +9,13 @@ import (
 	"parlor/transport/negotiate"
 )
 
-// candidatesAge is how old the list of the machine's addresses may be. Longer tells clients of addresses that are gone, shorter
-// asks the kernel more often while many join; it takes about 0.1 ms.
+// candidatesAge is how old the list of the machine's addresses may be. Longer tells clients of addresses that
+// are gone. Shorter asks the kernel more often while many join, which takes about 0.1 ms each time.
 const candidatesAge = 2 * time.Second
 
-// candidates are the addresses that clients are told, each for UDP and TCP: the external ones if given, the bound one if it is
-// specific, and otherwise those that the machine's interfaces have at the time.
+// candidates are the addresses that clients are told, each for UDP and TCP. They are the external ones if
+// given, or the bound one if it is specific. Otherwise they are those that the machine's interfaces have at
+// the time.
 type candidates struct {
 	bound      netip.AddrPort
 	external   []netip.Addr
@@ -26,7 +27,7 @@ type candidates struct {
 	at   time.Time
 }
 
-// list returns them, to be read only. With an error come those of before.
+// list returns the candidates, to be read only. With an error it returns those of before.
 func (c *candidates) list(now time.Time) ([]negotiate.Candidate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

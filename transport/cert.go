@@ -23,8 +23,8 @@ import (
 	"parlor/transport/negotiate"
 )
 
-// newCertificate makes the self-signed ECDSA P-256 certificate that the node shows in DTLS, and its fingerprint as in SDP.
-// Clients check nothing of it but the fingerprint.
+// newCertificate makes the self-signed ECDSA P-256 certificate that the node shows in DTLS, and its
+// fingerprint as in SDP. Clients check nothing of the certificate but the fingerprint.
 func newCertificate(now time.Time) (tls.Certificate, string, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -51,9 +51,9 @@ func newCertificate(now time.Time) (tls.Certificate, string, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, "sha-256 " + fingerprintOf(crypto.SHA256, der), nil
 }
 
-// identityAge is how long new peers are shown the same certificate. A shorter one tells observers less of who is whose node, and a
-// stolen key is of use for less; each change costs a signature. It is far below the certificate's year, so that a peer
-// which keeps its own can stay for months.
+// identityAge is how long new peers are shown the same certificate. A shorter time tells observers less about
+// which node a client uses, and makes a stolen key useful for less. Each change costs a signature. The age is
+// far below the certificate's year, so a peer, which keeps its certificate, can stay for months.
 const identityAge = 7 * 24 * time.Hour
 
 // identity is what the node shows to a peer, with the options for DTLS that all handshakes with it share.
@@ -99,9 +99,10 @@ func newIdentity(now time.Time) (*identity, error) {
 	return id, nil
 }
 
-// firstRetransmission is how long the node waits for an answer to its ClientHello; each further wait is twice as long. Clients that
-// wait for it, such as FFmpeg's WHIP muxer, may lose the first one while they set up, and the RFC's 1 s would be a second of their
-// join. Shorter sends to clients twice that are merely far away.
+// firstRetransmission is how long the node waits for an answer to its ClientHello; each further wait is twice
+// as long. Clients that wait for the ClientHello, such as FFmpeg's WHIP muxer, may lose the first one while
+// they set up. The RFC's 1 s would be a second of their join. Shorter sends the message twice to clients that
+// are merely far away.
 const firstRetransmission = 100 * time.Millisecond
 
 // newDTLS makes a DTLS connection with a client that has stated its fingerprints.
@@ -158,8 +159,8 @@ func fingerprintOf(h crypto.Hash, der []byte) string {
 	return b.String()
 }
 
-// verifyFingerprint checks a certificate against what the offer states. Of several hash functions the strongest counts, and
-// with it the certificate has to match one of the values (RFC 8122, section 5).
+// verifyFingerprint checks a certificate against what the offer states. Of several hash functions the
+// strongest counts, and with it the certificate has to match one of the values (RFC 8122, section 5).
 func verifyFingerprint(der []byte, stated []negotiate.Fingerprint) error {
 	for _, h := range fingerprintHashes {
 		known := false

@@ -27,16 +27,17 @@ type data struct {
 	unreset  int // streams that the node has refused or ended; the client may still hold them open
 }
 
-// maxUnreset is how many streams of an association the node may refuse or end, in channels that a peer may have. A stream takes memory
-// until the client resets it as well (RFC 6525), which an honest one does, and nothing obliges it to. Beyond that the
-// association ends: media goes on, data channels need a new connection. Raising it costs about 900 bytes a stream.
+// maxUnreset bounds the streams of an association that the node may refuse or end, as a multiple of
+// Limits.Channels. A stream takes memory until the client resets it as well (RFC 6525). An honest client does
+// so, but nothing obliges it to. Beyond the bound the association ends: media goes on, and data channels need
+// a new connection. Raising it costs about 900 bytes a stream.
 const maxUnreset = 4
 
 // errUnreset is the end of an association whose client opens streams without end.
 var errUnreset = errors.New("too many streams opened beyond the limit or broken")
 
-// sctpConn is the DTLS connection as the SCTP association sees it: the end of the association must not end DTLS, which the
-// media needs.
+// sctpConn is the DTLS connection as the SCTP association sees it. The end of the association must not end
+// DTLS, which the media needs.
 type sctpConn struct {
 	*dtls.Conn
 	p *Peer
@@ -61,8 +62,8 @@ type gate struct {
 	shut bool
 }
 
-// EndMessages ends the data channels' way out: when it returns, not one more SCTP packet is sent, be it of a message sent
-// before.
+// EndMessages closes the way out of the data channels. When it returns, not one more SCTP packet is sent,
+// even for a message that was sent before.
 func (p *Peer) EndMessages() {
 	p.gate.mu.Lock()
 	defer p.gate.mu.Unlock()
@@ -76,8 +77,8 @@ func (g *gate) isShut() bool {
 	return g.shut
 }
 
-// startDataLocked starts the association once, when it is needed: it costs goroutines and memory that most peers do not
-// use even when they negotiate it.
+// startDataLocked starts the association once, when it is needed. The association costs goroutines and memory
+// that most peers do not use even if they negotiate it.
 func (p *Peer) startDataLocked() {
 	if p.data.started || !p.data.wanted || !p.data.allowed || !p.secure.keyed {
 		return
@@ -110,7 +111,7 @@ func (p *Peer) runData(d *dtls.Conn) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("open data channel: %w", err) // a stream that does not begin with DATA_CHANNEL_OPEN
+			return fmt.Errorf("open data channel: %w", err) // it begins without DATA_CHANNEL_OPEN
 		}
 		if !p.addChannel(ch) {
 			p.ep.count.drop(DropMessage)
@@ -162,7 +163,8 @@ func (p *Peer) removeChannel(ch *datachannel.DataChannel) {
 	}
 }
 
-// readChannel delivers the messages of a channel until it ends, which it reports, or until one is too large.
+// readChannel delivers the messages of a channel until the channel ends or a message is too large. It reports
+// whether the channel has ended.
 func (p *Peer) readChannel(ch *datachannel.DataChannel) (ended bool) {
 	limit := p.ep.o.Limits.MessageSize
 	pace := rate.NewLimiter(rate.Limit(p.ep.o.Limits.MessageRate), 2*p.ep.o.Limits.MessageRate)
@@ -184,8 +186,9 @@ func (p *Peer) readChannel(ch *datachannel.DataChannel) (ended bool) {
 	}
 }
 
-// SendMessage sends on the data channel that the client has opened under a label. It does not block; the error is
-// ErrNoChannel, ErrNotConnected, ErrMessageSize, ErrBacklog, ErrClosed after Close and EndMessages, or of the association.
+// SendMessage sends on the data channel that the client has opened under a label. It does not block. The
+// error is ErrNoChannel, ErrNotConnected, ErrMessageSize, ErrBacklog, or one of the association. After Close
+// and after EndMessages it is ErrClosed.
 func (p *Peer) SendMessage(label string, b []byte, text bool) error {
 	p.mu.Lock()
 	ch, limit, connected := p.data.channels[label], p.data.maxSend, p.connected

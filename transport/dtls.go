@@ -16,19 +16,21 @@ import (
 	"parlor/transport/negotiate"
 )
 
-// lastFlight is how long after the handshake plaintext handshake records are still let through, so that a client that
-// missed the node's last flight can ask for it again. Longer leaves room for forged ones.
+// lastFlight is how long after the handshake plaintext handshake records are still let through. A client that
+// missed the node's last flight can ask for it again within that time. Longer leaves room for forged records.
 const lastFlight = 60 * time.Second
 
-// How many bytes of handshake records a peer may send before and after the handshake is done. A handshake with all that a
-// client may show has 5 KB; the rest is for retransmissions. Raising them lets forged records cost more memory and CPU.
+// These are how many bytes of handshake records a peer may send, before and after the handshake is done. A
+// handshake with all that a client may show has 5 KB; the rest is for retransmissions. Raising them lets
+// forged records cost more memory and CPU.
 const (
 	handshakeBytes  = 64 << 10
 	lastFlightBytes = 16 << 10
 )
 
-// maxTries is how many handshakes of one peer may be under way at once, and be begun in placeGrace: one for each ClientHello that has
-// come, of which at most one is the client's. Raising it lets forged ones cost more CPU, lowering it has the client wait for a place more often.
+// maxTries is how many handshakes of one peer may be under way at once, and how many may be begun in
+// placeGrace. Each ClientHello that has come begins one, and at most one of these is the client's. Raising it
+// lets forged ones cost more CPU, lowering it has the client wait for a place more often.
 const maxTries = 4
 
 // secure is the DTLS side of a peer. Guarded by Peer.mu.
@@ -117,8 +119,8 @@ func (p *Peer) takeEstablishedLocked(pt *path, b *packet.Buffer, r records, at t
 	return true
 }
 
-// shakeLocked takes in a datagram of the handshake. A ClientHello goes to its own try, everything else to all: only the one whose
-// flight it answers can make use of it.
+// shakeLocked takes in a datagram of the handshake. A ClientHello goes to the handshake that it belongs to.
+// Everything else goes to all handshakes: only the one whose flight it answers can make use of it.
 func (p *Peer) shakeLocked(pt *path, b *packet.Buffer, r records, at time.Time) {
 	s := &p.secure
 	switch {
@@ -178,7 +180,8 @@ func copyOf(b *packet.Buffer) *packet.Buffer {
 	return own
 }
 
-// tryLocked returns the handshake that a ClientHello belongs to, a new one if need be. Nil: there is no place.
+// tryLocked returns the handshake that a ClientHello belongs to, and begins one if need be. It returns nil if
+// there is no place.
 func (p *Peer) tryLocked(pt *path, h *hello, at time.Time) *place {
 	s, sum := &p.secure, h.sum()
 	for _, t := range s.tries {
@@ -205,15 +208,15 @@ func (p *Peer) tryLocked(pt *path, h *hello, at time.Time) *place {
 	return t
 }
 
-// abandonLocked ends a handshake in favour of another one of the peer, which gets its place.
+// abandonLocked ends a handshake in favour of another one of the same peer, which gets its place.
 func (p *Peer) abandonLocked(t *place) {
 	p.secure.tries = slices.DeleteFunc(p.secure.tries, func(o *place) bool { return o == t })
 	t.giveUp()
 	p.ep.handshakes.leave(t)
 }
 
-// affords notes n more bytes of handshake records and says whether they are within the budget, which is filled up again within
-// 16 s: what strangers have used up does not keep the client out for good.
+// affords notes n more bytes of handshake records and says whether they are within the budget. The budget is
+// filled up again within 16 s, so what strangers have used up does not keep the client out for good.
 func (s *secure) affords(n int, at time.Time) bool {
 	budget := handshakeBytes
 	if s.keyed {
@@ -248,7 +251,7 @@ func (p *Peer) startHandshakeLocked(pt *path, sum [sha256.Size]byte, at time.Tim
 	return pl
 }
 
-// speakFirstLocked begins the handshake where the node is the DTLS client, as soon as there is a path.
+// speakFirstLocked begins the handshake if the node is the DTLS client, as soon as there is a path.
 func (p *Peer) speakFirstLocked(at time.Time) {
 	s := &p.secure
 	if !s.client || s.keyed || len(s.tries) > 0 {
@@ -265,9 +268,10 @@ func (p *Peer) speakFirstLocked(at time.Time) {
 	}
 }
 
-// handshakeDone takes notice of the end of a handshake. One that has failed is no loss: it may have been begun by a forged ClientHello,
-// and the client's own begins another. Only a certificate that is not the client's ends the peer, and only if all of the node's flights went to where the
-// client has shown itself: from elsewhere anybody may have shown it.
+// handshakeDone takes notice of the end of a handshake. One that has failed is no loss: a forged ClientHello
+// may have begun it, and the client's own begins another. The peer ends only over a certificate that is not
+// the client's, and only if all of the node's flights went to where the client has shown itself. Anybody may
+// have shown such a certificate from elsewhere.
 func (p *Peer) handshakeDone(pl *place, err error) {
 	p.mu.Lock()
 	s := &p.secure
@@ -292,7 +296,7 @@ func (p *Peer) handshakeDone(pl *place, err error) {
 	_ = pl.conn.Close()
 }
 
-// errSuperseded is the end of a handshake that another one of the same peer, or of another, has overtaken.
+// errSuperseded is the end of a handshake that another one, of the same peer or of another, has overtaken.
 var errSuperseded = fmt.Errorf("%w: superseded", ErrHandshake)
 
 func (p *Peer) handshake(ctx context.Context, conn *dtlsConn, client bool, stated []negotiate.Fingerprint) error {
@@ -317,7 +321,8 @@ func (p *Peer) handshake(ctx context.Context, conn *dtlsConn, client bool, state
 	return err
 }
 
-// setKeys puts the SRTP keys in place and lets media flow if a path is nominated. The first handshake of a peer that is done counts.
+// setKeys puts the SRTP keys in place and lets media flow if a path is nominated. Of a peer's handshakes the
+// first one that is done counts.
 func (p *Peer) setKeys(conn *dtlsConn, d *dtls.Conn, k srtp.SessionKeys, profile srtp.ProtectionProfile) error {
 	out, err := srtp.CreateContext(k.LocalMasterKey, k.LocalMasterSalt, profile)
 	if err != nil {
@@ -348,7 +353,7 @@ func (p *Peer) setKeys(conn *dtlsConn, d *dtls.Conn, k srtp.SessionKeys, profile
 	return nil
 }
 
-// giveUp ends what has been begun and is not done.
+// giveUp ends the handshakes that have been begun and are not done.
 func (s *secure) giveUp() {
 	for _, t := range s.tries {
 		if t.conn != s.conn {
@@ -359,7 +364,7 @@ func (s *secure) giveUp() {
 	s.early.drop()
 }
 
-// conns are the DTLS connections that there are.
+// conns returns the DTLS connections that there are.
 func (s *secure) conns() []*dtlsConn {
 	list := make([]*dtlsConn, 0, 1+len(s.tries))
 	if s.conn != nil {
@@ -381,7 +386,7 @@ func (s *secure) sendTo(pt *path) {
 	}
 }
 
-// release sends what waits for a path to be allowed more.
+// release sends what has waited for the path to be allowed more.
 func (s *secure) release(pt *path) {
 	for _, c := range s.conns() {
 		if c.to.Load() == pt {
@@ -390,7 +395,8 @@ func (s *secure) release(pt *path) {
 	}
 }
 
-// dtlsClosed is called when pion/dtls closes its connection: after the handshake that means close_notify or a fatal alert.
+// dtlsClosed is called when pion/dtls closes its connection. After the handshake that means close_notify or a
+// fatal alert.
 func (p *Peer) dtlsClosed(c *dtlsConn) {
 	p.mu.Lock()
 	keyed := p.secure.keyed && p.secure.conn == c

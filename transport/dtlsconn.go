@@ -11,12 +11,12 @@ import (
 	"parlor/packet"
 )
 
-// dtlsQueue is how many datagrams may wait for the handshake or the SCTP association of one peer. A flight of a handshake
-// has up to about ten; with data channels a burst is as large as the SCTP window lets it be.
+// dtlsQueue is how many datagrams may wait for the handshake or the SCTP association of one peer. A flight of
+// a handshake has up to about ten. With data channels a burst is as large as the SCTP window lets it be.
 const dtlsQueue = 64
 
-// dtlsConn is the net.PacketConn that pion/dtls reads from and writes to: a bounded queue filled by the readers, and the
-// peer's current path.
+// dtlsConn is the net.PacketConn that pion/dtls reads from and writes to. It reads from a bounded queue,
+// which the readers fill, and writes to the peer's current path.
 type dtlsConn struct {
 	ep      *Endpoint
 	to      atomic.Pointer[path]
@@ -40,7 +40,7 @@ func newDTLSConn(e *Endpoint, to *path, onClose func(*dtlsConn)) *dtlsConn {
 	return c
 }
 
-// push queues a datagram and takes over the buffer, unless it says false.
+// push queues a datagram and takes over the buffer, unless it returns false.
 func (c *dtlsConn) push(b *packet.Buffer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,8 +123,8 @@ func (c *dtlsConn) sendNow(p []byte) bool {
 // begun says whether anything has gone out.
 func (c *dtlsConn) begun() bool { return c.first.Load() != nil }
 
-// plaintextAlert says whether b is an alert of a handshake that fails. It may fail over forged records, and the alert would end the
-// client's own.
+// plaintextAlert says whether b is an alert of a handshake that fails. A handshake may fail over forged
+// records, and then the alert would end the client's own.
 func plaintextAlert(b []byte) bool {
 	return len(b) >= recordHeader && b[0] == recordAlert && b[3] == 0 && b[4] == 0
 }
@@ -138,7 +138,8 @@ func (c *dtlsConn) send(to *path, b []byte) {
 	}
 }
 
-// maxHeld is how many datagrams wait for a path to be allowed more: a flight, and what of it is sent again.
+// maxHeld is how many datagrams wait for a path to be allowed more: a flight, and the part of it that is sent
+// again.
 const maxHeld = 8
 
 func (c *dtlsConn) hold(b []byte) {
@@ -154,7 +155,7 @@ func (c *dtlsConn) hold(b []byte) {
 	c.held = append(c.held, slices.Clone(b))
 }
 
-// release sends of what waits as much as the path is allowed.
+// release sends as much of what waits as the path is allowed.
 func (c *dtlsConn) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,7 +166,8 @@ func (c *dtlsConn) release() {
 	}
 }
 
-// follow has the connection send to a path from which the handshake goes on, unless that lacks the proof which the one so far has.
+// follow has the connection send to a path from which the handshake goes on. It does not move from a path
+// with proof to one without.
 func (c *dtlsConn) follow(pt *path) {
 	if !pt.proof.missing.Load() || c.to.Load().proof.missing.Load() {
 		c.to.Store(pt)
@@ -207,7 +209,7 @@ func (c *dtlsConn) Close() error {
 	return nil
 }
 
-// mute has the connection end without a sign of it: what is written goes nowhere, and onClose is not called.
+// mute has the connection end without a sign of it. What is written goes nowhere, and onClose is not called.
 func (c *dtlsConn) mute() {
 	c.mu.Lock()
 	c.muted = true

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// sealOverhead is the most that SRTP or SRTCP adds: a 16 byte tag and a 4 byte index.
+	// sealOverhead has room for the most that SRTP or SRTCP adds: a 16 byte tag and a 4 byte index.
 	sealOverhead = 32
 	slotSize     = packet.Size + sealOverhead
 
@@ -21,8 +21,8 @@ const (
 	ctlSize     = pktinfoSpace + gsoControl
 )
 
-// egress is a batch of sealed packets with all that sendmmsg needs, in one piece of memory. A Writer takes one from the
-// pool for the first packet of a batch and gives it back at the flush, so that idle rooms hold none.
+// egress is a batch of sealed packets with all that sendmmsg needs, in one piece of memory. A Writer takes
+// one from the pool for the first packet of a batch and gives it back at the flush, so idle rooms hold none.
 type egress struct {
 	n      int
 	used   int             // messages in hdrs
@@ -86,8 +86,8 @@ func (e *egress) flush(s *socket, c *counters) {
 	e.n, e.used, e.waited = 0, 0, false
 }
 
-// sendSome makes messages of the packets from index from on, sends them, and returns the index of the first packet that
-// is neither sent nor dropped: usually the end.
+// sendSome makes messages of the packets from index from on, and sends them. It returns the index of the
+// first packet that is neither sent nor dropped: usually the end.
 func (e *egress) sendSome(s *socket, c *counters, from int) int {
 	gso := s.gso.Load()
 	m := e.pack(from, gso)
@@ -121,9 +121,10 @@ func (e *egress) sendSome(s *socket, c *counters, from int) int {
 	return e.n
 }
 
-// refuses takes notice of an error of a segmented send, and says whether the packets may go out one by one. Segments larger
-// than the path's MTU are EMSGSIZE since Linux 6.14, EINVAL before, and one client's affair; the kernel would fragment them
-// as single packets. EIO means that the way out cannot do it, for nobody.
+// refuses takes notice of an error of a segmented send, and says whether the packets may go out one by one.
+// If segments are larger than the path's MTU, the error is EMSGSIZE since Linux 6.14, and EINVAL before. That
+// concerns one client alone, and the kernel fragments its packets if they are sent one by one. EIO means that
+// the way out cannot do it for any client.
 func (s *socket) refuses(errno unix.Errno, to *path) bool {
 	switch errno {
 	case unix.EMSGSIZE, unix.EINVAL:
@@ -136,8 +137,8 @@ func (s *socket) refuses(errno unix.Errno, to *path) bool {
 	return true
 }
 
-// pack fills hdrs from the queued packets and returns how many messages there are. With gso, neighbours for one path with
-// equal sizes, the last one possibly shorter, share a message.
+// pack fills hdrs from the queued packets and returns how many messages there are. With gso, neighbours share
+// a message if they have one path and equal sizes. The last one may be shorter.
 func (e *egress) pack(from int, gso bool) (m int) {
 	for i := from; i < e.n; m++ {
 		for i < e.n && e.paths[i] == nil {

@@ -17,7 +17,7 @@ import (
 	"parlor/transport/negotiate"
 )
 
-// Endpoint is the node's media port: the sockets, the peers that they serve, and what they share.
+// Endpoint is the node's media port: the sockets, the peers that they serve, and what these share.
 type Endpoint struct {
 	o          Options
 	log        zerolog.Logger
@@ -44,8 +44,8 @@ type Endpoint struct {
 	byFlow  map[flow]*path
 }
 
-// Listen binds UDP and TCP on one port number and makes the certificate. It starts nothing: that is Run. Whoever does not
-// call Run calls Close. The error names the address.
+// Listen binds UDP and TCP on one port number and makes the certificate. It starts nothing: Run does. An
+// Endpoint that is not run must be closed by Close. The error names the address.
 func Listen(o Options) (*Endpoint, error) {
 	o = o.withDefaults()
 	e := &Endpoint{
@@ -76,12 +76,12 @@ func Listen(o Options) (*Endpoint, error) {
 	return e, nil
 }
 
-// mark returns an instant in ns since the endpoint was made, by the monotonic clock: setting the wall clock makes nobody
-// silent, and keeps nobody who is.
+// mark returns an instant in ns since the endpoint was made, by the monotonic clock. Setting the wall clock
+// neither makes a living peer silent nor keeps a silent one.
 func (e *Endpoint) mark(at time.Time) int64 { return int64(at.Sub(e.began)) }
 
-// bind finds a port that is free for TCP and UDP. UDP is tried without SO_REUSEPORT first: with it, a second node would
-// silently share the port of the first, and port 0 might choose a port in use.
+// bind finds a port that is free for TCP and UDP. UDP is tried without SO_REUSEPORT first. With it, a second
+// node would silently share the port of the first, and port 0 might choose a port in use.
 func (e *Endpoint) bind() error {
 	const attempts = 50 // only with port 0, when the port that TCP got is taken in UDP
 	for i := 0; ; i++ {
@@ -92,7 +92,8 @@ func (e *Endpoint) bind() error {
 	}
 }
 
-// withoutIPv6 says what to listen on instead on a machine whose kernel has no IPv6 at all: the wildcard means whatever there is.
+// withoutIPv6 says what to listen on instead if the machine's kernel has no IPv6 at all: the wildcard means
+// whatever there is.
 func withoutIPv6(at netip.AddrPort, err error) (netip.AddrPort, bool) {
 	if !errors.Is(err, syscall.EAFNOSUPPORT) || at.Addr() != netip.IPv6Unspecified() {
 		return at, false
@@ -150,7 +151,7 @@ func openGroup(at netip.AddrPort, n, buffer int) ([]*socket, error) {
 	return group, nil
 }
 
-// checkBuffers tells the operator when the sockets have smaller buffers than they should.
+// checkBuffers warns the operator if the sockets have smaller buffers than asked for.
 func (e *Endpoint) checkBuffers() {
 	asked := e.o.Limits.SocketBuffer
 	receive, send := e.sockets[0].bufferSizes()
@@ -164,8 +165,8 @@ func (e *Endpoint) checkBuffers() {
 // Addr returns the bound address, with the real port.
 func (e *Endpoint) Addr() netip.AddrPort { return e.addr }
 
-// Candidates returns what clients are told of where the port is. On a wildcard address that follows the machine's interfaces,
-// some seconds behind.
+// Candidates returns the addresses of the port that clients are told. On a wildcard address they follow the
+// machine's interfaces, up to some seconds behind.
 func (e *Endpoint) Candidates() []negotiate.Candidate {
 	list, err := e.candidates.list(time.Now())
 	if err != nil {
@@ -174,8 +175,9 @@ func (e *Endpoint) Candidates() []negotiate.Candidate {
 	return slices.Clone(list)
 }
 
-// Run serves the port until ctx is done and everything has stopped: peers are closed with DTLS close_notify, then nothing
-// is read any more, then the goroutines of peers and the senders end, then the sockets close. It is called once.
+// Run serves the port until ctx is done and everything has stopped. Then peers are closed with DTLS
+// close_notify, and after that nothing is read any more. Next the goroutines of peers and the senders end,
+// and last the sockets close. Run is called once.
 func (e *Endpoint) Run(ctx context.Context) error {
 	var serving, calling sync.WaitGroup
 	for _, r := range e.readers {
@@ -232,7 +234,7 @@ func (e *Endpoint) closePeers() {
 	}
 }
 
-// Close frees the port of an Endpoint that was never run. Run does it by itself. It is idempotent.
+// Close frees the port of an Endpoint that was never run. Run frees it by itself. Close is idempotent.
 func (e *Endpoint) Close() error {
 	e.closePeers()
 	e.tcp.close()
@@ -243,7 +245,7 @@ func (e *Endpoint) Close() error {
 	return errors.Join(errs...)
 }
 
-// settle waits until no reader is in the middle of a batch, so that what was changed before is known to all of them.
+// settle waits until no reader is in the middle of a batch, so that all of them know what was changed before.
 func (e *Endpoint) settle() {
 	for _, r := range e.readers {
 		r.in.pass.Lock()

@@ -8,7 +8,7 @@ import (
 	"parlor/packet"
 )
 
-// The reasons for which a peer is lost or an operation refused, to be told apart with errors.Is.
+// These are the reasons for which a peer is lost or an operation refused, to be told apart with errors.Is.
 var (
 	ErrClosed       = errors.New("transport is closed")
 	ErrTooManyPeers = errors.New("too many peers")
@@ -23,16 +23,16 @@ var (
 	ErrMessageSize  = errors.New("data channel message too large")
 )
 
-// PeerEvents is told what happens to a peer. The methods are called from goroutines of the transport, one at a time for
-// PeerConnected and PeerLost, and must not block: everybody else's events wait. A call that has begun before Peer.Close
-// may still be under way when Close returns; none begins afterwards.
+// PeerEvents is told what happens to a peer. Goroutines of the transport call the methods, and PeerConnected
+// and PeerLost one at a time. They must not block, because the events of all other peers wait. A call that
+// has begun before Peer.Close may still be under way when Close returns; none begins afterwards.
 type PeerEvents interface {
-	// PeerConnected: a path is nominated and the DTLS handshake done, media may be sent. It comes again when a peer that
-	// was lost by ErrConsent is heard again.
+	// PeerConnected says that media may be sent: a path is nominated and the DTLS handshake is done. It comes
+	// again when a peer that was lost by ErrConsent is heard again.
 	PeerConnected(id packet.PeerID)
-	// PeerLost: nothing is sent to the peer any more. After ErrConsent and ErrNoConnection the peer still listens, so that
-	// an ICE restart can bring it back; after every other error all it can do is be closed. The end of an ICE-TCP
-	// connection is an ErrConsent, too.
+	// PeerLost says that nothing is sent to the peer any more. After ErrConsent and ErrNoConnection the peer
+	// still listens, so that an ICE restart can bring it back. The end of an ICE-TCP connection is an
+	// ErrConsent, too. After every other error the peer can only be closed.
 	PeerLost(id packet.PeerID, err error)
 	// PeerMessage delivers a data channel message; the receiver owns its bytes.
 	PeerMessage(id packet.PeerID, m Message)
@@ -50,9 +50,9 @@ type event struct {
 	lost error // nil: connected
 }
 
-// eventQueue hands events from goroutines that must not wait (they may hold locks) to the one that calls out. It cannot
-// grow beyond the connection changes of peers that exist, of which each takes a negotiation, a time-out or a
-// TCP connection.
+// eventQueue hands events from goroutines that must not wait (they may hold locks) to the one that calls out.
+// It cannot grow beyond the connection changes of peers that exist. Each change takes a negotiation, a
+// time-out or a TCP connection.
 type eventQueue struct {
 	mu     sync.Mutex
 	list   []event

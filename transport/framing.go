@@ -6,11 +6,12 @@ import (
 	"io"
 )
 
-// frameHeader is the length field of RFC 4571: each packet on a TCP connection is preceded by its size in two bytes.
+// frameHeader is the size in bytes of RFC 4571's length field, which precedes each packet on a TCP
+// connection.
 const frameHeader = 2
 
-// readFrame reads the next packet into dst and returns its size. A packet that does not fit is passed over and reported as
-// size 0 and cut, because the next one can still be found.
+// readFrame reads the next packet into dst and returns its size. A packet that does not fit is passed over
+// and reported as size 0 and cut, because the next one can still be found.
 func readFrame(r *bufio.Reader, dst []byte) (n int, cut bool, err error) {
 	var h [frameHeader]byte
 	if _, err := io.ReadFull(r, h[:]); err != nil {

@@ -9,40 +9,44 @@ import (
 	"parlor/packet"
 )
 
-// A ClientHello is the one handshake message that comes out of nothing, so anybody who can forge the client's address can send
-// one. Each that is well formed is told from the others by its hash and begins a handshake of its own, some at a time (dtls.go):
-// the client's own completes, whatever has come before it.
+// A ClientHello is the one handshake message that comes unasked, so anybody who can forge the client's
+// address can send one. Each that is well formed is told from the others by its hash and begins a handshake
+// of its own, some at a time (dtls.go). The client's own handshake completes, whatever has come before it.
 
 const (
 	handshakeHeader = 12
-	// maxHello is how many bytes a ClientHello may have. Browsers' have 150 to 250, with a post-quantum key share 1,700, which comes
-	// in two datagrams. Raising it lets strangers hold more memory.
+	// maxHello is how many bytes a ClientHello may have. Browsers' have 150 to 250, and 1,700 with a
+	// post-quantum key share; these come in two datagrams. Raising it lets strangers hold more memory.
 	maxHello = 4 << 10
 	// minHello is the fixed part: version, random, three lengths and one each of cipher suites and compression methods.
 	minHello = 2 + 32 + 1 + 1 + 2 + 2 + 2
-	// maxPieces is how many ClientHellos of one peer may be incomplete at a time, and maxDatagrams of how many datagrams each may
-	// consist. Raising them costs memory, lowering them lets forged fragments push out the client's.
+	// maxPieces is how many ClientHellos of one peer may be incomplete at a time. maxDatagrams is how many
+	// datagrams each may consist of. Raising them costs memory, lowering them lets forged fragments push out
+	// the client's.
 	maxPieces, maxDatagrams = 4, 8
 )
 
-// earlyPause is how long a ClientHello from a path without proof waits to be answered. Longer has clients wait that answer no checks,
-// shorter than a round trip lets forged ones through.
+// earlyPause is how long a ClientHello from a path without proof waits to be answered. Longer has clients
+// wait that answer no checks, shorter than a round trip lets forged ones through.
 const earlyPause = 200 * time.Millisecond
 
-// overtakenPause is the same from the proof of the path on, and again from its nomination: some clients say ClientHello only a round
-// trip after that. Longer has clients wait whose datagrams have overtaken each other, up to the second after which they say it again.
+// overtakenPause is the same from the proof of the path on, and again from its nomination. Some clients send
+// their ClientHello only a round trip after these. Longer has clients wait whose datagrams have overtaken
+// each other, for up to the second after which they send it again.
 const overtakenPause = 400 * time.Millisecond
 
-// early is a ClientHello that came before the client had shown itself on the path. A client's comes right behind its answer to the
-// node's check, so one that comes before that is suspicious; and answering it is worse than losing it, because the client would
-// take the answer for its own and fail. So it waits. A later one takes its place; after the proof a later one, or that the client does not nominate the path, ends it.
+// early is a ClientHello that came before the client had shown itself on the path. The client's own comes
+// right behind its answer to the node's check, so one that comes before the answer is suspicious. Answering a
+// forged one is worse than losing the client's, because the client would take the answer for its own and
+// fail. So the ClientHello waits, and a later one that has to wait takes its place. After the proof it is
+// dropped if a later one has begun a handshake, or if the client does not nominate the path.
 type early struct {
 	hello *hello
 	path  *path
 	timer *time.Timer
 }
 
-// drop forgets it.
+// drop forgets the ClientHello.
 func (e *early) drop() {
 	if e.hello == nil {
 		return
@@ -52,7 +56,8 @@ func (e *early) drop() {
 	*e = early{}
 }
 
-// wait has it wait for the client's own after a step of the client's on its path.
+// wait restarts the pause after a step of the client's on the path, so that the client's own ClientHello can
+// come first.
 func (e *early) wait(pt *path) {
 	if e.hello != nil && e.path == pt {
 		e.timer.Reset(overtakenPause)
@@ -72,7 +77,8 @@ func (p *Peer) postponeLocked(pt *path, h *hello) {
 	}
 }
 
-// greetEarly answers after all: the client may be one that answers no checks, or its datagrams may have come in another order.
+// greetEarly answers after all: the client may be one that answers no checks, or its datagrams may have come
+// in another order.
 func (p *Peer) greetEarly() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -124,8 +130,8 @@ type hellos struct {
 	list []*hello // incomplete ones, oldest first
 }
 
-// collect takes in a datagram of ClientHello records that has passed checkRecords. It returns the ClientHello that is complete
-// with it, for the caller to release, or nil; ok is false if the datagram is malformed.
+// collect takes in a datagram of ClientHello records that has passed checkRecords. It returns the ClientHello
+// that the datagram completes, for the caller to release, or nil. ok is false if the datagram is malformed.
 func (s *hellos) collect(b *packet.Buffer) (whole *hello, ok bool) {
 	for rest := b.B; len(rest) > 0; {
 		end := recordHeader + int(binary.BigEndian.Uint16(rest[11:]))
@@ -156,7 +162,7 @@ func (s *hellos) collect(b *packet.Buffer) (whole *hello, ok bool) {
 	return nil, true
 }
 
-// of returns the ClientHello of a size that is being put together, or a new one.
+// of returns the incomplete ClientHello of a size, or a new one.
 func (s *hellos) of(size int) *hello {
 	for _, h := range s.list {
 		if len(h.body) == size {

@@ -17,15 +17,15 @@ type arrival struct {
 	early bool  // DTLS that came before the proof of its path, in the same read
 }
 
-// ingress takes what one read brought through sorting, look-up, opening and delivery. Each reading goroutine has its own;
-// only pass is shared.
+// ingress takes what one read brought through sorting, look-up, opening and delivery. Each reading goroutine
+// has its own; only pass is shared.
 type ingress struct {
 	ep   *Endpoint
 	sock *socket  // UDP
 	tcp  *tcpConn // or TCP
 
-	// pass is held while a read is worked on. Peer.Close waits for it, to be sure that nothing is delivered any more. The
-	// Inbox is called under it, so Inbox.Deliver must not call Peer.Close.
+	// pass is held while a read is worked on. Peer.Close waits for it, to be sure that nothing is delivered
+	// any more. The Inbox is called under it, so Inbox.Deliver must not call Peer.Close.
 	pass sync.Mutex
 
 	errors   *tokens
@@ -72,7 +72,7 @@ func (in *ingress) process(n int, at time.Time) {
 	}
 }
 
-// markEarly notes what has come from an address before the answer that proves its path.
+// markEarly marks what has come from an address before the answer that proves its path.
 func markEarly(list []arrival, from addr) {
 	for i := range list {
 		list[i].early = list[i].early || list[i].from == from

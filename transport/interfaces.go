@@ -7,17 +7,20 @@ import (
 	"strings"
 )
 
-// AddressChoice says which of the machine's addresses clients are told, where the media port is bound to all of them.
+// AddressChoice says which of the machine's addresses clients are told, if the media port is bound to all of
+// them.
 type AddressChoice struct {
-	// Interfaces are patterns of names as filepath.Match has them, such as "eth*"; "!" before one excludes. Without one that includes,
-	// all do but those of container networks. Those are told all the same if they are all there is.
+	// Interfaces are patterns of names as filepath.Match has them, such as "eth*"; a leading "!" excludes. If
+	// no pattern includes, all interfaces count but those of container networks. Those are told nevertheless
+	// if there are no others.
 	Interfaces []string
-	// Networks are prefixes, such as 10.0.0.0/8. Without one that includes, all do. ExcludedNetworks are left out in any case.
+	// Networks are prefixes, such as 10.0.0.0/8; if there are none, every network counts. ExcludedNetworks
+	// are left out in any case.
 	Networks, ExcludedNetworks []netip.Prefix
 }
 
-// containerInterfaces are the names that container and virtual machine networks give to the host's end: nobody outside can reach
-// their addresses, and each costs every client checks in vain.
+// containerInterfaces are the names that container and virtual machine networks give to the host's end.
+// Nobody outside can reach their addresses, and each costs every client checks in vain.
 var containerInterfaces = []string{
 	"docker*", "br-*", "veth*", "cni*", "cali*", "tunl*", "vxlan.calico", "flannel*", "podman*", "virbr*", "vnet*", "lxc*", "lxdbr*", "cilium*",
 	"weave*", "kube-*", "nodelocaldns*", "cbr0",
@@ -60,8 +63,8 @@ func ipsOf(addrs []net.Addr) (ips []netip.Addr) {
 	return ips
 }
 
-// usable chooses from the machine's addresses: link-local ones, which need a zone that SDP cannot carry, never; those of containers
-// and loopback, in this order, only when there is nothing else.
+// usable chooses from the machine's addresses. Link-local ones are never taken: they need a zone, which SDP
+// cannot carry. Those of containers and loopback, in this order, are taken only if there is nothing else.
 func (c *AddressChoice) usable(list []netInterface, v6 bool) []netip.Addr {
 	var out, containers, loopback []netip.Addr
 	for _, i := range list {
@@ -87,7 +90,7 @@ func (c *AddressChoice) usable(list []netInterface, v6 bool) []netip.Addr {
 	return loopback
 }
 
-// named says whether an interface is taken by its name, and if only for want of others.
+// named says whether an interface is taken by its name, and whether that is only for want of others.
 func (c *AddressChoice) named(name string) (take, container bool) {
 	includes := false
 	for _, p := range c.Interfaces {

@@ -9,22 +9,26 @@ import (
 	"parlor/packet"
 )
 
-// Lanes spread the sealing and sending for a large room over the cores. What a room decides per packet and subscriber takes a
-// twentieth of what sealing and the kernel's send path take, so the room stays one goroutine with one state, and only the
-// work behind it is shared out: each peer belongs to one lane, and each lane has its own socket. The first lane is the room's
-// goroutine itself. The others take drafts, plain packets in the order of sending, which a sender (one of the endpoint's, as
-// many as sockets) seals and sends; where none is idle the room's goroutine does it on the spot. Flush waits for all of it, so
-// that what a room has said of the past is true on the wire.
+// Lanes spread the sealing and sending for a large room over the cores. What a room decides per packet and
+// subscriber takes a twentieth of what sealing and the kernel's send path take. So the room stays one
+// goroutine with one state, and only the work behind it is shared out.
+//
+// Each peer belongs to one lane, and each lane has its own socket. The first lane is the room's goroutine
+// itself. The others take drafts: plain packets in the order of sending. A sender seals and sends them; the
+// endpoint has as many senders as sockets. If no sender is idle, the room's goroutine does the work on the
+// spot. Flush waits for all of it, so that what a room has said of the past is true on the wire.
 
 const (
-	// lanePeers is how many peers a room has for each lane. Fewer have rooms wake other cores for a handful of packets: with
-	// 64, a hundred subscribers took 5.1–6.0 µs per packet instead of 4.2–5.0, and got nothing sooner. More leave a room on one
-	// core for longer: with one lane, the packets of 300 take half as long again to get out.
+	// lanePeers is how many peers a room has for each lane. With fewer, rooms wake other cores for a handful
+	// of packets: with 64, a hundred subscribers took 5.1–6.0 µs per packet instead of 4.2–5.0, and got
+	// nothing sooner. With more, a room stays on one core for longer: with one lane, the packets of 300 take
+	// half as long again to get out.
 	lanePeers = 160
-	// draftLen is how many packets are handed over at a time. Fewer wake senders more often, more has them begin later and
-	// holds 1.5 KB each.
+	// draftLen is how many packets are handed over at a time. Fewer wake senders more often. More has them
+	// begin later and holds 1.5 KB for each.
 	draftLen = 32
-	// maxDrafts is how many full drafts may wait for a sender before the room waits. More would only hold memory.
+	// maxDrafts is how many full drafts may wait for a sender before the room waits. More would only hold
+	// memory.
 	maxDrafts = 3
 )
 

@@ -8,8 +8,9 @@ import (
 	"parlor/packet"
 )
 
-// batchLen is how many datagrams one system call takes. sendmmsg by raw system call holds the processor (P) for about a
-// microsecond each, so more would delay other goroutines; fewer would pay the call more often.
+// batchLen is how many datagrams one system call takes. sendmmsg by raw system call holds the processor (P)
+// for about a microsecond each, so more would delay other goroutines. Fewer would pay for the call more
+// often.
 const batchLen = 64
 
 // mmsghdr is struct mmsghdr of sendmmsg(2) and recvmmsg(2).
@@ -73,7 +74,7 @@ func (r *receiveRing) read(fd int) (int, unix.Errno) {
 	return r.used, 0
 }
 
-// local is the address of the node that datagram i was sent to, if it is stated.
+// local returns the address of the node that datagram i was sent to, if the kernel states it.
 func (r *receiveRing) local(i int) localIP {
 	if r.ctl == nil {
 		return localIP{}
@@ -81,7 +82,7 @@ func (r *receiveRing) local(i int) localIP {
 	return readPktinfo(r.ctl[i][:min(int(r.hdrs[i].hdr.Controllen), pktinfoSpace)])
 }
 
-// length is the size of datagram i and whether it was cut off because it was larger than the buffer.
+// length returns the size of datagram i, and whether it was cut off because it was larger than the buffer.
 func (r *receiveRing) length(i int) (n int, cut bool) {
 	return int(r.hdrs[i].n), r.hdrs[i].hdr.Flags&unix.MSG_TRUNC != 0
 }

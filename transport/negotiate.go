@@ -17,31 +17,32 @@ import (
 	"parlor/transport/negotiate"
 )
 
-// ErrOtherClient says that an offer belongs to another PeerConnection than the one that this peer serves: its certificate
-// is another one. It needs a new Peer.
+// ErrOtherClient says that an offer comes from another PeerConnection than the one that this peer serves: its
+// certificate is another one. Such an offer needs a new Peer.
 var ErrOtherClient = errors.New("the offer comes from another connection: its fingerprint has changed")
 
-// maxSeats is how many receiving sections one connection may have had, stopped ones included: each keeps its SSRCs for good,
-// because their rollover counters go on. Raising it costs 60 bytes each.
+// maxSeats is how many receiving sections one connection may have had, stopped ones included. Each keeps its
+// SSRCs for good, because their rollover counters go on. Raising it costs 60 bytes each.
 const maxSeats = 1024
 
 // description is what the answers of a peer have in common.
 type description struct {
-	// mu is held for the whole of a negotiation, so that answers are built without Peer.mu: the readers need that one.
+	// mu is held for the whole of a negotiation, so that answers are built without Peer.mu, which the readers
+	// need.
 	mu sync.Mutex
 
 	id, version uint64 // of the o= line
 	role        negotiate.Role
 	fragment    negotiate.NodeFragment // of an ICE restart, without credentials and candidates
 	lines       []negotiate.Line       // of the last offer
-	before      []negotiate.Line       // of the one that it followed: where the client is when the answer was lost
+	before      []negotiate.Line       // of the offer before that: where a client is whose answer was lost
 	ssrcs       map[string][2]uint32
 	used        map[uint32]bool
 }
 
-// Negotiate answers an offer: the first one, a re-offer, or an ICE restart, which is recognised by new ICE credentials and
-// leaves DTLS and SRTP as they are. streams maps the mids of receive sections to media stream ids; sections not named are
-// paired by order. An offer that is refused changes nothing.
+// Negotiate answers an offer: the first one, a re-offer, or an ICE restart. A restart is recognised by new
+// ICE credentials and leaves DTLS and SRTP as they are. streams maps the mids of receive sections to media
+// stream ids. Sections that it does not name are paired by order. An offer that is refused changes nothing.
 func (p *Peer) Negotiate(o *negotiate.Offer, streams map[string]string) (string, []packet.Section, error) {
 	d := &p.sdp
 	d.mu.Lock()
@@ -69,7 +70,7 @@ func (p *Peer) Negotiate(o *negotiate.Offer, streams map[string]string) (string,
 	return answer, sections, nil
 }
 
-// credentialFor returns what the offer is to be answered with, if it may be answered.
+// credentialFor returns the credential to answer the offer with, if the offer may be answered.
 func (p *Peer) credentialFor(o *negotiate.Offer) (c *credential, isNew bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,8 +112,8 @@ func (p *Peer) adopt(o *negotiate.Offer, c *credential, isNew bool) error {
 	return nil
 }
 
-// RestartICE takes new credentials of the client, as WHIP and WHEP send them by PATCH, and returns the node's as an SDP
-// fragment. The same credentials as before change nothing and get the same answer.
+// RestartICE takes new credentials of the client, as WHIP and WHEP send them by PATCH, and returns the node's
+// as an SDP fragment. The same credentials as before change nothing and get the same answer.
 func (p *Peer) RestartICE(ufrag, pwd string) (string, error) {
 	p.sdp.mu.Lock()
 	defer p.sdp.mu.Unlock()
@@ -135,8 +136,8 @@ func (p *Peer) RestartICE(ufrag, pwd string) (string, error) {
 	return f.Marshal(), nil
 }
 
-// currentLocked returns the credential that answers the client's ufrag: the newest one, or one not yet registered when
-// the client has begun anew.
+// currentLocked returns the credential that answers the client's ufrag: the newest one, or a new one, not yet
+// registered, if the client has begun anew.
 func (p *Peer) currentLocked(remote string) (c *credential, isNew bool) {
 	if n := len(p.ice.creds); n > 0 && (remote == p.ice.remote || remote == "") {
 		return p.ice.creds[n-1], false
@@ -146,8 +147,8 @@ func (p *Peer) currentLocked(remote string) (c *credential, isNew bool) {
 	return c, true
 }
 
-// registerLocked makes a credential valid, beside the one in use, with the client's user name and password. Of a restart that never came to a nomination nothing
-// stays.
+// registerLocked makes a credential valid beside the one in use, with the client's user name and password. It
+// removes the credentials of a restart that never came to a nomination.
 func (p *Peer) registerLocked(c *credential, remote, pwd string) error {
 	c.setRemote(remote, pwd)
 	if !p.ep.addCredential(c) {
@@ -168,8 +169,8 @@ func (p *Peer) registerLocked(c *credential, remote, pwd string) error {
 	return nil
 }
 
-// follows checks an offer against the last one, or the one before it for a client that took its last offer back, and returns the
-// lines that it does follow.
+// follows checks an offer against the last one. For a client that took its last offer back, it checks against
+// the one before. It returns the lines that the offer does follow.
 func (d *description) follows(o *negotiate.Offer) (before []negotiate.Line, err error) {
 	before = d.lines
 	if err := o.Follows(before); err != nil {

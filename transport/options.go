@@ -10,22 +10,23 @@ import (
 
 // Options configures an Endpoint. The zero value of every field but Listen means its default.
 type Options struct {
-	// Listen is where UDP and ICE-TCP are bound, on one port number. Port 0: any that is free for both. The address ::
-	// takes IPv4 as well.
+	// Listen is where UDP and ICE-TCP are bound, on one port number. Port 0 means any that is free for both.
+	// The address :: takes IPv4 as well.
 	Listen netip.AddrPort
 	// ExternalIPs are announced as candidates instead of the addresses of the machine, for a node behind one-to-one NAT.
 	ExternalIPs []netip.Addr
-	// Addresses chooses among those of the machine, where ExternalIPs is empty and Listen is on all of them.
+	// Addresses chooses among the addresses of the machine, if ExternalIPs is empty and Listen is on all of
+	// them.
 	Addresses AddressChoice
-	// Sockets is the number of UDP sockets, each with a reader goroutine. Default: GOMAXPROCS. More than cores only adds
-	// goroutines, fewer leaves cores out.
+	// Sockets is the number of UDP sockets, each with a reader goroutine. Default: GOMAXPROCS. More than
+	// cores only adds goroutines, fewer leaves cores out.
 	Sockets int
 	Log     zerolog.Logger
 
 	Limits Limits
 	Timers Timers
-	// NoGSO turns off segmentation offload, which is otherwise tried, and given up where the kernel refuses it: for one path, or
-	// for a socket.
+	// NoGSO turns off segmentation offload. Otherwise it is tried, and given up if the kernel refuses it, for
+	// one path or for a socket.
 	NoGSO bool
 }
 
@@ -33,33 +34,36 @@ type Options struct {
 type Limits struct {
 	// Peers at once. Default 20000.
 	Peers int
-	// Handshakes at once; a client beyond it is heard at a later retransmission, or takes the place of one that has been
-	// silent for a second. Raising it lets a burst of joins
-	// compete for the CPU with media, lowering it makes them queue. Default 256.
+	// Handshakes at once. A client beyond it takes the place of one that has been silent for a second, or is
+	// heard at a later retransmission (places.go). Raising it lets a burst of joins compete for the CPU with
+	// media, lowering it makes them queue. Default 256.
 	Handshakes int
 	// TCPConns at once, and of them TCPStrangers that have not yet sent a valid check. Default 4096 and 256.
 	TCPConns, TCPStrangers int
 	// TCPStrangersPerIP is how many of the strangers may come from one address, or one /64 of IPv6. Default 16.
 	TCPStrangersPerIP int
-	// TCPQueue is how many bytes of memory may be taken by packets that wait for one slow TCP reader, for media and for
-	// the rest each; beyond it they are dropped, as is media that waits for more than 300 ms. Raising it costs memory,
-	// lowering it loses large keyframes. Default 512 KiB.
+	// TCPQueue is how many bytes of memory may be taken by packets that wait for one slow TCP reader, for
+	// media and for the rest each. Packets beyond it are dropped, and so is media that waits for more than
+	// 300 ms. Raising it costs memory, lowering it loses large keyframes. Default 512 KiB.
 	TCPQueue int
 	// SSRCs is how many sending SSRCs one peer may have; each holds a replay window. Default 512.
 	SSRCs int
-	// Channels is how many data channels one peer may open; MessageSize is the largest message in bytes taken or sent;
-	// DataBacklog how many bytes may wait in one to be sent or acknowledged: raising it lets a slow reader cost more memory,
-	// lowering it loses messages to clients with a long way. MessageRate is how many messages a second are read from
-	// one, after a burst of twice as many; faster ones wait at the client. Default 16, 64 KiB, 128 KiB, 100.
+	// Channels is how many data channels one peer may open. Default 16. MessageSize is the largest message in
+	// bytes taken or sent. Default 64 KiB. DataBacklog is how many bytes may wait in one channel to be sent
+	// or acknowledged. Raising it lets a slow reader cost more memory, lowering it loses messages to clients
+	// with a long way. Default 128 KiB. MessageRate is how many messages a second are read from one channel,
+	// after a burst of twice as many; faster ones wait at the client. Default 100.
 	Channels, MessageSize, DataBacklog, MessageRate int
-	// SocketBuffer is the size in bytes asked for the receive and for the send buffer of each UDP socket. Too small
-	// loses packets in bursts, too large lets delay build up unseen. Default 4 MiB.
+	// SocketBuffer is the size in bytes asked for the receive and for the send buffer of each UDP socket. Too
+	// small loses packets in bursts, too large lets delay build up unseen. Default 4 MiB.
 	SocketBuffer int
 }
 
 // Timers are the time-outs of a connection.
 type Timers struct {
-	// Consent is how long the node goes on sending without a valid check on the nominated path (RFC 7675). Default 30 s.
+	// Consent is how long the node goes on sending without consent on the nominated path (RFC 7675). Answers
+	// to the node's checks give consent. From a client that has never answered one, its own valid checks do.
+	// Default 30 s.
 	Consent time.Duration
 	// Connect is how long a peer may take from its last negotiation to being connected. Default 30 s.
 	Connect time.Duration
@@ -67,7 +71,8 @@ type Timers struct {
 	Handshake time.Duration
 	// Stranger is how long a TCP connection may be open without a valid check. Default 10 s.
 	Stranger time.Duration
-	// TCPWrite is how long one write of up to 16 KiB to a TCP connection may block before it is closed. Default 10 s.
+	// TCPWrite is how long one write of up to 16 KiB to a TCP connection may block before the connection is
+	// closed. Default 10 s.
 	TCPWrite time.Duration
 }
 

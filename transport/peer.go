@@ -11,15 +11,15 @@ import (
 	"parlor/packet"
 )
 
-// PeerOptions says who a peer talks to on the inside. All fields are required.
+// PeerOptions says which parts of the node a peer works for. All fields are required.
 type PeerOptions struct {
 	Inbox  packet.Inbox // gets what the client sends; has to be comparable, such as a pointer
 	Writer *Writer      // of the room whose goroutine will send
 	Events PeerEvents
 }
 
-// Peer is one client's connection: one bundled transport, from NewPeer to Close. SendRTP and SendRTCP belong to the
-// goroutine of the room; every other method is safe from any goroutine.
+// Peer is one client's connection: one bundled transport, from NewPeer to Close. SendRTP and SendRTCP belong
+// to the goroutine of the room. Every other method is safe from any goroutine.
 type Peer struct {
 	ep       *Endpoint
 	identity *identity // for good: the client holds the node to its fingerprint
@@ -34,8 +34,8 @@ type Peer struct {
 	heard  atomic.Int64 // as path.heard
 	rx     receiver
 
-	// unsettled: the client has asked for a path that is not nominated yet, or the nominated one lacks its proof, so it matters
-	// where media comes from.
+	// unsettled says that it matters where media comes from: the client has asked for a path that is not
+	// nominated yet, or the nominated path lacks its proof.
 	unsettled atomic.Bool
 
 	// Guarded by lane.mu; dest is written with mu held as well.
@@ -79,8 +79,10 @@ func (e *Endpoint) NewPeer(o PeerOptions) (*Peer, error) {
 // ID returns the peer's id, unique in this process.
 func (p *Peer) ID() packet.PeerID { return p.id }
 
-// LastHeard returns when the last authenticated packet came: a check with integrity, SRTP or SRTCP. It is the zero time
-// before the first one. It has a monotonic reading, so what has passed since is right after the wall clock was set, too.
+// LastHeard returns when the last authenticated sign of life came: SRTP, SRTCP, an answer to a check of the
+// node's, or a check that nominates its path. From a client that has never answered one, every valid check
+// counts. It is the zero time before the first sign. It has a monotonic reading, so what has passed since is
+// right even after the wall clock was set.
 func (p *Peer) LastHeard() time.Time {
 	n := p.heard.Load()
 	if n == 0 {
@@ -124,9 +126,10 @@ func (p *Peer) releaseLocked() {
 	p.ice = agent{}
 }
 
-// Close ends the connection: media stops in both directions, the client is told by DTLS close_notify, everything held is
-// given back. When it returns, not one more packet is sent for the peer or delivered from it. It is idempotent. It must
-// not be called from Inbox.Deliver, nor under a lock that Inbox.Deliver takes.
+// Close ends the connection. Media stops in both directions, the client is told by DTLS close_notify, and
+// everything held is given back. When Close returns, not one more packet is sent for the peer or delivered
+// from it. It is idempotent. It must not be called from Inbox.Deliver, nor under a lock that Inbox.Deliver
+// takes.
 func (p *Peer) Close() error {
 	p.ending.Do(p.end)
 	return nil

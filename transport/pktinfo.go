@@ -6,20 +6,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A socket on a wildcard address has the kernel choose the source of what it sends by route. On a machine with several addresses
-// that may be another one than the client has sent to, and such an answer is no answer. So these sockets, and only they, are
-// told the local address of each datagram, and state it for what they send (IP_PKTINFO, RFC 3542 for IPv6).
+// A socket on a wildcard address has the kernel choose the source of what it sends by route. On a machine
+// with several addresses that may be another one than the client has sent to, and the client does not accept
+// such an answer. So these sockets, and only they, are told the local address of each datagram, and state it
+// for what they send (IP_PKTINFO, RFC 3542 for IPv6).
 
 // pktinfoSpace holds the control message of either family.
 const pktinfoSpace = 40 // CMSG_SPACE(sizeof(struct in6_pktinfo)); of IPv4 it is 32
 
-// localIP is an address of the node, IPv4 in its mapped form; the zero value: not stated, for the kernel to choose.
+// localIP is an address of the node, with IPv4 in its mapped form. The zero value means not stated: the
+// kernel chooses.
 type localIP [16]byte
 
 // wantPktinfo has the kernel state the local address of each datagram.
 func (s *socket) wantPktinfo() error {
 	if s.v6 {
-		return unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1) // IPv4, too, on such a socket
+		// on such a socket it covers IPv4, too
+		return unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
 	}
 	return unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
 }

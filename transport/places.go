@@ -9,16 +9,18 @@ import (
 	"time"
 )
 
-// placeGrace is how long a handshake keeps its place for sure although the client has not answered the node's first flight. Longer
-// lets clients that have gone away hold up the joins of others, shorter costs those with a bad network their attempt when
-// all places are taken.
+// placeGrace is how long a handshake keeps its place for sure although the client has not answered the node's
+// first flight. Longer lets clients that have gone away hold up the joins of others. Shorter costs clients
+// with a bad network their attempt when all places are taken.
 const placeGrace = time.Second
 
-// placeHold is the same for one whose client has answered: it may be as malicious as a silent one, but cannot begin anew.
+// placeHold is the same for a handshake whose client has answered. That client may be as malicious as a
+// silent one, but cannot begin anew.
 const placeHold = 4 * time.Second
 
-// places are the handshakes that may be under way at once. They are bounded because each costs milliseconds of CPU; but most of
-// its time a handshake waits for the network, so one whose client has fallen silent gives way.
+// places are the handshakes that may be under way at once. They are bounded because each costs milliseconds
+// of CPU. Most of its time, though, a handshake waits for the network, so one whose client has fallen silent
+// gives way.
 type places struct {
 	limit int
 
@@ -62,8 +64,9 @@ func (s *places) enter(p *place) bool {
 	return true
 }
 
-// victimLocked returns the handshake that has to give way, or -1: the oldest unanswered one of a peer that has several, then the
-// oldest unanswered one, then the oldest of all.
+// victimLocked returns the handshake that has to give way, or -1. It is the oldest unanswered one of a peer
+// that has several. Failing that, it is the oldest unanswered one that has had placeGrace, and then the
+// oldest of all that has had placeHold.
 func (s *places) victimLocked(now time.Time) int {
 	of := make(map[*Peer]int, len(s.list))
 	for _, p := range s.list {

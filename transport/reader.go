@@ -19,8 +19,8 @@ type reader struct {
 	stopped atomic.Bool // a flood must not keep drain from ending
 }
 
-// maxReadErrors is how many failed reads in a row end a drain. One may be left over from a send and is cleared by the read;
-// more would spin.
+// maxReadErrors is how many failed reads in a row end a drain. One error may be left over from a send, and
+// the read clears it. More failed reads would spin.
 const maxReadErrors = 3
 
 func newReader(e *Endpoint, s *socket) *reader {

@@ -19,7 +19,7 @@ const clientHello = 1
 type recordRules struct {
 	first       bool // nothing has come before: it has to begin a handshake
 	established bool // the handshake is done
-	plain       bool // handshake records in plaintext are still of use: the last flight may be asked for again
+	plain       bool // plaintext handshake records are of use: the last flight may be asked for again
 	data        bool // application data was negotiated
 }
 
@@ -32,11 +32,12 @@ type records struct {
 	answer    bool // more than that: the client has got the node's flight
 }
 
-// checkRecords walks the records of a datagram and tells whether all of it may go to the DTLS library. It stands between the
-// network and pion/dtls because anybody who knows the addresses can forge plaintext records, and that one ends the connection over
-// many of them, at times with a fatal alert to the real client: alerts, application data in epoch 0, unknown content types,
-// malformed change_cipher_spec. So plaintext alerts are never taken: a handshake that fails for a reason ends by time-out.
-// What is encrypted cannot be forged and passes.
+// checkRecords walks the records of a datagram and tells whether all of it may go to the DTLS library. It
+// stands between the network and pion/dtls because anybody who knows the addresses can forge plaintext
+// records. pion/dtls ends the connection over many of them, at times with a fatal alert to the real client:
+// alerts, application data in epoch 0, unknown content types, malformed change_cipher_spec. So plaintext
+// alerts are never taken: a handshake that fails for a reason ends by time-out. What is encrypted cannot be
+// forged and passes.
 func checkRecords(b []byte, rules recordRules) (r records, ok bool) {
 	if len(b) < recordHeader {
 		return r, false

@@ -8,20 +8,22 @@ import (
 	"github.com/pion/dtls/v3"
 )
 
-// Resting: once a handshake is done, DTLS has nothing to do for most peers until they leave, yet the library keeps three
-// goroutines, a read buffer and the handshake's messages for it. So a quiet connection is closed without a word to the client
-// and only its state is kept; the next DTLS datagram, or Close, makes a connection of the state again.
+// Resting: once a handshake is done, DTLS has nothing to do for most peers until they leave. Yet the library
+// keeps three goroutines, a read buffer and the handshake's messages for it. So a quiet connection is closed
+// without a word to the client, and only its state is kept. The next DTLS datagram, or Close, makes a
+// connection of the state again.
 //
-// A record counter must never be used twice under one key. Therefore the old connection is muted first, then closed, and the
-// state is taken after that: what the old connection may still want to send goes nowhere, and the counters that it used up in
-// vain are skipped. A state is taken up once: wakeLocked forgets it.
+// A record counter must never be used twice under one key. Therefore the old connection is muted first, then
+// closed, and the state is taken after that. What the old connection may still want to send goes nowhere, and
+// the counters that it used up in vain are skipped. A state is taken up once: wakeLocked forgets it.
 
 const (
-	// restAfter is how long after the last DTLS datagram a connection goes to rest. A client that has missed the node's last
-	// flight asks for it again after 1, 3, 7 s, so it must be longer than a few of these steps; longer holds memory of those
-	// who have just come.
+	// restAfter is how long after the last DTLS datagram a connection goes to rest. A client that has missed
+	// the node's last flight asks for it again after 1, 3, 7 s, so it must be longer than a few of these
+	// steps. Longer holds the memory of clients that have just come.
 	restAfter = 10 * time.Second
-	// restProven is the same for a client that has sent media, which it can only after the last flight has come.
+	// restProven is the same for a client that has sent media, which it can only do once the last flight has
+	// come.
 	restProven = time.Second
 )
 

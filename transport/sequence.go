@@ -1,13 +1,13 @@
 package transport
 
-// The rollover counter of an outgoing SRTP stream is not in the packet: pion/srtp guesses it from the sequence number of the packet
-// sealed before, as the receiver does. Packets that are dropped while a peer is not connected leave a gap; after one of
-// 2^15 and more the guess is a lap behind, and AES-GCM would see a nonce (SSRC, rollover counter, sequence number) a second time.
-// So the caller's sequence numbers are followed here, dropped packets included, and what lies too far from the packets
-// sealed before is refused.
+// The rollover counter of an outgoing SRTP stream is not in the packet. pion/srtp guesses it from the
+// sequence number of the packet sealed before, as the receiver does. Packets that are dropped while a peer is
+// not connected leave a gap. After a gap of 2^15 or more the guess is a lap behind, and AES-GCM would see a
+// nonce (SSRC, rollover counter, sequence number) a second time. So the caller's sequence numbers are
+// followed here, dropped packets included. What lies too far from the packets sealed before is refused.
 
-// maxSequenceJump is how far a packet may be from the newest one sealed. It must stay below 2^15, where the guess turns; the margin is
-// for receivers, which guess too, and from what has reached them.
+// maxSequenceJump is how far a packet may be from the newest one sealed. It must stay below 2^15, where the
+// guess turns. The margin is for receivers, which guess too, from what has reached them.
 const maxSequenceJump = 1 << 14
 
 // sequence follows the caller's sequence numbers on one SSRC, as 64-bit numbers that do not wrap.
@@ -39,8 +39,9 @@ func (s *sequence) admit(seq uint16) bool {
 	case uint16(ahead) == 0 || uint16(ahead) > maxSequenceJump:
 		return false
 	default:
-		// A whole lap or more was dropped and the numbers are just past the newest one sealed again: all of them are new to
-		// the cipher, and the receiver takes them for the next ones. Those before this one are not.
+		// A whole lap or more was dropped, and the numbers are just past the newest one sealed again. All of
+		// them are new to the cipher, and the receiver takes them for the next ones. Those before this one
+		// are not.
 		s.floor = n
 	}
 	s.sealed = max(s.sealed, n)
