@@ -249,7 +249,8 @@ func (p *Peer) addPathLocked(from origin, at time.Time) *path {
 // let a forger in.
 const addressGrace = 6 * time.Second
 
-// nominateLocked makes pt the path that everything is sent on. The credentials of before an ICE restart end here.
+// nominateLocked makes pt the path that everything is sent on. The credentials of before an ICE restart end
+// here.
 func (p *Peer) nominateLocked(pt *path, at time.Time) {
 	gen := pt.proof.cred.gen
 	if old := p.ice.nominated; old != nil && old != pt {
@@ -323,7 +324,8 @@ func (p *Peer) silenceLocked(err error) {
 	p.ep.events.add(event{peer: p, lost: err})
 }
 
-// hushLocked stops DTLS and SCTP from sending, or lets them again (RFC 7675, section 5.1: nothing without consent).
+// hushLocked stops DTLS and SCTP from sending, or lets them send again. Without consent nothing may be sent
+// (RFC 7675, section 5.1).
 func (p *Peer) hushLocked(silent bool) {
 	p.ice.silent = silent
 	for _, c := range p.secure.conns() {

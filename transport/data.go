@@ -13,7 +13,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// channelBuffer is the size in bytes with which the buffer of a data channel starts; it grows with the messages.
+// channelBuffer is the size in bytes with which the buffer of a data channel starts. It grows with the
+// messages.
 const channelBuffer = 2048
 
 // data is the SCTP side of a peer. Guarded by Peer.mu.

@@ -222,7 +222,8 @@ func (c *dtlsConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.ep.ad
 // RemoteAddr returns the client's address of this moment.
 func (c *dtlsConn) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(c.to.Load().addr.addrPort()) }
 
-// SetReadDeadline makes reads fail when t lies in the past, and work when it is zero. pion/dtls sets nothing else.
+// SetReadDeadline makes reads fail if t lies in the past, and work if it is zero. pion/dtls sets nothing
+// else.
 func (c *dtlsConn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -18,7 +18,8 @@ const (
 	// maxHello is how many bytes a ClientHello may have. Browsers' have 150 to 250, and 1,700 with a
 	// post-quantum key share; these come in two datagrams. Raising it lets strangers hold more memory.
 	maxHello = 4 << 10
-	// minHello is the fixed part: version, random, three lengths and one each of cipher suites and compression methods.
+	// minHello is the size of the fixed part: version, random, three lengths and one each of cipher suites
+	// and compression methods.
 	minHello = 2 + 32 + 1 + 1 + 2 + 2 + 2
 	// maxPieces is how many ClientHellos of one peer may be incomplete at a time. maxDatagrams is how many
 	// datagrams each may consist of. Raising them costs memory, lowering them lets forged fragments push out
@@ -209,7 +210,8 @@ func helloFragment(b []byte) (at int, part []byte, size int, ok bool) {
 
 func uint24(b []byte) int { return int(b[0])<<16 | int(b[1])<<8 | int(b[2]) }
 
-// wellFormed checks the lengths of a ClientHello and its version (RFC 5246, section 7.4.1.2; RFC 6347, section 4.2.1).
+// wellFormed checks the lengths of a ClientHello and its version (RFC 5246, section 7.4.1.2; RFC 6347,
+// section 4.2.1).
 func wellFormed(b []byte) bool {
 	if len(b) < minHello || b[0] != 0xfe {
 		return false

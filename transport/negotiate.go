@@ -35,7 +35,7 @@ type description struct {
 	role        negotiate.Role
 	fragment    negotiate.NodeFragment // of an ICE restart, without credentials and candidates
 	lines       []negotiate.Line       // of the last offer
-	before      []negotiate.Line       // of the offer before that: where a client is whose answer was lost
+	before      []negotiate.Line       // of the one it followed: where a client is that has lost the answer
 	ssrcs       map[string][2]uint32
 	used        map[uint32]bool
 }

@@ -13,7 +13,8 @@ type Options struct {
 	// Listen is where UDP and ICE-TCP are bound, on one port number. Port 0 means any that is free for both.
 	// The address :: takes IPv4 as well.
 	Listen netip.AddrPort
-	// ExternalIPs are announced as candidates instead of the addresses of the machine, for a node behind one-to-one NAT.
+	// ExternalIPs are announced as candidates instead of the addresses of the machine, for a node behind
+	// one-to-one NAT.
 	ExternalIPs []netip.Addr
 	// Addresses chooses among the addresses of the machine, if ExternalIPs is empty and Listen is on all of
 	// them.
@@ -40,7 +41,8 @@ type Limits struct {
 	Handshakes int
 	// TCPConns at once, and of them TCPStrangers that have not yet sent a valid check. Default 4096 and 256.
 	TCPConns, TCPStrangers int
-	// TCPStrangersPerIP is how many of the strangers may come from one address, or one /64 of IPv6. Default 16.
+	// TCPStrangersPerIP is how many of the strangers may come from one address, or one /64 of IPv6. Default
+	// 16.
 	TCPStrangersPerIP int
 	// TCPQueue is how many bytes of memory may be taken by packets that wait for one slow TCP reader, for
 	// media and for the rest each. Packets beyond it are dropped, and so is media that waits for more than

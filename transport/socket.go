@@ -14,11 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is a raw UDP descriptor that is not in Go's network poller itself: a registered one costs 0.65–0.75 µs more per
-// packet sent, because EPOLLOUT wakes the idle poller for every packet that the kernel frees. What is in the poller is an
-// epoll instance that watches the socket for EPOLLIN alone. (A thread blocked in recvmmsg would do as well, but each of its
-// waits counts as a system call that Go's monitor has to take the processor from, which keeps the monitor polling: a
-// fifth of the node's CPU at a hundred reads a second.)
+// socket is a raw UDP descriptor that is not in Go's network poller itself. A registered one costs 0.65–0.75
+// µs more per packet sent, because EPOLLOUT wakes the idle poller for every packet that the kernel frees.
+// What is in the poller is an epoll instance that watches the socket for EPOLLIN alone. (A thread blocked in
+// recvmmsg would do as well. But each of its waits counts as a system call that Go's monitor has to take the
+// processor from, which keeps the monitor polling. That took a fifth of the node's CPU at a hundred reads a
+// second.)
 type socket struct {
 	fd      int
 	v6      bool
@@ -28,14 +29,16 @@ type socket struct {
 	arrival *os.File      // the epoll instance; closing it ends the reader
 	waiter  syscall.RawConn
 
-	mu     sync.RWMutex // held for reading while fd is in use by a sender, so that close cannot hand its number to another file
+	// mu is held for reading while a sender uses fd, so that close cannot hand its number to another file.
+	mu     sync.RWMutex
 	closed bool
 	lost   uint64 // overflow so far
 }
 
 var errSocketClosed = errors.New("socket is closed")
 
-// openSocket binds one socket. With share, several may be bound to one port and the kernel spreads the clients over them.
+// openSocket binds one socket. With share, several may be bound to one port, and the kernel spreads the
+// clients over them.
 func openSocket(at netip.AddrPort, share bool, buffer int) (*socket, error) {
 	s := &socket{wait: sendWait, v6: at.Addr().Is6() && !at.Addr().Is4In6()}
 	family := unix.AF_INET
@@ -117,7 +120,7 @@ func (s *socket) setUp(at netip.AddrPort, share bool, buffer int) error {
 	return nil
 }
 
-// sizeBuffers asks for buffers of the given size, beyond the system's limit where the process may.
+// sizeBuffers asks for buffers of the given size, beyond the system's limit if the process may exceed it.
 func (s *socket) sizeBuffers(n int) {
 	for force, plain := range map[int]int{unix.SO_RCVBUFFORCE: unix.SO_RCVBUF, unix.SO_SNDBUFFORCE: unix.SO_SNDBUF} {
 		if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, force, n) != nil {
@@ -126,14 +129,15 @@ func (s *socket) sizeBuffers(n int) {
 	}
 }
 
-// bufferSizes returns what was granted; the kernel states double of it, for its own bookkeeping.
+// bufferSizes returns what was granted. The kernel states double of it, for its own bookkeeping.
 func (s *socket) bufferSizes() (receive, send int) {
 	receive, _ = unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
 	send, _ = unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
 	return receive / 2, send / 2
 }
 
-// overflow returns how many datagrams the kernel has dropped, because the receive buffer was full or the checksum wrong.
+// overflow returns how many datagrams the kernel has dropped, because the receive buffer was full or the
+// checksum wrong.
 func (s *socket) overflow() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,8 +154,8 @@ func (s *socket) overflow() uint64 {
 	return s.lost
 }
 
-// sendWait is how long a batch may wait once for room in the send buffer. Longer holds up the room, shorter loses packets in a
-// burst that the link would carry.
+// sendWait is how long a batch may wait once for room in the send buffer. Longer holds up the room. Shorter
+// loses packets in a burst that the link would carry.
 const sendWait = time.Millisecond
 
 // waitWritable waits for room in the send buffer.

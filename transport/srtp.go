@@ -13,11 +13,11 @@ import (
 	"github.com/pion/transport/v5/replaydetector"
 )
 
-// replayWindow is how many packets behind the newest one may still come, per SSRC. Raising it takes memory (a bit each) and
-// lets later retransmissions on the original SSRC in; RFC 3711 asks for 64 at least.
+// replayWindow is how many packets behind the newest one may still come, per SSRC. Raising it takes memory (a
+// bit each) and lets later retransmissions on the original SSRC in. RFC 3711 asks for 64 at least.
 const replayWindow = 1024
 
-// srtpProfiles in the order of preference: AES-128-GCM costs a seventh of AES-CM with HMAC-SHA1.
+// srtpProfiles are in the order of preference: AES-128-GCM costs a seventh of AES-CM with HMAC-SHA1.
 var srtpProfiles = []struct {
 	dtls dtls.SRTPProtectionProfile
 	srtp srtp.ProtectionProfile
@@ -27,8 +27,8 @@ var srtpProfiles = []struct {
 	{dtls.SRTP_AES128_CM_HMAC_SHA1_80, srtp.ProtectionProfileAes128CmHmacSha1_80},
 }
 
-// receiver opens the SRTP and SRTCP of one peer. Its packets usually come to one reader, but to two when the client's
-// address changes, hence the lock, which is taken once for a run of packets.
+// receiver opens the SRTP and SRTCP of one peer. Its packets usually come to one reader, but to two when the
+// client's address changes. Hence the lock, which is taken once for a run of packets.
 type receiver struct {
 	mu       sync.Mutex
 	ctx      *srtp.Context // nil: not before the handshake is done nor after Close
@@ -62,10 +62,11 @@ func (s *source) follow(isRTCP bool, index uint32) bool {
 	return newer
 }
 
-// srtcpIndexAt returns where the index of an SRTCP packet of n bytes stands (RFC 3711 section 3.4, RFC 7714 section 9.1).
+// srtcpIndexAt returns where the index of an SRTCP packet of n bytes stands (RFC 3711 section 3.4, RFC 7714
+// section 9.1).
 func (r *receiver) srtcpIndexAt(n int) int { return n - 4 - r.tail }
 
-// replayCheck notes a refusal where the receiver sees it; pion/srtp's error for it is not exported.
+// replayCheck notes a refusal for the receiver to see, because pion/srtp does not export its error for it.
 type replayCheck struct {
 	replaydetector.ReplayDetector
 	fast    replaydetector.CheckAccepter
@@ -122,7 +123,8 @@ func (r *receiver) close() {
 	r.mu.Unlock()
 }
 
-// openLocked decrypts b in place and returns the plain packet, or the reason why not. Scratch says whether it was newer than all before.
+// openLocked decrypts b in place and returns the plain packet, or the reason why not. s.newer says whether
+// the packet was newer than all before it of its SSRC.
 func (r *receiver) openLocked(b []byte, isRTCP bool, s *openScratch, limit int) (plain []byte, reason Drop, ok bool) {
 	s.newer = false
 	if r.ctx == nil {

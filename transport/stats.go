@@ -16,7 +16,7 @@ const (
 	DropSTUNAddressTaken             // a check from an address that another live peer uses
 	DropSTUNLimited                  // error response held back by the rate limit
 	DropDTLSFiltered                 // malformed or forged records, or application data nobody negotiated
-	DropDTLSLimited                  // too many handshakes at once, or more packets than the handshake can take
+	DropDTLSLimited                  // too many handshakes at once, or more packets than they can take
 	DropNotReady                     // SRTP before the handshake was done
 	DropMalformed                    // RTP or RTCP header that cannot be parsed
 	DropAuthFailed                   // SRTP or SRTCP authentication failed
@@ -27,8 +27,8 @@ const (
 	DropSendFailed                   // the kernel refused to send
 	DropSealFailed                   // the packet could not be sealed: bad header, too large, keys used up
 	DropSlowReader                   // the queue of a TCP connection was full
-	DropTCPLimit                     // a TCP connection beyond a limit, or that has brought something but no valid check
-	DropMessage                      // data channel message too large, or channel limit, or SCTP after EndMessages
+	DropTCPLimit                     // a TCP connection beyond a limit, or with data but no valid check
+	DropMessage                      // a message too large, a channel too many, or SCTP after EndMessages
 	DropSequenceJump                 // too far from the packets sealed before, see sequence.go
 	DropSTUNUnasked                  // a STUN response to no check of the node's, or with the wrong password
 	DropPathUnproven                 // more than a path may get on which the client has not shown itself
@@ -58,7 +58,7 @@ type Stats struct {
 	PacketsOut, BytesOut        uint64 // SRTP and SRTCP handed to the kernel or to a TCP queue
 	ChecksIn                    uint64 // valid STUN checks
 	ChecksOut                   uint64 // the node's own
-	SendWaits                   uint64 // batches that had to wait for room in the send buffer; each waits 1 ms at most
+	SendWaits                   uint64 // batches that waited for room in the send buffer, 1 ms each at most
 	Drops                       [NumDrops]uint64
 }
 

@@ -14,8 +14,8 @@ const (
 	stunHeader = 20
 	stunCookie = 0x2112A442
 
-	// errorBurst and errorRate bound the error responses of one socket or of all TCP connections, which strangers can ask for
-	// from forged addresses.
+	// errorBurst and errorRate bound the error responses of one socket or of all TCP connections. Strangers
+	// can ask for such responses from forged addresses.
 	errorBurst = 100
 	errorRate  = 100 // per second
 )
@@ -32,14 +32,15 @@ type tokens struct {
 	refilled time.Time
 }
 
-// plausibleSTUN is the cheap look before the parser: cookie, and a length that is that of the datagram.
+// plausibleSTUN is the cheap look before the parser: the cookie is there, and the length is that of the
+// datagram.
 func plausibleSTUN(b []byte) bool {
 	return len(b) >= stunHeader && binary.BigEndian.Uint32(b[4:]) == stunCookie &&
 		int(binary.BigEndian.Uint16(b[2:])) == len(b)-stunHeader && len(b)%4 == 0
 }
 
-// check answers one STUN message: a connectivity check, as RFC 8445 section 7.3 and RFC 8489 section 9.1.3 have it. It says whether it
-// was the client's answer to a check of the node's.
+// check answers one STUN message: a connectivity check, as RFC 8445 section 7.3 and RFC 8489 section 9.1.3
+// have it. It says whether the message was the client's answer to a check of the node's.
 func (in *ingress) check(b []byte, from origin, at time.Time) (proof bool) {
 	m := &in.stun.request
 	if !plausibleSTUN(b) {
@@ -54,7 +55,7 @@ func (in *ingress) check(b []byte, from origin, at time.Time) (proof bool) {
 	switch m.Type {
 	case stun.BindingRequest:
 		in.request(m, from, at)
-	case stun.NewType(stun.MethodBinding, stun.ClassIndication): // a keepalive; nothing is authenticated by it
+	case stun.NewType(stun.MethodBinding, stun.ClassIndication): // a keepalive, which authenticates nothing
 	case stun.BindingSuccess, stun.BindingError:
 		return in.answer(m, from, at)
 	default:
@@ -117,7 +118,7 @@ func (in *ingress) accept(m *stun.Message, from origin, key stun.MessageIntegrit
 	}
 }
 
-// refuse sends an error response, within the rate limit. key is nil where the request was not authenticated.
+// refuse sends an error response, within the rate limit. key is nil if the request was not authenticated.
 func (in *ingress) refuse(m *stun.Message, from origin, at time.Time, code stun.ErrorCode, key stun.MessageIntegrity) {
 	in.ep.count.drop(DropSTUNUnauthorized)
 	if !in.errors.take(at) {

@@ -1,6 +1,6 @@
 package transport
 
-// addPeer makes room for a peer. It fails when the endpoint is closing or full.
+// addPeer makes room for a peer. It fails if the endpoint is closing or full.
 func (e *Endpoint) addPeer(p *Peer) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -31,7 +31,7 @@ func (e *Endpoint) allPeers() []*Peer {
 	return list
 }
 
-// addCredential registers an ICE user name fragment. It says false when the name is in use.
+// addCredential registers an ICE user name fragment. It returns false if the name is in use.
 func (e *Endpoint) addCredential(c *credential) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -64,7 +64,8 @@ func (e *Endpoint) pathOf(from origin) *path {
 	return e.byFlow[flow{from.addr, from.local}]
 }
 
-// flow is what a UDP path is found by: the client's address, and on a wildcard address the node's that it sends to.
+// flow is what a UDP path is found by: the client's address, and on a wildcard address the node's address
+// that the client sends to.
 type flow struct {
 	remote addr
 	local  localIP
@@ -72,9 +73,9 @@ type flow struct {
 
 func (pt *path) flow() flow { return flow{pt.addr, pt.local} }
 
-// addPath registers a UDP path under its addresses. What another peer uses and was heard from since the instant alive (by
-// mark) stays with that peer: otherwise whoever can forge a source address could take over a session with a valid check of its
-// own. A client that has gone without a word loses it.
+// addPath registers a UDP path under its addresses. It fails if another peer uses them and was heard there
+// since the instant alive (by mark). Otherwise anybody who can forge a source address could take over a
+// session with a valid check of their own. A client that has been silent for longer loses the addresses.
 func (e *Endpoint) addPath(pt *path, alive int64) bool {
 	if pt.tcp != nil {
 		return pt.tcp.bind(pt)

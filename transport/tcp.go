@@ -63,8 +63,9 @@ func (t *tcpListener) serve(nc *net.TCPConn) {
 	t.ep.work.Go(c.write)
 }
 
-// roomLocked makes room for one more stranger, by ending the one that has been silent for longest: of the same site if that one
-// has as many as it may, or of all. Who keeps its connections without a word so keeps nobody else out.
+// roomLocked makes room for one more stranger by ending the one that connected first: of the same site if
+// that has as many as it may, or of all. So a stranger that keeps its connections without a word keeps nobody
+// else out.
 func (t *tcpListener) roomLocked(site [16]byte) bool {
 	l := &t.ep.o.Limits
 	same := 0
@@ -115,7 +116,8 @@ func (t *tcpListener) knownLocked(c *tcpConn) {
 	}
 }
 
-// forget takes a connection that has ended off the lists. It reports whether that was for another one's sake.
+// forget takes a connection that has ended off the lists. It reports whether the connection was ended to make
+// room for another.
 func (t *tcpListener) forget(c *tcpConn) (evicted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -194,8 +196,9 @@ func (c *tcpConn) bind(pt *path) bool {
 	return ok
 }
 
-// read works until the connection ends, and cleans up. A stranger that has said nothing was refused nothing: browsers open a connection
-// for every TCP candidate, and send no check on it where UDP works.
+// read works until the connection ends, and cleans up. A stranger that has said nothing counts as refused
+// only if it was evicted. Browsers open a connection for every TCP candidate, and send no check on it if UDP
+// works.
 func (c *tcpConn) read() {
 	_ = c.nc.SetReadDeadline(time.Now().Add(c.t.ep.o.Timers.Stranger))
 	r := bufio.NewReaderSize(c, 4096)

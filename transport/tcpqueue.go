@@ -14,13 +14,15 @@ import (
 )
 
 const (
-	// tcpChunk is how many bytes are written in one go, each with a deadline of its own. Between two of them urgent packets overtake
-	// media and old media is dropped; a larger one costs fewer system calls and lets both wait longer on a slow link.
+	// tcpChunk is how many bytes are written in one go, each chunk with a deadline of its own. Between two
+	// chunks urgent packets overtake media, and old media is dropped. A larger one costs fewer system calls,
+	// and lets urgent packets and media wait longer on a slow link.
 	tcpChunk = 16 << 10
-	// tcpLowat is how many bytes the kernel holds that it has not sent yet (TCP_NOTSENT_LOWAT), for the same reason.
+	// tcpLowat is how many bytes the kernel holds that it has not sent yet (TCP_NOTSENT_LOWAT), for the same
+	// reason.
 	tcpLowat = 16 << 10
-	// mediaAge is how long a media packet may wait. Longer lets the delay of a slow client grow, shorter loses what a short
-	// stall of the network would only have held up.
+	// mediaAge is how long a media packet may wait. Longer lets the delay of a slow client grow. Shorter
+	// loses what a short stall of the network would only have held up.
 	mediaAge = 300 * time.Millisecond
 	// maxReplies is how many answers to checks may wait. A client sends a few a second.
 	maxReplies = 16
@@ -40,7 +42,7 @@ type tcpQueue struct {
 	until   time.Time     // closed: the time for last words
 	wake    chan struct{} // capacity 1
 
-	// The writer has a chunk in its hands, and is to let go of it: then settled is signalled.
+	// The writer has a chunk in its hands, and is to let go of it. When it has, settled is signalled.
 	writing, interrupted bool
 	settled              sync.Cond
 }
@@ -65,8 +67,8 @@ func newFrame(b []byte, at time.Time) tcpFrame {
 	return tcpFrame{buf: f, at: at}
 }
 
-// mayLocked says whether one more of b fits into list. What counts is the memory that a frame takes, not its size: otherwise
-// small packets would take many times the limit.
+// mayLocked says whether one more frame with b fits into list. What counts is the memory that a frame takes,
+// not its size. Otherwise small packets would take many times the limit.
 func (q *tcpQueue) mayLocked(list []tcpFrame, b []byte, limit int) error {
 	switch {
 	case q.closed:
@@ -119,7 +121,7 @@ func (q *tcpQueue) expireLocked(now time.Time) (dropped int) {
 	return dropped
 }
 
-// pop removes the first frame; an empty list gives its memory back.
+// pop removes the first frame. An empty list gives its memory back.
 func pop(list []tcpFrame) []tcpFrame {
 	list[0] = tcpFrame{}
 	if list = list[1:]; len(list) == 0 {
@@ -192,8 +194,9 @@ func (c *chunk) add(f *packet.Buffer) bool {
 	return true
 }
 
-// purge takes back what is queued, and what is being written as far as the kernel has not got it. When it returns, nothing of that
-// will be sent any more but the end of a packet that has begun: what comes after it has to be found.
+// purge takes back what is queued, and what is being written as far as the kernel has not got it. When it
+// returns, nothing of that will be sent any more but the end of a packet that has begun. Without that end the
+// client could not find the packet that comes next.
 func (q *tcpQueue) purge() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -217,7 +220,7 @@ func (q *tcpQueue) clearLocked() {
 	q.urgent, q.media, q.replies = nil, nil, 0
 }
 
-// close ends adding. What is queued has until then to get out.
+// close ends adding. What is queued may still get out before the instant until.
 func (q *tcpQueue) close(until time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -239,7 +242,7 @@ func (q *tcpQueue) drop() {
 	q.mu.Unlock()
 }
 
-// setLowat keeps what waits in the kernel small, where it can be neither overtaken nor taken back.
+// setLowat keeps what waits in the kernel small, because there it can be neither overtaken nor taken back.
 func setLowat(nc *net.TCPConn) {
 	if raw, err := nc.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) {
@@ -269,7 +272,7 @@ func (c *tcpConn) sendMedia(b []byte) {
 	count.bytesOut.Add(uint64(len(b)))
 }
 
-// close lets what is queued out, for a moment, and ends the connection. It does not wait.
+// close ends the connection, and lets what is queued out for a moment. It does not wait.
 func (c *tcpConn) close() { c.out.close(time.Now().Add(lastWrite)) }
 
 // lastWrite is how long a connection that was closed has for its last words.

@@ -10,50 +10,60 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// Path validation. The source of a datagram can be forged, and a check can be played back by whoever has heard it. So a check
-// makes a path known and is answered, but moves nothing. The client has to show that it is there:
+// Path validation. The source of a datagram can be forged, and anybody who has heard a check can play it
+// back. So a check makes a path known and is answered, but moves nothing. The client has to show that it is
+// there:
 //
-//   - by its answer to a check of the node's on that path. It holds a random transaction id and the client's password, so it
-//     can neither be forged nor played back. This is the check that RFC 7675 has for consent, and RFC 8445 section 7.3 obliges a
-//     full agent to answer it, whoever asks: the node stays the controlled agent and starts no checks of its own accord;
+//   - by its answer to a check of the node's on that path. The answer holds a random transaction id and is
+//     signed with the client's password, so it can neither be forged nor played back. This is the check that
+//     RFC 7675 has for consent. RFC 8445 section 7.3 obliges a full agent to answer it, whoever asks. The node
+//     stays the controlled agent, and checks only paths that the client has checked;
 //   - by the DTLS handshake, if all of the node's flights went there;
-//   - by SRTP or SRTCP that opens and is newer than all before it. It shows who sends and not where, so such a path is taken on
-//     trial and stays within the limit below (RFC 9000 section 9.3 does the same), and media from a proven path takes it back.
-//
-// Which of the paths that it asks for a client means, it shows as well. Some nominate the one that they use, and another one when
-// they move (libwebrtc). Others nominate all that work, each once, and use the best (Firefox, libnice): of those the last one is
-// often TCP, as it takes longest. So TCP takes the place of UDP that works only where the client sends media there or nominates
-// it again, and UDP that of TCP as soon as it has a proof, or media where the client has sent over TCP before.
+//   - by SRTP or SRTCP that opens and is newer than all before it. It shows who sends and not where. So such
+//     a path is taken on trial and stays within the limit below (RFC 9000 section 9.3 does the same), and media
+//     from a proven path takes it back.
+// The client also shows which of the paths that it asks for it means. Some clients nominate the one that they
+// use, and another one when they move (libwebrtc). Others nominate all that work, each once, and use the best
+// (Firefox, libnice). Of those the last one is often TCP, as it takes longest. So TCP takes the place of UDP
+// that works only if the client sends media there or nominates it again. UDP takes the place of TCP as soon
+// as it has a proof. If the client has sent over TCP before, UDP needs media as well.
 //
 // A path without proof gets at most `amplification` times what has come from it (RFC 9000 section 8.1).
 //
-// For the same reason consent (RFC 7675) rests on answers, as soon as the client has given one. Where the client's password is
-// not known, or it never answers, its own checks count for consent, and DTLS and SRTP for the path.
+// For the same reason consent (RFC 7675) rests on answers, as soon as the client has given one. If the
+// client's password is not known, or the client never answers, its own checks count for consent, and DTLS and
+// SRTP for the path.
 
 const (
-	// amplification is how many times the bytes received a path without proof may be sent. Raising it lets forgers aim more at
-	// others, lowering it has clients wait that do not answer checks before their handshake: its flight no longer fits.
+	// amplification is how many times the bytes received a path without proof may be sent. Raising it lets
+	// forgers aim more at others. Lowering it has clients wait that do not answer checks before their
+	// handshake: its flight no longer fits.
 	amplification = 3
-	// amplificationSlack is how many bytes more it may be: with them the node's flight fits that answers a ClientHello of 150 bytes.
+	// amplificationSlack is how many bytes more it may be. With them the node's flight fits that answers a
+	// ClientHello of 150 bytes.
 	amplificationSlack = 128
-	// datagramOverhead is what IPv4 and UDP add to a datagram: they, too, come from the client and reach a victim.
+	// datagramOverhead is how many bytes IPv4 and UDP add to a datagram. They, too, come from the client and
+	// reach a victim.
 	datagramOverhead = 28
 
-	// responseSize is what a success response has: header, IPv4 address, integrity, fingerprint.
+	// responseSize is how many bytes a success response has: header, IPv4 address, integrity, fingerprint.
 	responseSize = 20 + 12 + 24 + 8
 
-	// proofAge is how long a path that is not in use may be taken into use without another proof. A client may have left an
-	// address since; longer lets a played back check send media there, shorter costs a round trip more moves.
+	// proofAge is how long a path that is not in use may be taken into use without another proof. A client
+	// may have left an address since. Longer lets a played back check send media there, shorter costs more
+	// moves another round trip.
 	proofAge = 5 * time.Second
 
-	// askPace is the least time between two checks of the node's on one path, but for those that a check of the client's brings.
+	// askPace is the least time between two checks of the node's on one path, except for checks that one of
+	// the client's brings.
 	askPace = time.Second
-	// checkOverdue is how long the client has to leave the path in use without a check until another one that it still checks, and
-	// answers on, takes its place unasked. Clients check every 2 to 6 s; longer has media wait after a NAT has moved them, shorter
-	// moves those that only lost some checks.
+	// checkOverdue is how long the path in use has to go without a check of the client's before another one
+	// may take its place unasked. The client must still check the other path and answer on it. Clients check
+	// every 2 to 6 s. Longer has media wait after a NAT has moved them, shorter moves clients that only lost
+	// some checks.
 	checkOverdue = 10 * time.Second
-	// consentChecks is how many checks of the node's go out in the time of consent; one answer is enough. More notice the loss
-	// no sooner and only cost packets.
+	// consentChecks is how many checks of the node's go out in the time of consent; one answer is enough.
+	// More notice the loss no sooner and only cost packets.
 	consentChecks = 6
 )
 
@@ -64,7 +74,8 @@ type check struct {
 	size int  // bytes
 }
 
-// proof is what is known of the client's being at the other end of a path. Guarded by Peer.mu but for the atomics.
+// proof is what is known of whether the client is at the other end of a path. Guarded by Peer.mu but for the
+// atomics.
 type proof struct {
 	missing atomic.Bool  // the limit holds
 	in, out atomic.Int64 // bytes while it does
@@ -130,21 +141,23 @@ func (p *Peer) doubtsLocked(pt *path, at time.Time) bool {
 	return q.missing.Load() || (p.pendingLocked(pt) || p.leftForLocked(pt, at)) && !q.recent(at)
 }
 
-// leftForLocked says whether the client seems to have left the path in use for pt without a word, as one does whose NAT has given
-// it another port and that nominates only once.
+// leftForLocked says whether the client seems to have left the path in use for pt without a word. A client
+// does so if its NAT has given it another port and it nominates only once.
 func (p *Peer) leftForLocked(pt *path, at time.Time) bool {
 	now := p.ice.nominated
 	return now != nil && pt != now && pt.proof.cred.gen == p.ice.nominatedGen && at.Sub(now.checked) > checkOverdue
 }
 
-// pendingLocked says whether the client has asked for pt after it had asked for the path in use, or before and for something better.
+// pendingLocked says whether the client has asked for pt since it asked for the path in use, or has asked for
+// it before and it is better.
 func (p *Peer) pendingLocked(pt *path) bool {
 	now := p.ice.nominated
 	return pt != now && p.askedForLocked(pt) && (now == nil || !pt.proof.wanted.Before(now.proof.wanted) ||
 		pt.better(now) && (pt.proof.missing.Load() || !now.proof.meant))
 }
 
-// askedForLocked says whether the client has asked for pt since the latest restart that has come to a nomination.
+// askedForLocked says whether the client has asked for pt since the latest restart that has come to a
+// nomination.
 func (p *Peer) askedForLocked(pt *path) bool {
 	return !pt.proof.wanted.IsZero() && pt.proof.cred.gen >= p.ice.nominatedGen
 }
@@ -152,7 +165,8 @@ func (p *Peer) askedForLocked(pt *path) bool {
 // better says whether clients that can use both paths use this one.
 func (pt *path) better(than *path) bool { return pt.tcp == nil && than.tcp != nil }
 
-// spareLocked says whether the client may have asked for pt only because it works: the path in use is better, and works as well.
+// spareLocked says whether the client may have asked for pt only because it works: the path in use is better,
+// and works as well.
 func (p *Peer) spareLocked(pt *path, at time.Time) bool {
 	now := p.ice.nominated
 	return now != nil && now.better(pt) && !pt.proof.meant && pt.proof.cred.gen == p.ice.nominatedGen &&
@@ -163,7 +177,8 @@ func (p *Peer) spareLocked(pt *path, at time.Time) bool {
 func (p *Peer) electLocked(pt *path, at time.Time) {
 	q := &pt.proof
 	switch {
-	case pt == p.ice.nominated && !q.wanted.IsZero() && q.cred.gen > p.ice.nominatedGen: // a restart on the same path
+	// A restart on the same path.
+	case pt == p.ice.nominated && !q.wanted.IsZero() && q.cred.gen > p.ice.nominatedGen:
 		p.nominateLocked(pt, at)
 	case !p.pendingLocked(pt) || p.spareLocked(pt, at):
 	case q.recent(at):
@@ -174,7 +189,7 @@ func (p *Peer) electLocked(pt *path, at time.Time) {
 	}
 }
 
-// askLocked sends a check to the client: the same one again if the one before is still under way.
+// askLocked sends a check to the client. It sends the same one again if the one before is still under way.
 func (p *Peer) askLocked(pt *path, at time.Time) {
 	q := &pt.proof
 	if q.cred == nil || q.cred.remoteKey == nil {
@@ -197,7 +212,7 @@ func (p *Peer) askLocked(pt *path, at time.Time) {
 	p.ep.count.checksOut.Add(1)
 }
 
-// askAgainLocked asks where an answer is overdue, and for consent.
+// askAgainLocked asks if an answer is overdue, and for consent.
 func (p *Peer) askAgainLocked(now time.Time) {
 	for _, pt := range p.ice.paths {
 		q := &pt.proof
@@ -243,7 +258,7 @@ func (p *Peer) provenLocked(pt *path, at time.Time) {
 	p.settleLocked()
 }
 
-// sealed takes notice of media that is newer than all before it, where that matters.
+// sealed takes notice of media that is newer than all before it, while it matters where that comes from.
 func (p *Peer) sealed(pt *path, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -270,7 +285,7 @@ func (p *Peer) keptLocked(pt *path) bool {
 		(now.proof.missing.Load() || pt.better(now) && p.askedForLocked(pt))
 }
 
-// settleLocked keeps Peer.unsettled.
+// settleLocked keeps Peer.unsettled up to date.
 func (p *Peer) settleLocked() {
 	now := p.ice.nominated
 	open := now != nil && now.proof.missing.Load()
@@ -288,8 +303,8 @@ func (pt *path) sendSTUN(b []byte) error {
 	return pt.send(b)
 }
 
-// tieBreaker returns the same number for all of a session (RFC 8445, section 5.2), not that anybody compares it: a lite agent never
-// takes the other role.
+// tieBreaker returns the same number for all of a session (RFC 8445, section 5.2). Nobody compares it: a lite
+// agent never takes the other role.
 func (a *agent) tieBreaker() uint64 {
 	if a.tie == 0 {
 		a.tie = uint64(randomUint32())<<32 | uint64(randomUint32()) | 1
@@ -297,8 +312,8 @@ func (a *agent) tieBreaker() uint64 {
 	return a.tie
 }
 
-// checkPriority is that of a peer-reflexive candidate (RFC 8445, section 5.1.2.1). Clients need the attribute only for addresses
-// that they do not know.
+// checkPriority is that of a peer-reflexive candidate (RFC 8445, section 5.1.2.1). Clients need the attribute
+// only for addresses that they do not know.
 const checkPriority = 110<<24 | 65535<<8 | 255
 
 type controlled uint64

@@ -12,9 +12,9 @@ import (
 // rtpHeader is the size of the fixed part of an RTP header.
 const rtpHeader = 12
 
-// Writer is the way out for the peers of one room, by one lane or several (lane.go). It belongs to the goroutine of that room;
-// the locks, which nobody contends for in the steady state, are there for the moments in which another goroutine connects,
-// moves or closes a peer.
+// Writer is the way out for the peers of one room, by one lane or several (lane.go). It belongs to the
+// goroutine of that room. Nobody contends for the locks in the steady state. They are there for the moments
+// in which another goroutine connects, moves or closes a peer.
 type Writer struct {
 	ep    *Endpoint
 	first int // index of the first lane's socket
@@ -24,7 +24,7 @@ type Writer struct {
 	peers int
 }
 
-// NewWriter returns a Writer; it holds no resources while nothing is queued and need not be closed.
+// NewWriter returns a Writer. It holds no resources while nothing is queued, and need not be closed.
 func (e *Endpoint) NewWriter() *Writer {
 	w := &Writer{ep: e, first: int(e.writers.Add(1))}
 	w.lanes = []*lane{newLane(e, w.socket(0), false)}
@@ -34,7 +34,8 @@ func (e *Endpoint) NewWriter() *Writer {
 // socket returns the socket of lane i.
 func (w *Writer) socket(i int) *socket { return w.ep.sockets[(w.first+i)%len(w.ep.sockets)] }
 
-// assign gives a new peer its lane: of as many as the room's size asks for, the one with the fewest peers.
+// assign gives a new peer its lane. The size of the room decides how many lanes there are, and the peer gets
+// the one with the fewest peers.
 func (w *Writer) assign() *lane {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -60,8 +61,8 @@ func (w *Writer) leave(l *lane) {
 	w.mu.Unlock()
 }
 
-// Flush sends what is queued and returns when it is sent. A room calls it at the end of what it does in one go; a full batch is
-// sent by itself.
+// Flush sends what is queued and returns when it is sent. A room calls it at the end of what it does in one
+// go. A full batch is sent by itself.
 func (w *Writer) Flush() {
 	w.mu.Lock()
 	lanes := w.lanes // grows only
@@ -78,11 +79,13 @@ func (w *Writer) Flush() {
 	}
 }
 
-// SendRTP seals one RTP packet into the batch of the peer's lane; header must be a whole RTP header. The bytes are not
-// kept. Only the goroutine that owns the Writer calls it. Before the peer is connected, after it is lost and after Close
-// the packet is dropped and counted. Two different packets must never have the same SSRC, rollover counter and sequence
-// number: the caller sees to it (AES-GCM, RFC 7714 section 8.2). A packet that is too far from those sent before on its
-// SSRC, dropped ones not counting as sent, is refused: see sequence.go.
+// SendRTP seals one RTP packet into the batch of the peer's lane. header must be a whole RTP header. The
+// bytes are not kept. Only the goroutine that owns the Writer calls it. Before the peer is connected, after
+// it is lost and after Close the packet is dropped and counted.
+//
+// Two different packets must never have the same SSRC, rollover counter and sequence number (AES-GCM,
+// RFC 7714 section 8.2): the caller sees to it. A packet that is too far from those sent before on its SSRC
+// is refused. Dropped packets do not count as sent. See sequence.go.
 func (p *Peer) SendRTP(header, payload []byte) {
 	l := p.lane
 	if l.away {
@@ -131,7 +134,8 @@ func (l *lane) sealRTPLocked(p *Peer, header, payload []byte) {
 	l.queueLocked(p, sealed, err)
 }
 
-// mayRTPLocked says whether an RTP packet of n bytes can be sealed, and provides a batch with a free slot if so.
+// mayRTPLocked says whether an RTP packet of n bytes can be sealed, and provides a batch with a free slot if
+// so.
 func (l *lane) mayRTPLocked(p *Peer, header []byte, n int) bool {
 	if !l.acceptLocked(p, n) {
 		p.followLocked(header)
@@ -154,8 +158,8 @@ func (l *lane) sealRTCPLocked(p *Peer, compound []byte) {
 	l.queueLocked(p, sealed, err)
 }
 
-// admitLocked says whether a packet may be sealed as far as its sequence number goes. What is no header is left to the sealing
-// to refuse.
+// admitLocked says whether a packet may be sealed as far as its sequence number goes. If header is not a
+// whole RTP header, refusing it is left to the sealing.
 func (p *Peer) admitLocked(header []byte) bool {
 	if len(header) < rtpHeader {
 		return true
@@ -215,7 +219,7 @@ func (l *lane) queueLocked(p *Peer, sealed []byte, err error) {
 	}
 }
 
-// setDest says where a peer's packets go; nil takes back what is queued for it.
+// setDest says where a peer's packets go. nil takes back what is queued for it.
 func (l *lane) setDest(p *Peer, to *path) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -16,13 +16,13 @@ import (
 	"time"
 )
 
-// Authority signs certificates, for an hour either side of now.
+// Authority signs certificates that are valid for an hour either side of now.
 type Authority struct {
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
 }
 
-// New makes an authority of its own, in which nobody trusts yet.
+// New makes a new authority, which nobody trusts yet.
 func New(t testing.TB) *Authority {
 	t.Helper()
 	template := fresh("an authority of tests")
@@ -44,7 +44,7 @@ func (a *Authority) Issue(t testing.TB, name string) tls.Certificate {
 	return sign(t, template, a)
 }
 
-// Pool returns a pool that trusts in the authority alone.
+// Pool returns a pool that trusts the authority alone.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
@@ -59,7 +59,8 @@ func (a *Authority) File(t testing.TB) string {
 	return path
 }
 
-// Files issues a certificate into two files in PEM, cert.pem and key.pem of a directory, in place of what is there.
+// Files issues a certificate into two files in PEM, cert.pem and key.pem of a directory, in place of what is
+// there. It returns their paths.
 func (a *Authority) Files(t testing.TB, dir, name string) (cert, key string) {
 	t.Helper()
 	c := a.Issue(t, name)
@@ -81,7 +82,7 @@ func fresh(name string) *x509.Certificate {
 	}
 }
 
-// sign makes a key and its certificate, nil: signed by itself.
+// sign makes a key and its certificate, signed by an authority. If that is nil, the certificate signs itself.
 func sign(t testing.TB, template *x509.Certificate, by *Authority) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

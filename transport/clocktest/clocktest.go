@@ -1,5 +1,5 @@
-// Package clocktest makes what time.Now returns on a machine whose wall clock is set while the process runs, for tests. Package
-// time has no way to make such times: Add moves both clocks.
+// Package clocktest makes, for tests, what time.Now returns on a machine whose wall clock is set while the
+// process runs. Package time has no way to make such times: Add moves both clocks.
 package clocktest
 
 import (
@@ -8,22 +8,24 @@ import (
 	"unsafe"
 )
 
-// Clock is a clock of which the wall reading can be set. The zero value is ready. Its methods may be called from any goroutine.
+// Clock is a clock whose wall reading can be set. The zero value is ready. Its methods may be called from any
+// goroutine.
 type Clock struct {
 	mu    sync.Mutex
 	begin time.Time
 	ahead time.Duration // of the wall clock, by what it was set
 }
 
-// Set sets the wall clock on by d, or back. The monotonic clock goes on as if nothing had been.
+// Set moves the wall clock on by d, or back if d is negative. The monotonic clock goes on as if nothing had
+// happened.
 func (c *Clock) Set(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ahead += d
 }
 
-// Now returns the time by both clocks. In a testing/synctest bubble, where time.Now has no monotonic reading, that counts from
-// the first call.
+// Now returns the time by both clocks. In a testing/synctest bubble time.Now has no monotonic reading; there
+// the monotonic clock counts from the first call.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -34,19 +36,21 @@ func (c *Clock) Now() time.Time {
 	return both(now.Add(c.ahead), now, now.Sub(c.begin))
 }
 
-// form is how package time documents a Time to be kept.
+// form is how package time documents that it keeps a Time.
 type form struct {
 	wall uint64
 	ext  int64
 }
 
-// Two constants of it: the flag of a monotonic reading, and the year 1885, from which on seconds are counted where there is one.
+// These are two constants of package time: the flag of a monotonic reading, and the year 1885. If there is a
+// monotonic reading, seconds are counted from the start of that year.
 const (
 	hasMonotonic = 1 << 63
 	wallEpoch    = -2682288000 // Unix seconds
 )
 
-// both returns a time with the wall clock's reading of wall, and the monotonic one of now, or since where that has none.
+// both returns a time with the wall clock's reading of wall and the monotonic reading of now, or since if now
+// has none.
 func both(wall, now time.Time, since time.Duration) time.Time {
 	t := (*form)(unsafe.Pointer(&now))
 	if t.wall&hasMonotonic == 0 {
