@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Under the race detector sync.Pool drops items at random, so allocations are counted without it: `make test-go` has a
-// run of its own for them.
+// Under the race detector sync.Pool drops items at random, so allocations are counted without it: `make
+// test-go` has a run of its own for them.
 
 func TestSendAllocatesNothing(t *testing.T) {
 	peers, w := room(t, start(t, Options{}), 10)
@@ -53,8 +53,8 @@ func TestLanesAllocateNothing(t *testing.T) {
 	}
 }
 
-// TestWholePathAllocatesNothing: from the reader through the room to sendmmsg. The call that the test waits with allocates, and
-// the garbage collector empties pools now and then.
+// TestWholePathAllocatesNothing: from the reader through the room to sendmmsg. The call that the test waits
+// with allocates, and the garbage collector empties pools now and then.
 func TestWholePathAllocatesNothing(t *testing.T) {
 	x := newWholePath(t, 50)
 	x.outlastEarlyReports()

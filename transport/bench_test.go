@@ -12,8 +12,8 @@ import (
 	"parlor/packet"
 )
 
-// cpu reports the processor time of the process per op, which holds on a busy machine too. Call it before the loop, and
-// what it returns after it.
+// cpu reports the processor time of the process per op, which holds on a busy machine too. Call it before the
+// loop, and what it returns after it.
 func cpu(b *testing.B) func() {
 	used := func() int64 {
 		var u unix.Rusage
@@ -28,7 +28,8 @@ func cpu(b *testing.B) func() {
 
 // drained is a socket whose packets the kernel drops, so that only sending is measured.
 func drained(t testing.TB) netip.AddrPort {
-	s, err := openSocket(netip.MustParseAddrPort("127.0.0.1:0"), false, 1) // not in the poller, which would wake for each packet
+	// It is not in the poller, which would wake for each packet.
+	s, err := openSocket(netip.MustParseAddrPort("127.0.0.1:0"), false, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +81,8 @@ func BenchmarkSend(b *testing.B) {
 	}
 }
 
-// BenchmarkSendRuns is the same with four packets in a row to each peer, so that segmentation offload has something to do.
+// BenchmarkSendRuns is the same with four packets in a row to each peer, so that segmentation offload has
+// something to do.
 func BenchmarkSendRuns(b *testing.B) {
 	peers, w := room(b, start(b, Options{}), 50)
 	head, payload := header(0), make([]byte, 1188)
@@ -162,8 +164,8 @@ func (b *receiveBench) round() {
 	b.in.process(b.n, b.at)
 }
 
-// BenchmarkReceive seals (the client's work) and opens, sorts and delivers 64 packets a read; ns/op is per packet. Sealing
-// alone is BenchmarkSealOnly.
+// BenchmarkReceive seals (the client's work) and opens, sorts and delivers 64 packets a read; ns/op is per
+// packet. Sealing alone is BenchmarkSealOnly.
 func BenchmarkReceive(b *testing.B) {
 	r := newReceiveBench(b, 64)
 	b.ReportAllocs()

@@ -10,8 +10,8 @@ import (
 	"parlor/transport/clocktest"
 )
 
-// TestSettingTheClockChangesNobodysLife: who was heard just now was, and who was not was not, whatever the machine's wall clock is
-// set to meanwhile.
+// TestSettingTheClockChangesNobodysLife: a peer that was heard just now was heard, and one that was not was
+// not, whatever the machine's wall clock is set to meanwhile.
 func TestSettingTheClockChangesNobodysLife(t *testing.T) {
 	for _, by := range []time.Duration{120 * time.Second, -time.Hour} {
 		t.Run(by.String(), func(t *testing.T) {

@@ -285,7 +285,8 @@ func TestConsent(t *testing.T) {
 	k.checkDown(16, 5)
 }
 
-// TestNoDTLSWithoutConsent: what SCTP wants to send to a client that has fallen silent is not sent, nor is a close_notify.
+// TestNoDTLSWithoutConsent: what SCTP wants to send to a client that has fallen silent is not sent, nor is a
+// close_notify.
 func TestNoDTLSWithoutConsent(t *testing.T) {
 	e := start(t, Options{Timers: Timers{Consent: 700 * time.Millisecond}})
 	var channel *webrtc.DataChannel
@@ -314,7 +315,8 @@ func TestNoDTLSWithoutConsent(t *testing.T) {
 	if err := k.peer.SendMessage("chat", []byte("into the void"), true); !errors.Is(err, ErrNotConnected) {
 		t.Fatal(err)
 	}
-	if _, err := k.peer.dtlsNow().Write([]byte("something")); err != nil { // for SCTP, which sends when it likes
+	// This is for SCTP, which sends when it likes.
+	if _, err := k.peer.dtlsNow().Write([]byte("something")); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.peer.Close(); err != nil {
@@ -365,8 +367,8 @@ func TestNeverConnected(t *testing.T) {
 	}
 }
 
-// TestClientCloses is about UDP alone: when its DTLS ends, pion closes a TCP connection too, at times before its writer goroutine has
-// written the close_notify.
+// TestClientCloses is about UDP alone: when its DTLS ends, pion closes a TCP connection too, at times before
+// its writer goroutine has written the close_notify.
 func TestClientCloses(t *testing.T) {
 	k := dial(t, start(t, Options{}), clientOptions{})
 	if err := k.pc.SCTP().Transport().Stop(); err != nil {

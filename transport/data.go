@@ -22,7 +22,7 @@ type data struct {
 	allowed  bool // the offer has a data section
 	wanted   bool // DTLS application data has come
 	started  bool
-	maxSend  uint64 // largest message that the client takes; 0: not stated
+	maxSend  uint64 // largest message that the client takes; 0: no limit
 	channels map[string]*datachannel.DataChannel
 	open     int
 	unreset  int // streams that the node has refused or ended; the client may still hold them open

@@ -98,7 +98,8 @@ func TestDataChannelLimits(t *testing.T) {
 	}
 }
 
-// TestEndMessages: not one SCTP packet goes out any more, be it of a message that waits, while media and DTLS go on.
+// TestEndMessages: not one SCTP packet goes out any more, be it of a message that waits, while media and DTLS
+// go on.
 func TestEndMessages(t *testing.T) {
 	w := newWire(t)
 	k, _, back := dialData(t, start(t, Options{}), w.setting)

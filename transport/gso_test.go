@@ -20,14 +20,16 @@ func given(e *Endpoint) (n int) {
 	return n
 }
 
-// TestSmallMTU: runs to a client behind a small MTU go out one by one, and nobody else loses segmentation for it.
+// TestSmallMTU: runs to a client behind a small MTU go out one by one, and nobody else loses segmentation for
+// it.
 func TestSmallMTU(t *testing.T) {
 	e, err := Listen(Options{Listen: netip.MustParseAddrPort("[::1]:0"), Sockets: 1})
 	if err != nil {
 		t.Fatalf("the test needs IPv6 on loopback: %v", err)
 	}
 	defer e.Close()
-	// The loopback's MTU is large, so the socket says that it will not go beyond 1280; single packets are fragmented.
+	// The loopback's MTU is large, so the socket says that it will not go beyond 1280; single packets are
+	// fragmented.
 	if err := unix.SetsockoptInt(e.sockets[0].fd, unix.IPPROTO_IPV6, unix.IPV6_MTU, 1280); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +83,8 @@ func TestGSOIsTriedAgain(t *testing.T) {
 	}
 }
 
-// TestGSORefused: a socket without UDP checksums refuses segmentation with EINVAL; all packets arrive nevertheless.
+// TestGSORefused: a socket without UDP checksums refuses segmentation with EINVAL; all packets arrive
+// nevertheless.
 func TestGSORefused(t *testing.T) {
 	e := start(t, Options{})
 	for _, s := range e.sockets {

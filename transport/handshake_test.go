@@ -18,7 +18,8 @@ func dtlsRecord(kind byte, epoch uint16, body ...byte) []byte {
 	return append(b, body...)
 }
 
-// TestForgedAlertsDuringTheHandshake: fifteen bytes from somebody who knows the addresses do not keep a client out.
+// TestForgedAlertsDuringTheHandshake: fifteen bytes from somebody who knows the addresses do not keep a
+// client out.
 func TestForgedAlertsDuringTheHandshake(t *testing.T) {
 	e := start(t, Options{})
 	w := newWire(t)

@@ -68,7 +68,8 @@ func (p *Peer) triesNow() int {
 	return len(p.secure.tries)
 }
 
-// TestForgedHellos: what anybody can send before the client's own ClientHello, and after it, does not keep the client out.
+// TestForgedHellos: what anybody can send before the client's own ClientHello, and after it, does not keep
+// the client out.
 func TestForgedHellos(t *testing.T) {
 	first := realHello(t)
 	garbage := make([]byte, 60)
@@ -100,7 +101,8 @@ func TestForgedHellos(t *testing.T) {
 				w.tap.Store(&tap)
 				read := func(b []byte) {
 					switch {
-					case when == "before" && requestOf(b) != nil && n.Add(1) == 1: // the client is about to answer
+					// The client is about to answer.
+					case when == "before" && requestOf(b) != nil && n.Add(1) == 1:
 						inject()
 					case when == "after" && classify(b) == classDTLS:
 						inject()
@@ -117,7 +119,8 @@ func TestForgedHellos(t *testing.T) {
 	}
 }
 
-// TestAHelloAfterForgedOnesIsAnswered at once: three that others have sent take no place that the client needs.
+// TestAHelloAfterForgedOnesIsAnswered at once: three that others have sent take no place that the client
+// needs.
 func TestAHelloAfterForgedOnesIsAnswered(t *testing.T) {
 	p, pt := pathTo(t, start(t, Options{}))
 	at := time.Now()
@@ -132,7 +135,8 @@ func TestAHelloAfterForgedOnesIsAnswered(t *testing.T) {
 	}
 }
 
-// TestAHandshakeThatTimedOutBeginsAgain: a forged ClientHello holds nobody up for longer than it takes to end.
+// TestAHandshakeThatTimedOutBeginsAgain: a forged ClientHello holds nobody up for longer than it takes to
+// end.
 func TestAHandshakeThatTimedOutBeginsAgain(t *testing.T) {
 	e := start(t, Options{Timers: Timers{Handshake: 100 * time.Millisecond}})
 	p, pt := pathTo(t, e)
@@ -150,7 +154,8 @@ func TestAHandshakeThatTimedOutBeginsAgain(t *testing.T) {
 	}
 }
 
-// TestTriesAreBounded: a flood of ClientHellos makes few handshakes, and after a while there is a place again.
+// TestTriesAreBounded: a flood of ClientHellos makes few handshakes, and after a while there is a place
+// again.
 func TestTriesAreBounded(t *testing.T) {
 	e := start(t, Options{})
 	p, pt := pathTo(t, e)
@@ -175,7 +180,8 @@ func TestTriesAreBounded(t *testing.T) {
 	}
 }
 
-// TestAHelloInFragments, as Chromium sends it with a post-quantum key share, is put together in any order and past forged parts.
+// TestAHelloInFragments, as Chromium sends it with a post-quantum key share, is put together in any order and
+// past forged parts.
 func TestAHelloInFragments(t *testing.T) {
 	body := helloBody(9)[handshakeHeader:]
 	part := func(at, n int) []byte {
@@ -239,7 +245,8 @@ func TestAHelloBeforeTheProofIsNotLost(t *testing.T) {
 	}
 }
 
-// TestARefusedHelloEndsNoOther: neither does one beyond the quota, nor is the quota used up where no place is free.
+// TestARefusedHelloEndsNoOther: neither does one beyond the quota, nor is the quota used up if no place is
+// free.
 func TestARefusedHelloEndsNoOther(t *testing.T) {
 	e := start(t, Options{Limits: Limits{Handshakes: 1}})
 	p, pt := pathTo(t, e)
@@ -272,7 +279,8 @@ func TestARefusedHelloEndsNoOther(t *testing.T) {
 	}
 }
 
-// TestTheNodesFirstHelloIsSentAgainSoon: where the node is the DTLS client, the first one may come before the other side listens.
+// TestTheNodesFirstHelloIsSentAgainSoon: if the node is the DTLS client, the first one may come before the
+// other side listens.
 func TestTheNodesFirstHelloIsSentAgainSoon(t *testing.T) {
 	e := start(t, Options{})
 	seen := newWitness()

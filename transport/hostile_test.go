@@ -149,7 +149,8 @@ func TestCheckWithoutFingerprint(t *testing.T) {
 	}
 }
 
-// TestAttributeAfterIntegrity: what stands behind MESSAGE-INTEGRITY is not protected by it, so it must not nominate.
+// TestAttributeAfterIntegrity: what stands behind MESSAGE-INTEGRITY is not protected by it, so it must not
+// nominate.
 func TestAttributeAfterIntegrity(t *testing.T) {
 	e := start(t, Options{})
 	p, c, _ := offered(t, e)
@@ -176,7 +177,8 @@ func TestErrorResponsesAreLimited(t *testing.T) {
 	eventually(t, "responses are held back", func() bool { return e.Stats().Drops[DropSTUNLimited] > errorBurst })
 }
 
-// TestAddressIsNotTakenOver: a valid check of one peer from the (forged) address of another live one changes nothing.
+// TestAddressIsNotTakenOver: a valid check of one peer from the (forged) address of another live one changes
+// nothing.
 func TestAddressIsNotTakenOver(t *testing.T) {
 	e := start(t, Options{})
 	w := newWire(t)

@@ -32,10 +32,12 @@ func (c aside) WriteTo(b []byte, _ net.Addr) (int, error) { return c.Write(b) }
 
 var fingerprintLine = regexp.MustCompile(`a=fingerprint:\S+ \S+`)
 
-// BenchmarkJoin is a client's way in, from the text of its offer to PeerConnected, and out again. cpu-ns/op has both ends in it,
-// whose handshakes cost about the same. For the node's part alone, take a profile and leave out what is labelled:
+// BenchmarkJoin is a client's way in, from the text of its offer to PeerConnected, and out again. cpu-ns/op
+// has both ends in it, whose handshakes cost about the same. For the node's part alone, take a profile and
+// leave out what is labelled:
 //
-//	go test -run xxx -bench Join -cpuprofile cpu ./transport && go tool pprof -tagignore client transport.test cpu
+//	go test -run xxx -bench Join -cpuprofile cpu ./transport &&
+//	go tool pprof -tagignore client transport.test cpu
 func BenchmarkJoin(b *testing.B) {
 	text, err := os.ReadFile("negotiate/testdata/chromium-client.sdp")
 	if err != nil {
@@ -126,12 +128,14 @@ func joinByHand(t *testing.T, e *Endpoint, o clientOptions) (*Peer, *witness, *d
 	return p, seen, d
 }
 
-// TestJoinWithoutAnswersIsNotHeldUp: a client that answers no checks before its handshake has it within the limit.
+// TestJoinWithoutAnswersIsNotHeldUp: a client that answers no checks before its handshake has it within the
+// limit.
 func TestJoinWithoutAnswersIsNotHeldUp(t *testing.T) {
 	e := start(t, Options{})
 	began := time.Now()
 	p, _, _ := joinByHand(t, e, clientOptions{})
-	if took := time.Since(began); took > 900*time.Millisecond { // a flight that is not sent is asked for again after a second
+	// A flight that is not sent is asked for again after a second.
+	if took := time.Since(began); took > 900*time.Millisecond {
 		t.Errorf("took %v", took)
 	}
 	p.mu.Lock()

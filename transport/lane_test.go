@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// largeRoom makes a Writer with as many lanes as asked for and n peers, each with a socket of its own to send to.
+// largeRoom makes a Writer with as many lanes as asked for and n peers, each with a socket of its own to send
+// to.
 func largeRoom(t testing.TB, e *Endpoint, n int) (*Writer, []*Peer, []*net.UDPConn) {
 	t.Helper()
 	w := e.NewWriter()
@@ -27,7 +28,8 @@ func largeRoom(t testing.TB, e *Endpoint, n int) (*Writer, []*Peer, []*net.UDPCo
 	return w, peers, conns
 }
 
-// TestLanesFollowTheSize: a small room has one lane, a large one as many as there are sockets, with as many peers each.
+// TestLanesFollowTheSize: a small room has one lane, a large one as many as there are sockets, with as many
+// peers each.
 func TestLanesFollowTheSize(t *testing.T) {
 	e := start(t, Options{Sockets: 3})
 	w, peers, _ := largeRoom(t, e, lanePeers-1)
@@ -66,7 +68,8 @@ func TestLanesFollowTheSize(t *testing.T) {
 	}
 }
 
-// TestLanesKeepOrder: whatever lane a peer has, it gets all its packets, in order, and Flush returns when they are sent.
+// TestLanesKeepOrder: whatever lane a peer has, it gets all its packets, in order, and Flush returns when
+// they are sent.
 func TestLanesKeepOrder(t *testing.T) {
 	const n, rounds, run = 3 * lanePeers, 30, 5
 	e := start(t, Options{Sockets: 3})
@@ -116,7 +119,8 @@ func TestNothingAfterCloseOnLanes(t *testing.T) {
 			want = 2
 		}
 		b, got := make([]byte, 1500), 0
-		for _ = c.SetReadDeadline(time.Now().Add(5 * time.Millisecond)); ; { // on loopback it is there when Flush returns
+		// On loopback a packet is there when Flush returns.
+		for _ = c.SetReadDeadline(time.Now().Add(5 * time.Millisecond)); ; {
 			n, err := c.Read(b)
 			if err != nil {
 				break

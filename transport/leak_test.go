@@ -9,8 +9,8 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// TestNothingIsLeftBehind connects and closes 200 clients, some at a time, over UDP and TCP, with and without data channels, closed by
-// either side, and compares goroutines and tables with before.
+// TestNothingIsLeftBehind connects and closes 200 clients, some at a time, over UDP and TCP, with and without
+// data channels, closed by either side, and compares goroutines and tables with before.
 func TestNothingIsLeftBehind(t *testing.T) {
 	const rounds, atOnce = 25, 8
 	e := start(t, Options{})

@@ -34,7 +34,8 @@ func (k *call) sendDown(first uint16, n int) (sent [][]byte) {
 	return sent
 }
 
-// checkDown sends n packets and compares what the client reads. It sends no more at a time than the client's socket holds.
+// checkDown sends n packets and compares what the client reads. It sends no more at a time than the client's
+// socket holds.
 func (k *call) checkDown(first uint16, n int) {
 	k.t.Helper()
 	for n > 0 {
@@ -72,8 +73,8 @@ func (k *call) checkUp(first uint16, n int) {
 	}
 }
 
-// sendUp has the client send one packet and returns what comes out at the node. A client that has only just connected
-// may not have bound its track yet and sends nothing: then it is asked again.
+// sendUp has the client send one packet and returns what comes out at the node. A client that has only just
+// connected may not have bound its track yet and sends nothing: then it is asked again.
 func (k *call) sendUp(seq uint16, payload []byte) (opened []byte) {
 	k.t.Helper()
 	eventually(k.t, "RTP at the node", func() bool {

@@ -75,7 +75,8 @@ func TestReoffersKeepTheirLines(t *testing.T) {
 	}
 }
 
-// TestFreshMIDsAreLimited: a client that stops and recycles a section for ever does not make the node remember for ever.
+// TestFreshMIDsAreLimited: a client that stops and recycles a section for ever does not make the node
+// remember for ever.
 func TestFreshMIDsAreLimited(t *testing.T) {
 	e := start(t, Options{})
 	p, err := e.NewPeer(PeerOptions{Inbox: newBox(), Writer: e.NewWriter(), Events: newWitness()})
@@ -108,7 +109,8 @@ type watched struct {
 
 func (w watched) Read(b []byte) (int, error) { w.read(len(b)); return w.Reader.Read(b) }
 
-// TestAnAnswerIsBuiltWithoutThePeersLock: readers need it for every check and DTLS record. SSRCs are drawn while it is built.
+// TestAnAnswerIsBuiltWithoutThePeersLock: readers need it for every check and DTLS record. SSRCs are drawn
+// while it is built.
 func TestAnAnswerIsBuiltWithoutThePeersLock(t *testing.T) {
 	e := start(t, Options{})
 	p, err := e.NewPeer(PeerOptions{Inbox: newBox(), Writer: e.NewWriter(), Events: newWitness()})

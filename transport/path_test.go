@@ -14,8 +14,8 @@ import (
 	"parlor/router"
 )
 
-// wholePath is a node's media without a client: sealed packets of a publisher go into an ingress as a reader would give them,
-// through a room, and out to subscribers whose packets the kernel drops.
+// wholePath is a node's media without a client: sealed packets of a publisher go into an ingress as a reader
+// would give them, through a room, and out to subscribers whose packets the kernel drops.
 type wholePath struct {
 	tb   testing.TB
 	in   *ingress
@@ -32,7 +32,8 @@ type wholePath struct {
 func newWholePath(tb testing.TB, subscribers int) *wholePath {
 	e := start(tb, Options{})
 	w := e.NewWriter()
-	room := router.NewRoom(router.Options{History: time.Millisecond, NoPacing: true, ReportInterval: time.Hour}, w) // buffers go round within a test, reports stay out of the count
+	// Buffers go round within a test, and reports stay out of the count.
+	room := router.NewRoom(router.Options{History: time.Millisecond, NoPacing: true, ReportInterval: time.Hour}, w)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -105,8 +106,8 @@ func (x *wholePath) deliver(n int) {
 	}
 }
 
-// outlastEarlyReports delivers until no RTCP has gone out for longer than the room's early reports are apart, which come whatever
-// its ReportInterval is. They allocate.
+// outlastEarlyReports delivers until no RTCP has gone out for longer than the room's early reports are apart,
+// which come whatever its ReportInterval is. They allocate.
 func (x *wholePath) outlastEarlyReports() {
 	quiet, last, rounds := time.Now(), uint64(0), 0
 	for time.Since(quiet) < 500*time.Millisecond || rounds < 50 {
@@ -134,8 +135,8 @@ func TestWholePathForwards(t *testing.T) {
 	}
 }
 
-// BenchmarkWholePath opens a packet, forwards it to 50 subscribers and sends it, four packets a read; ns/op is per forwarded
-// packet. A client's sealing is in it, a two-hundredth of the whole.
+// BenchmarkWholePath opens a packet, forwards it to 50 subscribers and sends it, four packets a read; ns/op
+// is per forwarded packet. A client's sealing is in it, a two-hundredth of the whole.
 func BenchmarkWholePath(b *testing.B) {
 	x := newWholePath(b, 50)
 	b.ReportAllocs()

@@ -9,8 +9,8 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// TestAnswersComeFromTheAddressAsked: on a wildcard address each answer, and the media of the nominated path in runs and alone,
-// comes from the address that the client has sent to.
+// TestAnswersComeFromTheAddressAsked: on a wildcard address each answer, and the media of the nominated path
+// in runs and alone, comes from the address that the client has sent to.
 func TestAnswersComeFromTheAddressAsked(t *testing.T) {
 	for _, listen := range []string{"0.0.0.0:0", "[::]:0"} {
 		t.Run(listen, func(t *testing.T) {

@@ -10,7 +10,8 @@ import (
 	"github.com/pion/stun/v4"
 )
 
-// TestAStrangersCertificateEndsNobody: who plays a check back may finish a handshake from an address of its own.
+// TestAStrangersCertificateEndsNobody: whoever plays a check back may finish a handshake from an address of
+// its own.
 func TestAStrangersCertificateEndsNobody(t *testing.T) {
 	e := start(t, Options{Timers: Timers{Connect: 1500 * time.Millisecond}})
 	p, c, seen := offered(t, e)
@@ -65,7 +66,8 @@ func TestSurplusTriesGiveWay(t *testing.T) {
 	}
 }
 
-// TestWhatWasWantedBeforeTakesNoMedia: a path that the client nominated before it nominated the one in use again.
+// TestWhatWasWantedBeforeTakesNoMedia: a path that the client nominated before it nominated the one in use
+// again.
 func TestWhatWasWantedBeforeTakesNoMedia(t *testing.T) {
 	w := wired(t, Options{})
 	away := newSite(t, w.e, w.c, false)

@@ -8,8 +8,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// TestAStoppedReaderLeavesAFloodAlone: drain reads as long as full batches come, so without a look at stopped a flood could
-// hold up the end of the node.
+// TestAStoppedReaderLeavesAFloodAlone: drain reads as long as full batches come, so without a look at stopped
+// a flood could hold up the end of the node.
 func TestAStoppedReaderLeavesAFloodAlone(t *testing.T) {
 	e, err := Listen(Options{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Sockets: 1, Log: zerolog.Nop()})
 	if err != nil {

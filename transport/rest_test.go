@@ -167,7 +167,8 @@ func bufferOf(b []byte) *packet.Buffer {
 	return buf
 }
 
-// TestDataChannelWakesRestingDTLS: a client may negotiate and open its first data channel long after it has come.
+// TestDataChannelWakesRestingDTLS: a client may negotiate and open its first data channel long after it has
+// come.
 func TestDataChannelWakesRestingDTLS(t *testing.T) {
 	k := dial(t, start(t, Options{}), clientOptions{})
 	k.rest()

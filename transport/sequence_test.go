@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestNoNonceTwiceAfterAGap: packets dropped while a peer is not connected must not bring pion/srtp to seal other packets under a
-// nonce that it has used. Whether it does is seen by what stands on the wire: GCM encrypts zeros to the key stream of the nonce.
+// TestNoNonceTwiceAfterAGap: packets dropped while a peer is not connected must not bring pion/srtp to seal
+// other packets under a nonce that it has used. Whether it does is seen by what stands on the wire: GCM
+// encrypts zeros to the key stream of the nonce.
 func TestNoNonceTwiceAfterAGap(t *testing.T) {
 	for _, c := range []struct {
 		name          string

@@ -32,7 +32,8 @@ func responseTo(t testing.TB, m *stun.Message, c *credential) []byte {
 	return r.Raw
 }
 
-// site is an address from which a test sends by hand. It counts what comes, and answers the node's checks if it is told to.
+// site is an address from which a test sends by hand. It counts what comes, and answers the node's checks if
+// it is told to.
 type site struct {
 	*stranger
 	c       *credential

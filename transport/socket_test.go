@@ -28,7 +28,8 @@ func TestSmallBuffersAreSaid(t *testing.T) {
 	}
 }
 
-// TestReceiveOverflowIsCounted: what a full receive buffer loses never reaches the reader, only the kernel knows of it.
+// TestReceiveOverflowIsCounted: what a full receive buffer loses never reaches the reader, only the kernel
+// knows of it.
 func TestReceiveOverflowIsCounted(t *testing.T) {
 	e, err := Listen(Options{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Sockets: 1, Limits: Limits{SocketBuffer: 8192}})
 	if err != nil {
@@ -48,8 +49,8 @@ func TestReceiveOverflowIsCounted(t *testing.T) {
 	}
 }
 
-// fullSocket has the endpoint's only socket be one end of a pair of Unix sockets, whose buffer is full after a few messages, and
-// returns the other end and a peer that sends over it.
+// fullSocket has the endpoint's only socket be one end of a pair of Unix sockets, whose buffer is full after
+// a few messages, and returns the other end and a peer that sends over it.
 func fullSocket(t *testing.T) (*Endpoint, int, *Peer, *Writer) {
 	e, err := Listen(Options{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Sockets: 1, NoGSO: true})
 	if err != nil {
@@ -59,7 +60,8 @@ func fullSocket(t *testing.T) (*Endpoint, int, *Peer, *Writer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_SNDBUF, 1); err != nil { // the least there is
+	// One byte asks for the smallest buffer that there is.
+	if err := unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_SNDBUF, 1); err != nil {
 		t.Fatal(err)
 	}
 	if err := unix.Dup3(pair[0], e.sockets[0].fd, unix.O_CLOEXEC); err != nil {

@@ -75,7 +75,8 @@ func TestTCPStrangers(t *testing.T) {
 	eventually(t, "who has said something counts", func() bool { return e.Stats().Drops[DropTCPLimit] == 1 })
 }
 
-// TestWhoSaysNothingIsRefusedNothing: browsers open a TCP connection for each candidate, and where UDP works they send nothing on it.
+// TestWhoSaysNothingIsRefusedNothing: browsers open a TCP connection for each candidate, and if UDP works
+// they send nothing on it.
 func TestWhoSaysNothingIsRefusedNothing(t *testing.T) {
 	e := start(t, Options{Timers: Timers{Stranger: 300 * time.Millisecond}})
 	late, left := dialTCP(t, e), dialTCP(t, e)
@@ -241,7 +242,8 @@ func stuck(t *testing.T, e *Endpoint, window int) (*Peer, *net.TCPConn) {
 	return p, c
 }
 
-// TestNothingAfterCloseOverTCP: what the kernel has not got when Close begins is not sent, but for the end of a packet.
+// TestNothingAfterCloseOverTCP: what the kernel has not got when Close begins is not sent, but for the end of
+// a packet.
 func TestNothingAfterCloseOverTCP(t *testing.T) {
 	e := start(t, Options{})
 	p, c := stuck(t, e, 1<<20)
@@ -260,7 +262,7 @@ func TestNothingAfterCloseOverTCP(t *testing.T) {
 			seq++
 			p.SendRTP(header(seq), make([]byte, 1000+seq%100))
 		}
-		time.Sleep(30 * time.Millisecond) // the writer, and the kernel's own timers, may be slower than this loop
+		time.Sleep(30 * time.Millisecond) // the writer and the kernel's timers may be slower than this loop
 		now := taken()
 		if same++; now != last {
 			last, same = now, 0
@@ -288,7 +290,8 @@ func TestNothingAfterCloseOverTCP(t *testing.T) {
 	}
 }
 
-// TestSlowTCPReader: a client that does not read has its packets dropped and counted, and is cut off; others do not wait.
+// TestSlowTCPReader: a client that does not read has its packets dropped and counted, and is cut off; others
+// do not wait.
 func TestSlowTCPReader(t *testing.T) {
 	e := start(t, Options{Limits: Limits{TCPQueue: 20000}, Timers: Timers{TCPWrite: 500 * time.Millisecond}})
 	p, _ := stuck(t, e, 4096)

@@ -16,12 +16,13 @@ import (
 //
 //   - by its answer to a check of the node's on that path. The answer holds a random transaction id and is
 //     signed with the client's password, so it can neither be forged nor played back. This is the check that
-//     RFC 7675 has for consent. RFC 8445 section 7.3 obliges a full agent to answer it, whoever asks. The node
-//     stays the controlled agent, and checks only paths that the client has checked;
+//     RFC 7675 has for consent. RFC 8445 section 7.3 obliges a full agent to answer it, whoever asks. The
+//     node stays the controlled agent, and checks only paths that the client has checked;
 //   - by the DTLS handshake, if all of the node's flights went there;
 //   - by SRTP or SRTCP that opens and is newer than all before it. It shows who sends and not where. So such
-//     a path is taken on trial and stays within the limit below (RFC 9000 section 9.3 does the same), and media
+//     a path is taken on trial and stays within the limit below (RFC 9000 section 9.3 does the same). Media
 //     from a proven path takes it back.
+//
 // The client also shows which of the paths that it asks for it means. Some clients nominate the one that they
 // use, and another one when they move (libwebrtc). Others nominate all that work, each once, and use the best
 // (Firefox, libnice). Of those the last one is often TCP, as it takes longest. So TCP takes the place of UDP

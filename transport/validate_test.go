@@ -28,7 +28,8 @@ func TestAnAddressThatNeverAnsweredGetsNoMedia(t *testing.T) {
 	}
 }
 
-// TestADTLSFlightStaysInTheLimit: before anything is proven a handshake is no amplifier either, retransmissions included.
+// TestADTLSFlightStaysInTheLimit: before anything is proven a handshake is no amplifier either,
+// retransmissions included.
 func TestADTLSFlightStaysInTheLimit(t *testing.T) {
 	e := start(t, Options{})
 	_, c, _ := offered(t, e)
@@ -52,7 +53,8 @@ func TestADTLSFlightStaysInTheLimit(t *testing.T) {
 	within("many")
 }
 
-// TestReplayedChecksMoveNothing: more checks than are remembered are played back in a circle, from elsewhere and from home.
+// TestReplayedChecksMoveNothing: more checks than are remembered are played back in a circle, from elsewhere
+// and from home.
 func TestReplayedChecksMoveNothing(t *testing.T) {
 	w := wired(t, Options{})
 	var heard [][]byte
@@ -81,7 +83,8 @@ func TestReplayedChecksMoveNothing(t *testing.T) {
 	}
 }
 
-// TestAReplayOverTCPMovesNothing: the address of a TCP connection cannot be forged, and still it may be anybody's.
+// TestAReplayOverTCPMovesNothing: the address of a TCP connection cannot be forged, and still it may be
+// anybody's.
 func TestAReplayOverTCPMovesNothing(t *testing.T) {
 	w := wired(t, Options{})
 	c := dialTCP(t, w.e)
@@ -158,7 +161,8 @@ func TestAPathThatWasLeftCountsAgainWhenItAnswers(t *testing.T) {
 	}
 }
 
-// TestSRTPMovesOnTrial: who sends media from a new address is the client, and its address may still be forged.
+// TestSRTPMovesOnTrial: whoever sends media from a new address is the client, and its address may still be
+// forged.
 func TestSRTPMovesOnTrial(t *testing.T) {
 	w := wired(t, Options{})
 	late := w.packet(170) // is kept back by somebody, and within the replay window of 200
@@ -237,7 +241,8 @@ func TestAnswersAreNotForged(t *testing.T) {
 	eventually(t, "the second time it is none", func() bool { return w.e.Stats().Drops[DropSTUNUnasked] == before+7 })
 }
 
-// TestWithoutThePassword: the node cannot ask, so DTLS proves the first path and the client's own checks are its consent.
+// TestWithoutThePassword: the node cannot ask, so DTLS proves the first path and the client's own checks are
+// its consent.
 func TestWithoutThePassword(t *testing.T) {
 	e := start(t, Options{Timers: Timers{Consent: 500 * time.Millisecond}})
 	k := dialNoWait(t, e, clientOptions{setting: func(se *webrtc.SettingEngine) {

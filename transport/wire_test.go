@@ -9,7 +9,8 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// wire is a UDP socket under a client that can be cut, tapped, and used to send anything from the client's own address.
+// wire is a UDP socket under a client that can be cut, tapped, and used to send anything from the client's
+// own address.
 type wire struct {
 	net.PacketConn
 	cut  atomic.Bool

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestIssue: who trusts in the authority takes its certificates for their names, from files as well, and nobody else does.
+// TestIssue: a client that trusts the authority takes its certificates for their names, from files as well,
+// and no other does.
 func TestIssue(t *testing.T) {
 	ours, theirs := New(t), New(t)
 	for _, name := range []string{"127.0.0.1", "node.test"} {

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// TestSettingTheClock holds the clock to what the machine's does: the time of day leaps, what has passed does not.
+// TestSettingTheClock holds the clock to what the machine's does: the time of day leaps, what has passed does
+// not.
 func TestSettingTheClock(t *testing.T) {
 	for _, by := range []time.Duration{120 * time.Second, -time.Hour, 0} {
 		synctest.Test(t, func(t *testing.T) {

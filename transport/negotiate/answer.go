@@ -13,9 +13,10 @@ import (
 // Role is the DTLS role of the node in an answer.
 type Role uint8
 
-// The roles. A connection keeps the role of its first answer, so a re-offer is answered with that one.
+// These are the roles. A connection keeps the role of its first answer, so a re-offer is answered with that
+// one.
 const (
-	RoleByOffer Role = iota // active where the client insists on passive, otherwise passive
+	RoleByOffer Role = iota // active if the client insists on passive, otherwise passive
 	RolePassive             // DTLS server
 	RoleActive              // DTLS client
 )
@@ -26,18 +27,18 @@ type Params struct {
 	Fingerprint string // "sha-256 AA:BB…"
 	Role        Role
 	Candidates  []Candidate // all of them; none follow later
-	// SSRC names the node's own sources for a section in which it sends; it has to return the same for the same mid at every
-	// re-offer. rtx is used only where the section has RTX.
+	// SSRC names the node's own sources for a section in which it sends. It has to return the same for the
+	// same mid at every re-offer. rtx is used only if the section has RTX.
 	SSRC func(mid string, kind packet.Kind) (ssrc, rtx uint32)
-	// Streams maps the mids of receive sections to media stream ids. Sections not named are paired by order, the n-th
-	// video section with the n-th audio section.
+	// Streams maps the mids of receive sections to media stream ids. Sections that it does not name are
+	// paired by order, the n-th video section with the n-th audio section.
 	Streams            map[string]string
 	CNAME              string // RTCP canonical name of the node's sources
 	SessionID, Version uint64 // of the o= line; Version rises with every answer on one connection
 }
 
-// Answer returns the answer, whose m= lines stand in the order of the offer, and what was agreed on for each audio and video
-// section, also for those that are stopped or refused (Active false, no codecs).
+// Answer returns the answer, whose m= lines stand in the order of the offer. sections says what was agreed on
+// for each audio and video section, also for those that are stopped or refused (Active false, no codecs).
 func (o *Offer) Answer(p Params) (text string, sections []packet.Section, err error) {
 	setup, err := o.answerSetup(p.Role)
 	if err != nil {
@@ -202,8 +203,8 @@ func (w *answerWriter) media(s *section, sec *packet.Section) *sdp.MediaDescript
 	return m
 }
 
-// transport writes ICE and DTLS to every section, for clients that look there, and the candidates to the one whose transport it
-// is.
+// transport writes ICE and DTLS to every section, for clients that look there. It writes the candidates to
+// the section whose transport the bundle uses.
 func (w *answerWriter) transport(m *sdp.MediaDescription, s *section) {
 	m.WithValueAttribute("ice-ufrag", w.params.UFrag)
 	m.WithValueAttribute("ice-pwd", w.params.Pwd)
@@ -236,7 +237,7 @@ func (w *answerWriter) rtp(m *sdp.MediaDescription, s *section) {
 	}
 }
 
-// writeMux accepts RTCP beside RTP, and nothing else where the client asks for that (RFC 8858 §4.3).
+// writeMux accepts RTCP beside RTP. It repeats rtcp-mux-only if the client offers that (RFC 8858 §4.3).
 func (s *section) writeMux(m *sdp.MediaDescription) {
 	m.WithPropertyAttribute("rtcp-mux")
 	if s.muxOnly {
@@ -244,7 +245,8 @@ func (s *section) writeMux(m *sdp.MediaDescription) {
 	}
 }
 
-// writeIdle answers a section that is kept for its transport: no media, and the first format as it was offered.
+// writeIdle answers a section that is kept for its transport: no media, and the first format as it was
+// offered.
 func (s *section) writeIdle(m *sdp.MediaDescription) *sdp.MediaDescription {
 	m.WithPropertyAttribute("inactive")
 	s.writeMux(m)
@@ -268,7 +270,8 @@ func answerDirection(d direction) string {
 	return "inactive"
 }
 
-// takesREMB says whether receivers are to tell in REMB what they take: those that give no transport-wide feedback.
+// takesREMB says whether receivers are to tell in REMB what they take. Those that give no transport-wide
+// feedback do so.
 func (s *section) takesREMB() bool { return s.dir == recvonly && s.extensions().TransportCC == 0 }
 
 func writeCodec(m *sdp.MediaDescription, c *codec, remb bool) {
@@ -309,8 +312,8 @@ func (w *answerWriter) layers(m *sdp.MediaDescription, s *section) {
 	}
 }
 
-// sources declares what the node sends on a seat's section. The msid stands once more per SSRC, for clients older than
-// RFC 8830.
+// sources declares what the node sends on a seat's section. The msid stands once more per SSRC, for clients
+// older than RFC 8830.
 func (w *answerWriter) sources(m *sdp.MediaDescription, sec *packet.Section) {
 	msid := sec.Stream + " " + sec.Kind.String() + "-" + sec.MID
 	m.WithValueAttribute("msid", msid)

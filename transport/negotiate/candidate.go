@@ -11,14 +11,15 @@ type Candidate struct {
 	TCP  bool // passive: the client connects
 }
 
-// attribute formats the candidate; n is its place among the node's candidates, which decides the foundation and, within its
-// protocol, the priority.
+// attribute formats the candidate. n is its place among the node's candidates, which decides the foundation
+// and, within its protocol, the priority.
 func (c Candidate) attribute(n int) string {
 	local := uint32(65535 - n)
 	proto, suffix := "udp", ""
 	typePreference := uint32(126)
 	if c.TCP {
-		// Below every UDP candidate, also in the eyes of clients that only compare priorities (RFC 6544 §4.2).
+		// The priority is below every UDP candidate's, for clients that only compare priorities (RFC 6544
+		// §4.2).
 		proto, suffix, typePreference = "tcp", " tcptype passive", 90
 		local = 4<<13 | uint32(8191-n) // direction preference 4: passive, for a host candidate
 	}
@@ -26,7 +27,8 @@ func (c Candidate) attribute(n int) string {
 		c.Addr.Addr().Unmap().WithZone(""), c.Addr.Port(), suffix)
 }
 
-// CandidateValues returns the values of the a=candidate lines, UDP first: some clients try the first one only.
+// CandidateValues returns the values of the a=candidate lines, UDP first: some clients try the first one
+// only.
 func CandidateValues(list []Candidate) []string {
 	var out []string
 	for _, tcp := range []bool{false, true} {

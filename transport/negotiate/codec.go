@@ -16,14 +16,15 @@ type codec struct {
 	remb   bool   // goog-remb was asked for
 }
 
-// supported maps the encodings that the node forwards to their clock rates in Hz. RED is the audio form (RFC 2198). That of G.722 is
-// 8000 though it samples twice as often (RFC 3551 section 4.5.2).
+// supported maps the encodings that the node forwards to their clock rates in Hz. RED is the audio form
+// (RFC 2198). The rate of G.722 is 8000 though it samples twice as often (RFC 3551 section 4.5.2).
 var supported = map[packet.Kind]map[string]uint32{
 	packet.Audio: {"OPUS": 48000, "RED": 48000, "PCMU": 8000, "PCMA": 8000, "G722": 8000},
 	packet.Video: {"VP8": 90000, "VP9": 90000, "H264": 90000, "H265": 90000, "AV1": 90000},
 }
 
-// static maps the payload types that need no rtpmap to what it would be (RFC 3551 table 4), of those that the node forwards.
+// static maps the payload types that need no rtpmap to what it would be (RFC 3551 table 4). It holds those
+// that the node forwards.
 var static = map[uint8]string{0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000"}
 
 // muxable tells whether a payload type can stand beside RTCP on one port (RFC 5761 §4).
@@ -35,7 +36,8 @@ type format struct {
 	feedback     feedback
 }
 
-// feedback is what rtcp-fb lines ask for and the node can do (RFC 4585, RFC 5104, draft-alvestrand-rmcat-remb-03); the rest is passed over.
+// feedback is what rtcp-fb lines ask for and the node can do (RFC 4585, RFC 5104,
+// draft-alvestrand-rmcat-remb-03). The rest is passed over.
 type feedback struct{ nack, pli, fir, transportCC, remb bool }
 
 func (f *feedback) add(line string) {
@@ -53,8 +55,8 @@ func (f *feedback) add(line string) {
 	}
 }
 
-// parseCodecs takes every codec that the node forwards, in the order of the m= line, and gives each the first RTX that
-// names it by apt.
+// parseCodecs takes every codec that the node forwards, in the order of the m= line. It gives each the first
+// RTX that names it by apt.
 func (s *section) parseCodecs(formats []string, a attributes) *Error {
 	table, e := s.formatTable(a)
 	if e != nil {
@@ -213,8 +215,8 @@ func rtxFor(fmtp string) (apt uint8, ok bool) {
 	return apt, ok
 }
 
-// answerFmtp repeats the offered parameters, except what a sender of H.264 and H.265 says of its own stream (sprop-…): the node
-// has none of its own to announce, and the parameter sets travel in the stream.
+// answerFmtp repeats the offered parameters, except what a sender of H.264 and H.265 says of its own stream
+// (sprop-…). The node has none of its own to announce, and the parameter sets travel in the stream.
 func answerFmtp(kind packet.Kind, v string) string {
 	if kind != packet.Video || !strings.Contains(v, "sprop-") {
 		return v
@@ -228,7 +230,8 @@ func answerFmtp(kind packet.Kind, v string) string {
 	return strings.Join(kept, ";")
 }
 
-// addFeedback takes over what was asked for. transport-cc counts only with its header extension, see parseExtensions.
+// addFeedback takes over what was asked for. transport-cc counts only with its header extension, see
+// settleTransportCC.
 func (c *codec) addFeedback(f feedback) {
 	c.NACK = c.NACK || f.nack
 	c.PLI = c.PLI || f.pli
@@ -237,7 +240,7 @@ func (c *codec) addFeedback(f feedback) {
 	c.remb = c.remb || f.remb
 }
 
-// dropEmptyRED leaves out RED whose blocks are of a payload type that is not taken, or not of Opus.
+// dropEmptyRED leaves out RED if a block of it has a payload type that is not taken, or is not of Opus.
 func (s *section) dropEmptyRED() {
 	primary := map[string]bool{}
 	for _, c := range s.codecs {
@@ -255,8 +258,9 @@ func (s *section) dropEmptyRED() {
 	s.codecs = kept
 }
 
-// askForSound has lost packets of sound asked for, in both directions, with clients that do so though they never offer it: libwebrtc,
-// which alone offers RED around Opus. It is the answer that turns it on there (WebRtcVoiceReceiveChannel::SetReceiveNackEnabled).
+// askForSound has lost packets of sound asked for, in both directions, if the client is libwebrtc. libwebrtc
+// asks if the answer says so, though it never offers that (WebRtcVoiceReceiveChannel::SetReceiveNackEnabled).
+// It is recognised by RED around Opus, which it alone offers.
 func (s *section) askForSound() {
 	if slices.ContainsFunc(s.codecs, func(c codec) bool { return c.Name == "RED" }) {
 		for i := range s.codecs {
@@ -266,8 +270,8 @@ func (s *section) askForSound() {
 	}
 }
 
-// redOf tells whether every block of "111/111" is one of the payload types taken. Without parameters it is not known what
-// the blocks hold.
+// redOf tells whether every block of "111/111" is one of the payload types taken. Without parameters it is
+// not known what the blocks hold.
 func redOf(fmtp string, primary map[string]bool) bool {
 	for pt := range strings.SplitSeq(fmtp, "/") {
 		if !primary[strings.TrimSpace(pt)] {

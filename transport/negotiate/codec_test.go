@@ -91,8 +91,8 @@ func TestWhatFewDecodeComesLast(t *testing.T) {
 	require.Equal(t, []uint8{98, 96, 100, 101, 102, 103, 104, 105, 106, 107}, pts("recvonly"))
 }
 
-// TestLostSoundIsAskedFor by libwebrtc, if the answer says so; it never offers that, and is known by its RED around Opus. Others are
-// told of nothing that they have not offered (RFC 4585 section 4.2).
+// TestLostSoundIsAskedFor by libwebrtc, if the answer says so; it never offers that, and is known by its RED
+// around Opus. Others are told of nothing that they have not offered (RFC 4585 section 4.2).
 func TestLostSoundIsAskedFor(t *testing.T) {
 	red := []string{"a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111"}
 	for _, direction := range []string{"sendonly", "recvonly"} {

@@ -16,7 +16,7 @@ type extmap struct {
 	dir string // of the answer: "", "/sendonly" or "/recvonly"
 }
 
-// extensionField says where the id of an extension stands. Not listed: not taken.
+// extensionField returns where the id of an extension stands, or nil if the node does not take the extension.
 func extensionField(uri string, e *packet.Extensions) *uint8 {
 	switch uri {
 	case "urn:ietf:params:rtp-hdrext:sdes:mid":
@@ -50,11 +50,11 @@ func (s *section) extensions() packet.Extensions {
 	return e
 }
 
-// parseExtensions takes the extensions that the node knows and that can travel in the direction of the section. RID is taken
-// in seats too, where the node never sends it: Chromium carries what an answer refused over into its next offers, and a camera
-// started later could then not be offered in layers. Ids above 14
-// need two-byte headers and are taken only where the client allows mixing them. Of two extensions under one id the first is
-// taken.
+// parseExtensions takes the extensions that the node knows and that can travel in the direction of the
+// section. RID is taken in seats too, though the node never sends it there. Chromium carries what an answer
+// refused over into its next offers, and a camera started later could then not be offered in layers. Ids
+// above 14 need two-byte headers, and are taken only if the client allows mixing them. Of two extensions
+// under one id the first is taken.
 func (s *section) parseExtensions(lines []string) *Error {
 	var have packet.Extensions
 	ids := map[uint8]bool{}
@@ -81,8 +81,8 @@ func (s *section) parseExtensions(lines []string) *Error {
 	return nil
 }
 
-// dropExtensions leaves out what would stand under an id that means another extension in an earlier section of the bundle (RFC 9143
-// §9.1), and notes the others in seen. An extension that is not answered is not sent (RFC 8285 §6).
+// dropExtensions leaves out an extension if its id means another one in an earlier section of the bundle
+// (RFC 9143 §9.1). It notes the others in seen. An extension that is not answered is not sent (RFC 8285 §6).
 func (s *section) dropExtensions(seen map[uint8]string) {
 	s.extmaps = slices.DeleteFunc(s.extmaps, func(x extmap) bool {
 		was, ok := seen[x.id]
@@ -94,7 +94,7 @@ func (s *section) dropExtensions(seen map[uint8]string) {
 	s.settleTransportCC()
 }
 
-// settleTransportCC keeps transport-cc feedback only where its extension is there too.
+// settleTransportCC keeps transport-cc feedback only if its extension is there too.
 func (s *section) settleTransportCC() {
 	if s.extensions().TransportCC != 0 {
 		return
@@ -104,8 +104,8 @@ func (s *section) settleTransportCC() {
 	}
 }
 
-// extensionDirection mirrors the direction that the client gave an extension; ok is false where it then would never be
-// used in this section.
+// extensionDirection mirrors the direction that the client gave an extension. ok is false if it then would
+// never be used in this section.
 func (s *section) extensionDirection(client string) (answer string, ok bool) {
 	switch client {
 	case "", "sendrecv":

@@ -10,7 +10,8 @@ import (
 	"parlor/transport/negotiate"
 )
 
-// foreign are offers as encoders and players make them that do not keep to the letter, and which are taken all the same.
+// foreign are offers as encoders and players make them that do not keep to the letter, and which are taken
+// all the same.
 var foreign = map[string]string{
 	"no line end at the end": strings.TrimSuffix(head+audio+video, "\r\n"),
 	"LF":                     strings.ReplaceAll(head+audio+video, "\r\n", "\n"),
@@ -79,7 +80,8 @@ func TestSecondUseOfAnExtensionIDIsLeftOut(t *testing.T) {
 	require.True(t, sections[1].Codecs[0].TransportCC)
 }
 
-// TestTaggedSectionThatWouldBeRefused: the others of the group have no transport of their own, so it stays, without media.
+// TestTaggedSectionThatWouldBeRefused: the others of the group have no transport of their own, so it stays,
+// without media.
 func TestTaggedSectionThatWouldBeRefused(t *testing.T) {
 	offer := strings.NewReplacer("m=audio 9 UDP/TLS/RTP/SAVPF 111", "m=audio 9 UDP/TLS/RTP/SAVPF 118 119", "a=rtpmap:111 opus/48000/2", "a=rtpmap:118 L16/8000\r\na=fmtp:118 x=1",
 		"m=video 9", "m=video 0", "a=mid:1", "a=bundle-only\r\na=mid:1", "sendonly", "recvonly").Replace(head + audio + video)
@@ -141,7 +143,8 @@ func TestSectionsOfTheSecondGroupAreRefused(t *testing.T) {
 	require.True(t, sections[0].Active && !sections[1].Active)
 }
 
-// TestPlayersDirections: of a client that only receives, sendrecv and no direction at all are answered with sendonly.
+// TestPlayersDirections: of a client that only receives, sendrecv and no direction at all are answered with
+// sendonly.
 func TestPlayersDirections(t *testing.T) {
 	for name, c := range map[string]struct {
 		direction string

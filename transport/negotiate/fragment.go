@@ -6,16 +6,17 @@ import (
 	"strings"
 )
 
-// Fragment is a parsed application/trickle-ice-sdpfrag body (RFC 8840), as WHIP and WHEP clients send it by PATCH: candidates that
-// were found late, or new credentials for an ICE restart.
+// Fragment is a parsed application/trickle-ice-sdpfrag body (RFC 8840), as WHIP and WHEP clients send it by
+// PATCH. It holds candidates that were found late, or new credentials for an ICE restart.
 type Fragment struct {
 	UFrag, Pwd      string   // empty: not stated
-	Candidates      []string // values of a=candidate, in the form of RFC 8839; an ICE-lite agent needs none of them
+	Candidates      []string // values of a=candidate (RFC 8839); an ICE-lite agent needs none of them
 	EndOfCandidates bool
 }
 
-// ParseFragment parses and validates a fragment. Media descriptions (RFC 9725 asks clients for a pseudo m= line) are
-// passed over, apart from what they say of ICE; credentials stated twice have to agree. The error is always an *Error.
+// ParseFragment parses and validates a fragment. Media descriptions (RFC 9725 asks clients for a pseudo m=
+// line) are passed over, apart from what they say of ICE. Credentials stated twice have to agree. The error
+// is always an *Error.
 func ParseFragment(text string) (*Fragment, error) {
 	if len(text) > MaxFragmentSize {
 		return nil, &Error{Text: fmt.Sprintf("larger than %d bytes", MaxFragmentSize)}
@@ -72,7 +73,7 @@ func setOnce(to *string, key, value string) *Error {
 	return nil
 }
 
-// validCandidate checks the grammar of RFC 8839 §5.1; addresses may be names (mDNS) and are not looked at.
+// validCandidate checks the grammar of RFC 8839 §5.1. Addresses may be names (mDNS) and are not looked at.
 func validCandidate(v string) bool {
 	f := strings.Fields(v)
 	if len(f) < 8 || f[6] != "typ" {
@@ -89,7 +90,8 @@ func validCandidate(v string) bool {
 	return true
 }
 
-// NodeFragment is the node's side of an ICE restart (RFC 9725 §4.3.3). What Offer.NodeFragment fills in is as in the answer.
+// NodeFragment is the node's side of an ICE restart (RFC 9725 §4.3.3). What Offer.NodeFragment fills in is as
+// in the answer.
 type NodeFragment struct {
 	ICEOptions string // of the answer; empty: none
 	Bundle     string // mids of the answer's BUNDLE group; empty: none

@@ -8,8 +8,8 @@ import (
 	"parlor/transport/negotiate"
 )
 
-// FuzzOffer checks that no offer panics, that every refusal is an *Error, and that every answer parses and matches
-// its offer.
+// FuzzOffer checks that no offer panics, that every refusal is an *Error, and that every answer parses and
+// matches its offer.
 func FuzzOffer(f *testing.F) {
 	for _, o := range offers(f) {
 		f.Add(o)

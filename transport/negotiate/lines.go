@@ -8,10 +8,12 @@ import (
 	"strings"
 )
 
-// description is an SDP text taken apart (RFC 8866): its attributes and m= lines, which is all that the node reads.
+// description is an SDP text taken apart (RFC 8866): its attributes and m= lines, which is all that the node
+// reads.
 //
-// It is lenient in what encoders get wrong: another order of the lines, o=, s= or t= that are missing or hold nonsense, LF, CRLF
-// or CR as line ends, a last line without one, blanks and NUL at the end, a byte order mark at the start.
+// It is lenient in what encoders get wrong. It accepts another order of the lines, and o=, s= or t= that are
+// missing or hold nonsense. It accepts LF, CRLF or CR as line ends, and a last line without one. It accepts
+// blanks and NUL at the end, and a byte order mark at the start.
 type description struct {
 	attributes attributes // of the session level
 	media      []mediaDescription
@@ -32,8 +34,8 @@ type attribute struct {
 	line       int
 }
 
-// attributes are those of a section, looked at by key. There are a hundred of them with a dozen keys of interest, so that
-// searching costs less than an index.
+// attributes are those of a section, looked at by key. There are a hundred of them with a dozen keys of
+// interest, so searching costs less than an index.
 type attributes []attribute
 
 // all returns the values of a key in their order.
@@ -69,7 +71,7 @@ func (a attributes) has(key string) bool { _, ok := a.find(key); return ok }
 
 func (a attributes) first(key string) string { v, _ := a.find(key); return v }
 
-// line returns where the only attribute of that key stands; 0: there is none, or more than one.
+// line returns the line of the only attribute with that key. It returns 0 if there is none, or more than one.
 func (a attributes) line(key string) int {
 	found := 0
 	for i := range a {
@@ -83,7 +85,7 @@ func (a attributes) line(key string) int {
 	return found
 }
 
-// lineOf returns where the attribute with that value stands; 0: there is none.
+// lineOf returns the line of the attribute with that value, or 0 if there is none.
 func (a attributes) lineOf(key, value string) int {
 	i := slices.IndexFunc(a, func(at attribute) bool { return at.key == key && at.value == value })
 	if i < 0 {
@@ -92,7 +94,8 @@ func (a attributes) lineOf(key, value string) int {
 	return a[i].line
 }
 
-// lines yields the lines of a text that are not empty, under their 1-based numbers and without blanks at their ends.
+// lines yields the lines of a text that are not empty, under their 1-based numbers and without blanks at
+// their ends.
 func lines(text string) iter.Seq2[int, string] {
 	text = strings.TrimPrefix(text, "\ufeff")
 	text = strings.TrimRight(text, "\x00\x1a \t\r\n")
@@ -143,7 +146,8 @@ func describe(text string) (*description, *Error) {
 	return d, nil
 }
 
-// checkVersion wants v=0 as the first line and nowhere else: a fragment is no offer, and two offers in a row are not one.
+// checkVersion wants v=0 as the first line and nowhere else: a fragment is no offer, and two offers in a row
+// are not one.
 func checkVersion(n int, line string, begun bool) *Error {
 	switch isVersion := line[0] == 'v'; {
 	case !begun && !isVersion:
@@ -156,7 +160,7 @@ func checkVersion(n int, line string, begun bool) *Error {
 	return nil
 }
 
-// add takes one line. Those of other letters tell nothing that the node uses.
+// add takes one line. Lines of other letters tell nothing that the node uses.
 func (d *description) add(n int, letter byte, value string) *Error {
 	switch letter {
 	case 'm':

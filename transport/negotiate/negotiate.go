@@ -1,16 +1,17 @@
-// Package negotiate turns the SDP offer of a client into the node's answer (RFC 8829, RFC 8866), as pure functions: text
-// and parameters in, text and []packet.Section out. It opens no socket, starts no goroutine and reads no clock.
+// Package negotiate turns the SDP offer of a client into the node's answer (RFC 8829, RFC 8866), as pure
+// functions: text and parameters in, text and []packet.Section out. It opens no socket, starts no goroutine
+// and reads no clock.
 //
-// The client always offers and the node only answers. What a client sends are its sendonly sections; what it receives are
-// its recvonly sections. The node knows no section for both directions: a sendrecv section is taken as one that the
-// client sends on and is answered with recvonly, because that is what a default AddTrack or addTransceiver means
-// for a client that publishes. A client that wants to receive offers recvonly; of one that only plays (ParsePlayer) sendrecv
-// is taken as that.
+// The client always offers and the node only answers. What a client sends are its sendonly sections; what it
+// receives are its recvonly sections. The node knows no section for both directions. A sendrecv section is
+// taken as one that the client sends on, and is answered with recvonly. That is what a default AddTrack or
+// addTransceiver means for a client that publishes. A client that wants to receive offers recvonly. For a
+// client that only plays (ParsePlayer) sendrecv is taken as recvonly.
 //
-// Everything runs over one transport, so only the sections of the first BUNDLE group (RFC 9143) are taken. A section that
-// cannot be taken (not bundled, no rtcp-mux, no codec that the node forwards) gets port 0 and spoils nothing else, or stays without
-// media if the others hang on its transport; what makes the whole offer unusable (no ICE credentials, no fingerprint,
-// contradictory ids) is an *Error.
+// Everything runs over one transport, so only the sections of the first BUNDLE group (RFC 9143) are taken. A
+// section may be impossible to take: not bundled, no rtcp-mux, no codec that the node forwards. It gets port
+// 0 and spoils nothing else. If the others depend on its transport, it stays without media instead. What
+// makes the whole offer unusable (no ICE credentials, no fingerprint, contradictory ids) is an *Error.
 //
 //	negotiate.go   the package's nouns: Offer and what it tells, Error, limits
 //	lines.go       SDP text taken apart into lines and attributes
@@ -34,12 +35,14 @@ import (
 	"parlor/packet"
 )
 
-// Bounds of what is accepted from the network. Raising them lets larger clients in and costs memory and time for each
-// offer that anybody sends.
+// These bound what is accepted from the network. Raising them lets larger clients in, and costs memory and
+// time for each offer that anybody sends.
 const (
-	MaxOfferSize    = 320 << 10 // bytes; Chromium spends 3.8 KB on a seat, of which web/client/sdp.js leaves 2 KB: 128 seats
-	MaxSections     = 264       // m= lines: 128 seats with picture and sound, four sources, a data channel
-	MaxFragmentSize = 16 << 10  // bytes
+	// MaxOfferSize is in bytes. Chromium spends 3.8 KB on a seat, of which web/client/sdp.js leaves 2 KB: 128
+	// seats.
+	MaxOfferSize    = 320 << 10
+	MaxSections     = 264      // m= lines: 128 seats with picture and sound, four sources, a data channel
+	MaxFragmentSize = 16 << 10 // bytes
 
 	maxMID     = 32   // bytes of a media identification tag
 	maxRIDs    = 8    // per section; browsers send at most 3
@@ -49,7 +52,8 @@ const (
 	maxAltRIDs = 4    // alternatives of one simulcast stream
 )
 
-// SCTPPort is the port on which the node's SCTP association stands (RFC 8841), and the only one that it accepts.
+// SCTPPort is the port on which the node's SCTP association stands (RFC 8841), and the only one that the node
+// accepts.
 const SCTPPort = 5000
 
 // MaxMessageSize is the size in bytes of the largest data channel message that the node says it takes.
@@ -103,10 +107,13 @@ type OfferedSection struct {
 	MID     string
 	Kind    packet.Kind
 	Publish bool // the client sends: sendonly, and sendrecv unless it is a player
-	Receive bool // the client wants to receive, also where the section is refused; neither of the two: the section is inactive
-	// Active is false where nothing will flow: the client has stopped or paused the section, or it is refused.
+	// Receive says that the client wants to receive, also if the section is refused. If neither Publish nor
+	// Receive is set, the section is inactive or stopped.
+	Receive bool
+	// Active is false if nothing will flow: the client has stopped or paused the section, or it is refused.
 	Active bool
-	// Refused says why the section will be answered with port 0 although the client wants it; empty: it is taken.
+	// Refused says why the section will be answered with port 0 although the client wants it. Empty: it is
+	// taken.
 	Refused string
 }
 
@@ -134,10 +141,11 @@ func (o *Offer) Sections() []OfferedSection {
 	return out
 }
 
-// ICE returns the client's ICE credentials; they are empty when every section of the offer is stopped.
+// ICE returns the client's ICE credentials. They are empty if every section of the offer is stopped.
 func (o *Offer) ICE() (ufrag, pwd string) { return o.transport.ufrag, o.transport.pwd }
 
-// TransportMID returns the mid of the section whose transport the bundle uses; empty when every section is stopped.
+// TransportMID returns the mid of the section whose transport the bundle uses. It is empty if every
+// section is stopped.
 func (o *Offer) TransportMID() string {
 	if o.tagged == nil {
 		return ""
@@ -145,14 +153,14 @@ func (o *Offer) TransportMID() string {
 	return o.tagged.mid
 }
 
-// NodeFragment returns what the node's fragment of a later ICE restart has in common with the answer; it is empty when every section
-// is stopped.
+// NodeFragment returns what the node's fragment of a later ICE restart has in common with the answer. It is
+// empty if every section is stopped.
 func (o *Offer) NodeFragment() NodeFragment {
 	t := o.tagged
 	if t == nil {
 		return NodeFragment{}
 	}
-	// Clones, so that not the whole text stays in memory.
+	// The strings are cloned, so that they do not keep the whole text in memory.
 	return NodeFragment{
 		ICEOptions: o.iceOptions, Bundle: strings.Join(o.answerBundle(), " "),
 		MID: strings.Clone(t.mid), Line: t.media + " 9 " + t.proto + " " + t.format,
@@ -165,8 +173,8 @@ func (o *Offer) Fingerprints() []Fingerprint { return o.transport.fingerprints }
 // Setup returns the offered DTLS role.
 func (o *Offer) Setup() Setup { return o.transport.setup }
 
-// NodeActive tells whether the node is the DTLS client by the offer alone: only when the client insists on being the
-// server.
+// NodeActive tells whether the node is the DTLS client by the offer alone. That is so only if the client
+// insists on being the server.
 func (o *Offer) NodeActive() bool { return o.transport.setup == Passive }
 
 // HasData tells whether the offer has a data channel section that the node takes.
@@ -179,8 +187,8 @@ func (o *Offer) HasData() bool {
 	return false
 }
 
-// MaxMessageSize returns the size in bytes of the largest data channel message that the client takes; 0: no limit stated
-// by it (RFC 8841), or no data channel.
+// MaxMessageSize returns the size in bytes of the largest data channel message that the client takes
+// (RFC 8841). 0 means that it has no limit, or that there is no data channel.
 func (o *Offer) MaxMessageSize() uint64 {
 	for _, s := range o.sections {
 		if s.data && s.taken() {
@@ -193,7 +201,8 @@ func (o *Offer) MaxMessageSize() uint64 {
 // Line is what later offers of a connection have to keep of an m= line.
 type Line struct {
 	MID, Media string
-	// Free says that the line may be used anew under another mid: the client has stopped it, or it was refused.
+	// Free says that the line may be used anew under another mid: the client has stopped it, or it was
+	// refused.
 	Free bool
 }
 
@@ -201,14 +210,15 @@ type Line struct {
 func (o *Offer) Lines() []Line {
 	lines := make([]Line, len(o.sections))
 	for i, s := range o.sections {
-		// Clones, so that not the whole text stays in memory.
+		// The strings are cloned, so that they do not keep the whole text in memory.
 		lines[i] = Line{MID: strings.Clone(s.mid), Media: strings.Clone(s.media), Free: !s.taken()}
 	}
 	return lines
 }
 
-// Follows checks that the offer can come after one with the given lines on a connection: m= lines are never dropped, and renamed or
-// put to another use only when they are free (RFC 8829, section 5.2.2). The error is an *Error.
+// Follows checks that the offer can come after one with the given lines on a connection. m= lines are never
+// dropped. They are renamed or put to another use only if they are free (RFC 8829, section 5.2.2). The error
+// is an *Error.
 func (o *Offer) Follows(before []Line) error {
 	if len(o.sections) < len(before) {
 		return &Error{Field: "m", Text: fmt.Sprintf("%d sections, %d before: a section is stopped, never dropped",

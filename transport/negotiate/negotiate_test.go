@@ -64,7 +64,8 @@ func answer(t testing.TB, offer string, p negotiate.Params) (string, []packet.Se
 	return text, sections
 }
 
-// sectionsOf reads the m= lines and attributes of a description that keeps to no order of lines and names what nobody knows.
+// sectionsOf reads the m= lines and attributes of a description that keeps to no order of lines and names
+// what nobody knows.
 func sectionsOf(text string) (out []*sdp.MediaDescription) {
 	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\r' || r == '\n' }) {
 		line = strings.Trim(line, "\ufeff\x00\x1a \t")
@@ -84,8 +85,8 @@ func sectionsOf(text string) (out []*sdp.MediaDescription) {
 	return out
 }
 
-// requireMatches checks an answer against its offer by RFC 8829 §5.3 and RFC 9143. What the plain SDP parser takes it has to take when
-// answered.
+// requireMatches checks an answer against its offer by RFC 8829 §5.3 and RFC 9143. What the plain SDP parser
+// takes it has to take when answered.
 func requireMatches(t testing.TB, offerText, answerText string) {
 	t.Helper()
 	o, a := sectionsOf(offerText), sectionsOf(answerText)
@@ -154,7 +155,8 @@ func requireFormats(t testing.TB, om, am *sdp.MediaDescription) {
 	}
 }
 
-// TestAnswersOfRealOffers compares the answers to recorded offers with what browsers took when they were recorded.
+// TestAnswersOfRealOffers compares the answers to recorded offers with what browsers took when they were
+// recorded.
 func TestAnswersOfRealOffers(t *testing.T) {
 	for name, offer := range offers(t) {
 		t.Run(name, func(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 // ParseOffer parses and validates an offer. The error is always an *Error.
 func ParseOffer(text string) (*Offer, error) { return parse(text, sendrecv) }
 
-// ParsePlayer is ParseOffer for a client that only receives (WHEP): it receives on a section for both directions, and on one
-// that states no direction, which means the same.
+// ParsePlayer is ParseOffer for a client that only receives (WHEP). It receives on a section for both
+// directions, and on one that states no direction, which means the same.
 func ParsePlayer(text string) (*Offer, error) { return parse(text, recvonly) }
 
 // parse takes a section for both directions as one of the direction both.
@@ -113,8 +113,8 @@ func (o *Offer) addICEOptions(v string) {
 	}
 }
 
-// setBundle refuses every section outside the first BUNDLE group. Without a group only the first section that is
-// not stopped can be taken, since there is one transport.
+// setBundle refuses every section outside the first BUNDLE group. Without a group only the first section that
+// is not stopped can be taken, since there is one transport.
 func (o *Offer) setBundle(ses *session, mids map[string]*section) *Error {
 	in := map[string]bool{}
 	for _, mid := range ses.bundle {
@@ -166,9 +166,9 @@ func (o *Offer) setTransport(mids map[string]*section) *Error {
 	return nil
 }
 
-// tagged returns the section of the group that carries the transport (RFC 9143 §7.3.1): the first one that is taken, passing over
-// those that state no transport, and never one that was offered with port 0. Where only such ones are taken, the client's own
-// choice stays alive without media although it would be refused.
+// tagged returns the section of the group that carries the transport (RFC 9143 §7.3.1). That is the first one
+// that is taken, passing over those that state no transport, and never one that was offered with port 0. If
+// only such ones are taken, the client's own choice stays alive without media although it would be refused.
 func tagged(order []*section) (*section, *Error) {
 	var first, carrier *section // the first one that is taken; the client's choice
 	for _, s := range order {
@@ -206,8 +206,9 @@ func (o *Offer) nothingTaken() *Error {
 	return nil
 }
 
-// checkAcross enforces what RFC 9143 §9.1 and §10 ask of bundled sections: a payload type means one codec, an SSRC one section, or the
-// node could not tell packets apart; an extension id one extension, of which the first stays.
+// checkAcross enforces what RFC 9143 §9.1 and §10 ask of bundled sections. A payload type means one codec,
+// and an SSRC belongs to one section, or the node could not tell packets apart. An extension id means one
+// extension, of which the first stays.
 func (o *Offer) checkAcross() *Error {
 	pts, exts, ssrcs := map[uint8]string{}, map[uint8]string{}, map[uint32]bool{}
 	for _, s := range o.sections {

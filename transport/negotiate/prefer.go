@@ -7,9 +7,10 @@ import (
 	"parlor/packet"
 )
 
-// prefer puts the payload types of a section that the client sends on into the order of the answer, of which a sender takes the first
-// (RFC 3264 section 6.1). It stays the client's, but for what fewer receivers would be able to play: G.711 and G.722 come behind Opus, and
-// of the payload types of one video codec the rare profiles come last.
+// prefer puts the payload types of a section that the client sends on into the order of the answer. A sender
+// takes the first one (RFC 3264 section 6.1). The order stays the client's, but for what fewer receivers
+// would be able to play. G.711 and G.722 come behind Opus, and of the payload types of one video codec the
+// rare profiles come last.
 func (s *section) prefer() {
 	if s.kind == packet.Audio {
 		slices.SortStableFunc(s.codecs, func(a, b codec) int { return first(narrow(a)) - first(narrow(b)) })
@@ -38,8 +39,8 @@ func first(later bool) int {
 // narrow says whether an audio codec is one of the telephone's.
 func narrow(c codec) bool { return c.Name != "OPUS" && c.Name != "RED" }
 
-// rare says whether a payload type is of a profile that many receivers do not decode: more than 8 bits or other chroma than 4:2:0, and
-// interleaved H.264.
+// rare says whether a payload type is of a profile that many receivers do not decode: more than 8 bits, other
+// chroma than 4:2:0, or interleaved H.264.
 func rare(c codec) bool {
 	is := false
 	fmtpParams(c.Fmtp, func(key, value, _ string) {

@@ -183,7 +183,8 @@ func TestStoppedAndRecycled(t *testing.T) {
 	require.False(t, sections[0].Active || sections[1].Active)
 }
 
-// TestTransportOfBundleOnly: a bundle-only section need not state a transport, so one that does is looked for.
+// TestTransportOfBundleOnly: a bundle-only section need not state a transport, so one that does is looked
+// for.
 func TestTransportOfBundleOnly(t *testing.T) {
 	const creds = "a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\na=fingerprint:sha-256 " + fingerprint + "\r\n"
 	bare := "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
@@ -263,8 +264,8 @@ func TestDTLSRole(t *testing.T) {
 	}
 }
 
-// TestAsManySeatsAsAreAllowed: 128 others with picture and sound, what one sends, and a data channel, each as long as browsers make it
-// after web/client/sdp.js has left out what they say twice.
+// TestAsManySeatsAsAreAllowed: 128 others with picture and sound, what one sends, and a data channel, each as
+// long as browsers make it after web/client/sdp.js has left out what they say twice.
 func TestAsManySeatsAsAreAllowed(t *testing.T) {
 	const (
 		sections = 2*128 + 5

@@ -68,7 +68,7 @@ func (s *section) taken() bool { return !s.stopped && (s.refused == "" || s.idle
 // active tells whether media can flow.
 func (s *section) active() bool { return s.taken() && !s.idle && s.dir != inactive }
 
-// name is how errors call the section.
+// name returns what errors call the section.
 func (s *section) name() string {
 	if s.mid == "" {
 		return fmt.Sprintf("section %d (%s)", s.index+1, s.media)
@@ -76,7 +76,8 @@ func (s *section) name() string {
 	return fmt.Sprintf("section %d (%s, mid %s)", s.index+1, s.media, s.mid)
 }
 
-// fault is an error of the section; its line is that of the field where it stands once, otherwise the m= line.
+// fault is an error of the section. Its line is that of the field if the field stands once, otherwise that of
+// the m= line.
 func (s *section) fault(field, text string) *Error {
 	return s.faultAt(s.attributes.line(field), field, text)
 }
@@ -113,7 +114,8 @@ func parseSection(index int, m *mediaDescription, ses *session) (*section, *Erro
 	if e := s.checkMID(); e != nil {
 		return nil, e
 	}
-	// A client that stops a section takes it out of the group too (RFC 9143 §7.5.3), so one that forgot to say bundle-only means it.
+	// A client that stops a section takes it out of the group too (RFC 9143 §7.5.3). So one that leaves it in
+	// the group has forgotten to say bundle-only.
 	s.bundleOnly = s.zeroPort && (a.has("bundle-only") || ses.zeroIsIn && slices.Contains(ses.bundle, s.mid))
 	s.stopped = s.zeroPort && !s.bundleOnly
 	s.muxOnly = a.has("rtcp-mux-only")
@@ -194,7 +196,7 @@ func (s *section) parseRTP(formats []string, a attributes) *Error {
 	return nil
 }
 
-// hasMedia tells whether there is a codec that is not only a wrapping of another.
+// hasMedia tells whether there is a codec that does not merely wrap another.
 func (s *section) hasMedia() bool {
 	for _, c := range s.codecs {
 		if c.Name != "RED" {

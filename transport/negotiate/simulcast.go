@@ -13,9 +13,9 @@ type layer struct {
 	restrictions string // of the answer's a=rid line, with a leading space; empty: none
 }
 
-// parseSimulcast reads a=rid and a=simulcast. Of a stream's alternatives the first that is not paused is taken, and a paused
-// one where there is no other: the answer has to repeat the tilde, since a browser takes a layer named without it as
-// asked for, and one not named as refused.
+// parseSimulcast reads a=rid and a=simulcast. Of a stream's alternatives the first that is not paused is
+// taken, and a paused one if there is no other. The answer has to repeat the tilde, since a browser takes a
+// layer named without it as asked for, and one not named as refused.
 func (s *section) parseSimulcast(a attributes) *Error {
 	rids, order, e := s.parseRIDs(a.all("rid"))
 	if e != nil || len(order) == 0 {
@@ -79,7 +79,8 @@ func (s *section) parseRIDs(lines []string) (rids map[string]ridLine, order []st
 	return rids, order, nil
 }
 
-// validRID allows what RFC 8852 does, and _ and - as browsers do; the length is that of a one-byte header extension.
+// validRID allows what RFC 8852 does, and _ and - as browsers do. The length is that of a one-byte header
+// extension.
 func validRID(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; !alphanumeric(c) && c != '-' && c != '_' {

@@ -45,8 +45,8 @@ func (s *section) parseSSRCs(a attributes) *Error {
 	return nil
 }
 
-// parseGroups returns the SSRCs that repair others. Groups other than FID tell nothing that the node uses, but the second of
-// FEC-FR and FEC is a repair stream that it does not take.
+// parseGroups returns the SSRCs that repair others. Groups other than FID tell nothing that the node uses.
+// But the second SSRC of FEC-FR and FEC is a repair stream, which the node does not take.
 func (s *section) parseGroups(lines []string) (repair map[uint32]bool, e *Error) {
 	repair = map[uint32]bool{}
 	for _, g := range lines {

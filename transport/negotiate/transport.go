@@ -2,7 +2,8 @@ package negotiate
 
 import "strings"
 
-// transport is the part of a section, or of the session level, that says how to reach and recognise the client.
+// transport is the part of a section, or of the session level, that says how to reach and recognise the
+// client.
 type transport struct {
 	ufrag, pwd   string
 	setup        Setup
@@ -39,7 +40,8 @@ func (t transport) inherit(session transport) transport {
 	return t
 }
 
-// complete tells whether the section brings credentials of its own or by inheritance: a bundle-only section need not.
+// complete tells whether the section brings credentials, of its own or by inheritance. A bundle-only
+// section need not.
 func (t transport) complete() bool { return t.ufrag != "" && len(t.fingerprints) > 0 }
 
 // check validates what the bundle will run on. A missing a=setup means active (RFC 4145).
@@ -87,8 +89,8 @@ func alphanumeric(c byte) bool {
 // fingerprintBytes holds the hash functions that may vouch for a certificate.
 var fingerprintBytes = map[string]int{"sha-256": 32, "sha-384": 48, "sha-512": 64}
 
-// parseFingerprint reads "sha-256 AA:BB:…"; an unknown or weak hash and a malformed value are passed over, because an
-// offer may name several.
+// parseFingerprint reads "sha-256 AA:BB:…". An unknown or weak hash and a malformed value are passed over,
+// because an offer may name several.
 func parseFingerprint(v string) (Fingerprint, bool) {
 	algo, value, _ := strings.Cut(strings.TrimSpace(v), " ")
 	algo, value = strings.ToLower(algo), strings.ToUpper(strings.TrimSpace(value))
