@@ -11,8 +11,8 @@ const (
 	classRTCP
 )
 
-// classify tells the protocols on one port apart by the first byte (RFC 7983, section 7), and RTCP from RTP
-// by the second (RFC 5761, section 4). Ranges of protocols that this node does not speak (ZRTP, TURN
+// classify tells the protocols on one port apart by the first byte (RFC 7983, section 7). It tells RTCP from
+// RTP by the second (RFC 5761, section 4). Ranges of protocols that this node does not speak (ZRTP, TURN
 // channels) are noise.
 func classify(b []byte) class {
 	if len(b) < 2 {

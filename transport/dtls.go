@@ -96,7 +96,7 @@ func (p *Peer) takeEstablishedLocked(pt *path, b *packet.Buffer, r records, at t
 	s := &p.secure
 	if s.rested != nil {
 		if p.ice.nominated != nil {
-			pt = p.ice.nominated // whoever may have sent it
+			pt = p.ice.nominated // wherever the datagram has come from
 		}
 		if err := p.wakeLocked(pt); err != nil {
 			p.ep.log.Error().Uint64("peer", uint64(p.id)).Err(err).Msg("DTLS lost")
@@ -270,8 +270,8 @@ func (p *Peer) speakFirstLocked(at time.Time) {
 
 // handshakeDone takes notice of the end of a handshake. One that has failed is no loss: a forged ClientHello
 // may have begun it, and the client's own begins another. The peer ends only over a certificate that is not
-// the client's, and only if all of the node's flights went to where the client has shown itself. Anybody may
-// have shown such a certificate from elsewhere.
+// the client's, and only if the client has shown itself where all of the node's flights went. From elsewhere
+// anybody may have shown such a certificate.
 func (p *Peer) handshakeDone(pl *place, err error) {
 	p.mu.Lock()
 	s := &p.secure

@@ -22,7 +22,7 @@ const (
 )
 
 // egress is a batch of sealed packets with all that sendmmsg needs, in one piece of memory. A Writer takes
-// one from the pool for the first packet of a batch and gives it back at the flush, so idle rooms hold none.
+// one from the pool for the first packet of a batch and gives it back at the flush. So idle rooms hold none.
 type egress struct {
 	n      int
 	used   int             // messages in hdrs

@@ -33,20 +33,21 @@ type Options struct {
 
 // Limits bounds what strangers and clients can make the node hold.
 type Limits struct {
-	// Peers at once. Default 20000.
+	// Peers is how many peers there may be at once. Default 20000.
 	Peers int
-	// Handshakes at once. A client beyond it takes the place of one that has been silent for a second, or is
-	// heard at a later retransmission (places.go). Raising it lets a burst of joins compete for the CPU with
-	// media, lowering it makes them queue. Default 256.
+	// Handshakes is how many handshakes may be under way at once. A client beyond it takes the place of one
+	// that has been silent for a second, or is heard at a later retransmission (places.go). Raising it lets a
+	// burst of joins compete for the CPU with media, lowering it makes them queue. Default 256.
 	Handshakes int
-	// TCPConns at once, and of them TCPStrangers that have not yet sent a valid check. Default 4096 and 256.
+	// TCPConns is how many TCP connections there may be at once. Of these, TCPStrangers may be without a
+	// valid check so far. Default 4096 and 256.
 	TCPConns, TCPStrangers int
 	// TCPStrangersPerIP is how many of the strangers may come from one address, or one /64 of IPv6. Default
 	// 16.
 	TCPStrangersPerIP int
-	// TCPQueue is how many bytes of memory may be taken by packets that wait for one slow TCP reader, for
-	// media and for the rest each. Packets beyond it are dropped, and so is media that waits for more than
-	// 300 ms. Raising it costs memory, lowering it loses large keyframes. Default 512 KiB.
+	// TCPQueue is how many bytes of memory the packets that wait for one slow TCP reader may take, for media
+	// and for the rest each. Packets beyond it are dropped, and so is media that waits for more than 300 ms.
+	// Raising it costs memory, lowering it loses large keyframes. Default 512 KiB.
 	TCPQueue int
 	// SSRCs is how many sending SSRCs one peer may have; each holds a replay window. Default 512.
 	SSRCs int

@@ -30,7 +30,7 @@ type Peer struct {
 	events   PeerEvents
 
 	closed atomic.Bool
-	ending sync.Once    // Close; who comes second waits for the first
+	ending sync.Once    // Close; a second caller waits for the first
 	heard  atomic.Int64 // as path.heard
 	rx     receiver
 

@@ -7,9 +7,9 @@ import (
 )
 
 // A socket on a wildcard address has the kernel choose the source of what it sends by route. On a machine
-// with several addresses that may be another one than the client has sent to, and the client does not accept
-// such an answer. So these sockets, and only they, are told the local address of each datagram, and state it
-// for what they send (IP_PKTINFO, RFC 3542 for IPv6).
+// with several addresses that may be another one than the client has sent to. The client does not accept such
+// an answer. So these sockets, and only they, are told the local address of each datagram. They state it for
+// what they send (IP_PKTINFO, RFC 3542 for IPv6).
 
 // pktinfoSpace holds the control message of either family.
 const pktinfoSpace = 40 // CMSG_SPACE(sizeof(struct in6_pktinfo)); of IPv4 it is 32

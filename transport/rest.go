@@ -19,8 +19,8 @@ import (
 
 const (
 	// restAfter is how long after the last DTLS datagram a connection goes to rest. A client that has missed
-	// the node's last flight asks for it again after 1, 3, 7 s, so it must be longer than a few of these
-	// steps. Longer holds the memory of clients that have just come.
+	// the node's last flight asks for it again after 1, 3, 7 s. So the time must be longer than a few of
+	// these steps. Longer holds the memory of clients that have just come.
 	restAfter = 10 * time.Second
 	// restProven is the same for a client that has sent media, which it can only do once the last flight has
 	// come.

@@ -2,9 +2,9 @@ package transport
 
 // The rollover counter of an outgoing SRTP stream is not in the packet. pion/srtp guesses it from the
 // sequence number of the packet sealed before, as the receiver does. Packets that are dropped while a peer is
-// not connected leave a gap. After a gap of 2^15 or more the guess is a lap behind, and AES-GCM would see a
+// not connected leave a gap. After a gap of 2^15 or more the guess is a lap behind. AES-GCM would then see a
 // nonce (SSRC, rollover counter, sequence number) a second time. So the caller's sequence numbers are
-// followed here, dropped packets included. What lies too far from the packets sealed before is refused.
+// followed here, dropped packets included. A packet too far from those sealed before is refused.
 
 // maxSequenceJump is how far a packet may be from the newest one sealed. It must stay below 2^15, where the
 // guess turns. The margin is for receivers, which guess too, from what has reached them.

@@ -5,7 +5,7 @@ import "sync/atomic"
 // Drop is a reason for which a packet was not taken or not sent.
 type Drop uint8
 
-// The reasons.
+// These are the reasons.
 const (
 	DropNoise            Drop = iota // not STUN, DTLS, RTP or RTCP by its first byte
 	DropOversized                    // larger than a buffer

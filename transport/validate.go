@@ -149,8 +149,9 @@ func (p *Peer) leftForLocked(pt *path, at time.Time) bool {
 	return now != nil && pt != now && pt.proof.cred.gen == p.ice.nominatedGen && at.Sub(now.checked) > checkOverdue
 }
 
-// pendingLocked says whether the client has asked for pt since it asked for the path in use, or has asked for
-// it before and it is better.
+// pendingLocked says whether the client asks for pt rather than for the path in use. It does so if it has not
+// asked for the path in use since it asked for pt. It also does so if pt is better, and lacks its proof or
+// the path in use is not meant.
 func (p *Peer) pendingLocked(pt *path) bool {
 	now := p.ice.nominated
 	return pt != now && p.askedForLocked(pt) && (now == nil || !pt.proof.wanted.Before(now.proof.wanted) ||

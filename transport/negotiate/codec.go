@@ -124,7 +124,7 @@ func (s *section) addCodec(pt uint8, table map[uint8]*format, rtx map[uint8]uint
 	s.codecs = append(s.codecs, c)
 }
 
-// wildcard is the key under which "a=rtcp-fb:*" stands; payload types have 7 bits.
+// wildcard is the key of "a=rtcp-fb:*" in the table; payload types have 7 bits.
 const wildcard = 255
 
 // formatTable indexes rtpmap, fmtp and rtcp-fb by payload type.

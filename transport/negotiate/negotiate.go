@@ -52,8 +52,7 @@ const (
 	maxAltRIDs = 4    // alternatives of one simulcast stream
 )
 
-// SCTPPort is the port on which the node's SCTP association stands (RFC 8841), and the only one that the node
-// accepts.
+// SCTPPort is the port of the node's SCTP association (RFC 8841), and the only one that the node accepts.
 const SCTPPort = 5000
 
 // MaxMessageSize is the size in bytes of the largest data channel message that the node says it takes.

@@ -38,7 +38,7 @@ func parse(text string, both direction) (*Offer, error) {
 // session is what the sections inherit.
 type session struct {
 	transport  transport
-	dir, both  direction // where none is stated; what sendrecv means
+	dir, both  direction // the direction if none is stated; what sendrecv means
 	allowMixed bool
 	bundle     []string // mids of the first BUNDLE group
 	bundleLine int      // of the text; 0: there is no group

@@ -53,7 +53,7 @@ type section struct {
 	attributes attributes
 }
 
-// bundling is how a section stands to the others of its BUNDLE group.
+// bundling is how a section relates to the others of its BUNDLE group.
 type bundling struct {
 	zeroPort   bool
 	bundleOnly bool // port 0 means bundled, not stopped
@@ -216,7 +216,7 @@ func (s *section) parseData(formats []string, a attributes) {
 	case port != "" && port != strconv.Itoa(SCTPPort):
 		s.refused = fmt.Sprintf("the node takes SCTP port %d only", SCTPPort)
 	}
-	s.maxMessage = 65536 // where it is not stated, RFC 8841 §6.1
+	s.maxMessage = 65536 // if it is not stated, RFC 8841 §6.1
 	if v, err := strconv.ParseUint(a.first("max-message-size"), 10, 64); err == nil {
 		s.maxMessage = v
 	}
