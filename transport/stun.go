@@ -162,7 +162,7 @@ func (in *ingress) respond(b []byte, from origin) {
 	}
 }
 
-// take says whether there is a token.
+// take takes a token, and says whether there was one.
 func (t *tokens) take(at time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
