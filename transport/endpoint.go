@@ -175,9 +175,9 @@ func (e *Endpoint) Candidates() []negotiate.Candidate {
 	return slices.Clone(list)
 }
 
-// Run serves the port until ctx is done and everything has stopped. Then peers are closed with DTLS
-// close_notify, and after that nothing is read any more. Next the goroutines of peers and the senders end,
-// and last the sockets close. Run is called once.
+// Run serves the port until ctx is done, and returns when everything has stopped. Peers are closed first,
+// with DTLS close_notify, and after that nothing is read any more. Then the goroutines of peers and the
+// senders end, and last the sockets close. Run is called once.
 func (e *Endpoint) Run(ctx context.Context) error {
 	var serving, calling sync.WaitGroup
 	for _, r := range e.readers {
