@@ -1,14 +1,15 @@
-// Package allocate divides what a receiver's network carries among the pictures that it is to be shown. It is a pure function: what was
-// chosen before comes in and what is chosen now goes out.
+// Package allocate divides what a receiver's network carries among the pictures that it is to be shown. It is
+// a pure function: what was chosen before comes in, and what is chosen now goes out.
 //
 //	allocate.go  Allocate: who gets which rung
 //	ladder.go    the rungs of a seat that are worth choosing
 //	state.go     State: what keeps choices from flapping
 //
-// Sound comes first and is never paused. Then every picture gets its lowest rung, in the order screen, stage, larger before smaller. What is
-// left goes where it helps most: the step with the best gain for its bits is taken until nothing fits (a greedy knapsack over convex
-// ladders, as in libwebrtc's and Signal's allocators and in the Jitsi Videobridge). A rung above the one before is paid from the least
-// estimate of late, one that stays from the estimate as it is (after Signal's calling server).
+// Sound comes first and is never paused. Then every picture gets its lowest rung, in the order screen, stage,
+// larger before smaller. What is left goes where it helps most: the step with the best gain for its bits is
+// taken until nothing fits. This is a greedy knapsack over convex ladders, as in libwebrtc's and Signal's
+// allocators and in the Jitsi Videobridge. A rung above the one before is paid from the least estimate of
+// late. One that stays is paid from the estimate as it is (after Signal's calling server).
 package allocate
 
 import (
@@ -33,20 +34,26 @@ type Seat struct {
 	Screen bool
 	Stage  bool   // pinned, or who speaks
 	Area   uint32 // pixels of the element in which it is shown; 0: not known, as large as there is
-	Rungs  []Rung // by rate, the lowest first, up to what is of use there; at most MaxRungs, further ones are not looked at
+	// Rungs are ordered by rate, the lowest first, up to what is of use there. They are at most MaxRungs:
+	// further ones are not looked at.
+	Rungs []Rung
 }
 
 // Network is what there is to divide.
 type Network struct {
-	Now    int64   // ns
-	Budget uint32  // bits a second that may be sent, now
-	Keep   uint32  // bits a second that what is shown may take: more than Budget while a short queue is emptied; below it counts as that
-	Carry  uint32  // bits a second that the network carries, for what is shown of a seat's lowest layer; below Keep it counts as that
+	Now    int64  // ns
+	Budget uint32 // bits a second that may be sent, now
+	// Keep is how many bits a second may be taken by what is shown. It is more than Budget while a short
+	// queue is emptied; below Budget it counts as Budget.
+	Keep uint32
+	// Carry is how many bits a second the network carries, for what is shown of a seat's lowest layer. Below
+	// Keep it counts as Keep.
+	Carry  uint32
 	Least  uint32  // the least of late, from which what is new is paid; above Budget it counts as that
 	Audio  uint32  // bits a second of sound, which is sent whatever is here
 	Repair float64 // bits that are sent again for each bit of pictures, 0 to 2
-	// Failed says that the network has turned out to be full: when the last packet was sent that shows it, in ns; 0: it has not. Who was
-	// given more of late, and before that, goes back, and waits before the next try.
+	// Failed is when the last packet was sent that shows that the network is full, in ns; 0: it has not
+	// turned out to be. A seat that was given more shortly before goes back, and waits before the next try.
 	Failed int64
 	Full   bool // packets wait for so long that what does not fit must end soon
 }
@@ -63,8 +70,8 @@ const (
 	stageWeight  = 3
 )
 
-// Allocate chooses for all seats. states are theirs, in the same order, and are changed; the zero State is that of a seat that has shown
-// nothing. Nothing is allocated once scratch has grown to as many seats.
+// Allocate chooses for all seats. states are theirs, in the same order, and are changed. The zero State is
+// that of a seat that has shown nothing. No memory is allocated once scratch has grown to as many seats.
 func Allocate(n Network, seats []Seat, states []State, scratch *Scratch) {
 	a := allocation{net: n, seats: seats, states: states, s: scratch}
 	budget := share(n.Budget, n.Audio, n.Repair)
@@ -158,7 +165,8 @@ func (a *allocation) set(i, step int) {
 	l.at = step
 }
 
-// base gives every seat its lowest rung, as far as that goes. What is shown is not paused for a queue that is being emptied, nor at once.
+// base gives every seat its lowest rung, as far as that goes. What is shown is not paused for a queue that is
+// being emptied, and never at once.
 func (a *allocation) base() {
 	for _, i := range a.s.order {
 		if a.s.ladders[i].n == 0 {
@@ -273,8 +281,8 @@ func (a *allocation) sameLayer(i, x, y int) bool {
 	return x >= 0 && y >= 0 && rungs[x].Layer == rungs[y].Layer
 }
 
-// taken returns the rung that is sent where want is what was chosen: the highest of those below that are there. Where there is none
-// it is one above, if that fits: the publisher has been asked for the other one, and brings it soon.
+// taken returns the rung that is sent if want was chosen. It is the highest live one up to want. If there is
+// none, it is the lowest live one above that fits: the publisher has been asked for want, and brings it soon.
 func (a *allocation) taken(i, want int) int {
 	rungs := a.seats[i].Rungs
 	for r := want; r >= 0; r-- {

@@ -113,7 +113,8 @@ func TestWhatIsNotLiveIsWanted(t *testing.T) {
 	require.Equal(t, 5, r.states[0].Want)
 	require.Equal(t, 3, r.states[0].Rung)
 
-	// The lower layers are off, as nobody has wanted them: the one above is sent until they are there, if it fits.
+	// The lower layers are off, as nobody has wanted them: the one above is sent until they are there, if it
+	// fits.
 	r = of(Seat{Rungs: dead(camera(), 0, 1, 2, 3)})
 	require.Equal(t, []int{4}, r.at(Network{Budget: 1100 * k}))
 	require.Equal(t, 3, r.states[0].Want)
@@ -122,7 +123,8 @@ func TestWhatIsNotLiveIsWanted(t *testing.T) {
 	require.Equal(t, 3, r.states[0].Want)
 }
 
-// A step up is paid from the least estimate of late, what is there from the estimate now, and goes down at once.
+// A step up is paid from the least estimate of late, what is there from the estimate now, and goes down at
+// once.
 func TestGoingUpTakesMoreThanStaying(t *testing.T) {
 	r := of(Seat{Rungs: camera()})
 	require.Equal(t, []int{3}, r.at(Network{Now: 10 * s, Budget: 500 * k}))
@@ -132,7 +134,8 @@ func TestGoingUpTakesMoreThanStaying(t *testing.T) {
 	require.Equal(t, []int{3}, r.at(Network{Now: 14 * s, Budget: 460 * k, Least: 100 * k}))
 }
 
-// More frames of the same layer are taken at once, and are not blamed for a network that turns out to be full; a larger layer is.
+// More frames of the same layer are taken at once, and are not blamed for a network that turns out to be
+// full; a larger layer is.
 func TestMoreFramesAreNoRise(t *testing.T) {
 	r := of(Seat{Rungs: camera()})
 	require.Equal(t, []int{0}, r.at(Network{Now: 10 * s, Budget: 120 * k}))
@@ -144,7 +147,8 @@ func TestMoreFramesAreNoRise(t *testing.T) {
 	require.Equal(t, []int{1}, r.at(Network{Now: 16 * s, Budget: 460 * k}))
 }
 
-// While a queue is emptied, a seat keeps the frames of its lowest layer that the network carries, and not those of higher ones.
+// While a queue is emptied, a seat keeps the frames of its lowest layer that the network carries, and not
+// those of higher ones.
 func TestAQueueTakesNoFramesOfTheLowestLayer(t *testing.T) {
 	r := of(Seat{Rungs: camera()})
 	r.at(Network{Now: 10 * s, Budget: 500 * k})
@@ -274,7 +278,8 @@ func fleet(r *rand.Rand) []Seat {
 	return seats
 }
 
-// Whatever the seats, the network is not given more than it carries, the order of seats says nothing, and the same comes of the same.
+// Whatever the seats, the network is not given more than it carries, the order of seats says nothing, and the
+// same comes of the same.
 func TestProperties(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 3000 {

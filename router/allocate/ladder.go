@@ -2,8 +2,9 @@ package allocate
 
 import "math"
 
-// ladder is the rungs of a seat that are worth choosing: each costs more than the one before, is worth more, and none gives more for its
-// bits than the one before it (the upper convex hull), so that the best next step is also the best way up.
+// ladder is the rungs of a seat that are worth choosing. Each costs more than the one before and is worth
+// more. None gives more for its bits than the one before it (the upper convex hull). So the best next step is
+// also the best way up.
 type ladder struct {
 	steps [MaxRungs]uint8   // indices of rungs
 	worth [MaxRungs]float64 // of them

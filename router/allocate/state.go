@@ -1,7 +1,7 @@
 package allocate
 
-// State is what was chosen for a seat, and what keeps the next choices from flapping. The zero value is that of a seat that has shown
-// nothing.
+// State is what was chosen for a seat, and what keeps the next choices from flapping. The zero value is that
+// of a seat that has shown nothing.
 type State struct {
 	Want int // the rung that was chosen, by its index; Paused
 	Rung int // the rung that is sent, of those that are live; Paused
@@ -20,16 +20,18 @@ type State struct {
 
 // What turning these costs is said of each. All are in ns.
 const (
-	// dwell is how long a seat stays after it has risen. Longer has pictures get better later, shorter has them change more often.
+	// dwell is how long a seat stays after it has risen. Longer makes pictures get better later. Shorter
+	// makes them change more often.
 	dwell = 2e9
 	// blame is how long after a rise a network that turns out to be full is taken to be so for that.
 	blame = 3e9
-	// firstWait and longestWait are for how long a rung is not tried again that has failed, the first time and at most; pausedWait and
-	// longestPause likewise where it was the lowest.
+	// firstWait is for how long a rung that has failed is not tried again, the first time, and longestWait
+	// the most. pausedWait and longestPause are the same for the lowest rung.
 	firstWait, longestWait   = 5e9, 60e9
 	pausedWait, longestPause = 1e9, 10e9
-	// patience is how long a picture is not paused although it does not fit, and haste where packets wait for long. Longer keeps more
-	// pictures that stutter, shorter has more of them pause where a machine has only been busy for a moment.
+	// patience is how long a picture is not paused although it does not fit, and haste the same if packets
+	// wait for long. Longer keeps more pictures that stutter. Shorter pauses more of them if a machine was
+	// only busy for a moment.
 	patience, haste = 1e9, 400e6
 )
 
@@ -90,8 +92,8 @@ func (s *State) mayRise(now int64, rung int) bool {
 // Forgive forgets what has failed: the network is another one, or has turned out to carry much more.
 func (s *State) Forgive() { s.failed, s.until, s.wait = 0, 0, 0 }
 
-// choose takes the choice. More frames of the same layer are no rise that has to prove itself: they can be taken back at once, without a
-// keyframe.
+// choose takes the choice. More frames of the same layer are no rise that has to prove itself: they can be
+// taken back at once, without a keyframe.
 func (s *State) choose(now int64, want, taken int, sameLayer bool) {
 	if want > s.held() && s.seen && !sameLayer {
 		s.rose, s.tried = now, want

@@ -15,14 +15,16 @@ const (
 	// busySpan is over what time of arrival the rate of a busy link is taken at least, in ns. Shorter is
 	// sooner, and noisier.
 	busySpan = 60e6
-	// busyBytes is how much must have arrived, as far as busyParts parts have it that are not older than busyOld, in ns.
+	// busyBytes is how many bytes must have arrived as well, if the parts kept have that many. At most
+	// busyParts parts are kept, and those older than busyOld, in ns, do not count.
 	busyBytes = 12000
 	busyParts = 12
 	busyOld   = 1e9
-	// busyPart is how long a part is, in ns. Longer mixes what arrived before a change with what arrived after it.
+	// busyPart is how long a part is, in ns. A longer one mixes what arrived before a change with what
+	// arrived after it.
 	busyPart = 20e6
-	// waits is from how long on a packet has waited for others, in ns: the link has had no pause since the one before. Lower takes jitter
-	// for that.
+	// waits is the time a packet must have waited for others, in ns, to show that the link has had no pause
+	// since the packet before. Lower takes jitter for waiting.
 	waits = 6e6
 )
 
@@ -33,8 +35,8 @@ type part struct {
 	at    int64   // its end
 }
 
-// acked measures the rate of arrival in two ways: with the Bayesian filter, which is calm, and over the last times in which packets waited
-// for each other, which is what the link carries, and follows a drop at once.
+// acked measures the rate of arrival in two ways. The Bayesian filter is calm. The rate over the last times
+// in which packets waited for each other is what the link carries, and follows a drop at once.
 type acked struct {
 	rate     float64 // bit/s, 0: unknown
 	variance float64

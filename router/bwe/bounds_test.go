@@ -191,7 +191,8 @@ func TestLimitedSenderIsProbed(t *testing.T) {
 	}
 }
 
-// TestCeilingThatAProbeHasRaised is raised once more when there was time to use that, as bursts slip through a policer's bucket.
+// TestCeilingThatAProbeHasRaised is raised once more when there was time to use that, as bursts slip through
+// a policer's bucket.
 func TestCeilingThatAProbeHasRaised(t *testing.T) {
 	var e Estimator
 	e.Start(16e6)

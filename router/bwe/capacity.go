@@ -24,8 +24,8 @@ const (
 	// undoSpan is for how long a decrease may turn out to have been a mistake, in ns. Longer keeps the
 	// capacity up on links that stall, and may bring back what has gone.
 	undoSpan = 3e9
-	// explains is the share of a queue that a stall must be as long as to be what it was, explainsAll the stall,
-	// in ns, that is always. Lower takes queues of links for what receivers that are busy make look like one.
+	// explains is the share of a queue's length that a stall must reach to explain that queue. A stall of
+	// explainsAll, in ns, always explains it. Lower mistakes the queue of a link for a busy receiver's stall.
 	explains, explainsAll = 0.5, 150e6
 	// A sample's weight in the last known capacity, after overuse and after a probe.
 	linkOveruse, linkProbe = 0.05, 0.5
@@ -83,7 +83,8 @@ func (c *capacity) grow(now, rtt int64, acked float64, noisy bool) {
 	c.rate = max(c.rate, min(rate, proof*acked+proofLeast))
 }
 
-// lower follows overuse at which so much arrived. shown is what bounds the capacity before. It says whether the rate has fallen.
+// lower follows overuse. arrived is the rate that arrived then, and shown bounds the capacity as it was
+// before. lower says whether the rate has fallen.
 func (c *capacity) lower(now, rtt int64, arrived, shown float64) bool {
 	if now-c.lowered < min(max(rtt, 10e6), 400e6)+responseExtra && arrived > 0.5*c.rate {
 		return false

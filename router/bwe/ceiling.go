@@ -12,13 +12,15 @@ const (
 	// ceilingHold is how long it stays, in ns, and twice as long with each loss, up to ceilingMost. Longer
 	// finds room later, and loses less.
 	ceilingHold, ceilingMost = 10e9, 30e9
-	// ceilingLearn is after how long what is still lost is taken for loss that has nothing to do with the rate, in
-	// ns. Sooner takes for that what was sent before the ceiling was heeded.
+	// ceilingLearn is how long after the ceiling begins the remaining loss is measured, in ns. That loss is
+	// taken to have nothing to do with the rate. Sooner includes packets that were sent before the ceiling
+	// was heeded.
 	ceilingLearn = 2e9
 	// ceilingGrowth a second is how it rises after that, twice as much every ceilingFaster ns without loss.
 	ceilingGrowth, ceilingFaster = 0.02, 5e9
-	// ceilingUsed is after how long it is raised again by a probe, in ns: what a probe has shown is to be used first, as bursts slip through a
-	// policer's bucket. Less takes links for many times what they carry, more finds room later.
+	// ceilingUsed is how long after one probe another may raise the ceiling, in ns. The rate that a probe has
+	// shown is to be used first, as bursts slip through a policer's bucket. Less takes links for many times
+	// what they carry. More finds room later.
 	ceilingUsed = 3e9
 )
 
@@ -37,7 +39,8 @@ type ceiling struct {
 // loosen takes that a probe has raised it.
 func (c *ceiling) loosen(now int64, rate float64) { c.rate, c.until = rate, now+ceilingUsed }
 
-// begin begins with what arrived while too much was sent. rest is lost all the same; learn says that this is to be found out yet.
+// begin begins with the rate that arrived while too much was sent. rest is the share that is lost all the
+// same. learn says that this share is yet to be found out.
 func (c *ceiling) begin(now int64, arrived, rest float64, learn bool) {
 	rate := ceilingKeep * arrived / (1 - min(rest, 0.9))
 	*c = ceiling{rate: rate, found: float32(rate), rest: float32(rest), hold: ceilingHold, until: now + ceilingHold, grown: now}
@@ -77,7 +80,8 @@ func (c *ceiling) observe(now int64, share, arrived float64) {
 	c.grown = now
 }
 
-// chance is how much more may be lost of so many kB by chance alone: two standard deviations, if packets are of a kB.
+// chance is how much more of so many kB may be lost by chance alone: two standard deviations, if a packet has
+// a kB.
 func (c *ceiling) chance(kB float64) float64 {
 	return 2 * math.Sqrt(max(float64(c.rest), ceilingLoss/2)/max(kB, 1))
 }

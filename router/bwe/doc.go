@@ -22,11 +22,11 @@
 //
 // # How to use it
 //
-// Sent for every packet; Probe before a cluster is sent. For each report Begin, Packet for each first
-// arrival, Found before it if the packet had been booked as lost, Lost for each loss, then End. What Packet
-// returns is for Order, which stands beside it and has its own Turn. Tick every
-// 100 ms. Sizes are as the link sees them. Congested wants less to be sent at once: Budget says how much.
-// Freeze stops growth while the node itself is late.
+// Call Sent for every packet, and Probe before a cluster is sent. For each report call Begin, then Packet for
+// each first arrival and Lost for each loss, then End. If a packet had been booked as lost and arrives, call
+// Found before Packet. Order stands beside the Estimator: it takes what Packet returns, and has its own Turn.
+// Call Tick every 100 ms. Sizes are as the link sees them. Congested asks for less to be sent at once: Budget
+// says how much. Freeze stops growth while the node itself is late.
 //
 // # Where it differs, and why
 //
@@ -41,37 +41,40 @@
 //     stands, the rate of arrival is taken of the last reports, as the Bayesian filter takes a second to
 //     follow a step, and the capacity would fall as slowly. One decrease leaves 0.4 of the capacity at least.
 //   - Delays that jump about are told from a queue by packets that arrive at once, though sent apart: no
-//     bottleneck spaces them so. What counts is bytes over time: on a link of 800 kbit/s packets of silence
-//     leave a queue less than a millisecond apart. Taken for jitter, they had the estimate leap back to what it
-//     was before. Where delays jump, trend and probes say nothing, the least delay of three seconds
-//     counts, and growth is 50 % a second. A decrease that turns out to be of that kind within 3 s is taken
-//     back. Half of the link is kept at a jitter of a second between packets. A delay that wanders by a
-//     second within half a second cannot be told from a queue while it rises: 6 runs of 20 stay below, and 9
-//     where packets overtake each other as well.
-//   - A queue keeps the order of packets. Where they overtake each other by 40 ms or more, the least delay of a
-//     report counts for a queue only above what it would be by chance, for so many packets. Before that, delays
-//     that began to jump about by 200 ms had the estimate fall for a report, now and then: a smaller picture, and
-//     a keyframe.
+//     bottleneck spaces them so. What counts is bytes over time: on a link of 800 kbit/s, packets of silence
+//     leave a queue less than a millisecond apart. When they were taken for jitter, the estimate leapt back
+//     to what it was before. If delays jump, trend and probes say nothing, the least delay of three seconds
+//     counts, and growth is 50 % a second. A decrease that turns out within 3 s to come from jumping delays
+//     is taken back. Half of the link is kept at a jitter of a second between packets. A delay that wanders
+//     by a second within half a second cannot be told from a queue while it rises: 6 runs of 20 stay below,
+//     and 9 if packets overtake each other as well.
+//   - A queue keeps the order of packets. If they overtake each other by 40 ms or more, the least delay of a
+//     report counts for a queue only above what it would be by chance, for so many packets. Before that rule,
+//     the estimate fell for a report now and then when delays began to jump about by 200 ms. That cost a
+//     smaller picture and a keyframe.
 //   - Losses are booked to the quarter of a second in which the packets were sent, and late arrivals are
 //     taken back there.
-//   - Loss above 4 % of a second without a queue is asked whether it depends on the rate: less is sent for at
-//     least 600 ms, as much less as would end a policer's loss, or 0.4 more if StepUp was called, once the loss has
-//     been steady for a second. If the share stays, it is random: loss bounds
-//     nothing, growth is by probes only, and what arrives counts as if nothing had been lost. Else a ceiling
-//     takes the place of libwebrtc's model, which at 1 Mbit/s takes 15 % for inherent; as built here it lost
-//     5 to 11 % at a policer. The ceiling is what arrived, before or while more was sent, less what is lost below it all the
-//     same; it is held for 10 s, twice as long with each loss, and then rises.
-//     A probe may raise it then as well, by 0.3, and once more 3 s later: what one has shown is to be used first. Trusted, which is
-//     what others are told, is no more than half as much again as arrives, or the rate of the last loss.
-//   - What is sent may fall to 0.6 or less by itself. As much is lost then where loss is random, and much less where it
-//     depends on the rate: that is as good as a step, and the only one where more than three quarters are lost, or
-//     feedback tells little of a step.
+//   - If more than 4 % of a second is lost without a queue, a step finds out whether the loss depends on the
+//     rate. It lasts 600 ms at least. Less is sent, by as much as would end a policer's loss. If StepUp was
+//     called, 0.4 more is sent instead, or 1.0 more from a loss of 30 % on. Such a step begins once the
+//     loss has been steady for a second, or after a second in which it was not.
+//   - If the share stays, the loss is random: it bounds nothing, growth is by probes only, and what arrives
+//     counts as if nothing had been lost. Else a ceiling takes the place of libwebrtc's model. That model
+//     takes 15 % for inherent at 1 Mbit/s; as built here it lost 5 to 11 % at a policer. The ceiling is what
+//     arrived, before or while more was sent, with the share added that is lost below it all the same. It is
+//     held for 10 s, twice as long with each loss up to 30 s, and then rises. A probe may raise it then as
+//     well, to 1.3 times as much, and once more 3 s later: what one probe has shown is to be used first.
+//     Trusted, which is what others are told, is then no more than half as much again as arrives, or the rate
+//     of the last loss if that is more.
+//   - What is sent may fall to 0.6 or less by itself. If loss is random, the same share is lost then; if it
+//     depends on the rate, much less. That is as good as a step. It is the only answer if more than three
+//     quarters are lost, or if feedback tells little of a step.
 //   - A probe does not raise the estimate while loss bounds it: a few packets slip through a policer. Else
 //     what was lost at lower rates before bounds nothing. The rate of a probe includes what was sent between
-//     its packets. One that met the limit lowers the capacity to it, by a fifth at most, also where little else
-//     is sent: clusters measure a narrow link to some percent.
-//   - An estimate that is enough for all that is wanted does not grow, see Freeze. It crept up to 1.5 times what
-//     was sent, whatever the link.
+//     its packets. A probe that met the limit lowers the capacity to its rate, by a fifth at most, also if
+//     little else is sent: clusters measure a narrow link to some percent.
+//   - An estimate that is enough for all that is wanted does not grow, see Freeze. Else it crept up to 1.5
+//     times what was sent, whatever the link.
 //   - While loss bounds the rate, Budget is the whole of it: less would be taken for what arrives, and the
 //     bound would follow down.
 //   - On slow links the bounds of the queue are at least the time of a packet.

@@ -21,7 +21,8 @@ const (
 	drainFrom, drainScale, drainLeast = 20e6, 300e6, 0.2
 	// slackSize is the size of a packet, in bytes, for which others wait on a slow link without a queue.
 	slackSize = 1200
-	// wobbleMost is the wobble of the delay up to which a probe that met the limit is an exact measure of it, in ns.
+	// wobbleMost is the largest wobble of the delay, in ns, at which a probe that met the limit measures it
+	// exactly.
 	wobbleMost = 5e6
 	// drainMost is for how long a queue is drained, in ns, before it is taken for others'.
 	drainMost = 4e9
@@ -32,13 +33,15 @@ const (
 	silence, silenceFading = 2e9, 0.7
 	// firstSpan is for how long after the first report a probe may lower the estimate, in ns.
 	firstSpan = 3e9
-	// lossless is the share of lost packets below which probes may raise what loss allows, loosened times at most
-	// where it was found to depend on the rate. Higher ones find room sooner, and lose more where there is none.
+	// lossless is the share of lost packets below which probes may raise what loss allows. If loss was found
+	// to depend on the rate, they raise it to loosened times as much at most. Higher values find room sooner,
+	// and lose more if there is none.
 	lossless, loosened = 0.01, 1.3
-	// another times the capacity gets through a network that is not the one of before, whose losses bound nothing.
-	// Lower forgets losses that come again.
+	// another is how many times the capacity a probe must get through for the network to be another one. The
+	// losses of the network before then bound nothing. Lower forgets losses that come again.
 	another = 1.5
-	// emptied is how long after the last packet should have left a queue that is taken for empty, in ns. Lower probes while it stands.
+	// emptied is how long after the last packet should have left the queue it is taken for empty, in ns.
+	// Lower probes while it stands.
 	emptied = 200e6
 	// trust is for how long an estimate is trusted that was neither used nor probed, in ns.
 	trust = 30e9
@@ -78,15 +81,20 @@ type Estimate struct {
 	Lost     float64 // the share that is lost of late
 	Inherent float64 // the share that is lost whatever is sent
 	Before   float64 // Capacity before the last large drop; 0: there was none
-	Trusted  float64 // what may be sent at once: less than Capacity if so much was neither sent nor probed of late, or it is being looked into why so much is lost
-	Queue    int64   // at the bottleneck, in ns
-	Shown    int64   // when the last packet was sent that shows why Capacity has fallen last, in ns; 0: it has not
-	Grows    bool    // two reports have seen the queue grow where delays were steady
-	Cause    Cause
-	Limited  bool    // the application sends less than it might
-	Random   bool    // the loss was proved not to depend on the rate
-	Depends  bool    // the loss was found to depend on the rate
-	Extra    float64 // what should be sent beside the budget for a moment, to see whether the loss depends on the rate
+	// Trusted is what may be sent at once. It is less than Capacity if so much was neither sent nor probed of
+	// late, or while it is being found out why so much is lost.
+	Trusted float64
+	Queue   int64 // at the bottleneck, in ns
+	// Shown is when the last packet was sent that shows why Capacity has fallen last, in ns; 0: it has not.
+	Shown   int64
+	Grows   bool // two reports have seen the queue grow where delays were steady
+	Cause   Cause
+	Limited bool // the application sends less than it might
+	Random  bool // the loss was proved not to depend on the rate
+	Depends bool // the loss was found to depend on the rate
+	// Extra is what should be sent beside the budget for a moment, to see whether the loss depends on the
+	// rate.
+	Extra float64
 }
 
 // Estimator estimates for one receiver. The zero value is ready; see Start.
@@ -119,11 +127,12 @@ func (e *Estimator) Start(rate float64) {
 	e.publish()
 }
 
-// StepUp has more be sent for a moment, in place of less, where it is to be found out whether loss depends on the rate: Estimate.Extra says how
-// much.
+// StepUp has steps go upwards. To find out whether loss depends on the rate, more is sent for a moment
+// instead of less: Estimate.Extra says how much.
 func (e *Estimator) StepUp() { e.random.more = true }
 
-// DelayOnly says whether loss bounds nothing: for who can be sent no more for a moment, so that it is never found out what it depends on.
+// DelayOnly says whether loss bounds nothing. It is for receivers that can be sent no more for a moment: with
+// them it is never found out what loss depends on.
 func (e *Estimator) DelayOnly(yes bool) { e.loss.ignored = yes }
 
 // Estimate returns the last one.
@@ -153,12 +162,12 @@ const (
 	SecondSending
 )
 
-// secondSooner is by how much a packet that was sent twice may come sooner the second time than the least delay has it, in ns, as
-// times are kept in steps. Higher takes more of what came late for lost.
+// secondSooner is how much sooner than the least delay allows a second sending may arrive, in ns, as times
+// are kept in steps. Higher takes more packets that came late for lost.
 const secondSooner = 4e6
 
-// Which says which sending of a packet has arrived, the second of which was so long after the first. Where delays vary, or
-// packets overtake each other, by more than that, it cannot be told.
+// Which says which sending of a packet has arrived. The second was sent a time again after the first, in ns.
+// If delays vary, or packets overtake each other, by more than that, it cannot be told.
 func (e *Estimator) Which(sent, again, arrived int64) Sending {
 	q := &e.queue
 	least := q.floor()
@@ -207,7 +216,8 @@ func (e *Estimator) Begin(now, rtt int64) {
 }
 
 // Packet takes the first arrival of a packet, by ascending number: when it was sent, by our clock, and when
-// it arrived, by the receiver's. It returns how much later than the soonest it came, the queue left out, in ns.
+// it arrived, by the receiver's. It returns how much later than the soonest it came, in ns, without the
+// queue.
 func (e *Estimator) Packet(sent, arrived int64, size int, cluster uint8) (late int64) {
 	e.trend.packet(sent, arrived)
 	own := float64(size) * 8e9 / e.capacity.rate // on slow links large packets take longer
@@ -290,8 +300,8 @@ func (e *Estimator) End() (Estimate, Event) {
 	return e.estimate, event
 }
 
-// shownBy is when the last packet was sent that shows why the capacity has fallen: the last one that is lost, or
-// of which is known how long it waited.
+// shownBy is when the last packet was sent that shows why the capacity has fallen. If loss bounds it, that is
+// the last lost packet, else the last packet that reports tell of.
 func (e *Estimator) shownBy() int64 {
 	if e.estimate.Cause == Loss {
 		return e.loss.gone
@@ -324,8 +334,10 @@ func (e *Estimator) Tick(now int64) Estimate {
 	return e.estimate
 }
 
-// trusted is what of the capacity was shown to be there: half as much again as arrives, if it was neither used nor probed for long, or much is
-// lost that was not proved random. Where loss depends on the rate it is what arrived then, too: probes slip through a policer.
+// trusted is the part of the capacity that was shown to be there. It is half as much again as arrives if the
+// capacity was neither used nor probed for long, or if much is lost that was not proved random. If loss
+// depends on the rate, it is at least what arrived at the last loss, and bounds the capacity always: probes
+// slip through a policer.
 func (e *Estimator) trusted(s *Estimate) float64 {
 	shown := max(proof*s.Acked, leastRate)
 	switch {

@@ -2,21 +2,28 @@ package bwe
 
 import "math"
 
-// What is sent may fall by itself, as a picture gets smaller: that answers for nothing what a step would be made for. As much less
-// arrives where loss is random; where it depends on the rate as much arrives as before, and less is lost.
+// What is sent may fall by itself, as a picture gets smaller. That answers at no cost what a step would be
+// made for. If loss is random, less arrives by the same share. If it depends on the rate, as much arrives as
+// before, and less is lost.
 const (
-	// fallShare is the share of what was sent up to which what is sent must have fallen. Higher tells sooner, and errs more.
+	// fallShare is the share of what was sent to which it must have fallen at least. Higher tells sooner, and
+	// errs more.
 	fallShare = 0.6
-	// fallLeast and fallMost are so many observations after the fall, and fallBefore those at least before it.
+	// fallLeast and fallMost bound how many observations after the fall are compared. fallBefore is how many
+	// are needed before it.
 	fallLeast, fallMost, fallBefore = 3, 8, 3
-	// fallRandom and fallDepends are which part of what loss that depends on the rate would do must be seen for either. In between it is waited.
+	// fallRandom and fallDepends bound how much of the change is seen that a loss that depends on the rate
+	// would bring. Below the first, loss is random; above the second, it depends on the rate. In between,
+	// nothing is told yet.
 	fallRandom, fallDepends = 0.3, 0.5
-	// fallChange is by what share less must be lost if it depends on the rate, so that as much is lost before the fall at least. Lower takes
-	// for random what comes in bursts.
+	// fallChange is how much the share of loss would have to fall if it depends on the rate. So the share
+	// before the fall is at least as high. Lower takes loss that comes in bursts for random.
 	fallChange = 0.25
-	// fallEdge is how many times as much was sent in the observation before one for that to be the edge of a fall.
+	// fallEdge is how many times as much must have been sent in the observation before, for an observation to
+	// be the edge of a fall.
 	fallEdge = 1.5
-	// fallSpan is for how long what was sent is compared, in ns. Longer compares what a network has carried at different times.
+	// fallSpan is how far back what was sent is compared, in ns. Longer compares what a network has carried
+	// at different times.
 	fallSpan = 6e9
 )
 
@@ -27,7 +34,8 @@ type outflow struct {
 }
 
 const (
-	// outParts times observed is for how long that is remembered. Shorter knows nothing of what is told of late.
+	// outParts is for how many times observed the outflow is remembered. Shorter knows nothing of what
+	// reports tell of late.
 	outParts = 16
 	// outUnit is the unit, in bytes. Lower bounds the rate that can be told: with 64 at 134 Mbit/s.
 	outUnit = 64
@@ -117,7 +125,8 @@ func (r *random) conclude(now int64, random bool, before, after *flowing, arrive
 	r.retry(now)
 }
 
-// higher is the observations, from one on, in which as much was sent at least, and some of it lost, since a time.
+// higher sums up the observations since a time, from number one on, in which at least that rate was sent and
+// some of it was lost.
 func (l *loss) higher(from int, rate float64, since int64) (f flowing) {
 	for k := from; k < l.n; k++ {
 		o := &l.past[k]
@@ -137,7 +146,8 @@ func (o *observation) sent() float64 { return float64(o.out) * outUnit * 8e9 / o
 // lossy says whether some of what was sent was lost.
 func (o *observation) lossy() bool { return o.lost > stepLoss*o.size }
 
-// policed is the share of what was sent in observations that would be lost if no more could arrive than so many kB in each.
+// policed is the share of what was sent in observations that would be lost if no more than so many kB could
+// arrive in each.
 func policed(list []observation, kB float64) float64 {
 	var all, lost float64
 	for i := range list {
@@ -148,7 +158,8 @@ func policed(list []observation, kB float64) float64 {
 	return lost / max(all, 1e-3)
 }
 
-// compare tells random loss from one that depends on the rate, if that is certain, by observations after the fall.
+// compare tells random loss from loss that depends on the rate, by observations after the fall. told says
+// whether that is certain.
 func (f *flowing) compare(after *flowing, list []observation) (random, told bool) {
 	p := f.share()
 	if f.n < fallBefore || after.size < 1 {

@@ -102,7 +102,8 @@ func TestFallShowsWhatLossDependsOn(t *testing.T) {
 	}
 }
 
-// TestFallAfterAStep: what a step has found to depend on the rate is random if a fall shows that, and not found once more if it shows the same.
+// TestFallAfterAStep: what a step has found to depend on the rate is random if a fall shows that, and not
+// found once more if it shows the same.
 func TestFallAfterAStep(t *testing.T) {
 	for _, x := range []struct {
 		fall
@@ -117,7 +118,8 @@ func TestFallAfterAStep(t *testing.T) {
 	}
 }
 
-// TestFallIsCompared with what a policer would do: only where that would change the loss by much, and by more than chance does.
+// TestFallIsCompared with what a policer would do: only where that would change the loss by much, and by more
+// than chance does.
 func TestFallIsCompared(t *testing.T) {
 	const (
 		neither = iota
@@ -200,7 +202,8 @@ func TestWhatIsSentIsRemembered(t *testing.T) {
 	}
 }
 
-// TestWhatIsSentIsRememberedAfterPauses: of parts in which nothing was sent nothing is left of what was sent in their places before.
+// TestWhatIsSentIsRememberedAfterPauses: of parts in which nothing was sent nothing is left of what was sent
+// in their places before.
 func TestWhatIsSentIsRememberedAfterPauses(t *testing.T) {
 	for pause := int64(1); pause < 3*outParts; pause++ {
 		var o outflow

@@ -24,7 +24,8 @@ func (l *limited) pass(now int64, budget float64) {
 		filled := limitedShare * budget * float64(max(now-l.at, 0)) / 1e9
 		l.level = min(max(l.level+filled-float64(l.sent)*8, -most), most)
 	}
-	l.at, l.sent = max(l.at, now), 0 // reports come with the time at which they were read, which may be before the last tick
+	// The time of a report is when it was read, which may be before the last tick.
+	l.at, l.sent = max(l.at, now), 0
 	if l.level > limitedFrom*most {
 		l.yes = true
 	} else if l.level < limitedTo*most {

@@ -120,8 +120,8 @@ type rise struct {
 // raised takes that a probe has raised what may be sent, in bit/s.
 func (l *loss) raised(now int64, rate float64) { l.rise = rise{rate / 1e3, now / observed} }
 
-// borne is up to which rate the past says nothing, in kbit/s: that of the last rise, if hardly anything is lost
-// of what was sent after it.
+// borne is the rate up to which the past says nothing, in kbit/s. That is the rate of the last rise, if
+// hardly anything is lost of what was sent after it.
 func (l *loss) borne() float64 {
 	var since observation
 	for i := range l.past[:l.n] {

@@ -46,7 +46,8 @@ func TestQueueStaysShort(t *testing.T) {
 	})
 }
 
-// TestNarrowingIsSeenSoon, by delays that were steady before, although pictures are too few packets for a trend.
+// TestNarrowingIsSeenSoon, by delays that were steady before, although pictures are too few packets for a
+// trend.
 func TestNarrowingIsSeenSoon(t *testing.T) {
 	var sum, runs time.Duration
 	seeds(t, func(t *testing.T, seed uint64) {
@@ -67,7 +68,8 @@ func TestNarrowingIsSeenSoon(t *testing.T) {
 	}
 }
 
-// TestBusyReceiver: that a receiver reads nothing for some moments does not make a link that got narrow wide again.
+// TestBusyReceiver: that a receiver reads nothing for some moments does not make a link that got narrow wide
+// again.
 func TestBusyReceiver(t *testing.T) {
 	seeds(t, func(t *testing.T, seed uint64) {
 		s := sim{
@@ -134,7 +136,8 @@ func TestJitter(t *testing.T) {
 	}
 }
 
-// TestOvertakingIsNoQueue: where delays begin to jump about, the estimate does not fall. A queue keeps the order of packets.
+// TestOvertakingIsNoQueue: where delays begin to jump about, the estimate does not fall. A queue keeps the
+// order of packets.
 func TestOvertakingIsNoQueue(t *testing.T) {
 	for _, jitter := range []string{"120ms", "200ms", "400ms"} {
 		low, all := 0, 0

@@ -154,7 +154,8 @@ func TestCapacityIsLowered(t *testing.T) {
 	}
 }
 
-// TestProbeOfALimitedSender that has met the limit lowers the estimate to what was carried, also where little else is sent.
+// TestProbeOfALimitedSender that has met the limit lowers the estimate to what was carried, also where little
+// else is sent.
 func TestProbeOfALimitedSender(t *testing.T) {
 	for _, yes := range []bool{false, true} {
 		e := Estimator{now: 2 * firstSpan, limited: limited{yes: yes}}
@@ -313,7 +314,8 @@ func TestStepTest(t *testing.T) {
 	}
 }
 
-// TestMoreThatLosesLessIsNotBlamed: where hardly anything is lost of what is sent more, loss does not depend on that.
+// TestMoreThatLosesLessIsNotBlamed: where hardly anything is lost of what is sent more, loss does not depend
+// on that.
 func TestMoreThatLosesLessIsNotBlamed(t *testing.T) {
 	var l loss
 	r := random{more: true}
@@ -425,7 +427,8 @@ func TestCeilingOverRandomLoss(t *testing.T) {
 	}
 }
 
-// TestCeilingWithoutLoss: where less is lost than may be by chance, nothing is lost below the ceiling, and it rises once it has been held.
+// TestCeilingWithoutLoss: where less is lost than may be by chance, nothing is lost below the ceiling, and it
+// rises once it has been held.
 func TestCeilingWithoutLoss(t *testing.T) {
 	var c ceiling
 	c.begin(100e9, 50e3, 0, true)
@@ -468,8 +471,8 @@ func TestCeiling(t *testing.T) {
 	}
 }
 
-// TestWhichSending: a packet that was sent twice and comes sooner than the second one can was the first. One that comes later than the first one
-// can have waited was the second. Of others it is not known.
+// TestWhichSending: a packet that was sent twice and comes sooner than the second one can was the first. One
+// that comes later than the first one can have waited was the second. Of others it is not known.
 func TestWhichSending(t *testing.T) {
 	if which := new(Estimator).Which(0, 100*msec, 500*msec); which != SecondSending {
 		t.Errorf("nothing is known of delays: %v", which)
@@ -541,7 +544,8 @@ func TestWhatRoseLaterIsNotBlamed(t *testing.T) {
 	}
 }
 
-// TestFallTellsWhenWasSentWhatShowsIt: the last packet that is lost, where loss bounds, whatever was sent since; else the last one.
+// TestFallTellsWhenWasSentWhatShowsIt: the last packet that is lost, where loss bounds, whatever was sent
+// since; else the last one.
 func TestFallTellsWhenWasSentWhatShowsIt(t *testing.T) {
 	for cause, want := range map[Cause]int64{Loss: 100e9, Delay: 101e9} {
 		e := Estimator{cause: cause}

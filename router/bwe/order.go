@@ -2,11 +2,11 @@ package bwe
 
 // What turning these costs is said of each.
 const (
-	// orderFading is over how many packets it is looked at whether they overtake each other. More notice later
+	// orderFading is over how many packets it is averaged whether they overtake each other. More notice later
 	// that it is over.
 	orderFading = 256
-	// overtaking is the share of packets that must come out of order for delays to say how long others may yet
-	// take. Lower has a few that lose their way hold back what is asked for.
+	// overtaking is the share of packets that must come out of order for delays to say how long others may
+	// yet take. Lower lets a few that lose their way hold back what is asked for.
 	overtaking = 0.02
 	// swapped is by how much earlier a packet must come than one before it, in ns. Times are kept in steps.
 	swapped = 1e6
@@ -14,8 +14,9 @@ const (
 	// how many there are. More of them wait for longer after the worst is over.
 	lateSpan  = 1e9
 	lateParts = 8
-	// tardyFading is over how many packets it is looked at as well what share comes so late that sound does not wait for it, and
-	// tardyChance what part of all is left out then. Less takes a few for many, more repairs sound later where delays begin to jump about.
+	// tardyFading is a second, smaller number of packets over which the share is averaged that comes too late
+	// for sound to wait for it. tardyChance is subtracted from that average. Less takes a few packets for
+	// many. More repairs sound later when delays begin to jump about.
 	tardyFading, tardyChance = 32, 0.1
 	// tardyFrom is from how late on a packet is one of those for which sound does not wait, in ns.
 	tardyFrom = 120e6
@@ -23,8 +24,8 @@ const (
 	latestMost = 2e9
 )
 
-// Order is whether packets overtake each other, and how much later than the soonest they come. The zero value is
-// ready.
+// Order is whether packets overtake each other, and how much later than the soonest they come. The zero value
+// is ready.
 type Order struct {
 	sent, arrived    int64   // the last ones, in ns
 	overtaken, tardy float64 // the shares that came out of order, and much later than they might, of late
@@ -74,8 +75,9 @@ func (o *Order) Turn(now int64) {
 	}
 }
 
-// Late returns how much later than the soonest packets may come, in ns, where they overtake each other, and the
-// share that comes so late that sound does not wait for it. Both are 0 where packets keep their order.
+// Late returns how much later than the soonest packets may come, in ns, if they overtake each other. It also
+// returns the share that comes so late that sound does not wait for it. Both are 0 if packets keep their
+// order.
 func (o *Order) Late() (most int64, tardy float64) {
 	if o.overtaken < overtaking {
 		return 0, 0

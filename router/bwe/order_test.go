@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestOrder: what packets may still come is known where they overtake each other, not of a queue, nor by one that lost its way.
+// TestOrder: what packets may still come is known where they overtake each other, not of a queue, nor by one
+// that lost its way.
 func TestOrder(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for name, x := range map[string]struct {
@@ -39,7 +40,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestSuddenlyLate: sound cannot wait until it is known what share comes late of as many packets as it takes to tell how late they are.
+// TestSuddenlyLate: sound cannot wait until it is known what share comes late of as many packets as it takes
+// to tell how late they are.
 func TestSuddenlyLate(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var o Order
@@ -55,7 +57,8 @@ func TestSuddenlyLate(t *testing.T) {
 	}
 }
 
-// TestOrderIsForgotten some seconds after delays were the last time as long, and told of no more where packets keep their order.
+// TestOrderIsForgotten some seconds after delays were the last time as long, and told of no more where
+// packets keep their order.
 func TestOrderIsForgotten(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var o Order

@@ -13,12 +13,13 @@ const (
 	// stallFading is the share by which the largest stall is forgotten with each report. Higher remembers
 	// longer.
 	stallFading = 256
-	// bunched is how close to each other packets arrive of which it is looked at whether a bottleneck has spaced them, in ns. Higher
-	// takes the emptying queues of fast links for jitter.
+	// bunched is how close to each other packets arrive, in ns, for it to be checked whether a bottleneck has
+	// spaced them. Higher takes the emptying queues of fast links for jitter.
 	bunched = 1e6
-	// bunchedRate is the rate, in bit/s, above which a run of packets arrives if none has spaced them, or bunchedScale times the capacity if that
-	// is less: their delay is not a queue's. Small packets are less than bunched apart at a slow link as well, so time alone does not
-	// tell. Lower takes queues of small packets that empty for jitter, higher takes jitter of small packets for a queue.
+	// bunchedRate is the rate, in bit/s, above which a run of packets was spaced by no bottleneck, so that
+	// its delay is not a queue's. bunchedScale times the capacity takes its place if that is less. Time alone
+	// does not tell, as small packets are less than bunched apart on a slow link as well. Lower takes queues
+	// of small packets that empty for jitter. Higher takes jitter of small packets for a queue.
 	bunchedRate, bunchedScale = 8e6, 4
 	// grain is by how much the span of a run may be wrong, in ns, as feedback tells times in steps.
 	grain = 250e3
@@ -32,12 +33,14 @@ const (
 	// noisyScale times the jitter is what that least may be by chance. Lower takes wandering delays for a
 	// queue.
 	noisyScale = 1.25
-	// steadyMost is the wobble, in ns, below which two reports say that a queue grows. Higher believes stalls.
+	// steadyMost is the wobble, in ns, below which two reports say that a queue grows. Higher believes
+	// stalls.
 	steadyMost = 2e6
-	// overtakenLeast is how likely the least delay of a report is to be above what is taken for chance, where packets overtake each other.
-	// Higher sees queues sooner there, and takes chance for one.
+	// overtakenLeast is the probability that the least delay of a report exceeds what is taken for chance, if
+	// packets overtake each other. Higher sees queues sooner there, and takes chance for one.
 	overtakenLeast = 1e-3
-	// orderly is by how much packets may overtake each other as on any network, in ns. Higher takes their delays for queues.
+	// orderly is how much packets overtake each other on any network, in ns. Higher takes the delays of
+	// packets that overtake each other for queues.
 	orderly = 40e6
 )
 
@@ -54,7 +57,8 @@ type run struct {
 	bytes float32 // of all but the first one
 }
 
-// take goes on with a packet that was sent so long after the one before and arrives so long after it, or begins anew.
+// take goes on with a packet that was sent a time apart after the one before and arrives a time between after
+// it, both in ns. If it does not belong to the run, take begins anew.
 func (r *run) take(apart, between int64, size int) {
 	if between < bunched && apart > between && apart < pause {
 		r.fell += float32(apart - between)
@@ -65,7 +69,8 @@ func (r *run) take(apart, between int64, size int) {
 	}
 }
 
-// unspaced is by how much packets have fallen that a bottleneck of that rate has not spaced, in ns: they arrive faster than it could let them go.
+// unspaced is how much the waiting of packets has fallen, in ns, if no bottleneck of that capacity has spaced
+// them: they arrive faster than it could let them go. Else it is 0.
 func (r *run) unspaced(capacity float64) float64 {
 	if float64(r.bytes)*8e9 < min(bunchedRate, bunchedScale*capacity)*(float64(r.span)+grain) {
 		return 0
@@ -98,8 +103,8 @@ type queue struct {
 	offset  float64 // what competing traffic, not ours, holds of it, in ns
 }
 
-// packet takes a packet that has arrived, and returns for how long it has waited beyond the least of late, in ns. The capacity is what the link
-// is taken for, in bit/s.
+// packet takes a packet that has arrived. It returns how long the packet has waited beyond the least of late,
+// in ns. capacity is what the link is taken for, in bit/s.
 func (q *queue) packet(sent, arrived int64, size int, capacity float64) (waited float64) {
 	delay := arrived - sent
 	if !q.known || abs(delay-q.zero) > leap {
@@ -178,8 +183,8 @@ func (q *queue) end(now int64) {
 // noisy says whether delays jump about so that the trend of some reports means nothing.
 func (q *queue) noisy() bool { return max(q.jitter, q.stall) > jitterMost }
 
-// steadily says whether the queue was there before the last report, and has grown with it, by so much each time, on a
-// path where nothing else lets delays change.
+// steadily says whether the queue was longer than a time by before the last report, in ns, and has grown by
+// more than that with it. It is never so on a path where something else makes delays change.
 func (q *queue) steadily(by int64) bool {
 	return q.before > by && q.length-q.before > by && q.fall == 0 && q.wobble < steadyMost
 }

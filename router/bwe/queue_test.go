@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// TestSmallPacketsOfAQueue arrive less than a millisecond apart at a slow link, though they were sent 20 ms apart: the link is as fast for them as
-// for others, so they tell of its queue, and nothing that was concluded from it is taken back.
+// TestSmallPacketsOfAQueue arrive less than a millisecond apart at a slow link, though they were sent 20 ms
+// apart: the link is as fast for them as for others, so they tell of its queue, and nothing that was
+// concluded from it is taken back.
 func TestSmallPacketsOfAQueue(t *testing.T) {
 	for name, x := range map[string]struct {
 		rate, capacity float64

@@ -3,9 +3,10 @@ package bwe
 import "math"
 
 // Whether loss depends on the rate of sending. libwebrtc takes any loss above some percent as depending on
-// it: at 30 % of random loss it sends 400 kbit/s. Here less is sent for a moment, or more where that is wanted,
-// and the loss before is compared with that during this step. Less takes pictures away from a receiver that has
-// trouble enough, and cannot be had of whoever has but one layer; what is sent more can be repetitions, which help it.
+// it: at 30 % of random loss it sends 400 kbit/s. Here a step is made instead: less is sent for a moment, or
+// more if StepUp was called, and the loss during the step is compared with the loss before. A step downwards
+// takes pictures away from a receiver that has trouble enough, and a receiver with only one layer cannot be
+// sent less. What a step upwards adds can be repetitions, which help the receiver.
 const (
 	// stepLoss is the share of loss from which the question is asked.
 	stepLoss = 0.04
@@ -18,20 +19,21 @@ const (
 	stepSpan, stepMost = 600e6, 2.4e9
 	// stepDeep and stepFlat bound by how much less is sent. Deeper tells more, and is felt more.
 	stepDeep, stepFlat = 0.5, 0.8
-	// stepMore is the share that is sent more, and stepTwice that where much is lost, from stepMuch on. More tells sooner, and costs others
-	// on the link more.
+	// stepMore is the share that is sent more, and stepTwice the one from a loss of stepMuch on. More tells
+	// sooner, and costs others on the link more.
 	stepMore, stepTwice, stepMuch = 0.4, 1.0, 0.3
 	// stepLeast is the share that must have been sent less or more at least, or else the step says nothing.
 	stepLeast = 0.05
-	// stepTold is the share of what is sent of which feedback tells at least, or else it is counted as it is sent. Higher counts what is under
-	// way.
+	// stepTold is the share of what is sent that feedback must tell of, or else bytes are counted as they are
+	// sent. Higher counts what is under way.
 	stepTold = 0.6
-	// stepAgain is after how long it is asked again where no more was sent, in ns. Sooner follows loss later where
-	// there is nothing to send.
+	// stepAgain is after how long another step is made if nothing more was sent in the last one, in ns.
+	// Sooner follows loss later if there is nothing to send.
 	stepAgain = 2e9
 	// retryFirst to retryMost is after how long it is asked again, in ns, if the loss did depend on the rate.
 	retryFirst, retryMost = 10e9, 60e9
-	// stepWait is how long loss is waited for to be the same for a second, in ns. Longer loses more where it never is.
+	// stepWait is how long a step waits for loss to stay the same for a second, in ns. Longer loses more if
+	// it never does.
 	stepWait = 1e9
 	// stepChange is by how much more must be lost for a proof to be void.
 	stepChange = 0.1
@@ -143,7 +145,8 @@ func (r *random) judge(now int64) bool {
 		kB = float64(r.out)
 	}
 	sent := kB * 8e12 / max(span, 1)
-	if r.size < 1 || math.Abs(sent/r.beforeRate-1) < stepLeast || sent > r.beforeRate != r.more { // it was no step: nothing is known
+	// If it was no step, nothing is known.
+	if r.size < 1 || math.Abs(sent/r.beforeRate-1) < stepLeast || sent > r.beforeRate != r.more {
 		if r.retry(now); r.more {
 			r.next = now + stepAgain
 		}
@@ -174,7 +177,8 @@ func (r *random) judge(now int64) bool {
 	if r.depends, r.learn = true, r.more; !r.more {
 		r.rest = float32(p)
 	} else {
-		r.arrived = max(r.arrived, (1-p)*sent) // so much comes while too much is sent, also where less was sent before
+		// So much comes while too much is sent, also if less was sent before.
+		r.arrived = max(r.arrived, (1-p)*sent)
 	}
 	r.retry(now)
 	return true

@@ -27,10 +27,12 @@ func (e *Estimator) busy() float64 {
 	return rate
 }
 
-// slack is how long a packet takes at the capacity, in ns. On slow links it is no queue that one waits for another.
+// slack is how long a packet takes at the capacity, in ns. On slow links a packet that waits for one other is
+// no queue.
 func (e *Estimator) slack() int64 { return int64(slackSize * 8e9 / e.capacity.rate) }
 
-// shown is the most that the network may carry by what has arrived: where much less was sent than it was taken for, not that.
+// shown is the most that the network may carry, by what has arrived. If the application sends less than it
+// might, that is less than the capacity it was taken for.
 func (e *Estimator) shown() float64 {
 	if e.limited.yes {
 		return proof*e.arrives() + proofLeast

@@ -51,10 +51,11 @@ type sim struct {
 	seed    uint64
 	offered func(at time.Duration) float64 // bit/s; nil: more than any link carries
 	noProbe bool
-	frames  time.Duration // between pictures, all of whose packets are sent at once; 0: packets are sent evenly
-	start   float64
-	forge   func(at time.Duration, report []simStatus) []simStatus // what the receiver tells
-	busy    func(at time.Duration) bool                            // the receiver reads nothing
+	// time between pictures, all of whose packets are sent at once; 0: packets are sent evenly
+	frames time.Duration
+	start  float64
+	forge  func(at time.Duration, report []simStatus) []simStatus // what the receiver tells
+	busy   func(at time.Duration) bool                            // the receiver reads nothing
 
 	est     Estimator
 	ring    sent.Ring

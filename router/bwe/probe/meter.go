@@ -71,8 +71,9 @@ type Result struct {
 	Saturated bool    // more was sent than it carries
 }
 
-// Result returns what was measured; false if too little has arrived, or it says nothing. Of what was sent a
-// share is lost for reasons other than the rate, and delays wobble by so many ns, by which it may have arrived too fast.
+// Result returns what was measured; false if too little has arrived, or it says nothing. lost is the share of
+// what was sent that is lost for reasons other than the rate. wobble is the wobble of the delay, in ns: the
+// cluster may have arrived too fast by that.
 func (m *Meter) Result(lost, wobble float64) (Result, bool) {
 	arrives := 1 - min(max(lost, 0), 0.95)
 	enough := share

@@ -35,8 +35,8 @@ const (
 	// Enough is how many times of what is sent is enough to know.
 	Enough = 3
 	// Room times what is wanted is the most that is probed for once a call goes on (libwebrtc's twice
-	// max_total_allocated_bitrate). Higher finds out sooner what more pictures might take, and fills links for longer that
-	// have become narrow.
+	// max_total_allocated_bitrate). Higher finds out sooner what more pictures might take. It also fills
+	// links that have become narrow for longer.
 	Room = 2
 	// Recover times the estimate before a drop is tried again.
 	Recover = 0.85
@@ -64,8 +64,10 @@ type State struct {
 	Queue    int64   // at the bottleneck, in ns
 	RTT      int64   // in ns
 	Limited  bool    // the application sends less than it might
-	Lossy    bool    // loss limits the estimate, and was not proved random: a probe would slip through a policer
-	Active   bool    // something is watched, and there is something to probe with
+	// Lossy says that loss limits the estimate, and was not proved random: a probe would slip through a
+	// policer.
+	Lossy  bool
+	Active bool // something is watched, and there is something to probe with
 }
 
 // Controller decides when to probe. The zero value is ready.
