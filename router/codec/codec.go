@@ -1,5 +1,6 @@
-// Package codec reads what a forwarding node must know of a payload: whether a decoder can start with it, and the picture
-// numbers that must go on without a break when the source changes. It reads descriptors only, never pictures.
+// Package codec reads what a forwarding node must know of a payload. That is whether a decoder can start with
+// it, and the picture numbers that must go on without a break when the source changes. It reads descriptors
+// only, never pictures.
 //
 //	codec.go   ID, Info, Parse: one entry for all codecs
 //	vp8.go     VP8 (RFC 7741): keyframe, picture ids, Rewrite
@@ -52,8 +53,10 @@ func ByName(name string) ID {
 
 // Info is what a payload says of itself.
 type Info struct {
-	Keyframe  bool // the first packet of a picture with which a decoder can start
-	Intra     bool // H.264, H.265: the like, but without parameter sets; a decoder can start if it got those elsewhere
+	Keyframe bool // the first packet of a picture with which a decoder can start
+	// Intra is the like for H.264 and H.265, but without parameter sets. A decoder can start if it got those
+	// elsewhere.
+	Intra     bool
 	Start     bool // the first packet of a picture, where the codec says so
 	HasPID    bool
 	ShortPID  bool // the picture id has 7 bits on the wire
@@ -74,8 +77,9 @@ type Info struct {
 	Width, Height uint16 // of a keyframe, where it says so
 }
 
-// Parse reads the payload of one packet into i, whatever i held before. dd is the dependency descriptor, if one came. A
-// payload that cannot be read yields the zero Info: it is forwarded, and never taken for a keyframe.
+// Parse reads the payload of one packet into i, whatever i held before. dd is the dependency descriptor, if
+// one came. A payload that cannot be read yields the zero Info: it is forwarded, and never taken for a
+// keyframe.
 func Parse(i *Info, c ID, payload, dd []byte) {
 	*i = Info{}
 	if len(payload) == 0 {
@@ -107,8 +111,8 @@ type PIDs struct {
 }
 
 // Rewrite writes the descriptor of a VP8 or VP9 packet with other picture ids to the end of dst, which needs
-// MaxDesc bytes, and returns what it wrote. It takes the place of the first i.Desc bytes of payload. Picture ids are
-// always written with 15 bits, so the length can differ.
+// MaxDesc bytes, and returns what it wrote. That takes the place of the first i.Desc bytes of payload.
+// Picture ids are always written with 15 bits, so the length can differ.
 func Rewrite(dst []byte, c ID, i *Info, payload []byte, p PIDs) []byte {
 	if c == VP8 {
 		return rewriteVP8(dst, i, payload[:i.Desc], p)

@@ -7,14 +7,16 @@ import (
 	"parlor/packet"
 )
 
-// Format is what decides whether a receiver can decode a source: codec, clock, channels and the format parameters that matter.
-// Of a source they say what its stream is, of a receiver what it decodes.
+// Format is what decides whether a receiver can decode a source: codec, clock, channels and the format
+// parameters that matter. For a source they say what its stream is, for a receiver what it decodes.
 type Format struct {
 	ID       ID
 	Clock    uint32 // Hz
 	Channels uint16 // G.711 and G.722: at least 1; others: 0, as it does not matter
 
-	profile uint8 // H.264: profile_idc; H.265: profile-id; VP9, AV1: profile; unknownProfile where the parameter cannot be read
+	// profile is profile_idc for H.264, profile-id for H.265, and the profile for VP9 and AV1. It is
+	// unknownProfile if the parameter cannot be read.
+	profile uint8
 	flags   uint8 // H.264: the constraint flags, constraint_set0_flag highest
 	compat  uint32
 	level   uint8 // as the codec writes it; 0: none stated
@@ -26,7 +28,8 @@ type Format struct {
 // unknownProfile stands for a parameter that is no number of the codec's. Nothing is known of such a format.
 const unknownProfile = 255
 
-// FormatOf reads the format parameters of a codec. What is missing has the value that the payload format's RFC infers.
+// FormatOf reads the format parameters of a codec. A missing parameter has the value that the payload
+// format's RFC infers.
 func FormatOf(c packet.Codec) Format {
 	f := Format{ID: ByName(c.Name), Clock: c.ClockRate}
 	switch f.ID {
@@ -120,26 +123,27 @@ func gradeProfile(src, dst Format, takes bool) int {
 	return g
 }
 
-// takesAV1 says whether a decoder of one profile decodes another (AV1 bitstream specification, annex A.2): High decodes Main,
-// Professional decodes both.
+// takesAV1 says whether a decoder of one profile decodes another (AV1 bitstream specification, annex A.2).
+// High decodes Main, and Professional decodes both.
 func takesAV1(dst, src Format) bool {
 	return src.profile == dst.profile || dst.profile <= 2 && src.profile < dst.profile
 }
 
-// gradeVP9 takes each profile for itself (RFC 9628 section 6). As a last resort a decoder of a profile with more bits or more chroma
-// gets one with less: all that are in use, libvpx first, decode both.
+// gradeVP9 takes each profile for itself (RFC 9628 section 6). As a last resort, a decoder of a profile with
+// more bits or more chroma gets a stream with less: all decoders in use, libvpx first, decode both.
 func gradeVP9(src, dst Format) int {
 	switch {
 	case src.profile == dst.profile:
 		return fits + same
-	case src.profile < 4 && dst.profile < 4 && src.profile&^dst.profile == 0: // bit 0: chroma other than 4:2:0, bit 1: more than 8 bits
+	// Bit 0 of a profile is chroma other than 4:2:0, bit 1 more than 8 bits.
+	case src.profile < 4 && dst.profile < 4 && src.profile&^dst.profile == 0:
 		return lastResort
 	}
 	return unfit
 }
 
-// Fit returns the index of the receiver's format that takes the source best, the first of equals, or -1. A RED source
-// that no RED format takes fits an Opus one: its primary block is sent then (see Primary).
+// Fit returns the index of the receiver's format that takes the source best, the first of equals, or -1. A
+// RED source that no RED format takes fits an Opus one: its primary block is sent then (see Primary).
 func Fit(src Format, dst []Format) int {
 	best, at := unfit, -1
 	for i, d := range dst {

@@ -8,7 +8,8 @@ import (
 	"parlor/packet"
 )
 
-// codecOf makes a codec of "H264 1 42e01f" (packetization-mode and profile-level-id) or of a name with format parameters.
+// codecOf makes a codec of "H264 1 42e01f" (packetization-mode and profile-level-id) or of a name with format
+// parameters.
 func codecOf(t *testing.T, text string) packet.Codec {
 	t.Helper()
 	name, fmtp, _ := strings.Cut(text, " ")
@@ -75,7 +76,8 @@ var players = map[string][]string{
 	"PCMU stereo":           {"PCMU stereo"},
 }
 
-// TestFit is the table of publishers' labels against players' lists: which payload type is used, "-" where nothing can be sent.
+// TestFit is the table of publishers' labels against players' lists: which payload type is used, "-" where
+// nothing can be sent.
 func TestFit(t *testing.T) {
 	for _, x := range []struct {
 		label string
@@ -87,7 +89,8 @@ func TestFit(t *testing.T) {
 		{"VP9 profile-id=1", map[string]string{"Chromium": "VP9 profile-id=1", "VP9 10 bit": "-"}},
 		{"VP9 profile-id=x", map[string]string{"Chromium": "-"}},
 
-		// A.2.1.1 Constrained Baseline. 4d and 58 with the flags of the others are the same (RFC 6184 table 5).
+		// A.2.1.1 Constrained Baseline. 4d and 58 with the flags of the others are the same (RFC 6184 table
+		// 5).
 		{"H264 1 42e01f", map[string]string{"Chromium": "H264 1 42e01f", "Safari": "H264 1 42e034", "Firefox": "H264 1 42e01f", "H264 B": "H264 1 42001f", "H264 main": "H264 1 4d001f",
 			"H264 high": "H264 1 64001f", "H264 progressive high": "H264 1 64081f", "H264 extended": "H264 1 58001f", "H264 444": "H264 1 f4001f", "H264 of GStreamer": "H264",
 			"H264 of GStreamer, CB": "H264 profile-level-id=42e01f", "H264 broken": "H264 1 xyz", "H264 interleaved": "H264 2 42e01f", "H264 intra": "H264 1 42e01f",
@@ -99,7 +102,8 @@ func TestFit(t *testing.T) {
 		{"H264 0 42e01f", map[string]string{"Chromium": "H264 0 42e01f", "H264 CB": "H264 1 42e01f"}},
 		{"H264 0 4d001f", map[string]string{"Chromium": "H264 0 4d001f", "H264 main": "H264 1 4d001f"}},
 		{"H264 2 42e01f", map[string]string{"Chromium": "-", "H264 CB": "-", "H264 interleaved": "H264 2 42e01f"}},
-		{"H264", map[string]string{"Chromium": "H264 0 42001f", "H264 CB": "H264 1 42e01f", "H264 of GStreamer": "H264"}}, // Baseline, mode 0
+		// Baseline, mode 0
+		{"H264", map[string]string{"Chromium": "H264 0 42001f", "H264 CB": "H264 1 42e01f", "H264 of GStreamer": "H264"}},
 		// A.2.1 Baseline
 		{"H264 1 42001f", map[string]string{"H264 B mode 0 or CB": "H264 1 42e01f", "Chromium": "H264 1 42001f", "Firefox": "H264 1 42e01f", "H264 main": "H264 1 4d001f", "H264 extended": "H264 1 58001f"}},
 		// A.2.2 Main
@@ -159,7 +163,8 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// TestEveryH264IsSentSomewhere: whatever a publisher writes, unless its packets are interleaved, there is a last resort.
+// TestEveryH264IsSentSomewhere: whatever a publisher writes, unless its packets are interleaved, there is a
+// last resort.
 func TestEveryH264IsSentSomewhere(t *testing.T) {
 	for _, mode := range []string{"0", "1"} {
 		for idc := range 256 {

@@ -36,7 +36,8 @@ func (i *Info) h264(b []byte) {
 	}
 }
 
-// h264Reference reads nal_ref_idc (ITU-T H.264 section 7.4.1) of a slice, which is 0 in all slices of a picture or in none.
+// h264Reference reads nal_ref_idc (ITU-T H.264 section 7.4.1) of a slice. It is 0 in all slices of a picture
+// or in none.
 func (i *Info) h264Reference(first, t byte) {
 	if t == h264Slice {
 		i.Discardable = first&0x60 == 0

@@ -9,8 +9,8 @@ import (
 // maxProfile bounds the profiles that a label names. Those of H.265 go up to 11.
 const maxProfile = 11
 
-// Label returns the codec and its profile in a few words, such as "VP9 profile 2". There are some dozens of labels in all,
-// whatever strangers write into their offers.
+// Label returns the codec and its profile in a few words, such as "VP9 profile 2". There are some dozens of
+// labels in all, whatever strangers write into their offers.
 func (f Format) Label() string {
 	switch f.ID {
 	case VP9, AV1, H265:
@@ -28,8 +28,8 @@ func (f Format) Label() string {
 	return f.ID.String()
 }
 
-// Offered returns what a receiver that cannot take a source has in its place: its own profile of the codec, or else the
-// names of its codecs, in a fixed order and each once.
+// Offered returns what a receiver that cannot take a source has in its place. That is its own profile of the
+// codec, or else the names of its codecs, in a fixed order and each once.
 func Offered(src Format, dst []Format) string {
 	var all []ID
 	for _, d := range dst {

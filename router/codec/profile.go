@@ -2,8 +2,8 @@ package codec
 
 import "strconv"
 
-// h264Decoder is the profile that a receiver says it decodes (ITU-T H.264 annex A.2, RFC 6184 table 5). They are in the order of how much of
-// what is in use they can be trusted to decode.
+// h264Decoder is the profile that a receiver says it decodes (ITU-T H.264 annex A.2, RFC 6184 table 5). The
+// values are ordered by how much of what is in use such a decoder can be trusted to decode, the least first.
 type h264Decoder uint8
 
 // The H.264 decoders.
@@ -42,8 +42,8 @@ const (
 	idcHigh444  = 244
 )
 
-// readH264 reads profile-level-id and packetization-mode (RFC 6184 section 8.1): without the first it is Baseline at level 1, without the
-// second mode 0.
+// readH264 reads profile-level-id and packetization-mode (RFC 6184 section 8.1). Without the first it is
+// Baseline at level 1, without the second mode 0.
 func (f *Format) readH264(fmtp string) {
 	f.mode = number(fmtp, "packetization-mode", 0)
 	id := param(fmtp, "profile-level-id", "42000a")
@@ -151,12 +151,13 @@ func takesH264(d h264Decoder, s Format) bool {
 	return false
 }
 
-// gradeH264 grades any two formats of H.264: what does not fit by the standard is a last resort, since every decoder in use takes more
-// than what its label says, and reads fragments and aggregates whatever the packetization mode. Only interleaved packets (mode 2, RFC 6184
-// section 6.4) nobody reads who does not say so.
+// gradeH264 grades any two formats of H.264. What does not fit by the standard is a last resort: every
+// decoder in use takes more than its label says, and reads fragments and aggregates whatever the
+// packetization mode. Interleaved packets (mode 2, RFC 6184 section 6.4) are the exception: only a receiver
+// that says so reads them.
 //
-// Among last resorts a decoder of the stream's profile comes first, whatever its mode, then the one that decodes the most, for decoders
-// are made for a profile and unpackers for all modes.
+// Among last resorts a decoder of the stream's profile comes first, whatever its mode, then the one that
+// decodes the most. For decoders are made for a profile, and unpackers for all modes.
 func gradeH264(src, dst Format) int {
 	if src.mode >= 2 && src.mode != dst.mode {
 		return unfit
@@ -190,11 +191,13 @@ func gradeH264(src, dst Format) int {
 	return g
 }
 
-// ableMore is what a decoder of the next profile is better by as a last resort; more than what the packetization mode makes.
+// ableMore is how much better a decoder of the next profile is as a last resort. It is more than what the
+// packetization mode adds.
 const ableMore = 4
 
-// practicalBaseline says whether a stream is Baseline by its label and a decoder decodes Constrained Baseline. Nobody encodes what lies
-// between the two, flexible macroblock order and redundant slices, so every decoder of the latter takes the former.
+// practicalBaseline says whether a stream is Baseline by its label and a decoder decodes Constrained
+// Baseline. Nobody encodes what lies between the two, flexible macroblock order and redundant slices. So
+// every decoder of Constrained Baseline takes such a stream.
 func practicalBaseline(d h264Decoder, s Format) bool {
 	return s.decoder() == h264Baseline && d >= h264ConstrainedBaseline
 }
@@ -208,8 +211,10 @@ func (f *Format) readH265(fmtp string) {
 	}
 }
 
-// takesH265 says whether a decoder of one profile decodes a stream (ITU-T H.265 annex A.3): one of its own profile, one that says that it
-// obeys it (general_profile_compatibility_flag), and Main 10 and the range extensions decode Main and Main Still Picture too.
+// takesH265 says whether a decoder of one profile decodes a stream (ITU-T H.265 annex A.3). It decodes a
+// stream of its own profile, and one that says that it obeys that profile
+// (general_profile_compatibility_flag). Main, Main 10 and the range extensions decode Main Still Picture too,
+// and the latter two Main. The range extensions also decode Main 10.
 func takesH265(dst, src Format) bool {
 	const still, rext = 3, 4
 	if src.profile == dst.profile {

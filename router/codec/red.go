@@ -1,7 +1,7 @@
 package codec
 
-// Primary returns the primary block of a RED payload (RFC 2198 section 3) and its payload type. Redundant blocks
-// come first and are left out.
+// Primary returns the primary block of a RED payload (RFC 2198 section 3) and its payload type. Redundant
+// blocks come first and are left out.
 func Primary(b []byte) (block []byte, pt uint8, ok bool) {
 	skip := 0
 	for n := 0; n < len(b); n += 4 {

@@ -2,7 +2,8 @@ package codec
 
 import "encoding/binary"
 
-// vp8 reads the payload descriptor of RFC 7741 section 4.2 and, in the first packet, the frame header of section 4.3.
+// vp8 reads the payload descriptor of RFC 7741 section 4.2. In the first packet it also reads the frame
+// header of section 4.3.
 func (i *Info) vp8(b []byte) bool {
 	n := 1
 	if b[0]&0x80 != 0 {

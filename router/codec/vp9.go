@@ -2,8 +2,8 @@ package codec
 
 import "encoding/binary"
 
-// vp9 reads the payload descriptor of RFC 9628 section 4.2 as far as the numbers to be rewritten go, and the picture
-// size of the scalability structure.
+// vp9 reads the payload descriptor of RFC 9628 section 4.2 as far as the numbers to be rewritten go, and the
+// picture size of the scalability structure.
 func (i *Info) vp9(b []byte) bool {
 	const (
 		hasPID, inter, hasLayers, flexible, begin, hasSS = 0x80, 0x40, 0x20, 0x10, 0x08, 0x02
@@ -38,8 +38,8 @@ func (i *Info) vp9(b []byte) bool {
 	return true
 }
 
-// vp9Size takes the size of the largest spatial layer from the scalability structure. The reference indices that
-// may stand in front of it belong to inter-predicted pictures only.
+// vp9Size takes the size of the largest spatial layer from the scalability structure. The reference indices
+// that may stand in front of it belong to inter-predicted pictures only.
 func (i *Info) vp9Size(b []byte) {
 	if len(b) < 1 || b[0]&0x10 == 0 {
 		return

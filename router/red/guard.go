@@ -9,33 +9,39 @@ type Step struct {
 	Copies int     // how often it is sent again where the receiver takes no redundancy
 }
 
-// steps are the steps, the shallowest first. What is left of the loss p with k blocks is about p to the power of k+1; one in a
-// hundred is the aim. More blocks cost bytes, and deeper ones come too late for short buffers. The same holds for copies, each of which
-// costs more than a block, as it has headers.
+// steps are the steps, the shallowest first. What is left of the loss p with k blocks is about p to the power
+// of k+1; one in a hundred is the aim. More blocks cost bytes, and deeper ones come too late for short
+// buffers. The same holds for copies. Each costs more than a block, as it has headers.
 var steps = [...]Step{
 	{0.02, 0, 0}, {0.08, 1, 1}, {0.20, 2, 2}, {0.35, 4, 4}, {0.50, 6, 5}, {0.60, 8, 6}, {0.70, 12, 6}, {1, 16, 6},
 }
 
 const (
-	// down is for how long less redundancy must be enough before there is a step less, in ns. Lower follows loss that comes and goes.
+	// down is for how long less redundancy must be enough before there is a step less, in ns. Lower follows
+	// loss that comes and goes.
 	down = 10e9
 	// short and long are the times over which loss is averaged, in ns. The worse one counts.
 	short, long = 500e6, 10e9
-	// chance is how many lost packets of the short time may be by chance, so that one does not cost redundancy for long.
+	// chance is how many lost packets of the short time may be by chance, so that one does not cost
+	// redundancy for long.
 	chance = 2
-	// few and many are of how many packets a share of lost ones says something, over the short time and the long one.
+	// few and many are from how many packets on a share of lost ones says something, over the short time and
+	// the long one.
 	few, many = 20, 200
-	// frame is how long a frame is mostly, in ns, and adjacent within how much of each other lost ones belong to one run.
+	// frame is how long a frame mostly is, in ns. adjacent is how close lost frames of one run are to each
+	// other.
 	frame, adjacent = 20e6, 30e6
 	// longRun is beyond how many frames of a run of losses packets carry one more. Lower pays for chance.
 	longRun = 1.5
-	// mostShare is of what the network carries the share that redundancy may take, and leastSpare what it may take anyway, in bit/s:
-	// where sound alone is sent, and much of it lost, it is not known what the network carries.
+	// mostShare is the share of what the network carries that redundancy may take. leastSpare is what it may
+	// take anyway, in bit/s: if sound alone is sent, and much of it lost, it is not known what the network
+	// carries.
 	mostShare, leastSpare = 0.4, 150e3
-	// standing is from how long a queue on, in ns, more bytes would make it worse, so that there is one block at most.
+	// standing is the length of a queue, in ns, that more bytes would make worse. Above it there is one block
+	// at most.
 	standing = 50e6
-	// fullFor is for how long after a queue stood losses are taken to be of it, in ns. Longer leaves sound without redundancy where a
-	// network that loses much is full as well.
+	// fullFor is for how long after a queue stood losses are put down to it, in ns. Longer leaves sound
+	// without redundancy if a network that loses much is full as well.
 	fullFor = 1e9
 	// budgetStep is how often the share is looked at, in ns.
 	budgetStep = 500e6
@@ -49,7 +55,8 @@ func (a *average) add(arrived, lost, keep float64) {
 	a.lost = max(a.lost*keep+lost, 0) // what is taken back may have faded
 }
 
-// share returns the share that was lost, so many packets not counted; 0 where there were less than so many in all.
+// share returns the share that was lost, with less of the lost packets not counted. It is 0 if there were
+// fewer than least packets in all.
 func (a *average) share(less, least float64) float64 {
 	if a.arrived+a.lost < least {
 		return 0
@@ -57,7 +64,8 @@ func (a *average) share(less, least float64) float64 {
 	return max(a.lost-less, 0) / (a.arrived + a.lost)
 }
 
-// Guard follows what one receiver loses, and says by how much redundancy its sound is to be kept whole. The zero value is ready.
+// Guard follows what one receiver loses, and says by how much redundancy its sound is to be kept whole. The
+// zero value is ready.
 type Guard struct {
 	short, long average
 	tardy       float64 // the share that comes too late
@@ -75,7 +83,8 @@ type Guard struct {
 	ceiling int   // blocks, or copies, that fit into the share, less 1 step; 0: as many as there are
 }
 
-// Lost takes that a frame of sound was lost that was sent at a time, in ns. Calls come in the order of sending, more or less.
+// Lost takes that a frame of sound was lost that was sent at a time, in ns. Calls come in the order of
+// sending, more or less.
 func (g *Guard) Lost(sent int64) {
 	apart := sent - g.lastLost
 	if apart < 0 || apart > adjacent {
@@ -87,8 +96,8 @@ func (g *Guard) Lost(sent int64) {
 	g.lastLost = sent
 }
 
-// Tardy takes which share of packets comes so late of late that it is as good as lost, where they overtake each other; else 0. What looked like a
-// queue before they were seen to was none.
+// Tardy takes the share of packets that has come too late to be of use lately, if packets overtake each
+// other; else 0. What looked like a queue before that was noticed was none.
 func (g *Guard) Tardy(share float64) {
 	if g.tardy == 0 && share > 0 {
 		g.ceiling = 0
@@ -105,8 +114,9 @@ func (g *Guard) Copied(bytes int) {
 	g.copied += bytes
 }
 
-// Report takes that so many packets of all kinds have arrived and were lost since the last call, what the network carries, in
-// bit/s, and for how long packets wait on the way, in ns. Below 0 are those lost that have arrived after all.
+// Report takes how many packets of all kinds have arrived and were lost since the last call. It also takes
+// what the network carries, in bit/s, and how long packets wait on the way, in ns. lost is below 0 if more
+// have arrived after all than were lost.
 func (g *Guard) Report(now int64, arrived uint64, lost int64, carries float64, queue int64) {
 	dt := float64(max(now-g.at, 0))
 	g.at = now
@@ -190,7 +200,8 @@ const mostApart = 4
 // MaxDepth is how many frames back the oldest block may be.
 const MaxDepth = 16
 
-// Pattern says which frames before it a packet carries, bit i for the one i+1 frames before. Runs of losses set them farther apart.
+// Pattern says which frames before it a packet carries: bit i for the one i+1 frames before. Runs of losses
+// set them farther apart.
 func (g *Guard) Pattern() (mask uint16) {
 	apart := g.apart()
 	for i, n := apart, g.blocks(); n > 0 && i <= MaxDepth; i, n = i+apart, n-1 {
@@ -204,7 +215,8 @@ func (g *Guard) apart() int {
 	return min(max(int(math.Round(g.run()/2)), 1), mostApart)
 }
 
-// run returns how many frames a run of losses takes in the mean, by chance or alone: 1; 0: there was none of late.
+// run returns how many frames a run of losses takes in the mean: 1 if by chance or alone, 0 if there was none
+// of late.
 func (g *Guard) run() float64 {
 	if g.runs < 1 {
 		return 0
@@ -212,8 +224,9 @@ func (g *Guard) run() float64 {
 	return g.frames / g.runs * (1 - g.Share())
 }
 
-// again is how many frames back those are that are sent again with a packet where redundancy cannot be. Farther back, fewer are lost in one run, and
-// more come too late: receivers wait for what often comes late, and for little else.
+// again is how many frames back the packets are that are sent again with a packet, if there can be no
+// redundancy. Farther back, fewer are lost in one run, and more come too late. Receivers wait for what often
+// comes late, and for little else.
 var again = [...]int{1, 2, 3, 5, 7, 9}
 
 // Copies says which packets before it are sent again with a packet, likewise.

@@ -157,7 +157,8 @@ func TestRunsOfLossesSetBlocksApart(t *testing.T) {
 	}
 }
 
-// TestRedundancyLeavesRoom: it takes 40 % of what the network carries at most, and one block where a queue stands.
+// TestRedundancyLeavesRoom: it takes 40 % of what the network carries at most, and one block where a queue
+// stands.
 func TestRedundancyLeavesRoom(t *testing.T) {
 	l := newLine()
 	l.carry = 300e3
@@ -188,7 +189,8 @@ func TestRedundancyLeavesRoom(t *testing.T) {
 	}
 }
 
-// TestCopiesLeaveRoom likewise: at once as many go as must, since a copy costs what a copy costs, and they come back.
+// TestCopiesLeaveRoom likewise: at once as many go as must, since a copy costs what a copy costs, and they
+// come back.
 func TestCopiesLeaveRoom(t *testing.T) {
 	l := newLine()
 	l.run(20, 0.9)
@@ -236,7 +238,8 @@ func TestWhatIsTakenBackWasNotLost(t *testing.T) {
 	}
 }
 
-// TestLossesOfAQueueAreNotAnswered: what is lost where a queue overflows asks for no redundancy, then or later; what is lost without one does.
+// TestLossesOfAQueueAreNotAnswered: what is lost where a queue overflows asks for no redundancy, then or
+// later; what is lost without one does.
 func TestLossesOfAQueueAreNotAnswered(t *testing.T) {
 	var g Guard
 	now := int64(1e12)

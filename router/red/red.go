@@ -1,7 +1,7 @@
 // Package red reads and writes redundant audio (RFC 2198), and says how much of it a receiver needs.
 //
-// It knows nothing of sequence numbers, clocks and receivers: blocks go in, bytes come out, and what was lost goes in, a
-// pattern comes out.
+// It knows nothing of sequence numbers, clocks and receivers. Blocks go in and bytes come out; what was lost
+// goes in, and a pattern comes out.
 //
 //	red.go    Block, Parse, Compose
 //	guard.go  Guard: the pattern for the loss of one receiver
@@ -26,8 +26,8 @@ const (
 // headerLen is the length of the header of a redundant block.
 const headerLen = 4
 
-// Parse appends the blocks of a payload to out, in their order, of which the last is the primary. They point into b. It reports
-// false, with nothing appended, for what is no such payload, or has more than MaxBlocks.
+// Parse appends the blocks of a payload to out, in their order, the primary last. They point into b. Parse
+// reports false, with nothing appended, if it is no such payload, or has more than MaxBlocks.
 func Parse(b []byte, out []Block) ([]Block, bool) {
 	var sizes [MaxBlocks]uint16
 	had, rest := len(out), b
@@ -67,8 +67,8 @@ func Size(blocks []Block) int {
 	return n
 }
 
-// Compose writes a payload of blocks, of which the last is the primary, to dst, and returns its length. There is at least one, dst
-// has Size bytes, and all are within the limits.
+// Compose writes a payload of blocks, of which the last is the primary, to dst, and returns its length. There
+// is at least one block, dst has Size bytes, and all are within the limits.
 func Compose(dst []byte, blocks []Block) int {
 	last := len(blocks) - 1
 	n := 0

@@ -5,7 +5,8 @@ import (
 	"math/bits"
 )
 
-// Reader reads the descriptors of one stream, which refer to a structure that came with an earlier one. The zero value has none.
+// Reader reads the descriptors of one stream, which refer to a structure that came with an earlier one. The
+// zero value has no structure.
 type Reader struct {
 	now, before *Structure // the latest one, and the one that it replaced, of which late packets may be
 	active      targets
@@ -32,8 +33,9 @@ func (r *Reader) Sends(spatial int) bool {
 // Active identifies which decode targets are being sent.
 func (r *Reader) Active() uint32 { return uint32(r.active) }
 
-// Read reads the dependency descriptor of a packet into f, whatever f held before. It reports false where f is left without anything: the
-// descriptor cannot be read, or refers to a structure that has not come. Nothing is allocated unless the structure changes.
+// Read reads the dependency descriptor of a packet into f, whatever f held before. It reports false, with
+// f.In nil, if the descriptor cannot be read, or refers to a structure that has not come. Nothing is
+// allocated unless the structure changes.
 func (r *Reader) Read(f *Frame, dd []byte) bool {
 	f.In = nil
 	if len(dd) < 3 {
@@ -96,7 +98,8 @@ func (r *Reader) turn(number uint16) {
 	}
 }
 
-// learn reads a structure that a packet of a frame brings. It reports false where that is none, or one of long ago.
+// learn reads a structure that a packet of a frame brings. It reports false if it is none, or one of long
+// ago.
 func (r *Reader) learn(b *bits8, number uint16) bool {
 	s, old := &r.scratch, late(number, r.learned)
 	switch {

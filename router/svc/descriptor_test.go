@@ -213,7 +213,8 @@ func TestDescriptorsThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// A structure that comes late, with a packet that was lost, is not taken for the latest; frames of the one before are still read.
+// A structure that comes late, with a packet that was lost, is not taken for the latest; frames of the one
+// before are still read.
 func TestStructuresChange(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	a, b, c := random(rng), random(rng), random(rng)
@@ -274,7 +275,8 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// FuzzRead has a reader take in what a publisher may send, cut into descriptors by their lengths, and a filter decide on it.
+// FuzzRead has a reader take in what a publisher may send, cut into descriptors by their lengths, and a
+// filter decide on it.
 func FuzzRead(f *testing.F) {
 	for _, name := range []string{"vp9-l3t3-key.txt", "av1-l3t3-key.txt", "vp9-l3t3.txt"} {
 		var in []byte

@@ -1,10 +1,11 @@
 package svc
 
-// Filter decides which frames of a stream one receiver gets: those of the highest decode target up to what it wants with which its decoder
-// can go on. The zero value has passed nothing: it begins with a keyframe.
+// Filter decides which frames of a stream one receiver gets. They are those of the highest decode target, up
+// to what the receiver wants, with which its decoder can go on. The zero value has passed nothing: it begins
+// with a keyframe.
 //
-// A decoder can go on with a target from a frame that the structure calls a switch for it, if it can decode that frame. It cannot any more
-// once a frame was left out to which others of the target refer.
+// A decoder can go on with a target from a frame that the structure calls a switch for it, if it can decode
+// that frame. It cannot any more once a frame was left out to which others of the target refer.
 type Filter struct {
 	want    Layer
 	in      *Structure // of the latest frame
@@ -32,8 +33,8 @@ func (f *Filter) aim(l Layer) {
 	}
 }
 
-// Waits says whether the receiver is not shown the spatial layer that it is to be shown, of those that are being sent, and will not be
-// without a keyframe.
+// Waits says whether the receiver needs a keyframe to be shown the spatial layer that it is to be shown, of
+// those that are being sent.
 func (f *Filter) Waits() bool {
 	if f.in == nil {
 		return false
@@ -101,8 +102,8 @@ func (f *Filter) take(s *Structure) {
 	f.began = false
 }
 
-// choose chooses the target of the picture that begins. Where the decoder cannot go on with what is wanted it goes on with the spatial
-// layer that it has.
+// choose chooses the target of the picture that begins. If the decoder cannot go on with what is wanted, it
+// goes on with the spatial layer that it has.
 func (f *Filter) choose(p *Frame, decodable bool) {
 	ready := f.synced & p.active
 	if decodable {
@@ -147,7 +148,8 @@ func (f *Filter) broken(p *Frame) (set targets) {
 	return set
 }
 
-// decideLate decides on a frame of which the first packet comes after those of others. What was decided on them stays.
+// decideLate decides on a frame whose first packet comes after those of later frames. What was decided on
+// them stays.
 func (f *Filter) decideLate(p *Frame) bool {
 	passes := p.In == f.in && f.target != none && p.present>>f.target&1 != 0 && f.decodable(p)
 	if passes {

@@ -52,8 +52,9 @@ func TestFilterOfWhatChromiumSends(t *testing.T) {
 		{"vp9-l3t3-key.txt", Layer{0, 2}, 0, 16, "0 0- 0- 0- 0- 0- 0-"},
 		{"vp9-l3t3-key.txt", Layer{1, 0}, 0, 16, "0 01 -- -- -- -1 --"},
 		{"vp9-l3t3-key.txt", Layer{0, 1}, 0, 16, "0 0- -- 0- -- 0- --"},
-		{"vp9-l3t3-key.txt", Layer{1, 2}, 4, 16, "-- -- -- -- --"},  // nothing to begin with
-		{"vp9-l3t3.txt", Layer{1, 2}, 0, 14, "0 0 0 0 01 01 01 01"}, // the second layer comes without a keyframe
+		{"vp9-l3t3-key.txt", Layer{1, 2}, 4, 16, "-- -- -- -- --"}, // nothing to begin with
+		// The second layer comes without a keyframe.
+		{"vp9-l3t3.txt", Layer{1, 2}, 0, 14, "0 0 0 0 01 01 01 01"},
 		{"vp9-l3t3.txt", Layer{0, 2}, 0, 14, "0 0 0 0 0- 0- 0- 0-"},
 		{"av1-l1t3.txt", Layer{0, 0}, 0, 10, "0 - - - 0 - - -"},
 		{"av1-l1t3.txt", Layer{0, 1}, 0, 10, "0 - 0 - 0 - 0 -"},
@@ -67,7 +68,8 @@ func TestFilterOfWhatChromiumSends(t *testing.T) {
 	}
 }
 
-// scene is a stream made up for a test: what each frame refers to, and a structure that tells the truth of it.
+// scene is a stream made up for a test: what each frame refers to, and a structure that tells the truth of
+// it.
 type scene struct {
 	in     *Structure
 	frames []Frame
@@ -75,9 +77,9 @@ type scene struct {
 	refs   [][]int
 }
 
-// newScene makes a stream of some pictures with so many layers. Every frame refers to some of those before that its targets allow: any of a
-// temporal layer not higher than its own, of the spatial layer itself or, where inter says so or a picture is a keyframe, of the one below in
-// the same picture.
+// newScene makes a stream of some pictures with so many layers. Every frame refers to some of those before
+// that its targets allow: any of a temporal layer not higher than its own, of the spatial layer itself or,
+// where inter says so or a picture is a keyframe, of the one below in the same picture.
 func newScene(rng *rand.Rand, spatial, temporal, pictures int) *scene {
 	s := &scene{in: &Structure{targets: uint8(spatial * temporal), spatial: uint8(spatial)}}
 	for i := range spatial * temporal {
@@ -128,7 +130,8 @@ func (s *scene) add(rng *rand.Rand, f Frame, at uint32, key, inter bool) {
 
 func (s *scene) layer(target int) Layer { return s.in.layers[target] }
 
-// tell fills in the indications: of a target are the frames of its spatial layer and all to which they refer, directly or not.
+// tell fills in the indications: of a target are the frames of its spatial layer and all to which they refer,
+// directly or not.
 func (s *scene) tell() {
 	n := len(s.frames)
 	for i := range s.in.Targets() {
@@ -180,7 +183,8 @@ func (s *scene) goesOn(k int, in []bool) bool {
 	return true
 }
 
-// Whatever passes can be decoded, however often what is wanted changes and whatever else is left out; and what is wanted comes.
+// Whatever passes can be decoded, however often what is wanted changes and whatever else is left out; and
+// what is wanted comes.
 func TestWhateverPassesCanBeDecoded(t *testing.T) {
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -270,7 +274,8 @@ func TestLateFrames(t *testing.T) {
 	}
 }
 
-// A receiver goes up and down at pictures from which that is possible, waits for a keyframe otherwise, and sees fewer pictures until then.
+// A receiver goes up and down at pictures from which that is possible, waits for a keyframe otherwise, and
+// sees fewer pictures until then.
 func TestFilterChangesLayers(t *testing.T) {
 	var f receiver
 	f.aim(Layer{0, 2})
@@ -297,7 +302,8 @@ func TestFilterChangesLayers(t *testing.T) {
 	}
 }
 
-// A chain that has lost a frame ends what it protects until a frame from which that goes on, though nothing that comes refers to it.
+// A chain that has lost a frame ends what it protects until a frame from which that goes on, though nothing
+// that comes refers to it.
 func TestBrokenChains(t *testing.T) {
 	in := &Structure{targets: 1, chains: 1, protected: [MaxTargets]targets{1}}
 	frames := []Frame{

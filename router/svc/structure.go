@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// Structure is a template dependency structure (appendix A.8.2): what most frames have in common. It does not change once it is read.
+// Structure is a template dependency structure (appendix A.8.2): what most frames have in common. It does not
+// change once it is read.
 type Structure struct {
 	offset    uint8 // id of the first template
 	targets   uint8
@@ -204,7 +205,8 @@ func (r *bits8) take32(n int) uint32 {
 	return r.take(high)<<16 | r.take(n-high)
 }
 
-// nonSymmetric takes a value below n, ns(n) of the AV1 specification section 4.10.7. It takes no bits for n of 1.
+// nonSymmetric takes a value below n: ns(n) of the AV1 specification, section 4.10.7. For n of 1 it takes no
+// bits.
 func (r *bits8) nonSymmetric(n uint32) uint32 {
 	w := bits.Len32(n)
 	few := uint32(1)<<w - n

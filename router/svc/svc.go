@@ -1,8 +1,9 @@
-// Package svc reads how the frames of one RTP stream with spatial and temporal layers inside depend on each other, and decides which of
-// them a receiver gets.
+// Package svc reads how the frames of one RTP stream with spatial and temporal layers inside depend on each
+// other. It decides which of them a receiver gets.
 //
-// Where it comes, the dependency descriptor says so, whatever the codec and even where the payload is encrypted (AV1 RTP specification,
-// appendix A: https://aomediacodec.github.io/av1-rtp-spec/). Else the payload descriptor of VP9 does (RFC 9628 section 4.2).
+// If the dependency descriptor comes, it says so, whatever the codec and even if the payload is encrypted
+// (AV1 RTP specification, appendix A: https://aomediacodec.github.io/av1-rtp-spec/). Else the payload
+// descriptor of VP9 does (RFC 9628 section 4.2).
 //
 //	svc.go         Layer, Frame
 //	structure.go   Structure: the templates to which frames refer
@@ -11,8 +12,9 @@
 //	filter.go      Filter: the frames for one receiver
 //	window.go      what became of the latest frames
 //
-// What is to be decoded together is a decode target: all up to a spatial and a temporal layer. A frame says for each of them whether it
-// belongs to it, whether others of it refer to the frame, and whether a decoder that has the frame can go on with the target from there.
+// What is to be decoded together is a decode target: all up to a spatial and a temporal layer. For each
+// target a frame says three things. It says whether it belongs to the target, and whether others of the
+// target refer to it. It also says whether a decoder that has the frame can go on with the target from there.
 package svc
 
 import "math/bits"
@@ -44,7 +46,8 @@ func (l Layer) above(o Layer) bool {
 // targets is a set of decode targets, a bit for each.
 type targets uint32
 
-// Frame is what a packet says of the frame of which it is a part. Frame here is one spatial layer of a picture.
+// Frame is what a packet says of the frame of which it is a part. Frame here is one spatial layer of a
+// picture.
 type Frame struct {
 	In     *Structure // nil: nothing is known, and the rest means nothing
 	Layer             // of the frame alone
@@ -66,7 +69,8 @@ func (f *Frame) Of(target int) bool { return f.present>>target&1 != 0 }
 // Discardable says whether no other frame refers to it.
 func (f *Frame) Discardable() bool { return f.needed == 0 }
 
-// SwitchUp says whether a decoder that has the frame can go on with all higher temporal layers of its spatial layer.
+// SwitchUp says whether a decoder that has the frame can go on with all higher temporal layers of its spatial
+// layer.
 func (f *Frame) SwitchUp() bool {
 	for set := f.present &^ f.switches; set != 0; set &= set - 1 {
 		if l := f.In.layers[bits.TrailingZeros32(uint32(set))]; l.Spatial == f.Spatial && l.Temporal > f.Temporal {

@@ -8,9 +8,10 @@ const (
 	vp9Temporal = 8
 )
 
-// ReadVP9 reads the payload descriptor of a packet (RFC 9628 section 4.2) into f, whatever f held before. pid is its picture id, extended
-// to 15 bits. It reports false where f is left without anything: the packet says nothing of layers, or came before one that says how many
-// there are. Nothing is allocated unless that changes.
+// ReadVP9 reads the payload descriptor of a packet (RFC 9628 section 4.2) into f, whatever f held before. pid
+// is its picture id, extended to 15 bits. ReadVP9 reports false, with f.In nil, if the packet says nothing of
+// layers, or came before one that says how many there are, or if dependency descriptors have come. Nothing is
+// allocated unless that number or the sizes of the layers change.
 func (r *Reader) ReadVP9(f *Frame, payload []byte, pid uint16) bool {
 	const hasPID, inter, hasLayers, flexible, begin, end, hasSS, apart = 0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01
 	f.In = nil
@@ -66,8 +67,9 @@ func (f *Frame) vp9Refs(b []byte) ([]byte, bool) {
 	return b, true
 }
 
-// vp9Targets finds out of which targets a frame is: of those of its spatial layer and, unless it stands apart, of those above. key says that it
-// refers to no other picture, up that higher temporal layers can go on from it.
+// vp9Targets finds out to which targets a frame belongs: to those of its spatial layer and, unless apart, to
+// those of the layers above. key says that the frame refers to no other picture, up that higher temporal
+// layers can go on from it.
 func (f *Frame) vp9Targets(key, apart, up bool) {
 	const row = targets(1<<vp9Temporal - 1)
 	times := row >> f.Temporal << f.Temporal

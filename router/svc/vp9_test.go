@@ -20,7 +20,8 @@ func TestPayloadDescriptorsOfVP9(t *testing.T) {
 				if x.Layer != y.Layer || x.Begins != y.Begins || x.Ends != y.Ends || own.Structure().Area(int(x.Spatial)) != dd.Structure().Area(int(x.Spatial)) {
 					t.Fatalf("%s: packet %d: %+v, want %+v", name, i, y, x)
 				}
-				began = began || x.Spatial == 1 || want.Spatial == 0 // the structure of the first keyframe has one layer only
+				// The structure of the first keyframe has one layer only.
+				began = began || x.Spatial == 1 || want.Spatial == 0
 				if passes := a.Decide(&x, p.timestamp).Passes; b.Decide(&y, p.timestamp).Passes != passes && began && (name != "vp9-l3t3.txt" || want.Spatial == 0) {
 					t.Errorf("%s: packet %d of %v for %v: does not pass as by the dependency descriptor: %v", name, i, x.Layer, want, passes)
 				}
@@ -58,7 +59,8 @@ func TestReadingVP9AllocatesNothing(t *testing.T) {
 	}
 }
 
-// FuzzReadVP9 has a reader take in what a publisher may send, cut into packets by their lengths, and a filter decide on it.
+// FuzzReadVP9 has a reader take in what a publisher may send, cut into packets by their lengths, and a filter
+// decide on it.
 func FuzzReadVP9(f *testing.F) {
 	var in []byte
 	for _, p := range record(f, "vp9-l3t3-key.txt")[:12] {

@@ -2,8 +2,9 @@ package svc
 
 import "math"
 
-// windowSize is of how many frame numbers it is remembered what became of them, a power of two: at 30 pictures a second of three layers
-// for nearly three seconds. More recognises what is later, for two bits each.
+// windowSize is for how many frame numbers it is remembered what became of them, a power of two. It is nearly
+// three seconds with 30 pictures a second of three layers. More recognises packets that come later, for two
+// bits each.
 const windowSize = 256
 
 // window remembers what became of the latest frames.
@@ -59,7 +60,8 @@ func (w *window) note(number uint16, what fate) {
 	}
 }
 
-// advance makes a frame the newest, and forgets those whose places are used again. What was before the very first one has been left out.
+// advance makes a frame the newest, and forgets those whose places are used again. What was before the very
+// first one counts as left out.
 func (w *window) advance(number uint16) {
 	switch {
 	case !w.any:

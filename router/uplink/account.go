@@ -1,10 +1,11 @@
 package uplink
 
-// Account is what has become of a publisher's packets, by their transport-wide numbers, where not all of it is told.
+// Account is what has become of a publisher's packets, by their transport-wide numbers, if not all of it is
+// told.
 //
-// What is missing and spared is left out: libwebrtc takes what no report covers neither for received nor for lost. It is told to have
-// come once it cannot be of what the publisher is still asked for, as libwebrtc cannot send again what it knows to have come. The zero
-// value is ready.
+// What is missing and spared is left out of reports: libwebrtc takes what no report covers neither for
+// received nor for lost. Later it is told to have come, as libwebrtc cannot send again what it knows to have
+// come. That happens once the publisher cannot be asked for it any more. The zero value is ready.
 type Account struct {
 	base uint16 // number of the first entry
 	told int    // entries from this one on were in no report yet
@@ -27,7 +28,8 @@ const (
 
 // Tunables of an Account.
 const (
-	// patience is for how long a packet may be told to have come after all, in ns. libwebrtc looks at what came within the last 750 ms.
+	// patience is for how long a packet may be told to have come after all, in ns. libwebrtc looks at what
+	// came within the last 750 ms.
 	patience = 1e9
 	// longest is of how many packets in a row a report tells. Each takes 3 bytes at most.
 	longest = 256
@@ -97,7 +99,8 @@ func (r Run) Each(do func(number uint16, at int64)) {
 	}
 }
 
-// Tell calls do with the runs that are to be told now. Nothing is missing any more of what was sent up to whole, in ns as now.
+// Tell calls do with the runs that are to be told now. Nothing that was sent up to whole is missing any more.
+// now and whole are in ns.
 func (a *Account) Tell(now, whole int64, do func(Run)) {
 	from := a.told
 	if from > 0 && from < len(a.all) && a.all[from].state == lost {

@@ -35,7 +35,8 @@ func (w told) lost() (numbers []uint16) {
 
 func numbers(n ...uint16) []uint16 { return n }
 
-// TestWhatIsSparedIsInNoReport until nothing is missing of what was sent by then, and has come after that; numbers begin anew at 0.
+// TestWhatIsSparedIsInNoReport until nothing is missing of what was sent by then, and has come after that;
+// numbers begin anew at 0.
 func TestWhatIsSparedIsInNoReport(t *testing.T) {
 	var a Account
 	w := told{}

@@ -1,43 +1,52 @@
-// Package uplink tells how much of what a publisher's network loses has nothing to do with how much the publisher sends.
+// Package uplink tells how much of the loss in a publisher's network has nothing to do with how much the
+// publisher sends.
 //
-// Browsers take any loss above some percent for that of a full link: at 30 % of random loss libwebrtc sends 400 kbit/s
-// (loss_based_bwe_v2.cc: 100 kbit/s over the loss less 5 %). So the publisher tries out by itself what a node cannot: it
-// sends less. Where as large a share is lost as before, the loss is random, and need not be told of. Where it depends on
-// what is sent, about as much arrives as before, and less is lost: then all is told.
+// Browsers take any loss above some percent for that of a full link: at 30 % of random loss libwebrtc sends
+// 400 kbit/s (loss_based_bwe_v2.cc: 100 kbit/s over the loss less 5 %). So the publisher tries out by itself
+// what a node cannot: it sends less. If as large a share is lost as before, the loss is random, and need not
+// be told of. If it depends on what is sent, about as much arrives as before, and less is lost: then all is
+// told.
 //
 //	uplink.go   Loss: how much is lost at random
 //	account.go  Account: what is told of it
 //
-// It has no clock, goroutine or log: time is an argument in ns. A Loss is one flat value, and none of its methods allocates. Nothing is
-// safe for concurrent use.
+// It has no clock, goroutine or log: time is an argument in ns. A Loss is one flat value, and none of its
+// methods allocates. Nothing is safe for concurrent use.
 package uplink
 
 import "math"
 
 // What turning these costs is said of each.
 const (
-	// span is how long an observation takes, in ns, and kept how many there are. More compare what was sent at different times.
+	// span is how long an observation takes, in ns, and kept how many there are. More compare what was sent
+	// at different times.
 	span = 250e6
 	kept = 24
-	// least is the share of loss from which on it is asked what it depends on. Browsers send all they have up to a tenth.
+	// least is the share of loss from which its cause is looked for. Browsers send all they have up to a
+	// tenth.
 	least = 0.1
 	// few is of how many observations before a fall, and after it, something is said. More tell it later.
 	few = 3
-	// shown is the part of what loss that depends on the rate would do up to which it is random. Higher errs more.
+	// shown bounds how much of the change is seen that a loss that depends on the rate would bring. Up to
+	// that, loss is random. Higher errs more.
 	shown = 0.3
-	// certain is how many standard deviations that is at least, by the number of packets. Lower tells sooner, and errs more.
+	// certain is how many standard deviations that whole change must be, by the number of packets. Lower
+	// tells sooner, and errs more.
 	certain = 4
 	// recent is how many observations say what is lost by now. Fewer follow chance.
 	recent = 8
 	// lately is how many observations say what Lately returns. Fewer follow chance, more are behind.
 	lately = 5
-	// more is how much more may be lost than was shown, as a share of what is sent, before nothing is shown any more.
+	// more is how much more may be lost than was shown, as a share of what is sent, before nothing is shown
+	// any more.
 	more = 0.1
-	// following is the part of the way, as a divisor, that what was shown goes to what is lost with each observation. Lower follows chance.
+	// following says how fast what was shown follows what is lost: by one part of the difference in so many,
+	// with each observation. Lower follows chance.
 	following = 32
 	// spared bounds how many packets are not told of in a row. Higher hides bursts.
 	spared = 32
-	// beside is the share beyond what was shown that is not told of either, as chance has it. Higher hides more of a full link.
+	// beside is the share beyond what was shown that is not told of either, as chance may lose that much.
+	// Higher hides more of a full link.
 	beside = 0.02
 )
 
@@ -57,8 +66,8 @@ type Loss struct {
 	quota  float64 // how many packets need not be told of
 }
 
-// Arrived takes a packet that came now, before which so many numbers were passed over, and says whether these need not be told of. A packet
-// that came late has passed over -1.
+// Arrived takes a packet that came now, in ns, before which so many numbers were passed over. It says whether
+// these need not be told of. For a packet that came late, passed is -1.
 func (l *Loss) Arrived(now int64, passed int) (spare bool) {
 	l.turn(now / span)
 	o := l.at(l.newest)
@@ -162,7 +171,8 @@ func (l *Loss) compare(after *sum, from int) (p float64, ok bool) {
 	if p = before.share(); before.n < few || p < least || mean == 0 {
 		return 0, false
 	}
-	if full := max(0, 1-(1-p)*before.mean()/mean); p-full > 0 { // what would be lost if as much arrived as before
+	// full is what would be lost if as much arrived as before.
+	if full := max(0, 1-(1-p)*before.mean()/mean); p-full > 0 {
 		change := p - full
 		off := math.Hypot(deviation(p, before.sent), deviation(p, after.sent))
 		all := sum{sent: before.sent + after.sent, lost: before.lost + after.lost}

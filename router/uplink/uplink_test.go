@@ -184,7 +184,8 @@ func TestASlowFallShowsAsMuch(t *testing.T) {
 func TestFewPacketsShowNothing(t *testing.T) {
 	wrong := 0
 	seeds(t, func(_ *testing.T, p *publisher) {
-		lost := func(rate float64) func(time.Duration) bool { return p.by(max(0, 1-12/rate)) } // as much as 12 a second does not fit
+		// As much as 12 a second does not fit.
+		lost := func(rate float64) func(time.Duration) bool { return p.by(max(0, 1-12/rate)) }
 		for range 20 {
 			p.send(2*time.Second, 24, lost(24))
 			p.send(time.Second, 14, lost(14))
