@@ -1,9 +1,10 @@
-// Package clock relates the three clocks of a media stream: its RTP timestamps, the wall clock of its sender, and the
-// node's. Times are in ns since 1970, whatever the sender's clock really counts from.
+// Package clock relates the three clocks of a media stream: its RTP timestamps, the wall clock of its sender,
+// and the node's. Times are in ns since 1970, whatever the sender's clock really counts from.
 //
-// A sender report (RFC 3550 section 6.4.1) ties RTP timestamps to the sender's clock: Line. How the sender's clock
-// lies to the node's is learnt from when its reports arrive: Offset. One Offset serves all streams of a sender, so that what the node
-// says of its audio and of its video agrees, and receivers play them together.
+// A sender report (RFC 3550 section 6.4.1) ties RTP timestamps to the sender's clock: Line. How the sender's
+// clock lies to the node's is learnt from when its reports arrive: Offset. One Offset serves all streams of a
+// sender. So what the node says of its audio agrees with what it says of its video, and receivers play them
+// together.
 package clock
 
 // epoch is 1970 in the seconds of NTP, which counts from 1900.
@@ -55,15 +56,17 @@ func Ticks(ns int64, rate uint32) int64 {
 	return ns/1e9*int64(rate) + ns%1e9*int64(rate)/1e9
 }
 
-// window is how long the smallest offset seen stands, in ns: once to twice as long. Shorter follows a drifting
-// clock faster, longer follows a congested path's delay less.
+// window is how long the smallest offset seen stands, in ns: once to twice as long. Shorter follows a
+// drifting clock faster, longer follows a congested path's delay less.
 const window = 30e9
 
-// leap is how much later than the quickest one a report may come, in ns. What is later was not sent then: the sender's clock was
-// set back. Longer has a leap back seen only when the window ends, shorter mistakes a stalled path for one.
+// leap is how much later than the quickest one a report may come, in ns. One that comes later was not sent
+// then: the sender's clock was set back. With longer, a leap back is only seen when the window ends. Shorter
+// mistakes a stalled path for one.
 const leap = 5e9
 
-// Offset estimates how far the node's clock is ahead of a sender's, the shortest way included. The zero value is ready.
+// Offset estimates how far the node's clock is ahead of a sender's, the shortest way included. The zero value
+// is ready.
 type Offset struct {
 	now, before int64 // smallest in this window, in the one before
 	since       int64

@@ -1,5 +1,6 @@
-// Package gop decides how a receiver begins with a stream of video: with the newest keyframe that is still there and all that has come since, as a burst,
-// or with a keyframe that has yet to be asked for. It takes what shows the present picture sooner.
+// Package gop decides how a receiver begins with a stream of video. It begins with the newest keyframe that
+// is still there and all that has come since, as a burst, or with a keyframe that has yet to be asked for.
+// The package chooses what shows the present picture sooner.
 package gop
 
 import (
@@ -9,20 +10,22 @@ import (
 
 // What turning these costs is said of each.
 const (
-	// Speed is how many times as fast as the receiver's network is estimated a burst goes, as the pacer of libwebrtc does it. Higher ends
-	// bursts sooner where there is room, and makes longer queues where there is none.
+	// Speed is how many times as fast as the receiver's network is estimated a burst goes. libwebrtc's pacer
+	// has the same. Higher ends bursts sooner if there is room, and makes longer queues if there is none.
 	Speed = 2.5
-	// MaxRate bounds the rate of a burst, in bit/s. Higher ends large ones sooner, and has the room send more in one go to many who come at once.
+	// MaxRate bounds the rate of a burst, in bit/s. Higher ends large ones sooner. It also makes the room
+	// send more in one go to many that come at once.
 	MaxRate = 20e6
-	// Limit is how long a burst may take. Longer spares publishers keyframes, and fills the queue of who has a worse network than estimated.
+	// Limit is how long a burst may take. Longer spares publishers keyframes, and fills the queue of a
+	// receiver whose network is worse than estimated.
 	Limit = 400 * time.Millisecond
 	// Fresh is the age of a keyframe up to which what has come since is always worth sending.
 	Fresh = 100 * time.Millisecond
-	// UsualWait is from a request to its keyframe where nothing is known of the publisher.
+	// UsualWait is the time from a request to its keyframe if nothing is known of the publisher.
 	UsualWait = 300 * time.Millisecond
 )
 
-// Stream is what a stream has to offer to who begins.
+// Stream is what a stream has to offer to a receiver that begins.
 type Stream struct {
 	Age  time.Duration // of the newest keyframe
 	Size int           // bytes of all packets from it on
@@ -48,7 +51,8 @@ func lasts(bytes int, rate float64) time.Duration {
 	return time.Duration(float64(bytes) * 8 / rate * float64(time.Second))
 }
 
-// remembered is of how many requests it is known how long they took. More are less sensitive to single ones, and learn later.
+// remembered is of how many requests it is known how long they took. More are less sensitive to single ones,
+// and learn later.
 const remembered = 5
 
 // Waits is how long the last requests for keyframes took. The zero value knows of none.

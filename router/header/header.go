@@ -1,7 +1,8 @@
-// Package header reads the RTP headers that come in and writes those that go out (RFC 3550 section 5.1, RFC 8285).
+// Package header reads the RTP headers that come in and writes those that go out (RFC 3550 section 5.1, RFC
+// 8285).
 //
-// It knows only the header extensions that a forwarding node needs, keeps nothing and allocates nothing. A parsed Packet
-// points into the datagram that it was read from.
+// It knows only the header extensions that a forwarding node needs, keeps nothing and allocates nothing. A
+// parsed Packet points into the datagram that it was read from.
 //
 //	header.go  IDs, Packet, Parse
 //	write.go   Template: the header of one receiver
@@ -41,8 +42,8 @@ const (
 // IDs tells what each extension id of a connection means; 0 is an extension that nobody asked for.
 type IDs [256]Set
 
-// Add notes the ids of a section. In a bundle an id means the same in every section (RFC 8843 section 9), so one
-// IDs serves all sections of a peer.
+// Add notes the ids of a section. In a bundle an id means the same in every section (RFC 8843 section 9), so
+// one IDs serves all sections of a peer.
 func (t *IDs) Add(e packet.Extensions) {
 	for _, x := range [...]struct {
 		id  uint8

@@ -6,11 +6,12 @@ import (
 	"parlor/packet"
 )
 
-// MaxLen is the room that Write needs: the fixed header, the longest MID and dependency descriptor, and the rest.
+// MaxLen is the room that Write needs, in bytes: the fixed header, the longest MID and dependency descriptor,
+// and the rest.
 const MaxLen = 640
 
-// Template holds what does not change in the headers for one receiver: the extension ids that it negotiated and the MID
-// of the section.
+// Template holds what does not change in the headers for one receiver: the extension ids that it negotiated
+// and the MID of the section.
 type Template struct {
 	ids  packet.Extensions
 	mid  string
@@ -47,7 +48,8 @@ type Fields struct {
 	Playout     Playout
 }
 
-// Playout is what a receiver is asked to wait for at least before it shows a picture, in place of what came with the packet. 0: nothing.
+// Playout is what a receiver is asked to wait for at least before it shows a picture. It takes the place of
+// what came with the packet. 0: nothing.
 type Playout uint32
 
 const (
@@ -55,7 +57,8 @@ const (
 	playoutMost = 1000 // 10 s, which is libwebrtc's own bound, in units of 10 ms
 )
 
-// PlayoutOf returns that of a time in units of 10 ms, up to 10 s (the header extension playout-delay of libwebrtc).
+// PlayoutOf returns that of a time in units of 10 ms, up to 10 s (the header extension playout-delay of
+// libwebrtc).
 func PlayoutOf(least int) Playout {
 	return playoutSet | Playout(min(max(least, 0), playoutMost))<<12 | playoutMost
 }
@@ -135,7 +138,8 @@ func (t *Template) carried(w *block, f *Fields, p *Packet) {
 	if id := t.ids.DependencyDescriptor; id != 0 && p.Has&DependencyDescriptor != 0 {
 		w.open(id, len(p.DD))
 		copy(w.b[w.n:], p.DD)
-		binary.BigEndian.PutUint16(w.b[w.n+1:], f.Frame) // mandatory_descriptor_fields: frame_number follows the first byte
+		// frame_number follows the first byte of mandatory_descriptor_fields.
+		binary.BigEndian.PutUint16(w.b[w.n+1:], f.Frame)
 		w.n += len(p.DD)
 	}
 }

@@ -1,11 +1,12 @@
-// Package nack keeps the list of packets that a stream is missing and says when to ask for which again (RFC 4585 section
-// 6.2.1): after a little time for reordering, then once a round trip, a bounded number of times.
+// Package nack keeps the list of packets that a stream is missing and says when to ask for which again (RFC
+// 4585 section 6.2.1). It asks after a little time for reordering, then once a round trip, a bounded number
+// of times.
 package nack
 
 // Tunables of a List.
 const (
-	// reorder is how long a gap may fill itself before it is asked for, in ns. Lower repairs sooner, higher asks less for
-	// packets that were only overtaken.
+	// reorder is how long a gap may fill itself before it is asked for, in ns. Lower repairs sooner. Higher
+	// asks less for packets that were only overtaken.
 	reorder = 5e6
 	// retry is the shortest time between two requests for one packet, in ns.
 	retry = 20e6
@@ -32,7 +33,8 @@ type List struct {
 	asked uint64 // packets that were asked for
 }
 
-// Missing notes that the packets from up to, not including, to did not come in order, the last before them at the time since.
+// Missing notes that the packets from up to, not including, to did not come in order. The last one before
+// them came at the time since.
 func (l *List) Missing(from, to uint64, since, now int64) {
 	if to-from > limit {
 		from = to - limit
@@ -87,7 +89,8 @@ func (l *List) Whole() int64 {
 	return l.items[0].since
 }
 
-// Stuck says whether repair has failed: a packet is missing for longer than so many ns, or one was given up after the time since.
+// Stuck says whether repair has failed. It has if a packet is missing for longer than long, in ns, or if one
+// was given up after the time since.
 func (l *List) Stuck(now, long, since int64) bool {
 	return l.given > since || len(l.items) > 0 && now-l.items[0].born > long
 }
@@ -100,8 +103,8 @@ func (l *List) Next() int64 {
 	return l.next
 }
 
-// Due appends to out the packets to ask for now, given the round trip in ns, and gives up those that were asked for so
-// many times or are missing for longer than maxAge, in ns.
+// Due appends to out the packets to ask for now, given the round trip in ns. It gives up those that were
+// asked for so many times or are missing for longer than maxAge, in ns.
 func (l *List) Due(now, rtt, maxAge int64, tries int, out []uint16) []uint16 {
 	keep := l.items[:0]
 	l.next = 1<<63 - 1

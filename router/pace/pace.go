@@ -1,34 +1,39 @@
-// Package pace spreads the bursts of a stream over time: what its rate carries in a moment passes at once, the rest is held, in the
-// order in which it came, and leaves at that rate; faster where nothing would else be held longer than Bound.
+// Package pace spreads the bursts of a stream over time. What its rate carries in a moment passes at once.
+// The rest is held, in the order in which it came, and leaves at that rate, or faster if something would else
+// be held longer than Bound.
 //
-// It is a token bucket in the form of the leaky bucket as a meter (ITU-T I.371 annex A, GCRA): the only level is the time up to which
-// what has left is paid for.
+// It is a token bucket in the form of the leaky bucket as a meter (ITU-T I.371 annex A, GCRA): the only level
+// is the time up to which what has left is paid for.
 package pace
 
 import "math"
 
 // What turning these costs is said of each.
 const (
-	// Burst is for how long a time's worth of the rate passes at once, in ns, and MinBurst what passes at least, in bytes. They let
-	// through what libwebrtc's pacer sends in one go, 40 ms at two and a half times the bitrate, also of a stream of 2.5 Mbit/s that
-	// has just begun. Lower ones delay browsers, higher ones let larger bursts meet the queues on the way to the receivers.
+	// Burst is for how long a time's worth of the rate passes at once, in ns, and MinBurst what passes at
+	// least, in bytes. They let through what libwebrtc's pacer sends in one go: 40 ms at two and a half times
+	// the bitrate, also of a stream of 2.5 Mbit/s that has just begun. Lower ones delay browsers. Higher ones
+	// let larger bursts meet the queues on the way to the receivers.
 	Burst    = 40e6
 	MinBurst = 32e3
-	// Bound is for how long a packet is held at most, in ns, if Next is called every Step. Raising it spreads keyframes wider, at
-	// the cost of so much more delay with each; below some steps nothing is spread.
+	// Bound is for how long a packet is held at most, in ns, if Next is called every Step. Raising it spreads
+	// keyframes wider, at the cost of so much more delay with each. Below some steps nothing is spread.
 	Bound = 25e6
-	// Step is how often Next should be called while something is held, in ns. Lower makes smaller bursts, and more wake-ups and
-	// system calls for them.
+	// Step is how often Next should be called while something is held, in ns. Lower makes smaller bursts, and
+	// more wake-ups and system calls for them.
 	Step = 5e6
-	// Share times the stream's bitrate is the rate, MinRate in bytes per second at least. Lower ones spread bursts wider, and hold
-	// what browsers have paced already; higher ones spread nothing.
+	// Share is how many times the stream's bitrate the rate is. MinRate is its least value, in bytes per
+	// second. Lower ones spread bursts wider, and hold what browsers have paced already. Higher ones spread
+	// nothing.
 	Share   = 4
 	MinRate = 10e6 / 8
-	// Slots is how many packets are held at most, a power of two. More take 8 bytes each of a stream with bursts.
+	// Slots is how many packets are held at most, a power of two. More take 8 bytes each of a stream with
+	// bursts.
 	Slots = 256
 )
 
-// measuring is over how long a stream's bitrate is measured, in ns. Longer rides out keyframes and pauses, shorter follows sooner.
+// measuring is over how long a stream's bitrate is measured, in ns. Longer rides out keyframes and pauses,
+// shorter follows sooner.
 const measuring = 1e9
 
 // Queue holds packets of one stream by their numbers. The zero value is ready. Times are in ns.
@@ -70,7 +75,8 @@ func (q *Queue) Pass(now, size int64) bool {
 	return true
 }
 
-// Fits says whether the packet can be held beside the others: there is a place, and all lie within Slots numbers.
+// Fits says whether the packet can be held beside the others: there is a place, and all lie within Slots
+// numbers.
 func (q *Queue) Fits(seq uint64) bool { return q.n < Slots && seq < q.low+Slots || q.n == 0 }
 
 // Hold takes a packet that fits and did not pass.

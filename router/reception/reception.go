@@ -1,5 +1,5 @@
-// Package reception keeps the statistics of a stream that a receiver report tells its sender (RFC 3550 sections 6.4.1 and
-// appendices A.3 and A.8).
+// Package reception keeps the statistics of a stream that a receiver report tells its sender (RFC 3550
+// section 6.4.1 and appendices A.3 and A.8).
 package reception
 
 import "time"
@@ -35,7 +35,8 @@ func (s *Stats) Packet(seq uint64, timestamp uint32, at int64, rate uint32) {
 	s.jitter += d - (s.jitter+8)>>4
 }
 
-// NewClock says that timestamps count in ticks of another length, and from elsewhere, from the next packet on: the jitter begins anew.
+// NewClock says that timestamps count in ticks of another length, and from elsewhere, from the next packet
+// on. The jitter begins anew.
 func (s *Stats) NewClock() { s.jitter, s.anew = 0, true }
 
 // Began says whether a packet came yet.

@@ -15,7 +15,8 @@ func TestReport(t *testing.T) {
 	}
 	for seq := uint64(65630); seq < 65640; seq++ {
 		s.Packet(seq, uint32(seq-65530)*960, int64(seq)*20e6, 48000)
-		s.Packet(seq, uint32(seq-65530)*960, int64(seq)*20e6, 48000) // duplicates do not make up for earlier losses here
+		// Duplicates do not make up for earlier losses here.
+		s.Packet(seq, uint32(seq-65530)*960, int64(seq)*20e6, 48000)
 	}
 	if r = s.Report(); r.Fraction != 0 || r.Lost != 0 {
 		t.Errorf("%+v", r)

@@ -8,28 +8,36 @@ const (
 	Least = 50e3
 	// Most is the highest rate that anybody means.
 	Most = 1e12
-	// much is the share of lost packets from which on a report is bad. Lower bounds where a little is lost at random.
+	// much is the share of lost packets from which on a report is bad. Lower bounds receivers that lose a
+	// little at random.
 	much = 0.1
-	// inTurn is how many bad reports in turn bound the rate, and plain the share that does so at once. Lower ones do so for a burst of loss.
+	// inTurn is how many bad reports in turn bound the rate. plain is the share of loss that does so at once,
+	// if the receiver tells no rate. Lower ones do so for a burst of loss.
 	inTurn, plain = 2, 0.3
-	// cutTo is the share of what arrives that may be sent after, and drainTo the one for a moment where the loss is plain: before it began more
-	// has arrived than the network carries, and its queue is full. Lower ones empty it sooner and show less.
+	// cutTo is the share of what arrives that may be sent after that. drainTo takes its place for a moment if
+	// the loss is plain and the receiver tells no rate: before the loss began, more has arrived than the
+	// network carries, and its queue is full. Lower ones empty it sooner and show less.
 	cutTo, drainTo = 0.9, 0.5
 	// recovers is by how many times the rate rises with each good report after that.
 	recovers = 1.25
-	// settling is how long after a cut a report must begin, to tell of what has come of it. Shorter ones cut twice for one loss.
+	// settling is how long after a cut a report must begin, to tell of what has come of it. Shorter ones cut
+	// twice for one loss.
 	settling = 400e6
 	// Loss has nothing to do with the rate if a share of it stays where less than a share of the rate is sent.
 	stays, less = 0.7, 0.8
-	// excused is for how long so much loss is then expected, and a little more. Longer notices later that a network has become narrow.
+	// excused is for how long so much loss is then expected, and a little more. Longer notices later that a
+	// network has become narrow.
 	excused = 60e9
-	// trialTimes is by how many times more is sent to see whether that gets through, and so many times that after each trial of which nothing has
-	// come, as no picture fits in. Higher finds more at once, and loses more if not.
+	// trialTimes is by how many times more is sent to see whether that gets through. After each trial of
+	// which nothing has come, as no picture fits in, it is so many times that. Higher finds more at once, and
+	// loses more if it does not get through.
 	trialTimes = 1.5
-	// trialFor is for how long that goes on at least, trialMost at most, and trialReports how many reports must tell of it.
+	// trialFor is for how long that goes on at least, and trialMost at most. trialReports is how many reports
+	// must tell of it.
 	trialFor, trialMost, trialReports = 3e9, 30e9, 3
-	// The time until the next trial: after one that has succeeded, and after the first and later ones that have not. Lower ones find sooner what a
-	// network carries by now, and have pictures and sound suffer more often where that is no more than before.
+	// The time until the next trial: after one that has succeeded, and after the first and later ones that
+	// have not. Lower ones find sooner what a network carries by now. They have pictures and sound suffer
+	// more often if that is no more than before.
 	trialAgain, trialWait, trialsWait = 2e9, 15e9, 120e9
 	// rises is by how many times a rate that is told must rise to be higher, and falls to be lower.
 	rises, falls = 1.005, 0.97
@@ -189,8 +197,9 @@ func (b *Bound) lower(r *Reported) bool {
 	return true
 }
 
-// Try has more be sent for a moment where something is wanted that is not sent, need bit/s in all: a receiver tells of no more than comes, and
-// what is lost says nothing of what is not sent. It is to be called often while that is so. It reports whether a trial begins.
+// Try has more be sent for a moment if something is wanted that is not sent. need is all that is wanted, in
+// bit/s. It is needed as a receiver tells of no more than comes, and what is lost says nothing of what is not
+// sent. Try is to be called often while that is so. It reports whether a trial begins.
 func (b *Bound) Try(now int64, need float64) (begins bool) {
 	t := &b.trial
 	switch {

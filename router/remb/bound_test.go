@@ -122,7 +122,8 @@ func TestATrialLasts(t *testing.T) {
 	}
 }
 
-// TestTrialsThatFail wait longer each time, but not for one trouble that has bounded the rate twice, nor for what is long ago.
+// TestTrialsThatFail wait longer each time, but not for one trouble that has bounded the rate twice, nor for
+// what is long ago.
 func TestTrialsThatFail(t *testing.T) {
 	var b Bound
 	require.True(t, b.report(10, 1600, 0.5))
@@ -161,7 +162,8 @@ func TestTrialsOfWhoTellsRates(t *testing.T) {
 	}
 }
 
-// TestTrialsOfWhichNothingComes are followed by one of more, up to what is needed, until one is of use or too much.
+// TestTrialsOfWhichNothingComes are followed by one of more, up to what is needed, until one is of use or too
+// much.
 func TestTrialsOfWhichNothingComes(t *testing.T) {
 	var b Bound
 	b.Told(10*s, 200e3)

@@ -1,7 +1,8 @@
-// Package ring keeps the latest packets of a stream: for retransmission, and to tell a packet seen from one not seen.
+// Package ring keeps the latest packets of a stream: for retransmission, and to tell a packet seen from one
+// not seen.
 //
-// The ring holds its packets by reference and releases them when they are old, pushed out, or cleared away. It grows
-// with what the stream brings within the age limit, up to a bound.
+// The ring holds its packets by reference and releases them when they are old, pushed out, or cleared away.
+// It grows with what the stream brings within the age limit, up to a bound.
 package ring
 
 import "parlor/packet"
@@ -35,14 +36,14 @@ const (
 	TooOld
 )
 
-// New returns a ring of size slots that may grow to max slots, both powers of two, and lets go of packets older than
-// maxAge ns.
+// New returns a ring of size slots that may grow to limit slots, both powers of two. It lets go of packets
+// older than maxAge, in ns.
 func New(size, limit int, maxAge int64) *Ring {
 	return &Ring{slots: make([]Slot, size), max: limit, maxAge: maxAge}
 }
 
-// Put keeps the packet and retains its buffer when the result is Added. With a nil buffer only the number is kept. A number
-// once put is a Duplicate, or TooOld, for ever after.
+// Put keeps the packet and retains its buffer when the result is Added. With a nil buffer only the number is
+// kept. A number once put is a Duplicate, or TooOld, for ever after.
 func (r *Ring) Put(seq uint64, b *packet.Buffer, at int64, meta uint32) Result {
 	switch {
 	case r.high == 0:
@@ -66,7 +67,8 @@ func (r *Ring) Put(seq uint64, b *packet.Buffer, at int64, meta uint32) Result {
 	return Added
 }
 
-// advance makes seq the highest: grows while the slot to be taken is still young, and releases what is old or falls out.
+// advance makes seq the highest. It grows the ring while the slot to be taken is still young, and releases
+// what is old or falls out.
 func (r *Ring) advance(seq uint64, at int64) {
 	for len(r.slots) < r.max {
 		out := &r.slots[seq&uint64(len(r.slots)-1)]
@@ -81,8 +83,8 @@ func (r *Ring) advance(seq uint64, at int64) {
 	r.Expire(at)
 }
 
-// raiseFloor keeps the floor where the slots end. It never falls: a ring that has grown does not know what it held
-// before it was that large.
+// raiseFloor keeps the floor where the slots end. It never falls: a ring that has grown does not know what it
+// held before it was that large.
 func (r *Ring) raiseFloor() {
 	if n := uint64(len(r.slots)); r.high >= n {
 		r.floor = max(r.floor, r.high-n+1)
@@ -161,7 +163,8 @@ func (r *Ring) Get(seq uint64) *Slot {
 // Known says whether a packet has been put, also where it is not held, or no longer.
 func (r *Ring) Known(seq uint64) bool { return r.slots[seq&uint64(len(r.slots)-1)].Seq == seq }
 
-// Meta returns what the caller said of the packet, also of one of which only the number is kept; 0 if it is not known.
+// Meta returns what the caller said of the packet, also of one of which only the number is kept; 0 if it is
+// not known.
 func (r *Ring) Meta(seq uint64) uint32 {
 	if s := &r.slots[seq&uint64(len(r.slots)-1)]; s.Seq == seq {
 		return s.Meta

@@ -72,8 +72,8 @@ func TestRingGrowsWithinLimits(t *testing.T) {
 	}
 }
 
-// TestRingTakesEachNumberOnce: over growth and leaps, no number is ever Added twice; that is what retransmission and sequence
-// maps rest on.
+// TestRingTakesEachNumberOnce: over growth and leaps, no number is ever Added twice; that is what
+// retransmission and sequence maps rest on.
 func TestRingTakesEachNumberOnce(t *testing.T) {
 	for seed := range uint64(30) {
 		rng := rand.New(rand.NewPCG(seed, 3))
@@ -121,7 +121,8 @@ func BenchmarkPut(b *testing.B) {
 	buf.Release()
 }
 
-// TestHold: what is held stays at any age, as long as there is a slot for it, and goes as soon as it is held no more.
+// TestHold: what is held stays at any age, as long as there is a slot for it, and goes as soon as it is held
+// no more.
 func TestHold(t *testing.T) {
 	r := New(4, 16, 100)
 	put := func(seq uint64, at int64) {

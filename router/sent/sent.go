@@ -123,8 +123,9 @@ func (r *Ring) Add(now int64, size int, kind Kind, cluster uint8) uint16 {
 	return seq
 }
 
-// Again takes that a packet is sent once more under its number, with the same bytes. Which of them arrives is then told by the time
-// alone, see Packet. Only the first time counts, and what was part of a probe stays that.
+// Again takes that a packet is sent once more under its number, with the same bytes. Only the time of arrival
+// can then tell which of them arrives, see Packet. Only the first repetition counts, and what was part of a
+// probe stays that.
 func (r *Ring) Again(seq uint16, now int64) {
 	e := r.find(seq)
 	if e == nil || e.cluster != 0 {

@@ -182,8 +182,9 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
-// TestBooksAgree: under reports that overlap, repeat, get lost and wrap, of packets that come late or not at all, each packet arrives at
-// most once and is booked as lost at most once, and what was told to have arrived is not lost in the end.
+// TestBooksAgree: under reports that overlap, repeat, get lost and wrap, of packets that come late or not at
+// all, each packet arrives at most once and is booked as lost at most once, and what was told to have arrived
+// is not lost in the end.
 func TestBooksAgree(t *testing.T) {
 	const packets, never = 200_000, math.MaxInt64
 	for seed := range uint64(20) {
@@ -307,7 +308,8 @@ func BenchmarkReport50(b *testing.B) {
 	}
 }
 
-// TestSentAgain: the packet and its fate stay what they were, and it is told after how long it was sent again.
+// TestSentAgain: the packet and its fate stay what they were, and it is told after how long it was sent
+// again.
 func TestSentAgain(t *testing.T) {
 	var r Ring
 	seq := r.Add(100*ms, 200, Audio, 0)

@@ -1,8 +1,9 @@
 // Package seqmap gives the packets of successive sources consecutive outgoing sequence numbers.
 //
-// A receiver sees one stream, while what feeds it changes: another person, another simulcast layer, another codec. Within
-// a source the numbers keep their distances, so that losses show as losses and late packets fall into their place. A
-// packet that is removed closes up its gap. The map is injective: no outgoing number is ever given to two packets.
+// A receiver sees one stream, while what feeds it changes: another person, another simulcast layer, another
+// codec. Within a source the numbers keep their distances, so that losses show as losses and late packets
+// fall into their place. A packet that is removed closes up its gap. The map is injective: no outgoing number
+// is ever given to two packets.
 //
 // Numbers are extended to 64 bits by the caller (see Unwrapper); the wire carries the low 16.
 //
@@ -10,12 +11,13 @@
 //	unwrapper.go  Unwrapper: 16 bits to 64, with restarts of the sender
 package seqmap
 
-// Segments bounds how many segments are remembered. Packets and retransmission requests that belong to an older one
-// are not found any more. Every frame that a sink does not get ends one: these are two seconds of those at 15 a second.
-// Raising it costs a linear search on a late packet.
+// Segments bounds how many segments are remembered. Packets and retransmission requests that belong to an
+// older one are not found any more. Every frame that a sink does not get ends one: these are two seconds of
+// those at 15 a second. Raising it costs a linear search on a late packet.
 const Segments = 32
 
-// Segment maps the incoming numbers from In on to the outgoing numbers from Out on, until the next segment begins.
+// Segment maps the incoming numbers from In on to the outgoing numbers from Out on, until the next segment
+// begins.
 type Segment[S any] struct {
 	In, Out uint64
 	State   S // the caller's: what else is rewritten in this segment
@@ -37,8 +39,8 @@ func New[S any](start uint16) Map[S] {
 // Resume returns a map whose numbers go on with next, the Next of one that is gone.
 func Resume[S any](next uint64) Map[S] { return Map[S]{next: next} }
 
-// Start begins a source with its packet in. Whatever came from sources before can no longer be sent, only be asked for
-// again with In.
+// Start begins a source with its packet in. Whatever came from sources before can no longer be sent, only be
+// asked for again with In.
 func (m *Map[S]) Start(in uint64, state S) {
 	m.push(Segment[S]{In: in, Out: m.next, State: state})
 	m.first = len(m.segs) - 1
@@ -97,8 +99,8 @@ func (m *Map[S]) late(in uint64, i int) (uint64, *Segment[S]) {
 	return 0, nil
 }
 
-// Drop removes the packet in of the present source, so that the numbers around it close up. It reports false, and
-// changes nothing, when a later packet has its number already: then the gap must be filled with something.
+// Drop removes the packet in of the present source, so that the numbers around it close up. It reports false,
+// and changes nothing, if a later packet has its number already: then the gap must be filled with something.
 func (m *Map[S]) Drop(in uint64) bool {
 	cur := m.Current()
 	if cur == nil || in < cur.In {
@@ -117,8 +119,9 @@ func (m *Map[S]) Drop(in uint64) bool {
 	return true
 }
 
-// Skip removes the packet in of the present source, and with it all before it that have not been sent: none of them is late, they
-// never come. It reports false, and changes nothing, when a later packet has its number already.
+// Skip removes the packet in of the present source, and with it all before it that have not been sent. None
+// of those is late: they never come. Skip reports false, and changes nothing, if a later packet has its
+// number already.
 func (m *Map[S]) Skip(in uint64) bool {
 	cur := m.Current()
 	if cur == nil || in < cur.In || cur.Out+(in-cur.In) < m.next {
@@ -132,8 +135,9 @@ func (m *Map[S]) Skip(in uint64) bool {
 	return true
 }
 
-// Split begins another segment with the packet in of the present source, without any change yet, and returns it; the one in use where that
-// begins there. It returns nil when the packet or a later one has its number already.
+// Split begins another segment with the packet in of the present source, without any change yet, and returns
+// it. If the segment in use begins there, that is returned. Split returns nil if the packet or a later one
+// has its number already.
 func (m *Map[S]) Split(in uint64) *Segment[S] {
 	cur := m.Current()
 	if cur == nil || in < cur.In {
@@ -150,7 +154,8 @@ func (m *Map[S]) Split(in uint64) *Segment[S] {
 	return m.Current()
 }
 
-// In returns which incoming packet was sent under the outgoing number out, and its segment: nil when that is not known.
+// In returns which incoming packet was sent under the outgoing number out, and its segment: nil if that is
+// not known.
 func (m *Map[S]) In(out uint16) (uint64, *Segment[S]) {
 	last := m.next - 1
 	back := uint64(uint16(last) - out)

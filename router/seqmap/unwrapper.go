@@ -1,9 +1,9 @@
 package seqmap
 
-// How far a sequence number may lie from the highest seen before it is held for a restart of the sender; RFC 3550
-// appendix A.1 has 3000 and 100. Raising maxAhead forwards larger leaps as loss; raising maxBehind lets older
-// retransmissions in, but has a sender that starts anew a little below ignored for as many packets: it must not be more than
-// what the ring behind it knows.
+// How far a sequence number may lie from the highest seen before it is held for a restart of the sender; RFC
+// 3550 appendix A.1 has 3000 and 100. Raising maxAhead forwards larger leaps as loss. Raising maxBehind lets
+// older retransmissions in. But a sender that starts anew a little below is then ignored for as many packets:
+// maxBehind must not be more than what the ring behind it knows.
 const (
 	maxAhead  = 3000
 	maxBehind = 2048
@@ -28,8 +28,8 @@ const (
 	Strange         // far from all others; to be dropped
 )
 
-// Next extends seq. As in RFC 3550 appendix A.1, two consecutive numbers far from all others mean that the sender has
-// started anew; extended numbers then go on above all earlier ones, at least 2^16 further.
+// Next extends seq. As in RFC 3550 appendix A.1, two consecutive numbers far from all others mean that the
+// sender has started anew. Extended numbers then go on above all earlier ones, at least 2^16 further.
 func (u *Unwrapper) Next(seq uint16) (uint64, Verdict) {
 	if !u.began {
 		u.began = true
@@ -55,7 +55,8 @@ func (u *Unwrapper) Next(seq uint16) (uint64, Verdict) {
 	return 0, Strange
 }
 
-// Find extends the number of a packet that was sent before, as a retransmission says, without learning from it.
+// Find extends the number of a packet that was sent before, as a retransmission says, without learning from
+// it.
 func (u *Unwrapper) Find(seq uint16) (uint64, bool) {
 	d := int16(seq - uint16(u.high))
 	if !u.began || u.anew || d > 0 || d <= -maxBehind {

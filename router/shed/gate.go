@@ -12,8 +12,8 @@ type Frame struct {
 // All is more temporal layers than there are.
 const All = 7
 
-// Gate lets whole frames of one stream through. What refers to a frame left out is left out as well, until a keyframe or a frame from
-// which its layer can go on. The zero value lets everything through.
+// Gate lets whole frames of one stream through. What refers to a frame left out is left out as well, until a
+// keyframe or a frame from which its layer can go on. The zero value lets everything through.
 type Gate struct {
 	began   bool               // timestamp is known
 	drops   bool               // the frame in progress is left out
@@ -26,11 +26,12 @@ type Gate struct {
 	gone    [remembered]uint32 // timestamps of frames left out, the last one included
 }
 
-// remembered is how many frames left out a gate remembers, to know what is late of them. More recognise what is later, for 4 bytes each
-// of every stream.
+// remembered is how many frames left out a gate remembers, to know their late packets. More recognise what
+// comes later, for 4 bytes each of every stream.
 const remembered = 32
 
-// Begins says whether a packet with this timestamp begins another frame. The first one is taken for the middle of a frame that passes.
+// Begins says whether a packet with this timestamp begins another frame. The first one is taken for the
+// middle of a frame that passes.
 func (g *Gate) Begins(timestamp uint32) bool {
 	if g.began && g.at != timestamp {
 		g.at = timestamp
@@ -61,14 +62,15 @@ func (g *Gate) Dropped(timestamp uint32) bool {
 	return false
 }
 
-// Forget forgets which frames were left out: what comes is of another stream, whose timestamps may be the same.
+// Forget forgets which frames were left out: what comes is of another stream, whose timestamps may be the
+// same.
 func (g *Gate) Forget() { g.kept = 0 }
 
 // Resume goes on in the midst of a frame that passes.
 func (g *Gate) Resume(timestamp uint32) { g.began, g.at, g.drops = true, timestamp, false }
 
-// Late says whether a packet that is late, of a temporal layer, passes: neither was its frame left out, nor did it never come where others
-// of its layer were.
+// Late says whether a late packet of a temporal layer passes. It does not if its frame was left out, or if it
+// never came while others of its layer were left out.
 func (g *Gate) Late(timestamp uint32, layer uint8) bool {
 	switch {
 	case g.Dropped(timestamp):

@@ -1,7 +1,9 @@
-// Package shed decides how much a room that does not keep up leaves out, and which frames of a stream that are.
+// Package shed decides how much a room that does not keep up leaves out, and which frames of a stream those
+// are.
 //
-// What tells of overload is how long packets have waited, and of that the least within a window, as in CoDel (RFC 8289 section 3): a
-// pause of the process or one long flush makes some packets late, but only what does not keep up makes all of them late.
+// What tells of overload is how long packets have waited, and of that the least within a window, as in CoDel
+// (RFC 8289 section 3). A pause of the process or one long flush makes some packets late. But only what does
+// not keep up makes all of them late.
 //
 //	shed.go  Level, Controller: how much, by what has waited
 //	gate.go  Gate: which frames, by temporal layers
@@ -24,25 +26,29 @@ const (
 
 // What turning these costs is said of each; times in ns.
 const (
-	// High is how long all packets of a window have waited when more is left out. Lower ones take what a busy moment does for overload,
-	// higher ones delay everybody longer before something is done.
+	// High is how long all packets of a window have waited when more is left out. Lower ones take what a busy
+	// moment does for overload. Higher ones delay everybody longer before something is done.
 	High = 60e6
 	// Low is below which a room keeps up. Nearer to High more is taken up again too soon.
 	Low = 15e6
 	// Window is how long is watched. Shorter ones go up faster, and know less.
 	Window = 100e6
-	// Late is a wait from which on windows are but Quick long. Higher ones let more wait, in the hope that the last step does.
+	// Late is a wait from which on windows are only Quick long. Higher ones let more wait, in the hope that
+	// the last step does.
 	Late  = 400e6
 	Quick = 25e6
-	// Settle is how long a lower simulcast layer, which begins with a keyframe that has to be asked for, is given to show its effect.
+	// Settle is how long a lower simulcast layer is given to show its effect. It begins with a keyframe that
+	// has to be asked for.
 	Settle = 300e6
-	// Calm is how long a room must keep up before it takes up one level more, twice as long after each time that this was too much, and
-	// MaxCalm at most. Longer ones keep pictures worse for longer, shorter ones try again what does not go.
+	// Calm is how long a room must keep up before it takes up one level more. The time is twice as long after
+	// each time that this was too much, and MaxCalm at most. Longer ones keep pictures worse for longer,
+	// shorter ones try again what does not go.
 	Calm    = 500e6
 	MaxCalm = 8e9
 )
 
-// Controller is fed with what has waited and says at which level to be: up quickly, down slowly. The zero value is ready.
+// Controller is fed with what has waited and says at which level to be: up quickly, down slowly. The zero
+// value is ready.
 type Controller struct {
 	level    Level
 	opened   int64 // when the window began, 0: none has
@@ -57,8 +63,8 @@ type Controller struct {
 // Level returns the level to be at.
 func (c *Controller) Level() Level { return c.level }
 
-// Observe takes in that at the time now packets are worked off that have waited so long; crowded that much more does. It returns
-// whether the level has changed.
+// Observe takes in that at the time now packets are worked off that have waited for wait, in ns. crowded says
+// that much more waits. Observe returns whether the level has changed.
 func (c *Controller) Observe(now, wait int64, crowded bool) bool {
 	if c.opened == 0 {
 		c.opened, c.least = now, wait

@@ -15,8 +15,8 @@ const (
 )
 
 // Clock unwraps the reference times of one receiver, which count 64 ms and wrap after 2^24 of them, about 12
-// days. The zero value is ready: the first time counts from 0 on. It is forged times' only state; where they
-// have led it far away, it begins anew.
+// days. The zero value is ready: the first time counts from 0 on. It is the only state that forged times can
+// change. If they have led it far away, it begins anew.
 type Clock struct {
 	reference int64
 	known     bool

@@ -95,7 +95,8 @@ func TestReferenceTimesAreUnwrapped(t *testing.T) {
 	}
 }
 
-// TestForgedTimesLeadNowhere: times that leap by half of their range again and again stay such that ns of them can be compared.
+// TestForgedTimesLeadNowhere: times that leap by half of their range again and again stay such that ns of
+// them can be compared.
 func TestForgedTimesLeadNowhere(t *testing.T) {
 	for _, leap := range []uint32{1<<23 - 1, 1 << 23} {
 		var c Clock

@@ -1,6 +1,6 @@
 // Package transportcc reads what a receiver's transport-wide feedback says
-// (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1). It allocates nothing, and works on chunks instead of
-// the packets that they claim to tell of: a chunk of two bytes can claim 8191.
+// (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1). It allocates nothing, and works on chunks
+// instead of the packets that they claim to tell of: a chunk of two bytes can claim 8191.
 //
 //	transportcc.go  Parse: how many packets, how many of them received
 //	packets.go      Clock, Packets: each packet with its arrival, bounded
@@ -22,10 +22,12 @@ type Report struct {
 	Received int    // of them, with the time of their arrival
 }
 
-// fixed is the length in front of the chunks: RTCP header, two SSRCs, base, count, reference time, feedback count.
+// fixed is the length in front of the chunks, in bytes: RTCP header, two SSRCs, base, count, reference time,
+// feedback count.
 const fixed = 20
 
-// Parse reads one RTCP packet of payload-specific type 205 and format 15, its header included and without padding.
+// Parse reads one RTCP packet of payload-specific type 205 and format 15, its header included and without
+// padding.
 func Parse(b []byte) (Report, error) {
 	if len(b) < fixed {
 		return Report{}, ErrShort
@@ -47,8 +49,8 @@ func Parse(b []byte) (Report, error) {
 	return r, nil
 }
 
-// count returns how many of the left packets a chunk tells of, and how many of these have a delta of one and of two
-// bytes.
+// count returns how many of the left packets a chunk tells of, and how many of these have a delta of one and
+// of two bytes.
 func count(chunk uint16, left int) (n, small, large int) {
 	switch chunk >> 14 {
 	case 0, 1: // run length: 2 bits of status, 13 of length
