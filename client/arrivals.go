@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Arrivals remembers when the kernel took in the latest RTP packets of a client's socket, so that what a packet waited for its
-// reader can be told from what it took to get there. One Arrivals is for one socket, see Media.Arrivals.
+// Arrivals remembers when the kernel took in the latest RTP packets of a client's socket. So what a packet
+// waited for its reader can be told from what it took to get there. One Arrivals is for one socket, see
+// Media.Arrivals.
 type Arrivals struct {
 	slots [arrivalSlots]arrivalSlot
 }
@@ -43,8 +44,8 @@ func (a *Arrivals) note(b []byte, at time.Time) {
 	s.key.Store(key)
 }
 
-// Of returns when a packet, given from its RTP header on, came to the socket, in Unix nanoseconds; false if that is not known
-// any more.
+// Of returns when a packet, given from its RTP header on, came to the socket, in Unix nanoseconds; false if
+// that is not known any more.
 func (a *Arrivals) Of(packet []byte) (int64, bool) {
 	key, ok := a.key(packet)
 	if !ok {

@@ -1,5 +1,6 @@
-// Package client is a participant for load and for tests: a pion PeerConnection behind the signalling protocol of
-// docs/protocol.md, or behind WHIP and WHEP. It is the other end, and shares no code with the node.
+// Package client is a participant for load and for tests: a pion PeerConnection behind the signalling
+// protocol of docs/protocol.md, or behind WHIP and WHEP. It is the other end, and shares no code with the
+// node.
 //
 //	client.go   Options, Client: entering, requests, resuming, leaving
 //	message.go  the protocol's messages
@@ -46,13 +47,15 @@ type Options struct {
 	Blind   bool     // seats have no video section
 	Media   Media
 
-	// OnRTP is called once for every section on which packets arrive, and the function that it returns for every packet
-	// of it, on one goroutine per section. The bytes are valid during the call only. nil discards.
+	// OnRTP is called once for every section on which packets arrive. The function that it returns is called
+	// for every packet of that section, on one goroutine per section. The bytes are valid during the call
+	// only. If OnRTP is nil, packets are discarded.
 	OnRTP func(Section) func(packet []byte)
-	// OnEvent takes the events instead of Client.Events, on the goroutine that reads the socket: it must not block and must
-	// not call the Client.
+	// OnEvent takes the events instead of Client.Events, on the goroutine that reads the socket. It must not
+	// block and must not call the Client.
 	OnEvent func(Event)
-	// Prepare is called on every new PeerConnection before its first offer, for instance to open a data channel.
+	// Prepare is called on every new PeerConnection before its first offer, for instance to open a data
+	// channel.
 	Prepare func(*webrtc.PeerConnection) error
 	NoPing  bool         // never sends a ping
 	HTTP    *http.Client // nil: http.DefaultClient
@@ -67,7 +70,8 @@ type Section struct {
 // ErrEnded is the error of requests after the session has ended.
 var ErrEnded = errors.New("session has ended")
 
-// Client is one participant. Its methods may be called from any goroutine; those that negotiate wait for each other.
+// Client is one participant. Its methods may be called from any goroutine; those that negotiate wait for each
+// other.
 type Client struct {
 	opts   Options // URL is the present node's, see at
 	events chan Event
@@ -90,8 +94,8 @@ type Client struct {
 
 const eventBuffer = 1024
 
-// Dial enters the room, negotiates what the options ask for, if anything, and waits until media is connected. The error
-// of a refusal is an *Error.
+// Dial enters the room, negotiates what the options ask for, if anything, and waits until media is connected.
+// The error of a refusal is an *Error.
 func Dial(ctx context.Context, o Options) (*Client, error) {
 	c := &Client{opts: o, events: make(chan Event, eventBuffer), ended: make(chan struct{})}
 	if err := c.enter(ctx); err != nil {
@@ -113,8 +117,8 @@ func (c *Client) enter(ctx context.Context) error {
 	return c.connect(ctx, "enter", body)
 }
 
-// Resume opens a new signalling connection for the same session, after the old one was lost or dropped. Media is not
-// touched. Events that were missed arrive on Events.
+// Resume opens a new signalling connection for the same session, after the old one was lost or dropped. Media
+// is not touched. Events that were missed arrive on Events.
 func (c *Client) Resume(ctx context.Context) error {
 	c.DropSignal()
 	c.mu.Lock()
@@ -126,7 +130,8 @@ func (c *Client) Resume(ctx context.Context) error {
 // maxRedirects is how often one entering is sent on to another node.
 const maxRedirects = 5
 
-// connect makes the first request of a connection at the present node, and at those it names where the room is elsewhere.
+// connect makes the first request of a connection at the present node. If that names another node, as the
+// room is there, connect goes on at that one.
 func (c *Client) connect(ctx context.Context, typ string, body any) error {
 	var elsewhere *Redirect
 	for range maxRedirects + 1 {
@@ -207,7 +212,8 @@ func (c *Client) ping(s *signal, every time.Duration) {
 		case <-s.done:
 			return
 		case <-t.C:
-			_ = s.call(context.Background(), "ping", pingMsg{Ack: c.last.Load()}, nil) // what ails the socket shows in done
+			// What ails the socket shows in done.
+			_ = s.call(context.Background(), "ping", pingMsg{Ack: c.last.Load()}, nil)
 		}
 	}
 }
@@ -252,8 +258,8 @@ func (c *Client) isEnded() bool {
 	}
 }
 
-// Events returns the events in order. It holds 1024; when they are not read the socket is not read either. It is closed
-// after `exited`, and by Close.
+// Events returns the events in order. The channel holds 1024; when they are not read the socket is not read
+// either. It is closed after `exited`, and by Close.
 func (c *Client) Events() <-chan Event { return c.events }
 
 // Await reads Events until one of the given type comes, and returns that.
@@ -293,8 +299,8 @@ func (c *Client) Entered() Entered {
 	return c.entered
 }
 
-// Call makes any request and decodes its answer into out, unless that is nil. It is the way to send what the other methods
-// would not.
+// Call makes any request and decodes its answer into out, unless that is nil. It is the way to send what the
+// other methods would not.
 func (c *Client) Call(ctx context.Context, typ string, body, out any) error {
 	c.mu.Lock()
 	s := c.signal
@@ -323,8 +329,8 @@ func (c *Client) SetRole(ctx context.Context, role string) error {
 	return c.Call(ctx, "role", roleMsg{Role: role}, nil)
 }
 
-// Fresh negotiates a new PeerConnection with the sections of the old one, waits until it is connected, and closes the old
-// one. What is published goes on through the same Outgoing.
+// Fresh negotiates a new PeerConnection with the sections of the old one, waits until it is connected, and
+// closes the old one. What is published goes on through the same Outgoing.
 func (c *Client) Fresh(ctx context.Context) error {
 	c.negotiating.Lock()
 	defer c.negotiating.Unlock()
@@ -412,11 +418,12 @@ func (c *Client) PeerConnection() *webrtc.PeerConnection {
 	return nil
 }
 
-// Outgoing returns what is published from a source, by layer; rid is empty without simulcast. nil when it is not published.
+// Outgoing returns what is published from a source, by layer; rid is empty without simulcast. It returns nil
+// if that is not published.
 func (c *Client) Outgoing(s Source, rid string) *Outgoing { return c.currentPeer().find(s, rid) }
 
-// Sample lets the kernel drop all RTP packets but those whose sequence number is a multiple of k (a power of two; 1: none
-// is dropped). What is left has no gaps in it but real ones.
+// Sample lets the kernel drop all RTP packets but those whose sequence number is a multiple of k (a power of
+// two; 1: none is dropped). What is left has no gaps in it but real ones.
 func (c *Client) Sample(k int) error { return c.currentPeer().sample(k) }
 
 // Drops returns how many packets the kernel has thrown away because this client did not read fast enough.
@@ -425,7 +432,8 @@ func (c *Client) Drops() (uint32, error) { return c.currentPeer().drops() }
 // Silence cuts (true) or mends the media path as a dead network does: packets of both directions vanish.
 func (c *Client) Silence(on bool) { c.currentPeer().silence(on) }
 
-// DropSignal cuts the signalling connection without a word and waits until its reader has ended. Media goes on.
+// DropSignal cuts the signalling connection without a word and waits until its reader has ended. Media goes
+// on.
 func (c *Client) DropSignal() {
 	c.mu.Lock()
 	s := c.signal
@@ -452,8 +460,8 @@ func (c *Client) Beacon(ctx context.Context) error {
 	return nil
 }
 
-// Exit leaves the room and returns when the node has said that it is complete; then everything is released, whatever the
-// error.
+// Exit leaves the room and returns when the node has said that it is complete. Then everything is released,
+// whatever the error.
 func (c *Client) Exit(ctx context.Context) error {
 	err := c.Call(ctx, "exit", nil, nil)
 	if errors.Is(err, errSignalClosed) && c.isEnded() {
@@ -463,7 +471,8 @@ func (c *Client) Exit(ctx context.Context) error {
 	return err
 }
 
-// Close goes away without a word: neither an exit nor a DTLS alert is sent. It returns when all has ended; again does nothing.
+// Close goes away without a word: neither an exit nor a DTLS alert is sent. It returns when all has ended. A
+// second call does nothing.
 func (c *Client) Close() { c.release(true) }
 
 func (c *Client) release(abrupt bool) {

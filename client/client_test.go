@@ -28,7 +28,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	require.Eventually(t, ok, 10*time.Second, 5*time.Millisecond, what)
 }
 
-// noLeak fails the test when goroutines of this package or of pion stay behind. Call it before anything is started.
+// noLeak fails the test when goroutines of this package or of pion stay behind. Call it before anything is
+// started.
 func noLeak(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {

@@ -17,12 +17,12 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// Feedback is the set of interceptors that run in the client, and so of what its offers ask for. PLI and FIR need none
-// and are always offered.
+// Feedback is the set of interceptors that run in the client, and so of what its offers ask for. PLI and FIR
+// need none and are always offered.
 type Feedback uint8
 
-// The interceptors. Without any, receiving is as lean as pion allows: lost packets are not asked for, and nothing is
-// reported to the node.
+// The interceptors. Without any, receiving is as lean as pion allows: lost packets are not asked for, and
+// nothing is reported to the node.
 const (
 	NACK    Feedback = 1 << iota // ask for lost packets, answer such requests, offer RTX
 	TWCC                         // transport-cc: report arrival times, number what is sent
@@ -78,8 +78,8 @@ func (f *Feedback) UnmarshalText(text []byte) (err error) {
 
 // Media says how a client's PeerConnection is built. The zero value is the leanest one, with all codecs.
 type Media struct {
-	// Codecs are the video codecs offered, in order of preference: VP8, VP9, H264, AV1. Empty: all of them. The first one
-	// is published. Opus is always offered.
+	// Codecs are the video codecs offered, in order of preference: VP8, VP9, H264, AV1. Empty: all of them.
+	// The first one is published. Opus is always offered.
 	Codecs   []string
 	Feedback Feedback
 	// Profiles are the SRTP profiles offered, in order; empty: AEAD_AES_128_GCM, AEAD_AES_256_GCM,
@@ -87,7 +87,8 @@ type Media struct {
 	Profiles []dtls.SRTPProtectionProfile
 	// Buffer is the size of the media socket's buffers in bytes, within net.core.rmem_max; 0: 1 MB.
 	Buffer int
-	// Sample lets the kernel drop all but one in Sample RTP packets of a stream, see Client.Sample. 0 and 1: none.
+	// Sample lets the kernel drop all but one in Sample RTP packets of a stream, see Client.Sample. 0 and 1:
+	// none.
 	Sample int
 	// Arrivals notes when the kernel took in each packet; nil: not noted.
 	Arrivals *Arrivals
@@ -104,7 +105,8 @@ var defaultProfiles = []dtls.SRTPProtectionProfile{
 	dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AEAD_AES_256_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80,
 }
 
-// videoCodecs in the order in which they are offered by default. The payload type of a codec's RTX is one more.
+// videoCodecs are in the order in which they are offered by default. The payload type of a codec's RTX is one
+// more.
 var videoCodecs = []struct {
 	name, mime, fmtp string
 	pt               webrtc.PayloadType

@@ -18,8 +18,9 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// fakeNode speaks the node's side of docs/protocol.md, WHIP and WHEP, with a pion PeerConnection as the media end. It has
-// one participant and is an echo: what is published goes into every seat that was asked for, whoever was named.
+// fakeNode speaks the node's side of docs/protocol.md, WHIP and WHEP, with a pion PeerConnection as the media
+// end. It has one participant and is an echo: what is published goes into every seat that was asked for,
+// whoever was named.
 type fakeNode struct {
 	t      *testing.T
 	server *httptest.Server

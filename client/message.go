@@ -84,7 +84,8 @@ type Event struct {
 	Raw json.RawMessage // the message as it came
 }
 
-// SeatRequest says who sits in a seat. A zero User frees it; a zero Video or Audio leaves that section silent.
+// SeatRequest says who sits in a seat. A zero User frees it; a zero Video or Audio leaves that section
+// silent.
 type SeatRequest struct {
 	Seat    string
 	User    string
@@ -93,7 +94,8 @@ type SeatRequest struct {
 	Quality string // low, mid, high or empty
 }
 
-// Redirect is the answer of a node to entering a room that is on another one. Clients follow it by themselves.
+// Redirect is the answer of a node to entering a room that is on another one. Clients follow it by
+// themselves.
 type Redirect struct {
 	Node string `json:"node"`
 	URL  string `json:"url"` // as Options.URL

@@ -51,8 +51,8 @@ func newLayers(o Options, s Source) ([]*Outgoing, error) {
 	return layers, nil
 }
 
-// WriteRTP sends a packet; SSRC and payload type are filled in. Before the connection stands it is dropped without an
-// error. Of the packet nothing is kept or changed.
+// WriteRTP sends a packet; SSRC and payload type are filled in. Before the connection stands, the packet is
+// dropped without an error. Nothing of the packet is kept or changed.
 func (o *Outgoing) WriteRTP(p *rtp.Packet) error {
 	t := o.tags.Load()
 	if t == nil {

@@ -15,8 +15,8 @@ import (
 	"parlor/client/sample"
 )
 
-// peer is one PeerConnection with its socket, its seats and what it publishes. Sections are changed by one goroutine at
-// a time (Client.negotiating); close may come from any.
+// peer is one PeerConnection with its socket, its seats and what it publishes. Sections are changed by one
+// goroutine at a time (Client.negotiating); close may come from any.
 type peer struct {
 	opts   Options
 	pc     *webrtc.PeerConnection
@@ -47,8 +47,8 @@ type sending struct {
 
 var errMediaFailed = errors.New("media connection failed or closed")
 
-// newPeer builds a PeerConnection with the sections of the options, or of old where there is one; what old published goes
-// on through the same Outgoing.
+// newPeer builds a PeerConnection with the sections of the options, or of old if there is one. What old
+// published goes on through the same Outgoing.
 func newPeer(ctx context.Context, o Options, old *peer) (*peer, error) {
 	p := &peer{opts: o, connected: make(chan struct{}), failed: make(chan struct{})}
 	if err := p.open(ctx); err != nil {

@@ -11,18 +11,20 @@ import (
 const (
 	roamPause    = 100 * time.Millisecond
 	longestPause = 2 * time.Second
-	// roamTry is the longest that one try takes: a node that cannot say yet where a room is lets users wait for two leases.
+	// roamTry is the longest that one try takes: a node that cannot say yet where a room is lets users wait
+	// for two leases.
 	roamTry = 12 * time.Second
 )
 
 // exitedShutdown is the reason of `exited` after which somebody goes on elsewhere.
 const exitedShutdown = 4
 
-// Roam keeps somebody in a room over the loss of nodes, as the browser client does: a lost connection is resumed where the
-// session is still known, and where it is not the room is entered anew, at the node that a leaving one has named, at the one
-// that was lost, or at another that it had named. entered is called with every new Client, which the callee does not close; its
-// events must be read or taken by Options.OnEvent. It returns nil when ctx is done, after which nobody is in the room, or why the
-// room was left: the error of a refusal, or ErrEnded when the user was put out.
+// Roam keeps a participant in a room over the loss of nodes, as the browser client does. A lost connection is
+// resumed if the session is still known. Else the room is entered anew: at the node that a leaving one has
+// named, at the one that was lost, or at another that it had named. entered is called with every new Client.
+// The callee does not close it; its events must be read or taken by Options.OnEvent. Roam returns nil when
+// ctx is done, and then nobody is in the room. Else it returns why the room was left: the error of a refusal,
+// or ErrEnded if the user was put out.
 func Roam(ctx context.Context, o Options, prepare func(*Options), entered func(*Client)) error {
 	urls := []string{o.URL}
 	for {
@@ -75,8 +77,8 @@ func reenter(ctx context.Context, o Options, urls []string, prepare func(*Option
 	}
 }
 
-// stay returns when the session has to go on elsewhere, with the node's own idea of where, when the user is out (ErrEnded), or
-// when ctx is done and the user has left.
+// stay returns when the session has to go on elsewhere, with the node's own idea of where. It also returns
+// when the user is out (ErrEnded), or when ctx is done and the user has left.
 func (c *Client) stay(ctx context.Context) (next string, err error) {
 	for {
 		select {
@@ -92,7 +94,8 @@ func (c *Client) stay(ctx context.Context) (next string, err error) {
 			}
 			return "", ErrEnded
 		}
-		// Who is to leave meanwhile does so once connected: without a word the room would wait for them.
+		// A user that is to leave meanwhile does so once connected: without a word the room would wait for
+		// them.
 		try, cancel := context.WithTimeout(context.WithoutCancel(ctx), roamTry)
 		err := c.Resume(try)
 		cancel()

@@ -11,9 +11,9 @@ import (
 	"github.com/pion/ice/v4"
 )
 
-// socket is the one UDP socket of a client, and the ice.UDPMux that hands it to pion. pion's own mux reads the socket on
-// a goroutine of its own and queues every packet once more; with one PeerConnection per socket there is nothing to
-// share, so the ICE agent reads the socket itself.
+// socket is the one UDP socket of a client, and the ice.UDPMux that hands it to pion. pion's own mux reads
+// the socket on a goroutine of its own and queues every packet once more. With one PeerConnection per socket
+// there is nothing to share, so the ICE agent reads the socket itself.
 type socket struct {
 	conn     *net.UDPConn
 	arrivals *Arrivals   // nil: not noted
@@ -41,8 +41,8 @@ func listen(local netip.Addr, buffer int) (*socket, error) {
 	return &socket{conn: conn}, nil
 }
 
-// GetConn implements ice.UDPMux. The agent asks once per set of credentials, and has closed the conn that it got before
-// when it asks again (ICE restart).
+// GetConn implements ice.UDPMux. The agent asks once per set of credentials. When it asks again (ICE
+// restart), it has closed the conn that it got before.
 func (s *socket) GetConn(string, net.Addr) (net.PacketConn, error) {
 	if err := s.conn.SetDeadline(time.Time{}); err != nil {
 		return nil, err
@@ -59,8 +59,8 @@ func (s *socket) GetListenAddresses() []net.Addr { return []net.Addr{s.conn.Loca
 // Close implements ice.UDPMux.
 func (s *socket) Close() error { return s.conn.Close() }
 
-// handle is the socket in the hands of one ICE candidate: closing it ends the candidate's reading and leaves the socket
-// open.
+// handle is the socket in the hands of one ICE candidate. Closing it ends the candidate's reading and leaves
+// the socket open.
 type handle struct {
 	*socket
 	closed atomic.Bool

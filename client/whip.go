@@ -14,9 +14,9 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// Resource is a WHIP session (RFC 9725) or a WHEP one, with its PeerConnection. Of Options it uses URL, Room, User, Token,
-// Publish, RIDs, Seats, Silent, Blind, Media, OnRTP, Prepare and HTTP. Its methods are for one goroutine at a time, except
-// Close.
+// Resource is a WHIP session (RFC 9725) or a WHEP one, with its PeerConnection. Of Options it uses URL, Room,
+// User, Token, Publish, RIDs, Seats, Silent, Blind, Media, OnRTP, Prepare and HTTP. Its methods are for one
+// goroutine at a time, except Close.
 type Resource struct {
 	opts   Options
 	peer   *peer
@@ -41,8 +41,8 @@ func WHIP(ctx context.Context, o Options) (*Resource, error) {
 	return create(ctx, o, "/whip/"+roomPath(o.Room))
 }
 
-// WHEP plays a room into the seats of the options, or only the user target where that is not empty, and waits until media
-// is connected.
+// WHEP plays a room into the seats of the options, or only the user target if that is not empty. It waits
+// until media is connected.
 func WHEP(ctx context.Context, o Options, target string) (*Resource, error) {
 	path := "/whep/" + roomPath(o.Room)
 	if target != "" {
@@ -95,8 +95,8 @@ func (r *Resource) create(ctx context.Context, path string) error {
 	return r.peer.awaitConnected(ctx)
 }
 
-// Patch sends a trickle-ice-sdpfrag (RFC 8840) with the given If-Match and returns the fragment of the answer, empty
-// after 204.
+// Patch sends a trickle-ice-sdpfrag (RFC 8840) with the given If-Match and returns the fragment of the
+// answer, empty after 204.
 func (r *Resource) Patch(ctx context.Context, fragment, ifMatch string) (string, error) {
 	res, err := r.do(ctx, http.MethodPatch, "application/trickle-ice-sdpfrag", []byte(fragment), ifMatch)
 	if err != nil {

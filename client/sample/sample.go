@@ -1,5 +1,6 @@
-// Package sample lets the kernel throw away the media that a load client only wants to count a sample of, so that the clients do
-// not give out before the server. It is classic BPF (Linux, socket(7), SO_ATTACH_FILTER); offset 0 is the UDP header.
+// Package sample lets the kernel throw away the media that a load client only wants to count a sample of, so
+// that the clients do not give out before the server. It is classic BPF (Linux, socket(7), SO_ATTACH_FILTER);
+// offset 0 is the UDP header.
 package sample
 
 import (
@@ -10,8 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keepOneIn builds the filter that passes every packet but RTP, and of RTP only those whose sequence number is a multiple
-// of k, a power of two up to 32768. A sample so chosen has no gaps but real ones: it is every k-th packet of the stream.
+// keepOneIn builds the filter that passes every packet but RTP, and of RTP only those whose sequence number
+// is a multiple of k, a power of two up to 32768. A sample so chosen has no gaps but real ones: it is every
+// k-th packet of the stream.
 func keepOneIn(k int) []unix.SockFilter {
 	const (
 		udpHeader = 8
@@ -35,7 +37,8 @@ func keepOneIn(k int) []unix.SockFilter {
 // Valid reports whether k can be given to Attach.
 func Valid(k int) bool { return k >= 1 && k <= 1<<15 && k&(k-1) == 0 }
 
-// Attach has the kernel drop all RTP packets but those whose sequence number is a multiple of k; k = 1 takes the filter off.
+// Attach has the kernel drop all RTP packets but those whose sequence number is a multiple of k; k = 1 takes
+// the filter off.
 func Attach(conn *net.UDPConn, k int) error {
 	if !Valid(k) {
 		return fmt.Errorf("sample one in %d: not a power of two up to 32768", k)
@@ -56,8 +59,8 @@ func Attach(conn *net.UDPConn, k int) error {
 	})
 }
 
-// Drops returns how many datagrams the kernel has thrown away because the receive buffer was full. Sampled ones are
-// counted there too, so it says nothing while a filter is attached.
+// Drops returns how many datagrams the kernel has thrown away because the receive buffer was full. Sampled
+// ones are counted there too, so it says nothing while a filter is attached.
 func Drops(conn *net.UDPConn) (uint32, error) {
 	const skMemInfoDrops = 8 // include/uapi/linux/sock_diag.h
 	var drops uint32

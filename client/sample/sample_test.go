@@ -64,7 +64,8 @@ func TestSamplePassesAllButRTP(t *testing.T) {
 	others := [][]byte{
 		packetOf(0, 1, 1), packetOf(3, 1, 1), // STUN
 		packetOf(20, 254, 1), packetOf(63, 1, 1), // DTLS
-		packetOf(0x80, 200, 1), packetOf(0x81, 206, 1), packetOf(0x80, 192, 1), packetOf(0xbf, 223, 1), // RTCP
+		// RTCP
+		packetOf(0x80, 200, 1), packetOf(0x81, 206, 1), packetOf(0x80, 192, 1), packetOf(0xbf, 223, 1),
 		packetOf(192, 0, 1),
 	}
 	for _, p := range others {

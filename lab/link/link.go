@@ -1,6 +1,6 @@
-// Package link is a network link that one can draw: rate, queue, loss, delay and all that, as functions of time and of a seed.
-// It is a leaf without goroutines, sockets or clocks: time is an argument, counted from the link's beginning, so that the same
-// link stands in simulations and between real programs.
+// Package link is a network link that one can draw: rate, queue, loss, delay and all that, as functions of
+// time and of a seed. It is a leaf without goroutines, sockets or clocks. Time is an argument, counted from
+// the link's beginning, so that the same link stands in simulations and between real programs.
 //
 //	link.go   Link: what becomes of each packet
 //	wire.go   the rate: when a packet has passed, exactly
@@ -9,9 +9,10 @@
 //	text.go   Parse, String: shapes as text
 //	pipe.go   Pipe: a link with the packets that are under way
 //
-// A packet meets the policer first, then the queue and its bound, then losses, delay, jitter, and duplication. What is lost on
-// the way has taken its time of the rate, as on a radio link. Burst losses are the model of E. N. Gilbert (Capacity of a
-// burst-noise channel, 1960) and E. O. Elliott (1963); the policer is ITU-T I.371's generic cell rate algorithm.
+// A packet meets the policer first, then the queue and its bound, then losses, delay, jitter, and
+// duplication. What is lost on the way has taken its time of the rate, as on a radio link. Burst losses are
+// the model of E. N. Gilbert (Capacity of a burst-noise channel, 1960) and E. O. Elliott (1963). The policer
+// is ITU-T I.371's generic cell rate algorithm.
 package link
 
 import "time"
@@ -39,7 +40,7 @@ type Fate struct {
 	Drop    Drop
 	Copies  int              // that arrive: 0, 1 or 2
 	At      [2]time.Duration // when each of them arrives
-	Waiting time.Duration    // in the queue until its first bit leaves; also of packets that are lost afterwards
+	Waiting time.Duration    // in the queue until its first bit leaves; also of packets lost afterwards
 }
 
 // Counters tell what has happened to packets.
@@ -79,14 +80,14 @@ func New(p Profile, seed uint64) (*Link, error) {
 // Counters returns what has been counted so far.
 func (l *Link) Counters() Counters { return l.counts }
 
-// Queueing is how long a packet would wait that came now, and Backlog how many bytes wait.
+// Queueing is how long a packet would wait that came now.
 func (l *Link) Queueing(now time.Duration) time.Duration { return max(0, l.wire.free()-now) }
 
 // Backlog is how many bytes wait or are on their way out.
 func (l *Link) Backlog(now time.Duration) int { return l.wire.backlog(now) }
 
-// Send hands over a packet of so many bytes and returns what becomes of it. Time must not run backwards; where it does, the
-// latest time counts.
+// Send hands over a packet of so many bytes and returns what becomes of it. Time must not run backwards; if
+// it does, the latest time counts.
 func (l *Link) Send(now time.Duration, size int) Fate {
 	l.now = max(l.now, now)
 	for l.step+1 < len(l.profile) && l.profile[l.step+1].At <= l.now {

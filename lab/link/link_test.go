@@ -154,8 +154,8 @@ func flow(l *Pipe[int], seed uint64) (at []time.Duration, size []int, fates []Fa
 	return at, size, fates
 }
 
-// No packet is faster than the link, the order is kept unless told otherwise, nothing is lost without a count, and the same
-// seed makes the same network.
+// No packet is faster than the link, the order is kept unless told otherwise, nothing is lost without a
+// count, and the same seed makes the same network.
 func TestAlways(t *testing.T) {
 	for name, c := range troubled {
 		for seed := range uint64(6) {
@@ -289,8 +289,9 @@ func TestLosses(t *testing.T) {
 		"loss=80%":         {Lost, 0.8, 5},
 		"bursts=5%/5":      {Burst, 0.05, 5},
 		"bursts=10%/4/50%": {Burst, 0.1, 0},
-		"runs=10%/8":       {Burst, 0.1, 8 / (1 - 1./73)}, // a run may follow at once: one packet in 73 begins one
-		"runs=50%/1":       {Burst, 0.5, 2},
+		// A run may follow at once: one packet in 73 begins one.
+		"runs=10%/8": {Burst, 0.1, 8 / (1 - 1./73)},
+		"runs=50%/1": {Burst, 0.5, 2},
 	} {
 		t.Run(shape, func(t *testing.T) {
 			l := open(t, shape, 11)

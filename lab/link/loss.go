@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// losing decides by chance. Each kind of decision has numbers of its own, so that drawing one trouble more leaves the others as
-// they were.
+// losing decides by chance. Each kind of decision has numbers of its own, so that drawing one trouble more
+// leaves the others as they were.
 type losing struct {
 	seed                       uint64
 	alone, grouped, twice, way *rand.Rand
@@ -59,7 +59,8 @@ func (x *losing) inRun(r Runs) bool {
 		return false
 	}
 	if x.left == 0 {
-		between := float64(r.Length) * (1 - r.Share) / r.Share // packets that pass until the next run, on average
+		// between is how many packets pass until the next run, on average.
+		between := float64(r.Length) * (1 - r.Share) / r.Share
 		if x.grouped.Float64() >= 1/(1+between) {
 			return false
 		}

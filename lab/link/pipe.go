@@ -2,7 +2,8 @@ package link
 
 import "time"
 
-// Pipe is a link with the packets that are under way, of whatever type. Its methods are for one goroutine at a time.
+// Pipe is a link with the packets that are under way, of whatever type. Its methods are for one goroutine at
+// a time.
 type Pipe[P any] struct {
 	*Link
 	heap  []travelling[P] // by time of arrival, then by order
@@ -24,8 +25,8 @@ func NewPipe[P any](p Profile, seed uint64) (*Pipe[P], error) {
 	return &Pipe[P]{Link: l}, nil
 }
 
-// Send hands over a packet of so many bytes. Unless it is dropped, the pipe keeps it until it has been received, twice if it
-// is duplicated.
+// Send hands over a packet of so many bytes. Unless it is dropped, the pipe keeps it until it has been
+// received, twice if it is duplicated.
 func (p *Pipe[P]) Send(now time.Duration, size int, packet P) Fate {
 	f := p.Link.Send(now, size)
 	for _, at := range f.At[:f.Copies] {

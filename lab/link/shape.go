@@ -11,11 +11,12 @@ import (
 type Shape struct {
 	// Rate is what passes in bits per second; 0: as much as comes. What is more waits in the queue.
 	Rate int64
-	// QueueTime bounds how long a packet may have to wait; QueueBytes how much may wait. 0: no such bound; a rate needs one.
-	// What does not fit is dropped. Large bounds make bufferbloat.
+	// QueueTime bounds how long a packet may have to wait, and QueueBytes how much may wait. 0: no such
+	// bound; a rate needs one. What does not fit is dropped. Large bounds make bufferbloat.
 	QueueTime  time.Duration
 	QueueBytes int
-	// PoliceRate, in bits per second, is what a token bucket of PoliceBurst bytes lets pass; the rest is dropped, nothing waits.
+	// PoliceRate, in bits per second, is what a token bucket of PoliceBurst bytes lets pass. The rest is
+	// dropped, and nothing waits.
 	PoliceRate  int64
 	PoliceBurst int
 	// Loss is the share of packets that is lost, each by itself.
@@ -26,7 +27,8 @@ type Shape struct {
 	Delay time.Duration
 	// JitterMin and JitterMax bound what is added to the delay: for each packet another time between them.
 	JitterMin, JitterMax time.Duration
-	// Wander makes the jitter move from one random value to the next in that time, rather than jump with each packet.
+	// Wander makes the jitter move from one random value to the next in that time, rather than jump with each
+	// packet.
 	Wander time.Duration
 	// Overtake lets packets with less jitter come before earlier ones. Without it the order is kept.
 	Overtake bool
@@ -35,8 +37,8 @@ type Shape struct {
 	Duplicate float64
 }
 
-// Bursts is the model of Gilbert and Elliott: a good state that loses nothing and a bad one that loses much. The zero value is
-// the good one for ever.
+// Bursts is the model of Gilbert and Elliott: a good state that loses nothing and a bad one that loses much.
+// The zero value is the good one for ever.
 type Bursts struct {
 	Share float64 // of all packets that is lost in the long run
 	Mean  float64 // packets that the bad state lasts, on average; at least 1

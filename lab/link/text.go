@@ -13,8 +13,8 @@ import (
 const Syntax = `rate=2M queue=300ms|64kB police=1M/15kB loss=10% bursts=5%/MEAN[/LOST%] runs=10%/LENGTH delay=40ms
 jitter=200ms|50ms-200ms wander=500ms overtake late=2%/30ms duplicate=1% @15s rate=300k …`
 
-// Parse reads fields such as "rate=400k queue=300ms loss=10%", see Syntax. Words behind "@15s" change what holds from then on; what
-// they do not name stays as it was. Errors name the field.
+// Parse reads fields such as "rate=400k queue=300ms loss=10%", see Syntax. Words behind "@15s" change what
+// holds from then on; what they do not name stays as it was. Errors name the field.
 func Parse(text string) (Profile, error) {
 	p := Always(Shape{})
 	for _, word := range strings.Fields(text) {

@@ -2,8 +2,8 @@ package link
 
 import "time"
 
-// wire passes bits at the rate of each step, one packet after the other. No rounding adds up: the time at which the
-// wire is free is counted from the beginning of a busy period in whole bits.
+// wire passes bits at the rate of each step, one packet after the other. No rounding adds up: the time at
+// which the wire is free is counted from the beginning of a busy period in whole bits.
 type wire struct {
 	profile Profile
 	step    int           // the one in which the latest bit leaves

@@ -31,7 +31,8 @@ type Host struct {
 // Addr is the machine's address.
 func (h *Host) Addr() netip.Addr { return h.addr }
 
-// Namespace is a file of the machine's network namespace, for programs such as nsenter, while the network is. It is empty of this process.
+// Namespace is a file of the machine's network namespace, for programs such as nsenter, as long as the
+// network is there. It is empty if the machine is this process.
 func (h *Host) Namespace() string {
 	if h.here {
 		return ""
@@ -64,8 +65,8 @@ func (h *Host) Shape(up, down link.Profile) error {
 	return errors.Join(h.up.shape(now, up, h.upSeed()), h.down.shape(now, down, h.downSeed()))
 }
 
-// BlockUDP makes the machine's cable drop every packet of UDP in both directions from now on, or lets them pass again, as firewalls do.
-// They are in no counter of Traffic.
+// BlockUDP makes the machine's cable drop every UDP packet in both directions from now on, as firewalls do,
+// or lets them pass again. Dropped ones are in no counter of Traffic.
 func (h *Host) BlockUDP(blocked bool) {
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
@@ -124,8 +125,8 @@ func (h *Host) close() {
 	}
 }
 
-// Start starts a command on the machine and returns a channel that gets what Wait returns, once. The command is killed with this
-// process; whatever else it starts in turn is in a group of its own with it.
+// Start starts a command on the machine and returns a channel that gets what Wait returns, once. The command
+// is killed with this process. Whatever else it starts is in one process group with it.
 func (h *Host) Start(cmd *exec.Cmd) (ended <-chan error, err error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -149,7 +150,7 @@ func (h *Host) Start(cmd *exec.Cmd) (ended <-chan error, err error) {
 	return end, <-started
 }
 
-// Listen opens a TCP port of the machine, ListenPacket one of UDP.
+// Listen opens a TCP port of the machine.
 func (h *Host) Listen(port string) (l net.Listener, err error) {
 	err = h.Do(func() (err error) { l, err = net.Listen("tcp", net.JoinHostPort(h.addr.String(), port)); return err })
 	return l, err

@@ -51,7 +51,8 @@ func (n *Network) stop() {
 func (n *Network) carry() {
 	defer close(n.ended)
 	runtime.LockOSThread() // for ever: its priority is no other goroutine's
-	// A priority of its own keeps a busy machine from changing what is drawn. Without the right to it, Late tells what that costs.
+	// A priority of its own keeps a busy machine from changing what is drawn. Without the right to it, Late
+	// tells what that costs.
 	_ = unix.SchedSetAttr(0, &unix.SchedAttr{
 		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Flags: unix.SCHED_FLAG_RESET_ON_FORK, Priority: 1,
 	}, 0)
@@ -121,8 +122,8 @@ func (n *Network) receiver(p *packet) *Host {
 	return n.hosts[d[3]-1]
 }
 
-// advance moves what has passed the uplinks on to the downlinks, at the time at which it has, and what has passed those to
-// the machines.
+// advance moves what has passed the uplinks on to the downlinks, at the time at which it has. It moves what
+// has passed the downlinks to the machines.
 func (n *Network) advance() {
 	now := n.now()
 	for _, h := range n.hosts {

@@ -1,6 +1,7 @@
-// Package netns joins machines by a network that one can draw: each is a network namespace of Linux with an address and a
-// TUN device, and this process carries IPv4 packets between them, each through the uplink of its sender and the downlink of its
-// receiver (lab/link). Everything passes there: media, signalling, any server and any browser, and the kernel needs no netem.
+// Package netns joins machines by a network that one can draw. Each machine is a network namespace of Linux
+// with an address and a TUN device. This process carries IPv4 packets between them, each through the uplink
+// of its sender and the downlink of its receiver (lab/link). Everything passes there: media, signalling, any
+// server and any browser. The kernel needs no netem.
 //
 //	netns.go   Network: making it, its end
 //	space.go   Space: a network namespace
@@ -9,8 +10,9 @@
 //	loop.go    the thread that carries packets
 //	way.go     one direction of a machine's cable
 //
-// Nothing stays behind, however the process ends: a namespace lives while its keeper does, which ends when its standard input
-// closes, and what Start has started is killed by the kernel. It needs root, iproute2 and /dev/net/tun.
+// Nothing stays behind, however the process ends. A namespace lives while its keeper does, which ends when
+// its standard input closes, and what Start has started is killed by the kernel. The package needs root,
+// iproute2 and /dev/net/tun.
 package netns
 
 import (
@@ -54,13 +56,14 @@ func New() (*Network, error) {
 	return n, nil
 }
 
-// Host adds a machine. Its links are perfect until Shape says otherwise; the seed decides what they do by chance.
+// Host adds a machine. Its links are perfect until Shape says otherwise; the seed decides what they do by
+// chance.
 func (n *Network) Host(name string, seed uint64) (*Host, error) {
 	return n.add(name, &Host{seed: seed})
 }
 
-// Here adds this process as a machine, in the namespace where it is, which has to be one of its own: the machine's address is one more
-// there, by a device named eth0.
+// Here adds this process as a machine, in the namespace where it is, which has to be one of its own. The
+// machine's address is one more there, by a device named eth0.
 func (n *Network) Here(seed uint64) (*Host, error) {
 	return n.add("here", &Host{seed: seed, here: true})
 }
@@ -100,8 +103,8 @@ func (n *Network) Close() error {
 // now is the time of the links.
 func (n *Network) now() time.Duration { return time.Since(n.start) }
 
-// Late is by how much packets since the previous look have come later than the links say, as the machine was busy: the median
-// and the 99th percentile.
+// Late is by how much packets since the previous look have come later than the links say, as the machine was
+// busy: the median and the 99th percentile.
 func (n *Network) Late() (p50, p99 time.Duration) {
 	n.mu.Lock()
 	late := n.late

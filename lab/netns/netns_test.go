@@ -198,7 +198,8 @@ func TestKeepsUp(t *testing.T) {
 	require.Eventually(t, func() bool { p50, p99 := n.Late(); return p50+p99 == 0 }, 10*time.Second, 10*time.Millisecond, "since the previous look")
 }
 
-// Losses and duplicates are those that were drawn, on both ways, and are counted; no packet becomes another one.
+// Losses and duplicates are those that were drawn, on both ways, and are counted; no packet becomes another
+// one.
 func TestLoss(t *testing.T) {
 	n := network(t)
 	a, b := host(t, n, "a"), host(t, n, "b")

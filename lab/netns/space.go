@@ -15,8 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Space is a network namespace. It lives while its keeper does, a process that does nothing and that ends with
-// this one. Its methods may be called from any goroutine, but for Close, after all others.
+// Space is a network namespace. It lives while its keeper does, a process that does nothing and that ends
+// with this one. Its methods may be called from any goroutine. Close is the exception: it comes after all
+// others.
 type Space struct {
 	keeper *exec.Cmd
 	stdin  io.Closer // the keeper ends when this closes, also because this process died

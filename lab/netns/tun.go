@@ -9,8 +9,8 @@ import (
 // tunName is the device's, on each machine.
 const tunName = "eth0"
 
-// openTUN makes a device in the namespace of the calling thread: what the kernel sends out there is read here as IP packets,
-// what is written arrives there. It goes with the descriptor.
+// openTUN makes a device in the namespace of the calling thread. What the kernel sends out there is read here
+// as IP packets, and what is written arrives there. It goes with the descriptor.
 func openTUN() (int, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {

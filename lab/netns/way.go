@@ -13,7 +13,8 @@ type packet struct {
 	copies int // that are under way still
 }
 
-// way is one direction of a machine's cable: the link that is drawn now, and earlier ones whose packets are still under way.
+// way is one direction of a machine's cable: the link that is drawn now, and earlier ones whose packets are
+// still under way.
 type way struct {
 	now    based
 	before []based
@@ -26,7 +27,7 @@ type based struct {
 	base time.Duration
 }
 
-// maxWaited bounds what is kept for who never looks.
+// maxWaited bounds what is kept if nobody ever looks.
 const maxWaited = 1 << 16
 
 func (w *way) shape(now time.Duration, p link.Profile, seed uint64) error {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Stamp is carried in the last StampSize bytes of every payload, where no rewriting of headers reaches it. It is what
-// loss and delay are counted by.
+// Stamp is carried in the last StampSize bytes of every payload, where no rewriting of headers reaches it.
+// Loss and delay are counted by it.
 type Stamp struct {
 	Stream uint32 // which stream
 	Seq    uint64 // counts the stream's packets from 0
@@ -31,8 +31,8 @@ func Sent(payload []byte, now time.Time) {
 	binary.BigEndian.PutUint64(payload[len(payload)-8:], uint64(now.UnixNano()))
 }
 
-// Read returns the stamp at the end of b, a payload or a whole RTP packet without padding. It is false for anything
-// else.
+// Read returns the stamp at the end of b, a payload or a whole RTP packet without padding. It is false for
+// anything else.
 func Read(b []byte) (Stamp, bool) {
 	if len(b) < StampSize {
 		return Stamp{}, false

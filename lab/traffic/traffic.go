@@ -1,6 +1,6 @@
-// Package traffic makes the packets that clients under load and in tests send: video with the frame and keyframe structure of VP8, audio
-// with the rhythm of Opus, both with a Stamp at the end of every payload. It is a leaf without goroutines, sockets
-// or clocks: time is an argument.
+// Package traffic makes the packets that clients under load and in tests send. They are video with the frame
+// and keyframe structure of VP8, and audio with the rhythm of Opus. Both have a Stamp at the end of every
+// payload. The package is a leaf without goroutines, sockets or clocks: time is an argument.
 //
 //	traffic.go  Stream
 //	stamp.go    Stamp: what a packet says about itself
@@ -18,9 +18,9 @@ import (
 type Stream interface {
 	// Interval is the time between two frames.
 	Interval() time.Duration
-	// Next returns the packets of the frame that is due at the given time since the stream's start, as a keyframe where that is
-	// asked for or due. Packets and payloads are overwritten by the next call. Their stamps lack only the time of sending:
-	// call Sent before each is sent.
+	// Next returns the packets of the frame that is due at the given time since the stream's start, as a
+	// keyframe if one is asked for or due. Packets and payloads are overwritten by the next call. Their
+	// stamps lack only the time of sending: call Sent before each is sent.
 	Next(at time.Duration, keyframe bool) []*rtp.Packet
 	// Count is the number of packets made so far, which is the Seq of the next one.
 	Count() uint64

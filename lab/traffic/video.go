@@ -15,15 +15,16 @@ const (
 	PacketSize = 1200
 	headerSize = 12
 
-	// keyframeFactor is how many times larger than the mean frame a keyframe is. What it takes is saved on the frames after
-	// it, so that the bitrate holds. Raising it makes bursts longer.
+	// keyframeFactor is how many times larger than the mean frame a keyframe is. What it takes is saved on
+	// the frames after it, so that the bitrate holds. Raising it makes bursts longer.
 	keyframeFactor = 4
 
 	width, height = 1280, 720
 )
 
-// Video is a Stream of VP8 at 30 frames per second with one temporal layer. Every packet has PacketSize bytes; a frame has as
-// many packets as the bitrate asks for, one at least. The pictures themselves are filling and cannot be decoded.
+// Video is a Stream of VP8 at 30 frames per second with one temporal layer. Every packet has PacketSize
+// bytes. A frame has as many packets as the bitrate asks for, one at least. The pictures themselves are
+// filling and cannot be decoded.
 type Video struct {
 	stream  uint32
 	bitrate int // bits per second, RTP headers included
@@ -37,8 +38,8 @@ type Video struct {
 	packets []*rtp.Packet
 }
 
-// NewVideo returns a stream of the given bitrate, in bits per second with RTP headers, and a keyframe at the start, when asked
-// for and whenever the given time has gone by (0: never).
+// NewVideo returns a stream of the given bitrate, in bits per second with RTP headers. It has a keyframe at
+// the start, when asked for, and whenever the given time has gone by (0: never).
 func NewVideo(stream uint32, bitrate int, keyframeEvery time.Duration) *Video {
 	return &Video{stream: stream, bitrate: bitrate, every: keyframeEvery}
 }
@@ -113,7 +114,8 @@ func (v *Video) fill(b []byte, first, keyframe bool, packets int) {
 	if !first {
 		return
 	}
-	// Frame tag (RFC 6386, section 9.1): inverse keyframe flag, version 0, show_frame, size of the first partition.
+	// Frame tag (RFC 6386, section 9.1): inverse keyframe flag, version 0, show_frame, size of the first
+	// partition.
 	part := uint32(packets*(len(b)-descriptorSize) - 10)
 	tag := 1<<4 | (part&(1<<19-1))<<5
 	if !keyframe {
@@ -137,7 +139,8 @@ func IsKeyframe(packet []byte) bool {
 	return keyframeStart(packet[n:])
 }
 
-// keyframeStart reads a payload: S and partition 0 in the descriptor, and the flag of the frame tag behind it.
+// keyframeStart reads a payload: S and partition 0 in the descriptor, and the flag of the frame tag behind
+// it.
 func keyframeStart(b []byte) bool {
 	if b[0]&0x17 != 0x10 {
 		return false
