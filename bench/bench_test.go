@@ -50,7 +50,8 @@ func testRun(t *testing.T, n *fakeNode, change func(*Scenario)) *Result {
 func TestRunCountsAll(t *testing.T) {
 	res := testRun(t, newFakeNode(t), func(s *Scenario) { s.Publishers, s.Audio = 2, true })
 	p := res.Packets
-	// At least a second of two publishers: 104 packets of video and 50 of audio each, less a frame at the edges.
+	// At least a second of two publishers: 104 packets of video and 50 of audio each, less a frame at the
+	// edges.
 	require.GreaterOrEqual(t, p.Sent, uint64(2*(104+50)-30))
 	require.Equal(t, 2*p.Sent, p.Expected)
 	require.Equal(t, p.Expected, p.Received)
@@ -86,8 +87,9 @@ func TestRunThroughWHEP(t *testing.T) {
 	require.Zero(t, res.FirstKeyframe.Count)
 }
 
-// TestRunWithSampleAndLimit: one subscriber of three reads all, the others one packet in four; a ninth is lost, before the
-// fake node numbers its packets, so that the samples show nothing of it. What the kernel keeps from the others they do not tell as lost.
+// TestRunWithSampleAndLimit: one subscriber of three reads all, the others one packet in four; a ninth is
+// lost, before the fake node numbers its packets, so that the samples show nothing of it. What the kernel
+// keeps from the others they do not tell as lost.
 func TestRunWithSampleAndLimit(t *testing.T) {
 	n := newFakeNode(t)
 	n.lose = func(i int) bool { return i%9 == 3 }
@@ -108,7 +110,8 @@ func TestRunWithSampleAndLimit(t *testing.T) {
 	require.LessOrEqual(t, res.Wire.P50, res.Delay.P50)
 }
 
-// TestRunWithProfiles: a node that serves them is asked where it says that it does; of one that does not, it is said what to do.
+// TestRunWithProfiles: a node that serves them is asked where it says that it does; of one that does not, it
+// is said what to do.
 func TestRunWithProfiles(t *testing.T) {
 	fake := newFakeNode(t)
 	n := &node{url: fake.server.URL, probe: probe{http: http.DefaultClient}}
@@ -124,7 +127,8 @@ func TestRunWithProfiles(t *testing.T) {
 	require.Equal(t, "/debug/pprof/profile?seconds=2", string(got))
 }
 
-// TestRunWithTrouble: the dead subscriber is not expected to receive, nor is the one more publisher anybody's loss.
+// TestRunWithTrouble: the dead subscriber is not expected to receive, nor is the one more publisher anybody's
+// loss.
 func TestRunWithTrouble(t *testing.T) {
 	res := testRun(t, newFakeNode(t), func(s *Scenario) { s.Subscribers, s.Dead, s.Hog, s.LateJoins, s.Storm = 3, 1, 2_000_000, 0, 3 })
 	require.Positive(t, res.Storm)

@@ -16,7 +16,8 @@ import (
 	"parlor/bench/limit"
 )
 
-// limitCommand is the hidden subcommand that runs the bare loop in a process of its own, so that its CPU time is nobody else's.
+// limitCommand is the hidden subcommand that runs the bare loop in a process of its own, so that its CPU time
+// is nobody else's.
 const limitCommand = "limit-loop"
 
 const limitWarmup = time.Second
@@ -27,7 +28,8 @@ type Limit struct {
 	PacedGSO float64 `json:"paced_gso_us"` // the same with segmentation offload for the packets of a frame
 	FlatOut  float64 `json:"flat_out_us"`  // as fast as it goes
 	Rate     float64 `json:"flat_out_per_second"`
-	Drift    float64 `json:"drift"` // Paced after the run, as a ratio to before: how much the machine has changed meanwhile
+	// Drift is Paced after the run, as a ratio to before: how much the machine has changed meanwhile.
+	Drift float64 `json:"drift"`
 }
 
 // calibrate measures the limit for a scenario.

@@ -12,19 +12,23 @@ import (
 
 // Result is what a run has measured.
 type Result struct {
-	Time     time.Time     `json:"time"`
-	Title    string        `json:"title"`
-	Scenario Scenario      `json:"scenario"`
-	Packets  Packets       `json:"packets"`
-	Delay    stats.Summary `json:"delay"` // from the publisher's send call to the subscriber's read, clients' queues included
-	// Wire is the same until the packet comes to the subscriber's socket: the node's share, and the publisher's sealing.
+	Time     time.Time `json:"time"`
+	Title    string    `json:"title"`
+	Scenario Scenario  `json:"scenario"`
+	Packets  Packets   `json:"packets"`
+	// Delay is the time from the publisher's send call to the subscriber's read. The clients' queues are
+	// included.
+	Delay stats.Summary `json:"delay"`
+	// Wire is the same until the packet comes to the subscriber's socket: the node's share, and the
+	// publisher's sealing.
 	Wire stats.Summary `json:"wire_delay"`
-	// Residence is the node's own account of how long media is in it, by its metrics: the server's share of the delay.
+	// Residence is the node's own account of how long media is in it, by its metrics: the server's share of
+	// the delay.
 	Residence stats.Summary `json:"residence"`
 	// WorstDelay is that of the subscriber with the highest 99th percentile.
 	WorstDelay stats.Summary `json:"worst_delay"`
-	// Join is the time until media is connected, with nothing flowing. 200 ms of it are the clients' own: pion nominates a
-	// candidate pair on the second tick of its checks.
+	// Join is the time until media is connected, with nothing flowing. 200 ms of it are the clients' own:
+	// pion nominates a candidate pair on the second tick of its checks.
 	Join          stats.Summary `json:"join"`
 	FirstPacket   stats.Summary `json:"first_packet"`   // of late joins, from the start of joining
 	FirstKeyframe stats.Summary `json:"first_keyframe"` // of late joins
@@ -55,14 +59,16 @@ type Packets struct {
 
 // NodeCost is what the node's process has used.
 type NodeCost struct {
-	CPUPerPacket             float64 `json:"cpu_us_per_packet"` // forwarded packet; the next two are its parts
-	UserPerPacket            float64 `json:"user_us_per_packet"`
-	SystemPerPacket          float64 `json:"system_us_per_packet"`
-	CPU                      float64 `json:"cpu_percent"`           // of one core
-	CPUPerJoin               float64 `json:"cpu_ms_per_join"`       // nothing flowing meanwhile
-	LimitRatio               float64 `json:"limit_ratio"`           // CPU per packet, as a ratio to the paced limit; 0: not measured
+	// CPUPerPacket is for a forwarded packet. The next two are its parts.
+	CPUPerPacket    float64 `json:"cpu_us_per_packet"`
+	UserPerPacket   float64 `json:"user_us_per_packet"`
+	SystemPerPacket float64 `json:"system_us_per_packet"`
+	CPU             float64 `json:"cpu_percent"`     // of one core
+	CPUPerJoin      float64 `json:"cpu_ms_per_join"` // nothing flowing meanwhile
+	// LimitRatio is CPUPerPacket as a ratio to the paced limit; 0: not measured.
+	LimitRatio               float64 `json:"limit_ratio"`
 	RSS                      float64 `json:"rss_mb"`                // at the end of the window
-	RSSPerSubscriber         float64 `json:"rss_kb_per_subscriber"` // more than with publishers alone, divided
+	RSSPerSubscriber         float64 `json:"rss_kb_per_subscriber"` // more than without subscribers, divided
 	Goroutines               int     `json:"goroutines"`
 	GoroutinesPerParticipant float64 `json:"goroutines_per_participant"`
 	GoroutinesLeft           int     `json:"goroutines_left"` // after everybody has left, more than before
@@ -73,9 +79,10 @@ type NodeCost struct {
 
 // ClientCost says whether the clients could keep up.
 type ClientCost struct {
-	CPU         float64       `json:"cpu_percent"` // of one core
-	SocketDrops uint64        `json:"socket_drops"`
-	SendLate    stats.Summary `json:"send_late"` // how late frames were sent: what the clients' own scheduling adds
+	CPU         float64 `json:"cpu_percent"` // of one core
+	SocketDrops uint64  `json:"socket_drops"`
+	// SendLate is how late frames were sent: what the clients' own scheduling adds.
+	SendLate stats.Summary `json:"send_late"`
 }
 
 // collect makes a Result of what the phases have read.

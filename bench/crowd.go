@@ -18,8 +18,8 @@ import (
 	"parlor/client"
 )
 
-// crowd is a room full of people without media, of whom some are put out one by one while all others look on, until it is
-// dismissed. What is measured is how soon commands are answered, and how soon everybody knows.
+// crowd is a room full of people without media. Some of them are put out one by one while all others look on,
+// until the room is dismissed. It measures how soon commands are answered, and how soon everybody knows.
 type crowd struct {
 	*steering
 	others int
@@ -95,7 +95,8 @@ func measureCrowd(ctx context.Context, others, removals int, o output) (err erro
 
 func (c *crowd) measure(ctx context.Context, removals int) (*CrowdResult, error) {
 	c.run.say("%d people enter a live room at %s", c.others, c.run.node.url)
-	host, err := client.Dial(ctx, c.run.options(c.room, "host")) // an anchor, so that the room is there as long as it is wanted
+	// The host is an anchor, so that the room is there as long as it is wanted.
+	host, err := client.Dial(ctx, c.run.options(c.room, "host"))
 	if err != nil {
 		return nil, fmt.Errorf("the first of the room: %w", err)
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// fakeNode is a node of pion PeerConnections that forwards packets to seats, and loses or repeats some on purpose. It
-// understands what bench asks for, and nothing else.
+// fakeNode is a node of pion PeerConnections that forwards packets to seats, and loses or repeats some on
+// purpose. It understands what bench asks for, and nothing else.
 type fakeNode struct {
 	t      *testing.T
 	server *httptest.Server
@@ -28,7 +28,7 @@ type fakeNode struct {
 	repeat func(n int) bool
 
 	mu    sync.Mutex
-	feeds map[string]bool                        // user → the offer of its first session promises transport-wide feedback
+	feeds map[string]bool                        // by user: its first offer promises transport-wide feedback
 	seats map[*webrtc.TrackLocalStaticRTP]string // → room, publisher and kind
 	pcs   []*webrtc.PeerConnection
 }
@@ -216,7 +216,9 @@ func (n *fakeNode) forward(pc *webrtc.PeerConnection, t *webrtc.TrackRemote, nam
 		}
 		copies := 1
 		if n.repeat != nil && n.repeat(i) {
-			copies = 2 // the same payload under two sequence numbers, or else SRTP would take the second for a replay
+			// It is the same payload under two sequence numbers, or else SRTP would take the second for a
+			// replay.
+			copies = 2
 		}
 		for _, out := range outs {
 			for range copies {

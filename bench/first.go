@@ -12,7 +12,7 @@ import (
 	"parlor/bench/call"
 )
 
-// firstCommand measures how soon who begins to watch has a picture.
+// firstCommand measures how soon a user that begins to watch has a picture.
 func firstCommand(o *output) *cobra.Command {
 	var f call.Options
 	var rounds int

@@ -15,9 +15,9 @@ import (
 	"parlor/lab/traffic"
 )
 
-// hostile is what makes trouble while a scenario is measured: strangers that flood the media port with packets that look like
-// media, a publisher that sends far more than others, subscribers behind a dead link, and a storm of joins. The media of
-// everybody else must lose nothing by it.
+// hostile is what makes trouble while a scenario is measured. Strangers flood the media port with packets
+// that look like media. A publisher sends far more than others. Subscribers are behind a dead link, and there
+// is a storm of joins. The media of everybody else must lose nothing by it.
 type hostile struct {
 	run     *run
 	working errgroup.Group

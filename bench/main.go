@@ -1,31 +1,34 @@
-// Command bench loads a node with real WebRTC clients and measures it from outside: loss, delay, join times, CPU per
-// forwarded packet, memory and goroutines. It starts a node of its own, or attaches to a running one.
+// Command bench loads a node with real WebRTC clients and measures it from outside: loss, delay, join times,
+// CPU per forwarded packet, memory and goroutines. It starts a node of its own, or attaches to a running one.
 //
-//	main.go      flags, signals, output
-//	scenario.go  Scenario: what to run, and its validation
-//	named.go     the scenarios with a name, and their marks
-//	calibrate.go the limit: a bare loop in a process of its own (limit/)
-//	server.go    the node: built and started, or attached to
-//	strangers.go what those do to a node who have no right
-//	probe.go     what a process costs: /proc, /metrics
-//	publisher.go who sends, and at what rhythm
+//	main.go       flags, signals, output
+//	scenario.go   Scenario: what to run, and its validation
+//	named.go      the scenarios with a name, and their marks
+//	calibrate.go  the limit: a bare loop in a process of its own (limit/)
+//	server.go     the node: built and started, or attached to
+//	strangers.go  what users without any right do to a node
+//	probe.go      what a process costs: /proc, /metrics
+//	residence.go  how long media is in the node: histograms of its /metrics
+//	publisher.go  who sends, and at what rhythm
 //	subscriber.go who receives, and what of it is counted
-//	run.go       the phases of a run
-//	leave.go     the last of them, also of a run that was cut short
-//	collect.go   from counters to a Result
-//	report.go    Result as a table
-//	plot.go      results as a picture
-//	saturate.go  the most that goes without loss
-//	hostile.go   floods, publishers that send too much, dead links
-//	steer.go     commands, given to the node meanwhile
-//	crowd.go     a room full of people, out of which one is removed after the other
-//	net.go       calls over bad networks (call/)
-//	first.go     how soon who begins to watch has a picture (call/)
-//	profile.go   profiles of the node, taken meanwhile
+//	run.go        the phases of a run
+//	leave.go      the last of them, also of a run that was cut short
+//	collect.go    from counters to a Result
+//	report.go     Result as a table
+//	plot.go       results as a picture
+//	saturate.go   the most that goes without loss
+//	hostile.go    floods, publishers that send too much, dead links
+//	steer.go      commands, given to the node meanwhile
+//	crowd.go      a room full of people, out of which one is removed after the other
+//	net.go        calls over bad networks (call/)
+//	first.go      how soon a user that begins to watch has a picture (call/)
+//	profile.go    profiles of the node, taken meanwhile
 //
-// The clients are in client/, the packets in traffic/, the counting in stats/, the bare loop in limit/, the kernel's sampling in sample/,
-// a link that one can draw in link/, machines that are joined by such links in netns/,
-// a call between browsers on such machines in call/, a node as a process in server/.
+// The counting is in stats/, the bare loop in limit/, a node as a process in server/, and a call between
+// browsers on machines that are joined by drawn links in call/. Other packages of the tree are used as well:
+// parlor/client for the clients, parlor/client/sample for the kernel's sampling, and parlor/lab/traffic for
+// the packets. A link that one can draw is parlor/lab/link, and the machines that such links join are
+// parlor/lab/netns.
 package main
 
 import (
@@ -135,7 +138,8 @@ func scenarioFlags(f *pflag.FlagSet, s *Scenario) {
 	f.BoolVar(&s.Idle, "idle", s.Idle, "everybody is connected and nothing flows")
 }
 
-// chosen returns the scenarios to run: the named ones with the flags that were given, or that of the flags alone.
+// chosen returns the scenarios to run: the named ones with the flags that were given, or that of the flags
+// alone.
 func chosen(given *pflag.FlagSet, args []string, s Scenario, feedback string) (list []Scenario, err error) {
 	switch {
 	case len(args) == 0:
@@ -184,8 +188,9 @@ func listScenarios() (text string) {
 	return text
 }
 
-// measureAll runs the scenarios, each against a node of its own where none is given, and prints the results. What happens
-// meanwhile goes to standard error. Where one fails, the results before it are printed all the same.
+// measureAll runs the scenarios, each against a node of its own if none is given, and prints the results.
+// What happens meanwhile goes to standard error. If one fails, the results before it are printed all the
+// same.
 func measureAll(ctx context.Context, list []Scenario, o output) error {
 	var results []*Result
 	var failed error

@@ -10,7 +10,8 @@ import (
 
 // Mark is what a figure must stay under; 0: there is no mark.
 type Mark struct {
-	Ratio      float64 `json:"ratio,omitempty"`      // CPU per forwarded packet, as a ratio to the paced limit
+	// Ratio is the CPU per forwarded packet, as a ratio to the paced limit.
+	Ratio      float64 `json:"ratio,omitempty"`
 	P99        float64 `json:"p99_ms,omitempty"`     // delay
 	Memory     float64 `json:"memory_kb,omitempty"`  // resident, per subscriber
 	Goroutines float64 `json:"goroutines,omitempty"` // per participant

@@ -24,7 +24,7 @@ type reading struct {
 
 func (r reading) cpu() time.Duration { return r.user + r.system }
 
-// probe reads the node's process: from /proc where it is on this machine, else from its /metrics. Both count CPU
+// probe reads the node's process: from /proc if it is on this machine, else from its /metrics. Both count CPU
 // time in steps of 10 ms.
 type probe struct {
 	pid     int // 0: not known
@@ -32,8 +32,8 @@ type probe struct {
 	http    *http.Client
 }
 
-// read says what the process has used. Of a process on this machine it does not ask for the metrics, which would cost
-// what is being measured.
+// read says what the process has used. If the process is on this machine, it does not ask for the metrics,
+// which would cost what is being measured.
 func (p probe) read(ctx context.Context) (reading, error) {
 	if p.pid != 0 {
 		r := reading{at: time.Now()}
@@ -48,8 +48,9 @@ func (p probe) read(ctx context.Context) (reading, error) {
 		return reading{}, fmt.Errorf("%s does not say process_cpu_seconds_total; give --server-pid", p.metrics)
 	}
 	return reading{
-		at:   time.Now(),
-		user: time.Duration(m["process_cpu_seconds_total"] * float64(time.Second)), // both kinds: they are not told apart
+		at: time.Now(),
+		// This is both kinds: they are not told apart.
+		user: time.Duration(m["process_cpu_seconds_total"] * float64(time.Second)),
 		rss:  int64(m["process_resident_memory_bytes"]),
 	}, nil
 }
@@ -93,7 +94,8 @@ func (p probe) scrape(ctx context.Context) (map[string]float64, error) {
 	return parseMetrics(res.Body)
 }
 
-// parseMetrics reads counters, gauges and the buckets of histograms of the Prometheus text format. Those with labels are named with them: a{b="c"}.
+// parseMetrics reads counters, gauges and the buckets of histograms of the Prometheus text format. Those with
+// labels are named with them: a{b="c"}.
 func parseMetrics(r io.Reader) (map[string]float64, error) {
 	p := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := p.TextToMetricFamilies(r)
@@ -151,7 +153,8 @@ func readProc(pid int, r *reading) error {
 // tick is the unit of CPU times in /proc (USER_HZ, proc(5)); 100 Hz on every Linux that Go supports.
 const tick = 10 * time.Millisecond
 
-// parseStat reads utime and stime, fields 14 and 15 of /proc/PID/stat. The second field, the name, may hold blanks.
+// parseStat reads utime and stime, fields 14 and 15 of /proc/PID/stat. The second field, the name, may hold
+// blanks.
 func parseStat(text string) (user, system time.Duration, err error) {
 	_, rest, ok := cutLast(text, ")")
 	f := strings.Fields(rest)

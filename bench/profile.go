@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// profiles are what is kept of a node that serves /debug/pprof/ (debug.listen): the CPU profile of the window, and afterwards the
-// heap, contended locks, goroutines, and an execution trace, from which `go tool trace -pprof=sched` makes the scheduler's
-// latencies.
+// profiles are what is kept of a node that serves /debug/pprof/ (debug.listen), beside the CPU profile of the
+// window. They are taken afterwards: the heap, contended locks, goroutines, and an execution trace. The
+// command `go tool trace -pprof=sched` makes the latencies of the scheduler out of that trace.
 var profiles = []struct{ file, path string }{
 	{"heap.pprof", "/debug/pprof/heap?gc=1"},
 	{"mutex.pprof", "/debug/pprof/mutex"},

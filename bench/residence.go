@@ -13,7 +13,8 @@ import (
 	"parlor/bench/stats"
 )
 
-// residenceMetric is how long media is in the node, by the node's own account: the server's share of the delay.
+// residenceMetric is how long media is in the node, by the node's own account: the server's share of the
+// delay.
 const residenceMetric = "parlor_residence_seconds"
 
 // bucketName names a bucket of a histogram among the metrics.
@@ -29,8 +30,9 @@ func addHistogram(m map[string]float64, name string, h *dto.Histogram) {
 	m[bucketName(name, math.Inf(1))] = float64(h.GetSampleCount())
 }
 
-// histogramBetween summarises, in milliseconds, what a histogram of seconds has counted between two readings of the metrics. As
-// Prometheus does, it takes the values of a bucket as spread evenly; Max is the bound of the highest bucket that got any.
+// histogramBetween summarises, in milliseconds, what a histogram of seconds has counted between two readings
+// of the metrics. As Prometheus does, it takes the values of a bucket as spread evenly. Max is the bound of
+// the highest bucket that got any.
 func histogramBetween(from, to map[string]float64, name string) stats.Summary {
 	type bucket struct{ bound, count float64 } // count: of all values up to the bound
 	var all []bucket

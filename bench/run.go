@@ -47,8 +47,8 @@ const (
 	leaveTime   = 20 * time.Second
 	progressing = 2 * time.Second
 
-	// clientBuffer is the size of the clients' receive buffers in bytes, so that what the node sends is not lost to a client
-	// that had to wait for a processor.
+	// clientBuffer is the size of the clients' receive buffers in bytes. It is so large that a client that
+	// had to wait for a processor does not lose what the node sends.
 	clientBuffer = 2 << 20
 )
 

@@ -10,9 +10,10 @@ import (
 
 // Saturation is what a node forwards at most before it loses packets.
 type Saturation struct {
-	PacketsPerSecond float64          `json:"packets_per_second"` // of the last step without loss
-	LimitRatio       float64          `json:"limit_ratio"`        // as a ratio to the bare loop, flat out on as many cores; 0: not measured
-	Steps            []SaturationStep `json:"steps"`
+	PacketsPerSecond float64 `json:"packets_per_second"` // of the last step without loss
+	// LimitRatio is the ratio to the bare loop, flat out on as many cores; 0: not measured.
+	LimitRatio float64          `json:"limit_ratio"`
+	Steps      []SaturationStep `json:"steps"`
 }
 
 // SaturationStep is one bitrate of the publishers.
@@ -32,8 +33,8 @@ const (
 	saturationShare = 0.8
 )
 
-// saturate raises the publishers' bitrate step by step until packets are lost, and leaves it at saturationShare of the last
-// bitrate at which none were.
+// saturate raises the publishers' bitrate step by step until packets are lost. It leaves the bitrate at
+// saturationShare of the last one at which none were.
 func (r *run) saturate(ctx context.Context, m *measurement) error {
 	r.say("raising the bitrate until packets are lost")
 	sat := &Saturation{}

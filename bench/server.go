@@ -65,10 +65,12 @@ func (n *node) start(ctx context.Context, o output) (err error) {
 	n.url = "http://" + address
 	cmd := exec.Command(binary, "--http.listen", address, "--media.listen", "127.0.0.1:0", "--nats.listen", "127.0.0.1:0",
 		"--log.level", "warn")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for bench, which lets everybody leave first
+	// Ctrl-C is for bench, which lets everybody leave first.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if o.dir != "" {
 		cmd.Args = append(cmd.Args, "--debug.listen", "127.0.0.1:0")
-		cmd.Env = append(os.Environ(), "GODEBUG=memprofilerate=8192") // the node is too small for the usual rate
+		// The node is too small for the usual rate.
+		cmd.Env = append(os.Environ(), "GODEBUG=memprofilerate=8192")
 	}
 	if o.files > 0 {
 		args := []string{"-c", `ulimit -n "$0" && exec "$@"`, strconv.Itoa(o.files)}
@@ -81,7 +83,8 @@ func (n *node) start(ctx context.Context, o output) (err error) {
 	return nil
 }
 
-// freeAddress finds a port for HTTP, the one that has to be known before the node can be asked for the others.
+// freeAddress finds a port for HTTP, the one that has to be known before the node can be asked for the
+// others.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

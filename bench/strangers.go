@@ -24,8 +24,9 @@ import (
 	"parlor/client"
 )
 
-// Strangers trouble a node in a process of their own, at low priority, so that they take CPU from the node by what it does for them, not
-// by what they do. They come from an address of their own, as do those who enter meanwhile and must be let in.
+// Strangers trouble a node in a process of their own, at low priority. So they take CPU from the node by what
+// it does for them, not by what they do. They come from an address of their own, as do those who enter
+// meanwhile and must be let in.
 const (
 	strangersCommand = "strangers"
 	strangersFrom    = "127.0.0.66"
@@ -35,7 +36,8 @@ const (
 	again            = 20 * time.Millisecond // until a stranger that was refused comes again
 )
 
-// kindOfStrangers is one way of making trouble: what each of so many does, until the context ends or an error says that it begins anew.
+// kindOfStrangers is one way of making trouble. many strangers do it, each until the context ends or an error
+// says that it begins anew.
 type kindOfStrangers struct {
 	name string
 	many int
@@ -243,7 +245,8 @@ type Strangers struct {
 	Entering stats.Summary `json:"entering"` // of those who came in
 }
 
-// besides lets the first half of the window pass, sets the strangers to work for the second, and has others enter meanwhile.
+// besides lets the first half of the window pass and sets the strangers to work for the second. Meanwhile it
+// has others enter.
 func (r *run) besides(ctx context.Context) (*Strangers, error) {
 	res, half := &Strangers{}, r.scenario.Duration/2
 	began, err := r.node.probe.read(ctx)

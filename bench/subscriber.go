@@ -57,8 +57,8 @@ type subscriber struct {
 	receivers []*receiver
 }
 
-// receiver counts what arrives on one section of a seat. Its section's goroutine writes, under a lock that nobody else wants
-// until the end.
+// receiver counts what arrives on one section of a seat. Its section's goroutine writes, under a lock that
+// nobody else wants until the end.
 type receiver struct {
 	mu      sync.Mutex
 	tallies map[uint32]*stats.Tally // by stream
@@ -165,8 +165,8 @@ func (s *subscriber) count() (c counts) {
 	return c
 }
 
-// between returns how many packets of a stream should have come, of those with from ≤ seq < to, and how many different ones
-// have. A stream comes in one section at a time.
+// between returns how many packets of a stream should have come, of those with from ≤ seq < to, and how many
+// different ones have. A stream comes in one section at a time.
 func (s *subscriber) between(stream uint32, from, to uint64) (expected, received uint64) {
 	expected = (to - from) / uint64(s.sample)
 	s.each(func(r *receiver) {

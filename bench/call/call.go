@@ -1,11 +1,11 @@
-// Package call measures a call over a network that one can draw: a node, somebody who publishes and somebody who watches, each on a
-// machine of its own (lab/netns), in real browsers with the node's own browser client, or as clients of pion. Others may watch
-// over good links meanwhile.
+// Package call measures a call over a network that one can draw. A node, a user that publishes and a user
+// that watches are each on a machine of their own (lab/netns). The users are real browsers with the node's
+// own browser client, or clients of pion. Others may watch over good links meanwhile.
 //
 //	call.go      Options, Run: the phases of a call
 //	scenario.go  the networks with a name
 //	node.go      the node
-//	first.go     those who begin to watch again and again
+//	first.go     users that begin to watch again and again
 //	user.go      who publishes and who watches
 //	page.js      what is in their pages
 //	clients.go   clients of pion, in a process of their own
@@ -44,7 +44,8 @@ type Options struct {
 	film   *os.File // that picture
 }
 
-// Prepare makes what the options need: the node, into a directory, unless one is given, and the camera's picture, until Close.
+// Prepare makes what the options need, until Close. That is the node, built into a directory unless one is
+// given, and the camera's picture.
 func (o *Options) Prepare(ctx context.Context, dir string) (err error) {
 	if o.Binary, err = server.Build(ctx, o.Binary, dir); err != nil || o.Pion {
 		return err
@@ -293,10 +294,11 @@ func (x *scene) read(ctx context.Context, r *Result, to float64) error {
 	return nil
 }
 
-// source is how many frames a second the best layer had, and the layers at the end. The numbers of a layer that fall are of one that
-// has begun anew.
+// source is how many frames a second the best layer had, and the layers at the end. If the numbers of a layer
+// fall, it has begun anew.
 func source(list []layers, from, to float64) (fps float64, last []Layer) {
-	made, known := map[string]int{}, map[string]int{} // frames by RID: in the time that counts, and by the latest look
+	// Both are frames by RID: in the time that counts, and by the latest look.
+	made, known := map[string]int{}, map[string]int{}
 	began, ended := 0., 0.
 	for i, s := range list {
 		if s.At > to {

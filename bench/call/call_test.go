@@ -34,8 +34,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A call of pion's clients over a link that is too narrow for sound even: it is as full as it can be, its queue too, and those with
-// good links notice nothing.
+// A call of pion's clients over a link that is too narrow for sound even: it is as full as it can be, its
+// queue too, and those with good links notice nothing.
 func TestRun(t *testing.T) {
 	o := Options{Pion: true, Viewers: 2, Seed: 1, Log: io.Discard, Settle: time.Second}
 	require.NoError(t, o.Prepare(t.Context(), t.TempDir()))
@@ -268,7 +268,8 @@ func TestLinkFigures(t *testing.T) {
 	require.InDelta(t, 3, r.Figures.LinkLate, 1e-9)
 }
 
-// The share of the link is that of the looks at which there was an estimate, and a rate that had not just changed.
+// The share of the link is that of the looks at which there was an estimate, and a rate that had not just
+// changed.
 func TestShare(t *testing.T) {
 	r := &Result{Link: drawn("delay=1ms @6s rate=1M queue=1s @13s rate=500k"), From: 1000, Seconds: 20}
 	for i := range 41 {
@@ -336,7 +337,8 @@ func TestDraw(t *testing.T) {
 	require.Error(t, Draw(&Result{}, "/no/such/place/a.svg"))
 }
 
-// The picture of all has a place for each network, with a line for its frames and one for its sound, also where the last row is not full.
+// The picture of all has a place for each network, with a line for its frames and one for its sound, also
+// where the last row is not full.
 func TestDrawAll(t *testing.T) {
 	for _, n := range []int{1, 4, 6} {
 		var list []*Result

@@ -15,8 +15,9 @@ import (
 	"parlor/lab/traffic"
 )
 
-// Many clients run in a process of their own, on a machine of the network: sockets of a process are where it is. It gets orders on
-// its standard input, and writes samples to its output, one a line, until that input ends.
+// Many clients run in a process of their own, on a machine of the network: sockets of a process are where it
+// is. The process gets orders on its standard input. It writes samples to its output, one a line, until that
+// input ends.
 
 // Command is the argument with which this program is that process.
 const Command = "net-clients"
@@ -196,8 +197,8 @@ func (v *viewer) count(audio bool, h *rtp.Header) {
 	}
 }
 
-// sample is what a browser would know, as far as a client can that decodes nothing: a frame is one whose end has come, and sound
-// that has not come is what would be concealed.
+// sample is what a browser would know, as far as a client that decodes nothing can know it. A frame is one
+// whose end has come. Sound that has not come is what would be concealed.
 func (v *viewer) sample() Sample {
 	v.mu.Lock()
 	defer v.mu.Unlock()

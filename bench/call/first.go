@@ -10,7 +10,7 @@ import (
 	"parlor/lab/netns"
 )
 
-// First is how a picture has come to who begins to watch.
+// First is how a picture has come to a user that begins to watch.
 type First struct {
 	Age   float64 `json:"age_ms"`   // since somebody else began to watch; 0: nobody had
 	Frame float64 `json:"frame_ms"` // from the wish to the first picture on the page
@@ -21,7 +21,8 @@ type First struct {
 // firstAges are the times after which another one begins to watch.
 var firstAges = []time.Duration{300 * time.Millisecond, 700 * time.Millisecond, 1200 * time.Millisecond, 2 * time.Second}
 
-// Firsts has two users begin to watch again and again, one of them after the other, so many times each over links with such a delay one way.
+// Firsts has two users begin to watch again and again, one after the other, in so many rounds. Each is on
+// links with a delay of way in each direction.
 func Firsts(ctx context.Context, rounds int, way time.Duration, o Options) (list []First, err error) {
 	x := &scene{Options: o}
 	defer func() { err = errors.Join(err, x.close()) }()

@@ -36,7 +36,8 @@ func startNode(ctx context.Context, h *netns.Host, binary string) (n *node, err 
 		return nil, err
 	}
 	n = &node{binary: binary, url: "http://" + h.Addr().String() + ":" + nodePort}
-	n.env = append(os.Environ(), "SFU_AUTH_KEYS=bench:"+hex.EncodeToString(secret)) // not for everybody who lists processes
+	// The key is not for everybody who lists processes.
+	n.env = append(os.Environ(), "SFU_AUTH_KEYS=bench:"+hex.EncodeToString(secret))
 	n.http = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: h.Dial}}
 	dir, err := os.MkdirTemp("", "parlor-bench-")
 	if err != nil {

@@ -70,15 +70,17 @@ type Figures struct {
 	AudioDelay float64 `json:"audio_buffer_ms"`
 	Lost       float64 `json:"video_packets_lost_percent"` // for good or until they were sent again
 	Keyframes  int     `json:"keyframes"`
-	Estimate   float64 `json:"estimate_kbps"`    // median; 0: the node does not say
-	Kbps       float64 `json:"kbps"`             // that passed the troubled link
-	Rate       float64 `json:"rate_kbps"`        // that could, while there was a bound; 0: as much as came
-	Share      float64 `json:"estimate_percent"` // median of estimate by rate, of times that have both, some seconds after each change; 0: none has
-	ShareP95   float64 `json:"estimate_p95_percent"`
-	QueueP50   float64 `json:"queue_p50_ms"` // of that link
-	QueueP95   float64 `json:"queue_p95_ms"`
-	SentFPS    float64 `json:"sent_fps"` // of the publisher's best layer
-	LinkLate   float64 `json:"link_late_p99_ms"`
+	Estimate   float64 `json:"estimate_kbps"` // median; 0: the node does not say
+	Kbps       float64 `json:"kbps"`          // that passed the troubled link
+	Rate       float64 `json:"rate_kbps"`     // that could, while there was a bound; 0: as much as came
+	// Share is the median of estimate by rate, of times that have both, some seconds after each change; 0:
+	// none has.
+	Share    float64 `json:"estimate_percent"`
+	ShareP95 float64 `json:"estimate_p95_percent"`
+	QueueP50 float64 `json:"queue_p50_ms"` // of that link
+	QueueP95 float64 `json:"queue_p95_ms"`
+	SentFPS  float64 `json:"sent_fps"` // of the publisher's best layer
+	LinkLate float64 `json:"link_late_p99_ms"`
 }
 
 // number counts from the beginning of a stream. It may fall, as what was lost does if it comes after all.
@@ -104,7 +106,8 @@ var (
 	heard     = sound(func(s Sample) float64 { return s.Samples })
 )
 
-// sum adds up what has come between the samples. A late packet of before them makes no number of theirs less than nothing.
+// sum adds up what has come between the samples. A late packet from before them makes no number of theirs
+// less than nothing.
 func (n number) sum(samples []Sample) (total float64) {
 	for i := 1; i < len(samples); i++ {
 		total += n.delta(samples, i)
@@ -121,7 +124,8 @@ func (n number) delta(samples []Sample, i int) float64 {
 	return n.of(after) - n.of(before)
 }
 
-// held keeps the numbers of a stream while nothing is known of it, as while its publisher is away for a moment.
+// held keeps the numbers of a stream while nothing is known of it, as while its publisher is away for a
+// moment.
 func held(samples []Sample) []Sample {
 	for i := 1; i < len(samples); i++ {
 		s, last := &samples[i], samples[i-1]
@@ -256,11 +260,12 @@ func (f *Figures) link(r *Result, late time.Duration) {
 	f.QueueP50, f.QueueP95 = milliseconds(netns.Percentile(waited, 50)), milliseconds(netns.Percentile(waited, 95))
 }
 
-// rate is the kbit/s that the troubled link lets pass at a time; 0: as much as comes, or the time is before the trouble.
+// rate is the kbit/s that the troubled link lets pass at a time. It is 0 if as much passes as comes, or if
+// the time is before the trouble.
 func (r *Result) rate(at float64) float64 { return float64(rate(r.Link, since(r.From, at))) / 1000 }
 
-// Median returns a result with the median of each figure, the problems of all, the worst that others had, and the rest of the first.
-// It needs one at least, all of one network.
+// Median returns a result with the median of each figure, the problems of all, the worst that others had, and
+// the rest of the first. It needs one at least, all of one network.
 func Median(runs []*Result) *Result {
 	m, sorted := *runs[0], slices.Clone(runs)
 	to := reflect.ValueOf(&m.Figures).Elem()

@@ -110,7 +110,8 @@ func rate(p link.Profile, at time.Duration) (r int64) {
 	return r
 }
 
-// settles is how long after a change of the link its estimate counts: the 3 s in which it is to be found, and the 2 s between which it is told.
+// settles is how long after a change of the link its estimate counts. It is the 3 s in which the change is to
+// be found, and the 2 s between which the estimate is told.
 const settles = 5 * time.Second
 
 // settled reports whether the link has been as it is for that long.

@@ -48,7 +48,8 @@ func Table(w io.Writer, results []*Result, markdown bool) {
 	}
 }
 
-// Beyond these the reader is warned: by how many ms packets may be late, and how many frames a second the source may have.
+// Beyond these the reader is warned: by how many ms packets may be late, and how many frames a second the
+// source may have.
 const (
 	tooLate   = 5
 	enoughFPS = 0.9 * frames

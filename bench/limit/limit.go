@@ -1,6 +1,6 @@
-// Package limit measures what the machine allows: a bare loop that seals packets with AES-128-GCM and sends them by sendmmsg
-// from a raw socket outside Go's network poller, to as many destinations as a scenario has subscribers and in the same
-// rhythm. What a server costs is told as a ratio to it, taken in the same run.
+// Package limit measures what the machine allows. A bare loop seals packets with AES-128-GCM and sends them
+// by sendmmsg from a raw socket outside Go's network poller. It sends to as many destinations as a scenario
+// has subscribers, in the same rhythm. What a server costs is told as a ratio to it, taken in the same run.
 //
 //	limit.go  Load, Run: the loop
 //	send.go   the batch: sealing and sendmmsg
@@ -27,8 +27,9 @@ type Load struct {
 	Duration time.Duration `json:"duration_ns"`
 	Warmup   time.Duration `json:"warmup_ns"` // sent before anything is counted
 	FlatOut  bool          `json:"flat_out"`  // without rhythm: as fast as it goes
-	Segments bool          `json:"gso"`       // let segmentation offload take the packets of a frame to one destination together
-	Buffer   int           `json:"buffer"`    // of the sending sockets, bytes
+	// Segments lets segmentation offload take the packets of a frame to one destination together.
+	Segments bool `json:"gso"`
+	Buffer   int  `json:"buffer"` // of the sending sockets, bytes
 }
 
 // Stream is one source and where its packets go.
@@ -202,7 +203,8 @@ func (x *loop) next() *source {
 	return first
 }
 
-// frame sends a frame to all destinations: its packets as a run to each, as an SFU does with what came together.
+// frame sends a frame to all destinations: its packets as a run to each, as an SFU does with what came
+// together.
 func (x *loop) frame(s *source) {
 	s.raw = s.raw[:0]
 	for i, p := range s.stream.Next(s.due, false) {

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEveryPacketArrives: what the loop counts as sent is what the destinations get, with and without segmentation offload.
+// TestEveryPacketArrives: what the loop counts as sent is what the destinations get, with and without
+// segmentation offload.
 func TestEveryPacketArrives(t *testing.T) {
 	for _, segments := range []bool{false, true} {
 		sinks, err := NewSinks(3, 3, 1, 1<<20)

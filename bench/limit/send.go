@@ -98,8 +98,8 @@ func (s *sender) plain(i int) []byte {
 	return s.frame[i]
 }
 
-// send seals a packet for a destination (RFC 7714, section 8: header as associated data, nonce of SSRC, rollover counter and
-// sequence number) and queues it.
+// send seals a packet for a destination (RFC 7714, section 8: header as associated data, nonce of SSRC,
+// rollover counter and sequence number) and queues it.
 func (s *sender) send(d *destination, plain []byte) {
 	slot := s.arena[s.n][:]
 	copy(slot, plain[:headerLen])

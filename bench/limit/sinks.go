@@ -10,16 +10,16 @@ import (
 	"parlor/client/sample"
 )
 
-// Sinks are sockets that take what the loop sends: some are read, each by a goroutine as a subscriber's is, and in the others the
-// kernel drops all but a sample, as it does for subscribers that are only counted.
+// Sinks are sockets that take what the loop sends. Some are read, each by a goroutine as a subscriber's is.
+// In the others the kernel drops all but a sample, as it does for subscribers that are only counted.
 type Sinks struct {
 	conns    []*net.UDPConn
 	reading  sync.WaitGroup
 	received atomic.Uint64
 }
 
-// NewSinks opens n sockets on 127.0.0.1 with receive buffers of the given size, of which the first readers are read whole and the
-// others sampled, one packet in k.
+// NewSinks opens n sockets on 127.0.0.1 with receive buffers of the given size in bytes. The first readers of
+// them are read whole. The others are sampled, one packet in k.
 func NewSinks(n, readers, k, buffer int) (*Sinks, error) {
 	s := &Sinks{}
 	for i := range n {

@@ -1,5 +1,5 @@
-// Package server runs a node for a measurement: it builds it, waits until it takes users, ends it, and tells what
-// it had to say.
+// Package server runs a node for a measurement: it builds it, waits until it takes users, ends it, and tells
+// what it had to say.
 package server
 
 import (
@@ -22,7 +22,8 @@ const (
 	tail = 15
 )
 
-// Build builds the node of this tree into a directory, unless a binary is given. It returns the absolute path.
+// Build builds the node of this tree into a directory, unless a binary is given. It returns the absolute
+// path.
 func Build(ctx context.Context, binary, dir string) (string, error) {
 	if binary != "" {
 		return filepath.Abs(binary)
@@ -34,16 +35,16 @@ func Build(ctx context.Context, binary, dir string) (string, error) {
 	return binary, nil
 }
 
-// Process is a node that was started here; nil: one that was not, for which all methods do nothing. They are for
-// one goroutine at a time.
+// Process is a node that was started here; nil: one that was not, for which all methods do nothing. They are
+// for one goroutine at a time.
 type Process struct {
 	cmd   *exec.Cmd
 	log   bytes.Buffer // read after ended
 	ended <-chan error // nil: it has, and somebody was told
 }
 
-// Start starts a node in a directory of its own, which goes with it, also if this fails. start is told to start the
-// command, and returns what gets the result of its Wait.
+// Start starts a node in a directory of its own. The directory goes with the node, also if this fails. start
+// is told to start the command, and returns what gets the result of its Wait.
 func Start(cmd *exec.Cmd, dir string, start func(*exec.Cmd) (ended <-chan error, err error)) (p *Process, err error) {
 	p = &Process{cmd: cmd}
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &p.log, &p.log
@@ -98,7 +99,8 @@ func (p *Process) Await(ctx context.Context, look func(context.Context) error) e
 	}
 }
 
-// Stop ends the node, by force if it takes longer than 10 s, and removes its directory. Again it does nothing.
+// Stop ends the node, by force if it takes longer than 10 s, and removes its directory. A second call does
+// nothing.
 func (p *Process) Stop() (err error) {
 	if p == nil {
 		return nil

@@ -1,5 +1,5 @@
-// Package stats counts what one subscriber receives: losses exactly, by the sequence numbers in the payloads, and delays
-// in a histogram. It is a leaf without goroutines, sockets or clocks.
+// Package stats counts what one subscriber receives: losses exactly, by the sequence numbers in the payloads,
+// and delays in a histogram. It is a leaf without goroutines, sockets or clocks.
 //
 //	stats.go     Tally and Delays
 //	summary.go   Percentiles, for times of which there are few
@@ -12,8 +12,8 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Tally remembers which packets of one stream have come, a bit for each. The zero value is empty. It is for one goroutine
-// at a time.
+// Tally remembers which packets of one stream have come, a bit for each. The zero value is empty. It is for
+// one goroutine at a time.
 type Tally struct {
 	bits       []uint64
 	next       uint64 // one above the highest seq that has come
@@ -25,7 +25,8 @@ type Tally struct {
 // maxSeq bounds the memory that a wrong sequence number can take: 2 MB.
 const maxSeq = 1 << 24
 
-// Add counts a packet. A seq that cannot be (2^24 or more: two days of a megabit) is an error and not counted.
+// Add counts a packet. A seq that cannot be (2^24 or more: two days of a megabit) is an error and not
+// counted.
 func (t *Tally) Add(seq uint64) error {
 	if seq >= maxSeq {
 		return fmt.Errorf("sequence number %d: above %d", seq, uint64(maxSeq))
@@ -58,9 +59,10 @@ func (t *Tally) Between(from, to uint64) (n uint64) {
 	return n
 }
 
-// Sampled is Between for a stream of which only every k-th packet is passed on, counted by numbers that may shift against seq
-// where a sender closes gaps: what has come tells how many lie between two of them, to the nearest. expected is how many of
-// those that are passed on lie in the range, received how many of them have come.
+// Sampled is Between for a stream of which only every k-th packet is passed on, counted by numbers that may
+// shift against seq if a sender closes gaps. What has come tells how many lie between two of them, to the
+// nearest. expected is how many of those that are passed on lie in the range. received is how many of them
+// have come.
 func (t *Tally) Sampled(from, to, k uint64) (expected, received uint64) {
 	last := from
 	for seq := from; seq < to; seq++ {
