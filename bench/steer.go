@@ -79,8 +79,8 @@ func (s *steering) remove(ctx context.Context, c *client.Client, user string) (t
 	}
 }
 
-// removals has users enter a room of their own and be put out, perSecond users each second, until ctx is done.
-// It returns how long the answers took.
+// removals has users enter a room of their own and be put out, perSecond users each second, until ctx is
+// done. It returns how long the answers took.
 func (s *steering) removals(ctx context.Context, perSecond int) (took []time.Duration, err error) {
 	const places = 4 // users at a time
 	times := make([][]time.Duration, places)
