@@ -27,9 +27,9 @@ type crowd struct {
 	mu    sync.Mutex
 	begun time.Time // of the command under way
 	heard chan struct{}
-	left  int // who have not heard
+	left  int // others that have not heard
 	late  *stats.Delays
-	ended atomic.Int64 // others who were told that they are out
+	ended atomic.Int64 // others that were told that they are out
 	all   chan struct{}
 }
 
@@ -148,7 +148,7 @@ func (c *crowd) measure(ctx context.Context, removals int) (*CrowdResult, error)
 	return res, nil
 }
 
-// removeOne enters as an anchor, whom everybody sees, and has it removed.
+// removeOne enters as an anchor, which everybody sees, and has it removed.
 func (c *crowd) removeOne(ctx context.Context, user string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTime)
 	defer cancel()

@@ -23,7 +23,7 @@ type hostile struct {
 	working errgroup.Group
 	stop    context.CancelFunc
 	hog     *client.Client
-	storm   []*subscriber // who have joined
+	storm   []*subscriber // that have joined
 	joined  chan struct{} // all of them
 	took    time.Duration
 }
@@ -31,7 +31,7 @@ type hostile struct {
 // floodSockets is from how many addresses strangers flood.
 const floodSockets = 16
 
-// trouble begins it. Whoever calls it calls end.
+// trouble begins it. The caller has to call end.
 func (r *run) trouble(ctx context.Context) (*hostile, error) {
 	h := &hostile{run: r, joined: make(chan struct{})}
 	ctx, h.stop = context.WithCancel(ctx)

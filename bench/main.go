@@ -63,7 +63,7 @@ func main() {
 // output says where to measure and how to tell it.
 type output struct {
 	server string // URL of a running node; empty: start one
-	pid    int    // of that node, where it runs on this machine
+	pid    int    // of that node, if it runs on this machine
 	binary string // of a node to start; empty: it is built
 	files  int    // that a node which is started may open; 0: as many as this process
 	json   bool

@@ -93,7 +93,7 @@ func (f *netFlags) networks(names []string) ([]call.Scenario, error) {
 	return list, nil
 }
 
-// redraw gives who watches the links of the flags. The title says what both are then.
+// redraw gives the viewer the links of the flags. The title says what both are then.
 func (f *netFlags) redraw(s *call.Scenario) (err error) {
 	if f.down != "" {
 		if s.OnUplink() {
@@ -118,7 +118,7 @@ func (f *netFlags) redraw(s *call.Scenario) (err error) {
 	return nil
 }
 
-// run runs the scenarios and prints their table. Where one fails, those before it are printed all the same.
+// run runs the scenarios and prints their table. If one fails, those before it are printed all the same.
 func (f *netFlags) run(ctx context.Context, list []call.Scenario, asJSON bool, out io.Writer) error {
 	dir, err := os.MkdirTemp("", "parlor-bench-")
 	if err != nil {

@@ -132,7 +132,7 @@ func (f bars) plot(results []*Result) (*plot.Plot, error) {
 	return p, nil
 }
 
-// plotColors can be told apart by those who see no red or green.
+// plotColors can be told apart by people that see no red or green.
 var plotColors = []color.Color{
 	color.RGBA{R: 0x1f, G: 0x5f, B: 0xbf, A: 255}, color.RGBA{R: 0xe6, G: 0x9f, A: 255}, color.RGBA{R: 0x8c, G: 0x8c, B: 0x8c, A: 255},
 }

@@ -169,7 +169,7 @@ func scrapingStranger(ctx context.Context, t target) error {
 	}
 }
 
-// churningStranger enters as one user who is elsewhere already, and exits.
+// churningStranger enters as a user that other strangers have entered as already, and exits.
 func churningStranger(ctx context.Context, t target) error {
 	ws, err := t.webSocket(ctx)
 	if err != nil {
@@ -240,9 +240,9 @@ type Strangers struct {
 	Memory   float64       `json:"memory_mb"` // the most that the node had more than before
 	CPU      float64       `json:"cpu_percent"`
 	CalmCPU  float64       `json:"calm_cpu_percent"`
-	Visits   int           `json:"visits"` // of others who entered meanwhile
+	Visits   int           `json:"visits"` // of others that entered meanwhile
 	Failed   int           `json:"visits_failed"`
-	Entering stats.Summary `json:"entering"` // of those who came in
+	Entering stats.Summary `json:"entering"` // of those that came in
 }
 
 // besides lets the first half of the window pass and sets the strangers to work for the second. Meanwhile it
@@ -268,7 +268,7 @@ func (r *run) besides(ctx context.Context) (*Strangers, error) {
 	troubling, stop := context.WithCancel(ctx)
 	defer stop()
 	p := exec.CommandContext(troubling, self, strangersCommand, r.scenario.Strangers, r.node.url, r.publishers[0].room)
-	in, err := p.StdinPipe() // whose end ends it, also where this process is killed
+	in, err := p.StdinPipe() // whose end ends it, also if this process is killed
 	if err != nil {
 		return nil, err
 	}

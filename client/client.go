@@ -31,7 +31,7 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// Options say who enters where, and with what.
+// Options say which user enters which room of which node, and with what.
 type Options struct {
 	URL   string // of the node: http://host:port
 	Room  any    // a string, or any integer type

@@ -43,7 +43,7 @@ type Timers struct {
 // Entered is the node's answer to entering and to resuming.
 type Entered struct {
 	Session string          `json:"session"`
-	Key     string          `json:"key"` // secret: whoever has it can take over the session
+	Key     string          `json:"key"` // secret: with it one can take over the session
 	User    string          `json:"user"`
 	Room    json.RawMessage `json:"room"`
 	Role    string          `json:"role"`

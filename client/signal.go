@@ -60,7 +60,7 @@ func (s *signal) read() {
 	}
 }
 
-// dispatch gives an answer to who waits for it, and an event to the handler.
+// dispatch gives an answer to the call that waits for it, and an event to the handler.
 func (s *signal) dispatch(raw []byte) error {
 	var h header
 	if err := json.Unmarshal(raw, &h); err != nil {
@@ -148,7 +148,7 @@ func (s *signal) close() {
 	<-s.done
 }
 
-// abort cuts the connection; read, where it runs, ends soon.
+// abort cuts the connection; read, if it runs, ends soon.
 func (s *signal) abort() {
 	s.abortOnce.Do(func() {
 		close(s.aborts)

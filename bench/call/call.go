@@ -34,7 +34,7 @@ import (
 type Options struct {
 	Binary  string // of the node
 	Pion    bool   // clients of pion in place of browsers
-	Viewers int    // clients of pion who watch over good links
+	Viewers int    // clients of pion that watch over good links
 	Seed    uint64 // of all chance
 	Log     io.Writer
 	// Settle is how long all is calm once media flows; 0: 8 s, in which the sender's estimate rises.
@@ -78,7 +78,7 @@ type Result struct {
 	Problems []string     `json:"problems,omitempty"`
 }
 
-// Others is how those fared who watched over good links.
+// Others is how the viewers fared that watched over good links.
 type Others struct {
 	Viewers int     `json:"viewers"`
 	Lost    float64 `json:"lost_percent"` // of their packets

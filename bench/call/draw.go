@@ -12,7 +12,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// lineColors can be told apart by those who see no red or green.
+// lineColors can be told apart by people that see no red or green.
 var lineColors = []color.Color{
 	color.RGBA{R: 0x1f, G: 0x5f, B: 0xbf, A: 255}, color.RGBA{R: 0xe6, G: 0x9f, A: 255}, color.RGBA{R: 0x8c, G: 0x8c, B: 0x8c, A: 255},
 }
@@ -54,7 +54,7 @@ func Draw(r *Result, name string) error {
 	return write(canvas, name)
 }
 
-// DrawAll draws what those who watch get of several results, one at least, side by side, into an SVG file.
+// DrawAll draws what viewers get of several results, one at least, side by side, into an SVG file.
 func DrawAll(list []*Result, name string) error {
 	const columns, width, height = 4, 3.2 * vg.Inch, 1.7 * vg.Inch
 	rows := (len(list) + columns - 1) / columns
@@ -122,7 +122,7 @@ func (r *Result) made() plotter.XYs {
 	return r.per(concealed, func(x, _ float64, i int) float64 { return 100 * ratio(x, heard.delta(r.Samples, i)) })
 }
 
-// shown is what those who watch get, in one panel.
+// shown is what viewers get, in one panel.
 func (r *Result) shown() panel {
 	return panel{lines: []line{{"frames/s", r.frames()}, {"% concealed", r.made()}}}
 }

@@ -36,7 +36,7 @@ func startNode(ctx context.Context, h *netns.Host, binary string) (n *node, err 
 		return nil, err
 	}
 	n = &node{binary: binary, url: "http://" + h.Addr().String() + ":" + nodePort}
-	// The key is not for everybody who lists processes.
+	// The key is in the environment, as arguments are shown to everybody that lists processes.
 	n.env = append(os.Environ(), "SFU_AUTH_KEYS=bench:"+hex.EncodeToString(secret))
 	n.http = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: h.Dial}}
 	dir, err := os.MkdirTemp("", "parlor-bench-")
@@ -72,7 +72,7 @@ func (n *node) answers(ctx context.Context) error {
 	return nil
 }
 
-// entry is who enters where.
+// entry is a user that enters a room.
 type entry struct {
 	Room  string `json:"room"`
 	User  string `json:"user"`

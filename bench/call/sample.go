@@ -9,7 +9,7 @@ import (
 	"parlor/lab/netns"
 )
 
-// Sample is what somebody who watches knew at a time; numbers count from the beginning of its streams.
+// Sample is what a viewer knew at a time; numbers count from the beginning of its streams.
 type Sample struct {
 	At        float64 `json:"at"` // ms since the epoch
 	Frames    int     `json:"frames"`
@@ -34,7 +34,7 @@ type Sample struct {
 	Queue    float64 `json:"queue"`    // ms that it thinks packets wait
 }
 
-// layers is what somebody who publishes knew.
+// layers is what a publisher knew at a time.
 type layers struct {
 	At     float64 `json:"at"`
 	Layers []Layer `json:"layers"`

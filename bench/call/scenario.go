@@ -12,7 +12,7 @@ import (
 type Scenario struct {
 	Name, Title string
 	Duration    time.Duration
-	// Links of who watches, and of who publishes.
+	// The links of the viewer, and of the publisher.
 	Up, Down, PublisherUp, PublisherDown link.Profile
 }
 
@@ -89,7 +89,7 @@ func Find(names []string) (list []Scenario, err error) {
 	return list, nil
 }
 
-// shaped is the link that the trouble is on: that of who watches, or the publisher's uplink.
+// shaped is the link that the trouble is on: the viewer's downlink, or the publisher's uplink.
 func (s Scenario) shaped() (l link.Profile, uplink bool) {
 	if s.OnUplink() {
 		return s.PublisherUp, true
@@ -97,7 +97,7 @@ func (s Scenario) shaped() (l link.Profile, uplink bool) {
 	return s.Down, false
 }
 
-// OnUplink reports whether the trouble is on the publisher's uplink, rather than on the links of who watches.
+// OnUplink reports whether the trouble is on the publisher's uplink, rather than on the viewer's links.
 func (s Scenario) OnUplink() bool { return s.PublisherUp.String() != calm }
 
 // rate is the bits a second that the link lets pass at a time; 0: as much as comes.

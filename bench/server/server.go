@@ -109,7 +109,7 @@ func (p *Process) Stop() (err error) {
 	if p.ended == nil {
 		return nil
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails where it has ended by itself
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails if it has ended by itself
 	select {
 	case err = <-p.ended:
 	case <-time.After(stopTime):

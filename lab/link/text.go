@@ -235,7 +235,7 @@ func scale(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// percent writes a share as one where nothing is lost by that.
+// percent writes a share in percent if nothing is lost by that, else as a fraction.
 func percent(x float64) string {
 	text := strconv.FormatFloat(x*100, 'g', 6, 64) + "%"
 	if y, err := share(text); err == nil && y == x {

@@ -11,7 +11,7 @@ type wire struct {
 	bits    int64         // that leave after since
 	waiting []waiting     // those before gone have left
 	gone    int
-	bytes   int // of those who wait
+	bytes   int // of the packets that wait
 }
 
 // waiting is a packet whose last bit leaves at that time.

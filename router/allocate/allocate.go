@@ -1,7 +1,7 @@
 // Package allocate divides what a receiver's network carries among the pictures that it is to be shown. It is
 // a pure function: what was chosen before comes in, and what is chosen now goes out.
 //
-//	allocate.go  Allocate: who gets which rung
+//	allocate.go  Allocate: which seat gets which rung
 //	ladder.go    the rungs of a seat that are worth choosing
 //	state.go     State: what keeps choices from flapping
 //
@@ -32,7 +32,7 @@ type Rung struct {
 type Seat struct {
 	ID     uint32 // decides between seats that are alike otherwise; unique
 	Screen bool
-	Stage  bool   // pinned, or who speaks
+	Stage  bool   // pinned, or of the speaker
 	Area   uint32 // pixels of the element in which it is shown; 0: not known, as large as there is
 	// Rungs are ordered by rate, the lowest first, up to what is of use there. They are at most MaxRungs:
 	// further ones are not looked at.

@@ -4,9 +4,10 @@ import "math"
 
 // Additive increase, multiplicative decrease (libwebrtc's aimd_rate_control.cc, link_capacity_estimator.cc).
 const (
-	// growth a second far from the last known capacity. Higher finds room sooner, and overshoots more.
+	// growth is the share that is added a second, far from the last known capacity. Higher finds room sooner,
+	// and overshoots more.
 	growth = 0.08
-	// noisyGrowth a second is that where delays jump about too much for probes.
+	// noisyGrowth is that share if delays jump about too much for probes.
 	noisyGrowth = 0.5
 	// decrease times what arrives is the capacity after overuse. libwebrtc has 0.85, to empty the queue,
 	// which here Budget does.
@@ -15,14 +16,14 @@ const (
 	decreaseMost = 0.4
 	// proof times what arrives, and a little, bounds growth: more has not been shown.
 	proof, proofLeast = 1.5, 10e3
-	// half a packet of this size, in bits, is added per response time near the last known capacity.
+	// nearStep is half a packet, in bits. So much is added per response time near the last known capacity.
 	nearStep = 1200 * 8 / 2
-	// nearMost is the share of the rate that is added a second at most.
+	// nearMost is the share of the rate that is added a second at most near it.
 	nearMost = 0.03
 	// responseExtra is the time from arrival to report within a response time, in ns.
 	responseExtra = 100e6
 	// undoSpan is for how long a decrease may turn out to have been a mistake, in ns. Longer keeps the
-	// capacity up on links that stall, and may bring back what has gone.
+	// capacity up on links that stall, and may bring back capacity that is gone.
 	undoSpan = 3e9
 	// explains is the share of a queue's length that a stall must reach to explain that queue. A stall of
 	// explainsAll, in ns, always explains it. Lower mistakes the queue of a link for a busy receiver's stall.

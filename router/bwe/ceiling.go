@@ -4,19 +4,20 @@ import "math"
 
 // What turning these costs is said of each.
 const (
-	// ceilingLoss is the share of the last second that is loss of the ceiling. Lower takes stray
-	// losses for it.
+	// ceilingLoss is the share of the last second from which on loss is put down to the ceiling. Lower takes
+	// stray losses for it.
 	ceilingLoss = 0.02
-	// ceilingKeep of what arrived is the ceiling.
+	// ceilingKeep is the share of what arrived that the ceiling is.
 	ceilingKeep = 0.97
-	// ceilingHold is how long it stays, in ns, and twice as long with each loss, up to ceilingMost. Longer
-	// finds room later, and loses less.
+	// ceilingHold is how long the ceiling stays, in ns. It is twice as long with each loss, up to
+	// ceilingMost. Longer finds room later, and loses less.
 	ceilingHold, ceilingMost = 10e9, 30e9
 	// ceilingLearn is how long after the ceiling begins the remaining loss is measured, in ns. That loss is
 	// taken to have nothing to do with the rate. Sooner includes packets that were sent before the ceiling
 	// was heeded.
 	ceilingLearn = 2e9
-	// ceilingGrowth a second is how it rises after that, twice as much every ceilingFaster ns without loss.
+	// ceilingGrowth is the share a second by which the ceiling rises once it was held for that long. It
+	// doubles every ceilingFaster ns without loss.
 	ceilingGrowth, ceilingFaster = 0.02, 5e9
 	// ceilingUsed is how long after one probe another may raise the ceiling, in ns. The rate that a probe has
 	// shown is to be used first, as bursts slip through a policer's bucket. Less takes links for many times

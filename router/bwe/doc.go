@@ -16,8 +16,8 @@
 //	loss.go       the model of loss: what was lost at which rate
 //	lossbound.go  the bound that follows from it
 //	random.go     the step test: does loss depend on the rate?
-//	fall.go       and what a fall of what is sent shows of that without one
-//	ceiling.go    the bound where it does
+//	fall.go       the same without a step, if what is sent falls by itself
+//	ceiling.go    the bound if loss depends on the rate
 //	probe         when to probe, and what a probe has shown
 //
 // # How to use it

@@ -87,7 +87,7 @@ type Estimate struct {
 	Queue   int64 // at the bottleneck, in ns
 	// Shown is when the last packet was sent that shows why Capacity has fallen last, in ns; 0: it has not.
 	Shown   int64
-	Grows   bool // two reports have seen the queue grow where delays were steady
+	Grows   bool // two reports have seen the queue grow while delays were steady
 	Cause   Cause
 	Limited bool // the application sends less than it might
 	Random  bool // the loss was proved not to depend on the rate
@@ -309,7 +309,7 @@ func (e *Estimator) shownBy() int64 {
 	return e.loss.newest
 }
 
-// Tick follows time where no reports come. It is to be called every 100 ms or so while something is sent.
+// Tick follows time if no reports come. It is to be called every 100 ms or so while something is sent.
 func (e *Estimator) Tick(now int64) Estimate {
 	if e.capacity.rate == 0 {
 		e.Start(StartRate)

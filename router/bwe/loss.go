@@ -9,8 +9,8 @@ const (
 	// observations are kept, each of observed ns of sending. More and longer are calmer and later.
 	observations = 15
 	observed     = 250e6
-	// openSlots more are still being told of, settling after settle ns. Losses are booked a report later than
-	// arrivals.
+	// openSlots is how many more observations are still being told of. Each is closed settle ns after its
+	// end. Losses are booked a report later than arrivals.
 	openSlots = 4
 	settle    = 150e6
 	// fading is the weight of an observation against its successor.
@@ -26,9 +26,10 @@ const (
 	rampUp, rampHeld, holdShare = 1.5, 1.2, 1.3
 	// increase bounds growth within increaseSpan ns.
 	increase, increaseSpan = 1.3, 300e6
-	// holdFirst is how long a rate is held after a fall, in ns, twice as long each time, to holdMost.
+	// holdFirst is how long a rate is held after a fall, in ns. It is twice as long each time, up to
+	// holdMost.
 	holdFirst, holdMost = 300e6, 60e9
-	// observationsLeast is of how many observations a bound is taken.
+	// observationsLeast is from how many observations on a bound is taken.
 	observationsLeast = 3
 )
 

@@ -8,9 +8,9 @@ const (
 	// longer after the path changed.
 	baseSpan    = 1e9
 	baseBuckets = 10
-	// jitterReports is of how many reports jitter is the average. More learn of it later.
+	// jitterReports is over how many reports jitter is averaged. More learn of it later.
 	jitterReports = 32
-	// stallFading is the share by which the largest stall is forgotten with each report. Higher remembers
+	// stallFading says by which part, as a divisor, the largest stall shrinks with each report. Higher remembers
 	// longer.
 	stallFading = 256
 	// bunched is how close to each other packets arrive, in ns, for it to be checked whether a bottleneck has
@@ -124,7 +124,7 @@ func (q *queue) packet(sent, arrived int64, size int, capacity float64) (waited 
 	return d - q.lowest
 }
 
-// disorder is by how much packets overtake each other. A queue keeps their order, so that is not one.
+// disorder is by how much packets overtake each other. A queue keeps their order, so disorder is no queue.
 type disorder struct {
 	sent, arrived int64   // the packet that was sent last
 	most          float32 // of late, in ns

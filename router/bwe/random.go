@@ -14,10 +14,11 @@ const (
 	stepHopeless = 0.75
 	// stepQuiet is for how long there must have been no queue of stepQueue, in ns, for loss to be random.
 	stepQuiet, stepQueue = 2e9, 30e6
-	// stepSpan and stepMost are how long the step lasts, in ns: the second until both shares are certain.
-	// Longer errs less.
+	// stepSpan is how long a step lasts, in ns. It goes on until both shares are certain, for stepMost at
+	// most. Longer errs less.
 	stepSpan, stepMost = 600e6, 2.4e9
-	// stepDeep and stepFlat bound by how much less is sent. Deeper tells more, and is felt more.
+	// stepDeep and stepFlat are the least and the largest share of the rate that a step downwards leaves.
+	// Deeper tells more, and is felt more.
 	stepDeep, stepFlat = 0.5, 0.8
 	// stepMore is the share that is sent more, and stepTwice the one from a loss of stepMuch on. More tells
 	// sooner, and costs others on the link more.
@@ -30,7 +31,8 @@ const (
 	// stepAgain is after how long another step is made if nothing more was sent in the last one, in ns.
 	// Sooner follows loss later if there is nothing to send.
 	stepAgain = 2e9
-	// retryFirst to retryMost is after how long it is asked again, in ns, if the loss did depend on the rate.
+	// retryFirst is after how long another step is made, in ns, if the loss did depend on the rate. It
+	// doubles each time, up to retryMost.
 	retryFirst, retryMost = 10e9, 60e9
 	// stepWait is how long a step waits for loss to stay the same for a second, in ns. Longer loses more if
 	// it never does.
@@ -59,7 +61,7 @@ type random struct {
 	rate       float64 // to be sent within a step downwards, bit/s
 	depends    bool    // the last test found so
 	learn      bool    // what is lost all the same is to be found out yet
-	rest       float32 // the share lost all the same, where the step was downwards
+	rest       float32 // the share lost all the same, if the step was downwards
 	size, lost float32 // within the step, in kB, as far as is told
 	next, wait int64
 	noisy      int64 // when there was a queue last

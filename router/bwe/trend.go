@@ -5,26 +5,29 @@ import "math"
 // The delay's trend, with libwebrtc M150's constants (inter_arrival_delta.cc, trendline_estimator.cc). What
 // turning one costs is said of each.
 const (
-	// groupSpan is for how long packets belong to one group by their times of sending, in ns. Longer smooths
+	// groupSpan is the time of sending within which packets belong to one group, in ns. Longer smooths
 	// bursts, and learns later.
 	groupSpan = 5e6
-	// burstSpan is within what after its predecessor a packet arrives if it only waited with it, in ns, and
-	// burstLimit for how long.
+	// burstSpan is how soon after its predecessor a packet must arrive to have waited with it, in ns.
+	// burstLimit is how long such a burst may last, in ns.
 	burstSpan, burstLimit = 5e6, 100e6
 	// window is over how many groups the line is fitted. More is calmer and later.
 	window = 20
-	// smoothing of the delay, and gain of the trend, with deltas counted up to deltaLimit.
+	// smoothing is the weight of the smoothed delay so far. gain is the factor of the trend, which is
+	// multiplied by the number of deltas as well, up to deltaLimit.
 	smoothing, gain, deltaLimit = 0.9, 4.0, 60
 	// The threshold in ms adapts between its bounds: up slowly, so that overuse is seen, and down fast.
 	threshold, thresholdLeast, thresholdMost = 12.5, 6, 600
 	rising, falling                          = 0.0087, 0.039
-	// adaptLimit is how far above the threshold it still adapts, in ms. More makes it deaf to real drops.
+	// adaptLimit is how far above the threshold the trend may be for it to adapt, in ms. More makes it deaf
+	// to real drops.
 	adaptLimit = 15.0
 	// overuseTime is for how long the trend must be above the threshold, in ms.
 	overuseTime = 10.0
-	// leap is what arrival may differ from sending before all begins anew, in ns.
+	// leap is by how much the times between arrivals and between sendings may differ before all begins anew,
+	// in ns.
 	leap = 10e9
-	// pause of the sender after which all begins anew, in ns: the gap would read as delay.
+	// pause is the gap in sending after which all begins anew, in ns: it would be read as delay.
 	pause = 2e9
 )
 

@@ -57,13 +57,13 @@ type Info struct {
 	// Intra is the like for H.264 and H.265, but without parameter sets. A decoder can start if it got those
 	// elsewhere.
 	Intra     bool
-	Start     bool // the first packet of a picture, where the codec says so
+	Start     bool // the first packet of a picture, if the codec says so
 	HasPID    bool
 	ShortPID  bool // the picture id has 7 bits on the wire
 	HasTL0    bool
 	HasKeyIdx bool
 
-	Discardable bool // of a picture to which no other refers, where the codec says so
+	Discardable bool // of a picture to which no other refers, if the codec says so
 	Sync        bool // VP8: of a picture that refers to the base temporal layer alone
 	SwitchUp    bool // VP9: what follows does not refer to higher temporal layers from before this picture
 
@@ -74,7 +74,7 @@ type Info struct {
 	KeyIdx uint8  // VP8, 5 bits
 	PID    uint16 // picture id
 
-	Width, Height uint16 // of a keyframe, where it says so
+	Width, Height uint16 // of a keyframe, if it says so
 }
 
 // Parse reads the payload of one packet into i, whatever i held before. dd is the dependency descriptor, if

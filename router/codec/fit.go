@@ -64,7 +64,7 @@ func param(fmtp, name, otherwise string) string {
 	return otherwise
 }
 
-// number returns a parameter that is a small number; unknownProfile where it is none.
+// number returns a parameter that is a small number; unknownProfile if it is none.
 func number(fmtp, name string, otherwise uint8) uint8 {
 	v := param(fmtp, name, "")
 	if v == "" {

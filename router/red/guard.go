@@ -6,7 +6,7 @@ import "math"
 type Step struct {
 	Lost   float64 // for up to this share of lost packets
 	Blocks int     // how many frames before it a packet carries
-	Copies int     // how often it is sent again where the receiver takes no redundancy
+	Copies int     // how often it is sent again if the receiver takes no redundancy
 }
 
 // steps are the steps, the shallowest first. What is left of the loss p with k blocks is about p to the power
@@ -108,7 +108,7 @@ func (g *Guard) Tardy(share float64) {
 // Spent takes that so many bytes of redundancy were sent.
 func (g *Guard) Spent(bytes int) { g.spent += bytes }
 
-// Copied takes that so many bytes were sent again, where redundancy cannot be.
+// Copied takes that so many bytes were sent again, if there can be no redundancy.
 func (g *Guard) Copied(bytes int) {
 	g.spent += bytes
 	g.copied += bytes

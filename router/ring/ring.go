@@ -9,7 +9,7 @@ import "parlor/packet"
 
 // Slot is one packet.
 type Slot struct {
-	Buf  *packet.Buffer // nil once the packet is too old, or where only its number is kept
+	Buf  *packet.Buffer // nil once the packet is too old, or if only its number is kept
 	Seq  uint64         // extended; 0: the slot is empty
 	At   int64          // arrival, ns
 	Meta uint32         // the caller's
@@ -160,7 +160,7 @@ func (r *Ring) Get(seq uint64) *Slot {
 	return s
 }
 
-// Known says whether a packet has been put, also where it is not held, or no longer.
+// Known says whether a packet has been put, also if it is not held, or no longer.
 func (r *Ring) Known(seq uint64) bool { return r.slots[seq&uint64(len(r.slots)-1)].Seq == seq }
 
 // Meta returns what the caller said of the packet, also of one of which only the number is kept; 0 if it is

@@ -27,7 +27,7 @@ const (
 	// LateMost bounds for how long what was seen to overtake is awaited, in ns. Higher learns of losses later
 	// after jitter.
 	LateMost = 1500e6
-	// lateFading is the share by which that time shrinks with each report.
+	// lateFading says by which part, as a divisor, that time shrinks with each report. Higher awaits longer.
 	lateFading = 64
 )
 
@@ -83,7 +83,7 @@ const (
 const againTicks = 32
 
 // Ring is the packets of one receiver. The zero value is ready; it takes its memory with the first packet. It
-// is not safe for concurrent use. Nothing is allocated but by Add where the ring has to grow, at most 5
+// is not safe for concurrent use. Nothing is allocated but by Add when the ring has to grow, at most 5
 // times.
 type Ring struct {
 	entries []entry

@@ -1,6 +1,6 @@
 package shed
 
-// Frame is what the first packet of a frame says of it, where its codec does.
+// Frame is what the first packet of a frame says of it, if its codec does.
 type Frame struct {
 	Keyframe    bool
 	Discardable bool  // nothing refers to it
@@ -98,7 +98,7 @@ func (g *Gate) Decide(l Level, f Frame) bool {
 	return g.decide(g.limit(l), l > Nothing, f)
 }
 
-// UpTo says whether the frame that begins passes where temporal layers above one do not.
+// UpTo says whether the frame that begins passes if temporal layers above limit do not.
 func (g *Gate) UpTo(limit uint8, f Frame) bool {
 	g.top = max(g.top, f.Layer)
 	return g.decide(limit, false, f)

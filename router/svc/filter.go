@@ -49,7 +49,7 @@ func (f *Filter) Lowers() bool {
 	return ok && top > f.want.Spatial
 }
 
-// Top returns the spatial layer with which pictures end; false where nothing passes.
+// Top returns the spatial layer with which pictures end; false if nothing passes.
 func (f *Filter) Top() (spatial uint8, ok bool) {
 	if f.in == nil || f.target == none {
 		return 0, false

@@ -29,13 +29,13 @@ type template struct {
 // Targets returns how many decode targets there are.
 func (s *Structure) Targets() int { return int(s.targets) }
 
-// Target returns the highest decode target that is part of a layer, -1 where there is none.
+// Target returns the highest decode target that is part of a layer, -1 if there is none.
 func (s *Structure) Target(l Layer) int { return int(s.best(s.within(l))) }
 
 // Spatial returns how many spatial layers there are.
 func (s *Structure) Spatial() int { return int(s.spatial) }
 
-// Area returns width times height of the pictures of a spatial layer, 0 where that is not said.
+// Area returns width times height of the pictures of a spatial layer, 0 if that is not said.
 func (s *Structure) Area(spatial int) uint32 { return s.areas[spatial&3] }
 
 // all is the set of all its decode targets.
@@ -51,7 +51,7 @@ func (s *Structure) within(l Layer) (set targets) {
 	return set
 }
 
-// best returns the highest decode target of a set, none where it is empty.
+// best returns the highest decode target of a set, none if it is empty.
 func (s *Structure) best(set targets) int8 {
 	best := none
 	for ; set != 0; set &= set - 1 {

@@ -38,7 +38,7 @@ type Layer struct{ Spatial, Temporal uint8 }
 // within says whether all of a layer is part of another one.
 func (l Layer) within(of Layer) bool { return l.Spatial <= of.Spatial && l.Temporal <= of.Temporal }
 
-// above says whether l is to be preferred where both can be had: sharper pictures, then more of them.
+// above says whether l is to be preferred if both can be had: sharper pictures, then more of them.
 func (l Layer) above(o Layer) bool {
 	return l.Spatial > o.Spatial || l.Spatial == o.Spatial && l.Temporal > o.Temporal
 }

@@ -5,7 +5,7 @@ import "math"
 // What turning these costs is said of each.
 const (
 	// Span is for how long a cluster is sent, in ns, and Packets how many at least (libwebrtc's
-	// probe_controller.cc). More measure better, and queue for longer where there is no room.
+	// probe_controller.cc). More measure better, and queue for longer if there is no room.
 	Span    = 15e6
 	Packets = 5
 	// Size is how large a packet is at most, in bytes.
