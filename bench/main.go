@@ -24,10 +24,10 @@
 //	first.go      how soon a user that begins to watch has a picture (call/)
 //	profile.go    profiles of the node, taken meanwhile
 //
-// The counting is in stats/, the bare loop in limit/, a node as a process in server/, and a call between
-// browsers on machines that are joined by drawn links in call/. Other packages of the tree are used as well:
-// parlor/client for the clients, parlor/client/sample for the kernel's sampling, and parlor/lab/traffic for
-// the packets. A link that one can draw is parlor/lab/link, and the machines that such links join are
+// The counting is in stats/, the bare loop in limit/, and a node as a process in server/. A call between
+// browsers, on machines that are joined by drawn links, is in call/. Other packages of the tree are used as
+// well: parlor/client for the clients, parlor/client/sample for the kernel's sampling, and parlor/lab/traffic
+// for the packets. A link that one can draw is parlor/lab/link, and the machines that such links join are
 // parlor/lab/netns.
 package main
 

@@ -59,10 +59,10 @@ func (t *Tally) Between(from, to uint64) (n uint64) {
 	return n
 }
 
-// Sampled is Between for a stream of which only every k-th packet is passed on, counted by numbers that may
-// shift against seq if a sender closes gaps. What has come tells how many lie between two of them, to the
-// nearest. expected is how many of those that are passed on lie in the range. received is how many of them
-// have come.
+// Sampled is Between for a stream of which only every k-th packet is passed on. It is counted by numbers that
+// may shift against seq, if a sender closes gaps. What has come tells how many lie between two of them, to
+// the nearest. expected is how many of those that are passed on lie in the range. received is how many of
+// them have come.
 func (t *Tally) Sampled(from, to, k uint64) (expected, received uint64) {
 	last := from
 	for seq := from; seq < to; seq++ {

@@ -1,6 +1,6 @@
-// Package sample lets the kernel throw away the media that a load client only wants to count a sample of, so
-// that the clients do not give out before the server. It is classic BPF (Linux, socket(7), SO_ATTACH_FILTER);
-// offset 0 is the UDP header.
+// Package sample lets the kernel throw away media of which a load client only wants to count a sample. So the
+// clients do not give out before the server. It is classic BPF (Linux, socket(7), SO_ATTACH_FILTER); offset 0
+// is the UDP header.
 package sample
 
 import (
@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keepOneIn builds the filter that passes every packet but RTP, and of RTP only those whose sequence number
-// is a multiple of k, a power of two up to 32768. A sample so chosen has no gaps but real ones: it is every
-// k-th packet of the stream.
+// keepOneIn builds a filter for k, a power of two up to 32768. It passes every packet that is not RTP. Of RTP
+// it passes those whose sequence number is a multiple of k. A sample so chosen has no gaps but real ones: it
+// is every k-th packet of the stream.
 func keepOneIn(k int) []unix.SockFilter {
 	const (
 		udpHeader = 8

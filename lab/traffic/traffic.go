@@ -18,8 +18,8 @@ import (
 type Stream interface {
 	// Interval is the time between two frames.
 	Interval() time.Duration
-	// Next returns the packets of the frame that is due at the given time since the stream's start, as a
-	// keyframe if one is asked for or due. Packets and payloads are overwritten by the next call. Their
+	// Next returns the packets of the frame that is due at the given time since the stream's start. The frame
+	// is a keyframe if one is asked for or due. Packets and payloads are overwritten by the next call. Their
 	// stamps lack only the time of sending: call Sent before each is sent.
 	Next(at time.Duration, keyframe bool) []*rtp.Packet
 	// Count is the number of packets made so far, which is the Seq of the next one.

@@ -36,10 +36,10 @@
 //     the lower the longer the queue is, down to a fifth of the capacity. A step from 2 Mbit/s to 300 kbit/s
 //     leaves more than a second of queue.
 //   - Overuse is believed only with a queue: the least delay of a report above that of ten seconds. A queue
-//     above 50 ms that does not shrink is overuse without a trend, and so is one of 20 ms that grew by 10 ms
-//     with each of two reports where delays were steady: pictures are too few packets for a trend. While it
-//     stands, the rate of arrival is taken of the last reports, as the Bayesian filter takes a second to
-//     follow a step, and the capacity would fall as slowly. One decrease leaves 0.4 of the capacity at least.
+//     above 50 ms that does not shrink is overuse without a trend. So is one of 20 ms that grew by 10 ms with
+//     each of two reports while delays were steady: pictures are too few packets for a trend. While a queue
+//     stands, the rate of arrival is taken of the last reports. The Bayesian filter takes a second to follow
+//     a step, and the capacity would fall as slowly. One decrease leaves 0.4 of the capacity at least.
 //   - Delays that jump about are told from a queue by packets that arrive at once, though sent apart: no
 //     bottleneck spaces them so. What counts is bytes over time: on a link of 800 kbit/s, packets of silence
 //     leave a queue less than a millisecond apart. When they were taken for jitter, the estimate leapt back

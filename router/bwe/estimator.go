@@ -15,8 +15,8 @@ const (
 	StartRate = 1e6
 	// headroom times the capacity is the budget. Less room makes the queue grow with every burst.
 	headroom = 0.95
-	// drainFrom is the queue from which the budget is lowered to empty it, drainScale the one at which
-	// nothing would be left, in ns, and drainLeast the share that is always left. Lower shares empty it
+	// drainFrom is the queue from which the budget is lowered to empty it, in ns. drainScale is the queue at
+	// which nothing would be left, in ns, and drainLeast the share that is always left. Lower shares empty it
 	// sooner and starve what is sent.
 	drainFrom, drainScale, drainLeast = 20e6, 300e6, 0.2
 	// slackSize is the size of a packet, in bytes, for which others wait on a slow link without a queue.
@@ -202,8 +202,8 @@ func (e *Estimator) Assume(now int64, rate float64) {
 	e.publish()
 }
 
-// Freeze stops growth, or lets it go on: while the node itself is late, its lateness would be taken for the
-// network's, and while the estimate is enough for all that is wanted, nothing shows that there is more.
+// Freeze stops growth, or lets it go on. While the node itself is late, its lateness would be taken for the
+// network's. While the estimate is enough for all that is wanted, nothing shows that there is more.
 func (e *Estimator) Freeze(yes bool) { e.frozen = yes }
 
 // Begin begins a report that has come now, of a receiver that far away.
@@ -334,10 +334,10 @@ func (e *Estimator) Tick(now int64) Estimate {
 	return e.estimate
 }
 
-// trusted is the part of the capacity that was shown to be there. It is half as much again as arrives if the
-// capacity was neither used nor probed for long, or if much is lost that was not proved random. If loss
-// depends on the rate, it is at least what arrived at the last loss, and bounds the capacity always: probes
-// slip through a policer.
+// trusted is the part of the capacity that was shown to be there. It is half as much again as arrives in two
+// cases: the capacity was neither used nor probed for long, or much is lost that was not proved random. If
+// loss depends on the rate, it is always that, or what arrived at the last loss if that is more: probes slip
+// through a policer.
 func (e *Estimator) trusted(s *Estimate) float64 {
 	shown := max(proof*s.Acked, leastRate)
 	switch {

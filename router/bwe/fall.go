@@ -125,8 +125,8 @@ func (r *random) conclude(now int64, random bool, before, after *flowing, arrive
 	r.retry(now)
 }
 
-// higher sums up the observations since a time, from number one on, in which at least that rate was sent and
-// some of it was lost.
+// higher sums up the observations since a time, from number from on. Those count in which at least that rate
+// was sent, and some of it and of the one before was lost.
 func (l *loss) higher(from int, rate float64, since int64) (f flowing) {
 	for k := from; k < l.n; k++ {
 		o := &l.past[k]

@@ -143,8 +143,8 @@ func (l *loss) due() (more, some bool) {
 	return true, l.close()
 }
 
-// steady says whether loss has been there for the whole of the last second, with about as much in its first
-// half as in its second. p is the share that was lost in that second, of so many kB.
+// steady says whether loss was there for the whole of the last second, about as much in its first half as in
+// its second. p is the share that was lost in that second, of so many kB.
 func (l *loss) steady(p, kB float64) bool {
 	late, size, _ := l.recent(2)
 	early := (p*kB - late*size) / max(kB-size, 1)

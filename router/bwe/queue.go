@@ -4,20 +4,20 @@ import "math"
 
 const (
 	// baseSpan is the length of a bucket of the least delay, in ns, and baseBuckets how many there are. More
-	// of them remember a path's delay for longer, so that a queue that stands is still seen as one, and take
+	// of them remember a path's delay for longer, so that a queue that stands is still seen as one. They take
 	// longer after the path changed.
 	baseSpan    = 1e9
 	baseBuckets = 10
 	// jitterReports is over how many reports jitter is averaged. More learn of it later.
 	jitterReports = 32
-	// stallFading says by which part, as a divisor, the largest stall shrinks with each report. Higher remembers
-	// longer.
+	// stallFading says by which part, as a divisor, the largest stall shrinks with each report. Higher
+	// remembers longer.
 	stallFading = 256
 	// bunched is how close to each other packets arrive, in ns, for it to be checked whether a bottleneck has
 	// spaced them. Higher takes the emptying queues of fast links for jitter.
 	bunched = 1e6
-	// bunchedRate is the rate, in bit/s, above which a run of packets was spaced by no bottleneck, so that
-	// its delay is not a queue's. bunchedScale times the capacity takes its place if that is less. Time alone
+	// bunchedRate is the rate, in bit/s, above which no bottleneck has spaced the packets of a run: their
+	// delay is not a queue's. bunchedScale times the capacity takes its place if that is less. Time alone
 	// does not tell, as small packets are less than bunched apart on a slow link as well. Lower takes queues
 	// of small packets that empty for jitter. Higher takes jitter of small packets for a queue.
 	bunchedRate, bunchedScale = 8e6, 4
@@ -57,8 +57,8 @@ type run struct {
 	bytes float32 // of all but the first one
 }
 
-// take goes on with a packet that was sent a time apart after the one before and arrives a time between after
-// it, both in ns. If it does not belong to the run, take begins anew.
+// take goes on with a packet that was sent apart ns after the one before and arrives between ns after it. If
+// it does not belong to the run, take begins anew.
 func (r *run) take(apart, between int64, size int) {
 	if between < bunched && apart > between && apart < pause {
 		r.fell += float32(apart - between)
@@ -78,8 +78,8 @@ func (r *run) unspaced(capacity float64) float64 {
 	return float64(r.fell)
 }
 
-// queue estimates how long the queue at the bottleneck is: by how much even the least of some packets' delays
-// lies above the least of ten seconds, less what that least itself would be by the jitter.
+// queue estimates how long the queue at the bottleneck is. It is by how much even the least of some packets'
+// delays lies above the least of ten seconds. What that least would be by jitter alone is subtracted.
 type queue struct {
 	zero    int64 // the first delay, in ns: clocks differ
 	known   bool
@@ -183,8 +183,8 @@ func (q *queue) end(now int64) {
 // noisy says whether delays jump about so that the trend of some reports means nothing.
 func (q *queue) noisy() bool { return max(q.jitter, q.stall) > jitterMost }
 
-// steadily says whether the queue was longer than a time by before the last report, in ns, and has grown by
-// more than that with it. It is never so on a path where something else makes delays change.
+// steadily says whether the queue was longer than by, in ns, before the last report, and has grown by more
+// than that with it. It is never so on a path where something else makes delays change.
 func (q *queue) steadily(by int64) bool {
 	return q.before > by && q.length-q.before > by && q.fall == 0 && q.wobble < steadyMost
 }

@@ -110,9 +110,9 @@ type PIDs struct {
 	KeyIdx uint8
 }
 
-// Rewrite writes the descriptor of a VP8 or VP9 packet with other picture ids to the end of dst, which needs
-// MaxDesc bytes, and returns what it wrote. That takes the place of the first i.Desc bytes of payload.
-// Picture ids are always written with 15 bits, so the length can differ.
+// Rewrite writes the descriptor of a VP8 or VP9 packet with other picture ids to the end of dst, and returns
+// what it wrote. dst needs MaxDesc bytes. What is returned takes the place of the first i.Desc bytes of
+// payload. Picture ids are always written with 15 bits, so the length can differ.
 func Rewrite(dst []byte, c ID, i *Info, payload []byte, p PIDs) []byte {
 	if c == VP8 {
 		return rewriteVP8(dst, i, payload[:i.Desc], p)

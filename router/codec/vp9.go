@@ -2,8 +2,8 @@ package codec
 
 import "encoding/binary"
 
-// vp9 reads the payload descriptor of RFC 9628 section 4.2 as far as the numbers to be rewritten go, and the
-// picture size of the scalability structure.
+// vp9 reads the payload descriptor of RFC 9628 section 4.2 as far as the numbers to be rewritten go. It also
+// reads the picture size of the scalability structure.
 func (i *Info) vp9(b []byte) bool {
 	const (
 		hasPID, inter, hasLayers, flexible, begin, hasSS = 0x80, 0x40, 0x20, 0x10, 0x08, 0x02

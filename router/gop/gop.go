@@ -1,6 +1,6 @@
-// Package gop decides how a receiver begins with a stream of video. It begins with the newest keyframe that
-// is still there and all that has come since, as a burst, or with a keyframe that has yet to be asked for.
-// The package chooses what shows the present picture sooner.
+// Package gop decides how a receiver begins with a stream of video. One way is a burst of the newest keyframe
+// that is still there and all that has come since. The other is a keyframe that has yet to be asked for. The
+// package chooses what shows the present picture sooner.
 package gop
 
 import (

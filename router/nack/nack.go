@@ -1,6 +1,5 @@
-// Package nack keeps the list of packets that a stream is missing and says when to ask for which again (RFC
-// 4585 section 6.2.1). It asks after a little time for reordering, then once a round trip, a bounded number
-// of times.
+// Package nack keeps the list of packets that a stream is missing (RFC 4585 section 6.2.1). It says when to
+// ask for which again: after a little time for reordering, then once a round trip, a bounded number of times.
 package nack
 
 // Tunables of a List.

@@ -1,6 +1,6 @@
 // Package pace spreads the bursts of a stream over time. What its rate carries in a moment passes at once.
-// The rest is held, in the order in which it came, and leaves at that rate, or faster if something would else
-// be held longer than Bound.
+// The rest is held, in the order in which it came, and leaves at that rate. It leaves faster if something
+// would else be held longer than Bound.
 //
 // It is a token bucket in the form of the leaky bucket as a meter (ITU-T I.371 annex A, GCRA): the only level
 // is the time up to which what has left is paid for.

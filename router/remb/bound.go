@@ -23,7 +23,8 @@ const (
 	// settling is how long after a cut a report must begin, to tell of what has come of it. Shorter ones cut
 	// twice for one loss.
 	settling = 400e6
-	// Loss has nothing to do with the rate if at least the share stays of it remains while at most the share
+	// Loss has nothing to do with the rate if the share stays of it remains, though only the share less of
+	// the rate is sent.
 	// less of the rate is sent.
 	stays, less = 0.7, 0.8
 	// excused is for how long so much loss is then expected, and a little more. Longer notices later that a

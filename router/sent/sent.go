@@ -1,12 +1,12 @@
-// Package sent remembers what was sent to one receiver, by the transport-wide sequence numbers that it gives
-// out (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 2), and books what became of it from the
-// receiver's feedback.
+// Package sent remembers what was sent to one receiver, and books what became of it from the receiver's
+// feedback. It gives out the transport-wide sequence numbers
+// (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 2).
 //
-// Reports overlap, repeat, come late, get lost and wrap. Each packet is told of as arrived once. It is booked
-// as lost once, and not at its first report as missing, as packets overtake each other: the next report, or
-// Patience without one, must leave it missing. Where packets came late before, they are awaited for as long
-// as that took. A packet that arrives after that is taken off the losses. Packets of which no report told,
-// and numbers that have left the ring, are unknown: neither arrived nor lost.
+// Reports overlap, repeat, come late, get lost and wrap. Each packet is told of as arrived once, and booked
+// as lost once. It is not lost at its first report as missing, as packets overtake each other: the next
+// report, or Patience without one, must leave it missing. If packets came late before, they are awaited for
+// as long as that took. A packet that arrives after that is taken off the losses. Packets of which no report
+// told, and numbers that have left the ring, are unknown: neither arrived nor lost.
 //
 //	sent.go    Ring, Add, Again, growth
 //	report.go  Begin, Arrived, Missing, Lost: what reports say

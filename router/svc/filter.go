@@ -33,8 +33,8 @@ func (f *Filter) aim(l Layer) {
 	}
 }
 
-// Waits says whether the receiver needs a keyframe to be shown the spatial layer that it is to be shown, of
-// those that are being sent.
+// Waits says whether the receiver needs a keyframe to be shown the spatial layer that it wants, as far as
+// layers are being sent.
 func (f *Filter) Waits() bool {
 	if f.in == nil {
 		return false

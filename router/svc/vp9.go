@@ -10,8 +10,8 @@ const (
 
 // ReadVP9 reads the payload descriptor of a packet (RFC 9628 section 4.2) into f, whatever f held before. pid
 // is its picture id, extended to 15 bits. ReadVP9 reports false, with f.In nil, if the packet says nothing of
-// layers, or came before one that says how many there are, or if dependency descriptors have come. Nothing is
-// allocated unless that number or the sizes of the layers change.
+// layers, or comes before one that says how many there are. It also does so once dependency descriptors have
+// come. Nothing is allocated unless the number or the sizes of the layers change.
 func (r *Reader) ReadVP9(f *Frame, payload []byte, pid uint16) bool {
 	const hasPID, inter, hasLayers, flexible, begin, end, hasSS, apart = 0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01
 	f.In = nil

@@ -49,8 +49,8 @@ func Parse(b []byte) (Report, error) {
 	return r, nil
 }
 
-// count returns how many of the left packets a chunk tells of, and how many of these have a delta of one and
-// of two bytes.
+// count returns how many of the left packets a chunk tells of. small and large are how many of these have a
+// delta of one byte and of two.
 func count(chunk uint16, left int) (n, small, large int) {
 	switch chunk >> 14 {
 	case 0, 1: // run length: 2 bits of status, 13 of length

@@ -1,8 +1,8 @@
-// Package probe finds out whether a link carries more than is sent over it: Controller decides when some
+// Package probe finds out whether a link carries more than is sent over it. Controller decides when some
 // packets are sent faster, and Meter measures what became of them (libwebrtc M150's probe_controller.cc and
 // probe_bitrate_estimator.cc).
 //
-// Other than there, clusters of unmet need do not get rarer than every 2 s when they fail, as a link that has
+// Other than there, clusters of unmet need that fail do not get rarer than every 1.5 s. A link that has
 // become faster is to be known within 3 s. They last 15 ms, so they cost 2 % of the estimate and a queue of
 // 15 ms.
 //
