@@ -64,7 +64,7 @@ const Paused = -1
 // MaxRungs is how many rungs of a seat are looked at.
 const MaxRungs = 24
 
-// weights of a gain by what a seat is; of others it is their share of what all want to show.
+// The weights of a gain by what a seat is. Of other seats the weight is their share of what all want to show.
 const (
 	screenWeight = 4
 	stageWeight  = 3

@@ -23,7 +23,7 @@ const (
 	// dwell is how long a seat stays after it has risen. Longer makes pictures get better later. Shorter
 	// makes them change more often.
 	dwell = 2e9
-	// blame is how long after a rise a network that turns out to be full is taken to be so for that.
+	// blame is how long after a rise the rise is blamed if the network turns out to be full.
 	blame = 3e9
 	// firstWait is for how long a rung that has failed is not tried again, the first time, and longestWait
 	// the most. pausedWait and longestPause are the same for the lowest rung.
@@ -35,7 +35,7 @@ const (
 	patience, haste = 1e9, 400e6
 )
 
-// Showing is the state of a seat that shows a rung for which nobody has looked yet.
+// Showing is the state of a seat that shows a rung that no Allocate has chosen.
 func Showing(rung int) State { return State{Want: rung, Rung: rung, made: true, seen: true} }
 
 // Enough takes that the lowest rung fits: what was short before is over.

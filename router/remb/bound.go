@@ -25,7 +25,6 @@ const (
 	settling = 400e6
 	// Loss has nothing to do with the rate if the share stays of it remains, though only the share less of
 	// the rate is sent.
-	// less of the rate is sent.
 	stays, less = 0.7, 0.8
 	// excused is for how long so much loss is then expected, and a little more. Longer notices later that a
 	// network has become narrow.
@@ -77,7 +76,7 @@ type trial struct {
 	times  float64 // by how many times more the next one is of; 0: trialTimes
 }
 
-// Rate returns what may be sent, in bit/s: Unlimited, or more than Least.
+// Rate returns what may be sent, in bit/s: Unlimited, or Least at least.
 func (b *Bound) Rate() float64 { return max(b.bound(), b.trial.rate) }
 
 // bound is the same without a trial.
@@ -200,8 +199,9 @@ func (b *Bound) lower(r *Reported) bool {
 }
 
 // Try has more be sent for a moment if something is wanted that is not sent. need is all that is wanted, in
-// bit/s. It is needed as a receiver tells of no more than comes, and what is lost says nothing of what is not
-// sent. Try is to be called often while that is so. It reports whether a trial begins.
+// bit/s. Without such a trial nothing would be known: a receiver tells of no more than comes, and what is
+// lost says nothing of what is not sent. Try is to be called often while that is so. It reports whether a
+// trial begins.
 func (b *Bound) Try(now int64, need float64) (begins bool) {
 	t := &b.trial
 	switch {

@@ -68,9 +68,10 @@ func (r *Ring) Missing(seq uint16) bool {
 	return true
 }
 
-// Lost returns a packet that is booked as lost now, until there is none: false. It is to be called so at the
-// end of each report, and may be at other times. Only what the last report has said missing for the first
-// time is spared, until Patience is over.
+// Lost returns a packet that is booked as lost now; false if there is none left. It is to be called until
+// then at the end of each report, and may be at other times. Two kinds of packets are spared until Patience
+// is over. The last report was the first one to say them missing, or they were sent less long ago than
+// packets that came late have needed.
 func (r *Ring) Lost(now int64) (Packet, bool) {
 	if !r.waiting {
 		return Packet{}, false

@@ -68,8 +68,8 @@ type entry struct {
 // The states, in the low bits of flags.
 const (
 	flying   = iota
-	missing0 // a report of even number was the last one to say it missing
-	missing1 // one of odd number
+	missing0 // a report of even number was the first one to say it missing
+	missing1 // one of odd number was
 	lost
 	arrived
 

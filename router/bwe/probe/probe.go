@@ -4,43 +4,43 @@ import "math"
 
 // What turning these costs is said of each.
 const (
-	// Span is for how long a cluster is sent, in ns, and Packets how many at least (libwebrtc's
+	// Span is for how long a cluster is sent, in ns, and Packets is its least number of packets (libwebrtc's
 	// probe_controller.cc). More measure better, and queue for longer if there is no room.
 	Span    = 15e6
 	Packets = 5
 	// Size is how large a packet is at most, in bytes.
 	Size = 1200
-	// First times the estimate is the first cluster.
+	// First is how many times the estimate the first cluster has as its rate.
 	First = 3
-	// Second times the estimate is the second cluster.
+	// Second is the same of the second cluster.
 	Second = 6
-	// Step times the estimate are all later clusters.
+	// Step is the same of all later clusters, at most.
 	Step = 2
 	// Unmet is the time between clusters while more is needed than the estimate allows, in ns. A cluster of
 	// 15 ms at twice the estimate takes 2 % of it, and queues for 15 ms. Higher finds room later: from 2 s on
 	// not within 3 s.
 	Unmet = 1.2e9
-	// Slower times further apart are clusters that fail.
+	// Slower is how many times further apart each cluster is than the one before, while clusters fail.
 	Slower = 1.1
 	// UnmetMost is the longest time between clusters that fail, in ns.
 	UnmetMost = 1.5e9
 	// own is the share of a cluster's rate that its own packets have at least: what is sent beside it may
 	// come unevenly.
 	own = 0.8
-	// Idle is the time between clusters of an application that sends less than it might, in ns, until Enough
-	// times what it sends is known.
+	// Idle is the time between clusters of an application that sends less than it might, in ns. It holds
+	// until the estimate is Enough times what the application sends.
 	Idle = 5e9
-	// Known is that time once it is.
+	// Known is the time between such clusters after that, in ns.
 	Known = 30e9
-	// Enough is how many times of what is sent is enough to know.
+	// Enough is how many times what is sent the estimate must be.
 	Enough = 3
 	// Room times what is wanted is the most that is probed for once a call goes on (libwebrtc's twice
 	// max_total_allocated_bitrate). Higher finds out sooner what more pictures might take. It also fills
 	// links that have become narrow for longer.
 	Room = 2
-	// Recover times the estimate before a drop is tried again.
+	// Recover is the share of the estimate before a drop that is tried again.
 	Recover = 0.85
-	// RecoverSpan is for how long after a drop that is tried, in ns.
+	// RecoverSpan is for how long after a drop that share is tried, in ns.
 	RecoverSpan = 5e9
 	// Timeout is how long a result is awaited beyond the round trip, in ns.
 	Timeout = 1e9
