@@ -3,7 +3,7 @@
 // probe_bitrate_estimator.cc).
 //
 // Other than there, clusters of unmet need that fail do not get rarer than every 1.5 s. A link that has
-// become faster is to be known within 3 s. They last 15 ms, so they cost 2 % of the estimate and a queue of
+// become faster is to be known within 3 s. Clusters last 15 ms: they cost 2 % of the estimate and a queue of
 // 15 ms.
 //
 //	meter.go  Meter: the rate at which a cluster was sent and arrived
