@@ -10,17 +10,20 @@ import (
 	"parlor/router/uplink"
 )
 
-// Transport-wide feedback to publishers (draft-holmer-rmcat-transport-wide-cc-extensions-01). The numbers are the publisher's own, and
-// what it costs to write down who leaps with them grows with the leap. So leaps begin anew, and a feedback packet has no more
-// than fits into one.
+// Transport-wide feedback to publishers (draft-holmer-rmcat-transport-wide-cc-extensions-01). The numbers are
+// the publisher's own. If they leap, what it costs to write them down grows with the leap. So leaps begin
+// anew, and a feedback packet has no more than fits into one.
 
 const (
-	// maxTransportLeap is how far apart two numbers in a row may be, and how many may be missing in one feedback. A second of what a
-	// publisher sends is a few hundred. Raising it lets a publisher cost more, lowering it tells less of long losses.
+	// maxTransportLeap is how far apart two numbers in a row may be, and how many may be missing in one
+	// feedback. A second of what a publisher sends is a few hundred. Higher lets a publisher cost more, lower
+	// tells less of long losses.
 	maxTransportLeap = 1000
-	// maxTransportHeld is how many packets are told of at once; feedback goes out early rather than larger. Each takes 6 bytes at most.
+	// maxTransportHeld is how many packets are told of at once; feedback goes out early rather than larger.
+	// Each takes 6 bytes at most.
 	maxTransportHeld = 150
-	// maxFeedback is how many bytes a feedback packet may have, to fit below every path MTU with what sealing adds.
+	// maxFeedback is how many bytes a feedback packet may have, to fit below every path MTU with what sealing
+	// adds.
 	maxFeedback = 1100
 )
 
@@ -119,8 +122,9 @@ func (c *core) feedback(p *peer) {
 	}
 }
 
-// unknownFrom and unknownUntil are the shares of loss from which on, and up to which, publishers send only the lowest layer as long as it is not known
-// what it depends on, if unknownLeast was lost all the time. Higher ones have large layers go on of which little comes through.
+// unknownFrom is the share of loss from which on publishers send only the lowest layer as long as it is not
+// known what loss depends on, if unknownLeast was lost all the time. unknownUntil is the share down to which
+// they go on so. Higher ones have large layers go on of which little comes through.
 const unknownFrom, unknownUntil, unknownLeast = 0.2, 0.1, 0.08
 
 // loses says whether so much is lost that only the lowest layer comes through.
@@ -137,7 +141,7 @@ func (a *arrivals) loses() bool {
 	return lost >= unknownFrom && a.loss.Lasting() >= unknownLeast
 }
 
-// spareLarge has only the lowest layer of pictures asked of a publisher who loses too much for others.
+// spareLarge has only the lowest layer of pictures asked of a publisher that loses too much for others.
 func (c *core) spareLarge(p *peer) {
 	a := &p.reports.arrivals
 	if heavy := a.loses(); heavy != a.heavy {
@@ -167,7 +171,8 @@ func (c *core) sendFeedback(p *peer, r *twcc.Recorder) bool {
 	return true
 }
 
-// whole is the time up to which nothing is missing that the publisher will be asked for, of pictures: libwebrtc forgets nothing of sound.
+// whole is the time up to which nothing of pictures is missing that the publisher will be asked for. Sound
+// does not count: libwebrtc forgets nothing of it.
 func (c *core) whole(p *peer) int64 {
 	whole := c.now
 	for _, t := range p.tracks {

@@ -18,8 +18,8 @@ type binding struct {
 // changes often, and lets two senders under one MID and RID wear out the ring and the receivers.
 const rebind = 200e6
 
-// bindDeclared binds the SSRCs that the section declares, and did not declare before: those that it only repeats may have
-// changed since. With RIDs they do not say which layer they are.
+// bindDeclared binds the SSRCs that the section declares and did not declare before: those that it only
+// repeats may have changed since. If the section has RIDs, SSRCs do not say which layer they are.
 func (c *core) bindDeclared(t *track, before *packet.Section) {
 	if len(t.section.RIDs) > 0 {
 		return
@@ -39,8 +39,8 @@ func (c *core) bindDeclared(t *track, before *packet.Section) {
 	}
 }
 
-// bind finds the stream of a packet with an unknown SSRC: by what the section says of it, by MID and RID (RFC 8852, RFC
-// 8843 section 9.2), or by a payload type that only one section has.
+// bind finds the stream of a packet with an unknown SSRC: by what the section says of it, by MID and RID (RFC
+// 8852, RFC 8843 section 9.2), or by a payload type that only one section has.
 func (c *core) bind(p *peer, m *header.Packet) (binding, bool) {
 	st, repair := p.streamOf(m)
 	if st == nil {
@@ -72,8 +72,8 @@ type formerLayer struct {
 // maxFormer bounds the former layers of a peer: some simulcast sections with their retransmissions.
 const maxFormer = 64
 
-// remember keeps what a simulcast SSRC was after its track has ended: when the section is published again a browser does
-// not name RIDs any more, since they were acknowledged before.
+// remember keeps what a simulcast SSRC was after its track has ended. If the section is published again, a
+// browser does not name RIDs any more, since they were acknowledged before.
 func (p *peer) remember(ssrc uint32, b binding) {
 	if b.stream.rid == "" || len(p.former) >= maxFormer {
 		return
@@ -84,7 +84,8 @@ func (p *peer) remember(ssrc uint32, b binding) {
 	p.former[ssrc] = formerLayer{b.stream.track.section.MID, b.stream.rid, b.repair}
 }
 
-// streamOf returns the layer that the packet belongs to, nil if that cannot be told, and whether it is a retransmission.
+// streamOf returns the layer that the packet belongs to, nil if that cannot be told. It also says whether the
+// packet is a retransmission.
 func (p *peer) streamOf(m *header.Packet) (*stream, bool) {
 	if m.Has&(header.RID|header.RepairedRID) == 0 {
 		if f, ok := p.former[m.SSRC]; ok {
@@ -131,7 +132,8 @@ func (p *peer) sectionOf(m *header.Packet) *track {
 	return found
 }
 
-// streamOf returns the layer that the packet belongs to, nil if that cannot be told, and whether it is a retransmission.
+// streamOf returns the layer that the packet belongs to, nil if that cannot be told. It also says whether the
+// packet is a retransmission.
 func (t *track) streamOf(m *header.Packet) (*stream, bool) {
 	if ssrc, ok := t.section.RTXOf[m.SSRC]; ok {
 		if b := t.peer.bySSRC[ssrc]; b.stream != nil && b.stream.track == t {

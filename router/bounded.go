@@ -6,9 +6,10 @@ import (
 	"parlor/router/remb"
 )
 
-// A peer whose receiving sections have no transport-wide numbers tells little of its network: a rate (REMB), if that, and in receiver reports
-// what is lost. That bounds what it is sent; until then it is sent all that it asks for. Package remb decides. Where other sections have such
-// numbers, those without are bounded by what is reported to be lost of them alone: the estimate is of what they leave.
+// A peer whose receiving sections have no transport-wide numbers tells little of its network: a rate (REMB),
+// if that, and in receiver reports what is lost. That bounds what it is sent; until then it is sent all that
+// it asks for. Package remb decides. If other sections have such numbers, those without are bounded only by
+// what is reported to be lost of them. The estimate is of what they leave.
 
 // bounded is what bounds what a peer is sent.
 type bounded struct {
@@ -24,13 +25,14 @@ type received struct {
 	packets, bytes    uint64 // sent for the first time
 }
 
-// Reports are looked at together if they are of so much time, in ns, and so many packets. Fewer take chance for loss, and more notice it later.
+// Reports are looked at together if they are of lookEvery at least, in ns, and of lookPackets packets. Fewer
+// take chance for loss, and more notice it later.
 const (
 	lookEvery   = 900e6
 	lookPackets = 20
 )
 
-// apart is what bounds the sections of a peer that have no transport-wide numbers, where others have them.
+// apart is what bounds the sections of a peer that have no transport-wide numbers, if others have them.
 type apart struct {
 	bounded
 	least  least
@@ -40,7 +42,8 @@ type apart struct {
 
 func (a *apart) isShort() bool { return a != nil && a.short }
 
-// apartOf returns what bounds sections without numbers beside others with them, once feedback of those has come; nil where there are none.
+// apartOf returns what bounds sections without numbers beside others with them, once feedback of those has
+// come; nil if there are none.
 func (d *downlink) apartOf() *apart {
 	if d.net == nil {
 		return nil
@@ -58,7 +61,8 @@ func (d *downlink) apartOf() *apart {
 	return d.net.apart
 }
 
-// boundOf returns what bounds a peer; nil where there is transport-wide feedback, or will be, or nothing is sent.
+// boundOf returns what bounds a peer. It is nil if there is transport-wide feedback, or will be, or if
+// nothing is sent.
 func (d *downlink) boundOf() *bounded {
 	if d.net == nil {
 		if len(d.sinks) == 0 {
@@ -172,7 +176,8 @@ func (r *received) since(before *received) received {
 // headers is about what the network carries of a packet beside its payload, in bytes.
 const headers = wireOverhead + 24
 
-// over returns what that says of a time. What was sent again under other numbers is taken to get through like the rest.
+// over returns what that says of a time. What was sent again under other numbers is taken to get through like
+// the rest.
 func (r *received) over(from, to int64) remb.Reported {
 	expected, repairs := float64(r.expected+r.exact), float64(r.repairs)
 	lost := float64(missing(r.expected+r.exact, r.arrived)) / expected
@@ -189,8 +194,8 @@ func (c *core) stepBounded(p *peer) {
 	c.divide(p)
 }
 
-// stepApart does the same for the sections without transport-wide numbers of a peer that has others. Their sound is part of what is bounded, but
-// what goes to it is not known: pictures get all.
+// stepApart does the same for the sections without transport-wide numbers of a peer that has others. Their
+// sound is part of what is bounded, but what goes to it is not known: pictures get all.
 func (c *core) stepApart(p *peer) {
 	a := p.down.net.apart
 	if a == nil {

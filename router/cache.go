@@ -9,22 +9,26 @@ import (
 	"parlor/router/pace"
 )
 
-// The keyframe cache. A stream's ring keeps all from the newest keyframe on, for some seconds. Who begins with the stream then gets that as a burst, faster
-// than it came, until there is nothing more in the ring; from there on it is fed like all others. Nobody waits for a keyframe, and the
-// publisher has to make none. A receiver never gets a part of the chain: where a packet is missing the cache serves nobody.
+// The keyframe cache. A stream's ring keeps all from the newest keyframe on, for some seconds. A sink that
+// begins with the stream gets that as a burst, faster than it came, until there is nothing more in the ring.
+// From there on it is fed like all others. Nobody waits for a keyframe, and the publisher has to make none. A
+// receiver never gets a part of the chain: if a packet is missing, the cache serves nobody.
 
-// Bounds of the cache. Beyond one of them it serves nobody any more until the next keyframe. Higher ones spare more keyframes, and take memory.
+// Bounds of the cache. Beyond one of them it serves nobody any more until the next keyframe. Higher ones
+// spare more keyframes, and take memory.
 const (
 	maxCacheAge    = 3e9 // ns
 	maxCacheFrames = 90
 	maxCacheStream = 512 << 10 // bytes of buffers
 	maxCacheRoom   = 16 << 20
-	// A stream that nobody gets is kept for so long after somebody did, in ns, or in rooms with so many receivers.
+	// A stream that nobody gets is kept for cacheUnwatched after somebody did, in ns. In rooms with
+	// cacheReceivers receivers it is kept in any case.
 	cacheUnwatched = 30e9
 	cacheReceivers = 5
 	// maxCacheReordered is how many packets may have overtaken a keyframe.
 	maxCacheReordered = 256
-	// gapAge is for how long a packet may be missing, in ns, that is being asked for again: all others wait for it as well.
+	// gapAge is for how long a packet that is asked for again may be missing, in ns: all others wait for it
+	// as well.
 	gapAge = 100e6
 	// cacheLinger is for how long what a burst has brought can be sent again, in ns.
 	cacheLinger = 500e6
@@ -85,7 +89,8 @@ func (c *core) openCache(st *stream, m *media) {
 	c.hold(st)
 }
 
-// gone says whether a packet between two has come that is not kept, as nobody was to get it then: it comes never again.
+// gone says whether a packet between two has come that is not kept, as nobody was to get it then. It never
+// comes again.
 func (st *stream) gone(after, to uint64) bool {
 	if to > after+maxCacheReordered {
 		return true
@@ -177,7 +182,8 @@ func (c *core) boundCache(st *stream) {
 	}
 }
 
-// serve has a sink that waits for a stream get what the cache has, if that is sooner than a new keyframe. It reports whether it does.
+// serve has a sink that waits for a stream get what the cache has, if that is sooner than a new keyframe. It
+// reports whether it does.
 func (c *core) serve(s *sink, by cause) bool {
 	if s.cur != nil && c.now-s.next.key.cache.at > ns(gop.Fresh) || !c.chooses(s, s.next) {
 		return false // it has a picture meanwhile, or soon
@@ -239,7 +245,8 @@ func (c *core) keyframeIn(s *sink, st *stream) time.Duration {
 	return time.Duration(asked + usual - c.now)
 }
 
-// serveAgain has a sink that is fed by a stream begin anew with what the cache has, as its receiver has lost the picture and is beyond its quota.
+// serveAgain has a sink that is fed by a stream begin anew with what the cache has. Its receiver has lost the
+// picture and is beyond its quota.
 func (c *core) serveAgain(s *sink) bool {
 	st, l := s.cur, &s.loss
 	if st == nil || s.next != nil || l.served != 0 && c.now-l.served < keyQuotaPace || !c.chooses(s, st) {
@@ -372,13 +379,15 @@ func (s *sink) endBurst() {
 	s.next.key.cache.bursts--
 }
 
-// squash has the packets from first to last, which come late, get timestamps that are close to that of last: a receiver shows pictures as far apart as their
-// timestamps are, so it would be late for good. What follows from a packet alone, a retransmission has as well.
+// squash has the packets from first to last, which come late, get timestamps that are close to that of last.
+// A receiver shows pictures as far apart as their timestamps are, so it would be late for good. What follows
+// from a packet alone, a retransmission has as well.
 func (rw *rewrite) squash(first, last *media) {
 	rw.squashed, rw.live = uint16(min(last.ext-first.ext, 1<<16-1)), last.Timestamp
 }
 
-// squashShift is how much closer the timestamps of a burst are, as a power of two. They are still apart: at 60 frames a second by 5 ticks.
+// squashShift is how much closer the timestamps of a burst are, as a power of two. They are still apart: at
+// 60 frames a second by 5 ticks.
 const squashShift = 8
 
 // timestamp returns that of a packet of the segment.

@@ -2,9 +2,10 @@ package router
 
 import "parlor/router/sent"
 
-// Chromium asks for what it misses of a picture with several spatial layers once, and decodes neither that picture nor what refers to it until it has
-// come; see noteRefused. So packets of base temporal layers of such streams are followed until they have arrived: where feedback tells that
-// one is lost, or the retransmission of one, with all of its copies, it is sent again, whether it was asked for or not.
+// Chromium asks only once for what it misses of a picture with several spatial layers. It decodes neither
+// that picture nor what refers to it until that has come; see noteRefused. So packets of base temporal layers
+// of such streams are followed until they have arrived. If feedback tells that one is lost, or the
+// retransmission of one, with all of its copies, it is sent again, whether it was asked for or not.
 
 // chasing is the packets of a peer that are followed, by the numbers under which they went out.
 type chasing struct {
@@ -13,7 +14,8 @@ type chasing struct {
 	lost    []uint16 // places of those that are to be sent again
 }
 
-// chasedPackets is how many packets are followed, a power of two, 12 bytes each. Fewer let some go that are lost again on long ways.
+// chasedPackets is how many packets are followed, a power of two, 12 bytes each. Fewer let some go that are
+// lost again on long ways.
 const chasedPackets = 1024
 
 // chase is a packet that is followed.

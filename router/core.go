@@ -11,7 +11,8 @@ import (
 	"parlor/router/svc"
 )
 
-// core is a room without a goroutine: its owner calls it with the time, in ns since 1970 as timeline counts them.
+// core is a room without a goroutine. Its owner calls it with the time, in ns since 1970 as timeline counts
+// them.
 type core struct {
 	o      Options
 	peers  map[packet.PeerID]*peer
@@ -156,7 +157,8 @@ func (c *core) tick(now int64) {
 	}
 }
 
-// batch takes in the packets of b, which stays the caller's to release, after sendRuns. It says whether there was media among them.
+// batch takes in the packets of b. b stays the caller's to release, after sendRuns. batch says whether there
+// was media among the packets.
 func (c *core) batch(b *packet.Batch, now int64) bool {
 	c.setNow(now)
 	at, before := c.arrived(b, now), c.totals.PacketsIn
@@ -187,8 +189,8 @@ func (c *core) arrived(b *packet.Batch, now int64) int64 {
 	return c.time.at(b.At)
 }
 
-// timeline counts time from its base on by the monotonic clock, so that setting the wall clock neither stops timers nor has all of
-// them come due.
+// timeline counts time from its base on by the monotonic clock. So setting the wall clock neither stops
+// timers nor makes all of them come due.
 type timeline struct{ base time.Time }
 
 // at returns t in ns since 1970.

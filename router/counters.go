@@ -7,9 +7,9 @@ type Drop uint8
 const (
 	DropInbox         Drop = iota // the room's goroutine did not keep up
 	DropShare                     // the same, of a peer that had more than its share in there
-	DropOverloadLayer             // of a frame without which the others can be decoded, as the room does not keep up
-	DropOverloadFrame             // of a stream that is left out up to a keyframe, as the room does not keep up
-	DropNetworkLayer              // of a frame without which the others can be decoded, as the receiver's network does not carry it
+	DropOverloadLayer             // the room does not keep up: of a frame that no other needs
+	DropOverloadFrame             // the room does not keep up: of a stream left out up to a keyframe
+	DropNetworkLayer              // the receiver's network does not carry it: of a frame that no other needs
 	DropPeer                      // from a peer that is not attached
 	DropMalformed                 // no RTP or RTCP that can be read
 	DropSSRC                      // belongs to no section
@@ -25,8 +25,10 @@ const (
 	DropCodec                     // the receiver has no payload type for the codec
 	DropResend                    // asked for, but no longer held, sent again just now, or too much in all
 	DropKeyframeQuota             // no packet: a receiver's request for a keyframe beyond its quota, put off
-	DropTransportLeap             // no packet: transport-wide numbers of a publisher leapt, so that its feedback began anew
-	DropREMB                      // no packet: a rate that a receiver has told and cannot mean
+	// DropTransportLeap: no packet; transport-wide numbers of a publisher leapt, so that its feedback began
+	// anew.
+	DropTransportLeap
+	DropREMB // no packet: a rate that a receiver has told and cannot mean
 	drops
 )
 
@@ -45,28 +47,30 @@ func (d Drop) String() string {
 
 // Totals counts since the room began. Packets are RTP unless said otherwise.
 type Totals struct {
-	PacketsIn, BytesIn     uint64 // as opened, header included
-	PacketsOut, BytesOut   uint64 // before sealing, header included; retransmissions are not in it
-	RTCPIn, RTCPOut        uint64 // compound packets
-	NACKsIn, NACKsOut      uint64 // packets asked for
-	Resent                 uint64 // to receivers
-	PictureCopies          uint64 // of them, packets of pictures beside the first answer to a request, or for which nobody has asked
-	Repaired               uint64 // by publishers' retransmissions
-	Probes, ProbeBytes     uint64 // clusters to find out what receivers' networks carry, and what was sent for them, before sealing
-	KeyframesAsked         uint64 // by receivers and by switches
-	KeyframeRequests       uint64 // sent to publishers
-	Keyframes              uint64 // received
-	CacheHits              uint64 // a sink began with a keyframe of the cache, and has caught up
-	CacheMisses            uint64 // a sink without a picture waits for a keyframe, as the cache has none or that is sooner
-	CacheAbandoned         uint64 // a sink began with a keyframe of the cache, and has to wait for another one
+	PacketsIn, BytesIn   uint64 // as opened, header included
+	PacketsOut, BytesOut uint64 // before sealing, header included; retransmissions are not in it
+	RTCPIn, RTCPOut      uint64 // compound packets
+	NACKsIn, NACKsOut    uint64 // packets asked for
+	Resent               uint64 // to receivers
+	PictureCopies        uint64 // of them, of pictures: unasked, or beside the first answer to a request
+	Repaired             uint64 // by publishers' retransmissions
+	Probes, ProbeBytes   uint64 // clusters that measure receivers' networks; their bytes, before sealing
+	KeyframesAsked       uint64 // by receivers and by switches
+	KeyframeRequests     uint64 // sent to publishers
+	Keyframes            uint64 // received
+	CacheHits            uint64 // a sink began with a keyframe of the cache, and has caught up
+	// CacheMisses: a sink without a picture waits for a keyframe, as the cache has none or a new one is
+	// sooner.
+	CacheMisses            uint64
+	CacheAbandoned         uint64 // a sink began with a keyframe of the cache, but has to wait for another
 	Switches               uint64 // a sink took up a stream
 	SpeakerSwitches        uint64 // somebody took a place of the loudest
-	Paced                  uint64 // packets of publishers that were held for a moment, so that a burst leaves in steps
-	LayersOff, LayersOn    uint64 // publishers' layers that were switched off as nobody wanted them, and on again
+	Paced                  uint64 // publishers' packets held for a moment, so that a burst leaves in steps
+	LayersOff, LayersOn    uint64 // publishers' layers switched off as nobody wanted them, and on again
 	Pauses                 uint64 // a picture that a receiver's network does not carry was paused
 	PausedTime             uint64 // ns that pictures were paused for
 	LayersUp, LayersDown   uint64 // a receiver's network lets a higher layer be sent to it, or no longer does
-	LayersFailed           uint64 // of those that went up, or of pictures that came back: the network did not carry it
+	LayersFailed           uint64 // layers that went up, or pictures that came back, and were not carried
 	RedBlocks              uint64 // frames of sound that went once more in later packets
 	Copies                 uint64 // packets of sound that were sent again unasked
 	TransportReported      uint64 // packets that receivers' transport-wide feedback tells of
@@ -75,14 +79,15 @@ type Totals struct {
 	SinksRefused           uint64        // receiving sections beyond what a peer may have in its life
 	Dropped                [drops]uint64 // by Drop
 
-	// Residence is the time of media in the node: from the read of a batch to when all that came of it is sent, counted once for
-	// each batch with RTP. What is held on purpose (Paced) is not in it.
+	// Residence is the time of media in the node, in ns: from the read of a batch to when all that came of it
+	// is sent. It is counted once for each batch with RTP. What is held on purpose (Paced) is not in it.
 	Residence Histogram
-	// RTT and Loss are what receivers report of the node's streams: the round trip and the share lost since the report before,
-	// counted once for each stream and report.
+	// RTT and Loss are what receivers report of the node's streams: the round trip and the share lost since
+	// the report before. They are counted once for each stream and report.
 	RTT, Loss Histogram
-	// Estimate, Queue and Use are of receivers' networks, once in SampleInterval for each that is known: what it carries, how long packets
-	// wait, and, where more is wanted, which share of what may be sent is.
+	// Estimate, Queue and Use are of receivers' networks, once in SampleInterval for each that is known.
+	// Estimate is what the network carries, Queue how long packets wait. Use is, if more is wanted, which
+	// share of what may be sent is sent.
 	Estimate, Queue, Use Histogram
 }
 

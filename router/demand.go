@@ -7,9 +7,10 @@ import (
 	"parlor/router/codec"
 )
 
-// Which layers publishers are to send: those that somebody gets, waits for, or would get if they came, and always the lowest. A publisher
-// that is told so (PeerOptions.Steered) stops sending the others, and begins again when it is told otherwise. A layer that is off can be had, so
-// receivers want it like one that comes; until it does they get the nearest, or what they have.
+// Which layers publishers are to send: those that somebody gets, waits for, or would get if they came, and
+// always the lowest. A publisher that is told so (PeerOptions.Steered) stops sending the others, and begins
+// again when it is told otherwise. A layer that is off can be had, so receivers want it like one that comes.
+// Until it does, they get the nearest, or what they have.
 
 // Demand says which layers of a track are wanted.
 type Demand struct {
@@ -26,15 +27,19 @@ type LayerDemand struct {
 
 // What turning these costs is said of each. All are in ns.
 const (
-	// unwantedFor is for how long nobody has to want a layer before it is off while somebody watches the track. Lower spares the
-	// publisher's network and machine sooner, and has encoders begin anew, with keyframes, where receivers change their minds.
+	// unwantedFor is for how long nobody has to want a layer before it is off while somebody watches the
+	// track. Lower spares the publisher's network and machine sooner. It has encoders begin anew, with
+	// keyframes, if receivers change their minds.
 	unwantedFor = 5e9
-	// unwatchedFor is the same where nobody watches the track. Lower has whoever comes soon after wait for a sharp picture.
+	// unwatchedFor is the same if nobody watches the track. Lower has whoever comes soon after wait for a
+	// sharp picture.
 	unwatchedFor = 30e9
-	// comesWithin is for how long a layer is waited for after it was asked for. Then it counts as stopped, as one that the publisher
-	// does not send by itself. Lower gives up on slow networks, higher keeps receivers with less for longer.
+	// comesWithin is for how long a layer is waited for after it was asked for. Then it counts as stopped, as
+	// one that the publisher does not send by itself. Lower gives up on slow networks, higher keeps receivers
+	// with less for longer.
 	comesWithin = 2e9
-	// lookWithin is how soon a track is looked at where nothing has to be switched on. Lower costs more in rooms where many come and go.
+	// lookWithin is how soon a track is looked at if nothing has to be switched on. Lower costs more in rooms
+	// with much coming and going.
 	lookWithin = 500e6
 )
 
@@ -95,7 +100,8 @@ func (c *core) steered(key TrackKey) *track {
 	return nil
 }
 
-// beginDemand has the observer told that all of a new track is wanted: the client may know otherwise of one before.
+// beginDemand has the observer told that all of a new track is wanted: the client may know otherwise of one
+// before.
 func (c *core) beginDemand(key TrackKey) {
 	if t := c.steered(key); t != nil {
 		c.tellDemand(t)
@@ -110,7 +116,7 @@ func (c *core) demandChanged(key TrackKey) {
 	}
 }
 
-// demands has the track that a sink is to show looked at: at once where it wants a layer that is off.
+// demands has the track that a sink is to show looked at: at once if the sink wants a layer that is off.
 func (c *core) demands(s *sink) {
 	t := c.steered(s.want.Track)
 	if t == nil {
@@ -128,7 +134,7 @@ func (s *sink) watches() bool {
 	return s.want.Track.Member != 0 && !s.want.Hidden && s.active && s.peer.ready
 }
 
-// sought returns the layer that a sink would get if all came that can be had; nil where it gets none.
+// sought returns the layer that a sink would get if all came that can be had; nil if it gets none.
 func (c *core) sought(s *sink, t *track) *stream {
 	if !s.watches() || s.allowed.paused {
 		return nil
@@ -144,7 +150,8 @@ func (c *core) sought(s *sink, t *track) *stream {
 	return t.layers[t.order[i]]
 }
 
-// expect has the layers of a track waited for that are on, as the first of them comes: after a pause, for example.
+// expect has the layers of a track that are on waited for, as the first of them comes: after a pause, for
+// example.
 func (c *core) expect(t *track, first *stream) {
 	if c.steered(t.key) != t {
 		return
@@ -224,7 +231,8 @@ func sooner(a, b int64) int64 {
 	return a
 }
 
-// seek notes which layers of a track its sinks get, wait for, or would get, and reports whether anybody watches it.
+// seek notes which layers of a track its sinks get, wait for, or would get. It reports whether anybody
+// watches the track.
 func (c *core) seek(t *track) (watched bool) {
 	for _, st := range t.layers {
 		st.sought = len(st.sinks)+len(st.waiting) > 0
@@ -255,8 +263,9 @@ func (c *core) switchOn(st *stream) {
 	}
 }
 
-// switchOff switches a layer off that nobody has wanted for long enough, and returns when that is; 0: it does not come. lower says whether
-// one below comes: the lowest that does stays. What has stopped by itself may come again by itself.
+// switchOff switches a layer off that nobody has wanted for long enough. It returns when that is; 0: the
+// layer does not come. lower says whether one below comes: the lowest that does stays. What has stopped by
+// itself may come again by itself.
 func (c *core) switchOff(st *stream, lower bool, wait int64) (at int64) {
 	switch {
 	case st.off:
@@ -274,7 +283,8 @@ func (c *core) switchOff(st *stream, lower bool, wait int64) (at int64) {
 	return 0
 }
 
-// awaitLayers notes which layers have come that were asked for. One that has not come in time counts as stopped.
+// awaitLayers notes which layers that were asked for have come. One that has not come in time counts as
+// stopped.
 func (c *core) awaitLayers(t *track) (again int64) {
 	late := false
 	for _, st := range t.layers {

@@ -8,8 +8,8 @@ import (
 	"parlor/router/bwe"
 )
 
-// What the network to a peer carries is divided among its pictures: layer by layer, and what does not fit is paused. Package allocate
-// decides, here it is asked and obeyed.
+// What the network to a peer carries is divided among its pictures, layer by layer, and what does not fit is
+// paused. Package allocate decides; here it is asked and obeyed.
 
 // share is what the last division among the sinks of a peer has come to.
 type share struct {
@@ -44,8 +44,8 @@ type division struct {
 // maxResent bounds how many bits are expected to be sent again for each of pictures.
 const maxResent = 4
 
-// cutAbove is how many times of the estimate what is sent must be for a layer to end before its successor has begun. Lower has pictures
-// stand still for a moment where the queue would have been bearable.
+// cutAbove bounds what is sent, as a multiple of the estimate. Above it, a layer ends before its successor
+// has begun. Lower has pictures stand still for a moment although the queue would have been bearable.
 const cutAbove = 1.25
 
 // divide divides what the network to a peer carries.
@@ -93,20 +93,24 @@ func (c *core) share(n allocate.Network) (short bool) {
 	return short
 }
 
-// A queue up to calmQueue, in ns, says that what is sent gets through, whatever the estimate, unless loss depends on the rate, or looks like it. One
-// up to keepQueue is emptied by taking keepShare of the estimate, without a change of what is shown. Longer queues and a lower share have
-// pictures change less often, and wait for longer.
+// A queue up to calmQueue, in ns, says that what is sent gets through, whatever the estimate is, unless loss
+// depends on the rate or looks like it. A share of loss from muchLost on looks like it if it is not known to
+// be random. A queue up to keepQueue, in ns, is emptied without a change of what is shown: pictures take
+// keepShare of the estimate. Longer queues and a lower share have pictures change less often, and wait for
+// longer.
 const (
 	calmQueue = 30e6
 	muchLost  = 0.75
 	keepQueue = 150e6
 	keepShare = 0.85
-	// fullQueue is a queue of a link that is full, in ns, rather than of a machine that is busy. Lower pauses pictures where it is that.
+	// fullQueue is the queue, in ns, above which a link is taken to be full rather than a machine to be busy.
+	// Lower pauses pictures also if a machine is busy.
 	fullQueue = 200e6
 )
 
-// keeps returns what pictures that are shown may take, in bit/s, where all that is sent takes so much. Where that cannot stay as it is, what
-// comes in its place fits what may be sent now. Where more is sent than gets through, a short queue is one that grows.
+// keeps returns what pictures that are shown may take, in bit/s, if all that is sent takes so much. If that
+// cannot stay as it is, what comes in its place fits what may be sent now. If more is sent than gets through,
+// a short queue counts as one that grows.
 func (n *path) keeps(now int64, e *bwe.Estimate, takes float64) float64 {
 	switch {
 	case now < n.doubted, e.Grows && takes > cutAbove*e.Capacity:
@@ -150,7 +154,8 @@ func (c *core) seats(p *peer, apart bool) {
 	}
 }
 
-// stateIn is the state of a seat with so many rungs, of a track. What a sink shows that nothing was decided of yet is not new.
+// stateIn is the state of a seat with so many rungs, of a track. If nothing was decided yet of what a sink
+// shows, that does not count as new.
 func (s *sink) stateIn(t *track, rungs int) allocate.State {
 	if s.allowed.state == (allocate.State{}) && s.cur != nil && s.cur.track == t {
 		return allocate.Showing(min(s.layerOf()*temporals+int(whole), rungs-1))
@@ -161,8 +166,8 @@ func (s *sink) stateIn(t *track, rungs int) allocate.State {
 // measured says whether the estimate is also of what the sink is sent.
 func (s *sink) measured() bool { return s.tmpl.TransportCC() || s.peer.down.isBounded() }
 
-// ladder appends the layers of a track up to the one that a sink wants, each with its temporal layers, and reports whether any of them can be
-// sent. Rungs keep their places: there are always as many for each layer.
+// ladder appends the layers of a track up to the one that a sink wants, each with its temporal layers. It
+// reports whether any of them can be sent. Rungs keep their places: there are always as many for each layer.
 func (c *core) ladder(s *sink, t *track) (live bool) {
 	d := &c.nets.division
 	var buf [8]Layer
@@ -203,7 +208,8 @@ func (c *core) allowAll(s *sink) {
 	s.thinTo(whole)
 }
 
-// unbound has a sink show all that it wants, as there is nothing to divide for it: what was decided of it would never be looked at again.
+// unbound has a sink show all that it wants, as there is nothing to divide for it. Nobody would ever look
+// again at what was decided of it.
 func (c *core) unbound(s *sink) {
 	if s.allowed.bounds() {
 		c.allowAll(s)
@@ -214,8 +220,8 @@ func (c *core) unbound(s *sink) {
 // bounds says whether not everything is allowed.
 func (a *allowance) bounds() bool { return a.paused || a.layers != 0 || a.temporals != 0 }
 
-// pauseTold is how long a picture that was not shown yet must be paused until that is told, in ns. Lower tells of pauses that are over with the
-// next report: what looks like a queue may have come all at once.
+// pauseTold is how long a picture that was not shown yet must be paused until the pause is told, in ns. Lower
+// tells of pauses that are over with the next report: what looks like a queue may have come all at once.
 const pauseTold = 400e6
 
 // allow has a sink show what was chosen for it, one of those rungs.
@@ -275,8 +281,9 @@ func (a *allowance) upTo(r *allocate.Rung, highest uint8) {
 	}
 }
 
-// fitting returns the temporal layer up to which a sink gets what feeds it where it is to get a rung: of a higher layer, which goes on until
-// the keyframe of the right one is there, as much as takes no more than that.
+// fitting returns the temporal layer up to which a sink gets what feeds it, if it is to get a rung. If
+// another layer feeds it, that one goes on until the keyframe of the right one is there: with as many
+// temporal layers as take no more than the rung, and at least the base.
 func (s *sink) fitting(r *allocate.Rung) uint8 {
 	if s.layerOf() == int(r.Layer) {
 		return r.Temporal
@@ -289,8 +296,8 @@ func (s *sink) fitting(r *allocate.Rung) uint8 {
 	return 0
 }
 
-// cut ends what is sent to sinks that wait for less: all of it is far too much. Even the lowest temporal layer of it would be in the way of the
-// keyframe that is to come.
+// cut ends what is sent to sinks that wait for less, as all of it is far too much. Even its lowest temporal
+// layer would be in the way of the keyframe that is to come.
 func (c *core) cut(sinks []*sink) {
 	for _, s := range sinks {
 		if s.cur != nil && s.next != nil && (s.next == s.cur && s.goesDown(s.cur) || s.next.load(true, whole) < s.cur.load(true, whole)) {

@@ -24,13 +24,15 @@ type downlink struct {
 	chasing *chasing // nil: it gets no layers inside a stream
 }
 
-// delivery counts what has become of packets, as feedback tells. What arrives after it was counted as lost is taken back.
+// delivery counts what has become of packets, as feedback tells. What arrives after it was counted as lost is
+// taken back.
 type delivery struct {
 	arrived, lost uint64
 	tallied       tallied
 }
 
-// wireOverhead is what the network carries of a packet beside its RTP header and payload, in bytes: the tag of AES-GCM, UDP and IPv4.
+// wireOverhead is what the network carries of a packet beside its RTP header and payload, in bytes: the tag
+// of AES-GCM, UDP and IPv4.
 const wireOverhead = 16 + 8 + 20
 
 // compound is what the packets of one compound RTCP packet share.
@@ -66,8 +68,9 @@ func (c *core) onTransportCC(p *peer, b []byte, x *compound) bool {
 	return true
 }
 
-// arrived books a packet that has arrived, the first time that it is told of. One that was sent again under its number was lost the first
-// time if only the second one can have come. Then its way says nothing of delays, nor where it cannot be told which one came.
+// arrived books a packet that has arrived, the first time that it is told of. A packet that was sent again
+// under its number was lost the first time if only the second one can have come. Then its way says nothing of
+// delays. Nor does it if it cannot be told which one came.
 func (d *downlink) arrived(s transportcc.Status) {
 	p, fate := d.sent.Arrived(s.Seq)
 	if fate != sent.First && fate != sent.Late {
@@ -100,7 +103,7 @@ func (d *downlink) arrived(s transportcc.Status) {
 	}
 }
 
-// book books what is lost by now: of what feedback has left missing, or where none comes any more.
+// book books what is lost by now: of what feedback has left missing, or if none comes any more.
 func (d *downlink) book(now int64) {
 	for p, ok := d.sent.Lost(now); ok; p, ok = d.sent.Lost(now) {
 		d.told.lost++

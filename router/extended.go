@@ -8,8 +8,9 @@ import (
 	"parlor/router/clock"
 )
 
-// Extended reports (RFC 3611) tell the round trip to those who only publish, and to receivers who want to know it: the one side tells its
-// time (RRTR, section 4.4), the other how long ago it has heard that (DLRR, section 4.5). Browsers answer without having agreed on it.
+// Extended reports (RFC 3611) tell the round trip to peers that only publish, and to receivers that want to
+// know it. One side tells its time (RRTR, section 4.4), the other how long ago it has heard that (DLRR,
+// section 4.5). Browsers answer without having agreed on it.
 
 const (
 	referenceTime = 4 // block type RRTR
@@ -23,7 +24,8 @@ type heard struct {
 	at     int64  // its arrival
 }
 
-// onExtendedReport takes in an extended report; false if it cannot be read. Blocks of other types are skipped.
+// onExtendedReport takes in an extended report; false if it cannot be read. Blocks of other types are
+// skipped.
 func (c *core) onExtendedReport(p *peer, b []byte, at int64) bool {
 	if len(b) < 8 {
 		return false
@@ -46,7 +48,8 @@ func (c *core) onExtendedReport(p *peer, b []byte, at int64) bool {
 	return true
 }
 
-// onDelays takes in the first of the sub-blocks of a DLRR that echoes the node's time, and says whether there was one.
+// onDelays takes in the first of the sub-blocks of a DLRR that echoes the node's time. It says whether there
+// was one.
 func (c *core) onDelays(p *peer, b []byte, at int64) (echoed bool) {
 	for ; len(b) >= 12; b = b[12:] {
 		ssrc, told, delay := binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])

@@ -9,8 +9,8 @@ import (
 	"parlor/router/remb"
 )
 
-// onRTCP takes in a compound RTCP packet of a peer. What it costs is bounded by its length: nothing in it is unfolded before that
-// has been checked, and all of its requests for lost packets share one budget.
+// onRTCP takes in a compound RTCP packet of a peer. What it costs is bounded by its length: nothing in it is
+// unfolded before that has been checked. All of its requests for lost packets share one budget.
 func (c *core) onRTCP(p *peer, b []byte, at int64) {
 	c.totals.RTCPIn++
 	p.sampled.heardAt = at
@@ -36,8 +36,8 @@ func (c *core) onRTCP(p *peer, b []byte, at int64) {
 	}
 }
 
-// onControl takes in one RTCP packet of a compound, b with its header; false if it cannot be read. Types that a node
-// has no use for are skipped.
+// onControl takes in one RTCP packet of a compound, b with its header; false if it cannot be read. Types that
+// a node has no use for are skipped.
 func (c *core) onControl(p *peer, h rtcp.Header, b []byte, x *compound) bool {
 	switch h.Type {
 	case rtcp.TypeSenderReport:
@@ -90,8 +90,8 @@ func (c *core) onFeedback(p *peer, h rtcp.Header, b []byte, x *compound) bool {
 	return true
 }
 
-// onSenderReport learns how the publisher's RTP timestamps and clock lie. A report without a wall clock (RFC 3550 section
-// 6.4.1 allows 0) says nothing.
+// onSenderReport learns how the publisher's RTP timestamps and clock lie. A report without a wall clock (RFC
+// 3550 section 6.4.1 allows 0) says nothing.
 func (c *core) onSenderReport(p *peer, r *rtcp.SenderReport, at int64) {
 	b, ok := p.bySSRC[r.SSRC]
 	if !ok || b.repair || r.NTPTime == 0 {
@@ -126,8 +126,8 @@ func (c *core) onReports(p *peer, reports []rtcp.ReceptionReport, x *compound) {
 	}
 }
 
-// roundTrip learns from an echo of a time that the node has told, after a delay there, both in units of 2^-16 s (RFC 3550 section
-// 6.4.1, RFC 3611 section 4.5).
+// roundTrip learns from an echo of a time that the node has told, after a delay there. Both are in units of
+// 2^-16 s (RFC 3550 section 6.4.1, RFC 3611 section 4.5).
 func (c *core) roundTrip(p *peer, told, delay uint32, at int64) {
 	units := int32(clock.Middle(clock.ToNTP(at)) - told - delay) // negative where clocks jitter
 	if rtt := int64(units) * 1e9 >> 16; rtt >= 0 && rtt < 10e9 {

@@ -7,9 +7,10 @@ import (
 	"parlor/router/speech"
 )
 
-// The floor: places for the loudest of a room. A section that watches one (Loudest) hears whoever has it. Who that is the room
-// decides by the packets that come in, so a change costs a look at the sinks of one place, whatever the number of publishers.
-// Receivers with room for fewer voices have a floor of their own size.
+// The floor: places for the loudest of a room. A section that watches a place (Loudest) hears whoever has it.
+// The room decides who that is by the packets that come in. So a change costs a look at the sinks of one
+// place, whatever the number of publishers. Receivers with room for fewer voices have a floor of their own
+// size.
 
 // MaxLoudest bounds Options.Loudest.
 const MaxLoudest = 16
@@ -17,9 +18,9 @@ const MaxLoudest = 16
 // The members that stand for places: no caller numbers a user like that.
 const firstPlace = MemberID(1<<64 - MaxLoudest*MaxLoudest)
 
-// Loudest returns what to watch to hear the n-th of the so many loudest (of), n from 0 to of-1, of from 1 to Options.Loudest. Who has
-// a place keeps it, silent too, until another one who speaks needs it. A member does not hear itself: while it has the place, that
-// is silent.
+// Loudest returns what to watch to hear the n-th of the so many loudest (of), n from 0 to of-1, of from 1 to
+// Options.Loudest. A member that has a place keeps it, silent too, until another one that speaks needs it. A
+// member does not hear itself: while it has the place, that is silent.
 func Loudest(n, of int) TrackKey {
 	return TrackKey{Member: firstPlace + MemberID((of-1)*MaxLoudest+n), Source: Mic}
 }
@@ -30,8 +31,9 @@ func (k TrackKey) place() (n, size int, ok bool) {
 	return i % MaxLoudest, i / MaxLoudest, k.Member >= firstPlace
 }
 
-// lookBack is how much of what came before the packet with which somebody is found to speak is sent as well, in ns: the beginning of the
-// first syllable, which is softer. Higher keeps more of it, and has that talkspurt played later by as much.
+// lookBack is how much of what came before the packet with which somebody is found to speak is sent as well,
+// in ns. It is the beginning of the first syllable, which is softer. Higher keeps more of it, and has that
+// talkspurt played later by as much.
 const lookBack = 100e6
 
 // floor is who has the places. Two lists, since what decides about them knows voices only.
@@ -84,13 +86,14 @@ func (c *core) countPlaces(old, now TrackKey) {
 	}
 }
 
-// keepsUnwatched says whether the packets of a stream that nobody gets are kept, since its publisher may get the floor.
+// keepsUnwatched says whether the packets of a stream that nobody gets are kept, since its publisher may get
+// the floor.
 func (c *core) keepsUnwatched(t *track) bool {
 	return c.floors.sinks > 0 && t.key.Source.Kind() == packet.Audio
 }
 
-// takePlaces gives places to the track of a packet with which it is found to speak, where it is louder than others. The
-// packet is in the ring, and not forwarded yet.
+// takePlaces gives places to the track of a packet with which it is found to speak, if it is louder than
+// others. The packet is in the ring, and not forwarded yet.
 func (c *core) takePlaces(t *track, m *media) {
 	taken := false
 	for size := range c.floors.sizes {
@@ -130,8 +133,9 @@ func (c *core) retargetPlace(n, size int) {
 	}
 }
 
-// beginEarlier has those who wait for a stream of sound begin with what came shortly before a packet. Its timestamps go on from
-// now, not from when it came: a receiver would throw away what lies before what it has played.
+// beginEarlier has those that wait for a stream of sound begin with what came shortly before a packet. Its
+// timestamps go on from now, not from when it came: a receiver would throw away what lies before what it has
+// played.
 func (c *core) beginEarlier(st *stream, m *media) {
 	first := m.ext
 	for s := st.ring.Get(first - 1); s != nil && m.at-s.At <= lookBack; s = st.ring.Get(first - 1) {

@@ -7,8 +7,8 @@ import (
 	"parlor/router/sent"
 )
 
-// forward gives a packet to the sinks of its stream: at once where a sink may begin with it, otherwise with the next sendRuns. It
-// reports whether a run keeps m.
+// forward gives a packet to the sinks of its stream: at once if a sink may begin with it, otherwise with the
+// next sendRuns. It reports whether a run keeps m.
 func (c *core) forward(st *stream, m *media) (kept bool) {
 	if len(st.waiting) > 0 && st.begins(m) {
 		c.sendRuns()
@@ -39,8 +39,8 @@ func (c *core) forwardNow(st *stream, m *media) {
 	}
 }
 
-// beginWaiting starts the sinks that wait with a packet, except those that cannot take the codec. They are then the last of the stream's
-// sinks.
+// beginWaiting starts with a packet the sinks that wait for it, except those that cannot take the codec, and
+// returns how many. They are then the last of the stream's sinks.
 func (c *core) beginWaiting(st *stream, m *media) int {
 	begun := 0
 	for i := len(st.waiting) - 1; i >= 0; i-- {
@@ -142,8 +142,9 @@ func kindOf(k packet.Kind) sent.Kind {
 	return sent.Video
 }
 
-// noteSent notes a packet that goes to a sink's peer, of so many bytes of RTP, if the header has a transport-wide number. cluster is the
-// probe to which it belongs, 0: none.
+// noteSent notes a packet of size bytes of RTP that goes to a sink's peer. It is noted for feedback if its
+// header has a transport-wide number, and as load if the estimate is also of what the sink is sent. cluster
+// is the probe to which it belongs; 0: none.
 func (c *core) noteSent(s *sink, tmpl *header.Template, size int, kind sent.Kind, cluster uint8) {
 	if tmpl.TransportCC() {
 		s.peer.down.sent.Add(c.now, size+wireOverhead, kind, cluster)
@@ -153,8 +154,8 @@ func (c *core) noteSent(s *sink, tmpl *header.Template, size int, kind sent.Kind
 	}
 }
 
-// compose fills the fields that do not depend on whether the packet goes out for the first time. It returns the template to
-// write it with, and whether the packet may be sent again as it is.
+// compose fills the fields that do not depend on whether the packet goes out for the first time. It returns
+// the template to write the packet with, and whether the packet may be sent again as it is.
 func (c *core) compose(s *sink, m *media, rw *rewrite) (tmpl *header.Template, exactly bool) {
 	f := &c.out.fields
 	rw.stamp(f, m)
@@ -177,8 +178,8 @@ func (rw *rewrite) stamp(f *header.Fields, m *media) {
 	}
 }
 
-// payload returns the payload of a packet as the segment has it. What must change is changed in a copy, as the
-// ring's packet is everybody's; the copy is made once for all sinks.
+// payload returns the payload of a packet as the segment has it. What must change is changed in a copy, as
+// the ring's packet is everybody's. The copy is made once for all sinks.
 func (c *core) payload(m *media, rw *rewrite) []byte {
 	if rw.flags&(rewritePIDs|rewriteRED) == 0 {
 		return m.Payload

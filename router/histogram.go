@@ -1,23 +1,26 @@
 package router
 
-// Histogram counts values by the bounds of their kind. It is plain memory of the room's goroutine: counting costs a few comparisons.
+// Histogram counts values by the bounds of their kind. It is plain memory of the room's goroutine: counting
+// costs a few comparisons.
 type Histogram struct {
-	Counts [histogramBounds + 1]uint64 // of the values up to each bound and above the one before; the last: above all
+	Counts [histogramBounds + 1]uint64 // values up to each bound and above the one before; last: above all
 	Sum    uint64                      // of all values, in the unit of the bounds
 }
 
-// histogramBounds is how many bounds a histogram has. More tell percentiles more exactly and make more series of it.
+// histogramBounds is how many bounds a histogram has. More tell percentiles more exactly and make more series
+// of it.
 const histogramBounds = 16
 
 // bounds are the upper bounds of a histogram's buckets, each in its bucket.
 type bounds [histogramBounds]int64
 
 var (
-	// Of Totals.Residence, in ns; finest where a node is that has nothing to wait for.
+	// Of Totals.Residence, in ns; finest where a node lies that has nothing to wait for.
 	residenceBounds = bounds{25e3, 50e3, 100e3, 150e3, 200e3, 300e3, 500e3, 750e3, 1e6, 1500e3, 2e6, 3e6, 5e6, 10e6, 25e6, 100e6}
 	// Of Totals.RTT, in ns.
 	rttBounds = bounds{1e6, 5e6, 10e6, 20e6, 30e6, 50e6, 75e6, 100e6, 150e6, 200e6, 250e6, 350e6, 500e6, 750e6, 1e9, 2e9}
-	// Of Totals.Loss, in 1/256 as reports count (RFC 3550 section 6.4.1); about 0, 0.4, 1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 75, 90 %.
+	// Of Totals.Loss, in 1/256 as reports count (RFC 3550 section 6.4.1). They are about 0, 0.4, 1, 2, 3, 5,
+	// 7, 10, 15, 20, 25, 30, 40, 50, 75, 90 %.
 	lossBounds = bounds{0, 1, 2, 4, 7, 12, 18, 26, 38, 51, 64, 77, 102, 128, 192, 230}
 	// Of Totals.Estimate, in bit/s.
 	estimateBounds = bounds{60e3, 100e3, 150e3, 200e3, 300e3, 400e3, 600e3, 800e3, 1e6, 1500e3, 2e6, 3e6, 5e6, 10e6, 20e6, 40e6}

@@ -2,8 +2,9 @@ package router
 
 import "parlor/router/header"
 
-// Receivers are told to wait with pictures for what comes late, as it was lost and sent again: on their own way, or on the
-// publisher's. By themselves they wait for what they have asked for only, and skip what a publisher was asked for.
+// Receivers are told to wait with pictures for what comes late, as it was lost and sent again: on their own
+// way, or on the publisher's. By themselves they wait only for what they have asked for, and skip what a
+// publisher was asked for.
 
 // holding is for how long they are to wait.
 type holding struct {
@@ -30,17 +31,21 @@ func (h *holding) told() header.Playout {
 	return header.PlayoutOf(int((h.delay + 9e6) / 10e6))
 }
 
-// mendFading is what part of the way the share that has to be asked for goes to the present one every netStep. Faster follows chance.
+// mendFading is the part of the way that the share that has to be asked for goes to the present one every
+// netStep. Faster follows chance.
 const mendFading = 1. / 16
 
-// mendRising is the same where it has become mendMore more, and mendUp what is added to the time in that step at most, in ns. Faster has pictures wait for
-// long after short breaks, slower has them stand still as long as it is not known that they have to.
+// mendRising is the same if the share has become mendMore larger. mendUp is what is added at most to the time
+// in a step, in ns. Faster has pictures wait for long after short breaks. Slower has them stand still as long
+// as it is not known that they have to wait.
 const mendRising, mendMore, mendUp = 1. / 8, 0.15, 60e6
 
-// mendMost bounds that time, in ns. Higher has all pictures come later where half of them is lost, lower has some stand still.
+// mendMost bounds that time, in ns. Higher has all pictures come later if half of them is lost, lower has
+// some stand still.
 const mendMost = 700e6
 
-// mendMargin is the time, in ns, that is added to round trips: until a gap is asked for, and for jitter. Lower has the last ones come too late.
+// mendMargin is the time that is added to round trips, in ns: until a gap is asked for, and for jitter. Lower
+// has the last ones come too late.
 const mendMargin = 25e6
 
 // mending is how much of a stream its publisher has to send again.
@@ -51,7 +56,8 @@ type mending struct {
 	asked, high uint64  // packets that were asked for by then, and the highest one
 }
 
-// look goes on to now, where so many packets were asked for, and the publisher is so far away.
+// look goes on to now. By now so many packets were asked for, high is the highest, and the publisher is rtt
+// away, in ns.
 func (x *mending) look(now int64, asked, high uint64, rtt int64) {
 	if now-x.at < netStep {
 		return
@@ -72,8 +78,9 @@ func (x *mending) look(now int64, asked, high uint64, rtt int64) {
 	x.wait(now, mendsWithin(x.share, rtt), mendUp)
 }
 
-// mendsWithin is in what time what was lost of a stream has come, but for some percent, where a share of it has to be asked for: in so many
-// rounds, as browsers send what they are asked for once in each. See package nack.
+// mendsWithin is in what time, in ns, what was lost of a stream has come, but for some percent. share of the
+// stream has to be asked for, in so many rounds: browsers send what they are asked for once in each. See
+// package nack.
 func mendsWithin(share float64, rtt int64) int64 {
 	rounds := int64(0)
 	switch {

@@ -8,12 +8,13 @@ import (
 	"parlor/packet"
 )
 
-// inbox holds batches until the room's goroutine takes them. As long as it is less than half full it takes everything. Beyond
-// that each peer has a share, so that one that sends too much loses its own packets and nobody else's; the last eighth
-// is for audio and RTCP.
+// inbox holds batches until the room's goroutine takes them. As long as it is less than half full it takes
+// everything. Beyond that each peer has a share, so that one that sends too much loses its own packets and
+// nobody else's. The last eighth is for audio and RTCP.
 //
-// RTCP that only reports wakes nobody: it is taken with what comes next. With transport-wide feedback a hundred subscribers
-// send a thousand reports a second, each of which would wake the room apart from the media.
+// RTCP that only reports wakes nobody: it is taken with what comes next. With transport-wide feedback a
+// hundred subscribers send a thousand reports a second. Each of them would wake the room apart from the
+// media.
 type inbox struct {
 	limit   int
 	wake    chan struct{} // 1: something is there
@@ -83,8 +84,8 @@ func (q *inbox) put(b *packet.Batch) {
 	}
 }
 
-// maxPatient is how many packets may wait for something that wakes the room. More saves wake-ups where no media flows, and
-// holds a buffer each.
+// maxPatient is how many packets may wait for something that wakes the room. More saves wake-ups if no media
+// flows, and holds a buffer each.
 const maxPatient = 32
 
 // patient says whether all of a batch can wait for the next one: it holds nothing but reports.
@@ -97,8 +98,8 @@ func patient(b *packet.Batch) bool {
 	return true
 }
 
-// prompt says whether a compound RTCP packet asks for something: lost packets (RFC 4585 section 6.2.1) or a keyframe (section
-// 6.3, RFC 5104 section 4.3).
+// prompt says whether a compound RTCP packet asks for something: lost packets (RFC 4585 section 6.2.1) or a
+// keyframe (section 6.3, RFC 5104 section 4.3).
 func prompt(b []byte) bool {
 	const rtpfb, psfb, nack, afb = 205, 206, 1, 15
 	for len(b) >= 4 {
@@ -143,7 +144,8 @@ func (q *inbox) selectLocked(b *packet.Batch) {
 	b.Items = b.Items[:n]
 }
 
-// placeLocked returns nil if there is a place for the item behind so many others, else the counter of why not.
+// placeLocked returns nil if there is a place for the item behind so many others, else the counter of why
+// not.
 func (q *inbox) placeLocked(it *packet.Item, before int) *atomic.Uint64 {
 	room, share := q.limit-q.limit/8, q.limit/2/max(len(q.held), 1)
 	if q.urgentLocked(it) {
@@ -167,7 +169,8 @@ func (q *inbox) urgentLocked(it *packet.Item) bool {
 	return set.has(it.Buf.B[1] & 0x7f)
 }
 
-// pop returns the oldest batch, nil if there is none, and whether so much waits behind it that peers will soon be held to their shares.
+// pop returns the oldest batch, nil if there is none. crowded says whether so much waits behind it that peers
+// will soon be held to their shares.
 func (q *inbox) pop() (b *packet.Batch, crowded bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

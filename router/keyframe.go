@@ -42,16 +42,17 @@ func (k *keyRequests) arrived(now int64) {
 	k.pending, k.tries, k.came, k.since = false, 0, now, 0
 }
 
-// A receiver's quota of keyframes, for each of its sections: a keyframe costs the publisher a burst, and all who watch the same.
-// Lower keeps a receiver with a bad network frozen for longer, higher lets it make the picture of all others worse.
+// A receiver's quota of keyframes, for each of its sections. A keyframe costs the publisher a burst, and all
+// that watch the same. Lower keeps a receiver with a bad network frozen for longer, higher lets it make the
+// picture of all others worse.
 const (
 	keyQuota       = 3
 	keyQuotaWindow = 10e9 // ns
 	keyQuotaPace   = 1e9  // ns between two of them
 )
 
-// pictureLoss is what a sink's receiver has asked for of late. What is beyond the quota is asked for when there is room again, if no
-// keyframe has come by then, so nobody stays frozen.
+// pictureLoss is what a sink's receiver has asked for of late. What is beyond the quota is asked for when
+// there is room again, if no keyframe has come by then. So nobody stays frozen.
 type pictureLoss struct {
 	free    bool            // the next request is, as the sink has taken up a stream since the last one
 	at      [keyQuota]int64 // the last requests that counted, oldest first; 0: none
@@ -86,7 +87,8 @@ func (l *pictureLoss) take(now int64) bool {
 	return true
 }
 
-// onPictureLoss passes a receiver's request for a keyframe on to who feeds it, within the receiver's quota.
+// onPictureLoss passes a receiver's request for a keyframe on to the stream that feeds it, within the
+// receiver's quota.
 func (c *core) onPictureLoss(p *peer, ssrc uint32) {
 	s := p.down.sinkOf[ssrc]
 	if s == nil || s.feeder() == nil {
@@ -133,16 +135,17 @@ func (c *core) askPostponed() {
 	})
 }
 
-// retryKeyframe is how long a sink waits for a keyframe before it is asked for again, in ns; after many vain requests
-// slowKeyframe. Lower recovers sooner from a lost request, higher spares a publisher that has nothing to send.
+// retryKeyframe is how long a sink waits for a keyframe before it is asked for again, in ns. After more than
+// manyKeyframes vain requests it is slowKeyframe. Lower recovers sooner from a lost request, higher spares a
+// publisher that has nothing to send.
 const (
 	retryKeyframe = 500e6
 	slowKeyframe  = 2e9
 	manyKeyframes = 8
 )
 
-// askKeyframe asks the publisher for a keyframe of the stream, now or when Options.KeyframeInterval has passed since the
-// last request for a layer of the track.
+// askKeyframe asks the publisher for a keyframe of the stream: now, or when Options.KeyframeInterval has
+// passed since the last request for a layer of the track.
 func (c *core) askKeyframe(st *stream) {
 	if st.track.key.Source.Kind() != packet.Video || st.shed.muted {
 		return
@@ -215,12 +218,14 @@ func (c *core) nextAsk(st *stream) int64 {
 	return next
 }
 
-// In a crowd of so many viewers of a track the keyframes that some of them have lost come once in crowdInterval, in ns. Lower ends the freeze of
-// one sooner, and makes the picture of all others worse as often.
+// crowd is how many viewers of a track are a crowd. There the keyframes that some of them have lost come once
+// in crowdInterval, in ns. Lower ends the freeze of one sooner, and makes the picture of all others worse as
+// often.
 const (
 	crowd         = 20
 	crowdInterval = 1e9
-	// stuck is after which time a packet that is still missing counts as lost by the publisher, in ns: all freeze then.
+	// stuck is the time after which a packet that is still missing counts as lost by the publisher, in ns:
+	// all freeze then.
 	stuck = 200e6
 )
 
@@ -245,7 +250,8 @@ func (t *track) crowded() bool {
 	return n >= crowd
 }
 
-// wanted returns from when a sink that waits for the stream may have it asked; waited says whether there is one.
+// wanted returns from when on a sink that waits for the stream may have it asked. waited says whether there
+// is one.
 func (st *stream) wanted() (at int64, waited bool) {
 	if st.shed.muted {
 		return 0, false
@@ -259,16 +265,19 @@ func (st *stream) wanted() (at int64, waited bool) {
 	return at, waited
 }
 
-// How often a receiver may have a track asked for a keyframe by taking it up, as all its sections together: a few times at once, as
-// when a seat changes its mind, then in this time once, in ns. Lower lets a receiver that flaps make the picture of all others worse.
+// How often a receiver may have a track asked for a keyframe by taking it up, as all its sections together.
+// It may takeUps times at once, as when a seat changes its mind, then once in takeUpPace, in ns. Lower lets a
+// receiver that flaps make the picture of all others worse.
 const (
 	takeUps    = 3
 	takeUpPace = 1e9
-	// maxTakeUps bounds the tracks of which that is remembered. A receiver that takes up more within seconds waits.
+	// maxTakeUps bounds the tracks of which that is remembered. A receiver that takes up more within seconds
+	// waits.
 	maxTakeUps = 256
 )
 
-// takesUp counts that a section takes a track of video up. It returns until when that must not ask for a keyframe, now or earlier if it may.
+// takesUp counts that a section takes a track of video up. It returns until when that must not ask for a
+// keyframe; now or earlier if it may.
 func (d *downlink) takesUp(key TrackKey, now int64) int64 {
 	paid := max(d.taken[key], now) + takeUpPace // as a leaky bucket, ITU-T I.371
 	if over := paid - takeUps*takeUpPace; over > now {
@@ -297,8 +306,8 @@ func (c *core) askKeyframes() {
 	})
 }
 
-// requestKeyframes asks for keyframes of all layers of a track of which they are due, in one compound packet. It reports false
-// when the publisher cannot be told yet: SSRC or transport are missing.
+// requestKeyframes asks for keyframes of all layers of a track of which they are due, in one compound packet.
+// It reports false if the publisher cannot be told yet: SSRC or transport are missing.
 func (c *core) requestKeyframes(t *track) bool {
 	var packets []rtcp.Packet
 	for _, st := range t.layers {
@@ -321,7 +330,8 @@ func (c *core) requestKeyframes(t *track) bool {
 	return true
 }
 
-// keyframeRequest returns a PLI, or a FIR where that is what was negotiated (RFC 4585 section 6.3.1, RFC 5104 section 4.3.1).
+// keyframeRequest returns a PLI, or a FIR if that is what was negotiated (RFC 4585 section 6.3.1, RFC 5104
+// section 4.3.1).
 func (c *core) keyframeRequest(st *stream) rtcp.Packet {
 	f := st.format
 	if f == nil && len(st.track.formats) > 0 {

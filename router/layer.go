@@ -6,9 +6,11 @@ type Layer struct {
 	Area uint32 // width times height of its pictures; 0: not known
 }
 
-// ChooseLayer returns the index of the layer to show, given the layers of a track from the lowest to the highest, the quality
-// asked for and the area on which it is shown, in pixels (0: not known). That is the one that the quality means, or the lowest that covers
-// the area if that is lower; else the nearest live one, the lower of two. Where none is live it is the one meant. layers must not be empty.
+// ChooseLayer returns the index of the layer to show. layers are those of a track from the lowest to the
+// highest, and must not be empty. q is the quality asked for, and area that on which the picture is shown, in
+// pixels (0: not known). The layer meant is the one that the quality means, or the lowest that covers the
+// area if that is lower. The choice is the live layer nearest to it, the lower of two. If none is live, the
+// choice is the layer meant.
 func ChooseLayer(layers []Layer, q Quality, area uint32) int {
 	meant := askedLayer(layers, q, area)
 	for d := range layers {
@@ -31,8 +33,8 @@ func askedLayer(layers []Layer, q Quality, area uint32) int {
 	return asked
 }
 
-// A picture covers what is larger than it by this much, in hundredths of its area: 130 is 14 % more of width and height, which
-// nobody sees. Higher spares bandwidth, lower shows sharper pictures.
+// A picture covers an area that is larger than it by this much, in hundredths of its own area: 130 is 14 %
+// more of width and height, which nobody sees. Higher spares bandwidth, lower shows sharper pictures.
 const covers = 130
 
 // covering returns the index of the lowest layer that covers an area, or of the highest.
@@ -45,11 +47,13 @@ func covering(layers []Layer, area uint32) int {
 	return len(layers) - 1
 }
 
-// usualArea is taken for that of the highest layer where the area of none is known, as of pictures that are encrypted end to end.
+// usualArea is taken for the area of the highest layer if that of none is known, as of pictures that are
+// encrypted end to end.
 const usualArea = 1280 * 720
 
-// pictureArea returns the area of a layer's pictures. Where it is not known it is that of the nearest layer of which it is, or else
-// usualArea, with a quarter of it one layer below and four times as much one above.
+// pictureArea returns the area of a layer's pictures. If it is not known, it is that of the nearest layer of
+// which it is, or else usualArea. It is then a quarter of that one layer below and four times as much one
+// above.
 func pictureArea(layers []Layer, at int) uint64 {
 	from, known := len(layers)-1, uint64(usualArea)
 	for d := len(layers) - 1; d >= 0; d-- {
@@ -71,8 +75,8 @@ type LayerSize struct {
 	Rate uint32 // bytes per second
 }
 
-// below says whether a is clearly the lower of two layers: by their pictures, else by what they cost. Rates close to each
-// other say nothing, as they vary with what is to be seen.
+// below says whether a is clearly the lower of two layers: by their pictures, else by what they cost. Rates
+// close to each other say nothing, as they vary with what is to be seen.
 func (a LayerSize) below(b LayerSize) bool {
 	if a.Area != 0 && b.Area != 0 {
 		return a.Area < b.Area
@@ -80,8 +84,8 @@ func (a LayerSize) below(b LayerSize) bool {
 	return a.Rate != 0 && b.Rate != 0 && uint64(a.Rate)*3 < uint64(b.Rate)*2
 }
 
-// SortLayers brings order, indices of sizes, into the order from the lowest to the highest layer, as far as that is known; the
-// rest stays as it is. It returns whether anything has changed.
+// SortLayers brings order, indices of sizes, into the order from the lowest to the highest layer, as far as
+// that is known. The rest stays as it is. SortLayers returns whether anything has changed.
 func SortLayers(order []int, sizes []LayerSize) bool {
 	changed := false
 	for range order { // as many passes as there are layers: below is no strict order where little is known

@@ -6,17 +6,20 @@ import (
 	"parlor/router/svc"
 )
 
-// A stream may have spatial and temporal layers inside, under one SSRC (SVC). Package svc knows which frames a receiver needs for which of
-// them; here each sink gets those of the layer that it is to show. Its numbers close up, so that it misses nothing.
+// A stream may have spatial and temporal layers inside, under one SSRC (SVC). Package svc knows which frames
+// a receiver needs for which of them. Here each sink gets those of the layer that it is to show. Its numbers
+// close up, so that it misses nothing.
 
 // layering is what is known of the layers inside a stream.
 type layering struct {
 	svc.Reader
-	brought [svc.MaxTargets]uint64 // bytes, as the network has to carry them, of each decode target since the last measurement
+	// brought is of each decode target since the last measurement: bytes, as the network has to carry them.
+	brought [svc.MaxTargets]uint64
 	rates   [svc.MaxTargets]struct{ last, before uint32 }
 }
 
-// layering returns what is known of the layers inside the only stream of a track; nil: there are none, or several streams.
+// layering returns what is known of the layers inside the only stream of a track; nil: there are none, or
+// several streams.
 func (t *track) layering() *layering {
 	if len(t.layers) != 1 {
 		return nil
@@ -32,7 +35,8 @@ func (st *stream) layering() *layering {
 	return nil
 }
 
-// look finds out of which layer of the stream a packet is, as far as it says. It reports whether other layers are being sent than before.
+// look finds out of which layer of the stream a packet is, as far as it says. It reports whether other layers
+// are being sent than before.
 func (st *stream) look(m *media) (changed bool) {
 	m.frame.In = nil
 	described := m.Has&header.DependencyDescriptor != 0
@@ -97,7 +101,8 @@ func layerInside(spatial int, temporal uint8) svc.Layer {
 	return svc.Layer{Spatial: uint8(spatial), Temporal: temporal}
 }
 
-// rung returns what a network has to carry of a layer inside up to a temporal layer, and whether that is not another one than with all of them.
+// rung returns what a network has to carry of a layer inside up to a temporal layer. none says that this is
+// below whole, and yet no other decode target than with all temporal layers.
 func (l *layering) rung(spatial int, temporal uint8, shown bool) (rate uint32, none bool) {
 	s, of := l.Structure(), layerInside(spatial, temporal)
 	return l.load(of, shown), temporal < whole && s.Target(of) == s.Target(layerInside(spatial, whole))
@@ -181,8 +186,8 @@ func (c *core) filterAnew(s *sink, st *stream, m *media) {
 	c.aim(s, spatial)
 }
 
-// filtered returns what a sink gets of a packet of a stream with layers inside: itself, nothing, or where its number is promised itself
-// without payload.
+// filtered returns what a sink gets of a packet of a stream with layers inside: the packet or nothing. If its
+// number is promised, that is the packet without payload.
 func (c *core) filtered(s *sink, m *media) *media {
 	if m.frame.In == nil || len(m.Payload) == 0 {
 		return m
@@ -198,7 +203,8 @@ func (c *core) filtered(s *sink, m *media) *media {
 	if top := s.allowed.temporals; top > 0 && m.frame.Temporal >= top {
 		c.drop(DropNetworkLayer)
 	}
-	if v.First && s.seq.Drop(m.ext) || !v.First && s.seq.Skip(m.ext) { // what is missing before a later packet is of the same frame
+	// What is missing before a later packet is of the same frame.
+	if v.First && s.seq.Drop(m.ext) || !v.First && s.seq.Skip(m.ext) {
 		return nil
 	}
 	return c.blank(m)
@@ -210,8 +216,9 @@ type refused struct {
 	spatial uint8
 }
 
-// noteRefused notes that a packet is not sent again. Browsers then show nothing of its picture, not even the layers that they have, and so none that
-// refers to it; they ask once and no longer where later pictures' lower layers are there (libwebrtc's frame_buffer.cc, nack_requester.cc).
+// noteRefused notes that a packet is not sent again. Browsers then show nothing of its picture, not even the
+// layers that they have, and so none that refers to it. They ask once, and no longer if later pictures' lower
+// layers are there (libwebrtc's frame_buffer.cc, nack_requester.cc).
 func (c *core) noteRefused(s *sink, rw *rewrite, in, out uint64, m *media) {
 	if s.filter == nil || s.cur == nil || s.cur != rw.src || s.cur.layering() == nil || !c.recallAs(rw, in, m) {
 		return
@@ -221,8 +228,8 @@ func (c *core) noteRefused(s *sink, rw *rewrite, in, out uint64, m *media) {
 	}
 }
 
-// askForRefused asks for keyframes in place of what receivers did not get again, once there is room for them or they are of lower layers. They
-// themselves would ask after three seconds.
+// askForRefused asks for keyframes in place of what receivers did not get again, once there is room for them
+// or they are of lower layers. Receivers themselves would ask after three seconds.
 func (c *core) askForRefused(p *peer) {
 	for _, s := range p.down.sinks {
 		x := &s.loss.refused
@@ -250,12 +257,14 @@ func (s *sink) endPictures(ext uint64) {
 	}
 }
 
-// ends says whether a packet is the last one of a picture of which spatial layers below top alone are sent; 0: all of them.
+// ends says whether a packet is the last one of a picture of which only spatial layers below top are sent; 0:
+// all of them.
 func (m *media) ends(top uint8) bool {
 	return top != 0 && m.frame.In != nil && m.frame.Ends && m.frame.Spatial+1 == top
 }
 
-// awaitLayer has a sink wait for the keyframe with which it can go over to another layer of the stream that feeds it, or no longer.
+// awaitLayer has a sink wait for the keyframe with which it can go over to another layer of the stream that
+// feeds it, or no longer wait.
 func (c *core) awaitLayer(s *sink) {
 	if s.next == s.cur {
 		s.unwait()

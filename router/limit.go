@@ -10,7 +10,7 @@ import (
 // Limit is what keeps a receiver from larger pictures.
 type Limit uint8
 
-// The limits. Where there are several the first one counts.
+// The limits. If there are several, the first one counts.
 const (
 	LimitUnknown     Limit = iota // no picture is to be sent
 	LimitLoss                     // its network: of more, more would be lost
@@ -67,7 +67,8 @@ func (c *core) limit(p *peer) Limit {
 	return most
 }
 
-// lossy is the share of lost packets from which on loss is what limits, if packets do not wait. Lower blames loss sooner.
+// lossy is the share of lost packets from which on loss is what limits, if packets do not wait. Lower blames
+// loss sooner.
 const lossy = 0.1
 
 // limitOf says what keeps a sink from a larger picture.
@@ -91,7 +92,7 @@ func (c *core) limitOf(s *sink) Limit {
 	return c.limitOfLayers(s, t)
 }
 
-// limitOfLayers says the same where its network does not.
+// limitOfLayers says the same if the peer's network does not limit.
 func (c *core) limitOfLayers(s *sink, t *track) Limit {
 	if t.height() == 1 {
 		return LimitNone
@@ -127,7 +128,8 @@ func (c *core) countChange(before, now, all uint8) {
 	}
 }
 
-// carries returns what the network to a peer carries, in bit/s, and how long packets wait there; 0: it is not known.
+// carries returns what the network to a peer carries, in bit/s, and how long packets wait there; 0: it is not
+// known.
 func (d *downlink) carries() (rate uint64, queue time.Duration) {
 	if d.net == nil || !d.net.listed {
 		return 0, 0

@@ -19,11 +19,13 @@ type networks struct {
 
 // path is what the network to a peer carries, by its transport-wide feedback, and what goes over it.
 type path struct {
-	est     bwe.Estimator
-	order   bwe.Order
-	listed  bool // on core.nets.followed; never with Options.NoEstimate
-	losses  setbacks
-	failed  int64 // the estimate has fallen since the last allocation: when the last packet was sent that shows why; 0: it has not
+	est    bwe.Estimator
+	order  bwe.Order
+	listed bool // on core.nets.followed; never with Options.NoEstimate
+	losses setbacks
+	// failed says that the estimate has fallen since the last allocation: when the last packet was sent that
+	// shows why. 0: it has not.
+	failed  int64
 	load    meter // all that is sent, what nobody has asked for aside
 	sound   meter // of which is sound
 	least   least
@@ -33,21 +35,25 @@ type path struct {
 	trial   trial
 	doubted int64    // until when what is shown must fit what was expected, although nothing waits yet
 	bound   *bounded // in place of est, where there is no transport-wide feedback; else nil
-	apart   *apart   // beside est, of sections without transport-wide numbers; nil: there are none, or nothing was reported of them
+	// apart is beside est, of sections without transport-wide numbers. nil: there are none, or nothing was
+	// reported of them.
+	apart *apart
 }
 
-// netStep is how often estimates age and are divided, in ns, and netIdle for how long after the last packet. Lower follows reports that
-// stop, and what the estimate allows, sooner, and wakes the room more often.
+// netStep is how often estimates age and are divided, in ns. netIdle is for how long after the last packet
+// they are, in ns. Lower follows sooner reports that stop, and what the estimate allows. It also wakes the
+// room more often.
 const (
 	netStep = 100e6
 	netIdle = 3e9
 )
 
-// takenBack is by how many times an estimate must rise with one report for what it was before to be taken for a mistake. Lower has pictures
-// begin sooner, also where that was none.
+// takenBack is the factor by which one report must raise an estimate for the one before it to be taken for a
+// mistake. Lower has pictures begin sooner, also if that was none.
 const takenBack = 1.5
 
-// startRate is what a network is taken for of which nothing is known, in bit/s. Higher shows more at once, and queues longer on bad links.
+// startRate is what a network is taken for if nothing is known of it, in bit/s. Higher shows more at once,
+// and queues longer on bad links.
 const startRate = 2e6
 
 // pathOf returns the network of a peer.
@@ -60,8 +66,9 @@ func (d *downlink) pathOf() *path {
 	return d.net
 }
 
-// doubtedFor is for how long after the first feedback what was expected of a network is believed rather than that no queue has grown yet, in ns.
-// Longer shows less for longer where the network carries more, shorter fills narrow ones.
+// doubtedFor is how long after its first feedback a network is taken for what was expected of it, in ns,
+// although no queue has grown yet. Longer shows less for longer if the network carries more; shorter fills
+// narrow ones.
 const doubtedFor = 1e9
 
 // expected is what the network to a peer is taken for as long as nothing is known of it, in bit/s.
@@ -72,7 +79,8 @@ func (d *downlink) expected() float64 {
 	return startRate
 }
 
-// expectRate says what the network to a peer is expected to carry, which is believed until feedback says otherwise.
+// expectRate says what the network to a peer is expected to carry, in bit/s. That is believed until feedback
+// says otherwise.
 func (c *core) expectRate(id packet.PeerID, rate float64, now int64) error {
 	c.setNow(now)
 	p := c.peers[id]
@@ -197,8 +205,9 @@ func (l *meter) pass(now int64) {
 	l.bytes, l.at = 0, now
 }
 
-// leastSpan is over how long the least estimate is looked for that pays for what is new, in ns, in so many parts. Longer has pictures get
-// better later, shorter has them follow what an estimate shows for a moment.
+// leastSpan is the time over which the least estimate is looked for, in ns, in leastParts parts. That least
+// pays for what is new. Longer has pictures get better later; shorter has them follow what an estimate shows
+// for a moment.
 const (
 	leastSpan  = 2.5e9
 	leastParts = 5

@@ -5,7 +5,8 @@ import (
 	"parlor/router/header"
 )
 
-// outgoing is what a room has in hand: packets that were taken in and not sent yet, and what it takes to write one.
+// outgoing is what a room has in hand: packets that were taken in and not sent yet, and what it takes to
+// write one.
 type outgoing struct {
 	free   []*media
 	slots  [maxSlots]media
@@ -37,8 +38,8 @@ type run struct {
 	packets []*media
 }
 
-// copies are the places for payloads that are not sent as they came: one for each packet of the run that is being sent, and one
-// for a packet that is sent alone.
+// copies are the places for payloads that are not sent as they came: one for each packet of the run that is
+// being sent, and one for a packet that is sent alone.
 type copies [maxRun + 1][headroom + packet.Size]byte
 
 // alone is the place for a packet that is in no run.
@@ -52,13 +53,15 @@ func (o *outgoing) place(i uint8) *[headroom + packet.Size]byte {
 	return &o.copies[i]
 }
 
-// maxRun is how many packets of a stream are sent to a sink in one go. Packets that come together, as those of a video
-// frame do, then leave as neighbours, which segmentation offload sends at a fraction of the cost. Nothing is waited
-// for: a run has what is there. Raising it delays the last sinks of a large room for the sake of the first.
+// maxRun is how many packets of a stream are sent to a sink in one go. Packets that come together, as those
+// of a video frame do, then leave as neighbours. Segmentation offload sends neighbours at a fraction of the
+// cost. Nothing is waited for: a run has what is there. Higher delays the last sinks of a large room for the
+// sake of the first.
 const maxRun = 8
 
-// maxRuns is for how many streams runs are kept at a time, as the packets of publishers come interleaved, and maxSlots for how
-// many packets in all, those in hand included. Beyond, the oldest run is sent. A slot takes about 250 bytes of each room.
+// maxRuns is for how many streams runs are kept at a time, as the packets of publishers come interleaved.
+// maxSlots is for how many packets in all, those in hand included. Beyond, the oldest run is sent. A slot
+// takes about 250 bytes of each room.
 const (
 	maxRuns  = 8
 	maxSlots = 4*maxRun + 1

@@ -10,8 +10,9 @@ import (
 	"parlor/router/shed"
 )
 
-// What a room leaves out when it does not keep up: how much says package shed, by how long packets have waited in the inbox. It is
-// decided once for each frame of a stream, for all of its sinks; numbers and picture ids close up, so that a receiver misses nothing.
+// What a room leaves out if it does not keep up. Package shed says how much, by how long packets have waited
+// in the inbox. That is decided once for each frame of a stream, for all of its sinks. Numbers and picture
+// ids close up, so that a receiver misses nothing.
 
 // overload is the room's side of shedding load.
 type overload struct {
@@ -25,11 +26,12 @@ type overload struct {
 	heard atomic.Int64
 }
 
-// shedFresh is how long after the last media a room that left some of it out still counts as one that does, in ns.
+// shedFresh is how long after the last media a room that left some of it out still counts as one that does,
+// in ns.
 const shedFresh = 1e9
 
-// Shedding returns the name of what the room leaves out at the moment, as it does not keep up: top_layer, layers, mid_quality,
-// low_quality, half, most or video. "": nothing.
+// Shedding returns the name of what the room leaves out at the moment, as it does not keep up: top_layer,
+// layers, mid_quality, low_quality, half, most or video. "": nothing.
 func (r *Room) Shedding() string {
 	o := &r.core.over
 	level := shed.Level(o.level.Load())
@@ -49,11 +51,13 @@ type shedding struct {
 	weighed uint64    // in.bytes at that time
 }
 
-// syncWait is how long after an overload a temporal layer may wait for a frame from which it can go on before a keyframe is asked for,
-// in ns. Lower brings the full frame rate back sooner, higher spares keyframes where encoders make such frames by themselves.
+// syncWait is how long after an overload a temporal layer may wait for a frame from which it can go on, in
+// ns, before a keyframe is asked for. Lower brings the full frame rate back sooner, higher spares keyframes
+// if encoders make such frames by themselves.
 const syncWait = 1e9
 
-// observe learns from a batch how long media has waited. Reports may wait for long (inbox.put) and say nothing.
+// observe learns from a batch how long media has waited. Reports may wait for long (inbox.put) and say
+// nothing.
 func (c *core) observe(b *packet.Batch, wait int64) {
 	for i := range b.Items {
 		if !b.Items[i].RTCP {
@@ -181,7 +185,8 @@ func (c *core) gateFresh(st *stream) {
 	}
 }
 
-// admit says whether a packet passes the gate of its stream, and leaves it out if not; then kept says whether a run keeps m.
+// admit says whether a packet passes the gate of its stream, and leaves it out if not. kept then says whether
+// a run keeps m.
 func (c *core) admit(st *stream, m *media) (passes, kept bool) {
 	g := &st.shed.gate
 	late := m.ext <= st.high
@@ -199,7 +204,8 @@ func (c *core) admit(st *stream, m *media) (passes, kept bool) {
 		return true, false
 	}
 	first := g.Begins(m.Timestamp)
-	if first || st.shed.muted && len(st.sinks) == 0 && !g.Drops() { // what nobody gets need not be taken for the rest of a frame
+	// What nobody gets need not be taken for the rest of a frame.
+	if first || st.shed.muted && len(st.sinks) == 0 && !g.Drops() {
 		c.decide(st, m)
 	}
 	if !g.Drops() {
@@ -266,7 +272,8 @@ func (c *core) omit(st *stream, m *media, first bool) {
 	c.missed(st, m)
 }
 
-// omit closes the gap that the frame of m leaves. Numbers by which frames refer to each other stay as they are.
+// omit closes the gap that the frame of m leaves. Numbers by which frames refer to each other stay as they
+// are.
 func (rw *rewrite) omit(m *media) {
 	if m.format.ID != codec.VP8 || !m.info.HasPID {
 		return
@@ -278,7 +285,7 @@ func (rw *rewrite) omit(m *media) {
 	rw.flags |= rewritePIDs
 }
 
-// fill sends a late packet of a frame that is left out without its payload where a number is kept for it.
+// fill sends a late packet of a frame that is left out, without its payload, if a number is kept for it.
 func (c *core) fill(st *stream, m *media) (kept bool) {
 	m.empty()
 	return c.forward(st, m)

@@ -7,8 +7,9 @@ import (
 	"parlor/router/pace"
 )
 
-// The pacing of bursts. All sinks of a stream get the same packets, so it is the stream that is paced: what a burst has beyond what
-// passes at once stays in the ring, its numbers in the stream's queue, and all streams of the room let go of some in the same steps.
+// The pacing of bursts. All sinks of a stream get the same packets, so it is the stream that is paced. What a
+// burst has beyond what passes at once stays in the ring, its numbers in the stream's queue. All streams of
+// the room let go of some in the same steps.
 
 // paced forwards a packet, now or in one of the next steps. It reports whether a run keeps m.
 func (c *core) paced(st *stream, m *media) (kept bool) {
@@ -49,7 +50,8 @@ func (c *core) step() {
 	}
 }
 
-// releaseAll has all that is held of a stream leave: what comes next goes another way, or would push it out of the ring.
+// releaseAll has all that is held of a stream leave: what comes next goes another way, or would push it out
+// of the ring.
 func (c *core) releaseAll(st *stream) {
 	if st.pace.Len() > 0 {
 		st.pace.All(c.now)
@@ -57,7 +59,8 @@ func (c *core) releaseAll(st *stream) {
 	}
 }
 
-// release forwards what is held of a stream and may leave. It is sent when this returns: nobody but the ring keeps it.
+// release forwards what is held of a stream and may leave. It is sent when this returns: nobody but the ring
+// keeps it.
 func (c *core) release(st *stream) {
 	for ext, ok := st.pace.Next(c.now); ok; ext, ok = st.pace.Next(c.now) {
 		m := c.slot()
@@ -74,7 +77,8 @@ func (c *core) release(st *stream) {
 	c.sendRuns()
 }
 
-// finish gives a sink what is held of the stream that feeds it, as it leaves that for another layer in the midst of a frame.
+// finish gives a sink what is held of the stream that feeds it, as it leaves that for another layer in the
+// midst of a frame.
 func (c *core) finish(s *sink) {
 	st := s.cur
 	if st == nil || st.pace.Len() == 0 {

@@ -90,8 +90,8 @@ func (c *core) update(id packet.PeerID, sections []packet.Section, publish map[s
 	return nil
 }
 
-// forgetPackets lets go of what is kept for sending again. Read with other extension ids it would not give the very bytes
-// that were sent, under the same number.
+// forgetPackets lets go of what is kept for sending again. Read with other extension ids, it would not give
+// the very bytes that were sent under the same number.
 func (p *peer) forgetPackets() {
 	for _, t := range p.tracks {
 		for _, st := range t.layers {
@@ -120,8 +120,9 @@ func (c *core) ready(id packet.PeerID, now int64) error {
 	return nil
 }
 
-// pause has nothing sent to the peer until the next ready. Its sinks leave what they show instead of numbering packets that
-// nobody seals: after 2^15 of them SRTP would guess the rollover counter wrong and seal under a nonce that was used.
+// pause has nothing sent to the peer until the next ready. Its sinks leave what they show instead of
+// numbering packets that nobody seals. After 2^15 of them SRTP would guess the rollover counter wrong, and
+// seal under a nonce that was used.
 func (c *core) pause(id packet.PeerID, now int64) error {
 	c.setNow(now)
 	p := c.peers[id]

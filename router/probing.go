@@ -10,9 +10,10 @@ import (
 	"parlor/router/sent"
 )
 
-// Probes find out whether a network carries more than is sent over it: clusters of packets that go faster. They are retransmissions that
-// nobody has asked for (RFC 4588): without payload, or of what was sent last, where the receiver can make use of it. In the same way more is
-// sent for a moment to see whether loss depends on the rate: a cluster of number 0 after the other.
+// Probes find out whether a network carries more than is sent over it: they are clusters of packets that go
+// faster. Their packets are retransmissions that nobody has asked for (RFC 4588): without payload, or of what
+// was sent last, if the receiver can make use of it. In the same way more is sent for a moment to see whether
+// loss depends on the rate: one cluster of number 0 after the other.
 
 // prober sends clusters to one peer.
 type prober struct {
@@ -27,13 +28,17 @@ type prober struct {
 
 // What turning these costs is said of each.
 const (
-	// enough is how many times as much as is wanted a network must carry for all of it. Higher probes where nothing is missing.
+	// enough is how many times what is wanted a network must carry for all of it. Higher probes although
+	// nothing is missing.
 	enough = 1.1
-	// probeStep is the time between bursts of a cluster, in ns. Shorter ones measure better and wake the room more often.
+	// probeStep is the time between bursts of a cluster, in ns. Shorter ones measure better and wake the room
+	// more often.
 	probeStep = 5e6
-	// copiesFrom is the rate of a cluster from which on it is made of copies, in bit/s. Below, packets of 1,200 bytes are too few.
+	// copiesFrom is the rate of a cluster from which on it is made of copies, in bit/s. Below, packets of
+	// 1,200 bytes are too few.
 	copiesFrom = 1.5e6
-	// maxCopies is of how many packets, the last ones of a sink, copies are sent. More are later of use to the receiver.
+	// maxCopies is how many of the last packets of a sink are sent as copies. More are later of use to the
+	// receiver.
 	maxCopies = 16
 	// maxPadding is how many bytes of padding a packet can have (RFC 3550 section 5.1).
 	maxPadding = 255
@@ -63,7 +68,8 @@ func (c *core) probe(p *peer) {
 	}
 	cluster, ok := n.probes.control.Next(c.now, probe.State{
 		Capacity: e.Capacity, Need: enough * n.share.need, Sent: n.load.rate, Queue: e.Queue, RTT: p.rtt, Limited: e.Limited,
-		// What was lost long ago is no reason never to find out: loss bounds to a little more than what is sent, and the next layer may be larger.
+		// Loss of long ago is no reason never to find out. Loss bounds to a little more than what is sent,
+		// and the next layer may be larger.
 		Lossy: e.Loss < e.Delay && n.losses.fresh(c.now), Active: n.share.need > 0,
 	})
 	if !ok {
@@ -76,13 +82,14 @@ func (c *core) probe(p *peer) {
 
 // setbacks is when something was lost, of late.
 type setbacks struct {
-	queued, overflowed, dropped int64  // when there was a queue last, when something was lost with one, and without
+	queued, overflowed, dropped int64  // of the last queue, loss with a queue, and loss without
 	told                        uint64 // packets that were lost by then
 }
 
-// The times for which nothing must have been lost, in ns, before it is probed although loss bounds the estimate: where queues overflowed, and
-// where they did not. Lower has sound suffer more often where there is no room for a picture, and policers drop more. Losses are told up to
-// queueGone after the queue of which they are.
+// The times for which nothing must have been lost, in ns, before it is probed although loss bounds the
+// estimate: overflowGone if queues overflowed, dropsGone if they did not. Lower has sound suffer more often
+// if there is no room for a picture, and policers drop more. Losses are told up to queueGone, in ns, after
+// the queue in which they happened.
 const (
 	overflowGone = 1e9
 	dropsGone    = 10e9
@@ -113,14 +120,15 @@ func (l *setbacks) fresh(now int64) bool {
 	return now-l.overflowed < overflowGone || now-l.dropped < dropsGone
 }
 
-// trial is of a network that cannot be probed, as its receiver takes no retransmissions: all that is wanted is sent to see what comes of it.
+// trial is of a network that cannot be probed, as its receiver takes no retransmissions. All that is wanted
+// is sent to see what comes of it.
 type trial struct {
 	at   int64 // of the last one; 0: there was none
 	wait int64 // for the next one, in ns
 }
 
-// The time between trials, in ns: the first one, and the longest if they fail. Lower shows sooner what a network carries by now, and has sound
-// suffer more often where that is no more than before.
+// The time between trials, in ns: the first one, and the longest if they fail. Lower shows sooner what a
+// network carries by now. It has sound suffer more often if that is no more than before.
 const (
 	trialWait  = 15e9
 	trialsWait = 120e9
@@ -151,7 +159,8 @@ func (x *trial) congested(now int64) {
 	}
 }
 
-// beginCluster begins to send a cluster to a peer, by one of its sinks. It takes the place of one that is under way.
+// beginCluster begins to send a cluster to a peer, by one of its sinks. The cluster takes the place of one
+// that is under way.
 func (c *core) beginCluster(p *peer, by *sink, cluster probe.Cluster) {
 	x := &p.down.net.probes
 	if x.by == nil {
@@ -162,7 +171,8 @@ func (c *core) beginCluster(p *peer, by *sink, cluster probe.Cluster) {
 	c.at(dueProbes, c.now+probeStep)
 }
 
-// prober returns a sink of the peer that can carry probes, nil if there is none: that which has sent most, as its packets are newest.
+// prober returns a sink of the peer that can carry probes, nil if there is none. It is the sink that has sent
+// most, as its packets are newest.
 func (p *peer) prober() *sink {
 	var best *sink
 	for _, s := range p.down.sinks {
@@ -203,7 +213,8 @@ func (c *core) probeOn(p *peer) bool {
 		x.by = nil
 		return false
 	}
-	due := min(x.cluster.Rate/8*float64(c.now-x.from+probeStep)/1e9/float64(x.cluster.Bytes), 1) // the share of it
+	// due is the share of the cluster that should have been sent by the next step.
+	due := min(x.cluster.Rate/8*float64(c.now-x.from+probeStep)/1e9/float64(x.cluster.Bytes), 1)
 	for float64(x.bytes) < due*float64(x.cluster.Bytes) || float64(x.packets) < due*float64(x.cluster.Packets) {
 		if x.cluster.ID != 0 && x.cluster.Rate < copiesFrom || !c.probeByCopy(s, x) {
 			c.probeByPadding(s, x)

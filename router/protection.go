@@ -8,10 +8,10 @@ import (
 	"parlor/router/sent"
 )
 
-// Pictures survive heavy loss by copies: what is asked for is sent several times, and where nearly half is lost, copies leave before
-// anybody asks: so many that hardly anything is missing of what others refer to, up to twelve. That helps only where the
-// loss has nothing to do with how much is sent: what a full link loses is never answered so. Copies are retransmissions,
-// with numbers of their own, or the very same bytes.
+// Copies let pictures survive heavy loss. What is asked for is sent several times. If nearly half is lost,
+// copies leave before anybody asks: so many that hardly anything is missing of what others refer to, up to
+// twelve. That helps only if the loss has nothing to do with how much is sent: what a full link loses is
+// never answered so. Copies are retransmissions, with numbers of their own, or the very same bytes.
 
 // protection is what is done for the pictures of a peer.
 type protection struct {
@@ -20,7 +20,7 @@ type protection struct {
 	mean    float64 // the share that was lost over some seconds, whatever for
 	proved  bool    // that it has nothing to do with that
 	copies  int     // so often is sent what is asked for
-	base    bool    // pictures are of the lowest layer, and their base temporal layers are sent more than once
+	base    bool    // pictures are of the lowest layer, and its base temporal layers are sent more than once
 	blind   bool    // that although it is not proved, as next to nothing arrives
 	unasked unasked // so many copies leave before anybody asks, as far as they fit
 
@@ -38,50 +38,62 @@ type told struct{ arrived, lost uint64 }
 
 // What turning these costs is said of each.
 const (
-	// latelyParts times netStep is the time over which it is looked at what is lost, beside the estimate's second, if that was latelyLeast packets.
-	// Fewer take chance for loss, and more notice it later.
+	// latelyParts times netStep is the time over which recent loss is measured, beside the estimate's second.
+	// It counts if it is of latelyLeast packets at least. Fewer take chance for loss, and more notice it
+	// later.
 	latelyParts, latelyLeast = 5, 20
-	// copyGap is the time between two copies, in ns, and copyStep at least between two looks at whether some are due. Further apart, fewer are lost together,
-	// and the last one helps later.
+	// copyGap is the time between two copies, in ns. copyStep is the least time between two looks at whether
+	// some are due, in ns. Further apart, fewer are lost together, and the last one helps later.
 	copyGap, copyStep = 7e6, 2e6
 	// unaskedGap is how long after a packet the first copy leaves for which nobody has asked, in ns.
 	unaskedGap = 15e6
-	// baseFrom and baseUntil are the shares of loss from which on, and up to which, pictures are of the lowest layer. Higher ones show larger
-	// pictures that stand still more often.
+	// baseFrom is the share of loss from which on pictures are of the lowest layer, and baseUntil the share
+	// down to which they stay so. Higher ones show larger pictures that stand still more often.
 	baseFrom, baseUntil = 0.4, 0.33
-	// blindFrom is the share of loss from which on a picture of the lowest layer is shown without a proof: hardly enough arrives for one. It may take
-	// blindRate bit/s. Higher ones show nothing where more is lost, and are more for a network that is full after all.
+	// blindFrom is the share of loss from which on a picture of the lowest layer is shown without a proof
+	// that loss is random: hardly enough arrives for one. The picture may take blindRate bit/s. With a higher
+	// share, nothing is shown at a loss below it. A higher rate is more for a network that is full after all.
 	blindFrom, blindRate = 0.5, 600e3
-	// suddenFrom is the share of loss that is not waited for to last. Lower ends larger pictures for what is over in a second.
+	// suddenFrom is the share of loss that counts without lasting. Lower ends larger pictures for what is
+	// over in a second.
 	suddenFrom = 0.6
-	// missedBase and missedOthers are the shares of packets that may be missing after mostUnasked copies at most have left unasked, of what
-	// others refer to and of others. Lower ones have pictures stand still less often, and cost as much again with each copy.
+	// missedBase and missedOthers are the shares of packets that may be missing after copies have left
+	// unasked, of what others refer to and of others. There are mostUnasked copies at most. Lower shares have
+	// pictures stand still less often, and cost as much again with each copy.
 	missedBase, missedOthers = 0.03, 0.15
 	mostUnasked              = 12
-	// mostBlind is how many leave at most where it is not known what the loss depends on. More burden links for longer that are full.
+	// mostBlind is how many copies leave at most if it is not known what the loss depends on. More burden
+	// full links for longer.
 	mostBlind = 3
-	// lostFading is what part of the way the share of loss falls every netStep, and its mean goes. Faster sends fewer copies where loss comes and goes.
-	// lateFading is that where packets overtake each other.
+	// lostFading is the part of the way by which the share of loss falls every netStep, and by which its mean
+	// moves. lateFading is the part by which the share falls if packets overtake each other. Faster sends
+	// fewer copies if loss comes and goes.
 	lostFading, lateFading = 1. / 16, 1. / 4
-	// unproved is how often is sent what is asked for until it is known that loss does not depend on the rate. More repairs sooner, and
-	// burdens links for longer that are full.
+	// unproved is how often a packet that is asked for is sent at most, until it is known that loss does not
+	// depend on the rate. More repairs sooner, and burdens full links for longer.
 	unproved = 3
-	// quietFor is for how long there must have been no queue for loss to be answered by copies, in ns, and quietProved where it was proved to be random.
-	// Shorter ones burden links that are full now and then.
+	// quietFor is how long there must have been no queue for loss to be answered by copies, in ns.
+	// quietProved is the same if loss was proved to be random. Shorter ones burden links that are full now
+	// and then.
 	quietFor, quietProved = 5e9, 1e9
-	// delayUp and delayDown are by how much the time changes every netStep for which pictures wait, in ns, delayMost its bound, and leastRound the time in which
-	// a receiver asks again at least, that of libwebrtc. Faster ones are seen.
+	// delayUp and delayDown are by how much the time for which pictures wait changes every netStep, in ns.
+	// delayMost is its bound. leastRound is the least time in which a receiver asks again, in ns, that of
+	// libwebrtc. Faster ones are seen.
 	delayUp, delayDown, delayMost, leastRound = 20e6, 2e6, 500e6, 100e6
-	// lateMost bounds what is added to that, in ns, where packets overtake each other, which is told at once: without waiting each picture would stand
-	// still until the last of its packets is there.
-	// lateSpare is added as well, in ns, for what a receiver needs to decode and show a picture. Lower has it skip those that came last.
+	// lateMost bounds what is added to that, in ns, if packets overtake each other. That is told at once:
+	// without waiting, each picture would stand still until the last of its packets is there.
+	// lateSpare is added as well, in ns, for what a receiver needs to decode and show a picture. Lower has it
+	// skip those that came last.
 	lateMost, lateSpare = 1200e6, 40e6
-	// heldMost bounds for how long after a packet was sent it is not sent again, in ns, as it may be on its way still: browsers ask for a second or so. A share
-	// of lost packets shortens it by heldLost times as much.
+	// heldMost bounds how long after a packet was sent it is not sent again, in ns, as it may be on its way
+	// still: browsers ask for a second or so. A share of lost packets shortens that time by heldLost times as
+	// much.
 	heldMost, heldLost = 900e6, 4
-	// lateLeast is how late packets must come for any of that, in ns. Lower has what is lost sent again later than it is needed.
+	// lateLeast is how late packets must come for any of that, in ns. Lower has what is lost sent again later
+	// than it is needed.
 	lateLeast = 60e6
-	// latelyLost is the share of loss from which on pictures wait for another request as well. Lower has them come later for nothing.
+	// latelyLost is the share of loss from which on pictures wait for another request as well. Lower has them
+	// come later for nothing.
 	latelyLost = 0.02
 	// delayTold is for how long it is told that they need not wait any longer, in ns, as packets get lost.
 	delayTold = 3e9
@@ -100,8 +112,8 @@ func copiesFor(lost float64) int {
 	return 4
 }
 
-// protect decides what is done for the pictures of a peer, which bring rate bit/s, by the estimate and what feedback has told. It reports
-// whether that changes which layers they are of.
+// protect decides what is done for the pictures of a peer, which bring rate bit/s, by the estimate and what
+// feedback has told. It reports whether that changes which layers they are of.
 func (n *path) protect(now, rtt int64, rate float64, e *bwe.Estimate, d *delivery) (changed bool) {
 	x := &n.guarded
 	if lost := max(x.lately(d), e.Lost); x.random(now, e) && n.load.rate <= e.Delay {
@@ -131,7 +143,8 @@ func (n *path) protect(now, rtt int64, rate float64, e *bwe.Estimate, d *deliver
 	return x.base != was
 }
 
-// fading is what part of the way the share of loss falls every netStep. What overtakes others has them taken for lost, for a moment.
+// fading is the part of the way by which the share of loss falls every netStep. Packets that are overtaken
+// are taken for lost, for a moment.
 func (x *protection) fading() float64 {
 	if x.late > 0 {
 		return lateFading
@@ -139,8 +152,9 @@ func (x *protection) fading() float64 {
 	return lostFading
 }
 
-// unasked is how many copies are sent before anybody asks: as many as bring nearly all of what others refer to, and most of the others where
-// loss is proved to be random, as far as there is room for them. rate is what pictures bring, in bit/s.
+// unasked is how many copies are sent before anybody asks, as far as there is room for them. They are as many
+// as bring nearly all of what others refer to, and most of the others if loss is proved to be random. rate is
+// what pictures bring, in bit/s.
 func (n *path) unasked(rate float64, e *bwe.Estimate) (u unasked) {
 	x := &n.guarded
 	if !x.base {
@@ -157,8 +171,9 @@ func (n *path) unasked(rate float64, e *bwe.Estimate) (u unasked) {
 	return u
 }
 
-// fitting is how many copies of what brings so many bit/s are sent unasked for no more than a share of it to be missing, where a share of
-// packets is lost. It takes what they bring from the room that there is.
+// fitting is how many copies are sent unasked of what brings rate bit/s, if a share of packets is lost. They
+// are enough for no more than the share missed to be missing. What they bring is taken from the room that
+// there is, in bit/s.
 func fitting(room *float64, rate, lost, missed float64) uint8 {
 	most := min(math.Ceil(math.Log(missed)/math.Log(min(max(lost, 0.1), 0.99)))-1, mostUnasked)
 	copies := max(min(most, *room/max(rate, 1)), 0)
@@ -166,12 +181,13 @@ func fitting(room *float64, rate, lost, missed float64) uint8 {
 	return uint8(copies)
 }
 
-// stuckAfter is after which time a packet that is still asked for stops the picture, in ns: browsers ask for about a second. Lower asks for keyframes
-// where the packet would have come.
+// stuckAfter is the age, in ns, at which a packet that is still asked for stops the picture: browsers ask for
+// about a second. Lower asks for keyframes although the packet would have come.
 const stuckAfter = 500e6
 
-// noteAsked notes that a packet of what feeds a sink is asked for. Where much is lost, what is asked for so late stops the picture, and the
-// request for a keyframe that would follow in seconds is likely to be lost. So the node asks for one.
+// noteAsked notes that a packet of what feeds a sink is asked for. If much is lost, a packet that is asked
+// for so late stops the picture. The request for a keyframe that would follow in seconds is likely to be
+// lost. So the node asks for one.
 func (c *core) noteAsked(s *sink, st *stream, in uint64) {
 	if s.cur != st || s.next != nil {
 		return
@@ -193,7 +209,8 @@ func (u unasked) of(m *media) int {
 	return int(u.others)
 }
 
-// shown is what one picture of the lowest layer may take although it is not known that the network carries it, in bit/s.
+// shown is what one picture of the lowest layer may take, in bit/s, although it is not known that the network
+// carries it.
 func (x *protection) shown() float64 {
 	if x.blind {
 		return blindRate
@@ -213,7 +230,8 @@ func (x *protection) random(now int64, e *bwe.Estimate) bool {
 	return !e.Depends && now-x.queued >= quiet
 }
 
-// awaits takes how late packets come at most, and returns for how long pictures wait for them, and for what is held back for that reason.
+// awaits takes how late packets come at most. It returns for how long pictures wait for them, and for what is
+// held back for that reason.
 func (x *protection) awaits(late int64) int64 {
 	if late < lateLeast {
 		late = 0
@@ -227,8 +245,8 @@ func (x *protection) awaits(late int64) int64 {
 	return x.late + lateSpare
 }
 
-// delayFor is how long pictures are held until they are shown, in ns, where a share of packets is lost. What is lost has then come, or what was
-// lost twice.
+// delayFor is how long pictures are held until they are shown, in ns, if a share of packets is lost. By then
+// what is lost has come, or what was lost twice.
 func delayFor(lost float64, rtt int64) int64 {
 	rtt = max(rtt, leastRound)
 	switch {
@@ -251,7 +269,9 @@ func (x *protection) lately(d *delivery) float64 {
 	x.told[x.at] = now
 	lost := max(now.lost, then.lost) - then.lost // some are taken back
 	all := float64(now.arrived - then.arrived + lost)
-	if all < latelyLeast || now.arrived == then.arrived { // it is lost by earlier reports: there are none without what arrives
+	// If nothing has arrived, earlier reports told of the loss: there is no report without packets that
+	// arrive.
+	if all < latelyLeast || now.arrived == then.arrived {
 		return 0
 	}
 	share := float64(lost) / all

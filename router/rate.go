@@ -6,7 +6,8 @@ import (
 	"parlor/router/codec"
 )
 
-// temporals is how many temporal layers of a stream are told apart, the last one with all above it. Browsers send three at most.
+// temporals is how many temporal layers of a stream are told apart, the last one with all above it. Browsers
+// send three at most.
 const temporals = 3
 
 // whole is the temporal layer up to which all of a stream goes.
@@ -14,19 +15,21 @@ const whole = temporals - 1
 
 // rated is what a stream brings in a second, by its last two measurements.
 type rated struct {
-	at           int64              // of the last one; 0: there was none since the stream began
-	parts        [temporals]traffic // since then, by temporal layer
-	last, before [temporals]uint32  // what a receiver's network has to carry up to a temporal layer, in bits per second; 0: not known
-	usual        uint32             // the same of all, of a layer that is off, before it was
-	frames       [temporals]uint8   // a second, one more for each temporal layer at least
-	top          uint8              // the highest temporal layer
+	at    int64              // of the last one; 0: there was none since the stream began
+	parts [temporals]traffic // since then, by temporal layer
+	// last and before are what a receiver's network has to carry up to a temporal layer, in bits per second;
+	// 0: not known.
+	last, before [temporals]uint32
+	usual        uint32           // the same of all, of a layer that is off, before it was
+	frames       [temporals]uint8 // a second, one more for each temporal layer at least
+	top          uint8            // the highest temporal layer
 }
 
 // traffic is what came of something.
 type traffic struct{ bytes, packets, frames uint32 }
 
-// note notes a packet. Publishers fill their network by padding, and by sending again what has arrived, to find out what it carries: that goes
-// to nobody.
+// note notes a packet. To find out what their network carries, publishers fill it by padding, and by sending
+// again what has arrived. That goes to nobody.
 func (r *rated) note(m *media) {
 	if len(m.Payload) == 0 {
 		return
@@ -39,14 +42,14 @@ func (r *rated) note(m *media) {
 	}
 }
 
-// measuring is the time over which the rate of a layer is measured, in ns. Longer rides out keyframes, shorter finds sooner
-// which layer is which. measuringFirst is that of its first measurement.
+// measuring is the time over which the rate of a layer is measured, in ns. Longer rides out keyframes,
+// shorter finds sooner which layer is which. measuringFirst is that of its first measurement.
 const (
 	measuring      = 1e9
 	measuringFirst = 250e6
 )
 
-// measure takes the rate of the stream, and forgets it where the stream stands still.
+// measure takes the rate of the stream, and forgets it if the stream stands still.
 func (st *stream) measure(now int64) {
 	r := &st.in.rated
 	span := int64(measuring)
@@ -105,9 +108,9 @@ func perSecond(n uint64, span int64) uint32 {
 	return uint32(min(float64(n)*1e9/float64(span), math.MaxUint32))
 }
 
-// load returns what a receiver's network has to carry of the stream up to a temporal layer, in bits per second; 0 where that is not known.
-// Every layer brings a keyframe now and then: to what is shown already the calmer one of the last two measurements counts, to what is new
-// the other.
+// load returns what a receiver's network has to carry of the stream up to a temporal layer, in bits per
+// second; 0 if that is not known. Every layer brings a keyframe now and then. So the calmer one of the last
+// two measurements counts for what is shown already, the other for what is new.
 func (st *stream) load(shown bool, temporal uint8) uint32 {
 	r := &st.in.rated
 	last, before := r.last[temporal], r.before[temporal]
@@ -120,7 +123,8 @@ func (st *stream) load(shown bool, temporal uint8) uint32 {
 	return max(last, before)
 }
 
-// top returns the highest temporal layer of the stream, 0 where it has none or not all of its frames can be told apart by them.
+// top returns the highest temporal layer of the stream. It is 0 if there is none, or if not all frames can be
+// told apart by them.
 func (st *stream) top() uint8 {
 	if st.format == nil || st.format.ID != codec.VP8 && st.format.ID != codec.VP9 && (st.format.ID != codec.AV1 || st.reading.layers == nil) {
 		return 0

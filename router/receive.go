@@ -46,8 +46,8 @@ func (c *core) takeIn(m *media, p *peer, buf *packet.Buffer, at int64) (kept boo
 	return c.receive(b.stream, m, buf, b.repair)
 }
 
-// unwrap turns m, a retransmission (RFC 4588 section 4), into the packet that it repeats, in place: nobody else has the
-// buffer yet.
+// unwrap turns m, a retransmission (RFC 4588 section 4), into the packet that it repeats. It does so in
+// place: nobody else has the buffer yet.
 func (c *core) unwrap(st *stream, m *media, buf *packet.Buffer) bool {
 	if len(m.Payload) == 0 { // a probe
 		c.drop(DropPadding)
@@ -158,8 +158,8 @@ func (c *core) number(st *stream, m *media, repaired bool) bool {
 	return true
 }
 
-// restart begins the stream anew: its sender has changed SSRC or sequence numbers. Its sinks go on from the next
-// packet with which they can.
+// restart begins the stream anew: its sender has changed SSRC or sequence numbers. Its sinks go on from the
+// next packet with which they can.
 func (c *core) restart(st *stream) {
 	c.sendRuns()
 	c.releaseAll(st)
@@ -169,7 +169,8 @@ func (c *core) restart(st *stream) {
 	c.stall(st)
 }
 
-// alive notes that the stream brings packets, and reports whether it did not before. What is sent again tells of no more to come.
+// alive notes that the stream brings packets, and reports whether it did not before. What is sent again tells
+// of no more to come.
 func (c *core) alive(st *stream, m *media, buf *packet.Buffer, repaired bool) (began bool) {
 	if m.Has&header.AudioLevel != 0 {
 		st.in.level = m.AudioLevel
@@ -193,7 +194,8 @@ func (c *core) alive(st *stream, m *media, buf *packet.Buffer, repaired bool) (b
 	return true
 }
 
-// comes has sinks choose anew as a layer comes, with this packet. Where that begins a picture nobody has to ask for it.
+// comes has sinks choose anew as a layer comes, with this packet. If the packet begins a picture, nobody has
+// to ask for one.
 func (c *core) comes(st *stream, m *media) {
 	if len(st.track.layers) == 1 {
 		return
@@ -212,7 +214,8 @@ func (c *core) changeFormat(st *stream, f *format) {
 	}
 	st.reconsider()
 	st.format, st.reading.sps, st.reading.layers = f, false, nil
-	if old != nil && old.Clock != st.format.Clock { // the last sender report counts in ticks of another length
+	// The last sender report counts in ticks of another length.
+	if old != nil && old.Clock != st.format.Clock {
 		st.in.line, st.in.srNTP = clock.Line{}, 0
 	}
 	if len(st.track.layers) > 1 {
@@ -251,7 +254,8 @@ const (
 	metaOmitted  = 1 << 16 // left out, as the room does not keep up
 )
 
-// keep puts a packet into the ring, with a nil buf only its number as that of one left out; false if it was there before.
+// keep puts a packet into the ring. If buf is nil, only its number is put in, as that of a packet left out.
+// keep returns false if the packet was there before or is too old.
 func (c *core) keep(st *stream, m *media, buf *packet.Buffer) bool {
 	if st.ring == nil {
 		size, limit, history := videoSlots, maxVideoSlots, c.history(st.track)

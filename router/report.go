@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// earlyReports is how many reports a peer gets at shorter intervals: receivers need two to know what is in sync.
+	// earlyReports is how many reports a peer gets at shorter intervals: receivers need two to know what is
+	// in sync.
 	earlyReports = 4
 	// earlyInterval is that shorter interval, in ns.
 	earlyInterval = 150e6
@@ -83,14 +84,15 @@ func (c *core) reportAt(p *peer, t int64) {
 	c.at(dueReport, t)
 }
 
-// grid is what the times of reports and feedback are rounded up to, in ns, so that one wake-up serves many peers. Higher
-// costs less in large rooms and makes feedback less even.
+// grid is what the times of reports and feedback are rounded up to, in ns, so that one wake-up serves many
+// peers. Higher costs less in large rooms and makes feedback less even.
 const grid = 20e6
 
 func onGrid(t int64) int64 { return (t + grid - 1) / grid * grid }
 
-// reportSoon has the peer told how the timestamps of a new occupant of one of its seats lie: by what it knows of the one before,
-// sound and picture are apart. The next report, which tells what the publisher has said meanwhile, comes early too.
+// reportSoon has the peer told how the timestamps of a new occupant of one of its seats lie. By what the peer
+// knows of the one before, sound and picture are apart. The next report, which tells what the publisher has
+// said meanwhile, comes early too.
 func (c *core) reportSoon(p *peer) {
 	p.reports.early = max(p.reports.early, 1)
 	c.reportAt(p, c.now)
@@ -114,7 +116,8 @@ func (c *core) sendReports() {
 	c.reports.spare = all[:0]
 }
 
-// report sends sender reports for what went to the peer since the last time, receiver reports for what came from it.
+// report sends sender reports for what went to the peer since the last time, and receiver reports for what
+// came from it.
 func (c *core) report(p *peer) {
 	var packets []rtcp.Packet
 	sdes := &rtcp.SourceDescription{}
@@ -147,8 +150,9 @@ func (c *core) report(p *peer) {
 	}
 }
 
-// senderReport returns nil when there is nothing to report. Its NTP time is the node's; the timestamp is what the
-// sink's source has at that time by its own reports, the same offset of clocks for all streams of a publisher.
+// senderReport returns nil if there is nothing to report. Its NTP time is the node's. Its timestamp is what
+// the sink's source has at that time by its own reports, with the same offset of clocks for all streams of a
+// publisher.
 func (c *core) senderReport(s *sink) *rtcp.SenderReport {
 	seg := s.seq.Current()
 	if seg == nil || s.count.packets == s.count.reportedPackets {

@@ -27,8 +27,8 @@ type resent struct {
 	times int
 }
 
-// Limits on sending again. Higher ones repair more under heavy loss, and let a receiver that asks too much use up
-// bandwidth.
+// Limits on sending again. Higher ones repair more under heavy loss, and let a receiver that asks too much
+// use up bandwidth.
 const (
 	recentResends  = 64   // packets for which the limits are remembered, a power of two
 	lossyRecent    = 256  // the same, where copies help
@@ -37,13 +37,14 @@ const (
 	maxPerCompound = 256  // packets asked for in one compound RTCP packet
 	minResendGap   = 15e6 // ns between two resends of a packet; more where the round trip is longer
 
-	// A peer is sent again at most one byte for resendShare that it was sent, more where more is lost, see credits, and maxCredit in one go.
+	// A peer is sent again at most one byte for resendShare that it was sent, and maxCredit bytes in one go.
+	// If more is lost it is more, see credits.
 	resendShare = 2
 	maxCredit   = 128 << 10
 )
 
-// onNACK answers a receiver's request for lost packets: pairs of a number and a bit mask of the 16 after it (RFC 4585 section
-// 6.2.1). asked counts the numbers of the compound.
+// onNACK answers a receiver's request for lost packets: pairs of a number and a bit mask of the 16 after it
+// (RFC 4585 section 6.2.1). asked counts the numbers of the compound.
 func (c *core) onNACK(p *peer, ssrc uint32, fci []byte, asked *int) {
 	s := p.down.sinkOf[ssrc]
 	if s == nil {
@@ -70,8 +71,8 @@ func (p *peer) earn(s *sink) {
 	s.repair.earned = s.count.bytes
 }
 
-// resend sends a packet again that was asked for: as RTX (RFC 4588), or where the receiver does not know that, the very same bytes
-// under the same number.
+// resend sends again a packet that was asked for: as RTX (RFC 4588), or the very same bytes under the same
+// number if the receiver does not know that.
 func (c *core) resend(s *sink, seq uint16) bool {
 	m := c.slot() // before the segment is looked up: others may be sent for it, whereby segments move
 	defer c.free(m)
@@ -120,22 +121,23 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	return true
 }
 
-// outdated says whether what went out as part of another layer than the present one is in the way of that one's keyframe, which shows all
-// anew: where packets have waited of late.
+// outdated says whether what went out as part of another layer than the present one is in the way of the
+// present one's keyframe, which shows all anew. It is if packets have waited of late.
 func (c *core) outdated(s *sink, rw *rewrite) bool {
 	n, now := s.peer.down.net, s.seq.Current()
 	return n != nil && now != nil && now.State.src != rw.src && rw.flags&rewriteSound == 0 && n.losses.crowded(c.now)
 }
 
-// crammedQueue is for how long packets must wait, in ns, for nothing to be sent again of pictures. Higher fills queues that are full of what is
-// sent already, lower has frames miss something for longer.
+// crammedQueue is for how long packets must wait, in ns, for nothing to be sent again of pictures. Higher
+// fills queues that are full of what is sent already. Lower has frames miss something for longer.
 const crammedQueue = 80e6
 
-// crammed says whether so much waits on the way to a peer that pictures are not sent again: what is missing is behind that, and more would
-// make it longer. Who misses something after all asks again.
+// crammed says whether so much waits on the way to a peer that pictures are not sent again. What is missing
+// is behind that, and more would make it longer. A receiver that misses something after all asks again.
 func (d *downlink) crammed() bool { return d.net != nil && d.net.est.Estimate().Queue > crammedQueue }
 
-// underway says whether a packet that is asked for may be on its way still: where packets overtake each other. Who misses it then asks again.
+// underway says whether a packet that is asked for may be on its way still, if packets overtake each other. A
+// receiver that misses it then asks again.
 func (c *core) underway(p *peer, st *stream, in uint64) bool {
 	if p.down.net == nil || p.down.net.guarded.late == 0 {
 		return false
@@ -148,7 +150,8 @@ func (c *core) underway(p *peer, st *stream, in uint64) bool {
 // resendGap is how long after the last time a packet of a picture may be sent again, in ns.
 func (p *peer) resendGap() int64 { return max(minResendGap, p.rtt-p.rtt/4) }
 
-// resendUnasked sends a packet again for which nobody has asked, as RTX, as part of a probe. It returns its bytes, 0 if it cannot be sent.
+// resendUnasked sends a packet again for which nobody has asked, as RTX, as part of a probe. It returns its
+// bytes, 0 if it cannot be sent.
 func (c *core) resendUnasked(s *sink, seq uint16, cluster uint8) int {
 	m := c.slot()
 	defer c.free(m)
@@ -159,7 +162,8 @@ func (c *core) resendUnasked(s *sink, seq uint16, cluster uint8) int {
 	return c.again(s, m, &seg.State, seq, sent.Copy, cluster)
 }
 
-// recallAs reads a packet of a segment's source into m; false if it is no longer there, or means something else now.
+// recallAs reads a packet of a segment's source into m. It returns false if the packet is no longer there, or
+// means something else now.
 func (c *core) recallAs(rw *rewrite, in uint64, m *media) bool {
 	return rw.src.ring != nil && c.recall(rw.src, in, m) && m.format.ID == rw.format.ID
 }
@@ -192,7 +196,7 @@ func (c *core) withOSN(seq uint16, payload []byte) []byte {
 	return b[:2+n]
 }
 
-// widen has the limits remembered for as many packets as receivers miss at a time where much is lost.
+// widen has the limits remembered for as many packets as receivers miss at a time if much is lost.
 func (r *repairs) widen() {
 	if len(r.recent) >= lossyRecent {
 		return
@@ -204,7 +208,8 @@ func (r *repairs) widen() {
 	}
 }
 
-// allow says whether a packet may be sent again now, so many ns after the last time and so often, and notes that it is.
+// allow says whether a packet may be sent again now: gap ns after the last time, and no more than so many
+// times. It notes that it is.
 func (r *repairs) allow(out uint64, now, gap int64, times int) bool {
 	if r.recent == nil {
 		r.recent = make([]resent, recentResends)

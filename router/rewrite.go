@@ -22,7 +22,8 @@ type rewrite struct {
 	red    uint8 // payload type of redundant audio around pt, 0: none
 	top    uint8 // spatial layers that are sent, if not all
 	flags  rewriteFlags
-	// So many packets from the first on have timestamps close to live, the source's one at that time, see squash.
+	// squashed packets from the first on have timestamps close to live, the source's one at that time; see
+	// squash.
 	squashed uint16
 	live     uint32
 }
@@ -59,7 +60,7 @@ const (
 	carriedFrame
 )
 
-// begin has a waiting sink go on with a packet. It reports false when the receiver cannot take the codec.
+// begin has a waiting sink go on with a packet. It reports false if the receiver cannot take the codec.
 func (c *core) begin(s *sink, st *stream, m *media) bool {
 	rw, ok := c.goesOn(s, st, m)
 	if !ok {
@@ -75,7 +76,8 @@ func (c *core) begin(s *sink, st *stream, m *media) bool {
 	return true
 }
 
-// goesOn returns how a sink goes on with a packet of a stream, but for timestamps; false if the receiver cannot take the codec.
+// goesOn returns how a sink goes on with a packet of a stream, but for timestamps; false if the receiver
+// cannot take the codec.
 func (c *core) goesOn(s *sink, st *stream, m *media) (rw rewrite, ok bool) {
 	i := codec.Fit(st.format.Format, s.formats)
 	if i < 0 {
@@ -139,12 +141,12 @@ func (rw *rewrite) continueIDs(m *media, last *carried) {
 	}
 }
 
-// maxSkew is how far timestamps aligned by sender reports may lie from what arrival times say, in seconds. Beyond, a
-// publisher's reports are wrong.
+// maxSkew is how far timestamps aligned by sender reports may lie from what arrival times say, in seconds.
+// Beyond, a publisher's reports are wrong.
 const maxSkew = 2
 
-// timestamps returns what to add to the timestamps of the stream so that those of the sink go on: by the sender's clock
-// between layers of one track, else by the time that has passed.
+// timestamps returns what to add to the timestamps of the stream so that those of the sink go on. They go on
+// by the sender's clock between layers of one track, else by the time that has passed.
 func (c *core) timestamps(s *sink, st *stream, m *media) uint32 {
 	rate := st.format.Clock
 	if !s.last.any {

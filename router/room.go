@@ -8,9 +8,9 @@ import (
 	"parlor/packet"
 )
 
-// Room forwards the media of one room. Its methods may be called from any goroutine but not from within an Out or
-// Flusher. Calls are carried out one after the other by the goroutine of Run, between batches; what they return is
-// true on the wire. They wait for Run to begin and fail with ErrClosed once it has ended.
+// Room forwards the media of one room. Its methods may be called from any goroutine, but not from within an
+// Out or Flusher. The goroutine of Run carries out calls one after the other, between batches; what they
+// return is true on the wire. Calls wait for Run to begin and fail with ErrClosed once it has ended.
 type Room struct {
 	o       Options
 	flush   Flusher
@@ -36,8 +36,8 @@ func NewRoom(o Options, f Flusher) *Room {
 	}
 }
 
-// Run is the room's goroutine. It returns when ctx is done, after every buffer has been released and every waiting call has been
-// answered with ErrClosed. The error is nil then; ErrRunning for a second Run.
+// Run is the room's goroutine. It returns when ctx is done, after every buffer has been released and every
+// waiting call has been answered with ErrClosed. The error is then nil. A second Run returns ErrRunning.
 func (r *Room) Run(ctx context.Context) error {
 	if r.started.Swap(true) {
 		return ErrRunning
@@ -83,8 +83,8 @@ func (r *Room) arm(t *time.Timer, next int64) {
 
 func (r *Room) now() int64 { return r.core.time.at(r.o.Now()) }
 
-// drain works off the inbox, and reports whether anything was there. Between two batches it does what is due and carries out calls: who
-// leaves does not wait for all that has piled up.
+// drain works off the inbox, and reports whether anything was there. Between two batches it does what is due
+// and carries out calls: a participant that leaves does not wait for all that has piled up.
 func (r *Room) drain(ctx context.Context) bool {
 	b, crowded := r.inbox.pop()
 	if b == nil {
@@ -107,7 +107,8 @@ func (r *Room) drain(ctx context.Context) bool {
 	return true
 }
 
-// send has all that is queued sent, and notes how long it was in the node: one reading of the clock for all batches.
+// send has all that is queued sent, and notes how long it was in the node. The clock is read once for all
+// batches.
 func (r *Room) send() {
 	r.flush.Flush()
 	if len(r.unsent) == 0 {
@@ -158,8 +159,8 @@ func (r *Room) post(do func(c *core, now int64) error) error {
 type PeerOptions struct {
 	// Steered says that its client is told of what Observer.Demand says.
 	Steered bool
-	// Carries is what its network is expected to carry, in bit/s: until its feedback says otherwise it is taken for that. What is not above 0
-	// says nothing.
+	// Carries is what its network is expected to carry, in bit/s. The network is taken for that until
+	// feedback says otherwise. A value that is not above 0 says nothing.
 	Carries float64
 }
 
@@ -178,9 +179,10 @@ func (r *Room) Attach(peer packet.PeerID, m MemberID, out Out, o PeerOptions) er
 	})
 }
 
-// Update tells what has been negotiated with a peer, each time anew: all of its sections, and which source each
-// publishing section is (publish: MID to source; a section that is not in it is not forwarded). Sections that stay keep their
-// tracks and sinks. It fails with ErrUnknownPeer or ErrKind and then changes nothing.
+// Update tells what has been negotiated with a peer, each time anew: all of its sections, and which source
+// each publishing section is. publish maps MIDs to sources; a section that is not in it is not forwarded.
+// Sections that stay keep their tracks and sinks. Update fails with ErrUnknownPeer or ErrKind and then
+// changes nothing.
 func (r *Room) Update(peer packet.PeerID, sections []packet.Section, publish map[string]Source) error {
 	return r.post(func(c *core, now int64) error {
 		err := c.update(peer, sections, publish, now)
@@ -196,13 +198,14 @@ func (r *Room) Ready(peer packet.PeerID) error {
 	return r.post(func(c *core, now int64) error { return c.ready(peer, now) })
 }
 
-// Pause says that the peer's transport is not connected any more, though it may come back: Ready then. After it has returned,
-// no sequence number is given to a packet for it.
+// Pause says that the peer's transport is not connected any more. It may come back: then call Ready. After
+// Pause has returned, no sequence number is given to a packet for the peer.
 func (r *Room) Pause(peer packet.PeerID) error {
 	return r.post(func(c *core, now int64) error { return c.pause(peer, now) })
 }
 
-// Detach ends the tracks and sinks of a peer. After it has returned, not one packet comes from it or goes to it.
+// Detach ends the tracks and sinks of a peer. After it has returned, not one packet comes from the peer or
+// goes to it.
 func (r *Room) Detach(peer packet.PeerID) error {
 	return r.post(func(c *core, now int64) error {
 		r.inbox.setAudio(peer, nil)
@@ -210,17 +213,17 @@ func (r *Room) Detach(peer packet.PeerID) error {
 	})
 }
 
-// SetPublishing switches the forwarding of a member's track on or off, whichever peer it comes from. Off lasts over
-// reconnects, until it is switched on or the member's last peer is detached; the track need not exist. After
-// switching off has returned, not one packet of the track is sent, retransmissions included.
+// SetPublishing switches the forwarding of a member's track on or off, whichever peer it comes from. Off
+// lasts over reconnects, until it is switched on or the member's last peer is detached. The track need not
+// exist. After switching off has returned, not one packet of the track is sent, retransmissions included.
 func (r *Room) SetPublishing(m MemberID, s Source, on bool) error {
 	return r.post(func(c *core, now int64) error { return c.setPublishing(TrackKey{m, s}, on, now) })
 }
 
-// Watch says what a receiving section of a peer shows from now on. After it has returned, not one packet of what it
-// showed before is sent to it, unless that is the same track: then the layer changes at the next keyframe. The
-// track need not exist yet; the section takes it up whenever it appears, from whichever peer of the member. It fails with
-// ErrUnknownPeer, ErrUnknownSection or ErrKind.
+// Watch says what a receiving section of a peer shows from now on. After it has returned, not one packet of
+// what the section showed before is sent to it, unless that is the same track: then the layer changes at the
+// next keyframe. The track need not exist yet; the section takes it up whenever it appears, from whichever
+// peer of the member. Watch fails with ErrUnknownPeer, ErrUnknownSection or ErrKind.
 func (r *Room) Watch(peer packet.PeerID, mid string, w Want) error {
 	return r.post(func(c *core, now int64) error { return c.watch(peer, mid, w, now) })
 }
@@ -235,7 +238,8 @@ func (r *Room) Snapshot() Snapshot {
 	return s
 }
 
-// Totals returns the room's counters alone, which costs its goroutine next to nothing, also after Run has ended.
+// Totals returns the room's counters alone, also after Run has ended. That costs the room's goroutine next to
+// nothing.
 func (r *Room) Totals() Totals {
 	var t Totals
 	if r.post(func(c *core, _ int64) error { t = c.totals; return nil }) != nil {

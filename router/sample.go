@@ -9,12 +9,12 @@ import (
 // SampleInterval is the time between two Samples of a peer to or from which media flows.
 const SampleInterval = 2 * time.Second
 
-// sampleSlots is in how many parts the peers of a room are sampled, one after the other within SampleInterval. More spreads the work
-// of large rooms further, and wakes small ones more often.
+// sampleSlots is in how many parts the peers of a room are sampled, one after the other within
+// SampleInterval. More spreads the work of large rooms further, and wakes small ones more often.
 const sampleSlots = 4
 
-// silentAfter is after how long without any RTCP a peer that is sent media counts as silent, in ns: receivers of sound report every
-// 5 s at least.
+// silentAfter is after how long without any RTCP a peer that is sent media counts as silent, in ns. Receivers
+// of sound report every 5 s at least.
 const silentAfter = 10e9
 
 // Sample is what went to and came from a peer since its sample before.
@@ -23,16 +23,18 @@ type Sample struct {
 	Member MemberID
 	Over   time.Duration
 	RTT    time.Duration // 0: not known
-	// Down says that nothing gets through: the transport is not connected any more, or nothing is heard of a peer that is sent media.
+	// Down says that nothing gets through: the transport is not connected any more, or nothing is heard of a
+	// peer that is sent media.
 	Down bool
-	// Expected is what of all that was sent to the peer its transport-wide feedback tells of, and Lost of it on the way; 0: there is none.
+	// Expected is how many packets that were sent to the peer its transport-wide feedback tells of. Lost is
+	// how many of them were lost on the way. 0: there is no feedback.
 	Expected, Lost uint64
-	// Estimate is what the network to the peer carries, in bits per second, as far as what is sent has shown it of late; Queue is how long
-	// packets wait on the way. 0: not known, or nothing is sent.
+	// Estimate is what the network to the peer carries, in bits per second, as far as what is sent has shown
+	// it of late. Queue is how long packets wait on the way. 0: not known, or nothing is sent.
 	Estimate uint64
 	Queue    time.Duration
 	Limit    Limit          // what keeps the peer from larger pictures
-	Red      int            // how many frames that went before, or copies, go with each packet of sound to the peer
+	Red      int            // frames that went before, or copies, that go with each packet of sound to it
 	Sent     []StreamSample // by the peer; only what flowed
 	Received []StreamSample // by the peer; only what flowed, and pictures that are paused
 }
@@ -42,7 +44,7 @@ type StreamSample struct {
 	Track    TrackKey
 	RID      string // of what a peer has sent; "" without simulcast
 	Bytes    uint64 // of what it has sent: as opened, header included; of what it received: of payload
-	Expected uint64 // packets that should have arrived, repairs not counted; of what it received as far as it has reported that
+	Expected uint64 // packets that should have arrived, without repairs; if received, as far as reported
 	Lost     uint64 // of Expected; it may have been repaired
 	Jitter   time.Duration
 	State    StreamState // of a picture that it received
@@ -54,7 +56,7 @@ type tallied struct {
 	bytes, expected, received uint64
 }
 
-// sampled is what a peer's samples go by. Times are 0 where it was not yet.
+// sampled is what a peer's samples go by. Times are 0 as long as it has not happened.
 type sampled struct {
 	flowedAt int64 // media to or from it, as flows knows it
 	at       int64
@@ -83,7 +85,8 @@ func onSampleGrid(now int64) int64 {
 	return (now/step + 1) * step
 }
 
-// samples has the observer told of those peers whose turn it is. When nothing flows any more each has one more sample, of silence.
+// samples has the observer told of those peers whose turn it is. When nothing flows any more each has one
+// more sample, of silence.
 func (c *core) samples() {
 	slot := c.now / int64(SampleInterval/sampleSlots) % sampleSlots
 	var all []Sample
@@ -170,8 +173,8 @@ func missing(expected, received uint64) uint64 {
 	return expected - received
 }
 
-// reported takes in what a receiver report says of packets: the highest number, and how many are missing since the beginning (24
-// bits, signed).
+// reportedLoss takes in what a receiver report says of packets: the highest number, and how many are missing
+// since the beginning (24 bits, signed).
 func (n *sinkCounts) reportedLoss(high, lost uint32) {
 	total := int64(int32(lost<<8) >> 8)
 	if n.highReported != 0 {

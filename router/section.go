@@ -40,12 +40,12 @@ type numbers struct {
 	repair uint16 // of the next retransmission
 }
 
-// maxSSRCs bounds the SSRCs of a peer, former ones included. More lets a client renegotiate longer with new sections each time;
-// each costs 24 bytes for the life of its connection.
+// maxSSRCs bounds the SSRCs of a peer, former ones included. More lets a client renegotiate longer with new
+// sections each time. Each costs 24 bytes for the life of its connection.
 const maxSSRCs = 4096
 
-// openSink returns a sink for the SSRC, or for a section that is not in use (0). It returns nil where that cannot be: another
-// section has the SSRC, or too many have been used.
+// openSink returns a sink for the SSRC, or for a section that is not in use (0). It returns nil if that
+// cannot be: another section has the SSRC, or too many have been used.
 func (c *core) openSink(p *peer, ssrc uint32) *sink {
 	s := &sink{peer: p, out: p.out, ssrc: ssrc}
 	if ssrc == 0 {
@@ -72,14 +72,15 @@ func (s *sink) configure(sec *packet.Section) {
 	s.acked = false
 }
 
-// codecList is what receiving sections have agreed on. Browsers of a kind agree on the same, so a room has few different ones for
-// thousands of sinks.
+// codecList is what receiving sections have agreed on. Browsers of a kind agree on the same, so a room has
+// few different ones for thousands of sinks.
 type codecList struct {
 	codecs  []packet.Codec
 	formats []codec.Format
 }
 
-// maxLists bounds the codec lists of a room that are shared. Another one takes half a kilobyte of each sink that has it.
+// maxLists bounds the codec lists of a room that are shared. Another one takes half a kilobyte of each sink
+// that has it.
 const maxLists = 32
 
 // intern returns the list of the codecs that is shared within the room.

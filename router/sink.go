@@ -56,7 +56,7 @@ type feed struct {
 	cur, next     *stream     // fed by; waiting for a keyframe of
 	curAt, nextAt int         // places in their lists
 	filter        *svc.Filter // of what feeds it; nil: it gets everything
-	unfit         bool        // the format of next fits none of the section's: waits for another one, on its list of those
+	unfit         bool        // no format of the section fits next: on next.unfit until it has another one
 	hushed        int64       // until then it waits without asking, see downlink.takesUp
 	burst         *burst      // what it gets of next meanwhile; nil: nothing
 }
@@ -148,11 +148,13 @@ func (c *core) takeUp(s *sink, by cause) {
 	c.askIfWaited(st)
 }
 
-// noHurry is for how long a sink that goes down to a lower layer waits for somebody else's keyframe before one is asked for, in ns, unless
-// its receiver's network is short. Lower spares that network sooner; higher spares all others keyframes while the receiver's layout still moves.
+// noHurry is how long a sink that goes down to a lower layer waits for somebody else's keyframe, in ns,
+// before one is asked for. It does not wait if its receiver's network is short. Lower spares that network
+// sooner; higher spares all others keyframes while the receiver's layout still moves.
 const noHurry = 1e9
 
-// hush says until when a sink waits for a keyframe without asking: its receiver or that one's network has it take up a stream.
+// hush says until when a sink waits for a keyframe without asking for one. Its receiver, or the network to
+// that receiver, has it take up a stream.
 func (c *core) hush(s *sink, st *stream, by cause) {
 	at := s.peer.down.takesUp(st.track.key, c.now)
 	if at > c.now {
@@ -194,7 +196,8 @@ func (c *core) choose(s *sink, t *track) (st *stream, spatial uint8) {
 	return t.layers[0], uint8(i)
 }
 
-// chooseStream picks the stream that a sink should get. Who gets one keeps it while another one is about to come.
+// chooseStream picks the stream that a sink should get. A sink that gets a stream keeps it while another one
+// is about to come.
 func (c *core) chooseStream(s *sink, t *track) int {
 	i, most := c.place(s, t, false), s.most(t)
 	if s.cur != nil && s.cur.live && (most == 0 || t.rank(s.cur) < most) {
@@ -210,7 +213,8 @@ func (c *core) chooseStream(s *sink, t *track) int {
 	return t.order[i]
 }
 
-// place picks the layer that a sink wants, by its place in the order: of those that come, or with obtainable also of those that would.
+// place picks the layer that a sink wants, and returns its place in the order. It chooses among the layers
+// that come; with obtainable also among those that would come.
 func (c *core) place(s *sink, t *track, obtainable bool) int {
 	if t.height() == 1 {
 		return 0
@@ -223,7 +227,8 @@ func (c *core) place(s *sink, t *track, obtainable bool) int {
 	return ChooseLayer(layers, c.quality(s.want.Quality), s.want.Area)
 }
 
-// describe appends what a choice among the layers goes by, from the lowest to the highest. One that the receiver cannot take counts as stopped.
+// describe appends what a choice among the layers goes by, from the lowest to the highest. A layer that the
+// receiver cannot take counts as stopped.
 func (t *track) describe(layers []Layer, formats []codec.Format) []Layer {
 	if l := t.layering(); l != nil {
 		return l.describe(layers, t.layers[0].live)
@@ -267,7 +272,8 @@ func (c *core) sized(st *stream, area uint32) {
 	}
 }
 
-// sortLayers puts the layers of the track in order by what is known of them. It reports whether that has changed.
+// sortLayers puts the layers of the track in order by what is known of them. It reports whether the order has
+// changed.
 func (t *track) sortLayers() bool {
 	var buf [8]LayerSize
 	sizes := buf[:0]

@@ -35,7 +35,7 @@ type LayerInfo struct {
 	Lost           int64 // missing of its own SSRC, repairs not counted; negative with duplicates
 	Watched        int   // sinks that it feeds
 	Waiting        int   // sinks that wait for its keyframe
-	Level          uint8 // audio: -dBov of the latest packet, 0 loudest, 127 silence (RFC 6464); 127 where not said
+	Level          uint8 // audio: -dBov of the latest packet, 0 loudest, 127 silence or not said (RFC 6464)
 	Voice          bool  // audio: the publisher took it for speech
 }
 

@@ -13,47 +13,51 @@ import (
 	"parlor/router/seqmap"
 )
 
-// Sound survives loss in three ways. What is lost is sent again when it is asked for. Where more is lost, packets carry what went before
-// as well (RED), and receivers that do not take that get packets twice. All of it is sent under the number that the packet has: nobody
-// takes RTX of sound. Two different packets under one number would give away the key, so what of a packet does not follow from
-// the publisher's is remembered, and a packet that cannot be made again as it was is not sent again.
+// Sound survives loss in three ways. What is lost is sent again when it is asked for. If more is lost,
+// packets carry what went before as well (RED), and receivers that do not take that get packets twice. All of
+// it is sent under the number that the packet has: nobody takes RTX of sound. Two different packets under one
+// number would give away the key. So what of a packet does not follow from the publisher's is remembered, and
+// a packet that cannot be made again as it was is not sent again.
 
 // exact is what is remembered of a packet.
 type exact struct {
 	out       uint32 // the low bits of its number
 	transport uint16 // its transport-wide number
-	blocks    uint16 // of sound which packets before it it carries: bit i for the one i+1 before; of pictures blank or 0
+	// blocks says of sound which packets before it the packet carries: bit i for the one i+1 before. Of
+	// pictures it is blank or 0.
+	blocks uint16
 }
 
 // blank marks a packet of a picture that went out without its payload.
 const blank = 1
 
-// recentSound and recentPictures are for how many packets of a sink that is, powers of two, 8 bytes each. Lower refuses requests that come
-// late.
+// recentSound and recentPictures are for how many packets of a sink that is remembered, powers of two, 8
+// bytes each. Lower refuses requests that come late.
 const (
 	recentSound    = 64
 	recentPictures = 2048
 )
 
-// Limits on sending sound again: how often a packet, and how long after the last time in ns, or a round trip where that is longer.
-// Browsers ask for everything that is missing with every packet that comes.
+// Limits on sending sound again: how often a packet, and how long after the last time, in ns, or a round trip
+// if that is longer. Browsers ask for everything that is missing with every packet that comes.
 const (
 	maxSoundResends   = 3
 	minSoundResendGap = 20e6
 )
 
-// Limits on redundancy: bytes of a payload that has any, and of a frame that is worth it. Shorter ones are silence.
+// Limits on redundancy: bytes of a payload that has any, and of a frame that is worth it. Shorter ones are
+// silence.
 const (
 	maxRedundant = 1150
 	leastFrame   = 3
 )
 
-// followsFor is for how long after loss was found to follow the rate it is not answered by redundancy, in ns: it is told of late. Longer leaves sound
-// alone where something is lost all the same.
+// followsFor is for how long after loss was found to follow the rate it is not answered by redundancy, in ns:
+// it is told of late. Longer leaves sound alone if something is lost all the same.
 const followsFor = 2e9
 
-// mostTardy bounds the share of packets that come late which counts as lost. Higher has sound come sooner over networks whose delays jump about, and
-// costs bytes.
+// mostTardy bounds the share of packets that come late which counts as lost. Higher has sound come sooner
+// over networks whose delays jump about, and costs bytes.
 const mostTardy = 0.6
 
 // guard is what is done for a receiver's sound, by what it loses.
@@ -62,7 +66,7 @@ type guard struct {
 	told    delivery // what was known when it was looked at
 	pattern uint16   // which packets before it a packet carries, as in exact
 	follows int64    // since when loss is known to follow the rate of sending; 0: it is not
-	copies  uint16   // which are sent again with it instead, to who takes no RED
+	copies  uint16   // which are sent again with it instead, to receivers that take no RED
 }
 
 // watchLoss has the sound guarded by what feedback has told, at the end of a report.
@@ -74,11 +78,13 @@ func (d *downlink) watchLoss(now int64) {
 	if !d.net.listed {
 		e.Capacity = startRate // what is not followed does not grow
 	}
-	arrived, lost := d.told.arrived-g.told.arrived, int64(d.told.lost-g.told.lost) // below 0: some are taken back
+	// lost may be below 0: some are taken back.
+	arrived, lost := d.told.arrived-g.told.arrived, int64(d.told.lost-g.told.lost)
 	g.told = d.told
 	_, tardy := d.net.order.Late()
-	g.Tardy(min(tardy, mostTardy))   // what goes with others comes with the first of them
-	if e.Depends && g.follows == 0 { // what was lost was too much: it says nothing of what will be lost of less
+	g.Tardy(min(tardy, mostTardy)) // what goes with others comes with the first of them
+	// What was lost was too much: it says nothing of what will be lost of less.
+	if e.Depends && g.follows == 0 {
 		g.Guard, g.follows = red.Guard{}, now
 	} else if !e.Depends {
 		g.follows = 0
@@ -108,13 +114,15 @@ func (g *guard) depth() int {
 // copied says whether packets of a segment are sent again unasked.
 func (g *guard) copied(rw *rewrite) bool { return g != nil && g.copies != 0 && rw.red == 0 }
 
-// exactly says whether packets of a segment may be sent again as they were. Those of sound then keep their transport-wide number.
+// exactly says whether packets of a segment may be sent again as they were. Those of sound then keep their
+// transport-wide number.
 func (s *sink) exactly(rw *rewrite) bool {
 	return rw.flags&rewriteExact != 0 || s.peer.down.guard.copied(rw)
 }
 
-// unwrapped returns which of its formats a sink gets instead of RED, which fits: Opus, as what goes with it is for its own losses
-// to say. RED that comes otherwise than agreed, as where frames are encrypted, is left as it is, and where no losses are told.
+// unwrapped returns which of its formats a sink gets instead of RED, which fits. That is Opus, as what goes
+// with it is for the sink's own losses to say. RED is left as it is if it comes otherwise than agreed, as
+// encrypted frames do, or if no losses are told.
 func (s *sink) unwrapped(st *stream, m *media, fits int) int {
 	if s.formats[fits].ID != codec.RED || s.section.Ext.TransportCC == 0 || !wellFormed(m.Payload, st.format.Inner) {
 		return fits
@@ -148,8 +156,8 @@ func (s *sink) wraps(i int) uint8 {
 	return 0
 }
 
-// composeExact is compose for packets that may be sent again as they are: all that it fills in follows from the packet, but
-// for the transport-wide number.
+// composeExact is compose for packets that may be sent again as they are. All that it fills in follows from
+// the packet, but for the transport-wide number.
 func (s *sink) composeExact(m *media, f *header.Fields) *header.Template {
 	f.MID, f.AbsSend, f.Playout = true, clock.AbsSend(m.at), 0
 	if s.tmpl.TransportCC() {
@@ -179,15 +187,16 @@ func (c *core) keepWhole(s *sink, m *media, seg *seqmap.Segment[rewrite], out ui
 	return payload
 }
 
-// redundancy is a payload with redundancy that lies in the place of its packet. Sinks of one pattern share it.
+// redundancy is a payload with redundancy that lies in the place of its packet. Sinks of one pattern share
+// it.
 type redundancy struct {
 	asked, blocks uint16 // the pattern; what of it was there
 	pt            uint8
 	size          uint16
 }
 
-// redundant returns a payload with those of the packets before it that are in the pattern, and which of them it has; it is RED if
-// there is any. Packets from before the segment belong to somebody else.
+// redundant returns a payload with those of the packets before it that are in the pattern, and which of them
+// it has. It is RED if there is any. Packets from before the segment belong to somebody else.
 func (c *core) redundant(m *media, seg *seqmap.Segment[rewrite], pattern uint16, payload []byte) ([]byte, uint16) {
 	if since := m.ext - seg.In; since < red.MaxDepth {
 		pattern &= 1<<since - 1
@@ -208,8 +217,8 @@ func (c *core) redundant(m *media, seg *seqmap.Segment[rewrite], pattern uint16,
 	return place[:m.red.size], m.red.blocks
 }
 
-// gather puts the frames of a pattern that are there and fit before the primary block, which is the last of room. It returns all
-// of them, the oldest first, and which they are.
+// gather puts the frames of a pattern that are there and fit before the primary block, which is the last of
+// room. It returns all of them, the oldest first, and which they are.
 func (c *core) gather(room *[red.MaxDepth + 1]red.Block, m *media, st *stream, pattern uint16) (blocks []red.Block, had uint16) {
 	first := red.MaxDepth
 	size := red.Size(room[first:])
@@ -312,8 +321,8 @@ func (c *core) repeat(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint6
 	}
 }
 
-// sendExactAgain sends a packet of a segment again as it is noted, read into m. It returns how many bytes that took: 0 where it is no
-// longer there, or cannot be made as it was.
+// sendExactAgain sends a packet of a segment again as it is noted, read into m. It returns how many bytes
+// that took: 0 if the packet is no longer there, or cannot be made as it was.
 func (c *core) sendExactAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], out uint64, e *exact) int {
 	rw := &seg.State
 	if !c.recall(rw.src, seg.In+(out-seg.Out), m) || m.format.ID != rw.format.ID {
@@ -351,12 +360,13 @@ func (c *core) sendExactAgain(s *sink, m *media, seg *seqmap.Segment[rewrite], o
 	return n + len(payload)
 }
 
-// maxMended is of how many blocks beside its own a packet of a publisher may have what is missing taken. Browsers send nine at most (libwebrtc's
-// audio_encoder_copy_red.cc). Higher repairs longer gaps, and has one packet make more work for a room.
+// maxMended is how many blocks beside its own a packet of a publisher may have for what is missing to be
+// taken out of it. Browsers send nine at most (libwebrtc's audio_encoder_copy_red.cc). Higher repairs longer
+// gaps, and has one packet make more work for a room.
 const maxMended = 9
 
-// mend takes what is missing before m, which a publisher has sent as RED, out of it. Its blocks are the packets before it if they
-// are of successive frames of one length.
+// mend takes what is missing before m, which a publisher has sent as RED, out of it. Its blocks are the
+// packets before it if they are of successive frames of one length.
 func (c *core) mend(st *stream, m *media, buf *packet.Buffer) {
 	var room [red.MaxBlocks]red.Block
 	blocks, ok := red.Parse(m.Payload, room[:0])

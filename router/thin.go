@@ -6,8 +6,8 @@ import (
 	"parlor/router/shed"
 )
 
-// A receiver whose network is short gets fewer frames of a picture before it gets a smaller one, or none: those of the temporal layers up
-// to one. Numbers and picture ids close up, so that it misses nothing.
+// A receiver whose network is short gets fewer frames of a picture before it gets a smaller one, or none:
+// those of the temporal layers up to one. Numbers and picture ids close up, so that it misses nothing.
 
 // thinning is what of the frames of its stream a sink gets.
 type thinning struct {
@@ -26,8 +26,9 @@ type left struct {
 	since uint64
 }
 
-// How long after more may pass a sink waits for a frame from which a temporal layer can go on before a keyframe is asked for, in ns, and for
-// how long one that gets everything again knows what was left out.
+// riseWait is how long a sink waits, after more may pass, for a frame from which a temporal layer can go on,
+// in ns, before a keyframe is asked for. thinnedLong is for how long a sink that gets everything again knows
+// what was left out, in ns.
 const (
 	riseWait    = 2e9
 	thinnedLong = 1e9
@@ -59,8 +60,8 @@ func (s *sink) thinnable() bool {
 	return s.cur != nil && s.cur.top() > 0 && s.seq.Current() != nil
 }
 
-// repeatsAsOther says whether what is sent again has numbers of its own. Without, layers inside a stream are not left out: what then changes
-// of their packets is not remembered.
+// repeatsAsOther says whether what is sent again has numbers of its own. If not, layers inside a stream are
+// not left out: what then changes of their packets is not remembered.
 func (s *sink) repeatsAsOther() bool {
 	if seg := s.seq.Current(); seg != nil {
 		return seg.State.rtx != 0
@@ -68,7 +69,8 @@ func (s *sink) repeatsAsOther() bool {
 	return s.section.RTXSSRC != 0 && s.retransmits() != 0
 }
 
-// thinning returns one that has let through what was sent, and does so with the rest of the frame in progress.
+// thinning returns one that has let through what was sent, and does so with the rest of the frame in
+// progress.
 func (s *sink) thinning() *thinning {
 	t := &thinning{}
 	t.high, _ = s.seq.In(uint16(s.seq.Next() - 1))
@@ -76,8 +78,8 @@ func (s *sink) thinning() *thinning {
 	return t
 }
 
-// feedAnew notes that what feeds a sink begins anew with the present number. The same frames may come once more, from the cache, and frames of
-// another layer with the same timestamps: of them others are left out.
+// feedAnew notes that what feeds a sink begins anew with the present number. The same frames may come once
+// more, from the cache, and frames of another layer with the same timestamps. Of them others are left out.
 func (s *sink) feedAnew() {
 	if t := s.thin; t != nil {
 		t.before = left{t.gate, t.since}
@@ -98,8 +100,8 @@ func (s *sink) thinAnew(ext uint64) {
 	}
 }
 
-// thinned returns what a sink that does not get all frames gets of a packet: itself, nothing, or where its number is promised itself without
-// payload.
+// thinned returns what a sink that does not get all frames gets of a packet: the packet or nothing. If its
+// number is promised, that is the packet without payload.
 func (c *core) thinned(s *sink, m *media) *media {
 	t := s.thin
 	switch {
@@ -162,7 +164,8 @@ func (m *media) empty() {
 	m.Has &^= header.DependencyDescriptor
 }
 
-// left says whether a packet that was recalled, and went out under a number, is of a frame that a sink did not get.
+// left says whether a packet that was recalled, and went out under a number, is of a frame that a sink did
+// not get.
 func (t *thinning) left(out uint64, m *media) bool {
 	switch {
 	case t == nil || m.info.TID == 0:

@@ -98,7 +98,8 @@ const (
 	videoSlots, maxVideoSlots = 256, 2048
 )
 
-// audioHistory is for how long audio can be sent again, if Options.History is not shorter: later no receiver plays it.
+// audioHistory is for how long audio can be sent again, in ns, if Options.History is not shorter: later no
+// receiver plays it.
 const audioHistory = 400 * time.Millisecond
 
 // history is for how long packets of a track can be sent again, and are asked for.
@@ -142,7 +143,7 @@ func (c *core) updateTrack(p *peer, s *packet.Section, src Source, on bool) {
 	}
 }
 
-// layerNames returns the RIDs of a section's layers; empty ones where it has none.
+// layerNames returns the RIDs of a section's layers; empty ones if it has none.
 func layerNames(s *packet.Section) []string {
 	if len(s.RIDs) > 0 {
 		return s.RIDs
@@ -150,8 +151,8 @@ func layerNames(s *packet.Section) []string {
 	return make([]string, max(len(s.SSRCs), 1))
 }
 
-// negotiated takes over payload types. A stream whose payload type means something else from now on, or nothing any more, goes
-// on with the next packet that a decoder can begin with.
+// negotiated takes over payload types. A stream whose payload type means something else from now on, or
+// nothing any more, goes on with the next packet that a decoder can begin with.
 func (c *core) negotiated(t *track, s *packet.Section) {
 	if t.formats != nil && slices.Equal(s.Codecs, t.section.Codecs) {
 		t.section = *s

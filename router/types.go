@@ -19,8 +19,8 @@ var (
 	ErrKind           = errors.New("router: source and section differ in media kind")
 )
 
-// MemberID is a user in a room, as the caller numbers them. It survives reconnects: several peers, one after the other or
-// for a moment side by side, belong to one member. The zero MemberID is nobody.
+// MemberID is a user in a room, as the caller numbers them. It survives reconnects: several peers belong to
+// one member, one after the other or for a moment side by side. The zero MemberID is nobody.
 type MemberID uint64
 
 // Source says which of a member's streams a track is.
@@ -61,7 +61,7 @@ type TrackKey struct {
 // Quality is the simulcast layer that a receiver asks for.
 type Quality uint8
 
-// The qualities. Where there are fewer layers, the nearest is meant.
+// The qualities. If there are fewer layers, the nearest is meant.
 const (
 	Low Quality = iota
 	Mid
@@ -76,7 +76,7 @@ type Want struct {
 	Hidden  bool    // it is not shown at the moment, and nothing is sent
 }
 
-// Out is the way to one peer. It is used by the room's goroutine only. The slices are the Room's and valid only
+// Out is the way to one peer. Only the room's goroutine uses it. The slices are the Room's and valid only
 // during the call.
 type Out interface {
 	// SendRTP seals and queues one packet. The two parts lie in different memory; both are read-only.
@@ -95,35 +95,34 @@ type Options struct {
 	Now func() time.Time
 	// CNAME goes into the source descriptions towards receivers; default "parlor".
 	CNAME string
-	// InboxPackets bounds the packets that wait for the room's goroutine; default 8192. From half of it on each peer has a
-	// share. Higher bridges a longer stall at
-	// up to 1.5 KB each, lower drops sooner.
+	// InboxPackets bounds the packets that wait for the room's goroutine; default 8192. From half of it on
+	// each peer has a share. Higher bridges a longer stall at up to 1.5 KB each, lower drops sooner.
 	InboxPackets int
-	// KeyframeInterval is the shortest time between two keyframe requests for one track; default 200 ms. Lower starts
-	// receivers sooner, higher spares the publisher's bitrate.
+	// KeyframeInterval is the shortest time between two keyframe requests for one track; default 200 ms.
+	// Lower starts receivers sooner, higher spares the publisher's bitrate.
 	KeyframeInterval time.Duration
-	// History is for how long a packet can be sent again, audio for 300 ms at most; default 1 s. Higher repairs over longer round trips
-	// and costs memory: the stream's bytes of that time.
+	// History is for how long a packet can be sent again, audio for 300 ms at most; default 1 s. Higher
+	// repairs over longer round trips and costs memory: the stream's bytes of that time.
 	History time.Duration
-	// LayerTimeout is after which silence a simulcast layer counts as stopped; default 1 s. Lower falls back sooner,
-	// higher lets slow layers (a still screen) pause.
+	// LayerTimeout is after which silence a simulcast layer counts as stopped; default 1 s. Lower falls back
+	// sooner, higher lets slow layers (a still screen) pause.
 	LayerTimeout time.Duration
 	// ReportInterval is the time between sender and receiver reports; default 1 s.
 	ReportInterval time.Duration
-	// FeedbackInterval is the time between transport-wide feedback to a publisher; default 80 ms. Lower lets its
-	// bandwidth estimator react sooner and costs packets.
+	// FeedbackInterval is the time between transport-wide feedback to a publisher; default 80 ms. Lower lets
+	// its bandwidth estimator react sooner and costs packets.
 	FeedbackInterval time.Duration
-	// Loudest is how many places the loudest have (see the function of that name); default 3, at most MaxLoudest. Higher lets
-	// more be heard at the same time, lower costs less.
+	// Loudest is how many places the loudest have (see the function of that name); default 3, at most
+	// MaxLoudest. Higher lets more be heard at the same time, lower costs less.
 	Loudest int
 	// Observer is told what the room notices; nil: nobody.
 	Observer Observer
 	// NoPacing has bursts forwarded as they come, instead of spread over up to 25 ms.
 	NoPacing bool
-	// NoCache has who begins with a stream of video always wait for a new keyframe.
+	// NoCache has every receiver that begins with a stream of video wait for a new keyframe.
 	NoCache bool
-	// NoEstimate has what receivers' networks carry neither divided among their pictures nor probed: each is sent all that it asks for. Sound is
-	// protected all the same.
+	// NoEstimate has what receivers' networks carry neither divided among their pictures nor probed. Each
+	// receiver is sent all that it asks for. Sound is protected all the same.
 	NoEstimate bool
 }
 

@@ -7,24 +7,26 @@ import (
 	"parlor/router/codec"
 )
 
-// Undecodable says that nothing of a track can be sent to a receiving section that is to show it, since its receiver has negotiated no
-// payload type that takes it, or its network does not carry it. With a zero Track this is over.
+// Undecodable says that nothing of a track can be sent to a receiving section that is to show it. Either its
+// receiver has negotiated no payload type that takes it, or its network does not carry it. With a zero Track
+// this is over.
 type Undecodable struct {
 	Peer    packet.PeerID
 	Member  MemberID // who receives
 	MID     string
 	Track   TrackKey // whose, never a place of the loudest
 	Sent    string   // the track's codec and profile; one of some dozens of labels
-	Offered string   // what the receiver has in its place: its profile of the codec, or the names of its codecs
+	Offered string   // what the receiver has instead: its profile of the codec, or the names of its codecs
 	Paused  bool     // the receiver's network does not carry it; Sent and Offered are empty
 }
 
-// undecodableEvery is how long a section goes without a stream that it cannot take before the observer is told, and how often it can
-// be told of one section at most. Lower tells sooner, higher has a publisher that changes its codec all the time cost less.
+// undecodableEvery is how long a section goes without a stream that it cannot take before the observer is
+// told, in ns. It is also the least time between two times that the observer is told of one section. Lower
+// tells sooner, higher has a publisher that changes its codec all the time cost less.
 const undecodableEvery = time.Second
 
-// pauseChanged has the observer told that the sink's network does not carry what it is to show, once that has been so for a moment, or that this
-// is over.
+// pauseChanged has the observer told that the sink's network does not carry what it is to show, once that has
+// been so for a moment, or that this is over.
 func (c *core) pauseChanged(s *sink) {
 	c.doubt(s)
 	if c.o.Observer != nil {
@@ -72,7 +74,8 @@ func (s *sink) undecodable() Undecodable {
 	return u
 }
 
-// tellUndecodable tells the observer what has changed, and comes back while there is a sink that cannot show something.
+// tellUndecodable tells the observer what has changed, and comes back while there is a sink that cannot show
+// something.
 func (c *core) tellUndecodable() {
 	kept := c.doubts[:0]
 	for _, s := range c.doubts {

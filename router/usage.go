@@ -30,8 +30,9 @@ type SourceUsage struct {
 	Lost           int64 // missing of their own SSRCs, repairs not counted; negative with duplicates
 }
 
-// Usage returns the traffic of those of the members who are in the room; also after Run has ended. The room's
-// goroutine only adds up counters, a few for each section of theirs, so that describing a full room holds up no media.
+// Usage returns the traffic of those of the members that are in the room, also after Run has ended. The
+// room's goroutine only adds up counters, a few for each of their sections, so that describing a full room
+// holds up no media.
 func (r *Room) Usage(members ...MemberID) map[MemberID]Usage {
 	var u map[MemberID]Usage
 	if r.post(func(c *core, _ int64) error { u = c.usage(members); return nil }) != nil {

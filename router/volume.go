@@ -14,7 +14,8 @@ import (
 // VolumeInterval is the time between two Volumes while somebody speaks.
 const VolumeInterval = 100 * time.Millisecond
 
-// maxVolumes bounds the users in Volumes; the softest are left out. Nobody can follow more, and a room may have hundreds.
+// maxVolumes bounds the users in Volumes; the softest are left out. Nobody can follow more, and a room may
+// have hundreds.
 const maxVolumes = 32
 
 // Volume is how loud a member's microphone is.
@@ -31,19 +32,21 @@ type Volumes struct {
 	Tick     int64    // the moment, in VolumeIntervals
 }
 
-// Observer is told what a room notices. It is called by the room's goroutine and must not block, nor call the Room.
+// Observer is told what a room notices. The room's goroutine calls it. It must not block, nor call the Room.
 type Observer interface {
 	// Listening says whether anybody wants Volumes.
 	Listening() bool
-	// Volumes is called every VolumeInterval while somebody listens and somebody speaks, and once when all have gone silent. What it
-	// is given is the observer's to keep.
+	// Volumes is called every VolumeInterval while somebody listens and somebody speaks, and once when all
+	// have gone silent. What it is given is the observer's to keep.
 	Volumes(Volumes)
-	// Undecodable is called when a section cannot show what it is to show, and when that is over, a second later at most.
+	// Undecodable is called when a section cannot show what it is to show, and when that is over, a second
+	// later at most.
 	Undecodable(Undecodable)
-	// Demand is called when other layers of a track are wanted than before, and when one begins. What it is given is the observer's to keep.
+	// Demand is called when other layers of a track are wanted than before, and when a track begins. What it
+	// is given is the observer's to keep.
 	Demand(Demand)
-	// Samples is called with those of some peers of the room, each peer's every SampleInterval while media flows to or from it, and
-	// once more after that. They are the observer's to keep.
+	// Samples is called with those of some peers of the room. Each peer has one every SampleInterval while
+	// media flows to or from it, and once more after that. They are the observer's to keep.
 	Samples([]Sample)
 }
 
@@ -97,7 +100,8 @@ func (c *core) tellVolumes() {
 	c.tell(v)
 }
 
-// activeSpeaker returns who has the floor after this: the loudest who takes it over from who has it, or still that one.
+// activeSpeaker returns the member that has the floor after this: the loudest that takes it over from the one
+// that has it, or still that one.
 func (c *core) activeSpeaker(speaking []Volume) MemberID {
 	active := c.present(TrackKey{c.volumes.active, Mic})
 	for _, v := range speaking {
