@@ -54,7 +54,8 @@ func (x *reported) transmit(raw []byte, seq uint16) {
 	x.deliver(1, false, raw)
 }
 
-// send sends pictures for a time, so many packets a second, and returns what share of all packets was lost, and what the publisher was told of that.
+// send sends pictures for a time, so many packets a second, and returns what share of all packets was lost,
+// and what the publisher was told of that.
 func (x *reported) send(d time.Duration, rate int, lose func() bool) (lost, told float64) {
 	x.lose, x.lost, x.is, x.told = lose, 0, map[uint16]uint16{}, map[uint16]uint16{}
 	for end := x.now + int64(d); x.now < end; x.pass(time.Second / time.Duration(rate)) {
@@ -137,8 +138,9 @@ func (x *reported) full(rate float64) func() bool {
 	}
 }
 
-// TestRandomLossOfPublishersIsNotTold, once they have sent less and as large a share was lost: what is missing is in no report, and told to have come
-// once it has. Nothing is told to have come that the publisher is still asked for, as that could not be sent again.
+// TestRandomLossOfPublishersIsNotTold, once they have sent less and as large a share was lost: what is
+// missing is in no report, and told to have come once it has. Nothing is told to have come that the publisher
+// is still asked for, as that could not be sent again.
 func TestRandomLossOfPublishersIsNotTold(t *testing.T) {
 	for _, share := range []float64{0.3, 0.5} {
 		x := newReported(t)
@@ -191,8 +193,8 @@ func TestACleanUplinkIsToldOfEachPacketOnce(t *testing.T) {
 	require.InDelta(t, 100, x.c.totals.TransportFeedbacksSent-before, 3)
 }
 
-// TestAPublisherThatLosesMuchSendsTheLowestLayer alone, until it loses less, or that is known to be random: others are more than its network takes. A break
-// of some hundred milliseconds is none of that.
+// TestAPublisherThatLosesMuchSendsTheLowestLayer alone, until it loses less, or that is known to be random:
+// others are more than its network takes. A break of some hundred milliseconds is none of that.
 func TestAPublisherThatLosesMuchSendsTheLowestLayer(t *testing.T) {
 	w, cam := steered(t)
 	w.want(full)

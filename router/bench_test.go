@@ -111,8 +111,8 @@ func (l *load) estimate() {
 	}
 }
 
-// BenchmarkForward measures the whole path but the sealing: parse, ring, rewriting for each sink. ns/packet is per packet
-// forwarded.
+// BenchmarkForward measures the whole path but the sealing: parse, ring, rewriting for each sink. ns/packet
+// is per packet forwarded.
 func BenchmarkForward(b *testing.B) {
 	for _, x := range []struct {
 		name     string

@@ -130,8 +130,8 @@ func TestPublisherRestartsItsNumbers(t *testing.T) {
 	}
 }
 
-// A browser stops naming the RIDs of a stream once they were acknowledged. When its section is left out of `publish` by one
-// offer and named again by the next, its packets come with the SSRC alone.
+// A browser stops naming the RIDs of a stream once they were acknowledged. When its section is left out of
+// `publish` by one offer and named again by the next, its packets come with the SSRC alone.
 func TestLayersAreKnownAgainWhenTheirSectionIsPublishedAgain(t *testing.T) {
 	w := newWorld(t)
 	sec := pubVideo("v")

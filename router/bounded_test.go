@@ -82,7 +82,8 @@ func TestRatesThatAreTold(t *testing.T) {
 	}
 }
 
-// TestTransportWideFeedbackRules: rates that such a receiver tells bound nothing, and one that begins to give it is no longer bounded.
+// TestTransportWideFeedbackRules: rates that such a receiver tells bound nothing, and one that begins to give
+// it is no longer bounded.
 func TestTransportWideFeedbackRules(t *testing.T) {
 	s, views := foreigners(t)
 	v := s.viewer(6, true)
@@ -118,8 +119,8 @@ func TestNothingIsBoundedWithoutEstimates(t *testing.T) {
 	require.Greater(t, kbps, 900.)
 }
 
-// TestWhoIsSentNothingIsNotBounded: what a peer tells before it has a section to receive in is of nothing, and does not keep those that it gets then
-// from being measured.
+// TestWhoIsSentNothingIsNotBounded: what a peer tells before it has a section to receive in is of nothing,
+// and does not keep those that it gets then from being measured.
 func TestWhoIsSentNothingIsNotBounded(t *testing.T) {
 	s, _ := foreigners(t)
 	sub := s.join(6, 6, nil)
@@ -135,8 +136,8 @@ func TestWhoIsSentNothingIsNotBounded(t *testing.T) {
 	require.NotEmpty(t, sub.rtp)
 }
 
-// TestWhatABoundedNetworkCarriesByNowIsFound: a link that gets wide again carries all that is wanted within a minute, also to who tells of losses
-// alone.
+// TestWhatABoundedNetworkCarriesByNowIsFound: a link that gets wide again carries all that is wanted within a
+// minute, also to who tells of losses alone.
 func TestWhatABoundedNetworkCarriesByNowIsFound(t *testing.T) {
 	for _, tells := range []tells{tellsRates, tellsLosses} {
 		s := newSim(t, 1, calm)

@@ -58,7 +58,8 @@ func number(p *rtp.Packet) uint32 {
 	return binary.BigEndian.Uint32(p.Payload[at:])
 }
 
-// inOrder checks that the publisher's packets from first to last have come, each once, with numbers that go on and timestamps that rise.
+// inOrder checks that the publisher's packets from first to last have come, each once, with numbers that go
+// on and timestamps that rise.
 func (o *capture) inOrder(t *testing.T, first, last uint32) {
 	t.Helper()
 	if len(o.rtp) != int(last-first+1) {
@@ -81,7 +82,8 @@ func (o *capture) inOrder(t *testing.T, first, last uint32) {
 	}
 }
 
-// TestNewcomerBeginsWithTheCachedKeyframe: who begins to watch gets all since the keyframe at once, and goes on with what comes.
+// TestNewcomerBeginsWithTheCachedKeyframe: who begins to watch gets all since the keyframe at once, and goes
+// on with what comes.
 func TestNewcomerBeginsWithTheCachedKeyframe(t *testing.T) {
 	s := newShow(t, 30)
 	sub := s.newcomer()
@@ -223,7 +225,8 @@ func TestACacheWithAGapServesNobody(t *testing.T) {
 	sub.inOrder(t, 1, 4+20+1+24)
 }
 
-// TestWhatComesLateGoesToBurstsThatWentOn: a burst does not wait for what is missing, and gets it once it comes.
+// TestWhatComesLateGoesToBurstsThatWentOn: a burst does not wait for what is missing, and gets it once it
+// comes.
 func TestWhatComesLateGoesToBurstsThatWentOn(t *testing.T) {
 	s := newShow(t, 1)
 	late := s.a.frame(false, 1)
@@ -243,8 +246,8 @@ func TestWhatComesLateGoesToBurstsThatWentOn(t *testing.T) {
 	}
 }
 
-// TestWhatOvertookAKeyframeUnwatched: it was not kept, as nobody was to get it, so that nobody can begin with that keyframe; and what is
-// missing of what is kept is asked for although nobody watches.
+// TestWhatOvertookAKeyframeUnwatched: it was not kept, as nobody was to get it, so that nobody can begin with
+// that keyframe; and what is missing of what is kept is asked for although nobody watches.
 func TestWhatOvertookAKeyframeUnwatched(t *testing.T) {
 	s := newShow(t, 3)
 	st := s.c.present(TrackKey{1, Camera}).layers[0]
@@ -330,7 +333,8 @@ func TestCacheOfWhatNobodyWatches(t *testing.T) {
 	}
 }
 
-// TestThreeHundredNewcomers: those who come within three seconds of a keyframe cost the publisher a handful of them.
+// TestThreeHundredNewcomers: those who come within three seconds of a keyframe cost the publisher a handful
+// of them.
 func TestThreeHundredNewcomers(t *testing.T) {
 	a := newAudience(t, 0, High)
 	before := a.c.totals.KeyframeRequests
@@ -448,7 +452,8 @@ func TestParameterSetsComeOutOfTheCache(t *testing.T) {
 	sub.inOrder(t, key, s.a.n)
 }
 
-// TestAPictureIsNotGivenUpForAnOldOne: who changes to another layer keeps what it has until a keyframe that is no older than a moment.
+// TestAPictureIsNotGivenUpForAnOldOne: who changes to another layer keeps what it has until a keyframe that
+// is no older than a moment.
 func TestAPictureIsNotGivenUpForAnOldOne(t *testing.T) {
 	for age, old := range map[time.Duration]bool{40 * time.Millisecond: false, 200 * time.Millisecond: true} {
 		a := newAudience(t, 2, Low)

@@ -66,7 +66,8 @@ func (a *audience) lose(viewer int) {
 	a.rtcp(packet.PeerID(10+viewer), &rtcp.PictureLossIndication{MediaSSRC: uint32(10+viewer) * 100})
 }
 
-// TestLossyViewersOfACrowdShareKeyframes: what some of many have lost comes once a second for all of them; of few it comes at once.
+// TestLossyViewersOfACrowdShareKeyframes: what some of many have lost comes once a second for all of them; of
+// few it comes at once.
 func TestLossyViewersOfACrowdShareKeyframes(t *testing.T) {
 	for _, x := range []struct{ viewers, least, most int }{{100, 8, 11}, {19, 20, 60}} {
 		a := newAudience(t, x.viewers, High)
@@ -80,7 +81,8 @@ func TestLossyViewersOfACrowdShareKeyframes(t *testing.T) {
 	}
 }
 
-// TestACrowdIsNotKeptFrozenByItsPublishersLoss: what the publisher has lost for good all need, so it is asked for at once.
+// TestACrowdIsNotKeptFrozenByItsPublishersLoss: what the publisher has lost for good all need, so it is asked
+// for at once.
 func TestACrowdIsNotKeptFrozenByItsPublishersLoss(t *testing.T) {
 	for _, lost := range []bool{true, false} {
 		a := newAudience(t, 30, High)
@@ -115,7 +117,8 @@ func TestTheNewcomersOfACrowdDoNotWaitForItsQuota(t *testing.T) {
 	}
 }
 
-// TestACrowdGoesUpTogether: networks that turn out to carry more, one after the other, cost the publisher a keyframe a second.
+// TestACrowdGoesUpTogether: networks that turn out to carry more, one after the other, cost the publisher a
+// keyframe a second.
 func TestACrowdGoesUpTogether(t *testing.T) {
 	a := newAudience(t, 100, Low)
 	for i := range 100 {

@@ -93,7 +93,8 @@ const (
 	full  = 960 * 540
 )
 
-// TestLayersThatNobodyWantsAreOff: they are off after 5 s, on as soon as somebody wants one, and the picture goes on meanwhile.
+// TestLayersThatNobodyWantsAreOff: they are off after 5 s, on as soon as somebody wants one, and the picture
+// goes on meanwhile.
 func TestLayersThatNobodyWantsAreOff(t *testing.T) {
 	w, cam := steered(t)
 	w.want(thumb)
@@ -146,7 +147,8 @@ func TestWhoWantsAgainWhatHasJustStopped(t *testing.T) {
 	}
 }
 
-// TestWhoGetsAnotherLayerKeepsItsOwn until the one that it wants is there: it does not go down to the lowest in between.
+// TestWhoGetsAnotherLayerKeepsItsOwn until the one that it wants is there: it does not go down to the lowest
+// in between.
 func TestWhoGetsAnotherLayerKeepsItsOwn(t *testing.T) {
 	w, cam := steered(t)
 	w.want(full)
@@ -173,7 +175,8 @@ func TestWhoGetsAnotherLayerKeepsItsOwn(t *testing.T) {
 	require.Equal(t, "q", last(cam.n.told()))
 }
 
-// TestALoneUserSendsTheLowestLayer, and who comes to watch it has all that is wanted at once, whatever it was that nobody watched.
+// TestALoneUserSendsTheLowestLayer, and who comes to watch it has all that is wanted at once, whatever it was
+// that nobody watched.
 func TestALoneUserSendsTheLowestLayer(t *testing.T) {
 	watch := func(w *world) { w.want(full) }
 	for name, c := range map[string]struct{ goes, comes func(w *world) }{
@@ -226,8 +229,8 @@ func TestMutedKeepsWhatItsWatchersWant(t *testing.T) {
 	require.Equal(t, []string{"qhf", "qf"}, cam.n.told())
 }
 
-// TestWhatDoesNotComeIsDoneWithout: a layer that was asked for and that the publisher cannot send is one that has stopped. It is not asked for
-// again and again.
+// TestWhatDoesNotComeIsDoneWithout: a layer that was asked for and that the publisher cannot send is one that
+// has stopped. It is not asked for again and again.
 func TestWhatDoesNotComeIsDoneWithout(t *testing.T) {
 	w, cam := steered(t)
 	w.want(thumb)
@@ -260,8 +263,8 @@ func TestWhatDoesNotComeIsDoneWithout(t *testing.T) {
 	require.Equal(t, []string{"qhf", "q", "qf", "qhf", "qf"}, cam.n.told())
 }
 
-// TestWhoIsNotToldIsNotTakenAtItsWord: of WHIP clients no layer is ever off, and one that has stopped is not waited for. The same with a client
-// that knows nothing of what it is told, where only what comes counts.
+// TestWhoIsNotToldIsNotTakenAtItsWord: of WHIP clients no layer is ever off, and one that has stopped is not
+// waited for. The same with a client that knows nothing of what it is told, where only what comes counts.
 func TestWhoIsNotToldIsNotTakenAtItsWord(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000)
@@ -294,7 +297,8 @@ func TestWhoIsNotToldIsNotTakenAtItsWord(t *testing.T) {
 	require.Equal(t, 1, w.fed())
 }
 
-// TestANewTrackIsWantedWhole, as its client may have been told otherwise of one before, over another connection.
+// TestANewTrackIsWantedWhole, as its client may have been told otherwise of one before, over another
+// connection.
 func TestANewTrackIsWantedWhole(t *testing.T) {
 	w, cam := steered(t)
 	w.want(thumb)
@@ -320,7 +324,8 @@ func TestTheLowestThatComesStays(t *testing.T) {
 	require.Equal(t, []string{"qhf", "qh"}, cam.n.told())
 }
 
-// TestOffIsForANetworkWhatCanBeHad: what a receiver's network does not carry is off, and on again when it carries it.
+// TestOffIsForANetworkWhatCanBeHad: what a receiver's network does not carry is off, and on again when it
+// carries it.
 func TestOffIsForANetworkWhatCanBeHad(t *testing.T) {
 	w, cam := steered(t)
 	w.want(full)
@@ -351,7 +356,8 @@ func TestOffIsForANetworkWhatCanBeHad(t *testing.T) {
 
 func last(l []string) string { return l[len(l)-1] }
 
-// TestLayersThatAreOffAreNotLost: nothing of a publisher's quality suffers as its layers stop, and its statistics name what it sends.
+// TestLayersThatAreOffAreNotLost: nothing of a publisher's quality suffers as its layers stop, and its
+// statistics name what it sends.
 func TestLayersThatAreOffAreNotLost(t *testing.T) {
 	w, cam := steered(t)
 	w.want(thumb)
@@ -377,7 +383,8 @@ func TestLayersThatAreOffAreNotLost(t *testing.T) {
 	}
 }
 
-// TestARoomThatLeavesMuchOutHasLessSent: what it would not forward is off after a while, and back when it keeps up again.
+// TestARoomThatLeavesMuchOutHasLessSent: what it would not forward is off after a while, and back when it
+// keeps up again.
 func TestARoomThatLeavesMuchOutHasLessSent(t *testing.T) {
 	w, cam := steered(t)
 	w.want(full)

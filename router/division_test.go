@@ -130,7 +130,8 @@ func (w *world) call(d time.Duration, l *layered, n *access) {
 	}
 }
 
-// flows returns what a peer was sent of each layer in a second from now on, in bit/s, by the size of frames; probes and resends are not in it.
+// flows returns what a peer was sent of each layer in a second from now on, in bit/s, by the size of frames;
+// probes and resends are not in it.
 func (w *world) flows(l *layered, n *access, ssrc uint32) (rates []int) {
 	w.t.Helper()
 	from := len(n.o.rtp)
@@ -146,8 +147,8 @@ func (w *world) flows(l *layered, n *access, ssrc uint32) (rates []int) {
 	return rates
 }
 
-// TestPicturesFitTheNetwork: a receiver gets the largest layer that its network carries, nothing where not even the smallest goes, and all
-// again when there is room.
+// TestPicturesFitTheNetwork: a receiver gets the largest layer that its network carries, nothing where not
+// even the smallest goes, and all again when there is room.
 func TestPicturesFitTheNetwork(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000) // 100, 400 and 1,250 kbit/s with their headers
@@ -190,8 +191,8 @@ func TestPicturesFitTheNetwork(t *testing.T) {
 	require.EqualValues(t, 1, w.c.totals.Pauses)
 }
 
-// TestPaddingIsNoPicture: what a publisher sends to find out what its own network carries, nothing or what has arrived already, is not
-// taken for what its picture costs.
+// TestPaddingIsNoPicture: what a publisher sends to find out what its own network carries, nothing or what
+// has arrived already, is not taken for what its picture costs.
 func TestPaddingIsNoPicture(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000) // 100, 400 and 1,250 kbit/s with their headers
@@ -224,8 +225,8 @@ func (s *sender) repeat(of *sender) []byte {
 	return raw
 }
 
-// TestLossThatHasEndedLimitsNoLonger: a network that was narrow, so that its queue overflowed, and is wide again, is found to be, also where the
-// next layer takes much more than what is sent.
+// TestLossThatHasEndedLimitsNoLonger: a network that was narrow, so that its queue overflowed, and is wide
+// again, is found to be, also where the next layer takes much more than what is sent.
 func TestLossThatHasEndedLimitsNoLonger(t *testing.T) {
 	for _, narrow := range []time.Duration{5 * time.Second, 20 * time.Second} {
 		w, _ := observed(t)
@@ -243,8 +244,8 @@ func TestLossThatHasEndedLimitsNoLonger(t *testing.T) {
 	}
 }
 
-// TestNoEstimate: where nothing is to be divided everybody is sent all, nothing is paused or probed, and no estimate is told; what is lost is, and
-// sound is protected.
+// TestNoEstimate: where nothing is to be divided everybody is sent all, nothing is paused or probed, and no
+// estimate is told; what is lost is, and sound is protected.
 func TestNoEstimate(t *testing.T) {
 	for _, off := range []bool{false, true} {
 		w, n := observed(t)
@@ -280,8 +281,8 @@ func TestNoEstimate(t *testing.T) {
 	}
 }
 
-// TestRandomLossTakesNoPictureAway: a receiver that loses three packets of ten whatever is sent gets as much as without; one behind a policer
-// gets less.
+// TestRandomLossTakesNoPictureAway: a receiver that loses three packets of ten whatever is sent gets as much
+// as without; one behind a policer gets less.
 func TestRandomLossTakesNoPictureAway(t *testing.T) {
 	for seed := range uint64(20) {
 		for policed, want := range map[bool]int{false: 2, true: 1} {
@@ -311,8 +312,8 @@ func TestRandomLossTakesNoPictureAway(t *testing.T) {
 	}
 }
 
-// TestPausedComesBackWithItsPublisher: who stops sending while it is paused at a receiver, and begins again when that one's network is
-// better, is seen.
+// TestPausedComesBackWithItsPublisher: who stops sending while it is paused at a receiver, and begins again
+// when that one's network is better, is seen.
 func TestPausedComesBackWithItsPublisher(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000)
@@ -360,7 +361,8 @@ func TestWhatIsPausedIsForgotten(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotMeasuredIsNotBounded: a section without transport-wide numbers gets what it asks for, as the estimate does not know of it.
+// TestWhatIsNotMeasuredIsNotBounded: a section without transport-wide numbers gets what it asks for, as the
+// estimate does not know of it.
 func TestWhatIsNotMeasuredIsNotBounded(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000)
@@ -383,8 +385,8 @@ func TestWhatIsNotMeasuredIsNotBounded(t *testing.T) {
 	require.Same(t, w.c.tracks[TrackKey{1, Camera}][0].layers[2], w.c.peers[4].down.sinks["s"].cur)
 }
 
-// TestWithoutProbes: a receiver that takes no retransmissions, by which a network is probed, is sent all until its network is full, then
-// what fits. All is tried again after a while, and seldom where that fails.
+// TestWithoutProbes: a receiver that takes no retransmissions, by which a network is probed, is sent all
+// until its network is full, then what fits. All is tried again after a while, and seldom where that fails.
 func TestWithoutProbes(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 1900, 6000, 15000) // 400, 1,250 and 3,100 kbit/s
@@ -430,8 +432,8 @@ func (w *world) feedbackOf(r *twcc.Recorder, from int, delay int64) int {
 	return w.feedback(r, from, func(i int) (int64, bool) { return delay, w.outs[4].rtp[i].GetExtension(subExt.TransportCC) == nil })
 }
 
-// TestNothingIsAddedToAQueue: what is missing of a picture is not sent again while so much waits on the way already, and is again once that
-// is over.
+// TestNothingIsAddedToAQueue: what is missing of a picture is not sent again while so much waits on the way
+// already, and is again once that is over.
 func TestNothingIsAddedToAQueue(t *testing.T) {
 	for _, exact := range []bool{false, true} {
 		w, _ := observed(t)

@@ -19,8 +19,9 @@ func transportNumber(t *testing.T, o *capture, i int) uint16 {
 	return binary.BigEndian.Uint16(ext)
 }
 
-// TestTransportWideLoss: what a receiver's feedback says of what was sent to it is in its samples; reports that overlap, repeat and come
-// late count once, a packet that is late is taken back, and nobody else's numbers count.
+// TestTransportWideLoss: what a receiver's feedback says of what was sent to it is in its samples; reports
+// that overlap, repeat and come late count once, a packet that is late is taken back, and nobody else's
+// numbers count.
 func TestTransportWideLoss(t *testing.T) {
 	w, n := observed(t)
 	pub := w.talker(1)
@@ -71,7 +72,8 @@ func TestTransportWideLoss(t *testing.T) {
 	require.EqualValues(t, 7, lost)
 }
 
-// TestRoundTripOfWhoOnlyPublishes: it echoes the node's time, after a while there; forged and foreign echoes say nothing.
+// TestRoundTripOfWhoOnlyPublishes: it echoes the node's time, after a while there; forged and foreign echoes
+// say nothing.
 func TestRoundTripOfWhoOnlyPublishes(t *testing.T) {
 	w := newWorld(t)
 	pub := w.talker(1)
@@ -99,7 +101,8 @@ func TestRoundTripOfWhoOnlyPublishes(t *testing.T) {
 	require.InDelta(t, 50*ms, w.c.peers[1].rtt, float64(ms))
 }
 
-// TestWhoAsksForTheRoundTripIsTold: a receiver that tells its time gets it back once, with how long ago that was.
+// TestWhoAsksForTheRoundTripIsTold: a receiver that tells its time gets it back once, with how long ago that
+// was.
 func TestWhoAsksForTheRoundTripIsTold(t *testing.T) {
 	w := newWorld(t)
 	pub := w.talker(1)

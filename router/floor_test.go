@@ -243,7 +243,8 @@ func TestWhoComesLaterHearsWhoHasThePlace(t *testing.T) {
 	}
 }
 
-// TestFloorsOfAllSizes: who has room for one voice hears one of those whom others hear, and what is no place shows nothing.
+// TestFloorsOfAllSizes: who has room for one voice hears one of those whom others hear, and what is no place
+// shows nothing.
 func TestFloorsOfAllSizes(t *testing.T) {
 	w := newWorld(t)
 	all := w.talkers(3)
@@ -268,7 +269,8 @@ func TestFloorsOfAllSizes(t *testing.T) {
 	}
 }
 
-// TestPlacesBesideASeat: who is seated as well as on the floor, before and after, is sent each packet once in each section.
+// TestPlacesBesideASeat: who is seated as well as on the floor, before and after, is sent each packet once in
+// each section.
 func TestPlacesBesideASeat(t *testing.T) {
 	w := newWorld(t)
 	all := w.talkers(2)
@@ -318,8 +320,9 @@ func TestPlacesBesideASeatInABatch(t *testing.T) {
 	}
 }
 
-// TestTheFloorOverABadNetwork: six talk at random, packets come late, twice or not at all. No number is given to two packets, timestamps
-// rise with numbers, and whoever speaks alone for a while is heard from the beginning.
+// TestTheFloorOverABadNetwork: six talk at random, packets come late, twice or not at all. No number is given
+// to two packets, timestamps rise with numbers, and whoever speaks alone for a while is heard from the
+// beginning.
 func TestTheFloorOverABadNetwork(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

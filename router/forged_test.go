@@ -17,7 +17,8 @@ import (
 
 // What peers tell can be wrong, or forged. It moves at most what they are sent themselves.
 
-// feedbackOf is transport-wide feedback of count packets from base on, whatever sense its chunks and deltas make.
+// feedbackOf is transport-wide feedback of count packets from base on, whatever sense its chunks and deltas
+// make.
 func feedbackOf(base, count uint16, reference uint32, chunks []uint16, deltas []byte) []byte {
 	b := append([]byte{0x8f, 205, 0, 0}, make([]byte, 8)...)
 	b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, base), count)
@@ -54,7 +55,8 @@ func (v *viewer) goesOn(d time.Duration, do func()) {
 	require.InDelta(v.s.t, 50*d.Seconds(), len(v.heard)-heard, 2, "packets of sound for %d", v.id)
 }
 
-// TestForgedFeedback beside the true one: nobody else notices, and who has forged it is sent all again once that is over.
+// TestForgedFeedback beside the true one: nobody else notices, and who has forged it is sent all again once
+// that is over.
 func TestForgedFeedback(t *testing.T) {
 	const came, cameLate, most = 1 << 13, 2 << 13, 1<<13 - 1
 	backwards := make([]byte, 400)
@@ -128,8 +130,9 @@ func TestFeedbackOfOneCompoundIsBounded(t *testing.T) {
 	}
 }
 
-// TestReportsThatStop: the network of who is not heard any more is taken for less and less if it was full. Where it was not what goes out goes on,
-// and no more. Nobody else notices, and all is as before soon after reports come again.
+// TestReportsThatStop: the network of who is not heard any more is taken for less and less if it was full.
+// Where it was not what goes out goes on, and no more. Nobody else notices, and all is as before soon after
+// reports come again.
 func TestReportsThatStop(t *testing.T) {
 	for link, full := range map[string]bool{calm + " rate=600k queue=300ms": true, calm: false} {
 		s, v, other := pair(t)
@@ -153,8 +156,8 @@ func TestReportsThatStop(t *testing.T) {
 	}
 }
 
-// TestClocksThatLeap, of a receiver or a publisher, change nothing of what is sent. A receiver's that leaps forward by some seconds does for ten: that
-// looks like a queue.
+// TestClocksThatLeap, of a receiver or a publisher, change nothing of what is sent. A receiver's that leaps
+// forward by some seconds does for ten: that looks like a queue.
 func TestClocksThatLeap(t *testing.T) {
 	for _, leap := range []time.Duration{time.Hour, -time.Hour, -3 * time.Second} {
 		t.Run(leap.String(), func(t *testing.T) {
@@ -178,7 +181,8 @@ func TestClocksThatLeap(t *testing.T) {
 	}
 }
 
-// TestARoomThatIsOverloadedRaisesNoEstimate: what it sends late looks like a network that has got better afterwards.
+// TestARoomThatIsOverloadedRaisesNoEstimate: what it sends late looks like a network that has got better
+// afterwards.
 func TestARoomThatIsOverloadedRaisesNoEstimate(t *testing.T) {
 	for _, overloaded := range []bool{false, true} {
 		s, _, _ := pair(t)
@@ -194,8 +198,8 @@ func TestARoomThatIsOverloadedRaisesNoEstimate(t *testing.T) {
 	}
 }
 
-// TestDescriptorsThatLie are of their own stream alone: who is sent another notices nothing, numbers go on, and all is as before with the next keyframe.
-// What cannot be read is sent to all.
+// TestDescriptorsThatLie are of their own stream alone: who is sent another notices nothing, numbers go on,
+// and all is as before with the next keyframe. What cannot be read is sent to all.
 func TestDescriptorsThatLie(t *testing.T) {
 	const all = "00.10.|02.12.|01.11.|02.12.|" // four pictures
 	for name, x := range map[string]struct {
@@ -259,8 +263,8 @@ func TestDescriptorsThatLie(t *testing.T) {
 	}
 }
 
-// TestLayersThatLie: the layer that is called the lowest, and was, brings more than all others. What counts is what they bring: over a narrow link
-// another one is sent, and who has room for all goes on.
+// TestLayersThatLie: the layer that is called the lowest, and was, brings more than all others. What counts
+// is what they bring: over a narrow link another one is sent, and who has room for all goes on.
 func TestLayersThatLie(t *testing.T) {
 	s, v, other := pair(t)
 	down := s.draw(4, true, calm+" rate=900k queue=300ms")
@@ -280,7 +284,8 @@ func TestLayersThatLie(t *testing.T) {
 	require.Equal(t, 2, track.rank(track.layers[0]), "it is the highest now")
 }
 
-// TestREDThatIsNone goes to who takes RED as it is, and keeps its number for who does not; nothing is taken out of it in place of what is missing.
+// TestREDThatIsNone goes to who takes RED as it is, and keeps its number for who does not; nothing is taken
+// out of it in place of what is missing.
 func TestREDThatIsNone(t *testing.T) {
 	w := newWorld(t)
 	mic := pubAudio("a", 200)

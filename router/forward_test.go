@@ -15,8 +15,9 @@ type neighbours struct{ to *[]uint32 }
 func (o *neighbours) SendRTP(h, _ []byte) { *o.to = append(*o.to, binary.BigEndian.Uint32(h[8:])) }
 func (o *neighbours) SendRTCP([]byte)     {}
 
-// Packets for one receiver must leave as neighbours: segmentation offload sends these at a fraction of the cost. What keeps them
-// apart at the publisher's end must not: other publishers' packets in between, feedback, receivers that wait.
+// Packets for one receiver must leave as neighbours: segmentation offload sends these at a fraction of the
+// cost. What keeps them apart at the publisher's end must not: other publishers' packets in between,
+// feedback, receivers that wait.
 func TestPacketsLeaveAsNeighbours(t *testing.T) {
 	w := newWorld(t)
 	w.uncached()

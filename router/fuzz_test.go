@@ -12,8 +12,9 @@ import (
 	"parlor/router/seqmap"
 )
 
-// FuzzCore has a room take in what a peer may send: the input is cut into datagrams, each with a byte that says from whom, whether it
-// is RTCP, and how much time goes by; those without time between them come in one batch. Nothing may panic, every number is used once, every buffer is given back.
+// FuzzCore has a room take in what a peer may send: the input is cut into datagrams, each with a byte that
+// says from whom, whether it is RTCP, and how much time goes by; those without time between them come in one
+// batch. Nothing may panic, every number is used once, every buffer is given back.
 func FuzzCore(f *testing.F) {
 	seed := func(parts ...[]byte) {
 		var in []byte

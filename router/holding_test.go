@@ -9,7 +9,8 @@ import (
 	"parlor/router/header"
 )
 
-// TestReceiversWaitForWhatPublishersSendAgain: as many round trips as that takes, by how much is asked for, and not for what is only overtaken.
+// TestReceiversWaitForWhatPublishersSendAgain: as many round trips as that takes, by how much is asked for,
+// and not for what is only overtaken.
 func TestReceiversWaitForWhatPublishersSendAgain(t *testing.T) {
 	for _, x := range []struct {
 		lost, want time.Duration // one packet of so many; 0: none
@@ -33,7 +34,8 @@ func TestReceiversWaitForWhatPublishersSendAgain(t *testing.T) {
 	}
 }
 
-// TestWaitingBeginsSoon where a third is lost at once: two times in three of what comes within a second would be late.
+// TestWaitingBeginsSoon where a third is lost at once: two times in three of what comes within a second would
+// be late.
 func TestWaitingBeginsSoon(t *testing.T) {
 	var m mending
 	now, high, asked := int64(1), uint64(0), uint64(0)
@@ -50,7 +52,8 @@ func TestWaitingBeginsSoon(t *testing.T) {
 	require.InDelta(t, 405*time.Millisecond, m.delay, 1e6)
 }
 
-// TestWaitingEnds some seconds after what it is for, and that is told; and a stream that begins anew has lost nothing by that.
+// TestWaitingEnds some seconds after what it is for, and that is told; and a stream that begins anew has lost
+// nothing by that.
 func TestWaitingEnds(t *testing.T) {
 	var m mending
 	now, high, asked := int64(1), uint64(1000), uint64(0)

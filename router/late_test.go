@@ -26,7 +26,8 @@ func (w *world) overtaking(p *peer, late time.Duration) {
 	w.c.guard(p)
 }
 
-// TestWhatIsOnlyLateIsNotSentAgain: what is asked for before it can have come, where packets overtake each other; after that it is.
+// TestWhatIsOnlyLateIsNotSentAgain: what is asked for before it can have come, where packets overtake each
+// other; after that it is.
 func TestWhatIsOnlyLateIsNotSentAgain(t *testing.T) {
 	for _, rtx := range []uint32{5001, 5000} { // or the very same packet
 		w, a, _, sub := meeting(t)
@@ -84,7 +85,8 @@ func TestWhatIsLateIsWaitedForLessWhereMuchIsLost(t *testing.T) {
 	require.Equal(t, 10*ms, ages())
 }
 
-// TestReceiversWaitForWhatIsLate: as long as packets take that others overtake, within a second, and less once that is over.
+// TestReceiversWaitForWhatIsLate: as long as packets take that others overtake, within a second, and less
+// once that is over.
 func TestReceiversWaitForWhatIsLate(t *testing.T) {
 	w, _, _, _ := meeting(t)
 	w.watch(3, "5", 1, Camera, High)
@@ -94,7 +96,8 @@ func TestReceiversWaitForWhatIsLate(t *testing.T) {
 	w.overtaking(p, 730*time.Millisecond)
 	require.Equal(t, 730*ms+int64(lateSpare), x.delay)
 	e := bwe.Estimate{Capacity: 10e6, Budget: 10e6, Delay: 10e6}
-	x.delay, x.lost, p.rtt = 0, 0.3, 900*ms // what overtakes others has them taken for lost at first, and round trips are late
+	// What overtakes others has them taken for lost at first, and round trips are late.
+	x.delay, x.lost, p.rtt = 0, 0.3, 900*ms
 	for i := range int64(8) {
 		p.down.net.protect(w.now, p.rtt, 1e6, &e, &p.down.told)
 		require.GreaterOrEqual(t, x.delay, 730*ms, "at once")
@@ -124,8 +127,8 @@ func TestSoundThatComesLateGoesWithOthers(t *testing.T) {
 	}
 }
 
-// TestRepairOverALongWay: 150 ms away, each way, every tenth packet lost, retransmissions bring all pictures in time once it is known for how long they
-// are to be waited for. So there is no forward error correction.
+// TestRepairOverALongWay: 150 ms away, each way, every tenth packet lost, retransmissions bring all pictures
+// in time once it is known for how long they are to be waited for. So there is no forward error correction.
 func TestRepairOverALongWay(t *testing.T) {
 	for seed := range uint64(3) {
 		s := newSim(t, seed, calm)

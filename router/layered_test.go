@@ -13,8 +13,8 @@ import (
 	"parlor/router/svc"
 )
 
-// layeredSender sends VP9 or AV1 in two spatial and three temporal layers inside one stream, which refer to each other in keyframes alone,
-// with the dependency descriptors of Chromium.
+// layeredSender sends VP9 or AV1 in two spatial and three temporal layers inside one stream, which refer to
+// each other in keyframes alone, with the dependency descriptors of Chromium.
 type layeredSender struct {
 	*sender
 	av1     bool
@@ -23,7 +23,8 @@ type layeredSender struct {
 	picture int // since the keyframe
 }
 
-// twoByThree is a template dependency structure of Chromium for L2T3_KEY, 320x180 and 640x360, with all decode targets active.
+// twoByThree is a template dependency structure of Chromium for L2T3_KEY, 320x180 and 640x360, with all
+// decode targets active.
 var twoByThree, _ = hex.DecodeString("800514853aaaa8018004004002a02a0060010015d34514174d144c700874321651118543276809f8059813f80b38")
 
 func (w *world) svc(peer packet.PeerID, ssrc uint32) *layeredSender {
@@ -94,7 +95,8 @@ func (s *layeredSender) part(dd []byte, spatial, part int, temporal, back byte) 
 	return raw
 }
 
-// shown returns the spatial and temporal layers that an SSRC was sent, a packet after the other, "|" where a picture ends.
+// shown returns the spatial and temporal layers that an SSRC was sent, a packet after the other, "|" where a
+// picture ends.
 func (o *capture) shown(ssrc uint32) string {
 	var out []byte
 	for _, p := range o.rtp {
@@ -156,7 +158,8 @@ func (w *world) pictures(s *layeredSender, n int, key bool) {
 // layeredKinds are how the layers of a stream may be told.
 var layeredKinds = []string{"VP9", "AV1", "VP9 alone"}
 
-// Every receiver of a stream with layers inside gets those that it is to be shown, and nothing is missing of what it gets.
+// Every receiver of a stream with layers inside gets those that it is to be shown, and nothing is missing of
+// what it gets.
 func TestLayersInsideAStream(t *testing.T) {
 	for _, kind := range layeredKinds {
 		t.Run(kind, func(t *testing.T) {
@@ -179,7 +182,8 @@ func TestLayersInsideAStream(t *testing.T) {
 	}
 }
 
-// A receiver that is to be shown another layer gets the one that it has until a keyframe, which is asked for, and then the other one.
+// A receiver that is to be shown another layer gets the one that it has until a keyframe, which is asked for,
+// and then the other one.
 func TestChangeOfTheLayerInside(t *testing.T) {
 	for _, kind := range layeredKinds {
 		t.Run(kind, func(t *testing.T) {
@@ -219,7 +223,8 @@ func TestChangeOfTheLayerInside(t *testing.T) {
 	}
 }
 
-// What comes late of a layer that a receiver is not to be shown fills its number without anything, and so it is sent again.
+// What comes late of a layer that a receiver is not to be shown fills its number without anything, and so it
+// is sent again.
 func TestLatePacketsOfLayersInside(t *testing.T) {
 	w, s, low, high := onStage(t, "VP9")
 	w.pictures(s, 2, true)
@@ -250,7 +255,8 @@ func TestLatePacketsOfLayersInside(t *testing.T) {
 	}
 }
 
-// A receiver to which packets are sent again as they were gets all of a stream: what it gets must not depend on what it is to be shown.
+// A receiver to which packets are sent again as they were gets all of a stream: what it gets must not depend
+// on what it is to be shown.
 func TestLayersInsideWithoutRetransmissions(t *testing.T) {
 	w, s, _, _ := onStage(t, "VP9")
 	sec := seatVideo("5", 7000)
@@ -263,7 +269,8 @@ func TestLayersInsideWithoutRetransmissions(t *testing.T) {
 	}
 }
 
-// A publisher may stop sending an upper layer: what is left is shown, from a keyframe on where it was not sent before.
+// A publisher may stop sending an upper layer: what is left is shown, from a keyframe on where it was not
+// sent before.
 func TestLayersInsideThatStop(t *testing.T) {
 	w, s, low, high := onStage(t, "AV1")
 	pub := w.outs[1]
@@ -275,7 +282,8 @@ func TestLayersInsideThatStop(t *testing.T) {
 	for i := range p {
 		var x rtp.Packet
 		w.must(x.Unmarshal(p[i]))
-		w.must(x.SetExtension(pubExt.DependencyDescriptor, append(x.GetExtension(pubExt.DependencyDescriptor), 0b01000000, 0b11100000))) // the lower three are active
+		// The lower three are active.
+		w.must(x.SetExtension(pubExt.DependencyDescriptor, append(x.GetExtension(pubExt.DependencyDescriptor), 0b01000000, 0b11100000)))
 		p[i], _ = x.Marshal()
 	}
 	w.deliver(1, false, p[:2]...)
@@ -289,7 +297,8 @@ func TestLayersInsideThatStop(t *testing.T) {
 	}
 }
 
-// A frame that is left out on the way ends a layer for who gets it. A keyframe is asked for, once, and nobody waits after it.
+// A frame that is left out on the way ends a layer for who gets it. A keyframe is asked for, once, and nobody
+// waits after it.
 func TestLayersInsideThatBreak(t *testing.T) {
 	w, s, low, high := onStage(t, "VP9")
 	pub := w.outs[1]
@@ -409,8 +418,9 @@ type discard struct{}
 func (discard) SendRTP(_, _ []byte) {}
 func (discard) SendRTCP(_ []byte)   {}
 
-// TestWhatIsRefusedOfLayersIsAKeyframeLater: browsers stand still where a packet of a base temporal layer does not come again, for three seconds and without
-// a word. Where it was refused for a queue a keyframe is asked for once that is over; for a packet that no later picture needs none is.
+// TestWhatIsRefusedOfLayersIsAKeyframeLater: browsers stand still where a packet of a base temporal layer
+// does not come again, for three seconds and without a word. Where it was refused for a queue a keyframe is
+// asked for once that is over; for a packet that no later picture needs none is.
 func TestWhatIsRefusedOfLayersIsAKeyframeLater(t *testing.T) {
 	for _, temporal := range []byte{0, 2} {
 		w, s, _, high := onStage(t, "VP9")

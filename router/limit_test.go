@@ -15,7 +15,8 @@ func (n *notes) picture() (s Sample, x StreamSample) {
 	return s, s.Received[0]
 }
 
-// TestWhatLimits: the network by its delay or its loss, the publisher, or what is asked for; and how the picture goes on meanwhile.
+// TestWhatLimits: the network by its delay or its loss, the publisher, or what is asked for; and how the
+// picture goes on meanwhile.
 func TestWhatLimits(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000) // 100, 400 and 1,250 kbit/s with their headers
@@ -85,7 +86,8 @@ func police(w *world, rate float64) func(bits float64) bool {
 	}
 }
 
-// TestOneLayerIsAll: a camera without simulcast, of whatever size it is shown in, is not limited but by the network.
+// TestOneLayerIsAll: a camera without simulcast, of whatever size it is shown in, is not limited but by the
+// network.
 func TestOneLayerIsAll(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 2000)

@@ -11,7 +11,8 @@ import (
 	"parlor/router/sent"
 )
 
-// feedback has peer 4 report all packets that it has got since the last time, each with a delay in ms; lost ones are left out.
+// feedback has peer 4 report all packets that it has got since the last time, each with a delay in ms; lost
+// ones are left out.
 func (w *world) feedback(r *twcc.Recorder, from int, delay func(i int) (ms int64, lost bool)) int {
 	w.t.Helper()
 	o := w.outs[4]
@@ -26,7 +27,8 @@ func (w *world) feedback(r *twcc.Recorder, from int, delay func(i int) (ms int64
 	return len(o.rtp)
 }
 
-// TestEstimateOfANetwork: it is told with the samples, falls where packets wait ever longer, ends with the flow, and its peer's leave.
+// TestEstimateOfANetwork: it is told with the samples, falls where packets wait ever longer, ends with the
+// flow, and its peer's leave.
 func TestEstimateOfANetwork(t *testing.T) {
 	w, n := observed(t)
 	pub := w.talker(1)

@@ -15,8 +15,9 @@ import (
 	"parlor/router/shed"
 )
 
-// refer returns the temporal layer of a frame, whether it refers to the base layer alone (1), and how far back the frames lie to which
-// it refers: three layers in the order 0 2 1 2, of which the upper ones lean on each other but for a beginning every 32 frames.
+// refer returns the temporal layer of a frame, whether it refers to the base layer alone (1), and how far
+// back the frames lie to which it refers: three layers in the order 0 2 1 2, of which the upper ones lean on
+// each other but for a beginning every 32 frames.
 func (k *camera) refer(l *camLayer, key bool) (tid, sync byte, refs [2]uint32) {
 	if key {
 		l.keyNo = l.frameNo
@@ -44,7 +45,8 @@ func (k *camera) refer(l *camLayer, key bool) (tid, sync byte, refs [2]uint32) {
 	return 0, 0, [2]uint32{4}
 }
 
-// machine is what a room runs on: one packet sent takes it a while, and what comes meanwhile waits in a real inbox.
+// machine is what a room runs on: one packet sent takes it a while, and what comes meanwhile waits in a real
+// inbox.
 type machine struct {
 	s    *sim
 	q    inbox
@@ -110,7 +112,8 @@ func (s *sim) talk(id packet.PeerID, until int64) *int {
 	return n
 }
 
-// strain is a room in which five people show themselves, watched by eight at the highest quality and by two at the lowest.
+// strain is a room in which five people show themselves, watched by eight at the highest quality and by two
+// at the lowest.
 type strain struct {
 	layers []int         // packets of a frame of each simulcast layer
 	scaled bool          // with temporal layers
@@ -225,7 +228,8 @@ func TestOverloadLeavesOutTheLeastImportant(t *testing.T) {
 	}
 }
 
-// checkWhole judges what came without loss: nothing is missing, and every frame can be decoded but those that a layer switch ends.
+// checkWhole judges what came without loss: nothing is missing, and every frame can be decoded but those that
+// a layer switch ends.
 func checkWhole(t *testing.T, i int, v *viewer) {
 	t.Helper()
 	r := v.judge()
@@ -419,7 +423,8 @@ type narrow struct{ packets int }
 func (o *narrow) SendRTP(_, _ []byte) { o.packets++; <-time.After(time.Millisecond) }
 func (o *narrow) SendRTCP([]byte)     {}
 
-// TestARoomLeavesOutBeforeItsInboxIsFull has twice as much come as leaves, with an inbox that soon has no place for all of it.
+// TestARoomLeavesOutBeforeItsInboxIsFull has twice as much come as leaves, with an inbox that soon has no
+// place for all of it.
 func TestARoomLeavesOutBeforeItsInboxIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := NewRoom(Options{InboxPackets: 800, NoPacing: true}, &noFlush{})
@@ -450,7 +455,8 @@ func TestARoomLeavesOutBeforeItsInboxIsFull(t *testing.T) {
 	})
 }
 
-// TestFramesLeftOutBehindALateKeyframe: a receiver that begins with a keyframe whose first packet is late gets no number for them.
+// TestFramesLeftOutBehindALateKeyframe: a receiver that begins with a keyframe whose first packet is late
+// gets no number for them.
 func TestFramesLeftOutBehindALateKeyframe(t *testing.T) {
 	w := newWorld(t)
 	w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v"))

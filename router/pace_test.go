@@ -146,7 +146,8 @@ func TestBurstsDelayNobodyElse(t *testing.T) {
 	}
 }
 
-// What a browser's pacer has spread is forwarded as it comes: frames of 2.5 Mbit/s, keyframes among them, 5 ms or 40 ms at a time.
+// What a browser's pacer has spread is forwarded as it comes: frames of 2.5 Mbit/s, keyframes among them, 5
+// ms or 40 ms at a time.
 func TestWhatIsPacedAlreadyIsNotDelayed(t *testing.T) {
 	for _, every := range []int64{5, 40} {
 		w, a, _, sub := meeting(t)
@@ -275,7 +276,8 @@ func TestBacklogGoesBeforeWhatComesNext(t *testing.T) {
 	}
 }
 
-// A sink that waits begins with a keyframe when its turn has come, with all that belongs to it, each packet once.
+// A sink that waits begins with a keyframe when its turn has come, with all that belongs to it, each packet
+// once.
 func TestBeginsWithAHeldKeyframe(t *testing.T) {
 	w, a, sub := backlog(t)
 	w.uncached()
@@ -339,8 +341,8 @@ func TestLayerChangeInTheMidstOfABurst(t *testing.T) {
 	goes.inARow(6000, 62)
 }
 
-// Who is gone when a backlog is let go of is not sent it. What comes for nobody ends it: who comes back would begin in it and
-// miss what came meanwhile.
+// Who is gone when a backlog is let go of is not sent it. What comes for nobody ends it: who comes back would
+// begin in it and miss what came meanwhile.
 func TestBacklogForNobody(t *testing.T) {
 	w, a, sub := backlog(t)
 	w.deliver(1, false, big(a.frame(true, 5))...)
@@ -370,7 +372,8 @@ func TestBacklogForWhoWaits(t *testing.T) {
 	}
 }
 
-// With and without pacing receivers get the same packets, in the same order under the same numbers, whatever publishers send.
+// With and without pacing receivers get the same packets, in the same order under the same numbers, whatever
+// publishers send.
 func TestPacingChangesNothingButTime(t *testing.T) {
 	seeds, held := uint64(60), uint64(0)
 	if raceEnabled {
@@ -419,8 +422,8 @@ func TestPacingChangesNothingButTime(t *testing.T) {
 	}
 }
 
-// mangle makes a frame or several, out of order, with losses and repeats, sometimes of another codec or from a sender that has
-// begun anew.
+// mangle makes a frame or several, out of order, with losses and repeats, sometimes of another codec or from
+// a sender that has begun anew.
 func mangle(r *rand.Rand, a *sender) [][]byte {
 	if r.IntN(15) == 0 {
 		a.pt = vp8.PT + vp9.PT - a.pt
@@ -467,7 +470,8 @@ func same(t *testing.T, seed uint64, got, want []*rtp.Packet) {
 	}
 }
 
-// TestRoomPacesByItsTimer: the room's goroutine wakes up by itself, and Detach is exact while packets are held.
+// TestRoomPacesByItsTimer: the room's goroutine wakes up by itself, and Detach is exact while packets are
+// held.
 func TestRoomPacesByItsTimer(t *testing.T) {
 	for _, off := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	"parlor/router/allocate"
 )
 
-// TestAPauseIsToldOnceItLasts: a picture that is paused before it was shown is told of after a moment, and not at all if the network turns out
-// to carry it. One that was shown is told of at once.
+// TestAPauseIsToldOnceItLasts: a picture that is paused before it was shown is told of after a moment, and
+// not at all if the network turns out to carry it. One that was shown is told of at once.
 func TestAPauseIsToldOnceItLasts(t *testing.T) {
 	paused, rungs := allocate.State{Want: allocate.Paused, Rung: allocate.Paused}, make([]allocate.Rung, temporals)
 	told := []Undecodable{{Peer: 4, Member: 4, MID: "s", Track: TrackKey{1, Camera}, Paused: true}}

@@ -38,7 +38,8 @@ func (o *capture) nack(seqs ...uint16) {
 	o.w.rtcp(3, &rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: rtcp.NackPairsFromSequenceNumbers(seqs)})
 }
 
-// TestWhatLossIsAnsweredBy: by copies and patience the more, the more is lost; by none of it where that may have to do with what is sent.
+// TestWhatLossIsAnsweredBy: by copies and patience the more, the more is lost; by none of it where that may
+// have to do with what is sent.
 func TestWhatLossIsAnsweredBy(t *testing.T) {
 	random := func(lost float64) bwe.Estimate {
 		return bwe.Estimate{Capacity: 10e6, Budget: 10e6, Delay: 10e6, Lost: lost, Random: true}
@@ -84,7 +85,8 @@ func TestWhatLossIsAnsweredBy(t *testing.T) {
 	require.Equal(t, 4, n.guarded.copies, "some time after a queue")
 }
 
-// TestFewPacketsSayLittleOfLoss: what feedback has told in the last half second counts at once, but for what chance may have done.
+// TestFewPacketsSayLittleOfLoss: what feedback has told in the last half second counts at once, but for what
+// chance may have done.
 func TestFewPacketsSayLittleOfLoss(t *testing.T) {
 	var x protection
 	require.Zero(t, x.lately(&delivery{arrived: 5, lost: 10}))
@@ -123,7 +125,8 @@ func TestWhatIsAskedForIsSentSeveralTimes(t *testing.T) {
 	require.EqualValues(t, 9, w.c.totals.Resent)
 }
 
-// TestWhatIsAskedForIsSentSeveralTimesAsItWas where the receiver knows no retransmissions: the very same bytes.
+// TestWhatIsAskedForIsSentSeveralTimesAsItWas where the receiver knows no retransmissions: the very same
+// bytes.
 func TestWhatIsAskedForIsSentSeveralTimesAsItWas(t *testing.T) {
 	for lost, want := range map[float64]int{0: 1, .3: 4} {
 		w := newWorld(t)
@@ -173,7 +176,8 @@ func TestCopiesEndWithWhatTheyAreOf(t *testing.T) {
 	}
 }
 
-// TestPicturesLeaveUnasked where half is lost: what others refer to so often that hardly any of it is missing, others less often.
+// TestPicturesLeaveUnasked where half is lost: what others refer to so often that hardly any of it is
+// missing, others less often.
 func TestPicturesLeaveUnasked(t *testing.T) {
 	w, a, _, sub := meeting(t)
 	w.watch(3, "5", 1, Camera, High)
@@ -204,7 +208,8 @@ func TestPicturesLeaveUnasked(t *testing.T) {
 	require.Len(t, sub.seqs(5001), 9, "more where more is lost")
 }
 
-// TestCopiesFitIntoWhatThereIs: those of what others refer to before those of others, and as much is left as they leave.
+// TestCopiesFitIntoWhatThereIs: those of what others refer to before those of others, and as much is left as
+// they leave.
 func TestCopiesFitIntoWhatThereIs(t *testing.T) {
 	for _, x := range []struct {
 		room, rate, lost, missed float64
@@ -227,7 +232,8 @@ func TestCopiesFitIntoWhatThereIs(t *testing.T) {
 	}
 }
 
-// TestMuchLossIsNotWaitedFor: what is lost of half a second is enough, unless it is lost as more is sent to see what it depends on.
+// TestMuchLossIsNotWaitedFor: what is lost of half a second is enough, unless it is lost as more is sent to
+// see what it depends on.
 func TestMuchLossIsNotWaitedFor(t *testing.T) {
 	for _, x := range []struct {
 		lost, extra float64
@@ -239,8 +245,9 @@ func TestMuchLossIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// TestWhatIsAskedForLateStopsThePicture: the request for a keyframe that would follow may be lost, so the node asks for one. It does so once, and
-// not where a keyframe has come or was asked for since, nor where little is lost.
+// TestWhatIsAskedForLateStopsThePicture: the request for a keyframe that would follow may be lost, so the
+// node asks for one. It does so once, and not where a keyframe has come or was asked for since, nor where
+// little is lost.
 func TestWhatIsAskedForLateStopsThePicture(t *testing.T) {
 	for name, x := range map[string]struct {
 		lost  float64
@@ -343,8 +350,9 @@ func TestHalfOfThePacketsLost(t *testing.T) {
 	}
 }
 
-// TestAPictureWithoutProof: where next to nothing arrives, the lowest layer is shown and what others refer to in it leaves several times, although it
-// is not known what the loss depends on. Where it is known that it follows the rate, nothing is.
+// TestAPictureWithoutProof: where next to nothing arrives, the lowest layer is shown and what others refer to
+// in it leaves several times, although it is not known what the loss depends on. Where it is known that it
+// follows the rate, nothing is.
 func TestAPictureWithoutProof(t *testing.T) {
 	for name, x := range map[string]struct {
 		e       bwe.Estimate

@@ -59,7 +59,8 @@ func TestRetransmissionByRTX(t *testing.T) {
 	}
 }
 
-// TestAFullQueueIsNotFilledByWhatItLost: while much waits on the way, a picture is not sent again, and sound is.
+// TestAFullQueueIsNotFilledByWhatItLost: while much waits on the way, a picture is not sent again, and sound
+// is.
 func TestAFullQueueIsNotFilledByWhatItLost(t *testing.T) {
 	w := newWorld(t)
 	cam := w.layered(1, 1, 500, 1900, 6000)
@@ -93,7 +94,8 @@ func TestAFullQueueIsNotFilledByWhatItLost(t *testing.T) {
 	require.EqualValues(t, 1, again(77), "the queue is gone")
 }
 
-// TestNothingOfAnotherLayerIsSentAgainOverAFullLink: the keyframe of the present one shows all anew, and needs the room.
+// TestNothingOfAnotherLayerIsSentAgainOverAFullLink: the keyframe of the present one shows all anew, and
+// needs the room.
 func TestNothingOfAnotherLayerIsSentAgainOverAFullLink(t *testing.T) {
 	w := newWorld(t)
 	cam := w.layered(1, 1, 500, 1900, 6000)
@@ -145,7 +147,8 @@ func TestRetransmissionOfTheVeryBytes(t *testing.T) {
 	w.watch(3, "5", 1, Camera, High)
 	w.now += 33 * ms
 	w.deliver(1, false, a.frame(true, 3)...)
-	w.rtcp(3, &rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: 5000}}}) // must not take the MID out
+	// It must not take the MID out.
+	w.rtcp(3, &rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: 5000}}})
 	w.now += 50 * ms
 	for i := 1; i < 4; i++ {
 		w.rtcp(3, &rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: []rtcp.NackPair{{PacketID: binary.BigEndian.Uint16(raw.rtp[i][2:])}}})
@@ -363,8 +366,9 @@ func TestRequestsForLostPacketsEnd(t *testing.T) {
 	}
 }
 
-// A request may come when no place for a packet is free, so that others are sent first: also of the same sink, of which the oldest
-// segment is then forgotten. What it held is not sent again; what the next one holds is.
+// A request may come when no place for a packet is free, so that others are sent first: also of the same
+// sink, of which the oldest segment is then forgotten. What it held is not sent again; what the next one
+// holds is.
 func TestRequestForTheOldestWhileAllPlacesAreTaken(t *testing.T) {
 	w := newWorld(t)
 	w.c.o.NoPacing = true

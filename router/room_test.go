@@ -136,7 +136,8 @@ func TestRoomForwardsAndEnds(t *testing.T) {
 	})
 }
 
-// setWall sets the wall clock of t, which has a monotonic reading, and leaves that alone, as setting a machine's clock does.
+// setWall sets the wall clock of t, which has a monotonic reading, and leaves that alone, as setting a
+// machine's clock does.
 func setWall(t *testing.T, at time.Time, d time.Duration) time.Time {
 	wall := (*uint64)(unsafe.Pointer(&at)) // 1 bit: monotonic, 33 bits of seconds, 30 of ns
 	*wall += uint64(int64(d/time.Second)) << 30
@@ -360,7 +361,8 @@ func TestRoomUnderConcurrentUse(t *testing.T) {
 	}
 }
 
-// TestReportsWakeNobody: reports are taken with the next batch, with a call, when something is due, or when many wait; requests are taken at once.
+// TestReportsWakeNobody: reports are taken with the next batch, with a call, when something is due, or when
+// many wait; requests are taken at once.
 func TestReportsWakeNobody(t *testing.T) {
 	rr := marshalRTCP(t, &rtcp.ReceiverReport{SSRC: 1}, &rtcp.TransportLayerCC{
 		Header: rtcp.Header{Count: 15, Type: rtcp.TypeTransportSpecificFeedback, Length: 5}, PacketStatusCount: 1,

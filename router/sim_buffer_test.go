@@ -8,9 +8,9 @@ import (
 )
 
 // buffer is a jitter buffer with a decoder behind it. A frame is shown when it is due: as late after its time
-// stamp as frames come that were not asked for again, and some more by how much that varies (libwebrtc: VCMTiming,
-// VideoStreamBufferController, which leaves out retransmitted frames as well). Of what is due the first is shown that can be
-// decoded, and nothing that is older.
+// stamp as frames come that were not asked for again, and some more by how much that varies (libwebrtc:
+// VCMTiming, VideoStreamBufferController, which leaves out retransmitted frames as well). Of what is due the
+// first is shown that can be decoded, and nothing that is older.
 type buffer struct {
 	*viewer
 	frames map[uint64]*frame // by the number of the first packet; those beyond last
@@ -38,12 +38,13 @@ type frame struct {
 }
 
 const (
-	// noticed is which gap between two pictures counts as frozen, at 25 a second, as in libwebrtc: 150 ms more
-	// than the mean.
+	// noticed is which gap between two pictures counts as frozen, at 25 a second, as in libwebrtc: 150 ms
+	// more than the mean.
 	noticed = 190 * ms
 	// lateShare and variesShare are the parts of the way that both follow a frame.
 	lateShare, variesShare = 1. / 16, 1. / 64
-	// spared is what is left out of what arrival varies by, and added what the decoder and the screen need, and the largest frame.
+	// spared is what is left out of what arrival varies by, and added what the decoder and the screen need,
+	// and the largest frame.
 	spared, added = 30e6, 80e6
 )
 

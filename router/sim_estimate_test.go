@@ -18,18 +18,20 @@ const settled = 3 * time.Second
 // guessEvery is the time between two looks.
 const guessEvery = 100 * time.Millisecond
 
-// guesses is what has been estimated of a link, as shares of what it carries: while what may be sent was used, and while it was not, as
-// pictures need less or none of the next size fits.
+// guesses is what has been estimated of a link, as shares of what it carries: while what may be sent was
+// used, and while it was not, as pictures need less or none of the next size fits.
 type guesses struct {
 	used, unused []float64
 	policed      bool // nothing waits there, so that it is only known once loss has been looked into
 }
 
-// Between these the median of the estimate has to be of a link that is used, and up to the second percentile 95, in percent.
+// Between these the median of the estimate has to be of a link that is used, and up to the second percentile
+// 95, in percent.
 const (
 	guessLeast = 85
 	guessMost  = 110
-	// guessPoliced is the same of a policer: what is told may be half as much again as arrives, until it is known what loss depends on.
+	// guessPoliced is the same of a policer: what is told may be half as much again as arrives, until it is
+	// known what loss depends on.
 	guessPoliced = 150
 )
 
@@ -75,7 +77,8 @@ func carriedAt(p link.Profile, at time.Duration) (rate float64) {
 	return rate
 }
 
-// String is median and percentile 95 of both, in percent, and the share of the time in which what may be sent was not used.
+// String is median and percentile 95 of both, in percent, and the share of the time in which what may be sent
+// was not used.
 func (g *guesses) String() string {
 	all := len(g.used) + len(g.unused)
 	if all == 0 {
@@ -105,9 +108,11 @@ func watching(t *testing.T, seed uint64, down string, voiced int, layers ...int)
 	return s, v
 }
 
-// TestEstimateFollowsSteps: where more is wanted than a link carries, what the room thinks of it is within a tenth 3 s after it has changed, down
-// and up, and stays there. The best layer is more than the link ever carries, so that most of the time the estimate rests on probes. The beginning
-// of the call takes a second more: what overflows the link then is the first keyframe, and a probe has to show first that its loss says nothing.
+// TestEstimateFollowsSteps: where more is wanted than a link carries, what the room thinks of it is within a
+// tenth 3 s after it has changed, down and up, and stays there. The best layer is more than the link ever
+// carries, so that most of the time the estimate rests on probes. The beginning of the call takes a second
+// more: what overflows the link then is the first keyframe, and a probe has to show first that its loss says
+// nothing.
 func TestEstimateFollowsSteps(t *testing.T) {
 	const down = calm + " rate=2M queue=400ms @15s rate=300k @30s rate=2M"
 	for seed := range uint64(12) {
@@ -127,8 +132,8 @@ func TestEstimateFollowsSteps(t *testing.T) {
 	}
 }
 
-// TestTheBestLayerComesSoon over links that carry it, although the first keyframes overflow them: what was lost
-// then bounds nothing that a probe has shown since, and is not held against a layer that came later.
+// TestTheBestLayerComesSoon over links that carry it, although the first keyframes overflow them: what was
+// lost then bounds nothing that a probe has shown since, and is not held against a layer that came later.
 func TestTheBestLayerComesSoon(t *testing.T) {
 	const soon, calls = 3500 * time.Millisecond, 24
 	for _, x := range []struct {
@@ -188,7 +193,8 @@ func TestEstimateOfAPolicer(t *testing.T) {
 	}
 }
 
-// TestWhatIsEnoughIsNotProbedForMore: who once had much room, and is shown all that is wanted, notices nothing of a link that has become narrow.
+// TestWhatIsEnoughIsNotProbedForMore: who once had much room, and is shown all that is wanted, notices
+// nothing of a link that has become narrow.
 func TestWhatIsEnoughIsNotProbedForMore(t *testing.T) {
 	for seed := range uint64(4) {
 		s, v := watching(t, seed, calm+" @15s rate=2M queue=400ms", 70, 1, 3, 8) // all that is wanted is 1.1
@@ -206,8 +212,8 @@ func TestWhatIsEnoughIsNotProbedForMore(t *testing.T) {
 	}
 }
 
-// TestQuietSoundOverNarrowLinks: packets of silence, which come less than a millisecond apart where they have waited, do not look as if nothing
-// had waited.
+// TestQuietSoundOverNarrowLinks: packets of silence, which come less than a millisecond apart where they have
+// waited, do not look as if nothing had waited.
 func TestQuietSoundOverNarrowLinks(t *testing.T) {
 	for _, rate := range []float64{600e3, 700e3, 800e3, 900e3} {
 		for seed := range uint64(6) {

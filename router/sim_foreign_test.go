@@ -54,8 +54,8 @@ func (v *viewer) receive(d *departure, took int64) {
 	}
 }
 
-// estimate follows what comes and how long that waits, nearly as libwebrtc's AimdRateControl does: so much less than what comes while
-// packets wait, else 8 % a second more, up to half as much again as comes.
+// estimate follows what comes and how long that waits, nearly as libwebrtc's AimdRateControl does: so much
+// less than what comes while packets wait, else 8 % a second more, up to half as much again as comes.
 func (v *viewer) estimate() {
 	f, now := &v.foreign, v.s.now
 	span := float64(now - f.at)

@@ -5,11 +5,13 @@ import (
 	"slices"
 )
 
-// gaps is what a receiver misses of a stream, and asks for: libwebrtc's NackRequester for pictures, and nearly
-// what its NackTracker does for sound.
+// gaps is what a receiver misses of a stream, and asks for: libwebrtc's NackRequester for pictures, and
+// nearly what its NackTracker does for sound.
 type gaps struct {
-	tries   int  // then a packet is given up
-	patient bool // where packets come in another order anyway, it waits so long before it asks. That for pictures never does
+	tries int // then a packet is given up
+	// patient: where packets come in another order anyway, it waits so long before it asks. That for
+	// pictures never does.
+	patient bool
 	got     map[uint64]int64
 	first   uint64
 	high    uint64
@@ -24,7 +26,8 @@ type asked struct {
 	times int // 0: not yet
 }
 
-// nackAgain is after which is asked again, before libwebrtc knows a round trip, and nackMost how many may be missing at a time.
+// nackAgain is after which is asked again, before libwebrtc knows a round trip, and nackMost how many may be
+// missing at a time.
 const (
 	nackAgain = 100 * ms
 	nackMost  = 1000
@@ -34,8 +37,8 @@ func newGaps(tries int, patient bool) gaps {
 	return gaps{tries: tries, patient: patient, got: map[uint64]int64{}, missing: map[uint64]*asked{}}
 }
 
-// take notes a packet. It reports false if it came before, and how often it was asked for. again: it was sent again, which
-// shows nothing of what is missing before it.
+// take notes a packet. It reports false if it came before, and how often it was asked for. again: it was sent
+// again, which shows nothing of what is missing before it.
 func (g *gaps) take(ext uint64, now int64, again bool) (fresh bool, times int) {
 	if g.high == 0 {
 		g.high, g.first = ext, ext

@@ -187,7 +187,8 @@ func (l *ledger) judge() judgement {
 		switch {
 		case p == nil && l.strict:
 			l.t.Fatalf("number %d of %d to %d is missing, though all came", e, l.first, l.high[l.ssrc])
-		case p == nil, p.raw == nil && !l.strict: // what fills a number may stand for a frame that came too late
+		// What fills a number may stand for a frame that came too late.
+		case p == nil, p.raw == nil && !l.strict:
 			j.hole = true
 		case p.raw != nil:
 			j.take(e, p)

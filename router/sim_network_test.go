@@ -45,7 +45,8 @@ type allowed struct {
 	lost   float64       // share of all packets; 0: any
 }
 
-// mostlyFull is how long 95 of 100 packets wait at most in a queue of 300 ms that is full now and then. Where it always is they wait for 295 ms.
+// mostlyFull is how long 95 of 100 packets wait at most in a queue of 300 ms that is full now and then. Where
+// it always is they wait for 295 ms.
 const mostlyFull = 292 * time.Millisecond
 
 var troubles = []trouble{
@@ -227,7 +228,8 @@ func (v *viewer) listened(from int64) (mute, delay float64) {
 	return 1 - float64(len(took))/float64(all), percentile(took, 95)
 }
 
-// network is what the room has told of the network to a member: the mean estimate, and the share that was lost.
+// network is what the room has told of the network to a member: the mean estimate, and the share that was
+// lost.
 func (n *notes) network(id packet.PeerID) (kbps, lost float64) {
 	samples, expected := 0., 0.
 	for _, x := range n.samples {

@@ -36,8 +36,9 @@ type viewer struct {
 
 	picture gaps
 	sound   gaps
-	heard   map[origin]time.Duration // sound that came, by itself or with others, and how long after it was in the room
-	asked   int64                    // when a keyframe was asked for last
+	// heard is sound that came, by itself or with others, and how long after it was in the room.
+	heard   map[origin]time.Duration
+	asked   int64 // when a keyframe was asked for last
 	sr      lastReport
 	twcc    *twcc.Recorder
 	clock   int64         // its clock, ahead of the simulation's

@@ -103,8 +103,8 @@ func TestNotOnePacketAfterwards(t *testing.T) {
 	}
 }
 
-// While a receiver is not connected the transport seals nothing. Numbers that went on all the same would take SRTP's guess at the
-// rollover counter back by one, to nonces that were used.
+// While a receiver is not connected the transport seals nothing. Numbers that went on all the same would take
+// SRTP's guess at the rollover counter back by one, to nonces that were used.
 func TestNumbersStandStillWhilePaused(t *testing.T) {
 	w, a, _, sub := meeting(t)
 	w.watch(3, "5", 1, Camera, High)

@@ -15,7 +15,8 @@ import (
 	"parlor/router/red"
 )
 
-// listening is a room in which member 1 speaks, and peer 3 hears it and asks for what it misses; what is sent to it is in raw.
+// listening is a room in which member 1 speaks, and peer 3 hears it and asks for what it misses; what is sent
+// to it is in raw.
 func listening(t *testing.T) (w *world, s *sender, raw *rawCapture) {
 	w = newWorld(t)
 	pub := pubAudio("0", 100)
@@ -72,7 +73,8 @@ func (w *world) miss(raw *rawCapture, places ...int) {
 func TestSoundIsSentAgainAsItWas(t *testing.T) {
 	w, s, raw := listening(t)
 	w.speak(s, 5)
-	w.rtcp(3, &rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: 5000}}}) // must not take the MID out
+	// It must not take the MID out.
+	w.rtcp(3, &rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: 5000}}})
 	w.speak(s, 5)
 	w.miss(raw, 0, 3, 7)
 	require.Len(t, raw.rtp, 13)
@@ -113,7 +115,8 @@ func TestSoundIsSentAgainWithinLimits(t *testing.T) {
 	}
 }
 
-// TestSoundOfLongAgoIsNotSentAgain: what its packet carried is no longer known, so that it could be another one under its number.
+// TestSoundOfLongAgoIsNotSentAgain: what its packet carried is no longer known, so that it could be another
+// one under its number.
 func TestSoundOfLongAgoIsNotSentAgain(t *testing.T) {
 	w, s, raw := listening(t)
 	for range recentSound + 10 {
@@ -125,7 +128,8 @@ func TestSoundOfLongAgoIsNotSentAgain(t *testing.T) {
 	require.Equal(t, raw.rtp[20], raw.rtp[recentSound+10])
 }
 
-// TestLostSoundIsAskedForOfPublishers that agreed to it, also where it comes as RED, for as long as somebody plays it.
+// TestLostSoundIsAskedForOfPublishers that agreed to it, also where it comes as RED, for as long as somebody
+// plays it.
 func TestLostSoundIsAskedForOfPublishers(t *testing.T) {
 	for _, pt := range []uint8{opus.PT, opusRED.PT} {
 		w, s, raw := listening(t)
@@ -157,11 +161,12 @@ func TestLostSoundIsAskedForOfPublishers(t *testing.T) {
 	}
 }
 
-// TestWhatIsSentAgainHidesNoLoss: feedback names the number once, whichever of the two arrived. It is the first one only if it came
-// sooner than the second one can.
+// TestWhatIsSentAgainHidesNoLoss: feedback names the number once, whichever of the two arrived. It is the
+// first one only if it came sooner than the second one can.
 func TestWhatIsSentAgainHidesNoLoss(t *testing.T) {
 	w, s, raw := listening(t)
-	r, at := twcc.NewRecorder(1), func(i int) int64 { return 7e6 + int64(i)*20e3 + 30e3 } // µs; on their way for 30 ms
+	// at is in µs; packets are on their way for 30 ms.
+	r, at := twcc.NewRecorder(1), func(i int) int64 { return 7e6 + int64(i)*20e3 + 30e3 }
 	w.speak(s, 10)
 	for i := range 5 {
 		r.Record(1, uint16(i), at(i))
@@ -198,7 +203,8 @@ func TestWhatIsSentAgainHidesNoLoss(t *testing.T) {
 	require.EqualValues(t, 5, told.lost)
 }
 
-// TestListenersGetWhatTheyLose: each as much as it loses itself, and who loses nothing gets what was sent, as it was.
+// TestListenersGetWhatTheyLose: each as much as it loses itself, and who loses nothing gets what was sent, as
+// it was.
 func TestListenersGetWhatTheyLose(t *testing.T) {
 	w, s, _ := listening(t)
 	type line struct {
@@ -287,7 +293,8 @@ func TestRedundancyIsSentAgainAsItWas(t *testing.T) {
 	require.Len(t, raw.rtp, before+1)
 }
 
-// TestRedundancyEndsWithItsSource: a speaker's packets carry nothing of the one before, whose timestamps were others.
+// TestRedundancyEndsWithItsSource: a speaker's packets carry nothing of the one before, whose timestamps were
+// others.
 func TestRedundancyEndsWithItsSource(t *testing.T) {
 	w, s, raw := listening(t)
 	w.join(2, 2, map[string]Source{"0": Mic}, pubAudio("0", 200))
@@ -363,8 +370,8 @@ func TestRepeatedForWhoTakesNoRED(t *testing.T) {
 	require.EqualValues(t, len(raw.rtp)-20, w.c.totals.Copies)
 }
 
-// TestPublishersRedundancyRepairs: what is missing is in the next packets already, so nobody is asked for it, and what comes late
-// is known.
+// TestPublishersRedundancyRepairs: what is missing is in the next packets already, so nobody is asked for it,
+// and what comes late is known.
 func TestPublishersRedundancyRepairs(t *testing.T) {
 	w, s, _ := listening(t)
 	raw := w.listener(4, seatAudio("5", 6000))
@@ -425,7 +432,8 @@ func TestPublishersRedundancyRepairs(t *testing.T) {
 	require.Len(t, w.c.out.free, maxSlots)
 }
 
-// TestOnePacketIsNotMany: a packet with more blocks than browsers send brings but its own, so that none makes work for thirty.
+// TestOnePacketIsNotMany: a packet with more blocks than browsers send brings but its own, so that none makes
+// work for thirty.
 func TestOnePacketIsNotMany(t *testing.T) {
 	for blocks, want := range map[int]uint64{maxMended: maxMended, maxMended + 1: 0} {
 		w, s, _ := listening(t)

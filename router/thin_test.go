@@ -23,7 +23,8 @@ func (v *viewer) limit(top uint8) {
 	k.thinTo(top)
 }
 
-// TestFramesAreLeftOutForOne: whoever gets fewer frames misses nothing of them, and can decode them all; others get everything.
+// TestFramesAreLeftOutForOne: whoever gets fewer frames misses nothing of them, and can decode them all;
+// others get everything.
 func TestFramesAreLeftOutForOne(t *testing.T) {
 	for seed := range uint64(12) {
 		s := newSim(t, seed, "delay=10ms")
@@ -54,8 +55,8 @@ func TestFramesAreLeftOutForOne(t *testing.T) {
 	}
 }
 
-// TestFramesAreLeftOutOfWhatIsLateAndLost: the same where the publisher's packets are lost, late and doubled, also for who gets the very
-// same packets again.
+// TestFramesAreLeftOutOfWhatIsLateAndLost: the same where the publisher's packets are lost, late and doubled,
+// also for who gets the very same packets again.
 func TestFramesAreLeftOutOfWhatIsLateAndLost(t *testing.T) {
 	late := 0
 	for seed := range uint64(12) {
@@ -87,8 +88,8 @@ func TestFramesAreLeftOutOfWhatIsLateAndLost(t *testing.T) {
 	require.NotZero(t, late, "no number of a late packet was filled")
 }
 
-// TestALatePacketOfWhatWasLeftOut goes out without its payload under the number that was kept for it, and so it does when it is asked for. Who
-// gets the very packet again gets that.
+// TestALatePacketOfWhatWasLeftOut goes out without its payload under the number that was kept for it, and so
+// it does when it is asked for. Who gets the very packet again gets that.
 func TestALatePacketOfWhatWasLeftOut(t *testing.T) {
 	for _, exact := range []bool{false, true} {
 		aLatePacket(t, exact)
@@ -159,7 +160,8 @@ func (s *sender) layer(raws [][]byte, tid byte) [][]byte {
 	return raws
 }
 
-// TestAPictureIsThinnedBeforeItIsPaused: a receiver whose network carries some of the frames of the only layer gets those.
+// TestAPictureIsThinnedBeforeItIsPaused: a receiver whose network carries some of the frames of the only
+// layer gets those.
 func TestAPictureIsThinnedBeforeItIsPaused(t *testing.T) {
 	for scaled, want := range map[bool]int{true: 5, false: 0} {
 		s := newSim(t, 1, "delay=20ms")
@@ -183,8 +185,8 @@ func TestAPictureIsThinnedBeforeItIsPaused(t *testing.T) {
 	}
 }
 
-// TestTheOldLayerIsThinned: a layer that a sink is to leave for a lower one goes on with as many frames as take no more than that, until the
-// keyframe is there; not if it is the receiver who wants less.
+// TestTheOldLayerIsThinned: a layer that a sink is to leave for a lower one goes on with as many frames as
+// take no more than that, until the keyframe is there; not if it is the receiver who wants less.
 func TestTheOldLayerIsThinned(t *testing.T) {
 	s := newSim(t, 1, "delay=10ms")
 	s.camera(1, 1, 1, 2).scaled = true
@@ -244,8 +246,8 @@ func TestRatesByTemporalLayer(t *testing.T) {
 	require.Equal(t, st.load(true, whole), st.load(true, 0))
 }
 
-// TestWithoutABeginningAKeyframeIsAskedFor: the upper layer of an encoder that never lets it begin anew comes back with a keyframe, asked for
-// within the quota of its receiver.
+// TestWithoutABeginningAKeyframeIsAskedFor: the upper layer of an encoder that never lets it begin anew comes
+// back with a keyframe, asked for within the quota of its receiver.
 func TestWithoutABeginningAKeyframeIsAskedFor(t *testing.T) {
 	w := newWorld(t)
 	pub := w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v"))
@@ -300,8 +302,8 @@ func TestWhatIsLeftIsForgotten(t *testing.T) {
 	require.Empty(t, sub.rtp)
 }
 
-// TestWhatComesOnceMoreIsNotLeftOut: a frame that a sink did not get may come with a burst from the cache, and one of another layer with the same timestamp.
-// It was sent again without its payload then.
+// TestWhatComesOnceMoreIsNotLeftOut: a frame that a sink did not get may come with a burst from the cache,
+// and one of another layer with the same timestamp. It was sent again without its payload then.
 func TestWhatComesOnceMoreIsNotLeftOut(t *testing.T) {
 	k := &sink{thin: new(thinning)}
 	k.seq.Start(100, rewrite{})

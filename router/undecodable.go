@@ -21,8 +21,8 @@ type Undecodable struct {
 }
 
 // undecodableEvery is how long a section goes without a stream that it cannot take before the observer is
-// told, in ns. It is also the least time between two times that the observer is told of one section. Lower
-// tells sooner, higher has a publisher that changes its codec all the time cost less.
+// told. It is also the least time between two times that the observer is told of one section. Lower tells
+// sooner, higher has a publisher that changes its codec all the time cost less.
 const undecodableEvery = time.Second
 
 // pauseChanged has the observer told that the sink's network does not carry what it is to show, once that has

@@ -18,7 +18,8 @@ func oneCodec(s packet.Section, c packet.Codec) packet.Section {
 	return s
 }
 
-// TestUndecodableIsTold: who has offered nothing that takes a stream is told of, once; and again when it is over.
+// TestUndecodableIsTold: who has offered nothing that takes a stream is told of, once; and again when it is
+// over.
 func TestUndecodableIsTold(t *testing.T) {
 	w, n := observed(t)
 	w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v", 100))
@@ -82,7 +83,8 @@ func TestUndecodableIsTold(t *testing.T) {
 	}
 }
 
-// TestCodecToAndFroIsToldOnceASecond: what a publisher does at each packet costs its viewers one report a second.
+// TestCodecToAndFroIsToldOnceASecond: what a publisher does at each packet costs its viewers one report a
+// second.
 func TestCodecToAndFroIsToldOnceASecond(t *testing.T) {
 	w, n := observed(t)
 	w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v", 100))
@@ -170,8 +172,8 @@ func TestG711IsForwarded(t *testing.T) {
 	}
 }
 
-// TestG711WithoutLevelsTakesNoPlace: it goes on during silence, so that its packets do not say that somebody speaks. With the levels it
-// is as good as any.
+// TestG711WithoutLevelsTakesNoPlace: it goes on during silence, so that its packets do not say that somebody
+// speaks. With the levels it is as good as any.
 func TestG711WithoutLevelsTakesNoPlace(t *testing.T) {
 	for _, bare := range []bool{true, false} {
 		w, _ := observed(t)

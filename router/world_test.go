@@ -137,7 +137,8 @@ func (w *world) must(err error) {
 	}
 }
 
-// uncached has the room do without the keyframe cache: the test is about something else, for which pictures have to wait.
+// uncached has the room do without the keyframe cache: the test is about something else, for which pictures
+// have to wait.
 func (w *world) uncached() { w.c.o.NoCache = true }
 
 // join attaches a connected peer.
