@@ -122,9 +122,9 @@ func (c *core) feedback(p *peer) {
 	}
 }
 
-// unknownFrom is the share of loss from which on publishers send only the lowest layer as long as it is not
-// known what loss depends on, if unknownLeast was lost all the time. unknownUntil is the share down to which
-// they go on so. Higher ones have large layers go on of which little comes through.
+// unknownFrom is the share of loss from which on publishers send only the lowest layer, if unknownLeast was
+// lost all the time. unknownUntil is the share down to which they go on so. They count as long as it is not
+// known what loss depends on. Higher ones have large layers go on of which little comes through.
 const unknownFrom, unknownUntil, unknownLeast = 0.2, 0.1, 0.08
 
 // loses says whether so much is lost that only the lowest layer comes through.

@@ -39,8 +39,8 @@ func (c *core) bindDeclared(t *track, before *packet.Section) {
 	}
 }
 
-// bind finds the stream of a packet with an unknown SSRC: by what the section says of it, by MID and RID (RFC
-// 8852, RFC 8843 section 9.2), or by a payload type that only one section has.
+// bind finds the stream of a packet with an unknown SSRC. It goes by what the section says of the SSRC, by
+// MID and RID (RFC 8852, RFC 8843 section 9.2), or by a payload type that only one section has.
 func (c *core) bind(p *peer, m *header.Packet) (binding, bool) {
 	st, repair := p.streamOf(m)
 	if st == nil {

@@ -6,10 +6,10 @@ import (
 	"parlor/router/remb"
 )
 
-// A peer whose receiving sections have no transport-wide numbers tells little of its network: a rate (REMB),
-// if that, and in receiver reports what is lost. That bounds what it is sent; until then it is sent all that
-// it asks for. Package remb decides. If other sections have such numbers, those without are bounded only by
-// what is reported to be lost of them. The estimate is of what they leave.
+// A peer whose receiving sections have no transport-wide numbers tells little of its network. It may tell a
+// rate (REMB), and its receiver reports tell what is lost. That bounds what it is sent; until then it is sent
+// all that it asks for. Package remb decides. If other sections have such numbers, those without are bounded
+// only by what is reported to be lost of them. The estimate is of what they leave.
 
 // bounded is what bounds what a peer is sent.
 type bounded struct {
@@ -119,7 +119,7 @@ func (d *downlink) names(m remb.Message) bool {
 	return m.Len() == 0
 }
 
-// toldBound takes that a peer has reported, or told a rate.
+// toldBound learns from what a peer has reported, or from a rate that it has told.
 func (c *core) toldBound(p *peer, at int64) {
 	b, failed := p.down.boundOf(), (*int64)(nil)
 	if b != nil {

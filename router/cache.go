@@ -43,7 +43,7 @@ type cached struct {
 	closed  bool   // nobody may begin with it any more
 	whole   uint64 // all packets from key to this are there
 	size    int    // bytes to be sent
-	keySize int    // of which are the keyframe
+	keySize int    // those of the keyframe
 	buffers int    // bytes of memory
 	frames  int
 	frameTS uint32 // of the last one
@@ -59,7 +59,7 @@ type burst struct {
 	since int64
 	paid  int64 // up to when what has left is paid for
 	gap   int64 // ns that a byte pays for
-	by    cause // who has the sink begin with the stream
+	by    cause // what has the sink begin with the stream
 	again bool  // the receiver had the stream before, and has lost its picture
 }
 

@@ -4,8 +4,8 @@ import "parlor/router/sent"
 
 // Chromium asks only once for what it misses of a picture with several spatial layers. It decodes neither
 // that picture nor what refers to it until that has come; see noteRefused. So packets of base temporal layers
-// of such streams are followed until they have arrived. If feedback tells that one is lost, or the
-// retransmission of one, with all of its copies, it is sent again, whether it was asked for or not.
+// of such streams are followed until they have arrived. If feedback tells that one is lost, or its
+// retransmission, with all of its copies, it is sent again. It need not be asked for.
 
 // chasing is the packets of a peer that are followed, by the numbers under which they went out.
 type chasing struct {
@@ -53,7 +53,7 @@ func (x *chasing) told(p *sent.Packet, arrived bool) {
 	if n.transport != p.Seq || e.flying == 0 {
 		return
 	}
-	n.transport = ^p.Seq // of this place it is not the number
+	n.transport = ^p.Seq // a number that does not belong to this place
 	e.flying--
 	if e.here = e.here || arrived; e.flying == 0 && !e.here {
 		x.lost = append(x.lost, n.at)

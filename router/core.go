@@ -26,7 +26,7 @@ type core struct {
 	moment
 	due [dues]int64
 
-	// Each of a file of its own.
+	// Each has a file of its own.
 	keys   keyframes
 	lost   losses
 	pacing []*stream // streams of which packets are held, until the next step at least
@@ -40,9 +40,9 @@ type core struct {
 	out outgoing
 }
 
-// telling is of what the observer may have to be told.
+// telling is what the observer may have to be told of.
 type telling struct {
-	doubts   []*sink  // sinks that could not take a stream, or of which that was told
+	doubts   []*sink  // sinks that could not take a stream, or of which the observer was told so
 	demanded []*track // tracks of which other layers may be wanted than before
 }
 
@@ -57,7 +57,7 @@ type moment struct {
 type media struct {
 	header.Packet
 	info   codec.Info
-	frame  svc.Frame // where the stream has layers inside
+	frame  svc.Frame // if the stream has layers inside
 	ext    uint64    // extended sequence number
 	at     int64     // arrival
 	format *format
@@ -181,7 +181,7 @@ func (c *core) batch(b *packet.Batch, now int64) bool {
 	return c.totals.PacketsIn != before
 }
 
-// arrived returns when a batch was read: now, where that is not known.
+// arrived returns when a batch was read. If that is not known, it returns now.
 func (c *core) arrived(b *packet.Batch, now int64) int64 {
 	if b.At.IsZero() {
 		return now

@@ -3,10 +3,11 @@ package router
 // Drop is a reason why a packet was not forwarded.
 type Drop uint8
 
-// The reasons. Those up to DropDuplicate concern a packet that came in, the others a packet for one sink.
+// The reasons. Those up to DropDuplicate, but for DropNetworkLayer, concern a packet that came in. The others
+// concern a packet for one sink, or no packet; DropPadding also an empty retransmission that came in.
 const (
 	DropInbox         Drop = iota // the room's goroutine did not keep up
-	DropShare                     // the same, of a peer that had more than its share in there
+	DropShare                     // the same, of a peer that had more than its share of the inbox
 	DropOverloadLayer             // the room does not keep up: of a frame that no other needs
 	DropOverloadFrame             // the room does not keep up: of a stream left out up to a keyframe
 	DropNetworkLayer              // the receiver's network does not carry it: of a frame that no other needs

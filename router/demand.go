@@ -25,7 +25,7 @@ type LayerDemand struct {
 	On  bool
 }
 
-// What turning these costs is said of each. All are in ns.
+// The comment of each says what changing it costs. All are in ns.
 const (
 	// unwantedFor is for how long nobody has to want a layer before it is off while somebody watches the
 	// track. Lower spares the publisher's network and machine sooner. It has encoders begin anew, with
@@ -249,7 +249,7 @@ func (c *core) seek(t *track) (watched bool) {
 	case watched && d.none != 0:
 		d.none = 0
 		for _, st := range t.layers {
-			st.idle = 0 // who has just come may want more in a moment
+			st.idle = 0 // a viewer that has just come may want more in a moment
 		}
 	}
 	return watched

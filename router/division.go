@@ -13,23 +13,23 @@ import (
 
 // share is what the last division among the sinks of a peer has come to.
 type share struct {
-	need  float64 // bit/s that all takes which is wanted
-	base  float64 // bit/s of what is sent, the base temporal layers
-	at    int64   // of it
+	need  float64 // bit/s that all that is wanted takes
+	base  float64 // bit/s of the base temporal layers of what is sent
+	at    int64   // when it was
 	short bool    // some sink shows less than its receiver wants
 }
 
 // allowance is what a sink may show, as far as its peer's network goes. The zero value allows everything.
 type allowance struct {
 	state     allocate.State
-	layers    uint8 // so many of the track's, from the lowest on; 0: all
-	temporals uint8 // so many of the temporal layers of the highest of them; 0: all
-	wanted    uint8 // so many it may want, also while they do not come; 0: all
+	layers    uint8 // how many of the track's, from the lowest on; 0: all
+	temporals uint8 // how many temporal layers of the highest of them; 0: all
+	wanted    uint8 // how many it may want, also while they do not come; 0: all
 	paused    bool  // not even one
-	tellAt    int64 // when that is told, if it is still so
+	tellAt    int64 // when the pause is told, if it is still so
 }
 
-// division is memory for one.
+// division is the memory that one division takes.
 type division struct {
 	seats   []allocate.Seat
 	states  []allocate.State
@@ -41,7 +41,7 @@ type division struct {
 	base    float64 // of its base temporal layers
 }
 
-// maxResent bounds how many bits are expected to be sent again for each of pictures.
+// maxResent bounds how many bits are expected to be sent again for each bit of pictures.
 const maxResent = 4
 
 // cutAbove bounds what is sent, as a multiple of the estimate. Above it, a layer ends before its successor
@@ -93,11 +93,11 @@ func (c *core) share(n allocate.Network) (short bool) {
 	return short
 }
 
-// A queue up to calmQueue, in ns, says that what is sent gets through, whatever the estimate is, unless loss
-// depends on the rate or looks like it. A share of loss from muchLost on looks like it if it is not known to
-// be random. A queue up to keepQueue, in ns, is emptied without a change of what is shown: pictures take
-// keepShare of the estimate. Longer queues and a lower share have pictures change less often, and wait for
-// longer.
+// Queues are in ns. A queue up to calmQueue says that what is sent gets through, whatever the estimate is. It
+// does not say so if loss depends on the rate or looks like it. A share of loss from muchLost on looks like
+// it if it is not known to be random. A queue up to keepQueue is emptied without a change of what is shown:
+// pictures take keepShare of the estimate. Longer queues and a lower share have pictures change less often,
+// and wait for longer.
 const (
 	calmQueue = 30e6
 	muchLost  = 0.75
@@ -125,7 +125,8 @@ func (n *path) keeps(now int64, e *bwe.Estimate, takes float64) float64 {
 	return max(e.Budget, keepShare*e.Capacity)
 }
 
-// seats collects the pictures that a peer is to be shown, those of which the estimate is, or those apart.
+// seats collects the pictures that a peer is to be shown: those that the estimate is of, or with apart the
+// others.
 func (c *core) seats(p *peer, apart bool) {
 	d := &c.nets.division
 	d.seats, d.states, d.sinks, d.rungs, d.top, d.now, d.base = d.seats[:0], d.states[:0], d.sinks[:0], d.rungs[:0], 0, 0, 0
@@ -252,7 +253,7 @@ func (c *core) allow(s *sink, chosen allocate.State, rungs []allocate.Rung) {
 	}
 }
 
-// obey has a sink take up what it is allowed, of so many layers, after what it was before.
+// obey has a sink take up what it is allowed now, of so many layers. before is what it was allowed.
 func (c *core) obey(s *sink, before *allowance, layers uint8) {
 	if s.allowed.paused == before.paused && s.allowed.layers == before.layers {
 		if s.allowed.wanted != before.wanted {
@@ -271,7 +272,7 @@ func (c *core) obey(s *sink, before *allowance, layers uint8) {
 	}
 }
 
-// upTo allows a rung, where there are layers up to highest.
+// upTo allows a rung, of layers up to highest.
 func (a *allowance) upTo(r *allocate.Rung, highest uint8) {
 	if r.Layer < highest {
 		a.layers = r.Layer + 1
@@ -282,8 +283,8 @@ func (a *allowance) upTo(r *allocate.Rung, highest uint8) {
 }
 
 // fitting returns the temporal layer up to which a sink gets what feeds it, if it is to get a rung. If
-// another layer feeds it, that one goes on until the keyframe of the right one is there: with as many
-// temporal layers as take no more than the rung, and at least the base.
+// another layer feeds it, that one goes on until the keyframe of the right one is there. Of its temporal
+// layers the base goes on, and as many as take no more than the rung.
 func (s *sink) fitting(r *allocate.Rung) uint8 {
 	if s.layerOf() == int(r.Layer) {
 		return r.Temporal

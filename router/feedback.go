@@ -129,7 +129,7 @@ func (c *core) onReports(p *peer, reports []rtcp.ReceptionReport, x *compound) {
 // roundTrip learns from an echo of a time that the node has told, after a delay there. Both are in units of
 // 2^-16 s (RFC 3550 section 6.4.1, RFC 3611 section 4.5).
 func (c *core) roundTrip(p *peer, told, delay uint32, at int64) {
-	units := int32(clock.Middle(clock.ToNTP(at)) - told - delay) // negative where clocks jitter
+	units := int32(clock.Middle(clock.ToNTP(at)) - told - delay) // negative if clocks jitter
 	if rtt := int64(units) * 1e9 >> 16; rtt >= 0 && rtt < 10e9 {
 		p.smoothRTT(max(rtt, 1))
 		p.down.sent.RoundTrip(p.rtt)

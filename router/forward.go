@@ -142,9 +142,9 @@ func kindOf(k packet.Kind) sent.Kind {
 	return sent.Video
 }
 
-// noteSent notes a packet of size bytes of RTP that goes to a sink's peer. It is noted for feedback if its
-// header has a transport-wide number, and as load if the estimate is also of what the sink is sent. cluster
-// is the probe to which it belongs; 0: none.
+// noteSent notes a packet of size bytes of RTP that goes to a sink's peer. Feedback is expected of it if its
+// header has a transport-wide number. It counts as load if the estimate is also of what the sink is sent.
+// cluster is the probe to which the packet belongs; 0: none.
 func (c *core) noteSent(s *sink, tmpl *header.Template, size int, kind sent.Kind, cluster uint8) {
 	if tmpl.TransportCC() {
 		s.peer.down.sent.Add(c.now, size+wireOverhead, kind, cluster)

@@ -15,7 +15,7 @@ const histogramBounds = 16
 type bounds [histogramBounds]int64
 
 var (
-	// Of Totals.Residence, in ns; finest where a node lies that has nothing to wait for.
+	// Of Totals.Residence, in ns; finest for a node that has nothing to wait for.
 	residenceBounds = bounds{25e3, 50e3, 100e3, 150e3, 200e3, 300e3, 500e3, 750e3, 1e6, 1500e3, 2e6, 3e6, 5e6, 10e6, 25e6, 100e6}
 	// Of Totals.RTT, in ns.
 	rttBounds = bounds{1e6, 5e6, 10e6, 20e6, 30e6, 50e6, 75e6, 100e6, 150e6, 200e6, 250e6, 350e6, 500e6, 750e6, 1e9, 2e9}

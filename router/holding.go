@@ -2,17 +2,18 @@ package router
 
 import "parlor/router/header"
 
-// Receivers are told to wait with pictures for what comes late, as it was lost and sent again: on their own
-// way, or on the publisher's. By themselves they wait only for what they have asked for, and skip what a
-// publisher was asked for.
+// Pictures may come late, as something was lost and sent again: on the receivers' own way, or on the
+// publisher's. Receivers are told to wait with pictures for that. By themselves they wait only for what they
+// have asked for, and skip what a publisher was asked for.
 
-// holding is for how long they are to wait.
+// holding is for how long receivers are to wait with pictures.
 type holding struct {
 	delay int64 // in ns
-	until int64 // up to when they are told; 0: they are not
+	until int64 // up to when receivers are told; 0: they are not
 }
 
-// wait goes on to a time, by so much at most if it is longer.
+// wait has the time go towards delay, in ns: by up at most if that is longer. If it is shorter, the time goes
+// down by delayDown or a hundredth at most, whichever is more.
 func (h *holding) wait(now, delay, up int64) {
 	h.delay += min(max(delay-h.delay, -max(delayDown, h.delay/100)), up)
 	switch {
@@ -23,7 +24,7 @@ func (h *holding) wait(now, delay, up int64) {
 	}
 }
 
-// told is what they are told.
+// told returns what receivers are told.
 func (h *holding) told() header.Playout {
 	if h.until == 0 {
 		return 0

@@ -20,13 +20,13 @@ type keyRequests struct {
 	here    bool  // the packet in hand begins one
 	queued  bool  // on core.keys.asking
 	fir     uint8 // sequence number of full intra requests
-	came    int64 // the last keyframe; 0: none
+	came    int64 // when the last keyframe came; 0: none did
 	since   int64 // when the first request since then was sent; 0: none was
 	waits   gop.Waits
 	cache   cached
 }
 
-// keyframes is who may have to be asked for one.
+// keyframes is what may have to ask for a keyframe.
 type keyframes struct {
 	asking    []*stream // streams that may have to ask their publisher
 	postponed []*sink   // whose receivers have asked for more than their quota
@@ -54,10 +54,10 @@ const (
 // pictureLoss is what a sink's receiver has asked for of late. What is beyond the quota is asked for when
 // there is room again, if no keyframe has come by then. So nobody stays frozen.
 type pictureLoss struct {
-	free    bool            // the next request is, as the sink has taken up a stream since the last one
+	free    bool            // the next request costs no quota: the sink has taken up a stream since the last
 	at      [keyQuota]int64 // the last requests that counted, oldest first; 0: none
 	waits   bool            // on core.keys.postponed
-	waitAt  int64           // of the request that waits
+	waitAt  int64           // when the request came that waits
 	served  int64           // when the cache has answered one last; 0: never
 	refused refused
 }
@@ -144,8 +144,8 @@ const (
 	manyKeyframes = 8
 )
 
-// askKeyframe asks the publisher for a keyframe of the stream: now, or when Options.KeyframeInterval has
-// passed since the last request for a layer of the track.
+// askKeyframe asks the publisher for a keyframe of the stream. It does so now, or when
+// Options.KeyframeInterval has passed since the last request for a layer of the track.
 func (c *core) askKeyframe(st *stream) {
 	if st.track.key.Source.Kind() != packet.Video || st.shed.muted {
 		return

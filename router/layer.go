@@ -33,8 +33,8 @@ func askedLayer(layers []Layer, q Quality, area uint32) int {
 	return asked
 }
 
-// A picture covers an area that is larger than it by this much, in hundredths of its own area: 130 is 14 %
-// more of width and height, which nobody sees. Higher spares bandwidth, lower shows sharper pictures.
+// covers is how large an area a picture covers, in hundredths of its own area. 130 is 14 % more of width and
+// height, which nobody sees. Higher spares bandwidth, lower shows sharper pictures.
 const covers = 130
 
 // covering returns the index of the lowest layer that covers an area, or of the highest.
@@ -88,7 +88,7 @@ func (a LayerSize) below(b LayerSize) bool {
 // that is known. The rest stays as it is. SortLayers returns whether anything has changed.
 func SortLayers(order []int, sizes []LayerSize) bool {
 	changed := false
-	for range order { // as many passes as there are layers: below is no strict order where little is known
+	for range order { // as many passes as there are layers: below is no strict order if little is known
 		for i := 1; i < len(order); i++ {
 			if sizes[order[i]].below(sizes[order[i-1]]) {
 				order[i], order[i-1] = order[i-1], order[i]

@@ -101,8 +101,8 @@ func layerInside(spatial int, temporal uint8) svc.Layer {
 	return svc.Layer{Spatial: uint8(spatial), Temporal: temporal}
 }
 
-// rung returns what a network has to carry of a layer inside up to a temporal layer. none says that this is
-// below whole, and yet no other decode target than with all temporal layers.
+// rung returns what a network has to carry of a layer inside up to a temporal layer. none says that temporal
+// is below whole, and that all temporal layers come to the same decode target.
 func (l *layering) rung(spatial int, temporal uint8, shown bool) (rate uint32, none bool) {
 	s, of := l.Structure(), layerInside(spatial, temporal)
 	return l.load(of, shown), temporal < whole && s.Target(of) == s.Target(layerInside(spatial, whole))
@@ -263,8 +263,8 @@ func (m *media) ends(top uint8) bool {
 	return top != 0 && m.frame.In != nil && m.frame.Ends && m.frame.Spatial+1 == top
 }
 
-// awaitLayer has a sink wait for the keyframe with which it can go over to another layer of the stream that
-// feeds it, or no longer wait.
+// awaitLayer has a sink wait for a keyframe of the stream that feeds it, or wait no longer. With the keyframe
+// it can go over to another layer of that stream.
 func (c *core) awaitLayer(s *sink) {
 	if s.next == s.cur {
 		s.unwait()

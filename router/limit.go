@@ -13,7 +13,7 @@ type Limit uint8
 // The limits. If there are several, the first one counts.
 const (
 	LimitUnknown     Limit = iota // no picture is to be sent
-	LimitLoss                     // its network: of more, more would be lost
+	LimitLoss                     // its network: if more were sent, more would be lost
 	LimitDelay                    // its network: more would wait
 	LimitPublisher                // a publisher sends less than is asked for
 	LimitApplication              // smaller ones are asked for than are sent

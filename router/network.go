@@ -26,30 +26,30 @@ type path struct {
 	// failed says that the estimate has fallen since the last allocation: when the last packet was sent that
 	// shows why. 0: it has not.
 	failed  int64
-	load    meter // all that is sent, what nobody has asked for aside
-	sound   meter // of which is sound
+	load    meter // all that is sent, but what nobody has asked for
+	sound   meter // the sound in it
 	least   least
 	share   share
 	guarded protection // of its pictures
 	probes  prober
 	trial   trial
 	doubted int64    // until when what is shown must fit what was expected, although nothing waits yet
-	bound   *bounded // in place of est, where there is no transport-wide feedback; else nil
-	// apart is beside est, of sections without transport-wide numbers. nil: there are none, or nothing was
-	// reported of them.
+	bound   *bounded // in place of est, if there is no transport-wide feedback; else nil
+	// apart is kept beside est, for sections without transport-wide numbers. nil: there are none, or nothing
+	// was reported of them.
 	apart *apart
 }
 
 // netStep is how often estimates age and are divided, in ns. netIdle is for how long after the last packet
-// they are, in ns. Lower follows sooner reports that stop, and what the estimate allows. It also wakes the
-// room more often.
+// they are, in ns. Lower follows reports that stop, and what the estimate allows, sooner. It wakes the room
+// more often.
 const (
 	netStep = 100e6
 	netIdle = 3e9
 )
 
-// takenBack is the factor by which one report must raise an estimate for the one before it to be taken for a
-// mistake. Lower has pictures begin sooner, also if that was none.
+// takenBack is the factor by which one report must raise an estimate for the estimate before to be taken for
+// a mistake. Lower has pictures begin sooner, also if that was none.
 const takenBack = 1.5
 
 // startRate is what a network is taken for if nothing is known of it, in bit/s. Higher shows more at once,
@@ -66,7 +66,7 @@ func (d *downlink) pathOf() *path {
 	return d.net
 }
 
-// doubtedFor is how long after its first feedback a network is taken for what was expected of it, in ns,
+// doubtedFor is for how long after the first feedback what was expected of a network is believed, in ns,
 // although no queue has grown yet. Longer shows less for longer if the network carries more; shorter fills
 // narrow ones.
 const doubtedFor = 1e9
@@ -107,7 +107,7 @@ func (c *core) fed(p *peer, at int64) {
 	c.follow(p)
 }
 
-// reported ends that feedback.
+// reported ends the feedback of a compound.
 func (c *core) reported(p *peer, at int64) {
 	n := p.down.net
 	p.down.book(at)
@@ -195,7 +195,7 @@ type meter struct {
 	rate  float64 // bits per second
 }
 
-// pass takes what was sent until now.
+// pass takes what was sent until now into the rate.
 func (l *meter) pass(now int64) {
 	span := float64(now - l.at)
 	if span < netStep/2 {
@@ -216,7 +216,7 @@ const (
 // least is the least estimate of late.
 type least struct {
 	parts [leastParts]float64
-	part  int64 // the last one, since 1970
+	part  int64 // number of the last one, counted since 1970
 }
 
 // clear forgets: the network has been measured anew.

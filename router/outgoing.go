@@ -38,8 +38,8 @@ type run struct {
 	packets []*media
 }
 
-// copies are the places for payloads that are not sent as they came: one for each packet of the run that is
-// being sent, and one for a packet that is sent alone.
+// copies are the places for payloads that are not sent as they came. There is one for each packet of the run
+// that is being sent, and one for a packet that is sent alone.
 type copies [maxRun + 1][headroom + packet.Size]byte
 
 // alone is the place for a packet that is in no run.

@@ -30,8 +30,8 @@ type overload struct {
 // in ns.
 const shedFresh = 1e9
 
-// Shedding returns the name of what the room leaves out at the moment, as it does not keep up: top_layer,
-// layers, mid_quality, low_quality, half, most or video. "": nothing.
+// Shedding returns the name of what the room leaves out at the moment, as it does not keep up. It is
+// top_layer, layers, mid_quality, low_quality, half, most or video. "": nothing.
 func (r *Room) Shedding() string {
 	o := &r.core.over
 	level := shed.Level(o.level.Load())
@@ -51,9 +51,9 @@ type shedding struct {
 	weighed uint64    // in.bytes at that time
 }
 
-// syncWait is how long after an overload a temporal layer may wait for a frame from which it can go on, in
-// ns, before a keyframe is asked for. Lower brings the full frame rate back sooner, higher spares keyframes
-// if encoders make such frames by themselves.
+// syncWait is how long after an overload a temporal layer waits for a frame from which it can go on, in ns.
+// Then a keyframe is asked for. Lower brings the full frame rate back sooner, higher spares keyframes if
+// encoders make such frames by themselves.
 const syncWait = 1e9
 
 // observe learns from a batch how long media has waited. Reports may wait for long (inbox.put) and say

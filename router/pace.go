@@ -77,7 +77,7 @@ func (c *core) release(st *stream) {
 	c.sendRuns()
 }
 
-// finish gives a sink what is held of the stream that feeds it, as it leaves that for another layer in the
+// finish gives a sink what is held of the stream that feeds it. The sink leaves that for another layer in the
 // midst of a frame.
 func (c *core) finish(s *sink) {
 	st := s.cur

@@ -11,9 +11,9 @@ import (
 )
 
 // Probes find out whether a network carries more than is sent over it: they are clusters of packets that go
-// faster. Their packets are retransmissions that nobody has asked for (RFC 4588): without payload, or of what
-// was sent last, if the receiver can make use of it. In the same way more is sent for a moment to see whether
-// loss depends on the rate: one cluster of number 0 after the other.
+// faster. Their packets are retransmissions that nobody has asked for (RFC 4588). They are without payload,
+// or repeat what was sent last if the receiver can make use of it. More is sent in the same way for a moment
+// to see whether loss depends on the rate: one cluster of number 0 after the other.
 
 // prober sends clusters to one peer.
 type prober struct {
@@ -26,7 +26,7 @@ type prober struct {
 	by      *sink  // whose SSRC of retransmissions carries it; nil: none is under way
 }
 
-// What turning these costs is said of each.
+// The comment of each says what changing it costs.
 const (
 	// enough is how many times what is wanted a network must carry for all of it. Higher probes although
 	// nothing is missing.
@@ -64,7 +64,7 @@ func (c *core) probe(p *peer) {
 		return
 	}
 	if c.overloaded() {
-		return // it would be measured how late the room is, and make it later
+		return // a probe would measure how late the room is, and make it later
 	}
 	cluster, ok := n.probes.control.Next(c.now, probe.State{
 		Capacity: e.Capacity, Need: enough * n.share.need, Sent: n.load.rate, Queue: e.Queue, RTT: p.rtt, Limited: e.Limited,
@@ -86,10 +86,10 @@ type setbacks struct {
 	told                        uint64 // packets that were lost by then
 }
 
-// The times for which nothing must have been lost, in ns, before it is probed although loss bounds the
-// estimate: overflowGone if queues overflowed, dropsGone if they did not. Lower has sound suffer more often
-// if there is no room for a picture, and policers drop more. Losses are told up to queueGone, in ns, after
-// the queue in which they happened.
+// Loss may bound the estimate. The network is then probed once nothing was lost for these times, in ns:
+// overflowGone if queues overflowed, dropsGone if they did not. Lower has sound suffer more often if there is
+// no room for a picture, and policers drop more. Losses are told up to queueGone, in ns, after the queue in
+// which they happened.
 const (
 	overflowGone = 1e9
 	dropsGone    = 10e9
@@ -115,7 +115,7 @@ func (l *setbacks) take(now int64, e *bwe.Estimate, lost uint64) {
 // crowded says whether packets have waited of late.
 func (l *setbacks) crowded(now int64) bool { return now-l.queued < queueGone }
 
-// fresh says whether there were any that may say that no more is carried.
+// fresh says whether something was lost of late that may say that no more is carried.
 func (l *setbacks) fresh(now int64) bool {
 	return now-l.overflowed < overflowGone || now-l.dropped < dropsGone
 }
@@ -135,7 +135,7 @@ const (
 	trialFails = 5e9 // a network that is full so soon after a trial is so by it
 )
 
-// try makes one if it is due, and something that is wanted is not sent.
+// try makes a trial if one is due, and something that is wanted is not sent.
 func (x *trial) try(now int64, n *path) {
 	e := n.est.Estimate()
 	if !n.share.short || e.Queue > calmQueue || x.at != 0 && now-x.at < x.wait {
@@ -149,7 +149,7 @@ func (x *trial) try(now int64, n *path) {
 	n.least.clear()
 }
 
-// congested takes that the network is full. What was sent until then was as good as a trial.
+// congested notes that the network is full. What was sent until then was as good as a trial.
 func (x *trial) congested(now int64) {
 	switch {
 	case x.at == 0:

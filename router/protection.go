@@ -17,12 +17,12 @@ import (
 type protection struct {
 	holding
 	lost    float64 // the share that is lost at random; 0: none, or what is sent has to do with it
-	mean    float64 // the share that was lost over some seconds, whatever for
-	proved  bool    // that it has nothing to do with that
-	copies  int     // so often is sent what is asked for
+	mean    float64 // the share that was lost over some seconds, for whatever reason
+	proved  bool    // loss is proved to have nothing to do with what is sent
+	copies  int     // how often a packet that is asked for is sent
 	base    bool    // pictures are of the lowest layer, and its base temporal layers are sent more than once
-	blind   bool    // that although it is not proved, as next to nothing arrives
-	unasked unasked // so many copies leave before anybody asks, as far as they fit
+	blind   bool    // base although that is not proved, as next to nothing arrives
+	unasked unasked // how many copies leave before anybody asks, as far as they fit
 
 	queued int64             // when there was a queue last
 	late   int64             // how much later than others packets may come, in ns
@@ -36,7 +36,7 @@ type unasked struct{ base, others uint8 }
 // told is how many packets have arrived and are lost.
 type told struct{ arrived, lost uint64 }
 
-// What turning these costs is said of each.
+// The comment of each says what changing it costs.
 const (
 	// latelyParts times netStep is the time over which recent loss is measured, beside the estimate's second.
 	// It counts if it is of latelyLeast packets at least. Fewer take chance for loss, and more notice it
@@ -50,9 +50,10 @@ const (
 	// baseFrom is the share of loss from which on pictures are of the lowest layer, and baseUntil the share
 	// down to which they stay so. Higher ones show larger pictures that stand still more often.
 	baseFrom, baseUntil = 0.4, 0.33
-	// blindFrom is the share of loss from which on a picture of the lowest layer is shown without a proof
-	// that loss is random: hardly enough arrives for one. The picture may take blindRate bit/s. With a higher
-	// share, nothing is shown at a loss below it. A higher rate is more for a network that is full after all.
+	// blindFrom is the share of loss from which on a picture of the lowest layer is shown although loss is
+	// not proved to be random: hardly enough arrives for a proof. The picture may take blindRate bit/s. With
+	// a higher share, nothing is shown at a loss below it. A higher rate is more for a network that is full
+	// after all.
 	blindFrom, blindRate = 0.5, 600e3
 	// suddenFrom is the share of loss that counts without lasting. Lower ends larger pictures for what is
 	// over in a second.
@@ -69,8 +70,8 @@ const (
 	// moves. lateFading is the part by which the share falls if packets overtake each other. Faster sends
 	// fewer copies if loss comes and goes.
 	lostFading, lateFading = 1. / 16, 1. / 4
-	// unproved is how often a packet that is asked for is sent at most, until it is known that loss does not
-	// depend on the rate. More repairs sooner, and burdens full links for longer.
+	// unproved bounds how often a packet that is asked for is sent, as long as it is not known that loss does
+	// not depend on the rate. More repairs sooner, and burdens full links for longer.
 	unproved = 3
 	// quietFor is how long there must have been no queue for loss to be answered by copies, in ns.
 	// quietProved is the same if loss was proved to be random. Shorter ones burden links that are full now
@@ -85,7 +86,7 @@ const (
 	// lateSpare is added as well, in ns, for what a receiver needs to decode and show a picture. Lower has it
 	// skip those that came last.
 	lateMost, lateSpare = 1200e6, 40e6
-	// heldMost bounds how long after a packet was sent it is not sent again, in ns, as it may be on its way
+	// heldMost bounds how long after a packet was sent it is not sent again, in ns. It may be on its way
 	// still: browsers ask for a second or so. A share of lost packets shortens that time by heldLost times as
 	// much.
 	heldMost, heldLost = 900e6, 4
@@ -95,13 +96,14 @@ const (
 	// latelyLost is the share of loss from which on pictures wait for another request as well. Lower has them
 	// come later for nothing.
 	latelyLost = 0.02
-	// delayTold is for how long it is told that they need not wait any longer, in ns, as packets get lost.
+	// delayTold is for how long receivers are told that pictures need not wait any longer, in ns, as packets
+	// get lost.
 	delayTold = 3e9
 	// mostRepeats bounds how many copies of a room wait. Beyond, there are none.
 	mostRepeats = 4096
 )
 
-// copiesFor are how often a packet that is asked for is sent, by the share that is lost.
+// copiesFor is how often a packet that is asked for is sent, by the share that is lost.
 func copiesFor(lost float64) int {
 	switch {
 	case lost < 0.04:
@@ -201,7 +203,7 @@ func (c *core) noteAsked(s *sink, st *stream, in uint64) {
 	}
 }
 
-// of is how many copies of a packet leave.
+// of is how many copies of a packet leave unasked.
 func (u unasked) of(m *media) int {
 	if m.info.TID == 0 {
 		return int(u.base)
@@ -218,7 +220,7 @@ func (x *protection) shown() float64 {
 	return 0
 }
 
-// random says whether loss is taken for one that has nothing to do with what is sent.
+// random says whether loss is taken to have nothing to do with how much is sent.
 func (x *protection) random(now int64, e *bwe.Estimate) bool {
 	if e.Queue > calmQueue {
 		x.queued = now
@@ -303,7 +305,7 @@ func (d *downlink) credits() float64 {
 	return min(1./resendShare+4*x.lost, 2)
 }
 
-// copies is how often is sent what is asked for, and rounds how often it may be asked for.
+// copies returns how often a packet that is asked for is sent, and how often it may be asked for.
 func (d *downlink) copies() (copies, rounds int) {
 	if d.net == nil || d.net.guarded.copies <= 1 {
 		return 1, maxResends
@@ -319,7 +321,7 @@ func (c *core) protect(p *peer) {
 	c.askForRefused(p)
 }
 
-// protectBy protects them by an estimate.
+// protectBy protects the pictures of a peer by an estimate.
 func (c *core) protectBy(p *peer, e *bwe.Estimate) {
 	changed := p.down.net.protect(c.now, p.rtt, c.nets.division.now, e, &p.down.told)
 	c.guard(p)
@@ -374,7 +376,7 @@ type repeat struct {
 // repeats is the copies of a room that wait.
 type repeats struct{ list, spare []repeat }
 
-// repeatLater has a packet of a sink sent again after a time, so often.
+// repeatLater has a packet of a sink sent again so many times, the first time after some ns.
 func (c *core) repeatLater(s *sink, seq uint16, times int, after int64, kind sent.Kind) {
 	if r := &c.nets.repeats; times > 0 && len(r.list) < mostRepeats {
 		r.list = append(r.list, repeat{s: s, at: c.now + after, seq: seq, left: uint8(times), kind: kind})

@@ -109,8 +109,8 @@ func perSecond(n uint64, span int64) uint32 {
 }
 
 // load returns what a receiver's network has to carry of the stream up to a temporal layer, in bits per
-// second; 0 if that is not known. Every layer brings a keyframe now and then. So the calmer one of the last
-// two measurements counts for what is shown already, the other for what is new.
+// second. 0: that is not known. Every layer brings a keyframe now and then. So the calmer one of the last two
+// measurements counts for what is shown already, the other for what is new.
 func (st *stream) load(shown bool, temporal uint8) uint32 {
 	r := &st.in.rated
 	last, before := r.last[temporal], r.before[temporal]

@@ -219,7 +219,7 @@ func (c *core) changeFormat(st *stream, f *format) {
 		st.in.line, st.in.srNTP = clock.Line{}, 0
 	}
 	if len(st.track.layers) > 1 {
-		c.chooseLayers(st.track) // who could not take the format of this layer, or of another one
+		c.chooseLayers(st.track) // for sinks that could not take the format of this layer, or of another one
 	}
 }
 

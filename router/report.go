@@ -90,9 +90,9 @@ const grid = 20e6
 
 func onGrid(t int64) int64 { return (t + grid - 1) / grid * grid }
 
-// reportSoon has the peer told how the timestamps of a new occupant of one of its seats lie. By what the peer
-// knows of the one before, sound and picture are apart. The next report, which tells what the publisher has
-// said meanwhile, comes early too.
+// reportSoon has the peer told how the timestamps of a new occupant of one of its seats lie. By those of the
+// occupant before, sound and picture would be apart. The next report, which tells what the publisher has said
+// meanwhile, comes early too.
 func (c *core) reportSoon(p *peer) {
 	p.reports.early = max(p.reports.early, 1)
 	c.reportAt(p, c.now)
@@ -151,8 +151,8 @@ func (c *core) report(p *peer) {
 }
 
 // senderReport returns nil if there is nothing to report. Its NTP time is the node's. Its timestamp is what
-// the sink's source has at that time by its own reports, with the same offset of clocks for all streams of a
-// publisher.
+// the sink's source has at that time by its own reports. The offset of clocks is the same for all streams of
+// a publisher.
 func (c *core) senderReport(s *sink) *rtcp.SenderReport {
 	seg := s.seq.Current()
 	if seg == nil || s.count.packets == s.count.reportedPackets {

@@ -31,14 +31,14 @@ type resent struct {
 // use up bandwidth.
 const (
 	recentResends  = 64   // packets for which the limits are remembered, a power of two
-	lossyRecent    = 256  // the same, where copies help
+	lossyRecent    = 256  // the same, if copies help
 	maxResends     = 8    // of one packet, at each request
-	lossyResends   = 10   // the same, where copies help: as often as browsers ask
+	lossyResends   = 10   // the same, if copies help: as often as browsers ask
 	maxPerCompound = 256  // packets asked for in one compound RTCP packet
-	minResendGap   = 15e6 // ns between two resends of a packet; more where the round trip is longer
+	minResendGap   = 15e6 // ns between two resends of a packet; more if the round trip is longer
 
-	// A peer is sent again at most one byte for resendShare that it was sent, and maxCredit bytes in one go.
-	// If more is lost it is more, see credits.
+	// resendShare is for how many bytes that a peer was sent one byte may be sent again. If more is lost it
+	// is for fewer, see credits. maxCredit bounds the bytes that are sent again in one go.
 	resendShare = 2
 	maxCredit   = 128 << 10
 )
@@ -71,8 +71,8 @@ func (p *peer) earn(s *sink) {
 	s.repair.earned = s.count.bytes
 }
 
-// resend sends again a packet that was asked for: as RTX (RFC 4588), or the very same bytes under the same
-// number if the receiver does not know that.
+// resend sends again a packet that was asked for. It sends it as RTX (RFC 4588). If the receiver does not
+// know that, it sends the very same bytes under the same number.
 func (c *core) resend(s *sink, seq uint16) bool {
 	m := c.slot() // before the segment is looked up: others may be sent for it, whereby segments move
 	defer c.free(m)
@@ -121,8 +121,8 @@ func (c *core) resend(s *sink, seq uint16) bool {
 	return true
 }
 
-// outdated says whether what went out as part of another layer than the present one is in the way of the
-// present one's keyframe, which shows all anew. It is if packets have waited of late.
+// outdated says whether what went out is of another layer than the present one, and in the way of the present
+// one's keyframe. That keyframe shows all anew. It is in the way if packets have waited of late.
 func (c *core) outdated(s *sink, rw *rewrite) bool {
 	n, now := s.peer.down.net, s.seq.Current()
 	return n != nil && now != nil && now.State.src != rw.src && rw.flags&rewriteSound == 0 && n.losses.crowded(c.now)

@@ -221,8 +221,8 @@ func (r *Room) SetPublishing(m MemberID, s Source, on bool) error {
 }
 
 // Watch says what a receiving section of a peer shows from now on. After it has returned, not one packet of
-// what the section showed before is sent to it, unless that is the same track: then the layer changes at the
-// next keyframe. The track need not exist yet; the section takes it up whenever it appears, from whichever
+// what the section showed before is sent to it. If that is the same track, the layer changes at the next
+// keyframe instead. The track need not exist yet; the section takes it up whenever it appears, from whichever
 // peer of the member. Watch fails with ErrUnknownPeer, ErrUnknownSection or ErrKind.
 func (r *Room) Watch(peer packet.PeerID, mid string, w Want) error {
 	return r.post(func(c *core, now int64) error { return c.watch(peer, mid, w, now) })

@@ -56,7 +56,7 @@ type tallied struct {
 	bytes, expected, received uint64
 }
 
-// sampled is what a peer's samples go by. Times are 0 as long as it has not happened.
+// sampled is what a peer's samples go by. A time is 0 until it comes for the first time.
 type sampled struct {
 	flowedAt int64 // media to or from it, as flows knows it
 	at       int64

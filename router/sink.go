@@ -100,13 +100,13 @@ func (c *core) setWant(s *sink, w Want) {
 // retarget has the sink take up what it wants, as far as that is there.
 func (c *core) retarget(s *sink) { c.takeUp(s, byOthers) }
 
-// cause is who has a sink take something up.
+// cause is what has a sink take something up.
 type cause uint8
 
 const (
 	byOthers   cause = iota // the publisher, or the room
-	byReceiver              // who has a quota of keyframes
-	byNetwork               // to the receiver, within that quota
+	byReceiver              // the receiver, which has a quota of keyframes
+	byNetwork               // the network to the receiver, within that quota
 )
 
 // takeUp is retarget for a cause.
@@ -165,7 +165,7 @@ func (c *core) hush(s *sink, st *stream, by cause) {
 		case down && by == byReceiver:
 			at = max(at, c.now+noHurry)
 		case !down && by == byNetwork && st.track.crowded():
-			at = max(at, (c.now/crowdInterval+1)*crowdInterval) // all who go up in that time do so together
+			at = max(at, (c.now/crowdInterval+1)*crowdInterval) // all that go up in that time do so together
 		}
 	}
 	if at > c.now {

@@ -16,8 +16,8 @@ import (
 // Sound survives loss in three ways. What is lost is sent again when it is asked for. If more is lost,
 // packets carry what went before as well (RED), and receivers that do not take that get packets twice. All of
 // it is sent under the number that the packet has: nobody takes RTX of sound. Two different packets under one
-// number would give away the key. So what of a packet does not follow from the publisher's is remembered, and
-// a packet that cannot be made again as it was is not sent again.
+// number would give away the key. So what of a packet does not follow from the publisher's is remembered. A
+// packet that cannot be made again as it was is not sent again.
 
 // exact is what is remembered of a packet.
 type exact struct {
@@ -38,8 +38,8 @@ const (
 	recentPictures = 2048
 )
 
-// Limits on sending sound again: how often a packet, and how long after the last time, in ns, or a round trip
-// if that is longer. Browsers ask for everything that is missing with every packet that comes.
+// Limits on sending sound again: how often a packet is, and how long after the last time, in ns. That time is
+// a round trip if that is longer. Browsers ask for everything that is missing with every packet that comes.
 const (
 	maxSoundResends   = 3
 	minSoundResendGap = 20e6
@@ -52,8 +52,8 @@ const (
 	leastFrame   = 3
 )
 
-// followsFor is for how long after loss was found to follow the rate it is not answered by redundancy, in ns:
-// it is told of late. Longer leaves sound alone if something is lost all the same.
+// followsFor is for how long loss is not answered by redundancy after it was found to follow the rate, in ns:
+// loss is told of late. Longer leaves sound alone if something is lost all the same.
 const followsFor = 2e9
 
 // mostTardy bounds the share of packets that come late which counts as lost. Higher has sound come sooner
@@ -263,7 +263,7 @@ func (c *core) frame(st *stream, ext uint64) (data []byte, at uint32) {
 	return nil, 0
 }
 
-// note remembers how a packet was sent for the first time, and of so many others.
+// note remembers how a packet was sent for the first time. n is of how many packets that is remembered.
 func (r *repairs) note(e exact, n int) {
 	if r.exact == nil {
 		r.exact = make([]exact, n)

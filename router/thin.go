@@ -6,10 +6,10 @@ import (
 	"parlor/router/shed"
 )
 
-// A receiver whose network is short gets fewer frames of a picture before it gets a smaller one, or none:
-// those of the temporal layers up to one. Numbers and picture ids close up, so that it misses nothing.
+// A receiver whose network is short gets fewer frames of a picture before it gets a smaller one, or none. It
+// gets those of the temporal layers up to one. Numbers and picture ids close up, so that it misses nothing.
 
-// thinning is what of the frames of its stream a sink gets.
+// thinning is which frames of its stream a sink gets.
 type thinning struct {
 	gate    shed.Gate
 	since   uint64 // the first number out of what feeds the sink now
@@ -26,9 +26,9 @@ type left struct {
 	since uint64
 }
 
-// riseWait is how long a sink waits, after more may pass, for a frame from which a temporal layer can go on,
-// in ns, before a keyframe is asked for. thinnedLong is for how long a sink that gets everything again knows
-// what was left out, in ns.
+// riseWait is how long, in ns, a sink waits after more may pass for a frame from which a temporal layer can
+// go on. Then a keyframe is asked for. thinnedLong is for how long, in ns, a sink that gets everything again
+// knows what was left out.
 const (
 	riseWait    = 2e9
 	thinnedLong = 1e9

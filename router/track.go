@@ -151,8 +151,8 @@ func layerNames(s *packet.Section) []string {
 	return make([]string, max(len(s.SSRCs), 1))
 }
 
-// negotiated takes over payload types. A stream whose payload type means something else from now on, or
-// nothing any more, goes on with the next packet that a decoder can begin with.
+// negotiated takes over payload types. A payload type may mean something else from now on, or nothing any
+// more. Its streams then go on with the next packet that a decoder can begin with.
 func (c *core) negotiated(t *track, s *packet.Section) {
 	if t.formats != nil && slices.Equal(s.Codecs, t.section.Codecs) {
 		t.section = *s

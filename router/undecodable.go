@@ -25,8 +25,8 @@ type Undecodable struct {
 // sooner, higher has a publisher that changes its codec all the time cost less.
 const undecodableEvery = time.Second
 
-// pauseChanged has the observer told that the sink's network does not carry what it is to show, once that has
-// been so for a moment, or that this is over.
+// pauseChanged has the observer told that the sink's network does not carry what it is to show, or that this
+// is over. The former is told once it has been so for a moment.
 func (c *core) pauseChanged(s *sink) {
 	c.doubt(s)
 	if c.o.Observer != nil {

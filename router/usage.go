@@ -13,7 +13,7 @@ type Usage struct {
 	Network        Network
 }
 
-// Network is that to a member, as its latest Sample tells.
+// Network is the network to a member, as its latest Sample tells.
 type Network struct {
 	Limit    Limit
 	Estimate uint64 // bit/s; 0: not known

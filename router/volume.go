@@ -100,8 +100,8 @@ func (c *core) tellVolumes() {
 	c.tell(v)
 }
 
-// activeSpeaker returns the member that has the floor after this: the loudest that takes it over from the one
-// that has it, or still that one.
+// activeSpeaker returns the member that has the floor after this. It is the loudest that takes it over, or
+// still the one that has it.
 func (c *core) activeSpeaker(speaking []Volume) MemberID {
 	active := c.present(TrackKey{c.volumes.active, Mic})
 	for _, v := range speaking {
