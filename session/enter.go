@@ -8,8 +8,8 @@ import (
 	"parlor/session/terms"
 )
 
-// EnterRequest says who wants to enter where. Scene may be empty for "whatever the room is" (a new one becomes Call);
-// then Audience in a call room means Anchor, the only role there. An empty Role is Anchor.
+// EnterRequest says who wants to enter where. Scene may be empty for "whatever the room is"; a new room then
+// becomes Call. Audience in a call room then means Anchor, the only role there. An empty Role is Anchor.
 type EnterRequest struct {
 	Room   terms.RoomID
 	User   string
@@ -17,24 +17,29 @@ type EnterRequest struct {
 	Role   terms.Role
 	Scene  terms.Scene
 	Signal bool // there is a signalling connection, which reads the session's events; false: WHIP, WHEP
-	// Gone reports whether the client is no longer there, so that it is not let in, nor an older session ended for it; nil: that
-	// is what ctx says. It is called with the room locked, and must not block, nor call into this package.
+	// Gone reports whether the client is no longer there. Such a client is not let in, nor is an older
+	// session ended for it. nil: ctx alone says so. Gone is called with the room locked. It must not block,
+	// nor call into this package.
 	Gone func() bool
-	// DownlinkKbps is what the network to the client is expected to carry, in kbit/s, up to MaxDownlinkKbps; 0: nothing is known of it.
+	// DownlinkKbps is what the network to the client is expected to carry, in kbit/s, up to MaxDownlinkKbps.
+	// 0: nothing is known of it.
 	DownlinkKbps int
-	// Publish says that the session will publish, so that it is refused where it may not, and has a publisher's place until
-	// its first negotiation. Without it that is looked at then.
+	// Publish says that the session will publish. It is then refused if it may not, and has a publisher's
+	// place until its first negotiation. Without Publish both are looked at in that negotiation.
 	Publish bool
 }
 
 // MaxDownlinkKbps is the most that a client may say of its network: 1 Tbit/s.
 const MaxDownlinkKbps = 1_000_000_000
 
-// Enter lets a user into a room, which comes into being with its first user. A user who is already in is replaced: the
-// older session is told so and closed, the others notice only that its streams change. Where there is no signalling, all
-// that can be refused is refused before, a place for the transport connection included. Errors are *Error with any of
-// the codes bad_request, token_expired, not_allowed, room_full, publisher_limit, scene_mismatch, banned (with RetryAfter where
-// the user has entered too often), node_draining, *ElsewhereError where the room is on another node, ErrGone, or ctx's.
+// Enter lets a user into a room, which comes into being with its first user. A user who is already in is
+// replaced. The older session is told so and closed; the others notice only that its streams change.
+// Everything that can be refused is refused before the older session ends. If there is no signalling, that
+// includes a place for the transport connection.
+//
+// Errors are *terms.Error with one of the codes bad_request, token_expired, not_allowed, room_full,
+// publisher_limit, scene_mismatch, banned or node_draining; banned has RetryAfter if the user has entered too
+// often. The error is *terms.ElsewhereError if the room is on another node, else ErrGone or ctx's.
 func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, terms.Entered, error) {
 	ctx, span := r.opts.Trace.Start(ctx, "enter", "room", q.Room.Key(), "user", q.User, "node", r.opts.Node)
 	s, e, err := r.enter(ctx, q)
@@ -97,7 +102,7 @@ func tooOften(wait time.Duration) *terms.Error {
 	return e
 }
 
-// gone says why nobody waits for the answer any more, if so.
+// gone returns an error if nobody waits for the answer any more.
 func (q *EnterRequest) gone(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -164,8 +169,8 @@ func (r *Rooms) admit(ctx context.Context, p *participant, q EnterRequest) (*roo
 	return rm, err
 }
 
-// lodge takes p into the index with the room. Where there is none it is made if it is this node's, as c says, which then is given
-// up when it ends; without c it returns nil.
+// lodge takes p into the index with its room. If there is no room and c says that it is this node's, lodge
+// makes it; the room then gives c up when it ends. If there is no room and c is nil, lodge returns nil.
 func (r *Rooms) lodge(p *participant, q EnterRequest, c *claimed) (rm *room, made bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -198,7 +203,7 @@ func (r *Rooms) lodge(p *participant, q EnterRequest, c *claimed) (rm *room, mad
 	return rm, made, nil
 }
 
-// banLocked returns the user's ban from the room with a banned error, or nil where there is none.
+// banLocked returns the user's ban from the room with a banned error, or nil if there is none.
 func (r *Rooms) banLocked(room, user string) (b ban, err error) {
 	b = r.bans[banned{room, user}]
 	if left := b.until.Sub(r.opts.Now()); left > 0 {
@@ -207,14 +212,14 @@ func (r *Rooms) banLocked(room, user string) (b ban, err error) {
 	return b, nil
 }
 
-// banOf is banLocked for those who hold a room's lock.
+// banOf is banLocked for callers that hold a room's lock.
 func (r *Rooms) banOf(room, user string) (ban, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.banLocked(room, user)
 }
 
-// full reports whether there are more sessions than the node takes, with the one that asks.
+// full reports whether there are more sessions than the node takes, the one that asks included.
 func (r *Rooms) full() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -239,7 +244,8 @@ func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e te
 	}
 	old := m.p
 	rm.beginLocked(old, causeReplaced, "")
-	m.rising, m.reserved = role == terms.Anchor, m.reserved || q.Publish // nobody else gets the places meanwhile
+	// nobody else gets the places meanwhile
+	m.rising, m.reserved = role == terms.Anchor, m.reserved || q.Publish
 	rm.mu.Unlock()
 
 	old.stop()
@@ -268,15 +274,18 @@ func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e te
 	return e, again, err
 }
 
-// findPlaceLocked returns the user's member, or nil, and the role with which p may take its place. Where p would end another
-// session and has nothing but its media, it has a transport connection in advance. It gives up the lock while it waits.
+// findPlaceLocked returns the user's member, or nil, and the role with which p may take its place. If p would
+// end another session and has nothing but its media, p gets a transport connection in advance.
+// findPlaceLocked gives up the lock while it waits.
 func (rm *room) findPlaceLocked(ctx context.Context, p *participant, q EnterRequest) (*member, terms.Role, error) {
 	for {
 		m, err := rm.settleLocked(ctx, p.user)
 		if err != nil || rm.closed {
 			return nil, "", err
 		}
-		if m != nil && m.p.came > p.came { // while this one waited for the room's place; whoever made it has given it up
+		// A newer session has entered while this one waited for the room's place. The client has given this
+		// one up.
+		if m != nil && m.p.came > p.came {
 			return nil, "", terms.Errorf(terms.CodeNotAllowed, "user", "the user has entered anew since")
 		}
 		role, err := rm.placeLocked(m, q)
@@ -292,8 +301,8 @@ func (rm *room) findPlaceLocked(ctx context.Context, p *participant, q EnterRequ
 	}
 }
 
-// settleLocked returns the user's member, or nil, once no leaving of it is under way. It gives up the lock while
-// it waits.
+// settleLocked returns the user's member, or nil, once no session of that user is leaving any more. It gives
+// up the lock while it waits.
 func (rm *room) settleLocked(ctx context.Context, user string) (*member, error) {
 	for !rm.closed {
 		m := rm.members[user]
@@ -355,7 +364,7 @@ func (rm *room) placeLocked(m *member, q EnterRequest) (terms.Role, error) {
 	return role, nil
 }
 
-// mayPublishLocked says why somebody who takes the place of m (nil: a new one) cannot publish.
+// mayPublishLocked returns an error if a session that takes the place of m (nil: a new user) cannot publish.
 func (rm *room) mayPublishLocked(m *member, g terms.Grant, role terms.Role, scene terms.Scene) error {
 	if err := mayPublish(role, g); err != nil {
 		return err
@@ -366,7 +375,7 @@ func (rm *room) mayPublishLocked(m *member, g terms.Grant, role terms.Role, scen
 	return nil
 }
 
-// anchorPlaceLocked returns a publisher_limit where a live room has all its anchors.
+// anchorPlaceLocked returns a publisher_limit if a live room has all its anchors.
 func (rm *room) anchorPlaceLocked() error {
 	if limit := rm.rooms.opts.Limits.LiveAnchors; rm.countLocked(func(m *member) bool { return m.role == terms.Anchor || m.rising }) >= limit {
 		return terms.Errorf(terms.CodePublisherLimit, "role", "the room has its %d anchors", limit)
@@ -379,8 +388,8 @@ func (rm *room) newMemberLocked(p *participant) *member {
 	return &member{id: rm.nextMember, user: p.user, since: rm.rooms.opts.Now()}
 }
 
-// replaceLocked ends the session that another one of the same user replaces: what the others see of it is at most that
-// its streams end, and in a live room what a change of role shows.
+// replaceLocked ends the session that another one of the same user replaces. The others see at most that its
+// streams end, and in a live room what a change of role shows.
 func (rm *room) replaceLocked(old *participant, role terms.Role) {
 	m := old.m
 	switch {
@@ -396,8 +405,8 @@ func (rm *room) replaceLocked(old *participant, role terms.Role) {
 	rm.farewellLocked(old)
 }
 
-// installLocked puts p into m's place and tells the others and the feed if m is new to them. With publishes it has a
-// publisher's place.
+// installLocked puts p into m's place, and tells the others and the feed if m is new to them. With publishes
+// it has a publisher's place.
 func (rm *room) installLocked(m *member, p *participant, role terms.Role, publishes bool) terms.Entered {
 	seen := m.p != nil && rm.visible(m)
 	if rm.created.IsZero() {

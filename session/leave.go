@@ -20,8 +20,8 @@ const (
 	causeGone // the client was gone before it could know that it is in
 )
 
-// effects is the table of leaving: who is told what. silent: that side is told nothing. Who has timed out is told only where its
-// socket still stands.
+// effects is the table of leaving: for each cause, what everybody is told. silent: that side is told nothing.
+// A user that has timed out is told only if its socket still stands.
 var effects = [...]struct {
 	name   string
 	exited terms.ExitReason  // to the user
@@ -48,8 +48,9 @@ type departure struct {
 	told  chan struct{} // closed when the others are told, or see the user's next session
 }
 
-// depart takes participants of one room, whose leaving has begun, out of it. It returns when the leaving is complete.
-// The five steps: (1) beginLocked, before; (2) stop; (3) and (4) announceLocked; (4, to its end) and (5) finish.
+// depart takes participants of one room, whose leaving has begun, out of it. It returns when the leaving is
+// complete. Leaving has five steps: (1) beginLocked, before; (2) stop; (3) and (4) announceLocked; (4, to its
+// end) and (5) finish.
 func (rm *room) depart(ps []*participant) {
 	for _, p := range ps {
 		p.stop()
@@ -66,7 +67,7 @@ func (rm *room) depart(ps []*participant) {
 	}
 }
 
-// leave takes p out for the given cause, unless it is leaving already; then it waits for that.
+// leave takes p out for the given cause. If p is leaving already, leave waits for that, and returns false.
 func (p *participant) leave(c cause, text string) (did bool) {
 	p.room.mu.Lock()
 	did = p.room.beginLocked(p, c, text)
@@ -79,7 +80,8 @@ func (p *participant) leave(c cause, text string) (did bool) {
 	return true
 }
 
-// beginLocked is step 1: from here on nothing new is accepted from p. It returns false where p is leaving already.
+// beginLocked is step 1: from here on nothing new is accepted from p. It returns false if p is leaving
+// already.
 func (rm *room) beginLocked(p *participant, c cause, text string) bool {
 	if p.left != nil {
 		return false
@@ -88,8 +90,8 @@ func (rm *room) beginLocked(p *participant, c cause, text string) bool {
 	return true
 }
 
-// announceLocked is steps 3 and 4: the others are told, the user is told, the feed is told; and it decides whether
-// the room ends.
+// announceLocked is step 3 and the beginning of step 4: it tells the others, the user and the feed. It also
+// decides whether the room ends.
 func (rm *room) announceLocked(p *participant) {
 	m, e := p.m, effects[p.left.cause]
 	delete(rm.members, m.user)
@@ -120,7 +122,8 @@ func (rm *room) farewellLocked(p *participant) {
 	close(p.left.told)
 }
 
-// endIfEmptyLocked applies the rules of how a room ends, after m has left. A room that was dismissed is closed already.
+// endIfEmptyLocked applies the rules of how a room ends, after m has left. A room that was dismissed is
+// closed already.
 func (rm *room) endIfEmptyLocked(m *member, c cause) {
 	if len(rm.members) > 0 || rm.closed {
 		return
@@ -139,7 +142,7 @@ func (rm *room) closeLocked(why terms.FeedReason, text string) {
 	rm.emptyLocked()
 }
 
-// emptyLocked lets those go on who wait until a closed room is empty.
+// emptyLocked lets everything that waits for a closed room to be empty go on, once it is.
 func (rm *room) emptyLocked() {
 	if !rm.closed || len(rm.members) > 0 {
 		return
@@ -151,8 +154,8 @@ func (rm *room) emptyLocked() {
 	}
 }
 
-// finish is step 4 to its end and step 5: wait until `exited` has been handed to each user's connection, though not
-// longer than Timers.Tell for all of them; close transports; free.
+// finish is step 4 to its end and step 5. It waits until `exited` has been handed to each user's connection,
+// but no longer than Timers.Tell for all of them. Then it closes transports and frees the sessions.
 func (rm *room) finish(ps []*participant) {
 	limit := time.NewTimer(rm.rooms.opts.Timers.Tell)
 	defer limit.Stop()

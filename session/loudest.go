@@ -15,7 +15,8 @@ type place struct{ n, of int }
 
 func (l place) want() router.Want { return router.Want{Track: router.Loudest(l.n, l.of)} }
 
-// loudestLocked checks a request that the i-th seat play one of the loudest. Which it is placeLoudestLocked decides. media.mu is held.
+// loudestLocked checks a request that the i-th seat play one of the loudest. placeLoudestLocked decides which
+// one. media.mu is held.
 func (p *participant) loudestLocked(q SeatRequest, i int) (occupant, error) {
 	most := p.rooms.opts.Loudest
 	switch {
@@ -43,8 +44,9 @@ func (p *participant) loudestLocked(q SeatRequest, i int) (occupant, error) {
 	return occupant{audio: terms.Mic, place: place{0, 1}}, nil
 }
 
-// placeLoudestLocked gives each of p's seats that play the loudest another one of as many as there are such seats, so that who has
-// few of them misses none who is louder. media.mu is held.
+// placeLoudestLocked spreads the places of the loudest over p's seats that play them: each gets another
+// place, of as many as there are such seats. So a user with few of them misses nobody who is louder. media.mu
+// is held.
 func (p *participant) placeLoudestLocked() (err error) {
 	of, n := 0, 0
 	for _, s := range p.media.seats {
@@ -64,7 +66,7 @@ func (p *participant) placeLoudestLocked() (err error) {
 	return err
 }
 
-// crowded says whether so many of those in automatic seats have sound that only the loudest are heard.
+// crowded reports whether only the loudest are heard, since so many users in automatic seats have sound.
 func (p *participant) crowded(there []occupant) bool {
 	n := 0
 	for _, o := range there {
@@ -75,8 +77,8 @@ func (p *participant) crowded(there []occupant) bool {
 	return p.rooms.opts.Loudest > 0 && n > p.rooms.opts.Loudest
 }
 
-// loudestSeatsLocked returns the place that each of p's seats plays in a crowded room: the first seats with sound have one each.
-// media.mu is held.
+// loudestSeatsLocked returns the place that each of p's seats plays in a crowded room: the first seats with
+// sound have one each. media.mu is held.
 func (p *participant) loudestSeatsLocked() []place {
 	places := make([]place, len(p.media.seats))
 	of := 0

@@ -10,28 +10,29 @@ import (
 	"parlor/session/terms"
 )
 
-// ErrDetached is returned by Next when the hold no longer is the session's signalling connection: another one has
-// resumed it, Detached was called, or the client let too many events go unacknowledged. The caller closes its
-// connection; the client may resume.
+// ErrDetached is returned by Next when the hold no longer is the session's signalling connection. Then
+// another one has resumed the session, Detached was called, or the client let too many events go
+// unacknowledged. The caller closes its connection; the client may resume.
 var ErrDetached = errors.New("session: signalling is detached")
 
 const (
-	// maxUnacked is how many events may be sent to a client without its acknowledging any. At it the link is dropped, so
-	// that the client resumes and says what it has. Raising it costs memory per client that never acknowledges; lowering it
-	// makes bursts of entering in large rooms cost reconnects. Clients acknowledge with every ping.
+	// maxUnacked is how many events may be sent to a client that acknowledges none of them. At this number
+	// the link is dropped; the client then resumes and says what it has. Higher costs memory per client that
+	// never acknowledges. Lower makes bursts of entering in large rooms cost reconnects. Clients acknowledge
+	// with every ping.
 	maxUnacked = 4096
-	// minCoalesce is how many events that were never sent are kept before their net effect replaces them. Lowering it
-	// hides short-lived changes from slow clients earlier.
+	// minCoalesce is how many events that were never sent are kept before their net effect replaces them.
+	// Lower hides short-lived changes from slow clients earlier.
 	minCoalesce = 512
-	// maxMessages is how many custom messages wait to be sent or acknowledged; a client for whom there are more loses
-	// further ones. Raising it costs memory per client that acknowledges late, lowering it loses messages to those who
-	// acknowledge with their pings only.
+	// maxMessages is how many custom messages wait to be sent or acknowledged. A client that has as many
+	// loses further ones. Higher costs memory per client that acknowledges late. Lower loses messages to
+	// clients that acknowledge with their pings only.
 	maxMessages = 512
 )
 
-// mailbox keeps a client's events from when they happen until they are acknowledged. It loses none: what was sent is
-// kept for a resume, and what was never sent is at most replaced by its net effect (coalesce). Both are bounded, so
-// that a slow or silent client costs nobody else anything. Safe for use from several goroutines.
+// mailbox keeps a client's events from when they happen until they are acknowledged. It loses none. What was
+// sent is kept for a resume; what was never sent is at most replaced by its net effect (coalesce). Both are
+// bounded, so that a slow or silent client costs nobody else anything. Safe for use from several goroutines.
 //
 // An event's number is its place: events[i] has the number acked+1+i.
 type mailbox struct {
@@ -39,14 +40,14 @@ type mailbox struct {
 	events []terms.Event
 	acked  uint64 // number of the last acknowledged event
 	sent   int    // events[:sent] were handed to the present link
-	pinned int    // what events[:pinned] have done the present link knows: the answer to its resume has told it
+	pinned int    // the answer to its resume has told the present link the effect of events[:pinned]
 	limit  int    // coalesce when more than that are free
 
 	messages int // how many of events are custom messages
 
 	link     uint64 // number of the present or last link; links are numbered from 1
 	attached bool
-	wake     func() // of who has found nothing on the present link: called once when it must look again; nil: nobody
+	wake     func() // called once, when a reader that found nothing must look again; nil: nobody waits
 
 	exitOnly bool          // nobody reads but the end: media-only sessions
 	closed   bool          // nothing is taken any more
@@ -55,7 +56,8 @@ type mailbox struct {
 	settled  chan struct{} // closed when told, or when there is nobody to tell
 }
 
-// newMailbox returns a mailbox without a link. With exitOnly it keeps `exited` only, and nobody needs to be told.
+// newMailbox returns a mailbox without a link. With exitOnly it keeps `exited` only, and nobody needs to be
+// told.
 func newMailbox(exitOnly bool) *mailbox {
 	return &mailbox{exitOnly: exitOnly, limit: minCoalesce, settled: make(chan struct{})}
 }
@@ -70,7 +72,7 @@ func (m *mailbox) push(e terms.Event) {
 	m.addLocked(e)
 }
 
-// pushMessage adds a custom message, unless it says why not.
+// pushMessage adds a custom message. If ok is false it was not added, and why says the reason.
 func (m *mailbox) pushMessage(e terms.Event, reliable bool) (why MessageDrop, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -114,10 +116,12 @@ func (m *mailbox) addLocked(e terms.Event) {
 	m.wakeLocked()
 }
 
-// freeLocked is from where on the client knows of nothing that the events have done, so that others may take their place.
+// freeLocked returns the place from which on the client knows nothing of the events' effect. Others may
+// replace them.
 func (m *mailbox) freeLocked() int { return max(m.sent, m.pinned) }
 
-// pin keeps what there is as it is, if the link is the present one: its client is being told of the effect by the answer to its resume.
+// pin keeps the events as they are, if the link is the present one. The answer to the resume of its client
+// tells the client their effect.
 func (m *mailbox) pin(link uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -125,13 +129,14 @@ func (m *mailbox) pin(link uint64) {
 		return
 	}
 	if len(m.events)-m.sent > minCoalesce {
-		m.coalesceLocked(m.sent) // else a client that resumes again and again without reading would have it grow
+		// else the events of a client that resumes again and again without reading would grow
+		m.coalesceLocked(m.sent)
 	}
 	m.pinned = len(m.events)
 }
 
-// close takes `exited` as the last event, or ends the mailbox without one when last is nil. Custom messages that were not
-// sent are forgotten.
+// close takes `exited` as the last event, or ends the mailbox without one if last is nil. Custom messages
+// that were not sent are forgotten.
 func (m *mailbox) close(last *terms.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -181,8 +186,9 @@ func (m *mailbox) settleLocked() {
 	}
 }
 
-// next returns the next event of a link, waiting for it. That it is called again says that the event before has been
-// handed to the connection. After the last event it returns io.EOF; when the link is not the present one, ErrDetached.
+// next returns the next event of a link, waiting for it. A further call says that the event before has been
+// handed to the connection. After the last event next returns io.EOF; if the link is not the present one,
+// ErrDetached.
 func (m *mailbox) next(ctx context.Context, link uint64) (terms.Event, error) {
 	woken := make(chan struct{}, 1)
 	for {
@@ -197,8 +203,8 @@ func (m *mailbox) next(ctx context.Context, link uint64) (terms.Event, error) {
 	}
 }
 
-// poll is next without waiting. Where there is nothing, ok is false, and wake is called once when there is, with the
-// mailbox locked.
+// poll is next without waiting. If there is nothing, ok is false, and wake is called once as soon as there
+// is. It is called with the mailbox locked.
 func (m *mailbox) poll(link uint64, wake func()) (e terms.Event, err error, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -266,8 +272,8 @@ func (m *mailbox) open() {
 	m.link, m.attached = 1, true
 }
 
-// attach makes a new link the present one. lastSeq is the last event that the client has; those after it are sent
-// again. It returns a bad_request where the client claims to have an event that was never sent.
+// attach makes a new link the present one. lastSeq is the last event that the client has; those after it are
+// sent again. It returns a bad_request if the client claims to have an event that was never sent.
 func (m *mailbox) attach(lastSeq uint64) (link uint64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
