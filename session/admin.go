@@ -10,7 +10,8 @@ import (
 	"parlor/session/terms"
 )
 
-// MaxBans is how many bans there are at a time on a node, up to 500 bytes each; they are looked through every second.
+// MaxBans is how many bans there are at a time on a node. Each takes up to 500 bytes; all are looked through
+// every second.
 const MaxBans = 100_000
 
 // RemoveResult is what came of removing one user.
@@ -19,11 +20,12 @@ type RemoveResult struct {
 	Removed bool // false: it was not in the room
 }
 
-// RemoveUsers puts users out of a room, with a text that they are shown. With a ban they cannot enter the room again
-// for that long, whether they were in or not. It returns when every one is out: no packet of or to it, others told, itself
-// told or not to be reached, and the bans are kept, see Marks. Removing again does no harm, also while the first time is under
-// way: both get the same answer. Results are in the order of users. Errors: bad_request, room_not_found, also where they have been sent to
-// another node; ctx's, with what is known by then.
+// RemoveUsers puts users out of a room, with a text that they are shown. With a ban they cannot enter the
+// room again for that long, whether they were in or not. It returns when every one is out: no packet of or to
+// it flows, others are told, and it is told itself or cannot be reached. The bans are kept by then, see
+// Marks. Removing again does no harm, also while the first time is under way: both get the same answer.
+// Results are in the order of users. Errors: bad_request, room_not_found, or ctx's, with what is known by
+// then. The error is room_not_found, too, if users have been sent to another node.
 func (r *Rooms) RemoveUsers(ctx context.Context, id terms.RoomID, users []string, text string, ban time.Duration) ([]RemoveResult, error) {
 	if err := terms.CheckRemoval(id, users, text, ban); err != nil {
 		return nil, err
@@ -44,8 +46,8 @@ func (r *Rooms) RemoveUsers(ctx context.Context, id terms.RoomID, users []string
 	return results, cmp.Or(err, waitAll(ctx, kept))
 }
 
-// ban keeps users out for d, and has that kept before the room can be moved, and before others' marks can be heeded. Errors:
-// room_not_found where it has ended.
+// ban keeps users out for d. It has that kept before the room can be moved, and before others' marks can be
+// heeded. Errors: room_not_found if the room has ended.
 func (rm *room) ban(users []string, d time.Duration, text string) (kept []<-chan struct{}, err error) {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
@@ -65,8 +67,8 @@ func (rm *room) ban(users []string, d time.Duration, text string) (kept []<-chan
 	return kept, nil
 }
 
-// removeUsers puts users out and waits until they are. It returns whom commands have removed, this one or another that was
-// under way.
+// removeUsers puts users out and waits until they are. It returns the users that commands have removed: this
+// one, or another that was under way.
 func (rm *room) removeUsers(ctx context.Context, users []string, text string) (map[string]bool, error) {
 	removed := map[string]bool{}
 	var wait []<-chan struct{}
@@ -81,7 +83,7 @@ func (rm *room) removeUsers(ctx context.Context, users []string, text string) (m
 		}
 		users = nil
 		for _, p := range leaving {
-			// Where it is being replaced it is the session that comes which has to go as well.
+			// If p is being replaced, the session that comes has to go as well.
 			if err := waitAll(ctx, []<-chan struct{}{p.left.told}); err != nil {
 				return removed, err
 			}
@@ -101,7 +103,7 @@ func (rm *room) removeUsers(ctx context.Context, users []string, text string) (m
 	}
 }
 
-// beginRemoval is step 1 for those of users who are in; leaving are those who were leaving already.
+// beginRemoval is step 1 for those of users who are in. leaving are those of them who were leaving already.
 func (rm *room) beginRemoval(users []string, text string) (out, leaving []*participant) {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
@@ -154,8 +156,10 @@ func (r *Rooms) ban(room string, users []string, d time.Duration, text string) (
 	return marks, nil
 }
 
-// DismissRoom puts everybody out and ends the room. It returns how many that were, once they are out. While the room is
-// being dismissed already it waits for that and returns the same; one that is being moved is not. Errors: bad_request, room_not_found.
+// DismissRoom puts everybody out and ends the room. It returns how many that were, once they are out. If the
+// room is being dismissed already, it waits for that and returns the same. A room that is being moved is
+// dismissed instead, unless those inside have been told where to go on. Then the error is room_not_found.
+// Errors: bad_request, room_not_found.
 func (r *Rooms) DismissRoom(ctx context.Context, id terms.RoomID, text string) (int, error) {
 	if err := id.Check(); err != nil {
 		return 0, err
@@ -185,7 +189,8 @@ type move struct {
 	instead *ending // a dismissal that came before
 }
 
-// dismissLocked has a room dismissed that is being moved. It reports false where those inside go elsewhere already.
+// dismissLocked has a room that is being moved dismissed instead. It reports false if those inside go
+// elsewhere already.
 func (m *move) dismissLocked(e ending) bool {
 	if m.told {
 		return m.instead != nil
@@ -249,8 +254,8 @@ func (rm *room) dismiss(ctx context.Context, e ending) (int, error) {
 	return len(out), waitAll(ctx, wait)
 }
 
-// moveUnlocked has the room given to another node, for which it unlocks rm.mu. It returns how the room ends here, and where everybody is
-// to go on.
+// moveUnlocked has the room given to another node, for which it unlocks rm.mu. It returns how the room ends
+// here, and where everybody is to go on.
 func (rm *room) moveUnlocked(ctx context.Context, e ending) (_ ending, next string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -265,11 +270,11 @@ func (rm *room) moveUnlocked(ctx context.Context, e ending) (_ ending, next stri
 	return e, next
 }
 
-// Move puts everybody out of a room as a shutdown of the node does, and tells them where to go on: the room is closed for
-// those who want to enter, next is called, which is where the room can be given to another node, and everybody is told
-// `exited` 4 with the URL that it returns, or none. Where the room is dismissed meanwhile that is what becomes of it, and the context that
-// next has ends. It returns how many were put out, once they are. Errors: room_not_found,
-// also where the room is ending already, or ctx's.
+// Move puts everybody out of a room as a shutdown of the node does, and tells them where to go on. First the
+// room is closed to everybody who wants to enter. Then next is called, in which the room can be given to
+// another node. Then everybody is told `exited` 4 with the URL that next returns, or none. If the room is
+// dismissed meanwhile, it is dismissed instead, and the context that next has ends. Move returns how many
+// were put out, once they are. Errors: room_not_found, also if the room is ending already, or ctx's.
 func (r *Rooms) Move(ctx context.Context, id terms.RoomID, text string, next func(context.Context) string) (int, error) {
 	rm := r.room(id)
 	if rm == nil {
@@ -296,8 +301,8 @@ type RoomList struct {
 	Next  string
 }
 
-// ListRooms returns a page of those of the node's rooms that the filter lets through, in the order of their keys. Errors:
-// bad_request.
+// ListRooms returns a page of those of the node's rooms that the filter lets through, in the order of their
+// keys. Errors: bad_request.
 func (r *Rooms) ListRooms(f terms.RoomFilter, page terms.Page) (RoomList, error) {
 	if err := cmp.Or(f.Check(), page.Check()); err != nil {
 		return RoomList{}, err

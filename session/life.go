@@ -7,8 +7,9 @@ import (
 	"parlor/session/terms"
 )
 
-// Run keeps the timers: users without life, and those whose tokens have ended, are let go, live rooms without anybody end, bans are forgotten. It
-// returns when ctx is done. Shutdown is separate, and may come before or after.
+// Run keeps the timers. Users without life are let go, and so are those whose tokens have ended. Live rooms
+// without anybody end. Bans that are over are forgotten. Run returns when ctx is done. Shutdown is separate,
+// and may come before or after.
 func (r *Rooms) Run(ctx context.Context) error {
 	// A tenth of the shortest timer is as exact as anybody notices.
 	every := min(max(min(r.opts.Timers.Timeout, r.opts.Timers.Media, r.opts.Timers.EmptyLive, r.opts.Timers.TokenExpiring)/10, 10*time.Millisecond), time.Second)
@@ -75,8 +76,9 @@ func (p *participant) patience() time.Duration {
 	return p.rooms.opts.Timers.Timeout
 }
 
-// quietAfter is for how long one who publishes and has nothing but media may show no sign of life before it gives up its automatic seats to
-// others who wait for one. Encoders send packets all the time. Lower shows an encoder's successor sooner, higher bears longer gaps of a network.
+// quietAfter is for how long a publisher that has nothing but media may show no sign of life. After that it
+// gives up its automatic seats to others that wait for one. Encoders send packets all the time. Lower shows
+// an encoder's successor sooner. Higher bears longer gaps of a network.
 const quietAfter = 3 * time.Second
 
 // noteQuietLocked notes whether a member seems to be gone, though its time is not over.
@@ -98,8 +100,8 @@ func (rm *room) outlived(now time.Time) bool {
 	return true
 }
 
-// Shutdown refuses new users, tells everybody that the node is going away and closes everything. It returns when that is
-// done, or with ctx's error.
+// Shutdown refuses new users, tells everybody that the node is going away, and closes everything. It returns
+// when that is done, or with ctx's error.
 func (r *Rooms) Shutdown(ctx context.Context) error {
 	r.mu.Lock()
 	r.draining = true
@@ -127,8 +129,8 @@ func (r *Rooms) closeAll(ctx context.Context) {
 	r.spawned.Wait()
 }
 
-// Drain makes no new rooms from here on: who would be the first of one gets node_draining. Rooms that there are go on, and take
-// users, until they end. There is no way back.
+// Drain makes no new rooms from here on: a user that would be the first of one gets node_draining. Rooms that
+// there are go on, and take users, until they end. There is no way back.
 func (r *Rooms) Drain() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -6,17 +6,17 @@ import (
 	"parlor/session/terms"
 )
 
-// Marks keep bans and blocks beyond this node: those of a room that is moved or placed anew, and bans beyond their room's
-// end. What is in force on this node does not wait for them. Its methods may be called from any goroutine; Keep and EndBlocks
-// are called with locks held, and do not block.
+// Marks keep bans and blocks beyond this node: those of a room that is moved or placed anew, and bans beyond
+// their room's end. What is in force on this node does not wait for them. Its methods may be called from any
+// goroutine. Keep and EndBlocks are called with locks held, and do not block.
 type Marks interface {
-	// Keep keeps marks of a room that is this node's, each in place of the one before. The channel is closed when that is done
-	// or, after a short while, when it has to be done later.
+	// Keep keeps marks of a room that is this node's, each in place of the one before. The channel is closed
+	// when that is done or, after a short while, when it has to be done later.
 	Keep(room terms.RoomID, marks []terms.Mark) (done <-chan struct{})
-	// Recall returns what is kept of a room that this node has claimed. Errors: node_draining where that cannot be said, or
-	// ctx's.
+	// Recall returns what is kept of a room that this node has claimed. Errors: node_draining if that cannot
+	// be said, or ctx's.
 	Recall(ctx context.Context, room terms.RoomID) ([]terms.Mark, error)
-	// EndBlocks takes that a room has ended, and its blocks with it.
+	// EndBlocks is told that a room has ended, and its blocks with it.
 	EndBlocks(room terms.RoomID)
 }
 
@@ -72,7 +72,8 @@ func (r *Rooms) recallLocked(room string, marks []terms.Mark) {
 	}
 }
 
-// Marks returns the bans and blocks that are in force on this node, by room; bans also of rooms that are not here any more.
+// Marks returns the bans and blocks that are in force on this node, by room. Bans are also those of rooms
+// that are not here any more.
 func (r *Rooms) Marks() map[terms.RoomID][]terms.Mark {
 	all := map[terms.RoomID][]terms.Mark{}
 	r.mu.Lock()
@@ -93,9 +94,10 @@ func (r *Rooms) Marks() map[terms.RoomID][]terms.Mark {
 	return all
 }
 
-// Heed puts marks in force that others have written of a room while this node was cut off: who is banned is put out, and what is
-// blocked is not forwarded any more. It returns when that is true. Marks that are in force already change nothing, nor do those for which
-// stands, which is called under the lock under which Marks.Keep is, reports false: there is something newer.
+// Heed puts marks in force that others have written of a room while this node was cut off. Users that are
+// banned are put out, and what is blocked is not forwarded any more. It returns when that is true. Marks that
+// are in force already change nothing. Nor do marks for which stands reports false: there is something newer.
+// stands is called under the lock under which Marks.Keep is called.
 func (r *Rooms) Heed(ctx context.Context, id terms.RoomID, marks []terms.Mark, stands func(terms.Mark) bool) error {
 	rm := r.room(id)
 	banned := r.heedBans(rm, id, marks, stands)
@@ -117,7 +119,8 @@ func (r *Rooms) Heed(ctx context.Context, id terms.RoomID, marks []terms.Mark, s
 	return nil
 }
 
-// heedBans puts bans in force that others have written of a room, and returns them. rm is nil where it is not here.
+// heedBans puts bans in force that others have written of a room, and returns them. rm is nil if the room is
+// not here.
 func (r *Rooms) heedBans(rm *room, id terms.RoomID, marks []terms.Mark, stands func(terms.Mark) bool) (banned []terms.Mark) {
 	if rm != nil {
 		rm.mu.Lock()
@@ -161,7 +164,8 @@ func (rm *room) recall(marks []terms.Mark) {
 	}
 }
 
-// endsBlocks reports whether there is something to forget when the room ends: where it was moved it lives on.
+// endsBlocks reports whether there is something to forget when the room ends. If it was moved, it lives on
+// elsewhere.
 func (rm *room) endsBlocks() bool {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()

@@ -26,22 +26,24 @@ type media struct {
 	published sources                // sources of the last negotiation
 	muted     sources                // of them, those that were turned off
 	off       sources                // what the router does not forward
-	wants     map[string]router.Want // what the router sends to receiving sections, by MID; nothing where none
+	wants     map[string]router.Want // what the router sends, by the receiving section's MID; absent: nothing
 	seats     []*seat                // in the order of the last negotiation
 	auto      *autoSeats             // nil: the client says who sits where
 
-	undecodable map[string]*terms.Undecodable // what cannot be sent, as the client has been told, by MID; nil: nothing ever
+	undecodable map[string]*terms.Undecodable // by MID: what the client was told cannot be sent; nil: none
 	logged      []Formats                     // of it, pairs that are in the log
 
-	layers map[terms.Source]map[string]bool // which layers are to be sent, by RID, as the client knows or is being told; nothing: all
+	// layers says which layers are to be sent, by RID, as the client knows or is being told; no entry: all.
+	layers map[terms.Source]map[string]bool
 
 	heard   atomic.Pointer[Peer] // peer, for lastHeard
-	expects float64              // bit/s that the network to the next peer is expected to carry; 0: nothing is known
+	expects float64              // bit/s that the next peer's network is expected to carry; 0: not known
 
 	connecting tracing.Span // of the peer that is not connected yet
 }
 
-// OfferPlan is a client's offer and what its sections are for. It states the whole: what is not named is not in use.
+// OfferPlan is a client's offer and what its sections are for. It states the whole: what is not named is not
+// in use.
 type OfferPlan struct {
 	SDP     string
 	Publish map[string]terms.Source // by MID: every sending section in use
@@ -57,9 +59,10 @@ type SeatPlan struct {
 	Audio string `json:"audio"` // MID; empty: none
 }
 
-// Negotiate takes a client's offer and returns the answer's SDP. The first time, and where the plan says that it is New,
-// it makes a transport connection; otherwise it changes the one there is (more sections, ICE restart). An error leaves
-// things as they were: bad_request (with the field), not_allowed where a right is missing, publisher_limit.
+// Negotiate takes a client's offer and returns the answer's SDP. The first time, and if the plan says that it
+// is New, it makes a transport connection. Otherwise it changes the one there is (more sections, ICE
+// restart). An error leaves things as they were: bad_request (with the field), not_allowed if a right is
+// missing, or publisher_limit.
 func (s *Session) Negotiate(ctx context.Context, plan OfferPlan) (answer string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -225,7 +228,8 @@ func (p *participant) newPeer(rm *room, r *router.Room) (Peer, error) {
 	return peer, nil
 }
 
-// connectAhead makes the transport connection of p's first negotiation. Where the room has ended it does nothing.
+// connectAhead makes the transport connection of p's first negotiation. If the room has ended it does
+// nothing.
 func (rm *room) connectAhead(p *participant) error {
 	r := rm.start()
 	if r == nil {
@@ -259,7 +263,8 @@ func (p *participant) updateLocked(r *router.Room, sections []packet.Section, pl
 	}
 	blocked := p.blocked()
 	err := error(nil)
-	(published & blocked).each(func(s terms.Source) { err = errors.Join(err, p.forwardLocked(s, false)) }) // before there is a track
+	// before there is a track
+	(published & blocked).each(func(s terms.Source) { err = errors.Join(err, p.forwardLocked(s, false)) })
 	if err = errors.Join(err, r.Update(m.peer.ID(), sections, publish)); err != nil {
 		return err
 	}
@@ -314,18 +319,20 @@ func (p *participant) swapPeerLocked(r *router.Room, old, peer Peer) error {
 	return nil
 }
 
-// hoped is the share of what a network has carried that it is expected to carry over another connection. Higher shows more at once, and queues
-// longer where it carries less by now.
+// hoped is the share of what a network has carried that it is expected to carry over another connection.
+// Higher shows more at once, and queues longer if the network carries less by now.
 const hoped = 0.8
 
-// expectLocked has the next peer's network taken for nearly what it has carried until now, in bit/s; 0: that is not known.
+// expectLocked has the next peer's network taken for nearly what it has carried until now, in bit/s; 0: not
+// known.
 func (m *media) expectLocked(carried uint64) {
 	if carried > 0 {
 		m.expects = hoped * float64(carried)
 	}
 }
 
-// RestartICE restarts ICE without a new offer, as WHIP and WHEP do, and returns the node's half as an SDP fragment.
+// RestartICE restarts ICE without a new offer, as WHIP and WHEP do. It returns the node's half as an SDP
+// fragment.
 func (s *Session) RestartICE(ufrag, pwd string) (fragment string, err error) {
 	m := &s.p.media
 	m.mu.Lock()
@@ -346,7 +353,8 @@ func (s *Session) RestartICE(ufrag, pwd string) (fragment string, err error) {
 	return fragment, nil
 }
 
-// stop is step 2 of leaving: when it returns, not one more packet or message of the user reaches anybody, nor one it.
+// stop is step 2 of leaving. When it returns, no packet or message of the user reaches anybody any more, and
+// none reaches the user.
 func (p *participant) stop() {
 	p.sending.Lock()
 	p.sending.Unlock() //nolint:staticcheck // only to wait for a message that is being handed out
@@ -398,8 +406,8 @@ func (e peerEvents) PeerConnected(id packet.PeerID) {
 	e.p.rooms.spawn(func() { e.p.ready(id, e.up) })
 }
 
-// PeerLost is left to the timers while there is a way back: signalling, or an ICE restart. A media-only session whose
-// connection is over for good has lost its only one.
+// PeerLost leaves the rest to the timers while there is a way back: signalling, or an ICE restart. A
+// media-only session whose connection is over for good has lost its only way back, and is let go.
 func (e peerEvents) PeerLost(id packet.PeerID, err error) {
 	e.up.Store(false)
 	if e.p.media.heard.Load() == nil {
@@ -419,8 +427,8 @@ func (e peerEvents) PeerMessage(id packet.PeerID, m transport.Message) {
 	}
 }
 
-// ready has the router send to a peer that is up, and number nothing for one that is not. It looks at up itself, since events
-// that follow each other closely may be carried out in any order.
+// ready has the router send to a peer that is up, and number nothing for one that is not. It looks at up
+// itself: events that follow each other closely may be carried out in any order.
 func (p *participant) ready(id packet.PeerID, up *atomic.Bool) {
 	m := &p.media
 	m.mu.Lock()

@@ -19,40 +19,44 @@ type Limits struct {
 	Rooms          int // rooms on the node, empty ones included; 20,000
 	Users          int // users on the node, which also bounds the audience of a live room; 20,000
 	Seats          int // seats of one user; 128
-	Entries        int // of one user into one room in a minute, and as many at once; 60. Into all rooms ten times as many
+	Entries        int // a minute by one user into a room, and at once; 60. Into all rooms: ten times that
 }
 
 // Timers are the session layer's times. A zero field gets its default.
 type Timers struct {
-	// Ping is how often the client sends a ping; 3 s. Pings are what an idle user costs: lowering it costs CPU, raising it
-	// has clients, who look as often for how long they have heard nothing, report connection-lost later.
+	// Ping is how often the client sends a ping; 3 s. Pings are what an idle user costs. Lower costs CPU.
+	// Higher has clients report connection-lost later, since they check as often for how long they have heard
+	// nothing.
 	Ping      time.Duration
 	Lost      time.Duration // without contact the client reports connection-lost; 8 s
 	Reconnect time.Duration // after that it starts to reconnect; 3 s
-	// Timeout is for how long neither signalling nor media show life before the user is let go; 90 s. Lowering it frees
-	// places sooner and throws out users on bad networks.
+	// Timeout is for how long neither signalling nor media show life before the user is let go; 90 s. Lower
+	// frees places sooner, and throws out users on bad networks.
 	Timeout time.Duration
-	// Media is for how long one who has nothing but media (WHIP, WHEP) may show no sign of it before it is let go, in place of Timeout: no
-	// connectivity check, RTP or RTCP; 30 s (RFC 7675). Lowering it frees places of dead encoders sooner and throws out those on bad networks.
+	// Media replaces Timeout for users that have nothing but media (WHIP, WHEP); 30 s (RFC 7675). It is for
+	// how long there may be no connectivity check, RTP or RTCP before such a user is let go. Lower frees
+	// places of dead encoders sooner, and throws out users on bad networks.
 	Media time.Duration
 	// EmptyLive is for how long a live room goes on without anybody after its last audience has left; 10 min.
 	EmptyLive time.Duration
-	// TokenExpiring is how long before its token ends a client is told to renew it, or half of what the token holds for when
-	// that is less; 30 s. Lowering it leaves a client that is reconnecting less time.
+	// TokenExpiring is how long before the end of its token a client is told to renew it; 30 s. If half of
+	// what the token holds for is less, it is that. Lower leaves a client that is reconnecting less time.
 	TokenExpiring time.Duration
-	// Tell bounds how long leaving waits for `exited` to be handed to the user's connection; 1 s. Raising it makes commands
-	// that put out a stuck client slower to answer, lowering it lets busy clients learn of it by a resume only.
+	// Tell bounds how long leaving waits for `exited` to be handed to the user's connection; 1 s. Higher
+	// makes commands that put out a stuck client slower to answer. Lower lets busy clients learn of it only
+	// by a resume.
 	Tell time.Duration
 }
 
-// Places says which rooms are this node's, where there are others. Its methods may be called from any goroutine, and are
-// called without locks, but for Others, which must not block.
+// Places says which rooms are this node's, if there are other nodes. Its methods may be called from any
+// goroutine. They are called without locks, except Others, which must not block.
 type Places interface {
-	// Open returns why nobody may enter this node now, an *Error; nil: they may. It is asked for everybody who enters, and costs
-	// next to nothing.
+	// Open returns why nobody may enter this node now, a *terms.Error; nil: everybody may. It is asked for
+	// every user that enters, and costs next to nothing.
 	Open() error
-	// Claim makes sure that a room is this node's until release is called, once for each time. With create it may be one that is
-	// nowhere yet. Errors: *ElsewhereError, room_not_found where it is nowhere and is not to be created, node_draining, or ctx's.
+	// Claim makes sure that a room is this node's until release is called, once for each Claim. With create
+	// the room may be one that is nowhere yet. Errors: *terms.ElsewhereError, room_not_found if the room is
+	// nowhere and is not to be created, node_draining, or ctx's.
 	Claim(ctx context.Context, room terms.RoomID, create bool) (release func(), err error)
 	// Others returns the URLs of a few other nodes, read-only.
 	Others() []string
@@ -80,8 +84,8 @@ type Options struct {
 	Log    zerolog.Logger
 	Trace  *tracing.Tracer  // nil: none
 	Now    func() time.Time // nil: time.Now
-	// Loudest is how many are heard of a room's anchors in automatic seats, where there are more: those who speak loudest; 0: all.
-	// At most router.MaxLoudest.
+	// Loudest is how many of a room's anchors are heard in automatic seats, if there are more: those who
+	// speak loudest. 0: all. At most router.MaxLoudest.
 	Loudest int
 	Router  router.Options // for every room; Log and Now are set from here
 }

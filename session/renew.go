@@ -11,14 +11,15 @@ import (
 type Renewal struct {
 	Rights  terms.Rights
 	Left    time.Duration  // until the grant ends, when the user is put out; 0: never
-	Stopped []terms.Source // of what the user publishes: no longer forwarded, for want of a right or of the role
+	Stopped []terms.Source // no longer forwarded, as the grant has not the right or the role
 	Emptied []string       // ids of seats that show less, for want of a right to receive
 }
 
-// Renew puts another grant into the place of the session's. What it no longer allows ends before Renew returns: streams are
-// stopped as if muted, so that publishing them again needs the right; seats are emptied; an anchor of a live room who may
-// be audience only becomes audience. The others are told. What it allows anew has to be asked for. Errors leave things as
-// they were: token_expired, not_allowed for a grant of another room or user or without the right to enter, user_not_found.
+// Renew puts another grant into the place of the session's. What it no longer allows ends before Renew
+// returns. Streams are stopped as if muted, so that publishing them again needs the right. Seats are emptied.
+// An anchor of a live room who may be audience only becomes audience. The others are told. What the grant
+// allows anew has to be asked for. Errors leave things as they were: token_expired, not_allowed for a grant
+// of another room or user or without the right to enter, user_not_found.
 func (s *Session) Renew(g terms.Grant) (Renewal, error) {
 	p := s.p
 	m := &p.media
@@ -64,7 +65,8 @@ func (p *participant) hold(g terms.Grant, now time.Time) {
 	p.grant.Store(&g)
 	p.warnAt = time.Time{}
 	if left := g.Left(now); left > 0 {
-		p.warnAt = g.Expires.Add(-min(p.rooms.opts.Timers.TokenExpiring, left/2)) // short ones late enough to be of use
+		// short ones late enough to be of use
+		p.warnAt = g.Expires.Add(-min(p.rooms.opts.Timers.TokenExpiring, left/2))
 	}
 }
 
@@ -89,8 +91,8 @@ func (p *participant) stopForbidden() (err error) {
 	return err
 }
 
-// emptyForbidden takes from p's seats what it may no longer receive, and returns the ids of those that show less
-// now. Automatic seats are filled with what it may, and not named. media.mu is held.
+// emptyForbidden takes from p's seats what it may no longer receive, and returns the ids of those that show
+// less now. Automatic seats are filled with what p may receive, and are not named. media.mu is held.
 func (p *participant) emptyForbidden() (emptied []string, err error) {
 	m, g := &p.media, p.granted()
 	if m.auto != nil {
@@ -128,7 +130,7 @@ func (p *participant) expired(now time.Time) bool {
 	return p.left == nil || p.left.cause == causeExpired
 }
 
-// expireLocked begins the leaving of m's user where its grant has ended, and announces the end that is near.
+// expireLocked begins the leaving of m's user if its grant has ended, and announces an end that is near.
 func (rm *room) expireLocked(m *member, now time.Time) (leaves bool) {
 	p := m.p
 	g := p.granted()

@@ -36,8 +36,9 @@ type occupant struct {
 	place        place // of the loudest, whom the seat plays instead of the member
 }
 
-// SetSeat changes who sits in a seat. The user need not publish yet: what it publishes later, or again after a
-// reconnect, is shown by itself. Errors: bad_request, user_not_found, not_allowed where a recv_ right is missing.
+// SetSeat changes who sits in a seat. The user need not publish yet: what it publishes later, or again after
+// a reconnect, is shown by itself. Errors: bad_request, user_not_found, or not_allowed if a recv_ right is
+// missing.
 func (s *Session) SetSeat(q SeatRequest) error {
 	p := s.p
 	p.media.mu.Lock()
@@ -179,8 +180,8 @@ func (p *participant) watchLocked(mid string, w router.Want) error {
 // autoSeats is whom a participant's seats fill with by themselves.
 type autoSeats struct{ user string } // "": every anchor
 
-// AutoSeats has the seats filled with the room's anchors who publish, in the order in which they entered. Who sits
-// stays; later ones take seats that fall free.
+// AutoSeats has the seats filled with the room's anchors who publish, in the order in which they entered. A
+// user that sits stays; later ones take seats that fall free.
 func (s *Session) AutoSeats() error { return s.p.setAuto(&autoSeats{}) }
 
 // AutoSeatsFor has one user shown in the first seat, whenever it is there.
@@ -241,8 +242,8 @@ type performer struct {
 	quiet   bool // seems to be gone
 }
 
-// stageLocked returns the performers in the order in which they entered. It is found once after each change (see
-// reseatLocked), since every player that comes asks for it. Read-only.
+// stageLocked returns the performers in the order in which they entered. It is found once after each change
+// (see reseatLocked), since every player that comes asks for it. Read-only.
 func (rm *room) stageLocked() []performer {
 	if rm.stage == nil {
 		rm.stage = []performer{}
@@ -288,8 +289,9 @@ func (p *participant) fillSeatsLocked(stage []performer) error {
 	return err
 }
 
-// candidates returns who may sit in p's automatic seats, with what p may receive of them: in the order in which they entered, but those
-// who seem to be gone behind the first so many, who do not.
+// candidates returns who may sit in p's automatic seats, with what p may receive of them. They are in the
+// order in which they entered, but those who seem to be gone come last. awake is how many do not seem to be
+// gone.
 func (p *participant) candidates(stage []performer) (l []occupant, awake int) {
 	var quiet []occupant
 	for _, m := range stage {
@@ -318,9 +320,9 @@ func (p *participant) firstOf(s sources, choice ...terms.Source) terms.Source {
 	return terms.NoSource
 }
 
-// assignSeats returns who sits where: who sits already and is still there stays, and those there who have no seat take
-// the free ones in order. Of there only the first so many (awake) are sure to be there: those of them who find no free seat get that of
-// another one. 0: nobody.
+// assignSeats returns who sits where; 0: nobody. A user that sits already and is still there stays. The
+// others that are there take the free seats in order. Only the first awake of there are sure to be there. If
+// one of these finds no free seat, it gets that of a user that is not.
 func assignSeats(sitting, there []router.MemberID, awake int) []router.MemberID {
 	seats := make([]router.MemberID, len(sitting))
 	seated := map[router.MemberID]bool{}

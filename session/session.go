@@ -9,9 +9,10 @@ import (
 	"parlor/session/terms"
 )
 
-// Session is a door's hold on one entering of one user. Enter and Resume return one that is the session's signalling
-// connection; a later Resume takes that over, and the earlier hold's Next then returns ErrDetached. All other methods
-// go on working on every hold. They may be called from any goroutine; after the user has left they return user_not_found.
+// Session is a door's hold on one entering of one user. Enter and Resume return a hold that is the session's
+// signalling connection. A later Resume takes that over; Next of the earlier hold then returns ErrDetached.
+// All other methods go on working on every hold. They may be called from any goroutine. After the user has
+// left they return user_not_found.
 type Session struct {
 	p    *participant
 	link uint64 // 0: not a signalling connection
@@ -34,8 +35,8 @@ func (s *Session) User() string { return s.p.user }
 // Room returns the room's id.
 func (s *Session) Room() terms.RoomID { return s.p.room.id }
 
-// Entered returns what the user would be told on entering now; the answer to a resume. Events that come from Next
-// afterwards may be older than it; the state after the last of them is the same.
+// Entered returns what the user would be told on entering now; it is the answer to a resume. Events that come
+// from Next afterwards may be older than it. The state after the last of them is the same.
 func (s *Session) Entered() terms.Entered {
 	s.p.room.mu.Lock()
 	defer s.p.room.mu.Unlock()
@@ -43,15 +44,17 @@ func (s *Session) Entered() terms.Entered {
 	return s.p.room.enteredLocked(s.p)
 }
 
-// Next returns the next event, waiting for it. Calling it again says that the event before has been handed to the
-// connection, so a door calls it until it fails, after `exited` too: with io.EOF after the last event (the door
-// closes its connection), ErrDetached when another connection has taken over or too much goes unacknowledged (likewise),
-// or ctx's error. A media-only session gets nothing but `exited` and io.EOF. One goroutine at a time.
+// Next returns the next event, waiting for it. A further call says that the event before has been handed to
+// the connection. So a door calls Next until it fails, after `exited` too. It fails with io.EOF after the
+// last event, and with ErrDetached when another connection has taken over or too much goes unacknowledged.
+// After both the door closes its connection. Else it fails with ctx's error. A media-only session gets
+// nothing but `exited` and io.EOF. One goroutine at a time.
 func (s *Session) Next(ctx context.Context) (terms.Event, error) { return s.p.box.next(ctx, s.link) }
 
-// Poll is Next without waiting: where there is no event, ok is false, and wake is called once as soon as there is
-// something to poll for, be it an error. It is called with locks held, so it must not block, nor call into this package; it
-// starts a goroutine that polls, for example. So who has no events needs no goroutine. After Detached it is not called.
+// Poll is Next without waiting. If there is no event, ok is false, and wake is called once as soon as there
+// is something to poll for, be it an error. wake is called with locks held, so it must not block, nor call
+// into this package. It may start a goroutine that polls, for example. So a session without events needs no
+// goroutine. After Detached wake is not called.
 func (s *Session) Poll(wake func()) (e terms.Event, ok bool, err error) {
 	e, err, ok = s.p.box.poll(s.link, wake)
 	return e, ok, err
@@ -60,35 +63,37 @@ func (s *Session) Poll(wake func()) (e terms.Event, ok bool, err error) {
 // Ack says that the client has all events up to seq: they are forgotten.
 func (s *Session) Ack(seq uint64) { s.p.box.ack(seq) }
 
-// Detached says that the signalling connection is gone. What the client has not acknowledged is kept for a resume. It does
-// nothing where another connection has taken over.
+// Detached says that the signalling connection is gone. What the client has not acknowledged is kept for a
+// resume. It does nothing if another connection has taken over.
 func (s *Session) Detached() {
 	s.p.report.detach(s.link)
 	s.p.box.detach(s.link)
 }
 
-// Gone lets the user out whose client was gone before it could know that it is in, and returns when that is complete. Others
-// see a time-out. It does nothing where the session has been resumed.
+// Gone lets the user out because its client was gone before it could know that it is in. It returns when that
+// is complete. Others see a time-out. It does nothing if the session has been resumed.
 func (s *Session) Gone() {
 	if s.p.box.isLink(s.link) {
 		s.p.leave(causeGone, "")
 	}
 }
 
-// Doubt is Gone after grace, unless somebody resumes the session until then: the connection has ended that entered, and it is
-// not known whether its client has got the answer. 0 stands for Timers.Lost, and is the most.
+// Doubt is Gone after grace, unless the session is resumed until then. A door calls it if the connection that
+// entered has ended, and it is not known whether its client has got the answer. 0 stands for Timers.Lost, and
+// is the most.
 func (s *Session) Doubt(grace time.Duration) {
 	if lost := s.p.rooms.opts.Timers.Lost; grace <= 0 || grace > lost {
 		grace = lost
 	}
 	s.p.doubt.Store(new(s.p.rooms.opts.Now().Add(grace)))
-	if !s.p.box.isLink(s.link) { // also where that was just now
+	// also if it was resumed only just now
+	if !s.p.box.isLink(s.link) {
 		s.p.doubt.Store(nil)
 	}
 }
 
-// doubtful reports whether nobody has resumed the session for long enough after Doubt. Media that are heard say that the client has
-// got the answer.
+// doubtful reports whether nobody has resumed the session for long enough after Doubt. If media are heard,
+// the client has got the answer.
 func (p *participant) doubtful(now time.Time) bool {
 	until := p.doubt.Load()
 	return until != nil && !now.Before(*until) && now.Sub(p.media.lastHeard()) >= p.rooms.opts.Timers.Lost
@@ -103,9 +108,9 @@ func (s *Session) Done() <-chan struct{} { return s.p.gone }
 // AfterDone has f called on a goroutine of its own once Done is closed.
 func (s *Session) AfterDone(f func()) { s.p.rooms.afterDone(s.p, f) }
 
-// Exit lets the user out, by its own wish, and returns when that is complete: others told, `exited` handed to the
-// connection by Next (so Next must go on being called meanwhile), transport closed. Exiting again does no harm. The
-// error is ctx's, in which case the leaving goes on.
+// Exit lets the user out, by its own wish, and returns when that is complete: others are told, Next has
+// handed `exited` to the connection, and the transport is closed. So Next must go on being called meanwhile.
+// Exiting again does no harm. The error is ctx's; the leaving then goes on.
 func (s *Session) Exit(ctx context.Context) error {
 	s.p.rooms.background(func() { s.p.leave(causeExit, "") })
 	select {
