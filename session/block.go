@@ -6,7 +6,8 @@ import (
 	"parlor/session/terms"
 )
 
-// maxBlocks is how many users of one room can be blocked, those who have left included. An entry takes about 100 bytes.
+// maxBlocks is how many users of one room can be blocked, those who have left included. An entry takes about
+// 100 bytes.
 const maxBlocks = 10_000
 
 // blockedSources is what each block stops.
@@ -17,12 +18,15 @@ var blockedSources = map[terms.Block]sources{
 	terms.BlockVideo: 1<<terms.Camera | 1<<terms.Screen,
 }
 
-// SetUserBlocked stops the forwarding of a user's streams of a kind, or, with BlockNone, lets them flow again. It replaces
-// the block before it. It returns when that is true: after it not one packet of what is blocked reaches anybody, the others and
-// the user are told. It holds for every session of the user as long as the room lives, also when the user leaves and comes
-// back, and when the room is moved, see Marks. Repeating it does no harm. ctx is looked at before anything is done, and while
-// the block is being kept. Errors: bad_request, room_not_found,
-// user_not_found where the user is not in the room and not blocked in it.
+// SetUserBlocked stops the forwarding of a user's streams of a kind, or, with BlockNone, lets them flow
+// again. It replaces the block before it. It returns when that is true: not one packet of what is blocked
+// reaches anybody any more, and the others and the user are told. The block holds for every session of the
+// user as long as the room lives. So it holds if the user leaves and comes back, and if the room is moved,
+// see Marks. Repeating it does no harm. ctx is looked at before anything is done, and while the block is
+// being kept.
+//
+// Errors: bad_request, room_not_found, or user_not_found if the user is not in the room and not blocked in
+// it.
 func (r *Rooms) SetUserBlocked(ctx context.Context, id terms.RoomID, user string, b terms.Block) error {
 	if err := checkBlock(id, user, b); err != nil {
 		return err
@@ -56,8 +60,8 @@ func checkBlock(id terms.RoomID, user string, b terms.Block) error {
 	return b.Check()
 }
 
-// block notes what is blocked, for the session that there is, which it returns, and those to come; nil: nobody is in. It has it
-// kept before the room can be moved.
+// block notes what is blocked, for the present session, which it returns, and for those to come; nil: nobody
+// is in. It has the block kept before the room can be moved.
 func (rm *room) block(user string, b terms.Block) (p *participant, kept []<-chan struct{}, err error) {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
@@ -99,7 +103,8 @@ func (rm *room) blockLocked(user string) terms.Block {
 	return terms.BlockNone
 }
 
-// heedBlock has the router forward what is not blocked and nothing else, and then tells everybody whom that concerns.
+// heedBlock has the router forward what is not blocked and nothing else. Then it tells everybody whom that
+// concerns.
 func (p *participant) heedBlock() error {
 	p.media.mu.Lock()
 	defer p.media.mu.Unlock()

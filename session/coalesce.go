@@ -6,11 +6,11 @@ import (
 	"parlor/session/terms"
 )
 
-// coalesce returns the net effect of events that the client has seen none of, as few events as can be: per user at
-// most one user_left and one user_entered, or one streams; what concerns oneself once per type, layers once per source, what
-// cannot be decoded or is paused once per seat and source, and nothing of it that a leave has ended. A user who entered and left again
-// within events leaves no trace, everybody else's leave stays, with the reason of the first. It neither changes
-// nor keeps events.
+// coalesce returns the net effect of events that the client has seen none of, in as few events as can be. Per
+// user there is at most one user_left and one user_entered, or one streams. What concerns oneself is there
+// once per type, layers once per source. What cannot be decoded or is paused is there once per seat and
+// source, unless a leave has ended it. A user who entered and left again within events leaves no trace.
+// Everybody else's leave stays, with the reason of the first. coalesce neither changes nor keeps events.
 func coalesce(events []terms.Event) []terms.Event {
 	net := map[string]*effect{}
 	own := map[terms.EventType]int{} // the last event of those that concern oneself
@@ -64,8 +64,9 @@ func coalesce(events []terms.Event) []terms.Event {
 	return out
 }
 
-// undo takes back what the client has not been told yet of a user who leaves, in place, where it is told that the user entered:
-// untold means that the leave need not be told, either. So pairs of entering and leaving cost a client that is behind nothing.
+// undo takes out of events, in place, what they tell of a user who leaves, if they also tell that the user
+// entered. The client has not been told of events yet. If untold is true, the leave need not be told, either.
+// So pairs of entering and leaving cost a client that is behind nothing.
 func undo(events []terms.Event, user string) (rest []terms.Event, untold bool) {
 	from := -1
 	for i, e := range events {

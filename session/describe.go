@@ -13,7 +13,8 @@ import (
 // Has reports whether the room is on this node.
 func (r *Rooms) Has(id terms.RoomID) bool { return r.Inside(id, nil) }
 
-// Inside reports whether one of users is in the room on this node; where none is named, whether the room is there.
+// Inside reports whether one of users is in the room on this node. Without users it reports whether the room
+// is there.
 func (r *Rooms) Inside(id terms.RoomID, users []string) bool {
 	rm := r.room(id)
 	if rm == nil {
@@ -27,7 +28,8 @@ func (r *Rooms) Inside(id terms.RoomID, users []string) bool {
 	return slices.ContainsFunc(users, func(u string) bool { return rm.members[u] != nil })
 }
 
-// Moving returns a channel that is closed when a room is over which is being given to another node; nil: it is not.
+// Moving returns a channel for a room that is being given to another node. It is closed when the room is
+// over. nil: the room is not being given away.
 func (r *Rooms) Moving(id terms.RoomID) <-chan struct{} {
 	rm := r.room(id)
 	if rm == nil {
@@ -71,7 +73,8 @@ type RoomDetail struct {
 	Time time.Time // at which counters were read
 }
 
-// DescribeRoom returns a room with a page of its users in the order of their ids. Errors: bad_request, room_not_found.
+// DescribeRoom returns a room with a page of its users in the order of their ids. Errors: bad_request,
+// room_not_found.
 func (r *Rooms) DescribeRoom(id terms.RoomID, page terms.Page) (RoomDetail, error) {
 	if err := cmp.Or(id.Check(), page.Check()); err != nil {
 		return RoomDetail{}, err
@@ -118,8 +121,9 @@ type UserDetail struct {
 	Time time.Time // at which counters were read
 }
 
-// DescribeUser returns a user in a room; for the zero room, a page of all rooms of this node that it is in, in the order of
-// their keys. Errors: bad_request, room_not_found, user_not_found where it is in none.
+// DescribeUser returns a user in a room. For the zero room it returns a page of all rooms of this node that
+// the user is in, in the order of their keys. Errors: bad_request, room_not_found, or user_not_found if the
+// user is in none.
 func (r *Rooms) DescribeUser(id terms.RoomID, user string, page terms.Page) (UserDetail, error) {
 	if err := cmp.Or(terms.CheckUser(user), page.Check()); err != nil {
 		return UserDetail{}, err
@@ -181,7 +185,8 @@ func (m *member) info() UserInfo {
 	return i
 }
 
-// byWall returns t so that what has passed since is right by the wall clock, too, which may have been set meanwhile.
+// byWall returns t such that the time since is right by the wall clock, too. That clock may have been set
+// meanwhile.
 func (r *Rooms) byWall(t time.Time) time.Time {
 	now := r.opts.Now()
 	return now.Add(t.Sub(now))

@@ -8,14 +8,15 @@ import (
 const (
 	// entryTime is what Limits.Entries counts in.
 	entryTime = time.Minute
-	// roomsAtOnce is how many times Limits.Entries a user may enter all rooms of the node together. A recorder that is in every
-	// room has one id for all of them; raising it lets one token for all rooms make and end more of them.
+	// roomsAtOnce is how many times Limits.Entries a user may enter all rooms of the node together. A
+	// recorder that is in every room has one id for all of them. Higher lets one token for all rooms make and
+	// end more of them.
 	roomsAtOnce = 10
 )
 
-// entries bounds how often a user enters: each room by itself, and all rooms together. Both are the generic cell rate
-// algorithm (ITU-T I.371): for each key the time at which it owes nothing any more. A key that owes nothing takes no memory.
-// Safe for use from several goroutines.
+// entries bounds how often a user enters: each room by itself, and all rooms together. Both are the generic
+// cell rate algorithm (ITU-T I.371): for each key it keeps the time at which the key owes nothing any more. A
+// key that owes nothing takes no memory. Safe for use from several goroutines.
 type entries struct {
 	mu    sync.Mutex
 	rooms cells // by room and user
@@ -27,8 +28,8 @@ func newEntries(limit int) *entries {
 	return &entries{rooms: newCells(limit), users: newCells(roomsAtOnce * limit)}
 }
 
-// take takes an entry of a user into a room. Where there have been too many it takes none, and returns after which time
-// there may be another.
+// take takes an entry of a user into a room. If there have been too many it takes none, and returns after
+// which time there may be another.
 func (e *entries) take(room, user string, now time.Time) (wait time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -48,7 +49,7 @@ func (e *entries) forget(now time.Time) {
 	e.users.forget(now)
 }
 
-// cells lets pass for each key so many in entryTime, and as many at once.
+// cells lets so many pass for each key in entryTime, and as many at once.
 type cells struct {
 	each time.Duration // what one owes
 	paid map[banned]time.Time

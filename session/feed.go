@@ -6,8 +6,8 @@ import (
 	"parlor/session/terms"
 )
 
-// Events takes the feed. Publish is called with a room locked, so that a room's events come in order: it must not
-// block, nor call into this package.
+// Events takes the feed. Publish is called with a room locked, so that a room's events come in order. It must
+// not block, nor call into this package.
 type Events interface {
 	Publish(e terms.FeedEvent)
 }

@@ -18,8 +18,8 @@ func parseFrame(b []byte) (cmdID int, data []byte, err error) {
 	return int(b[0]), b[1:], nil
 }
 
-// appendFrame writes a message to a client: its cmdId, the length of the sender's id, the id, the data. Without a sender it
-// is of the server.
+// appendFrame writes a message to a client: its cmdId, the length of the sender's id, the id, the data.
+// Without a sender it is of the server.
 func appendFrame(b []byte, from string, m terms.Message) []byte {
 	b = append(b, byte(m.CmdID), byte(len(from)))
 	b = append(b, from...)

@@ -34,7 +34,8 @@ func (rm *room) tellLayers(all map[router.TrackKey]router.Demand) {
 	}
 }
 
-// tellLayers tells the user's client what it does not know. At first, and of a session entered anew, that is that all layers are sent.
+// tellLayers tells the user's client what it does not know. At first a client takes it that all layers are
+// sent, also in a session that has entered anew.
 func (p *participant) tellLayers(d router.Demand) {
 	m := &p.media
 	m.mu.Lock()

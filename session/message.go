@@ -12,14 +12,15 @@ import (
 	"parlor/transport"
 )
 
-// maxDeliveries is how many messages per second the users of one room may have delivered, receivers counted one by one. A
-// message to 1,000 costs the node what 1,000 to one do. Raising it lets a large room that chats take CPU from media,
-// lowering it refuses messages in smaller ones.
+// maxDeliveries is how many messages per second the users of one room may have delivered, receivers counted
+// one by one. A message to 1,000 costs the node what 1,000 to one do. Higher lets a large room that chats
+// take CPU from media. Lower refuses messages in smaller ones.
 const maxDeliveries = 200_000
 
-// SendMessage gives a message of the user to everybody else in the room, in a live room of the audience too, which is
-// announced to nobody but names itself by what it says. It does not wait for them; who does not keep up loses it. Errors:
-// bad_request, not_allowed, message_limit, user_not_found; then nobody gets it.
+// SendMessage gives a message of the user to everybody else in the room. In a live room the audience may
+// send, too. A user of the audience is announced to nobody, but its messages name it. SendMessage does not
+// wait for the receivers: one that does not keep up loses the message. Errors: bad_request, not_allowed,
+// message_limit, user_not_found; then nobody gets it.
 func (s *Session) SendMessage(m terms.Message) error { return s.p.sendMessage(m) }
 
 func (p *participant) sendMessage(m terms.Message) error {
@@ -88,10 +89,10 @@ func (rm *room) hearersLocked(which func(*member) bool) []*participant {
 	return l
 }
 
-// SendMessage gives a message of the server to users of a room; nil: to all. The receivers see no sender. It returns to how
-// many it was handed, or for whom it is kept until they are connected again, and how many of those meant were missed: not in
-// the room, without a way to be reached, or not keeping up. The limits per second are not for it. Errors: bad_request,
-// room_not_found, or ctx's.
+// SendMessage gives a message of the server to users of a room; nil: to all. The receivers see no sender.
+// delivered is to how many it was handed, or for how many it is kept until they are connected again. missed
+// is how many of those meant were missed: not in the room, without a way to be reached, or not keeping up.
+// The limits per second are not for it. Errors: bad_request, room_not_found, or ctx's.
 func (r *Rooms) SendMessage(ctx context.Context, id terms.RoomID, users []string, m terms.Message) (delivered, missed int, err error) {
 	if err := errors.Join(ctx.Err(), checkCommandMessage(id, users, m)); err != nil {
 		return 0, 0, err
@@ -197,7 +198,7 @@ func (m post) byChannel(p *participant) error {
 	return (*peer).SendMessage(ChannelReliable, m.frame, false)
 }
 
-// takeFrame is a client's message on a data channel. What is wrong with it goes back on the same channel.
+// takeFrame takes a client's message on a data channel. What is wrong with it goes back on the same channel.
 func (p *participant) takeFrame(peer Peer, f transport.Message) {
 	if f.Label != ChannelReliable && f.Label != ChannelUnreliable {
 		return // somebody else's protocol
@@ -211,6 +212,6 @@ func (p *participant) takeFrame(peer Peer, f transport.Message) {
 	if err == nil {
 		return
 	}
-	// Where this one does not fit either, the client sends without reading.
+	// If this one does not fit either, the client sends without reading.
 	_ = peer.SendMessage(f.Label, appendErrorFrame(nil, cmdID, terms.AsError(err).Code), false)
 }

@@ -12,7 +12,7 @@ type MessageDrop uint8
 // The reasons for which messages are dropped.
 const (
 	MessageSlowChannel MessageDrop = iota // too much waits for it in its data channel
-	MessageSlowSocket                     // too much waits for it, or for its acknowledgement, at its WebSocket
+	MessageSlowSocket                     // too many wait at its WebSocket, to be sent or acknowledged
 	MessageAway                           // not connected at the moment, and the message unreliable
 	MessageNoWay                          // it has neither WebSocket nor data channel
 	messageDrops

@@ -33,7 +33,7 @@ func (p *participant) reserve(publish map[string]terms.Source) error {
 	return nil
 }
 
-// mayPublish returns a not_allowed for who does not publish in a role, or with a grant.
+// mayPublish returns a not_allowed if the role, or the grant, is not to publish.
 func mayPublish(r terms.Role, g terms.Grant) error {
 	if r != terms.Anchor || g.Role == terms.Audience {
 		return terms.Errorf(terms.CodeNotAllowed, "publish", "the audience does not publish")
@@ -41,7 +41,8 @@ func mayPublish(r terms.Role, g terms.Grant) error {
 	return nil
 }
 
-// publisherPlaceLocked reserves a publisher's place in a call room until setStreamsLocked and m.reserved=false.
+// publisherPlaceLocked reserves a publisher's place in a call room until setStreamsLocked and
+// m.reserved=false.
 func (rm *room) publisherPlaceLocked(m *member) error {
 	if rm.scene == terms.Call && !m.publishing() {
 		if err := rm.publisherLimitLocked(); err != nil {
@@ -52,7 +53,7 @@ func (rm *room) publisherPlaceLocked(m *member) error {
 	return nil
 }
 
-// publisherLimitLocked returns a publisher_limit where a call room has all its publishers.
+// publisherLimitLocked returns a publisher_limit if a call room has all its publishers.
 func (rm *room) publisherLimitLocked() error {
 	if limit := rm.rooms.opts.Limits.CallPublishers; rm.countLocked((*member).publishing) >= limit {
 		return terms.Errorf(terms.CodePublisherLimit, "publish", "%d users publish in this room, as many as may", limit)
@@ -73,8 +74,8 @@ func (p *participant) settle(done bool) {
 	}
 }
 
-// SetPublishing turns a negotiated source on or off (muted, stopped): while off nothing of it is forwarded. Others are
-// told.
+// SetPublishing turns a negotiated source on or off (muted, stopped). While it is off nothing of it is
+// forwarded. Others are told.
 func (s *Session) SetPublishing(source terms.Source, on bool) error {
 	p := s.p
 	p.media.mu.Lock()
@@ -124,7 +125,8 @@ func (p *participant) forwardAllLocked(blocked sources) (err error) {
 	return err
 }
 
-// forwardLocked has the router forward a source or not, where that is a change. Without a peer the next negotiation does.
+// forwardLocked has the router forward a source or not, if that is a change. Without a peer the next
+// negotiation does it.
 func (p *participant) forwardLocked(s terms.Source, on bool) error {
 	m := &p.media
 	if m.off.has(s) != on || m.peer == nil {

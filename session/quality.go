@@ -23,10 +23,11 @@ type link struct {
 	down           bool
 }
 
-// fewPackets is of how many packets a share of lost ones says something. Fewer take one lost packet for a bad network.
+// fewPackets is the least number of packets of which a share of lost ones says something. Lower takes one
+// lost packet for a bad network.
 const fewPackets = 10
 
-// loss returns the share of lost packets, 0–1; known is false where there were too few.
+// loss returns the share of lost packets, 0–1; known is false if there were too few packets.
 func (l link) loss() (share float64, known bool) {
 	if l.expected < fewPackets {
 		return 0, false

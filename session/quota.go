@@ -8,7 +8,8 @@ const (
 	quotaBytes    = 8 << 10
 )
 
-// quota is what a user has sent during the last second: a window that slides, so that no second ever has more.
+// quota is what a user has sent during the last second: a window that slides, so that no second ever has
+// more.
 type quota struct {
 	at    [quotaMessages]time.Time // a ring; the oldest at first
 	size  [quotaMessages]uint16    // bytes

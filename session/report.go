@@ -8,12 +8,12 @@ import (
 	"parlor/router"
 )
 
-// Reports tell how things are at the moment: who speaks, how good the network is. They are not events: they have no number, are not
-// kept, and a client that is slow misses some.
+// Reports tell how things are at the moment: who speaks, how good the network is. They are not events. They
+// have no number and are not kept, and a client that is slow misses some.
 
-// Reports has send called with each report to the user, JSON as docs/protocol.md has it, from now on and until Detached, or until
-// another connection has taken over. send is called with locks held: it must not block, nor call into this package. The message is
-// everybody's, to read.
+// Reports has send called with each report to the user, JSON as docs/protocol.md has it, from now on. It ends
+// with Detached, or once another connection has taken over. send is called with locks held: it must not
+// block, nor call into this package. The message is shared by everybody, and only to be read.
 func (s *Session) Reports(send func(message []byte)) { s.p.report.attach(s.link, send) }
 
 // reporter is the way of reports to a user's signalling connection. The zero value has none.
@@ -32,7 +32,8 @@ func (r *reporter) attach(link uint64, send func([]byte)) {
 	}
 }
 
-// detach ends the link, if it is the present one: when it has returned, its send is not called any more.
+// detach ends the link, if it is the present one. Once it has returned, the link's send is not called any
+// more.
 func (r *reporter) detach(link uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -63,7 +64,8 @@ func (r *reporter) tell(message []byte) {
 	}
 }
 
-// reports is what a room's router has noticed and nobody was told yet. A goroutine is there only while there is some.
+// reports is what a room's router has noticed and nobody was told yet. There is a goroutine only while there
+// is something to tell.
 type reports struct {
 	listening atomic.Int32 // who want to know who speaks
 
@@ -96,7 +98,8 @@ func (o observer) Volumes(v router.Volumes) {
 	o.rm.deliverLocked()
 }
 
-// deliverLocked starts delivering. The router calls it, which is waited for like what it starts. reports.mu is held.
+// deliverLocked starts delivering. The router calls it; roomMedia.stop waits for the router, and for what
+// this starts. reports.mu is held.
 func (rm *room) deliverLocked() {
 	if !rm.reports.running {
 		rm.reports.running = true

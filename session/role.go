@@ -6,9 +6,9 @@ import (
 	"parlor/session/terms"
 )
 
-// SwitchRole makes an anchor of a live room audience, or the other way round. Becoming audience stops the user's
-// streams and the others are told that it left; becoming anchor announces it, with what it has negotiated off until
-// SetPublishing. Errors: bad_request in a call room, not_allowed, publisher_limit.
+// SwitchRole makes an anchor of a live room audience, or the other way round. Becoming audience stops the
+// user's streams, and the others are told that it left. Becoming anchor announces the user; what it has
+// negotiated is off until SetPublishing. Errors: bad_request in a call room, not_allowed, publisher_limit.
 func (s *Session) SwitchRole(role terms.Role) error {
 	p := s.p
 	if role != terms.Anchor && role != terms.Audience {
@@ -52,7 +52,7 @@ func (p *participant) becomeAudience() error {
 	return nil
 }
 
-// mayBecome checks a change of role; change is false where p has the role already.
+// mayBecome checks a change of role; change is false if p has the role already.
 func (p *participant) mayBecome(role terms.Role) (change bool, err error) {
 	p.room.mu.Lock()
 	defer p.room.mu.Unlock()

@@ -76,11 +76,11 @@ type participant struct {
 	came      uint64 // its number in the order of asking to enter; the newer of two sessions of a user wins
 
 	box         *mailbox
-	doubt       atomic.Pointer[time.Time] // when it leaves, see Session.Doubt; nil: its client knows that it is in
-	touched     atomic.Int64              // the last sign of life of the signalling, in ns after since by the monotonic clock
+	doubt       atomic.Pointer[time.Time] // see Session.Doubt: when it leaves; nil: there is no doubt
+	touched     atomic.Int64              // signalling's last sign of life, in monotonic ns after since
 	media       media
 	grant       atomic.Pointer[terms.Grant] // see hold, which changes it under media.mu and room.mu
-	warnAt      time.Time                   // under room.mu; when its end is to be announced, zero: not, or it was
+	warnAt      time.Time                   // under room.mu; when to announce its end; zero: not, or it was
 	report      reporter
 	noNetwork   bool                         // under room.mu; has said that it wants no statistics
 	span        atomic.Pointer[tracing.Span] // of its entering; nil: not traced
@@ -117,7 +117,8 @@ func (m *member) seen() [3]sources {
 	return [...]sources{m.present, m.shown(), m.present & blockedSources[m.block]}
 }
 
-// publishing reports whether the member takes one of a call room's places for publishers. Who is blocked keeps the place.
+// publishing reports whether the member takes one of a call room's places for publishers. A member that is
+// blocked keeps the place.
 func (m *member) publishing() bool { return m.on != 0 || m.reserved }
 
 // visible reports whether others may see the member.
@@ -188,7 +189,8 @@ func (rm *room) feedChangeLocked(m *member, before sources) {
 	(now &^ before).each(func(s terms.Source) { rm.feedSourceLocked(m, s, true) })
 }
 
-// feedSourceLocked tells the feed of a source. The screen's sound belongs to the screen and has no event of its own.
+// feedSourceLocked tells the feed of a source. The screen's sound belongs to the screen and has no event of
+// its own.
 func (rm *room) feedSourceLocked(m *member, s terms.Source, on bool) {
 	if s != terms.ScreenAudio {
 		rm.feedLocked(started(s, on), func(e *terms.FeedEvent) { e.User = m.user })
@@ -209,8 +211,8 @@ func (rm *room) enteredLocked(p *participant) terms.Entered {
 	return e
 }
 
-// roomMedia is a room's router. It is started with the first negotiation in the room, so that a room without media
-// costs nothing.
+// roomMedia is a room's router. It is started with the first negotiation in the room, so that a room without
+// media costs nothing.
 type roomMedia struct {
 	once    sync.Once
 	router  *router.Room

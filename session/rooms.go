@@ -39,7 +39,7 @@ type Rooms struct {
 // banned is who may not enter where.
 type banned struct{ room, user string }
 
-// ban is for how long, and what the user is told who is put out because of it.
+// ban says until when a user may not enter, and what it is told if it is put out because of that.
 type ban struct {
 	until time.Time
 	text  string
@@ -79,9 +79,10 @@ func (r *Rooms) candidateList() []string {
 }
 
 // Resume gives a new signalling connection the session of an earlier one, which loses it: its Next returns
-// ErrDetached. lastSeq is the last event that the client has; those after it come again from Next. It returns a
-// user_not_found where there is no such session (any more) or the key is wrong. A session whose user was put out while
-// it was not connected can still be resumed for a while, to learn of it. Where that was for its token's end it is a token_expired.
+// ErrDetached. lastSeq is the last event that the client has; those after it come again from Next. It returns
+// a user_not_found if there is no such session (any more) or the key is wrong. A session whose user was put
+// out while it was not connected can still be resumed for a while, to learn of it. If the user was put out
+// because its token ended, the error is token_expired.
 func (r *Rooms) Resume(_ context.Context, id, key string, lastSeq uint64) (*Session, error) {
 	p, err := r.find(id, key)
 	if err != nil {
@@ -177,7 +178,8 @@ func (r *Rooms) done(p *participant) {
 	p.after = nil
 }
 
-// forget takes a session that has ended out of the index, and keeps it for a late resume where its user does not know.
+// forget takes a session that has ended out of the index. It keeps the session for a late resume if its user
+// does not know of the end.
 func (r *Rooms) forget(p *participant) {
 	keep := !p.mediaOnly && p.box.exited() && !p.box.wasTold()
 	r.mu.Lock()
@@ -208,8 +210,8 @@ func (r *Rooms) remove(rm *room) {
 	}
 }
 
-// maxTombs bounds the memory for sessions whose users were put out while not connected. Beyond it the oldest is
-// forgotten, whose client then gets user_not_found on resuming.
+// maxTombs bounds the memory for sessions whose users were put out while not connected. Beyond it the oldest
+// is forgotten; its client then gets user_not_found on resuming.
 const maxTombs = 4096
 
 // tombs are ended sessions, oldest first.

@@ -47,8 +47,9 @@ func (q SeatRequest) extent() (extent, error) {
 	return q.Size.extent()
 }
 
-// SetSizes says at which sizes the videos of seats are shown: each comes in the lowest layer that covers its own, and not at all where it is
-// not shown. A seat that nobody sits in forgets it. An error changes nothing: bad_request.
+// SetSizes says at which sizes the videos of seats are shown. Each comes in the lowest layer that covers its
+// size, and not at all if it is not shown. A seat that nobody sits in forgets its size. Errors: bad_request,
+// which changes nothing, and user_not_found.
 func (s *Session) SetSizes(sizes []SeatSize) error {
 	p := s.p
 	p.media.mu.Lock()

@@ -11,8 +11,9 @@ import (
 	"parlor/router"
 )
 
-// statistics is the report of a user's network: its quality, that of those whom it receives, and what flows. Hundreds of users get one
-// every two seconds, so it is written by hand, into memory that is used again. The zero value is ready.
+// statistics is the report of a user's network: its quality, that of the users that it receives, and what
+// flows. Hundreds of users get one every two seconds, so it is written by hand, into memory that is used
+// again. The zero value is ready.
 type statistics struct {
 	sent, received []streamReport
 	json           []byte
@@ -39,7 +40,8 @@ func (o observer) Samples(l []router.Sample) {
 	o.rm.deliverLocked()
 }
 
-// SetStatistics has the user told every two seconds of its network, or, with false, no longer. It is told at first. Errors: user_not_found.
+// SetStatistics has the user told every two seconds of its network, or, with false, no longer. At first it is
+// told. Errors: user_not_found.
 func (s *Session) SetStatistics(on bool) error {
 	p := s.p
 	p.room.mu.Lock()
@@ -65,7 +67,8 @@ func (rm *room) tellStatistics(samples []router.Sample, r *statistics) {
 	}
 }
 
-// gather notes the quality of what the sample's user sends, and collects what there is to tell it; nil where it is not to be told.
+// gather notes the quality of what the sample's user sends, and collects what there is to tell it. It returns
+// nil if the user is not to be told.
 func (rm *room) gather(s *router.Sample, up link, r *statistics) *participant {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
@@ -96,7 +99,8 @@ func linksOf(s *router.Sample) (up, down link) {
 	for i := range s.Sent {
 		up.expected, up.lost = up.expected+s.Sent[i].Expected, up.lost+s.Sent[i].Lost
 	}
-	if s.Expected > 0 { // receiver reports blame what a publisher has lost on its way to the node on the receiver
+	// Receiver reports blame what a publisher has lost on its way to the node on the receiver.
+	if s.Expected > 0 {
 		down.expected, down.lost = s.Expected, s.Lost
 		return up, down
 	}
@@ -106,8 +110,8 @@ func linksOf(s *router.Sample) (up, down link) {
 	return up, down
 }
 
-// write returns the report's JSON as docs/protocol.md has it, valid until the next call. User ids and RIDs are of characters that JSON has as
-// they are (CheckUser, RFC 8852).
+// write returns the report's JSON as docs/protocol.md has it, valid until the next call. User ids and RIDs
+// are of characters that JSON has as they are (CheckUser, RFC 8852).
 func (r *statistics) write(s *router.Sample, up, down link) []byte {
 	slices.SortFunc(r.sent, byStream)
 	slices.SortFunc(r.received, byStream)

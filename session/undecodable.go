@@ -16,7 +16,8 @@ type undecodableKey struct {
 	mid  string
 }
 
-// Undecodable implements router.Observer. What was not delivered yet of a section is replaced by what is newer.
+// Undecodable implements router.Observer. What was not delivered yet of a section is replaced by what is
+// newer.
 func (o observer) Undecodable(u router.Undecodable) {
 	r := &o.rm.reports
 	r.mu.Lock()
@@ -86,7 +87,8 @@ func (p *participant) logUndecodable(x *terms.Undecodable) {
 		Msg("nothing of a stream can be sent: the receiver has offered no codec that decodes it")
 }
 
-// forgetUndecodableLocked says that what could not be sent over a peer that is gone is over. media.mu is held.
+// forgetUndecodableLocked says that what could not be sent over a peer that is gone is over. media.mu is
+// held.
 func (p *participant) forgetUndecodableLocked() {
 	p.room.mu.Lock()
 	defer p.room.mu.Unlock()
@@ -98,7 +100,7 @@ func (p *participant) forgetUndecodableLocked() {
 	}
 }
 
-// seatOf returns the id of the seat that a section belongs to, empty where there is none.
+// seatOf returns the id of the seat that a section belongs to; empty if there is none.
 func (m *media) seatOf(mid string) string {
 	for _, s := range m.seats {
 		if s.plan.Video == mid || s.plan.Audio == mid {
@@ -126,7 +128,8 @@ func (rm *room) undecodableOf(all map[router.MemberID]router.Usage) map[router.M
 	return found
 }
 
-// maxPairs bounds the pairs of formats that are counted one by one. A metric has a series for each; what is beyond is counted as "other".
+// maxPairs bounds the pairs of formats that are counted one by one. A metric has a series for each. What is
+// beyond is counted as "other".
 const maxPairs = 100
 
 // Formats is a pair of what is sent and what a receiver has offered.
@@ -151,8 +154,8 @@ func (c *pairs) count(sent, offered string) {
 	c.n[f]++
 }
 
-// Undecodable returns how often a user was told that nothing of a stream can be sent to it, by what is sent and what its client has
-// offered. There are some hundred pairs at most.
+// Undecodable returns how often a user was told that nothing of a stream can be sent to it. The counts are by
+// what is sent and what the user's client has offered. There are some hundred pairs at most.
 func (r *Rooms) Undecodable() map[Formats]uint64 {
 	c := &r.undecodable
 	c.mu.Lock()

@@ -14,9 +14,9 @@ type listener struct {
 	next  int64 // the tick with which it is told next
 }
 
-// SetVolumeInterval has the user told who speaks and how loud, every interval while somebody does, and at once when somebody else
-// becomes the active speaker; 0 ends it, which is how it begins. Intervals are rounded up to whole router.VolumeIntervals. Errors:
-// bad_request, not_allowed.
+// SetVolumeInterval has the user told who speaks and how loud: every interval while somebody does, and at
+// once when somebody else becomes the active speaker. 0 ends it; at first it is 0. Intervals are rounded up
+// to whole router.VolumeIntervals. Errors: bad_request, not_allowed, user_not_found.
 func (s *Session) SetVolumeInterval(d time.Duration) error {
 	p := s.p
 	if d != 0 && (d < MinVolumeInterval || d > MaxVolumeInterval) {

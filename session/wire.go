@@ -15,8 +15,9 @@ type Transport interface {
 	NewWriter() router.Flusher
 	// NewPeer returns a transport connection that is not negotiated yet.
 	NewPeer(o PeerOptions) (Peer, error)
-	// Candidates returns where the node can be reached, as values of the attribute candidate (RFC 8839), best first. They
-	// stay the same.
+	// Candidates returns where the node can be reached now, as values of the attribute candidate (RFC 8839),
+	// best first. It may return others later, as the machine's interfaces change. A list that was returned
+	// stays as it is.
 	Candidates() []string
 }
 
