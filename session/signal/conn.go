@@ -25,9 +25,9 @@ import (
 
 // Close codes of the protocol beside those of RFC 6455.
 const (
-	closeTaken websocket.StatusCode = 4001 // another connection has resumed the session, or too much was not acknowledged
+	closeTaken websocket.StatusCode = 4001 // another connection has resumed, or too much is unacknowledged
 	closeIdle  websocket.StatusCode = 4002 // nobody has entered in time
-	closeBusy  websocket.StatusCode = 4003 // too much from this address, or on this connection, without entering
+	closeBusy  websocket.StatusCode = 4003 // too much of this address, or connection, without entering
 )
 
 // conn is one connection of a client.
@@ -39,10 +39,10 @@ type conn struct {
 	limit   *rate.Limiter
 	guest   guest
 	resizes *rate.Limiter    // of messages with sizes; made by the first. Under busy.
-	s       *session.Session // nil before entering; of whoever holds busy, and of the reading goroutine while nobody does
+	s       *session.Session // nil before entering; of busy's holder, or of the reading goroutine if none
 
 	stranger *time.Timer // closes the connection where nobody enters in time
-	entered  uint64      // bytes written to wire up to the answer to enter, 1 where the kernel does not say; 0: it was not written
+	entered  uint64      // bytes written to wire up to the answer to enter; 1: unknown; 0: not written
 	unheard  bool        // nothing has come since the answer to enter, which this connection had. Both as s
 
 	busy  sync.Mutex // held while a request is handled and answered
@@ -61,12 +61,13 @@ type conn struct {
 // smallMessage is the size in bytes of messages that are read without an allocation: pings, above all.
 const smallMessage = 128
 
-// listenOn is how long a client that nothing can be written to any more is listened to. What it has sent before it went is
-// here already; longer holds connections of clients that have gone without a word.
+// listenOn is how long a client is listened to after nothing can be written to it any more. What it has sent
+// before it went is here already. Longer holds connections of clients that have gone without a word.
 const listenOn = 2 * time.Second
 
-// resetGrace is how long a client may resume whose connection was reset before it has acknowledged the answer to enter. Clients try
-// at once where a socket breaks; longer shows others for longer who has given up.
+// resetGrace is how long a client may resume if its connection was reset before it has acknowledged the
+// answer to enter. Clients try at once if a socket breaks. Longer shows users that have given up to others
+// for longer.
 const resetGrace = 2 * time.Second
 
 // errOver is returned by write when the connection is at its end.
@@ -106,10 +107,11 @@ func (c *conn) serve(ctx context.Context) {
 	_ = c.ws.CloseNow()
 }
 
-// part lets a user go who was not heard since it entered, and may not know that it has. err is that with which reading ended. A
-// client that closes the WebSocket without having said anything has not waited for the answer. One that ended TCP in order had
-// not got what its TCP has not acknowledged with that, and has no session to resume. A reset acknowledges nothing: a client that
-// has been sent the answer a moment before is given the time to resume at once.
+// part lets a user go who was not heard since it entered, and may not know that it has. err is that with
+// which reading ended. A client that closes the WebSocket without having said anything has not waited for the
+// answer. A client that ended TCP in order has not got what its TCP has not acknowledged with that, and has
+// no session to resume. A reset acknowledges nothing: a client that has been sent the answer a moment before
+// is given the time to resume at once.
 func (c *conn) part(err error, acknowledged uint64, known bool) {
 	switch {
 	case !c.unheard:
@@ -160,7 +162,8 @@ func (c *conn) read(ctx context.Context) error {
 	}
 }
 
-// entering is a request of a client that is not in. Reading goes on meanwhile, so that the client's end is noticed.
+// entering is a request of a client that is not in. Reading goes on meanwhile, so that the client's end is
+// noticed.
 type entering struct {
 	done chan error // capacity 1
 	stop context.CancelFunc
@@ -184,8 +187,8 @@ func (c *conn) begin(ctx context.Context, raw []byte) *entering {
 	return e
 }
 
-// wait waits until the request is answered, with what came of reading meanwhile: after an error it does not go on. early is that
-// reading came first. The error is that the answer could not be written.
+// wait waits until the request is answered. read is what came of reading meanwhile: after an error the
+// request does not go on. early says that reading came first. err says that the answer could not be written.
 func (e *entering) wait(read error) (early bool, err error) {
 	if e == nil {
 		return false, nil
@@ -201,8 +204,9 @@ func (e *entering) wait(read error) (early bool, err error) {
 	return true, <-e.done
 }
 
-// lastWords lets an exit count that the client sent before it went. Nothing reaches it any more, but what it has sent is
-// still in the socket, and without that exit the user would stay until the time-out. first was read already; nil: nothing was.
+// lastWords lets an exit count that the client sent before it went. Nothing reaches it any more, but what it
+// has sent is still in the socket. Without that exit the user would stay until the time-out. first was read
+// already; nil: nothing was.
 func (c *conn) lastWords(ctx context.Context, first []byte) {
 	if c.s == nil {
 		return
@@ -257,14 +261,15 @@ func (c *conn) handle(ctx context.Context, raw []byte) error {
 		c.out = appendPong(c.out[:0], id)
 		return c.write(c.out)
 	}
-	// On a goroutine of its own: what a request grows the stack by, that of this one would keep for as long as the client
-	// stays.
+	// This is on a goroutine of its own. Else this goroutine would keep what a request grows the stack by for
+	// as long as the client stays.
 	done := make(chan error, 1)
 	go func() { done <- c.carryOut(ctx, raw) }()
 	return <-done
 }
 
-// carryOut is answer, where a fault ends one connection, not the node, as net/http has it for a connection's goroutine.
+// carryOut is answer, but a fault ends one connection, not the node, as net/http has it for a connection's
+// goroutine.
 func (c *conn) carryOut(ctx context.Context, raw []byte) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -304,7 +309,7 @@ func (c *conn) answer(ctx context.Context, raw []byte) error {
 	return nil
 }
 
-// note tells of a request that was refused, where it was to enter or to show another token.
+// note tells of a request that was refused, if it was to enter or to show another token.
 func (c *conn) note(e envelope, err error) {
 	r := refusal.Refusal{Door: "websocket", From: c.from, Err: err}
 	switch {
@@ -345,8 +350,9 @@ func (c *conn) refuse(re *int64, err error) error {
 	return c.send(errorAnswer{answer{"error", re}, e.Code, e.Field, e.Text, e.RetryAfter.Milliseconds()})
 }
 
-// pump hands the session's events to the socket. It ends when there are none, and the session starts another one when
-// there are again; after the last event, and when the session has another connection, it closes the socket.
+// pump hands the session's events to the socket. It ends if there are none, and the session starts another
+// one when there are again. After the last event, and when the session has another connection, it closes the
+// socket.
 func (c *conn) pump(ctx context.Context, s *session.Session) {
 	var b []byte
 	for ctx.Err() == nil {
@@ -375,8 +381,8 @@ func (c *conn) pump(ctx context.Context, s *session.Session) {
 	}
 }
 
-// answered waits until the request under way, typically exit, has its answer. Reading goes on, for the client's part in
-// closing the socket.
+// answered waits until the request under way, typically exit, has its answer. Reading goes on, for the
+// client's part in closing the socket.
 func (c *conn) answered() {
 	c.busy.Lock()
 	c.busy.Unlock() //nolint:staticcheck // only to wait for who holds it until the answer is written
@@ -390,7 +396,8 @@ func (c *conn) send(message any) error {
 	return c.write(b)
 }
 
-// write writes a message. After one that fails, or that the client does not take in time, none is written any more.
+// write writes a message. After one that fails, or that the client does not take in time, none is written any
+// more.
 func (c *conn) write(b []byte) error { return c.writeEvent(b, false) }
 
 // writeEvent is write; no report follows the last event.

@@ -6,13 +6,13 @@
 //	requests.go what each request does
 //	message.go  the wire forms and their strict decoding
 //	report.go   reports, which nobody waits for
-//	guest.go    who has not entered, and what that one may cost
+//	guest.go    clients that have not entered, and what they may cost
 //	hijack.go   the connection's buffers
 //	ping.go     the short way of the message that clients send all the time
 //
-// A connection has one goroutine, which reads requests and has them answered one after the other (while the client is not in it
-// reads on meanwhile, so that its end is noticed), and, while there are
-// events, one that hands them to the socket. A client that does not read blocks its own only.
+// A connection has one goroutine, which reads requests and has them answered one after the other. While the
+// client is not in, it reads on meanwhile, so that the client's end is noticed. While there are events,
+// another goroutine hands them to the socket. A client that does not read blocks its own goroutines only.
 package signal
 
 import (
@@ -43,30 +43,32 @@ const (
 	exitWait   = 5 * time.Second
 )
 
-// Authenticator returns what a token allows to user in room; the errors are those of session, token_invalid and
-// token_expired among them.
+// Authenticator returns what a token allows to user in room. Its errors are those of package terms,
+// token_invalid and token_expired among them.
 type Authenticator func(token string, room terms.RoomID, user string) (terms.Grant, error)
 
 // Options of the door. Zero durations and rates get their defaults.
 type Options struct {
 	Rooms *session.Rooms
 	Auth  Authenticator
-	// Origin reports whether the page that a request is of may connect; a request without Origin always may. nil: pages of the node's
-	// own host may.
+	// Origin reports whether the page that a request is of may connect. A request without Origin always may.
+	// nil: pages of the node's own host may.
 	Origin func(r *http.Request) bool
-	// NodeURL returns where another node that lives can be reached, for resuming a session of its. nil: there are none.
+	// NodeURL returns where another node that lives can be reached, for resuming a session of that node. nil:
+	// there are none.
 	NodeURL func(node string) (url string, ok bool)
-	// Guest returns what one who has not entered may cost; ok is false for who may not even come in. nil: nothing bounds them.
+	// Guest returns what a client that has not entered may cost. ok is false for a client that may not even
+	// come in. nil: nothing bounds them.
 	Guest func(r *http.Request) (g *stranger.Guest, ok bool)
-	// Refusals is told of who was refused entering, or another token; nil: nobody is.
+	// Refusals is told of clients that were refused entering, or another token; nil: nobody is told.
 	Refusals *refusal.Log
 	Log      zerolog.Logger
 	Trace    *tracing.Tracer // nil: none
 
 	EnterWithin  time.Duration // a connection that has neither entered nor resumed is closed after it; 10 s
 	WriteTimeout time.Duration // a message that the client does not take in it ends the connection; 10 s
-	// MessageRate is how many messages a second are read from one client, after a burst of twice as many; 50. Faster ones
-	// wait in the client's socket. Raising it lets one client cost more.
+	// MessageRate is how many messages a second are read from one client, after a burst of twice as many; 50.
+	// Faster ones wait in the client's socket. Higher lets one client cost more.
 	MessageRate int
 }
 
@@ -90,9 +92,9 @@ func New(o Options) *Door {
 // ServeHTTP takes one WebSocket connection over.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.Take(w, r, func() {}) }
 
-// Take takes one WebSocket connection over and returns; ended is called when the connection has ended, or was refused. The
-// connection goes on without the request, whose goroutine, buffers and headers would else be kept for as long as the
-// client stays.
+// Take takes one WebSocket connection over and returns. ended is called when the connection has ended, or was
+// refused. The connection goes on without the request. Else the request's goroutine, buffers and headers
+// would be kept for as long as the client stays.
 func (d *Door) Take(w http.ResponseWriter, r *http.Request, ended func()) {
 	h, taken := &hijack{ResponseWriter: w}, false
 	defer func() {
@@ -112,7 +114,8 @@ func (d *Door) Take(w http.ResponseWriter, r *http.Request, ended func()) {
 		return
 	}
 	taken = true
-	ctx, wire, from := tracing.Along(baseContext(r), r.Context()), h.conn, remote.Of(r).Addr // and nothing else of h and r, which hold the request
+	// From here on nothing else of h and r is used, which hold the request.
+	ctx, wire, from := tracing.Along(baseContext(r), r.Context()), h.conn, remote.Of(r).Addr
 	go func() {
 		defer ended()
 		defer func() { // as net/http has it
@@ -141,7 +144,7 @@ func baseContext(r *http.Request) context.Context {
 	return s.BaseContext(nil)
 }
 
-// accept returns the connection, or nil where the client was refused.
+// accept returns the connection, or nil if the client was refused.
 func (d *Door) accept(w http.ResponseWriter, r *http.Request, p *pings) *websocket.Conn {
 	origin := r.Header.Get("Origin")
 	if d.o.Origin != nil && origin != "" && !d.o.Origin(r) {

@@ -14,16 +14,19 @@ import (
 )
 
 const (
-	// maxOpening is the size in bytes of a message of somebody who has not entered: a token of 8 KB fits, with all else that enter and
-	// resume have.
+	// maxOpening is the size in bytes of a message of a client that has not entered. A token of 8 KB fits,
+	// with all else that enter and resume have.
 	maxOpening = 12 << 10
-	// maxAttempts is how many messages may come until somebody has entered. A client tries another token, hardly a tenth one.
+	// maxAttempts is how many messages may come before the client has entered. A client tries another token,
+	// hardly a tenth one.
 	maxAttempts = 10
-	// maxDepth is how deep JSON of somebody who has not entered may be nested: enter and resume are flat, and fields to come may be less so.
+	// maxDepth is how deep JSON of a client that has not entered may be nested. enter and resume are flat,
+	// and fields to come may be less so.
 	maxDepth = 8
 )
 
-// guest is who is at the other end until somebody has entered. Of the reading goroutine, and of the one that works for it.
+// guest is the client at the other end until it has entered. It belongs to the reading goroutine, and to the
+// one that works for that.
 type guest struct {
 	*stranger.Guest     // nil: nothing bounds it
 	tried           int // messages
@@ -36,18 +39,20 @@ func (d *Door) guest(r *http.Request) (*stranger.Guest, bool) {
 	return d.o.Guest(r)
 }
 
-// pings holds back who sends control frames faster than messages may come: each ping costs the answer, a write.
+// pings holds back clients that send control frames faster than messages may come: each ping costs the
+// answer, a write.
 type pings struct{ limit *rate.Limiter }
 
-// wait is called by the goroutine that reads, which is also that which closes a refused WebSocket. A WebSocket that ends meanwhile is noticed by the next read.
+// wait is called by the goroutine that reads, which also closes a refused WebSocket. If a WebSocket ends
+// meanwhile, the next read notices.
 func (p *pings) wait(context.Context, []byte) {
 	if r := p.limit.Reserve(); r.OK() {
 		time.Sleep(r.Delay()) // at most one message's time, as nothing is read meanwhile
 	}
 }
 
-// attempt admits a message of somebody who has not entered, or closes the connection and returns an error: closing returns none where
-// the client agrees, and the message must not be read on.
+// attempt admits a message of a client that has not entered, or closes the connection and returns an error.
+// Closing itself returns none if the client agrees, and the message must not be read on.
 func (c *conn) attempt(ctx context.Context, raw []byte) error {
 	c.guest.tried++
 	switch {
@@ -63,14 +68,15 @@ func (c *conn) attempt(ctx context.Context, raw []byte) error {
 	return c.busyness(c.guest.Pay(ctx, len(raw)))
 }
 
-// tooLarge counts a message that was too large for somebody who has not entered. The library has closed the connection.
+// tooLarge counts a message that was too large for a client that has not entered. The library has closed the
+// connection.
 func (c *conn) tooLarge(err error) {
 	if errors.Is(err, websocket.ErrMessageTooBig) && c.s == nil {
 		c.guest.Refuse(stranger.Size)
 	}
 }
 
-// busyness closes the connection of who has used up what its address may have.
+// busyness closes the connection of a client that has used up what its address may have.
 func (c *conn) busyness(err error) error {
 	var busy *stranger.Busy
 	if errors.As(err, &busy) {
@@ -99,7 +105,8 @@ func (c *conn) sendOut() {
 	c.guest.Leave()
 }
 
-// envelope reads what every request has; of somebody who has not entered, all that such a one may send.
+// envelope reads what every request has. From a client that has not entered it reads all that such a client
+// may send.
 func (c *conn) envelope(raw []byte) (e envelope, err error) {
 	if c.s != nil {
 		return e, decode(raw, &e)
@@ -113,7 +120,8 @@ func (c *conn) envelope(raw []byte) (e envelope, err error) {
 	return e, nil
 }
 
-// tooDeep reports whether JSON is nested more deeply, without reading it otherwise: what is deep costs far more than what is long.
+// tooDeep reports whether JSON is nested more deeply than maxDepth, without reading it otherwise. What is
+// deep costs far more than what is long.
 func tooDeep(raw []byte) bool {
 	depth, quoted := 0, false
 	for i := 0; i < len(raw); i++ {

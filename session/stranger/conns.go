@@ -71,8 +71,9 @@ func (b *Budget) admit(c *Conn) bool {
 	return ok
 }
 
-// placeLocked finds a place for a new connection. Of a site that has all that one may have, the oldest goes on which nothing is under
-// way. Where strangers have all, it is the oldest of the site that has most, so who comes from elsewhere gets in.
+// placeLocked finds a place for a new connection. If a site has all that one may have, its oldest idle one
+// goes. If strangers have all, the oldest idle one goes of the site that has most, or else its oldest. So a
+// client that comes from elsewhere gets in.
 func (b *Budget) placeLocked(c *Conn) (ok bool, evicted *Conn, why Reason) {
 	if own := b.conns.sites[c.site]; !c.any && len(own) >= b.limits.ConnsPerSite {
 		evicted = oldest(own, false)

@@ -9,8 +9,8 @@ import (
 	"parlor/session/remote"
 )
 
-// Guest is somebody at a door, on a connection of its own, who has not entered yet. Its methods are called one after the other. A nil
-// *Guest is bounded by nothing.
+// Guest is a client at a door, on a connection of its own, that has not entered yet. Its methods are called
+// one after the other. A nil *Guest is bounded by nothing.
 type Guest struct {
 	b    *Budget
 	c    *Conn // nil: the connection is none of a Listener's
@@ -18,15 +18,16 @@ type Guest struct {
 	paid time.Duration // beside what its connection has
 }
 
-// Guest returns who has sent a request whose connection is taken over. ok is false where its address has too many of them.
+// Guest returns the guest that has sent a request whose connection is taken over. ok is false if its address
+// has too many of them.
 func (b *Budget) Guest(r *http.Request) (g *Guest, ok bool) {
 	c := connOf(r)
 	g = &Guest{b: b, c: c, site: remote.Of(r).Site(), paid: requestPrice}
 	return g, c == nil || c.move(g.site)
 }
 
-// Pay waits until there is a share of CPU for a message of so many bytes, which is then worked on until Done. The error is a *Busy, or
-// ctx's.
+// Pay waits until there is a share of CPU for a message of so many bytes. The message is then worked on until
+// Done. The error is a *Busy, or ctx's.
 func (g *Guest) Pay(ctx context.Context, bytes int) error {
 	if g == nil {
 		return nil
@@ -40,7 +41,7 @@ func (g *Guest) Pay(ctx context.Context, bytes int) error {
 	return nil
 }
 
-// Done says that the message is answered: who is waited for again may have to go for others.
+// Done says that the message is answered. A guest that is waited for again may have to go for others.
 func (g *Guest) Done() {
 	if g != nil {
 		g.busy(false)
@@ -53,8 +54,9 @@ func (g *Guest) busy(busy bool) {
 	}
 }
 
-// Enter is called once the guest has shown a right. It waits until its address may enter once more, and has it take one of the places
-// of those inside; ok is false where there is none. What was paid is given back. The error is a *Busy, or ctx's.
+// Enter is called once the guest has shown a right. It waits until its address may enter once more, and has
+// it take one of the places of those inside. ok is false if there is none. What was paid is given back. The
+// error is a *Busy, or ctx's.
 func (g *Guest) Enter(ctx context.Context) (ok bool, err error) {
 	if g == nil {
 		return true, nil

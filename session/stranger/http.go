@@ -11,9 +11,10 @@ import (
 	"parlor/session/remote"
 )
 
-// Handler has requests pay before next answers them, and for the bytes of the answer afterwards. Requests that entering says are to
-// enter are bounded as entries as well; who is refused has not entered, unless Entered says so. Who is answered well where a right is asked for gets back what it
-// has paid. Files are cheap, and are waited for longer.
+// Handler has requests pay before next answers them, and for the bytes of the answer afterwards. Requests for
+// which enters reports true are bounded as entries as well. A client that is refused has not entered, unless
+// Entered says so. If asksRight says that a right is asked for, a client that is answered well gets back what
+// it has paid. Files are cheap, and are waited for longer.
 func (b *Budget) Handler(next http.Handler, asksRight, enters, file func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		site := remote.Of(r).Site()
@@ -66,7 +67,8 @@ func (b *Budget) charge(site netip.Prefix, price time.Duration) {
 	b.mu.Unlock()
 }
 
-// refuse answers who has used its share; nobody reads the answer where the request's context has ended.
+// refuse answers a client that has used its share. Nobody reads the answer if the request's context has
+// ended.
 func refuse(w http.ResponseWriter, err error) {
 	var busy *Busy
 	if !errors.As(err, &busy) {
@@ -80,8 +82,8 @@ func refuse(w http.ResponseWriter, err error) {
 // meterKey is the context key of a *meter.
 type meterKey struct{}
 
-// Entered says that somebody has entered by the request of that context, though it may be refused yet. Handlers call it before they
-// return.
+// Entered says that a client has entered by the request of that context, though it may be refused yet.
+// Handlers call it before they return.
 func Entered(ctx context.Context) {
 	if m, ok := ctx.Value(meterKey{}).(*meter); ok {
 		m.entered = true

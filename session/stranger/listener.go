@@ -37,8 +37,8 @@ func (b *Budget) Listen(l net.Listener, proxies remote.Networks, secure bool) *L
 		refused: make(chan refusal, b.limits.Conns), closed: make(chan struct{})}
 }
 
-// Accept returns the next connection that is let in. The goroutines that ask the kernel and hang up are started by the first call, and end
-// with Close.
+// Accept returns the next connection that is let in. The first call starts the goroutines that ask the kernel
+// and that hang up. They end with Close.
 func (l *Listener) Accept() (net.Conn, error) {
 	l.begin.Do(func() {
 		go l.run()
@@ -66,7 +66,8 @@ func (l *Listener) run() {
 		nc, err := l.Listener.Accept()
 		if err != nil {
 			select {
-			case l.failed <- err: // net/http waits a moment and goes on, where it is of the kind that passes
+			// net/http waits a moment and goes on, if the error is of the kind that passes
+			case l.failed <- err:
 				continue
 			case <-l.closed:
 				return
@@ -78,8 +79,9 @@ func (l *Listener) run() {
 	}
 }
 
-// rest has refusals cost no more than their share. Refusing a connection is dear beside what it takes to make one, and who is refused
-// comes again at once: so those that come meanwhile stay in the kernel's queue, and wait there.
+// rest has refusals cost no more than their share. Refusing a connection is dear beside what it takes to make
+// one, and a client that is refused comes again at once. So connections that come meanwhile stay in the
+// kernel's queue, and wait there.
 func (l *Listener) rest() {
 	rate := l.b.limits.CPU * refusalShare
 	l.refusals.fill(time.Now(), rate, rate/10)
@@ -102,8 +104,9 @@ type refusal struct {
 	at time.Time // when it is hung up on
 }
 
-// refusedFor is how long it takes until who is refused is hung up on. Most who flood a node wait for that before they come again, so that
-// the queue in which everybody stands is not full of them. Raising it slows them further, and fewer of them can be slowed.
+// refusedFor is how long it takes until a client that is refused is hung up on. Most clients that flood a
+// node wait for that before they come again. So the queue in which everybody stands is not full of them.
+// Higher slows them further, and fewer of them can be slowed.
 const refusedFor = time.Second
 
 // refuse has a connection hung up on: later, as long as strangers leave places for that, or now.
@@ -125,7 +128,7 @@ func (l *Listener) full() bool {
 	return l.b.conns.strangers+len(l.refused) >= cap(l.refused)
 }
 
-// makeRoom hangs up on who was refused first, where strangers need its place.
+// makeRoom hangs up on the client that was refused first, if strangers need its place.
 func (l *Listener) makeRoom() {
 	if !l.full() {
 		return
@@ -150,7 +153,8 @@ func (l *Listener) hangUp() {
 	}
 }
 
-// take hands a connection on: at once, after its site has the share for it, or never. It reports whether it was not refused.
+// take hands a connection on: at once, after its site has the share for it, or never. It reports whether the
+// connection was not refused.
 func (l *Listener) take(nc net.Conn) bool {
 	c := &Conn{Conn: nc, b: l.b}
 	if at, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
@@ -200,7 +204,7 @@ func ConnContext(ctx context.Context, nc net.Conn) context.Context {
 	return ctx
 }
 
-// connOf returns the connection that a request came on; nil where it is none of a Listener's.
+// connOf returns the connection that a request came on; nil if it is none of a Listener's.
 func connOf(r *http.Request) *Conn {
 	c, _ := r.Context().Value(connKey{}).(*Conn)
 	return c
@@ -213,7 +217,7 @@ func ConnState(nc net.Conn, s http.ConnState) {
 	}
 }
 
-// below returns the *Conn of a connection, which may be below TLS; nil where there is none.
+// below returns the *Conn of a connection, which may be below TLS; nil if there is none.
 func below(nc net.Conn) *Conn {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()

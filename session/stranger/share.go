@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// bucket is a token bucket whose level may be below zero: that is what those who wait have taken in advance.
+// bucket is a token bucket whose level may be below zero: clients that wait have taken that in advance.
 type bucket struct {
 	level float64
 	files float64 // how much of what is missing files have taken, at most
@@ -27,8 +27,8 @@ func (b *bucket) wait(amount, rate float64) time.Duration {
 	return 0
 }
 
-// maxSites bounds the sites that are told apart; the others are taken for one. More costs memory, about 150 bytes each; fewer lets
-// whoever has many addresses have others share one budget.
+// maxSites bounds the sites that are told apart; the others are taken for one. Higher costs memory, about 150
+// bytes each. Lower lets a client with many addresses have others share one budget.
 const maxSites = 8192
 
 // buckets has one for each site that has taken something of late. Not safe for concurrent use.
@@ -58,7 +58,7 @@ func (b *buckets) site(now time.Time, s netip.Prefix, rate, burst float64) *buck
 	return x
 }
 
-// sweep forgets who has a full bucket. It looks through all at most each tenth of a second.
+// sweep forgets the sites whose bucket is full. It looks through all at most each tenth of a second.
 func (b *buckets) sweep(now time.Time, rate, burst float64) {
 	if now.Sub(b.swept) < 100*time.Millisecond {
 		return
@@ -71,9 +71,10 @@ func (b *buckets) sweep(now time.Time, rate, burst float64) {
 	}
 }
 
-// share is the CPU time that strangers may take, in seconds. A site gets a quarter of it, and less where more than four want some, so
-// that nobody has to wait for others before all have had theirs. Sites are told apart by IPv4 address or /48 of IPv6, as who has a /48
-// may come from 65,536 networks of it. Not safe for concurrent use.
+// share is the CPU time that strangers may take, in seconds. A site gets a quarter of it, and less if more
+// than four want some, so that nobody has to wait for others before all have had theirs. Sites are told apart
+// by IPv4 address or /48 of IPv6, since a client with a /48 may come from 65,536 networks of it. Not safe for
+// concurrent use.
 type share struct {
 	rate  float64 // seconds of CPU a second, in all; what is saved up is that of one second
 	all   bucket
@@ -81,16 +82,18 @@ type share struct {
 }
 
 const (
-	// siteShare is how many sites share what strangers get, at least. Raising it lets a single address do less, a crowd behind one
-	// address among them; lowering it lets fewer hostile addresses keep the others waiting.
+	// siteShare is how many sites share what strangers get, at least. Higher lets a single address do less, a
+	// crowd behind one address included. Lower lets fewer hostile addresses keep the others waiting.
 	siteShare = 4
-	// personShare is what a site may always have saved up, in seconds of CPU: two connections with TLS and a page, with room to spare. More
-	// lets whoever has many addresses take more from each of them; less has single people wait where many sites want some.
+	// personShare is what a site may always have saved up, in seconds of CPU: two connections with TLS and a
+	// page, with room to spare. Higher lets a client with many addresses take more from each of them. Lower
+	// has single people wait if many sites want some.
 	personShare = .004
 )
 
-// take has a site pay. It returns how long to wait before the work is done; or, with ok false, that this would take longer than the site
-// waits for its own share, longer where files have taken that, or may wait for what all have: then nothing was taken.
+// take has a site pay. It returns how long to wait before the work is done. ok is false if that would be too
+// long; then nothing was taken. It is too long if it takes longer than the site waits for its own share
+// (longer if files have taken that), or than it may wait for what all have.
 func (s *share) take(now time.Time, site netip.Prefix, price, own time.Duration) (wait time.Duration, ok bool) {
 	rate, burst := s.perSite()
 	b := s.sites.site(now, network(site), rate, burst)
@@ -105,13 +108,15 @@ func (s *share) take(now time.Time, site netip.Prefix, price, own time.Duration)
 	return max(wait, common), true
 }
 
-// inCommon is how long a site may wait for what all sites have together: the less of its own is left, the less. So whoever comes from one
-// fresh address after the other, and uses each of them up, leaves something to those who begin.
+// inCommon is how long a site may wait for what all sites have together: the less of its own share is left,
+// the less. So a client that comes from one fresh address after the other, and uses each of them up, leaves
+// something to those that begin.
 func inCommon(left float64) time.Duration {
 	return time.Duration(float64(patience) * (1 + max(0, min(left, 1))) / 2)
 }
 
-// owe has a site pay for what is done already. It alone is held up for all of that, the others for no longer than by what it could take.
+// owe has a site pay for what is done already. The site alone is held up for all of that. The others are held
+// up for no longer than by what it could take.
 func (s *share) owe(now time.Time, site netip.Prefix, price time.Duration) {
 	rate, burst := s.perSite()
 	s.sites.site(now, network(site), rate, burst).level -= price.Seconds()

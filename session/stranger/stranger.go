@@ -1,6 +1,7 @@
-// Package stranger bounds what those cost who have not shown a right: the connections that they hold, what they send before anybody knows
-// them, and the CPU time that it takes to find out. All of it is bounded by site (an IPv4 address, or a /64 of IPv6; for CPU a /48) and in
-// all. It also bounds how often one site enters, right or no right.
+// Package stranger bounds what clients cost that have not shown a right: the connections that they hold, what
+// they send before anybody knows them, and the CPU time that it takes to find out. All of it is bounded by
+// site and in all. A site is an IPv4 address, or a /64 of IPv6; for CPU a /48. The package also bounds how
+// often one site enters, right or no right.
 //
 //	stranger.go  Budget, Limits, Reason: what there is, and what was refused
 //	conns.go     connections: who is let in, and who goes first
@@ -9,10 +10,11 @@
 //	guest.go     Guest: one connection as the doors see it
 //	http.go      Handler: requests that have shown no right yet
 //
-// CPU is not measured but priced: the prices are what the work takes on a slow core, so a bound holds without asking the kernel for each
-// message. Who shows a right gets back what the way there has cost, so a crowd that enters from one address pays for what is under way
-// alone. Who has no share left waits, and nothing is done meanwhile; only who would wait for too long is refused. A client that goes on
-// asking is so slowed down to its share, where refusals would cost more than what they refuse.
+// CPU is not measured but priced. The prices are what the work takes on a slow core, so a bound holds without
+// asking the kernel for each message. A client that shows a right gets back what the way there has cost. So a
+// crowd that enters from one address pays only for what is under way. A client without a share left waits,
+// and nothing is done meanwhile; it is refused only if it would wait for too long. So a client that goes on
+// asking is slowed down to its share; refusals would cost more than what they refuse.
 package stranger
 
 import (
@@ -36,7 +38,8 @@ type Limits struct {
 	Entries int
 }
 
-// Prices of work for strangers. They are upper bounds: a core that is half as fast takes twice as long for it.
+// Prices of work for strangers. They are upper bounds: a core that is half as fast takes twice as long for
+// it.
 const (
 	connPrice    = 200 * time.Microsecond // accepting a connection, with what net/http does for it
 	tlsPrice     = 900 * time.Microsecond // its handshake, with an RSA key of 2048 bits
@@ -45,20 +48,24 @@ const (
 	messagePrice = 120 * time.Microsecond // a message of a WebSocket, with an answer
 	tokenPrice   = 40 * time.Microsecond  // finding out whether a token is genuine
 	bytePrice    = 25 * time.Nanosecond   // reading a byte of JSON, or writing one of an answer
-	filePrice    = 40 * time.Microsecond  // a request for a file in memory, or for whether it has changed, or for none: 30 (sfu, BenchmarkFileAnswers)
+	filePrice    = 40 * time.Microsecond  // file in memory, unchanged or none: 30 (sfu, BenchmarkFileAnswers)
 	fileByte     = 2 * time.Nanosecond    // a byte of it
 )
 
 const (
-	// refusalShare is what refusing connections may take, as a part of what all work for strangers may, and beside it. More refuses a flood
-	// sooner, so that those behind it in the kernel's queue wait for less; less leaves more CPU to calls meanwhile.
+	// refusalShare is what refusing connections may take, as a part of what all work for strangers may, and
+	// beside it. Higher refuses a flood sooner, so that clients behind it in the kernel's queue wait for
+	// less. Lower leaves more CPU to calls meanwhile.
 	refusalShare = .5
-	// patience is how long who has no share left waits, at most. Longer holds more connections, shorter refuses more.
+	// patience is how long a client without a share left waits, at most. Higher holds more connections, lower
+	// refuses more.
 	patience = time.Second
-	// filePatience is the same for files: a page one of whose modules is refused is dead, and browsers ask for none again. As far as it is
-	// files that have used up the share, everything else waits for as long: a page that was loaded connects and enters.
+	// filePatience is the same for files. A page is dead if one of its modules is refused, and browsers do
+	// not ask again. As far as files have used up the share, everything else waits for as long. So a page
+	// that was loaded connects and enters.
 	filePatience = 5 * time.Second
-	// entryPatience is the same for who enters too often. A crowd behind one address is slowed down by it rather than refused.
+	// entryPatience is the same for clients that enter too often. A crowd behind one address is slowed down
+	// by it rather than refused.
 	entryPatience = 5 * time.Second
 	// entryBurst is for how many seconds' entries of a site may come at once.
 	entryBurst = 20
@@ -69,8 +76,8 @@ type Reason int
 
 // The reasons, as they are counted.
 const (
-	Address  Reason = iota // the site had all connections that one may have: its oldest idle one was closed, or the new one
-	Full                   // strangers had all connections: the oldest idle one of whom has most was closed
+	Address  Reason = iota // the site had all its connections: its oldest idle one, or the new one, was closed
+	Full                   // strangers had all: the oldest idle connection of the site with most was closed
 	Inside                 // those inside have all connections that they may have
 	Connects               // the site connects more often than its share of CPU allows
 	Requests               // the same, requests
@@ -87,7 +94,7 @@ var names = [reasons]string{"address", "full", "inside", "connects", "requests",
 // String returns the reason's name in metrics.
 func (r Reason) String() string { return names[r] }
 
-// Busy is the error of who has used its share.
+// Busy is the error for a client that has used its share.
 type Busy struct {
 	Reason Reason
 	After  time.Duration // when to come again
@@ -145,7 +152,7 @@ func (b *Budget) pay(ctx context.Context, site netip.Prefix, price time.Duration
 	return b.payWithin(ctx, site, price, why, patience)
 }
 
-// payWithin is pay for who waits for so long at most, as far as it is the site's own share that is missing.
+// payWithin is pay with a limit of own on the wait, as far as it is the site's own share that is missing.
 func (b *Budget) payWithin(ctx context.Context, site netip.Prefix, price time.Duration, why Reason, own time.Duration) error {
 	b.mu.Lock()
 	wait, ok := b.cpu.take(time.Now(), site, price, own)
@@ -173,7 +180,8 @@ func (b *Budget) enter(ctx context.Context, site netip.Prefix) error {
 	return b.await(ctx, wait, ok, Entries)
 }
 
-// notEntered gives an entry back of which nothing came: whoever shows tokens that are none keeps nobody behind its address from entering.
+// notEntered gives an entry back of which nothing came. So a client that shows tokens that are none keeps
+// nobody behind its address from entering.
 func (b *Budget) notEntered(site netip.Prefix) {
 	rate := float64(b.limits.Entries)
 	b.mu.Lock()
