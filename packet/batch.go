@@ -21,9 +21,9 @@ type Batch struct {
 	Items []Item    // in order of arrival
 }
 
-// Inbox takes opened packets, typically a room. Deliver owns the batch from then on, releases every buffer and the
-// batch itself, never blocks, and may be called from several goroutines at once. What does not fit is dropped and counted
-// by the Inbox.
+// Inbox takes opened packets, typically a room. Deliver owns the batch from then on, and releases every
+// buffer and the batch itself. It never blocks, and may be called from several goroutines at once. What does
+// not fit is dropped and counted by the Inbox.
 type Inbox interface {
 	Deliver(b *Batch)
 }
@@ -42,8 +42,8 @@ func (b *Batch) Add(p PeerID, buf *Buffer, rtcp bool) {
 	b.Items = append(b.Items, Item{Buf: buf, Peer: p, RTCP: rtcp})
 }
 
-// Release releases every buffer still in the batch and returns the batch to its pool. A receiver that keeps a packet
-// retains its Buffer first.
+// Release releases every buffer still in the batch and returns the batch to its pool. A receiver that keeps a
+// packet retains its Buffer first.
 func (b *Batch) Release() {
 	for i := range b.Items {
 		b.Items[i].Buf.Release()

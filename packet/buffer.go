@@ -1,5 +1,5 @@
-// Package packet holds what the transport and the router share: the pooled datagram buffer, the batch in which
-// opened packets travel from a socket to a room, and the description of a negotiated section.
+// Package packet holds what the transport and the router share. That is the pooled datagram buffer, the batch
+// in which opened packets travel from a socket to a room, and the description of a negotiated section.
 //
 // It is a leaf: it imports nothing of the project.
 //
@@ -13,12 +13,12 @@ import (
 	"sync/atomic"
 )
 
-// Size is the capacity of a Buffer in bytes: an Ethernet frame's worth. Raising it lets larger datagrams in and costs
-// memory in every socket batch and every track ring; WebRTC senders stay near 1200.
+// Size is the capacity of a Buffer in bytes: an Ethernet frame's worth. Higher lets larger datagrams in, and
+// costs memory in every socket batch and every track ring. WebRTC senders stay near 1200.
 const Size = 1536
 
-// Buffer holds one datagram. It has one owner at a time; who wants to keep it beyond a hand-over calls Retain, and
-// every owner calls Release once. The bytes are read-only for everybody as soon as there is more than one owner.
+// Buffer holds one datagram. It has one owner at a time. To keep it beyond a hand-over call Retain; every
+// owner calls Release once. The bytes are read-only for everybody as soon as there is more than one owner.
 type Buffer struct {
 	// B is the valid part of the store: for RTP the whole opened packet, header included.
 	B []byte
@@ -44,8 +44,8 @@ func (b *Buffer) Retain() {
 	}
 }
 
-// Release gives up one ownership; the last one returns the Buffer to the pool. Releasing more often than owned panics:
-// it would hand one store to two packets.
+// Release gives up one ownership; the last one returns the Buffer to the pool. Releasing more often than
+// owned panics: it would hand one store to two packets.
 func (b *Buffer) Release() {
 	switch n := b.refs.Add(-1); {
 	case n == 0:

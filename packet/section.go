@@ -32,8 +32,8 @@ type Codec struct {
 	NACK, PLI, FIR, TransportCC bool // a=rtcp-fb
 }
 
-// Extensions holds the ids (1–14, or 15–255 with two-byte headers) of the RTP header extensions of a section; 0: not
-// negotiated. See RFC 8285.
+// Extensions holds the ids (1–14, or 15–255 with two-byte headers) of the RTP header extensions of a section;
+// 0: not negotiated. See RFC 8285.
 type Extensions struct {
 	MID, RID, RepairedRID uint8 // RFC 8852, RFC 9143
 	AbsSendTime           uint8 // http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time
@@ -48,8 +48,8 @@ type Extensions struct {
 type Section struct {
 	MID  string
 	Kind Kind
-	// Publish says the direction: true when the client sends and the node receives, false when it is the receiving half
-	// of a seat, for which the node sends.
+	// Publish says the direction. true: the client sends and the node receives. false: it is the receiving
+	// half of a seat, for which the node sends.
 	Publish bool
 	// Active is false for a section that either side has turned off (inactive, or port 0).
 	Active bool
@@ -57,11 +57,12 @@ type Section struct {
 	Ext    Extensions
 
 	RIDs []string // Publish, simulcast: in the order of the offer, paused ones left out
-	// SSRCs are those that the client declared for itself (a=ssrc), primary streams only; RTXOf maps a repair SSRC to
-	// the primary one (a=ssrc-group:FID). Both are often empty: then MID and RID tell who a packet belongs to.
+	// SSRCs are those that the client declared for itself (a=ssrc), primary streams only. RTXOf maps a repair
+	// SSRC to the primary one (a=ssrc-group:FID). Both are often empty: then MID and RID tell which stream a
+	// packet is of.
 	SSRCs []uint32
 	RTXOf map[uint32]uint32
 
-	SSRC, RTXSSRC uint32 // not Publish: the node's own; RTXSSRC is 0 where no codec has RTX
+	SSRC, RTXSSRC uint32 // not Publish: the node's own; RTXSSRC is 0 if no codec has RTX
 	Stream        string // not Publish: the media stream id in the answer, shared by the sections of one seat
 }

@@ -23,9 +23,10 @@ type Options struct {
 	Failed   func(error) // is told of spans that could not be sent; must not block
 }
 
-// New returns a Tracer and what sends the rest of its spans and frees it. Spans are sent in batches in the background; those
-// that wait are bounded, and lost beyond that. No collector needs to be there. A trace that comes with a request is followed if it says
-// sampled; others always are.
+// New returns a Tracer, and a function that sends the rest of its spans and frees it. Spans are sent in
+// batches in the background. The number of those that wait is bounded; spans beyond that are lost. No
+// collector needs to be there. A trace that comes with a request is followed if it says sampled. Traces that
+// begin here are always followed.
 func New(ctx context.Context, o Options) (*Tracer, func(context.Context) error, error) {
 	at, err := url.Parse(o.Endpoint)
 	if err == nil && strings.Trim(at.Path, "/") == "" {

@@ -1,7 +1,8 @@
-// Package tracing has joins and commands leave spans for OpenTelemetry, and takes up the traces of who asked for them
-// (W3C Trace Context). It is a leaf; nothing else in the project knows OpenTelemetry.
+// Package tracing has joins and commands leave spans for OpenTelemetry. It takes up the traces of those that
+// ask for them (W3C Trace Context). It is a leaf; nothing else in the project knows OpenTelemetry.
 //
-// A nil *Tracer begins nothing, and all that belongs to it does nothing: where tracing is off, it costs a comparison.
+// A nil *Tracer begins nothing, and all that belongs to it does nothing: if tracing is off, it costs a
+// comparison.
 //
 //	tracing.go  Tracer, Span, and the trace context of headers
 //	export.go   New: a Tracer that sends its spans to a collector
@@ -22,8 +23,8 @@ type Tracer struct{ t trace.Tracer }
 // Over returns a Tracer over a provider of OpenTelemetry's.
 func Over(p trace.TracerProvider) *Tracer { return &Tracer{p.Tracer("parlor")} }
 
-// Start begins a span below the one of ctx, or a trace where there is none. attributes are names and values by turns. The returned
-// context carries the span; who has it calls End.
+// Start begins a span below the one of ctx, or a trace if there is none. attributes are names and values by
+// turns. The returned context carries the span. The caller calls End.
 func (t *Tracer) Start(ctx context.Context, name string, attributes ...string) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
@@ -61,7 +62,8 @@ func (s Span) Under(ctx context.Context) context.Context {
 	return trace.ContextWithSpanContext(ctx, s.s.SpanContext())
 }
 
-// Join returns ctx with the trace that a request's headers name, if they do. What is malformed is ignored, as the standard has it.
+// Join returns ctx with the trace that a request's headers name, if they do. What is malformed is ignored, as
+// the standard has it.
 func (t *Tracer) Join(ctx context.Context, header func(name string) string) context.Context {
 	if t == nil || header(parent) == "" {
 		return ctx

@@ -31,8 +31,8 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml; charset=utf-8",
 }
 
-// pagePolicy lets the demo load its own files and nothing else. It may talk to any node: its room may be on one, or move to one, that
-// nobody knew of when the page was loaded.
+// pagePolicy lets the demo load its own files and nothing else. It may talk to any node: its room may be on
+// one, or move to one, that nobody knew of when the page was loaded.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; " +
 	"connect-src 'self' https: wss: http: ws:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -42,9 +42,9 @@ type file struct {
 	etag    string
 }
 
-// Handler serves the demo at / (its files at /demo/…) and the client at /client/…, to GET and HEAD.
-// With demo false there is the client alone. Other paths get 404. Files are revalidated by ETag on every load, so that a page never mixes the
-// modules of two versions; the client may be imported by pages of other origins.
+// Handler serves the demo at / (its files at /demo/…) and the client at /client/…, to GET and HEAD. With demo
+// false there is the client alone. Other paths get 404. Files are revalidated by ETag on every load, so that
+// a page never mixes the modules of two versions. Pages of other origins may import the client.
 func Handler(demo bool) http.Handler {
 	files := load()
 	if !demo {

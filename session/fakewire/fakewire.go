@@ -1,8 +1,9 @@
-// Package fakewire is a transport without a network, for tests of what stands on session: real SDP answers and real RTP
-// packets into and out of a room's router, but no sockets, ICE, DTLS or SRTP.
+// Package fakewire is a transport without a network, for tests of what stands on session. It has real SDP
+// answers and real RTP packets into and out of a room's router, but no sockets, ICE, DTLS or SRTP.
 //
 //	fakewire.go  Transport and Peer
 //	offer.go     Offer: a client's SDP
+//	message.go   messages on data channels
 //	rtp.go       packets that a client sends
 package fakewire
 
@@ -31,7 +32,8 @@ type Transport struct {
 	calls atomic.Int64 // flushes
 }
 
-// NewWriter returns a writer that does nothing but wait while the wire is held: a Peer has a packet as soon as it was sent.
+// NewWriter returns a writer that does nothing but wait while the wire is held: a Peer has a packet as soon
+// as it was sent.
 func (t *Transport) NewWriter() router.Flusher { return writer{t} }
 
 // Candidates implements session.Transport. They are those of MoveTo, if that was called.
@@ -61,7 +63,8 @@ func (w writer) Flush() {
 // Flushes counts the flushes of all writers, of which every call of a room's router makes one.
 func (t *Transport) Flushes() int { return int(t.calls.Load()) }
 
-// Hold has all writers wait from now on, and with them whoever waits for a room's router, until release is called.
+// Hold has all writers wait from now on, until release is called. So everything waits, too, that waits for a
+// room's router.
 func (t *Transport) Hold() (release func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

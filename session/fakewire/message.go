@@ -50,8 +50,8 @@ func (p *Peer) OpenChannel(label string) {
 	p.messages[label] = [][]byte{}
 }
 
-// HoldMessages has whoever sends a message to the client wait from now on, until release is called; held gets something when
-// somebody does.
+// HoldMessages has every sender of a message to the client wait from now on, until release is called. held
+// gets something when one sends.
 func (p *Peer) HoldMessages() (held <-chan struct{}, release func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -17,7 +17,8 @@ type Section struct {
 	RIDs []string // the simulcast layers of what it sends
 }
 
-// The ids of header extensions: the MID in every section, the level in those of sound, the RID in those with layers.
+// The ids of header extensions: the MID in every section, the level in those of sound, the RID in those with
+// layers.
 const (
 	midExtension   = 9
 	levelExtension = 10

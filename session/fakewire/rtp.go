@@ -27,7 +27,8 @@ func (p *Peer) Report(now time.Time, compound []byte) {
 	p.o.Inbox.Deliver(b)
 }
 
-// PublishLayers is Publish of a packet of each of some simulcast layers, each of which is larger than the one before.
+// PublishLayers is Publish of a packet of each of some simulcast layers, each of which is larger than the one
+// before.
 func (p *Peer) PublishLayers(now time.Time, mid string, rids ...string) {
 	b := packet.GetBatch(now)
 	for _, rid := range rids {

@@ -1,5 +1,5 @@
-// Package problem is how the HTTP doors tell what went wrong: the documents of RFC 9457, with the members code and field of
-// our own.
+// Package problem is how the HTTP doors tell what went wrong: the documents of RFC 9457, with the members
+// code and field of our own.
 package problem
 
 import (

@@ -1,8 +1,9 @@
 // Package refusal says who was refused at a node's doors, and why: in the log, and as counts.
 //
-// Strangers cause refusals as often as they like, so the log has one line a minute for each door and reason, with how many there
-// were since. The counts have them all. The lines are information, no warnings: the node does as it was told, and an alert is made of
-// the counts. What was shown is never logged, so neither is the text of a bad request, which may quote it.
+// Strangers cause refusals as often as they like, so the log has one line a minute for each door and reason,
+// with how many there were since. The counts have them all. The lines are information, no warnings: the node
+// does as it was told, and an alert is made of the counts. What was shown is never logged. So the text of a
+// bad request is not logged either, as it may quote that.
 package refusal
 
 import (
@@ -15,7 +16,8 @@ import (
 	"parlor/session/terms"
 )
 
-// every is how long the same is not logged again. Less lets strangers fill the log, more leaves who reads its end without a clue.
+// every is how long the same is not logged again. Lower lets strangers fill the log. Higher leaves a reader
+// of its end without a clue.
 const every = time.Minute
 
 // TooOften is the reason of a refusal that says when to come again, whatever its code.
@@ -52,8 +54,8 @@ type kind struct {
 // New returns one that has counted nothing.
 func New(log zerolog.Logger) *Log { return &Log{log: log, kinds: map[Kind]*kind{}} }
 
-// Note counts a refusal, and logs it if the last line of its kind is old enough. What failed within the node, such as a client that has
-// gone, is logged where it is known, or nowhere.
+// Note counts a refusal, and logs it if the last line of its kind is old enough. What failed within the node,
+// such as a client that has gone, is logged where it is known, or nowhere.
 func (l *Log) Note(r Refusal) {
 	e := terms.AsError(r.Err)
 	if l == nil || r.Err == nil || e.Code == terms.CodeInternal {

@@ -16,8 +16,8 @@ type hop struct {
 	host  string     // its Host; may be empty
 }
 
-// hops reads the values of a header, lists with commas, the last of which the nearest proxy has written. At most maxHops are returned, the
-// last ones.
+// hops reads the values of a header, lists with commas, the last of which the nearest proxy has written. It
+// returns at most maxHops, the last ones.
 func hops(values []string, read func(string) hop) (list []hop) {
 	for i := len(values) - 1; i >= 0 && len(list) < maxHops; i-- {
 		rest, more := values[i], true
@@ -31,8 +31,8 @@ func hops(values []string, read func(string) hop) (list []hop) {
 	return list
 }
 
-// cutLast splits a list at its last comma. A comma in quotes is taken for one as well: no address and no host has one, and what a client
-// begins to quote must not swallow what a proxy adds.
+// cutLast splits a list at its last comma. A comma in quotes is taken for one as well. No address and no host
+// has one, and what a client begins to quote must not swallow what a proxy adds.
 func cutLast(list string) (before, last string, found bool) {
 	i := strings.LastIndexByte(list, ',')
 	if i < 0 {
@@ -44,7 +44,8 @@ func cutLast(list string) (before, last string, found bool) {
 // plain reads an element of X-Forwarded-For, which is the address.
 func plain(s string) hop { return hop{from: parse(s)} }
 
-// element reads an element of Forwarded (RFC 7239 section 4). Of a parameter that comes twice the first counts.
+// element reads an element of Forwarded (RFC 7239 section 4). Of a parameter that comes twice the first
+// counts.
 func element(s string) (h hop) {
 	var from string
 	missing := map[string]*string{"for": &from, "proto": &h.proto, "host": &h.host}
@@ -63,8 +64,8 @@ func element(s string) (h hop) {
 // unquote takes the quotes off a value. One with escapes is no address, scheme or host, and stays what it is.
 func unquote(value string) string { return strings.TrimSuffix(strings.TrimPrefix(value, `"`), `"`) }
 
-// parse reads an address with or without a port, IPv6 with or without brackets. `unknown` and made-up names (RFC 7239 section 6) are
-// not valid.
+// parse reads an address with or without a port, IPv6 with or without brackets. `unknown` and made-up names
+// (RFC 7239 section 6) are not valid.
 func parse(s string) netip.Addr {
 	if at, err := netip.ParseAddrPort(s); err == nil {
 		return at.Addr().Unmap().WithZone("")

@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tcpEstablished is the state of a TCP connection that neither side has begun to end (TCP_ESTABLISHED of Linux).
+// tcpEstablished is the state of a TCP connection that neither side has begun to end (TCP_ESTABLISHED of
+// Linux).
 const tcpEstablished = 1
 
-// taken is how many of the bytes that were written to a connection the client's TCP has acknowledged, and how many it may yet.
-// ok is false where the kernel does not say: that is no TCP connection.
+// taken returns how many bytes of a connection the client's TCP has acknowledged, and how many were written
+// to it. ok is false if the kernel does not say: then it is no TCP connection.
 func taken(wire net.Conn) (acknowledged, written uint64, ok bool) {
 	ok = control(wire, func(fd int) error {
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
@@ -28,7 +29,8 @@ func taken(wire net.Conn) (acknowledged, written uint64, ok bool) {
 	return acknowledged, written, ok
 }
 
-// hungUp reports whether a connection's client has ended it, also where there are messages before its end that were not read.
+// hungUp reports whether a connection's client has ended it, even if messages before its end were not read
+// yet.
 func hungUp(wire net.Conn) (yes bool) {
 	return control(wire, func(fd int) error {
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
@@ -39,7 +41,8 @@ func hungUp(wire net.Conn) (yes bool) {
 	}) && yes
 }
 
-// control calls f with the socket below a connection, and reports whether that was possible and f returned nil.
+// control calls f with the socket below a connection, and reports whether that was possible and f returned
+// nil.
 func control(wire net.Conn, f func(fd int) error) bool {
 	for {
 		switch c := wire.(type) {

@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// Sizes in bytes of a connection's buffers, in the place of net/http's, which have 4096. What is larger takes further system
-// calls; most messages are pings and events of some hundred bytes.
+// Sizes in bytes of a connection's buffers, in the place of net/http's, which have 4096. What is larger takes
+// further system calls; most messages are pings and events of some hundred bytes.
 const (
 	readBuffer  = 512
 	writeBuffer = 1024

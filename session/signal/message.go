@@ -19,7 +19,8 @@ type envelope struct {
 	opening *opening // of somebody who has not entered
 }
 
-// opening is every field that somebody may send who has not entered, so that a message of such a one is read once.
+// opening is every field that a client may send that has not entered, so that a message of such a client is
+// read once.
 type opening struct {
 	Type string `json:"type"`
 	ID   *int64 `json:"id"`
@@ -153,8 +154,8 @@ func source(field string, name *string) (terms.Source, error) {
 	return s, nil
 }
 
-// decode reads one JSON object. Unknown fields are ignored; anything else that does not fit is a bad_request that names the
-// field.
+// decode reads one JSON object. Unknown fields are ignored. Anything else that does not fit is a bad_request
+// that names the field.
 func decode(raw []byte, into any) error {
 	if b := bytes.TrimLeft(raw, " \t\r\n"); len(b) == 0 || b[0] != '{' {
 		return terms.Errorf(terms.CodeBadRequest, "", "a message is a JSON object")

@@ -8,8 +8,9 @@ import (
 // maxDigits keeps numbers that are read by parsePing within 64 bits.
 const maxDigits = 18
 
-// parsePing reads a ping as clients write it, with neither blanks nor escapes. It is most of what clients send, so this
-// is worth more than encoding/json. Whatever is written otherwise, ok is false, and the ping is read like all requests.
+// parsePing reads a ping as clients write it, with neither blanks nor escapes. It is most of what clients
+// send, so this is worth more than encoding/json. If a ping is written otherwise, ok is false, and it is read
+// like all requests.
 func parsePing(raw []byte) (id int64, ack uint64, ok bool) {
 	rest, found := bytes.CutPrefix(raw, []byte("{"))
 	var isPing, hasID, hasAck bool

@@ -2,7 +2,8 @@ package signal
 
 import "sync"
 
-// maxReports is how many reports wait for a client that does not read. More are out of date by the time that it does.
+// maxReports is how many reports wait for a client that does not read. More are out of date by the time that
+// it does.
 const maxReports = 4
 
 // reportQueue holds reports until they are written. A goroutine writes them while there are any.
@@ -12,8 +13,8 @@ type reportQueue struct {
 	writing bool
 }
 
-// report has a report written. It does not wait: what finds the queue full the client misses. It is not called after
-// Session.Detached, so that pumps is not added to when that is waited for.
+// report has a report written. It does not wait: a client misses what finds the queue full. It is not called
+// after Session.Detached, so that pumps is not added to when that is waited for.
 func (c *conn) report(message []byte) {
 	q := &c.reports
 	q.mu.Lock()

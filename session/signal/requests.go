@@ -161,8 +161,9 @@ func (c *conn) seat(_ context.Context, e envelope, raw []byte) (any, error) {
 	return answer{"ok", e.ID}, c.s.SetSeat(r)
 }
 
-// sizesRate is how many messages with sizes are read from one client in a second, after as many at once. Faster ones wait in the client's
-// socket. Clients send up to 5; higher lets one client cost the room's goroutine more.
+// sizesRate is how many messages with sizes are read from one client in a second, after as many at once.
+// Faster ones wait in the client's socket. Clients send up to 5. Higher lets one client cost the room's
+// goroutine more.
 const sizesRate = 10
 
 func (c *conn) sizes(ctx context.Context, e envelope, raw []byte) (any, error) {

@@ -76,7 +76,7 @@ type Reason int
 
 // The reasons, as they are counted.
 const (
-	Address  Reason = iota // the site had all its connections: its oldest idle one, or the new one, was closed
+	Address  Reason = iota // the site had all its connections: its oldest idle one, or the new, was closed
 	Full                   // strangers had all: the oldest idle connection of the site with most was closed
 	Inside                 // those inside have all connections that they may have
 	Connects               // the site connects more often than its share of CPU allows

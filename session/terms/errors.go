@@ -59,8 +59,8 @@ func (e *Error) Error() string {
 // Is reports whether target is the error's Code.
 func (e *Error) Is(target error) bool { return target == e.Code }
 
-// AsError returns err as an *Error: itself where it is one, otherwise CodeInternal with a text that tells a stranger
-// nothing.
+// AsError returns err as an *Error. If err is one, that is itself; otherwise CodeInternal with a text that
+// tells a stranger nothing.
 func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {

@@ -71,7 +71,7 @@ type UserState struct {
 type Event struct {
 	Type      EventType
 	Seq       uint64        // rises by one from event to event of a session, from 1
-	User      UserState     // EventUserEntered: all of it; EventUserLeft: the id; EventStreams: id and streams; EventMessage: the sender's id
+	User      UserState     // user_entered: all; user_left: id; streams: id, streams; message: sender's id
 	Role      Role          // EventRole: one's own
 	Left      LeaveReason   // EventUserLeft
 	Exited    ExitReason    // EventExited
@@ -181,10 +181,11 @@ func (e Event) encode() ([]byte, error) {
 	return json.Marshal(w)
 }
 
-// Entered is the answer to entering and resuming; it marshals to the fields that docs/protocol.md gives for `entered`.
+// Entered is the answer to entering and resuming. It marshals to the fields that docs/protocol.md gives for
+// `entered`.
 type Entered struct {
 	Session string       `json:"session"`
-	Key     string       `json:"key"` // a secret between client and node: whoever has it can resume the session
+	Key     string       `json:"key"` // a secret of client and node: whoever has it can resume the session
 	User    string       `json:"user"`
 	Room    RoomID       `json:"room"`
 	Role    Role         `json:"role"`
@@ -193,7 +194,8 @@ type Entered struct {
 	Users   []UserState  `json:"users"` // the others that it may see, in the order in which they entered
 	Node    string       `json:"node"`
 	Timers  ClientTimers `json:"timers"`
-	// Candidates are the node's ICE candidates as in its answers, in the form of RTCIceCandidate.candidate. Read-only.
+	// Candidates are the node's ICE candidates as in its answers, in the form of RTCIceCandidate.candidate.
+	// Read-only.
 	Candidates []string `json:"candidates"`
 	// Nodes are URLs of a few other nodes, for when this one dies. Read-only.
 	Nodes []string `json:"nodes,omitempty"`
@@ -210,20 +212,22 @@ type ClientTimers struct {
 	PingMS      int64 `json:"pingMs"`
 }
 
-// Layers says which simulcast layers of a stream its own client is to send: those that somebody gets, or would.
+// Layers says which simulcast layers of a stream its own client is to send: those that somebody gets, or
+// would.
 type Layers struct {
 	Source Source
 	RIDs   map[string]bool // whether it is to be sent, of each layer
 }
 
-// Undecodable is a stream of which nothing can be sent to a user, since the user's client has offered no codec that decodes it.
+// Undecodable is a stream of which nothing can be sent to a user, since the user's client has offered no
+// codec that decodes it.
 type Undecodable struct {
 	Seat    string // of the user; empty where it is not known any more
 	User    string // whose stream
 	Source  Source
 	Sent    string // the stream's codec and profile, such as "VP9 profile 2"
 	Offered string // what the client has in its place, such as "VP8+H264"
-	Paused  bool   // it could be decoded, but the network to the client does not carry it; Sent and Offered are empty
+	Paused  bool   // decodable, but the network to the client does not carry it; Sent and Offered are empty
 }
 
 // EventType returns the type of the event that tells of it.

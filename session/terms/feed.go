@@ -42,6 +42,6 @@ type FeedEvent struct {
 	Role   Role       `json:"role,omitempty"`   // 103, 105
 	Reason FeedReason `json:"reason,omitempty"` // 102, 103, 104
 	Text   string     `json:"text,omitempty"`   // the reason that a command gave
-	By     string     `json:"by,omitempty"`     // the node that told it in place of one that had died, also of an earlier one of the same name
+	By     string     `json:"by,omitempty"`     // node that told it for a dead one, or for its earlier self
 	Epoch  uint64     `json:"-"`                // that of session.Rooms.Retell when the room was told of
 }

@@ -22,12 +22,12 @@ func (b Block) Check() error {
 	return Errorf(CodeBadRequest, "block", "a block is none, both, audio or video, not %.32q", string(b))
 }
 
-// Mark is what a command has said of a user in a room: a ban where Until is set, or else a block. Of either kind a user has
-// one in a room at most.
+// Mark is what a command has said of a user in a room: a ban if Until is set, or else a block. Of either kind
+// a user has one in a room at most.
 type Mark struct {
 	User  string
 	Until time.Time // the end of a ban
-	Text  string    // that who is put out because of the ban is shown
+	Text  string    // shown to a user that is put out because of the ban
 	Block Block     // BlockNone: it was lifted
 }
 

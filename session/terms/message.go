@@ -12,8 +12,8 @@ type Message struct {
 	CmdID    int    // 1–10: which of the application's kinds
 	Data     []byte // at most 1000 bytes; read-only once it is handed over
 	Reliable bool   // and in order among the sender's; otherwise it is lost rather than late
-	// Number rises from message to message of a session, for those that are sent again when their answer is lost: one that was
-	// sent before is not sent again. 0: none.
+	// Number rises from message to message of a session. It is for messages that are sent again when their
+	// answer is lost: a message that was sent before is not sent again. 0: none.
 	Number uint64
 }
 

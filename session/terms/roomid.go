@@ -17,8 +17,8 @@ const (
 // roomSigns are the characters of a string id besides letters and digits.
 const roomSigns = " !#$%&()+-:;<=.>?@[]^_{}~,|"
 
-// RoomID names a room, by a string or by an integer: 123 and "123" are two rooms. The zero RoomID names none. RoomIDs
-// are comparable.
+// RoomID names a room, by a string or by an integer: 123 and "123" are two rooms. The zero RoomID names none.
+// RoomIDs are comparable.
 type RoomID struct {
 	name   string
 	number uint32
@@ -44,7 +44,8 @@ func NumberRoom(n int64) (RoomID, error) {
 	return RoomID{number: uint32(n)}, nil
 }
 
-// ParseRoomID takes a string, an integer of any of Go's common types, a float64 without a fraction or a json.Number.
+// ParseRoomID takes a string, an integer of any of Go's common types, a float64 without a fraction or a
+// json.Number.
 func ParseRoomID(v any) (RoomID, error) {
 	switch v := v.(type) {
 	case RoomID:

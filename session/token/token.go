@@ -1,9 +1,9 @@
-// Package token mints and reads the JSON Web Tokens (RFC 7519) with which users prove who they are and what they may do.
-// Only HS256 is accepted, and every token has an end.
+// Package token mints and reads the JSON Web Tokens (RFC 7519) with which users prove who they are and what
+// they may do. Only HS256 is accepted, and every token has an end.
 //
-// The claims are `room` (string or integer), `user`, `rights` (array of names), `role` (optional; audience: may
-// not become anchor) and `exp`. Only a token with the right admin may leave out room or user, and then holds for any. The
-// header's `kid` says which key has signed; without it every key is tried.
+// The claims are `room` (string or integer), `user`, `rights` (array of names), `role` (optional; audience:
+// may not become anchor) and `exp`. Only a token with the right admin may leave out room or user, and then
+// holds for any. The header's `kid` says which key has signed; without it every key is tried.
 package token
 
 import (
@@ -22,8 +22,8 @@ const (
 	MinSecret = 32
 	// MaxToken is the length in bytes of the longest token that is looked at.
 	MaxToken = 8192
-	// leeway is what two clocks may differ by: a token holds for as much longer. Raising it lets expired tokens in for
-	// longer.
+	// leeway is what two clocks may differ by: a token holds for as much longer. Higher lets expired tokens
+	// in for longer.
 	leeway = 5 * time.Second
 )
 
@@ -33,14 +33,15 @@ type Key struct {
 	Secret []byte
 }
 
-// Keys authenticate users. Safe for concurrent use, Replace included: every call sees the keys before it or those after it.
+// Keys authenticate users. Safe for concurrent use, Replace included: every call sees the keys before it or
+// those after it.
 type Keys struct {
 	keys atomic.Pointer[[]Key] // read-only slice
 	now  func() time.Time
 }
 
-// New returns the given keys, of which the first mints. With none, everybody may do everything: that is only for a node
-// that nobody else can reach. now is the clock; nil: time.Now.
+// New returns the given keys, of which the first mints. With none, everybody may do everything: that is only
+// for a node that nobody else can reach. now is the clock; nil: time.Now.
 func New(now func() time.Time, keys ...Key) (*Keys, error) {
 	if now == nil {
 		now = time.Now
@@ -67,8 +68,9 @@ func check(keys []Key) error {
 	return nil
 }
 
-// Replace puts other keys into the place of those there are. Where one of them is faulty, or there is none, so that everybody
-// would be let in, it changes nothing and returns an error. Tokens that were accepted before are not looked at again.
+// Replace puts other keys into the place of those there are. If one of them is faulty, or there is none, it
+// changes nothing and returns an error: without keys everybody would be let in. Tokens that were accepted
+// before are not looked at again.
 func (k *Keys) Replace(keys ...Key) error {
 	if len(keys) == 0 {
 		return errors.New("there is no key: everybody would be let in")
@@ -131,13 +133,13 @@ func (k *Keys) Parse(text string) (terms.Grant, error) {
 	if err != nil {
 		return terms.Grant{}, refusal(err)
 	}
-	// The leeway is part of the grant: whoever looks at it later must not refuse what was let in here.
+	// The leeway is part of the grant: a later look at the grant must not refuse what was let in here.
 	return terms.Grant{Room: c.Room, User: c.User, Role: c.Role, Rights: *c.Rights, Expires: c.ExpiresAt.Add(leeway)}, nil
 }
 
-// Authenticate returns what the token grants to the user in the room; room and user may be zero where the caller takes
-// them from the grant. Without any key it grants everything to everybody, whatever the token. Errors are
-// *terms.Error: token_invalid, token_expired, not_allowed for a token of another room or user.
+// Authenticate returns what the token grants to the user in the room. room and user may be zero if the caller
+// takes them from the grant. Without any key it grants everything to everybody, whatever the token. Errors
+// are *terms.Error: token_invalid, token_expired, or not_allowed for a token of another room or user.
 func (k *Keys) Authenticate(text string, room terms.RoomID, user string) (terms.Grant, error) {
 	if k.Open() {
 		return terms.Grant{Rights: terms.AllRights()}, nil
@@ -154,9 +156,11 @@ func (k *Keys) Authenticate(text string, room terms.RoomID, user string) (terms.
 	return g, nil
 }
 
-// find returns the key that a token names, or all. Ids are no secrets; signatures are compared in constant time.
+// find returns the key that a token names, or all. Ids are no secrets; signatures are compared in constant
+// time.
 func (k *Keys) find(t *jwt.Token) (any, error) {
-	if _, ok := t.Header["crit"]; ok { // RFC 7515, section 4.1.11: whoever does not know what it names must refuse
+	// RFC 7515, section 4.1.11: a reader that does not know what it names must refuse.
+	if _, ok := t.Header["crit"]; ok {
 		return nil, invalid("the token's header names extensions that are critical (crit), and none is known here")
 	}
 	kid, named := t.Header["kid"]

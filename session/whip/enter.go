@@ -53,7 +53,8 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, d door) error {
 	if err == nil {
 		err = http.NewResponseController(w).Flush()
 	}
-	if err = errors.Join(err, r.Context().Err()); err != nil { // nobody has the answer, without which there is no media
+	// Nobody has the answer, without which there is no media.
+	if err = errors.Join(err, r.Context().Err()); err != nil {
 		s.Log().Debug().Err(err).Msg("writing the answer")
 		s.Gone()
 	}
@@ -68,8 +69,8 @@ type entry struct {
 	watched string // the only user to show; empty: all
 }
 
-// prepare finds everything wrong that can be found without entering, because entering replaces an older session of the
-// user.
+// prepare finds everything wrong that can be found without entering, because entering replaces an older
+// session of the user.
 func (h *Handler) prepare(w http.ResponseWriter, r *http.Request, d door) (e entry, err error) {
 	if e.EnterRequest, err = h.request(r, d); err != nil {
 		return e, err
@@ -157,10 +158,12 @@ func checkUser(user string) error {
 	return terms.CheckUser(user)
 }
 
-// dots tells whether a name, as a step of a path, would lead elsewhere (RFC 3986 §5.2.4): no client could use what is below it.
+// dots tells whether a name, as a step of a path, would lead elsewhere (RFC 3986 §5.2.4). No client could use
+// what is below it.
 func dots(name string) bool { return name == "." || name == ".." }
 
-// look is GET of an endpoint: there is nothing to see (RFC 9725 §4.1). Players know a WHEP endpoint by its content type.
+// look is GET of an endpoint: there is nothing to see (RFC 9725 §4.1). Players know a WHEP endpoint by its
+// content type.
 func look(w http.ResponseWriter, r *http.Request, d door) error {
 	if _, err := pathRoom(r); err != nil {
 		return err
@@ -189,7 +192,8 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// readBody returns a body of the given media type; acceptHeader says which header names that type where it is another.
+// readBody returns a body of the given media type. acceptHeader says which header names that type if the
+// body's is another.
 func readBody(w http.ResponseWriter, r *http.Request, mediaType, acceptHeader string, limit int64) (string, error) {
 	if got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || got != mediaType {
 		w.Header().Set(acceptHeader, mediaType)

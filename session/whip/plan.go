@@ -19,8 +19,8 @@ type door struct {
 	plan    func(sdp string, sections []negotiate.OfferedSection) (session.OfferPlan, error)
 }
 
-// maxPublishOffer bounds a WHIP offer, in bytes: browsers send 10 KB for a camera and a microphone. A WHEP offer may have many
-// more sections.
+// maxPublishOffer bounds a WHIP offer, in bytes: browsers send 10 KB for a camera and a microphone. A WHEP
+// offer may have many more sections.
 const maxPublishOffer = 64 << 10
 
 var (
@@ -28,7 +28,8 @@ var (
 	play    = door{name: "whep", maxBody: negotiate.MaxOfferSize, role: terms.Audience, plays: true, plan: playPlan}
 )
 
-// parse reads an offer. A section for both directions, as addTransceiver makes it by default, is one of the door's direction.
+// parse reads an offer. A section for both directions, as addTransceiver makes it by default, is one of the
+// door's direction.
 func (d door) parse(text string) (*negotiate.Offer, error) {
 	if d.plays {
 		return negotiate.ParsePlayer(text)
@@ -36,8 +37,8 @@ func (d door) parse(text string) (*negotiate.Offer, error) {
 	return negotiate.ParseOffer(text)
 }
 
-// unprocessable is an offer that is well formed and cannot be taken (RFC 9725 §4.4.2 and §4.4.3). WHEP has another use for 406: an
-// offer of the server's own.
+// unprocessable is an offer that is well formed and cannot be taken (RFC 9725 §4.4.2 and §4.4.3). WHEP has
+// another use for 406: an offer of the server's own.
 func unprocessable(format string, args ...any) *problem {
 	return badRequest(http.StatusUnprocessableEntity, "sdp", format, args...)
 }
@@ -48,8 +49,8 @@ var publishSources = map[packet.Kind][]terms.Source{
 	packet.Audio: {terms.Mic, terms.ScreenAudio},
 }
 
-// publishPlan gives every sending section its source. One that cannot be taken, or that receives, fails the whole: RFC 9725 §4.4.3
-// wants no half of what was asked for.
+// publishPlan gives every sending section its source. A section that cannot be taken, or that receives, fails
+// the whole: RFC 9725 §4.4.3 wants no half of what was asked for.
 func publishPlan(sdp string, sections []negotiate.OfferedSection) (session.OfferPlan, error) {
 	plan := session.OfferPlan{SDP: sdp, Publish: map[string]terms.Source{}}
 	var n [packet.Video + 1]int
@@ -76,8 +77,8 @@ func publishPlan(sdp string, sections []negotiate.OfferedSection) (session.Offer
 	return plan, nil
 }
 
-// playPlan makes a seat of the n-th video and the n-th audio section that receive; of the longer list, what is left are
-// seats with video or audio alone.
+// playPlan makes a seat of the n-th video and the n-th audio section that receive. What is left of the longer
+// list are seats with video or audio alone.
 func playPlan(sdp string, sections []negotiate.OfferedSection) (session.OfferPlan, error) {
 	plan := session.OfferPlan{SDP: sdp, Player: true}
 	var n [packet.Video + 1]int
@@ -109,7 +110,7 @@ func playPlan(sdp string, sections []negotiate.OfferedSection) (session.OfferPla
 	return plan, nil
 }
 
-// mayPublish checks the rights for a plan, so that who lacks one has not entered.
+// mayPublish checks the rights for a plan, so that a user without one of them has not entered.
 func mayPublish(g terms.Grant, plan session.OfferPlan) error {
 	if len(plan.Publish) > 0 && g.Role == terms.Audience {
 		return terms.Errorf(terms.CodeNotAllowed, "role", "the token allows the role audience only")

@@ -31,7 +31,8 @@ func asError(err error) error {
 	return err
 }
 
-// badOffer is what is wrong with an offer: its form (RFC 9725 §4.2), or that the node takes nothing of it (§4.4.3).
+// badOffer is what is wrong with an offer: its form (RFC 9725 §4.2), or that the node takes nothing of it
+// (§4.4.3).
 func badOffer(err error) *problem {
 	var e *negotiate.Error
 	if errors.As(err, &e) && e.Unsupported {
@@ -55,7 +56,8 @@ func asProblem(err error) *problem {
 	return &problem{status: document.Status(e), code: e.Code, field: e.Field, text: e.Text, after: e.RetryAfter}
 }
 
-// redirect sends a client whose room is on another node there (RFC 9725, section 4.4.1): the same path and query, at that node.
+// redirect sends a client whose room is on another node there (RFC 9725, section 4.4.1): to the same path and
+// query at that node.
 func redirect(w http.ResponseWriter, r *http.Request, err error) bool {
 	var elsewhere *terms.ElsewhereError
 	if !errors.As(err, &elsewhere) {

@@ -57,8 +57,8 @@ func (r *resource) ended() bool {
 	}
 }
 
-// find returns the resource of that id, unless its session has ended. The room has to be right too, so that a resource has
-// one path.
+// find returns the resource of that id, unless its session has ended. The room has to be right too, so that a
+// resource has one path.
 func (t *resources) find(id, room string) (*resource, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -108,7 +108,8 @@ func (h *Handler) exit(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// patch is PATCH: candidates that came late, or an ICE restart (RFC 9725 §4.3); and whatever it is, another token.
+// patch is PATCH: candidates that came late, or an ICE restart (RFC 9725 §4.3). Either may bring another
+// token, and a token may come alone.
 func (h *Handler) patch(w http.ResponseWriter, r *http.Request) error {
 	res, err := h.resource(r)
 	if err != nil {

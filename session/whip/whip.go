@@ -1,26 +1,29 @@
 // Package whip is the node's HTTP doors for media alone: WHIP (RFC 9725) lets a client publish into a room, WHEP
 // (draft-ietf-wish-whep) lets one receive from it, each with one POST of an SDP offer.
 //
-//	POST   /whip/{room}               enter as an anchor and publish: the first video section is the camera, the first
-//	                                  audio section the microphone, the second ones the screen and its sound
-//	POST   /whep/{room}               enter and receive: a seat per video section with the audio section beside it, filled
-//	                                  with the room's anchors in the order in which they entered
+//	POST   /whip/{room}               enter as an anchor and publish: the first video section is the camera,
+//	                                  the first audio section the microphone, the second ones the screen and
+//	                                  its sound
+//	POST   /whep/{room}               enter and receive: a seat per video section with the audio section
+//	                                  beside it, filled with the room's anchors in the order in which they
+//	                                  entered
 //	POST   /whep/{room}/{user}        the same, only that user
 //	PATCH  /whip/{room}/session/{id}  trickled candidates, ICE restart, another token; also under /whep
 //	DELETE /whip/{room}/session/{id}  exit
 //	GET, HEAD on all of them          no content, and that there is something (RFC 9725 §4.1)
 //	OPTIONS on all of them            what is accepted, and CORS
 //
-// A slash at the end of a path changes nothing. Package conformance checks all of this paragraph by paragraph, here and at other
-// servers.
+// A slash at the end of a path changes nothing. Package conformance checks all of this paragraph by
+// paragraph, here and at other servers.
 //
-// Who it is comes from the bearer token; where the node asks for none, from ?user=, or it gets an id of its own.
-// ?scene=call or live is what the first user of a room makes of it, and ?number=1 says that {room} is an integer id. A WHEP
-// client is audience in a live room, and in a call room, which has no audience, a user that publishes nothing.
+// The bearer token says which user it is. If the node asks for no token, ?user= does, or the user gets an id
+// of its own. ?scene=call or live is what the first user of a room makes of it. ?number=1 says that {room} is
+// an integer id. A WHEP client is audience in a live room. In a call room, which has no audience, it is a
+// user that publishes nothing.
 //
-// The path of a session resource is the right to change and end it: it cannot be guessed and is told to nobody but the
-// client that made it. So PATCH and DELETE ask for no token. One that comes with a PATCH takes the place of the session's: a
-// session whose token ends is ended.
+// The path of a session resource is the right to change and end it: it cannot be guessed, and is told to
+// nobody but the client that made it. So PATCH and DELETE ask for no token. One that comes with a PATCH takes
+// the place of the session's. A session whose token ends is ended.
 //
 //	whip.go      the routes, methods and CORS
 //	enter.go     POST
@@ -39,8 +42,8 @@ import (
 	"parlor/session/terms"
 )
 
-// Authenticator tells what a bearer token grants to the user in the room. An empty token is for it to judge, and an empty
-// user says that the grant is to name it. Errors are *terms.Error.
+// Authenticator tells what a bearer token grants to the user in the room. Whether an empty token will do is
+// for it to judge. An empty user says that the grant is to name the user. Errors are *terms.Error.
 type Authenticator interface {
 	Authenticate(token string, room terms.RoomID, user string) (terms.Grant, error)
 }
@@ -54,7 +57,8 @@ type Handler struct {
 	resources resources
 }
 
-// New returns the doors to rooms. It starts nothing. refusals is told of who was refused entering, or another token; nil: nobody is.
+// New returns the doors to rooms. It starts nothing. refusals is told of users that were refused entering, or
+// another token; nil: nobody is told.
 func New(rooms *session.Rooms, auth Authenticator, refusals *refusal.Log) *Handler {
 	h := &Handler{rooms: rooms, auth: auth, refusals: refusals, mux: http.NewServeMux()}
 	endpoint := func(d door) methods {
@@ -81,13 +85,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(w, r)
 }
 
-// allowOrigins lets pages of any origin use the doors: who may is the token's matter, and no cookie is involved.
+// allowOrigins lets pages of any origin use the doors: the token says who may, and no cookie is involved.
 func allowOrigins(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Expose-Headers", "Location, ETag, Accept-Post, Accept-Patch, Retry-After")
 }
 
-// note tells of a refusal. Room and user are as the request names them where they are not known better.
+// note tells of a refusal. Room and user are as the request names them, if they are not known better.
 func (h *Handler) note(r *http.Request, door string, room terms.RoomID, user string, err error) {
 	h.refusals.Note(refusal.Refusal{Door: door, From: remote.Of(r).Addr, Room: room, User: user, Err: err})
 }
@@ -111,7 +115,8 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err := f(w, r); err != nil && !redirect(w, r, err) {
 			p := asProblem(err)
 			if p.status == http.StatusUnauthorized && bearer(r) == "" {
-				w.Header().Set("WWW-Authenticate", challenge) // no error where nothing was tried (RFC 6750 §3.1)
+				// no error if nothing was tried (RFC 6750 §3.1)
+				w.Header().Set("WWW-Authenticate", challenge)
 			}
 			writeProblem(w, p)
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// bidi is a connection to a browser that speaks WebDriver BiDi (https://www.w3.org/TR/webdriver-bidi/): requests and
-// answers with ids, and events between them.
+// bidi is a connection to a browser that speaks WebDriver BiDi (https://www.w3.org/TR/webdriver-bidi/):
+// requests and answers with ids, and events between them.
 type bidi struct {
 	conn *websocket.Conn
 

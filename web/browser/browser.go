@@ -1,5 +1,6 @@
-// Package browser drives real browsers for tests and benchmarks: Chromium over the DevTools protocol, Firefox over WebDriver BiDi, each
-// headless with fake devices, in the network namespace of the process or in another one. The cable of a Site can be cut.
+// Package browser drives real browsers for tests and benchmarks: Chromium over the DevTools protocol, Firefox
+// over WebDriver BiDi. Each is headless with fake devices, in the network namespace of the process or in
+// another one. The cable of a Site can be cut.
 //
 //	browser.go   Browser and Page: what tests use, the same for both kinds
 //	chromium.go  Chromium (chromedp, over a pipe)
@@ -9,8 +10,8 @@
 //	network.go   Network, Site: a switch and machines at it, in namespaces, to cut off and connect again
 //	process.go   starting and surely ending a browser process
 //
-// Everything that waits takes a context and returns an error; nothing here knows the testing package. A browser that is
-// not installed is an error that names the command that installs it, never a reason to skip.
+// Everything that waits takes a context and returns an error. Nothing here knows the testing package. A
+// browser that is not installed is an error that names the command that installs it, never a reason to skip.
 package browser
 
 import (
@@ -29,15 +30,15 @@ import (
 type Options struct {
 	// Site is the machine that it runs on; nil: beside the test process, in the same network namespace.
 	Site *Site
-	// Host is the machine of a drawn network that it runs on, where it is on no Site.
+	// Host is the machine of a drawn network that it runs on, if it is on no Site.
 	Host *netns.Host
-	// Camera is a Y4M or MJPEG file that is the fake camera's picture, again and again; empty: a pattern of the browser's own.
-	// For Chromium alone, as Trusted is.
+	// Camera is a Y4M or MJPEG file that is the fake camera's picture, again and again; empty: a pattern of
+	// the browser's own. It is for Chromium alone, as Trusted is.
 	Camera string
 	// Trusted is an origin without TLS whose pages get devices all the same, such as http://192.0.2.1:8080.
 	Trusted string
-	// Log gets the console of every page, a line a message; nil: dropped. Called from goroutines of the browser, also
-	// after the test that opened the page is over.
+	// Log gets the console of every page, a line a message; nil: dropped. It is called from goroutines of the
+	// browser, also after the test that opened the page is over.
 	Log func(line string)
 	// Width and Height of the window in CSS pixels; 0: 1280 × 800.
 	Width, Height int
@@ -72,8 +73,8 @@ type Message struct {
 	Text  string
 }
 
-// Page is one page, in a window of its own, so that nothing in it is throttled. Its methods may be called from any
-// goroutine, but calls of one page wait for each other where the browser needs that.
+// Page is one page, in a window of its own, so that nothing in it is throttled. Its methods may be called
+// from any goroutine, but calls of one page wait for each other if the browser needs that.
 type Page struct {
 	browser *Browser
 	tab     tab
@@ -129,8 +130,8 @@ func (p *Page) Console() []Message {
 // Browser is the one that the page belongs to.
 func (p *Page) Browser() *Browser { return p.browser }
 
-// Eval evaluates a JavaScript expression, awaits it when it is a promise, and decodes its value as JSON into out, unless
-// out is nil.
+// Eval evaluates a JavaScript expression, and awaits it if it is a promise. It decodes the value as JSON into
+// out, unless out is nil.
 func (p *Page) Eval(ctx context.Context, expression string, out any) error {
 	wrapped := "(async () => { const v = await (" + expression + "\n); return JSON.stringify(v === undefined ? null : v) })()"
 	text, err := p.tab.eval(ctx, wrapped)
@@ -146,8 +147,9 @@ func (p *Page) Eval(ctx context.Context, expression string, out any) error {
 	return nil
 }
 
-// Wait evaluates the expression in the page again and again until its value is true, at most as long as ctx allows (it
-// must have a deadline), and decodes that value into out, unless out is nil. The error says what the last value was.
+// Wait evaluates the expression in the page again and again until its value is true, at most as long as ctx
+// allows. ctx must have a deadline. Wait decodes that value into out, unless out is nil. The error says what
+// the last value was.
 func (p *Page) Wait(ctx context.Context, expression string, out any) error {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -158,7 +160,8 @@ func (p *Page) Wait(ctx context.Context, expression string, out any) error {
 		Value json.RawMessage
 	}
 	left := time.Until(deadline)
-	// The page gives up first, so that the error can say what it saw; on a busy machine the answer takes a while.
+	// The page gives up first, so that the error can say what it saw; on a busy machine the answer takes a
+	// while.
 	margin := min(left/2, time.Second)
 	poll := fmt.Sprintf(`(async () => {
 		const end = performance.now() + %d

@@ -13,11 +13,12 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// closeTimeout is how long a browser may take to end by itself before it is killed. Longer only delays tests of a
-// browser that hangs.
+// closeTimeout is how long a browser may take to end by itself before it is killed. Higher only delays tests
+// of a browser that hangs.
 const closeTimeout = 5 * time.Second
 
-// chromiumFlags beside those that chromedp sets by itself: fake devices, given without asking, and media on loopback.
+// chromiumFlags are the flags beside those that chromedp sets: fake devices, given without asking, and media
+// on loopback.
 var chromiumFlags = map[string]any{
 	"no-sandbox":                         true, // tests run as root, also in containers
 	"disable-gpu":                        true,

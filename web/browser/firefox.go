@@ -18,8 +18,8 @@ import (
 // startTimeout is for a browser to come up on a loaded machine.
 const startTimeout = 60 * time.Second
 
-// firefoxPrefs is the profile: fake devices, given without asking; sound that starts by itself; and nothing that calls
-// home, updates or asks.
+// firefoxPrefs is the profile: fake devices, given without asking; sound that starts by itself; and nothing
+// that calls home, updates or asks.
 const firefoxPrefs = `
 user_pref("media.navigator.streams.fake", true);
 user_pref("media.navigator.permission.disabled", true);
@@ -55,8 +55,8 @@ type firefox struct {
 	home string
 }
 
-// StartFirefox starts a headless Firefox ESR with a fresh profile. It gathers no loopback candidates for ICE: give it a
-// Site, and let the node listen on Network.Addr, or a Host.
+// StartFirefox starts a headless Firefox ESR with a fresh profile. It gathers no loopback candidates for ICE.
+// So give it a Site, and let the node listen on Network.Addr, or give it a Host.
 func StartFirefox(o Options) (*Browser, error) {
 	path, err := find("firefox-esr", "firefox-esr")
 	if err != nil {
@@ -131,8 +131,8 @@ func (f *firefox) spawn(ctx context.Context, path, profile string, o Options) (s
 	}
 }
 
-// scanAddress sends what follows "WebDriver BiDi listening on", or "" at the end, then reads on, so that the browser
-// never blocks on a full pipe.
+// scanAddress sends what follows "WebDriver BiDi listening on", or "" at the end, then reads on, so that the
+// browser never blocks on a full pipe.
 func scanAddress(r io.ReadCloser, found chan<- string) {
 	defer r.Close()
 	const mark = "WebDriver BiDi listening on "

@@ -11,9 +11,10 @@ import (
 // isolated marks, in the environment, a process that Isolate has already moved.
 const isolated = "PARLOR_TEST_NETNS"
 
-// Isolate gives the whole test process a network namespace of its own, by executing it again under unshare(1): ports and
-// addresses there collide with nothing, and nothing of it is left when the process ends, however it ends. Call it first
-// in TestMain. In the new process it brings the loopback interface up and returns nil; it returns only errors otherwise.
+// Isolate gives the whole test process a network namespace of its own, by executing it again under
+// unshare(1). Ports and addresses there collide with nothing. Nothing of it is left when the process ends,
+// however it ends. Call it first in TestMain. In the new process it brings the loopback interface up and
+// returns nil. Otherwise it returns only errors.
 //
 // As root nothing else is needed. Other users get a user namespace as well, where the kernel lets them.
 func Isolate() error {

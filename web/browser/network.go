@@ -11,8 +11,8 @@ import (
 	"parlor/lab/netns"
 )
 
-// Addresses of the switch: the first host is the test process, sites follow. 198.18.0.0/15 is set apart for tests of
-// network devices (RFC 2544), so that no real network is meant by it.
+// Addresses of the switch: the first host is the test process, sites follow. 198.18.0.0/15 is set apart for
+// tests of network devices (RFC 2544), so that no real network is meant by it.
 const (
 	hubAddr = "198.18.0.1"
 	hubMAC  = "02:00:c6:12:00:01"
@@ -20,8 +20,9 @@ const (
 	maxSite = 254
 )
 
-// Network is a switch with the test process at one of its ports, at Addr, and Sites at the others. The test process must
-// be in a namespace of its own (Isolate); there can be one Network at a time. Methods may be called from any goroutine.
+// Network is a switch with the test process at one of its ports, at Addr, and Sites at the others. The test
+// process must be in a namespace of its own (Isolate). There can be one Network at a time. Methods may be
+// called from any goroutine.
 type Network struct {
 	mu   sync.Mutex
 	next int // last octet of the next site
@@ -72,9 +73,9 @@ func (n *Network) Join() (*Site, error) {
 	return s, nil
 }
 
-// plug lays the cable, all of whose addresses are there at once: none of IPv6 comes by itself. Neighbours are entered by
-// hand: a machine that is cut off is then met with silence, as behind a router, and not with the kernel's "host
-// unreachable" after three unanswered ARP requests.
+// plug lays the cable. All its addresses are there at once: none of IPv6 comes by itself. Neighbours are
+// entered by hand. So a machine that is cut off is met with silence, as behind a router, and not with the
+// kernel's "host unreachable" after three unanswered ARP requests.
 func (s *Site) plug(host int) error {
 	mac := fmt.Sprintf("02:00:c6:12:00:%02x", host)
 	err := netns.IP(fmt.Sprintf(`link add name %[1]s type veth peer name eth0 address %[2]s netns %[3]d
@@ -93,7 +94,8 @@ route add default via %[2]s`, s.addr, hubAddr, hubMAC))
 // Addr is the machine's address.
 func (s *Site) Addr() netip.Addr { return s.addr }
 
-// Cut makes every packet from and to the machine vanish. Nothing there notices but by the silence: the link stays up.
+// Cut makes every packet from and to the machine vanish. Nothing there notices but by the silence: the link
+// stays up.
 func (s *Site) Cut() error { return netns.IP("link set " + s.port + " nomaster") }
 
 // Restore ends Cut.
@@ -115,7 +117,8 @@ func (s *Site) Close() error {
 	return err
 }
 
-// Dial connects from the machine, as a program on it would. The address must be a literal: nothing resolves names there.
+// Dial connects from the machine, as a program on it would. The address must be a literal: nothing resolves
+// names there.
 func (s *Site) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return s.space.Dial(ctx, network, address)
 }

@@ -41,7 +41,8 @@ func (o Options) dialer() func(context.Context, string, string) (net.Conn, error
 	return nil
 }
 
-// place makes cmd run in a network namespace (empty: stay where it is), with a home directory of its own, and die with this process.
+// place makes cmd run in a network namespace (empty: stay where it is), with a home directory of its own. cmd
+// dies with this process.
 func place(cmd *exec.Cmd, namespace, home string) error {
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "MOZ_HEADLESS=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -64,7 +65,8 @@ type process struct {
 	err  error         // of Wait; read after done
 }
 
-// start starts cmd. The thread that starts it must live as long as the process does, or Pdeathsig strikes early.
+// start starts cmd. The thread that starts it must live as long as the process does, or Pdeathsig strikes
+// early.
 func start(cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
