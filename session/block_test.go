@@ -161,7 +161,8 @@ func TestBlockOverRoles(t *testing.T) {
 	})
 }
 
-// TestBlockKeepsPlace: who is blocked stays one of a call room's publishers, or lifting the block would be one too many.
+// TestBlockKeepsPlace: who is blocked stays one of a call room's publishers, or lifting the block would be
+// one too many.
 func TestBlockKeepsPlace(t *testing.T) {
 	inNode(t, session.Options{Limits: session.Limits{CallPublishers: 1}}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -174,14 +175,16 @@ func TestBlockKeepsPlace(t *testing.T) {
 	})
 }
 
-// yield lets another goroutine get to where it waits for a lock, most likely; what follows is right if it does not, too.
+// yield lets another goroutine get to where it waits for a lock, most likely; what follows is right if it
+// does not, too.
 func yield() {
 	for range 1000 {
 		runtime.Gosched()
 	}
 }
 
-// TestBlockedWhileBeingReplaced: the command comes between two sessions of the user, of which the one that comes has to heed it.
+// TestBlockedWhileBeingReplaced: the command comes between two sessions of the user, of which the one that
+// comes has to heed it.
 func TestBlockedWhileBeingReplaced(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		old, bob := n.enter("ann"), n.enter("bob")
@@ -211,7 +214,8 @@ func TestBlockedWhileBeingReplaced(t *testing.T) {
 	})
 }
 
-// TestBlockedWhileNegotiating: what is being negotiated when the command comes is blocked when the command is answered.
+// TestBlockedWhileNegotiating: what is being negotiated when the command comes is blocked when the command is
+// answered.
 func TestBlockedWhileNegotiating(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")

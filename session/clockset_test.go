@@ -10,8 +10,9 @@ import (
 	"parlor/transport/clocktest"
 )
 
-// TestSettingTheClockPutsNobodyOut: the machine's wall clock is set under a node. Who shows life is in, whether in signalling or in
-// media, and who does not is gone after 90 s, not sooner and not later. Bans last for as long as was said.
+// TestSettingTheClockPutsNobodyOut: the machine's wall clock is set under a node. Who shows life is in,
+// whether in signalling or in media, and who does not is gone after 90 s, not sooner and not later. Bans last
+// for as long as was said.
 func TestSettingTheClockPutsNobodyOut(t *testing.T) {
 	for _, by := range []time.Duration{120 * time.Second, -time.Hour} {
 		t.Run(by.String(), func(t *testing.T) {

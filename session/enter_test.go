@@ -224,7 +224,8 @@ func TestEnteringAgainInAnotherRole(t *testing.T) {
 	})
 }
 
-// TestEnteringWaitsForLeaving: an entry while the same user is being put out comes after the leave, for everybody.
+// TestEnteringWaitsForLeaving: an entry while the same user is being put out comes after the leave, for
+// everybody.
 func TestEnteringWaitsForLeaving(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -289,7 +290,8 @@ func TestMediaOnlySession(t *testing.T) {
 	})
 }
 
-// TestMediaOnlySessionEndsWithItsConnection: a WHIP client that closes its connection has nothing left to come back with.
+// TestMediaOnlySessionEndsWithItsConnection: a WHIP client that closes its connection has nothing left to
+// come back with.
 func TestMediaOnlySessionEndsWithItsConnection(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		q := n.request("cam")

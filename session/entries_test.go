@@ -11,8 +11,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestEntriesOfOneUserAreBounded: sockets of one token that enter and exit as fast as they can are told when they may again; in
-// other rooms, and for other users, nothing changes.
+// TestEntriesOfOneUserAreBounded: sockets of one token that enter and exit as fast as they can are told when
+// they may again; in other rooms, and for other users, nothing changes.
 func TestEntriesOfOneUserAreBounded(t *testing.T) {
 	inNode(t, session.Options{Limits: session.Limits{Entries: 6}}, func(n *node) {
 		watching := n.enter("watching")
@@ -153,7 +153,8 @@ func TestWhoWasNotHandedTheAnswerLeaves(t *testing.T) {
 	})
 }
 
-// TestWhoseMediaFlowIsNotInDoubt: the connection that entered has ended before a ping, but the client has got the answer.
+// TestWhoseMediaFlowIsNotInDoubt: the connection that entered has ended before a ping, but the client has got
+// the answer.
 func TestWhoseMediaFlowIsNotInDoubt(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		bob, ann := n.enter("bob"), n.enter("ann")

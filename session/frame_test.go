@@ -9,7 +9,8 @@ import (
 	"parlor/session/terms"
 )
 
-// FuzzMessageFrame: what a client sends on a data channel becomes a message that another client can read, or an error.
+// FuzzMessageFrame: what a client sends on a data channel becomes a message that another client can read, or
+// an error.
 func FuzzMessageFrame(f *testing.F) {
 	for _, seed := range [][]byte{nil, {0}, {1}, {10, 0, 255}, {11}, {255}, append([]byte{1}, make([]byte, terms.MaxMessage)...),
 		append([]byte{1}, make([]byte, terms.MaxMessage+1)...)} {

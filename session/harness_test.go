@@ -46,7 +46,8 @@ func (n *node) touchAll() {
 	}
 }
 
-// inNode runs f with a node in a bubble, where time passes when everybody waits. Afterwards nothing may be left over.
+// inNode runs f with a node in a bubble, where time passes when everybody waits. Afterwards nothing may be
+// left over.
 func inNode(t *testing.T, o session.Options, f func(n *node)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -123,8 +124,8 @@ func (f *feed) all() []terms.FeedEvent {
 	return slices.Clone(f.events)
 }
 
-// checkPairs looks that every entry has its leave, in turns, between the creation of the room and its end. It sees
-// what take has left.
+// checkPairs looks that every entry has its leave, in turns, between the creation of the room and its end. It
+// sees what take has left.
 func (f *feed) checkPairs(t *testing.T) {
 	t.Helper()
 	f.mu.Lock()
@@ -294,7 +295,8 @@ func (c *client) isOut() {
 	}
 }
 
-// publishMic negotiates a microphone and n seats with audio ("a0", "a1" …) and video ("v0" …), connects, and returns the peer.
+// publishMic negotiates a microphone and n seats with audio ("a0", "a1" …) and video ("v0" …), connects, and
+// returns the peer.
 func (c *client) publishMic(seats int) *fakewire.Peer {
 	c.n.t.Helper()
 	return c.negotiate(map[string]terms.Source{"mic": terms.Mic}, seats, false)

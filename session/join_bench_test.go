@@ -11,8 +11,8 @@ import (
 	"parlor/session/terms"
 )
 
-// BenchmarkPlayersJoin has 1000 players, as WHEP brings them, enter a live room with one anchor, and leave. It reports the
-// time of one.
+// BenchmarkPlayersJoin has 1000 players, as WHEP brings them, enter a live room with one anchor, and leave.
+// It reports the time of one.
 func BenchmarkPlayersJoin(b *testing.B) {
 	const players = 1000
 	ctx := context.Background()

@@ -87,7 +87,8 @@ func TestLayersAreToldToWhoSendsThem(t *testing.T) {
 	})
 }
 
-// TestLayersAreToldAgain after a resume, the latest alone, and anew over another PeerConnection, whose client goes by what it was told last.
+// TestLayersAreToldAgain after a resume, the latest alone, and anew over another PeerConnection, whose client
+// goes by what it was told last.
 func TestLayersAreToldAgain(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -113,7 +114,8 @@ func TestLayersAreToldAgain(t *testing.T) {
 	})
 }
 
-// TestNobodyCanTellAPlayerWhatToSend: WHIP clients are told nothing, and all that they send is there for who comes.
+// TestNobodyCanTellAPlayerWhatToSend: WHIP clients are told nothing, and all that they send is there for who
+// comes.
 func TestNobodyCanTellAPlayerWhatToSend(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		whip := n.enter("ann", func(q *session.EnterRequest) { q.Signal = false })

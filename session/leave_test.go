@@ -11,7 +11,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestLeaving is the table of leaving: what the user is told, what the others are told, what the feed is told.
+// TestLeaving is the table of leaving: what the user is told, what the others are told, what the feed is
+// told.
 func TestLeaving(t *testing.T) {
 	ctx := context.Background()
 	tests := []struct {
@@ -207,7 +208,8 @@ func TestStuckClientHoldsUpNothing(t *testing.T) {
 	})
 }
 
-// TestRemovedWhileAwayIsTold: who is put out while not connected learns of it on resuming, and does not just enter anew.
+// TestRemovedWhileAwayIsTold: who is put out while not connected learns of it on resuming, and does not just
+// enter anew.
 func TestRemovedWhileAwayIsTold(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann := n.enter("ann")
@@ -386,7 +388,8 @@ func TestShutdownIsBounded(t *testing.T) {
 	})
 }
 
-// TestBansAreBounded: a node takes so many bans and no more, whatever is asked, and has place again when some have ended.
+// TestBansAreBounded: a node takes so many bans and no more, whatever is asked, and has place again when some
+// have ended.
 func TestBansAreBounded(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		n.living = []*client{n.enter("ann")}

@@ -69,7 +69,8 @@ func history(choose func(n int) int, length int) (start world, events []terms.Ev
 	return start, events
 }
 
-// checkCoalesce: the net effect ends in the same world, has every leave of a user whom the client knew, and is short.
+// checkCoalesce: the net effect ends in the same world, has every leave of a user whom the client knew, and
+// is short.
 func checkCoalesce(t *testing.T, start world, events []terms.Event) {
 	t.Helper()
 	full, short := maps.Clone(start), maps.Clone(start)
@@ -294,7 +295,8 @@ func TestMailboxOfWhoResumesAgainAndAgainIsBounded(t *testing.T) {
 	}
 }
 
-// TestUndecodableEndsWithTheLeave: nothing of it is told of one whose entering is taken back, and none comes before the entering.
+// TestUndecodableEndsWithTheLeave: nothing of it is told of one whose entering is taken back, and none comes
+// before the entering.
 func TestUndecodableEndsWithTheLeave(t *testing.T) {
 	of := func(user string) terms.Event {
 		return terms.Event{Type: terms.EventUndecodable, Undecodable: &terms.Undecodable{Seat: "s", User: user, Source: terms.Camera}, On: true}
@@ -406,7 +408,8 @@ func TestMailboxNextWaits(t *testing.T) {
 	})
 }
 
-// TestNothingIsForWhoIsLeaving: from step 1 of leaving on, what happens in the room is not for the user any more.
+// TestNothingIsForWhoIsLeaving: from step 1 of leaving on, what happens in the room is not for the user any
+// more.
 func TestNothingIsForWhoIsLeaving(t *testing.T) {
 	r := New(Options{}, nil, nil)
 	enter := func(user string) *Session {
@@ -453,8 +456,8 @@ func TestReplacedSessionsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestWhoMayNotCreateEntersNoRoomBeingMade: the room is there while its maker's entering is still looked at, and perhaps
-// refused.
+// TestWhoMayNotCreateEntersNoRoomBeingMade: the room is there while its maker's entering is still looked at,
+// and perhaps refused.
 func TestWhoMayNotCreateEntersNoRoomBeingMade(t *testing.T) {
 	r := New(Options{}, nil, nil)
 	maker := EnterRequest{Room: must(terms.StringRoom("lobby")), User: "ann", Grant: terms.Grant{Rights: terms.AllRights()}, Signal: true}
@@ -577,8 +580,8 @@ func TestSeatsAreLookedAtWhenSomebodyPerforms(t *testing.T) {
 	}
 }
 
-// TestWhatIsUndoneBeforeItWasToldIsNotTold: entering and leaving of somebody of whom the client was told nothing yet, or that it
-// left, leaves no trace; all else stays, in order.
+// TestWhatIsUndoneBeforeItWasToldIsNotTold: entering and leaving of somebody of whom the client was told
+// nothing yet, or that it left, leaves no trace; all else stays, in order.
 func TestWhatIsUndoneBeforeItWasToldIsNotTold(t *testing.T) {
 	ann := terms.UserState{User: "ann"}
 	entered, streams, gone := terms.Event{Type: terms.EventUserEntered, User: ann}, terms.Event{Type: terms.EventStreams, User: ann}, terms.Event{Type: terms.EventUserLeft, User: ann}
@@ -625,7 +628,8 @@ func TestWhatIsUndoneBeforeItWasToldIsNotTold(t *testing.T) {
 	}
 }
 
-// TestPausedIsToldApart from what cannot be decoded, of the same seat: as a type of its own, and the latest of each.
+// TestPausedIsToldApart from what cannot be decoded, of the same seat: as a type of its own, and the latest
+// of each.
 func TestPausedIsToldApart(t *testing.T) {
 	event := func(paused, on bool) terms.Event {
 		x := &terms.Undecodable{Seat: "s", User: "ann", Source: terms.Camera, Paused: paused}

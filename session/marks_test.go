@@ -130,7 +130,8 @@ func TestMarksHold(t *testing.T) {
 	})
 }
 
-// TestAShorterBanHolds: what is kept is newer than what this node remembers of a room that was elsewhere meanwhile.
+// TestAShorterBanHolds: what is kept is newer than what this node remembers of a room that was elsewhere
+// meanwhile.
 func TestAShorterBanHolds(t *testing.T) {
 	k := &marks{}
 	inNode(t, session.Options{Marks: k}, func(n *node) {

@@ -11,8 +11,8 @@ import (
 	"parlor/session/terms"
 )
 
-// The tests of this file hold the wire, so that a leaving stays between its second and its third step while something
-// else happens.
+// The tests of this file hold the wire, so that a leaving stays between its second and its third step while
+// something else happens.
 
 // entry is an Enter under way.
 type entry struct {

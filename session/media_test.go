@@ -260,7 +260,8 @@ func TestRouterIsToldChangesOnly(t *testing.T) {
 	})
 }
 
-// TestSectionsWithoutSeatReceiveNothing: an offer states the whole, so a section that no seat names any more is free.
+// TestSectionsWithoutSeatReceiveNothing: an offer states the whole, so a section that no seat names any more
+// is free.
 func TestSectionsWithoutSeatReceiveNothing(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -345,7 +346,8 @@ func TestRestartICE(t *testing.T) {
 	})
 }
 
-// A client whose consent runs out may come back; until then nothing may be numbered for it (see router.Room.Pause).
+// A client whose consent runs out may come back; until then nothing may be numbered for it (see
+// router.Room.Pause).
 func TestNothingIsForwardedToALostPeer(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		from := n.enter("ann").publishMic(0)

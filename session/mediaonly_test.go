@@ -107,7 +107,8 @@ func TestEncoderThatNeverSendsHoldsNothingForLonger(t *testing.T) {
 	})
 }
 
-// TestDeadEncoderGivesUpItsSeat: one that comes back under another id is seen within seconds, by a player with a single seat too.
+// TestDeadEncoderGivesUpItsSeat: one that comes back under another id is seen within seconds, by a player
+// with a single seat too.
 func TestDeadEncoderGivesUpItsSeat(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		player := n.watcher(1)

@@ -80,8 +80,8 @@ func TestARoomIsClaimedUntilItEnds(t *testing.T) {
 	})
 }
 
-// TestWhoAsksLaterWins: a client that gives up waiting for a room's place and asks again is not replaced by its own first try,
-// whichever of the two gets its place first.
+// TestWhoAsksLaterWins: a client that gives up waiting for a room's place and asks again is not replaced by
+// its own first try, whichever of the two gets its place first.
 func TestWhoAsksLaterWins(t *testing.T) {
 	p := &places{}
 	inNode(t, session.Options{Places: p}, func(n *node) {
@@ -178,7 +178,8 @@ func TestWithoutALeaseThoseInsideGoOn(t *testing.T) {
 	})
 }
 
-// TestDismissingARoomThatIsBeingMoved: it is dismissed if nobody was told where to go yet; else it has moved, and is to be found there.
+// TestDismissingARoomThatIsBeingMoved: it is dismissed if nobody was told where to go yet; else it has moved,
+// and is to be found there.
 func TestDismissingARoomThatIsBeingMoved(t *testing.T) {
 	for when, exited := range map[string]terms.ExitReason{"before": terms.ExitedDismissed, "after": terms.ExitedShutdown} {
 		t.Run(when, func(t *testing.T) {
@@ -232,7 +233,8 @@ func TestDismissingARoomThatIsBeingMoved(t *testing.T) {
 	}
 }
 
-// TestRemovingFromARoomThatHasMoved: who was told where to go on is to be found there, and so is whose ban is asked for.
+// TestRemovingFromARoomThatHasMoved: who was told where to go on is to be found there, and so is whose ban is
+// asked for.
 func TestRemovingFromARoomThatHasMoved(t *testing.T) {
 	for name, d := range map[string]time.Duration{"without a ban": 0, "with a ban": time.Minute} {
 		t.Run(name, func(t *testing.T) {
@@ -260,7 +262,8 @@ func TestRemovingFromARoomThatHasMoved(t *testing.T) {
 	}
 }
 
-// TestMoving: while a room is being moved nobody enters it, who comes meanwhile is sent after it, and all are told where.
+// TestMoving: while a room is being moved nobody enters it, who comes meanwhile is sent after it, and all are
+// told where.
 func TestMoving(t *testing.T) {
 	p := &places{at: map[string]error{}}
 	inNode(t, session.Options{Places: p}, func(n *node) {

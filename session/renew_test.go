@@ -35,7 +35,8 @@ func (n *node) stay(d time.Duration) {
 	}
 }
 
-// TestTokenEnds: the user is told before, and put out when nothing comes of it; who entered without an end stays.
+// TestTokenEnds: the user is told before, and put out when nothing comes of it; who entered without an end
+// stays.
 func TestTokenEnds(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann", with(lasting(2*time.Minute))), n.enter("bob")
@@ -112,7 +113,8 @@ func TestMediaOnlyEnds(t *testing.T) {
 	})
 }
 
-// TestResumeOfExpired: a client that was away while its token ended is told so, before and after it was put out.
+// TestResumeOfExpired: a client that was away while its token ended is told so, before and after it was put
+// out.
 func TestResumeOfExpired(t *testing.T) {
 	inNode(t, session.Options{Timers: session.Timers{TokenExpiring: time.Hour, Timeout: time.Hour, EmptyLive: time.Hour}}, func(n *node) {
 		ann := n.enter("ann", with(lasting(10*time.Second+time.Millisecond)))
@@ -153,7 +155,8 @@ func TestResumeOfExpired(t *testing.T) {
 	})
 }
 
-// TestFewerRights: what a renewed grant does not allow any more ends, and stays away until it is allowed and asked for.
+// TestFewerRights: what a renewed grant does not allow any more ends, and stays away until it is allowed and
+// asked for.
 func TestFewerRights(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -211,7 +214,8 @@ func TestFewerRights(t *testing.T) {
 	})
 }
 
-// TestFewerRightsOfPlayer: automatic seats show what may still be received, and more again when that is allowed.
+// TestFewerRightsOfPlayer: automatic seats show what may still be received, and more again when that is
+// allowed.
 func TestFewerRightsOfPlayer(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -263,7 +267,8 @@ func TestLesserRole(t *testing.T) {
 			t.Errorf("becoming anchor again: %v", err)
 		}
 	})
-	inNode(t, session.Options{}, func(n *node) { // a call room has no audience: there it is one who publishes nothing
+	// A call room has no audience: there it is one who publishes nothing.
+	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
 		annPeer, bobPeer := ann.publishMic(0), bob.negotiate(nil, 1, false)
 		bob.hear("ann")

@@ -312,7 +312,8 @@ func TestVolumesNeedTheRightWhileTheyAreTold(t *testing.T) {
 	})
 }
 
-// TestNoReportFollowsTheLeave: a report that is on its way to several is not handed over to who has left meanwhile.
+// TestNoReportFollowsTheLeave: a report that is on its way to several is not handed over to who has left
+// meanwhile.
 func TestNoReportFollowsTheLeave(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		wire := n.enter("ann").publishMic(0)

@@ -13,7 +13,8 @@ import (
 
 var errConsent, errRemoteClosed = transport.ErrConsent, transport.ErrRemoteClosed
 
-// TestResumeGoesUnnoticed: a lost connection that comes back in time gets what it missed, and nobody else notices.
+// TestResumeGoesUnnoticed: a lost connection that comes back in time gets what it missed, and nobody else
+// notices.
 func TestResumeGoesUnnoticed(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -138,7 +139,8 @@ func TestLifeIsSignallingOrMedia(t *testing.T) {
 	}
 }
 
-// TestUnacknowledgedEventsAreBounded: a client that takes everything and acknowledges nothing is made to resume, and misses nothing.
+// TestUnacknowledgedEventsAreBounded: a client that takes everything and acknowledges nothing is made to
+// resume, and misses nothing.
 func TestUnacknowledgedEventsAreBounded(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann := n.enter("ann")

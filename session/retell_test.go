@@ -10,8 +10,8 @@ import (
 	"parlor/session"
 )
 
-// TestRetell: the feed that is begun anew tells of rooms, users and what they have on, under ids of their own and the new
-// epoch, and goes on from there.
+// TestRetell: the feed that is begun anew tells of rooms, users and what they have on, under ids of their own
+// and the new epoch, and goes on from there.
 func TestRetell(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")

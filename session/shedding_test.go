@@ -12,7 +12,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestARoomThatDoesNotKeepUpIsShown to the operator: by commands, by a count and in the log, as long as it is so.
+// TestARoomThatDoesNotKeepUpIsShown to the operator: by commands, by a count and in the log, as long as it is
+// so.
 func TestARoomThatDoesNotKeepUpIsShown(t *testing.T) {
 	var log bytes.Buffer
 	inNode(t, session.Options{Log: zerolog.New(&log)}, func(n *node) {

@@ -7,7 +7,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestWhatIsNotShownIsNotSent: a picture that is hidden stops alone, stays so over negotiations, and goes on when it is shown.
+// TestWhatIsNotShownIsNotSent: a picture that is hidden stops alone, stays so over negotiations, and goes on
+// when it is shown.
 func TestWhatIsNotShownIsNotSent(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")

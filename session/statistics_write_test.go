@@ -72,7 +72,8 @@ func TestNoReportAfterTheLeave(t *testing.T) {
 	}
 }
 
-// TestStatisticsOfWhomNobodyTells: those who do not want them, are away, or have left. Their quality is noted all the same.
+// TestStatisticsOfWhomNobodyTells: those who do not want them, are away, or have left. Their quality is noted
+// all the same.
 func TestStatisticsOfWhomNobodyTells(t *testing.T) {
 	for name, leave := range map[string]func(*participant){
 		"wants none": func(p *participant) { p.noNetwork = true }, "away": func(p *participant) { p.report.detach(1) },
@@ -98,7 +99,8 @@ func TestAReportIsOneAllocation(t *testing.T) {
 	}
 }
 
-// reported returns a room of n publishers and somebody who receives them, and what the router says of the latter every two seconds.
+// reported returns a room of n publishers and somebody who receives them, and what the router says of the
+// latter every two seconds.
 func reported(n int) (*room, []router.Sample) {
 	rm := newRoom(nil, terms.RoomID{})
 	rm.scene = terms.Call

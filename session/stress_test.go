@@ -16,9 +16,9 @@ import (
 	"parlor/session/terms"
 )
 
-// TestChurn has users enter, publish, lose connections, resume, exit, be removed and dismissed all at once, in real time,
-// and holds everybody to the rules: no leave without an entry, none twice, nothing after exited, the same number of
-// entries and leaves in the feed, and nothing left over.
+// TestChurn has users enter, publish, lose connections, resume, exit, be removed and dismissed all at once,
+// in real time, and holds everybody to the rules: no leave without an entry, none twice, nothing after
+// exited, the same number of entries and leaves in the feed, and nothing left over.
 func TestChurn(t *testing.T) {
 	before := runtime.NumGoroutine()
 	wire, feed := &fakewire.Transport{}, &feed{}

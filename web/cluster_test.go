@@ -33,8 +33,9 @@ func startNodes(t *testing.T, ids ...string) []*node {
 	return nodes
 }
 
-// TestRoomMovesWithItsPeople: ben's page is of another node than ann's room, which it follows; then the room's node stops, and
-// both go on at another one without their pages doing anything, or noticing that the other was away.
+// TestRoomMovesWithItsPeople: ben's page is of another node than ann's room, which it follows; then the
+// room's node stops, and both go on at another one without their pages doing anything, or noticing that the
+// other was away.
 func TestRoomMovesWithItsPeople(t *testing.T) {
 	nodes := startNodes(t, "hub", "x", "y")
 	hub, x, y := nodes[0], nodes[1], nodes[2]

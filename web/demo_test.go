@@ -126,7 +126,8 @@ func TestDemoCall(t *testing.T) {
 	ann.shoot("call-phone")
 
 	n.command("RemoveUser", map[string]any{"StrRoomId": "lobby", "UserIds": []string{"cleo"}, "Reason": "Please come back with a headset."})
-	ben.await("it reads why", "/cleo/.test(document.querySelector('#toasts').textContent)") // for a few seconds
+	// for a few seconds
+	ben.await("it reads why", "/cleo/.test(document.querySelector('#toasts').textContent)")
 	cleo.await("it is told that it was removed", "document.body.dataset.view === 'notice' && document.querySelector('#notice').dataset.reason === '1'")
 	var quote string
 	cleo.eval("document.querySelector('#notice-quote').textContent", &quote)
@@ -172,7 +173,8 @@ func TestDemoJoinForm(t *testing.T) {
 	p.await("it says that a name is missing", "document.querySelector('#form-error').textContent !== '' && document.activeElement.id === 'user'")
 }
 
-// TestALinkAloneDoesNothing: whoever is sent one sees the form filled in. No device is opened and no room entered before a click.
+// TestALinkAloneDoesNothing: whoever is sent one sees the form filled in. No device is opened and no room
+// entered before a click.
 func TestALinkAloneDoesNothing(t *testing.T) {
 	n := startNode(t)
 	p := openDemo(t, n, "ann", "room=trap&user=ann&autojoin=1&join=1&camera=1&mic=1&preview=1")
@@ -216,7 +218,8 @@ func (p *person) accessible() {
 	require.Empty(p.t, faults)
 }
 
-// The browser does not give its devices: the demo says so and what to do, nothing looks on that is not, and the call goes on.
+// The browser does not give its devices: the demo says so and what to do, nothing looks on that is not, and
+// the call goes on.
 func TestDemoDenied(t *testing.T) {
 	n := startNode(t)
 	ann := joinDemo(t, n, "ann", "room=denied&user=ann&camera=0&mic=0")
@@ -231,8 +234,8 @@ func TestDemoDenied(t *testing.T) {
 	ann.await("it sees ben all the same", "document.querySelectorAll('#grid video').length > 0 && [...document.querySelectorAll('#grid video')].every(v => v.videoWidth > 0)")
 }
 
-// Entering is refused while the browser still asks for the microphone: what is answered afterwards turns nothing on, and
-// the focus is where one can try again.
+// Entering is refused while the browser still asks for the microphone: what is answered afterwards turns
+// nothing on, and the focus is where one can try again.
 func TestDemoRefusedWhileAsking(t *testing.T) {
 	n := startNode(t)
 	joinAs(t, shared.get(t), n, entry{Room: "other", User: "ben", Scene: "live", Video: false, Audio: false})
@@ -246,7 +249,8 @@ func TestDemoRefusedWhileAsking(t *testing.T) {
 	ann.accessible()
 }
 
-// asks has the browser ask for devices until allow() is called in the page; tracks are those that it has given since.
+// asks has the browser ask for devices until allow() is called in the page; tracks are those that it has
+// given since.
 func (p *person) asks() {
 	p.t.Helper()
 	p.eval(`(() => {
@@ -262,8 +266,9 @@ func (p *person) asks() {
 	})()`, nil)
 }
 
-// While the browser asks, the preview says that the camera starts, and offers nothing else. Leaving calls that off, and changes nothing about
-// what is wanted. Entering that is refused shows the camera again only if it was shown before.
+// While the browser asks, the preview says that the camera starts, and offers nothing else. Leaving calls
+// that off, and changes nothing about what is wanted. Entering that is refused shows the camera again only if
+// it was shown before.
 func TestDemoPreview(t *testing.T) {
 	n := startNode(t)
 	const note, look = "document.querySelector('#preview-note').textContent", "document.querySelector('#look')"
@@ -312,7 +317,8 @@ func TestDemoRoleEnds(t *testing.T) {
 	eve.await("it watches again", "document.body.dataset.view === 'call' && !document.querySelector('#cam').checkVisibility() && !parlor.getLocalTrack('camera')")
 }
 
-// Names that ids cannot hold are seen as they were typed: on tiles, with initials of their own, in the chat, and when somebody comes and goes.
+// Names that ids cannot hold are seen as they were typed: on tiles, with initials of their own, in the chat,
+// and when somebody comes and goes.
 func TestDemoNames(t *testing.T) {
 	n := startNode(t)
 	li := joinDemo(t, n, "li", "room=names&camera=0&mic=0&user="+url.QueryEscape("李"))
@@ -332,7 +338,8 @@ func TestDemoNames(t *testing.T) {
 	require.Equal(t, []string{"u-1f600", "u-674e"}, n.users("names"))
 }
 
-// Who has shown no token to a node that asks for one is told that it is needed; who has shown a wrong one, that it is wrong.
+// Who has shown no token to a node that asks for one is told that it is needed; who has shown a wrong one,
+// that it is wrong.
 func TestDemoToken(t *testing.T) {
 	n := startNodeAt(t, netip.MustParseAddr("127.0.0.1"), timers{})
 	ann := openDemo(t, n, "ann", "room=keyed&user=ann&camera=0")

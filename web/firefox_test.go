@@ -8,8 +8,8 @@ import (
 	"parlor/web/browser"
 )
 
-// Firefox and Chromium meet; Firefox exits, comes again, and is removed; then Chromium is removed. A second Chromium
-// page watches all of it.
+// Firefox and Chromium meet; Firefox exits, comes again, and is removed; then Chromium is removed. A second
+// Chromium page watches all of it.
 func TestFirefoxAndChromium(t *testing.T) {
 	network := newNetwork(t)
 	n := startNodeAt(t, network.Addr(), timers{})
@@ -51,8 +51,9 @@ func TestFirefoxAndChromium(t *testing.T) {
 	fred.toldSince(since, "remote-user-exit", map[string]any{"userId": "cleo", "reason": leftRemoved})
 }
 
-// Firefox takes no redundancy of sound and asks for none again, and it enters over a network that loses three packets of ten: nearly all of the
-// sound is heard, and the picture goes on. What is lost is told, so it all goes over UDP: TCP loses nothing, and stands still instead.
+// Firefox takes no redundancy of sound and asks for none again, and it enters over a network that loses three
+// packets of ten: nearly all of the sound is heard, and the picture goes on. What is lost is told, so it all
+// goes over UDP: TCP loses nothing, and stands still instead.
 func TestFirefoxOverALossyLink(t *testing.T) {
 	d := startDrawn(t)
 	at := d.away(browser.StartFirefox)
@@ -69,8 +70,9 @@ func TestFirefoxOverALossyLink(t *testing.T) {
 	ben.await("it is told how much is lost", "reports.statistics.some((s) => s.downLoss > 15)")
 }
 
-// keeps waits until a user's picture has gone on for some seconds, with at most such a share of the sound made up. At first the sound is as little
-// protected as it had to be before, and a machine that is late for a moment looks like a network with a queue.
+// keeps waits until a user's picture has gone on for some seconds, with at most such a share of the sound
+// made up. At first the sound is as little protected as it had to be before, and a machine that is late for a
+// moment looks like a network with a queue.
 func (p *person) keeps(user string, seconds int, concealed float64) {
 	p.t.Helper()
 	const most = 3

@@ -18,9 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Encoders and players that others wrote (web/foreign) meet Chromium over WHIP and WHEP: FFmpeg's muxer, GStreamer's
-// webrtcbin, libdatachannel and aiortc. None of them shares code with the node or with a browser, and each has
-// its own idea of SDP. A connection says little: what counts is the picture at the other end.
+// Encoders and players that others wrote (web/foreign) meet Chromium over WHIP and WHEP: FFmpeg's muxer,
+// GStreamer's webrtcbin, libdatachannel and aiortc. None of them shares code with the node or with a browser,
+// and each has its own idea of SDP. A connection says little: what counts is the picture at the other end.
 
 // foreigner is a program that publishes or plays.
 type foreigner struct {
@@ -86,7 +86,8 @@ func TestForeignPlayers(t *testing.T) {
 	}
 }
 
-// plugged gives the test's machine a network card with a cable in it: some of the programs never look at loopback.
+// plugged gives the test's machine a network card with a cable in it: some of the programs never look at
+// loopback.
 func plugged(t *testing.T) {
 	t.Helper()
 	site, err := newNetwork(t).Join()
@@ -101,7 +102,8 @@ func (n *node) has(room, user string) bool {
 	return err == nil && answer.Header.Get("Nats-Service-Error") == ""
 }
 
-// start runs the program until the test is over, with all that it starts, and shows what it said if the test fails.
+// start runs the program until the test is over, with all that it starts, and shows what it said if the test
+// fails.
 func (f foreigner) start(t *testing.T, args ...string) {
 	t.Helper()
 	if f.command[0] == "node" {

@@ -60,7 +60,8 @@ func TestHandlerRefuses(t *testing.T) {
 	assert.Equal(t, "GET, HEAD", res.Header.Get("Allow"))
 }
 
-// Pages of other origins may import the client; the demo is a page of its own and loads nothing from elsewhere.
+// Pages of other origins may import the client; the demo is a page of its own and loads nothing from
+// elsewhere.
 func TestHandlerOrigins(t *testing.T) {
 	client, demo := request("GET", "/client/parlor.js").Header, request("GET", "/").Header
 	assert.Equal(t, "*", client.Get("Access-Control-Allow-Origin"))

@@ -48,8 +48,8 @@ func (p *person) small(user string) {
 	p.width(user, 320)
 }
 
-// Of a camera that is shown as a thumbnail only the lowest layer is sent, and the others are back at once: the picture goes on all the while,
-// and the publisher is not said to be poorly connected.
+// Of a camera that is shown as a thumbnail only the lowest layer is sent, and the others are back at once:
+// the picture goes on all the while, and the publisher is not said to be poorly connected.
 func TestLayersThatNobodyGetsAreNotSent(t *testing.T) {
 	ann, ben := viewed(t, "layers", map[string]any{"width": 1280, "height": 720, "frameRate": 15, "simulcast": true})
 	require.NoError(t, ann.page.Wait(within(t, 2*limit), `probe.sent().then(s => s.f?.frames > 0 && s.h?.frames > 0 && s.q?.frames > 0)`, nil))
@@ -83,7 +83,8 @@ func TestLayersThatNobodyGetsAreNotSent(t *testing.T) {
 	require.LessOrEqual(t, frozen, grown*back.Seconds(), "s")
 }
 
-// Who is alone sends the lowest layer, over another PeerConnection too, and whoever comes sees the picture in full.
+// Who is alone sends the lowest layer, over another PeerConnection too, and whoever comes sees the picture in
+// full.
 func TestWhoIsAloneSendsTheLowestLayer(t *testing.T) {
 	n := startNode(t)
 	b := shared.get(t)

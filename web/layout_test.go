@@ -40,8 +40,8 @@ func (p *person) layout() layout {
 	return l
 }
 
-// TestDemoLayout: people and a shared screen are of use on every screen: nobody is a strip, several people are in view, and the screen
-// keeps the most of the room.
+// TestDemoLayout: people and a shared screen are of use on every screen: nobody is a strip, several people
+// are in view, and the screen keeps the most of the room.
 func TestDemoLayout(t *testing.T) {
 	n := startNode(t)
 	crowd(t, n, "big", 24)

@@ -13,7 +13,8 @@ import (
 	"parlor/web/browser"
 )
 
-// drawn is a node, here, to and from which people on other machines have links that are drawn. Those whose browsers are here have none.
+// drawn is a node, here, to and from which people on other machines have links that are drawn. Those whose
+// browsers are here have none.
 type drawn struct {
 	*node
 	net *netns.Network
@@ -96,7 +97,8 @@ func (p *person) during(user string, seconds int) passed {
 	return x
 }
 
-// goes holds picture and sound of a user to going on for some seconds, with so many frames a second, and at most such a share made up.
+// goes holds picture and sound of a user to going on for some seconds, with so many frames a second, and at
+// most such a share made up.
 func (p *person) goes(user string, seconds, fps int, concealed float64) {
 	p.t.Helper()
 	x := p.during(user, seconds)
@@ -104,7 +106,8 @@ func (p *person) goes(user string, seconds, fps int, concealed float64) {
 	require.LessOrEqual(p.t, x.concealed, concealed)
 }
 
-// settles waits until they do. A machine that is late for a moment looks like a network with a queue, for which sound is protected less.
+// settles waits until they do. A machine that is late for a moment looks like a network with a queue, for
+// which sound is protected less.
 func (p *person) settles(user string, fps int, concealed float64) {
 	p.t.Helper()
 	const seconds, most = 4, 6
@@ -136,7 +139,8 @@ func (p *person) limited(by, state string) {
 	})()`, by, state))
 }
 
-// Over a link that gets narrow the picture goes on, smaller, and so does the sound; when it is wide again the picture is large again.
+// Over a link that gets narrow the picture goes on, smaller, and so does the sound; when it is wide again the
+// picture is large again.
 func TestNarrowLink(t *testing.T) {
 	d := startDrawn(t)
 	at := d.away(browser.StartChromium)

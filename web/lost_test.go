@@ -27,8 +27,8 @@ func apart(t *testing.T, tm timers, room string) (ann, ben *person, cleo *witnes
 	return ann, ben, third.watch(ben), site, n
 }
 
-// The network of a page is cut, and comes back before the time is over: the same session, no leave or enter for the
-// others, and the picture goes on.
+// The network of a page is cut, and comes back before the time is over: the same session, no leave or enter
+// for the others, and the picture goes on.
 func TestCutAndResumed(t *testing.T) {
 	ann, ben, cleo, site, n := apart(t, shortTimers, "cut")
 	since := ann.now()
@@ -53,7 +53,8 @@ func TestCutAndResumed(t *testing.T) {
 	require.Equal(t, []string{"ann", "ben", "cleo"}, n.users("cut"))
 }
 
-// The network of a page is cut and does not come back: the others are told reason 1 when the time is over, not sooner.
+// The network of a page is cut and does not come back: the others are told reason 1 when the time is over,
+// not sooner.
 func TestCutAndTimedOut(t *testing.T) {
 	tm := shortTimers
 	tm.Timeout = 4 * time.Second
@@ -70,8 +71,9 @@ func TestCutAndTimedOut(t *testing.T) {
 	require.Equal(t, []string{"ben", "cleo"}, n.users("gone"))
 }
 
-// The network of a page is cut. Long before the connection counts as lost the page says what is so: the picture stands still, nobody
-// speaks, the quality is down. Then event and state agree; and when the network is back, so is everything.
+// The network of a page is cut. Long before the connection counts as lost the page says what is so: the
+// picture stands still, nobody speaks, the quality is down. Then event and state agree; and when the network
+// is back, so is everything.
 func TestCutIsToldAtOnce(t *testing.T) {
 	tm := timers{Ping: 2 * time.Second, Lost: 5 * time.Second, Reconnect: 3 * time.Second, Timeout: 30 * time.Second}
 	ann, _, _, site, _ := apart(t, tm, "truth")

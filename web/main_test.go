@@ -20,8 +20,10 @@ import (
 //	person_test.go   a user in a page, and what it can do and see
 //	meet_test.go     meeting, and every way of leaving
 //	lost_test.go     pages whose network is cut
-//	links_test.go    networks that are narrow, or lose much; paused_test.go: what they do not carry
-//	media_test.go    codecs, simulcast; svc_test.go: layers inside one stream
+//	links_test.go    networks that are narrow, or lose much
+//	paused_test.go   what they do not carry
+//	media_test.go    codecs, simulcast
+//	svc_test.go      layers inside one stream
 //	layers_test.go   what nobody gets is not sent
 //	sizes_test.go    pictures as large as they are shown, and none of what is hidden
 //	streams_test.go  screens, what one does not want to see or hear, roles, rights, limits
@@ -29,12 +31,18 @@ import (
 //	whip_test.go     WHIP and WHEP
 //	foreign_test.go  WHIP and WHEP with encoders and players that others wrote
 //	firefox_test.go  Firefox and Chromium together
-//	demo_test.go     the demo page; layout_test.go: its sizes; notes_test.go: what it says in passing, and what a tile says
+//	demo_test.go     the demo page
+//	layout_test.go   its sizes
+//	notes_test.go    what it says in passing, and what a tile says
+//	handler_test.go  what the node serves to pages, its own and those of other origins
+//	options_test.go  options of devices
+//	cluster_test.go  rooms of several nodes
 //	reports_test.go  who speaks, how good the network is
 //	tcp_test.go      ICE-TCP beside UDP
 //	message_test.go  custom messages, and the demo's chat
 
-// limit is how long anything may take that is not measured. It is generous: it only decides how soon a failure shows.
+// limit is how long anything may take that is not measured. It is generous: it only decides how soon a
+// failure shows.
 const limit = 20 * time.Second
 
 func TestMain(m *testing.M) {
@@ -50,8 +58,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// shared is the Chromium of all tests that do not touch its network: each page of it has a profile of its own, and
-// starting one takes a second.
+// shared is the Chromium of all tests that do not touch its network: each page of it has a profile of its
+// own, and starting one takes a second.
 var shared sharedBrowser
 
 type sharedBrowser struct {

@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every codec that browsers send goes from one to the other; somebody who watches another one meanwhile is not disturbed.
+// Every codec that browsers send goes from one to the other; somebody who watches another one meanwhile is
+// not disturbed.
 func TestCodecs(t *testing.T) {
 	n := startNode(t)
 	b := shared.get(t)
@@ -31,8 +32,8 @@ func TestCodecs(t *testing.T) {
 	}
 }
 
-// A viewer asks for another layer of a simulcast camera, down and up again: the size of the picture changes, and it
-// never freezes; somebody who watches the same camera in full is not disturbed.
+// A viewer asks for another layer of a simulcast camera, down and up again: the size of the picture changes,
+// and it never freezes; somebody who watches the same camera in full is not disturbed.
 func TestSimulcastLayers(t *testing.T) {
 	n := startNode(t)
 	b := shared.get(t)
@@ -43,7 +44,8 @@ func TestSimulcastLayers(t *testing.T) {
 	ben := joinAs(t, b, n, viewer)
 	viewer.User = "cleo"
 	third := joinAs(t, b, n, viewer)
-	viewer.User, viewer.Quality = "dan", "mid" // so that somebody wants each layer all the time: an encoder that takes one up stands still
+	// so that somebody wants each layer all the time: an encoder that takes one up stands still
+	viewer.User, viewer.Quality = "dan", "mid"
 	joinAs(t, b, n, viewer).sees("ann")
 
 	// The bandwidth estimate of the sender has to rise before it sends the upper layers.

@@ -22,14 +22,14 @@ const (
 	leftBecameAudience = 3
 )
 
-// What is promised: others are told of an exit within 100 ms; who is put out hears of it after the others, and after the client has released
-// everything; pictures and sound are there within 2 s.
+// What is promised: others are told of an exit within 100 ms; who is put out hears of it after the others,
+// and after the client has released everything; pictures and sound are there within 2 s.
 const (
 	told    = 100 * time.Millisecond
 	kicking = 500 * time.Millisecond
 	seen    = 2 * time.Second
-	// quick is how long two peer connections without a node between them take at most on a machine that is held to what is promised. On a
-	// slower one a meeting may take longer in proportion, up to slowest.
+	// quick is how long two peer connections without a node between them take at most on a machine that is
+	// held to what is promised. On a slower one a meeting may take longer in proportion, up to slowest.
 	quick   = 400 * time.Millisecond
 	slowest = 5 * time.Second
 )
@@ -46,8 +46,8 @@ func meet(t *testing.T, n *node, room string) (ann, ben *person, cleo *witness) 
 	return ann, ben, third.watch(ben)
 }
 
-// Two pages meet: pictures that move and sound both ways within 2 s of entering. A third that was there with another
-// before sees no difference.
+// Two pages meet: pictures that move and sound both ways within 2 s of entering. A third that was there with
+// another before sees no difference.
 func TestMeet(t *testing.T) {
 	n := startNode(t)
 	b := shared.get(t)
@@ -68,7 +68,8 @@ func TestMeet(t *testing.T) {
 	goesOn(t, ben, ann)
 }
 
-// meetingTime is how long two pages may take to see and hear each other, from entering on. They have not entered yet.
+// meetingTime is how long two pages may take to see and hear each other, from entering on. They have not
+// entered yet.
 func meetingTime(pages ...*person) time.Duration {
 	took := make([]float64, len(pages))
 	var wg sync.WaitGroup
@@ -195,13 +196,14 @@ func TestClosedPage(t *testing.T) {
 	asked := ben.now()
 	require.NoError(t, ann.page.Close(within(t, limit)))
 	e := ben.told("remote-user-exit", map[string]any{"userId": "ann", "reason": leftExit})
-	soon(t, "ben is told of ann's closed page", asked, e.At, time.Second, ben) // closing a page takes the browser some of it
+	// Closing a page takes the browser some of the second.
+	soon(t, "ben is told of ann's closed page", asked, e.At, time.Second, ben)
 	cleo.told("remote-user-exit", map[string]any{"userId": "ann", "reason": leftExit})
 	cleo.undisturbed()
 }
 
-// The same user enters elsewhere: the older page is told 3; the others see neither a leave nor an enter, and see the
-// newer page's picture.
+// The same user enters elsewhere: the older page is told 3; the others see neither a leave nor an enter, and
+// see the newer page's picture.
 func TestReplaced(t *testing.T) {
 	n := startNode(t)
 	old, ben, cleo := meet(t, n, "twice")

@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// channels is an expression for how many messages a page has sent and received by data channel, as the browser counts them.
+// channels is an expression for how many messages a page has sent and received by data channel, as the
+// browser counts them.
 const channels = `(async () => {
 	const all = [...(await parlor.getStats()).values()].filter((s) => s.type === 'data-channel')
 	const sum = (f) => all.reduce((n, s) => n + s[f], 0)
@@ -32,8 +33,8 @@ func (p *person) listens() {
 	})()`, nil)
 }
 
-// Messages go over signalling at first, by data channel once one is open, and stay in order; a limit or a removal is said and
-// harms nobody.
+// Messages go over signalling at first, by data channel once one is open, and stay in order; a limit or a
+// removal is said and harms nobody.
 func TestMessagesBothWays(t *testing.T) {
 	n := startNode(t)
 	ann := joinDemo(t, n, "ann", "room=talk&user=ann&camera=0&mic=0")
@@ -51,7 +52,8 @@ func TestMessagesBothWays(t *testing.T) {
 	sent := ann.channels().Sent
 	ann.eval("parlor.sendMessage(2, 'by channel')", nil)
 	bob.await("it has got it", "got.at(-1) === 'ann 2 by channel'")
-	ann.await("it has gone by channel", fmt.Sprintf(channels+".then((s) => s.sent === %d)", sent+1)) // browsers cache statistics
+	// Browsers cache statistics.
+	ann.await("it has gone by channel", fmt.Sprintf(channels+".then((s) => s.sent === %d)", sent+1))
 	require.Equal(t, channelStats{}, bob.channels(), "he has only listened")
 
 	bob.eval("parlor.sendMessage(3, new Uint8Array([104, 105]))", nil)

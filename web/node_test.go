@@ -45,8 +45,8 @@ func startNode(t *testing.T) *node {
 	return runNode(t, cfg, nil)
 }
 
-// startNodeAt starts a node as it is in production, on an address that other machines reach: HTTPS, because browsers
-// give their devices to no other page, and tokens.
+// startNodeAt starts a node as it is in production, on an address that other machines reach: HTTPS, because
+// browsers give their devices to no other page, and tokens.
 func startNodeAt(t *testing.T, addr netip.Addr, tm timers) *node {
 	t.Helper()
 	cfg := nodeConfig(t, addr, tm)

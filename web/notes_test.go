@@ -11,7 +11,8 @@ import (
 // windows are the sizes of phones, tablets and desks, upright and on their side.
 var windows = [][2]int{{1280, 800}, {1920, 1080}, {1024, 768}, {768, 1024}, {844, 390}, {1200, 440}, {360, 800}, {320, 568}}
 
-// say has the demo say everything at once that it may have to: in passing, of the server, of failures, of the connection.
+// say has the demo say everything at once that it may have to: in passing, of the server, of failures, of the
+// connection.
 const say = `import('/demo/page.js').then((page) => {
 	for (const list of ['toasts', 'errors', 'dialog-errors']) document.getElementById(list).replaceChildren()
 	const call = document.body.dataset.view === 'call'
@@ -69,7 +70,8 @@ func (p *person) coversNothing(what string) {
 	}
 }
 
-// TestDemoNotesCoverNothing: what the demo says in passing lies on no control, picture or chat, whatever the window and whatever is open.
+// TestDemoNotesCoverNothing: what the demo says in passing lies on no control, picture or chat, whatever the
+// window and whatever is open.
 func TestDemoNotesCoverNothing(t *testing.T) {
 	n := startNode(t)
 	ann := joinDemo(t, n, "ann", "room=notes&user=ann&mic=0")
@@ -91,7 +93,8 @@ func TestDemoNotesCoverNothing(t *testing.T) {
 	ann.coversNothing("join")
 }
 
-// TestDemoUndecodable: of a camera whose codec the browser does not decode the tile says so, in the place of the picture, and until that is over.
+// TestDemoUndecodable: of a camera whose codec the browser does not decode the tile says so, in the place of
+// the picture, and until that is over.
 func TestDemoUndecodable(t *testing.T) {
 	n := startNode(t)
 	ben := openDemo(t, n, "ben", "room=codecs&user=ben&camera=0&mic=0")
@@ -115,7 +118,8 @@ func TestDemoUndecodable(t *testing.T) {
 	ben.await("it is over", note+".textContent === ''")
 }
 
-// TestDemoPoorLink: nothing is said of a network that is fine; of one's own that is poor the tile says what it is limited by.
+// TestDemoPoorLink: nothing is said of a network that is fine; of one's own that is poor the tile says what
+// it is limited by.
 func TestDemoPoorLink(t *testing.T) {
 	n := startNode(t)
 	ann := joinDemo(t, n, "ann", "room=link&user=ann&mic=0")

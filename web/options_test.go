@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tried evaluates a call of the client, and returns the code and field of its error; "": there is none. Anything but a ParlorError is
-// told by its name.
+// tried evaluates a call of the client, and returns the code and field of its error; "": there is none.
+// Anything but a ParlorError is told by its name.
 func (p *person) tried(call string) (outcome string) {
 	p.t.Helper()
 	p.eval(fmt.Sprintf(`(async () => probe.parlor.%s)().then(() => '', (err) => err.name === 'ParlorError' ? (err.code + ' ' + (err.field ?? '')).trim() : err.name)`, call), &outcome)
@@ -23,8 +23,8 @@ func (p *person) track(source, settings string) string {
 	return got
 }
 
-// Options of devices last, are changed while they run, and a change that fails changes nothing: of a real browser's devices, with
-// somebody at the other end who sees it.
+// Options of devices last, are changed while they run, and a change that fails changes nothing: of a real
+// browser's devices, with somebody at the other end who sees it.
 func TestOptionsOfDevices(t *testing.T) {
 	n := startNode(t)
 	b := shared.get(t)

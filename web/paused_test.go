@@ -16,8 +16,8 @@ var large = map[string]any{"width": 640, "height": 360, "frameRate": 15, "simulc
 // thin carries sound, and no picture as large as that.
 const thin = calm + " rate=150k queue=300ms"
 
-// What the network does not carry is paused. The client says so, as does DescribeUser; the sound goes on; and when there is room the picture is
-// back.
+// What the network does not carry is paused. The client says so, as does DescribeUser; the sound goes on; and
+// when there is room the picture is back.
 func TestPaused(t *testing.T) {
 	d := startDrawn(t)
 	at := d.away(browser.StartChromium)
@@ -37,7 +37,8 @@ func TestPaused(t *testing.T) {
 	ben.limited("none", "live")
 }
 
-// The demo says of a paused picture that it is, and of the link what it means; nothing that stands still looks as if it lived.
+// The demo says of a paused picture that it is, and of the link what it means; nothing that stands still
+// looks as if it lived.
 func TestDemoPaused(t *testing.T) {
 	d := startDrawn(t)
 	at := d.away(browser.StartChromium)
@@ -68,7 +69,8 @@ func TestDemoPaused(t *testing.T) {
 	ben.await("nothing is said of the link", "document.querySelector('#grid [data-self=true] .tile-net').hidden")
 }
 
-// A player has no message by which it could be told: it has sound, and no picture, while its network carries no more.
+// A player has no message by which it could be told: it has sound, and no picture, while its network carries
+// no more.
 func TestWHEPOverAThinLink(t *testing.T) {
 	d := startDrawn(t)
 	at := d.away(browser.StartChromium)

@@ -31,11 +31,11 @@ type entry struct {
 	Room     string   `json:"room"`
 	User     string   `json:"user"`
 	Token    string   `json:"token,omitempty"`
-	Tokens   []string `json:"tokens,omitempty"` // instead: what the client is given when it asks, one after the other
+	Tokens   []string `json:"tokens,omitempty"` // instead: what the client is given when it asks, one by one
 	Role     string   `json:"role,omitempty"`
 	Scene    string   `json:"scene,omitempty"`
 	Quality  string   `json:"quality,omitempty"`
-	Adaptive *bool    `json:"adaptive,omitempty"` // whether pictures come as large as they are shown; nil: they do
+	Adaptive *bool    `json:"adaptive,omitempty"` // whether pictures come as large as they show; nil: yes
 	Video    any      `json:"video,omitempty"`    // options of startLocalVideo; false: none
 	Audio    any      `json:"audio,omitempty"`
 	Seats    any      `json:"seats,omitempty"` // how many to prepare: {initial, chunk, max}
@@ -257,8 +257,8 @@ func (p *person) watch(who *person) *witness {
 	return w
 }
 
-// undisturbed fails the test unless picture and sound have gone on without a gap and the client has told nothing but
-// which users came and went.
+// undisturbed fails the test unless picture and sound have gone on without a gap and the client has told
+// nothing but which users came and went.
 func (w *witness) undisturbed() {
 	w.t.Helper()
 	w.undisturbedBut()
@@ -279,8 +279,8 @@ func (w *witness) undisturbedBut(names ...string) {
 	}
 }
 
-// smooth fails the test if, between before and after, the picture of that user has frozen, packets are missing, or the
-// stream has become another one.
+// smooth fails the test if, between before and after, the picture of that user has frozen, packets are
+// missing, or the stream has become another one.
 func (p *person) smooth(of *person, since float64, before, after received) {
 	p.t.Helper()
 	v, a, v0, a0 := after.Video, after.Audio, before.Video, before.Audio
@@ -290,7 +290,8 @@ func (p *person) smooth(of *person, since float64, before, after received) {
 	if v.FreezeCount == v0.FreezeCount {
 		return
 	}
-	// A machine that was too busy to capture or to draw has frozen the picture by itself, as the pages' own clocks tell.
+	// A machine that was too busy to capture or to draw has frozen the picture by itself, as the pages' own
+	// clocks tell.
 	var freezes []freeze
 	p.call(&freezes, "frozen", of.name, since)
 	stalls := append(p.stalls(since), of.stalls(since)...)
@@ -324,8 +325,8 @@ type freeze struct {
 	MS    float64 `json:"ms"` // how long the picture stood still
 }
 
-// How much later than the stall a freeze may be counted (it is, when the next frame is drawn), and how much longer than
-// it the picture may stand still: a frame more, and what the jitter buffer adds.
+// How much later than the stall a freeze may be counted (it is, when the next frame is drawn), and how much
+// longer than it the picture may stand still: a frame more, and what the jitter buffer adds.
 const (
 	freezeLag   = 500
 	freezeSlack = 150
@@ -337,7 +338,8 @@ func (f freeze) excused(stalls []stall) bool {
 	return f.MS <= still+freezeSlack*float64(f.Count) && still > 0
 }
 
-// stall is a time at which the machine did not let a page run, or its camera or encoder make a frame, until At.
+// stall is a time at which the machine did not let a page run, or its camera or encoder make a frame, until
+// At.
 type stall struct {
 	At   float64 `json:"at"`
 	MS   float64 `json:"ms"`
@@ -351,8 +353,9 @@ func (p *person) stalls(since float64) []stall {
 	return all
 }
 
-// soon fails the test unless b was at most so long after a; both in ms. A page that could not run meanwhile, as its timers tell, is not
-// late by that: with several pages that encode and decode in software the machine takes longer by itself.
+// soon fails the test unless b was at most so long after a; both in ms. A page that could not run meanwhile,
+// as its timers tell, is not late by that: with several pages that encode and decode in software the machine
+// takes longer by itself.
 func soon(t *testing.T, what string, a, b float64, most time.Duration, pages ...*person) {
 	t.Helper()
 	var late []stall
@@ -366,8 +369,9 @@ func soon(t *testing.T, what string, a, b float64, most time.Duration, pages ...
 	require.True(t, inTime(took, still, most), "%s: %.1f ms instead of %v", what, took, most)
 }
 
-// inTime reports whether something that took so many ms, in some of which a page stood still, took at most so long by itself. What is
-// excused has a limit: a client that holds up its own page looks like a machine that is busy.
+// inTime reports whether something that took so many ms, in some of which a page stood still, took at most so
+// long by itself. What is excused has a limit: a client that holds up its own page looks like a machine that
+// is busy.
 func inTime(took, still float64, most time.Duration) bool {
 	ms := float64(most) / float64(time.Millisecond)
 	return took-min(still, 2*ms) <= ms
@@ -388,7 +392,8 @@ func TestInTime(t *testing.T) {
 	}
 }
 
-// stood is how long of a time the machine stood still; what two stalls have in common counts once. It sorts them.
+// stood is how long of a time the machine stood still; what two stalls have in common counts once. It sorts
+// them.
 func stood(stalls []stall, from, to float64) (ms float64) {
 	slices.SortFunc(stalls, func(a, b stall) int { return cmp.Compare(a.At-a.MS, b.At-b.MS) })
 	for _, s := range stalls {

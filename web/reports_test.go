@@ -82,7 +82,8 @@ func TestReceiveLoudest(t *testing.T) {
 	require.Zero(t, told, "statistics that nobody wants")
 }
 
-// Who only publishes learns its round trip too: the browser echoes the node's time, without having agreed on extended reports.
+// Who only publishes learns its round trip too: the browser echoes the node's time, without having agreed on
+// extended reports.
 func TestRoundTripOfWhoOnlyPublishes(t *testing.T) {
 	n := startNode(t)
 	ann := join(t, shared.get(t), n, "alone", "ann")

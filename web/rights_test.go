@@ -14,8 +14,9 @@ import (
 // exitedExpired is the client's ExitReason.EXPIRED.
 const exitedExpired = 5
 
-// Somebody's picture is blocked by a command, then everything: it stops at the others, who are told, and the sound goes on or
-// stops; when the block is lifted all of it comes back by itself. Another one's streams go on undisturbed.
+// Somebody's picture is blocked by a command, then everything: it stops at the others, who are told, and the
+// sound goes on or stops; when the block is lifted all of it comes back by itself. Another one's streams go
+// on undisturbed.
 func TestBlocked(t *testing.T) {
 	n := startNode(t)
 	ann, ben, cleo := meet(t, n, "blocked")
@@ -52,8 +53,8 @@ func TestBlocked(t *testing.T) {
 	witness.undisturbedBut("remote-video-unavailable", "remote-audio-unavailable", "remote-video-available", "remote-audio-available")
 }
 
-// Tokens are short: who gets others stays without anybody noticing, who does not is put out, with a reason. Of both, the first
-// token comes from the callback too.
+// Tokens are short: who gets others stays without anybody noticing, who does not is put out, with a reason.
+// Of both, the first token comes from the callback too.
 func TestTokenRenewedInTime(t *testing.T) {
 	n := startNodeAt(t, netip.MustParseAddr("127.0.0.1"), timers{})
 	b := shared.get(t)
@@ -61,7 +62,8 @@ func TestTokenRenewedInTime(t *testing.T) {
 	mint := func(user string, left time.Duration) string {
 		return n.mintFor(room, user, terms.MemberRights(), left)
 	}
-	cleo := joinAs(t, b, n, entry{Room: room, User: "cleo", Video: false, Audio: false}) // first: a slow machine must not have her miss dan
+	// first: a slow machine must not have her miss dan
+	cleo := joinAs(t, b, n, entry{Room: room, User: "cleo", Video: false, Audio: false})
 	// Tokens end at whole seconds and hold for the leeway of 5 s longer, so these for 8 to 9 s.
 	minted := float64(time.Now().UnixMilli())
 	ann := joinAs(t, b, n, entry{Room: room, User: "ann", Tokens: []string{mint("ann", 4*time.Second), mint("ann", time.Hour)}})
@@ -84,8 +86,8 @@ func TestTokenRenewedInTime(t *testing.T) {
 	}
 }
 
-// A token that allows less takes the picture away, at the others and from the camera; one that allows it again brings it back, when
-// the camera is started. What else is negotiated meanwhile works.
+// A token that allows less takes the picture away, at the others and from the camera; one that allows it
+// again brings it back, when the camera is started. What else is negotiated meanwhile works.
 func TestTokenWithFewerRights(t *testing.T) {
 	n := startNodeAt(t, netip.MustParseAddr("127.0.0.1"), timers{})
 	b := shared.get(t)

@@ -26,7 +26,8 @@ func viewed(t *testing.T, room string, video any) (ann, ben *person) {
 // frame is when one was there, in ms since the epoch.
 type frame struct{ Received, Seen float64 }
 
-// show changes how a picture is shown, with el being its element, and returns when that was, and the next frame; nil: there was none in time.
+// show changes how a picture is shown, with el being its element, and returns when that was, and the next
+// frame; nil: there was none in time.
 func (p *person) show(user, change string, within time.Duration) (at float64, next *frame) {
 	p.t.Helper()
 	var r struct {
@@ -37,7 +38,8 @@ func (p *person) show(user, change string, within time.Duration) (at float64, ne
 	return r.At, r.Frame
 }
 
-// A picture comes in the layer that covers it, whatever its size becomes; what the application asks for is the upper bound.
+// A picture comes in the layer that covers it, whatever its size becomes; what the application asks for is
+// the upper bound.
 func TestPicturesComeAsLargeAsTheyAreShown(t *testing.T) {
 	ann, ben := viewed(t, "sizes", map[string]any{"width": 1280, "height": 720, "frameRate": 15, "simulcast": true})
 	// The bandwidth estimate of the sender has to rise before it sends the upper layers.
@@ -89,8 +91,9 @@ func TestWhatIsHiddenDoesNotCome(t *testing.T) {
 	}
 }
 
-// hideAndShow returns how long the picture of a user took to be received again, in ms, after nothing of it came while it was hidden. When
-// it is seen is the browser's affair, which takes its time where the machine is busy.
+// hideAndShow returns how long the picture of a user took to be received again, in ms, after nothing of it
+// came while it was hidden. When it is seen is the browser's affair, which takes its time where the machine
+// is busy.
 func (p *person) hideAndShow(user, what, hide, show string) float64 {
 	p.t.Helper()
 	p.show(user, hide, 0)

@@ -36,7 +36,8 @@ func TestScreenShare(t *testing.T) {
 	require.ElementsMatch(t, []string{"audio", "video"}, held, "the screen and its sound are let go, camera and microphone are not")
 }
 
-// One no longer wants to hear, then to see another one: just that stops coming in, for nobody else, and comes again.
+// One no longer wants to hear, then to see another one: just that stops coming in, for nobody else, and comes
+// again.
 func TestMuteAndStopRemote(t *testing.T) {
 	n := startNode(t)
 	ann, ben, cleo := meet(t, n, "remote")
@@ -58,7 +59,8 @@ func TestMuteAndStopRemote(t *testing.T) {
 	}
 }
 
-// In a live room the audience sees the anchors and nobody sees it, until it becomes one itself, and again afterwards.
+// In a live room the audience sees the anchors and nobody sees it, until it becomes one itself, and again
+// afterwards.
 func TestLiveRoles(t *testing.T) {
 	n := startNode(t)
 	b := shared.get(t)
@@ -132,8 +134,8 @@ func (p *person) cameAndWent() []string {
 	return all
 }
 
-// Somebody enters with a camera on and no right to send its picture: that is said, the camera is let go, and the
-// microphone is heard.
+// Somebody enters with a camera on and no right to send its picture: that is said, the camera is let go, and
+// the microphone is heard.
 func TestEnterWithoutRight(t *testing.T) {
 	n := startNodeAt(t, netip.MustParseAddr("127.0.0.1"), timers{})
 	b := shared.get(t)
@@ -149,8 +151,8 @@ func TestEnterWithoutRight(t *testing.T) {
 	require.Equal(t, []string{"audio"}, held)
 }
 
-// The room has all the publishers that it takes: who comes is told so for each device, holds none, and sees and hears
-// the others; when there is a place again, starting the microphone publishes it.
+// The room has all the publishers that it takes: who comes is told so for each device, holds none, and sees
+// and hears the others; when there is a place again, starting the microphone publishes it.
 func TestPublisherLimit(t *testing.T) {
 	cfg := nodeConfig(t, netip.MustParseAddr("127.0.0.1"), timers{})
 	cfg.Limits.CallPublishers = 1

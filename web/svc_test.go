@@ -9,15 +9,16 @@ import (
 	"parlor/web/browser"
 )
 
-// A camera is sent as one stream with layers inside (SVC), and every viewer gets those of the size that it asks for, each with all that its
-// decoder needs: the picture changes its size when asked to, and goes on.
+// A camera is sent as one stream with layers inside (SVC), and every viewer gets those of the size that it
+// asks for, each with all that its decoder needs: the picture changes its size when asked to, and goes on.
 func TestLayersInsideOneStream(t *testing.T) {
 	n := startNode(t)
 	b := shared.get(t)
 	for _, codec := range []string{"VP9", "AV1"} {
 		t.Run(codec, func(t *testing.T) {
 			room := "svc-" + codec
-			video := map[string]any{"codec": codec, "svc": "L3T3_KEY", "width": 640, "height": 360, "frameRate": 10} // of that Chromium makes two
+			// of which Chromium makes two
+			video := map[string]any{"codec": codec, "svc": "L3T3_KEY", "width": 640, "height": 360, "frameRate": 10}
 			ann := joinAs(t, b, n, entry{Room: room, User: "ann", Video: video})
 			viewer := entry{Room: room, User: "ben", Video: false, Adaptive: new(bool), Quality: "low"}
 			ben := joinAs(t, b, n, viewer)
@@ -42,8 +43,9 @@ func TestLayersInsideOneStream(t *testing.T) {
 	}
 }
 
-// Three layers that all refer to the one below: where three packets of ten are lost the picture goes on in full, and over a link that gets narrow
-// it goes on smaller after a moment. Chromium stands still for three seconds if something of it never comes.
+// Three layers that all refer to the one below: where three packets of ten are lost the picture goes on in
+// full, and over a link that gets narrow it goes on smaller after a moment. Chromium stands still for three
+// seconds if something of it never comes.
 func TestThreeLayersOverBadLinks(t *testing.T) {
 	d := startDrawn(t)
 	at := d.away(browser.StartChromium)

@@ -15,8 +15,9 @@ import (
 	"parlor/web/browser"
 )
 
-// TestAnOrdinaryCallCountsNothingAsRefused: Chromium opens a TCP connection beside the UDP that it uses, and closes it again. How early
-// UDP is nominated decides whether the node ever sees the connection, so UDP passes only once there is one.
+// TestAnOrdinaryCallCountsNothingAsRefused: Chromium opens a TCP connection beside the UDP that it uses, and
+// closes it again. How early UDP is nominated decides whether the node ever sees the connection, so UDP
+// passes only once there is one.
 func TestAnOrdinaryCallCountsNothingAsRefused(t *testing.T) {
 	d := startDrawn(t)
 	ann := join(t, shared.get(t), d.node, "ordinary", "ann")
@@ -79,7 +80,8 @@ func (n *node) metric(name string) float64 {
 }
 
 func (n *node) read(metric string) (float64, error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // nobody signs its certificate
+	// Nobody signs its certificate.
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	res, err := client.Get(n.url + "/metrics")
 	if err != nil {
 		return 0, err

@@ -24,8 +24,9 @@ func openWhip(t *testing.T, n *node, name string) *person {
 	return p
 }
 
-// A page publishes by WHIP, another plays by WHEP what is published in the room and one user of it, with fetch alone;
-// users of the room see the encoder as one of them, and are told of its exit when it deletes its resource.
+// A page publishes by WHIP, another plays by WHEP what is published in the room and one user of it, with
+// fetch alone; users of the room see the encoder as one of them, and are told of its exit when it deletes its
+// resource.
 func TestWhipAndWhep(t *testing.T) {
 	n := startNode(t)
 	b := shared.get(t)

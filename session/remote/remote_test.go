@@ -128,7 +128,8 @@ func FuzzForwarded(f *testing.F) {
 	})
 }
 
-// TestProxyThatWritesTheOtherHeader: it is noticed where it does not write the one that is read; others' headers are nobody's business.
+// TestProxyThatWritesTheOtherHeader: it is noticed where it does not write the one that is read; others'
+// headers are nobody's business.
 func TestProxyThatWritesTheOtherHeader(t *testing.T) {
 	for name, c := range map[string]struct {
 		forwarded bool

@@ -8,7 +8,8 @@ import (
 	"parlor/session/signal"
 )
 
-// TestDownlinkIsChecked: what a client says of its network is a whole number that means something, or is refused.
+// TestDownlinkIsChecked: what a client says of its network is a whole number that means something, or is
+// refused.
 func TestDownlinkIsChecked(t *testing.T) {
 	c := open(t, signal.Options{}).dial(t)
 	for _, bad := range []any{-1, 1_000_000_001, 1.5, "fast"} {

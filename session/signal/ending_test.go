@@ -22,8 +22,8 @@ import (
 
 // How connections end from which the client has gone, or its server.
 
-// abrupt makes a connection that hangUp resets, as the end of a browser's process does: what was sent comes, but nothing
-// can be answered.
+// abrupt makes a connection that hangUp resets, as the end of a browser's process does: what was sent comes,
+// but nothing can be answered.
 func (d *door) abrupt(t *testing.T) (c *client, hangUp func()) {
 	t.Helper()
 	wire := make(chan net.Conn, 1)
@@ -74,7 +74,8 @@ func entering(m message) string {
 	return name
 }
 
-// TestWhoClosesWhileEnteringDoesNotStay, whatever way the client ends the connection, and however far entering had come.
+// TestWhoClosesWhileEnteringDoesNotStay, whatever way the client ends the connection, and however far
+// entering had come.
 func TestWhoClosesWhileEnteringDoesNotStay(t *testing.T) {
 	d := open(t, signal.Options{})
 	d.enter(t, "bob") // the room goes on
@@ -133,7 +134,8 @@ func TestWhoEntersTooOftenIsToldWhenItMayAgain(t *testing.T) {
 	require.Greater(t, m["retryAfterMs"], 0.0)
 }
 
-// TestExitOfWhoHasGoneBeforeAnEvent: an event cannot be written while the exit still waits its turn to be read.
+// TestExitOfWhoHasGoneBeforeAnEvent: an event cannot be written while the exit still waits its turn to be
+// read.
 func TestExitOfWhoHasGoneBeforeAnEvent(t *testing.T) {
 	d := open(t, signal.Options{MessageRate: 2})
 	c, hangUp := d.abrupt(t)

@@ -51,7 +51,8 @@ func TestPingsTakeTheShortWay(t *testing.T) {
 	}
 }
 
-// FuzzDecode reads any text as every message there is: it either fits or is a bad_request that can be sent back.
+// FuzzDecode reads any text as every message there is: it either fits or is a bad_request that can be sent
+// back.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		`{"type":"enter","id":1,"room":"lobby","user":"ann","token":"x","role":"anchor","scene":"call","downlinkKbps":400}`,

@@ -235,7 +235,8 @@ func TestWhoDoesNotEnterIsClosed(t *testing.T) {
 	require.Equal(t, "pong", ann.ask(message{"type": "ping"})["type"], "who has entered stays")
 }
 
-// TestWhoWaitsToEnterIsNotClosed: a request under way, however long it takes, is not cut off by the time for entering.
+// TestWhoWaitsToEnterIsNotClosed: a request under way, however long it takes, is not cut off by the time for
+// entering.
 func TestWhoWaitsToEnterIsNotClosed(t *testing.T) {
 	keys, err := token.New(nil)
 	require.NoError(t, err)
@@ -260,7 +261,8 @@ func TestFormsThatAreRefusedCloseTheSocket(t *testing.T) {
 	large, _ := d.enter(t, "ann")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	_ = large.ws.Write(ctx, websocket.MessageText, make([]byte, 384<<10+1)) // the node may close before all is written
+	// the node may close before all is written
+	_ = large.ws.Write(ctx, websocket.MessageText, make([]byte, 384<<10+1))
 	require.Equal(t, websocket.StatusMessageTooBig, large.closed())
 
 	binary, _ := d.enter(t, "bob")
@@ -272,7 +274,8 @@ func TestFormsThatAreRefusedCloseTheSocket(t *testing.T) {
 	require.Equal(t, websocket.StatusPolicyViolation, (&client{t: t, ws: ws}).closed(), "no subprotocol")
 }
 
-// TestLargestMessageIsTaken: the largest offer, each line end of which takes four bytes in JSON, with its seats.
+// TestLargestMessageIsTaken: the largest offer, each line end of which takes four bytes in JSON, with its
+// seats.
 func TestLargestMessageIsTaken(t *testing.T) {
 	d := open(t, signal.Options{})
 	c, _ := d.enter(t, "ann")
@@ -307,7 +310,8 @@ func TestForeignPagesAreRefused(t *testing.T) {
 	}
 }
 
-// TestSlowClientHoldsUpNobody has a client that never reads, in a room where more happens than a socket holds.
+// TestSlowClientHoldsUpNobody has a client that never reads, in a room where more happens than a socket
+// holds.
 func TestSlowClientHoldsUpNobody(t *testing.T) {
 	const (
 		events = 30_000
@@ -379,7 +383,8 @@ func TestFastSenderIsSlowedDown(t *testing.T) {
 	require.Greater(t, time.Since(began), 800*time.Millisecond)
 }
 
-// TestFastSizesAreSlowedDown: a client that resizes all the time costs the room no more than one that does so now and then.
+// TestFastSizesAreSlowedDown: a client that resizes all the time costs the room no more than one that does so
+// now and then.
 func TestFastSizesAreSlowedDown(t *testing.T) {
 	d := open(t, signal.Options{})
 	c, _ := d.enter(t, "ann")
@@ -480,7 +485,8 @@ func TestPingFramesAreHeldBack(t *testing.T) {
 	pinging.Wait()
 }
 
-// TestWhoIsRefusedEnteringIsLogged, and who shows another token in vain: address, room and user, never what was shown.
+// TestWhoIsRefusedEnteringIsLogged, and who shows another token in vain: address, room and user, never what
+// was shown.
 func TestWhoIsRefusedEnteringIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	refusals := refusal.New(zerolog.New(&log))

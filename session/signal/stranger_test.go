@@ -21,8 +21,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestPingOfWhoIsRefused: a WebSocket without the subprotocol is closed, which reads on until the client agrees. A ping
-// meanwhile is no fault, and the end is told.
+// TestPingOfWhoIsRefused: a WebSocket without the subprotocol is closed, which reads on until the client
+// agrees. A ping meanwhile is no fault, and the end is told.
 func TestPingOfWhoIsRefused(t *testing.T) {
 	ended := make(chan struct{})
 	d := signal.New(signal.Options{})
@@ -60,7 +60,8 @@ func TestPingOfWhoIsRefused(t *testing.T) {
 	}
 }
 
-// TestWhatIsRefusedIsNotRead: the node reads no message for which it closes the connection, also where the client agrees to the closing.
+// TestWhatIsRefusedIsNotRead: the node reads no message for which it closes the connection, also where the
+// client agrees to the closing.
 func TestWhatIsRefusedIsNotRead(t *testing.T) {
 	var asked atomic.Int64
 	d := open(t, signal.Options{Auth: func(string, terms.RoomID, string) (terms.Grant, error) {

@@ -19,7 +19,8 @@ import (
 	"parlor/session/stranger"
 )
 
-// A crowd behind one address that shows rights gets back all that its connections have cost, with TLS too, and so is never refused.
+// A crowd behind one address that shows rights gets back all that its connections have cost, with TLS too,
+// and so is never refused.
 func TestConnectionsOfWhoShowsARightCostNothing(t *testing.T) {
 	for name, status := range map[string]string{"a WebSocket": "", "WHIP": "201 Created"} {
 		t.Run(name, func(t *testing.T) {
@@ -34,7 +35,8 @@ func TestConnectionsOfWhoShowsARightCostNothing(t *testing.T) {
 					return b.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }), yes, yes, func(*http.Request) bool { return false })
 				})
 				began := time.Now()
-				for range 200 { // whose connections cost 200 ms, of which an address has 25 ms, and as much in a second
+				// whose connections cost 200 ms, of which an address has 25 ms, and as much in a second
+				for range 200 {
 					c := n.dial("192.0.2.1")
 					_, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: h\r\n\r\n")
 					require.NoError(t, err)
@@ -51,7 +53,8 @@ func TestConnectionsOfWhoShowsARightCostNothing(t *testing.T) {
 	}
 }
 
-// People behind one address load a page of many modules at the same time: some wait, and nobody gets a page of which a module is missing.
+// People behind one address load a page of many modules at the same time: some wait, and nobody gets a page
+// of which a module is missing.
 func TestPagesOfACrowdBehindOneAddress(t *testing.T) {
 	const people, modules, size = 30, 30, 12_000
 	synctest.Test(t, func(t *testing.T) {
@@ -117,7 +120,8 @@ func enteringAtOnce(t *testing.T, b *stranger.Budget) http.Handler {
 	})
 }
 
-// Who is refused and comes again at once is not refused any faster than that has a share of its own, and others get in meanwhile.
+// Who is refused and comes again at once is not refused any faster than that has a share of its own, and
+// others get in meanwhile.
 func TestRefusalsArePaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, n := serve(t, limits, nil, nothing)
@@ -207,7 +211,8 @@ func refusedAll(ctx context.Context, n *network, many int) (stop func()) {
 	}
 }
 
-// A flood of those who wait until they are hung up on, and come again then, keeps nobody waiting in the queue.
+// A flood of those who wait until they are hung up on, and come again then, keeps nobody waiting in the
+// queue.
 func TestWhoIsRefusedIsHungUpOnLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limits
@@ -260,7 +265,8 @@ func TestWhoIsRefusedTakesNobodysPlace(t *testing.T) {
 	})
 }
 
-// A page's files do not have the connections refused by which it enters: as far as they have used up the share, those wait for longer.
+// A page's files do not have the connections refused by which it enters: as far as they have used up the
+// share, those wait for longer.
 func TestFilesDoNotHaveConnectionsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		file  bool

@@ -129,7 +129,8 @@ func TestIdleConnectionsOfAnIPv6Network(t *testing.T) {
 	})
 }
 
-// Where hostile addresses hold all that strangers may have, it is they who lose one to whoever comes from elsewhere.
+// Where hostile addresses hold all that strangers may have, it is they who lose one to whoever comes from
+// elsewhere.
 func TestAnotherAddressGetsInWhenAllIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, n := serve(t, limits, nil, nothing)
@@ -180,7 +181,8 @@ func TestBusyConnectionsStay(t *testing.T) {
 	})
 }
 
-// Who connects all the time is held back, and hung up on beyond that; who comes once in a while from elsewhere never is.
+// Who connects all the time is held back, and hung up on beyond that; who comes once in a while from
+// elsewhere never is.
 func TestConnectingAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limits
@@ -190,8 +192,8 @@ func TestConnectingAgainAndAgain(t *testing.T) {
 			defer n.dial("192.0.2.1").Close()
 		}
 		synctest.Wait()
-		// 25 ms are saved up and a second's 25 ms may be owed, at 200 µs each: 250. The refusals beyond the first 83 take 1.2 ms each, in which
-		// time one of seven more is paid for.
+		// 25 ms are saved up and a second's 25 ms may be owed, at 200 µs each: 250. The refusals beyond the
+		// first 83 take 1.2 ms each, in which time one of seven more is paid for.
 		require.InDelta(t, 664, b.Stats().Refused["connects"], 10)
 		other := n.dial("192.0.2.2")
 		defer other.Close()
@@ -261,7 +263,8 @@ func (d *discard) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// An address that enters again and again comes in as often as it may, waits, and is refused; one that shows no right pays for it.
+// An address that enters again and again comes in as often as it may, waits, and is refused; one that shows
+// no right pays for it.
 func TestEnteringAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := stranger.New(limits)
@@ -301,7 +304,8 @@ func TestEnteringAgainAndAgain(t *testing.T) {
 	})
 }
 
-// Who has entered counts for those inside, of whom there are as many as may be, and no longer for its address.
+// Who has entered counts for those inside, of whom there are as many as may be, and no longer for its
+// address.
 func TestWhoHasEnteredIsNoStranger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

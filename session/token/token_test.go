@@ -236,7 +236,8 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		g, err := ks.Parse(text)
 		if err == nil && text != good {
-			// Only this package's key can sign, so only variants of one token can pass, and they must mean the same.
+			// Only this package's key can sign, so only variants of one token can pass, and they must mean
+			// the same.
 			if g.User != "ann" || g.Room != lobby {
 				t.Fatalf("forged %+v from %q", g, text)
 			}

@@ -222,7 +222,8 @@ func TestICERestartKeepsMedia(t *testing.T) {
 	require.Eventually(t, func() bool { return p.counts() > had+100 }, 10*time.Second, 10*time.Millisecond)
 }
 
-// TestBadRequestsDisturbNobody sends refusals for the user who is publishing, and checks that the picture goes on.
+// TestBadRequestsDisturbNobody sends refusals for the user who is publishing, and checks that the picture
+// goes on.
 func TestBadRequestsDisturbNobody(t *testing.T) {
 	n := newNode(t)
 	ann := n.publisher("ann", '1')

@@ -328,7 +328,8 @@ func TestRefusedPostsLeaveTheRunningSession(t *testing.T) {
 	require.Eventually(t, func() bool { return h.wire.Open() == 1 }, 5*time.Second, time.Millisecond)
 }
 
-// TestWhoHasEnteredGetsNoEntryBack though the offer cannot be answered: the others in the room have seen each of them come and go.
+// TestWhoHasEnteredGetsNoEntryBack though the offer cannot be answered: the others in the room have seen each
+// of them come and go.
 func TestWhoHasEnteredGetsNoEntryBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wire := new(fakewire.Transport)
@@ -406,7 +407,8 @@ func TestMethodsAndOptions(t *testing.T) {
 	}
 }
 
-// TestLooking: GET and HEAD answer without content (RFC 9725 §4.1), and a player knows a WHEP endpoint by its content type.
+// TestLooking: GET and HEAD answer without content (RFC 9725 §4.1), and a player knows a WHEP endpoint by its
+// content type.
 func TestLooking(t *testing.T) {
 	h := newHouse(t, session.Options{})
 	resp, _ := h.post("/whip/lobby", sendOffer)
@@ -451,7 +453,8 @@ func TestSlashAtTheEnd(t *testing.T) {
 	require.NotEqual(t, http.StatusMethodNotAllowed, resp.StatusCode, "a POST that became a GET: %s", body)
 }
 
-// TestLocationUnderAPrefix: what a proxy puts in front stands in Location, and the session is reached both ways.
+// TestLocationUnderAPrefix: what a proxy puts in front stands in Location, and the session is reached both
+// ways.
 func TestLocationUnderAPrefix(t *testing.T) {
 	auth, err := token.New(nil)
 	require.NoError(t, err)
@@ -489,7 +492,8 @@ func TestErrorsNameCharacters(t *testing.T) {
 	}
 }
 
-// TestWHEPDirections: a player that offers sendrecv, or no direction, gets what it came for (WHEP draft, media direction).
+// TestWHEPDirections: a player that offers sendrecv, or no direction, gets what it came for (WHEP draft,
+// media direction).
 func TestWHEPDirections(t *testing.T) {
 	h := newHouse(t, session.Options{})
 	for name, direction := range map[string]string{"recvonly": "a=recvonly\r\n", "sendrecv": "a=sendrecv\r\n", "none": ""} {

@@ -80,8 +80,8 @@ func deadline(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-// Each kind of browser on a machine of its own: script, promises, console, keys, screenshot, fake devices, the way a
-// page goes, and the cable.
+// Each kind of browser on a machine of its own: script, promises, console, keys, screenshot, fake devices,
+// the way a page goes, and the cable.
 func TestDrivers(t *testing.T) {
 	kinds := map[string]func(browser.Options) (*browser.Browser, error){
 		"chromium": browser.StartChromium, "firefox": browser.StartFirefox,
@@ -114,7 +114,8 @@ func TestDrivers(t *testing.T) {
 	}
 }
 
-// Chromium runs in a namespace of somebody else's, films a file, and takes an origin without TLS as if it had it.
+// Chromium runs in a namespace of somebody else's, films a file, and takes an origin without TLS as if it had
+// it.
 func TestChromiumElsewhere(t *testing.T) {
 	n, err := netns.New()
 	require.NoError(t, err)
@@ -128,7 +129,8 @@ func TestChromiumElsewhere(t *testing.T) {
 	t.Cleanup(func() { l.Close() })
 	from := make(chan string, 8)
 	go func() {
-		_ = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // until it is closed
+		// until it is closed
+		_ = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			from <- r.RemoteAddr
 			fmt.Fprint(w, document)
 		}))

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A machine has all its addresses once it has joined. One that came later, as the kernel's own of IPv6 do after two
-// seconds, would end what a page loads just then: Chromium says ERR_NETWORK_CHANGED.
+// A machine has all its addresses once it has joined. One that came later, as the kernel's own of IPv6 do
+// after two seconds, would end what a page loads just then: Chromium says ERR_NETWORK_CHANGED.
 func TestNoAddressComesLater(t *testing.T) {
 	n, err := NewNetwork()
 	require.NoError(t, err)

@@ -80,7 +80,8 @@ func target(t *testing.T) endpoints {
 	return e
 }
 
-// startNode starts the doors before a real transport on the loopback interface, and mints a token for everything.
+// startNode starts the doors before a real transport on the loopback interface, and mints a token for
+// everything.
 func startNode(t *testing.T) (url, text string) {
 	log := zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel)
 	e, err := transport.Listen(transport.Options{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Log: log})

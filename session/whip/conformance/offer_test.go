@@ -53,7 +53,8 @@ func restart(ufrag string) string {
 // sections splits a description into its session level and its m= sections.
 func sections(text string) []string { return strings.Split(text, "\r\nm=") }
 
-// attribute returns the value of the first such attribute of a description or a part of one, and whether there is one.
+// attribute returns the value of the first such attribute of a description or a part of one, and whether
+// there is one.
 func attribute(text, key string) (string, bool) {
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")
