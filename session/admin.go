@@ -137,7 +137,7 @@ func waitAll(ctx context.Context, done []<-chan struct{}) error {
 	return nil
 }
 
-// ban keeps users out of a room for d. It bans all of them or, where there are too many bans, none.
+// ban keeps users out of a room for d. It bans all of them, or none if there are too many bans.
 func (r *Rooms) ban(room string, users []string, d time.Duration, text string) ([]terms.Mark, error) {
 	if d <= 0 {
 		return nil, nil
@@ -271,7 +271,7 @@ func (rm *room) moveUnlocked(ctx context.Context, e ending) (_ ending, next stri
 }
 
 // Move puts everybody out of a room as a shutdown of the node does, and tells them where to go on. First the
-// room is closed to everybody who wants to enter. Then next is called, in which the room can be given to
+// room is closed to everybody that wants to enter. Then next is called, in which the room can be given to
 // another node. Then everybody is told `exited` 4 with the URL that next returns, or none. If the room is
 // dismissed meanwhile, it is dismissed instead, and the context that next has ends. Move returns how many
 // were put out, once they are. Errors: room_not_found, also if the room is ending already, or ctx's.
@@ -290,7 +290,7 @@ type RoomInfo struct {
 	Created    time.Time
 	Users      int
 	Anchors    int
-	Publishers int // of them, who publish something that is on
+	Publishers int // those that publish something that is on
 	Node       string
 	Shedding   string // what it leaves out as it does not keep up, see router.Room.Shedding; "": nothing
 }

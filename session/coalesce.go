@@ -112,7 +112,7 @@ type effect struct {
 	left    int        // the leave of the user that the client knew
 	over    int        // the last leave
 	state   int        // the last event of the user that is there in the end
-	at      int        // where that is told: at the entering, since what else is of the user follows it
+	at      int        // place where that is told: the entering, since what else is of the user follows
 	role    terms.Role // with which it entered anew
 	entered bool       // anew, after left or without having been known
 }

@@ -94,7 +94,7 @@ func (r *Rooms) enter(ctx context.Context, q EnterRequest) (*Session, terms.Ente
 // ErrGone is returned by Enter when EnterRequest.Gone says so.
 var ErrGone = errors.New("session: the client has gone while it entered")
 
-// tooOften tells a user who has entered too often when it may again.
+// tooOften tells a user that has entered too often when it may enter again.
 func tooOften(wait time.Duration) *terms.Error {
 	seconds := (wait + time.Second - 1) / time.Second
 	e := terms.Errorf(terms.CodeBanned, "user", "the user has entered too often, and may not for another %d s", seconds)
@@ -340,7 +340,7 @@ func (rm *room) placeLocked(m *member, q EnterRequest) (terms.Role, error) {
 		role = terms.Anchor
 	}
 	switch {
-	case rm.created.IsZero() && !q.Grant.Rights.Has(terms.RightCreate): // who made it was refused
+	case rm.created.IsZero() && !q.Grant.Rights.Has(terms.RightCreate): // the user that made it was refused
 		return "", q.Grant.Need(terms.RightCreate, "room")
 	case q.Scene != "" && q.Scene != scene:
 		return "", terms.Errorf(terms.CodeSceneMismatch, "scene", "the room's scene is %s, not %s", scene, q.Scene)

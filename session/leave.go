@@ -135,7 +135,7 @@ func (rm *room) endIfEmptyLocked(m *member, c cause) {
 	rm.closeLocked(effects[c].feed, "")
 }
 
-// closeLocked ends the room for everybody who wants to enter.
+// closeLocked ends the room: nobody can enter it any more.
 func (rm *room) closeLocked(why terms.FeedReason, text string) {
 	rm.closed = true
 	rm.feedLocked(terms.FeedRoomDismissed, func(e *terms.FeedEvent) { e.Reason, e.Text = why, text })

@@ -47,7 +47,7 @@ func (r *Rooms) sweep(now time.Time) {
 	}
 }
 
-// due begins the leaving of those who have shown no life for too long, and of those whose grants have ended.
+// due begins the leaving of users that have shown no life for too long, or whose grants have ended.
 func (rm *room) due(now time.Time) []*participant {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()

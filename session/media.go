@@ -307,7 +307,7 @@ func (p *participant) swapPeerLocked(r *router.Room, old, peer Peer) error {
 	}
 	m.off, m.wants = 0, map[string]router.Want{} // which the router forgets with the peer
 	if err := r.Attach(peer.ID(), p.m.id, peer, router.PeerOptions{
-		Steered: !p.mediaOnly, // whom nobody can tell what to send
+		Steered: !p.mediaOnly, // nobody can tell it what to send
 		Carries: m.expects,
 	}); err != nil {
 		return errors.Join(fmt.Errorf("attaching to the room: %w", err), peer.Close())

@@ -24,7 +24,7 @@ const maxDeliveries = 200_000
 func (s *Session) SendMessage(m terms.Message) error { return s.p.sendMessage(m) }
 
 func (p *participant) sendMessage(m terms.Message) error {
-	// Whoever takes p out of the room waits for this (stop), so that nothing of it comes later.
+	// What takes p out of the room waits for this (stop), so that nothing of p comes later.
 	p.sending.Lock()
 	defer p.sending.Unlock()
 	if m.Number != 0 && m.Number <= p.lastMessage {
@@ -41,7 +41,7 @@ func (p *participant) sendMessage(m terms.Message) error {
 	return nil
 }
 
-// admitMessage checks a message and returns who is to get it.
+// admitMessage checks a message and returns the sessions that are to get it.
 func (p *participant) admitMessage(m terms.Message) ([]*participant, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (rm *room) affordsLocked(now time.Time, n int) bool {
 	return rm.deliveries.AllowN(now, min(n, maxDeliveries))
 }
 
-// hearersLocked returns the sessions of those members who are in.
+// hearersLocked returns the sessions of those members that are in.
 func (rm *room) hearersLocked(which func(*member) bool) []*participant {
 	l := make([]*participant, 0, len(rm.members))
 	for _, m := range rm.members {

@@ -50,7 +50,7 @@ type MessageTotals struct {
 	Channel uint64 // deliveries by data channel, each receiver counted
 	Socket  uint64 // deliveries by WebSocket
 	Refused map[terms.Code]uint64
-	Dropped map[MessageDrop]uint64 // per receiver who did not get one
+	Dropped map[MessageDrop]uint64 // per receiver that did not get one
 }
 
 // Messages returns the counters of custom messages.

@@ -19,7 +19,7 @@ func (s *Session) Reports(send func(message []byte)) { s.p.report.attach(s.link,
 // reporter is the way of reports to a user's signalling connection. The zero value has none.
 type reporter struct {
 	mu   sync.Mutex
-	link uint64 // whose send is
+	link uint64 // that send is of
 	send func(message []byte)
 	over bool // the user has left
 }
@@ -67,7 +67,7 @@ func (r *reporter) tell(message []byte) {
 // reports is what a room's router has noticed and nobody was told yet. There is a goroutine only while there
 // is something to tell.
 type reports struct {
-	listening atomic.Int32 // who want to know who speaks
+	listening atomic.Int32 // how many users want to know who speaks
 
 	mu      sync.Mutex
 	volumes *router.Volumes // the latest; nil: none

@@ -43,7 +43,7 @@ type room struct {
 	blocks     map[string]terms.Block     // by user id, also of those who have left; without BlockNone
 	marked     bool                       // there were blocks
 	move       *move                      // it ends here because it is to go on elsewhere; nil: it does not
-	listeners  map[*participant]*listener // who want to know who speaks
+	listeners  map[*participant]*listener // users that want to know who speaks
 	deliveries *rate.Limiter              // of messages; nil before the first
 }
 
@@ -124,7 +124,7 @@ func (m *member) publishing() bool { return m.on != 0 || m.reserved }
 // visible reports whether others may see the member.
 func (rm *room) visible(m *member) bool { return rm.scene == terms.Call || m.role == terms.Anchor }
 
-// tellLocked gives an event about m to everybody else who is in.
+// tellLocked gives an event about m to everybody else that is in.
 func (rm *room) tellLocked(m *member, e terms.Event) {
 	e = e.Shared()
 	for _, o := range rm.members {
@@ -216,7 +216,7 @@ func (rm *room) enteredLocked(p *participant) terms.Entered {
 type roomMedia struct {
 	once    sync.Once
 	router  *router.Room
-	running atomic.Pointer[router.Room] // router, for those who do not start it; nil before
+	running atomic.Pointer[router.Room] // router, for code that does not start it; nil before
 	writer  router.Flusher
 	cancel  context.CancelFunc
 	done    sync.WaitGroup

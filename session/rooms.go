@@ -36,7 +36,7 @@ type Rooms struct {
 	spawned  sync.WaitGroup
 }
 
-// banned is who may not enter where.
+// banned is a user that may not enter a room.
 type banned struct{ room, user string }
 
 // ban says until when a user may not enter, and what it is told if it is put out because of that.
@@ -61,7 +61,7 @@ func New(o Options, t Transport, ev Events) *Rooms {
 	return r
 }
 
-// lookAtCandidates takes notice of where the media port is reached now.
+// lookAtCandidates notes at which addresses the media port is reached now.
 func (r *Rooms) lookAtCandidates() {
 	if r.transport == nil {
 		return
@@ -200,7 +200,7 @@ func (r *Rooms) remove(rm *room) {
 	there := r.rooms[rm.key] == rm
 	if there {
 		delete(r.rooms, rm.key)
-		if blocks { // here, so that who makes the room again finds none
+		if blocks { // here, so that the room has none when it is made again
 			r.opts.Marks.EndBlocks(rm.id)
 		}
 	}

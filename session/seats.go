@@ -108,7 +108,7 @@ func (p *participant) occupant(q SeatRequest) (occupant, error) {
 	return occupant{member: m.id, user: m.user, video: q.Video, audio: q.Audio, quality: q.Quality, extent: shown}, nil
 }
 
-// setSeatsLocked takes over the seats of a new negotiation. A seat that was there keeps who sits in it.
+// setSeatsLocked takes over the seats of a new negotiation. A seat that was there keeps its occupant.
 func (p *participant) setSeatsLocked(plans []SeatPlan) error {
 	before := map[string]occupant{}
 	for _, s := range p.media.seats {
@@ -136,7 +136,7 @@ func (p *participant) setSeatsLocked(plans []SeatPlan) error {
 	return errors.Join(err, p.fillSeatsLocked(stage))
 }
 
-// showLocked has the router send who's streams to a seat.
+// showLocked has the router send an occupant's streams to a seat.
 func (p *participant) showLocked(s *seat, who occupant) error {
 	s.show = who
 	audio := want(who.member, who.audio, terms.High)
@@ -177,7 +177,7 @@ func (p *participant) watchLocked(mid string, w router.Want) error {
 	return nil
 }
 
-// autoSeats is whom a participant's seats fill with by themselves.
+// autoSeats says with which users a participant's seats fill by themselves.
 type autoSeats struct{ user string } // "": every anchor
 
 // AutoSeats has the seats filled with the room's anchors who publish, in the order in which they entered. A
@@ -234,7 +234,7 @@ func (p *participant) refill(stage []performer) {
 	}
 }
 
-// performer is an anchor who publishes.
+// performer is an anchor that publishes.
 type performer struct {
 	member  router.MemberID
 	user    string
@@ -254,7 +254,7 @@ func (rm *room) stageLocked() []performer {
 	return rm.stage
 }
 
-// reseatLocked says that there is a change in who performs, and has the automatic seats looked at.
+// reseatLocked notes that other users perform now, and has the automatic seats looked at.
 func (rm *room) reseatLocked() {
 	rm.stage = nil
 	rm.media.reseat()

@@ -19,7 +19,7 @@ type statistics struct {
 	json           []byte
 }
 
-// streamReport is a stream of a sample, and of whom it is.
+// streamReport is a stream of a sample, and the user that it is of.
 type streamReport struct {
 	*router.StreamSample
 	user    string // of a stream that is received
@@ -56,7 +56,7 @@ func (s *Session) SetStatistics(on bool) error {
 // maxSamples bounds the samples that wait to be delivered: some times the peers of a large room.
 const maxSamples = 1 << 14
 
-// tellStatistics tells each user of its sample who wants to know.
+// tellStatistics tells each user that wants to know of its sample.
 func (rm *room) tellStatistics(samples []router.Sample, r *statistics) {
 	for i := range samples {
 		s := &samples[i]
@@ -198,7 +198,7 @@ func appendState(b []byte, x *router.StreamSample) []byte {
 	return strconv.AppendInt(append(b, `,"layer":`...), int64(x.Layer), 10)
 }
 
-// appendLoss appends the share of lost packets to three places, null where it is not known.
+// appendLoss appends the share of lost packets to three places, null if it is not known.
 func appendLoss(b []byte, l link) []byte {
 	loss, known := l.loss()
 	if !known {

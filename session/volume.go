@@ -8,7 +8,7 @@ import (
 	"parlor/session/terms"
 )
 
-// listener is somebody who wants to know who speaks. Under room.mu.
+// listener is a user that wants to know who speaks. Under room.mu.
 type listener struct {
 	every int64 // ticks of router.VolumeInterval
 	next  int64 // the tick with which it is told next
@@ -42,7 +42,7 @@ func (s *Session) SetVolumeInterval(d time.Duration) error {
 	return nil
 }
 
-// unlistenLocked has p not told any more who speaks.
+// unlistenLocked ends that p is told who speaks.
 func (rm *room) unlistenLocked(p *participant) {
 	if rm.listeners[p] != nil {
 		delete(rm.listeners, p)
@@ -63,7 +63,7 @@ type audioVolume struct {
 	Active *string      `json:"active"` // null: nobody
 }
 
-// tellVolumes tells those listeners whose turn it is, all the same: the report is written once.
+// tellVolumes tells the listeners whose turn it is. All get the same report, which is written once.
 func (rm *room) tellVolumes(v *router.Volumes) {
 	report := audioVolume{Type: "audio_volume", Users: []userVolume{}}
 	rm.mu.Lock()
@@ -90,7 +90,7 @@ func (rm *room) tellVolumes(v *router.Volumes) {
 	}
 }
 
-// dueLocked returns whom the volumes are for.
+// dueLocked returns the users that the volumes are for.
 func (rm *room) dueLocked(v *router.Volumes) []*participant {
 	var due []*participant
 	for p, l := range rm.listeners {

@@ -60,7 +60,7 @@ func (w writer) Flush() {
 	}
 }
 
-// Flushes counts the flushes of all writers, of which every call of a room's router makes one.
+// Flushes counts the flushes of all writers, every call of a room's router makes one.
 func (t *Transport) Flushes() int { return int(t.calls.Load()) }
 
 // Hold has all writers wait from now on, until release is called. So everything waits, too, that waits for a

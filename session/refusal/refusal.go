@@ -27,10 +27,10 @@ const TooOften = "too_often"
 type Refusal struct {
 	Door string     // such as whip; one of few
 	From netip.Addr // not valid: not known
-	// Room and User are who wanted to be where, as far as it is known. What is no id is not logged.
+	// Room and User are those of the entering that was refused, if known. What is no id is not logged.
 	Room terms.RoomID
 	User string
-	Err  error // that of package session; of another kind: nothing was refused, and nothing happens
+	Err  error // a *terms.Error; another kind: nothing was refused, and nothing happens
 }
 
 // Kind is what is counted.

@@ -41,7 +41,7 @@ type conn struct {
 	resizes *rate.Limiter    // of messages with sizes; made by the first. Under busy.
 	s       *session.Session // nil before entering; of busy's holder, or of the reading goroutine if none
 
-	stranger *time.Timer // closes the connection where nobody enters in time
+	stranger *time.Timer // closes the connection if nobody enters in time
 	entered  uint64      // bytes written to wire up to the answer to enter; 1: unknown; 0: not written
 	unheard  bool        // nothing has come since the answer to enter, which this connection had. Both as s
 
@@ -420,7 +420,7 @@ func (c *conn) writeLocked(b []byte) error {
 	defer c.late.Stop()
 	err := c.ws.Write(context.Background(), websocket.MessageText, b)
 	switch {
-	case errors.Is(err, net.ErrClosed): // whoever closes it sees to the end
+	case errors.Is(err, net.ErrClosed): // what closes it sees to the end
 		c.over = true
 	case err != nil:
 		c.muteLocked()

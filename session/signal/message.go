@@ -16,7 +16,7 @@ type envelope struct {
 	Type string `json:"type"`
 	ID   *int64 `json:"id"`
 
-	opening *opening // of somebody who has not entered
+	opening *opening // of a client that has not entered
 }
 
 // opening is every field that a client may send that has not entered, so that a message of such a client is
@@ -35,7 +35,7 @@ type opening struct {
 	DownlinkKbps int `json:"downlinkKbps"`
 
 	// Of resume.
-	Node    string `json:"node"` // whose session it is; empty: this one's
+	Node    string `json:"node"` // that the session is of; empty: this one
 	Session string `json:"session"`
 	Key     string `json:"key"`
 	LastSeq uint64 `json:"lastSeq"`

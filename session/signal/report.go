@@ -37,13 +37,13 @@ func (c *conn) writeReports() {
 		}
 		c.writing.Lock()
 		if !c.parted {
-			_ = c.writeLocked(message) // a fault of the connection shows where it is read
+			_ = c.writeLocked(message) // a fault of the connection shows when it is read
 		}
 		c.writing.Unlock()
 	}
 }
 
-// next takes the oldest report. Where there is none, writing ends.
+// next takes the oldest report. If there is none, writing ends.
 func (q *reportQueue) next() (message []byte, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"parlor/session/terms"
 )
 
-// request does what one request asks for. then, where not nil, is called after the answer was written.
+// request does what one request asks for. then, if not nil, is called after the answer was written.
 func (c *conn) request(ctx context.Context, e envelope, raw []byte) (reply any, then func(), err error) {
 	switch e.Type {
 	case "enter":
@@ -33,7 +33,7 @@ func (c *conn) request(ctx context.Context, e envelope, raw []byte) (reply any, 
 	return reply, nil, err
 }
 
-// inside are the requests of somebody who is in.
+// inside are the requests of clients that are in.
 var inside = map[string]func(*conn, context.Context, envelope, []byte) (any, error){
 	"offer":      (*conn).offer,
 	"seat":       (*conn).seat,
@@ -97,7 +97,7 @@ func (c *conn) resume(ctx context.Context, e envelope) (any, func(), error) {
 	return enteredAnswer{answer{"resumed", e.ID}, s.Entered()}, func() { c.follow(ctx, s) }, nil
 }
 
-// whose returns an *terms.ElsewhereError in place of err for a session of another node that lives.
+// whose returns a *terms.ElsewhereError in place of err, if the session is of another node that lives.
 func (c *conn) whose(node string, err error) error {
 	if node == "" || c.d.o.NodeURL == nil || !errors.Is(err, terms.CodeUserNotFound) {
 		return err

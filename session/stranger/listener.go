@@ -121,7 +121,7 @@ func (l *Listener) refuse(c *Conn) {
 	l.refused <- refusal{c, time.Now().Add(refusedFor)}
 }
 
-// full reports whether strangers and those who were refused have all places that strangers may have.
+// full reports whether strangers, refused ones included, have all places that strangers may have.
 func (l *Listener) full() bool {
 	l.b.mu.Lock()
 	defer l.b.mu.Unlock()
@@ -140,7 +140,7 @@ func (l *Listener) makeRoom() {
 	}
 }
 
-// hangUp hangs up on those who were refused, each when it is time.
+// hangUp hangs up on connections that were refused, each when it is time.
 func (l *Listener) hangUp() {
 	for r := range l.refused {
 		t := time.NewTimer(time.Until(r.at))

@@ -30,7 +30,7 @@ import (
 type Limits struct {
 	// Conns is how many connections all strangers hold, ConnsPerSite how many those of one site.
 	Conns, ConnsPerSite int
-	// Inside is how many connections those hold who have entered.
+	// Inside is how many connections clients hold that have entered.
 	Inside int
 	// CPU is the share of a core that work for strangers takes, 0.1 for a tenth.
 	CPU float64
@@ -83,7 +83,7 @@ const (
 	Requests               // the same, requests
 	Messages               // the same, messages on a WebSocket
 	Entries                // the site enters too often
-	Size                   // a message too large, or nested too deeply, for somebody who has not entered
+	Size                   // a message too large, or nested too deeply, for a client that has not entered
 	Attempts               // too many messages on one WebSocket without entering
 	Origin                 // a page of an origin that may not connect
 	reasons

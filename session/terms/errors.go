@@ -36,7 +36,7 @@ type Error struct {
 	Code  Code
 	Field string // the field of the request that is at fault; may be empty
 	Text  string
-	// RetryAfter is when the same may be asked again, where it was asked too often; 0: that is not why.
+	// RetryAfter is when the same may be asked again, if it was asked too often; 0: that is not why.
 	RetryAfter time.Duration
 }
 

@@ -87,10 +87,10 @@ type Event struct {
 
 	Layers *Layers // EventLayers; shared and read-only
 
-	body *eventBody // shared by all who are told the same; nil: not shared
+	body *eventBody // shared by all that are told the same; nil: not shared
 }
 
-// eventBody is an event's JSON without what differs between those who are told.
+// eventBody is an event's JSON without what differs between the users that are told.
 type eventBody struct {
 	once sync.Once
 	json []byte
@@ -222,8 +222,8 @@ type Layers struct {
 // Undecodable is a stream of which nothing can be sent to a user, since the user's client has offered no
 // codec that decodes it.
 type Undecodable struct {
-	Seat    string // of the user; empty where it is not known any more
-	User    string // whose stream
+	Seat    string // of the user; empty if it is not known any more
+	User    string // that publishes the stream
 	Source  Source
 	Sent    string // the stream's codec and profile, such as "VP9 profile 2"
 	Offered string // what the client has in its place, such as "VP8+H264"

@@ -4,7 +4,7 @@ package terms
 const (
 	MaxCmdID        = 10
 	MaxMessage      = 1000 // bytes of one message
-	MaxMessageUsers = 10   // whom a command names
+	MaxMessageUsers = 10   // that a command names
 )
 
 // Message is a custom message between users, whose meaning is the application's affair.

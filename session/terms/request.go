@@ -11,7 +11,7 @@ const (
 	MaxReasonText  = 256                  // bytes
 	MaxBan         = 365 * 24 * time.Hour // longest ban
 	MaxPage        = 1000                 // entries of one page of a list
-	DefaultPage    = 100                  // entries where a list does not say how many
+	DefaultPage    = 100                  // entries if a list does not say how many
 )
 
 // CheckRemoval returns the bad_request that session.Rooms.RemoveUsers answers such a request with.
@@ -47,7 +47,7 @@ type Page struct {
 	Limit int    // at most as many entries; 0: 100; highest 1000
 }
 
-// Check returns a bad_request for a page that is too large, and sets the limit where none is given.
+// Check returns a bad_request for a page that is too large, and sets the limit if none is given.
 func (g *Page) Check() error {
 	if g.Limit < 0 || g.Limit > MaxPage {
 		return Errorf(CodeBadRequest, "limit", "a page has 1 to %d entries", MaxPage)

@@ -94,7 +94,7 @@ type Grant struct {
 	User    string    // the only user it holds for; "": any
 	Role    Role      // Audience: may not become anchor; otherwise no limit
 	Rights  Rights    // checked whenever one is used
-	Expires time.Time // after it nobody can enter with the grant, and who is in is put out; zero: never
+	Expires time.Time // after it nobody can enter with the grant, and its user is put out; zero: never
 }
 
 // Expired reports whether the grant has ended.
@@ -116,7 +116,7 @@ func (g Grant) Need(r Right, field string) error {
 	return Errorf(CodeNotAllowed, field, "this needs the right %s", r)
 }
 
-// NeedRole returns a not_allowed where the grant does not allow the role.
+// NeedRole returns a not_allowed if the grant does not allow the role.
 func (g Grant) NeedRole(r Role) error {
 	if r == Anchor && g.Role == Audience {
 		return Errorf(CodeNotAllowed, "role", "the token allows the role audience only")

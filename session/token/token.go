@@ -27,7 +27,7 @@ const (
 	leeway = 5 * time.Second
 )
 
-// Key is a secret shared with whoever mints tokens.
+// Key is a secret shared with the service that mints tokens.
 type Key struct {
 	ID     string // the kid
 	Secret []byte

@@ -23,7 +23,7 @@
 //
 // The path of a session resource is the right to change and end it: it cannot be guessed, and is told to
 // nobody but the client that made it. So PATCH and DELETE ask for no token. One that comes with a PATCH takes
-// the place of the session's. A session whose token ends is ended.
+// the place of the session's. A session ends with its token.
 //
 //	whip.go      the routes, methods and CORS
 //	enter.go     POST

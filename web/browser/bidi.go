@@ -94,7 +94,7 @@ func (b *bidi) dispatch(m bidiMessage) {
 	}
 }
 
-// fail answers all who wait.
+// fail answers all calls that wait.
 func (b *bidi) fail(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

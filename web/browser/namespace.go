@@ -16,7 +16,7 @@ const isolated = "PARLOR_TEST_NETNS"
 // however it ends. Call it first in TestMain. In the new process it brings the loopback interface up and
 // returns nil. Otherwise it returns only errors.
 //
-// As root nothing else is needed. Other users get a user namespace as well, where the kernel lets them.
+// As root nothing else is needed. Other users get a user namespace as well, if the kernel lets them.
 func Isolate() error {
 	if os.Getenv(isolated) != "" {
 		if err := os.Unsetenv(isolated); err != nil {

@@ -19,7 +19,7 @@ func find(name, debian string) (string, error) {
 	return path, nil
 }
 
-// namespace is where the browser is to run; empty: where this process does.
+// namespace is the one that the browser is to run in; empty: that of this process.
 func (o Options) namespace() string {
 	switch {
 	case o.Site != nil:
