@@ -1,5 +1,5 @@
-// Package packet holds what the transport and the router share. That is the pooled datagram buffer, the batch
-// in which opened packets travel from a socket to a room, and the description of a negotiated section.
+// Package packet holds what the transport and the router share: the pooled datagram buffer, the batch of
+// opened packets between a socket and a room, and the description of a negotiated section.
 //
 // It is a leaf: it imports nothing of the project.
 //

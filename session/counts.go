@@ -50,9 +50,9 @@ func (c *counts) joined(err error) {
 // Refused counts an entering that a door has refused before Enter was called, such as one with a bad token.
 func (r *Rooms) Refused(err error) { r.counts.joined(err) }
 
-// Joins returns how many enterings there were, by result: `entered`, `redirected` to another node, the code
-// of the error, `too_often` for a user who has entered too often, or `gone` for a client that did not wait. A
-// client that was let in before it was known to be gone counts as `entered`, too.
+// Joins returns how many enterings there were, by result. That is `entered`, `redirected` to another node, or
+// the code of the error. It is `too_often` for a user that has entered too often, and `gone` for a client
+// that did not wait. A client that was let in before it was known to be gone counts as `entered`, too.
 func (r *Rooms) Joins() map[string]uint64 {
 	m := map[string]uint64{"entered": r.counts.entered.Load(), "gone": r.counts.failed.Load() + r.counts.left[causeGone].Load(), "redirected": r.counts.redirected.Load(), "too_often": r.counts.often.Load()}
 	for i, code := range codes {

@@ -38,8 +38,8 @@ const MaxDownlinkKbps = 1_000_000_000
 // includes a place for the transport connection.
 //
 // Errors are *terms.Error with one of the codes bad_request, token_expired, not_allowed, room_full,
-// publisher_limit, scene_mismatch, banned or node_draining; banned has RetryAfter if the user has entered too
-// often. The error is *terms.ElsewhereError if the room is on another node, else ErrGone or ctx's.
+// publisher_limit, scene_mismatch, banned or node_draining. banned has RetryAfter if the user has entered too
+// often. If the room is on another node the error is *terms.ElsewhereError. Otherwise it is ErrGone or ctx's.
 func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, terms.Entered, error) {
 	ctx, span := r.opts.Trace.Start(ctx, "enter", "room", q.Room.Key(), "user", q.User, "node", r.opts.Node)
 	s, e, err := r.enter(ctx, q)

@@ -2,11 +2,11 @@ package session
 
 import "parlor/session/terms"
 
-// Retell tells the feed anew what there is, as if it had just begun: 101 of every room, 103 of everybody who
-// is in and what they have on, under ids of their own. From then on events carry the epoch, which is higher
-// than any before. Events of an earlier epoch may still come meanwhile; they belong to what was told before.
-// Retell is for a feed that others have brought to its end in this node's place. Rooms that are ending are
-// not told again.
+// Retell tells the feed anew what there is, as if it had just begun. It tells 101 of every room, and 103 of
+// everybody that is in, with what they have on, under ids of their own. From then on events carry the epoch,
+// which is higher than any before. Events of an earlier epoch may still come meanwhile; they belong to what
+// was told before. Retell is for a feed that others have brought to its end in this node's place. Rooms that
+// are ending are not told again.
 func (r *Rooms) Retell(epoch uint64) {
 	r.mu.Lock()
 	r.epoch = epoch

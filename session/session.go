@@ -51,7 +51,7 @@ func (s *Session) Entered() terms.Entered {
 // nothing but `exited` and io.EOF. One goroutine at a time.
 func (s *Session) Next(ctx context.Context) (terms.Event, error) { return s.p.box.next(ctx, s.link) }
 
-// Poll is Next without waiting. If there is no event, ok is false, and wake is called once as soon as there
+// Poll is Next without waiting. If there is no event, ok is false. wake is then called once, as soon as there
 // is something to poll for, be it an error. wake is called with locks held, so it must not block, nor call
 // into this package. It may start a goroutine that polls, for example. So a session without events needs no
 // goroutine. After Detached wake is not called.
@@ -108,9 +108,9 @@ func (s *Session) Done() <-chan struct{} { return s.p.gone }
 // AfterDone has f called on a goroutine of its own once Done is closed.
 func (s *Session) AfterDone(f func()) { s.p.rooms.afterDone(s.p, f) }
 
-// Exit lets the user out, by its own wish, and returns when that is complete: others are told, Next has
-// handed `exited` to the connection, and the transport is closed. So Next must go on being called meanwhile.
-// Exiting again does no harm. The error is ctx's; the leaving then goes on.
+// Exit lets the user out, by its own wish. It returns when that is complete: others are told, Next has handed
+// `exited` to the connection, and the transport is closed. So Next must go on being called meanwhile. Exiting
+// again does no harm. The error is ctx's; the leaving then goes on.
 func (s *Session) Exit(ctx context.Context) error {
 	s.p.rooms.background(func() { s.p.leave(causeExit, "") })
 	select {

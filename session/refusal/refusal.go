@@ -1,6 +1,6 @@
 // Package refusal says who was refused at a node's doors, and why: in the log, and as counts.
 //
-// Strangers cause refusals as often as they like, so the log has one line a minute for each door and reason,
+// Strangers cause refusals as often as they like. So the log has one line a minute for each door and reason,
 // with how many there were since. The counts have them all. The lines are information, no warnings: the node
 // does as it was told, and an alert is made of the counts. What was shown is never logged. So the text of a
 // bad request is not logged either, as it may quote that.

@@ -29,8 +29,8 @@ type Remote struct {
 	Proto, Host string
 }
 
-// Site is what counts as one place that requests come from: an IPv4 address, or a /64 of IPv6, which a single
-// client has to itself.
+// Site is what counts as one place that requests come from. It is an IPv4 address, or a /64 of IPv6, which a
+// single client has to itself.
 func (r Remote) Site() netip.Prefix { return Site(r.Addr) }
 
 // Site returns the place of an address, see Remote.Site; the zero Prefix for an address that is not valid.

@@ -72,8 +72,8 @@ func (b *buckets) sweep(now time.Time, rate, burst float64) {
 }
 
 // share is the CPU time that strangers may take, in seconds. A site gets a quarter of it, and less if more
-// than four want some, so that nobody has to wait for others before all have had theirs. Sites are told apart
-// by IPv4 address or /48 of IPv6, since a client with a /48 may come from 65,536 networks of it. Not safe for
+// than four want some. So nobody has to wait for others before all have had theirs. Sites are told apart by
+// IPv4 address or /48 of IPv6, since a client with a /48 may come from 65,536 networks of it. Not safe for
 // concurrent use.
 type share struct {
 	rate  float64 // seconds of CPU a second, in all; what is saved up is that of one second
@@ -92,8 +92,8 @@ const (
 )
 
 // take has a site pay. It returns how long to wait before the work is done. ok is false if that would be too
-// long; then nothing was taken. It is too long if it takes longer than the site waits for its own share
-// (longer if files have taken that), or than it may wait for what all have.
+// long; then nothing was taken. A site waits for its own share at most as long as own says, longer if files
+// have taken that share. inCommon bounds how long it may wait for what all have.
 func (s *share) take(now time.Time, site netip.Prefix, price, own time.Duration) (wait time.Duration, ok bool) {
 	rate, burst := s.perSite()
 	b := s.sites.site(now, network(site), rate, burst)

@@ -1,7 +1,7 @@
-// Package stranger bounds what clients cost that have not shown a right: the connections that they hold, what
-// they send before anybody knows them, and the CPU time that it takes to find out. All of it is bounded by
-// site and in all. A site is an IPv4 address, or a /64 of IPv6; for CPU a /48. The package also bounds how
-// often one site enters, right or no right.
+// Package stranger bounds what clients cost that have not shown a right. That is the connections that they
+// hold, what they send before anybody knows them, and the CPU time that it takes to find out. All of it is
+// bounded by site and in all. A site is an IPv4 address, or a /64 of IPv6; for CPU a /48. The package also
+// bounds how often one site enters, right or no right.
 //
 //	stranger.go  Budget, Limits, Reason: what there is, and what was refused
 //	conns.go     connections: who is let in, and who goes first

@@ -1,6 +1,6 @@
-// Package terms is the vocabulary of rooms: what rooms and users, their roles, sources, rights, errors and
-// events are called, how they are written, and which of them there can be. It is a leaf, so that a reader of
-// tokens, or a door that answers with an error, needs no media.
+// Package terms is the vocabulary of rooms. It says what rooms and users, their roles, sources, rights,
+// errors and events are called, how they are written, and which of them there can be. It is a leaf. So a
+// reader of tokens, or a door that answers with an error, needs no media.
 //
 //	errors.go   Code, Error: the stable names of what can go wrong
 //	roomid.go   RoomID: a string or an integer

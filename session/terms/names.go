@@ -19,9 +19,9 @@ func CheckUser(id string) error {
 	return nil
 }
 
-// foreignSign returns the first character of a name that is no letter of ASCII, no digit and none of signs,
-// and its 1-based place among the characters. 0: there is none. A byte that is not UTF-8 counts as a
-// character.
+// foreignSign returns the first character of a name that is no letter of ASCII, no digit and none of signs.
+// The number is its 1-based place among the characters; 0: there is none. A byte that is not UTF-8 counts as
+// a character.
 func foreignSign(name, signs string) (string, int) {
 	place := 0
 	for i := 0; i < len(name); {

@@ -1,5 +1,5 @@
-// Package whip is the node's HTTP doors for media alone: WHIP (RFC 9725) lets a client publish into a room, WHEP
-// (draft-ietf-wish-whep) lets one receive from it, each with one POST of an SDP offer.
+// Package whip is the node's HTTP doors for media alone, each with one POST of an SDP offer. WHIP (RFC 9725)
+// lets a client publish into a room. WHEP (draft-ietf-wish-whep) lets one receive from it.
 //
 //	POST   /whip/{room}               enter as an anchor and publish: the first video section is the camera,
 //	                                  the first audio section the microphone, the second ones the screen and
@@ -21,7 +21,7 @@
 // an integer id. A WHEP client is audience in a live room. In a call room, which has no audience, it is a
 // user that publishes nothing.
 //
-// The path of a session resource is the right to change and end it: it cannot be guessed, and is told to
+// The path of a session resource is the right to change and end it. It cannot be guessed, and is told to
 // nobody but the client that made it. So PATCH and DELETE ask for no token. One that comes with a PATCH takes
 // the place of the session's. A session ends with its token.
 //

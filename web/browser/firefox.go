@@ -131,8 +131,8 @@ func (f *firefox) spawn(ctx context.Context, path, profile string, o Options) (s
 	}
 }
 
-// scanAddress sends what follows "WebDriver BiDi listening on", or "" at the end, then reads on, so that the
-// browser never blocks on a full pipe.
+// scanAddress sends what follows "WebDriver BiDi listening on", or "" at the end. Then it reads on, so that
+// the browser never blocks on a full pipe.
 func scanAddress(r io.ReadCloser, found chan<- string) {
 	defer r.Close()
 	const mark = "WebDriver BiDi listening on "
