@@ -158,8 +158,8 @@ func (r *Rooms) ban(room string, users []string, d time.Duration, text string) (
 
 // DismissRoom puts everybody out and ends the room. It returns how many that were, once they are out. If the
 // room is being dismissed already, it waits for that and returns the same. A room that is being moved is
-// dismissed instead, unless those inside have been told where to go on. Then the error is room_not_found.
-// Errors: bad_request, room_not_found.
+// dismissed instead, until those inside have been told where to go on. Errors: bad_request, or
+// room_not_found, also if they have been told.
 func (r *Rooms) DismissRoom(ctx context.Context, id terms.RoomID, text string) (int, error) {
 	if err := id.Check(); err != nil {
 		return 0, err

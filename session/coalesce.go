@@ -66,7 +66,7 @@ func coalesce(events []terms.Event) []terms.Event {
 
 // undo takes out of events, in place, what they tell of a user who leaves, if they also tell that the user
 // entered. The client has not been told of events yet. If untold is true, the leave need not be told, either.
-// So pairs of entering and leaving cost a client that is behind nothing.
+// So pairs of entering and leaving cost nothing for a client that is behind.
 func undo(events []terms.Event, user string) (rest []terms.Event, untold bool) {
 	from := -1
 	for i, e := range events {

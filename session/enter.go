@@ -33,9 +33,9 @@ type EnterRequest struct {
 const MaxDownlinkKbps = 1_000_000_000
 
 // Enter lets a user into a room, which comes into being with its first user. A user who is already in is
-// replaced. The older session is told so and closed; the others notice only that its streams change.
-// Everything that can be refused is refused before the older session ends. If there is no signalling, that
-// includes a place for the transport connection.
+// replaced. The older session is told so and closed; the others notice only that its streams change. If there
+// is no signalling, everything that can be refused is refused before that, a place for the transport
+// connection included.
 //
 // Errors are *terms.Error with one of the codes bad_request, token_expired, not_allowed, room_full,
 // publisher_limit, scene_mismatch, banned or node_draining. banned has RetryAfter if the user has entered too

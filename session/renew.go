@@ -11,7 +11,7 @@ import (
 type Renewal struct {
 	Rights  terms.Rights
 	Left    time.Duration  // until the grant ends, when the user is put out; 0: never
-	Stopped []terms.Source // no longer forwarded, as the grant has not the right or the role
+	Stopped []terms.Source // published, and no longer forwarded for want of a right or of the role
 	Emptied []string       // ids of seats that show less, for want of a right to receive
 }
 

@@ -1,5 +1,5 @@
-// Package tracing has joins and commands leave spans for OpenTelemetry. It takes up the traces of those that
-// ask for them (W3C Trace Context). It is a leaf; nothing else in the project knows OpenTelemetry.
+// Package tracing has joins and commands leave spans for OpenTelemetry. It takes up the traces of the callers
+// that ask for these (W3C Trace Context). It is a leaf; nothing else in the project knows OpenTelemetry.
 //
 // A nil *Tracer begins nothing, and all that belongs to it does nothing: if tracing is off, it costs a
 // comparison.
