@@ -7,16 +7,20 @@ import (
 	"parlor/control/cas"
 )
 
-// maxBuried bounds what is remembered of dead incarnations. Beyond it all are forgotten and have to be proven dead again.
+// maxBuried bounds how many dead incarnations are remembered. When there are more, all are forgotten and have
+// to be proven dead again. Higher takes more memory, lower asks NATS again more often.
 const maxBuried = 4096
 
-// bury makes sure that the incarnation which a room's entry names is dead for good, as the view says. The view alone will
-// not do: it may be older than the entry. So it is proven by a write to the node's key, which the leader of the bucket
-// checks: the entry was read before, its incarnation has registered before it wrote the entry, and what is replaced now is
-// not that registration. Once proven it is true for ever, because no incarnation registers twice.
+// bury makes sure that the incarnation which a room's entry names is dead for good, as the view says. The
+// view alone is no proof: it may be older than the entry. The proof is a write to the node's key, which the
+// leader of the bucket checks. The entry was read before that write, and its incarnation had registered
+// before it wrote the entry. What the write replaces is another record than that registration. Once proven it
+// is true for ever, because no incarnation registers twice.
 func (c *Cluster) bury(ctx context.Context, r RoomRecord) error {
 	c.mu.Lock()
-	known := c.buried[r.Incarnation] || r.Node == c.o.Node || r.Node == "" // this one's own lease is proof enough; and what is no record is nobody's
+	// If the entry names this node, its own lease is proof enough. If it names none, it is no record,
+	// and nobody's.
+	known := c.buried[r.Incarnation] || r.Node == c.o.Node || r.Node == ""
 	n, registered := c.view.nodes[r.Node]
 	c.mu.Unlock()
 	if known {

@@ -10,8 +10,8 @@ import (
 	"parlor/session/terms"
 )
 
-// claim is a room that this node has, or that somebody is working on. Under Cluster.mu; but who has made busy may use the
-// other fields without it until it is closed.
+// claim is a room that this node has, or that somebody is working on. It is under Cluster.mu. The goroutine
+// that has made it busy may use the other fields without the lock until busy is closed.
 type claim struct {
 	room        terms.RoomID
 	token       string
@@ -19,14 +19,16 @@ type claim struct {
 	revision    uint64 // of its entry
 	incarnation string // of this node, in its entry
 	marked      bool   // it may have blocks in SFU_MARKS; under Cluster.mu
-	theirs      bool   // another node has the room, and those inside are about to be sent there; under Cluster.mu
-	first       uint64 // the entry's revision when the room was claimed; 0: in a bucket before; under Cluster.mu
-	busy        chan struct{}
+	// theirs: another node has the room, and those inside are about to be sent there; under Cluster.mu.
+	theirs bool
+	// first is the entry's revision when the room was claimed; 0: in an earlier bucket; under Cluster.mu.
+	first uint64
+	busy  chan struct{}
 }
 
 const (
-	// placeWithin bounds how long an entering waits for a place in leases: a dead node's lease has to run out, and one of a
-	// bucket that is new.
+	// placeWithin bounds how long an entry into a room waits for its place, in leases. In that time a dead
+	// node's lease may run out, and a new bucket may become a lease old.
 	placeWithin = 2
 	// tryEvery is how often such an entering looks again. Lowering it asks NATS more often.
 	tryEvery = 100 * time.Millisecond
@@ -35,10 +37,12 @@ const (
 // errAgain: the world was not as believed; look again.
 var errAgain = errors.New("the room's place is being decided elsewhere")
 
-// Claim makes sure that a room is on this node, by a hold that the caller releases when the room has ended; releasing it
-// twice does no harm. A room that is nowhere is placed, if create says so. Errors are *terms.ElsewhereError where it is
-// on another node, now or from now on, and *terms.Error: room_not_found where it is nowhere and is not to be created,
-// node_draining where it cannot be said or no node takes it; or ctx's.
+// Claim makes sure that a room is on this node, by a hold that the caller releases when the room has ended.
+// Releasing it twice does no harm. A room that is on no node is placed if create says so.
+//
+// The error is *terms.ElsewhereError if the room is on another node, now or from now on. It is *terms.Error
+// with room_not_found if the room is nowhere and is not to be created. It is *terms.Error with node_draining
+// if its node cannot be said or no node takes it. Otherwise it is ctx's.
 func (c *Cluster) Claim(ctx context.Context, room terms.RoomID, create bool) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, placeWithin*c.store.length())
 	defer cancel()
@@ -72,7 +76,7 @@ func (c *Cluster) Claim(ctx context.Context, room terms.RoomID, create bool) (re
 	}
 }
 
-// noPlace is what who enters is told where no place was found in time.
+// noPlace returns the error for a user for whose room no place was found in time.
 func (c *Cluster) noPlace(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -80,8 +84,9 @@ func (c *Cluster) noPlace(err error) error {
 	return terms.Errorf(terms.CodeNodeDraining, "", "it cannot be said yet on which node the room is; try again")
 }
 
-// away says where the room is if it is on another node. What the view says is looked up, so that nobody is sent after a room
-// that has just moved, perhaps to this node; where NATS is away the view has to do.
+// away says where the room is if it is on another node. NATS is asked first if the view says so. Thus nobody
+// is sent after a room that has just moved, perhaps to this node. If NATS does not answer, the view has to
+// do.
 func (c *Cluster) away(ctx context.Context, token string) error {
 	c.mu.Lock()
 	believed := c.claims[token] == nil && c.onAnotherLocked(c.view.rooms[token])
@@ -104,8 +109,9 @@ func (c *Cluster) onAnotherLocked(s *sighting) bool {
 	return s != nil && s.record.Node != c.o.Node && s.record.doubt == trusted && c.view.judge(s.record) == valid
 }
 
-// begin finds who has the room in hand: this node, which then has a further hold on it; nobody, and the caller is to work on
-// a new claim; or somebody who works on it until busy is closed.
+// begin finds who has the room in hand. If this node has it, it then has one more hold on it (had). If
+// somebody is working on it, busy is closed when that is over. If nobody has it, the caller is to work on the
+// new claim cl.
 func (c *Cluster) begin(room terms.RoomID, token string) (cl *claim, had bool, busy <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -201,8 +207,8 @@ func (c *Cluster) tryTake(ctx context.Context, cl *claim, create, first bool) er
 	return c.elsewhereLocked(e.record.Node)
 }
 
-// refuse is what who enters is told where the room's entry is not believed. The room is not taken from the node that it names,
-// which may be one without keys, or with others.
+// refuse returns the error for a user who enters a room whose entry is not believed. The room is not taken
+// from the node that the entry names: that node may have no keys, or others.
 func (c *Cluster) refuse(token string, r RoomRecord) error {
 	c.seal.tell.Do(func() {
 		c.o.Log.Warn().Str("entry", token).Str("other", r.Node).Stringer("record", r.doubt).
@@ -263,7 +269,8 @@ func (c *Cluster) place(ctx context.Context, cl *claim, create bool) error {
 	return c.write(ctx, cl, 0, c.choose(cl.token), "")
 }
 
-// write gives the room to a node, in place of the entry of that revision; 0: there is none. Users of from come to it; "": of no node.
+// write gives the room to a node, in place of the entry of that revision; 0: there is none. Users of the node
+// from come to it; "": no users come from elsewhere.
 func (c *Cluster) write(ctx context.Context, cl *claim, revision uint64, target, from string) error {
 	if target == "" {
 		return terms.Errorf(terms.CodeNodeDraining, "", "no node takes new rooms at the moment")
@@ -298,14 +305,15 @@ func (c *Cluster) write(ctx context.Context, cl *claim, revision uint64, target,
 	return nil
 }
 
-// unreachable is what who enters is told where NATS does not answer.
+// unreachable returns the error for a user who enters while NATS does not answer.
 func (c *Cluster) unreachable(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, errGone): // it is made anew
 		return errAgain
-	case errors.Is(err, context.DeadlineExceeded): // perhaps it is only late, and perhaps it has happened: look again
+	// Perhaps the answer is only late, and perhaps the write has happened: look again.
+	case errors.Is(err, context.DeadlineExceeded):
 		if err := c.placeable(); err != nil {
 			return err
 		}
@@ -354,7 +362,8 @@ func (c *Cluster) giveUp(cl *claim) {
 	})
 }
 
-// seize makes a claim busy for the caller, once it is not, if it is still a claim of this node and the condition holds.
+// seize makes a claim busy for the caller, once nobody else works on it. It reports false, and leaves it
+// alone, if the claim is no longer this node's, the condition does not hold, or ctx is done.
 func (c *Cluster) seize(ctx context.Context, cl *claim, still func() bool) bool {
 	for {
 		c.mu.Lock()
@@ -376,7 +385,8 @@ func (c *Cluster) seize(ctx context.Context, cl *claim, still func() bool) bool 
 	}
 }
 
-// drop takes away a claim that the caller has made busy: this node no longer has the room; purged: nobody has it.
+// drop takes away a claim that the caller has made busy: this node no longer has the room. purged says that
+// no node has it.
 func (c *Cluster) drop(cl *claim, purged bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,6 +1,6 @@
-// Package cluster is a node's part among others: it keeps the node's lease, knows which node has which room, and sees to it
-// that no two nodes ever have the same one. What it knows it has from key-value buckets of NATS JetStream; there is no
-// registry, election or broker of its own.
+// Package cluster is a node's part in a cluster. It keeps the node's lease, knows which node has which room,
+// and sees to it that no two nodes ever have the same one. It learns that from key-value buckets of NATS
+// JetStream. There is no registry, election or broker of its own.
 //
 //	cluster.go   Options, Cluster, Run; what others may ask
 //	record.go    what stands in the buckets
@@ -12,7 +12,7 @@
 //	reclaim.go   taking up one's rooms after registering anew; handing over those that others have
 //	restore.go   writing an entry again that somebody has taken away
 //	claim.go     Claim: a room's place, found, made or taken over
-//	prove.go     proving that a room can be placed, and that the buckets are those into which this node has written
+//	prove.go     proving that rooms can be placed, and that the buckets hold what this node has written
 //	bury.go      proving that an incarnation is dead
 //	sweep.go     entries that nobody has in hand
 //	marks.go     bans and blocks, which go with their room; markstore.go is their bucket
@@ -22,46 +22,54 @@
 //
 // # Who has a room
 //
-//  1. A node is alive while its key is in SFU_NODES, whose entries live for a lease. It renews it by compare and set.
-//  2. It may take entries until the moment before it sent the renewal that was last acknowledged, plus nine tenths of the
-//     lease, by its own monotonic clock. NATS forgets the key a whole lease after it got that renewal, which is later.
-//  3. A room is on the node that its entry in SFU_ROOMS names, if the entry's incarnation is that of the node's key.
-//     Every hold on a room was written by compare and set.
-//  4. Rooms may be taken over from a node whose key is not there, after fencing: creating its key. That fails if it is alive,
-//     and makes its next renewal fail if it is not, so that it registers anew, under another incarnation, and writes all its
-//     rooms' entries anew before it takes entries again. Of that and of a taker's write only one can succeed. Rooms of an
-//     earlier incarnation of a node that has registered anew are free, once that has been proven by a write to its key.
-//  5. A bucket that is younger than a lease proves nothing about those who have written into the one before it: until then
-//     nobody is fenced, and no room is placed, unless it is the first bucket of a NATS server in this process.
-//  6. Each node has a key of its own in SFU_ROOMS, which it writes by compare and set with every renewal. Where that is not
-//     there any more, the bucket is another one: the node registers anew and writes its rooms again, before it takes entries. So
-//     it has done that before anybody places a room there. Where the writing fails for a lease, no room can be placed: Ready says so.
-//  7. Where a watch tells that the entry of a room is gone or another's, whose room it is writes it again at once. Where another
-//     node that lives has it by then, those inside are sent there.
+//  1. A node is alive while its key is in SFU_NODES, whose entries live for a lease. The node renews its key
+//     by compare and set.
+//  2. A node may take entries for nine tenths of the lease, by its own monotonic clock, counted from the
+//     moment before it sent the last renewal that was acknowledged. NATS forgets the key a whole lease after
+//     it got that renewal, which is later.
+//  3. A room is on the node that its entry in SFU_ROOMS names, if the entry's incarnation is that of the
+//     node's key. Every hold on a room was written by compare and set.
+//  4. Rooms may be taken over from a node whose key is not there, after fencing: creating its key. Fencing
+//     fails if the node is alive. If it is not, fencing makes its next renewal fail: it registers anew, under
+//     another incarnation, and writes the entries of all its rooms anew before it takes entries again. Of
+//     that write and a taker's only one can succeed. If a node has registered anew, rooms of its earlier
+//     incarnations are free, once a write to its key has proven that.
+//  5. A bucket that is younger than a lease proves nothing about nodes that have written into the one before
+//     it. Until it is that old nobody is fenced, and no room is placed, unless it is the first bucket of a
+//     NATS server in this process.
+//  6. Each node has a key of its own in SFU_ROOMS, which it writes by compare and set with every renewal. If
+//     that key is no longer there, the bucket is another one. Then the node registers anew and writes its
+//     rooms again, before it takes entries, and so before anybody places a room there. If that writing fails
+//     for a lease, no room can be placed, and Ready says so.
+//  7. If a watch tells that the entry of a room is gone or another's, the node that has the room writes it
+//     again at once. If another node that lives has the room by then, those inside are sent there.
 //
 // # Bans and blocks
 //
-// They are in SFU_MARKS, written by the node that has the room and read by a node that claims a room, before anybody is
-// let in. Bans end by their time to live. Blocks are deleted before the room's entry in SFU_ROOMS is, while that is still in this
-// node's hands, so that a room which is made anew finds none; a room that is given to another node keeps them, and all that is
-// to be written of it is written before.
+// Bans and blocks are in SFU_MARKS. The node that has the room writes them. A node that claims a room reads
+// them before it lets anybody in. Bans end by their time to live. Blocks are deleted before the room's entry
+// in SFU_ROOMS is, while that entry is still in this node's hands, so that a room which is made anew finds
+// none. A room that is given to another node keeps them. All that is still to be written of it is written
+// before.
 //
-// A node that was cut off reads them again of the rooms that are still its own, before anybody enters, as commands may have been
-// given of them elsewhere; who was banned meanwhile is put out.
+// A node that was cut off reads them again for the rooms that are still its own, before anybody enters, as
+// commands on them may have been given elsewhere. A user that was banned meanwhile is put out.
 //
-// What ends something and is given while the node of the room cannot be reached, RemoveUser and DismissRoom, waits there
-// for Options.Forget (Owe). The node carries it out before anybody enters, and before those inside are sent to another node
-// that has the room by then; where it has kept its lease, within a third of that. It is void for another node that gets the
-// room, and for a room that is made anew. Bans hold there, too.
+// RemoveUser and DismissRoom end something. If the node of the room cannot be reached when one is given, it
+// waits in SFU_MARKS for Options.Forget (Owe). The node carries it out before anybody enters, and before
+// those inside are sent to another node that has the room by then. If the node has kept its lease, it does so
+// within a third of the lease. The command is void for another node that gets the room, and for a room that
+// is made anew. Its bans hold there, too.
 //
 // # Who is believed
 //
-// Where there are keys (SetKeys) records in SFU_NODES and SFU_ROOMS have a MAC. A node without a good one is there, so that its rooms
-// are not taken from it; but nobody is sent to it, no room is placed on it, its origin is not trusted. An entry of a room
-// without one is only followed where its node is dead. Bans, blocks and events have none: who can write them can give commands, too.
+// If there are keys (SetKeys), records in SFU_NODES and SFU_ROOMS have a MAC. A node without a good one
+// counts as there, so that its rooms are not taken from it. But nobody is sent to it, no room is placed on
+// it, and its origin is not trusted. A room's entry without a good MAC counts only if its node is dead: then
+// the room is taken over. Bans, blocks and events have no MAC: whoever can write them can give commands, too.
 //
-// Servers of a NATS cluster must agree about the time, as NTP makes them: a leader whose clock is ahead of the one before
-// forgets keys by as much too early. A tenth of the lease is what that may be.
+// Servers of a NATS cluster must agree about the time, as NTP makes them. If a leader's clock is ahead of
+// that of the leader before, it forgets keys too early by the difference. That may be a tenth of the lease.
 package cluster
 
 import (
@@ -90,11 +98,13 @@ type Options struct {
 	Lease    time.Duration // of a new bucket; where there is one its lease holds for all; 0: 5 s
 	Forget   time.Duration // for how long rooms of a node that is not there count as its own; 0: 3 min
 	Replicas int           // of new buckets; 0: 1
-	Own      bool          // the NATS server is in this process: nobody can have been in a cluster with it before, see rule 5
-	Place    placing.Rule  // nil: placing.Load
-	Report   func() Report // called with every renewal, on one goroutine
-	// Obey carries out a command on a room of this node that was owed (Owe). Nobody enters the room meanwhile, unless the node has kept its
-	// lease. Where it fails it is not tried again. nil: nothing is owed.
+	// Own says that the NATS server is in this process: nobody was in a cluster with it before, see rule 5.
+	Own    bool
+	Place  placing.Rule  // nil: placing.Load
+	Report func() Report // called with every renewal, on one goroutine
+	// Obey carries out a command on a room of this node that was owed (Owe). Nobody enters the room
+	// meanwhile, unless the node has kept its lease. A command that fails is not tried again. nil: nothing is
+	// owed.
 	Obey     func(context.Context, Owed) error
 	Unsealed bool // records without a MAC are believed; forged ones are not
 	Log      zerolog.Logger
@@ -109,12 +119,13 @@ type Report struct {
 
 // Rooms are the node's rooms, as far as they are moved. *session.Rooms is one.
 type Rooms interface {
-	// Move puts everybody out of a room with `exited` 4. It closes the room for entries, calls next, and tells everybody
-	// its result, the URL where to go.
+	// Move puts everybody out of a room with `exited` 4. It closes the room for entries, calls next, and
+	// tells everybody the URL to go to, which next returned.
 	Move(ctx context.Context, room terms.RoomID, text string, next func(context.Context) string) (users int, err error)
 	// Marks returns the bans and blocks that are in force on this node.
 	Marks() map[terms.RoomID][]terms.Mark
-	// Heed puts marks in force that others have written meanwhile, if they stand yet when it does. It returns when that is true.
+	// Heed puts marks in force that others have written meanwhile, each if stands is true for it then. It
+	// returns when that is done.
 	Heed(ctx context.Context, room terms.RoomID, marks []terms.Mark, stands func(terms.Mark) bool) error
 }
 
@@ -169,8 +180,9 @@ type public struct {
 	origins map[string]time.Time // of nodes' pages, and when the node was last seen
 }
 
-// trustFor is for how long pages of a node are trusted that is no longer there: they are what goes on at others then. Raising
-// it helps pages that come back late, lowering it bounds what somebody can do who gets the address of a node that has gone.
+// trustFor is for how long pages of a node are trusted after it has gone: they then go on at other nodes.
+// Higher helps pages that come back late. Lower bounds what somebody can do with the address of a node that
+// has gone.
 const trustFor = 24 * time.Hour
 
 // Counters are counts since the start.
@@ -203,8 +215,8 @@ type counters struct {
 	lost, renewals, failed, here, elsewhere, redirects, takeovers, moved, handedOn, restored, lostBuckets atomic.Uint64
 }
 
-// New returns a node's part in the cluster that nc's NATS server belongs to. The connection stays the caller's; it should
-// be made with Connection. It starts nothing.
+// New returns a node's part in the cluster that nc's NATS server belongs to. The connection stays the
+// caller's, and should be made with the options of Connection. New starts nothing.
 func New(nc *nats.Conn, o Options) (*Cluster, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -247,12 +259,12 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// Connection is what a connection for a Cluster is to be made with: what cannot be sent now fails now, and is not sent
-// later, when it is no longer true.
+// Connection returns the options that the connection of a Cluster is to be made with. With them, what cannot
+// be sent now fails now. It is not sent later, when it is no longer true.
 func Connection() []nats.Option { return []nats.Option{nats.ReconnectBufSize(-1)} }
 
-// Run keeps the node in the cluster until ctx is done. Then it writes what is still to be written and takes the node out;
-// rooms must have ended before.
+// Run keeps the node in the cluster until ctx is done. Then it writes what is still to be written and takes
+// the node out. All rooms must have ended before.
 func (c *Cluster) Run(ctx context.Context, rooms Rooms) error {
 	c.rooms = rooms
 	var all sync.WaitGroup
@@ -294,7 +306,8 @@ func (c *Cluster) farewell() {
 	}
 }
 
-// background runs f, which is bounded in time, on a goroutine that the end of Run waits for. After that it returns false.
+// background runs f on a goroutine that the end of Run waits for; f must be bounded in time. It returns
+// false, and does not run f, if the node is leaving the cluster.
 func (c *Cluster) background(f func(context.Context)) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -308,7 +321,8 @@ func (c *Cluster) background(f func(context.Context)) bool {
 // over reports whether the node is leaving the cluster.
 func (c *Cluster) over() bool { return c.life.Err() != nil }
 
-// untilOver returns a context that also ends when the node leaves the cluster, for work in the background that may be left undone then.
+// untilOver returns a context that also ends when the node leaves the cluster. It is for work in the
+// background that may be left undone then.
 func (c *Cluster) untilOver(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(c.life, cancel)
@@ -321,8 +335,8 @@ func (c *Cluster) Opened() <-chan struct{} { return c.opened }
 // Others returns the URLs of a few other nodes. The slice is read-only.
 func (c *Cluster) Others() []string { return c.public.Load().others }
 
-// Trusts reports whether a web origin, such as https://a.example.org, is that of a node's pages, also of one that has gone
-// less than a day ago.
+// Trusts reports whether a web origin, such as https://a.example.org, is that of a node's pages. A node that
+// has gone less than a day ago counts, too.
 func (c *Cluster) Trusts(origin string) bool {
 	seen, ok := c.public.Load().origins[origin]
 	return ok && c.o.Now().Sub(seen) < trustFor
@@ -352,8 +366,8 @@ func (c *Cluster) OtherIDs() []string {
 	return ids
 }
 
-// OthersTell reports whether all other registered nodes tell which commands they got. Those of versions before that do not, and who
-// hears nothing of them must not take them to hang.
+// OthersTell reports whether all other registered nodes tell which commands they got. Nodes of earlier
+// versions do not. If a caller hears nothing of such a node, that does not mean that it hangs.
 func (c *Cluster) OthersTell() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -142,7 +142,8 @@ func TestPlacedOnAnother(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestTheFenceIsLocal moves the node's clock to where its lease has run out, though nobody has told it anything.
+// TestTheFenceIsLocal moves the node's clock to where its lease has run out, though nobody has told it
+// anything.
 func TestTheFenceIsLocal(t *testing.T) {
 	b := newBroker(t)
 	k := newLink(t, b.at)
@@ -307,7 +308,8 @@ func TestDraining(t *testing.T) {
 	require.ErrorIs(t, err, terms.CodeNodeDraining)
 }
 
-// TestArriving: people may come to a room that was moved for a while, and anew when the first has come, but to none that is just made.
+// TestArriving: people may come to a room that was moved for a while, and anew when the first has come, but
+// to none that is just made.
 func TestArriving(t *testing.T) {
 	_, a, other, lobby := pair(t, nil)
 	hall, ctx := room(t, "hall"), t.Context()
@@ -336,7 +338,8 @@ func TestArriving(t *testing.T) {
 	require.Zero(t, other.Arriving(ctx, lobby), "another watch tells nothing new")
 }
 
-// TestArrivingAfterADeath: those who were on a node that has died come to the one that has taken the room over.
+// TestArrivingAfterADeath: people that were on a node that has died come to the one that has taken the room
+// over.
 func TestArrivingAfterADeath(t *testing.T) {
 	_, k, _, other, lobby, _ := apart(t)
 	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })

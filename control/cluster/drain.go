@@ -10,8 +10,8 @@ import (
 	"parlor/session/terms"
 )
 
-// movers is how many rooms are moved at a time. Raising it empties the node sooner; those who move then all come to the
-// others at once.
+// movers is how many rooms are moved at a time. Higher empties the node sooner; then more people come to the
+// other nodes at once.
 const movers = 256
 
 // Drain says that this node takes no new rooms from now on, which is not taken back. Those that it has go on.
@@ -33,8 +33,9 @@ func (c *Cluster) Draining() bool {
 	return c.me.draining
 }
 
-// MoveAll moves every room to another node and tells those inside where to go, as far as there is one that takes it. It
-// returns when nobody is left inside, or when ctx is done. What this node owes of a room is carried out before, as it is void for the others.
+// MoveAll moves every room to another node and tells those inside where to go, as far as there is a node that
+// takes it. It returns when nobody is left inside, or when ctx is done. What this node owes of a room is
+// carried out first, as it is void for the other nodes.
 func (c *Cluster) MoveAll(ctx context.Context) {
 	owing := c.owing(ctx)
 	c.mu.Lock()
@@ -71,7 +72,8 @@ func (c *Cluster) moveOne(ctx context.Context, cl *claim) {
 	}
 }
 
-// moveAway gives a room to another node and returns that node's URL; where that does not succeed, some other node's, or "".
+// moveAway gives a room to another node and returns that node's URL. If that does not succeed, it returns the
+// URL of some other node, or "".
 func (c *Cluster) moveAway(ctx context.Context, cl *claim) string {
 	if !c.seize(ctx, cl, func() bool { return true }) {
 		return c.anyOther()
@@ -113,11 +115,13 @@ func (c *Cluster) anyOther() string {
 	return ""
 }
 
-// arriving is for how long people may come to a room, after it was given to this node and after the first of them has come. Raising it has
-// commands on who is not there wait for longer, lowering it has them miss who comes late.
+// arriving is for how long people may come to a room, after it was given to this node and after the first of
+// them has come. Higher makes commands on users that are not there wait for longer. Lower makes commands miss
+// users that come late.
 const arriving = 4 * time.Second
 
-// Arriving returns for how long people may yet come to a room of this node who were inside on another one: it has sent them here, or has died.
+// Arriving returns for how long people may yet come to a room of this node from another one: that node has
+// sent them here, or has died.
 func (c *Cluster) Arriving(ctx context.Context, room terms.RoomID) time.Duration {
 	token := bus.RoomToken(room)
 	c.mu.Lock()
@@ -135,9 +139,10 @@ func (c *Cluster) Arriving(ctx context.Context, room terms.RoomID) time.Duration
 	return max(0, arriving-c.o.Now().Sub(s.seen))
 }
 
-// Locate says which node has a room, "" for none; also one that is not there at the moment: it may be cut off, with people in the
-// room, until another one takes it over. It asks NATS, unless the room is here; where NATS does not answer, what was
-// last heard has to do, and where that is nothing the error says why.
+// Locate says which node has a room, "" for none. It also names a node that is not there at the moment: it
+// may be cut off, with people in the room, until another one takes the room over. It asks NATS, unless the
+// room is here. If NATS does not answer, what was last heard has to do. If nothing was heard either, the
+// error says why.
 func (c *Cluster) Locate(ctx context.Context, room terms.RoomID) (node string, err error) {
 	token := bus.RoomToken(room)
 	c.mu.Lock()

@@ -337,7 +337,8 @@ func (k *link) set(cut bool) {
 	}
 }
 
-// lossy loses the answers of writes that it was told to lose: they happen, and the writer does not learn of it.
+// lossy loses the answers of writes that it was told to lose: they happen, and the writer does not learn of
+// it.
 type lossy struct {
 	bucket
 	lose *atomic.Int64

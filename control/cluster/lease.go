@@ -7,8 +7,8 @@ import (
 	"parlor/session/terms"
 )
 
-// lease is until when this node may take entries, and whether it has all its rooms in hand. It is read for everybody who
-// enters, so it has no lock.
+// lease says until when this node may take entries, and whether it has all its rooms in hand. It is read for
+// everybody that enters, so it has no lock.
 type lease struct {
 	base  time.Time
 	until atomic.Int64 // nanoseconds after base; 0: there is none
@@ -18,8 +18,8 @@ type lease struct {
 // start sets the zero of its clock; before use.
 func (l *lease) start(now time.Time) { l.base = now }
 
-// extend takes that a renewal which was about to be sent at that time has been acknowledged. The margin of a tenth is for
-// clocks that run at different speeds and for what is under way when the end comes.
+// extend takes that a renewal which was about to be sent at that time has been acknowledged. The margin of a
+// tenth is for clocks that run at different speeds and for what is under way when the end comes.
 func (l *lease) extend(sent time.Time, length time.Duration) {
 	l.until.Store(int64(sent.Add(length - length/10).Sub(l.base)))
 }
@@ -36,7 +36,8 @@ func (l *lease) close() {
 	l.until.Store(0)
 }
 
-// Open says why the node takes nobody now, with code node_draining; nil: it takes users. It costs next to nothing.
+// Open says why the node takes no users now, with code node_draining; nil: it takes users. It costs next to
+// nothing.
 func (c *Cluster) Open() error {
 	switch now := c.o.Now(); {
 	case c.lease.holds(now):

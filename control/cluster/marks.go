@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// keepWithin bounds how long a command waits until its bans or its block are in SFU_MARKS. Raising it has more commands
-	// answered only when other nodes know, lowering it answers sooner where NATS is slow.
+	// keepWithin bounds how long a command waits until its bans or its block are in SFU_MARKS. Higher has
+	// more commands answered only when other nodes know of them. Lower answers sooner if NATS is slow.
 	keepWithin = 500 * time.Millisecond
 	// keepAgain is how often what could not be written is tried again.
 	keepAgain = time.Second
@@ -24,23 +24,26 @@ const (
 // errLate: it cannot be said now whether the room is still this node's.
 var errLate = errors.New("this node is taking up its rooms again")
 
-// marks are the bans and blocks that are to be written, by the room's token. An entry stays until all of it is written.
+// marks are the bans and blocks that are to be written, by the room's token. An entry stays until all of it
+// is written.
 type marks struct {
 	mu    sync.Mutex
 	rooms map[string]*unwritten
 	late  bool // that something is written later has been logged
 	// carried is what was owed and is carried out, by its key: perhaps it stands there yet.
 	carried map[string]version
-	// since is what was wanted since the marks of a room were read, by its token and then the mark's key, as long as they are being heeded.
+	// since is what was wanted since the marks of a room were read, by the room's token and then the mark's
+	// key. A room is in it while its marks are being heeded.
 	since map[string]map[string]bool
 
 	kick          chan struct{} // buffered: something is to be written later
 	written, held atomic.Uint64
 }
 
-// unwritten is what is to be written of one room: first its blocks end, if ended says so, then wanted is true.
+// unwritten is what is to be written of one room. If ended is set, its blocks are ended first; then all of
+// wanted is written.
 type unwritten struct {
-	busy   chan struct{} // closed when who writes has ended; nil: nobody writes
+	busy   chan struct{} // closed when the writer has ended; nil: nobody writes
 	ended  bool
 	wanted map[string]*terms.Mark // by key
 }
@@ -68,8 +71,9 @@ func (m *marks) want(token string, list []terms.Mark) {
 	}
 }
 
-// reading begins to heed the marks of a room, which are read after it; stands reports of one of them whether nothing else was wanted since,
-// nor waits to be written. One at a time reads those of a room.
+// reading begins to heed the marks of a room, which the caller reads after it. stands reports for one of them
+// whether nothing else was wanted since, nor waits to be written. Only one caller at a time may read those of
+// a room.
 func (m *marks) reading(token string) (stands func(terms.Mark) bool, end func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -136,7 +140,8 @@ func (m *marks) begin(ctx context.Context, token string) (*unwritten, error) {
 	}
 }
 
-// finish lets others write. It reports whether nothing at all is left to be written, where that had been logged.
+// finish lets others write. It reports whether nothing of any room is left to be written, after it was logged
+// that something was.
 func (m *marks) finish(token string, u *unwritten) (over bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -166,8 +171,8 @@ func (m *marks) wrote(u *unwritten, key string, mark *terms.Mark) {
 	}
 }
 
-// Keep writes bans and blocks of a room that is this node's into SFU_MARKS. The channel is closed when that is done, or
-// after half a second at most: then they are written later. It does not block.
+// Keep writes bans and blocks of a room that is this node's into SFU_MARKS. The channel is closed when that
+// is done, or after half a second at most: then they are written later. Keep does not block.
 func (c *Cluster) Keep(room terms.RoomID, list []terms.Mark) <-chan struct{} {
 	token := bus.RoomToken(room)
 	c.marks.want(token, list)
@@ -193,8 +198,8 @@ func (c *Cluster) EndBlocks(room terms.RoomID) {
 	c.background(func(ctx context.Context) { c.flushOrLater(ctx, token) })
 }
 
-// Recall returns what SFU_MARKS holds of a room that this node has claimed. Errors: a *terms.Error with node_draining where NATS
-// does not say, or ctx's.
+// Recall returns what SFU_MARKS holds of a room that this node has claimed. The error is a *terms.Error with
+// node_draining if NATS does not say, or ctx's.
 func (c *Cluster) Recall(ctx context.Context, room terms.RoomID) ([]terms.Mark, error) {
 	token := bus.RoomToken(room)
 	bounded, cancel := context.WithTimeout(ctx, c.store.timeout)
@@ -247,7 +252,7 @@ func (c *Cluster) flushOrLater(ctx context.Context, token string) {
 	signal(c.marks.kick)
 }
 
-// flush writes what is to be written of a room. Who calls it when all is written already waits for nothing.
+// flush writes what is to be written of a room. If all is written already, it waits for nothing.
 func (c *Cluster) flush(ctx context.Context, token string) error {
 	u, err := c.marks.begin(ctx, token)
 	if u == nil {
@@ -300,7 +305,8 @@ func (c *Cluster) writeMarks(ctx context.Context, token string, u *unwritten) er
 	return err
 }
 
-// occupiedLocked reports whether the entry of a room is that of another process that lives, also while that takes up its rooms.
+// occupiedLocked reports whether the entry of a room is that of another process that lives. A node that is
+// still taking up its rooms counts, too.
 func (c *Cluster) occupiedLocked(s *sighting) bool {
 	if s == nil || c.me.mine[s.record.Incarnation] {
 		return false
@@ -358,8 +364,8 @@ func (c *Cluster) flushLater(ctx context.Context, token string) {
 	}
 }
 
-// settleMarks leaves the marks of a room as they have to be when this node no longer has it, and, with end, when nobody has. The caller
-// has made the claim busy.
+// settleMarks leaves the marks of a room as they have to be when this node no longer has it. With end, no
+// node has it any more. The caller has made the claim busy.
 func (c *Cluster) settleMarks(ctx context.Context, token string, end bool) error {
 	if end {
 		c.marks.end(token)

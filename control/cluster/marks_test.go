@@ -46,7 +46,8 @@ func (m *member) ban(user string, d time.Duration, text string) terms.Mark {
 
 func blocked(user string, b terms.Block) terms.Mark { return terms.Mark{User: user, Block: b} }
 
-// TestMarksGoWithTheRoom: what one node has kept is there for the next one that gets the room, and blocks end with the room.
+// TestMarksGoWithTheRoom: what one node has kept is there for the next one that gets the room, and blocks end
+// with the room.
 func TestMarksGoWithTheRoom(t *testing.T) {
 	b := newBroker(t)
 	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
@@ -86,7 +87,8 @@ func TestBansEndByThemselves(t *testing.T) {
 	require.Equal(t, []string{"ban bob 1h0m0s"}, a.recall(t, lobby))
 }
 
-// TestABlockDoesNotComeBack: a room that ends and is made again at once, on the same node, while somebody holds its place.
+// TestABlockDoesNotComeBack: a room that ends and is made again at once, on the same node, while somebody
+// holds its place.
 func TestABlockDoesNotComeBack(t *testing.T) {
 	b := newBroker(t)
 	a := join(t, b.url(), "a", nil)
@@ -148,8 +150,8 @@ func TestARoomThatIsMovedHasItsMarks(t *testing.T) {
 	require.Equal(t, []string{"block bob both"}, other.recall(t, lobby))
 }
 
-// TestMarksWhileNATSIsAway: commands are answered all the same, and what they said is written later; of a room that another node has
-// got meanwhile only the bans.
+// TestMarksWhileNATSIsAway: commands are answered all the same, and what they said is written later; of a
+// room that another node has got meanwhile only the bans.
 func TestMarksWhileNATSIsAway(t *testing.T) {
 	_, k, a, other, lobby, hall := apart(t)
 	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })
@@ -210,8 +212,8 @@ func TestBlocksOfANodeThatTakesUpItsRooms(t *testing.T) {
 	require.Equal(t, []string{"block bob audio"}, a.recall(t, lobby))
 }
 
-// TestMarksThatAreReplacedWhileTheyAreHeeded: what a command says after they were read is not undone by what was read, also where it is
-// written by then.
+// TestMarksThatAreReplacedWhileTheyAreHeeded: what a command says after they were read is not undone by what
+// was read, also where it is written by then.
 func TestMarksThatAreReplacedWhileTheyAreHeeded(t *testing.T) {
 	b := newBroker(t)
 	a := prepare(t, b.url(), "a", nil)

@@ -17,8 +17,9 @@ import (
 	"parlor/session/terms"
 )
 
-// MarksBucket has the bans and blocks of rooms. Its keys are "<room>.ban.<user>", which live as long as the ban,
-// "<room>.block.<user>", which live as long as the room, and "<room>.owed.<which>", see owed.go. It is kept on disk.
+// MarksBucket has the bans and blocks of rooms. It is kept on disk. Its keys are "<room>.ban.<user>", which
+// live as long as the ban, "<room>.block.<user>", which live as long as the room, and "<room>.owed.<which>",
+// see owed.go.
 const MarksBucket = "SFU_MARKS"
 
 const (
@@ -52,7 +53,8 @@ func markKey(token string, m terms.Mark) string {
 	return token + part + bus.UserToken(m.User)
 }
 
-// decodeMark reads the value of a key of the room with that token. What others have written is not trusted to be one.
+// decodeMark reads the value of a key of the room with that token. Others have written it, so it may be no
+// mark: then it is an error.
 func decodeMark(token, key string, value []byte) (terms.Mark, error) {
 	r, err := decode[MarkRecord](key, value)
 	if err != nil {
@@ -94,7 +96,8 @@ func (s *store) putMarks(ctx context.Context, key string, value []byte, ttl time
 	return s.marksOutcome(err)
 }
 
-// purgeMarks deletes keys, of which a last part may be *, and leaves nothing behind. Options say which of what was written.
+// purgeMarks deletes keys, of which a last part may be *, and leaves nothing behind. The options limit which
+// revisions of them are deleted.
 func (s *store) purgeMarks(ctx context.Context, keys string, o ...jetstream.StreamPurgeOpt) error {
 	_, stream, err := s.marks(ctx)
 	if err != nil {
@@ -107,8 +110,8 @@ func (s *store) purgeMarks(ctx context.Context, keys string, o ...jetstream.Stre
 	return err
 }
 
-// readMarks returns the marks of a room, in no order, and what is owed of it, in the order in which that was written. Where it has
-// neither that is one request.
+// readMarks returns the marks of a room, in no order, and what is owed of it, in the order in which that was
+// written. If the room has neither, that takes one request.
 func (s *store) readMarks(ctx context.Context, token string) ([]terms.Mark, []owed, error) {
 	found, bucket, err := s.readKeys(ctx, token)
 	if err != nil {
@@ -134,7 +137,8 @@ func (s *store) readKeys(ctx context.Context, token string) (map[string]change, 
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	// Asked of the leader, so that nothing is missed that was acknowledged; who hands out values may be late.
+	// The leader is asked, so that nothing is missed that was acknowledged. The server that hands out values
+	// may be late.
 	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(marksSubject+token+".>"))
 	if err = s.marksOutcome(err); errors.Is(err, errAbsent) {
 		return nil, time.Time{}, nil // the bucket is gone, with all that was in it
@@ -171,7 +175,8 @@ func (s *store) readKeys(ctx context.Context, token string) (map[string]change, 
 	return found, info.Created, nil
 }
 
-// marked returns the tokens of the rooms that have marks, and of those of which something is owed, as far as their keys are like that.
+// marked returns the tokens of the rooms that have marks, and those of the rooms of which something is owed.
+// Only keys that match are looked at.
 func (s *store) marked(ctx context.Context, keys string) (marked, owing map[string]bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*s.timeout)
 	defer cancel()
@@ -214,7 +219,8 @@ func (s *store) marks(ctx context.Context) (jetstream.KeyValue, jetstream.Stream
 		return nil, nil, s.because(MarksBucket, err)
 	}
 	if created := stream.CachedInfo().Created; !s.another(MarksBucket, created) {
-		s.identify(MarksBucket, created) // of another one marksAnew takes notice, which has the marks written again
+		// If it is another one, marksAnew notices that, and has the marks written again.
+		s.identify(MarksBucket, created)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -222,7 +228,8 @@ func (s *store) marks(ctx context.Context) (jetstream.KeyValue, jetstream.Stream
 	return kv, stream, nil
 }
 
-// marksAnew makes the bucket where it is gone, and reports whether it is another one than when this was last asked.
+// marksAnew makes the bucket if it is gone. It reports whether the bucket is another one than when this was
+// last asked.
 func (s *store) marksAnew(ctx context.Context) (other bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

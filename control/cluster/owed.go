@@ -17,18 +17,22 @@ import (
 	"parlor/session/terms"
 )
 
-// A command that ends something and is given while the node of its room cannot be reached is owed. It waits in SFU_MARKS until that
-// node carries it out: before anybody enters, where it has to register anew, else with its next look. It is void for other nodes that
-// get the room, and for a room of the same name that comes after it.
+// A command that ends something is owed if it is given while the node of its room cannot be reached. It waits
+// in SFU_MARKS until that node carries it out. If the node has to register anew, it does so before anybody
+// enters; otherwise with its next look. The command is void for other nodes that get the room, and for a
+// later room of the same name.
 const (
 	owedPart = ".owed."
-	// maxOwed is how much of one room is owed at a time. Raising it has a node that is back take longer until users enter.
+	// maxOwed is how many commands on one room are owed at a time. Higher makes a node that is back take
+	// longer until users enter.
 	maxOwed = 32
-	// maxObeyed is how much is carried out at a time. It is more, as nodes that give commands at the same moment exceed maxOwed together.
+	// maxObeyed is how many are carried out at a time. It is higher, as nodes that give commands at the same
+	// moment exceed maxOwed together.
 	maxObeyed = 2 * maxOwed
 	// maxOwedBytes bounds what is read of one: the largest command with what is said of it.
 	maxOwedBytes = 4 << 10
-	// obeyWithin is how long carrying one out is waited for. Raising it has who enters wait for longer where a room is very large.
+	// obeyWithin is how long carrying one out is waited for. Higher makes those who enter wait for longer if
+	// a room is very large.
 	obeyWithin = 5 * time.Second
 	// obeyTries is how often what is owed of a room is read before those inside are sent after it.
 	obeyTries = 10
@@ -85,7 +89,8 @@ func owedKey(token string, o Owed) string {
 	return token + owedPart + hex.EncodeToString(sum[:12])
 }
 
-// decodeOwed reads the value of a key of the room with that token. What others have written is not trusted to be one.
+// decodeOwed reads the value of a key of the room with that token. Others have written it, so it may be no
+// command: then it is an error.
 func decodeOwed(token, key string, value []byte) (owed, error) {
 	which, ok := strings.CutPrefix(key, token+owedPart)
 	if !ok || which == "" || len(value) > maxOwedBytes {
@@ -101,8 +106,9 @@ func decodeOwed(token, key string, value []byte) (owed, error) {
 	return owed{OwedRecord: r, key: key}, nil
 }
 
-// Owe keeps a command for the node that has a room by its entry and cannot be reached. That node carries it out once it is back, if that
-// is within the returned time; a ban holds from now on. With an error it may be kept or not.
+// Owe keeps a command for the node that has a room by its entry and cannot be reached. That node carries it
+// out once it is back, if that is within the returned time. A ban holds from now on. If there is an error,
+// the command may be kept or not.
 func (c *Cluster) Owe(ctx context.Context, node string, o Owed) (within time.Duration, err error) {
 	token := bus.RoomToken(o.Room)
 	e, err := c.entryOf(ctx, token, node)
@@ -124,7 +130,8 @@ func (c *Cluster) Owe(ctx context.Context, node string, o Owed) (within time.Dur
 		return 0, err
 	}
 	if _, err := c.entryOf(ctx, token, node); err != nil {
-		return 0, err // it stays, as it may have been promised before; for who has the room now it is void
+		// It stays, as it may have been promised before. For the node that has the room now it is void.
+		return 0, err
 	}
 	c.o.Log.Info().Str("room", o.Room.Key()).Str("action", o.Action).Str("other", node).Msg("a command is kept for a node that does not answer")
 	return c.o.Forget, nil
@@ -168,8 +175,8 @@ func (s *store) putOwed(ctx context.Context, token, key string, value []byte, tt
 	return s.putMarks(ctx, key, value, ttl)
 }
 
-// keepObeying carries out what this node has come to owe although it did not lose its lease: it hung for a moment, or others could not
-// reach it.
+// keepObeying carries out what this node has come to owe although it did not lose its lease: it hung for a
+// moment, or others could not reach it.
 func (c *Cluster) keepObeying(ctx context.Context) {
 	for ctx.Err() == nil {
 		pause(ctx, c.store.length()/3)
@@ -199,7 +206,8 @@ func (c *Cluster) obeyAll(ctx context.Context) error {
 	return err
 }
 
-// owing returns the tokens of rooms of which something is owed, by whomever, as far as that can be read before rooms are given away.
+// owing returns the tokens of rooms of which something is owed, by any node. It is read before rooms are
+// given away; if that fails, it is logged.
 func (c *Cluster) owing(ctx context.Context) map[string]bool {
 	ctx, cancel := context.WithTimeout(ctx, obeyWithin)
 	defer cancel()
@@ -219,7 +227,8 @@ func (c *Cluster) obeyLast(ctx context.Context, cl *claim) {
 	}
 }
 
-// obeyFirst carries out what is owed of a room that another node has taken over. The caller has made the claim busy.
+// obeyFirst carries out what is owed of a room that another node has taken over. The caller has made the
+// claim busy.
 func (c *Cluster) obeyFirst(ctx context.Context, cl *claim) {
 	ctx, cancel := c.untilOver(ctx)
 	defer cancel()
@@ -240,8 +249,8 @@ func (c *Cluster) obeyFirst(ctx context.Context, cl *claim) {
 	c.o.Log.Warn().Err(err).Str("room", cl.room.Key()).Msg("whether something is owed of a room that was taken over could not be read")
 }
 
-// obey carries out what this node owes of a room, in order, each once, and deletes it; what cannot be deleted keepObeying deletes later.
-// The caller has made the claim busy. The error is ctx's.
+// obey carries out what this node owes of a room, in order, each command once, and deletes it. What cannot be
+// deleted now keepObeying deletes later. The caller has made the claim busy. The error is ctx's.
 func (c *Cluster) obey(ctx context.Context, cl *claim, list []owed) error {
 	list = slices.DeleteFunc(list, func(o owed) bool { return !c.owes(cl, o) })
 	list = list[:min(len(list), maxObeyed)] // the next look finds the others
@@ -280,7 +289,7 @@ func (c *Cluster) carryOut(ctx context.Context, cl *claim, o owed) error {
 func (c *Cluster) clearOwed(ctx context.Context, o owed) error {
 	ctx, cancel := context.WithTimeout(ctx, c.store.timeout)
 	defer cancel()
-	err := c.store.purgeMarks(ctx, o.key, jetstream.WithPurgeSequence(o.revision+1)) // not what was given since
+	err := c.store.purgeMarks(ctx, o.key, jetstream.WithPurgeSequence(o.revision+1)) // nothing given since
 	if err == nil {
 		c.marks.cleared(o)
 	}

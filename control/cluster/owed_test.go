@@ -44,7 +44,8 @@ func pair(t *testing.T, change func(*Options)) (b *broker, a, other *member, lob
 	return b, a, other, lobby
 }
 
-// seized returns the claim on a room, which the caller has made busy: nobody else looks at what is owed of it.
+// seized returns the claim on a room, which the caller has made busy: nobody else looks at what is owed of
+// it.
 func (m *member) seized(t *testing.T, r terms.RoomID) *claim {
 	t.Helper()
 	m.mu.Lock()
@@ -113,8 +114,8 @@ func TestWhatIsOwedIsDoneAfterACut(t *testing.T) {
 	require.Empty(t, other.rooms.heard())
 }
 
-// TestWhatIsOwedOfARoomThatWasTakenOver is done to those who are inside before they are sent after it. It is void for the node that has
-// taken it.
+// TestWhatIsOwedOfARoomThatWasTakenOver is done to those who are inside before they are sent after it. It is
+// void for the node that has taken it.
 func TestWhatIsOwedOfARoomThatWasTakenOver(t *testing.T) {
 	_, k, a, other, lobby, hall := apart(t)
 	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })
@@ -141,7 +142,8 @@ func TestWhatIsOwedOfARoomThatWasTakenOver(t *testing.T) {
 	require.Empty(t, owing)
 }
 
-// TestWhatIsOwedTouchesNoBlocksOfOthers: a room that is dismissed after another node has got it leaves that node its blocks.
+// TestWhatIsOwedTouchesNoBlocksOfOthers: a room that is dismissed after another node has got it leaves that
+// node its blocks.
 func TestWhatIsOwedTouchesNoBlocksOfOthers(t *testing.T) {
 	b := newBroker(t)
 	var a *member
@@ -172,7 +174,8 @@ func TestWhatIsOwedTouchesNoBlocksOfOthers(t *testing.T) {
 	require.Equal(t, []string{"block bob audio"}, other.recall(t, lobby))
 }
 
-// TestWhatIsOwedIsLeftWhereTheNodeEnds: the farewell does not wait for what is carried out before a room is handed on.
+// TestWhatIsOwedIsLeftWhereTheNodeEnds: the farewell does not wait for what is carried out before a room is
+// handed on.
 func TestWhatIsOwedIsLeftWhereTheNodeEnds(t *testing.T) {
 	began, ended := make(chan struct{}), make(chan error, maxOwed)
 	_, a, other, lobby := pair(t, func(o *Options) {
@@ -191,7 +194,8 @@ func TestWhatIsOwedIsLeftWhereTheNodeEnds(t *testing.T) {
 	require.ErrorIs(t, <-ended, context.Canceled)
 }
 
-// TestWhatIsOwedByANodeThatIsDrained is carried out before its rooms are moved, for whose next node it would be void.
+// TestWhatIsOwedByANodeThatIsDrained is carried out before its rooms are moved, for whose next node it would
+// be void.
 func TestWhatIsOwedByANodeThatIsDrained(t *testing.T) {
 	_, a, other, lobby := pair(t, nil)
 	other.owe(t, "a", dismissal(lobby))
@@ -202,7 +206,8 @@ func TestWhatIsOwedByANodeThatIsDrained(t *testing.T) {
 	require.True(t, moved)
 }
 
-// TestWhatIsOwedOfManyRoomsIsDoneAtOnce where a node is drained: a room whose command takes long keeps no other room's from being carried out.
+// TestWhatIsOwedOfManyRoomsIsDoneAtOnce where a node is drained: a room whose command takes long keeps no
+// other room's from being carried out.
 func TestWhatIsOwedOfManyRoomsIsDoneAtOnce(t *testing.T) {
 	const rooms = 3
 	var begun atomic.Int64
@@ -248,7 +253,8 @@ func TestWhatIsOwedByANodeThatKeptItsLease(t *testing.T) {
 	require.Equal(t, "one", a.rooms.lastID)
 }
 
-// TestWhatIsOwedIsVoid for another process of that node, for the next room of that name, and when it was done already.
+// TestWhatIsOwedIsVoid for another process of that node, for the next room of that name, and when it was done
+// already.
 func TestWhatIsOwedIsVoid(t *testing.T) {
 	b := newBroker(t)
 	a := join(t, b.url(), "a", nil)
@@ -370,8 +376,8 @@ func (u unread) Get(ctx context.Context, key string) (jetstream.KeyValueEntry, e
 	return u.bucket.Get(ctx, key)
 }
 
-// TestWhatIsCarriedOutAndStands: that it cannot be deleted holds up nobody, and it is not carried out again; but the same command is that
-// is given in another bucket, whose revisions are lower.
+// TestWhatIsCarriedOutAndStands: that it cannot be deleted holds up nobody, and it is not carried out again;
+// but the same command is that is given in another bucket, whose revisions are lower.
 func TestWhatIsCarriedOutAndStands(t *testing.T) {
 	b, a, other, lobby := pair(t, nil)
 	cl := a.seized(t, lobby)
@@ -440,8 +446,9 @@ func TestWhatIsOwedIsNotCrowdedOut(t *testing.T) {
 	require.Equal(t, want, a.rooms.heard())
 }
 
-// TestWhatIsOwedInAnotherBucket: this node has registered anew and written its rooms into a bucket whose revisions are lower than those of
-// the one before, and has not noticed otherwise. What is owed from then on is.
+// TestWhatIsOwedInAnotherBucket: this node has registered anew and written its rooms into a bucket whose
+// revisions are lower than those of the one before, and has not noticed otherwise. What is owed from then on
+// is.
 func TestWhatIsOwedInAnotherBucket(t *testing.T) {
 	_, a, other, lobby := pair(t, nil)
 	cl := a.seized(t, lobby)

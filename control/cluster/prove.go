@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// proofPrefix begins the keys of SFU_ROOMS that are no rooms: each registered node has one there, which it writes with every
-	// renewal. So it knows that a room can be placed, and that the bucket is the one into which it has written its rooms.
+	// proofPrefix begins the keys of SFU_ROOMS that are no rooms. Each registered node has one there, which
+	// it writes with every renewal. So it knows that a room can be placed, and that the bucket is the one
+	// into which it has written its rooms.
 	proofPrefix = "node."
 	// minProofTTL is for how long the key of a node that has died stays at least, see proofTTL.
 	minProofTTL = time.Minute
@@ -21,7 +22,8 @@ const (
 	proofPause = 100 * time.Millisecond
 )
 
-// proof is what this node knows of SFU_ROOMS taking what is written. All but kick and fault is the proving goroutine's.
+// proof is what this node knows of whether SFU_ROOMS stores what is written. All fields but kick and fault
+// belong to the proving goroutine.
 type proof struct {
 	kick  chan struct{}          // buffered: look now
 	fault atomic.Pointer[string] // why no room can be placed, for people; nil: one can
@@ -32,8 +34,8 @@ type proof struct {
 	remade   time.Time // when SFU_ROOMS was last made anew because it stored nothing
 }
 
-// Ready says why new users should not be sent here, with code node_draining; nil: they can. Beyond Open it says whether a room
-// can be placed.
+// Ready says why new users should not be sent here, with code node_draining; nil: they can be. Beyond Open it
+// says whether a room can be placed.
 func (c *Cluster) Ready() error {
 	if err := c.Open(); err != nil {
 		if why := c.beatFault.Load(); why != nil {
@@ -111,7 +113,8 @@ func (c *Cluster) proveRooms(ctx context.Context, incarnation string) error {
 	}
 	e, lookErr := get[RoomRecord](ctx, c.store, RoomsBucket, key)
 	switch {
-	case lookErr == nil && (p.revision == 0 || e.record.Incarnation == incarnation): // of an earlier registration, or an answer was lost
+	// The key is of an earlier registration, or an answer was lost.
+	case lookErr == nil && (p.revision == 0 || e.record.Incarnation == incarnation):
 		p.revision = e.revision
 		return nil
 	case p.revision != 0 && (lookErr == nil || errors.Is(lookErr, errAbsent)):
@@ -121,8 +124,8 @@ func (c *Cluster) proveRooms(ctx context.Context, incarnation string) error {
 	return lookErr // what marks the end of an earlier key is gone in a moment
 }
 
-// lose takes that SFU_ROOMS no longer holds what this node has written: it registers anew, and so writes all its rooms
-// again before anybody enters.
+// lose is called when SFU_ROOMS no longer holds what this node has written. The node registers anew, and so
+// writes all its rooms again before anybody enters.
 func (c *Cluster) lose(why string) {
 	c.proof.revision = 0
 	c.mu.Lock()
@@ -137,8 +140,8 @@ func (c *Cluster) lose(why string) {
 	signal(c.kick)
 }
 
-// proveMarks looks whether SFU_MARKS is the one into which the bans and blocks of this node were written. Where it is not, they
-// are written again.
+// proveMarks looks whether SFU_MARKS is the bucket into which the bans and blocks of this node were written.
+// If it is not, they are written again.
 func (c *Cluster) proveMarks(ctx context.Context) error {
 	other, err := c.store.marksAnew(ctx)
 	if err != nil || !other {
@@ -155,7 +158,8 @@ func (c *Cluster) proveMarks(ctx context.Context) error {
 	return nil
 }
 
-// judgeProof follows from a proof. One that fails says nothing yet: a replicated bucket that elects its leader is back soon.
+// judgeProof acts on the outcome of a proof. One failure says nothing yet: a replicated bucket that elects
+// its leader is back soon.
 func (c *Cluster) judgeProof(ctx context.Context, err error) {
 	p, now := &c.proof, c.o.Now()
 	switch {
@@ -189,8 +193,9 @@ func proofFault(err error) string {
 	return err.Error()
 }
 
-// remake makes SFU_ROOMS anew where it stores nothing any more although NATS could: a server whose disk was full never again writes
-// into a stream that has met with it, until it is restarted. What was in the bucket its nodes write again, see rule 5.
+// remake makes SFU_ROOMS anew if it no longer stores anything although NATS could. If a server's disk was
+// full, it never again writes into a stream that has met with that, until it is restarted. The nodes write
+// again what was in the bucket, see rule 6.
 func (c *Cluster) remake(ctx context.Context, lasts time.Duration) {
 	c.mu.Lock()
 	first := c.firstLocked()
@@ -213,8 +218,8 @@ func (c *Cluster) remake(ctx context.Context, lasts time.Duration) {
 	c.lose("it was made anew")
 }
 
-// proofTTL is for how long the key of a node that has died stays. It is longer than anything that a node lives through without
-// registering anew.
+// proofTTL is for how long the key of a node that has died stays. It is longer than anything that a node
+// lives through without registering anew.
 func (s *store) proofTTL() time.Duration { return max(minProofTTL, 3*s.length()) }
 
 // putProof writes a node's key in SFU_ROOMS: revision 0 makes it.

@@ -9,12 +9,12 @@ import (
 	"parlor/control/cas"
 )
 
-// reclaimers is how many rooms are taken up at a time. Raising it makes a node with very many rooms take entries sooner
-// after it was cut off, and NATS answer others later meanwhile.
+// reclaimers is how many rooms are taken up at a time. Higher lets a node with very many rooms take entries
+// sooner after it was cut off. Meanwhile NATS answers others later.
 const reclaimers = 16
 
-// reclaim writes the entries of all rooms of this node for a new incarnation, hands on the rooms that others have taken,
-// and opens the node. It gives up where there is another incarnation by then.
+// reclaim writes the entries of all rooms of this node for a new incarnation, hands on the rooms that others
+// have taken, and opens the node. It gives up if there is another incarnation by then.
 func (c *Cluster) reclaim(ctx context.Context, incarnation string) {
 	began := c.o.Now()
 	current := func() bool { return ctx.Err() == nil && c.current(incarnation) }
@@ -60,8 +60,9 @@ func (c *Cluster) reclaim(ctx context.Context, incarnation string) {
 	}
 }
 
-// reread puts in force what others have written of this node's rooms while it was cut off, and carries out what it owes. It
-// writes its own blocks again where others have cleared them away with the room's entry. It reports whether that is done.
+// reread puts in force what others have written of this node's rooms while it was cut off, and carries out
+// what the node owes. It writes the node's own blocks again if others have cleared them away with the room's
+// entry. It reports whether that is done.
 func (c *Cluster) reread(ctx context.Context, current func() bool) bool {
 	c.mu.Lock()
 	var rooms []*claim
@@ -143,7 +144,8 @@ func (c *Cluster) reclaimOne(ctx context.Context, cl *claim, incarnation string,
 	c.restate(ctx, cl, incarnation, current)
 }
 
-// restate writes the entry of a room that the caller has made busy, or hands the room on. It reports whether the entry is this node's.
+// restate writes the entry of a room that the caller has made busy, or hands the room on. It reports whether
+// the entry is this node's.
 func (c *Cluster) restate(ctx context.Context, cl *claim, incarnation string, current func() bool) bool {
 	for current() {
 		owner, err := c.rewrite(ctx, cl, incarnation)
@@ -178,7 +180,8 @@ func (c *Cluster) rewrite(ctx context.Context, cl *claim, incarnation string) (o
 	}
 	cl.revision, cl.incarnation = next, incarnation
 	c.mu.Lock()
-	if next < cl.first { // revisions began anew: the bucket is another one, and what is owed from now on names its revisions
+	// Revisions began anew: the bucket is another one. What is owed from now on names its revisions.
+	if next < cl.first {
 		cl.first = 0
 	}
 	c.view.setRoom(cl.token, entry[RoomRecord]{record, next})
@@ -186,8 +189,9 @@ func (c *Cluster) rewrite(ctx context.Context, cl *claim, incarnation string) (o
 	return "", nil
 }
 
-// occupant returns the node that lives and has the room, where it is not this one, or else the revision of the entry that may be
-// replaced: 0 where there is none, that of this node's own after an answer was lost or in another bucket, or that of a dead node's.
+// occupant returns the node that lives and has the room, if it is another than this one. Otherwise it returns
+// the revision of the entry that may be replaced; 0: there is none. That entry is this node's own, after an
+// answer was lost or in another bucket, or a dead node's.
 func (c *Cluster) occupant(ctx context.Context, token string) (owner string, free uint64, err error) {
 	e, err := get[RoomRecord](ctx, c.store, RoomsBucket, token)
 	switch {
@@ -214,7 +218,8 @@ func (c *Cluster) isMine(incarnation string) bool {
 	return c.me.mine[incarnation]
 }
 
-// handOn sends those inside a room that another node has taken over to it; but not those who were to be put out before.
+// handOn sends those inside a room to the node that has taken it over, but not those who were to be put out
+// before.
 func (c *Cluster) handOn(ctx context.Context, cl *claim, owner string) {
 	c.count.handedOn.Add(1)
 	c.o.Log.Warn().Str("room", cl.room.Key()).Str("to", owner).Msg("room was taken over while this node was cut off: those inside are sent there")

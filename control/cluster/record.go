@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The buckets. SFU_NODES is kept in memory: what is in it is stale after a lease anyway. SFU_ROOMS is kept on disk, so that a
-// NATS server that restarts still knows whose the rooms are.
+// The buckets. SFU_NODES is kept in memory, as what is in it is stale after a lease anyway. SFU_ROOMS is kept
+// on disk, so that a NATS server that restarts still knows which node has which room.
 const (
 	NodesBucket = "SFU_NODES"
 	RoomsBucket = "SFU_ROOMS"
@@ -21,12 +21,13 @@ type Load struct {
 	BitsPerSecond    float64 `json:"bitsPerSecond"`
 	Participants     int     `json:"participants"`
 	Rooms            int     `json:"rooms"`
-	// Busy is how near the node is to what it takes, 0 to 1: the largest of its shares. The placing rules go by it.
+	// Busy is how near the node is to what it takes, 0 to 1: the largest of its shares. The placing rules go
+	// by it.
 	Busy float64 `json:"busy"`
 }
 
-// NodeRecord is the value of a node's key in SFU_NODES. A fence, which somebody puts in the place of a node whose lease
-// has run out, has no incarnation.
+// NodeRecord is the value of a node's key in SFU_NODES. A fence has no incarnation: another node puts it in
+// the place of a node whose lease has run out.
 type NodeRecord struct {
 	ID          string `json:"id"`
 	Incarnation string `json:"incarnation"` // differs with every registration of every process; "": a fence
@@ -35,24 +36,26 @@ type NodeRecord struct {
 	Region      string `json:"region,omitempty"`
 	Load        Load   `json:"load"`
 	Draining    bool   `json:"draining,omitempty"`
-	// Claiming says that the node has registered anew and is taking up its rooms: entries of its earlier incarnations are
-	// not free for the taking yet.
+	// Claiming says that the node has registered anew and is taking up its rooms. Entries of its earlier
+	// incarnations are not free for the taking yet.
 	Claiming bool   `json:"claiming,omitempty"`
 	FencedBy string `json:"fencedBy,omitempty"`
-	// Tells says that the node tells the others which commands it got. Nodes of versions that do not have it not in their records.
+	// Tells says that the node tells the others which commands it got. Earlier versions do not, and do not
+	// have it in their records.
 	Tells bool `json:"tells,omitempty"`
 
 	doubt doubt  // as it was read
 	raw   string // what was read: who writes the record back does not change it
 }
 
-// RoomRecord is the value of a room's key in SFU_ROOMS: the room is on that node, as long as the node's present
-// incarnation is that one.
+// RoomRecord is the value of a room's key in SFU_ROOMS. The room is on that node as long as the node's
+// present incarnation is that one.
 type RoomRecord struct {
 	Node        string `json:"node"`
 	Incarnation string `json:"incarnation"`
 	SinceMS     int64  `json:"since"` // Unix milliseconds; for people
-	// From is the node that had the room before, whose users come to this one; "": nobody comes from elsewhere. Versions before do not say it.
+	// From is the node that had the room before, whose users come to this one; "": nobody comes from
+	// elsewhere. Earlier versions do not write it.
 	From string `json:"from,omitempty"`
 
 	doubt doubt // as it was read

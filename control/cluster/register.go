@@ -192,8 +192,8 @@ func (c *Cluster) register(ctx context.Context) error {
 	return nil
 }
 
-// replaceable returns the revision of what stands in the place of the node's key, where it may be replaced: a fence, or
-// what this process has written.
+// replaceable returns the revision of what stands in the place of the node's key, if that may be replaced: a
+// fence, or what this process has written.
 func (c *Cluster) replaceable(ctx context.Context) (uint64, error) {
 	e, err := get[NodeRecord](ctx, c.store, NodesBucket, c.o.Node)
 	if err != nil {

@@ -5,11 +5,13 @@ import (
 	"sync"
 )
 
-// resignTries bounds how often a room's entry is tried to be sealed anew; what is left then is done when the node registers anew.
+// resignTries bounds how often sealing a room's entry anew is tried. Entries that are left then are sealed
+// when the node registers anew.
 const resignTries = 50
 
-// SetKeys has records sealed with these keys, the first maxSealed of them, and believes those that are sealed with any. With no
-// key nothing is sealed and all is believed. What this node has in the buckets is written anew. It may be called at any time.
+// SetKeys has records sealed with these keys, the first maxSealed of them, and believes records that are
+// sealed with any of them. Without keys nothing is sealed and all is believed. What this node has in the
+// buckets is written anew. It may be called at any time.
 func (c *Cluster) SetKeys(keys []RecordKey) {
 	c.seal.keys.Store(&keys)
 	c.watchAnew()

@@ -52,8 +52,8 @@ func (c *Cluster) missing(name string) {
 	}
 }
 
-// astrayLocked reports whether the entry of a room that this node has is not its own, as of that revision. What is being worked on is
-// not judged; whoever does sees for himself.
+// astrayLocked reports whether the entry of a room that this node has is not its own, as of that revision. A
+// claim that is being worked on is judged whatever its revision; restore looks again when it has the claim.
 func (c *Cluster) astrayLocked(cl *claim, s *sighting, revision uint64) bool {
 	if cl.users == 0 || cl.busy == nil && (cl.incarnation != c.me.incarnation || revision <= cl.revision) {
 		return false
@@ -61,8 +61,8 @@ func (c *Cluster) astrayLocked(cl *claim, s *sighting, revision uint64) bool {
 	return s == nil || s.record.Node != c.o.Node || !c.me.mine[s.record.Incarnation]
 }
 
-// restore writes the entry of a room again that somebody has deleted or replaced; or it sends those inside to the node that has the
-// room now.
+// restore writes the entry of a room again that somebody has deleted or replaced. If another node has the
+// room by now, it sends those inside there.
 func (c *Cluster) restore(ctx context.Context, cl *claim, revision uint64) {
 	var incarnation string
 	ours := c.seize(ctx, cl, func() bool {

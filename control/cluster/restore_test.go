@@ -60,7 +60,8 @@ func owners(t *testing.T, all []*member, r terms.RoomID) (l []string) {
 	return l
 }
 
-// sentOn waits until who comes for a room to this member is sent to the node that has it. Meanwhile nobody is let in.
+// sentOn waits until users that come for a room to this member are sent to the node that has it. Meanwhile
+// nobody is let in.
 func (m *member) sentOn(t *testing.T, r terms.RoomID, node string) {
 	t.Helper()
 	await(t, "users are sent on", func() bool {
@@ -71,8 +72,8 @@ func (m *member) sentOn(t *testing.T, r terms.RoomID, node string) {
 	})
 }
 
-// TestAPurgedEntryIsWrittenAgain: somebody purges a room's key, deletes it, or puts something else in its place. The room stays
-// with the node that has it.
+// TestAPurgedEntryIsWrittenAgain: somebody purges a room's key, deletes it, or puts something else in its
+// place. The room stays with the node that has it.
 func TestAPurgedEntryIsWrittenAgain(t *testing.T) {
 	for name, spoil := range map[string]func(*testing.T, jetstream.KeyValue){
 		"purged":  func(t *testing.T, kv jetstream.KeyValue) { require.NoError(t, kv.Purge(t.Context(), "s-lobby")) },
@@ -106,15 +107,16 @@ func TestAPurgedEntryIsWrittenAgain(t *testing.T) {
 	}
 }
 
-// TestAPurgedEntryThatAnotherNodeTook: between the purge and its being noticed somebody has entered elsewhere. All end in
-// one room.
+// TestAPurgedEntryThatAnotherNodeTook: between the purge and its being noticed somebody has entered
+// elsewhere. All end in one room.
 func TestAPurgedEntryThatAnotherNodeTook(t *testing.T) {
 	b := newBroker(t)
 	all := three(t, b)
 	lobby := room(t, "lobby")
 	all[0].claim(t, lobby)
 	took := RoomRecord{Node: "b", Incarnation: all[1].incarnation()}
-	_, err := b.bucket(RoomsBucket).Put(t.Context(), "s-lobby", encode(nil, RoomsBucket, "s-lobby", took)) // as if b had been quicker than a's watch
+	// as if b had been quicker than a's watch
+	_, err := b.bucket(RoomsBucket).Put(t.Context(), "s-lobby", encode(nil, RoomsBucket, "s-lobby", took))
 	require.NoError(t, err)
 	await(t, "a sends those inside to b", func() bool {
 		url, moved := all[0].rooms.of(lobby)
@@ -123,8 +125,8 @@ func TestAPurgedEntryThatAnotherNodeTook(t *testing.T) {
 	require.Equal(t, []string{"b"}, owners(t, all, lobby))
 }
 
-// TestABucketIsDeleted deletes each bucket under running nodes, or has somebody make it anew with other settings. Rooms stay where
-// they are, new ones are placed, and nothing that was said of users is forgotten.
+// TestABucketIsDeleted deletes each bucket under running nodes, or has somebody make it anew with other
+// settings. Rooms stay where they are, new ones are placed, and nothing that was said of users is forgotten.
 func TestABucketIsDeleted(t *testing.T) {
 	anew := map[string]func(*testing.T, jetstream.JetStream, string){
 		"deleted": func(t *testing.T, js jetstream.JetStream, name string) {
@@ -195,8 +197,8 @@ func (s *slow) KeyValue(ctx context.Context, bucket string) (jetstream.KeyValue,
 	return s.JetStream.KeyValue(ctx, bucket)
 }
 
-// TestMarksAreWrittenAgainWhereNATSIsSlow: a bucket that is gone comes with a server in trouble. What it held is written again when that
-// can be done, not only at the first attempt.
+// TestMarksAreWrittenAgainWhereNATSIsSlow: a bucket that is gone comes with a server in trouble. What it held
+// is written again when that can be done, not only at the first attempt.
 func TestMarksAreWrittenAgainWhereNATSIsSlow(t *testing.T) {
 	b := newBroker(t)
 	a := prepare(t, b.url(), "a", nil)
@@ -224,8 +226,9 @@ func TestMarksAreWrittenAgainWhereNATSIsSlow(t *testing.T) {
 	require.Negative(t, s.times.Load(), "NATS was slow")
 }
 
-// TestNothingIsPlacedInABucketThatLooksOlder: SFU_ROOMS is made anew, and by the time that a node places a room there others have written
-// more than it had seen of the one before. Who has the room may not have said so yet.
+// TestNothingIsPlacedInABucketThatLooksOlder: SFU_ROOMS is made anew, and by the time that a node places a
+// room there others have written more than it had seen of the one before. Who has the room may not have said
+// so yet.
 func TestNothingIsPlacedInABucketThatLooksOlder(t *testing.T) {
 	b := newBroker(t)
 	a := prepare(t, b.url(), "a", outside) // does not run, and so does not notice by itself

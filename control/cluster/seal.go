@@ -16,14 +16,16 @@ import (
 )
 
 const (
-	// recordLabel keeps these keys apart from all else that is ever derived of the same secrets (RFC 5869, section 3.2).
+	// recordLabel keeps these keys apart from all else that is ever derived of the same secrets (RFC 5869,
+	// section 3.2).
 	recordLabel = "parlor cluster record v1"
 	// macSize is that of HMAC-SHA256-128 (RFC 4868) in bytes.
 	macSize = 16
-	// maxSealed is how many keys a record is sealed with. Raising it lets more keys be under way at a time and makes
-	// records longer, by about 40 bytes each.
+	// maxSealed is how many keys a record is sealed with. Higher lets more keys be in use at a time and makes
+	// records longer, by about 40 bytes for each.
 	maxSealed = 8
-	// maxSeals is the length in bytes of the longest list of MACs that is looked at: that of maxSealed with the longest ids.
+	// maxSeals is the length in bytes of the longest list of MACs that is looked at: that of maxSealed with
+	// the longest ids.
 	maxSeals = maxSealed * (64 + 1 + 22 + 1)
 	// macMember begins the last member of a sealed record. Within a JSON text it cannot be inside a string.
 	macMember = `,"mac":"`
@@ -35,8 +37,8 @@ type RecordKey struct {
 	key []byte
 }
 
-// DeriveKey makes a RecordKey of a secret that the nodes of a cluster share, by HKDF with SHA-256 (RFC 5869). id names it:
-// [A-Za-z0-9_-].
+// DeriveKey makes a RecordKey of a secret that the nodes of a cluster share, by HKDF with SHA-256 (RFC 5869).
+// id names it: [A-Za-z0-9_-].
 func DeriveKey(id string, secret []byte) (RecordKey, error) {
 	key, err := hkdf.Key(sha256.New, secret, nil, recordLabel, sha256.Size)
 	if err != nil {
@@ -66,9 +68,10 @@ const (
 
 func (d doubt) String() string { return [...]string{"trusted", "unsealed", "forged"}[d] }
 
-// sealer seals and checks records: a MAC by each of the keys is their last member. Whoever can write into the buckets can
-// still delete records and put earlier ones back; but no node is made up, and none gets another address. Its methods may be
-// called from any goroutine, also of a nil sealer, which has no key.
+// sealer seals and checks records: a MAC by each of the keys is their last member. Whoever can write into the
+// buckets can still delete records and put earlier ones back. But nobody can make up a node, or give one
+// another address. Its methods may be called from any goroutine. seal and check may also be called on a nil
+// sealer, which has no key.
 type sealer struct {
 	keys atomic.Pointer[[]RecordKey] // read-only; none: nothing is sealed, all is believed
 	lax  bool                        // what has no MAC is believed
@@ -143,7 +146,8 @@ func verify(keys []RecordKey, bucket, key string, value []byte) doubt {
 		return unsealed
 	}
 	seals, whole := bytes.CutSuffix(value[at+len(macMember):], []byte(`"}`))
-	if !whole || len(seals) > maxSeals || bytes.IndexByte(seals, '"') >= 0 { // a quote would end the member, and others could follow
+	// A quote would end the member, and others could follow.
+	if !whole || len(seals) > maxSeals || bytes.IndexByte(seals, '"') >= 0 {
 		return forged
 	}
 	for one := range strings.FieldsSeq(string(seals)) {
@@ -174,8 +178,8 @@ func unseal[T NodeRecord | RoomRecord](s *sealer, bucket, key string, value []by
 	return r, err
 }
 
-// encode writes a record, sealed; or as it was read, where it is one of somebody else: others may believe it though this node does not, or
-// know members that this node does not.
+// encode writes a record, sealed. A record of somebody else is written as it was read: others may believe it
+// though this node does not, or know members that this node does not.
 func encode[T NodeRecord | RoomRecord](s *sealer, bucket, key string, r T) []byte {
 	if _, raw := doubtOf(&r); raw != nil && *raw != "" {
 		return []byte(*raw)

@@ -80,8 +80,9 @@ func TestSealsAreChecked(t *testing.T) {
 	require.Equal(t, map[string]uint64{"unsealed": 0, "forged": 0}, s.counts(NodesBucket))
 }
 
-// TestRecordsOfOthersAreWrittenBackAsTheyWere: proving that a node's earlier incarnation is dead takes a write to the key of the node, which
-// may be one with other keys, or of a later version. Others believe it, and its own next renewal has to find what it has written.
+// TestRecordsOfOthersAreWrittenBackAsTheyWere: proving that a node's earlier incarnation is dead takes a
+// write to the key of the node, which may be one with other keys, or of a later version. Others believe it,
+// and its own next renewal has to find what it has written.
 func TestRecordsOfOthersAreWrittenBackAsTheyWere(t *testing.T) {
 	theirs := sealerOf(t, false, "k9")
 	value := theirs.seal(NodesBucket, "a", []byte(`{"id":"a","incarnation":"1","url":"http://a.test","later":[1]}`))
@@ -186,7 +187,8 @@ func TestAForgedEntryIsNotFollowed(t *testing.T) {
 	a.elsewhere(t, lobby, "b")
 }
 
-// TestKeysAreRotated as docs/operations.md says: the new one is added at every node, then put first, then the old one goes.
+// TestKeysAreRotated as docs/operations.md says: the new one is added at every node, then put first, then the
+// old one goes.
 func TestKeysAreRotated(t *testing.T) {
 	b := newBroker(t)
 	a, other := keyed(t, b.url(), "a", derive(t, "k1"), nil), keyed(t, b.url(), "b", derive(t, "k1"), nil)

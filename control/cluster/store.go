@@ -29,8 +29,9 @@ type bucket interface {
 	WatchAll(ctx context.Context, o ...jetstream.WatchOpt) (jetstream.KeyWatcher, error)
 }
 
-// store is the buckets. All calls are bounded in time; writes are compared and set by the leader of the bucket, so
-// what succeeds is exact. What fails with another error than cas.ErrChanged and errAbsent may have happened or not.
+// store is the buckets. All calls are bounded in time. The leader of the bucket compares and sets what is
+// written, so what succeeds is exact. If a write fails with another error than cas.ErrChanged and errAbsent,
+// it may have happened or not.
 type store struct {
 	js       jetstream.JetStream
 	lease    time.Duration // TTL of a new SFU_NODES
@@ -48,12 +49,14 @@ type store struct {
 	marksKV     jetstream.KeyValue
 	marksStream jetstream.Stream
 
-	ttl   time.Duration        // of SFU_NODES, as it is
-	born  map[string]time.Time // when each bucket was made, by the local clock
-	first map[string]time.Time // when the first one of each was made that this process has seen, by the server's clock
-	anew  map[string]bool      // it is another one by now
-	gone  func()               // called where a bucket seems to be gone; it does not block
-	last  uint64               // the highest revision that was seen in SFU_ROOMS
+	ttl  time.Duration        // of SFU_NODES, as it is
+	born map[string]time.Time // when each bucket was made, by the local clock
+	// first says when the first bucket of each name that this process has seen was made, by the server's
+	// clock.
+	first map[string]time.Time
+	anew  map[string]bool // it is another one by now
+	gone  func()          // called where a bucket seems to be gone; it does not block
+	last  uint64          // the highest revision that was seen in SFU_ROOMS
 }
 
 // open finds the buckets, or makes them. It is called again when they seem to be gone.
@@ -97,7 +100,8 @@ func (s *store) find(ctx context.Context, c jetstream.KeyValueConfig) (jetstream
 	return kv, s.mend(ctx, c)
 }
 
-// mend gives a bucket that somebody else has made the settings without which entries would vanish or stay for ever.
+// mend gives a bucket that somebody else has made the settings without which entries would vanish or stay for
+// ever.
 func (s *store) mend(ctx context.Context, want jetstream.KeyValueConfig) error {
 	stream, err := s.js.Stream(ctx, "KV_"+want.Bucket)
 	if err != nil {
@@ -197,7 +201,7 @@ func (s *store) anotherLocked(name string, created time.Time) bool {
 	return known && !was.Equal(created)
 }
 
-// another is identify for who has something to do first: asked again it says the same.
+// another is identify for callers that have something to do first: asked again it says the same.
 func (s *store) another(name string, created time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,8 +215,8 @@ func (s *store) original(name string) bool {
 	return !s.anew[name]
 }
 
-// settled reports whether the bucket is at least a lease old: whoever had a lease by an older one of that name has lost it
-// since, or has written itself into this one.
+// settled reports whether the bucket is more than a lease old. If so, a node that had a lease by an older
+// bucket of that name has lost it since, or has written itself into this one.
 func (s *store) settled(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -254,7 +258,8 @@ func get[T NodeRecord | RoomRecord](ctx context.Context, s *store, name, key str
 		return e, s.because(name, err)
 	}
 	e.revision = got.Revision()
-	if e.record, err = unseal[T](s.seal, name, key, got.Value()); err != nil { // no record is nobody's: it is replaced like that of a dead node
+	// What is no record is nobody's: it is replaced like that of a dead node.
+	if e.record, err = unseal[T](s.seal, name, key, got.Value()); err != nil {
 		var nobody T
 		e.record = nobody
 		s.log.Debug().Err(err).Str("bucket", name).Msg("an entry that is none")
@@ -278,9 +283,11 @@ func put[T NodeRecord | RoomRecord](ctx context.Context, s *store, name, key str
 	return revision, err
 }
 
-// follows takes the revision of an entry that was just written into SFU_ROOMS, or made there. Where the bucket is another one by now, in
-// which nobody may have said yet what he has, it takes the entry back: nothing may be placed there. A revision that is not higher than all
-// before says that it may be; one that is higher says little of an entry that was made, as others may have written a lot into the new one.
+// follows is called with the revision of an entry that was just written into SFU_ROOMS, or made there. The
+// bucket may be another one by now, in which the nodes have perhaps not written yet which rooms they have.
+// Then follows takes the entry back, as nothing may be placed there. A revision that is not higher than all
+// before says that the bucket may be another one. A higher one proves little if the entry was made, as others
+// may have written a lot into the new bucket.
 func (s *store) follows(ctx context.Context, b bucket, key string, revision uint64, made bool) error {
 	s.mu.Lock()
 	higher := revision > s.last

@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	// idleFor is how long an entry may stand that nobody has in hand: a room that was placed and that nobody came to. Lowering it makes a
-	// slow client find its room placed elsewhere, raising it keeps what is of no use. One of a node that is not there stands for
-	// Options.Forget: it may only be cut off, with people in the room.
+	// idleFor is how long an entry may stand that nobody has in hand: a room that was placed and that nobody
+	// came to. Lower makes a slow client find its room placed elsewhere. Higher keeps entries of no use. An
+	// entry of a node that is not there stands for Options.Forget: the node may only be cut off, with people
+	// in the room.
 	idleFor = 30 * time.Second
 	// sweepEvery is how often such entries are looked for.
 	sweepEvery = 5 * time.Second
@@ -26,8 +27,8 @@ func (c *Cluster) tend(ctx context.Context) {
 	}
 }
 
-// sweep deletes what nobody has had in hand for long enough: this node's own, and, where it is the first of those that are
-// registered, that of nodes which have died.
+// sweep deletes entries that nobody has had in hand for long enough: this node's own, and those of nodes that
+// have died. The latter only the first of the registered nodes deletes.
 func (c *Cluster) sweep(ctx context.Context, now time.Time) {
 	if c.Open() != nil {
 		return

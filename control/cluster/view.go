@@ -11,8 +11,9 @@ import (
 	"parlor/control/cluster/placing"
 )
 
-// view is what this node believes of the cluster, as the watches tell it. It may be late, and it goes on answering while
-// NATS is away. Nothing is decided by it alone: whoever acts on it compares and sets. Under Cluster.mu.
+// view is what this node believes of the cluster, as the watches tell it. It may be late, and it goes on
+// answering while NATS is away. Nothing is decided by it alone: whoever acts on it compares and sets. It is
+// under Cluster.mu.
 type view struct {
 	now    func() time.Time
 	nodes  map[string]entry[NodeRecord]
@@ -110,8 +111,8 @@ func (v *view) candidates() []placing.Node {
 // maxOthers is how many other nodes a client is told of, in case its own dies.
 const maxOthers = 4
 
-// others returns the URLs of other nodes that take users. The order differs from node to node, so that the clients of a node
-// that dies are spread.
+// others returns the URLs of other nodes that take users. The order differs from node to node, so that the
+// clients of a node that dies are spread.
 func (v *view) others(self string) []string {
 	var ids []string
 	for id, n := range v.nodes {
@@ -136,8 +137,8 @@ func ended(e change) bool {
 	return e.Operation() == jetstream.KeyValueDelete || e.Operation() == jetstream.KeyValuePurge
 }
 
-// watch keeps one half of the view. It is started anew when the watch ends, or when restart says so; then the old view
-// stands until all that is in the bucket has been told.
+// watch keeps one half of the view. It starts anew when the watch ends, or when restart says so. Then the old
+// view stands until all that is in the bucket has been told.
 func (c *Cluster) watch(ctx context.Context, name string, restart <-chan struct{}) {
 	for ctx.Err() == nil {
 		err := c.watchOnce(ctx, name, restart)

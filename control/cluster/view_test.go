@@ -100,7 +100,8 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// TestOthersTell: a record of a version before has no `tells`. Fences are nobody, and what this node does itself is not asked.
+// TestOthersTell: a record of a version before has no `tells`. Fences are nobody, and what this node does
+// itself is not asked.
 func TestOthersTell(t *testing.T) {
 	c := &Cluster{o: Options{Node: "me"}, view: newView(time.Now)}
 	require.True(t, c.recordLocked(Report{}, "1").Tells)
@@ -119,7 +120,8 @@ func TestOthersTell(t *testing.T) {
 	}
 }
 
-// TestProofOutlivesTheLease: with a long lease, too, a key of SFU_ROOMS that has ended says that the bucket was lost.
+// TestProofOutlivesTheLease: with a long lease, too, a key of SFU_ROOMS that has ended says that the bucket
+// was lost.
 func TestProofOutlivesTheLease(t *testing.T) {
 	for lease, want := range map[time.Duration]time.Duration{5 * time.Second: time.Minute, time.Minute: 3 * time.Minute, time.Hour: 3 * time.Hour} {
 		require.Equal(t, want, (&store{ttl: lease}).proofTTL(), lease)

@@ -11,9 +11,10 @@ import (
 	"parlor/control/bus"
 )
 
-// begin makes sure, on a new connection, that this feed may publish: it has the node's key, and what earlier processes of
-// its name have left open is completed. Where another node has completed this very feed meanwhile, it is begun anew. Without
-// an error and without the key, ctx was done before there was anything to publish.
+// begin makes sure, on a new connection, that this feed may publish: it has the node's key, and what earlier
+// processes of its name have left open is completed. If another node has completed this very feed meanwhile,
+// it is begun anew. If there is no error and it does not have the key, ctx was done before there was anything
+// to publish.
 func (f *Feed) begin(ctx, end context.Context, js jetstream.JetStream, closed <-chan nats.Status) (err error) {
 	h := &f.hold
 	if h.feeds, err = openFeeds(end, js, f.opts.Stream.Replicas, min(ackTime, f.opts.Forget/renewals)); err != nil {
@@ -73,7 +74,7 @@ func (f *Feed) registered(ctx context.Context, closed <-chan nats.Status) (bool,
 	}
 }
 
-// anew begins the feed anew: what waits belongs to what others have told the end of.
+// anew begins the feed anew. Events that wait are dropped: others have told how what they belong to ended.
 func (f *Feed) anew() {
 	f.mu.Lock()
 	f.epoch++
@@ -91,7 +92,8 @@ func (f *Feed) release(ctx context.Context) {
 	if f.opts.Node == "" {
 		return
 	}
-	if err := f.hold.release(ctx); err != nil { // the next process of that name, or another node, finds nothing to complete
+	// The next process of that name, or another node, finds nothing to complete.
+	if err := f.hold.release(ctx); err != nil {
 		f.opts.Log.Debug().Err(err).Msg("ending the feed of events")
 	}
 }

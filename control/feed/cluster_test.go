@@ -101,7 +101,8 @@ func (c *cluster) leader(t *testing.T, js jetstream.JetStream) int {
 	return leader
 }
 
-// TestLeaderOfTheStreamIsKilled while events are stored by three servers: every event is there, in order per room, none twice.
+// TestLeaderOfTheStreamIsKilled while events are stored by three servers: every event is there, in order per
+// room, none twice.
 func TestLeaderOfTheStreamIsKilled(t *testing.T) {
 	const rooms, each = 50, 120
 	c := startCluster(t)
@@ -136,8 +137,8 @@ func TestLeaderOfTheStreamIsKilled(t *testing.T) {
 	}
 }
 
-// TestLargeRoomAgainstThreeServers: a room's events are stored one by one; those of a thousand people who enter at once are
-// there within seconds nevertheless.
+// TestLargeRoomAgainstThreeServers: a room's events are stored one by one; those of a thousand people who
+// enter at once are there within seconds nevertheless.
 func TestLargeRoomAgainstThreeServers(t *testing.T) {
 	c := startCluster(t)
 	js := c.jetStream(t)
@@ -167,7 +168,8 @@ func readStream(t *testing.T, js jetstream.JetStream) []terms.FeedEvent {
 		return err == nil
 	})
 	var messages jetstream.MessagesContext
-	natstest.Eventually(t, "a consumer is made", func() bool { // where a server has died, not before the others agree
+	// where a server has died, not before the others agree
+	natstest.Eventually(t, "a consumer is made", func() bool {
 		c, err := js.OrderedConsumer(t.Context(), feed.Stream, jetstream.OrderedConsumerConfig{})
 		if err == nil {
 			messages, err = c.Messages()

@@ -16,11 +16,13 @@ import (
 )
 
 const (
-	// completeTime bounds one attempt to complete a feed. A node's events of a day, a hundred thousand and more, are read in
-	// seconds.
+	// completeTime bounds one attempt to complete a feed. A node's events of a day, a hundred thousand and
+	// more, are read in seconds. Higher lets larger feeds be completed. Lower gives up sooner on a stream
+	// that does not answer.
 	completeTime = 2 * time.Minute
-	// completePasses bounds how often the stream is read again because it had an event under an id already: the dead node's
-	// last one, which came late, or one of somebody else who completes the same feed. Then there is a pause.
+	// completePasses bounds how often the stream is read again because it had an event under an id already.
+	// That is the dead node's last event, which came late, or one of another process that completes the same
+	// feed. Then there is a pause.
 	completePasses = 4
 )
 
@@ -29,8 +31,9 @@ type completion struct {
 	js     jetstream.JetStream // on a connection that is given up on any fault
 	closed <-chan nats.Status  // of that connection
 	node   string              // whose feed it is
-	by     string              // who completes it
-	// still makes sure, between reading and telling, that nobody else has gone on with the feed; nil: nobody can.
+	by     string              // the node that completes it
+	// still makes sure, between reading and telling, that no other process has gone on with the feed; nil:
+	// none can.
 	still func(context.Context) error
 	log   zerolog.Logger
 }
@@ -114,7 +117,8 @@ func (c *completion) read(ctx context.Context) (*remains, error) {
 			return nil, err
 		}
 		var e terms.FeedEvent
-		if json.Unmarshal(m.Data(), &e) == nil && e.Node == c.node { // what others publish there is not of interest
+		// What others publish there is of no interest.
+		if json.Unmarshal(m.Data(), &e) == nil && e.Node == c.node {
 			left.apply(e)
 		}
 		if meta.NumPending == 0 {
@@ -123,8 +127,9 @@ func (c *completion) read(ctx context.Context) (*remains, error) {
 	}
 }
 
-// tell publishes events as a Feed does, but of a room no more after one under whose id the stream has another already: what
-// the room's remains are has to be found anew then. It returns how many events were stored, and of how many rooms not all.
+// tell publishes events as a Feed does. If the stream has another event under the id of one already, the
+// later events of that room are not published: what remains of the room has to be found anew then. It returns
+// how many events were stored, and of how many rooms not all.
 func (c *completion) tell(ctx context.Context, events []terms.FeedEvent) (stored, repeats int, err error) {
 	f := New(bus.Server{}, Options{Queue: len(events), Log: c.log})
 	for _, e := range events {

@@ -122,8 +122,8 @@ func read(t *testing.T, b natstest.Broker) reader {
 	return reader{t, must(jetstream.New(nc))}
 }
 
-// keys returns whose feeds are not complete. Each is asked for: jetstream.KeyValue.Keys leaves out now and then what is written just then (108 of
-// 3,000 calls beside a writer).
+// keys returns whose feeds are not complete. Each is asked for: jetstream.KeyValue.Keys leaves out now and
+// then what is written just then (108 of 3,000 calls beside a writer).
 func (r reader) keys() []string {
 	r.t.Helper()
 	kv, err := r.js.KeyValue(r.t.Context(), feed.Bucket)
@@ -205,7 +205,8 @@ func (r reader) balanced() {
 	}
 }
 
-// TestTheSameNodeStartsAgain after it was killed: before anything else it tells the ends that its predecessor owes.
+// TestTheSameNodeStartsAgain after it was killed: before anything else it tells the ends that its predecessor
+// owes.
 func TestTheSameNodeStartsAgain(t *testing.T) {
 	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
 		b.Start(t)
@@ -242,7 +243,8 @@ func TestTheSameNodeStartsAgain(t *testing.T) {
 	})
 }
 
-// TestNotRegistered: as long as another process may have the node's name nothing is published, and its feed is left alone.
+// TestNotRegistered: as long as another process may have the node's name nothing is published, and its feed
+// is left alone.
 func TestNotRegistered(t *testing.T) {
 	b := natstest.Embedded(t)
 	b.Start(t)
@@ -259,7 +261,8 @@ func TestNotRegistered(t *testing.T) {
 	read(t, b).want("a", map[string]string{"lobby": "101 0|103 ann 1|"})
 }
 
-// TestSuccessorWaitsForTheEnd: where the predecessor ends in order, its own last events are the ones that are told.
+// TestSuccessorWaitsForTheEnd: where the predecessor ends in order, its own last events are the ones that are
+// told.
 func TestSuccessorWaitsForTheEnd(t *testing.T) {
 	b := natstest.Embedded(t)
 	b.Start(t)
@@ -283,7 +286,8 @@ func TestSuccessorWaitsForTheEnd(t *testing.T) {
 	r.want("a", map[string]string{"lobby": "101 0|103 ann 1|102 5|104 ann 5|101 0|103 ann 1|"})
 }
 
-// TestNodeStaysAway: others tell what a node that never comes back owes, once, and nothing of those that live.
+// TestNodeStaysAway: others tell what a node that never comes back owes, once, and nothing of those that
+// live.
 func TestNodeStaysAway(t *testing.T) {
 	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
 		b.Start(t)
@@ -322,8 +326,8 @@ func TestNodeStaysAway(t *testing.T) {
 	})
 }
 
-// TestNodeIsCutOffForTooLong: it finds that others have told that everybody left, and tells anew who is there. What happened
-// meanwhile is counted as lost.
+// TestNodeIsCutOffForTooLong: it finds that others have told that everybody left, and tells anew who is
+// there. What happened meanwhile is counted as lost.
 func TestNodeIsCutOffForTooLong(t *testing.T) {
 	b := natstest.Embedded(t)
 	b.Start(t)
@@ -357,7 +361,8 @@ func TestNodeIsCutOffForTooLong(t *testing.T) {
 	}
 }
 
-// TestNodeIsCutOffForAWhile: what happened meanwhile comes afterwards, and nobody has told anything in the node's place.
+// TestNodeIsCutOffForAWhile: what happened meanwhile comes afterwards, and nobody has told anything in the
+// node's place.
 func TestNodeIsCutOffForAWhile(t *testing.T) {
 	b := natstest.Embedded(t)
 	b.Start(t)

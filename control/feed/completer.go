@@ -19,14 +19,15 @@ type CompleterOptions struct {
 	Name     string        // of the connection
 	Node     string        // this node
 	Forget   time.Duration // DefaultForget
-	Replicas int           // of a new FeedsBucket; 1
+	Replicas int           // of a new Bucket; 1
 	Log      zerolog.Logger
 }
 
-// Completer completes the feeds of other nodes that have died and do not come back: it tells that everybody left (104) and
-// that the rooms have ended (102). A node has died that has given no sign of its feed for CompleterOptions.Forget, in which
-// this one has looked all the time. That is made certain by a write to its key in FeedsBucket, after which it can no longer
-// publish: it has to begin its feed anew. Of several completers one does it, and where that one dies another.
+// Completer completes the feeds of other nodes that have died and do not come back: it tells that everybody
+// left (104) and that the rooms have ended (102). A node counts as dead if it has given no sign of its feed
+// for CompleterOptions.Forget, in which this node has looked all the time. A write to its key in Bucket makes
+// that certain: after it the node can no longer publish, and has to begin its feed anew. One of several
+// completers does it; if that one dies, another.
 type Completer struct {
 	at        bus.Server
 	opts      CompleterOptions
@@ -62,8 +63,8 @@ func (c *Completer) Run(ctx context.Context) error {
 	return nil
 }
 
-// watch looks over one connection until something goes wrong. What was seen before is worth nothing then: whoever could not
-// give a sign while NATS was away has all its time again.
+// watch looks over one connection until something goes wrong. What was seen before is worth nothing then: a
+// node that could not give a sign while NATS was away has all its time again.
 func (c *Completer) watch(ctx context.Context) (looked bool, err error) {
 	nc, err := bus.Dial(c.at, c.opts.Name, c.opts.Log)
 	if err != nil {
@@ -108,7 +109,8 @@ func (c *Completer) watch(ctx context.Context) (looked bool, err error) {
 	}
 }
 
-// complete completes the feed of a node that has been silent for long enough. It is no error that somebody else does.
+// complete completes the feed of a node that has been silent for long enough. If another node does that
+// already, it is no error.
 func (c *Completer) complete(ctx context.Context, b feeds, js jetstream.JetStream, closed <-chan nats.Status, s sighting) error {
 	fence := feedRecord{Node: s.record.Node, By: c.opts.Node}
 	revision, err := b.put(ctx, fence, s.revision)
@@ -139,7 +141,7 @@ func (c *Completer) complete(ctx context.Context, b feeds, js jetstream.JetStrea
 	return nil
 }
 
-// sighting is a key of FeedsBucket as it was first seen.
+// sighting is a key of Bucket as it was first seen.
 type sighting struct {
 	record   feedRecord
 	revision uint64
@@ -149,7 +151,8 @@ type sighting struct {
 // sightings are the keys as they were when they last changed.
 type sightings map[string]sighting
 
-// silent takes what all keys are now, and returns those that have not changed for a time.
+// silent compares all keys as they are now with those before, and returns those that have not changed for a
+// time.
 func (s sightings) silent(all map[string]sighting, now time.Time, forget time.Duration) (l []sighting) {
 	for key := range s {
 		if _, there := all[key]; !there {
@@ -163,7 +166,8 @@ func (s sightings) silent(all map[string]sighting, now time.Time, forget time.Du
 			is.since = now
 			s[key] = is
 		case now.Sub(was.since) >= forget:
-			was.since = now // where it comes to nothing it has all its time again
+			// If it comes to nothing, it has all its time again.
+			was.since = now
 			s[key] = was
 			l = append(l, was)
 		}

@@ -20,19 +20,20 @@ import (
 const (
 	// DefaultQueue is how many events are kept while NATS is away, at about 300 bytes each.
 	DefaultQueue = 100_000
-	// maxInFlight is how many rooms have an event sent that is not acknowledged yet. Raising it helps nodes with many busy rooms
-	// that are far from their NATS, and sends as many again after a fault.
+	// maxInFlight is how many rooms have an event sent that is not acknowledged yet. Higher helps nodes with
+	// many busy rooms that are far from their NATS, and sends as many again after a fault.
 	maxInFlight = 256
 	// ackTime is how long an acknowledgement is waited for before the event is sent again.
 	ackTime = 5 * time.Second
 	// drainTime bounds how long Run goes on after its end for what is still queued.
 	drainTime = 3 * time.Second
-	// complainEvery is how often it is said that events are lost.
+	// complainEvery is the least time between two log lines which say that events are lost.
 	complainEvery = 10 * time.Second
-	// probeEvery is how often it is looked, and said, whether NATS stores anything but events while it does not acknowledge those. Lowering
-	// it makes and deletes streams more often on a server in trouble.
+	// probeEvery is how often it is looked, and said, whether NATS stores anything but events while it does
+	// not acknowledge those. Lower makes and deletes streams more often on a server in trouble.
 	probeEvery = time.Minute
-	// Pauses between two attempts, the first and the longest. Lowering them has a NATS in trouble asked more often.
+	// Pauses between two attempts, the first and the longest. Lower ones have a NATS in trouble asked more
+	// often.
 	shortestPause, longestPause = 50 * time.Millisecond, 2 * time.Second
 )
 
@@ -43,24 +44,29 @@ type Options struct {
 	Stream StreamOptions
 	Log    zerolog.Logger
 
-	// Node is whose events they are. With it the Feed has a key in FeedsBucket while it runs, and completes what an earlier
-	// process of that name has left open before it publishes anything. Empty: it does neither.
-	Node   string
-	Forget time.Duration // when others may complete this feed because they have seen no sign of it; DefaultForget
-	// Registered returns a channel that is closed once it is certain that no other process has the node's name; nil: it is.
+	// Node is the node whose events they are. With it the Feed has a key in Bucket while it runs. Before it
+	// publishes anything, it completes what an earlier process of that name has left open. Empty: it does
+	// neither.
+	Node string
+	// Forget is after which time without a sign of this feed others may complete it; DefaultForget.
+	Forget time.Duration
+	// Registered returns a channel that is closed once it is certain that no other process has the node's
+	// name; nil: that is certain from the start.
 	Registered func() <-chan struct{}
-	// Anew has everything told again, under that epoch: others have completed this feed while it was cut off. It is called by
-	// Run; events of an earlier epoch are dropped from then on. Needed with Node.
+	// Anew has everything told again, under that epoch: others have completed this feed while it was cut off.
+	// Run calls it. From then on events of an earlier epoch are dropped. It is needed with Node.
 	Anew func(epoch uint64)
 }
 
-// Feed is a session.Events that publishes to the stream, under the subject
-// sfu.v1.events.<node>.<room>.<type> (see Subject). Each room's events are sent in order, the next when the stream has
-// acknowledged the one before; those of many rooms are under way at the same time. What the stream refuses, loses or does
-// not answer is sent again with the same message id, by which the stream drops what it has. So each event is stored at
-// least once and those of a room in order, whatever the stream does with one of them. Events go over a connection of the
-// Feed's own, which is given up on any fault. Up to a bound none is lost while NATS is away, or a room has more of them than can
-// be stored one by one; beyond it the rooms and users with the most events lose some (shed.go).
+// Feed is a session.Events that publishes to the stream, under the subject sfu.v1.events.<node>.<room>.<type>
+// (see Subject). Each room's events are sent in order, the next when the stream has acknowledged the one
+// before. Events of many rooms are under way at the same time. If the stream refuses, loses or does not
+// answer an event, it is sent again with the same message id, by which the stream drops what it has. So each
+// event is stored at least once and those of a room in order, whatever the stream does with one of them.
+//
+// Events go over a connection of the Feed's own, which is given up on any fault. Up to a bound none is lost
+// while NATS is away, or while a room has more of them than can be stored one by one. Beyond it the rooms and
+// users with the most events lose some (shed.go).
 type Feed struct {
 	at   bus.Server
 	opts Options
@@ -86,12 +92,16 @@ type Stats struct {
 	Completed uint64 // told in place of an earlier process of the node's name
 }
 
-// Drops are events that are lost, by reason. What is told stays whole: with a beginning its end is lost, and the other way
-// round.
+// Drops are events that are lost, by reason. What is told stays whole: a beginning is lost with its end, and
+// an end with its beginning.
 type Drops struct {
-	Undone uint64 // beginnings together with their ends, of the rooms and users with the most events in a queue that was full
-	Untold uint64 // beginnings, and then all up to their ends, where there was nothing undone
-	Away   uint64 // NATS was away for so long that others have completed the feed
+	// Undone are beginnings together with their ends, of the rooms and users with the most events in a full
+	// queue.
+	Undone uint64
+	// Untold are beginnings, and then all up to their ends, if there was nothing undone.
+	Untold uint64
+	// Away are those lost because NATS was away for so long that others have completed the feed.
+	Away uint64
 }
 
 // New returns a feed to a server, which may be down. It starts nothing.
@@ -106,8 +116,8 @@ func New(at bus.Server, o Options) *Feed {
 	return &Feed{at: at, opts: o, signal: make(chan struct{}, 1), hold: newHold(o.Node)}
 }
 
-// Publish implements session.Events: it queues the event. Where the queue is full, the room with the most events loses some,
-// which are counted.
+// Publish implements session.Events: it queues the event. If the queue is full, the room with the most events
+// loses some, which are counted.
 func (f *Feed) Publish(e terms.FeedEvent) {
 	f.mu.Lock()
 	if e.Epoch < f.epoch {
@@ -187,7 +197,7 @@ func (f *Feed) drop(l *line) {
 	f.lines.drop(l)
 }
 
-// back says of rooms that it is not known whether their events were stored: they are sent again.
+// back is called with rooms of whose events it is not known whether they were stored: they are sent again.
 func (f *Feed) back(sent []flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -196,12 +206,13 @@ func (f *Feed) back(sent []flight) {
 	}
 }
 
-// Run publishes until ctx is done, and then for a short while what is still queued, if NATS is there. It is called once,
-// and ends after the rooms have.
+// Run publishes until ctx is done. Then it publishes what is still queued, for drainTime at most, if NATS is
+// there. It is called once, and ends after the rooms have.
 func (f *Feed) Run(ctx context.Context) error {
 	end, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { // the timer outlives Run by drainTime at most, and does nothing then
+	// The timer outlives Run by drainTime at most, and does nothing then.
+	defer context.AfterFunc(ctx, func() {
 		time.AfterFunc(drainTime, cancel)
 	})()
 	wait := shortestPause
@@ -235,8 +246,8 @@ func (f *Feed) complain(err error, queued int) {
 	log.Err(err).Int("queued", queued).Msg("events wait for NATS")
 }
 
-// explain says where NATS stores nothing in the stream although it could: a server whose disk was full never again writes into a stream
-// that has met with it. Nobody but who runs it can mend that.
+// explain logs it if NATS stores nothing in the stream although it could. If a server's disk was full, it
+// never again writes into a stream that has met with that. Only the operator of the server can mend that.
 func (f *Feed) explain(ctx context.Context, js jetstream.JetStream) {
 	if now := time.Now(); now.Sub(f.probed) >= probeEvery {
 		f.probed = now
@@ -247,7 +258,7 @@ func (f *Feed) explain(ctx context.Context, js jetstream.JetStream) {
 	}
 }
 
-// pause waits for d, until ctx is done where it is not yet, and until end is done.
+// pause waits for d. It ends early when end is done, or when ctx is done unless that was so before.
 func pause(ctx, end context.Context, d time.Duration) {
 	if ctx.Err() != nil {
 		ctx = end
@@ -261,8 +272,8 @@ func pause(ctx, end context.Context, d time.Duration) {
 	}
 }
 
-// connection publishes over one connection, until ctx is done and nothing is left to publish, which is no error, or until
-// end is done.
+// connection publishes over one connection, until ctx is done and nothing is left to publish, which is no
+// error, or until end is done.
 func (f *Feed) connection(ctx, end context.Context) error {
 	nc, err := bus.Dial(f.at, f.opts.Name, f.opts.Log)
 	if err != nil {

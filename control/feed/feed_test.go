@@ -158,8 +158,8 @@ func TestFeedIsStored(t *testing.T) {
 	})
 }
 
-// TestServerRestartsUnderLoad: users come and go all the time while NATS is stopped and started again. No event is lost,
-// repeated or out of order.
+// TestServerRestartsUnderLoad: users come and go all the time while NATS is stopped and started again. No
+// event is lost, repeated or out of order.
 func TestServerRestartsUnderLoad(t *testing.T) {
 	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
 		b.Start(t)

@@ -14,25 +14,28 @@ import (
 	"parlor/control/cas"
 )
 
-// Bucket is the key-value bucket that has a key for each node whose feed is not complete: it runs, or has died.
+// Bucket is the key-value bucket that has a key for each node whose feed is not complete: the node runs, or
+// has died.
 const Bucket = "SFU_FEEDS"
 
 const (
-	// DefaultForget is after which time without a sign of its feed a node counts as gone for good. Raising it keeps users in
-	// for longer who are not, lowering it has a node that is cut off from NATS tell its rooms anew after a shorter outage, and
-	// what happened meanwhile is lost.
+	// DefaultForget is after which time without a sign of its feed a node counts as gone for good. Higher
+	// keeps users that are gone inside for longer. Lower has a node that is cut off from NATS tell its rooms
+	// anew after a shorter outage; what happened meanwhile is lost.
 	DefaultForget = 3 * time.Minute
 	// renewals is how often a feed gives that sign in this time.
 	renewals = 6
-	// endTime is how long a feed of the same name may take to end in order, before a new one takes it for dead.
+	// endTime is how long a feed of the same name may take to end in order, before a new one takes it for
+	// dead.
 	endTime = 10 * time.Second
 )
 
-// feedRecord is the value of a node's key in FeedsBucket.
+// feedRecord is the value of a node's key in Bucket.
 type feedRecord struct {
-	Node    string `json:"node"`
-	Process string `json:"process,omitempty"` // differs with every start of every node; "": the feed is being completed
-	By      string `json:"by,omitempty"`      // then: by that node
+	Node string `json:"node"`
+	// Process differs with every start of every node; "": the feed is being completed.
+	Process string `json:"process,omitempty"`
+	By      string `json:"by,omitempty"` // then: by that node
 }
 
 var (
@@ -60,7 +63,7 @@ func openFeeds(ctx context.Context, js jetstream.JetStream, replicas int, timeou
 	return b, nil
 }
 
-// get returns a node's record and its revision, 0 where there is none.
+// get returns a node's record and its revision; 0: there is none.
 func (b feeds) get(ctx context.Context, node string) (r feedRecord, revision uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
@@ -75,7 +78,7 @@ func (b feeds) get(ctx context.Context, node string) (r feedRecord, revision uin
 	return r, e.Revision(), nil
 }
 
-// put writes a record where the key has that revision, 0: where there is none. Else the error is errFenced.
+// put writes a record if the key has that revision; 0: if there is no key. If not, the error is errFenced.
 func (b feeds) put(ctx context.Context, r feedRecord, revision uint64) (next uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
@@ -105,8 +108,8 @@ func fenced(err error) error {
 	return fmt.Errorf("%s: %w", Bucket, err)
 }
 
-// hold is a process's right to publish its node's events: its key in FeedsBucket, which it renews. Of the goroutine of
-// Feed.Run.
+// hold is a process's right to publish its node's events: its key in Bucket, which it renews. It belongs to
+// the goroutine of Feed.Run.
 type hold struct {
 	feeds
 	node     string
@@ -127,8 +130,9 @@ func (h *hold) renew(ctx context.Context) error {
 	return err
 }
 
-// again renews on a new connection, also where an answer was lost before, or where somebody has deleted the key or the bucket: nobody can
-// have completed the feed before forget has passed since the last sign of it was sent, so then the key is made anew.
+// again renews on a new connection. It also does so if an answer was lost before, or if somebody has deleted
+// the key or the bucket. In the latter case the key is made anew: nobody can have completed the feed before
+// forget has passed since the last sign of it was sent.
 func (h *hold) again(ctx context.Context, forget time.Duration) error {
 	err := h.renew(ctx)
 	if !errors.Is(err, errFenced) {
@@ -171,8 +175,8 @@ func (h *hold) take(ctx context.Context) error {
 	return err
 }
 
-// predecessor waits until a process of the same name which has the key has ended in order, or for long enough that it must
-// have died.
+// predecessor waits until a process of the same name that has the key has ended in order. It waits for at
+// most that time, after which that process must have died.
 func (h *hold) predecessor(ctx context.Context, most time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()

@@ -16,8 +16,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestLastWordOfADeadNode: what it had sent, and what arrives while it is being completed, is told in place of what was about
-// to be; the rest is told after it.
+// TestLastWordOfADeadNode: what it had sent, and what arrives while it is being completed, is told in place
+// of what was about to be; the rest is told after it.
 func TestLastWordOfADeadNode(t *testing.T) {
 	s, err := embedded.Start(t.Context(), embedded.Options{Listen: "127.0.0.1:0", Dir: t.TempDir(), Log: zerolog.Nop()})
 	if err != nil {

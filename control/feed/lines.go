@@ -9,9 +9,9 @@ import (
 	"parlor/session/terms"
 )
 
-// lines holds the events that wait, a line for each room. Rooms take turns, so that what one of them has too much of waits by
-// itself; where all of them together have too many, the longest line gives way (after McKenney's stochastic fairness queueing,
-// 1990). Whoever uses it holds a lock.
+// lines holds the events that wait, a line for each room. Rooms take turns, so that what one of them has too
+// much of waits by itself. If all of them together have too many, the longest line gives way (after
+// McKenney's stochastic fairness queueing, 1990). The caller holds a lock.
 type lines struct {
 	events  int // in all lines
 	rooms   map[terms.RoomID]*line
@@ -19,8 +19,8 @@ type lines struct {
 	longest longest
 }
 
-// line is the events of one room, in order. It is kept from the room's first event until its last has been stored, with what is
-// to be known of the events to come.
+// line is the events of one room, in order. It is kept from the room's first event until its last has been
+// stored, with what is to be known of the events to come.
 type line struct {
 	room   terms.RoomID
 	events []terms.FeedEvent
@@ -94,8 +94,8 @@ func numberOf(e terms.FeedEvent) (instance string, number int) {
 	return instance, number
 }
 
-// take takes the room that has been ready longest, and its first event. The ids of a room's events have no gaps, whatever was
-// left out: see remains.
+// take takes the room that has been ready longest, and its first event. The ids of a room's events have no
+// gaps, whatever was left out: see remains.
 func (q *lines) take() (l *line, e terms.FeedEvent, ok bool) {
 	if len(q.ready) == 0 {
 		return nil, e, false
@@ -149,7 +149,7 @@ func (q *lines) back(l *line) {
 	q.ready = slices.Insert(q.ready, 0, l)
 }
 
-// changed keeps the order of lines by length, and forgets a room that has ended and of which all is told.
+// changed keeps the order of lines by length. It forgets a room that has ended and of which all is told.
 func (q *lines) changed(l *line) {
 	switch {
 	case len(l.events) == 0 && l.at >= 0:

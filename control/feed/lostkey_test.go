@@ -14,8 +14,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestTheBucketOfFeedsIsDeleted under a node that publishes: nobody can have completed its feed, so it goes on where it was. Nothing
-// is told twice, and nothing that waits is dropped.
+// TestTheBucketOfFeedsIsDeleted under a node that publishes: nobody can have completed its feed, so it goes
+// on where it was. Nothing is told twice, and nothing that waits is dropped.
 func TestTheBucketOfFeedsIsDeleted(t *testing.T) {
 	for name, spoil := range map[string]func(context.Context, jetstream.JetStream) error{
 		"the bucket": func(ctx context.Context, js jetstream.JetStream) error {

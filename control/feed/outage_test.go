@@ -57,7 +57,8 @@ func runningWith(t *testing.T, at bus.Server, o feed.Options, events []terms.Fee
 	return f, log, stop
 }
 
-// TestAStreamThatStoresNothingIsNamed, with what to do, where NATS stores other things. The stream here is one that acknowledges nothing.
+// TestAStreamThatStoresNothingIsNamed, with what to do, where NATS stores other things. The stream here is
+// one that acknowledges nothing.
 func TestAStreamThatStoresNothingIsNamed(t *testing.T) {
 	b := natstest.Embedded(t)
 	b.Start(t)
@@ -82,7 +83,8 @@ func TestAStreamThatStoresNothingIsNamed(t *testing.T) {
 	}
 }
 
-// TestServerWithoutJetStream: that events wait is said once, and the server is not asked without a pause, at the end either.
+// TestServerWithoutJetStream: that events wait is said once, and the server is not asked without a pause, at
+// the end either.
 func TestServerWithoutJetStream(t *testing.T) {
 	port := natstest.FreePort(t)
 	server := natstest.Command("-a", "127.0.0.1", "-p", fmt.Sprint(port))
@@ -134,8 +136,9 @@ func TestStreamOfSomebodyElse(t *testing.T) {
 	}
 }
 
-// TestStreamThatIsFull: one of somebody's making that refuses what is new. That is said once, with why; events wait as while NATS is away,
-// beyond the bound whole stays are lost; and all is stored in order once there is room.
+// TestStreamThatIsFull: one of somebody's making that refuses what is new. That is said once, with why;
+// events wait as while NATS is away, beyond the bound whole stays are lost; and all is stored in order once
+// there is room.
 func TestStreamThatIsFull(t *testing.T) {
 	for name, c := range map[string]struct {
 		full func(*jetstream.StreamConfig)
@@ -212,8 +215,8 @@ func inOrder(t *testing.T, js jetstream.JetStream) {
 	}
 }
 
-// TestManyLeavesDrainInTime: what large rooms leave behind at the end of a node is stored, over a slow wire too: there, those of
-// many rooms at the same time.
+// TestManyLeavesDrainInTime: what large rooms leave behind at the end of a node is stored, over a slow wire
+// too: there, those of many rooms at the same time.
 func TestManyLeavesDrainInTime(t *testing.T) {
 	const rooms = 20
 	var many []terms.FeedEvent

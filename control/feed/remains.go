@@ -9,8 +9,8 @@ import (
 	"parlor/session/terms"
 )
 
-// remains is what a node's feed has left open: rooms without 102, users without 104. It is found by going through the
-// node's events from the first that the stream still has; what has been closed takes no memory.
+// remains is what a node's feed has left open: rooms without 102, users without 104. It is found by going
+// through the node's events from the first that the stream still has. What has been closed takes no memory.
 type remains struct {
 	open  map[string]*opened // by what the room's event ids begin with
 	order []*opened          // as they were first told of; closed ones too, until there are too many
@@ -21,7 +21,7 @@ type opened struct {
 	instance string
 	room     terms.RoomID
 	last     int      // the number of its last event
-	users    []string // who are in, in the order of entering
+	users    []string // those inside, in the order of entering
 	over     bool     // 102 was told
 	closed   bool     // it is no longer among the open ones
 }
@@ -78,9 +78,9 @@ func (r *remains) add(instance string, room terms.RoomID) *opened {
 	return o
 }
 
-// ends returns what is to be told for all to be closed: of each room, 104 for everybody inside, and then 102. The ids go on
-// where the room's own ended. So whoever tells the same tells it under the same ids, and so is what the dead node has sent at
-// last, if it comes yet: the stream takes one of them.
+// ends returns what is to be told for all to be closed: of each room, 104 for everybody inside, and then 102.
+// The ids go on from the last of the room's own. So two nodes that tell the same tell it under the same ids.
+// So does what the dead node has sent last, if it still comes: the stream takes one of them.
 func (r *remains) ends(node, by string, now time.Time) []terms.FeedEvent {
 	var l []terms.FeedEvent
 	for _, o := range r.order {

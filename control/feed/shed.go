@@ -7,13 +7,14 @@ import (
 	"parlor/session/terms"
 )
 
-// shedPart is which part of the queue gives way at once at most, so that a line is not gone through for each event. Lowering it
-// loses more than needed, raising it costs CPU while the queue is full.
+// shedPart is which part of the queue gives way at once at most, so that a line is not gone through for each
+// event. Lower loses more than needed, higher costs CPU while the queue is full.
 const shedPart = 16
 
-// shed leaves events out until no more than limit are left, or only what has to be told: ends, of which there are a few for each
-// user inside. The longest line gives way, in it what the users with the most events have begun and ended, then who has entered
-// last and is still in. It returns whose events were left out last, and whether any were.
+// shed leaves events out until no more than limit are left, or only those that have to be told: ends, of
+// which there are a few for each user inside. The longest line gives way. In it the first to go is what the
+// users with the most events have begun and ended, then the users that have entered last and are still in. It
+// returns the room whose events were left out last, and whether any were.
 func (q *lines) shed(limit int, drops *Drops) (room terms.RoomID, lost bool) {
 	for q.events > limit && len(q.longest) > 0 && q.longest[0].weight() > 0 {
 		l := q.longest[0]
@@ -47,8 +48,9 @@ func (l *line) movable() []terms.FeedEvent {
 	return l.events
 }
 
-// unit are the places of events of one user that are told or left out together: entering, leaving and what is between; the start
-// and the stop of a stream; a role that was changed again; what the user did before it left.
+// unit are the places of events of one user that are told or left out together. Such are entering, leaving
+// and what is between; the start and the stop of a stream; a role that was changed again; what the user did
+// before it left.
 type unit []int32
 
 // share is what one user has in a line.
@@ -121,7 +123,8 @@ func survey(events []terms.FeedEvent) shares {
 	return l
 }
 
-// leaveOut leaves at least want events out that are undone by later ones, if there are so many, and returns how many it were.
+// leaveOut leaves out at least want events that later ones undo, if there are so many. It returns how many it
+// left out.
 func (l *line) leaveOut(want int) int {
 	events := l.movable()
 	out := make([]bool, len(events))
@@ -151,7 +154,8 @@ func (l *line) leaveOut(want int) int {
 	return n
 }
 
-// unused marks the beginning and the end of rooms in which nobody is left who is told of.
+// unused marks the beginning and the end of rooms of which nothing else is told. It returns how many it
+// marked.
 func unused(events []terms.FeedEvent, out []bool) (n int) {
 	type bounds struct {
 		made, ended int // place + 1
@@ -183,8 +187,8 @@ func unused(events []terms.FeedEvent, out []bool) (n int) {
 	return n
 }
 
-// untell leaves out who has entered last and is still in, or else the room itself, and what is to come of it. It returns how
-// many events it were.
+// untell leaves out the user that has entered last and is still in, or else the room itself, and what is to
+// come of it. It returns how many events it left out.
 func (l *line) untell() int {
 	events := l.movable()
 	out := make([]bool, len(events))
@@ -228,7 +232,7 @@ func (l *line) without(out []bool) {
 	l.events = l.events[:len(l.events)-len(events)+kept]
 }
 
-// shares is a heap with the user on top who has the most events.
+// shares is a heap with the user on top that has the most events.
 type shares []*share
 
 func (h shares) Len() int           { return len(h) }

@@ -117,8 +117,8 @@ func (h *hall) store(s *moodyStream, most int) {
 	p.giveUp()
 }
 
-// checkWhole checks that what is stored is whole: every end has its beginning, and after all have left every beginning its end; the
-// numbers of each room have no gap, and streams start and stop in turn.
+// checkWhole checks that what is stored is whole: every end has its beginning, and after all have left every
+// beginning its end; the numbers of each room have no gap, and streams start and stop in turn.
 func checkWhole(t *testing.T, events []terms.FeedEvent) {
 	t.Helper()
 	type state struct {
@@ -174,8 +174,8 @@ func checkWhole(t *testing.T, events []terms.FeedEvent) {
 	}
 }
 
-// TestWhatIsLeftOutIsWhole: whatever people do, and however little of it the stream takes, what it has in the end is whole, the
-// queue has stayed within its bound, and nothing is remembered.
+// TestWhatIsLeftOutIsWhole: whatever people do, and however little of it the stream takes, what it has in the
+// end is whole, the queue has stayed within its bound, and nothing is remembered.
 func TestWhatIsLeftOutIsWhole(t *testing.T) {
 	lost := Drops{}
 	for seed := range uint64(60) {
@@ -214,8 +214,8 @@ func TestWhatIsLeftOutIsWhole(t *testing.T) {
 	}
 }
 
-// TestFloodLosesItsOwnEvents: while NATS is away one user enters and exits without end, in a room where others come and go, beside
-// quiet rooms. No event of anybody else is lost.
+// TestFloodLosesItsOwnEvents: while NATS is away one user enters and exits without end, in a room where
+// others come and go, beside quiet rooms. No event of anybody else is lost.
 func TestFloodLosesItsOwnEvents(t *testing.T) {
 	h := &hall{random: rand.New(rand.NewPCG(1, 1)), rooms: map[int]*played{}, f: New(bus.Server{}, Options{Queue: 2000})}
 	want := map[string]int{}
@@ -288,7 +288,8 @@ func TestRoomsTakeTurns(t *testing.T) {
 	}
 }
 
-// BenchmarkPublishToAFullQueue is what an event costs whoever publishes it while one user floods a full queue, with NATS away.
+// BenchmarkPublishToAFullQueue is what an event costs whoever publishes it while one user floods a full
+// queue, with NATS away.
 func BenchmarkPublishToAFullQueue(b *testing.B) {
 	f := New(bus.Server{}, Options{})
 	h := &hall{rooms: map[int]*played{}, f: f}
@@ -301,7 +302,8 @@ func BenchmarkPublishToAFullQueue(b *testing.B) {
 	}
 }
 
-// TestManyRoomsAreUnderWayAtATime: what a round trip to NATS of 1 ms and of 10 ms leaves of throughput, one room and many.
+// TestManyRoomsAreUnderWayAtATime: what a round trip to NATS of 1 ms and of 10 ms leaves of throughput, one
+// room and many.
 func TestManyRoomsAreUnderWayAtATime(t *testing.T) {
 	for _, c := range []struct {
 		trip        time.Duration

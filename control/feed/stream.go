@@ -17,19 +17,21 @@ import (
 // Stream is the name of the JetStream stream that holds the events of all nodes.
 const Stream = "SFU_EVENTS"
 
-// duplicateTime is for how long the stream knows the ids of what it has stored. An event whose acknowledgement was lost is
-// sent again as soon as NATS is back; where that takes longer, the event may be stored twice in a row. Raising it takes memory
-// of the server for each event of that time.
+// duplicateTime is for how long the stream knows the ids of what it has stored. An event whose
+// acknowledgement was lost is sent again as soon as NATS is back. If that takes longer, the event may be
+// stored twice in a row. Higher takes memory of the server for each event of that time.
 const duplicateTime = 5 * time.Minute
 
-// StreamOptions are those of the stream, where the Feed makes it: one that is there is left as it is. Zero values stand for
-// the defaults.
+// StreamOptions are those of the stream, if the Feed makes it: one that is there is left as it is. Zero
+// values stand for the defaults.
 type StreamOptions struct {
 	Replicas int           // servers that store each event; 1
 	MaxAge   time.Duration // events are kept this long; 24 h
 	MaxBytes int64         // and no more of them than this; 256 MiB
 	MaxMsgs  int64         // and no more than so many; 0: there is no such bound
-	Own      bool          // the server is in this process, so MaxMsgs holds for a stream that is there as well
+	// Own says that the server is in this process, so that MaxMsgs also holds for a stream that is there
+	// already.
+	Own bool
 }
 
 func (o *StreamOptions) defaults() {
@@ -52,7 +54,7 @@ func (o *StreamOptions) bound() int64 {
 	return o.MaxMsgs
 }
 
-// fit bounds the number of events of a stream that is there already, where the server is this process's own.
+// fit bounds the number of events of a stream that is there already, if the server is this process's own.
 func (f *Feed) fit(ctx context.Context, js jetstream.JetStream) error {
 	if !f.opts.Stream.Own {
 		return nil
@@ -86,7 +88,7 @@ func (o *StreamOptions) config() jetstream.StreamConfig {
 	}
 }
 
-// makeStream makes the stream where there is none. One that is there has to take the next event.
+// makeStream makes the stream if there is none. One that is there has to take the next event.
 func (f *Feed) makeStream(ctx context.Context, js jetstream.JetStream) error {
 	ctx, cancel := context.WithTimeout(ctx, ackTime)
 	defer cancel()
@@ -114,7 +116,8 @@ func (f *Feed) makeStream(ctx context.Context, js jetstream.JetStream) error {
 	return nil
 }
 
-// leastStream is the smallest stream in bytes that is made where the server has no room for the one that is wanted.
+// leastStream is the smallest stream in bytes that is made if the server has no room for the one that is
+// wanted.
 const leastStream = 8 << 20
 
 // noRoom reports whether the server, or the account, may not store as much.
@@ -160,8 +163,8 @@ func matches(pattern, subject string) bool {
 	}
 }
 
-// Subject returns where an event is published. A room's token is "n-" and the number, or "s-" and the name where that is
-// made of letters, digits, - and _, or else "b-" and the name in URL-safe base64.
+// Subject returns where an event is published. A room's token is "n-" and the number, or "s-" and the name if
+// that is made of letters, digits, - and _, or else "b-" and the name in URL-safe base64.
 func Subject(node string, room terms.RoomID, t terms.FeedType) string {
 	return fmt.Sprintf("%s.events.%s.%s.%d", bus.Prefix, bus.NodeToken(node), bus.RoomToken(room), t)
 }

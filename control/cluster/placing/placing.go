@@ -1,5 +1,5 @@
-// Package placing chooses the node that a new room is placed on. The rules are pure functions of plain values: no clocks, no
-// network, no chance, so that every node that knows the same chooses the same.
+// Package placing chooses the node that a new room is placed on. The rules are pure functions of plain
+// values: no clocks, no network, no chance. So all nodes that know the same choose the same.
 package placing
 
 import (
@@ -20,16 +20,17 @@ type Node struct {
 	Draining bool    // takes no new rooms
 }
 
-// Rule returns the id of the node for a new room, or "" where none takes rooms. origin is the id of the node that a user
-// has come to; it may be missing in nodes. The order of nodes does not matter.
+// Rule returns the id of the node for a new room, or "" if none takes rooms. origin is the id of the node
+// that a user has come to; it may be missing in nodes. The order of nodes does not matter.
 type Rule func(nodes []Node, origin, room string) string
 
 const (
-	// margin is how much busier than the least busy node the origin may be and still get the room. Raising it saves
-	// redirects and lets nodes drift apart by as much.
+	// margin is how much busier than the least busy node the origin may be and still get the room. Higher
+	// saves redirects and lets nodes drift apart by as much.
 	margin = 0.05
-	// perRoom is what a room that was placed since the node's last report is taken to make it busier by. Raising it spreads
-	// a storm of new rooms more evenly, lowering it trusts the reports, which come every other second.
+	// perRoom is by how much a room that was placed since the node's last report is taken to make it busier.
+	// Higher spreads a storm of new rooms more evenly. Lower trusts the reports, which come every other
+	// second.
 	perRoom = 0.01
 )
 
@@ -96,8 +97,8 @@ func least(nodes []Node, origin, room string) string {
 	return best
 }
 
-// first returns the node with the smallest value. Equals are told apart by a hash of room and node, so that rooms are
-// spread over them.
+// first returns the node with the smallest value. Equals are told apart by a hash of room and node, so that
+// rooms are spread over them.
 func first(nodes []Node, value func(Node) float64, room string) string {
 	if len(nodes) == 0 {
 		return ""
