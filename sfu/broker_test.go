@@ -87,8 +87,8 @@ func (l *live) events(t *testing.T, n int) []string {
 	return all
 }
 
-// TestBrokerRestartsUnderACall stops and starts a NATS server while people talk: their media goes on without a gap, what
-// happens meanwhile is not lost, and commands work again.
+// TestBrokerRestartsUnderACall stops and starts a NATS server while people talk: their media goes on without
+// a gap, what happens meanwhile is not lost, and commands work again.
 func TestBrokerRestartsUnderACall(t *testing.T) {
 	b := newBroker(t)
 	b.start(t)

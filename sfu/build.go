@@ -122,7 +122,8 @@ func (b *builder) http(ctx context.Context, metrics http.Handler) error {
 	if err != nil {
 		return err
 	}
-	// Every connection is timed and those inside ping, so TCP's own keepalive would only make connections dearer to accept.
+	// Every connection is timed and those inside ping. TCP's own keepalive would only make connections dearer
+	// to accept.
 	listener, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", string(c.HTTP.Listen))
 	if err != nil {
 		return listenError("http.listen", c.HTTP.Listen, err)

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sent is one UDP datagram that the kernel saw leaving the node. The RTP header is not encrypted by SRTP (RFC 3711
-// section 3.1), so a capture can tell streams apart.
+// sent is one UDP datagram that the kernel saw leaving the node. The RTP header is not encrypted by SRTP (RFC
+// 3711 section 3.1), so a capture can tell streams apart.
 type sent struct {
 	at   time.Time // kernel's time
 	to   uint16    // UDP port of the receiver
@@ -22,7 +22,8 @@ type sent struct {
 	seq  uint16
 }
 
-// capture records what leaves a UDP port on the loopback interface, as tcpdump would: beside the node, not inside it.
+// capture records what leaves a UDP port on the loopback interface, as tcpdump would: beside the node, not
+// inside it.
 type capture struct {
 	fd   int
 	port uint16

@@ -14,8 +14,9 @@ import (
 	"parlor/config"
 )
 
-// certs are the certificates that the node shows, which are read again when their files change. Certificates are added while the
-// node is built; what is shown is read at each handshake, so connections that stand notice nothing.
+// certs are the certificates that the node shows, which are read again when their files change. Certificates
+// are added while the node is built. Each handshake takes the one that is shown then, so connections that
+// stand notice nothing.
 type certs struct {
 	log zerolog.Logger
 
@@ -33,7 +34,8 @@ type certificate struct {
 // get is that of tls.Config.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.shown.Load(), nil }
 
-// read takes what is in the files. It reports whether that is another certificate than before; on an error nothing changes.
+// read takes what is in the files. It reports whether that is another certificate than before. If there is an
+// error, nothing changes.
 func (c *certificate) read() (changed bool, err error) {
 	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
 	if err != nil {
@@ -55,7 +57,8 @@ func (c *certs) add(section, cert, key string) (*certificate, error) {
 	return one, nil
 }
 
-// reload reads all of them. What is as it was is logged only when asked, and a fault that was logged already as well.
+// reload reads all of them. asked has it also log certificates that are as they were, and faults that were
+// logged already.
 func (c *certs) reload(asked bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,11 +93,12 @@ func (c *certs) files() (paths []string) {
 
 // run reads the certificates again whenever their files have changed, until ctx is done.
 func (c *certs) run(ctx context.Context) error {
-	return watchFiles(ctx, c.log, "certificates", c.files(), func() { _ = c.reload(false) }) // which logs
+	// reload logs what is wrong.
+	return watchFiles(ctx, c.log, "certificates", c.files(), func() { _ = c.reload(false) })
 }
 
-// Reload reads what the node has in files again: keys of tokens and certificates. What is wrong with them is logged as well, and
-// changes nothing. It may be called from any goroutine.
+// Reload reads what the node has in files again: keys of tokens and certificates. What is wrong with one is
+// logged, returned, and leaves it as it was. Reload may be called from any goroutine.
 func (n *Node) Reload() error {
 	var errs []error
 	if n.ring.auth.KeysFile != "" {

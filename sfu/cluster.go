@@ -19,8 +19,9 @@ import (
 	"parlor/session/terms"
 )
 
-// leaseWait bounds how long the start waits for the node's registration where NATS answers. Without it the node starts as
-// well, and takes users once it is registered.
+// leaseWait bounds how long the start waits for the node's registration if NATS answers. If it takes longer,
+// the node starts as well, and takes users once it is registered. Higher lets the start take longer if the
+// lease of an earlier process must run out.
 const leaseWait = 3 * time.Second
 
 // cluster makes the node's part among others, on a connection of its own.

@@ -20,8 +20,8 @@ import (
 	"parlor/control/cluster/placing"
 )
 
-// startCluster starts n nodes, named a, b, c …, of which the first has NATS inside; its store is at least a lease old
-// when they are returned, so that nobody has to wait for that.
+// startCluster starts n nodes, named a, b, c …, of which the first has NATS inside; its store is at least a
+// lease old when they are returned, so that nobody has to wait for that.
 func startCluster(t *testing.T, n int, change ...func(*config.Config)) []*live {
 	t.Helper()
 	var nodes []*live
@@ -63,7 +63,8 @@ func clusterAwait(t *testing.T, c *client.Client, typ string) client.Event {
 	return e
 }
 
-// TestARoomIsFoundFromEveryNode enters one room at three nodes, by every door, and commands it from where it is not.
+// TestARoomIsFoundFromEveryNode enters one room at three nodes, by every door, and commands it from where it
+// is not.
 func TestARoomIsFoundFromEveryNode(t *testing.T) {
 	nodes := startCluster(t, 3)
 	a, b, c := nodes[0], nodes[1], nodes[2]
@@ -93,7 +94,8 @@ func TestARoomIsFoundFromEveryNode(t *testing.T) {
 	defer whip.Close()
 	require.True(t, strings.HasPrefix(whip.Location, a.url+"/"), whip.Location)
 
-	// Over b's own connection the endpoints of one node are asked, whichever NATS chooses: ask often enough for all.
+	// Over b's own connection the endpoints of one node are asked, whichever NATS chooses: ask often enough
+	// for all.
 	for range 12 {
 		began := time.Now()
 		m, err := b.nats.Request("sfu.v1.DescribeRoom", []byte(`{"StrRoomId":"nowhere"}`), 5*time.Second)
@@ -119,7 +121,8 @@ const sdpOffer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUN
 	"a=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=setup:actpass\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendonly\r\n" +
 	"a=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\na=ssrc:1 cname:x\r\n"
 
-// TestResumeAtAnotherNode: a client that has lost its node's address is sent back there, and whom nobody knows is told so.
+// TestResumeAtAnotherNode: a client that has lost its node's address is sent back there, and whom nobody
+// knows is told so.
 func TestResumeAtAnotherNode(t *testing.T) {
 	nodes := startCluster(t, 2)
 	a, b := nodes[0], nodes[1]
@@ -147,7 +150,8 @@ func TestResumeAtAnotherNode(t *testing.T) {
 	require.Equal(t, "user_not_found", ask("b")["code"])
 }
 
-// TestANodeThatStopsSendsItsRoomsOn stops a node with people in it: the room goes on at another one, with them.
+// TestANodeThatStopsSendsItsRoomsOn stops a node with people in it: the room goes on at another one, with
+// them.
 func TestANodeThatStopsSendsItsRoomsOn(t *testing.T) {
 	nodes := startCluster(t, 2)
 	a := nodes[0]
@@ -186,8 +190,8 @@ func TestANodeThatStopsSendsItsRoomsOn(t *testing.T) {
 	}
 }
 
-// TestDrainingLetsRoomsEnd drains a node by a command: its room goes on until it ends, new ones are elsewhere, and then it is
-// gone.
+// TestDrainingLetsRoomsEnd drains a node by a command: its room goes on until it ends, new ones are
+// elsewhere, and then it is gone.
 func TestDrainingLetsRoomsEnd(t *testing.T) {
 	nodes := startCluster(t, 2)
 	a := nodes[0]

@@ -20,7 +20,8 @@ func ask[A any](t *testing.T, do doorway, action, body string) (a A) {
 	return a
 }
 
-// TestCommandsAtEveryNode gives commands at each of three nodes, wherever the rooms are: lists have what all nodes have.
+// TestCommandsAtEveryNode gives commands at each of three nodes, wherever the rooms are: lists have what all
+// nodes have.
 func TestCommandsAtEveryNode(t *testing.T) {
 	nodes := startCluster(t, 3)
 	people, holders := map[string]*client.Client{}, map[string]bool{}

@@ -33,8 +33,8 @@ type outcome struct {
 // doorway is one of the network doors to a node's commands.
 type doorway func(t *testing.T, action, body string) outcome
 
-// doors returns all network doors. What goes through HTTP is checked against the node's OpenAPI document by a reader that is
-// not ours: every answer, and every request that the node takes.
+// doors returns all network doors. What goes through HTTP is checked against the node's OpenAPI document by a
+// reader that is not ours: every answer, and every request that the node takes.
 func (l *live) doors(t *testing.T) map[string]doorway {
 	t.Helper()
 	_, text := get(t, l.url+"/admin/v1/openapi.json", nil)
@@ -99,8 +99,8 @@ func (l *live) overHTTP(t *testing.T, routes routers.Router, action, body string
 	return outcome{code: string(p.Code), field: p.Field}
 }
 
-// TestEveryCommandThroughEveryDoor gives each command at each door of a node with a call, and once more: repeating it gives
-// the same, or what is true by then.
+// TestEveryCommandThroughEveryDoor gives each command at each door of a node with a call, and once more:
+// repeating it gives the same, or what is true by then.
 func TestEveryCommandThroughEveryDoor(t *testing.T) {
 	l := startLive(t, func(c *config.Config) { c.Node.ID = "n1" })
 	for name, do := range l.doors(t) {
@@ -218,7 +218,8 @@ func (l *live) sample(t *testing.T, name string, labels map[string]string) float
 	return 0
 }
 
-// TestBadCommandsAtEveryDoor: the same code and field wherever a bad command comes in, and nothing is changed by it.
+// TestBadCommandsAtEveryDoor: the same code and field wherever a bad command comes in, and nothing is changed
+// by it.
 func TestBadCommandsAtEveryDoor(t *testing.T) {
 	l := startLive(t)
 	ann := l.join(t, "ann", client.Options{Seats: 1})

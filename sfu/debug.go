@@ -13,7 +13,7 @@ import (
 // profileTime bounds how long a profile or trace may be collected for and handed over.
 const profileTime = 10 * time.Minute
 
-// debug binds the port of profiles, where one is configured.
+// debug binds the port of profiles, if one is configured.
 func (b *builder) debug(ctx context.Context) error {
 	n, at := b.n, b.n.cfg.Debug.Listen
 	if at == "" {
@@ -55,7 +55,7 @@ func profiles() *http.ServeMux {
 	return mux
 }
 
-// localOnly keeps pages of elsewhere out that run in a browser of this machine: see surface.guard.
+// localOnly keeps out pages of elsewhere that run in a browser of this machine: see surface.guard.
 func localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if origin := r.Header.Get("Origin"); !loopbackHost(r.Host) || origin != "" && !loopbackOrigin(origin) {

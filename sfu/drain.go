@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// drainTime is how long a node drains that is not told for how long. Raising it lets more calls come to their own end,
-	// lowering it has a node that is to be replaced gone sooner.
+	// drainTime is how long a node drains if the command does not say. Higher lets more calls come to their
+	// own end. Lower has a node that is to be replaced gone sooner.
 	drainTime = 10 * time.Minute
 	// drainLook is how often a draining node looks whether it has rooms left.
 	drainLook = 100 * time.Millisecond
@@ -31,8 +31,9 @@ func newDrain(left func() int, lead time.Duration) *drain {
 	return &drain{left: left, lead: lead, begun: make(chan struct{}), over: make(chan struct{})}
 }
 
-// within begins draining, or sets the time at which it ends anew. 0 is drainTime, or where it drains already the time that it
-// has, so that asking how it goes on puts nothing off. It says whether something has changed.
+// within begins draining, or sets anew when it ends. If t is 0, that is drainTime for a node that does not
+// drain yet. For one that drains, 0 changes nothing, so that asking how it goes on puts nothing off. It says
+// whether something has changed.
 func (d *drain) within(t time.Duration) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"parlor/config"
 )
 
-// files is how many of the open files that the process may have each kind of connection may take. The last eighth is for everything
-// else: the sockets of media, NATS, the files of JetStream.
+// files is how many of the files that the process may have open each kind of connection may take. The last
+// eighth is for everything else: the sockets of media, NATS, the files of JetStream.
 type files struct {
 	strangers, inside, tcp int
 }
@@ -23,7 +23,7 @@ func share(most uint64, l config.Limits) files {
 	return files{strangers: part(l.Strangers, 4), inside: part(l.Signals, 2), tcp: part(mostTCP, 8)}
 }
 
-// openFiles returns what the process may open. Go has raised it as far as the system lets it.
+// openFiles returns what the process may open. Go has raised the limit as far as the system lets it.
 func openFiles(l config.Limits, log zerolog.Logger) files {
 	var r syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {

@@ -17,8 +17,9 @@ import (
 	"parlor/web"
 )
 
-// BenchmarkFileAnswers is what a request for a file takes of CPU in the server, headers as a browser sends them, on connections that stay
-// open: what stranger.filePrice stands for. The client writes many requests at once and throws the answers away, which is counted too.
+// BenchmarkFileAnswers is what a request for a file takes of CPU in the server, headers as a browser sends
+// them, on connections that stay open: what stranger.filePrice stands for. The client writes many requests at
+// once and throws the answers away, which is counted too.
 func BenchmarkFileAnswers(b *testing.B) {
 	handler := web.Handler(true)
 	first := httptest.NewRecorder()

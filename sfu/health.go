@@ -53,8 +53,8 @@ func (s *surface) healthz(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, s.n.health())
 }
 
-// onThisMachine reports whether a request comes from this machine. One that a proxy on it has passed on does not, whether the proxy is
-// trusted or not.
+// onThisMachine reports whether a request comes from this machine. A request that a proxy on this machine has
+// passed on does not, whether the proxy is trusted or not.
 func onThisMachine(r *http.Request) bool {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !at.Addr().Unmap().IsLoopback() {

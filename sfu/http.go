@@ -92,9 +92,9 @@ func door(r *http.Request) bool {
 	return strings.HasPrefix(r.URL.Path, "/whip/") || strings.HasPrefix(r.URL.Path, "/whep/")
 }
 
-// guard protects a node that asks for no token and so serves this machine only from pages of elsewhere, which run in a
-// browser of this machine: those whose host name resolves to 127.0.0.1 (DNS rebinding) come with a foreign Host, all others
-// with a foreign Origin.
+// guard protects a node that asks for no token, and so serves this machine only. It keeps out pages of
+// elsewhere that run in a browser of this machine. Those whose host name resolves to 127.0.0.1 (DNS
+// rebinding) come with a foreign Host, all others with a foreign Origin.
 func (s *surface) guard(next http.Handler) http.Handler {
 	if !s.n.keys.Open() {
 		return next
@@ -162,8 +162,8 @@ func newServer(h http.Handler, log zerolog.Logger) *http.Server {
 	}
 }
 
-// serve returns the part that runs the server until its context is done: then no new connection is taken, plain requests
-// end, WebSockets get a moment to close by themselves and are cut off.
+// serve returns the part that runs the server until its context is done. Then no new connection is taken and
+// plain requests end. WebSockets get a moment to close by themselves, and are then cut off.
 func (s *surface) serve(l net.Listener, t *tls.Config) func(context.Context) error {
 	return func(ctx context.Context) error {
 		base, cut := context.WithCancel(context.WithoutCancel(ctx))
@@ -191,8 +191,8 @@ func (s *surface) serve(l net.Listener, t *tls.Config) func(context.Context) err
 	}
 }
 
-// onlyHTTP1 is for http.Server, which otherwise offers HTTP/2 with TLS, whatever NextProtos says: a WebSocket needs a connection of its
-// own, and strangers are bounded by their connections.
+// onlyHTTP1 is for http.Server, which otherwise offers HTTP/2 with TLS, whatever NextProtos says. A WebSocket
+// needs a connection of its own, and strangers are bounded by their connections.
 func onlyHTTP1() *http.Protocols {
 	p := new(http.Protocols)
 	p.SetHTTP1(true)

@@ -38,8 +38,8 @@ func (p pipes) dial() net.Conn {
 	return here
 }
 
-// TestClientsAreNotWaitedForForEver: one that does not finish its headers or its body, does not read its answer, or sends nothing more has
-// its connection closed.
+// TestClientsAreNotWaitedForForEver: one that does not finish its headers or its body, does not read its
+// answer, or sends nothing more has its connection closed.
 func TestClientsAreNotWaitedForForEver(t *testing.T) {
 	for name, c := range map[string]struct {
 		send    string
@@ -91,7 +91,8 @@ func TestClientsAreNotWaitedForForEver(t *testing.T) {
 	}
 }
 
-// TestPagesBehindAProxy: the node's own pages are those of the scheme and the host by which clients come, as a trusted proxy says.
+// TestPagesBehindAProxy: the node's own pages are those of the scheme and the host by which clients come, as
+// a trusted proxy says.
 func TestPagesBehindAProxy(t *testing.T) {
 	for name, c := range map[string]struct {
 		from, proto, host string

@@ -9,15 +9,17 @@ import (
 	"time"
 )
 
-// keepFor is how long an answer of kept is given again. Longer has graphs lag behind, shorter lets who asks all the time cost more.
+// keepFor is how long an answer of kept is given again. Longer has graphs lag behind. Shorter lets a client
+// that asks all the time cost more.
 const keepFor = time.Second
 
-// kept has one request at a time answered by next, and gives that answer to all who ask within keepFor. Safe for concurrent use.
+// kept has one request at a time answered by next, and gives that answer to all that ask within keepFor. Safe
+// for concurrent use.
 type kept struct {
 	next http.Handler
 
 	mu   sync.Mutex
-	last [2]answerKept // plain, and for who takes gzip
+	last [2]answerKept // plain, and for clients that take gzip
 }
 
 type answerKept struct {
@@ -35,7 +37,8 @@ func (k *kept) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.body) // the client may be gone; there is nobody else to tell
 }
 
-// answer returns the one there is, or asks for another. What a client would have else than gzip does not matter, so that two are all.
+// answer returns the one there is, or asks for another. Of a client's headers only gzip matters, so that
+// there are two answers at most.
 func (k *kept) answer(r *http.Request) answerKept {
 	i, encoding := 0, "identity"
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {

@@ -56,8 +56,9 @@ func tokenKeys(keys []config.Key) []token.Key {
 	return l
 }
 
-// ReloadKeys reads auth.keys_file again. Its keys, behind those of auth.keys, take the place of those in force. An error, for
-// which nothing has changed, is logged as well. It may be called from any goroutine; without auth.keys_file it is an error.
+// ReloadKeys reads auth.keys_file again. Its keys, behind those of auth.keys, take the place of those in
+// force. If there is an error, nothing has changed; it is logged, too. Without auth.keys_file it is an error.
+// ReloadKeys may be called from any goroutine.
 func (n *Node) ReloadKeys() error {
 	if n.ring.auth.KeysFile == "" {
 		return errors.New("there is no auth.keys_file to read")
@@ -65,7 +66,8 @@ func (n *Node) ReloadKeys() error {
 	return n.ring.reload(true)
 }
 
-// reload reads the file. What is as it was is logged only when asked.
+// reload reads the file. asked has it also log keys that are as they were, and a fault that was logged
+// already.
 func (r *keyring) reload(asked bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,5 +115,6 @@ func names(keys []config.Key) []string {
 
 // run reads the file whenever it has changed, until ctx is done.
 func (r *keyring) run(ctx context.Context) error {
-	return watchFiles(ctx, r.log, "auth.keys_file", []string{r.auth.KeysFile}, func() { _ = r.reload(false) }) // which logs
+	// reload logs what is wrong.
+	return watchFiles(ctx, r.log, "auth.keys_file", []string{r.auth.KeysFile}, func() { _ = r.reload(false) })
 }

@@ -247,8 +247,8 @@ func (m *meeting) annSSRCs() map[uint32]bool {
 	return s
 }
 
-// danGoesOn waits until dan's video has reached every watcher for another while, so that what could still have been on its
-// way has been.
+// danGoesOn waits until dan's video has reached every watcher for another while, so that what could still
+// have been on its way has been.
 func (m *meeting) danGoesOn(t *testing.T) {
 	t.Helper()
 	for _, w := range m.watchers {
@@ -322,7 +322,8 @@ func TestNoPacketAfterDismissRoomWasAnswered(t *testing.T) {
 	}
 }
 
-// TestChurnLeavesNothingBehind is 200 rounds in which 20 clients enter, meet and leave, in every way there is.
+// TestChurnLeavesNothingBehind is 200 rounds in which 20 clients enter, meet and leave, in every way there
+// is.
 func TestChurnLeavesNothingBehind(t *testing.T) {
 	l := startLive(t)
 	const clients = 20
@@ -378,7 +379,8 @@ func (l *live) round(t *testing.T, i, clients int) {
 	}
 }
 
-// leaveAll has everybody leave: some by exit, some by a beacon, some by a command, the rest by the end of the room.
+// leaveAll has everybody leave: some by exit, some by a beacon, some by a command, the rest by the end of the
+// room.
 func (l *live) leaveAll(ctx context.Context, t *testing.T, i int, room string, all []*client.Client) {
 	t.Helper()
 	var running sync.WaitGroup

@@ -9,8 +9,8 @@ import (
 	"parlor/control/bus"
 )
 
-// causeWait is how long the start waits for why NATS cannot be reached, so that whoever starts the node is told. Longer holds up the
-// start where NATS is away, shorter leaves the cause to the log.
+// causeWait is how long the start waits to learn why NATS cannot be reached, so that whoever starts the node
+// is told. Longer holds up the start if NATS is away. Shorter leaves the cause to the log.
 const causeWait = time.Second
 
 // link is the connection to NATS for commands, and why it does not stand.
@@ -27,7 +27,8 @@ func (l *link) failed(why string) {
 	l.once.Do(func() { close(l.tried) })
 }
 
-// awaitCause waits until it is known why there is no connection, or for causeWait: it does not notice that there is one.
+// awaitCause waits until it is known why there is no connection, or for causeWait. It does not notice that
+// there is one.
 func (l *link) awaitCause(ctx context.Context) {
 	late := time.NewTimer(causeWait)
 	defer late.Stop()
@@ -38,7 +39,8 @@ func (l *link) awaitCause(ctx context.Context) {
 	}
 }
 
-// NATSAway reports whether there is no connection to NATS, and why as far as that is known. Before Ready it is not away.
+// NATSAway reports whether there is no connection to NATS, and why as far as that is known. Before Ready it
+// reports false.
 func (n *Node) NATSAway() (why string, away bool) {
 	select {
 	case <-n.ready:

@@ -13,11 +13,11 @@ import (
 	"parlor/transport"
 )
 
-// loadEvery is how often the load is measured, over the time since the last time. Raising it smooths it, lowering it has
-// those who place rooms see bursts.
+// loadEvery is how often the load is measured, over the time since the measurement before. Higher smooths it.
+// Lower has the placing of rooms see bursts.
 const loadEvery = 2 * time.Second
 
-// loadSample is what a load is the difference of two of.
+// loadSample is one of the two samples whose difference is a load.
 type loadSample struct {
 	at  time.Time
 	cpu time.Duration // that the process has used since its start
@@ -84,7 +84,7 @@ func (l *load) sample() loadSample {
 	return s
 }
 
-// resident returns the process's memory in bytes; 0 where the system does not tell.
+// resident returns the process's memory in bytes; 0 if the system does not tell.
 func resident() uint64 {
 	p, err := procfs.NewProc(os.Getpid())
 	if err != nil {

@@ -11,9 +11,11 @@ import (
 )
 
 const (
-	// eventMemory is what the NATS server keeps in memory for an event that is on disk, since each room has subjects of its own; measured.
+	// eventMemory is how many bytes of memory the NATS server takes for an event that is on disk, since each
+	// room has subjects of its own; measured.
 	eventMemory = 512
-	// eventShare is the part of the machine's memory that all of them may take. Lowering it keeps more events on small machines.
+	// eventShare says which part of the memory all of them may take: one in eventShare. Lower keeps more
+	// events on small machines.
 	eventShare = 64
 	// fewestEvents and mostEvents bound what follows from these.
 	fewestEvents, mostEvents = 10_000, 500_000
@@ -32,7 +34,8 @@ func eventsFor(memory uint64) int64 {
 	return int64(min(max(memory/eventShare/eventMemory, fewestEvents), mostEvents))
 }
 
-// machineMemory returns how many bytes this process may use, by the machine and by its control group; 0: it is not known.
+// machineMemory returns how many bytes this process may use, by the machine and by its control group; 0: it
+// is not known.
 func machineMemory() uint64 {
 	var all uint64
 	if fs, err := procfs.NewDefaultFS(); err == nil {
@@ -44,7 +47,8 @@ func machineMemory() uint64 {
 	if err != nil {
 		return all
 	}
-	if limit, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil && (all == 0 || limit < all) { // else it is "max"
+	// Otherwise it is "max".
+	if limit, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil && (all == 0 || limit < all) {
 		return limit
 	}
 	return all

@@ -17,7 +17,8 @@ import (
 	"parlor/client"
 )
 
-// talker is a guest who notes the custom messages that it gets, as "ann 1 hello", those by data channel with a star in front.
+// talker is a guest that notes the custom messages that it gets, as "ann 1 hello", those by data channel with
+// a star in front.
 type talker struct {
 	*guest
 	messages *client.Messages // nil: without data channels
@@ -125,8 +126,8 @@ func TestMessagesOverRealDataChannels(t *testing.T) {
 	require.Empty(t, ben.heard())
 }
 
-// TestSlowReaderOfADataChannel: a client whose network is dead loses messages, counted, and nobody else notices; what was taken
-// for it arrives, in order, when it is back.
+// TestSlowReaderOfADataChannel: a client whose network is dead loses messages, counted, and nobody else
+// notices; what was taken for it arrives, in order, when it is back.
 func TestSlowReaderOfADataChannel(t *testing.T) {
 	l := startLive(t)
 	ben, cid := l.talker(t, "ben", true), l.talker(t, "cid", true)

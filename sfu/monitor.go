@@ -14,7 +14,7 @@ import (
 // Bounds of the monitor's listener, for those who are allowed: probes and scrapers are few.
 var monitorLimits = stranger.Limits{Conns: 128, ConnsPerSite: 32, Inside: 1, CPU: .2, Entries: 1}
 
-// monitor binds the port of those who watch over the node, where one is configured.
+// monitor binds the port for those that watch over the node, if one is configured.
 func (b *builder) monitor(ctx context.Context, metrics http.Handler) error {
 	n, at := b.n, b.n.cfg.Monitor.Listen
 	if at == "" {
@@ -57,7 +57,7 @@ type allowing struct {
 	only []netip.Prefix
 }
 
-// Accept returns the next connection of who may connect.
+// Accept returns the next connection of a client that may connect.
 func (a *allowing) Accept() (net.Conn, error) {
 	for {
 		c, err := a.Listener.Accept()

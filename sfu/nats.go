@@ -16,8 +16,8 @@ import (
 	"parlor/control/webhook"
 )
 
-// NATSServer returns how a server is reached that the configuration names: that of nats.url, or else, from another process, the
-// one inside the node.
+// NATSServer returns how the server that the configuration names is reached: that of nats.url. If there is
+// none, it is the one inside the node, as another process reaches it.
 func NATSServer(c config.NATS) bus.Server {
 	at := bus.Server{
 		URL: c.URL, User: c.User, Password: string(c.Password), Credentials: c.Credentials, CA: c.TLS.CA, Cert: c.TLS.Cert, Key: c.TLS.Key,
@@ -108,7 +108,8 @@ func (b *builder) nats(ctx context.Context) (*bus.Conn, *feed.Feed, error) {
 	n.broker.Conn = nc
 	b.parts.add("nats connection", func(ctx context.Context) error {
 		<-ctx.Done()
-		_ = nc.FlushTimeout(farewell) // answers of the last commands; fails where the server is away
+		// Answers of the last commands; it fails if the server is away.
+		_ = nc.FlushTimeout(farewell)
 		nc.Close()
 		return nil
 	}, nc.Close)
@@ -143,7 +144,8 @@ func (b *builder) webhooks(at bus.Server) {
 	b.parts.add("webhooks", n.webhooks.Run, nil)
 }
 
-// commands adds the part that answers commands over NATS, and returns what has it take them, once all else is there.
+// commands adds the part that answers commands over NATS. It returns the function that has it take them, once
+// all else is there.
 func (b *builder) commands(nc *bus.Conn) (register func() error) {
 	var s *natsapi.Service
 	b.parts.add("commands", func(ctx context.Context) error { return s.Run(ctx) }, func() {

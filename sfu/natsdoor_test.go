@@ -73,8 +73,8 @@ func TestFilesOfNATSThatAreNoSuch(t *testing.T) {
 	}
 }
 
-// TestThePasswordOfNATSIsChanged while NATS is away: /readyz, the log and a metric say so, those inside go on, and all is well when it is
-// put right.
+// TestThePasswordOfNATSIsChanged while NATS is away: /readyz, the log and a metric say so, those inside go
+// on, and all is well when it is put right.
 func TestThePasswordOfNATSIsChanged(t *testing.T) {
 	dir, at := t.TempDir(), "127.0.0.1:0"
 	var server *embedded.Server

@@ -19,19 +19,23 @@
 //	health.go   /healthz, /readyz
 //	kept.go     answers that are given again for a moment
 //	debug.go    profiles, on a port of their own
-//	metrics.go  /metrics; commandmetrics.go, messagemetrics.go, networkmetrics.go, strangermetrics.go, webhookmetrics.go
+//	metrics.go  /metrics; commandmetrics.go, messagemetrics.go, networkmetrics.go, strangermetrics.go,
+//	            undecodablemetrics.go, webhookmetrics.go
 //	trace.go    where traces go
 //	version.go  Version
 //
 // # Starting and stopping
 //
-// Parts start in this order: what sends traces, the NATS server inside the process, the connection to NATS, the event feed, what
-// completes the events of dead nodes, webhooks, the registration in the cluster with a connection of its own, the media port, the
-// rooms, the measuring of load, the wait of draining, the commands over NATS, the watch over the keys, HTTP, the watch over certificates, profiles. All ports are
-// bound before the first part runs, so that a port in use stops the start before anybody is let in.
+// Parts start in this order: what sends traces, the NATS server inside the process, the connection to NATS,
+// the event feed, the completer of dead nodes' events, webhooks, the cluster's own connection to NATS, the
+// registration in the cluster, the media port, the rooms, the measuring of load, the wait of draining, the
+// commands over NATS, the watch over the keys, HTTP, the listener of monitor.go, the watch over certificates,
+// profiles. All ports are bound before the first part runs, so that a port in use stops the start before
+// anybody is let in.
 //
-// Stopping is the reverse, with one step before it: /readyz says no, nobody enters any more, rooms are given to other nodes, and
-// everybody inside is told `exited` 4, with where to go, over connections that still stand. The whole takes at most timers.shutdown.
+// Stopping is the reverse, with one step before it: /readyz says no, nobody enters any more, and rooms are
+// given to other nodes. In that step everybody inside is told `exited` 4, with where to go, over connections
+// that still stand. The whole takes at most timers.shutdown.
 package sfu
 
 import (
@@ -75,7 +79,7 @@ type Node struct {
 	completer *feed.Completer
 	commands  *command.Commands
 	service   *natsapi.Service
-	budget    *stranger.Budget // of who has not entered
+	budget    *stranger.Budget // of connections that have not entered
 	files     files
 	meter     *commandMeter
 	webhooks  *webhook.Sender // nil: none are configured
@@ -93,7 +97,8 @@ type Addrs struct {
 	TLS   bool           // HTTP is HTTPS
 	Media netip.AddrPort // the same for UDP and TCP
 	Debug netip.AddrPort // profiles; not valid: they are not served
-	// Monitor is where health and metrics are served to those who watch over the node; not valid: only at HTTP.
+	// Monitor is where health and metrics are served to those that watch over the node; not valid: only at
+	// HTTP.
 	Monitor netip.AddrPort
 	NATS    string // URL of the server: the one in this process, or nats.url without its password
 }
@@ -111,8 +116,8 @@ func (a Addrs) URL() string {
 	return scheme + "://" + at.String() + "/"
 }
 
-// New checks what a Config does not check and returns a node. It starts nothing and binds nothing. cfg is one of
-// config.Load, or made by hand from config.Default.
+// New checks what a Config does not check and returns a node. It starts nothing and binds nothing. cfg is one
+// of config.Load, or made by hand from config.Default.
 func New(cfg config.Config, log zerolog.Logger) (*Node, error) {
 	if err := cfg.Complete(); err != nil {
 		return nil, err
@@ -126,9 +131,10 @@ func New(cfg config.Config, log zerolog.Logger) (*Node, error) {
 	return &Node{cfg: cfg, log: log, keys: ring.keys, ring: ring, certs: &certs{log: log}, ready: make(chan struct{})}, nil
 }
 
-// Run starts the node, serves until ctx is done, it has drained or a part fails, and stops it within timers.shutdown. The
-// error is that of the start, or of the part that failed first; nil after ctx is done and after draining. Faults of the configuration that only show
-// at the start, such as a port in use, are *config.Error.
+// Run starts the node and serves until ctx is done, the node has drained, or a part fails. Then it stops the
+// node within timers.shutdown. It returns the error of the start, or of the part that failed first; nil after
+// ctx is done and after draining. Faults of the configuration that only show at the start, such as a port in
+// use, are *config.Error.
 func (n *Node) Run(ctx context.Context) error {
 	if n.began.Swap(true) {
 		return fmt.Errorf("node %s was run before", n.cfg.Node.ID)
@@ -161,7 +167,8 @@ func (n *Node) stop(p *parts) {
 	// The last tenth is for what then is still to be asked to stop.
 	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Timers.Shutdown*9/10)
 	defer cancel()
-	// Telling everybody gets the larger part of the time: what comes after frees what the process's end would free too.
+	// Telling everybody gets the larger part of the time. What comes after frees what the process's end would
+	// free too.
 	tell, told := context.WithTimeout(ctx, n.cfg.Timers.Shutdown*3/5)
 	n.rooms.Drain()
 	n.cluster.Drain()

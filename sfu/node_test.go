@@ -216,7 +216,8 @@ func TestNodeUnderABasePath(t *testing.T) {
 	}
 }
 
-// TestPagesOfElsewhereAreKeptOut: without tokens the browser of this machine must not be turned against the node.
+// TestPagesOfElsewhereAreKeptOut: without tokens the browser of this machine must not be turned against the
+// node.
 func TestPagesOfElsewhereAreKeptOut(t *testing.T) {
 	n := run(t, free(func(c *config.Config) { c.HTTP.Origins = []string{"https://app.example"} }), io.Discard)
 	url := n.Addrs().URL()
@@ -255,7 +256,8 @@ func TestTokensAreAskedForWithAKey(t *testing.T) {
 	require.ErrorIs(t, err, &client.Error{Code: "token_invalid"})
 }
 
-// TestStrangersTakeNobodysPlace: limits.signals counts those who have entered, so connections on which nobody has do not fill it.
+// TestStrangersTakeNobodysPlace: limits.signals counts those who have entered, so connections on which nobody
+// has do not fill it.
 func TestStrangersTakeNobodysPlace(t *testing.T) {
 	n := run(t, free(func(c *config.Config) { c.Limits.Signals = 1 }), io.Discard)
 	url := "ws" + strings.TrimPrefix(n.Addrs().URL(), "http") + "rtc"
@@ -313,7 +315,8 @@ func TestShutdownTellsEverybody(t *testing.T) {
 		&websocket.DialOptions{Subprotocols: []string{"parlor.v1"}})
 	require.NoError(t, err)
 	defer func() { _ = silent.CloseNow() }()
-	enter := `{"type":"enter","id":1,"room":"lobby","user":"silent"}` // who then never reads, not even the answer
+	// who then never reads, not even the answer
+	enter := `{"type":"enter","id":1,"room":"lobby","user":"silent"}`
 	require.NoError(t, silent.Write(t.Context(), websocket.MessageText, []byte(enter)))
 	eventually(t, "all are in", func() bool { return n.Stats().Users == 3 })
 
@@ -390,7 +393,8 @@ func TestEventsThatWaitAreBounded(t *testing.T) {
 }
 
 func TestNodeWithoutItsNATSTakesNobody(t *testing.T) {
-	n := run(t, free(func(c *config.Config) { c.NATS.URL = "nats://user:hunter2@127.0.0.1:9" }), io.Discard) // nobody there
+	// Nobody is there.
+	n := run(t, free(func(c *config.Config) { c.NATS.URL = "nats://user:hunter2@127.0.0.1:9" }), io.Discard)
 	_, err := client.Dial(t.Context(), client.Options{URL: n.Addrs().URL(), Room: "lobby", User: "ann"})
 	var refusal *client.Error
 	require.ErrorAs(t, err, &refusal)

@@ -13,8 +13,9 @@ import (
 	"parlor/session/stranger"
 )
 
-// mayUse reports whether the page that a request is of may use the node: one of the node's own, of an origin that is configured, or of
-// another node; without keys also one of this machine, on whatever port. One that may not is counted and logged.
+// mayUse reports whether the page that a request is of may use the node. That is a page of the node's own, of
+// an origin that is configured, or of another node. Without keys it is also a page of this machine, on any
+// port. A page that may not is counted and logged.
 func (s *surface) mayUse(r *http.Request) bool {
 	if s.permits(r) {
 		return true
@@ -31,8 +32,9 @@ func (s *surface) permits(r *http.Request) bool {
 	return s.own(r, origin) || s.allowed(origin) || s.n.keys.Open() && loopbackOrigin(origin)
 }
 
-// own reports whether a page is the node's own. Where it is known that clients come by HTTPS, a page that came by HTTP is not: anybody on
-// the way may have written it. A trusted proxy says by which scheme and host they come.
+// own reports whether a page is the node's own. If clients are known to come by HTTPS, a page that came by
+// HTTP is not: anybody on the way may have written it. A trusted proxy says by which scheme and host they
+// come.
 func (s *surface) own(r *http.Request, origin string) bool {
 	host, secure := r.Host, r.TLS != nil
 	if who := remote.Of(r); who.Trusted {
@@ -45,7 +47,7 @@ func (s *surface) own(r *http.Request, origin string) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && !secure
 }
 
-// allowed reports whether pages of an origin may use the node that are not its own.
+// allowed reports whether pages of an origin that is not the node's own may use the node.
 func (s *surface) allowed(origin string) bool {
 	for _, o := range s.n.cfg.HTTP.Origins {
 		if o == "*" || o == origin {

@@ -9,7 +9,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// parts are the running pieces of a node in the order in which they start. They are used by the goroutine of Node.Run.
+// parts are the running pieces of a node in the order in which they start. They are used by the goroutine of
+// Node.Run.
 type parts struct {
 	log    zerolog.Logger
 	list   []*part
@@ -20,7 +21,7 @@ type parts struct {
 type part struct {
 	name    string
 	run     func(ctx context.Context) error // nil: there is nothing to run
-	release func()                          // frees what was taken before start; nil: nothing. Called if run never was.
+	release func()                          // frees what was taken, if run never ran; nil: nothing
 	cancel  context.CancelFunc
 	done    chan struct{}
 }
@@ -29,7 +30,8 @@ func newParts(log zerolog.Logger) *parts {
 	return &parts{log: log, failed: make(chan error, 1)}
 }
 
-// add appends a part whose resources are taken already. run returns when its context is done and everything is freed.
+// add appends a part whose resources are taken already. run returns when its context is done and everything
+// is freed.
 func (p *parts) add(name string, run func(ctx context.Context) error, release func()) {
 	p.list = append(p.list, &part{name: name, run: run, release: release, done: make(chan struct{})})
 }
@@ -62,8 +64,8 @@ func (p *parts) start() {
 // leastTime is what every part gets to stop, also when there is no time left.
 const leastTime = 50 * time.Millisecond
 
-// stop ends the parts, the last started first, each before the next. A part that does not end before ctx does is left
-// behind.
+// stop ends the parts, the last started first, each before the next. A part that does not end before ctx does
+// is left behind.
 func (p *parts) stop(ctx context.Context) {
 	for _, one := range slices.Backward(p.list) {
 		one.cancel()

@@ -8,8 +8,8 @@ import (
 	"parlor/config"
 )
 
-// warnReadable says which files with secrets everybody on this machine can read. It does not keep the node from starting, since
-// volumes of containers often cannot be otherwise.
+// warnReadable says which files with secrets everybody on this machine can read. It does not keep the node
+// from starting, since files in volumes of containers often cannot be otherwise.
 func warnReadable(c config.Config, log zerolog.Logger) {
 	for _, secret := range []struct{ key, path string }{
 		{"auth.keys_file", c.Auth.KeysFile}, {"http.tls.key", c.HTTP.TLS.Key}, {"webhook.key_file", c.Webhook.KeyFile},

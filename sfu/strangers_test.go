@@ -37,8 +37,8 @@ func dialPage(t *testing.T, n *running, origin, host string) int {
 	return res.StatusCode
 }
 
-// TestPageOfAnotherLoopbackPort: who develops a page serves it on a port of its own; without keys it may use the node, and what may not
-// is told by which setting it may, and logged.
+// TestPageOfAnotherLoopbackPort: who develops a page serves it on a port of its own; without keys it may use
+// the node, and what may not is told by which setting it may, and logged.
 func TestPageOfAnotherLoopbackPort(t *testing.T) {
 	var log bytes.Buffer
 	n := run(t, free(nil), zerolog.SyncWriter(&log))
@@ -55,7 +55,8 @@ func TestPageOfAnotherLoopbackPort(t *testing.T) {
 	require.Contains(t, log.String(), "http.origins")
 }
 
-// TestOriginsHaveASchemeOfTheirOwn: a page that came by HTTP can be anybody's on the way, so it is not the one that came by HTTPS.
+// TestOriginsHaveASchemeOfTheirOwn: a page that came by HTTP can be anybody's on the way, so it is not the
+// one that came by HTTPS.
 func TestOriginsHaveASchemeOfTheirOwn(t *testing.T) {
 	cert, key := certtest.New(t).Files(t, t.TempDir(), "127.0.0.1")
 	n := run(t, free(func(c *config.Config) {
@@ -73,7 +74,8 @@ func TestOriginsHaveASchemeOfTheirOwn(t *testing.T) {
 	require.Contains(t, metrics, `parlor_strangers_refused_total{reason="origin"} 5`)
 }
 
-// TestNoHTTP2: one connection is one request at a time, which strangers are bounded by, so a client that wants HTTP/2 alone gets none.
+// TestNoHTTP2: one connection is one request at a time, which strangers are bounded by, so a client that
+// wants HTTP/2 alone gets none.
 func TestNoHTTP2(t *testing.T) {
 	cert, key := certtest.New(t).Files(t, t.TempDir(), "127.0.0.1")
 	n := run(t, free(func(c *config.Config) { c.HTTP.TLS = config.TLS{Cert: cert, Key: key} }), io.Discard)
@@ -88,7 +90,8 @@ func TestNoHTTP2(t *testing.T) {
 	}
 }
 
-// TestInnerAddressesAreForThisMachine: whoever comes through a proxy is not on this machine, though the proxy is.
+// TestInnerAddressesAreForThisMachine: whoever comes through a proxy is not on this machine, though the proxy
+// is.
 func TestInnerAddressesAreForThisMachine(t *testing.T) {
 	n := run(t, free(func(c *config.Config) { c.Monitor.Listen = "127.0.0.1:0" }), io.Discard)
 	health := func(url, header string) (h sfu.Health) {
@@ -198,7 +201,8 @@ func TestLargeAndDeepMessagesOfStrangers(t *testing.T) {
 	require.EqualValues(t, 0, send(`{"type":"enter","id":1,"room":"lobby","user":"ann","token":"`+strings.Repeat("x", 8<<10)+`"}`), "a token of 8 KB fits")
 }
 
-// TestProxyThatWritesTheOtherHeaderIsSaid once: else everybody behind it shares one address, and its limits, and nobody knows why.
+// TestProxyThatWritesTheOtherHeaderIsSaid once: else everybody behind it shares one address, and its limits,
+// and nobody knows why.
 func TestProxyThatWritesTheOtherHeaderIsSaid(t *testing.T) {
 	log := new(sfu.Book)
 	n := run(t, free(func(c *config.Config) { c.HTTP.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }), log)

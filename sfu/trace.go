@@ -9,8 +9,8 @@ import (
 	"parlor/tracing"
 )
 
-// tracing makes what begins spans, where they have somewhere to go; without that it stays nil. It is the first part, so that it
-// sends what the others leave behind.
+// tracing makes the tracer that begins spans, if they have somewhere to go; if not, it stays nil. It is the
+// first part, so that it sends what the others leave behind.
 func (b *builder) tracing(ctx context.Context) error {
 	n, at := b.n, b.n.cfg.Trace.Endpoint
 	if at == "" {
@@ -36,8 +36,9 @@ func (b *builder) tracing(ctx context.Context) error {
 	return nil
 }
 
-// traced has requests go on with the traces that they come with, as far as a trusted proxy has brought them, or everybody may enter: a
-// stranger would have others' traces sampled, and spans added to them. Commands go on with the trace of who may give them.
+// traced has requests go on with the traces that they come with, if a trusted proxy has brought them, or if
+// everybody may enter. Strangers would have others' traces sampled, and spans added to them. Commands go on
+// with the trace of a sender that may give them.
 func (s *surface) traced(next http.Handler) http.Handler {
 	if s.n.trace == nil {
 		return next

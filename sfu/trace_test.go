@@ -68,7 +68,8 @@ func (s stamped) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// TestATraceIsGoneOnWithForWhoIsTrusted: a user's own traceparent would have the traces of others sampled, and spans added to them.
+// TestATraceIsGoneOnWithForWhoIsTrusted: a user's own traceparent would have the traces of others sampled,
+// and spans added to them.
 func TestATraceIsGoneOnWithForWhoIsTrusted(t *testing.T) {
 	keys, err := token.New(nil, token.Key{ID: "k", Secret: []byte(secret)})
 	require.NoError(t, err)

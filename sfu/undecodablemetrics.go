@@ -17,7 +17,8 @@ func (c *undecodableCollector) Describe(out chan<- *prometheus.Desc) { out <- me
 
 func (c *undecodableCollector) Collect(out chan<- prometheus.Metric) {
 	all := c.n.rooms.Undecodable()
-	all[session.Formats{Sent: "other", Offered: "other"}] += 0 // the metric is there before there is anything to count
+	// The metric is there before there is anything to count.
+	all[session.Formats{Sent: "other", Offered: "other"}] += 0
 	for pair, n := range all {
 		counter(out, mediaUndecodable, n, pair.Sent, pair.Offered)
 	}

@@ -10,16 +10,18 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// settle is for how long the directory of a watched file has to be quiet before the file is read: editors and volumes change
-// it in several steps. Lower reads halves of files more often, which are refused and read again.
+// settle is for how long the directory of a watched file has to be quiet before the file is read: editors and
+// volumes change it in several steps. Lower reads halves of files more often, which are refused and read
+// again.
 const settle = 200 * time.Millisecond
 
-// restless is after how long it is read although the directory is not quiet, where somebody writes a log, for example. Lower
-// reads it more often there.
+// restless is after how long the file is read although its directory is not quiet, for example if somebody
+// writes a log there. Lower reads it more often there.
 const restless = 2 * time.Second
 
-// watchFiles calls read whenever one of the files may have changed, until ctx is done. It watches their directories, since a file is
-// mostly changed by putting another one, or another link, into its place. Where they cannot be watched, SIGHUP is left.
+// watchFiles calls read whenever one of the files may have changed, until ctx is done. It watches their
+// directories, since a file is mostly changed by putting another one, or another link, into its place. If
+// they cannot be watched, only SIGHUP has them read again.
 func watchFiles(ctx context.Context, log zerolog.Logger, what string, paths []string, read func()) error {
 	w, err := fsnotify.NewWatcher()
 	if err == nil {

@@ -94,8 +94,8 @@ func later(t *testing.T, what string, ok func() bool) {
 	require.Eventually(t, ok, time.Minute, 20*time.Millisecond, what)
 }
 
-// TestWebServerOfNoUse: a web server that hangs, redirects or fails costs a call nothing: media goes on without a gap, people
-// enter, commands are answered. When it takes events, it gets all of them, in order.
+// TestWebServerOfNoUse: a web server that hangs, redirects or fails costs a call nothing: media goes on
+// without a gap, people enter, commands are answered. When it takes events, it gets all of them, in order.
 func TestWebServerOfNoUse(t *testing.T) {
 	w := newWebServer(t)
 	w.is("hang")
@@ -133,7 +133,8 @@ func TestWebServerOfNoUse(t *testing.T) {
 	later(t, "all events are taken", func() bool { return len(w.taken()) >= len(want) })
 	got := w.taken()
 	require.ElementsMatch(t, want, got)
-	require.Equal(t, want[4:], got[4:], "in order") // who of the first two is published first is not of interest here
+	// Which of the first two is published first is of no interest here.
+	require.Equal(t, want[4:], got[4:], "in order")
 	require.True(t, strings.HasPrefix(strings.Join(got, "|"), "101 |103 ann|"), "%q", got)
 }
 

@@ -17,8 +17,8 @@ import (
 // entries is how often somebody enters and leaves in TestChurn.
 const entries = 10_000
 
-// TestChurn: users enter and leave in rooms all over three nodes, many at a time. Everybody's leave is in the feed, no bucket
-// keeps anything, and the nodes are as large as before.
+// TestChurn: users enter and leave in rooms all over three nodes, many at a time. Everybody's leave is in the
+// feed, no bucket keeps anything, and the nodes are as large as before.
 func TestChurn(t *testing.T) {
 	f := newFleet(t, 1)
 	visit := func(r *rand.Rand, worker, i int) error {
@@ -68,8 +68,8 @@ func TestChurn(t *testing.T) {
 		eventually(t, "goroutines of node "+n.id, 10*time.Second, func() bool { return n.gauge(t, "go_goroutines") <= goroutines[i]+5 })
 		eventually(t, "events of node "+n.id+" are stored", 30*time.Second, func() bool { return n.gauge(t, "parlor_events_queued") == 0 })
 		require.Zero(t, n.gauge(t, "parlor_events_dropped_total"))
-		// Who left without being told is remembered for 90 s, which is a megabyte or two. An estimate: were all 3,300 users of a
-		// node left behind, they would hold 5 KB each at least.
+		// Who left without being told is remembered for 90 s, which is a megabyte or two. An estimate: were
+		// all 3,300 users of a node left behind, they would hold 5 KB each at least.
 		eventually(t, "memory of node "+n.id, 40*time.Second, func() bool { return n.gauge(t, "process_resident_memory_bytes") < resident[i]+12e6 })
 		t.Logf("node %s: %.0f goroutines of %.0f before, %.1f MB resident of %.1f", n.id, n.gauge(t, "go_goroutines"), goroutines[i],
 			n.gauge(t, "process_resident_memory_bytes")/1e6, resident[i]/1e6)

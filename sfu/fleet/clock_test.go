@@ -18,9 +18,9 @@ import (
 	"parlor/client"
 )
 
-// The wall clock of a node in a test cannot be set without setting the machine's: so the node is built with a package time whose
-// Now adds to the wall reading what two signals say, and leaves the monotonic one as it is. It goes for all that the node consists of,
-// the NATS server in it, too.
+// The wall clock of a node in a test cannot be set without setting the machine's: so the node is built with a
+// package time whose Now adds to the wall reading what two signals say, and leaves the monotonic one as it
+// is. It goes for all that the node consists of, the NATS server in it, too.
 const (
 	setOn    = 120 * time.Second
 	setBack  = time.Hour
@@ -106,7 +106,8 @@ var settable = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// TestTheMachinesClockIsSet: under a node with the NATS server in it, the wall clock leaps. Who is in stays in, who is gone has left when the time for coming back has passed; what is new can be begun.
+// TestTheMachinesClockIsSet: under a node with the NATS server in it, the wall clock leaps. Users that are in
+// stay in. Users that are gone have left when the time for coming back has passed. What is new can be begun.
 func TestTheMachinesClockIsSet(t *testing.T) {
 	path, err := settable()
 	require.NoError(t, err)
@@ -123,7 +124,8 @@ func TestTheMachinesClockIsSet(t *testing.T) {
 			l := newLink(t, strings.TrimPrefix(n.url, "http://"))
 			cid := enter(t, n, "lobby", "cid", func(o *client.Options) { o.URL = "http://" + l.listener.Addr().String() })
 			eventually(t, "all are there", 5*time.Second, func() bool { return ann.sees() == 2 && ben.sees() == 2 && cid.sees() == 2 })
-			time.Sleep(1500 * time.Millisecond) // a ping each, by which the node knows that they have heard it
+			// A ping each, by which the node knows that they have heard it.
+			time.Sleep(1500 * time.Millisecond)
 
 			l.set(true)
 			gone := time.Now()

@@ -1,5 +1,5 @@
-// Package fleet tests nodes as they run in a cluster: processes of their own, with NATS servers in processes of their own, on
-// loopback. It has no code but tests.
+// Package fleet tests nodes as they run in a cluster: processes of their own, with NATS servers in processes
+// of their own, on loopback. It has no code but tests.
 //
 //	fleet_test.go    processes: nodes, NATS servers, what lies between them
 //	people_test.go   users who stay in their rooms over the loss of nodes

@@ -44,10 +44,12 @@ func (f *fleet) keys(t *testing.T, bucket string) []string {
 		return nil
 	}
 	require.NoError(t, err)
-	return slices.DeleteFunc(keys, func(key string) bool { return strings.HasPrefix(key, "node.") }) // which are no rooms
+	// Those are no rooms.
+	return slices.DeleteFunc(keys, func(key string) bool { return strings.HasPrefix(key, "node.") })
 }
 
-// nothingLeft waits until no room is placed anywhere, no node holds one, and nobody is blocked or banned; bans must be short.
+// nothingLeft waits until no room is placed anywhere, no node holds one, and nobody is blocked or banned;
+// bans must be short.
 func (f *fleet) nothingLeft(t *testing.T) {
 	t.Helper()
 	eventually(t, "no room is placed", 10*time.Second, func() bool { return len(f.keys(t, "SFU_ROOMS")) == 0 })

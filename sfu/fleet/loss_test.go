@@ -29,7 +29,8 @@ func (f *fleet) crowd(t *testing.T, room string, n int) []*person {
 			defer func() { <-gate }()
 			p := &person{}
 			var media []func(*client.Options)
-			if other := i ^ 1; i%10 < 2 && other < n { // two of ten hear each other; the others have signalling only: what counts is who is back
+			// Two of ten hear each other. The others have signalling only: what counts is who is back.
+			if other := i ^ 1; i%10 < 2 && other < n {
 				media = append(media, p.talks(fmt.Sprintf("%s-%d", room, other)))
 			}
 			all[i] = enterAs(t, p, f.nodes[i%len(f.nodes)], room, fmt.Sprintf("%s-%d", room, i), media...)
@@ -63,8 +64,8 @@ func together(t *testing.T, all []*person, times int, within time.Duration) time
 	return time.Since(began)
 }
 
-// TestNodeIsKilled: a node with 100 users is killed. They come back by themselves at another one within 10 s, and those whose
-// node lives notice nothing.
+// TestNodeIsKilled: a node with 100 users is killed. They come back by themselves at another one within 10 s,
+// and those whose node lives notice nothing.
 func TestNodeIsKilled(t *testing.T) {
 	f := newFleet(t, 1)
 	all := f.crowd(t, "lobby", 100)
@@ -146,7 +147,8 @@ func TestKilledNodeStaysAway(t *testing.T) {
 	require.NotEqual(t, lost.id, by[0])
 }
 
-// TestNodeIsCutOffUntilItIsForgotten: when it is back, it tells anew who is in its rooms, who have not noticed anything.
+// TestNodeIsCutOffUntilItIsForgotten: when it is back, it tells anew who is in its rooms, who have not
+// noticed anything.
 func TestNodeIsCutOffUntilItIsForgotten(t *testing.T) {
 	f := &fleet{brokers: brokers(t, 1)}
 	f.dial(t, f.brokers[0].url())
@@ -265,8 +267,8 @@ func TestLeaderOfNATSIsKilled(t *testing.T) {
 	f.complete(t)
 }
 
-// TestNodeIsCutOffFromNATS: its rooms go on for those inside, nobody else gets in once its lease is over, another node takes
-// the room then, and when it is back those inside go there too.
+// TestNodeIsCutOffFromNATS: its rooms go on for those inside, nobody else gets in once its lease is over,
+// another node takes the room then, and when it is back those inside go there too.
 func TestNodeIsCutOffFromNATS(t *testing.T) {
 	f := &fleet{brokers: brokers(t, 1)}
 	f.dial(t, f.brokers[0].url())

@@ -146,7 +146,8 @@ func TestBansWhileNATSIsAway(t *testing.T) {
 	f := &fleet{brokers: brokers(t, 1)}
 	f.dial(t, f.brokers[0].url())
 	l := newLink(t, strings.TrimPrefix(f.brokers[0].url(), "nats://"))
-	f.nodes = append(f.nodes, startNode(t, "a", l.url(), "--cluster.lease", "15s")) // it goes on taking entries for a while
+	// It goes on taking entries for a while.
+	f.nodes = append(f.nodes, startNode(t, "a", l.url(), "--cluster.lease", "15s"))
 	home := f.nodes[0]
 	ann := enter(t, home, "lobby", "ann")
 	bob := enter(t, home, "lobby", "bob")

@@ -45,7 +45,8 @@ func (p *person) takePart(c *client.Client) {
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	// Who is heard may come later than this one, after a node was lost: the seat waits for it no longer than this.
+	// Who is heard may come later than this one, after a node was lost: the seat waits for it no longer than
+	// this.
 	for ctx.Err() == nil {
 		if c.Seat(ctx, client.SeatRequest{Seat: "0", User: p.hears, Audio: client.Mic}) == nil {
 			return

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// owed gives a command on a room whose node is cut off: the answer says so, and that the node will carry it out.
+// owed gives a command on a room whose node is cut off: the answer says so, and that the node will carry it
+// out.
 func (f *fleet) owed(t *testing.T, home *node, action string, request any) {
 	t.Helper()
 	r := &refused{}
@@ -24,8 +25,8 @@ func (f *fleet) owed(t *testing.T, home *node, action string, request any) {
 	require.Contains(t, r.Message, "carries the command out if it is back within 3m0s")
 }
 
-// TestCommandsForANodeThatIsCutOff: it carries them out when it is back, before anybody enters, also where it is back before its lease
-// has run out.
+// TestCommandsForANodeThatIsCutOff: it carries them out when it is back, before anybody enters, also where it
+// is back before its lease has run out.
 func TestCommandsForANodeThatIsCutOff(t *testing.T) {
 	f := &fleet{brokers: brokers(t, 1)}
 	f.dial(t, f.brokers[0].url())

@@ -12,7 +12,8 @@ import (
 	"parlor/client"
 )
 
-// person is a user who stays in a room over the loss of nodes, and keeps a list of who else is there as an application does.
+// person is a user that stays in a room over the loss of nodes. It keeps a list of who else is there as an
+// application does.
 type person struct {
 	name, room string
 	end        context.CancelFunc
@@ -110,8 +111,8 @@ func (p *person) begin(o *client.Options) {
 	}
 }
 
-// came takes the session that was tried last: whoever is in its list is there, nobody else is. What it has told since then may
-// have come before.
+// came takes the session that was tried last: whoever is in its list is there, nobody else is. What it has
+// told since then may have come before.
 func (p *person) came(c *client.Client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -54,7 +54,8 @@ func fill(t *testing.T, dir string) (free func()) {
 	return func() { require.NoError(t, os.Remove(name)) }
 }
 
-// pad writes into the streams until they have met with the full disk: a last page may still have room for small entries.
+// pad writes into the streams until they have met with the full disk: a last page may still have room for
+// small entries.
 func (f *fleet) pad(t *testing.T) {
 	t.Helper()
 	js, err := jetstream.New(f.nats)
@@ -95,8 +96,8 @@ func onDisk(t *testing.T, dir string, nodes int, external bool, args ...string) 
 	return f
 }
 
-// TestTheDiskOfNATSIsFull fills it and frees it again. The nodes say what is wrong, those inside go on, new rooms are placed within seconds
-// of the space being there, and no event is lost.
+// TestTheDiskOfNATSIsFull fills it and frees it again. The nodes say what is wrong, those inside go on, new
+// rooms are placed within seconds of the space being there, and no event is lost.
 func TestTheDiskOfNATSIsFull(t *testing.T) {
 	for _, c := range []struct {
 		nodes    int
@@ -203,8 +204,8 @@ func TestANodeEndsWhileTheDiskIsFull(t *testing.T) {
 	f.complete(t)
 }
 
-// TestANodeHangs stops a node, with everything that it has, and wakes it. Commands given anywhere are answered within a second, or say which node
-// does not answer; what it got meanwhile it does not carry out.
+// TestANodeHangs stops a node, with everything that it has, and wakes it. Commands given anywhere are
+// answered within a second, or say which node does not answer; what it got meanwhile it does not carry out.
 func TestANodeHangs(t *testing.T) {
 	f := newFleet(t, 1)
 	all := f.crowd(t, "lobby", 3)
@@ -265,7 +266,8 @@ func TestANodeHangs(t *testing.T) {
 	f.nothingLeft(t)
 }
 
-// TestTheBucketOfRoomsIsDeleted under running nodes, and a single key of it: rooms stay one room each, and new ones are placed.
+// TestTheBucketOfRoomsIsDeleted under running nodes, and a single key of it: rooms stay one room each, and
+// new ones are placed.
 func TestTheBucketOfRoomsIsDeleted(t *testing.T) {
 	for _, servers := range []int{0, 1, 3} {
 		t.Run(fmt.Sprint(servers, " brokers"), func(t *testing.T) {
