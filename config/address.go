@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// Address is a host and a port to listen on, as in net.Listen: "127.0.0.1:8080", "[::1]:0", ":7882". Port 0 means any
-// free port, an empty host every interface.
+// Address is a host and a port to listen on, as in net.Listen: "127.0.0.1:8080", "[::1]:0", ":7882". Port 0
+// means any free port, an empty host every interface.
 type Address string
 
 // Host returns the part before the port, without brackets.
@@ -35,8 +35,8 @@ func (a Address) Loopback() bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// Reachable returns the address that another process of this machine connects to: the loopback address in place of every
-// interface.
+// Reachable returns the address that another process of this machine connects to: the loopback address in
+// place of every interface.
 func (a Address) Reachable() string {
 	host := a.Host()
 	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
@@ -45,8 +45,9 @@ func (a Address) Reachable() string {
 	return net.JoinHostPort(host, strconv.Itoa(a.Port()))
 }
 
-// AddrPort returns the address for a socket. An empty host becomes the IPv6 wildcard, which takes IPv4 as well, and
-// localhost becomes 127.0.0.1; other names are refused, because a socket for media needs an address.
+// AddrPort returns the address for a socket. An empty host becomes the IPv6 wildcard, which takes IPv4 as
+// well, and localhost becomes 127.0.0.1. Other names are refused, because a socket for media needs an
+// address.
 func (a Address) AddrPort() (netip.AddrPort, error) {
 	ip := netip.IPv6Unspecified()
 	switch host := a.Host(); host {

@@ -1,10 +1,11 @@
 // Package config holds every setting of a node: its defaults, where values come from, and what is refused.
 //
-// A setting is a field of Config; its key is the path of `koanf` tags (`http.listen`) and its meaning the `doc` tag. The
-// same key is a line of the YAML file, an environment variable (SFU_HTTP_LISTEN) and a flag (--http.listen); later ones
-// win, in this order. Load reports everything that is wrong at once, each with its key and where the value came from.
+// A setting is a field of Config; its key is the path of `koanf` tags (`http.listen`) and its meaning the
+// `doc` tag. The same key is a line of the YAML file, an environment variable (SFU_HTTP_LISTEN) and a flag
+// (--http.listen). Later ones win, in this order. Load reports everything that is wrong at once, each fault
+// with its key and where the value came from.
 //
-// It is a leaf: it imports nothing of the project. Only cmd, sfu and bench read it.
+// It is a leaf: it imports nothing of the project. Only cmd and sfu read it, and tests.
 //
 //	config.go    Config and Default
 //	address.go   Address: host and port
@@ -26,8 +27,8 @@ import (
 	"time"
 )
 
-// Config is the whole configuration of a node. The values of Load are valid and complete: settings that are derived when
-// left empty (media.listen, nats.store_dir, node.id) are filled in.
+// Config is the whole configuration of a node. The values of Load are valid and complete: settings that are
+// derived if they are empty (media.listen, nats.store_dir, node.id) are filled in.
 type Config struct {
 	HTTP    HTTP    `koanf:"http"`
 	Monitor Monitor `koanf:"monitor"`
@@ -63,7 +64,7 @@ const (
 	Forwarded     = "forwarded"
 )
 
-// Monitor is a listener for those who watch over the node.
+// Monitor is a listener for those that watch over the node.
 type Monitor struct {
 	Listen Address        `koanf:"listen" doc:"Address of a listener of its own for /healthz, /readyz and /metrics, such as 127.0.0.1:8081, which strangers cannot fill. Empty: none. Beyond loopback it needs monitor.allow."`
 	Allow  []netip.Prefix `koanf:"allow" doc:"Addresses or networks that may connect to monitor.listen, such as 10.0.0.0/8. Others are hung up on. Empty: all that reach it."`
@@ -83,7 +84,8 @@ type Media struct {
 	Networks    []string     `koanf:"networks" doc:"Networks whose addresses clients are told, such as 10.0.0.0/8 or !2001:db8::/32 (not that one). Without one that includes: all."`
 }
 
-// Prefixes returns what Networks says: those that include, and those that exclude. The error names the faulty one.
+// Prefixes returns what Networks says: the networks that are included, and those that are excluded. The error
+// names the faulty one.
 func (m *Media) Prefixes() (include, exclude []netip.Prefix, err error) {
 	for _, s := range m.Networks {
 		text, not := strings.CutPrefix(s, "!")
@@ -115,20 +117,20 @@ type NATS struct {
 	MemoryMB    int `koanf:"memory_mb" doc:"Megabytes of memory that streams of the inner server may be kept in; the nodes' own take less than one."`
 	Connections int `koanf:"connections" doc:"Connections that the inner server takes; a node has five."`
 	Replicas    int `koanf:"replicas" doc:"Servers of a NATS cluster that store each event, 1 to 5; 3 goes on when one is lost. Where the stream exists already: nats stream edit SFU_EVENTS --replicas 3."`
-	// The stream's bounds, where this node makes it.
+	// The stream's bounds, if this node makes it.
 	EventsAge time.Duration `koanf:"events_age" doc:"The stream keeps events for this long, if a node has to make it."`
 	EventsMB  int           `koanf:"events_mb" doc:"The stream keeps this many megabytes of events, if a node has to make it; beyond that the oldest go. Where there is less room, it is made smaller."`
 	EventsMax int           `koanf:"events_max" doc:"The stream keeps this many events, each some 500 bytes of the NATS server's memory. 0: with the server inside this process 10,000 to 500,000, for a 64th of its memory; else no bound."`
 }
 
-// NATSTLS says who this process is to NATS, and whom it believes.
+// NATSTLS says how this process proves itself to NATS, and whose certificates it believes.
 type NATSTLS struct {
 	CA   string `koanf:"ca" doc:"PEM file with the authorities that the certificate of the other side has to be from: of the server of nats.url (empty: those of the system), or of those who connect to the server inside this process."`
 	Cert string `koanf:"cert" doc:"PEM file with this process's certificate chain: shown to the server of nats.url, or that of the server inside this process, which then speaks TLS only."`
 	Key  string `koanf:"key" doc:"PEM file with the private key of nats.tls.cert."`
 }
 
-// Node is who this node is among others.
+// Node says how this node is known among others.
 type Node struct {
 	ID     string `koanf:"id" doc:"Name of this node in answers, events and metrics, [A-Za-z0-9_-]. Empty: made up at start."`
 	URL    string `koanf:"url" doc:"Base URL at which clients reach this node, such as https://sfu-1.example.org, for those who come to another node first. Empty: made of http.listen."`
@@ -157,7 +159,7 @@ type Log struct {
 	Format string `koanf:"format" doc:"console, json, or auto: console on a terminal, else json."`
 }
 
-// Debug holds switches for those who look for a fault.
+// Debug holds switches for looking for a fault.
 type Debug struct {
 	Listen Address `koanf:"listen" doc:"Address of a listener of its own with Go's profiles under /debug/pprof/, such as 127.0.0.1:6060. Empty: none. Beyond loopback it needs debug.open."`
 	Open   bool    `koanf:"open" doc:"Let debug.listen be beyond loopback. It asks nobody who they are, and profiles show the memory: only in a closed network."`
@@ -221,7 +223,8 @@ type Timers struct {
 	Shutdown      time.Duration `koanf:"shutdown" doc:"Bound of the orderly shutdown."`
 }
 
-// Default returns the settings of a node that nobody has configured. Settings that are derived are still empty.
+// Default returns the settings of a node that nobody has configured. Settings that are derived are still
+// empty.
 func Default() Config {
 	return Config{
 		HTTP:    HTTP{Listen: "127.0.0.1:8080", ProxyHeader: XForwardedFor, Demo: true},

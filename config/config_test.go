@@ -138,7 +138,8 @@ func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 				v = "1h"
 			}
 		}
-		if slices.Contains([]string{"webhook.key_file", "nats.password_file", "nats.credentials"}, f.Key) { // instead of others
+		// They stand in place of others.
+		if slices.Contains([]string{"webhook.key_file", "nats.password_file", "nats.credentials"}, f.Key) {
 			continue
 		}
 		require.NotEmpty(t, v, f.Key)
@@ -305,7 +306,8 @@ func TestPrintedConfigurationReadsBack(t *testing.T) {
 	require.NoError(t, err, "%s", text)
 	require.Empty(t, again.Auth.Keys)
 	again.HTTP.TrustedProxies, again.Monitor.Allow = c.HTTP.TrustedProxies, c.Monitor.Allow
-	again.Auth.Keys, again.Media.ExternalIPs, again.Webhook.Events = c.Auth.Keys, c.Media.ExternalIPs, c.Webhook.Events // empty is as good as none
+	// Empty is as good as none.
+	again.Auth.Keys, again.Media.ExternalIPs, again.Webhook.Events = c.Auth.Keys, c.Media.ExternalIPs, c.Webhook.Events
 	again.Media.Interfaces, again.Media.Networks = c.Media.Interfaces, c.Media.Networks
 	require.Equal(t, c, again)
 	for _, f := range config.Fields() {
@@ -380,7 +382,8 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// TestServicesOfKubernetes: what Kubernetes sets for services whose names begin with ours does not stop a node.
+// TestServicesOfKubernetes: what Kubernetes sets for services whose names begin with ours does not stop a
+// node.
 func TestServicesOfKubernetes(t *testing.T) {
 	env := []string{"SFU_PORT=tcp://10.0.0.1:80", "SFU_SERVICE_HOST=10.0.0.1", "SFU_SERVICE_PORT=80", "SFU_SERVICE_PORT_HTTP=80"}
 	for _, name := range []string{"SFU_MEDIA", "SFU_NATS", "SFU_HTTP_INNER"} {

@@ -12,8 +12,8 @@ import (
 	"parlor/config"
 )
 
-// TestDeployedSettingsExist: a node refuses to start with a variable or a line that it does not know, so the files of deploy/ must
-// not have any.
+// TestDeployedSettingsExist: a node refuses to start with a variable or a line that it does not know, so the
+// files of deploy/ must not have any.
 func TestDeployedSettingsExist(t *testing.T) {
 	known := map[string]bool{}
 	for _, f := range config.Fields() {
@@ -30,7 +30,8 @@ func TestDeployedSettingsExist(t *testing.T) {
 	}
 }
 
-// TestDeployedFile loads the file of the Kubernetes manifests, with the secrets that are mounted there elsewhere.
+// TestDeployedFile loads the file of the Kubernetes manifests, with the secrets that are mounted there
+// elsewhere.
 func TestDeployedFile(t *testing.T) {
 	text, err := os.ReadFile("../deploy/kubernetes/sfu.yaml")
 	require.NoError(t, err)

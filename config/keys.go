@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// minSecret is the least length of a secret in bytes: RFC 7518, section 3.2, asks for a key as long as the hash of HS256.
+// minSecret is the least length of a secret in bytes: RFC 7518, section 3.2, asks for a key as long as the
+// hash of HS256.
 const minSecret = 32
 
 // Key is a key that tokens are signed with, id:secret. It prints without its secret.
@@ -50,8 +51,8 @@ func ParseKey(text string) (Key, error) {
 	return Key(text), nil
 }
 
-// Reread returns the keys with KeysFile read again. All of them or none: a faulty line is an error, and so is a file without a
-// key. Errors never quote a secret.
+// Reread returns the keys with KeysFile read again, all of them or none. A faulty line is an error, and so is
+// a file without a key. Errors never quote a secret.
 func (a Auth) Reread() ([]Key, error) {
 	keys := slices.Clone(a.Keys[:len(a.Keys)-a.fromFile])
 	if a.KeysFile == "" {

@@ -36,8 +36,8 @@ type Sources struct {
 	File    string         // path of a YAML file; empty: none
 	Environ []string       // as os.Environ gives it; nil: os.Environ
 	Flags   *pflag.FlagSet // parsed; flags that are no settings are ignored; nil: none
-	// Reach says that the configuration is to reach a node, not to start one: where it listens matters, whether it has a key
-	// does not.
+	// Reach says that the configuration is to reach a node, not to start one. Where it listens matters;
+	// whether it has a key does not.
 	Reach bool
 }
 
@@ -64,8 +64,8 @@ func (v *flagValue) String() string     { return v.text }
 func (v *flagValue) Type() string       { return v.kind }
 func (v *flagValue) Set(s string) error { v.text = s; return nil }
 
-// Load reads the layers over the defaults, fills in what is derived and checks everything. The error joins an *Error for
-// each fault.
+// Load reads the layers over the defaults, fills in what is derived and checks everything. The error joins an
+// *Error for each fault.
 func Load(s Sources) (Config, error) {
 	l := newLoader(Default())
 	l.reach = s.Reach
@@ -144,15 +144,16 @@ func (l *loader) readEnv(environ []string) {
 	l.takeNamed(k, func(key string) string { return names[key] })
 }
 
-// kubernetes are the variables in which Kubernetes describes every service to every container: one named "sfu-media" as
-// SFU_MEDIA_SERVICE_HOST, SFU_MEDIA_SERVICE_PORT_RTP, SFU_MEDIA_PORT_7882_UDP_ADDR and so on.
+// kubernetes matches the variables in which Kubernetes describes every service to every container. A service
+// named "sfu-media" has SFU_MEDIA_SERVICE_HOST, SFU_MEDIA_SERVICE_PORT_RTP, SFU_MEDIA_PORT_7882_UDP_ADDR and
+// so on.
 var kubernetes = regexp.MustCompile(`^SFU_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
 // serviceURL is how the value of a service's SFU_…_PORT begins.
 var serviceURL = regexp.MustCompile(`^(tcp|udp|sctp)://`)
 
-// foreign says whether a variable with our prefix is not meant for us: SFU_CONFIG is read by the command line, and there is
-// Kubernetes. A service's SFU_…_PORT could be a setting misspelt, but for its value.
+// foreign says whether a variable with our prefix is not meant for us. SFU_CONFIG is read by the command
+// line, and there is Kubernetes. A service's SFU_…_PORT could be a setting misspelt, but for its value.
 func foreign(name, value string) bool {
 	isPort := strings.HasSuffix(name, "_PORT") && serviceURL.MatchString(value)
 	return name == "SFU_CONFIG" || isPort || kubernetes.MatchString(name)

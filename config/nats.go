@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// minPassword is the least length in bytes of the password of the server inside the process, which does not slow down who guesses.
+// minPassword is the least length in bytes of the password of the server inside the process. That server does
+// not slow down a guesser.
 const minPassword = 16
 
 // readNATSPassword reads the file of the password.

@@ -109,7 +109,8 @@ func TestWhatWasMeant(t *testing.T) {
 	require.Equal(t, "", Nearest(strings.Repeat("room", 1000), []string{"room"}))
 }
 
-// TestSecretsInTheWrongPlaceAreNotShown: whoever forgets a line or a colon has the secret stand where a name is looked for.
+// TestSecretsInTheWrongPlaceAreNotShown: if somebody forgets a line or a colon, the secret stands where a
+// name is looked for.
 func TestSecretsInTheWrongPlaceAreNotShown(t *testing.T) {
 	const secret = "8f2b6c1de94f0a7733c5aa01be42d9178f2b6c1de94f0a7733c5aa01be42d917"
 	for _, text := range []string{

@@ -2,11 +2,12 @@ package config
 
 import "strings"
 
-// longest is the length in bytes of the longest word that is compared, or quoted where it names no setting.
+// longest is the length in bytes of the longest word that is compared.
 const longest = 64
 
-// Nearest returns the one of words that a mistyped word was most likely meant to be, or "". It is the one with the least
-// optimal string alignment distance (letters that are missing, too many, wrong or swapped), of at most a third of its length.
+// Nearest returns the one of words that a mistyped word was most likely meant to be, or "". It is the one
+// with the least optimal string alignment distance (letters that are missing, too many, wrong or swapped), of
+// at most a third of its length.
 func Nearest(word string, words []string) string {
 	if len(word) > longest {
 		return ""
@@ -49,8 +50,8 @@ func distance(a, b string) int {
 	return last[len(b)]
 }
 
-// Quotable returns a name that is none of ours in a form that can be shown: what is not made like a name may be a secret that has got
-// into the wrong place.
+// Quotable returns a name that is no setting in a form that can be shown. What is not made like a name may be
+// a secret that has got into the wrong place.
 func Quotable(name string) string {
 	for i, c := range name {
 		switch {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// set parses raw, what a layer holds for the field, into c, which keeps what it had where that fails. Environment and flags give
-// strings, lists with commas in them; a file gives what YAML makes of it.
+// set parses raw, what a layer holds for the field, into c. If that fails, c keeps what it had. Environment
+// and flags give strings, lists with commas in them; a file gives what YAML makes of it.
 func (f Field) set(c *Config, raw any) error {
 	parsed := *c
 	err := f.parse(&parsed, raw)

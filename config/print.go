@@ -12,8 +12,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// YAML returns the configuration as a file that Load reads, each setting with a comment that says what it does. Secrets
-// are masked: keys, which then have to be put in again, and passwords and the like in addresses.
+// YAML returns the configuration as a file that Load reads, each setting with a comment that says what it
+// does. Secrets are masked: keys, which then have to be put in again, and passwords and the like in
+// addresses.
 func (c Config) YAML() ([]byte, error) {
 	root := &yaml.Node{Kind: yaml.MappingNode}
 	for _, f := range fields {

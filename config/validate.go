@@ -77,7 +77,7 @@ func (l *loader) checkPair(section, cert, key string) {
 	l.checkFile(section+".key", key)
 }
 
-// checkFile refuses a path where nothing is; empty: none is needed.
+// checkFile refuses a path at which there is nothing; empty: none is needed.
 func (l *loader) checkFile(key, path string) {
 	if path == "" {
 		return
@@ -204,7 +204,8 @@ func (l *loader) checkNumbers() {
 	l.checkOrder()
 }
 
-// sound reports whether the settings could be read: what does not fit to a setting that could not is no fault of its own.
+// sound reports whether the settings could be read. If one could not, it is no fault of the others that they
+// do not fit to it.
 func (l *loader) sound(keys ...string) bool {
 	return !slices.ContainsFunc(keys, func(key string) bool { return l.failed[key] })
 }
@@ -251,8 +252,8 @@ func (c *Config) derive() {
 	}
 }
 
-// dataDir returns where data of this program stands: the XDG data directory; below the temporary directory where the
-// user has no home, as in a container.
+// dataDir returns where data of this program stands: the XDG data directory. If the user has no home, as in a
+// container, it is below the temporary directory.
 func dataDir() string {
 	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "parlor")
@@ -263,8 +264,8 @@ func dataDir() string {
 	return filepath.Join(os.TempDir(), "parlor")
 }
 
-// Complete checks a Config that was put together by hand, as Load checks those of its sources, and fills in what is
-// derived. The error joins an *Error for each fault. A Config of Load passes unchanged.
+// Complete checks a Config that was put together by hand, as Load checks those of its sources, and fills in
+// what is derived. The error joins an *Error for each fault. A Config of Load passes unchanged.
 func (c *Config) Complete() error {
 	l := newLoader(*c)
 	l.check()
@@ -275,7 +276,8 @@ func (c *Config) Complete() error {
 	return nil
 }
 
-// isPrefix reports whether a path can stand in front of others: "", or /media. As package session/remote reads it in a header.
+// isPrefix reports whether a path can stand in front of others: "", or /media. Package session/remote reads
+// it the same way in a header.
 func isPrefix(p string) bool {
 	const chars = "/ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 	return p == "" || p[0] == '/' && path.Clean(p) == p && strings.Trim(p, chars) == ""

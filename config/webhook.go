@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Secret is something that nobody else may know. It prints masked; what it prints is too short to be taken for a secret again.
+// Secret is something that nobody else may know. It prints masked; what it prints is too short to be taken
+// for a secret again.
 type Secret string
 
 // String returns a mask, or nothing if there is no secret.

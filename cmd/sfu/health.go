@@ -71,8 +71,8 @@ func healthURL(cfg config.Config) (string, error) {
 func checkHealth(ctx context.Context, url string, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	// The certificate is for the name under which users know the node, not for this machine's own address; nothing is
-	// sent that needs protection.
+	// The certificate is for the name under which users know the node, not for this machine's own address.
+	// Nothing is sent that needs protection.
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -87,7 +87,8 @@ func checkHealth(ctx context.Context, url string, timeout time.Duration) error {
 	if err := json.NewDecoder(res.Body).Decode(&h); err != nil || res.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers with status %d, which is no health of a node", url, res.StatusCode)
 	}
-	if h.Status != "ok" && h.Status != "draining" { // which may go on for hours, and must not be ended for it
+	// Draining may go on for hours, and must not be ended for it.
+	if h.Status != "ok" && h.Status != "draining" {
 		return fmt.Errorf("node %s is %q", h.Node, h.Status)
 	}
 	return nil

@@ -11,14 +11,15 @@
 //
 // Exit codes: 0 done; 1 it did not work; 2 wrong arguments or configuration; 3 there is no such room or user.
 //
-//	main.go    the root command, exit codes
-//	serve.go   the node
-//	config.go  loading the configuration, `sfu config`
-//	token.go   keys and tokens
+//	main.go      the root command, exit codes
+//	serve.go     the node
+//	memory.go    giving memory back to the system
+//	config.go    loading the configuration, `sfu config`
+//	token.go     keys and tokens
 //	operator.go  reaching running nodes, over NATS or HTTP
 //	rooms.go, users.go, nodes.go  commands to them
-//	output.go  tables and JSON
-//	health.go  `sfu healthcheck`, `sfu version`
+//	output.go    tables and JSON
+//	health.go    `sfu healthcheck`, `sfu version`
 package main
 
 import (
@@ -105,8 +106,8 @@ func unknownCommand(c *cobra.Command, word string) error {
 	return usage("unknown command %q;%s see `%s --help`", config.Quotable(word), hint, c.CommandPath())
 }
 
-// counted has the commands below one say how they are written where arguments are missing or too many. The library's own words would
-// have in them what may be a secret.
+// counted has the commands below one say how they are written if arguments are missing or too many. The
+// library's own words would have in them what may be a secret.
 func counted(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		if check := sub.Args; check != nil {
@@ -121,7 +122,8 @@ func counted(c *cobra.Command) {
 	}
 }
 
-// flagError is what is said of a flag that cannot be used. The library's own words would have in them what may be a secret.
+// flagError returns what is said of a flag that cannot be used. The library's own words would have in them
+// what may be a secret.
 func flagError(c *cobra.Command, err error) error {
 	var missing *pflag.NotExistError
 	if errors.As(err, &missing) {

@@ -291,7 +291,8 @@ func TestProcessServesUntilASignal(t *testing.T) {
 	}
 }
 
-// TestProcessReadsKeysAgain changes the keys where the process does not look, so that the signal is what makes it look.
+// TestProcessReadsKeysAgain changes the keys where the process does not look, so that the signal is what
+// makes it look.
 func TestProcessReadsKeysAgain(t *testing.T) {
 	real, link := filepath.Join(t.TempDir(), "real.keys"), filepath.Join(t.TempDir(), "sfu.keys")
 	write := func(ids ...string) {

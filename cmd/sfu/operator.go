@@ -90,7 +90,7 @@ func (o *operator) reach(ctx context.Context, c *cobra.Command) (node caller, at
 // dialTime is how long a NATS server may take to answer.
 const dialTime = 3 * time.Second
 
-// dial connects to NATS and fails where it is not there.
+// dial connects to NATS and fails if it is not there.
 func dial(ctx context.Context, at bus.Server) (*natsapi.Client, func(), error) {
 	var reason atomic.Pointer[string] // why the last try failed
 	at.Failed = func(why string) { reason.Store(&why) }

@@ -46,8 +46,8 @@ environment, and that over the file.`,
 	return c
 }
 
-// impatience is for how long signals after the first are taken for the same one: some senders signal a process and its
-// group.
+// impatience is for how long signals after the first are taken for the same one: some senders signal a
+// process and its group. Higher ignores a second Ctrl-C for longer.
 const impatience = 500 * time.Millisecond
 
 // serve runs a node until a signal comes. Another signal a while later ends the process at once.
@@ -76,13 +76,14 @@ func serve(ctx context.Context, cfg config.Config, out, errOut io.Writer) error 
 	return node.Run(ctx)
 }
 
-// reload has the node read its keys and certificates again at every SIGHUP. That signal never ends the process, also when the
-// terminal is closed from which it was started: a node that others rely on is ended by SIGTERM.
+// reload has the node read its keys and certificates again at every SIGHUP. That signal never ends the
+// process, also if the terminal is closed from which it was started: a node that others rely on is ended by
+// SIGTERM.
 func reload(ctx context.Context, node *sfu.Node, hangup <-chan os.Signal) {
 	for {
 		select {
 		case <-hangup:
-			_ = node.Reload() // which logs
+			_ = node.Reload() // it logs what is wrong
 		case <-ctx.Done():
 			return
 		}

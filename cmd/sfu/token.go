@@ -51,8 +51,8 @@ func keyCommand() *cobra.Command {
 	return group("key", "Keys that tokens are signed with", create)
 }
 
-// appendKey adds a key to a file of keys by one write, since nodes may be watching it. A file that is not there is made for its owner
-// only; one that is keeps its rights, of which the node speaks.
+// appendKey adds a key to a file of keys by one write, since nodes may be watching it. A file that is not
+// there is made for its owner only. One that is there keeps its rights, of which the node speaks.
 func appendKey(path string, key config.Key) error {
 	line := string(key) + "\n"
 	old, err := os.ReadFile(path)
@@ -80,7 +80,7 @@ func appendKey(path string, key config.Key) error {
 	return f.Close()
 }
 
-// warnReadable says so where what is about to be written goes into a file that others can read.
+// warnReadable says so if what is about to be written goes into a file that others can read.
 func warnReadable(errOut, out io.Writer) {
 	f, ok := out.(*os.File)
 	if !ok {
