@@ -1,13 +1,14 @@
-// Package adminhttp is the door of a node's commands to HTTP: POST /admin/v1/<Action> with a JSON object, whose document is
-// GET /admin/v1/openapi.json.
+// Package adminhttp is the door of a node's commands to HTTP: POST /admin/v1/<Action> with a JSON object. GET
+// /admin/v1/openapi.json is the document of that.
 //
 //	adminhttp.go  Handler: who may, what is read, what is answered
 //	client.go     Client: commands, from Go
 //	openapi.go    the OpenAPI document, made of the Go types
 //
-// Who calls shows a token with the right admin, by `Authorization: Bearer`, at every call. One for a certain room holds for
-// commands on that room only. There are no cookies, so that a page of elsewhere could do nothing with a browser's rights; such
-// requests are refused all the same, for the nodes that ask for no token.
+// A caller shows a token with the right admin, by `Authorization: Bearer`, at every call. A token for a
+// certain room holds for commands on that room only. There are no cookies, so that a page of elsewhere could
+// do nothing with a browser's rights. Such requests are refused all the same, for the nodes that ask for no
+// token.
 package adminhttp
 
 import (
@@ -34,8 +35,8 @@ import (
 const Path = "/admin/v1/"
 
 const (
-	// maxCommands is how many commands are carried out at a time; more are refused. Commands wait for slow clients, not for the
-	// machine, so raising it costs little.
+	// maxCommands is how many commands are carried out at a time; more are refused. Commands wait for slow
+	// clients, not for the machine, so higher costs little.
 	maxCommands = 256
 	// commandTime bounds a command; with session's own bounds it is never reached.
 	commandTime = 10 * time.Second
@@ -60,8 +61,8 @@ type handler struct {
 	places   chan struct{}
 }
 
-// New returns the handler of everything below Path. refusals is told of who may give no command; nil: nobody is. Commands go on with the
-// traces of who may give them; t may be nil.
+// New returns the handler of everything below Path. refusals is told of callers that may give no command;
+// nil: nobody is. Commands go on with the traces of callers that may give them; t may be nil.
 func New(c *command.Commands, k Keys, log zerolog.Logger, refusals *refusal.Log, t *tracing.Tracer) http.Handler {
 	h := &handler{commands: c, keys: k, log: log, refusals: refusals, trace: t, foreign: http.NewCrossOriginProtection(), places: make(chan struct{}, maxCommands)}
 	mux := http.NewServeMux()

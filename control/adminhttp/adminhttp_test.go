@@ -95,8 +95,8 @@ func (d *door) token(g terms.Grant) func(*http.Request) {
 	return func(q *http.Request) { q.Header.Set("Authorization", "Bearer "+text) }
 }
 
-// TestWhoMayCommand: a command is carried out for the right admin alone, which is looked at each time, and changes nothing
-// for anybody else.
+// TestWhoMayCommand: a command is carried out for the right admin alone, which is looked at each time, and
+// changes nothing for anybody else.
 func TestWhoMayCommand(t *testing.T) {
 	d := open(t, key)
 	foreign, err := token.New(nil, token.Key{ID: "k", Secret: []byte("another secret, also long enough for HS256")})

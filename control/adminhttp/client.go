@@ -14,11 +14,12 @@ import (
 	"parlor/session/terms"
 )
 
-// maxAnswer is the size in bytes of the largest answer that a Client reads: a page of 1000 users has about 1 MB.
+// maxAnswer is the size in bytes of the largest answer that a Client reads: a page of 1000 users has about 1
+// MB.
 const maxAnswer = 16 << 20
 
-// Client gives commands over HTTP. Errors that a node answers with are *terms.Error, whose Field is as the command names
-// it. Safe for concurrent use.
+// Client gives commands over HTTP. Errors that a node answers with are *terms.Error, whose Field is as the
+// command names it. Safe for concurrent use.
 type Client struct {
 	URL   string       // of the node: https://host:port
 	Token string       // with the right admin; "" for a node that asks for none

@@ -19,8 +19,8 @@ import (
 	"parlor/session/terms"
 )
 
-// document is the OpenAPI document, made once: of the table of commands and the types of their requests and answers, so that
-// it cannot say anything else than they do.
+// document is the OpenAPI document, made once. It is made of the table of commands and the types of their
+// requests and answers, so that it cannot say anything else than they do.
 var document = sync.OnceValues(makeDocument)
 
 func serveDocument(w http.ResponseWriter, r *http.Request) {

@@ -12,32 +12,37 @@ import (
 )
 
 const (
-	// reconnectWait is the time between two attempts to reach a server, up to as much again at random. Raising it makes
-	// commands work later after a restart, lowering it makes a fleet of nodes hammer a server that has trouble.
+	// reconnectWait is the time between two attempts to reach a server, up to as much again at random. Higher
+	// makes commands work later after a restart. Lower makes a fleet of nodes hammer a server that has
+	// trouble.
 	reconnectWait = 500 * time.Millisecond
 	// dialTime bounds one attempt to connect.
 	dialTime = 2 * time.Second
 )
 
-// ErrAway is that there is no connection to a server.
+// ErrAway says that there is no connection to a server.
 var ErrAway = errors.New("NATS is away")
 
-// Server says where NATS is, and who this process is to it. All but URL may be empty.
+// Server says where NATS is, and how this process proves itself to it. All but URL may be empty.
 type Server struct {
 	URL      string
-	Inside   nats.InProcessConnProvider // the server, where it is in this process; nil: it is reached by URL
+	Inside   nats.InProcessConnProvider // the server, if it is in this process; nil: it is reached by URL
 	User     string
 	Password string
 
 	Credentials string // file with a user's JWT and seed
-	CA          string // PEM file with the authorities of the server's certificate; empty: those of the system
+	CA          string // PEM file with the authorities of the server's certificate; empty: the system's
 	Cert, Key   string // PEM files with the certificate that the server is shown
 
-	Trouble *Trouble         // shared by all connections of a process, so that one trouble is logged once; nil: one for each
-	Failed  func(why string) // called with the reason of each attempt of Connect's that fails once it is logged, on some goroutine; nil: not
+	// Trouble is shared by all connections of a process, so that one trouble is logged once; nil: one for
+	// each.
+	Trouble *Trouble
+	// Failed is called with the reason of each attempt of Connect that fails, once that is logged, on some
+	// goroutine; nil: it is not.
+	Failed func(why string)
 }
 
-// Conn is a connection, for those who only pass it on.
+// Conn is a connection, for packages that only pass it on.
 type Conn = nats.Conn
 
 // options are what all connections to the server have.
@@ -72,14 +77,15 @@ func (s Server) trouble() *Trouble {
 	return s.Trouble
 }
 
-// Connect returns a connection to a server. It goes on trying for ever, in the background, also when none can be
-// reached yet; only an unusable URL, or a file that cannot be read, is an error. The caller closes it. Further options win over its own.
+// Connect returns a connection to a server. It goes on trying for ever, in the background, also if none can
+// be reached yet. Only an unusable URL, or a file that cannot be read, is an error. The caller closes the
+// connection. Further options win over those of Connect.
 func Connect(at Server, name string, log zerolog.Logger, further ...nats.Option) (*nats.Conn, error) {
 	at.Trouble = at.trouble()
 	var made atomic.Pointer[nats.Conn]
 	nc, err := nats.Connect(at.URL, append(append(at.options(name, log), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.CustomReconnectDelay(func(int) time.Duration {
-			// The library calls ReconnectErrHandler for what cannot be dialed, but not for who is refused.
+			// The library calls ReconnectErrHandler if dialing fails, but not if the server refuses.
 			if nc := made.Load(); nc != nil && nc.LastError() != nil {
 				at.failed(log, nc.LastError())
 			}
@@ -108,7 +114,8 @@ func (s Server) reached(log zerolog.Logger, nc *nats.Conn, what string) {
 }
 
 func (s Server) failed(log zerolog.Logger, err error) {
-	if errors.Is(err, nats.ErrNoServers) { // of all servers; what is wrong with each comes with the next attempts
+	// This is of all servers. What is wrong with each comes with the next attempts.
+	if errors.Is(err, nats.ErrNoServers) {
 		return
 	}
 	s.Trouble.warn(log, "NATS cannot be reached; trying again", err,

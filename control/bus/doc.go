@@ -1,5 +1,5 @@
-// Package bus connects processes to NATS, which is the bus of a cluster: commands, events, leases and marks go
-// over it. It knows nothing of what is said there but its names.
+// Package bus connects processes to NATS, which is the bus of a cluster: commands, events, leases and marks
+// go over it. Of what is said there it knows only the names.
 //
 //	connect.go  Server: where NATS is; Connect: a connection that never gives up, Dial: one that does
 //	trouble.go  Trouble: why there is none, said once

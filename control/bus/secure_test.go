@@ -41,7 +41,8 @@ func reaches(t *testing.T, at bus.Server) string {
 	late := time.After(20 * time.Second)
 	for {
 		if nc.IsConnected() {
-			if err := nc.FlushTimeout(5 * time.Second); err != nil { // a TLS server refuses after the handshake
+			// a TLS server refuses after the handshake
+			if err := nc.FlushTimeout(5 * time.Second); err != nil {
 				continue
 			}
 			return ""
@@ -56,7 +57,8 @@ func reaches(t *testing.T, at bus.Server) string {
 	}
 }
 
-// TestCertificatesOfNATS: nats.tls.ca says whom the node believes, nats.tls.cert and key who it is; what is wrong with one names it.
+// TestCertificatesOfNATS: nats.tls.ca says which servers the node believes, nats.tls.cert and key prove the
+// node. What is wrong with one names it.
 func TestCertificatesOfNATS(t *testing.T) {
 	ours, theirs := certtest.New(t), certtest.New(t)
 	s := natstest.WithoutJetStream(t, server.Options{TLS: true, TLSConfig: &tls.Config{
@@ -88,7 +90,8 @@ func TestCertificatesOfNATS(t *testing.T) {
 	}
 }
 
-// TestCredentialsOfNATS: nats.credentials is a user's JWT and seed; others than the server's operator has signed are refused, and named.
+// TestCredentialsOfNATS: nats.credentials is a user's JWT and seed; others than the server's operator has
+// signed are refused, and named.
 func TestCredentialsOfNATS(t *testing.T) {
 	operator, account := must(nkeys.CreateOperator()), must(nkeys.CreateAccount())
 	public := func(k nkeys.KeyPair) string { return must(k.PublicKey()) }

@@ -9,7 +9,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Stores finds out whether NATS stores anything on disk, with a stream that lives for a moment and has that name's. Nil: it does.
+// Stores finds out whether NATS stores anything on disk. It makes a stream named after name and deletes it
+// again, within that time. nil: NATS stores.
 func Stores(ctx context.Context, js jetstream.JetStream, name string, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

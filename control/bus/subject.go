@@ -22,8 +22,8 @@ func RoomToken(room terms.RoomID) string {
 // UserToken returns a user's part of a subject: as RoomToken of a room of that name.
 func UserToken(user string) string { return token("s-", user) }
 
-// NodeToken returns a node's name as a part of a subject: as it is where that is made of letters, digits, - and _, or else in
-// URL-safe base64.
+// NodeToken returns a node's name as a part of a subject. A name of letters, digits, - and _ stays as it is;
+// others are in URL-safe base64 after "b-".
 func NodeToken(node string) string { return token("s-", node)[2:] }
 
 func token(plain, name string) string {

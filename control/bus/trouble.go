@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	// tellAgain is how long the same trouble with NATS is not logged again. Lowering it fills logs while a server is away, raising it
-	// leaves those who look at the end of a log without the reason.
+	// tellAgain is how long the same trouble with NATS is not logged again. Lower fills logs while a server
+	// is away. Higher leaves people that look at the end of a log without the reason.
 	tellAgain = time.Minute
 	// maxTroubles bounds how many different troubles are known; beyond it all are forgotten.
 	maxTroubles = 32
 )
 
-// Trouble logs what is wrong with NATS: the same once a minute, whichever connection of the process has it. Safe for
-// concurrent use.
+// Trouble logs what is wrong with NATS: the same once a minute, whichever connection of the process has it.
+// Safe for concurrent use.
 type Trouble struct {
 	now  func() time.Time
 	mu   sync.Mutex
@@ -89,7 +89,7 @@ func (t *Trouble) tell(text string) (more int, now bool) {
 	return more, true
 }
 
-// over takes that NATS has been reached: whatever comes now is news, a moment later.
+// over notes that NATS has been reached: whatever comes now is news, a moment later.
 func (t *Trouble) over() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -100,7 +100,8 @@ func (t *Trouble) over() {
 	}
 }
 
-// reason is an error in words without what may be secret, and without what differs from one attempt to the next.
+// reason is an error in words without what may be secret, and without what differs from one attempt to the
+// next.
 func reason(err error) string {
 	var at *net.OpError
 	switch {
@@ -126,7 +127,8 @@ func advice(err error) string {
 		return "name the server in nats.url as its certificate does"
 	case errors.As(err, &authority), errors.As(err, &refused):
 		return "give the authority of the server's certificate by nats.tls.ca"
-	case strings.Contains(text, "signing nonce"), strings.Contains(text, "nkeys:"): // what the library says of what it finds in the file
+	// That is what the library says of what it finds in the file.
+	case strings.Contains(text, "signing nonce"), strings.Contains(text, "nkeys:"):
 		return "look at the file of nats.credentials: it has to have a user's JWT and seed"
 	case strings.Contains(text, "remote error: tls:"), strings.Contains(text, "closed by remote after tls handshake"):
 		return "give a certificate that the server takes by nats.tls.cert and nats.tls.key"
@@ -142,7 +144,7 @@ func advice(err error) string {
 	return "look at nats.url and at the network between"
 }
 
-// redact masks who connects in a list of URLs.
+// redact masks users and passwords in a list of URLs.
 func redact(list string) string {
 	servers := strings.Split(list, ",")
 	for i, s := range servers {

@@ -15,7 +15,8 @@ import (
 	"parlor/control/natstest"
 )
 
-// TestWhyNATSIsNotReached: the reason, the address without its password, and what to do, in one line for all connections.
+// TestWhyNATSIsNotReached: the reason, the address without its password, and what to do, in one line for all
+// connections.
 func TestWhyNATSIsNotReached(t *testing.T) {
 	s, err := embedded.Start(t.Context(), embedded.Options{Listen: "127.0.0.1:0", User: "sfu", Password: "right-password", Log: zerolog.Nop()})
 	if err != nil {

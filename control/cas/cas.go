@@ -1,6 +1,6 @@
-// Package cas is how nodes use key-value buckets of NATS JetStream: they find a bucket or make it, compare and
-// set its entries, and end them so that nothing stays behind. The leader of a bucket compares, so what succeeds
-// is exact.
+// Package cas is how nodes use key-value buckets of NATS JetStream: they find a bucket or make it, compare
+// and set its entries, and end them so that nothing stays behind. The leader of a bucket compares, so what
+// succeeds is exact.
 package cas
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// MarkerTTL is for how long NATS keeps the marker that tells watchers of a key's end; the least that NATS allows.
-// After it nothing is left of a key.
+// MarkerTTL is for how long NATS keeps the marker that tells watchers of a key's end; the least that NATS
+// allows. After it nothing is left of a key.
 const MarkerTTL = time.Second
 
 // ErrChanged says that the entry is not as the caller believed. Nothing was written.
@@ -26,8 +26,8 @@ type Bucket interface {
 	Purge(ctx context.Context, key string, o ...jetstream.KVDeleteOpt) error
 }
 
-// Open finds a bucket, whatever its settings are, or makes it with those of c, one value of each key and
-// MarkerTTL; and with one replica if c names none.
+// Open finds a bucket, whatever its settings are, or makes it. A new one has the settings of c, one value of
+// each key and MarkerTTL, and one replica if c names none.
 func Open(ctx context.Context, js jetstream.KeyValueManager, c jetstream.KeyValueConfig) (
 	b jetstream.KeyValue, err error) {
 	c.History, c.Replicas, c.LimitMarkerTTL = 1, max(c.Replicas, 1), MarkerTTL
@@ -43,7 +43,7 @@ func Open(ctx context.Context, js jetstream.KeyValueManager, c jetstream.KeyValu
 }
 
 // Put writes an entry if its key has that revision, and returns the next one. Revision 0: if there is none.
-// Errors: ErrChanged, or another one, after which it may have been written or not.
+// The error is ErrChanged, or another one, after which the entry may have been written or not.
 func Put(ctx context.Context, b Bucket, key string, value []byte, revision uint64) (next uint64, err error) {
 	if revision == 0 {
 		next, err = b.Create(ctx, key, value)
@@ -53,8 +53,8 @@ func Put(ctx context.Context, b Bucket, key string, value []byte, revision uint6
 	return next, compared(err)
 }
 
-// PutFor is Put of an entry that ends by itself, ttl after it was last written so, in whole seconds. subject is
-// that of its key: "$KV.<bucket>.<key>".
+// PutFor is Put of an entry that ends by itself, ttl after it was last written so, in whole seconds. subject
+// is that of its key: "$KV.<bucket>.<key>".
 func PutFor(ctx context.Context, js jetstream.Publisher, subject string, value []byte, revision uint64,
 	ttl time.Duration) (next uint64, err error) {
 	ack, err := js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: value}, jetstream.WithMsgTTL(ttl),
@@ -65,14 +65,14 @@ func PutFor(ctx context.Context, js jetstream.Publisher, subject string, value [
 	return ack.Sequence, nil
 }
 
-// Purge ends the entry of that revision in a bucket that Open has made. Errors as those of Put.
+// Purge ends the entry of that revision in a bucket that Open has made. Its errors are those of Put.
 func Purge(ctx context.Context, b Bucket, key string, revision uint64) error {
 	return compared(b.Purge(ctx, key, jetstream.LastRevision(revision), jetstream.PurgeTTL(MarkerTTL)))
 }
 
-// compared tells that an entry has changed from all else that can go wrong. It looks for the server's code as well:
-// Create in a replicated bucket gives neither jetstream.ErrKeyExists nor ErrKeyRevisionMismatch (v1.55) if a deleted
-// key was made again meanwhile. Nor does what PutFor publishes.
+// compared tells that an entry has changed from all else that can go wrong. It looks for the server's code as
+// well: Create in a replicated bucket gives neither jetstream.ErrKeyExists nor ErrKeyRevisionMismatch (v1.55)
+// if a deleted key was made again meanwhile. Nor does what PutFor publishes.
 func compared(err error) error {
 	var api *jetstream.APIError
 	switch {

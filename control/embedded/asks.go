@@ -7,7 +7,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// asks lets in who knows the user and the password. It compares in constant time.
+// asks lets in clients that know the user and the password. It compares in constant time.
 type asks struct{ user, password string }
 
 // Check is that of server.Authentication.

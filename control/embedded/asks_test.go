@@ -72,7 +72,8 @@ func TestOnlyWhoIsAskedInConnects(t *testing.T) {
 	}
 }
 
-// TestASecondServerLeavesTheStoreAlone: it finds the port taken, or the directory, before it has opened anything.
+// TestASecondServerLeavesTheStoreAlone: it finds the port taken, or the directory, before it has opened
+// anything.
 func TestASecondServerLeavesTheStoreAlone(t *testing.T) {
 	dir := t.TempDir()
 	first, err := Start(t.Context(), Options{Listen: "127.0.0.1:0", Dir: dir, Log: zerolog.Nop()})

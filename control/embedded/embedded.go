@@ -1,4 +1,5 @@
-// Package embedded runs a NATS server with JetStream inside the process, so that one command is a whole working system.
+// Package embedded runs a NATS server with JetStream inside the process, so that one command is a whole
+// working system.
 //
 //	embedded.go  Options, Start, Server, Shutdown
 //	asks.go      who may connect
@@ -37,7 +38,7 @@ type Options struct {
 
 	// Who may connect. No user: everybody who reaches the port.
 	User, Password string
-	TLS            *tls.Config // nil: plain TCP. Connections of this process need neither TLS nor a certificate
+	TLS            *tls.Config // nil: plain TCP. Connections of this process need no TLS, and no certificate
 
 	// Bounds; 0: as below.
 	MaxStore       int64 // bytes on disk, 1 GiB; never more than three quarters of what is free
@@ -57,7 +58,8 @@ func (o *Options) defaults() {
 	}
 }
 
-// Server is a running NATS server. It is another one inside after it was started again, under the same address.
+// Server is a running NATS server. After it was started again it is another one inside, under the same
+// address.
 type Server struct {
 	o     *server.Options
 	log   zerolog.Logger
@@ -66,7 +68,8 @@ type Server struct {
 	lock  io.Closer
 	once  sync.Once
 	ended chan struct{}
-	// maxStore is what the server found that it may store at the first start. When it is started again less is free, as the store is there.
+	// maxStore is what the server found that it may store at the first start. When it is started again less
+	// is free, as the store is there.
 	maxStore int64
 
 	life sync.Mutex // held while it is started again or stopped
@@ -74,8 +77,8 @@ type Server struct {
 	s    *server.Server
 }
 
-// Start starts a server and returns when it takes connections. Whoever started it calls Shutdown. An error names the
-// address where that is the reason. The store of a server that runs already is left alone.
+// Start starts a server and returns when it takes connections. Whoever started it calls Shutdown. An error
+// names the address if that is the reason. The store of a server that runs already is left alone.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	o.defaults()
 	host, port, err := splitListen(o.Listen)
@@ -105,8 +108,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 }
 
 const (
-	// pingInterval is how often the server asks a client whether it lives, which pingsOut times may go unanswered. Raising them has nodes
-	// that hang kept for longer, lowering them drops those whose network is slow.
+	// pingInterval is how often the server asks a client whether it lives, which pingsOut times may go
+	// unanswered. Higher ones keep nodes that hang for longer. Lower ones drop nodes whose network is slow.
 	pingInterval = 3 * time.Second
 	pingsOut     = 2
 )
@@ -116,7 +119,8 @@ func (o *Options) server(host string, port int) *server.Options {
 	s := &server.Options{
 		ServerName: "sfu-embedded", Host: host, Port: port, NoSigs: true, MaxConn: o.MaxConnections,
 		JetStream: true, StoreDir: o.Dir, JetStreamMaxStore: bounded(o.Dir, o.MaxStore), JetStreamMaxMemory: o.MaxMemory,
-		// Who does not answer is dropped within about ten seconds: another node that hangs gets no commands then.
+		// A client that does not answer is dropped within about ten seconds: another node that hangs gets no
+		// commands then.
 		PingInterval: pingInterval, MaxPingsOut: pingsOut,
 	}
 	if o.User != "" {
@@ -203,8 +207,8 @@ func (e *Server) InProcessConn() (net.Conn, error) { return e.server().InProcess
 // Addr returns the bound address.
 func (e *Server) Addr() net.Addr { return e.addr }
 
-// Shutdown stops the server: no new connections, those there closed, the store written. It returns when that is done, or
-// with ctx's error while it goes on. It may be called several times.
+// Shutdown stops the server: no new connections, those there closed, the store written. It returns when that
+// is done, or with ctx's error while it goes on. It may be called several times.
 func (e *Server) Shutdown(ctx context.Context) error {
 	e.once.Do(func() {
 		go func() {
@@ -246,7 +250,7 @@ func (l *logger) Errorf(format string, v ...any)  { l.log.Error().Msgf(format, v
 func (l *logger) Debugf(format string, v ...any)  { l.log.Debug().Msgf(format, v...) }
 func (l *logger) Tracef(format string, v ...any)  { l.log.Trace().Msgf(format, v...) }
 
-// Fatalf keeps what Start returns as an error.
+// Fatalf keeps the message, which Start returns as an error.
 func (l *logger) Fatalf(format string, v ...any) {
 	select {
 	case l.fatal <- fmt.Sprintf(format, v...):

@@ -13,7 +13,8 @@ import (
 // lockFile is held by the process whose server uses the directory.
 const lockFile = "parlor.lock"
 
-// lock makes the directory this process's, until what it returns is closed, or the process has ended however that was.
+// lock makes the directory this process's, until what it returns is closed, or the process has ended in
+// whatever way.
 func lock(dir string) (io.Closer, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("directory for the embedded NATS server: %w", err)
@@ -29,7 +30,8 @@ func lock(dir string) (io.Closer, error) {
 	return f, nil
 }
 
-// bounded returns how many bytes the store may take: at most so many, and three quarters of what is free and what it has already.
+// bounded returns how many bytes the store may take: most, or if that is less what it has already and three
+// quarters of what is free.
 func bounded(dir string, most int64) int64 {
 	var disk unix.Statfs_t
 	if unix.Statfs(dir, &disk) != nil || disk.Bsize <= 0 {
@@ -41,7 +43,8 @@ func bounded(dir string, most int64) int64 {
 
 // used returns the bytes in the files below a directory.
 func used(dir string) (bytes int64) {
-	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error { // what cannot be read counts for nothing
+	// What cannot be read counts for nothing.
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			if info, err := d.Info(); err == nil {
 				bytes += info.Size()

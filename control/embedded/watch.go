@@ -12,18 +12,19 @@ import (
 )
 
 const (
-	// watchEvery is how often it is looked whether the server stores. Lowering it has the server started again sooner after a fault.
+	// watchEvery is how often it is looked whether the server stores. Lower has the server started again
+	// sooner after a fault.
 	watchEvery = time.Second
-	// spaceNeeded is how much must fit onto the disk again before the server is. Raising it has it wait for longer, lowering it has
-	// it meet with the same fault soon.
+	// spaceNeeded is how many bytes must fit onto the disk again before the server is started again. Higher
+	// makes it wait for longer. Lower makes it meet with the same fault soon.
 	spaceNeeded = 4 << 20
 	// restartTime bounds one try to start it again.
 	restartTime = 20 * time.Second
 )
 
-// Watch looks after the server until ctx is done. A NATS server whose disk was full never again writes into a stream that has met with
-// it, and may turn JetStream off: it is started again, under the same address, once something can be written. Connections come
-// back by themselves.
+// Watch looks after the server until ctx is done. If a NATS server's disk was full, it never again writes
+// into a stream that has met with that, and may turn JetStream off. So it is started again, under the same
+// address, once something can be written. Connections come back by themselves.
 func (e *Server) Watch(ctx context.Context) {
 	t := time.NewTicker(watchEvery)
 	defer t.Stop()

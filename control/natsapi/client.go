@@ -20,14 +20,16 @@ import (
 // ErrNoNode is returned when nothing answers commands on the connection's NATS.
 var ErrNoNode = fmt.Errorf("no node answers commands on this NATS server: %w", command.ErrNoNode)
 
-// Client sends commands, which are given up when the deadline of the caller has passed, also where they are carried out. Errors that a node answers with are *terms.Error, whose Field is as the command names it. Safe
-// for concurrent use.
+// Client sends commands. They are given up when the deadline of the caller has passed, also at the node that
+// carries them out. Errors that a node answers with are *terms.Error, whose Field is as the command names it.
+// Safe for concurrent use.
 type Client struct{ nc *nats.Conn }
 
 // NewClient returns a client on a connection that stays the caller's.
 func NewClient(nc *nats.Conn) *Client { return &Client{nc} }
 
-// Do has whichever node sees to it carry out a command, and reads its answer into into (nil: it is not wanted).
+// Do has whichever node sees to it carry out a command, and reads its answer into into (nil: it is not
+// wanted).
 func (c *Client) Do(ctx context.Context, a command.Action, request, into any) error {
 	body, err := json.Marshal(request)
 	if err != nil {
@@ -44,15 +46,17 @@ func (c *Client) Do(ctx context.Context, a command.Action, request, into any) er
 }
 
 const (
-	// patience is after which time without an answer a node is asked whether it lives, again and again. Lowering it has NATS carry more.
+	// patience is after which time without an answer a node is asked whether it lives, again and again. Lower
+	// has NATS carry more.
 	patience = 200 * time.Millisecond
-	// aliveTime is how long it may take to say so. Raising it has commands wait for longer for nodes that hang, lowering it takes nodes for
-	// hanging that are busy.
+	// aliveTime is how long it may take to say so. Higher makes commands wait for longer for nodes that hang.
+	// Lower takes busy nodes for hanging.
 	aliveTime = 400 * time.Millisecond
 )
 
-// Ask has one node carry out a command by itself alone, and returns its answer. ErrNoNode: there is no such node, or it cannot be
-// reached; command.ErrSilent: it gives no sign that it lives. That is told well within a second, however long ctx has.
+// Ask has one node carry out a command by itself alone, and returns its answer. The error is ErrNoNode if
+// there is no such node, or it cannot be reached. It is command.ErrSilent if the node gives no sign that it
+// lives. That is told well within a second, however long ctx has.
 func (c *Client) Ask(ctx context.Context, node string, a command.Action, request []byte) (json.RawMessage, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -64,7 +68,8 @@ func (c *Client) Ask(ctx context.Context, node string, a command.Action, request
 	return answer, err
 }
 
-// attend asks a node from which an answer is awaited whether it lives, until ctx is done, which it ends where it does not.
+// attend asks a node from which an answer is awaited whether it lives, until ctx is done. If it does not,
+// attend ends ctx.
 func (c *Client) attend(ctx context.Context, node string, cancel context.CancelCauseFunc) {
 	for {
 		select {
@@ -76,7 +81,8 @@ func (c *Client) attend(ctx context.Context, node string, cancel context.CancelC
 		_, err := c.nc.RequestWithContext(within, aliveSubject(node), nil)
 		over()
 		switch {
-		case ctx.Err() != nil, errors.Is(err, nats.ErrNoResponders): // it is gone, and the command's own request tells it; or of a version that does not say
+		// The node is gone, and the command's own request tells it; or it is of a version that does not say.
+		case ctx.Err() != nil, errors.Is(err, nats.ErrNoResponders):
 			return
 		case errors.Is(err, context.DeadlineExceeded):
 			cancel(command.ErrSilent)
@@ -86,7 +92,8 @@ func (c *Client) attend(ctx context.Context, node string, cancel context.CancelC
 }
 
 func (c *Client) ask(ctx context.Context, subject string, a command.Action, request []byte) (json.RawMessage, error) {
-	if !c.nc.IsConnected() { // it would be sent some time, when nobody waits for it any more
+	// It would be sent some time, when nobody waits for it any more.
+	if !c.nc.IsConnected() {
 		return nil, fmt.Errorf("%s: %w", a, bus.ErrAway)
 	}
 	q := &nats.Msg{Subject: subject, Data: request, Header: nats.Header{}}

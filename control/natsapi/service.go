@@ -21,15 +21,15 @@ import (
 )
 
 const (
-	// maxCommands is how many commands are carried out at a time. Commands wait for slow clients, not for the machine, so
-	// raising it costs little; at the bound a command is refused, not queued.
+	// maxCommands is how many commands are carried out at a time. At the bound a command is refused, not
+	// queued. Commands wait for slow clients, not for the machine, so higher costs little.
 	maxCommands = 256
 	// commandTime bounds a command; with session's own bounds it is never reached.
 	commandTime = 10 * time.Second
 )
 
-// TimeoutHeader of a command says for how many milliseconds who sends it waits for the answer. It is given up after that, or
-// after 10 s.
+// TimeoutHeader of a command says for how many milliseconds its sender waits for the answer. The command is
+// given up after that, or after 10 s.
 const TimeoutHeader = "Parlor-Timeout-Ms"
 
 // IDHeader of a command for one node alone is what that node knows it by, see command.WithID.
@@ -47,7 +47,7 @@ func timeout(header string) (time.Duration, error) {
 	return time.Duration(min(ms, commandTime.Milliseconds())) * time.Millisecond, nil
 }
 
-// flushTime bounds the wait for the server to know the endpoints, where it is there.
+// flushTime bounds the wait for the server to know the endpoints, if it is there.
 const flushTime = 2 * time.Second
 
 // Service answers commands on a connection.
@@ -79,15 +79,16 @@ type ServiceOptions struct {
 	Log      zerolog.Logger
 	Trace    *tracing.Tracer // nil: none
 	Peers    func() []string // the names of the other nodes that live, in any order; nil: none
-	// PeersTell reports whether all of them say on sfu.v1.taken which commands they got; nil: they do. Where one does not, nobody stands in.
+	// PeersTell reports whether all of them say on sfu.v1.taken which commands they got; nil: they do. If one
+	// does not, nobody stands in.
 	PeersTell func() bool
 }
 
-// StoodIn returns how many commands this node has carried out in the place of one that did not take them.
+// StoodIn returns how many commands this node has carried out in the place of a node that did not take them.
 func (s *Service) StoodIn() uint64 { return s.stoodIn.Load() }
 
-// Register takes commands from here on; Run must follow. The connection may be down: what is needed of it is done at
-// every reconnect. Where it is up, commands find the endpoints as soon as Register has returned.
+// Register takes commands from here on; Run must follow. The connection may be down: what is needed of it is
+// done at every reconnect. If it is up, commands find the endpoints as soon as Register has returned.
 func Register(nc *nats.Conn, o ServiceOptions) (*Service, error) {
 	s := &Service{commands: o.Commands, log: o.Log, trace: o.Trace, nc: nc, places: make(chan struct{}, maxCommands),
 		refused: map[command.Action]*atomic.Uint64{}, peers: o.Peers, tell: o.PeersTell, pulse: pulse{log: o.Log}}
@@ -128,7 +129,8 @@ func Register(nc *nats.Conn, o ServiceOptions) (*Service, error) {
 func (s *Service) listen(o ServiceOptions) (err error) {
 	s.alive, err = s.nc.Subscribe(aliveSubject(o.Node), func(m *nats.Msg) {
 		if s.pulse.look() != stale {
-			_ = m.Respond(nil) // where the connection is gone nobody waits any more
+			// If the connection is gone, nobody waits any more.
+			_ = m.Respond(nil)
 		}
 	})
 	if err != nil {
@@ -138,7 +140,8 @@ func (s *Service) listen(o ServiceOptions) (err error) {
 	return s.standby.listen(s.nc)
 }
 
-// add makes the two endpoints of a command: the one of all nodes, of which one answers, and that of this node alone.
+// add makes the two endpoints of a command: that of all nodes, of which one answers, and that of this node
+// alone.
 func (s *Service) add(a command.Action, node string) error {
 	one := s.micro.AddEndpoint(string(a), s.endpoint(a, s.commands.Do, false), micro.WithEndpointSubject(CommandSubject(a)))
 	if one != nil {
@@ -164,8 +167,8 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// Stop takes no new commands and returns when those under way are answered. What the library still hands over of those that
-// came before is refused. Run does it by itself.
+// Stop takes no new commands and returns when those under way are answered. Commands that came before and
+// that the library still hands over are refused. Run calls it by itself.
 func (s *Service) Stop() error {
 	err := s.micro.Stop()
 	s.mu.Lock()
@@ -201,7 +204,8 @@ type request struct {
 	id     string // of a command for this node alone
 }
 
-// endpoint takes commands that any node may carry out, or with here those for this node alone. The others hear the first kind, too.
+// endpoint takes commands that any node may carry out, or with here those for this node alone. The other
+// nodes hear the first kind, too.
 func (s *Service) endpoint(action command.Action, do doer, here bool) micro.HandlerFunc {
 	return func(r micro.Request) {
 		q := request{action: action, reply: r.Reply(), header: r.Headers().Get, data: r.Data()}
@@ -211,7 +215,8 @@ func (s *Service) endpoint(action command.Action, do doer, here bool) micro.Hand
 			s.answer(q, nil, terms.Errorf(terms.CodeInternal, "", "this node has hung; the command may be repeated"))
 			return
 		case age != fresh && !alone:
-			return // one of the others has it, or this node stands in for itself as soon as it knows that none has
+			// One of the others has it, or this node stands in for itself as soon as it knows that none has.
+			return
 		}
 		if here {
 			q.id = q.header(IDHeader)
@@ -228,12 +233,13 @@ func (s *Service) othersStandIn() bool { return len(s.peers()) > 0 && s.tell() }
 // take tells the others that this node has a command.
 func (s *Service) take(reply string) {
 	if reply != "" {
-		_ = s.nc.Publish(bus.Prefix+"."+takenName, []byte(reply)) // where the connection is gone nobody waits any more
+		// If the connection is gone, nobody waits any more.
+		_ = s.nc.Publish(bus.Prefix+"."+takenName, []byte(reply))
 	}
 }
 
-// begin carries out a command on a goroutine of its own, so that one that waits for a slow client holds up no other. What
-// is under way when Run ends is still answered.
+// begin carries out a command on a goroutine of its own, so that one that waits for a slow client holds up no
+// other. What is under way when Run ends is still answered.
 func (s *Service) begin(q request, do doer) {
 	within, err := timeout(q.header(TimeoutHeader))
 	if err != nil {
@@ -266,10 +272,11 @@ func (s *Service) begin(q request, do doer) {
 // answerRoom is what an answer leaves free of what the server takes in one message, for its headers.
 const answerRoom = 512
 
-// shortenings bounds how often a page is made shorter, to an answer that fits. Each time it is at most half as long.
+// shortenings bounds how often a page is made shorter, to an answer that fits. Each time it is at most half
+// as long.
 const shortenings = 12
 
-// fit returns the answer as JSON. Where it is larger than what the server takes, it is a shorter page.
+// fit returns the answer as JSON. If it is larger than what the server takes, it is a shorter page.
 func (s *Service) fit(ctx context.Context, q request, do doer, result any, err error) (json.RawMessage, error) {
 	if err != nil || q.reply == "" {
 		return nil, err
@@ -295,8 +302,9 @@ func (s *Service) fit(ctx context.Context, q request, do doer, result any, err e
 	return nil, terms.Errorf(terms.CodeInternal, "Limit", "the answer does not fit into what the NATS server takes (max_payload %d)", s.nc.MaxPayload())
 }
 
-// answer sends the result or the error. It publishes to the reply subject itself: the request's own methods keep the error
-// in the request for the library's statistics, which read it when the endpoint returns, and that is before now.
+// answer sends the result or the error. It publishes to the reply subject itself. The request's own methods
+// keep the error in the request for the library's statistics, which read it when the endpoint returns, and
+// that is before now.
 func (s *Service) answer(q request, body json.RawMessage, err error) {
 	m := &nats.Msg{Subject: q.reply, Data: body}
 	var result any
@@ -335,7 +343,8 @@ func refusal(e *terms.Error) (nats.Header, command.ErrorBody) {
 	return h, command.ErrorBody{Code: e.Code, Field: e.Field, Message: e.Text}
 }
 
-// endpointStats is what $SRV.STATS tells of an endpoint beside the library's own counters, which end when a command begins.
+// endpointStats is what $SRV.STATS tells of an endpoint beside the library's own counters, which end when a
+// command begins.
 type endpointStats struct {
 	Refused uint64 `json:"refused"` // commands answered with an error
 }

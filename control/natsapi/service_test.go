@@ -131,7 +131,8 @@ func TestBadCommands(t *testing.T) {
 	})
 }
 
-// TestRefusalsAreInStats: the library's statistics close when a command begins, so refusals are counted beside them.
+// TestRefusalsAreInStats: the library's statistics close when a command begins, so refusals are counted
+// beside them.
 func TestRefusalsAreInStats(t *testing.T) {
 	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
 		b.Start(t)

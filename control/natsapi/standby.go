@@ -16,20 +16,22 @@ import (
 	"parlor/session/terms"
 )
 
-// NATS gives a command to one of the nodes, also to one that hangs: a process that was stopped, or a machine that swaps, keeps its
-// connection for minutes. So all nodes hear every command, and whoever got it says at once that it has it. Where nobody says so, the first
-// of the others that live carries it out in his place, or the second where that one hangs, too. Commands may be repeated, so it does
-// no harm if the first one was only late; but a message is not sent twice: who gave that command is told.
+// NATS gives a command to one of the nodes, also to one that hangs: a process that was stopped, or a machine
+// that swaps, keeps its connection for minutes. So all nodes hear every command, and the node that got it
+// says at once that it has it. If none says so, the first of the others that live carries it out in its
+// place, or the second if that one hangs, too. Commands may be repeated, so it does no harm if the node was
+// only late. But a message is not sent twice: its sender is told.
 const (
-	// standbyTime is when the first of the others acts. Raising it has commands wait for longer that a hanging node got, lowering it has
-	// more of them carried out twice where nodes are busy.
+	// standbyTime is when the first of the others acts. Higher makes commands wait for longer that a hanging
+	// node got. Lower has more of them carried out twice if nodes are busy.
 	standbyTime = 300 * time.Millisecond
-	// standbyStep is how much later the second one does.
+	// standbyStep is how much later the second one acts.
 	standbyStep = 200 * time.Millisecond
 	standbys    = 2
 	// maxHeard is how many commands are watched at a time. What comes beyond it is not.
 	maxHeard = 4096
-	// takenFor is for how long it is remembered that a command was taken, where that is heard before the command.
+	// takenFor is for how long it is remembered that a command was taken, if that is heard before the
+	// command.
 	takenFor = 2 * time.Second
 	// takenName is the last part of the subject on which nodes say what they have. No command is called so.
 	takenName = "taken"
@@ -52,7 +54,8 @@ type standby struct {
 // listen begins to hear, until the service stops.
 func (b *standby) listen(nc *nats.Conn) error {
 	b.heard, b.waits, b.taken = make(chan *nats.Msg, maxHeard), map[string]*time.Timer{}, map[string]time.Time{}
-	// One channel, so that what is said of a command does not overtake it. No wildcard: who asks for what there is not is told so by NATS.
+	// One channel, so that what is said of a command does not overtake it. No wildcard, so that NATS tells a
+	// sender if it asks for a command that there is not.
 	subjects := []string{bus.Prefix + "." + takenName}
 	for _, c := range command.All() {
 		subjects = append(subjects, CommandSubject(c.Action))
@@ -111,7 +114,7 @@ func (b *standby) hear(m *nats.Msg) {
 	b.waits[m.Reply] = time.AfterFunc(standbyTime+time.Duration(rank)*standbyStep, func() { b.act(a, m) })
 }
 
-// done takes that a node has a command.
+// done notes that a node has a command.
 func (b *standby) done(reply string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -133,7 +136,7 @@ func (b *standby) done(reply string) {
 	}
 }
 
-// act carries a command out that nobody has taken.
+// act carries out a command that nobody has taken.
 func (b *standby) act(a command.Action, m *nats.Msg) {
 	if !b.due(a, m) {
 		return
@@ -150,8 +153,8 @@ func (b *standby) act(a command.Action, m *nats.Msg) {
 	b.service.begin(q, b.service.commands.Do)
 }
 
-// due reports whether a command is still to be carried out, now. Where this process has just not run for a while it is not now: what
-// others have said of it meanwhile is heard first.
+// due reports whether a command is still to be carried out, now. If this process has just not run for a
+// while, it is not now: what others have said of it meanwhile is heard first.
 func (b *standby) due(a command.Action, m *nats.Msg) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -168,7 +171,8 @@ func (b *standby) due(a command.Action, m *nats.Msg) bool {
 	return age == fresh && b.service.tell()
 }
 
-// rank is this node's place among those that live, for the command whose answer is awaited there. It differs from command to command.
+// rank is this node's place among those that live, for the command whose answer is awaited there. It differs
+// from command to command.
 func (b *standby) rank(reply string) int {
 	weigh := func(node string) uint64 {
 		h := fnv.New64a()
@@ -183,11 +187,12 @@ func (b *standby) rank(reply string) int {
 const (
 	// beat is how often a process notices that it runs.
 	beat = 100 * time.Millisecond
-	// lateTime is after which time without that others may have stood in soon: it is less than standbyTime. Raising it to that has
-	// commands carried out twice, lowering it has more of them wait for others where nodes are busy.
+	// lateTime is after which time without running others may have stood in soon. It is less than
+	// standbyTime. As high as that has commands carried out twice. Lower has more of them wait for others if
+	// nodes are busy.
 	lateTime = 250 * time.Millisecond
-	// hangTime is after which time without that it takes itself to have hung. Others have stood in by then. Raising it has what is that
-	// old carried out, lowering it has nodes refuse commands that are busy.
+	// hangTime is after which time without running the process takes itself to have hung. Others have stood
+	// in by then. Higher has older commands carried out. Lower makes busy nodes refuse commands.
 	hangTime = 2 * time.Second
 	// graceTime is for how long what comes after a hang is taken to have come before its end.
 	graceTime = 300 * time.Millisecond

@@ -22,7 +22,8 @@ import (
 	"parlor/session/terms"
 )
 
-// serve starts a NATS server without JetStream, and nodes of these names on it. It returns a connection of somebody else.
+// serve starts a NATS server without JetStream, and nodes of these names on it. It returns a connection of
+// somebody else.
 func serve(t *testing.T, o server.Options, names ...string) (*nats.Conn, map[string]*session.Rooms) {
 	t.Helper()
 	s := natstest.WithoutJetStream(t, o)
@@ -45,8 +46,8 @@ func serve(t *testing.T, o server.Options, names ...string) (*nats.Conn, map[str
 	return nc, rooms
 }
 
-// TestACommandThatAHangingNodeGot: a node that hangs keeps its place among those that NATS gives commands to. Each is answered within a
-// second all the same, and a message, which must not be sent twice, with an error.
+// TestACommandThatAHangingNodeGot: a node that hangs keeps its place among those that NATS gives commands to.
+// Each is answered within a second all the same, and a message, which must not be sent twice, with an error.
 func TestACommandThatAHangingNodeGot(t *testing.T) {
 	nc, rooms := serve(t, server.Options{}, "a", "b")
 	got := make(chan string, 1000)
@@ -92,7 +93,8 @@ func TestACommandThatAHangingNodeGot(t *testing.T) {
 	_ = hung.Unsubscribe()
 }
 
-// TestANodeThatHangsIsTold: who asks one node learns within a second that it hangs, but waits for one that is slow.
+// TestANodeThatHangsIsTold: a client that asks one node learns within a second that it hangs, but waits for
+// one that is slow.
 func TestANodeThatHangsIsTold(t *testing.T) {
 	nc, _ := serve(t, server.Options{})
 	must(nc.Subscribe("sfu.v1.node.hung.>", func(*nats.Msg) {}))
@@ -119,7 +121,8 @@ func TestANodeThatHangsIsTold(t *testing.T) {
 	}
 }
 
-// TestAnswersFitIntoWhatNATSTakes: a list that is too large for max_payload comes in shorter pages, and nobody is left out.
+// TestAnswersFitIntoWhatNATSTakes: a list that is too large for max_payload comes in shorter pages, and
+// nobody is left out.
 func TestAnswersFitIntoWhatNATSTakes(t *testing.T) {
 	const users = 250
 	nc, rooms := serve(t, server.Options{MaxPayload: 16 << 10}, "a")

@@ -24,7 +24,8 @@ func (n named) ID() string                               { return string(n) }
 func (n named) Describe() command.NodeInfo               { return command.NodeInfo{Node: string(n)} }
 func (named) Drain(context.Context, time.Duration) error { return nil }
 
-// pair starts the nodes "a" and "b", which know each other, on a NATS server. It returns a connection of somebody else.
+// pair starts the nodes "a" and "b", which know each other, on a NATS server. It returns a connection of
+// somebody else.
 func pair(t *testing.T, tell func() bool) (*nats.Conn, []*Service) {
 	t.Helper()
 	s := natstest.WithoutJetStream(t, server.Options{})
@@ -67,8 +68,9 @@ func TestPulse(t *testing.T) {
 	})
 }
 
-// TestALateNodeHearsTheOthersFirst: a node that has not run for 300 ms may get a command in whose place another one has stood in. It
-// does not carry it out at once. Where all nodes are late, one of them does, once.
+// TestALateNodeHearsTheOthersFirst: a node that has not run for 300 ms may get a command in whose place
+// another one has stood in. It does not carry it out at once. Where all nodes are late, one of them does,
+// once.
 func TestALateNodeHearsTheOthersFirst(t *testing.T) {
 	nc, both := pair(t, nil)
 	for _, s := range both {
@@ -94,8 +96,8 @@ func TestALateNodeHearsTheOthersFirst(t *testing.T) {
 	}
 }
 
-// TestAStandbyThatIsLateHearsTheOthersFirst: one that has not run when it was to stand in waits for what was said meanwhile. Where nothing
-// was, it does then.
+// TestAStandbyThatIsLateHearsTheOthersFirst: one that has not run when it was to stand in waits for what was
+// said meanwhile. Where nothing was, it does then.
 func TestAStandbyThatIsLateHearsTheOthersFirst(t *testing.T) {
 	for _, taken := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {

@@ -27,7 +27,8 @@ type library struct{ micro.Service }
 
 func (library) Stop() error { return nil }
 
-// TestNoCommandBeginsAfterStop: the library drains in the background, so commands come until long after it was stopped.
+// TestNoCommandBeginsAfterStop: the library drains in the background, so commands come until long after it
+// was stopped.
 func TestNoCommandBeginsAfterStop(t *testing.T) {
 	s := &Service{
 		log: zerolog.Nop(), micro: library{}, places: make(chan struct{}, maxCommands), peers: func() []string { return nil },
@@ -78,7 +79,8 @@ func TestTheCallersTimeIsKept(t *testing.T) {
 	s.running.Wait()
 }
 
-// TestCommandsAreBounded: what is beyond the bound is refused at once, and the place of one that has ended is free again.
+// TestCommandsAreBounded: what is beyond the bound is refused at once, and the place of one that has ended is
+// free again.
 func TestCommandsAreBounded(t *testing.T) {
 	s := &Service{
 		peers: func() []string { return nil },

@@ -1,5 +1,5 @@
-// Package natstest runs NATS servers for tests: in the process, and in processes of their own. Only tests import
-// it.
+// Package natstest runs NATS servers for tests: in the process, and in processes of their own. Only tests
+// import it.
 //
 //	natstest.go  Broker: a server that can be stopped and started again; Each
 //	journal.go   Journal: a log that tests read; Eventually
