@@ -1,6 +1,7 @@
-// Package command is what operators and back ends can have a node do: remove users, dismiss rooms, look at both, drain the
-// node. It is the one implementation behind all doors (NATS, admin HTTP, and through them the command line), which hand over
-// an action's name and the bytes of a request and get a value to answer as JSON, or an error that names the field.
+// Package command is what operators and back ends can have a node do: remove users, dismiss rooms, look at
+// both, drain the node. It is the one implementation behind all doors: NATS, admin HTTP, and through them the
+// command line. A door hands over an action's name and the bytes of a request. It gets a value to answer as
+// JSON, or an error that names the field.
 //
 //	command.go    Commands: Do, DoHere
 //	action.go     Action, and the table of all of them
@@ -11,7 +12,7 @@
 //	rooms.go      the other commands on rooms and users
 //	nodes.go      the commands on nodes
 //	page.go       shorter pages; which commands may be repeated
-//	elsewhere.go  Elsewhere: the other nodes; to whom a command goes, merging of lists
+//	elsewhere.go  Elsewhere: the other nodes; to which a command goes, merging of lists
 //	owed.go       commands that a node carries out later, as it cannot be reached
 //	moving.go     commands on a room that moves from node to node
 //	once.go       ids of commands, so that such a node carries each out once
@@ -32,8 +33,9 @@ type Options struct {
 	Rooms     *session.Rooms
 	Node      Node
 	Elsewhere Elsewhere // nil: the node is alone
-	// Observe is told of every command that was given here, for metrics, wherever it was carried out: how long it took, and with
-	// what error. What other nodes pass on is counted there. nil: nobody is told. It must not block.
+	// Observe is told of every command that was given here, for metrics, wherever it was carried out: how
+	// long it took, and with what error. Commands that other nodes pass on are counted there. nil: nobody is
+	// told. It must not block.
 	Observe func(a Action, took time.Duration, err error)
 	Trace   *tracing.Tracer // nil: none
 }
@@ -48,13 +50,15 @@ type Commands struct {
 // New returns the commands of a node. It starts nothing.
 func New(o Options) *Commands { return &Commands{o: o, once: new(once)} }
 
-// Within returns the commands that concern one room, for who may give no others; for the zero room, all.
+// Within returns the commands that concern one room, for callers that may give no others; for the zero room,
+// all.
 func (c *Commands) Within(room terms.RoomID) *Commands { return &Commands{c.o, room, c.once} }
 
 // task is a request that was read and is well-formed.
 type task struct {
-	here   func(ctx context.Context) (any, error) // carries it out on this node; again: on those whom it has missed, too
-	awaits awaiting                               // where it is about a room
+	// here carries it out on this node; called again, it also reaches those that it has missed before.
+	here   func(ctx context.Context) (any, error)
+	awaits awaiting // if it is about a room
 
 	// At most one of these says which nodes it concerns besides this one; with none it is this one alone.
 	room terms.RoomID                               // the holder of this room
@@ -64,9 +68,9 @@ type task struct {
 	owed *owing // what the room's node is to do when it is back; nil: nothing
 }
 
-// Do carries out a command, wherever the room is that it is about, and returns what to answer as JSON once it is true. The
-// deadline is ctx's. An error that the caller is to be told is a *terms.Error, whose Field is as the request names it; any
-// other is a fault of the node (see terms.AsError).
+// Do carries out a command, wherever the room is that it is about, and returns what to answer as JSON once it
+// is true. The deadline is ctx's. An error that the caller is to be told is a *terms.Error, whose Field is as
+// the request names it. Any other is a fault of the node (see terms.AsError).
 func (c *Commands) Do(ctx context.Context, a Action, request []byte) (answer any, err error) {
 	if observe := c.o.Observe; observe != nil && a.Known() {
 		defer func(began time.Time) { observe(a, time.Since(began), err) }(time.Now())
@@ -74,8 +78,8 @@ func (c *Commands) Do(ctx context.Context, a Action, request []byte) (answer any
 	return c.do(ctx, a, request, c.route)
 }
 
-// DoHere is Do for this node alone, as if there were no other: what other nodes ask of it. What has the id (WithID) of a command that was
-// carried out is an error, also where that was not complete in time.
+// DoHere is Do for this node alone, as if there were no other: other nodes ask it. If the command has the id
+// (WithID) of one that was carried out, that is an error, also if that one was not complete in time.
 func (c *Commands) DoHere(ctx context.Context, a Action, request []byte) (answer any, err error) {
 	return c.doOnce(ctx, a, request, c.patiently)
 }
@@ -114,7 +118,8 @@ func (c *Commands) do(ctx context.Context, a Action, request []byte,
 	return answer, nil
 }
 
-// mayBeDone reports whether a command that ended with an error may have been carried out all the same, or be under way.
+// mayBeDone reports whether a command that ended with an error may have been carried out all the same, or be
+// under way.
 func mayBeDone(err error) bool { return terms.AsError(err).Code == terms.CodeInternal }
 
 // told is an error as the caller is told it.

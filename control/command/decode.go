@@ -23,8 +23,8 @@ func bad(field, format string, args ...any) *terms.Error {
 	return terms.Errorf(terms.CodeBadRequest, field, format, args...)
 }
 
-// decode reads a command strictly: one JSON object with known fields of the right types. An empty body is the empty
-// object. Errors are bad_request and name the field.
+// decode reads a command strictly: one JSON object with known fields of the right types. An empty body is the
+// empty object. Errors are bad_request and name the field.
 func decode(data []byte, into any) error {
 	if len(data) > MaxRequest {
 		return bad("", "the request has %d bytes, more than %d", len(data), MaxRequest)
@@ -47,8 +47,8 @@ func decode(data []byte, into any) error {
 	return checkNames(data, reflect.TypeOf(into).Elem())
 }
 
-// checkNames looks at what encoding/json lets through: fields named in other letters, and fields given twice. data is a valid
-// object.
+// checkNames looks at what encoding/json lets through: fields named in other letters, and fields given twice.
+// data is a valid object.
 func checkNames(data []byte, t reflect.Type) error {
 	known := map[string]bool{} // true: seen
 	for _, f := range reflect.VisibleFields(t) {
@@ -79,7 +79,7 @@ func checkNames(data []byte, t reflect.Type) error {
 	return nil
 }
 
-// fieldName is a field's name as a caller may be told it, who has chosen it.
+// fieldName is a field's name, which the caller has chosen, in a form that it may be told.
 func fieldName(name string) string {
 	if len(name) > 64 {
 		name = name[:64]

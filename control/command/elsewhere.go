@@ -13,37 +13,40 @@ import (
 	"parlor/session/terms"
 )
 
-// Elsewhere is the other nodes, as this package needs them. Its methods may be called from any goroutine, for this node's
-// Commands only by Do, but for Arriving.
+// Elsewhere is the other nodes, as this package needs them. Its methods may be called from any goroutine.
+// Only Do calls them, except Arriving, which DoHere calls, too.
 type Elsewhere interface {
-	// Holder returns the name of the node that holds the room, "" where none does. It may be this one.
+	// Holder returns the name of the node that holds the room, "" if none does. It may be this one.
 	Holder(ctx context.Context, room terms.RoomID) (node string, err error)
 	// Nodes returns the names of all nodes that live but this one, in any order.
 	Nodes(ctx context.Context) ([]string, error)
-	// Ask has another node carry out a command by itself alone (Commands.DoHere) and returns its answer. What that node
-	// answers with an error is a *terms.Error; ErrNoNode where nobody answers to that name, ErrSilent where the node hangs. The time that ctx leaves holds for
-	// that node, too, and the id that it has (IDOf).
+	// Ask has another node carry out a command by itself alone (Commands.DoHere) and returns its answer. An
+	// error that the node answers with is a *terms.Error. The error is ErrNoNode if nobody answers to that
+	// name, ErrSilent if the node hangs. The time that ctx leaves holds for that node, too, and so does the
+	// id of the command (IDOf).
 	Ask(ctx context.Context, node string, a Action, request []byte) (json.RawMessage, error)
-	// Arriving returns for how long people may yet come to a room of this node who were inside on another one; 0: nobody does.
+	// Arriving returns for how long people that were inside on another node may yet come to a room of this
+	// one; 0: nobody does.
 	Arriving(ctx context.Context, room terms.RoomID) time.Duration
-	// Owe keeps a command for a node that has a room and cannot be reached. It carries it out when it is back (Commands.Obey), if that is
-	// within the returned time.
+	// Owe keeps a command for a node that has a room and cannot be reached. The node carries it out when it
+	// is back (Commands.Obey), if that is within the returned time.
 	Owe(ctx context.Context, node string, o Owed) (within time.Duration, err error)
 }
 
 var (
-	// ErrNoNode is returned by Elsewhere.Ask where there is no such node, or it cannot be reached at the moment.
+	// ErrNoNode is returned by Elsewhere.Ask if there is no such node, or it cannot be reached at the moment.
 	ErrNoNode = errors.New("there is no such node")
-	// ErrSilent is returned by Elsewhere.Ask where the node takes what is sent to it, and gives no sign that it lives.
+	// ErrSilent is returned by Elsewhere.Ask if the node takes what is sent to it, and gives no sign that it
+	// lives.
 	ErrSilent = errors.New("it gives no sign that it lives")
 )
 
-// askTime bounds what a list waits for another node. Raising it has lists wait for longer for nodes that hang, lowering it
-// has rooms missing from them where nodes are busy.
+// askTime bounds what a list waits for another node. Higher makes lists wait for longer for nodes that hang.
+// Lower makes rooms missing from them if nodes are busy.
 const askTime = 2 * time.Second
 
-// places is how many nodes a command is given to, one after the other, because its room moves. Raising it follows rooms that move
-// again and again for longer.
+// places is how many nodes a command is given to, one after the other, because its room moves. Higher follows
+// rooms that move again and again for longer.
 const places = 3
 
 // route has a task carried out where it belongs.
@@ -67,7 +70,8 @@ func (c *Commands) route(ctx context.Context, a Action, request []byte, t task) 
 	return t.here(ctx)
 }
 
-// follow has a task carried out by the node that has its room. Where the room is not there any more it looks again, as rooms move.
+// follow has a task carried out by the node that has its room. If the room is not there any more it looks
+// again, as rooms move.
 func (c *Commands) follow(ctx context.Context, a Action, request []byte, t task) (answer any, err error) {
 	if t.owed != nil {
 		ctx = withNewID(ctx)
@@ -80,7 +84,8 @@ func (c *Commands) follow(ctx context.Context, a Action, request []byte, t task)
 	}
 	for try := 1; ; try++ {
 		if at == "" {
-			return t.here(ctx) // which says that there is no such room
+			// It says that there is no such room.
+			return t.here(ctx)
 		}
 		if at == c.o.Node.ID() {
 			answer, err = c.patiently(ctx, t)
@@ -96,14 +101,15 @@ func (c *Commands) follow(ctx context.Context, a Action, request []byte, t task)
 			at = next
 			continue
 		}
-		if lost { // it has the room nevertheless, as far as its lease tells: perhaps with people in it
+		// The node has the room nevertheless, as far as its lease tells: perhaps with people in it.
+		if lost {
 			return nil, c.owe(ctx, a, at, t, err)
 		}
 		return nil, err
 	}
 }
 
-// holder returns the node that has a room, "" where none has.
+// holder returns the node that has a room, "" if none has.
 func (c *Commands) holder(ctx context.Context, room terms.RoomID) (string, error) {
 	node, err := c.o.Elsewhere.Holder(ctx, room)
 	if err != nil {
@@ -132,8 +138,9 @@ func silent(a Action, node string, err error) *terms.Error {
 	return terms.Errorf(terms.CodeInternal, "", "node %s does not answer (%v); the command may be repeated", node, err)
 }
 
-// everywhere carries out a command here and on all other nodes and merges the answers. A node where there is nothing to tell
-// of answers with a not-found; if all do, so does this. Nodes that do not answer are named by missing.
+// everywhere carries out a command here and on all other nodes and merges the answers. A node that has
+// nothing to tell answers with a not-found; if all do, so does this. Nodes that do not answer are handed to
+// missing.
 func everywhere[A any](ctx context.Context, c *Commands, a Action, request []byte, here func(context.Context) (A, error),
 	merge func([]A) A, missing func(*A, []string)) (A, error) {
 	var none A
@@ -196,9 +203,10 @@ func askAll[A any](ctx context.Context, e Elsewhere, nodes []string, a Action, r
 	return replies
 }
 
-// mergePage puts entries of several nodes' pages in order and keeps one page of them. nexts are those of the pages, empty where it was
-// the node's last one: what lies beyond the end of a page that has a next one waits, since entries of that node may come before it.
-// Entries of one key, of nodes that both believe to hold a room, stay on one page.
+// mergePage puts entries of several nodes' pages in order and keeps one page of them. nexts are those of the
+// pages, empty if it was the node's last one. If a page has a next one, what lies beyond its end waits, since
+// entries of that node may come before it. Entries of one key, of nodes that both believe to hold a room,
+// stay on one page.
 func mergePage[E any](all []E, nexts []string, limit int, key func(E) string) (page []E, next string) {
 	if limit == 0 {
 		limit = terms.DefaultPage

@@ -168,7 +168,8 @@ func TestDescribeNodeShowsAll(t *testing.T) {
 	}
 }
 
-// TestListsAreMerged pages through rooms that lie scattered over nodes: each comes once, in order, whatever the page's size.
+// TestListsAreMerged pages through rooms that lie scattered over nodes: each comes once, in order, whatever
+// the page's size.
 func TestListsAreMerged(t *testing.T) {
 	rooms, want := map[string][]string{"n1": nil, "n2": nil, "n3": nil, "empty": nil}, []string{}
 	for i := range 23 {
@@ -329,7 +330,8 @@ func TestWithin(t *testing.T) {
 	}
 }
 
-// TestTheDeadlineIsTheCallers: a command that cannot be complete in time says so, and that it may be repeated.
+// TestTheDeadlineIsTheCallers: a command that cannot be complete in time says so, and that it may be
+// repeated.
 func TestTheDeadlineIsTheCallers(t *testing.T) {
 	c, _ := alone(t)
 	ctx, cancel := context.WithCancel(t.Context())

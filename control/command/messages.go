@@ -116,7 +116,7 @@ type DescribeRoomResponse struct {
 	TimeMS   int64  `json:"TimeMs" jsonschema:"Unix time at which the counters were read"`
 }
 
-// DescribeUserRequest asks for a user in one room, or, where none is named, in all: a page of them.
+// DescribeUserRequest asks for a user in one room, or, if none is named, in all: a page of them.
 type DescribeUserRequest struct {
 	RoomRef
 	UserID string `json:"UserId"`

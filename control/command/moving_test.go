@@ -95,8 +95,8 @@ func (m *journey) inside() string {
 	return strings.Join(users, " ")
 }
 
-// TestACommandMeetsWhoIsBetweenTwoNodes, whether it is given while the room is being given away, when all were told to go or when some
-// have come, and says the truth of who does not come.
+// TestACommandMeetsWhoIsBetweenTwoNodes, whether it is given while the room is being given away, when all
+// were told to go or when some have come, and says the truth of who does not come.
 func TestACommandMeetsWhoIsBetweenTwoNodes(t *testing.T) {
 	for _, tt := range []struct {
 		action        command.Action
@@ -166,7 +166,8 @@ func TestACommandBeforeAnybodyIsTold(t *testing.T) {
 	}
 }
 
-// TestABanMeetsWhoIsBetweenTwoNodes: it is in force with the first who comes, so that the others are not let in.
+// TestABanMeetsWhoIsBetweenTwoNodes: it is in force with the first who comes, so that the others are not let
+// in.
 func TestABanMeetsWhoIsBetweenTwoNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newJourney(t)
@@ -183,7 +184,8 @@ func TestABanMeetsWhoIsBetweenTwoNodes(t *testing.T) {
 	})
 }
 
-// TestNobodyIsAwaitedForLong: the answer is what is true when nobody can be on the way any more, or that it is not known by then.
+// TestNobodyIsAwaitedForLong: the answer is what is true when nobody can be on the way any more, or that it
+// is not known by then.
 func TestNobodyIsAwaitedForLong(t *testing.T) {
 	const removal, dismissal = `{"StrRoomId":"lobby","UserIds":["bob"]}`, `{"StrRoomId":"lobby"}`
 	for _, tt := range []struct {

@@ -11,8 +11,9 @@ type Node interface {
 	ID() string
 	// Describe returns how the node is.
 	Describe() NodeInfo
-	// Drain has the node take no new rooms, and end once it has none left or after d, whatever happens; 0: the node's own
-	// time, or where it drains already the time that it has. Doing it again with another d sets the time anew. It returns at once.
+	// Drain has the node take no new rooms, and end once it has none left, or after d whatever happens. If d
+	// is 0, that is the node's own time, or for a node that drains already the time that it has. Doing it
+	// again with another d sets the time anew. It returns at once.
 	Drain(ctx context.Context, d time.Duration) error
 }
 
@@ -38,7 +39,7 @@ type NodeInfo struct {
 // MaxDrain is the longest time that a node can be given to drain.
 const MaxDrain = 7 * 24 * time.Hour
 
-// DrainNodeRequest drains a node. Where there are several, NodeId has to say which.
+// DrainNodeRequest drains a node. If there are several, NodeId has to say which.
 type DrainNodeRequest struct {
 	NodeID          string `json:"NodeId,omitempty" jsonschema:"the node's name; needed where there are several"`
 	DeadlineSeconds int64  `json:"DeadlineSeconds,omitempty" jsonschema:"until the node ends whatever goes on in it; 0: ten minutes, or as was said before where it drains already"`

@@ -78,7 +78,7 @@ func checkNode(id string) error {
 	return nil
 }
 
-// mine returns an error where another node is meant than this one.
+// mine returns an error if another node is meant than this one.
 func (c *Commands) mine(id string) error {
 	if id == "" || id == c.o.Node.ID() {
 		return nil

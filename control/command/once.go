@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// A command for another node that gives no sign of life may be kept for it and reach it all the same: it was late, or its answer. So such
-// commands have ids, by which that node carries out each of them once.
+// A command for another node that gives no sign of life may be kept for it and reach it all the same: it was
+// late, or its answer. So such commands have ids, by which that node carries out each of them once.
 
 // maxID bounds an id, in bytes.
 const maxID = 64
 
-// maxOnce is how many ids are remembered, twice that at most. Raising it takes 100 bytes for each; an id is of use until what was kept is
-// looked for, which is seconds, or minutes where NATS is away.
+// maxOnce is how many ids are remembered, twice that at most. Higher takes 100 bytes for each. An id is of
+// use until what was kept is looked for, which is seconds, or minutes if NATS is away.
 const maxOnce = 4096
 
 type idKey struct{}
@@ -61,7 +61,7 @@ func (o *once) begin(id string) bool {
 	return true
 }
 
-// failed takes that a command was refused, and nothing came of it: it may be carried out yet.
+// failed notes that a command was refused, and nothing came of it: it may be carried out yet.
 func (o *once) failed(id string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"parlor/session/terms"
 )
 
-// Owed is a command that ends something, for a node that cannot be reached. A block ends nothing: it is what a later command replaces, and
-// one that was kept might be carried out after that.
+// Owed is a command that ends something, for a node that cannot be reached. A block ends nothing: a later
+// command replaces it, and one that was kept might be carried out after that.
 type Owed struct {
 	Room    terms.RoomID
 	Action  Action
@@ -26,7 +26,7 @@ type Ban struct {
 	Text  string
 }
 
-// owing is what is left to do of a command where the room's node cannot be reached.
+// owing is what is left to do of a command if the room's node cannot be reached.
 type owing struct {
 	request any
 	ban     Ban
@@ -41,7 +41,8 @@ func owedRemoval(q RemoveUserRequest) *owing {
 	return &owing{q, ban}
 }
 
-// owe has a command kept for the node of its room, which is lost for that reason, and returns what the caller is told.
+// owe has a command kept for the node of its room, which is lost for that reason, and returns what the caller
+// is told.
 func (c *Commands) owe(ctx context.Context, a Action, node string, t task, reason error) error {
 	if t.owed == nil {
 		return silent(a, node, reason)
@@ -62,8 +63,9 @@ func (c *Commands) owe(ctx context.Context, a Action, node string, t task, reaso
 		node, reason, within)
 }
 
-// Obey carries out on this node what it owes of a room: a command of those that are kept (Elsewhere.Owe), and of no other room. One that
-// has reached the node otherwise is carried out already.
+// Obey carries out on this node what it owes of a room: a command of those that are kept (Elsewhere.Owe), and
+// of no other room. If the command has reached the node otherwise, it is carried out already, which is an
+// error.
 func (c *Commands) Obey(ctx context.Context, o Owed) error {
 	switch o.Action {
 	case RemoveUser, RemoveUserByStrRoomID, DismissRoom, DismissRoomByStrRoomID:

@@ -7,8 +7,8 @@ import (
 	"parlor/session/terms"
 )
 
-// Shorten returns a request for a shorter page of the same list, where an answer of so many bytes is more than the most that its door can
-// carry. ok is false where the command has no pages, or one entry alone is too much.
+// Shorten returns a request for a shorter page of the same list. The answer had so many bytes, more than the
+// most that its door can carry. ok is false if the command has no pages, or one entry alone is too much.
 func Shorten(a Action, request []byte, bytes, most int) (shorter []byte, ok bool) {
 	s, known := specs[a]
 	if !known || bytes <= most {
@@ -41,6 +41,6 @@ func Shorten(a Action, request []byte, bytes, most int) (shorter []byte, ok bool
 	return shorter, err == nil
 }
 
-// Repeatable reports whether a command may be carried out twice where it was given once. What it does is the same then; a message
-// would come twice.
+// Repeatable reports whether a command may be carried out twice although it was given once. Then it does the
+// same; but a message would come twice.
 func (a Action) Repeatable() bool { return a != SendMessage }

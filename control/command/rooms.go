@@ -39,10 +39,10 @@ func planRemoval(c *Commands, q RemoveUserRequest, stringForm bool) (j job[Remov
 	return j, nil
 }
 
-// removal is a RemoveUser that is carried out, in several goes where users come to the room late.
+// removal is a RemoveUser that is carried out, in several goes if users come to the room late.
 type removal struct {
 	users []string
-	left  []string // of users, who were not in the room
+	left  []string // those of users that were not in the room
 	ban   time.Duration
 	text  string
 	found bool // the room was here
@@ -106,7 +106,8 @@ func planDismissal(c *Commands, q DismissRoomRequest, stringForm bool) (j job[Di
 		}
 		return DismissRoomResponse{Users: users}, named(err, q.RoomRef)
 	}
-	j.awaits = func(error) ([]string, bool) { return nil, true } // as long as somebody may come, the room is made anew
+	// As long as somebody may come, the room is made anew.
+	j.awaits = func(error) ([]string, bool) { return nil, true }
 	return j, nil
 }
 

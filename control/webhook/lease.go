@@ -17,8 +17,9 @@ const Bucket = "SFU_WEBHOOK"
 
 const leaseKey = "sender"
 
-// lease is an entry that the server removes when it is not renewed for ttl. Who holds it counts from before each renewal, and
-// no more than four fifths of that, for clocks that do not run alike: it has stopped before another one can begin.
+// lease is an entry that the server removes when it is not renewed for ttl. Its holder counts from before
+// each renewal, and no more than four fifths of ttl, as clocks do not run alike. So it has stopped before
+// another one can begin.
 type lease struct {
 	kv       jetstream.KeyValue
 	node     string
@@ -100,7 +101,7 @@ func (l *lease) keep(ctx context.Context) error {
 	}
 }
 
-// release gives the turn to another node at once, where NATS is there.
+// release gives the turn to another node at once, if NATS is there.
 func (l *lease) release() {
 	ctx, cancel := context.WithTimeout(context.Background(), l.ttl/15)
 	defer cancel()

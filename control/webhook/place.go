@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// place is how far the events of a stream are done. The durable consumer knows it too, and goes by it; this is for when somebody
-// deletes the consumer, and for what is handed out again when a turn begins. Safe for use from several goroutines.
+// place is how far the events of a stream are done. The durable consumer knows it too, and goes by it. This
+// is for when somebody deletes the consumer, and for what is handed out again when a turn begins. Safe for
+// use from several goroutines.
 type place struct {
 	mu     sync.Mutex
 	stream time.Time       // when the stream was made: its numbers begin anew with it
@@ -23,8 +24,9 @@ type mark struct {
 	Floor  uint64    `json:"floor,omitempty"`
 }
 
-// begin is the beginning of a turn with a stream, whose last event has the number last. What is beyond that is forgotten: a server that
-// has lost its last writes, as with its power, gives their numbers to other events.
+// begin is the beginning of a turn with a stream, whose last event has the number last. What is beyond that
+// is forgotten. A server that has lost its last writes, for example with its power, gives their numbers to
+// other events.
 func (p *place) begin(stream time.Time, last uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

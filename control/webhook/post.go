@@ -28,7 +28,8 @@ const (
 	IDHeader = "Parlor-Event-Id"
 )
 
-// Limits of an answer. More of its body than answerLimit is not read: the connection is closed instead of used again.
+// Limits of an answer, in bytes. If its body has more than answerLimit, the rest is not read: the connection
+// is closed instead of used again.
 const (
 	answerLimit  = 16 << 10
 	headersLimit = 16 << 10
@@ -36,12 +37,12 @@ const (
 
 var errTurnOver = errors.New("the turn is over")
 
-// errHTTP1 is that a server does not speak HTTP/2.
+// errHTTP1 says that a server does not speak HTTP/2.
 var errHTTP1 = errors.New("no HTTP/2")
 
-// poster sends requests: by HTTP/2 over connections that are used again, or else by HTTP/1.1 with a connection for each. On one
-// that is used again, HTTP/1.1 takes whatever comes next for the answer to the next request: a server that answers twice would
-// have events count as taken that it has not seen.
+// poster sends requests: by HTTP/2 over connections that are used again, or else by HTTP/1.1 with a
+// connection for each. On a connection that is used again, HTTP/1.1 takes whatever comes next for the answer
+// to the next request. If a server answered twice, events would count as taken that it has not seen.
 type poster struct {
 	url, agent string
 	key        []byte
@@ -97,7 +98,8 @@ func (p *poster) do(r *http.Request) (*http.Response, error) {
 	return p.one.Do(again)
 }
 
-// send makes one request. The error says why the event was not taken; it never holds the URL, which may have secrets in it.
+// send makes one request. The error says why the event was not taken. It never holds the URL, which may have
+// secrets in it.
 func (p *poster) send(ctx context.Context, e *event) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
@@ -117,7 +119,8 @@ func (p *poster) send(ctx context.Context, e *event) (outcome, error) {
 		}
 		return failed, fmt.Errorf("no answer of the webhook server: %w", err)
 	}
-	_, _ = io.CopyN(io.Discard, answer.Body, answerLimit) // for the connection to be used again; what it says is of no interest
+	// It is read for the connection to be used again; what it says is of no interest.
+	_, _ = io.CopyN(io.Discard, answer.Body, answerLimit)
 	_ = answer.Body.Close()
 	o := meaning(answer.StatusCode)
 	if o == taken {
@@ -126,8 +129,9 @@ func (p *poster) send(ctx context.Context, e *event) (outcome, error) {
 	return o, fmt.Errorf("the webhook server answers %d", answer.StatusCode)
 }
 
-// meaning says what a status of an answer means. Refused is what is said about the event itself. All else that is no success may
-// be a matter of configuration, or pass: redirects, which are not followed, 401, 403, 404, 429, 5xx.
+// meaning says what a status of an answer means. Refused is what is said about the event itself. Every other
+// status that is no success may be a matter of configuration, or pass: redirects, which are not followed,
+// 401, 403, 404, 429, 5xx.
 func meaning(status int) outcome {
 	switch {
 	case status >= 200 && status < 300:

@@ -32,7 +32,8 @@ func testPoster(t *testing.T, at string, timeout time.Duration) *poster {
 	return p
 }
 
-// TestRequest: what a receiver gets, that it can verify it as the documentation says, and how many connections it takes.
+// TestRequest: what a receiver gets, that it can verify it as the documentation says, and how many
+// connections it takes.
 func TestRequest(t *testing.T) {
 	for name, tt := range map[string]struct {
 		tls, http2  bool
@@ -102,8 +103,8 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// TestServerOfNoUse: each has its error, none takes longer than the time-out, and none is told with the address, which may hold
-// a secret.
+// TestServerOfNoUse: each has its error, none takes longer than the time-out, and none is told with the
+// address, which may hold a secret.
 func TestServerOfNoUse(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)
@@ -164,8 +165,8 @@ func TestCertificateIsChecked(t *testing.T) {
 	}
 }
 
-// TestAnswersAreReplayed: a server, or somebody before it, sends each answer twice. Every event reaches the server
-// nevertheless, in order, before it counts as taken.
+// TestAnswersAreReplayed: a server, or somebody before it, sends each answer twice. Every event reaches the
+// server nevertheless, in order, before it counts as taken.
 func TestAnswersAreReplayed(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -231,7 +232,8 @@ func TestAnswersAreReplayed(t *testing.T) {
 func TestSignature(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	body := []byte(`{"type":103}`)
-	// As another implementation makes it: printf '1700000000.{"type":103}' | openssl dgst -sha256 -hmac secret
+	// As another implementation makes it:
+	// printf '1700000000.{"type":103}' | openssl dgst -sha256 -hmac secret
 	const known = "t=1700000000,v1=dc7056367fef2c41855d19b18315c517601c887985ddba621b08e3b387162158"
 	if got := Sign([]byte("secret"), now, body); got != known {
 		t.Errorf("%s", got)

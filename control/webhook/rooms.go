@@ -10,19 +10,22 @@ import (
 )
 
 const (
-	// parallel is how many requests are under way at the same time. Raising it carries more events of many rooms, and asks more of
-	// the web server at once; lowering it lets as many requests that hang hold up the others sooner.
+	// parallel is how many requests are under way at the same time. Higher carries more events of many rooms,
+	// and asks more of the web server at once. With lower, fewer requests that hang are enough to hold up the
+	// others.
 	parallel = 32
-	// whole is how many of a room's events are held as they are. Of further ones the number is kept, and they are read again when
-	// it is their turn. Raising it costs memory where many rooms are behind, lowering it another round trip for each event.
+	// whole is how many of a room's events are held as they are. Of further ones the number is kept, and they
+	// are read again when it is their turn. Higher costs memory if many rooms are behind. Lower costs another
+	// round trip for each event.
 	whole = 32
-	// Pauses before an event is sent again: the first, and the longest. Each is shortened at random by up to a half.
+	// Pauses before an event is sent again: the first, and the longest. Each is shortened at random by up to
+	// a half. Lower asks more of a web server that is in trouble, higher sends later once it is well.
 	firstRetry, longestRetry = time.Second, 30 * time.Second
 )
 
-// rooms sends the events of a turn: those of a room in order, each when the one before is done. Rooms take turns for the requests
-// that may be under way, so that one that has many events, or whose event is not taken, holds up itself alone, until the window is
-// full of its events.
+// rooms sends the events of a turn: those of a room in order, each when the one before is done. Rooms take
+// turns for the requests that may be under way. So a room that has many events, or whose event is not taken,
+// holds up itself alone, until the window is full of its events.
 type rooms struct {
 	s     *Sender
 	valid func() bool // it is still our turn
@@ -141,7 +144,8 @@ func (r *rooms) work(ctx context.Context) {
 func (r *rooms) pause(ctx context.Context, l *line) {
 	wait := l.retry - rand.N(l.retry/2)
 	l.retry = min(2*l.retry, longestRetry)
-	time.AfterFunc(wait, func() { // outlives the turn by longestRetry at most, and does nothing then
+	// It outlives the turn by longestRetry at most, and does nothing then.
+	time.AfterFunc(wait, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if ctx.Err() == nil {
@@ -203,7 +207,7 @@ func (r *rooms) deliver(ctx context.Context, e *event) (again bool, err error) {
 	}
 	r.said(e, o, err)
 	switch {
-	case o == taken || o == refused: // taken also where ctx is done since
+	case o == taken || o == refused: // taken also if ctx is done since
 		return false, nil
 	case time.Since(e.stored) > r.s.opts.RetryFor:
 		r.s.gaveUp(e, func(s *Stats) *uint64 { return &s.Expired }, err)

@@ -131,7 +131,8 @@ func inOrder(t *testing.T, ids []string) {
 	}
 }
 
-// TestFailingServer fails for ten minutes: what comes meanwhile is sent afterwards, in order, each once taken.
+// TestFailingServer fails for ten minutes: what comes meanwhile is sent afterwards, in order, each once
+// taken.
 func TestFailingServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rooms, each = 20, 10
@@ -171,8 +172,8 @@ func TestFailingServer(t *testing.T) {
 	})
 }
 
-// TestHangingServer: requests end at their time, no more than so many are under way, and what is older than it may be is given
-// up after a last attempt.
+// TestHangingServer: requests end at their time, no more than so many are under way, and what is older than
+// it may be is given up after a last attempt.
 func TestHangingServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWebServer(func(ctx context.Context, _ string, _ int) (int, error) {
@@ -296,8 +297,8 @@ func TestAcknowledgementFails(t *testing.T) {
 	})
 }
 
-// TestPlace: how far the events are done is known whatever the order in which they are, also after a turn of another node, and
-// nothing of another stream is.
+// TestPlace: how far the events are done is known whatever the order in which they are, also after a turn of
+// another node, and nothing of another stream is.
 func TestPlace(t *testing.T) {
 	made := time.Unix(1, 0).UTC()
 	var p place
@@ -354,7 +355,8 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// TestFloodedRoomDelaysNoOther: a room with thousands of events, and one whose requests hang, before an event of a quiet one.
+// TestFloodedRoomDelaysNoOther: a room with thousands of events, and one whose requests hang, before an event
+// of a quiet one.
 func TestFloodedRoomDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWebServer(func(ctx context.Context, id string, _ int) (int, error) {

@@ -33,9 +33,10 @@ var (
 	ErrTooOld    = errors.New("the time of the signature is too far from now")
 )
 
-// Verify is what a receiver written in Go does with a request: it checks the signature, made by any of keys, and that it was
-// made no longer ago, or later, than window. Who has seen a request cannot use it afterwards; within the window, repeats are
-// known by their id. Parts of the header that it does not know are ignored.
+// Verify is what a receiver written in Go does with a request. It checks that the signature was made by any
+// of keys, and no longer ago, or later, than window. So somebody that has seen a request cannot use it
+// afterwards. Within the window, repeats are known by their id. Parts of the header that it does not know are
+// ignored.
 func Verify(header string, body []byte, now time.Time, window time.Duration, keys ...[]byte) error {
 	var t string
 	var signatures [][]byte

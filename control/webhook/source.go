@@ -17,12 +17,13 @@ import (
 const Consumer = "webhook"
 
 const (
-	// window is how many events are held at most, at about 300 bytes each. Raising it lets other rooms go on while one has more
-	// events, and repeats more of them after a crash.
+	// window is how many events are held at most, at about 300 bytes each. Higher lets other rooms go on
+	// while one has more events, and repeats more of them after a crash.
 	window = 100_000
 	// portion is how many events are asked for at once.
 	portion = 1024
-	// ackWait is when the server would hand out an event again by itself, out of order. It never should: the next turn does.
+	// ackWait is when the server would hand out an event again by itself, out of order. It never should: the
+	// next turn does.
 	ackWait = 7 * 24 * time.Hour
 	// ackTime bounds how long the confirmation of an acknowledgement is waited for.
 	ackTime = 2 * time.Second
@@ -30,7 +31,7 @@ const (
 
 var errGap = errors.New("events of the consumer went elsewhere")
 
-// errLost is that the stream does not have an event any more.
+// errLost says that the stream does not have an event any more.
 var errLost = errors.New("the stream no longer has the event")
 
 // source reads the stream.
@@ -41,8 +42,8 @@ type source struct {
 	last     uint64 // the number of the last event, by the consumer
 }
 
-// open takes the consumer back to what is not acknowledged. Where there is none it is made: from the event with the number next
-// on, or where that is 0 from the time since on.
+// open takes the consumer back to what is not acknowledged. If there is none it is made: from the event with
+// the number next on, or if that is 0 from the time since on.
 func open(ctx context.Context, stream jetstream.Stream, since time.Time, next uint64) (*source, error) {
 	c, err := stream.Consumer(ctx, Consumer)
 	switch {
@@ -73,8 +74,8 @@ func open(ctx context.Context, stream jetstream.Stream, since time.Time, next ui
 	return &source{stream: stream, consumer: c}, nil
 }
 
-// read hands events to rooms until something is wrong or ctx is done. What it asks the server for ends well before the
-// lease, so that nothing goes to a node whose turn is over.
+// read hands events to rooms until something is wrong or ctx is done. What it asks the server for ends well
+// before the lease, so that nothing goes to a node whose turn is over.
 func (s *source) read(ctx context.Context, l *lease, r *rooms) error {
 	const part = 5
 	for {
@@ -157,7 +158,8 @@ func (s *source) eventOf(m jetstream.Msg) (*event, uint64, error) {
 	e.has(m.Headers(), m.Data())
 	nc, reply := s.nc, m.Reply() // and not m, which has the body
 	e.done = func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTime) // what was taken is not sent again if it can be helped
+		// What was taken is not sent again if it can be helped.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTime)
 		defer cancel()
 		_, err := nc.RequestWithContext(ctx, reply, []byte("+ACK"))
 		return err
@@ -165,7 +167,7 @@ func (s *source) eventOf(m jetstream.Msg) (*event, uint64, error) {
 	// sfu.v1.events.<node>.<room>.<type>
 	if parts := strings.Split(m.Subject(), "."); len(parts) == 6 && json.Valid(e.body) {
 		e.room = parts[4]
-		e.kind, _ = strconv.Atoi(parts[5]) // 0 where somebody else publishes what is not ours
+		e.kind, _ = strconv.Atoi(parts[5]) // 0 if somebody else publishes what is not ours
 	}
 	return e, meta.Sequence.Consumer, nil
 }
@@ -180,7 +182,8 @@ func (e *event) has(h nats.Header, body []byte) {
 	}
 }
 
-// load reads an event again of which only the number was kept. The error is errLost where the stream does not have it any more.
+// load reads an event again of which only the number was kept. The error is errLost if the stream does not
+// have it any more.
 func (s *source) load(ctx context.Context, e *event) error {
 	m, err := s.stream.GetMsg(ctx, e.number)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {

@@ -3,20 +3,23 @@
 //	webhook.go   Sender: Run, one turn after another; Stats
 //	lease.go     whose turn it is: one node at a time sends
 //	source.go    the durable consumer
-//	place.go     how far the events are done, also where the consumer does not know any more
+//	place.go     how far the events are done, also if the consumer does not know any more
 //	rooms.go     events of a room one after the other, rooms side by side and in turn; repeats with back-off
 //	post.go      one request, and what its answer means
 //	signature.go Sign and Verify
 //
 // # How nothing is lost or reordered
 //
-// The position of the sender is the acknowledgement floor of a durable consumer: all before it is done. A turn begins
-// with the lease, an entry of a key-value bucket that goes away when it is not renewed, and with a reset of the consumer
-// to its floor. From there on events come in the order of the stream, and a room's next event is not sent before the one
-// before it was taken, or given up. Any doubt ends the turn (the connection breaks, an acknowledgement is not confirmed,
-// the consumer's numbering has a gap, the lease could not be renewed in time), and the next one begins at the floor
-// again, here or on another node. So events may come twice, with the same id, and never too late or not at all. A consumer that
-// somebody has deleted is made again behind what was done last (place.go), which the lease's entry tells other nodes.
+// The position of the sender is the acknowledgement floor of a durable consumer: all before it is done. A
+// turn begins with the lease, an entry of a key-value bucket that goes away when it is not renewed, and with
+// a reset of the consumer to its floor. From there on events come in the order of the stream. A room's next
+// event is not sent before the one before it was taken, or given up.
+//
+// Any doubt ends the turn: the connection breaks, an acknowledgement is not confirmed, the consumer's
+// numbering has a gap, the lease could not be renewed in time. The next turn begins at the floor again, here
+// or on another node. So events may come twice, with the same id, and never too late or not at all. If
+// somebody has deleted the consumer, it is made again behind what was done last (place.go). The lease's entry
+// tells other nodes how far that is.
 package webhook
 
 import (
@@ -37,14 +40,14 @@ import (
 )
 
 const (
-	// leaseTime is how long a node that has vanished keeps its turn. Lowering it has another one go on sooner, and gives up the
-	// turn in shorter troubles of NATS.
+	// leaseTime is how long a node that has vanished keeps its turn. Lower has another one go on sooner, and
+	// gives up the turn in shorter troubles of NATS.
 	leaseTime = 15 * time.Second
-	// Pauses between two turns, the first and the longest.
+	// Pauses between two turns, the first and the longest. Lower asks a NATS in trouble more often.
 	shortestPause, longestPause = 200 * time.Millisecond, 5 * time.Second
 )
 
-// Options of a Sender. Zero values stand for the defaults where one is named.
+// Options of a Sender. Zero values stand for the defaults, if one is named.
 type Options struct {
 	URL      string        // where to
 	Key      []byte        // signs the requests
@@ -87,7 +90,8 @@ type Sender struct {
 	rooms *rooms // of the turn; nil: it is not ours
 }
 
-// New returns a sender for the events that are stored from now on, if none has sent any before. It starts nothing.
+// New returns a sender for the events that are stored from now on, if none has sent any before. It starts
+// nothing.
 func New(at bus.Server, o Options) *Sender {
 	if o.Timeout <= 0 {
 		o.Timeout = 5 * time.Second
@@ -127,7 +131,8 @@ func (s *Sender) Run(ctx context.Context) error {
 			wait = shortestPause
 		}
 		log := s.opts.Log.Debug()
-		if wait == shortestPause && !errors.Is(err, jetstream.ErrStreamNotFound) { // else it was said, or there has been no event yet
+		// Otherwise it was said, or there has been no event yet.
+		if wait == shortestPause && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			log = s.opts.Log.Warn()
 		}
 		log.Err(err).Msg("webhooks wait for NATS")
@@ -137,7 +142,8 @@ func (s *Sender) Run(ctx context.Context) error {
 	return nil
 }
 
-// turn waits until it is this node's turn, and sends until something is wrong or ctx is done. It says whether it came to sending.
+// turn waits until it is this node's turn, and sends until something is wrong or ctx is done. It says whether
+// it came to sending.
 func (s *Sender) turn(ctx context.Context) (sent bool, err error) {
 	nc, err := bus.Dial(s.at, "sfu "+s.opts.Node+" webhooks", s.opts.Log)
 	if err != nil {

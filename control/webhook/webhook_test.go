@@ -256,8 +256,8 @@ func TestStreamComesLater(t *testing.T) {
 	stop()
 }
 
-// TestOneNodeSends: of two nodes one sends. When it stops, the other goes on at once where it was, and nothing is left in the
-// bucket in the end.
+// TestOneNodeSends: of two nodes one sends. When it stops, the other goes on at once where it was, and
+// nothing is left in the bucket in the end.
 func TestOneNodeSends(t *testing.T) {
 	n := startNATS(t, "")
 	at := bus.Server{URL: n.URL()}
@@ -306,8 +306,8 @@ func TestOneNodeSends(t *testing.T) {
 	}
 }
 
-// TestSenderIsCutOff under load: the node whose turn it is loses NATS while the web server does not take everything. The other
-// takes over: no event is lost or out of order, and the first sends nothing any more.
+// TestSenderIsCutOff under load: the node whose turn it is loses NATS while the web server does not take
+// everything. The other takes over: no event is lost or out of order, and the first sends nothing any more.
 func TestSenderIsCutOff(t *testing.T) {
 	const rooms, each = 12, 20
 	n := startNATS(t, "")
@@ -363,7 +363,8 @@ func TestServerRestarts(t *testing.T) {
 	r.complete(rooms, each)
 }
 
-// TestEventsGoElsewhere: somebody reads from the consumer. What was taken away is sent nevertheless, in order.
+// TestEventsGoElsewhere: somebody reads from the consumer. What was taken away is sent nevertheless, in
+// order.
 func TestEventsGoElsewhere(t *testing.T) {
 	n := startNATS(t, "")
 	at := bus.Server{URL: n.URL()}
@@ -404,8 +405,8 @@ func TestEventsGoElsewhere(t *testing.T) {
 	r.complete(1, len(ids))
 }
 
-// TestConsumerIsDeleted under a node that sends, and then under another one whose turn it has not been before: what was done is
-// not sent again, and nothing is lost.
+// TestConsumerIsDeleted under a node that sends, and then under another one whose turn it has not been
+// before: what was done is not sent again, and nothing is lost.
 func TestConsumerIsDeleted(t *testing.T) {
 	n := startNATS(t, "")
 	at := bus.Server{URL: n.URL()}
