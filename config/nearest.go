@@ -6,8 +6,8 @@ import "strings"
 const longest = 64
 
 // Nearest returns the one of words that a mistyped word was most likely meant to be, or "". It is the one
-// with the least optimal string alignment distance (letters that are missing, too many, wrong or swapped), of
-// at most a third of its length.
+// with the least optimal string alignment distance, of at most a third of its length. That counts letters
+// that are missing, too many, wrong or swapped.
 func Nearest(word string, words []string) string {
 	if len(word) > longest {
 		return ""

@@ -81,7 +81,7 @@ func (b *builder) build(ctx context.Context) error {
 	if err := b.debug(ctx); err != nil {
 		return err
 	}
-	return register() // here, so that who is told that the node is ready finds its commands
+	return register() // last, so that a ready node has its commands
 }
 
 // media binds the media port.

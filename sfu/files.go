@@ -17,7 +17,7 @@ type files struct {
 // mostTCP is how many ICE-TCP connections there are at most, however many files may be open.
 const mostTCP = 4096
 
-// share divides the open files among those who have limits of their own.
+// share divides the open files among the connections that have limits of their own.
 func share(most uint64, l config.Limits) files {
 	part := func(limit int, of uint64) int { return int(max(1, min(uint64(limit), most/of))) }
 	return files{strangers: part(l.Strangers, 4), inside: part(l.Signals, 2), tcp: part(mostTCP, 8)}

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// eventMemory is how many bytes of memory the NATS server takes for an event that is on disk, since each
-	// room has subjects of its own; measured.
+	// eventMemory is how many bytes of memory the NATS server takes for an event that is on disk; measured.
+	// It takes them since each room has subjects of its own.
 	eventMemory = 512
 	// eventShare says which part of the memory all of them may take: one in eventShare. Lower keeps more
 	// events on small machines.

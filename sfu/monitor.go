@@ -11,7 +11,7 @@ import (
 	"parlor/session/stranger"
 )
 
-// Bounds of the monitor's listener, for those who are allowed: probes and scrapers are few.
+// Bounds of the monitor's listener, for clients that may connect: probes and scrapers are few.
 var monitorLimits = stranger.Limits{Conns: 128, ConnsPerSite: 32, Inside: 1, CPU: .2, Entries: 1}
 
 // monitor binds the port for those that watch over the node, if one is configured.

@@ -26,12 +26,17 @@
 //
 // # Starting and stopping
 //
-// Parts start in this order: what sends traces, the NATS server inside the process, the connection to NATS,
-// the event feed, the completer of dead nodes' events, webhooks, the cluster's own connection to NATS, the
-// registration in the cluster, the media port, the rooms, the measuring of load, the wait of draining, the
-// commands over NATS, the watch over the keys, HTTP, the listener of monitor.go, the watch over certificates,
-// profiles. All ports are bound before the first part runs, so that a port in use stops the start before
-// anybody is let in.
+// Parts start in this order:
+//
+//  1. what sends traces, the NATS server inside the process, the connection to NATS
+//  2. the event feed, the completer of dead nodes' events, webhooks
+//  3. the cluster's own connection to NATS, the registration in the cluster
+//  4. the media port, the rooms, the measuring of load, the wait of draining
+//  5. the commands over NATS, the watch over the keys
+//  6. HTTP, the listener of monitor.go, the watch over certificates, profiles
+//
+// All ports are bound before the first part runs, so that a port in use stops the start before anybody is let
+// in.
 //
 // Stopping is the reverse, with one step before it: /readyz says no, nobody enters any more, and rooms are
 // given to other nodes. In that step everybody inside is told `exited` 4, with where to go, over connections

@@ -61,7 +61,7 @@ func (p *parts) start() {
 	}
 }
 
-// leastTime is what every part gets to stop, also when there is no time left.
+// leastTime is what every part gets to stop, also if there is no time left.
 const leastTime = 50 * time.Millisecond
 
 // stop ends the parts, the last started first, each before the next. A part that does not end before ctx does

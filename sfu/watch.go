@@ -10,7 +10,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// settle is for how long the directory of a watched file has to be quiet before the file is read: editors and
+// settle is for how long the directory of a watched file has to be quiet before the file is read. Editors and
 // volumes change it in several steps. Lower reads halves of files more often, which are refused and read
 // again.
 const settle = 200 * time.Millisecond

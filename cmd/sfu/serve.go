@@ -77,7 +77,7 @@ func serve(ctx context.Context, cfg config.Config, out, errOut io.Writer) error 
 }
 
 // reload has the node read its keys and certificates again at every SIGHUP. That signal never ends the
-// process, also if the terminal is closed from which it was started: a node that others rely on is ended by
+// process, also if the terminal is closed from which it was started. A node that others rely on is ended by
 // SIGTERM.
 func reload(ctx context.Context, node *sfu.Node, hangup <-chan os.Signal) {
 	for {

@@ -20,7 +20,7 @@ import (
 )
 
 // document is the OpenAPI document, made once. It is made of the table of commands and the types of their
-// requests and answers, so that it cannot say anything else than they do.
+// requests and answers, and so says what they do.
 var document = sync.OnceValues(makeDocument)
 
 func serveDocument(w http.ResponseWriter, r *http.Request) {

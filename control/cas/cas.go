@@ -1,4 +1,4 @@
-// Package cas is how nodes use key-value buckets of NATS JetStream: they find a bucket or make it, compare
+// Package cas is how nodes use key-value buckets of NATS JetStream. They find a bucket or make it, compare
 // and set its entries, and end them so that nothing stays behind. The leader of a bucket compares, so what
 // succeeds is exact.
 package cas
@@ -71,7 +71,7 @@ func Purge(ctx context.Context, b Bucket, key string, revision uint64) error {
 }
 
 // compared tells that an entry has changed from all else that can go wrong. It looks for the server's code as
-// well: Create in a replicated bucket gives neither jetstream.ErrKeyExists nor ErrKeyRevisionMismatch (v1.55)
+// well. Create in a replicated bucket gives neither jetstream.ErrKeyExists nor ErrKeyRevisionMismatch (v1.55)
 // if a deleted key was made again meanwhile. Nor does what PutFor publishes.
 func compared(err error) error {
 	var api *jetstream.APIError

@@ -26,7 +26,7 @@ func (c *Cluster) bury(ctx context.Context, r RoomRecord) error {
 	if known {
 		return nil
 	}
-	record := n.record // written again as it is, where the node has registered anew
+	record := n.record // written again as it is, if the node has registered anew
 	switch {
 	case !registered && !c.store.settled(NodesBucket):
 		return errAgain

@@ -30,7 +30,8 @@ const (
 	// placeWithin bounds how long an entry into a room waits for its place, in leases. In that time a dead
 	// node's lease may run out, and a new bucket may become a lease old.
 	placeWithin = 2
-	// tryEvery is how often such an entering looks again. Lowering it asks NATS more often.
+	// tryEvery is how often such an entry looks again. Lower asks NATS more often, higher lets users wait for
+	// longer.
 	tryEvery = 100 * time.Millisecond
 )
 
@@ -236,7 +237,8 @@ func (c *Cluster) choose(token string) string {
 	return c.o.Place(c.view.candidates(), c.o.Node, token)
 }
 
-// look returns a room's entry: as the view has it, where that will do, or as NATS has it.
+// look returns a room's entry. If viewed, it is as the view has it, if that knows one. Otherwise it is as
+// NATS has it, or as the view has it if NATS does not answer.
 func (c *Cluster) look(ctx context.Context, token string, viewed bool) (entry[RoomRecord], error) {
 	c.mu.Lock()
 	s := c.view.rooms[token]

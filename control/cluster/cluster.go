@@ -24,18 +24,18 @@
 //
 //  1. A node is alive while its key is in SFU_NODES, whose entries live for a lease. The node renews its key
 //     by compare and set.
-//  2. A node may take entries for nine tenths of the lease, by its own monotonic clock, counted from the
+//  2. A node may take entries for nine tenths of the lease, by its own monotonic clock. They count from the
 //     moment before it sent the last renewal that was acknowledged. NATS forgets the key a whole lease after
 //     it got that renewal, which is later.
 //  3. A room is on the node that its entry in SFU_ROOMS names, if the entry's incarnation is that of the
 //     node's key. Every hold on a room was written by compare and set.
 //  4. Rooms may be taken over from a node whose key is not there, after fencing: creating its key. Fencing
-//     fails if the node is alive. If it is not, fencing makes its next renewal fail: it registers anew, under
-//     another incarnation, and writes the entries of all its rooms anew before it takes entries again. Of
-//     that write and a taker's only one can succeed. If a node has registered anew, rooms of its earlier
+//     fails if the node is alive. If it is not, fencing makes its next renewal fail. Then it registers anew,
+//     under another incarnation, and writes the entries of all its rooms anew before it takes entries again.
+//     Of that write and a taker's only one can succeed. If a node has registered anew, rooms of its earlier
 //     incarnations are free, once a write to its key has proven that.
 //  5. A bucket that is younger than a lease proves nothing about nodes that have written into the one before
-//     it. Until it is that old nobody is fenced, and no room is placed, unless it is the first bucket of a
+//     it. Until it is that old nobody is fenced. No room is placed either, unless it is the first bucket of a
 //     NATS server in this process.
 //  6. Each node has a key of its own in SFU_ROOMS, which it writes by compare and set with every renewal. If
 //     that key is no longer there, the bucket is another one. Then the node registers anew and writes its
@@ -48,12 +48,11 @@
 //
 // Bans and blocks are in SFU_MARKS. The node that has the room writes them. A node that claims a room reads
 // them before it lets anybody in. Bans end by their time to live. Blocks are deleted before the room's entry
-// in SFU_ROOMS is, while that entry is still in this node's hands, so that a room which is made anew finds
-// none. A room that is given to another node keeps them. All that is still to be written of it is written
-// before.
+// in SFU_ROOMS is, while that entry is still in this node's hands. So a room that is made anew finds none. A
+// room that is given to another node keeps them. All that is still to be written of it is written before.
 //
-// A node that was cut off reads them again for the rooms that are still its own, before anybody enters, as
-// commands on them may have been given elsewhere. A user that was banned meanwhile is put out.
+// A node that was cut off reads them again for the rooms that are still its own, before anybody enters.
+// Commands on them may have been given elsewhere. A user that was banned meanwhile is put out.
 //
 // RemoveUser and DismissRoom end something. If the node of the room cannot be reached when one is given, it
 // waits in SFU_MARKS for Options.Forget (Owe). The node carries it out before anybody enters, and before
@@ -95,7 +94,7 @@ type Options struct {
 	Node     string        // the node's id, [A-Za-z0-9_-]; no other node may have it
 	Region   string        // may be empty
 	Version  string        // of the program
-	Lease    time.Duration // of a new bucket; where there is one its lease holds for all; 0: 5 s
+	Lease    time.Duration // of a new bucket; if there is one, its lease holds for all; 0: 5 s
 	Forget   time.Duration // for how long rooms of a node that is not there count as its own; 0: 3 min
 	Replicas int           // of new buckets; 0: 1
 	// Own says that the NATS server is in this process: nobody was in a cluster with it before, see rule 5.

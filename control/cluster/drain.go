@@ -115,12 +115,12 @@ func (c *Cluster) anyOther() string {
 	return ""
 }
 
-// arriving is for how long people may come to a room, after it was given to this node and after the first of
-// them has come. Higher makes commands on users that are not there wait for longer. Lower makes commands miss
-// users that come late.
+// arriving is for how long people may come to a room, after it was given to this node and after the first has
+// come. Higher makes commands on users that are not there wait for longer. Lower makes commands miss users
+// that come late.
 const arriving = 4 * time.Second
 
-// Arriving returns for how long people may yet come to a room of this node from another one: that node has
+// Arriving returns for how long people may yet come to a room of this node from another one. That node has
 // sent them here, or has died.
 func (c *Cluster) Arriving(ctx context.Context, room terms.RoomID) time.Duration {
 	token := bus.RoomToken(room)
@@ -139,9 +139,9 @@ func (c *Cluster) Arriving(ctx context.Context, room terms.RoomID) time.Duration
 	return max(0, arriving-c.o.Now().Sub(s.seen))
 }
 
-// Locate says which node has a room, "" for none. It also names a node that is not there at the moment: it
-// may be cut off, with people in the room, until another one takes the room over. It asks NATS, unless the
-// room is here. If NATS does not answer, what was last heard has to do. If nothing was heard either, the
+// Locate says which node has a room, "" for none. It also names a node that is not there at the moment. Such
+// a node may be cut off, with people in the room, until another one takes the room over. It asks NATS, unless
+// the room is here. If NATS does not answer, what was last heard has to do. If nothing was heard either, the
 // error says why.
 func (c *Cluster) Locate(ctx context.Context, room terms.RoomID) (node string, err error) {
 	token := bus.RoomToken(room)
@@ -164,5 +164,5 @@ func (c *Cluster) Locate(ctx context.Context, room terms.RoomID) (node string, e
 	if n := c.view.nodes[e.record.Node]; n.record.Incarnation != "" && c.view.judge(e.record) == stale {
 		return "", nil
 	}
-	return e.record.Node, nil // also where it was fenced off
+	return e.record.Node, nil // also if it was fenced off
 }

@@ -18,8 +18,8 @@ type lease struct {
 // start sets the zero of its clock; before use.
 func (l *lease) start(now time.Time) { l.base = now }
 
-// extend takes that a renewal which was about to be sent at that time has been acknowledged. The margin of a
-// tenth is for clocks that run at different speeds and for what is under way when the end comes.
+// extend prolongs the lease after a renewal was acknowledged; sent is when it was about to be sent. The
+// margin of a tenth is for clocks that run at different speeds and for what is under way when the end comes.
 func (l *lease) extend(sent time.Time, length time.Duration) {
 	l.until.Store(int64(sent.Add(length - length/10).Sub(l.base)))
 }

@@ -118,7 +118,7 @@ func (m *marks) waiting() (n int, tokens []string) {
 	return n, tokens
 }
 
-// begin makes the caller the one who writes of a room; nil: there is nothing to write.
+// begin makes the caller the only writer of a room; nil: there is nothing to write.
 func (m *marks) begin(ctx context.Context, token string) (*unwritten, error) {
 	for {
 		m.mu.Lock()
@@ -162,7 +162,7 @@ func (m *marks) snapshot(u *unwritten) (ended bool, wanted map[string]*terms.Mar
 	return u.ended, maps.Clone(u.wanted)
 }
 
-// wrote takes that a mark is written.
+// wrote notes that a mark is written.
 func (m *marks) wrote(u *unwritten, key string, mark *terms.Mark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -191,7 +191,7 @@ func (c *Cluster) Keep(room terms.RoomID, list []terms.Mark) <-chan struct{} {
 	return done
 }
 
-// EndBlocks takes that a room of this node has ended: its blocks are deleted. It does not block.
+// EndBlocks has the blocks of a room of this node deleted, which has ended. It does not block.
 func (c *Cluster) EndBlocks(room terms.RoomID) {
 	token := bus.RoomToken(room)
 	c.marks.end(token)

@@ -91,7 +91,7 @@ func (s *store) putMarks(ctx context.Context, key string, value []byte, ttl time
 	if ttl > 0 { // in whole seconds for NATS
 		o = append(o, jetstream.WithMsgTTL((ttl + time.Second - 1).Truncate(time.Second)))
 	}
-	o = append(o, jetstream.WithRetryAttempts(0)) // who calls tries again
+	o = append(o, jetstream.WithRetryAttempts(0)) // the caller tries again
 	_, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: marksSubject + key, Data: value}, o...)
 	return s.marksOutcome(err)
 }
@@ -201,7 +201,7 @@ func (s *store) marked(ctx context.Context, keys string) (marked, owing map[stri
 	return marked, owing, nil
 }
 
-// marks returns the bucket, which it finds or makes where that has not been done.
+// marks returns the bucket, which it finds or makes if that has not been done.
 func (s *store) marks(ctx context.Context) (jetstream.KeyValue, jetstream.Stream, error) {
 	s.mu.Lock()
 	kv, stream := s.marksKV, s.marksStream

@@ -31,8 +31,8 @@ const (
 	maxObeyed = 2 * maxOwed
 	// maxOwedBytes bounds what is read of one: the largest command with what is said of it.
 	maxOwedBytes = 4 << 10
-	// obeyWithin is how long carrying one out is waited for. Higher makes those who enter wait for longer if
-	// a room is very large.
+	// obeyWithin is how long carrying one out is waited for. Higher makes users that enter wait for longer if
+	// a room is very large. Lower cuts more commands short.
 	obeyWithin = 5 * time.Second
 	// obeyTries is how often what is owed of a room is read before those inside are sent after it.
 	obeyTries = 10
@@ -54,7 +54,7 @@ type Owed struct {
 	Ban     Ban
 }
 
-// Ban is of users who may not enter the room, from now on; the zero value bans nobody.
+// Ban bans users from entering the room, from now on; the zero value bans nobody.
 type Ban struct {
 	Users []string
 	For   time.Duration
@@ -175,7 +175,7 @@ func (s *store) putOwed(ctx context.Context, token, key string, value []byte, tt
 	return s.putMarks(ctx, key, value, ttl)
 }
 
-// keepObeying carries out what this node has come to owe although it did not lose its lease: it hung for a
+// keepObeying carries out what this node has come to owe although it did not lose its lease. It hung for a
 // moment, or others could not reach it.
 func (c *Cluster) keepObeying(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -311,7 +311,7 @@ func (m *marks) hasCarried(o owed) bool {
 	return was.revision >= o.revision && was.bucket.Equal(o.bucket)
 }
 
-// carry takes that a command was carried out.
+// carry notes that a command was carried out.
 func (m *marks) carry(o owed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -321,7 +321,7 @@ func (m *marks) carry(o owed) {
 	m.carried[o.key] = o.version
 }
 
-// cleared takes that it was deleted.
+// cleared notes that it was deleted.
 func (m *marks) cleared(o owed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

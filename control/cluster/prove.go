@@ -18,7 +18,7 @@ const (
 	proofPrefix = "node."
 	// minProofTTL is for how long the key of a node that has died stays at least, see proofTTL.
 	minProofTTL = time.Minute
-	// proofPause is the least time between two proofs. Lowering it asks NATS more often while something is wrong.
+	// proofPause is the least time between two proofs. Lower asks NATS more often while something is wrong.
 	proofPause = 100 * time.Millisecond
 )
 

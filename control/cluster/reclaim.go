@@ -13,8 +13,8 @@ import (
 // sooner after it was cut off. Meanwhile NATS answers others later.
 const reclaimers = 16
 
-// reclaim writes the entries of all rooms of this node for a new incarnation, hands on the rooms that others
-// have taken, and opens the node. It gives up if there is another incarnation by then.
+// reclaim writes the entries of all rooms of this node for a new incarnation. It hands on the rooms that
+// others have taken, and then opens the node. It gives up if there is another incarnation by then.
 func (c *Cluster) reclaim(ctx context.Context, incarnation string) {
 	began := c.o.Now()
 	current := func() bool { return ctx.Err() == nil && c.current(incarnation) }
@@ -164,7 +164,7 @@ func (c *Cluster) restate(ctx context.Context, cl *claim, incarnation string, cu
 	return false
 }
 
-// rewrite writes a room's entry for the present incarnation, or returns who has the room now.
+// rewrite writes a room's entry for the present incarnation, or returns the node that has the room now.
 func (c *Cluster) rewrite(ctx context.Context, cl *claim, incarnation string) (owner string, err error) {
 	record := roomRecord(c.o.Node, incarnation, c.o.Now())
 	next, err := put(ctx, c.store, RoomsBucket, cl.token, record, cl.revision)
@@ -218,7 +218,7 @@ func (c *Cluster) isMine(incarnation string) bool {
 	return c.me.mine[incarnation]
 }
 
-// handOn sends those inside a room to the node that has taken it over, but not those who were to be put out
+// handOn sends those inside a room to the node that has taken it over, but not users that were to be put out
 // before.
 func (c *Cluster) handOn(ctx context.Context, cl *claim, owner string) {
 	c.count.handedOn.Add(1)

@@ -45,7 +45,7 @@ type NodeRecord struct {
 	Tells bool `json:"tells,omitempty"`
 
 	doubt doubt  // as it was read
-	raw   string // what was read: who writes the record back does not change it
+	raw   string // what was read: it is written back as it is
 }
 
 // RoomRecord is the value of a room's key in SFU_ROOMS. The room is on that node as long as the node's
@@ -89,7 +89,7 @@ func (l Load) tidy() Load {
 	return l
 }
 
-// baseURL returns a node's URL if it is one that clients can be sent to, else "".
+// baseURL returns a node's URL if it is one that clients can be sent to; if not, "".
 func baseURL(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || text != u.Scheme+"://"+u.Host {

@@ -128,7 +128,7 @@ func (c *Cluster) renew(ctx context.Context) error {
 	return nil
 }
 
-// reopen makes the buckets anew, where they are gone; then the next renewal finds that there is no entry.
+// reopen makes the buckets anew, if they are gone. Then the next renewal finds that there is no entry.
 func (c *Cluster) reopen(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.store.timeout)
 	defer cancel()
@@ -144,7 +144,7 @@ func (c *Cluster) renewed(record NodeRecord, revision uint64, sent time.Time) {
 	c.lease.extend(sent, c.store.length())
 }
 
-// expire takes that the node's key is no longer its own.
+// expire notes that the node's key is no longer its own.
 func (c *Cluster) expire() {
 	c.lease.close()
 	c.mu.Lock()
@@ -192,12 +192,12 @@ func (c *Cluster) register(ctx context.Context) error {
 	return nil
 }
 
-// replaceable returns the revision of what stands in the place of the node's key, if that may be replaced: a
-// fence, or what this process has written.
+// replaceable returns the revision of what stands in the place of the node's key, if that may be replaced. A
+// fence may, and what this process has written.
 func (c *Cluster) replaceable(ctx context.Context) (uint64, error) {
 	e, err := get[NodeRecord](ctx, c.store, NodesBucket, c.o.Node)
 	if err != nil {
-		return 0, err // also where it has just run out: the next try makes it
+		return 0, err // also if it has just run out: the next try makes it
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -4,7 +4,8 @@ import (
 	"context"
 )
 
-// told follows from a change of a bucket that a watch has told: this node's own entry is gone, or somebody else's.
+// told acts on a change of a bucket that a watch has told: an entry of this node's may be gone, or another's
+// by now.
 func (c *Cluster) told(name string, e change) {
 	if name == NodesBucket {
 		c.toldOfNode(e)
@@ -20,7 +21,8 @@ func (c *Cluster) told(name string, e change) {
 	}
 }
 
-// toldOfNode registers anew at once where this node's key has ended or is another's. Renewals would find it, later.
+// toldOfNode registers anew at once if this node's key has ended or is another's. Renewals would find it,
+// later.
 func (c *Cluster) toldOfNode(e change) {
 	if e.Key() != c.o.Node {
 		return

@@ -108,7 +108,7 @@ func (s *sealer) seal(bucket, key string, text []byte) []byte {
 	return fmt.Appendf(nil, `%s%s%s"}`, text, macMember, strings.Join(macs, " "))
 }
 
-// check says whether a record is by somebody who has one of the keys.
+// check says whether a record was sealed with one of the keys.
 func (s *sealer) check(bucket, key string, value []byte) doubt {
 	keys := s.list()
 	if len(keys) == 0 {
@@ -178,7 +178,7 @@ func unseal[T NodeRecord | RoomRecord](s *sealer, bucket, key string, value []by
 	return r, err
 }
 
-// encode writes a record, sealed. A record of somebody else is written as it was read: others may believe it
+// encode writes a record, sealed. A record of another node is written as it was read. Others may believe it
 // though this node does not, or know members that this node does not.
 func encode[T NodeRecord | RoomRecord](s *sealer, bucket, key string, r T) []byte {
 	if _, raw := doubtOf(&r); raw != nil && *raw != "" {

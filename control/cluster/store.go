@@ -55,7 +55,7 @@ type store struct {
 	// clock.
 	first map[string]time.Time
 	anew  map[string]bool // it is another one by now
-	gone  func()          // called where a bucket seems to be gone; it does not block
+	gone  func()          // called if a bucket seems to be gone; it does not block
 	last  uint64          // the highest revision that was seen in SFU_ROOMS
 }
 
@@ -216,7 +216,7 @@ func (s *store) original(name string) bool {
 }
 
 // settled reports whether the bucket is more than a lease old. If so, a node that had a lease by an older
-// bucket of that name has lost it since, or has written itself into this one.
+// bucket of that name has lost it, or has written itself into this one.
 func (s *store) settled(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

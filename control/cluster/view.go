@@ -44,7 +44,7 @@ func (v *view) setNode(id string, e entry[NodeRecord]) {
 	}
 }
 
-// endNode takes that a node's key has ended, at that revision.
+// endNode notes that a node's key has ended, at that revision.
 func (v *view) endNode(id string, revision uint64) {
 	if revision > v.nodes[id].revision {
 		delete(v.nodes, id)
@@ -190,7 +190,7 @@ func (c *Cluster) watchOnce(ctx context.Context, name string, restart <-chan str
 }
 
 func endWatch(w jetstream.KeyWatcher) {
-	_ = w.Stop() // it fails where the connection is gone, and then the watch is, too
+	_ = w.Stop() // it fails if the connection is gone, and then the watch is, too
 	go func() {  // what hands over updates must not be left blocked
 		for range w.Updates() {
 		}

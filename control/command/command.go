@@ -78,8 +78,8 @@ func (c *Commands) Do(ctx context.Context, a Action, request []byte) (answer any
 	return c.do(ctx, a, request, c.route)
 }
 
-// DoHere is Do for this node alone, as if there were no other: other nodes ask it. If the command has the id
-// (WithID) of one that was carried out, that is an error, also if that one was not complete in time.
+// DoHere is Do for this node alone, as if there were no other: other nodes ask it. A command with the id
+// (WithID) of one that was carried out is an error. That holds also if the first was not complete in time.
 func (c *Commands) DoHere(ctx context.Context, a Action, request []byte) (answer any, err error) {
 	return c.doOnce(ctx, a, request, c.patiently)
 }

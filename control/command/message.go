@@ -17,7 +17,7 @@ type SendMessageRequest struct {
 	Unreliable bool     `json:"Unreliable,omitempty" jsonschema:"rather lost than late"`
 }
 
-// SendMessageResponse tells whom the message reached.
+// SendMessageResponse tells how many users the message reached.
 type SendMessageResponse struct {
 	Delivered int `json:"Delivered" jsonschema:"users to whom it was handed, or for whom it is kept until they are connected again"`
 	Missed    int `json:"Missed" jsonschema:"of those meant: not in the room, without a way to be reached, or not keeping up"`

@@ -8,7 +8,7 @@ import (
 	"parlor/session/terms"
 )
 
-// A room that is moved is in two pieces for a moment: users that were told to go on at another node have left
+// A room that is moved is in two pieces for a moment. Users that were told to go on at another node have left
 // this one, and are not there yet. A command must miss nobody for that. So the node that has the room waits
 // for those on their way, and a command that is under way meets each of them. The node that gives the room
 // away says where it is only when it has let everybody go.

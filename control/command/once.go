@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// A command for another node that gives no sign of life may be kept for it and reach it all the same: it was
-// late, or its answer. So such commands have ids, by which that node carries out each of them once.
+// A command for another node that gives no sign of life may be kept for it and reach it all the same. Then
+// the command was late, or its answer. So such commands have ids, by which that node carries out each of them
+// once.
 
 // maxID bounds an id, in bytes.
 const maxID = 64

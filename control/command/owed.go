@@ -19,7 +19,7 @@ type Owed struct {
 	Ban Ban
 }
 
-// Ban is of users who may not enter a room, from now on; the zero value bans nobody.
+// Ban bans users from entering a room, from now on; the zero value bans nobody.
 type Ban struct {
 	Users []string
 	For   time.Duration

@@ -48,7 +48,7 @@ type removal struct {
 	found bool // the room was here
 }
 
-// goOn removes those who are left, if they are in the room.
+// goOn removes the users that are left, if they are in the room.
 func (r *removal) goOn(ctx context.Context, rooms *session.Rooms, room terms.RoomID) error {
 	if len(r.left) == 0 {
 		return nil

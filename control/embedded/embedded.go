@@ -36,7 +36,7 @@ type Options struct {
 	Dir    string // JetStream's store; empty: a temporary one, removed at the end
 	Log    zerolog.Logger
 
-	// Who may connect. No user: everybody who reaches the port.
+	// The user that may connect. No user: everybody that reaches the port may.
 	User, Password string
 	TLS            *tls.Config // nil: plain TCP. Connections of this process need no TLS, and no certificate
 

@@ -30,8 +30,8 @@ func lock(dir string) (io.Closer, error) {
 	return f, nil
 }
 
-// bounded returns how many bytes the store may take: most, or if that is less what it has already and three
-// quarters of what is free.
+// bounded returns how many bytes the store may take: no more than most, and no more than what it has already
+// plus three quarters of what is free.
 func bounded(dir string, most int64) int64 {
 	var disk unix.Statfs_t
 	if unix.Statfs(dir, &disk) != nil || disk.Bsize <= 0 {

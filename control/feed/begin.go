@@ -11,10 +11,10 @@ import (
 	"parlor/control/bus"
 )
 
-// begin makes sure, on a new connection, that this feed may publish: it has the node's key, and what earlier
-// processes of its name have left open is completed. If another node has completed this very feed meanwhile,
-// it is begun anew. If there is no error and it does not have the key, ctx was done before there was anything
-// to publish.
+// begin makes sure, on a new connection, that this feed may publish. Then the feed has the node's key, and
+// what earlier processes of its name have left open is completed. If another node has completed this very
+// feed meanwhile, it is begun anew. If there is no error and it does not have the key, ctx was done before
+// there was anything to publish.
 func (f *Feed) begin(ctx, end context.Context, js jetstream.JetStream, closed <-chan nats.Status) (err error) {
 	h := &f.hold
 	if h.feeds, err = openFeeds(end, js, f.opts.Stream.Replicas, min(ackTime, f.opts.Forget/renewals)); err != nil {

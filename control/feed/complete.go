@@ -128,7 +128,7 @@ func (c *completion) read(ctx context.Context) (*remains, error) {
 }
 
 // tell publishes events as a Feed does. If the stream has another event under the id of one already, the
-// later events of that room are not published: what remains of the room has to be found anew then. It returns
+// later events of that room are not published. What remains of the room has to be found anew then. It returns
 // how many events were stored, and of how many rooms not all.
 func (c *completion) tell(ctx context.Context, events []terms.FeedEvent) (stored, repeats int, err error) {
 	f := New(bus.Server{}, Options{Queue: len(events), Log: c.log})

@@ -23,7 +23,7 @@ type CompleterOptions struct {
 	Log      zerolog.Logger
 }
 
-// Completer completes the feeds of other nodes that have died and do not come back: it tells that everybody
+// Completer completes the feeds of other nodes that have died and do not come back. It tells that everybody
 // left (104) and that the rooms have ended (102). A node counts as dead if it has given no sign of its feed
 // for CompleterOptions.Forget, in which this node has looked all the time. A write to its key in Bucket makes
 // that certain: after it the node can no longer publish, and has to begin its feed anew. One of several

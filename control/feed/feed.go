@@ -50,8 +50,8 @@ type Options struct {
 	Node string
 	// Forget is after which time without a sign of this feed others may complete it; DefaultForget.
 	Forget time.Duration
-	// Registered returns a channel that is closed once it is certain that no other process has the node's
-	// name; nil: that is certain from the start.
+	// Registered returns a channel that is closed once no other process can have the node's name; nil: that
+	// is certain from the start.
 	Registered func() <-chan struct{}
 	// Anew has everything told again, under that epoch: others have completed this feed while it was cut off.
 	// Run calls it. From then on events of an earlier epoch are dropped. It is needed with Node.
@@ -60,13 +60,13 @@ type Options struct {
 
 // Feed is a session.Events that publishes to the stream, under the subject sfu.v1.events.<node>.<room>.<type>
 // (see Subject). Each room's events are sent in order, the next when the stream has acknowledged the one
-// before. Events of many rooms are under way at the same time. If the stream refuses, loses or does not
-// answer an event, it is sent again with the same message id, by which the stream drops what it has. So each
-// event is stored at least once and those of a room in order, whatever the stream does with one of them.
+// before. Events of many rooms are under way at the same time. An event that the stream refuses, loses or
+// does not answer is sent again with the same message id. By that the stream drops what it has. So each event
+// is stored at least once and those of a room in order, whatever the stream does with one of them.
 //
 // Events go over a connection of the Feed's own, which is given up on any fault. Up to a bound none is lost
-// while NATS is away, or while a room has more of them than can be stored one by one. Beyond it the rooms and
-// users with the most events lose some (shed.go).
+// while NATS is away, or while a room has more than can be stored one by one. Beyond it the rooms and users
+// with the most events lose some (shed.go).
 type Feed struct {
 	at   bus.Server
 	opts Options

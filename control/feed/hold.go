@@ -131,7 +131,7 @@ func (h *hold) renew(ctx context.Context) error {
 }
 
 // again renews on a new connection. It also does so if an answer was lost before, or if somebody has deleted
-// the key or the bucket. In the latter case the key is made anew: nobody can have completed the feed before
+// the key or the bucket. In the latter case the key is made anew. Nobody can have completed the feed before
 // forget has passed since the last sign of it was sent.
 func (h *hold) again(ctx context.Context, forget time.Duration) error {
 	err := h.renew(ctx)

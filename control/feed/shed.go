@@ -11,10 +11,10 @@ import (
 // event. Lower loses more than needed, higher costs CPU while the queue is full.
 const shedPart = 16
 
-// shed leaves events out until no more than limit are left, or only those that have to be told: ends, of
-// which there are a few for each user inside. The longest line gives way. In it the first to go is what the
-// users with the most events have begun and ended, then the users that have entered last and are still in. It
-// returns the room whose events were left out last, and whether any were.
+// shed leaves events out until no more than limit are left, or only those that have to be told. These are
+// ends, a few for each user inside. The longest line gives way. In it the first to go is what the users with
+// the most events have begun and ended. Then go the users that have entered last and are still in. It returns
+// the room whose events were left out last, and whether any were.
 func (q *lines) shed(limit int, drops *Drops) (room terms.RoomID, lost bool) {
 	for q.events > limit && len(q.longest) > 0 && q.longest[0].weight() > 0 {
 		l := q.longest[0]
@@ -48,9 +48,9 @@ func (l *line) movable() []terms.FeedEvent {
 	return l.events
 }
 
-// unit are the places of events of one user that are told or left out together. Such are entering, leaving
-// and what is between; the start and the stop of a stream; a role that was changed again; what the user did
-// before it left.
+// unit are the places of events of one user that are told or left out together. Entering, leaving and what is
+// between are one, and so are the start and the stop of a stream. Others are a role that was changed again,
+// and what a user did before it left.
 type unit []int32
 
 // share is what one user has in a line.
@@ -59,7 +59,7 @@ type share struct {
 	events int
 	units  []unit // what can be left out, the oldest first
 
-	stay    unit     // since it entered, or all where it did before
+	stay    unit     // since it entered, or all if it did before
 	entered bool     // stay begins with the entering
 	streams [3]int32 // the last start or stop without its counterpart, -1: none; of video, audio, screen
 	role    int32    // the last role; -1: none

@@ -164,7 +164,7 @@ func matches(pattern, subject string) bool {
 }
 
 // Subject returns where an event is published. A room's token is "n-" and the number, or "s-" and the name if
-// that is made of letters, digits, - and _, or else "b-" and the name in URL-safe base64.
+// that is made of letters, digits, - and _. Otherwise it is "b-" and the name in URL-safe base64.
 func Subject(node string, room terms.RoomID, t terms.FeedType) string {
 	return fmt.Sprintf("%s.events.%s.%s.%d", bus.Prefix, bus.NodeToken(node), bus.RoomToken(room), t)
 }

@@ -71,7 +71,7 @@ type Service struct {
 	running sync.WaitGroup
 }
 
-// ServiceOptions say what a Service answers with, and as whom.
+// ServiceOptions say what a Service answers with, and as which node.
 type ServiceOptions struct {
 	Commands *command.Commands
 	Node     string // the node's name, for the subjects that are this node's alone
@@ -303,7 +303,7 @@ func (s *Service) fit(ctx context.Context, q request, do doer, result any, err e
 }
 
 // answer sends the result or the error. It publishes to the reply subject itself. The request's own methods
-// keep the error in the request for the library's statistics, which read it when the endpoint returns, and
+// keep the error in the request for the library's statistics. Those read it when the endpoint returns, and
 // that is before now.
 func (s *Service) answer(q request, body json.RawMessage, err error) {
 	m := &nats.Msg{Subject: q.reply, Data: body}

@@ -16,7 +16,7 @@ import (
 	"parlor/session/terms"
 )
 
-// NATS gives a command to one of the nodes, also to one that hangs: a process that was stopped, or a machine
+// NATS gives a command to one of the nodes, also to one that hangs. A process that was stopped, or a machine
 // that swaps, keeps its connection for minutes. So all nodes hear every command, and the node that got it
 // says at once that it has it. If none says so, the first of the others that live carries it out in its
 // place, or the second if that one hangs, too. Commands may be repeated, so it does no harm if the node was

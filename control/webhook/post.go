@@ -20,7 +20,7 @@ type outcome int
 const (
 	failed  outcome = iota // try again
 	taken                  // done
-	refused                // the server will not have this event, also when it is sent again
+	refused                // the server will not have this event, also if it is sent again
 )
 
 // The headers of a request, besides SignatureHeader.

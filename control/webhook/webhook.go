@@ -11,15 +11,15 @@
 // # How nothing is lost or reordered
 //
 // The position of the sender is the acknowledgement floor of a durable consumer: all before it is done. A
-// turn begins with the lease, an entry of a key-value bucket that goes away when it is not renewed, and with
-// a reset of the consumer to its floor. From there on events come in the order of the stream. A room's next
-// event is not sent before the one before it was taken, or given up.
+// turn begins with the lease and with a reset of the consumer to its floor. The lease is an entry of a
+// key-value bucket that goes away when it is not renewed. From there on events come in the order of the
+// stream. A room's next event is not sent before the one before it was taken, or given up.
 //
 // Any doubt ends the turn: the connection breaks, an acknowledgement is not confirmed, the consumer's
-// numbering has a gap, the lease could not be renewed in time. The next turn begins at the floor again, here
-// or on another node. So events may come twice, with the same id, and never too late or not at all. If
-// somebody has deleted the consumer, it is made again behind what was done last (place.go). The lease's entry
-// tells other nodes how far that is.
+// numbering has a gap, the lease is not renewed in time. The next turn begins at the floor again, here or on
+// another node. So events may come twice, with the same id, and never too late or not at all. If somebody has
+// deleted the consumer, it is made again behind what was done last (place.go). The lease's entry tells other
+// nodes how far that is.
 package webhook
 
 import (
@@ -54,7 +54,7 @@ type Options struct {
 	Types    []int         // of the events that are sent; empty: all
 	Timeout  time.Duration // of one request; 5 s
 	RetryFor time.Duration // an event older than this is tried once more, and given up; 1 h
-	Node     string        // whose turn it is, for people who look
+	Node     string        // that of the lease, for people that look
 	Replicas int           // of the lease; 1
 	Agent    string        // User-Agent of the requests
 	Log      zerolog.Logger

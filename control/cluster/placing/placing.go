@@ -49,12 +49,12 @@ func ByName(name string) (Rule, error) {
 // Names lists the rules.
 func Names() []string { return []string{"load", "region", "spread"} }
 
-// Load places on the least busy node, or on the origin where that is about as good.
+// Load places on the least busy node, or on the origin if that is about as good.
 func Load(nodes []Node, origin, room string) string {
 	return least(takers(nodes), origin, room)
 }
 
-// Region is Load among the nodes of the origin's region; where none of them takes rooms, among all.
+// Region is Load among the nodes of the origin's region; if none of them takes rooms, among all.
 func Region(nodes []Node, origin, room string) string {
 	at := slices.IndexFunc(nodes, func(n Node) bool { return n.ID == origin })
 	all := takers(nodes)
