@@ -77,7 +77,7 @@ func (c *Cluster) Claim(ctx context.Context, room terms.RoomID, create bool) (re
 	}
 }
 
-// noPlace returns the error for a user for whose room no place was found in time.
+// noPlace returns the error for a user if no place was found for its room in time.
 func (c *Cluster) noPlace(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -85,9 +85,9 @@ func (c *Cluster) noPlace(err error) error {
 	return terms.Errorf(terms.CodeNodeDraining, "", "it cannot be said yet on which node the room is; try again")
 }
 
-// away says where the room is if it is on another node. NATS is asked first if the view says so. Thus nobody
-// is sent after a room that has just moved, perhaps to this node. If NATS does not answer, the view has to
-// do.
+// away says where the room is if it is on another node. If the view says so, NATS is asked, too, so that
+// nobody is sent after a room that has just moved, perhaps to this node. If NATS does not answer, the view
+// has to do.
 func (c *Cluster) away(ctx context.Context, token string) error {
 	c.mu.Lock()
 	believed := c.claims[token] == nil && c.onAnotherLocked(c.view.rooms[token])

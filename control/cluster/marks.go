@@ -191,7 +191,7 @@ func (c *Cluster) Keep(room terms.RoomID, list []terms.Mark) <-chan struct{} {
 	return done
 }
 
-// EndBlocks has the blocks of a room of this node deleted, which has ended. It does not block.
+// EndBlocks has the blocks of a room of this node deleted, after the room has ended. It does not block.
 func (c *Cluster) EndBlocks(room terms.RoomID) {
 	token := bus.RoomToken(room)
 	c.marks.end(token)

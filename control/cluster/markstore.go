@@ -53,8 +53,8 @@ func markKey(token string, m terms.Mark) string {
 	return token + part + bus.UserToken(m.User)
 }
 
-// decodeMark reads the value of a key of the room with that token. Others have written it, so it may be no
-// mark: then it is an error.
+// decodeMark reads the value of a key of the room with that token. Others may have written it: if it is no
+// mark, that is an error.
 func decodeMark(token, key string, value []byte) (terms.Mark, error) {
 	r, err := decode[MarkRecord](key, value)
 	if err != nil {

@@ -89,8 +89,8 @@ func owedKey(token string, o Owed) string {
 	return token + owedPart + hex.EncodeToString(sum[:12])
 }
 
-// decodeOwed reads the value of a key of the room with that token. Others have written it, so it may be no
-// command: then it is an error.
+// decodeOwed reads the value of a key of the room with that token. Others may have written it: if it is no
+// command, that is an error.
 func decodeOwed(token, key string, value []byte) (owed, error) {
 	which, ok := strings.CutPrefix(key, token+owedPart)
 	if !ok || which == "" || len(value) > maxOwedBytes {

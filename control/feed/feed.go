@@ -206,7 +206,7 @@ func (f *Feed) back(sent []flight) {
 	}
 }
 
-// Run publishes until ctx is done. Then it publishes what is still queued, for drainTime at most, if NATS is
+// Run publishes until ctx is done. Then it publishes for a short while what is still queued, if NATS is
 // there. It is called once, and ends after the rooms have.
 func (f *Feed) Run(ctx context.Context) error {
 	end, cancel := context.WithCancel(context.WithoutCancel(ctx))

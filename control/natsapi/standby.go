@@ -188,8 +188,8 @@ const (
 	// beat is how often a process notices that it runs.
 	beat = 100 * time.Millisecond
 	// lateTime is after which time without running others may have stood in soon. It is less than
-	// standbyTime. As high as that has commands carried out twice. Lower has more of them wait for others if
-	// nodes are busy.
+	// standbyTime. A value that high has commands carried out twice. Lower has more of them wait for others
+	// if nodes are busy.
 	lateTime = 250 * time.Millisecond
 	// hangTime is after which time without running the process takes itself to have hung. Others have stood
 	// in by then. Higher has older commands carried out. Lower makes busy nodes refuse commands.

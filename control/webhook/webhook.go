@@ -54,7 +54,7 @@ type Options struct {
 	Types    []int         // of the events that are sent; empty: all
 	Timeout  time.Duration // of one request; 5 s
 	RetryFor time.Duration // an event older than this is tried once more, and given up; 1 h
-	Node     string        // that of the lease, for people that look
+	Node     string        // this node; the lease shows it to people
 	Replicas int           // of the lease; 1
 	Agent    string        // User-Agent of the requests
 	Log      zerolog.Logger
