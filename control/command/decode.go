@@ -79,7 +79,7 @@ func checkNames(data []byte, t reflect.Type) error {
 	return nil
 }
 
-// fieldName is a field's name, which the caller has chosen, in a form that it may be told.
+// fieldName returns a field's name, which the caller has chosen, in a form that can be told.
 func fieldName(name string) string {
 	if len(name) > 64 {
 		name = name[:64]

@@ -7,8 +7,9 @@ import (
 	"parlor/session/terms"
 )
 
-// Shorten returns a request for a shorter page of the same list. The answer had so many bytes, more than the
-// most that its door can carry. ok is false if the command has no pages, or one entry alone is too much.
+// Shorten returns a request for a shorter page of the same list. bytes is the size of the answer that was too
+// large, most what its door can carry. ok is false if the command has no pages, or one entry alone is too
+// much.
 func Shorten(a Action, request []byte, bytes, most int) (shorter []byte, ok bool) {
 	s, known := specs[a]
 	if !known || bytes <= most {

@@ -10,10 +10,10 @@
 //
 // # How nothing is lost or reordered
 //
-// The position of the sender is the acknowledgement floor of a durable consumer: all before it is done. A
-// turn begins with the lease and with a reset of the consumer to its floor. The lease is an entry of a
-// key-value bucket that goes away when it is not renewed. From there on events come in the order of the
-// stream. A room's next event is not sent before the one before it was taken, or given up.
+// The position of the sender is the acknowledgement floor of a durable consumer: all before it is done. The
+// lease is an entry of a key-value bucket that goes away when it is not renewed. A turn begins with it, and
+// with a reset of the consumer to its floor. From there on events come in the order of the stream. A room's
+// next event is not sent before the one before it was taken, or given up.
 //
 // Any doubt ends the turn: the connection breaks, an acknowledgement is not confirmed, the consumer's
 // numbering has a gap, the lease is not renewed in time. The next turn begins at the floor again, here or on
