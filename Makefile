@@ -124,6 +124,8 @@ lint:
 	GOFLAGS= $(GO) run $(GOLANGCI) run ./...
 	$(call stage,links in the documentation)
 	@.ci/links
+	$(call stage,file maps of packages)
+	@.ci/maps
 
 # Apart from lint and test: its answer changes when the database does, without a change here. It looks first whether there is
 # a database, so that nobody takes its absence for an answer.

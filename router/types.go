@@ -101,7 +101,7 @@ type Options struct {
 	// KeyframeInterval is the shortest time between two keyframe requests for one track; default 200 ms.
 	// Lower starts receivers sooner, higher spares the publisher's bitrate.
 	KeyframeInterval time.Duration
-	// History is for how long a packet can be sent again, audio for 300 ms at most; default 1 s. Higher
+	// History is for how long a packet can be sent again, audio for 400 ms at most; default 1 s. Higher
 	// repairs over longer round trips and costs memory: the stream's bytes of that time.
 	History time.Duration
 	// LayerTimeout is after which silence a simulcast layer counts as stopped; default 1 s. Lower falls back
