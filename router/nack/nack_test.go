@@ -29,7 +29,7 @@ func TestListAsksAgainAndGivesUp(t *testing.T) {
 			last = now
 		}
 	}
-	if asked != tries-1 || l.Len() != 0 {
+	if asked != Tries-1 || l.Len() != 0 {
 		t.Errorf("asked %d times more, %d left", asked, l.Len())
 	}
 	l.Missing(20, 21, 0, 0)
