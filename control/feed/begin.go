@@ -78,9 +78,9 @@ func (f *Feed) registered(ctx context.Context, closed <-chan nats.Status) (bool,
 func (f *Feed) anew() {
 	f.mu.Lock()
 	f.epoch++
-	epoch, lost := f.epoch, f.lines.events
+	epoch, lost := f.epoch, f.queues.events
 	f.stats.Dropped.Away += uint64(lost)
-	f.lines = lines{}
+	f.queues = queues{}
 	f.mu.Unlock()
 	f.opts.Log.Error().Int("lost", lost).Stringer("forget", f.opts.Forget).
 		Msg("NATS was away for too long: another node has told that everybody left; rooms and users are told anew")

@@ -2,7 +2,7 @@
 // NATS, those of a room in order. None goes without its counterpart, also if the node dies.
 //
 //	feed.go       Feed: events to the stream, none lost while NATS is away
-//	lines.go      what waits; shed.go what of it is left out if it is too much
+//	queues.go     what waits; shed.go what of it is left out if it is too much
 //	stream.go     the stream, and the subjects of events
 //	begin.go      what a Feed does before it publishes on a new connection
 //	hold.go       the bucket that says whose feeds are not complete

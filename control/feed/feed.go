@@ -72,7 +72,7 @@ type Feed struct {
 	opts Options
 
 	mu     sync.Mutex
-	lines  lines
+	queues queues
 	stats  Stats
 	signal chan struct{} // capacity 1: there is something
 
@@ -125,11 +125,11 @@ func (f *Feed) Publish(e terms.FeedEvent) {
 		return
 	}
 	room, lost := e.Room, false
-	if !f.lines.add(e) {
+	if !f.queues.add(e) {
 		f.stats.Dropped.Untold++
 		lost = true
-	} else if f.lines.events > f.opts.Queue {
-		room, lost = f.lines.shed(f.opts.Queue, &f.stats.Dropped)
+	} else if f.queues.events > f.opts.Queue {
+		room, lost = f.queues.shed(f.opts.Queue, &f.stats.Dropped)
 	}
 	dropped := f.stats.Dropped
 	now := time.Now()
@@ -157,32 +157,32 @@ func (f *Feed) Stats() Stats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.stats
-	s.Queued = f.lines.events
+	s.Queued = f.queues.events
 	return s
 }
 
 // take takes a room whose next event may be sent, until stored or back.
-func (f *Feed) take() (*line, terms.FeedEvent, bool) {
+func (f *Feed) take() (*roomQueue, terms.FeedEvent, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.lines.take()
+	return f.queues.take()
 }
 
 // next returns an event that may be sent next.
 func (f *Feed) next() (e terms.FeedEvent, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.lines.ready) == 0 {
+	if len(f.queues.ready) == 0 {
 		return e, false
 	}
-	return f.lines.ready[0].events[0], true
+	return f.queues.ready[0].events[0], true
 }
 
 // stored takes the event of a room that was sent out of the queue.
-func (f *Feed) stored(l *line) {
+func (f *Feed) stored(q *roomQueue) {
 	f.mu.Lock()
 	f.stats.Published++
-	f.lines.stored(l)
+	f.queues.stored(q)
 	f.mu.Unlock()
 	if f.outage {
 		f.outage = false
@@ -191,10 +191,10 @@ func (f *Feed) stored(l *line) {
 }
 
 // drop takes all events of a room whose event was sent out of the queue.
-func (f *Feed) drop(l *line) {
+func (f *Feed) drop(q *roomQueue) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.lines.drop(l)
+	f.queues.drop(q)
 }
 
 // back is called with rooms of whose events it is not known whether they were stored: they are sent again.
@@ -202,7 +202,7 @@ func (f *Feed) back(sent []flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, one := range slices.Backward(sent) {
-		f.lines.back(one.line)
+		f.queues.back(one.queue)
 	}
 }
 
@@ -330,8 +330,8 @@ type pipe struct {
 
 // flight is an event that was sent and not acknowledged yet: the first of a room.
 type flight struct {
-	line *line
-	ack  jetstream.PubAckFuture
+	queue *roomQueue
+	ack   jetstream.PubAckFuture
 }
 
 // giveUp forgets what is under way: it will be sent again, at first one event alone.
@@ -365,9 +365,9 @@ func (p *pipe) run(ctx, end context.Context) error {
 		case ack := <-stored:
 			if ack.Duplicate && p.once {
 				p.repeats++
-				p.f.drop(p.flight[0].line)
+				p.f.drop(p.flight[0].queue)
 			} else {
-				p.f.stored(p.flight[0].line)
+				p.f.stored(p.flight[0].queue)
 			}
 			p.flight, p.window, p.made = p.flight[1:], min(2*p.window, maxInFlight), false
 		case err := <-failed:
@@ -389,11 +389,11 @@ func (p *pipe) run(ctx, end context.Context) error {
 // fill sends what the window has room for.
 func (p *pipe) fill() error {
 	for len(p.flight) < p.window {
-		line, e, ok := p.f.take()
+		queue, e, ok := p.f.take()
 		if !ok {
 			return nil
 		}
-		p.flight = append(p.flight, flight{line: line})
+		p.flight = append(p.flight, flight{queue: queue})
 		body, err := json.Marshal(e)
 		if err != nil {
 			return fmt.Errorf("event %s: %w", e.ID, err)

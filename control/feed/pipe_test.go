@@ -89,8 +89,8 @@ func TestStreamRefusesOneOfAWindow(t *testing.T) {
 		if got := f.Stats(); len(s.events) != rooms*each || got != (Stats{Published: rooms * each}) {
 			t.Errorf("seed %d: %d events, %+v", seed, len(s.events), got)
 		}
-		if len(f.lines.rooms) != 0 || len(f.lines.ready) != 0 {
-			t.Errorf("seed %d: %d rooms are left", seed, len(f.lines.rooms))
+		if len(f.queues.rooms) != 0 || len(f.queues.ready) != 0 {
+			t.Errorf("seed %d: %d rooms are left", seed, len(f.queues.rooms))
 		}
 	}
 }

@@ -7,53 +7,53 @@ import (
 	"parlor/session/terms"
 )
 
-// shedPart is which part of the queue gives way at once at most, so that a line is not gone through for each
-// event. Lower loses more than needed, higher costs CPU while the queue is full.
+// shedPart is which part of all that waits gives way at once at most. So a room's queue is not gone through
+// for each event. Lower loses more than needed, higher costs CPU while the queue is full.
 const shedPart = 16
 
 // shed leaves events out until no more than limit are left, or only those that have to be told. These are
-// ends, a few for each user inside. The longest line gives way. In it the first to go is what the users with
+// ends, a few for each user inside. The longest queue gives way. In it the first to go is what the users with
 // the most events have begun and ended. Then go the users that have entered last and are still in. It returns
 // the room whose events were left out last, and whether any were.
-func (q *lines) shed(limit int, drops *Drops) (room terms.RoomID, lost bool) {
-	for q.events > limit && len(q.longest) > 0 && q.longest[0].weight() > 0 {
-		l := q.longest[0]
-		n := l.leaveOut(max(q.events-limit, min(limit/shedPart, len(l.events)/4)))
+func (qs *queues) shed(limit int, drops *Drops) (room terms.RoomID, lost bool) {
+	for qs.events > limit && len(qs.longest) > 0 && qs.longest[0].weight() > 0 {
+		q := qs.longest[0]
+		n := q.leaveOut(max(qs.events-limit, min(limit/shedPart, len(q.events)/4)))
 		drops.Undone += uint64(n)
 		if n == 0 {
-			n = l.untell()
+			n = q.untell()
 			drops.Untold += uint64(n)
 		}
 		if n == 0 {
-			l.tight = len(l.events)
+			q.tight = len(q.events)
 		} else {
-			room, lost = l.room, true
-			l.lossy, l.tight = true, 0
+			room, lost = q.room, true
+			q.lossy, q.tight = true, 0
 		}
-		q.events -= n
-		if len(l.events) == 0 && !l.taken {
-			i := slices.Index(q.ready, l)
-			q.ready = slices.Delete(q.ready, i, i+1)
+		qs.events -= n
+		if len(q.events) == 0 && !q.taken {
+			i := slices.Index(qs.ready, q)
+			qs.ready = slices.Delete(qs.ready, i, i+1)
 		}
-		q.changed(l)
+		qs.changed(q)
 	}
 	return room, lost
 }
 
 // movable returns the events that were not sent yet.
-func (l *line) movable() []terms.FeedEvent {
-	if l.sent {
-		return l.events[1:]
+func (q *roomQueue) movable() []terms.FeedEvent {
+	if q.sent {
+		return q.events[1:]
 	}
-	return l.events
+	return q.events
 }
 
-// unit are the places of events of one user that are told or left out together. Entering, leaving and what is
-// between are one, and so are the start and the stop of a stream. Others are a role that was changed again,
+// unit are the indices of events of one user that are told or left out together. Entering, leaving and what
+// is between are one, and so are the start and the stop of a stream. Others are a role that was changed again,
 // and what a user did before it left.
 type unit []int32
 
-// share is what one user has in a line.
+// share is what one user has in the queue of a room.
 type share struct {
 	user   string
 	events int
@@ -70,7 +70,7 @@ func (s *share) begin() {
 	s.stay, s.entered, s.streams, s.role = nil, false, [3]int32{-1, -1, -1}, -1
 }
 
-// add takes the user's next event, which is at place i of the line.
+// add takes the user's next event, which is at index i of the queue.
 func (s *share) add(events []terms.FeedEvent, i int32) {
 	s.events++
 	switch t := events[i].Type; t {
@@ -103,7 +103,7 @@ func (s *share) add(events []terms.FeedEvent, i int32) {
 	}
 }
 
-// survey returns what each user has in a line.
+// survey returns what each user has in the queue of a room.
 func survey(events []terms.FeedEvent) shares {
 	var l shares
 	users := map[string]*share{}
@@ -125,8 +125,8 @@ func survey(events []terms.FeedEvent) shares {
 
 // leaveOut leaves out at least want events that later ones undo, if there are so many. It returns how many it
 // left out.
-func (l *line) leaveOut(want int) int {
-	events := l.movable()
+func (q *roomQueue) leaveOut(want int) int {
+	events := q.movable()
 	out := make([]bool, len(events))
 	h := survey(events)
 	heap.Init(&h)
@@ -149,7 +149,7 @@ func (l *line) leaveOut(want int) int {
 	}
 	if n > 0 {
 		n += unused(events, out)
-		l.without(out)
+		q.without(out)
 	}
 	return n
 }
@@ -158,7 +158,7 @@ func (l *line) leaveOut(want int) int {
 // marked.
 func unused(events []terms.FeedEvent, out []bool) (n int) {
 	type bounds struct {
-		made, ended int // place + 1
+		made, ended int // index + 1
 		used        bool
 	}
 	rooms := map[string]*bounds{}
@@ -189,8 +189,8 @@ func unused(events []terms.FeedEvent, out []bool) (n int) {
 
 // untell leaves out the user that has entered last and is still in, or else the room itself, and what is to
 // come of it. It returns how many events it left out.
-func (l *line) untell() int {
-	events := l.movable()
+func (q *roomQueue) untell() int {
+	events := q.movable()
 	out := make([]bool, len(events))
 	var last *share
 	for _, s := range survey(events) {
@@ -203,25 +203,25 @@ func (l *line) untell() int {
 		if i < 0 || i != len(events)-1 { // its end is to be told, or it has begun before
 			return 0
 		}
-		l.silent = true
+		q.silent = true
 		out[i] = true
-		l.without(out)
+		q.without(out)
 		return 1
 	}
-	if l.untold == nil {
-		l.untold = map[string]struct{}{}
+	if q.untold == nil {
+		q.untold = map[string]struct{}{}
 	}
-	l.untold[last.user] = struct{}{}
+	q.untold[last.user] = struct{}{}
 	for _, i := range last.stay {
 		out[i] = true
 	}
-	l.without(out)
+	q.without(out)
 	return len(last.stay)
 }
 
 // without removes the marked ones of the events that were not sent.
-func (l *line) without(out []bool) {
-	events, kept := l.movable(), 0
+func (q *roomQueue) without(out []bool) {
+	events, kept := q.movable(), 0
 	for i, e := range events {
 		if !out[i] {
 			events[kept] = e
@@ -229,7 +229,7 @@ func (l *line) without(out []bool) {
 		}
 	}
 	clear(events[kept:])
-	l.events = l.events[:len(l.events)-len(events)+kept]
+	q.events = q.events[:len(q.events)-len(events)+kept]
 }
 
 // shares is a heap with the user on top that has the most events.

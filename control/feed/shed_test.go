@@ -203,8 +203,8 @@ func TestWhatIsLeftOutIsWhole(t *testing.T) {
 			h.store(s, 1000)
 		}
 		checkWhole(t, s.events)
-		if left := len(h.f.lines.rooms); left > 0 || len(h.f.lines.ready) > 0 || len(h.f.lines.longest) > 0 {
-			t.Fatalf("seed %d: %d lines are left", seed, left)
+		if left := len(h.f.queues.rooms); left > 0 || len(h.f.queues.ready) > 0 || len(h.f.queues.longest) > 0 {
+			t.Fatalf("seed %d: %d queues are left", seed, left)
 		}
 		lost.Undone += h.f.Stats().Dropped.Undone
 		lost.Untold += h.f.Stats().Dropped.Untold
@@ -274,11 +274,11 @@ func TestRoomsTakeTurns(t *testing.T) {
 	}
 	quiet := 0
 	for range 3 * 101 { // one at a time, as with a window of one
-		l, e, ok := f.lines.take()
+		l, e, ok := f.queues.take()
 		if !ok {
 			t.Fatal("nothing is ready")
 		}
-		f.lines.stored(l)
+		f.queues.stored(l)
 		if e.Room != room(0) && e.Type == terms.FeedUserEntered {
 			quiet++
 		}

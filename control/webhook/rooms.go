@@ -35,8 +35,8 @@ type rooms struct {
 	tasks sync.WaitGroup
 
 	mu      sync.Mutex
-	lines   map[string]*line // of rooms with events
-	ready   []*line          // whose first event may be sent, the one that is ready longest first
+	queues  map[string]*roomQueue // of rooms with events
+	ready   []*roomQueue          // whose first event may be sent, the one that is ready longest first
 	workers int
 	held    int
 	// Of what is said about the web server: that it does not take events, and when.
@@ -44,14 +44,16 @@ type rooms struct {
 	at         time.Time
 }
 
-// line is the events of one room. While one is sent, or waits to be sent again, it is not ready.
-type line struct {
+// roomQueue is the events of one room. While one is sent, or waits to be sent again, it is not ready.
+type roomQueue struct {
 	events []*event
 	retry  time.Duration // the next pause
 }
 
 func newRooms(s *Sender, valid func() bool, stop context.CancelCauseFunc) *rooms {
-	return &rooms{s: s, valid: valid, stop: stop, freed: make(chan struct{}, 1), lines: map[string]*line{}}
+	return &rooms{
+		s: s, valid: valid, stop: stop, freed: make(chan struct{}, 1), queues: map[string]*roomQueue{},
+	}
 }
 
 // add takes an event, which comes after all others of its room.
@@ -60,21 +62,21 @@ func (r *rooms) add(ctx context.Context, e *event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held++
-	l := r.lines[e.room]
-	if l == nil {
-		l = &line{retry: firstRetry}
-		r.lines[e.room] = l
-		r.readyLocked(ctx, l)
+	q := r.queues[e.room]
+	if q == nil {
+		q = &roomQueue{retry: firstRetry}
+		r.queues[e.room] = q
+		r.readyLocked(ctx, q)
 	}
-	if len(l.events) >= whole && r.load != nil {
-		e.id, e.body, e.room = "", nil, l.events[0].room
+	if len(q.events) >= whole && r.load != nil {
+		e.id, e.body, e.room = "", nil, q.events[0].room
 	}
-	l.events = append(l.events, e)
+	q.events = append(q.events, e)
 }
 
-// readyLocked has the first event of a line sent.
-func (r *rooms) readyLocked(ctx context.Context, l *line) {
-	r.ready = append(r.ready, l)
+// readyLocked has the first event of a room sent.
+func (r *rooms) readyLocked(ctx context.Context, q *roomQueue) {
+	r.ready = append(r.ready, q)
 	if r.workers < parallel {
 		r.workers++
 		r.tasks.Go(func() { r.work(ctx) })
@@ -102,8 +104,8 @@ func (r *rooms) free(ctx context.Context) (int, error) {
 func (r *rooms) holds() (n int, oldest time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, l := range r.lines {
-		if at := l.events[0].stored; oldest.IsZero() || at.Before(oldest) {
+	for _, q := range r.queues {
+		if at := q.events[0].stored; oldest.IsZero() || at.Before(oldest) {
 			oldest = at
 		}
 	}
@@ -122,10 +124,10 @@ func (r *rooms) work(ctx context.Context) {
 			r.mu.Unlock()
 			return
 		}
-		l := r.ready[0]
+		q := r.ready[0]
 		r.ready[0] = nil
 		r.ready = r.ready[1:]
-		e := l.events[0]
+		e := q.events[0]
 		r.mu.Unlock()
 		again, err := r.finish(ctx, e)
 		switch {
@@ -133,39 +135,39 @@ func (r *rooms) work(ctx context.Context) {
 			r.stop(err)
 			return
 		case again:
-			r.pause(ctx, l)
+			r.pause(ctx, q)
 		default:
-			r.next(ctx, l)
+			r.next(ctx, q)
 		}
 	}
 }
 
 // pause has the first event of a room sent again in a while.
-func (r *rooms) pause(ctx context.Context, l *line) {
-	wait := l.retry - rand.N(l.retry/2)
-	l.retry = min(2*l.retry, longestRetry)
+func (r *rooms) pause(ctx context.Context, q *roomQueue) {
+	wait := q.retry - rand.N(q.retry/2)
+	q.retry = min(2*q.retry, longestRetry)
 	// It outlives the turn by longestRetry at most, and does nothing then.
 	time.AfterFunc(wait, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if ctx.Err() == nil {
-			r.readyLocked(ctx, l)
+			r.readyLocked(ctx, q)
 		}
 	})
 }
 
 // next goes on with a room whose first event is done.
-func (r *rooms) next(ctx context.Context, l *line) {
+func (r *rooms) next(ctx context.Context, q *roomQueue) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held--
-	room := l.events[0].room
-	l.events[0] = nil
-	l.retry = firstRetry
-	if l.events = l.events[1:]; len(l.events) == 0 {
-		delete(r.lines, room)
+	room := q.events[0].room
+	q.events[0] = nil
+	q.retry = firstRetry
+	if q.events = q.events[1:]; len(q.events) == 0 {
+		delete(r.queues, room)
 	} else {
-		r.readyLocked(ctx, l)
+		r.readyLocked(ctx, q)
 	}
 	select {
 	case r.freed <- struct{}{}:

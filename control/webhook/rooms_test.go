@@ -382,7 +382,7 @@ func TestFloodedRoomDelaysNoOther(t *testing.T) {
 		}
 		whole := 0
 		x.rooms.mu.Lock()
-		for _, e := range x.rooms.lines["flood"].events {
+		for _, e := range x.rooms.queues["flood"].events {
 			if e.body != nil {
 				whole++
 			}
