@@ -17,7 +17,7 @@ type place struct {
 	done   map[uint64]bool // what is done of those after floor
 }
 
-// mark is a place as the entry of the lease has it, for other nodes.
+// mark is a place as the entry of the turn has it, for other nodes.
 type mark struct {
 	Node   string    `json:"node"`
 	Stream time.Time `json:"stream,omitzero"`

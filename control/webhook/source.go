@@ -75,18 +75,18 @@ func open(ctx context.Context, stream jetstream.Stream, since time.Time, next ui
 }
 
 // read hands events to rooms until something is wrong or ctx is done. What it asks the server for ends well
-// before the lease, so that nothing goes to a node whose turn is over.
-func (s *source) read(ctx context.Context, l *lease, r *rooms) error {
+// before the turn does, so that nothing goes to a node whose turn is over.
+func (s *source) read(ctx context.Context, t *turn, r *rooms) error {
 	const part = 5
 	for {
 		free, err := r.free(ctx)
 		if err != nil {
 			return err
 		}
-		if l.left() < 2*l.ttl/part {
-			return errors.New("the lease of the webhooks was not renewed in time")
+		if t.left() < 2*t.ttl/part {
+			return errors.New("the turn to send webhooks was not renewed in time")
 		}
-		batch, err := s.consumer.Fetch(min(free, portion), jetstream.FetchMaxWait(l.ttl/part))
+		batch, err := s.consumer.Fetch(min(free, portion), jetstream.FetchMaxWait(t.ttl/part))
 		if err != nil {
 			return fmt.Errorf("reading the stream: %w", err)
 		}

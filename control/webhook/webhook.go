@@ -1,7 +1,7 @@
 // Package webhook sends the events of the stream to a web server, signed, each until it is taken or too old.
 //
 //	webhook.go   Sender: Run, one turn after another; Stats
-//	lease.go     whose turn it is: one node at a time sends
+//	turn.go      whose turn it is: one node at a time sends
 //	source.go    the durable consumer
 //	place.go     how far the events are done, also if the consumer does not know any more
 //	rooms.go     events of a room one after the other, rooms side by side and in turn; repeats with back-off
@@ -10,15 +10,15 @@
 //
 // # How nothing is lost or reordered
 //
-// The position of the sender is the acknowledgement floor of a durable consumer: all before it is done. The
-// lease is an entry of a key-value bucket that goes away when it is not renewed. A turn begins with it, and
-// with a reset of the consumer to its floor. From there on events come in the order of the stream. A room's
-// next event is not sent before the one before it was taken, or given up.
+// The position of the sender is the acknowledgement floor of a durable consumer: all before it is done. A turn
+// begins with an entry in a key-value bucket, which goes away when it is not renewed, and with a reset of the
+// consumer to its floor. From there on events come in the order of the stream. A room's next event is not sent
+// before the one before it was taken, or given up.
 //
 // Any doubt ends the turn: the connection breaks, an acknowledgement is not confirmed, the consumer's
-// numbering has a gap, the lease is not renewed in time. The next turn begins at the floor again, here or on
-// another node. So events may come twice, with the same id, and never too late or not at all. If somebody has
-// deleted the consumer, it is made again behind what was done last (place.go). The lease's entry tells other
+// numbering has a gap, the turn's entry is not renewed in time. The next turn begins at the floor again, here
+// or on another node. So events may come twice, with the same id, and never too late or not at all. If somebody
+// has deleted the consumer, it is made again behind what was done last (place.go). The turn's entry tells other
 // nodes how far that is.
 package webhook
 
@@ -40,9 +40,9 @@ import (
 )
 
 const (
-	// leaseTime is how long a node that has vanished keeps its turn. Lower has another one go on sooner, and
+	// turnTime is how long a node that has vanished keeps its turn. Lower has another one go on sooner, and
 	// gives up the turn in shorter troubles of NATS.
-	leaseTime = 15 * time.Second
+	turnTime = 15 * time.Second
 	// Pauses between two turns, the first and the longest. Lower asks a NATS in trouble more often.
 	shortestPause, longestPause = 200 * time.Millisecond, 5 * time.Second
 )
@@ -54,15 +54,15 @@ type Options struct {
 	Types    []int         // of the events that are sent; empty: all
 	Timeout  time.Duration // of one request; 5 s
 	RetryFor time.Duration // an event older than this is tried once more, and given up; 1 h
-	Node     string        // this node; the lease shows it to people
-	Replicas int           // of the lease; 1
+	Node     string        // this node; the entry of its turn shows it to people
+	Replicas int           // of the bucket that says whose turn it is; 1
 	Agent    string        // User-Agent of the requests
 	Log      zerolog.Logger
 
-	// Transport, Roots and Lease are for tests.
+	// Transport, Roots and Turn are for tests.
 	Transport http.RoundTripper
 	Roots     *x509.CertPool
-	Lease     time.Duration
+	Turn      time.Duration
 }
 
 // Stats are counts since the start, of this node.
@@ -99,8 +99,8 @@ func New(at bus.Server, o Options) *Sender {
 	if o.RetryFor <= 0 {
 		o.RetryFor = time.Hour
 	}
-	if o.Lease <= 0 {
-		o.Lease = leaseTime
+	if o.Turn <= 0 {
+		o.Turn = turnTime
 	}
 	o.Replicas = max(1, o.Replicas)
 	return &Sender{at: at, opts: o, post: newPoster(o), began: time.Now()}
@@ -123,7 +123,7 @@ func (s *Sender) Run(ctx context.Context) error {
 	defer s.post.close()
 	wait := shortestPause
 	for ctx.Err() == nil {
-		sent, err := s.turn(ctx)
+		sent, err := s.takeTurn(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -142,9 +142,9 @@ func (s *Sender) Run(ctx context.Context) error {
 	return nil
 }
 
-// turn waits until it is this node's turn, and sends until something is wrong or ctx is done. It says whether
-// it came to sending.
-func (s *Sender) turn(ctx context.Context) (sent bool, err error) {
+// takeTurn waits until it is this node's turn, and sends until something is wrong or ctx is done. It says
+// whether it came to sending.
+func (s *Sender) takeTurn(ctx context.Context) (sent bool, err error) {
 	nc, err := bus.Dial(s.at, "sfu "+s.opts.Node+" webhooks", s.opts.Log)
 	if err != nil {
 		return false, err
@@ -168,27 +168,27 @@ func (s *Sender) turn(ctx context.Context) (sent bool, err error) {
 	if err != nil {
 		return false, cause(ctx, fmt.Errorf("the stream %s: %w", feed.Stream, err))
 	}
-	l, err := acquire(ctx, js, s.opts, &s.place)
+	t, err := acquire(ctx, js, s.opts, &s.place)
 	if err != nil {
 		return false, cause(ctx, err)
 	}
 	var keeping sync.WaitGroup
 	keeping.Go(func() {
-		if err := l.keep(ctx); err != nil {
+		if err := t.keep(ctx); err != nil {
 			stop(err)
 		}
 	})
-	sent, err = s.send(ctx, stop, nc, stream, l)
+	sent, err = s.send(ctx, stop, nc, stream, t)
 	err = cause(ctx, err)
 	stop(nil)
 	keeping.Wait()
-	l.release()
+	t.release()
 	return sent, err
 }
 
 // send does what a turn is there for. All that it has started has ended when it returns.
 func (s *Sender) send(
-	ctx context.Context, stop context.CancelCauseFunc, nc *nats.Conn, stream jetstream.Stream, l *lease,
+	ctx context.Context, stop context.CancelCauseFunc, nc *nats.Conn, stream jetstream.Stream, t *turn,
 ) (sent bool, err error) {
 	info, err := stream.Info(ctx) // as it is now: this node may have waited for its turn for long
 	if err != nil {
@@ -200,7 +200,7 @@ func (s *Sender) send(
 		return false, err
 	}
 	src.nc = nc
-	r := newRooms(s, l.valid, stop)
+	r := newRooms(s, t.valid, stop)
 	r.load = src.load
 	s.begin(r)
 	s.opts.Log.Info().Msg("this node sends webhooks")
@@ -209,7 +209,7 @@ func (s *Sender) send(
 		r.wait()
 		s.begin(nil)
 	}()
-	return true, src.read(ctx, l, r)
+	return true, src.read(ctx, t, r)
 }
 
 func (s *Sender) begin(r *rooms) {

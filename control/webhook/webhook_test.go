@@ -29,8 +29,8 @@ import (
 
 var key = []byte("only for tests, and long enough for a key")
 
-// leaseTime is short, so that a test has not long to wait for the next node's turn.
-const leaseTime = 2 * time.Second
+// turnTime is short, so that a test has not long to wait for the next node's turn.
+const turnTime = 2 * time.Second
 
 func startNATS(t *testing.T, dir string) *embedded.Server {
 	t.Helper()
@@ -168,7 +168,7 @@ func (r *receiver) complete(rooms, each int) {
 // start runs a sender until stop.
 func start(t *testing.T, at bus.Server, o webhook.Options) (s *webhook.Sender, stop func()) {
 	t.Helper()
-	o.Key, o.Lease = key, leaseTime
+	o.Key, o.Turn = key, turnTime
 	s = webhook.New(at, o)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -388,7 +388,7 @@ func TestEventsGoElsewhere(t *testing.T) {
 	}
 	stolen := 0
 	for i := 1; stolen < 1; i += 4 { // the server serves who waits in turn
-		batch, err := c.Fetch(1, jetstream.FetchMaxWait(leaseTime/2))
+		batch, err := c.Fetch(1, jetstream.FetchMaxWait(turnTime/2))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -432,11 +432,11 @@ func TestConsumerIsDeleted(t *testing.T) {
 	}
 	require.EqualValues(t, 501, from(), "it begins behind what was done, and not with the first event")
 	start(t, at, webhook.Options{URL: r.URL, Node: "b"})
-	time.Sleep(leaseTime)  // b looks at the stream and whose turn it is
+	time.Sleep(turnTime)   // b looks at the stream and whose turn it is
 	publish(f, 5, 110, 10) // a sends them, beyond what b has seen of the stream
 	r.await(600)
 	settled(t, n.URL())
-	time.Sleep(leaseTime) // a tells how far it has come
+	time.Sleep(turnTime) // a tells how far it has come
 	stop()
 	require.NoError(t, js.DeleteConsumer(t.Context(), feed.Stream, webhook.Consumer))
 	publish(f, 5, 120, 10)
