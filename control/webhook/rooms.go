@@ -58,7 +58,7 @@ func newRooms(s *Sender, valid func() bool, stop context.CancelCauseFunc) *rooms
 
 // add takes an event, which comes after all others of its room.
 func (r *rooms) add(ctx context.Context, e *event) {
-	r.s.place.given(e.number)
+	r.s.position.given(e.number)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held++
@@ -177,12 +177,12 @@ func (r *rooms) next(ctx context.Context, q *roomQueue) {
 
 // finish has an event taken, or given up, and acknowledges it; or else it is to be sent again.
 func (r *rooms) finish(ctx context.Context, e *event) (again bool, err error) {
-	if e.kind != 0 && r.s.wants(e.kind) && !r.s.place.isDone(e.number) {
+	if e.kind != 0 && r.s.wants(e.kind) && !r.s.position.isDone(e.number) {
 		if again, err := r.deliver(ctx, e); again || err != nil {
 			return again, err
 		}
 	}
-	r.s.place.finished(e.number)
+	r.s.position.finished(e.number)
 	if err := e.done(ctx); err != nil {
 		return false, fmt.Errorf("acknowledging an event: %w", err)
 	}

@@ -297,11 +297,11 @@ func TestAcknowledgementFails(t *testing.T) {
 	})
 }
 
-// TestPlace: how far the events are done is known whatever the order in which they are, also after a turn of
-// another node, and nothing of another stream is.
-func TestPlace(t *testing.T) {
+// TestPosition: how far the events are done is known whatever the order in which they are, also after a turn
+// of another node, and nothing of another stream is.
+func TestPosition(t *testing.T) {
 	made := time.Unix(1, 0).UTC()
-	var p place
+	var p position
 	p.begin(made, 50)
 	if p.next() != 0 {
 		t.Errorf("at first: %d", p.next())
@@ -327,7 +327,7 @@ func TestPlace(t *testing.T) {
 	if p.finished(12); !p.isDone(13) || p.next() != 14 {
 		t.Errorf("%+v", &p)
 	}
-	var other place
+	var other position
 	other.learn(p.entry("node-1"))
 	other.learn([]byte("node-0"))
 	other.begin(made, 50)

@@ -23,7 +23,7 @@ const turnKey = "sender"
 type turn struct {
 	kv       jetstream.KeyValue
 	node     string
-	place    *place // which the entry tells others
+	position *position // which the entry tells others
 	ttl      time.Duration
 	revision uint64
 	began    time.Time
@@ -31,7 +31,7 @@ type turn struct {
 }
 
 // acquire waits until there is no entry of another node, and makes one.
-func acquire(ctx context.Context, js jetstream.JetStream, o Options, p *place) (*turn, error) {
+func acquire(ctx context.Context, js jetstream.JetStream, o Options, p *position) (*turn, error) {
 	kv, err := cas.Open(ctx, js, jetstream.KeyValueConfig{
 		Bucket: Bucket, Description: "Parlor: the node that sends webhooks", TTL: o.Turn, Replicas: o.Replicas,
 	})
@@ -45,7 +45,7 @@ func acquire(ctx context.Context, js jetstream.JetStream, o Options, p *place) (
 	case status.TTL() <= 0:
 		return nil, fmt.Errorf("the bucket %s was not made by a node: its entries do not run out", Bucket)
 	}
-	t := &turn{kv: kv, node: o.Node, place: p, ttl: status.TTL(), began: time.Now()}
+	t := &turn{kv: kv, node: o.Node, position: p, ttl: status.TTL(), began: time.Now()}
 	for {
 		asked := time.Now()
 		t.revision, err = cas.Put(ctx, kv, turnKey, p.entry(o.Node), 0)
@@ -89,7 +89,7 @@ func (t *turn) keep(ctx context.Context) error {
 		}
 		asked := time.Now()
 		within, cancel := context.WithTimeout(ctx, min(t.left(), t.ttl/4))
-		revision, err := cas.Put(within, t.kv, turnKey, t.place.entry(t.node), t.revision)
+		revision, err := cas.Put(within, t.kv, turnKey, t.position.entry(t.node), t.revision)
 		cancel()
 		switch {
 		case err == nil:

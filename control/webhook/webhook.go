@@ -3,23 +3,23 @@
 //	webhook.go   Sender: Run, one turn after another; Stats
 //	turn.go      whose turn it is: one node at a time sends
 //	source.go    the durable consumer
-//	place.go     how far the events are done, also if the consumer does not know any more
+//	position.go  how far the events are done, also if the consumer does not know any more
 //	rooms.go     events of a room one after the other, rooms side by side and in turn; repeats with back-off
 //	post.go      one request, and what its answer means
 //	signature.go Sign and Verify
 //
 // # How nothing is lost or reordered
 //
-// The position of the sender is the acknowledgement floor of a durable consumer: all before it is done. A turn
-// begins with an entry in a key-value bucket, which goes away when it is not renewed, and with a reset of the
-// consumer to its floor. From there on events come in the order of the stream. A room's next event is not sent
-// before the one before it was taken, or given up.
+// The position of the sender is the acknowledgement floor of a durable consumer: all before it is done. A
+// turn begins with an entry in a key-value bucket, which goes away when it is not renewed, and with a reset of
+// the consumer to its floor. From there on events come in the order of the stream. A room's next event is not
+// sent before the one before it was taken, or given up.
 //
 // Any doubt ends the turn: the connection breaks, an acknowledgement is not confirmed, the consumer's
 // numbering has a gap, the turn's entry is not renewed in time. The next turn begins at the floor again, here
-// or on another node. So events may come twice, with the same id, and never too late or not at all. If somebody
-// has deleted the consumer, it is made again behind what was done last (place.go). The turn's entry tells other
-// nodes how far that is.
+// or on another node. So events may come twice, with the same id, and never too late or not at all. If
+// somebody has deleted the consumer, it is made again behind what was done last (position.go). The turn's
+// entry tells other nodes how far that is.
 package webhook
 
 import (
@@ -83,7 +83,7 @@ type Sender struct {
 	post  *poster
 	began time.Time
 
-	place place // how far the events are done
+	position position // how far the events are done
 
 	mu    sync.Mutex
 	stats Stats
@@ -168,7 +168,7 @@ func (s *Sender) takeTurn(ctx context.Context) (sent bool, err error) {
 	if err != nil {
 		return false, cause(ctx, fmt.Errorf("the stream %s: %w", feed.Stream, err))
 	}
-	t, err := acquire(ctx, js, s.opts, &s.place)
+	t, err := acquire(ctx, js, s.opts, &s.position)
 	if err != nil {
 		return false, cause(ctx, err)
 	}
@@ -194,8 +194,8 @@ func (s *Sender) send(
 	if err != nil {
 		return false, fmt.Errorf("the stream %s: %w", feed.Stream, err)
 	}
-	s.place.begin(info.Created, info.State.LastSeq)
-	src, err := open(ctx, stream, s.began, s.place.next())
+	s.position.begin(info.Created, info.State.LastSeq)
+	src, err := open(ctx, stream, s.began, s.position.next())
 	if err != nil {
 		return false, err
 	}

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// place is how far the events of a stream are done. The durable consumer knows it too, and goes by it. This
-// is for when somebody deletes the consumer, and for what is handed out again when a turn begins. Safe for
-// use from several goroutines.
-type place struct {
+// position is how far the events of a stream are done. The durable consumer knows it too, and goes by it.
+// This is for when somebody deletes the consumer, and for what is handed out again when a turn begins. Safe
+// for use from several goroutines.
+type position struct {
 	mu     sync.Mutex
 	stream time.Time       // when the stream was made: its numbers begin anew with it
 	floor  uint64          // all events up to that number are done; 0: that is not known
@@ -17,8 +17,8 @@ type place struct {
 	done   map[uint64]bool // what is done of those after floor
 }
 
-// mark is a place as the entry of the turn has it, for other nodes.
-type mark struct {
+// report is a position as the entry of the turn has it, for other nodes.
+type report struct {
 	Node   string    `json:"node"`
 	Stream time.Time `json:"stream,omitzero"`
 	Floor  uint64    `json:"floor,omitempty"`
@@ -27,7 +27,7 @@ type mark struct {
 // begin is the beginning of a turn with a stream, whose last event has the number last. What is beyond that
 // is forgotten. A server that has lost its last writes, for example with its power, gives their numbers to
 // other events.
-func (p *place) begin(stream time.Time, last uint64) {
+func (p *position) begin(stream time.Time, last uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.atLocked(stream)
@@ -41,22 +41,22 @@ func (p *place) begin(stream time.Time, last uint64) {
 }
 
 // atLocked forgets what is known of another stream.
-func (p *place) atLocked(stream time.Time) {
+func (p *position) atLocked(stream time.Time) {
 	if !p.stream.Equal(stream) {
 		p.stream, p.floor, p.done = stream, 0, nil
 	}
 }
 
 // learn takes over how far another node has come.
-func (p *place) learn(entry []byte) {
-	var m mark
-	if json.Unmarshal(entry, &m) != nil || m.Floor == 0 {
+func (p *position) learn(entry []byte) {
+	var r report
+	if json.Unmarshal(entry, &r) != nil || r.Floor == 0 {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.atLocked(m.Stream)
-	p.floor = max(p.floor, m.Floor)
+	p.atLocked(r.Stream)
+	p.floor = max(p.floor, r.Floor)
 	for n := range p.done {
 		if n <= p.floor {
 			delete(p.done, n)
@@ -65,10 +65,10 @@ func (p *place) learn(entry []byte) {
 }
 
 // entry is what other nodes learn from.
-func (p *place) entry(node string) []byte {
+func (p *position) entry(node string) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b, err := json.Marshal(mark{Node: node, Stream: p.stream, Floor: p.floor})
+	b, err := json.Marshal(report{Node: node, Stream: p.stream, Floor: p.floor})
 	if err != nil { // a year beyond 9999
 		return []byte(node)
 	}
@@ -76,7 +76,7 @@ func (p *place) entry(node string) []byte {
 }
 
 // next returns the number of the first event that may not be done; 0: that is not known.
-func (p *place) next() uint64 {
+func (p *position) next() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.floor == 0 {
@@ -86,7 +86,7 @@ func (p *place) next() uint64 {
 }
 
 // given notes an event, which comes after those before.
-func (p *place) given(n uint64) {
+func (p *position) given(n uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.order) == 0 {
@@ -100,14 +100,14 @@ func (p *place) given(n uint64) {
 }
 
 // isDone reports whether an event was done before.
-func (p *place) isDone(n uint64) bool {
+func (p *position) isDone(n uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return n <= p.floor || p.done[n]
 }
 
 // finished notes that an event is done.
-func (p *place) finished(n uint64) {
+func (p *position) finished(n uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.done == nil {
