@@ -58,13 +58,16 @@ type handler struct {
 	foreign  *http.CrossOriginProtection
 	refusals *refusal.Log
 	trace    *tracing.Tracer
-	places   chan struct{}
+	slots    chan struct{} // one for each command under way
 }
 
 // New returns the handler of everything below Path. refusals is told of callers that may give no command;
 // nil: nobody is. Commands go on with the traces of callers that may give them; t may be nil.
 func New(c *command.Commands, k Keys, log zerolog.Logger, refusals *refusal.Log, t *tracing.Tracer) http.Handler {
-	h := &handler{commands: c, keys: k, log: log, refusals: refusals, trace: t, foreign: http.NewCrossOriginProtection(), places: make(chan struct{}, maxCommands)}
+	h := &handler{
+		commands: c, keys: k, log: log, refusals: refusals, trace: t,
+		foreign: http.NewCrossOriginProtection(), slots: make(chan struct{}, maxCommands),
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+Path+"{action}", h.command)
 	mux.HandleFunc("GET "+Path+"openapi.json", serveDocument)
@@ -105,8 +108,8 @@ func (h *handler) command(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	select {
-	case h.places <- struct{}{}:
-		defer func() { <-h.places }()
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
 	default:
 		h.refuse(w, a, http.StatusServiceUnavailable, terms.Errorf(terms.CodeInternal, "", "too many commands at once; it may be repeated"))
 		return

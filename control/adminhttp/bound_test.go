@@ -18,9 +18,11 @@ type open struct{}
 func (open) Open() bool                        { return true }
 func (open) Parse(string) (terms.Grant, error) { panic("there are no keys") }
 
-// TestCommandsAreBounded: where all places are taken a command is refused at once.
+// TestCommandsAreBounded: if all slots are taken, a command is refused at once.
 func TestCommandsAreBounded(t *testing.T) {
-	h := &handler{keys: open{}, log: zerolog.Nop(), foreign: http.NewCrossOriginProtection(), places: make(chan struct{})}
+	h := &handler{
+		keys: open{}, log: zerolog.Nop(), foreign: http.NewCrossOriginProtection(), slots: make(chan struct{}),
+	}
 	q := httptest.NewRequestWithContext(t.Context(), http.MethodPost, Path+"ListRooms", strings.NewReader("{}"))
 	q.SetPathValue("action", "ListRooms")
 	q.Header.Set("Content-Type", "application/json")
@@ -33,7 +35,9 @@ func TestCommandsAreBounded(t *testing.T) {
 
 // TestNobodyIsReadUnasked: who shows no token is refused before the body is read.
 func TestNobodyIsReadUnasked(t *testing.T) {
-	h := &handler{keys: closed{}, log: zerolog.Nop(), foreign: http.NewCrossOriginProtection(), places: make(chan struct{})}
+	h := &handler{
+		keys: closed{}, log: zerolog.Nop(), foreign: http.NewCrossOriginProtection(), slots: make(chan struct{}),
+	}
 	q := httptest.NewRequestWithContext(t.Context(), http.MethodPost, Path+"ListRooms", unread{t})
 	q.SetPathValue("action", "ListRooms")
 	q.Header.Set("Content-Type", "application/json")

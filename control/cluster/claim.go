@@ -27,16 +27,16 @@ type claim struct {
 }
 
 const (
-	// placeWithin bounds how long an entry into a room waits for its place, in leases. In that time a dead
-	// node's lease may run out, and a new bucket may become a lease old.
-	placeWithin = 2
+	// claimWithin bounds how long an entry into a room waits for a node to have it, in leases. In that time
+	// a dead node's lease may run out, and a new bucket may become a lease old.
+	claimWithin = 2
 	// tryEvery is how often such an entry looks again. Lower asks NATS more often, higher lets users wait for
 	// longer.
 	tryEvery = 100 * time.Millisecond
 )
 
 // errAgain: the world was not as believed; look again.
-var errAgain = errors.New("the room's place is being decided elsewhere")
+var errAgain = errors.New("it is being decided elsewhere which node has the room")
 
 // Claim makes sure that a room is on this node, by a hold that the caller releases when the room has ended.
 // Releasing it twice does no harm. A room that is on no node is placed if create says so.
@@ -45,7 +45,7 @@ var errAgain = errors.New("the room's place is being decided elsewhere")
 // with room_not_found if the room is nowhere and is not to be created. It is *terms.Error with node_draining
 // if its node cannot be said or no node takes it. Otherwise it is ctx's.
 func (c *Cluster) Claim(ctx context.Context, room terms.RoomID, create bool) (release func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, placeWithin*c.store.length())
+	ctx, cancel := context.WithTimeout(ctx, claimWithin*c.store.length())
 	defer cancel()
 	token := bus.RoomToken(room)
 	for {
@@ -62,7 +62,7 @@ func (c *Cluster) Claim(ctx context.Context, room terms.RoomID, create bool) (re
 			case <-busy:
 				continue
 			case <-ctx.Done():
-				return nil, c.noPlace(ctx.Err())
+				return nil, c.undecided(ctx.Err())
 			}
 		case had:
 			return c.releaser(cl), nil
@@ -77,8 +77,8 @@ func (c *Cluster) Claim(ctx context.Context, room terms.RoomID, create bool) (re
 	}
 }
 
-// noPlace returns the error for a user if no place was found for its room in time.
-func (c *Cluster) noPlace(err error) error {
+// undecided returns the error for a user if it was not found out in time on which node its room is.
+func (c *Cluster) undecided(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -168,7 +168,7 @@ func (c *Cluster) take(ctx context.Context, cl *claim, create bool) error {
 			pause(ctx, tryEvery)
 		}
 		if ctx.Err() != nil {
-			return c.noPlace(ctx.Err())
+			return c.undecided(ctx.Err())
 		}
 		if err := c.Open(); err != nil {
 			return err
@@ -260,7 +260,7 @@ func (c *Cluster) look(ctx context.Context, token string, viewed bool) (entry[Ro
 	return e, err
 }
 
-// place makes an entry for a room that is nowhere.
+// place decides on a node for a room that is nowhere, and makes its entry.
 func (c *Cluster) place(ctx context.Context, cl *claim, create bool) error {
 	switch {
 	case !create:
@@ -321,7 +321,7 @@ func (c *Cluster) unreachable(err error) error {
 		}
 		return errAgain
 	}
-	c.o.Log.Debug().Err(err).Msg("asking NATS for a room's place")
+	c.o.Log.Debug().Err(err).Msg("asking NATS which node has a room")
 	return terms.Errorf(terms.CodeNodeDraining, "", "NATS does not answer, so it cannot be said on which node the room is")
 }
 
@@ -358,7 +358,7 @@ func (c *Cluster) giveUp(cl *claim) {
 			err = c.store.purge(ctx, RoomsBucket, cl.token, cl.revision)
 		}
 		if err != nil { // the sweep does it, if it is still this node's
-			c.o.Log.Debug().Err(err).Str("room", cl.room.Key()).Msg("a room's place could not be given up yet")
+			c.o.Log.Debug().Err(err).Str("room", cl.room.Key()).Msg("a room could not be given up yet")
 		}
 		c.drop(cl, err == nil)
 	})

@@ -11,7 +11,7 @@
 //	register.go  registering, renewing, registering anew
 //	reclaim.go   taking up one's rooms after registering anew; handing over those that others have
 //	restore.go   writing an entry again that somebody has taken away
-//	claim.go     Claim: a room's place, found, made or taken over
+//	claim.go     Claim: a room for this node, found, placed or taken over
 //	prove.go     proving that rooms can be placed, and that the buckets hold what this node has written
 //	bury.go      proving that an incarnation is dead
 //	sweep.go     entries that nobody has in hand
@@ -191,7 +191,7 @@ type Counters struct {
 	Renewals    uint64
 	Failed      uint64 // renewals that did not succeed
 	Nodes       int    // registered, this one included
-	Rooms       int    // places of rooms on this node
+	Rooms       int    // that this node has
 	Here        uint64 // rooms placed on this node by it
 	Elsewhere   uint64 // rooms placed on other nodes by this one
 	Redirects   uint64 // users told to go to another node

@@ -88,7 +88,7 @@ func TestARoomHasOneNode(t *testing.T) {
 	one() // again: no harm
 	other.elsewhere(t, lobby, "a")
 	two()
-	await(t, "the place is given up", func() bool { return a.Counters().Rooms == 0 })
+	await(t, "the room is given up", func() bool { return a.Counters().Rooms == 0 })
 	await(t, "and others can have it", func() bool {
 		release, err := other.Claim(t.Context(), lobby, true)
 		if err == nil {

@@ -46,11 +46,11 @@ func (c *Cluster) MoveAll(ctx context.Context) {
 		}
 	}
 	c.mu.Unlock()
-	places := make(chan struct{}, movers)
+	slots := make(chan struct{}, movers)
 	var all sync.WaitGroup
 	for _, cl := range claims {
 		select {
-		case places <- struct{}{}:
+		case slots <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
@@ -59,7 +59,7 @@ func (c *Cluster) MoveAll(ctx context.Context) {
 				c.obeyLast(ctx, cl)
 			}
 			c.moveOne(ctx, cl)
-			<-places
+			<-slots
 		})
 	}
 	all.Wait()

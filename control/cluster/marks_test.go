@@ -88,7 +88,7 @@ func TestBansEndByThemselves(t *testing.T) {
 }
 
 // TestABlockDoesNotComeBack: a room that ends and is made again at once, on the same node, while somebody
-// holds its place.
+// holds it.
 func TestABlockDoesNotComeBack(t *testing.T) {
 	b := newBroker(t)
 	a := join(t, b.url(), "a", nil)

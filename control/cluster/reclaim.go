@@ -23,13 +23,13 @@ func (c *Cluster) reclaim(ctx context.Context, incarnation string) {
 		if len(work) == 0 {
 			break
 		}
-		places := make(chan struct{}, reclaimers)
+		slots := make(chan struct{}, reclaimers)
 		var all sync.WaitGroup
 		for _, cl := range work {
-			places <- struct{}{}
+			slots <- struct{}{}
 			all.Go(func() {
 				c.reclaimOne(ctx, cl, incarnation, current)
-				<-places
+				<-slots
 			})
 		}
 		all.Wait()

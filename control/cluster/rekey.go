@@ -30,13 +30,13 @@ func (c *Cluster) resign(ctx context.Context) {
 		}
 	}
 	c.mu.Unlock()
-	places := make(chan struct{}, reclaimers)
+	slots := make(chan struct{}, reclaimers)
 	var all sync.WaitGroup
 	for _, cl := range work {
-		places <- struct{}{}
+		slots <- struct{}{}
 		all.Go(func() {
 			c.resignOne(ctx, cl, incarnation)
-			<-places
+			<-slots
 		})
 	}
 	all.Wait()

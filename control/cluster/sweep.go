@@ -94,7 +94,7 @@ func (c *Cluster) clear(ctx context.Context, cl *claim) {
 	}
 	var told *terms.Error
 	if err != nil && !errors.Is(err, cas.ErrChanged) && !errors.Is(err, errAgain) && !errors.As(err, &told) {
-		c.o.Log.Debug().Err(err).Str("entry", cl.token).Msg("clearing away a place that nobody has in hand")
+		c.o.Log.Debug().Err(err).Str("entry", cl.token).Msg("clearing away an entry that nobody has in hand")
 	}
 	c.drop(cl, err == nil)
 }

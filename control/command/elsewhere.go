@@ -45,9 +45,9 @@ var (
 // Lower makes rooms missing from them if nodes are busy.
 const askTime = 2 * time.Second
 
-// places is how many nodes a command is given to, one after the other, because its room moves. Higher follows
-// rooms that move again and again for longer.
-const places = 3
+// maxTries is how many nodes a command is given to, one after the other, because its room moves. Higher
+// follows rooms that move again and again for longer.
+const maxTries = 3
 
 // route has a task carried out where it belongs.
 func (c *Commands) route(ctx context.Context, a Action, request []byte, t task) (any, error) {
@@ -97,7 +97,7 @@ func (c *Commands) follow(ctx context.Context, a Action, request []byte, t task)
 			return answer, err
 		}
 		next, unknown := c.holder(ctx, t.room)
-		if unknown == nil && next != at && try < places {
+		if unknown == nil && next != at && try < maxTries {
 			at = next
 			continue
 		}

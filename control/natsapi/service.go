@@ -57,7 +57,7 @@ type Service struct {
 	trace    *tracing.Tracer
 	nc       *nats.Conn
 	micro    micro.Service
-	places   chan struct{}
+	slots    chan struct{}                     // one for each command under way
 	refused  map[command.Action]*atomic.Uint64 // its keys are fixed
 	peers    func() []string
 	tell     func() bool // all peers say what they take
@@ -90,7 +90,8 @@ func (s *Service) StoodIn() uint64 { return s.stoodIn.Load() }
 // Register takes commands from here on; Run must follow. The connection may be down: what is needed of it is
 // done at every reconnect. If it is up, commands find the endpoints as soon as Register has returned.
 func Register(nc *nats.Conn, o ServiceOptions) (*Service, error) {
-	s := &Service{commands: o.Commands, log: o.Log, trace: o.Trace, nc: nc, places: make(chan struct{}, maxCommands),
+	s := &Service{commands: o.Commands, log: o.Log, trace: o.Trace, nc: nc,
+		slots:   make(chan struct{}, maxCommands),
 		refused: map[command.Action]*atomic.Uint64{}, peers: o.Peers, tell: o.PeersTell, pulse: pulse{log: o.Log}}
 	if s.peers == nil {
 		s.peers = func() []string { return nil }
@@ -247,19 +248,19 @@ func (s *Service) begin(q request, do doer) {
 		return
 	}
 	select {
-	case s.places <- struct{}{}:
+	case s.slots <- struct{}{}:
 	default:
 		s.answer(q, nil, terms.Errorf(terms.CodeInternal, "", "too many commands at once; it may be repeated"))
 		return
 	}
 	if !s.enter() {
-		<-s.places
+		<-s.slots
 		s.answer(q, nil, terms.Errorf(terms.CodeNodeDraining, "", "this node is shutting down"))
 		return
 	}
 	go func() {
 		defer s.running.Done()
-		defer func() { <-s.places }()
+		defer func() { <-s.slots }()
 		ctx, cancel := context.WithTimeout(context.Background(), within)
 		defer cancel()
 		ctx = command.WithID(s.trace.Join(ctx, q.header), q.id)

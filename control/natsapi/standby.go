@@ -171,8 +171,8 @@ func (b *standby) due(a command.Action, m *nats.Msg) bool {
 	return age == fresh && b.service.tell()
 }
 
-// rank is this node's place among those that live, for the command whose answer is awaited there. It differs
-// from command to command.
+// rank is how many of the nodes that live come before this one, for the command whose answer is awaited
+// there. It differs from command to command.
 func (b *standby) rank(reply string) int {
 	weigh := func(node string) uint64 {
 		h := fnv.New64a()

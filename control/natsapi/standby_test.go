@@ -46,7 +46,7 @@ func serve(t *testing.T, o server.Options, names ...string) (*nats.Conn, map[str
 	return nc, rooms
 }
 
-// TestACommandThatAHangingNodeGot: a node that hangs keeps its place among those that NATS gives commands to.
+// TestACommandThatAHangingNodeGot: a node that hangs stays among those that NATS gives commands to.
 // Each is answered within a second all the same, and a message, which must not be sent twice, with an error.
 func TestACommandThatAHangingNodeGot(t *testing.T) {
 	nc, rooms := serve(t, server.Options{}, "a", "b")

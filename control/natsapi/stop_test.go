@@ -31,7 +31,8 @@ func (library) Stop() error { return nil }
 // was stopped.
 func TestNoCommandBeginsAfterStop(t *testing.T) {
 	s := &Service{
-		log: zerolog.Nop(), micro: library{}, places: make(chan struct{}, maxCommands), peers: func() []string { return nil },
+		log: zerolog.Nop(), micro: library{}, peers: func() []string { return nil },
+		slots:   make(chan struct{}, maxCommands),
 		refused: map[command.Action]*atomic.Uint64{command.ListRooms: new(atomic.Uint64)},
 	}
 	var stopped atomic.Bool
@@ -63,7 +64,10 @@ func TestNoCommandBeginsAfterStop(t *testing.T) {
 
 // TestTheCallersTimeIsKept: a command is given up when nobody waits for it any more.
 func TestTheCallersTimeIsKept(t *testing.T) {
-	s := &Service{peers: func() []string { return nil }, log: zerolog.Nop(), micro: library{}, places: make(chan struct{}, maxCommands)}
+	s := &Service{
+		peers: func() []string { return nil }, log: zerolog.Nop(), micro: library{},
+		slots: make(chan struct{}, maxCommands),
+	}
 	has := make(chan time.Duration, 1)
 	handle := s.endpoint(command.ListRooms, func(ctx context.Context, _ command.Action, _ []byte) (any, error) {
 		end, _ := ctx.Deadline()
@@ -79,12 +83,12 @@ func TestTheCallersTimeIsKept(t *testing.T) {
 	s.running.Wait()
 }
 
-// TestCommandsAreBounded: what is beyond the bound is refused at once, and the place of one that has ended is
+// TestCommandsAreBounded: what is beyond the bound is refused at once, and the slot of one that has ended is
 // free again.
 func TestCommandsAreBounded(t *testing.T) {
 	s := &Service{
 		peers: func() []string { return nil },
-		log:   zerolog.Nop(), micro: library{}, places: make(chan struct{}, 1),
+		log:   zerolog.Nop(), micro: library{}, slots: make(chan struct{}, 1),
 		refused: map[command.Action]*atomic.Uint64{command.ListRooms: new(atomic.Uint64)},
 	}
 	begun, end := make(chan struct{}), make(chan struct{})
