@@ -28,7 +28,7 @@ func (c *Cluster) bury(ctx context.Context, r RoomRecord) error {
 	}
 	record := n.record // written again as it is, if the node has registered anew
 	switch {
-	case !registered && !c.store.settled(NodesBucket):
+	case !registered && !c.store.olderThanLease(NodesBucket):
 		return errAgain
 	case !registered:
 		record = NodeRecord{ID: r.Node, FencedBy: c.o.Node}

@@ -265,7 +265,7 @@ func (c *Cluster) place(ctx context.Context, cl *claim, create bool) error {
 	switch {
 	case !create:
 		return terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
-	case !(c.o.Own && c.store.original(RoomsBucket)) && !c.store.settled(RoomsBucket):
+	case !(c.o.Own && c.store.original(RoomsBucket)) && !c.store.olderThanLease(RoomsBucket):
 		return errAgain
 	}
 	return c.write(ctx, cl, 0, c.choose(cl.token), "")
@@ -353,7 +353,7 @@ func (c *Cluster) giveUp(cl *claim) {
 		c.mu.Lock()
 		marked := cl.marked
 		c.mu.Unlock()
-		err := c.settleMarks(ctx, cl.token, marked)
+		err := c.flushLast(ctx, cl.token, marked)
 		if err == nil {
 			err = c.store.purge(ctx, RoomsBucket, cl.token, cl.revision)
 		}

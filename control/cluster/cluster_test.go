@@ -342,7 +342,7 @@ func TestArriving(t *testing.T) {
 // over.
 func TestArrivingAfterADeath(t *testing.T) {
 	_, k, _, other, lobby, _ := apart(t)
-	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })
+	await(t, "b's bucket is a lease old", func() bool { return other.store.olderThanLease(NodesBucket) })
 	k.set(true)
 	await(t, "a is gone", func() bool { return len(other.Nodes()) == 1 })
 	other.claim(t, lobby)

@@ -90,7 +90,7 @@ func (c *Cluster) moveAway(ctx context.Context, cl *claim) string {
 		c.keepOn(cl)
 		return c.anyOther()
 	}
-	if err := c.settleMarks(ctx, cl.token, false); err != nil {
+	if err := c.flushLast(ctx, cl.token, false); err != nil {
 		c.o.Log.Warn().Err(err).Str("room", cl.room.Key()).Msg("bans and blocks of a room that is moved could not be kept")
 	}
 	record := roomRecord(target, to.Incarnation, c.o.Now()).after(c.o.Node)

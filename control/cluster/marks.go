@@ -364,9 +364,9 @@ func (c *Cluster) flushLater(ctx context.Context, token string) {
 	}
 }
 
-// settleMarks leaves the marks of a room as they have to be when this node no longer has it. With end, no
-// node has it any more. The caller has made the claim busy.
-func (c *Cluster) settleMarks(ctx context.Context, token string, end bool) error {
+// flushLast writes what is to be written of a room that this node is about to give up. With end, no node has
+// the room then, so its blocks end. The caller has made the claim busy.
+func (c *Cluster) flushLast(ctx context.Context, token string, end bool) error {
 	if end {
 		c.marks.end(token)
 	}

@@ -114,7 +114,7 @@ func TestARoomThatIsPlacedAnewHasItsMarks(t *testing.T) {
 		a.claim(t, r)
 		a.keepNow(t, r, a.ban("ann", time.Hour, ""), blocked("bob", terms.BlockBoth))
 	}
-	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })
+	await(t, "b's bucket is a lease old", func() bool { return other.store.olderThanLease(NodesBucket) })
 	k.set(true)
 	var release func()
 	await(t, "b takes over", func() (ok bool) {
@@ -154,7 +154,7 @@ func TestARoomThatIsMovedHasItsMarks(t *testing.T) {
 // room that another node has got meanwhile only the bans.
 func TestMarksWhileNATSIsAway(t *testing.T) {
 	_, k, a, other, lobby, hall := apart(t)
-	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })
+	await(t, "b's bucket is a lease old", func() bool { return other.store.olderThanLease(NodesBucket) })
 	k.set(true)
 	await(t, "a knows that NATS is away", func() bool { return !a.nc.IsConnected() })
 	for _, r := range []terms.RoomID{lobby, hall} {
@@ -207,7 +207,7 @@ func TestBlocksOfANodeThatTakesUpItsRooms(t *testing.T) {
 	require.Equal(t, pending, a.view.judge(a.view.rooms["s-lobby"].record))
 	cl.theirs = true
 	a.mu.Unlock()
-	require.NoError(t, a.settleMarks(t.Context(), "s-lobby", true))
+	require.NoError(t, a.flushLast(t.Context(), "s-lobby", true))
 	a.keepOn(cl)
 	require.Equal(t, []string{"block bob audio"}, a.recall(t, lobby))
 }

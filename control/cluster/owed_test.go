@@ -118,7 +118,7 @@ func TestWhatIsOwedIsDoneAfterACut(t *testing.T) {
 // void for the node that has taken it.
 func TestWhatIsOwedOfARoomThatWasTakenOver(t *testing.T) {
 	_, k, a, other, lobby, hall := apart(t)
-	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })
+	await(t, "b's bucket is a lease old", func() bool { return other.store.olderThanLease(NodesBucket) })
 	k.set(true)
 	await(t, "a is gone", func() bool { return len(other.Nodes()) == 1 })
 	other.owe(t, "a", dismissal(lobby))
@@ -150,7 +150,7 @@ func TestWhatIsOwedTouchesNoBlocksOfOthers(t *testing.T) {
 	a = join(t, b.url(), "a", func(o *Options) {
 		o.Obey = func(ctx context.Context, o Owed) error {
 			_ = a.rooms.obey(ctx, o)
-			return a.settleMarks(ctx, bus.RoomToken(o.Room), true)
+			return a.flushLast(ctx, bus.RoomToken(o.Room), true)
 		}
 	})
 	other := join(t, b.url(), "b", nil)

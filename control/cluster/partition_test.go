@@ -18,7 +18,7 @@ import (
 func TestCutOff(t *testing.T) {
 	_, k, a, other, lobby, hall := apart(t)
 	other.elsewhere(t, lobby, "a")
-	await(t, "b's bucket is a lease old", func() bool { return other.store.settled(NodesBucket) })
+	await(t, "b's bucket is a lease old", func() bool { return other.store.olderThanLease(NodesBucket) })
 
 	k.set(true)
 	release := a.claim(t, lobby) // its lease still holds, and needs no NATS

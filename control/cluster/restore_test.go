@@ -44,7 +44,7 @@ func three(t *testing.T, b *broker) []*member {
 		m.knows(t, 3)
 	}
 	await(t, "the buckets are a lease old", func() bool {
-		return all[0].store.settled(RoomsBucket) && all[0].store.settled(NodesBucket)
+		return all[0].store.olderThanLease(RoomsBucket) && all[0].store.olderThanLease(NodesBucket)
 	})
 	return all
 }

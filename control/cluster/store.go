@@ -215,9 +215,9 @@ func (s *store) original(name string) bool {
 	return !s.anew[name]
 }
 
-// settled reports whether the bucket is more than a lease old. If so, a node that had a lease by an older
-// bucket of that name has lost it, or has written itself into this one.
-func (s *store) settled(name string) bool {
+// olderThanLease reports whether the bucket is more than a lease old. If so, a node that had a lease by an
+// older bucket of that name has lost it, or has written itself into this one.
+func (s *store) olderThanLease(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	born, ok := s.born[name]

@@ -87,7 +87,7 @@ func (c *Cluster) clear(ctx context.Context, cl *claim) {
 		err = c.bury(ctx, record)
 	}
 	if err == nil {
-		err = c.settleMarks(ctx, cl.token, true)
+		err = c.flushLast(ctx, cl.token, true)
 	}
 	if err == nil {
 		err = c.store.purge(ctx, RoomsBucket, cl.token, cl.revision)

@@ -90,9 +90,10 @@ func (s *Service) StoodIn() uint64 { return s.stoodIn.Load() }
 // Register takes commands from here on; Run must follow. The connection may be down: what is needed of it is
 // done at every reconnect. If it is up, commands find the endpoints as soon as Register has returned.
 func Register(nc *nats.Conn, o ServiceOptions) (*Service, error) {
-	s := &Service{commands: o.Commands, log: o.Log, trace: o.Trace, nc: nc,
-		slots:   make(chan struct{}, maxCommands),
-		refused: map[command.Action]*atomic.Uint64{}, peers: o.Peers, tell: o.PeersTell, pulse: pulse{log: o.Log}}
+	s := &Service{
+		commands: o.Commands, log: o.Log, trace: o.Trace, nc: nc, slots: make(chan struct{}, maxCommands),
+		refused: map[command.Action]*atomic.Uint64{}, peers: o.Peers, tell: o.PeersTell, pulse: pulse{log: o.Log},
+	}
 	if s.peers == nil {
 		s.peers = func() []string { return nil }
 	}
