@@ -106,7 +106,7 @@ func (c *Cluster) away(ctx context.Context, token string) error {
 	return nil
 }
 
-func (c *Cluster) onAnotherLocked(s *sighting) bool {
+func (c *Cluster) onAnotherLocked(s *seenRoom) bool {
 	return s != nil && s.record.Node != c.o.Node && s.record.doubt == trusted && c.view.judge(s.record) == valid
 }
 

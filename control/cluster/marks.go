@@ -307,7 +307,7 @@ func (c *Cluster) writeMarks(ctx context.Context, token string, u *unwritten) er
 
 // occupiedLocked reports whether the entry of a room is that of another process that lives. A node that is
 // still taking up its rooms counts, too.
-func (c *Cluster) occupiedLocked(s *sighting) bool {
+func (c *Cluster) occupiedLocked(s *seenRoom) bool {
 	if s == nil || c.me.mine[s.record.Incarnation] {
 		return false
 	}

@@ -56,7 +56,7 @@ func (c *Cluster) missing(name string) {
 
 // astrayLocked reports whether the entry of a room that this node has is not its own, as of that revision. A
 // claim that is being worked on is judged whatever its revision; restore looks again when it has the claim.
-func (c *Cluster) astrayLocked(cl *claim, s *sighting, revision uint64) bool {
+func (c *Cluster) astrayLocked(cl *claim, s *seenRoom, revision uint64) bool {
 	if cl.users == 0 || cl.busy == nil && (cl.incarnation != c.me.incarnation || revision <= cl.revision) {
 		return false
 	}

@@ -17,19 +17,19 @@ import (
 type view struct {
 	now    func() time.Time
 	nodes  map[string]entry[NodeRecord]
-	rooms  map[string]*sighting
+	rooms  map[string]*seenRoom
 	placed map[string]int // rooms seen to be placed on a node since its last report
 }
 
-// sighting is an entry of SFU_ROOMS as it was last seen.
-type sighting struct {
+// seenRoom is an entry of SFU_ROOMS as it was last seen.
+type seenRoom struct {
 	entry[RoomRecord]
 	seen time.Time // when it was first
 	idle time.Time // since when nobody has it in hand, as the sweep noticed; zero: somebody has
 }
 
 func newView(now func() time.Time) *view {
-	return &view{now: now, nodes: map[string]entry[NodeRecord]{}, rooms: map[string]*sighting{}, placed: map[string]int{}}
+	return &view{now: now, nodes: map[string]entry[NodeRecord]{}, rooms: map[string]*seenRoom{}, placed: map[string]int{}}
 }
 
 // setNode takes what is known of a node's key. Older news than what is known is ignored.
@@ -60,7 +60,7 @@ func (v *view) setRoom(token string, e entry[RoomRecord]) {
 	if old == nil || old.record.Node != e.record.Node {
 		v.placed[e.record.Node]++
 	}
-	v.rooms[token] = &sighting{entry: e, seen: v.now()}
+	v.rooms[token] = &seenRoom{entry: e, seen: v.now()}
 }
 
 func (v *view) endRoom(token string, revision uint64) {
