@@ -91,7 +91,7 @@ func (c *Completer) watch(ctx context.Context) (looked bool, err error) {
 			return looked, err
 		}
 		looked = true
-		for _, s := range seen.silent(all, time.Now(), c.opts.Forget) {
+		for _, s := range seen.compare(all, time.Now(), c.opts.Forget) {
 			if s.record.Node == c.opts.Node {
 				continue // its feed looks after itself
 			}
@@ -151,9 +151,9 @@ type sighting struct {
 // sightings are the keys as they were when they last changed.
 type sightings map[string]sighting
 
-// silent compares all keys as they are now with those before, and returns those that have not changed for a
-// time.
-func (s sightings) silent(all map[string]sighting, now time.Time, forget time.Duration) (l []sighting) {
+// compare remembers all keys as they are now, and returns those that have not changed for a time. These have
+// all that time again.
+func (s sightings) compare(all map[string]sighting, now time.Time, forget time.Duration) (l []sighting) {
 	for key := range s {
 		if _, there := all[key]; !there {
 			delete(s, key)

@@ -105,7 +105,7 @@ func FuzzRemains(f *testing.F) {
 	})
 }
 
-func TestSilent(t *testing.T) {
+func TestCompare(t *testing.T) {
 	at := func(s int) time.Time { return time.Unix(int64(1000+s), 0) }
 	keys := func(revisions ...uint64) map[string]sighting {
 		m := map[string]sighting{}
@@ -133,7 +133,7 @@ func TestSilent(t *testing.T) {
 		{151, keys(1, 4), "ab"},
 	} {
 		var got string
-		for _, one := range s.silent(step.all, at(step.at), time.Minute) {
+		for _, one := range s.compare(step.all, at(step.at), time.Minute) {
 			got += one.record.Node
 			if one.revision != step.all[one.record.Node].revision {
 				t.Errorf("%+v", one)
