@@ -165,7 +165,7 @@ func (c *Cluster) take(ctx context.Context, cl *claim, create bool) error {
 			return err
 		}
 		if !first {
-			pause(ctx, tryEvery)
+			sleep(ctx, tryEvery)
 		}
 		if ctx.Err() != nil {
 			return c.undecided(ctx.Err())

@@ -345,7 +345,7 @@ func (c *Cluster) keepMarks(ctx context.Context) {
 			return
 		}
 		for n, tokens := c.marks.waiting(); n > 0; n, tokens = c.marks.waiting() {
-			pause(ctx, keepAgain)
+			sleep(ctx, keepAgain)
 			if ctx.Err() != nil {
 				return
 			}

@@ -179,7 +179,7 @@ func (s *store) putOwed(ctx context.Context, token, key string, value []byte, tt
 // moment, or others could not reach it.
 func (c *Cluster) keepObeying(ctx context.Context) {
 	for ctx.Err() == nil {
-		pause(ctx, c.store.length()/3)
+		sleep(ctx, c.store.length()/3)
 		if c.Open() != nil { // what is owed then is read before it opens
 			continue
 		}
@@ -244,7 +244,7 @@ func (c *Cluster) obeyFirst(ctx context.Context, cl *claim) {
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		pause(ctx, tryEvery)
+		sleep(ctx, tryEvery)
 	}
 	c.o.Log.Warn().Err(err).Str("room", cl.room.Key()).Msg("whether something is owed of a room that was taken over could not be read")
 }

@@ -18,8 +18,8 @@ const (
 	proofPrefix = "node."
 	// minProofTTL is for how long the key of a node that has died stays at least, see proofTTL.
 	minProofTTL = time.Minute
-	// proofPause is the least time between two proofs. Lower asks NATS more often while something is wrong.
-	proofPause = 100 * time.Millisecond
+	// proofGap is the least time between two proofs. Lower asks NATS more often while something is wrong.
+	proofGap = 100 * time.Millisecond
 )
 
 // proof is what this node knows of whether SFU_ROOMS stores what is written. All fields but kick and fault
@@ -66,14 +66,14 @@ func (c *Cluster) keepProving(ctx context.Context) {
 		if err != nil {
 			wait = c.store.length() / 15
 		}
-		t := time.NewTimer(max(wait-proofPause, 0))
+		t := time.NewTimer(max(wait-proofGap, 0))
 		select {
 		case <-t.C:
 		case <-c.proof.kick:
 		case <-ctx.Done():
 		}
 		t.Stop()
-		pause(ctx, proofPause)
+		sleep(ctx, proofGap)
 	}
 }
 

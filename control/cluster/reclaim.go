@@ -78,7 +78,7 @@ func (c *Cluster) reread(ctx context.Context, current func() bool) bool {
 			return current()
 		}
 		c.o.Log.Debug().Err(err).Msg("reading bans and blocks again")
-		pause(ctx, tryEvery)
+		sleep(ctx, tryEvery)
 	}
 	return current()
 }
@@ -151,7 +151,7 @@ func (c *Cluster) restate(ctx context.Context, cl *claim, incarnation string, cu
 		owner, err := c.rewrite(ctx, cl, incarnation)
 		switch {
 		case err != nil:
-			pause(ctx, tryEvery)
+			sleep(ctx, tryEvery)
 			continue
 		case owner != "":
 			c.handOn(ctx, cl, owner)

@@ -60,7 +60,7 @@ func (c *Cluster) resignOne(ctx context.Context, cl *claim, incarnation string) 
 			c.keepOn(cl)
 			return
 		}
-		pause(ctx, tryEvery)
+		sleep(ctx, tryEvery)
 	}
 	c.keepOn(cl)
 	c.o.Log.Warn().Str("room", cl.room.Key()).Msg("a room's entry could not be sealed with the new keys: other nodes may send nobody here for it")

@@ -150,7 +150,7 @@ func TestNobodyIsSentToAForgedNode(t *testing.T) {
 	go func() { // it lives
 		for ctx.Err() == nil {
 			_, _ = nodes.Put(ctx, "evil", []byte(`{"id":"evil","incarnation":"e","url":"https://evil.test","load":{"busy":0}}`))
-			pause(ctx, testLease/4)
+			sleep(ctx, testLease/4)
 		}
 	}()
 	a.knows(t, 2)

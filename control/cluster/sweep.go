@@ -22,7 +22,7 @@ const (
 // tend sweeps, now and then.
 func (c *Cluster) tend(ctx context.Context) {
 	for ctx.Err() == nil {
-		pause(ctx, sweepEvery)
+		sleep(ctx, sweepEvery)
 		c.sweep(ctx, c.o.Now())
 	}
 }

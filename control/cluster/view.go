@@ -145,7 +145,7 @@ func (c *Cluster) watch(ctx context.Context, name string, restart <-chan struct{
 		if err != nil && ctx.Err() == nil {
 			c.o.Log.Debug().Err(err).Str("bucket", name).Msg("watching the cluster")
 		}
-		pause(ctx, c.store.timeout/2)
+		sleep(ctx, c.store.timeout/2)
 	}
 }
 
@@ -274,8 +274,8 @@ func (c *Cluster) tellDoubtedLocked() {
 	c.doubted = doubted
 }
 
-// pause waits, or until ctx is done.
-func pause(ctx context.Context, d time.Duration) {
+// sleep waits, or until ctx is done.
+func sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

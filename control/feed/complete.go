@@ -22,7 +22,7 @@ const (
 	completeTime = 2 * time.Minute
 	// completePasses bounds how often the stream is read again because it had an event under an id already.
 	// That is the dead node's last event, which came late, or one of another process that completes the same
-	// feed. Then there is a pause.
+	// feed. Then there is a wait.
 	completePasses = 4
 )
 

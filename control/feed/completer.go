@@ -47,7 +47,7 @@ func (c *Completer) Completed() uint64 { return c.completed.Load() }
 
 // Run looks after the others until ctx is done. Whatever goes wrong with NATS is tried again.
 func (c *Completer) Run(ctx context.Context) error {
-	wait := shortestPause
+	wait := shortestWait
 	for ctx.Err() == nil {
 		looked, err := c.watch(ctx)
 		if ctx.Err() != nil {
@@ -55,10 +55,10 @@ func (c *Completer) Run(ctx context.Context) error {
 		}
 		c.opts.Log.Debug().Err(err).Msg("looking after the feeds of other nodes")
 		if looked {
-			wait = shortestPause
+			wait = shortestWait
 		}
-		pause(ctx, ctx, wait)
-		wait = min(2*wait, longestPause)
+		sleep(ctx, ctx, wait)
+		wait = min(2*wait, longestWait)
 	}
 	return nil
 }

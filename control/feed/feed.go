@@ -32,9 +32,9 @@ const (
 	// probeEvery is how often it is looked, and said, whether NATS stores anything but events while it does
 	// not acknowledge those. Lower makes and deletes streams more often on a server in trouble.
 	probeEvery = time.Minute
-	// Pauses between two attempts, the first and the longest. Lower ones have a NATS in trouble asked more
+	// Waits between two attempts, the first and the longest. Lower ones have a NATS in trouble asked more
 	// often.
-	shortestPause, longestPause = 50 * time.Millisecond, 2 * time.Second
+	shortestWait, longestWait = 50 * time.Millisecond, 2 * time.Second
 )
 
 // Options of a Feed. Zero values stand for the defaults.
@@ -215,7 +215,7 @@ func (f *Feed) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() {
 		time.AfterFunc(drainTime, cancel)
 	})()
-	wait := shortestPause
+	wait := shortestWait
 	for {
 		published := f.Stats().Published
 		err := f.connection(ctx, end)
@@ -225,10 +225,10 @@ func (f *Feed) Run(ctx context.Context) error {
 		}
 		f.complain(err, left.Queued)
 		if left.Published > published {
-			wait = shortestPause
+			wait = shortestWait
 		}
-		pause(ctx, end, wait)
-		wait = min(2*wait, longestPause)
+		sleep(ctx, end, wait)
+		wait = min(2*wait, longestWait)
 	}
 	if left := f.Stats().Queued; left > 0 {
 		f.opts.Log.Error().Int("events", left).Msg("events are lost: NATS is away at the end")
@@ -258,8 +258,8 @@ func (f *Feed) explain(ctx context.Context, js jetstream.JetStream) {
 	}
 }
 
-// pause waits for d. It ends early when end is done, or when ctx is done unless that was so before.
-func pause(ctx, end context.Context, d time.Duration) {
+// sleep waits for d. It ends early when end is done, or when ctx is done unless that was so before.
+func sleep(ctx, end context.Context, d time.Duration) {
 	if ctx.Err() != nil {
 		ctx = end
 	}

@@ -18,7 +18,7 @@ const (
 	// are read again when it is their turn. Higher costs memory if many rooms are behind. Lower costs another
 	// round trip for each event.
 	whole = 32
-	// Pauses before an event is sent again: the first, and the longest. Each is shortened at random by up to
+	// Waits before an event is sent again: the first, and the longest. Each is shortened at random by up to
 	// a half. Lower asks more of a web server that is in trouble, higher sends later once it is well.
 	firstRetry, longestRetry = time.Second, 30 * time.Second
 )
@@ -47,7 +47,7 @@ type rooms struct {
 // roomQueue is the events of one room. While one is sent, or waits to be sent again, it is not ready.
 type roomQueue struct {
 	events []*event
-	retry  time.Duration // the next pause
+	retry  time.Duration // the next wait
 }
 
 func newRooms(s *Sender, valid func() bool, stop context.CancelCauseFunc) *rooms {
@@ -135,15 +135,15 @@ func (r *rooms) work(ctx context.Context) {
 			r.stop(err)
 			return
 		case again:
-			r.pause(ctx, q)
+			r.retryLater(ctx, q)
 		default:
 			r.next(ctx, q)
 		}
 	}
 }
 
-// pause has the first event of a room sent again in a while.
-func (r *rooms) pause(ctx context.Context, q *roomQueue) {
+// retryLater has the first event of a room sent again in a while.
+func (r *rooms) retryLater(ctx context.Context, q *roomQueue) {
 	wait := q.retry - rand.N(q.retry/2)
 	q.retry = min(2*q.retry, longestRetry)
 	// It outlives the turn by longestRetry at most, and does nothing then.

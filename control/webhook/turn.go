@@ -59,7 +59,7 @@ func acquire(ctx context.Context, js jetstream.JetStream, o Options, p *position
 		if theirs, err := kv.Get(ctx, turnKey); err == nil {
 			p.learn(theirs.Value())
 		}
-		if !pause(ctx, t.ttl/5) {
+		if !sleep(ctx, t.ttl/5) {
 			return nil, ctx.Err()
 		}
 	}

@@ -43,8 +43,8 @@ const (
 	// turnTime is how long a node that has vanished keeps its turn. Lower has another one go on sooner, and
 	// gives up the turn in shorter troubles of NATS.
 	turnTime = 15 * time.Second
-	// Pauses between two turns, the first and the longest. Lower asks a NATS in trouble more often.
-	shortestPause, longestPause = 200 * time.Millisecond, 5 * time.Second
+	// Waits between two turns, the first and the longest. Lower asks a NATS in trouble more often.
+	shortestWait, longestWait = 200 * time.Millisecond, 5 * time.Second
 )
 
 // Options of a Sender. Zero values stand for the defaults, if one is named.
@@ -121,23 +121,23 @@ func (s *Sender) Stats() Stats {
 // Run sends until ctx is done. Whatever goes wrong with NATS or the web server is retried.
 func (s *Sender) Run(ctx context.Context) error {
 	defer s.post.close()
-	wait := shortestPause
+	wait := shortestWait
 	for ctx.Err() == nil {
 		sent, err := s.takeTurn(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if sent {
-			wait = shortestPause
+			wait = shortestWait
 		}
 		log := s.opts.Log.Debug()
 		// Otherwise it was said, or there has been no event yet.
-		if wait == shortestPause && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		if wait == shortestWait && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			log = s.opts.Log.Warn()
 		}
 		log.Err(err).Msg("webhooks wait for NATS")
-		pause(ctx, wait)
-		wait = min(2*wait, longestPause)
+		sleep(ctx, wait)
+		wait = min(2*wait, longestWait)
 	}
 	return nil
 }
@@ -243,8 +243,8 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// pause waits for d, or until ctx is done, which it says.
-func pause(ctx context.Context, d time.Duration) bool {
+// sleep waits for d, or until ctx is done, which it says.
+func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
