@@ -130,36 +130,32 @@ type Rooms interface {
 
 // Cluster is a node's part. Its methods may be called from any goroutine.
 type Cluster struct {
-	o      Options
-	nc     *nats.Conn
-	store  *store
-	seal   *sealer
-	lease  lease
-	proof  proof
-	marks  marks
-	count  counters
-	public atomic.Pointer[public]
-	// beatFault is why the last renewal failed, for people; nil: it did not.
-	beatFault atomic.Pointer[string]
-	kick      chan struct{}            // buffered: renew now
-	rewatch   map[string]chan struct{} // buffered, by bucket: watch anew
-	opened    chan struct{}            // closed when entries are taken for the first time
-	rooms     Rooms                    // set by Run
+	o       Options
+	nc      *nats.Conn
+	store   *store
+	seal    *sealer
+	lease   *lease
+	proof   proof
+	marks   marks
+	count   counters
+	public  atomic.Pointer[public]
+	renewal renewal
+	rewatch map[string]chan struct{} // buffered, by bucket: watch anew
+	rooms   Rooms                    // set by Run
 
-	mu      sync.Mutex
-	me      self
-	view    *view
-	claims  map[string]*claim // by the room's token: what this node has, or has under work
-	buried  map[string]bool   // incarnations that are dead for good
-	doubted map[string]doubt  // registered nodes that are not believed
-	work    sync.WaitGroup    // what is still to be written
-	life    lifetime          // over: no work is begun any more
+	mu     sync.Mutex
+	me     self
+	view   *view
+	claims map[string]*claim // by the room's token: what this node has, or has under work
+	buried map[string]bool   // incarnations that are dead for good
+	life   lifetime
 }
 
-// lifetime is how long the node is in the cluster.
+// lifetime is how long the node is in the cluster. No work is begun once it is over, which Cluster.mu guards.
 type lifetime struct {
 	context.Context
-	end context.CancelFunc
+	end  context.CancelFunc
+	work sync.WaitGroup // what is still to be written
 }
 
 // self is this node as it stands in SFU_NODES. Under Cluster.mu; changed by the renewing goroutine and Drain.
@@ -242,10 +238,17 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 	o.Log = o.Log.With().Str("part", "cluster").Logger()
 	seal := newSealer(o.Unsealed)
 	c := &Cluster{
-		o: o, nc: nc, seal: seal, kick: make(chan struct{}, 1), opened: make(chan struct{}),
-		store:   &store{js: js, lease: o.Lease, ttl: o.Lease, replicas: o.Replicas, timeout: o.Lease / 3, now: o.Now, log: o.Log, seal: seal},
+		o: o, nc: nc, seal: seal,
+		store: &store{
+			js: js, lease: o.Lease, ttl: o.Lease, replicas: o.Replicas, timeout: o.Lease / 3,
+			now: o.Now, log: o.Log, seal: seal,
+		},
+		lease:   newLease(o.Now()),
 		proof:   proof{kick: make(chan struct{}, 1)},
-		rewatch: map[string]chan struct{}{NodesBucket: make(chan struct{}, 1), RoomsBucket: make(chan struct{}, 1)},
+		renewal: renewal{kick: make(chan struct{}, 1)},
+		rewatch: map[string]chan struct{}{
+			NodesBucket: make(chan struct{}, 1), RoomsBucket: make(chan struct{}, 1),
+		},
 		marks: marks{
 			rooms: map[string]*unwritten{}, carried: map[string]version{}, since: map[string]map[string]bool{}, kick: make(chan struct{}, 1),
 		},
@@ -253,7 +256,6 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 	}
 	c.life.Context, c.life.end = context.WithCancel(context.Background())
 	c.store.gone = func() { signal(c.proof.kick) }
-	c.lease.start(o.Now())
 	c.public.Store(&public{})
 	return c, nil
 }
@@ -285,7 +287,7 @@ func (c *Cluster) farewell() {
 	c.mu.Lock()
 	c.life.end()
 	c.mu.Unlock()
-	c.work.Wait() // every piece is bounded
+	c.life.work.Wait() // every piece is bounded
 	if n, _ := c.marks.waiting(); n > 0 {
 		c.o.Log.Warn().Int("marks", n).Msg("bans and blocks that NATS has not taken end with this node")
 	}
@@ -313,7 +315,7 @@ func (c *Cluster) background(f func(context.Context)) bool {
 	if c.over() {
 		return false
 	}
-	c.work.Go(func() { f(context.Background()) })
+	c.life.work.Go(func() { f(context.Background()) })
 	return true
 }
 
@@ -324,12 +326,12 @@ func (c *Cluster) over() bool { return c.life.Err() != nil }
 // background that may be left undone then.
 func (c *Cluster) untilOver(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(c.life, cancel)
+	stop := context.AfterFunc(c.life.Context, cancel)
 	return ctx, func() { stop(); cancel() }
 }
 
 // Opened returns a channel that is closed when the node takes entries for the first time.
-func (c *Cluster) Opened() <-chan struct{} { return c.opened }
+func (c *Cluster) Opened() <-chan struct{} { return c.lease.opened }
 
 // Others returns the URLs of a few other nodes. The slice is read-only.
 func (c *Cluster) Others() []string { return c.public.Load().others }

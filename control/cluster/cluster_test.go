@@ -35,8 +35,7 @@ func TestLeaseByTheClock(t *testing.T) {
 		"renewed after it had run out: it holds": {[]time.Duration{0, 6 * time.Second}, true, 7 * time.Second, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var l lease
-			l.start(base)
+			l := newLease(base)
 			l.ready.Store(c.ready)
 			for _, s := range c.sent {
 				l.extend(at(s), 5*time.Second)
@@ -156,7 +155,7 @@ func TestTheFenceIsLocal(t *testing.T) {
 	_, err := a.Claim(t.Context(), lobby, true)
 	require.ErrorIs(t, err, terms.CodeNodeDraining)
 	require.ErrorContains(t, err, "lease")
-	signal(a.kick)
+	signal(a.renewal.kick)
 	await(t, "the next renewal makes it good again", func() bool { return a.Open() == nil })
 	release()
 }
@@ -244,7 +243,7 @@ func TestALostAnswer(t *testing.T) {
 	for range 3 {
 		failed, renewed := a.Counters().Failed, a.Counters().Renewals
 		lose.Store(1)
-		signal(a.kick)
+		signal(a.renewal.kick)
 		await(t, "an answer is lost", func() bool { return a.Counters().Failed > failed })
 		await(t, "and the next renewal finds that out", func() bool { return a.Counters().Renewals > renewed })
 	}

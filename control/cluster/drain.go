@@ -23,7 +23,7 @@ func (c *Cluster) Drain() {
 		c.view.nodes[c.o.Node] = n
 	}
 	c.mu.Unlock()
-	signal(c.kick)
+	signal(c.renewal.kick)
 }
 
 // Draining reports whether Drain was called.

@@ -13,10 +13,23 @@ type lease struct {
 	base  time.Time
 	until atomic.Int64 // nanoseconds after base; 0: there is none
 	ready atomic.Bool  // this incarnation's rooms are taken up
+
+	opened chan struct{} // closed when entries are taken for the first time
 }
 
-// start sets the zero of its clock; before use.
-func (l *lease) start(now time.Time) { l.base = now }
+// newLease returns a lease that does not hold yet. Its clock counts from now.
+func newLease(now time.Time) *lease { return &lease{base: now, opened: make(chan struct{})} }
+
+// allow lets entries be taken while the lease runs: this incarnation's rooms are taken up. The caller holds
+// Cluster.mu.
+func (l *lease) allow() {
+	l.ready.Store(true)
+	select {
+	case <-l.opened:
+	default:
+		close(l.opened)
+	}
+}
 
 // extend prolongs the lease after a renewal was acknowledged; sent is when it was about to be sent. The
 // margin of a tenth is for clocks that run at different speeds and for what is under way when the end comes.

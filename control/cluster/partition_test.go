@@ -96,7 +96,7 @@ func TestALateViewTakesNothing(t *testing.T) {
 	before := other.view.nodes["a"]
 	other.mu.Unlock()
 	a.expire() // as if it had been cut off for a moment
-	signal(a.kick)
+	signal(a.renewal.kick)
 	await(t, "a has registered anew", func() bool { return a.Open() == nil && a.incarnation() != before.record.Incarnation })
 	await(t, "b has seen the room's new entry", func() bool {
 		other.mu.Lock()

@@ -38,7 +38,7 @@ type proof struct {
 // says whether a room can be placed.
 func (c *Cluster) Ready() error {
 	if err := c.Open(); err != nil {
-		if why := c.beatFault.Load(); why != nil {
+		if why := c.renewal.fault.Load(); why != nil {
 			return terms.Errorf(terms.CodeNodeDraining, "", "%s (%s)", terms.AsError(err).Text, *why)
 		}
 		return err
@@ -137,7 +137,7 @@ func (c *Cluster) lose(why string) {
 	c.mu.Unlock()
 	c.count.lostBuckets.Add(1)
 	c.o.Log.Warn().Str("bucket", RoomsBucket).Int("rooms", rooms).Msg(why + ": this node's rooms are written into the new one")
-	signal(c.kick)
+	signal(c.renewal.kick)
 }
 
 // proveMarks looks whether SFU_MARKS is the bucket into which the bans and blocks of this node were written.

@@ -47,16 +47,11 @@ func (c *Cluster) reclaim(ctx context.Context, incarnation string) {
 	}
 	claimed := c.me.claiming
 	c.me.claiming = false
-	c.lease.ready.Store(true)
-	select {
-	case <-c.opened:
-	default:
-		close(c.opened)
-	}
+	c.lease.allow()
 	c.mu.Unlock()
 	if claimed {
 		c.o.Log.Info().Stringer("took", c.o.Now().Sub(began).Round(time.Millisecond)).Msg("rooms taken up again")
-		signal(c.kick) // the others are to know
+		signal(c.renewal.kick) // the others are to know
 	}
 }
 

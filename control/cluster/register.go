@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"parlor/control/cas"
@@ -14,13 +15,12 @@ var errTaken = errors.New("another node of that name is registered, or was a mom
 
 // keep registers the node and renews its lease.
 func (c *Cluster) keep(ctx context.Context) {
-	var state keeping
 	for ctx.Err() == nil {
 		err := c.beat(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		c.judgeBeat(&state, err)
+		c.judgeBeat(err)
 		wait := c.store.length() / 3
 		if err != nil {
 			wait = c.store.length() / 15 // two or three more tries before the lease runs out
@@ -28,48 +28,53 @@ func (c *Cluster) keep(ctx context.Context) {
 		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
-		case <-c.kick:
+		case <-c.renewal.kick:
 		case <-ctx.Done():
 		}
 		t.Stop()
 	}
 }
 
-// keeping is what the renewing goroutine remembers, so that a fact is logged once.
-type keeping struct {
+// renewal is how the renewing of the lease goes. All fields but kick and fault belong to the renewing
+// goroutine, which logs each fact once.
+type renewal struct {
+	kick  chan struct{}          // buffered: renew now
+	fault atomic.Pointer[string] // why the last one failed, for people; nil: it did not
+
 	failing  bool
 	timeouts int
 	open     bool
 }
 
-func (c *Cluster) judgeBeat(s *keeping, err error) {
+func (c *Cluster) judgeBeat(err error) {
+	r := &c.renewal
 	if err == nil {
 		c.count.renewals.Add(1)
-		c.beatFault.Store(nil)
-		s.failing, s.timeouts = false, 0
+		r.fault.Store(nil)
+		r.failing, r.timeouts = false, 0
 	} else {
 		c.count.failed.Add(1)
 		why := err.Error()
-		c.beatFault.Store(&why)
-		if !s.failing {
+		r.fault.Store(&why)
+		if !r.failing {
 			c.o.Log.Warn().Err(err).Msg("the lease in the cluster could not be renewed; trying again")
 		}
-		s.failing = true
+		r.failing = true
 		if errors.Is(err, context.DeadlineExceeded) {
-			s.timeouts++
+			r.timeouts++
 		}
-		if s.timeouts >= 2 && c.nc.IsConnected() { // a connection that is dead and does not know it
-			s.timeouts = 0
+		if r.timeouts >= 2 && c.nc.IsConnected() { // a connection that is dead and does not know it
+			r.timeouts = 0
 			_ = c.nc.ForceReconnect() // it is tried again anyway
 		}
 	}
 	switch open := c.Open() == nil; {
-	case s.open && !open && !c.lease.running(c.o.Now()):
+	case r.open && !open && !c.lease.running(c.o.Now()):
 		c.count.lost.Add(1)
 		c.o.Log.Error().Msg("the lease in the cluster has run out: no new users are taken, those inside go on")
-		s.open = false
-	case !s.open && open:
-		s.open = true
+		r.open = false
+	case !r.open && open:
+		r.open = true
 	}
 }
 

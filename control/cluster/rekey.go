@@ -15,7 +15,7 @@ const resignTries = 50
 func (c *Cluster) SetKeys(keys []RecordKey) {
 	c.seal.keys.Store(&keys)
 	c.watchAnew()
-	signal(c.kick)
+	signal(c.renewal.kick)
 	c.background(c.resign)
 }
 

@@ -32,7 +32,7 @@ func (c *Cluster) toldOfNode(e change) {
 	foreign := c.me.revision != 0 && e.Revision() > c.me.revision && (!there || !c.me.mine[n.record.Incarnation])
 	c.mu.Unlock()
 	if foreign {
-		signal(c.kick)
+		signal(c.renewal.kick)
 	}
 }
 

@@ -206,7 +206,7 @@ func TestKeysAreRotated(t *testing.T) {
 			m.SetKeys(derive(t, step...))
 			await(t, "the node is believed, and so is the room's entry", func() bool {
 				a.mu.Lock()
-				doubted := len(a.doubted)
+				doubted := len(a.view.doubted)
 				a.mu.Unlock()
 				return doubted == 0 && len(a.Others()) == 1 && len(other.Others()) == 1
 			})

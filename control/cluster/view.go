@@ -19,6 +19,8 @@ type view struct {
 	nodes  map[string]entry[NodeRecord]
 	rooms  map[string]*seenRoom
 	placed map[string]int // rooms seen to be placed on a node since its last report
+
+	doubted map[string]doubt // registered nodes that are not believed, as was logged last
 }
 
 // seenRoom is an entry of SFU_ROOMS as it was last seen.
@@ -265,13 +267,13 @@ func (c *Cluster) tellDoubtedLocked() {
 	for id, n := range c.view.nodes {
 		if d := n.record.doubt; d != trusted {
 			doubted[id] = d
-			if c.doubted[id] != d {
+			if c.view.doubted[id] != d {
 				c.o.Log.Warn().Str("other", id).Stringer("record", d).
 					Msg("a node's record in SFU_NODES has no MAC by a key of this node (auth.keys): nobody is sent there")
 			}
 		}
 	}
-	c.doubted = doubted
+	c.view.doubted = doubted
 }
 
 // sleep waits, or until ctx is done.
