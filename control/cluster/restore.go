@@ -36,8 +36,8 @@ func (c *Cluster) toldOfNode(e change) {
 	}
 }
 
-// missing restores entries that a new watch has not told.
-func (c *Cluster) missing(name string) {
+// restoreMissing restores entries that a new watch has not told.
+func (c *Cluster) restoreMissing(name string) {
 	if name != RoomsBucket {
 		return
 	}

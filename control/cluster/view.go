@@ -173,7 +173,7 @@ func (c *Cluster) watchOnce(ctx context.Context, name string, restart <-chan str
 			case e == nil:
 				c.adopt(name, fresh)
 				into = nil
-				c.missing(name)
+				c.restoreMissing(name)
 			case into != nil:
 				c.apply(into, name, e)
 			default:
