@@ -21,7 +21,8 @@ func (open) Parse(string) (terms.Grant, error) { panic("there are no keys") }
 // TestCommandsAreBounded: if all slots are taken, a command is refused at once.
 func TestCommandsAreBounded(t *testing.T) {
 	h := &handler{
-		keys: open{}, log: zerolog.Nop(), foreign: http.NewCrossOriginProtection(), slots: make(chan struct{}),
+		keys: open{}, log: zerolog.Nop(), foreign: http.NewCrossOriginProtection(),
+		slots: make(chan struct{}),
 	}
 	q := httptest.NewRequestWithContext(t.Context(), http.MethodPost, Path+"ListRooms", strings.NewReader("{}"))
 	q.SetPathValue("action", "ListRooms")
@@ -36,7 +37,8 @@ func TestCommandsAreBounded(t *testing.T) {
 // TestNobodyIsReadUnasked: who shows no token is refused before the body is read.
 func TestNobodyIsReadUnasked(t *testing.T) {
 	h := &handler{
-		keys: closed{}, log: zerolog.Nop(), foreign: http.NewCrossOriginProtection(), slots: make(chan struct{}),
+		keys: closed{}, log: zerolog.Nop(), foreign: http.NewCrossOriginProtection(),
+		slots: make(chan struct{}),
 	}
 	q := httptest.NewRequestWithContext(t.Context(), http.MethodPost, Path+"ListRooms", unread{t})
 	q.SetPathValue("action", "ListRooms")

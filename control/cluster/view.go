@@ -31,7 +31,10 @@ type seenRoom struct {
 }
 
 func newView(now func() time.Time) *view {
-	return &view{now: now, nodes: map[string]entry[NodeRecord]{}, rooms: map[string]*seenRoom{}, placed: map[string]int{}}
+	return &view{
+		now: now, nodes: map[string]entry[NodeRecord]{}, rooms: map[string]*seenRoom{},
+		placed: map[string]int{},
+	}
 }
 
 // setNode takes what is known of a node's key. Older news than what is known is ignored.

@@ -49,8 +49,8 @@ func (q *roomQueue) movable() []terms.FeedEvent {
 }
 
 // unit are the indices of events of one user that are told or left out together. Entering, leaving and what
-// is between are one, and so are the start and the stop of a stream. Others are a role that was changed again,
-// and what a user did before it left.
+// is between are one, and so are the start and the stop of a stream. Others are a role that was changed
+// again, and what a user did before it left.
 type unit []int32
 
 // share is what one user has in the queue of a room.

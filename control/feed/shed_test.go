@@ -203,7 +203,8 @@ func TestWhatIsLeftOutIsWhole(t *testing.T) {
 			h.store(s, 1000)
 		}
 		checkWhole(t, s.events)
-		if left := len(h.f.queues.rooms); left > 0 || len(h.f.queues.ready) > 0 || len(h.f.queues.longest) > 0 {
+		qs := &h.f.queues
+		if left := len(qs.rooms); left > 0 || len(qs.ready) > 0 || len(qs.longest) > 0 {
 			t.Fatalf("seed %d: %d queues are left", seed, left)
 		}
 		lost.Undone += h.f.Stats().Dropped.Undone

@@ -92,7 +92,8 @@ func (s *Service) StoodIn() uint64 { return s.stoodIn.Load() }
 func Register(nc *nats.Conn, o ServiceOptions) (*Service, error) {
 	s := &Service{
 		commands: o.Commands, log: o.Log, trace: o.Trace, nc: nc, slots: make(chan struct{}, maxCommands),
-		refused: map[command.Action]*atomic.Uint64{}, peers: o.Peers, tell: o.PeersTell, pulse: pulse{log: o.Log},
+		refused: map[command.Action]*atomic.Uint64{}, peers: o.Peers, tell: o.PeersTell,
+		pulse: pulse{log: o.Log},
 	}
 	if s.peers == nil {
 		s.peers = func() []string { return nil }

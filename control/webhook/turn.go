@@ -33,7 +33,8 @@ type turn struct {
 // acquire waits until there is no entry of another node, and makes one.
 func acquire(ctx context.Context, js jetstream.JetStream, o Options, p *position) (*turn, error) {
 	kv, err := cas.Open(ctx, js, jetstream.KeyValueConfig{
-		Bucket: Bucket, Description: "Parlor: the node that sends webhooks", TTL: o.Turn, Replicas: o.Replicas,
+		Bucket: Bucket, Description: "Parlor: the node that sends webhooks",
+		TTL: o.Turn, Replicas: o.Replicas,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the bucket %s: %w", Bucket, err)

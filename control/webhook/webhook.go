@@ -11,9 +11,9 @@
 // # How nothing is lost or reordered
 //
 // The position of the sender is the acknowledgement floor of a durable consumer: all before it is done. A
-// turn begins with an entry in a key-value bucket, which goes away when it is not renewed, and with a reset of
-// the consumer to its floor. From there on events come in the order of the stream. A room's next event is not
-// sent before the one before it was taken, or given up.
+// turn begins with an entry in a key-value bucket, which goes away when it is not renewed, and with a reset
+// of the consumer to its floor. From there on events come in the order of the stream. A room's next event is
+// not sent before the one before it was taken, or given up.
 //
 // Any doubt ends the turn: the connection breaks, an acknowledgement is not confirmed, the consumer's
 // numbering has a gap, the turn's entry is not renewed in time. The next turn begins at the floor again, here
