@@ -18,6 +18,12 @@ var blockedSources = map[terms.Block]sources{
 	terms.BlockVideo: 1<<terms.Camera | 1<<terms.Screen,
 }
 
+// blocks are those of a room. Under room.mu.
+type blocks struct {
+	by   map[string]terms.Block // by user id, also of those who have left; without BlockNone
+	ever bool                   // there were some
+}
+
 // SetUserBlocked stops the forwarding of a user's streams of a kind, or, with BlockNone, lets them flow
 // again. It replaces the block before it. It returns when that is true: not one packet of what is blocked
 // reaches anybody any more, and the others and the user are told. The block holds for every session of the
@@ -68,16 +74,16 @@ func (rm *room) block(user string, b terms.Block) (p *participant, kept []<-chan
 	if rm.closed || rm.created.IsZero() {
 		return nil, nil, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
 	}
-	m, known := rm.members[user], rm.blocks[user] != ""
+	m, known := rm.members[user], rm.blocks.by[user] != ""
 	switch {
 	case m == nil && !known:
 		return nil, nil, terms.Errorf(terms.CodeUserNotFound, "user", "there is no such user in the room")
 	case b == terms.BlockNone:
-		delete(rm.blocks, user)
-	case !known && len(rm.blocks) >= maxBlocks:
+		delete(rm.blocks.by, user)
+	case !known && len(rm.blocks.by) >= maxBlocks:
 		return nil, nil, terms.Errorf(terms.CodeBadRequest, "user", "no more than %d users of a room can be blocked", maxBlocks)
 	default:
-		rm.noteBlockLocked(user, b)
+		rm.blocks.note(user, b)
 	}
 	if known || b != terms.BlockNone {
 		kept = append(kept, rm.rooms.opts.Marks.Keep(rm.id, []terms.Mark{{User: user, Block: b}}))
@@ -88,16 +94,17 @@ func (rm *room) block(user string, b terms.Block) (p *participant, kept []<-chan
 	return p, kept, nil
 }
 
-func (rm *room) noteBlockLocked(user string, b terms.Block) {
-	if rm.blocks == nil {
-		rm.blocks = map[string]terms.Block{}
+// note keeps a block that is not BlockNone.
+func (l *blocks) note(user string, b terms.Block) {
+	if l.by == nil {
+		l.by = map[string]terms.Block{}
 	}
-	rm.blocks[user], rm.marked = b, true
+	l.by[user], l.ever = b, true
 }
 
-// blockLocked returns the user's block.
-func (rm *room) blockLocked(user string) terms.Block {
-	if b := rm.blocks[user]; b != "" {
+// of returns the user's block.
+func (l *blocks) of(user string) terms.Block {
+	if b := l.by[user]; b != "" {
 		return b
 	}
 	return terms.BlockNone
@@ -126,12 +133,12 @@ func (p *participant) heedBlock() error {
 func (p *participant) blocked() sources {
 	p.room.mu.Lock()
 	defer p.room.mu.Unlock()
-	return blockedSources[p.room.blockLocked(p.user)]
+	return blockedSources[p.room.blocks.of(p.user)]
 }
 
 // showBlockLocked lets everybody see the block of a member that is in force now.
 func (rm *room) showBlockLocked(m *member) {
-	b := rm.blockLocked(m.user)
+	b := rm.blocks.of(m.user)
 	if b == m.block {
 		return
 	}

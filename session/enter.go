@@ -195,7 +195,7 @@ func (r *Rooms) lodge(p *participant, q EnterRequest, c *claimed) (rm *room, mad
 		return nil, false, terms.Errorf(terms.CodeRoomFull, "", "the node has no place for another room")
 	default:
 		rm, made = newRoom(r, q.Room), true
-		rm.release, rm.epoch = c.release, r.epoch
+		rm.release, rm.feed.epoch = c.release, r.epoch
 		rm.recall(c.marks)
 		r.rooms[rm.key] = rm
 	}
@@ -384,8 +384,8 @@ func (rm *room) anchorPlaceLocked() error {
 }
 
 func (rm *room) newMemberLocked(p *participant) *member {
-	rm.nextMember++
-	return &member{id: rm.nextMember, user: p.user, since: rm.rooms.opts.Now()}
+	rm.lastMember++
+	return &member{id: rm.lastMember, user: p.user, since: rm.rooms.opts.Now()}
 }
 
 // replaceLocked ends the session that another one of the same user replaces. The others see at most that its
@@ -413,7 +413,7 @@ func (rm *room) installLocked(m *member, p *participant, role terms.Role, publis
 		rm.created = rm.rooms.opts.Now()
 		rm.feedLocked(terms.FeedRoomCreated, nil)
 	}
-	m.p, m.role, m.block = p, role, rm.blockLocked(p.user)
+	m.p, m.role, m.block = p, role, rm.blocks.of(p.user)
 	m.rising, m.reserved, m.quiet = false, publishes, false
 	p.room, p.m = rm, m
 	rm.members[m.user], rm.numbered[m.id] = m, m

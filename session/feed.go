@@ -35,12 +35,19 @@ func started(s terms.Source, on bool) terms.FeedType {
 	return t
 }
 
+// roomFeed is where a room's events have got to. Under room.mu.
+type roomFeed struct {
+	instance string // in the ids of events; differs between any two rooms ever, also of one id
+	last     uint64 // the number of the last event
+	epoch    uint64 // see Rooms.Retell
+}
+
 // feedLocked gives the feed an event of the room; fill sets what is not common to all, and may be nil.
 func (rm *room) feedLocked(t terms.FeedType, fill func(*terms.FeedEvent)) {
-	rm.feedSeq++
+	rm.feed.last++
 	e := terms.FeedEvent{
-		ID: fmt.Sprintf("%s.%d", rm.instance, rm.feedSeq), Type: t, TimeMS: rm.rooms.opts.Now().UnixMilli(),
-		Node: rm.rooms.opts.Node, Room: rm.id, Epoch: rm.epoch,
+		ID: fmt.Sprintf("%s.%d", rm.feed.instance, rm.feed.last), Type: t, TimeMS: rm.rooms.opts.Now().UnixMilli(),
+		Node: rm.rooms.opts.Node, Room: rm.id, Epoch: rm.feed.epoch,
 	}
 	if fill != nil {
 		fill(&e)

@@ -7,6 +7,17 @@ import (
 	"parlor/session/terms"
 )
 
+// lifetime is when a room began, and how it ends. Under room.mu.
+type lifetime struct {
+	created    time.Time     // when the first user was in; zero: nobody ever was
+	closed     bool          // has ended, or never began; nobody enters any more
+	dismissed  int           // how many a command has put out of it; 0 before
+	empty      chan struct{} // closed when it is closed and nobody is in, not even on the way out
+	over       chan struct{} // closed when it is freed
+	emptySince time.Time     // live room that goes on without anybody
+	move       *move         // it ends here because it is to go on elsewhere; nil: it does not
+}
+
 // Run keeps the timers. Users without life are let go, and so are those whose tokens have ended. Live rooms
 // without anybody end. Bans that are over are forgotten. Run returns when ctx is done. Shutdown is separate,
 // and may come before or after.

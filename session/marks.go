@@ -86,7 +86,7 @@ func (r *Rooms) Marks() map[terms.RoomID][]terms.Mark {
 	r.mu.Unlock()
 	for _, rm := range r.list() {
 		rm.mu.Lock()
-		for user, block := range rm.blocks {
+		for user, block := range rm.blocks.by {
 			all[rm.id] = append(all[rm.id], terms.Mark{User: user, Block: block})
 		}
 		rm.mu.Unlock()
@@ -145,10 +145,10 @@ func (rm *room) heed(m terms.Mark, stands func(terms.Mark) bool) *participant {
 	if !m.Until.IsZero() || !stands(m) {
 		return nil
 	}
-	if rm.closed || blockedSources[m.Block] == 0 || rm.blocks[m.User] == m.Block || rm.blocks[m.User] == "" && len(rm.blocks) >= maxBlocks {
+	if rm.closed || blockedSources[m.Block] == 0 || rm.blocks.by[m.User] == m.Block || rm.blocks.by[m.User] == "" && len(rm.blocks.by) >= maxBlocks {
 		return nil
 	}
-	rm.noteBlockLocked(m.User, m.Block)
+	rm.blocks.note(m.User, m.Block)
 	if member := rm.members[m.User]; member != nil {
 		return member.p
 	}
@@ -158,8 +158,8 @@ func (rm *room) heed(m terms.Mark, stands func(terms.Mark) bool) *participant {
 // recall puts the blocks in force that are kept of a room that nobody has entered yet.
 func (rm *room) recall(marks []terms.Mark) {
 	for _, m := range marks {
-		if m.Until.IsZero() && blockedSources[m.Block] != 0 && len(rm.blocks) < maxBlocks {
-			rm.noteBlockLocked(m.User, m.Block)
+		if m.Until.IsZero() && blockedSources[m.Block] != 0 && len(rm.blocks.by) < maxBlocks {
+			rm.blocks.note(m.User, m.Block)
 		}
 	}
 }
@@ -169,5 +169,5 @@ func (rm *room) recall(marks []terms.Mark) {
 func (rm *room) endsBlocks() bool {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
-	return rm.marked && (rm.move == nil || rm.move.instead != nil)
+	return rm.blocks.ever && (rm.move == nil || rm.move.instead != nil)
 }

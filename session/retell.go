@@ -23,10 +23,10 @@ func (r *Rooms) Retell(epoch uint64) {
 func (rm *room) retell(epoch uint64) {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
-	if rm.closed || rm.epoch >= epoch {
+	if rm.closed || rm.feed.epoch >= epoch {
 		return
 	}
-	rm.epoch, rm.instance, rm.feedSeq = epoch, newID(), 0
+	rm.feed = roomFeed{instance: newID(), epoch: epoch}
 	if rm.created.IsZero() {
 		return
 	}

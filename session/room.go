@@ -24,27 +24,23 @@ type room struct {
 	media   roomMedia
 	reports reports
 
-	mu         sync.Mutex
-	scene      terms.Scene // fixed by the first user
-	created    time.Time
-	members    map[string]*member // by user id
-	numbered   map[router.MemberID]*member
-	nextMember router.MemberID
-	instance   string // of its events; differs between any two rooms ever, also of one id
-	feedSeq    uint64
-	epoch      uint64        // of the feed, see Rooms.Retell
-	closed     bool          // has ended, or never began; nobody enters any more
-	dismissed  int           // how many a command has put out of it; 0 before
-	empty      chan struct{} // closed when it is closed and nobody is in, not even on the way out
-	over       chan struct{} // closed when it is freed
-	emptySince time.Time     // live room that goes on without anybody
+	mu    sync.Mutex
+	scene terms.Scene // fixed by the first user
+	roster
+	lifetime
+	feed       roomFeed
+	blocks     blocks
 	auto       map[*participant]struct{}
 	stage      []performer                // see stageLocked; nil: to be found anew
-	blocks     map[string]terms.Block     // by user id, also of those who have left; without BlockNone
-	marked     bool                       // there were blocks
-	move       *move                      // it ends here because it is to go on elsewhere; nil: it does not
 	listeners  map[*participant]*listener // users that want to know who speaks
 	deliveries *rate.Limiter              // of messages; nil before the first
+}
+
+// roster is the list of a room's members. Under room.mu.
+type roster struct {
+	members    map[string]*member // by user id
+	numbered   map[router.MemberID]*member
+	lastMember router.MemberID // the last that was given; they begin with 1
 }
 
 // member is a user in a room. It outlives its sessions when the user enters again. Under room.mu.
@@ -93,9 +89,9 @@ type participant struct {
 
 func newRoom(r *Rooms, id terms.RoomID) *room {
 	return &room{
-		rooms: r, id: id, key: id.Key(), instance: newID(),
-		empty: make(chan struct{}), over: make(chan struct{}),
-		members: map[string]*member{}, numbered: map[router.MemberID]*member{},
+		rooms: r, id: id, key: id.Key(), feed: roomFeed{instance: newID()},
+		lifetime: lifetime{empty: make(chan struct{}), over: make(chan struct{})},
+		roster:   roster{members: map[string]*member{}, numbered: map[router.MemberID]*member{}},
 		auto: map[*participant]struct{}{}, listeners: map[*participant]*listener{},
 		media: roomMedia{seats: make(chan struct{}, 1)},
 	}
@@ -141,9 +137,9 @@ func (rm *room) tellStreamsLocked(m *member) {
 }
 
 // sortedLocked returns those members in the order in which they entered.
-func (rm *room) sortedLocked(which func(*member) bool) []*member {
+func (r *roster) sortedLocked(which func(*member) bool) []*member {
 	var l []*member
-	for _, m := range rm.members {
+	for _, m := range r.members {
 		if which(m) {
 			l = append(l, m)
 		}
@@ -155,9 +151,9 @@ func (rm *room) sortedLocked(which func(*member) bool) []*member {
 func everybody(*member) bool { return true }
 
 // countLocked counts members.
-func (rm *room) countLocked(which func(*member) bool) int {
+func (r *roster) countLocked(which func(*member) bool) int {
 	n := 0
-	for _, m := range rm.members {
+	for _, m := range r.members {
 		if which(m) {
 			n++
 		}
@@ -202,7 +198,7 @@ func (rm *room) enteredLocked(p *participant) terms.Entered {
 	e := terms.Entered{
 		Session: p.id, Key: p.key, User: p.user, Room: rm.id, Role: p.m.role, Scene: rm.scene, Rights: p.granted().Rights,
 		Users: []terms.UserState{}, Node: rm.rooms.opts.Node, Timers: clientTimers(rm.rooms.opts.Timers),
-		Candidates: rm.rooms.candidateList(), Nodes: rm.rooms.opts.Places.Others(), Block: rm.blockLocked(p.user),
+		Candidates: rm.rooms.candidateList(), Nodes: rm.rooms.opts.Places.Others(), Block: rm.blocks.of(p.user),
 		ExpiresInMS: p.granted().Left(rm.rooms.opts.Now()).Milliseconds(),
 	}
 	for _, m := range rm.sortedLocked(func(m *member) bool { return m != p.m && rm.visible(m) }) {
