@@ -95,7 +95,7 @@ func (rm *room) removeUsers(ctx context.Context, users []string, text string) (m
 			case cause == causeShutdown && moved:
 				sent = errHasMoved()
 			}
-			wait = append(wait, p.gone)
+			wait = append(wait, p.done.gone)
 		}
 		if len(users) == 0 {
 			return removed, cmp.Or(waitAll(ctx, wait), sent)
@@ -245,7 +245,7 @@ func (rm *room) dismiss(ctx context.Context, e ending) (int, error) {
 			m.p.left.next = next
 			out = append(out, m.p)
 		} else {
-			wait = append(wait, m.p.gone)
+			wait = append(wait, m.p.done.gone)
 		}
 	}
 	rm.dismissed = len(out)

@@ -50,7 +50,7 @@
 //
 //  1. media.mu, one per participant: held across a change of the participant's media, because changes must
 //     not overlap. Router and Peer are called under it. Two participants' are never held at once.
-//  2. participant.sending: held while a message of the user is handed out. Other users' Peers are called
+//  2. participant.sending.mu: held while a message of the user is handed out. Other users' Peers are called
 //     under it, which do not block.
 //  3. room.mu: members and what they see. Events.Publish is called under it, for order; it must not block
 //     (see there). So is Marks.Keep.

@@ -138,8 +138,11 @@ func (r *Rooms) check(q EnterRequest) error {
 
 func (r *Rooms) newParticipant(q EnterRequest) *participant {
 	p := &participant{
-		rooms: r, id: newID(), key: newID() + newID(), user: q.User, mediaOnly: !q.Signal,
-		since: r.opts.Now(), came: r.arrivals.Add(1), box: newMailbox(!q.Signal), gone: make(chan struct{}),
+		identity: identity{
+			id: newID(), key: newID() + newID(), user: q.User, mediaOnly: !q.Signal,
+			since: r.opts.Now(), came: r.arrivals.Add(1),
+		},
+		rooms: r, box: newMailbox(!q.Signal), done: done{gone: make(chan struct{})},
 	}
 	p.media.expects = 1000 * float64(q.DownlinkKbps)
 	p.hold(q.Grant, p.since)

@@ -73,7 +73,7 @@ func (p *participant) leave(c cause, text string) (did bool) {
 	did = p.room.beginLocked(p, c, text)
 	p.room.mu.Unlock()
 	if !did {
-		<-p.gone
+		<-p.done.gone
 		return false
 	}
 	p.room.depart([]*participant{p})
@@ -171,7 +171,7 @@ wait:
 		p.media.close()
 		rm.rooms.forget(p)
 		rm.rooms.counts.left[p.left.cause].Add(1)
-		rm.rooms.done(p)
+		rm.rooms.freed(p)
 		p.log().Info().Str("cause", effects[p.left.cause].name).Msg("user left")
 	}
 }

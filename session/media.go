@@ -356,8 +356,8 @@ func (s *Session) RestartICE(ufrag, pwd string) (fragment string, err error) {
 // stop is step 2 of leaving. When it returns, no packet or message of the user reaches anybody any more, and
 // none reaches the user.
 func (p *participant) stop() {
-	p.sending.Lock()
-	p.sending.Unlock() //nolint:staticcheck // only to wait for a message that is being handed out
+	p.sending.mu.Lock()
+	p.sending.mu.Unlock() //nolint:staticcheck // only to wait for a message that is being handed out
 	m := &p.media
 	m.mu.Lock()
 	defer m.mu.Unlock()

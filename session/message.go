@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -23,11 +24,17 @@ const maxDeliveries = 200_000
 // message_limit, user_not_found; then nobody gets it.
 func (s *Session) SendMessage(m terms.Message) error { return s.p.sendMessage(m) }
 
+// sending is how far the messages of a user are.
+type sending struct {
+	mu   sync.Mutex // held while one is handed out; before room.mu
+	last uint64     // Message.Number of the last one that was sent; under mu
+}
+
 func (p *participant) sendMessage(m terms.Message) error {
 	// What takes p out of the room waits for this (stop), so that nothing of p comes later.
-	p.sending.Lock()
-	defer p.sending.Unlock()
-	if m.Number != 0 && m.Number <= p.lastMessage {
+	p.sending.mu.Lock()
+	defer p.sending.mu.Unlock()
+	if m.Number != 0 && m.Number <= p.sending.last {
 		return nil
 	}
 	to, err := p.admitMessage(m)
@@ -35,7 +42,7 @@ func (p *participant) sendMessage(m terms.Message) error {
 		p.rooms.messages.refuse(err)
 		return err
 	}
-	p.lastMessage = max(p.lastMessage, m.Number)
+	p.sending.last = max(p.sending.last, m.Number)
 	p.rooms.messages.sent.Add(1)
 	newPost(p.user, m).deliver(p.rooms, to)
 	return nil

@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"parlor/session/terms"
@@ -13,6 +14,12 @@ type Renewal struct {
 	Left    time.Duration  // until the grant ends, when the user is put out; 0: never
 	Stopped []terms.Source // published, and no longer forwarded for want of a right or of the role
 	Emptied []string       // ids of seats that show less, for want of a right to receive
+}
+
+// held is the grant that a session holds.
+type held struct {
+	grant  atomic.Pointer[terms.Grant] // see hold, which changes it under media.mu and room.mu
+	warnAt time.Time                   // under room.mu; when to announce its end; zero: not, or it was
 }
 
 // Renew puts another grant into the place of the session's. What it no longer allows ends before Renew
@@ -62,16 +69,16 @@ func (p *participant) take(g terms.Grant) (demoted bool, err error) {
 
 // hold notes a grant and when its end is to be announced. Once p is in, the room is locked.
 func (p *participant) hold(g terms.Grant, now time.Time) {
-	p.grant.Store(&g)
-	p.warnAt = time.Time{}
+	p.held.grant.Store(&g)
+	p.held.warnAt = time.Time{}
 	if left := g.Left(now); left > 0 {
 		// short ones late enough to be of use
-		p.warnAt = g.Expires.Add(-min(p.rooms.opts.Timers.TokenExpiring, left/2))
+		p.held.warnAt = g.Expires.Add(-min(p.rooms.opts.Timers.TokenExpiring, left/2))
 	}
 }
 
 // granted returns what p may do now.
-func (p *participant) granted() terms.Grant { return *p.grant.Load() }
+func (p *participant) granted() terms.Grant { return *p.held.grant.Load() }
 
 // stopForbidden stops what p publishes without the right to, and tells the others. media.mu is held.
 func (p *participant) stopForbidden() (err error) {
@@ -137,8 +144,8 @@ func (rm *room) expireLocked(m *member, now time.Time) (leaves bool) {
 	switch {
 	case g.Expired(now):
 		return rm.beginLocked(p, causeExpired, "")
-	case p.left == nil && !p.warnAt.IsZero() && !now.Before(p.warnAt):
-		p.warnAt = time.Time{}
+	case p.left == nil && !p.held.warnAt.IsZero() && !now.Before(p.held.warnAt):
+		p.held.warnAt = time.Time{}
 		p.box.push(terms.Event{Type: terms.EventTokenExpiring, Remaining: g.Left(now)})
 	}
 	return false

@@ -62,29 +62,30 @@ type member struct {
 
 // participant is one session: one entering of one user. What its Sessions hold on to.
 type participant struct {
-	rooms     *Rooms
-	room      *room   // fixed once entered
-	m         *member // fixed once entered
+	identity
+	rooms *Rooms
+	room  *room   // fixed once entered
+	m     *member // fixed once entered
+
+	box       *mailbox
+	signs     signs
+	media     media
+	held      held
+	report    reporter
+	noNetwork bool                         // under room.mu; has said that it wants no statistics
+	span      atomic.Pointer[tracing.Span] // of its entering; nil: not traced
+	sending   sending
+	left      *departure // under room.mu; nil while it is in
+	done      done
+}
+
+// identity is what tells a participant from all others. It is fixed.
+type identity struct {
 	id, key   string
 	user      string
 	mediaOnly bool // no signalling: WHIP, WHEP
 	since     time.Time
 	came      uint64 // its number in the order of asking to enter; the newer of two sessions of a user wins
-
-	box         *mailbox
-	doubt       atomic.Pointer[time.Time] // see Session.Doubt: when it leaves; nil: there is no doubt
-	touched     atomic.Int64              // signalling's last sign of life, in monotonic ns after since
-	media       media
-	grant       atomic.Pointer[terms.Grant] // see hold, which changes it under media.mu and room.mu
-	warnAt      time.Time                   // under room.mu; when to announce its end; zero: not, or it was
-	report      reporter
-	noNetwork   bool                         // under room.mu; has said that it wants no statistics
-	span        atomic.Pointer[tracing.Span] // of its entering; nil: not traced
-	left        *departure                   // under room.mu; nil while it is in
-	sending     sync.Mutex                   // held while a message of the user is handed out; before room.mu
-	lastMessage uint64                       // Message.Number of the last one sent; under sending
-	gone        chan struct{}
-	after       []func() // under Rooms.mu, for when gone is closed
 }
 
 func newRoom(r *Rooms, id terms.RoomID) *room {
@@ -92,7 +93,7 @@ func newRoom(r *Rooms, id terms.RoomID) *room {
 		rooms: r, id: id, key: id.Key(), feed: roomFeed{instance: newID()},
 		lifetime: lifetime{empty: make(chan struct{}), over: make(chan struct{})},
 		roster:   roster{members: map[string]*member{}, numbered: map[router.MemberID]*member{}},
-		auto: map[*participant]struct{}{}, listeners: map[*participant]*listener{},
+		auto:     map[*participant]struct{}{}, listeners: map[*participant]*listener{},
 		media: roomMedia{seats: make(chan struct{}, 1)},
 	}
 }

@@ -98,7 +98,7 @@ func (r *Rooms) Resume(_ context.Context, id, key string, lastSeq uint64) (*Sess
 	if err != nil {
 		return nil, err
 	}
-	p.doubt.Store(nil)
+	p.signs.doubt.Store(nil)
 	p.touch()
 	return &Session{p: p, link: link}, nil
 }
@@ -155,27 +155,33 @@ func (r *Rooms) spawn(f func()) {
 	}
 }
 
+// done is the end of a session: everything that it held is freed.
+type done struct {
+	gone  chan struct{} // closed then
+	after []func()      // what is to be called then; under Rooms.mu
+}
+
 // afterDone has f called when p is gone.
 func (r *Rooms) afterDone(p *participant, f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	select {
-	case <-p.gone:
+	case <-p.done.gone:
 		go f()
 	default:
-		p.after = append(p.after, f)
+		p.done.after = append(p.done.after, f)
 	}
 }
 
-// done says that p is gone.
-func (r *Rooms) done(p *participant) {
+// freed says that p is gone.
+func (r *Rooms) freed(p *participant) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	close(p.gone)
-	for _, f := range p.after {
+	close(p.done.gone)
+	for _, f := range p.done.after {
 		go f()
 	}
-	p.after = nil
+	p.done.after = nil
 }
 
 // forget takes a session that has ended out of the index. It keeps the session for a late resume if its user

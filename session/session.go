@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -16,6 +17,12 @@ import (
 type Session struct {
 	p    *participant
 	link uint64 // 0: not a signalling connection
+}
+
+// signs are those of life, by which is told whether a session's client is still there.
+type signs struct {
+	doubt   atomic.Pointer[time.Time] // see Session.Doubt: when it leaves; nil: there is no doubt
+	touched atomic.Int64              // signalling's last sign of life, in monotonic ns after since
 }
 
 // errGone is what methods return once the user has left or is leaving.
@@ -85,17 +92,17 @@ func (s *Session) Doubt(grace time.Duration) {
 	if lost := s.p.rooms.opts.Timers.Lost; grace <= 0 || grace > lost {
 		grace = lost
 	}
-	s.p.doubt.Store(new(s.p.rooms.opts.Now().Add(grace)))
+	s.p.signs.doubt.Store(new(s.p.rooms.opts.Now().Add(grace)))
 	// also if it was resumed only just now
 	if !s.p.box.isLink(s.link) {
-		s.p.doubt.Store(nil)
+		s.p.signs.doubt.Store(nil)
 	}
 }
 
 // doubtful reports whether nobody has resumed the session for long enough after Doubt. If media are heard,
 // the client has got the answer.
 func (p *participant) doubtful(now time.Time) bool {
-	until := p.doubt.Load()
+	until := p.signs.doubt.Load()
 	return until != nil && !now.Before(*until) && now.Sub(p.media.lastHeard()) >= p.rooms.opts.Timers.Lost
 }
 
@@ -103,7 +110,7 @@ func (p *participant) doubtful(now time.Time) bool {
 func (s *Session) Touch() { s.p.touch() }
 
 // Done returns a channel that is closed when the user has left and everything that it held is freed.
-func (s *Session) Done() <-chan struct{} { return s.p.gone }
+func (s *Session) Done() <-chan struct{} { return s.p.done.gone }
 
 // AfterDone has f called on a goroutine of its own once Done is closed.
 func (s *Session) AfterDone(f func()) { s.p.rooms.afterDone(s.p, f) }
@@ -114,18 +121,18 @@ func (s *Session) AfterDone(f func()) { s.p.rooms.afterDone(s.p, f) }
 func (s *Session) Exit(ctx context.Context) error {
 	s.p.rooms.background(func() { s.p.leave(causeExit, "") })
 	select {
-	case <-s.p.gone:
+	case <-s.p.done.gone:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (p *participant) touch() { p.touched.Store(int64(p.rooms.opts.Now().Sub(p.since))) }
+func (p *participant) touch() { p.signs.touched.Store(int64(p.rooms.opts.Now().Sub(p.since))) }
 
 // lastLife returns when the user last showed life, in signalling or media, by the monotonic clock.
 func (p *participant) lastLife() time.Time {
-	t := p.since.Add(time.Duration(p.touched.Load()))
+	t := p.since.Add(time.Duration(p.signs.touched.Load()))
 	if heard := p.media.lastHeard(); heard.After(t) {
 		return heard
 	}

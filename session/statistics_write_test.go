@@ -108,7 +108,7 @@ func reported(n int) (*room, []router.Sample) {
 	for i := range n + 1 {
 		id := router.MemberID(i + 1)
 		m := &member{id: id, user: fmt.Sprint("user-", id), up: QualityExcellent}
-		m.p = &participant{room: rm, m: m, user: m.user}
+		m.p = &participant{room: rm, m: m, identity: identity{user: m.user}}
 		rm.members[m.user], rm.numbered[id] = m, m
 		for _, source := range []router.Source{router.Mic, router.Camera} {
 			if i > 0 {
