@@ -236,7 +236,7 @@ func (rm *room) dismiss(ctx context.Context, e ending) (int, error) {
 	rm.dismissed = len(rm.members)
 	var next string
 	if e.next != nil {
-		e, next = rm.moveUnlocked(ctx, e)
+		e, next = rm.awaitMove(ctx, e)
 	}
 	var out []*participant
 	var wait []<-chan struct{}
@@ -254,9 +254,9 @@ func (rm *room) dismiss(ctx context.Context, e ending) (int, error) {
 	return len(out), waitAll(ctx, wait)
 }
 
-// moveUnlocked has the room given to another node, for which it unlocks rm.mu. It returns how the room ends
-// here, and where everybody is to go on.
-func (rm *room) moveUnlocked(ctx context.Context, e ending) (_ ending, next string) {
+// awaitMove has the room given to another node. It returns how the room ends here, and where everybody is to
+// go on. rm.mu is held, but not while awaitMove waits.
+func (rm *room) awaitMove(ctx context.Context, e ending) (_ ending, next string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	rm.move = &move{cancel: cancel}

@@ -57,4 +57,8 @@
 //  4. Rooms.mu: which rooms and sessions there are. Marks.EndBlocks is called under it.
 //  5. mailbox.mu. The wake of Session.Poll is called under it and whatever is held above.
 //  6. reports.mu, reporter.mu. What Session.Reports was given is called under the latter.
+//
+// A method whose name ends in Locked is called with its receiver's lock held, and holds on to it: media.mu of
+// a participant, room.mu of a room and its list, mailbox.mu, Rooms.mu. One that lets go of room.mu while it
+// waits is called await.
 package session

@@ -192,7 +192,7 @@ func (r *Rooms) lodge(p *participant, q EnterRequest, c *claimed) (rm *room, mad
 	}
 	switch {
 	case rm != nil:
-	case r.settled:
+	case r.noNewRooms:
 		return nil, false, terms.Errorf(terms.CodeNodeDraining, "room", "this node takes no new rooms")
 	case len(r.rooms) >= r.opts.Limits.Rooms:
 		return nil, false, terms.Errorf(terms.CodeRoomFull, "", "the node has no place for another room")
@@ -232,7 +232,7 @@ func (r *Rooms) full() bool {
 // enter makes p's user a member. again says that the room has ended and another one is to be tried.
 func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e terms.Entered, again bool, err error) {
 	rm.mu.Lock()
-	m, role, err := rm.findPlaceLocked(ctx, p, q)
+	m, role, err := rm.awaitTurn(ctx, p, q)
 	if err == nil && !rm.closed {
 		err = q.gone(ctx)
 	}
@@ -277,12 +277,12 @@ func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e te
 	return e, again, err
 }
 
-// findPlaceLocked returns the user's member, or nil, and the role with which p may take its place. If p would
-// end another session and has nothing but its media, p gets a transport connection in advance.
-// findPlaceLocked gives up the lock while it waits.
-func (rm *room) findPlaceLocked(ctx context.Context, p *participant, q EnterRequest) (*member, terms.Role, error) {
+// awaitTurn returns the user's member, or nil, and the role with which p may take its place. If p would end
+// another session and has nothing but its media, p gets a transport connection in advance. rm.mu is held, but
+// not while awaitTurn waits.
+func (rm *room) awaitTurn(ctx context.Context, p *participant, q EnterRequest) (*member, terms.Role, error) {
 	for {
-		m, err := rm.settleLocked(ctx, p.user)
+		m, err := rm.awaitLeave(ctx, p.user)
 		if err != nil || rm.closed {
 			return nil, "", err
 		}
@@ -304,9 +304,9 @@ func (rm *room) findPlaceLocked(ctx context.Context, p *participant, q EnterRequ
 	}
 }
 
-// settleLocked returns the user's member, or nil, once no session of that user is leaving any more. It gives
-// up the lock while it waits.
-func (rm *room) settleLocked(ctx context.Context, user string) (*member, error) {
+// awaitLeave returns the user's member, or nil, once no session of that user is leaving any more. rm.mu is
+// held, but not while awaitLeave waits.
+func (rm *room) awaitLeave(ctx context.Context, user string) (*member, error) {
 	for !rm.closed {
 		m := rm.members[user]
 		if m == nil || m.p.left == nil {

@@ -16,7 +16,7 @@ func (o observer) Demand(d router.Demand) {
 		r.demands = map[router.TrackKey]router.Demand{}
 	}
 	r.demands[d.Track] = d
-	o.rm.deliverLocked()
+	o.rm.startDelivering()
 }
 
 // tellLayers tells publishers which layers are wanted.

@@ -162,7 +162,7 @@ func (rm *room) finish(ps []*participant) {
 wait:
 	for _, p := range ps {
 		select {
-		case <-p.box.settled:
+		case <-p.box.concluded:
 		case <-limit.C:
 			break wait
 		}

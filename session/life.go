@@ -145,7 +145,7 @@ func (r *Rooms) closeAll(ctx context.Context) {
 func (r *Rooms) Drain() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.settled = true
+	r.noNewRooms = true
 }
 
 // Draining reports whether Shutdown was called.

@@ -49,17 +49,17 @@ type mailbox struct {
 	attached bool
 	wake     func() // called once, when a reader that found nothing must look again; nil: nobody waits
 
-	exitOnly bool          // nobody reads but the end: media-only sessions
-	closed   bool          // nothing is taken any more
-	exit     bool          // the last event is, or was, `exited`
-	told     bool          // `exited` was handed to a connection that lived on
-	settled  chan struct{} // closed when told, or when there is nobody to tell
+	exitOnly  bool          // nobody reads but the end: media-only sessions
+	closed    bool          // nothing is taken any more
+	exit      bool          // the last event is, or was, `exited`
+	told      bool          // `exited` was handed to a connection that lived on
+	concluded chan struct{} // closed when told, or when there is nobody to tell
 }
 
 // newMailbox returns a mailbox without a link. With exitOnly it keeps `exited` only, and nobody needs to be
 // told.
 func newMailbox(exitOnly bool) *mailbox {
-	return &mailbox{exitOnly: exitOnly, limit: minCoalesce, settled: make(chan struct{})}
+	return &mailbox{exitOnly: exitOnly, limit: minCoalesce, concluded: make(chan struct{})}
 }
 
 // push adds an event. After close it does nothing.
@@ -150,7 +150,7 @@ func (m *mailbox) close(last *terms.Event) {
 		m.events = append(m.events, *last)
 	}
 	if last == nil || !m.attached || m.exitOnly {
-		m.settleLocked()
+		m.concludeLocked()
 	}
 	m.wakeLocked()
 }
@@ -178,11 +178,12 @@ func (m *mailbox) wakeLocked() {
 	}
 }
 
-func (m *mailbox) settleLocked() {
+// concludeLocked says that nobody need wait any longer for `exited` to be handed out.
+func (m *mailbox) concludeLocked() {
 	select {
-	case <-m.settled:
+	case <-m.concluded:
 	default:
-		close(m.settled)
+		close(m.concluded)
 	}
 }
 
@@ -228,7 +229,7 @@ func (m *mailbox) takeLocked(link uint64) (e terms.Event, err error, ok bool) {
 		return e, nil, true
 	case m.closed:
 		m.told = m.exit
-		m.settleLocked()
+		m.concludeLocked()
 		return e, io.EOF, true
 	}
 	return e, nil, false
@@ -245,7 +246,7 @@ func (m *mailbox) ack(seq uint64) {
 	m.forgetLocked(n)
 	if m.exit && len(m.events) == 0 {
 		m.told = true
-		m.settleLocked()
+		m.concludeLocked()
 	}
 }
 
@@ -302,7 +303,7 @@ func (m *mailbox) detach(link uint64) {
 func (m *mailbox) detachLocked() {
 	m.attached = false
 	if m.closed {
-		m.settleLocked()
+		m.concludeLocked()
 	}
 	m.wakeLocked()
 }

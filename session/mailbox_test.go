@@ -330,10 +330,10 @@ func TestUndecodableEndsWithTheLeave(t *testing.T) {
 	}
 }
 
-func TestMailboxSettlesWhenExitedIsHandedOver(t *testing.T) {
-	settled := func(m *mailbox) bool {
+func TestMailboxConcludesWhenExitedIsHandedOver(t *testing.T) {
+	concluded := func(m *mailbox) bool {
 		select {
-		case <-m.settled:
+		case <-m.concluded:
 			return true
 		default:
 			return false
@@ -351,17 +351,17 @@ func TestMailboxSettlesWhenExitedIsHandedOver(t *testing.T) {
 		m := newMailbox(false)
 		m.open()
 		m.close(exited)
-		if settled(m) {
-			t.Errorf("%s: settled before anything was read", name)
+		if concluded(m) {
+			t.Errorf("%s: concluded before anything was read", name)
 		}
 		if e, err := m.next(context.Background(), 1); err != nil || e.Type != terms.EventExited {
 			t.Fatal(e, err)
 		}
-		if settled(m) {
-			t.Errorf("%s: settled when exited was taken", name)
+		if concluded(m) {
+			t.Errorf("%s: concluded when exited was taken", name)
 		}
-		if tt.do(m); !settled(m) || m.wasTold() != tt.told {
-			t.Errorf("%s: settled %t, told %t", name, settled(m), m.wasTold())
+		if tt.do(m); !concluded(m) || m.wasTold() != tt.told {
+			t.Errorf("%s: concluded %t, told %t", name, concluded(m), m.wasTold())
 		}
 		m.push(left(1))
 		m.close(exited)
@@ -370,8 +370,8 @@ func TestMailboxSettlesWhenExitedIsHandedOver(t *testing.T) {
 		}
 	}
 	for name, m := range map[string]*mailbox{"nobody there": newMailbox(false), "media only": newMailbox(true)} {
-		if m.close(exited); !settled(m) {
-			t.Errorf("%s: not settled", name)
+		if m.close(exited); !concluded(m) {
+			t.Errorf("%s: not concluded", name)
 		}
 	}
 }

@@ -176,7 +176,7 @@ func (p *participant) negotiate(offer *negotiate.Offer, plan OfferPlan) (string,
 		return "", err
 	}
 	answer, err := p.connectLocked(offer, plan)
-	p.settle(err == nil)
+	p.endReservation(err == nil)
 	return answer, err
 }
 

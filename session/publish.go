@@ -61,8 +61,8 @@ func (rm *room) publisherLimitLocked() error {
 	return nil
 }
 
-// settle gives back the reservation, and lets others see what is published now.
-func (p *participant) settle(done bool) {
+// endReservation gives back the reservation, and lets others see what is published now.
+func (p *participant) endReservation(done bool) {
 	p.room.mu.Lock()
 	defer p.room.mu.Unlock()
 	if p.left != nil {
@@ -101,7 +101,7 @@ func (s *Session) SetPublishing(source terms.Source, on bool) error {
 			p.media.muted = p.media.muted.with(source)
 		}
 	}
-	p.settle(err == nil)
+	p.endReservation(err == nil)
 	return err
 }
 

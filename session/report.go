@@ -95,12 +95,12 @@ func (o observer) Volumes(v router.Volumes) {
 		v.Changed = v.Changed || r.volumes.Changed
 	}
 	r.volumes = &v
-	o.rm.deliverLocked()
+	o.rm.startDelivering()
 }
 
-// deliverLocked starts delivering. The router calls it; roomMedia.stop waits for the router, and for what
+// startDelivering starts delivering. The router calls it; roomMedia.stop waits for the router, and for what
 // this starts. reports.mu is held.
-func (rm *room) deliverLocked() {
+func (rm *room) startDelivering() {
 	if !rm.reports.running {
 		rm.reports.running = true
 		rm.media.done.Go(rm.deliver)

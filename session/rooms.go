@@ -24,16 +24,16 @@ type Rooms struct {
 	arrivals    atomic.Uint64
 	entries     *entries
 
-	mu       sync.Mutex
-	rooms    map[string]*room        // by RoomID.Key
-	sessions map[string]*participant // by id: those inside, and those entering
-	tombs    tombs                   // sessions that ended without the user being told
-	bans     map[banned]ban
-	epoch    uint64 // of the feed, see Retell
-	draining bool   // nobody enters any more
-	settled  bool   // no room is made any more; see Drain
-	stopped  bool   // nothing is spawned any more
-	spawned  sync.WaitGroup
+	mu         sync.Mutex
+	rooms      map[string]*room        // by RoomID.Key
+	sessions   map[string]*participant // by id: those inside, and those entering
+	tombs      tombs                   // sessions that ended without the user being told
+	bans       map[banned]ban
+	epoch      uint64 // of the feed, see Retell
+	draining   bool   // nobody enters any more
+	noNewRooms bool   // see Drain
+	stopped    bool   // nothing is spawned any more
+	spawned    sync.WaitGroup
 }
 
 // banned is a user that may not enter a room.

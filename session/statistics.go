@@ -37,7 +37,7 @@ func (o observer) Samples(l []router.Sample) {
 	default:
 		r.samples = append(r.samples, l...)
 	}
-	o.rm.deliverLocked()
+	o.rm.startDelivering()
 }
 
 // SetStatistics has the user told every two seconds of its network, or, with false, no longer. At first it is

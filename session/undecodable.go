@@ -26,7 +26,7 @@ func (o observer) Undecodable(u router.Undecodable) {
 		r.undecodable = map[undecodableKey]router.Undecodable{}
 	}
 	r.undecodable[undecodableKey{u.Peer, u.MID}] = u
-	o.rm.deliverLocked()
+	o.rm.startDelivering()
 }
 
 // tellUndecodable tells users and the log what cannot be sent to them, and that it is over.
