@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -291,7 +292,10 @@ func (rm *room) awaitTurn(ctx context.Context, p *participant, q EnterRequest) (
 		if m != nil && m.p.came > p.came {
 			return nil, "", terms.Errorf(terms.CodeNotAllowed, "user", "the user has entered anew since")
 		}
-		role, err := rm.placeLocked(m, q)
+		role, err := rm.roleLocked(m, q)
+		if err == nil {
+			rm.scene = rm.sceneLocked(q)
+		}
 		if err != nil || m == nil || q.Signal || p.media.hasPeer() {
 			return m, role, err
 		}
@@ -326,18 +330,15 @@ func (rm *room) awaitLeave(ctx context.Context, user string) (*member, error) {
 	return nil, nil
 }
 
-// placeLocked returns the role with which the request may come in, beside or instead of m (nil: nobody).
-func (rm *room) placeLocked(m *member, q EnterRequest) (terms.Role, error) {
+// sceneLocked returns the room's scene: that of the request, if it is the first.
+func (rm *room) sceneLocked(q EnterRequest) terms.Scene { return cmp.Or(rm.scene, q.Scene, terms.Call) }
+
+// roleLocked returns the role with which the request may come in, beside or instead of m (nil: nobody).
+func (rm *room) roleLocked(m *member, q EnterRequest) (terms.Role, error) {
 	if _, err := rm.rooms.banOf(rm.key, q.User); err != nil { // again: there may have been a wait since admit
 		return "", err
 	}
-	scene := rm.scene
-	if scene == "" {
-		scene = q.Scene
-	}
-	if scene == "" {
-		scene = terms.Call
-	}
+	scene := rm.sceneLocked(q)
 	role := q.Role
 	if role == "" || scene == terms.Call {
 		role = terms.Anchor
@@ -354,7 +355,7 @@ func (rm *room) placeLocked(m *member, q EnterRequest) (terms.Role, error) {
 	case scene == terms.Call && m == nil && len(rm.members) >= rm.rooms.opts.Limits.CallUsers:
 		return "", terms.Errorf(terms.CodeRoomFull, "room", "the room has its %d users", rm.rooms.opts.Limits.CallUsers)
 	case scene == terms.Live && role == terms.Anchor && (m == nil || m.role != terms.Anchor):
-		if err := rm.anchorPlaceLocked(); err != nil {
+		if err := rm.anchorLimitLocked(); err != nil {
 			return "", err
 		}
 	}
@@ -363,7 +364,6 @@ func (rm *room) placeLocked(m *member, q EnterRequest) (terms.Role, error) {
 			return "", err
 		}
 	}
-	rm.scene = scene
 	return role, nil
 }
 
@@ -378,8 +378,8 @@ func (rm *room) mayPublishLocked(m *member, g terms.Grant, role terms.Role, scen
 	return nil
 }
 
-// anchorPlaceLocked returns a publisher_limit if a live room has all its anchors.
-func (rm *room) anchorPlaceLocked() error {
+// anchorLimitLocked returns a publisher_limit if a live room has all its anchors.
+func (rm *room) anchorLimitLocked() error {
 	if limit := rm.rooms.opts.Limits.LiveAnchors; rm.countLocked(func(m *member) bool { return m.role == terms.Anchor || m.rising }) >= limit {
 		return terms.Errorf(terms.CodePublisherLimit, "role", "the room has its %d anchors", limit)
 	}

@@ -28,7 +28,7 @@ func (p *participant) reserve(publish map[string]terms.Source) error {
 		}
 	}
 	if on != 0 {
-		return p.room.publisherPlaceLocked(p.m)
+		return p.room.reserveLocked(p.m)
 	}
 	return nil
 }
@@ -41,9 +41,8 @@ func mayPublish(r terms.Role, g terms.Grant) error {
 	return nil
 }
 
-// publisherPlaceLocked reserves a publisher's place in a call room until setStreamsLocked and
-// m.reserved=false.
-func (rm *room) publisherPlaceLocked(m *member) error {
+// reserveLocked keeps a publisher's place in a call room for m, until endReservation.
+func (rm *room) reserveLocked(m *member) error {
 	if rm.scene == terms.Call && !m.publishing() {
 		if err := rm.publisherLimitLocked(); err != nil {
 			return err
@@ -115,7 +114,7 @@ func (p *participant) startPublishing() error {
 	if err := mayPublish(p.m.role, p.granted()); err != nil {
 		return err
 	}
-	return p.room.publisherPlaceLocked(p.m)
+	return p.room.reserveLocked(p.m)
 }
 
 // forwardAllLocked has the router forward what is published, but for what is muted or blocked.

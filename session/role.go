@@ -31,7 +31,7 @@ func (s *Session) SwitchRole(role terms.Role) error {
 	if p.left != nil {
 		return errGone()
 	}
-	if err := p.room.anchorPlaceLocked(); err != nil {
+	if err := p.room.anchorLimitLocked(); err != nil {
 		return err
 	}
 	p.room.setRoleLocked(p.m, terms.Anchor, p.media.published)

@@ -54,7 +54,7 @@ func (c *Conn) reset() {
 // admit takes a new connection in, or says that there is no place for it. Others may have to go.
 func (b *Budget) admit(c *Conn) bool {
 	b.mu.Lock()
-	ok, evicted, why := b.placeLocked(c)
+	ok, evicted, why := b.admissionLocked(c)
 	if ok {
 		b.conns.add(c)
 	}
@@ -71,10 +71,11 @@ func (b *Budget) admit(c *Conn) bool {
 	return ok
 }
 
-// placeLocked finds a place for a new connection. If a site has all that one may have, its oldest idle one
-// goes. If strangers have all, the oldest idle one goes of the site that has most, or else its oldest. So a
-// client that comes from elsewhere gets in.
-func (b *Budget) placeLocked(c *Conn) (ok bool, evicted *Conn, why Reason) {
+// admissionLocked returns whether there is a place for a new connection, and which one has to go for that. It
+// changes nothing. If a site has all that one may have, its oldest idle one goes. If strangers have all, the
+// oldest idle one goes of the site that has most, or else its oldest. So a client that comes from elsewhere
+// gets in.
+func (b *Budget) admissionLocked(c *Conn) (ok bool, evicted *Conn, why Reason) {
 	if own := b.conns.sites[c.site]; !c.any && len(own) >= b.limits.ConnsPerSite {
 		evicted = oldest(own, false)
 		return evicted != nil, evicted, Address
