@@ -79,7 +79,7 @@ func (r *Rooms) enter(ctx context.Context, q EnterRequest) (*Session, terms.Ente
 			return nil, terms.Entered{}, err
 		}
 		if !again {
-			return &Session{p: p, link: 1}, entered, nil
+			return &Session{p: p, attachment: 1}, entered, nil
 		}
 		// The feed has the new room's events only after those of this one.
 		select {

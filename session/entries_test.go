@@ -141,7 +141,7 @@ func TestWhoWasNotHandedTheAnswerLeaves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		dan.Gone() // of the link before
+		dan.Gone() // of the attachment before
 		dan.Doubt(0)
 		n.client(s, terms.Entered{})
 		time.Sleep(20 * time.Second)

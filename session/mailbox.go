@@ -17,9 +17,9 @@ var ErrDetached = errors.New("session: signalling is detached")
 
 const (
 	// maxUnacked is how many events may be sent to a client that acknowledges none of them. At this number
-	// the link is dropped; the client then resumes and says what it has. Higher costs memory per client that
-	// never acknowledges. Lower makes bursts of entering in large rooms cost reconnects. Clients acknowledge
-	// with every ping.
+	// the attachment is dropped; the client then resumes and says what it has. Higher costs memory per
+	// client that never acknowledges. Lower makes bursts of entering in large rooms cost reconnects.
+	// Clients acknowledge with every ping.
 	maxUnacked = 4096
 	// minCoalesce is how many events that were never sent are kept before their net effect replaces them.
 	// Lower hides short-lived changes from slow clients earlier.
@@ -39,15 +39,15 @@ type mailbox struct {
 	mu     sync.Mutex
 	events []terms.Event
 	acked  uint64 // number of the last acknowledged event
-	sent   int    // events[:sent] were handed to the present link
-	pinned int    // the answer to its resume has told the present link the effect of events[:pinned]
+	sent   int    // events[:sent] were handed to the present attachment
+	pinned int    // the answer to its resume has told the present attachment the effect of events[:pinned]
 	limit  int    // coalesce when more than that are free
 
 	messages int // how many of events are custom messages
 
-	link     uint64 // number of the present or last link; links are numbered from 1
-	attached bool
-	wake     func() // called once, when a reader that found nothing must look again; nil: nobody waits
+	attachment uint64 // number of the present or last signalling connection; they are numbered from 1
+	attached   bool
+	wake       func() // called once, when a reader that found nothing must look again; nil: nobody waits
 
 	exitOnly  bool          // nobody reads but the end: media-only sessions
 	closed    bool          // nothing is taken any more
@@ -56,8 +56,8 @@ type mailbox struct {
 	concluded chan struct{} // closed when told, or when there is nobody to tell
 }
 
-// newMailbox returns a mailbox without a link. With exitOnly it keeps `exited` only, and nobody needs to be
-// told.
+// newMailbox returns a mailbox without an attachment. With exitOnly it keeps `exited` only, and nobody
+// needs to be told.
 func newMailbox(exitOnly bool) *mailbox {
 	return &mailbox{exitOnly: exitOnly, limit: minCoalesce, concluded: make(chan struct{})}
 }
@@ -120,12 +120,12 @@ func (m *mailbox) addLocked(e terms.Event) {
 // replace them.
 func (m *mailbox) freeLocked() int { return max(m.sent, m.pinned) }
 
-// pin keeps the events as they are, if the link is the present one. The answer to the resume of its client
-// tells the client their effect.
-func (m *mailbox) pin(link uint64) {
+// pin keeps the events as they are, if the attachment is the present one. The answer to the resume of its
+// client tells the client their effect.
+func (m *mailbox) pin(attachment uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if link != m.link {
+	if attachment != m.attachment {
 		return
 	}
 	if len(m.events)-m.sent > minCoalesce {
@@ -155,7 +155,7 @@ func (m *mailbox) close(last *terms.Event) {
 	m.wakeLocked()
 }
 
-// dropMessagesLocked forgets the custom messages that were not sent on the present link.
+// dropMessagesLocked forgets the custom messages that were not sent on the present attachment.
 func (m *mailbox) dropMessagesLocked() {
 	before := len(m.events)
 	unsent := slices.DeleteFunc(m.events[m.sent:], func(e terms.Event) bool { return e.Type == terms.EventMessage })
@@ -187,13 +187,13 @@ func (m *mailbox) concludeLocked() {
 	}
 }
 
-// next returns the next event of a link, waiting for it. A further call says that the event before has been
-// handed to the connection. After the last event next returns io.EOF; if the link is not the present one,
-// ErrDetached.
-func (m *mailbox) next(ctx context.Context, link uint64) (terms.Event, error) {
+// next returns the next event of an attachment, waiting for it. A further call says that the event before
+// has been handed to the connection. After the last event next returns io.EOF; if the attachment is not
+// the present one, ErrDetached.
+func (m *mailbox) next(ctx context.Context, attachment uint64) (terms.Event, error) {
 	woken := make(chan struct{}, 1)
 	for {
-		if e, err, ok := m.poll(link, func() { woken <- struct{}{} }); ok {
+		if e, err, ok := m.poll(attachment, func() { woken <- struct{}{} }); ok {
 			return e, err
 		}
 		select {
@@ -206,18 +206,18 @@ func (m *mailbox) next(ctx context.Context, link uint64) (terms.Event, error) {
 
 // poll is next without waiting. If there is nothing, ok is false, and wake is called once as soon as there
 // is. It is called with the mailbox locked.
-func (m *mailbox) poll(link uint64, wake func()) (e terms.Event, err error, ok bool) {
+func (m *mailbox) poll(attachment uint64, wake func()) (e terms.Event, err error, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e, err, ok = m.takeLocked(link); !ok {
+	if e, err, ok = m.takeLocked(attachment); !ok {
 		m.wake = wake
 	}
 	return e, err, ok
 }
 
-func (m *mailbox) takeLocked(link uint64) (e terms.Event, err error, ok bool) {
+func (m *mailbox) takeLocked(attachment uint64) (e terms.Event, err error, ok bool) {
 	switch {
-	case link != m.link || !m.attached:
+	case attachment != m.attachment || !m.attached:
 		return e, ErrDetached, true
 	case m.sent >= maxUnacked:
 		m.detachLocked()
@@ -266,16 +266,17 @@ func (m *mailbox) forgetLocked(n int) {
 	m.pinned = max(m.pinned-n, 0)
 }
 
-// open makes link 1, that of the connection that entered, the present one.
+// open makes attachment 1, that of the connection that entered, the present one.
 func (m *mailbox) open() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.link, m.attached = 1, true
+	m.attachment, m.attached = 1, true
 }
 
-// attach makes a new link the present one. lastSeq is the last event that the client has; those after it are
-// sent again. It returns a bad_request if the client claims to have an event that was never sent.
-func (m *mailbox) attach(lastSeq uint64) (link uint64, err error) {
+// attach makes a new attachment the present one. lastSeq is the last event that the client has; those
+// after it are sent again. It returns a bad_request if the client claims to have an event that was never
+// sent.
+func (m *mailbox) attach(lastSeq uint64) (attachment uint64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if lastSeq > m.acked+uint64(m.sent) {
@@ -285,17 +286,17 @@ func (m *mailbox) attach(lastSeq uint64) (link uint64, err error) {
 		m.forgetLocked(int(lastSeq - m.acked))
 	}
 	m.sent, m.pinned = 0, 0
-	m.link++
+	m.attachment++
 	m.attached = true
 	m.wakeLocked()
-	return m.link, nil
+	return m.attachment, nil
 }
 
-// detach ends the link if it is the present one.
-func (m *mailbox) detach(link uint64) {
+// detach ends the attachment if it is the present one.
+func (m *mailbox) detach(attachment uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if link == m.link {
+	if attachment == m.attachment {
 		m.detachLocked()
 	}
 }
@@ -308,14 +309,14 @@ func (m *mailbox) detachLocked() {
 	m.wakeLocked()
 }
 
-// isLink reports whether no other link has come after this one.
-func (m *mailbox) isLink(link uint64) bool {
+// isPresent reports whether no other attachment has come after that one.
+func (m *mailbox) isPresent(attachment uint64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return link == m.link
+	return attachment == m.attachment
 }
 
-// isAttached reports whether there is a link.
+// isAttached reports whether there is an attachment.
 func (m *mailbox) isAttached() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

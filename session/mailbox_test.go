@@ -134,12 +134,12 @@ func left(user int) terms.Event {
 	return terms.Event{Type: terms.EventUserLeft, User: terms.UserState{User: fmt.Sprint(user)}, Left: terms.LeftTimeout}
 }
 
-// take reads events of the present link until there are none.
-func take(t *testing.T, m *mailbox, link uint64, most int) (seqs []uint64, err error) {
+// take reads events of the present attachment until there are none.
+func take(t *testing.T, m *mailbox, attachment uint64, most int) (seqs []uint64, err error) {
 	t.Helper()
 	for range most {
 		m.mu.Lock()
-		e, err, ok := m.takeLocked(link)
+		e, err, ok := m.takeLocked(attachment)
 		m.mu.Unlock()
 		if !ok || err != nil {
 			return seqs, err
@@ -166,20 +166,20 @@ func TestMailboxNumbersAndReplays(t *testing.T) {
 	}
 	m.detach(1)
 	m.push(left(5))
-	link, err := m.attach(3)
+	attachment, err := m.attach(3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := take(t, m, link, 9); !slices.Equal(got, []uint64{4, 5, 6}) {
+	if got, _ := take(t, m, attachment, 9); !slices.Equal(got, []uint64{4, 5, 6}) {
 		t.Errorf("after the resume %v", got)
 	}
 	if _, err := take(t, m, 1, 1); !errors.Is(err, ErrDetached) {
-		t.Errorf("the older link reads: %v", err)
+		t.Errorf("the older attachment reads: %v", err)
 	}
-	if link, err = m.attach(5); err != nil {
+	if attachment, err = m.attach(5); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := take(t, m, link, 9); !slices.Equal(got, []uint64{6}) {
+	if got, _ := take(t, m, attachment, 9); !slices.Equal(got, []uint64{6}) {
 		t.Errorf("after another resume %v", got)
 	}
 	if _, err := m.attach(7); !errors.Is(err, terms.CodeBadRequest) {
@@ -209,7 +209,7 @@ func TestMailboxOfAnAbsentClientIsBounded(t *testing.T) {
 	if len(m.events) > 2000 {
 		t.Errorf("%d events are kept", len(m.events))
 	}
-	link, err := m.attach(100)
+	attachment, err := m.attach(100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestMailboxOfAnAbsentClientIsBounded(t *testing.T) {
 	}
 	for {
 		m.mu.Lock()
-		e, err, ok := m.takeLocked(link)
+		e, err, ok := m.takeLocked(attachment)
 		m.mu.Unlock()
 		if !ok {
 			break
@@ -247,15 +247,15 @@ func TestWhatAResumeHasToldIsNotTakenBack(t *testing.T) {
 		m.detach(1)
 		ann := terms.UserState{User: "ann"}
 		m.push(terms.Event{Type: terms.EventUserEntered, User: ann})
-		link, err := m.attach(0)
+		attachment, err := m.attach(0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.pin(link - 1) // of a connection that was late
+		m.pin(attachment - 1) // of a connection that was late
 		if m.pinned != 0 {
-			t.Error("a link that is over keeps events as they are")
+			t.Error("an attachment that is over keeps events as they are")
 		}
-		m.pin(link)
+		m.pin(attachment)
 		m.push(terms.Event{Type: terms.EventUserLeft, User: ann})
 		for range more {
 			m.push(terms.Event{Type: terms.EventRole, Role: terms.Audience})
@@ -265,7 +265,7 @@ func TestWhatAResumeHasToldIsNotTakenBack(t *testing.T) {
 		}
 		w := world{}
 		for i, want := range []terms.EventType{terms.EventUserEntered, terms.EventUserLeft} {
-			e, err := m.next(t.Context(), link)
+			e, err := m.next(t.Context(), attachment)
 			if err == nil {
 				err = w.apply(e)
 			}
@@ -281,11 +281,11 @@ func TestMailboxOfWhoResumesAgainAndAgainIsBounded(t *testing.T) {
 	m := newMailbox(false)
 	m.open()
 	for range 100 {
-		link, err := m.attach(0)
+		attachment, err := m.attach(0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.pin(link)
+		m.pin(attachment)
 		for range 300 {
 			m.push(terms.Event{Type: terms.EventRole, Role: terms.Audience})
 		}
@@ -471,15 +471,15 @@ func TestWhoMayNotCreateEntersNoRoomBeingMade(t *testing.T) {
 	}
 }
 
-// TestMailboxWakesOnce: who has found nothing is woken by the next event, and by what ends its link.
+// TestMailboxWakesOnce: who has found nothing is woken by the next event, and by what ends its attachment.
 func TestMailboxWakesOnce(t *testing.T) {
 	woken := 0
 	wake := func() { woken++ }
 	m := newMailbox(false)
 	m.open()
-	empty := func(link uint64) {
+	empty := func(attachment uint64) {
 		t.Helper()
-		if e, err, ok := m.poll(link, wake); ok {
+		if e, err, ok := m.poll(attachment, wake); ok {
 			t.Fatalf("%v, %v", e, err)
 		}
 	}
@@ -488,7 +488,7 @@ func TestMailboxWakesOnce(t *testing.T) {
 			m.push(left(1))
 			m.push(left(2))
 			for range 2 {
-				if _, err, ok := m.poll(m.link, wake); err != nil || !ok {
+				if _, err, ok := m.poll(m.attachment, wake); err != nil || !ok {
 					t.Error(err, ok)
 				}
 			}
@@ -497,17 +497,17 @@ func TestMailboxWakesOnce(t *testing.T) {
 				t.Error("memory is left behind")
 			}
 		},
-		"another link": func() {
-			link := m.link
+		"another attachment": func() {
+			attachment := m.attachment
 			if _, err := m.attach(m.acked); err != nil {
 				t.Error(err)
 			}
-			if _, err, ok := m.poll(link, wake); !ok || !errors.Is(err, ErrDetached) {
-				t.Errorf("the older link: %v", err)
+			if _, err, ok := m.poll(attachment, wake); !ok || !errors.Is(err, ErrDetached) {
+				t.Errorf("the older attachment: %v", err)
 			}
 		},
 	} {
-		empty(m.link)
+		empty(m.attachment)
 		if woken = 0; m.wake == nil {
 			t.Fatal("nobody is to be woken")
 		}
@@ -516,13 +516,13 @@ func TestMailboxWakesOnce(t *testing.T) {
 			t.Errorf("%s: woken %d times", name, woken)
 		}
 	}
-	empty(m.link)
-	m.detach(m.link)
+	empty(m.attachment)
+	m.detach(m.attachment)
 	if woken = 0; m.wake != nil {
-		t.Error("somebody waits on a link that has ended")
+		t.Error("somebody waits on an attachment that has ended")
 	}
 	if m.push(left(3)); woken != 0 {
-		t.Error("woken after the end of the link")
+		t.Error("woken after the end of the attachment")
 	}
 }
 

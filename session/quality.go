@@ -16,8 +16,8 @@ const (
 	QualityDown      NetworkQuality = 6
 )
 
-// link is one direction of a connection, over the time of a report.
-type link struct {
+// direction is what one way of a connection does, over the time of a report.
+type direction struct {
 	expected, lost uint64        // packets, before repair
 	rtt            time.Duration // 0: not known
 	down           bool
@@ -28,20 +28,20 @@ type link struct {
 const fewPackets = 10
 
 // loss returns the share of lost packets, 0–1; known is false if there were too few packets.
-func (l link) loss() (share float64, known bool) {
-	if l.expected < fewPackets {
+func (d direction) loss() (share float64, known bool) {
+	if d.expected < fewPackets {
 		return 0, false
 	}
-	return float64(l.lost) / float64(l.expected), true
+	return float64(d.lost) / float64(d.expected), true
 }
 
 // quality returns the worse of what loss and round trip say, by the bounds that applications rely on.
-func (l link) quality() NetworkQuality {
-	loss, known := l.loss()
+func (d direction) quality() NetworkQuality {
+	loss, known := d.loss()
 	switch {
-	case l.down:
+	case d.down:
 		return QualityDown
-	case !known && l.rtt == 0 || l.expected == 0:
+	case !known && d.rtt == 0 || d.expected == 0:
 		return QualityUnknown
 	}
 	for _, b := range [...]struct {
@@ -52,7 +52,7 @@ func (l link) quality() NetworkQuality {
 		{0.5, 500 * time.Millisecond, QualityVeryBad}, {0.3, 350 * time.Millisecond, QualityBad},
 		{0.2, 200 * time.Millisecond, QualityPoor}, {0.1, 100 * time.Millisecond, QualityGood},
 	} {
-		if loss > b.loss || l.rtt > b.rtt {
+		if loss > b.loss || d.rtt > b.rtt {
 			return b.q
 		}
 	}

@@ -14,30 +14,30 @@ import (
 // Reports has send called with each report to the user, JSON as docs/protocol.md has it, from now on. It ends
 // with Detached, or once another connection has taken over. send is called with locks held: it must not
 // block, nor call into this package. The message is shared by everybody, and only to be read.
-func (s *Session) Reports(send func(message []byte)) { s.p.report.attach(s.link, send) }
+func (s *Session) Reports(send func(message []byte)) { s.p.report.attach(s.attachment, send) }
 
 // reporter is the way of reports to a user's signalling connection. The zero value has none.
 type reporter struct {
-	mu   sync.Mutex
-	link uint64 // that send is of
-	send func(message []byte)
-	over bool // the user has left
+	mu         sync.Mutex
+	attachment uint64 // that send is of
+	send       func(message []byte)
+	over       bool // the user has left
 }
 
-func (r *reporter) attach(link uint64, send func([]byte)) {
+func (r *reporter) attach(attachment uint64, send func([]byte)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if link >= r.link && !r.over {
-		r.link, r.send = link, send
+	if attachment >= r.attachment && !r.over {
+		r.attachment, r.send = attachment, send
 	}
 }
 
-// detach ends the link, if it is the present one. Once it has returned, the link's send is not called any
-// more.
-func (r *reporter) detach(link uint64) {
+// detach ends the attachment, if it is the present one. Once it has returned, the attachment's send is not
+// called any more.
+func (r *reporter) detach(attachment uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if link == r.link {
+	if attachment == r.attachment {
 		r.send = nil
 	}
 }

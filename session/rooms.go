@@ -94,13 +94,13 @@ func (r *Rooms) Resume(_ context.Context, id, key string, lastSeq uint64) (*Sess
 	if p.expired(r.opts.Now()) {
 		return nil, terms.Errorf(terms.CodeTokenExpired, "session", "the session has ended with its token")
 	}
-	link, err := p.box.attach(lastSeq)
+	attachment, err := p.box.attach(lastSeq)
 	if err != nil {
 		return nil, err
 	}
 	p.signs.doubt.Store(nil)
 	p.touch()
-	return &Session{p: p, link: link}, nil
+	return &Session{p: p, attachment: attachment}, nil
 }
 
 // Lookup returns a hold on a session that is not its signalling connection, for requests that come beside it.

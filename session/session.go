@@ -15,8 +15,8 @@ import (
 // All other methods go on working on every hold. They may be called from any goroutine. After the user has
 // left they return user_not_found.
 type Session struct {
-	p    *participant
-	link uint64 // 0: not a signalling connection
+	p          *participant
+	attachment uint64 // 0: not a signalling connection
 }
 
 // signs are those of life, by which is told whether a session's client is still there.
@@ -47,7 +47,7 @@ func (s *Session) Room() terms.RoomID { return s.p.room.id }
 func (s *Session) Entered() terms.Entered {
 	s.p.room.mu.Lock()
 	defer s.p.room.mu.Unlock()
-	s.p.box.pin(s.link)
+	s.p.box.pin(s.attachment)
 	return s.p.room.enteredLocked(s.p)
 }
 
@@ -56,14 +56,16 @@ func (s *Session) Entered() terms.Entered {
 // last event, and with ErrDetached when another connection has taken over or too much goes unacknowledged.
 // After both the door closes its connection. Else it fails with ctx's error. A media-only session gets
 // nothing but `exited` and io.EOF. One goroutine at a time.
-func (s *Session) Next(ctx context.Context) (terms.Event, error) { return s.p.box.next(ctx, s.link) }
+func (s *Session) Next(ctx context.Context) (terms.Event, error) {
+	return s.p.box.next(ctx, s.attachment)
+}
 
 // Poll is Next without waiting. If there is no event, ok is false. wake is then called once, as soon as there
 // is something to poll for, be it an error. wake is called with locks held, so it must not block, nor call
 // into this package. It may start a goroutine that polls, for example. So a session without events needs no
 // goroutine. After Detached wake is not called.
 func (s *Session) Poll(wake func()) (e terms.Event, ok bool, err error) {
-	e, err, ok = s.p.box.poll(s.link, wake)
+	e, err, ok = s.p.box.poll(s.attachment, wake)
 	return e, ok, err
 }
 
@@ -73,14 +75,14 @@ func (s *Session) Ack(seq uint64) { s.p.box.ack(seq) }
 // Detached says that the signalling connection is gone. What the client has not acknowledged is kept for a
 // resume. It does nothing if another connection has taken over.
 func (s *Session) Detached() {
-	s.p.report.detach(s.link)
-	s.p.box.detach(s.link)
+	s.p.report.detach(s.attachment)
+	s.p.box.detach(s.attachment)
 }
 
 // Gone lets the user out because its client was gone before it could know that it is in. It returns when that
 // is complete. Others see a time-out. It does nothing if the session has been resumed.
 func (s *Session) Gone() {
-	if s.p.box.isLink(s.link) {
+	if s.p.box.isPresent(s.attachment) {
 		s.p.leave(causeGone, "")
 	}
 }
@@ -94,7 +96,7 @@ func (s *Session) Doubt(grace time.Duration) {
 	}
 	s.p.signs.doubt.Store(new(s.p.rooms.opts.Now().Add(grace)))
 	// also if it was resumed only just now
-	if !s.p.box.isLink(s.link) {
+	if !s.p.box.isPresent(s.attachment) {
 		s.p.signs.doubt.Store(nil)
 	}
 }

@@ -60,7 +60,7 @@ const maxSamples = 1 << 14
 func (rm *room) tellStatistics(samples []router.Sample, r *statistics) {
 	for i := range samples {
 		s := &samples[i]
-		up, down := linksOf(s)
+		up, down := directionsOf(s)
 		if p := rm.gather(s, up, r); p != nil {
 			p.report.tell(slices.Clone(r.write(s, up, down)))
 		}
@@ -69,7 +69,7 @@ func (rm *room) tellStatistics(samples []router.Sample, r *statistics) {
 
 // gather notes the quality of what the sample's user sends, and collects what there is to tell it. It returns
 // nil if the user is not to be told.
-func (rm *room) gather(s *router.Sample, up link, r *statistics) *participant {
+func (rm *room) gather(s *router.Sample, up direction, r *statistics) *participant {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
 	m := rm.numbered[s.Member]
@@ -93,9 +93,9 @@ func (rm *room) gather(s *router.Sample, up link, r *statistics) *participant {
 	return m.p
 }
 
-// linksOf returns both directions of a sample's peer.
-func linksOf(s *router.Sample) (up, down link) {
-	up, down = link{rtt: s.RTT, down: s.Down}, link{rtt: s.RTT, down: s.Down}
+// directionsOf returns both directions of a sample's peer.
+func directionsOf(s *router.Sample) (up, down direction) {
+	up, down = direction{rtt: s.RTT, down: s.Down}, direction{rtt: s.RTT, down: s.Down}
 	for i := range s.Sent {
 		up.expected, up.lost = up.expected+s.Sent[i].Expected, up.lost+s.Sent[i].Lost
 	}
@@ -112,11 +112,11 @@ func linksOf(s *router.Sample) (up, down link) {
 
 // write returns the report's JSON as docs/protocol.md has it, valid until the next call. User ids and RIDs
 // are of characters that JSON has as they are (CheckUser, RFC 8852).
-func (r *statistics) write(s *router.Sample, up, down link) []byte {
+func (r *statistics) write(s *router.Sample, up, down direction) []byte {
 	slices.SortFunc(r.sent, byStream)
 	slices.SortFunc(r.received, byStream)
-	b := appendLink(append(r.json[:0], `{"type":"statistics","up":`...), up, s.Sent, s.Over)
-	b = appendLink(append(b, `,"down":`...), down, s.Received, s.Over)
+	b := appendDirection(append(r.json[:0], `{"type":"statistics","up":`...), up, s.Sent, s.Over)
+	b = appendDirection(append(b, `,"down":`...), down, s.Received, s.Over)
 	if s.Estimate != 0 {
 		b = strconv.AppendUint(append(b[:len(b)-1], `,"estimateKbps":`...), s.Estimate/1000, 10)
 		b = append(appendMilliseconds(append(b, `,"queueMs":`...), s.Queue), '}')
@@ -158,14 +158,14 @@ func appendComma(b []byte) []byte {
 	return append(b, ',')
 }
 
-func appendLink(b []byte, l link, streams []router.StreamSample, over time.Duration) []byte {
+func appendDirection(b []byte, d direction, streams []router.StreamSample, over time.Duration) []byte {
 	var bytes uint64
 	for i := range streams {
 		bytes += streams[i].Bytes
 	}
-	b = strconv.AppendInt(append(b, `{"quality":`...), int64(l.quality()), 10)
+	b = strconv.AppendInt(append(b, `{"quality":`...), int64(d.quality()), 10)
 	b = strconv.AppendInt(append(b, `,"kbps":`...), kbps(bytes, over), 10)
-	return append(appendLoss(append(b, `,"loss":`...), l), '}')
+	return append(appendLoss(append(b, `,"loss":`...), d), '}')
 }
 
 func appendStreams(b []byte, streams []streamReport, over time.Duration) []byte {
@@ -179,7 +179,7 @@ func appendStreams(b []byte, streams []streamReport, over time.Duration) []byte 
 			b = append(append(append(b, `,"rid":"`...), x.RID...), '"')
 		}
 		b = strconv.AppendInt(append(b, `,"kbps":`...), kbps(x.Bytes, over), 10)
-		b = appendLoss(append(b, `,"loss":`...), link{expected: x.Expected, lost: x.Lost})
+		b = appendLoss(append(b, `,"loss":`...), direction{expected: x.Expected, lost: x.Lost})
 		b = appendMilliseconds(append(b, `,"jitterMs":`...), x.Jitter)
 		if x.user != "" && x.Track.Source.Kind() == packet.Video {
 			b = appendState(b, x.StreamSample)
@@ -199,8 +199,8 @@ func appendState(b []byte, x *router.StreamSample) []byte {
 }
 
 // appendLoss appends the share of lost packets to three places, null if it is not known.
-func appendLoss(b []byte, l link) []byte {
-	loss, known := l.loss()
+func appendLoss(b []byte, d direction) []byte {
+	loss, known := d.loss()
 	if !known {
 		return append(b, "null"...)
 	}
