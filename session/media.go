@@ -183,7 +183,7 @@ func (p *participant) negotiate(offer *negotiate.Offer, plan OfferPlan) (string,
 // connectLocked does the negotiation with the peer, old or new, and tells the router.
 func (p *participant) connectLocked(offer *negotiate.Offer, plan OfferPlan) (string, error) {
 	m := &p.media
-	r := p.room.start()
+	r := p.room.router()
 	peer, old := m.peer, Peer(nil)
 	if peer == nil || plan.New {
 		fresh, err := m.ahead, error(nil)
@@ -231,7 +231,7 @@ func (p *participant) newPeer(rm *room, r *router.Room) (Peer, error) {
 // connectAhead makes the transport connection of p's first negotiation. If the room has ended it does
 // nothing.
 func (rm *room) connectAhead(p *participant) error {
-	r := rm.start()
+	r := rm.router()
 	if r == nil {
 		return nil
 	}
@@ -366,7 +366,7 @@ func (p *participant) stop() {
 		return
 	}
 	m.peer.EndMessages()
-	if err := p.room.start().Detach(m.peer.ID()); err != nil && !errors.Is(err, router.ErrClosed) {
+	if err := p.room.router().Detach(m.peer.ID()); err != nil && !errors.Is(err, router.ErrClosed) {
 		p.log().Error().Err(err).Msg("detaching from the room")
 	}
 }
@@ -436,7 +436,7 @@ func (p *participant) ready(id packet.PeerID, up *atomic.Bool) {
 	if m.closed || m.peer == nil || m.peer.ID() != id {
 		return
 	}
-	r, change := p.room.start(), (*router.Room).Pause
+	r, change := p.room.router(), (*router.Room).Pause
 	if up.Load() {
 		m.connecting.End(nil)
 		p.log().Debug().Uint64("peer", uint64(id)).Msg("media connected")

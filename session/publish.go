@@ -131,7 +131,7 @@ func (p *participant) forwardLocked(s terms.Source, on bool) error {
 	if m.off.has(s) != on || m.peer == nil {
 		return nil
 	}
-	if err := p.room.start().SetPublishing(p.m.id, routerSource(s), on); err != nil {
+	if err := p.room.router().SetPublishing(p.m.id, routerSource(s), on); err != nil {
 		return err
 	}
 	if m.off = m.off.without(s); !on {

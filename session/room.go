@@ -220,8 +220,9 @@ type roomMedia struct {
 	seats   chan struct{} // buffered: the automatic seats need looking at
 }
 
-// start returns the running router. After stop it returns the one that there was, or nil.
-func (rm *room) start() *router.Room {
+// router returns the room's router, which runs from the first call on. After stop it returns the one that
+// there was, or nil.
+func (rm *room) router() *router.Room {
 	m := &rm.media
 	m.once.Do(func() {
 		ctx, cancel := context.WithCancel(context.Background())

@@ -170,7 +170,7 @@ func (p *participant) watchLocked(mid string, w router.Want) error {
 	if p.media.wants[mid] == w {
 		return nil
 	}
-	if err := p.room.start().Watch(p.media.peer.ID(), mid, w); err != nil {
+	if err := p.room.router().Watch(p.media.peer.ID(), mid, w); err != nil {
 		return err
 	}
 	p.media.wants[mid] = w
