@@ -32,7 +32,7 @@ func (r *Rooms) RemoveUsers(ctx context.Context, id terms.RoomID, users []string
 	}
 	rm := r.room(id)
 	if rm == nil {
-		return nil, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
+		return nil, errNoRoom()
 	}
 	kept, err := rm.ban(users, ban, text)
 	if err != nil {
@@ -51,8 +51,9 @@ func (r *Rooms) RemoveUsers(ctx context.Context, id terms.RoomID, users []string
 func (rm *room) ban(users []string, d time.Duration, text string) (kept []<-chan struct{}, err error) {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
-	if rm.closed && len(rm.members) == 0 || rm.created.IsZero() {
-		return nil, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
+	// Those who are still on the way out of a room that has ended can be removed.
+	if !rm.existsLocked() && len(rm.members) == 0 {
+		return nil, errNoRoom()
 	}
 	if rm.hasMovedLocked() {
 		return nil, errHasMoved()
@@ -169,7 +170,7 @@ func (r *Rooms) DismissRoom(ctx context.Context, id terms.RoomID, text string) (
 	}
 	rm := r.room(id)
 	if rm == nil {
-		return 0, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
+		return 0, errNoRoom()
 	}
 	return rm.dismiss(ctx, ending{cause: causeDismissed, text: text})
 }
@@ -226,11 +227,11 @@ func (rm *room) dismiss(ctx context.Context, e ending) (int, error) {
 		}
 		return n, err
 	}
-	if rm.closed || rm.created.IsZero() {
+	if !rm.existsLocked() {
 		rm.closed = true
 		rm.emptyLocked()
 		rm.mu.Unlock()
-		return 0, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
+		return 0, errNoRoom()
 	}
 	rm.closeLocked(effects[e.cause].feed, e.text)
 	rm.dismissed = len(rm.members)
@@ -278,7 +279,7 @@ func (rm *room) awaitMove(ctx context.Context, e ending) (_ ending, next string)
 func (r *Rooms) Move(ctx context.Context, id terms.RoomID, text string, next func(context.Context) string) (int, error) {
 	rm := r.room(id)
 	if rm == nil {
-		return 0, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
+		return 0, errNoRoom()
 	}
 	return rm.dismiss(ctx, ending{causeShutdown, text, next})
 }
@@ -330,7 +331,7 @@ func (r *Rooms) ListRooms(f terms.RoomFilter, page terms.Page) (RoomList, error)
 func (rm *room) info() (RoomInfo, bool) {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
-	return rm.infoLocked(), !rm.closed && !rm.created.IsZero()
+	return rm.infoLocked(), rm.existsLocked()
 }
 
 func (rm *room) infoLocked() RoomInfo {

@@ -42,7 +42,7 @@ func (r *Rooms) SetUserBlocked(ctx context.Context, id terms.RoomID, user string
 	}
 	rm := r.room(id)
 	if rm == nil {
-		return terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
+		return errNoRoom()
 	}
 	p, kept, err := rm.block(user, b)
 	if err != nil {
@@ -71,8 +71,8 @@ func checkBlock(id terms.RoomID, user string, b terms.Block) error {
 func (rm *room) block(user string, b terms.Block) (p *participant, kept []<-chan struct{}, err error) {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
-	if rm.closed || rm.created.IsZero() {
-		return nil, nil, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
+	if !rm.existsLocked() {
+		return nil, nil, errNoRoom()
 	}
 	m, known := rm.members[user], rm.blocks.by[user] != ""
 	switch {

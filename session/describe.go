@@ -43,8 +43,6 @@ func (r *Rooms) Moving(id terms.RoomID) <-chan struct{} {
 	return rm.over
 }
 
-func (rm *room) existsLocked() bool { return !rm.closed && !rm.created.IsZero() }
-
 // UserInfo describes a user in a room.
 type UserInfo struct {
 	terms.UserState
@@ -104,8 +102,6 @@ func (r *Rooms) DescribeRoom(id terms.RoomID, page terms.Page) (RoomDetail, erro
 	rm.addUsage(d.List, ids)
 	return d, nil
 }
-
-func errNoRoom() error { return terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room") }
 
 // UserInRoom is a user in one of its rooms.
 type UserInRoom struct {

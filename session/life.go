@@ -18,6 +18,12 @@ type lifetime struct {
 	move       *move         // it ends here because it is to go on elsewhere; nil: it does not
 }
 
+// existsLocked answers the question whether there is such a room: somebody has entered, and it has not ended.
+func (l *lifetime) existsLocked() bool { return !l.closed && !l.created.IsZero() }
+
+// errNoRoom is the answer to those who ask for a room that does not exist.
+func errNoRoom() error { return terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room") }
+
 // Run keeps the timers. Users without life are let go, and so are those whose tokens have ended. Live rooms
 // without anybody end. Bans that are over are forgotten. Run returns when ctx is done. Shutdown is separate,
 // and may come before or after.

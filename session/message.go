@@ -106,14 +106,14 @@ func (r *Rooms) SendMessage(ctx context.Context, id terms.RoomID, users []string
 	}
 	rm := r.room(id)
 	if rm == nil {
-		return 0, 0, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
+		return 0, 0, errNoRoom()
 	}
 	rm.mu.Lock()
-	none := rm.closed || rm.created.IsZero()
+	exists := rm.existsLocked()
 	to := rm.hearersLocked(func(m *member) bool { return users == nil || slices.Contains(users, m.user) })
 	rm.mu.Unlock()
-	if none {
-		return 0, 0, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
+	if !exists {
+		return 0, 0, errNoRoom()
 	}
 	meant := len(to)
 	if users != nil {

@@ -69,7 +69,7 @@ func (alone) Open() error      { return nil }
 func (alone) Others() []string { return nil }
 func (alone) Claim(_ context.Context, _ terms.RoomID, create bool) (func(), error) {
 	if !create {
-		return nil, terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
+		return nil, errNoRoom()
 	}
 	return func() {}, nil
 }
