@@ -153,7 +153,7 @@ func (r *Rooms) newParticipant(q EnterRequest) *participant {
 
 // admit finds or makes the room, and takes p into the index, as far as the node allows.
 func (r *Rooms) admit(ctx context.Context, p *participant, q EnterRequest) (*room, error) {
-	if err := r.opts.Places.Open(); err != nil {
+	if err := r.opts.Cluster.Open(); err != nil {
 		return nil, err
 	}
 	if rm, _, err := r.lodge(p, q, nil); rm != nil || err != nil {

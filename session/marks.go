@@ -33,15 +33,15 @@ func (noMarks) Keep(terms.RoomID, []terms.Mark) <-chan struct{}            { ret
 func (noMarks) Recall(context.Context, terms.RoomID) ([]terms.Mark, error) { return nil, nil }
 func (noMarks) EndBlocks(terms.RoomID)                                     {}
 
-// claimed is a room's place on this node, with what is kept of the room.
+// claimed is a room that is this node's, with what is kept of it.
 type claimed struct {
 	release func()
 	marks   []terms.Mark
 }
 
-// claim gets a room that is not here a place on this node.
+// claim makes a room this node's that is not here yet.
 func (r *Rooms) claim(ctx context.Context, q EnterRequest) (*claimed, error) {
-	release, err := r.opts.Places.Claim(ctx, q.Room, q.Grant.Rights.Has(terms.RightCreate))
+	release, err := r.opts.Cluster.Claim(ctx, q.Room, q.Grant.Rights.Has(terms.RightCreate))
 	if err != nil {
 		return nil, err
 	}

@@ -210,8 +210,8 @@ func TestMarksAreHeededAsTheyStand(t *testing.T) {
 
 // TestNobodyEntersWhereMarksAreNotKnown, and the room's place is given up.
 func TestNobodyEntersWhereMarksAreNotKnown(t *testing.T) {
-	p, k := &places{}, &marks{refusal: terms.Errorf(terms.CodeNodeDraining, "", "try again")}
-	inNode(t, session.Options{Places: p, Marks: k}, func(n *node) {
+	p, k := &cluster{}, &marks{refusal: terms.Errorf(terms.CodeNodeDraining, "", "try again")}
+	inNode(t, session.Options{Cluster: p, Marks: k}, func(n *node) {
 		if _, _, err := n.Enter(context.Background(), n.request("ann")); code(err) != terms.CodeNodeDraining {
 			t.Errorf("%v", err)
 		}

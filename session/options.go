@@ -48,9 +48,9 @@ type Timers struct {
 	Tell time.Duration
 }
 
-// Places says which rooms are this node's, if there are other nodes. Its methods may be called from any
+// Cluster says which rooms are this node's, if there are other nodes. Its methods may be called from any
 // goroutine. They are called without locks, except Others, which must not block.
-type Places interface {
+type Cluster interface {
 	// Open returns why nobody may enter this node now, a *terms.Error; nil: everybody may. It is asked for
 	// every user that enters, and costs next to nothing.
 	Open() error
@@ -76,14 +76,14 @@ func (alone) Claim(_ context.Context, _ terms.RoomID, create bool) (func(), erro
 
 // Options of a node's rooms. The zero Options are valid.
 type Options struct {
-	Node   string // the node's id
-	Limits Limits
-	Timers Timers
-	Places Places // nil: all rooms are here
-	Marks  Marks  // nil: bans and blocks are in this node's memory only
-	Log    zerolog.Logger
-	Trace  *tracing.Tracer  // nil: none
-	Now    func() time.Time // nil: time.Now
+	Node    string // the node's id
+	Limits  Limits
+	Timers  Timers
+	Cluster Cluster // nil: there are no other nodes, and all rooms are here
+	Marks   Marks   // nil: bans and blocks are in this node's memory only
+	Log     zerolog.Logger
+	Trace   *tracing.Tracer  // nil: none
+	Now     func() time.Time // nil: time.Now
 	// Loudest is how many of a room's anchors are heard in automatic seats, if there are more: those who
 	// speak loudest. 0: all. At most router.MaxLoudest.
 	Loudest int
@@ -119,8 +119,8 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Places == nil {
-		o.Places = alone{}
+	if o.Cluster == nil {
+		o.Cluster = alone{}
 	}
 	if o.Marks == nil {
 		o.Marks = noMarks{}

@@ -20,7 +20,7 @@ type room struct {
 	rooms   *Rooms
 	id      terms.RoomID
 	key     string
-	release func() // gives up its place among the nodes, see Places
+	release func() // gives the room up to other nodes, see Cluster.Claim
 	media   roomMedia
 	reports reports
 
@@ -199,7 +199,7 @@ func (rm *room) enteredLocked(p *participant) terms.Entered {
 	e := terms.Entered{
 		Session: p.id, Key: p.key, User: p.user, Room: rm.id, Role: p.m.role, Scene: rm.scene, Rights: p.granted().Rights,
 		Users: []terms.UserState{}, Node: rm.rooms.opts.Node, Timers: clientTimers(rm.rooms.opts.Timers),
-		Candidates: rm.rooms.candidateList(), Nodes: rm.rooms.opts.Places.Others(), Block: rm.blocks.of(p.user),
+		Candidates: rm.rooms.candidateList(), Nodes: rm.rooms.opts.Cluster.Others(), Block: rm.blocks.of(p.user),
 		ExpiresInMS: p.granted().Left(rm.rooms.opts.Now()).Milliseconds(),
 	}
 	for _, m := range rm.sortedLocked(func(m *member) bool { return m != p.m && rm.visible(m) }) {

@@ -199,7 +199,7 @@ func (r *Rooms) forget(p *participant) {
 	}
 }
 
-// remove takes an ended room out of the index, and gives its place up.
+// remove takes an ended room out of the index, and gives it up to other nodes.
 func (r *Rooms) remove(rm *room) {
 	blocks := rm.endsBlocks()
 	r.mu.Lock()

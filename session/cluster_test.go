@@ -12,8 +12,8 @@ import (
 	"parlor/session/terms"
 )
 
-// places are places among nodes as a test wants them.
-type places struct {
+// cluster is the other nodes as a test wants them.
+type cluster struct {
 	closed error            // what Open says
 	at     map[string]error // where rooms are that are not here
 	known  map[string]bool  // rooms that exist
@@ -22,9 +22,9 @@ type places struct {
 	wait   []chan struct{} // the first Claim waits for the first, and so on
 }
 
-func (p *places) Open() error      { return p.closed }
-func (p *places) Others() []string { return []string{"http://b"} }
-func (p *places) Claim(_ context.Context, room terms.RoomID, create bool) (func(), error) {
+func (p *cluster) Open() error      { return p.closed }
+func (p *cluster) Others() []string { return []string{"http://b"} }
+func (p *cluster) Claim(_ context.Context, room terms.RoomID, create bool) (func(), error) {
 	p.claims = append(p.claims, room.Key())
 	if len(p.wait) > 0 {
 		wait := p.wait[0]
@@ -48,8 +48,8 @@ func (p *places) Claim(_ context.Context, room terms.RoomID, create bool) (func(
 }
 
 func TestARoomIsClaimedUntilItEnds(t *testing.T) {
-	p := &places{}
-	inNode(t, session.Options{Places: p}, func(n *node) {
+	p := &cluster{}
+	inNode(t, session.Options{Cluster: p}, func(n *node) {
 		ann := n.enter("ann")
 		if got := ann.entered.Nodes; len(got) != 1 || got[0] != "http://b" {
 			t.Errorf("told of %q", got)
@@ -83,8 +83,8 @@ func TestARoomIsClaimedUntilItEnds(t *testing.T) {
 // TestWhoAsksLaterWins: a client that gives up waiting for a room's place and asks again is not replaced by
 // its own first try, whichever of the two gets its place first.
 func TestWhoAsksLaterWins(t *testing.T) {
-	p := &places{}
-	inNode(t, session.Options{Places: p}, func(n *node) {
+	p := &cluster{}
+	inNode(t, session.Options{Cluster: p}, func(n *node) {
 		first, second := make(chan struct{}), make(chan struct{})
 		p.wait = []chan struct{}{first, second}
 		results := make(chan error, 1)
@@ -115,8 +115,8 @@ func TestWhoAsksLaterWins(t *testing.T) {
 }
 
 func TestARefusedRoomIsGivenUp(t *testing.T) {
-	p := &places{}
-	inNode(t, session.Options{Places: p, Limits: session.Limits{Rooms: 1}}, func(n *node) {
+	p := &cluster{}
+	inNode(t, session.Options{Cluster: p, Limits: session.Limits{Rooms: 1}}, func(n *node) {
 		n.enter("ann")
 		q := n.request("bob")
 		q.Room = must(terms.StringRoom("another"))
@@ -131,8 +131,8 @@ func TestARefusedRoomIsGivenUp(t *testing.T) {
 
 func TestARoomElsewhereIsNotEntered(t *testing.T) {
 	there := &terms.ElsewhereError{Node: "b", URL: "http://b"}
-	p := &places{at: map[string]error{"s:lobby": there}, known: map[string]bool{}}
-	inNode(t, session.Options{Places: p}, func(n *node) {
+	p := &cluster{at: map[string]error{"s:lobby": there}, known: map[string]bool{}}
+	inNode(t, session.Options{Cluster: p}, func(n *node) {
 		_, _, err := n.Enter(context.Background(), n.request("ann"))
 		var e *terms.ElsewhereError
 		if !errors.As(err, &e) || e != there {
@@ -158,8 +158,8 @@ func TestARoomElsewhereIsNotEntered(t *testing.T) {
 }
 
 func TestWithoutALeaseThoseInsideGoOn(t *testing.T) {
-	p := &places{}
-	inNode(t, session.Options{Places: p}, func(n *node) {
+	p := &cluster{}
+	inNode(t, session.Options{Cluster: p}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
 		ann.saw()
 		p.closed = terms.Errorf(terms.CodeNodeDraining, "", "no lease")
@@ -265,8 +265,8 @@ func TestRemovingFromARoomThatHasMoved(t *testing.T) {
 // TestMoving: while a room is being moved nobody enters it, who comes meanwhile is sent after it, and all are
 // told where.
 func TestMoving(t *testing.T) {
-	p := &places{at: map[string]error{}}
-	inNode(t, session.Options{Places: p}, func(n *node) {
+	p := &cluster{at: map[string]error{}}
+	inNode(t, session.Options{Cluster: p}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
 		ann.saw()
 		late := make(chan error, 1)
