@@ -46,8 +46,8 @@ type roomFeed struct {
 func (rm *room) feedLocked(t terms.FeedType, fill func(*terms.FeedEvent)) {
 	rm.feed.last++
 	e := terms.FeedEvent{
-		ID: fmt.Sprintf("%s.%d", rm.feed.instance, rm.feed.last), Type: t, TimeMS: rm.rooms.opts.Now().UnixMilli(),
-		Node: rm.rooms.opts.Node, Room: rm.id, Epoch: rm.feed.epoch,
+		ID: fmt.Sprintf("%s.%d", rm.feed.instance, rm.feed.last), Type: t,
+		TimeMS: rm.rooms.opts.Now().UnixMilli(), Node: rm.rooms.opts.Node, Room: rm.id, Epoch: rm.feed.epoch,
 	}
 	if fill != nil {
 		fill(&e)

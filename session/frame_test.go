@@ -51,13 +51,13 @@ func FuzzMessageFrame(f *testing.F) {
 // TestRoomDeliveriesAreBounded: a room of many who all send costs no more than what it may.
 func TestRoomDeliveriesAreBounded(t *testing.T) {
 	rm, now := &room{}, time.Unix(1, 0)
-	if !rm.affordsLocked(now, 10*maxDeliveries) {
+	if !rm.spendLocked(now, 10*maxDeliveries) {
 		t.Error("the first message to a large audience is refused")
 	}
-	if rm.affordsLocked(now, 1) {
+	if rm.spendLocked(now, 1) {
 		t.Error("more is let through")
 	}
-	if !rm.affordsLocked(now.Add(time.Second/2), maxDeliveries/2) {
+	if !rm.spendLocked(now.Add(time.Second/2), maxDeliveries/2) {
 		t.Error("half a second later half of it is not there")
 	}
 }

@@ -46,10 +46,10 @@ func (r *Rooms) Run(ctx context.Context) error {
 func (r *Rooms) sweep(now time.Time) {
 	r.lookAtCandidates()
 	for _, rm := range r.list() {
-		if out := rm.due(now); len(out) > 0 {
+		if out := rm.beginDue(now); len(out) > 0 {
 			r.background(func() { rm.depart(out) })
 		}
-		if rm.outlived(now) {
+		if rm.closeOutlived(now) {
 			rm.end()
 		}
 	}
@@ -64,8 +64,8 @@ func (r *Rooms) sweep(now time.Time) {
 	}
 }
 
-// due begins the leaving of users that have shown no life for too long, or whose grants have ended.
-func (rm *room) due(now time.Time) []*participant {
+// beginDue begins the leaving of users that have shown no life for too long, or whose grants have ended.
+func (rm *room) beginDue(now time.Time) []*participant {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
 	var l []*participant
@@ -106,8 +106,8 @@ func (rm *room) noteQuietLocked(m *member, silent time.Duration) {
 	}
 }
 
-// outlived closes a live room that nobody has been in for long enough.
-func (rm *room) outlived(now time.Time) bool {
+// closeOutlived closes a live room that nobody has been in for long enough, and reports whether it did.
+func (rm *room) closeOutlived(now time.Time) bool {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
 	if rm.closed || rm.emptySince.IsZero() || now.Sub(rm.emptySince) < rm.rooms.opts.Timers.EmptyLive {

@@ -145,7 +145,8 @@ func (rm *room) heed(m terms.Mark, stands func(terms.Mark) bool) *participant {
 	if !m.Until.IsZero() || !stands(m) {
 		return nil
 	}
-	if rm.closed || blockedSources[m.Block] == 0 || rm.blocks.by[m.User] == m.Block || rm.blocks.by[m.User] == "" && len(rm.blocks.by) >= maxBlocks {
+	before, full := rm.blocks.by[m.User], len(rm.blocks.by) >= maxBlocks
+	if rm.closed || blockedSources[m.Block] == 0 || before == m.Block || before == "" && full {
 		return nil
 	}
 	rm.blocks.note(m.User, m.Block)

@@ -70,15 +70,15 @@ func (p *participant) admitMessage(m terms.Message) ([]*participant, error) {
 		return nil, terms.Errorf(terms.CodeMessageLimit, "message", "a user sends at most %d messages and %d bytes a second", quotaMessages, quotaBytes)
 	}
 	to := rm.hearersLocked(func(o *member) bool { return o != p.m })
-	if !rm.affordsLocked(now, len(to)) {
+	if !rm.spendLocked(now, len(to)) {
 		return nil, terms.Errorf(terms.CodeMessageLimit, "message", "too many messages in this room at the moment")
 	}
 	p.m.quota.take(now, len(m.Data))
 	return to, nil
 }
 
-// affordsLocked notes n deliveries and says whether the room has them left.
-func (rm *room) affordsLocked(now time.Time, n int) bool {
+// spendLocked takes n deliveries, and reports whether the room had them left.
+func (rm *room) spendLocked(now time.Time, n int) bool {
 	if rm.deliveries == nil {
 		rm.deliveries = rate.NewLimiter(maxDeliveries, maxDeliveries)
 	}

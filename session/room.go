@@ -199,7 +199,8 @@ func (rm *room) enteredLocked(p *participant) terms.Entered {
 	e := terms.Entered{
 		Session: p.id, Key: p.key, User: p.user, Room: rm.id, Role: p.m.role, Scene: rm.scene, Rights: p.granted().Rights,
 		Users: []terms.UserState{}, Node: rm.rooms.opts.Node, Timers: clientTimers(rm.rooms.opts.Timers),
-		Candidates: rm.rooms.candidateList(), Nodes: rm.rooms.opts.Cluster.Others(), Block: rm.blocks.of(p.user),
+		Candidates: rm.rooms.candidateList(), Nodes: rm.rooms.opts.Cluster.Others(),
+		Block:       rm.blocks.of(p.user),
 		ExpiresInMS: p.granted().Left(rm.rooms.opts.Now()).Milliseconds(),
 	}
 	for _, m := range rm.sortedLocked(func(m *member) bool { return m != p.m && rm.visible(m) }) {

@@ -75,7 +75,7 @@ func (rm *room) tellVolumes(v *router.Volumes) {
 	if m := rm.numbered[v.Active]; m != nil && rm.visible(m) {
 		report.Active = &m.user
 	}
-	due := rm.dueLocked(v)
+	due := rm.takeDueLocked(v)
 	rm.mu.Unlock()
 	if len(due) == 0 {
 		return
@@ -90,8 +90,8 @@ func (rm *room) tellVolumes(v *router.Volumes) {
 	}
 }
 
-// dueLocked returns the users that the volumes are for.
-func (rm *room) dueLocked(v *router.Volumes) []*participant {
+// takeDueLocked returns the users that the volumes are for, and notes when it is their turn again.
+func (rm *room) takeDueLocked(v *router.Volumes) []*participant {
 	var due []*participant
 	for p, l := range rm.listeners {
 		if v.Tick < l.next && !v.Changed || p.left != nil || !p.granted().Rights.Has(terms.RightRecvAudio) {

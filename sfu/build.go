@@ -137,8 +137,9 @@ func (b *builder) http(ctx context.Context, metrics http.Handler) error {
 func sessionOptions(n *Node) session.Options {
 	l, t := &n.cfg.Limits, &n.cfg.Timers
 	return session.Options{
-		Node: n.cfg.Node.ID, Log: n.log, Trace: n.trace, Cluster: n.cluster, Marks: n.cluster, Loudest: n.cfg.Room.Loudest,
-		Router: router.Options{NoEstimate: n.cfg.Room.NoEstimate, NoCache: n.cfg.Room.NoKeyframeCache},
+		Node: n.cfg.Node.ID, Log: n.log, Trace: n.trace, Cluster: n.cluster, Marks: n.cluster,
+		Loudest: n.cfg.Room.Loudest,
+		Router:  router.Options{NoEstimate: n.cfg.Room.NoEstimate, NoCache: n.cfg.Room.NoKeyframeCache},
 		Limits: session.Limits{
 			CallUsers: l.CallUsers, CallPublishers: l.CallPublishers, LiveAnchors: l.LiveAnchors, Rooms: l.Rooms, Users: l.Users, Seats: l.Seats,
 			Entries: l.Entries,
