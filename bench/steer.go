@@ -82,12 +82,12 @@ func (s *steering) remove(ctx context.Context, c *client.Client, user string) (t
 // removals has users enter a room of their own and be put out, perSecond users each second, until ctx is
 // done. It returns how long the answers took.
 func (s *steering) removals(ctx context.Context, perSecond int) (took []time.Duration, err error) {
-	const places = 4 // users at a time
-	times := make([][]time.Duration, places)
+	const visitors = 4 // users at a time
+	times := make([][]time.Duration, visitors)
 	var working errgroup.Group
-	for p := range places {
+	for p := range visitors {
 		working.Go(func() error {
-			every := time.NewTicker(time.Second * places / time.Duration(perSecond))
+			every := time.NewTicker(time.Second * visitors / time.Duration(perSecond))
 			defer every.Stop()
 			for i := 0; ; i++ {
 				select {

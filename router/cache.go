@@ -351,7 +351,7 @@ func (c *core) passed(st *stream, m *media) {
 	for _, s := range st.waiting {
 		if b := s.burst; b != nil && m.ext < b.next {
 			c.send(s, m)
-			m.copied = false // a run gives it another place
+			m.copied = false // a run gives it other scratch
 		}
 	}
 }

@@ -62,9 +62,9 @@ type media struct {
 	at     int64     // arrival
 	format *format
 	pid    uint16 // picture id, extended to 15 bits
-	copied bool   // the place copy holds the payload, without descriptor
+	copied bool   // scratch number copy holds the payload, without descriptor
 	copy   uint8
-	red    redundancy // which the place copy holds
+	red    redundancy // which scratch number copy holds
 }
 
 // dues are the kinds of things that come due.

@@ -139,7 +139,7 @@ func (c *core) sought(s *sink, t *track) *stream {
 	if !s.watches() || s.allowed.paused {
 		return nil
 	}
-	i := c.place(s, t, true)
+	i := c.wantedRank(s, t, true)
 	most := int(s.allowed.wanted)
 	if s.onlyBaseOf(t) {
 		most = 1

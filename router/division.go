@@ -173,7 +173,7 @@ func (c *core) ladder(s *sink, t *track) (live bool) {
 	d := &c.nets.division
 	var buf [8]Layer
 	layers, scales := t.describe(buf[:0], s.formats), s.repeatsAsOther()
-	top, inside := c.place(s, t, true), t.layering()
+	top, inside := c.wantedRank(s, t, true), t.layering()
 	if s.onlyBaseOf(t) {
 		top = 0
 	}

@@ -193,7 +193,7 @@ func (c *core) payload(m *media, rw *rewrite) []byte {
 	if m.info.Desc == 0 {
 		return m.Payload
 	}
-	scratch := c.out.place(m.copy)
+	scratch := c.out.scratch(m.copy)
 	if !m.copied {
 		m.copied = true
 		copy(scratch[headroom:], m.Payload[m.info.Desc:])

@@ -118,7 +118,7 @@ func prompt(b []byte) bool {
 	return false
 }
 
-// selectLocked takes out of the batch what there is no place for.
+// selectLocked takes out of the batch what there is no room for.
 func (q *inbox) selectLocked(b *packet.Batch) {
 	if q.held == nil {
 		q.held = map[packet.PeerID]int{}
@@ -131,7 +131,7 @@ func (q *inbox) selectLocked(b *packet.Batch) {
 	n := 0
 	for i := range b.Items {
 		it := b.Items[i]
-		if why := q.placeLocked(&it, q.packets+n); why != nil {
+		if why := q.refusalLocked(&it, q.packets+n); why != nil {
 			why.Add(1)
 			it.Buf.Release()
 			continue
@@ -144,9 +144,8 @@ func (q *inbox) selectLocked(b *packet.Batch) {
 	b.Items = b.Items[:n]
 }
 
-// placeLocked returns nil if there is a place for the item behind so many others, else the counter of why
-// not.
-func (q *inbox) placeLocked(it *packet.Item, before int) *atomic.Uint64 {
+// refusalLocked returns nil if there is room for the item behind so many others, else the counter of why not.
+func (q *inbox) refusalLocked(it *packet.Item, before int) *atomic.Uint64 {
 	room, share := q.limit-q.limit/8, q.limit/2/max(len(q.held), 1)
 	if q.urgentLocked(it) {
 		room, share = q.limit, 2*share

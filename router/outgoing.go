@@ -38,15 +38,15 @@ type run struct {
 	packets []*media
 }
 
-// copies are the places for payloads that are not sent as they came. There is one for each packet of the run
+// copies are scratch for payloads that are not sent as they came. There is one for each packet of the run
 // that is being sent, and one for a packet that is sent alone.
 type copies [maxRun + 1][headroom + packet.Size]byte
 
-// alone is the place for a packet that is in no run.
+// alone is the scratch of a packet that is in no run.
 const alone = maxRun
 
-// place returns place i for a payload.
-func (o *outgoing) place(i uint8) *[headroom + packet.Size]byte {
+// scratch returns number i of the copies, for a payload to be written to.
+func (o *outgoing) scratch(i uint8) *[headroom + packet.Size]byte {
 	if o.copies == nil {
 		o.copies = new(copies)
 	}
@@ -70,7 +70,7 @@ const (
 // headroom is what a rewritten descriptor or the number of a retransmission needs in front of a payload.
 const headroom = 16
 
-// slot returns a place for a packet. Whoever takes it gives it to a run or frees it.
+// slot returns an empty slot for a packet. Whoever takes it gives it to a run or frees it.
 func (c *core) slot() *media {
 	if len(c.out.free) == 0 {
 		c.sendOldest()
@@ -81,10 +81,10 @@ func (c *core) slot() *media {
 	return m
 }
 
-// free gives a place back.
+// free gives a slot back.
 func (c *core) free(m *media) { c.out.free = append(c.out.free, m) }
 
-// runFor returns a run of the stream with a place for another packet.
+// runFor returns a run of the stream with room for another packet.
 func (c *core) runFor(st *stream) *run {
 	for i := range c.out.runs[:c.out.open] {
 		if r := &c.out.runs[i]; r.of == st {

@@ -190,7 +190,7 @@ func (c *core) again(s *sink, m *media, rw *rewrite, seq uint16, kind sent.Kind,
 
 // withOSN puts the original sequence number in front of a payload, in a copy.
 func (c *core) withOSN(seq uint16, payload []byte) []byte {
-	b := c.out.place(alone)
+	b := c.out.scratch(alone)
 	n := copy(b[2:], payload) // the payload may lie in there itself; copy takes care of that
 	binary.BigEndian.PutUint16(b[:], seq)
 	return b[:2+n]

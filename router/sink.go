@@ -54,7 +54,7 @@ type sinkCounts struct {
 // feed is where a sink stands.
 type feed struct {
 	cur, next     *stream     // fed by; waiting for a keyframe of
-	curAt, nextAt int         // places in their lists
+	curAt, nextAt int         // indices in their lists
 	filter        *svc.Filter // of what feeds it; nil: it gets everything
 	unfit         bool        // no format of the section fits next: on next.unfit until it has another one
 	hushed        int64       // until then it waits without asking, see downlink.takesUp
@@ -181,7 +181,7 @@ func (s *sink) goesDown(st *stream) bool {
 	return st.track.rank(st) < st.track.rank(s.cur)
 }
 
-// rank returns the place of a layer among those of the track, from the lowest to the highest.
+// rank returns where a layer stands among those of the track, from the lowest to the highest.
 func (t *track) rank(st *stream) int { return slices.Index(t.order, st.layer()) }
 
 // choose picks the stream that a sink should get, and up to which of the layers inside.
@@ -189,7 +189,7 @@ func (c *core) choose(s *sink, t *track) (st *stream, spatial uint8) {
 	if t.layering() == nil {
 		return t.layers[c.chooseStream(s, t)], svc.AllSpatial
 	}
-	i := c.place(s, t, false)
+	i := c.wantedRank(s, t, false)
 	if most := s.most(t); most > 0 {
 		i = min(i, most-1)
 	}
@@ -199,7 +199,7 @@ func (c *core) choose(s *sink, t *track) (st *stream, spatial uint8) {
 // chooseStream picks the stream that a sink should get. A sink that gets a stream keeps it while another one
 // is about to come.
 func (c *core) chooseStream(s *sink, t *track) int {
-	i, most := c.place(s, t, false), s.most(t)
+	i, most := c.wantedRank(s, t, false), s.most(t)
 	if s.cur != nil && s.cur.live && (most == 0 || t.rank(s.cur) < most) {
 		if st := c.sought(s, t); st != nil && !st.live && st.obtainable(c.now) {
 			return s.cur.layer()
@@ -213,9 +213,9 @@ func (c *core) chooseStream(s *sink, t *track) int {
 	return t.order[i]
 }
 
-// place picks the layer that a sink wants, and returns its place in the order. It chooses among the layers
-// that come; with obtainable also among those that would come.
-func (c *core) place(s *sink, t *track, obtainable bool) int {
+// wantedRank returns the rank of the layer that a sink wants. It chooses among the layers that come; with
+// obtainable also among those that would come.
+func (c *core) wantedRank(s *sink, t *track, obtainable bool) int {
 	if t.height() == 1 {
 		return 0
 	}

@@ -187,7 +187,7 @@ func (c *core) keepWhole(s *sink, m *media, seg *seqmap.Segment[rewrite], out ui
 	return payload
 }
 
-// redundancy is a payload with redundancy that lies in the place of its packet. Sinks of one pattern share
+// redundancy is a payload with redundancy that lies in the scratch of its packet. Sinks of one pattern share
 // it.
 type redundancy struct {
 	asked, blocks uint16 // the pattern; what of it was there
@@ -204,17 +204,17 @@ func (c *core) redundant(m *media, seg *seqmap.Segment[rewrite], pattern uint16,
 	if pattern == 0 || len(payload) == 0 {
 		return payload, 0
 	}
-	pt, place := seg.State.pt, c.out.place(m.copy)
+	pt, scratch := seg.State.pt, c.out.scratch(m.copy)
 	if m.red.asked != pattern || m.red.pt != pt {
 		var room [red.MaxDepth + 1]red.Block
 		room[red.MaxDepth] = red.Block{Data: payload, PT: pt}
 		blocks, had := c.gather(&room, m, seg.State.src, pattern)
-		m.red = redundancy{asked: pattern, blocks: had, pt: pt, size: uint16(red.Compose(place[:], blocks))}
+		m.red = redundancy{asked: pattern, blocks: had, pt: pt, size: uint16(red.Compose(scratch[:], blocks))}
 	}
 	if m.red.blocks == 0 {
 		return payload, 0
 	}
-	return place[:m.red.size], m.red.blocks
+	return scratch[:m.red.size], m.red.blocks
 }
 
 // gather puts the frames of a pattern that are there and fit before the primary block, which is the last of

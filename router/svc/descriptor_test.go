@@ -142,7 +142,7 @@ func random(rng *rand.Rand) *Structure {
 			s.areas[i] = uint32(1 + rng.IntN(1<<16))
 		}
 	}
-	s.placeTargets()
+	s.decodeTargetLayers()
 	return s
 }
 

@@ -99,7 +99,7 @@ func (s *Structure) read(r *bits8) bool {
 		}
 	}
 	s.readChains(r)
-	s.placeTargets()
+	s.decodeTargetLayers()
 	if r.take(1) == 1 {
 		s.readAreas(r)
 	}
@@ -160,8 +160,8 @@ func (s *Structure) readChains(r *bits8) {
 	}
 }
 
-// placeTargets finds out up to which layers each decode target goes, decode_target_layers().
-func (s *Structure) placeTargets() {
+// decodeTargetLayers finds out up to which layers each decode target goes, decode_target_layers().
+func (s *Structure) decodeTargetLayers() {
 	for i := range s.templates {
 		t := &s.templates[i]
 		for set := t.present; set != 0; set &= set - 1 {

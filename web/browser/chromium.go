@@ -57,11 +57,11 @@ func StartChromium(o Options) (*Browser, error) {
 }
 
 func (c *chromium) start(path string, o Options) error {
-	var placed error
+	var confined error
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.WindowSize(size(o)),
-		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) { placed = place(cmd, o.namespace(), c.home) }))
+		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) { confined = confine(cmd, o.namespace(), c.home) }))
 	for name, value := range chromiumFlags {
 		opts = append(opts, chromedp.Flag(name, value))
 	}
@@ -79,10 +79,10 @@ func (c *chromium) start(path string, o Options) error {
 		c.cancel()
 		return err
 	}
-	if placed != nil {
+	if confined != nil {
 		c.cancel()
 	}
-	return placed
+	return confined
 }
 
 func size(o Options) (width, height int) {

@@ -104,7 +104,7 @@ func (f *firefox) spawn(ctx context.Context, path, profile string, o Options) (s
 	width, height := size(o)
 	cmd := exec.Command(path, "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0",
 		fmt.Sprintf("--width=%d", width), fmt.Sprintf("--height=%d", height), "about:blank")
-	if err := place(cmd, o.namespace(), f.home); err != nil {
+	if err := confine(cmd, o.namespace(), f.home); err != nil {
 		return "", err
 	}
 	r, w, err := os.Pipe()

@@ -41,9 +41,9 @@ func (o Options) dialer() func(context.Context, string, string) (net.Conn, error
 	return nil
 }
 
-// place makes cmd run in a network namespace (empty: stay where it is), with a home directory of its own. cmd
-// dies with this process.
-func place(cmd *exec.Cmd, namespace, home string) error {
+// confine makes cmd run in a network namespace (empty: stay where it is), with a home directory of its own.
+// cmd dies with this process.
+func confine(cmd *exec.Cmd, namespace, home string) error {
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "MOZ_HEADLESS=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if namespace == "" {
