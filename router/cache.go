@@ -317,7 +317,7 @@ func (c *core) beginBurst(s *sink) bool {
 	if least := s.last.ts + st.format.Clock/1000; s.last.any && int32(rw.timestamp(first)-least) < 0 {
 		rw.ts += least - rw.timestamp(first)
 	}
-	c.start(s, rw)
+	c.beginSegment(s, rw)
 	s.feedAnew()
 	c.filterAnew(s, st, first)
 	s.thinAnew(k.key)

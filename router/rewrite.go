@@ -67,7 +67,7 @@ func (c *core) begin(s *sink, st *stream, m *media) bool {
 		return false
 	}
 	rw.ts = c.timestamps(s, st, m)
-	c.start(s, rw)
+	c.beginSegment(s, rw)
 	s.feedAnew()
 	s.unwait()
 	s.feedBy(st)
@@ -103,8 +103,8 @@ func (c *core) goesOn(s *sink, st *stream, m *media) (rw rewrite, ok bool) {
 	return rw, true
 }
 
-// start ends what feeds the sink, and begins a segment of its numbers.
-func (c *core) start(s *sink, rw rewrite) {
+// beginSegment ends what feeds the sink, and begins a segment of its numbers.
+func (c *core) beginSegment(s *sink, rw rewrite) {
 	if old := s.seq.Current(); s.last.any && (old == nil || old.State.src.track != rw.src.track) {
 		c.reportSoon(s.peer)
 	}
