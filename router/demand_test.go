@@ -186,7 +186,7 @@ func TestALoneUserSendsTheLowestLayer(t *testing.T) {
 			w.must(w.c.watch(4, "s", Want{Track: TrackKey{1, Camera}, Hidden: true}, w.now))
 		}, watch},
 		"a lost connection": {
-			func(w *world) { watch(w); w.must(w.c.pause(4, w.now)) },
+			func(w *world) { watch(w); w.must(w.c.suspend(4, w.now)) },
 			func(w *world) { w.must(w.c.ready(4, w.now)) },
 		},
 		"one who has left": {

@@ -120,10 +120,10 @@ func (c *core) ready(id packet.PeerID, now int64) error {
 	return nil
 }
 
-// pause has nothing sent to the peer until the next ready. Its sinks leave what they show instead of
+// suspend has nothing sent to the peer until the next ready. Its sinks leave what they show instead of
 // numbering packets that nobody seals. After 2^15 of them SRTP would guess the rollover counter wrong, and
 // seal under a nonce that was used.
-func (c *core) pause(id packet.PeerID, now int64) error {
+func (c *core) suspend(id packet.PeerID, now int64) error {
 	c.setNow(now)
 	p := c.peers[id]
 	if p == nil {

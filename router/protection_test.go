@@ -156,11 +156,11 @@ func TestWhatIsAskedForIsSentSeveralTimesAsItWas(t *testing.T) {
 // TestCopiesEndWithWhatTheyAreOf: not one is sent after what it is of was left.
 func TestCopiesEndWithWhatTheyAreOf(t *testing.T) {
 	for name, end := range map[string]func(w *world){
-		"watch":  func(w *world) { w.watch(3, "5", 2, Camera, High) },
-		"hide":   func(w *world) { w.must(w.c.watch(3, "5", Want{}, w.now)) },
-		"pause":  func(w *world) { w.must(w.c.pause(3, w.now)) },
-		"detach": func(w *world) { w.must(w.c.detach(3, w.now)) },
-		"update": func(w *world) { w.must(w.c.update(3, nil, nil, w.now)) },
+		"watch":   func(w *world) { w.watch(3, "5", 2, Camera, High) },
+		"hide":    func(w *world) { w.must(w.c.watch(3, "5", Want{}, w.now)) },
+		"suspend": func(w *world) { w.must(w.c.suspend(3, w.now)) },
+		"detach":  func(w *world) { w.must(w.c.detach(3, w.now)) },
+		"update":  func(w *world) { w.must(w.c.update(3, nil, nil, w.now)) },
 	} {
 		w, a, _, sub := meeting(t)
 		w.watch(3, "5", 1, Camera, High)

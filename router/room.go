@@ -193,15 +193,15 @@ func (r *Room) Update(peer packet.PeerID, sections []packet.Section, publish map
 	})
 }
 
-// Ready says that the peer's transport is connected: its sinks begin, or begin anew after Pause.
+// Ready says that the peer's transport is connected: its sinks begin, or begin anew after Suspend.
 func (r *Room) Ready(peer packet.PeerID) error {
 	return r.post(func(c *core, now int64) error { return c.ready(peer, now) })
 }
 
-// Pause says that the peer's transport is not connected any more. It may come back: then call Ready. After
-// Pause has returned, no sequence number is given to a packet for the peer.
-func (r *Room) Pause(peer packet.PeerID) error {
-	return r.post(func(c *core, now int64) error { return c.pause(peer, now) })
+// Suspend says that the peer's transport is not connected any more. It may come back: then call Ready. After
+// Suspend has returned, no sequence number is given to a packet for the peer.
+func (r *Room) Suspend(peer packet.PeerID) error {
+	return r.post(func(c *core, now int64) error { return c.suspend(peer, now) })
 }
 
 // Detach ends the tracks and sinks of a peer. After it has returned, not one packet comes from the peer or

@@ -121,7 +121,7 @@ func TestRoomForwardsAndEnds(t *testing.T) {
 			t.Errorf("%d buffers are held after the end", n)
 		}
 		for name, err := range map[string]error{
-			"Attach": r.Attach(5, 5, out, PeerOptions{}), "Update": r.Update(1, nil, nil), "Ready": r.Ready(1), "Pause": r.Pause(1), "Detach": r.Detach(1),
+			"Attach": r.Attach(5, 5, out, PeerOptions{}), "Update": r.Update(1, nil, nil), "Ready": r.Ready(1), "Suspend": r.Suspend(1), "Detach": r.Detach(1),
 			"SetPublishing": r.SetPublishing(1, Camera, false), "Watch": r.Watch(2, "5", Want{}),
 		} {
 			if !errors.Is(err, ErrClosed) {

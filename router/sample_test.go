@@ -107,9 +107,9 @@ func TestWhoIsNotHeardIsDown(t *testing.T) {
 	if last().Down {
 		t.Errorf("heard again: %+v", last())
 	}
-	w.must(w.c.pause(4, w.now))
+	w.must(w.c.suspend(4, w.now))
 	w.talk(3*time.Second, ann)
 	if !last().Down {
-		t.Errorf("paused: %+v", last())
+		t.Errorf("suspended: %+v", last())
 	}
 }

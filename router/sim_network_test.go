@@ -272,15 +272,15 @@ func (x *trouble) check(s *sim, v, other *viewer) {
 // restless changes something about what a viewer gets.
 func (v *viewer) restless() {
 	s := v.s
-	if v.paused {
-		v.paused = false
+	if v.suspended {
+		v.suspended = false
 		s.must(s.c.ready(v.id, s.now))
 		return
 	}
 	switch s.rng.IntN(8) {
 	case 0:
-		s.must(s.c.pause(v.id, s.now))
-		v.paused = true
+		s.must(s.c.suspend(v.id, s.now))
+		v.suspended = true
 	case 1:
 		s.must(s.c.watch(v.id, "s", Want{}, s.now))
 	case 2: // its section goes, and comes back with the same SSRC

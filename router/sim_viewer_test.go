@@ -47,7 +47,7 @@ type viewer struct {
 	tells   tells
 	foreign foreign
 
-	paused bool
+	suspended bool
 }
 
 // lastReport is the room's latest sender report, to be told back.
@@ -133,8 +133,8 @@ func (v *viewer) SendRTCP(b []byte) {
 
 // SendRTP takes what leaves the room.
 func (v *viewer) SendRTP(header, payload []byte) {
-	if v.paused {
-		v.s.t.Fatalf("viewer %d: a packet leaves though it is paused", v.id)
+	if v.suspended {
+		v.s.t.Fatalf("viewer %d: a packet leaves though it is suspended", v.id)
 	}
 	d := v.ledger.take(header, payload)
 	if k := v.s.c.peers[v.id].down.sinks["s"]; k == nil || k.burst == nil { // what is of the cache is older

@@ -67,7 +67,7 @@ var exits = map[string]func(w *world){
 	},
 	"publishing off":  func(w *world) { w.must(w.c.setPublishing(TrackKey{1, Camera}, false, w.now)) },
 	"publisher gone":  func(w *world) { w.must(w.c.detach(1, w.now)) },
-	"receiver lost":   func(w *world) { w.must(w.c.pause(3, w.now)) },
+	"receiver lost":   func(w *world) { w.must(w.c.suspend(3, w.now)) },
 	"receiver gone":   func(w *world) { w.must(w.c.detach(3, w.now)) },
 	"section removed": func(w *world) { w.must(w.c.update(1, nil, nil, w.now)) },
 	"not published":   func(w *world) { w.must(w.c.update(1, []packet.Section{pubVideo("0", 100)}, nil, w.now)) },
@@ -109,7 +109,7 @@ func TestNumbersStandStillWhilePaused(t *testing.T) {
 	w, a, _, sub := meeting(t)
 	w.watch(3, "5", 1, Camera, High)
 	w.deliver(1, false, a.frame(true, 1)...)
-	w.must(w.c.pause(3, w.now))
+	w.must(w.c.suspend(3, w.now))
 	for range 40_000 {
 		w.deliver(1, false, a.frame(false, 1)...)
 	}
@@ -285,7 +285,7 @@ func TestErrors(t *testing.T) {
 		"attach twice":    {w.c.attach(1, 1, &rawCapture{}, w.now), ErrPeerExists},
 		"update unknown":  {w.c.update(99, nil, nil, w.now), ErrUnknownPeer},
 		"ready unknown":   {w.c.ready(99, w.now), ErrUnknownPeer},
-		"pause unknown":   {w.c.pause(99, w.now), ErrUnknownPeer},
+		"suspend unknown": {w.c.suspend(99, w.now), ErrUnknownPeer},
 		"detach unknown":  {w.c.detach(99, w.now), ErrUnknownPeer},
 		"watch unknown":   {w.c.watch(99, "5", Want{}, w.now), ErrUnknownPeer},
 		"unknown section": {w.c.watch(3, "x", Want{}, w.now), ErrUnknownSection},

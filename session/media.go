@@ -436,7 +436,7 @@ func (p *participant) ready(id packet.PeerID, up *atomic.Bool) {
 	if m.closed || m.peer == nil || m.peer.ID() != id {
 		return
 	}
-	r, change := p.room.router(), (*router.Room).Pause
+	r, change := p.room.router(), (*router.Room).Suspend
 	if up.Load() {
 		m.connecting.End(nil)
 		p.log().Debug().Uint64("peer", uint64(id)).Msg("media connected")

@@ -347,7 +347,7 @@ func TestRestartICE(t *testing.T) {
 }
 
 // A client whose consent runs out may come back; until then nothing may be numbered for it (see
-// router.Room.Pause).
+// router.Room.Suspend).
 func TestNothingIsForwardedToALostPeer(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		from := n.enter("ann").publishMic(0)

@@ -23,7 +23,7 @@ const (
 	// busyPart is how long a part is, in ns. A longer one mixes what arrived before a change with what
 	// arrived after it.
 	busyPart = 20e6
-	// waits is how long a packet must have waited for others, in ns. The link has had no pause then since the
+	// waits is how long a packet must have waited for others, in ns. The link has not been idle then since the
 	// packet before. Lower takes jitter for waiting.
 	waits = 6e6
 )
@@ -51,7 +51,7 @@ type acked struct {
 // packet takes a packet that arrived, having waited for so long in ns; below 0: that is not known.
 func (a *acked) packet(arrived int64, size int, waited float64) {
 	a.follow(arrived, size, waited)
-	if a.from == 0 || arrived-a.last > pause || a.last-arrived > leap {
+	if a.from == 0 || arrived-a.last > sendGap || a.last-arrived > leap {
 		a.from, a.bytes, a.last = arrived, 0, arrived
 	}
 	span := int64(ackedWindow)

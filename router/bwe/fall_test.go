@@ -198,25 +198,25 @@ func TestWhatIsSentIsRemembered(t *testing.T) {
 	}
 	o.add(300e9, 64)
 	if r := o.rate(300.3e9); r != 512 {
-		t.Errorf("%.0f bit/s, after a pause", r)
+		t.Errorf("%.0f bit/s, after a gap", r)
 	}
 }
 
-// TestWhatIsSentIsRememberedAfterPauses: of parts in which nothing was sent nothing is left of what was sent
+// TestWhatIsSentIsRememberedAfterGaps: of parts in which nothing was sent nothing is left of what was sent
 // in their places before.
-func TestWhatIsSentIsRememberedAfterPauses(t *testing.T) {
-	for pause := int64(1); pause < 3*outParts; pause++ {
+func TestWhatIsSentIsRememberedAfterGaps(t *testing.T) {
+	for gap := int64(1); gap < 3*outParts; gap++ {
 		var o outflow
 		for part := range int64(outParts) {
 			o.add((400+part)*observed, 64)
 		}
-		o.add((400+outParts-1+pause)*observed, 128)
+		o.add((400+outParts-1+gap)*observed, 128)
 		sum := 0
 		for back := range int64(outParts) {
-			sum += int(o.of(400 + outParts - 1 + pause - back))
+			sum += int(o.of(400 + outParts - 1 + gap - back))
 		}
-		if want := 2 + int(max(outParts-pause, 0)); sum != want {
-			t.Errorf("%d are left after %d parts, not %d", sum, pause, want)
+		if want := 2 + int(max(outParts-gap, 0)); sum != want {
+			t.Errorf("%d are left after %d parts, not %d", sum, gap, want)
 		}
 	}
 }

@@ -36,8 +36,8 @@ func TestTrend(t *testing.T) {
 	}
 }
 
-// TestPauseIsNotDelay: after a pause the first packet, which comes later, begins anew.
-func TestPauseIsNotDelay(t *testing.T) {
+// TestGapInSendingIsNotDelay: after one the first packet, which comes later, begins anew.
+func TestGapInSendingIsNotDelay(t *testing.T) {
 	var tr trend
 	for i := range int64(100) {
 		tr.packet(i*10*msec, i*10*msec)
@@ -45,7 +45,7 @@ func TestPauseIsNotDelay(t *testing.T) {
 	for i := range int64(100) {
 		tr.packet(10e9+i*10*msec, 10e9+i*10*msec+400*msec)
 		if tr.state == overuse {
-			t.Fatal("overuse after a pause")
+			t.Fatal("overuse after a gap in sending")
 		}
 	}
 }

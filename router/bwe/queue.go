@@ -60,7 +60,7 @@ type run struct {
 // take goes on with a packet that was sent apart ns after the one before and arrives between ns after it. If
 // it does not belong to the run, take begins anew.
 func (r *run) take(apart, between int64, size int) {
-	if between < bunched && apart > between && apart < pause {
+	if between < bunched && apart > between && apart < sendGap {
 		r.fell += float32(apart - between)
 		r.span += float32(max(between, 0))
 		r.bytes += float32(size)

@@ -27,8 +27,8 @@ const (
 	// leap is by how much the times between arrivals and between sendings may differ before all begins anew,
 	// in ns.
 	leap = 10e9
-	// pause is the gap in sending after which all begins anew, in ns: it would be read as delay.
-	pause = 2e9
+	// sendGap is the gap in sending after which all begins anew, in ns: it would be read as delay.
+	sendGap = 2e9
 )
 
 type usage uint8
@@ -73,7 +73,7 @@ func (t *trend) packet(sent, arrived int64) {
 		t.reset()
 	}
 	p := &t.present
-	if p.known && (sent-p.last > pause || abs((arrived-p.arrived)-(sent-p.last)) > leap) {
+	if p.known && (sent-p.last > sendGap || abs((arrived-p.arrived)-(sent-p.last)) > leap) {
 		t.reset()
 	}
 	switch {
