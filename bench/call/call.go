@@ -37,8 +37,8 @@ type Options struct {
 	Viewers int    // clients of pion that watch over good links
 	Seed    uint64 // of all chance
 	Log     io.Writer
-	// Settle is how long all is calm once media flows; 0: 8 s, in which the sender's estimate rises.
-	Settle time.Duration
+	// Warmup is how long media flows before it is measured; 0: 8 s, in which the sender's estimate rises.
+	Warmup time.Duration
 
 	camera string   // name of the publisher's picture; empty: a client of pion publishes
 	film   *os.File // that picture
@@ -87,7 +87,7 @@ type Others struct {
 
 const (
 	joinTime   = 90 * time.Second // until media flows, on a slow machine
-	settleTime = 8 * time.Second
+	warmupTime = 8 * time.Second
 	readTime   = 20 * time.Second
 	before     = 2000.0 // ms before the trouble that a picture shows
 	room       = "call"
@@ -213,13 +213,13 @@ func (x *scene) invite(ctx context.Context) error {
 	return nil
 }
 
-// measure waits until all is calm, draws the trouble, and reads what comes of it.
+// measure lets all warm up, draws the trouble, and reads what comes of it.
 func (x *scene) measure(ctx context.Context, s Scenario) (*Result, error) {
-	settle := x.Settle
-	if settle == 0 {
-		settle = settleTime
+	warmup := x.Warmup
+	if warmup == 0 {
+		warmup = warmupTime
 	}
-	if err := wait(ctx, settle); err != nil {
+	if err := wait(ctx, warmup); err != nil {
 		return nil, err
 	}
 	profile, uplink := s.shaped()

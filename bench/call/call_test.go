@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 // A call of pion's clients over a link that is too narrow for sound even: it is as full as it can be, its
 // queue too, and those with good links notice nothing.
 func TestRun(t *testing.T) {
-	o := Options{Pion: true, Viewers: 2, Seed: 1, Log: io.Discard, Settle: time.Second}
+	o := Options{Pion: true, Viewers: 2, Seed: 1, Log: io.Discard, Warmup: time.Second}
 	require.NoError(t, o.Prepare(t.Context(), t.TempDir()))
 	list, err := Find([]string{"narrow400"})
 	require.NoError(t, err)

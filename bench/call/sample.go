@@ -250,7 +250,7 @@ func (f *Figures) link(r *Result, late time.Duration) {
 	}
 	var shares []float64
 	for _, s := range r.Samples {
-		if kbps := r.rate(s.At); kbps > 0 && s.Estimate > 0 && settled(r.Link, since(r.From, s.At)) {
+		if kbps := r.rate(s.At); kbps > 0 && s.Estimate > 0 && steady(r.Link, since(r.From, s.At)) {
 			shares = append(shares, 100*s.Estimate/kbps)
 		}
 	}

@@ -110,14 +110,14 @@ func rate(p link.Profile, at time.Duration) (r int64) {
 	return r
 }
 
-// settles is how long after a change of the link its estimate counts. It is the 3 s in which the change is to
-// be found, and the 2 s between which the estimate is told.
-const settles = 5 * time.Second
+// steadyAfter is how long after a change of the link its estimate counts. It is the 3 s in which the change
+// is to be found, and the 2 s between which the estimate is told.
+const steadyAfter = 5 * time.Second
 
-// settled reports whether the link has been as it is for that long.
-func settled(p link.Profile, at time.Duration) bool {
+// steady reports whether the link has been as it is for that long.
+func steady(p link.Profile, at time.Duration) bool {
 	for _, step := range p {
-		if step.At <= at && at < step.At+settles {
+		if step.At <= at && at < step.At+steadyAfter {
 			return false
 		}
 	}

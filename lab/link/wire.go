@@ -54,7 +54,7 @@ func (w *wire) send(now time.Duration, size int) time.Duration {
 		}
 	}
 	w.bits += int64(size) * 8
-	w.settle()
+	w.followProfile()
 	until := w.free()
 	if until > now {
 		w.backlog(now) // so that it does not grow for ever
@@ -63,8 +63,8 @@ func (w *wire) send(now time.Duration, size int) time.Duration {
 	return until
 }
 
-// settle moves on to the step in which the last bit leaves. What has left before counts no more.
-func (w *wire) settle() {
+// followProfile moves on to the step in which the last bit leaves. What has left before counts no more.
+func (w *wire) followProfile() {
 	for end, ok := w.end(); ok && w.free() > end; end, ok = w.end() {
 		if d := int64(end - w.since); d > 0 {
 			rate := w.rate()

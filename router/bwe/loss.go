@@ -9,10 +9,10 @@ const (
 	// observations are kept, each of observed ns of sending. More and longer are calmer and later.
 	observations = 15
 	observed     = 250e6
-	// openSlots is how many more observations are still being told of. Each is closed settle ns after its
-	// end. Losses are booked a report later than arrivals.
-	openSlots = 4
-	settle    = 150e6
+	// openSlots is how many more observations are still being told of. Each is closed closeAfter ns after
+	// its end. Losses are booked a report later than arrivals.
+	openSlots  = 4
+	closeAfter = 150e6
 	// fading is the weight of an observation against its successor.
 	fading = 0.9
 	// highBias and highBiasLog prefer higher rates, in kbit/s, if the loss is below biasLoss. biasSmooth is
@@ -134,10 +134,10 @@ func (l *loss) close() bool {
 	return true
 }
 
-// due closes a slot that has settled, one a call. It says whether there was one, and whether it had something
-// in it.
+// due closes a slot of which all has been told, one a call. It says whether there was one, and whether it had
+// something in it.
 func (l *loss) due() (more, some bool) {
-	if (l.slot+1)*observed+settle > l.newest {
+	if (l.slot+1)*observed+closeAfter > l.newest {
 		return false, false
 	}
 	return true, l.close()
