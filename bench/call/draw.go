@@ -12,21 +12,21 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// lineColors can be told apart by people that see no red or green.
-var lineColors = []color.Color{
+// curveColors can be told apart by people that see no red or green.
+var curveColors = []color.Color{
 	color.RGBA{R: 0x1f, G: 0x5f, B: 0xbf, A: 255}, color.RGBA{R: 0xe6, G: 0x9f, A: 255}, color.RGBA{R: 0x8c, G: 0x8c, B: 0x8c, A: 255},
 }
 
-// line is a figure over time.
-type line struct {
+// curve is a figure over time.
+type curve struct {
 	name   string
 	points plotter.XYs
 }
 
-// panel is lines with one scale.
+// panel is curves with one scale.
 type panel struct {
-	title string
-	lines []line
+	title  string
+	curves []curve
 }
 
 // Draw draws a result over time into an SVG file.
@@ -124,7 +124,7 @@ func (r *Result) made() plotter.XYs {
 
 // shown is what viewers get, in one panel.
 func (r *Result) shown() panel {
-	return panel{lines: []line{{"frames/s", r.frames()}, {"% concealed", r.made()}}}
+	return panel{curves: []curve{{"frames/s", r.frames()}, {"% concealed", r.made()}}}
 }
 
 // panels are what a picture shows.
@@ -147,11 +147,11 @@ func (r *Result) panels() []panel {
 		}
 	}
 	return []panel{
-		{"frames a second", []line{{"", r.frames()}}},
-		{"kbit/s on the link", []line{{"passed", passed}, {"estimate", told(each(func(s Sample) float64 { return s.Estimate }))}, {"rate", rates}}},
-		{"ms in the link's queue, p95", []line{{"", queued}}},
-		{"height", []line{{"", each(func(s Sample) float64 { return float64(s.Height) })}}},
-		{"sound concealed, %", []line{{"", r.made()}}},
+		{"frames a second", []curve{{"", r.frames()}}},
+		{"kbit/s on the link", []curve{{"passed", passed}, {"estimate", told(each(func(s Sample) float64 { return s.Estimate }))}, {"rate", rates}}},
+		{"ms in the link's queue, p95", []curve{{"", queued}}},
+		{"height", []curve{{"", each(func(s Sample) float64 { return float64(s.Height) })}}},
+		{"sound concealed, %", []curve{{"", r.made()}}},
 	}
 }
 
@@ -172,7 +172,7 @@ func (p panel) plot() (*plot.Plot, error) {
 	drawn.Title.TextStyle.Font.Size, drawn.X.Tick.Label.Font.Size, drawn.Y.Tick.Label.Font.Size = 10, 8, 8
 	drawn.Legend.Top, drawn.Legend.TextStyle.Font.Size = true, 9
 	drawn.Add(plotter.NewGrid())
-	for i, l := range p.lines {
+	for i, l := range p.curves {
 		if len(l.points) == 0 {
 			continue
 		}
@@ -183,7 +183,7 @@ func (p panel) plot() (*plot.Plot, error) {
 		if err != nil {
 			return nil, err
 		}
-		x.Color, x.Width = lineColors[i%len(lineColors)], vg.Points(1.4)
+		x.Color, x.Width = curveColors[i%len(curveColors)], vg.Points(1.4)
 		drawn.Add(x)
 		if l.name != "" {
 			drawn.Legend.Add(l.name, x)
