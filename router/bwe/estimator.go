@@ -145,7 +145,7 @@ func (e *Estimator) Sent(now int64, size int) {
 	}
 	e.lastSent = now
 	e.limited.sent += size
-	e.random.sent(now, size)
+	e.random.trial.sent(now, size)
 	e.loss.outs.add(now, size)
 }
 
@@ -245,19 +245,19 @@ func (e *Estimator) take(sent, arrived int64, size int, waited float64) {
 	e.packets++
 	e.acked.packet(arrived, size, waited)
 	e.loss.add(sent, float64(size), 0)
-	e.random.add(sent, float64(size), 0)
+	e.random.trial.add(sent, float64(size), 0)
 }
 
 // Lost takes a packet that is booked as lost.
 func (e *Estimator) Lost(sent int64, size int) {
 	e.loss.add(sent, float64(size), float64(size))
-	e.random.add(sent, float64(size), float64(size))
+	e.random.trial.add(sent, float64(size), float64(size))
 }
 
 // Found takes back that a packet was lost. Packet is called for it as well.
 func (e *Estimator) Found(sent int64, size int) {
 	e.loss.add(sent, -float64(size), -float64(size))
-	e.random.add(sent, -float64(size), -float64(size))
+	e.random.trial.add(sent, -float64(size), -float64(size))
 }
 
 // End ends the report.
@@ -389,9 +389,9 @@ func (e *Estimator) publish() {
 	s.Depends = e.ceiling.rate > 0
 	switch running := e.random.running(e.now); {
 	case running && e.random.more:
-		s.Extra = e.random.extra(s.Budget)
+		s.Extra = e.random.trial.extra(s.Budget)
 	case running:
-		s.Budget = max(min(s.Budget, e.random.rate), leastRate/2)
+		s.Budget = max(min(s.Budget, e.random.trial.rate), leastRate/2)
 	}
 	e.estimate = s
 }

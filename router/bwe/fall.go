@@ -106,7 +106,7 @@ func (r *random) fell(now int64, l *loss, arrived float64) (ended bool) {
 		}
 		before := l.higher(k+1, after.rate()/fallShare, max(r.noisy, now-fallSpan))
 		if random, told := before.compare(&after, list[:after.n]); told && (random || !r.depends) {
-			r.began = 0
+			r.trial.began = 0
 			r.conclude(now, random, &before, &after, arrived)
 			return true
 		}

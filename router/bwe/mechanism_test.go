@@ -287,8 +287,8 @@ func TestStepTest(t *testing.T) {
 			for now := int64(100e9); now < 110e9 && !r.proved && !depends; now += 5 * msec {
 				rate := 2e6
 				if r.running(now) && x.obeys {
-					if rate = r.rate; more {
-						rate = 2e6 + r.extra(2e6)
+					if rate = r.trial.rate; more {
+						rate = 2e6 + r.trial.extra(2e6)
 					}
 				}
 				size := rate / 8 / 200
@@ -297,10 +297,10 @@ func TestStepTest(t *testing.T) {
 					lost = size
 				}
 				l.add(now, size, lost)
-				r.add(now, size, lost)
+				r.trial.add(now, size, lost)
 				for more, _ := l.due(); more; more, _ = l.due() {
 				}
-				if x.queue && r.began != 0 {
+				if x.queue && r.trial.began != 0 {
 					r.noisy = now
 				}
 				if r.step(now, 50*msec, &l, 1e6) {
@@ -323,11 +323,11 @@ func TestMoreThatLosesLessIsNotBlamed(t *testing.T) {
 	for now := int64(100e9); now < 110e9 && !ended; now += 5 * msec {
 		rate, share := 2e6, 0.1
 		if r.running(now) {
-			rate, share = 2e6+r.extra(2e6), 0.015
+			rate, share = 2e6+r.trial.extra(2e6), 0.015
 		}
 		size := rate / 8 / 200
 		l.add(now, size, size*share)
-		r.add(now, size, size*share)
+		r.trial.add(now, size, size*share)
 		for more, _ := l.due(); more; more, _ = l.due() {
 		}
 		ended = r.step(now, 50*msec, &l, 1e6)
@@ -345,7 +345,7 @@ func TestStepShowsWhatAPolicerLetsPass(t *testing.T) {
 	for now := int64(100e9); now < 110e9 && !r.depends; now += 5 * msec {
 		rate := 1.1e6
 		if r.running(now) {
-			rate += r.extra(1.1e6)
+			rate += r.trial.extra(1.1e6)
 		}
 		size := rate / 8 / 200
 		lost := 0.0
@@ -353,7 +353,7 @@ func TestStepShowsWhatAPolicerLetsPass(t *testing.T) {
 			lost = size
 		}
 		l.add(now, size, lost)
-		r.add(now, size, lost)
+		r.trial.add(now, size, lost)
 		for more, _ := l.due(); more; more, _ = l.due() {
 		}
 		r.step(now, 50*msec, &l, 0.3e6)
@@ -374,20 +374,20 @@ func TestStepWhereFeedbackIsLost(t *testing.T) {
 		for now := int64(100e9); now < 108e9 && !r.proved; now += 5 * msec {
 			rate := 2e6
 			if r.running(now) {
-				rate += r.extra(2e6)
+				rate += r.trial.extra(2e6)
 			}
 			if now%(150*msec) == 0 {
 				told = rnd.Float64() < 0.3
 			}
 			size := rate / 8 / 200
 			l.outs.add(now, int(size))
-			if r.sent(now, int(size)); told {
+			if r.trial.sent(now, int(size)); told {
 				lost := 0.0
 				if rnd.Float64() < 0.6 {
 					lost = size
 				}
 				l.add(now, size, lost)
-				r.add(now, size, lost)
+				r.trial.add(now, size, lost)
 			}
 			for more, _ := l.due(); more; more, _ = l.due() {
 			}

@@ -45,56 +45,77 @@ const (
 
 // random is the step test and its result.
 type random struct {
+	trial      trial
 	more       bool // steps are upwards
-	untold     bool // feedback is lost as well, and tells of a part of what is sent
 	proved     bool
-	share      float64 // lost, as proved
-	began      int64   // the part of the step that is looked at, in ns; 0: none
-	ends       int64   // of it
-	looked     int64   // at for how long in the parts before
-	asked      int64   // since when it is to be looked into, in ns
-	before     float64 // share lost before
-	beforeKB   float32
-	out        float32 // sent within the step, in kB
-	beforeRate float64
-	arrived    float64 // bit/s, before
-	rate       float64 // to be sent within a step downwards, bit/s
 	depends    bool    // the last test found so
 	learn      bool    // what is lost all the same is to be found out yet
 	rest       float32 // the share lost all the same, if the step was downwards
-	size, lost float32 // within the step, in kB, as far as is told
+	share      float64 // lost, as proved
+	arrived    float64 // bit/s, before
+	asked      int64   // since when it is to be looked into, in ns
 	next, wait int64
 	noisy      int64 // when there was a queue last
 }
 
-// running says whether less or more is to be sent now.
-func (r *random) running(now int64) bool { return r.began != 0 && (r.more || now < r.ends) }
+// trial is a step: what was before it, and what has come of it so far.
+type trial struct {
+	began      int64   // the part of it that is looked at, in ns; 0: there is no step
+	ends       int64   // that part
+	looked     int64   // at for how long in the parts before, in ns
+	before     float64 // share lost before
+	beforeRate float64 // sent before, bit/s
+	beforeKB   float32
+	out        float32 // sent within it, in kB
+	size, lost float32 // within it, in kB, as far as is told
+	rate       float64 // to be sent if it goes downwards, bit/s
+	untold     bool    // feedback is lost as well, and tells of a part of what is sent
+}
+
+// within says whether the part that is looked at holds a moment, in ns.
+func (t *trial) within(at int64) bool { return t.began != 0 && at >= t.began && at < t.ends }
 
 // add takes a packet that arrived or was lost.
-func (r *random) add(sent int64, size, lost float64) {
-	if r.began != 0 && sent >= r.began && sent < r.ends {
-		r.size += float32(size / 1e3)
-		r.lost += float32(lost / 1e3)
+func (t *trial) add(sent int64, size, lost float64) {
+	if t.within(sent) {
+		t.size += float32(size / 1e3)
+		t.lost += float32(lost / 1e3)
 	}
 }
 
 // sent takes a packet that is sent.
-func (r *random) sent(now int64, size int) {
-	if r.began != 0 && now >= r.began && now < r.ends {
-		r.out += float32(size) / 1e3
+func (t *trial) sent(now int64, size int) {
+	if t.within(now) {
+		t.out += float32(size) / 1e3
 	}
 }
 
-func (r *random) quiet(now int64) bool { return now-r.noisy >= stepQuiet }
+// counted is how much was sent within the step, in kB.
+func (t *trial) counted() float64 {
+	if t.untold {
+		return float64(t.out)
+	}
+	return float64(t.size)
+}
+
+// deviation is the standard deviation of the difference of the two shares.
+func (t *trial) deviation() float64 {
+	return math.Sqrt(t.before * (1 - t.before) * float64(1/t.size+1/t.beforeKB))
+}
 
 // extra is what is to be sent within a step upwards beside the budget, in bit/s.
-func (r *random) extra(budget float64) float64 {
+func (t *trial) extra(budget float64) float64 {
 	more := stepMore
-	if r.before > stepMuch {
+	if t.before > stepMuch {
 		more = stepTwice
 	}
-	return more*r.beforeRate + max(r.beforeRate-budget, 0)
+	return more*t.beforeRate + max(t.beforeRate-budget, 0)
 }
+
+// running says whether less or more is to be sent now.
+func (r *random) running(now int64) bool { return r.trial.began != 0 && (r.more || now < r.trial.ends) }
+
+func (r *random) quiet(now int64) bool { return now-r.noisy >= stepQuiet }
 
 // asks says whether a share of loss is to be looked into before anything follows from it.
 func (r *random) asks(now int64, p float64) bool {
@@ -114,7 +135,7 @@ func (r *random) step(now, rtt int64, l *loss, arrived float64) (ended bool) {
 	if r.fell(now, l, arrived) {
 		return true
 	}
-	if r.began == 0 {
+	if r.trial.began == 0 {
 		asks := r.asks(now, p)
 		if !asks || r.asked == 0 {
 			r.asked = now
@@ -125,14 +146,16 @@ func (r *random) step(now, rtt int64, l *loss, arrived float64) (ended bool) {
 			if untold {
 				rate = flow
 			}
-			*r = random{
-				untold: untold, more: r.more, began: now, ends: now + stepSpan, rate: rate * min(max(0.95-p, stepDeep), stepFlat),
-				before: p, beforeKB: float32(kB), beforeRate: rate, arrived: arrived, next: r.next, wait: r.wait, noisy: r.noisy,
+			t := trial{
+				began: now, ends: now + stepSpan, untold: untold,
+				before: p, beforeKB: float32(kB), beforeRate: rate,
+				rate: rate * min(max(0.95-p, stepDeep), stepFlat),
 			}
+			*r = random{trial: t, more: r.more, arrived: arrived, next: r.next, wait: r.wait, noisy: r.noisy}
 		}
 		return false
 	}
-	if now < r.ends+rtt+2*responseExtra {
+	if now < r.trial.ends+rtt+2*responseExtra {
 		return false
 	}
 	return r.judge(now)
@@ -140,40 +163,36 @@ func (r *random) step(now, rtt int64, l *loss, arrived float64) (ended bool) {
 
 // judge compares the shares, or has the step go on if they are not certain yet.
 func (r *random) judge(now int64) bool {
-	span := float64(r.looked + r.ends - r.began)
+	t := &r.trial
+	span := float64(t.looked + t.ends - t.began)
 	r.depends = false
-	kB := float64(r.size)
-	if r.untold {
-		kB = float64(r.out)
-	}
-	sent := kB * 8e12 / max(span, 1)
+	sent := t.counted() * 8e12 / max(span, 1)
 	// If it was no step, nothing is known.
-	if r.size < 1 || math.Abs(sent/r.beforeRate-1) < stepLeast || sent > r.beforeRate != r.more {
+	if t.size < 1 || math.Abs(sent/t.beforeRate-1) < stepLeast || sent > t.beforeRate != r.more {
 		if r.retry(now); r.more {
 			r.next = now + stepAgain
 		}
 		return true
 	}
-	p := float64(r.lost / r.size)
-	expected := max(0, 1-(1-r.before)*r.beforeRate/sent) // if as much arrives as before
-	change := expected - r.before
-	shown := (p - r.before) / change
-	deviation := math.Sqrt(r.before * (1 - r.before) * float64(1/r.size+1/r.beforeKB))
-	if deviation > math.Abs(change)/4 && span < stepMost {
+	p := float64(t.lost / t.size)
+	expected := max(0, 1-(1-t.before)*t.beforeRate/sent) // if as much arrives as before
+	change := expected - t.before
+	shown := (p - t.before) / change
+	if t.deviation() > math.Abs(change)/4 && span < stepMost {
 		if r.more {
-			r.looked, r.began = int64(span), now
+			t.looked, t.began = int64(span), now
 		}
-		r.ends = now + stepSpan
+		t.ends = now + stepSpan
 		return false
 	}
-	r.began = 0
+	t.began = 0
 	random := shown < 0.5 && (r.more || p > stepLoss/2) // of more not less would be lost
 	if !r.quiet(now) && (random || r.more) {            // it may come from the queue
 		r.next = now + stepQuiet/2
 		return true
 	}
 	if random {
-		r.proved, r.share, r.wait = true, min(p, r.before), 0
+		r.proved, r.share, r.wait = true, min(p, t.before), 0
 		return true
 	}
 	if r.depends, r.learn = true, r.more; !r.more {
@@ -187,7 +206,7 @@ func (r *random) judge(now int64) bool {
 }
 
 func (r *random) retry(now int64) {
-	r.began = 0
+	r.trial.began = 0
 	r.wait = min(max(2*r.wait, retryFirst), retryMost)
 	r.next = now + r.wait
 }
