@@ -90,7 +90,7 @@ func (r *run) collect(m *measurement) *Result {
 	res := &Result{Title: r.scenario.String(), Scenario: r.scenario, Warnings: []string{}}
 	r.collectPackets(m, res)
 	r.collectTimes(m, res)
-	res.Residence = histogramBetween(m.metricsOpened, m.metricsClosed, residenceMetric)
+	res.Residence = histogramBetween(m.node.metricsOpened, m.node.metricsClosed, residenceMetric)
 	res.Node, res.Limit, res.Storm = r.nodeCost(m), m.limit, m.storm.Seconds()
 	res.Removals = stats.Percentiles(m.removals)
 	if res.Saturation = m.saturation; m.saturation != nil && m.limit.Rate > 0 {
@@ -175,21 +175,21 @@ func (r *run) nodeCost(m *measurement) NodeCost {
 		return float64(d) / float64(unit) / n
 	}
 	n := NodeCost{
-		CPUPerPacket:    per(m.closed.cpu()-m.opened.cpu(), time.Microsecond, forwarded),
-		UserPerPacket:   per(m.closed.user-m.opened.user, time.Microsecond, forwarded),
-		SystemPerPacket: per(m.closed.system-m.opened.system, time.Microsecond, forwarded),
-		CPU:             percent(m.opened, m.closed),
-		CPUPerJoin:      per(m.joined.cpu()-m.before.cpu(), time.Millisecond, joins),
-		RSS:             float64(m.closed.rss) / mb,
-		Goroutines:      m.goroutines,
-		GoroutinesLeft:  m.leftGoroutines - m.idleGoroutines,
-		RSSLeft:         float64(m.left.rss-m.idle.rss) / mb,
-		Drops:           dropsBetween(m.metricsOpened, m.metricsClosed),
+		CPUPerPacket:    per(m.node.closed.cpu()-m.node.opened.cpu(), time.Microsecond, forwarded),
+		UserPerPacket:   per(m.node.closed.user-m.node.opened.user, time.Microsecond, forwarded),
+		SystemPerPacket: per(m.node.closed.system-m.node.opened.system, time.Microsecond, forwarded),
+		CPU:             percent(m.node.opened, m.node.closed),
+		CPUPerJoin:      per(m.node.joined.cpu()-m.node.before.cpu(), time.Millisecond, joins),
+		RSS:             float64(m.node.closed.rss) / mb,
+		Goroutines:      m.node.goroutines,
+		GoroutinesLeft:  m.node.leftGoroutines - m.node.idleGoroutines,
+		RSSLeft:         float64(m.node.left.rss-m.node.idle.rss) / mb,
+		Drops:           dropsBetween(m.node.metricsOpened, m.node.metricsClosed),
 	}
 	if joins > 0 {
-		n.RSSPerSubscriber = float64(m.closed.rss-m.before.rss) / 1024 / joins
+		n.RSSPerSubscriber = float64(m.node.closed.rss-m.node.before.rss) / 1024 / joins
 	}
-	n.GoroutinesPerParticipant = float64(m.goroutines-m.idleGoroutines) / float64(r.scenario.participants())
+	n.GoroutinesPerParticipant = float64(m.node.goroutines-m.node.idleGoroutines) / float64(r.scenario.participants())
 	return n
 }
 
@@ -239,7 +239,7 @@ func (r *run) warn(m *measurement, res *Result) {
 	if d := m.limit.Drift; d != 0 && (d < 0.85 || d > 1.15) {
 		warn("the machine has changed during the run: the limit afterwards was %.2f times that before", d)
 	}
-	switch ticks := (m.closed.cpu() - m.opened.cpu()) / tick; {
+	switch ticks := (m.node.closed.cpu() - m.node.opened.cpu()) / tick; {
 	case r.scenario.Idle:
 	case ticks == 0 && res.Packets.Received > 1000:
 		warn("process %d took no CPU time: it is not the node", r.node.probe.pid)

@@ -18,10 +18,10 @@ func (r *run) leave(ctx context.Context, m *measurement) (err error) {
 	if err := r.wait(ctx, time.Second); err != nil {
 		return err
 	}
-	if m.left, err = r.node.probe.read(ctx); err != nil {
+	if m.node.left, err = r.node.probe.read(ctx); err != nil {
 		return err
 	}
-	m.leftGoroutines, err = r.node.probe.goroutines(ctx)
+	m.node.leftGoroutines, err = r.node.probe.goroutines(ctx)
 	return err
 }
 

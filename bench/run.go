@@ -56,10 +56,16 @@ func newRun(s Scenario, n *node, progress io.Writer) *run {
 	return &run{scenario: s, node: n, progress: progress, name: "bench-" + strconv.FormatInt(time.Now().UnixMilli(), 36)}
 }
 
+// nodeReadings are what the phases have read of the node.
+type nodeReadings struct {
+	idle, before, joined, opened, closed, left reading
+	idleGoroutines, goroutines, leftGoroutines int // before, in and after the run
+	metricsOpened, metricsClosed               map[string]float64
+}
+
 // measurement is what the phases have read.
 type measurement struct {
-	idle, before, joined, opened, closed, left reading // of the node
-	idleGoroutines, goroutines, leftGoroutines int     // of the node: before, in and after the run
+	node nodeReadings
 
 	ownOpened, ownClosed reading // of this process
 
@@ -69,9 +75,7 @@ type measurement struct {
 	storm                      time.Duration // until all of it had joined
 	removals                   []time.Duration
 	countsOpened, countsClosed counts
-	sentOpened, sentClosed     uint64             // packets sent by publishers, times their subscribers
-	metricsOpened              map[string]float64 // of the node
-	metricsClosed              map[string]float64
+	sentOpened, sentClosed     uint64 // packets sent by publishers, times their subscribers
 	perStream                  []streamWindow
 	drops                      uint64 // at the subscribers' sockets, in the window and before
 	late                       []*subscriber
@@ -116,10 +120,10 @@ func (r *run) measure(ctx context.Context) (*Result, error) {
 }
 
 func (r *run) enterPublishers(ctx context.Context, m *measurement) (err error) {
-	if m.idle, err = r.node.probe.read(ctx); err != nil {
+	if m.node.idle, err = r.node.probe.read(ctx); err != nil {
 		return err
 	}
-	if m.idleGoroutines, err = r.node.probe.goroutines(ctx); err != nil {
+	if m.node.idleGoroutines, err = r.node.probe.goroutines(ctx); err != nil {
 		return err
 	}
 	for room := range r.scenario.Rooms {
@@ -141,7 +145,7 @@ func (r *run) enterPublishers(ctx context.Context, m *measurement) (err error) {
 		return err
 	}
 	r.pause(true)
-	m.before, err = r.node.probe.read(ctx)
+	m.node.before, err = r.node.probe.read(ctx)
 	return err
 }
 
@@ -216,7 +220,7 @@ func (r *run) enterSubscribers(ctx context.Context, m *measurement) (err error) 
 	if err := join.Wait(); err != nil {
 		return err
 	}
-	m.joined, err = r.node.probe.read(ctx)
+	m.node.joined, err = r.node.probe.read(ctx)
 	return err
 }
 
@@ -276,10 +280,10 @@ func (r *run) flow(ctx context.Context, m *measurement) (err error) {
 			return err
 		}
 	}
-	if m.metricsOpened, err = r.node.probe.scrape(ctx); err != nil {
+	if m.node.metricsOpened, err = r.node.probe.scrape(ctx); err != nil {
 		return err
 	}
-	if m.opened, err = r.node.probe.read(ctx); err != nil {
+	if m.node.opened, err = r.node.probe.read(ctx); err != nil {
 		return err
 	}
 	m.sentOpened = r.sent()
@@ -325,17 +329,17 @@ func (r *run) flow(ctx context.Context, m *measurement) (err error) {
 	}
 	r.close(m)
 	m.sentClosed = r.sent()
-	if m.closed, err = r.node.probe.read(ctx); err != nil {
+	if m.node.closed, err = r.node.probe.read(ctx); err != nil {
 		return err
 	}
 	m.drops = r.drops()
-	if m.goroutines, err = r.node.probe.goroutines(ctx); err != nil {
+	if m.node.goroutines, err = r.node.probe.goroutines(ctx); err != nil {
 		return err
 	}
 	if err := r.wait(ctx, drain); err != nil {
 		return err
 	}
-	if m.metricsClosed, err = r.node.probe.scrape(ctx); err != nil || r.profiles == "" {
+	if m.node.metricsClosed, err = r.node.probe.scrape(ctx); err != nil || r.profiles == "" {
 		return err
 	}
 	r.pause(r.scenario.Idle)
