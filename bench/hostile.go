@@ -15,6 +15,19 @@ import (
 	"parlor/lab/traffic"
 )
 
+// Trouble is what is done while a scenario is measured, beside media. Its zero value is none.
+type Trouble struct {
+	Flood int `json:"flood,omitempty"` // packets a second from strangers to the media port
+	Hog   int `json:"hog,omitempty"`   // bits a second of one more publisher, whom nobody watches
+	Dead  int `json:"dead,omitempty"`  // subscribers of each room whose network dies when measuring begins
+	Storm int `json:"storm,omitempty"` // more subscribers of the first room, who all join meanwhile
+	// Strangers is what strangers do in the second half of the measurement, see strangers.go; empty: there
+	// are none.
+	Strangers string `json:"strangers,omitempty"`
+	// Removals is how many users a second commands put out of a room of their own meanwhile, see steer.go.
+	Removals int `json:"removals,omitempty"`
+}
+
 // hostile is what makes trouble while a scenario is measured. Strangers flood the media port with packets
 // that look like media. A publisher sends far more than others. Subscribers are behind a dead link, and there
 // is a storm of joins. The media of everybody else must lose nothing by it.

@@ -26,26 +26,22 @@ type Scenario struct {
 	Door         string          `json:"door"`
 	Scene        string          `json:"scene"`
 	Feedback     client.Feedback `json:"feedback"`
+	Sampling
+	Limit time.Duration `json:"limit_ns"`       // for how long the bare loop runs, each time; 0: not at all
+	Idle  bool          `json:"idle,omitempty"` // everybody is connected and nothing flows
+	// Saturate raises the bitrate until packets are lost, and measures at 80 % of that; see saturate.go.
+	Saturate bool `json:"saturate,omitempty"`
+	Trouble
+	Mark Mark `json:"mark"`
+}
+
+// Sampling is which packets the clients read.
+type Sampling struct {
 	// Readers is how many subscribers of a room read every packet; 0: all. To the others the kernel passes
 	// one packet in Sample, a power of two, so that the clients do not give out before the node. Loss is
 	// counted in that sample.
-	Readers int           `json:"readers,omitempty"`
-	Sample  int           `json:"sample,omitempty"`
-	Limit   time.Duration `json:"limit_ns"`       // for how long the bare loop runs, each time; 0: not at all
-	Idle    bool          `json:"idle,omitempty"` // everybody is connected and nothing flows
-	// Saturate raises the bitrate until packets are lost, and measures at 80 % of that; see saturate.go.
-	Saturate bool `json:"saturate,omitempty"`
-	// Trouble, see hostile.go.
-	Flood int `json:"flood,omitempty"` // packets a second from strangers to the media port
-	Hog   int `json:"hog,omitempty"`   // bits a second of one more publisher, whom nobody watches
-	Dead  int `json:"dead,omitempty"`  // subscribers of each room whose network dies when measuring begins
-	Storm int `json:"storm,omitempty"` // more subscribers of the first room, who all join meanwhile
-	// Strangers is what strangers do in the second half of the measurement, see strangers.go; empty: there
-	// are none.
-	Strangers string `json:"strangers,omitempty"`
-	// Removals is how many users a second commands put out of a room of their own meanwhile, see steer.go.
-	Removals int  `json:"removals,omitempty"`
-	Mark     Mark `json:"mark"`
+	Readers int `json:"readers,omitempty"`
+	Sample  int `json:"sample,omitempty"`
 }
 
 const (
@@ -56,7 +52,8 @@ const (
 func defaults() Scenario {
 	return Scenario{
 		Rooms: 1, Publishers: 1, Subscribers: 10, VideoBitrate: 1_000_000, Keyframes: 10 * time.Second,
-		Duration: 10 * time.Second, Warmup: 3 * time.Second, Parallel: 4, LateJoins: 5, Door: doorWS, Scene: "live", Sample: 64,
+		Duration: 10 * time.Second, Warmup: 3 * time.Second, Parallel: 4, LateJoins: 5, Door: doorWS, Scene: "live",
+		Sampling: Sampling{Sample: 64},
 	}
 }
 
