@@ -48,41 +48,67 @@ func (d Drop) String() string {
 
 // Totals counts since the room began. Packets are RTP unless said otherwise.
 type Totals struct {
-	PacketsIn, BytesIn   uint64 // as opened, header included
-	PacketsOut, BytesOut uint64 // before sealing, header included; retransmissions are not in it
-	RTCPIn, RTCPOut      uint64 // compound packets
-	NACKsIn, NACKsOut    uint64 // packets asked for
-	Resent               uint64 // to receivers
-	PictureCopies        uint64 // of them, of pictures: unasked, or beside the first answer to a request
-	Repaired             uint64 // by publishers' retransmissions
-	Probes, ProbeBytes   uint64 // clusters that measure receivers' networks; their bytes, before sealing
-	KeyframesAsked       uint64 // by receivers and by switches
-	KeyframeRequests     uint64 // sent to publishers
-	Keyframes            uint64 // received
-	CacheHits            uint64 // a sink began with a keyframe of the cache, and has caught up
-	// CacheMisses: a sink without a picture waits for a keyframe, as the cache has none or a new one is
-	// sooner.
-	CacheMisses            uint64
-	CacheAbandoned         uint64 // a sink began with a keyframe of the cache, but has to wait for another
-	Switches               uint64 // a sink took up a stream
-	SpeakerSwitches        uint64 // somebody took a place of the loudest
-	Paced                  uint64 // publishers' packets held for a moment, so that a burst leaves in steps
-	LayersOff, LayersOn    uint64 // publishers' layers switched off as nobody wanted them, and on again
-	Pauses                 uint64 // a picture that a receiver's network does not carry was paused
-	PausedTime             uint64 // ns that pictures were paused for
-	LayersUp, LayersDown   uint64 // a receiver's network lets a higher layer be sent to it, or no longer does
-	LayersFailed           uint64 // layers that went up, or pictures that came back, and were not carried
-	RedBlocks              uint64 // frames of sound that went once more in later packets
-	Copies                 uint64 // packets of sound that were sent again unasked
-	TransportReported      uint64 // packets that receivers' transport-wide feedback tells of
-	TransportReportedLost  uint64 // of them, those that did not arrive
-	TransportFeedbacksSent uint64
-	SinksRefused           uint64        // receiving sections beyond what a peer may have in its life
-	Dropped                [drops]uint64 // by Drop
+	PacketTotals
+	RepairTotals
+	KeyframeTotals
+	LayerTotals
+	NetworkTotals
+}
+
+// PacketTotals are of what came in and went out.
+type PacketTotals struct {
+	PacketsIn, BytesIn   uint64        // as opened, header included
+	PacketsOut, BytesOut uint64        // before sealing, header included; retransmissions are not in it
+	RTCPIn, RTCPOut      uint64        // compound packets
+	Paced                uint64        // publishers' packets held for a moment, so that a burst leaves in steps
+	SinksRefused         uint64        // receiving sections beyond what a peer may have in its life
+	Dropped              [drops]uint64 // by Drop
 
 	// Residence is the time of media in the node, in ns: from the read of a batch to when all that came of it
 	// is sent. It is counted once for each batch with RTP. What is held on purpose (Paced) is not in it.
 	Residence Histogram
+}
+
+// RepairTotals are of packets that were lost, or might have been.
+type RepairTotals struct {
+	NACKsIn, NACKsOut uint64 // packets asked for
+	Resent            uint64 // to receivers
+	PictureCopies     uint64 // of them, of pictures: unasked, or beside the first answer to a request
+	Repaired          uint64 // by publishers' retransmissions
+	RedBlocks         uint64 // frames of sound that went once more in later packets
+	Copies            uint64 // packets of sound that were sent again unasked
+}
+
+// KeyframeTotals are of keyframes, and of those that the cache has.
+type KeyframeTotals struct {
+	KeyframesAsked   uint64 // by receivers and by switches
+	KeyframeRequests uint64 // sent to publishers
+	Keyframes        uint64 // received
+	CacheHits        uint64 // a sink began with a keyframe of the cache, and has caught up
+	// CacheMisses: a sink without a picture waits for a keyframe, as the cache has none or a new one is
+	// sooner.
+	CacheMisses    uint64
+	CacheAbandoned uint64 // a sink began with a keyframe of the cache, but has to wait for another
+}
+
+// LayerTotals are of what sinks show, and of the layers that are sent.
+type LayerTotals struct {
+	Switches             uint64 // a sink took up a stream
+	SpeakerSwitches      uint64 // somebody took a place of the loudest
+	LayersOff, LayersOn  uint64 // publishers' layers switched off as nobody wanted them, and on again
+	Pauses               uint64 // a picture that a receiver's network does not carry was paused
+	PausedTime           uint64 // ns that pictures were paused for
+	LayersUp, LayersDown uint64 // a receiver's network lets a higher layer be sent to it, or no longer does
+	LayersFailed         uint64 // layers that went up, or pictures that came back, and were not carried
+}
+
+// NetworkTotals are of the networks to peers.
+type NetworkTotals struct {
+	Probes, ProbeBytes     uint64 // clusters that measure receivers' networks; their bytes, before sealing
+	TransportReported      uint64 // packets that receivers' transport-wide feedback tells of
+	TransportReportedLost  uint64 // of them, those that did not arrive
+	TransportFeedbacksSent uint64
+
 	// RTT and Loss are what receivers report of the node's streams: the round trip and the share lost since
 	// the report before. They are counted once for each stream and report.
 	RTT, Loss Histogram
