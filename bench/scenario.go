@@ -52,8 +52,8 @@ const (
 func defaults() Scenario {
 	return Scenario{
 		Rooms: 1, Publishers: 1, Subscribers: 10, VideoBitrate: 1_000_000, Keyframes: 10 * time.Second,
-		Duration: 10 * time.Second, Warmup: 3 * time.Second, Parallel: 4, LateJoins: 5, Door: doorWS, Scene: "live",
-		Sampling: Sampling{Sample: 64},
+		Duration: 10 * time.Second, Warmup: 3 * time.Second, Parallel: 4, LateJoins: 5,
+		Door: doorWS, Scene: "live", Sampling: Sampling{Sample: 64},
 	}
 }
 

@@ -60,7 +60,7 @@ type PacketTotals struct {
 	PacketsIn, BytesIn   uint64        // as opened, header included
 	PacketsOut, BytesOut uint64        // before sealing, header included; retransmissions are not in it
 	RTCPIn, RTCPOut      uint64        // compound packets
-	Paced                uint64        // publishers' packets held for a moment, so that a burst leaves in steps
+	Paced                uint64        // publishers' packets held, so that a burst leaves in steps
 	SinksRefused         uint64        // receiving sections beyond what a peer may have in its life
 	Dropped              [drops]uint64 // by Drop
 

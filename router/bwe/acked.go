@@ -23,8 +23,8 @@ const (
 	// busyPart is how long a part is, in ns. A longer one mixes what arrived before a change with what
 	// arrived after it.
 	busyPart = 20e6
-	// waits is how long a packet must have waited for others, in ns. The link has not been idle then since the
-	// packet before. Lower takes jitter for waiting.
+	// waits is how long a packet must have waited for others, in ns. The link has not been idle then since
+	// the packet before. Lower takes jitter for waiting.
 	waits = 6e6
 )
 
