@@ -2,16 +2,19 @@ package sfu
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
-	"net/http"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"parlor/config"
 	"parlor/control/adminhttp"
-	"parlor/control/bus"
+	"parlor/control/cluster"
 	"parlor/control/command"
 	"parlor/control/natsapi"
 	"parlor/router"
@@ -20,126 +23,198 @@ import (
 	"parlor/session/signal"
 	"parlor/session/stranger"
 	"parlor/session/whip"
+	"parlor/tracing"
 	"parlor/transport"
 )
 
-// builder makes the parts of a node: it takes their ports and puts them in order.
+// builder puts a node together.
 type builder struct {
-	n      *Node
-	parts  *parts
-	server bus.Server
-
-	refusals *refusal.Log // of all doors
+	n     *Node
+	taken taken
 }
 
-func (b *builder) build(ctx context.Context) error {
-	n := b.n
-	if err := b.tracing(ctx); err != nil {
-		return err
-	}
-	nc, events, err := b.nats(ctx)
+// build makes all of a node, each piece of those before it, and returns the parts in order of starting. It
+// takes ports, connects to NATS and starts the server inside the process; else nothing runs yet.
+func (b *builder) build(ctx context.Context) (*parts, error) {
+	n, c := b.n, &b.n.cfg
+	trace, err := b.traces(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := b.cluster(); err != nil {
-		return err
+	// NATS, and what goes over it.
+	server, err := b.natsServer(ctx)
+	if err != nil {
+		return nil, err
 	}
-	n.files = openFiles(n.cfg.Limits, n.log)
-	if err := b.media(); err != nil {
-		return err
+	link, err := b.connect(server.Server)
+	if err != nil {
+		return nil, err
 	}
-	n.rooms = session.New(sessionOptions(n), session.OverEndpoint(n.endpoint), events)
-	b.parts.add("rooms", n.rooms.Run, nil)
-	n.started = time.Now()
-	n.load = &load{stats: n.endpoint.Stats}
-	n.drain = newDrain(func() int { return n.rooms.Stats().Rooms }, n.cfg.Timers.Shutdown)
-	b.parts.add("load", n.load.run, nil)
-	b.parts.add("drain", n.drain.run, nil)
-	n.meter = newCommandMeter()
-	n.commands = command.New(command.Options{
-		Rooms: n.rooms, Node: steered{n}, Elsewhere: others{n.cluster, natsapi.NewClient(nc)}, Observe: n.meter.observe, Trace: n.trace,
+	up := new(upcalls)
+	member, err := b.member(server.Server, up)
+	if err != nil {
+		return nil, err
+	}
+	events := b.events(server.Server, member.Cluster, up)
+	// Media.
+	files := openFiles(c.Limits, n.log)
+	endpoint, err := b.endpoint(files.tcp)
+	if err != nil {
+		return nil, err
+	}
+	rooms := session.New(sessionOptions(c, n.log, trace.Tracer, member.Cluster), session.OverEndpoint(endpoint), events.feed)
+	load := &load{stats: endpoint.Stats}
+	drain := newDrain(func() int { return rooms.Stats().Rooms }, c.Timers.Shutdown)
+	// Commands. They are taken last of all that can fail, so that a ready node has them.
+	meter := newCommandMeter()
+	commands := command.New(command.Options{
+		Rooms: rooms, Observe: meter.observe, Trace: trace.Tracer, Elsewhere: others{member.Cluster, natsapi.NewClient(link.Conn)},
+		Node: steered{
+			id: n.ID(), log: n.log, started: time.Now(), cluster: member.Cluster, endpoint: endpoint, rooms: rooms, load: load, drain: drain,
+		},
 	})
-	register := b.commands(nc)
-	if n.cfg.Auth.KeysFile != "" {
-		b.parts.add("keys", n.ring.run, nil)
+	ports, err := b.listen(ctx)
+	if err != nil {
+		return nil, err
 	}
-	n.budget = stranger.New(stranger.Limits{
-		Conns: n.files.strangers, ConnsPerSite: min(n.files.strangers, n.cfg.Limits.StrangersPer), Inside: n.files.inside,
-		CPU: float64(n.cfg.Limits.StrangersCPU) / 100, Entries: n.cfg.Limits.AddressEntries,
+	service, err := b.service(link, trace, member.Cluster, commands)
+	if err != nil {
+		return nil, err
+	}
+	// HTTP.
+	addrs := ports.addrs
+	addrs.Media, addrs.NATS = endpoint.Addr(), server.shown
+	health := &health{id: n.ID(), addrs: addrs, drain: drain, cluster: member.Cluster, away: n.NATSAway}
+	budget, refusals := b.budget(files), refusal.New(n.log)
+	metrics := &kept{next: metricsHandler(n.ID(), &wireCollector{endpoint}, &roomCollector{rooms, load}, &networkCollector{rooms},
+		&messageCollector{rooms}, &undecodableCollector{rooms}, &feedCollector{link, events.feed, events.completer},
+		&webhookCollector{events.webhooks}, &keyCollector{n.ring}, &strangerCollector{budget}, &refusalCollector{refusals},
+		clusterCollector{member.Cluster, service}, meter.seconds, meter.results)}
+	s := &surface{
+		cfg: c.HTTP, log: n.log, url: addrs.URL(), keys: n.ring.keys, trace: trace.Tracer, budget: budget, cluster: member.Cluster,
+		health: health, media: whip.New(rooms, n.ring.keys, refusals), metrics: metrics, foreign: seldom(n.log),
+		admin: adminhttp.New(commands, n.ring.keys, n.log, refusals, trace.Tracer),
+	}
+	s.door = signal.New(signal.Options{
+		Rooms: rooms, Auth: n.ring.keys.Authenticate, Origin: s.mayUse, Guest: budget.Guest, Refusals: refusals, Log: n.log,
+		Trace: trace.Tracer, EnterWithin: c.Timers.Enter, MessageRate: c.Limits.SignalRate, NodeURL: member.NodeURL,
 	})
-	b.refusals = refusal.New(n.log)
-	metrics := &kept{next: metricsHandler(n, events, b.refusals)}
-	if err := b.http(ctx, metrics); err != nil {
-		return err
+
+	*up = upcalls{
+		rooms: rooms, commands: commands, endpoint: endpoint, load: load, limits: c.Limits, url: clientURL(c, addrs),
 	}
-	if err := b.monitor(ctx, metrics); err != nil {
-		return err
+	n.addrs, n.link, n.cluster, n.endpoint, n.rooms, n.drain = addrs, link, member.Cluster, endpoint, rooms, drain
+
+	// The order of starting; that of stopping is the reverse.
+	p := newParts(n.log)
+	p.add("trace", trace.run)
+	p.add("nats server", server.run)
+	p.add("nats connection", link.run)
+	p.add("events", events.feed.Run)
+	p.add("completer", events.completer.Run)
+	if events.webhooks != nil {
+		p.add("webhooks", events.webhooks.Run)
 	}
+	p.add("cluster connection", member.connected)
+	p.add("cluster", member.among(rooms))
+	p.add("media", endpoint.Run)
+	p.add("rooms", rooms.Run)
+	p.add("load", load.run)
+	p.add("drain", drain.run)
+	p.add("commands", service.Run)
+	if c.Auth.KeysFile != "" {
+		p.add("keys", n.ring.run)
+	}
+	p.add("http", s.serve(budget.Listen(ports.http, c.HTTP.TrustedProxies, addrs.TLS), ports.tls))
+	p.add("monitor", b.monitor(ports.monitor, health, metrics))
 	if len(n.certs.files()) > 0 {
-		b.parts.add("certificates", n.certs.run, nil)
+		p.add("certificates", n.certs.run)
 	}
-	if err := b.debug(ctx); err != nil {
-		return err
-	}
-	return register() // last, so that a ready node has its commands
+	p.add("debug", b.debug(ports.debug, addrs.Debug))
+	return p, nil
 }
 
-// media binds the media port.
-func (b *builder) media() error {
+// endpoint binds the media port.
+func (b *builder) endpoint(tcp int) (*transport.Endpoint, error) {
 	c := &b.n.cfg
 	at, err := c.Media.Listen.AddrPort()
 	if err != nil {
-		return &config.Error{Key: "media.listen", Reason: err.Error()}
+		return nil, &config.Error{Key: "media.listen", Reason: err.Error()}
 	}
 	include, exclude, err := c.Media.Prefixes()
 	if err != nil {
-		return &config.Error{Key: "media.networks", Reason: err.Error()}
+		return nil, &config.Error{Key: "media.networks", Reason: err.Error()}
 	}
 	e, err := transport.Listen(transport.Options{
 		Listen: at, ExternalIPs: c.Media.ExternalIPs, Log: b.n.log,
 		Addresses: transport.AddressChoice{Interfaces: c.Media.Interfaces, Networks: include, ExcludedNetworks: exclude},
-		Limits:    transport.Limits{Peers: c.Limits.Peers, Handshakes: c.Limits.Handshakes, TCPConns: b.n.files.tcp},
+		Limits:    transport.Limits{Peers: c.Limits.Peers, Handshakes: c.Limits.Handshakes, TCPConns: tcp},
 		Timers:    transport.Timers{Consent: c.Timers.Consent, Handshake: c.Timers.Handshake},
 	})
 	if err != nil {
-		return listenError("media.listen", c.Media.Listen, err)
+		return nil, listenError("media.listen", c.Media.Listen, err)
 	}
-	b.n.endpoint, b.n.addrs.Media = e, e.Addr()
-	b.parts.add("media", e.Run, func() { _ = e.Close() })
-	return nil
+	b.taken.add(func() { _ = e.Close() })
+	return e, nil
 }
 
-// http binds the HTTP port and puts the doors behind it.
-func (b *builder) http(ctx context.Context, metrics http.Handler) error {
-	n, c := b.n, &b.n.cfg
-	s := &surface{n: n, media: whip.New(n.rooms, n.keys, b.refusals), metrics: metrics, foreign: seldom(n.log)}
-	s.door = signal.New(signal.Options{
-		Rooms: n.rooms, Auth: n.keys.Authenticate, Origin: s.mayUse, Guest: n.budget.Guest, Refusals: b.refusals, Log: n.log, Trace: n.trace,
-		EnterWithin: c.Timers.Enter, MessageRate: c.Limits.SignalRate, NodeURL: n.cluster.NodeURL,
-	})
-	s.admin = adminhttp.New(n.commands, n.keys, n.log, b.refusals, n.trace)
-	tls, err := b.serverTLS(c.HTTP.TLS)
-	if err != nil {
-		return err
+// ports are the listeners of HTTP, and their addresses.
+type ports struct {
+	http, monitor, debug net.Listener // nil: it is not configured
+	tls                  *tls.Config  // of http; nil: none
+	addrs                Addrs
+}
+
+// listen binds the ports of HTTP.
+func (b *builder) listen(ctx context.Context) (p ports, err error) {
+	c := &b.n.cfg
+	if p.tls, err = b.serverTLS(c.HTTP.TLS); err != nil {
+		return p, err
 	}
 	// Every connection is timed and those inside ping. TCP's own keepalive would only make connections dearer
 	// to accept.
-	listener, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", string(c.HTTP.Listen))
-	if err != nil {
-		return listenError("http.listen", c.HTTP.Listen, err)
+	quiet := net.ListenConfig{KeepAlive: -1}
+	if p.http, p.addrs.HTTP, err = b.bind(ctx, quiet, "http.listen", c.HTTP.Listen); err != nil {
+		return p, err
 	}
-	n.addrs.HTTP, n.addrs.TLS = listener.Addr().(*net.TCPAddr).AddrPort(), tls != nil
-	bounded := n.budget.Listen(listener, c.HTTP.TrustedProxies, tls != nil)
-	b.parts.add("http", s.serve(bounded, tls), func() { _ = listener.Close() })
-	return nil
+	p.addrs.TLS = p.tls != nil
+	if c.Monitor.Listen != "" {
+		p.monitor, p.addrs.Monitor, err = b.bind(ctx, net.ListenConfig{}, "monitor.listen", c.Monitor.Listen)
+		if err != nil {
+			return p, err
+		}
+	}
+	if c.Debug.Listen != "" {
+		p.debug, p.addrs.Debug, err = b.bind(ctx, net.ListenConfig{}, "debug.listen", c.Debug.Listen)
+	}
+	return p, err
 }
 
-func sessionOptions(n *Node) session.Options {
-	l, t := &n.cfg.Limits, &n.cfg.Timers
+func (b *builder) bind(ctx context.Context, how net.ListenConfig, key string, at config.Address) (
+	net.Listener, netip.AddrPort, error,
+) {
+	l, err := how.Listen(ctx, "tcp", string(at))
+	if err != nil {
+		return nil, netip.AddrPort{}, listenError(key, at, err)
+	}
+	b.taken.add(func() { _ = l.Close() })
+	return l, l.Addr().(*net.TCPAddr).AddrPort(), nil
+}
+
+// budget bounds what connections cost that have not entered.
+func (b *builder) budget(f files) *stranger.Budget {
+	l := &b.n.cfg.Limits
+	return stranger.New(stranger.Limits{
+		Conns: f.strangers, ConnsPerSite: min(f.strangers, l.StrangersPer), Inside: f.inside,
+		CPU: float64(l.StrangersCPU) / 100, Entries: l.AddressEntries,
+	})
+}
+
+func sessionOptions(c *config.Config, log zerolog.Logger, trace *tracing.Tracer, among *cluster.Cluster) session.Options {
+	l, t := &c.Limits, &c.Timers
 	return session.Options{
-		Node: n.cfg.Node.ID, Log: n.log, Trace: n.trace, Cluster: n.cluster, Marks: n.cluster,
-		Loudest: n.cfg.Room.Loudest,
-		Router:  router.Options{NoEstimate: n.cfg.Room.NoEstimate, NoCache: n.cfg.Room.NoKeyframeCache},
+		Node: c.Node.ID, Log: log, Trace: trace, Cluster: among, Marks: among, Loudest: c.Room.Loudest,
+		Router: router.Options{NoEstimate: c.Room.NoEstimate, NoCache: c.Room.NoKeyframeCache},
 		Limits: session.Limits{
 			CallUsers: l.CallUsers, CallPublishers: l.CallPublishers, LiveAnchors: l.LiveAnchors, Rooms: l.Rooms, Users: l.Users, Seats: l.Seats,
 			Entries: l.Entries,

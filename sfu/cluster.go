@@ -16,7 +16,9 @@ import (
 	"parlor/control/cluster/placing"
 	"parlor/control/command"
 	"parlor/control/natsapi"
+	"parlor/session"
 	"parlor/session/terms"
+	"parlor/transport"
 )
 
 // leaseWait bounds how long the start waits for the node's registration if NATS answers. If it takes longer,
@@ -24,53 +26,68 @@ import (
 // lease of an earlier process must run out.
 const leaseWait = 3 * time.Second
 
-// cluster makes the node's part among others, on a connection of its own.
-func (b *builder) cluster() error {
+// member is the node's part among others, with a connection of its own.
+type member struct {
+	*cluster.Cluster
+	conn *bus.Conn
+}
+
+func (b *builder) member(at bus.Server, up *upcalls) (member, error) {
 	n, c := b.n, &b.n.cfg
 	rule, err := placing.ByName(c.Cluster.Placing)
 	if err != nil {
-		return &config.Error{Key: "cluster.placing", Reason: err.Error()}
+		return member{}, &config.Error{Key: "cluster.placing", Reason: err.Error()}
 	}
 	quiet := n.log.Level(max(n.log.GetLevel(), zerolog.ErrorLevel)) // the other connection says the same
-	nc, err := bus.Connect(b.server, "sfu "+n.ID()+" cluster", quiet, cluster.Connection()...)
+	nc, err := bus.Connect(at, "sfu "+n.ID()+" cluster", quiet, cluster.Connection()...)
 	if err != nil {
-		return joinError(c.NATS, err)
+		return member{}, joinError(c.NATS, err)
 	}
-	b.parts.add("cluster connection", func(ctx context.Context) error {
-		<-ctx.Done()
-		nc.Close()
-		return nil
-	}, nc.Close)
-	n.cluster, err = cluster.New(nc, cluster.Options{
+	b.taken.add(nc.Close)
+	m := member{conn: nc}
+	m.Cluster, err = cluster.New(nc, cluster.Options{
 		Node: n.ID(), Region: c.Node.Region, Version: Version(), Lease: c.Cluster.Lease, Forget: c.Cluster.Forget, Replicas: c.NATS.Replicas,
-		Own: c.NATS.URL == "", Place: rule, Report: n.report, Obey: n.obey, Log: n.log, Unsealed: c.Cluster.Unsealed,
+		Own: c.NATS.URL == "", Place: rule, Report: up.report, Obey: up.obey, Log: n.log, Unsealed: c.Cluster.Unsealed,
 	})
 	if err != nil {
-		return err
+		return member{}, err
 	}
-	n.ring.follow(n.sealRecords)
-	b.parts.add("cluster", func(ctx context.Context) error { return n.cluster.Run(ctx, n.rooms) }, nil)
+	n.ring.follow(m.seal(n.log))
+	return m, nil
+}
+
+// connected closes the connection when ctx is done.
+func (m member) connected(ctx context.Context) error {
+	<-ctx.Done()
+	m.conn.Close()
 	return nil
 }
 
-// sealRecords has the records of the cluster sealed with what follows from the keys of tokens.
-func (n *Node) sealRecords(keys []config.Key) {
-	derived := make([]cluster.RecordKey, 0, len(keys))
-	for _, k := range keys {
-		key, err := cluster.DeriveKey(k.ID(), []byte(k.Secret()))
-		if err != nil { // the library refuses secrets that config has refused before
-			n.log.Error().Err(err).Msg("records of the cluster are not sealed with a key")
-			continue
+// among returns the part that takes part in the cluster with the rooms given.
+func (m member) among(rooms *session.Rooms) func(context.Context) error {
+	return func(ctx context.Context) error { return m.Run(ctx, rooms) }
+}
+
+// seal returns what has records sealed with what follows from the keys of tokens.
+func (m member) seal(log zerolog.Logger) func([]config.Key) {
+	return func(keys []config.Key) {
+		derived := make([]cluster.RecordKey, 0, len(keys))
+		for _, k := range keys {
+			key, err := cluster.DeriveKey(k.ID(), []byte(k.Secret()))
+			if err != nil { // the library refuses secrets that config has refused before
+				log.Error().Err(err).Msg("records of the cluster are not sealed with a key")
+				continue
+			}
+			derived = append(derived, key)
 		}
-		derived = append(derived, key)
+		m.SetKeys(derived)
 	}
-	n.cluster.SetKeys(derived)
 }
 
 // awaitLease waits until the node is registered, if that can be soon.
 func (n *Node) awaitLease(ctx context.Context) {
-	if !n.broker.IsConnected() {
-		n.broker.awaitCause(ctx)
+	if !n.link.IsConnected() {
+		n.link.awaitCause(ctx)
 		return
 	}
 	late := time.NewTimer(leaseWait)
@@ -83,29 +100,49 @@ func (n *Node) awaitLease(ctx context.Context) {
 	}
 }
 
+// upcalls are what the feed and the cluster call in parts that are made after them. The fields are written
+// before the first part runs, and not changed then.
+type upcalls struct {
+	rooms    *session.Rooms
+	commands *command.Commands
+	endpoint *transport.Endpoint
+	load     *load
+	limits   config.Limits
+	url      string // for clients
+}
+
+// retell has what goes on in the rooms told again.
+func (u *upcalls) retell(epoch uint64) { u.rooms.Retell(epoch) }
+
 // report is what the other nodes are told of this one.
-func (n *Node) report() cluster.Report {
-	count, rates, limits := n.rooms.Stats(), n.load.rates(), &n.cfg.Limits
+func (u *upcalls) report() cluster.Report {
+	count, rates, limits := u.rooms.Stats(), u.load.rates(), &u.limits
 	share := func(n, of int) float64 { return float64(n) / float64(max(of, 1)) }
-	return cluster.Report{URL: n.clientURL(), Load: cluster.Load{
+	busy := max(rates.cpu, share(count.Users, limits.Users), share(count.Rooms, limits.Rooms),
+		share(u.endpoint.Stats().Peers, limits.Peers))
+	return cluster.Report{URL: u.url, Load: cluster.Load{
 		CPU: rates.cpu, PacketsPerSecond: rates.packetsIn + rates.packetsOut, BitsPerSecond: rates.bitsIn + rates.bitsOut,
-		Participants: count.Users, Rooms: count.Rooms,
-		Busy: max(rates.cpu, share(count.Users, limits.Users), share(count.Rooms, limits.Rooms), share(n.endpoint.Stats().Peers, limits.Peers)),
+		Participants: count.Users, Rooms: count.Rooms, Busy: busy,
 	}}
 }
 
+// obey carries out a command that was given while this node could not be reached.
+func (u *upcalls) obey(ctx context.Context, o cluster.Owed) error {
+	return u.commands.Obey(ctx, command.Owed{Room: o.Room, Action: command.Action(o.Action), Request: o.Request, ID: o.ID})
+}
+
 // clientURL returns node.url, or else the address at which clients probably reach the HTTP listener.
-func (n *Node) clientURL() string {
-	if n.cfg.Node.URL != "" {
-		return n.cfg.Node.URL
+func clientURL(c *config.Config, a Addrs) string {
+	if c.Node.URL != "" {
+		return c.Node.URL
 	}
 	scheme := "http://"
-	if n.addrs.TLS {
+	if a.TLS {
 		scheme = "https://"
 	}
-	at := n.addrs.HTTP
+	at := a.HTTP
 	if at.Addr().IsUnspecified() {
-		at = netip.AddrPortFrom(publicAddr(n.cfg.Media.ExternalIPs), at.Port())
+		at = netip.AddrPortFrom(publicAddr(c.Media.ExternalIPs), at.Port())
 	}
 	return scheme + at.String()
 }
@@ -127,11 +164,6 @@ func publicAddr(external []netip.Addr) netip.Addr {
 		}
 	}
 	return best
-}
-
-// obey carries out a command that was given while this node could not be reached.
-func (n *Node) obey(ctx context.Context, o cluster.Owed) error {
-	return n.commands.Obey(ctx, command.Owed{Room: o.Room, Action: command.Action(o.Action), Request: o.Request, ID: o.ID})
 }
 
 // others are the other nodes, for commands.
@@ -181,7 +213,10 @@ var (
 )
 
 // clusterCollector counts the node's part among others when it is asked.
-type clusterCollector struct{ n *Node }
+type clusterCollector struct {
+	cluster *cluster.Cluster
+	service *natsapi.Service
+}
 
 func (c clusterCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{clusterLease, clusterPlaceable, clusterRestored, clusterBuckets, clusterStoodIn, clusterLost, clusterRenewals,
@@ -191,13 +226,13 @@ func (c clusterCollector) Describe(out chan<- *prometheus.Desc) {
 }
 
 func (c clusterCollector) Collect(out chan<- prometheus.Metric) {
-	s := c.n.cluster.Counters()
+	s := c.cluster.Counters()
 	truth := map[bool]int{true: 1}
 	gauge(out, clusterLease, truth[s.LeaseHeld])
 	gauge(out, clusterPlaceable, truth[s.Placeable])
 	counter(out, clusterRestored, s.Restored)
 	counter(out, clusterBuckets, s.LostBuckets)
-	counter(out, clusterStoodIn, c.n.service.StoodIn())
+	counter(out, clusterStoodIn, c.service.StoodIn())
 	counter(out, clusterLost, s.LeaseLost)
 	counter(out, clusterRenewals, s.Renewals, "renewed")
 	counter(out, clusterRenewals, s.Failed, "failed")

@@ -2,10 +2,10 @@ package sfu
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
 	"runtime"
 	"time"
 )
@@ -13,34 +13,19 @@ import (
 // profileTime bounds how long a profile or trace may be collected for and handed over.
 const profileTime = 10 * time.Minute
 
-// debug binds the port of profiles, if one is configured.
-func (b *builder) debug(ctx context.Context) error {
-	n, at := b.n, b.n.cfg.Debug.Listen
-	if at == "" {
+// debug returns the part that serves profiles.
+func (b *builder) debug(listener net.Listener, at netip.AddrPort) func(context.Context) error {
+	if listener == nil {
 		return nil
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", string(at))
-	if err != nil {
-		return listenError("debug.listen", at, err)
-	}
-	n.addrs.Debug = listener.Addr().(*net.TCPAddr).AddrPort()
 	var handler http.Handler = profiles()
-	if n.addrs.Debug.Addr().IsLoopback() {
+	if at.Addr().IsLoopback() {
 		handler = localOnly(handler)
 	}
-	server := &http.Server{
+	return serving(&http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: profileTime, IdleTimeout: idleTime,
-		MaxHeaderBytes: maxHeader, ErrorLog: serverLog(n.log),
-	}
-	run := func(ctx context.Context) error {
-		defer context.AfterFunc(ctx, func() { _ = server.Close() })()
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	}
-	b.parts.add("debug", run, func() { _ = listener.Close() })
-	return nil
+		MaxHeaderBytes: maxHeader, ErrorLog: serverLog(b.n.log),
+	}, listener)
 }
 
 // profiles serves Go's profiles. They are of the whole process.

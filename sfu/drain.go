@@ -3,9 +3,15 @@ package sfu
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"parlor/control/cluster"
 	"parlor/control/command"
+	"parlor/session"
+	"parlor/transport"
 )
 
 const (
@@ -22,6 +28,8 @@ type drain struct {
 	lead  time.Duration // how long before its end those that are left are moved
 	begun chan struct{} // closed when draining begins
 	over  chan struct{} // closed when there is nothing to wait for any more
+
+	leaving atomic.Bool // shutting down, or about to once the rooms have ended
 
 	mu    sync.Mutex
 	until time.Time // zero: not draining
@@ -79,22 +87,30 @@ func (d *drain) run(ctx context.Context) error {
 }
 
 // steered is the node as commands see it.
-type steered struct{ n *Node }
+type steered struct {
+	id       string
+	log      zerolog.Logger
+	started  time.Time
+	cluster  *cluster.Cluster
+	endpoint *transport.Endpoint
+	rooms    *session.Rooms
+	load     *load
+	drain    *drain
+}
 
 // ID returns the node's name.
-func (s steered) ID() string { return s.n.ID() }
+func (s steered) ID() string { return s.id }
 
 // Describe returns how the node is.
 func (s steered) Describe() command.NodeInfo {
-	n := s.n
-	count, load := n.rooms.Stats(), n.load.rates()
+	count, load := s.rooms.Stats(), s.load.rates()
 	i := command.NodeInfo{
-		Node: n.ID(), Version: Version(), StartedMS: n.started.UnixMilli(), Draining: n.draining.Load(),
-		Rooms: count.Rooms, Participants: count.Users, Publishers: count.Publishers, Connections: n.endpoint.Stats().Peers,
+		Node: s.id, Version: Version(), StartedMS: s.started.UnixMilli(), Draining: s.drain.leaving.Load(),
+		Rooms: count.Rooms, Participants: count.Users, Publishers: count.Publishers, Connections: s.endpoint.Stats().Peers,
 		CPU: load.cpu, PacketsIn: load.packetsIn, PacketsOut: load.packetsOut, BitsIn: load.bitsIn, BitsOut: load.bitsOut,
 		MemoryBytes: resident(),
 	}
-	if ends := n.drain.ends(); !ends.IsZero() {
+	if ends := s.drain.ends(); !ends.IsZero() {
 		i.DrainEndsMS = time.Now().Add(time.Until(ends)).UnixMilli() // the wall clock may have been set since
 	}
 	return i
@@ -102,11 +118,11 @@ func (s steered) Describe() command.NodeInfo {
 
 // Drain takes no new rooms from here on, and ends the node once it has none, or after d.
 func (s steered) Drain(_ context.Context, d time.Duration) error {
-	s.n.rooms.Drain()
-	s.n.cluster.Drain()
-	s.n.draining.Store(true)
-	if s.n.drain.within(d) {
-		s.n.log.Info().Time("until", s.n.drain.ends()).Msg("draining: no new rooms; the node ends with its last one")
+	s.rooms.Drain()
+	s.cluster.Drain()
+	s.drain.leaving.Store(true)
+	if s.drain.within(d) {
+		s.log.Info().Time("until", s.drain.ends()).Msg("draining: no new rooms; the node ends with its last one")
 	}
 	return nil
 }

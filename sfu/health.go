@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"parlor/control/cluster"
 	"parlor/session/terms"
 )
 
@@ -23,17 +24,26 @@ type Health struct {
 	Monitor string `json:"monitor,omitempty"` // host:port
 }
 
-func (n *Node) health() Health {
-	h := Health{Status: "ok", Node: n.cfg.Node.ID, Version: Version()}
-	if n.draining.Load() {
+// health says how the node is.
+type health struct {
+	id      string
+	addrs   Addrs
+	drain   *drain
+	cluster *cluster.Cluster
+	away    func() (why string, away bool) // Node.NATSAway
+}
+
+func (c *health) brief() Health {
+	h := Health{Status: "ok", Node: c.id, Version: Version()}
+	if c.drain.leaving.Load() {
 		h.Status = "draining"
 	}
 	return h
 }
 
 // healthz says that the process lives, and where it listens.
-func (n *Node) healthz(w http.ResponseWriter, _ *http.Request) {
-	h, a := n.health(), &n.addrs
+func (c *health) healthz(w http.ResponseWriter, _ *http.Request) {
+	h, a := c.brief(), &c.addrs
 	h.HTTP, h.Media, h.NATS = a.HTTP.String(), a.Media.String(), a.NATS
 	if a.Debug.IsValid() {
 		h.Debug = a.Debug.String()
@@ -44,13 +54,13 @@ func (n *Node) healthz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, h)
 }
 
-// healthz is Node.healthz, which tells where the node listens to this machine only.
+// healthz is health.healthz, which tells where the node listens to this machine only.
 func (s *surface) healthz(w http.ResponseWriter, r *http.Request) {
 	if onThisMachine(r) {
-		s.n.healthz(w, r)
+		s.health.healthz(w, r)
 		return
 	}
-	writeJSON(w, http.StatusOK, s.n.health())
+	writeJSON(w, http.StatusOK, s.health.brief())
 }
 
 // onThisMachine reports whether a request comes from this machine. A request that a proxy on this machine has
@@ -69,18 +79,18 @@ func onThisMachine(r *http.Request) bool {
 }
 
 // readyz says whether new users should be sent here.
-func (n *Node) readyz(w http.ResponseWriter, _ *http.Request) {
+func (c *health) readyz(w http.ResponseWriter, _ *http.Request) {
 	type answer struct {
 		Ready  bool   `json:"ready"`
 		Reason string `json:"reason,omitempty"`
 	}
-	if n.draining.Load() {
+	if c.drain.leaving.Load() {
 		writeJSON(w, http.StatusServiceUnavailable, answer{Reason: "the node is shutting down"})
 		return
 	}
-	if err := n.cluster.Ready(); err != nil {
+	if err := c.cluster.Ready(); err != nil {
 		a := answer{Reason: terms.AsError(err).Text}
-		if why, away := n.NATSAway(); away {
+		if why, away := c.away(); away {
 			a.Reason += "; NATS: " + why
 		}
 		writeJSON(w, http.StatusServiceUnavailable, a)

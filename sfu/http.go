@@ -16,9 +16,12 @@ import (
 
 	"parlor/config"
 	"parlor/control/adminhttp"
+	"parlor/control/cluster"
 	"parlor/session/remote"
 	"parlor/session/signal"
 	"parlor/session/stranger"
+	"parlor/session/token"
+	"parlor/tracing"
 	"parlor/web"
 )
 
@@ -35,7 +38,15 @@ const (
 
 // surface is the HTTP server's routes and connections.
 type surface struct {
-	n       *Node
+	cfg     config.HTTP
+	log     zerolog.Logger
+	url     string // of the demo page on this machine
+	keys    *token.Keys
+	trace   *tracing.Tracer  // nil: none
+	budget  *stranger.Budget // of connections that have not entered
+	cluster *cluster.Cluster
+	health  *health
+
 	door    *signal.Door
 	media   http.Handler // WHIP and WHEP
 	admin   http.Handler // commands
@@ -54,15 +65,15 @@ func (s *surface) routes() http.Handler {
 	}
 	mux.Handle(adminhttp.Path, s.admin)
 	mux.HandleFunc("GET /healthz", s.healthz)
-	mux.HandleFunc("GET /readyz", s.n.readyz)
+	mux.HandleFunc("GET /readyz", s.health.readyz)
 	mux.Handle("GET /metrics", s.metrics)
-	mux.Handle("/", web.Handler(s.n.cfg.HTTP.Demo))
-	paid := s.n.budget.Handler(s.guard(s.traced(mux)), asksRight, enters, file)
-	c := &s.n.cfg.HTTP
+	mux.Handle("/", web.Handler(s.cfg.Demo))
+	paid := s.budget.Handler(s.guard(s.traced(mux)), asksRight, enters, file)
+	c := &s.cfg
 	proxies := remote.Proxies{
 		Networks: c.TrustedProxies, Forwarded: c.ProxyHeader == config.Forwarded,
 		Other: sync.OnceFunc(func() {
-			s.n.log.Warn().Str("read", c.ProxyHeader).Msg("a trusted proxy does not send the header of http.proxy_header, but the other one: " +
+			s.log.Warn().Str("read", c.ProxyHeader).Msg("a trusted proxy does not send the header of http.proxy_header, but the other one: " +
 				"its clients are taken for one, whose address is the proxy's")
 		}),
 	}
@@ -96,12 +107,12 @@ func door(r *http.Request) bool {
 // elsewhere that run in a browser of this machine. Those whose host name resolves to 127.0.0.1 (DNS
 // rebinding) come with a foreign Host, all others with a foreign Origin.
 func (s *surface) guard(next http.Handler) http.Handler {
-	if !s.n.keys.Open() {
+	if !s.keys.Open() {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !loopbackHost(r.Host) {
-			http.Error(w, "this node serves its own machine only; open it as "+s.n.addrs.URL(), http.StatusMisdirectedRequest)
+			http.Error(w, "this node serves its own machine only; open it as "+s.url, http.StatusMisdirectedRequest)
 			return
 		}
 		if origin := r.Header.Get("Origin"); origin != "" && !s.mayUse(r) {
@@ -168,7 +179,7 @@ func (s *surface) serve(l net.Listener, t *tls.Config) func(context.Context) err
 	return func(ctx context.Context) error {
 		base, cut := context.WithCancel(context.WithoutCancel(ctx))
 		defer cut()
-		server := newServer(s.routes(), s.n.log)
+		server := newServer(s.routes(), s.log)
 		server.TLSConfig, server.BaseContext = t, func(net.Listener) context.Context { return base }
 		ended := make(chan error, 1)
 		go func() {
@@ -219,7 +230,7 @@ func (s *surface) close(server *http.Server, cut context.CancelFunc) {
 	select {
 	case <-gone:
 	case <-time.After(farewell):
-		s.n.log.Warn().Msg("a WebSocket does not end")
+		s.log.Warn().Msg("a WebSocket does not end")
 	}
 }
 

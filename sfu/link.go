@@ -21,6 +21,15 @@ type link struct {
 	tried chan struct{} // closed when one has failed
 }
 
+// run closes the connection when ctx is done.
+func (l *link) run(ctx context.Context) error {
+	<-ctx.Done()
+	// Answers of the last commands; it fails if the server is away.
+	_ = l.FlushTimeout(farewell)
+	l.Close()
+	return nil
+}
+
 // failed notes why an attempt to connect has failed.
 func (l *link) failed(why string) {
 	l.why.Store(&why)
@@ -47,10 +56,10 @@ func (n *Node) NATSAway() (why string, away bool) {
 	default:
 		return "", false
 	}
-	if n.broker.IsConnected() {
+	if n.link.IsConnected() {
 		return "", false
 	}
-	if text := n.broker.why.Load(); text != nil {
+	if text := n.link.why.Load(); text != nil {
 		return *text, true
 	}
 	return "no answer so far", true

@@ -1,6 +1,10 @@
 package sfu
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"parlor/session"
+)
 
 var (
 	messagesSent      = metric("messages_sent_total", "Custom messages taken of users and commands.")
@@ -10,7 +14,7 @@ var (
 )
 
 // messageCollector counts custom messages when it is asked.
-type messageCollector struct{ n *Node }
+type messageCollector struct{ rooms *session.Rooms }
 
 func (c *messageCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{messagesSent, messagesDelivered, messagesRefused, messagesDropped} {
@@ -19,7 +23,7 @@ func (c *messageCollector) Describe(out chan<- *prometheus.Desc) {
 }
 
 func (c *messageCollector) Collect(out chan<- prometheus.Metric) {
-	m := c.n.rooms.Messages()
+	m := c.rooms.Messages()
 	counter(out, messagesSent, m.Sent)
 	counter(out, messagesDelivered, m.Channel, "data_channel")
 	counter(out, messagesDelivered, m.Socket, "websocket")

@@ -9,20 +9,20 @@ import (
 
 	"parlor/control/feed"
 	"parlor/router"
-	"parlor/session/refusal"
+	"parlor/session"
 	"parlor/transport"
 )
 
-// metricsHandler serves the node's metrics in a registry of its own: several nodes may run in one process.
-func metricsHandler(n *Node, events *feed.Feed, refusals *refusal.Log) http.Handler {
+// metricsHandler serves what the collectors gather, in a registry of its own: several nodes may run in one
+// process.
+func metricsHandler(node string, of ...prometheus.Collector) http.Handler {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "parlor_build_info", Help: "Always 1; the labels say what runs.",
-		ConstLabels: prometheus.Labels{"version": Version(), "node": n.cfg.Node.ID},
+		ConstLabels: prometheus.Labels{"version": Version(), "node": node},
 	}, func() float64 { return 1 })
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
-		&wireCollector{n.endpoint}, &roomCollector{n}, &networkCollector{n}, &messageCollector{n}, &undecodableCollector{n}, &feedCollector{n, events}, &webhookCollector{n.webhooks},
-		&keyCollector{n.ring}, &strangerCollector{n}, &refusalCollector{refusals}, clusterCollector{n}, n.meter.seconds, n.meter.results)
+	process := collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})
+	r.MustRegister(append(of, collectors.NewGoCollector(), process, build)...)
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 
@@ -110,7 +110,10 @@ var (
 )
 
 // roomCollector counts rooms, users and their media when it is asked.
-type roomCollector struct{ n *Node }
+type roomCollector struct {
+	rooms *session.Rooms
+	load  *load
+}
 
 func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{roomRooms, roomOverloaded, roomUsers, roomPublishers, roomLoad, roomJoins, roomLeaves, residence, mediaRTT, mediaLoss, mediaPacketsIn, mediaBytesIn, mediaPacketsOut,
@@ -121,15 +124,15 @@ func (c *roomCollector) Describe(out chan<- *prometheus.Desc) {
 }
 
 func (c *roomCollector) Collect(out chan<- prometheus.Metric) {
-	s := c.n.rooms.Stats()
+	s := c.rooms.Stats()
 	gauge(out, roomRooms, s.Rooms)
 	gauge(out, roomOverloaded, s.Overloaded)
 	gauge(out, roomUsers, s.Users)
 	gauge(out, roomPublishers, s.Publishers)
-	out <- prometheus.MustNewConstMetric(roomLoad, prometheus.GaugeValue, c.n.load.rates().cpu)
-	counters(out, roomJoins, c.n.rooms.Joins())
-	counters(out, roomLeaves, c.n.rooms.Leaves())
-	m := c.n.rooms.Media()
+	out <- prometheus.MustNewConstMetric(roomLoad, prometheus.GaugeValue, c.load.rates().cpu)
+	counters(out, roomJoins, c.rooms.Joins())
+	counters(out, roomLeaves, c.rooms.Leaves())
+	m := c.rooms.Media()
 	histogram(out, residence, m.ResidenceSeconds())
 	histogram(out, mediaRTT, m.RTTSeconds())
 	histogram(out, mediaLoss, m.LossRatio())
@@ -175,8 +178,9 @@ var (
 
 // feedCollector counts events when it is asked.
 type feedCollector struct {
-	n    *Node
-	feed *feed.Feed
+	link      *link
+	feed      *feed.Feed
+	completer *feed.Completer
 }
 
 func (c *feedCollector) Describe(out chan<- *prometheus.Desc) {
@@ -188,17 +192,17 @@ func (c *feedCollector) Describe(out chan<- *prometheus.Desc) {
 func (c *feedCollector) Collect(out chan<- prometheus.Metric) {
 	s := c.feed.Stats()
 	connected := 0
-	if c.n.broker.IsConnected() {
+	if c.link.IsConnected() {
 		connected = 1
 	}
 	gauge(out, feedConnected, connected)
-	counter(out, feedReconnects, c.n.broker.Stats().Reconnects)
+	counter(out, feedReconnects, c.link.Stats().Reconnects)
 	gauge(out, feedQueued, s.Queued)
 	counter(out, feedPublished, s.Published)
 	counter(out, feedDropped, s.Dropped.Undone, "undone")
 	counter(out, feedDropped, s.Dropped.Untold, "untold")
 	counter(out, feedDropped, s.Dropped.Away, "away")
-	counter(out, feedCompleted, s.Completed+c.n.completer.Completed())
+	counter(out, feedCompleted, s.Completed+c.completer.Completed())
 }
 
 var (

@@ -14,41 +14,33 @@ import (
 // Bounds of the monitor's listener, for clients that may connect: probes and scrapers are few.
 var monitorLimits = stranger.Limits{Conns: 128, ConnsPerSite: 32, Inside: 1, CPU: .2, Entries: 1}
 
-// monitor binds the port for those that watch over the node, if one is configured.
-func (b *builder) monitor(ctx context.Context, metrics http.Handler) error {
-	n, at := b.n, b.n.cfg.Monitor.Listen
-	if at == "" {
+// monitor returns the part that serves those who watch over the node.
+func (b *builder) monitor(listener net.Listener, h *health, metrics http.Handler) func(context.Context) error {
+	if listener == nil {
 		return nil
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", string(at))
-	if err != nil {
-		return listenError("monitor.listen", at, err)
-	}
-	n.addrs.Monitor = listener.Addr().(*net.TCPAddr).AddrPort()
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", n.healthz)
-	mux.HandleFunc("GET /readyz", n.readyz)
+	mux.HandleFunc("GET /healthz", h.healthz)
+	mux.HandleFunc("GET /readyz", h.readyz)
 	mux.Handle("GET /metrics", metrics)
 	var handler http.Handler = mux
-	if n.addrs.Monitor.Addr().IsLoopback() {
+	if h.addrs.Monitor.Addr().IsLoopback() {
 		handler = localOnly(handler)
 	}
 	budget := stranger.New(monitorLimits)
-	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTime, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: idleTime,
-		MaxHeaderBytes: maxHeader, ErrorLog: serverLog(n.log), ConnContext: stranger.ConnContext, ConnState: stranger.ConnState,
-		Protocols: onlyHTTP1(),
-	}
-	few := budget.Listen(&allowing{listener, n.cfg.Monitor.Allow}, nil, false)
-	run := func(ctx context.Context) error {
+	few := budget.Listen(&allowing{listener, b.n.cfg.Monitor.Allow}, nil, false)
+	return serving(newServer(handler, b.n.log), few)
+}
+
+// serving returns the part that runs a server until its context is done. Then it is closed at once.
+func serving(server *http.Server, l net.Listener) func(context.Context) error {
+	return func(ctx context.Context) error {
 		defer context.AfterFunc(ctx, func() { _ = server.Close() })()
-		if err := server.Serve(few); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
 	}
-	b.parts.add("monitor", run, func() { _ = listener.Close() })
-	return nil
 }
 
 // allowing is a listener that hangs up on everybody but the networks given; none: on nobody.

@@ -10,6 +10,8 @@ import (
 
 	"parlor/config"
 	"parlor/control/bus"
+	"parlor/control/cluster"
+	"parlor/control/command"
 	"parlor/control/embedded"
 	"parlor/control/feed"
 	"parlor/control/natsapi"
@@ -32,38 +34,49 @@ func NATSServer(c config.NATS) bus.Server {
 	return at
 }
 
+// natsServer is the server that the node uses.
+type natsServer struct {
+	bus.Server
+	shown string                      // its URL without a password
+	run   func(context.Context) error // nil: it is not in this process
+}
+
 // natsServer starts the server inside the process, or takes the one of nats.url.
-func (b *builder) natsServer(ctx context.Context) (bus.Server, error) {
+func (b *builder) natsServer(ctx context.Context) (natsServer, error) {
 	n, c := b.n, &b.n.cfg.NATS
 	if c.URL != "" {
-		n.addrs.NATS = config.Redact(c.URL)
-		return NATSServer(*c), nil
+		return natsServer{Server: NATSServer(*c), shown: config.Redact(c.URL)}, nil
 	}
 	t, err := b.innerTLS(c.TLS)
 	if err != nil {
-		return bus.Server{}, err
+		return natsServer{}, err
 	}
 	s, err := embedded.Start(ctx, embedded.Options{
 		Listen: string(c.Listen), Dir: c.StoreDir, Log: n.log, User: c.User, Password: string(c.Password), TLS: t,
 		MaxStore: int64(c.StoreMB) << 20, MaxMemory: int64(c.MemoryMB) << 20, MaxConnections: c.Connections,
 	})
 	if err != nil {
-		return bus.Server{}, natsError(c, err)
+		return natsServer{}, natsError(c, err)
 	}
 	if !c.Listen.Loopback() && t == nil {
 		n.log.Warn().Str("listen", string(c.Listen)).Msg("NATS is open beyond this machine without TLS: whoever is on the way reads its password; see nats.tls.cert")
 	}
-	n.addrs.NATS = s.URL()
 	stop := func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Timers.Shutdown)
 		defer cancel()
 		return s.Shutdown(ctx)
 	}
-	b.parts.add("nats server", func(ctx context.Context) error {
-		s.Watch(ctx)
-		return stop()
-	}, func() { _ = stop() })
-	return bus.Server{URL: s.URL(), Inside: s, User: c.User, Password: string(c.Password), Trouble: bus.NewTrouble(nil)}, nil
+	b.taken.add(func() { _ = stop() })
+	return natsServer{
+		Server: bus.Server{
+			URL: s.URL(), Inside: s, User: c.User, Password: string(c.Password), Trouble: bus.NewTrouble(nil),
+		},
+		shown: s.URL(),
+		run: func(ctx context.Context) error {
+			s.Watch(ctx)
+			return stop()
+		},
+	}, nil
 }
 
 // innerTLS returns what the server inside the process shows and asks for; nil: it speaks no TLS.
@@ -90,77 +103,55 @@ func (b *builder) innerTLS(c config.NATSTLS) (*tls.Config, error) {
 	return t, nil
 }
 
-// nats starts or joins NATS and returns the connection for commands and what publishes the feed of events.
-func (b *builder) nats(ctx context.Context) (*bus.Conn, *feed.Feed, error) {
-	at, err := b.natsServer(ctx)
-	if err != nil {
-		return nil, nil, err
+// connect makes the connection for commands.
+func (b *builder) connect(at bus.Server) (*link, error) {
+	l := &link{tried: make(chan struct{})}
+	at.Failed = l.failed
+	var err error
+	if l.Conn, err = bus.Connect(at, "sfu "+b.n.ID(), b.n.log); err != nil {
+		return nil, joinError(b.n.cfg.NATS, err)
 	}
-	n := b.n
-	b.server = at
-	n.broker = &link{tried: make(chan struct{})}
-	told := at
-	told.Failed = n.broker.failed
-	nc, err := bus.Connect(told, "sfu "+n.cfg.Node.ID, n.log)
-	if err != nil {
-		return nil, nil, joinError(n.cfg.NATS, err)
-	}
-	n.broker.Conn = nc
-	b.parts.add("nats connection", func(ctx context.Context) error {
-		<-ctx.Done()
-		// Answers of the last commands; it fails if the server is away.
-		_ = nc.FlushTimeout(farewell)
-		nc.Close()
-		return nil
-	}, nc.Close)
-	events := feed.New(at, feed.Options{
-		Name: "sfu " + n.cfg.Node.ID + " events", Queue: n.cfg.Limits.Events, Log: n.log, Node: n.cfg.Node.ID, Forget: n.cfg.Cluster.Forget,
-		// Both are there before the feed runs.
-		Registered: func() <-chan struct{} { return n.cluster.Opened() }, Anew: func(epoch uint64) { n.rooms.Retell(epoch) },
-		Stream: feed.StreamOptions{
-			Replicas: n.cfg.NATS.Replicas, MaxAge: n.cfg.NATS.EventsAge, MaxBytes: int64(n.cfg.NATS.EventsMB) << 20,
-			MaxMsgs: eventsMax(n.cfg.NATS), Own: at.Inside != nil,
-		},
-	})
-	b.parts.add("events", events.Run, nil)
-	n.completer = feed.NewCompleter(at, feed.CompleterOptions{
-		Name: "sfu " + n.cfg.Node.ID + " completer", Node: n.cfg.Node.ID, Forget: n.cfg.Cluster.Forget, Replicas: n.cfg.NATS.Replicas, Log: n.log,
-	})
-	b.parts.add("completer", n.completer.Run, nil)
-	b.webhooks(at)
-	return nc, events, nil
+	b.taken.add(l.Close)
+	return l, nil
 }
 
-// webhooks adds the part that sends events to a web server, if one is configured.
-func (b *builder) webhooks(at bus.Server) {
-	n, c := b.n, &b.n.cfg.Webhook
-	if c.URL == "" {
-		return
-	}
-	n.webhooks = webhook.New(at, webhook.Options{
-		URL: c.URL, Key: []byte(c.Key), Types: c.Events, Timeout: c.Timeout, RetryFor: c.RetryFor,
-		Node: n.cfg.Node.ID, Replicas: n.cfg.NATS.Replicas, Agent: "parlor/" + Version(), Log: n.log,
-	})
-	b.parts.add("webhooks", n.webhooks.Run, nil)
+// events are the parts that have to do with the feed of events.
+type events struct {
+	feed      *feed.Feed
+	completer *feed.Completer
+	webhooks  *webhook.Sender // nil: none are configured
 }
 
-// commands adds the part that answers commands over NATS. It returns the function that has it take them, once
-// all else is there.
-func (b *builder) commands(nc *bus.Conn) (register func() error) {
-	var s *natsapi.Service
-	b.parts.add("commands", func(ctx context.Context) error { return s.Run(ctx) }, func() {
-		if s != nil {
-			_ = s.Stop() // the node has not started: nobody has sent any
-		}
-	})
-	return func() (err error) {
-		s, err = natsapi.Register(nc, natsapi.ServiceOptions{
-			Commands: b.n.commands, Node: b.n.ID(), Version: serviceVersion(Version()), Log: b.n.log, Trace: b.n.trace,
-			Peers: b.n.cluster.OtherIDs, PeersTell: b.n.cluster.OthersTell,
+func (b *builder) events(at bus.Server, c *cluster.Cluster, up *upcalls) events {
+	id, cfg := b.n.ID(), &b.n.cfg
+	e := events{
+		feed: feed.New(at, feed.Options{
+			Name: "sfu " + id + " events", Queue: cfg.Limits.Events, Log: b.n.log, Node: id, Forget: cfg.Cluster.Forget,
+			Registered: c.Opened, Anew: up.retell,
+			Stream: feed.StreamOptions{
+				Replicas: cfg.NATS.Replicas, MaxAge: cfg.NATS.EventsAge, MaxBytes: int64(cfg.NATS.EventsMB) << 20,
+				MaxMsgs: eventsMax(cfg.NATS), Own: at.Inside != nil,
+			},
+		}),
+		completer: feed.NewCompleter(at, feed.CompleterOptions{
+			Name: "sfu " + id + " completer", Node: id, Forget: cfg.Cluster.Forget, Replicas: cfg.NATS.Replicas, Log: b.n.log,
+		}),
+	}
+	if w := &cfg.Webhook; w.URL != "" {
+		e.webhooks = webhook.New(at, webhook.Options{
+			URL: w.URL, Key: []byte(w.Key), Types: w.Events, Timeout: w.Timeout, RetryFor: w.RetryFor,
+			Node: id, Replicas: cfg.NATS.Replicas, Agent: "parlor/" + Version(), Log: b.n.log,
 		})
-		b.n.service = s
-		return err
 	}
+	return e
+}
+
+// service takes commands over NATS, from here on.
+func (b *builder) service(l *link, t traces, c *cluster.Cluster, commands *command.Commands) (*natsapi.Service, error) {
+	return natsapi.Register(l.Conn, natsapi.ServiceOptions{
+		Commands: commands, Node: b.n.ID(), Version: serviceVersion(Version()), Log: b.n.log, Trace: t.Tracer,
+		Peers: c.OtherIDs, PeersTell: c.OthersTell,
+	})
 }
 
 // joinError says which setting keeps a connection from being made at all.

@@ -1,6 +1,10 @@
 package sfu
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"parlor/session"
+)
 
 var (
 	netEstimate  = metric("media_estimate_bytes_per_second", "What the networks to receivers carry, as far as what is sent has shown, one for each every two seconds.")
@@ -16,7 +20,7 @@ var (
 )
 
 // networkCollector reads what is known of the networks to receivers when it is asked.
-type networkCollector struct{ n *Node }
+type networkCollector struct{ rooms *session.Rooms }
 
 func (c *networkCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{netEstimate, netQueue, netUse, netPauses, netPaused, netLayers, netProbes, netProbed, netRedundant, netCopies} {
@@ -25,7 +29,7 @@ func (c *networkCollector) Describe(out chan<- *prometheus.Desc) {
 }
 
 func (c *networkCollector) Collect(out chan<- prometheus.Metric) {
-	m := c.n.rooms.Media()
+	m := c.rooms.Media()
 	histogram(out, netEstimate, m.EstimateBytes())
 	histogram(out, netQueue, m.QueueSeconds())
 	histogram(out, netUse, m.UseRatio())

@@ -54,14 +54,7 @@ import (
 
 	"parlor/config"
 	"parlor/control/cluster"
-	"parlor/control/command"
-	"parlor/control/feed"
-	"parlor/control/natsapi"
-	"parlor/control/webhook"
 	"parlor/session"
-	"parlor/session/stranger"
-	"parlor/session/token"
-	"parlor/tracing"
 	"parlor/transport"
 )
 
@@ -69,31 +62,18 @@ import (
 type Node struct {
 	cfg   config.Config
 	log   zerolog.Logger
-	keys  *token.Keys // of ring
 	ring  *keyring
 	certs *certs
 	ready chan struct{}
 	began atomic.Bool
 
-	// Written by Run before ready is closed, read-only afterwards.
-	addrs     Addrs
-	endpoint  *transport.Endpoint
-	rooms     *session.Rooms
-	cluster   *cluster.Cluster
-	broker    *link
-	completer *feed.Completer
-	commands  *command.Commands
-	service   *natsapi.Service
-	budget    *stranger.Budget // of connections that have not entered
-	files     files
-	meter     *commandMeter
-	webhooks  *webhook.Sender // nil: none are configured
-	load      *load
-	drain     *drain
-	started   time.Time
-	trace     *tracing.Tracer // nil: none
-
-	draining atomic.Bool // shutting down, or about to once the rooms have ended
+	// What the node asks of its parts. Written by Run before ready is closed, read-only afterwards.
+	addrs    Addrs
+	link     *link
+	cluster  *cluster.Cluster
+	endpoint *transport.Endpoint
+	rooms    *session.Rooms
+	drain    *drain
 }
 
 // Addrs says where a node can be reached, with real port numbers.
@@ -133,7 +113,7 @@ func New(cfg config.Config, log zerolog.Logger) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Node{cfg: cfg, log: log, keys: ring.keys, ring: ring, certs: &certs{log: log}, ready: make(chan struct{})}, nil
+	return &Node{cfg: cfg, log: log, ring: ring, certs: &certs{log: log}, ready: make(chan struct{})}, nil
 }
 
 // Run starts the node and serves until ctx is done, the node has drained, or a part fails. Then it stops the
@@ -144,12 +124,13 @@ func (n *Node) Run(ctx context.Context) error {
 	if n.began.Swap(true) {
 		return fmt.Errorf("node %s was run before", n.cfg.Node.ID)
 	}
-	b := builder{n: n, parts: newParts(n.log)}
-	if err := b.build(ctx); err != nil {
-		b.parts.release()
+	b := builder{n: n}
+	parts, err := b.build(ctx)
+	if err != nil {
+		b.taken.release()
 		return err
 	}
-	b.parts.start()
+	parts.start()
 	n.awaitLease(ctx)
 	close(n.ready)
 	var cause error
@@ -158,16 +139,16 @@ func (n *Node) Run(ctx context.Context) error {
 		n.log.Info().Msg("shutting down")
 	case <-n.drain.over:
 		n.log.Info().Msg("drained, shutting down")
-	case cause = <-b.parts.failed:
+	case cause = <-parts.failed:
 		n.log.Error().Err(cause).Msg("a part has failed, shutting down")
 	}
-	n.stop(b.parts)
+	n.stop(parts)
 	return cause
 }
 
 // stop is the orderly shutdown.
 func (n *Node) stop(p *parts) {
-	n.draining.Store(true)
+	n.drain.leaving.Store(true)
 	began := time.Now()
 	// The last tenth is for what then is still to be asked to stop.
 	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Timers.Shutdown*9/10)

@@ -21,7 +21,7 @@ func (s *surface) mayUse(r *http.Request) bool {
 		return true
 	}
 	origin := r.Header.Get("Origin")
-	s.n.budget.Refused(stranger.Origin)
+	s.budget.Refused(stranger.Origin)
 	s.foreign.Warn().Str("origin", origin).Stringer("from", remote.Of(r).Addr).
 		Msg("a page of an origin that may not use this node was refused; http.origins lets it in")
 	return false
@@ -29,7 +29,7 @@ func (s *surface) mayUse(r *http.Request) bool {
 
 func (s *surface) permits(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
-	return s.own(r, origin) || s.allowed(origin) || s.n.keys.Open() && loopbackOrigin(origin)
+	return s.own(r, origin) || s.allowed(origin) || s.keys.Open() && loopbackOrigin(origin)
 }
 
 // own reports whether a page is the node's own. If clients are known to come by HTTPS, a page that came by
@@ -49,12 +49,12 @@ func (s *surface) own(r *http.Request, origin string) bool {
 
 // allowed reports whether pages of an origin that is not the node's own may use the node.
 func (s *surface) allowed(origin string) bool {
-	for _, o := range s.n.cfg.HTTP.Origins {
+	for _, o := range s.cfg.Origins {
 		if o == "*" || o == origin {
 			return true
 		}
 	}
-	return s.n.cluster.Trusts(origin)
+	return s.cluster.Trusts(origin)
 }
 
 // seldom returns a logger for what strangers can cause as often as they like: one line in ten seconds.

@@ -19,11 +19,10 @@ type parts struct {
 
 // part is one of them.
 type part struct {
-	name    string
-	run     func(ctx context.Context) error // nil: there is nothing to run
-	release func()                          // frees what was taken, if run never ran; nil: nothing
-	cancel  context.CancelFunc
-	done    chan struct{}
+	name   string
+	run    func(ctx context.Context) error
+	cancel context.CancelFunc
+	done   chan struct{}
 }
 
 func newParts(log zerolog.Logger) *parts {
@@ -31,9 +30,11 @@ func newParts(log zerolog.Logger) *parts {
 }
 
 // add appends a part whose resources are taken already. run returns when its context is done and everything
-// is freed.
-func (p *parts) add(name string, run func(ctx context.Context) error, release func()) {
-	p.list = append(p.list, &part{name: name, run: run, release: release, done: make(chan struct{})})
+// is freed. nil: the part is not configured.
+func (p *parts) add(name string, run func(ctx context.Context) error) {
+	if run != nil {
+		p.list = append(p.list, &part{name: name, run: run, done: make(chan struct{})})
+	}
 }
 
 // start runs all parts.
@@ -90,11 +91,14 @@ func (p *part) within(ctx context.Context) bool {
 	}
 }
 
-// release frees what parts took that were never started.
-func (p *parts) release() {
-	for _, one := range slices.Backward(p.list) {
-		if one.release != nil {
-			one.release()
-		}
+// taken frees what was taken for parts, if they are never started: ports, connections, servers.
+type taken []func()
+
+func (t *taken) add(release func()) { *t = append(*t, release) }
+
+// release frees all, the last taken first.
+func (t taken) release() {
+	for _, one := range slices.Backward(t) {
+		one()
 	}
 }

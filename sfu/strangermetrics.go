@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"parlor/session/refusal"
+	"parlor/session/stranger"
 	"parlor/session/terms"
 )
 
@@ -14,7 +15,7 @@ var (
 )
 
 // strangerCollector reads the budget of strangers when it is asked.
-type strangerCollector struct{ n *Node }
+type strangerCollector struct{ budget *stranger.Budget }
 
 func (c *strangerCollector) Describe(out chan<- *prometheus.Desc) {
 	out <- strangersNow
@@ -23,7 +24,7 @@ func (c *strangerCollector) Describe(out chan<- *prometheus.Desc) {
 }
 
 func (c *strangerCollector) Collect(out chan<- prometheus.Metric) {
-	s := c.n.budget.Stats()
+	s := c.budget.Stats()
 	gauge(out, strangersNow, s.Strangers)
 	gauge(out, strangersInside, s.Inside)
 	counters(out, strangersRefused, s.Refused)

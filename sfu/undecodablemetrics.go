@@ -11,12 +11,12 @@ var mediaUndecodable = metric("media_undecodable_total",
 	"sent", "offered")
 
 // undecodableCollector counts what receivers could not decode when it is asked.
-type undecodableCollector struct{ n *Node }
+type undecodableCollector struct{ rooms *session.Rooms }
 
 func (c *undecodableCollector) Describe(out chan<- *prometheus.Desc) { out <- mediaUndecodable }
 
 func (c *undecodableCollector) Collect(out chan<- prometheus.Metric) {
-	all := c.n.rooms.Undecodable()
+	all := c.rooms.Undecodable()
 	// The metric is there before there is anything to count.
 	all[session.Formats{Sent: "other", Offered: "other"}] += 0
 	for pair, n := range all {
