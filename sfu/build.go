@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"syscall"
@@ -33,15 +34,26 @@ type builder struct {
 	taken taken
 }
 
-// build makes all of a node, each piece of those before it, and returns the parts in order of starting. It
-// takes ports, connects to NATS and starts the server inside the process; else nothing runs yet.
-func (b *builder) build(ctx context.Context) (*parts, error) {
-	n, c := b.n, &b.n.cfg
+// built is a node that is put together and does not run yet.
+type built struct {
+	trace                traces
+	server               natsServer
+	link                 *link
+	member               member
+	events               events
+	media                media
+	service              *natsapi.Service
+	http, monitor, debug func(context.Context) error // nil: it is not configured
+	addrs                Addrs
+}
+
+// build makes each piece of those before it. It takes ports, connects to NATS and starts the server inside
+// the process. Nothing else runs yet.
+func (b *builder) build(ctx context.Context) (*built, error) {
 	trace, err := b.traces(ctx)
 	if err != nil {
 		return nil, err
 	}
-	// NATS, and what goes over it.
 	server, err := b.natsServer(ctx)
 	if err != nil {
 		return nil, err
@@ -56,82 +68,117 @@ func (b *builder) build(ctx context.Context) (*parts, error) {
 		return nil, err
 	}
 	events := b.events(server.Server, member.Cluster, up)
-	// Media.
-	files := openFiles(c.Limits, n.log)
-	endpoint, err := b.endpoint(files.tcp)
+	files := openFiles(b.n.cfg.Limits, b.n.log)
+	media, err := b.media(files.tcp, trace, member, events)
 	if err != nil {
 		return nil, err
 	}
-	rooms := session.New(sessionOptions(c, n.log, trace.Tracer, member.Cluster), session.OverEndpoint(endpoint), events.feed)
-	load := &load{stats: endpoint.Stats}
-	drain := newDrain(func() int { return rooms.Stats().Rooms }, c.Timers.Shutdown)
-	// Commands. They are taken last of all that can fail, so that a ready node has them.
 	meter := newCommandMeter()
-	commands := command.New(command.Options{
-		Rooms: rooms, Observe: meter.observe, Trace: trace.Tracer, Elsewhere: others{member.Cluster, natsapi.NewClient(link.Conn)},
-		Node: steered{
-			id: n.ID(), log: n.log, started: time.Now(), cluster: member.Cluster, endpoint: endpoint, rooms: rooms, load: load, drain: drain,
-		},
-	})
+	commands := b.commands(trace, link, member, media, meter)
 	ports, err := b.listen(ctx)
 	if err != nil {
 		return nil, err
 	}
+	// Commands are taken once all is there that can fail, so that a ready node has them.
 	service, err := b.service(link, trace, member.Cluster, commands)
 	if err != nil {
 		return nil, err
 	}
-	// HTTP.
 	addrs := ports.addrs
-	addrs.Media, addrs.NATS = endpoint.Addr(), server.shown
-	health := &health{id: n.ID(), addrs: addrs, drain: drain, cluster: member.Cluster, away: n.NATSAway}
-	budget, refusals := b.budget(files), refusal.New(n.log)
-	metrics := &kept{next: metricsHandler(n.ID(), &wireCollector{endpoint}, &roomCollector{rooms, load}, &networkCollector{rooms},
-		&messageCollector{rooms}, &undecodableCollector{rooms}, &feedCollector{link, events.feed, events.completer},
-		&webhookCollector{events.webhooks}, &keyCollector{n.ring}, &strangerCollector{budget}, &refusalCollector{refusals},
+	addrs.Media, addrs.NATS = media.endpoint.Addr(), server.shown
+	*up = upcalls{commands: commands, media: media, limits: b.n.cfg.Limits, url: clientURL(&b.n.cfg, addrs)}
+	health := &health{id: b.n.ID(), addrs: addrs, drain: media.drain, cluster: member.Cluster, away: b.n.NATSAway}
+	budget, refusals := b.budget(files), refusal.New(b.n.log)
+	rooms := media.rooms
+	metrics := &kept{next: metricsHandler(b.n.ID(),
+		&wireCollector{media.endpoint}, &roomCollector{rooms, media.load}, &networkCollector{rooms},
+		&messageCollector{rooms}, &undecodableCollector{rooms},
+		&feedCollector{link, events.feed, events.completer}, &webhookCollector{events.webhooks},
+		&keyCollector{b.n.ring}, &strangerCollector{budget}, &refusalCollector{refusals},
 		clusterCollector{member.Cluster, service}, meter.seconds, meter.results)}
-	s := &surface{
-		cfg: c.HTTP, log: n.log, url: addrs.URL(), keys: n.ring.keys, trace: trace.Tracer, budget: budget, cluster: member.Cluster,
-		health: health, media: whip.New(rooms, n.ring.keys, refusals), metrics: metrics, foreign: seldom(n.log),
-		admin: adminhttp.New(commands, n.ring.keys, n.log, refusals, trace.Tracer),
-	}
-	s.door = signal.New(signal.Options{
-		Rooms: rooms, Auth: n.ring.keys.Authenticate, Origin: s.mayUse, Guest: budget.Guest, Refusals: refusals, Log: n.log,
-		Trace: trace.Tracer, EnterWithin: c.Timers.Enter, MessageRate: c.Limits.SignalRate, NodeURL: member.NodeURL,
-	})
+	surface := b.surface(trace, member, rooms, commands, health, budget, refusals, metrics)
+	return &built{
+		trace: trace, server: server, link: link, member: member, events: events, media: media, service: service,
+		addrs:   addrs,
+		http:    surface.serve(budget.Listen(ports.http, b.n.cfg.HTTP.TrustedProxies, addrs.TLS), ports.tls),
+		monitor: b.monitor(ports.monitor, health, metrics), debug: b.debug(ports.debug, addrs.Debug),
+	}, nil
+}
 
-	*up = upcalls{
-		rooms: rooms, commands: commands, endpoint: endpoint, load: load, limits: c.Limits, url: clientURL(c, addrs),
-	}
-	n.addrs, n.link, n.cluster, n.endpoint, n.rooms, n.drain = addrs, link, member.Cluster, endpoint, rooms, drain
-
-	// The order of starting; that of stopping is the reverse.
+// parts returns what runs of a node, in the order of starting. That of stopping is the reverse.
+func (b *built) parts(n *Node) *parts {
 	p := newParts(n.log)
-	p.add("trace", trace.run)
-	p.add("nats server", server.run)
-	p.add("nats connection", link.run)
-	p.add("events", events.feed.Run)
-	p.add("completer", events.completer.Run)
-	if events.webhooks != nil {
-		p.add("webhooks", events.webhooks.Run)
+	p.add("trace", b.trace.run)
+	p.add("nats server", b.server.run)
+	p.add("nats connection", b.link.run)
+	p.add("events", b.events.feed.Run)
+	p.add("completer", b.events.completer.Run)
+	if b.events.webhooks != nil {
+		p.add("webhooks", b.events.webhooks.Run)
 	}
-	p.add("cluster connection", member.connected)
-	p.add("cluster", member.among(rooms))
-	p.add("media", endpoint.Run)
-	p.add("rooms", rooms.Run)
-	p.add("load", load.run)
-	p.add("drain", drain.run)
-	p.add("commands", service.Run)
-	if c.Auth.KeysFile != "" {
+	p.add("cluster connection", b.member.connected)
+	p.add("cluster", b.member.among(b.media.rooms))
+	p.add("media", b.media.endpoint.Run)
+	p.add("rooms", b.media.rooms.Run)
+	p.add("load", b.media.load.run)
+	p.add("drain", b.media.drain.run)
+	p.add("commands", b.service.Run)
+	if n.cfg.Auth.KeysFile != "" {
 		p.add("keys", n.ring.run)
 	}
-	p.add("http", s.serve(budget.Listen(ports.http, c.HTTP.TrustedProxies, addrs.TLS), ports.tls))
-	p.add("monitor", b.monitor(ports.monitor, health, metrics))
+	p.add("http", b.http)
+	p.add("monitor", b.monitor)
 	if len(n.certs.files()) > 0 {
 		p.add("certificates", n.certs.run)
 	}
-	p.add("debug", b.debug(ports.debug, addrs.Debug))
-	return p, nil
+	p.add("debug", b.debug)
+	return p
+}
+
+// media is the media port, the rooms, and what looks at both.
+type media struct {
+	endpoint *transport.Endpoint
+	rooms    *session.Rooms
+	load     *load
+	drain    *drain
+}
+
+func (b *builder) media(tcp int, t traces, m member, e events) (media, error) {
+	n := b.n
+	endpoint, err := b.endpoint(tcp)
+	if err != nil {
+		return media{}, err
+	}
+	o := sessionOptions(&n.cfg, n.log, t.Tracer, m.Cluster)
+	rooms := session.New(o, session.OverEndpoint(endpoint), e.feed)
+	left := func() int { return rooms.Stats().Rooms }
+	return media{endpoint, rooms, &load{stats: endpoint.Stats}, newDrain(left, n.cfg.Timers.Shutdown)}, nil
+}
+
+// commands makes what carries out commands.
+func (b *builder) commands(t traces, l *link, m member, of media, meter *commandMeter) *command.Commands {
+	return command.New(command.Options{
+		Rooms: of.rooms, Observe: meter.observe, Trace: t.Tracer,
+		Elsewhere: others{m.Cluster, natsapi.NewClient(l.Conn)},
+		Node:      steered{id: b.n.ID(), log: b.n.log, started: time.Now(), cluster: m.Cluster, media: of},
+	})
+}
+
+// surface makes the doors that are behind the HTTP port.
+func (b *builder) surface(t traces, m member, rooms *session.Rooms, commands *command.Commands, h *health,
+	budget *stranger.Budget, refusals *refusal.Log, metrics http.Handler) *surface {
+	n, keys := b.n, b.n.ring.keys
+	s := &surface{
+		cfg: n.cfg.HTTP, log: n.log, url: h.addrs.URL(), keys: keys, trace: t.Tracer, budget: budget,
+		cluster: m.Cluster, health: h,
+		media: whip.New(rooms, keys, refusals), metrics: metrics, foreign: seldom(n.log),
+		admin: adminhttp.New(commands, keys, n.log, refusals, t.Tracer),
+	}
+	s.door = signal.New(signal.Options{
+		Rooms: rooms, Auth: keys.Authenticate, Origin: s.mayUse, Guest: budget.Guest, Refusals: refusals, Log: n.log,
+		Trace: t.Tracer, EnterWithin: n.cfg.Timers.Enter, MessageRate: n.cfg.Limits.SignalRate, NodeURL: m.NodeURL,
+	})
+	return s
 }
 
 // endpoint binds the media port.
@@ -210,7 +257,8 @@ func (b *builder) budget(f files) *stranger.Budget {
 	})
 }
 
-func sessionOptions(c *config.Config, log zerolog.Logger, trace *tracing.Tracer, among *cluster.Cluster) session.Options {
+func sessionOptions(c *config.Config, log zerolog.Logger, trace *tracing.Tracer, among *cluster.Cluster,
+) session.Options {
 	l, t := &c.Limits, &c.Timers
 	return session.Options{
 		Node: c.Node.ID, Log: log, Trace: trace, Cluster: among, Marks: among, Loudest: c.Room.Loudest,

@@ -18,7 +18,6 @@ import (
 	"parlor/control/natsapi"
 	"parlor/session"
 	"parlor/session/terms"
-	"parlor/transport"
 )
 
 // leaseWait bounds how long the start waits for the node's registration if NATS answers. If it takes longer,
@@ -100,26 +99,24 @@ func (n *Node) awaitLease(ctx context.Context) {
 	}
 }
 
-// upcalls are what the feed and the cluster call in parts that are made after them. The fields are written
-// before the first part runs, and not changed then.
+// upcalls are what the feed and the cluster call in pieces that are made after them. They call it once they
+// run. builder.build writes the fields before that.
 type upcalls struct {
-	rooms    *session.Rooms
+	media    media
 	commands *command.Commands
-	endpoint *transport.Endpoint
-	load     *load
 	limits   config.Limits
 	url      string // for clients
 }
 
 // retell has what goes on in the rooms told again.
-func (u *upcalls) retell(epoch uint64) { u.rooms.Retell(epoch) }
+func (u *upcalls) retell(epoch uint64) { u.media.rooms.Retell(epoch) }
 
 // report is what the other nodes are told of this one.
 func (u *upcalls) report() cluster.Report {
-	count, rates, limits := u.rooms.Stats(), u.load.rates(), &u.limits
+	count, rates, limits := u.media.rooms.Stats(), u.media.load.rates(), &u.limits
 	share := func(n, of int) float64 { return float64(n) / float64(max(of, 1)) }
 	busy := max(rates.cpu, share(count.Users, limits.Users), share(count.Rooms, limits.Rooms),
-		share(u.endpoint.Stats().Peers, limits.Peers))
+		share(u.media.endpoint.Stats().Peers, limits.Peers))
 	return cluster.Report{URL: u.url, Load: cluster.Load{
 		CPU: rates.cpu, PacketsPerSecond: rates.packetsIn + rates.packetsOut, BitsPerSecond: rates.bitsIn + rates.bitsOut,
 		Participants: count.Users, Rooms: count.Rooms, Busy: busy,

@@ -10,8 +10,6 @@ import (
 
 	"parlor/control/cluster"
 	"parlor/control/command"
-	"parlor/session"
-	"parlor/transport"
 )
 
 const (
@@ -88,14 +86,11 @@ func (d *drain) run(ctx context.Context) error {
 
 // steered is the node as commands see it.
 type steered struct {
-	id       string
-	log      zerolog.Logger
-	started  time.Time
-	cluster  *cluster.Cluster
-	endpoint *transport.Endpoint
-	rooms    *session.Rooms
-	load     *load
-	drain    *drain
+	id      string
+	log     zerolog.Logger
+	started time.Time
+	cluster *cluster.Cluster
+	media
 }
 
 // ID returns the node's name.

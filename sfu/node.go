@@ -1,14 +1,14 @@
 // Package sfu is the node: it puts the parts together, starts and stops them in order, and serves HTTP.
 //
 //	node.go     Node: New, Run, Ready, Addrs
-//	parts.go    parts: what runs, in order of starting; stopped in reverse
-//	build.go    the parts of a node, from the configuration
+//	build.go    puts a node together: what it is made of, and its parts in order of starting
+//	parts.go    parts: what runs; started in order, stopped in reverse
 //	keys.go     the keys of tokens, read again when their file changes
 //	certs.go    certificates, likewise; watch.go notices the change
 //	rights.go   warns of files with secrets that everybody can read
 //	nats.go     the NATS server and connection
 //	link.go     why there is no connection to NATS
-//	cluster.go  the node's part among others
+//	cluster.go  the node's part among others; what is called from below
 //	memory.go   how many events the NATS server inside the process keeps
 //	load.go     what the node has had to do of late
 //	drain.go    draining, and the node as commands see it
@@ -26,7 +26,8 @@
 //
 // # Starting and stopping
 //
-// Parts start in this order:
+// builder.build makes each piece of those before it. built.parts lists what runs, in the order in which it
+// starts:
 //
 //  1. what sends traces, the NATS server inside the process, the connection to NATS
 //  2. the event feed, the completer of dead nodes' events, webhooks
@@ -55,7 +56,6 @@ import (
 	"parlor/config"
 	"parlor/control/cluster"
 	"parlor/session"
-	"parlor/transport"
 )
 
 // Node is one media node. New makes one, Run runs it, once.
@@ -68,12 +68,10 @@ type Node struct {
 	began atomic.Bool
 
 	// What the node asks of its parts. Written by Run before ready is closed, read-only afterwards.
-	addrs    Addrs
-	link     *link
-	cluster  *cluster.Cluster
-	endpoint *transport.Endpoint
-	rooms    *session.Rooms
-	drain    *drain
+	addrs   Addrs
+	link    *link
+	cluster *cluster.Cluster
+	media
 }
 
 // Addrs says where a node can be reached, with real port numbers.
@@ -125,11 +123,13 @@ func (n *Node) Run(ctx context.Context) error {
 		return fmt.Errorf("node %s was run before", n.cfg.Node.ID)
 	}
 	b := builder{n: n}
-	parts, err := b.build(ctx)
+	made, err := b.build(ctx)
 	if err != nil {
 		b.taken.release()
 		return err
 	}
+	n.addrs, n.link, n.cluster, n.media = made.addrs, made.link, made.member.Cluster, made.media
+	parts := made.parts(n)
 	parts.start()
 	n.awaitLease(ctx)
 	close(n.ready)
