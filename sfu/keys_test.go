@@ -149,7 +149,7 @@ func TestKeysInARestlessDirectory(t *testing.T) {
 		write(t, filepath.Join(dir, "sfu.log"), "another line")
 		_, err := r.keys.Parse(b)
 		return err == nil
-	}, patience, settle/20)
+	}, patience, quietTime/20)
 }
 
 // TestKeysChangeBeforeTheyAreWatched: between the start, when they are read, and the watch.

@@ -10,10 +10,10 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// settle is for how long the directory of a watched file has to be quiet before the file is read. Editors and
+// quietTime is for how long the directory of a watched file has to be quiet before the file is read. Editors and
 // volumes change it in several steps. Lower reads halves of files more often, which are refused and read
 // again.
-const settle = 200 * time.Millisecond
+const quietTime = 200 * time.Millisecond
 
 // restless is after how long the file is read although its directory is not quiet, for example if somebody
 // writes a log there. Lower reads it more often there.
@@ -35,7 +35,7 @@ func watchFiles(ctx context.Context, log zerolog.Logger, what string, paths []st
 		<-ctx.Done()
 		return nil
 	}
-	quiet := time.NewTimer(settle) // it may have changed since it was read at the start
+	quiet := time.NewTimer(quietTime) // it may have changed since it was read at the start
 	defer quiet.Stop()
 	first := time.Now() // of what has happened since the file was read; zero: nothing
 	for {
@@ -53,6 +53,6 @@ func watchFiles(ctx context.Context, log zerolog.Logger, what string, paths []st
 		if first.IsZero() {
 			first = time.Now()
 		}
-		quiet.Reset(max(0, min(settle, restless-time.Since(first))))
+		quiet.Reset(max(0, min(quietTime, restless-time.Since(first))))
 	}
 }
