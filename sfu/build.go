@@ -38,7 +38,7 @@ type builder struct {
 type built struct {
 	trace                traces
 	server               natsServer
-	link                 *link
+	conn                 *natsConn
 	member               member
 	events               events
 	media                media
@@ -58,7 +58,7 @@ func (b *builder) build(ctx context.Context) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
-	link, err := b.connect(server.Server)
+	conn, err := b.connect(server.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -74,13 +74,13 @@ func (b *builder) build(ctx context.Context) (*built, error) {
 		return nil, err
 	}
 	meter := newCommandMeter()
-	commands := b.commands(trace, link, member, media, meter)
+	commands := b.commands(trace, conn, member, media, meter)
 	ports, err := b.listen(ctx)
 	if err != nil {
 		return nil, err
 	}
 	// Commands are taken once all is there that can fail, so that a ready node has them.
-	service, err := b.service(link, trace, member.Cluster, commands)
+	service, err := b.service(conn, trace, member.Cluster, commands)
 	if err != nil {
 		return nil, err
 	}
@@ -93,12 +93,12 @@ func (b *builder) build(ctx context.Context) (*built, error) {
 	metrics := &kept{next: metricsHandler(b.n.ID(),
 		&wireCollector{media.endpoint}, &roomCollector{rooms, media.load}, &networkCollector{rooms},
 		&messageCollector{rooms}, &undecodableCollector{rooms},
-		&feedCollector{link, events.feed, events.completer}, &webhookCollector{events.webhooks},
+		&feedCollector{conn, events.feed, events.completer}, &webhookCollector{events.webhooks},
 		&keyCollector{b.n.ring}, &strangerCollector{budget}, &refusalCollector{refusals},
 		clusterCollector{member.Cluster, service}, meter.seconds, meter.results)}
 	surface := b.surface(trace, member, rooms, commands, health, budget, refusals, metrics)
 	return &built{
-		trace: trace, server: server, link: link, member: member, events: events, media: media, service: service,
+		trace: trace, server: server, conn: conn, member: member, events: events, media: media, service: service,
 		addrs:   addrs,
 		http:    surface.serve(budget.Listen(ports.http, b.n.cfg.HTTP.TrustedProxies, addrs.TLS), ports.tls),
 		monitor: b.monitor(ports.monitor, health, metrics), debug: b.debug(ports.debug, addrs.Debug),
@@ -110,7 +110,7 @@ func (b *built) parts(n *Node) *parts {
 	p := newParts(n.log)
 	p.add("trace", b.trace.run)
 	p.add("nats server", b.server.run)
-	p.add("nats connection", b.link.run)
+	p.add("nats connection", b.conn.run)
 	p.add("events", b.events.feed.Run)
 	p.add("completer", b.events.completer.Run)
 	if b.events.webhooks != nil {
@@ -156,10 +156,10 @@ func (b *builder) media(tcp int, t traces, m member, e events) (media, error) {
 }
 
 // commands makes what carries out commands.
-func (b *builder) commands(t traces, l *link, m member, of media, meter *commandMeter) *command.Commands {
+func (b *builder) commands(t traces, c *natsConn, m member, of media, meter *commandMeter) *command.Commands {
 	return command.New(command.Options{
 		Rooms: of.rooms, Observe: meter.observe, Trace: t.Tracer,
-		Elsewhere: others{m.Cluster, natsapi.NewClient(l.Conn)},
+		Elsewhere: others{m.Cluster, natsapi.NewClient(c.Conn)},
 		Node:      steered{id: b.n.ID(), log: b.n.log, started: time.Now(), cluster: m.Cluster, media: of},
 	})
 }
@@ -171,7 +171,7 @@ func (b *builder) surface(t traces, m member, rooms *session.Rooms, commands *co
 	s := &surface{
 		cfg: n.cfg.HTTP, log: n.log, url: h.addrs.URL(), keys: keys, trace: t.Tracer, budget: budget,
 		cluster: m.Cluster, health: h,
-		media: whip.New(rooms, keys, refusals), metrics: metrics, foreign: seldom(n.log),
+		whip: whip.New(rooms, keys, refusals), metrics: metrics, foreign: seldom(n.log),
 		admin: adminhttp.New(commands, keys, n.log, refusals, t.Tracer),
 	}
 	s.door = signal.New(signal.Options{
@@ -220,8 +220,8 @@ func (b *builder) listen(ctx context.Context) (p ports, err error) {
 	}
 	// Every connection is timed and those inside ping. TCP's own keepalive would only make connections dearer
 	// to accept.
-	quiet := net.ListenConfig{KeepAlive: -1}
-	if p.http, p.addrs.HTTP, err = b.bind(ctx, quiet, "http.listen", c.HTTP.Listen); err != nil {
+	timed := net.ListenConfig{KeepAlive: -1}
+	if p.http, p.addrs.HTTP, err = b.bind(ctx, timed, "http.listen", c.HTTP.Listen); err != nil {
 		return p, err
 	}
 	p.addrs.TLS = p.tls != nil

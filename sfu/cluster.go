@@ -85,8 +85,8 @@ func (m member) seal(log zerolog.Logger) func([]config.Key) {
 
 // awaitLease waits until the node is registered, if that can be soon.
 func (n *Node) awaitLease(ctx context.Context) {
-	if !n.link.IsConnected() {
-		n.link.awaitCause(ctx)
+	if !n.conn.IsConnected() {
+		n.conn.awaitCause(ctx)
 		return
 	}
 	late := time.NewTimer(leaseWait)

@@ -48,7 +48,7 @@ type surface struct {
 	health  *health
 
 	door    *signal.Door
-	media   http.Handler // WHIP and WHEP
+	whip    http.Handler // WHEP, too
 	admin   http.Handler // commands
 	metrics http.Handler
 	foreign zerolog.Logger // of pages that may not use the node
@@ -61,7 +61,7 @@ func (s *surface) routes() http.Handler {
 	mux.HandleFunc("GET /rtc", s.rtc)
 	mux.Handle("POST /rtc/exit", s.crossOrigin(http.HandlerFunc(s.door.Exit)))
 	for _, path := range []string{"/whip", "/whip/", "/whep", "/whep/"} {
-		mux.Handle(path, s.media)
+		mux.Handle(path, s.whip)
 	}
 	mux.Handle(adminhttp.Path, s.admin)
 	mux.HandleFunc("GET /healthz", s.healthz)

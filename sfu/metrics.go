@@ -178,7 +178,7 @@ var (
 
 // feedCollector counts events when it is asked.
 type feedCollector struct {
-	link      *link
+	conn      *natsConn
 	feed      *feed.Feed
 	completer *feed.Completer
 }
@@ -192,11 +192,11 @@ func (c *feedCollector) Describe(out chan<- *prometheus.Desc) {
 func (c *feedCollector) Collect(out chan<- prometheus.Metric) {
 	s := c.feed.Stats()
 	connected := 0
-	if c.link.IsConnected() {
+	if c.conn.IsConnected() {
 		connected = 1
 	}
 	gauge(out, feedConnected, connected)
-	counter(out, feedReconnects, c.link.Stats().Reconnects)
+	counter(out, feedReconnects, c.conn.Stats().Reconnects)
 	gauge(out, feedQueued, s.Queued)
 	counter(out, feedPublished, s.Published)
 	counter(out, feedDropped, s.Dropped.Undone, "undone")

@@ -104,15 +104,15 @@ func (b *builder) innerTLS(c config.NATSTLS) (*tls.Config, error) {
 }
 
 // connect makes the connection for commands.
-func (b *builder) connect(at bus.Server) (*link, error) {
-	l := &link{tried: make(chan struct{})}
-	at.Failed = l.failed
+func (b *builder) connect(at bus.Server) (*natsConn, error) {
+	nc := &natsConn{tried: make(chan struct{})}
+	at.Failed = nc.failed
 	var err error
-	if l.Conn, err = bus.Connect(at, "sfu "+b.n.ID(), b.n.log); err != nil {
+	if nc.Conn, err = bus.Connect(at, "sfu "+b.n.ID(), b.n.log); err != nil {
 		return nil, joinError(b.n.cfg.NATS, err)
 	}
-	b.taken.add(l.Close)
-	return l, nil
+	b.taken.add(nc.Close)
+	return nc, nil
 }
 
 // events are the parts that have to do with the feed of events.
@@ -147,8 +147,8 @@ func (b *builder) events(at bus.Server, c *cluster.Cluster, up *upcalls) events 
 }
 
 // service takes commands over NATS, from here on.
-func (b *builder) service(l *link, t traces, c *cluster.Cluster, commands *command.Commands) (*natsapi.Service, error) {
-	return natsapi.Register(l.Conn, natsapi.ServiceOptions{
+func (b *builder) service(nc *natsConn, t traces, c *cluster.Cluster, commands *command.Commands) (*natsapi.Service, error) {
+	return natsapi.Register(nc.Conn, natsapi.ServiceOptions{
 		Commands: commands, Node: b.n.ID(), Version: serviceVersion(Version()), Log: b.n.log, Trace: t.Tracer,
 		Peers: c.OtherIDs, PeersTell: c.OthersTell,
 	})

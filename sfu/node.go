@@ -6,8 +6,8 @@
 //	keys.go     the keys of tokens, read again when their file changes
 //	certs.go    certificates, likewise; watch.go notices the change
 //	rights.go   warns of files with secrets that everybody can read
-//	nats.go     the NATS server and connection
-//	link.go     why there is no connection to NATS
+//	nats.go     the NATS server, and what goes over NATS
+//	natsconn.go the connection to NATS, and why there is none
 //	cluster.go  the node's part among others; what is called from below
 //	memory.go   how many events the NATS server inside the process keeps
 //	load.go     what the node has had to do of late
@@ -69,7 +69,7 @@ type Node struct {
 
 	// What the node asks of its parts. Written by Run before ready is closed, read-only afterwards.
 	addrs   Addrs
-	link    *link
+	conn    *natsConn
 	cluster *cluster.Cluster
 	media
 }
@@ -128,7 +128,7 @@ func (n *Node) Run(ctx context.Context) error {
 		b.taken.release()
 		return err
 	}
-	n.addrs, n.link, n.cluster, n.media = made.addrs, made.link, made.member.Cluster, made.media
+	n.addrs, n.conn, n.cluster, n.media = made.addrs, made.conn, made.member.Cluster, made.media
 	parts := made.parts(n)
 	parts.start()
 	n.awaitLease(ctx)

@@ -13,8 +13,8 @@ import (
 // is told. Longer holds up the start if NATS is away. Shorter leaves the cause to the log.
 const causeWait = time.Second
 
-// link is the connection to NATS for commands, and why it does not stand.
-type link struct {
+// natsConn is the connection to NATS for commands, and why it does not stand.
+type natsConn struct {
 	*bus.Conn
 	why   atomic.Pointer[string] // of the last attempt that failed; nil: none has
 	once  sync.Once
@@ -22,27 +22,27 @@ type link struct {
 }
 
 // run closes the connection when ctx is done.
-func (l *link) run(ctx context.Context) error {
+func (c *natsConn) run(ctx context.Context) error {
 	<-ctx.Done()
 	// Answers of the last commands; it fails if the server is away.
-	_ = l.FlushTimeout(farewell)
-	l.Close()
+	_ = c.FlushTimeout(farewell)
+	c.Close()
 	return nil
 }
 
 // failed notes why an attempt to connect has failed.
-func (l *link) failed(why string) {
-	l.why.Store(&why)
-	l.once.Do(func() { close(l.tried) })
+func (c *natsConn) failed(why string) {
+	c.why.Store(&why)
+	c.once.Do(func() { close(c.tried) })
 }
 
 // awaitCause waits until it is known why there is no connection, or for causeWait. It does not notice that
 // there is one.
-func (l *link) awaitCause(ctx context.Context) {
+func (c *natsConn) awaitCause(ctx context.Context) {
 	late := time.NewTimer(causeWait)
 	defer late.Stop()
 	select {
-	case <-l.tried:
+	case <-c.tried:
 	case <-ctx.Done():
 	case <-late.C:
 	}
@@ -56,10 +56,10 @@ func (n *Node) NATSAway() (why string, away bool) {
 	default:
 		return "", false
 	}
-	if n.link.IsConnected() {
+	if n.conn.IsConnected() {
 		return "", false
 	}
-	if text := n.link.why.Load(); text != nil {
+	if text := n.conn.why.Load(); text != nil {
 		return *text, true
 	}
 	return "no answer so far", true
