@@ -204,9 +204,10 @@ func (c *core) receptionReports(p *peer) []rtcp.ReceptionReport {
 	return all
 }
 
-// A packet of a picture is asked for patience times as long, and as often, if patientFrom of its stream has to be asked for.
-// Higher patience ends more standstills without a keyframe, which comes no sooner over such a network. Chromium keeps
-// packets for three seconds. A lower patientFrom asks longer for packets that do not exist.
+// A packet of a picture is asked for patience times as long, and as often, if patientFrom of its stream has
+// to be asked for. Higher patience ends more standstills without a keyframe, which comes no sooner over such a
+// network. Chromium keeps packets for three seconds. A lower patientFrom asks longer for packets that do not
+// exist.
 const (
 	patience    = 2
 	patientFrom = 0.35
