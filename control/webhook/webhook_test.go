@@ -183,6 +183,21 @@ func start(t *testing.T, at bus.Server, o webhook.Options) (s *webhook.Sender, s
 	return s, stop
 }
 
+// jetStream connects to a NATS server for as long as the test lasts.
+func jetStream(t *testing.T, url string) jetstream.JetStream {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	deadline, tick := time.After(time.Minute), time.NewTicker(10*time.Millisecond)
@@ -286,15 +301,7 @@ func TestOneNodeSends(t *testing.T) {
 	if changes != 1 {
 		t.Errorf("the sender changed %d times", changes)
 	}
-	nc, err := nats.Connect(n.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := jetStream(t, n.URL())
 	kv, err := js.KeyValue(t.Context(), webhook.Bucket)
 	if err != nil {
 		t.Fatal(err)
@@ -373,15 +380,7 @@ func TestEventsGoElsewhere(t *testing.T) {
 	s, _ := start(t, at, webhook.Options{URL: r.URL, Node: "a"})
 	publish(f, 1, 0, 1)
 	r.await(1)
-	nc, err := nats.Connect(n.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := jetStream(t, n.URL())
 	c, err := js.Consumer(t.Context(), feed.Stream, webhook.Consumer)
 	if err != nil {
 		t.Fatal(err)
