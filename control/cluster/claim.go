@@ -18,6 +18,7 @@ type claim struct {
 	users       int    // how many holds there are on it
 	revision    uint64 // of its entry
 	incarnation string // of this node, in its entry
+	bucket      string // which SFU_ROOMS it is sought in, see RoomRecord
 	marked      bool   // it may have blocks in SFU_MARKS; under Cluster.mu
 	// theirs: another node has the room, and those inside are about to be sent there; under Cluster.mu.
 	theirs bool
@@ -107,7 +108,7 @@ func (c *Cluster) away(ctx context.Context, token string) error {
 }
 
 func (c *Cluster) onAnotherLocked(s *seenRoom) bool {
-	return s != nil && s.record.Node != c.o.Node && s.record.doubt == trusted && c.view.judge(s.record) == valid
+	return s != nil && s.record.Node != c.o.Node && s.record.doubt == trusted && c.judgeLocked(s.record) == valid
 }
 
 // begin finds who has the room in hand. If this node has it, it then has one more hold on it (had). If
@@ -177,18 +178,24 @@ func (c *Cluster) take(ctx context.Context, cl *claim, create bool) error {
 }
 
 func (c *Cluster) tryTake(ctx context.Context, cl *claim, create, first bool) error {
+	bucket, placeable := c.store.roomsBucket(c.o.Own)
+	cl.bucket = bucket
 	e, err := c.look(ctx, cl.token, first)
 	switch {
 	case errors.Is(err, errAbsent):
-		return c.place(ctx, cl, create)
+		return c.place(ctx, cl, create, placeable)
 	case err != nil:
 		return c.unreachable(err)
 	}
 	c.mu.Lock()
-	worth := c.view.judge(e.record)
+	void, worth := c.judgeLocked(e.record) == void, c.view.judge(e.record)
 	mine, draining := e.record.Node == c.o.Node, c.me.draining
 	c.mu.Unlock()
 	switch {
+	case void && first: // what the view has may be of the bucket before
+		return errAgain
+	case void && (!placeable || !mine && (worth == valid || worth == pending)): // its node will say what it has
+		return errAgain
 	case worth == orphan || worth == stale:
 		if err := c.bury(ctx, e.record); err != nil {
 			return err
@@ -261,11 +268,11 @@ func (c *Cluster) look(ctx context.Context, token string, viewed bool) (entry[Ro
 }
 
 // place decides on a node for a room that is nowhere, and makes its entry.
-func (c *Cluster) place(ctx context.Context, cl *claim, create bool) error {
+func (c *Cluster) place(ctx context.Context, cl *claim, create, placeable bool) error {
 	switch {
 	case !create:
 		return terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
-	case !(c.o.Own && c.store.original(RoomsBucket)) && !c.store.olderThanLease(RoomsBucket):
+	case !placeable:
 		return errAgain
 	}
 	return c.write(ctx, cl, 0, c.choose(cl.token), "")
@@ -287,8 +294,8 @@ func (c *Cluster) write(ctx context.Context, cl *claim, revision uint64, target,
 		incarnation = c.view.nodes[target].record.Incarnation
 	}
 	c.mu.Unlock()
-	record := roomRecord(target, incarnation, c.o.Now()).after(from)
-	next, err := put(ctx, c.store, RoomsBucket, cl.token, record, revision)
+	record := roomRecord(target, incarnation, c.o.Now(), cl.bucket).after(from)
+	next, err := c.store.take(ctx, cl.token, record, revision)
 	if errors.Is(err, cas.ErrChanged) {
 		return err
 	}

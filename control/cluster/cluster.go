@@ -40,7 +40,8 @@
 //  6. Each node has a key of its own in SFU_ROOMS, which it writes by compare and set with every renewal. If
 //     that key is no longer there, the bucket is another one. Then the node registers anew and writes its
 //     rooms again, before it takes entries, and so before anybody places a room there. If that writing fails
-//     for a lease, no room can be placed, and Ready says so.
+//     for a lease, no room can be placed, and Ready says so. An entry says for which bucket it was written.
+//     In another one it is void: who has the room replaces it, and nobody else acts on it.
 //  7. If a watch tells that the entry of a room is gone or another's, the node that has the room writes it
 //     again at once. If another node that lives has the room by then, those inside are sent there.
 //

@@ -93,7 +93,8 @@ func (c *Cluster) moveAway(ctx context.Context, cl *claim) string {
 	if err := c.flushLast(ctx, cl.token, false); err != nil {
 		c.o.Log.Warn().Err(err).Str("room", cl.room.Key()).Msg("bans and blocks of a room that is moved could not be kept")
 	}
-	record := roomRecord(target, to.Incarnation, c.o.Now()).after(c.o.Node)
+	bucket, _ := c.store.roomsBucket(false)
+	record := roomRecord(target, to.Incarnation, c.o.Now(), bucket).after(c.o.Node)
 	revision, err := put(ctx, c.store, RoomsBucket, cl.token, record, cl.revision)
 	if err != nil {
 		c.o.Log.Warn().Err(err).Str("room", cl.room.Key()).Msg("a room could not be given to another node; it is placed anew by who comes first")
@@ -161,7 +162,7 @@ func (c *Cluster) Locate(ctx context.Context, room terms.RoomID) (node string, e
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n := c.view.nodes[e.record.Node]; n.record.Incarnation != "" && c.view.judge(e.record) == stale {
+	if n := c.view.nodes[e.record.Node]; n.record.Incarnation != "" && c.judgeLocked(e.record) == stale {
 		return "", nil
 	}
 	return e.record.Node, nil // also if it was fenced off

@@ -203,7 +203,7 @@ func TestBlocksOfANodeThatTakesUpItsRooms(t *testing.T) {
 	a.mu.Lock()
 	last := a.view.rooms["s-lobby"].revision
 	a.view.setNode("b", entry[NodeRecord]{NodeRecord{ID: "b", Incarnation: "2", Claiming: true}, 1 << 30})
-	a.view.setRoom("s-lobby", entry[RoomRecord]{roomRecord("b", "1", time.Now()), last + 1})
+	a.view.setRoom("s-lobby", entry[RoomRecord]{roomRecord("b", "1", time.Now(), ""), last + 1})
 	require.Equal(t, pending, a.view.judge(a.view.rooms["s-lobby"].record))
 	cl.theirs = true
 	a.mu.Unlock()

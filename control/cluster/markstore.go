@@ -220,7 +220,7 @@ func (s *store) marks(ctx context.Context) (jetstream.KeyValue, jetstream.Stream
 	}
 	if created := stream.CachedInfo().Created; !s.another(MarksBucket, created) {
 		// If it is another one, marksAnew notices that, and has the marks written again.
-		s.identify(MarksBucket, created)
+		s.identify(MarksBucket, created, s.now())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -252,7 +252,7 @@ func (s *store) marksAnew(ctx context.Context) (other bool, err error) {
 			return false, err // it is another one still when this is asked again
 		}
 	}
-	return s.identify(MarksBucket, created), nil
+	return s.identify(MarksBucket, created, s.now()), nil
 }
 
 // marksOutcome notices that the bucket is gone, which is an errAbsent: the next call makes it anew.

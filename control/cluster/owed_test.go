@@ -161,7 +161,7 @@ func TestWhatIsOwedTouchesNoBlocksOfOthers(t *testing.T) {
 	a.keepNow(t, lobby, blocked("bob", terms.BlockAudio))
 	cl := a.seized(t, lobby)
 	other.owe(t, "a", dismissal(lobby))
-	record := roomRecord("b", other.incarnation(), time.Now())
+	record := roomRecord("b", other.incarnation(), time.Now(), "")
 	_, err := put(t.Context(), other.store, RoomsBucket, "s-lobby", record, other.entryOfRoom(t, lobby).revision)
 	require.NoError(t, err)
 	await(t, "a knows", func() bool {
@@ -310,7 +310,7 @@ func TestWhatCannotBeOwed(t *testing.T) {
 	lobby := room(t, "lobby")
 	other.claim(t, lobby)
 	e := other.entryOfRoom(t, lobby) // whose node is as if it were away
-	_, err := put(t.Context(), a.store, RoomsBucket, "s-away", roomRecord("gone", e.record.Incarnation, time.Now()), 0)
+	_, err := put(t.Context(), a.store, RoomsBucket, "s-away", roomRecord("gone", e.record.Incarnation, time.Now(), ""), 0)
 	require.NoError(t, err)
 	away := room(t, "away")
 	for name, c := range map[string]struct {

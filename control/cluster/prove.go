@@ -98,7 +98,8 @@ func (c *Cluster) prove(ctx context.Context) error {
 
 func (c *Cluster) proveRooms(ctx context.Context, incarnation string) error {
 	p, key := &c.proof, proofPrefix+c.o.Node
-	next, err := c.store.putProof(ctx, key, roomRecord(c.o.Node, incarnation, c.o.Now()), p.revision)
+	bucket, _ := c.store.roomsBucket(false)
+	next, err := c.store.putProof(ctx, key, roomRecord(c.o.Node, incarnation, c.o.Now(), bucket), p.revision)
 	switch {
 	case err == nil:
 		p.revision = next
@@ -227,13 +228,7 @@ func (s *store) putProof(ctx context.Context, key string, r RoomRecord, revision
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	revision, err := cas.PutFor(ctx, s.js, "$KV."+RoomsBucket+"."+key, encode(s.seal, RoomsBucket, key, r), revision, s.proofTTL())
-	if err != nil {
-		return 0, s.outcome(RoomsBucket, err)
-	}
-	s.mu.Lock()
-	s.last = max(s.last, revision)
-	s.mu.Unlock()
-	return revision, nil
+	return revision, s.outcome(RoomsBucket, err)
 }
 
 // remove deletes a bucket.

@@ -161,7 +161,8 @@ func (c *Cluster) restate(ctx context.Context, cl *claim, incarnation string, cu
 
 // rewrite writes a room's entry for the present incarnation, or returns the node that has the room now.
 func (c *Cluster) rewrite(ctx context.Context, cl *claim, incarnation string) (owner string, err error) {
-	record := roomRecord(c.o.Node, incarnation, c.o.Now())
+	bucket, _ := c.store.roomsBucket(false)
+	record := roomRecord(c.o.Node, incarnation, c.o.Now(), bucket)
 	next, err := put(ctx, c.store, RoomsBucket, cl.token, record, cl.revision)
 	if errors.Is(err, cas.ErrChanged) {
 		var free uint64
@@ -173,22 +174,27 @@ func (c *Cluster) rewrite(ctx context.Context, cl *claim, incarnation string) (o
 	if err != nil {
 		return "", err
 	}
-	cl.revision, cl.incarnation = next, incarnation
+	c.rewritten(cl, record, next)
+	return "", nil
+}
+
+// rewritten takes an acknowledged write of the entry of a room that this node has.
+func (c *Cluster) rewritten(cl *claim, record RoomRecord, revision uint64) {
+	cl.revision, cl.incarnation = revision, record.Incarnation
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	// Revisions began anew: the bucket is another one. What is owed from now on names its revisions.
-	if next < cl.first {
+	if revision < cl.first {
 		cl.first = 0
 	}
-	c.view.setRoom(cl.token, entry[RoomRecord]{record, next})
-	c.mu.Unlock()
-	return "", nil
+	c.view.setRoom(cl.token, entry[RoomRecord]{record, revision})
 }
 
 // occupant returns the node that lives and has the room, if it is another than this one. Otherwise it returns
 // the revision of the entry that may be replaced; 0: there is none. That entry is this node's own, after an
-// answer was lost or in another bucket, or a dead node's.
+// answer was lost or in another bucket, or a dead node's, or void.
 func (c *Cluster) occupant(ctx context.Context, token string) (owner string, free uint64, err error) {
-	e, err := get[RoomRecord](ctx, c.store, RoomsBucket, token)
+	e, err := c.store.roomNow(ctx, token)
 	switch {
 	case errors.Is(err, errAbsent):
 		return "", 0, nil
@@ -199,10 +205,13 @@ func (c *Cluster) occupant(ctx context.Context, token string) (owner string, fre
 	}
 	c.mu.Lock()
 	c.view.setRoom(token, e)
-	worth := c.view.judge(e.record)
+	worth := c.judgeLocked(e.record)
 	c.mu.Unlock()
-	if worth == valid || worth == pending {
+	switch worth {
+	case valid, pending:
 		return e.record.Node, 0, nil
+	case void:
+		return "", e.revision, nil
 	}
 	return "", e.revision, c.bury(ctx, e.record)
 }

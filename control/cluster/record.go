@@ -57,12 +57,15 @@ type RoomRecord struct {
 	// From is the node that had the room before, whose users come to this one; "": nobody comes from
 	// elsewhere. Earlier versions do not write it.
 	From string `json:"from,omitempty"`
+	// Bucket says for which SFU_ROOMS the record was written: when that was made, by the NATS server's clock
+	// (RFC 3339). In another one it is void. "": an earlier version wrote it.
+	Bucket string `json:"bucket,omitempty"`
 
 	doubt doubt // as it was read
 }
 
-func roomRecord(node, incarnation string, now time.Time) RoomRecord {
-	return RoomRecord{Node: node, Incarnation: incarnation, SinceMS: now.UnixMilli()}
+func roomRecord(node, incarnation string, now time.Time, bucket string) RoomRecord {
+	return RoomRecord{Node: node, Incarnation: incarnation, SinceMS: now.UnixMilli(), Bucket: bucket}
 }
 
 // after is the record of a room whose users come from that node.

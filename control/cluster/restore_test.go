@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -230,6 +231,16 @@ func TestMarksAreWrittenAgainWhereNATSIsSlow(t *testing.T) {
 	require.Negative(t, s.times.Load(), "NATS was slow")
 }
 
+// anew makes SFU_ROOMS anew, as a node would.
+func (b *broker) anew() jetstream.KeyValue {
+	b.t.Helper()
+	js := b.js()
+	require.NoError(b.t, js.DeleteKeyValue(b.t.Context(), RoomsBucket))
+	kv, err := js.CreateKeyValue(b.t.Context(), jetstream.KeyValueConfig{Bucket: RoomsBucket, LimitMarkerTTL: cas.MarkerTTL})
+	require.NoError(b.t, err)
+	return kv
+}
+
 // TestNothingIsPlacedInABucketThatLooksOlder: SFU_ROOMS is made anew, and by the time that a node places a
 // room there others have written more than it had seen of the one before. Who has the room may not have said
 // so yet.
@@ -237,19 +248,170 @@ func TestNothingIsPlacedInABucketThatLooksOlder(t *testing.T) {
 	b := newBroker(t)
 	a := prepare(t, b.url(), "a", outside) // does not run, and so does not notice by itself
 	require.NoError(t, a.store.open(t.Context()))
-	record := roomRecord("a", "x", time.Now())
-	_, err := put(t.Context(), a.store, RoomsBucket, "s-before", record, 0)
+	bucket, _ := a.store.roomsBucket(false)
+	record := roomRecord("a", "x", time.Now(), bucket)
+	_, err := a.store.take(t.Context(), "s-before", record, 0)
 	require.NoError(t, err)
-	js := b.js()
-	require.NoError(t, js.DeleteKeyValue(t.Context(), RoomsBucket))
-	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: RoomsBucket, LimitMarkerTTL: cas.MarkerTTL})
-	require.NoError(t, err)
+	kv := b.anew()
 	for range 5 {
 		_, err = kv.PutString(t.Context(), "node.b", "x")
 		require.NoError(t, err)
 	}
-	_, err = put(t.Context(), a.store, RoomsBucket, "s-lobby", record, 0)
+	_, err = a.store.take(t.Context(), "s-lobby", record, 0)
 	require.ErrorIs(t, err, errGone)
 	_, err = kv.Get(t.Context(), "s-lobby")
 	require.ErrorIs(t, err, jetstream.ErrKeyNotFound, "it is taken back")
+}
+
+// interrupted does something else just before an entry is made.
+type interrupted struct {
+	bucket
+	before func()
+}
+
+func (i interrupted) Create(ctx context.Context, key string, value []byte, o ...jetstream.KVCreateOpt) (uint64, error) {
+	i.before()
+	return i.bucket.Create(ctx, key, value, o...)
+}
+
+// TestNothingIsPlacedInABucketThatIsMadeMeanwhile: the node finds that SFU_ROOMS is old enough, and learns of
+// a new one before it writes.
+func TestNothingIsPlacedInABucketThatIsMadeMeanwhile(t *testing.T) {
+	b := newBroker(t)
+	a := join(t, b.url(), "a", outside)
+	await(t, "the bucket is a lease old", func() bool { return a.store.olderThanLease(RoomsBucket) })
+	var made jetstream.KeyValue
+	once := sync.OnceFunc(func() {
+		made = b.anew()
+		require.NoError(t, a.store.open(t.Context()))
+	})
+	a.store.wrap = func(name string, b bucket) bucket {
+		if name != RoomsBucket {
+			return b
+		}
+		return interrupted{b, once}
+	}
+	require.NoError(t, a.store.open(t.Context()))
+	ctx, cancel := context.WithTimeout(t.Context(), outsideLease/4)
+	defer cancel()
+	_, err := a.Claim(ctx, room(t, "lobby"), true)
+	require.ErrorIs(t, err, terms.CodeNodeDraining)
+	_, err = made.Get(t.Context(), "s-lobby")
+	require.ErrorIs(t, err, jetstream.ErrKeyNotFound)
+}
+
+// TestAnEntryForAnotherBucketIsVoid: SFU_ROOMS is made anew. A node that does not notice makes an entry there
+// for the room that a has, and does not come to take it back. The room stays with a.
+func TestAnEntryForAnotherBucketIsVoid(t *testing.T) {
+	b := newBroker(t)
+	all := three(t, b)
+	lobby := room(t, "lobby")
+	all[0].claim(t, lobby)
+	was := all[0].incarnation()
+	slow := NodeRecord{ID: "slow", Incarnation: "1", URL: "http://slow.test"}
+	_, err := put(t.Context(), all[1].store, NodesBucket, "slow", slow, 0)
+	require.NoError(t, err)
+	all[0].knows(t, 4)
+	bucket, _ := all[1].store.roomsBucket(false)
+	record := roomRecord("slow", "1", time.Now(), bucket)
+	kv := b.anew()
+	_, err = kv.Create(t.Context(), "s-lobby", encode(nil, RoomsBucket, "s-lobby", record))
+	require.NoError(t, err)
+	await(t, "a has noticed", func() bool { return all[0].incarnation() != was && all[0].Open() == nil })
+	for _, m := range all[1:] {
+		await(t, "users are sent to a", func() bool {
+			_, err := m.Claim(t.Context(), lobby, true)
+			var e *terms.ElsewhereError
+			return errors.As(err, &e) && e.Node == "a"
+		})
+	}
+	require.Equal(t, []string{"a"}, owners(t, all, lobby))
+	_, moved := all[0].rooms.of(lobby)
+	require.False(t, moved, "nobody inside notices")
+}
+
+// TestAnEntryOfTheBucketBeforeIsNotTakenOver: what b has seen of a room is of the SFU_ROOMS before, and its
+// revision is by chance that of the entry that a has written anew.
+func TestAnEntryOfTheBucketBeforeIsNotTakenOver(t *testing.T) {
+	b := newBroker(t)
+	all := three(t, b)
+	lobby := room(t, "lobby")
+	all[0].claim(t, lobby)
+	was := all[1].entryOfRoom(t, lobby).record
+	b.anew()
+	await(t, "all have written into the new one", func() bool {
+		for _, m := range all {
+			if m.Counters().LostBuckets == 0 || m.Open() != nil {
+				return false
+			}
+		}
+		e, err := get[RoomRecord](t.Context(), all[1].store, RoomsBucket, "s-lobby")
+		return err == nil && e.record.Incarnation == all[0].incarnation()
+	})
+	await(t, "a has said that it has its rooms", func() bool {
+		all[1].mu.Lock()
+		defer all[1].mu.Unlock()
+		return all[1].view.judge(was) == stale
+	})
+	now := all[1].entryOfRoom(t, lobby)
+	all[1].mu.Lock()
+	delete(all[1].view.rooms, "s-lobby")
+	all[1].view.setRoom("s-lobby", entry[RoomRecord]{was, now.revision})
+	all[1].mu.Unlock()
+	all[1].elsewhere(t, lobby, "a")
+	require.Zero(t, all[1].Counters().Takeovers)
+}
+
+// late answers reads by what was there at first, as a server may that is behind the bucket's leader.
+type late struct {
+	bucket
+	mu    sync.Mutex
+	reads int // so many
+	first jetstream.KeyValueEntry
+}
+
+func (l *late) Get(ctx context.Context, key string) (jetstream.KeyValueEntry, error) {
+	e, err := l.bucket.Get(ctx, key)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if key != "s-lobby" {
+		return e, err
+	}
+	if l.first == nil {
+		l.first = e
+	}
+	if l.first != nil && l.reads > 0 {
+		l.reads--
+		return l.first, nil
+	}
+	return e, err
+}
+
+// TestAPurgedEntryThatIsStillRead: somebody purges a room's entry. A server that has not heard of it yet goes
+// on answering reads.
+func TestAPurgedEntryThatIsStillRead(t *testing.T) {
+	b := newBroker(t)
+	behind := &late{reads: 3}
+	a := prepare(t, b.url(), "a", nil)
+	a.store.wrap = func(name string, b bucket) bucket {
+		if name != RoomsBucket {
+			return b
+		}
+		behind.mu.Lock()
+		defer behind.mu.Unlock()
+		behind.bucket = b
+		return behind
+	}
+	a.run(t)
+	<-a.Opened()
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	was := a.entryOfRoom(t, lobby)
+	kv := b.bucket(RoomsBucket)
+	require.NoError(t, kv.Purge(t.Context(), "s-lobby"))
+	await(t, "a writes it again", func() bool {
+		e, err := kv.Get(t.Context(), "s-lobby")
+		return err == nil && e.Revision() > was.revision
+	})
+	await(t, "it is counted", func() bool { return a.Counters().Restored == 1 })
 }

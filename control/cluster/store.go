@@ -49,14 +49,11 @@ type store struct {
 	marksKV     jetstream.KeyValue
 	marksStream jetstream.Stream
 
-	ttl  time.Duration        // of SFU_NODES, as it is
-	born map[string]time.Time // when each bucket was made, by the local clock
-	// first says when the first bucket of each name that this process has seen was made, by the server's
-	// clock.
-	first map[string]time.Time
-	anew  map[string]bool // it is another one by now
-	gone  func()          // called if a bucket seems to be gone; it does not block
-	last  uint64          // the highest revision that was seen in SFU_ROOMS
+	ttl     time.Duration        // of SFU_NODES, as it is
+	created map[string]time.Time // when each bucket was made, by the server's clock
+	born    map[string]time.Time // the same by the local clock
+	anew    map[string]bool      // it is another one than the first that this process has seen
+	gone    func()               // called if a bucket seems to be gone; it does not block
 }
 
 // open finds the buckets, or makes them. It is called again when they seem to be gone.
@@ -150,7 +147,6 @@ func mended(c *jetstream.StreamConfig, want jetstream.KeyValueConfig) (wrong []s
 func (s *store) measure(ctx context.Context, buckets ...jetstream.KeyValue) (ttl time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*s.timeout)
 	defer cancel()
-	born := map[string]time.Time{}
 	for _, kv := range buckets {
 		asked := s.now()
 		stream, err := s.js.Stream(ctx, "KV_"+kv.Bucket())
@@ -158,47 +154,49 @@ func (s *store) measure(ctx context.Context, buckets ...jetstream.KeyValue) (ttl
 			return 0, fmt.Errorf("bucket %s: %w", kv.Bucket(), err)
 		}
 		info := stream.CachedInfo()
-		s.identify(kv.Bucket(), info.Created)
 		age := info.TimeStamp.Sub(info.Created)
 		if info.TimeStamp.IsZero() || age < 0 {
 			age = 0
 		}
-		born[kv.Bucket()] = asked.Add(-age)
+		s.identify(kv.Bucket(), info.Created, asked.Add(-age))
 		if kv.Bucket() == NodesBucket {
 			if ttl = info.Config.MaxAge; ttl <= 0 {
 				return 0, fmt.Errorf("bucket %s was made by somebody else: its entries have no time to live", NodesBucket)
 			}
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.born = born
 	return ttl, nil
 }
 
-// identify takes when a bucket was made. It reports whether it is another one than before.
-func (s *store) identify(name string, created time.Time) (other bool) {
+// identify takes when a bucket was made, by the server's clock and by the local one. It reports whether it is
+// another one than before.
+func (s *store) identify(name string, created, born time.Time) (other bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.first == nil {
-		s.first, s.anew = map[string]time.Time{}, map[string]bool{}
+	if s.created == nil {
+		s.created, s.born, s.anew = map[string]time.Time{}, map[string]time.Time{}, map[string]bool{}
 	}
-	if _, known := s.first[name]; !known {
-		s.first[name] = created
+	if other = s.anotherLocked(name, created); other {
+		s.anew[name] = true
 	}
-	other = s.anotherLocked(name, created)
-	if other {
-		s.first[name], s.anew[name] = created, true
-	}
-	if other && name == RoomsBucket {
-		s.last = 0
-	}
+	s.created[name], s.born[name] = created, born
 	return other
 }
 
 func (s *store) anotherLocked(name string, created time.Time) bool {
-	was, known := s.first[name]
+	was, known := s.created[name]
 	return known && !was.Equal(created)
+}
+
+// roomsBucket returns which SFU_ROOMS this node knows, as RoomRecord.Bucket has it. placeable says that rooms
+// that are nowhere may be placed in it, see rule 5; own is Options.Own.
+func (s *store) roomsBucket(own bool) (id string, placeable bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if created, known := s.created[RoomsBucket]; known {
+		id = bucketID(created)
+	}
+	return id, own && !s.anew[RoomsBucket] || s.olderThanLeaseLocked(RoomsBucket)
 }
 
 // another is identify for callers that have something to do first: asked again it says the same.
@@ -208,18 +206,18 @@ func (s *store) another(name string, created time.Time) bool {
 	return s.anotherLocked(name, created)
 }
 
-// original reports whether the bucket is the one that this process has found, or made, at first.
-func (s *store) original(name string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.anew[name]
-}
+// bucketID tells a bucket from the others of its name, by when it was made.
+func bucketID(created time.Time) string { return created.UTC().Format(time.RFC3339Nano) }
 
 // olderThanLease reports whether the bucket is more than a lease old. If so, a node that had a lease by an
 // older bucket of that name has lost it, or has written itself into this one.
 func (s *store) olderThanLease(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.olderThanLeaseLocked(name)
+}
+
+func (s *store) olderThanLeaseLocked(name string) bool {
 	born, ok := s.born[name]
 	return ok && s.now().Sub(born) > s.ttl
 }
@@ -257,14 +255,56 @@ func get[T NodeRecord | RoomRecord](ctx context.Context, s *store, name, key str
 	case err != nil:
 		return e, s.because(name, err)
 	}
-	e.revision = got.Revision()
-	// What is no record is nobody's: it is replaced like that of a dead node.
-	if e.record, err = unseal[T](s.seal, name, key, got.Value()); err != nil {
+	return entry[T]{read[T](s, name, key, got.Value()), got.Revision()}, nil
+}
+
+// read returns the record of an entry. What is no record is nobody's: it is replaced like that of a dead node.
+func read[T NodeRecord | RoomRecord](s *store, name, key string, value []byte) T {
+	r, err := unseal[T](s.seal, name, key, value)
+	if err != nil {
 		var nobody T
-		e.record = nobody
 		s.log.Debug().Err(err).Str("bucket", name).Msg("an entry that is none")
+		return nobody
 	}
-	return e, nil
+	return r
+}
+
+// roomNow returns a room's entry as the bucket's leader has it. What get returns may be older, as any server
+// that has the bucket answers it. The bucket is the one that this node knows, or the error is errGone.
+func (s *store) roomNow(ctx context.Context, key string) (e entry[RoomRecord], err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	// The library's older interface is the one that can ask the leader.
+	leader, err := s.js.Conn().JetStream()
+	if err != nil {
+		return e, err
+	}
+	bucket, _ := s.roomsBucket(false)
+	got, err := leader.GetLastMsg("KV_"+RoomsBucket, "$KV."+RoomsBucket+"."+key, nats.Context(ctx))
+	if other := s.stillIn(ctx, bucket); other != nil {
+		return e, other
+	}
+	switch {
+	case errors.Is(err, nats.ErrMsgNotFound),
+		err == nil && (got.Header.Get("KV-Operation") != "" || got.Header.Get(jetstream.MarkerReasonHeader) != ""):
+		return e, errAbsent
+	case err != nil:
+		return e, s.because(RoomsBucket, err)
+	}
+	return entry[RoomRecord]{read[RoomRecord](s, RoomsBucket, key, got.Data), got.Sequence}, nil
+}
+
+// stillIn returns errGone if SFU_ROOMS is another bucket by now.
+func (s *store) stillIn(ctx context.Context, bucket string) error {
+	stream, err := s.js.Stream(ctx, "KV_"+RoomsBucket)
+	if err != nil {
+		return s.because(RoomsBucket, err)
+	}
+	if bucketID(stream.CachedInfo().Created) == bucket {
+		return nil
+	}
+	s.gone()
+	return fmt.Errorf("%s: %w: it is another one", RoomsBucket, errGone)
 }
 
 // put writes a record: revision 0 makes a new entry, any other one replaces the entry of that revision.
@@ -275,38 +315,24 @@ func put[T NodeRecord | RoomRecord](ctx context.Context, s *store, name, key str
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	made := revision == 0
 	revision, err = cas.Put(ctx, b, key, encode(s.seal, name, key, r), revision)
-	if err = s.outcome(name, err); err == nil && name == RoomsBucket {
-		err = s.follows(ctx, b, key, revision, made)
-	}
-	return revision, err
+	return revision, s.outcome(name, err)
 }
 
-// follows is called with the revision of an entry that was just written into SFU_ROOMS, or made there. The
-// bucket may be another one by now, in which the nodes have perhaps not written yet which rooms they have.
-// Then follows takes the entry back, as nothing may be placed there. A revision that is not higher than all
-// before says that the bucket may be another one. A higher one proves little if the entry was made, as others
-// may have written a lot into the new bucket.
-func (s *store) follows(ctx context.Context, b bucket, key string, revision uint64, made bool) error {
-	s.mu.Lock()
-	higher := revision > s.last
-	s.last = max(s.last, revision)
-	was := s.first[RoomsBucket]
-	s.mu.Unlock()
-	if higher && !made {
-		return nil
-	}
-	stream, err := s.js.Stream(ctx, "KV_"+RoomsBucket)
+// take is put of a room that was not the writer's before. The bucket may be another one than that of the
+// record, in which the nodes have perhaps not written yet which rooms they have. Then take puts out what it
+// has written, and the error is errGone. Until then the record is void for all that know the bucket.
+func (s *store) take(ctx context.Context, key string, r RoomRecord, revision uint64) (uint64, error) {
+	revision, err := put(ctx, s, RoomsBucket, key, r, revision)
 	if err != nil {
-		return s.because(RoomsBucket, err)
+		return 0, err
 	}
-	if stream.CachedInfo().Created.Equal(was) { // it was written before another one that was told of first
-		return nil
+	within, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	if err = s.stillIn(within, r.Bucket); errors.Is(err, errGone) {
+		err = errors.Join(err, s.purge(ctx, RoomsBucket, key, revision))
 	}
-	s.gone()
-	err = b.Purge(ctx, key, jetstream.LastRevision(revision))
-	return errors.Join(fmt.Errorf("%s: %w: it is another one", RoomsBucket, errGone), err)
+	return revision, err
 }
 
 // purge ends the entry of that revision and leaves nothing behind.

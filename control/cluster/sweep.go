@@ -48,7 +48,7 @@ func (c *Cluster) idle(now time.Time) []*claim {
 	first := c.firstLocked()
 	var l []*claim
 	for token, s := range c.view.rooms {
-		worth, mine := c.view.judge(s.record), s.record.Node == c.o.Node
+		worth, mine := c.judgeLocked(s.record), s.record.Node == c.o.Node
 		switch {
 		case c.claims[token] != nil, worth == pending, worth == valid && !mine, worth != valid && !mine && !first:
 			s.idle = time.Time{}
@@ -79,7 +79,7 @@ func (c *Cluster) clear(ctx context.Context, cl *claim) {
 	var record RoomRecord
 	worth := valid
 	if s := c.view.rooms[cl.token]; s != nil {
-		record, worth = s.record, c.view.judge(s.record)
+		record, worth = s.record, c.judgeLocked(s.record)
 	}
 	c.mu.Unlock()
 	var err error

@@ -82,9 +82,18 @@ const (
 	stale                   // its node has registered anew since and has no claim to it: free for the taking
 	orphan                  // its node is not registered: free once it is fenced
 	pending                 // as valid, but its node is still taking up its rooms
+	void                    // written for another SFU_ROOMS: its node takes it back, or has not noticed yet
 )
 
-// judge says what an entry is worth, as far as the view goes.
+// judgeLocked says what an entry is worth, as far as this node knows.
+func (c *Cluster) judgeLocked(r RoomRecord) standing {
+	if bucket, _ := c.store.roomsBucket(false); r.Bucket != "" && r.Bucket != bucket {
+		return void
+	}
+	return c.view.judge(r)
+}
+
+// judge says what an entry of this SFU_ROOMS is worth, as far as the view goes.
 func (v *view) judge(r RoomRecord) standing {
 	n, ok := v.nodes[r.Node]
 	switch {
