@@ -43,6 +43,7 @@ type built struct {
 	events               events
 	media                media
 	service              *natsapi.Service
+	here                 here
 	http, monitor, debug func(context.Context) error // nil: it is not configured
 	addrs                Addrs
 }
@@ -62,12 +63,11 @@ func (b *builder) build(ctx context.Context) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
-	up := new(upcalls)
-	member, err := b.member(server.Server, up)
+	member, err := b.member(server.Server)
 	if err != nil {
 		return nil, err
 	}
-	events := b.events(server.Server, member.Cluster, up)
+	events := b.events(server.Server, member.Cluster)
 	files := openFiles(b.n.cfg.Limits, b.n.log)
 	media, err := b.media(files.tcp, trace, member, events)
 	if err != nil {
@@ -86,7 +86,6 @@ func (b *builder) build(ctx context.Context) (*built, error) {
 	}
 	addrs := ports.addrs
 	addrs.Media, addrs.NATS = media.endpoint.Addr(), server.shown
-	*up = upcalls{commands: commands, media: media, limits: b.n.cfg.Limits, url: clientURL(&b.n.cfg, addrs)}
 	health := &health{id: b.n.ID(), addrs: addrs, drain: media.drain, cluster: member.Cluster, away: b.n.NATSAway}
 	budget, refusals := b.budget(files), refusal.New(b.n.log)
 	rooms := media.rooms
@@ -99,7 +98,7 @@ func (b *builder) build(ctx context.Context) (*built, error) {
 	surface := b.surface(trace, member, rooms, commands, health, budget, refusals, metrics)
 	return &built{
 		trace: trace, server: server, conn: conn, member: member, events: events, media: media, service: service,
-		addrs:   addrs,
+		addrs: addrs, here: here{media.rooms, media, commands, b.n.cfg.Limits, clientURL(&b.n.cfg, addrs)},
 		http:    surface.serve(budget.Listen(ports.http, b.n.cfg.HTTP.TrustedProxies, addrs.TLS), ports.tls),
 		monitor: b.monitor(ports.monitor, health, metrics), debug: b.debug(ports.debug, addrs.Debug),
 	}, nil
@@ -111,13 +110,13 @@ func (b *built) parts(n *Node) *parts {
 	p.add("trace", b.trace.run)
 	p.add("nats server", b.server.run)
 	p.add("nats connection", b.conn.run)
-	p.add("events", b.events.feed.Run)
+	p.add("events", b.events.tell(b.media.rooms))
 	p.add("completer", b.events.completer.Run)
 	if b.events.webhooks != nil {
 		p.add("webhooks", b.events.webhooks.Run)
 	}
 	p.add("cluster connection", b.member.connected)
-	p.add("cluster", b.member.among(b.media.rooms))
+	p.add("cluster", b.member.among(b.here))
 	p.add("media", b.media.endpoint.Run)
 	p.add("rooms", b.media.rooms.Run)
 	p.add("load", b.media.load.run)

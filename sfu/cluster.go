@@ -31,7 +31,7 @@ type member struct {
 	conn *bus.Conn
 }
 
-func (b *builder) member(at bus.Server, up *upcalls) (member, error) {
+func (b *builder) member(at bus.Server) (member, error) {
 	n, c := b.n, &b.n.cfg
 	rule, err := placing.ByName(c.Cluster.Placing)
 	if err != nil {
@@ -46,7 +46,7 @@ func (b *builder) member(at bus.Server, up *upcalls) (member, error) {
 	m := member{conn: nc}
 	m.Cluster, err = cluster.New(nc, cluster.Options{
 		Node: n.ID(), Region: c.Node.Region, Version: Version(), Lease: c.Cluster.Lease, Forget: c.Cluster.Forget, Replicas: c.NATS.Replicas,
-		Own: c.NATS.URL == "", Place: rule, Report: up.report, Obey: up.obey, Log: n.log, Unsealed: c.Cluster.Unsealed,
+		Own: c.NATS.URL == "", Place: rule, Log: n.log, Unsealed: c.Cluster.Unsealed,
 	})
 	if err != nil {
 		return member{}, err
@@ -62,9 +62,9 @@ func (m member) connected(ctx context.Context) error {
 	return nil
 }
 
-// among returns the part that takes part in the cluster with the rooms given.
-func (m member) among(rooms *session.Rooms) func(context.Context) error {
-	return func(ctx context.Context) error { return m.Run(ctx, rooms) }
+// among returns the part that takes part in the cluster.
+func (m member) among(h here) func(context.Context) error {
+	return func(ctx context.Context) error { return m.Run(ctx, h) }
 }
 
 // seal returns what has records sealed with what follows from the keys of tokens.
@@ -99,33 +99,30 @@ func (n *Node) awaitLease(ctx context.Context) {
 	}
 }
 
-// upcalls are what the feed and the cluster call in pieces that are made after them. They call it once they
-// run. builder.build writes the fields before that.
-type upcalls struct {
+// here is this node, as far as the cluster calls it.
+type here struct {
+	*session.Rooms
 	media    media
 	commands *command.Commands
 	limits   config.Limits
 	url      string // for clients
 }
 
-// retell has what goes on in the rooms told again.
-func (u *upcalls) retell(epoch uint64) { u.media.rooms.Retell(epoch) }
-
-// report is what the other nodes are told of this one.
-func (u *upcalls) report() cluster.Report {
-	count, rates, limits := u.media.rooms.Stats(), u.media.load.rates(), &u.limits
+// Report is what the other nodes are told of this one.
+func (h here) Report() cluster.Report {
+	count, rates, limits := h.Stats(), h.media.load.rates(), &h.limits
 	share := func(n, of int) float64 { return float64(n) / float64(max(of, 1)) }
 	busy := max(rates.cpu, share(count.Users, limits.Users), share(count.Rooms, limits.Rooms),
-		share(u.media.endpoint.Stats().Peers, limits.Peers))
-	return cluster.Report{URL: u.url, Load: cluster.Load{
+		share(h.media.endpoint.Stats().Peers, limits.Peers))
+	return cluster.Report{URL: h.url, Load: cluster.Load{
 		CPU: rates.cpu, PacketsPerSecond: rates.packetsIn + rates.packetsOut, BitsPerSecond: rates.bitsIn + rates.bitsOut,
 		Participants: count.Users, Rooms: count.Rooms, Busy: busy,
 	}}
 }
 
-// obey carries out a command that was given while this node could not be reached.
-func (u *upcalls) obey(ctx context.Context, o cluster.Owed) error {
-	return u.commands.Obey(ctx, command.Owed{Room: o.Room, Action: command.Action(o.Action), Request: o.Request, ID: o.ID})
+// Obey carries out a command that was given while this node could not be reached.
+func (h here) Obey(ctx context.Context, o cluster.Owed) error {
+	return h.commands.Obey(ctx, command.Owed{Room: o.Room, Action: command.Action(o.Action), Request: o.Request, ID: o.ID})
 }
 
 // clientURL returns node.url, or else the address at which clients probably reach the HTTP listener.

@@ -16,6 +16,7 @@ import (
 	"parlor/control/feed"
 	"parlor/control/natsapi"
 	"parlor/control/webhook"
+	"parlor/session"
 )
 
 // NATSServer returns how the server that the configuration names is reached: that of nats.url. If there is
@@ -122,12 +123,12 @@ type events struct {
 	webhooks  *webhook.Sender // nil: none are configured
 }
 
-func (b *builder) events(at bus.Server, c *cluster.Cluster, up *upcalls) events {
+func (b *builder) events(at bus.Server, c *cluster.Cluster) events {
 	id, cfg := b.n.ID(), &b.n.cfg
 	e := events{
 		feed: feed.New(at, feed.Options{
 			Name: "sfu " + id + " events", Queue: cfg.Limits.Events, Log: b.n.log, Node: id, Forget: cfg.Cluster.Forget,
-			Registered: c.Opened, Anew: up.retell,
+			Registered: c.Opened,
 			Stream: feed.StreamOptions{
 				Replicas: cfg.NATS.Replicas, MaxAge: cfg.NATS.EventsAge, MaxBytes: int64(cfg.NATS.EventsMB) << 20,
 				MaxMsgs: eventsMax(cfg.NATS), Own: at.Inside != nil,
@@ -144,6 +145,11 @@ func (b *builder) events(at bus.Server, c *cluster.Cluster, up *upcalls) events 
 		})
 	}
 	return e
+}
+
+// tell returns the part that publishes events, and has what goes on in the rooms told again if it must.
+func (e events) tell(rooms *session.Rooms) func(context.Context) error {
+	return func(ctx context.Context) error { return e.feed.Run(ctx, rooms.Retell) }
 }
 
 // service takes commands over NATS, from here on.

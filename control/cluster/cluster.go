@@ -99,14 +99,9 @@ type Options struct {
 	Forget   time.Duration // for how long rooms of a node that is not there count as its own; 0: 3 min
 	Replicas int           // of new buckets; 0: 1
 	// Own says that the NATS server is in this process: nobody was in a cluster with it before, see rule 5.
-	Own    bool
-	Place  placing.Rule  // nil: placing.Load
-	Report func() Report // called with every renewal, on one goroutine
-	// Obey carries out a command on a room of this node that was owed (Owe). Nobody enters the room
-	// meanwhile, unless the node has kept its lease. A command that fails is not tried again. nil: nothing is
-	// owed.
-	Obey     func(context.Context, Owed) error
-	Unsealed bool // records without a MAC are believed; forged ones are not
+	Own      bool
+	Place    placing.Rule // nil: placing.Load
+	Unsealed bool         // records without a MAC are believed; forged ones are not
 	Log      zerolog.Logger
 	Now      func() time.Time // nil: time.Now; must be monotonic
 }
@@ -115,6 +110,16 @@ type Options struct {
 type Report struct {
 	URL  string // base URL for clients, without a slash at the end
 	Load Load
+}
+
+// Node is what a cluster calls in its node.
+type Node interface {
+	Rooms
+	// Report is called with every renewal, on one goroutine.
+	Report() Report
+	// Obey carries out a command on a room of this node that was owed (Cluster.Owe). Nobody enters the room
+	// meanwhile, unless the node has kept its lease. A command that fails is not tried again.
+	Obey(context.Context, Owed) error
 }
 
 // Rooms are the node's rooms, as far as they are moved. *session.Rooms is one.
@@ -142,7 +147,7 @@ type Cluster struct {
 	public  atomic.Pointer[public]
 	renewal renewal
 	rewatch map[string]chan struct{} // buffered, by bucket: watch anew
-	rooms   Rooms                    // set by Run
+	node    Node                     // set by Run
 
 	mu     sync.Mutex
 	me     self
@@ -230,12 +235,6 @@ func New(nc *nats.Conn, o Options) (*Cluster, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Obey == nil {
-		o.Obey = func(context.Context, Owed) error { return nil }
-	}
-	if o.Report == nil {
-		o.Report = func() Report { return Report{} }
-	}
 	o.Log = o.Log.With().Str("part", "cluster").Logger()
 	seal := newSealer(o.Unsealed)
 	c := &Cluster{
@@ -267,8 +266,8 @@ func Connection() []nats.Option { return []nats.Option{nats.ReconnectBufSize(-1)
 
 // Run keeps the node in the cluster until ctx is done. Then it writes what is still to be written and takes
 // the node out. All rooms must have ended before.
-func (c *Cluster) Run(ctx context.Context, rooms Rooms) error {
-	c.rooms = rooms
+func (c *Cluster) Run(ctx context.Context, node Node) error {
+	c.node = node
 	var all sync.WaitGroup
 	for name, restart := range c.rewatch {
 		all.Go(func() { c.watch(ctx, name, restart) })

@@ -66,7 +66,7 @@ func (c *Cluster) MoveAll(ctx context.Context) {
 }
 
 func (c *Cluster) moveOne(ctx context.Context, cl *claim) {
-	_, err := c.rooms.Move(ctx, cl.room, "the node is shutting down", func(ctx context.Context) string { return c.moveAway(ctx, cl) })
+	_, err := c.node.Move(ctx, cl.room, "the node is shutting down", func(ctx context.Context) string { return c.moveAway(ctx, cl) })
 	if err != nil && ctx.Err() == nil {
 		c.o.Log.Debug().Err(err).Str("room", cl.room.Key()).Msg("moving a room") // it has ended meanwhile
 	}

@@ -100,17 +100,30 @@ func (b *broker) messages(name string) uint64 {
 
 // moves are the rooms of a node, as far as they are told to move.
 type moves struct {
+	node string
 	mu   sync.Mutex
 	urls map[string]string // by room
 
-	heeding func()                        // called when marks were read; set before it runs
-	heeded  map[string][]terms.Mark       // by room
-	marks   map[terms.RoomID][]terms.Mark // in force; set before it runs
-	obeyed  []string                      // what was owed, in order
-	lastID  string                        // of it
+	heeding func()                            // called when marks were read; set before it runs
+	heeded  map[string][]terms.Mark           // by room
+	marks   map[terms.RoomID][]terms.Mark     // in force; set before it runs
+	obeyed  []string                          // what was owed, in order
+	obeying func(context.Context, Owed) error // in place of obey; set before it runs; nil: obey
+	lastID  string                            // of it
 }
 
-// obey is Options.Obey.
+// Report is that of a node whose URL follows from its id.
+func (m *moves) Report() Report {
+	return Report{URL: "http://" + m.node + ".test", Load: Load{CPU: .25, Rooms: 3}}
+}
+
+func (m *moves) Obey(ctx context.Context, o Owed) error {
+	if m.obeying != nil {
+		return m.obeying(ctx, o)
+	}
+	return m.obey(ctx, o)
+}
+
 func (m *moves) obey(_ context.Context, o Owed) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -185,11 +198,10 @@ func prepare(t *testing.T, url, id string, change func(*Options)) *member {
 	nc, err := nats.Connect(url, append(Connection(), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))...)
 	require.NoError(t, err)
-	m := &member{rooms: &moves{urls: map[string]string{}}, nc: nc, clock: &clock{}}
+	m := &member{rooms: &moves{node: id, urls: map[string]string{}}, nc: nc, clock: &clock{}}
 	o := Options{
-		Node: id, Version: "test", Lease: testLease, Own: true, Place: always, Now: m.clock.now, Obey: m.rooms.obey,
-		Report: func() Report { return Report{URL: "http://" + id + ".test", Load: Load{CPU: .25, Rooms: 3}} },
-		Log:    zerolog.New(zerolog.ConsoleWriter{Out: testLog(), NoColor: true}).With().Str("node", id).Logger(),
+		Node: id, Version: "test", Lease: testLease, Own: true, Place: always, Now: m.clock.now,
+		Log: zerolog.New(zerolog.ConsoleWriter{Out: testLog(), NoColor: true}).With().Str("node", id).Logger(),
 	}
 	if change != nil {
 		change(&o)

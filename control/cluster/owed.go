@@ -275,7 +275,7 @@ func (c *Cluster) carryOut(ctx context.Context, cl *claim, o owed) error {
 	}
 	within, cancel := context.WithTimeout(ctx, obeyWithin)
 	defer cancel()
-	err := c.o.Obey(within, Owed{Room: cl.room, Action: o.Action, Request: o.Request, ID: o.ID})
+	err := c.node.Obey(within, Owed{Room: cl.room, Action: o.Action, Request: o.Request, ID: o.ID})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

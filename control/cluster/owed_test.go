@@ -33,10 +33,14 @@ func (m *member) owe(t *testing.T, node string, o Owed) {
 }
 
 // pair returns two nodes that know each other, of which a has the lobby; change may change a's options.
-func pair(t *testing.T, change func(*Options)) (b *broker, a, other *member, lobby terms.RoomID) {
+func pair(t *testing.T, obeying func(context.Context, Owed) error) (b *broker, a, other *member, lobby terms.RoomID) {
 	t.Helper()
 	b = newBroker(t)
-	a, other = join(t, b.url(), "a", change), join(t, b.url(), "b", nil)
+	a = prepare(t, b.url(), "a", nil)
+	a.rooms.obeying = obeying
+	a.run(t)
+	<-a.Opened()
+	other = join(t, b.url(), "b", nil)
 	a.knows(t, 2)
 	other.knows(t, 2)
 	lobby = room(t, "lobby")
@@ -146,13 +150,13 @@ func TestWhatIsOwedOfARoomThatWasTakenOver(t *testing.T) {
 // node its blocks.
 func TestWhatIsOwedTouchesNoBlocksOfOthers(t *testing.T) {
 	b := newBroker(t)
-	var a *member
-	a = join(t, b.url(), "a", func(o *Options) {
-		o.Obey = func(ctx context.Context, o Owed) error {
-			_ = a.rooms.obey(ctx, o)
-			return a.flushLast(ctx, bus.RoomToken(o.Room), true)
-		}
-	})
+	a := prepare(t, b.url(), "a", nil)
+	a.rooms.obeying = func(ctx context.Context, o Owed) error {
+		_ = a.rooms.obey(ctx, o)
+		return a.flushLast(ctx, bus.RoomToken(o.Room), true)
+	}
+	a.run(t)
+	<-a.Opened()
 	other := join(t, b.url(), "b", nil)
 	a.knows(t, 2)
 	other.knows(t, 2)
@@ -178,13 +182,11 @@ func TestWhatIsOwedTouchesNoBlocksOfOthers(t *testing.T) {
 // handed on.
 func TestWhatIsOwedIsLeftWhereTheNodeEnds(t *testing.T) {
 	began, ended := make(chan struct{}), make(chan error, maxOwed)
-	_, a, other, lobby := pair(t, func(o *Options) {
-		o.Obey = func(ctx context.Context, _ Owed) error {
-			close(began)
-			<-ctx.Done()
-			ended <- ctx.Err()
-			return ctx.Err()
-		}
+	_, a, other, lobby := pair(t, func(ctx context.Context, _ Owed) error {
+		close(began)
+		<-ctx.Done()
+		ended <- ctx.Err()
+		return ctx.Err()
 	})
 	cl := a.seized(t, lobby)
 	other.owe(t, "a", dismissal(lobby))
@@ -213,19 +215,17 @@ func TestWhatIsOwedOfManyRoomsIsDoneAtOnce(t *testing.T) {
 	var begun atomic.Int64
 	all := make(chan struct{})
 	failed := make(chan error, rooms)
-	_, a, other, lobby := pair(t, func(o *Options) {
-		obey := o.Obey
-		o.Obey = func(ctx context.Context, owed Owed) error {
-			if begun.Add(1) == rooms {
-				close(all)
-			}
-			select {
-			case <-all:
-				return obey(ctx, owed)
-			case <-ctx.Done():
-				failed <- ctx.Err()
-				return ctx.Err()
-			}
+	var a *member
+	_, a, other, lobby := pair(t, func(ctx context.Context, owed Owed) error {
+		if begun.Add(1) == rooms {
+			close(all)
+		}
+		select {
+		case <-all:
+			return a.rooms.obey(ctx, owed)
+		case <-ctx.Done():
+			failed <- ctx.Err()
+			return ctx.Err()
 		}
 	})
 	other.owe(t, "a", dismissal(lobby))

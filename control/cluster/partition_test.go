@@ -71,6 +71,7 @@ func TestTheSameNodeAgain(t *testing.T) {
 	k.set(true)
 
 	second := prepare(t, b.url(), "a", nil)
+	second.node = second.rooms // as Run does
 	require.ErrorIs(t, func() error { require.NoError(t, second.store.open(t.Context())); return second.register(t.Context()) }(), errTaken)
 	second.run(t)
 	<-second.Opened()

@@ -148,7 +148,7 @@ func (c *Cluster) proveMarks(ctx context.Context) error {
 	if err != nil || !other {
 		return err
 	}
-	all := c.rooms.Marks()
+	all := c.node.Marks()
 	n := 0
 	for room, list := range all {
 		n += len(list)

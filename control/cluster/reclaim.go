@@ -83,7 +83,7 @@ func (c *Cluster) rereadOnce(ctx context.Context, rooms []*claim) error {
 	if err != nil {
 		return err
 	}
-	own := c.rooms.Marks()
+	own := c.node.Marks()
 	for _, cl := range rooms {
 		if list := own[cl.room]; len(list) > 0 && !marked[cl.token] {
 			c.marks.want(cl.token, list)
@@ -111,7 +111,7 @@ func (c *Cluster) heed(ctx context.Context, cl *claim) error {
 	defer end()
 	list, owed, err := c.store.readMarks(within, cl.token)
 	if err == nil {
-		err = c.rooms.Heed(within, cl.room, list, stands)
+		err = c.node.Heed(within, cl.room, list, stands)
 	}
 	if err != nil {
 		return err
@@ -232,7 +232,7 @@ func (c *Cluster) handOn(ctx context.Context, cl *claim, owner string) {
 	c.mu.Unlock()
 	c.obeyFirst(ctx, cl)
 	c.drop(cl, false)
-	_, err := c.rooms.Move(ctx, cl.room, "the room has moved to another node", func(context.Context) string {
+	_, err := c.node.Move(ctx, cl.room, "the room has moved to another node", func(context.Context) string {
 		url, _ := c.NodeURL(owner)
 		return url
 	})

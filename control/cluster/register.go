@@ -103,7 +103,7 @@ func (c *Cluster) recordLocked(r Report, incarnation string) NodeRecord {
 
 // renew writes the node's record anew.
 func (c *Cluster) renew(ctx context.Context) error {
-	report := c.o.Report()
+	report := c.node.Report()
 	c.mu.Lock()
 	record, revision := c.recordLocked(report, c.me.incarnation), c.me.revision
 	c.mu.Unlock()
@@ -162,7 +162,7 @@ func (c *Cluster) register(ctx context.Context) error {
 	if err := c.store.open(ctx); err != nil {
 		return err
 	}
-	report := c.o.Report()
+	report := c.node.Report()
 	c.mu.Lock()
 	if c.me.next == "" {
 		c.me.next = newIncarnation()

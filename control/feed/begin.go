@@ -84,7 +84,7 @@ func (f *Feed) anew() {
 	f.mu.Unlock()
 	f.opts.Log.Error().Int("lost", lost).Stringer("forget", f.opts.Forget).
 		Msg("NATS was away for too long: another node has told that everybody left; rooms and users are told anew")
-	f.opts.Anew(epoch)
+	f.retell(epoch)
 }
 
 // release gives the key up after the last event.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +35,13 @@ type fed struct {
 	log  *natstest.Journal
 	wire *wire
 	end  func() // in order
+
+	begunAnew atomic.Int64 // how often
+}
+
+func (n *fed) retell(epoch uint64) {
+	n.begunAnew.Add(1)
+	n.Retell(epoch)
 }
 
 // startFed starts such a node. change may be nil.
@@ -41,7 +49,7 @@ func startFed(t *testing.T, b natstest.Broker, node string, change func(*feed.Op
 	t.Helper()
 	n := &fed{t: t, log: new(natstest.Journal), wire: &wire{to: strings.TrimPrefix(b.URL(), "nats://"), conns: map[*cutConn]bool{}}}
 	o := feed.Options{
-		Node: node, Forget: forget, Log: zerolog.New(n.log), Anew: func(epoch uint64) { n.Retell(epoch) },
+		Node: node, Forget: forget, Log: zerolog.New(n.log),
 	}
 	if change != nil {
 		change(&o)
@@ -50,7 +58,7 @@ func startFed(t *testing.T, b natstest.Broker, node string, change func(*feed.Op
 	n.Rooms = session.New(session.Options{Node: node, Limits: session.Limits{Entries: 1_000_000}}, &fakewire.Transport{}, n.feed)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- n.feed.Run(ctx) }()
+	go func() { ended <- n.feed.Run(ctx, n.retell) }()
 	n.end = sync.OnceFunc(func() {
 		if err := n.Shutdown(context.Background()); err != nil {
 			t.Error(err)

@@ -53,9 +53,6 @@ type Options struct {
 	// Registered returns a channel that is closed once no other process can have the node's name; nil: that
 	// is certain from the start.
 	Registered func() <-chan struct{}
-	// Anew has everything told again, under that epoch: others have completed this feed while it was cut off.
-	// Run calls it. From then on events of an earlier epoch are dropped. It is needed with Node.
-	Anew func(epoch uint64)
 }
 
 // Feed is a session.Events that publishes to the stream, under the subject sfu.v1.events.<node>.<room>.<type>
@@ -78,10 +75,11 @@ type Feed struct {
 
 	epoch uint64 // of the events that are taken
 
-	said   time.Time // when it was last said that events are lost; under mu
-	outage bool      // of Run: that events wait was said
-	probed time.Time // of Run: when it was last looked whether NATS stores anything else
-	hold   hold      // of Run
+	said   time.Time          // when it was last said that events are lost; under mu
+	outage bool               // of Run: that events wait was said
+	probed time.Time          // of Run: when it was last looked whether NATS stores anything else
+	hold   hold               // of Run
+	retell func(epoch uint64) // of Run
 }
 
 // Stats are counts since the start.
@@ -208,7 +206,11 @@ func (f *Feed) back(sent []flight) {
 
 // Run publishes until ctx is done. Then it publishes for a short while what is still queued, if NATS is
 // there. It is called once, and ends after the rooms have.
-func (f *Feed) Run(ctx context.Context) error {
+//
+// retell has everything told again, under that epoch: others have completed this feed while it was cut off.
+// Run calls it. From then on events of an earlier epoch are dropped. It may be nil without Options.Node.
+func (f *Feed) Run(ctx context.Context, retell func(epoch uint64)) error {
+	f.retell = retell
 	end, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	// The timer outlives Run by drainTime at most, and does nothing then.

@@ -43,7 +43,7 @@ func tell(t *testing.T, b natstest.Broker) *teller {
 	n.Rooms = session.New(o, &fakewire.Transport{}, n.feed)
 	fed := make(chan error, 1)
 	ctx, stop := context.WithCancel(context.Background())
-	go func() { fed <- n.feed.Run(ctx) }()
+	go func() { fed <- n.feed.Run(ctx, nil) }()
 	t.Cleanup(func() {
 		if err := n.Shutdown(context.Background()); err != nil {
 			t.Error(err)

@@ -98,12 +98,12 @@ func TestLastWordOfADeadNode(t *testing.T) {
 
 // TestEventsOfAnEarlierEpoch are dropped once the feed is begun anew, also those that come after that.
 func TestEventsOfAnEarlierEpoch(t *testing.T) {
-	var f *Feed
-	f = New(bus.Server{}, Options{Anew: func(epoch uint64) {
+	f := New(bus.Server{}, Options{})
+	f.retell = func(epoch uint64) {
 		f.Publish(terms.FeedEvent{ID: "i.2"})
 		f.Publish(terms.FeedEvent{ID: "j.1", Epoch: epoch})
 		f.Publish(terms.FeedEvent{ID: "i.3"})
-	}})
+	}
 	f.Publish(terms.FeedEvent{ID: "i.1"})
 	f.anew()
 	_, e, ok := f.take()

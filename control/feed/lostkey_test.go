@@ -35,7 +35,6 @@ func TestTheBucketOfFeedsIsDeleted(t *testing.T) {
 			t.Cleanup(func() { b.Stop(t) })
 			n := startFed(t, b, "a", func(o *feed.Options) {
 				o.Forget = 6 * time.Second
-				o.Anew = func(uint64) { t.Error("the feed was begun anew") }
 			})
 			n.enter(lobby, "ann")
 			n.stored()
@@ -53,6 +52,9 @@ func TestTheBucketOfFeedsIsDeleted(t *testing.T) {
 			n.enter(lobby, "bob")
 			n.stored()
 			n.end()
+			if n.begunAnew.Load() != 0 {
+				t.Error("the feed was begun anew")
+			}
 			if s := n.feed.Stats(); s.Dropped != (feed.Drops{}) || s.Completed != 0 {
 				t.Errorf("%+v", s)
 			}

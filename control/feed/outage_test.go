@@ -46,7 +46,7 @@ func runningWith(t *testing.T, at bus.Server, o feed.Options, events []terms.Fee
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- f.Run(ctx) }()
+	go func() { ended <- f.Run(ctx, nil) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -48,7 +48,7 @@ func feeding(t *testing.T, at bus.Server) *feed.Feed {
 	f := feed.New(at, feed.Options{Log: zerolog.Nop()})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- f.Run(ctx) }()
+	go func() { ended <- f.Run(ctx, nil) }()
 	t.Cleanup(func() {
 		cancel()
 		<-ended
