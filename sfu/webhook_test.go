@@ -3,6 +3,9 @@ package sfu_test
 import (
 	"encoding/json"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -149,4 +152,25 @@ func TestEndWhileTheWebServerHangs(t *testing.T) {
 	began := time.Now()
 	require.NoError(t, n.stop())
 	require.Less(t, time.Since(began), 4*time.Second)
+}
+
+// TestEveryEventCanBeSent: webhooks can be asked for each type of the feed's events. config knows them as
+// numbers, since it imports nothing of the project.
+func TestEveryEventCanBeSent(t *testing.T) {
+	source, err := parser.ParseFile(token.NewFileSet(), "../session/terms/feed.go", nil, 0)
+	require.NoError(t, err)
+	var types []string
+	ast.Inspect(source, func(n ast.Node) bool {
+		if v, ok := n.(*ast.ValueSpec); ok && v.Type != nil && v.Type.(*ast.Ident).Name == "FeedType" {
+			types = append(types, v.Values[0].(*ast.BasicLit).Value)
+		}
+		return true
+	})
+	require.Greater(t, len(types), 5)
+	list := strings.Join(types, ",")
+	c, err := config.Load(config.Sources{Environ: []string{
+		"SFU_WEBHOOK_URL=https://app.example.org", "SFU_WEBHOOK_KEY=" + strings.Repeat("0", 64), "SFU_WEBHOOK_EVENTS=" + list,
+	}})
+	require.NoError(t, err)
+	require.Len(t, c.Webhook.Events, len(types))
 }

@@ -25,7 +25,7 @@ func TestEveryPacketArrives(t *testing.T) {
 		require.NoError(t, err)
 		// 12 frames of 2 Mbit/s, twice, the first of them a keyframe; 20 packets of audio.
 		require.InDelta(t, 2*12*7+2*21+20, float64(r.Packets), 40)
-		require.Eventually(t, func() bool { return sinks.Received() == r.Packets }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return sinks.received.Load() == r.Packets }, 5*time.Second, time.Millisecond)
 		require.Zero(t, r.Refused)
 		require.Positive(t, r.CPU)
 		require.Positive(t, r.PerPacket())

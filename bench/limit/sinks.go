@@ -60,9 +60,6 @@ func (s *Sinks) Addrs() (list []netip.AddrPort) {
 	return list
 }
 
-// Received returns how many packets have been read.
-func (s *Sinks) Received() uint64 { return s.received.Load() }
-
 // Close closes the sockets and waits for their readers.
 func (s *Sinks) Close() {
 	for _, c := range s.conns {

@@ -49,20 +49,10 @@ func (t *Tally) Add(seq uint64) error {
 	return nil
 }
 
-// Between returns how many different packets with from ≤ seq < to have come.
-func (t *Tally) Between(from, to uint64) (n uint64) {
-	for seq := from; seq < to; seq++ {
-		if word := seq / 64; word < uint64(len(t.bits)) && t.bits[word]&(1<<(seq%64)) != 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// Sampled is Between for a stream of which only every k-th packet is passed on. It is counted by numbers that
-// may shift against seq, if a sender closes gaps. What has come tells how many lie between two of them, to
-// the nearest. expected is how many of those that are passed on lie in the range. received is how many of
-// them have come.
+// Sampled counts the packets with from ≤ seq < to of a stream of which only every k-th packet is passed on. It
+// is counted by numbers that may shift against seq, if a sender closes gaps. What has come tells how many lie
+// between two of them, to the nearest. expected is how many of those that are passed on lie in the range.
+// received is how many of them have come.
 func (t *Tally) Sampled(from, to, k uint64) (expected, received uint64) {
 	last := from
 	for seq := from; seq < to; seq++ {

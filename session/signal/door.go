@@ -89,9 +89,6 @@ func New(o Options) *Door {
 	return &Door{o: o}
 }
 
-// ServeHTTP takes one WebSocket connection over.
-func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.Take(w, r, func() {}) }
-
 // Take takes one WebSocket connection over and returns. ended is called when the connection has ended, or was
 // refused. The connection goes on without the request. Else the request's goroutine, buffers and headers
 // would be kept for as long as the client stays.

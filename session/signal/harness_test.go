@@ -43,7 +43,7 @@ func open(t *testing.T, o signal.Options) *door {
 	}
 	handler := signal.New(o)
 	mux := http.NewServeMux()
-	mux.Handle("GET /rtc", handler)
+	mux.HandleFunc("GET /rtc", func(w http.ResponseWriter, r *http.Request) { handler.Take(w, r, func() {}) })
 	mux.HandleFunc("POST /rtc/exit", handler.Exit)
 	server := httptest.NewServer(mux)
 	d.url = server.URL
