@@ -95,7 +95,7 @@ func (s *source) read(ctx context.Context, t *turn, r *rooms) error {
 			return err
 		}
 		if s.last == from {
-			if err := s.complete(ctx); err != nil {
+			if err := s.checkGap(ctx); err != nil {
 				return err
 			}
 		}
@@ -125,8 +125,8 @@ func (s *source) take(ctx context.Context, batch jetstream.MessageBatch, r *room
 	}
 }
 
-// complete checks, when nothing comes, that nothing went elsewhere.
-func (s *source) complete(ctx context.Context) error {
+// checkGap checks, when nothing comes, that nothing went elsewhere.
+func (s *source) checkGap(ctx context.Context) error {
 	info, err := s.consumer.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("looking at the consumer %s: %w", Consumer, err)
