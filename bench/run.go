@@ -269,30 +269,61 @@ func (r *run) subscribe(ctx context.Context, s *subscriber, room int, user strin
 }
 
 // flow lets media flow, and opens and closes the window.
-func (r *run) flow(ctx context.Context, m *measurement) (err error) {
-	r.pause(r.scenario.Idle)
-	r.say("warming up for %s", r.scenario.Warmup)
-	if err := r.wait(ctx, r.scenario.Warmup); err != nil {
+func (r *run) flow(ctx context.Context, m *measurement) error {
+	if err := r.warmUp(ctx, m); err != nil {
 		return err
 	}
-	if r.scenario.Saturate {
-		if err := r.saturate(ctx, m); err != nil {
-			return err
-		}
-	}
-	if m.node.metricsOpened, err = r.node.probe.scrape(ctx); err != nil {
+	if err := r.readOpening(ctx, m); err != nil {
 		return err
 	}
-	if m.node.opened, err = r.node.probe.read(ctx); err != nil {
-		return err
-	}
-	m.sentOpened = r.sent()
 	r.open(m)
 	h, err := r.trouble(ctx)
 	if err != nil {
 		return err
 	}
 	defer h.end(ctx)
+	if err := r.during(ctx, m); err != nil {
+		return err
+	}
+	if r.scenario.Storm > 0 { // however long it takes
+		select {
+		case <-h.joined:
+			m.storm = h.took
+		case <-time.After(joinTime):
+			return fmt.Errorf("%d more have not joined within %s of the measurement", r.scenario.Storm, joinTime)
+		}
+	}
+	r.close(m)
+	if err := r.readClosing(ctx, m); err != nil || r.profiles == "" {
+		return err
+	}
+	r.pause(r.scenario.Idle)
+	defer r.pause(true)
+	return r.node.profileRest(ctx, r.profiles)
+}
+
+// warmUp lets the streams flow until nothing is new any more.
+func (r *run) warmUp(ctx context.Context, m *measurement) error {
+	r.pause(r.scenario.Idle)
+	r.say("warming up for %s", r.scenario.Warmup)
+	if err := r.wait(ctx, r.scenario.Warmup); err != nil || !r.scenario.Saturate {
+		return err
+	}
+	return r.saturate(ctx, m)
+}
+
+// readOpening reads what the node has counted before the window.
+func (r *run) readOpening(ctx context.Context, m *measurement) (err error) {
+	if m.node.metricsOpened, err = r.node.probe.scrape(ctx); err != nil {
+		return err
+	}
+	m.node.opened, err = r.node.probe.read(ctx)
+	m.sentOpened = r.sent()
+	return err
+}
+
+// during is the window, with what is done to the node in it.
+func (r *run) during(ctx context.Context, m *measurement) (err error) {
 	var meanwhile errgroup.Group
 	measuring, measured := context.WithCancel(ctx)
 	defer measured()
@@ -316,18 +347,11 @@ func (r *run) flow(ctx context.Context, m *measurement) (err error) {
 		err = r.watch(ctx)
 	}
 	measured()
-	if err := errors.Join(err, meanwhile.Wait()); err != nil {
-		return err
-	}
-	if r.scenario.Storm > 0 { // however long it takes
-		select {
-		case <-h.joined:
-			m.storm = h.took
-		case <-time.After(joinTime):
-			return fmt.Errorf("%d more have not joined within %s of the measurement", r.scenario.Storm, joinTime)
-		}
-	}
-	r.close(m)
+	return errors.Join(err, meanwhile.Wait())
+}
+
+// readClosing reads what the node has counted by the end of the window, and its metrics once all has arrived.
+func (r *run) readClosing(ctx context.Context, m *measurement) (err error) {
 	m.sentClosed = r.sent()
 	if m.node.closed, err = r.node.probe.read(ctx); err != nil {
 		return err
@@ -339,12 +363,8 @@ func (r *run) flow(ctx context.Context, m *measurement) (err error) {
 	if err := r.wait(ctx, drain); err != nil {
 		return err
 	}
-	if m.node.metricsClosed, err = r.node.probe.scrape(ctx); err != nil || r.profiles == "" {
-		return err
-	}
-	r.pause(r.scenario.Idle)
-	defer r.pause(true)
-	return r.node.profileRest(ctx, r.profiles)
+	m.node.metricsClosed, err = r.node.probe.scrape(ctx)
+	return err
 }
 
 // open begins the window: between two frames of each stream.

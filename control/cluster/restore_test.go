@@ -28,8 +28,9 @@ func (b *broker) js() jetstream.JetStream {
 	return js
 }
 
-// outsideLease is the lease of nodes whose buckets somebody spoils. A node that stands still for longer while it writes
-// its rooms again loses them to others, as it should. A busy machine stops several clusters at once for a second.
+// outsideLease is the lease of nodes whose buckets somebody spoils. A node that stands still for longer while
+// it writes its rooms again loses them to others, as it should. A busy machine stops several clusters at once
+// for a second.
 const outsideLease = 3 * testLease
 
 func outside(o *Options) { o.Own, o.Lease = false, outsideLease }

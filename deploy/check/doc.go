@@ -1,9 +1,9 @@
-// Package check has the files of deploy/ read by those whose files they are: compose-go, Docker's matcher of patterns, Kubernetes' own types
-// and kustomize, nats-server, Prometheus' parsers of rules and expressions. It has a module of its own, so that none of them is a dependency
-// of the node.
+// Package check has the files of deploy/ read by the programs that they are for: compose-go, Docker's matcher of
+// patterns, Kubernetes' own types and kustomize, nats-server, Prometheus' parsers of rules and expressions. It
+// has a module of its own, so that none of them is a dependency of the node.
 //
 //	compose_test.go     compose.yaml and nats.conf
 //	image_test.go       .dockerignore: what the image is built from
 //	kubernetes_test.go  kubernetes/: every manifest, strictly, and what holds between them
-//	prometheus_test.go  prometheus.yml, alerts.yml, the dashboard: every expression, every metric and label in it
+//	prometheus_test.go  prometheus.yml, alerts.yml, the dashboard: every expression, metric and label
 package check

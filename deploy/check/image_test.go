@@ -74,8 +74,8 @@ func TestImageHasWhatItIsBuiltFrom(t *testing.T) {
 	}
 }
 
-// TestImageHasNothingElse: of what git knows nothing but Go files of packages that only tests import, less than a twentieth; of what git
-// does not know nothing at all.
+// TestImageHasNothingElse: of the files that git knows the image gets no other than Go files of packages that
+// only tests import, which are less than a twentieth. It gets none that git does not know.
 func TestImageHasNothingElse(t *testing.T) {
 	ignored, needed := ignores(t), buildFiles(t, "amd64")
 	for file := range buildFiles(t, "arm64") {

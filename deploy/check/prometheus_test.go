@@ -18,8 +18,9 @@ import (
 
 var promql = parser.NewParser(parser.Options{})
 
-// known are the metrics that there are, each with its labels: the node's, of docs/operations.md (a test of the node keeps that list true),
-// and those of Prometheus and of the client library that are used.
+// known are the metrics that there are, each with its labels. They are the node's, as docs/operations.md has
+// them, and those of Prometheus and of the client library that are used. A test of the node keeps the list in
+// docs/operations.md true.
 func known(t *testing.T) map[string][]string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/operations.md")
@@ -112,7 +113,8 @@ func TestAlerts(t *testing.T) {
 	require.GreaterOrEqual(t, len(names), 8)
 }
 
-// TestPrometheus reads what is used of its configuration, strictly, and looks that it scrapes the nodes of compose.yaml.
+// TestPrometheus reads what is used of its configuration, strictly. It looks that the nodes of compose.yaml are
+// scraped.
 func TestPrometheus(t *testing.T) {
 	var c struct {
 		Global struct {
