@@ -17,8 +17,9 @@ import (
 // messages.
 const channelBuffer = 2048
 
-// data is the SCTP side of a peer. Guarded by Peer.mu.
+// data is the SCTP side of a peer. Guarded by Peer.mu, but for gate.
 type data struct {
+	gate     gate
 	allowed  bool // the offer has a data section
 	wanted   bool // DTLS application data has come
 	started  bool
@@ -47,7 +48,7 @@ type sctpConn struct {
 func (c sctpConn) Close() error { return c.SetReadDeadline(time.Now()) }
 
 func (c sctpConn) Write(b []byte) (int, error) {
-	g := &c.p.gate
+	g := &c.p.data.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.shut {
@@ -66,9 +67,10 @@ type gate struct {
 // EndMessages closes the way out of the data channels. When it returns, not one more SCTP packet is sent,
 // even for a message that was sent before.
 func (p *Peer) EndMessages() {
-	p.gate.mu.Lock()
-	defer p.gate.mu.Unlock()
-	p.gate.shut = true
+	g := &p.data.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = true
 }
 
 // isShut reports whether EndMessages was called.
@@ -195,7 +197,7 @@ func (p *Peer) SendMessage(label string, b []byte, text bool) error {
 	ch, limit, connected := p.data.channels[label], p.data.maxSend, p.connected
 	p.mu.Unlock()
 	switch {
-	case p.closed.Load() || p.gate.isShut():
+	case p.closed.Load() || p.data.gate.isShut():
 		return ErrClosed
 	case ch == nil:
 		return ErrNoChannel // the usual case, so it costs nothing

@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/srtp/v3"
-
 	"parlor/packet"
 )
 
@@ -25,8 +23,6 @@ type Peer struct {
 	identity *identity // for good: the client holds the node to its fingerprint
 	id       packet.PeerID
 	inbox    packet.Inbox
-	writer   *Writer
-	lane     *lane // of writer
 	events   PeerEvents
 
 	closed atomic.Bool
@@ -38,10 +34,7 @@ type Peer struct {
 	// nominated yet, or the nominated path lacks its proof.
 	unsettled atomic.Bool
 
-	// Guarded by lane.mu; dest is written with mu held as well.
-	out  *srtp.Context        // the one holder of each SRTP and SRTCP sending index
-	dest *path                // nil: not connected
-	sent map[uint32]*sequence // by SSRC, of RTP
+	sealing // writer.go
 
 	mu        sync.Mutex
 	failed    bool // lost for good
@@ -50,7 +43,6 @@ type Peer struct {
 	ice       agent
 	secure    secure
 	data      data
-	gate      gate // of SCTP, not guarded by mu
 	sdp       description
 }
 
@@ -65,10 +57,9 @@ func (e *Endpoint) NewPeer(o PeerOptions) (*Peer, error) {
 		e.log.Error().Err(err).Msg("the certificate for new peers stays the old one")
 	}
 	p := &Peer{
-		ep: e, identity: identity, id: packet.PeerID(e.lastID.Add(1)), inbox: o.Inbox, writer: o.Writer, events: o.Events,
-		since: now,
+		ep: e, identity: identity, id: packet.PeerID(e.lastID.Add(1)), inbox: o.Inbox, events: o.Events,
+		sealing: sealing{writer: o.Writer, lane: o.Writer.assign()}, since: now,
 	}
-	p.lane = p.writer.assign()
 	if err := e.addPeer(p); err != nil {
 		p.writer.leave(p.lane)
 		return nil, err

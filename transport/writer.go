@@ -24,6 +24,16 @@ type Writer struct {
 	peers int
 }
 
+// sealing is the way out of one peer: where its packets go, and under which keys. All but writer and lane is
+// guarded by lane.mu. dest is written with Peer.mu held as well, so it may be read under either.
+type sealing struct {
+	writer *Writer
+	lane   *lane                // of writer
+	out    *srtp.Context        // the one holder of each SRTP and SRTCP sending index
+	dest   *path                // nil: not connected
+	sent   map[uint32]*sequence // by SSRC, of RTP
+}
+
 // NewWriter returns a Writer. It holds no resources while nothing is queued, and need not be closed.
 func (e *Endpoint) NewWriter() *Writer {
 	w := &Writer{ep: e, first: int(e.writers.Add(1))}
@@ -160,28 +170,28 @@ func (l *lane) sealRTCPLocked(p *Peer, compound []byte) {
 
 // admitLocked says whether a packet may be sealed as far as its sequence number goes. If header is not a
 // whole RTP header, refusing it is left to the sealing.
-func (p *Peer) admitLocked(header []byte) bool {
+func (s *sealing) admitLocked(header []byte) bool {
 	if len(header) < rtpHeader {
 		return true
 	}
 	ssrc, seq := binary.BigEndian.Uint32(header[8:]), binary.BigEndian.Uint16(header[2:])
-	if s := p.sent[ssrc]; s != nil {
-		return s.admit(seq)
+	if q := s.sent[ssrc]; q != nil {
+		return q.admit(seq)
 	}
-	if p.sent == nil {
-		p.sent = map[uint32]*sequence{}
+	if s.sent == nil {
+		s.sent = map[uint32]*sequence{}
 	}
-	p.sent[ssrc] = newSequence(seq)
+	s.sent[ssrc] = newSequence(seq)
 	return true
 }
 
 // followLocked notes the sequence number of a packet that is not sent.
-func (p *Peer) followLocked(header []byte) {
-	if len(p.sent) == 0 || len(header) < rtpHeader {
+func (s *sealing) followLocked(header []byte) {
+	if len(s.sent) == 0 || len(header) < rtpHeader {
 		return
 	}
-	if s := p.sent[binary.BigEndian.Uint32(header[8:])]; s != nil {
-		s.follow(binary.BigEndian.Uint16(header[2:]))
+	if q := s.sent[binary.BigEndian.Uint32(header[8:])]; q != nil {
+		q.follow(binary.BigEndian.Uint16(header[2:]))
 	}
 }
 
