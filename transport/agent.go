@@ -232,13 +232,13 @@ func (p *Peer) aliveLocked(pt *path, at time.Time) {
 func (p *Peer) addPathLocked(from origin, at time.Time) *path {
 	pt := newPath(p, from)
 	pt.proof.missing.Store(true)
-	if !p.ep.addPath(pt, p.ep.mark(at.Add(-addressGrace))) {
+	if !p.ep.table.addPath(pt, p.ep.mark(at.Add(-addressGrace))) {
 		return nil
 	}
 	if len(p.ice.paths) >= maxPaths {
 		old := p.ice.stalest()
 		p.ice.remove(old)
-		p.ep.removePath(old)
+		p.ep.table.removePath(old)
 	}
 	p.ice.paths = append(p.ice.paths, pt)
 	return pt
@@ -262,7 +262,7 @@ func (p *Peer) nominateLocked(pt *path, at time.Time) {
 	p.secure.early.wait(pt)
 	p.ice.creds = slices.DeleteFunc(p.ice.creds, func(c *credential) bool {
 		if c.gen < gen {
-			p.ep.removeCredential(c)
+			p.ep.table.removeCredential(c)
 		}
 		return c.gen < gen
 	})
@@ -310,7 +310,7 @@ func (p *Peer) tick(now time.Time) {
 		pt.tickLocked(now)
 		if pt != p.ice.nominated && now.Sub(pt.checked) > t.Consent {
 			p.ice.remove(pt)
-			p.ep.removePath(pt)
+			p.ep.table.removePath(pt)
 		}
 	}
 }

@@ -144,7 +144,7 @@ func newReceiveBench(t testing.TB, n int) *receiveBench {
 	}
 	b.send, p.rx.ctx = srtpPair(t)
 	p.rx.ssrcs = map[uint32]*source{}
-	e.addPath(newPath(p, origin{addr: b.from, sock: e.sockets[0]}), 0)
+	e.table.addPath(newPath(p, origin{addr: b.from, sock: e.sockets[0]}), 0)
 	b.in = &ingress{ep: e, sock: e.sockets[0], errors: new(tokens), arrivals: make([]arrival, batchLen)}
 	b.plain = append(header(0), make([]byte, 1188)...)
 	return b

@@ -195,9 +195,9 @@ func TestICERestart(t *testing.T) {
 		t.Errorf("%d events by a restart", n)
 	}
 	eventually(t, "the old credentials are gone", func() bool {
-		e.mu.RLock()
-		defer e.mu.RUnlock()
-		return len(e.byUFrag) == 1
+		e.table.mu.RLock()
+		defer e.table.mu.RUnlock()
+		return len(e.table.byUFrag) == 1
 	})
 }
 

@@ -53,7 +53,7 @@
 //
 // # Locks
 //
-// Locks are taken in this order: description.mu, ingress.pass, Peer.mu, Endpoint.mu, lane.mu, receiver.mu,
+// Locks are taken in this order: description.mu, ingress.pass, Peer.mu, table.mu, lane.mu, receiver.mu,
 // and then the leaf locks. The leaf locks are gate.mu, Writer.mu, line.mu, candidates.mu, identities.mu,
 // places.mu, tokens.mu, tcpListener.mu, dtlsConn.mu, tcpQueue.mu, socket.mu and eventQueue.mu. Of these,
 // gate.mu and places.mu come before dtlsConn.mu, and dtlsConn.mu before tcpQueue.mu and socket.mu.

@@ -33,15 +33,10 @@ type Endpoint struct {
 	events     eventQueue
 	lanes      chan *lane // from rooms to idle senders; unbuffered
 	count      counters
+	table      table
 	writers    atomic.Uint32 // how many there have been, to spread them over the sockets
 	lastID     atomic.Uint64
 	work       sync.WaitGroup // goroutines of peers and TCP connections
-
-	mu      sync.RWMutex
-	closing bool
-	peers   map[*Peer]struct{}
-	byUFrag map[string]*credential
-	byFlow  map[flow]*path
 }
 
 // Listen binds UDP and TCP on one port number and makes the certificate. It starts nothing: Run does. An
@@ -53,9 +48,7 @@ func Listen(o Options) (*Endpoint, error) {
 		handshakes: places{limit: o.Limits.Handshakes},
 		events:     eventQueue{signal: make(chan struct{}, 1)},
 		lanes:      make(chan *lane),
-		peers:      map[*Peer]struct{}{},
-		byUFrag:    map[string]*credential{},
-		byFlow:     map[flow]*path{},
+		table:      newTable(),
 	}
 	var err error
 	if _, err = e.identities.at(time.Now()); err != nil {
@@ -216,7 +209,7 @@ func (e *Endpoint) tick(ctx context.Context) {
 	for {
 		select {
 		case now := <-t.C:
-			for _, p := range e.allPeers() {
+			for _, p := range e.table.allPeers() {
 				p.tick(now)
 			}
 		case <-ctx.Done():
@@ -226,10 +219,8 @@ func (e *Endpoint) tick(ctx context.Context) {
 }
 
 func (e *Endpoint) closePeers() {
-	e.mu.Lock()
-	e.closing = true
-	e.mu.Unlock()
-	for _, p := range e.allPeers() {
+	e.table.close()
+	for _, p := range e.table.allPeers() {
 		_ = p.Close()
 	}
 }

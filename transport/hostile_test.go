@@ -358,10 +358,10 @@ func TestFloodFromStrangers(t *testing.T) {
 	}
 	eventually(t, "the flood was read", func() bool { return e.Stats().PacketsIn >= before.PacketsIn+1500 })
 	k.undisturbed(10, 10)
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	if len(e.peers) != 1 || len(e.byUFrag) != 1 || len(e.byFlow) != 1 {
-		t.Errorf("left behind: %d peers, %d credentials, %d addresses", len(e.peers), len(e.byUFrag), len(e.byFlow))
+	e.table.mu.RLock()
+	defer e.table.mu.RUnlock()
+	if len(e.table.peers) != 1 || len(e.table.byUFrag) != 1 || len(e.table.byFlow) != 1 {
+		t.Errorf("left behind: %d peers, %d credentials, %d addresses", len(e.table.peers), len(e.table.byUFrag), len(e.table.byFlow))
 	}
 	if len(k.seen.lost) > 0 || e.Stats().Handshakes != 0 {
 		t.Error("the flood had an effect")
@@ -378,10 +378,10 @@ func TestPathLimit(t *testing.T) {
 	p.mu.Lock()
 	n := len(p.ice.paths)
 	p.mu.Unlock()
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	if n != maxPaths || len(e.byFlow) != maxPaths {
-		t.Errorf("%d paths, %d addresses", n, len(e.byFlow))
+	e.table.mu.RLock()
+	defer e.table.mu.RUnlock()
+	if n != maxPaths || len(e.table.byFlow) != maxPaths {
+		t.Errorf("%d paths, %d addresses", n, len(e.table.byFlow))
 	}
 }
 

@@ -90,8 +90,8 @@ func (in *ingress) lookUp(list []arrival) {
 	}
 	var last flow
 	var pt *path
-	in.ep.mu.RLock()
-	defer in.ep.mu.RUnlock()
+	in.ep.table.mu.RLock()
+	defer in.ep.table.mu.RUnlock()
 	for i := range list {
 		a := &list[i]
 		if a.kind < classDTLS {
@@ -99,7 +99,7 @@ func (in *ingress) lookUp(list []arrival) {
 		}
 		if a.from != last.remote || a.local != last.local {
 			last = flow{a.from, a.local}
-			pt = in.ep.byFlow[last]
+			pt = in.ep.table.byFlow[last]
 		}
 		a.path = pt
 	}

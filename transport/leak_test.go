@@ -58,10 +58,10 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 	eventually(t, "goroutines are as before", func() bool { return runtime.NumGoroutine() <= before+2 })
 	eventually(t, "handshakes have ended", func() bool { return e.Stats().Handshakes == 0 })
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	if len(e.peers)+len(e.byUFrag)+len(e.byFlow) != 0 {
-		t.Errorf("left behind: %d peers, %d credentials, %d addresses", len(e.peers), len(e.byUFrag), len(e.byFlow))
+	e.table.mu.RLock()
+	defer e.table.mu.RUnlock()
+	if len(e.table.peers)+len(e.table.byUFrag)+len(e.table.byFlow) != 0 {
+		t.Errorf("left behind: %d peers, %d credentials, %d addresses", len(e.table.peers), len(e.table.byUFrag), len(e.table.byFlow))
 	}
 	eventually(t, "TCP connections are gone", func() bool { return e.tcp.count() == 0 })
 }

@@ -151,13 +151,13 @@ func (p *Peer) currentLocked(remote string) (c *credential, isNew bool) {
 // removes the credentials of a restart that never came to a nomination.
 func (p *Peer) registerLocked(c *credential, remote, pwd string) error {
 	c.setRemote(remote, pwd)
-	if !p.ep.addCredential(c) {
+	if !p.ep.table.addCredential(c) {
 		return errors.New("ICE user name is taken") // 72 random bits
 	}
 	p.ice.creds = slices.DeleteFunc(p.ice.creds, func(old *credential) bool {
 		stale := old.gen != p.ice.nominatedGen
 		if stale {
-			p.ep.removeCredential(old)
+			p.ep.table.removeCredential(old)
 		}
 		return stale
 	})

@@ -55,7 +55,7 @@ func newWholePath(tb testing.TB, subscribers int) *wholePath {
 	must(err)
 	x.send, pub.rx.ctx = srtpPair(tb)
 	pub.rx.ssrcs = map[uint32]*source{}
-	e.addPath(newPath(pub, origin{addr: x.from, sock: e.sockets[0]}), 0)
+	e.table.addPath(newPath(pub, origin{addr: x.from, sock: e.sockets[0]}), 0)
 	codecs := []packet.Codec{{Name: "VP8", ClockRate: 90000, PT: 96, NACK: true, PLI: true}}
 	ext := packet.Extensions{MID: 1, AbsSendTime: 2}
 	camera := router.TrackKey{Member: 1, Source: router.Camera}

@@ -60,7 +60,7 @@ func (e *Endpoint) NewPeer(o PeerOptions) (*Peer, error) {
 		ep: e, identity: identity, id: packet.PeerID(e.lastID.Add(1)), inbox: o.Inbox, events: o.Events,
 		sealing: sealing{writer: o.Writer, lane: o.Writer.assign()}, since: now,
 	}
-	if err := e.addPeer(p); err != nil {
+	if err := e.table.addPeer(p, e.o.Limits.Peers); err != nil {
 		p.writer.leave(p.lane)
 		return nil, err
 	}
@@ -109,10 +109,10 @@ func (p *Peer) stopLocked() {
 // releaseLocked gives back user names and addresses.
 func (p *Peer) releaseLocked() {
 	for _, c := range p.ice.creds {
-		p.ep.removeCredential(c)
+		p.ep.table.removeCredential(c)
 	}
 	for _, pt := range p.ice.paths {
-		p.ep.removePath(pt)
+		p.ep.table.removePath(pt)
 	}
 	p.ice = agent{}
 }
@@ -155,7 +155,7 @@ func (p *Peer) end() {
 	p.mu.Lock()
 	p.releaseLocked()
 	p.mu.Unlock()
-	p.ep.removePeer(p)
+	p.ep.table.removePeer(p)
 	p.writer.leave(p.lane)
 	p.ep.settle()
 	for _, c := range tcp {

@@ -97,7 +97,7 @@ func TestMediaFromAPathThatIsGone(t *testing.T) {
 	w.p.mu.Lock()
 	pt := w.p.ice.paths[1]
 	w.p.ice.remove(pt)
-	w.p.ep.removePath(pt)
+	w.p.ep.table.removePath(pt)
 	w.p.mu.Unlock()
 	w.p.sealed(pt, time.Now())
 	if w.at() != w.home.conn.LocalAddr().String() {

@@ -88,9 +88,7 @@ func (e *Endpoint) Stats() Stats {
 	for _, sock := range e.sockets {
 		s.Drops[DropReceiveFull] += sock.overflow()
 	}
-	e.mu.RLock()
-	s.Peers = len(e.peers)
-	e.mu.RUnlock()
+	s.Peers = e.table.count()
 	s.TCPConns = e.tcp.count()
 	return s
 }

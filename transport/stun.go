@@ -71,7 +71,7 @@ func (in *ingress) request(m *stun.Message, from origin, at time.Time) {
 		return
 	}
 	local, _, _ := bytes.Cut(user, []byte{':'})
-	c := in.ep.credential(local)
+	c := in.ep.table.credential(local)
 	if c == nil || c.key.Check(m) != nil {
 		in.refuse(m, from, at, stun.CodeUnauthorized, nil)
 		return
@@ -97,7 +97,7 @@ func (in *ingress) request(m *stun.Message, from origin, at time.Time) {
 
 // answer takes in a response to a check of the node's. An error of the client proves nothing.
 func (in *ingress) answer(m *stun.Message, from origin, at time.Time) bool {
-	pt := in.ep.pathOf(from)
+	pt := in.ep.table.pathOf(from)
 	if pt == nil || m.Type != stun.BindingSuccess || !pt.peer.answered(from, m, at) {
 		in.ep.count.drop(DropSTUNUnasked)
 		return false
