@@ -171,7 +171,7 @@ func (o *Offer) answerBundle() []string {
 func (w *answerWriter) media(s *section, sec *packet.Section) *sdp.MediaDescription {
 	m := &sdp.MediaDescription{
 		MediaName: sdp.MediaName{
-			Media: s.media, Port: sdp.RangedPort{Value: 9}, Protos: strings.Split(s.proto, "/"), Formats: []string{s.format},
+			Media: s.media, Port: sdp.RangedPort{Value: 9}, Protos: strings.Split(s.proto, "/"), Formats: []string{s.formats[0]},
 		},
 		ConnectionInformation: &sdp.ConnectionInformation{
 			NetworkType: "IN", AddressType: "IP4", Address: &sdp.Address{Address: "0.0.0.0"},
@@ -182,7 +182,7 @@ func (w *answerWriter) media(s *section, sec *packet.Section) *sdp.MediaDescript
 	if !s.taken() {
 		m.MediaName.Port.Value = 0
 		if s.rtpmap != "" { // pion refuses an answer with a payload type that it does not find
-			m.WithValueAttribute("rtpmap", s.format+" "+s.rtpmap)
+			m.WithValueAttribute("rtpmap", s.formats[0]+" "+s.rtpmap)
 		}
 		return m.WithPropertyAttribute("inactive")
 	}
@@ -252,7 +252,7 @@ func (s *section) writeIdle(m *sdp.MediaDescription) *sdp.MediaDescription {
 	s.writeMux(m)
 	for _, key := range []string{"rtpmap", "fmtp"} {
 		for _, v := range s.attributes.all(key) {
-			if strings.HasPrefix(v, s.format+" ") {
+			if strings.HasPrefix(v, s.formats[0]+" ") {
 				m.WithValueAttribute(key, v)
 			}
 		}
@@ -307,7 +307,7 @@ func (w *answerWriter) layers(m *sdp.MediaDescription, s *section) {
 		}
 		list = append(list, l.rid)
 	}
-	if s.simulcast && len(list) > 0 {
+	if s.listed && len(list) > 0 {
 		m.WithValueAttribute("simulcast", "recv "+strings.Join(list, ";"))
 	}
 }

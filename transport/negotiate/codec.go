@@ -75,7 +75,7 @@ func (s *section) parseCodecs(formats []string, a attributes) *Error {
 			return s.fault("m", fmt.Sprintf("payload type %d is listed twice", pt))
 		}
 		seen[uint8(pt)] = true
-		if m := table[uint8(pt)]; m != nil && f == s.format {
+		if m := table[uint8(pt)]; m != nil && f == s.formats[0] {
 			s.rtpmap = m.rtpmap
 		}
 		s.addCodec(uint8(pt), table, rtx)

@@ -162,7 +162,7 @@ func (o *Offer) NodeFragment() NodeFragment {
 	// The strings are cloned, so that they do not keep the whole text in memory.
 	return NodeFragment{
 		ICEOptions: o.iceOptions, Bundle: strings.Join(o.answerBundle(), " "),
-		MID: strings.Clone(t.mid), Line: t.media + " 9 " + t.proto + " " + t.format,
+		MID: strings.Clone(t.mid), Line: t.media + " 9 " + t.proto + " " + t.formats[0],
 	}
 }
 

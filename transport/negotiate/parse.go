@@ -172,13 +172,13 @@ func (o *Offer) setTransport(mids map[string]*section) *Error {
 func tagged(order []*section) (*section, *Error) {
 	var first, carrier *section // the first one that is taken; the client's choice
 	for _, s := range order {
-		if s.taken() && !s.zeroPort && s.transport.complete() {
+		if s.taken() && s.port != 0 && s.transport.complete() {
 			return s, nil
 		}
 		if first == nil && s.taken() {
 			first = s
 		}
-		if carrier == nil && !s.zeroPort {
+		if carrier == nil && s.port != 0 {
 			carrier = s
 		}
 	}

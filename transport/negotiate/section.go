@@ -26,14 +26,12 @@ func (d direction) sends() bool { return d == sendonly || d == sendrecv }
 
 // section is one m= section of the offer.
 type section struct {
+	mediaDescription // as it stands in the text
+
 	index   int
-	line    int // of the m= line
 	mid     string
-	media   string // as in the m= line
 	kind    packet.Kind
-	proto   string
-	format  string // the first one of the m= line, for a refusal
-	rtpmap  string // its rtpmap, if it has one
+	rtpmap  string // of the first format, if it has one; for a refusal
 	dir     direction
 	stopped bool   // port 0: the client has done with it
 	refused string // why the node cannot take it; empty: it can
@@ -46,16 +44,13 @@ type section struct {
 	extmaps    []extmap
 	allowMixed bool // extmap-allow-mixed on this section
 	rsize      bool // reduced-size RTCP (RFC 5506)
-	layers     []layer
-	simulcast  bool // a=simulcast names what the client sends
-	ssrcs      ssrcs
-	transport  transport
-	attributes attributes
+	simulcast
+	ssrcs     ssrcs
+	transport transport
 }
 
 // bundling is how a section relates to the others of its BUNDLE group.
 type bundling struct {
-	zeroPort   bool
 	bundleOnly bool // port 0 means bundled, not stopped
 	muxed      bool // RTP over DTLS with RTCP beside it on one port
 	muxOnly    bool // rtcp-mux-only (RFC 8858)
@@ -97,8 +92,8 @@ func (s *section) faultAt(line int, field, text string) *Error {
 func parseSection(index int, m *mediaDescription, ses *session) (*section, *Error) {
 	a := m.attributes
 	s := &section{
-		index: index, line: m.line, attributes: a, media: m.media, proto: m.proto, format: m.formats[0], dir: ses.dir,
-		bundling: bundling{zeroPort: m.port == 0}, allowMixed: ses.allowMixed || a.has("extmap-allow-mixed"),
+		mediaDescription: *m, index: index, dir: ses.dir,
+		allowMixed: ses.allowMixed || a.has("extmap-allow-mixed"),
 	}
 	for _, at := range a {
 		s.transport.add(at)
@@ -116,8 +111,8 @@ func parseSection(index int, m *mediaDescription, ses *session) (*section, *Erro
 	}
 	// A client that stops a section takes it out of the group too (RFC 9143 §7.5.3). So one that leaves it in
 	// the group has forgotten to say bundle-only.
-	s.bundleOnly = s.zeroPort && (a.has("bundle-only") || ses.zeroIsIn && slices.Contains(ses.bundle, s.mid))
-	s.stopped = s.zeroPort && !s.bundleOnly
+	s.bundleOnly = s.port == 0 && (a.has("bundle-only") || ses.zeroIsIn && slices.Contains(ses.bundle, s.mid))
+	s.stopped = s.port == 0 && !s.bundleOnly
 	s.muxOnly = a.has("rtcp-mux-only")
 	s.muxed = profiles[s.proto] && (s.muxOnly || a.has("rtcp-mux"))
 	switch s.media {

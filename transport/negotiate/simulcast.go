@@ -13,6 +13,12 @@ type layer struct {
 	restrictions string // of the answer's a=rid line, with a leading space; empty: none
 }
 
+// simulcast says which streams of a section the node takes.
+type simulcast struct {
+	layers []layer
+	listed bool // a=simulcast names what the client sends
+}
+
 // parseSimulcast reads a=rid and a=simulcast. Of a stream's alternatives the first that is not paused is
 // taken, and a paused one if there is no other. The answer has to repeat the tilde, since a browser takes a
 // layer named without it as asked for, and one not named as refused.
@@ -31,7 +37,7 @@ func (s *section) parseSimulcast(a attributes) *Error {
 		}
 		return nil
 	}
-	s.simulcast = true
+	s.listed = true
 	taken := map[string]bool{}
 	for stream := range strings.SplitSeq(list, ";") {
 		l, e := s.pickAlternative(stream, rids)
