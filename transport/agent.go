@@ -213,7 +213,7 @@ func (p *Peer) checked(c *credential, from origin, k check, at time.Time) (Drop,
 		p.askLocked(pt, at)
 	}
 	p.speakFirstLocked(at)
-	p.settleLocked()
+	p.updateUnsettledLocked()
 	return 0, true
 }
 
@@ -303,7 +303,7 @@ func (p *Peer) tick(now time.Time) {
 		}
 		p.silenceLocked(err)
 	}
-	p.speakFirstLocked(now) // no place was free before, or the handshake has failed
+	p.speakFirstLocked(now) // there were too many handshakes before, or the handshake has failed
 	p.restLocked(now)
 	p.askAgainLocked(now)
 	for _, pt := range slices.Clone(p.ice.paths) {

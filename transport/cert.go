@@ -91,7 +91,7 @@ func newIdentity(now time.Time) (*identity, error) {
 		dtls.WithSRTPProtectionProfiles(profiles...),
 		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
 		dtls.WithInsecureSkipVerify(true), // the fingerprint is what is verified
-		dtls.WithLoggerFactory(quiet),
+		dtls.WithLoggerFactory(noLogs),
 	} {
 		id.server, id.client = append(id.server, o), append(id.client, o)
 	}

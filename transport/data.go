@@ -100,7 +100,7 @@ func (p *Peer) startDataLocked() {
 // runData serves the association until it or the peer ends. The client opens it and its channels.
 func (p *Peer) runData(d *dtls.Conn) error {
 	a, err := sctp.ServerWithOptions(
-		sctp.WithNetConn(sctpConn{d, p}), sctp.WithLoggerFactory(quiet),
+		sctp.WithNetConn(sctpConn{d, p}), sctp.WithLoggerFactory(noLogs),
 		sctp.WithMaxReceiveBufferSize(uint32(4*p.ep.o.Limits.MessageSize)),
 		sctp.WithMaxMessageSize(uint32(p.ep.o.Limits.MessageSize)),
 	)
@@ -109,7 +109,7 @@ func (p *Peer) runData(d *dtls.Conn) error {
 	}
 	defer a.Close()
 	for {
-		ch, err := datachannel.Accept(a, &datachannel.Config{LoggerFactory: quiet})
+		ch, err := datachannel.Accept(a, &datachannel.Config{LoggerFactory: noLogs})
 		if errors.Is(err, io.EOF) {
 			return nil
 		}

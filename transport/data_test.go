@@ -163,14 +163,14 @@ func TestStreamsAreBounded(t *testing.T) {
 	e := start(t, Options{Limits: Limits{Channels: 4}})
 	var channel *webrtc.DataChannel
 	p, seen, d := joinByHand(t, e, clientOptions{data: true, channel: &channel})
-	a, err := sctp.ClientWithOptions(sctp.WithNetConn(d), sctp.WithLoggerFactory(quiet))
+	a, err := sctp.ClientWithOptions(sctp.WithNetConn(d), sctp.WithLoggerFactory(noLogs))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer a.Close()
 	opened := 0
 	for id := uint16(0); id < 2000; id += 2 {
-		if _, err := datachannel.Dial(a, id, &datachannel.Config{Label: "c", LoggerFactory: quiet}); err != nil {
+		if _, err := datachannel.Dial(a, id, &datachannel.Config{Label: "c", LoggerFactory: noLogs}); err != nil {
 			break
 		}
 		opened++

@@ -30,7 +30,7 @@
 //	hello.go      how a handshake begins
 //	dtlsconn.go   the virtual socket under DTLS
 //	records.go    the filter before DTLS
-//	places.go     how many handshakes at once
+//	handshakes.go how many handshakes at once
 //	rest.go       quiet DTLS connections without goroutines
 //	cert.go       the node's certificate; fingerprints (RFC 8122)
 //	srtp.go       opening packets
@@ -53,9 +53,9 @@
 //
 // # Locks
 //
-// Locks are taken in this order: description.mu, ingress.pass, Peer.mu, table.mu, lane.mu, receiver.mu,
-// and then the leaf locks. The leaf locks are gate.mu, Writer.mu, line.mu, candidates.mu, identities.mu,
-// places.mu, tokens.mu, tcpListener.mu, dtlsConn.mu, tcpQueue.mu, socket.mu and eventQueue.mu. Of these,
-// gate.mu and places.mu come before dtlsConn.mu, and dtlsConn.mu before tcpQueue.mu and socket.mu.
+// Locks are taken in this order: description.mu, ingress.pass, Peer.mu, table.mu, lane.mu, receiver.mu, and
+// then the leaf locks. The leaf locks are gate.mu, Writer.mu, draftQueue.mu, candidates.mu, identities.mu,
+// handshakes.mu, tokens.mu, tcpListener.mu, dtlsConn.mu, tcpQueue.mu, socket.mu and eventQueue.mu. Of these,
+// gate.mu and handshakes.mu come before dtlsConn.mu, and dtlsConn.mu before tcpQueue.mu and socket.mu.
 // tcpListener.mu comes before tcpQueue.mu, too. PeerEvents are called with none of them held.
 package transport

@@ -29,8 +29,9 @@ const (
 )
 
 // maxTries is how many handshakes of one peer may be under way at once, and how many may be begun in
-// placeGrace. Each ClientHello that has come begins one, and at most one of these is the client's. Raising it
-// lets forged ones cost more CPU, lowering it has the client wait for a place more often.
+// handshakeGrace. Each ClientHello that has come begins one, and at most one of these is the client's.
+// Raising it lets forged ones cost more CPU, lowering it has the client wait more often until it may begin
+// one.
 const maxTries = 4
 
 // secure is the DTLS side of a peer. Guarded by Peer.mu.
@@ -40,7 +41,7 @@ type secure struct {
 	hellos  hellos
 	early   early
 	began   [maxTries]time.Time // when the last handshakes were begun
-	tries   []*place            // handshakes under way, oldest first
+	tries   []*handshake        // handshakes under way, oldest first
 	failure error               // of the last one that has failed
 	conn    *dtlsConn           // of the handshake that is done
 	dtls    *dtls.Conn
@@ -53,8 +54,8 @@ type secure struct {
 	lastRecord time.Time   // a DTLS datagram came, or the handshake was done
 }
 
-// quiet keeps pion's libraries from writing to standard error; what matters comes back as errors.
-var quiet = &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}
+// noLogs keeps pion's libraries from writing to standard error; what matters comes back as errors.
+var noLogs = &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}
 
 // takeDTLS takes in a datagram from a path with a valid check, and says whether it keeps the buffer.
 func (p *Peer) takeDTLS(pt *path, b *packet.Buffer, at time.Time) bool {
@@ -166,7 +167,7 @@ func (p *Peer) greetLocked(pt *path, h *hello, at time.Time) {
 }
 
 // feed gives a copy of a datagram to a handshake.
-func (p *Peer) feed(t *place, b *packet.Buffer) {
+func (p *Peer) feed(t *handshake, b *packet.Buffer) {
 	own := copyOf(b)
 	if !t.conn.push(own) {
 		own.Release()
@@ -181,15 +182,15 @@ func copyOf(b *packet.Buffer) *packet.Buffer {
 }
 
 // tryLocked returns the handshake that a ClientHello belongs to, and begins one if need be. It returns nil if
-// there is no place.
-func (p *Peer) tryLocked(pt *path, h *hello, at time.Time) *place {
+// there are too many.
+func (p *Peer) tryLocked(pt *path, h *hello, at time.Time) *handshake {
 	s, sum := &p.secure, h.sum()
 	for _, t := range s.tries {
 		if t.hello == sum {
 			return t
 		}
 	}
-	if at.Sub(s.began[0]) < placeGrace {
+	if at.Sub(s.began[0]) < handshakeGrace {
 		return nil
 	}
 	for _, t := range slices.Clone(s.tries) {
@@ -208,9 +209,9 @@ func (p *Peer) tryLocked(pt *path, h *hello, at time.Time) *place {
 	return t
 }
 
-// abandonLocked ends a handshake in favour of another one of the same peer, which gets its place.
-func (p *Peer) abandonLocked(t *place) {
-	p.secure.tries = slices.DeleteFunc(p.secure.tries, func(o *place) bool { return o == t })
+// abandonLocked ends a handshake in favour of another one of the same peer, to make way for it.
+func (p *Peer) abandonLocked(t *handshake) {
+	p.secure.tries = slices.DeleteFunc(p.secure.tries, func(o *handshake) bool { return o == t })
 	t.giveUp()
 	p.ep.handshakes.leave(t)
 }
@@ -230,25 +231,25 @@ func (s *secure) affords(n int, at time.Time) bool {
 	return n == 0 || s.spent <= budget
 }
 
-// startHandshakeLocked begins a handshake if there is a place; otherwise it returns nil.
-func (p *Peer) startHandshakeLocked(pt *path, sum [sha256.Size]byte, at time.Time) *place {
+// startHandshakeLocked begins a handshake. It returns nil if there are too many.
+func (p *Peer) startHandshakeLocked(pt *path, sum [sha256.Size]byte, at time.Time) *handshake {
 	ctx, cancel := context.WithTimeout(context.Background(), p.ep.o.Timers.Handshake)
 	conn := newDTLSConn(p.ep, pt, p.dtlsClosed)
 	conn.hushed.Store(p.ice.silent)
-	pl := &place{peer: p, conn: conn, cancel: cancel, since: at, hello: sum}
-	if !p.ep.handshakes.enter(pl) {
+	h := &handshake{peer: p, conn: conn, cancel: cancel, since: at, hello: sum}
+	if !p.ep.handshakes.enter(h) {
 		cancel()
 		return nil
 	}
-	p.secure.tries = append(p.secure.tries, pl)
+	p.secure.tries = append(p.secure.tries, h)
 	client, stated := p.secure.client, p.secure.stated
 	p.ep.work.Go(func() {
 		defer cancel()
-		err := p.handshake(ctx, conn, client, stated)
-		p.ep.handshakes.leave(pl)
-		p.handshakeDone(pl, err)
+		err := p.runHandshake(ctx, conn, client, stated)
+		p.ep.handshakes.leave(h)
+		p.handshakeDone(h, err)
 	})
-	return pl
+	return h
 }
 
 // speakFirstLocked begins the handshake if the node is the DTLS client, as soon as there is a path.
@@ -272,19 +273,19 @@ func (p *Peer) speakFirstLocked(at time.Time) {
 // may have begun it, and the client's own begins another. The peer ends only over a certificate that is not
 // the client's, and only if the client has shown itself where all of the node's flights went. From elsewhere
 // anybody may have shown such a certificate.
-func (p *Peer) handshakeDone(pl *place, err error) {
+func (p *Peer) handshakeDone(h *handshake, err error) {
 	p.mu.Lock()
 	s := &p.secure
-	s.tries = slices.DeleteFunc(s.tries, func(t *place) bool { return t == pl })
-	if err != nil && !pl.lost.Load() && !s.keyed {
+	s.tries = slices.DeleteFunc(s.tries, func(t *handshake) bool { return t == h })
+	if err != nil && !h.givenUp.Load() && !s.keyed {
 		s.failure = err
 	}
-	pt := pl.conn.onlyPath()
-	final := errors.Is(err, ErrFingerprint) && !pl.lost.Load() && pt != nil && !pt.proof.missing.Load()
+	pt := h.conn.onlyPath()
+	final := errors.Is(err, ErrFingerprint) && !h.givenUp.Load() && pt != nil && !pt.proof.missing.Load()
 	p.mu.Unlock()
 	switch {
-	case err == nil && pl.lost.Load():
-		p.fail(fmt.Errorf("%w: lost its place", ErrHandshake)) // as it finished; its connection is mute
+	case err == nil && h.givenUp.Load():
+		p.fail(fmt.Errorf("%w: had to give way", ErrHandshake)) // as it finished; its connection is mute
 		return
 	case err == nil:
 		return
@@ -292,14 +293,14 @@ func (p *Peer) handshakeDone(pl *place, err error) {
 	if final {
 		p.fail(err)
 	}
-	pl.giveUp()
-	_ = pl.conn.Close()
+	h.giveUp()
+	_ = h.conn.Close()
 }
 
 // errSuperseded is the end of a handshake that another one, of the same peer or of another, has overtaken.
 var errSuperseded = fmt.Errorf("%w: superseded", ErrHandshake)
 
-func (p *Peer) handshake(ctx context.Context, conn *dtlsConn, client bool, stated []negotiate.Fingerprint) error {
+func (p *Peer) runHandshake(ctx context.Context, conn *dtlsConn, client bool, stated []negotiate.Fingerprint) error {
 	d, err := p.identity.newDTLS(conn, client, stated)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrHandshake, err)

@@ -29,7 +29,7 @@ type Endpoint struct {
 	sockets    []*socket
 	tcp        *tcpListener
 	readers    []*reader
-	handshakes places
+	handshakes handshakes
 	events     eventQueue
 	lanes      chan *lane // from rooms to idle senders; unbuffered
 	count      counters
@@ -45,7 +45,7 @@ func Listen(o Options) (*Endpoint, error) {
 	o = o.withDefaults()
 	e := &Endpoint{
 		o: o, log: o.Log, began: time.Now(),
-		handshakes: places{limit: o.Limits.Handshakes},
+		handshakes: handshakes{limit: o.Limits.Handshakes},
 		events:     eventQueue{signal: make(chan struct{}, 1)},
 		lanes:      make(chan *lane),
 		table:      newTable(),
@@ -236,8 +236,8 @@ func (e *Endpoint) Close() error {
 	return errors.Join(errs...)
 }
 
-// settle waits until no reader is in the middle of a batch, so that all of them know what was changed before.
-func (e *Endpoint) settle() {
+// quiesce waits until no reader is in the middle of a batch, so that all of them know what was changed before.
+func (e *Endpoint) quiesce() {
 	for _, r := range e.readers {
 		r.in.pass.Lock()
 		r.in.pass.Unlock() //nolint:staticcheck // only to wait for the read that the reader is working on

@@ -45,7 +45,7 @@ func TestSmallMTU(t *testing.T) {
 		t.Helper()
 		for _, p := range []*Peer{wide, narrow, wide} {
 			for i := range 4 {
-				p.sent = nil
+				p.sequences = nil
 				p.SendRTP(header(uint16(i)), bytes.Repeat([]byte{1}, map[*Peer]int{wide: 500, narrow: 1300}[p]))
 			}
 		}

@@ -110,7 +110,7 @@ func TestStalledHandshakesGiveWay(t *testing.T) {
 	w := newWire(t)
 	w.deaf.Store(true)
 	stalled := dialNoWait(t, e, clientOptions{setting: w.setting})
-	eventually(t, "the place is taken", func() bool { return e.Stats().Handshakes == 1 })
+	eventually(t, "the handshake is under way", func() bool { return e.Stats().Handshakes == 1 })
 	dial(t, e, clientOptions{}).checkUp(1, 3)
 	if len(stalled.seen.lost) > 0 {
 		t.Error("the other one was given up")
@@ -121,35 +121,35 @@ func TestStalledHandshakesGiveWay(t *testing.T) {
 }
 
 func TestPlaces(t *testing.T) {
-	s, at := places{limit: 2}, time.Unix(1000, 0)
-	enter := func(after time.Duration) (*place, bool) {
-		p := &place{peer: new(Peer), conn: new(dtlsConn), cancel: func() {}, since: at.Add(after)}
+	s, at := handshakes{limit: 2}, time.Unix(1000, 0)
+	enter := func(after time.Duration) (*handshake, bool) {
+		p := &handshake{peer: new(Peer), conn: new(dtlsConn), cancel: func() {}, since: at.Add(after)}
 		return p, s.enter(p)
 	}
 	a, ok1 := enter(0)
 	b, ok2 := enter(time.Millisecond)
-	if _, ok := enter(placeGrace - 1); !ok1 || !ok2 || ok {
+	if _, ok := enter(handshakeGrace - 1); !ok1 || !ok2 || ok {
 		t.Errorf("entered: %v %v, and a third within the grace: %v", ok1, ok2, ok)
 	}
 	a.answered.Store(true)
-	if _, ok := enter(placeGrace); ok {
+	if _, ok := enter(handshakeGrace); ok {
 		t.Error("a handshake that goes on gave way")
 	}
-	c, ok := enter(placeGrace + time.Millisecond)
-	if !ok || !b.lost.Load() || !b.conn.muted || a.lost.Load() || s.taken() != 2 {
-		t.Errorf("entered %v; gave way: %v %v; %d taken", ok, a.lost.Load(), b.lost.Load(), s.taken())
+	c, ok := enter(handshakeGrace + time.Millisecond)
+	if !ok || !b.givenUp.Load() || !b.conn.muted || a.givenUp.Load() || s.count() != 2 {
+		t.Errorf("entered %v; gave way: %v %v; %d taken", ok, a.givenUp.Load(), b.givenUp.Load(), s.count())
 	}
 	c.answered.Store(true)
-	if _, ok := enter(placeHold - 1); ok {
+	if _, ok := enter(answeredGrace - 1); ok {
 		t.Error("a handshake that goes on gave way before its time")
 	}
-	if _, ok := enter(placeHold); !ok || !a.lost.Load() {
+	if _, ok := enter(answeredGrace); !ok || !a.givenUp.Load() {
 		t.Error("answered handshakes may stall for ever")
 	}
 	s.leave(b)
 	s.leave(a)
 	s.leave(c)
-	if s.taken() != 1 {
-		t.Errorf("%d taken", s.taken())
+	if s.count() != 1 {
+		t.Errorf("%d taken", s.count())
 	}
 }

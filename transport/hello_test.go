@@ -119,7 +119,7 @@ func TestForgedHellos(t *testing.T) {
 	}
 }
 
-// TestAHelloAfterForgedOnesIsAnswered at once: three that others have sent take no place that the client
+// TestAHelloAfterForgedOnesIsAnswered at once: three that others have sent take up nothing that the client
 // needs.
 func TestAHelloAfterForgedOnesIsAnswered(t *testing.T) {
 	p, pt := pathTo(t, start(t, Options{}))
@@ -130,7 +130,7 @@ func TestAHelloAfterForgedOnesIsAnswered(t *testing.T) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	sum := (&hello{body: helloBody(3)[handshakeHeader:]}).sum()
-	if !slices.ContainsFunc(p.secure.tries, func(t *place) bool { return t.hello == sum }) {
+	if !slices.ContainsFunc(p.secure.tries, func(t *handshake) bool { return t.hello == sum }) {
 		t.Errorf("%d tries, none of them the client's", len(p.secure.tries))
 	}
 }
@@ -154,7 +154,7 @@ func TestAHandshakeThatTimedOutBeginsAgain(t *testing.T) {
 	}
 }
 
-// TestTriesAreBounded: a flood of ClientHellos makes few handshakes, and after a while there is a place
+// TestTriesAreBounded: a flood of ClientHellos makes few handshakes, and after a while there is room
 // again.
 func TestTriesAreBounded(t *testing.T) {
 	e := start(t, Options{})
@@ -164,7 +164,7 @@ func TestTriesAreBounded(t *testing.T) {
 		p.takeDTLS(pt, bufferOf(dtlsRecord(recordHandshake, 0, helloBody(i)...)), at)
 	}
 	p.mu.Lock()
-	if at.Sub(p.secure.began[0]) < placeGrace-time.Second || p.secure.began[0].IsZero() || len(p.secure.tries) > maxTries {
+	if at.Sub(p.secure.began[0]) < handshakeGrace-time.Second || p.secure.began[0].IsZero() || len(p.secure.tries) > maxTries {
 		t.Errorf("%d tries, begun at %v", len(p.secure.tries), p.secure.began)
 	}
 	p.mu.Unlock()
@@ -172,7 +172,7 @@ func TestTriesAreBounded(t *testing.T) {
 		t.Errorf("%d refused", n)
 	}
 	sum := (&hello{body: helloBody(60)[handshakeHeader:]}).sum()
-	p.takeDTLS(pt, bufferOf(dtlsRecord(recordHandshake, 0, helloBody(60)...)), at.Add(placeGrace))
+	p.takeDTLS(pt, bufferOf(dtlsRecord(recordHandshake, 0, helloBody(60)...)), at.Add(handshakeGrace))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if n := len(p.secure.tries); n == 0 || n > maxTries || p.secure.tries[n-1].hello != sum {
@@ -197,7 +197,7 @@ func TestAHelloInFragments(t *testing.T) {
 		}
 		p.mu.Lock()
 		want := (&hello{body: body}).sum()
-		if !slices.ContainsFunc(p.secure.tries, func(t *place) bool { return t.hello == want }) {
+		if !slices.ContainsFunc(p.secure.tries, func(t *handshake) bool { return t.hello == want }) {
 			t.Errorf("%s: %d tries, none of them the client's", name, len(p.secure.tries))
 		}
 		p.mu.Unlock()
@@ -245,15 +245,15 @@ func TestAHelloBeforeTheProofIsNotLost(t *testing.T) {
 	}
 }
 
-// TestARefusedHelloEndsNoOther: neither does one beyond the quota, nor is the quota used up if no place is
+// TestARefusedHelloEndsNoOther: neither does one beyond the quota, nor is the quota used up if none is
 // free.
 func TestARefusedHelloEndsNoOther(t *testing.T) {
 	e := start(t, Options{Limits: Limits{Handshakes: 1}})
 	p, pt := pathTo(t, e)
 	at := time.Now()
-	other := &place{peer: new(Peer), conn: new(dtlsConn), cancel: func() {}, since: at}
+	other := &handshake{peer: new(Peer), conn: new(dtlsConn), cancel: func() {}, since: at}
 	if !e.handshakes.enter(other) {
-		t.Fatal("no place")
+		t.Fatal("refused")
 	}
 	for i := range byte(2 * maxTries) {
 		p.takeDTLS(pt, bufferOf(helloRecord(i)), at)
@@ -261,7 +261,7 @@ func TestARefusedHelloEndsNoOther(t *testing.T) {
 	e.handshakes.leave(other)
 	p.takeDTLS(pt, bufferOf(helloRecord(50)), at)
 	if p.triesNow() != 1 {
-		t.Fatal("the quota is used up by handshakes that had no place")
+		t.Fatal("the quota is used up by handshakes that were refused")
 	}
 	p.mu.Lock()
 	own := p.secure.tries[0]
@@ -274,7 +274,7 @@ func TestARefusedHelloEndsNoOther(t *testing.T) {
 	p.takeDTLS(pt, bufferOf(helloRecord(51)), at)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !slices.Contains(p.secure.tries, own) || own.lost.Load() {
+	if !slices.Contains(p.secure.tries, own) || own.givenUp.Load() {
 		t.Error("a ClientHello beyond the quota has ended the client's handshake")
 	}
 }

@@ -39,20 +39,20 @@ type lane struct {
 	away  bool // not the room's own goroutine: it takes drafts
 	peers int  // guarded by Writer.mu
 
-	mu     sync.Mutex  // and the out, dest and sent of the lane's peers
+	mu     sync.Mutex  // and the sealing of the lane's peers
 	batch  *egress     // nil: nothing queued
 	header rtp.Header  // scratch
 	rtcp   rtcp.Header // scratch
 
-	fill *draft // of the room's goroutine; nil: nothing in it
-	line line
+	draft  *draft // of the room's goroutine; nil: nothing in it
+	drafts draftQueue
 }
 
-// line is the drafts that wait for a sender.
-type line struct {
+// draftQueue is the drafts that wait for a sender.
+type draftQueue struct {
 	mu     sync.Mutex
 	change sync.Cond // on mu: fewer drafts, or idle
-	drafts []*draft  // the oldest first
+	list   []*draft  // the oldest first
 	busy   bool      // a sender has the lane, or is about to
 }
 
@@ -69,21 +69,21 @@ var draftPool = sync.Pool{New: func() any { return new(draft) }}
 
 func newLane(e *Endpoint, s *socket, away bool) *lane {
 	l := &lane{ep: e, sock: s, away: away}
-	l.line.change.L = &l.line.mu
+	l.drafts.change.L = &l.drafts.mu
 	return l
 }
 
-// queue puts a packet into the draft. Only the room's goroutine calls it.
-func (l *lane) queue(p *Peer, header, payload []byte, isRTCP bool) {
+// copyToDraft adds a packet to the draft. Only the room's goroutine calls it.
+func (l *lane) copyToDraft(p *Peer, header, payload []byte, isRTCP bool) {
 	n := len(header) + len(payload)
 	if n > packet.Size {
 		l.ep.count.drop(DropSealFailed)
 		return
 	}
-	d := l.fill
+	d := l.draft
 	if d == nil {
 		d = draftPool.Get().(*draft)
-		l.fill = d
+		l.draft = d
 	}
 	slot := d.arena[d.n][:]
 	copy(slot, header)
@@ -96,16 +96,16 @@ func (l *lane) queue(p *Peer, header, payload []byte, isRTCP bool) {
 
 // handOver gives the draft to a sender, or does its work if none is idle.
 func (l *lane) handOver() {
-	if l.fill == nil {
+	if l.draft == nil {
 		return
 	}
-	q := &l.line
+	q := &l.drafts
 	q.mu.Lock()
-	for len(q.drafts) >= maxDrafts {
+	for len(q.list) >= maxDrafts {
 		q.change.Wait()
 	}
-	q.drafts = append(q.drafts, l.fill)
-	l.fill = nil
+	q.list = append(q.list, l.draft)
+	l.draft = nil
 	start := !q.busy
 	q.busy = true
 	q.mu.Unlock()
@@ -121,17 +121,17 @@ func (l *lane) handOver() {
 
 // work seals and sends drafts until there are none.
 func (l *lane) work() {
-	q := &l.line
+	q := &l.drafts
 	for {
 		q.mu.Lock()
-		if len(q.drafts) == 0 {
+		if len(q.list) == 0 {
 			q.busy = false
 			q.change.Broadcast()
 			q.mu.Unlock()
 			return
 		}
-		d := q.drafts[0]
-		q.drafts = append(q.drafts[:0], q.drafts[1:]...)
+		d := q.list[0]
+		q.list = append(q.list[:0], q.list[1:]...)
 		q.change.Broadcast()
 		q.mu.Unlock()
 		l.send(d)
@@ -153,7 +153,7 @@ func (l *lane) send(d *draft) {
 
 // wait returns when everything handed over has been sent.
 func (l *lane) wait() {
-	q := &l.line
+	q := &l.drafts
 	q.mu.Lock()
 	for q.busy {
 		q.change.Wait()

@@ -61,7 +61,7 @@ func (e *Endpoint) NewPeer(o PeerOptions) (*Peer, error) {
 		sealing: sealing{writer: o.Writer, lane: o.Writer.assign()}, since: now,
 	}
 	if err := e.table.addPeer(p, e.o.Limits.Peers); err != nil {
-		p.writer.leave(p.lane)
+		p.writer.unassign(p.lane)
 		return nil, err
 	}
 	return p, nil
@@ -156,8 +156,8 @@ func (p *Peer) end() {
 	p.releaseLocked()
 	p.mu.Unlock()
 	p.ep.table.removePeer(p)
-	p.writer.leave(p.lane)
-	p.ep.settle()
+	p.writer.unassign(p.lane)
+	p.ep.quiesce()
 	for _, c := range tcp {
 		c.in.pass.Lock()
 		c.in.pass.Unlock() //nolint:staticcheck // only to wait for a delivery under way

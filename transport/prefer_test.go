@@ -84,7 +84,7 @@ func TestUDPTakesThePlaceOfTCP(t *testing.T) {
 	_, c, _ := offered(t, e)
 	w := &wiredCall{t: t, e: e, p: c.peer, c: c, home: newSite(t, e, c, false)}
 	w.home.send(checkOf(t, c))
-	w.home.settled(t)
+	w.home.catchUp(t)
 	conn := w.overTCP()
 	w.uses(conn)
 	w.home.answers.Store(true)

@@ -48,20 +48,20 @@ func TestAStrangersCertificateEndsNobody(t *testing.T) {
 
 // TestSurplusTriesGiveWay: one peer's handshakes beside another of its own keep no other peer out.
 func TestSurplusTriesGiveWay(t *testing.T) {
-	s, at := places{limit: 3}, time.Unix(1000, 0)
-	list := []*place{}
+	s, at := handshakes{limit: 3}, time.Unix(1000, 0)
+	list := []*handshake{}
 	crowd := new(Peer)
 	for _, p := range []*Peer{new(Peer), crowd, crowd, new(Peer)} {
-		pl := &place{peer: p, conn: new(dtlsConn), cancel: func() {}, since: at}
+		pl := &handshake{peer: p, conn: new(dtlsConn), cancel: func() {}, since: at}
 		list = append(list, pl)
 		if !s.enter(pl) {
-			t.Fatal("no place")
+			t.Fatal("refused")
 		}
 	}
-	if list[0].lost.Load() || !list[1].lost.Load() || list[2].lost.Load() {
+	if list[0].givenUp.Load() || !list[1].givenUp.Load() || list[2].givenUp.Load() {
 		t.Error("another than the older one of the two gave way")
 	}
-	if s.enter(&place{peer: new(Peer), conn: new(dtlsConn), cancel: func() {}, since: at}) {
+	if s.enter(&handshake{peer: new(Peer), conn: new(dtlsConn), cancel: func() {}, since: at}) {
 		t.Error("a peer's only handshake gave way within its time")
 	}
 }

@@ -33,11 +33,11 @@ func (p *Peer) restLocked(now time.Time) {
 	if !s.keyed || s.dtls == nil || p.data.started {
 		return
 	}
-	quiet := restAfter
+	after := restAfter
 	if p.rx.proven() {
-		quiet = restProven
+		after = restProven
 	}
-	if now.Sub(s.lastRecord) < quiet {
+	if now.Sub(s.lastRecord) < after {
 		return
 	}
 	s.conn.mute()
@@ -57,7 +57,7 @@ func (p *Peer) wakeLocked(pt *path) error {
 	s := &p.secure
 	conn := newDTLSConn(p.ep, pt, p.dtlsClosed)
 	conn.hushed.Store(p.ice.silent)
-	d, err := dtls.ResumeWithOptions(s.rested, conn, conn.RemoteAddr(), dtls.WithLoggerFactory(quiet))
+	d, err := dtls.ResumeWithOptions(s.rested, conn, conn.RemoteAddr(), dtls.WithLoggerFactory(noLogs))
 	s.rested = nil
 	if err != nil {
 		return fmt.Errorf("%w: take up the connection again: %w", ErrHandshake, err)

@@ -81,8 +81,8 @@ func (s *site) send(b []byte) {
 	s.stranger.send(b)
 }
 
-// settled returns when all that has been sent to a site before has come.
-func (s *site) settled(t testing.TB) {
+// catchUp returns when all that has been sent to a site before has come.
+func (s *site) catchUp(t testing.TB) {
 	t.Helper()
 	last := int64(-1)
 	eventually(t, "quiet", func() bool {

@@ -30,9 +30,9 @@ type socket struct {
 	waiter  syscall.RawConn
 
 	// mu is held for reading while a sender uses fd, so that close cannot hand its number to another file.
-	mu     sync.RWMutex
-	closed bool
-	lost   uint64 // overflow so far
+	mu      sync.RWMutex
+	closed  bool
+	dropped uint64 // overflow so far
 }
 
 var errSocketClosed = errors.New("socket is closed")
@@ -142,16 +142,16 @@ func (s *socket) overflow() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return s.lost
+		return s.dropped
 	}
 	var info [unix.SK_MEMINFO_VARS]uint32
 	size := uint32(unsafe.Sizeof(info))
 	_, _, e := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
 		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
 	if e == 0 {
-		s.lost += uint64(info[unix.SK_MEMINFO_DROPS] - uint32(s.lost)) // which has 32 bits and wraps
+		s.dropped += uint64(info[unix.SK_MEMINFO_DROPS] - uint32(s.dropped)) // which has 32 bits and wraps
 	}
-	return s.lost
+	return s.dropped
 }
 
 // sendWait is how long a batch may wait once for room in the send buffer. Longer holds up the room. Shorter

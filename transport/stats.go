@@ -80,7 +80,7 @@ func (e *Endpoint) Stats() Stats {
 	s := Stats{
 		PacketsIn: e.count.packetsIn.Load(), BytesIn: e.count.bytesIn.Load(),
 		PacketsOut: e.count.packetsOut.Load(), BytesOut: e.count.bytesOut.Load(),
-		ChecksIn: e.count.checksIn.Load(), ChecksOut: e.count.checksOut.Load(), Handshakes: e.handshakes.taken(), SendWaits: e.count.sendWaits.Load(),
+		ChecksIn: e.count.checksIn.Load(), ChecksOut: e.count.checksOut.Load(), Handshakes: e.handshakes.count(), SendWaits: e.count.sendWaits.Load(),
 	}
 	for i := range s.Drops {
 		s.Drops[i] = e.count.drops[i].Load()

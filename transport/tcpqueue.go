@@ -42,14 +42,14 @@ type tcpQueue struct {
 	until   time.Time     // closed: the time for last words
 	wake    chan struct{} // capacity 1
 
-	// The writer has a chunk in its hands, and is to let go of it. When it has, settled is signalled.
+	// The writer has a chunk in its hands, and is to let go of it. When it has, letGo is signalled.
 	writing, interrupted bool
-	settled              sync.Cond
+	letGo                sync.Cond
 }
 
 func newTCPQueue(conn interface{ SetWriteDeadline(time.Time) error }) *tcpQueue {
 	q := &tcpQueue{conn: conn, wake: make(chan struct{}, 1)}
-	q.settled.L = &q.mu
+	q.letGo.L = &q.mu
 	return q
 }
 
@@ -181,7 +181,7 @@ func (q *tcpQueue) done(now time.Time) (interrupted bool) {
 	q.writing, q.interrupted = false, false
 	if interrupted {
 		q.extendLocked(now.Add(lastWrite))
-		q.settled.Broadcast()
+		q.letGo.Broadcast()
 	}
 	return interrupted
 }
@@ -207,7 +207,7 @@ func (q *tcpQueue) purge() {
 	q.interrupted = true
 	_ = q.conn.SetWriteDeadline(time.Now())
 	for q.interrupted {
-		q.settled.Wait()
+		q.letGo.Wait()
 	}
 }
 

@@ -228,7 +228,7 @@ func (p *Peer) askAgainLocked(now time.Time) {
 			p.askLocked(pt, now)
 		}
 	}
-	p.settleLocked()
+	p.updateUnsettledLocked()
 }
 
 // answered takes in a response to a check of the node's, and says whether it is one.
@@ -257,7 +257,7 @@ func (p *Peer) provenLocked(pt *path, at time.Time) {
 	p.electLocked(pt, at)
 	p.secure.early.wait(pt)
 	p.secure.release(pt)
-	p.settleLocked()
+	p.updateUnsettledLocked()
 }
 
 // sealed takes notice of media that is newer than all before it, while it matters where that comes from.
@@ -277,7 +277,7 @@ func (p *Peer) sealed(pt *path, at time.Time) {
 		pt.proof.sealed, pt.proof.meant = at, true
 		p.electLocked(pt, at)
 	}
-	p.settleLocked()
+	p.updateUnsettledLocked()
 }
 
 // keptLocked says whether media on pt, which is not in use and has a proof, shows that the client is there.
@@ -287,8 +287,8 @@ func (p *Peer) keptLocked(pt *path) bool {
 		(now.proof.missing.Load() || pt.better(now) && p.askedForLocked(pt))
 }
 
-// settleLocked keeps Peer.unsettled up to date.
-func (p *Peer) settleLocked() {
+// updateUnsettledLocked keeps Peer.unsettled up to date.
+func (p *Peer) updateUnsettledLocked() {
 	now := p.ice.nominated
 	open := now != nil && now.proof.missing.Load()
 	for _, pt := range p.ice.paths {

@@ -19,7 +19,7 @@ func TestAnAddressThatNeverAnsweredGetsNoMedia(t *testing.T) {
 		w.down(uint16(20*i), 20)
 		eventually(t, "media at home", func() bool { return w.home.media.Load() == int64(20*(i+1)) })
 	}
-	victim.settled(t)
+	victim.catchUp(t)
 	if in, out := victim.in.Load(), victim.out.Load(); victim.media.Load() != 0 || in > 3*out+amplificationSlack {
 		t.Errorf("%d packets of media; %d bytes for %d", victim.media.Load(), in, out)
 	}
@@ -39,7 +39,7 @@ func TestADTLSFlightStaysInTheLimit(t *testing.T) {
 	victim.send(realHello(t))
 	eventually(t, "the flight", func() bool { return victim.dtls.Load() > 0 })
 	within := func(of string) {
-		victim.settled(t)
+		victim.catchUp(t)
 		if in, out := victim.in.Load(), victim.out.Load(); in > 3*out+amplificationSlack {
 			t.Errorf("after %s: %d bytes for %d", of, in, out)
 		}
@@ -74,7 +74,7 @@ func TestReplayedChecksMoveNothing(t *testing.T) {
 		}
 	}
 	eventually(t, "they have come", func() bool { return w.e.Stats().ChecksIn >= 3*seenChecks })
-	thief.settled(t)
+	thief.catchUp(t)
 	if thief.media.Load() != 0 || w.at() != w.home.conn.LocalAddr().String() {
 		t.Errorf("%d packets went to who played checks back", thief.media.Load())
 	}
@@ -109,7 +109,7 @@ func TestReplayedChecksAreNoConsent(t *testing.T) {
 	for range 10 {
 		w.home.send(checkOf(t, w.c))
 	}
-	w.home.settled(t)
+	w.home.catchUp(t)
 	if len(w.seen.connected) > 0 {
 		t.Error("a check that may be an old one has brought back who was gone")
 	}
@@ -155,7 +155,7 @@ func TestAPathThatWasLeftCountsAgainWhenItAnswers(t *testing.T) {
 	for range 5 {
 		w.home.send(checkOf(t, w.c))
 	}
-	w.home.settled(t)
+	w.home.catchUp(t)
 	if w.at() != away.conn.LocalAddr().String() {
 		t.Error("moved back")
 	}
@@ -173,14 +173,14 @@ func TestSRTPMovesOnTrial(t *testing.T) {
 	silent := newSite(t, w.e, w.c, false)
 	silent.send(checkOf(t, w.c))
 	silent.send(late)
-	silent.settled(t)
+	silent.catchUp(t)
 	if w.at() != w.home.conn.LocalAddr().String() {
 		t.Fatal("moved by a packet that is older than others")
 	}
 	w.sealed(silent)
 	w.nominates(silent)
 	w.down(1, 100)
-	silent.settled(t)
+	silent.catchUp(t)
 	if in, out := silent.in.Load(), silent.out.Load(); in > 3*out+amplificationSlack || silent.media.Load() > 1 {
 		t.Errorf("%d bytes for %d, %d packets of media", in, out, silent.media.Load())
 	}

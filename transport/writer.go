@@ -27,11 +27,11 @@ type Writer struct {
 // sealing is the way out of one peer: where its packets go, and under which keys. All but writer and lane is
 // guarded by lane.mu. dest is written with Peer.mu held as well, so it may be read under either.
 type sealing struct {
-	writer *Writer
-	lane   *lane                // of writer
-	out    *srtp.Context        // the one holder of each SRTP and SRTCP sending index
-	dest   *path                // nil: not connected
-	sent   map[uint32]*sequence // by SSRC, of RTP
+	writer    *Writer
+	lane      *lane                // of writer
+	out       *srtp.Context        // the one holder of each SRTP and SRTCP sending index
+	dest      *path                // nil: not connected
+	sequences map[uint32]*sequence // by SSRC, of RTP
 }
 
 // NewWriter returns a Writer. It holds no resources while nothing is queued, and need not be closed.
@@ -63,8 +63,8 @@ func (w *Writer) assign() *lane {
 	return least
 }
 
-// leave takes a peer off its lane.
-func (w *Writer) leave(l *lane) {
+// unassign takes a peer off its lane.
+func (w *Writer) unassign(l *lane) {
 	w.mu.Lock()
 	w.peers--
 	l.peers--
@@ -99,7 +99,7 @@ func (w *Writer) Flush() {
 func (p *Peer) SendRTP(header, payload []byte) {
 	l := p.lane
 	if l.away {
-		l.queue(p, header, payload, false)
+		l.copyToDraft(p, header, payload, false)
 		return
 	}
 	l.mu.Lock()
@@ -111,7 +111,7 @@ func (p *Peer) SendRTP(header, payload []byte) {
 func (p *Peer) SendRTCP(compound []byte) {
 	l := p.lane
 	if l.away {
-		l.queue(p, nil, compound, true)
+		l.copyToDraft(p, nil, compound, true)
 		return
 	}
 	l.mu.Lock()
@@ -125,29 +125,29 @@ func (l *lane) sealLocked(p *Peer, plain []byte, isRTCP bool) {
 		l.sealRTCPLocked(p, plain)
 		return
 	}
-	if !l.mayRTPLocked(p, plain, len(plain)) {
+	if !l.prepareRTPLocked(p, plain, len(plain)) {
 		return
 	}
 	sealed, err := p.out.EncryptRTP(l.batch.slot(), plain, &l.header)
-	l.queueLocked(p, sealed, err)
+	l.commitLocked(p, sealed, err)
 }
 
 func (l *lane) sealRTPLocked(p *Peer, header, payload []byte) {
 	n := len(header) + len(payload)
-	if !l.mayRTPLocked(p, header, n) {
+	if !l.prepareRTPLocked(p, header, n) {
 		return
 	}
 	slot := l.batch.slot()
 	copy(slot, header)
 	copy(slot[len(header):], payload)
 	sealed, err := p.out.EncryptRTP(slot, slot[:n], &l.header)
-	l.queueLocked(p, sealed, err)
+	l.commitLocked(p, sealed, err)
 }
 
-// mayRTPLocked says whether an RTP packet of n bytes can be sealed, and provides a batch with a free slot if
-// so.
-func (l *lane) mayRTPLocked(p *Peer, header []byte, n int) bool {
-	if !l.acceptLocked(p, n) {
+// prepareRTPLocked provides a batch with a free slot for an RTP packet of n bytes. It returns false if the
+// packet cannot be sealed.
+func (l *lane) prepareRTPLocked(p *Peer, header []byte, n int) bool {
+	if !l.prepareLocked(p, n) {
 		p.followLocked(header)
 		return false
 	}
@@ -159,13 +159,13 @@ func (l *lane) mayRTPLocked(p *Peer, header []byte, n int) bool {
 }
 
 func (l *lane) sealRTCPLocked(p *Peer, compound []byte) {
-	if !l.acceptLocked(p, len(compound)) {
+	if !l.prepareLocked(p, len(compound)) {
 		return
 	}
 	slot := l.batch.slot()
 	copy(slot, compound)
 	sealed, err := p.out.EncryptRTCP(slot, slot[:len(compound)], &l.rtcp)
-	l.queueLocked(p, sealed, err)
+	l.commitLocked(p, sealed, err)
 }
 
 // admitLocked says whether a packet may be sealed as far as its sequence number goes. If header is not a
@@ -175,28 +175,28 @@ func (s *sealing) admitLocked(header []byte) bool {
 		return true
 	}
 	ssrc, seq := binary.BigEndian.Uint32(header[8:]), binary.BigEndian.Uint16(header[2:])
-	if q := s.sent[ssrc]; q != nil {
+	if q := s.sequences[ssrc]; q != nil {
 		return q.admit(seq)
 	}
-	if s.sent == nil {
-		s.sent = map[uint32]*sequence{}
+	if s.sequences == nil {
+		s.sequences = map[uint32]*sequence{}
 	}
-	s.sent[ssrc] = newSequence(seq)
+	s.sequences[ssrc] = newSequence(seq)
 	return true
 }
 
 // followLocked notes the sequence number of a packet that is not sent.
 func (s *sealing) followLocked(header []byte) {
-	if len(s.sent) == 0 || len(header) < rtpHeader {
+	if len(s.sequences) == 0 || len(header) < rtpHeader {
 		return
 	}
-	if q := s.sent[binary.BigEndian.Uint32(header[8:])]; q != nil {
+	if q := s.sequences[binary.BigEndian.Uint32(header[8:])]; q != nil {
 		q.follow(binary.BigEndian.Uint16(header[2:]))
 	}
 }
 
-// acceptLocked says whether n bytes can be sealed for p, and provides a batch with a free slot if so.
-func (l *lane) acceptLocked(p *Peer, n int) bool {
+// prepareLocked provides a batch with a free slot for n bytes to p. It returns false if they cannot be sealed.
+func (l *lane) prepareLocked(p *Peer, n int) bool {
 	if p.out == nil || p.dest == nil {
 		l.ep.count.drop(DropNotConnected)
 		return false
@@ -215,7 +215,7 @@ func (l *lane) acceptLocked(p *Peer, n int) bool {
 	return true
 }
 
-func (l *lane) queueLocked(p *Peer, sealed []byte, err error) {
+func (l *lane) commitLocked(p *Peer, sealed []byte, err error) {
 	switch {
 	case err != nil:
 		l.ep.count.drop(DropSealFailed)
