@@ -19,8 +19,8 @@ const maxPaths = 24
 // Browsers send a check every 0.5–5 s, so this is minutes. Raising it costs 4 bytes each per peer.
 const seenChecks = 256
 
-// credential is an ICE session: the user name fragment and password that checks have to show, and those that
-// the client's offer stated for checks of the node.
+// credential is an ICE session. It has the user name fragment and password that checks have to show. It also
+// has those that the client's offer stated, for checks of the node's.
 type credential struct {
 	peer  *Peer
 	ufrag string
@@ -53,7 +53,7 @@ type path struct {
 	ctl    [pktinfoSpace]byte
 	ctlLen int
 
-	heard   atomic.Int64 // the last authenticated packet, as Endpoint.mark counts; 0: none yet
+	heard   atomic.Int64 // the last authenticated packet, as Endpoint.instant counts; 0: none yet
 	checked time.Time    // last fresh check; guarded by Peer.mu
 	proof   proof        // that the client is there; validate.go
 
@@ -127,8 +127,8 @@ func (a *agent) find(from origin) *path {
 	return nil
 }
 
-// fresh notes a transaction id and says whether it was new.
-func (a *agent) fresh(tx [stun.TransactionIDSize]byte) bool {
+// noteTransaction notes a transaction id and says whether it was new.
+func (a *agent) noteTransaction(tx [stun.TransactionIDSize]byte) bool {
 	h := fnv.New32a()
 	h.Write(tx[:])
 	id := h.Sum32()
@@ -171,18 +171,18 @@ func (a *agent) remove(pt *path) {
 	}
 }
 
-// checked takes in a check of k.size bytes whose MESSAGE-INTEGRITY was right. If it returns false, nothing
+// takeCheck takes in a check of k.size bytes whose MESSAGE-INTEGRITY was right. If it returns false, nothing
 // has changed: a check can never harm the session that it names. The check may be an old one, played back
 // from anywhere, so it moves nothing by itself.
-func (p *Peer) checked(c *credential, from origin, k check, at time.Time) (Drop, bool) {
+func (p *Peer) takeCheck(c *credential, from origin, k check, at time.Time) (Drop, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.goneLocked() || !slices.Contains(p.ice.creds, c) {
 		return DropSTUNUnauthorized, false
 	}
-	pt, fresh := p.ice.find(from), p.ice.fresh(k.tx)
+	pt, fresh := p.ice.find(from), p.ice.noteTransaction(k.tx)
 	if pt != nil {
-		pt.exchanged(k.size)
+		pt.countCheck(k.size)
 	}
 	if !fresh {
 		// The transaction has come before. From its own address this is a retransmission, which is answered
@@ -193,10 +193,10 @@ func (p *Peer) checked(c *credential, from origin, k check, at time.Time) (Drop,
 		if pt = p.addPathLocked(from, at); pt == nil {
 			return DropSTUNAddressTaken, false
 		}
-		pt.exchanged(k.size)
+		pt.countCheck(k.size)
 	}
 	pt.checked = at
-	pt.heard.Store(p.ep.mark(at))
+	pt.heard.Store(p.ep.instant(at))
 	again := pt.proof.cred == c && !pt.proof.wanted.IsZero()
 	pt.proof.meant = pt.proof.meant && pt.proof.cred == c
 	pt.proof.cred = c
@@ -205,11 +205,11 @@ func (p *Peer) checked(c *credential, from origin, k check, at time.Time) (Drop,
 		pt.proof.wanted = at
 	}
 	p.electLocked(pt, at)
-	p.secure.release(pt)
+	p.secure.sendHeld(pt)
 	if !p.ice.answers {
-		p.aliveLocked(pt, at) // nothing better can be had of it
+		p.noteAliveLocked(pt, at) // nothing better can be had of it
 	}
-	if p.doubtsLocked(pt, at) {
+	if p.shouldAskLocked(pt, at) {
 		p.askLocked(pt, at)
 	}
 	p.speakFirstLocked(at)
@@ -217,9 +217,9 @@ func (p *Peer) checked(c *credential, from origin, k check, at time.Time) (Drop,
 	return 0, true
 }
 
-// aliveLocked takes notice of a sign of life of the client on a path.
-func (p *Peer) aliveLocked(pt *path, at time.Time) {
-	p.heard.Store(p.ep.mark(at))
+// noteAliveLocked takes notice of a sign of life of the client on a path.
+func (p *Peer) noteAliveLocked(pt *path, at time.Time) {
+	p.heard.Store(p.ep.instant(at))
 	if pt == p.ice.nominated {
 		p.ice.consent = at
 		p.connectLocked()
@@ -232,7 +232,7 @@ func (p *Peer) aliveLocked(pt *path, at time.Time) {
 func (p *Peer) addPathLocked(from origin, at time.Time) *path {
 	pt := newPath(p, from)
 	pt.proof.missing.Store(true)
-	if !p.ep.table.addPath(pt, p.ep.mark(at.Add(-addressGrace))) {
+	if !p.ep.table.addPath(pt, p.ep.instant(at.Add(-addressGrace))) {
 		return nil
 	}
 	if len(p.ice.paths) >= maxPaths {
@@ -245,7 +245,7 @@ func (p *Peer) addPathLocked(from origin, at time.Time) *path {
 }
 
 // addressGrace is how long after its last sign of life a client keeps its address against another client's
-// valid check. Longer keeps a client out that got a reused port; shorter than the interval of checks would
+// valid check. Longer keeps out a client that got a reused port; shorter than the interval of checks would
 // let a forger in.
 const addressGrace = 6 * time.Second
 
@@ -258,15 +258,15 @@ func (p *Peer) nominateLocked(pt *path, at time.Time) {
 		old.proof.since, old.proof.meant = time.Time{}, false
 	}
 	p.ice.nominated, p.ice.nominatedGen = pt, gen
-	p.secure.sendTo(pt)
-	p.secure.early.wait(pt)
+	p.secure.setPath(pt)
+	p.secure.early.restart(pt)
 	p.ice.creds = slices.DeleteFunc(p.ice.creds, func(c *credential) bool {
 		if c.gen < gen {
 			p.ep.table.removeCredential(c)
 		}
 		return c.gen < gen
 	})
-	p.aliveLocked(pt, at)
+	p.noteAliveLocked(pt, at)
 }
 
 // connectLocked lets media flow on the nominated path as soon as the handshake is done, and says so once.
@@ -337,9 +337,9 @@ func (p *Peer) hushLocked(silent bool) {
 // because here too the client may come back.
 var errConnectionEnded = fmt.Errorf("the ICE-TCP connection has ended: %w", ErrConsent)
 
-// pathClosed takes notice of a TCP connection that has ended. If that connection carried the media, nothing
+// onPathClosed takes notice of a TCP connection that has ended. If that connection carried the media, nothing
 // can be sent until the client nominates another path.
-func (p *Peer) pathClosed(pt *path) {
+func (p *Peer) onPathClosed(pt *path) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ice.nominated == pt && p.connected {

@@ -188,6 +188,6 @@ func BenchmarkCheck(b *testing.B) {
 	b.ReportAllocs()
 	defer cpu(b)()
 	for b.Loop() {
-		in.check(m, from, at)
+		in.takeSTUN(m, from, at)
 	}
 }

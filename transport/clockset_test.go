@@ -21,17 +21,17 @@ func TestSettingTheClockChangesNobodysLife(t *testing.T) {
 			from := origin{addr: addrFrom(netip.MustParseAddrPort("127.0.0.1:9")), sock: e.sockets[0]}
 			var clock clocktest.Clock
 
-			if _, ok := p.checked(c, from, check{tx: stun.NewTransactionID(), use: true, size: 100}, clock.Now()); !ok {
+			if _, ok := p.takeCheck(c, from, check{tx: stun.NewTransactionID(), use: true, size: 100}, clock.Now()); !ok {
 				t.Fatal("the check is refused")
 			}
 			clock.Set(by)
 			if d := clock.Now().Sub(p.LastHeard()); d < 0 || d > patience {
 				t.Errorf("last heard %v ago", d)
 			}
-			if why, ok := other.checked(oc, from, check{tx: stun.NewTransactionID(), use: true, size: 100}, clock.Now()); ok || why != DropSTUNAddressTaken {
+			if why, ok := other.takeCheck(oc, from, check{tx: stun.NewTransactionID(), use: true, size: 100}, clock.Now()); ok || why != DropSTUNAddressTaken {
 				t.Errorf("another has taken the address: %v", why)
 			}
-			if _, ok := other.checked(oc, from, check{tx: stun.NewTransactionID(), use: true, size: 100}, clock.Now().Add(addressGrace+time.Second)); !ok {
+			if _, ok := other.takeCheck(oc, from, check{tx: stun.NewTransactionID(), use: true, size: 100}, clock.Now().Add(addressGrace+time.Second)); !ok {
 				t.Error("who is gone keeps the address")
 			}
 		})

@@ -119,7 +119,7 @@ func (p *Peer) runData(d *dtls.Conn) error {
 		if !p.addChannel(ch) {
 			p.ep.count.drop(DropMessage)
 			_ = ch.Close()
-			if !p.mayLeave() {
+			if !p.noteUnreset() {
 				return errUnreset
 			}
 			continue
@@ -127,15 +127,15 @@ func (p *Peer) runData(d *dtls.Conn) error {
 		p.ep.work.Go(func() {
 			ended := p.readChannel(ch)
 			p.removeChannel(ch)
-			if !ended && !p.mayLeave() {
+			if !ended && !p.noteUnreset() {
 				_ = a.Close()
 			}
 		})
 	}
 }
 
-// mayLeave notes a stream that the node ends and says whether the association can go on.
-func (p *Peer) mayLeave() bool {
+// noteUnreset counts a stream that the node ends and says whether the association can go on.
+func (p *Peer) noteUnreset() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.data.unreset++

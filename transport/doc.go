@@ -1,7 +1,7 @@
 // Package transport is the wire of the node. It has one UDP port with a socket per core, and ICE-TCP on the
 // same port number. On top of them it speaks ICE-lite, DTLS, SRTP and SCTP data channels. It hands opened
-// packets to a packet.Inbox in batches, and takes packets to seal from a room's goroutine. What the packets
-// mean is not its business.
+// packets to a packet.Inbox in batches, and takes packets to seal from a room's goroutine. The meaning of
+// the packets is not its business.
 //
 //	endpoint.go   Endpoint: binding, Run, the order of shutdown
 //	options.go    Options and their defaults
@@ -53,7 +53,7 @@
 //
 // # Locks
 //
-// Locks are taken in this order: description.mu, ingress.pass, Peer.mu, table.mu, lane.mu, receiver.mu, and
+// Locks are taken in this order: sdpState.mu, ingress.pass, Peer.mu, table.mu, lane.mu, receiver.mu, and
 // then the leaf locks. The leaf locks are gate.mu, Writer.mu, draftQueue.mu, candidates.mu, identities.mu,
 // handshakes.mu, tokens.mu, tcpListener.mu, dtlsConn.mu, tcpQueue.mu, socket.mu and eventQueue.mu. Of these,
 // gate.mu and handshakes.mu come before dtlsConn.mu, and dtlsConn.mu before tcpQueue.mu and socket.mu.

@@ -30,8 +30,7 @@ const (
 
 // maxTries is how many handshakes of one peer may be under way at once, and how many may be begun in
 // handshakeGrace. Each ClientHello that has come begins one, and at most one of these is the client's.
-// Raising it lets forged ones cost more CPU, lowering it has the client wait more often until it may begin
-// one.
+// Raising it lets forged ones cost more CPU, lowering it holds the client up more often.
 const maxTries = 4
 
 // secure is the DTLS side of a peer. Guarded by Peer.mu.
@@ -45,7 +44,7 @@ type secure struct {
 	failure error               // of the last one that has failed
 	conn    *dtlsConn           // of the handshake that is done
 	dtls    *dtls.Conn
-	spent   int       // bytes of handshake records of late; see affords
+	spent   int       // bytes of handshake records of late; see charge
 	spentAt time.Time // when that was reckoned
 	keyed   bool      // the handshake is done and the SRTP keys are in place
 	keyedAt time.Time
@@ -57,12 +56,8 @@ type secure struct {
 // noLogs keeps pion's libraries from writing to standard error; what matters comes back as errors.
 var noLogs = &logging.DefaultLoggerFactory{DefaultLogLevel: logging.LogLevelDisabled}
 
-// takeDTLS takes in a datagram from a path with a valid check, and says whether it keeps the buffer.
-func (p *Peer) takeDTLS(pt *path, b *packet.Buffer, at time.Time) bool {
-	return p.takeRecords(pt, b, at, false)
-}
-
-// takeRecords is takeDTLS; early says that the datagram came before the proof of its path.
+// takeRecords takes in a datagram from a path with a valid check, and says whether it keeps the buffer. early
+// says that the datagram came before the proof of its path.
 func (p *Peer) takeRecords(pt *path, b *packet.Buffer, at time.Time, early bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -78,15 +73,15 @@ func (p *Peer) takeRecords(pt *path, b *packet.Buffer, at time.Time, early bool)
 		p.ep.count.drop(DropDTLSFiltered)
 		return false
 	}
-	if !s.affords(r.handshake, at) {
+	if !s.charge(r.handshake, at) {
 		p.ep.count.drop(DropDTLSLimited)
 		return false
 	}
-	pt.received(len(b.B))
+	pt.countReceived(len(b.B))
 	if !s.keyed {
 		r.early = early && !s.client && len(s.tries) == 0
 		p.shakeLocked(pt, b, r, at)
-		s.release(pt)
+		s.sendHeld(pt)
 		return false
 	}
 	return p.takeEstablishedLocked(pt, b, r, at)
@@ -131,7 +126,7 @@ func (p *Peer) shakeLocked(pt *path, b *packet.Buffer, r records, at time.Time) 
 	case s.client || !r.hello:
 		for _, t := range s.tries {
 			t.answered.Store(true)
-			t.conn.follow(pt)
+			t.conn.moveTo(pt)
 			p.feed(t, b)
 		}
 		return
@@ -160,7 +155,7 @@ func (p *Peer) greetLocked(pt *path, h *hello, at time.Time) {
 		p.ep.count.drop(DropDTLSLimited)
 		return
 	}
-	t.conn.follow(pt)
+	t.conn.moveTo(pt)
 	for _, b := range h.raw {
 		p.feed(t, b)
 	}
@@ -216,9 +211,9 @@ func (p *Peer) abandonLocked(t *handshake) {
 	p.ep.handshakes.leave(t)
 }
 
-// affords notes n more bytes of handshake records and says whether they are within the budget. The budget is
+// charge counts n more bytes of handshake records and says whether they are within the budget. The budget is
 // filled up again within 16 s, so what strangers have used up does not keep the client out for good.
-func (s *secure) affords(n int, at time.Time) bool {
+func (s *secure) charge(n int, at time.Time) bool {
 	budget := handshakeBytes
 	if s.keyed {
 		budget = lastFlightBytes
@@ -234,7 +229,7 @@ func (s *secure) affords(n int, at time.Time) bool {
 // startHandshakeLocked begins a handshake. It returns nil if there are too many.
 func (p *Peer) startHandshakeLocked(pt *path, sum [sha256.Size]byte, at time.Time) *handshake {
 	ctx, cancel := context.WithTimeout(context.Background(), p.ep.o.Timers.Handshake)
-	conn := newDTLSConn(p.ep, pt, p.dtlsClosed)
+	conn := newDTLSConn(p.ep, pt, p.onDTLSClosed)
 	conn.hushed.Store(p.ice.silent)
 	h := &handshake{peer: p, conn: conn, cancel: cancel, since: at, hello: sum}
 	if !p.ep.handshakes.enter(h) {
@@ -247,7 +242,7 @@ func (p *Peer) startHandshakeLocked(pt *path, sum [sha256.Size]byte, at time.Tim
 		defer cancel()
 		err := p.runHandshake(ctx, conn, client, stated)
 		p.ep.handshakes.leave(h)
-		p.handshakeDone(h, err)
+		p.onHandshakeDone(h, err)
 	})
 	return h
 }
@@ -269,11 +264,11 @@ func (p *Peer) speakFirstLocked(at time.Time) {
 	}
 }
 
-// handshakeDone takes notice of the end of a handshake. One that has failed is no loss: a forged ClientHello
-// may have begun it, and the client's own begins another. The peer ends only over a certificate that is not
-// the client's, and only if the client has shown itself where all of the node's flights went. From elsewhere
-// anybody may have shown such a certificate.
-func (p *Peer) handshakeDone(h *handshake, err error) {
+// onHandshakeDone takes notice of the end of a handshake. One that has failed is no loss: a forged
+// ClientHello may have begun it, and the client's own begins another. The peer ends only over a certificate
+// that is not the client's. Even then the client has to have shown itself where all of the node's flights
+// went. From elsewhere anybody may have shown such a certificate.
+func (p *Peer) onHandshakeDone(h *handshake, err error) {
 	p.mu.Lock()
 	s := &p.secure
 	s.tries = slices.DeleteFunc(s.tries, func(t *handshake) bool { return t == h })
@@ -347,7 +342,7 @@ func (p *Peer) setKeys(conn *dtlsConn, d *dtls.Conn, k srtp.SessionKeys, profile
 	s.keyed, s.keyedAt, s.lastRecord, s.spent = true, now, now, 0
 	s.giveUp()
 	if pt := conn.onlyPath(); pt != nil && slices.Contains(p.ice.paths, pt) {
-		p.provenLocked(pt, now)
+		p.noteProofLocked(pt, now)
 	}
 	p.connectLocked()
 	p.startDataLocked()
@@ -379,26 +374,26 @@ func (s *secure) conns() []*dtlsConn {
 	return list
 }
 
-// sendTo has DTLS go over a path.
-func (s *secure) sendTo(pt *path) {
+// setPath has DTLS go over a path.
+func (s *secure) setPath(pt *path) {
 	for _, c := range s.conns() {
 		c.to.Store(pt)
-		c.release()
+		c.sendHeld()
 	}
 }
 
-// release sends what has waited for the path to be allowed more.
-func (s *secure) release(pt *path) {
+// sendHeld sends what has waited until the path may be sent more.
+func (s *secure) sendHeld(pt *path) {
 	for _, c := range s.conns() {
 		if c.to.Load() == pt {
-			c.release()
+			c.sendHeld()
 		}
 	}
 }
 
-// dtlsClosed is called when pion/dtls closes its connection. After the handshake that means close_notify or a
-// fatal alert.
-func (p *Peer) dtlsClosed(c *dtlsConn) {
+// onDTLSClosed is called when pion/dtls closes its connection. After the handshake that means close_notify or
+// a fatal alert.
+func (p *Peer) onDTLSClosed(c *dtlsConn) {
 	p.mu.Lock()
 	keyed := p.secure.keyed && p.secure.conn == c
 	p.mu.Unlock()

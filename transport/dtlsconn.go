@@ -27,7 +27,7 @@ type dtlsConn struct {
 
 	mu      sync.Mutex
 	queue   []*packet.Buffer
-	held    [][]byte // written, and more than the path is allowed so far
+	held    [][]byte // written, and more than the path may be sent so far
 	expired bool     // a read deadline in the past is set
 	closed  bool
 	muted   bool          // nothing is sent any more and nobody told of the end
@@ -103,17 +103,17 @@ func (c *dtlsConn) WriteTo(p []byte, _ net.Addr) (int, error) {
 	}
 	if !c.sendNow(p) {
 		c.hold(p)
-		c.release() // if that has become possible meanwhile
+		c.sendHeld() // if that has become possible meanwhile
 	}
 	return len(p), nil
 }
 
-// sendNow sends a datagram if nothing waits and the path is allowed it.
+// sendNow sends a datagram if nothing waits and the path may be sent as much.
 func (c *dtlsConn) sendNow(p []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	to := c.to.Load()
-	if len(c.held) > 0 || !to.allows(len(p)) {
+	if len(c.held) > 0 || !to.charge(len(p)) {
 		return false
 	}
 	c.send(to, p)
@@ -138,8 +138,8 @@ func (c *dtlsConn) send(to *path, b []byte) {
 	}
 }
 
-// maxHeld is how many datagrams wait for a path to be allowed more: a flight, and the part of it that is sent
-// again.
+// maxHeld is how many datagrams wait until their path may be sent more: a flight, and the part of it that is
+// sent again.
 const maxHeld = 8
 
 func (c *dtlsConn) hold(b []byte) {
@@ -155,20 +155,20 @@ func (c *dtlsConn) hold(b []byte) {
 	c.held = append(c.held, slices.Clone(b))
 }
 
-// release sends as much of what waits as the path is allowed.
-func (c *dtlsConn) release() {
+// sendHeld sends as much of what waits as the path may be sent.
+func (c *dtlsConn) sendHeld() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	to := c.to.Load()
-	for len(c.held) > 0 && !c.muted && !c.hushed.Load() && to.allows(len(c.held[0])) {
+	for len(c.held) > 0 && !c.muted && !c.hushed.Load() && to.charge(len(c.held[0])) {
 		c.send(to, c.held[0])
 		c.held = slices.Delete(c.held, 0, 1)
 	}
 }
 
-// follow has the connection send to a path from which the handshake goes on. It does not move from a path
+// moveTo has the connection send to a path from which the handshake goes on. It does not move from a path
 // with proof to one without.
-func (c *dtlsConn) follow(pt *path) {
+func (c *dtlsConn) moveTo(pt *path) {
 	if !pt.proof.missing.Load() || c.to.Load().proof.missing.Load() {
 		c.to.Store(pt)
 	}
@@ -209,7 +209,7 @@ func (c *dtlsConn) Close() error {
 	return nil
 }
 
-// mute has the connection end without a sign of it. What is written goes nowhere, and onClose is not called.
+// mute has the connection end without a sign of it. Later writes go nowhere, and onClose is not called.
 func (c *dtlsConn) mute() {
 	c.mu.Lock()
 	c.muted = true

@@ -96,7 +96,7 @@ func (e *egress) sendSome(s *socket, c *counters, from int) int {
 			uintptr(m-done), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 		switch {
 		case errno == 0:
-			e.sent(c, done, int(r))
+			e.countSent(c, done, int(r))
 			done += int(r)
 		case errno == unix.EINTR:
 		case errno == unix.EAGAIN && !e.waited:
@@ -107,7 +107,7 @@ func (e *egress) sendSome(s *socket, c *counters, from int) int {
 			for ; done < m; done++ {
 				c.dropN(DropSendFull, int(e.hdrs[done].hdr.Iovlen))
 			}
-		case e.hdrs[done].hdr.Iovlen > 1 && s.refuses(errno, e.paths[e.first[done]]):
+		case e.hdrs[done].hdr.Iovlen > 1 && s.noteGSOError(errno, e.paths[e.first[done]]):
 			return e.first[done]
 		default:
 			reason := DropSendFailed
@@ -121,11 +121,12 @@ func (e *egress) sendSome(s *socket, c *counters, from int) int {
 	return e.n
 }
 
-// refuses takes notice of an error of a segmented send, and says whether the packets may go out one by one.
+// noteGSOError takes notice of an error of a segmented send, and says whether the packets may go out one by
+// one.
 // If segments are larger than the path's MTU, the error is EMSGSIZE since Linux 6.14, and EINVAL before. That
 // concerns one client alone, and the kernel fragments its packets if they are sent one by one. EIO means that
 // the way out cannot do it for any client.
-func (s *socket) refuses(errno unix.Errno, to *path) bool {
+func (s *socket) noteGSOError(errno unix.Errno, to *path) bool {
 	switch errno {
 	case unix.EMSGSIZE, unix.EINVAL:
 		to.noGSO.Store(true)
@@ -149,7 +150,7 @@ func (e *egress) pack(from int, gso bool) (m int) {
 		}
 		run := 1
 		if gso && !e.paths[i].noGSO.Load() {
-			run = e.run(i)
+			run = e.segments(i)
 		}
 		h := &e.hdrs[m].hdr
 		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&e.paths[i].sa)), e.paths[i].salen
@@ -182,8 +183,8 @@ func putSegment(b *[gsoControl]byte, size int) int {
 	return gsoControl
 }
 
-// run is the number of packets from index i on that one segmented send can take.
-func (e *egress) run(i int) int {
+// segments is the number of packets from index i on that one segmented send can take.
+func (e *egress) segments(i int) int {
 	j, total := i+1, e.lens[i]
 	for j < e.n && j-i < maxSegments && e.paths[j] == e.paths[i] && e.lens[j-1] == e.lens[i] && e.lens[j] <= e.lens[i] {
 		if total += e.lens[j]; total > maxGSOBytes {
@@ -194,7 +195,7 @@ func (e *egress) run(i int) int {
 	return j - i
 }
 
-func (e *egress) sent(c *counters, from, n int) {
+func (e *egress) countSent(c *counters, from, n int) {
 	packets, bytes := 0, 0
 	for i := from; i < from+n; i++ {
 		k := int(e.hdrs[i].hdr.Iovlen)

@@ -69,9 +69,9 @@ func Listen(o Options) (*Endpoint, error) {
 	return e, nil
 }
 
-// mark returns an instant in ns since the endpoint was made, by the monotonic clock. Setting the wall clock
+// instant returns a time in ns since the endpoint was made, by the monotonic clock. Setting the wall clock
 // neither makes a living peer silent nor keeps a silent one.
-func (e *Endpoint) mark(at time.Time) int64 { return int64(at.Sub(e.began)) }
+func (e *Endpoint) instant(at time.Time) int64 { return int64(at.Sub(e.began)) }
 
 // bind finds a port that is free for TCP and UDP. UDP is tried without SO_REUSEPORT first. With it, a second
 // node would silently share the port of the first, and port 0 might choose a port in use.
@@ -236,7 +236,8 @@ func (e *Endpoint) Close() error {
 	return errors.Join(errs...)
 }
 
-// quiesce waits until no reader is in the middle of a batch, so that all of them know what was changed before.
+// quiesce waits until no reader is in the middle of a batch, so that all of them know what was changed
+// before.
 func (e *Endpoint) quiesce() {
 	for _, r := range e.readers {
 		r.in.pass.Lock()

@@ -126,7 +126,7 @@ func FuzzCheck(f *testing.F) {
 	in := e.readers[0].in
 	at := time.Now()
 	f.Fuzz(func(t *testing.T, b []byte) {
-		in.check(b, from, at)
+		in.takeSTUN(b, from, at)
 		if e.count.checksIn.Load() != 0 || len(p.ice.paths) != 0 {
 			t.Fatal("a check without the password was accepted")
 		}

@@ -75,16 +75,16 @@ func TestHandshakeBudget(t *testing.T) {
 	}{{"before", false, handshakeBytes}, {"after", true, lastFlightBytes}} {
 		s, at := secure{keyed: c.keyed}, time.Unix(1000, 0)
 		n := 0
-		for s.affords(1000, at) {
+		for s.charge(1000, at) {
 			n += 1000
 		}
 		if n > c.budget || n < c.budget-1000 {
 			t.Errorf("%s the handshake: %d bytes taken", c.name, n)
 		}
-		if !s.affords(0, at) {
+		if !s.charge(0, at) {
 			t.Errorf("%s the handshake: what is no handshake record is refused", c.name)
 		}
-		if !s.affords(c.budget-1000, at.Add(16*time.Second)) {
+		if !s.charge(c.budget-1000, at.Add(16*time.Second)) {
 			t.Errorf("%s the handshake: what was used up is not filled up again", c.name)
 		}
 	}

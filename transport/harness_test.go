@@ -285,3 +285,8 @@ func (k *call) seat() packet.Section {
 	k.t.Fatalf("no receiving section in %+v", k.sections)
 	return packet.Section{}
 }
+
+// takeDTLS is takeRecords for a datagram that has not come before the proof of its path.
+func (p *Peer) takeDTLS(pt *path, b *packet.Buffer, at time.Time) bool {
+	return p.takeRecords(pt, b, at, false)
+}

@@ -27,14 +27,14 @@ const (
 	maxPieces, maxDatagrams = 4, 8
 )
 
-// earlyPause is how long a ClientHello from a path without proof waits to be answered. Longer has clients
-// wait that answer no checks, shorter than a round trip lets forged ones through.
-const earlyPause = 200 * time.Millisecond
+// earlyDelay is how long a ClientHello from a path without proof waits to be answered. A longer
+// delay holds up clients that answer no checks. One shorter than a round trip lets forged ones through.
+const earlyDelay = 200 * time.Millisecond
 
-// overtakenPause is the same from the proof of the path on, and again from its nomination. Some clients send
-// their ClientHello only a round trip after these. Longer has clients wait whose datagrams have overtaken
-// each other, for up to the second after which they send it again.
-const overtakenPause = 400 * time.Millisecond
+// overtakenDelay is the same from the proof of the path on, and again from its nomination. Some clients send
+// their ClientHello only a round trip after these. A longer delay holds up clients whose datagrams have
+// overtaken each other, for up to the second after which they send it again.
+const overtakenDelay = 400 * time.Millisecond
 
 // early is a ClientHello that came before the client had shown itself on the path. The client's own comes
 // right behind its answer to the node's check, so one that comes before the answer is suspicious. Answering a
@@ -57,11 +57,11 @@ func (e *early) drop() {
 	*e = early{}
 }
 
-// wait restarts the pause after a step of the client's on the path, so that the client's own ClientHello can
-// come first.
-func (e *early) wait(pt *path) {
+// restart begins the delay anew after a step of the client's on the path, so that the client's own
+// ClientHello can come first.
+func (e *early) restart(pt *path) {
 	if e.hello != nil && e.path == pt {
-		e.timer.Reset(overtakenPause)
+		e.timer.Reset(overtakenDelay)
 	}
 }
 
@@ -71,10 +71,10 @@ func (p *Peer) postponeLocked(pt *path, h *hello) {
 		e.hello.release()
 		e.hello, e.path = h, pt
 	} else {
-		*e = early{hello: h, path: pt, timer: time.AfterFunc(earlyPause, p.greetEarly)}
+		*e = early{hello: h, path: pt, timer: time.AfterFunc(earlyDelay, p.greetEarly)}
 	}
 	if !pt.proof.missing.Load() {
-		e.wait(pt)
+		e.restart(pt)
 	}
 }
 
@@ -115,7 +115,8 @@ func (h *hello) release() {
 	h.raw = nil
 }
 
-// put adds a fragment. What comes later counts: the client sends again what a forger may have overwritten.
+// put adds a fragment. Of two the later one counts: the client sends again what a forger may have
+// overwritten.
 func (h *hello) put(at int, part []byte) {
 	copy(h.body[at:], part)
 	for i := at; i < at+len(part); i++ {
@@ -141,7 +142,7 @@ func (s *hellos) collect(b *packet.Buffer) (whole *hello, ok bool) {
 			return nil, false
 		}
 		rest = rest[end:]
-		h := s.of(size)
+		h := s.findOrAdd(size)
 		h.put(at, part)
 		if n := len(h.raw); n == 0 || h.raw[n-1] != b {
 			if n == maxDatagrams {
@@ -152,7 +153,7 @@ func (s *hellos) collect(b *packet.Buffer) (whole *hello, ok bool) {
 			h.raw = append(h.raw, b)
 		}
 		if h.missing == 0 {
-			s.take(h)
+			s.remove(h)
 			if !wellFormed(h.body) {
 				h.release()
 				return nil, false
@@ -163,8 +164,8 @@ func (s *hellos) collect(b *packet.Buffer) (whole *hello, ok bool) {
 	return nil, true
 }
 
-// of returns the incomplete ClientHello of a size, or a new one.
-func (s *hellos) of(size int) *hello {
+// findOrAdd returns the incomplete ClientHello of a size. If there is none, it adds one.
+func (s *hellos) findOrAdd(size int) *hello {
 	for _, h := range s.list {
 		if len(h.body) == size {
 			return h
@@ -178,14 +179,14 @@ func (s *hellos) of(size int) *hello {
 	return h
 }
 
-func (s *hellos) take(h *hello) {
+func (s *hellos) remove(h *hello) {
 	if i := slices.Index(s.list, h); i >= 0 {
 		s.list = slices.Delete(s.list, i, i+1)
 	}
 }
 
 func (s *hellos) drop(h *hello) {
-	s.take(h)
+	s.remove(h)
 	h.release()
 }
 

@@ -233,7 +233,7 @@ func TestAHelloBeforeTheProofIsNotLost(t *testing.T) {
 			}
 			if again { // the client's own
 				p.takeDTLS(pt, bufferOf(helloRecord(2)), time.Now())
-				time.Sleep(overtakenPause + 100*time.Millisecond)
+				time.Sleep(overtakenDelay + 100*time.Millisecond)
 			}
 			eventually(t, "a handshake, "+name, func() bool { return p.triesNow() == 1 })
 			p.mu.Lock()

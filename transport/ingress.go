@@ -54,7 +54,7 @@ func (in *ingress) process(n int, at time.Time) {
 		// Checks come first: what follows in the same read may come from the address that they make known.
 		switch a.kind = classify(a.buf.B); a.kind {
 		case classSTUN:
-			if in.check(a.buf.B, origin{addr: a.from, local: a.local, sock: in.sock, tcp: in.tcp}, at) {
+			if in.takeSTUN(a.buf.B, origin{addr: a.from, local: a.local, sock: in.sock, tcp: in.tcp}, at) {
 				markEarly(list[:i], a.from)
 			}
 		case classNoise:
@@ -82,7 +82,7 @@ func markEarly(list []arrival, from addr) {
 // lookUp finds the paths of a read's packets under one lock.
 func (in *ingress) lookUp(list []arrival) {
 	if in.tcp != nil {
-		pt := in.tcp.bound.Load()
+		pt := in.tcp.path.Load()
 		for i := range list {
 			list[i].path = pt
 		}
@@ -149,16 +149,16 @@ func (in *ingress) openRun(pt *path, run []arrival, at time.Time) {
 		a.buf = nil
 		opened++
 		newer = newer || in.scratch.newer
-		pt.received(size)
+		pt.countReceived(size)
 	}
 	p.rx.mu.Unlock()
 	if opened > 0 {
-		now := in.ep.mark(at)
+		now := in.ep.instant(at)
 		pt.heard.Store(now)
 		p.heard.Store(now)
 	}
 	if newer && p.unsettled.Load() {
-		p.sealed(pt, at)
+		p.noteMedia(pt, at)
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"parlor/packet"
 )
 
-// Lanes spread the sealing and sending for a large room over the cores. What a room decides per packet and
-// subscriber takes a twentieth of what sealing and the kernel's send path take. So the room stays one
+// Lanes spread the sealing and sending for a large room over the cores. The room's decisions on a packet and
+// a subscriber take a twentieth of what sealing and the kernel's send path take. So the room stays one
 // goroutine with one state, and only the work behind it is shared out.
 //
 // Each peer belongs to one lane, and each lane has its own socket. The first lane is the room's goroutine
@@ -20,7 +20,7 @@ import (
 
 const (
 	// lanePeers is how many peers a room has for each lane. With fewer, rooms wake other cores for a handful
-	// of packets: with 64, a hundred subscribers took 5.1–6.0 µs per packet instead of 4.2–5.0, and got
+	// of packets. With 64, a hundred subscribers took 5.1–6.0 µs per packet instead of 4.2–5.0, and got
 	// nothing sooner. With more, a room stays on one core for longer: with one lane, the packets of 300 take
 	// half as long again to get out.
 	lanePeers = 160

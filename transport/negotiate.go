@@ -25,17 +25,17 @@ var ErrOtherClient = errors.New("the offer comes from another connection: its fi
 // SSRCs for good, because their rollover counters go on. Raising it costs 60 bytes each.
 const maxSeats = 1024
 
-// description is what the answers of a peer have in common.
-type description struct {
+// sdpState is what the answers of a peer have in common.
+type sdpState struct {
 	// mu is held for the whole of a negotiation, so that answers are built without Peer.mu, which the readers
 	// need.
 	mu sync.Mutex
 
 	id, version uint64 // of the o= line
 	role        negotiate.Role
-	fragment    negotiate.NodeFragment // of an ICE restart, without credentials and candidates
-	lines       []negotiate.Line       // of the last offer
-	before      []negotiate.Line       // of the one it followed: where a client is that has lost the answer
+	fragment    negotiate.NodeFragment   // of an ICE restart, without credentials and candidates
+	last        []negotiate.PriorSection // of the last offer
+	before      []negotiate.PriorSection // of the one it followed: where a client is that has lost the answer
 	ssrcs       map[string][2]uint32
 	used        map[uint32]bool
 }
@@ -66,7 +66,7 @@ func (p *Peer) Negotiate(o *negotiate.Offer, streams map[string]string) (string,
 	if f := o.NodeFragment(); f.MID != "" {
 		d.fragment = f
 	}
-	d.before, d.lines, d.version = before, o.Lines(), params.Version
+	d.before, d.last, d.version = before, o.AsPrior(), params.Version
 	return answer, sections, nil
 }
 
@@ -170,9 +170,9 @@ func (p *Peer) registerLocked(c *credential, remote, pwd string) error {
 }
 
 // follows checks an offer against the last one. For a client that took its last offer back, it checks against
-// the one before. It returns the lines that the offer does follow.
-func (d *description) follows(o *negotiate.Offer) (before []negotiate.Line, err error) {
-	before = d.lines
+// the one before. It returns the sections that the offer does follow.
+func (d *sdpState) follows(o *negotiate.Offer) (before []negotiate.PriorSection, err error) {
+	before = d.last
 	if err := o.Follows(before); err != nil {
 		if before = d.before; o.Follows(before) != nil || before == nil {
 			return nil, err
@@ -204,7 +204,7 @@ func (p *Peer) params(c *credential, streams map[string]string) negotiate.Params
 }
 
 // ssrcOf returns the node's own SSRCs for a section, the same ones at every offer.
-func (d *description) ssrcOf(mid string, _ packet.Kind) (ssrc, rtx uint32) {
+func (d *sdpState) ssrcOf(mid string, _ packet.Kind) (ssrc, rtx uint32) {
 	pair, ok := d.ssrcs[mid]
 	if !ok {
 		pair = [2]uint32{d.newSSRC(), d.newSSRC()}
@@ -213,7 +213,7 @@ func (d *description) ssrcOf(mid string, _ packet.Kind) (ssrc, rtx uint32) {
 	return pair[0], pair[1]
 }
 
-func (d *description) newSSRC() uint32 {
+func (d *sdpState) newSSRC() uint32 {
 	for {
 		if s := randomUint32(); !d.used[s] {
 			d.used[s] = true

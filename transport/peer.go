@@ -30,8 +30,8 @@ type Peer struct {
 	heard  atomic.Int64 // as path.heard
 	rx     receiver
 
-	// unsettled says that it matters where media comes from: the client has asked for a path that is not
-	// nominated yet, or the nominated path lacks its proof.
+	// unsettled says that it matters where media comes from. Either the client has asked to use a path that
+	// is not nominated yet, or the nominated path lacks its proof.
 	unsettled atomic.Bool
 
 	sealing // writer.go
@@ -43,7 +43,7 @@ type Peer struct {
 	ice       agent
 	secure    secure
 	data      data
-	sdp       description
+	sdp       sdpState
 }
 
 // NewPeer makes a peer that waits for its first offer. The error is ErrClosed or ErrTooManyPeers.
@@ -94,7 +94,7 @@ func (p *Peer) fail(err error) {
 	p.failed, p.connected = true, false
 	p.secure.giveUp()
 	p.stopLocked()
-	p.releaseLocked()
+	p.unregisterLocked()
 	p.ep.events.add(event{peer: p, lost: err})
 	p.ep.log.Debug().Uint64("peer", uint64(p.id)).Err(err).Msg("peer lost")
 }
@@ -106,8 +106,8 @@ func (p *Peer) stopLocked() {
 	p.rx.close()
 }
 
-// releaseLocked gives back user names and addresses.
-func (p *Peer) releaseLocked() {
+// unregisterLocked gives back user names and addresses.
+func (p *Peer) unregisterLocked() {
 	for _, c := range p.ice.creds {
 		p.ep.table.removeCredential(c)
 	}
@@ -153,7 +153,7 @@ func (p *Peer) end() {
 		_ = s.conn.Close()
 	}
 	p.mu.Lock()
-	p.releaseLocked()
+	p.unregisterLocked()
 	p.mu.Unlock()
 	p.ep.table.removePeer(p)
 	p.writer.unassign(p.lane)

@@ -99,7 +99,7 @@ func TestMediaFromAPathThatIsGone(t *testing.T) {
 	w.p.ice.remove(pt)
 	w.p.ep.table.removePath(pt)
 	w.p.mu.Unlock()
-	w.p.sealed(pt, time.Now())
+	w.p.noteMedia(pt, time.Now())
 	if w.at() != w.home.conn.LocalAddr().String() {
 		t.Error("a path that is gone carries media")
 	}

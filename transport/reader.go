@@ -54,7 +54,7 @@ func (r *reader) drain() {
 		switch errno {
 		case 0:
 			failed = 0
-			r.take(r.slots, n, time.Now())
+			r.process(r.slots, n, time.Now())
 			if n < batchLen {
 				return // that was all; what has come since, the poller has noticed
 			}
@@ -68,8 +68,8 @@ func (r *reader) drain() {
 	}
 }
 
-// take processes the n datagrams of a read and provides new buffers for those that were handed on.
-func (r *reader) take(slots []*packet.Buffer, n int, at time.Time) {
+// process works on the n datagrams of a read and provides new buffers for those that were handed on.
+func (r *reader) process(slots []*packet.Buffer, n int, at time.Time) {
 	list, kept := r.in.arrivals, 0
 	for i := range n {
 		size, cut := r.ring.length(i)

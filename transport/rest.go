@@ -14,8 +14,8 @@ import (
 // connection of the state again.
 //
 // A record counter must never be used twice under one key. Therefore the old connection is muted first, then
-// closed, and the state is taken after that. What the old connection may still want to send goes nowhere, and
-// the counters that it used up in vain are skipped. A state is taken up once: wakeLocked forgets it.
+// closed, and the state is taken after that. The old connection's last writes go nowhere, and the
+// counters that it used up in vain are skipped. A state is taken up once: wakeLocked forgets it.
 
 const (
 	// restAfter is how long after the last DTLS datagram a connection goes to rest. A client that has missed
@@ -55,7 +55,7 @@ func (p *Peer) restLocked(now time.Time) {
 // wakeLocked makes a connection of the state at rest. The error leaves the peer without DTLS.
 func (p *Peer) wakeLocked(pt *path) error {
 	s := &p.secure
-	conn := newDTLSConn(p.ep, pt, p.dtlsClosed)
+	conn := newDTLSConn(p.ep, pt, p.onDTLSClosed)
 	conn.hushed.Store(p.ice.silent)
 	d, err := dtls.ResumeWithOptions(s.rested, conn, conn.RemoteAddr(), dtls.WithLoggerFactory(noLogs))
 	s.rested = nil

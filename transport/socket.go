@@ -15,8 +15,8 @@ import (
 )
 
 // socket is a raw UDP descriptor that is not in Go's network poller itself. A registered one costs 0.65–0.75
-// µs more per packet sent, because EPOLLOUT wakes the idle poller for every packet that the kernel frees.
-// What is in the poller is an epoll instance that watches the socket for EPOLLIN alone. (A thread blocked in
+// µs more per packet sent, because EPOLLOUT wakes the idle poller for every packet that the kernel frees. The
+// poller has an epoll instance instead, which watches the socket for EPOLLIN alone. (A thread blocked in
 // recvmmsg would do as well. But each of its waits counts as a system call that Go's monitor has to take the
 // processor from, which keeps the monitor polling. That took a fifth of the node's CPU at a hundred reads a
 // second.)

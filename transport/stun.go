@@ -39,9 +39,9 @@ func plausibleSTUN(b []byte) bool {
 		int(binary.BigEndian.Uint16(b[2:])) == len(b)-stunHeader && len(b)%4 == 0
 }
 
-// check answers one STUN message: a connectivity check, as RFC 8445 section 7.3 and RFC 8489 section 9.1.3
+// takeSTUN answers one STUN message: a connectivity check, as RFC 8445 section 7.3 and RFC 8489 section 9.1.3
 // have it. It says whether the message was the client's answer to a check of the node's.
-func (in *ingress) check(b []byte, from origin, at time.Time) (proof bool) {
+func (in *ingress) takeSTUN(b []byte, from origin, at time.Time) (proof bool) {
 	m := &in.stun.request
 	if !plausibleSTUN(b) {
 		in.ep.count.drop(DropSTUNMalformed)
@@ -86,7 +86,7 @@ func (in *ingress) request(m *stun.Message, from origin, at time.Time) {
 		return
 	}
 	k := check{tx: m.TransactionID, use: m.Contains(stun.AttrUseCandidate), size: len(m.Raw)}
-	reason, ok := c.peer.checked(c, from, k, at)
+	reason, ok := c.peer.takeCheck(c, from, k, at)
 	if !ok {
 		in.ep.count.drop(reason)
 		return
@@ -98,7 +98,7 @@ func (in *ingress) request(m *stun.Message, from origin, at time.Time) {
 // answer takes in a response to a check of the node's. An error of the client proves nothing.
 func (in *ingress) answer(m *stun.Message, from origin, at time.Time) bool {
 	pt := in.ep.table.pathOf(from)
-	if pt == nil || m.Type != stun.BindingSuccess || !pt.peer.answered(from, m, at) {
+	if pt == nil || m.Type != stun.BindingSuccess || !pt.peer.takeAnswer(from, m, at) {
 		in.ep.count.drop(DropSTUNUnasked)
 		return false
 	}

@@ -85,7 +85,7 @@ func (t *table) credential(ufrag []byte) *credential {
 // pathOf returns the path that something has come on, or nil.
 func (t *table) pathOf(from origin) *path {
 	if from.tcp != nil {
-		return from.tcp.bound.Load()
+		return from.tcp.path.Load()
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -102,11 +102,11 @@ type flow struct {
 func (pt *path) flow() flow { return flow{pt.addr, pt.local} }
 
 // addPath registers a UDP path under its addresses. It fails if another peer uses them and was heard there
-// since the instant alive (by mark). Otherwise anybody who can forge a source address could take over a
+// since alive, an Endpoint.instant. Otherwise anybody who can forge a source address could take over a
 // session with a valid check of their own. A client that has been silent for longer loses the addresses.
 func (t *table) addPath(pt *path, alive int64) bool {
 	if pt.tcp != nil {
-		return pt.tcp.bind(pt)
+		return pt.tcp.setPath(pt)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -52,7 +52,7 @@ func (t *tcpListener) serve(nc *net.TCPConn) {
 	c := newTCPConn(t, nc)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed || !t.roomLocked(c.site()) {
+	if t.closed || !t.makeSpaceLocked(c.site()) {
 		t.ep.count.drop(DropTCPLimit)
 		_ = nc.Close()
 		return
@@ -63,10 +63,10 @@ func (t *tcpListener) serve(nc *net.TCPConn) {
 	t.ep.work.Go(c.write)
 }
 
-// roomLocked makes room for one more stranger by ending the one that connected first: of the same site if
-// that has as many as it may, or of all. So a stranger that keeps its connections without a word keeps nobody
-// else out.
-func (t *tcpListener) roomLocked(site [16]byte) bool {
+// makeSpaceLocked makes space for one more stranger if that needs it. If its site has as many as it may, the
+// oldest one of the site ends. If there are as many in all as there may be, the oldest of all ends. So a
+// stranger that keeps its connections without a word keeps nobody else out.
+func (t *tcpListener) makeSpaceLocked(site [16]byte) bool {
 	l := &t.ep.o.Limits
 	same := 0
 	for _, c := range t.strangers {
@@ -103,26 +103,26 @@ func (t *tcpListener) count() int {
 	return len(t.conns)
 }
 
-// known takes a connection off the list of strangers.
-func (t *tcpListener) known(c *tcpConn) {
+// removeStranger takes a connection off the list of strangers.
+func (t *tcpListener) removeStranger(c *tcpConn) {
 	t.mu.Lock()
-	t.knownLocked(c)
+	t.removeStrangerLocked(c)
 	t.mu.Unlock()
 }
 
-func (t *tcpListener) knownLocked(c *tcpConn) {
+func (t *tcpListener) removeStrangerLocked(c *tcpConn) {
 	if i := slices.Index(t.strangers, c); i >= 0 {
 		t.strangers = slices.Delete(t.strangers, i, i+1)
 	}
 }
 
-// forget takes a connection that has ended off the lists. It reports whether the connection was ended to make
-// room for another.
+// forget takes a connection that has ended off the lists. It reports whether the connection was ended for
+// another one.
 func (t *tcpListener) forget(c *tcpConn) (evicted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.conns, c)
-	t.knownLocked(c)
+	t.removeStrangerLocked(c)
 	return c.evicted
 }
 
@@ -146,12 +146,12 @@ type tcpConn struct {
 	nc     *net.TCPConn
 	remote addr
 	in     *ingress
-	bound  atomic.Pointer[path] // set by the first valid check
+	path   atomic.Pointer[path] // set by the first valid check
 
 	out *tcpQueue
 
 	spoke   bool // something has come; of the reading goroutine
-	evicted bool // ended to make room; under tcpListener.mu
+	evicted bool // ended for another one; under tcpListener.mu
 }
 
 // Read reads from the connection for its reading goroutine, and notes that something has come.
@@ -161,7 +161,7 @@ func (c *tcpConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// site is what counts as one place that connections come from: an IPv4 address, or a /64 of IPv6.
+// site is what connections are counted by: an IPv4 address, or a /64 of IPv6.
 func (c *tcpConn) site() [16]byte {
 	ip := c.remote.ip
 	if !c.remote.is4() {
@@ -180,17 +180,17 @@ func newTCPConn(t *tcpListener, nc *net.TCPConn) *tcpConn {
 	return c
 }
 
-// bind makes pt the path of this connection. A connection belongs to one peer for all its life.
-func (c *tcpConn) bind(pt *path) bool {
+// setPath makes pt the path of this connection. A connection belongs to one peer for all its life.
+func (c *tcpConn) setPath(pt *path) bool {
 	c.out.mu.Lock()
-	old := c.bound.Load()
+	old := c.path.Load()
 	ok := !c.out.closed && (old == nil || old.peer == pt.peer)
 	if ok {
-		c.bound.Store(pt)
+		c.path.Store(pt)
 	}
 	c.out.mu.Unlock()
 	if ok && old == nil {
-		c.t.known(c)
+		c.t.removeStranger(c)
 		_ = c.nc.SetReadDeadline(time.Time{})
 	}
 	return ok
@@ -205,11 +205,11 @@ func (c *tcpConn) read() {
 	for c.readBatch(r) == nil {
 	}
 	c.close()
-	pt := c.bound.Load()
+	pt := c.path.Load()
 	evicted := c.t.forget(c)
 	switch {
 	case pt != nil:
-		pt.peer.pathClosed(pt)
+		pt.peer.onPathClosed(pt)
 	case evicted || c.spoke:
 		c.t.ep.count.drop(DropTCPLimit)
 	}

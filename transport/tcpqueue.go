@@ -42,7 +42,8 @@ type tcpQueue struct {
 	until   time.Time     // closed: the time for last words
 	wake    chan struct{} // capacity 1
 
-	// The writer has a chunk in its hands, and is to let go of it. When it has, letGo is signalled.
+	// writing: the writer has a chunk in its hands. interrupted: it is to let go of it, and then signals
+	// letGo.
 	writing, interrupted bool
 	letGo                sync.Cond
 }
@@ -67,7 +68,7 @@ func newFrame(b []byte, at time.Time) tcpFrame {
 	return tcpFrame{buf: f, at: at}
 }
 
-// mayLocked says whether one more frame with b fits into list. What counts is the memory that a frame takes,
+// mayLocked says whether one more frame with b fits into list. The memory that a frame takes counts, and
 // not its size. Otherwise small packets would take many times the limit.
 func (q *tcpQueue) mayLocked(list []tcpFrame, b []byte, limit int) error {
 	switch {
@@ -173,8 +174,8 @@ func (q *tcpQueue) extendLocked(until time.Time) {
 	_ = q.conn.SetWriteDeadline(until)
 }
 
-// done ends the writing of a chunk and says whether it was interrupted by purge.
-func (q *tcpQueue) done(now time.Time) (interrupted bool) {
+// endWrite ends the writing of a chunk and says whether it was interrupted by purge.
+func (q *tcpQueue) endWrite(now time.Time) (interrupted bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	interrupted = q.interrupted
@@ -220,7 +221,7 @@ func (q *tcpQueue) clearLocked() {
 	q.urgent, q.media, q.replies = nil, nil, 0
 }
 
-// close ends adding. What is queued may still get out before the instant until.
+// close ends adding. Queued frames may still get out before the time until.
 func (q *tcpQueue) close(until time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -310,7 +311,7 @@ func (c *tcpConn) writeChunk(list []*packet.Buffer) error {
 		bufs[i] = f.B
 	}
 	_, err := bufs.WriteTo(c.nc)
-	if !c.out.done(time.Now()) || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if !c.out.endWrite(time.Now()) || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
 	if len(bufs) > 0 && len(bufs[0]) < len(list[len(list)-len(bufs)].B) { // begun

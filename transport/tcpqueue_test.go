@@ -24,7 +24,7 @@ func taken(q *tcpQueue, at time.Time) (texts []string, c chunk) {
 	for _, f := range c.list {
 		texts = append(texts, string(f.B[frameHeader:]))
 	}
-	q.done(at)
+	q.endWrite(at)
 	return texts, c
 }
 

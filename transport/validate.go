@@ -23,11 +23,11 @@ import (
 //     a path is taken on trial and stays within the limit below (RFC 9000 section 9.3 does the same). Media
 //     from a proven path takes it back.
 //
-// The client also shows which of the paths that it asks for it means. Some clients nominate the one that they
-// use, and another one when they move (libwebrtc). Others nominate all that work, each once, and use the best
-// (Firefox, libnice). Of those the last one is often TCP, as it takes longest. So TCP takes the place of UDP
-// that works only if the client sends media there or nominates it again. UDP takes the place of TCP as soon
-// as it has a proof. If the client has sent over TCP before, UDP needs media as well.
+// The client also shows which one it means of the paths that it asks for. Some clients nominate the one that
+// they use, and another one when they move (libwebrtc). Others nominate all that work, each once, and use the
+// best (Firefox, libnice). Of those the last one is often TCP, as it takes longest. So TCP takes the place of
+// UDP that works only if the client sends media there or nominates it again. UDP takes the place of TCP as
+// soon as it has a proof. If the client has sent over TCP before, UDP needs media as well.
 //
 // A path without proof gets at most `amplification` times what has come from it (RFC 9000 section 8.1).
 //
@@ -37,7 +37,7 @@ import (
 
 const (
 	// amplification is how many times the bytes received a path without proof may be sent. Raising it lets
-	// forgers aim more at others. Lowering it has clients wait that do not answer checks before their
+	// forgers aim more at others. Lowering it holds up clients that do not answer checks before their
 	// handshake: its flight no longer fits.
 	amplification = 3
 	// amplificationSlack is how many bytes more it may be. With them the node's flight fits that answers a
@@ -56,12 +56,12 @@ const (
 	proofAge = 5 * time.Second
 
 	// askPace is the least time between two checks of the node's on one path, except for checks that one of
-	// the client's brings.
+	// the client's sets off.
 	askPace = time.Second
 	// checkOverdue is how long the path in use has to go without a check of the client's before another one
 	// may take its place unasked. The client must still check the other path and answer on it. Clients check
-	// every 2 to 6 s. Longer has media wait after a NAT has moved them, shorter moves clients that only lost
-	// some checks.
+	// every 2 to 6 s. Longer holds up media after a NAT has moved a client, shorter moves clients that only
+	// lost some checks.
 	checkOverdue = 10 * time.Second
 	// consentChecks is how many checks of the node's go out in the time of consent; one answer is enough.
 	// More notice the loss no sooner and only cost packets.
@@ -85,30 +85,31 @@ type proof struct {
 	wanted time.Time   // last check with USE-CANDIDATE
 	meant  bool        // there was more than one, or the client has sent media there
 	since  time.Time   // last answer, or the handshake
-	sealed time.Time   // last SRTP that was newer than all before it, noted while Peer.unsettled
+	media  time.Time   // last SRTP that was newer than all before it, noted while Peer.unsettled
 
 	asked   [stun.TransactionIDSize]byte // the check of the node's under way
 	asking  bool
 	askedAt time.Time
 }
 
-// received counts a datagram of n bytes that the client has sent on the path.
-func (pt *path) received(n int) {
+// countReceived counts a datagram of n bytes that the client has sent on the path.
+func (pt *path) countReceived(n int) {
 	if pt.proof.missing.Load() {
 		pt.proof.in.Add(int64(n) + datagramOverhead)
 	}
 }
 
-// exchanged counts a check of n bytes and its response.
-func (pt *path) exchanged(n int) {
-	pt.received(n)
+// countCheck counts a check of n bytes and its response.
+func (pt *path) countCheck(n int) {
+	pt.countReceived(n)
 	if pt.proof.missing.Load() {
 		pt.proof.out.Add(responseSize + datagramOverhead)
 	}
 }
 
-// allows says whether n bytes may be sent on the path now, and counts them if so.
-func (pt *path) allows(n int) bool {
+// charge counts n bytes that are to be sent on the path. It returns false, and counts nothing, if they may
+// not be sent now.
+func (pt *path) charge(n int) bool {
 	q := &pt.proof
 	if !q.missing.Load() {
 		return true
@@ -133,8 +134,8 @@ func (pt *path) doubt() {
 	pt.proof.missing.Store(true)
 }
 
-// doubtsLocked says whether the node should ask on a path from which a check has just come.
-func (p *Peer) doubtsLocked(pt *path, at time.Time) bool {
+// shouldAskLocked says whether the node should ask on a path from which a check has just come.
+func (p *Peer) shouldAskLocked(pt *path, at time.Time) bool {
 	q := &pt.proof
 	if pt == p.ice.nominated && !q.missing.Load() {
 		return !p.connected
@@ -154,13 +155,13 @@ func (p *Peer) leftForLocked(pt *path, at time.Time) bool {
 // the path in use is not meant.
 func (p *Peer) pendingLocked(pt *path) bool {
 	now := p.ice.nominated
-	return pt != now && p.askedForLocked(pt) && (now == nil || !pt.proof.wanted.Before(now.proof.wanted) ||
+	return pt != now && p.wantedLocked(pt) && (now == nil || !pt.proof.wanted.Before(now.proof.wanted) ||
 		pt.better(now) && (pt.proof.missing.Load() || !now.proof.meant))
 }
 
-// askedForLocked says whether the client has asked for pt since the latest restart that has come to a
+// wantedLocked says whether the client has asked to use pt since the latest restart that has come to a
 // nomination.
-func (p *Peer) askedForLocked(pt *path) bool {
+func (p *Peer) wantedLocked(pt *path) bool {
 	return !pt.proof.wanted.IsZero() && pt.proof.cred.gen >= p.ice.nominatedGen
 }
 
@@ -172,7 +173,7 @@ func (pt *path) better(than *path) bool { return pt.tcp == nil && than.tcp != ni
 func (p *Peer) spareLocked(pt *path, at time.Time) bool {
 	now := p.ice.nominated
 	return now != nil && now.better(pt) && !pt.proof.meant && pt.proof.cred.gen == p.ice.nominatedGen &&
-		p.ep.mark(at)-now.heard.Load() < int64(proofAge)
+		p.ep.instant(at)-now.heard.Load() < int64(proofAge)
 }
 
 // electLocked nominates pt if the client wants that and has shown that it is there.
@@ -185,7 +186,7 @@ func (p *Peer) electLocked(pt *path, at time.Time) {
 	case !p.pendingLocked(pt) || p.spareLocked(pt, at):
 	case q.recent(at):
 		p.nominateLocked(pt, at)
-	case !q.sealed.IsZero() && at.Sub(q.sealed) < proofAge:
+	case !q.media.IsZero() && at.Sub(q.media) < proofAge:
 		pt.doubt()
 		p.nominateLocked(pt, at)
 	}
@@ -204,7 +205,7 @@ func (p *Peer) askLocked(pt *path, at time.Time) {
 	m, err := stun.Build(stun.BindingRequest, stun.NewTransactionIDSetter(q.asked),
 		stun.NewUsername(q.cred.remoteUFrag+":"+q.cred.ufrag), controlled(p.ice.tieBreaker()), priority(checkPriority),
 		q.cred.remoteKey, stun.Fingerprint)
-	if err != nil || !pt.allows(len(m.Raw)) {
+	if err != nil || !pt.charge(len(m.Raw)) {
 		return
 	}
 	q.askedAt = at
@@ -231,8 +232,8 @@ func (p *Peer) askAgainLocked(now time.Time) {
 	p.updateUnsettledLocked()
 }
 
-// answered takes in a response to a check of the node's, and says whether it is one.
-func (p *Peer) answered(from origin, m *stun.Message, at time.Time) bool {
+// takeAnswer takes in a response to a check of the node's, and says whether it is one.
+func (p *Peer) takeAnswer(from origin, m *stun.Message, at time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	pt := p.ice.find(from)
@@ -241,27 +242,27 @@ func (p *Peer) answered(from origin, m *stun.Message, at time.Time) bool {
 	}
 	pt.proof.asking = false
 	p.ice.answers = true
-	pt.heard.Store(p.ep.mark(at))
+	pt.heard.Store(p.ep.instant(at))
 	if p.leftForLocked(pt, at) {
 		pt.proof.wanted = at
 	}
-	p.provenLocked(pt, at)
-	p.aliveLocked(pt, at)
+	p.noteProofLocked(pt, at)
+	p.noteAliveLocked(pt, at)
 	return true
 }
 
-// provenLocked takes notice that the client is at the other end of a path.
-func (p *Peer) provenLocked(pt *path, at time.Time) {
+// noteProofLocked takes notice that the client is at the other end of a path.
+func (p *Peer) noteProofLocked(pt *path, at time.Time) {
 	pt.proof.since = at
 	pt.proof.missing.Store(false)
 	p.electLocked(pt, at)
-	p.secure.early.wait(pt)
-	p.secure.release(pt)
+	p.secure.early.restart(pt)
+	p.secure.sendHeld(pt)
 	p.updateUnsettledLocked()
 }
 
-// sealed takes notice of media that is newer than all before it, while it matters where that comes from.
-func (p *Peer) sealed(pt *path, at time.Time) {
+// noteMedia takes notice of media that is newer than all before it, while it matters where that comes from.
+func (p *Peer) noteMedia(pt *path, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.ice.nominated
@@ -274,7 +275,7 @@ func (p *Peer) sealed(pt *path, at time.Time) {
 	case pt == now && slices.ContainsFunc(p.ice.paths, func(other *path) bool { return p.spareLocked(other, at) }):
 		pt.proof.wanted = at // so much for the others
 	default:
-		pt.proof.sealed, pt.proof.meant = at, true
+		pt.proof.media, pt.proof.meant = at, true
 		p.electLocked(pt, at)
 	}
 	p.updateUnsettledLocked()
@@ -284,7 +285,7 @@ func (p *Peer) sealed(pt *path, at time.Time) {
 func (p *Peer) keptLocked(pt *path) bool {
 	now := p.ice.nominated
 	return now != nil && pt != now && !pt.proof.missing.Load() && pt.proof.cred.gen >= p.ice.nominatedGen &&
-		(now.proof.missing.Load() || pt.better(now) && p.askedForLocked(pt))
+		(now.proof.missing.Load() || pt.better(now) && p.wantedLocked(pt))
 }
 
 // updateUnsettledLocked keeps Peer.unsettled up to date.
@@ -292,7 +293,7 @@ func (p *Peer) updateUnsettledLocked() {
 	now := p.ice.nominated
 	open := now != nil && now.proof.missing.Load()
 	for _, pt := range p.ice.paths {
-		open = open || p.pendingLocked(pt) || now != nil && pt.better(now) && p.askedForLocked(pt)
+		open = open || p.pendingLocked(pt) || now != nil && pt.better(now) && p.wantedLocked(pt)
 	}
 	p.unsettled.Store(open)
 }

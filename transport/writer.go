@@ -195,7 +195,8 @@ func (s *sealing) followLocked(header []byte) {
 	}
 }
 
-// prepareLocked provides a batch with a free slot for n bytes to p. It returns false if they cannot be sealed.
+// prepareLocked provides a batch with a free slot for n bytes to p. It returns false if they cannot be
+// sealed.
 func (l *lane) prepareLocked(p *Peer, n int) bool {
 	if p.out == nil || p.dest == nil {
 		l.ep.count.drop(DropNotConnected)
@@ -205,7 +206,7 @@ func (l *lane) prepareLocked(p *Peer, n int) bool {
 		l.ep.count.drop(DropSealFailed)
 		return false
 	}
-	if !p.dest.allows(n + sealOverhead) {
+	if !p.dest.charge(n + sealOverhead) {
 		l.ep.count.drop(DropPathUnproven)
 		return false
 	}

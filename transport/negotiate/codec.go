@@ -40,8 +40,8 @@ type format struct {
 // draft-alvestrand-rmcat-remb-03). The rest is passed over.
 type feedback struct{ nack, pli, fir, transportCC, remb bool }
 
-func (f *feedback) add(line string) {
-	switch strings.Join(strings.Fields(line), " ") {
+func (f *feedback) add(value string) {
+	switch strings.Join(strings.Fields(value), " ") {
 	case "nack":
 		f.nack = true
 	case "nack pli":
@@ -231,7 +231,7 @@ func answerFmtp(kind packet.Kind, v string) string {
 }
 
 // addFeedback takes over what was asked for. transport-cc counts only with its header extension, see
-// settleTransportCC.
+// matchTransportCC.
 func (c *codec) addFeedback(f feedback) {
 	c.NACK = c.NACK || f.nack
 	c.PLI = c.PLI || f.pli

@@ -55,10 +55,10 @@ func (s *section) extensions() packet.Extensions {
 // refused over into its next offers, and a camera started later could then not be offered in layers. Ids
 // above 14 need two-byte headers, and are taken only if the client allows mixing them. Of two extensions
 // under one id the first is taken.
-func (s *section) parseExtensions(lines []string) *Error {
+func (s *section) parseExtensions(values []string) *Error {
 	var have packet.Extensions
 	ids := map[uint8]bool{}
-	for _, l := range lines {
+	for _, l := range values {
 		f := strings.Fields(l)
 		if len(f) < 2 {
 			return s.faultIn("extmap", l, "must be <id> <URI>")
@@ -77,12 +77,12 @@ func (s *section) parseExtensions(lines []string) *Error {
 		*field = uint8(id)
 		s.extmaps = append(s.extmaps, extmap{id: uint8(id), uri: f[1], dir: answer})
 	}
-	s.settleTransportCC()
+	s.matchTransportCC()
 	return nil
 }
 
-// dropExtensions leaves out an extension if its id means another one in an earlier section of the bundle
-// (RFC 9143 §9.1). It notes the others in seen. An extension that is not answered is not sent (RFC 8285 §6).
+// dropExtensions leaves out an extension if its id means another one in an earlier section of the bundle (RFC
+// 9143 §9.1). It notes the others in seen. An extension that is not answered is not sent (RFC 8285 §6).
 func (s *section) dropExtensions(seen map[uint8]string) {
 	s.extmaps = slices.DeleteFunc(s.extmaps, func(x extmap) bool {
 		was, ok := seen[x.id]
@@ -91,11 +91,11 @@ func (s *section) dropExtensions(seen map[uint8]string) {
 		}
 		return ok && was != x.uri
 	})
-	s.settleTransportCC()
+	s.matchTransportCC()
 }
 
-// settleTransportCC keeps transport-cc feedback only if its extension is there too.
-func (s *section) settleTransportCC() {
+// matchTransportCC keeps transport-cc feedback only if its extension is there too.
+func (s *section) matchTransportCC() {
 	if s.extensions().TransportCC != 0 {
 		return
 	}

@@ -90,12 +90,12 @@ func validCandidate(v string) bool {
 	return true
 }
 
-// NodeFragment is the node's side of an ICE restart (RFC 9725 §4.3.3). What Offer.NodeFragment fills in is as
-// in the answer.
+// NodeFragment is the node's side of an ICE restart (RFC 9725 §4.3.3). The fields that
+// Offer.NodeFragment fills in are as in the answer.
 type NodeFragment struct {
-	ICEOptions string // of the answer; empty: none
-	Bundle     string // mids of the answer's BUNDLE group; empty: none
-	Line, MID  string // the m= line and the mid of the section whose transport the bundle uses
+	ICEOptions     string // of the answer; empty: none
+	Bundle         string // mids of the answer's BUNDLE group; empty: none
+	MediaLine, MID string // the m= line and the mid of the section whose transport the bundle uses
 
 	UFrag, Pwd string // the node's new credentials
 	Candidates []Candidate
@@ -116,7 +116,7 @@ func (f *NodeFragment) Marshal() string {
 	}
 	line("ice-ufrag", f.UFrag)
 	line("ice-pwd", f.Pwd)
-	b.WriteString("m=" + f.Line + "\r\n")
+	b.WriteString("m=" + f.MediaLine + "\r\n")
 	line("mid", f.MID)
 	for _, c := range CandidateValues(f.Candidates) {
 		line("candidate", c)

@@ -54,7 +54,7 @@ func requireSound(t *testing.T, text string, parse func(string) (*negotiate.Offe
 func FuzzFragment(f *testing.F) {
 	f.Add(trickled)
 	node := negotiate.NodeFragment{
-		ICEOptions: "trickle ice2", Bundle: "0 1", Line: "audio 9 UDP/TLS/RTP/SAVPF 111", MID: "0",
+		ICEOptions: "trickle ice2", Bundle: "0 1", MediaLine: "audio 9 UDP/TLS/RTP/SAVPF 111", MID: "0",
 		UFrag: "nodeufrag", Pwd: "nodepassword0123456789ab", Candidates: params().Candidates,
 	}
 	f.Add(node.Marshal())

@@ -1,17 +1,17 @@
-// Package negotiate turns the SDP offer of a client into the node's answer (RFC 8829, RFC 8866), as pure
-// functions: text and parameters in, text and []packet.Section out. It opens no socket, starts no goroutine
-// and reads no clock.
+// Package negotiate turns the SDP offer of a client into the node's answer (RFC 8829, RFC 8866). Its
+// functions are pure: text and parameters in, text and []packet.Section out. It opens no socket, starts no
+// goroutine and reads no clock.
 //
-// The client always offers and the node only answers. What a client sends are its sendonly sections; what it
-// receives are its recvonly sections. The node knows no section for both directions. A sendrecv section is
-// taken as one that the client sends on, and is answered with recvonly. That is what a default AddTrack or
-// addTransceiver means for a client that publishes. A client that wants to receive offers recvonly. For a
-// client that only plays (ParsePlayer) sendrecv is taken as recvonly.
+// The client always offers and the node only answers. A client sends on its sendonly sections and receives on
+// its recvonly sections. The node knows no section for both directions. A sendrecv section is taken as one
+// that the client sends on, and is answered with recvonly. That is what a default AddTrack or addTransceiver
+// means for a client that publishes. A client that wants to receive offers recvonly. For a client that only
+// plays (ParsePlayer) sendrecv is taken as recvonly.
 //
 // Everything runs over one transport, so only the sections of the first BUNDLE group (RFC 9143) are taken. A
 // section may be impossible to take: not bundled, no rtcp-mux, no codec that the node forwards. It gets port
-// 0 and spoils nothing else. If the others depend on its transport, it stays without media instead. What
-// makes the whole offer unusable (no ICE credentials, no fingerprint, contradictory ids) is an *Error.
+// 0 and spoils nothing else. If the others depend on its transport, it stays without media instead. A fault
+// that makes the whole offer unusable (no ICE credentials, no fingerprint, contradictory ids) is an *Error.
 //
 //	negotiate.go   the package's nouns: Offer and what it tells, Error, limits
 //	lines.go       SDP text taken apart into lines and attributes
@@ -162,7 +162,7 @@ func (o *Offer) NodeFragment() NodeFragment {
 	// The strings are cloned, so that they do not keep the whole text in memory.
 	return NodeFragment{
 		ICEOptions: o.iceOptions, Bundle: strings.Join(o.answerBundle(), " "),
-		MID: strings.Clone(t.mid), Line: t.media + " 9 " + t.proto + " " + t.formats[0],
+		MID: strings.Clone(t.mid), MediaLine: t.media + " 9 " + t.proto + " " + t.formats[0],
 	}
 }
 
@@ -197,28 +197,28 @@ func (o *Offer) MaxMessageSize() uint64 {
 	return 0
 }
 
-// Line is what later offers of a connection have to keep of an m= line.
-type Line struct {
+// PriorSection is what later offers of a connection have to keep of a section.
+type PriorSection struct {
 	MID, Media string
-	// Free says that the line may be used anew under another mid: the client has stopped it, or it was
-	// refused.
+	// Free says that the section's m= line may be used anew under another mid: the client has stopped the
+	// section, or it was refused.
 	Free bool
 }
 
-// Lines returns the m= lines of the offer, to be shown to the next one.
-func (o *Offer) Lines() []Line {
-	lines := make([]Line, len(o.sections))
+// AsPrior returns the sections of the offer, to be shown to the next one.
+func (o *Offer) AsPrior() []PriorSection {
+	list := make([]PriorSection, len(o.sections))
 	for i, s := range o.sections {
 		// The strings are cloned, so that they do not keep the whole text in memory.
-		lines[i] = Line{MID: strings.Clone(s.mid), Media: strings.Clone(s.media), Free: !s.taken()}
+		list[i] = PriorSection{MID: strings.Clone(s.mid), Media: strings.Clone(s.media), Free: !s.taken()}
 	}
-	return lines
+	return list
 }
 
-// Follows checks that the offer can come after one with the given lines on a connection. m= lines are never
-// dropped. They are renamed or put to another use only if they are free (RFC 8829, section 5.2.2). The error
-// is an *Error.
-func (o *Offer) Follows(before []Line) error {
+// Follows checks that the offer can come after one with the given sections on a connection. m= lines are
+// never dropped. They are renamed or put to another use only if they are free (RFC 8829, section 5.2.2). The
+// error is an *Error.
+func (o *Offer) Follows(before []PriorSection) error {
 	if len(o.sections) < len(before) {
 		return &Error{Field: "m", Text: fmt.Sprintf("%d sections, %d before: a section is stopped, never dropped",
 			len(o.sections), len(before))}

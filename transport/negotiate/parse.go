@@ -155,7 +155,7 @@ func (o *Offer) setTransport(mids map[string]*section) *Error {
 	if !slices.ContainsFunc(order, (*section).taken) {
 		return o.nothingTaken()
 	}
-	t, e := tagged(order)
+	t, e := pickTagged(order)
 	if e != nil {
 		return e
 	}
@@ -166,10 +166,11 @@ func (o *Offer) setTransport(mids map[string]*section) *Error {
 	return nil
 }
 
-// tagged returns the section of the group that carries the transport (RFC 9143 §7.3.1). That is the first one
-// that is taken, passing over those that state no transport, and never one that was offered with port 0. If
-// only such ones are taken, the client's own choice stays alive without media although it would be refused.
-func tagged(order []*section) (*section, *Error) {
+// pickTagged picks the section of the group that carries the transport (RFC 9143 §7.3.1). That is the first
+// one that is taken, passing over those that state no transport, and never one that was offered with port 0.
+// If only such ones are taken, the client's own choice stays alive without media although it would be
+// refused.
+func pickTagged(order []*section) (*section, *Error) {
 	var first, carrier *section // the first one that is taken; the client's choice
 	for _, s := range order {
 		if s.taken() && s.port != 0 && s.transport.complete() {
@@ -216,13 +217,13 @@ func (o *Offer) checkAcross() *Error {
 			continue
 		}
 		for _, c := range s.codecs {
-			if e := s.once(pts, c.PT, strings.ToUpper(c.rtpmap), "rtpmap"); e != nil {
+			if e := s.noteMeaning(pts, c.PT, strings.ToUpper(c.rtpmap), "rtpmap"); e != nil {
 				return e
 			}
 			if c.RTX == 0 {
 				continue
 			}
-			if e := s.once(pts, c.RTX, fmt.Sprint("RTX of ", c.PT), "rtpmap"); e != nil {
+			if e := s.noteMeaning(pts, c.RTX, fmt.Sprint("RTX of ", c.PT), "rtpmap"); e != nil {
 				return e
 			}
 		}
@@ -237,8 +238,8 @@ func (o *Offer) checkAcross() *Error {
 	return nil
 }
 
-// once notes what id means and fails if it has meant something else before.
-func (s *section) once(seen map[uint8]string, id uint8, means, field string) *Error {
+// noteMeaning notes what id means and fails if it has meant something else before.
+func (s *section) noteMeaning(seen map[uint8]string, id uint8, means, field string) *Error {
 	if was, ok := seen[id]; ok && was != means {
 		return s.fault(field, fmt.Sprintf("%d stands for %s and, in the same BUNDLE group, for %s", id, means, was))
 	}

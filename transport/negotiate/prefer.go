@@ -13,7 +13,7 @@ import (
 // rare profiles come last.
 func (s *section) prefer() {
 	if s.kind == packet.Audio {
-		slices.SortStableFunc(s.codecs, func(a, b codec) int { return first(narrow(a)) - first(narrow(b)) })
+		slices.SortStableFunc(s.codecs, func(a, b codec) int { return rank(narrow(a)) - rank(narrow(b)) })
 		return
 	}
 	byName := map[string][]codec{}
@@ -21,15 +21,15 @@ func (s *section) prefer() {
 		byName[c.Name] = append(byName[c.Name], c)
 	}
 	for _, l := range byName {
-		slices.SortStableFunc(l, func(a, b codec) int { return first(rare(a)) - first(rare(b)) })
+		slices.SortStableFunc(l, func(a, b codec) int { return rank(rare(a)) - rank(rare(b)) })
 	}
 	for i, c := range s.codecs {
 		s.codecs[i], byName[c.Name] = byName[c.Name][0], byName[c.Name][1:]
 	}
 }
 
-// first makes what is false come first.
-func first(later bool) int {
+// rank makes what is false come first.
+func rank(later bool) int {
 	if later {
 		return 1
 	}
@@ -39,8 +39,8 @@ func first(later bool) int {
 // narrow says whether an audio codec is one of the telephone's.
 func narrow(c codec) bool { return c.Name != "OPUS" && c.Name != "RED" }
 
-// rare says whether a payload type is of a profile that many receivers do not decode: more than 8 bits, other
-// chroma than 4:2:0, or interleaved H.264.
+// rare says whether a payload type is of a profile that many receivers do not decode. These have more than 8
+// bits, other chroma than 4:2:0, or interleaved H.264.
 func rare(c codec) bool {
 	is := false
 	fmtpParams(c.Fmtp, func(key, value, _ string) {

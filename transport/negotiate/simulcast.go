@@ -63,9 +63,9 @@ type ridLine struct {
 }
 
 // parseRIDs reads the a=rid lines of the sending direction by RID, and their order.
-func (s *section) parseRIDs(lines []string) (rids map[string]ridLine, order []string, e *Error) {
+func (s *section) parseRIDs(values []string) (rids map[string]ridLine, order []string, e *Error) {
 	rids = map[string]ridLine{}
-	for _, l := range lines {
+	for _, l := range values {
 		f := strings.Fields(l)
 		if len(f) < 2 || !validRID(f[0]) || f[1] != "send" && f[1] != "recv" {
 			return nil, nil, s.fault("rid", "must be <letters and digits> send|recv")
@@ -135,14 +135,14 @@ func (s *section) takenPTs(list string) string {
 }
 
 // sendList returns the part of a=simulcast that says what the client sends.
-func (s *section) sendList(lines []string) (string, *Error) {
-	if len(lines) == 0 {
+func (s *section) sendList(values []string) (string, *Error) {
+	if len(values) == 0 {
 		return "", nil
 	}
-	if len(lines) > 1 {
+	if len(values) > 1 {
 		return "", s.fault("simulcast", "given twice")
 	}
-	f := strings.Fields(lines[0])
+	f := strings.Fields(values[0])
 	if len(f) != 2 && len(f) != 4 {
 		return "", s.fault("simulcast", "must be send|recv <RIDs>")
 	}

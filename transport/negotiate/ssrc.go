@@ -47,9 +47,9 @@ func (s *section) parseSSRCs(a attributes) *Error {
 
 // parseGroups returns the SSRCs that repair others. Groups other than FID tell nothing that the node uses.
 // But the second SSRC of FEC-FR and FEC is a repair stream, which the node does not take.
-func (s *section) parseGroups(lines []string) (repair map[uint32]bool, e *Error) {
+func (s *section) parseGroups(values []string) (repair map[uint32]bool, e *Error) {
 	repair = map[uint32]bool{}
-	for _, g := range lines {
+	for _, g := range values {
 		f := strings.Fields(g)
 		if len(f) != 3 || f[0] != "FID" && f[0] != "FEC-FR" && f[0] != "FEC" {
 			continue
