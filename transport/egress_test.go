@@ -13,6 +13,7 @@ import (
 
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
+	"golang.org/x/sys/unix"
 )
 
 func must[T any](v T, err error) T {
@@ -70,6 +71,28 @@ func readPacket(t testing.TB, c *net.UDPConn) []byte {
 	n, err := c.Read(b)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return b[:n]
+}
+
+// readWaiting returns a packet that has come already, or nil. A deadline would not do: once it has passed, Read
+// fails without a look at what has come.
+func readWaiting(t testing.TB, c *net.UDPConn) []byte {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, n := make([]byte, 2000), 0
+	var failed error
+	err = raw.Control(func(fd uintptr) { n, _, failed = unix.Recvfrom(int(fd), b, unix.MSG_DONTWAIT) })
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case errors.Is(failed, unix.EAGAIN):
+		return nil
+	case failed != nil:
+		t.Fatal(failed)
 	}
 	return b[:n]
 }
