@@ -113,7 +113,7 @@ type agent struct {
 	nominatedGen int
 	answers      bool      // the client has answered a check of the node's, so it can be held to that
 	consent      time.Time // last sign that the client is there, on the nominated path
-	silent       bool      // nothing may be sent: consent has run out
+	hushed       bool      // nothing may be sent: consent has run out
 	seen         []uint32  // hashes of transaction ids, a ring
 	seenAt       int
 }
@@ -295,13 +295,13 @@ func (p *Peer) tick(now time.Time) {
 	t := &p.ep.o.Timers
 	switch {
 	case p.connected && now.Sub(p.ice.consent) > t.Consent:
-		p.silenceLocked(ErrConsent)
+		p.suspendLocked(ErrConsent)
 	case !p.connected && !p.since.IsZero() && now.Sub(p.since) > t.Connect:
 		err := ErrNoConnection
 		if p.secure.failure != nil {
 			err = fmt.Errorf("%w: %w", ErrNoConnection, p.secure.failure)
 		}
-		p.silenceLocked(err)
+		p.suspendLocked(err)
 	}
 	p.speakFirstLocked(now) // there were too many handshakes before, or the handshake has failed
 	p.restLocked(now)
@@ -315,9 +315,9 @@ func (p *Peer) tick(now time.Time) {
 	}
 }
 
-// silenceLocked stops sending to a client that is not there. The client comes back by answering on the path
+// suspendLocked stops sending to a client that is not there. The client comes back by answering on the path
 // that it has nominated, or by nominating another one, typically after an ICE restart.
-func (p *Peer) silenceLocked(err error) {
+func (p *Peer) suspendLocked(err error) {
 	p.connected, p.since = false, time.Time{}
 	p.lane.setDest(p, nil)
 	p.hushLocked(true)
@@ -326,10 +326,10 @@ func (p *Peer) silenceLocked(err error) {
 
 // hushLocked stops DTLS and SCTP from sending, or lets them send again. Without consent nothing may be sent
 // (RFC 7675, section 5.1).
-func (p *Peer) hushLocked(silent bool) {
-	p.ice.silent = silent
+func (p *Peer) hushLocked(hushed bool) {
+	p.ice.hushed = hushed
 	for _, c := range p.secure.conns() {
-		c.hushed.Store(silent)
+		c.hushed.Store(hushed)
 	}
 }
 
@@ -343,7 +343,7 @@ func (p *Peer) onPathClosed(pt *path) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ice.nominated == pt && p.connected {
-		p.silenceLocked(errConnectionEnded)
+		p.suspendLocked(errConnectionEnded)
 	}
 	p.ice.remove(pt)
 }

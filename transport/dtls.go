@@ -65,7 +65,7 @@ func (p *Peer) takeRecords(pt *path, b *packet.Buffer, at time.Time, early bool)
 		return false
 	}
 	s := &p.secure
-	r, ok := checkRecords(b.B, recordRules{
+	r, ok := filterRecords(b.B, recordRules{
 		first: !s.keyed && len(s.tries) == 0 && !s.client, established: s.keyed,
 		plain: s.rested == nil && at.Sub(s.keyedAt) < lastFlight, data: p.data.allowed,
 	})
@@ -94,7 +94,7 @@ func (p *Peer) takeEstablishedLocked(pt *path, b *packet.Buffer, r records, at t
 		if p.ice.nominated != nil {
 			pt = p.ice.nominated // wherever the datagram has come from
 		}
-		if err := p.wakeLocked(pt); err != nil {
+		if err := p.resumeLocked(pt); err != nil {
 			p.ep.log.Error().Uint64("peer", uint64(p.id)).Err(err).Msg("DTLS lost")
 			return false
 		}
@@ -230,7 +230,7 @@ func (s *secure) charge(n int, at time.Time) bool {
 func (p *Peer) startHandshakeLocked(pt *path, sum [sha256.Size]byte, at time.Time) *handshake {
 	ctx, cancel := context.WithTimeout(context.Background(), p.ep.o.Timers.Handshake)
 	conn := newDTLSConn(p.ep, pt, p.onDTLSClosed)
-	conn.hushed.Store(p.ice.silent)
+	conn.hushed.Store(p.ice.hushed)
 	h := &handshake{peer: p, conn: conn, cancel: cancel, since: at, hello: sum}
 	if !p.ep.handshakes.enter(h) {
 		cancel()

@@ -75,8 +75,8 @@ func readPacket(t testing.TB, c *net.UDPConn) []byte {
 	return b[:n]
 }
 
-// readWaiting returns a packet that has come already, or nil. A deadline would not do: once it has passed, Read
-// fails without a look at what has come.
+// readWaiting returns a packet that has come already, or nil. A deadline would not do: once it has passed,
+// Read fails without a look at what has come.
 func readWaiting(t testing.TB, c *net.UDPConn) []byte {
 	t.Helper()
 	raw, err := c.SyscallConn()

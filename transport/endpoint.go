@@ -46,7 +46,7 @@ func Listen(o Options) (*Endpoint, error) {
 	e := &Endpoint{
 		o: o, log: o.Log, began: time.Now(),
 		handshakes: handshakes{limit: o.Limits.Handshakes},
-		events:     eventQueue{signal: make(chan struct{}, 1)},
+		events:     eventQueue{wake: make(chan struct{}, 1)},
 		lanes:      make(chan *lane),
 		table:      newTable(),
 	}
@@ -62,7 +62,7 @@ func Listen(o Options) (*Endpoint, error) {
 		_ = e.Close()
 		return nil, err
 	}
-	e.checkBuffers()
+	e.warnOfSmallBuffers()
 	for _, s := range e.sockets {
 		e.readers = append(e.readers, newReader(e, s))
 	}
@@ -144,8 +144,8 @@ func openGroup(at netip.AddrPort, n, buffer int) ([]*socket, error) {
 	return group, nil
 }
 
-// checkBuffers warns the operator if the sockets have smaller buffers than asked for.
-func (e *Endpoint) checkBuffers() {
+// warnOfSmallBuffers warns the operator if the sockets have smaller buffers than asked for.
+func (e *Endpoint) warnOfSmallBuffers() {
 	asked := e.o.Limits.SocketBuffer
 	receive, send := e.sockets[0].bufferSizes()
 	if receive >= asked && send >= asked {

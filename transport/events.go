@@ -54,9 +54,9 @@ type event struct {
 // It cannot grow beyond the connection changes of peers that exist. Each change takes a negotiation, a
 // time-out or a TCP connection.
 type eventQueue struct {
-	mu     sync.Mutex
-	list   []event
-	signal chan struct{} // capacity 1
+	mu   sync.Mutex
+	list []event
+	wake chan struct{} // capacity 1
 }
 
 func (q *eventQueue) add(ev event) {
@@ -64,7 +64,7 @@ func (q *eventQueue) add(ev event) {
 	q.list = append(q.list, ev)
 	q.mu.Unlock()
 	select {
-	case q.signal <- struct{}{}:
+	case q.wake <- struct{}{}:
 	default:
 	}
 }
@@ -90,7 +90,7 @@ func (q *eventQueue) run(ctx context.Context) {
 			}
 		}
 		select {
-		case <-q.signal:
+		case <-q.wake:
 		case <-ctx.Done():
 			return
 		}

@@ -57,7 +57,7 @@ func FuzzCheckRecords(f *testing.F) {
 	f.Add([]byte{23, 254, 253, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1}, true, false, true)
 	f.Add([]byte{20, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 21, 254, 253, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0}, true, true, false)
 	f.Fuzz(func(t *testing.T, b []byte, established, plain, data bool) {
-		r, ok := checkRecords(b, recordRules{established: established, plain: plain, data: data})
+		r, ok := filterRecords(b, recordRules{established: established, plain: plain, data: data})
 		if r.data && !data {
 			t.Fatal("application data that was not negotiated")
 		}
@@ -79,7 +79,7 @@ func FuzzCollectHello(f *testing.F) {
 			if len(d) > packet.Size {
 				return
 			}
-			if r, ok := checkRecords(d, recordRules{first: true}); !ok || !r.hello {
+			if r, ok := filterRecords(d, recordRules{first: true}); !ok || !r.hello {
 				continue
 			}
 			buf := bufferOf(d)

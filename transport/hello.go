@@ -39,7 +39,7 @@ const overtakenDelay = 400 * time.Millisecond
 // early is a ClientHello that came before the client had shown itself on the path. The client's own comes
 // right behind its answer to the node's check, so one that comes before the answer is suspicious. Answering a
 // forged one is worse than losing the client's, because the client would take the answer for its own and
-// fail. So the ClientHello waits, and a later one that has to wait takes its place. After the proof it is
+// fail. So the ClientHello waits, and a later one that has to wait replaces it. After the proof it is
 // dropped if a later one has begun a handshake, or if the client does not nominate the path.
 type early struct {
 	hello *hello
@@ -132,8 +132,9 @@ type hellos struct {
 	list []*hello // incomplete ones, oldest first
 }
 
-// collect takes in a datagram of ClientHello records that has passed checkRecords. It returns the ClientHello
-// that the datagram completes, for the caller to release, or nil. ok is false if the datagram is malformed.
+// collect takes in a datagram of ClientHello records that has passed filterRecords. It returns the
+// ClientHello that the datagram completes, for the caller to release, or nil. ok is false if the datagram is
+// malformed.
 func (s *hellos) collect(b *packet.Buffer) (whole *hello, ok bool) {
 	for rest := b.B; len(rest) > 0; {
 		end := recordHeader + int(binary.BigEndian.Uint16(rest[11:]))

@@ -106,10 +106,10 @@ func (l *lane) handOver() {
 	}
 	q.list = append(q.list, l.draft)
 	l.draft = nil
-	start := !q.busy
+	idle := !q.busy
 	q.busy = true
 	q.mu.Unlock()
-	if !start {
+	if !idle {
 		return
 	}
 	select {

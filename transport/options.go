@@ -35,9 +35,9 @@ type Options struct {
 type Limits struct {
 	// Peers is how many peers there may be at once. Default 20000.
 	Peers int
-	// Handshakes is how many handshakes may be under way at once. A client beyond it takes the place of one
-	// that has been silent for a second, or is heard at a later retransmission (handshakes.go). Raising it
-	// lets a burst of joins compete for the CPU with media, lowering it makes them queue. Default 256.
+	// Handshakes is how many handshakes may be under way at once. A client beyond it displaces one that has
+	// been silent for a second, or is heard at a later retransmission (handshakes.go). Raising it lets a
+	// burst of joins compete for the CPU with media, lowering it makes them queue. Default 256.
 	Handshakes int
 	// TCPConns is how many TCP connections there may be at once. Of these, TCPStrangers may be without a
 	// valid check so far. Default 4096 and 256.

@@ -138,7 +138,7 @@ func (p *Peer) end() {
 		}
 	}
 	if pt := p.ice.nominated; pt != nil && p.secure.rested != nil {
-		if err := p.wakeLocked(pt); err != nil {
+		if err := p.resumeLocked(pt); err != nil {
 			p.ep.log.Error().Uint64("peer", uint64(p.id)).Err(err).Msg("the client is not told of the end by DTLS")
 		}
 	}

@@ -32,13 +32,13 @@ type records struct {
 	answer    bool // more than that: the client has got the node's flight
 }
 
-// checkRecords walks the records of a datagram and tells whether all of it may go to the DTLS library. It
+// filterRecords walks the records of a datagram and tells whether all of it may go to the DTLS library. It
 // stands between the network and pion/dtls because anybody who knows the addresses can forge plaintext
 // records. pion/dtls ends the connection over many of them, at times with a fatal alert to the real client.
 // Such are alerts, application data in epoch 0, unknown content types and malformed change_cipher_spec. So
 // plaintext alerts are never taken: a handshake that fails for a reason ends by time-out. Encrypted records
 // cannot be forged, and pass.
-func checkRecords(b []byte, rules recordRules) (r records, ok bool) {
+func filterRecords(b []byte, rules recordRules) (r records, ok bool) {
 	if len(b) < recordHeader {
 		return r, false
 	}

@@ -15,7 +15,7 @@ import (
 //
 // A record counter must never be used twice under one key. Therefore the old connection is muted first, then
 // closed, and the state is taken after that. The old connection's last writes go nowhere, and the
-// counters that it used up in vain are skipped. A state is taken up once: wakeLocked forgets it.
+// counters that it used up in vain are skipped. A state is taken up once: resumeLocked forgets it.
 
 const (
 	// restAfter is how long after the last DTLS datagram a connection goes to rest. A client that has missed
@@ -52,11 +52,11 @@ func (p *Peer) restLocked(now time.Time) {
 	s.rested, s.dtls, s.conn = &state, nil, nil
 }
 
-// wakeLocked makes a connection of the state at rest. The error leaves the peer without DTLS.
-func (p *Peer) wakeLocked(pt *path) error {
+// resumeLocked makes a connection of the state at rest. The error leaves the peer without DTLS.
+func (p *Peer) resumeLocked(pt *path) error {
 	s := &p.secure
 	conn := newDTLSConn(p.ep, pt, p.onDTLSClosed)
-	conn.hushed.Store(p.ice.silent)
+	conn.hushed.Store(p.ice.hushed)
 	d, err := dtls.ResumeWithOptions(s.rested, conn, conn.RemoteAddr(), dtls.WithLoggerFactory(noLogs))
 	s.rested = nil
 	if err != nil {

@@ -125,7 +125,7 @@ func TestRecordNumbersAreNeverUsedTwice(t *testing.T) {
 	for range 4 {
 		k.rest()
 		k.peer.mu.Lock()
-		err := k.peer.wakeLocked(pt)
+		err := k.peer.resumeLocked(pt)
 		k.peer.mu.Unlock()
 		if err != nil {
 			t.Fatal(err)

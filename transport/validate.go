@@ -59,7 +59,7 @@ const (
 	// the client's sets off.
 	askPace = time.Second
 	// checkOverdue is how long the path in use has to go without a check of the client's before another one
-	// may take its place unasked. The client must still check the other path and answer on it. Clients check
+	// may replace it unasked. The client must still check the other path and answer on it. Clients check
 	// every 2 to 6 s. Longer holds up media after a NAT has moved a client, shorter moves clients that only
 	// lost some checks.
 	checkOverdue = 10 * time.Second

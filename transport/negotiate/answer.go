@@ -83,7 +83,7 @@ func (o *Offer) streamNames(given map[string]string) map[string]string {
 			continue
 		}
 		n[s.kind]++
-		if names[s.mid] = given[s.mid]; !token(names[s.mid]) || len(names[s.mid]) > maxStream {
+		if names[s.mid] = given[s.mid]; !isToken(names[s.mid]) || len(names[s.mid]) > maxStream {
 			names[s.mid] = "seat-" + strconv.Itoa(n[s.kind])
 		}
 	}

@@ -11,8 +11,8 @@ type Candidate struct {
 	TCP  bool // passive: the client connects
 }
 
-// attribute formats the candidate. n is its place among the node's candidates, which decides the foundation
-// and, within its protocol, the priority.
+// attribute formats the candidate. n is its position among the node's candidates, which decides the
+// foundation and, within its protocol, the priority.
 func (c Candidate) attribute(n int) string {
 	local := uint32(65535 - n)
 	proto, suffix := "udp", ""

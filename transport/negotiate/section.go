@@ -136,14 +136,14 @@ func (s *section) checkMID() *Error {
 		return s.fault("mid", "missing")
 	case len(s.mid) > maxMID:
 		return s.fault("mid", fmt.Sprintf("longer than %d bytes", maxMID))
-	case !token(s.mid):
+	case !isToken(s.mid):
 		return s.fault("mid", "contains a character that is not allowed")
 	}
 	return nil
 }
 
-// token tells whether s is a token of RFC 8866.
-func token(s string) bool {
+// isToken tells whether s is a token of RFC 8866.
+func isToken(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; !alphanumeric(c) && !strings.ContainsRune("!#$%&'*+-.^_`{|}~", rune(c)) {
 			return false
