@@ -95,8 +95,8 @@ func (d *door) token(g terms.Grant) func(*http.Request) {
 	return func(q *http.Request) { q.Header.Set("Authorization", "Bearer "+text) }
 }
 
-// TestWhoMayCommand: a command is carried out for the right admin alone, which is looked at each time, and
-// changes nothing for anybody else.
+// TestWhoMayCommand: a command is carried out for the right admin alone. The right is looked at for each
+// command, and a command of anybody else changes nothing.
 func TestWhoMayCommand(t *testing.T) {
 	d := open(t, key)
 	foreign, err := token.New(nil, token.Key{ID: "k", Secret: []byte("another secret, also long enough for HS256")})
@@ -147,7 +147,8 @@ func TestWhoMayCommand(t *testing.T) {
 	require.Equal(t, 2, d.rooms.Stats().Users, "somebody was put out")
 }
 
-// TestBadRequestsOfHTTP: what can be wrong before a command is read. The rest is the same for all doors.
+// TestBadRequestsOfHTTP: a request that is wrong before its command is read is refused. The rest is the same
+// for all doors.
 func TestBadRequestsOfHTTP(t *testing.T) {
 	d := open(t)
 	for name, tt := range map[string]struct {
@@ -198,7 +199,7 @@ func TestTheDocumentIsOpenAPI(t *testing.T) {
 	}
 }
 
-// TestWhoMayNotCommandIsLogged, with the address, and without the token.
+// TestWhoMayNotCommandIsLogged: a refusal is logged with the address and without the token.
 func TestWhoMayNotCommandIsLogged(t *testing.T) {
 	d := open(t, key)
 	d.do("ListRooms", ``, func(q *http.Request) { q.Header.Set("Authorization", "Bearer sesame.open") })

@@ -34,7 +34,7 @@ func TestCommandsAreBounded(t *testing.T) {
 	require.Contains(t, w.Body.String(), "too many commands at once")
 }
 
-// TestNobodyIsReadUnasked: who shows no token is refused before the body is read.
+// TestNobodyIsReadUnasked: a caller that shows no token is refused before the body is read.
 func TestNobodyIsReadUnasked(t *testing.T) {
 	h := &handler{
 		keys: closed{}, log: zerolog.Nop(), foreign: http.NewCrossOriginProtection(),

@@ -27,7 +27,7 @@ func write(t *testing.T, name string, text []byte) string {
 	return file
 }
 
-// reaches connects. It returns what is logged of why it does not succeed, "": it does.
+// reaches connects. It returns why that fails, as it is logged; "" says that it succeeds.
 func reaches(t *testing.T, at bus.Server) string {
 	t.Helper()
 	log := new(natstest.Journal)
@@ -57,8 +57,8 @@ func reaches(t *testing.T, at bus.Server) string {
 	}
 }
 
-// TestCertificatesOfNATS: nats.tls.ca says which servers the node believes, nats.tls.cert and key prove the
-// node. What is wrong with one names it.
+// TestCertificatesOfNATS: nats.tls.ca says which servers the node believes. The node proves itself with
+// nats.tls.cert and nats.tls.key. The message about a wrong one names it.
 func TestCertificatesOfNATS(t *testing.T) {
 	ours, theirs := certtest.New(t), certtest.New(t)
 	s := natstest.WithoutJetStream(t, server.Options{TLS: true, TLSConfig: &tls.Config{
@@ -90,8 +90,8 @@ func TestCertificatesOfNATS(t *testing.T) {
 	}
 }
 
-// TestCredentialsOfNATS: nats.credentials is a user's JWT and seed; others than the server's operator has
-// signed are refused, and named.
+// TestCredentialsOfNATS: nats.credentials is a user's JWT and seed. Credentials that the server's operator
+// has not signed are refused, and named.
 func TestCredentialsOfNATS(t *testing.T) {
 	operator, account := must(nkeys.CreateOperator()), must(nkeys.CreateAccount())
 	public := func(k nkeys.KeyPair) string { return must(k.PublicKey()) }

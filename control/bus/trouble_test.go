@@ -15,8 +15,8 @@ import (
 	"parlor/control/natstest"
 )
 
-// TestWhyNATSIsNotReached: the reason, the address without its password, and what to do, in one line for all
-// connections.
+// TestWhyNATSIsNotReached: one line for all connections tells the reason, the address without its password,
+// and what to do.
 func TestWhyNATSIsNotReached(t *testing.T) {
 	s, err := embedded.Start(t.Context(), embedded.Options{Listen: "127.0.0.1:0", User: "sfu", Password: "right-password", Log: zerolog.Nop()})
 	if err != nil {
@@ -73,7 +73,7 @@ func TestWhyNATSIsNotReached(t *testing.T) {
 	}
 }
 
-// TestTroubleIsToldAgain a minute later, with how often it was.
+// TestTroubleIsToldAgain: trouble is told again a minute later, with how often it was.
 func TestTroubleIsToldAgain(t *testing.T) {
 	log := new(natstest.Journal)
 	now := time.Now()

@@ -55,7 +55,7 @@ func TestEntriesAreComparedAndSet(t *testing.T) {
 	require.NoError(t, err, "where one was before")
 }
 
-// TestAnEntryEndsByItself, but where it is written again.
+// TestAnEntryEndsByItself: an entry ends by itself unless it is written again.
 func TestAnEntryEndsByItself(t *testing.T) {
 	js, b := bucketOf(t)
 	put := func(revision uint64) (uint64, error) {
@@ -78,7 +78,7 @@ func TestAnEntryEndsByItself(t *testing.T) {
 	})
 }
 
-// TestNothingIsLeftOfAnEntry once its marker has had its time.
+// TestNothingIsLeftOfAnEntry: nothing is left of an entry once its marker has had its time.
 func TestNothingIsLeftOfAnEntry(t *testing.T) {
 	js, b := bucketOf(t)
 	revision, err := Put(t.Context(), b, "k", nil, 0)
@@ -90,7 +90,7 @@ func TestNothingIsLeftOfAnEntry(t *testing.T) {
 	})
 }
 
-// manager has a bucket as two nodes may find it that start at the same time.
+// manager has a bucket as a node may find it if another node starts at the same time.
 type manager struct {
 	jetstream.KeyValueManager
 	is    jetstream.KeyValue
@@ -129,7 +129,8 @@ func TestABucketOfSomebodyElseStaysAsItIs(t *testing.T) {
 	require.Equal(t, time.Hour, s.TTL())
 }
 
-// TestWhatAConflictIs: the library's errors, and the server's of a replicated bucket, and nothing else.
+// TestWhatAConflictIs: the library's errors of a conflict are one, the server's of a replicated bucket is
+// too, and no other error is.
 func TestWhatAConflictIs(t *testing.T) {
 	replicated := &jetstream.APIError{ErrorCode: jetstream.JSErrCodeStreamWrongLastSequenceConstant}
 	for _, err := range []error{

@@ -141,7 +141,7 @@ func TestPlacedOnAnother(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestTheFenceIsLocal moves the node's clock to where its lease has run out, though nobody has told it
+// TestTheFenceIsLocal moves the node's clock so far that its lease has run out. Nobody has told the node
 // anything.
 func TestTheFenceIsLocal(t *testing.T) {
 	b := newBroker(t)
@@ -226,7 +226,7 @@ func errorsAs(err error, target **terms.ElsewhereError) bool {
 	return ok
 }
 
-// TestALostAnswer loses the answers of renewals that have happened: the node goes on as who it is.
+// TestALostAnswer loses the answers of renewals that have happened: the node goes on under its incarnation.
 func TestALostAnswer(t *testing.T) {
 	b := newBroker(t)
 	var lose atomic.Int64
@@ -307,8 +307,8 @@ func TestDraining(t *testing.T) {
 	require.ErrorIs(t, err, terms.CodeNodeDraining)
 }
 
-// TestArriving: people may come to a room that was moved for a while, and anew when the first has come, but
-// to none that is just made.
+// TestArriving: people may come to a moved room for a while, and for a while from the moment at which the
+// first has come. They may come to no room that was just made.
 func TestArriving(t *testing.T) {
 	_, a, other, lobby := pair(t, nil)
 	hall, ctx := room(t, "hall"), t.Context()

@@ -26,7 +26,7 @@ import (
 // testLease is the least that NATS allows with markers, so that tests of its end are short.
 const testLease = time.Second
 
-// always places rooms where the user has come to.
+// always places a room on the node that its user has come to.
 func always(nodes []placing.Node, origin, _ string) string {
 	for _, n := range nodes {
 		if n.ID == origin && !n.Draining {
@@ -364,7 +364,7 @@ func (l lossy) Update(ctx context.Context, key string, value []byte, revision ui
 	return next, err
 }
 
-// apart returns two nodes, of which a has two rooms and is cut off from the server by k.
+// apart returns two nodes. Node a has two rooms and reaches the server over k, which can cut it off.
 func apart(t *testing.T) (b *broker, k *link, a, other *member, lobby, hall terms.RoomID) {
 	t.Helper()
 	b = newBroker(t)

@@ -13,7 +13,7 @@ import (
 	"parlor/session/terms"
 )
 
-// keep keeps marks and waits for it.
+// keepNow keeps marks and waits until they are kept.
 func (m *member) keepNow(t *testing.T, r terms.RoomID, list ...terms.Mark) {
 	t.Helper()
 	select {
@@ -23,7 +23,8 @@ func (m *member) keepNow(t *testing.T, r terms.RoomID, list ...terms.Mark) {
 	}
 }
 
-// recall returns what is kept of a room, in order, with what is left of bans in minutes.
+// recall returns what is kept of a room, in order. A ban comes with the time that is left, rounded to
+// minutes.
 func (m *member) recall(t *testing.T, r terms.RoomID) []string {
 	t.Helper()
 	got, err := m.Recall(t.Context(), r)
@@ -46,8 +47,8 @@ func (m *member) ban(user string, d time.Duration, text string) terms.Mark {
 
 func blocked(user string, b terms.Block) terms.Mark { return terms.Mark{User: user, Block: b} }
 
-// TestMarksGoWithTheRoom: what one node has kept is there for the next one that gets the room, and blocks end
-// with the room.
+// TestMarksGoWithTheRoom: the marks that one node has kept are there for the next node that gets the room.
+// Blocks end with the room.
 func TestMarksGoWithTheRoom(t *testing.T) {
 	b := newBroker(t)
 	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
@@ -75,7 +76,7 @@ func TestMarksGoWithTheRoom(t *testing.T) {
 	require.Equal(t, []string{"block ann both"}, other.recall(t, hall))
 }
 
-// TestBansEndByThemselves and leave nothing behind.
+// TestBansEndByThemselves: bans end by themselves and leave nothing behind.
 func TestBansEndByThemselves(t *testing.T) {
 	b := newBroker(t)
 	a := join(t, b.url(), "a", nil)
@@ -87,8 +88,8 @@ func TestBansEndByThemselves(t *testing.T) {
 	require.Equal(t, []string{"ban bob 1h0m0s"}, a.recall(t, lobby))
 }
 
-// TestABlockDoesNotComeBack: a room that ends and is made again at once, on the same node, while somebody
-// holds it.
+// TestABlockDoesNotComeBack: a room ends and is made again at once, on the same node, while somebody holds
+// it. The block does not come back.
 func TestABlockDoesNotComeBack(t *testing.T) {
 	b := newBroker(t)
 	a := join(t, b.url(), "a", nil)
@@ -102,7 +103,8 @@ func TestABlockDoesNotComeBack(t *testing.T) {
 	require.Zero(t, b.messages(MarksBucket))
 }
 
-// TestARoomThatIsPlacedAnewHasItsMarks, and one that nobody comes back to leaves none.
+// TestARoomThatIsPlacedAnewHasItsMarks: a room that another node takes over has its marks. A room that nobody
+// comes back to leaves nothing but its bans.
 func TestARoomThatIsPlacedAnewHasItsMarks(t *testing.T) {
 	b := newBroker(t)
 	k := newLink(t, b.at)
@@ -133,7 +135,7 @@ func TestARoomThatIsPlacedAnewHasItsMarks(t *testing.T) {
 	require.Equal(t, []string{"ban ann 1h0m0s"}, other.recall(t, hall), "a room that was swept away")
 }
 
-// TestARoomThatIsMovedHasItsMarks: also what is just being written.
+// TestARoomThatIsMovedHasItsMarks: marks that are just being written go with the room, too.
 func TestARoomThatIsMovedHasItsMarks(t *testing.T) {
 	b := newBroker(t)
 	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
@@ -150,8 +152,8 @@ func TestARoomThatIsMovedHasItsMarks(t *testing.T) {
 	require.Equal(t, []string{"block bob both"}, other.recall(t, lobby))
 }
 
-// TestMarksWhileNATSIsAway: commands are answered all the same, and what they said is written later; of a
-// room that another node has got meanwhile only the bans.
+// TestMarksWhileNATSIsAway: commands are answered all the same, and their marks are written later. If another
+// node has got the room meanwhile, only its bans are written.
 func TestMarksWhileNATSIsAway(t *testing.T) {
 	_, k, a, other, lobby, hall := apart(t)
 	await(t, "b's bucket is a lease old", func() bool { return other.store.olderThanLease(NodesBucket) })
@@ -174,7 +176,7 @@ func TestMarksWhileNATSIsAway(t *testing.T) {
 	require.Equal(t, []string{"ban ann 1h0m0s", "block bob both"}, other.recall(t, hall))
 }
 
-// TestMarksInABucketThatIsGone: it is made anew.
+// TestMarksInABucketThatIsGone: a bucket that is gone is made anew.
 func TestMarksInABucketThatIsGone(t *testing.T) {
 	b := newBroker(t)
 	a := join(t, b.url(), "a", nil)
@@ -192,7 +194,8 @@ func TestMarksInABucketThatIsGone(t *testing.T) {
 	require.Contains(t, a.recall(t, lobby), "block cid both")
 }
 
-// TestBlocksOfANodeThatTakesUpItsRooms stay where the room ends on this node that the other has by then.
+// TestBlocksOfANodeThatTakesUpItsRooms: a room ends on this node when another node has it by then. The blocks
+// stay.
 func TestBlocksOfANodeThatTakesUpItsRooms(t *testing.T) {
 	b := newBroker(t)
 	a := join(t, b.url(), "a", nil)
@@ -212,8 +215,8 @@ func TestBlocksOfANodeThatTakesUpItsRooms(t *testing.T) {
 	require.Equal(t, []string{"block bob audio"}, a.recall(t, lobby))
 }
 
-// TestMarksThatAreReplacedWhileTheyAreHeeded: what a command says after they were read is not undone by what
-// was read, also where it is written by then.
+// TestMarksThatAreReplacedWhileTheyAreHeeded: the marks that were read do not undo a command that came after
+// the reading, even if that command's marks are written by then.
 func TestMarksThatAreReplacedWhileTheyAreHeeded(t *testing.T) {
 	b := newBroker(t)
 	a := prepare(t, b.url(), "a", nil)
@@ -249,7 +252,7 @@ func TestMarksThatAreReplacedWhileTheyAreHeeded(t *testing.T) {
 	require.Empty(t, a.marks.since)
 }
 
-// TestMarksOfOthersAreNotTrusted: what cannot have come from a command is passed over.
+// TestMarksOfOthersAreNotTrusted: a mark that cannot have come from a command is passed over.
 func TestMarksOfOthersAreNotTrusted(t *testing.T) {
 	b := newBroker(t)
 	a := join(t, b.url(), "a", nil)

@@ -32,7 +32,8 @@ func (m *member) owe(t *testing.T, node string, o Owed) {
 	require.Equal(t, m.o.Forget, within)
 }
 
-// pair returns two nodes that know each other, of which a has the lobby; change may change a's options.
+// pair returns two nodes that know each other. Node a has the lobby. It carries out what it owes with obeying
+// if that is not nil.
 func pair(t *testing.T, obeying func(context.Context, Owed) error) (b *broker, a, other *member, lobby terms.RoomID) {
 	t.Helper()
 	b = newBroker(t)
@@ -48,8 +49,7 @@ func pair(t *testing.T, obeying func(context.Context, Owed) error) (b *broker, a
 	return b, a, other, lobby
 }
 
-// seized returns the claim on a room, which the caller has made busy: nobody else looks at what is owed of
-// it.
+// seized makes the claim on a room busy and returns it. Nobody else looks at what is owed of the room then.
 func (m *member) seized(t *testing.T, r terms.RoomID) *claim {
 	t.Helper()
 	m.mu.Lock()
@@ -75,7 +75,8 @@ func (m *member) entryOfRoom(t *testing.T, r terms.RoomID) entry[RoomRecord] {
 	return e
 }
 
-// TestWhatIsOwedIsDoneAfterACut: before anybody enters, in the order in which it was given, once.
+// TestWhatIsOwedIsDoneAfterACut: owed commands are carried out before anybody enters, in the order in which
+// they were given, once.
 func TestWhatIsOwedIsDoneAfterACut(t *testing.T) {
 	b, k, a, other, lobby, hall := apart(t)
 	k.set(true)
@@ -118,8 +119,8 @@ func TestWhatIsOwedIsDoneAfterACut(t *testing.T) {
 	require.Empty(t, other.rooms.heard())
 }
 
-// TestWhatIsOwedOfARoomThatWasTakenOver is done to those who are inside before they are sent after it. It is
-// void for the node that has taken it.
+// TestWhatIsOwedOfARoomThatWasTakenOver: a command is carried out on those inside before they are sent after
+// the room. It is void for the node that has taken the room.
 func TestWhatIsOwedOfARoomThatWasTakenOver(t *testing.T) {
 	_, k, a, other, lobby, hall := apart(t)
 	await(t, "b's bucket is a lease old", func() bool { return other.store.olderThanLease(NodesBucket) })
@@ -178,8 +179,8 @@ func TestWhatIsOwedTouchesNoBlocksOfOthers(t *testing.T) {
 	require.Equal(t, []string{"block bob audio"}, other.recall(t, lobby))
 }
 
-// TestWhatIsOwedIsLeftWhereTheNodeEnds: the farewell does not wait for what is carried out before a room is
-// handed on.
+// TestWhatIsOwedIsLeftWhereTheNodeEnds: the farewell does not wait for commands that are carried out before a
+// room is handed on.
 func TestWhatIsOwedIsLeftWhereTheNodeEnds(t *testing.T) {
 	began, ended := make(chan struct{}), make(chan error, maxOwed)
 	_, a, other, lobby := pair(t, func(ctx context.Context, _ Owed) error {
@@ -196,8 +197,8 @@ func TestWhatIsOwedIsLeftWhereTheNodeEnds(t *testing.T) {
 	require.ErrorIs(t, <-ended, context.Canceled)
 }
 
-// TestWhatIsOwedByANodeThatIsDrained is carried out before its rooms are moved, for whose next node it would
-// be void.
+// TestWhatIsOwedByANodeThatIsDrained: the command is carried out before the node's rooms are moved. It would
+// be void for their next node.
 func TestWhatIsOwedByANodeThatIsDrained(t *testing.T) {
 	_, a, other, lobby := pair(t, nil)
 	other.owe(t, "a", dismissal(lobby))
@@ -208,8 +209,8 @@ func TestWhatIsOwedByANodeThatIsDrained(t *testing.T) {
 	require.True(t, moved)
 }
 
-// TestWhatIsOwedOfManyRoomsIsDoneAtOnce where a node is drained: a room whose command takes long keeps no
-// other room's from being carried out.
+// TestWhatIsOwedOfManyRoomsIsDoneAtOnce: a node is drained. A room whose command takes long keeps no other
+// room's command from being carried out.
 func TestWhatIsOwedOfManyRoomsIsDoneAtOnce(t *testing.T) {
 	const rooms = 3
 	var begun atomic.Int64
@@ -241,7 +242,8 @@ func TestWhatIsOwedOfManyRoomsIsDoneAtOnce(t *testing.T) {
 	require.ElementsMatch(t, want, a.rooms.heard())
 }
 
-// TestWhatIsOwedByANodeThatKeptItsLease: it hung for a moment, and nobody noticed but who gave the command.
+// TestWhatIsOwedByANodeThatKeptItsLease: the node hung for a moment, and only the giver of the command
+// noticed. The command is carried out.
 func TestWhatIsOwedByANodeThatKeptItsLease(t *testing.T) {
 	b, a, other, lobby := pair(t, nil)
 	was, o := a.incarnation(), dismissal(lobby)
@@ -253,8 +255,8 @@ func TestWhatIsOwedByANodeThatKeptItsLease(t *testing.T) {
 	require.Equal(t, "one", a.rooms.lastID)
 }
 
-// TestWhatIsOwedIsVoid for another process of that node, for the next room of that name, and when it was done
-// already.
+// TestWhatIsOwedIsVoid: a command is void for another process of its node, for the next room of that name,
+// and once it is done.
 func TestWhatIsOwedIsVoid(t *testing.T) {
 	b := newBroker(t)
 	a := join(t, b.url(), "a", nil)
@@ -296,20 +298,20 @@ func TestWhatIsOwedIsVoid(t *testing.T) {
 	require.Equal(t, []string{"s:lobby Now {}"}, a.rooms.heard())
 	require.EqualValues(t, 2, b.messages(MarksBucket), "what is void ends by itself")
 	a.mu.Lock()
-	cl.first = 0 // as in another bucket: what was before cannot be told apart any more
+	cl.first = 0 // as in another bucket: a command for the room before cannot be told apart any more
 	a.mu.Unlock()
 	obey()
 	require.Contains(t, a.rooms.heard(), "s:lobby BeforeIt {}")
 }
 
-// TestWhatCannotBeOwed is said at once.
+// TestWhatCannotBeOwed: a command that cannot be owed is refused at once.
 func TestWhatCannotBeOwed(t *testing.T) {
 	b := newBroker(t)
 	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
 	other.knows(t, 2)
 	lobby := room(t, "lobby")
 	other.claim(t, lobby)
-	e := other.entryOfRoom(t, lobby) // whose node is as if it were away
+	e := other.entryOfRoom(t, lobby) // its incarnation stands for that of a node that is away
 	_, err := put(t.Context(), a.store, RoomsBucket, "s-away", roomRecord("gone", e.record.Incarnation, time.Now(), ""), 0)
 	require.NoError(t, err)
 	away := room(t, "away")
@@ -341,7 +343,7 @@ func TestWhatCannotBeOwed(t *testing.T) {
 	require.EqualValues(t, maxOwed, b.messages(MarksBucket))
 }
 
-// TestWhatIsOwedStaysOwed where a repeat of the command ends with an error.
+// TestWhatIsOwedStaysOwed: a command stays owed if a repeat of it ends with an error.
 func TestWhatIsOwedStaysOwed(t *testing.T) {
 	b := newBroker(t)
 	a, other := join(t, b.url(), "a", nil), prepare(t, b.url(), "b", nil)
@@ -363,7 +365,7 @@ func TestWhatIsOwedStaysOwed(t *testing.T) {
 	require.Equal(t, []string{`s:lobby DismissRoom {"Reason":"over"}`}, a.rooms.heard())
 }
 
-// unread is a bucket in which the read of the lobby's entry fails with which the count comes to 0.
+// unread is a bucket that counts down with each read of the lobby's entry. The read that comes to 0 fails.
 type unread struct {
 	bucket
 	gets *atomic.Int64
@@ -376,8 +378,8 @@ func (u unread) Get(ctx context.Context, key string) (jetstream.KeyValueEntry, e
 	return u.bucket.Get(ctx, key)
 }
 
-// TestWhatIsCarriedOutAndStands: that it cannot be deleted holds up nobody, and it is not carried out again;
-// but the same command is that is given in another bucket, whose revisions are lower.
+// TestWhatIsCarriedOutAndStands: a command that cannot be deleted holds up nobody, and is not carried out
+// again. The same command is carried out if it is given in another bucket, whose revisions are lower.
 func TestWhatIsCarriedOutAndStands(t *testing.T) {
 	b, a, other, lobby := pair(t, nil)
 	cl := a.seized(t, lobby)
@@ -421,7 +423,8 @@ func (unpurged) Purge(context.Context, ...jetstream.StreamPurgeOpt) error {
 	return context.DeadlineExceeded
 }
 
-// TestWhatIsOwedIsNotCrowdedOut by what is void, nor by what others give at the same moment.
+// TestWhatIsOwedIsNotCrowdedOut: commands are crowded out neither by void ones nor by those that others give
+// at the same moment.
 func TestWhatIsOwedIsNotCrowdedOut(t *testing.T) {
 	b := newBroker(t)
 	a := join(t, b.url(), "a", nil)
@@ -446,9 +449,9 @@ func TestWhatIsOwedIsNotCrowdedOut(t *testing.T) {
 	require.Equal(t, want, a.rooms.heard())
 }
 
-// TestWhatIsOwedInAnotherBucket: this node has registered anew and written its rooms into a bucket whose
-// revisions are lower than those of the one before, and has not noticed otherwise. What is owed from then on
-// is.
+// TestWhatIsOwedInAnotherBucket: this node has registered anew. It has written its rooms into a bucket whose
+// revisions are lower than those of the bucket before, and has not noticed otherwise. A command that is owed
+// from then on is carried out.
 func TestWhatIsOwedInAnotherBucket(t *testing.T) {
 	_, a, other, lobby := pair(t, nil)
 	cl := a.seized(t, lobby)

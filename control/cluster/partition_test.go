@@ -13,8 +13,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestCutOff cuts a node off from NATS: it takes nobody from before another one may take its rooms, and when
-// it is back its users are sent after the room.
+// TestCutOff cuts a node off from NATS: it lets nobody in from a moment before another node may take its
+// rooms. When it is back, its users are sent after the room.
 func TestCutOff(t *testing.T) {
 	_, k, a, other, lobby, hall := apart(t)
 	other.elsewhere(t, lobby, "a")
@@ -53,8 +53,8 @@ func TestCutOff(t *testing.T) {
 	require.EqualValues(t, 1, a.Counters().HandedOn)
 }
 
-// TestTheSameNodeAgain starts a node in the place of one that died without a word: it waits for the lease,
-// then has the rooms of its predecessor for the taking.
+// TestTheSameNodeAgain starts a node in the place of one that died without a word. It waits for the lease,
+// and may then take the rooms of its predecessor.
 func TestTheSameNodeAgain(t *testing.T) {
 	b := newBroker(t)
 	k := newLink(t, b.at)
@@ -85,8 +85,8 @@ func TestTheSameNodeAgain(t *testing.T) {
 	require.EqualValues(t, 1, other.Counters().Takeovers)
 }
 
-// TestALateViewTakesNothing: a node whose watch of the nodes is behind that of the rooms takes a living
-// node's room for one that an earlier incarnation has left. It must find out before it takes it.
+// TestALateViewTakesNothing: a node's watch of the nodes is behind its watch of the rooms. The node takes a
+// living node's room for one that an earlier incarnation has left. It must find out before it takes the room.
 func TestALateViewTakesNothing(t *testing.T) {
 	b := newBroker(t)
 	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)
@@ -134,8 +134,8 @@ func TestADeadNodesRoomsAreCleared(t *testing.T) {
 	require.ErrorIs(t, err, jetstream.ErrKeyNotFound)
 }
 
-// TestNATSRestarts restarts the server, once with what is on its disk and once without: who has a room keeps
-// it, and says so again.
+// TestNATSRestarts restarts the server, once with what is on its disk and once without. A node that has a
+// room keeps it, and says so again.
 func TestNATSRestarts(t *testing.T) {
 	for name, wiped := range map[string]bool{"with its store": false, "without": true} {
 		t.Run(name, func(t *testing.T) {
@@ -164,7 +164,8 @@ func TestNATSRestarts(t *testing.T) {
 	}
 }
 
-// TestNothingIsPlacedInANewBucket: who had a room by the bucket before must have had the time to say so.
+// TestNothingIsPlacedInANewBucket: a node that had a room by the bucket before must have had the time to say
+// so.
 func TestNothingIsPlacedInANewBucket(t *testing.T) {
 	b := newBroker(t)
 	a := join(t, b.url(), "a", func(o *Options) { o.Own = false })
@@ -177,8 +178,9 @@ func TestNothingIsPlacedInANewBucket(t *testing.T) {
 	require.Greater(t, time.Since(began), testLease/4)
 }
 
-// TestMarksOfOthersHoldAfterACut: what was said of a room's users elsewhere while its node was cut off is in
-// force before anybody enters there again; and until it is back, nobody says that the room is nowhere.
+// TestMarksOfOthersHoldAfterACut: other nodes keep marks of a room's users while its node is cut off. These
+// are in force before anybody enters there again. Until the node is back, nobody says that the room is
+// nowhere.
 func TestMarksOfOthersHoldAfterACut(t *testing.T) {
 	b := newBroker(t)
 	k := newLink(t, b.at)

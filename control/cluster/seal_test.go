@@ -80,9 +80,9 @@ func TestSealsAreChecked(t *testing.T) {
 	require.Equal(t, map[string]uint64{"unsealed": 0, "forged": 0}, s.counts(NodesBucket))
 }
 
-// TestRecordsOfOthersAreWrittenBackAsTheyWere: proving that a node's earlier incarnation is dead takes a
-// write to the key of the node, which may be one with other keys, or of a later version. Others believe it,
-// and its own next renewal has to find what it has written.
+// TestRecordsOfOthersAreWrittenBackAsTheyWere: the proof that a node's earlier incarnation is dead takes a
+// write to the node's key. That node may have other keys or be of a later version. Others believe it, and its
+// own next renewal has to find what it has written.
 func TestRecordsOfOthersAreWrittenBackAsTheyWere(t *testing.T) {
 	theirs := sealerOf(t, false, "k9")
 	value := theirs.seal(NodesBucket, "a", []byte(`{"id":"a","incarnation":"1","url":"http://a.test","later":[1]}`))
@@ -187,8 +187,8 @@ func TestAForgedEntryIsNotFollowed(t *testing.T) {
 	a.elsewhere(t, lobby, "b")
 }
 
-// TestKeysAreRotated as docs/operations.md says: the new one is added at every node, then put first, then the
-// old one goes.
+// TestKeysAreRotated rotates keys as docs/operations.md says: the new one is added at every node and then put
+// first. Then the old one goes.
 func TestKeysAreRotated(t *testing.T) {
 	b := newBroker(t)
 	a, other := keyed(t, b.url(), "a", derive(t, "k1"), nil), keyed(t, b.url(), "b", derive(t, "k1"), nil)
@@ -220,7 +220,7 @@ func TestKeysAreRotated(t *testing.T) {
 	}
 }
 
-// TestNewKeysAreUsedAtOnce, and not with the next renewal, which may be seconds away.
+// TestNewKeysAreUsedAtOnce: new keys do not wait for the next renewal, which may be seconds away.
 func TestNewKeysAreUsedAtOnce(t *testing.T) {
 	b := newBroker(t)
 	a := keyed(t, b.url(), "a", derive(t, "k1"), func(o *Options) { o.Lease = 3 * time.Minute })
@@ -234,7 +234,8 @@ func TestNewKeysAreUsedAtOnce(t *testing.T) {
 	await(t, "the node's record is sealed with them", func() bool { return strings.Contains(record(), "k2:") })
 }
 
-// TestAClusterWhileItIsUpgraded: a node of the version before seals nothing.
+// TestAClusterWhileItIsUpgraded: a node of the version before seals nothing. Only a node that takes unsealed
+// records follows it.
 func TestAClusterWhileItIsUpgraded(t *testing.T) {
 	b := newBroker(t)
 	old := join(t, b.url(), "old", nil)

@@ -49,7 +49,7 @@ func TestJudging(t *testing.T) {
 	}
 }
 
-// TestOlderNewsIsIgnored: what this node has written itself is not undone by a watch that tells late.
+// TestOlderNewsIsIgnored: a watch that tells late does not undo what this node has written itself.
 func TestOlderNewsIsIgnored(t *testing.T) {
 	c := &Cluster{}
 	v := newView(time.Now)
@@ -71,7 +71,7 @@ func TestWhereClientsAreSent(t *testing.T) {
 	}
 }
 
-// FuzzRecords: whatever stands in the buckets, nobody falls over it.
+// FuzzRecords: no code falls over whatever stands in the buckets.
 func FuzzRecords(f *testing.F) {
 	f.Add("a", []byte(`{"id":"a","incarnation":"x","url":"http://a","load":{"cpu":0.5,"busy":1e400},"draining":true}`), []byte(`{"node":"a","incarnation":"x"}`))
 	f.Add("a", []byte(`{"load":null}`), []byte(`[]`))
@@ -100,8 +100,8 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// TestOthersTell: a record of a version before has no `tells`. Fences are nobody, and what this node does
-// itself is not asked.
+// TestOthersTell: a record of a version before has no `tells`. Fences count as nobody, and this node's own
+// record is not asked.
 func TestOthersTell(t *testing.T) {
 	c := &Cluster{o: Options{Node: "me"}, view: newView(time.Now)}
 	require.True(t, c.recordLocked(Report{}, "1").Tells)

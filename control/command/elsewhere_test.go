@@ -24,7 +24,7 @@ type fleet struct {
 	holders map[string]string // by the room's key
 	hung    map[string]bool   // nodes that do not answer
 	wander  func() string     // says where any room is, if it is not nil
-	moved   map[string]string // by the room's key: where it is from the first time on that it is asked for
+	moved   map[string]string // by the room's key: where it is after it was first asked for
 	owed    []string          // what is kept for nodes that are away
 	full    bool              // nothing more is kept
 	asked   string            // the id of what was last asked of another node
@@ -232,10 +232,10 @@ func TestARoomOnTwoNodes(t *testing.T) {
 	}
 }
 
-// TestSilentNodesAreNamed: who waits for a list learns that a part of it is missing.
+// TestSilentNodesAreNamed: a caller that waits for a list learns that a part of it is missing.
 func TestSilentNodesAreNamed(t *testing.T) {
 	c, f := cluster(t, map[string][]string{"n1": {"a"}, "n2": {"b"}})
-	f.nodes["n9"] = nil // as it is registered, and nobody listens there
+	f.nodes["n9"] = nil // as it is registered, with nobody listening there
 	if got := text(t, c, command.ListRooms, `{}`); !strings.Contains(got, `"StrRoomId":"b"`) || !strings.HasSuffix(got, `"NodesMissing":["n9"]}`) {
 		t.Error(got)
 	}
@@ -256,7 +256,7 @@ func TestSilentNodesAreNamed(t *testing.T) {
 	}
 }
 
-// TestARoomThatMovesOnAndOn is not followed for ever.
+// TestARoomThatMovesOnAndOn: a room that moves on and on is not followed for ever.
 func TestARoomThatMovesOnAndOn(t *testing.T) {
 	c, f := cluster(t, map[string][]string{"n1": nil, "n2": nil, "n3": nil})
 	looks := 0
@@ -266,7 +266,8 @@ func TestARoomThatMovesOnAndOn(t *testing.T) {
 	}
 }
 
-// TestCommandsAreCountedOnce: at the node where they are given, not at those to which it passes them on.
+// TestCommandsAreCountedOnce: commands are counted at the node that they are given to, not at those to which
+// it passes them on.
 func TestCommandsAreCountedOnce(t *testing.T) {
 	f := &fleet{self: "n1", nodes: map[string]*command.Commands{}, holders: map[string]string{"s:b": "n2"}}
 	counted := map[string][]string{}
@@ -286,7 +287,7 @@ func TestCommandsAreCountedOnce(t *testing.T) {
 	}
 }
 
-// TestHereAsksNobody: what another node has asked is not passed on.
+// TestHereAsksNobody: a command that another node has asked for is not passed on.
 func TestHereAsksNobody(t *testing.T) {
 	c, f := cluster(t, map[string][]string{"n1": {"a"}, "n2": {"b"}})
 	f.nodes = nil
@@ -299,7 +300,7 @@ func TestHereAsksNobody(t *testing.T) {
 	}
 }
 
-// TestWithin: who may command one room only gets nowhere else.
+// TestWithin: a caller that may command one room only gets nowhere else.
 func TestWithin(t *testing.T) {
 	all, _ := alone(t)
 	lobby, err := terms.StringRoom("lobby")
@@ -330,8 +331,8 @@ func TestWithin(t *testing.T) {
 	}
 }
 
-// TestTheDeadlineIsTheCallers: a command that cannot be complete in time says so, and that it may be
-// repeated.
+// TestTheDeadlineIsTheCallers: the answer to a command that cannot be complete in time says so, and that it
+// may be repeated.
 func TestTheDeadlineIsTheCallers(t *testing.T) {
 	c, _ := alone(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -12,8 +12,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestUserAsWritten: what cannot be decoded and what is paused are told apart, and how the network to the
-// user is.
+// TestUserAsWritten: streams that cannot be decoded and streams that are paused are told apart. The network
+// to the user is told, too.
 func TestUserAsWritten(t *testing.T) {
 	u := session.UserInfo{Undecodable: []terms.Undecodable{
 		{User: "ann", Source: terms.Camera, Sent: "VP8", Offered: "H264"}, {User: "ben", Source: terms.Screen, Paused: true},

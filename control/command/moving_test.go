@@ -71,7 +71,7 @@ func (m *journey) move(meanwhile func()) {
 	}
 }
 
-// give gives a command and returns where its answer comes.
+// give gives a command and returns the channel on which its answer comes.
 func (m *journey) give(a command.Action, request string) <-chan string {
 	answer := make(chan string, 1)
 	go func() { answer <- text(m.t, m.c, a, request) }()
@@ -95,8 +95,9 @@ func (m *journey) inside() string {
 	return strings.Join(users, " ")
 }
 
-// TestACommandMeetsWhoIsBetweenTwoNodes, whether it is given while the room is being given away, when all
-// were told to go or when some have come, and says the truth of who does not come.
+// TestACommandMeetsWhoIsBetweenTwoNodes: a command is given while the room is being given away, when all were
+// told to go, or when some have come. It meets them all, and its answer is the truth about users that do not
+// come.
 func TestACommandMeetsWhoIsBetweenTwoNodes(t *testing.T) {
 	for _, tt := range []struct {
 		action        command.Action
@@ -149,7 +150,8 @@ func TestACommandMeetsWhoIsBetweenTwoNodes(t *testing.T) {
 	}
 }
 
-// TestACommandBeforeAnybodyIsTold that the room moves ends it there.
+// TestACommandBeforeAnybodyIsTold: a command that comes before anybody is told of the move is carried out on
+// the node that the room leaves.
 func TestACommandBeforeAnybodyIsTold(t *testing.T) {
 	for request, want := range map[string]string{
 		`{"StrRoomId":"lobby","UserIds":["bob"]}`: `{"Users":[{"UserId":"bob","Result":"removed"}]}`,
@@ -166,8 +168,8 @@ func TestACommandBeforeAnybodyIsTold(t *testing.T) {
 	}
 }
 
-// TestABanMeetsWhoIsBetweenTwoNodes: it is in force with the first who comes, so that the others are not let
-// in.
+// TestABanMeetsWhoIsBetweenTwoNodes: the ban is in force once the first of the banned users comes, so that
+// the others are not let in.
 func TestABanMeetsWhoIsBetweenTwoNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newJourney(t)
@@ -184,8 +186,8 @@ func TestABanMeetsWhoIsBetweenTwoNodes(t *testing.T) {
 	})
 }
 
-// TestNobodyIsAwaitedForLong: the answer is what is true when nobody can be on the way any more, or that it
-// is not known by then.
+// TestNobodyIsAwaitedForLong: the answer tells what is true when nobody can be on the way any more. If that
+// is not known in time, the answer says so.
 func TestNobodyIsAwaitedForLong(t *testing.T) {
 	const removal, dismissal = `{"StrRoomId":"lobby","UserIds":["bob"]}`, `{"StrRoomId":"lobby"}`
 	for _, tt := range []struct {

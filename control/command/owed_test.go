@@ -14,8 +14,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestWhatEndsSomethingIsKept for a node that cannot be reached, and nothing else is; what no node would take
-// is refused at once.
+// TestWhatEndsSomethingIsKept: a command that ends something is kept for a node that cannot be reached, and
+// no other command is. A command that no node would take is refused at once.
 func TestWhatEndsSomethingIsKept(t *testing.T) {
 	const away = "internal: node n9 does not answer (there is no such node); "
 	const kept, repeat = away + "it carries the command out if it is back within 3m0s", away + "the command may be repeated"
@@ -52,7 +52,7 @@ func TestWhatEndsSomethingIsKept(t *testing.T) {
 	}
 }
 
-// TestObey: a node carries out what was kept for it, of that room, and nothing else.
+// TestObey: a node carries out a command that was kept for it, of that room, and nothing else.
 func TestObey(t *testing.T) {
 	c, _ := alone(t)
 	lobby, err := terms.StringRoom("lobby")
@@ -78,8 +78,8 @@ func TestObey(t *testing.T) {
 	}
 }
 
-// TestACommandIsCarriedOutOnce, whether it comes late, as it was kept, or both; one that has failed may come
-// again.
+// TestACommandIsCarriedOutOnce: a command is carried out once, whether it comes late, as it was kept, or
+// both. A command that has failed may come again.
 func TestACommandIsCarriedOutOnce(t *testing.T) {
 	c, _ := alone(t)
 	lobby, err := terms.StringRoom("lobby")
@@ -122,8 +122,8 @@ func (unkept) Keep(terms.RoomID, []terms.Mark) <-chan struct{}            { retu
 func (unkept) Recall(context.Context, terms.RoomID) ([]terms.Mark, error) { return nil, nil }
 func (unkept) EndBlocks(terms.RoomID)                                     {}
 
-// TestWhatWasNotCompleteInTimeIsNotCarriedOutAgain: the user is out, and it is the keeping of the ban that
-// was waited for in vain. Who is back after the ban stays when the kept copy comes.
+// TestWhatWasNotCompleteInTimeIsNotCarriedOutAgain: the user is out, but the wait for the keeping of the ban
+// was in vain. A user that is back after the ban stays when the kept copy comes.
 func TestWhatWasNotCompleteInTimeIsNotCarriedOutAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rooms := session.New(session.Options{Marks: unkept{}}, &fakewire.Transport{}, nil)

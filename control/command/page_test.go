@@ -30,8 +30,8 @@ func TestShorterPages(t *testing.T) {
 	}
 }
 
-// TestPagesOfUnequalLength: a node whose page is shorter than asked for has entries after it that nobody has
-// told yet.
+// TestPagesOfUnequalLength: a page of a node may be shorter than asked for. Then the node has entries after
+// it that nobody has told yet.
 func TestPagesOfUnequalLength(t *testing.T) {
 	for name, c := range map[string]struct {
 		all, next string

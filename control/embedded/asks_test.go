@@ -15,7 +15,7 @@ import (
 	"parlor/transport/certtest"
 )
 
-// TestOnlyWhoIsAskedInConnects is the table of who gets in.
+// TestOnlyWhoIsAskedInConnects is the table of the clients that get in.
 func TestOnlyWhoIsAskedInConnects(t *testing.T) {
 	ours := certtest.New(t)
 	cert, pool := ours.Issue(t, "127.0.0.1"), ours.Pool()
@@ -72,8 +72,8 @@ func TestOnlyWhoIsAskedInConnects(t *testing.T) {
 	}
 }
 
-// TestASecondServerLeavesTheStoreAlone: it finds the port taken, or the directory, before it has opened
-// anything.
+// TestASecondServerLeavesTheStoreAlone: the second server finds the port or the directory taken before it has
+// opened anything.
 func TestASecondServerLeavesTheStoreAlone(t *testing.T) {
 	dir := t.TempDir()
 	first, err := Start(t.Context(), Options{Listen: "127.0.0.1:0", Dir: dir, Log: zerolog.Nop()})

@@ -101,8 +101,8 @@ func (c *cluster) leader(t *testing.T, js jetstream.JetStream) int {
 	return leader
 }
 
-// TestLeaderOfTheStreamIsKilled while events are stored by three servers: every event is there, in order per
-// room, none twice.
+// TestLeaderOfTheStreamIsKilled kills the leader while three servers store events. Every event is there, in
+// order per room, none twice.
 func TestLeaderOfTheStreamIsKilled(t *testing.T) {
 	const rooms, each = 50, 120
 	c := startCluster(t)
@@ -168,7 +168,7 @@ func readStream(t *testing.T, js jetstream.JetStream) []terms.FeedEvent {
 		return err == nil
 	})
 	var messages jetstream.MessagesContext
-	// where a server has died, not before the others agree
+	// if a server has died, there is none before the others agree
 	natstest.Eventually(t, "a consumer is made", func() bool {
 		c, err := js.OrderedConsumer(t.Context(), feed.Stream, jetstream.OrderedConsumerConfig{})
 		if err == nil {

@@ -89,7 +89,7 @@ func (n *fed) stored() {
 	natstest.Eventually(n.t, "all events are stored", func() bool { return n.feed.Stats().Queued == 0 })
 }
 
-// completer starts what looks after nodes that stay away.
+// completer starts a feed.Completer, which looks after nodes that stay away.
 func completer(t *testing.T, b natstest.Broker, node string) *feed.Completer {
 	t.Helper()
 	c := feed.NewCompleter(bus.Server{URL: b.URL()}, feed.CompleterOptions{Node: node, Forget: forget, Log: zerolog.Nop()})
@@ -130,8 +130,8 @@ func read(t *testing.T, b natstest.Broker) reader {
 	return reader{t, must(jetstream.New(nc))}
 }
 
-// keys returns whose feeds are not complete. Each is asked for: jetstream.KeyValue.Keys leaves out now and
-// then what is written just then (108 of 3,000 calls beside a writer).
+// keys returns the nodes whose feeds are not complete. Each key is asked for. jetstream.KeyValue.Keys now and
+// then leaves out a key that is just being written (108 of 3,000 calls beside a writer).
 func (r reader) keys() []string {
 	r.t.Helper()
 	kv, err := r.js.KeyValue(r.t.Context(), feed.Bucket)
@@ -213,8 +213,8 @@ func (r reader) balanced() {
 	}
 }
 
-// TestTheSameNodeStartsAgain after it was killed: before anything else it tells the ends that its predecessor
-// owes.
+// TestTheSameNodeStartsAgain: a node was killed and starts again. Before anything else it tells the ends that
+// its predecessor owes.
 func TestTheSameNodeStartsAgain(t *testing.T) {
 	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
 		b.Start(t)
@@ -251,8 +251,8 @@ func TestTheSameNodeStartsAgain(t *testing.T) {
 	})
 }
 
-// TestNotRegistered: as long as another process may have the node's name nothing is published, and its feed
-// is left alone.
+// TestNotRegistered: nothing is published as long as another process may have the node's name. That process's
+// feed is left alone.
 func TestNotRegistered(t *testing.T) {
 	b := natstest.Embedded(t)
 	b.Start(t)
@@ -269,7 +269,7 @@ func TestNotRegistered(t *testing.T) {
 	read(t, b).want("a", map[string]string{"lobby": "101 0|103 ann 1|"})
 }
 
-// TestSuccessorWaitsForTheEnd: where the predecessor ends in order, its own last events are the ones that are
+// TestSuccessorWaitsForTheEnd: if the predecessor ends in order, its own last events are the ones that are
 // told.
 func TestSuccessorWaitsForTheEnd(t *testing.T) {
 	b := natstest.Embedded(t)
@@ -294,8 +294,8 @@ func TestSuccessorWaitsForTheEnd(t *testing.T) {
 	r.want("a", map[string]string{"lobby": "101 0|103 ann 1|102 5|104 ann 5|101 0|103 ann 1|"})
 }
 
-// TestNodeStaysAway: others tell what a node that never comes back owes, once, and nothing of those that
-// live.
+// TestNodeStaysAway: a node never comes back. Others tell the events that it owes, once, and tell nothing of
+// nodes that live.
 func TestNodeStaysAway(t *testing.T) {
 	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
 		b.Start(t)
@@ -334,8 +334,8 @@ func TestNodeStaysAway(t *testing.T) {
 	})
 }
 
-// TestNodeIsCutOffForTooLong: it finds that others have told that everybody left, and tells anew who is
-// there. What happened meanwhile is counted as lost.
+// TestNodeIsCutOffForTooLong: the node finds that others have told that everybody left, and tells anew who is
+// there. Events of the meantime are counted as lost.
 func TestNodeIsCutOffForTooLong(t *testing.T) {
 	b := natstest.Embedded(t)
 	b.Start(t)
@@ -369,7 +369,7 @@ func TestNodeIsCutOffForTooLong(t *testing.T) {
 	}
 }
 
-// TestNodeIsCutOffForAWhile: what happened meanwhile comes afterwards, and nobody has told anything in the
+// TestNodeIsCutOffForAWhile: the events of the meantime come afterwards, and nobody has told anything in the
 // node's place.
 func TestNodeIsCutOffForAWhile(t *testing.T) {
 	b := natstest.Embedded(t)
@@ -387,7 +387,7 @@ func TestNodeIsCutOffForAWhile(t *testing.T) {
 	read(t, b).want("a", map[string]string{"lobby": "101 0|103 bob 1|103 cat 1|104 bob 1|"})
 }
 
-// TestServerIsAwayForLong: where NATS is away from everybody, nobody is forgotten, however long it takes.
+// TestServerIsAwayForLong: if NATS is away from everybody, nobody is forgotten, however long it takes.
 func TestServerIsAwayForLong(t *testing.T) {
 	b := natstest.Embedded(t)
 	b.Start(t)

@@ -16,8 +16,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestLastWordOfADeadNode: what it had sent, and what arrives while it is being completed, is told in place
-// of what was about to be; the rest is told after it.
+// TestLastWordOfADeadNode: a dead node had sent an event, or one arrives while its feed is being completed.
+// Such an event takes the place of the one that was about to be told. The rest is told after it.
 func TestLastWordOfADeadNode(t *testing.T) {
 	s, err := embedded.Start(t.Context(), embedded.Options{Listen: "127.0.0.1:0", Dir: t.TempDir(), Log: zerolog.Nop()})
 	if err != nil {
@@ -96,7 +96,8 @@ func TestLastWordOfADeadNode(t *testing.T) {
 	}
 }
 
-// TestEventsOfAnEarlierEpoch are dropped once the feed is begun anew, also those that come after that.
+// TestEventsOfAnEarlierEpoch: events of an earlier epoch are dropped once the feed is begun anew, also those
+// that come after that.
 func TestEventsOfAnEarlierEpoch(t *testing.T) {
 	f := New(bus.Server{}, Options{})
 	f.retell = func(epoch uint64) {

@@ -14,8 +14,9 @@ import (
 	"parlor/session/terms"
 )
 
-// TestTheBucketOfFeedsIsDeleted under a node that publishes: nobody can have completed its feed, so it goes
-// on where it was. Nothing is told twice, and nothing that waits is dropped.
+// TestTheBucketOfFeedsIsDeleted deletes the bucket, or the key in it, under a node that publishes. Nobody can
+// have completed the node's feed, so the feed goes on where it was. Nothing is told twice, and no event that
+// waits is dropped.
 func TestTheBucketOfFeedsIsDeleted(t *testing.T) {
 	for name, spoil := range map[string]func(context.Context, jetstream.JetStream) error{
 		"the bucket": func(ctx context.Context, js jetstream.JetStream) error {
@@ -63,7 +64,8 @@ func TestTheBucketOfFeedsIsDeleted(t *testing.T) {
 	}
 }
 
-// TestTheNumberOfEventsIsBounded: also in a stream that is there already, with a server of the process's own.
+// TestTheNumberOfEventsIsBounded: with a server of the process's own, a stream that is there already is
+// bounded, too.
 func TestTheNumberOfEventsIsBounded(t *testing.T) {
 	b := natstest.Embedded(t)
 	b.Start(t)

@@ -57,8 +57,8 @@ func runningWith(t *testing.T, at bus.Server, o feed.Options, events []terms.Fee
 	return f, log, stop
 }
 
-// TestAStreamThatStoresNothingIsNamed, with what to do, where NATS stores other things. The stream here is
-// one that acknowledges nothing.
+// TestAStreamThatStoresNothingIsNamed: the stream is named, with what to do, if NATS stores other things. The
+// stream here is one that acknowledges nothing.
 func TestAStreamThatStoresNothingIsNamed(t *testing.T) {
 	b := natstest.Embedded(t)
 	b.Start(t)
@@ -83,8 +83,8 @@ func TestAStreamThatStoresNothingIsNamed(t *testing.T) {
 	}
 }
 
-// TestServerWithoutJetStream: that events wait is said once, and the server is not asked without a pause, at
-// the end either.
+// TestServerWithoutJetStream: the log warns once that events wait. The server is not asked without a pause,
+// at the end either.
 func TestServerWithoutJetStream(t *testing.T) {
 	port := natstest.FreePort(t)
 	server := natstest.Command("-a", "127.0.0.1", "-p", fmt.Sprint(port))
@@ -136,9 +136,9 @@ func TestStreamOfSomebodyElse(t *testing.T) {
 	}
 }
 
-// TestStreamThatIsFull: one of somebody's making that refuses what is new. That is said once, with why;
-// events wait as while NATS is away, beyond the bound whole stays are lost; and all is stored in order once
-// there is room.
+// TestStreamThatIsFull: a stream of somebody's making refuses new events. That is said once, with the reason.
+// Events wait as they do while NATS is away; beyond the bound whole stays are lost. All that waits is stored
+// in order once there is room.
 func TestStreamThatIsFull(t *testing.T) {
 	for name, c := range map[string]struct {
 		full func(*jetstream.StreamConfig)
@@ -215,8 +215,8 @@ func inOrder(t *testing.T, js jetstream.JetStream) {
 	}
 }
 
-// TestManyLeavesDrainInTime: what large rooms leave behind at the end of a node is stored, over a slow wire
-// too: there, those of many rooms at the same time.
+// TestManyLeavesDrainInTime: the leaves of a large room at the end of a node are stored in time. So are those
+// of many rooms over a slow wire, since those of different rooms are stored at the same time.
 func TestManyLeavesDrainInTime(t *testing.T) {
 	const rooms = 20
 	var many []terms.FeedEvent

@@ -52,8 +52,8 @@ type answer struct {
 func (a answer) Ok() <-chan *jetstream.PubAck { return a.stored }
 func (a answer) Err() <-chan error            { return a.failed }
 
-// TestStreamRefusesOneOfAWindow: what is refused is stored before any later event of its room, though the
-// stream takes what was sent right behind it, as one does whose leader has just changed.
+// TestStreamRefusesOneOfAWindow: a refused event is stored before any later event of its room. The stream
+// takes events that were sent right behind it, as a stream does whose leader has just changed.
 func TestStreamRefusesOneOfAWindow(t *testing.T) {
 	const rooms, each = 40, 50
 	for seed := range uint64(20) {

@@ -82,7 +82,7 @@ func TestRemainsAreWhatIsOpen(t *testing.T) {
 	}
 }
 
-// FuzzRemains: whatever stands in the stream, what is told of it leaves nothing open.
+// FuzzRemains: the events that are told of a stream leave nothing open, whatever stands in it.
 func FuzzRemains(f *testing.F) {
 	f.Add([]byte(`{"id":"i.1","type":101,"room":"lobby"}{"id":"i.2","type":103,"room":"lobby","user":"ann"}`))
 	f.Add([]byte(`{"id":"i.9223372036854775807","type":103,"room":5,"user":"ann"}{"id":".1","type":102}`))

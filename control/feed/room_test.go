@@ -12,8 +12,8 @@ import (
 	"parlor/control/natstest"
 )
 
-// TestASmallerStreamWhereThereIsLittleRoom: it is made, and that it is smaller is told; where there is next
-// to none the error says what to do.
+// TestASmallerStreamWhereThereIsLittleRoom: a smaller stream is made, and the log says that it is smaller. If
+// there is next to no room, the error says what to do.
 func TestASmallerStreamWhereThereIsLittleRoom(t *testing.T) {
 	for _, c := range []struct {
 		store, want int64 // bytes; 0: no stream

@@ -38,7 +38,7 @@ func room(n int) terms.RoomID {
 	return id
 }
 
-// publish gives the feed an event of a room, which is made where it is not there.
+// publish gives the feed an event of a room, which is made if it is not there.
 func (h *hall) publish(n int, kind terms.FeedType, user string) {
 	r := h.rooms[n]
 	if r == nil {
@@ -117,8 +117,8 @@ func (h *hall) store(s *moodyStream, most int) {
 	p.giveUp()
 }
 
-// checkWhole checks that what is stored is whole: every end has its beginning, and after all have left every
-// beginning its end; the numbers of each room have no gap, and streams start and stop in turn.
+// checkWhole checks that the stored events are whole. Every end has its beginning and, after all have left,
+// every beginning its end. The numbers of each room have no gap, and streams start and stop in turn.
 func checkWhole(t *testing.T, events []terms.FeedEvent) {
 	t.Helper()
 	type state struct {
@@ -174,8 +174,8 @@ func checkWhole(t *testing.T, events []terms.FeedEvent) {
 	}
 }
 
-// TestWhatIsLeftOutIsWhole: whatever people do, and however little of it the stream takes, what it has in the
-// end is whole, the queue has stayed within its bound, and nothing is remembered.
+// TestWhatIsLeftOutIsWhole: whatever people do, and however little of it the stream takes, its events are
+// whole in the end. The queue has stayed within its bound, and nothing is remembered.
 func TestWhatIsLeftOutIsWhole(t *testing.T) {
 	lost := Drops{}
 	for seed := range uint64(60) {
@@ -192,7 +192,7 @@ func TestWhatIsLeftOutIsWhole(t *testing.T) {
 			default:
 				h.churn(n, fmt.Sprintf("u%d", h.random.IntN(1+h.random.IntN(8))))
 			}
-			if q := h.f.Stats().Queued; q > queue+12*(8*5+1) { // what is over are ends
+			if q := h.f.Stats().Queued; q > queue+12*(8*5+1) { // those beyond the bound are ends
 				t.Fatalf("seed %d: %d events wait", seed, q)
 			}
 		}
@@ -215,8 +215,8 @@ func TestWhatIsLeftOutIsWhole(t *testing.T) {
 	}
 }
 
-// TestFloodLosesItsOwnEvents: while NATS is away one user enters and exits without end, in a room where
-// others come and go, beside quiet rooms. No event of anybody else is lost.
+// TestFloodLosesItsOwnEvents: one user enters and exits without end while NATS is away. The room has others
+// who come and go, and there are quiet rooms beside it. No event of anybody else is lost.
 func TestFloodLosesItsOwnEvents(t *testing.T) {
 	h := &hall{random: rand.New(rand.NewPCG(1, 1)), rooms: map[int]*played{}, f: New(bus.Server{}, Options{Queue: 2000})}
 	want := map[string]int{}
@@ -263,7 +263,7 @@ func TestFloodLosesItsOwnEvents(t *testing.T) {
 	}
 }
 
-// TestRoomsTakeTurns: what a room has too many of waits, and nothing else does.
+// TestRoomsTakeTurns: if a room has too many events, these wait, and no others do.
 func TestRoomsTakeTurns(t *testing.T) {
 	f := New(bus.Server{}, Options{})
 	h := &hall{random: rand.New(rand.NewPCG(1, 1)), rooms: map[int]*played{}, f: f}
@@ -289,8 +289,8 @@ func TestRoomsTakeTurns(t *testing.T) {
 	}
 }
 
-// BenchmarkPublishToAFullQueue is what an event costs whoever publishes it while one user floods a full
-// queue, with NATS away.
+// BenchmarkPublishToAFullQueue measures the cost of an event to its publisher. One user floods a full queue
+// meanwhile, with NATS away.
 func BenchmarkPublishToAFullQueue(b *testing.B) {
 	f := New(bus.Server{}, Options{})
 	h := &hall{rooms: map[int]*played{}, f: f}
@@ -303,8 +303,8 @@ func BenchmarkPublishToAFullQueue(b *testing.B) {
 	}
 }
 
-// TestManyRoomsAreUnderWayAtATime: what a round trip to NATS of 1 ms and of 10 ms leaves of throughput, one
-// room and many.
+// TestManyRoomsAreUnderWayAtATime checks the throughput that a round trip to NATS of 1 ms and of 10 ms
+// leaves, for one room and for many.
 func TestManyRoomsAreUnderWayAtATime(t *testing.T) {
 	for _, c := range []struct {
 		trip        time.Duration

@@ -67,7 +67,8 @@ func request(t *testing.T, nc *nats.Conn, action, body string) *nats.Msg {
 	return m
 }
 
-// TestBadCommands: each is answered at once with a code and a text that names the field, and changes nothing.
+// TestBadCommands: a bad command is answered at once with a code and a text that names the field, and changes
+// nothing.
 func TestBadCommands(t *testing.T) {
 	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
 		b.Start(t)
@@ -241,7 +242,7 @@ func TestClientWithoutNode(t *testing.T) {
 	})
 }
 
-// TestCommandsWorkAgain after NATS was away.
+// TestCommandsWorkAgain: commands work again after NATS was away.
 func TestCommandsWorkAgain(t *testing.T) {
 	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
 		b.Start(t)
@@ -258,7 +259,7 @@ func TestCommandsWorkAgain(t *testing.T) {
 	})
 }
 
-// TestTheCallersTimeIsSent with a command, and what is no time is refused.
+// TestTheCallersTimeIsSent: the caller's time is sent with a command. A header that holds no time is refused.
 func TestTheCallersTimeIsSent(t *testing.T) {
 	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
 		b.Start(t)
@@ -291,7 +292,8 @@ func TestTheCallersTimeIsSent(t *testing.T) {
 	})
 }
 
-// TestNothingIsSentLate: while NATS is away a command fails at once, and is not carried out when it is back.
+// TestNothingIsSentLate: a command fails at once while NATS is away, and is not carried out when NATS is
+// back.
 func TestNothingIsSentLate(t *testing.T) {
 	nc, err := bus.Connect(bus.Server{URL: "nats://127.0.0.1:1"}, "test", zerolog.Nop())
 	if err != nil {
@@ -306,7 +308,7 @@ func TestNothingIsSentLate(t *testing.T) {
 	}
 }
 
-// TestSlowCommandHoldsUpNoOther: a command that waits for a client that does not read.
+// TestSlowCommandHoldsUpNoOther: a command that waits for a client that does not read holds up no other.
 func TestSlowCommandHoldsUpNoOther(t *testing.T) {
 	natstest.Each(t, func(t *testing.T, b natstest.Broker) {
 		b.Start(t)

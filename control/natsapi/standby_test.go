@@ -46,13 +46,14 @@ func serve(t *testing.T, o server.Options, names ...string) (*nats.Conn, map[str
 	return nc, rooms
 }
 
-// TestACommandThatAHangingNodeGot: a node that hangs stays among those that NATS gives commands to.
-// Each is answered within a second all the same, and a message, which must not be sent twice, with an error.
+// TestACommandThatAHangingNodeGot: a node that hangs stays among those that NATS gives commands to. Each
+// command is answered within a second all the same. A message must not be sent twice, and is answered with an
+// error.
 func TestACommandThatAHangingNodeGot(t *testing.T) {
 	nc, rooms := serve(t, server.Options{}, "a", "b")
 	got := make(chan string, 1000)
 	hung := must(nc.QueueSubscribe("sfu.v1.*", micro.DefaultQueueGroup, func(m *nats.Msg) {
-		if m.Reply != "" { // else it is what the others say of theirs
+		if m.Reply != "" { // the others tell of theirs without one
 			got <- m.Reply
 		}
 	}))

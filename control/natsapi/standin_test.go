@@ -49,7 +49,7 @@ func pair(t *testing.T, tell func() bool) (*nats.Conn, []*Service) {
 	return connect(), both
 }
 
-// TestPulse: what has come after a gap may be late, after a long one it is of unknown age.
+// TestPulse: a command that has come after a gap may be late. After a long gap its age is unknown.
 func TestPulse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := pulse{log: zerolog.Nop()}
@@ -68,8 +68,8 @@ func TestPulse(t *testing.T) {
 	})
 }
 
-// TestALateNodeHearsTheOthersFirst: a node that has not run for 300 ms may get a command in whose place
-// another one has stood in. It does not carry it out at once. Where all nodes are late, one of them does,
+// TestALateNodeHearsTheOthersFirst: a node that has not run for 300 ms may get a command for which another
+// node has stood in. It does not carry the command out at once. If all nodes are late, one of them does so,
 // once.
 func TestALateNodeHearsTheOthersFirst(t *testing.T) {
 	nc, both := pair(t, nil)
@@ -96,8 +96,8 @@ func TestALateNodeHearsTheOthersFirst(t *testing.T) {
 	}
 }
 
-// TestAStandbyThatIsLateHearsTheOthersFirst: one that has not run when it was to stand in waits for what was
-// said meanwhile. Where nothing was, it does then.
+// TestAStandbyThatIsLateHearsTheOthersFirst: a standby that has not run when it was to stand in waits for
+// what was said meanwhile. If nothing was said, it stands in then.
 func TestAStandbyThatIsLateHearsTheOthersFirst(t *testing.T) {
 	for _, taken := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -132,7 +132,8 @@ func TestAStandbyThatIsLateHearsTheOthersFirst(t *testing.T) {
 	}
 }
 
-// TestNobodyStandsInForOldNodes: they do not say what they take, so none of the others takes them to hang.
+// TestNobodyStandsInForOldNodes: old nodes do not say which commands they take. So none of the others takes
+// them to hang.
 func TestNobodyStandsInForOldNodes(t *testing.T) {
 	const commands = 12
 	nc, both := pair(t, func() bool { return false })

@@ -13,7 +13,7 @@ import (
 	"parlor/control/command"
 )
 
-// lateRequest is a command that the library hands over, to which nobody waits for an answer.
+// lateRequest is a command that the library hands over. Nobody waits for an answer to it.
 type lateRequest struct {
 	micro.Request
 	headers micro.Headers
@@ -83,8 +83,8 @@ func TestTheCallersTimeIsKept(t *testing.T) {
 	s.running.Wait()
 }
 
-// TestCommandsAreBounded: what is beyond the bound is refused at once, and the slot of one that has ended is
-// free again.
+// TestCommandsAreBounded: a command beyond the bound is refused at once. The slot of a command that has ended
+// is free again.
 func TestCommandsAreBounded(t *testing.T) {
 	s := &Service{
 		peers: func() []string { return nil },

@@ -32,8 +32,8 @@ func testPoster(t *testing.T, at string, timeout time.Duration) *poster {
 	return p
 }
 
-// TestRequest: what a receiver gets, that it can verify it as the documentation says, and how many
-// connections it takes.
+// TestRequest checks the request that a receiver gets, and that it can be verified as the documentation says.
+// It counts the connections that this takes.
 func TestRequest(t *testing.T) {
 	for name, tt := range map[string]struct {
 		tls, http2  bool
@@ -89,7 +89,8 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// TestRedirectIsNotFollowed, whatever it is: the signed event goes nowhere else.
+// TestRedirectIsNotFollowed: no redirect is followed, whatever its status. The signed event goes nowhere
+// else.
 func TestRedirectIsNotFollowed(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") }))
 	defer elsewhere.Close()
@@ -103,8 +104,8 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// TestServerOfNoUse: each has its error, none takes longer than the time-out, and none is told with the
-// address, which may hold a secret.
+// TestServerOfNoUse: each such server has its error. None takes longer than the time-out, and none is told
+// with the address, which may hold a secret.
 func TestServerOfNoUse(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)
@@ -154,7 +155,7 @@ func TestEndlessAnswer(t *testing.T) {
 	}
 }
 
-// TestCertificateIsChecked: one that nobody has signed is refused, before anything is sent.
+// TestCertificateIsChecked: a certificate that nobody has signed is refused before anything is sent.
 func TestCertificateIsChecked(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the event was sent") }))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)

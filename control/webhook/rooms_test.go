@@ -131,8 +131,8 @@ func inOrder(t *testing.T, ids []string) {
 	}
 }
 
-// TestFailingServer fails for ten minutes: what comes meanwhile is sent afterwards, in order, each once
-// taken.
+// TestFailingServer fails for ten minutes. The events of that time are sent afterwards, in order, and each is
+// taken once.
 func TestFailingServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rooms, each = 20, 10
@@ -172,8 +172,8 @@ func TestFailingServer(t *testing.T) {
 	})
 }
 
-// TestHangingServer: requests end at their time, no more than so many are under way, and what is older than
-// it may be is given up after a last attempt.
+// TestHangingServer: requests end at their time, and no more than so many are under way. An event that is
+// older than it may be is given up after a last attempt.
 func TestHangingServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWebServer(func(ctx context.Context, _ string, _ int) (int, error) {
@@ -208,7 +208,7 @@ func TestHangingServer(t *testing.T) {
 	})
 }
 
-// TestOneEventIsNotTaken: it holds up its room alone.
+// TestOneEventIsNotTaken: an event that is not taken holds up its room alone.
 func TestOneEventIsNotTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWebServer(func(_ context.Context, id string, attempt int) (int, error) {
@@ -235,7 +235,7 @@ func TestOneEventIsNotTaken(t *testing.T) {
 	})
 }
 
-// TestWhatAnAnswerMeans: which events are sent again, and which are given up at once.
+// TestWhatAnAnswerMeans: the answer says whether an event is taken, is sent again or is given up at once.
 func TestWhatAnAnswerMeans(t *testing.T) {
 	for status, want := range map[int]outcome{
 		200: taken, 201: taken, 204: taken, 299: taken, 400: refused, 410: refused, 413: refused, 422: refused,
@@ -297,8 +297,8 @@ func TestAcknowledgementFails(t *testing.T) {
 	})
 }
 
-// TestPosition: how far the events are done is known whatever the order in which they are, also after a turn
-// of another node, and nothing of another stream is.
+// TestPosition: a position knows how far the events are done, whatever their order, also after a turn of
+// another node. It knows nothing of another stream.
 func TestPosition(t *testing.T) {
 	made := time.Unix(1, 0).UTC()
 	var p position
@@ -355,8 +355,8 @@ func TestPosition(t *testing.T) {
 	}
 }
 
-// TestFloodedRoomDelaysNoOther: a room with thousands of events, and one whose requests hang, before an event
-// of a quiet one.
+// TestFloodedRoomDelaysNoOther: one room has thousands of events, and the requests of another one hang. An
+// event of a quiet room is sent within 50 ms nevertheless.
 func TestFloodedRoomDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWebServer(func(ctx context.Context, id string, _ int) (int, error) {
@@ -404,7 +404,7 @@ func TestFloodedRoomDelaysNoOther(t *testing.T) {
 	})
 }
 
-// TestManyRoomsAtATime: with a web server that takes 20 ms.
+// TestManyRoomsAtATime: a web server that takes 20 ms for an event gets those of many rooms at the same time.
 func TestManyRoomsAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWebServer(func(context.Context, string, int) (int, error) {

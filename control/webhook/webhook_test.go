@@ -229,7 +229,8 @@ func settled(t *testing.T, url string) {
 	})
 }
 
-// TestEventsAreSent: all of them, in order per room, each once, and what came before the node is not.
+// TestEventsAreSent: all events are sent, in order per room, each once. Events from before the node are not
+// sent.
 func TestEventsAreSent(t *testing.T) {
 	n := startNATS(t, "")
 	f := feeding(t, bus.Server{URL: n.URL()})
@@ -313,8 +314,9 @@ func TestOneNodeSends(t *testing.T) {
 	}
 }
 
-// TestSenderIsCutOff under load: the node whose turn it is loses NATS while the web server does not take
-// everything. The other takes over: no event is lost or out of order, and the first sends nothing any more.
+// TestSenderIsCutOff: the node whose turn it is loses NATS under load, while the web server does not take
+// everything. The other node takes over. No event is lost or out of order, and the first node sends nothing
+// any more.
 func TestSenderIsCutOff(t *testing.T) {
 	const rooms, each = 12, 20
 	n := startNATS(t, "")
@@ -345,7 +347,7 @@ func TestSenderIsCutOff(t *testing.T) {
 	settled(t, n.URL())
 }
 
-// TestServerRestarts while events are sent.
+// TestServerRestarts restarts the server while events are sent.
 func TestServerRestarts(t *testing.T) {
 	const rooms, each = 10, 60
 	dir := t.TempDir()
@@ -370,8 +372,8 @@ func TestServerRestarts(t *testing.T) {
 	r.complete(rooms, each)
 }
 
-// TestEventsGoElsewhere: somebody reads from the consumer. What was taken away is sent nevertheless, in
-// order.
+// TestEventsGoElsewhere: somebody reads from the consumer. Events that were taken away are sent nevertheless,
+// in order.
 func TestEventsGoElsewhere(t *testing.T) {
 	n := startNATS(t, "")
 	at := bus.Server{URL: n.URL()}
@@ -386,7 +388,7 @@ func TestEventsGoElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	stolen := 0
-	for i := 1; stolen < 1; i += 4 { // the server serves who waits in turn
+	for i := 1; stolen < 1; i += 4 { // the server serves those that wait in turn
 		batch, err := c.Fetch(1, jetstream.FetchMaxWait(turnTime/2))
 		if err != nil {
 			t.Fatal(err)
@@ -404,8 +406,8 @@ func TestEventsGoElsewhere(t *testing.T) {
 	r.complete(1, len(ids))
 }
 
-// TestConsumerIsDeleted under a node that sends, and then under another one whose turn it has not been
-// before: what was done is not sent again, and nothing is lost.
+// TestConsumerIsDeleted deletes the consumer under a node that sends, and then under another node, whose
+// first turn it is. Events that were done are not sent again, and none is lost.
 func TestConsumerIsDeleted(t *testing.T) {
 	n := startNATS(t, "")
 	at := bus.Server{URL: n.URL()}
@@ -448,7 +450,7 @@ func TestConsumerIsDeleted(t *testing.T) {
 	}
 }
 
-// TestNothingIsLogged of secrets.
+// TestNothingIsLogged: no secret is logged.
 func TestNothingIsLogged(t *testing.T) {
 	n := startNATS(t, "")
 	f := feeding(t, bus.Server{URL: n.URL()})

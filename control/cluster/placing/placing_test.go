@@ -45,7 +45,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestEqualsAreSpread places many rooms on nodes that are equally busy, from outside: each gets about its
+// TestEqualsAreSpread places many rooms from outside on nodes that are equally busy. Each node gets about its
 // share.
 func TestEqualsAreSpread(t *testing.T) {
 	nodes := []placing.Node{{ID: "node-1"}, {ID: "node-2"}, {ID: "node-3"}}
