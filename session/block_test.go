@@ -23,7 +23,8 @@ var everything = map[string]terms.Source{
 	"mic": terms.Mic, "cam": terms.Camera, "scr": terms.Screen, "snd": terms.ScreenAudio,
 }
 
-// TestBlockStopsKinds: what of a user is forwarded, what everybody is told, what the feed has.
+// TestBlockStopsKinds checks, for each kind of block, what is forwarded of a user, what everybody is told and
+// what the feed has.
 func TestBlockStopsKinds(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -161,8 +162,8 @@ func TestBlockOverRoles(t *testing.T) {
 	})
 }
 
-// TestBlockKeepsPlace: who is blocked stays one of a call room's publishers, or lifting the block would be
-// one too many.
+// TestBlockKeepsPlace: a user that is blocked stays one of a call room's publishers. Otherwise lifting the
+// block would make one too many.
 func TestBlockKeepsPlace(t *testing.T) {
 	inNode(t, session.Options{Limits: session.Limits{CallPublishers: 1}}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -175,7 +176,7 @@ func TestBlockKeepsPlace(t *testing.T) {
 	})
 }
 
-// yield lets another goroutine get to where it waits for a lock, most likely; what follows is right if it
+// yield most likely lets another goroutine get to where it waits for a lock. The code after it is right if it
 // does not, too.
 func yield() {
 	for range 1000 {
@@ -183,8 +184,8 @@ func yield() {
 	}
 }
 
-// TestBlockedWhileBeingReplaced: the command comes between two sessions of the user, of which the one that
-// comes has to heed it.
+// TestBlockedWhileBeingReplaced: the command comes between two sessions of the user. The session that comes
+// has to heed it.
 func TestBlockedWhileBeingReplaced(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		old, bob := n.enter("ann"), n.enter("bob")
@@ -214,8 +215,8 @@ func TestBlockedWhileBeingReplaced(t *testing.T) {
 	})
 }
 
-// TestBlockedWhileNegotiating: what is being negotiated when the command comes is blocked when the command is
-// answered.
+// TestBlockedWhileNegotiating: a stream that is being negotiated when the command comes is blocked when the
+// command is answered.
 func TestBlockedWhileNegotiating(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")

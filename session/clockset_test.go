@@ -10,9 +10,9 @@ import (
 	"parlor/transport/clocktest"
 )
 
-// TestSettingTheClockPutsNobodyOut: the machine's wall clock is set under a node. Who shows life is in,
-// whether in signalling or in media, and who does not is gone after 90 s, not sooner and not later. Bans last
-// for as long as was said.
+// TestSettingTheClockPutsNobodyOut: the machine's wall clock is set under a node. A user that shows life, in
+// signalling or in media, is in. A user that shows none is gone after 90 s, not sooner and not later. Bans
+// last for as long as was said.
 func TestSettingTheClockPutsNobodyOut(t *testing.T) {
 	for _, by := range []time.Duration{120 * time.Second, -time.Hour} {
 		t.Run(by.String(), func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestSettingTheClockPutsNobodyOut(t *testing.T) {
 	}
 }
 
-// describedLife returns how long ago a user last showed life, as who reads the times of an answer finds it.
+// describedLife returns how long ago a user last showed life by the times of an answer.
 func describedLife(t *testing.T, n *node, user string) time.Duration {
 	t.Helper()
 	d, err := n.DescribeUser(lobby, user, terms.Page{Limit: 1})

@@ -68,7 +68,7 @@ func TestARoomIsClaimedUntilItEnds(t *testing.T) {
 		if p.holds != 0 {
 			t.Errorf("%d holds after the end", p.holds)
 		}
-		// Who is refused after the room was claimed leaves no hold behind.
+		// A user that is refused after the room was claimed leaves no hold behind.
 		q := n.request("cid")
 		q.Scene, q.Role, q.Grant.Role = terms.Live, terms.Anchor, terms.Audience
 		if _, _, err := n.Enter(context.Background(), q); err == nil {
@@ -80,8 +80,8 @@ func TestARoomIsClaimedUntilItEnds(t *testing.T) {
 	})
 }
 
-// TestWhoAsksLaterWins: a client that gives up waiting for a room's place and asks again is not replaced by
-// its own first try, whichever of the two gets its place first.
+// TestWhoAsksLaterWins: a client gives up waiting for a room's place and asks again. Its own first try does
+// not replace it, whichever of the two gets its place first.
 func TestWhoAsksLaterWins(t *testing.T) {
 	p := &cluster{}
 	inNode(t, session.Options{Cluster: p}, func(n *node) {
@@ -178,8 +178,8 @@ func TestWithoutALeaseThoseInsideGoOn(t *testing.T) {
 	})
 }
 
-// TestDismissingARoomThatIsBeingMoved: it is dismissed if nobody was told where to go yet; else it has moved,
-// and is to be found there.
+// TestDismissingARoomThatIsBeingMoved: the room is dismissed if nobody was told where to go yet. Otherwise it
+// has moved, and is to be found at its new place.
 func TestDismissingARoomThatIsBeingMoved(t *testing.T) {
 	for when, exited := range map[string]terms.ExitReason{"before": terms.ExitedDismissed, "after": terms.ExitedShutdown} {
 		t.Run(when, func(t *testing.T) {
@@ -233,8 +233,8 @@ func TestDismissingARoomThatIsBeingMoved(t *testing.T) {
 	}
 }
 
-// TestRemovingFromARoomThatHasMoved: who was told where to go on is to be found there, and so is whose ban is
-// asked for.
+// TestRemovingFromARoomThatHasMoved: a user that was told where to go is to be found there. So is a user that
+// is to be banned.
 func TestRemovingFromARoomThatHasMoved(t *testing.T) {
 	for name, d := range map[string]time.Duration{"without a ban": 0, "with a ban": time.Minute} {
 		t.Run(name, func(t *testing.T) {
@@ -262,8 +262,8 @@ func TestRemovingFromARoomThatHasMoved(t *testing.T) {
 	}
 }
 
-// TestMoving: while a room is being moved nobody enters it, who comes meanwhile is sent after it, and all are
-// told where.
+// TestMoving: nobody enters a room while it is being moved. A user that comes meanwhile is sent after it, and
+// all are told where it is.
 func TestMoving(t *testing.T) {
 	p := &cluster{at: map[string]error{}}
 	inNode(t, session.Options{Cluster: p}, func(n *node) {

@@ -19,7 +19,8 @@ func into(room terms.RoomID, scene terms.Scene, role terms.Role) func(*session.E
 	return func(q *session.EnterRequest) { q.Room, q.Scene, q.Role = room, scene, role }
 }
 
-// TestUsersAreDescribedAsTheyAre: rights, block, streams and what has flowed.
+// TestUsersAreDescribedAsTheyAre: a description has a user's rights, block, streams and the packets that have
+// flowed.
 func TestUsersAreDescribedAsTheyAre(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob", func(q *session.EnterRequest) {
@@ -53,7 +54,8 @@ func TestUsersAreDescribedAsTheyAre(t *testing.T) {
 	})
 }
 
-// TestDescribeUserFindsAllItsRooms, a page at a time, and says what it does not find.
+// TestDescribeUserFindsAllItsRooms: all rooms of a user are found, a page at a time. An error says what is
+// not found.
 func TestDescribeUserFindsAllItsRooms(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		for i := range 7 {
@@ -134,7 +136,8 @@ func TestRoomsAreFiltered(t *testing.T) {
 	})
 }
 
-// TestDrainingMakesNoNewRooms, but lets people into those that there are.
+// TestDrainingMakesNoNewRooms: a node that is drained makes no new rooms, but lets people into those that
+// there are.
 func TestDrainingMakesNoNewRooms(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann := n.enter("ann")

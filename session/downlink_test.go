@@ -11,7 +11,7 @@ import (
 	"parlor/session/terms"
 )
 
-// TestExpectedDownlink: a client says what its network carries when it enters; a new connection of the same
+// TestExpectedDownlink: a client says what its network carries when it enters. A new connection of the same
 // session is expected to carry nearly as much as the one before did.
 func TestExpectedDownlink(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {

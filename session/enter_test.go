@@ -42,7 +42,8 @@ func TestEnteringShowsWhoIsThere(t *testing.T) {
 	})
 }
 
-// TestEnteredNamesTheAddressOfNow: the machine's address has changed since the node started.
+// TestEnteredNamesTheAddressOfNow: the answer names the present address if the machine's has changed since
+// the node started.
 func TestEnteredNamesTheAddressOfNow(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		n.enter("ann")
@@ -211,7 +212,7 @@ func TestEnteringAgain(t *testing.T) {
 	})
 }
 
-// TestEnteringAgainInAnotherRole: what the others see is the change of role, and nothing else.
+// TestEnteringAgainInAnotherRole: the others see the change of role and nothing else.
 func TestEnteringAgainInAnotherRole(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		bob := n.enter("bob", live(terms.Audience))
@@ -224,8 +225,8 @@ func TestEnteringAgainInAnotherRole(t *testing.T) {
 	})
 }
 
-// TestEnteringWaitsForLeaving: an entry while the same user is being put out comes after the leave, for
-// everybody.
+// TestEnteringWaitsForLeaving: a user enters while being put out. For everybody, the entry comes after the
+// leave.
 func TestEnteringWaitsForLeaving(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -290,8 +291,8 @@ func TestMediaOnlySession(t *testing.T) {
 	})
 }
 
-// TestMediaOnlySessionEndsWithItsConnection: a WHIP client that closes its connection has nothing left to
-// come back with.
+// TestMediaOnlySessionEndsWithItsConnection: a WHIP client that closes its connection cannot come back to the
+// session.
 func TestMediaOnlySessionEndsWithItsConnection(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		q := n.request("cam")

@@ -11,8 +11,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestEntriesOfOneUserAreBounded: sockets of one token that enter and exit as fast as they can are told when
-// they may again; in other rooms, and for other users, nothing changes.
+// TestEntriesOfOneUserAreBounded: sockets of one token enter and exit as fast as they can. They are told when
+// they may enter again. In other rooms, and for other users, nothing changes.
 func TestEntriesOfOneUserAreBounded(t *testing.T) {
 	inNode(t, session.Options{Limits: session.Limits{Entries: 6}}, func(n *node) {
 		watching := n.enter("watching")
@@ -75,7 +75,7 @@ func TestEntriesOfOneUserAreBoundedOverRooms(t *testing.T) {
 	})
 }
 
-// TestWhoComesBackOftenIsLetIn: a player that tries every second, for an hour.
+// TestWhoComesBackOftenIsLetIn: a player that tries every second is let in for an hour.
 func TestWhoComesBackOftenIsLetIn(t *testing.T) {
 	inNode(t, session.Options{Limits: session.Limits{Entries: 60}}, func(n *node) {
 		for i := range 3600 {
@@ -89,7 +89,8 @@ func TestWhoComesBackOftenIsLetIn(t *testing.T) {
 	})
 }
 
-// TestWhoHasGoneIsNotLetIn, nor does it end the session that it would have replaced.
+// TestWhoHasGoneIsNotLetIn: a client that has gone is not let in, and does not end the session that it would
+// have replaced.
 func TestWhoHasGoneIsNotLetIn(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann := n.enter("ann")
@@ -112,7 +113,8 @@ func TestWhoHasGoneIsNotLetIn(t *testing.T) {
 	})
 }
 
-// TestWhoWasNotHandedTheAnswerLeaves at once, or where that is in doubt soon, unless it resumes.
+// TestWhoWasNotHandedTheAnswerLeaves: a client that was not handed the answer leaves at once. If that is in
+// doubt it leaves soon, unless it resumes.
 func TestWhoWasNotHandedTheAnswerLeaves(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		bob := n.enter("bob")
@@ -175,7 +177,8 @@ func TestWhoseMediaFlowIsNotInDoubt(t *testing.T) {
 	})
 }
 
-// TestWhoTimesOutOverAStandingSocketIsTold why it is closed.
+// TestWhoTimesOutOverAStandingSocketIsTold: a user that times out over a socket that stands is told why it is
+// closed.
 func TestWhoTimesOutOverAStandingSocketIsTold(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		silent, away := n.enter("silent"), n.enter("away")

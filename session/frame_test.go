@@ -9,8 +9,8 @@ import (
 	"parlor/session/terms"
 )
 
-// FuzzMessageFrame: what a client sends on a data channel becomes a message that another client can read, or
-// an error.
+// FuzzMessageFrame: a client's bytes on a data channel become a message that another client can read, or an
+// error.
 func FuzzMessageFrame(f *testing.F) {
 	for _, seed := range [][]byte{nil, {0}, {1}, {10, 0, 255}, {11}, {255}, append([]byte{1}, make([]byte, terms.MaxMessage)...),
 		append([]byte{1}, make([]byte, terms.MaxMessage+1)...)} {
@@ -48,7 +48,7 @@ func FuzzMessageFrame(f *testing.F) {
 	})
 }
 
-// TestRoomDeliveriesAreBounded: a room of many who all send costs no more than what it may.
+// TestRoomDeliveriesAreBounded: a room of many that all send costs no more than it may.
 func TestRoomDeliveriesAreBounded(t *testing.T) {
 	rm, now := &room{}, time.Unix(1, 0)
 	if !rm.spendLocked(now, 10*maxDeliveries) {

@@ -12,7 +12,7 @@ import (
 )
 
 // BenchmarkPlayersJoin has 1000 players, as WHEP brings them, enter a live room with one anchor, and leave.
-// It reports the time of one.
+// It reports the time of one player.
 func BenchmarkPlayersJoin(b *testing.B) {
 	const players = 1000
 	ctx := context.Background()

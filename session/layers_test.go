@@ -65,7 +65,8 @@ func (c *client) see(width, height int) {
 	}
 }
 
-// TestLayersAreToldToWhoSendsThem: when nobody wants them, at once when somebody does, and nobody else.
+// TestLayersAreToldToWhoSendsThem: the sender of layers, and nobody else, is told of those that nobody wants.
+// It is told at once when somebody wants them.
 func TestLayersAreToldToWhoSendsThem(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -87,8 +88,8 @@ func TestLayersAreToldToWhoSendsThem(t *testing.T) {
 	})
 }
 
-// TestLayersAreToldAgain after a resume, the latest alone, and anew over another PeerConnection, whose client
-// goes by what it was told last.
+// TestLayersAreToldAgain: layers are told again after a resume, the latest alone. They are told anew over
+// another PeerConnection, whose client goes by what it was told last.
 func TestLayersAreToldAgain(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -114,8 +115,8 @@ func TestLayersAreToldAgain(t *testing.T) {
 	})
 }
 
-// TestNobodyCanTellAPlayerWhatToSend: WHIP clients are told nothing, and all that they send is there for who
-// comes.
+// TestNobodyCanTellAPlayerWhatToSend: WHIP clients are told nothing. All that they send is there for
+// everybody that comes.
 func TestNobodyCanTellAPlayerWhatToSend(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		whip := n.enter("ann", func(q *session.EnterRequest) { q.Signal = false })

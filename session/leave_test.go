@@ -11,8 +11,7 @@ import (
 	"parlor/session/terms"
 )
 
-// TestLeaving is the table of leaving: what the user is told, what the others are told, what the feed is
-// told.
+// TestLeaving is the table of leaving. It has what the user, the others and the feed are told.
 func TestLeaving(t *testing.T) {
 	ctx := context.Background()
 	tests := []struct {
@@ -119,7 +118,7 @@ func TestBecomingAudienceLooksLikeLeaving(t *testing.T) {
 	})
 }
 
-// TestOrderOfLeaving looks at what is true when the others are told and when the user is told.
+// TestOrderOfLeaving looks at the state when the others are told and when the user is told.
 func TestOrderOfLeaving(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -208,8 +207,8 @@ func TestStuckClientHoldsUpNothing(t *testing.T) {
 	})
 }
 
-// TestRemovedWhileAwayIsTold: who is put out while not connected learns of it on resuming, and does not just
-// enter anew.
+// TestRemovedWhileAwayIsTold: a user that is put out while not connected learns of it on resuming, and does
+// not just enter anew.
 func TestRemovedWhileAwayIsTold(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann := n.enter("ann")
@@ -388,7 +387,7 @@ func TestShutdownIsBounded(t *testing.T) {
 	})
 }
 
-// TestBansAreBounded: a node takes so many bans and no more, whatever is asked, and has place again when some
+// TestBansAreBounded: a node takes so many bans and no more, whatever is asked. It has place again when some
 // have ended.
 func TestBansAreBounded(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {

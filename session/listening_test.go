@@ -8,7 +8,7 @@ import (
 	"parlor/session/terms"
 )
 
-// TestNobodyListensAfterTheLastHasLeft: the router is not kept at work for nobody.
+// TestNobodyListensAfterTheLastHasLeft: the router does not work on for listeners that have all left.
 func TestNobodyListensAfterTheLastHasLeft(t *testing.T) {
 	r := New(Options{}, nil, nil)
 	enter := func(user string) *Session {
@@ -24,7 +24,7 @@ func TestNobodyListensAfterTheLastHasLeft(t *testing.T) {
 	}
 	ann, bob := enter("ann"), enter("bob")
 	listening := observer{ann.p.room}.Listening
-	for _, s := range []*Session{ann, bob, bob} { // the second time another interval
+	for _, s := range []*Session{ann, bob, bob} { // bob asks twice, for another interval
 		if err := s.SetVolumeInterval(time.Second); err != nil {
 			t.Fatal(err)
 		}

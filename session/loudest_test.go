@@ -31,8 +31,8 @@ func (n *node) player(user string, seats int) *fakewire.Peer {
 	return p
 }
 
-// hears has every peer send a second of sound, those named by speaking loud ones, and returns in which
-// sections p got most of it.
+// hears has every peer send a second of sound; those named by speaking send loud sound. It returns the
+// sections in which p got most of it.
 func hears(p *fakewire.Peer, seats int, peers []*fakewire.Peer, speaking ...int) string {
 	before := map[string]int{}
 	for i := range seats {

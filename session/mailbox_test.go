@@ -15,7 +15,7 @@ import (
 	"parlor/session/terms"
 )
 
-// world is what a client makes of events: who is there, with which streams.
+// world is what a client makes of events: the users that are there, with their streams.
 type world map[string]string
 
 // apply does what a client does, and fails on an event that makes no sense to it.
@@ -69,8 +69,8 @@ func history(choose func(n int) int, length int) (start world, events []terms.Ev
 	return start, events
 }
 
-// checkCoalesce: the net effect ends in the same world, has every leave of a user whom the client knew, and
-// is short.
+// checkCoalesce checks that the net effect ends in the same world and is short. It has every leave of a user
+// that the client knew.
 func checkCoalesce(t *testing.T, start world, events []terms.Event) {
 	t.Helper()
 	full, short := maps.Clone(start), maps.Clone(start)
@@ -160,7 +160,7 @@ func TestMailboxNumbersAndReplays(t *testing.T) {
 	}
 	m.ack(2)
 	m.ack(1)   // late
-	m.ack(100) // more than was sent: what was not sent stays
+	m.ack(100) // more than was sent: the unsent rest stays
 	if len(m.events) != 2 {
 		t.Errorf("%d events are left", len(m.events))
 	}
@@ -187,11 +187,12 @@ func TestMailboxNumbersAndReplays(t *testing.T) {
 	}
 }
 
-// TestMailboxOfAnAbsentClientIsBounded: a hundred thousand events, and still every leave that matters.
+// TestMailboxOfAnAbsentClientIsBounded: a hundred thousand events take bounded memory, and every leave that
+// matters is still there.
 func TestMailboxOfAnAbsentClientIsBounded(t *testing.T) {
 	m := newMailbox(false)
 	m.open()
-	for u := range 100 { // whom the client knows
+	for u := range 100 { // the client knows these
 		m.push(terms.Event{Type: terms.EventUserEntered, User: terms.UserState{User: fmt.Sprint(u)}})
 	}
 	if _, err := take(t, m, 1, 100); err != nil {
@@ -239,9 +240,10 @@ func TestMailboxOfAnAbsentClientIsBounded(t *testing.T) {
 	}
 }
 
-// TestWhatAResumeHasToldIsNotTakenBack: its answer names who has entered before, so their leave follows.
+// TestWhatAResumeHasToldIsNotTakenBack: the answer to a resume names users that have entered before, so their
+// leave follows.
 func TestWhatAResumeHasToldIsNotTakenBack(t *testing.T) {
-	for _, more := range []int{0, 2 * minCoalesce} { // which are coalesced
+	for _, more := range []int{0, 2 * minCoalesce} { // with so many, events are coalesced
 		m := newMailbox(false)
 		m.open()
 		m.detach(1)
@@ -276,7 +278,8 @@ func TestWhatAResumeHasToldIsNotTakenBack(t *testing.T) {
 	}
 }
 
-// TestMailboxOfWhoResumesAgainAndAgainIsBounded, also where nothing is ever read.
+// TestMailboxOfWhoResumesAgainAndAgainIsBounded: the mailbox of such a client is bounded, even if nothing is
+// ever read.
 func TestMailboxOfWhoResumesAgainAndAgainIsBounded(t *testing.T) {
 	m := newMailbox(false)
 	m.open()
@@ -295,7 +298,7 @@ func TestMailboxOfWhoResumesAgainAndAgainIsBounded(t *testing.T) {
 	}
 }
 
-// TestUndecodableEndsWithTheLeave: nothing of it is told of one whose entering is taken back, and none comes
+// TestUndecodableEndsWithTheLeave: no such event is told of a user whose entering is taken back. None comes
 // before the entering.
 func TestUndecodableEndsWithTheLeave(t *testing.T) {
 	of := func(user string) terms.Event {
@@ -408,8 +411,7 @@ func TestMailboxNextWaits(t *testing.T) {
 	})
 }
 
-// TestNothingIsForWhoIsLeaving: from step 1 of leaving on, what happens in the room is not for the user any
-// more.
+// TestNothingIsForWhoIsLeaving: from step 1 of leaving on, the user is told no more of events in the room.
 func TestNothingIsForWhoIsLeaving(t *testing.T) {
 	r := New(Options{}, nil, nil)
 	enter := func(user string) *Session {
@@ -457,7 +459,7 @@ func TestReplacedSessionsAreForgotten(t *testing.T) {
 }
 
 // TestWhoMayNotCreateEntersNoRoomBeingMade: the room is there while its maker's entering is still looked at,
-// and perhaps refused.
+// and may yet be refused.
 func TestWhoMayNotCreateEntersNoRoomBeingMade(t *testing.T) {
 	r := New(Options{}, nil, nil)
 	maker := EnterRequest{Room: must(terms.StringRoom("lobby")), User: "ann", Grant: terms.Grant{Rights: terms.AllRights()}, Signal: true}
@@ -471,7 +473,8 @@ func TestWhoMayNotCreateEntersNoRoomBeingMade(t *testing.T) {
 	}
 }
 
-// TestMailboxWakesOnce: who has found nothing is woken by the next event, and by what ends its attachment.
+// TestMailboxWakesOnce: a reader that has found nothing is woken once by the next event or by the end of its
+// attachment.
 func TestMailboxWakesOnce(t *testing.T) {
 	woken := 0
 	wake := func() { woken++ }
@@ -526,7 +529,8 @@ func TestMailboxWakesOnce(t *testing.T) {
 	}
 }
 
-// TestSeatsAreLookedAtWhenSomebodyPerforms, or no longer does, and not for all who come and go.
+// TestSeatsAreLookedAtWhenSomebodyPerforms: seats are looked at when somebody performs or no longer does.
+// They are not looked at for all that come and go.
 func TestSeatsAreLookedAtWhenSomebodyPerforms(t *testing.T) {
 	r := New(Options{}, nil, nil)
 	enter := func(user string, role terms.Role) *participant {
@@ -580,8 +584,8 @@ func TestSeatsAreLookedAtWhenSomebodyPerforms(t *testing.T) {
 	}
 }
 
-// TestWhatIsUndoneBeforeItWasToldIsNotTold: entering and leaving of somebody of whom the client was told
-// nothing yet, or that it left, leaves no trace; all else stays, in order.
+// TestWhatIsUndoneBeforeItWasToldIsNotTold: the client was told nothing of somebody yet, or that somebody has
+// left. That user's entering and leaving leaves no trace. All else stays, in order.
 func TestWhatIsUndoneBeforeItWasToldIsNotTold(t *testing.T) {
 	ann := terms.UserState{User: "ann"}
 	entered, streams, gone := terms.Event{Type: terms.EventUserEntered, User: ann}, terms.Event{Type: terms.EventStreams, User: ann}, terms.Event{Type: terms.EventUserLeft, User: ann}
@@ -628,8 +632,8 @@ func TestWhatIsUndoneBeforeItWasToldIsNotTold(t *testing.T) {
 	}
 }
 
-// TestPausedIsToldApart from what cannot be decoded, of the same seat: as a type of its own, and the latest
-// of each.
+// TestPausedIsToldApart: a paused stream is told apart from one that cannot be decoded, of the same seat. It
+// has a type of its own, and the latest of each is told.
 func TestPausedIsToldApart(t *testing.T) {
 	event := func(paused, on bool) terms.Event {
 		x := &terms.Undecodable{Seat: "s", User: "ann", Source: terms.Camera, Paused: paused}

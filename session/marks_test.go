@@ -61,7 +61,7 @@ func (m *marks) Recall(_ context.Context, room terms.RoomID) ([]terms.Mark, erro
 
 func (m *marks) EndBlocks(room terms.RoomID) { m.note("end", room.Key()) }
 
-// TestMarksAreKept: what a command says is kept, and recalled only where the room is not here.
+// TestMarksAreKept: the marks of a command are kept. They are recalled only if the room is not here.
 func TestMarksAreKept(t *testing.T) {
 	k := &marks{}
 	inNode(t, session.Options{Marks: k}, func(n *node) {
@@ -130,8 +130,8 @@ func TestMarksHold(t *testing.T) {
 	})
 }
 
-// TestAShorterBanHolds: what is kept is newer than what this node remembers of a room that was elsewhere
-// meanwhile.
+// TestAShorterBanHolds: a room was elsewhere meanwhile. The marks that are kept are newer than those that
+// this node remembers.
 func TestAShorterBanHolds(t *testing.T) {
 	k := &marks{}
 	inNode(t, session.Options{Marks: k}, func(n *node) {
@@ -151,7 +151,7 @@ func TestAShorterBanHolds(t *testing.T) {
 	})
 }
 
-// TestARoomThatIsMovedKeepsItsBlocks, since it does not end.
+// TestARoomThatIsMovedKeepsItsBlocks: a room that is moved keeps its blocks, since it does not end.
 func TestARoomThatIsMovedKeepsItsBlocks(t *testing.T) {
 	k := &marks{}
 	inNode(t, session.Options{Marks: k}, func(n *node) {
@@ -165,7 +165,7 @@ func TestARoomThatIsMovedKeepsItsBlocks(t *testing.T) {
 	})
 }
 
-// TestMarksAreHeededAsTheyStand: putting somebody out takes time, and what a command says meanwhile holds.
+// TestMarksAreHeededAsTheyStand: it takes time to put somebody out, and a command that comes meanwhile holds.
 func TestMarksAreHeededAsTheyStand(t *testing.T) {
 	k := &marks{}
 	inNode(t, session.Options{Marks: k}, func(n *node) {
@@ -208,7 +208,8 @@ func TestMarksAreHeededAsTheyStand(t *testing.T) {
 	})
 }
 
-// TestNobodyEntersWhereMarksAreNotKnown, and the room's place is given up.
+// TestNobodyEntersWhereMarksAreNotKnown: nobody enters a room whose marks are not known, and the room's place
+// is given up.
 func TestNobodyEntersWhereMarksAreNotKnown(t *testing.T) {
 	p, k := &cluster{}, &marks{refusal: terms.Errorf(terms.CodeNodeDraining, "", "try again")}
 	inNode(t, session.Options{Cluster: p, Marks: k}, func(n *node) {

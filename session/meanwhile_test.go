@@ -11,7 +11,7 @@ import (
 	"parlor/session/terms"
 )
 
-// The tests of this file hold the wire, so that a leaving stays between its second and its third step while
+// The tests of this file hold the wire. So a leaving stays between its second and its third step while
 // something else happens.
 
 // entry is an Enter under way.
@@ -22,7 +22,7 @@ type entry struct {
 	end chan struct{}
 }
 
-// entering begins to enter and returns when that waits, or is done.
+// entering begins to enter. It returns when that waits, or is done.
 func (n *node) entering(user string, change ...func(*session.EnterRequest)) *entry {
 	q := n.request(user)
 	for _, c := range change {
@@ -163,7 +163,7 @@ func TestEnteringWhileTheRoomIsBeingDismissed(t *testing.T) {
 	})
 }
 
-// TestAnchorsPlaceIsKeptWhileBeingReplaced: the last place goes to who came first.
+// TestAnchorsPlaceIsKeptWhileBeingReplaced: the last place goes to the user that came first.
 func TestAnchorsPlaceIsKeptWhileBeingReplaced(t *testing.T) {
 	inNode(t, session.Options{Limits: session.Limits{LiveAnchors: 1}}, func(n *node) {
 		n.enter("ann", live(terms.Audience)).negotiate(nil, 1, false)

@@ -143,7 +143,7 @@ func TestBadOfferLeavesThingsAsTheyWere(t *testing.T) {
 	})
 }
 
-// TestRightsAreCheckedWhenUsed: each without the one right that it needs.
+// TestRightsAreCheckedWhenUsed: each step is tried without the one right that it needs.
 func TestRightsAreCheckedWhenUsed(t *testing.T) {
 	sources := map[terms.Source][2]terms.Right{
 		terms.Camera:      {terms.RightSendVideo, terms.RightRecvVideo},
@@ -215,7 +215,7 @@ func TestSetSeatRefuses(t *testing.T) {
 	})
 }
 
-// TestSeatsChangeHands: from one occupant to another and to nobody.
+// TestSeatsChangeHands: a seat goes from one occupant to another and to nobody.
 func TestSeatsChangeHands(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob, cid := n.enter("ann"), n.enter("bob"), n.enter("cid")
@@ -236,7 +236,8 @@ func TestSeatsChangeHands(t *testing.T) {
 	})
 }
 
-// TestRouterIsToldChangesOnly: what a negotiation leaves as it is costs no hand-over to the room's goroutine.
+// TestRouterIsToldChangesOnly: the parts that a negotiation leaves as they are cost no hand-over to the
+// room's goroutine.
 func TestRouterIsToldChangesOnly(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob", func(q *session.EnterRequest) { q.DownlinkKbps = 400 })
@@ -260,7 +261,7 @@ func TestRouterIsToldChangesOnly(t *testing.T) {
 	})
 }
 
-// TestSectionsWithoutSeatReceiveNothing: an offer states the whole, so a section that no seat names any more
+// TestSectionsWithoutSeatReceiveNothing: an offer states all seats, so a section that no seat names any more
 // is free.
 func TestSectionsWithoutSeatReceiveNothing(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
@@ -290,7 +291,8 @@ func TestSectionsWithoutSeatReceiveNothing(t *testing.T) {
 	})
 }
 
-// TestAutoSeats: the anchors in the order in which they entered, later ones in seats that fall free.
+// TestAutoSeats: the anchors are seated in the order in which they entered, later ones in seats that fall
+// free.
 func TestAutoSeats(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		viewer := n.enter("viewer", live(terms.Audience))
@@ -346,8 +348,8 @@ func TestRestartICE(t *testing.T) {
 	})
 }
 
-// A client whose consent runs out may come back; until then nothing may be numbered for it (see
-// router.Room.Suspend).
+// TestNothingIsForwardedToALostPeer: a client whose consent runs out may come back. Until then nothing may be
+// numbered for it (see router.Room.Suspend).
 func TestNothingIsForwardedToALostPeer(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		from := n.enter("ann").publishMic(0)

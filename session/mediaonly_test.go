@@ -51,7 +51,7 @@ func (n *node) watcher(seats int) *fakewire.Peer {
 	return p
 }
 
-// runs has so much time pass, in which those peers show life.
+// runs has so much time pass. Those peers show life meanwhile.
 func runs(d time.Duration, alive ...*fakewire.Peer) {
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
 		for _, p := range alive {
@@ -61,7 +61,8 @@ func runs(d time.Duration, alive ...*fakewire.Peer) {
 	synctest.Wait()
 }
 
-// TestMediaOnlyIsOutAfterThirtySeconds: its life is that of its media. A user with signalling has its 90 s.
+// TestMediaOnlyIsOutAfterThirtySeconds: a media-only user shows life by its media alone, and has 30 s. A user
+// with signalling has its 90 s.
 func TestMediaOnlyIsOutAfterThirtySeconds(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann := n.enter("ann")
@@ -84,7 +85,8 @@ func TestMediaOnlyIsOutAfterThirtySeconds(t *testing.T) {
 	})
 }
 
-// TestEncoderThatNeverSendsHoldsNothingForLonger: not even the place of a publisher.
+// TestEncoderThatNeverSendsHoldsNothingForLonger: after the 30 s it does not even hold the place of a
+// publisher.
 func TestEncoderThatNeverSendsHoldsNothingForLonger(t *testing.T) {
 	inNode(t, session.Options{Limits: session.Limits{CallPublishers: 1, LiveAnchors: 1}}, func(n *node) {
 		for _, change := range []func(*session.EnterRequest){func(*session.EnterRequest) {}, live(terms.Anchor)} {
@@ -107,8 +109,8 @@ func TestEncoderThatNeverSendsHoldsNothingForLonger(t *testing.T) {
 	})
 }
 
-// TestDeadEncoderGivesUpItsSeat: one that comes back under another id is seen within seconds, by a player
-// with a single seat too.
+// TestDeadEncoderGivesUpItsSeat: an encoder that comes back under another id is seen within seconds, by a
+// player with a single seat too.
 func TestDeadEncoderGivesUpItsSeat(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		player := n.watcher(1)
@@ -133,7 +135,8 @@ func TestDeadEncoderGivesUpItsSeat(t *testing.T) {
 	})
 }
 
-// TestQuietEncoderKeepsItsSeatWhileNobodyWaits, and where there is another one that is free.
+// TestQuietEncoderKeepsItsSeatWhileNobodyWaits: a quiet encoder keeps its seat while nobody waits, and if
+// another seat is free.
 func TestQuietEncoderKeepsItsSeatWhileNobodyWaits(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		player := n.watcher(2)
@@ -147,7 +150,7 @@ func TestQuietEncoderKeepsItsSeatWhileNobodyWaits(t *testing.T) {
 	})
 }
 
-// TestEncoderThatComesBackUnderItsIDHasItsSeat at once.
+// TestEncoderThatComesBackUnderItsIDHasItsSeat: an encoder that comes back under its id has its seat at once.
 func TestEncoderThatComesBackUnderItsIDHasItsSeat(t *testing.T) {
 	inNode(t, session.Options{Limits: session.Limits{CallPublishers: 1}}, func(n *node) {
 		player := n.watcher(1)
@@ -165,7 +168,8 @@ func TestEncoderThatComesBackUnderItsIDHasItsSeat(t *testing.T) {
 	})
 }
 
-// TestEncoderThatComesBackIsNotTakenForGone: it has its seat again, and not the one who comes right after it.
+// TestEncoderThatComesBackIsNotTakenForGone: an encoder that comes back has its seat again. The one that
+// comes right after it does not get it.
 func TestEncoderThatComesBackIsNotTakenForGone(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		player := n.watcher(1)

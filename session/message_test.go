@@ -289,7 +289,7 @@ func TestNoMessageAfterLeaving(t *testing.T) {
 }
 
 // TestLeavingWaitsForAMessageThatIsHandedOut: a command is answered when nothing of the user comes any more.
-// Outside a bubble, which takes waiting for a lock for work.
+// The test runs outside a bubble, since a bubble takes waiting for a lock for work.
 func TestLeavingWaitsForAMessageThatIsHandedOut(t *testing.T) {
 	ctx, wire := context.Background(), &fakewire.Transport{}
 	rooms := session.New(session.Options{Timers: session.Timers{Tell: time.Millisecond}}, wire, nil)

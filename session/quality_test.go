@@ -45,7 +45,8 @@ func TestNetworkQuality(t *testing.T) {
 	}
 }
 
-// What feedback says of the network goes before receiver reports, in which a publisher's own losses are.
+// TestLossByFeedback: feedback on the network goes before receiver reports, since these hold a publisher's
+// own losses, too.
 func TestLossByFeedback(t *testing.T) {
 	s := &router.Sample{Received: []router.StreamSample{{Expected: 100, Lost: 40}, {Expected: 100, Lost: 40}}}
 	_, down := directionsOf(s)

@@ -35,8 +35,8 @@ func (n *node) stay(d time.Duration) {
 	}
 }
 
-// TestTokenEnds: the user is told before, and put out when nothing comes of it; who entered without an end
-// stays.
+// TestTokenEnds: the user is told before the end, and put out if nothing comes of it. A user that entered
+// without an end stays.
 func TestTokenEnds(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann", with(lasting(2*time.Minute))), n.enter("bob")
@@ -113,7 +113,7 @@ func TestMediaOnlyEnds(t *testing.T) {
 	})
 }
 
-// TestResumeOfExpired: a client that was away while its token ended is told so, before and after it was put
+// TestResumeOfExpired: a client is away while its token ends. It is told so, both before and after it is put
 // out.
 func TestResumeOfExpired(t *testing.T) {
 	inNode(t, session.Options{Timers: session.Timers{TokenExpiring: time.Hour, Timeout: time.Hour, EmptyLive: time.Hour}}, func(n *node) {
@@ -155,8 +155,8 @@ func TestResumeOfExpired(t *testing.T) {
 	})
 }
 
-// TestFewerRights: what a renewed grant does not allow any more ends, and stays away until it is allowed and
-// asked for.
+// TestFewerRights: a stream that a renewed grant does not allow any more ends. It stays away until it is
+// allowed and asked for.
 func TestFewerRights(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -214,7 +214,7 @@ func TestFewerRights(t *testing.T) {
 	})
 }
 
-// TestFewerRightsOfPlayer: automatic seats show what may still be received, and more again when that is
+// TestFewerRightsOfPlayer: automatic seats show what may still be received. They show more again when that is
 // allowed.
 func TestFewerRightsOfPlayer(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
@@ -267,7 +267,7 @@ func TestLesserRole(t *testing.T) {
 			t.Errorf("becoming anchor again: %v", err)
 		}
 	})
-	// A call room has no audience: there it is one who publishes nothing.
+	// A call room has no audience. There, one of the audience is a user that publishes nothing.
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
 		annPeer, bobPeer := ann.publishMic(0), bob.negotiate(nil, 1, false)
@@ -280,7 +280,7 @@ func TestLesserRole(t *testing.T) {
 	})
 }
 
-// TestRefusedRenewal: what is refused changes nothing.
+// TestRefusedRenewal: a renewal that is refused changes nothing.
 func TestRefusedRenewal(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann", with(lasting(time.Hour))), n.enter("bob")

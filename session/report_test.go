@@ -87,7 +87,8 @@ func speak(d time.Duration, level uint8, peers ...*fakewire.Peer) {
 	}
 }
 
-// TestAudioVolumes: who asked is told at the interval that it chose, who did not is told nothing.
+// TestAudioVolumes: a client that asked is told at the interval that it chose. A client that did not ask is
+// told nothing.
 func TestAudioVolumes(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob, cat := n.enter("ann"), n.enter("bob"), n.enter("cat")
@@ -167,7 +168,7 @@ func TestActiveSpeakerIsTold(t *testing.T) {
 	})
 }
 
-// TestVolumesNameNobodyWhoIsGone, and reach nobody who is.
+// TestVolumesNameNobodyWhoIsGone: volumes name nobody who is gone, and reach nobody who is.
 func TestVolumesNameNobodyWhoIsGone(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob, cat := n.enter("ann"), n.enter("bob"), n.enter("cat")
@@ -219,7 +220,8 @@ func TestVolumeIntervalIsChecked(t *testing.T) {
 	})
 }
 
-// TestReportsEndWithTheLink: another connection of the session takes them over, and they are not kept.
+// TestReportsEndWithTheLink: another connection of the session takes the reports over, and they are not kept
+// for it.
 func TestReportsEndWithTheLink(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann := n.enter("ann")
@@ -253,7 +255,7 @@ func TestReportsEndWithTheLink(t *testing.T) {
 	})
 }
 
-// TestHundredsAreToldTheSame: what is told is written once.
+// TestHundredsAreToldTheSame: a report that hundreds are told is written once.
 func TestHundredsAreToldTheSame(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann := n.enter("ann")
@@ -285,7 +287,7 @@ func TestHundredsAreToldTheSame(t *testing.T) {
 	})
 }
 
-// TestVolumesNeedTheRightWhileTheyAreTold: a grant that takes it away ends them.
+// TestVolumesNeedTheRightWhileTheyAreTold: a grant that takes the right away ends the reports of volumes.
 func TestVolumesNeedTheRightWhileTheyAreTold(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -312,8 +314,8 @@ func TestVolumesNeedTheRightWhileTheyAreTold(t *testing.T) {
 	})
 }
 
-// TestNoReportFollowsTheLeave: a report that is on its way to several is not handed over to who has left
-// meanwhile.
+// TestNoReportFollowsTheLeave: a report is on its way to several clients. It is not handed over to one that
+// has left meanwhile.
 func TestNoReportFollowsTheLeave(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		wire := n.enter("ann").publishMic(0)

@@ -10,8 +10,8 @@ import (
 	"parlor/session"
 )
 
-// TestRetell: the feed that is begun anew tells of rooms, users and what they have on, under ids of their own
-// and the new epoch, and goes on from there.
+// TestRetell: a feed that is begun anew tells of rooms, users and what they have on. It does so under ids of
+// its own and the new epoch, and goes on from there.
 func TestRetell(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob")
@@ -50,7 +50,7 @@ func TestRetell(t *testing.T) {
 	})
 }
 
-// TestRetellOfARoomThatEnds tells nothing more of it in the new epoch.
+// TestRetellOfARoomThatEnds: nothing more is told in the new epoch of a room that ends.
 func TestRetellOfARoomThatEnds(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		n.enter("ann")

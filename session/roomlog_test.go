@@ -10,7 +10,7 @@ import (
 	"parlor/session/terms"
 )
 
-// TestRoutersNameTheirRoom: what a room's router logs, as of overload, says of which room.
+// TestRoutersNameTheirRoom: each line that a room's router logs, as of overload, names the room.
 func TestRoutersNameTheirRoom(t *testing.T) {
 	var b bytes.Buffer
 	rooms := New(Options{Log: zerolog.New(&b)}, nil, nil)

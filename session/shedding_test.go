@@ -12,8 +12,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestARoomThatDoesNotKeepUpIsShown to the operator: by commands, by a count and in the log, as long as it is
-// so.
+// TestARoomThatDoesNotKeepUpIsShown: the operator is shown such a room by commands, by a count and in the
+// log, as long as it does not keep up.
 func TestARoomThatDoesNotKeepUpIsShown(t *testing.T) {
 	var log bytes.Buffer
 	inNode(t, session.Options{Log: zerolog.New(&log)}, func(n *node) {

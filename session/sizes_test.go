@@ -57,7 +57,7 @@ func TestWhatIsNotShownIsNotSent(t *testing.T) {
 	})
 }
 
-// TestSizesReachTheRouter in the form that it knows: an area, beside the quality.
+// TestSizesReachTheRouter: sizes reach the router in the form that it knows: an area, beside the quality.
 func TestSizesReachTheRouter(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		n.enter("ann").negotiate(map[string]terms.Source{"cam": terms.Camera}, 0, false)

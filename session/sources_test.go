@@ -25,7 +25,8 @@ func TestSourcesAreTheRouters(t *testing.T) {
 	}
 }
 
-// TestSharedEventIsNotChanged: what was encoded for others is not taken for what becomes of the event.
+// TestSharedEventIsNotChanged: an event is encoded for others and then changes. The encoding is not taken for
+// that of the changed event.
 func TestSharedEventIsNotChanged(t *testing.T) {
 	ann := terms.UserState{User: "ann", Streams: []terms.StreamState{{Source: terms.Mic, On: true}}}
 	e := terms.Event{Type: terms.EventStreams, Seq: 7, User: ann}.Shared()

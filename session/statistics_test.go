@@ -10,7 +10,8 @@ import (
 	"parlor/session"
 )
 
-// TestStatistics: every two seconds while something flows, to who sends and who receives; then no more.
+// TestStatistics: a client that sends or receives is told every two seconds while something flows, and then
+// no more.
 func TestStatistics(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob, idle := n.enter("ann"), n.enter("bob"), n.enter("idle")

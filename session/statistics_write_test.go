@@ -11,7 +11,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestStatisticsAsWritten: every field, sorted, each user once, nothing that may not be seen.
+// TestStatisticsAsWritten: a report has every field, sorted, each user once, and nothing that may not be
+// seen.
 func TestStatisticsAsWritten(t *testing.T) {
 	rm, samples := reported(3)
 	s := &samples[0]
@@ -56,7 +57,7 @@ func TestStatisticsAsWritten(t *testing.T) {
 	}
 }
 
-// TestNoReportAfterTheLeave: also where it was being written when the user left.
+// TestNoReportAfterTheLeave: no report follows the leave, even if one was being written when the user left.
 func TestNoReportAfterTheLeave(t *testing.T) {
 	var r reporter
 	told := 0
@@ -66,14 +67,14 @@ func TestNoReportAfterTheLeave(t *testing.T) {
 	}
 	r.end()
 	r.tell(nil)
-	r.attach(2, func([]byte) { told++ }) // who resumes to learn of it
+	r.attach(2, func([]byte) { told++ }) // of a client that resumes to learn of it
 	if r.tell(nil); told != 1 || r.open() {
 		t.Errorf("told %d times", told)
 	}
 }
 
-// TestStatisticsOfWhomNobodyTells: those who do not want them, are away, or have left. Their quality is noted
-// all the same.
+// TestStatisticsOfWhomNobodyTells: some do not want statistics, are away or have no signalling. Their quality
+// is noted all the same.
 func TestStatisticsOfWhomNobodyTells(t *testing.T) {
 	for name, leave := range map[string]func(*participant){
 		"wants none": func(p *participant) { p.noNetwork = true }, "away": func(p *participant) { p.report.detach(1) },
@@ -99,8 +100,8 @@ func TestAReportIsOneAllocation(t *testing.T) {
 	}
 }
 
-// reported returns a room of n publishers and somebody who receives them, and what the router says of the
-// latter every two seconds.
+// reported returns a room of n publishers and somebody who receives them. It also returns what the router
+// says every two seconds of that receiver.
 func reported(n int) (*room, []router.Sample) {
 	rm := newRoom(nil, terms.RoomID{})
 	rm.scene = terms.Call

@@ -17,8 +17,8 @@ import (
 )
 
 // TestChurn has users enter, publish, lose connections, resume, exit, be removed and dismissed all at once,
-// in real time, and holds everybody to the rules: no leave without an entry, none twice, nothing after
-// exited, the same number of entries and leaves in the feed, and nothing left over.
+// in real time. It holds everybody to the rules: no leave without an entry, none twice, and nothing after
+// exited. The feed has the same number of entries and leaves, and nothing is left over.
 func TestChurn(t *testing.T) {
 	before := runtime.NumGoroutine()
 	wire, feed := &fakewire.Transport{}, &feed{}

@@ -12,7 +12,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestMediaCountersOutliveTheirRooms: what Prometheus takes for a counter must not fall when a room ends.
+// TestMediaCountersOutliveTheirRooms: a number that Prometheus takes for a counter must not fall when a room
+// ends.
 func TestMediaCountersOutliveTheirRooms(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		for round := uint64(1); round <= 2; round++ {
@@ -45,7 +46,8 @@ func TestMediaCountersOutliveTheirRooms(t *testing.T) {
 	})
 }
 
-// TestJoinsAndLeavesAreCounted by what came of them, those included whom a door has turned away.
+// TestJoinsAndLeavesAreCounted: joins and leaves are counted by what came of them. Clients that a door has
+// turned away are included.
 func TestJoinsAndLeavesAreCounted(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		enter := func(user string, role terms.Role) *session.Session {

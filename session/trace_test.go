@@ -16,7 +16,7 @@ import (
 	"parlor/tracing"
 )
 
-// TestJoinIsOneTrace: entering, the offer, and the time until media is connected.
+// TestJoinIsOneTrace: one trace has entering, the offer, and the time until media is connected.
 func TestJoinIsOneTrace(t *testing.T) {
 	rec := tracetest.NewSpanRecorder()
 	o := session.Options{Trace: tracing.Over(sdk.NewTracerProvider(sdk.WithSpanProcessor(rec)))}
@@ -42,7 +42,7 @@ func TestJoinIsOneTrace(t *testing.T) {
 			require.Empty(t, l[i].Status().Description)
 			require.Len(t, l[i].Attributes(), 4, "room, user, session and node")
 		}
-		bob := join("bob") // whose media never comes
+		bob := join("bob") // his media never come
 		require.NoError(t, bob.Exit(context.Background()))
 		l = rec.Ended()
 		require.Len(t, l, 6)

@@ -45,8 +45,8 @@ func (c *client) withH264(fresh bool) {
 	synctest.Wait()
 }
 
-// TestUndecodableIsToldToWhoCanAct: the viewer's client, the operator in DescribeUser, and by a count of the
-// pair of formats.
+// TestUndecodableIsToldToWhoCanAct: the viewer's client is told, the operator sees it in DescribeUser, and a
+// count of the pair of formats rises.
 func TestUndecodableIsToldToWhoCanAct(t *testing.T) {
 	const on, over = `{"type":"undecodable","seq":0,"user":"ann","seat":"seat0","source":"camera","on":true,"codec":"VP8"}`,
 		`{"type":"undecodable","seq":0,"user":"ann","seat":"seat0","source":"camera","on":false}`

@@ -17,7 +17,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestOneLineAMinuteForEachReason, with how many there were since. All are counted.
+// TestOneLineAMinuteForEachReason: the log has a line a minute for each reason, with how many there were
+// since. All are counted.
 func TestOneLineAMinuteForEachReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -53,7 +54,8 @@ func TestOneLineAMinuteForEachReason(t *testing.T) {
 	})
 }
 
-// TestWhatIsLoggedIsNoneOfWhatWasShown: ids alone, and no text that may quote.
+// TestWhatIsLoggedIsNoneOfWhatWasShown: of what a client shows, ids alone are logged, and no text that may
+// quote it.
 func TestWhatIsLoggedIsNoneOfWhatWasShown(t *testing.T) {
 	var out bytes.Buffer
 	l := refusal.New(zerolog.New(&out))
@@ -63,7 +65,8 @@ func TestWhatIsLoggedIsNoneOfWhatWasShown(t *testing.T) {
 	require.Contains(t, out.String(), `"reason":"bad_request","field":"role"`)
 }
 
-// TestWhatIsNoRefusalIsNotNoted: who is sent elsewhere, and whose connection has gone.
+// TestWhatIsNoRefusalIsNotNoted: a client that is sent elsewhere is not noted, nor is one whose connection
+// has gone.
 func TestWhatIsNoRefusalIsNotNoted(t *testing.T) {
 	var out bytes.Buffer
 	l := refusal.New(zerolog.New(&out))

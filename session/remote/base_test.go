@@ -12,7 +12,7 @@ import (
 	"parlor/session/remote"
 )
 
-// TestPrefix: what stands in front is the base path, or what a trusted proxy says; nobody else is believed.
+// TestPrefix: the prefix is the base path, or what a trusted proxy says. Nobody else is believed.
 func TestPrefix(t *testing.T) {
 	for name, c := range map[string]struct {
 		base, path, from string

@@ -17,7 +17,8 @@ var (
 	forwarded = remote.Proxies{Networks: networks, Forwarded: true} // which write that header
 )
 
-// The client's address is what the nearest trusted proxies tell, and nothing that a client can write.
+// TestAddressOfTheClient: the client's address is what the nearest trusted proxies tell, and nothing that a
+// client can write.
 func TestAddressOfTheClient(t *testing.T) {
 	for name, x := range map[string]struct {
 		from    string
@@ -76,7 +77,8 @@ func TestSite(t *testing.T) {
 	require.False(t, remote.Remote{}.Site().IsValid())
 }
 
-// TestWhereTheClientCameTo: the farthest of the trusted proxies says it, and nobody before it.
+// TestWhereTheClientCameTo: the farthest of the trusted proxies says where the client came to, and nobody
+// before it.
 func TestWhereTheClientCameTo(t *testing.T) {
 	for name, x := range map[string]struct {
 		from        string
@@ -107,7 +109,7 @@ func TestWhereTheClientCameTo(t *testing.T) {
 	}
 }
 
-// FuzzForwarded: whatever stands before what the nearest proxy has written, it is that which counts.
+// FuzzForwarded: the part that the nearest proxy has written counts, whatever stands before it.
 func FuzzForwarded(f *testing.F) {
 	for _, seed := range []string{"", "for=1.2.3.4", `for="[::1]:5"`, "a,,b", `for="1.2.3.4`, `"`, "for=;for=", `host="a,b";proto=https`, `for=10.0.0.9;host=a`, `;;=;host`, `host="\",for=1"`, "unknown", "[", "]:1", "::1%", ","} {
 		f.Add(seed)
@@ -128,8 +130,8 @@ func FuzzForwarded(f *testing.F) {
 	})
 }
 
-// TestProxyThatWritesTheOtherHeader: it is noticed where it does not write the one that is read; others'
-// headers are nobody's business.
+// TestProxyThatWritesTheOtherHeader: a proxy that does not write the header that is read is noticed. Headers
+// of others do not matter.
 func TestProxyThatWritesTheOtherHeader(t *testing.T) {
 	for name, c := range map[string]struct {
 		forwarded bool

@@ -8,7 +8,7 @@ import (
 	"parlor/session/signal"
 )
 
-// TestDownlinkIsChecked: what a client says of its network is a whole number that means something, or is
+// TestDownlinkIsChecked: a client's word on its network is a whole number that means something, or is
 // refused.
 func TestDownlinkIsChecked(t *testing.T) {
 	c := open(t, signal.Options{}).dial(t)

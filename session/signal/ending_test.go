@@ -20,10 +20,10 @@ import (
 	"parlor/session/token"
 )
 
-// How connections end from which the client has gone, or its server.
+// The tests of this file end connections whose client has gone, or whose server.
 
-// abrupt makes a connection that hangUp resets, as the end of a browser's process does: what was sent comes,
-// but nothing can be answered.
+// abrupt makes a connection that hangUp resets, as the end of a browser's process does. The bytes sent before
+// come, but nothing can be answered.
 func (d *door) abrupt(t *testing.T) (c *client, hangUp func()) {
 	t.Helper()
 	wire := make(chan net.Conn, 1)
@@ -67,15 +67,15 @@ func TestExitOfWhoHasGoneBeforeTheAnswer(t *testing.T) {
 	require.Equal(t, "cat", entering(bob.read()), "nobody has seen ann")
 }
 
-// entering returns who has entered by an event.
+// entering returns the user that an event says has entered.
 func entering(m message) string {
 	user, _ := m["user"].(map[string]any)
 	name, _ := user["user"].(string)
 	return name
 }
 
-// TestWhoClosesWhileEnteringDoesNotStay, whatever way the client ends the connection, and however far
-// entering had come.
+// TestWhoClosesWhileEnteringDoesNotStay: a client that closes while entering does not stay. This holds
+// whatever way it ends the connection, and however far entering had come.
 func TestWhoClosesWhileEnteringDoesNotStay(t *testing.T) {
 	d := open(t, signal.Options{})
 	d.enter(t, "bob") // the room goes on
@@ -95,7 +95,7 @@ func TestWhoClosesWhileEnteringDoesNotStay(t *testing.T) {
 	require.Equal(t, 1, d.rooms.Stats().Users)
 }
 
-// TestWhoBreaksOffAfterTheAnswerResumes: the client has the answer, and has said nothing yet.
+// TestWhoBreaksOffAfterTheAnswerResumes: a client that has the answer, and has said nothing yet, may resume.
 func TestWhoBreaksOffAfterTheAnswerResumes(t *testing.T) {
 	d := open(t, signal.Options{})
 	bob, _ := d.enter(t, "bob")
@@ -110,7 +110,7 @@ func TestWhoBreaksOffAfterTheAnswerResumes(t *testing.T) {
 	require.Zero(t, d.rooms.Joins()["gone"])
 }
 
-// TestWhoWaitsWithAnotherRequestIsHeard: what comes while entering is carried out afterwards.
+// TestWhoWaitsWithAnotherRequestIsHeard: a request that comes while entering is carried out afterwards.
 func TestWhoWaitsWithAnotherRequestIsHeard(t *testing.T) {
 	d := open(t, signal.Options{})
 	c := d.dial(t)
@@ -122,11 +122,11 @@ func TestWhoWaitsWithAnotherRequestIsHeard(t *testing.T) {
 	require.EqualValues(t, 3, c.read()["re"])
 }
 
-// TestWhoEntersTooOftenIsToldWhenItMayAgain.
+// TestWhoEntersTooOftenIsToldWhenItMayAgain: a client that enters too often is told when it may enter again.
 func TestWhoEntersTooOftenIsToldWhenItMayAgain(t *testing.T) {
 	d := open(t, signal.Options{})
 	var m message
-	for i := 0; i < 600 && m["code"] == nil; i++ { // 61, where the machine is fast enough
+	for i := 0; i < 600 && m["code"] == nil; i++ { // 61, if the machine is fast enough
 		m = d.dial(t).ask(message{"type": "enter", "room": "lobby", "user": "ann"})
 	}
 	require.Equal(t, "banned", m["code"], "%v", m)
@@ -149,7 +149,7 @@ func TestExitOfWhoHasGoneBeforeAnEvent(t *testing.T) {
 	require.Equal(t, "user_left", bob.read()["type"])
 }
 
-// TestConnectionsEndWithTheirServer is what a server's shutdown relies on.
+// TestConnectionsEndWithTheirServer: a connection ends with its server, on which a server's shutdown relies.
 func TestConnectionsEndWithTheirServer(t *testing.T) {
 	rooms := session.New(session.Options{}, &fakewire.Transport{}, nil)
 	keys, err := token.New(nil)
@@ -180,7 +180,7 @@ func TestConnectionsEndWithTheirServer(t *testing.T) {
 	c := d.dial(t)
 	require.Equal(t, "entered", c.ask(message{"type": "enter", "room": "lobby", "user": "ann"})["type"])
 	require.Equal(t, "pong", c.ask(message{"type": "ping"})["type"], "it goes on without its request")
-	silent := d.dial(t) // never answers that the node closes
+	silent := d.dial(t) // does not answer the node's closing
 	require.Equal(t, "entered", silent.ask(message{"type": "enter", "room": "hall", "user": "bob"})["type"])
 	hall, err := terms.StringRoom("hall")
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 	"parlor/session/terms"
 )
 
-// FuzzPing: what the short way takes, the long way reads alike.
+// FuzzPing: the long way reads alike all that the short way takes.
 func FuzzPing(f *testing.F) {
 	for _, seed := range []string{
 		`{"type":"ping","id":1,"ack":7}`, `{"ack":0,"id":18,"type":"ping"}`, `{"type":"ping","id":5}`, `{"type":"ping"}`, `{"type":"ping","id":01}`,
@@ -51,8 +51,8 @@ func TestPingsTakeTheShortWay(t *testing.T) {
 	}
 }
 
-// FuzzDecode reads any text as every message there is: it either fits or is a bad_request that can be sent
-// back.
+// FuzzDecode reads any text as every message there is. The text either fits or is a bad_request that can be
+// sent back.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		`{"type":"enter","id":1,"room":"lobby","user":"ann","token":"x","role":"anchor","scene":"call","downlinkKbps":400}`,

@@ -42,7 +42,8 @@ func read(t *testing.T, ws *websocket.Conn) string {
 	return string(b)
 }
 
-// TestReportsThatFindTheQueueFullAreMissed: who is slow gets some of them, in order, and holds nobody up.
+// TestReportsThatFindTheQueueFullAreMissed: a slow client gets some of the reports, in order, and holds
+// nobody up.
 func TestReportsThatFindTheQueueFullAreMissed(t *testing.T) {
 	c, ws := reporting(t)
 	c.writing.Lock() // as a client that does not read has it

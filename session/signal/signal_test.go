@@ -235,8 +235,8 @@ func TestWhoDoesNotEnterIsClosed(t *testing.T) {
 	require.Equal(t, "pong", ann.ask(message{"type": "ping"})["type"], "who has entered stays")
 }
 
-// TestWhoWaitsToEnterIsNotClosed: a request under way, however long it takes, is not cut off by the time for
-// entering.
+// TestWhoWaitsToEnterIsNotClosed: the time for entering does not cut off a request under way, however long
+// the request takes.
 func TestWhoWaitsToEnterIsNotClosed(t *testing.T) {
 	keys, err := token.New(nil)
 	require.NoError(t, err)
@@ -274,8 +274,8 @@ func TestFormsThatAreRefusedCloseTheSocket(t *testing.T) {
 	require.Equal(t, websocket.StatusPolicyViolation, (&client{t: t, ws: ws}).closed(), "no subprotocol")
 }
 
-// TestLargestMessageIsTaken: the largest offer, each line end of which takes four bytes in JSON, with its
-// seats.
+// TestLargestMessageIsTaken: the largest offer is taken, with its seats. Each of its line ends takes four
+// bytes in JSON.
 func TestLargestMessageIsTaken(t *testing.T) {
 	d := open(t, signal.Options{})
 	c, _ := d.enter(t, "ann")
@@ -310,8 +310,7 @@ func TestForeignPagesAreRefused(t *testing.T) {
 	}
 }
 
-// TestSlowClientHoldsUpNobody has a client that never reads, in a room where more happens than a socket
-// holds.
+// TestSlowClientHoldsUpNobody has a client that never reads, in a room with more events than a socket holds.
 func TestSlowClientHoldsUpNobody(t *testing.T) {
 	const (
 		events = 30_000
@@ -415,7 +414,7 @@ func TestTokenIsAskedFor(t *testing.T) {
 	require.Equal(t, "entered", m["type"], "%v", m)
 }
 
-// TestTokenIsRenewed: what a client is told of its token, and that a bad one changes nothing.
+// TestTokenIsRenewed: a client is told of its token, and a bad token changes nothing.
 func TestTokenIsRenewed(t *testing.T) {
 	keys, err := token.New(nil, token.Key{ID: "k", Secret: []byte(strings.Repeat("s", 32))})
 	require.NoError(t, err)
@@ -468,7 +467,7 @@ func TestTokenIsRenewed(t *testing.T) {
 	require.Equal(t, "bad_request", d.dial(t).ask(message{"type": "token", "token": "x"})["code"], "who has not entered")
 }
 
-// TestPingFramesAreHeldBack: each costs a write, so they come no faster than messages may.
+// TestPingFramesAreHeldBack: each ping costs a write, so pings come no faster than messages may.
 func TestPingFramesAreHeldBack(t *testing.T) {
 	d := open(t, signal.Options{MessageRate: 20})
 	c, _ := d.enter(t, "ann")
@@ -485,8 +484,8 @@ func TestPingFramesAreHeldBack(t *testing.T) {
 	pinging.Wait()
 }
 
-// TestWhoIsRefusedEnteringIsLogged, and who shows another token in vain: address, room and user, never what
-// was shown.
+// TestWhoIsRefusedEnteringIsLogged: a refusal to enter is logged, and so is another token that is shown in
+// vain. The line has address, room and user, never the token.
 func TestWhoIsRefusedEnteringIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	refusals := refusal.New(zerolog.New(&log))

@@ -21,8 +21,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestPingOfWhoIsRefused: a WebSocket without the subprotocol is closed, which reads on until the client
-// agrees. A ping meanwhile is no fault, and the end is told.
+// TestPingOfWhoIsRefused: a WebSocket without the subprotocol is closed, and the closing reads on until the
+// client agrees. A ping meanwhile is no fault, and the end is told.
 func TestPingOfWhoIsRefused(t *testing.T) {
 	ended := make(chan struct{})
 	d := signal.New(signal.Options{})
@@ -60,7 +60,7 @@ func TestPingOfWhoIsRefused(t *testing.T) {
 	}
 }
 
-// TestWhatIsRefusedIsNotRead: the node reads no message for which it closes the connection, also where the
+// TestWhatIsRefusedIsNotRead: the node reads no message for which it closes the connection, even if the
 // client agrees to the closing.
 func TestWhatIsRefusedIsNotRead(t *testing.T) {
 	var asked atomic.Int64
@@ -81,7 +81,8 @@ func TestWhatIsRefusedIsNotRead(t *testing.T) {
 	require.Never(t, func() bool { return asked.Load() > 10 }, 100*time.Millisecond, 10*time.Millisecond)
 }
 
-// TestRefusedResumeLeavesTheSessionItsConnection: who may not come in has taken nothing from who is in.
+// TestRefusedResumeLeavesTheSessionItsConnection: a client that may not come in has taken nothing from one
+// that is in.
 func TestRefusedResumeLeavesTheSessionItsConnection(t *testing.T) {
 	var full atomic.Bool
 	d := open(t, signal.Options{Guest: func(r *http.Request) (*stranger.Guest, bool) {

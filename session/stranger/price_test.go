@@ -19,8 +19,8 @@ import (
 	"parlor/session/stranger"
 )
 
-// A crowd behind one address that shows rights gets back all that its connections have cost, with TLS too,
-// and so is never refused.
+// TestConnectionsOfWhoShowsARightCostNothing: a crowd behind one address shows rights. It gets back all that
+// its connections have cost, with TLS too, and so is never refused.
 func TestConnectionsOfWhoShowsARightCostNothing(t *testing.T) {
 	for name, status := range map[string]string{"a WebSocket": "", "WHIP": "201 Created"} {
 		t.Run(name, func(t *testing.T) {
@@ -35,7 +35,7 @@ func TestConnectionsOfWhoShowsARightCostNothing(t *testing.T) {
 					return b.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }), yes, yes, func(*http.Request) bool { return false })
 				})
 				began := time.Now()
-				// whose connections cost 200 ms, of which an address has 25 ms, and as much in a second
+				// their connections cost 200 ms; an address has 25 ms of that, and as much in a second
 				for range 200 {
 					c := n.dial("192.0.2.1")
 					_, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -53,8 +53,8 @@ func TestConnectionsOfWhoShowsARightCostNothing(t *testing.T) {
 	}
 }
 
-// People behind one address load a page of many modules at the same time: some wait, and nobody gets a page
-// of which a module is missing.
+// TestPagesOfACrowdBehindOneAddress: people behind one address load a page of many modules at the same time.
+// Some wait, and nobody gets a page of which a module is missing.
 func TestPagesOfACrowdBehindOneAddress(t *testing.T) {
 	const people, modules, size = 30, 30, 12_000
 	synctest.Test(t, func(t *testing.T) {
@@ -84,7 +84,8 @@ func TestPagesOfACrowdBehindOneAddress(t *testing.T) {
 	})
 }
 
-// Who loads files all the time gets no more of them than its share pays for, bytes included.
+// TestFilesAreBounded: a client that loads files all the time gets no more of them than its share pays for,
+// bytes included.
 func TestFilesAreBounded(t *testing.T) {
 	const size = 100_000 // 200 µs, with the request 240
 	synctest.Test(t, func(t *testing.T) {
@@ -120,8 +121,8 @@ func enteringAtOnce(t *testing.T, b *stranger.Budget) http.Handler {
 	})
 }
 
-// Who is refused and comes again at once is not refused any faster than that has a share of its own, and
-// others get in meanwhile.
+// TestRefusalsArePaced: refusals have a share of their own. A client that is refused and comes again at once
+// is not refused any faster than that share allows, and others get in meanwhile.
 func TestRefusalsArePaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, n := serve(t, limits, nil, nothing)
@@ -158,7 +159,8 @@ func TestRefusalsArePaced(t *testing.T) {
 	})
 }
 
-// Tokens that are none, shown again and again, do not keep others behind the same address from entering.
+// TestWhoIsRefusedHasNotEntered: tokens that are none are shown again and again. They do not keep others
+// behind the same address from entering.
 func TestWhoIsRefusedHasNotEntered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := stranger.New(limits)
@@ -211,8 +213,8 @@ func refusedAll(ctx context.Context, n *network, many int) (stop func()) {
 	}
 }
 
-// A flood of those who wait until they are hung up on, and come again then, keeps nobody waiting in the
-// queue.
+// TestWhoIsRefusedIsHungUpOnLater: a flood of clients wait until they are hung up on, and come again then.
+// They keep nobody waiting in the queue.
 func TestWhoIsRefusedIsHungUpOnLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limits
@@ -234,7 +236,8 @@ func TestWhoIsRefusedIsHungUpOnLater(t *testing.T) {
 	})
 }
 
-// Those who are hung up on later take no place that strangers need, and none once the listener is closed.
+// TestWhoIsRefusedTakesNobodysPlace: clients that are hung up on later take no place that strangers need, and
+// none once the listener is closed.
 func TestWhoIsRefusedTakesNobodysPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limits
@@ -265,8 +268,8 @@ func TestWhoIsRefusedTakesNobodysPlace(t *testing.T) {
 	})
 }
 
-// A page's files do not have the connections refused by which it enters: as far as they have used up the
-// share, those wait for longer.
+// TestFilesDoNotHaveConnectionsRefused: a page's files do not have the connections refused by which it
+// enters. As far as the files have used up the share, those connections wait for longer.
 func TestFilesDoNotHaveConnectionsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		file  bool

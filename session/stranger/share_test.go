@@ -22,8 +22,9 @@ func site(i int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4(a), 32)
 }
 
-// Hostile addresses want CPU all the time, as much as they can get. In all they get the share and what was
-// saved up; one more that comes later waits for no longer than its own work takes at a fair part.
+// TestShareIsBoundedAndFair: hostile addresses want CPU all the time, as much as they can get. In all they
+// get the share and what was saved up. One more that comes later waits for no longer than its own work takes
+// at a fair part.
 func TestShareIsBoundedAndFair(t *testing.T) {
 	const price = 200 * time.Microsecond
 	for _, hostile := range []int{1, 3, 20, 100} {
@@ -87,8 +88,8 @@ func TestGivingBackLeavesNothingOwed(t *testing.T) {
 	}
 }
 
-// Whoever comes from fresh addresses all the time, and uses up what each of them may have, does not keep out
-// who comes once.
+// TestFreshAddressesLeaveSomethingToOthers: somebody comes from fresh addresses all the time, and uses up
+// what each of them may have. That does not keep out a client that comes once.
 func TestFreshAddressesLeaveSomethingToOthers(t *testing.T) {
 	const price = 200 * time.Microsecond
 	for _, each := range []time.Duration{250 * time.Millisecond, 100 * time.Millisecond} {
@@ -117,7 +118,7 @@ func TestFreshAddressesLeaveSomethingToOthers(t *testing.T) {
 	}
 }
 
-// A /48 of IPv6 is one site, from whichever of its networks somebody comes.
+// TestNetworksOfAnIPv6Site: a /48 of IPv6 is one site, from whichever of its networks somebody comes.
 func TestNetworksOfAnIPv6Site(t *testing.T) {
 	s := &share{rate: .1, all: bucket{level: .1}}
 	now := time.Unix(1e9, 0)
@@ -134,8 +135,8 @@ func TestNetworksOfAnIPv6Site(t *testing.T) {
 	require.True(t, ok, "another one has its own")
 }
 
-// However many addresses there are, they are remembered in bounded memory, and the whole share is not
-// exceeded.
+// TestManyAddressesAreBounded: any number of addresses is remembered in bounded memory, and the whole share
+// is not exceeded.
 func TestManyAddressesAreBounded(t *testing.T) {
 	s := &share{rate: .1, all: bucket{level: .1}}
 	now := time.Unix(1e9, 0)

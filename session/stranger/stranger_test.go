@@ -93,7 +93,8 @@ func nothing(*stranger.Budget) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 }
 
-// One address holds so many idle connections, and no more; the oldest goes. Others come in beside it.
+// TestIdleConnectionsOfOneAddress: one address holds so many idle connections, and no more; the oldest goes.
+// Others come in beside it.
 func TestIdleConnectionsOfOneAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, n := serve(t, limits, nil, nothing)
@@ -117,7 +118,7 @@ func TestIdleConnectionsOfOneAddress(t *testing.T) {
 	})
 }
 
-// The same for a /64 of IPv6, whatever the address in it.
+// TestIdleConnectionsOfAnIPv6Network: the same holds for a /64 of IPv6, whatever the address in it.
 func TestIdleConnectionsOfAnIPv6Network(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, n := serve(t, limits, nil, nothing)
@@ -129,8 +130,8 @@ func TestIdleConnectionsOfAnIPv6Network(t *testing.T) {
 	})
 }
 
-// Where hostile addresses hold all that strangers may have, it is they who lose one to whoever comes from
-// elsewhere.
+// TestAnotherAddressGetsInWhenAllIsTaken: hostile addresses hold all that strangers may have. They are the
+// ones to lose a connection to a client from elsewhere.
 func TestAnotherAddressGetsInWhenAllIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, n := serve(t, limits, nil, nothing)
@@ -149,7 +150,7 @@ func TestAnotherAddressGetsInWhenAllIsTaken(t *testing.T) {
 	})
 }
 
-// A request that is under way is not cut off for another connection of its address.
+// TestBusyConnectionsStay: a request that is under way is not cut off for another connection of its address.
 func TestBusyConnectionsStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -181,8 +182,8 @@ func TestBusyConnectionsStay(t *testing.T) {
 	})
 }
 
-// Who connects all the time is held back, and hung up on beyond that; who comes once in a while from
-// elsewhere never is.
+// TestConnectingAgainAndAgain: a client that connects all the time is held back, and hung up on beyond that.
+// A client that comes once in a while from elsewhere never is.
 func TestConnectingAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limits
@@ -193,7 +194,7 @@ func TestConnectingAgainAndAgain(t *testing.T) {
 		}
 		synctest.Wait()
 		// 25 ms are saved up and a second's 25 ms may be owed, at 200 µs each: 250. The refusals beyond the
-		// first 83 take 1.2 ms each, in which time one of seven more is paid for.
+		// first 83 take 1.2 ms each; in that time one of seven more is paid for.
 		require.InDelta(t, 664, b.Stats().Refused["connects"], 10)
 		other := n.dial("192.0.2.2")
 		defer other.Close()
@@ -203,7 +204,7 @@ func TestConnectingAgainAndAgain(t *testing.T) {
 	})
 }
 
-// Requests of one address wait for their share, and those of another do not.
+// TestRequestsWaitForTheirShare: requests of one address wait for their share, and those of another do not.
 func TestRequestsWaitForTheirShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		never := func(*http.Request) bool { return false }
@@ -263,8 +264,8 @@ func (d *discard) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// An address that enters again and again comes in as often as it may, waits, and is refused; one that shows
-// no right pays for it.
+// TestEnteringAgainAndAgain: an address that enters again and again comes in as often as it may, waits, and
+// is refused. One that shows no right pays for it.
 func TestEnteringAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := stranger.New(limits)
@@ -304,8 +305,8 @@ func TestEnteringAgainAndAgain(t *testing.T) {
 	})
 }
 
-// Who has entered counts for those inside, of whom there are as many as may be, and no longer for its
-// address.
+// TestWhoHasEnteredIsNoStranger: a client that has entered counts for those inside, of whom there are as many
+// as may be. It counts for its address no longer.
 func TestWhoHasEnteredIsNoStranger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -352,7 +353,7 @@ func TestWhoHasEnteredIsNoStranger(t *testing.T) {
 	})
 }
 
-// Clients of a trusted proxy are told apart by what it says of them.
+// TestClientsOfAProxy: clients of a trusted proxy are told apart by what it says of them.
 func TestClientsOfAProxy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limits

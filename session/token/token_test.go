@@ -248,7 +248,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestCriticalExtensionsAreRefused (RFC 7515, section 4.1.11), also with a good signature.
+// TestCriticalExtensionsAreRefused: critical extensions (RFC 7515, section 4.1.11) are refused, even with a
+// good signature.
 func TestCriticalExtensionsAreRefused(t *testing.T) {
 	secret := []byte(strings.Repeat("k", MinSecret))
 	keys, err := New(nil, Key{ID: "k1", Secret: secret})

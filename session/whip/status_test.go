@@ -277,7 +277,7 @@ func TestPublisherLimitLeavesNobodyBehind(t *testing.T) {
 	require.Equal(t, []string{"ann"}, h.users("lobby"))
 }
 
-// TestRefusedPostsLeaveTheRunningSession: what must fail has not put the user's older session out.
+// TestRefusedPostsLeaveTheRunningSession: a request that must fail has not put the user's older session out.
 func TestRefusedPostsLeaveTheRunningSession(t *testing.T) {
 	key := token.Key{ID: "k", Secret: []byte(strings.Repeat("s", token.MinSecret))}
 	keys, err := token.New(nil, key)
@@ -328,8 +328,8 @@ func TestRefusedPostsLeaveTheRunningSession(t *testing.T) {
 	require.Eventually(t, func() bool { return h.wire.Open() == 1 }, 5*time.Second, time.Millisecond)
 }
 
-// TestWhoHasEnteredGetsNoEntryBack though the offer cannot be answered: the others in the room have seen each
-// of them come and go.
+// TestWhoHasEnteredGetsNoEntryBack: a client gets no entry back if its offer cannot be answered. The others
+// in the room have seen each client come and go.
 func TestWhoHasEnteredGetsNoEntryBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wire := new(fakewire.Transport)
@@ -453,8 +453,8 @@ func TestSlashAtTheEnd(t *testing.T) {
 	require.NotEqual(t, http.StatusMethodNotAllowed, resp.StatusCode, "a POST that became a GET: %s", body)
 }
 
-// TestLocationUnderAPrefix: what a proxy puts in front stands in Location, and the session is reached both
-// ways.
+// TestLocationUnderAPrefix: the prefix that a proxy puts in front stands in Location, and the session is
+// reached both ways.
 func TestLocationUnderAPrefix(t *testing.T) {
 	auth, err := token.New(nil)
 	require.NoError(t, err)
@@ -475,7 +475,7 @@ func TestLocationUnderAPrefix(t *testing.T) {
 	require.Regexp(t, `^/live/whep/lobby/session/`, resp.Header.Get("Location"))
 }
 
-// TestErrorsNameCharacters, not bytes.
+// TestErrorsNameCharacters: errors name characters, not bytes.
 func TestErrorsNameCharacters(t *testing.T) {
 	h := newHouse(t, session.Options{})
 	for path, want := range map[string]string{
@@ -508,7 +508,7 @@ func TestWHEPDirections(t *testing.T) {
 	}
 }
 
-// TestOfferWithoutTheLastLineEnd is what $(cat offer.sdp) sends.
+// TestOfferWithoutTheLastLineEnd posts such an offer, as $(cat offer.sdp) sends it.
 func TestOfferWithoutTheLastLineEnd(t *testing.T) {
 	h := newHouse(t, session.Options{})
 	resp, body := h.post("/whip/lobby", strings.TrimSuffix(sendOffer, "\r\n"))
@@ -694,7 +694,8 @@ func (g goesAtAnswer) WriteHeader(status int) {
 	g.leave()
 }
 
-// TestWhoHasGoneDoesNotStay, before it has entered and when the answer is written.
+// TestWhoHasGoneDoesNotStay: a client that has gone does not stay, whether it went before it entered or when
+// the answer is written.
 func TestWhoHasGoneDoesNotStay(t *testing.T) {
 	h := newHouse(t, session.Options{})
 	auth, err := token.New(nil)
@@ -714,7 +715,7 @@ func TestWhoHasGoneDoesNotStay(t *testing.T) {
 	require.EqualValues(t, 1, h.rooms.Joins()["entered"])
 }
 
-// TestEncoderThatEntersTooOften is told when it may again.
+// TestEncoderThatEntersTooOften: an encoder that enters too often is told when it may enter again.
 func TestEncoderThatEntersTooOften(t *testing.T) {
 	h := newHouse(t, session.Options{Limits: session.Limits{Entries: 1}})
 	resp, _ := h.post("/whip/lobby?user=ann", sendOffer)
@@ -724,7 +725,8 @@ func TestEncoderThatEntersTooOften(t *testing.T) {
 	require.Equal(t, "60", resp.Header.Get("Retry-After"))
 }
 
-// TestWhoIsRefusedAtTheDoorsIsLogged, and counted: address, room and user, never the token.
+// TestWhoIsRefusedAtTheDoorsIsLogged: a refusal at the doors is logged, with address, room and user, and
+// counted. The token is never logged.
 func TestWhoIsRefusedAtTheDoorsIsLogged(t *testing.T) {
 	key := token.Key{ID: "k", Secret: []byte("only for tests, and long enough for HS256")}
 	auth, err := token.New(nil, key)
