@@ -174,8 +174,8 @@ func checkWhole(t *testing.T, events []terms.FeedEvent) {
 	}
 }
 
-// TestWhatIsLeftOutIsWhole: whatever people do, and however little of it the stream takes, its events are
-// whole in the end. The queue has stayed within its bound, and nothing is remembered.
+// TestWhatIsLeftOutIsWhole: the events in the stream are whole in the end, whatever people do and however few
+// the stream takes. The queue has stayed within its bound, and nothing is remembered.
 func TestWhatIsLeftOutIsWhole(t *testing.T) {
 	lost := Drops{}
 	for seed := range uint64(60) {
