@@ -113,7 +113,7 @@ func TestWhatIsNotLiveIsWanted(t *testing.T) {
 	require.Equal(t, 5, r.states[0].Want)
 	require.Equal(t, 3, r.states[0].Rung)
 
-	// The lower layers are off, as nobody has wanted them: the one above is sent until they are there, if it
+	// The lower layers are off, as nobody has wanted them. The one above is sent until they are there, if it
 	// fits.
 	r = of(Seat{Rungs: dead(camera(), 0, 1, 2, 3)})
 	require.Equal(t, []int{4}, r.at(Network{Budget: 1100 * k}))
@@ -123,8 +123,8 @@ func TestWhatIsNotLiveIsWanted(t *testing.T) {
 	require.Equal(t, 3, r.states[0].Want)
 }
 
-// A step up is paid from the least estimate of late, what is there from the estimate now, and goes down at
-// once.
+// A step up is paid from the least estimate of late. What is there is paid from the estimate now, and goes
+// down at once.
 func TestGoingUpTakesMoreThanStaying(t *testing.T) {
 	r := of(Seat{Rungs: camera()})
 	require.Equal(t, []int{3}, r.at(Network{Now: 10 * s, Budget: 500 * k}))
@@ -135,7 +135,7 @@ func TestGoingUpTakesMoreThanStaying(t *testing.T) {
 }
 
 // More frames of the same layer are taken at once, and are not blamed for a network that turns out to be
-// full; a larger layer is.
+// full. A larger layer is blamed for it.
 func TestMoreFramesAreNoRise(t *testing.T) {
 	r := of(Seat{Rungs: camera()})
 	require.Equal(t, []int{0}, r.at(Network{Now: 10 * s, Budget: 120 * k}))
@@ -147,8 +147,8 @@ func TestMoreFramesAreNoRise(t *testing.T) {
 	require.Equal(t, []int{1}, r.at(Network{Now: 16 * s, Budget: 460 * k}))
 }
 
-// While a queue is emptied, a seat keeps the frames of its lowest layer that the network carries, and not
-// those of higher ones.
+// A seat keeps, while a queue is emptied, the frames of its lowest layer that the network carries. It does
+// not keep those of higher layers.
 func TestAQueueTakesNoFramesOfTheLowestLayer(t *testing.T) {
 	r := of(Seat{Rungs: camera()})
 	r.at(Network{Now: 10 * s, Budget: 500 * k})
@@ -158,7 +158,7 @@ func TestAQueueTakesNoFramesOfTheLowestLayer(t *testing.T) {
 	require.Equal(t, []int{0}, r.at(Network{Now: 14 * s, Budget: 110 * k, Carry: 500 * k}), "more is paid from the budget")
 }
 
-// A rung that does not exist is never taken, and those behind it keep their places.
+// A rung that does not exist is never taken, and the rungs after it keep their places.
 func TestRungsThatAreNot(t *testing.T) {
 	rungs := camera()
 	rungs[0], rungs[2] = Rung{Layer: 0, None: true, Rate: 100 * k, FPS: 99, Area: 1e6}, Rung{Layer: 1, None: true, Rate: 150 * k, FPS: 99, Area: 1e7}
@@ -172,7 +172,7 @@ func TestRungsThatAreNot(t *testing.T) {
 	}
 }
 
-// What has filled the network up is not tried again for a while, longer each time.
+// A rung that has filled the network up is not tried again for a while, longer each time.
 func TestWhatHasFailedWaits(t *testing.T) {
 	r, now := of(Seat{Rungs: camera()}), 10*s
 	r.at(Network{Now: now, Budget: 500 * k})
@@ -199,7 +199,7 @@ func TestWhatHasFailedWaits(t *testing.T) {
 	require.True(t, rises(), "the network is another one")
 }
 
-// What was sent before a picture got better says nothing of that.
+// What was sent before a picture got better says nothing of the better one.
 func TestWhatWasSentBeforeARiseIsNoReason(t *testing.T) {
 	for _, x := range []struct {
 		sent int64
@@ -228,7 +228,7 @@ func TestComingBackCanFail(t *testing.T) {
 	require.Equal(t, []int{0}, r.at(Network{Now: 10 * s, Budget: 120 * k}))
 }
 
-// A picture is not paused while a queue is emptied, nor as soon as a little is missing.
+// A picture is not paused while a queue is emptied. Nor is it paused as soon as a little is missing.
 func TestPausingIsPatient(t *testing.T) {
 	r := of(Seat{Rungs: camera()})
 	require.Equal(t, []int{5}, r.at(Network{Now: 1 * s, Budget: 1600 * k}))
@@ -244,7 +244,7 @@ func TestPausingIsPatient(t *testing.T) {
 	require.Equal(t, []int{Paused}, r.at(Network{Now: 14*s + haste, Budget: 65 * k, Full: true}), "sooner where packets wait for long")
 }
 
-// What was short once counts no longer when it has fitted since.
+// A shortage counts no longer when all has fitted since.
 func TestPausingForgetsWhatIsOver(t *testing.T) {
 	r := of(Seat{Rungs: camera()})
 	require.Equal(t, []int{0}, r.at(Network{Now: 1 * s, Budget: 110 * k}))
@@ -255,7 +255,7 @@ func TestPausingForgetsWhatIsOver(t *testing.T) {
 	require.Equal(t, []int{Paused}, r.at(Network{Now: 10 * s, Budget: 50 * k}))
 }
 
-// What gets through without trouble stays, whatever the estimate.
+// A rung that gets through without trouble stays, whatever the estimate.
 func TestWhatIsShownMayBeKept(t *testing.T) {
 	r := of(Seat{Rungs: camera()}, Seat{Rungs: camera()})
 	require.Equal(t, []int{5, 3}, r.at(Network{Now: 1 * s, Budget: 2 * m}))
@@ -278,8 +278,8 @@ func fleet(r *rand.Rand) []Seat {
 	return seats
 }
 
-// Whatever the seats, the network is not given more than it carries, the order of seats says nothing, and the
-// same comes of the same.
+// The network is not given more than it carries, whatever the seats. The order of seats does not matter, and
+// the same input gives the same result.
 func TestProperties(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 3000 {
@@ -301,7 +301,7 @@ func TestProperties(t *testing.T) {
 			n.Budget, n.Failed = uint32(r.IntN(10*m)), int64(r.IntN(3)/2)*n.Now
 			a.at(n)
 			n.Failed = 0
-			for range 3 { // one after the other may run out of patience
+			for range 3 { // trying one after the other may exhaust the patience
 				n.Now += patience
 				a.at(n)
 			}
@@ -310,7 +310,7 @@ func TestProperties(t *testing.T) {
 	}
 }
 
-// More budget never takes the lowest rung from anybody, nor what a single picture has.
+// More budget never takes the lowest rung from a seat. Nor does it take from a single picture what it has.
 func TestMoreIsNeverLess(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 500 {

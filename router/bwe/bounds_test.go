@@ -10,7 +10,7 @@ import (
 	"unsafe"
 )
 
-// TestSilence: while reports stay away the estimate sinks, but not for a sender that hardly sends; the first
+// TestSilence: the estimate sinks while reports stay away, but not for a sender that hardly sends. The first
 // report has one probe.
 func TestSilence(t *testing.T) {
 	for _, offered := range []float64{20e6, 100e3} {
@@ -72,7 +72,7 @@ func TestForgedReports(t *testing.T) {
 	}
 }
 
-// TestEstimatorIsFlat and small, as there is one of each receiver, and lives without the heap.
+// TestEstimatorIsFlat: an estimator is small, as there is one of each receiver, and lives without the heap.
 func TestEstimatorIsFlat(t *testing.T) {
 	if n := unsafe.Sizeof(Estimator{}); n > 2048 {
 		t.Errorf("%d bytes", n)
@@ -83,7 +83,7 @@ func TestEstimatorIsFlat(t *testing.T) {
 	}
 }
 
-// benchReport sends 50 packets within 100 ms, a twentieth of which is lost, and reports them.
+// benchReport sends 50 packets within 100 ms, of which a twentieth is lost, and reports them.
 func benchReport(e *Estimator, now int64) int64 {
 	for i := range int64(50) {
 		e.Sent(now+2e6*i, 1200)
@@ -109,7 +109,7 @@ func BenchmarkReport50(b *testing.B) {
 	}
 }
 
-// TestStart: bounds of the first estimate.
+// TestStart: the first estimate has bounds.
 func TestStart(t *testing.T) {
 	for rate, want := range map[float64]float64{0: leastRate, 1: leastRate, 2e6: 2e6, 1e12: mostRate, math.NaN(): leastRate} {
 		var e Estimator
@@ -120,7 +120,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// TestLeapsAreNoQueue: what lies further apart than any queue is long is a clock that was set.
+// TestLeapsAreNoQueue: a delay that leaps further than any queue is long comes from a clock that was set.
 func TestLeapsAreNoQueue(t *testing.T) {
 	for by, want := range map[int64]bool{2e9: true, 3600e9: false, -3600e9: false} {
 		var q queue
@@ -140,7 +140,7 @@ func TestLeapsAreNoQueue(t *testing.T) {
 	}
 }
 
-// TestFreeze: nothing grows while the node is late.
+// TestFreeze: the estimate does not grow while the node is late.
 func TestFreeze(t *testing.T) {
 	for _, frozen := range []bool{false, true} {
 		e, now := new(Estimator), int64(0)
@@ -178,7 +178,7 @@ func TestInitialProbes(t *testing.T) {
 	}
 }
 
-// TestLimitedSenderIsProbed: one that sends 100 kbit/s learns by probes that more would do, but not past the
+// TestLimitedSenderIsProbed: a sender of 100 kbit/s learns by probes that more would do, but not past the
 // link.
 func TestLimitedSenderIsProbed(t *testing.T) {
 	s := sim{profile: "rate=5M queue=300ms delay=25ms", offered: func(time.Duration) float64 { return 100e3 }}
@@ -191,8 +191,8 @@ func TestLimitedSenderIsProbed(t *testing.T) {
 	}
 }
 
-// TestCeilingThatAProbeHasRaised is raised once more when there was time to use that, as bursts slip through
-// a policer's bucket.
+// TestCeilingThatAProbeHasRaised: it is raised once more if there was time to use that, as bursts slip
+// through a policer's bucket.
 func TestCeilingThatAProbeHasRaised(t *testing.T) {
 	var e Estimator
 	e.Start(16e6)
@@ -214,7 +214,7 @@ func TestCeilingThatAProbeHasRaised(t *testing.T) {
 	}
 }
 
-// TestWhatIsTrusted of a capacity that nothing has shown.
+// TestWhatIsTrusted: these rates are trusted of a capacity that nothing has shown.
 func TestWhatIsTrusted(t *testing.T) {
 	const now, acked = 100e9, 400e3
 	for name, x := range map[string]struct {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// fall is what was sent, and how much less is after a time, and what of that is lost.
+// fall is what was sent, how much less that is after a time, and what of it is lost.
 type fall struct {
 	from, to float64            // bit/s
 	lost     func(float64) bool // by a number drawn from [0, 1)
@@ -18,7 +18,7 @@ type fall struct {
 	depends  bool               // as a step has found
 }
 
-// run has that be followed for ten seconds, and returns what was found, and how long after the fall.
+// run follows that for ten seconds. It returns what was found, and how long after the fall.
 func (x *fall) run(seed uint64) (r random, after float64) {
 	const fell = int64(102e9)
 	rnd := rand.New(rand.NewPCG(seed, 5))
@@ -62,7 +62,7 @@ func (x *fall) run(seed uint64) (r random, after float64) {
 	return r, math.Inf(1)
 }
 
-// TestFallShowsWhatLossDependsOn: what is sent falls by itself, and as much of it is lost, or none.
+// TestFallShowsWhatLossDependsOn: what is sent falls by itself, and as large a share of it is lost, or none.
 func TestFallShowsWhatLossDependsOn(t *testing.T) {
 	of := func(share float64) func(float64) bool { return func(x float64) bool { return x < share } }
 	for name, x := range map[string]struct {
@@ -102,8 +102,8 @@ func TestFallShowsWhatLossDependsOn(t *testing.T) {
 	}
 }
 
-// TestFallAfterAStep: what a step has found to depend on the rate is random if a fall shows that, and not
-// found once more if it shows the same.
+// TestFallAfterAStep: loss that a step has found to depend on the rate is random if a fall shows that. It is
+// not found once more if the fall shows the same.
 func TestFallAfterAStep(t *testing.T) {
 	for _, x := range []struct {
 		fall
@@ -118,8 +118,8 @@ func TestFallAfterAStep(t *testing.T) {
 	}
 }
 
-// TestFallIsCompared with what a policer would do: only where that would change the loss by much, and by more
-// than chance does.
+// TestFallIsCompared: a fall is compared with what a policer would do. It counts only if that would change
+// the loss by much, and by more than chance does.
 func TestFallIsCompared(t *testing.T) {
 	const (
 		neither = iota
@@ -177,7 +177,7 @@ func TestFallIsCompared(t *testing.T) {
 	}
 }
 
-// TestWhatIsSentIsRemembered for four seconds, in parts of a quarter.
+// TestWhatIsSentIsRemembered: it is remembered for four seconds, in parts of a quarter of a second.
 func TestWhatIsSentIsRemembered(t *testing.T) {
 	const first, last = int64(100e9 / observed), int64(105e9/observed - 1)
 	var o outflow
@@ -202,8 +202,8 @@ func TestWhatIsSentIsRemembered(t *testing.T) {
 	}
 }
 
-// TestWhatIsSentIsRememberedAfterGaps: of parts in which nothing was sent nothing is left of what was sent
-// in their places before.
+// TestWhatIsSentIsRememberedAfterGaps: a part in which nothing was sent keeps nothing of what was sent in its
+// place before.
 func TestWhatIsSentIsRememberedAfterGaps(t *testing.T) {
 	for gap := int64(1); gap < 3*outParts; gap++ {
 		var o outflow
@@ -221,7 +221,7 @@ func TestWhatIsSentIsRememberedAfterGaps(t *testing.T) {
 	}
 }
 
-// TestWhatIsSentIsRounded, as small packets are many, and does not run over.
+// TestWhatIsSentIsRounded: small packets are rounded, as they are many, and the sum does not overflow.
 func TestWhatIsSentIsRounded(t *testing.T) {
 	var o outflow
 	for range 100 {

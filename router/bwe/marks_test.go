@@ -32,7 +32,7 @@ func TestRateSteps(t *testing.T) {
 	})
 }
 
-// TestQueueStaysShort at a slow link with a queue of 2 s.
+// TestQueueStaysShort: the queue stays short at a slow link with a queue of 2 s.
 func TestQueueStaysShort(t *testing.T) {
 	seeds(t, func(t *testing.T, seed uint64) {
 		s := sim{profile: "rate=700k queue=2s delay=25ms", seed: seed}
@@ -46,8 +46,8 @@ func TestQueueStaysShort(t *testing.T) {
 	})
 }
 
-// TestNarrowingIsSeenSoon, by delays that were steady before, although pictures are too few packets for a
-// trend.
+// TestNarrowingIsSeenSoon: it is seen by delays that were steady before, although pictures are too few
+// packets for a trend.
 func TestNarrowingIsSeenSoon(t *testing.T) {
 	var sum, runs time.Duration
 	seeds(t, func(t *testing.T, seed uint64) {
@@ -68,8 +68,8 @@ func TestNarrowingIsSeenSoon(t *testing.T) {
 	}
 }
 
-// TestBusyReceiver: that a receiver reads nothing for some moments does not make a link that got narrow wide
-// again.
+// TestBusyReceiver: a link that got narrow does not look wide again if a receiver reads nothing for some
+// moments.
 func TestBusyReceiver(t *testing.T) {
 	seeds(t, func(t *testing.T, seed uint64) {
 		s := sim{
@@ -87,7 +87,7 @@ func TestBusyReceiver(t *testing.T) {
 	})
 }
 
-// TestRandomLoss of 30 % does not make a link of 5 Mbit/s slow.
+// TestRandomLoss: random loss of 30 % does not make a link of 5 Mbit/s slow.
 func TestRandomLoss(t *testing.T) {
 	seeds(t, func(t *testing.T, seed uint64) {
 		s := sim{profile: "rate=5M queue=300ms delay=25ms loss=30%", seed: seed}
@@ -116,8 +116,8 @@ func TestPolicer(t *testing.T) {
 	})
 }
 
-// TestJitter of up to a second does not look like a queue. Where packets keep their order, or the delay
-// wanders, it does look like one for a while, and in some runs for long.
+// TestJitter: jitter of up to a second does not look like a queue. It does look like one for a while, and in
+// some runs for long, if packets keep their order or the delay wanders.
 func TestJitter(t *testing.T) {
 	for jitter, allowed := range map[string]int{
 		"jitter=1s overtake": 0, "jitter=1s": 1, "jitter=1s wander=500ms": 6, "jitter=1s wander=500ms overtake": 9,
@@ -136,8 +136,8 @@ func TestJitter(t *testing.T) {
 	}
 }
 
-// TestOvertakingIsNoQueue: where delays begin to jump about, the estimate does not fall. A queue keeps the
-// order of packets.
+// TestOvertakingIsNoQueue: the estimate does not fall if delays begin to jump about. A queue keeps the order
+// of packets.
 func TestOvertakingIsNoQueue(t *testing.T) {
 	for _, jitter := range []string{"120ms", "200ms", "400ms"} {
 		low, all := 0, 0
@@ -158,7 +158,8 @@ func TestOvertakingIsNoQueue(t *testing.T) {
 	}
 }
 
-// TestLinks of other kinds: the median of the estimate, and the queue in most moments.
+// TestLinks: links of other kinds have bounds for the median of the estimate, and for the queue in most
+// moments.
 func TestLinks(t *testing.T) {
 	for _, x := range []struct {
 		profile     string
@@ -189,7 +190,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestIdleSenderProvesNothing: 100 kbit/s on a fast link neither sink the estimate nor raise it, if nothing
+// TestIdleSenderProvesNothing: 100 kbit/s on a fast link neither lower the estimate nor raise it, if nothing
 // is probed.
 func TestIdleSenderProvesNothing(t *testing.T) {
 	seeds(t, func(t *testing.T, seed uint64) {

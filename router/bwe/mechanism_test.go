@@ -10,7 +10,8 @@ import (
 
 const msec = int64(1e6)
 
-// TestTrend: states after 200 packets, one each 10 ms, of which each waits for longer than the one before.
+// TestTrend: the states are those after 200 packets, one each 10 ms. Each packet waits for longer than the
+// one before.
 func TestTrend(t *testing.T) {
 	for name, x := range map[string]struct {
 		wait func(i int64) int64 // in ns
@@ -36,7 +37,7 @@ func TestTrend(t *testing.T) {
 	}
 }
 
-// TestGapInSendingIsNotDelay: after one the first packet, which comes later, begins anew.
+// TestGapInSendingIsNotDelay: the first packet after a gap, which comes later, begins anew.
 func TestGapInSendingIsNotDelay(t *testing.T) {
 	var tr trend
 	for i := range int64(100) {
@@ -50,7 +51,7 @@ func TestGapInSendingIsNotDelay(t *testing.T) {
 	}
 }
 
-// TestThresholdAdapts: within its bounds, up to jitter that lasts, and not to a sudden drop.
+// TestThresholdAdapts: it adapts within its bounds, up to jitter that lasts, and not to a sudden drop.
 func TestThresholdAdapts(t *testing.T) {
 	tr := trend{}
 	tr.reset()
@@ -154,8 +155,8 @@ func TestCapacityIsLowered(t *testing.T) {
 	}
 }
 
-// TestProbeOfALimitedSender that has met the limit lowers the estimate to what was carried, also where little
-// else is sent.
+// TestProbeOfALimitedSender: a probe that has met the limit lowers the estimate to what was carried, also if
+// little else is sent.
 func TestProbeOfALimitedSender(t *testing.T) {
 	for _, yes := range []bool{false, true} {
 		e := Estimator{now: 2 * firstSpan, limited: limited{yes: yes}}
@@ -166,7 +167,7 @@ func TestProbeOfALimitedSender(t *testing.T) {
 	}
 }
 
-// TestProbeThroughPolicer raises nothing: a few packets slip through.
+// TestProbeThroughPolicer: a probe raises nothing, as only a few packets slip through.
 func TestProbeThroughPolicer(t *testing.T) {
 	for _, x := range []struct {
 		ceiling float64
@@ -207,8 +208,7 @@ func TestLimited(t *testing.T) {
 	}
 }
 
-// lossy sends at a rate for a time through something that loses a share of what is sent, and updates the
-// bound.
+// lossy sends at a rate for a time, and loses a share of what is sent. It updates the bound.
 func lossy(l *loss, from, d int64, rate float64, share func(rate float64) float64) {
 	for now := from; now < from+d; now += 10 * msec {
 		size := rate / 8 / 100
@@ -244,7 +244,7 @@ func TestLossBound(t *testing.T) {
 	}
 }
 
-// TestLateArrivalIsTakenBack also after its observation was closed.
+// TestLateArrivalIsTakenBack: a loss is taken back also after its observation was closed.
 func TestLateArrivalIsTakenBack(t *testing.T) {
 	l := loss{}
 	for now := int64(100e9); now < 103e9; now += 10 * msec {
@@ -314,8 +314,8 @@ func TestStepTest(t *testing.T) {
 	}
 }
 
-// TestMoreThatLosesLessIsNotBlamed: where hardly anything is lost of what is sent more, loss does not depend
-// on that.
+// TestMoreThatLosesLessIsNotBlamed: loss does not depend on what is sent more if hardly anything of that is
+// lost.
 func TestMoreThatLosesLessIsNotBlamed(t *testing.T) {
 	var l loss
 	r := random{more: true}
@@ -337,7 +337,7 @@ func TestMoreThatLosesLessIsNotBlamed(t *testing.T) {
 	}
 }
 
-// TestStepShowsWhatAPolicerLetsPass, also where less was sent before.
+// TestStepShowsWhatAPolicerLetsPass: a step shows it also if less was sent before.
 func TestStepShowsWhatAPolicerLetsPass(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 3))
 	var l loss
@@ -363,7 +363,8 @@ func TestStepShowsWhatAPolicerLetsPass(t *testing.T) {
 	}
 }
 
-// TestStepWhereFeedbackIsLost is of what is sent, as only a part of that is told of, now more and now less.
+// TestStepWhereFeedbackIsLost: a step is measured by what is sent, as feedback tells only of a part of that,
+// now more and now less.
 func TestStepWhereFeedbackIsLost(t *testing.T) {
 	proved := 0
 	for seed := range uint64(20) {
@@ -402,7 +403,7 @@ func TestStepWhereFeedbackIsLost(t *testing.T) {
 	}
 }
 
-// TestProofIsVoid if more is lost than was proved, and if hardly anything is.
+// TestProofIsVoid: a proof is void if more is lost than was proved, and if hardly anything is.
 func TestProofIsVoid(t *testing.T) {
 	for share, want := range map[float64]bool{0.3: true, 0.37: true, 0.5: false, 0: false} {
 		r := random{proved: true, share: 0.3}
@@ -415,7 +416,7 @@ func TestProofIsVoid(t *testing.T) {
 	}
 }
 
-// TestCeilingOverRandomLoss: what is lost below the ceiling as well does not lower it.
+// TestCeilingOverRandomLoss: loss that there is below the ceiling as well does not lower it.
 func TestCeilingOverRandomLoss(t *testing.T) {
 	var c ceiling
 	c.begin(100e9, 0.9e6, 0, true)
@@ -427,8 +428,8 @@ func TestCeilingOverRandomLoss(t *testing.T) {
 	}
 }
 
-// TestCeilingWithoutLoss: where less is lost than may be by chance, nothing is lost below the ceiling, and it
-// rises once it has been held.
+// TestCeilingWithoutLoss: nothing is lost below the ceiling if less is lost than may be by chance. The
+// ceiling rises once it has been held.
 func TestCeilingWithoutLoss(t *testing.T) {
 	var c ceiling
 	c.begin(100e9, 50e3, 0, true)
@@ -471,7 +472,7 @@ func TestCeiling(t *testing.T) {
 	}
 }
 
-// TestWhichSending: a packet that was sent twice and comes sooner than the second one can was the first. One
+// TestWhichSending: a packet was sent twice. One that comes sooner than the second one can was the first. One
 // that comes later than the first one can have waited was the second. Of others it is not known.
 func TestWhichSending(t *testing.T) {
 	if which := new(Estimator).Which(0, 100*msec, 500*msec); which != SecondSending {
@@ -490,7 +491,7 @@ func TestWhichSending(t *testing.T) {
 		{300, 0, 100, 440, SecondSending, 0},
 		{300, 0, 400, 350, FirstSending, 0},
 		{0, 60, 100, 160, EitherSending, 0},
-		{0, 0, 100, 160, EitherSending, 200}, // so late come others as well that were sent once
+		{0, 0, 100, 160, EitherSending, 200}, // others that were sent once come as late
 		{0, 0, 250, 300, SecondSending, 200},
 	} {
 		e := new(Estimator)
@@ -503,7 +504,8 @@ func TestWhichSending(t *testing.T) {
 	}
 }
 
-// TestUntimed: what arrived without telling of delays is no queue and no jitter, and arrived all the same.
+// TestUntimed: a packet that arrived without a delay shows no queue and no jitter. It has arrived all the
+// same.
 func TestUntimed(t *testing.T) {
 	e := new(Estimator)
 	for now := int64(0); now < 3e9; now += 50 * msec {
@@ -519,8 +521,8 @@ func TestUntimed(t *testing.T) {
 	}
 }
 
-// TestWhatRoseLaterIsNotBlamed: what was lost before more was allowed to be sent is no reason for less, up to
-// what was allowed. What is lost of what was sent later is one.
+// TestWhatRoseLaterIsNotBlamed: packets lost before more was allowed to be sent are no reason for less, up to
+// what was allowed. Packets sent later and lost are one.
 func TestWhatRoseLaterIsNotBlamed(t *testing.T) {
 	const high, low, risen = 4e6, 500e3, 1.5e6
 	half := func(float64) float64 { return 0.5 }
@@ -544,8 +546,8 @@ func TestWhatRoseLaterIsNotBlamed(t *testing.T) {
 	}
 }
 
-// TestFallTellsWhenWasSentWhatShowsIt: the last packet that is lost, where loss bounds, whatever was sent
-// since; else the last one.
+// TestFallTellsWhenWasSentWhatShowsIt: if loss bounds, it is the last packet that is lost, whatever was sent
+// since. Else it is the last packet.
 func TestFallTellsWhenWasSentWhatShowsIt(t *testing.T) {
 	for cause, want := range map[Cause]int64{Loss: 100e9, Delay: 101e9} {
 		e := Estimator{cause: cause}

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestOrder: what packets may still come is known where they overtake each other, not of a queue, nor by one
-// that lost its way.
+// TestOrder: it is known which packets may still come if they overtake each other. A queue shows nothing of
+// that, nor does one packet that lost its way.
 func TestOrder(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for name, x := range map[string]struct {
@@ -40,8 +40,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestSuddenlyLate: sound cannot wait until it is known what share comes late of as many packets as it takes
-// to tell how late they are.
+// TestSuddenlyLate: the share of packets that come late is known soon, as sound cannot wait for it. More
+// packets are needed to tell how late they are.
 func TestSuddenlyLate(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var o Order
@@ -57,8 +57,8 @@ func TestSuddenlyLate(t *testing.T) {
 	}
 }
 
-// TestOrderIsForgotten some seconds after delays were the last time as long, and told of no more where
-// packets keep their order.
+// TestOrderIsForgotten: a long delay is forgotten some seconds after delays were as long for the last time.
+// None is told if packets keep their order.
 func TestOrderIsForgotten(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var o Order

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestSmallPacketsOfAQueue arrive less than a millisecond apart at a slow link, though they were sent 20 ms
-// apart: the link is as fast for them as for others, so they tell of its queue, and nothing that was
+// TestSmallPacketsOfAQueue: they arrive less than a millisecond apart at a slow link, though they were sent
+// 20 ms apart. The link is as fast for them as for others, so they tell of its queue. Nothing that was
 // concluded from it is taken back.
 func TestSmallPacketsOfAQueue(t *testing.T) {
 	for name, x := range map[string]struct {
@@ -32,7 +32,7 @@ func TestSmallPacketsOfAQueue(t *testing.T) {
 	}
 }
 
-// TestPacketsThatWereHeldUp arrive at once: no link has spaced them.
+// TestPacketsThatWereHeldUp: packets that were held up arrive at once, as no link has spaced them.
 func TestPacketsThatWereHeldUp(t *testing.T) {
 	for name, x := range map[string]struct {
 		size     int
@@ -87,7 +87,7 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// TestFewPacketsOfJitter are no queue, though the least of them comes late.
+// TestFewPacketsOfJitter: a few packets of jitter are no queue, though even the earliest of them comes late.
 func TestFewPacketsOfJitter(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	var q queue
@@ -106,7 +106,7 @@ func TestFewPacketsOfJitter(t *testing.T) {
 	}
 }
 
-// TestQueueOfOthers: what was conceded is no queue until it has gone.
+// TestQueueOfOthers: a wait that was conceded to others is no queue until it has gone.
 func TestQueueOfOthers(t *testing.T) {
 	var q queue
 	wait := int64(0)

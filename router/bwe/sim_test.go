@@ -13,8 +13,8 @@ import (
 	"parlor/router/sent"
 )
 
-// The simulation: a sender that obeys the estimate, a link, and a receiver that reports every 100 ms as
-// Chromium does, all in virtual time and for a seed the same each time.
+// The simulation has a sender that obeys the estimate, a link, and a receiver that reports every 100 ms as
+// Chromium does. All is in virtual time, and the same each time for a seed.
 
 var trace = flag.Bool("trace", false, "print what the simulations do")
 

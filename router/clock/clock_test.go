@@ -63,7 +63,8 @@ func TestOffsetTakesTheShortestWay(t *testing.T) {
 	}
 }
 
-// TestOffsetFollowsASenderWhoseClockIsSet: a sender's wall clock leaps, either way. The next report says so.
+// TestOffsetFollowsASenderWhoseClockIsSet: a sender's wall clock leaps, either way, and the next report says
+// so.
 func TestOffsetFollowsASenderWhoseClockIsSet(t *testing.T) {
 	for _, by := range []int64{120e9, -3600e9, -6e9} {
 		var o Offset

@@ -117,7 +117,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// vp8Descs are descriptors of every shape; what follows is a frame.
+// vp8Descs are descriptors of every shape. A frame follows each.
 var vp8Descs = [][]byte{
 	{0x10}, {0x90, 0x80, 0x7f}, {0x90, 0x80, 0xff, 0xff}, {0x80, 0xf0, 0x81, 2, 3, 0xa4}, {0x90, 0x40, 9}, {0x90, 0x20, 0x60}, {0x90, 0x10, 0x1f},
 	{0xb0, 0xe0, 0x05, 6, 0xe7}, {0x90, 0x00},
@@ -146,7 +146,7 @@ func TestRewriteVP8(t *testing.T) {
 	}
 }
 
-// vp9Descs likewise: with and without picture id, layers, flexible mode.
+// vp9Descs are the same for VP9: with and without picture id, layers, flexible mode.
 var vp9Descs = [][]byte{
 	{0x0c}, {0x8c, 0x05}, {0x8c, 0x85, 6}, {0xac, 0x85, 6, 0x20, 77}, {0xbc, 0x85, 6, 0x21}, {0x2c, 0x20, 77}, {0xac, 0x05, 0x21, 77},
 }
@@ -200,7 +200,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// checkInfo is what holds for whatever payload.
+// checkInfo checks what holds for any payload.
 func checkInfo(t *testing.T, id ID, b []byte) Info {
 	var i Info
 	Parse(&i, id, b, nil)

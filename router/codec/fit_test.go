@@ -39,7 +39,7 @@ func formatsOf(t *testing.T, texts []string) []Format {
 	return l
 }
 
-// What players offer.
+// These are what players offer.
 var players = map[string][]string{
 	"Chromium": {"VP8", "VP9 profile-id=0", "VP9 profile-id=2", "VP9 profile-id=1", "VP9 profile-id=3", "H264 1 42001f", "H264 0 42001f", "H264 1 42e01f", "H264 0 42e01f", "H264 1 4d001f",
 		"H264 0 4d001f", "H264 1 f4001f", "H264 0 f4001f", "AV1 level-idx=5;profile=0;tier=0", "AV1 level-idx=5;profile=1;tier=0", "H265 level-id=180;profile-id=1;tier-flag=0;tx-mode=SRST",
@@ -76,8 +76,8 @@ var players = map[string][]string{
 	"PCMU stereo":           {"PCMU stereo"},
 }
 
-// TestFit is the table of publishers' labels against players' lists: which payload type is used, "-" where
-// nothing can be sent.
+// TestFit is the table of publishers' labels against players' lists. It says which payload type is used; "-"
+// means that nothing can be sent.
 func TestFit(t *testing.T) {
 	for _, x := range []struct {
 		label string
@@ -163,8 +163,8 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// TestEveryH264IsSentSomewhere: whatever a publisher writes, unless its packets are interleaved, there is a
-// last resort.
+// TestEveryH264IsSentSomewhere: there is a last resort for whatever a publisher writes, unless its packets
+// are interleaved.
 func TestEveryH264IsSentSomewhere(t *testing.T) {
 	for _, mode := range []string{"0", "1"} {
 		for idc := range 256 {

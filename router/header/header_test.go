@@ -131,8 +131,8 @@ func TestWriteWithoutExtensions(t *testing.T) {
 	}
 }
 
-// FuzzParse compares with pion/rtp: what both take must mean the same, and what was written again must be
-// read the same.
+// FuzzParse compares with pion/rtp. A packet that both take must mean the same, and a packet that was written
+// again must be read the same.
 func FuzzParse(f *testing.F) {
 	f.Add(full(f, false))
 	f.Add(full(f, true))

@@ -20,8 +20,8 @@ func take(q *Queue, seq uint64, now, size int64) bool {
 	return false
 }
 
-// A burst leaves in its order, in parts, each packet within the bound, whatever comes on top of it and
-// whenever the steps are.
+// A burst leaves in its order, in parts, each packet within the bound. This holds whatever comes on top of it
+// and whenever the steps are.
 func TestBurstsLeaveInPartsWithinTheBound(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -83,7 +83,7 @@ func TestLonePacketsPass(t *testing.T) {
 }
 
 // libwebrtc sends two and a half times the bitrate, in bursts of 40 ms, and waits before it sends more than
-// that: no packet is held. Without that pacing, keyframes of half a second's bitrate are.
+// that. No packet is held then. Without that pacing, keyframes of half a second's bitrate are held.
 func TestPacedByTheSender(t *testing.T) {
 	for _, bitrate := range []int64{300e3, 1e6, 2.5e6, 6e6, 12e6} {
 		for _, paced := range []bool{true, false} {
@@ -92,7 +92,7 @@ func TestPacedByTheSender(t *testing.T) {
 			for i := range int64(1000) { // ticks of 40 ms
 				now, bitrate := start+i*40*ms, bitrate
 				if i < 30 {
-					// No sender knows more of the bandwidth than that when it begins.
+					// A sender knows no more of the bandwidth than that when it begins.
 					bitrate = min(bitrate, 2.5e6)
 				}
 				backlog += bitrate / 8 / 25 * 4 / 5

@@ -18,7 +18,7 @@ type line struct {
 
 func newLine() *line { return &line{now: 1e12, carry: 5e6} }
 
-// run has so many seconds go by with 100 packets each of which a share is lost, evenly.
+// run lets so many seconds go by with 100 packets each. A share of them is lost, evenly.
 func (l *line) run(seconds, share float64) {
 	for range int(seconds * 10) {
 		l.now += 100 * ms
@@ -41,7 +41,8 @@ func TestDepthByLoss(t *testing.T) {
 	}
 }
 
-// TestDepthRisesAtOnceAndFallsInSteps, so that loss which comes and goes finds it there.
+// TestDepthRisesAtOnceAndFallsInSteps: it falls in steps so that loss which comes and goes still finds it
+// there.
 func TestDepthRisesAtOnceAndFallsInSteps(t *testing.T) {
 	l := newLine()
 	l.run(30, 0)
@@ -74,7 +75,7 @@ func TestDepthRisesAtOnceAndFallsInSteps(t *testing.T) {
 	}
 }
 
-// TestWhatComesLateIsAsGoodAsLost, and known at once.
+// TestWhatComesLateIsAsGoodAsLost: a packet that comes late is as good as lost, and known at once.
 func TestWhatComesLateIsAsGoodAsLost(t *testing.T) {
 	l := newLine()
 	l.run(10, 0)
@@ -118,7 +119,7 @@ func TestTwoLostPacketsAreNone(t *testing.T) {
 	}
 }
 
-// TestRunsOfLossesSetBlocksApart, and take one more of them; copies are set apart alone.
+// TestRunsOfLossesSetBlocksApart: runs of losses also take one block more. Copies are only set apart.
 func TestRunsOfLossesSetBlocksApart(t *testing.T) {
 	for run, want := range map[int][2]uint16{
 		1: {0b11, 0b11}, 2: {0b111, 0b11}, 4: {0b101010, 0b1010}, 6: {0b100100100, 0b100100}, 30: {0b100010001000, 0b10001000},
@@ -157,7 +158,7 @@ func TestRunsOfLossesSetBlocksApart(t *testing.T) {
 	}
 }
 
-// TestRedundancyLeavesRoom: it takes 40 % of what the network carries at most, and one block where a queue
+// TestRedundancyLeavesRoom: it takes 40 % of what the network carries at most, and one block if a queue
 // stands.
 func TestRedundancyLeavesRoom(t *testing.T) {
 	l := newLine()
@@ -189,7 +190,7 @@ func TestRedundancyLeavesRoom(t *testing.T) {
 	}
 }
 
-// TestCopiesLeaveRoom likewise: at once as many go as must, since a copy costs what a copy costs, and they
+// TestCopiesLeaveRoom: as many copies are dropped at once as must be, since the cost of each is known. They
 // come back.
 func TestCopiesLeaveRoom(t *testing.T) {
 	l := newLine()
@@ -238,8 +239,8 @@ func TestWhatIsTakenBackWasNotLost(t *testing.T) {
 	}
 }
 
-// TestLossesOfAQueueAreNotAnswered: what is lost where a queue overflows asks for no redundancy, then or
-// later; what is lost without one does.
+// TestLossesOfAQueueAreNotAnswered: loss of a queue that overflows asks for no redundancy, then or later.
+// Loss without a queue does.
 func TestLossesOfAQueueAreNotAnswered(t *testing.T) {
 	var g Guard
 	now := int64(1e12)

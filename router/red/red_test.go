@@ -28,7 +28,7 @@ func same(a, b Block) bool {
 	return a.PT == b.PT && a.Offset == b.Offset && bytes.Equal(a.Data, b.Data)
 }
 
-// TestWireFormat is that of RFC 2198 section 3: F, payload type, 14 bits of offset, 10 of length.
+// TestWireFormat: the format is that of RFC 2198 section 3: F, payload type, 14 bits of offset, 10 of length.
 func TestWireFormat(t *testing.T) {
 	blocks := []Block{{PT: 111, Offset: 960, Data: []byte{1, 2, 3}}, {PT: 111, Data: []byte{4}}}
 	want := []byte{0x80 | 111, 0x0f, 0x00, 0x03, 111, 1, 2, 3, 4}

@@ -9,7 +9,7 @@ import (
 
 const s = int64(1e9)
 
-// report is of the second up to a time, in s: so many kbit/s were sent, of which a share was lost.
+// report is of the second up to a time, in s. So many kbit/s were sent, and a share of them was lost.
 func (b *Bound) report(at int64, sent, lost float64) bool {
 	return b.Report(Reported{From: (at - 1) * s, To: at * s, Sent: sent * 1e3, Arrived: sent * 1e3 * (1 - lost), Lost: lost})
 }
@@ -63,7 +63,7 @@ func TestLossBounds(t *testing.T) {
 	require.InDelta(t, Least, b.Rate(), 0)
 }
 
-// TestLossThatIsThereAnyway bounds nothing, until it gets worse.
+// TestLossThatIsThereAnyway: it bounds nothing until it gets worse.
 func TestLossThatIsThereAnyway(t *testing.T) {
 	var b Bound
 	require.True(t, b.report(10, 1600, 0.3))
@@ -78,7 +78,8 @@ func TestLossThatIsThereAnyway(t *testing.T) {
 	require.Zero(t, b.Inherent(300*s), "it is forgotten")
 }
 
-// TestMoreIsTried: half as much again, for as long as three reports take; then less often where that fails.
+// TestMoreIsTried: half as much again is tried, for as long as three reports take. It is tried less often
+// after that fails.
 func TestMoreIsTried(t *testing.T) {
 	var b Bound
 	b.report(10, 1600, 0.5)
@@ -105,7 +106,7 @@ func TestMoreIsTried(t *testing.T) {
 	require.InDelta(t, 600e3, b.Rate(), 1)
 }
 
-// TestATrialLasts for three seconds and three reports, whichever takes longer.
+// TestATrialLasts: a trial lasts for three seconds and three reports, whichever takes longer.
 func TestATrialLasts(t *testing.T) {
 	for every, ends := range map[int64]int64{s / 2: 28 * s, 2 * s: 31 * s} {
 		var b Bound
@@ -122,8 +123,8 @@ func TestATrialLasts(t *testing.T) {
 	}
 }
 
-// TestTrialsThatFail wait longer each time, but not for one trouble that has bounded the rate twice, nor for
-// what is long ago.
+// TestTrialsThatFail: the wait gets longer with each trial that fails. It does not for one trouble that has
+// bounded the rate twice, nor for a failure of long ago.
 func TestTrialsThatFail(t *testing.T) {
 	var b Bound
 	require.True(t, b.report(10, 1600, 0.5))
@@ -138,7 +139,8 @@ func TestTrialsThatFail(t *testing.T) {
 	require.True(t, b.Try(315*s, 2e6), "four minutes later as if it were the first one")
 }
 
-// TestTrialsOfWhoTellsRates: it gets through if more is told because of it, also if that goes on for long.
+// TestTrialsOfWhoTellsRates: a trial gets through if more is told because of it, also if that goes on for
+// long.
 func TestTrialsOfWhoTellsRates(t *testing.T) {
 	for name, x := range map[string]struct{ told, more, ends, next float64 }{
 		"as before":       {told: 200e3, more: 1, ends: 28, next: 43},
@@ -162,8 +164,8 @@ func TestTrialsOfWhoTellsRates(t *testing.T) {
 	}
 }
 
-// TestTrialsOfWhichNothingComes are followed by one of more, up to what is needed, until one is of use or too
-// much.
+// TestTrialsOfWhichNothingComes: a trial without a result is followed by one of more, up to what is needed.
+// This ends once one is of use or too much.
 func TestTrialsOfWhichNothingComes(t *testing.T) {
 	var b Bound
 	b.Told(10*s, 200e3)
@@ -195,7 +197,8 @@ func TestTrialsOfWhichNothingComes(t *testing.T) {
 	trial(450e3)
 }
 
-// TestMoreIsTriedThanIsTold: who tells a rate tells no more than comes, for as long as no more does.
+// TestMoreIsTriedThanIsTold: a receiver that tells a rate tells no more than comes, for as long as no more
+// does.
 func TestMoreIsTriedThanIsTold(t *testing.T) {
 	var b Bound
 	b.Told(10*s, 200e3)
@@ -218,7 +221,7 @@ func TestMoreIsTriedThanIsTold(t *testing.T) {
 	require.True(t, b.Try(41*s, 900e3))
 }
 
-// FuzzBound: whatever is told, the rate is one, and never below what sound needs.
+// FuzzBound: the bound is a rate, and never below what sound needs, whatever is told.
 func FuzzBound(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 1, 255, 255, 2, 9, 9, 1, 0, 128, 1, 0, 128, 1, 0, 128, 2, 1, 0})
 	f.Fuzz(func(t *testing.T, in []byte) {

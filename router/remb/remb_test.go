@@ -43,7 +43,7 @@ func TestParseAllocatesNothing(t *testing.T) {
 	}))
 }
 
-// FuzzParse: what pion can read is read likewise, and nothing is read beyond the end.
+// FuzzParse: a packet that pion can read is read the same way, and nothing is read beyond the end.
 func FuzzParse(f *testing.F) {
 	f.Add(message(f, 300e3, 1, 2))
 	f.Add([]byte("REMB\x00\xff\xff\xff"))

@@ -7,7 +7,7 @@ import (
 	"parlor/packet"
 )
 
-// put puts a fresh buffer that is owned by nobody but the ring.
+// put puts a fresh buffer that only the ring owns.
 func put(r *Ring, seq uint64, at int64) (Result, *packet.Buffer) {
 	b := packet.Get()
 	res := r.Put(seq, b, at, uint32(seq))
@@ -72,8 +72,8 @@ func TestRingGrowsWithinLimits(t *testing.T) {
 	}
 }
 
-// TestRingTakesEachNumberOnce: over growth and leaps, no number is ever Added twice; that is what
-// retransmission and sequence maps rest on.
+// TestRingTakesEachNumberOnce: no number is ever Added twice, over growth and leaps. Retransmission and
+// sequence maps rest on that.
 func TestRingTakesEachNumberOnce(t *testing.T) {
 	for seed := range uint64(30) {
 		rng := rand.New(rand.NewPCG(seed, 3))
@@ -121,7 +121,7 @@ func BenchmarkPut(b *testing.B) {
 	buf.Release()
 }
 
-// TestHold: what is held stays at any age, as long as there is a slot for it, and goes as soon as it is held
+// TestHold: a held packet stays at any age, as long as there is a slot for it. It goes as soon as it is held
 // no more.
 func TestHold(t *testing.T) {
 	r := New(4, 16, 100)

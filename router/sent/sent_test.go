@@ -92,7 +92,7 @@ func TestFates(t *testing.T) {
 	}
 }
 
-// TestPatience: if no further report comes, what was missing is lost after a while.
+// TestPatience: a missing packet is lost after a while if no further report comes.
 func TestPatience(t *testing.T) {
 	var r Ring
 	add(&r, 3, 0)
@@ -106,7 +106,7 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// TestLatePacketsAreAwaited: after one came 300 ms late, the others are not lost before that.
+// TestLatePacketsAreAwaited: after one packet came 300 ms late, the others are not lost before that.
 func TestLatePacketsAreAwaited(t *testing.T) {
 	var r Ring
 	add(&r, 3, 0)
@@ -130,8 +130,8 @@ func TestLatePacketsAreAwaited(t *testing.T) {
 	}
 }
 
-// TestWrappedNumbersAreUnknown: what has left the ring is neither arrived nor lost, also if it was missing
-// before.
+// TestWrappedNumbersAreUnknown: a packet that has left the ring is neither arrived nor lost, also if it was
+// missing before.
 func TestWrappedNumbersAreUnknown(t *testing.T) {
 	var r Ring
 	add(&r, 10, 0)
@@ -182,9 +182,9 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
-// TestBooksAgree: under reports that overlap, repeat, get lost and wrap, of packets that come late or not at
-// all, each packet arrives at most once and is booked as lost at most once, and what was told to have arrived
-// is not lost in the end.
+// TestBooksAgree: reports overlap, repeat, get lost and wrap, and packets come late or not at all. Each
+// packet arrives at most once and is booked as lost at most once. A packet that was told to have arrived is
+// not lost in the end.
 func TestBooksAgree(t *testing.T) {
 	const packets, never = 200_000, math.MaxInt64
 	for seed := range uint64(20) {
@@ -308,8 +308,8 @@ func BenchmarkReport50(b *testing.B) {
 	}
 }
 
-// TestSentAgain: the packet and its fate stay what they were, and it is told after how long it was sent
-// again.
+// TestSentAgain: the packet and its fate stay as they were. It is told how long after its first sending it
+// was sent again.
 func TestSentAgain(t *testing.T) {
 	var r Ring
 	seq := r.Add(100*ms, 200, Audio, 0)

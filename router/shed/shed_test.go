@@ -4,13 +4,13 @@ import "testing"
 
 const ms = int64(1e6)
 
-// room works off packets of which each kind has waited for so long.
+// room works off packets. Those of each kind have waited for so long.
 type room struct {
 	c   Controller
 	now int64
 }
 
-// run feeds the controller every 5 ms for d ms with what wait says, and returns the levels passed through.
+// run feeds the controller every 5 ms for d ms with what wait says. It returns the levels passed through.
 func (r *room) run(d int64, wait func(at int64) int64) []Level {
 	var levels []Level
 	for at := int64(0); at < d; at += 5 {
@@ -136,7 +136,7 @@ func TestVainAttemptsBecomeRarer(t *testing.T) {
 	}
 }
 
-// frames are decided one after the other: "p" passes, "-" does not.
+// frames are decided one after the other. "p" passes, "-" does not.
 func decide(g *Gate, l Level, frames ...Frame) string {
 	var s []byte
 	for _, f := range frames {
@@ -242,7 +242,7 @@ func TestGateUpToALayer(t *testing.T) {
 	}
 }
 
-// What comes late passes if its frame did, or would have.
+// A packet that comes late passes if its frame did, or would have.
 func TestGateKnowsWhatIsLate(t *testing.T) {
 	var g Gate
 	frame := func(at uint32, limit, layer uint8, sync bool) {

@@ -124,7 +124,7 @@ func TestUnknownLevelsAreSoftSpeech(t *testing.T) {
 	}
 }
 
-// TestDominates plays two people; who has the floor is asked every 100 ms.
+// TestDominates plays two people, and asks every 100 ms which of them has the floor.
 func TestDominates(t *testing.T) {
 	const quiet, soft, normal, loud = 75, 42, 30, 18
 	type part struct {

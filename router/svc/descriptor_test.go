@@ -50,7 +50,7 @@ func TestDescriptorsOfChromium(t *testing.T) {
 		targets, spatial int
 		areas            [2]uint32
 	}{
-		"vp9-l3t3-key.txt": {6, 2, [2]uint32{320 * 180, 640 * 360}}, // too small for a third one
+		"vp9-l3t3-key.txt": {6, 2, [2]uint32{320 * 180, 640 * 360}}, // too small for a third layer
 		"vp9-l3t3.txt":     {6, 2, [2]uint32{320 * 180, 640 * 360}},
 		"av1-l3t3-key.txt": {6, 2, [2]uint32{320 * 180, 640 * 360}},
 		"av1-l1t3.txt":     {3, 1, [2]uint32{640 * 360}},
@@ -80,7 +80,7 @@ func TestDescriptorsOfChromium(t *testing.T) {
 	}
 }
 
-// What is known of one picture after the other, in the words of the specification.
+// These are the facts known of one picture after the other, in the words of the specification.
 func TestDescriptorsMeanWhatTheySay(t *testing.T) {
 	var r Reader
 	var f Frame
@@ -109,7 +109,7 @@ func TestDescriptorsMeanWhatTheySay(t *testing.T) {
 	}
 }
 
-// random returns a structure with all that may stand in one.
+// random returns a structure with all fields that may stand in one.
 func random(rng *rand.Rand) *Structure {
 	s := &Structure{offset: uint8(rng.IntN(64)), targets: uint8(1 + rng.IntN(MaxTargets))}
 	s.chains = uint8(rng.IntN(int(s.targets) + 1))
@@ -213,7 +213,7 @@ func TestDescriptorsThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// A structure that comes late, with a packet that was lost, is not taken for the latest; frames of the one
+// A structure that comes late, with a packet that was lost, is not taken for the latest. Frames of the one
 // before are still read.
 func TestStructuresChange(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
@@ -275,8 +275,8 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// FuzzRead has a reader take in what a publisher may send, cut into descriptors by their lengths, and a
-// filter decide on it.
+// FuzzRead has a reader take in what a publisher may send, cut into descriptors by their lengths. A filter
+// decides on it.
 func FuzzRead(f *testing.F) {
 	for _, name := range []string{"vp9-l3t3-key.txt", "av1-l3t3-key.txt", "vp9-l3t3.txt"} {
 		var in []byte

@@ -14,7 +14,8 @@ type receiver struct {
 	reader Reader
 }
 
-// decide says for packets of a browser which frames of each picture pass: their spatial layers.
+// decide says for packets of a browser which frames of each picture pass. It names them by their spatial
+// layers.
 func (f *receiver) decide(t *testing.T, name string, from, to int) string {
 	t.Helper()
 	r := &f.reader
@@ -68,8 +69,8 @@ func TestFilterOfWhatChromiumSends(t *testing.T) {
 	}
 }
 
-// scene is a stream made up for a test: what each frame refers to, and a structure that tells the truth of
-// it.
+// scene is a stream made up for a test. It has what each frame refers to, and a structure that tells the
+// truth of it.
 type scene struct {
 	in     *Structure
 	frames []Frame
@@ -77,9 +78,10 @@ type scene struct {
 	refs   [][]int
 }
 
-// newScene makes a stream of some pictures with so many layers. Every frame refers to some of those before
-// that its targets allow: any of a temporal layer not higher than its own, of the spatial layer itself or,
-// where inter says so or a picture is a keyframe, of the one below in the same picture.
+// newScene makes a stream of some pictures with so many layers. Every frame refers to some of the frames
+// before that its targets allow. These are any of a temporal layer not higher than its own, of the spatial
+// layer itself. The one below in the same picture is allowed too if inter says so or the picture is a
+// keyframe.
 func newScene(rng *rand.Rand, spatial, temporal, pictures int) *scene {
 	s := &scene{in: &Structure{targets: uint8(spatial * temporal), spatial: uint8(spatial)}}
 	for i := range spatial * temporal {
@@ -130,7 +132,7 @@ func (s *scene) add(rng *rand.Rand, f Frame, at uint32, key, inter bool) {
 
 func (s *scene) layer(target int) Layer { return s.in.layers[target] }
 
-// tell fills in the indications: of a target are the frames of its spatial layer and all to which they refer,
+// tell fills in the indications. A target has the frames of its spatial layer and all to which they refer,
 // directly or not.
 func (s *scene) tell() {
 	n := len(s.frames)
@@ -156,7 +158,7 @@ func (s *scene) tell() {
 	}
 }
 
-// goesOn says whether all frames of a target after k can be decoded by who can decode k.
+// goesOn says whether a decoder that can decode k can decode all frames of a target after it.
 func (s *scene) goesOn(k int, in []bool) bool {
 	have := make([]bool, len(s.frames))
 	var mark func(int)
@@ -183,8 +185,8 @@ func (s *scene) goesOn(k int, in []bool) bool {
 	return true
 }
 
-// Whatever passes can be decoded, however often what is wanted changes and whatever else is left out; and
-// what is wanted comes.
+// Each frame that passes can be decoded, however often what is wanted changes and whatever else is left out.
+// A layer that is wanted comes.
 func TestWhateverPassesCanBeDecoded(t *testing.T) {
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -246,7 +248,7 @@ func TestAllThatIsWantedPasses(t *testing.T) {
 	}
 }
 
-// Frames that come in another order, as what was lost comes later, are decided on as if nothing had happened.
+// Frames that come in another order, because lost ones come later, are decided on as if nothing had happened.
 func TestLateFrames(t *testing.T) {
 	for seed := range uint64(100) {
 		rng := rand.New(rand.NewPCG(seed, 3))
@@ -274,7 +276,7 @@ func TestLateFrames(t *testing.T) {
 	}
 }
 
-// A receiver goes up and down at pictures from which that is possible, waits for a keyframe otherwise, and
+// A receiver goes up and down at pictures from which that is possible, and waits for a keyframe otherwise. It
 // sees fewer pictures until then.
 func TestFilterChangesLayers(t *testing.T) {
 	var f receiver
@@ -302,8 +304,8 @@ func TestFilterChangesLayers(t *testing.T) {
 	}
 }
 
-// A chain that has lost a frame ends what it protects until a frame from which that goes on, though nothing
-// that comes refers to it.
+// A chain that has lost a frame ends what it protects until a frame from which that goes on. This holds
+// though nothing that comes refers to the lost frame.
 func TestBrokenChains(t *testing.T) {
 	in := &Structure{targets: 1, chains: 1, protected: [MaxTargets]targets{1}}
 	frames := []Frame{

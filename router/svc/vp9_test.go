@@ -2,7 +2,7 @@ package svc
 
 import "testing"
 
-// What VP9 says of itself comes to the same as what the dependency descriptor says of it, as far as it goes.
+// VP9 says of itself the same as the dependency descriptor says of it, as far as VP9 goes.
 func TestPayloadDescriptorsOfVP9(t *testing.T) {
 	for _, name := range []string{"vp9-l3t3-key.txt", "vp9-l3t3.txt"} {
 		for _, want := range []Layer{{1, 2}, {0, 2}, {1, 0}, {0, 0}, {0, 1}} {
@@ -59,8 +59,8 @@ func TestReadingVP9AllocatesNothing(t *testing.T) {
 	}
 }
 
-// FuzzReadVP9 has a reader take in what a publisher may send, cut into packets by their lengths, and a filter
-// decide on it.
+// FuzzReadVP9 has a reader take in what a publisher may send, cut into packets by their lengths. A filter
+// decides on it.
 func FuzzReadVP9(f *testing.F) {
 	var in []byte
 	for _, p := range record(f, "vp9-l3t3-key.txt")[:12] {

@@ -104,7 +104,8 @@ func (w *writer) chains(s *Structure) {
 	}
 }
 
-// descriptor returns that of a frame of template number i, which says all of itself what custom says.
+// descriptor returns that of a frame of template number i. If custom, it says itself what the template would
+// say.
 func descriptor(f *Frame, i int, structure, active, custom bool) []byte {
 	s := f.In
 	head := []byte{(s.offset + byte(i)) & 0x3f, 0, 0}

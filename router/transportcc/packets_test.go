@@ -9,7 +9,7 @@ import (
 	"github.com/pion/rtcp"
 )
 
-// at sets base and reference time, and the deltas, which are bytes, behind the chunks.
+// at sets base and reference time, and the deltas, which are bytes, after the chunks.
 func at(b []byte, base uint16, reference uint32, chunks int, deltas ...byte) []byte {
 	binary.BigEndian.PutUint16(b[12:], base)
 	b[16], b[17], b[18] = byte(reference>>16), byte(reference>>8), byte(reference)
@@ -65,7 +65,7 @@ func TestPackets(t *testing.T) {
 	}
 }
 
-// TestPacketsAreBounded: what lies beyond the bound is skipped and counted, also where one chunk crosses it.
+// TestPacketsAreBounded: packets beyond the bound are skipped and counted, also if one chunk crosses it.
 func TestPacketsAreBounded(t *testing.T) {
 	b := feedback(8191+5, 0, 8191, 5)
 	for _, x := range []struct{ bound, read int }{{Bound, Bound}, {3, 3}, {0, 0}, {-1, 0}, {1 << 20, 8196}} {
@@ -95,7 +95,7 @@ func TestReferenceTimesAreUnwrapped(t *testing.T) {
 	}
 }
 
-// TestForgedTimesLeadNowhere: times that leap by half of their range again and again stay such that ns of
+// TestForgedTimesLeadNowhere: times leap by half of their range again and again. They stay such that ns of
 // them can be compared.
 func TestForgedTimesLeadNowhere(t *testing.T) {
 	for _, leap := range []uint32{1<<23 - 1, 1 << 23} {
@@ -123,7 +123,8 @@ func TestPacketsDoNotAllocate(t *testing.T) {
 	}
 }
 
-// FuzzPackets never panics, agrees with Parse on what was received, and with pion on which and when.
+// FuzzPackets never panics. It agrees with Parse on which packets were received, and with pion on which and
+// when.
 func FuzzPackets(f *testing.F) {
 	f.Add(feedback(9, 18, 2<<13|9), 5)
 	f.Add(feedback(14, 2, 0x8000|0x2001), Bound)

@@ -67,8 +67,8 @@ func repeat(chunk uint16, n int) []uint16 {
 	return all
 }
 
-// FuzzParse compares with pion's parser. That one wants a byte more behind the chunks than there must be, and
-// reads on in the padding; the other way round they agree.
+// FuzzParse compares with pion's parser. That one wants a byte more after the chunks than there must be, and
+// reads on in the padding. The other way round they agree.
 func FuzzParse(f *testing.F) {
 	f.Add(feedback(9, 18, 2<<13|9))
 	f.Add(feedback(14, 2, 0x8000|0x2001))

@@ -7,10 +7,10 @@ import (
 
 const ms = int64(1e6)
 
-// told is what a publisher makes of the reports: of each number whether it came, the latest word.
+// told is what a publisher makes of the reports. It has, of each number, the latest word on whether it came.
 type told map[uint16]bool
 
-// tell has an account tell what is to be told now, and returns how many reports that takes.
+// tell has an account tell all that is due now, and returns how many reports that takes.
 func (w told) tell(a *Account, now, whole int64) (reports int) {
 	a.Tell(now, whole, func(r Run) {
 		reports++
@@ -35,8 +35,8 @@ func (w told) lost() (numbers []uint16) {
 
 func numbers(n ...uint16) []uint16 { return n }
 
-// TestWhatIsSparedIsInNoReport until nothing is missing of what was sent by then, and has come after that;
-// numbers begin anew at 0.
+// TestWhatIsSparedIsInNoReport: a spared packet is in no report until nothing is missing of what was sent by
+// then. It is told to have come after that. Numbers begin anew at 0.
 func TestWhatIsSparedIsInNoReport(t *testing.T) {
 	var a Account
 	w := told{}
@@ -61,7 +61,7 @@ func TestWhatIsSparedIsInNoReport(t *testing.T) {
 	}
 }
 
-// TestWhatIsLostFirstIsTold, in a report that begins with the last one before it.
+// TestWhatIsLostFirstIsTold: it is told in a report that begins with the last packet before it.
 func TestWhatIsLostFirstIsTold(t *testing.T) {
 	var a Account
 	w := told{}
@@ -76,7 +76,8 @@ func TestWhatIsLostFirstIsTold(t *testing.T) {
 	}
 }
 
-// TestWhatIsLostIsToldOnce, although those before and after it are told to have come later.
+// TestWhatIsLostIsToldOnce: it is told once, although the packets before and after it are told to have come
+// later.
 func TestWhatIsLostIsToldOnce(t *testing.T) {
 	var a Account
 	a.Came(0, 0, false)
@@ -98,7 +99,7 @@ func TestWhatIsLostIsToldOnce(t *testing.T) {
 	}
 }
 
-// TestLongReportsAreSeveral, of as many packets as fit.
+// TestLongReportsAreSeveral: each has as many packets as fit.
 func TestLongReportsAreSeveral(t *testing.T) {
 	var a Account
 	w := told{}
@@ -110,7 +111,8 @@ func TestLongReportsAreSeveral(t *testing.T) {
 	}
 }
 
-// TestPatienceEnds: what cannot be known for long is never told of, and lets what came later be told.
+// TestPatienceEnds: a packet whose fate is unknown for long is never told of. The packets that came later are
+// told then.
 func TestPatienceEnds(t *testing.T) {
 	var a Account
 	w := told{}
@@ -126,7 +128,8 @@ func TestPatienceEnds(t *testing.T) {
 	}
 }
 
-// TestWhatWasToldLostIsToldToHaveCome once something is spared, where that was told otherwise.
+// TestWhatWasToldLostIsToldToHaveCome: once something is spared, a packet that was told lost is told to have
+// come.
 func TestWhatWasToldLostIsToldToHaveCome(t *testing.T) {
 	var a Account
 	w := told{}
@@ -142,7 +145,7 @@ func TestWhatWasToldLostIsToldToHaveCome(t *testing.T) {
 	}
 }
 
-// TestWhatWasOvertakenHasCome, and is not told twice.
+// TestWhatWasOvertakenHasCome: a packet that was overtaken has come, and is not told twice.
 func TestWhatWasOvertakenHasCome(t *testing.T) {
 	var a Account
 	w := told{}
@@ -170,7 +173,7 @@ func TestWhatWasOvertakenHasCome(t *testing.T) {
 	}
 }
 
-// TestAnAccountIsBounded, whatever numbers come.
+// TestAnAccountIsBounded: it is bounded whatever numbers come.
 func TestAnAccountIsBounded(t *testing.T) {
 	var a Account
 	for i := range uint16(200) {

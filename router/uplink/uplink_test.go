@@ -59,7 +59,8 @@ func seeds(t *testing.T, run func(t *testing.T, p *publisher)) {
 	}
 }
 
-// TestRandomLossIsNotTold once it was shown by a fall of what is sent, and what is lost beyond it is.
+// TestRandomLossIsNotTold: it is not told once it was shown by a fall of what is sent. Loss beyond it is
+// told.
 func TestRandomLossIsNotTold(t *testing.T) {
 	for _, share := range []float64{0.2, 0.3, 0.5} {
 		seeds(t, func(t *testing.T, p *publisher) {
@@ -86,7 +87,7 @@ func TestRandomLossIsNotTold(t *testing.T) {
 	}
 }
 
-// TestLossOfAFullLinkIsTold, whether what is sent falls below the rate of the link or not.
+// TestLossOfAFullLinkIsTold: it is told whether what is sent falls below the rate of the link or not.
 func TestLossOfAFullLinkIsTold(t *testing.T) {
 	for _, rates := range [][3]int{{200, 70, 100}, {200, 100, 100}, {200, 110, 60}, {200, 60, 40}} {
 		seeds(t, func(t *testing.T, p *publisher) {
@@ -103,7 +104,7 @@ func TestLossOfAFullLinkIsTold(t *testing.T) {
 	}
 }
 
-// TestMoreIsTold: what a link loses that gets full beside random loss.
+// TestMoreIsTold: the loss of a link that gets full is told beside random loss.
 func TestMoreIsTold(t *testing.T) {
 	seeds(t, func(t *testing.T, p *publisher) {
 		p.send(2*time.Second, 200, p.by(0.3))
@@ -119,7 +120,7 @@ func TestMoreIsTold(t *testing.T) {
 	})
 }
 
-// TestLateIsNotLost, and times and numbers that leap do no harm.
+// TestLateIsNotLost: late packets are not lost, and times and numbers that leap do no harm.
 func TestLateIsNotLost(t *testing.T) {
 	var l Loss
 	for i := range int64(4000) { // every second packet comes after its successor
@@ -149,7 +150,7 @@ func BenchmarkArrived(b *testing.B) {
 	}
 }
 
-// TestItIsShownSoon after the fall: within five observations in most calls.
+// TestItIsShownSoon: it is shown soon after the fall, within five observations in most calls.
 func TestItIsShownSoon(t *testing.T) {
 	soon := 0
 	seeds(t, func(_ *testing.T, p *publisher) {
@@ -164,7 +165,7 @@ func TestItIsShownSoon(t *testing.T) {
 	}
 }
 
-// TestASlowFallShowsAsMuch as one at once.
+// TestASlowFallShowsAsMuch: a slow fall shows as much as one at once.
 func TestASlowFallShowsAsMuch(t *testing.T) {
 	soon := 0
 	seeds(t, func(_ *testing.T, p *publisher) {
@@ -180,11 +181,12 @@ func TestASlowFallShowsAsMuch(t *testing.T) {
 	}
 }
 
-// TestFewPacketsShowNothing, as chance has as much lost although that depends on the rate.
+// TestFewPacketsShowNothing: few packets show nothing, as chance may lose as large a share although loss
+// depends on the rate.
 func TestFewPacketsShowNothing(t *testing.T) {
 	wrong := 0
 	seeds(t, func(_ *testing.T, p *publisher) {
-		// As much as 12 a second does not fit.
+		// Only 12 packets a second fit.
 		lost := func(rate float64) func(time.Duration) bool { return p.by(max(0, 1-12/rate)) }
 		for range 20 {
 			p.send(2*time.Second, 24, lost(24))
@@ -200,7 +202,7 @@ func TestFewPacketsShowNothing(t *testing.T) {
 	}
 }
 
-// TestWhatIsLostChanges: less is hidden where less is lost, and a burst is told of.
+// TestWhatIsLostChanges: less is hidden if less is lost, and a burst is told of.
 func TestWhatIsLostChanges(t *testing.T) {
 	seeds(t, func(t *testing.T, p *publisher) {
 		p.send(2*time.Second, 200, p.by(0.3))

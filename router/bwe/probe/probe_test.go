@@ -7,7 +7,7 @@ import (
 
 const ms = int64(1e6)
 
-// measure sends a cluster over a link of a rate, with other packets between, and loses each lose'th.
+// measure sends a cluster over a link of a rate, with other packets between, and loses each lose'th packet.
 func measure(rate, link, other float64, lose int, lost float64) (Result, bool) {
 	m := Meter{Cluster: Cluster{ID: 1, Rate: rate, Bytes: 12000, Packets: 10}}
 	free, next := int64(0), int64(0)
@@ -48,7 +48,7 @@ func TestMeter(t *testing.T) {
 	}
 }
 
-// TestWobbleIsCountedAgainst the rate of arrival.
+// TestWobbleIsCountedAgainst: it is counted against the rate of arrival.
 func TestWobbleIsCountedAgainst(t *testing.T) {
 	m := Meter{Cluster: Cluster{ID: 1, Bytes: 12000, Packets: 10}}
 	for i := range int64(10) {
@@ -59,7 +59,7 @@ func TestWobbleIsCountedAgainst(t *testing.T) {
 	}
 }
 
-// TestMeterOfForgedTimes says nothing, or something finite.
+// TestMeterOfForgedTimes: a meter of forged times says nothing, or something finite.
 func TestMeterOfForgedTimes(t *testing.T) {
 	for name, arrived := range map[string]func(i int64) int64{
 		"at once": func(int64) int64 { return 5 }, "backwards": func(i int64) int64 { return -i * ms }, "years": func(i int64) int64 { return i * 1e17 },
@@ -124,7 +124,8 @@ func TestController(t *testing.T) {
 	}
 }
 
-// TestNoMoreIsProbedThanIsWanted, and room for as much again: whatever the estimate is, or has been.
+// TestNoMoreIsProbedThanIsWanted: probes go for what is wanted and as much again at most, whatever the
+// estimate is or has been.
 func TestNoMoreIsProbedThanIsWanted(t *testing.T) {
 	for name, x := range map[string]struct {
 		capacity, need float64
@@ -156,7 +157,7 @@ func TestNoMoreIsProbedThanIsWanted(t *testing.T) {
 	}
 }
 
-// TestFirstClusters are of three and six times the estimate, at once.
+// TestFirstClusters: the first clusters are of three and six times the estimate, at once.
 func TestFirstClusters(t *testing.T) {
 	at, all := play(func(int64) State { return State{Capacity: 1e6, Active: true} }, func(Cluster) bool { return true }, 1e9)
 	if len(all) != 2 || all[0].Rate != 3e6 || all[1].Rate != 6e6 || at[1] > 100*ms || all[0].ID == all[1].ID {
@@ -167,8 +168,8 @@ func TestFirstClusters(t *testing.T) {
 	}
 }
 
-// TestRecovery: after a drop most of what was there before is tried, once, when the queue has gone, and not
-// after five seconds.
+// TestRecovery: after a drop, most of what was there before is tried once, when the queue has gone. It is not
+// tried after five seconds.
 func TestRecovery(t *testing.T) {
 	for _, x := range []struct {
 		after int64
@@ -195,7 +196,7 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
-// TestAwaitedResult: no second cluster while one is under way, and none is awaited for ever.
+// TestAwaitedResult: there is no second cluster while one is under way, and no cluster is awaited for ever.
 func TestAwaitedResult(t *testing.T) {
 	var c Controller
 	s := State{Capacity: 1e6, Need: 5e6, RTT: 500 * ms, Active: true}
