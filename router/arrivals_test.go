@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// reported is a publisher of pictures whose packets are lost or not, and what it is told of that.
+// reported is a publisher of pictures whose packets may be lost, and what it is told of that.
 type reported struct {
 	*world
 	pub    *capture
@@ -54,8 +54,8 @@ func (x *reported) transmit(raw []byte, seq uint16) {
 	x.deliver(1, false, raw)
 }
 
-// send sends pictures for a time, so many packets a second, and returns what share of all packets was lost,
-// and what the publisher was told of that.
+// send sends pictures for a time, so many packets a second. It returns which share of all packets was lost,
+// and which share the publisher was told of as lost.
 func (x *reported) send(d time.Duration, rate int, lose func() bool) (lost, told float64) {
 	x.lose, x.lost, x.is, x.told = lose, 0, map[uint16]uint16{}, map[uint16]uint16{}
 	for end := x.now + int64(d); x.now < end; x.pass(time.Second / time.Duration(rate)) {
@@ -75,7 +75,7 @@ func (x *reported) send(d time.Duration, rate int, lose func() bool) (lost, told
 	return float64(x.lost) / float64(len(x.is)), float64(missing) / float64(len(x.is))
 }
 
-// read takes what the publisher is told and asked for.
+// read takes in what the publisher is told and asked for.
 func (x *reported) read() {
 	packets := x.pub.rtcp
 	x.pub.rtcp = nil
@@ -138,9 +138,9 @@ func (x *reported) full(rate float64) func() bool {
 	}
 }
 
-// TestRandomLossOfPublishersIsNotTold, once they have sent less and as large a share was lost: what is
-// missing is in no report, and told to have come once it has. Nothing is told to have come that the publisher
-// is still asked for, as that could not be sent again.
+// TestRandomLossOfPublishersIsNotTold: this holds once they have sent less and as large a share was lost. A
+// missing packet is in no report, and is told to have come once it has. A packet that the publisher is still
+// asked for is not told to have come, as it could not be sent again then.
 func TestRandomLossOfPublishersIsNotTold(t *testing.T) {
 	for _, share := range []float64{0.3, 0.5} {
 		x := newReported(t)
@@ -155,7 +155,8 @@ func TestRandomLossOfPublishersIsNotTold(t *testing.T) {
 	}
 }
 
-// TestWhatAFullLinkLosesIsTold to its publisher, at once and all of it, whether it sends less then or not.
+// TestWhatAFullLinkLosesIsTold: all of it is told to the publisher at once, whether it sends less then or
+// not.
 func TestWhatAFullLinkLosesIsTold(t *testing.T) {
 	x := newReported(t)
 	x.mends = false
@@ -167,7 +168,7 @@ func TestWhatAFullLinkLosesIsTold(t *testing.T) {
 	}
 }
 
-// TestALinkThatBecomesFullIsTold where random loss was not: more is lost than was shown.
+// TestALinkThatBecomesFullIsTold: it is told although loss was random before, as more is lost than was shown.
 func TestALinkThatBecomesFullIsTold(t *testing.T) {
 	x := newReported(t)
 	x.send(2*time.Second, 200, x.chance(0.3))
@@ -182,7 +183,7 @@ func TestALinkThatBecomesFullIsTold(t *testing.T) {
 	require.InDelta(t, lost, told, 0.03)
 }
 
-// TestACleanUplinkIsToldOfEachPacketOnce, with one report each interval.
+// TestACleanUplinkIsToldOfEachPacketOnce: it takes one report each interval.
 func TestACleanUplinkIsToldOfEachPacketOnce(t *testing.T) {
 	x := newReported(t)
 	before := x.c.totals.TransportFeedbacksSent
@@ -193,8 +194,9 @@ func TestACleanUplinkIsToldOfEachPacketOnce(t *testing.T) {
 	require.InDelta(t, 100, x.c.totals.TransportFeedbacksSent-before, 3)
 }
 
-// TestAPublisherThatLosesMuchSendsTheLowestLayer alone, until it loses less, or that is known to be random:
-// others are more than its network takes. A break of some hundred milliseconds is none of that.
+// TestAPublisherThatLosesMuchSendsTheLowestLayer: it sends that alone until it loses less, or until the loss
+// is known to be random. The other layers are more than its network takes. A break of some hundred
+// milliseconds is no such loss.
 func TestAPublisherThatLosesMuchSendsTheLowestLayer(t *testing.T) {
 	w, cam := steered(t)
 	w.want(full)

@@ -77,7 +77,7 @@ func newLoad(tb testing.TB, sinks int, s Source, switched bool) *load {
 	return l
 }
 
-// lossy has receivers need so much redundancy: those patterns, or copies for who takes none.
+// lossy makes receivers need so much redundancy: those patterns, or copies for receivers that take none.
 func (l *load) lossy(pattern, copies uint16) {
 	for _, p := range l.c.peers {
 		p.down.guard = &guard{pattern: pattern, copies: copies}
@@ -102,7 +102,7 @@ func (l *load) deliver(id packet.PeerID, n int) {
 	b.Release()
 }
 
-// estimate has every receiver have sent feedback.
+// estimate makes every receiver send feedback.
 func (l *load) estimate() {
 	for _, p := range l.c.peers {
 		l.c.fed(p, l.now)
@@ -112,7 +112,7 @@ func (l *load) estimate() {
 }
 
 // BenchmarkForward measures the whole path but the sealing: parse, ring, rewriting for each sink. ns/packet
-// is per packet forwarded.
+// is the time per packet forwarded.
 func BenchmarkForward(b *testing.B) {
 	for _, x := range []struct {
 		name     string
@@ -149,10 +149,11 @@ func BenchmarkForward(b *testing.B) {
 	}
 }
 
-// raceEnabled: under the race detector pools forget on purpose, so allocations say nothing.
+// raceEnabled says that the race detector is on. Pools forget on purpose then, so allocations say nothing.
 var raceEnabled bool
 
-// TestRedundancyDoesNotAllocate, nor is it made for each sink: neither RED nor, for who takes none, copies.
+// TestRedundancyDoesNotAllocate: redundancy is not made for each sink either. This holds for RED, and for
+// copies to sinks that take none.
 func TestRedundancyDoesNotAllocate(t *testing.T) {
 	for pattern, each := range map[uint16]int{0xf: 1, 0: 3} {
 		l := newLoad(t, 20, Mic, false)
@@ -178,7 +179,7 @@ func TestRedundancyDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// TestForwardingDoesNotAllocate also with reports' timers armed, rings full and ids rewritten.
+// TestForwardingDoesNotAllocate: this holds also with reports' timers armed, rings full and ids rewritten.
 func TestForwardingDoesNotAllocate(t *testing.T) {
 	for _, switched := range []bool{false, true} {
 		for _, s := range []Source{Camera, Mic} {
@@ -191,7 +192,8 @@ func TestForwardingDoesNotAllocate(t *testing.T) {
 				if n := l.out.packets - before; n != (runs+1)*8*20 {
 					t.Fatalf("%d packets forwarded", n)
 				}
-				// The pool of buffers may be emptied by the collector in between: that is not the path's.
+				// The collector may empty the pool of buffers in between. The allocations that follow are not
+				// the path's.
 				if got > 0.5 && !raceEnabled {
 					t.Errorf("%v allocations per batch of 8 packets to 20 sinks", got)
 				}

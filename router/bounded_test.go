@@ -24,7 +24,7 @@ func afb(fci ...byte) []byte {
 	return append(append(raw, make([]byte, 8)...), fci...)
 }
 
-// foreigners is a camera and a mic that 4 and 5 watch, who know no transport-wide feedback.
+// foreigners is a camera and a mic, and 4 and 5 that watch them. These know no transport-wide feedback.
 func foreigners(t *testing.T) (s *sim, views []*viewer) {
 	s = newSim(t, 1, calm)
 	s.pad = 500
@@ -40,14 +40,15 @@ func foreigners(t *testing.T) (s *sim, views []*viewer) {
 	return s, views
 }
 
-// got is how many kbit/s of pictures, and how many packets of sound a second, come in some seconds.
+// got returns how many kbit/s of pictures, and how many packets of sound a second, come in some seconds.
 func (v *viewer) got(d time.Duration) (kbps, sound float64) {
 	before, heard := v.stats.bytes, len(v.heard)
 	v.s.run(d)
 	return float64(v.stats.bytes-before) * 8 / 1e3 / d.Seconds(), float64(len(v.heard)-heard) / d.Seconds()
 }
 
-// TestRatesThatAreTold bound only who tells them; those that nobody can mean are counted, and sound is whole.
+// TestRatesThatAreTold: a rate bounds only the receiver that tells it. A rate that nobody can mean is
+// counted, and sound is whole.
 func TestRatesThatAreTold(t *testing.T) {
 	for name, c := range map[string]struct {
 		fci      []byte
@@ -82,8 +83,8 @@ func TestRatesThatAreTold(t *testing.T) {
 	}
 }
 
-// TestTransportWideFeedbackRules: rates that such a receiver tells bound nothing, and one that begins to give
-// it is no longer bounded.
+// TestTransportWideFeedbackRules: a rate bounds nothing if its receiver gives transport-wide feedback. A
+// receiver that begins to give it is no longer bounded.
 func TestTransportWideFeedbackRules(t *testing.T) {
 	s, views := foreigners(t)
 	v := s.viewer(6, true)
@@ -108,7 +109,7 @@ func TestTransportWideFeedbackRules(t *testing.T) {
 	require.False(t, s.c.peers[4].down.sinks["s"].allowed.paused)
 }
 
-// TestNothingIsBoundedWithoutEstimates: the option is of these receivers too.
+// TestNothingIsBoundedWithoutEstimates: the option applies to these receivers too.
 func TestNothingIsBoundedWithoutEstimates(t *testing.T) {
 	s, views := foreigners(t)
 	s.c.o.NoEstimate = true
@@ -119,8 +120,8 @@ func TestNothingIsBoundedWithoutEstimates(t *testing.T) {
 	require.Greater(t, kbps, 900.)
 }
 
-// TestWhoIsSentNothingIsNotBounded: what a peer tells before it has a section to receive in is of nothing,
-// and does not keep those that it gets then from being measured.
+// TestWhoIsSentNothingIsNotBounded: reports of a peer that has no section to receive in yet say nothing. They
+// do not keep the sections that it gets then from being measured.
 func TestWhoIsSentNothingIsNotBounded(t *testing.T) {
 	s, _ := foreigners(t)
 	sub := s.join(6, 6, nil)
@@ -137,7 +138,7 @@ func TestWhoIsSentNothingIsNotBounded(t *testing.T) {
 }
 
 // TestWhatABoundedNetworkCarriesByNowIsFound: a link that gets wide again carries all that is wanted within a
-// minute, also to who tells of losses alone.
+// minute. This holds also for a receiver that tells of losses alone.
 func TestWhatABoundedNetworkCarriesByNowIsFound(t *testing.T) {
 	for _, tells := range []tells{tellsRates, tellsLosses} {
 		s := newSim(t, 1, calm)
@@ -155,7 +156,7 @@ func TestWhatABoundedNetworkCarriesByNowIsFound(t *testing.T) {
 	}
 }
 
-// FuzzForeignReports has a receiver that is bounded by what it tells send any RTCP.
+// FuzzForeignReports makes a receiver that is bounded by what it tells send any RTCP.
 func FuzzForeignReports(f *testing.F) {
 	f.Add(afb([]byte("REMB\x01\x00\x00\x00\x00\x00\x13\x88")...), uint16(900))
 	f.Add(afb([]byte("REMB\x00\xff\xff\xff")...), uint16(0))

@@ -14,7 +14,7 @@ import (
 	"parlor/router/pace"
 )
 
-// show is a camera that somebody watches, with a keyframe and some frames since.
+// show is a camera with one viewer, with a keyframe and some frames since.
 type show struct {
 	*world
 	a   *sender
@@ -34,7 +34,7 @@ func newShow(t *testing.T, frames int) *show {
 	return s
 }
 
-// frames has the camera send delta frames of two packets, 33 ms apart.
+// frames makes the camera send delta frames of two packets, 33 ms apart.
 func (s *show) frames(n int) {
 	for range n {
 		s.pass(33 * time.Millisecond)
@@ -42,14 +42,14 @@ func (s *show) frames(n int) {
 	}
 }
 
-// newcomer has somebody begin to watch.
+// newcomer makes a new receiver begin to watch.
 func (s *show) newcomer() *capture {
 	sub := s.join(3, 3, nil, seatVideo("5", 3000))
 	s.watch(3, "5", 1, Camera, High)
 	return sub
 }
 
-// number is which of its packets the publisher sent.
+// number returns which of its packets the publisher sent.
 func number(p *rtp.Packet) uint32 {
 	at := 7
 	if p.PayloadType == h264.PT+10 {
@@ -58,8 +58,8 @@ func number(p *rtp.Packet) uint32 {
 	return binary.BigEndian.Uint32(p.Payload[at:])
 }
 
-// inOrder checks that the publisher's packets from first to last have come, each once, with numbers that go
-// on and timestamps that rise.
+// inOrder checks that the publisher's packets from first to last have come, each once. Their numbers must go
+// on and their timestamps must rise.
 func (o *capture) inOrder(t *testing.T, first, last uint32) {
 	t.Helper()
 	if len(o.rtp) != int(last-first+1) {
@@ -82,8 +82,8 @@ func (o *capture) inOrder(t *testing.T, first, last uint32) {
 	}
 }
 
-// TestNewcomerBeginsWithTheCachedKeyframe: who begins to watch gets all since the keyframe at once, and goes
-// on with what comes.
+// TestNewcomerBeginsWithTheCachedKeyframe: a receiver that begins to watch gets all since the keyframe at
+// once. It goes on with what comes.
 func TestNewcomerBeginsWithTheCachedKeyframe(t *testing.T) {
 	s := newShow(t, 30)
 	sub := s.newcomer()
@@ -109,7 +109,7 @@ func TestNewcomerBeginsWithTheCachedKeyframe(t *testing.T) {
 	s.outs[2].inOrder(t, 1, 4+33*2) // nothing has changed for others
 }
 
-// TestABurstGoesNoFasterThanTheNetworkCarries: it leaves in steps.
+// TestABurstGoesNoFasterThanTheNetworkCarries: the burst leaves in steps.
 func TestABurstGoesNoFasterThanTheNetworkCarries(t *testing.T) {
 	s := newShow(t, 1)
 	for range 8 {
@@ -170,7 +170,7 @@ func TestWhatABurstBroughtIsSentAgain(t *testing.T) {
 	}
 }
 
-// TestNothingComesOfABurstAfterItsEnd: who turns away in the midst of it gets nothing more.
+// TestNothingComesOfABurstAfterItsEnd: a receiver that turns away in the midst of it gets nothing more.
 func TestNothingComesOfABurstAfterItsEnd(t *testing.T) {
 	for name, end := range map[string]func(*show){
 		"watch":  func(s *show) { s.watch(3, "5", 2, Camera, High) },
@@ -225,7 +225,7 @@ func TestACacheWithAGapServesNobody(t *testing.T) {
 	sub.inOrder(t, 1, 4+20+1+24)
 }
 
-// TestWhatComesLateGoesToBurstsThatWentOn: a burst does not wait for what is missing, and gets it once it
+// TestWhatComesLateGoesToBurstsThatWentOn: a burst does not wait for a missing packet, and gets it once it
 // comes.
 func TestWhatComesLateGoesToBurstsThatWentOn(t *testing.T) {
 	s := newShow(t, 1)
@@ -246,8 +246,8 @@ func TestWhatComesLateGoesToBurstsThatWentOn(t *testing.T) {
 	}
 }
 
-// TestWhatOvertookAKeyframeUnwatched: it was not kept, as nobody was to get it, so that nobody can begin with
-// that keyframe; and what is missing of what is kept is asked for although nobody watches.
+// TestWhatOvertookAKeyframeUnwatched: such a packet was not kept, as nobody was to get it. So nobody can
+// begin with that keyframe. A missing packet of the kept ones is asked for although nobody watches.
 func TestWhatOvertookAKeyframeUnwatched(t *testing.T) {
 	s := newShow(t, 3)
 	st := s.c.present(TrackKey{1, Camera}).layers[0]
@@ -270,7 +270,7 @@ func TestWhatOvertookAKeyframeUnwatched(t *testing.T) {
 	}
 }
 
-// TestCacheIsBounded: what is too old or too much serves nobody, and is let go of.
+// TestCacheIsBounded: a cache that is too old or too large serves nobody, and is let go of.
 func TestCacheIsBounded(t *testing.T) {
 	for name, fill := range map[string]func(*show){
 		"age": func(s *show) { s.pass(3100 * time.Millisecond); s.frames(1) },
@@ -307,7 +307,8 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// TestCacheOfWhatNobodyWatches: it is kept for a while after somebody did, and where there are some who may.
+// TestCacheOfWhatNobodyWatches: it is kept for a while after the last viewer. It is also kept if there are
+// some who may watch.
 func TestCacheOfWhatNobodyWatches(t *testing.T) {
 	s := newShow(t, 3)
 	st := s.c.present(TrackKey{1, Camera}).layers[0]
@@ -333,8 +334,8 @@ func TestCacheOfWhatNobodyWatches(t *testing.T) {
 	}
 }
 
-// TestThreeHundredNewcomers: those who come within three seconds of a keyframe cost the publisher a handful
-// of them.
+// TestThreeHundredNewcomers: newcomers within three seconds of a keyframe cost the publisher a handful of
+// keyframes.
 func TestThreeHundredNewcomers(t *testing.T) {
 	a := newAudience(t, 0, High)
 	before := a.c.totals.KeyframeRequests
@@ -404,7 +405,7 @@ func TestABurstThatNeverCatchesUpIsGivenUp(t *testing.T) {
 	sub.inOrder(t, s.a.n-7, s.a.n)
 }
 
-// TestANewKeyframeEndsABurst: what came before it is of no use any more.
+// TestANewKeyframeEndsABurst: all before the new keyframe is of no use any more.
 func TestANewKeyframeEndsABurst(t *testing.T) {
 	s := newShow(t, 0)
 	for range 4 {
@@ -452,8 +453,8 @@ func TestParameterSetsComeOutOfTheCache(t *testing.T) {
 	sub.inOrder(t, key, s.a.n)
 }
 
-// TestAPictureIsNotGivenUpForAnOldOne: who changes to another layer keeps what it has until a keyframe that
-// is no older than a moment.
+// TestAPictureIsNotGivenUpForAnOldOne: a receiver that changes to another layer keeps what it has. This lasts
+// until a keyframe comes that is no older than a moment.
 func TestAPictureIsNotGivenUpForAnOldOne(t *testing.T) {
 	for age, old := range map[time.Duration]bool{40 * time.Millisecond: false, 200 * time.Millisecond: true} {
 		a := newAudience(t, 2, Low)

@@ -7,8 +7,8 @@ import (
 	"github.com/pion/rtp"
 )
 
-// TestWhatLayersNeedIsSentUntilItArrives, without a word of the receiver's: packets of base temporal layers,
-// and of no others, also where a retransmission is lost.
+// TestWhatLayersNeedIsSentUntilItArrives: the receiver does not say a word. Packets of base temporal layers
+// and of no others are sent again, also if a retransmission is lost.
 func TestWhatLayersNeedIsSentUntilItArrives(t *testing.T) {
 	for temporal, want := range map[byte]int{0: 3, 2: 0} {
 		w, s, _, high := onStage(t, "VP9")

@@ -10,7 +10,7 @@ import (
 	"parlor/router/allocate"
 )
 
-// audience is a crowd that watches a camera in two layers, each of which has brought a keyframe.
+// audience is a crowd that watches a camera in two layers. Each layer has brought a keyframe.
 type audience struct {
 	*world
 	pub      *capture
@@ -39,7 +39,7 @@ func newAudience(t *testing.T, viewers int, q Quality) *audience {
 	return a
 }
 
-// flow lets time go by in which the camera sends, and answers 40 ms after it was asked.
+// flow lets time go by. The camera sends meanwhile, and answers 40 ms after it was asked.
 func (a *audience) flow(d time.Duration) {
 	for ; d > 0; d -= 40 * time.Millisecond {
 		asked := map[uint32]bool{}
@@ -61,13 +61,13 @@ func (a *audience) flow(d time.Duration) {
 	}
 }
 
-// lose has a viewer ask for a keyframe.
+// lose makes a viewer ask for a keyframe.
 func (a *audience) lose(viewer int) {
 	a.rtcp(packet.PeerID(10+viewer), &rtcp.PictureLossIndication{MediaSSRC: uint32(10+viewer) * 100})
 }
 
-// TestLossyViewersOfACrowdShareKeyframes: what some of many have lost comes once a second for all of them; of
-// few it comes at once.
+// TestLossyViewersOfACrowdShareKeyframes: a keyframe comes once a second for all losses of some among many.
+// For losses among few it comes at once.
 func TestLossyViewersOfACrowdShareKeyframes(t *testing.T) {
 	for _, x := range []struct{ viewers, least, most int }{{100, 8, 11}, {19, 20, 60}} {
 		a := newAudience(t, x.viewers, High)
@@ -81,7 +81,7 @@ func TestLossyViewersOfACrowdShareKeyframes(t *testing.T) {
 	}
 }
 
-// TestACrowdIsNotKeptFrozenByItsPublishersLoss: what the publisher has lost for good all need, so it is asked
+// TestACrowdIsNotKeptFrozenByItsPublishersLoss: all need what the publisher has lost for good, so it is asked
 // for at once.
 func TestACrowdIsNotKeptFrozenByItsPublishersLoss(t *testing.T) {
 	for _, lost := range []bool{true, false} {
@@ -103,7 +103,8 @@ func TestACrowdIsNotKeptFrozenByItsPublishersLoss(t *testing.T) {
 	}
 }
 
-// TestTheNewcomersOfACrowdDoNotWaitForItsQuota: who has no picture yet gets one as soon as in a small room.
+// TestTheNewcomersOfACrowdDoNotWaitForItsQuota: a receiver that has no picture yet gets one as soon as in a
+// small room.
 func TestTheNewcomersOfACrowdDoNotWaitForItsQuota(t *testing.T) {
 	a := newAudience(t, 30, High)
 	a.lose(1)
@@ -117,8 +118,8 @@ func TestTheNewcomersOfACrowdDoNotWaitForItsQuota(t *testing.T) {
 	}
 }
 
-// TestACrowdGoesUpTogether: networks that turn out to carry more, one after the other, cost the publisher a
-// keyframe a second.
+// TestACrowdGoesUpTogether: many networks turn out to carry more, one after the other. They cost the
+// publisher a keyframe a second.
 func TestACrowdGoesUpTogether(t *testing.T) {
 	a := newAudience(t, 100, Low)
 	for i := range 100 {

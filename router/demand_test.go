@@ -13,7 +13,7 @@ import (
 	"parlor/router/shed"
 )
 
-// obeys is a publisher whose client does what it is told a while later.
+// obeys is a publisher whose client does after a while what it is told.
 type obeys struct {
 	*layered
 	n     *notes
@@ -23,7 +23,7 @@ type obeys struct {
 	at    []int64
 }
 
-// steered returns a world with a publisher that is told what is wanted, and one who may watch it.
+// steered returns a world with a publisher that is told what is wanted, and one peer that may watch it.
 func steered(t *testing.T) (*world, *obeys) {
 	w, n := observed(t)
 	w.steers = true
@@ -72,13 +72,13 @@ func (o *obeys) obey() {
 	}
 }
 
-// want has peer 4 watch the camera at an area.
+// want makes peer 4 watch the camera at an area.
 func (w *world) want(area uint32) {
 	w.t.Helper()
 	w.must(w.c.watch(4, "s", Want{Track: TrackKey{1, Camera}, Quality: High, Area: area}, w.now))
 }
 
-// fed returns which layer feeds the sink of peer 4; -1: none.
+// fed returns which layer feeds the sink of peer 4; -1 if none does.
 func (w *world) fed() int {
 	s := w.c.peers[4].down.sinks["s"]
 	if s.cur == nil {
@@ -93,7 +93,7 @@ const (
 	full  = 960 * 540
 )
 
-// TestLayersThatNobodyWantsAreOff: they are off after 5 s, on as soon as somebody wants one, and the picture
+// TestLayersThatNobodyWantsAreOff: they are off after 5 s and on as soon as a receiver wants one. The picture
 // goes on meanwhile.
 func TestLayersThatNobodyWantsAreOff(t *testing.T) {
 	w, cam := steered(t)
@@ -131,7 +131,8 @@ func TestLayersThatNobodyWantsAreOff(t *testing.T) {
 	require.Equal(t, []string{"qhf", "q", "qf", "qhf", "qh"}, cam.n.told())
 }
 
-// TestWhoWantsAgainWhatHasJustStopped gets it, and nothing else is sent in its place while it begins.
+// TestWhoWantsAgainWhatHasJustStopped: the receiver gets it, and nothing else is sent in its place while it
+// begins.
 func TestWhoWantsAgainWhatHasJustStopped(t *testing.T) {
 	for after := range 20 {
 		w, cam := steered(t)
@@ -147,8 +148,8 @@ func TestWhoWantsAgainWhatHasJustStopped(t *testing.T) {
 	}
 }
 
-// TestWhoGetsAnotherLayerKeepsItsOwn until the one that it wants is there: it does not go down to the lowest
-// in between.
+// TestWhoGetsAnotherLayerKeepsItsOwn: it keeps its layer until the one that it wants is there. It does not go
+// down to the lowest in between.
 func TestWhoGetsAnotherLayerKeepsItsOwn(t *testing.T) {
 	w, cam := steered(t)
 	w.want(full)
@@ -175,8 +176,8 @@ func TestWhoGetsAnotherLayerKeepsItsOwn(t *testing.T) {
 	require.Equal(t, "q", last(cam.n.told()))
 }
 
-// TestALoneUserSendsTheLowestLayer, and who comes to watch it has all that is wanted at once, whatever it was
-// that nobody watched.
+// TestALoneUserSendsTheLowestLayer: a receiver that begins to watch has all that is wanted at once. It does
+// not matter for which reason nobody watched.
 func TestALoneUserSendsTheLowestLayer(t *testing.T) {
 	watch := func(w *world) { w.want(full) }
 	for name, c := range map[string]struct{ goes, comes func(w *world) }{
@@ -214,7 +215,7 @@ func TestALoneUserSendsTheLowestLayer(t *testing.T) {
 	}
 }
 
-// TestMutedKeepsWhatItsWatchersWant: who switches its camera on again is seen at once as it was.
+// TestMutedKeepsWhatItsWatchersWant: a member that switches its camera on again is seen at once as it was.
 func TestMutedKeepsWhatItsWatchersWant(t *testing.T) {
 	w, cam := steered(t)
 	w.want(full)
@@ -229,8 +230,8 @@ func TestMutedKeepsWhatItsWatchersWant(t *testing.T) {
 	require.Equal(t, []string{"qhf", "qf"}, cam.n.told())
 }
 
-// TestWhatDoesNotComeIsDoneWithout: a layer that was asked for and that the publisher cannot send is one that
-// has stopped. It is not asked for again and again.
+// TestWhatDoesNotComeIsDoneWithout: a layer that was asked for has stopped if the publisher cannot send it.
+// It is not asked for again and again.
 func TestWhatDoesNotComeIsDoneWithout(t *testing.T) {
 	w, cam := steered(t)
 	w.want(thumb)
@@ -263,8 +264,9 @@ func TestWhatDoesNotComeIsDoneWithout(t *testing.T) {
 	require.Equal(t, []string{"qhf", "q", "qf", "qhf", "qf"}, cam.n.told())
 }
 
-// TestWhoIsNotToldIsNotTakenAtItsWord: of WHIP clients no layer is ever off, and one that has stopped is not
-// waited for. The same with a client that knows nothing of what it is told, where only what comes counts.
+// TestWhoIsNotToldIsNotTakenAtItsWord: no layer of a WHIP client is ever off, and one that has stopped is not
+// waited for. The same holds for a client that does not understand what it is told. Only what comes counts
+// for it.
 func TestWhoIsNotToldIsNotTakenAtItsWord(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000)
@@ -297,7 +299,7 @@ func TestWhoIsNotToldIsNotTakenAtItsWord(t *testing.T) {
 	require.Equal(t, 1, w.fed())
 }
 
-// TestANewTrackIsWantedWhole, as its client may have been told otherwise of one before, over another
+// TestANewTrackIsWantedWhole: its client may have been told otherwise of a track before, over another
 // connection.
 func TestANewTrackIsWantedWhole(t *testing.T) {
 	w, cam := steered(t)
@@ -313,10 +315,10 @@ func TestANewTrackIsWantedWhole(t *testing.T) {
 	require.Equal(t, packet.PeerID(5), cam.n.demands[3].Peer)
 }
 
-// TestTheLowestThatComesStays, whatever the order of the offer and whatever stops by itself.
+// TestTheLowestThatComesStays: it stays whatever the order of the offer is and whatever stops by itself.
 func TestTheLowestThatComesStays(t *testing.T) {
 	w, cam := steered(t)
-	cam.off[0] = true // a publisher may leave out a layer of its own accord
+	cam.off[0] = true // a publisher may leave out a layer by itself
 	for range 1000 {
 		w.pass(40 * time.Millisecond)
 		cam.frame()
@@ -324,8 +326,8 @@ func TestTheLowestThatComesStays(t *testing.T) {
 	require.Equal(t, []string{"qhf", "qh"}, cam.n.told())
 }
 
-// TestOffIsForANetworkWhatCanBeHad: what a receiver's network does not carry is off, and on again when it
-// carries it.
+// TestOffIsForANetworkWhatCanBeHad: a layer that a receiver's network does not carry is off, and on again
+// when it carries it.
 func TestOffIsForANetworkWhatCanBeHad(t *testing.T) {
 	w, cam := steered(t)
 	w.want(full)
@@ -356,8 +358,8 @@ func TestOffIsForANetworkWhatCanBeHad(t *testing.T) {
 
 func last(l []string) string { return l[len(l)-1] }
 
-// TestLayersThatAreOffAreNotLost: nothing of a publisher's quality suffers as its layers stop, and its
-// statistics name what it sends.
+// TestLayersThatAreOffAreNotLost: a publisher's quality does not suffer as its layers stop. Its statistics
+// name what it sends.
 func TestLayersThatAreOffAreNotLost(t *testing.T) {
 	w, cam := steered(t)
 	w.want(thumb)
@@ -383,8 +385,8 @@ func TestLayersThatAreOffAreNotLost(t *testing.T) {
 	}
 }
 
-// TestARoomThatLeavesMuchOutHasLessSent: what it would not forward is off after a while, and back when it
-// keeps up again.
+// TestARoomThatLeavesMuchOutHasLessSent: a layer that it would not forward is off after a while, and back
+// when it keeps up again.
 func TestARoomThatLeavesMuchOutHasLessSent(t *testing.T) {
 	w, cam := steered(t)
 	w.want(full)
@@ -409,7 +411,7 @@ func TestARoomThatLeavesMuchOutHasLessSent(t *testing.T) {
 	require.Equal(t, 2, w.fed())
 }
 
-// TestDemandOfManyIsTheirUnion: what one wants is on for all, and off when the last one has gone.
+// TestDemandOfManyIsTheirUnion: a layer that one wants is on for all, and off when the last one has gone.
 func TestDemandOfManyIsTheirUnion(t *testing.T) {
 	w, cam := steered(t)
 	w.want(thumb)

@@ -44,7 +44,7 @@ func (w *world) layered(id packet.PeerID, m MemberID, sizes ...int) *layered {
 	return l
 }
 
-// frame sends a frame of every layer, a keyframe of those of which the node has asked for one.
+// frame sends a frame of every layer. It is a keyframe of a layer if the node has asked for one of it.
 func (l *layered) frame() {
 	l.w.t.Helper()
 	key := map[uint32]bool{}
@@ -82,7 +82,7 @@ func (l *layered) frame() {
 	l.n++
 }
 
-// access is a link to a peer that carries so much, with a queue of 300 ms, and its receiver's feedback.
+// access is a link to a peer that carries so much. It has a queue of 300 ms, and its receiver's feedback.
 type access struct {
 	o     *capture
 	id    packet.PeerID
@@ -130,8 +130,8 @@ func (w *world) call(d time.Duration, l *layered, n *access) {
 	}
 }
 
-// flows returns what a peer was sent of each layer in a second from now on, in bit/s, by the size of frames;
-// probes and resends are not in it.
+// flows returns what a peer was sent of each layer in a second from now on, in bit/s, by the size of frames.
+// Probes and resends are not in it.
 func (w *world) flows(l *layered, n *access, ssrc uint32) (rates []int) {
 	w.t.Helper()
 	from := len(n.o.rtp)
@@ -147,8 +147,8 @@ func (w *world) flows(l *layered, n *access, ssrc uint32) (rates []int) {
 	return rates
 }
 
-// TestPicturesFitTheNetwork: a receiver gets the largest layer that its network carries, nothing where not
-// even the smallest goes, and all again when there is room.
+// TestPicturesFitTheNetwork: a receiver gets the largest layer that its network carries, and nothing if not
+// even the smallest goes. It gets all again when there is room.
 func TestPicturesFitTheNetwork(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000) // 100, 400 and 1,250 kbit/s with their headers
@@ -191,8 +191,8 @@ func TestPicturesFitTheNetwork(t *testing.T) {
 	require.EqualValues(t, 1, w.c.totals.Pauses)
 }
 
-// TestPaddingIsNoPicture: what a publisher sends to find out what its own network carries, nothing or what
-// has arrived already, is not taken for what its picture costs.
+// TestPaddingIsNoPicture: a publisher may send nothing or what has arrived already, to find out what its own
+// network carries. That is not taken for what its picture costs.
 func TestPaddingIsNoPicture(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000) // 100, 400 and 1,250 kbit/s with their headers
@@ -225,8 +225,8 @@ func (s *sender) repeat(of *sender) []byte {
 	return raw
 }
 
-// TestLossThatHasEndedLimitsNoLonger: a network that was narrow, so that its queue overflowed, and is wide
-// again, is found to be, also where the next layer takes much more than what is sent.
+// TestLossThatHasEndedLimitsNoLonger: a network was narrow, so that its queue overflowed, and is wide again.
+// That is found, also if the next layer takes much more than what is sent.
 func TestLossThatHasEndedLimitsNoLonger(t *testing.T) {
 	for _, narrow := range []time.Duration{5 * time.Second, 20 * time.Second} {
 		w, _ := observed(t)
@@ -244,8 +244,8 @@ func TestLossThatHasEndedLimitsNoLonger(t *testing.T) {
 	}
 }
 
-// TestNoEstimate: where nothing is to be divided everybody is sent all, nothing is paused or probed, and no
-// estimate is told; what is lost is, and sound is protected.
+// TestNoEstimate: everybody is sent all if nothing is to be divided. Nothing is paused or probed, and no
+// estimate is told. Loss is told, and sound is protected.
 func TestNoEstimate(t *testing.T) {
 	for _, off := range []bool{false, true} {
 		w, n := observed(t)
@@ -282,7 +282,7 @@ func TestNoEstimate(t *testing.T) {
 }
 
 // TestRandomLossTakesNoPictureAway: a receiver that loses three packets of ten whatever is sent gets as much
-// as without; one behind a policer gets less.
+// as without loss. A receiver behind a policer gets less.
 func TestRandomLossTakesNoPictureAway(t *testing.T) {
 	for seed := range uint64(20) {
 		for policed, want := range map[bool]int{false: 2, true: 1} {
@@ -312,8 +312,8 @@ func TestRandomLossTakesNoPictureAway(t *testing.T) {
 	}
 }
 
-// TestPausedComesBackWithItsPublisher: who stops sending while it is paused at a receiver, and begins again
-// when that one's network is better, is seen.
+// TestPausedComesBackWithItsPublisher: a publisher stops sending while it is paused at a receiver. It is seen
+// if it begins again when that receiver's network is better.
 func TestPausedComesBackWithItsPublisher(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000)
@@ -336,7 +336,7 @@ func TestPausedComesBackWithItsPublisher(t *testing.T) {
 	require.NotNil(t, w.c.peers[4].down.sinks["s"].cur)
 }
 
-// TestWhatIsPausedIsForgotten where something else is to be shown, or nothing.
+// TestWhatIsPausedIsForgotten: this happens if something else is to be shown, or nothing.
 func TestWhatIsPausedIsForgotten(t *testing.T) {
 	for name, forget := range map[string]func(w *world){
 		"nobody":      func(w *world) { w.watch(4, "s", 0, Camera, High) },
@@ -385,8 +385,8 @@ func TestWhatIsNotMeasuredIsNotBounded(t *testing.T) {
 	require.Same(t, w.c.tracks[TrackKey{1, Camera}][0].layers[2], w.c.peers[4].down.sinks["s"].cur)
 }
 
-// TestWithoutProbes: a receiver that takes no retransmissions, by which a network is probed, is sent all
-// until its network is full, then what fits. All is tried again after a while, and seldom where that fails.
+// TestWithoutProbes: a receiver that takes no retransmissions cannot be probed with them. It is sent all
+// until its network is full, then what fits. All is tried again after a while, and seldom after that fails.
 func TestWithoutProbes(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 1900, 6000, 15000) // 400, 1,250 and 3,100 kbit/s
@@ -426,14 +426,14 @@ func TestWithoutProbes(t *testing.T) {
 	require.Zero(t, w.c.totals.Probes)
 }
 
-// feedbackOf has peer 4 report what of its sound it has got since the last time, with a delay in ms.
+// feedbackOf makes peer 4 report what of its sound it has got since the last time, with a delay in ms.
 func (w *world) feedbackOf(r *twcc.Recorder, from int, delay int64) int {
 	w.t.Helper()
 	return w.feedback(r, from, func(i int) (int64, bool) { return delay, w.outs[4].rtp[i].GetExtension(subExt.TransportCC) == nil })
 }
 
-// TestNothingIsAddedToAQueue: what is missing of a picture is not sent again while so much waits on the way
-// already, and is again once that is over.
+// TestNothingIsAddedToAQueue: a missing packet of a picture is not sent again while so much waits on the way
+// already. It is sent again once that is over.
 func TestNothingIsAddedToAQueue(t *testing.T) {
 	for _, exact := range []bool{false, true} {
 		w, _ := observed(t)

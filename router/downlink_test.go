@@ -19,9 +19,9 @@ func transportNumber(t *testing.T, o *capture, i int) uint16 {
 	return binary.BigEndian.Uint16(ext)
 }
 
-// TestTransportWideLoss: what a receiver's feedback says of what was sent to it is in its samples; reports
-// that overlap, repeat and come late count once, a packet that is late is taken back, and nobody else's
-// numbers count.
+// TestTransportWideLoss: the samples of a receiver say what its feedback says of what was sent to it. Reports
+// that overlap, repeat or come late count once. A packet that is late is taken back, and the numbers of
+// others do not count.
 func TestTransportWideLoss(t *testing.T) {
 	w, n := observed(t)
 	pub := w.talker(1)
@@ -72,8 +72,8 @@ func TestTransportWideLoss(t *testing.T) {
 	require.EqualValues(t, 7, lost)
 }
 
-// TestRoundTripOfWhoOnlyPublishes: it echoes the node's time, after a while there; forged and foreign echoes
-// say nothing.
+// TestRoundTripOfWhoOnlyPublishes: it echoes the node's time, and how long it has kept that. Forged and
+// foreign echoes say nothing.
 func TestRoundTripOfWhoOnlyPublishes(t *testing.T) {
 	w := newWorld(t)
 	pub := w.talker(1)
@@ -128,7 +128,7 @@ func TestWhoAsksForTheRoundTripIsTold(t *testing.T) {
 	require.EqualValues(t, 0x2345_6789, got[0].LastRR)
 }
 
-// TestExtendedReportsThatAreNone change nothing. Those that end too soon are counted.
+// TestExtendedReportsThatAreNone: they change nothing. Those that end too soon are counted.
 func TestExtendedReportsThatAreNone(t *testing.T) {
 	for name, x := range map[string]struct {
 		body      []byte
@@ -151,7 +151,7 @@ func TestExtendedReportsThatAreNone(t *testing.T) {
 	}
 }
 
-// TestOneEchoOfAReport counts, however many there are, in one block or in many.
+// TestOneEchoOfAReport: one echo counts, however many there are, in one block or in many.
 func TestOneEchoOfAReport(t *testing.T) {
 	for _, perBlock := range []int{80, 8, 4} {
 		w := newWorld(t)

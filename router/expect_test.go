@@ -9,8 +9,8 @@ import (
 	"parlor/lab/link"
 )
 
-// begins has somebody come into a call over a link, of which so much is expected, and returns what has come
-// in a time.
+// begins makes a receiver join a call over a link, of which so much is expected. It returns what has come in
+// a time.
 func begins(t *testing.T, seed uint64, text string, rate float64, d time.Duration) (f figures, v *viewer) {
 	s := newSim(t, seed, calm)
 	s.pad, s.keys = 560, 8
@@ -32,8 +32,8 @@ func begins(t *testing.T, seed uint64, text string, rate float64, d time.Duratio
 	return f, v
 }
 
-// TestNetworkThatIsExpected: over a narrow link of which that is known less is lost in the beginning, and
-// over a good one nobody stays with small pictures because it was thought to be narrow.
+// TestNetworkThatIsExpected: less is lost in the beginning over a link that is known to be narrow. Over a
+// good link nobody stays with small pictures because it was thought to be narrow.
 func TestNetworkThatIsExpected(t *testing.T) {
 	var lost [2]float64
 	for seed := range uint64(6) {
@@ -51,7 +51,7 @@ func TestNetworkThatIsExpected(t *testing.T) {
 	require.Greater(t, float64(v.stats.bytes-before)*8, 900e3)
 }
 
-// TestWhatCanBeExpected: nothing of what says nothing, nor once it is known better.
+// TestWhatCanBeExpected: a rate that says nothing changes nothing. Nor does any rate once it is known better.
 func TestWhatCanBeExpected(t *testing.T) {
 	s := newSim(t, 1, calm)
 	s.viewer(11, true)

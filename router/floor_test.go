@@ -35,13 +35,13 @@ func (w *world) earOf(id packet.PeerID, m MemberID, places int) *ear {
 	return e
 }
 
-// heard returns which talkers' packets came in a section, as who and the numbers of their packets.
+// heard returns which talkers' packets came in a section, with the talker and the numbers of the packets.
 type heardPacket struct {
 	who MemberID
 	n   uint32
 }
 
-// mark has the talker's packets say whose they are.
+// mark makes the talker's packets say whose they are.
 func (k *talker) mark() *talker {
 	k.says = []byte{0xfc, byte(k.member)}
 	return k
@@ -115,7 +115,7 @@ func TestTheFirstSyllableIsHeard(t *testing.T) {
 	}
 }
 
-// TestEarlierPacketsAreNotLate: what is sent of the past has timestamps that go on from now.
+// TestEarlierPacketsAreNotLate: packets of the past that are sent have timestamps that go on from now.
 func TestEarlierPacketsAreNotLate(t *testing.T) {
 	w := newWorld(t)
 	all := w.talkers(2)
@@ -189,7 +189,7 @@ func TestNobodyHearsItself(t *testing.T) {
 	}
 }
 
-// TestAPlaceEndsWithItsTrack: not one packet afterwards, and the place is free.
+// TestAPlaceEndsWithItsTrack: no packet comes afterwards, and the place is free.
 func TestAPlaceEndsWithItsTrack(t *testing.T) {
 	for _, how := range []string{"muted", "gone"} {
 		t.Run(how, func(t *testing.T) {
@@ -218,7 +218,8 @@ func TestAPlaceEndsWithItsTrack(t *testing.T) {
 	}
 }
 
-// TestWhoComesLaterHearsWhoHasThePlace, and who goes costs nothing.
+// TestWhoComesLaterHearsWhoHasThePlace: a receiver that comes later hears the talker that has the place. One
+// that leaves costs nothing.
 func TestWhoComesLaterHearsWhoHasThePlace(t *testing.T) {
 	w := newWorld(t)
 	all := w.talkers(2)
@@ -243,8 +244,8 @@ func TestWhoComesLaterHearsWhoHasThePlace(t *testing.T) {
 	}
 }
 
-// TestFloorsOfAllSizes: who has room for one voice hears one of those whom others hear, and what is no place
-// shows nothing.
+// TestFloorsOfAllSizes: a receiver with room for one voice hears one of those that others hear. A key that is
+// no place shows nothing.
 func TestFloorsOfAllSizes(t *testing.T) {
 	w := newWorld(t)
 	all := w.talkers(3)
@@ -269,8 +270,8 @@ func TestFloorsOfAllSizes(t *testing.T) {
 	}
 }
 
-// TestPlacesBesideASeat: who is seated as well as on the floor, before and after, is sent each packet once in
-// each section.
+// TestPlacesBesideASeat: a member is seated as well as on the floor, before and after. Each of its packets is
+// sent once in each section.
 func TestPlacesBesideASeat(t *testing.T) {
 	w := newWorld(t)
 	all := w.talkers(2)
@@ -291,7 +292,7 @@ func TestPlacesBesideASeat(t *testing.T) {
 	}
 }
 
-// TestPlacesBesideASeatInABatch is the same where what the seat gets waits for the end of the batch.
+// TestPlacesBesideASeatInABatch is the same if what the seat gets waits for the end of the batch.
 func TestPlacesBesideASeatInABatch(t *testing.T) {
 	w := newWorld(t)
 	ann := w.talker(1).mark()
@@ -320,9 +321,9 @@ func TestPlacesBesideASeatInABatch(t *testing.T) {
 	}
 }
 
-// TestTheFloorOverABadNetwork: six talk at random, packets come late, twice or not at all. No number is given
-// to two packets, timestamps rise with numbers, and whoever speaks alone for a while is heard from the
-// beginning.
+// TestTheFloorOverABadNetwork: six talk at random, and packets come late, twice or not at all. No number is
+// given to two packets, and timestamps rise with numbers. A member that speaks alone for a while is heard
+// from the beginning.
 func TestTheFloorOverABadNetwork(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -395,7 +396,8 @@ func (e *ear) check(t *testing.T, section int) {
 	}
 }
 
-// TestTheFloorDoesNotAllocate per packet, nor does its change more than once for each receiver.
+// TestTheFloorDoesNotAllocate: it does not allocate per packet. Its change does not allocate more than once
+// for each receiver.
 func TestTheFloorDoesNotAllocate(t *testing.T) {
 	l := newLoad(t, 20, Mic, false)
 	for i := range 20 {

@@ -15,10 +15,10 @@ import (
 	"parlor/router/transportcc"
 )
 
-// What peers tell can be wrong, or forged. It moves at most what they are sent themselves.
+// A peer's reports can be wrong, or forged. They move at most what the peer is sent itself.
 
-// feedbackOf is transport-wide feedback of count packets from base on, whatever sense its chunks and deltas
-// make.
+// feedbackOf is transport-wide feedback of count packets from base on. Its chunks and deltas need not make
+// sense.
 func feedbackOf(base, count uint16, reference uint32, chunks []uint16, deltas []byte) []byte {
 	b := append([]byte{0x8f, 205, 0, 0}, make([]byte, 8)...)
 	b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, base), count)
@@ -32,7 +32,7 @@ func feedbackOf(base, count uint16, reference uint32, chunks []uint16, deltas []
 	return b
 }
 
-// pair is a camera in three layers, and two who watch it over good networks.
+// pair is a camera in three layers, and two receivers that watch it over good networks.
 func pair(t *testing.T) (s *sim, v, other *viewer) {
 	s = newSim(t, 1, calm)
 	s.pad, s.keys = 560, 8
@@ -47,7 +47,7 @@ func pair(t *testing.T) (s *sim, v, other *viewer) {
 	return s, v, other
 }
 
-// goesOn checks that what somebody is sent has gone on for a time: all pictures, and all sound.
+// goesOn checks that what a receiver is sent has gone on for a time: all pictures, and all sound.
 func (v *viewer) goesOn(d time.Duration, do func()) {
 	frames, heard := v.buffer.decoded, len(v.heard)
 	do()
@@ -55,8 +55,8 @@ func (v *viewer) goesOn(d time.Duration, do func()) {
 	require.InDelta(v.s.t, 50*d.Seconds(), len(v.heard)-heard, 2, "packets of sound for %d", v.id)
 }
 
-// TestForgedFeedback beside the true one: nobody else notices, and who has forged it is sent all again once
-// that is over.
+// TestForgedFeedback: it comes beside the true one, and nobody else notices. The receiver that forged it is
+// sent all again once that is over.
 func TestForgedFeedback(t *testing.T) {
 	const came, cameLate, most = 1 << 13, 2 << 13, 1<<13 - 1
 	backwards := make([]byte, 400)
@@ -116,7 +116,7 @@ func TestForgedFeedback(t *testing.T) {
 	}
 }
 
-// TestFeedbackOfOneCompoundIsBounded: what comes after so many packets of which it tells is not read.
+// TestFeedbackOfOneCompoundIsBounded: a compound is not read further once it has told of so many packets.
 func TestFeedbackOfOneCompoundIsBounded(t *testing.T) {
 	w := newWorld(t)
 	pub := w.talker(1)
@@ -130,9 +130,9 @@ func TestFeedbackOfOneCompoundIsBounded(t *testing.T) {
 	}
 }
 
-// TestReportsThatStop: the network of who is not heard any more is taken for less and less if it was full.
-// Where it was not what goes out goes on, and no more. Nobody else notices, and all is as before soon after
-// reports come again.
+// TestReportsThatStop: the network of a receiver that is not heard any more is taken for less and less if it
+// was full. If it was not, what goes out goes on, and no more. Nobody else notices, and all is as before soon
+// after reports come again.
 func TestReportsThatStop(t *testing.T) {
 	for link, full := range map[string]bool{calm + " rate=600k queue=300ms": true, calm: false} {
 		s, v, other := pair(t)
@@ -156,8 +156,8 @@ func TestReportsThatStop(t *testing.T) {
 	}
 }
 
-// TestClocksThatLeap, of a receiver or a publisher, change nothing of what is sent. A receiver's that leaps
-// forward by some seconds does for ten: that looks like a queue.
+// TestClocksThatLeap: a clock of a receiver or a publisher that leaps changes nothing of what is sent. A
+// receiver's clock that leaps forward by some seconds does for ten, as that looks like a queue.
 func TestClocksThatLeap(t *testing.T) {
 	for _, leap := range []time.Duration{time.Hour, -time.Hour, -3 * time.Second} {
 		t.Run(leap.String(), func(t *testing.T) {
@@ -181,8 +181,8 @@ func TestClocksThatLeap(t *testing.T) {
 	}
 }
 
-// TestARoomThatIsOverloadedRaisesNoEstimate: what it sends late looks like a network that has got better
-// afterwards.
+// TestARoomThatIsOverloadedRaisesNoEstimate: packets that it sends late look like a network that has got
+// better afterwards.
 func TestARoomThatIsOverloadedRaisesNoEstimate(t *testing.T) {
 	for _, overloaded := range []bool{false, true} {
 		s, _, _ := pair(t)
@@ -198,13 +198,14 @@ func TestARoomThatIsOverloadedRaisesNoEstimate(t *testing.T) {
 	}
 }
 
-// TestDescriptorsThatLie are of their own stream alone: who is sent another notices nothing, numbers go on,
-// and all is as before with the next keyframe. What cannot be read is sent to all.
+// TestDescriptorsThatLie: they affect their own stream alone. A receiver of another stream notices nothing,
+// numbers go on, and all is as before with the next keyframe. Descriptors that cannot be read are sent to
+// all.
 func TestDescriptorsThatLie(t *testing.T) {
 	const all = "00.10.|02.12.|01.11.|02.12.|" // four pictures
 	for name, x := range map[string]struct {
 		lie   func(dd []byte) []byte
-		shown *[2]string // of four pictures, to who watches low and high; nil: it does not matter
+		shown *[2]string // of four pictures, to viewers of low and high; nil: it does not matter
 	}{
 		"nothing":            {func([]byte) []byte { return nil }, &[2]string{all, all}},
 		"cut":                {func(dd []byte) []byte { return dd[:2] }, &[2]string{all, all}},
@@ -263,8 +264,8 @@ func TestDescriptorsThatLie(t *testing.T) {
 	}
 }
 
-// TestLayersThatLie: the layer that is called the lowest, and was, brings more than all others. What counts
-// is what they bring: over a narrow link another one is sent, and who has room for all goes on.
+// TestLayersThatLie: the layer that is called the lowest, and was, brings more than all others. Only what
+// layers bring counts. Another layer is sent over a narrow link, and a receiver with room for all goes on.
 func TestLayersThatLie(t *testing.T) {
 	s, v, other := pair(t)
 	down := s.draw(4, true, calm+" rate=900k queue=300ms")
@@ -284,8 +285,8 @@ func TestLayersThatLie(t *testing.T) {
 	require.Equal(t, 2, track.rank(track.layers[0]), "it is the highest now")
 }
 
-// TestREDThatIsNone goes to who takes RED as it is, and keeps its number for who does not; nothing is taken
-// out of it in place of what is missing.
+// TestREDThatIsNone: a receiver that takes RED gets the packet as it is. The packet keeps its number for a
+// receiver that does not. Nothing is taken out of it in place of what is missing.
 func TestREDThatIsNone(t *testing.T) {
 	w := newWorld(t)
 	mic := pubAudio("a", 200)

@@ -9,15 +9,15 @@ import (
 	"parlor/packet"
 )
 
-// neighbours is an Out that notes in a list of the whole room to which SSRC a packet went.
+// neighbours is an Out that keeps one list for the whole room. It has the SSRC to which each packet went.
 type neighbours struct{ to *[]uint32 }
 
 func (o *neighbours) SendRTP(h, _ []byte) { *o.to = append(*o.to, binary.BigEndian.Uint32(h[8:])) }
 func (o *neighbours) SendRTCP([]byte)     {}
 
-// Packets for one receiver must leave as neighbours: segmentation offload sends these at a fraction of the
-// cost. What keeps them apart at the publisher's end must not: other publishers' packets in between,
-// feedback, receivers that wait.
+// Packets for one receiver must leave as neighbours, as segmentation offload sends these at a fraction of the
+// cost. Other things that separate them at the publisher's end must not separate them here. These are other
+// publishers' packets in between, feedback, and receivers that wait.
 func TestPacketsLeaveAsNeighbours(t *testing.T) {
 	w := newWorld(t)
 	w.uncached()
@@ -79,7 +79,7 @@ func TestPacketsLeaveAsNeighbours(t *testing.T) {
 	}
 }
 
-// More streams at a time than runs are kept for, and more packets than there are slots.
+// More streams come at a time than runs are kept for, and more packets than there are slots.
 func TestRunsAreBounded(t *testing.T) {
 	w := newWorld(t)
 	var senders []*sender

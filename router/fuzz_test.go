@@ -12,8 +12,8 @@ import (
 	"parlor/router/seqmap"
 )
 
-// FuzzCore has a room take in what a peer may send: the input is cut into datagrams, each with a byte that
-// says from whom, whether it is RTCP, and how much time goes by; those without time between them come in one
+// FuzzCore has a room take in what a peer may send. The input is cut into datagrams. A byte of each says from
+// whom it is, whether it is RTCP, and how much time goes by. Datagrams without time between them come in one
 // batch. Nothing may panic, every number is used once, every buffer is given back.
 func FuzzCore(f *testing.F) {
 	seed := func(parts ...[]byte) {
@@ -122,7 +122,7 @@ func FuzzCore(f *testing.F) {
 	})
 }
 
-// uniqueOut fails when a number is used for two packets.
+// uniqueOut fails if a number is used for two packets.
 type uniqueOut struct {
 	t    *testing.T
 	sent map[uint64]string
