@@ -37,8 +37,8 @@ type slowFlush struct{ d time.Duration }
 
 func (f *slowFlush) Flush() { time.Sleep(f.d) }
 
-// TestResidence: from the read to the end of the flush, once for each batch with media; waiting for the
-// room's goroutine counts.
+// TestResidence: residence lasts from the read to the end of the flush, once for each batch with media. The
+// wait for the room's goroutine counts.
 func TestResidence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := NewRoom(Options{}, &slowFlush{2 * time.Millisecond})

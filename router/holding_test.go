@@ -9,8 +9,8 @@ import (
 	"parlor/router/header"
 )
 
-// TestReceiversWaitForWhatPublishersSendAgain: as many round trips as that takes, by how much is asked for,
-// and not for what is only overtaken.
+// TestReceiversWaitForWhatPublishersSendAgain: they wait as many round trips as that takes, by how much is
+// asked for. They do not wait for a packet that is only overtaken.
 func TestReceiversWaitForWhatPublishersSendAgain(t *testing.T) {
 	for _, x := range []struct {
 		lost, want time.Duration // one packet of so many; 0: none
@@ -34,8 +34,8 @@ func TestReceiversWaitForWhatPublishersSendAgain(t *testing.T) {
 	}
 }
 
-// TestWaitingBeginsSoon where a third is lost at once: two times in three of what comes within a second would
-// be late.
+// TestWaitingBeginsSoon: it begins soon if a third is lost at once. Else two of three packets that come
+// within a second would be late.
 func TestWaitingBeginsSoon(t *testing.T) {
 	var m mending
 	now, high, asked := int64(1), uint64(0), uint64(0)
@@ -52,8 +52,8 @@ func TestWaitingBeginsSoon(t *testing.T) {
 	require.InDelta(t, 405*time.Millisecond, m.delay, 1e6)
 }
 
-// TestWaitingEnds some seconds after what it is for, and that is told; and a stream that begins anew has lost
-// nothing by that.
+// TestWaitingEnds: it ends some seconds after the loss that it is for, and that is told. A stream that begins
+// anew has lost nothing by that.
 func TestWaitingEnds(t *testing.T) {
 	var m mending
 	now, high, asked := int64(1), uint64(1000), uint64(0)
@@ -83,7 +83,7 @@ func TestWaitingEnds(t *testing.T) {
 	require.Zero(t, m.holding.told())
 }
 
-// TestWhoWatchesALossyPublisherIsToldToWait, and the others are not.
+// TestWhoWatchesALossyPublisherIsToldToWait: the others are not told.
 func TestWhoWatchesALossyPublisherIsToldToWait(t *testing.T) {
 	s := newSim(t, 1, calm)
 	s.draw(1, false, "loss=10% delay=40ms")

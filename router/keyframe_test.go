@@ -138,8 +138,8 @@ func TestSinkBeginsWithAKeyframeOutOfOrder(t *testing.T) {
 	}
 }
 
-// TestOneLossyViewerHasAQuotaOfKeyframes: who asks at each chance gets one at once, and then three in ten
-// seconds at most.
+// TestOneLossyViewerHasAQuotaOfKeyframes: a viewer that asks at each chance gets one at once, and then three
+// in ten seconds at most.
 func TestOneLossyViewerHasAQuotaOfKeyframes(t *testing.T) {
 	w, a, _, _ := meeting(t)
 	pub := w.outs[1]
@@ -205,8 +205,8 @@ func TestNobodyStaysFrozenByTheQuota(t *testing.T) {
 	}
 }
 
-// TestOneFlappingViewerHasAQuotaOfKeyframes: a seat that shows nobody and somebody again all the time gets
-// some keyframes at once, then one a second; when it stays its picture begins soon, and another one is not
+// TestOneFlappingViewerHasAQuotaOfKeyframes: a seat shows nobody and somebody again all the time. It gets
+// some keyframes at once, then one a second. When it stays its picture begins soon, and another seat is not
 // kept from asking.
 func TestOneFlappingViewerHasAQuotaOfKeyframes(t *testing.T) {
 	w, a, _, sub := meeting(t)
@@ -245,8 +245,8 @@ func TestOneFlappingViewerHasAQuotaOfKeyframes(t *testing.T) {
 	}
 }
 
-// TestTheQuotaIsForWhatTheReceiverDoes: a publisher that switches its camera off and on again all the time is
-// asked at once by those who watch it.
+// TestTheQuotaIsForWhatTheReceiverDoes: a publisher may switch its camera off and on again all the time. It
+// is asked at once by those that watch it.
 func TestTheQuotaIsForWhatTheReceiverDoes(t *testing.T) {
 	w, a, _, _ := meeting(t)
 	pub := w.outs[1]
@@ -264,8 +264,8 @@ func TestTheQuotaIsForWhatTheReceiverDoes(t *testing.T) {
 	}
 }
 
-// TestWhoIsBeyondTheQuotaIsNotForgotten: a seat that has changed its mind too often gets its keyframe in time
-// also where the publisher, say of a still screen, sends nothing before it is asked.
+// TestWhoIsBeyondTheQuotaIsNotForgotten: a seat that has changed its mind too often gets its keyframe in
+// time. This holds also if the publisher, say of a still screen, sends nothing before it is asked.
 func TestWhoIsBeyondTheQuotaIsNotForgotten(t *testing.T) {
 	w, a, _, sub := meeting(t)
 	w.uncached()
@@ -296,8 +296,8 @@ func TestWhoIsBeyondTheQuotaIsNotForgotten(t *testing.T) {
 	}
 }
 
-// TestSoundHasNoQuotaOfKeyframes: taking up sound costs no keyframe, so it neither counts nor leaves pictures
-// less.
+// TestSoundHasNoQuotaOfKeyframes: sound that is taken up costs no keyframe, so it neither counts nor leaves
+// pictures less.
 func TestSoundHasNoQuotaOfKeyframes(t *testing.T) {
 	w := newWorld(t)
 	const others = maxTakeUps/2 + 1

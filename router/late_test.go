@@ -10,7 +10,8 @@ import (
 	"parlor/router/bwe"
 )
 
-// overtaking has packets of a peer overtake each other from now on, and come up to so much later than others.
+// overtaking makes packets to a peer overtake each other from now on. They come up to so much later than
+// others.
 func (w *world) overtaking(p *peer, late time.Duration) {
 	p.down.pathOf().listed = true // what is told of its network is told here
 	o := &p.down.net.order
@@ -26,8 +27,8 @@ func (w *world) overtaking(p *peer, late time.Duration) {
 	w.c.guard(p)
 }
 
-// TestWhatIsOnlyLateIsNotSentAgain: what is asked for before it can have come, where packets overtake each
-// other; after that it is.
+// TestWhatIsOnlyLateIsNotSentAgain: a packet may be asked for before it can have come, if packets overtake
+// each other. It is not sent again then, but after that it is.
 func TestWhatIsOnlyLateIsNotSentAgain(t *testing.T) {
 	for _, rtx := range []uint32{5001, 5000} { // or the very same packet
 		w, a, _, sub := meeting(t)
@@ -63,7 +64,7 @@ func TestWhatIsOnlyLateIsNotSentAgain(t *testing.T) {
 	}
 }
 
-// TestWhatIsLateIsWaitedForLessWhereMuchIsLost, and never for longer than receivers ask.
+// TestWhatIsLateIsWaitedForLessWhereMuchIsLost: it is never waited for longer than receivers ask.
 func TestWhatIsLateIsWaitedForLessWhereMuchIsLost(t *testing.T) {
 	w, a, _, sub := meeting(t)
 	w.watch(3, "5", 1, Camera, High)
@@ -85,8 +86,8 @@ func TestWhatIsLateIsWaitedForLessWhereMuchIsLost(t *testing.T) {
 	require.Equal(t, 10*ms, ages())
 }
 
-// TestReceiversWaitForWhatIsLate: as long as packets take that others overtake, within a second, and less
-// once that is over.
+// TestReceiversWaitForWhatIsLate: they wait as long as packets take that others overtake, within a second.
+// They wait less once that is over.
 func TestReceiversWaitForWhatIsLate(t *testing.T) {
 	w, _, _, _ := meeting(t)
 	w.watch(3, "5", 1, Camera, High)
@@ -96,7 +97,7 @@ func TestReceiversWaitForWhatIsLate(t *testing.T) {
 	w.overtaking(p, 730*time.Millisecond)
 	require.Equal(t, 730*ms+int64(lateSpare), x.delay)
 	e := bwe.Estimate{Capacity: 10e6, Budget: 10e6, Delay: 10e6}
-	// What overtakes others has them taken for lost at first, and round trips are late.
+	// Packets that are overtaken are taken for lost at first, and round trips are late.
 	x.delay, x.lost, p.rtt = 0, 0.3, 900*ms
 	for i := range int64(8) {
 		p.down.net.protect(w.now, p.rtt, 1e6, &e, &p.down.told)
@@ -111,7 +112,7 @@ func TestReceiversWaitForWhatIsLate(t *testing.T) {
 	require.Greater(t, x.delay, 1040*ms)
 }
 
-// TestSoundThatComesLateGoesWithOthers: redundancy brings it sooner where packets overtake each other.
+// TestSoundThatComesLateGoesWithOthers: redundancy brings it sooner if packets overtake each other.
 func TestSoundThatComesLateGoesWithOthers(t *testing.T) {
 	for late, want := range map[time.Duration]int{0: 0, 100 * time.Millisecond: 0, time.Second: 6} {
 		w := newWorld(t)
@@ -127,8 +128,9 @@ func TestSoundThatComesLateGoesWithOthers(t *testing.T) {
 	}
 }
 
-// TestRepairOverALongWay: 150 ms away, each way, every tenth packet lost, retransmissions bring all pictures
-// in time once it is known for how long they are to be waited for. So there is no forward error correction.
+// TestRepairOverALongWay: the way is 150 ms long in each direction, and every tenth packet is lost.
+// Retransmissions bring all pictures in time once it is known for how long they are to be waited for. So
+// there is no forward error correction.
 func TestRepairOverALongWay(t *testing.T) {
 	for seed := range uint64(3) {
 		s := newSim(t, seed, calm)

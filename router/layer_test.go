@@ -252,7 +252,7 @@ func newSimulcast(w *world) *simulcast {
 	return p
 }
 
-// keyframes has all layers send one, the highest of that size, and frames the next frame.
+// keyframes makes each layer send one, the highest of that size. frames makes each send the next frame.
 func (p *simulcast) keyframes(width, height uint16) {
 	for i, s := range p.layers {
 		p.w.deliver(1, false, s.keyframe(width>>(2-i), height>>(2-i)))
@@ -311,7 +311,7 @@ func TestLayerFollowsTheAreaShown(t *testing.T) {
 	}
 }
 
-// What an encoder makes is known with its keyframe, and may be smaller from then on.
+// The size of an encoder's pictures is known with its keyframe. It may be smaller from then on.
 func TestLayerIsChosenAnewWithTheSizeOfPictures(t *testing.T) {
 	w := newWorld(t)
 	p := newSimulcast(w)
@@ -359,7 +359,8 @@ func TestHiddenSectionIsBackAtOnce(t *testing.T) {
 	}
 }
 
-// TestALayerOfWhichOnlyLostPacketsComeHasStopped: what is sent again does not have it go on, nor begin.
+// TestALayerOfWhichOnlyLostPacketsComeHasStopped: a packet that is sent again does not make it go on, nor
+// begin.
 func TestALayerOfWhichOnlyLostPacketsComeHasStopped(t *testing.T) {
 	w, s, _, _ := meeting(t)
 	w.watch(3, "5", 1, Camera, High)

@@ -13,8 +13,8 @@ import (
 	"parlor/router/svc"
 )
 
-// layeredSender sends VP9 or AV1 in two spatial and three temporal layers inside one stream, which refer to
-// each other in keyframes alone, with the dependency descriptors of Chromium.
+// layeredSender sends VP9 or AV1 in two spatial and three temporal layers inside one stream. The spatial
+// layers refer to each other in keyframes alone. It has the dependency descriptors of Chromium.
 type layeredSender struct {
 	*sender
 	av1     bool
@@ -65,7 +65,7 @@ func (s *layeredSender) next(key bool) [][]byte {
 	return raws
 }
 
-// part returns a packet: of its payload descriptor, and the layer.
+// part returns a packet with its payload descriptor and its layer.
 func (s *layeredSender) part(dd []byte, spatial, part int, temporal, back byte) []byte {
 	d := []byte{0xb0, byte(s.pid>>8) | 0x80, byte(s.pid), temporal<<5 | 0x10 | byte(spatial)<<1}
 	d[0] |= 8 >> part // begin, end
@@ -95,8 +95,8 @@ func (s *layeredSender) part(dd []byte, spatial, part int, temporal, back byte) 
 	return raw
 }
 
-// shown returns the spatial and temporal layers that an SSRC was sent, a packet after the other, "|" where a
-// picture ends.
+// shown returns the spatial and temporal layers that an SSRC was sent, a packet after the other. "|" ends a
+// picture.
 func (o *capture) shown(ssrc uint32) string {
 	var out []byte
 	for _, p := range o.rtp {
@@ -119,7 +119,7 @@ func (o *capture) shown(ssrc uint32) string {
 	return string(out)
 }
 
-// consecutive fails where a number is missing or comes twice.
+// consecutive fails if a number is missing or comes twice.
 func (o *capture) consecutive(ssrc uint32) {
 	o.w.t.Helper()
 	got := slices.Sorted(slices.Values(o.seqs(ssrc)))
@@ -130,7 +130,7 @@ func (o *capture) consecutive(ssrc uint32) {
 	}
 }
 
-// onStage has member 1 publish s, and peers 3 and 4 watch it low and high.
+// onStage makes member 1 publish s, and peers 3 and 4 watch it low and high.
 func onStage(t *testing.T, kind string) (w *world, s *layeredSender, low, high *capture) {
 	w = newWorld(t)
 	w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v", 100))
@@ -155,11 +155,11 @@ func (w *world) pictures(s *layeredSender, n int, key bool) {
 	}
 }
 
-// layeredKinds are how the layers of a stream may be told.
+// layeredKinds are the ways in which the layers of a stream may be told.
 var layeredKinds = []string{"VP9", "AV1", "VP9 alone"}
 
-// Every receiver of a stream with layers inside gets those that it is to be shown, and nothing is missing of
-// what it gets.
+// Every receiver of a stream with layers inside gets those that it is to be shown. Nothing of what it gets is
+// missing.
 func TestLayersInsideAStream(t *testing.T) {
 	for _, kind := range layeredKinds {
 		t.Run(kind, func(t *testing.T) {
@@ -182,8 +182,8 @@ func TestLayersInsideAStream(t *testing.T) {
 	}
 }
 
-// A receiver that is to be shown another layer gets the one that it has until a keyframe, which is asked for,
-// and then the other one.
+// A receiver that is to be shown another layer keeps the one that it has until a keyframe, which is asked
+// for. Then it gets the other one.
 func TestChangeOfTheLayerInside(t *testing.T) {
 	for _, kind := range layeredKinds {
 		t.Run(kind, func(t *testing.T) {
@@ -223,8 +223,8 @@ func TestChangeOfTheLayerInside(t *testing.T) {
 	}
 }
 
-// What comes late of a layer that a receiver is not to be shown fills its number without anything, and so it
-// is sent again.
+// A late packet of a layer that a receiver is not to be shown fills its number without anything. It is sent
+// again in the same way.
 func TestLatePacketsOfLayersInside(t *testing.T) {
 	w, s, low, high := onStage(t, "VP9")
 	w.pictures(s, 2, true)
@@ -255,7 +255,7 @@ func TestLatePacketsOfLayersInside(t *testing.T) {
 	}
 }
 
-// A receiver to which packets are sent again as they were gets all of a stream: what it gets must not depend
+// A receiver to which packets are sent again as they were gets all of a stream. Its packets must not depend
 // on what it is to be shown.
 func TestLayersInsideWithoutRetransmissions(t *testing.T) {
 	w, s, _, _ := onStage(t, "VP9")
@@ -269,8 +269,8 @@ func TestLayersInsideWithoutRetransmissions(t *testing.T) {
 	}
 }
 
-// A publisher may stop sending an upper layer: what is left is shown, from a keyframe on where it was not
-// sent before.
+// A publisher may stop sending an upper layer. The layer that is left is shown, from a keyframe on if it was
+// not sent before.
 func TestLayersInsideThatStop(t *testing.T) {
 	w, s, low, high := onStage(t, "AV1")
 	pub := w.outs[1]
@@ -297,8 +297,8 @@ func TestLayersInsideThatStop(t *testing.T) {
 	}
 }
 
-// A frame that is left out on the way ends a layer for who gets it. A keyframe is asked for, once, and nobody
-// waits after it.
+// A frame that is left out on the way ends a layer for its receiver. A keyframe is asked for, once, and
+// nobody waits after it.
 func TestLayersInsideThatBreak(t *testing.T) {
 	w, s, low, high := onStage(t, "VP9")
 	pub := w.outs[1]
@@ -330,7 +330,7 @@ func TestLayersInsideThatBreak(t *testing.T) {
 	}
 }
 
-// What a network carries is divided by the layers inside too, spatial and temporal ones.
+// The rate that a network carries is divided by the layers inside too, spatial and temporal ones.
 func TestRungsOfLayersInside(t *testing.T) {
 	for _, kind := range layeredKinds {
 		t.Run(kind, func(t *testing.T) {
@@ -418,9 +418,9 @@ type discard struct{}
 func (discard) SendRTP(_, _ []byte) {}
 func (discard) SendRTCP(_ []byte)   {}
 
-// TestWhatIsRefusedOfLayersIsAKeyframeLater: browsers stand still where a packet of a base temporal layer
-// does not come again, for three seconds and without a word. Where it was refused for a queue a keyframe is
-// asked for once that is over; for a packet that no later picture needs none is.
+// TestWhatIsRefusedOfLayersIsAKeyframeLater: browsers stand still for three seconds, without a word, if a
+// packet of a base temporal layer does not come again. If it was refused for a queue, a keyframe is asked for
+// once that is over. None is asked for if no later picture needs the packet.
 func TestWhatIsRefusedOfLayersIsAKeyframeLater(t *testing.T) {
 	for _, temporal := range []byte{0, 2} {
 		w, s, _, high := onStage(t, "VP9")

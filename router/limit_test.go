@@ -15,8 +15,8 @@ func (n *notes) picture() (s Sample, x StreamSample) {
 	return s, s.Received[0]
 }
 
-// TestWhatLimits: the network by its delay or its loss, the publisher, or what is asked for; and how the
-// picture goes on meanwhile.
+// TestWhatLimits: a picture is limited by the network's delay or loss, by the publisher, or by what is asked
+// for. The state says how the picture goes on meanwhile.
 func TestWhatLimits(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000) // 100, 400 and 1,250 kbit/s with their headers
@@ -73,7 +73,7 @@ func TestWhatLimits(t *testing.T) {
 	require.Empty(t, n.last(4).Received)
 }
 
-// police returns a loss by rate: what goes over so many bit/s is lost, but for 15 kB at once.
+// police returns a loss by rate. A packet over so many bit/s is lost, but for 15 kB at once.
 func police(w *world, rate float64) func(bits float64) bool {
 	tokens, at := 120e3, w.now
 	return func(bits float64) bool {
@@ -86,8 +86,8 @@ func police(w *world, rate float64) func(bits float64) bool {
 	}
 }
 
-// TestOneLayerIsAll: a camera without simulcast, of whatever size it is shown in, is not limited but by the
-// network.
+// TestOneLayerIsAll: a camera without simulcast is limited by the network alone, whatever size it is shown
+// in.
 func TestOneLayerIsAll(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 2000)
@@ -99,7 +99,7 @@ func TestOneLayerIsAll(t *testing.T) {
 	require.Equal(t, []any{LimitNone, StreamLive, 0}, []any{s.Limit, x.State, x.Layer})
 }
 
-// TestWhoWaitsIsSwitching: a layer that is to be sent and has no keyframe yet.
+// TestWhoWaitsIsSwitching: a picture is switching if a layer is to be sent and has no keyframe yet.
 func TestWhoWaitsIsSwitching(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000)
@@ -118,7 +118,8 @@ func TestWhoWaitsIsSwitching(t *testing.T) {
 	require.Equal(t, []any{StreamSwitching, 0}, []any{x.State, x.Layer})
 }
 
-// TestNetworksAreMeasured: once a sample, and how much of one is used only where more is wanted.
+// TestNetworksAreMeasured: an estimate is taken once a sample. How much of one is used is taken only if more
+// is wanted.
 func TestNetworksAreMeasured(t *testing.T) {
 	w, _ := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000)

@@ -11,7 +11,7 @@ import (
 	"parlor/router/sent"
 )
 
-// feedback has peer 4 report all packets that it has got since the last time, each with a delay in ms; lost
+// feedback makes peer 4 report all packets that it has got since the last time, each with a delay in ms. Lost
 // ones are left out.
 func (w *world) feedback(r *twcc.Recorder, from int, delay func(i int) (ms int64, lost bool)) int {
 	w.t.Helper()
@@ -27,8 +27,8 @@ func (w *world) feedback(r *twcc.Recorder, from int, delay func(i int) (ms int64
 	return len(o.rtp)
 }
 
-// TestEstimateOfANetwork: it is told with the samples, falls where packets wait ever longer, ends with the
-// flow, and its peer's leave.
+// TestEstimateOfANetwork: it is told with the samples, and falls if packets wait ever longer. It ends with
+// the flow, and with its peer's leave.
 func TestEstimateOfANetwork(t *testing.T) {
 	w, n := observed(t)
 	pub := w.talker(1)
@@ -67,7 +67,8 @@ func TestEstimateOfANetwork(t *testing.T) {
 	w.pass(time.Second)
 }
 
-// TestEstimateIsOfWhatWasSent: who gets sound alone is not told for ever of a rate that nothing has shown.
+// TestEstimateIsOfWhatWasSent: a receiver that gets sound alone is not told for ever of a rate that nothing
+// has shown.
 func TestEstimateIsOfWhatWasSent(t *testing.T) {
 	w, n := observed(t)
 	pub := w.talker(1)
@@ -82,7 +83,8 @@ func TestEstimateIsOfWhatWasSent(t *testing.T) {
 	require.Less(t, n.last(4).Estimate, uint64(bwe.StartRate/2))
 }
 
-// TestLossIsBookedWithoutFurtherReports: what the last one has left missing is lost after a while.
+// TestLossIsBookedWithoutFurtherReports: a packet that the last report has left missing is lost after a
+// while.
 func TestLossIsBookedWithoutFurtherReports(t *testing.T) {
 	w, _ := observed(t)
 	pub := w.talker(1)

@@ -15,9 +15,9 @@ import (
 	"parlor/router/shed"
 )
 
-// refer returns the temporal layer of a frame, whether it refers to the base layer alone (1), and how far
-// back the frames lie to which it refers: three layers in the order 0 2 1 2, of which the upper ones lean on
-// each other but for a beginning every 32 frames.
+// refer returns the temporal layer of a frame, and whether it refers to the base layer alone (1). It also
+// returns how far back the frames lie to which it refers. There are three layers in the order 0 2 1 2. The
+// upper ones lean on each other but for a beginning every 32 frames.
 func (k *camera) refer(l *camLayer, key bool) (tid, sync byte, refs [2]uint32) {
 	if key {
 		l.keyNo = l.frameNo
@@ -45,7 +45,7 @@ func (k *camera) refer(l *camLayer, key bool) (tid, sync byte, refs [2]uint32) {
 	return 0, 0, [2]uint32{4}
 }
 
-// machine is what a room runs on: one packet sent takes it a while, and what comes meanwhile waits in a real
+// machine is what a room runs on. One packet sent takes it a while, and what comes meanwhile waits in a real
 // inbox.
 type machine struct {
 	s    *sim
@@ -112,8 +112,8 @@ func (s *sim) talk(id packet.PeerID, until int64) *int {
 	return n
 }
 
-// strain is a room in which five people show themselves, watched by eight at the highest quality and by two
-// at the lowest.
+// strain is a room in which five members show themselves. Eight watch them at the highest quality, and two at
+// the lowest.
 type strain struct {
 	layers []int         // packets of a frame of each simulcast layer
 	scaled bool          // with temporal layers
@@ -228,7 +228,7 @@ func TestOverloadLeavesOutTheLeastImportant(t *testing.T) {
 	}
 }
 
-// checkWhole judges what came without loss: nothing is missing, and every frame can be decoded but those that
+// checkWhole judges what came without loss. Nothing is missing, and every frame can be decoded but those that
 // a layer switch ends.
 func checkWhole(t *testing.T, i int, v *viewer) {
 	t.Helper()
@@ -249,7 +249,7 @@ func (v *viewer) framesFrom(since int64, layer byte) int {
 	return n
 }
 
-// TestOverloadOverALossyNetwork: what is lost, late or doubled meets frames that are left out.
+// TestOverloadOverALossyNetwork: lost, late and doubled packets meet frames that are left out.
 func TestOverloadOverALossyNetwork(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -340,7 +340,7 @@ func TestAllVideoIsLeftOutBeforeAnyAudio(t *testing.T) {
 	}
 }
 
-// TestReportsThatWaitAreNoOverload: they wait for media to come (inbox.put).
+// TestReportsThatWaitAreNoOverload: reports wait for media to come (inbox.put).
 func TestReportsThatWaitAreNoOverload(t *testing.T) {
 	w := newWorld(t)
 	w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v"))
@@ -359,7 +359,8 @@ func TestReportsThatWaitAreNoOverload(t *testing.T) {
 	}
 }
 
-// TestALayerThatDoesNotComeBackGetsAKeyframe: without a frame from which it can go on, a keyframe.
+// TestALayerThatDoesNotComeBackGetsAKeyframe: a keyframe is asked for if there is no frame from which the
+// layer can go on.
 func TestALayerThatDoesNotComeBackGetsAKeyframe(t *testing.T) {
 	w := newWorld(t)
 	pub := w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v"))
@@ -423,8 +424,8 @@ type narrow struct{ packets int }
 func (o *narrow) SendRTP(_, _ []byte) { o.packets++; <-time.After(time.Millisecond) }
 func (o *narrow) SendRTCP([]byte)     {}
 
-// TestARoomLeavesOutBeforeItsInboxIsFull has twice as much come as leaves, with an inbox that soon has no
-// place for all of it.
+// TestARoomLeavesOutBeforeItsInboxIsFull: twice as much comes as leaves, and the inbox soon has no place for
+// all of it.
 func TestARoomLeavesOutBeforeItsInboxIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := NewRoom(Options{InboxPackets: 800, NoPacing: true}, &noFlush{})

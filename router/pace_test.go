@@ -146,8 +146,8 @@ func TestBurstsDelayNobodyElse(t *testing.T) {
 	}
 }
 
-// What a browser's pacer has spread is forwarded as it comes: frames of 2.5 Mbit/s, keyframes among them, 5
-// ms or 40 ms at a time.
+// Packets that a browser's pacer has spread are forwarded as they come. They are frames of 2.5 Mbit/s,
+// keyframes among them, 5 ms or 40 ms at a time.
 func TestWhatIsPacedAlreadyIsNotDelayed(t *testing.T) {
 	for _, every := range []int64{5, 40} {
 		w, a, _, sub := meeting(t)
@@ -181,7 +181,7 @@ func TestWhatIsPacedAlreadyIsNotDelayed(t *testing.T) {
 	}
 }
 
-// backlog has packets of the first publisher held.
+// backlog makes packets of the first publisher be held.
 func backlog(t *testing.T) (w *world, a *sender, sub *capture) {
 	w, a, _, sub = meeting(t)
 	w.watch(3, "5", 1, Camera, High)
@@ -214,7 +214,7 @@ func TestNotOnePacketOfABacklogAfterwards(t *testing.T) {
 	}
 }
 
-// Off and on again, within a step: nothing of before comes, and what comes is numbered on.
+// A camera is off and on again within a step. Nothing of before comes, and what comes is numbered on.
 func TestBacklogEndsWithPublishing(t *testing.T) {
 	w, a, sub := backlog(t)
 	n := len(sub.rtp)
@@ -236,7 +236,7 @@ func TestBacklogEndsWithPublishing(t *testing.T) {
 	}
 }
 
-// Whatever ends the way a stream is forwarded, what came before it is forwarded first.
+// Packets that came before are forwarded first, whatever ends the way in which a stream is forwarded.
 func TestBacklogGoesBeforeWhatComesNext(t *testing.T) {
 	for name, next := range map[string]func(w *world, a *sender){
 		"codec": func(_ *world, a *sender) { a.pt = vp9.PT },
@@ -276,8 +276,8 @@ func TestBacklogGoesBeforeWhatComesNext(t *testing.T) {
 	}
 }
 
-// A sink that waits begins with a keyframe when its turn has come, with all that belongs to it, each packet
-// once.
+// A sink that waits begins with a keyframe when its turn has come. It gets all that belongs to the keyframe,
+// each packet once.
 func TestBeginsWithAHeldKeyframe(t *testing.T) {
 	w, a, sub := backlog(t)
 	w.uncached()
@@ -305,7 +305,7 @@ func TestBeginsWithAHeldKeyframe(t *testing.T) {
 	}
 }
 
-// Who changes to another layer gets the rest of the frame before, and the others get it in steps.
+// A receiver that changes to another layer gets the rest of the frame before, and the others get it in steps.
 func TestLayerChangeInTheMidstOfABurst(t *testing.T) {
 	w := newWorld(t)
 	w.uncached()
@@ -341,8 +341,8 @@ func TestLayerChangeInTheMidstOfABurst(t *testing.T) {
 	goes.inARow(6000, 62)
 }
 
-// Who is gone when a backlog is let go of is not sent it. What comes for nobody ends it: who comes back would
-// begin in it and miss what came meanwhile.
+// A receiver that is gone when a backlog is let go of is not sent it. A packet that comes for nobody ends it.
+// Else a receiver that comes back would begin in it and miss what came meanwhile.
 func TestBacklogForNobody(t *testing.T) {
 	w, a, sub := backlog(t)
 	w.deliver(1, false, big(a.frame(true, 5))...)
@@ -355,7 +355,7 @@ func TestBacklogForNobody(t *testing.T) {
 	sub.inARow(5000, 5)
 }
 
-// A backlog that nobody gets but who waits for a keyframe in it.
+// Nobody gets a backlog but a receiver that waits for a keyframe in it.
 func TestBacklogForWhoWaits(t *testing.T) {
 	w, a, sub := backlog(t)
 	w.uncached()
@@ -372,8 +372,8 @@ func TestBacklogForWhoWaits(t *testing.T) {
 	}
 }
 
-// With and without pacing receivers get the same packets, in the same order under the same numbers, whatever
-// publishers send.
+// Receivers get the same packets with and without pacing, in the same order under the same numbers. This
+// holds whatever publishers send.
 func TestPacingChangesNothingButTime(t *testing.T) {
 	seeds, held := uint64(60), uint64(0)
 	if raceEnabled {
@@ -422,7 +422,7 @@ func TestPacingChangesNothingButTime(t *testing.T) {
 	}
 }
 
-// mangle makes a frame or several, out of order, with losses and repeats, sometimes of another codec or from
+// mangle makes a frame or several, out of order, with losses and repeats. Some are of another codec, or from
 // a sender that has begun anew.
 func mangle(r *rand.Rand, a *sender) [][]byte {
 	if r.IntN(15) == 0 {

@@ -9,8 +9,8 @@ import (
 	"parlor/router/allocate"
 )
 
-// TestAPauseIsToldOnceItLasts: a picture that is paused before it was shown is told of after a moment, and
-// not at all if the network turns out to carry it. One that was shown is told of at once.
+// TestAPauseIsToldOnceItLasts: a picture that is paused before it was shown is told of after a moment. It is
+// not told of at all if the network turns out to carry it. One that was shown is told of at once.
 func TestAPauseIsToldOnceItLasts(t *testing.T) {
 	paused, rungs := allocate.State{Want: allocate.Paused, Rung: allocate.Paused}, make([]allocate.Rung, temporals)
 	told := []Undecodable{{Peer: 4, Member: 4, MID: "s", Track: TrackKey{1, Camera}, Paused: true}}
@@ -43,7 +43,8 @@ func TestAPauseIsToldOnceItLasts(t *testing.T) {
 	}
 }
 
-// TestWhatWasShortIsForgotten once all fits: nothing is divided then, and the next moment counts anew.
+// TestWhatWasShortIsForgotten: it is forgotten once all fits. Nothing is divided then, and the next moment
+// counts anew.
 func TestWhatWasShortIsForgotten(t *testing.T) {
 	w, _ := observed(t)
 	cam := w.layered(1, 1, 500)

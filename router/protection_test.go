@@ -13,7 +13,7 @@ import (
 	"parlor/router/header"
 )
 
-// lossy is a world whose receiver loses so much at random, as a step of its network has it.
+// lossy is a world whose receiver loses so much at random, as a step of its network has shown.
 func (w *world) lossy(share float64) {
 	p := w.c.peers[3]
 	n := p.down.pathOf()
@@ -24,7 +24,7 @@ func (w *world) lossy(share float64) {
 	w.c.guard(p)
 }
 
-// originals are the numbers of what retransmissions of an SSRC send again.
+// originals are the numbers of the packets that retransmissions of an SSRC send again.
 func (o *capture) originals(ssrc uint32) (list []uint16) {
 	for _, p := range o.rtp {
 		if p.SSRC == ssrc && len(p.Payload) >= 2 {
@@ -38,8 +38,8 @@ func (o *capture) nack(seqs ...uint16) {
 	o.w.rtcp(3, &rtcp.TransportLayerNack{MediaSSRC: 5000, Nacks: rtcp.NackPairsFromSequenceNumbers(seqs)})
 }
 
-// TestWhatLossIsAnsweredBy: by copies and patience the more, the more is lost; by none of it where that may
-// have to do with what is sent.
+// TestWhatLossIsAnsweredBy: copies and patience grow with the loss. There is none of it if the loss may have
+// to do with what is sent.
 func TestWhatLossIsAnsweredBy(t *testing.T) {
 	random := func(lost float64) bwe.Estimate {
 		return bwe.Estimate{Capacity: 10e6, Budget: 10e6, Delay: 10e6, Lost: lost, Random: true}
@@ -85,8 +85,8 @@ func TestWhatLossIsAnsweredBy(t *testing.T) {
 	require.Equal(t, 4, n.guarded.copies, "some time after a queue")
 }
 
-// TestFewPacketsSayLittleOfLoss: what feedback has told in the last half second counts at once, but for what
-// chance may have done.
+// TestFewPacketsSayLittleOfLoss: feedback of the last half second counts at once, but for what chance may
+// have done.
 func TestFewPacketsSayLittleOfLoss(t *testing.T) {
 	var x protection
 	require.Zero(t, x.lately(&delivery{arrived: 5, lost: 10}))
@@ -99,7 +99,8 @@ func TestFewPacketsSayLittleOfLoss(t *testing.T) {
 	require.Zero(t, x.lately(&delivery{arrived: 25, lost: 20}), "some were found")
 }
 
-// TestWhatIsAskedForIsSentSeveralTimes, some ms apart, and again when it is asked for again.
+// TestWhatIsAskedForIsSentSeveralTimes: the copies are some ms apart. They are sent again when the packet is
+// asked for again.
 func TestWhatIsAskedForIsSentSeveralTimes(t *testing.T) {
 	w, a, _, sub := meeting(t)
 	w.watch(3, "5", 1, Camera, High)
@@ -125,8 +126,8 @@ func TestWhatIsAskedForIsSentSeveralTimes(t *testing.T) {
 	require.EqualValues(t, 9, w.c.totals.Resent)
 }
 
-// TestWhatIsAskedForIsSentSeveralTimesAsItWas where the receiver knows no retransmissions: the very same
-// bytes.
+// TestWhatIsAskedForIsSentSeveralTimesAsItWas: if the receiver knows no retransmissions, it gets the very
+// same bytes.
 func TestWhatIsAskedForIsSentSeveralTimesAsItWas(t *testing.T) {
 	for lost, want := range map[float64]int{0: 1, .3: 4} {
 		w := newWorld(t)
@@ -153,7 +154,7 @@ func TestWhatIsAskedForIsSentSeveralTimesAsItWas(t *testing.T) {
 	}
 }
 
-// TestCopiesEndWithWhatTheyAreOf: not one is sent after what it is of was left.
+// TestCopiesEndWithWhatTheyAreOf: no copy of a packet is sent after its stream was left.
 func TestCopiesEndWithWhatTheyAreOf(t *testing.T) {
 	for name, end := range map[string]func(w *world){
 		"watch":   func(w *world) { w.watch(3, "5", 2, Camera, High) },
@@ -176,8 +177,8 @@ func TestCopiesEndWithWhatTheyAreOf(t *testing.T) {
 	}
 }
 
-// TestPicturesLeaveUnasked where half is lost: what others refer to so often that hardly any of it is
-// missing, others less often.
+// TestPicturesLeaveUnasked: half of the packets is lost. Frames that others refer to leave so often that
+// hardly any of them is missing. Others leave less often.
 func TestPicturesLeaveUnasked(t *testing.T) {
 	w, a, _, sub := meeting(t)
 	w.watch(3, "5", 1, Camera, High)
@@ -208,8 +209,8 @@ func TestPicturesLeaveUnasked(t *testing.T) {
 	require.Len(t, sub.seqs(5001), 9, "more where more is lost")
 }
 
-// TestCopiesFitIntoWhatThereIs: those of what others refer to before those of others, and as much is left as
-// they leave.
+// TestCopiesFitIntoWhatThereIs: copies of frames that others refer to come before those of others. As much is
+// left as they leave.
 func TestCopiesFitIntoWhatThereIs(t *testing.T) {
 	for _, x := range []struct {
 		room, rate, lost, missed float64
@@ -232,8 +233,8 @@ func TestCopiesFitIntoWhatThereIs(t *testing.T) {
 	}
 }
 
-// TestMuchLossIsNotWaitedFor: what is lost of half a second is enough, unless it is lost as more is sent to
-// see what it depends on.
+// TestMuchLossIsNotWaitedFor: loss of half a second is enough, unless more is sent at the time to see what
+// the loss depends on.
 func TestMuchLossIsNotWaitedFor(t *testing.T) {
 	for _, x := range []struct {
 		lost, extra float64
@@ -246,7 +247,7 @@ func TestMuchLossIsNotWaitedFor(t *testing.T) {
 }
 
 // TestWhatIsAskedForLateStopsThePicture: the request for a keyframe that would follow may be lost, so the
-// node asks for one. It does so once, and not where a keyframe has come or was asked for since, nor where
+// node asks for one. It does so once. It does not if a keyframe has come or was asked for since, nor if
 // little is lost.
 func TestWhatIsAskedForLateStopsThePicture(t *testing.T) {
 	for name, x := range map[string]struct {
@@ -283,7 +284,7 @@ func TestWhatIsAskedForLateStopsThePicture(t *testing.T) {
 	}
 }
 
-// TestReceiversWaitWhereMuchIsLost: they are told how long, and when they need not any more.
+// TestReceiversWaitWhereMuchIsLost: they are told how long to wait, and when they need not any more.
 func TestReceiversWaitWhereMuchIsLost(t *testing.T) {
 	w, a, _, sub := meeting(t)
 	w.watch(3, "5", 1, Camera, High)
@@ -350,9 +351,9 @@ func TestHalfOfThePacketsLost(t *testing.T) {
 	}
 }
 
-// TestAPictureWithoutProof: where next to nothing arrives, the lowest layer is shown and what others refer to
-// in it leaves several times, although it is not known what the loss depends on. Where it is known that it
-// follows the rate, nothing is.
+// TestAPictureWithoutProof: next to nothing arrives, and it is not known what the loss depends on. The lowest
+// layer is shown all the same, and frames in it that others refer to leave several times. Nothing is shown if
+// it is known that the loss follows the rate.
 func TestAPictureWithoutProof(t *testing.T) {
 	for name, x := range map[string]struct {
 		e       bwe.Estimate

@@ -94,7 +94,7 @@ func TestAFullQueueIsNotFilledByWhatItLost(t *testing.T) {
 	require.EqualValues(t, 1, again(77), "the queue is gone")
 }
 
-// TestNothingOfAnotherLayerIsSentAgainOverAFullLink: the keyframe of the present one shows all anew, and
+// TestNothingOfAnotherLayerIsSentAgainOverAFullLink: the keyframe of the present layer shows all anew, and
 // needs the room.
 func TestNothingOfAnotherLayerIsSentAgainOverAFullLink(t *testing.T) {
 	w := newWorld(t)
@@ -163,7 +163,7 @@ func TestRetransmissionOfTheVeryBytes(t *testing.T) {
 	}
 }
 
-// What was sent under a number must not be read anew by another map of extension ids.
+// A packet that was sent under a number must not be read anew by another map of extension ids.
 func TestNothingIsSentAgainWithOtherExtensions(t *testing.T) {
 	w := newWorld(t)
 	w.join(1, 1, map[string]Source{"0": Camera}, pubVideo("0", 100))
@@ -366,9 +366,9 @@ func TestRequestsForLostPacketsEnd(t *testing.T) {
 	}
 }
 
-// A request may come when no place for a packet is free, so that others are sent first: also of the same
-// sink, of which the oldest segment is then forgotten. What it held is not sent again; what the next one
-// holds is.
+// A request may come when no place for a packet is free, so that others are sent first. They may be of the
+// same sink, and its oldest segment is then forgotten. A packet in that segment is not sent again. A packet
+// in the next one is.
 func TestRequestForTheOldestWhileAllPlacesAreTaken(t *testing.T) {
 	w := newWorld(t)
 	w.c.o.NoPacing = true

@@ -31,7 +31,7 @@ func (o *counting) SendRTP(h, p []byte) { o.mu.Lock(); o.rtp++; o.mu.Unlock() }
 func (o *counting) SendRTCP([]byte)     { o.mu.Lock(); o.rtcp++; o.mu.Unlock() }
 func (o *counting) packets() int        { o.mu.Lock(); defer o.mu.Unlock(); return o.rtp }
 
-// pool hands out buffers and tells which are still owned. One that was released may be handed out again.
+// pool hands out buffers and tells which are still owned. A buffer that was released may be handed out again.
 type pool struct{ all map[*packet.Buffer]bool }
 
 func (p *pool) batch(id packet.PeerID, raws ...[]byte) *packet.Batch {
@@ -136,8 +136,8 @@ func TestRoomForwardsAndEnds(t *testing.T) {
 	})
 }
 
-// setWall sets the wall clock of t, which has a monotonic reading, and leaves that alone, as setting a
-// machine's clock does.
+// setWall sets the wall clock of t, which has a monotonic reading. It leaves that alone, as does setting a
+// machine's clock.
 func setWall(t *testing.T, at time.Time, d time.Duration) time.Time {
 	wall := (*uint64)(unsafe.Pointer(&at)) // 1 bit: monotonic, 33 bits of seconds, 30 of ns
 	*wall += uint64(int64(d/time.Second)) << 30
@@ -268,7 +268,7 @@ type slow struct{ counting }
 
 func (o *slow) SendRTP(h, p []byte) { time.Sleep(time.Millisecond); o.counting.SendRTP(h, p) }
 
-// Who leaves must not wait until all that has piled up is worked off.
+// A peer that leaves must not wait until all that has piled up is worked off.
 func TestCallsAndTimersComeBetweenBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := NewRoom(Options{}, &noFlush{})
@@ -317,7 +317,7 @@ func TestCallsAndTimersComeBetweenBatches(t *testing.T) {
 	})
 }
 
-// TestRoomUnderConcurrentUse is for the race detector: everything at once, then nothing is left.
+// TestRoomUnderConcurrentUse is for the race detector. Everything happens at once, then nothing is left.
 func TestRoomUnderConcurrentUse(t *testing.T) {
 	r := NewRoom(Options{}, &noFlush{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -362,7 +362,7 @@ func TestRoomUnderConcurrentUse(t *testing.T) {
 }
 
 // TestReportsWakeNobody: reports are taken with the next batch, with a call, when something is due, or when
-// many wait; requests are taken at once.
+// many wait. Requests are taken at once.
 func TestReportsWakeNobody(t *testing.T) {
 	rr := marshalRTCP(t, &rtcp.ReceiverReport{SSRC: 1}, &rtcp.TransportLayerCC{
 		Header: rtcp.Header{Count: 15, Type: rtcp.TypeTransportSpecificFeedback, Length: 5}, PacketStatusCount: 1,

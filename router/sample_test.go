@@ -57,7 +57,7 @@ func ntpMiddle(t int64) uint64 {
 	return (uint64(t/1e9+2208988800)<<32 | uint64(t%1e9)<<32/1e9) >> 16 & 0xffffffff
 }
 
-// TestNoSamplesWhereNothingFlows: one more of silence, then the room sleeps.
+// TestNoSamplesWhereNothingFlows: there is one more sample, of silence. Then the room sleeps.
 func TestNoSamplesWhereNothingFlows(t *testing.T) {
 	w, n := observed(t)
 	ann := w.talker(1)
@@ -86,7 +86,7 @@ func TestNoSamplesWhereNothingFlows(t *testing.T) {
 	}
 }
 
-// TestWhoIsNotHeardIsDown: sent to, without a word from it.
+// TestWhoIsNotHeardIsDown: a peer is down if packets are sent to it and no word comes from it.
 func TestWhoIsNotHeardIsDown(t *testing.T) {
 	w, n := observed(t)
 	ann := w.talker(1)

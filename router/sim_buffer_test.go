@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// buffer is a jitter buffer with a decoder behind it. A frame is shown when it is due: as late after its time
-// stamp as frames come that were not asked for again, and some more by how much that varies (libwebrtc:
-// VCMTiming, VideoStreamBufferController, which leaves out retransmitted frames as well). Of what is due the
-// first is shown that can be decoded, and nothing that is older.
+// buffer is a jitter buffer with a decoder behind it. A frame is shown when it is due. That is as late after
+// its time stamp as frames come that were not asked for again. It is some more by how much that varies.
+// libwebrtc (VCMTiming, VideoStreamBufferController) leaves out retransmitted frames as well. The first due
+// frame that can be decoded is shown, and nothing that is older.
 type buffer struct {
 	*viewer
 	frames map[uint64]*frame // by the number of the first packet; those beyond last
@@ -28,7 +28,7 @@ type buffer struct {
 	freeze, frozen int64
 }
 
-// frame is what has come of a frame.
+// frame is the part of a frame that has come.
 type frame struct {
 	*seen // one of its packets
 	came  byte
@@ -38,13 +38,13 @@ type frame struct {
 }
 
 const (
-	// noticed is which gap between two pictures counts as frozen, at 25 a second, as in libwebrtc: 150 ms
+	// noticed is the gap between two pictures that counts as frozen, at 25 a second, as in libwebrtc: 150 ms
 	// more than the mean.
 	noticed = 190 * ms
 	// lateShare and variesShare are the parts of the way that both follow a frame.
 	lateShare, variesShare = 1. / 16, 1. / 64
-	// spared is what is left out of what arrival varies by, and added what the decoder and the screen need,
-	// and the largest frame.
+	// spared is left out of what arrival varies by. added is what the decoder and the screen need, and the
+	// largest frame.
 	spared, added = 30e6, 80e6
 )
 
@@ -74,7 +74,7 @@ func (b *buffer) add(ext uint64, p *seen, asked bool) {
 	}
 }
 
-// continued has nobody ask for what lies before the last frame that has come with all that it needs.
+// continued makes nobody ask for packets before the last frame that has come with all that it needs.
 func (b *buffer) continued() {
 	for _, at := range slices.Sorted(maps.Keys(b.frames)) {
 		f := b.frames[at]
@@ -99,7 +99,7 @@ func (b *buffer) stamp(ts uint32) int64 {
 	return int64(at) * 100_000 / 9 // 90 kHz
 }
 
-// complete has a whole frame shown when it is due.
+// complete makes a whole frame be shown when it is due.
 func (b *buffer) complete(f *frame) {
 	late := float64(b.s.now - f.time)
 	if b.late == 0 {
@@ -135,7 +135,7 @@ func (b *buffer) play() {
 	}
 }
 
-// decodable says whether all is there to which a frame refers.
+// decodable says whether all frames are there to which a frame refers.
 func (b *buffer) decodable(f *frame) bool {
 	if f.key {
 		return true

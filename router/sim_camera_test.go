@@ -131,7 +131,7 @@ func (s *sim) frames(k *camera) {
 	s.after(40*time.Millisecond, func() { s.frames(k) })
 }
 
-// next makes a frame whose packets tell: member, layer, frame, packet of packets.
+// next makes a frame whose packets tell their member, layer and frame, and which packet of how many they are.
 func (k *camera) next(l *camLayer, layer byte) []made {
 	key, n := l.wantKey, l.size
 	l.wantKey = false
@@ -164,7 +164,7 @@ func (k *camera) next(l *camLayer, layer byte) []made {
 	return packets
 }
 
-// reportSize is what the network carries of a report.
+// reportSize is the size of a report on the network.
 const reportSize = 28 + wireOverhead
 
 func (s *sim) reports(k *camera) {

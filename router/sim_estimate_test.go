@@ -10,7 +10,7 @@ import (
 	"parlor/lab/link"
 )
 
-// What the room thinks of the network to who watches, held against what it carries.
+// The room's idea of the network to a viewer is held against what that network carries.
 
 // settled is how long after a change of the link the estimate is looked at first.
 const settled = 3 * time.Second
@@ -18,24 +18,25 @@ const settled = 3 * time.Second
 // guessEvery is the time between two looks.
 const guessEvery = 100 * time.Millisecond
 
-// guesses is what has been estimated of a link, as shares of what it carries: while what may be sent was
-// used, and while it was not, as pictures need less or none of the next size fits.
+// guesses is what has been estimated of a link, as shares of what it carries. They are kept apart for the
+// time in which the allowed rate was used, and in which it was not. It is not used if pictures need less or
+// none of the next size fits.
 type guesses struct {
 	used, unused []float64
 	policed      bool // nothing waits there, so that it is only known once loss has been looked into
 }
 
-// Between these the median of the estimate has to be of a link that is used, and up to the second percentile
-// 95, in percent.
+// The median of the estimate has to be between these for a link that is used, in percent. Percentile 95 may
+// be up to the second.
 const (
 	guessLeast = 85
 	guessMost  = 110
-	// guessPoliced is the same of a policer: what is told may be half as much again as arrives, until it is
+	// guessPoliced is the same for a policer. The estimate may be half as much again as arrives, until it is
 	// known what loss depends on.
 	guessPoliced = 150
 )
 
-// hold holds them against that.
+// hold holds the guesses against that.
 func (g *guesses) hold(t *testing.T, name string) {
 	if high := shareOf(g.used, 95); g.policed && high > guessPoliced {
 		t.Errorf("%s: what is told of a policer is %.0f %% of what it lets pass, at percentile 95", name, high)
@@ -63,7 +64,8 @@ func (v *viewer) guess(down link.Profile, g *guesses) {
 	})
 }
 
-// carriedAt is what a link carries at a time, in bit/s; 0: as much as comes, or it has changed just now.
+// carriedAt is what a link carries at a time, in bit/s. It is 0 if all that comes is carried, or if the rate
+// has changed just now.
 func carriedAt(p link.Profile, at time.Duration) (rate float64) {
 	for _, step := range p {
 		switch {
@@ -77,8 +79,8 @@ func carriedAt(p link.Profile, at time.Duration) (rate float64) {
 	return rate
 }
 
-// String is median and percentile 95 of both, in percent, and the share of the time in which what may be sent
-// was not used.
+// String is median and percentile 95 of both, in percent. It adds the share of the time in which the allowed
+// rate was not used.
 func (g *guesses) String() string {
 	all := len(g.used) + len(g.unused)
 	if all == 0 {
@@ -95,7 +97,7 @@ func shareOf(list []float64, p int) float64 {
 	return 100 * slices.Sorted(slices.Values(list))[len(list)*p/100]
 }
 
-// watching returns a call over a link that somebody watches a picture over, with sound.
+// watching returns a call over a link in which a receiver watches a picture, with sound.
 func watching(t *testing.T, seed uint64, down string, voiced int, layers ...int) (*sim, *viewer) {
 	s := newSim(t, seed, calm)
 	s.pad, s.keys, s.voiced = 560, 8, voiced
@@ -108,11 +110,10 @@ func watching(t *testing.T, seed uint64, down string, voiced int, layers ...int)
 	return s, v
 }
 
-// TestEstimateFollowsSteps: where more is wanted than a link carries, what the room thinks of it is within a
-// tenth 3 s after it has changed, down and up, and stays there. The best layer is more than the link ever
-// carries, so that most of the time the estimate rests on probes. The beginning of the call takes a second
-// more: what overflows the link then is the first keyframe, and a probe has to show first that its loss says
-// nothing.
+// TestEstimateFollowsSteps: more is wanted than a link carries. The estimate is within a tenth of the link 3
+// s after it has changed, down and up, and stays there. The best layer is more than the link ever carries, so
+// that most of the time the estimate rests on probes. The beginning of the call takes a second more. The
+// first keyframe overflows the link then, and a probe has to show first that its loss says nothing.
 func TestEstimateFollowsSteps(t *testing.T) {
 	const down = calm + " rate=2M queue=400ms @15s rate=300k @30s rate=2M"
 	for seed := range uint64(12) {
@@ -132,8 +133,8 @@ func TestEstimateFollowsSteps(t *testing.T) {
 	}
 }
 
-// TestTheBestLayerComesSoon over links that carry it, although the first keyframes overflow them: what was
-// lost then bounds nothing that a probe has shown since, and is not held against a layer that came later.
+// TestTheBestLayerComesSoon: it does over links that carry it, although the first keyframes overflow them.
+// That loss bounds nothing that a probe has shown since. It is not held against a layer that came later.
 func TestTheBestLayerComesSoon(t *testing.T) {
 	const soon, calls = 3500 * time.Millisecond, 24
 	for _, x := range []struct {
@@ -160,7 +161,8 @@ func TestTheBestLayerComesSoon(t *testing.T) {
 	}
 }
 
-// TestEstimateThatIsEnough for all that is wanted does not grow, as nothing would show that there is more.
+// TestEstimateThatIsEnough: an estimate that is enough for all that is wanted does not grow, as nothing would
+// show that there is more.
 func TestEstimateThatIsEnough(t *testing.T) {
 	const rate = 1.4e6 // all that is wanted is 1.1
 	for seed := range uint64(4) {
@@ -176,7 +178,7 @@ func TestEstimateThatIsEnough(t *testing.T) {
 	}
 }
 
-// TestEstimateOfAPolicer stays near what it lets pass, although probes slip through its bucket.
+// TestEstimateOfAPolicer: it stays near what the policer lets pass, although probes slip through its bucket.
 func TestEstimateOfAPolicer(t *testing.T) {
 	const rate = 300e3
 	var all []float64
@@ -193,8 +195,8 @@ func TestEstimateOfAPolicer(t *testing.T) {
 	}
 }
 
-// TestWhatIsEnoughIsNotProbedForMore: who once had much room, and is shown all that is wanted, notices
-// nothing of a link that has become narrow.
+// TestWhatIsEnoughIsNotProbedForMore: a receiver once had much room, and is shown all that is wanted. It
+// notices nothing of a link that has become narrow.
 func TestWhatIsEnoughIsNotProbedForMore(t *testing.T) {
 	for seed := range uint64(4) {
 		s, v := watching(t, seed, calm+" @15s rate=2M queue=400ms", 70, 1, 3, 8) // all that is wanted is 1.1
@@ -212,8 +214,8 @@ func TestWhatIsEnoughIsNotProbedForMore(t *testing.T) {
 	}
 }
 
-// TestQuietSoundOverNarrowLinks: packets of silence, which come less than a millisecond apart where they have
-// waited, do not look as if nothing had waited.
+// TestQuietSoundOverNarrowLinks: packets of silence come less than a millisecond apart if they have waited.
+// They do not look as if nothing had waited.
 func TestQuietSoundOverNarrowLinks(t *testing.T) {
 	for _, rate := range []float64{600e3, 700e3, 800e3, 900e3} {
 		for seed := range uint64(6) {

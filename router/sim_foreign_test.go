@@ -11,7 +11,7 @@ import (
 
 // Receivers of the simulation that give no transport-wide feedback.
 
-// tells is what a receiver tells of its network.
+// tells says what a receiver tells of its network.
 type tells uint8
 
 const (
@@ -54,8 +54,9 @@ func (v *viewer) receive(d *departure, took int64) {
 	}
 }
 
-// estimate follows what comes and how long that waits, nearly as libwebrtc's AimdRateControl does: so much
-// less than what comes while packets wait, else 8 % a second more, up to half as much again as comes.
+// estimate follows the rate that comes and how long packets wait, nearly as libwebrtc's AimdRateControl does.
+// It is so much less than what comes while packets wait. Else it grows by 8 % a second, up to half as much
+// again as comes.
 func (v *viewer) estimate() {
 	f, now := &v.foreign, v.s.now
 	span := float64(now - f.at)

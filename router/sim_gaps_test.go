@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// gaps is what a receiver misses of a stream, and asks for: libwebrtc's NackRequester for pictures, and
-// nearly what its NackTracker does for sound.
+// gaps is what a receiver misses of a stream, and asks for. It is libwebrtc's NackRequester for pictures, and
+// nearly its NackTracker for sound.
 type gaps struct {
 	tries int // then a packet is given up
-	// patient: where packets come in another order anyway, it waits so long before it asks. That for
-	// pictures never does.
+	// patient: it waits so long before it asks, if packets come in another order anyway. That for pictures
+	// never does.
 	patient bool
 	got     map[uint64]int64
 	first   uint64
@@ -26,8 +26,8 @@ type asked struct {
 	times int // 0: not yet
 }
 
-// nackAgain is after which is asked again, before libwebrtc knows a round trip, and nackMost how many may be
-// missing at a time.
+// nackAgain is the time after which a packet is asked for again, before libwebrtc knows a round trip. At most
+// nackMost may be missing at a time.
 const (
 	nackAgain = 100 * ms
 	nackMost  = 1000
@@ -37,8 +37,8 @@ func newGaps(tries int, patient bool) gaps {
 	return gaps{tries: tries, patient: patient, got: map[uint64]int64{}, missing: map[uint64]*asked{}}
 }
 
-// take notes a packet. It reports false if it came before, and how often it was asked for. again: it was sent
-// again, which shows nothing of what is missing before it.
+// take notes a packet. It reports false if it came before, and how often it was asked for. If again, the
+// packet was sent again, which shows nothing of what is missing before it.
 func (g *gaps) take(ext uint64, now int64, again bool) (fresh bool, times int) {
 	if g.high == 0 {
 		g.high, g.first = ext, ext
@@ -76,7 +76,7 @@ func (g *gaps) full() bool {
 	return true
 }
 
-// clearTo gives up what is missing before a number: nobody needs it any more.
+// clearTo gives up all that is missing before a number, as nobody needs it any more.
 func (g *gaps) clearTo(ext uint64) {
 	maps.DeleteFunc(g.missing, func(e uint64, _ *asked) bool { return e < ext })
 }
@@ -95,13 +95,13 @@ func (g *gaps) usual() uint64 {
 	return 0
 }
 
-// fresh returns what is to be asked for as a packet has come: at once, or later where packets come in another
-// order anyway.
+// fresh returns the packets that are to be asked for as a packet has come. They are asked for at once, or
+// later if packets come in another order anyway.
 func (g *gaps) fresh(now int64) []uint16 {
 	return g.due(now, func(a *asked) bool { return a.times == 0 && a.from <= g.high })
 }
 
-// old returns what is to be asked for again.
+// old returns the packets that are to be asked for again.
 func (g *gaps) old(now int64) []uint16 {
 	return g.due(now, func(a *asked) bool { return (a.times > 0 || !g.patient) && now-a.at >= nackAgain })
 }

@@ -12,7 +12,7 @@ import (
 	"parlor/router/red"
 )
 
-// The ledger has what leaves the room for one receiver, before any network does something to it.
+// The ledger has all packets that leave the room for one receiver, before any network does something to them.
 
 type ledger struct {
 	t        testing.TB
@@ -28,7 +28,7 @@ type ledger struct {
 // soundSSRC is by how much the SSRC of sound is above that of the picture.
 const soundSSRC = 2
 
-// nonce is what no two different packets may be sealed under: AES-GCM would give its key away.
+// nonce is a value under which no two different packets may be sealed. AES-GCM would give its key away.
 type nonce struct {
 	ssrc   uint32
 	number uint64 // with the turns of the sequence number
@@ -130,8 +130,8 @@ func (l *ledger) listen(p *rtp.Packet) (list []origin) {
 	return list
 }
 
-// seal returns the number with its turns, and whether the packet has left before. It fails where another one
-// has left under it.
+// seal returns the number with its turns, and whether the packet has left before. It fails if another packet
+// has left under that number.
 func (l *ledger) seal(ssrc uint32, seq uint16, raw []byte) (ext uint64, again bool) {
 	high := l.high[ssrc]
 	if high == 0 {
@@ -168,15 +168,15 @@ func (l *ledger) picture(d *departure, p *rtp.Packet, payload []byte) {
 	l.pictures[d.ext], d.seen = now, now
 }
 
-// original is the number of what an RTX packet sends again. It may do so before that leaves by itself, where
-// that came late.
+// original is the number of the packet that an RTX packet sends again. It may do so before that packet leaves
+// by itself, if that came late.
 func (l *ledger) original(payload []byte) uint64 {
 	high := l.high[l.ssrc]
 	return high + uint64(int64(int16(binary.BigEndian.Uint16(payload)-uint16(high))))
 }
 
-// judge goes through the numbers and checks that they make one stream, of which every frame can be decoded by
-// who gets all.
+// judge goes through the numbers and checks that they make one stream. A receiver that gets all must be able
+// to decode every frame of it.
 func (l *ledger) judge() judgement {
 	j := judgement{ledger: l}
 	if len(l.pictures) == 0 {
@@ -187,7 +187,7 @@ func (l *ledger) judge() judgement {
 		switch {
 		case p == nil && l.strict:
 			l.t.Fatalf("number %d of %d to %d is missing, though all came", e, l.first, l.high[l.ssrc])
-		// What fills a number may stand for a frame that came too late.
+		// An empty packet that fills a number may stand for a frame that came too late.
 		case p == nil, p.raw == nil && !l.strict:
 			j.hole = true
 		case p.raw != nil:
@@ -251,8 +251,8 @@ func (j *judgement) follows(seq uint64, p, l *seen, hole bool) {
 	}
 }
 
-// finish checks the present frame, after which next comes: it is whole unless something begins anew, and so
-// are those to which it refers.
+// finish checks the present frame, after which next comes. It is whole unless something begins anew. So are
+// the frames to which it refers.
 func (j *judgement) finish(next *seen) {
 	p := j.frame[0]
 	whole := len(j.frame) == int(p.of)

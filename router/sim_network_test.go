@@ -16,8 +16,9 @@ import (
 
 var calls = flag.Int("calls", 2, "how many calls over each bad network are simulated, each by another seed")
 
-// A call: somebody shows a picture in three layers, somebody else speaks. One watches over a bad network; one
-// has a good one, and takes up, leaves and comes back all the time. For some seconds all is well.
+// In a call, one member shows a picture in three layers, and another one speaks. One viewer watches over a
+// bad network. Another one has a good network, and takes up, leaves and comes back all the time. For some
+// seconds all is well.
 const (
 	calmFor    = 3 * time.Second
 	troubleFor = 15 * time.Second
@@ -28,16 +29,16 @@ const (
 // trouble is a network, and what may come of it.
 type trouble struct {
 	name     string
-	down, up string // of who watches
-	from     string // uplink of who shows the picture; empty: calm
-	far      bool   // who watches is 150 ms away, each way
+	down, up string // of the viewer
+	from     string // uplink of the camera; empty: calm
+	far      bool   // the viewer is 150 ms away, each way
 	scaled   bool   // the picture has temporal layers
-	exact    bool   // who watches knows no RTX, and gets the very same packets again
-	tells    tells  // what who watches tells of its network
+	exact    bool   // the viewer knows no RTX, and gets the very same packets again
+	tells    tells  // what the viewer tells of its network
 	allowed
 }
 
-// allowed is what the mean of all seeds may be at most.
+// allowed is the most that the mean of all seeds may be.
 type allowed struct {
 	frozen float64       // seconds in which the picture stands still, of a minute
 	queue  time.Duration // for which 95 of 100 packets wait at most
@@ -45,8 +46,8 @@ type allowed struct {
 	lost   float64       // share of all packets; 0: any
 }
 
-// mostlyFull is how long 95 of 100 packets wait at most in a queue of 300 ms that is full now and then. Where
-// it always is they wait for 295 ms.
+// mostlyFull is how long 95 of 100 packets wait at most in a queue of 300 ms that is full now and then. If it
+// always is full, they wait for 295 ms.
 const mostlyFull = 292 * time.Millisecond
 
 var troubles = []trouble{
@@ -87,7 +88,7 @@ var troubles = []trouble{
 // drawn is a link that is calm at first, in a way.
 func drawn(calm, text string) string { return fmt.Sprintf("%s @%s %s", calm, calmFor, text) }
 
-// figures are what who watches has got in the time of trouble.
+// figures are what the viewer has got in the time of trouble.
 type figures struct {
 	Frames      float64 // shown a second
 	Frozen      float64 // seconds of a minute
@@ -115,9 +116,9 @@ func summarize(list []figures) (mean, most figures) {
 	return mean, most
 }
 
-// TestCallsOverBadNetworks: no two packets under one number, no frame that cannot be decoded but for what was
-// lost, sound before all, and those with good links notice nothing. What the others get is measured (-v), and
-// has bounds.
+// TestCallsOverBadNetworks: no two packets have one number, and no frame is undecodable but for what was
+// lost. Sound goes before all, and those with good links notice nothing. The figures of the others are
+// measured (-v), and have bounds.
 func TestCallsOverBadNetworks(t *testing.T) {
 	all, guessed := make([][]figures, len(troubles)), make([]guesses, len(troubles))
 	if testing.Short() {
@@ -202,7 +203,7 @@ func (x *trouble) call(t *testing.T, seed uint64, g *guesses) figures {
 	return f
 }
 
-// since is what has come since a moment.
+// since returns the figures from a moment on.
 func (v *viewer) since(before *viewer) (f figures) {
 	now, then := &v.stats, &before.stats
 	f.Frames = float64(v.buffer.decoded-before.buffer.decoded) / troubleFor.Seconds()
@@ -212,7 +213,8 @@ func (v *viewer) since(before *viewer) (f figures) {
 	return f
 }
 
-// listened is which share of the sound since then was lost, and how many ms 95 of 100 others took at most.
+// listened returns which share of the sound since then was lost. It also returns how many ms 95 of 100 others
+// took at most.
 func (v *viewer) listened(from int64) (mute, delay float64) {
 	var took []time.Duration
 	all := 0
@@ -228,8 +230,8 @@ func (v *viewer) listened(from int64) (mute, delay float64) {
 	return 1 - float64(len(took))/float64(all), percentile(took, 95)
 }
 
-// network is what the room has told of the network to a member: the mean estimate, and the share that was
-// lost.
+// network is what the room has told of the network to a member. It is the mean estimate, and the share that
+// was lost.
 func (n *notes) network(id packet.PeerID) (kbps, lost float64) {
 	samples, expected := 0., 0.
 	for _, x := range n.samples {
@@ -253,7 +255,7 @@ func percentile(list []time.Duration, p int) float64 {
 // holdFor bounds how long the room may hold a picture's packet: bursts are spread over so much.
 const holdFor = 30 * time.Millisecond
 
-// check checks what holds whatever the network is.
+// check checks all that holds whatever the network is.
 func (x *trouble) check(s *sim, v, other *viewer) {
 	for i, who := range []*viewer{v, other} {
 		r := who.judge()
@@ -269,7 +271,7 @@ func (x *trouble) check(s *sim, v, other *viewer) {
 	}
 }
 
-// restless changes something about what a viewer gets.
+// restless changes something about the packets that a viewer gets.
 func (v *viewer) restless() {
 	s := v.s
 	if v.suspended {

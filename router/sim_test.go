@@ -139,7 +139,7 @@ func (s *sim) wire(id packet.PeerID, raw []byte, what origin) {
 	})
 }
 
-// lossless says whether all that was sent so far has arrived, or will.
+// lossless says whether all packets that were sent so far have arrived, or will.
 func (s *sim) lossless() bool {
 	for _, r := range s.ways {
 		if c := r.Counters(); c.Dropped[link.Passed] != c.Sent {
@@ -160,7 +160,7 @@ func (s *sim) run(d time.Duration) {
 	s.pass(time.Duration(end - s.now))
 }
 
-// end switches the cameras off, and lets what is under way arrive.
+// end switches the cameras off, and lets all that is under way arrive.
 func (s *sim) end() {
 	for _, k := range s.cams {
 		k.silent = 0

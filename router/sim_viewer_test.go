@@ -16,7 +16,7 @@ import (
 // The receivers of the simulation. They report and ask as Chromium does (libwebrtc: NackRequester,
 // RemoteEstimatorProxy, VideoReceiveStream2).
 
-// What Chromium goes by.
+// These are the values that Chromium goes by.
 const (
 	nackEvery   = 20 * time.Millisecond  // between two looks at what is missing
 	nackTries   = 10                     // for pictures
@@ -131,13 +131,13 @@ func (v *viewer) SendRTCP(b []byte) {
 	})
 }
 
-// SendRTP takes what leaves the room.
+// SendRTP takes the packets that leave the room.
 func (v *viewer) SendRTP(header, payload []byte) {
 	if v.suspended {
 		v.s.t.Fatalf("viewer %d: a packet leaves though it is suspended", v.id)
 	}
 	d := v.ledger.take(header, payload)
-	if k := v.s.c.peers[v.id].down.sinks["s"]; k == nil || k.burst == nil { // what is of the cache is older
+	if k := v.s.c.peers[v.id].down.sinks["s"]; k == nil || k.burst == nil { // the cache's packets are older
 		v.stats.hold(v.s, &d)
 	}
 	at := v.s.now
@@ -163,7 +163,7 @@ func (r *watched) hold(s *sim, d *departure) {
 	}
 }
 
-// take takes what the network brings.
+// take takes the packets that the network brings.
 func (v *viewer) take(d *departure) {
 	now := v.s.now
 	v.stats.bytes += d.size
@@ -205,7 +205,7 @@ func (v *viewer) listen(d *departure) {
 	v.nack(v.ssrc+soundSSRC, v.sound.fresh(now))
 }
 
-// ask asks again for what is missing still, and for a keyframe if there is no picture.
+// ask asks again for packets that are missing still, and for a keyframe if there is no picture.
 func (v *viewer) ask() {
 	v.nack(v.ssrc, v.picture.old(v.s.now))
 	v.nack(v.ssrc+soundSSRC, v.sound.old(v.s.now))
@@ -232,7 +232,7 @@ func (v *viewer) nack(ssrc uint32, seqs []uint16) {
 	}
 }
 
-// report sends transport-wide feedback. The windows of reports overlap where packets have come late.
+// report sends transport-wide feedback. The windows of reports overlap if packets have come late.
 func (v *viewer) report() {
 	for _, p := range v.twcc.BuildFeedbackPacket() {
 		v.tell(p)

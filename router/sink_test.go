@@ -58,7 +58,7 @@ func TestSwitchOfOccupantGoesOnWithoutABreak(t *testing.T) {
 	}
 }
 
-// exits are the ways in which the camera of peer 1 stops to be sent to the seat of peer 3.
+// exits are the ways in which the camera of peer 1 stops being sent to the seat of peer 3.
 var exits = map[string]func(w *world){
 	"watch another": func(w *world) { w.watch(3, "5", 2, Camera, High) },
 	"watch nobody":  func(w *world) { w.must(w.c.watch(3, "5", Want{}, w.now)) },
@@ -207,7 +207,7 @@ func TestRenegotiationKeepsWhatFlows(t *testing.T) {
 	if n, m := len(sub.seqs(5000)), len(sub.seqs(6000)); n != 5 || m != 1 {
 		t.Errorf("%d and %d packets, want 5 and 1", n, m)
 	}
-	// The seat goes and comes: its numbers go on.
+	// The seat goes and comes, and its numbers go on.
 	w.must(w.c.update(3, []packet.Section{seatVideo("6", 6000)}, nil, w.now))
 	w.must(w.c.update(3, []packet.Section{seatVideo("5", 5000), seatVideo("6", 6000)}, nil, w.now))
 	w.watch(3, "5", 1, Camera, High)
@@ -240,7 +240,7 @@ func TestSectionsThatAreNotInUse(t *testing.T) {
 	}
 }
 
-// A client that renegotiates for ever must not take memory for ever, nor may a number begin anew.
+// A client that renegotiates for ever must not take memory for ever. Nor may a number begin anew.
 func TestFormerSectionsLeaveOnlyTheirNumbers(t *testing.T) {
 	w, a, _, sub := meeting(t)
 	w.watch(3, "5", 1, Camera, High)
@@ -298,7 +298,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestMalformedInput has the core take in garbage; none of it may reach anybody.
+// TestMalformedInput makes the core take in garbage. None of it may reach anybody.
 func TestMalformedInput(t *testing.T) {
 	w, a, _, sub := meeting(t)
 	w.watch(3, "5", 1, Camera, High)

@@ -15,8 +15,8 @@ import (
 	"parlor/router/red"
 )
 
-// listening is a room in which member 1 speaks, and peer 3 hears it and asks for what it misses; what is sent
-// to it is in raw.
+// listening is a room in which member 1 speaks. Peer 3 hears it and asks for what it misses. The packets to
+// peer 3 are in raw.
 func listening(t *testing.T) (w *world, s *sender, raw *rawCapture) {
 	w = newWorld(t)
 	pub := pubAudio("0", 100)
@@ -25,7 +25,7 @@ func listening(t *testing.T) (w *world, s *sender, raw *rawCapture) {
 	return w, &sender{w: w, ssrc: 100, pt: opus.PT}, w.listener(3, seatSound("5", 5000))
 }
 
-// listener joins who hears member 1 in a seat.
+// listener joins a peer that hears member 1 in a seat.
 func (w *world) listener(id packet.PeerID, seat packet.Section) *rawCapture {
 	raw := &rawCapture{}
 	w.must(w.c.attach(id, MemberID(id), raw, w.now))
@@ -35,12 +35,12 @@ func (w *world) listener(id packet.PeerID, seat packet.Section) *rawCapture {
 	return raw
 }
 
-// needs has a listener's packets carry those before it of a pattern, or be sent again after it.
+// needs makes a listener's packets carry the packets before them of a pattern, or be sent again after them.
 func (w *world) needs(id packet.PeerID, pattern, copies uint16) {
 	w.c.peers[id].down.guard = &guard{pattern: pattern, copies: copies}
 }
 
-// blocks reads a packet with redundancy; a plain one is the primary alone.
+// blocksOf reads a packet with redundancy. A plain packet is the primary alone.
 func blocksOf(t *testing.T, raw []byte) (p rtp.Packet, blocks []red.Block) {
 	require.NoError(t, p.Unmarshal(raw))
 	if p.PayloadType == opus.PT {
@@ -52,7 +52,7 @@ func blocksOf(t *testing.T, raw []byte) (p rtp.Packet, blocks []red.Block) {
 	return p, blocks
 }
 
-// speak has so many packets of sound come, one each 20 ms.
+// speak makes so many packets of sound come, one each 20 ms.
 func (w *world) speak(s *sender, n int) {
 	for range n {
 		w.deliver(1, false, s.audio())
@@ -60,7 +60,7 @@ func (w *world) speak(s *sender, n int) {
 	}
 }
 
-// miss has peer 3 ask for packets that it was sent, by their place in raw.
+// miss makes peer 3 ask for packets that it was sent, by their place in raw.
 func (w *world) miss(raw *rawCapture, places ...int) {
 	var seqs []uint16
 	for _, i := range places {
@@ -115,8 +115,8 @@ func TestSoundIsSentAgainWithinLimits(t *testing.T) {
 	}
 }
 
-// TestSoundOfLongAgoIsNotSentAgain: what its packet carried is no longer known, so that it could be another
-// one under its number.
+// TestSoundOfLongAgoIsNotSentAgain: the content of its packet is no longer known, so that it could be another
+// packet under its number.
 func TestSoundOfLongAgoIsNotSentAgain(t *testing.T) {
 	w, s, raw := listening(t)
 	for range recentSound + 10 {
@@ -128,8 +128,8 @@ func TestSoundOfLongAgoIsNotSentAgain(t *testing.T) {
 	require.Equal(t, raw.rtp[20], raw.rtp[recentSound+10])
 }
 
-// TestLostSoundIsAskedForOfPublishers that agreed to it, also where it comes as RED, for as long as somebody
-// plays it.
+// TestLostSoundIsAskedForOfPublishers: it is asked for if they agreed to it, also if it comes as RED, for as
+// long as somebody plays it.
 func TestLostSoundIsAskedForOfPublishers(t *testing.T) {
 	for _, pt := range []uint8{opus.PT, opusRED.PT} {
 		w, s, raw := listening(t)
@@ -203,8 +203,8 @@ func TestWhatIsSentAgainHidesNoLoss(t *testing.T) {
 	require.EqualValues(t, 5, told.lost)
 }
 
-// TestListenersGetWhatTheyLose: each as much as it loses itself, and who loses nothing gets what was sent, as
-// it was.
+// TestListenersGetWhatTheyLose: each gets redundancy for as much as it loses itself. A listener that loses
+// nothing gets what was sent, as it was.
 func TestListenersGetWhatTheyLose(t *testing.T) {
 	w, s, _ := listening(t)
 	type line struct {
@@ -257,7 +257,8 @@ func TestListenersGetWhatTheyLose(t *testing.T) {
 	require.EqualValues(t, carried, w.c.totals.RedBlocks)
 }
 
-// TestRedundancyIsSentAgainAsItWas: what has come since is not in it, and what is gone cannot be.
+// TestRedundancyIsSentAgainAsItWas: packets that have come since are not in it, and packets that are gone
+// cannot be.
 func TestRedundancyIsSentAgainAsItWas(t *testing.T) {
 	w, s, raw := listening(t)
 	w.speak(s, 3)
@@ -314,7 +315,7 @@ func TestRedundancyEndsWithItsSource(t *testing.T) {
 	}
 }
 
-// TestRedundancyFits: silence is left out, and what is too long, or too long ago.
+// TestRedundancyFits: silence is left out, and so is what is too long, or too long ago.
 func TestRedundancyFits(t *testing.T) {
 	w, s, raw := listening(t)
 	w.needs(3, 0xffff, 0)
@@ -346,7 +347,7 @@ func TestRedundancyFits(t *testing.T) {
 	require.Len(t, blocks, 2, "more would be too long")
 }
 
-// TestRepeatedForWhoTakesNoRED: the very packets, once more with later ones.
+// TestRepeatedForWhoTakesNoRED: the very packets are sent once more, with later ones.
 func TestRepeatedForWhoTakesNoRED(t *testing.T) {
 	w, s, _ := listening(t)
 	raw := w.listener(4, seatAudio("5", 6000))
@@ -370,8 +371,8 @@ func TestRepeatedForWhoTakesNoRED(t *testing.T) {
 	require.EqualValues(t, len(raw.rtp)-20, w.c.totals.Copies)
 }
 
-// TestPublishersRedundancyRepairs: what is missing is in the next packets already, so nobody is asked for it,
-// and what comes late is known.
+// TestPublishersRedundancyRepairs: the next packets already have what is missing, so nobody is asked for it.
+// A late packet is known by then.
 func TestPublishersRedundancyRepairs(t *testing.T) {
 	w, s, _ := listening(t)
 	raw := w.listener(4, seatAudio("5", 6000))
@@ -432,8 +433,8 @@ func TestPublishersRedundancyRepairs(t *testing.T) {
 	require.Len(t, w.c.out.free, maxSlots)
 }
 
-// TestOnePacketIsNotMany: a packet with more blocks than browsers send brings but its own, so that none makes
-// work for thirty.
+// TestOnePacketIsNotMany: a packet with more blocks than browsers send brings its own data alone, so that
+// none makes work for thirty.
 func TestOnePacketIsNotMany(t *testing.T) {
 	for blocks, want := range map[int]uint64{maxMended: maxMended, maxMended + 1: 0} {
 		w, s, _ := listening(t)

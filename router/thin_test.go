@@ -15,7 +15,7 @@ import (
 	"parlor/router/shed"
 )
 
-// limit has a viewer's picture have temporal layers up to one.
+// limit makes a viewer's picture have temporal layers up to one.
 func (v *viewer) limit(top uint8) {
 	k := v.s.c.peers[v.id].down.sinks["s"]
 	v.s.c.sendRuns()
@@ -23,8 +23,8 @@ func (v *viewer) limit(top uint8) {
 	k.thinTo(top)
 }
 
-// TestFramesAreLeftOutForOne: whoever gets fewer frames misses nothing of them, and can decode them all;
-// others get everything.
+// TestFramesAreLeftOutForOne: a receiver that gets fewer frames misses nothing of them, and can decode them
+// all. Others get everything.
 func TestFramesAreLeftOutForOne(t *testing.T) {
 	for seed := range uint64(12) {
 		s := newSim(t, seed, "delay=10ms")
@@ -55,8 +55,8 @@ func TestFramesAreLeftOutForOne(t *testing.T) {
 	}
 }
 
-// TestFramesAreLeftOutOfWhatIsLateAndLost: the same where the publisher's packets are lost, late and doubled,
-// also for who gets the very same packets again.
+// TestFramesAreLeftOutOfWhatIsLateAndLost: the same holds if the publisher's packets are lost, late and
+// doubled. It holds also for a receiver that gets the very same packets again.
 func TestFramesAreLeftOutOfWhatIsLateAndLost(t *testing.T) {
 	late := 0
 	for seed := range uint64(12) {
@@ -88,8 +88,8 @@ func TestFramesAreLeftOutOfWhatIsLateAndLost(t *testing.T) {
 	require.NotZero(t, late, "no number of a late packet was filled")
 }
 
-// TestALatePacketOfWhatWasLeftOut goes out without its payload under the number that was kept for it, and so
-// it does when it is asked for. Who gets the very packet again gets that.
+// TestALatePacketOfWhatWasLeftOut: it goes out without its payload under the number that was kept for it. It
+// does so too when it is asked for. A receiver that gets the very packet again gets that.
 func TestALatePacketOfWhatWasLeftOut(t *testing.T) {
 	for _, exact := range []bool{false, true} {
 		aLatePacket(t, exact)
@@ -185,8 +185,9 @@ func TestAPictureIsThinnedBeforeItIsPaused(t *testing.T) {
 	}
 }
 
-// TestTheOldLayerIsThinned: a layer that a sink is to leave for a lower one goes on with as many frames as
-// take no more than that, until the keyframe is there; not if it is the receiver who wants less.
+// TestTheOldLayerIsThinned: a sink is to leave a layer for a lower one. The old layer goes on with as many
+// frames as take no more than that, until the keyframe is there. It does not if it is the receiver that wants
+// less.
 func TestTheOldLayerIsThinned(t *testing.T) {
 	s := newSim(t, 1, "delay=10ms")
 	s.camera(1, 1, 1, 2).scaled = true
@@ -226,7 +227,8 @@ func (s *sink) top() uint8 {
 	return s.thin.top
 }
 
-// TestRatesByTemporalLayer: what the layers of a stream take together, and how many frames they are.
+// TestRatesByTemporalLayer: the load is what the layers of a stream take together, with how many frames they
+// are.
 func TestRatesByTemporalLayer(t *testing.T) {
 	s := newSim(t, 1, "delay=10ms")
 	s.camera(1, 1, 4).scaled = true
@@ -246,8 +248,8 @@ func TestRatesByTemporalLayer(t *testing.T) {
 	require.Equal(t, st.load(true, whole), st.load(true, 0))
 }
 
-// TestWithoutABeginningAKeyframeIsAskedFor: the upper layer of an encoder that never lets it begin anew comes
-// back with a keyframe, asked for within the quota of its receiver.
+// TestWithoutABeginningAKeyframeIsAskedFor: an encoder may never let its upper layer begin anew. That layer
+// comes back with a keyframe, asked for within the quota of its receiver.
 func TestWithoutABeginningAKeyframeIsAskedFor(t *testing.T) {
 	w := newWorld(t)
 	pub := w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v"))
@@ -302,8 +304,8 @@ func TestWhatIsLeftIsForgotten(t *testing.T) {
 	require.Empty(t, sub.rtp)
 }
 
-// TestWhatComesOnceMoreIsNotLeftOut: a frame that a sink did not get may come with a burst from the cache,
-// and one of another layer with the same timestamp. It was sent again without its payload then.
+// TestWhatComesOnceMoreIsNotLeftOut: a frame that a sink did not get may come with a burst from the cache. So
+// may one of another layer with the same timestamp. It was sent again without its payload then.
 func TestWhatComesOnceMoreIsNotLeftOut(t *testing.T) {
 	k := &sink{thin: new(thinning)}
 	k.seq.Start(100, rewrite{})
@@ -332,7 +334,7 @@ func TestWhatComesOnceMoreIsNotLeftOut(t *testing.T) {
 	require.False(t, k.thin.left(was, m))
 }
 
-// TestWhatComesOnceMoreInCalls is that in calls in which it happened.
+// TestWhatComesOnceMoreInCalls checks that in calls in which it happened.
 func TestWhatComesOnceMoreInCalls(t *testing.T) {
 	i := slices.IndexFunc(troubles, func(x trouble) bool { return x.name == "loss 80 %" })
 	for _, seed := range []uint64{30, 50, 147, 162, 168, 185, 226} {
@@ -340,7 +342,7 @@ func TestWhatComesOnceMoreInCalls(t *testing.T) {
 	}
 }
 
-// TestThinningDoesNotAllocate, once a sink has got fewer frames for a while.
+// TestThinningDoesNotAllocate: this holds once a sink has got fewer frames for a while.
 func TestThinningDoesNotAllocate(t *testing.T) {
 	l := newLoad(t, 10, Camera, true)
 	l.inc = 3000

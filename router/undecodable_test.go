@@ -18,8 +18,8 @@ func oneCodec(s packet.Section, c packet.Codec) packet.Section {
 	return s
 }
 
-// TestUndecodableIsTold: who has offered nothing that takes a stream is told of, once; and again when it is
-// over.
+// TestUndecodableIsTold: a receiver that has offered nothing that takes a stream is told so, once. It is told
+// again when that is over.
 func TestUndecodableIsTold(t *testing.T) {
 	w, n := observed(t)
 	w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v", 100))
@@ -83,8 +83,8 @@ func TestUndecodableIsTold(t *testing.T) {
 	}
 }
 
-// TestCodecToAndFroIsToldOnceASecond: what a publisher does at each packet costs its viewers one report a
-// second.
+// TestCodecToAndFroIsToldOnceASecond: a publisher may change its codec at each packet. That costs its viewers
+// one report a second.
 func TestCodecToAndFroIsToldOnceASecond(t *testing.T) {
 	w, n := observed(t)
 	w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v", 100))
@@ -131,7 +131,7 @@ func TestLayersOfSeveralFormats(t *testing.T) {
 	}
 }
 
-// TestG711IsForwarded: with its own clock, and its timestamps go on where the codec changes.
+// TestG711IsForwarded: it has its own clock, and its timestamps go on if the codec changes.
 func TestG711IsForwarded(t *testing.T) {
 	w, n := observed(t)
 	pub := pubAudio("a", 100)

@@ -7,7 +7,8 @@ import (
 	"github.com/pion/rtcp"
 )
 
-// TestUsageIsPerMember: what came of each source and what went to whom, of those who are asked for alone.
+// TestUsageIsPerMember: usage says what came of each source and what went to whom. It has those members alone
+// that are asked for.
 func TestUsageIsPerMember(t *testing.T) {
 	w := newWorld(t)
 	w.join(1, 1, map[string]Source{"v": Camera, "a": Mic}, pubVideo("v", 100), pubAudio("a", 200))

@@ -106,7 +106,7 @@ func (k *talker) next() []byte {
 	return raw
 }
 
-// talk has all of them send for so long, each at its level.
+// talk makes all of them send for so long, each at its level.
 func (w *world) talk(d time.Duration, all ...*talker) {
 	for ; d > 0; d -= 20 * time.Millisecond {
 		for _, k := range all {
@@ -243,7 +243,7 @@ func TestWhoIsMutedOrGoneIsNotHeard(t *testing.T) {
 	}
 }
 
-// TestWhoHasTheFloorInSilenceLosesItByLeaving though no packet comes.
+// TestWhoHasTheFloorInSilenceLosesItByLeaving: this holds though no packet comes.
 func TestWhoHasTheFloorInSilenceLosesItByLeaving(t *testing.T) {
 	w, n := observed(t)
 	ann := w.talker(1)
@@ -258,7 +258,7 @@ func TestWhoHasTheFloorInSilenceLosesItByLeaving(t *testing.T) {
 	}
 }
 
-// TestWhoDoesNotSayHowLoud has no volume, and nothing is told of it.
+// TestWhoDoesNotSayHowLoud: such a member has no volume, and nothing is told of it.
 func TestWhoDoesNotSayHowLoud(t *testing.T) {
 	w, n := observed(t)
 	ann := w.talker(1)
@@ -269,7 +269,7 @@ func TestWhoDoesNotSayHowLoud(t *testing.T) {
 	}
 }
 
-// TestVolumesAreBounded: of a hundred who speak the loudest are told.
+// TestVolumesAreBounded: of a hundred members that speak the loudest are told.
 func TestVolumesAreBounded(t *testing.T) {
 	w, n := observed(t)
 	var all []*talker

@@ -11,7 +11,8 @@ import (
 	"parlor/packet"
 )
 
-// world drives a core under a clock of its own: publishers made by hand on one side, captures on the other.
+// world drives a core under a clock of its own. It has publishers made by hand on one side, and captures on
+// the other.
 type world struct {
 	t    *testing.T
 	c    *core
@@ -36,7 +37,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// capture is an Out that keeps what is sent.
+// capture is an Out that keeps all that is sent.
 type capture struct {
 	w    *world
 	rtp  []*rtp.Packet
@@ -122,7 +123,7 @@ func seatAudio(mid string, ssrc uint32) packet.Section {
 	return packet.Section{MID: mid, Kind: packet.Audio, Active: true, Codecs: []packet.Codec{opus}, Ext: subExt, SSRC: ssrc}
 }
 
-// seatSound is a seat of who asks for lost sound, and takes RED.
+// seatSound is a seat that asks for lost sound, and takes RED.
 func seatSound(mid string, ssrc uint32) packet.Section {
 	s := seatAudio(mid, ssrc)
 	s.Codecs = []packet.Codec{opus, opusRED}
@@ -137,7 +138,7 @@ func (w *world) must(err error) {
 	}
 }
 
-// uncached has the room do without the keyframe cache: the test is about something else, for which pictures
+// uncached makes the room do without the keyframe cache. The test is about something else, for which pictures
 // have to wait.
 func (w *world) uncached() { w.c.o.NoCache = true }
 
@@ -157,7 +158,7 @@ func (w *world) watch(id packet.PeerID, mid string, m MemberID, s Source, q Qual
 	w.must(w.c.watch(id, mid, Want{Track: TrackKey{m, s}, Quality: q}, w.now))
 }
 
-// deliver has the core take in raw packets of a peer.
+// deliver makes the core take in raw packets of a peer.
 func (w *world) deliver(id packet.PeerID, isRTCP bool, raws ...[]byte) {
 	b := packet.GetBatch(time.Unix(0, w.now-w.late))
 	for _, raw := range raws {
@@ -173,7 +174,7 @@ func add(b *packet.Batch, id packet.PeerID, isRTCP bool, raw []byte) {
 	b.Add(id, buf, isRTCP)
 }
 
-// take has the core take in a batch.
+// take makes the core take in a batch.
 func (w *world) take(b *packet.Batch) {
 	w.c.batch(b, w.now)
 	w.c.sendRuns()
@@ -188,7 +189,7 @@ func (w *world) rtcp(id packet.PeerID, ps ...rtcp.Packet) {
 	w.deliver(id, true, raw)
 }
 
-// pass lets time go by, with the timers that come due in it.
+// pass lets time go by, and runs the timers that come due in it.
 func (w *world) pass(d time.Duration) {
 	end := w.now + int64(d)
 	for n := 0; ; n++ {
