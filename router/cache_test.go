@@ -246,8 +246,9 @@ func TestWhatComesLateGoesToBurstsThatWentOn(t *testing.T) {
 	}
 }
 
-// TestWhatOvertookAKeyframeUnwatched: such a packet was not kept, as nobody was to get it. So nobody can
-// begin with that keyframe. A missing packet of the kept ones is asked for although nobody watches.
+// TestWhatOvertookAKeyframeUnwatched: a packet that overtook the keyframe was not kept, as nobody was to get
+// it. So nobody can begin with that keyframe. A missing packet of the kept ones is asked for although nobody
+// watches.
 func TestWhatOvertookAKeyframeUnwatched(t *testing.T) {
 	s := newShow(t, 3)
 	st := s.c.present(TrackKey{1, Camera}).layers[0]

@@ -45,8 +45,8 @@ func TestCodecChangeAndNoCodec(t *testing.T) {
 	}
 }
 
-// An offer may drop the payload type in use or give it to another codec. What comes then must not go to
-// decoders of the codec before.
+// An offer may drop the payload type in use or give it to another codec. Packets that come then must not go
+// to decoders of the codec before.
 func TestRenegotiationOfThePayloadTypeInUse(t *testing.T) {
 	moved := h264
 	moved.PT, moved.RTX = vp8.PT, vp8.RTX

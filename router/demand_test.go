@@ -247,7 +247,7 @@ func TestWhatDoesNotComeIsDoneWithout(t *testing.T) {
 	w.want(full)
 	sends(1800 * time.Millisecond)
 	require.Equal(t, []string{"qhf", "q", "qf"}, cam.n.told())
-	w.join(5, 5, nil, seatVideo("s", 99)) // who gets the middle one meanwhile makes no difference
+	w.join(5, 5, nil, seatVideo("s", 99)) // a receiver that gets the middle one meanwhile makes no difference
 	w.must(w.c.watch(5, "s", Want{Track: TrackKey{1, Camera}, Quality: High, Area: half}, w.now))
 	sends(150 * time.Millisecond)
 	require.Equal(t, 0, w.fed())

@@ -191,8 +191,8 @@ func TestPicturesFitTheNetwork(t *testing.T) {
 	require.EqualValues(t, 1, w.c.totals.Pauses)
 }
 
-// TestPaddingIsNoPicture: a publisher may send nothing or what has arrived already, to find out what its own
-// network carries. That is not taken for what its picture costs.
+// TestPaddingIsNoPicture: a publisher may send empty packets, or packets that have arrived already, to find
+// out what its own network carries. That is not taken for what its picture costs.
 func TestPaddingIsNoPicture(t *testing.T) {
 	w, n := observed(t)
 	cam := w.layered(1, 1, 500, 1900, 6000) // 100, 400 and 1,250 kbit/s with their headers

@@ -157,7 +157,7 @@ func TestReportsThatStop(t *testing.T) {
 }
 
 // TestClocksThatLeap: a clock of a receiver or a publisher that leaps changes nothing of what is sent. A
-// receiver's clock that leaps forward by some seconds does for ten, as that looks like a queue.
+// receiver's clock that leaps forward by some seconds does for ten seconds, as that looks like a queue.
 func TestClocksThatLeap(t *testing.T) {
 	for _, leap := range []time.Duration{time.Hour, -time.Hour, -3 * time.Second} {
 		t.Run(leap.String(), func(t *testing.T) {

@@ -91,7 +91,7 @@ func (m *machine) serve() {
 	m.s.after(took, m.serve)
 }
 
-// talk has a member speak until the time is over; it returns how many packets were sent.
+// talk makes a member speak until the time is over. It returns how many packets were sent.
 func (s *sim) talk(id packet.PeerID, until int64) *int {
 	sec := pubAudio("a")
 	s.join(id, MemberID(id), map[string]Source{"a": Mic}, sec)

@@ -13,7 +13,7 @@ import (
 	"parlor/router/header"
 )
 
-// lossy is a world whose receiver loses so much at random, as a step of its network has shown.
+// lossy makes the receiver lose so much at random, as a step of its network has shown.
 func (w *world) lossy(share float64) {
 	p := w.c.peers[3]
 	n := p.down.pathOf()

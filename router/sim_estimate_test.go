@@ -10,7 +10,7 @@ import (
 	"parlor/lab/link"
 )
 
-// The room's idea of the network to a viewer is held against what that network carries.
+// The room's estimate of the network to a viewer is held against what that network carries.
 
 // settled is how long after a change of the link the estimate is looked at first.
 const settled = 3 * time.Second
@@ -110,10 +110,10 @@ func watching(t *testing.T, seed uint64, down string, voiced int, layers ...int)
 	return s, v
 }
 
-// TestEstimateFollowsSteps: more is wanted than a link carries. The estimate is within a tenth of the link 3
-// s after it has changed, down and up, and stays there. The best layer is more than the link ever carries, so
-// that most of the time the estimate rests on probes. The beginning of the call takes a second more. The
-// first keyframe overflows the link then, and a probe has to show first that its loss says nothing.
+// TestEstimateFollowsSteps: more is wanted than a link carries. The estimate is within a tenth of the link
+// three seconds after it has changed, down and up, and stays there. The best layer is more than the link ever
+// carries, so that most of the time the estimate rests on probes. The beginning of the call takes a second
+// more. The first keyframe overflows the link then, and a probe has to show first that its loss says nothing.
 func TestEstimateFollowsSteps(t *testing.T) {
 	const down = calm + " rate=2M queue=400ms @15s rate=300k @30s rate=2M"
 	for seed := range uint64(12) {

@@ -153,7 +153,7 @@ func (x *trouble) hold(t *testing.T, m figures) {
 	if m.Frozen > x.frozen || m.Queue > x.queue.Seconds()*1e3 || m.Mute > x.sound || x.lost != 0 && m.Lost > x.lost {
 		t.Errorf("%s: frozen %.1f s/min, queue %.0f ms, %.1f %% lost, of the sound %.1f %%; allowed: %+v", x.name, m.Frozen, m.Queue, 100*m.Lost, 100*m.Mute, x.allowed)
 	}
-	// What the room was told lags behind. No feedback tells of packets without a transport-wide number.
+	// The knowledge of the room lags behind. No feedback tells of packets without a transport-wide number.
 	if !x.exact && x.tells == tellsAll && (m.Told < 0.7*m.Lost || m.Told > 1.1*m.Lost+0.02) {
 		t.Errorf("%s: the room was told that %.1f %% are lost, of %.1f %%", x.name, 100*m.Told, 100*m.Lost)
 	}

@@ -103,7 +103,7 @@ func TestNotOnePacketAfterwards(t *testing.T) {
 	}
 }
 
-// While a receiver is not connected the transport seals nothing. Numbers that went on all the same would take
+// The transport seals nothing while a receiver is not connected. Numbers that went on all the same would take
 // SRTP's guess at the rollover counter back by one, to nonces that were used.
 func TestNumbersStandStillWhilePaused(t *testing.T) {
 	w, a, _, sub := meeting(t)

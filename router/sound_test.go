@@ -165,7 +165,7 @@ func TestLostSoundIsAskedForOfPublishers(t *testing.T) {
 // first one only if it came sooner than the second one can.
 func TestWhatIsSentAgainHidesNoLoss(t *testing.T) {
 	w, s, raw := listening(t)
-	// at is in µs; packets are on their way for 30 ms.
+	// at is in µs. Packets are on their way for 30 ms.
 	r, at := twcc.NewRecorder(1), func(i int) int64 { return 7e6 + int64(i)*20e3 + 30e3 }
 	w.speak(s, 10)
 	for i := range 5 {

@@ -18,8 +18,8 @@ func oneCodec(s packet.Section, c packet.Codec) packet.Section {
 	return s
 }
 
-// TestUndecodableIsTold: a receiver that has offered nothing that takes a stream is told so, once. It is told
-// again when that is over.
+// TestUndecodableIsTold: a receiver that has offered nothing that takes a stream is told of, once. It is told
+// of again when that is over.
 func TestUndecodableIsTold(t *testing.T) {
 	w, n := observed(t)
 	w.join(1, 1, map[string]Source{"v": Camera}, pubVideo("v", 100))

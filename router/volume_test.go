@@ -269,7 +269,7 @@ func TestWhoDoesNotSayHowLoud(t *testing.T) {
 	}
 }
 
-// TestVolumesAreBounded: of a hundred members that speak the loudest are told.
+// TestVolumesAreBounded: a hundred members speak, and the loudest of them are told.
 func TestVolumesAreBounded(t *testing.T) {
 	w, n := observed(t)
 	var all []*talker

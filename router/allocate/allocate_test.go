@@ -123,8 +123,8 @@ func TestWhatIsNotLiveIsWanted(t *testing.T) {
 	require.Equal(t, 3, r.states[0].Want)
 }
 
-// A step up is paid from the least estimate of late. What is there is paid from the estimate now, and goes
-// down at once.
+// A step up is paid from the least estimate of late. A rung that is there is paid from the estimate now, and
+// goes down at once.
 func TestGoingUpTakesMoreThanStaying(t *testing.T) {
 	r := of(Seat{Rungs: camera()})
 	require.Equal(t, []int{3}, r.at(Network{Now: 10 * s, Budget: 500 * k}))
@@ -199,7 +199,7 @@ func TestWhatHasFailedWaits(t *testing.T) {
 	require.True(t, rises(), "the network is another one")
 }
 
-// What was sent before a picture got better says nothing of the better one.
+// Packets that were sent before a picture got better say nothing of the better one.
 func TestWhatWasSentBeforeARiseIsNoReason(t *testing.T) {
 	for _, x := range []struct {
 		sent int64

@@ -62,7 +62,8 @@ func (x *fall) run(seed uint64) (r random, after float64) {
 	return r, math.Inf(1)
 }
 
-// TestFallShowsWhatLossDependsOn: what is sent falls by itself, and as large a share of it is lost, or none.
+// TestFallShowsWhatLossDependsOn: the rate that is sent falls by itself, and as large a share of it is lost,
+// or none.
 func TestFallShowsWhatLossDependsOn(t *testing.T) {
 	of := func(share float64) func(float64) bool { return func(x float64) bool { return x < share } }
 	for name, x := range map[string]struct {
@@ -221,7 +222,7 @@ func TestWhatIsSentIsRememberedAfterGaps(t *testing.T) {
 	}
 }
 
-// TestWhatIsSentIsRounded: small packets are rounded, as they are many, and the sum does not overflow.
+// TestWhatIsSentIsRounded: sizes are rounded, as small packets are many, and the sum does not overflow.
 func TestWhatIsSentIsRounded(t *testing.T) {
 	var o outflow
 	for range 100 {

@@ -101,7 +101,7 @@ func TestRandomLoss(t *testing.T) {
 	})
 }
 
-// TestPolicer: what a policer drops is not random.
+// TestPolicer: loss by a policer is not random.
 func TestPolicer(t *testing.T) {
 	seeds(t, func(t *testing.T, seed uint64) {
 		s := sim{profile: "police=1M/15kB delay=25ms", seed: seed}

@@ -314,8 +314,8 @@ func TestStepTest(t *testing.T) {
 	}
 }
 
-// TestMoreThatLosesLessIsNotBlamed: loss does not depend on what is sent more if hardly anything of that is
-// lost.
+// TestMoreThatLosesLessIsNotBlamed: loss does not depend on the rate if hardly anything is lost of what is
+// sent in addition.
 func TestMoreThatLosesLessIsNotBlamed(t *testing.T) {
 	var l loss
 	r := random{more: true}
@@ -546,8 +546,8 @@ func TestWhatRoseLaterIsNotBlamed(t *testing.T) {
 	}
 }
 
-// TestFallTellsWhenWasSentWhatShowsIt: if loss bounds, it is the last packet that is lost, whatever was sent
-// since. Else it is the last packet.
+// TestFallTellsWhenWasSentWhatShowsIt: a fall tells when the packet that shows it was sent. If loss bounds,
+// that is the last packet that is lost, whatever was sent since. Else it is the last packet.
 func TestFallTellsWhenWasSentWhatShowsIt(t *testing.T) {
 	for cause, want := range map[Cause]int64{Loss: 100e9, Delay: 101e9} {
 		e := Estimator{cause: cause}

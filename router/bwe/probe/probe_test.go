@@ -75,7 +75,7 @@ func TestMeterOfForgedTimes(t *testing.T) {
 	}
 }
 
-// play runs a controller for a time; clusters succeed if result says so.
+// play runs a controller for a time. Clusters succeed if result says so.
 func play(s func(now int64) State, result func(Cluster) bool, d int64) (at []int64, all []Cluster) {
 	var c Controller
 	for now := int64(1e9); now < 1e9+d; now += 100 * ms {
