@@ -35,7 +35,7 @@ func (w *world) earOf(id packet.PeerID, m MemberID, places int) *ear {
 	return e
 }
 
-// heard returns which talkers' packets came in a section, with the talker and the numbers of the packets.
+// heardPacket is a packet that came in a section, as its talker and its number.
 type heardPacket struct {
 	who MemberID
 	n   uint32
@@ -47,6 +47,7 @@ func (k *talker) mark() *talker {
 	return k
 }
 
+// heard returns the packets that came in a section.
 func (e *ear) heard(section int) []heardPacket {
 	var l []heardPacket
 	for _, p := range e.rtp {

@@ -107,7 +107,6 @@ func TestSkipLeavesNoNumberForWhatIsMissing(t *testing.T) {
 	}
 }
 
-// TestMapIsInjective draws sources, drops, losses and late packets from a seed.
 func TestSplitChangesNoNumber(t *testing.T) {
 	m := New[string](0)
 	if m.Split(10) != nil {
@@ -141,6 +140,7 @@ func TestSplitChangesNoNumber(t *testing.T) {
 	}
 }
 
+// TestMapIsInjective draws sources, drops, losses and late packets from a seed.
 func TestMapIsInjective(t *testing.T) {
 	type packet struct{ source, in uint64 }
 	for seed := range uint64(50) {

@@ -136,7 +136,7 @@ func TestVainAttemptsBecomeRarer(t *testing.T) {
 	}
 }
 
-// frames are decided one after the other. "p" passes, "-" does not.
+// decide says which frames pass, decided one after the other. "p" passes, "-" does not.
 func decide(g *Gate, l Level, frames ...Frame) string {
 	var s []byte
 	for _, f := range frames {
