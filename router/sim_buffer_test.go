@@ -18,9 +18,9 @@ type buffer struct {
 	source truth             // of it
 	good   map[uint32]bool   // frames of that which have been decoded, since its keyframe
 	whole  map[origin]bool   // frames that have come with all that they need
-	late   float64           // so long after its time stamp a frame is whole, in ns, and the variance of that
+	late   float64           // a frame is whole so long after its time stamp, in ns, and the variance of that
 	varies float64
-	least  int64  // so long it waits at least, as it was told
+	least  int64  // it waits at least so long, as it was told
 	turns  uint64 // of the time stamp, in its units
 
 	decoded        int
