@@ -233,8 +233,8 @@ func TestDismissingARoomThatIsBeingMoved(t *testing.T) {
 	}
 }
 
-// TestRemovingFromARoomThatHasMoved: a user that was told where to go is to be found there. So is a user that
-// is to be banned.
+// TestRemovingFromARoomThatHasMoved: a user that was told where to go is to be found at the new place. So is
+// a user that is to be banned.
 func TestRemovingFromARoomThatHasMoved(t *testing.T) {
 	for name, d := range map[string]time.Duration{"without a ban": 0, "with a ban": time.Minute} {
 		t.Run(name, func(t *testing.T) {

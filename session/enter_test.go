@@ -291,8 +291,8 @@ func TestMediaOnlySession(t *testing.T) {
 	})
 }
 
-// TestMediaOnlySessionEndsWithItsConnection: a WHIP client that closes its connection cannot come back to the
-// session.
+// TestMediaOnlySessionEndsWithItsConnection: a WHIP client that closes its connection has nothing left to
+// come back with.
 func TestMediaOnlySessionEndsWithItsConnection(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		q := n.request("cam")

@@ -243,7 +243,7 @@ func TestMailboxOfAnAbsentClientIsBounded(t *testing.T) {
 // TestWhatAResumeHasToldIsNotTakenBack: the answer to a resume names users that have entered before, so their
 // leave follows.
 func TestWhatAResumeHasToldIsNotTakenBack(t *testing.T) {
-	for _, more := range []int{0, 2 * minCoalesce} { // with so many, events are coalesced
+	for _, more := range []int{0, 2 * minCoalesce} { // none, or so many that they are coalesced
 		m := newMailbox(false)
 		m.open()
 		m.detach(1)
@@ -298,8 +298,8 @@ func TestMailboxOfWhoResumesAgainAndAgainIsBounded(t *testing.T) {
 	}
 }
 
-// TestUndecodableEndsWithTheLeave: no such event is told of a user whose entering is taken back. None comes
-// before the entering.
+// TestUndecodableEndsWithTheLeave: no event of streams that cannot be decoded is told of a user whose
+// entering is taken back. None comes before the entering.
 func TestUndecodableEndsWithTheLeave(t *testing.T) {
 	of := func(user string) terms.Event {
 		return terms.Event{Type: terms.EventUndecodable, Undecodable: &terms.Undecodable{Seat: "s", User: user, Source: terms.Camera}, On: true}
@@ -411,7 +411,7 @@ func TestMailboxNextWaits(t *testing.T) {
 	})
 }
 
-// TestNothingIsForWhoIsLeaving: from step 1 of leaving on, the user is told no more of events in the room.
+// TestNothingIsForWhoIsLeaving: from step 1 of leaving on, events of the room are not for the user any more.
 func TestNothingIsForWhoIsLeaving(t *testing.T) {
 	r := New(Options{}, nil, nil)
 	enter := func(user string) *Session {
@@ -584,8 +584,8 @@ func TestSeatsAreLookedAtWhenSomebodyPerforms(t *testing.T) {
 	}
 }
 
-// TestWhatIsUndoneBeforeItWasToldIsNotTold: the client was told nothing of somebody yet, or that somebody has
-// left. That user's entering and leaving leaves no trace. All else stays, in order.
+// TestWhatIsUndoneBeforeItWasToldIsNotTold: the client was told nothing of a user yet, or that the user has
+// left. The user's entering and leaving leave no trace then. All else stays, in order.
 func TestWhatIsUndoneBeforeItWasToldIsNotTold(t *testing.T) {
 	ann := terms.UserState{User: "ann"}
 	entered, streams, gone := terms.Event{Type: terms.EventUserEntered, User: ann}, terms.Event{Type: terms.EventStreams, User: ann}, terms.Event{Type: terms.EventUserLeft, User: ann}

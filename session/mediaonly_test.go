@@ -51,7 +51,7 @@ func (n *node) watcher(seats int) *fakewire.Peer {
 	return p
 }
 
-// runs has so much time pass. Those peers show life meanwhile.
+// runs has so much time pass. The peers in alive show life meanwhile.
 func runs(d time.Duration, alive ...*fakewire.Peer) {
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
 		for _, p := range alive {

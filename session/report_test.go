@@ -220,8 +220,8 @@ func TestVolumeIntervalIsChecked(t *testing.T) {
 	})
 }
 
-// TestReportsEndWithTheLink: another connection of the session takes the reports over, and they are not kept
-// for it.
+// TestReportsEndWithTheLink: another connection of the session takes the reports over. None is kept
+// meanwhile.
 func TestReportsEndWithTheLink(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann := n.enter("ann")

@@ -152,8 +152,8 @@ func TestARoomThatIsMovedHasItsMarks(t *testing.T) {
 	require.Equal(t, []string{"block bob both"}, other.recall(t, lobby))
 }
 
-// TestMarksWhileNATSIsAway: commands are answered all the same, and their marks are written later. If another
-// node has got the room meanwhile, only its bans are written.
+// TestMarksWhileNATSIsAway: commands are answered all the same, and their marks are written later. Of a room
+// that another node has got meanwhile only the bans are written.
 func TestMarksWhileNATSIsAway(t *testing.T) {
 	_, k, a, other, lobby, hall := apart(t)
 	await(t, "b's bucket is a lease old", func() bool { return other.store.olderThanLease(NodesBucket) })
@@ -194,7 +194,7 @@ func TestMarksInABucketThatIsGone(t *testing.T) {
 	require.Contains(t, a.recall(t, lobby), "block cid both")
 }
 
-// TestBlocksOfANodeThatTakesUpItsRooms: a room ends on this node when another node has it by then. The blocks
+// TestBlocksOfANodeThatTakesUpItsRooms: a room ends on this node, and another node has it by then. Its blocks
 // stay.
 func TestBlocksOfANodeThatTakesUpItsRooms(t *testing.T) {
 	b := newBroker(t)

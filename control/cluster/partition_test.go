@@ -13,8 +13,8 @@ import (
 	"parlor/session/terms"
 )
 
-// TestCutOff cuts a node off from NATS: it lets nobody in from a moment before another node may take its
-// rooms. When it is back, its users are sent after the room.
+// TestCutOff cuts a node off from NATS: it stops letting users in before another node may take its rooms.
+// When it is back, its users are sent after the room.
 func TestCutOff(t *testing.T) {
 	_, k, a, other, lobby, hall := apart(t)
 	other.elsewhere(t, lobby, "a")
@@ -85,8 +85,9 @@ func TestTheSameNodeAgain(t *testing.T) {
 	require.EqualValues(t, 1, other.Counters().Takeovers)
 }
 
-// TestALateViewTakesNothing: a node's watch of the nodes is behind its watch of the rooms. The node takes a
-// living node's room for one that an earlier incarnation has left. It must find out before it takes the room.
+// TestALateViewTakesNothing: a node's watch of the nodes is behind its watch of the rooms. The node mistakes
+// a living node's room for one that an earlier incarnation has left. It must find out before it takes the
+// room.
 func TestALateViewTakesNothing(t *testing.T) {
 	b := newBroker(t)
 	a, other := join(t, b.url(), "a", nil), join(t, b.url(), "b", nil)

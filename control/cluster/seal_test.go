@@ -81,8 +81,8 @@ func TestSealsAreChecked(t *testing.T) {
 }
 
 // TestRecordsOfOthersAreWrittenBackAsTheyWere: the proof that a node's earlier incarnation is dead takes a
-// write to the node's key. That node may have other keys or be of a later version. Others believe it, and its
-// own next renewal has to find what it has written.
+// write to the node's key. That node may have other keys or be of a later version. Others believe that node,
+// and its own next renewal has to find what it has written.
 func TestRecordsOfOthersAreWrittenBackAsTheyWere(t *testing.T) {
 	theirs := sealerOf(t, false, "k9")
 	value := theirs.seal(NodesBucket, "a", []byte(`{"id":"a","incarnation":"1","url":"http://a.test","later":[1]}`))

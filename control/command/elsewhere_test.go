@@ -219,8 +219,8 @@ func TestListsAreMerged(t *testing.T) {
 	}
 }
 
-// TestARoomOnTwoNodes: a room on two nodes is on one page, both times. A split cluster may have it twice for a
-// moment.
+// TestARoomOnTwoNodes: a room on two nodes is on one page, both times. A split cluster may have it twice for
+// a moment.
 func TestARoomOnTwoNodes(t *testing.T) {
 	c, _ := cluster(t, map[string][]string{"n1": {"a", "b"}, "n2": {"b", "c"}})
 	answer, err := c.Do(t.Context(), command.ListRooms, []byte(`{"Limit":2}`))

@@ -96,8 +96,8 @@ func (m *journey) inside() string {
 }
 
 // TestACommandMeetsWhoIsBetweenTwoNodes: a command is given while the room is being given away, when all were
-// told to go, or when some have come. It meets them all, and its answer is the truth about users that do not
-// come.
+// told to go, or when some have come. It meets the users between the two nodes, and says the truth about
+// those that do not come.
 func TestACommandMeetsWhoIsBetweenTwoNodes(t *testing.T) {
 	for _, tt := range []struct {
 		action        command.Action

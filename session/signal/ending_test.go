@@ -149,7 +149,7 @@ func TestExitOfWhoHasGoneBeforeAnEvent(t *testing.T) {
 	require.Equal(t, "user_left", bob.read()["type"])
 }
 
-// TestConnectionsEndWithTheirServer: a connection ends with its server, on which a server's shutdown relies.
+// TestConnectionsEndWithTheirServer: a connection ends with its server. A server's shutdown relies on that.
 func TestConnectionsEndWithTheirServer(t *testing.T) {
 	rooms := session.New(session.Options{}, &fakewire.Transport{}, nil)
 	keys, err := token.New(nil)

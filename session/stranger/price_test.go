@@ -35,7 +35,7 @@ func TestConnectionsOfWhoShowsARightCostNothing(t *testing.T) {
 					return b.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) }), yes, yes, func(*http.Request) bool { return false })
 				})
 				began := time.Now()
-				// their connections cost 200 ms; an address has 25 ms of that, and as much in a second
+				// their connections cost 200 ms; an address has 25 ms, and as much again in a second
 				for range 200 {
 					c := n.dial("192.0.2.1")
 					_, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: h\r\n\r\n")

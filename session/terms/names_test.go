@@ -125,7 +125,8 @@ func TestSourcesAndQualitiesReadBack(t *testing.T) {
 	}
 }
 
-// TestSharedEventIsEncodedOnce: the encodings of an event that many are told differ in its number only.
+// TestSharedEventIsEncodedOnce: the encodings of an event that many are told differ in the event's number
+// only.
 func TestSharedEventIsEncodedOnce(t *testing.T) {
 	e := Event{Type: EventStreams, User: UserState{User: "ann", Streams: []StreamState{{Source: Mic, On: true}}}}.Shared()
 	want, err := json.Marshal(Event{Type: e.Type, User: e.User, Seq: 7})
