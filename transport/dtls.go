@@ -204,7 +204,7 @@ func (p *Peer) tryLocked(pt *path, h *hello, at time.Time) *handshake {
 	return t
 }
 
-// abandonLocked ends a handshake in favour of another one of the same peer, to make way for it.
+// abandonLocked ends a handshake in favour of another one of the same peer, which may begin in its stead.
 func (p *Peer) abandonLocked(t *handshake) {
 	p.secure.tries = slices.DeleteFunc(p.secure.tries, func(o *handshake) bool { return o == t })
 	t.giveUp()

@@ -27,8 +27,8 @@ const (
 	maxPieces, maxDatagrams = 4, 8
 )
 
-// earlyDelay is how long a ClientHello from a path without proof waits to be answered. A longer
-// delay holds up clients that answer no checks. One shorter than a round trip lets forged ones through.
+// earlyDelay is how long a ClientHello from a path without proof waits to be answered. A longer delay holds
+// up clients that answer no checks. One shorter than a round trip lets forged ones through.
 const earlyDelay = 200 * time.Millisecond
 
 // overtakenDelay is the same from the proof of the path on, and again from its nomination. Some clients send

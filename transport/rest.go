@@ -14,8 +14,8 @@ import (
 // connection of the state again.
 //
 // A record counter must never be used twice under one key. Therefore the old connection is muted first, then
-// closed, and the state is taken after that. The old connection's last writes go nowhere, and the
-// counters that it used up in vain are skipped. A state is taken up once: resumeLocked forgets it.
+// closed, and the state is taken after that. The old connection's last writes go nowhere, and the counters
+// that it used up in vain are skipped. A state is taken up once: resumeLocked forgets it.
 
 const (
 	// restAfter is how long after the last DTLS datagram a connection goes to rest. A client that has missed

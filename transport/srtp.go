@@ -94,7 +94,7 @@ func (r *receiver) detector(maxIndex uint64) func() replaydetector.ReplayDetecto
 	}
 }
 
-// setKeys starts the receiver.
+// setKeys gives the receiver its keys.
 func (r *receiver) setKeys(k srtp.SessionKeys, profile srtp.ProtectionProfile) error {
 	ctx, err := srtp.CreateContext(k.RemoteMasterKey, k.RemoteMasterSalt, profile,
 		srtp.SRTPReplayDetectorFactory(r.detector(1<<48-1)), srtp.SRTCPReplayDetectorFactory(r.detector(1<<31-1)))

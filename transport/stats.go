@@ -31,7 +31,7 @@ const (
 	DropMessage                      // a message too large, a channel too many, or SCTP after EndMessages
 	DropSequenceJump                 // too far from the packets sealed before, see sequence.go
 	DropSTUNUnasked                  // a STUN response to no check of the node's, or with the wrong password
-	DropPathUnproven                 // more than a path may get on which the client has not shown itself
+	DropPathUnproven                 // more than a path without proof may be sent
 	DropReceiveFull                  // by the kernel: a socket's receive buffer was full; none of PacketsIn
 	NumDrops
 )

@@ -63,9 +63,9 @@ func (t *tcpListener) serve(nc *net.TCPConn) {
 	t.ep.work.Go(c.write)
 }
 
-// makeSpaceLocked makes space for one more stranger if that needs it. If its site has as many as it may, the
-// oldest one of the site ends. If there are as many in all as there may be, the oldest of all ends. So a
-// stranger that keeps its connections without a word keeps nobody else out.
+// makeSpaceLocked makes space for one more stranger, if need be by ending one. If the site has as many as it
+// may, the site's oldest ends. If there are as many strangers or connections as there may be, the oldest
+// stranger of all ends. So a stranger that keeps its connections without a word keeps nobody else out.
 func (t *tcpListener) makeSpaceLocked(site [16]byte) bool {
 	l := &t.ep.o.Limits
 	same := 0

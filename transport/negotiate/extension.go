@@ -81,8 +81,8 @@ func (s *section) parseExtensions(values []string) *Error {
 	return nil
 }
 
-// dropExtensions leaves out an extension if its id means another one in an earlier section of the bundle (RFC
-// 9143 §9.1). It notes the others in seen. An extension that is not answered is not sent (RFC 8285 §6).
+// dropExtensions leaves out an extension if its id means another one in an earlier section of the bundle
+// (RFC 9143 §9.1). It notes the others in seen. An extension that is not answered is not sent (RFC 8285 §6).
 func (s *section) dropExtensions(seen map[uint8]string) {
 	s.extmaps = slices.DeleteFunc(s.extmaps, func(x extmap) bool {
 		was, ok := seen[x.id]

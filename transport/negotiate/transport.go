@@ -44,7 +44,7 @@ func (t transport) inherit(session transport) transport {
 // section need not.
 func (t transport) complete() bool { return t.ufrag != "" && len(t.fingerprints) > 0 }
 
-// check validates what the bundle will run on. A missing a=setup means active (RFC 4145).
+// check validates what the bundle will run on, and takes a missing a=setup for active (RFC 4145).
 func (t *transport) check() *Error {
 	if e := checkICE(t.ufrag, t.pwd); e != nil {
 		return e
