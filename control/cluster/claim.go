@@ -183,19 +183,19 @@ func (c *Cluster) tryTake(ctx context.Context, cl *claim, create, first bool) er
 	e, err := c.look(ctx, cl.token, first)
 	switch {
 	case errors.Is(err, errAbsent):
-		return c.place(ctx, cl, create, placeable)
+		return c.place(ctx, cl, 0, create, placeable)
 	case err != nil:
 		return c.unreachable(err)
 	}
 	c.mu.Lock()
-	void, worth := c.judgeLocked(e.record) == void, c.view.judge(e.record)
+	worth := c.judgeLocked(e.record)
 	mine, draining := e.record.Node == c.o.Node, c.me.draining
 	c.mu.Unlock()
 	switch {
-	case void && first: // what the view has may be of the bucket before
+	case worth == void && first: // what the view has may be of the bucket before
 		return errAgain
-	case void && (!placeable || !mine && (worth == valid || worth == pending)): // its node will say what it has
-		return errAgain
+	case worth == void:
+		return c.replaceVoid(ctx, cl, e.revision, create, placeable)
 	case worth == orphan || worth == stale:
 		if err := c.bury(ctx, e.record); err != nil {
 			return err
@@ -213,6 +213,17 @@ func (c *Cluster) tryTake(ctx context.Context, cl *claim, create, first bool) er
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.elsewhereLocked(e.record.Node)
+}
+
+// replaceVoid decides on a node for a room whose entry is void. That is as if there were none, once the nodes
+// have had a lease to write their rooms into this bucket, if it is the one that this node knows.
+func (c *Cluster) replaceVoid(ctx context.Context, cl *claim, revision uint64, create, placeable bool) error {
+	within, cancel := context.WithTimeout(ctx, c.store.timeout)
+	defer cancel()
+	if err := c.store.stillIn(within, cl.bucket); err != nil {
+		return c.unreachable(err)
+	}
+	return c.place(ctx, cl, revision, create, placeable)
 }
 
 // refuse returns the error for a user who enters a room whose entry is not believed. The room is not taken
@@ -267,15 +278,16 @@ func (c *Cluster) look(ctx context.Context, token string, viewed bool) (entry[Ro
 	return e, err
 }
 
-// place decides on a node for a room that is nowhere, and makes its entry.
-func (c *Cluster) place(ctx context.Context, cl *claim, create, placeable bool) error {
+// place decides on a node for a room that is nowhere, and makes its entry in place of the void one of that
+// revision; 0: there is none.
+func (c *Cluster) place(ctx context.Context, cl *claim, revision uint64, create, placeable bool) error {
 	switch {
 	case !create:
 		return terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room")
 	case !placeable:
 		return errAgain
 	}
-	return c.write(ctx, cl, 0, c.choose(cl.token), "")
+	return c.write(ctx, cl, revision, c.choose(cl.token), "")
 }
 
 // write gives the room to a node, in place of the entry of that revision; 0: there is none. Users of the node

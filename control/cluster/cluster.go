@@ -39,7 +39,8 @@
 //     NATS server in this process.
 //  6. Each node has a key of its own in SFU_ROOMS, which it writes by compare and set with every renewal. If
 //     that key is no longer there, the bucket is another one. Then the node registers anew and writes its
-//     rooms again, before it takes entries, and so before anybody places a room there. If that writing fails
+//     rooms again, before it takes entries, and so before anybody places a room there. It does the same if the
+//     bucket was made at another time than the one for which it had registered. If that writing fails
 //     for a lease, no room can be placed, and Ready says so. An entry says for which bucket it was written.
 //     In another one it is void: who has the room replaces it, and nobody else acts on it.
 //  7. If a watch tells that the entry of a room is gone or another's, the node that has the room writes it
@@ -170,6 +171,7 @@ type self struct {
 	revision    uint64          // of the node's key; 0: not registered
 	next        string          // incarnation of the registration under way
 	mine        map[string]bool // all incarnations of this process
+	bucket      string          // the SFU_ROOMS that it last registered for, see RoomRecord
 	lost        bool            // SFU_ROOMS does not hold this node's rooms: it has to register anew
 	claiming    bool            // rooms are being taken up
 	draining    bool

@@ -311,7 +311,7 @@ func (c *Cluster) occupiedLocked(s *seenRoom) bool {
 	if s == nil || c.me.mine[s.record.Incarnation] {
 		return false
 	}
-	worth := c.judgeLocked(s.record)
+	worth := c.view.judge(s.record)
 	return worth == valid || worth == pending
 }
 

@@ -80,7 +80,7 @@ func (c *Cluster) keepProving(ctx context.Context) {
 // prove writes the node's key in SFU_ROOMS anew, and looks whether SFU_MARKS is still there.
 func (c *Cluster) prove(ctx context.Context) error {
 	c.mu.Lock()
-	incarnation, registered := c.me.incarnation, c.me.revision != 0
+	incarnation, bucket, registered := c.me.incarnation, c.me.bucket, c.me.revision != 0
 	c.mu.Unlock()
 	if !registered {
 		return nil // Open says why
@@ -91,9 +91,31 @@ func (c *Cluster) prove(ctx context.Context) error {
 	}
 	err := c.proveRooms(ctx, incarnation)
 	if err == nil {
+		err = c.proveSame(ctx, bucket)
+	}
+	if err == nil {
 		err = c.proveMarks(ctx)
 	}
 	return err
+}
+
+// proveSame looks whether SFU_ROOMS is the bucket into which the node has written its rooms when it registered.
+// Its key there does not tell if it was written later than another bucket was made. Nor does it if a copy was
+// restored, whose entries name the bucket that was copied.
+func (c *Cluster) proveSame(ctx context.Context, bucket string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.store.timeout)
+	defer cancel()
+	err := c.store.stillIn(ctx, bucket)
+	if !errors.Is(err, errGone) {
+		return err
+	}
+	c.mu.Lock()
+	lost := c.me.lost || c.me.bucket != bucket // the node is about to register, or has done so meanwhile
+	c.mu.Unlock()
+	if !lost {
+		c.lose("it was made anew")
+	}
+	return nil
 }
 
 func (c *Cluster) proveRooms(ctx context.Context, incarnation string) error {

@@ -174,20 +174,15 @@ func (c *Cluster) rewrite(ctx context.Context, cl *claim, incarnation string) (o
 	if err != nil {
 		return "", err
 	}
-	c.rewritten(cl, record, next)
-	return "", nil
-}
-
-// rewritten takes an acknowledged write of the entry of a room that this node has.
-func (c *Cluster) rewritten(cl *claim, record RoomRecord, revision uint64) {
-	cl.revision, cl.incarnation = revision, record.Incarnation
+	cl.revision, cl.incarnation = next, incarnation
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	// Revisions began anew: the bucket is another one. What is owed from now on names its revisions.
-	if revision < cl.first {
+	if next < cl.first {
 		cl.first = 0
 	}
-	c.view.setRoom(cl.token, entry[RoomRecord]{record, revision})
+	c.view.setRoom(cl.token, entry[RoomRecord]{record, next})
+	c.mu.Unlock()
+	return "", nil
 }
 
 // occupant returns the node that lives and has the room, if it is another than this one. Otherwise it returns

@@ -163,7 +163,9 @@ func (c *Cluster) register(ctx context.Context) error {
 		return err
 	}
 	report := c.node.Report()
+	bucket, _ := c.store.roomsBucket(false)
 	c.mu.Lock()
+	c.me.bucket = bucket
 	if c.me.next == "" {
 		c.me.next = newIncarnation()
 		c.me.mine[c.me.next] = true

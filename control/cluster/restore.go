@@ -76,11 +76,11 @@ func (c *Cluster) restore(ctx context.Context, cl *claim, revision uint64) {
 	if !ours {
 		return
 	}
-	bucket, _ := c.store.roomsBucket(false)
-	record := roomRecord(c.o.Node, incarnation, c.o.Now(), bucket)
-	// The watch may be late, and the entry there. Reading does not tell: what is read may be late as well.
-	if next, err := put(ctx, c.store, RoomsBucket, cl.token, record, cl.revision); err == nil {
-		c.rewritten(cl, record, next)
+	e, err := c.store.roomNow(ctx, cl.token)
+	if err == nil && e.revision == cl.revision { // the watch was late, not the entry gone
+		c.mu.Lock()
+		c.view.setRoom(cl.token, e)
+		c.mu.Unlock()
 		c.keepOn(cl)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -264,14 +265,15 @@ func TestNothingIsPlacedInABucketThatLooksOlder(t *testing.T) {
 	require.ErrorIs(t, err, jetstream.ErrKeyNotFound, "it is taken back")
 }
 
-// interrupted does something else just before an entry is made.
+// interrupted does something else just before and after an entry is made.
 type interrupted struct {
 	bucket
-	before func()
+	before, after func()
 }
 
 func (i interrupted) Create(ctx context.Context, key string, value []byte, o ...jetstream.KVCreateOpt) (uint64, error) {
 	i.before()
+	defer i.after()
 	return i.bucket.Create(ctx, key, value, o...)
 }
 
@@ -290,7 +292,7 @@ func TestNothingIsPlacedInABucketThatIsMadeMeanwhile(t *testing.T) {
 		if name != RoomsBucket {
 			return b
 		}
-		return interrupted{b, once}
+		return interrupted{b, once, func() {}}
 	}
 	require.NoError(t, a.store.open(t.Context()))
 	ctx, cancel := context.WithTimeout(t.Context(), outsideLease/4)
@@ -361,6 +363,172 @@ func TestAnEntryOfTheBucketBeforeIsNotTakenOver(t *testing.T) {
 	all[1].mu.Unlock()
 	all[1].elsewhere(t, lobby, "a")
 	require.Zero(t, all[1].Counters().Takeovers)
+}
+
+// hung does not store proofs of one node for as long as it is on.
+type hung struct {
+	jetstream.JetStream
+	node string
+	on   atomic.Bool
+}
+
+func (h *hung) PublishMsg(ctx context.Context, m *nats.Msg, o ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	if h.on.Load() && strings.HasSuffix(m.Subject, "."+proofPrefix+h.node) {
+		return nil, context.DeadlineExceeded
+	}
+	return h.JetStream.PublishMsg(ctx, m, o...)
+}
+
+// TestANodeThatHadProvenNothing: SFU_ROOMS stores nothing when node x registers, and is made anew then. Nothing
+// that x has written tells it of that. The room that it has stays its own, and the rooms of others are found.
+func TestANodeThatHadProvenNothing(t *testing.T) {
+	for name, reopened := range map[string]bool{"": false, "its buckets are opened anew": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBroker(t)
+			all := three(t, b)
+			lobby, hall := room(t, "lobby"), room(t, "hall")
+			all[0].claim(t, lobby)
+			x := prepare(t, b.url(), "x", outside)
+			h := &hung{JetStream: x.store.js, node: "x"}
+			h.on.Store(true)
+			x.store.js = h
+			x.run(t)
+			<-x.Opened()
+			x.knows(t, 4)
+			x.claim(t, hall)
+			was := x.incarnation()
+			b.anew()
+			await(t, "the others have noticed", func() bool {
+				return !slices.ContainsFunc(all, func(m *member) bool { return m.Counters().LostBuckets == 0 || m.Open() != nil })
+			})
+			if reopened {
+				require.NoError(t, x.reopen(t.Context()))
+			}
+			h.on.Store(false)
+			await(t, "x has registered anew", func() bool { return x.incarnation() != was && x.Open() == nil })
+			x.elsewhere(t, lobby, "a")
+			await(t, "b sends users to x", func() bool {
+				_, err := all[1].Claim(t.Context(), hall, true)
+				require.Error(t, err)
+				var e *terms.ElsewhereError
+				return errors.As(err, &e) && e.Node == "x"
+			})
+			await(t, "x takes new rooms", func() bool {
+				_, err := x.Claim(t.Context(), room(t, "new"), true)
+				return err == nil
+			})
+		})
+	}
+}
+
+// restored says of SFU_ROOMS that it was made at another time, as after a copy of it was put in its place.
+type restored struct {
+	jetstream.JetStream
+	now *atomic.Bool
+}
+
+type restoredStream struct {
+	jetstream.Stream
+	info *jetstream.StreamInfo
+}
+
+func (s restoredStream) CachedInfo() *jetstream.StreamInfo { return s.info }
+
+func (r restored) Stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	s, err := r.JetStream.Stream(ctx, name)
+	if err != nil || name != "KV_"+RoomsBucket || !r.now.Load() {
+		return s, err
+	}
+	info := *s.CachedInfo()
+	info.Created = info.Created.Add(-time.Hour)
+	return restoredStream{s, &info}, nil
+}
+
+// TestACopyOfTheBucketIsRestored: it has what the nodes have written, for the bucket that was copied. They write
+// their rooms again.
+func TestACopyOfTheBucketIsRestored(t *testing.T) {
+	b := newBroker(t)
+	var now atomic.Bool
+	a, other := prepare(t, b.url(), "a", outside), prepare(t, b.url(), "b", outside)
+	for _, m := range []*member{a, other} {
+		m.store.js = restored{m.store.js, &now}
+		m.run(t)
+		<-m.Opened()
+	}
+	other.knows(t, 2)
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	now.Store(true)
+	await(t, "both have noticed", func() bool { return a.Counters().LostBuckets == 1 && other.Counters().LostBuckets == 1 })
+	await(t, "both take entries", func() bool { return a.Open() == nil && other.Open() == nil })
+	other.sentOn(t, lobby, "a")
+	await(t, "new rooms are placed", func() bool {
+		_, err := other.Claim(t.Context(), room(t, "new"), true)
+		return err == nil
+	})
+	require.EqualValues(t, 1, a.Counters().LostBuckets)
+}
+
+// TestAUserWhoGoesLeavesNoVoidEntry: the user goes away when the node has just written into another bucket than
+// it believed.
+func TestAUserWhoGoesLeavesNoVoidEntry(t *testing.T) {
+	b := newBroker(t)
+	a := prepare(t, b.url(), "a", outside) // does not run, and so does not notice by itself
+	ctx, cancel := context.WithCancel(t.Context())
+	var kv jetstream.KeyValue
+	a.store.wrap = func(name string, in bucket) bucket {
+		if name != RoomsBucket {
+			return in
+		}
+		return interrupted{in, func() { kv = b.anew() }, cancel}
+	}
+	require.NoError(t, a.store.open(t.Context()))
+	bucket, _ := a.store.roomsBucket(false)
+	_, err := a.store.take(ctx, "s-lobby", roomRecord("a", "x", time.Now(), bucket), 0)
+	require.ErrorIs(t, err, errGone)
+	require.Error(t, ctx.Err())
+	_, err = kv.Get(t.Context(), "s-lobby")
+	require.ErrorIs(t, err, jetstream.ErrKeyNotFound)
+}
+
+// TestAVoidEntryIsReplaced, once its bucket is a lease old, whatever node it names.
+func TestAVoidEntryIsReplaced(t *testing.T) {
+	b := newBroker(t)
+	all := three(t, b)
+	lobby := room(t, "lobby")
+	record := roomRecord("b", all[1].incarnation(), time.Now(), "2026-01-01T00:00:00Z")
+	_, err := b.bucket(RoomsBucket).Create(t.Context(), "s-lobby", encode(nil, RoomsBucket, "s-lobby", record))
+	require.NoError(t, err)
+	_, err = all[0].Claim(t.Context(), lobby, false)
+	require.ErrorIs(t, err, terms.CodeRoomNotFound)
+	all[0].claim(t, lobby)
+	require.Equal(t, []string{"a"}, owners(t, all, lobby))
+}
+
+// TestALivingRoomsBlocksStay where a node that does not know the bucket yet sweeps.
+func TestALivingRoomsBlocksStay(t *testing.T) {
+	b := newBroker(t)
+	a := join(t, b.url(), "a", outside)
+	lobby := room(t, "lobby")
+	a.claim(t, lobby)
+	<-a.Keep(lobby, []terms.Mark{{User: "dora", Block: terms.BlockAudio}})
+	sweeper := join(t, b.url(), "0", outside)
+	sweeper.elsewhere(t, lobby, "a")
+	e := a.entryOfRoom(t, lobby)
+	sweeper.store.mu.Lock()
+	sweeper.store.roomsID = "2026-01-01T00:00:00Z"
+	sweeper.store.mu.Unlock()
+	cl := &claim{token: "s-lobby", revision: e.revision, busy: make(chan struct{})}
+	sweeper.mu.Lock()
+	require.Equal(t, void, sweeper.judgeLocked(e.record))
+	sweeper.claims["s-lobby"] = cl
+	sweeper.mu.Unlock()
+	sweeper.clear(t.Context(), cl)
+	l, _, err := a.store.readMarks(t.Context(), "s-lobby")
+	require.NoError(t, err)
+	require.Len(t, l, 1)
+	require.Equal(t, e.revision, a.entryOfRoom(t, lobby).revision)
 }
 
 // late answers reads by what was there at first, as a server may that is behind the bucket's leader.

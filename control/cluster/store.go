@@ -52,6 +52,7 @@ type store struct {
 	ttl     time.Duration        // of SFU_NODES, as it is
 	created map[string]time.Time // when each bucket was made, by the server's clock
 	born    map[string]time.Time // the same by the local clock
+	roomsID string               // of SFU_ROOMS, by created
 	anew    map[string]bool      // it is another one than the first that this process has seen
 	gone    func()               // called if a bucket seems to be gone; it does not block
 }
@@ -179,7 +180,9 @@ func (s *store) identify(name string, created, born time.Time) (other bool) {
 	if other = s.anotherLocked(name, created); other {
 		s.anew[name] = true
 	}
-	s.created[name], s.born[name] = created, born
+	if s.created[name], s.born[name] = created, born; name == RoomsBucket {
+		s.roomsID = bucketID(created)
+	}
 	return other
 }
 
@@ -193,10 +196,7 @@ func (s *store) anotherLocked(name string, created time.Time) bool {
 func (s *store) roomsBucket(own bool) (id string, placeable bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if created, known := s.created[RoomsBucket]; known {
-		id = bucketID(created)
-	}
-	return id, own && !s.anew[RoomsBucket] || s.olderThanLeaseLocked(RoomsBucket)
+	return s.roomsID, own && !s.anew[RoomsBucket] || s.olderThanLeaseLocked(RoomsBucket)
 }
 
 // another is identify for callers that have something to do first: asked again it says the same.
@@ -327,6 +327,7 @@ func (s *store) take(ctx context.Context, key string, r RoomRecord, revision uin
 	if err != nil {
 		return 0, err
 	}
+	ctx = context.WithoutCancel(ctx) // a user who goes away leaves nothing behind
 	within, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	if err = s.stillIn(within, r.Bucket); errors.Is(err, errGone) {

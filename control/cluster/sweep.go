@@ -76,6 +76,7 @@ func (c *Cluster) firstLocked() bool {
 // clear deletes an entry, after making sure that its node is dead.
 func (c *Cluster) clear(ctx context.Context, cl *claim) {
 	c.mu.Lock()
+	bucket, _ := c.store.roomsBucket(false)
 	var record RoomRecord
 	worth := valid
 	if s := c.view.rooms[cl.token]; s != nil {
@@ -83,8 +84,12 @@ func (c *Cluster) clear(ctx context.Context, cl *claim) {
 	}
 	c.mu.Unlock()
 	var err error
-	if worth == orphan || worth == stale {
+	switch worth {
+	case orphan, stale:
 		err = c.bury(ctx, record)
+	case void:
+		err = c.store.stillIn(ctx, bucket)
+	case valid, pending:
 	}
 	if err == nil {
 		err = c.flushLast(ctx, cl.token, true)
