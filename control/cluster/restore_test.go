@@ -114,8 +114,8 @@ func TestAPurgedEntryIsWrittenAgain(t *testing.T) {
 	}
 }
 
-// TestAPurgedEntryThatAnotherNodeTook: between the purge and its being noticed somebody has entered
-// elsewhere. All end in one room.
+// TestAPurgedEntryThatAnotherNodeTook: somebody has entered elsewhere before the purge was noticed. All end
+// in one room.
 func TestAPurgedEntryThatAnotherNodeTook(t *testing.T) {
 	b := newBroker(t)
 	all := three(t, b)
@@ -133,7 +133,7 @@ func TestAPurgedEntryThatAnotherNodeTook(t *testing.T) {
 }
 
 // TestABucketIsDeleted deletes each bucket under running nodes, or has somebody make it anew with other
-// settings. Rooms stay where they are, new ones are placed, and nothing that was said of users is forgotten.
+// settings. Rooms stay where they are, new ones are placed, and no mark of a user is forgotten.
 func TestABucketIsDeleted(t *testing.T) {
 	anew := map[string]func(*testing.T, jetstream.JetStream, string){
 		"deleted": func(t *testing.T, js jetstream.JetStream, name string) {
@@ -191,7 +191,7 @@ func TestABucketIsDeleted(t *testing.T) {
 	}
 }
 
-// slow is a JetStream that does not answer in time so many times, when it is asked for SFU_MARKS.
+// slow is a JetStream that does not answer in time when it is asked for SFU_MARKS, for so many times.
 type slow struct {
 	jetstream.JetStream
 	times atomic.Int32
@@ -204,8 +204,8 @@ func (s *slow) KeyValue(ctx context.Context, bucket string) (jetstream.KeyValue,
 	return s.JetStream.KeyValue(ctx, bucket)
 }
 
-// TestMarksAreWrittenAgainWhereNATSIsSlow: a bucket that is gone comes with a server in trouble. What it held
-// is written again when that can be done, not only at the first attempt.
+// TestMarksAreWrittenAgainWhereNATSIsSlow: a bucket is gone, and the server is in trouble. The bucket's marks
+// are written again as soon as that can be done, not only at the first attempt.
 func TestMarksAreWrittenAgainWhereNATSIsSlow(t *testing.T) {
 	b := newBroker(t)
 	a := prepare(t, b.url(), "a", nil)
@@ -243,9 +243,9 @@ func (b *broker) anew() jetstream.KeyValue {
 	return kv
 }
 
-// TestNothingIsPlacedInABucketThatLooksOlder: SFU_ROOMS is made anew, and by the time that a node places a
-// room there others have written more than it had seen of the one before. Who has the room may not have said
-// so yet.
+// TestNothingIsPlacedInABucketThatLooksOlder: SFU_ROOMS is made anew. By the time that a node places a room
+// there, others have written more than it had seen of the bucket before. The node that has the room may not
+// have said so yet.
 func TestNothingIsPlacedInABucketThatLooksOlder(t *testing.T) {
 	b := newBroker(t)
 	a := prepare(t, b.url(), "a", outside) // does not run, and so does not notice by itself
@@ -304,7 +304,7 @@ func TestNothingIsPlacedInABucketThatIsMadeMeanwhile(t *testing.T) {
 }
 
 // TestAnEntryForAnotherBucketIsVoid: SFU_ROOMS is made anew. A node that does not notice makes an entry there
-// for the room that a has, and does not come to take it back. The room stays with a.
+// for the room that a has, and does not come to take the entry back. The room stays with a.
 func TestAnEntryForAnotherBucketIsVoid(t *testing.T) {
 	b := newBroker(t)
 	all := three(t, b)
@@ -333,8 +333,8 @@ func TestAnEntryForAnotherBucketIsVoid(t *testing.T) {
 	require.False(t, moved, "nobody inside notices")
 }
 
-// TestAnEntryOfTheBucketBeforeIsNotTakenOver: what b has seen of a room is of the SFU_ROOMS before, and its
-// revision is by chance that of the entry that a has written anew.
+// TestAnEntryOfTheBucketBeforeIsNotTakenOver: node b has seen a room's entry in the SFU_ROOMS before. By
+// chance, its revision is that of the entry that a has written anew.
 func TestAnEntryOfTheBucketBeforeIsNotTakenOver(t *testing.T) {
 	b := newBroker(t)
 	all := three(t, b)
@@ -379,8 +379,9 @@ func (h *hung) PublishMsg(ctx context.Context, m *nats.Msg, o ...jetstream.Publi
 	return h.JetStream.PublishMsg(ctx, m, o...)
 }
 
-// TestANodeThatHadProvenNothing: SFU_ROOMS stores nothing when node x registers, and is made anew then. Nothing
-// that x has written tells it of that. The room that it has stays its own, and the rooms of others are found.
+// TestANodeThatHadProvenNothing: SFU_ROOMS stores nothing when node x registers, and is made anew then.
+// Nothing that x has written tells it of that. The room that it has stays its own, and the rooms of others
+// are found.
 func TestANodeThatHadProvenNothing(t *testing.T) {
 	for name, reopened := range map[string]bool{"": false, "its buckets are opened anew": true} {
 		t.Run(name, func(t *testing.T) {
@@ -445,8 +446,8 @@ func (r restored) Stream(ctx context.Context, name string) (jetstream.Stream, er
 	return restoredStream{s, &info}, nil
 }
 
-// TestACopyOfTheBucketIsRestored: it has what the nodes have written, for the bucket that was copied. They write
-// their rooms again.
+// TestACopyOfTheBucketIsRestored: the copy has what the nodes have written, for the bucket that was copied.
+// The nodes write their rooms again.
 func TestACopyOfTheBucketIsRestored(t *testing.T) {
 	b := newBroker(t)
 	var now atomic.Bool
@@ -470,8 +471,8 @@ func TestACopyOfTheBucketIsRestored(t *testing.T) {
 	require.EqualValues(t, 1, a.Counters().LostBuckets)
 }
 
-// TestAUserWhoGoesLeavesNoVoidEntry: the user goes away when the node has just written into another bucket than
-// it believed.
+// TestAUserWhoGoesLeavesNoVoidEntry: the user goes away when the node has just written into another bucket
+// than it believed.
 func TestAUserWhoGoesLeavesNoVoidEntry(t *testing.T) {
 	b := newBroker(t)
 	a := prepare(t, b.url(), "a", outside) // does not run, and so does not notice by itself
@@ -492,7 +493,8 @@ func TestAUserWhoGoesLeavesNoVoidEntry(t *testing.T) {
 	require.ErrorIs(t, err, jetstream.ErrKeyNotFound)
 }
 
-// TestAVoidEntryIsReplaced, once its bucket is a lease old, whatever node it names.
+// TestAVoidEntryIsReplaced: a void entry is replaced once its bucket is a lease old, whatever node the entry
+// names.
 func TestAVoidEntryIsReplaced(t *testing.T) {
 	b := newBroker(t)
 	all := three(t, b)
@@ -506,7 +508,7 @@ func TestAVoidEntryIsReplaced(t *testing.T) {
 	require.Equal(t, []string{"a"}, owners(t, all, lobby))
 }
 
-// TestALivingRoomsBlocksStay where a node that does not know the bucket yet sweeps.
+// TestALivingRoomsBlocksStay: a living room's blocks stay if a node sweeps that does not know the bucket yet.
 func TestALivingRoomsBlocksStay(t *testing.T) {
 	b := newBroker(t)
 	a := join(t, b.url(), "a", outside)
@@ -531,7 +533,8 @@ func TestALivingRoomsBlocksStay(t *testing.T) {
 	require.Equal(t, e.revision, a.entryOfRoom(t, lobby).revision)
 }
 
-// late answers reads by what was there at first, as a server may that is behind the bucket's leader.
+// late answers reads by the entry that was there at first, as a server may that is behind the bucket's
+// leader.
 type late struct {
 	bucket
 	mu    sync.Mutex
@@ -556,8 +559,8 @@ func (l *late) Get(ctx context.Context, key string) (jetstream.KeyValueEntry, er
 	return e, err
 }
 
-// TestAPurgedEntryThatIsStillRead: somebody purges a room's entry. A server that has not heard of it yet goes
-// on answering reads.
+// TestAPurgedEntryThatIsStillRead: somebody purges a room's entry. A server that has not heard of that yet
+// goes on answering reads.
 func TestAPurgedEntryThatIsStillRead(t *testing.T) {
 	b := newBroker(t)
 	behind := &late{reads: 3}
