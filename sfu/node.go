@@ -39,9 +39,9 @@
 // All ports are bound before the first part runs, so that a port in use stops the start before anybody is let
 // in.
 //
-// Stopping is the reverse, with one step before it: /readyz says no, nobody enters any more, and rooms are
-// given to other nodes. In that step everybody inside is told `exited` 4, with where to go, over connections
-// that still stand. The whole takes at most timers.shutdown.
+// Stopping is the reverse, with one step before it. /readyz says no, no new rooms are made, and rooms are given
+// to other nodes; until then users enter those that are there. Everybody inside is told `exited` 4, with where
+// to go, over connections that still stand. The whole takes at most timers.shutdown.
 package sfu
 
 import (
