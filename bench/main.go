@@ -12,6 +12,7 @@
 //	publisher.go  who sends, and at what rhythm
 //	subscriber.go who receives, and what of it is counted
 //	run.go        the phases of a run
+//	window.go     the one in which it is measured: what opens, happens meanwhile, and closes
 //	leave.go      the last of them, also of a run that was cut short
 //	collect.go    from counters to a Result
 //	report.go     Result as a table

@@ -22,14 +22,22 @@ func TestCodecs(t *testing.T) {
 			video := map[string]any{"codec": codec, "width": 320, "height": 180, "frameRate": 15}
 			ann := joinAs(t, b, n, entry{Room: room, User: user, Video: video})
 			dan.sees(user)
-			r := dan.received(user)
-			require.Equal(t, "video/"+codec, r.Video.Codec)
-			since := dan.now()
+			require.Equal(t, "video/"+codec, dan.codec(user))
+			r, since := dan.received(user), dan.now()
 			dan.smooth(ann, since, r, dan.frames(user, r, 30))
 			cleo.undisturbed()
 			ann.exit()
 		})
 	}
+}
+
+// codec returns the codec of that user's picture. The browser's statistics name it a little later than a
+// picture is there.
+func (p *person) codec(user string) (name string) {
+	p.t.Helper()
+	condition := fmt.Sprintf("probe.received(%q).then((r) => r.video?.codec)", user)
+	require.NoError(p.t, p.page.Wait(within(p.t, limit), condition, &name), "no codec of %s is told", user)
+	return name
 }
 
 // A viewer asks for another layer of a simulcast camera, down and up again: the size of the picture changes,

@@ -60,7 +60,6 @@ type event struct {
 
 // inbound is the part of RTCInboundRtpStreamStats that tests look at.
 type inbound struct {
-	Codec                  string  `json:"codec"`
 	SSRC                   uint32  `json:"ssrc"`
 	PacketsReceived        int     `json:"packetsReceived"`
 	PacketsLost            int     `json:"packetsLost"`

@@ -26,7 +26,7 @@ func TestLayersInsideOneStream(t *testing.T) {
 			cleo := joinAs(t, b, n, viewer)
 			cleo.width("ann", 640)
 			ben.width("ann", 320)
-			require.Equal(t, "video/"+codec, ben.received("ann").Video.Codec)
+			require.Equal(t, "video/"+codec, ben.codec("ann"))
 			require.NoError(t, ann.page.Wait(within(t, limit), `probe.sent().then(s => Object.keys(s).length === 1)`, nil), "one stream is sent")
 			for _, step := range []struct {
 				quality string

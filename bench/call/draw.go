@@ -54,6 +54,10 @@ func Draw(r *Result, name string) error {
 	return write(canvas, name)
 }
 
+// sharedTicks are those of pictures that are drawn side by side, for frames a second and percent.
+var sharedTicks = []plot.Tick{{Value: 0, Label: "0"}, {Value: 25, Label: "25"}, {Value: 50, Label: "50"}, {Value: 75, Label: "75"},
+	{Value: 100, Label: "100"}}
+
 // DrawAll draws what viewers get of several results, one at least, side by side, into an SVG file.
 func DrawAll(list []*Result, name string) error {
 	const columns, width, height = 4, 3.2 * vg.Inch, 1.7 * vg.Inch
@@ -73,7 +77,8 @@ func DrawAll(list []*Result, name string) error {
 				return fmt.Errorf("draw %s: %w", r.Name, err)
 			}
 			drawn.X.Min, drawn.X.Max = -before/1000, r.Seconds
-			drawn.Y.Max = max(drawn.Y.Max, 40)
+			drawn.Y.Max, drawn.Y.Tick.Marker = 100, plot.ConstantTicks(sharedTicks)
+			drawn.Title.TextStyle.Font.Size = 9
 		}
 		plots[i/columns] = append(plots[i/columns], drawn)
 	}
@@ -170,7 +175,7 @@ func (p panel) plot() (*plot.Plot, error) {
 	drawn.Title.Text = p.title
 	drawn.Y.Min, drawn.Y.Max = 0, 1
 	drawn.Title.TextStyle.Font.Size, drawn.X.Tick.Label.Font.Size, drawn.Y.Tick.Label.Font.Size = 10, 8, 8
-	drawn.Legend.Top, drawn.Legend.TextStyle.Font.Size = true, 9
+	drawn.Legend.Top, drawn.Legend.TextStyle.Font.Size, drawn.Legend.Padding = true, 9, 2
 	drawn.Add(plotter.NewGrid())
 	for i, l := range p.curves {
 		if len(l.points) == 0 {
