@@ -18,8 +18,19 @@ export function merged(before, given) {
   const o = { ...before, ...set };
   if ('facingMode' in set && !set.deviceId) delete o.deviceId;
   else if (set.deviceId) delete o.facingMode;
+  if (ownTrack(set)) for (const field of DEVICE) delete o[field];
+  else if (DEVICE.some((field) => field in set && (field === 'deviceId' || field === 'facingMode'))) o.videoTrack = o.audioTrack = null;
   return o;
 }
+
+/** The options that are of a device. @type {(keyof AnyOptions)[]} */
+const DEVICE = ['deviceId', 'facingMode', 'width', 'height', 'frameRate', 'echoCancellation', 'noiseSuppression', 'autoGainControl'];
+
+/**
+ * The track of the application's that is to be sent; null: a device is.
+ * @param {AnyOptions} o
+ */
+export const ownTrack = (o) => o.videoTrack ?? o.audioTrack ?? null;
 
 /**
  * Throws where a change is of what is settled with the first offer or in the browser's dialog.
@@ -32,6 +43,20 @@ export function fixed(s, given) {
   for (const [field, is] of settled) {
     if (given[field] === undefined || given[field] === is) continue;
     throw new ParlorError('invalid_state', `"${field}" cannot be changed while the ${s.source} is on: stop it and start it anew.`, { field });
+  }
+  apart(merged(s.options, given), given);
+}
+
+/**
+ * Throws if options of a device are given for a track of the application's.
+ * @param {AnyOptions} o  those that hold
+ * @param {AnyOptions} [given]
+ */
+export function apart(o, given = o) {
+  if (!ownTrack(o)) return;
+  for (const field of DEVICE) {
+    if (given[field] === undefined) continue;
+    throw new ParlorError('invalid_parameter', `"${field}" is of a device: change your own track yourself, or give one or the other.`, { field });
   }
 }
 
@@ -47,15 +72,19 @@ export function constraintsOf(source, o) {
 }
 
 /**
- * What the device has to do for a change: nothing (null), be opened anew, or be adjusted. Browsers change what is done to sound only
- * with a track.
+ * What has to be done for a change: nothing (null), another input, the device adjusted, another processor. Browsers change what is
+ * done to sound only with a track.
  * @param {Stream} s
  * @param {AnyOptions} o
  */
 export function changed(s, o) {
   const [before, now] = [constraintsOf(s.source, s.options), constraintsOf(s.source, o)];
-  if (same(before, now)) return null;
-  return { constraints: now, anew: s.source === 'mic' || !same(device(before.video), device(now.video)) };
+  const [wasOwn, own] = [ownTrack(s.options), ownTrack(o)];
+  const device = !own && !same(before, now);
+  const anew = own !== wasOwn || device && (s.source === 'mic' || !same(deviceOf(before.video), deviceOf(now.video)));
+  const processed = !anew && (o.processor ?? null) !== (s.options.processor ?? null);
+  const adjusted = device && !anew;
+  return anew || adjusted || processed ? { constraints: now, anew, adjusted, processed } : null;
 }
 
 /** What is done to sound, which a browser says of a track. */
@@ -76,7 +105,7 @@ export function asWished(track, { audio }) {
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 /** @param {any} c  constraints */
-const device = ({ deviceId, facingMode }) => ({ deviceId, facingMode });
+const deviceOf = ({ deviceId, facingMode }) => ({ deviceId, facingMode });
 
 /**
  * The look of the own view: mirrored, as people know themselves, but not a camera that looks away from them, nor a screen.

@@ -33,6 +33,13 @@ const views = [(v) => Array.isArray(v) ? v.every((one) => one !== null && view[0
 /** @type {Fields} */
 const REMOTE = { userId: id, streamType: among('main', 'sub') };
 
+/** @param {string} kind @returns {Rule} */
+function track(kind) {
+  return [(v) => v === null || v instanceof MediaStreamTrack && v.kind === kind && v.readyState === 'live', `a live ${kind} track, or null for a device`];
+}
+/** @type {Rule} */
+const processor = [(v) => v === null || typeof v === 'function', 'a function, or null'];
+
 /** Scalability modes (W3C WebRTC-SVC): temporal layers, spatial ones, and spatial ones that depend on each other in keyframes alone. */
 const SVC = ['L1T2', 'L1T3', ...['L2', 'L3'].flatMap((s) => ['T1', 'T2', 'T3'].flatMap((t) => [`${s}${t}`, `${s}${t}_KEY`]))];
 
@@ -44,8 +51,12 @@ export const CALLS = {
   localVideo: {
     view, deviceId: text, facingMode: among('user', 'environment'), width: within(1, 16384), height: within(1, 16384), frameRate: within(1, 240),
     simulcast: bool, svc: among(...SVC), codec: among('VP8', 'VP9', 'H264', 'AV1'), mirror: bool, fillMode, mute: bool,
+    videoTrack: track('video'), processor,
   },
-  localAudio: { deviceId: text, echoCancellation: bool, noiseSuppression: bool, autoGainControl: bool, mute: bool },
+  localAudio: {
+    deviceId: text, echoCancellation: bool, noiseSuppression: bool, autoGainControl: bool, mute: bool,
+    audioTrack: track('audio'), processor,
+  },
   screenShare: { view, audio: bool, frameRate: within(1, 240), fillMode },
   remoteVideo: { ...REMOTE, view: views, quality: among('low', 'mid', 'high'), fillMode, mirror: bool, adaptive: bool },
   remoteTrack: REMOTE,

@@ -3,9 +3,11 @@
 // captured is sent when there is a PeerConnection and one is an anchor. Options last until the source is
 // stopped: a change gives those that become others (change.js), and one that fails changes nothing.
 
-import { adjust, capture, captureScreen } from './capture.js';
+import { Announced } from './announced.js';
+import { adjust, captureScreen } from './capture.js';
 import { asWished, changed, constraintsOf, fixed, lookOf, merged } from './change.js';
 import { layersOf } from './layered.js';
+import { Input, calledOff, open } from './input.js';
 import { ParlorError } from './protocol.js';
 import { VideoView, elementOf, moves } from './view.js';
 
@@ -15,7 +17,7 @@ import { VideoView, elementOf, moves } from './view.js';
 /** @typedef {import('./types.js').AudioOptions} AudioOptions */
 /** @typedef {import('./types.js').ScreenOptions} ScreenOptions */
 /** @typedef {VideoOptions & AudioOptions & ScreenOptions} AnyOptions  of the source that it is */
-/** @typedef {{source: Source, track: MediaStreamTrack, muted: boolean, simulcast: boolean, svc?: string, codec?: string, view: VideoView | null, options: AnyOptions}} Stream */
+/** @typedef {{source: Source, input: Input, muted: boolean, simulcast: boolean, svc?: string, codec?: string, view: VideoView | null, options: AnyOptions}} Stream */
 
 /**
  * @typedef {object} LocalOptions
@@ -28,21 +30,21 @@ import { VideoView, elementOf, moves } from './view.js';
 export class Local {
   /** @type {Map<Source, Stream>} */
   #streams = new Map();
-  /** @type {Map<Source, boolean | null>} what the node has been told; null: not known, absent: not offered */
-  #announced = new Map();
   /** @type {Map<Source, Promise<unknown>>} calls for a source, one after the other */
   #tails = new Map();
   #generation = 0;
   #opts;
+  #announced;
 
   /** @param {LocalOptions} opts */
   constructor(opts) {
     this.#opts = opts;
+    this.#announced = new Announced(opts.announce);
   }
 
   /** @param {Source} source */
   track(source) {
-    return this.#streams.get(source)?.track ?? null;
+    return this.#streams.get(source)?.input.track ?? null;
   }
 
   /** @param {Source} source */
@@ -62,9 +64,9 @@ export class Local {
       }
       const view = o.view ? new VideoView(o.view, lookOf('camera', o)) : null;
       try {
-        const track = await this.#capture(constraintsOf('camera', o), generation);
-        const layers = await layersOf({ ...o, width: track.getSettings().width });
-        await this.#begin({ source: 'camera', track, muted: o.mute ?? false, ...layers, view, options: { ...o } });
+        const input = await this.#open('camera', o, generation);
+        const layers = await layersOf({ ...o, width: input.track.getSettings().width });
+        await this.#begin({ source: 'camera', input, muted: o.mute ?? false, ...layers, view, options: { ...o } });
       } catch (err) {
         view?.remove();
         throw err;
@@ -80,9 +82,8 @@ export class Local {
         await this.#change('mic', o);
         return;
       }
-      const track = await this.#capture(constraintsOf('mic', o), generation);
-      track.contentHint = 'speech';
-      await this.#begin({ source: 'mic', track, muted: o.mute ?? false, simulcast: false, view: null, options: { ...o } });
+      const input = await this.#open('mic', o, generation);
+      await this.#begin({ source: 'mic', input, muted: o.mute ?? false, simulcast: false, view: null, options: { ...o } });
     });
   }
 
@@ -97,21 +98,21 @@ export class Local {
       const media = await captureScreen(o);
       if (generation !== this.#generation) {
         media.getTracks().forEach((t) => t.stop());
-        throw stopped();
+        throw calledOff();
       }
       const [video] = media.getVideoTracks();
       const [audio] = media.getAudioTracks();
       video.contentHint = 'detail';
       try {
         const view = o.view ? new VideoView(o.view, lookOf('screen', o)) : null;
-        await this.#begin({ source: 'screen', track: video, muted: false, simulcast: false, view, options: { ...o } });
+        await this.#begin({ source: 'screen', input: new Input(video, false), muted: false, simulcast: false, view, options: { ...o } });
       } catch (err) {
         media.getTracks().forEach((t) => t.stop());
         throw err;
       }
       if (!audio) return;
       audio.contentHint = 'music';
-      await this.#begin({ source: 'screen-audio', track: audio, muted: false, simulcast: false, view: null, options: {} })
+      await this.#begin({ source: 'screen-audio', input: new Input(audio, false), muted: false, simulcast: false, view: null, options: {} })
         .catch((err) => this.#opts.onError('screen-audio', err)); // the picture is shared, so the call has not failed
     });
   }
@@ -143,8 +144,9 @@ export class Local {
     try {
       if (given.mute) await this.#mute(s, true);
       const wanted = changed(s, o);
-      if (wanted?.anew) await this.#switchTo(s, wanted.constraints);
-      else if (wanted) await adjust(s.track, /** @type {MediaTrackConstraints} */ (wanted.constraints.video), source);
+      if (wanted?.anew) await this.#switchTo(s, o);
+      if (wanted?.adjusted) await adjust(s.input.raw, /** @type {MediaTrackConstraints} */ (wanted.constraints.video), source);
+      if (wanted?.processed) await this.#process(s, o);
       if (wanted) await this.#resend(s);
     } catch (err) {
       view?.remove();
@@ -154,7 +156,7 @@ export class Local {
     if (elsewhere) {
       s.view?.remove();
       s.view = view;
-      view?.show(s.track);
+      view?.show(s.input.track);
     } else s.view?.look(look);
     if (given.mute === false) await this.#mute(s, false);
   }
@@ -162,42 +164,52 @@ export class Local {
   /**
    * Another device, or the same one opened anew, for the same stream: no offer, nobody else is told.
    * @param {Stream} s
-   * @param {MediaStreamConstraints} constraints
+   * @param {AnyOptions} o
    */
-  async #switchTo(s, constraints) {
-    const old = s.track;
-    old.onended = null; // a phone takes one camera away for another
+  async #switchTo(s, o) {
+    const old = s.input;
+    old.onended(null); // a phone takes one camera away for another
     try {
-      const track = await this.#capture(constraints);
-      if (asWished(track, constraints)) this.#adopt(s, track);
+      const input = await this.#open(s.source, o);
+      if (input.own || asWished(input.raw, constraintsOf(s.source, o))) this.#adopt(s, input);
       else {
-        track.stop();
+        input.stop();
         throw new ParlorError('device_busy', 'The microphone goes on as it was opened first.');
       }
     } catch (err) {
-      await this.#restore(s, constraints, err);
+      await this.#restore(s, o, err);
     }
-    if (s.track !== old) old.stop();
+    if (s.input !== old) old.stop();
+  }
+
+  /**
+   * Another processor, or none, of what goes on to be captured.
+   * @param {Stream} s
+   * @param {AnyOptions} o
+   */
+  async #process(s, o) {
+    await s.input.process(s.source, o.processor);
+    this.#adopt(s, s.input);
   }
 
   /**
    * It could not be opened beside the one in use. Where that may be why it is tried without it: a phone opens one camera at a time, and
    * Chromium does to the sound of one microphone what was asked for first. In the end all is as it was.
    * @param {Stream} s
-   * @param {MediaStreamConstraints} constraints
+   * @param {AnyOptions} o
    * @param {unknown} err
    */
-  async #restore(s, constraints, err) {
+  async #restore(s, o, err) {
     if (this.#streams.get(s.source) !== s) throw err;
-    if (!isBusy(err) && s.track.readyState === 'live') {
+    if (s.input.own || !isBusy(err) && s.input.raw.readyState === 'live') {
       this.#watch(s);
       throw err;
     }
-    s.track.stop();
+    s.input.stop();
     try {
-      this.#adopt(s, await this.#capture(constraints));
+      this.#adopt(s, await this.#open(s.source, o));
     } catch {
-      const before = await this.#capture(constraintsOf(s.source, s.options)).catch(() => null);
+      const before = await this.#open(s.source, s.options).catch(() => null);
       if (before) this.#adopt(s, before);
       await (before ? this.#resend(s) : this.#lose(s));
       throw err;
@@ -212,20 +224,26 @@ export class Local {
 
   /**
    * @param {Stream} s
-   * @param {MediaStreamTrack} track
+   * @param {Input} input
    */
-  #adopt(s, track) {
-    track.enabled = !s.muted;
-    track.contentHint = s.track.contentHint;
-    s.track = track;
+  #adopt(s, input) {
+    if (!input.own && !s.input.own) input.track.contentHint = s.input.track.contentHint;
+    s.input = input;
+    this.#enable(s);
     this.#watch(s);
-    s.view?.show(track);
+    s.view?.show(input.track);
+  }
+
+  /** Whether a track of the application's is on is the application's to say, unless it is muted here. @param {Stream} s */
+  #enable(s) {
+    const { input: { own, raw, track } } = s;
+    if (s.muted || !own || track !== raw) track.enabled = !s.muted;
   }
 
   /** Sends what it is now. Where the PeerConnection has gone, the next one takes it. @param {Stream} s */
   async #resend(s) {
     if (this.#withheld(s)) return;
-    await this.#opts.peer()?.replace(s.source, s.track).catch((err) => {
+    await this.#opts.peer()?.replace(s.source, s.input.track).catch((err) => {
       if (!aborted(err)) throw err;
     });
   }
@@ -238,7 +256,7 @@ export class Local {
     const s = this.#streams.get(source);
     if (!s) return;
     s.muted = true;
-    s.track.enabled = false;
+    s.input.track.enabled = false;
   }
 
   /**
@@ -247,11 +265,11 @@ export class Local {
    */
   async #mute(s, muted) {
     s.muted = muted;
-    s.track.enabled = !muted;
+    s.input.track.enabled = !muted;
     if (!this.#opts.peer()?.has(s.source)) return;
     try {
-      await this.#opts.peer()?.replace(s.source, this.#withheld(s) ? null : s.track);
-      await this.#tell(s);
+      await this.#opts.peer()?.replace(s.source, this.#withheld(s) ? null : s.input.track);
+      await this.#announced.tell(s.source, !s.muted);
     } catch (err) {
       if (!muted && !aborted(err)) this.#hush(s.source); // it is not on for the others
       throw err;
@@ -262,29 +280,39 @@ export class Local {
 
   /** @param {Source} source */
   stop(source) {
-    this.#streams.get(source)?.track.stop(); // at once, like #hush()
+    this.#halt(source);
     return this.#serial(source, () => this.#end(source));
   }
 
   stopScreen() {
-    for (const source of /** @type {Source[]} */ (['screen', 'screen-audio'])) this.#streams.get(source)?.track.stop();
+    for (const source of /** @type {Source[]} */ (['screen', 'screen-audio'])) this.#halt(source);
     return this.#serial('screen', async () => {
       await Promise.all([this.#end('screen'), this.#end('screen-audio')]);
     });
   }
 
+  /** Nothing of it is sent any more, at once, like #hush(). @param {Source} source */
+  #halt(source) {
+    const input = this.#streams.get(source)?.input;
+    input?.stop();
+    if (input?.own) this.#opts.peer()?.cut(source);
+  }
+
   /** Releases every device now, also those that are being opened, and tells nobody. */
   releaseAll() {
+    this.#releaseDevices();
+    this.#announced.clear();
+  }
+
+  #releaseDevices() {
     this.#generation++;
     for (const source of [...this.#streams.keys()]) this.#release(source);
-    this.#announced.clear();
   }
 
   /** One has become audience: devices are released, and the node has turned off what it knows of. */
   silence() {
-    const known = [...this.#announced.keys()];
-    this.releaseAll();
-    for (const source of known) this.#announced.set(source, false);
+    this.#releaseDevices();
+    this.#announced.silence();
   }
 
   /** @param {Source} source */
@@ -293,7 +321,7 @@ export class Local {
     const peer = this.#opts.peer();
     if (!peer?.has(source)) return;
     await peer.replace(source, null);
-    await this.#say(source, false);
+    await this.#announced.say(source, false);
   }
 
   /** @param {Source} source */
@@ -301,8 +329,8 @@ export class Local {
     const s = this.#streams.get(source);
     if (!s) return false;
     this.#streams.delete(source);
-    s.track.onended = null;
-    s.track.stop();
+    s.input.stop();
+    if (s.input.own) this.#opts.peer()?.cut(source);
     s.view?.remove();
     return true;
   }
@@ -321,7 +349,7 @@ export class Local {
       if (!may(s.source)) this.#refuse(s, noRight(s.source));
     }
     const sent = this.#opts.peer() ? streams.filter((s) => may(s.source)) : []; // the audience only keeps it
-    return new Map(sent.map((s) => [s.source, { track: s.track, simulcast: s.simulcast, svc: s.svc, codec: s.codec }]));
+    return new Map(sent.map((s) => [s.source, { track: s.input.track, simulcast: s.simulcast, svc: s.svc, codec: s.codec }]));
   }
 
   /**
@@ -334,7 +362,7 @@ export class Local {
       const s = this.#streams.get(source);
       try {
         if (s && this.#withheld(s)) await this.#opts.peer()?.replace(source, null);
-        await this.#say(source, s ? !s.muted : false);
+        await this.#announced.say(source, s ? !s.muted : false);
       } catch (err) {
         this.#opts.onError(source, err);
       }
@@ -393,9 +421,7 @@ export class Local {
   /** @param {Stream} s */
   async #begin(s) {
     this.#streams.set(s.source, s);
-    s.track.enabled = !s.muted;
-    this.#watch(s);
-    s.view?.show(s.track);
+    this.#adopt(s, s.input);
     try {
       await this.#publish(s);
     } catch (err) {
@@ -409,11 +435,11 @@ export class Local {
   async #publish(s) {
     const peer = this.#opts.peer();
     if (!peer) return;
-    await peer.publish(s.source, { track: s.track, simulcast: s.simulcast, svc: s.svc, codec: s.codec });
+    await peer.publish(s.source, { track: s.input.track, simulcast: s.simulcast, svc: s.svc, codec: s.codec });
     if (this.#streams.get(s.source) !== s) return;
     if (!this.#announced.has(s.source)) this.#announced.set(s.source, true); // an offer says on
     if (this.#withheld(s)) await peer.replace(s.source, null);
-    await this.#tell(s);
+    await this.#announced.tell(s.source, !s.muted);
   }
 
   /**
@@ -424,47 +450,24 @@ export class Local {
     return s.muted && s.source === 'camera';
   }
 
-  /** @param {Stream} s */
-  async #tell(s) {
-    if (this.#announced.get(s.source) !== !s.muted) await this.#say(s.source, !s.muted);
-  }
-
-  /**
-   * @param {Source} source
-   * @param {boolean} on
-   */
-  async #say(source, on) {
-    this.#announced.set(source, on);
-    try {
-      await this.#opts.announce(source, on);
-    } catch (err) {
-      if (this.#announced.get(source) === on) this.#announced.set(source, null);
-      throw err;
-    }
-  }
-
   // --- capturing
 
   /**
-   * @param {MediaStreamConstraints} constraints
+   * @param {Source} source
+   * @param {AnyOptions} o
    * @param {number} [generation] in which it was asked for: what has waited for its turn may be called off by now
    */
-  async #capture(constraints, generation = this.#generation) {
-    if (generation !== this.#generation) throw stopped();
-    const [track] = (await capture(constraints)).getTracks();
-    if (generation === this.#generation) return track;
-    track.stop();
-    throw stopped();
+  #open(source, o, generation = this.#generation) {
+    return open(source, o, () => generation === this.#generation);
   }
 
   /** @param {Stream} s */
   #watch(s) {
-    s.track.onended = () => {
-      if (this.#streams.get(s.source)?.track !== s.track) return;
+    s.input.onended(() => {
       const screen = s.source === 'screen';
       const done = screen ? this.stopScreen() : this.stop(s.source);
       done.catch(() => {}).then(() => this.#opts.onEnded(s.source));
-    };
+    });
   }
 
   /** @param {Source} source */
@@ -495,5 +498,3 @@ const isBusy = (err) => err instanceof ParlorError && err.code === 'device_busy'
 
 /** @param {Source} source */
 export const noRight = (source) => new ParlorError('not_allowed', `You have no right to send the ${source}.`, { field: source });
-
-const stopped = () => new ParlorError('aborted', 'The device was released while it was being opened.');

@@ -171,6 +171,14 @@ export class Peer {
   }
 
   /**
+   * Nothing of a source is sent from now on, whatever is still under way; replace() says so in its turn.
+   * @param {Source} source
+   */
+  cut(source) {
+    void this.#active.get(source)?.transceiver.sender.replaceTrack(null).catch(() => {}); // closed: nothing is sent
+  }
+
+  /**
    * Other layers of a source are to be sent than before. No offer.
    * @param {Source} source
    */

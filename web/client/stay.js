@@ -488,7 +488,7 @@ export class Stay {
   /** @param {Source} source */
   #ended(source) {
     if (source === 'screen') this.#emit('screen-share-stopped', {});
-    else if (source !== 'screen-audio') this.#emit('error', new ParlorError('device_lost', `The ${source} was disconnected.`, { field: source }));
+    else if (source !== 'screen-audio') this.#emit('error', new ParlorError('device_lost', `The ${source} has ended: its device was disconnected, or the track or the processor that it came from has ended.`, { field: source }));
   }
 }
 

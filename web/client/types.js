@@ -66,9 +66,31 @@
  * @property {boolean} [mirror]        of the own view; default: on, except for environment cameras
  * @property {import('./view.js').FillMode} [fillMode]
  * @property {boolean} [mute]          starts muted
+ * @property {MediaStreamTrack | null} [videoTrack]  a track of the application's in place of a device's: of a canvas, a file, a mixer. It
+ *   is sent as it is and never stopped here; null: a device again. The options of a device do not go with it
+ * @property {Processor | null} [processor]  null: none any more
  */
 
-/** @typedef {{deviceId?: string, echoCancellation?: boolean, noiseSuppression?: boolean, autoGainControl?: boolean, mute?: boolean}} AudioOptions */
+/**
+ * @typedef {object} AudioOptions
+ * @property {string} [deviceId]
+ * @property {boolean} [echoCancellation]  default: on
+ * @property {boolean} [noiseSuppression]  default: on
+ * @property {boolean} [autoGainControl]   default: on
+ * @property {boolean} [mute]              starts muted
+ * @property {MediaStreamTrack | null} [audioTrack]  as videoTrack is of the camera
+ * @property {Processor | null} [processor]  null: none any more
+ */
+
+/**
+ * Makes of a track the one that is shown and sent: blurs, removes noise, draws a mark. It is called for each track that is captured, so also
+ * when another device is opened. `signal` aborts when its work is over, and then it lets go of what it holds. It has 15 s to begin. If it
+ * fails, the call fails and nothing has changed; if its track ends later, the stream is stopped. What it was to change is never sent without it.
+ * @callback Processor
+ * @param {MediaStreamTrack} track
+ * @param {{source: Source, signal: AbortSignal}} of
+ * @returns {MediaStreamTrack | Promise<MediaStreamTrack>}
+ */
 /** @typedef {{view?: import('./view.js').View | null, audio?: boolean, frameRate?: number, fillMode?: import('./view.js').FillMode}} ScreenOptions */
 
 export {};
