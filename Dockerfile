@@ -11,7 +11,7 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X parlor/sfu.version=${VER
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /out/sfu /usr/local/bin/sfu
 COPY --from=build --chown=65532:65532 /out/data /data
-# Beyond loopback a key is needed: SFU_AUTH_KEYS or SFU_AUTH_KEYS_FILE.
+# A key is needed beyond loopback: SFU_AUTH_KEYS or SFU_AUTH_KEYS_FILE.
 ENV SFU_HTTP_LISTEN=:8080 SFU_MEDIA_LISTEN=:7882 SFU_NATS_STORE_DIR=/data/nats
 USER 65532:65532
 VOLUME /data

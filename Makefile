@@ -1,4 +1,5 @@
-# Everything that a developer and CI run. `make test` needs Go, git and Debian (as root, or with sudo) and installs the rest.
+# Everything that a developer and CI run. `make test` needs Go, git and Debian (as root, or with sudo). It
+# installs the rest.
 #
 #   make test          all tests: vet, Go with the race detector, browsers, the browser client, a short fuzz
 #   make lint          linters, formatting, links in the documentation
@@ -16,15 +17,16 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 GO ?= go
-# A number of inputs, not a time: when the time is up while an input is being worked on, Go calls that a failure at times
-# ("context deadline exceeded").
+# A number of inputs, not a time. Go at times reports a failure ("context deadline exceeded") if the time is
+# up while an input is being worked on.
 FUZZTIME ?= 10000x
-# Screenshots of the browser tests and inputs that a fuzzer has found to fail; never inside the source tree proper.
+# The directory for screenshots of the browser tests, and for inputs that a fuzzer has found to fail. It is
+# never inside the source tree proper.
 ARTIFACTS ?= $(CURDIR)/bin/artifacts
-# Built outside go.mod, so that the linter's hundreds of dependencies do not become the product's.
+# Both are built outside go.mod, so that the linter's hundreds of dependencies do not become the product's.
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
-# Another address than the Go team's, or file:// and the directory of a copy.
+# VULNDB may be another address than the Go team's, or file:// and the directory of a copy.
 VULNDB ?= https://vuln.go.dev
 
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -55,7 +57,7 @@ profile:
 .PHONY: test
 test: tools test-web test-go test-deploy test-browser test-fuzz
 
-# What is missing is installed, what is there is left alone. The race detector needs a C compiler.
+# tools installs what is missing, and leaves alone what is there. The race detector needs a C compiler.
 .PHONY: tools
 tools:
 	$(call stage,tools)
@@ -98,13 +100,15 @@ test-go:
 	$(call stage,calls over bad networks$(comma) simulated)
 	$(GO) test -count 1 -run CallsOverBadNetworks ./router -calls 14
 
-# A module of its own, so that what reads those files is no dependency of the node.
+# deploy/check is a module of its own, so that the libraries that read those files are no dependencies of the
+# node.
 .PHONY: test-deploy
 test-deploy:
 	$(call stage,deploy: compose file$(comma) manifests$(comma) alerts$(comma) dashboard)
 	cd deploy/check && $(GO) vet . && $(GO) test -count 1 -timeout 5m .
 
-# Apart from the others and one package at a time: browsers need both cores to themselves to be on time.
+# Browsers need both cores to themselves to be on time. So these tests run apart from the others, and one
+# package at a time.
 .PHONY: test-browser
 test-browser: web/foreign/node_modules/.installed
 	$(call stage,browsers)
@@ -127,8 +131,8 @@ lint:
 	$(call stage,file maps of packages)
 	@.ci/maps
 
-# Apart from lint and test: its answer changes when the database does, without a change here. It looks first whether there is
-# a database, so that nobody takes its absence for an answer.
+# vuln is no part of lint or test, since its answer changes when the database does, without a change here. It
+# looks first whether there is a database, so that nobody takes its absence for an answer.
 .PHONY: vuln
 vuln:
 	$(call stage,govulncheck)
