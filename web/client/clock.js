@@ -55,8 +55,8 @@ export class Timers {
 }
 
 /**
- * Waiting time before the n-th try (from 0): doubles from 250 ms up to 8 s, and a random half of it
- * is taken off, so that the clients of a node that comes back do not all knock at once.
+ * The waiting time before the n-th try (from 0). It doubles from 250 ms up to 8 s, and a random half of it is
+ * taken off. So the clients of a node that comes back do not all knock at once.
  * @param {number} attempt
  * @param {number} random  in [0, 1)
  */

@@ -1,9 +1,11 @@
-// What the network to here is likely to carry, which the node is told on entering so that it need not find out anew.
+// What the network to here is likely to carry. The node is told on entering, so that it need not find out
+// anew.
 
-/** For how long what a node has said holds, and the share of it that is hoped for. */
+/** How long an estimate of a node holds, and the share of it that is hoped for. */
 const KEPT_MS = 10 * 60_000;
 const SHARE = 0.8;
-/** Browsers that guess do so by what pages have loaded: beyond these bounds that says little. In Mbit/s. */
+/** The bounds of a browser's guess, in Mbit/s. Browsers guess by what pages have loaded; a guess beyond
+ *  these bounds says little. */
 const LEAST = 0.3;
 const MOST = 2.5;
 

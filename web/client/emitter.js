@@ -1,4 +1,5 @@
-// Typed events, each of them named at the beginning. A handler that throws is reported and does not keep the others from being called.
+// Typed events, each of them named at the beginning. A handler that throws is reported; the others are called
+// all the same.
 
 import { handler, value, wrong } from './check.js';
 
@@ -36,7 +37,7 @@ export class Emitter {
   }
 
   /**
-   * Without `fn` every handler of the event is taken off; with name `*` every handler.
+   * Takes handlers off. Without `fn`: every handler of the event; with name `*`: every handler.
    * @template {keyof Events} K
    * @param {K | '*'} name
    * @param {(payload: Events[K]) => void} [fn]

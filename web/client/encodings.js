@@ -3,19 +3,22 @@
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').Layers} Layers */
 
-/** Two thirds of what good pictures of that size need at most; the bandwidth estimate rules below it. */
+/** The bits per pixel: two thirds of what good pictures of that size need at most. The bandwidth estimate
+ *  rules below it. */
 const BITS_PER_PIXEL = 2.6;
 const MIN_BITRATE = 120_000;
 const SCREEN_BITRATE = 2_500_000;
-/** Codecs whose simulcast browsers only do when each layer says that it has no layers inside. */
+/** Codecs of which browsers make simulcast only if each layer says that it has no layers inside. */
 const SCALABLE = new Set(['vp9', 'av1']);
 
-/** The codec of a camera with layers inside where none is asked for: browsers that do that at all do it with this one. */
+/** The codec of a camera with layers inside if none is asked for: browsers that can do it at all can do it
+ *  with this one. */
 export const LAYERED = 'VP9';
 
 /**
- * Whether a camera is sent in layers of their own: where asked for, else where it is wide enough for the lower
- * ones to make sense and its codec is one that every browser sends in layers.
+ * Whether a camera is sent as several streams, one a layer. It is if that is asked for. If nothing is said,
+ * it is if the camera is wide enough for the lower layers to make sense and every browser sends its codec in
+ * layers.
  * @param {{simulcast?: boolean, codec?: string, width?: number}} p
  */
 export function wantsSimulcast({ simulcast, codec, width }) {
@@ -32,8 +35,8 @@ function bitrate(width, height) {
 
 /**
  * The encodings of a section, lowest layer first, as the node expects them.
- * @param {{source: Source, simulcast?: boolean, svc?: string, codec?: string, width?: number, height?: number, layers?: Layers}} p  svc: of
- *   layers that are all in one stream
+ * @param {{source: Source, simulcast?: boolean, svc?: string, codec?: string, width?: number, height?:
+ *   number, layers?: Layers}} p  svc: of layers that are all in one stream
  * @returns {RTCRtpEncodingParameters[]}
  */
 export function encodings({ source, simulcast, svc, codec, width = 1280, height = 720, layers = {} }) {
@@ -51,11 +54,12 @@ export function encodings({ source, simulcast, svc, codec, width = 1280, height 
 }
 
 /**
- * Changes what a section has to what it is to have. Says whether there is a difference: setting parameters anew may have the encoder begin anew.
+ * Changes what a section has to what it is to have. Returns whether there is a difference: setting parameters
+ * anew may have the encoder begin anew.
  * @param {RTCRtpEncodingParameters[]} has
  * @param {RTCRtpEncodingParameters[]} wanted  for a track of another size
- * @param {boolean} sized   whether they are
- * @param {Layers} layers   of these whether they are to be sent
+ * @param {boolean} sized   whether the wanted ones are for a track of another size
+ * @param {Layers} layers   whether each of these is to be sent
  */
 export function refit(has, wanted, sized, layers) {
   let changed = false;
@@ -71,7 +75,8 @@ export function refit(has, wanted, sized, layers) {
 /** @typedef {{mimeType: string, clockRate: number, channels?: number, sdpFmtpLine?: string}} Codec */
 
 /**
- * The codecs of a microphone's section: redundant audio first where the browser makes it, so that a lost packet is in the next one.
+ * The codecs of a microphone's section: redundant audio first if the browser makes it. A lost packet is then
+ * in the next one.
  * @template {Codec} C
  * @param {C[]} all
  */
@@ -93,14 +98,14 @@ export function preferred(all, codec) {
 
 const RECEIVED = new Set(['audio/opus', 'audio/red', 'audio/pcmu', 'audio/pcma', 'audio/g722', 'video/vp8', 'video/vp9', 'video/h264', 'video/h265', 'video/av1', 'video/rtx']);
 
-/** Profiles that hardly anybody sends: other VP9 than 8 and 10 bit 4:2:0, AV1 beyond 4:4:4. Of H.264 the node sends any to
- *  any decoder, so Baseline and 4:4:4 are left out beside Constrained Baseline and Main. */
+/** Profiles that hardly anybody sends: other VP9 than 8 and 10 bit 4:2:0, AV1 beyond 4:4:4. The node sends
+ *  any H.264 to any decoder. So Baseline and 4:4:4 are left out beside Constrained Baseline and Main. */
 const RARE = /profile-id=(?:[13-9]|\d\d)|profile=[2-9]|profile-level-id=(?:f4|4200)/i;
 
 /**
- * The codecs of a receiving section: everything that the node forwards, and nothing else. A browser
- * names some sixty payload types, of which a seat can use a quarter; with many seats the rest would
- * be most of the offer.
+ * The codecs of a receiving section: everything that the node forwards, and nothing else. A browser names
+ * some sixty payload types; a seat can use a quarter of them. With many seats the rest would be most of the
+ * offer.
  * @template {Codec} C
  * @param {C[]} all
  */

@@ -1,17 +1,18 @@
-// Whether what one receives still comes. A network that is cut says nothing: what is seen and heard only stands still, long before
-// anybody can tell that the connection is lost. Pure: packet counts in, changes out.
+// Whether what one receives still comes. A network that is cut says nothing: pictures and sound only stand
+// still, long before anybody can tell that the connection is lost. Pure: packet counts in, changes out.
 
 /** @typedef {import('./protocol.js').Source} Source */
-/** @typedef {{userId: string, source: Source, packets: number, hidden?: boolean}} Arrival  packets so far, on this connection; hidden:
- *   none are to come, as nobody sees it */
+/** @typedef {{userId: string, source: Source, packets: number, hidden?: boolean}} Arrival  packets so far,
+ *  on this connection; hidden: none are to come, as nobody sees it */
 /** @typedef {Arrival & {at: number, begun: boolean, stalled: boolean}} Stream  at: when they last became more */
 
 /** How often to look, in ms. Lower sees a cut sooner and costs more. */
 export const LOOK_MS = 300;
-/** After how long without a packet a stream stands still, in ms. Lower takes a hiccup of a radio link for a cut, higher shows a
- *  frozen picture as a live one for longer. */
+/** After how long without a packet a stream stands still, in ms. Lower takes a hiccup of a radio link for
+ *  a cut; higher shows a frozen picture as a live one for longer. */
 const STALL_MS = 800;
-/** The same for a screen as long as something else comes: one that nobody touches is sent about once a second. */
+/** The same for a screen while something else of its user comes: a screen that nobody touches is sent
+ *  about once a second. */
 const SCREEN_MS = 3000;
 
 export class Flow {
@@ -29,7 +30,7 @@ export class Flow {
       const key = `${a.userId}/${a.source}`;
       const s = before.get(key) ?? { ...a, at: now, begun: false, stalled: false };
       if (a.packets > s.packets) Object.assign(s, { at: now, begun: true });
-      if (a.hidden) s.at = now + STALL_MS; // when it is shown it needs a keyframe first
+      if (a.hidden) s.at = now + STALL_MS; // a picture that is shown again needs a keyframe first
       s.packets = a.packets; // fewer: another connection, which counts anew
       s.hidden = a.hidden;
       return [key, s];
@@ -43,7 +44,7 @@ export class Flow {
     });
   }
 
-  /** What came, and is to come still. */
+  /** The streams that came, and are to come still. */
   get #expected() {
     return [...this.#streams.values()].filter((s) => s.begun && !s.hidden);
   }

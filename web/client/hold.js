@@ -1,6 +1,6 @@
-// For how long a publisher's sound is held at least before it is played, where some of it comes too late.
-// That is so where its publisher loses packets: what is asked for and sent again takes a round trip more.
-// Browsers learn to wait for that, but take five to ten seconds. Pure: counts in, milliseconds out.
+// How long at least a publisher's sound is held before it is played, if some of it comes too late. It does if
+// its publisher loses packets: what is asked for and sent again takes a round trip more. Browsers learn to
+// wait for that, but take five to ten seconds. Pure: counts in, milliseconds out.
 
 /**
  * @typedef {object} Sound  what the browser has counted on a track so far (inbound-rtp); some count less
@@ -24,19 +24,21 @@
  * @property {Look[]} looks    those that count
  */
 
-/** Above which share of this time, in ms, sound may not be made up: one frame is no reason, two are. */
+/** The share of this time, in ms, above which sound may not be made up: one frame is no reason, two are. */
 const MISSED = 0.01;
 const WINDOW_MS = 2000;
-/** The share of that which late packets must account for: what never comes is not to be waited for. */
+/** The share of that for which late packets must account: what never comes is not to be waited for. */
 const LATE = 0.25;
-/** Beyond which share of the packets what came too late is taken for redundancy, frames that came twice. */
+/** The share of all packets beyond which late ones are taken for redundancy, that is for frames that came
+ *  twice. */
 const TWICE = 0.5;
 /** How long a packet of sound is in browsers, in ms. */
 const PACKET_MS = 20;
-/** By how much longer at once, and up to how long, in ms. More is a delay that talk suffers from. */
+/** The step by which sound is held longer at once, and the most, in ms. More is a delay that talk suffers
+ *  from. */
 const STEP_MS = 100;
 const MOST_MS = 500;
-/** By how much shorter, after how long without a reason, in ms. */
+/** The step by which sound is held shorter, and the time without a reason before it, in ms. */
 const LESS_MS = 50;
 const CALM_MS = 10_000;
 

@@ -1,9 +1,10 @@
-// Whether this browser sends pictures with layers inside (SVC): one stream of which the node gives every receiver what it can use.
+// Whether this browser sends pictures with layers inside (SVC): one stream, of which the node gives every
+// receiver the part that it can use.
 
 import { LAYERED, wantsSimulcast } from './encodings.js';
 
 /**
- * In which layers a camera is sent.
+ * Which layers a camera is sent in.
  * @param {{simulcast?: boolean, svc?: string, codec?: string, width?: number}} o  options of startLocalVideo(), the width as it is
  */
 export async function layersOf(o) {
@@ -12,8 +13,10 @@ export async function layersOf(o) {
 }
 
 /**
- * A browser without it passes over what it does not know, so it is asked what it has understood; then whether the codec does it.
- * @param {{svc?: string, codec?: string, width?: number, height?: number, frameRate?: number}} o  options of startLocalVideo()
+ * Whether the browser sends such layers. A browser without them passes over what it does not know. So it is
+ * asked first what it has understood, then whether the codec does it.
+ * @param {{svc?: string, codec?: string, width?: number, height?: number, frameRate?: number}} o  options of
+ *   startLocalVideo()
  * @returns {Promise<boolean>}
  */
 export async function layered({ svc, codec = LAYERED, width = 1280, height = 720, frameRate = 30 }) {

@@ -1,5 +1,5 @@
-// The media connection of a session: one PeerConnection at a time (peer.js), made anew where it cannot
-// be repaired (recovery.js), and what goes through it.
+// The media connection of a session: one PeerConnection at a time (peer.js), and what goes through it. It is
+// made anew if it cannot be repaired (recovery.js).
 
 import { systemClock } from './clock.js';
 import { Peer } from './peer.js';
@@ -53,7 +53,7 @@ export class Media {
    */
   steer(source, layers) {
     this.#layers.set(source, layers);
-    this.#peer?.steer(source).catch(() => {}); // that one has ended; the next one goes by it
+    this.#peer?.steer(source).catch(() => {}); // that PeerConnection has ended; the next one goes by #layers
   }
 
   /** A PeerConnection for this session, in place of any other. */

@@ -1,13 +1,13 @@
 // Custom messages: by data channel once one is open, else over the signalling connection.
 //
-//   send()     opens the channels with the first message; until they are open, and where they do not
+//   send()     opens the channels with the first message; until they are open, and if they do not
 //              open at all, messages go over signalling
 //   renew()    another PeerConnection: its channels open with the next message
 //   received() an event of the node
 //
-// A reliable message takes the channel only when none before it still waits for its answer over
-// signalling, so that none overtakes another; the node does the same in the other direction. Who
-// never sends opens no channel, and costs the node nothing.
+// A reliable message takes the channel only if none before it still waits for its answer over signalling, so
+// that none overtakes another. The node does the same in the other direction. A client that never sends opens
+// no channel, and costs the node nothing.
 
 import { ParlorError } from './protocol.js';
 
@@ -24,7 +24,8 @@ import { ParlorError } from './protocol.js';
 
 export const MAX_BYTES = 1000;
 
-/** More than this waiting in a channel, in bytes: the application sends faster than anybody may. */
+/** The most that may wait in a channel, in bytes. If more waits, the application sends faster than anybody
+ *  may. */
 const BACKLOG = 64 * 1024;
 
 const REASONS = /** @type {Record<string, string>} */ ({
@@ -40,9 +41,10 @@ export class Messages {
   #asked = false;
   /** Reliable ones over signalling that have no answer yet. */
   #waiting = 0;
-  /** Of the last message over signalling: the node drops one that it is asked to send again after a resume. */
+  /** The number of the last message over signalling: the node drops one that it is asked to send again
+   *  after a resume. */
   #n = 0;
-  /** Which PeerConnection it is: what belongs to one before is void. */
+  /** The count of PeerConnections: anything that belongs to an earlier one is void. */
   #era = 0;
 
   /** @param {MessagesOptions} opts */
@@ -97,7 +99,7 @@ export class Messages {
     this.#opts.onMessage({ userId: user, cmdId, data: Uint8Array.from(atob(data), (c) => c.charCodeAt(0)) });
   }
 
-  /** Opens the channels, once per PeerConnection: where it fails, signalling does. */
+  /** Opens the channels, once per PeerConnection. If that fails, messages go over signalling. */
   #ask() {
     if (this.#asked) return;
     const era = this.#era;

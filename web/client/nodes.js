@@ -39,7 +39,7 @@ export class Nodes {
   }
 
   /**
-   * A node says where to go. False: it has been said too often, or is no address.
+   * Goes where a node says. False: it has been said too often, or is no address.
    * @param {unknown} url
    */
   follow(url) {

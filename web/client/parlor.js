@@ -10,7 +10,8 @@
 //
 // This file is the application's side: its calls. The events are in types.js.
 //   stay.js      a stay in a room: entering, leaving, rights, what the node says
-//   signal.js    the session: socket, resume, requests.js, mailbox (mailbox.js), timers (clock.js), nodes (nodes.js)
+//   signal.js    the session: socket, resume, requests.js, mailbox (mailbox.js),
+//                timers (clock.js), nodes (nodes.js)
 //   media.js     what carries it: the one PeerConnection (peer.js: offers, sections, seats; encodings.js, sdp.js), recovery.js
 //   local.js     camera, microphone, screen; capture.js, layered.js; input.js: own tracks, processors;
 //                change.js: what a change of options comes to
@@ -23,10 +24,11 @@
 //   token.js     renewing one's token
 //   protocol.js  the words of docs/protocol.md
 //   types.js     events and options of this file
-// Register handlers before enterRoom: those who are there already are announced while it runs.
+// Register handlers before enterRoom: users who are there already are announced while it runs.
 //
-// Whatever a call is given that it does not take is refused before anything is done: a promise rejects, and what returns no promise
-// throws, with a ParlorError whose code is `invalid_parameter` and whose field is the option or argument (ids: `user`, `room`).
+// A call refuses whatever it does not take, before anything is done. A promise rejects; a call without a
+// promise throws. The error is a ParlorError whose code is `invalid_parameter` and whose field is the option
+// or argument (ids: `user`, `room`).
 
 import { CALLS, bool, errorFrom, guarded, options, role as aRole, source as aSource, text, value, wrong } from './check.js';
 import { Emitter } from './emitter.js';
@@ -43,7 +45,7 @@ export { ExitReason, ParlorError, UserExitReason };
 /** @typedef {import('./protocol.js').Quality} Quality */
 /** @typedef {import('./protocol.js').Role} Role */
 
-/** Every event, so that a handler of one that does not exist is refused. @type {Record<keyof ParlorEvents, 1>} */
+/** Every event, so that a handler for an unknown one is refused. @type {Record<keyof ParlorEvents, 1>} */
 const EVENTS = {
   'remote-user-enter': 1, 'remote-user-exit': 1, 'remote-video-available': 1, 'remote-video-unavailable': 1, 'remote-video-stalled': 1,
   'remote-video-resumed': 1, 'remote-audio-available': 1, 'remote-audio-unavailable': 1, 'kicked-out': 1, 'exit-room': 1, message: 1,
@@ -57,8 +59,9 @@ export class Parlor extends Emitter {
   #stay;
 
   /**
-   * @param {ParlorOptions} [given]  url: the node, default where the page came from; getToken: gives tokens, now and
-   *   whenever one is about to end; adaptive: whether pictures come as large as they are shown, default true
+   * @param {ParlorOptions} [given]  url: the node, default: the page's own origin; getToken: gives tokens,
+   *   now and whenever one is about to end; adaptive: whether pictures come as large as they are shown,
+   *   default true
    */
   static create(given = {}) {
     return new Parlor(given);
@@ -133,8 +136,8 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * Hands in another token for the stay, for the same room and user; `getToken` does by itself. What
-   * it no longer allows stops.
+   * Hands in another token for the stay, for the same room and user; `getToken` does so by itself. Streams
+   * that it no longer allows stop.
    * @param {string} token
    */
   renewToken(token) {
@@ -147,10 +150,11 @@ export class Parlor extends Emitter {
   // --- messages
 
   /**
-   * Sends a custom message to everybody else in the room; they get the event `message`. `cmdId` (1-10)
-   * is for the application to tell its kinds apart; data are at most 1000 bytes, a string as UTF-8; 30
-   * messages and 8 KB a second. Reliable ones arrive, in order; others may be lost, but come sooner.
-   * What the node refuses rejects, or comes as an `error` with the field `message`, depending on the way.
+   * Sends a custom message to everybody else in the room; they get the event `message`. `cmdId` (1-10) lets
+   * the application tell its kinds apart. Data are at most 1000 bytes, a string as UTF-8. The limit is 30
+   * messages and 8 KB a second. Reliable messages arrive, in order; others may be lost, but come sooner. If
+   * the node refuses one, the promise rejects or an `error` with the field `message` comes, depending on the
+   * way.
    * @param {number} cmdId
    * @param {Uint8Array | ArrayBuffer | string} data
    * @param {{reliable?: boolean}} [given]
@@ -164,8 +168,8 @@ export class Parlor extends Emitter {
   }
 
   // --- one's own streams
-  // Options last until the stream is stopped. A change gives the new ones, and one that fails changes nothing, but for `mute: true`,
-  // which takes effect at once. Starting what is on is a change.
+  // Options last until the stream is stopped. A change gives the new ones. A change that fails changes
+  // nothing, except that `mute: true` takes effect at once. Starting what is on is a change.
 
   /** @param {import('./types.js').VideoOptions} [given] */
   startLocalVideo(given = {}) {
@@ -177,7 +181,8 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * Anything but `simulcast` and `codec`: another device, size or rate, view or look, or mute: `updateLocalVideo({ mute: true })`.
+   * Changes anything but `simulcast`, `svc` and `codec`: another device, size or rate, view or look, or mute:
+   * `updateLocalVideo({ mute: true })`.
    * @param {import('./types.js').VideoOptions} given
    */
   updateLocalVideo(given) {
@@ -207,7 +212,7 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * Asks the user which screen or window, and shares it, with its sound where the browser offers it.
+   * Asks the user which screen or window to share, and shares it, with its sound if the browser offers it.
    * @param {import('./types.js').ScreenOptions} [given]
    */
   startScreenShare(given = {}) {
@@ -219,7 +224,7 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * Another view, look or frame rate.
+   * Changes view, look or frame rate.
    * @param {import('./types.js').ScreenOptions} given
    */
   updateScreenShare(given) {
@@ -239,12 +244,13 @@ export class Parlor extends Emitter {
   // --- the others' streams
 
   /**
-   * Shows a user's camera (`main`) or screen (`sub`) in an element, or in several; again with another view moves it.
-   * It goes on by itself when the user stops and starts the stream. It comes as large as the view needs it, and not at all while that
-   * cannot be seen; without a view, or where `adaptive` is false, as large as can be. `quality` chooses the simulcast layer above
-   * which it never is.
-   * @param {{userId: string, streamType?: StreamType, view: import('./view.js').View | import('./view.js').View[] | null, quality?: Quality,
-   *   fillMode?: import('./view.js').FillMode, mirror?: boolean, adaptive?: boolean}} given
+   * Shows a user's camera (`main`) or screen (`sub`) in an element, or in several; again with another view
+   * moves it. It goes on by itself when the user stops and starts the stream. It comes as large as the view
+   * needs it, and not at all while the view cannot be seen. Without a view, or if `adaptive` is false, it
+   * comes as large as can be. `quality` is the highest simulcast layer that comes.
+   * @param {{userId: string, streamType?: StreamType, quality?: Quality, view: import('./view.js').View |
+   *   import('./view.js').View[] | null, fillMode?: import('./view.js').FillMode, mirror?: boolean,
+   *   adaptive?: boolean}} given
    */
   startRemoteVideo(given) {
     return guarded(() => {
@@ -255,9 +261,10 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * Another quality, view or look of what has been started; the rest stays.
-   * @param {{userId: string, streamType?: StreamType, view?: import('./view.js').View | import('./view.js').View[] | null, quality?: Quality,
-   *   fillMode?: import('./view.js').FillMode, mirror?: boolean, adaptive?: boolean}} given
+   * Changes quality, view or look of a stream that has been started; the rest stays.
+   * @param {{userId: string, streamType?: StreamType, quality?: Quality, view?: import('./view.js').View |
+   *   import('./view.js').View[] | null, fillMode?: import('./view.js').FillMode, mirror?: boolean,
+   *   adaptive?: boolean}} given
    */
   updateRemoteVideo(given) {
     return guarded(() => {
@@ -267,7 +274,8 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * @param {{userId: string, streamType?: StreamType}} given  userId `*`: everybody's; without streamType: both
+   * @param {{userId: string, streamType?: StreamType}} given  userId `*`: everybody's; without streamType:
+   *   both
    */
   stopRemoteVideo(given) {
     return guarded(() => {
@@ -277,7 +285,7 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * @param {string} userId  `*`: everybody, also those who come later
+   * @param {string} userId  `*`: everybody, also users who come later
    * @param {boolean} muted
    */
   muteRemoteAudio(userId, muted) {
@@ -290,9 +298,9 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * Hears whoever speaks loudest, so many at a time, in place of everybody: for large rooms. Who that
-   * is the node says (`active-speaker`, `audio-volume`). muteRemoteAudio mutes everybody then, or the
-   * sound of a user's screen.
+   * Plays the loudest speakers, so many at a time, in place of everybody: for large rooms. The node says who
+   * they are (`active-speaker`, `audio-volume`). muteRemoteAudio then mutes everybody, or the sound of a
+   * user's screen.
    * @param {number} most  at most the node's `room.loudest`, 3 by default; 0: everybody is heard again
    */
   receiveLoudest(most) {
@@ -303,7 +311,7 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * Where sound comes out, in browsers that let one choose.
+   * Chooses where sound comes out, in browsers that allow it.
    * @param {string} deviceId  of getSpeakerList(); empty: the default
    */
   setSpeaker(deviceId) {
@@ -347,8 +355,8 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * Has the node tell who speaks: `audio-volume` at this interval while somebody does, and
-   * `active-speaker` when that changes.
+   * Has the node tell who speaks: `audio-volume` at this interval while somebody does, and `active-speaker`
+   * when the speaker changes.
    * @param {number} [interval]  milliseconds, 100 to 10000; 0: no longer
    */
   enableAudioVolumeEvaluation(interval = 300) {
@@ -359,7 +367,7 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * Whether the node tells `network-quality` and `statistics`; it does at first.
+   * Says whether the node tells `network-quality` and `statistics`; it does at first.
    * @param {boolean} on
    */
   enableStatistics(on) {
