@@ -1,5 +1,5 @@
-// The one PeerConnection of a client. The client always offers and the node only answers, so there
-// is no glare; everything that changes the description goes through one queue, a job at a time.
+// The one PeerConnection of a client. The client always offers and the node only answers, so there is no
+// glare. Everything that changes the description goes through one queue, a job at a time.
 //
 //   open()      first offer: seats, and what is being published already
 //   grow()      more seats by another offer
@@ -19,7 +19,8 @@ import { compact } from './sdp.js';
 /** @typedef {import('./protocol.js').OfferRequest} OfferRequest */
 /** @typedef {{track: MediaStreamTrack, simulcast?: boolean, svc?: string, codec?: string}} Publication */
 /** @typedef {{audio: RTCRtpTransceiver, video: RTCRtpTransceiver}} SeatPair */
-/** @typedef {{transceiver: RTCRtpTransceiver, codec?: string, listed: boolean}} Section  listed: named in the last offer that was answered */
+/** @typedef {{transceiver: RTCRtpTransceiver, codec?: string, listed: boolean}} Section  listed: named in
+ *  the last offer that was answered */
 
 /**
  * @typedef {object} PeerOptions
@@ -91,7 +92,7 @@ export class Peer {
   }
 
   /**
-   * Has sound be held before it is played, where the browser can.
+   * Has sound held before it is played, if the browser can.
    * @param {(trackId: string) => number | null} of  for how many ms at least; null: as the browser likes
    */
   buffer(of) {
@@ -103,7 +104,7 @@ export class Peer {
   }
 
   /**
-   * The first offer. What may not be published is left out, so that one can at least receive.
+   * The first offer. It leaves out whatever may not be published, so that one can at least receive.
    * @param {string[]} seats
    * @param {Map<Source, Publication>} publications
    * @returns {Promise<ParlorError | null>} why nothing is published, if so
@@ -157,8 +158,8 @@ export class Peer {
   }
 
   /**
-   * Sends this track, or nothing (null), in the section of a source. No offer. A track of another size than before may take another
-   * bitrate, the same one too.
+   * Sends this track, or nothing (null), in the section of a source. No offer. A track of another size than
+   * before may take another bitrate; so may the same track.
    * @param {Source} source
    * @param {MediaStreamTrack | null} track
    */
@@ -190,7 +191,8 @@ export class Peer {
   }
 
   /**
-   * Sends nothing any more: one has become audience, or has lost the right to. The node knows, so it costs no offer.
+   * Sends nothing any more: one has become audience, or has lost the right to send. The node knows, so it
+   * costs no offer.
    * @param {Source[]} [sources]  not all
    */
   withdraw(sources) {
@@ -295,7 +297,7 @@ export class Peer {
   }
 
   /**
-   * A seat that was refused: its transceivers cannot be unmade before they were negotiated.
+   * Removes a seat that was refused: its transceivers cannot be unmade before they were negotiated.
    * @param {string} id
    */
   #removeSeat(id) {
@@ -351,7 +353,8 @@ export class Peer {
   }
 
   /**
-   * Has a camera's layers take what a picture of its size needs, and those of any source be sent that are wanted.
+   * Gives a camera's layers what a picture of its size needs, and sends those layers of any source that are
+   * wanted.
    * @param {Source} source
    * @param {Section} section
    * @param {MediaStreamTrack | null} track
@@ -361,7 +364,8 @@ export class Peer {
     const size = source === 'camera' ? track?.getSettings() : undefined;
     const wanted = encodings({ source, simulcast: p.encodings?.length > 1, codec, ...size });
     if (refit(p.encodings ?? [], wanted, size !== undefined, this.#layers(source) ?? {})) {
-      await sender.setParameters(p).catch(() => {}); // not yet negotiated, or a browser without it: the picture is sent all the same
+      // not yet negotiated, or a browser without it: the picture is sent all the same
+      await sender.setParameters(p).catch(() => {});
     }
   }
 
@@ -382,8 +386,8 @@ const closed = () => new ParlorError('aborted', 'The media connection was closed
 const refusal = (err) => err instanceof ParlorError && (err.code === 'not_allowed' || err.code === 'publisher_limit');
 
 /**
- * Whether a section can carry a track again: it is new, or was named in every offer since. Otherwise
- * the node has forgotten its layers, and browsers name those only until they know that they arrived.
+ * Whether a section can carry a track again: it is new, or was named in every offer since. Otherwise the node
+ * has forgotten its layers, and browsers name those only until they know that they arrived.
  * @param {Section} s
  */
 const reusable = ({ listed, transceiver: t }) => t.currentDirection === null || (listed && t.currentDirection === 'sendonly');
@@ -401,8 +405,8 @@ function limitCodecs(t, kind) {
 const DEPENDENCIES = 'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension';
 
 /**
- * Has a seat be told which layers of a picture it is sent (SVC), where the browser takes that: some decode part of AV1's layers with it alone,
- * and do not offer it by themselves.
+ * Has the node say in a seat which layers of a picture it sends (SVC), if the browser takes that. Some
+ * browsers decode part of AV1's layers only with it, and do not offer it by themselves.
  * @param {RTCRtpTransceiver} t
  */
 function describeLayers(t) {
@@ -414,7 +418,8 @@ function describeLayers(t) {
 function preferRedundant(t) {
   const all = RTCRtpSender.getCapabilities?.('audio')?.codecs;
   const wanted = all && redundant(all);
-  if (wanted && wanted[0] !== all[0]) t.setCodecPreferences?.(wanted); // where there is none, the order stays the browser's affair
+  // if there is none, the order stays the browser's affair
+  if (wanted && wanted[0] !== all[0]) t.setCodecPreferences?.(wanted);
 }
 
 /**

@@ -1,5 +1,5 @@
-// The words of the signalling protocol, version 1, as types, and the checks that a client can make
-// before it asks the node: ids, addresses, errors, reasons. No state, no I/O.
+// The words of the signalling protocol, version 1, as types. Also the checks that a client can make before it
+// asks the node: ids, addresses, errors, reasons. No state, no I/O.
 //
 //   types        messages and their parts (docs/protocol.md is the contract)
 //   ParlorError  every error of the client
@@ -11,7 +11,8 @@
 /** @typedef {'call' | 'live'} Scene */
 /** @typedef {'low' | 'mid' | 'high'} Quality */
 /** @typedef {'main' | 'sub'} StreamType  main: camera and microphone; sub: screen and its sound */
-/** @typedef {'none' | 'both' | 'audio' | 'video'} Block  what of one's own streams is not forwarded, by a command */
+/** @typedef {'none' | 'both' | 'audio' | 'video'} Block  the part of one's own streams that a command
+ *  keeps from being forwarded */
 /** @typedef {{source: Source, on: boolean, blocked?: boolean}} StreamState */
 /** @typedef {Record<string, boolean>} Layers  of a stream, by RID: whether they are to be sent */
 /** @typedef {{user: string, role?: Role, streams?: StreamState[], mediaOnly?: boolean}} UserState */
@@ -65,8 +66,9 @@
  *   audio?: 'mic' | 'screen-audio' | null, quality?: Quality, width?: number, height?: number}} SeatRequest
  * @typedef {{type: 'sizes', seats: {seat: string, width: number, height: number}[]}} SizesRequest
  * @typedef {{type: 'message', cmdId: number, data: string, reliable: boolean, n: number}} MessageRequest
- * @typedef {OfferRequest | SeatRequest | SizesRequest | MessageRequest | {type: 'publish', source: Source, on: boolean} |
- *   {type: 'role', role: Role} | {type: 'token', token: string} | {type: 'volume', intervalMs: number} |
+ * @typedef {OfferRequest | SeatRequest | SizesRequest | MessageRequest |
+ *   {type: 'publish', source: Source, on: boolean} | {type: 'role', role: Role} |
+ *   {type: 'token', token: string} | {type: 'volume', intervalMs: number} |
  *   {type: 'statistics', on: boolean} | {type: 'exit'}} Request
  */
 
@@ -87,7 +89,8 @@ export const ExitReason = Object.freeze({
   SHUTDOWN: 4,
   /** The token ran out. */
   EXPIRED: 5,
-  /** The node had heard nothing for too long. The client enters again, so applications do not see this one. */
+  /** The node had heard nothing for too long. The client enters again, so applications do not see this
+   *  one. */
   TIMEOUT: 6,
 });
 
@@ -112,7 +115,7 @@ export class ParlorError extends Error {
     super(message, { cause: more.cause });
     this.name = 'ParlorError';
     this.code = code;
-    /** The field of the request that was wrong, where the node names one. */
+    /** The field of the request that was wrong, if the node names one. */
     this.field = more.field;
   }
 }
@@ -155,7 +158,7 @@ export function checkUser(userId) {
 
 /**
  * The addresses of a node's signalling door. A bare origin gets the path `/rtc`.
- * @param {string | undefined} url  http(s) or ws(s) address of the node; default: where the page came from
+ * @param {string | undefined} url  http(s) or ws(s) address of the node; default: the page's own origin
  * @param {string} base             address of the page
  * @returns {{socket: string, beacon: string}}
  */

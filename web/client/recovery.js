@@ -1,6 +1,6 @@
-// What to do when media stops flowing: an ICE restart first, a new PeerConnection when that does not
-// help. One whose first offer fails is made anew as well, ever more rarely while that goes on. Timing
-// and decisions only; the caller acts.
+// What to do when media stops flowing: an ICE restart first, and a new PeerConnection if that does not help.
+// A PeerConnection whose first offer fails is made anew too, ever more rarely while that goes on. Timing and
+// decisions only; the caller acts.
 
 import { Timers, backoff } from './clock.js';
 
@@ -11,7 +11,7 @@ const SETTLE_MS = 8000;
 /** ICE restarts before the PeerConnection is made anew. */
 const RESTARTS = 2;
 /** The first wait after a failed first offer, as a step of backoff(): 1 s, later up to 8 s. Lower asks a
- *  node that cannot help again and again, higher leaves one without media. */
+ *  node that cannot help again and again; higher leaves one without media. */
 const FIRST_WAIT = 2;
 
 export class Recovery {
@@ -42,7 +42,7 @@ export class Recovery {
   }
 
   /**
-   * Signalling is back after a break: where media is not well either, act at once.
+   * Signalling is back after a break: if media is not well either, act at once.
    * @param {RTCPeerConnectionState | undefined} state
    */
   contact(state) {

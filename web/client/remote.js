@@ -1,6 +1,6 @@
-// What one sees and hears of the others: subscriptions, the seats they sit in, the elements they
-// play in. A change of any kind ends in sync(), which compares what is wished with what the node
-// has been told and sends the difference, one request at a time per seat.
+// What one sees and hears of the others: subscriptions, the seats they sit in, the elements they play in. A
+// change of any kind ends in sync(). It compares what is wished with what the node has been told, and sends
+// the difference, one request at a time per seat.
 
 import { Seats } from './seats.js';
 import { errorFrom, wrong } from './check.js';
@@ -43,7 +43,7 @@ const SOURCES = /** @type {const} */ ({
   sub: { video: 'screen', audio: 'screen-audio', weight: 3 },
 });
 const TYPES = /** @type {StreamType[]} */ (['main', 'sub']);
-/** Holds the seats in which the node plays whoever speaks loudest; no user is called that. */
+/** Holds the seats in which the node plays the loudest speakers; no user is called that. */
 const LOUDEST = '*';
 /** In a call of the application: everybody. */
 export const EVERYBODY = '*';
@@ -55,7 +55,7 @@ export class Remote {
   #told = new Map();
   #busy = new Set();
   #growing = false;
-  /** @type {Set<string>} who has no seat because there are no more, as the application has been told */
+  /** @type {Set<string>} users without a seat because there are no more, as the application has been told */
   #unseated = new Set();
   #held = false;
   /** How many seats play the loudest, in place of the microphones of everybody; 0: none. */
@@ -73,7 +73,8 @@ export class Remote {
     this.speakers = new Speakers(opts.onBlocked);
   }
 
-  /** The seats of the first offer of a PeerConnection: the initial ones, and more where more are wanted already. */
+  /** The seats of the first offer of a PeerConnection: the initial ones, and more if more are wanted
+   *  already. */
   seatIds() {
     if (this.#seats.ids().length === 0) this.#seats.add(this.#opts.limits.initial);
     this.#seats.add(this.#seats.plan(this.#wishes()).grow);
@@ -81,7 +82,7 @@ export class Remote {
   }
 
   /**
-   * Who is on a track that is received.
+   * The owner of a track that is received.
    * @param {string} trackId
    */
   owner(trackId) {
@@ -98,7 +99,7 @@ export class Remote {
   }
 
   /**
-   * What is not given stays as it was.
+   * Starts a picture or changes it. Options that are not given stay as they were.
    * @param {{userId: string, streamType: StreamType, view?: import('./view.js').View | import('./view.js').View[] | null,
    *   quality?: Quality, fillMode?: import('./view.js').FillMode, mirror?: boolean, adaptive?: boolean}} p
    */
@@ -147,7 +148,8 @@ export class Remote {
   }
 
   /**
-   * Throws where nobody of that id is there or was: an event about somebody who has left may still be on its way to the application.
+   * Throws if nobody of that id is there or was. An event about somebody who has left may still be on its way
+   * to the application.
    * @param {unknown} userId
    */
   need(userId) {
@@ -157,7 +159,8 @@ export class Remote {
   }
 
   /**
-   * What is on of the others and wanted here, with the track that it comes on. Of what is hidden nothing comes.
+   * The streams of the others that are on and wanted here, with the track that each comes on. Nothing comes
+   * of those that are hidden.
    * @returns {{userId: string, source: import('./protocol.js').Source, hidden: boolean, trackId?: string}[]}
    */
   received() {
@@ -240,7 +243,8 @@ export class Remote {
   }
 
   /**
-   * What the application wishes in answer to events goes along with what the events bring.
+   * Runs fn and then one sync(): wishes of the application in answer to events go along with what the events
+   * bring.
    * @param {() => void} fn
    */
   batch(fn) {
@@ -263,7 +267,8 @@ export class Remote {
     this.resized();
   }
 
-  /** Something may be shown at another size: tells the node of what it has been told who sits there. */
+  /** Something may be shown at another size: tells the node the sizes of the seats whose holders it has
+   *  been told. */
   resized() {
     const wanted = new Map();
     for (const id of this.#seats.ids()) {
@@ -366,7 +371,8 @@ export class Remote {
     for (;;) {
       const request = this.#request(id);
       const size = this.#size(id);
-      const text = JSON.stringify({ ...request, sized: size !== null }); // of another size the node is told by sizes.js
+      // sizes.js tells the node of another size
+      const text = JSON.stringify({ ...request, sized: size !== null });
       if (seats !== this.#seats || text === (this.#told.get(id) ?? JSON.stringify({ type: 'seat', seat: id, user: null, sized: false }))) break;
       this.#told.set(id, text);
       this.#sizes.tell(id, size);
@@ -382,8 +388,8 @@ export class Remote {
   }
 
   /**
-   * A user who has just left is no error: the event that says so is on its way. Where it is not known
-   * what the node has done, or it may do it another time, the next sync() tells it again.
+   * Deals with a refusal. A user who has just left is no error: the event that says so is on its way. The
+   * next sync() tells the node again if it is not known what it has done, or if it may do it another time.
    * @param {string} id
    * @param {string} text
    * @param {unknown} err
@@ -429,7 +435,7 @@ export class Remote {
   }
 
   /**
-   * Nothing of a seat is seen or heard any more.
+   * Leaves nothing of a seat to be seen or heard.
    * @param {string} id
    */
   #unplug(id) {

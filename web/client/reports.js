@@ -2,14 +2,15 @@
 // caller gets payloads of events, and gives what the browser knows (getStats).
 //
 //   Volumes      audio-volume and active-speaker
-//   qualityOf    network-quality; unreported() where nothing is known of it
-//   bufferFor    for how long sound is held where much is lost
+//   qualityOf    network-quality; unreported() if nothing is known of it
+//   bufferFor    for how long sound is held if much is lost
 //   statisticsOf statistics, completed by frame sizes and rates
 
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').StreamType} StreamType */
 
-/** @typedef {'none' | 'loss' | 'delay' | 'publisher' | 'application'} Limit  what keeps pictures from being larger */
+/** @typedef {'none' | 'loss' | 'delay' | 'publisher' | 'application'} Limit  the reason why pictures are
+ *  not larger */
 /** @typedef {'live' | 'switching' | 'paused'} PictureState  paused: the network does not carry it */
 
 /**
@@ -26,10 +27,10 @@
  * @typedef {object} NetworkQuality  qualities: 0 unknown, 1 excellent, 2 good, 3 poor, 4 bad, 5 very bad, 6 down
  * @property {number} uplinkNetworkQuality
  * @property {number} downlinkNetworkQuality
- * @property {number} uplinkLoss    per cent; 0 also where it is not known
+ * @property {number} uplinkLoss    per cent; 0 also if it is not known
  * @property {number} downlinkLoss
  * @property {number} rtt           milliseconds; 0: not known
- * @property {{userId: string, quality: number}[]} remote  of what those send whom one receives
+ * @property {{userId: string, quality: number}[]} remote  of the users whom one receives, as senders
  */
 
 /**
@@ -52,28 +53,30 @@
  * @property {number} downLoss
  * @property {number} upBitrate   kbit/s
  * @property {number} downBitrate
- * @property {number} downEstimate  kbit/s that the network to oneself carries, as far as it has shown; 0: not known
- * @property {number} downQueue     milliseconds for which what comes waits on the way
- * @property {Limit | null} downLimit     what keeps pictures from being larger; null: none are to come
+ * @property {number} downEstimate  kbit/s that the network to oneself carries, as far as it has shown; 0: not
+ *   known
+ * @property {number} downQueue     milliseconds that incoming packets wait on the way
+ * @property {Limit | null} downLimit     the reason why pictures are not larger; null: none are to come
  * @property {StreamsStatistics} localStatistics
  * @property {(StreamsStatistics & {userId: string})[]} remoteStatistics
  */
 
-/** @typedef {(userId: string) => boolean} Known  whether somebody is in the room: a report may still name one who has left */
+/** @typedef {(userId: string) => boolean} Known  whether somebody is in the room: a report may still name
+ *  a user who has left */
 
 /** How long a frame of sound is in browsers, in ms. */
 const FRAME_MS = 20;
 
 /**
- * For how long sound is to be held before it is played: until what repairs it has come, where much is lost; in ms. Browsers see that
- * little by little. 0: as the browser likes.
+ * How long sound is to be held before it is played, in ms: until its repair has come, if much is lost.
+ * Browsers get there little by little. 0: as the browser likes.
  * @param {StatisticsReport} r
  */
 export function bufferFor({ down: { red = 0 } }) {
   return red > 2 ? FRAME_MS * (red + 2) : 0;
 }
 
-/** Who speaks, with the changes of who has the floor. */
+/** The speakers, and changes of the one that has the floor. */
 export class Volumes {
   /** @type {string | null} */
   #active = null;
@@ -83,7 +86,7 @@ export class Volumes {
   /**
    * @param {VolumeReport} report
    * @param {Known} known
-   * @returns {{result: UserVolume[], active?: string | null}} active: only where it is another one than before
+   * @returns {{result: UserVolume[], active?: string | null}} active: only if it is another one than before
    */
   take(report, known) {
     const result = report.users.filter((u) => known(u.user)).map((u) => ({ userId: u.user, volume: u.volume }));
@@ -131,7 +134,7 @@ export function qualityOf(r, known) {
 }
 
 /**
- * The quality where nothing is reported: of one's own two ways, and of those who were reported last.
+ * The quality if nothing is reported: of one's own two ways, and of the users who were reported last.
  * @param {number} up  0: not known, 6: down
  * @param {number} downlink
  * @param {NetworkQuality | null} last

@@ -1,5 +1,5 @@
-// What the node has been asked and has not answered yet. A request is kept while there is no connection, and asked again when
-// there is one; its time runs only meanwhile.
+// What the node has been asked and has not answered yet. A request is kept while there is no connection, and
+// asked again when there is one. Its time runs only while there is one.
 
 import { ParlorError } from './protocol.js';
 
@@ -76,7 +76,7 @@ export class Requests {
     for (const id of [...this.#pending.keys()]) this.settle(id, (p) => p.reject(why()));
   }
 
-  /** One has left: whoever asked for that has the answer. */
+  /** One has left: the caller who asked for that has the answer. */
   left() {
     for (const [id, p] of [...this.#pending]) {
       if (p.message.type === 'exit') this.settle(id, () => p.resolve({ type: 'ok' }));

@@ -1,5 +1,5 @@
-// Who else is in the room and what they send, and which events of the client follow from a change.
-// Pure: the caller emits what the methods return, in that order.
+// Who else is in the room, what they send, and which events of the client follow from a change. Pure: the
+// caller emits what the methods return, in that order.
 
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').StreamType} StreamType */
@@ -16,7 +16,8 @@
 /** The sources that have events of their own; the sound of a screen comes and goes with the screen. */
 const ANNOUNCED = /** @type {const} */ ([['camera', 'main'], ['screen', 'sub'], ['mic', null]]);
 
-/** How many who have left are still known by their ids. Lower refuses calls about them as about strangers, higher costs memory. */
+/** How many users who have left are still known by their ids. Lower refuses calls about them as about
+ *  strangers; higher costs memory. */
 const PAST = 1000;
 
 export class Roster {
@@ -53,9 +54,9 @@ export class Roster {
    * Entering, and entering anew after the session was lost: what was known becomes what is.
    * @param {UserState[]} list
    * @param {string} self
-   * @param {number} goneReason  reason given for those who are no longer there
-   * @param {boolean} [moved]    the room has moved: those who are not there yet may only be slower, and
-   *                             stay, without streams, until expire()
+   * @param {number} goneReason  reason given for users who are no longer there
+   * @param {boolean} [moved]    the room has moved: users who are not there yet may only be slower; they
+   *   stay, without streams, until expire()
    * @returns {Change[]}
    */
   reset(list, self, goneReason, moved = false) {
@@ -66,7 +67,7 @@ export class Roster {
   }
 
   /**
-   * Those who have not come after the room are gone.
+   * Users who have not come after the room are gone.
    * @param {number} reason
    * @returns {Change[]}
    */
@@ -137,7 +138,7 @@ export class Roster {
     if (this.#past.size > PAST) this.#past.delete(/** @type {string} */ (this.#past.values().next().value));
   }
 
-  /** The stay is over; what is told of those who were there still reaches the application. */
+  /** The stay is over. Events about users who were there still reach the application. */
   clear() {
     for (const id of this.#users.keys()) this.#remember(id);
     this.#users.clear();

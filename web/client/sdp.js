@@ -1,6 +1,6 @@
-// What of an offer goes to the node. With many seats most of an offer is the same again and again, or of
-// no use to a node, and the largest message that it takes would hold half as many. Pure; the browser's
-// own description stays as it is, and an answer to less is an answer to it.
+// The part of an offer that goes to the node. With many seats most of an offer is the same again and again,
+// or of no use to a node. The largest message that the node takes would then hold half as many seats. Pure.
+// The browser's own description stays as it is, and an answer to less is an answer to it.
 
 /** What bundled sections have in common: valid at the session level too (RFC 8839, RFC 8122). */
 const TRANSPORT = /^a=(?:ice-ufrag|ice-pwd|ice-options|fingerprint|setup):.*\r\n/gm;
@@ -19,12 +19,13 @@ export function compact(sdp) {
   return [session, same ? common : '', ...sections].join('');
 }
 
-/** The time of sending, which receivers need for nothing where packets are numbered for the transport. */
+/** The time of sending. Receivers do not need it if packets are numbered for the transport. */
 const SENT = /^a=extmap:\S+ \S*abs-send-time.*\r\n/gm;
 
 /**
- * A seat: feedback that all codecs have is said once for all (RFC 4585, `*`), and packets are numbered or timed. The extensions that name layers stay, though a
- * seat has none: Chromium sends no simulcast in a section that it adds later if an answer has left them out.
+ * Makes a seat smaller. Feedback that all codecs have is said once for all (RFC 4585, `*`), and packets are
+ * numbered or timed. The extensions that name layers stay, though a seat has no layers. Chromium sends no
+ * simulcast in a section that it adds later if an answer has left them out.
  * @param {string} section
  */
 function seat(section) {

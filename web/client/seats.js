@@ -1,6 +1,6 @@
-// Which remote stream sits in which seat. A seat is a pair of receiving sections that the node can
-// fill with anybody without a new offer, so taking and freeing one costs a message, and only a lack
-// of seats costs a negotiation. Pure: plan() decides, the caller negotiates and tells the node.
+// Which remote stream sits in which seat. A seat is a pair of receiving sections that the node can fill with
+// anybody without a new offer. So taking and freeing one costs a message, and only a lack of seats costs a
+// negotiation. Pure: plan() decides; the caller negotiates and tells the node.
 
 /**
  * @typedef {object} Wish
@@ -60,12 +60,12 @@ export class Seats {
   }
 
   /**
-   * Frees the seats of those not wished for and seats the others, the weightiest first. At the limit
-   * a weightier wish takes the seat of the lightest.
+   * Frees the seats of streams that are not wished for and seats the others, the weightiest first. At the
+   * limit a weightier wish takes the seat of the lightest.
    * @param {Wish[]} wishes
-   * @returns {{changed: string[], grow: number, unseated: string[]}} seats with another holder than
-   *   before, how many seats to add before planning again, and who has none and gets none: more
-   *   seats than the limit would be needed
+   * @returns {{changed: string[], grow: number, unseated: string[]}} changed: seats with another holder than
+   *   before; grow: how many seats to add before planning again; unseated: wishes that have no seat and get
+   *   none, because more seats than the limit would be needed
    */
   plan(wishes) {
     const before = new Map(this.#seats);
@@ -93,8 +93,8 @@ export class Seats {
   }
 
   /**
-   * A seat that falls free goes to the end: the one that has been empty longest is taken first, so
-   * that nothing of the last holder is still under way.
+   * Moves a seat that falls free to the end: the one that has been empty longest is taken first. So nothing
+   * of the last holder is still under way.
    * @param {string} id
    */
   #free(id) {

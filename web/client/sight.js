@@ -1,5 +1,5 @@
-// At which size elements show pictures, and whether they can be seen: boxes, scrolling, tabs, picture-in-picture. What covers an element
-// or makes it transparent is not noticed.
+// The size at which elements show pictures, and whether they can be seen: boxes, scrolling, tabs,
+// picture-in-picture. It is not noticed if something covers an element or makes it transparent.
 
 import { pictureIn } from './sizes.js';
 
@@ -9,10 +9,11 @@ import { pictureIn } from './sizes.js';
  * @typedef {object} Seen
  * @property {Size} box                             of the element's content
  * @property {boolean} exact                        in device pixels; else in those of CSS
- * @property {string} fit                           CSS object-fit, where the element's own style says nothing
+ * @property {string} fit                           CSS object-fit, if the element's own style says nothing
  * @property {boolean} near                         in the part of the page that can be seen, as far as known
- * @property {PictureInPictureWindow | null} apart  where it is shown outside of the page
- * @property {number} times                         that it is watched: an element may show one picture after the other
+ * @property {PictureInPictureWindow | null} apart  the window outside of the page that shows it
+ * @property {number} times                         times that it is watched: an element may show several
+ *   pictures in turn
  * @property {AbortController} end                  of watching
  */
 
@@ -31,7 +32,7 @@ export class Sight {
   }
 
   /**
-   * From here on it is known how a video is shown; until the observers have told, by how it is laid out.
+   * From here on it is known how a video is shown. Until the observers have told, its layout decides.
    * @param {HTMLVideoElement} video
    */
   watch(video) {
@@ -61,7 +62,7 @@ export class Sight {
   }
 
   /**
-   * The size of the picture in a video that is watched, 0 by 0 where nobody sees it.
+   * The size of the picture in a video that is watched; 0 by 0 if nobody sees it.
    * @param {HTMLVideoElement} video
    * @returns {Size}
    */
@@ -74,7 +75,11 @@ export class Sight {
     return pictureIn(seen.exact ? seen.box : inPixels(seen.box), ratio, video.style.objectFit || seen.fit);
   }
 
-  /** What changes by itself: the picture, and its being shown outside of the page. @param {HTMLVideoElement} video @param {Seen} seen */
+  /**
+   * Follows what changes by itself: the picture, and its being shown outside of the page.
+   * @param {HTMLVideoElement} video
+   * @param {Seen} seen
+   */
   #follow(video, seen) {
     const { signal } = seen.end;
     video.addEventListener('resize', this.#onChange, { signal });

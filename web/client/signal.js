@@ -6,12 +6,12 @@
 //   leave()    exits and resolves when the node has said so
 //   farewell() the last word of a page that goes away
 //
-// Liveness: a ping every pingMs with the last event number seen. Silence for lostMs is reported as
-// lost; reconnectMs later a new socket is tried. A socket that closes is replaced at once, and if
-// that succeeds within lostMs nobody hears of it. Tries go on, with back-off, until the
-// application leaves: at the same node first, then at the others that it has told of (nodes.js).
-// Where one is sent on, or put out because the node shuts down, the session goes on elsewhere by
-// itself. Time, sockets and chance come from outside, so that tests own them.
+// Liveness: a ping every pingMs with the last event number seen. Silence for lostMs is reported as lost;
+// reconnectMs later a new socket is tried. A socket that closes is replaced at once. If that succeeds within
+// lostMs, nobody hears of it. Tries go on, with back-off, until the application leaves: at the same node
+// first, then at the others that it has told of (nodes.js). The session goes on elsewhere by itself if a node
+// sends one on, or puts one out because it shuts down. Time, sockets and chance come from outside, so that
+// tests own them.
 
 import { Timers, backoff } from './clock.js';
 import { Mailbox } from './mailbox.js';
@@ -34,7 +34,7 @@ import { Requests } from './requests.js';
  * @property {() => void} recovered                    after lost: there is contact again
  * @property {() => void} resumed                      a new socket carries the same session
  * @property {(entered: Entered, moved: boolean) => void} reentered  the session was gone: entered anew;
- *   moved: on another node, where the others are still to come
+ *   moved: on another node, and the others are still to come
  * @property {(error: ParlorError) => void} refused    entering anew was refused: it is over
  */
 
@@ -48,27 +48,27 @@ import { Requests } from './requests.js';
  * @property {() => number} random
  * @property {new (url: string, protocol: string) => WebSocket} WebSocket
  * @property {(body: string, url: string) => void} beacon  posts when no socket can
- * @property {() => Promise<string>} [token]  another token, where there is none or it has ended
+ * @property {() => Promise<string>} [token]  another token, if there is none or it has ended
  * @property {string} [page]  the page's origin
  */
 
-/** How long one try to connect and be greeted may take. Lower gives up on slow networks; higher
- *  holds up the next try after a black hole. */
+/** How long one try to connect and be greeted may take. Lower gives up on slow networks; higher holds up
+ *  the next try after a black hole. */
 const ATTEMPT_MS = 8000;
-/** The same where there is another node to try. */
+/** The same if there is another node to try. */
 const NEXT_MS = 4000;
-/** The longest wait between two tries where there are several nodes. A dead one's room is placed anew
- *  when its lease of 5 s has run out: lower is back sooner after that, and asks more often in vain. */
+/** The longest wait between two tries if there are several nodes. A dead node's room is placed anew when
+ *  its lease of 5 s has run out. Lower is back sooner after that, and asks more often in vain. */
 const ROAM_MS = 2000;
-/** For how long entering is tried again that was sent to a node which does not answer: until the
- *  others know that it is dead. */
+/** For how long entering is tried again if it was sent on to a node that does not answer: until the others
+ *  know that this node is dead. */
 const ENTER_MS = 8000;
 /** How long leave() waits for the node before it leaves by beacon. */
 const LEAVE_MS = 3000;
-/** Events after which the node is told at once that they have come: it keeps them until then, and not
- *  without end. Lower costs messages, higher loses custom messages where many come. */
+/** The number of events after which the node is told at once that they have come. It keeps them until
+ *  then, but only so many. Lower costs messages; higher loses custom messages if many come. */
 const ACK_EVERY = 100;
-/** Refusals that may pass: tried again when they come on re-entering. */
+/** Refusals that may pass: entering anew is tried again after them. */
 const PASSING = new Set(['internal', 'node_draining']);
 
 export class Signal {
@@ -157,7 +157,7 @@ export class Signal {
     this.close();
   }
 
-  /** Tries at once where it would wait: the network has come back. */
+  /** Tries at once, instead of waiting: the network has come back. */
   hurry() {
     if (this.#state === 'reconnecting' && this.#timers.has('retry')) this.#connect();
   }
@@ -389,8 +389,8 @@ export class Signal {
   }
 
   /**
-   * The node shuts down: one enters elsewhere by oneself. False: there is nowhere to go, or one was
-   * leaving anyway.
+   * The node shuts down: one enters elsewhere by oneself. False: there is nowhere to go, or one was leaving
+   * anyway.
    * @param {string | undefined} next  where the room goes on
    */
   #goOn(next) {
@@ -479,7 +479,7 @@ export class Signal {
 const gone = () => new ParlorError('aborted', 'The connection was closed.');
 
 /**
- * What is said where there is no socket. Browsers do not tell why: a node refuses pages of foreign origins as well.
+ * The error if there is no socket. Browsers do not tell why; a node may also refuse pages of foreign origins.
  * @param {string} socket
  * @param {string | undefined} page
  */

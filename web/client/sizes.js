@@ -1,25 +1,28 @@
-// Which sizes of pictures the node is to know. The node sends of each picture the lowest layer that covers the size at which it is shown,
-// and nothing of one that is not shown: what grows or comes into view is told at once, what shrinks or goes out of it after a while, as it
-// may only be passing. No elements here: sight.js measures them.
+// Which sizes of pictures the node is to know. The node sends of each picture the lowest layer that covers
+// the size at which it is shown, and nothing of one that is not shown. A picture that grows or comes into
+// view is told at once. One that shrinks or goes out of view is told after a while, as it may only be
+// passing. No elements here: sight.js measures them.
 
 import { Timers } from './clock.js';
 
-/** @typedef {{width: number, height: number}} Size  of a picture as it is shown, in device pixels; 0 by 0: it is not shown */
+/** @typedef {{width: number, height: number}} Size  of a picture as it is shown, in device pixels; 0 by 0:
+ *  not shown */
 /** @typedef {Size & {seat: string}} SeatSize */
 
-/** Two messages are at least so far apart, in ms. Lower costs the node more while a layout moves, higher shows sharp pictures later. */
+/** The least time between two messages, in ms. Lower costs the node more while a layout moves; higher
+ *  shows sharp pictures later. */
 const EVERY_MS = 200;
-/** For how long a picture has to be smaller, or hidden, before that is told, in ms. Lower saves bandwidth sooner, and costs keyframes
- *  where people scroll to and fro. */
+/** For how long a picture has to be smaller, or hidden, before that is told, in ms. Lower saves bandwidth
+ *  sooner, and costs keyframes if people scroll to and fro. */
 const HOLD_MS = 500;
-/** What changes its area by less than this stays as it was told: a layout that trembles at a border is no other one. */
+/** The least change of area that is told: a layout that trembles at a border is no other one. */
 const GROWN = 1.02;
 const SHRUNK = 0.9;
 /** The longest side that the node takes. */
 const MAX_SIDE = 16384;
 
 /**
- * The size of a picture in a box. What of it the box cuts off counts: it is in the stream as well.
+ * The size of a picture in a box. Parts of it that the box cuts off count: they are in the stream as well.
  * @param {Size} box
  * @param {number} ratio  of width to height of the picture; 0: not known
  * @param {string} fit    CSS object-fit
@@ -39,7 +42,7 @@ export function pictureIn({ width, height }, ratio, fit) {
 /** @param {Size} size */
 const area = ({ width, height }) => width * height;
 
-/** The size that a picture needs which is shown at all of these. @param {Size[]} sizes */
+/** The size that a picture needs if it is shown at all of these. @param {Size[]} sizes */
 export const largest = (sizes) => sizes.reduce((a, b) => (area(b) > area(a) ? b : a));
 
 /**
@@ -52,9 +55,9 @@ export const largest = (sizes) => sizes.reduce((a, b) => (area(b) > area(a) ? b 
 export class Sizes {
   /** @type {Map<string, Size>} seat → what the node knows, or is being told */
   #told = new Map();
-  /** @type {Map<string, Size>} seat → how things are */
+  /** @type {Map<string, Size>} seat → the size as it is */
   #wanted = new Map();
-  /** @type {Map<string, number>} seat → since when it would do with less than was told */
+  /** @type {Map<string, number>} seat → since when a smaller size than the node knows would do */
   #less = new Map();
   #sent = -Infinity;
   /** A node of an earlier version takes no sizes. */
@@ -85,7 +88,7 @@ export class Sizes {
     return told !== undefined && area(told) === 0;
   }
 
-  /** How things are now, of all seats whose size matters. @param {Map<string, Size>} wanted */
+  /** Takes the present sizes of all seats whose size matters. @param {Map<string, Size>} wanted */
   want(wanted) {
     this.#wanted = wanted;
     this.#look();
