@@ -1,6 +1,6 @@
-// A stay in a room, from entering to leaving: what the node lets one do, what it says, and what follows
-// from it for one's streams (local.js), the others' (remote.js), messages (messages.js) and the
-// connection that carries them (media.js). The application's side is parlor.js.
+// A stay in a room, from entering to leaving: what the node lets one do, and what it says. What follows from
+// it goes to one's streams (local.js), the others' (remote.js), messages (messages.js) and the connection
+// that carries them (media.js). The application's side is parlor.js.
 
 import { errorFrom } from './check.js';
 import { Timers, systemClock } from './clock.js';
@@ -23,14 +23,14 @@ import { Watch } from './watch.js';
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').Role} Role */
 
-/** A handful at first, so that small rooms need no second offer; then in chunks, up to a limit that
- *  holds a full room by default (50 who publish, and their screens) and keeps the offer below the
- *  largest message that the node takes. */
+/** The seats: a handful at first, so that small rooms need no second offer; then in chunks, up to a limit.
+ *  The limit holds a full room by default (50 who publish, and their screens). It also keeps the offer
+ *  below the largest message that the node takes. */
 const SEATS = { initial: 6, chunk: 6, max: 100 };
 
-/** For how long those count as there who were in the room before it moved to another node, and have
- *  not come there yet. Lower tells of people leaving and coming back who are only slow to move, higher
- *  keeps those who are gone. */
+/** For how long users count as there who were in the room before it moved to another node, and have not
+ *  come there yet. Lower tells of people leaving and coming back who are only slow to move; higher keeps
+ *  users who are gone. */
 const RETURN_MS = 15000;
 
 /** The rights of a token name screens as one, sound included. */
@@ -58,13 +58,13 @@ export class Stay {
   #role = 'anchor';
   /** @type {ConnectionState} */
   #state = 'DISCONNECTED';
-  /** Whether a stay has begun that the application has not been told the end of. */
+  /** Whether a stay has begun whose end the application has not been told. */
   #inside = false;
   #roster = new Roster();
   #undecodable = new Undecodables();
   #paused = new Undecodables();
   #timers = new Timers(systemClock);
-  /** What the calls of the application go to. */
+  /** The targets of the application's calls. */
   local;
   remote;
   messages;
@@ -77,7 +77,8 @@ export class Stay {
   #options;
 
   /**
-   * @param {<K extends keyof ParlorEvents>(name: K, payload: ParlorEvents[K]) => void} emit  where the application hears of it
+   * @param {<K extends keyof ParlorEvents>(name: K, payload: ParlorEvents[K]) => void} emit  tells the
+   *   application
    * @param {ParlorOptions} options
    */
   constructor(emit, options) {
@@ -213,7 +214,7 @@ export class Stay {
   /**
    * A session begins, the first of a stay or one in place of a lost one.
    * @param {import('./protocol.js').Entered} entered
-   * @param {boolean} [moved]  the room is on another node than before, where the others are still to come
+   * @param {boolean} [moved]  the room is on another node than before; the others are still to come there
    */
   #begin(entered, moved = false) {
     if (!this.#inside) this.#watch.begin();
@@ -291,7 +292,7 @@ export class Stay {
   }
 
   /**
-   * Whether one's rights allow it; the node judges, this only keeps from asking in vain.
+   * Whether one's rights allow it. The node judges; this only keeps from asking in vain.
    * @param {'send' | 'recv'} what
    * @param {Source} source
    */
@@ -299,7 +300,7 @@ export class Stay {
     return this.#rights === null || this.#rights.has(`${what}_${RIGHTS[source]}`);
   }
 
-  /** Throws where one is not in a room. */
+  /** Throws if one is not in a room. */
   inRoom() {
     if (!this.#signal || this.#state === 'CONNECTING') throw new ParlorError('invalid_state', 'Not in a room.');
   }
@@ -325,7 +326,7 @@ export class Stay {
   }
 
   /**
-   * Whose track it is, one's own included.
+   * The owner of a track, oneself included.
    * @param {string} trackId
    */
   #owner(trackId) {

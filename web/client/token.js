@@ -1,10 +1,10 @@
-// A token that holds for as long as the stay does: before one ends, the application is asked for
-// another, and the node is told. What fails is tried again until the node puts one out.
+// A token that holds for as long as the stay does. Before one ends, the application is asked for another, and
+// the node is told. A failure is followed by another try, until the node puts one out.
 
 import { Timers } from './clock.js';
 import { ParlorError } from './protocol.js';
 
-/** How long after a failure it is tried again. Lower troubles a back end that is down, higher leaves
+/** How long after a failure the next try comes. Lower troubles a back end that is down; higher leaves
  *  fewer tries before the token ends. */
 const AGAIN_MS = 5000;
 

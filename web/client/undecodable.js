@@ -1,5 +1,6 @@
-// What cannot be decoded here of what the others send, or what the network to here does not carry. The node says so per seat; who has
-// left, or is met anew after a lost session, is forgotten. Pure: the caller emits what the methods return.
+// The streams of others that cannot be decoded here, or that the network to here does not carry. The node
+// says so per seat. A user who has left, or is met anew after a lost session, is forgotten. Pure: the caller
+// emits what the methods return.
 
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {{userId: string, source: Source, on: boolean, codec: string}} Undecodable */
@@ -27,7 +28,7 @@ export class Undecodables {
     for (const [key, u] of this.#known) if (u.userId === userId) this.#known.delete(key);
   }
 
-  /** Nothing is known any more. Returns what is over by that. */
+  /** Nothing is known any more. Returns the entries that end by that. */
   reset() {
     const over = [...this.#known.values()].map((u) => ({ ...u, on: false }));
     this.#known.clear();

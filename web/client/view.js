@@ -1,5 +1,5 @@
-// Putting tracks where people see and hear them: video elements in the application's views, hidden
-// audio elements for everybody's sound, and what to do when the browser forbids it to play.
+// Puts tracks where people see and hear them: video elements in the application's views, and hidden audio
+// elements for everybody's sound. Also knows what to do if the browser forbids sound to play.
 
 import { deviceError } from './capture.js';
 import { ParlorError } from './protocol.js';
@@ -68,8 +68,8 @@ export class VideoView {
   }
 
   /**
-   * Shows a track from its next frame on: until then the element is invisible, so that nobody sees
-   * the last picture of something else.
+   * Shows a track from its next frame on. Until then the element is invisible, so that nobody sees the last
+   * picture of something else.
    * @param {MediaStreamTrack} track
    */
   show(track) {
@@ -180,8 +180,8 @@ export class Speakers {
   }
 
   /**
-   * Plays what was blocked; call it from a gesture of the user. Resolves with whether everything
-   * plays; where the browser still refuses, the next gesture tries again.
+   * Plays what was blocked; call it from a gesture of the user. Resolves with whether everything plays. If
+   * the browser still refuses, the next gesture tries again.
    */
   async resume() {
     const blocked = [...this.#players.values()].filter((p) => p.el.paused);
@@ -190,7 +190,8 @@ export class Speakers {
   }
 
   /**
-   * An element that plays nothing tries it first, so that nobody's sound goes where there is nothing.
+   * Chooses the output. An element that plays nothing tries it first, so that nobody's sound goes to an
+   * output that does not exist.
    * @param {string} deviceId
    */
   async setOutput(deviceId) {
@@ -214,7 +215,7 @@ export class Speakers {
   }
 
   /**
-   * Whether the browser lets it play. Another error is none of sound: the element has been stopped.
+   * Whether the browser lets it play. Any other error says nothing about sound: the element has been stopped.
    * @param {HTMLAudioElement} el
    */
   async #try(el) {

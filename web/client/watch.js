@@ -1,5 +1,6 @@
-// How things are at the moment: who speaks, how good the network is, what stands still. The node reports the first two, and a report
-// is true for as long as the next one may take: after that, and as soon as nothing comes any more (flow.js), it is taken back.
+// How things are at the moment: who speaks, how good the network is, what stands still. The node reports the
+// first two. A report is true for as long as the next one may take. After that, and as soon as nothing comes
+// any more (flow.js), it is taken back.
 
 import { Downlink } from './downlink.js';
 import { Timers } from './clock.js';
@@ -10,12 +11,13 @@ import { Volumes, bufferFor, qualityOf, statisticsOf, unreported } from './repor
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./types.js').ParlorEvents} ParlorEvents */
 
-/** The node reports the network every 2 s. Lower mistakes a late report for none, higher believes an old one for longer. */
+/** How long a report of the network holds, in ms. The node sends one every 2 s. Lower mistakes a late
+ *  report for none; higher believes an old one for longer. */
 const QUALITY_MS = 5000;
-/** How many intervals the volumes of the last report hold, and for how long at least. */
+/** For how many intervals the volumes of the last report hold, and for how long at least. */
 const VOLUME_INTERVALS = 3;
 const VOLUME_MS = 1000;
-/** Of how many looks the shortest says what one costs: others have waited for something else. */
+/** The number of looks of which the shortest says what one costs: others have waited for something else. */
 const LOOKS = 5;
 
 /**
@@ -23,7 +25,8 @@ const LOOKS = 5;
  * @property {import('./clock.js').Clock} clock
  * @property {<K extends keyof ParlorEvents>(name: K, payload: ParlorEvents[K]) => void} emit
  * @property {() => Promise<RTCStatsReport | null>} stats  of the PeerConnection; null: there is none
- * @property {() => {userId: string, source: Source, hidden?: boolean, trackId?: string}[]} received  what is on and wanted of the others
+ * @property {() => {userId: string, source: Source, hidden?: boolean, trackId?: string}[]} received  the
+ *   streams of the others that are on and wanted
  * @property {import('./reports.js').Owner} owner
  * @property {(userId: string) => boolean} known  in the room, oneself included
  * @property {(of: (trackId: string) => number | null) => void} buffer  for how many ms sound is to be held at
@@ -81,7 +84,7 @@ export class Watch {
   }
 
   /**
-   * A report of the node. Kinds that a newer one has more are left alone.
+   * Takes a report of the node. Kinds that only a newer node has are left alone.
    * @param {import('./reports.js').VolumeReport | import('./reports.js').StatisticsReport} report
    */
   reported(report) {
@@ -132,7 +135,7 @@ export class Watch {
     this.#timers.set('look', pause, () => void this.#look(stay));
   }
 
-  /** Has sound be held for as long as a report or what comes too late asks for. */
+  /** Has sound held for as long as a report, or sound that comes too late, asks for. */
   #keep() {
     this.#opts.buffer((trackId) => Math.max(this.#buffer, this.#hold.of(trackId)) || null);
   }
@@ -169,7 +172,7 @@ export class Watch {
 }
 
 /**
- * What the browser has counted of each track that comes.
+ * The browser's counts of each track that comes.
  * @param {RTCStatsReport | null} stats
  * @returns {Map<string | undefined, any>}
  */

@@ -1,11 +1,10 @@
-// The chat panel: what is said in the room, as text. Knows elements only; how messages travel is the
-// client's business.
+// The chat panel: the room's messages, as text. Knows elements only; the client sees to how messages travel.
 
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const text = () => /** @type {HTMLInputElement} */ ($('chat-text'));
 
-/** Who speaks where a message is the server's. No user can be called so: an id has no spaces. */
+/** The speaker's name on a message of the server. No user can be called so: an id has no spaces. */
 export const SERVER = 'Message from the server';
 
 /** The oldest go: a long call must not fill the page. */
@@ -84,7 +83,7 @@ export class Chat {
     const what = text().value.trim();
     if (!what) return;
     text().value = '';
-    // What was not sent comes back, unless the next one is being typed already.
+    // A text that was not sent comes back, unless the next one is being typed already.
     if (!(await this.#send(what)) && !text().value) text().value = what;
     text().focus();
   }

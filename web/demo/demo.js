@@ -1,6 +1,7 @@
-// The demo page: joining, the call, and what it says when the call is over. It uses nothing of the
-// client but its public calls and events, so it is also an example to start from.
-// Address parameters: room, user, token, role, scene, camera=0, mic=0. They fill in the form: whoever follows a link clicks before a
+// The demo page: joining, the call, and what it says when the call is over. It uses nothing of the client but
+// its public calls and events, so it is also an example to start from. Address parameters: room, user, token,
+// role, scene, camera=0, mic=0. They fill in the form: a person who follows a link clicks before a device is
+// opened or a room entered.
 // device is opened or a room entered.
 
 import { Parlor, ExitReason } from '/client/parlor.js';
@@ -44,7 +45,8 @@ const devices = new Devices(parlor, {
 const { want, on } = devices;
 /** Why the camera could not be shown before joining. */
 let noCamera = '';
-/** Up to how many people coming and going is said: in a larger room nobody could listen to anything else. */
+/** The largest number of people whose coming and going is said: in a larger room nobody could listen to
+ *  anything else. */
 const FEW = 12;
 
 void parlor.enableAudioVolumeEvaluation(300); // from the next entering on
@@ -54,8 +56,8 @@ Object.assign(window, { parlor }); // to try things in the console
 // --- what fails
 
 /**
- * Whatever fails is said; what was called off is no failure. The buttons show what is on then, and
- * soon: what needs no answer of the node takes effect before.
+ * Says whatever fails; what was called off is no failure. The buttons show what is on then, and soon: changes
+ * that need no answer of the node take effect before.
  * @param {Promise<unknown>} promise
  */
 function run(promise) {
@@ -67,7 +69,7 @@ function run(promise) {
 
 // --- what the buttons look like
 
-/** Brings every button and the own tile to what is on. */
+/** Brings every button and the own tile to the present state. */
 function paint() {
   button('mic', on.mic, on.mic ? 'Mute' : 'Unmute', on.mic ? 'i-mic' : 'i-mic-off');
   button('cam', on.cam, on.cam ? 'Stop video' : 'Start video', on.cam ? 'i-cam' : 'i-cam-off');
@@ -110,7 +112,7 @@ async function join() {
   me = userId;
   remember(input('user').value.trim());
   tiles.clear();
-  if (role !== 'audience') tiles.addPerson(me, true); // who only watches is not shown to the others either
+  if (role !== 'audience') tiles.addPerson(me, true); // the others do not see an audience either
   try {
     const token = input('token').value.trim();
     // Devices open beside: entering does not wait for somebody to answer the browser's question.
@@ -129,7 +131,7 @@ async function join() {
 /**
  * Back at the form, with the focus where something can be done about it.
  * @param {unknown} err
- * @param {boolean} seen whether the camera was shown before: only then it is again
+ * @param {boolean} seen  whether the camera was shown before: it is shown again only then
  */
 function refused(err, seen) {
   show('join');
@@ -179,7 +181,7 @@ async function preview() {
   }
 }
 
-/** What the preview says while it shows nothing, and whether it can be asked for. */
+/** Sets the preview's words while it shows nothing, and whether the preview can be asked for. */
 function noteCamera() {
   $('look').hidden = role === 'audience' || !want.cam || on.cam || devices.starting;
   const wanted = devices.starting ? 'Starting your camera…' : 'Your camera starts when you join';
@@ -217,7 +219,7 @@ function over({ reason, text }) {
   }
   const words = { ...ending(reason) };
   $('notice').dataset.reason = String(reason);
-  // Where one was not let in again, why is what helps.
+  // If one was not let in again, the reason is what helps.
   if (reason === ExitReason.LOST) words.text = `${words.text} ${text}`.trim();
   notice(words, reason === ExitReason.REMOVED || reason === ExitReason.DISMISSED ? text : ''); // said by a person
 }
@@ -258,7 +260,7 @@ function watches(userId, yes) {
   $('watching').textContent = watching.size > 0 ? `${watching.size} watching` : '';
 }
 
-/** Who sends something is shown. @param {string} userId */
+/** Shows a user who sends something. @param {string} userId */
 function appears(userId) {
   if (!watching.has(userId)) return;
   watches(userId, false);
@@ -288,7 +290,10 @@ parlor.on('remote-video-available', ({ userId, streamType }) => {
   else tiles.setVideo(userId, true);
   void run(parlor.startRemoteVideo({ userId, streamType, view: tiles.view(userId, streamType) }));
 });
-/** @type {Map<string, string>} user and source → codec that this browser does not decode; '': the network does not carry it */
+/**
+ * @type {Map<string, string>} user and source → codec that this browser does not decode; '': the network does
+ *   not carry it
+ */
 const undecodable = new Map();
 parlor.on('paused', ({ userId, source, on }) => {
   if (on) undecodable.set(`${userId}/${source}`, '');

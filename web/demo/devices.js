@@ -1,20 +1,20 @@
-// One's own devices: which are wanted, picked, on, and being opened. Knows the client and the lists of devices; what the buttons look
-// like is the page's business, which hears of every change.
+// One's own devices: which are wanted, picked, on, and being opened. Knows the client and the lists of
+// devices. The page sees to how buttons look; it hears of every change.
 
 import { Parlor } from '/client/parlor.js';
 import { $ } from '/demo/page.js';
 
 /**
  * @typedef {object} DeviceOptions
- * @property {{mic: boolean, cam: boolean}} want  what the user wants at first
- * @property {() => HTMLElement | null} view      where one's own picture is shown at the moment
+ * @property {{mic: boolean, cam: boolean}} want  the user's wish at first
+ * @property {() => HTMLElement | null} view      the element that shows one's own picture at the moment
  * @property {() => void} changed                 something is on, off or being opened that was not
  */
 
 export class Devices {
-  /** What the user wants, whether or not a device could be opened. */
+  /** The user's wish, whether or not a device could be opened. */
   want;
-  /** What is on: what the client really holds, not what was clicked. */
+  /** The devices that are on: those that the client really holds, not those that were clicked. */
   on;
   /** @type {Record<string, string>} */
   #picked = { camera: '', microphone: '', speaker: '' };
@@ -84,7 +84,8 @@ export class Devices {
     else await this.startMic();
   }
 
-  /** Whether a screen is shared by that. One's own is not shown to oneself: a shared tab would show itself in itself without end. */
+  /** Shares a screen or stops that. Returns whether one is shared now. One's own screen is not shown to
+   *  oneself: a shared tab would show itself in itself without end. */
   async toggleShare() {
     if (this.on.share) {
       await this.#parlor.stopScreenShare();

@@ -1,14 +1,15 @@
-// What people are called: the ids that stand for the names which they type, and the initials and colours that stand for a face. Pure.
+// What people are called: the ids that stand for the names that they type, and the initials and colours that
+// stand for a face. Pure.
 
 const MAX_ID = 64;
 /** A name of which an id could hold nothing, by its code points: `u-674e` is 李. */
 const SPELT = /^u(?:-[0-9a-f]{2,6})+$/;
-/** What is part of such a name. No signs that are not seen or turn the direction of writing. */
+/** The parts of such a name. It has no signs that are not seen or turn the direction of writing. */
 const PART = /^[\p{L}\p{M}\p{N}\p{Extended_Pictographic}\p{Emoji_Modifier}\u{1f1e6}-\u{1f1ff}\u200d\ufe0f]$/u;
 const VISIBLE = /[\p{L}\p{N}\p{Extended_Pictographic}\u{1f1e6}-\u{1f1ff}]/u;
 
 /**
- * The user id for a name: names are what people type, ids have letters, digits and _ . @ - only. Empty: there is none.
+ * The user id for a name. People type names; ids have only letters, digits and _ . @ -. Empty: there is none.
  * @param {string} name
  */
 export function idOf(name) {
@@ -31,7 +32,8 @@ function spelt(name) {
 }
 
 /**
- * The name that an id stands for; most are their own name. An id that idOf() does not make is one, so nobody passes for somebody else by it.
+ * The name that an id stands for; most are their own name. An id that idOf() does not make is its own name
+ * too, so nobody passes for somebody else by it.
  * @param {string} id
  */
 export function nameOf(id) {
@@ -55,7 +57,7 @@ export function initials(name) {
 }
 
 /**
- * What is read as one sign each: a family of four is one.
+ * The signs of a text that are read as one each: a family of four is one.
  * @param {string} text
  */
 function signs(text) {

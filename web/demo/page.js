@@ -1,5 +1,5 @@
-// The page around the tiles: which view is shown, what is said in passing, above the call and when it is over, how buttons look, and the
-// name that is remembered. Knows elements only.
+// The page around the tiles. It knows which view is shown, and what is said in passing, above the call and
+// when it is over. It also knows how buttons look, and the name that is remembered. Knows elements only.
 
 /** @param {string} id */
 export const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -16,8 +16,9 @@ export function show(name) {
 }
 
 /**
- * Says something in passing: notes where they cover neither a control nor a picture, the last one alone; what has failed in a row of its own,
- * or in the dialog that is open, in front of which nothing else can be.
+ * Says something in passing. Notes are shown where they cover neither a control nor a picture, the last one
+ * alone. Failures are shown in a row of their own, or in the dialog that is open: nothing else can be in
+ * front of it.
  * @param {string} text
  * @param {'' | 'bad' | 'server'} [tone]
  */
@@ -60,7 +61,7 @@ export function button(id, state, label, icon) {
 
 /**
  * Shows why the call is over. What helps next is the main button.
- * @param {{title: string, text: string, again: boolean}} words
+ * Shows why the call is over. The next step that helps is the main button.
  * @param {string} said by a person; '' by nobody
  */
 export function notice(words, said) {

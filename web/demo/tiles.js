@@ -1,5 +1,5 @@
-// The tiles of a call: one per person in the grid, one per shared screen on the stage, and how large
-// they are. Knows elements only; what plays in them is the client's business.
+// The tiles of a call: one per person in the grid, one per shared screen on the stage, and how large they
+// are. Knows elements only; the client sees to what plays in them.
 
 import { hue, initials, nameOf } from './names.js';
 
@@ -121,7 +121,7 @@ export class Tiles {
   }
 
   /**
-   * Says on the tile what of somebody cannot be played here.
+   * Says on the tile which streams of somebody cannot be played here.
    * @param {string} userId
    * @param {'main' | 'sub'} type
    * @param {'' | 'sound' | 'picture'} what  '': nothing; sound: the picture can be seen
@@ -135,7 +135,7 @@ export class Tiles {
   }
 
   /**
-   * Marks whose turn it is; nobody: null.
+   * Marks the user whose turn it is; nobody: null.
    * @param {string | null} userId
    */
   setActive(userId) {
@@ -143,7 +143,7 @@ export class Tiles {
   }
 
   /**
-   * Marks who is heard at the moment.
+   * Marks the users who are heard at the moment.
    * @param {string[]} userIds
    */
   setSpeaking(userIds) {
@@ -187,7 +187,8 @@ export class Tiles {
   }
 
   /**
-   * The state of a tile in words, for those who do not see it. It is not announced: people take turns all the time.
+   * Says the state of a tile in words, for people who do not see it. It is not announced: people take turns
+   * all the time.
    * @param {HTMLElement} tile
    */
   #tell(tile) {
@@ -221,7 +222,7 @@ export class Tiles {
     const quality = /** @type {HTMLSelectElement} */ (part(tile, '.tile-quality'));
     part(tile, '.tile-quality-label').textContent = `Picture quality of ${nameOf(userId)}`;
     quality.onchange = () => this.#handlers.quality(userId, /** @type {any} */ (quality.value));
-    // Where nothing hovers, a touch on the tile brings its tools.
+    // If nothing hovers, a touch on the tile brings its tools.
     tile.addEventListener('click', (e) => {
       if (e.target instanceof Element && e.target.closest('.tile-tools')) return;
       tile.dataset.tools = String(tile.dataset.tools !== 'true');
@@ -240,7 +241,7 @@ export class Tiles {
     };
   }
 
-  /** Tiles as large as the room allows, all the same size. */
+  /** Makes tiles as large as the room allows, all the same size. */
   #layout() {
     const stage = this.#screens.size > 0;
     $('floor').classList.toggle('has-stage', stage);
@@ -258,14 +259,15 @@ export class Tiles {
   }
 }
 
-/** Narrower than this nobody is recognised, so more of them scroll, at the shape of which most can be seen at a time. */
+/** The least width: nobody is recognised in a narrower tile. So more of them scroll, at the shape of which
+ *  most can be seen at a time. */
 const MIN_WIDTH = 84;
 const WIDE = 16 / 9;
 const SMALL = 4 / 3;
 
 /**
- * The size at which n tiles cover most of a room: not wider than 16:9, not taller than 4:3 where the
- * room is wide or 9:16 where it is tall. Below a least width they scroll.
+ * The size at which n tiles cover most of a room. They are not wider than 16:9. They are not taller than 4:3
+ * if the room is wide, or 9:16 if it is tall. Below a least width they scroll.
  * @param {{n: number, width: number, height: number, gap: number}} p
  */
 export function fit({ n, width, height, gap }) {

@@ -1,4 +1,4 @@
-// What the demo says: why a stay ended, what an error means, who came and went. Pure.
+// The demo's words: why a stay ended, what an error means, who came and went. Pure.
 
 import { nameOf } from './names.js';
 
@@ -38,7 +38,10 @@ export function errorText(err) {
   return (BY_FIELD[`${e?.code} ${e?.field}`] ?? ERRORS[e?.code ?? '']) ?? e?.message ?? String(err);
 }
 
-/** again: whether joining again is what most people want then, and can do. @type {Record<number, {again: boolean, title: string, text: string}>} */
+/**
+ * again: whether most people then want to join again, and can.
+ * @type {Record<number, {again: boolean, title: string, text: string}>}
+ */
 const ENDINGS = {
   [-1]: { again: true, title: 'The connection was lost', text: 'It could not be restored.' },
   1: { again: false, title: 'You were removed from the room', text: 'Somebody who runs this room has taken you out of it.' },
@@ -54,7 +57,8 @@ export function ending(reason) {
 }
 
 /**
- * What to say where there is nobody else to see. In a live room those who watch are shown to nobody, so nobody may be there, or hundreds.
+ * What to say if there is nobody else to see. In a live room nobody is shown the audience, so nobody may be
+ * there, or hundreds.
  * @param {string} scene
  * @param {string} role
  */
@@ -76,7 +80,8 @@ export function blockText(block) {
 }
 
 /**
- * What a tile says of streams that the browser cannot decode, or that its network does not carry, and whether that is its picture.
+ * What a tile says of streams that the browser cannot decode, or that its network does not carry. Also says
+ * whether that is its picture.
  * @param {{source: string, codec: string}[]} list  codec '': the network
  * @returns {['' | 'sound' | 'picture', string]}
  */
@@ -88,19 +93,22 @@ export function undecodableText(list) {
 
 const PAUSED = 'Paused: your network is too slow for this picture';
 
-/** From poor on: of a good network nobody needs to be told. @type {Record<number, string>} */
+/** From poor on: nobody needs to be told of a good network. @type {Record<number, string>} */
 const QUALITIES = { 3: 'poor', 4: 'bad', 5: 'very bad', 6: 'down' };
 export const POOR = 3;
-/** From where on a loss in per cent, a wait and a round trip in ms are worth a word. */
+/** The least loss in per cent, wait and round trip in ms that are worth a word. */
 const [LOSSY, WAITS, FAR] = [5, 50, 150];
 
-/** What to say of the quality of somebody's network; nothing where it is fine or not known. @param {number} quality */
+/**
+ * What to say of the quality of somebody's network; nothing if it is fine or not known.
+ * @param {number} quality
+ */
 export function qualityText(quality) {
   return QUALITIES[quality] ?? '';
 }
 
 /**
- * What one's own network makes of the pictures of others; empty where it carries them.
+ * What one's own network makes of the pictures of others; empty if it carries them.
  * @param {{downLimit: string | null, remoteStatistics: {video: {state?: string}[]}[]} | null} s  the latest statistics
  */
 export function slowText(s) {
@@ -110,7 +118,7 @@ export function slowText(s) {
 }
 
 /**
- * What one's own network is limited by, in the directions in which it is poor; empty where that is not known.
+ * What limits one's own network, in the directions in which it is poor; empty if that is not known.
  * @param {import('../client/reports.js').NetworkQuality} q
  * @param {{downEstimate: number, downQueue: number} | null} s  the latest statistics
  */

@@ -1,6 +1,7 @@
 // libdatachannel, by node-datachannel: `node datachannel.mjs publish URL FILE` or `node datachannel.mjs play URL PNG`.
 //
-// It carries RTP and neither encodes nor decodes, so Debian's ffmpeg stands on the other side of two UDP sockets on loopback.
+// It carries RTP and neither encodes nor decodes. So Debian's ffmpeg stands on the other side of two UDP
+// sockets on loopback.
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -52,7 +53,7 @@ if (what === 'publish') {
   ]);
   spawn('ffmpeg', ['-loglevel', 'error', '-re', '-i', file, ...outputs], { stdio: ['ignore', 'ignore', 'inherit'] });
 } else {
-  const port = sockets[0].address().port; // of a socket that is closed for ffmpeg to have it
+  const port = sockets[0].address().port; // the port of a socket that is closed, so that ffmpeg can have it
   sockets[0].close();
   const sdp = `${file}.sdp`;
   writeFileSync(sdp, `v=0\no=- 0 0 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=video ${port} RTP/AVP 102\na=rtpmap:102 H264/90000\n`);

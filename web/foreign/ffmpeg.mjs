@@ -1,4 +1,5 @@
-// FFmpeg's WHIP muxer, which node-av brings along: `node ffmpeg.mjs publish URL FILE` sends the file once, as it is, in its own time.
+// FFmpeg's WHIP muxer, which node-av brings along: `node ffmpeg.mjs publish URL FILE` sends the file once, as
+// it is, in its own time.
 import { setTimeout } from 'node:timers/promises';
 import { FFmpegError, FormatContext, Packet } from 'node-av/lib';
 

@@ -1,6 +1,6 @@
-// What the browser tests put into a page of the node: one user of a room, a record of everything that the client tells
-// it, and a look at what really arrives. It uses the client's public calls only. The value of the expression is nothing;
-// everything is under window.probe.
+// A script that the browser tests put into a page of the node. It has one user of a room, a record of
+// everything that the client tells it, and a look at what really arrives. It uses the client's public calls
+// only. The value of the expression is nothing; everything is under window.probe.
 (() => {
   const now = () => performance.timeOrigin + performance.now(); // ms; comparable between pages of one machine
   const names = [
@@ -17,7 +17,7 @@
   function view(userId, streamType) {
     const el = document.createElement('video');
     el.width = 160;
-    const n = made++ % 42; // side by side where they can be seen, or nothing comes
+    const n = made++ % 42; // side by side, so that they can be seen; else nothing comes
     Object.assign(el.style, { position: 'fixed', left: `${(n % 7) * 170}px`, top: `${Math.floor(n / 7) * 120}px` });
     document.body.append(el);
     views.set(`${userId}/${streamType}`, el);
@@ -25,8 +25,9 @@
     return el;
   }
 
-  // Times at which this machine did not get to run, or its camera or encoder made no frame, for longer than a picture may stand still:
-  // freezes at those times say nothing about the node. Between them lies what a browser calls one: three frames, or 150 ms.
+  // Times at which this machine did not get to run, or its camera or encoder made no frame, for longer than a
+  // picture may stand still. Freezes at those times say nothing about the node. Between them lies what a
+  // browser calls one: three frames, or 150 ms.
   const stalls = [];
   const STALL = 120;
   // Times at which a timer came late: this page could not run, and noticed nothing of what it was told.
@@ -40,8 +41,9 @@
     tick = now();
   }, TICK);
 
-  // Times at which the camera's encoder made no frame of any layer that it is to make: what it skips, nobody can forward.
-  // Only what is sure counts: from the look that saw the last frame to the last one that saw none.
+  // Times at which the camera's encoder made no frame of any layer that it is to make: nobody can forward
+  // what it skips. Only sure times count: from the look that saw the last frame to the last look that saw
+  // none.
   const LOOK = 50;
   const SKIPPED = 100; // a camera of 20 frames/s that gives 15 is silent for so long
   async function watchEncoder(track) {
@@ -82,8 +84,8 @@
     for (const key of views.keys()) if (key.endsWith('/main')) void lookForFreezes(key.slice(0, -5));
   }, 250);
 
-  // The last frames of each user's picture that were shown: how long after the one before each was captured, received and shown, in ms.
-  // They tell who is to blame for a freeze.
+  // The last frames of each user's picture that were shown: how long after the one before each was captured,
+  // received and shown, in ms. They tell who is to blame for a freeze.
   const frames = [];
   function watchFrames(userId, el) {
     let last = null;
@@ -214,7 +216,8 @@
 
   // What arrives of a user. Fields of getStats under their own names; null: nothing has arrived.
   async function received(userId) {
-    const there = parlor?.remoteUsers.includes(userId); // of who is not, the client says so by an error
+    // the client says by an error that a user is not there
+    const there = parlor?.remoteUsers.includes(userId);
     if (!there) return { video: null, audio: null };
     return { video: await inbound(parlor.getVideoTrack({ userId })), audio: await inbound(parlor.getAudioTrack({ userId })) };
   }
@@ -227,7 +230,7 @@
     return report.get(pair.remoteCandidateId).protocol;
   }
 
-  // What is sent of the camera: one entry per simulcast layer, by rid.
+  // The camera's sent streams: one entry per simulcast layer, by rid.
   async function sent() {
     const out = {};
     (await parlor.getStats())?.forEach((s) => {
@@ -269,7 +272,8 @@
     }
   }
 
-  // Changes how a user's picture is shown; resolves with the time, and when its next frame was received and seen (null: none within so many ms).
+  // Changes how a user's picture is shown. Resolves with the time, and when its next frame was received and
+  // seen (null: none within so many ms).
   async function show(userId, change, within = 0) {
     const el = views.get(`${userId}/main`);
     const at = now();
@@ -279,7 +283,8 @@
     return { at, frame: await Promise.race([frame, new Promise((r) => setTimeout(r, within, null))]) };
   }
 
-  // Changes how a user's picture is shown; resolves with how long it took until a frame was received that is so wide, in ms.
+  // Changes how a user's picture is shown. Resolves with how long it took until a frame was received that is
+  // so wide, in ms.
   async function grown(userId, change, width) {
     const el = views.get(`${userId}/main`);
     const at = now();
@@ -307,15 +312,16 @@
     }
   }
 
-  // How long two peer connections of this page take until picture and sound of its own devices come out, in ms. No node is between them.
-  // As when it enters, the devices are on before, and the picture is the same.
+  // How long two peer connections of this page take until picture and sound of its own devices come out, in
+  // ms. No node is between them. As when the page enters, the devices are on before, and the picture is the
+  // same.
   async function meetsItself() {
     const media = await navigator.mediaDevices.getUserMedia({ video: PICTURE, audio: true });
     const began = now();
     const [a, b] = [new RTCPeerConnection(), new RTCPeerConnection()];
     a.onicecandidate = (e) => e.candidate && b.addIceCandidate(e.candidate);
     b.onicecandidate = (e) => e.candidate && a.addIceCandidate(e.candidate);
-    const el = document.createElement('video'); // with sound: what is muted is not decoded
+    const el = document.createElement('video'); // with sound: a muted element is not decoded
     const there = new MediaStream();
     b.ontrack = (e) => { there.addTrack(e.track); el.srcObject = there; };
     for (const track of media.getTracks()) a.addTrack(track, media);

@@ -1,5 +1,6 @@
-// A WHIP encoder (RFC 9725) and a WHEP player, as somebody would write them who has only the two documents: fetch and
-// RTCPeerConnection, nothing of the client. The value of the expression is nothing; everything is under window.whip.
+// A WHIP encoder (RFC 9725) and a WHEP player, as somebody would write them who has only the two documents.
+// They use fetch and RTCPeerConnection, and nothing of the client. The value of the expression is nothing;
+// everything is under window.whip.
 (() => {
   const now = () => performance.timeOrigin + performance.now();
   const until = async (f) => {
@@ -64,8 +65,8 @@
     return out;
   }
 
-  // ICE restart by PATCH (RFC 9725 section 4.3.2): the node's new name and password come back as a fragment, and go into
-  // the answer that there was.
+  // Restarts ICE by PATCH (RFC 9725 section 4.3.2). The node's new name and password come back as a fragment,
+  // and go into the answer that there was.
   async function restart() {
     const { pc, resource } = window.whip.session;
     const line = (text, name) => text.match(new RegExp(`^a=${name}:(.*?)\r?$`, 'm'))[1];

@@ -1,4 +1,5 @@
-// What an application may get wrong, call by call: a ParlorError that names the field, at once and nothing else.
+// What an application may get wrong, call by call. Each mistake gets a ParlorError that names the field, at
+// once, and nothing else.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';

@@ -21,7 +21,7 @@ export class FakeClock {
     return this.#timers.size;
   }
 
-  /** Time passes and no timer fires: the page sleeps. Those that fell due do when it wakes. */
+  /** Time passes and no timer fires: the page sleeps. Timers that fell due fire when it wakes. */
   skip(ms) {
     this.time += ms;
   }
@@ -53,7 +53,7 @@ export class FakeNode {
   known = true; // whether it knows the session on resume
   sockets = [];
   received = [];
-  /** type → answer, for those that are not answered as usual */
+  /** type → answer, for types that are not answered as usual */
   answers = {};
   sent = [];
   users = [];

@@ -1,4 +1,4 @@
-// For how long sound is held that comes too late.
+// For how long sound is held if it comes too late.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -13,7 +13,7 @@ function sound(userId = 'bob') {
     silentConcealedSamples: 0, packetsReceived: 0, packetsDiscarded: 0, jitterBufferDelay: 0,
     jitterBufferEmittedCount: 0,
   };
-  /** So many looks, before each of which frames are made up and packets come late; the buffer follows. */
+  /** Takes so many looks. Before each, frames are made up and packets come late; the buffer follows. */
   s.look = (times, { made = 0, late = 0, silent = 0, more = 0, ms = s.held, span = 300 } = {}) => {
     for (; times > 0; times--) {
       s.now += span;

@@ -5,7 +5,8 @@ import test from 'node:test';
 import { refit } from '../encodings.js';
 import { settle } from './fakes.js';
 
-/** As browsers do: parameters are given out for one change each, and none is made while another is under way, or an offer. */
+/** As browsers do: parameters are given out for one change each. None is made while another is under way,
+ *  or an offer. */
 class FakeSender {
   calls = [];
   #given = null;
@@ -94,7 +95,7 @@ test('layers are sent as the node wants them, one change after the other', async
   media.steer('camera', lowest);
   media.steer('camera', { ...lowest, f: true });
   media.steer('camera', { ...lowest, f: true });
-  media.steer('screen', lowest); // which is not sent
+  media.steer('screen', lowest); // the screen is not sent
   await media.peer.withdraw([]); // the end of the queue
   assert.equal(sender().active, 'qf');
   assert.deepEqual(sender().calls, ['qf'], 'what changes nothing is not set: the encoder would begin anew');

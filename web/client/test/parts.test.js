@@ -361,7 +361,8 @@ test('tiles: fill the room in few rows, keep their shape, and scroll when too sm
     assert.ok(rows * height + (rows - 1) * room.gap <= room.height, `${n} tiles fit`);
     assert.ok(width / height <= 16 / 9 + 0.02 && width / height >= 9 / 16 - 0.02, `shape of ${n}: ${width}×${height}`);
   }
-  // Where they do not all fit they scroll, as many as can be in view: beside a screen, on a phone, on the narrowest one.
+  // If they do not all fit they scroll, as many as can be in view: beside a screen, on a phone, on the
+  // narrowest phone.
   for (const [room, n, inView] of [[{ width: 281, height: 600, gap: 12 }, 25, 24], [{ width: 370, height: 560, gap: 8 }, 26, 26],
     [{ width: 300, height: 420, gap: 8 }, 12, 12], [phone, 60, 36]]) {
     const { width, height } = fit({ n, ...room });
