@@ -11,13 +11,13 @@ const SCREEN_BITRATE = 2_500_000;
 /** Codecs of which browsers make simulcast only if each layer says that it has no layers inside. */
 const SCALABLE = new Set(['vp9', 'av1']);
 
-/** The codec of a camera with layers inside if none is asked for: browsers that can do it at all can do it
+/** The codec of a camera with layers inside if none is asked for. Browsers that can do it at all can do it
  *  with this one. */
 export const LAYERED = 'VP9';
 
 /**
- * Whether a camera is sent as several streams, one a layer. It is if that is asked for. If nothing is said,
- * it is if the camera is wide enough for the lower layers to make sense and every browser sends its codec in
+ * Whether a camera is sent in layers of their own. `simulcast` decides if it is given. Otherwise the camera
+ * has to be wide enough for the lower layers to make sense, and every browser has to send its codec in
  * layers.
  * @param {{simulcast?: boolean, codec?: string, width?: number}} p
  */
@@ -35,8 +35,8 @@ function bitrate(width, height) {
 
 /**
  * The encodings of a section, lowest layer first, as the node expects them.
- * @param {{source: Source, simulcast?: boolean, svc?: string, codec?: string, width?: number, height?:
- *   number, layers?: Layers}} p  svc: of layers that are all in one stream
+ * @param {{source: Source, simulcast?: boolean, svc?: string, codec?: string, width?: number,
+ *   height?: number, layers?: Layers}} p  svc: of layers that are all in one stream
  * @returns {RTCRtpEncodingParameters[]}
  */
 export function encodings({ source, simulcast, svc, codec, width = 1280, height = 720, layers = {} }) {

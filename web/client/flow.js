@@ -4,15 +4,17 @@
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {{userId: string, source: Source, packets: number, hidden?: boolean}} Arrival  packets so far,
  *  on this connection; hidden: none are to come, as nobody sees it */
-/** @typedef {Arrival & {at: number, begun: boolean, stalled: boolean}} Stream  at: when they last became more */
+/**
+ * @typedef {Arrival & {at: number, begun: boolean, stalled: boolean}} Stream  at: when they last became more
+ */
 
 /** How often to look, in ms. Lower sees a cut sooner and costs more. */
 export const LOOK_MS = 300;
 /** After how long without a packet a stream stands still, in ms. Lower takes a hiccup of a radio link for
  *  a cut; higher shows a frozen picture as a live one for longer. */
 const STALL_MS = 800;
-/** The same for a screen while something else of its user comes: a screen that nobody touches is sent
- *  about once a second. */
+/** The same for a screen as long as something else comes: a screen that nobody touches is sent about once
+ *  a second. */
 const SCREEN_MS = 3000;
 
 export class Flow {

@@ -1,5 +1,5 @@
-// How long at least a publisher's sound is held before it is played, if some of it comes too late. It does if
-// its publisher loses packets: what is asked for and sent again takes a round trip more. Browsers learn to
+// How long at least a publisher's sound is held before it is played, if some of it comes too late. That is so
+// if its publisher loses packets: what is asked for and sent again takes a round trip more. Browsers learn to
 // wait for that, but take five to ten seconds. Pure: counts in, milliseconds out.
 
 /**

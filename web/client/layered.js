@@ -5,7 +5,8 @@ import { LAYERED, wantsSimulcast } from './encodings.js';
 
 /**
  * Which layers a camera is sent in.
- * @param {{simulcast?: boolean, svc?: string, codec?: string, width?: number}} o  options of startLocalVideo(), the width as it is
+ * @param {{simulcast?: boolean, svc?: string, codec?: string, width?: number}} o  options of
+ *   startLocalVideo(), the width as it is
  */
 export async function layersOf(o) {
   const svc = (await layered(o)) ? o.svc : undefined;

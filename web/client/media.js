@@ -1,5 +1,5 @@
-// The media connection of a session: one PeerConnection at a time (peer.js), and what goes through it. It is
-// made anew if it cannot be repaired (recovery.js).
+// The media connection of a session: one PeerConnection at a time (peer.js), and what goes through it. A
+// PeerConnection is made anew if it cannot be repaired (recovery.js).
 
 import { systemClock } from './clock.js';
 import { Peer } from './peer.js';
@@ -20,7 +20,10 @@ import { Recovery } from './recovery.js';
 export class Media {
   /** @type {Peer | null} */
   #peer = null;
-  /** @type {Map<import('./protocol.js').Source, import('./protocol.js').Layers>} what the node has told in this session */
+  /**
+   * @type {Map<import('./protocol.js').Source, import('./protocol.js').Layers>} what the node has told in
+   *   this session
+   */
   #layers = new Map();
   #recovery = new Recovery(systemClock, (step) => this.#repair(step), Math.random);
   #opts;
@@ -79,7 +82,7 @@ export class Media {
     });
   }
 
-  /** What went through it waits for the next one. */
+  /** Streams and messages that went through it wait for the next one. */
   close() {
     this.#recovery.renewed();
     this.#opts.remote.renew();

@@ -248,9 +248,9 @@ export class Parlor extends Emitter {
    * moves it. It goes on by itself when the user stops and starts the stream. It comes as large as the view
    * needs it, and not at all while the view cannot be seen. Without a view, or if `adaptive` is false, it
    * comes as large as can be. `quality` is the highest simulcast layer that comes.
-   * @param {{userId: string, streamType?: StreamType, quality?: Quality, view: import('./view.js').View |
-   *   import('./view.js').View[] | null, fillMode?: import('./view.js').FillMode, mirror?: boolean,
-   *   adaptive?: boolean}} given
+   * @param {{userId: string, streamType?: StreamType,
+   *   view: import('./view.js').View | import('./view.js').View[] | null, quality?: Quality,
+   *   fillMode?: import('./view.js').FillMode, mirror?: boolean, adaptive?: boolean}} given
    */
   startRemoteVideo(given) {
     return guarded(() => {
@@ -262,9 +262,9 @@ export class Parlor extends Emitter {
 
   /**
    * Changes quality, view or look of a stream that has been started; the rest stays.
-   * @param {{userId: string, streamType?: StreamType, quality?: Quality, view?: import('./view.js').View |
-   *   import('./view.js').View[] | null, fillMode?: import('./view.js').FillMode, mirror?: boolean,
-   *   adaptive?: boolean}} given
+   * @param {{userId: string, streamType?: StreamType,
+   *   view?: import('./view.js').View | import('./view.js').View[] | null, quality?: Quality,
+   *   fillMode?: import('./view.js').FillMode, mirror?: boolean, adaptive?: boolean}} given
    */
   updateRemoteVideo(given) {
     return guarded(() => {

@@ -25,7 +25,8 @@ import { compact } from './sdp.js';
 /**
  * @typedef {object} PeerOptions
  * @property {(offer: OfferRequest) => Promise<{sdp: string}>} send
- * @property {(source: Source) => import('./protocol.js').Layers | undefined} [layers]  which are to be sent; undefined: all
+ * @property {(source: Source) => import('./protocol.js').Layers | undefined} [layers]  which are to be sent;
+ *   undefined: all
  * @property {(state: RTCPeerConnectionState) => void} onState  `closed` also when the node ended DTLS
  */
 
@@ -228,7 +229,7 @@ export class Peer {
     });
   }
 
-  /** Ends the connection. What is queued or under way is rejected with `aborted`. */
+  /** Ends the connection. Jobs that are queued or under way are rejected with `aborted`. */
   close() {
     if (this.#closed) return;
     this.#closed = true;
@@ -418,7 +419,7 @@ function describeLayers(t) {
 function preferRedundant(t) {
   const all = RTCRtpSender.getCapabilities?.('audio')?.codecs;
   const wanted = all && redundant(all);
-  // if there is none, the order stays the browser's affair
+  // a browser without setCodecPreferences() keeps its own order
   if (wanted && wanted[0] !== all[0]) t.setCodecPreferences?.(wanted);
 }
 

@@ -12,7 +12,10 @@ import { Speakers, Views, moves } from './view.js';
 /** @typedef {import('./protocol.js').Quality} Quality */
 /** @typedef {import('./protocol.js').SeatRequest} SeatRequest */
 /** @typedef {{fillMode: import('./view.js').FillMode, mirror?: boolean}} Look */
-/** @typedef {{view: Views | null, look: Look, quality: Quality, adaptive: boolean, shown: string | null}} Picture */
+/**
+ * @typedef {{view: Views | null, look: Look, quality: Quality, adaptive: boolean,
+ *   shown: string | null}} Picture
+ */
 
 /**
  * @typedef {object} Subscription
@@ -100,7 +103,8 @@ export class Remote {
 
   /**
    * Starts a picture or changes it. Options that are not given stay as they were.
-   * @param {{userId: string, streamType: StreamType, view?: import('./view.js').View | import('./view.js').View[] | null,
+   * @param {{userId: string, streamType: StreamType,
+   *   view?: import('./view.js').View | import('./view.js').View[] | null,
    *   quality?: Quality, fillMode?: import('./view.js').FillMode, mirror?: boolean, adaptive?: boolean}} p
    */
   startVideo({ userId, streamType, view, quality, fillMode, mirror, adaptive }) {
@@ -305,7 +309,11 @@ export class Remote {
     return sub;
   }
 
-  /** Whether a user's sound is received in a seat of the user. @param {Subscription} sub @param {StreamType} type */
+  /**
+   * Whether a user's sound is received in a seat of the user.
+   * @param {Subscription} sub
+   * @param {StreamType} type
+   */
   #hears(sub, type) {
     return sub.audio && this.#opts.may(SOURCES[type].audio) && !(type === 'main' && this.#loudest > 0);
   }

@@ -14,17 +14,22 @@
 /** @typedef {'live' | 'switching' | 'paused'} PictureState  paused: the network does not carry it */
 
 /**
- * @typedef {{type: 'audio_volume', users: {user: string, volume: number}[], active: string | null}} VolumeReport
+ * @typedef {{type: 'audio_volume', users: {user: string, volume: number}[], active: string | null}}
+ *   VolumeReport
  * @typedef {{quality: number, kbps: number, loss: number | null, red?: number}} Link
- * @typedef {{user?: string, source: Source, rid?: string, kbps: number, loss: number | null, jitterMs: number, state?: PictureState, layer?: number}} Flow
- * @typedef {{type: 'statistics', up: Link, down: Link & {estimateKbps?: number, queueMs?: number, limitedBy?: Limit}, rttMs?: number, users: {user: string, quality: number}[],
+ * @typedef {{user?: string, source: Source, rid?: string, kbps: number, loss: number | null,
+ *   jitterMs: number, state?: PictureState, layer?: number}} Flow
+ * @typedef {{type: 'statistics', up: Link,
+ *   down: Link & {estimateKbps?: number, queueMs?: number, limitedBy?: Limit},
+ *   rttMs?: number, users: {user: string, quality: number}[],
  *   sent: Flow[], received: Flow[]}} StatisticsReport
  */
 
 /** @typedef {{userId: string, volume: number}} UserVolume */
 
 /**
- * @typedef {object} NetworkQuality  qualities: 0 unknown, 1 excellent, 2 good, 3 poor, 4 bad, 5 very bad, 6 down
+ * @typedef {object} NetworkQuality  qualities: 0 unknown, 1 excellent, 2 good,
+ *   3 poor, 4 bad, 5 very bad, 6 down
  * @property {number} uplinkNetworkQuality
  * @property {number} downlinkNetworkQuality
  * @property {number} uplinkLoss    per cent; 0 also if it is not known
@@ -41,8 +46,9 @@
  */
 
 /**
- * @typedef {AudioStatistics & {videoType: StreamType, rid?: string, width: number, height: number, frameRate: number,
- *   state?: PictureState, layer?: number}} VideoStatistics  state and layer (0: the lowest) of what is received
+ * @typedef {AudioStatistics & {videoType: StreamType, rid?: string, width: number, height: number,
+ *   frameRate: number, state?: PictureState, layer?: number}} VideoStatistics
+ *   state and layer (0: the lowest) of what is received
  */
 /** @typedef {{audio: AudioStatistics | null, video: VideoStatistics[]}} StreamsStatistics */
 
@@ -145,7 +151,10 @@ export function unreported(up, downlink, last) {
   return { uplinkNetworkQuality: up, downlinkNetworkQuality: downlink, uplinkLoss: 0, downlinkLoss: 0, rtt: 0, remote };
 }
 
-/** @typedef {(trackId: string) => {userId: string, source: Source} | null} Owner  userId is empty for one's own */
+/**
+ * @typedef {(trackId: string) => {userId: string, source: Source} | null} Owner  userId is empty for one's
+ *   own
+ */
 
 /**
  * @param {StatisticsReport} r

@@ -4,7 +4,10 @@
 import { ParlorError } from './protocol.js';
 
 /** @typedef {import('./protocol.js').Request} Request */
-/** @typedef {{message: {type: string, id: number}, resolve: (answer: any) => void, reject: (err: ParlorError) => void}} Pending */
+/**
+ * @typedef {{message: {type: string, id: number}, resolve: (answer: any) => void,
+ *   reject: (err: ParlorError) => void}} Pending
+ */
 
 /** How long an answer may take before the caller is told. Time without a connection does not count:
  *  the request is asked again when there is one. */

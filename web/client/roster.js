@@ -9,7 +9,8 @@
 /**
  * @typedef {{name: 'remote-user-enter', payload: {userId: string, mediaOnly?: true}} |
  *   {name: 'remote-user-exit', payload: {userId: string, reason: number}} |
- *   {name: 'remote-video-available' | 'remote-video-unavailable', payload: {userId: string, streamType: StreamType}} |
+ *   {name: 'remote-video-available' | 'remote-video-unavailable',
+ *    payload: {userId: string, streamType: StreamType}} |
  *   {name: 'remote-audio-available' | 'remote-audio-unavailable', payload: {userId: string}}} Change
  */
 

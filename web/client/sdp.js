@@ -1,5 +1,5 @@
 // The part of an offer that goes to the node. With many seats most of an offer is the same again and again,
-// or of no use to a node. The largest message that the node takes would then hold half as many seats. Pure.
+// or of no use to a node. So the largest message that the node takes would hold half as many seats. Pure.
 // The browser's own description stays as it is, and an answer to less is an answer to it.
 
 /** What bundled sections have in common: valid at the session level too (RFC 8839, RFC 8122). */

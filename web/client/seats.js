@@ -65,7 +65,7 @@ export class Seats {
    * @param {Wish[]} wishes
    * @returns {{changed: string[], grow: number, unseated: string[]}} changed: seats with another holder than
    *   before; grow: how many seats to add before planning again; unseated: wishes that have no seat and get
-   *   none, because more seats than the limit would be needed
+   *   none. That would take more seats than the limit
    */
   plan(wishes) {
     const before = new Map(this.#seats);

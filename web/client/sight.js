@@ -22,7 +22,10 @@ const NOTHING = Object.freeze({ width: 0, height: 0 });
 export class Sight {
   /** @type {Map<Element, Seen>} */
   #seen = new Map();
-  /** @type {{disconnect: () => void, observe: (el: Element) => void, unobserve: (el: Element) => void}[]} while anything is watched */
+  /**
+   * @type {{disconnect: () => void, observe: (el: Element) => void, unobserve: (el: Element) => void}[]}
+   *   while anything is watched
+   */
   #observers = [];
   #onChange;
 

@@ -60,8 +60,8 @@ const NEXT_MS = 4000;
 /** The longest wait between two tries if there are several nodes. A dead node's room is placed anew when
  *  its lease of 5 s has run out. Lower is back sooner after that, and asks more often in vain. */
 const ROAM_MS = 2000;
-/** For how long entering is tried again if it was sent on to a node that does not answer: until the others
- *  know that this node is dead. */
+/** For how long entering is tried again if it was sent on to a node that does not answer. After that time
+ *  the others know that this node is dead. */
 const ENTER_MS = 8000;
 /** How long leave() waits for the node before it leaves by beacon. */
 const LEAVE_MS = 3000;

@@ -1,7 +1,7 @@
 // Which sizes of pictures the node is to know. The node sends of each picture the lowest layer that covers
-// the size at which it is shown, and nothing of one that is not shown. A picture that grows or comes into
-// view is told at once. One that shrinks or goes out of view is told after a while, as it may only be
-// passing. No elements here: sight.js measures them.
+// the size at which it is shown. It sends nothing of a picture that is not shown. A picture that grows or
+// comes into view is told at once. One that shrinks or goes out of view is told after a while, as it may only
+// be passing. No elements here: sight.js measures them.
 
 import { Timers } from './clock.js';
 
@@ -117,7 +117,12 @@ export class Sizes {
     if (next < Infinity) this.#timers.set('look', next - now, () => this.#look());
   }
 
-  /** When the size of a seat is to be told; Infinity: never. @param {string} seat @param {Size} size @param {number} now */
+  /**
+   * When the size of a seat is to be told; Infinity: never.
+   * @param {string} seat
+   * @param {Size} size
+   * @param {number} now
+   */
   #due(seat, size, now) {
     const told = this.#told.get(seat);
     if (!told || area(size) > area(told) * GROWN) return now;

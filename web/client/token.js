@@ -8,7 +8,10 @@ import { ParlorError } from './protocol.js';
  *  fewer tries before the token ends. */
 const AGAIN_MS = 5000;
 
-/** @typedef {{type: 'token', rights?: string[], expiresInMs?: number, stopped?: import('./protocol.js').Source[], emptied?: string[]}} TokenAnswer */
+/**
+ * @typedef {{type: 'token', rights?: string[], expiresInMs?: number,
+ *   stopped?: import('./protocol.js').Source[], emptied?: string[]}} TokenAnswer
+ */
 
 /**
  * @typedef {object} RenewalOptions

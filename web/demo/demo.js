@@ -1,7 +1,7 @@
 // The demo page: joining, the call, and what it says when the call is over. It uses nothing of the client but
-// its public calls and events, so it is also an example to start from. Address parameters: room, user, token,
-// role, scene, camera=0, mic=0. They fill in the form: a person who follows a link clicks before a device is
-// opened or a room entered.
+// its public calls and events, so it is also an example to start from.
+// Address parameters: room, user, token, role, scene, camera=0, mic=0. They fill in the form: a person who
+// follows a link clicks before a device is opened or a room entered.
 // device is opened or a room entered.
 
 import { Parlor, ExitReason } from '/client/parlor.js';

@@ -18,7 +18,10 @@ export class Devices {
   on;
   /** @type {Record<string, string>} */
   #picked = { camera: '', microphone: '', speaker: '' };
-  /** The camera's start that is under way, for as long as the browser asks; null: none, or called off. @type {object | null} */
+  /**
+   * The camera's start that is under way, for as long as the browser asks; null: none, or called off.
+   * @type {object | null}
+   */
   #start = null;
   #parlor;
   #opts;

@@ -60,8 +60,8 @@ export function button(id, state, label, icon) {
 }
 
 /**
- * Shows why the call is over. What helps next is the main button.
  * Shows why the call is over. The next step that helps is the main button.
+ * @param {{title: string, text: string, again: boolean}} words
  * @param {string} said by a person; '' by nobody
  */
 export function notice(words, said) {

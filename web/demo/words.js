@@ -109,7 +109,8 @@ export function qualityText(quality) {
 
 /**
  * What one's own network makes of the pictures of others; empty if it carries them.
- * @param {{downLimit: string | null, remoteStatistics: {video: {state?: string}[]}[]} | null} s  the latest statistics
+ * @param {{downLimit: string | null, remoteStatistics: {video: {state?: string}[]}[]} | null} s  the latest
+ *   statistics
  */
 export function slowText(s) {
   if (s?.downLimit !== 'delay' && s?.downLimit !== 'loss') return '';

@@ -1,4 +1,5 @@
-// libdatachannel, by node-datachannel: `node datachannel.mjs publish URL FILE` or `node datachannel.mjs play URL PNG`.
+// libdatachannel, by node-datachannel: `node datachannel.mjs publish URL FILE` or
+// `node datachannel.mjs play URL PNG`.
 //
 // It carries RTP and neither encodes nor decodes. So Debian's ffmpeg stands on the other side of two UDP
 // sockets on loopback.

@@ -25,8 +25,8 @@
     return el;
   }
 
-  // Times at which this machine did not get to run, or its camera or encoder made no frame, for longer than a
-  // picture may stand still. Freezes at those times say nothing about the node. Between them lies what a
+  // Times at which this machine did not get to run, or its camera or encoder made no frame, for longer than
+  // pictures may stand still. Freezes at those times say nothing about the node. Between them lies what a
   // browser calls one: three frames, or 150 ms.
   const stalls = [];
   const STALL = 120;

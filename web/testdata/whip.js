@@ -91,7 +91,8 @@
     return { etag: r.headers.get('ETag') };
   }
 
-  // The colour in the middle of the first picture that plays: [red, green, blue], 0 to 255; null while there is none.
+  // The colour in the middle of the first picture that plays: [red, green, blue], 0 to 255; null while there
+  // is none.
   function colour() {
     const video = document.querySelector('body > video'); // not one of the page's own
     if (!video?.videoWidth) return null;

@@ -1,4 +1,5 @@
-// Own streams, the sound of others, and the queue of the PeerConnection, with doubles for devices and browser.
+// Own streams, the sound of others, and the queue of the PeerConnection, with doubles for devices and
+// browser.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
