@@ -171,7 +171,7 @@ export class Local {
     old.onended(null); // a phone takes one camera away for another
     try {
       const input = await this.#open(s.source, o);
-      if (input.own || asWished(input.raw, constraintsOf(s.source, o))) this.#adopt(s, input);
+      if (input.own || old.own || asWished(input.raw, constraintsOf(s.source, o))) this.#adopt(s, input);
       else {
         input.stop();
         throw new ParlorError('device_busy', 'The microphone goes on as it was opened first.');

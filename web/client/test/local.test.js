@@ -462,6 +462,19 @@ test('a track of the application is sent as it is, and goes on when nothing of i
   assert.deepEqual([t.cut, mixed.readyState], [['camera', 'camera', 'mic'], 'live']);
 });
 
+test('a microphone that the application holds itself is taken as the browser gives it', async () => {
+  const t = setUp();
+  t.connect();
+  FakeTrack.prototype.getSettings = () => ({ echoCancellation: false }); // as the application has opened it
+  try {
+    await t.local.startAudio({ audioTrack: new FakeTrack('audio') });
+    await t.local.update('mic', { audioTrack: null });
+    assert.equal(t.local.track('mic'), page.opened[0]);
+  } finally {
+    FakeTrack.prototype.getSettings = () => ({ width: 1280, height: 720 });
+  }
+});
+
 test('a track of the application and a device take turns', async () => {
   const t = setUp();
   t.connect();
