@@ -1,4 +1,5 @@
-// What a change of one's own stream comes to: which options hold then, what the device has to do, what cannot be changed. Pure.
+// What a change of one's own stream comes to: which options hold then, what the device has to do, what cannot
+// be changed. Pure.
 
 import { audioConstraints, screenConstraints, videoConstraints } from './capture.js';
 import { ParlorError } from './protocol.js';
@@ -72,8 +73,8 @@ export function constraintsOf(source, o) {
 }
 
 /**
- * What has to be done for a change: nothing (null), another input, the device adjusted, another processor. Browsers change what is
- * done to sound only with a track.
+ * What has to be done for a change: nothing (null), another input, the device adjusted, another processor.
+ * Browsers change what is done to sound only with a track.
  * @param {Stream} s
  * @param {AnyOptions} o
  */
@@ -108,7 +109,8 @@ const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const deviceOf = ({ deviceId, facingMode }) => ({ deviceId, facingMode });
 
 /**
- * The look of the own view: mirrored, as people know themselves, but not a camera that looks away from them, nor a screen.
+ * The look of the own view: mirrored, as people know themselves, but not a camera that looks away from them,
+ * nor a screen.
  * @param {Source} source
  * @param {AnyOptions} o
  * @returns {{fillMode?: import('./view.js').FillMode, mirror: boolean}}

@@ -1,5 +1,5 @@
-// What applications pass in is looked at before anything is done with it: an option that does not exist or is of the wrong
-// kind is a ParlorError that names it. Pure.
+// What applications pass in is looked at before anything is done with it: an option that does not exist or is
+// of the wrong kind is a ParlorError that names it. Pure.
 //
 //   options  an object of options, held to a table of fields
 //   value    one value

@@ -1,5 +1,5 @@
-// Where a stream of one's own comes from: a device, or a track of the application's. And what a processor makes of it.
-// A track of the application's is never stopped here.
+// Where a stream of one's own comes from: a device, or a track of the application's. And what a processor
+// makes of it. A track of the application's is never stopped here.
 
 import { capture } from './capture.js';
 import { apart, constraintsOf, ownTrack } from './change.js';

@@ -130,7 +130,7 @@ export class Local {
   }
 
   /**
-   * What can fail comes first, and then nothing has changed. Muting does not wait for it: that holds whatever becomes of the rest.
+   * What can fail comes first, and then nothing has changed. But muting holds, whatever becomes of the rest.
    * @param {Source} source
    * @param {AnyOptions} given
    */
@@ -193,8 +193,9 @@ export class Local {
   }
 
   /**
-   * It could not be opened beside the one in use. Where that may be why it is tried without it: a phone opens one camera at a time, and
-   * Chromium does to the sound of one microphone what was asked for first. In the end all is as it was.
+   * It could not be opened beside the one in use. If that may be why, it is tried without that: a phone opens
+   * one camera at a time, and Chromium does to the sound of one microphone what was asked for first. In the
+   * end all is as it was.
    * @param {Stream} s
    * @param {AnyOptions} o
    * @param {unknown} err
@@ -455,7 +456,7 @@ export class Local {
   /**
    * @param {Source} source
    * @param {AnyOptions} o
-   * @param {number} [generation] in which it was asked for: what has waited for its turn may be called off by now
+   * @param {number} [generation] in which it was asked for; by its turn it may have been called off
    */
   #open(source, o, generation = this.#generation) {
     return open(source, o, () => generation === this.#generation);
@@ -464,8 +465,7 @@ export class Local {
   /** @param {Stream} s */
   #watch(s) {
     s.input.onended(() => {
-      const screen = s.source === 'screen';
-      const done = screen ? this.stopScreen() : this.stop(s.source);
+      const done = s.source === 'screen' ? this.stopScreen() : this.stop(s.source);
       done.catch(() => {}).then(() => this.#opts.onEnded(s.source));
     });
   }

@@ -12,10 +12,12 @@
 //   stay.js      a stay in a room: entering, leaving, rights, what the node says
 //   signal.js    the session: socket, resume, requests.js, mailbox (mailbox.js),
 //                timers (clock.js), nodes (nodes.js)
-//   media.js     what carries it: the one PeerConnection (peer.js: offers, sections, seats; encodings.js, sdp.js), recovery.js
+//   media.js     what carries it: the one PeerConnection (peer.js: offers, sections, seats; encodings.js,
+//                sdp.js), recovery.js
 //   local.js     camera, microphone, screen; capture.js, layered.js; input.js: own tracks, processors;
 //                change.js: what a change of options comes to
-//   remote.js    subscriptions and who sits where (seats.js); view.js: elements; sight.js, sizes.js: how large they are
+//   remote.js    subscriptions and who sits where (seats.js); view.js: elements; sight.js, sizes.js: how
+//                large they are
 //   messages.js  custom messages
 //   roster.js    who is in the room
 //   watch.js     who speaks, how good the network is (reports.js), what stands still (flow.js);

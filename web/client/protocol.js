@@ -98,12 +98,12 @@ export const ExitReason = Object.freeze({
 export const UserExitReason = Object.freeze({ EXIT: 0, TIMEOUT: 1, REMOVED: 2, BECAME_AUDIENCE: 3 });
 
 /**
- * An error of the client. `code` is a code of the protocol (`bad_request`, `token_invalid`,
- * `token_expired`, `not_allowed`, `room_full`, `publisher_limit`, `message_limit`, `scene_mismatch`, `banned`,
+ * An error of the client. `code` is a code of the protocol (`bad_request`, `token_invalid`, `token_expired`,
+ * `not_allowed`, `room_full`, `publisher_limit`, `message_limit`, `scene_mismatch`, `banned`,
  * `node_draining`, `room_not_found`, `user_not_found`, `internal`) or one of the client's own:
  * `invalid_parameter`, `invalid_state`, `not_supported`, `aborted`, `timeout`, `connection_failed`,
- * `seat_limit`, `token_unavailable`, `device_denied`, `device_not_found`, `device_busy`, `device_lost`, `processor_failed`. Where it concerns one
- * of one's own streams, `field` is its source.
+ * `seat_limit`, `token_unavailable`, `device_denied`, `device_not_found`, `device_busy`, `device_lost`,
+ * `processor_failed`. Where it concerns one of one's own streams, `field` is its source.
  */
 export class ParlorError extends Error {
   /**
