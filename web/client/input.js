@@ -17,6 +17,7 @@ export class Input {
   /** @type {Stage | null} */
   #stage = null;
   #listening = new AbortController();
+  #stopped = false;
 
   /**
    * @param {MediaStreamTrack} raw  as it is captured
@@ -39,12 +40,17 @@ export class Input {
    */
   async process(source, processor) {
     const stage = processor ? await begin(source, this.raw, processor) : null;
+    if (this.#stopped) {
+      end(stage);
+      throw calledOff();
+    }
     end(this.#stage);
     this.#stage = stage;
   }
 
   /** Nothing comes of it any more, at once. Only a track of the application's goes on. */
   stop() {
+    this.#stopped = true;
     this.onended(null);
     end(this.#stage);
     if (!this.own) this.raw.stop();
