@@ -218,9 +218,10 @@ func (c *Cluster) tryTake(ctx context.Context, cl *claim, create, first bool) er
 // replaceVoid decides on a node for a room whose entry is void. That is as if there were none, once the nodes
 // have had a lease to write their rooms into this bucket, if it is the one that this node knows.
 func (c *Cluster) replaceVoid(ctx context.Context, cl *claim, revision uint64, create, placeable bool) error {
-	within, cancel := context.WithTimeout(ctx, c.store.timeout)
-	defer cancel()
-	if err := c.store.stillIn(within, cl.bucket); err != nil {
+	if !placeable {
+		return errAgain
+	}
+	if err := c.store.stillIn(ctx, cl.bucket); err != nil {
 		return c.unreachable(err)
 	}
 	return c.place(ctx, cl, revision, create, placeable)

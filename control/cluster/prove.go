@@ -103,8 +103,6 @@ func (c *Cluster) prove(ctx context.Context) error {
 // Its key there does not tell if it was written later than another bucket was made. Nor does it if a copy was
 // restored, whose entries name the bucket that was copied.
 func (c *Cluster) proveSame(ctx context.Context, bucket string) error {
-	ctx, cancel := context.WithTimeout(ctx, c.store.timeout)
-	defer cancel()
 	err := c.store.stillIn(ctx, bucket)
 	if !errors.Is(err, errGone) {
 		return err

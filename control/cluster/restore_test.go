@@ -322,11 +322,7 @@ func TestAnEntryForAnotherBucketIsVoid(t *testing.T) {
 	require.NoError(t, err)
 	await(t, "a has noticed", func() bool { return all[0].incarnation() != was && all[0].Open() == nil })
 	for _, m := range all[1:] {
-		await(t, "users are sent to a", func() bool {
-			_, err := m.Claim(t.Context(), lobby, true)
-			var e *terms.ElsewhereError
-			return errors.As(err, &e) && e.Node == "a"
-		})
+		m.sentOn(t, lobby, "a")
 	}
 	require.Equal(t, []string{"a"}, owners(t, all, lobby))
 	_, moved := all[0].rooms.of(lobby)
@@ -409,12 +405,7 @@ func TestANodeThatHadProvenNothing(t *testing.T) {
 			h.on.Store(false)
 			await(t, "x has registered anew", func() bool { return x.incarnation() != was && x.Open() == nil })
 			x.elsewhere(t, lobby, "a")
-			await(t, "b sends users to x", func() bool {
-				_, err := all[1].Claim(t.Context(), hall, true)
-				require.Error(t, err)
-				var e *terms.ElsewhereError
-				return errors.As(err, &e) && e.Node == "x"
-			})
+			all[1].sentOn(t, hall, "x")
 			await(t, "x takes new rooms", func() bool {
 				_, err := x.Claim(t.Context(), room(t, "new"), true)
 				return err == nil

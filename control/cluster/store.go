@@ -296,6 +296,8 @@ func (s *store) roomNow(ctx context.Context, key string) (e entry[RoomRecord], e
 
 // stillIn returns errGone if SFU_ROOMS is another bucket by now.
 func (s *store) stillIn(ctx context.Context, bucket string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
 	stream, err := s.js.Stream(ctx, "KV_"+RoomsBucket)
 	if err != nil {
 		return s.because(RoomsBucket, err)
@@ -328,9 +330,7 @@ func (s *store) take(ctx context.Context, key string, r RoomRecord, revision uin
 		return 0, err
 	}
 	ctx = context.WithoutCancel(ctx) // a user who goes away leaves nothing behind
-	within, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	if err = s.stillIn(within, r.Bucket); errors.Is(err, errGone) {
+	if err = s.stillIn(ctx, r.Bucket); errors.Is(err, errGone) {
 		err = errors.Join(err, s.purge(ctx, RoomsBucket, key, revision))
 	}
 	return revision, err
