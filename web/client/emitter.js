@@ -17,9 +17,10 @@ export class Emitter {
   }
 
   /**
-   * @template {keyof Events} K
-   * @param {K} name
-   * @param {(payload: Events[K]) => void} fn
+   * Calls a handler at each event of that name, beside those that there are.
+   * @template {keyof Events} Name
+   * @param {Name} name
+   * @param {(payload: Events[Name]) => void} fn
    */
   on(name, fn) {
     this.#add(name, fn, false);
@@ -27,9 +28,10 @@ export class Emitter {
   }
 
   /**
-   * @template {keyof Events} K
-   * @param {K} name
-   * @param {(payload: Events[K]) => void} fn
+   * Calls a handler at the next event of that name.
+   * @template {keyof Events} Name
+   * @param {Name} name
+   * @param {(payload: Events[Name]) => void} fn
    */
   once(name, fn) {
     this.#add(name, fn, true);
@@ -38,9 +40,9 @@ export class Emitter {
 
   /**
    * Takes handlers off. Without `fn`: every handler of the event; with name `*`: every handler.
-   * @template {keyof Events} K
-   * @param {K | '*'} name
-   * @param {(payload: Events[K]) => void} [fn]
+   * @template {keyof Events} Name
+   * @param {Name | '*'} name
+   * @param {(payload: Events[Name]) => void} [fn]
    */
   off(name, fn) {
     if (name !== '*') this.#check(name);

@@ -130,5 +130,5 @@ async function begin(source, raw, processor) {
   }
 }
 
-/** @param {string} code @param {Source} source @param {string} what @param {unknown} [cause] */
+/** @param {import('./protocol.js').ErrorCode} code @param {Source} source @param {string} what @param {unknown} [cause] */
 const failed = (code, source, what, cause) => new ParlorError(code, `The processor of the ${source} ${what}.`, { field: 'processor', cause });

@@ -12,7 +12,12 @@
 import { ParlorError } from './protocol.js';
 
 /** @typedef {{reliable: RTCDataChannel, unreliable: RTCDataChannel}} Channels */
-/** @typedef {{userId: string, cmdId: number, data: Uint8Array}} Received */
+/**
+ * @typedef {object} Received
+ * @property {string} userId  the sender; empty: the server
+ * @property {number} cmdId   its kind, 1 to 10, as the application has settled it
+ * @property {Uint8Array} data  text is UTF-8: `new TextDecoder().decode(data)`
+ */
 
 /**
  * @typedef {object} MessagesOptions
@@ -156,7 +161,7 @@ function check(cmdId, data) {
 }
 
 /** @param {string} code */
-const refusal = (code) => new ParlorError(code, REASONS[code] ?? code, { field: 'message' });
+const refusal = (code) => new ParlorError(/** @type {import('./protocol.js').ErrorCode} */ (code), REASONS[code] ?? code, { field: 'message' });
 
 /** @param {Uint8Array} bytes */
 const toBase64 = (bytes) => btoa(String.fromCharCode(...bytes));

@@ -43,8 +43,6 @@ export { ExitReason, ParlorError, UserExitReason };
 /** @typedef {import('./types.js').ParlorOptions} ParlorOptions */
 /** @typedef {import('./types.js').EnterOptions} EnterOptions */
 /** @typedef {import('./protocol.js').Source} Source */
-/** @typedef {import('./protocol.js').StreamType} StreamType */
-/** @typedef {import('./protocol.js').Quality} Quality */
 /** @typedef {import('./protocol.js').Role} Role */
 
 /** Every event, so that a handler for an unknown one is refused. @type {Record<keyof ParlorEvents, 1>} */
@@ -61,9 +59,8 @@ export class Parlor extends Emitter {
   #stay;
 
   /**
-   * @param {ParlorOptions} [given]  url: the node, default: the page's own origin; getToken: gives tokens,
-   *   now and whenever one is about to end; adaptive: whether pictures come as large as they are shown,
-   *   default true
+   * Makes a client, which can be in one room at a time. Nothing is opened yet.
+   * @param {ParlorOptions} [given]
    */
   static create(given = {}) {
     return new Parlor(given);
@@ -79,14 +76,17 @@ export class Parlor extends Emitter {
     return Boolean(navigator.mediaDevices?.getDisplayMedia);
   }
 
+  /** The cameras. Browsers name them (`label`) once the user has allowed one. */
   static getCameraList() {
     return devices('videoinput');
   }
 
+  /** The microphones. Browsers name them (`label`) once the user has allowed one. */
   static getMicrophoneList() {
     return devices('audioinput');
   }
 
+  /** Where sound can come out; empty in browsers that do not let pages choose. */
   static getSpeakerList() {
     return devices('audiooutput');
   }
@@ -159,7 +159,7 @@ export class Parlor extends Emitter {
    * way.
    * @param {number} cmdId
    * @param {Uint8Array | ArrayBuffer | string} data
-   * @param {{reliable?: boolean}} [given]
+   * @param {import('./types.js').MessageOptions} [given]
    */
   sendMessage(cmdId, data, given = {}) {
     return guarded(() => {
@@ -173,7 +173,10 @@ export class Parlor extends Emitter {
   // Options last until the stream is stopped. A change gives the new ones. A change that fails changes
   // nothing, except that `mute: true` takes effect at once. Starting what is on is a change.
 
-  /** @param {import('./types.js').VideoOptions} [given] */
+  /**
+   * Opens the camera, shows it, and sends it as soon as one is in a room and may.
+   * @param {import('./types.js').VideoOptions} [given]
+   */
   startLocalVideo(given = {}) {
     return guarded(() => {
       options(given, CALLS.localVideo);
@@ -183,7 +186,7 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * Changes anything but `simulcast`, `svc` and `codec`: another device, size or rate, view or look, or mute:
+   * Changes the camera's stream, all but `simulcast`, `svc` and `codec`: another device, size or rate, view or look, or mute:
    * `updateLocalVideo({ mute: true })`.
    * @param {import('./types.js').VideoOptions} given
    */
@@ -191,11 +194,15 @@ export class Parlor extends Emitter {
     return guarded(() => this.#stay.local.update('camera', options(given, CALLS.localVideo)));
   }
 
+  /** Stops the camera's stream and releases the camera. */
   stopLocalVideo() {
     return guarded(() => this.#stay.local.stop('camera'));
   }
 
-  /** @param {import('./types.js').AudioOptions} [given] */
+  /**
+   * Opens the microphone, and sends it as soon as one is in a room and may.
+   * @param {import('./types.js').AudioOptions} [given]
+   */
   startLocalAudio(given = {}) {
     return guarded(() => {
       options(given, CALLS.localAudio);
@@ -204,11 +211,15 @@ export class Parlor extends Emitter {
     });
   }
 
-  /** @param {import('./types.js').AudioOptions} given */
+  /**
+   * Changes the microphone's stream: another device, what is done to the sound, or mute.
+   * @param {import('./types.js').AudioOptions} given
+   */
   updateLocalAudio(given) {
     return guarded(() => this.#stay.local.update('mic', options(given, CALLS.localAudio)));
   }
 
+  /** Stops the microphone's stream and releases the microphone. */
   stopLocalAudio() {
     return guarded(() => this.#stay.local.stop('mic'));
   }
@@ -226,18 +237,22 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * Changes view, look or frame rate.
+   * Changes the view, the look or the frame rate of one's own screen.
    * @param {import('./types.js').ScreenOptions} given
    */
   updateScreenShare(given) {
     return guarded(() => this.#stay.local.update('screen', options(given, CALLS.screenShare)));
   }
 
+  /** Shares the screen no longer, and its sound neither. */
   stopScreenShare() {
     return guarded(() => this.#stay.local.stopScreen());
   }
 
-  /** @param {Source} source */
+  /**
+   * The track that one sends as a source, or would; null: the source is off.
+   * @param {Source} source
+   */
   getLocalTrack(source) {
     value('source', source, aSource);
     return this.#stay.local.track(source);
@@ -250,9 +265,7 @@ export class Parlor extends Emitter {
    * moves it. It goes on by itself when the user stops and starts the stream. It comes as large as the view
    * needs it, and not at all while the view cannot be seen. Without a view, or if `adaptive` is false, it
    * comes as large as can be. `quality` is the highest simulcast layer that comes.
-   * @param {{userId: string, streamType?: StreamType,
-   *   view: import('./view.js').View | import('./view.js').View[] | null, quality?: Quality,
-   *   fillMode?: import('./view.js').FillMode, mirror?: boolean, adaptive?: boolean}} given
+   * @param {import('./types.js').RemoteVideoOptions} given
    */
   startRemoteVideo(given) {
     return guarded(() => {
@@ -264,9 +277,7 @@ export class Parlor extends Emitter {
 
   /**
    * Changes quality, view or look of a stream that has been started; the rest stays.
-   * @param {{userId: string, streamType?: StreamType,
-   *   view?: import('./view.js').View | import('./view.js').View[] | null, quality?: Quality,
-   *   fillMode?: import('./view.js').FillMode, mirror?: boolean, adaptive?: boolean}} given
+   * @param {import('./types.js').RemoteVideoChange} given
    */
   updateRemoteVideo(given) {
     return guarded(() => {
@@ -276,8 +287,8 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * @param {{userId: string, streamType?: StreamType}} given  userId `*`: everybody's; without streamType:
-   *   both
+   * Shows and receives a stream no longer.
+   * @param {import('./types.js').StopOptions} given
    */
   stopRemoteVideo(given) {
     return guarded(() => {
@@ -287,6 +298,7 @@ export class Parlor extends Emitter {
   }
 
   /**
+   * Receives and plays the sound of a user no longer, or again.
    * @param {string} userId  `*`: everybody, also users who come later
    * @param {boolean} muted
    */
@@ -324,24 +336,30 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * The track on which a stream of a user comes; null: none does.
-   * @param {{userId: string, streamType?: StreamType}} given
+   * The track on which a picture of a user comes; null: none does.
+   * @param {import('./types.js').RemoteTrack} given
    */
   getVideoTrack(given) {
     return this.#tracks(given)?.video ?? null;
   }
 
-  /** @param {{userId: string, streamType?: StreamType}} given */
+  /**
+   * The track on which a sound of a user comes, of the microphone (`main`) or the screen (`sub`); null: none
+   * does.
+   * @param {import('./types.js').RemoteTrack} given
+   */
   getAudioTrack(given) {
     return this.#tracks(given)?.audio ?? null;
   }
 
-  /** @param {{userId: string, streamType?: StreamType}} given */
+  /** @param {import('./types.js').RemoteTrack} given */
   #tracks(given) {
     const { userId, streamType = 'main' } = options(given, CALLS.remoteTrack);
     this.#stay.remote.need(userId);
     return this.#stay.remote.tracks(userId, streamType);
   }
+
+  // --- reports
 
   /**
    * The browser's own statistics of the connection, or of one track; null outside a room.

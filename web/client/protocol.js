@@ -6,10 +6,10 @@
 //   ExitReason, UserExitReason   the numbers that applications see
 //   roomOf, checkUser, endpoints checks and conversions of what applications pass in
 
-/** @typedef {'camera' | 'screen' | 'mic' | 'screen-audio'} Source */
-/** @typedef {'anchor' | 'audience'} Role */
-/** @typedef {'call' | 'live'} Scene */
-/** @typedef {'low' | 'mid' | 'high'} Quality */
+/** @typedef {'camera' | 'screen' | 'mic' | 'screen-audio'} Source  what a stream is of */
+/** @typedef {'anchor' | 'audience'} Role  the audience sends nothing, and the others are not told of it */
+/** @typedef {'call' | 'live'} Scene  of a room; in a live one there are anchors and audience */
+/** @typedef {'low' | 'mid' | 'high'} Quality  a simulcast layer */
 /** @typedef {'main' | 'sub'} StreamType  main: camera and microphone; sub: screen and its sound */
 /** @typedef {'none' | 'both' | 'audio' | 'video'} Block  the part of one's own streams that a command
  *  keeps from being forwarded */
@@ -82,10 +82,15 @@ export const SUBPROTOCOL = 'parlor.v1';
 export const ExitReason = Object.freeze({
   /** The connection was lost and entering again was refused. Only the client gives this one. */
   LOST: -1,
+  /** One has left by `exitRoom`. */
   EXIT: 0,
+  /** A command has put one out. */
   REMOVED: 1,
+  /** The room was ended for everybody. */
   DISMISSED: 2,
+  /** The same user has entered elsewhere. */
   REPLACED: 3,
+  /** The node has shut down, and no other one has taken the room. */
   SHUTDOWN: 4,
   /** The token ran out. */
   EXPIRED: 5,
@@ -95,27 +100,67 @@ export const ExitReason = Object.freeze({
 });
 
 /** Why another user is no longer there. */
-export const UserExitReason = Object.freeze({ EXIT: 0, TIMEOUT: 1, REMOVED: 2, BECAME_AUDIENCE: 3 });
+export const UserExitReason = Object.freeze({
+  /** They have left, or the room was ended. */
+  EXIT: 0,
+  /** The node has heard nothing of them for too long. */
+  TIMEOUT: 1,
+  /** A command has put them out. */
+  REMOVED: 2,
+  /** They are audience now, which is announced to nobody. */
+  BECAME_AUDIENCE: 3,
+});
 
 /**
- * An error of the client. `code` is a code of the protocol (`bad_request`, `token_invalid`, `token_expired`,
- * `not_allowed`, `room_full`, `publisher_limit`, `message_limit`, `scene_mismatch`, `banned`,
- * `node_draining`, `room_not_found`, `user_not_found`, `internal`) or one of the client's own:
- * `invalid_parameter`, `invalid_state`, `not_supported`, `aborted`, `timeout`, `connection_failed`,
- * `seat_limit`, `token_unavailable`, `device_denied`, `device_not_found`, `device_busy`, `device_lost`,
- * `processor_failed`. Where it concerns one of one's own streams, `field` is its source.
+ * @typedef {object} ErrorCodes  the codes of errors, the node's first
+ * @property {'node'} bad_request      the node does not take the request; `field` says what of it
+ * @property {'node'} token_invalid    the node does not take the token, or wants one
+ * @property {'node'} token_expired    the token has ended: get another one
+ * @property {'node'} not_allowed      one's rights or role do not allow it; `field` says what
+ * @property {'node'} room_full        the room, or the node, has as many users as it may have
+ * @property {'node'} publisher_limit  as many send in this room as may
+ * @property {'node'} message_limit    more messages, or larger ones, than one may send in a second
+ * @property {'node'} scene_mismatch   the room has another scene
+ * @property {'node'} banned           one was put out and may not come back yet, or enters too often
+ * @property {'node'} node_draining    the node lets nobody in for now: try again
+ * @property {'node'} room_not_found   there is no such room, or it has ended meanwhile
+ * @property {'node'} user_not_found   the user is not in the room; also the client's own
+ * @property {'node'} internal         something has failed that should not have, at the node or in the
+ *   browser; `cause` says more
+ * @property {'client'} invalid_parameter  the call does not take this; `field` says which argument or option
+ * @property {'client'} invalid_state      it cannot be done now: not in a room, not started, cannot be changed
+ *   while it runs
+ * @property {'client'} not_supported      the browser cannot do it, or only on a secure page (https)
+ * @property {'client'} aborted            called off: one has left, or has stopped it meanwhile
+ * @property {'client'} timeout            there was no answer in time
+ * @property {'client'} connection_failed  the node cannot be reached. `field` `media`: sound and pictures do
+ *   not get through; the client goes on trying
+ * @property {'client'} seat_limit         more streams are wanted than the client may receive at once
+ * @property {'client'} token_unavailable  `getToken` has thrown or gave none; `cause` is what it threw
+ * @property {'client'} device_denied      the browser or the user does not allow the device
+ * @property {'client'} device_not_found   there is no such device
+ * @property {'client'} device_busy        the device cannot be opened; another program may use it
+ * @property {'client'} device_lost        a device was pulled out, or a track of one's own has ended; the
+ *   stream is stopped
+ * @property {'client'} processor_failed   a processor has thrown, or gave no track
+ */
+/** @typedef {keyof ErrorCodes} ErrorCode */
+
+/**
+ * Every error of the client. Where it concerns one of one's own streams, `field` is its source.
  */
 export class ParlorError extends Error {
   /**
-   * @param {string} code
+   * @param {ErrorCode} code
    * @param {string} message
    * @param {{field?: string, cause?: unknown}} [more]
    */
   constructor(code, message, more = {}) {
     super(message, { cause: more.cause });
     this.name = 'ParlorError';
+    /** A newer node may have codes that are not listed. @type {ErrorCode | (string & {})} */
     this.code = code;
-    /** The field of the request that was wrong, if the node names one. */
+    /** The argument, option or constraint that was wrong, or the source that it is about. */
     this.field = more.field;
   }
 }
@@ -185,7 +230,7 @@ export function endpoints(url, base) {
  * @param {{code?: string, message?: string, field?: string}} answer
  */
 export function errorOf(answer) {
-  const code = answer.code || 'internal';
+  const code = /** @type {ErrorCode} */ (answer.code || 'internal');
   return new ParlorError(code, answer.message || code, { field: answer.field });
 }
 

@@ -25,15 +25,19 @@
  *   sent: Flow[], received: Flow[]}} StatisticsReport
  */
 
-/** @typedef {{userId: string, volume: number}} UserVolume */
+/**
+ * @typedef {object} UserVolume
+ * @property {string} userId  oneself included
+ * @property {number} volume  1 to 100
+ */
 
 /**
- * @typedef {object} NetworkQuality  qualities: 0 unknown, 1 excellent, 2 good,
+ * @typedef {object} NetworkQuality  Qualities: 0 unknown, 1 excellent, 2 good,
  *   3 poor, 4 bad, 5 very bad, 6 down
- * @property {number} uplinkNetworkQuality
- * @property {number} downlinkNetworkQuality
+ * @property {number} uplinkNetworkQuality    from oneself
+ * @property {number} downlinkNetworkQuality  to oneself
  * @property {number} uplinkLoss    per cent; 0 also if it is not known
- * @property {number} downlinkLoss
+ * @property {number} downlinkLoss  per cent
  * @property {number} rtt           milliseconds; 0: not known
  * @property {{userId: string, quality: number}[]} remote  of the users whom one receives, as senders
  */
@@ -46,25 +50,35 @@
  */
 
 /**
- * @typedef {AudioStatistics & {videoType: StreamType, rid?: string, width: number, height: number,
- *   frameRate: number, state?: PictureState, layer?: number}} VideoStatistics
- *   state and layer (0: the lowest) of what is received
+ * @typedef {object} PictureStatistics
+ * @property {StreamType} videoType  camera or screen
+ * @property {string} [rid]       the simulcast layer of what is sent
+ * @property {number} width       pixels
+ * @property {number} height      pixels
+ * @property {number} frameRate   a second
+ * @property {PictureState} [state]  of what is received
+ * @property {number} [layer]     of what is received; 0: the lowest
  */
-/** @typedef {{audio: AudioStatistics | null, video: VideoStatistics[]}} StreamsStatistics */
+/** @typedef {AudioStatistics & PictureStatistics} VideoStatistics */
+/**
+ * @typedef {object} StreamsStatistics
+ * @property {AudioStatistics | null} audio  null: none flows
+ * @property {VideoStatistics[]} video  each stream; of one's own each simulcast layer
+ */
 
 /**
  * @typedef {object} Statistics
  * @property {number} rtt       milliseconds; 0: not known
  * @property {number} upLoss    per cent
- * @property {number} downLoss
+ * @property {number} downLoss  per cent
  * @property {number} upBitrate   kbit/s
- * @property {number} downBitrate
+ * @property {number} downBitrate kbit/s
  * @property {number} downEstimate  kbit/s that the network to oneself carries, as far as it has shown; 0: not
  *   known
  * @property {number} downQueue     milliseconds that incoming packets wait on the way
  * @property {Limit | null} downLimit     the reason why pictures are not larger; null: none are to come
- * @property {StreamsStatistics} localStatistics
- * @property {(StreamsStatistics & {userId: string})[]} remoteStatistics
+ * @property {StreamsStatistics} localStatistics  what one sends
+ * @property {(StreamsStatistics & {userId: string})[]} remoteStatistics  what one receives, by user
  */
 
 /** @typedef {(userId: string) => boolean} Known  whether somebody is in the room: a report may still name

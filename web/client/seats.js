@@ -8,7 +8,12 @@
  * @property {number} weight  0: keeps a seat that it has; more: wants one, the higher the more
  */
 
-/** @typedef {{initial: number, chunk: number, max: number}} SeatLimits */
+/**
+ * @typedef {object} SeatLimits
+ * @property {number} initial  at first; default 6
+ * @property {number} chunk    so many more when they do not suffice, with an offer each time; default 6
+ * @property {number} max      at most; default 100. Beyond it there is an `error` with `seat_limit`
+ */
 
 export class Seats {
   /** @type {Map<string, string | null>} seat → key; in the order in which free ones are taken */

@@ -483,7 +483,7 @@ export class Stay {
    */
   #failed(err, source) {
     const { code, message, field } = errorFrom(err);
-    if (code !== 'aborted') this.#emit('error', new ParlorError(code, message, { field: source ?? field, cause: err }));
+    if (code !== 'aborted') this.#emit('error', new ParlorError(/** @type {import('./protocol.js').ErrorCode} */ (code), message, { field: source ?? field, cause: err }));
   }
 
   /** @param {Source} source */

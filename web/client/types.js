@@ -1,65 +1,106 @@
-// What applications pass to the client and hear from it, as types only.
+// What applications pass to the client and hear from it, as types only. docs/client.md has tables of them,
+// made by `npm run docs`: each option and each event has a description here, for somebody who reads its row
+// alone.
 
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').StreamType} StreamType */
 /** @typedef {import('./protocol.js').Quality} Quality */
 /** @typedef {import('./protocol.js').Role} Role */
 /** @typedef {import('./protocol.js').Scene} Scene */
-/** @typedef {'DISCONNECTED' | 'CONNECTING' | 'CONNECTED' | 'RECONNECTING'} ConnectionState */
+/** @typedef {import('./view.js').View} View */
+/** @typedef {import('./view.js').FillMode} FillMode */
+/** @typedef {'DISCONNECTED' | 'CONNECTING' | 'CONNECTED' | 'RECONNECTING'} ConnectionState  of the signalling
+ *  connection */
 
 /**
  * @typedef {object} ParlorEvents
- * @property {{userId: string, mediaOnly?: true}} remote-user-enter  mediaOnly: an encoder or a player (WHIP,
- *   WHEP), which may be nobody
- * @property {{userId: string, reason: number}} remote-user-exit  UserExitReason
- * @property {{userId: string, streamType: StreamType}} remote-video-available
- * @property {{userId: string, streamType: StreamType}} remote-video-unavailable
- * @property {{userId: string, streamType: StreamType}} remote-video-stalled  nothing of it has come for about
- *   a second, so the picture stands still; until it resumes, is unavailable, or is stopped
- * @property {{userId: string, streamType: StreamType}} remote-video-resumed
- * @property {{userId: string}} remote-audio-available
- * @property {{userId: string}} remote-audio-unavailable
- * @property {{reason: number, text: string}} kicked-out  one was put out: ExitReason other than EXIT
- * @property {{reason: number, text: string}} exit-room   the stay is over, whatever the reason; comes last
- * @property {import('./messages.js').Received} message  a custom message; from the server userId is empty
- * @property {{result: import('./reports.js').UserVolume[]}} audio-volume  who speaks, 1–100, oneself
- *   included; nobody: all have gone silent. Wants enableAudioVolumeEvaluation()
- * @property {{userId: string | null}} active-speaker  who has the floor now; likewise
- * @property {import('./reports.js').NetworkQuality} network-quality  every 2 s while something flows
- * @property {import('./reports.js').Statistics} statistics  likewise
- * @property {{role: Role}} role-changed
- * @property {{block: import('./protocol.js').Block}} blocked  a command keeps one's own streams of this kind
- *   from the others, or no longer
+ * @property {{userId: string, mediaOnly?: true}} remote-user-enter  Somebody else is in the room: who has
+ *   come, and, while one enters, each who is there already. `mediaOnly`: an encoder or a player (WHIP, WHEP),
+ *   which may be nobody
+ * @property {{userId: string, reason: number}} remote-user-exit  Somebody else has left. `reason` is a
+ *   `UserExitReason`
+ * @property {{userId: string, streamType: StreamType}} remote-video-available  A user's camera or screen has
+ *   come on: `startRemoteVideo` shows it
+ * @property {{userId: string, streamType: StreamType}} remote-video-unavailable  A user's camera or screen is
+ *   off, or muted
+ * @property {{userId: string, streamType: StreamType}} remote-video-stalled  Nothing of a picture has come
+ *   for about a second, so it stands still; until it resumes, is unavailable, or is stopped
+ * @property {{userId: string, streamType: StreamType}} remote-video-resumed  A picture that stood still goes
+ *   on
+ * @property {{userId: string}} remote-audio-available  A user's microphone has come on. It is played by
+ *   itself, unless `autoReceiveAudio` is false
+ * @property {{userId: string}} remote-audio-unavailable  A user's microphone is off, or muted
+ * @property {{reason: number, text: string}} kicked-out  One was put out; `exit-room` follows. `reason` is an
+ *   `ExitReason` other than `EXIT`; `text` is for people
+ * @property {{reason: number, text: string}} exit-room  The stay is over, whatever the reason, an
+ *   `ExitReason`. It comes last: devices are released, connections closed
+ * @property {import('./messages.js').Received} message  A custom message. From the server `userId` is empty
+ * @property {{result: import('./reports.js').UserVolume[]}} audio-volume  Who speaks, oneself included;
+ *   nobody: all have gone silent. It wants `enableAudioVolumeEvaluation()`
+ * @property {{userId: string | null}} active-speaker  Who has the floor now; null: nobody. It wants
+ *   `enableAudioVolumeEvaluation()`
+ * @property {import('./reports.js').NetworkQuality} network-quality  How good the network is, every 2 s while
+ *   something flows
+ * @property {import('./reports.js').Statistics} statistics  What is sent and received, every 2 s while
+ *   something flows
+ * @property {{role: Role}} role-changed  One's own role is another now, by `switchRole` or by command
+ * @property {{block: import('./protocol.js').Block}} blocked  A command keeps one's own streams of this kind
+ *   from the others, or no longer (`none`)
  * @property {{userId: string, source: Source, on: boolean, codec: string}} undecodable  `on`: this browser
  *   cannot decode what the user sends as this source, so it stays black or silent; `codec` says what that is,
  *   e.g. `AV1 profile 1`. Not `on`: that is over
  * @property {{userId: string, source: Source, on: boolean}} paused  `on`: the network to here does not carry
  *   this picture for now, and it stands still; show that it does. Not `on`: that is over
- * @property {{inMs: number}} token-expiring  the token ends then; with `getToken` it is renewed, else by
- *   renewToken()
- * @property {{prevState: ConnectionState, state: ConnectionState}} connection-state-changed
- * @property {{}} connection-lost
- * @property {{}} connection-recovered
- * @property {{}} screen-share-stopped  ended from the browser's own controls
- * @property {{userId: string, resume: () => Promise<boolean>}} autoplay-failed  the browser wants a gesture
- *   of the user before it plays sound: the next one starts it, or call resume() in a handler of one;
- *   resume() resolves with whether everybody is heard then
- * @property {import('./protocol.js').ParlorError} error
+ * @property {{inMs: number}} token-expiring  The token ends in so many milliseconds. With `getToken` it is
+ *   renewed, else by `renewToken()`
+ * @property {{prevState: ConnectionState, state: ConnectionState}} connection-state-changed  The signalling
+ *   connection is in another state
+ * @property {{}} connection-lost  There was no contact for 8 s. The client goes on trying, also at other
+ *   nodes
+ * @property {{}} connection-recovered  There is contact again after `connection-lost`
+ * @property {{}} screen-share-stopped  One's own screen is no longer shared: ended from the browser's
+ *   controls
+ * @property {{userId: string, resume: () => Promise<boolean>}} autoplay-failed  The browser wants a gesture
+ *   of the user before it plays sound: the next one starts it, or call `resume()` in a handler of one.
+ *   It resolves with whether everybody is heard then
+ * @property {import('./protocol.js').ParlorError} error  Something has failed that no call waits for. If it
+ *   is of one of one's own streams, `field` is its source
  */
 
 /**
- * @typedef {{roomId?: number, strRoomId?: string, userId: string}} TokenWanted
- * @typedef {(wanted: TokenWanted) => string | Promise<string>} GetToken  called for the first token, where
- *   enterRoom has none, and again whenever one is about to end or has ended
+ * @typedef {object} TokenWanted
+ * @property {number} [roomId]     the room, as `enterRoom` was given it
+ * @property {string} [strRoomId]  the room, as `enterRoom` was given it
+ * @property {string} userId       for whom it is to be
  */
-/** @typedef {{getToken?: GetToken, url?: string, autoReceiveAudio?: boolean, adaptive?: boolean, seats?: Partial<import('./seats.js').SeatLimits>}} ParlorOptions */
-/** @typedef {{roomId?: number, strRoomId?: string, userId: string, token?: string, role?: Role, scene?: Scene, autoReceiveAudio?: boolean}} EnterOptions */
+/** @typedef {(wanted: TokenWanted) => string | Promise<string>} GetToken  called for the first token, where
+ *  `enterRoom` has none, and again whenever one is about to end or has ended */
+
+/**
+ * @typedef {object} ParlorOptions
+ * @property {string} [url]        address of the node; default: the page's own origin
+ * @property {GetToken} [getToken]  gives tokens, now and whenever one is about to end
+ * @property {boolean} [autoReceiveAudio]  whether everybody is heard without a call; default: on
+ * @property {boolean} [adaptive]  whether pictures come as large as they are shown; default: on
+ * @property {Partial<import('./seats.js').SeatLimits>} [seats]  how many streams of others are prepared for
+ */
+/**
+ * @typedef {object} EnterOptions
+ * @property {string} [strRoomId]  the room, by its name: either this or `roomId`
+ * @property {number} [roomId]     the room, by its number, 1 to 4294967294; 123 is not the room "123"
+ * @property {string} userId       who one is: 1 to 64 of the signs A-Z a-z 0-9 _ . @ -
+ * @property {string} [token]      default: what `getToken` gives; none where the node has no keys
+ * @property {Role} [role]         default: `anchor`
+ * @property {Scene} [scene]       default: `call`. It is that of the room, which the first one settles
+ * @property {boolean} [autoReceiveAudio]  whether everybody is heard without a call; default: as `create`
+ *   says
+ */
 
 /**
  * @typedef {object} VideoOptions
- * @property {import('./view.js').View | null} [view]      where the own picture is shown
- * @property {string} [deviceId]
- * @property {'user' | 'environment'} [facingMode]
+ * @property {View | null} [view]      where the own picture is shown; default: nowhere
+ * @property {string} [deviceId]      of `getCameraList()`; default: the browser's choice
+ * @property {'user' | 'environment'} [facingMode]  the camera that looks so, in place of a `deviceId`
  * @property {number} [width]          wished, default 1280
  * @property {number} [height]         wished, default 720
  * @property {number} [frameRate]      wished, default 30
@@ -69,23 +110,28 @@
  *   codec with it: VP9. Browsers make fewer layers of small pictures
  * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} [codec]  default: the browser's choice
  * @property {boolean} [mirror]        of the own view; default: on, except for environment cameras
- * @property {import('./view.js').FillMode} [fillMode]
- * @property {boolean} [mute]          starts muted
+ * @property {FillMode} [fillMode]  how the own picture fills its view; default: `cover`
+ * @property {boolean} [mute]          whether it is muted, from the start or by a change: a muted camera
+ *   sends nothing
  * @property {MediaStreamTrack | null} [videoTrack]  a track of the application's in place of a device's: of a
  *   canvas, a file, a mixer. It is sent as it is and never stopped here; null: a device again. The options of
  *   a device do not go with it
- * @property {Processor | null} [processor]  null: none any more
+ * @property {Processor | null} [processor]  makes of the track the one that is shown and sent; null: none any
+ *   more
  */
 
 /**
  * @typedef {object} AudioOptions
- * @property {string} [deviceId]
- * @property {boolean} [echoCancellation]  default: on
- * @property {boolean} [noiseSuppression]  default: on
- * @property {boolean} [autoGainControl]   default: on
- * @property {boolean} [mute]              starts muted
- * @property {MediaStreamTrack | null} [audioTrack]  as videoTrack is of the camera
- * @property {Processor | null} [processor]  null: none any more
+ * @property {string} [deviceId]          of `getMicrophoneList()`; default: the browser's choice
+ * @property {boolean} [echoCancellation]  takes out what comes from the speaker; default: on
+ * @property {boolean} [noiseSuppression]  takes out noise; default: on
+ * @property {boolean} [autoGainControl]   evens out loudness; default: on
+ * @property {boolean} [mute]              whether it is muted, from the start or by a change: a muted
+ *   microphone sends silence
+ * @property {MediaStreamTrack | null} [audioTrack]  a track of the application's in place of a device's, as
+ *   `videoTrack` is
+ * @property {Processor | null} [processor]  makes of the track the one that is shown and sent; null: none any
+ *   more
  */
 
 /**
@@ -98,6 +144,41 @@
  * @param {{source: Source, signal: AbortSignal}} of
  * @returns {MediaStreamTrack | Promise<MediaStreamTrack>}
  */
-/** @typedef {{view?: import('./view.js').View | null, audio?: boolean, frameRate?: number, fillMode?: import('./view.js').FillMode}} ScreenOptions */
+/**
+ * @typedef {object} ScreenOptions
+ * @property {View | null} [view]    where the own screen is shown; default: nowhere
+ * @property {boolean} [audio]       whether its sound is shared, where the browser offers it; default: on
+ * @property {number} [frameRate]    wished, default 15
+ * @property {FillMode} [fillMode]   how it fills its view; default: `contain`
+ */
+
+/**
+ * @typedef {object} RemoteTrack
+ * @property {string} userId             whose
+ * @property {StreamType} [streamType]   default: `main`
+ */
+/**
+ * @typedef {object} StopOptions
+ * @property {string} userId             whose; `*`: everybody's
+ * @property {StreamType} [streamType]   default: both
+ */
+/**
+ * @typedef {object} RemoteVideoOptions
+ * @property {string} userId             whose
+ * @property {StreamType} [streamType]   default: `main`
+ * @property {View | View[] | null} view  where it is shown, also at several places; null: nowhere, and it
+ *   comes as large as can be. An update without it leaves it where it is
+ * @property {Quality} [quality]         the highest simulcast layer that comes; default: `high`
+ * @property {FillMode} [fillMode]       how it fills its view; default: `cover` of cameras, `contain` of
+ *   screens
+ * @property {boolean} [mirror]          default: off
+ * @property {boolean} [adaptive]        whether it comes as large as it is shown; default: as `create` says
+ */
+/** @typedef {Partial<RemoteVideoOptions> & RemoteTrack} RemoteVideoChange */
+
+/**
+ * @typedef {object} MessageOptions
+ * @property {boolean} [reliable]  default: on. Others may be lost, but come sooner
+ */
 
 export {};

@@ -5,7 +5,7 @@ import { deviceError } from './capture.js';
 import { ParlorError } from './protocol.js';
 
 /** @typedef {string | HTMLElement} View  an element, or the id of one */
-/** @typedef {'contain' | 'cover' | 'fill'} FillMode */
+/** @typedef {'contain' | 'cover' | 'fill'} FillMode  as `object-fit` of CSS */
 
 /**
  * @param {View} view
