@@ -3,12 +3,13 @@
 // captured is sent when there is a PeerConnection and one is an anchor. Options last until the source is
 // stopped: a change gives those that become others (change.js), and one that fails changes nothing.
 
-import { Announced } from './announced.js';
 import { adjust, captureScreen } from './capture.js';
-import { asWished, changed, constraintsOf, fixed, lookOf, merged } from './change.js';
+import { changed, fixed, lookOf, merged } from './change.js';
+import { Input, calledOff } from './input.js';
+import { Inputs } from './inputs.js';
 import { layersOf } from './layered.js';
-import { Input, calledOff, open } from './input.js';
 import { ParlorError } from './protocol.js';
+import { Sending, aborted, publicationOf } from './sending.js';
 import { VideoView, elementOf, moves } from './view.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
@@ -32,14 +33,20 @@ export class Local {
   #streams = new Map();
   /** @type {Map<Source, Promise<unknown>>} calls for a source, one after the other */
   #tails = new Map();
-  #generation = 0;
   #opts;
-  #announced;
+  #sending;
+  #inputs;
 
   /** @param {LocalOptions} opts */
   constructor(opts) {
     this.#opts = opts;
-    this.#announced = new Announced(opts.announce);
+    this.#sending = new Sending(opts.peer, opts.announce);
+    this.#inputs = new Inputs({
+      holds: (s) => this.#streams.get(s.source) === s,
+      resend: (s) => this.#sending.resend(s),
+      ended: (s) => this.#ended(s),
+      lost: (s) => this.#lose(s),
+    });
   }
 
   /** @param {Source} source */
@@ -56,7 +63,7 @@ export class Local {
 
   /** @param {VideoOptions} o */
   startVideo(o) {
-    const generation = this.#generation;
+    const { generation } = this.#inputs;
     return this.#serial('camera', async () => {
       if (this.#streams.has('camera')) {
         await this.#change('camera', o);
@@ -64,7 +71,7 @@ export class Local {
       }
       const view = o.view ? new VideoView(o.view, lookOf('camera', o)) : null;
       try {
-        const input = await this.#open('camera', o, generation);
+        const input = await this.#inputs.open('camera', o, generation);
         const layers = await layersOf({ ...o, width: input.track.getSettings().width });
         await this.#begin({ source: 'camera', input, muted: o.mute ?? false, ...layers, view, options: { ...o } });
       } catch (err) {
@@ -76,27 +83,27 @@ export class Local {
 
   /** @param {AudioOptions} o */
   startAudio(o) {
-    const generation = this.#generation;
+    const { generation } = this.#inputs;
     return this.#serial('mic', async () => {
       if (this.#streams.has('mic')) {
         await this.#change('mic', o);
         return;
       }
-      const input = await this.#open('mic', o, generation);
+      const input = await this.#inputs.open('mic', o, generation);
       await this.#begin({ source: 'mic', input, muted: o.mute ?? false, simulcast: false, view: null, options: { ...o } });
     });
   }
 
   /** @param {ScreenOptions} o */
   startScreen(o) {
-    const generation = this.#generation;
+    const { generation } = this.#inputs;
     return this.#serial('screen', async () => {
       if (this.#streams.has('screen')) {
         await this.#change('screen', o);
         return;
       }
       const media = await captureScreen(o);
-      if (generation !== this.#generation) {
+      if (generation !== this.#inputs.generation) {
         media.getTracks().forEach((t) => t.stop());
         throw calledOff();
       }
@@ -144,10 +151,10 @@ export class Local {
     try {
       if (given.mute) await this.#mute(s, true);
       const wanted = changed(s, o);
-      if (wanted?.anew) await this.#switchTo(s, o);
+      if (wanted?.anew) await this.#inputs.switchTo(s, o);
       if (wanted?.adjusted) await adjust(s.input.raw, /** @type {MediaTrackConstraints} */ (wanted.constraints.video), source);
-      if (wanted?.processed) await this.#process(s, o);
-      if (wanted) await this.#resend(s);
+      if (wanted?.processed) await this.#inputs.process(s, o);
+      if (wanted) await this.#sending.resend(s);
     } catch (err) {
       view?.remove();
       throw err;
@@ -159,94 +166,6 @@ export class Local {
       view?.show(s.input.track);
     } else s.view?.look(look);
     if (given.mute === false) await this.#mute(s, false);
-  }
-
-  /**
-   * Another device, or the same one opened anew, for the same stream: no offer, nobody else is told.
-   * @param {Stream} s
-   * @param {AnyOptions} o
-   */
-  async #switchTo(s, o) {
-    const old = s.input;
-    old.onended(null); // a phone takes one camera away for another
-    try {
-      const input = await this.#open(s.source, o);
-      if (input.own || old.own || asWished(input.raw, constraintsOf(s.source, o))) this.#adopt(s, input);
-      else {
-        input.stop();
-        throw new ParlorError('device_busy', 'The microphone goes on as it was opened first.');
-      }
-    } catch (err) {
-      await this.#restore(s, o, err);
-    }
-    if (s.input !== old) old.stop();
-  }
-
-  /**
-   * Another processor, or none, of what goes on to be captured.
-   * @param {Stream} s
-   * @param {AnyOptions} o
-   */
-  async #process(s, o) {
-    await s.input.process(s.source, o.processor);
-    this.#adopt(s, s.input);
-  }
-
-  /**
-   * It could not be opened beside the one in use. If that may be why, it is tried without that: a phone opens
-   * one camera at a time, and Chromium does to the sound of one microphone what was asked for first. In the
-   * end all is as it was.
-   * @param {Stream} s
-   * @param {AnyOptions} o
-   * @param {unknown} err
-   */
-  async #restore(s, o, err) {
-    if (this.#streams.get(s.source) !== s) throw err;
-    if (s.input.own || !isBusy(err) && s.input.raw.readyState === 'live') {
-      this.#watch(s);
-      throw err;
-    }
-    s.input.stop();
-    try {
-      this.#adopt(s, await this.#open(s.source, o));
-    } catch {
-      const before = await this.#open(s.source, s.options).catch(() => null);
-      if (before) this.#adopt(s, before);
-      await (before ? this.#resend(s) : this.#lose(s));
-      throw err;
-    }
-  }
-
-  /** The device is gone for good. @param {Stream} s */
-  async #lose(s) {
-    await this.#end(s.source).catch(() => {});
-    this.#opts.onEnded(s.source);
-  }
-
-  /**
-   * @param {Stream} s
-   * @param {Input} input
-   */
-  #adopt(s, input) {
-    if (!input.own && !s.input.own) input.track.contentHint = s.input.track.contentHint;
-    s.input = input;
-    this.#enable(s);
-    this.#watch(s);
-    s.view?.show(input.track);
-  }
-
-  /** Whether a track of the application's is on is the application's to say, unless it is muted here. @param {Stream} s */
-  #enable(s) {
-    const { input: { own, raw, track } } = s;
-    if (s.muted || !own || track !== raw) track.enabled = !s.muted;
-  }
-
-  /** Sends what it is now. Where the PeerConnection has gone, the next one takes it. @param {Stream} s */
-  async #resend(s) {
-    if (this.#withheld(s)) return;
-    await this.#opts.peer()?.replace(s.source, s.input.track).catch((err) => {
-      if (!aborted(err)) throw err;
-    });
   }
 
   /**
@@ -267,10 +186,8 @@ export class Local {
   async #mute(s, muted) {
     s.muted = muted;
     s.input.track.enabled = !muted;
-    if (!this.#opts.peer()?.has(s.source)) return;
     try {
-      await this.#opts.peer()?.replace(s.source, this.#withheld(s) ? null : s.input.track);
-      await this.#announced.tell(s.source, !s.muted);
+      await this.#sending.tell(s);
     } catch (err) {
       if (!muted && !aborted(err)) this.#hush(s.source); // it is not on for the others
       throw err;
@@ -296,33 +213,29 @@ export class Local {
   #halt(source) {
     const input = this.#streams.get(source)?.input;
     input?.stop();
-    if (input?.own) this.#opts.peer()?.cut(source);
+    if (input?.own) this.#sending.cut(source);
   }
 
   /** Releases every device now, also those that are being opened, and tells nobody. */
   releaseAll() {
     this.#releaseDevices();
-    this.#announced.clear();
+    this.#sending.forget();
   }
 
   #releaseDevices() {
-    this.#generation++;
+    this.#inputs.callOff();
     for (const source of [...this.#streams.keys()]) this.#release(source);
   }
 
   /** One has become audience: devices are released, and the node has turned off what it knows of. */
   silence() {
     this.#releaseDevices();
-    this.#announced.silence();
+    this.#sending.silence();
   }
 
   /** @param {Source} source */
   async #end(source) {
-    if (!this.#release(source)) return;
-    const peer = this.#opts.peer();
-    if (!peer?.has(source)) return;
-    await peer.replace(source, null);
-    await this.#announced.say(source, false);
+    if (this.#release(source)) await this.#sending.end(source);
   }
 
   /** @param {Source} source */
@@ -331,7 +244,7 @@ export class Local {
     if (!s) return false;
     this.#streams.delete(source);
     s.input.stop();
-    if (s.input.own) this.#opts.peer()?.cut(source);
+    if (s.input.own) this.#sending.cut(source);
     s.view?.remove();
     return true;
   }
@@ -344,26 +257,23 @@ export class Local {
    * @param {(source: Source) => boolean} may
    */
   publications(may) {
-    this.#announced.clear();
+    this.#sending.forget();
     const streams = [...this.#streams.values()];
     for (const s of streams) {
       if (!may(s.source)) this.#refuse(s, noRight(s.source));
     }
-    const sent = this.#opts.peer() ? streams.filter((s) => may(s.source)) : []; // the audience only keeps it
-    return new Map(sent.map((s) => [s.source, { track: s.input.track, simulcast: s.simulcast, svc: s.svc, codec: s.codec }]));
+    const sent = this.#sending.possible ? streams.filter((s) => may(s.source)) : []; // the audience only keeps it
+    return new Map(sent.map((s) => [s.source, publicationOf(s)]));
   }
 
   /**
-   * After the first offer of a PeerConnection, of what was in it: the node keeps a session's mutes
-   * over its PeerConnections, so both on and off are told.
+   * After the first offer of a PeerConnection, of what was in it.
    * @param {Iterable<Source>} sources
    */
   async published(sources) {
     for (const source of sources) {
-      const s = this.#streams.get(source);
       try {
-        if (s && this.#withheld(s)) await this.#opts.peer()?.replace(source, null);
-        await this.#announced.say(source, s ? !s.muted : false);
+        await this.#sending.offered(source, this.#streams.get(source));
       } catch (err) {
         this.#opts.onError(source, err);
       }
@@ -390,7 +300,7 @@ export class Local {
     for (const source of sources) {
       const s = this.#streams.get(source);
       if (s) this.#refuse(s, noRight(source), false);
-      else this.#announced.set(source, false);
+      else this.#sending.known(source, false);
     }
   }
 
@@ -413,8 +323,7 @@ export class Local {
     void this.#serial(s.source, async () => {
       if (this.#streams.get(s.source) !== s) return;
       this.#release(s.source);
-      if (known === undefined) this.#announced.delete(s.source);
-      else this.#announced.set(s.source, known);
+      this.#sending.known(s.source, known);
       this.#opts.onError(s.source, err);
     });
   }
@@ -422,7 +331,7 @@ export class Local {
   /** @param {Stream} s */
   async #begin(s) {
     this.#streams.set(s.source, s);
-    this.#adopt(s, s.input);
+    this.#inputs.adopt(s, s.input);
     try {
       await this.#publish(s);
     } catch (err) {
@@ -433,42 +342,25 @@ export class Local {
   }
 
   /** @param {Stream} s */
-  async #publish(s) {
-    const peer = this.#opts.peer();
-    if (!peer) return;
-    await peer.publish(s.source, { track: s.input.track, simulcast: s.simulcast, svc: s.svc, codec: s.codec });
-    if (this.#streams.get(s.source) !== s) return;
-    if (!this.#announced.has(s.source)) this.#announced.set(s.source, true); // an offer says on
-    if (this.#withheld(s)) await peer.replace(s.source, null);
-    await this.#announced.tell(s.source, !s.muted);
+  #publish(s) {
+    return this.#sending.publish(s, () => this.#streams.get(s.source) === s);
   }
 
-  /**
-   * A muted camera sends nothing at all; a muted microphone sends silence, so that it is back at once.
-   * @param {Stream} s
-   */
-  #withheld(s) {
-    return s.muted && s.source === 'camera';
-  }
-
-  // --- capturing
-
-  /**
-   * @param {Source} source
-   * @param {AnyOptions} o
-   * @param {number} [generation] in which it was asked for; by its turn it may have been called off
-   */
-  #open(source, o, generation = this.#generation) {
-    return open(source, o, () => generation === this.#generation);
-  }
+  // --- ending by itself
 
   /** @param {Stream} s */
-  #watch(s) {
-    s.input.onended(() => {
-      const done = s.source === 'screen' ? this.stopScreen() : this.stop(s.source);
-      done.catch(() => {}).then(() => this.#opts.onEnded(s.source));
-    });
+  #ended({ source }) {
+    const done = source === 'screen' ? this.stopScreen() : this.stop(source);
+    done.catch(() => {}).then(() => this.#opts.onEnded(source));
   }
+
+  /** The device is gone for good. @param {Stream} s */
+  async #lose({ source }) {
+    await this.#end(source).catch(() => {});
+    this.#opts.onEnded(source);
+  }
+
+  // --- small parts
 
   /** @param {Source} source */
   #need(source) {
@@ -489,12 +381,6 @@ export class Local {
     return run;
   }
 }
-
-/** @param {unknown} err */
-const aborted = (err) => err instanceof ParlorError && err.code === 'aborted';
-
-/** @param {unknown} err */
-const isBusy = (err) => err instanceof ParlorError && err.code === 'device_busy';
 
 /** @param {Source} source */
 export const noRight = (source) => new ParlorError('not_allowed', `You have no right to send the ${source}.`, { field: source });

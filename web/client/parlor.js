@@ -15,7 +15,8 @@
 //   media.js     what carries it: the one PeerConnection (peer.js: offers, sections, seats; encodings.js,
 //                sdp.js), recovery.js
 //   local.js     camera, microphone, screen; capture.js, layered.js; input.js: own tracks, processors;
-//                change.js: what a change of options comes to
+//                inputs.js: another of those; change.js: what a change of options comes to; sending.js,
+//                announced.js: what goes to the node
 //   remote.js    subscriptions and who sits where (seats.js); view.js: elements; sight.js, sizes.js: how
 //                large they are
 //   messages.js  custom messages
