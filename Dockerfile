@@ -8,8 +8,9 @@ ARG VERSION=
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X parlor/sfu.version=${VERSION}" -o /out/sfu ./cmd/sfu \
  && mkdir -p /out/data
 
-FROM gcr.io/distroless/static-debian12:nonroot
-COPY --from=build /out/sfu /usr/local/bin/sfu
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /out/sfu /usr/local/bin/
 COPY --from=build --chown=65532:65532 /out/data /data
 # A key is needed beyond loopback: SFU_AUTH_KEYS or SFU_AUTH_KEYS_FILE.
 ENV SFU_HTTP_LISTEN=:8080 SFU_MEDIA_LISTEN=:7882 SFU_NATS_STORE_DIR=/data/nats

@@ -4,10 +4,11 @@
 #   make test          all tests: vet, Go with the race detector, browsers, the browser client, a short fuzz
 #   make lint          linters, formatting, links in the documentation
 #   make vuln          known vulnerabilities in what the node is made of; needs the network
-#   make test-go       … or one part: test-web test-deploy test-browser test-fuzz
+#   make test-go       … or one part: test-web test-deploy test-release test-browser test-fuzz
 #   make fuzz          fuzz for longer: make fuzz FUZZTIME=10m, or a number of inputs: 1000000x
 #   make run           the node, as `go run ./cmd/sfu`
 #   make build         bin/sfu, static
+#   make release       bin/release: what people install, for linux on amd64 and arm64; VERSION=1.2.3
 #   make bench         measure: make bench SCENARIO=video-1x100, or all
 #   make profile       measure with profiles of the node, and show where its time goes
 
@@ -43,6 +44,45 @@ build:
 run:
 	$(GO) run ./cmd/sfu
 
+# What people install, and what they check it by. Without VERSION it is named after the commit.
+VERSION ?= 0.0.0-g$(shell git rev-parse --short HEAD)$(if $(shell git status --porcelain),.dirty)
+ARCHS ?= amd64 arm64
+# Where the packages' users may write to.
+MAINTAINER ?= Parlor <parlor@example.org>
+RELEASE := bin/release
+# The same commit makes the same bytes, except for images: no time but the commit's is in them.
+export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct)
+TAR := tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$(SOURCE_DATE_EPOCH) -cf -
+NFPM := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.48.0
+.PHONY: release images
+release: tools
+	$(call stage,release $(VERSION) for $(ARCHS))
+	@[[ '$(VERSION)' =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$$ ]] || { \
+		echo "VERSION is '$(VERSION)', and has to be as 1.2.3 or 1.2.3-rc.1, without a v" >&2; exit 1; }
+	rm -rf $(RELEASE); mkdir -p $(RELEASE)
+	@set -x; for arch in $(ARCHS); do \
+		GOARCH=$$arch CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X parlor/sfu.version=$(VERSION)' -o $(RELEASE)/sfu_linux_$$arch ./cmd/sfu; \
+		ARCH=$$arch VERSION=$(VERSION) MAINTAINER='$(MAINTAINER)' GOFLAGS= $(GO) run $(NFPM) package -f deploy/debian/nfpm.yaml -p deb -t $(RELEASE); \
+		chmod 0755 $(RELEASE)/sfu_linux_$$arch; \
+		$(TAR) --transform 's,^$(RELEASE)/sfu_linux_.*,sfu,;s,^,parlor-$(VERSION)/,' $(RELEASE)/sfu_linux_$$arch README.md CHANGELOG.md \
+			| gzip -n > $(RELEASE)/parlor-$(VERSION)_linux_$$arch.tar.gz; \
+	done
+	cd deploy/check && $(GO) run ./pack ../chart $(VERSION) ../../$(RELEASE)
+	$(MAKE) images
+	cd $(RELEASE) && rm sfu_linux_* && sha256sum -- * > SHA256SUMS && cat SHA256SUMS
+
+# images are for `docker load`. They are made from the binaries by the last stage of the Dockerfile, without a
+# Docker engine. The first stage, which would build the binary anew, is replaced by a directory.
+BUILDAH := buildah --storage-driver vfs --root $(CURDIR)/bin/buildah --runroot $(CURDIR)/bin/buildah-run
+images:
+	@set -x; for arch in $(ARCHS); do \
+		rm -rf bin/image $(RELEASE)/parlor-$(VERSION)_linux_$$arch.image.tar; mkdir -p bin/image/out/data bin/image/etc/ssl/certs; \
+		cp /etc/ssl/certs/ca-certificates.crt bin/image/etc/ssl/certs/; cp $(RELEASE)/sfu_linux_$$arch bin/image/out/sfu; \
+		$(BUILDAH) build --isolation chroot --format docker --timestamp $(SOURCE_DATE_EPOCH) --platform linux/$$arch \
+			--build-context build=bin/image -t parlor:$(VERSION) .; \
+		$(BUILDAH) push -q parlor:$(VERSION) docker-archive:$(RELEASE)/parlor-$(VERSION)_linux_$$arch.image.tar:parlor:$(VERSION); \
+	done
+
 SCENARIO ?= all
 PROFILES ?= $(CURDIR)/bin/profiles
 .PHONY: bench profile
@@ -55,7 +95,7 @@ profile:
 	@for p in cpu heap mutex sched; do printf '\n== %s\n' $$p; $(GO) tool pprof -top -nodecount 25 '$(PROFILES)/$(SCENARIO)/'$$p.pprof; done
 
 .PHONY: test
-test: tools test-web test-go test-deploy test-browser test-fuzz
+test: tools test-web test-go test-deploy test-release test-browser test-fuzz
 
 # tools installs what is missing, and leaves alone what is there. The race detector needs a C compiler.
 .PHONY: tools
@@ -64,7 +104,8 @@ tools:
 	@missing=(); \
 	need() { command -v "$$1" >/dev/null || missing+=("$${@:2}"); }; \
 	need gcc gcc libc6-dev; need chromium chromium; need firefox-esr firefox-esr; need ip iproute2; \
-	need nsenter util-linux; need node nodejs; need npm npm; \
+	need nsenter util-linux; need node nodejs; need npm npm; need buildah buildah; need systemd-analyze systemd; \
+	[[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates); \
 	: encoders and players that others wrote; \
 	need ffmpeg ffmpeg; need gst-launch-1.0 gstreamer1.0-tools; \
 	for p in gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav \
@@ -105,7 +146,15 @@ test-go:
 .PHONY: test-deploy
 test-deploy:
 	$(call stage,deploy: compose file$(comma) manifests$(comma) alerts$(comma) dashboard)
-	cd deploy/check && $(GO) vet . && $(GO) test -count 1 -timeout 5m .
+	cd deploy/check && $(GO) vet ./... && $(GO) test -count 1 -timeout 5m .
+
+# A release for this machine, and what people do with it: install the package, start the image.
+.PHONY: test-release
+test-release:
+	$(call stage,release: packages$(comma) chart$(comma) image)
+	$(MAKE) release ARCHS=$$($(GO) env GOARCH)
+	.ci/package $(RELEASE)
+	.ci/image $(RELEASE)
 
 # Browsers need both cores to themselves to be on time. So these tests run apart from the others, and one
 # package at a time.

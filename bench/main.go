@@ -6,6 +6,7 @@
 //	named.go      the scenarios with a name, and their marks
 //	calibrate.go  the limit: a bare loop in a process of its own (limit/)
 //	server.go     the node: built and started, or attached to
+//	token.go      tokens, for a node that has keys
 //	strangers.go  what users without any right do to a node
 //	probe.go      what a process costs: /proc, /metrics
 //	residence.go  how long media is in the node: histograms of its /metrics
@@ -64,6 +65,7 @@ func main() {
 // output says where to measure and how to tell it.
 type output struct {
 	server string // URL of a running node; empty: start one
+	keys   string // its file of keys; empty: it has none
 	pid    int    // of that node, if it runs on this machine
 	binary string // of a node to start; empty: it is built
 	files  int    // that a node which is started may open; 0: as many as this process
@@ -94,6 +96,7 @@ func command() *cobra.Command {
 	f.StringVar(&feedback, "feedback", "none", "what clients report and ask for: none, all, or some of nack,twcc,reports")
 	f = c.PersistentFlags()
 	f.StringVar(&o.server, "server", "", "URL of a running node; without it one is built and started")
+	f.StringVar(&o.keys, "server-keys", "", "its file of keys, as of `sfu key create`, for the tokens of those who enter")
 	f.IntVar(&o.pid, "server-pid", 0, "its process id, if it runs on this machine; without it its /metrics say what it costs")
 	f.BoolVar(&o.json, "json", false, "print the results as JSON, a list of them with all")
 	c.Flags().StringVar(&o.dir, "profile", "", "directory for profiles of the node, which cost some of what is measured")

@@ -159,7 +159,7 @@ func (r *run) newPublisher(room, i int) *publisher {
 
 func (r *run) options(room, user string) client.Options {
 	return client.Options{
-		URL: r.node.url, Room: room, User: user, Scene: r.scenario.Scene,
+		URL: r.node.url, Room: room, User: user, Scene: r.scenario.Scene, Token: r.node.key.token(room, user, time.Now()),
 		Media:   client.Media{Codecs: []string{"VP8"}, Feedback: r.scenario.Feedback, Buffer: clientBuffer},
 		OnEvent: func(client.Event) {},
 	}

@@ -23,6 +23,7 @@ import (
 type node struct {
 	url   string
 	debug string // URL where it serves profiles; empty: it serves none
+	key   key    // makes the tokens that it asks for
 	probe probe
 
 	*server.Process // nil: it was not started here
@@ -31,6 +32,10 @@ type node struct {
 // open attaches to a running node, or builds and starts one.
 func open(ctx context.Context, o output) (*node, error) {
 	n := &node{url: strings.TrimSuffix(o.server, "/")}
+	var err error
+	if n.key, err = readKey(o.keys); err != nil {
+		return nil, err
+	}
 	n.probe = probe{pid: o.pid, http: &http.Client{Timeout: 5 * time.Second}}
 	if n.url == "" {
 		if err := n.start(ctx, o); err != nil {
