@@ -41,6 +41,7 @@
 //	data.go       SCTP association and data channels (RFC 8831, RFC 8832)
 //	stats.go      counters and the named reasons for drops
 //	negotiate/    SDP offers and the node's answers
+//	tlsport/      HTTP and TURN on one port of TLS
 //	certtest/     certificates for tests
 //	clocktest/    a wall clock that is set while the process runs, for tests
 //

@@ -2,7 +2,6 @@ package stranger
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
@@ -219,9 +218,14 @@ func ConnState(nc net.Conn, s http.ConnState) {
 
 // below returns the *Conn of a connection, which may be below TLS; nil if there is none.
 func below(nc net.Conn) *Conn {
-	if t, ok := nc.(*tls.Conn); ok {
-		nc = t.NetConn()
+	for {
+		switch c := nc.(type) {
+		case *Conn:
+			return c
+		case interface{ NetConn() net.Conn }:
+			nc = c.NetConn()
+		default:
+			return nil
+		}
 	}
-	c, _ := nc.(*Conn)
-	return c
 }
