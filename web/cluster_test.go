@@ -3,6 +3,7 @@ package web_test
 import (
 	"encoding/json"
 	"net/netip"
+	"net/url"
 	"testing"
 	"time"
 
@@ -71,4 +72,31 @@ func TestRoomMovesWithItsPeople(t *testing.T) {
 		}
 		require.Equal(t, []string{"RECONNECTING", "CONNECTED"}, states, p.name)
 	}
+}
+
+// TestANodeThatRestarts: the only node is stopped and started anew at the same address. Both who were in a room
+// meet there again by themselves, and no application was told that it was over.
+func TestANodeThatRestarts(t *testing.T) {
+	cfg := nodeConfig(t, netip.MustParseAddr("127.0.0.1"), timers{})
+	n := runNode(t, cfg, nil)
+	b := shared.get(t)
+	ann, ben := join(t, b, n, "again", "ann"), join(t, b, n, "again", "ben")
+	ann.sees("ben")
+	ben.sees("ann")
+
+	since := ann.now()
+	at, err := url.Parse(n.url)
+	require.NoError(t, err)
+	n.stop()
+	ann.toldSince(since, "connection-state-changed", map[string]any{"state": "RECONNECTING"})
+	cfg.HTTP.Listen = config.Address(at.Host)
+	n = runNode(t, cfg, nil)
+	for p, other := range map[*person]*person{ann: ben, ben: ann} {
+		p.toldSince(since, "remote-video-available", map[string]any{"userId": other.name})
+		p.sees(other.name)
+		for _, e := range p.events() {
+			require.NotContains(t, []string{"kicked-out", "exit-room", "remote-user-exit", "error"}, e.Name, "%s: %+v", p.name, e)
+		}
+	}
+	require.Equal(t, []string{"ann", "ben"}, n.users("again"))
 }

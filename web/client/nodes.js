@@ -64,6 +64,15 @@ export class Nodes {
     if (to !== undefined) this.#move(to);
   }
 
+  /**
+   * Says that there is no socket. Browsers do not tell why; a node may also refuse pages of foreign origins.
+   * @param {string | undefined} page  the page's origin
+   */
+  unreachable(page) {
+    if (!page || new URL(this.socket.replace(/^ws/, 'http')).origin === page) return 'The server cannot be reached.';
+    return `The server cannot be reached, or refuses pages of ${page} (its setting http.origins).`;
+  }
+
   /** @param {string} url */
   #move(url) {
     const from = this.#at;

@@ -6,6 +6,9 @@ import { Timers, backoff } from './clock.js';
 
 /** A disconnected path often comes back by itself; lower restarts needlessly, higher freezes longer. */
 const GRACE_MS = 3000;
+/** How long after the node has ended media a new PeerConnection is made. A node that puts somebody out says why
+ *  by signalling, which may come after. Lower tells of a failure that is none; higher freezes longer. */
+const ENDED_MS = 500;
 /** How long a restart may take until the next step. */
 const SETTLE_MS = 8000;
 /** ICE restarts before the PeerConnection is made anew. */
@@ -36,7 +39,7 @@ export class Recovery {
   changed(state) {
     if (state === 'connected') this.reset();
     else if (state === 'failed') this.#step();
-    else if (state === 'closed') this.#rebuild();
+    else if (state === 'closed') this.#timers.set('step', ENDED_MS, () => this.#rebuild());
     else if (state === 'disconnected') this.#timers.set('step', GRACE_MS, () => this.#step());
     else if (state === 'connecting' && !this.#timers.has('step')) this.#timers.set('step', SETTLE_MS, () => this.#step());
   }

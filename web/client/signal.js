@@ -10,8 +10,8 @@
 // reconnectMs later a new socket is tried. A socket that closes is replaced at once. If that succeeds within
 // lostMs, nobody hears of it. Tries go on, with back-off, until the application leaves: at the same node
 // first, then at the others that it has told of (nodes.js). The session goes on elsewhere by itself if a node
-// sends one on, or puts one out because it shuts down. Time, sockets and chance come from outside, so that
-// tests own them.
+// sends one on, or puts one out because it shuts down. If that node is the only one, it is waited for, as it
+// may be starting anew. Time, sockets and chance come from outside, so that tests own them.
 
 import { Timers, backoff } from './clock.js';
 import { Mailbox } from './mailbox.js';
@@ -22,6 +22,7 @@ import { Requests } from './requests.js';
 /** @typedef {import('./protocol.js').Entered} Entered */
 /** @typedef {import('./protocol.js').EnterRequest} EnterRequest */
 /** @typedef {import('./protocol.js').ServerEvent} ServerEvent */
+/** @typedef {Extract<ServerEvent, {type: 'exited'}>} Exited */
 /** @typedef {import('./protocol.js').Request} Request */
 /** @typedef {'idle' | 'connecting' | 'connected' | 'reconnecting' | 'closed'} SignalState */
 
@@ -63,6 +64,9 @@ const ROAM_MS = 2000;
 /** For how long entering is tried again if it was sent on to a node that does not answer. After that time
  *  the others know that this node is dead. */
 const ENTER_MS = 8000;
+/** For how long a node that shuts down and is the only one is waited for. Lower ends the stay of those whose
+ *  node is slow to start anew; higher leaves people looking at a room that is gone. */
+const RESTART_MS = 60000;
 /** How long leave() waits for the node before it leaves by beacon. */
 const LEAVE_MS = 3000;
 /** The number of events after which the node is told at once that they have come. It keeps them until
@@ -82,6 +86,8 @@ export class Signal {
   #moved = false; // that session has ended with its node
   #nodes;
   #began = 0;
+  /** The only node has shut down. @type {{event: Exited, until: number} | null} */
+  #shutdown = null;
   #mailbox = new Mailbox();
   #requests;
   /** @type {{resolve: (e: Entered) => void, reject: (e: ParlorError) => void} | null} */
@@ -248,13 +254,17 @@ export class Signal {
     this.#dropSocket();
     const again = this.#nodes.several && this.#opts.clock.now() - this.#began < ENTER_MS;
     if (this.#entering && !again) {
-      this.#refuse(new ParlorError('connection_failed', unreachable(this.#nodes.socket, this.#opts.page)));
+      this.#refuse(new ParlorError('connection_failed', this.#nodes.unreachable(this.#opts.page)));
+      return;
+    }
+    if (this.#shutdown && this.#opts.clock.now() >= this.#shutdown.until) {
+      this.#putOut(this.#shutdown.event);
       return;
     }
     if (!this.connected) this.#nodes.next(); // else its node may still have the session
     if (!this.#entering) this.#setState('reconnecting');
     const wait = backoff(this.#attempts++, this.#opts.random());
-    this.#retryAfter(this.#nodes.several ? Math.min(wait, ROAM_MS) : wait);
+    this.#retryAfter(this.#nodes.several || this.#shutdown ? Math.min(wait, ROAM_MS) : wait);
   }
 
   /** @param {number} ms */
@@ -332,6 +342,7 @@ export class Signal {
     }
     this.#node = m.node ?? '';
     this.#moved = false;
+    this.#shutdown = null;
     this.#foundAgain();
   }
 
@@ -348,8 +359,8 @@ export class Signal {
       this.#session = null; // it has ended with its token
       this.token = '';
       void this.#freshen(this.#opts.token);
-    } else if (!this.#entering && (PASSING.has(err.code) || passes)) {
-      this.#dropped();
+    } else if (!this.#entering && (PASSING.has(err.code) || passes || (this.#shutdown && err.code === 'room_not_found'))) {
+      this.#dropped(); // the room may be made by another one who comes back
     } else {
       this.#refuse(err);
     }
@@ -374,30 +385,33 @@ export class Signal {
     }
     if (verdict === 'repeat') return;
     if (event.seq - this.#acked >= ACK_EVERY) this.acknowledge();
-    if (event.type === 'exited' && event.reason === ExitReason.SHUTDOWN && this.#goOn(event.next)) return;
+    if (event.type === 'exited' && event.reason === ExitReason.SHUTDOWN && this.#goOn(event)) return;
     if (event.type === 'exited' && event.reason === ExitReason.TIMEOUT && !this.#requests.leaving) {
       this.#session = null; // the page was asleep, say
       this.#dropped();
       this.hurry();
       return;
     }
-    if (event.type === 'exited') {
-      this.#requests.left();
-      this.close();
-    }
+    if (event.type === 'exited') this.#putOut(event);
+    else this.#opts.handlers.event(event);
+  }
+
+  /** @param {Exited} event */
+  #putOut(event) {
+    this.#requests.left();
+    this.close();
     this.#opts.handlers.event(event);
   }
 
   /**
-   * The node shuts down: one enters elsewhere by oneself. False: there is nowhere to go, or one was leaving
-   * anyway.
-   * @param {string | undefined} next  where the room goes on
+   * The node shuts down: one enters elsewhere by oneself, or there again. False: one was leaving anyway.
+   * @param {Exited} event  says where the room goes on, if that is known
    */
-  #goOn(next) {
-    const { leaving } = this.#requests;
+  #goOn(event) {
+    if (this.#requests.leaving) return false;
     this.#nodes.fresh();
-    const known = next !== undefined && this.#nodes.follow(next);
-    if (leaving || (!known && !this.#nodes.several)) return false;
+    const known = event.next !== undefined && this.#nodes.follow(event.next);
+    if (!known && !this.#nodes.several) this.#shutdown = { event, until: this.#opts.clock.now() + RESTART_MS };
     this.#session = null;
     this.#moved = true;
     if (known) {
@@ -477,13 +491,3 @@ export class Signal {
 }
 
 const gone = () => new ParlorError('aborted', 'The connection was closed.');
-
-/**
- * The error if there is no socket. Browsers do not tell why; a node may also refuse pages of foreign origins.
- * @param {string} socket
- * @param {string | undefined} page
- */
-function unreachable(socket, page) {
-  if (!page || new URL(socket.replace(/^ws/, 'http')).origin === page) return 'The server cannot be reached.';
-  return `The server cannot be reached, or refuses pages of ${page} (its setting http.origins).`;
-}

@@ -225,7 +225,19 @@ test('recovery: what restarts do not heal is made anew', async () => {
   await t.clock.advance(60000);
   assert.equal(t.steps.length, 3);
   t.r.changed('closed');
-  assert.equal(t.steps.at(-1), 'rebuild');
+  await t.clock.advance(499);
+  assert.equal(t.steps.length, 3, 'the node may be about to say why');
+  await t.clock.advance(1);
+  assert.deepEqual(t.steps.slice(3), ['rebuild']);
+});
+
+test('recovery: a node that ends media and then says why has not failed', async () => {
+  const t = recovering();
+  t.r.changed('closed');
+  await t.clock.advance(400);
+  t.r.reset();
+  await t.clock.advance(60000);
+  assert.deepEqual(t.steps, []);
 });
 
 test('recovery: a failed first offer is made anew, ever more rarely, and at once when signalling is back', async () => {

@@ -158,12 +158,53 @@ test('a session that the same node no longer knows: who is not there has left', 
   assert.deepEqual(t.moved, [false]);
 });
 
-test('a node that shuts down alone ends the stay', async () => {
+/** One node alone, which has just said that it shuts down. */
+async function alone() {
   const t = setUp();
   delete t.a.entered.nodes;
   await t.signal.start();
+  t.log.length = 0;
   t.a.event({ type: 'exited', reason: 4, text: 'bye' });
-  assert.deepEqual(t.events.map((e) => e.reason), [4]);
+  t.a.up = t.a.known = false;
+  return t;
+}
+
+test('a node that shuts down alone is waited for, and entered anew', async () => {
+  const t = await alone();
+  await t.clock.advance(20000);
+  t.a.up = true;
+  await t.clock.advance(2100);
+  assert.deepEqual(t.events, [], 'the application is not put out');
+  assert.deepEqual(t.log, ['state reconnecting', 'lost', 'state connected', 'reentered a', 'recovered']);
+  assert.deepEqual(t.moved, [true], 'the others are still to come');
+});
+
+test('a node that does not come back within a minute ends the stay', async () => {
+  const t = await alone();
+  await t.clock.advance(59000);
+  assert.deepEqual(t.events, []);
+  await t.clock.advance(2100);
+  assert.deepEqual(t.events.map((e) => [e.reason, e.text]), [[4, 'bye']]);
+  assert.equal(t.log.at(-1), 'state closed');
+  assert.equal(t.clock.waiting, 0);
+});
+
+test('a room that only another user may make is waited for', async () => {
+  const t = await alone();
+  t.a.up = true;
+  t.a.answers.enter = { type: 'error', code: 'room_not_found', message: '' };
+  await t.clock.advance(5000);
+  assert.ok(!t.log.includes('refused room_not_found'), t.log.join());
+  delete t.a.answers.enter;
+  await t.clock.advance(2100);
+  assert.equal(t.log.at(-1), 'reentered a');
+});
+
+test('who leaves while a node is waited for has left', async () => {
+  const t = await alone();
+  await t.clock.advance(1000);
+  await t.signal.leave();
+  assert.equal(t.log.at(-1), 'state closed');
   assert.equal(t.clock.waiting, 0);
 });
 
