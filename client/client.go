@@ -5,6 +5,7 @@
 //	client.go   Options, Client: entering, requests, resuming, leaving
 //	message.go  the protocol's messages
 //	signal.go   one WebSocket: requests and answers, events
+//	profile.go  what the user is called
 //	roam.go     staying in a room over the loss of nodes
 //	peer.go     one PeerConnection: sections, seats, offers, reading
 //	messages.go custom messages
@@ -40,6 +41,8 @@ type Options struct {
 	Role  string // anchor, audience; empty: the node's default
 	Scene string // call, live; empty: the node's default
 
+	Profile Profile // what the user is to be called; the token may say otherwise
+
 	Publish []Source // one sending section each
 	RIDs    []string // simulcast layers of Camera, lowest first; none: one plain stream
 	Seats   int      // how many seats are prepared
@@ -73,7 +76,7 @@ var ErrEnded = errors.New("session has ended")
 // Client is one participant. Its methods may be called from any goroutine; those that negotiate wait for each
 // other.
 type Client struct {
-	opts   Options // URL is the present node's, see at
+	opts   Options // URL is the present node's, see at; Profile is what the node has told last
 	events chan Event
 	last   atomic.Uint64 // seq of the last event taken
 	gaps   atomic.Uint64
@@ -113,7 +116,8 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 }
 
 func (c *Client) enter(ctx context.Context) error {
-	body := enterMsg{Room: c.opts.Room, User: c.opts.User, Token: c.opts.Token, Role: c.opts.Role, Scene: c.opts.Scene}
+	o := c.at()
+	body := enterMsg{Room: o.Room, User: o.User, Token: o.Token, Role: o.Role, Scene: o.Scene, Name: o.Profile.Name, Metadata: o.Profile.Metadata}
 	return c.connect(ctx, "enter", body)
 }
 
@@ -239,6 +243,7 @@ func (c *Client) take(e Event, abort <-chan struct{}) {
 		}
 		c.last.Store(e.Seq)
 	}
+	c.keepProfile(e)
 	if e.Type == Exited {
 		c.mu.Lock()
 		c.exited = e

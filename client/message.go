@@ -27,7 +27,8 @@ type Stream struct {
 
 // User is somebody in the room, as the node describes them.
 type User struct {
-	ID      string   `json:"user"`
+	ID string `json:"user"`
+	Profile
 	Role    string   `json:"role"`
 	Streams []Stream `json:"streams"`
 }
@@ -42,23 +43,25 @@ type Timers struct {
 
 // Entered is the node's answer to entering and to resuming.
 type Entered struct {
-	Session string          `json:"session"`
-	Key     string          `json:"key"` // secret: with it one can take over the session
-	User    string          `json:"user"`
-	Room    json.RawMessage `json:"room"`
-	Role    string          `json:"role"`
-	Scene   string          `json:"scene"`
-	Rights  []string        `json:"rights"`
-	Users   []User          `json:"users"`
-	Node    string          `json:"node"`
-	Timers  Timers          `json:"timers"`
-	Nodes   []string        `json:"nodes"` // URLs of other nodes, for when this one is lost
+	Session string `json:"session"`
+	Key     string `json:"key"` // secret: with it one can take over the session
+	User    string `json:"user"`
+	Profile
+	Room   json.RawMessage `json:"room"`
+	Role   string          `json:"role"`
+	Scene  string          `json:"scene"`
+	Rights []string        `json:"rights"`
+	Users  []User          `json:"users"`
+	Node   string          `json:"node"`
+	Timers Timers          `json:"timers"`
+	Nodes  []string        `json:"nodes"` // URLs of other nodes, for when this one is lost
 }
 
 // The types of events.
 const (
 	UserEntered = "user_entered"
 	UserLeft    = "user_left"
+	UserUpdated = "user_updated"
 	Streams     = "streams"
 	RoleChanged = "role"
 	MessageSent = "message"
@@ -70,8 +73,9 @@ type Event struct {
 	Type string
 	Seq  uint64
 
-	User    string   // user_entered, user_left, streams, message: who; a message without is of the server
+	User    string   // user_entered, user_left, user_updated, streams, message: who; a message without is of the server
 	Info    *User    // user_entered
+	Profile Profile  // user_updated
 	Streams []Stream // streams: the whole list
 	Role    string   // role: one's own
 	Reason  int      // user_left, exited
@@ -139,6 +143,9 @@ type enterMsg struct {
 	Token string `json:"token,omitempty"`
 	Role  string `json:"role,omitempty"`
 	Scene string `json:"scene,omitempty"`
+
+	Name     string `json:"name,omitempty"`
+	Metadata string `json:"metadata,omitempty"`
 }
 
 type resumeMsg struct {
@@ -229,12 +236,13 @@ func parseEvent(raw []byte) (Event, error) {
 		Next    string          `json:"next"`
 		CmdID   int             `json:"cmdId"`
 		Data    []byte          `json:"data"`
+		Profile
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return Event{}, fmt.Errorf("event: %w", err)
 	}
 	e := Event{Type: m.Type, Seq: m.Seq, Streams: m.Streams, Role: m.Role, Reason: m.Reason, Text: m.Text, Next: m.Next,
-		CmdID: m.CmdID, Data: m.Data, Raw: raw}
+		CmdID: m.CmdID, Data: m.Data, Profile: m.Profile, Raw: raw}
 	if len(m.User) == 0 {
 		return e, nil
 	}

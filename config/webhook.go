@@ -25,7 +25,7 @@ func (s Secret) String() string {
 func (s Secret) GoString() string { return s.String() }
 
 // eventTypes are those of the feed.
-var eventTypes = []int{101, 102, 103, 104, 105, 201, 202, 203, 204, 205, 206}
+var eventTypes = []int{101, 102, 103, 104, 105, 106, 201, 202, 203, 204, 205, 206}
 
 func parseEventType(text string) (int, error) {
 	n, err := parseInt(text)

@@ -7,7 +7,7 @@ import (
 )
 
 // coalesce returns the net effect of events that the client has seen none of, in as few events as can be. Per
-// user there is at most one user_left and one user_entered, or one streams. What concerns oneself is there
+// user there is at most one user_left and one user_entered, or one streams and one user_updated. What concerns oneself is there
 // once per type, layers once per source. What cannot be decoded or is paused is there once per seat and
 // source, unless a leave has ended it. A user who entered and left again within events leaves no trace.
 // Everybody else's leave stays, with the reason of the first. coalesce neither changes nor keeps events.
@@ -24,10 +24,10 @@ func coalesce(events []terms.Event) []terms.Event {
 			layers[e.Layers.Source] = i
 		case terms.EventUndecodable, terms.EventPaused:
 			undecodable[sectionOf(e)] = i
-		case terms.EventUserEntered, terms.EventUserLeft, terms.EventStreams:
+		case terms.EventUserEntered, terms.EventUserLeft, terms.EventStreams, terms.EventUserUpdated:
 			x := net[e.User.User]
 			if x == nil {
-				x = &effect{left: -1, over: -1, state: -1, at: -1}
+				x = &effect{left: -1, over: -1, state: -1, at: -1, updated: -1}
 				net[e.User.User] = x
 			}
 			x.add(i, e)
@@ -49,9 +49,9 @@ func coalesce(events []terms.Event) []terms.Event {
 			if i == undecodable[sectionOf(e)] && (of == nil || i > of.over) {
 				out = append(out, e)
 			}
-		case terms.EventUserEntered, terms.EventUserLeft, terms.EventStreams:
+		case terms.EventUserEntered, terms.EventUserLeft, terms.EventStreams, terms.EventUserUpdated:
 			x := net[e.User.User]
-			if i == x.left {
+			if i == x.left || i == x.updated {
 				out = append(out, e)
 			}
 			if i == x.at {
@@ -89,7 +89,11 @@ func undo(events []terms.Event, user string) (rest []terms.Event, untold bool) {
 		if e.Undecodable != nil {
 			return e.Undecodable.User == user
 		}
-		return e.User.User == user && (e.Type == terms.EventUserEntered || e.Type == terms.EventStreams)
+		switch e.Type {
+		case terms.EventUserEntered, terms.EventStreams, terms.EventUserUpdated:
+			return e.User.User == user
+		}
+		return false
 	})
 	return events[:from+len(kept)], true
 }
@@ -115,6 +119,9 @@ type effect struct {
 	at      int        // place where that is told: the entering, since what else is of the user follows
 	role    terms.Role // with which it entered anew
 	entered bool       // anew, after left or without having been known
+	updated int        // the last change of the profile, if that is told by itself
+
+	name, metadata string // the last, if it entered anew
 }
 
 func (x *effect) add(i int, e terms.Event) {
@@ -126,12 +133,17 @@ func (x *effect) add(i int, e terms.Event) {
 		if x.known && x.left < 0 {
 			x.left = i
 		}
-		x.over, x.state, x.at, x.entered = i, -1, -1, false
+		x.over, x.state, x.at, x.entered, x.updated = i, -1, -1, false, -1
 	case terms.EventUserEntered:
 		x.state, x.at, x.entered, x.role = i, i, true, e.User.Role
+		x.name, x.metadata = e.User.Name, e.User.Metadata
 	case terms.EventStreams:
 		if x.state = i; !x.entered {
 			x.at = i
+		}
+	case terms.EventUserUpdated:
+		if x.name, x.metadata = e.User.Name, e.User.Metadata; !x.entered {
+			x.updated = i
 		}
 	}
 }
@@ -141,7 +153,7 @@ func (x *effect) present(last terms.Event) terms.Event {
 	if x.entered {
 		last = last.Alone()
 		last.Type = terms.EventUserEntered
-		last.User.Role = x.role
+		last.User.Role, last.User.Name, last.User.Metadata = x.role, x.name, x.metadata
 	}
 	return last
 }

@@ -35,6 +35,7 @@
 //	quality.go   how good a connection is: a pure function
 //	statistics.go the report of a user's network
 //	role.go      switching between anchor and audience
+//	profile.go   what users are called, by themselves, their tokens and commands
 //	block.go     blocking a user's streams, a command
 //	marks.go     keeping bans and blocks beyond this node
 //	admin.go     commands: remove, dismiss, list

@@ -25,6 +25,9 @@ type EnterRequest struct {
 	// DownlinkKbps is what the network to the client is expected to carry, in kbit/s, up to MaxDownlinkKbps.
 	// 0: nothing is known of it.
 	DownlinkKbps int
+	// Profile is what the user says of itself, if the grant does not fix it. What is nil stays what the user's
+	// session before has said.
+	Profile terms.ProfileChange
 	// Publish says that the session will publish. It is then refused if it may not, and has a publisher's
 	// place until its first negotiation. Without Publish both are looked at in that negotiation.
 	Publish bool
@@ -56,7 +59,7 @@ func (r *Rooms) Enter(ctx context.Context, q EnterRequest) (*Session, terms.Ente
 }
 
 func (r *Rooms) enter(ctx context.Context, q EnterRequest) (*Session, terms.Entered, error) {
-	if err := r.check(q); err != nil {
+	if err := r.check(&q); err != nil {
 		return nil, terms.Entered{}, err
 	}
 	if wait := r.entries.take(q.Room.Key(), q.User, r.opts.Now()); wait > 0 {
@@ -114,8 +117,8 @@ func (q *EnterRequest) gone(ctx context.Context) error {
 	return nil
 }
 
-// check looks at the request alone.
-func (r *Rooms) check(q EnterRequest) error {
+// check looks at the request alone, and makes the name what it is kept as.
+func (r *Rooms) check(q *EnterRequest) (err error) {
 	if err := q.Room.Check(); err != nil {
 		return err
 	}
@@ -133,6 +136,9 @@ func (r *Rooms) check(q EnterRequest) error {
 	}
 	if q.Scene == terms.Call && q.Role == terms.Audience {
 		return terms.Errorf(terms.CodeBadRequest, "role", "a call room has no audience")
+	}
+	if q.Profile, err = q.Profile.Check(); err != nil {
+		return err
 	}
 	return q.Grant.Entry(q.Room, q.User, r.opts.Now())
 }
@@ -242,7 +248,7 @@ func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e te
 		return e, err == nil, err
 	}
 	if m == nil {
-		e = rm.installLocked(rm.newMemberLocked(p), p, role, q.Publish)
+		e = rm.installLocked(rm.newMemberLocked(p), p, role, &q)
 		rm.mu.Unlock()
 		return e, false, nil
 	}
@@ -265,7 +271,7 @@ func (rm *room) enter(ctx context.Context, p *participant, q EnterRequest) (e te
 		rm.announceLocked(old)
 	default:
 		rm.replaceLocked(old, role)
-		e = rm.installLocked(m, p, role, q.Publish)
+		e = rm.installLocked(m, p, role, &q)
 	}
 	ended := rm.closed && len(rm.members) == 0
 	rm.mu.Unlock()
@@ -408,22 +414,29 @@ func (rm *room) replaceLocked(old *participant, role terms.Role) {
 	rm.farewellLocked(old)
 }
 
-// installLocked puts p into m's place, and tells the others and the feed if m is new to them. With publishes
-// it has a publisher's place.
-func (rm *room) installLocked(m *member, p *participant, role terms.Role, publishes bool) terms.Entered {
+// installLocked puts p into m's place, and tells the others and the feed if m is new to them. If p is to
+// publish it has a publisher's place.
+func (rm *room) installLocked(m *member, p *participant, role terms.Role, q *EnterRequest) terms.Entered {
 	seen := m.p != nil && rm.visible(m)
 	if rm.created.IsZero() {
 		rm.created = rm.rooms.opts.Now()
 		rm.feedLocked(terms.FeedRoomCreated, nil)
 	}
 	m.p, m.role, m.block = p, role, rm.blocks.of(p.user)
-	m.rising, m.reserved, m.quiet = false, publishes, false
+	m.rising, m.reserved, m.quiet = false, q.Publish, false
+	updated := rm.introduceLocked(m, q)
 	p.room, p.m = rm, m
 	rm.members[m.user], rm.numbered[m.id] = m, m
 	rm.emptySince = time.Time{}
-	rm.feedLocked(terms.FeedUserEntered, func(e *terms.FeedEvent) { e.User, e.Role, e.Reason = m.user, role, terms.FeedNormal })
-	if !seen && rm.visible(m) {
+	rm.feedLocked(terms.FeedUserEntered, func(e *terms.FeedEvent) {
+		e.User, e.Name, e.Role, e.Reason = m.user, m.profile.Name, role, terms.FeedNormal
+	})
+	switch {
+	case !rm.visible(m):
+	case !seen:
 		rm.tellLocked(m, terms.Event{Type: terms.EventUserEntered, User: m.state()})
+	case updated:
+		rm.tellLocked(m, terms.Event{Type: terms.EventUserUpdated, User: m.state()})
 	}
 	e := rm.enteredLocked(p)
 	p.box.open()

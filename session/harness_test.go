@@ -255,6 +255,8 @@ func describe(e terms.Event) string {
 		return strings.TrimSpace("user_entered " + e.User.User + " " + streams(e.User.Streams))
 	case terms.EventStreams:
 		return strings.TrimSpace("streams " + e.User.User + " " + streams(e.User.Streams))
+	case terms.EventUserUpdated:
+		return fmt.Sprintf("user_updated %s %q %q", e.User.User, e.User.Name, e.User.Metadata)
 	case terms.EventRole:
 		return "role " + string(e.Role)
 	case terms.EventTokenExpiring:

@@ -15,18 +15,22 @@ import (
 	"parlor/session/terms"
 )
 
-// world is what a client makes of events: the users that are there, with their streams.
-type world map[string]string
+// world is what a client makes of events: the users that are there, with their names and streams.
+type world map[string]seen
+
+type seen struct{ name, streams string }
+
+func seenOf(u terms.UserState) seen { return seen{u.Name, fmt.Sprint(u.Role, u.Streams)} }
 
 // apply does what a client does, and fails on an event that makes no sense to it.
 func (w world) apply(e terms.Event) error {
-	_, there := w[e.User.User]
+	was, there := w[e.User.User]
 	switch e.Type {
 	case terms.EventUserEntered:
 		if there {
 			return fmt.Errorf("%s enters twice", e.User.User)
 		}
-		w[e.User.User] = fmt.Sprint(e.User)
+		w[e.User.User] = seenOf(e.User)
 	case terms.EventUserLeft:
 		if !there {
 			return fmt.Errorf("%s leaves without having been there", e.User.User)
@@ -36,7 +40,12 @@ func (w world) apply(e terms.Event) error {
 		if !there {
 			return fmt.Errorf("streams of %s, who is not there", e.User.User)
 		}
-		w[e.User.User] = fmt.Sprint(e.User)
+		w[e.User.User] = seen{was.name, seenOf(e.User).streams}
+	case terms.EventUserUpdated:
+		if !there {
+			return fmt.Errorf("another name of %s, who is not there", e.User.User)
+		}
+		w[e.User.User] = seen{e.User.Name, was.streams}
 	}
 	return nil
 }
@@ -44,13 +53,14 @@ func (w world) apply(e terms.Event) error {
 // history returns events that can happen, from a source of choices, and the world that they start from.
 func history(choose func(n int) int, length int) (start world, events []terms.Event) {
 	start = world{}
+	var names [6]string
 	state := func(u int) terms.UserState {
-		return terms.UserState{User: fmt.Sprintf("u%d", u), Role: terms.Anchor, Streams: []terms.StreamState{{Source: terms.Mic, On: choose(2) == 1}}}
+		return terms.UserState{User: fmt.Sprintf("u%d", u), Name: names[u], Role: terms.Anchor, Streams: []terms.StreamState{{Source: terms.Mic, On: choose(2) == 1}}}
 	}
 	var in [6]bool
 	for u := range in {
 		if in[u] = choose(2) == 1; in[u] {
-			start[fmt.Sprintf("u%d", u)] = "at the start"
+			start[fmt.Sprintf("u%d", u)] = seen{streams: "at the start"}
 		}
 	}
 	for range length {
@@ -61,6 +71,9 @@ func history(choose func(n int) int, length int) (start world, events []terms.Ev
 			e = terms.Event{Type: terms.EventRole, Role: terms.Audience}
 		case !in[u]:
 			e, in[u] = terms.Event{Type: terms.EventUserEntered, User: state(u)}, true
+		case choose(4) == 0:
+			names[u] = fmt.Sprint("name ", choose(5))
+			e = terms.Event{Type: terms.EventUserUpdated, User: state(u)}
 		case choose(2) == 0:
 			e, in[u] = terms.Event{Type: terms.EventUserLeft, User: terms.UserState{User: e.User.User}, Left: terms.LeaveReason(choose(3))}, false
 		}
@@ -76,7 +89,7 @@ func checkCoalesce(t *testing.T, start world, events []terms.Event) {
 	full, short := maps.Clone(start), maps.Clone(start)
 	gone := map[string]terms.LeaveReason{}
 	for _, e := range events {
-		if e.Type == terms.EventUserLeft && start[e.User.User] != "" {
+		if e.Type == terms.EventUserLeft && start[e.User.User] != (seen{}) {
 			if _, seen := gone[e.User.User]; !seen {
 				gone[e.User.User] = e.Left
 			}
@@ -216,7 +229,7 @@ func TestMailboxOfAnAbsentClientIsBounded(t *testing.T) {
 	}
 	w, known := world{}, 0
 	for u := range 100 {
-		w[fmt.Sprint(u)] = "known"
+		w[fmt.Sprint(u)] = seen{streams: "known"}
 	}
 	for {
 		m.mu.Lock()

@@ -24,7 +24,8 @@ type held struct {
 
 // Renew puts another grant into the place of the session's. What it no longer allows ends before Renew
 // returns. Streams are stopped as if muted, so that publishing them again needs the right. Seats are emptied.
-// An anchor of a live room who may be audience only becomes audience. The others are told. What the grant
+// An anchor of a live room who may be audience only becomes audience. Another name or metadata takes the
+// place of the one before. The others are told. What the grant
 // allows anew has to be asked for. Errors leave things as they were: token_expired, not_allowed for a grant
 // of another room or user or without the right to enter, user_not_found.
 func (s *Session) Renew(g terms.Grant) (Renewal, error) {
@@ -64,6 +65,8 @@ func (p *participant) take(g terms.Grant) (demoted bool, err error) {
 		return false, err
 	}
 	p.hold(g, now)
+	p.m.said = p.m.said.With(g.Profile)
+	p.room.showProfileLocked(p.m)
 	return p.room.scene == terms.Live && p.m.role == terms.Anchor && g.Role == terms.Audience, nil
 }
 

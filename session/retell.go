@@ -32,7 +32,9 @@ func (rm *room) retell(epoch uint64) {
 	}
 	rm.feedLocked(terms.FeedRoomCreated, nil)
 	for _, m := range rm.sortedLocked(everybody) {
-		rm.feedLocked(terms.FeedUserEntered, func(e *terms.FeedEvent) { e.User, e.Role, e.Reason = m.user, m.role, terms.FeedNormal })
+		rm.feedLocked(terms.FeedUserEntered, func(e *terms.FeedEvent) {
+			e.User, e.Name, e.Role, e.Reason = m.user, m.profile.Name, m.role, terms.FeedNormal
+		})
 		m.shown().each(func(s terms.Source) { rm.feedSourceLocked(m, s, true) })
 	}
 }

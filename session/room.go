@@ -30,6 +30,7 @@ type room struct {
 	lifetime
 	feed       roomFeed
 	blocks     blocks
+	given      given
 	auto       map[*participant]struct{}
 	stage      []performer                // see stageLocked; nil: to be found anew
 	listeners  map[*participant]*listener // users that want to know who speaks
@@ -52,6 +53,9 @@ type member struct {
 	present  sources        // what it publishes, muted or not
 	on       sources        // of them, what is not muted
 	block    terms.Block    // as everybody has been told; the room's blocks are what is to be
+	said     terms.Profile  // by the user, or by a token before the present one
+	profile  terms.Profile  // as everybody has been told, see profileLocked
+	updates  *rate.Limiter  // of its profile, by itself; nil before the first
 	reserved bool           // a negotiation is under way, or about to be, that will publish
 	up       NetworkQuality // of what it publishes, at the last report
 	rising   bool           // the session that comes will be an anchor
@@ -99,7 +103,9 @@ func newRoom(r *Rooms, id terms.RoomID) *room {
 }
 
 func (m *member) state() terms.UserState {
-	u := terms.UserState{User: m.user, Role: m.role, Streams: []terms.StreamState{}, MediaOnly: m.p.mediaOnly}
+	u := terms.UserState{
+		User: m.user, Name: m.profile.Name, Metadata: m.profile.Metadata, Role: m.role, Streams: []terms.StreamState{}, MediaOnly: m.p.mediaOnly,
+	}
 	m.present.each(func(s terms.Source) {
 		u.Streams = append(u.Streams, terms.StreamState{Source: s, On: m.shown().has(s), Blocked: blockedSources[m.block].has(s)})
 	})
@@ -197,7 +203,7 @@ func (rm *room) feedSourceLocked(m *member, s terms.Source, on bool) {
 // enteredLocked is what p is told on entering or resuming.
 func (rm *room) enteredLocked(p *participant) terms.Entered {
 	e := terms.Entered{
-		Session: p.id, Key: p.key, User: p.user, Room: rm.id, Role: p.m.role, Scene: rm.scene, Rights: p.granted().Rights,
+		Session: p.id, Key: p.key, User: p.user, Name: p.m.profile.Name, Metadata: p.m.profile.Metadata, Room: rm.id, Role: p.m.role, Scene: rm.scene, Rights: p.granted().Rights,
 		Users: []terms.UserState{}, Node: rm.rooms.opts.Node, Timers: clientTimers(rm.rooms.opts.Timers),
 		Candidates: rm.rooms.candidateList(), Nodes: rm.rooms.opts.Cluster.Others(),
 		Block:       rm.blocks.of(p.user),

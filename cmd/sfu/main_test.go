@@ -191,6 +191,7 @@ func TestWrongArgumentsSayWhatToDo(t *testing.T) {
 		{"token create --room lobby", exitUsage, "--user"},
 		{"token create --user ann", exitUsage, "--room"},
 		{"token create --user ann --room a --room-id 1", exitUsage, "not both"},
+		{"token create --user ann --room a --name a\u202eb", exitUsage, "--name: the name cannot hold U+202E"},
 		{"token create --user ann --room a/b", exitUsage, "cannot hold"},
 		{"token create --user ann --room a --rights fly", exitUsage, "send_audio"},
 		{"token create --user ann --room a --ttl 0s", exitUsage, "--ttl"},

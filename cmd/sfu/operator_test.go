@@ -54,14 +54,14 @@ func TestEveryCommandOnTheCommandLine(t *testing.T) {
 				require.Equal(t, code, exitCode(err), args)
 			}
 			ann := enter(t, n, "lobby", "ann", mint("--room", "lobby", "--user", "ann"))
-			bob := enter(t, n, "lobby", "bob", mint("--room", "lobby", "--user", "bob"))
+			bob := enter(t, n, "lobby", "bob", mint("--room", "lobby", "--user", "bob", "--name", "Bob"))
 
 			says("room list --prefix lob --scene call", `lobby +call +2 +2 +0 `)
 			says("room list --prefix x", `^There is no room.\n$`)
 			var rooms command.ListRoomsResponse
 			reads("room list", &rooms)
 			require.Equal(t, 2, rooms.Rooms[0].Users)
-			says("room show lobby", `ann +anchor +- +0 B +0 B`, `bob +anchor`)
+			says("room show lobby", `ann +anchor +- +0 B +0 B`, `bob +Bob +anchor`)
 			says("user show ann", `User ann in room lobby on n1`, `rights: enter create .*; blocked: none`)
 			says("user show lobby bob", `User bob in room lobby`)
 			var user command.DescribeUserResponse
@@ -69,6 +69,12 @@ func TestEveryCommandOnTheCommandLine(t *testing.T) {
 			require.Equal(t, "ann", user.Rooms[0].UserID)
 			says("user block lobby ann audio", `Blocked of ann: audio\.`)
 			says("user show ann", `blocked: audio`)
+			says("user update lobby ann --name Anna", `^ann: name "Anna", metadata ""\.\n$`)
+			says("room show lobby", `ann +Anna +anchor`)
+			says("user show ann", `  name "Anna", metadata ""`)
+			says("user update lobby ann --name= --metadata={}", `^ann: name "", metadata "{}"\.\n$`)
+			fails("user update lobby ann", exitUsage, "--name, --metadata or both")
+			fails("user update lobby ann --name=\u202eanna", exitUsage, "U+202E")
 			says("user block lobby ann none", `Blocked of ann: none\.`)
 			says("room message lobby --text hello --cmd-id 2", `Delivered to 2 users; missed: 0\.`)
 			says("user message lobby ann zoe --base64 AAE=", `Delivered to 1 user; missed: 1\.`)

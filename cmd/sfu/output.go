@@ -75,9 +75,9 @@ func (t *table) room(r command.DescribeRoomResponse) {
 	t.line("Room %s, %s, since %s, on %s: %s, %d publishing\n", roomName(r.RoomRef), r.Scene, since(r.CreatedMS), r.Node, many(r.Users, "user"), r.Publishers)
 	rows := make([]pretty.Row, len(r.UserList))
 	for i, u := range r.UserList {
-		rows[i] = pretty.Row{u.UserID, u.Role, streams(u.Streams), size(sent(u.Streams)), size(u.Received.Bytes), since(u.SinceMS), connection(u)}
+		rows[i] = pretty.Row{u.UserID, u.Name, u.Role, streams(u.Streams), size(sent(u.Streams)), size(u.Received.Bytes), since(u.SinceMS), connection(u)}
 	}
-	t.rows(pretty.Row{"User", "Role", "Streams", "Sent", "Received", "Since", "Connection"}, rows)
+	t.rows(pretty.Row{"User", "Name", "Role", "Streams", "Sent", "Received", "Since", "Connection"}, rows)
 }
 
 func (t *table) user(rooms []command.UserInRoom) {
@@ -86,6 +86,7 @@ func (t *table) user(rooms []command.UserInRoom) {
 			t.line("")
 		}
 		t.line("User %s in room %s on %s", u.UserID, roomName(u.RoomRef), u.Node)
+		t.line("  name %q, metadata %q", u.Name, u.Metadata)
 		t.line("  %s, since %s, connection %s, round trip %s", u.Role, since(u.SinceMS), connection(u.User), trip(u.RTTMS))
 		t.line("  rights: %s; blocked: %s", join(u.Rights), u.Block)
 		t.line("  received: %d packets, %s, %d sent again, %d lost", u.Received.Packets, size(u.Received.Bytes), u.Received.Resent, u.Received.Lost)

@@ -94,6 +94,7 @@ func warnReadable(errOut, out io.Writer) {
 // tokenFlags are the flags of `sfu token create`.
 type tokenFlags struct {
 	room, user, role, key string
+	name, metadata        string
 	roomID                uint32
 	rights                []string
 	ttl                   time.Duration
@@ -105,6 +106,7 @@ func tokenCommand() *cobra.Command {
 		Use:   "create",
 		Short: "Make a token for a user and print it",
 		Example: `  sfu token create --room lobby --user ann
+  sfu token create --room lobby --user bob --name "Bob Müller"
   sfu token create --room-id 123 --user ann --ttl 2h --rights enter,recv_audio,recv_video`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.create(c) },
@@ -114,6 +116,8 @@ func tokenCommand() *cobra.Command {
 	flags.StringVar(&f.room, "room", "", "the room, by its name")
 	flags.Uint32Var(&f.roomID, "room-id", 0, "the room, by its number: room 123 is not room \"123\"")
 	flags.StringVar(&f.user, "user", "", "the user")
+	flags.StringVar(&f.name, "name", "", "what people call the user; without it the user says that")
+	flags.StringVar(&f.metadata, "metadata", "", "text of your application about the user, which the others get")
 	flags.StringSliceVar(&f.rights, "rights", nil, "what the user may do: "+rightNames()+" (default: all but admin)")
 	flags.StringVar(&f.role, "role", "", "audience: the user may not become anchor")
 	flags.DurationVar(&f.ttl, "ttl", 24*time.Hour, "how long the token lets the user in")
@@ -125,6 +129,9 @@ func tokenCommand() *cobra.Command {
 
 func (f *tokenFlags) create(c *cobra.Command) error {
 	grant, err := f.grant()
+	if err == nil {
+		grant.Profile, err = f.profile(c)
+	}
 	if err != nil {
 		return err
 	}
@@ -181,6 +188,21 @@ func (f *tokenFlags) grant() (terms.Grant, error) {
 	var err error
 	g.Room, err = roomOf(f.room, f.roomID)
 	return g, err
+}
+
+// profile returns what the token fixes of the user's name and metadata.
+func (f *tokenFlags) profile(c *cobra.Command) (p terms.ProfileChange, err error) {
+	if c.Flags().Changed("name") {
+		p.Name = &f.name
+	}
+	if c.Flags().Changed("metadata") {
+		p.Metadata = &f.metadata
+	}
+	if p, err = p.Check(); err != nil {
+		e := terms.AsError(err)
+		return p, usage("--%s: %s", e.Field, e.Text)
+	}
+	return p, nil
 }
 
 // roomOf returns the room that is given by name or by number.

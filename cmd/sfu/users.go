@@ -11,7 +11,7 @@ import (
 )
 
 func userCommand() *cobra.Command {
-	return group("user", "Users in the rooms of running nodes", removeCommand(), userShowCommand(), blockCommand(), userMessageCommand())
+	return group("user", "Users in the rooms of running nodes", removeCommand(), userShowCommand(), userUpdateCommand(), blockCommand(), userMessageCommand())
 }
 
 func removeCommand() *cobra.Command {
@@ -91,6 +91,44 @@ func userShowCommand() *cobra.Command {
 		}
 		missing(c, all.Missing)
 		return o.print(c, all, func(t *table) { t.user(all.Rooms) })
+	})
+}
+
+func userUpdateCommand() *cobra.Command {
+	var o operator
+	var name, metadata string
+	c := &cobra.Command{
+		Use:   "update ROOM USER [--name NAME] [--metadata TEXT]",
+		Short: "Set a user's display name or metadata, whatever it and its token say",
+		Example: `  sfu user update lobby ann --name "Ann Müller"
+  sfu user update lobby ann --name ""    # ann, or her token, says it again`,
+	}
+	o.roomFlag(c)
+	c.Flags().StringVar(&name, "name", "", "what the others see; empty: what the user or its token says")
+	c.Flags().StringVar(&metadata, "metadata", "", "of your application; likewise")
+	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, args []string) error {
+		room, rest, err := o.roomUsers(c, args)
+		if err != nil {
+			return err
+		}
+		q := command.UpdateUserRequest{RoomRef: room, UserID: rest[0]}
+		if c.Flags().Changed("name") {
+			q.Name = &name
+		}
+		if c.Flags().Changed("metadata") {
+			q.Metadata = &metadata
+		}
+		switch {
+		case len(rest) != 1:
+			return usage("one user at a time: %s", c.UseLine())
+		case q.Name == nil && q.Metadata == nil:
+			return usage("what is to change? --name, --metadata or both: %s", c.UseLine())
+		}
+		var a command.UpdateUserResponse
+		if err := node.Do(ctx, command.UpdateUser, q, &a); err != nil {
+			return err
+		}
+		return o.print(c, a, func(t *table) { t.line("%s: name %q, metadata %q.", a.UserID, a.Name, a.Metadata) })
 	})
 }
 

@@ -19,6 +19,7 @@ const (
 	DismissRoom            Action = "DismissRoom"
 	DismissRoomByStrRoomID Action = "DismissRoomByStrRoomId"
 	SetUserBlocked         Action = "SetUserBlocked"
+	UpdateUser             Action = "UpdateUser"
 	SendMessage            Action = "SendMessage"
 	ListRooms              Action = "ListRooms"
 	DescribeRoom           Action = "DescribeRoom"
@@ -47,6 +48,7 @@ var specs = index(
 	define(DismissRoom, "Put everybody out of a room and end it.", dismissRoom),
 	define(DismissRoomByStrRoomID, "Put everybody out of a room that is named by a string, and end it.", dismissRoomByStr),
 	define(SetUserBlocked, "Have a user's sound, pictures or both forwarded to nobody, or again.", setUserBlocked),
+	define(UpdateUser, "Set what a user is called, and what is said of it.", updateUser),
 	define(SendMessage, "Send a custom message to users of a room, or to all of them.", sendMessage),
 	define(ListRooms, "List rooms, a page at a time.", listRooms),
 	define(DescribeRoom, "Show a room and, a page at a time, who is in it.", describeRoom),

@@ -74,6 +74,21 @@ type SetUserBlockedResponse struct {
 	Block  terms.Block `json:"Block"`
 }
 
+// UpdateUserRequest sets a user's display name, metadata or both.
+type UpdateUserRequest struct {
+	RoomRef
+	UserID   string  `json:"UserId"`
+	Name     *string `json:"Name,omitempty" jsonschema:"the display name, whatever the user and its token say; empty: they say it again; without it nothing changes"`
+	Metadata *string `json:"Metadata,omitempty" jsonschema:"of the application, at most 2048 bytes; likewise"`
+}
+
+// UpdateUserResponse says what holds of the user.
+type UpdateUserResponse struct {
+	UserID   string `json:"UserId"`
+	Name     string `json:"Name"`
+	Metadata string `json:"Metadata"`
+}
+
 // ListRoomsRequest asks for a page of rooms.
 type ListRoomsRequest struct {
 	Prefix string      `json:"Prefix,omitempty" jsonschema:"of the name, or of the digits of the number"`
@@ -142,6 +157,8 @@ type UserInRoom struct {
 // User describes a user in a room. Counters begin with its media connection.
 type User struct {
 	UserID      string        `json:"UserId"`
+	Name        string        `json:"Name,omitempty" jsonschema:"what people call it; not unique"`
+	Metadata    string        `json:"Metadata,omitempty" jsonschema:"of the application"`
 	Role        terms.Role    `json:"Role"`
 	Rights      []terms.Right `json:"Rights"`
 	Block       terms.Block   `json:"Block" jsonschema:"none, both, audio or video"`
@@ -221,7 +238,7 @@ func networkOf(u session.Usage) Network {
 
 func userOf(u session.UserInfo) User {
 	v := User{
-		UserID: u.User, Role: u.Role, Rights: u.Rights.List(), Block: u.Block, Streams: make([]Stream, len(u.Streams)), RTTMS: (u.Usage.RTT + time.Millisecond - 1).Milliseconds(),
+		UserID: u.User, Name: u.Name, Metadata: u.Metadata, Role: u.Role, Rights: u.Rights.List(), Block: u.Block, Streams: make([]Stream, len(u.Streams)), RTTMS: (u.Usage.RTT + time.Millisecond - 1).Milliseconds(),
 		Received: Received{Packets: u.Usage.Packets, Bytes: u.Usage.Bytes, Resent: u.Usage.Resent, Lost: u.Usage.Lost},
 		SinceMS:  u.Since.UnixMilli(), LastHeardMS: u.LastHeard.UnixMilli(),
 		Connected: u.Connected, MediaOnly: u.MediaOnly, SessionID: u.Session,

@@ -121,6 +121,19 @@ func setUserBlocked(c *Commands, q SetUserBlockedRequest) (j job[SetUserBlockedR
 	return j, err
 }
 
+func updateUser(c *Commands, q UpdateUserRequest) (j job[UpdateUserResponse], err error) {
+	if q.Name == nil && q.Metadata == nil {
+		return j, bad("Name", "Name, Metadata or both are given")
+	}
+	j.room, err = q.room(false)
+	j.awaits = forUsers(q.UserID)
+	j.here = func(ctx context.Context) (UpdateUserResponse, error) {
+		p, err := c.o.Rooms.UpdateUser(ctx, j.room, q.UserID, terms.ProfileChange{Name: q.Name, Metadata: q.Metadata})
+		return UpdateUserResponse{UserID: q.UserID, Name: p.Name, Metadata: p.Metadata}, named(err, q.RoomRef)
+	}
+	return j, err
+}
+
 func listRooms(c *Commands, q ListRoomsRequest) (j job[ListRoomsResponse], err error) {
 	filter := terms.RoomFilter{Prefix: q.Prefix, Scene: q.Scene}
 	page := terms.Page{After: q.After, Limit: q.Limit}

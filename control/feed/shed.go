@@ -49,8 +49,8 @@ func (q *roomQueue) movable() []terms.FeedEvent {
 }
 
 // unit are the indices of events of one user that are told or left out together. Entering, leaving and what
-// is between are one, and so are the start and the stop of a stream. Others are a role that was changed
-// again, and what a user did before it left.
+// is between are one, and so are the start and the stop of a stream. Others are a role or a name that was
+// changed again, and what a user did before it left.
 type unit []int32
 
 // share is what one user has in the queue of a room.
@@ -63,11 +63,12 @@ type share struct {
 	entered bool     // stay begins with the entering
 	streams [3]int32 // the last start or stop without its counterpart, -1: none; of video, audio, screen
 	role    int32    // the last role; -1: none
+	name    int32    // the last change of its name; -1: none
 }
 
 // begin forgets what belongs to an earlier stay.
 func (s *share) begin() {
-	s.stay, s.entered, s.streams, s.role = nil, false, [3]int32{-1, -1, -1}, -1
+	s.stay, s.entered, s.streams, s.role, s.name = nil, false, [3]int32{-1, -1, -1}, -1, -1
 }
 
 // add takes the user's next event, which is at index i of the queue.
@@ -90,6 +91,11 @@ func (s *share) add(events []terms.FeedEvent, i int32) {
 			s.units = append(s.units, unit{s.role})
 		}
 		s.stay, s.role = append(s.stay, i), i
+	case terms.FeedUserUpdated:
+		if s.name >= 0 {
+			s.units = append(s.units, unit{s.name})
+		}
+		s.stay, s.name = append(s.stay, i), i
 	case terms.FeedVideoStarted, terms.FeedVideoStopped, terms.FeedAudioStarted, terms.FeedAudioStopped,
 		terms.FeedScreenStarted, terms.FeedScreenStopped:
 		s.stay = append(s.stay, i)

@@ -62,6 +62,7 @@ func FuzzDecode(f *testing.F) {
 		`{"type":"seat","id":4,"seat":"a","user":null,"video":"screen","audio":"screen-audio","quality":"mid","width":209,"height":156}`,
 		`{"type":"sizes","id":4,"seats":[{"seat":"a","width":1280,"height":720},{"seat":"b","width":0,"height":0},{"seat":"c","width":-1,"height":1e9}]}`,
 		`{"type":"publish","id":5,"source":"mic","on":false}`,
+		`{"type":"profile","id":6,"name":"Bob M\u00fcller","metadata":"{}"}`, `{"type":"profile","name":null,"metadata":7}`,
 		`{"type":"token","id":6,"token":"a.b.c"}`,
 		`{"type":"volume","id":6,"intervalMs":300}`,
 		`{"type":"statistics","id":6,"on":false}`,
@@ -72,7 +73,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for _, into := range []any{
-			&envelope{}, &opening{}, &offerRequest{}, &seatRequest{}, &sizesRequest{}, &publishRequest{}, &roleRequest{}, &volumeRequest{}, &statisticsRequest{}, &tokenRequest{},
+			&envelope{}, &opening{}, &offerRequest{}, &seatRequest{}, &sizesRequest{}, &publishRequest{}, &roleRequest{}, &volumeRequest{}, &statisticsRequest{}, &tokenRequest{}, &profileRequest{},
 			&pingRequest{}, &exitBeacon{},
 		} {
 			err := decode(raw, into)

@@ -34,6 +34,9 @@ type opening struct {
 
 	DownlinkKbps int `json:"downlinkKbps"`
 
+	Name     *string `json:"name"`
+	Metadata *string `json:"metadata"`
+
 	// Of resume.
 	Node    string `json:"node"` // that the session is of; empty: this one
 	Session string `json:"session"`
@@ -83,6 +86,11 @@ type tokenRequest struct {
 	Token string `json:"token"`
 }
 
+type profileRequest struct {
+	Name     *string `json:"name"`
+	Metadata *string `json:"metadata"`
+}
+
 type messageRequest struct {
 	CmdID    int     `json:"cmdId"`
 	Data     *string `json:"data"`     // base64
@@ -121,6 +129,12 @@ type tokenAnswer struct {
 	ExpiresInMS int64          `json:"expiresInMs,omitempty"`
 	Stopped     []terms.Source `json:"stopped,omitempty"`
 	Emptied     []string       `json:"emptied,omitempty"`
+}
+
+type profileAnswer struct {
+	answer
+	Name     string `json:"name"`
+	Metadata string `json:"metadata"`
 }
 
 // redirectAnswer is in place of `entered` or `resumed`.

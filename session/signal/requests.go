@@ -40,6 +40,7 @@ var inside = map[string]func(*conn, context.Context, envelope, []byte) (any, err
 	"sizes":      (*conn).sizes,
 	"publish":    (*conn).publish,
 	"role":       (*conn).role,
+	"profile":    (*conn).profile,
 	"token":      (*conn).token,
 	"volume":     (*conn).volume,
 	"statistics": (*conn).statistics,
@@ -63,7 +64,8 @@ func (c *conn) enter(ctx context.Context, e envelope) (any, func(), error) {
 	}
 	s, entered, err := c.d.o.Rooms.Enter(ctx, session.EnterRequest{
 		Room: q.Room, User: q.User, Grant: grant, Role: q.Role, Scene: q.Scene, Signal: true, DownlinkKbps: q.DownlinkKbps,
-		Gone: func() bool { return hungUp(c.wire) },
+		Profile: terms.ProfileChange{Name: q.Name, Metadata: q.Metadata},
+		Gone:    func() bool { return hungUp(c.wire) },
 	})
 	if err != nil {
 		c.sendOut()
@@ -180,6 +182,9 @@ func (c *conn) sizes(ctx context.Context, e envelope, raw []byte) (any, error) {
 	return answer{"ok", e.ID}, c.s.SetSizes(q.Seats)
 }
 
+// maxProfile is the size in bytes of the largest message with a profile. Each byte may be written as \u0000.
+const maxProfile = 6*(terms.MaxMetadata+4*terms.MaxNameBytes) + 1024
+
 func (c *conn) publish(_ context.Context, e envelope, raw []byte) (any, error) {
 	var q publishRequest
 	if err := decode(raw, &q); err != nil {
@@ -197,6 +202,21 @@ func (c *conn) role(_ context.Context, e envelope, raw []byte) (any, error) {
 		return nil, err
 	}
 	return answer{"ok", e.ID}, c.s.SwitchRole(q.Role)
+}
+
+func (c *conn) profile(_ context.Context, e envelope, raw []byte) (any, error) {
+	if len(raw) > maxProfile {
+		return nil, terms.Errorf(terms.CodeBadRequest, "", "a request of this type has at most %d bytes, this one has %d", maxProfile, len(raw))
+	}
+	var q profileRequest
+	if err := decode(raw, &q); err != nil {
+		return nil, err
+	}
+	if q.Name == nil && q.Metadata == nil {
+		return nil, terms.Errorf(terms.CodeBadRequest, "name", "name, metadata or both are given")
+	}
+	p, err := c.s.SetProfile(terms.ProfileChange{Name: q.Name, Metadata: q.Metadata})
+	return profileAnswer{answer{"profile", e.ID}, p.Name, p.Metadata}, err
 }
 
 func (c *conn) token(_ context.Context, e envelope, raw []byte) (any, error) {

@@ -68,6 +68,27 @@ func TestTwoMeetAndOneExits(t *testing.T) {
 	require.EqualValues(t, 4, m["seq"])
 }
 
+func TestNamesTravel(t *testing.T) {
+	d := open(t, signal.Options{})
+	bob := d.dial(t)
+	require.Equal(t, "name", bob.ask(message{"type": "enter", "room": "lobby", "user": "bob", "name": "\u200b"})["field"])
+	entered := bob.ask(message{"type": "enter", "room": "lobby", "user": "bob", "name": " Bob Mu\u0308ller", "metadata": "{}"})
+	require.Equal(t, []any{"Bob Müller", "{}"}, []any{entered["name"], entered["metadata"]})
+	ann, entered := d.enter(t, "ann")
+	require.NotContains(t, entered, "name")
+	require.Equal(t, "Bob Müller", entered["users"].([]any)[0].(map[string]any)["name"])
+	require.NotContains(t, bob.read()["user"], "name")
+	bob.send(message{"type": "profile", "name": ""})
+	for _, m := range []message{ann.read(), bob.read(), bob.read()} {
+		if m["type"] == "profile" {
+			require.Equal(t, message{"type": "profile", "re": float64(bob.last), "name": "", "metadata": "{}"}, m)
+		} else {
+			delete(m, "seq")
+			require.Equal(t, message{"type": "user_updated", "user": "bob", "name": "", "metadata": "{}"}, m)
+		}
+	}
+}
+
 func TestBadMessagesAreAnsweredAndHarmNothing(t *testing.T) {
 	d := open(t, signal.Options{})
 	bob, _ := d.enter(t, "bob")
@@ -105,6 +126,11 @@ func TestBadMessagesAreAnsweredAndHarmNothing(t *testing.T) {
 		{ann, `{"type":"sizes","id":1,"seats":{}}`, "bad_request", "seats"},
 		{ann, `{"type":"sizes","id":1,"seats":[{"seat":"a","width":1,"height":1}]}`, "bad_request", "seats"},
 		{ann, `{"type":"sizes","id":1,"seats":[{"seat":"a","width":"1","height":1}]}`, "bad_request", "seats.width"},
+		{ann, `{"type":"profile","id":1}`, "bad_request", "name"},
+		{ann, `{"type":"profile","id":1,"name":7}`, "bad_request", "name"},
+		{ann, `{"type":"profile","id":1,"name":"a\u202eb"}`, "bad_request", "name"},
+		{ann, `{"type":"profile","id":1,"metadata":"` + strings.Repeat("x", 2049) + `"}`, "bad_request", "metadata"},
+		{ann, `{"type":"profile","id":1,"metadata":"` + strings.Repeat("x", 100_000) + `"}`, "bad_request", ""},
 		{ann, `{"type":"publish","id":1,"source":"camera"}`, "bad_request", "on"},
 		{ann, `{"type":"publish","id":1,"source":"hat","on":true}`, "bad_request", "source"},
 		{ann, `{"type":"role","id":1,"role":"king"}`, "bad_request", "role"},

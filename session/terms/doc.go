@@ -4,6 +4,7 @@
 //
 //	errors.go   Code, Error: the stable names of what can go wrong
 //	roomid.go   RoomID: a string or an integer
+//	profile.go  Profile: display names, metadata
 //	names.go    user ids, Role, Scene, Source, Quality
 //	rights.go   Right, Rights, Grant
 //	event.go    Event: what a client is told; reasons

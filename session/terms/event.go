@@ -15,6 +15,7 @@ type EventType string
 const (
 	EventUserEntered   EventType = "user_entered"
 	EventUserLeft      EventType = "user_left"
+	EventUserUpdated   EventType = "user_updated"
 	EventStreams       EventType = "streams"
 	EventRole          EventType = "role"
 	EventBlocked       EventType = "blocked"
@@ -60,9 +61,11 @@ type StreamState struct {
 
 // UserState is a user as others see it. Values are shared between mailboxes and read-only.
 type UserState struct {
-	User    string        `json:"user"`
-	Role    Role          `json:"role"`
-	Streams []StreamState `json:"streams"`
+	User     string        `json:"user"`
+	Name     string        `json:"name,omitempty"`     // display name
+	Metadata string        `json:"metadata,omitempty"` // of the application
+	Role     Role          `json:"role"`
+	Streams  []StreamState `json:"streams"`
 	// MediaOnly says that it is a WHIP or WHEP client, which may be no person at all.
 	MediaOnly bool `json:"mediaOnly,omitempty"`
 }
@@ -71,7 +74,7 @@ type UserState struct {
 type Event struct {
 	Type      EventType
 	Seq       uint64        // rises by one from event to event of a session, from 1
-	User      UserState     // user_entered: all; user_left: id; streams: id, streams; message: sender's id
+	User      UserState     // user_entered, user_updated, streams: all; user_left: id; message: sender's id
 	Role      Role          // EventRole: one's own
 	Left      LeaveReason   // EventUserLeft
 	Exited    ExitReason    // EventExited
@@ -133,20 +136,22 @@ func (e Event) AppendJSON(b []byte) ([]byte, error) {
 // encode returns the fields but type and seq, as an object.
 func (e Event) encode() ([]byte, error) {
 	w := struct {
-		User    any           `json:"user,omitempty"`
-		Streams []StreamState `json:"streams,omitzero"`
-		Role    Role          `json:"role,omitempty"`
-		Reason  *int          `json:"reason,omitempty"`
-		Block   Block         `json:"block,omitempty"`
-		InMS    *int64        `json:"inMs,omitempty"`
-		Text    string        `json:"text,omitempty"`
-		CmdID   int           `json:"cmdId,omitempty"`
-		Data    []byte        `json:"data,omitzero"` // base64
-		Next    string        `json:"next,omitempty"`
-		Seat    string        `json:"seat,omitempty"`
-		Source  string        `json:"source,omitempty"`
-		On      *bool         `json:"on,omitempty"`
-		Codec   string        `json:"codec,omitempty"`
+		User     any           `json:"user,omitempty"`
+		Name     *string       `json:"name,omitempty"`
+		Metadata *string       `json:"metadata,omitempty"`
+		Streams  []StreamState `json:"streams,omitzero"`
+		Role     Role          `json:"role,omitempty"`
+		Reason   *int          `json:"reason,omitempty"`
+		Block    Block         `json:"block,omitempty"`
+		InMS     *int64        `json:"inMs,omitempty"`
+		Text     string        `json:"text,omitempty"`
+		CmdID    int           `json:"cmdId,omitempty"`
+		Data     []byte        `json:"data,omitzero"` // base64
+		Next     string        `json:"next,omitempty"`
+		Seat     string        `json:"seat,omitempty"`
+		Source   string        `json:"source,omitempty"`
+		On       *bool         `json:"on,omitempty"`
+		Codec    string        `json:"codec,omitempty"`
 
 		RIDs map[string]bool `json:"rids,omitempty"`
 	}{Text: e.Text, Next: e.Next}
@@ -155,6 +160,8 @@ func (e Event) encode() ([]byte, error) {
 		w.User = e.User
 	case EventUserLeft:
 		w.User, w.Reason = e.User.User, new(int(e.Left))
+	case EventUserUpdated:
+		w.User, w.Name, w.Metadata = e.User.User, &e.User.Name, &e.User.Metadata
 	case EventStreams:
 		w.User, w.Streams = e.User.User, e.User.Streams
 	case EventRole:
@@ -184,16 +191,18 @@ func (e Event) encode() ([]byte, error) {
 // Entered is the answer to entering and resuming. It marshals to the fields that docs/protocol.md gives for
 // `entered`.
 type Entered struct {
-	Session string       `json:"session"`
-	Key     string       `json:"key"` // a secret of client and node: whoever has it can resume the session
-	User    string       `json:"user"`
-	Room    RoomID       `json:"room"`
-	Role    Role         `json:"role"`
-	Scene   Scene        `json:"scene"`
-	Rights  Rights       `json:"rights"`
-	Users   []UserState  `json:"users"` // the others that it may see, in the order in which they entered
-	Node    string       `json:"node"`
-	Timers  ClientTimers `json:"timers"`
+	Session  string       `json:"session"`
+	Key      string       `json:"key"` // a secret of client and node: whoever has it can resume the session
+	User     string       `json:"user"`
+	Name     string       `json:"name,omitempty"` // one's own display name and metadata, as others see them
+	Metadata string       `json:"metadata,omitempty"`
+	Room     RoomID       `json:"room"`
+	Role     Role         `json:"role"`
+	Scene    Scene        `json:"scene"`
+	Rights   Rights       `json:"rights"`
+	Users    []UserState  `json:"users"` // the others that it may see, in the order in which they entered
+	Node     string       `json:"node"`
+	Timers   ClientTimers `json:"timers"`
 	// Candidates are the node's ICE candidates as in its answers, in the form of RTCIceCandidate.candidate.
 	// Read-only.
 	Candidates []string `json:"candidates"`

@@ -10,6 +10,7 @@ const (
 	FeedUserEntered   FeedType = 103
 	FeedUserLeft      FeedType = 104 // the user's 202, 204 and 206 are implied
 	FeedRole          FeedType = 105
+	FeedUserUpdated   FeedType = 106 // its display name has changed
 	FeedVideoStarted  FeedType = 201
 	FeedVideoStopped  FeedType = 202
 	FeedAudioStarted  FeedType = 203
@@ -39,6 +40,7 @@ type FeedEvent struct {
 	Node   string     `json:"node"`
 	Room   RoomID     `json:"room"`
 	User   string     `json:"user,omitempty"`   // but for 101 and 102
+	Name   string     `json:"name,omitempty"`   // 103, 106: display name; empty: none
 	Role   Role       `json:"role,omitempty"`   // 103, 105
 	Reason FeedReason `json:"reason,omitempty"` // 102, 103, 104
 	Text   string     `json:"text,omitempty"`   // the reason that a command gave

@@ -95,6 +95,9 @@ type Grant struct {
 	Role    Role      // Audience: may not become anchor; otherwise no limit
 	Rights  Rights    // checked whenever one is used
 	Expires time.Time // after it nobody can enter with the grant, and its user is put out; zero: never
+	// Profile is what the user is called and what is said of it, whatever the user says itself. nil: that is
+	// for the user to say.
+	Profile ProfileChange
 }
 
 // Expired reports whether the grant has ended.

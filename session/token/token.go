@@ -91,6 +91,9 @@ type claims struct {
 	User   string        `json:"user,omitempty"`
 	Rights *terms.Rights `json:"rights"`
 	Role   terms.Role    `json:"role,omitempty"`
+	// What the user is called and what is said of it; nil: the user says that.
+	Name     *string `json:"name,omitempty"`
+	Metadata *string `json:"metadata,omitempty"`
 	jwt.RegisteredClaims
 }
 
@@ -100,7 +103,7 @@ func (k *Keys) Mint(g terms.Grant) (string, error) {
 	if len(keys) == 0 {
 		return "", errors.New("minting a token: no key is configured")
 	}
-	c := claims{Room: g.Room, User: g.User, Rights: &g.Rights, Role: g.Role, RegisteredClaims: jwt.RegisteredClaims{
+	c := claims{Room: g.Room, User: g.User, Rights: &g.Rights, Role: g.Role, Name: g.Profile.Name, Metadata: g.Profile.Metadata, RegisteredClaims: jwt.RegisteredClaims{
 		ExpiresAt: jwt.NewNumericDate(g.Expires), IssuedAt: jwt.NewNumericDate(k.now()),
 	}}
 	if err := c.check(); err != nil {
@@ -134,7 +137,9 @@ func (k *Keys) Parse(text string) (terms.Grant, error) {
 		return terms.Grant{}, refusal(err)
 	}
 	// The leeway is part of the grant: a later look at the grant must not refuse what was let in here.
-	return terms.Grant{Room: c.Room, User: c.User, Role: c.Role, Rights: *c.Rights, Expires: c.ExpiresAt.Add(leeway)}, nil
+	return terms.Grant{
+		Room: c.Room, User: c.User, Role: c.Role, Rights: *c.Rights, Profile: terms.ProfileChange{Name: c.Name, Metadata: c.Metadata}, Expires: c.ExpiresAt.Add(leeway),
+	}, nil
 }
 
 // Authenticate returns what the token grants to the user in the room. room and user may be zero if the caller
@@ -176,7 +181,7 @@ func (k *Keys) find(t *jwt.Token) (any, error) {
 	return set, nil
 }
 
-// check looks at the claims that are ours.
+// check looks at the claims that are ours, and makes the name what it is kept as.
 func (c *claims) check() error {
 	if c.Rights == nil {
 		return invalid("the claim rights is missing")
@@ -193,6 +198,11 @@ func (c *claims) check() error {
 	if c.Role != "" && c.Role != terms.Anchor && c.Role != terms.Audience {
 		return invalid("the claim role is neither anchor nor audience")
 	}
+	profile, err := terms.ProfileChange{Name: c.Name, Metadata: c.Metadata}.Check()
+	if err != nil {
+		return invalid("the claim %s: %s", terms.AsError(err).Field, terms.AsError(err).Text)
+	}
+	c.Name = profile.Name
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -47,7 +48,9 @@ func TestMintedTokenReadsBack(t *testing.T) {
 	number := grant()
 	number.Room, number.Role = must(terms.NumberRoom(123)), terms.Audience
 	admin := terms.Grant{Rights: terms.AllRights(), Expires: epoch.Add(time.Minute)}
-	for _, g := range []terms.Grant{grant(), number, admin} {
+	named := grant()
+	named.Profile = terms.ProfileChange{Name: new("Bob Müller"), Metadata: new("")}
+	for _, g := range []terms.Grant{grant(), number, admin, named} {
 		text, err := keys(t, first, second).Mint(g)
 		if err != nil {
 			t.Fatal(err)
@@ -60,7 +63,7 @@ func TestMintedTokenReadsBack(t *testing.T) {
 			t.Errorf("expires %v, not %v", got.Expires, want)
 		}
 		got.Expires = g.Expires
-		if got != g {
+		if !reflect.DeepEqual(got, g) {
 			t.Errorf("got %+v, not %+v", got, g)
 		}
 	}
@@ -115,6 +118,9 @@ func TestParseRefuses(t *testing.T) {
 		{"bad room", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["room"] = 1.5 })), terms.CodeTokenInvalid},
 		{"bad user", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["user"] = "a b" })), terms.CodeTokenInvalid},
 		{"bad role", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["role"] = "king" })), terms.CodeTokenInvalid},
+		{"bad name", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["name"] = "a\u202eb" })), terms.CodeTokenInvalid},
+		{"long metadata", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["metadata"] = strings.Repeat("x", 2049) })), terms.CodeTokenInvalid},
+		{"a name that is none", sign(t, hs, first.Secret, "first", with(func(c jwt.MapClaims) { c["name"] = nil })), ""},
 	}
 	ks := keys(t, first, second)
 	for _, tt := range tests {

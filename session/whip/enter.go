@@ -120,6 +120,9 @@ func (h *Handler) request(r *http.Request, d door) (session.EnterRequest, error)
 		user = d.name + "-" + strings.ToLower(rand.Text()[:12])
 	}
 	q = session.EnterRequest{Room: room, User: user, Grant: grant, Role: d.role, Scene: terms.Scene(params.Get("scene"))}
+	if name := params.Get("name"); name != "" {
+		q.Profile.Name = &name
+	}
 	if q.Scene == terms.Call {
 		q.Role = terms.Anchor // a call room has no audience
 	}

@@ -132,6 +132,17 @@ func requireProblem(t *testing.T, resp *http.Response, body string, status int, 
 	require.Equal(t, field, p.Field, body)
 }
 
+func TestNameOfAnEncoder(t *testing.T) {
+	h := newHouse(t, session.Options{})
+	resp, answer := h.post("/whip/lobby?user=cam&name=K%C3%BCche%201", sendOffer)
+	require.Equal(t, http.StatusCreated, resp.StatusCode, answer)
+	d, err := h.rooms.DescribeUser(terms.RoomID{}, "cam", terms.Page{})
+	require.NoError(t, err)
+	require.Equal(t, "Küche 1", d.List[0].Name)
+	resp, body := h.post("/whip/lobby?user=cam2&name=a%0Ab", sendOffer)
+	requireProblem(t, resp, body, http.StatusBadRequest, terms.CodeBadRequest, "name")
+}
+
 func TestPublishTrickleRestartExit(t *testing.T) {
 	h := newHouse(t, session.Options{})
 	resp, answer := h.post("/whip/lobby?user=ann", sendOffer)

@@ -17,7 +17,7 @@
 // paragraph, here and at other servers.
 //
 // The bearer token says which user it is. If the node asks for no token, ?user= does, or the user gets an id
-// of its own. ?scene=call or live is what the first user of a room makes of it. ?number=1 says that {room} is
+// of its own. ?name= is its display name, if the token has none. ?scene=call or live is what the first user of a room makes of it. ?number=1 says that {room} is
 // an integer id. A WHEP client is audience in a live room. In a call room, which has no audience, it is a
 // user that publishes nothing.
 //
