@@ -71,7 +71,7 @@ func (h *hall) churn(n int, user string) {
 		}
 		h.publish(n, t, user)
 	case 3:
-		h.publish(n, terms.FeedRole, user)
+		h.publish(n, terms.FeedRole+terms.FeedType(h.random.IntN(2)), user)
 	default:
 		h.exit(n, user)
 	}
@@ -154,7 +154,7 @@ func checkWhole(t *testing.T, events []terms.FeedEvent) {
 			if delete(r.users, e.User); !in {
 				t.Fatalf("%+v without its 103", e)
 			}
-		case terms.FeedRole:
+		case terms.FeedRole, terms.FeedUserUpdated:
 			if !in {
 				t.Fatalf("%+v without its 103", e)
 			}
