@@ -43,6 +43,8 @@ func TestFirefoxAndChromium(t *testing.T) {
 	since := fred.now()
 	fred.enter(n, entry{Room: room, User: "fred"})
 	fred.sees("cleo")
+	fred.eval("probe.parlor.setRemoteVolume('*', 30)", nil)
+	fred.await("everybody is played as he likes", "(() => { const all = [...document.querySelectorAll('audio')]; return all.length === 2 && all.every((a) => Math.abs(a.volume - 0.3) < 0.001 && !a.paused) })()")
 	asked, _ = ann.exit()
 	e = fred.told("remote-user-exit", map[string]any{"userId": "ann", "reason": leftExit})
 	soon(t, "fred is told of ann's exit", asked, e.At, told, fred, ann)

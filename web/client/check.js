@@ -37,6 +37,11 @@ const REMOTE = { userId: id, streamType: among('main', 'sub') };
 function track(kind) {
   return [(v) => v === null || v instanceof MediaStreamTrack && v.kind === kind && v.readyState === 'live', `a live ${kind} track, or null for a device`];
 }
+/** @type {Fields} */
+const PROFILE = {
+  name: [(v) => typeof v === 'string' && v.length <= 1024 && [...v.normalize('NFC').trim()].length <= 64, 'a string of at most 64 characters'],
+  metadata: [(v) => typeof v === 'string' && v.length <= 2048 && new TextEncoder().encode(v).length <= 2048, 'a string of at most 2048 bytes'],
+};
 /** @type {Rule} */
 const processor = [(v) => v === null || typeof v === 'function', 'a function, or null'];
 
@@ -46,7 +51,8 @@ const SVC = ['L1T2', 'L1T3', ...['L2', 'L3'].flatMap((s) => ['T1', 'T2', 'T3'].f
 /** The options of each call. @type {Record<string, Fields>} */
 export const CALLS = {
   create: { getToken: handler, url: text, autoReceiveAudio: bool, adaptive: bool, seats: [(v) => v && options(v, SEATS), 'an object'] },
-  enterRoom: { roomId: id, strRoomId: id, userId: id, token: text, role, scene: among('call', 'live'), autoReceiveAudio: bool },
+  enterRoom: { roomId: id, strRoomId: id, userId: id, token: text, role, scene: among('call', 'live'), ...PROFILE, autoReceiveAudio: bool },
+  setProfile: PROFILE,
   sendMessage: { reliable: bool },
   localVideo: {
     view, deviceId: text, facingMode: among('user', 'environment'), width: within(1, 16384), height: within(1, 16384), frameRate: within(1, 240),

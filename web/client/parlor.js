@@ -23,6 +23,7 @@
 //   roster.js    who is in the room
 //   watch.js     who speaks, how good the network is (reports.js), what stands still (flow.js);
 //                hold.js: for how long sound is held; downlink.js: what the network is likely to carry
+//   own.js       what one is called oneself; page.js: the page goes away, and comes back
 //   check.js     what applications pass in
 //   token.js     renewing one's token
 //   protocol.js  the words of docs/protocol.md
@@ -35,6 +36,7 @@
 
 import { CALLS, bool, errorFrom, guarded, options, role as aRole, source as aSource, text, value, wrong } from './check.js';
 import { Emitter } from './emitter.js';
+import { profileOf } from './own.js';
 import { ExitReason, ParlorError, UserExitReason } from './protocol.js';
 import { Stay, isSupported } from './stay.js';
 
@@ -43,12 +45,13 @@ export { ExitReason, ParlorError, UserExitReason };
 /** @typedef {import('./types.js').ParlorEvents} ParlorEvents */
 /** @typedef {import('./types.js').ParlorOptions} ParlorOptions */
 /** @typedef {import('./types.js').EnterOptions} EnterOptions */
+/** @typedef {import('./types.js').ProfileOptions} ProfileOptions */
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').Role} Role */
 
 /** Every event, so that a handler for an unknown one is refused. @type {Record<keyof ParlorEvents, 1>} */
 const EVENTS = {
-  'remote-user-enter': 1, 'remote-user-exit': 1, 'remote-video-available': 1, 'remote-video-unavailable': 1, 'remote-video-stalled': 1,
+  'remote-user-enter': 1, 'remote-user-exit': 1, 'user-updated': 1, 'remote-video-available': 1, 'remote-video-unavailable': 1, 'remote-video-stalled': 1,
   'remote-video-resumed': 1, 'remote-audio-available': 1, 'remote-audio-unavailable': 1, 'kicked-out': 1, 'exit-room': 1, message: 1,
   'audio-volume': 1, 'active-speaker': 1, 'network-quality': 1, statistics: 1, 'role-changed': 1, blocked: 1, 'token-expiring': 1,
   'connection-state-changed': 1, 'connection-lost': 1, 'connection-recovered': 1, 'screen-share-stopped': 1, 'autoplay-failed': 1, undecodable: 1, paused: 1,
@@ -106,7 +109,20 @@ export class Parlor extends Emitter {
 
   /** Ids of the others in the room. */
   get remoteUsers() {
-    return this.#stay.users;
+    return this.#stay.roster.users();
+  }
+
+  /** One's own name and metadata, as the node has told them last; outside a room both are empty. */
+  get profile() {
+    return { ...this.#stay.own.profile };
+  }
+
+  /**
+   * Somebody else in the room; null: nobody of that id is.
+   * @param {string} userId
+   */
+  getRemoteUser(userId) {
+    return this.#stay.roster.user(userId);
   }
 
   // --- the room
@@ -125,6 +141,21 @@ export class Parlor extends Emitter {
    */
   exitRoom() {
     return this.#stay.exit();
+  }
+
+  /**
+   * Changes what the others call one, or one's metadata, while one is in the room. Resolves with both as the
+   * node keeps them: without space around a name, and its letters in one form. Refused with `not_allowed` if
+   * the token or a command says it, and with `message_limit` if it comes too often: five at once, one a
+   * second.
+   * @param {ProfileOptions} given
+   */
+  setProfile(given) {
+    return guarded(async () => {
+      options(given, CALLS.setProfile);
+      this.#stay.inRoom();
+      return profileOf(await this.#stay.request({ type: 'profile', ...given }));
+    });
   }
 
   /**
@@ -309,6 +340,24 @@ export class Parlor extends Emitter {
       this.#stay.inRoom();
       if (userId === '*') this.#stay.remote.setAllAudio(!muted);
       else this.#stay.remote.setAudio(userId, !muted);
+    });
+  }
+
+  /**
+   * Says how loud somebody is played, microphone and screen alike. It holds for the stay, also if the user
+   * mutes, leaves and comes back. Safari on iOS plays everybody as loud as the device is set.
+   * @param {string} userId  `*`: everybody, also users who come later; this takes the place of what was set
+   *   of single ones, and holds for the loudest (`receiveLoudest`)
+   * @param {number} volume  0 (silent) to 100 (as it comes), which is the default
+   */
+  setRemoteVolume(userId, volume) {
+    return guarded(() => {
+      if (typeof volume !== 'number' || !(volume >= 0 && volume <= 100)) throw wrong('volume', 'A volume is a number from 0 to 100.');
+      if (userId !== '*') {
+        this.#stay.inRoom();
+        this.#stay.remote.need(userId);
+      }
+      this.#stay.remote.speakers.setVolume(userId, volume / 100);
     });
   }
 

@@ -15,7 +15,8 @@
  *  keeps from being forwarded */
 /** @typedef {{source: Source, on: boolean, blocked?: boolean}} StreamState */
 /** @typedef {Record<string, boolean>} Layers  of a stream, by RID: whether they are to be sent */
-/** @typedef {{user: string, role?: Role, streams?: StreamState[], mediaOnly?: boolean}} UserState */
+/** @typedef {{user: string, name?: string, metadata?: string, role?: Role, streams?: StreamState[],
+ *  mediaOnly?: boolean}} UserState */
 /** @typedef {{lostMs: number, reconnectMs: number, timeoutMs: number, pingMs: number}} Timers */
 
 /**
@@ -23,6 +24,8 @@
  * @property {string} session
  * @property {string} key
  * @property {string} user
+ * @property {string} [name]      one's own, as the others see it
+ * @property {string} [metadata]
  * @property {string | number} room
  * @property {Role} role
  * @property {Scene} scene
@@ -42,12 +45,15 @@
  * @property {string} [token]
  * @property {Role} [role]
  * @property {Scene} [scene]
+ * @property {string} [name]
+ * @property {string} [metadata]
  */
 
 /**
  * @typedef {{seq: number} & (
  *   {type: 'user_entered', user: UserState} |
  *   {type: 'user_left', user: string, reason: number} |
+ *   {type: 'user_updated', user: string, name?: string, metadata?: string} |
  *   {type: 'streams', user: string, streams: StreamState[]} |
  *   {type: 'role', role: Role} |
  *   {type: 'message', user?: string, cmdId: number, data: string} |
@@ -68,6 +74,7 @@
  * @typedef {{type: 'message', cmdId: number, data: string, reliable: boolean, n: number}} MessageRequest
  * @typedef {OfferRequest | SeatRequest | SizesRequest | MessageRequest |
  *   {type: 'publish', source: Source, on: boolean} | {type: 'role', role: Role} |
+ *   {type: 'profile', name?: string, metadata?: string} |
  *   {type: 'token', token: string} | {type: 'volume', intervalMs: number} |
  *   {type: 'statistics', on: boolean} | {type: 'exit'}} Request
  */

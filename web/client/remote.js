@@ -240,6 +240,7 @@ export class Remote {
   clear() {
     for (const id of this.#seats.ids()) this.#unplug(id);
     for (const userId of [...this.#subs.keys()]) this.left(userId);
+    this.speakers.forget();
     this.#told.clear();
     this.#sizes.clear();
     this.#unseated.clear();

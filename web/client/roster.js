@@ -1,13 +1,18 @@
 // Who else is in the room, what they send, and which events of the client follow from a change. Pure: the
 // caller emits what the methods return, in that order.
 
+import { profileOf } from './own.js';
+
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').StreamType} StreamType */
 /** @typedef {import('./protocol.js').UserState} UserState */
+/** @typedef {import('./types.js').Profile} Profile */
+/** @typedef {import('./types.js').RemoteUser} RemoteUser */
 /** @typedef {import('./protocol.js').StreamState} StreamState */
 
 /**
- * @typedef {{name: 'remote-user-enter', payload: {userId: string, mediaOnly?: true}} |
+ * @typedef {{name: 'remote-user-enter', payload: RemoteUser} |
+ *   {name: 'user-updated', payload: {userId: string} & Profile} |
  *   {name: 'remote-user-exit', payload: {userId: string, reason: number}} |
  *   {name: 'remote-video-available' | 'remote-video-unavailable',
  *    payload: {userId: string, streamType: StreamType}} |
@@ -22,7 +27,7 @@ const ANNOUNCED = /** @type {const} */ ([['camera', 'main'], ['screen', 'sub'], 
 const PAST = 1000;
 
 export class Roster {
-  /** @type {Map<string, Set<Source>>} user → sources that are on */
+  /** @type {Map<string, {on: Set<Source>, info: RemoteUser}>} on: the sources that are */
   #users = new Map();
   /** @type {Set<string>} users who were there before the room moved, and have not come after it yet */
   #missing = new Set();
@@ -38,6 +43,12 @@ export class Roster {
     return this.#users.has(userId);
   }
 
+  /** Somebody who is there; null: nobody of that id is. @param {string} userId */
+  user(userId) {
+    const known = this.#users.get(userId);
+    return known ? { ...known.info } : null;
+  }
+
   /** Whether somebody is there, or was. @param {string} userId */
   knew(userId) {
     return this.has(userId) || this.#past.has(userId);
@@ -48,7 +59,7 @@ export class Roster {
    * @param {Source} source
    */
   isOn(userId, source) {
-    return this.#users.get(userId)?.has(source) ?? false;
+    return this.#users.get(userId)?.on.has(source) ?? false;
   }
 
   /**
@@ -91,10 +102,24 @@ export class Roster {
     const out = [];
     this.#missing.delete(user.user);
     if (!this.#users.has(user.user)) {
-      this.#users.set(user.user, new Set());
-      out.push({ name: 'remote-user-enter', payload: { userId: user.user, ...(user.mediaOnly && { mediaOnly: true }) } });
+      const info = { userId: user.user, ...profileOf(user), ...(user.mediaOnly && { mediaOnly: /** @type {const} */ (true) }) };
+      this.#users.set(user.user, { on: new Set(), info });
+      out.push({ name: 'remote-user-enter', payload: { ...info } });
     }
-    return [...out, ...this.streams(user.user, user.streams ?? [])];
+    return [...out, ...this.updated(user.user, user), ...this.streams(user.user, user.streams ?? [])];
+  }
+
+  /**
+   * @param {string} userId
+   * @param {Partial<Profile>} profile  the whole
+   * @returns {Change[]}
+   */
+  updated(userId, profile) {
+    const user = this.#users.get(userId);
+    const { name, metadata } = profileOf(profile);
+    if (!user || (user.info.name === name && user.info.metadata === metadata)) return [];
+    Object.assign(user.info, { name, metadata });
+    return [{ name: 'user-updated', payload: { userId, name, metadata } }];
   }
 
   /**
@@ -103,10 +128,10 @@ export class Roster {
    * @returns {Change[]}
    */
   streams(userId, streams) {
-    const before = this.#users.get(userId);
-    if (!before) return [];
-    const now = new Set(streams.filter((s) => s.on).map((s) => s.source));
-    this.#users.set(userId, now);
+    const user = this.#users.get(userId);
+    if (!user) return [];
+    const before = user.on;
+    const now = user.on = new Set(streams.filter((s) => s.on).map((s) => s.source));
     /** @type {Change[]} */
     const out = [];
     for (const [source, streamType] of ANNOUNCED) {

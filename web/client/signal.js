@@ -119,6 +119,11 @@ export class Signal {
     this.#opts.enter = { ...this.#opts.enter, token };
   }
 
+  /** @param {import('./types.js').Profile} profile  likewise */
+  set profile(profile) {
+    this.#opts.enter = { ...this.#opts.enter, ...profile };
+  }
+
   get connected() {
     return this.#state === 'connected';
   }

@@ -7,6 +7,8 @@ import { Timers, systemClock } from './clock.js';
 import { Local, noRight } from './local.js';
 import { Media } from './media.js';
 import { Messages } from './messages.js';
+import { Own } from './own.js';
+import { Page } from './page.js';
 import { ExitReason, ParlorError, UserExitReason, checkUser, endpoints, roomOf } from './protocol.js';
 import { Remote } from './remote.js';
 import { Roster } from './roster.js';
@@ -69,7 +71,16 @@ export class Stay {
   remote;
   messages;
   media;
+  own;
   #watch;
+  #page = new Page({
+    online: () => this.#signal?.hurry(),
+    away: () => { // the others are told now, not when a timer runs out
+      this.#signal?.farewell();
+      this.media.close();
+    },
+    back: () => this.#back(),
+  });
   #renewal;
   /** @type {import('./protocol.js').Block} */
   #block = 'none';
@@ -88,6 +99,10 @@ export class Stay {
       clock: systemClock, get: () => this.#askForToken(), send: (token) => this.renewToken(token),
       onError: (err) => this.#emit('error', err),
     });
+    this.own = new Own((profile) => {
+      if (this.#signal) this.#signal.profile = profile;
+      Object.assign(this.#entered ?? {}, profile);
+    }, (profile) => this.#emit('user-updated', { userId: this.#entered?.userId ?? '', ...profile }));
     this.local = new Local({
       peer: () => (this.#role === 'anchor' ? this.media.peer : null),
       announce: (source, on) => this.request({ type: 'publish', source, on }),
@@ -142,31 +157,30 @@ export class Stay {
     return this.#state;
   }
 
-  /** Ids of the others in the room. */
-  get users() {
-    return this.#roster.users();
+  /** The others in the room. @type {Pick<Roster, 'users' | 'user'>} */
+  get roster() {
+    return this.#roster;
   }
 
   // --- entering and leaving
 
   /** @param {EnterOptions} options */
   async enter(options) {
-    const room = roomOf(options);
-    const user = checkUser(options.userId);
+    this.#greeting(options); // what is wrong is said at once
     if (this.#leaving) await this.#leaving;
     if (this.#signal) throw new ParlorError('invalid_state', 'Already in a room, or entering one.');
     if (!isSupported()) throw new ParlorError('not_supported', 'This browser cannot take part in calls.');
     if (options.autoReceiveAudio !== undefined) this.remote.setAllAudio(options.autoReceiveAudio);
     this.#entered = { ...options };
     this.#role = options.role ?? 'anchor';
-    const signal = this.#connect({ room, user, token: options.token, role: this.#role, scene: options.scene });
-    this.#listen(true); // from here on the node may know of it, so a page that goes away has to say so
+    const signal = this.#connect(this.#greeting(options));
+    this.#page.listen(true); // from here on the node may know of it, so a page that goes away has to say so
     try {
       this.#begin(await signal.start());
     } catch (err) {
       if (this.#signal === signal) {
         this.#signal = this.#entered = null;
-        this.#listen(false);
+        this.#page.listen(false);
       }
       throw err;
     }
@@ -183,6 +197,12 @@ export class Stay {
       if (this.#signal === signal) this.#finish(inside ? { reason: ExitReason.EXIT, text: '' } : null);
     });
     return this.#leaving;
+  }
+
+  /** @param {EnterOptions} of */
+  #greeting(of) {
+    const { userId, token, scene, name, metadata } = of;
+    return { room: roomOf(of), user: checkUser(userId), token, role: this.#role, scene, name, metadata };
   }
 
   /** @param {import('./protocol.js').EnterRequest} enter */
@@ -217,6 +237,7 @@ export class Stay {
    * @param {boolean} [moved]  the room is on another node than before; the others are still to come there
    */
   #begin(entered, moved = false) {
+    this.own.heard(entered, !this.#inside);
     if (!this.#inside) this.#watch.begin();
     this.#inside = true;
     this.#role = entered.role ?? this.#role;
@@ -252,7 +273,7 @@ export class Stay {
     this.#timers.clearAll();
     this.#renewal.reset();
     this.#block = 'none';
-    this.#listen(false);
+    this.#page.listen(false);
     this.media.reset();
     this.media.close();
     this.local.releaseAll();
@@ -262,6 +283,7 @@ export class Stay {
     this.#undecodable.reset();
     this.#paused.reset();
     this.#entered = null;
+    this.own.reset();
     if (why && why.reason !== ExitReason.EXIT) this.#emit('kicked-out', why);
     if (why) this.#emit('exit-room', why);
   }
@@ -340,6 +362,7 @@ export class Stay {
   #event(e) {
     if (e.type === 'user_entered') this.#meet(this.#roster.entered(e.user));
     else if (e.type === 'user_left') this.#meet(this.#roster.left(e.user, e.reason));
+    else if (e.type === 'user_updated') e.user === this.#entered?.userId ? this.own.heard(e, false) : this.#meet(this.#roster.updated(e.user, e));
     else if (e.type === 'streams') this.#meet(this.#roster.streams(e.user, e.streams));
     else if (e.type === 'role') this.#becomes(e.role).catch((err) => this.#failed(err));
     else if (e.type === 'message') this.#said(e);
@@ -434,38 +457,15 @@ export class Stay {
     this.#emit('connection-state-changed', { prevState, state });
   }
 
-  // --- the page
-
-  /** @param {boolean} on */
-  #listen(on) {
-    const f = on ? addEventListener : removeEventListener;
-    f('pagehide', this.#onPageHide);
-    f('pageshow', /** @type {EventListener} */ (this.#onPageShow));
-    f('online', this.#onOnline);
-  }
-
-  #onOnline = () => this.#signal?.hurry();
-
-  /** The page goes away: the others are told now, not when a timer runs out. */
-  #onPageHide = () => {
-    this.#signal?.farewell();
-    this.media.close();
-  };
-
-  /**
-   * The page comes back out of the browser's back-forward cache: one is in the room again.
-   * @param {PageTransitionEvent} e
-   */
-  #onPageShow = (e) => {
+  /** The page comes back: one is in the room again. */
+  #back() {
     const entered = this.#entered;
-    if (!e.persisted || !entered || !this.#signal) return;
-    const signal = this.#connect({
-      room: roomOf(entered), user: entered.userId, token: entered.token, role: this.#role, scene: entered.scene,
-    });
+    if (!entered || !this.#signal) return;
+    const signal = this.#connect(this.#greeting(entered));
     signal.start().then((answer) => this.#begin(answer), (err) => {
       if (this.#signal === signal && err.code !== 'aborted') this.#refused(err);
     });
-  };
+  }
 
   // --- small parts
 

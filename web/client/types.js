@@ -14,11 +14,12 @@
 
 /**
  * @typedef {object} ParlorEvents
- * @property {{userId: string, mediaOnly?: true}} remote-user-enter  Somebody else is in the room: who has
- *   come, and, while one enters, each who is there already. `mediaOnly`: an encoder or a player (WHIP, WHEP),
- *   which may be nobody
+ * @property {RemoteUser} remote-user-enter  Somebody else is in the room: who has come, and, while one
+ *   enters, each who is there already
  * @property {{userId: string, reason: number}} remote-user-exit  Somebody else has left. `reason` is a
  *   `UserExitReason`
+ * @property {{userId: string, name: string, metadata: string}} user-updated  Somebody is called otherwise
+ *   now, or has other metadata; oneself included
  * @property {{userId: string, streamType: StreamType}} remote-video-available  A user's camera or screen has
  *   come on: `startRemoteVideo` shows it
  * @property {{userId: string, streamType: StreamType}} remote-video-unavailable  A user's camera or screen is
@@ -90,10 +91,33 @@
  * @property {number} [roomId]     the room, by its number, 1 to 4294967294; 123 is not the room "123"
  * @property {string} userId       who one is: 1 to 64 of the signs A-Z a-z 0-9 _ . @ -
  * @property {string} [token]      default: what `getToken` gives; none where the node has no keys
+ * @property {string} [name]       what the others call one, in any script, at most 64 characters; default:
+ *   none. If the token says another one, that holds
+ * @property {string} [metadata]   a string of the application that the others get, at most 2048 bytes;
+ *   likewise
  * @property {Role} [role]         default: `anchor`
  * @property {Scene} [scene]       default: `call`. It is that of the room, which the first one settles
  * @property {boolean} [autoReceiveAudio]  whether everybody is heard without a call; default: as `create`
  *   says
+ */
+
+/**
+ * @typedef {object} ProfileOptions
+ * @property {string} [name]      what the others call one; empty: nothing; default: as it is
+ * @property {string} [metadata]  a string of the application; default: as it is
+ */
+/**
+ * What somebody is called. What is not there is empty.
+ * @typedef {object} Profile
+ * @property {string} name      for people, in any script; it is not unique, and no id
+ * @property {string} metadata  of the application
+ */
+/**
+ * @typedef {object} RemoteUser
+ * @property {string} userId      the id by which calls name the user
+ * @property {string} name        what people call the user; empty: nothing was said
+ * @property {string} metadata    of the application
+ * @property {true} [mediaOnly]   an encoder or a player (WHIP, WHEP), which may be nobody
  */
 
 /**

@@ -140,6 +140,10 @@ export class Speakers {
   #players = new Map();
   /** @type {string | undefined} */
   #sink;
+  /** How loud everybody is played, 0 to 1, and users of whom that was said alone. */
+  #volume = 1;
+  /** @type {Map<string, number>} */
+  #volumes = new Map();
   #onBlocked;
   #armed = false;
 
@@ -158,6 +162,7 @@ export class Speakers {
     const el = document.createElement('audio');
     el.autoplay = true;
     el.hidden = true;
+    el.volume = this.#loudness(userId);
     el.srcObject = new MediaStream([track]);
     document.body.append(el);
     this.#players.set(seat, { el, userId });
@@ -177,6 +182,30 @@ export class Speakers {
   /** @param {string} seat */
   has(seat) {
     return this.#players.has(seat);
+  }
+
+  /**
+   * @param {string} userId  `*`: everybody
+   * @param {number} volume  0 to 1
+   */
+  setVolume(userId, volume) {
+    if (userId === '*') {
+      this.#volume = volume;
+      this.#volumes.clear();
+    } else {
+      this.#volumes.set(userId, volume);
+    }
+    for (const p of this.#players.values()) p.el.volume = this.#loudness(p.userId);
+  }
+
+  /** What was said of single users is over with the stay. */
+  forget() {
+    this.#volumes.clear();
+  }
+
+  /** @param {string} userId */
+  #loudness(userId) {
+    return this.#volumes.get(userId) ?? this.#volume;
   }
 
   /**

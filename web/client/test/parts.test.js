@@ -8,6 +8,7 @@ import { Emitter } from '../emitter.js';
 import { encodings, preferred, receivable, redundant, wantsSimulcast } from '../encodings.js';
 import { layered } from '../layered.js';
 import { Mailbox } from '../mailbox.js';
+import { Own } from '../own.js';
 import { checkUser, endpoints, roomOf } from '../protocol.js';
 import { Recovery } from '../recovery.js';
 import { compact } from '../sdp.js';
@@ -20,7 +21,7 @@ import { fit } from '../../demo/tiles.js';
 import { FakeClock } from './fakes.js';
 
 const on = (...sources) => sources.map((source) => ({ source, on: true }));
-const names = (changes) => changes.map((c) => [c.name, ...Object.values(c.payload)].join(' '));
+const names = (changes) => changes.map((c) => [c.name, ...Object.values(c.payload).filter((v) => v !== '')].join(' '));
 
 test('mailbox: takes each number once, and a gap only when it stays', () => {
   const m = new Mailbox();
@@ -299,12 +300,39 @@ test('protocol: addresses', () => {
 
 test('roster: who is a player or an encoder is told as such', () => {
   const r = new Roster();
-  assert.deepEqual(r.entered({ user: 'tv', mediaOnly: true })[0].payload, { userId: 'tv', mediaOnly: true });
-  assert.deepEqual(r.entered({ user: 'bob' })[0].payload, { userId: 'bob' });
+  assert.deepEqual(r.entered({ user: 'tv', mediaOnly: true })[0].payload, { userId: 'tv', name: '', metadata: '', mediaOnly: true });
+  assert.deepEqual(r.entered({ user: 'bob' })[0].payload, { userId: 'bob', name: '', metadata: '' });
   r.left('tv', 0);
   assert.deepEqual([r.knew('tv'), r.knew('bob'), r.knew('eve')], [true, true, false]);
   r.clear();
   assert.equal(r.knew('bob'), true, 'also when the stay is over');
+});
+
+test('roster: people are called by names, which change', () => {
+  const r = new Roster();
+  assert.deepEqual(r.entered({ user: 'bob', name: 'Bob Müller', metadata: '{}' })[0].payload, { userId: 'bob', name: 'Bob Müller', metadata: '{}' });
+  assert.deepEqual(names(r.updated('bob', { name: 'Bob Müller', metadata: '{}' })), [], 'nothing new, nothing said');
+  assert.deepEqual(names(r.updated('bob', { name: 'Robert' })), ['user-updated bob Robert']);
+  assert.deepEqual(r.updated('eve', { name: 'Eve' }), [], 'nobody who is not there');
+  assert.deepEqual(names(r.reset([{ user: 'bob', name: 'Bob' }, { user: 'ann', name: 'Ann' }], 'me', 1)), ['user-updated bob Bob', 'remote-user-enter ann Ann']);
+  const bob = r.user('bob');
+  bob.name = 'changed by the application';
+  assert.equal(r.user('bob').name, 'Bob');
+  r.left('bob', 0);
+  assert.equal(r.user('bob'), null);
+});
+
+test('own: one hears what one is called, and would enter anew as that', () => {
+  /** @type {string[]} */
+  const [kept, told] = [[], []];
+  const own = new Own((p) => kept.push(p.name), (p) => told.push(p.name));
+  own.heard({ name: 'Ann' }, true);
+  own.heard({ name: 'Ann' }, false);
+  own.heard({ name: 'Guest 1', metadata: 'x' }, false);
+  own.heard({ name: 'Guest 1' }, false);
+  assert.deepEqual([kept, told], [['Ann', 'Ann', 'Guest 1', 'Guest 1'], ['Guest 1', 'Guest 1']]);
+  own.reset();
+  assert.deepEqual(own.profile, { name: '', metadata: '' });
 });
 
 test('emitter: once, off, and a handler that throws keeps no other from being called', (t) => {
