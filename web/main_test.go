@@ -36,6 +36,7 @@ import (
 //	notes_test.go    what it says in passing, and what a tile says
 //	handler_test.go  what the node serves to pages, its own and those of other origins
 //	options_test.go  options of devices
+//	profiles_test.go what is sent of them, and changed while it runs: sizes, rates, layers, codecs, stereo
 //	cluster_test.go  rooms of several nodes
 //	reports_test.go  who speaks, how good the network is
 //	tcp_test.go      ICE-TCP beside UDP

@@ -117,6 +117,9 @@ func (s *section) addCodec(pt uint8, table map[uint8]*format, rtx map[uint8]uint
 	c := codec{rtpmap: f.rtpmap, Codec: packet.Codec{
 		Name: name, ClockRate: clock, Channels: channels, PT: pt, Fmtp: answerFmtp(s.kind, f.fmtp),
 	}}
+	if name == "OPUS" && !s.dir.sends() {
+		c.Fmtp = toldStereo(c.Fmtp)
+	}
 	c.addFeedback(f.feedback)
 	if all := table[wildcard]; all != nil {
 		c.addFeedback(all.feedback)
@@ -228,6 +231,20 @@ func answerFmtp(kind packet.Kind, v string) string {
 		}
 	})
 	return strings.Join(kept, ";")
+}
+
+// toldStereo tells a receiver that asks for stereo that it may come (RFC 7587 section 6.1). Some mix it down
+// otherwise.
+func toldStereo(opus string) string {
+	wants, told := false, false
+	fmtpParams(opus, func(key, value, _ string) {
+		wants = wants || key == "stereo" && value == "1"
+		told = told || key == "sprop-stereo"
+	})
+	if !wants || told {
+		return opus
+	}
+	return opus + ";sprop-stereo=1"
 }
 
 // addFeedback takes over what was asked for. transport-cc counts only with its header extension, see

@@ -34,6 +34,21 @@ func TestOpusParametersComeBack(t *testing.T) {
 	require.Contains(t, text, "m=audio 9 UDP/TLS/RTP/SAVPF 111 63 0\r\n")
 }
 
+// TestStereoIsTold: only receivers that ask for it hear that stereo may come.
+func TestStereoIsTold(t *testing.T) {
+	for _, x := range []struct{ direction, fmtp, want string }{
+		{"recvonly", "minptime=10;stereo=1", "minptime=10;stereo=1;sprop-stereo=1"},
+		{"recvonly", "stereo = 1; sprop-stereo=0", "stereo = 1; sprop-stereo=0"},
+		{"recvonly", "stereo=0", "stereo=0"},
+		{"recvonly", "minptime=10", "minptime=10"},
+		{"sendonly", "stereo=1", "stereo=1"},
+	} {
+		text, s := taken(t, "audio", x.direction, "111", "a=rtpmap:111 opus/48000/2", "a=fmtp:111 "+x.fmtp)
+		require.Equal(t, x.want, s.Codecs[0].Fmtp)
+		require.Contains(t, text, "a=fmtp:111 "+x.want+"\r\n")
+	}
+}
+
 // TestTelephoneCodecs: cameras offer G.711 alone, often under its static payload type and without an rtpmap.
 func TestTelephoneCodecs(t *testing.T) {
 	for name, x := range map[string]struct {

@@ -1,15 +1,14 @@
 // Opening cameras, microphones and screens: what is asked of the browser, and what its refusals mean.
 
+import { applied } from './profiles.js';
 import { ParlorError } from './protocol.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
 
-/** @typedef {import('./types.js').VideoOptions} VideoOptions */
-/** @typedef {import('./types.js').AudioOptions} AudioOptions */
 /** @typedef {import('./types.js').ScreenOptions} ScreenOptions */
 
-/** @param {VideoOptions} o */
-export function videoConstraints(o) {
+/** @param {import('./profiles.js').Applied} o */
+function videoConstraints(o) {
   return {
     width: { ideal: o.width ?? 1280 },
     height: { ideal: o.height ?? 720 },
@@ -19,19 +18,39 @@ export function videoConstraints(o) {
   };
 }
 
-/** @param {AudioOptions} o */
-export function audioConstraints(o) {
+/** @param {import('./profiles.js').Applied} o */
+function audioConstraints(o) {
   return {
     echoCancellation: o.echoCancellation ?? true,
     noiseSuppression: o.noiseSuppression ?? true,
     autoGainControl: o.autoGainControl ?? true,
+    ...(o.stereo && { channelCount: { ideal: 2 } }),
     ...(o.deviceId && { deviceId: { exact: o.deviceId } }),
   };
 }
 
-/** @param {ScreenOptions} o */
-export function screenConstraints(o) {
-  return { frameRate: { ideal: o.frameRate ?? 15 } };
+/**
+ * A screen is never made larger. What is smaller stays as it is.
+ * @param {import('./profiles.js').Applied} o
+ */
+function screenConstraints(o) {
+  return {
+    frameRate: { ideal: o.frameRate ?? 15 },
+    ...(o.width && { width: { max: o.width } }),
+    ...(o.height && { height: { max: o.height } }),
+  };
+}
+
+/**
+ * How a source is opened, and what its track is held to.
+ * @param {Source} source
+ * @param {import('./local.js').AnyOptions} given
+ * @returns {MediaStreamConstraints}
+ */
+export function constraintsOf(source, given) {
+  const o = applied(source, given);
+  if (source === 'camera') return { video: videoConstraints(o) };
+  return source === 'mic' ? { audio: audioConstraints(o) } : { video: screenConstraints(o) };
 }
 
 /** @param {MediaStreamConstraints} constraints */
@@ -52,7 +71,7 @@ export async function captureScreen(o) {
     throw new ParlorError('not_supported', 'This browser cannot share a screen.');
   }
   try {
-    return await navigator.mediaDevices.getDisplayMedia({ video: screenConstraints(o), audio: o.audio ?? true });
+    return await navigator.mediaDevices.getDisplayMedia({ ...constraintsOf('screen', o), audio: o.audio ?? true });
   } catch (err) {
     throw deviceError(err, 'screen');
   }
@@ -61,12 +80,12 @@ export async function captureScreen(o) {
 /**
  * Other settings for a track that goes on; where that fails it goes on as it was.
  * @param {MediaStreamTrack} track
- * @param {MediaTrackConstraints} constraints
+ * @param {MediaStreamConstraints} constraints  of pictures
  * @param {Source} source
  */
-export async function adjust(track, constraints, source) {
+export async function adjust(track, { video }, source) {
   try {
-    await track.applyConstraints(constraints);
+    await track.applyConstraints(/** @type {MediaTrackConstraints} */ (video));
   } catch (err) {
     throw deviceError(err, source);
   }

@@ -1,7 +1,8 @@
 // What a change of one's own stream comes to: which options hold then, what the device has to do, what cannot
 // be changed. Pure.
 
-import { audioConstraints, screenConstraints, videoConstraints } from './capture.js';
+import { constraintsOf } from './capture.js';
+import { PROFILED, applied } from './profiles.js';
 import { ParlorError } from './protocol.js';
 
 /** @typedef {import('./local.js').AnyOptions} AnyOptions */
@@ -9,14 +10,17 @@ import { ParlorError } from './protocol.js';
 /** @typedef {import('./protocol.js').Source} Source */
 
 /**
- * The options that hold after a change. A device replaces a facing mode, and the other way round.
+ * The options that hold after a change. A device replaces a facing mode, and the other way round. A profile
+ * replaces all that profiles are about.
  * @param {AnyOptions} before
  * @param {AnyOptions} given
  */
 export function merged(before, given) {
   const set = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined));
   /** @type {AnyOptions} */
-  const o = { ...before, ...set };
+  const o = { ...before };
+  if ('profile' in set) for (const field of PROFILED) delete o[field];
+  Object.assign(o, set);
   if ('facingMode' in set && !set.deviceId) delete o.deviceId;
   else if (set.deviceId) delete o.facingMode;
   if (ownTrack(set)) for (const field of DEVICE) delete o[field];
@@ -34,16 +38,13 @@ const DEVICE = ['deviceId', 'facingMode', 'width', 'height', 'frameRate', 'echoC
 export const ownTrack = (o) => o.videoTrack ?? o.audioTrack ?? null;
 
 /**
- * Throws where a change is of what is settled with the first offer or in the browser's dialog.
+ * Throws where a change is of what is settled in the browser's dialog.
  * @param {Stream} s
  * @param {AnyOptions} given
  */
 export function fixed(s, given) {
-  /** @type {[keyof AnyOptions, unknown][]} */
-  const settled = s.source === 'screen' ? [['audio', s.options.audio ?? true]] : [['simulcast', s.simulcast], ['svc', s.options.svc], ['codec', s.codec]];
-  for (const [field, is] of settled) {
-    if (given[field] === undefined || given[field] === is) continue;
-    throw new ParlorError('invalid_state', `"${field}" cannot be changed while the ${s.source} is on: stop it and start it anew.`, { field });
+  if (s.source === 'screen' && given.audio !== undefined && given.audio !== (s.options.audio ?? true)) {
+    throw new ParlorError('invalid_state', '"audio" cannot be changed while the screen is on: stop it and start it anew.', { field: 'audio' });
   }
   apart(merged(s.options, given), given);
 }
@@ -61,20 +62,14 @@ export function apart(o, given = o) {
   }
 }
 
-/**
- * How a source is opened, and what its track is held to.
- * @param {Source} source
- * @param {AnyOptions} o
- * @returns {MediaStreamConstraints}
- */
-export function constraintsOf(source, o) {
-  if (source === 'camera') return { video: videoConstraints(o) };
-  return source === 'mic' ? { audio: audioConstraints(o) } : { video: screenConstraints(o) };
-}
+/** The options of which layers and codecs follow. A change without them keeps those that there are. */
+const LAYERS = /** @type {const} */ (['simulcast', 'svc', 'codec', 'profile']);
+/** The options of what is sent that follow from no other. */
+const SENT = /** @type {const} */ (['bitrate', 'degradationPreference', 'stereo', 'dtx']);
 
 /**
- * What has to be done for a change: nothing (null), another input, the device adjusted, another processor.
- * Browsers change what is done to sound only with a track.
+ * What has to be done for a change: another input, the device adjusted, another processor or hint; layers
+ * are to be chosen anew, it is sent otherwise. Browsers change what is done to sound only with a track.
  * @param {Stream} s
  * @param {AnyOptions} o
  */
@@ -85,7 +80,12 @@ export function changed(s, o) {
   const anew = own !== wasOwn || device && (s.source === 'mic' || !same(deviceOf(before.video), deviceOf(now.video)));
   const processed = !anew && (o.processor ?? null) !== (s.options.processor ?? null);
   const adjusted = device && !anew;
-  return anew || adjusted || processed ? { constraints: now, anew, adjusted, processed } : null;
+  const [old, next] = [applied(s.source, s.options), applied(s.source, o)];
+  const differs = (/** @type {keyof AnyOptions} */ field) => old[field] !== next[field];
+  return {
+    constraints: now, before, anew, adjusted, processed,
+    hinted: differs('contentHint'), layered: s.source === 'camera' && LAYERS.some(differs), sent: SENT.some(differs),
+  };
 }
 
 /** What is done to sound, which a browser says of a track. */

@@ -5,6 +5,7 @@
 //   value    one value
 //   guarded  a call of the application: whatever fails in it is a ParlorError
 
+import { PROFILES } from './profiles.js';
 import { ParlorError } from './protocol.js';
 
 /** @typedef {[test: (v: any) => unknown, what: string]} Rule  and what it should be, in words */
@@ -48,6 +49,16 @@ const processor = [(v) => v === null || typeof v === 'function', 'a function, or
 /** Scalability modes (W3C WebRTC-SVC): temporal layers, spatial ones, and spatial ones that depend on each other in keyframes alone. */
 const SVC = ['L1T2', 'L1T3', ...['L2', 'L3'].flatMap((s) => ['T1', 'T2', 'T3'].flatMap((t) => [`${s}${t}`, `${s}${t}_KEY`]))];
 
+/** @param {Rule} rule @returns {Rule} null: the default again */
+const orNull = ([test, what]) => [(v) => v === null || test(v), `${what}, or null`];
+/** @param {'camera' | 'mic' | 'screen'} of */
+const profile = (of) => orNull(among(...Object.keys(PROFILES[of])));
+const picture = {
+  width: within(1, 16384), height: within(1, 16384), frameRate: within(1, 240), bitrate: orNull(within(30, 100_000)),
+  degradationPreference: orNull(among('maintain-framerate', 'maintain-resolution', 'balanced')),
+  contentHint: orNull(among('motion', 'detail', 'text')),
+};
+
 /** The options of each call. @type {Record<string, Fields>} */
 export const CALLS = {
   create: { getToken: handler, url: text, autoReceiveAudio: bool, adaptive: bool, seats: [(v) => v && options(v, SEATS), 'an object'] },
@@ -55,15 +66,16 @@ export const CALLS = {
   setProfile: PROFILE,
   sendMessage: { reliable: bool },
   localVideo: {
-    view, deviceId: text, facingMode: among('user', 'environment'), width: within(1, 16384), height: within(1, 16384), frameRate: within(1, 240),
-    simulcast: bool, svc: among(...SVC), codec: among('VP8', 'VP9', 'H264', 'AV1'), mirror: bool, fillMode, mute: bool,
+    view, deviceId: text, facingMode: among('user', 'environment'), profile: profile('camera'), ...picture,
+    simulcast: orNull(bool), svc: orNull(among(...SVC)), codec: orNull(among('VP8', 'VP9', 'H264', 'AV1')), mirror: bool, fillMode, mute: bool,
     videoTrack: track('video'), processor,
   },
   localAudio: {
-    deviceId: text, echoCancellation: bool, noiseSuppression: bool, autoGainControl: bool, mute: bool,
+    deviceId: text, profile: profile('mic'), bitrate: orNull(within(6, 510)), stereo: orNull(bool), dtx: orNull(bool),
+    contentHint: orNull(among('speech', 'music')), echoCancellation: bool, noiseSuppression: bool, autoGainControl: bool, mute: bool,
     audioTrack: track('audio'), processor,
   },
-  screenShare: { view, audio: bool, frameRate: within(1, 240), fillMode },
+  screenShare: { view, audio: bool, profile: profile('screen'), ...picture, fillMode },
   remoteVideo: { ...REMOTE, view: views, quality: among('low', 'mid', 'high'), fillMode, mirror: bool, adaptive: bool },
   remoteTrack: REMOTE,
 };

@@ -8,6 +8,9 @@
 const BITS_PER_PIXEL = 2.6;
 const MIN_BITRATE = 120_000;
 const SCREEN_BITRATE = 2_500_000;
+/** What each layer of a camera gets of a bitrate that is given, lowest first. The upper ones have four times
+ *  the pixels each; small pictures need more bits for each. */
+const SHARES = [0.08, 0.2, 0.72];
 /** Codecs of which browsers make simulcast only if each layer says that it has no layers inside. */
 const SCALABLE = new Set(['vp9', 'av1']);
 
@@ -22,33 +25,46 @@ export const LAYERED = 'VP9';
  * @param {{simulcast?: boolean, codec?: string, width?: number}} p
  */
 export function wantsSimulcast({ simulcast, codec, width }) {
-  return simulcast ?? ((width ?? 640) >= 640 && !SCALABLE.has((codec ?? '').toLowerCase()));
+  return simulcast ?? ((width ?? 640) >= 640 && !scalable(codec));
 }
 
 /**
  * @param {number} width
  * @param {number} height
  */
-function bitrate(width, height) {
+function bitrateOf(width, height) {
   return Math.max(MIN_BITRATE, Math.round((width * height * BITS_PER_PIXEL) / 1000) * 1000);
 }
 
 /**
+ * What a section is made for, and keeps: what differs in it goes into a section of its own.
+ * @param {{simulcast?: boolean, svc?: string, codec?: string}} p
+ */
+export function shapeOf({ simulcast, svc, codec }) {
+  return svc ?? (simulcast ? `simulcast ${scalable(codec)}` : 'single');
+}
+
+/** @param {string} [codec] */
+const scalable = (codec) => SCALABLE.has((codec ?? '').toLowerCase());
+
+/**
  * The encodings of a section, lowest layer first, as the node expects them.
- * @param {{source: Source, simulcast?: boolean, svc?: string, codec?: string, width?: number,
- *   height?: number, layers?: Layers}} p  svc: of layers that are all in one stream
+ * @param {{source: Source, simulcast?: boolean, svc?: string, codec?: string, bitrate?: number,
+ *   width?: number, height?: number, layers?: Layers}} p  svc: of layers that are all in one stream;
+ *   bitrate: kbit/s, the most for all of them
  * @returns {RTCRtpEncodingParameters[]}
  */
-export function encodings({ source, simulcast, svc, codec, width = 1280, height = 720, layers = {} }) {
-  if (source === 'screen') return [{ maxBitrate: SCREEN_BITRATE }];
+export function encodings({ source, simulcast, svc, codec, bitrate, width = 1280, height = 720, layers = {} }) {
+  const most = bitrate && bitrate * 1000;
+  if (source === 'screen') return [{ maxBitrate: most ?? SCREEN_BITRATE }];
   if (source !== 'camera') return [];
-  if (!simulcast) return [{ maxBitrate: bitrate(width, height), ...(svc && { scalabilityMode: svc }) }];
-  const mode = SCALABLE.has((codec ?? '').toLowerCase()) ? { scalabilityMode: 'L1T1' } : {};
-  return [['q', 4], ['h', 2], ['f', 1]].map(([rid, by]) => ({
+  if (!simulcast) return [{ maxBitrate: most ?? bitrateOf(width, height), ...(svc && { scalabilityMode: svc }) }];
+  const mode = scalable(codec) ? { scalabilityMode: 'L1T1' } : {};
+  return [['q', 4], ['h', 2], ['f', 1]].map(([rid, by], i) => ({
     rid: String(rid),
     active: layers[rid] ?? true,
     scaleResolutionDownBy: Number(by),
-    maxBitrate: bitrate(width / Number(by), height / Number(by)),
+    maxBitrate: most ? Math.round(most * SHARES[i]) : bitrateOf(width / Number(by), height / Number(by)),
     ...mode,
   }));
 }
@@ -89,9 +105,10 @@ export function redundant(all) {
  * The codecs of a sending section: the wanted one first, the rest behind it in the browser's order.
  * @template {Codec} C
  * @param {C[]} all
- * @param {string} codec  e.g. `VP9`
+ * @param {string} [codec]  e.g. `VP9`; undefined: the browser's choice
  */
 export function preferred(all, codec) {
+  if (!codec) return all;
   const is = (/** @type {C} */ c) => c.mimeType.toLowerCase() === `video/${codec.toLowerCase()}`;
   return [...all.filter(is), ...all.filter((c) => !is(c))];
 }

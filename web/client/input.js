@@ -1,8 +1,9 @@
 // Where a stream of one's own comes from: a device, or a track of the application's. And what a processor
 // makes of it. A track of the application's is never stopped here.
 
-import { capture } from './capture.js';
-import { apart, constraintsOf, ownTrack } from './change.js';
+import { capture, constraintsOf } from './capture.js';
+import { apart, ownTrack } from './change.js';
+import { applied } from './profiles.js';
 import { ParlorError } from './protocol.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
@@ -18,6 +19,7 @@ export class Input {
   #stage = null;
   #listening = new AbortController();
   #stopped = false;
+  #hinted = false;
 
   /**
    * @param {MediaStreamTrack} raw  as it is captured
@@ -48,6 +50,20 @@ export class Input {
     this.#stage = stage;
   }
 
+  /**
+   * Tells the browser what the pictures or the sound are, as the options say. Of a track of the application's
+   * only what they say, and that for as long.
+   * @param {Source} source
+   * @param {AnyOptions} o
+   */
+  hint(source, o) {
+    const { track } = this;
+    const given = applied(source, o).contentHint;
+    if (given === undefined && this.own && track === this.raw && !this.#hinted) return;
+    track.contentHint = given ?? HINTS[source] ?? '';
+    this.#hinted = given !== undefined;
+  }
+
   /** Nothing comes of it any more, at once. Only a track of the application's goes on. */
   stop() {
     this.#stopped = true;
@@ -69,7 +85,7 @@ export class Input {
 }
 
 /** What browsers are told of tracks that say nothing of it themselves. @type {Partial<Record<Source, string>>} */
-const HINTS = { mic: 'speech' };
+const HINTS = { mic: 'speech', screen: 'detail', 'screen-audio': 'music' };
 
 /**
  * Opens what the options say.
@@ -89,8 +105,7 @@ export async function open(source, o, wanted) {
     input.stop();
     throw err;
   }
-  const { track } = input;
-  if (HINTS[source] && track !== own) track.contentHint = HINTS[source];
+  input.hint(source, o);
   return input;
 }
 

@@ -1,7 +1,8 @@
 // What the streams of one's own come from, exchanged while they go on: another device, another processor. A
 // change that fails leaves what there was.
 
-import { asWished, constraintsOf } from './change.js';
+import { constraintsOf } from './capture.js';
+import { asWished } from './change.js';
 import { open } from './input.js';
 import { ParlorError } from './protocol.js';
 
@@ -52,7 +53,6 @@ export class Inputs {
    * @param {Input} input
    */
   adopt(s, input) {
-    if (!input.own && !s.input.own) input.track.contentHint = s.input.track.contentHint;
     s.input = input;
     enable(s);
     this.#watch(s);
@@ -87,6 +87,7 @@ export class Inputs {
    */
   async process(s, o) {
     await s.input.process(s.source, o.processor);
+    s.input.hint(s.source, o);
     this.adopt(s, s.input);
   }
 

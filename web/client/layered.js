@@ -2,13 +2,15 @@
 // receiver the part that it can use.
 
 import { LAYERED, wantsSimulcast } from './encodings.js';
+import { applied } from './profiles.js';
 
 /**
  * Which layers a camera is sent in.
- * @param {{simulcast?: boolean, svc?: string, codec?: string, width?: number}} o  options of
- *   startLocalVideo(), the width as it is
+ * @param {import('./local.js').AnyOptions} given
+ * @param {MediaStreamTrack} track  whose width counts
  */
-export async function layersOf(o) {
+export async function layersOf(given, track) {
+  const o = { ...applied('camera', given), width: track.getSettings().width };
   const svc = (await layered(o)) ? o.svc : undefined;
   return { svc, codec: o.codec ?? (svc && LAYERED), simulcast: !svc && wantsSimulcast(o) };
 }

@@ -17,7 +17,7 @@ import { VideoView, elementOf, moves } from './view.js';
 /** @typedef {import('./types.js').VideoOptions} VideoOptions */
 /** @typedef {import('./types.js').AudioOptions} AudioOptions */
 /** @typedef {import('./types.js').ScreenOptions} ScreenOptions */
-/** @typedef {VideoOptions & AudioOptions & ScreenOptions} AnyOptions  of the source that it is */
+/** @typedef {Omit<VideoOptions & AudioOptions & ScreenOptions, 'profile' | 'contentHint'> & {profile?: string | null, contentHint?: string | null}} AnyOptions  of the source that it is */
 /** @typedef {{source: Source, input: Input, muted: boolean, simulcast: boolean, svc?: string, codec?: string, view: VideoView | null, options: AnyOptions}} Stream */
 
 /**
@@ -72,7 +72,7 @@ export class Local {
       const view = o.view ? new VideoView(o.view, lookOf('camera', o)) : null;
       try {
         const input = await this.#inputs.open('camera', o, generation);
-        const layers = await layersOf({ ...o, width: input.track.getSettings().width });
+        const layers = await layersOf(o, input.track);
         await this.#begin({ source: 'camera', input, muted: o.mute ?? false, ...layers, view, options: { ...o } });
       } catch (err) {
         view?.remove();
@@ -109,17 +109,19 @@ export class Local {
       }
       const [video] = media.getVideoTracks();
       const [audio] = media.getAudioTracks();
-      video.contentHint = 'detail';
+      const input = new Input(video, false);
+      input.hint('screen', o);
       try {
         const view = o.view ? new VideoView(o.view, lookOf('screen', o)) : null;
-        await this.#begin({ source: 'screen', input: new Input(video, false), muted: false, simulcast: false, view, options: { ...o } });
+        await this.#begin({ source: 'screen', input, muted: false, simulcast: false, view, options: { ...o } });
       } catch (err) {
         media.getTracks().forEach((t) => t.stop());
         throw err;
       }
       if (!audio) return;
-      audio.contentHint = 'music';
-      await this.#begin({ source: 'screen-audio', input: new Input(audio, false), muted: false, simulcast: false, view: null, options: {} })
+      const sound = new Input(audio, false);
+      sound.hint('screen-audio', {});
+      await this.#begin({ source: 'screen-audio', input: sound, muted: false, simulcast: false, view: null, options: {} })
         .catch((err) => this.#opts.onError('screen-audio', err)); // the picture is shared, so the call has not failed
     });
   }
@@ -150,22 +152,53 @@ export class Local {
     const view = elsewhere && given.view ? new VideoView(given.view, look) : null;
     try {
       if (given.mute) await this.#mute(s, true);
-      const wanted = changed(s, o);
-      if (wanted?.anew) await this.#inputs.switchTo(s, o);
-      if (wanted?.adjusted) await adjust(s.input.raw, /** @type {MediaTrackConstraints} */ (wanted.constraints.video), source);
-      if (wanted?.processed) await this.#inputs.process(s, o);
-      if (wanted) await this.#sending.resend(s);
+      await this.#exchange(s, o);
     } catch (err) {
       view?.remove();
       throw err;
     }
-    s.options = o;
     if (elsewhere) {
       s.view?.remove();
       s.view = view;
       view?.show(s.input.track);
     } else s.view?.look(look);
     if (given.mute === false) await this.#mute(s, false);
+  }
+
+  /**
+   * What it comes from and how it is sent, one after the other; if one of them fails, all is as before.
+   * @param {Stream} s
+   * @param {AnyOptions} o
+   */
+  async #exchange(s, o) {
+    const { constraints, before, anew, adjusted, processed, hinted, layered, sent } = changed(s, o);
+    /** @type {(() => unknown)[]} */
+    const back = [];
+    try {
+      if (anew) {
+        await this.#inputs.switchTo(s, o);
+        back.push(() => this.#inputs.switchTo(s, s.options));
+      }
+      if (adjusted) {
+        await adjust(s.input.raw, constraints, s.source);
+        back.push(() => adjust(s.input.raw, before, s.source));
+      }
+      if (processed) {
+        await this.#inputs.process(s, o);
+        back.push(() => this.#inputs.process(s, s.options));
+      }
+      if (hinted) s.input.hint(s.source, o);
+      const next = { ...s, ...(layered && await layersOf(o, s.input.track)), options: o };
+      if (layered || sent) await this.#sending.change(s, next);
+      else if (anew || adjusted || processed) await this.#sending.resend(s);
+      const { simulcast, svc, codec, options } = next;
+      Object.assign(s, { simulcast, svc, codec, options });
+    } catch (err) {
+      for (const undo of back.reverse()) await Promise.resolve(undo()).catch(() => {});
+      if (hinted) s.input.hint(s.source, s.options);
+      if (back.length > 0) await this.#sending.resend(s).catch(() => {});
+      throw err;
+    }
   }
 
   /**

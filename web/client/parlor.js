@@ -16,7 +16,7 @@
 //                sdp.js), recovery.js
 //   local.js     camera, microphone, screen; capture.js, layered.js; input.js: own tracks, processors;
 //                inputs.js: another of those; change.js: what a change of options comes to; sending.js,
-//                announced.js: what goes to the node
+//                announced.js: what goes to the node; profiles.js: options by name
 //   remote.js    subscriptions and who sits where (seats.js); view.js: elements; sight.js, sizes.js: how
 //                large they are
 //   messages.js  custom messages
@@ -218,7 +218,7 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * Changes the camera's stream, all but `simulcast`, `svc` and `codec`: another device, size or rate, view or look, or mute:
+   * Changes the camera's stream: another device, size or rate, layers or codec, view or look, or mute:
    * `updateLocalVideo({ mute: true })`.
    * @param {import('./types.js').VideoOptions} given
    */
@@ -269,7 +269,7 @@ export class Parlor extends Emitter {
   }
 
   /**
-   * Changes the view, the look or the frame rate of one's own screen.
+   * Changes the stream of one's own screen: anything but whether it has sound.
    * @param {import('./types.js').ScreenOptions} given
    */
   updateScreenShare(given) {

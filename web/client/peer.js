@@ -11,16 +11,27 @@
 //
 // A job that the node refuses is taken back (rollback), and only its caller hears of it.
 
-import { encodings, preferred, receivable, redundant, refit } from './encodings.js';
+import { encodings, preferred, receivable, redundant, refit, shapeOf } from './encodings.js';
 import { CHANNELS, ParlorError } from './protocol.js';
-import { compact } from './sdp.js';
+import { compact, hearsStereo, opusOf } from './sdp.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').OfferRequest} OfferRequest */
-/** @typedef {{track: MediaStreamTrack, simulcast?: boolean, svc?: string, codec?: string}} Publication */
+/**
+ * @typedef {object} Publication  a track, and how it is sent
+ * @property {MediaStreamTrack} track
+ * @property {boolean} [simulcast]
+ * @property {string} [svc]
+ * @property {string} [codec]
+ * @property {number} [bitrate]  kbit/s, the most of all its layers
+ * @property {RTCDegradationPreference} [degradationPreference]
+ * @property {boolean} [stereo]
+ * @property {boolean} [dtx]
+ */
 /** @typedef {{audio: RTCRtpTransceiver, video: RTCRtpTransceiver}} SeatPair */
-/** @typedef {{transceiver: RTCRtpTransceiver, codec?: string, listed: boolean}} Section  listed: named in
- *  the last offer that was answered */
+/** @typedef {{transceiver: RTCRtpTransceiver, p: Publication, codec?: string, opus: string, listed: boolean}}
+ *  Section  p: what it is to send; of the last offer that was answered: its parameters of Opus, and whether
+ *  it was named */
 
 /**
  * @typedef {object} PeerOptions
@@ -140,6 +151,8 @@ export class Peer {
   }
 
   /**
+   * Sends a track, also in place of what is sent of this source, which may have been sent otherwise. If it
+   * fails, nothing is sent.
    * @param {Source} source
    * @param {Publication} publication
    */
@@ -255,10 +268,10 @@ export class Peer {
   }
 
   async #negotiate() {
-    await this.#pc.setLocalDescription();
+    await this.#describe();
     const fresh = this.#fresh;
     /** @type {OfferRequest} */
-    const offer = { type: 'offer', sdp: compact(this.#pc.localDescription?.sdp ?? ''), publish: {}, seats: [], ...(fresh && { fresh }) };
+    const offer = { type: 'offer', sdp: compact(this.#pc.localDescription?.sdp ?? '', this.#opus()), publish: {}, seats: [], ...(fresh && { fresh }) };
     for (const [source, s] of this.#active) offer.publish[String(s.transceiver.mid)] = source;
     for (const [id, s] of this.#seats) offer.seats.push({ id, video: s.video.mid ?? undefined, audio: s.audio.mid ?? undefined });
     let answer;
@@ -273,7 +286,27 @@ export class Peer {
     this.#fresh = false;
     const listed = new Set(this.#active.values());
     for (const s of this.#sections.values()) s.listed = listed.has(s);
+    for (const s of listed) s.opus = opusOf(s.p);
     this.#watchDTLS();
+  }
+
+  /** Takes its own description of an offer, in which seats ask for stereo if the browser lets one ask. */
+  async #describe() {
+    const { sdp = '' } = await this.#pc.createOffer();
+    const stereo = hearsStereo(sdp);
+    if (stereo !== sdp) {
+      try {
+        await this.#pc.setLocalDescription({ type: 'offer', sdp: stereo });
+        return;
+      } catch {} // then without
+    }
+    await this.#pc.setLocalDescription();
+  }
+
+  /** What is to be said of Opus, by mid. */
+  #opus() {
+    const sound = [...this.#active].filter(([source]) => source === 'mic');
+    return new Map(sound.map(([, s]) => [s.transceiver.mid, opusOf(s.p)]));
   }
 
   /** The node's close_notify ends DTLS without the connection state saying so. */
@@ -315,27 +348,26 @@ export class Peer {
    * @returns {Promise<boolean>} whether an offer is needed
    */
   async #occupy(source, p) {
-    const key = `${source} ${p.svc ?? p.simulcast ?? false}`;
+    const key = `${source} ${shapeOf(p)}`;
     const old = this.#active.get(source);
     let section = this.#sections.get(key);
     if (section && !reusable(section)) {
-      if (section.transceiver.currentDirection !== 'stopped') section.transceiver.direction = 'inactive';
+      section.transceiver.stop(); // its place in the description is free again
       section = undefined;
     }
     if (old && old !== section) await this.#vacate(source);
     if (!section) {
-      section = { transceiver: this.#addSender(source, p), listed: false };
+      section = { transceiver: this.#addSender(source, p), p, opus: '', listed: false };
       this.#sections.set(key, section);
-    } else {
-      await section.transceiver.sender.replaceTrack(p.track);
-      await this.#fit(source, section, p.track);
-    }
+    } else await section.transceiver.sender.replaceTrack(p.track);
+    section.p = p;
+    await this.#fit(source, section, p.track);
     const t = section.transceiver;
     const same = section.codec === p.codec;
-    if (p.codec && !same) preferCodec(t, p.codec);
+    if (!same) preferCodec(t, p.codec);
     section.codec = p.codec;
     this.#active.set(source, section);
-    return !same || t.currentDirection !== 'sendonly';
+    return !same || source === 'mic' && section.opus !== opusOf(p) || t.currentDirection !== 'sendonly';
   }
 
   /**
@@ -347,24 +379,26 @@ export class Peer {
     const t = this.#pc.addTransceiver(p.track, {
       direction: 'sendonly',
       streams: [source.startsWith('screen') ? this.#screenStream : this.#stream],
-      sendEncodings: encodings({ source, simulcast: p.simulcast, svc: p.svc, codec: p.codec, width, height, layers: this.#layers(source) }),
+      sendEncodings: encodings({ source, simulcast: p.simulcast, svc: p.svc, codec: p.codec, bitrate: p.bitrate, width, height, layers: this.#layers(source) }),
     });
     if (source === 'mic') preferRedundant(t);
     return t;
   }
 
   /**
-   * Gives a camera's layers what a picture of its size needs, and sends those layers of any source that are
-   * wanted.
+   * Gives the layers of a picture what one of its size needs or may have, and sends those layers of any
+   * source that are wanted.
    * @param {Source} source
    * @param {Section} section
    * @param {MediaStreamTrack | null} track
    */
-  async #fit(source, { transceiver: { sender }, codec }, track) {
-    const p = sender.getParameters();
-    const size = source === 'camera' ? track?.getSettings() : undefined;
-    const wanted = encodings({ source, simulcast: p.encodings?.length > 1, codec, ...size });
-    if (refit(p.encodings ?? [], wanted, size !== undefined, this.#layers(source) ?? {})) {
+  async #fit(source, { transceiver: { sender }, p: { codec, bitrate, degradationPreference } }, track) {
+    const p = /** @type {RTCRtpSendParameters & {degradationPreference?: string}} */ (sender.getParameters());
+    const size = source === 'camera' || source === 'screen' ? track?.getSettings() : undefined;
+    const wanted = encodings({ source, simulcast: p.encodings?.length > 1, codec, bitrate, width: size?.width, height: size?.height });
+    const sacrifices = p.degradationPreference !== degradationPreference;
+    p.degradationPreference = degradationPreference;
+    if (refit(p.encodings ?? [], wanted, size !== undefined, this.#layers(source) ?? {}) || sacrifices) {
       // not yet negotiated, or a browser without it: the picture is sent all the same
       await sender.setParameters(p).catch(() => {});
     }
@@ -425,7 +459,7 @@ function preferRedundant(t) {
 
 /**
  * @param {RTCRtpTransceiver} t
- * @param {string} codec
+ * @param {string} [codec]  undefined: the browser's choice
  */
 function preferCodec(t, codec) {
   const all = RTCRtpSender.getCapabilities?.('video')?.codecs;

@@ -2,6 +2,7 @@
 // (announced.js). The streams themselves are local.js's.
 
 import { Announced } from './announced.js';
+import { applied } from './profiles.js';
 import { ParlorError } from './protocol.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
@@ -46,6 +47,25 @@ export class Sending {
     await this.#peer()?.replace(s.source, s.input.track).catch((err) => {
       if (!aborted(err)) throw err;
     });
+  }
+
+  /**
+   * Sends it otherwise. If that cannot be had, it goes on as it was. Where the PeerConnection has gone, the
+   * next one takes it.
+   * @param {Stream} s     as it is sent
+   * @param {Stream} next  as it is to be sent
+   */
+  async change(s, next) {
+    const peer = this.#peer();
+    if (!peer?.has(s.source)) return;
+    try {
+      await peer.publish(s.source, publicationOf(next));
+    } catch (err) {
+      if (!aborted(err)) await peer.publish(s.source, publicationOf(s)).catch(() => {});
+      else if (this.#peer() !== peer) await this.change(s, next); // it may have begun with what was
+      if (!aborted(err)) throw err;
+    }
+    if (withheld(s)) await this.#peer()?.replace(s.source, null);
   }
 
   /** Sends it, or nothing while it is muted, and has the node know. @param {Stream} s */
@@ -101,7 +121,10 @@ export class Sending {
 }
 
 /** @param {Stream} s */
-export const publicationOf = (s) => ({ track: s.input.track, simulcast: s.simulcast, svc: s.svc, codec: s.codec });
+export function publicationOf({ source, input, simulcast, svc, codec, options }) {
+  const { bitrate, degradationPreference, stereo, dtx } = applied(source, options);
+  return { track: input.track, simulcast, svc, codec, bitrate, degradationPreference, stereo, dtx };
+}
 
 /**
  * A muted camera sends nothing at all; a muted microphone sends silence, so that it is back at once.

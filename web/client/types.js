@@ -125,14 +125,22 @@
  * @property {View | null} [view]      where the own picture is shown; default: nowhere
  * @property {string} [deviceId]      of `getCameraList()`; default: the browser's choice
  * @property {'user' | 'environment'} [facingMode]  the camera that looks so, in place of a `deviceId`
+ * @property {'180p' | '360p' | '480p' | '720p' | '1080p' | null} [profile]  size, frame rate and bitrate by a
+ *   name; options beside it win. In a change it replaces all such that were given before; null: none
  * @property {number} [width]          wished, default 1280
  * @property {number} [height]         wished, default 720
  * @property {number} [frameRate]      wished, default 30
- * @property {boolean} [simulcast]     default: on for pictures at least 640 wide
- * @property {string} [svc]            in place of simulcast: the layers inside one stream, a scalability mode
+ * @property {number | null} [bitrate]  kbit/s, 30 to 100000: the most that is sent, of all layers together.
+ *   Default: what good pictures of the size need at most
+ * @property {Degradation | null} [degradationPreference]  what is kept if network or machine do not carry it
+ *   all; default: the browser's choice
+ * @property {'motion' | 'detail' | 'text' | null} [contentHint]  what the pictures show (W3C MST Content
+ *   Hints); default: nothing is said of it
+ * @property {boolean | null} [simulcast]  default: on for pictures at least 640 wide
+ * @property {string | null} [svc]            in place of simulcast: the layers inside one stream, a scalability mode
  *   of WebRTC-SVC such as `L3T3_KEY`, where the browser sends such with the codec; else as without. Default
  *   codec with it: VP9. Browsers make fewer layers of small pictures
- * @property {'VP8' | 'VP9' | 'H264' | 'AV1'} [codec]  default: the browser's choice
+ * @property {'VP8' | 'VP9' | 'H264' | 'AV1' | null} [codec]  default: the browser's choice
  * @property {boolean} [mirror]        of the own view; default: on, except for environment cameras
  * @property {FillMode} [fillMode]  how the own picture fills its view; default: `cover`
  * @property {boolean} [mute]          whether it is muted, from the start or by a change: a muted camera
@@ -144,9 +152,22 @@
  *   more
  */
 
+/** @typedef {'maintain-framerate' | 'maintain-resolution' | 'balanced'} Degradation  what is kept, in the
+ *  words of W3C mst-content-hint */
+
 /**
  * @typedef {object} AudioOptions
  * @property {string} [deviceId]          of `getMicrophoneList()`; default: the browser's choice
+ * @property {'speech' | 'standard' | 'high' | 'music' | 'high-stereo' | null} [profile]  bitrate, channels and
+ *   what is done to the sound by a name; options beside it win. In a change it replaces all such that were
+ *   given before; null: none
+ * @property {number | null} [bitrate]     kbit/s of Opus, 6 to 510; default: the browser's choice
+ * @property {boolean | null} [stereo]     whether two channels are sent, if the device has them; default: the
+ *   browser's choice
+ * @property {boolean | null} [dtx]        whether silence is sent as next to nothing; default: the browser's
+ *   choice
+ * @property {'speech' | 'music' | null} [contentHint]  what the sound is (W3C MST Content Hints); default:
+ *   `speech`
  * @property {boolean} [echoCancellation]  takes out what comes from the speaker; default: on
  * @property {boolean} [noiseSuppression]  takes out noise; default: on
  * @property {boolean} [autoGainControl]   evens out loudness; default: on
@@ -172,7 +193,16 @@
  * @typedef {object} ScreenOptions
  * @property {View | null} [view]    where the own screen is shown; default: nowhere
  * @property {boolean} [audio]       whether its sound is shared, where the browser offers it; default: on
+ * @property {'720p' | '1080p' | 'motion' | null} [profile]  size, frame rate and bitrate by a name; options
+ *   beside it win. In a change it replaces all such that were given before; null: none
+ * @property {number} [width]        the most: larger screens are made smaller; default: any
+ * @property {number} [height]       likewise
  * @property {number} [frameRate]    wished, default 15
+ * @property {number | null} [bitrate]  kbit/s, 30 to 100000: the most that is sent; default: 2500
+ * @property {Degradation | null} [degradationPreference]  what is kept if network or machine do not carry it
+ *   all; default: the browser's choice
+ * @property {'motion' | 'detail' | 'text' | null} [contentHint]  what it shows (W3C MST Content Hints);
+ *   default: `detail`
  * @property {FillMode} [fillMode]   how it fills its view; default: `contain`
  */
 

@@ -73,12 +73,14 @@ const { Local } = await import('../local.js');
 export function setUp() {
   page.asked.length = page.opened.length = 0;
   Object.assign(page, { fails: undefined, inflexible: false });
-  const t = { said: [], errors: [], sent: [], cut: [], ended: [], refuse: new Set(), answer: async () => {}, peer: null };
+  const t = { said: [], errors: [], sent: [], published: [], cut: [], ended: [], refuse: new Set(), answer: async () => {}, peer: null };
   const sending = new Set();
   t.connect = () => {
     t.peer = {
       has: (source) => sending.has(source),
-      publish: async (source) => {
+      publish: async (source, p) => {
+        t.published.push(p);
+        if (t.takes?.(p) === false) throw new ParlorError('not_supported', 'no codec');
         if (t.refuse.has(source)) throw new ParlorError('publisher_limit', 'full');
         sending.add(source);
       },

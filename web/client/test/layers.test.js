@@ -53,6 +53,9 @@ class FakePC {
   getTransceivers() {
     return this.transceivers;
   }
+  async createOffer() {
+    return { sdp: '' };
+  }
   async setLocalDescription() {
     this.negotiates = true;
     await settle();
