@@ -149,6 +149,7 @@ type Cluster struct {
 type Auth struct {
 	Keys     []Key  `koanf:"keys" doc:"Keys of tokens as id:secret, secrets of at least 32 bytes. The first one signs, all are accepted. None: no token is asked for, and HTTP stays on loopback."`
 	KeysFile string `koanf:"keys_file" doc:"File with further keys, one id:secret a line; # starts a comment. Read again when it changes, and on SIGHUP."`
+	MapKeys  bool   `koanf:"private_map_keys" doc:"Users who come with a UserSig need a private map key as well, which names the room and what they may do there. Tokens (JWT) always name both."`
 
 	fromFile int // of Keys, the last ones
 }

@@ -110,7 +110,7 @@ func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 		"auth.keys": "a:" + secret, "media.external_ips": "192.0.2.1,2001:db8::1", "http.origins": "https://a.example,*", "http.base_path": "/media", "http.trusted_proxies": "192.0.2.0/24,2001:db8::1", "http.proxy_header": "Forwarded", "limits.seats": "77", "http.demo": "false", "monitor.listen": "127.0.0.1:82", "monitor.allow": "192.0.2.1",
 		"limits.strangers": "2000", "limits.strangers_per_address": "20", "limits.strangers_cpu": "30",
 		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.open": "true", "trace.endpoint": "http://[::1]:4318", "debug.listen": "127.0.0.1:6060", "log.format": "json",
-		"auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
+		"auth.private_map_keys": "true", "auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
 		"media.interfaces": "eth*,!wg0", "media.networks": "10.0.0.0/8,!2001:db8::/32",
 		"nats.url": "nats://h:4222,tls://i", "nats.user": "u", "nats.password": secret, "nats.memory_mb": "65",
 		"nats.store_mb": "1025", "nats.connections": "257", "nats.tls.ca": write(t, "ca", ""), "nats.tls.cert": write(t, "cert", ""), "nats.tls.key": write(t, "key", ""),

@@ -43,6 +43,9 @@ func newKeyring(auth config.Auth, log zerolog.Logger) (*keyring, error) {
 	if err != nil {
 		return nil, &config.Error{Key: "auth.keys", Reason: err.Error()}
 	}
+	if auth.MapKeys {
+		keys.RequirePrivateMapKeys()
+	}
 	r := &keyring{auth: auth, keys: keys, log: log, inForce: auth.Keys}
 	r.count.Store(int64(len(auth.Keys)))
 	return r, nil

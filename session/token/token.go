@@ -4,6 +4,8 @@
 // The claims are `room` (string or integer), `user`, `rights` (array of names), `role` (optional; audience:
 // may not become anchor) and `exp`. Only a token with the right admin may leave out room or user, and then
 // holds for any. The header's `kid` says which key has signed; without it every key is tried.
+//
+// A UserSig, as applications of another RTC engine have it, counts as well (usersig.go).
 package token
 
 import (
@@ -36,8 +38,9 @@ type Key struct {
 // Keys authenticate users. Safe for concurrent use, Replace included: every call sees the keys before it or
 // those after it.
 type Keys struct {
-	keys atomic.Pointer[[]Key] // read-only slice
-	now  func() time.Time
+	keys    atomic.Pointer[[]Key] // read-only slice
+	now     func() time.Time
+	mapKeys bool // a UserSig needs a private map key
 }
 
 // New returns the given keys, of which the first mints. With none, everybody may do everything: that is only
@@ -125,6 +128,8 @@ func (k *Keys) Parse(text string) (terms.Grant, error) {
 		return terms.Grant{}, invalid("a token is needed")
 	case len(text) > MaxToken:
 		return terms.Grant{}, invalid("the token is longer than %d bytes", MaxToken)
+	case isUserSig(text):
+		return k.parseUserSig(text)
 	}
 	var c claims
 	_, err := jwt.ParseWithClaims(text, &c, k.find,
