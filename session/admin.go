@@ -291,6 +291,7 @@ type RoomInfo struct {
 	Created    time.Time
 	Users      int
 	Anchors    int
+	Viewers    int // the audience of a live room
 	Publishers int // those that publish something that is on
 	Node       string
 	Shedding   string // what it leaves out as it does not keep up, see router.Room.Shedding; "": nothing
@@ -342,6 +343,7 @@ func (rm *room) infoLocked() RoomInfo {
 	return RoomInfo{
 		Room: rm.id, Shedding: shedding, Scene: rm.scene, Created: rm.created, Node: rm.rooms.opts.Node, Users: len(rm.members),
 		Anchors:    rm.countLocked(func(m *member) bool { return m.role == terms.Anchor }),
+		Viewers:    rm.countLocked(watches),
 		Publishers: rm.countLocked(func(m *member) bool { return m.shown() != 0 }),
 	}
 }

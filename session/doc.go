@@ -26,6 +26,7 @@
 //	loudest.go   seats of the loudest
 //	report.go    reports: what is worth knowing at the moment only
 //	volume.go    who speaks, and how loud
+//	viewers.go   how many watch in a live room
 //	message.go   custom messages
 //	frame.go     their form on data channels
 //	quota.go     how much one user may send

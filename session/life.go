@@ -24,7 +24,7 @@ func (l *lifetime) existsLocked() bool { return !l.closed && !l.created.IsZero()
 // errNoRoom is the answer to those who ask for a room that does not exist.
 func errNoRoom() error { return terms.Errorf(terms.CodeRoomNotFound, "room", "there is no such room") }
 
-// Run keeps the timers. Users without life are let go, and so are those whose tokens have ended. Live rooms
+// Run keeps the timers, and tells live rooms how many watch. Users without life are let go, and so are those whose tokens have ended. Live rooms
 // without anybody end. Bans that are over are forgotten. Run returns when ctx is done. Shutdown is separate,
 // and may come before or after.
 func (r *Rooms) Run(ctx context.Context) error {
@@ -49,6 +49,7 @@ func (r *Rooms) sweep(now time.Time) {
 		if out := rm.beginDue(now); len(out) > 0 {
 			r.background(func() { rm.depart(out) })
 		}
+		rm.tellViewers(now)
 		if rm.closeOutlived(now) {
 			rm.end()
 		}

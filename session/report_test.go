@@ -24,6 +24,7 @@ type told struct {
 		Volume int
 	}
 	Active *string
+	Count  int
 	at     time.Time
 }
 

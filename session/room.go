@@ -31,6 +31,7 @@ type room struct {
 	feed       roomFeed
 	blocks     blocks
 	given      given
+	viewers    viewers
 	auto       map[*participant]struct{}
 	stage      []performer                // see stageLocked; nil: to be found anew
 	listeners  map[*participant]*listener // users that want to know who speaks
@@ -207,6 +208,7 @@ func (rm *room) enteredLocked(p *participant) terms.Entered {
 		Users: []terms.UserState{}, Node: rm.rooms.opts.Node, Timers: clientTimers(rm.rooms.opts.Timers),
 		Candidates: rm.rooms.candidateList(), Nodes: rm.rooms.opts.Cluster.Others(),
 		Block:       rm.blocks.of(p.user),
+		Viewers:     rm.viewersLocked(),
 		ExpiresInMS: p.granted().Left(rm.rooms.opts.Now()).Milliseconds(),
 	}
 	for _, m := range rm.sortedLocked(func(m *member) bool { return m != p.m && rm.visible(m) }) {

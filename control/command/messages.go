@@ -111,6 +111,7 @@ type Room struct {
 	CreatedMS  int64       `json:"CreatedMs" jsonschema:"Unix time"`
 	Users      int         `json:"Users"`
 	Anchors    int         `json:"Anchors"`
+	Viewers    int         `json:"Viewers" jsonschema:"the audience of a live room"`
 	Publishers int         `json:"Publishers" jsonschema:"users who publish something that is on"`
 	Node       string      `json:"Node"`
 	Shedding   string      `json:"Shedding,omitempty" jsonschema:"what the room leaves out at the moment as it does not keep up: top_layer, layers, mid_quality, low_quality, half, most or video"`
@@ -226,7 +227,7 @@ type ErrorBody struct {
 
 func roomOf(i session.RoomInfo) Room {
 	return Room{
-		RoomRef: Ref(i.Room), Scene: i.Scene, CreatedMS: i.Created.UnixMilli(), Users: i.Users, Anchors: i.Anchors,
+		RoomRef: Ref(i.Room), Scene: i.Scene, CreatedMS: i.Created.UnixMilli(), Users: i.Users, Anchors: i.Anchors, Viewers: i.Viewers,
 		Publishers: i.Publishers, Node: i.Node, Shedding: i.Shedding,
 	}
 }

@@ -13,13 +13,15 @@ type reportQueue struct {
 	writing bool
 }
 
-// report has a report written. It does not wait: a client misses what finds the queue full. It is not called
+// report has a report written. It does not wait: what finds the queue full takes the place of the one before,
+// so that a client misses some, and not the last. It is not called
 // after Session.Detached, so that pumps is not added to when that is waited for.
 func (c *conn) report(message []byte) {
 	q := &c.reports
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == maxReports {
+		q.waiting[maxReports-1] = message
 		return
 	}
 	q.waiting = append(q.waiting, message)

@@ -51,6 +51,9 @@ func TestReportsThatFindTheQueueFullAreMissed(t *testing.T) {
 		c.report(fmt.Appendf(nil, "%d", i))
 	}
 	c.reports.mu.Lock()
+	require.Equal(t, "99", string(c.reports.waiting[maxReports-1]), "the last one is not missed")
+	c.reports.mu.Unlock()
+	c.reports.mu.Lock()
 	waiting := len(c.reports.waiting)
 	c.reports.mu.Unlock()
 	require.LessOrEqual(t, waiting, maxReports)

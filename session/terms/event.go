@@ -209,6 +209,8 @@ type Entered struct {
 	// Nodes are URLs of a few other nodes, for when this one dies. Read-only.
 	Nodes []string `json:"nodes,omitempty"`
 	Block Block    `json:"block"` // what of one's own streams is not forwarded
+	// Viewers is how many watch in a live room, as everybody was told last; nil in a call.
+	Viewers *int `json:"viewers,omitempty"`
 	// ExpiresInMS is how long the token still holds, in milliseconds; 0: for ever. Renew is for before.
 	ExpiresInMS int64 `json:"expiresInMs,omitempty"`
 }

@@ -35,6 +35,7 @@
  * @property {string[]} [nodes]  base URLs of others
  * @property {Partial<Timers>} [timers]
  * @property {Block} [block]
+ * @property {number} [viewers]   how many watch in a live room
  * @property {number} [expiresInMs]  how long the token holds; without it for ever
  */
 

@@ -16,6 +16,7 @@
 /**
  * @typedef {{type: 'audio_volume', users: {user: string, volume: number}[], active: string | null}}
  *   VolumeReport
+ * @typedef {{type: 'viewer_count', count: number}} ViewersReport
  * @typedef {{quality: number, kbps: number, loss: number | null, red?: number}} Link
  * @typedef {{user?: string, source: Source, rid?: string, kbps: number, loss: number | null,
  *   jitterMs: number, state?: PictureState, layer?: number}} Flow

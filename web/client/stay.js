@@ -244,6 +244,7 @@ export class Stay {
     this.#rights = entered.rights ? new Set(entered.rights) : null;
     this.#renewal.reset();
     this.#blocked(entered.block ?? 'none');
+    this.#watch.viewers(entered.viewers);
     for (const u of this.#undecodable.reset()) this.#emit('undecodable', u);
     for (const p of this.#paused.reset()) this.#emit('paused', pausedOf(p));
     this.media.reset();

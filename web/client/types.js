@@ -36,6 +36,8 @@
  * @property {{reason: number, text: string}} exit-room  The stay is over, whatever the reason, an
  *   `ExitReason`. It comes last: devices are released, connections closed
  * @property {import('./messages.js').Received} message  A custom message. From the server `userId` is empty
+ * @property {{count: number}} viewer-count  How many watch in a live room: its audience, players included. It
+ *   comes at the beginning and, at most once a second, when it has changed
  * @property {{result: import('./reports.js').UserVolume[]}} audio-volume  Who speaks, oneself included;
  *   nobody: all have gone silent. It wants `enableAudioVolumeEvaluation()`
  * @property {{userId: string | null}} active-speaker  Who has the floor now; null: nobody. It wants

@@ -1,5 +1,5 @@
-// How things are at the moment: who speaks, how good the network is, what stands still. The node reports the
-// first two. A report is true for as long as the next one may take. After that, and as soon as nothing comes
+// How things are at the moment: who speaks, how many watch, how good the network is, what stands still. The
+// node reports all but the last. A report is true for as long as the next one may take. After that, and as soon as nothing comes
 // any more (flow.js), it is taken back.
 
 import { Downlink } from './downlink.js';
@@ -45,6 +45,8 @@ export class Watch {
   #volumes = new Volumes();
   /** @type {import('./reports.js').NetworkQuality | null} as reported last */
   #quality = null;
+  /** @type {number | undefined} as reported last */
+  #viewers;
   #took = [0]; // the last looks, in ms
   #stay = 0; // what was begun in an earlier one has no effect
   #opts;
@@ -72,6 +74,7 @@ export class Watch {
     this.#buffer = 0;
     this.#volumes.reset();
     this.#quality = null;
+    this.#viewers = undefined;
     this.#took = [0];
   }
 
@@ -85,13 +88,22 @@ export class Watch {
 
   /**
    * Takes a report of the node. Kinds that only a newer node has are left alone.
-   * @param {import('./reports.js').VolumeReport | import('./reports.js').StatisticsReport} report
+   * @param {import('./reports.js').VolumeReport | import('./reports.js').StatisticsReport |
+   *   import('./reports.js').ViewersReport} report
    */
   reported(report) {
+    if (report.type === 'viewer_count') this.viewers(report.count);
     if (report.type === 'audio_volume') this.#spoken(report);
     if (report.type !== 'statistics') return;
     this.downlink.took(report);
     if (this.statistics) void this.#measured(report);
+  }
+
+  /** @param {number} [count]  how many watch; undefined: it is not told */
+  viewers(count) {
+    if (count === undefined || count === this.#viewers) return;
+    this.#viewers = count;
+    this.#opts.emit('viewer-count', { count });
   }
 
   /** @param {import('./reports.js').VolumeReport} report */
