@@ -9,6 +9,7 @@
 #   make run           the node, as `go run ./cmd/sfu`
 #   make build         bin/sfu, static
 #   make release       bin/release: what people install, for linux on amd64 and arm64; VERSION=1.2.3
+#   make client        the browser client as an npm package, in web/dist
 #   make bench         measure: make bench SCENARIO=video-1x100, or all
 #   make profile       measure with profiles of the node, and show where its time goes
 
@@ -125,9 +126,13 @@ web/node_modules/.installed web/foreign/node_modules/.installed:
 	cd '$(<D)' && npm ci --no-progress
 	@touch $@
 
+.PHONY: client
+client: web/node_modules/.installed
+	cd web && node package/build.js --pack
+
 .PHONY: test-web
 test-web: web/node_modules/.installed
-	$(call stage,browser client: types and unit tests)
+	$(call stage,browser client: types$(comma) documentation$(comma) unit tests$(comma) npm package)
 	cd web && npm test
 
 .PHONY: test-go
@@ -159,7 +164,7 @@ test-release:
 # Browsers need both cores to themselves to be on time. So these tests run apart from the others, and one
 # package at a time.
 .PHONY: test-browser
-test-browser: web/foreign/node_modules/.installed
+test-browser: web/node_modules/.installed web/foreign/node_modules/.installed
 	$(call stage,browsers)
 	@mkdir -p '$(ARTIFACTS)'
 	$(GO) test -race -p 1 -count 1 -timeout 25m -artifacts -outputdir '$(ARTIFACTS)' ./web/...

@@ -40,6 +40,7 @@ import (
 //	cluster_test.go  rooms of several nodes
 //	reports_test.go  who speaks, how good the network is
 //	tcp_test.go      ICE-TCP beside UDP
+//	package_test.go  the client as an npm package
 //	message_test.go  custom messages, and the demo's chat
 
 // limit is how long anything may take that is not measured. It is generous: it only decides how soon a

@@ -62,6 +62,11 @@ const EVENTS = {
 export class Parlor extends Emitter {
   #stay;
 
+  /** The version of the client, which is the package's. */
+  static get version() {
+    return '0.1.0';
+  }
+
   /**
    * Makes a client, which can be in one room at a time. Nothing is opened yet.
    * @param {ParlorOptions} [given]

@@ -17,7 +17,8 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
  *
  * @typedef {object} Call
  * @property {string} name
- * @property {'static' | 'method' | 'property'} kind
+ * @property {boolean} fixed     of the class itself
+ * @property {boolean} called    with parameters; else it is read
  * @property {string} section  the heading under which parlor.js has it
  * @property {Field[]} parameters
  * @property {string} returns
@@ -115,10 +116,10 @@ class Reader {
     const source = this.#node(parlor).parent.text;
     const headings = [...source.matchAll(/^ {2}\/\/ --- (.*)$/gm)].map((m) => ({ at: m.index, title: m[1] }));
     const section = (node) => (node.parent.name?.text === 'Parlor' ? headings.findLast((h) => h.at < node.pos + node.getText().length)?.title ?? '' : 'handlers');
-    const statics = [...parlor.getExports().values()].filter((s) => s.name !== 'prototype').map((s) => this.#call(s, 'static', () => ''));
+    const statics = [...parlor.getExports().values()].filter((s) => s.name !== 'prototype').map((s) => ({ ...this.#call(s, () => ''), fixed: true }));
     const own = this.#checker.getPropertiesOfType(this.#checker.getDeclaredTypeOfSymbol(parlor))
       .filter((s) => !s.name.startsWith('__#') && !this.#hidden(s))
-      .map((s) => this.#call(s, 'method', section));
+      .map((s) => this.#call(s, section));
     return [...statics, ...own];
   }
 
@@ -128,11 +129,10 @@ class Reader {
 
   /**
    * @param {any} symbol
-   * @param {'static' | 'method'} kind
    * @param {(node: any) => string} section
    * @returns {Call}
    */
-  #call(symbol, kind, section) {
+  #call(symbol, section) {
     const type = this.#checker.getTypeOfSymbol(symbol);
     const [signature] = this.#checker.getSignaturesOfType(type, SignatureKind.Call);
     const node = this.#node(symbol);
@@ -143,7 +143,7 @@ class Reader {
       name: p.name, type: this.#typeText(p), optional: this.#optional(p),
       text: oneLine((tags.find((t) => t === p.name || t.startsWith(`${p.name} `)) ?? '').slice(p.name.length)),
     }));
-    return { name: symbol.name, kind: signature ? kind : 'property', section: section(node), parameters, returns: clean(returns), text };
+    return { name: symbol.name, fixed: false, called: Boolean(signature), section: section(node), parameters, returns: clean(returns), text };
   }
 
   #optional(symbol) {

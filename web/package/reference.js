@@ -32,8 +32,8 @@ const TABLES = {
 };
 
 /** The heading under which a call stands. @param {Call} c */
-function heading({ kind, section }) {
-  if (kind === 'static') return 'The client';
+function heading({ fixed, section }) {
+  if (fixed) return 'The client';
   return section ? section[0].toUpperCase() + section.slice(1) : 'What is so now';
 }
 
@@ -48,7 +48,7 @@ function calls(all) {
   return table(['call', 'gives', 'what it does'], all.map((c) => {
     const given = c.parameters.map((p) => `${p.name}${p.optional ? '?' : ''}: ${p.type}`).join(', ');
     const more = c.parameters.filter((p) => p.text).map((p) => `\`${p.name}\`: ${p.text}.`).join(' ');
-    const call = `${c.kind === 'static' ? 'Parlor.' : ''}${c.name}${c.kind === 'property' ? '' : `(${given})`}`;
+    const call = `${c.fixed ? 'Parlor.' : ''}${c.name}${c.called ? `(${given})` : ''}`;
     return [code(call), code(c.returns), [sentence(c.text), more].filter(Boolean).join('. ').replace('..', '.')];
   }));
 }
