@@ -4,12 +4,13 @@
 //   node package/build.js --pack  dist/ and dist/parlor-client-VERSION.tgz
 //
 //   dist/parlor.js         the ES module       dist/parlor.global.js  for a script tag: global `Parlor`
+//   dist/*-worker.js       workers, which a bundler finds by `new URL('./…-worker.js', import.meta.url)`
 //   dist/types/            the types, made of JSDoc: index.d.ts has the names that docs/client.md has
 //
 // The version is Parlor.version.
 
 import { execFileSync } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,9 +44,13 @@ const MANIFEST = {
 export async function build() {
   await rm(DIST, { recursive: true, force: true });
   const common = { bundle: true, minify: true, sourcemap: true, target: 'es2022', legalComments: 'none', logLevel: 'warning' };
+  const modules = (await readdir(join(WEB, 'client'))).filter((name) => name === 'parlor.js' || name.endsWith('-worker.js'));
   await Promise.all([
-    bundle({ ...common, entryPoints: [join(WEB, 'client/parlor.js')], format: 'esm', outfile: join(DIST, 'parlor.js') }),
-    bundle({ ...common, entryPoints: [join(WEB, 'package/global.js')], format: 'iife', outfile: join(DIST, 'parlor.global.js') }),
+    bundle({ ...common, entryPoints: modules.map((name) => join(WEB, 'client', name)), format: 'esm', outdir: DIST }),
+    bundle({
+      ...common, entryPoints: [join(WEB, 'package/global.js')], format: 'iife', outfile: join(DIST, 'parlor.global.js'),
+      define: { 'import.meta.url': 'scriptUrl' }, inject: [join(WEB, 'package/here.js')], // which such a script has not
+    }),
     declare(),
   ]);
   await writeFile(join(DIST, 'package.json'), `${JSON.stringify(MANIFEST, null, 2)}\n`);
