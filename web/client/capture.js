@@ -103,6 +103,9 @@ export function deviceError(cause, of) {
     const how = what === 'screen' ? '' : ' Allow it in the address bar or in the settings of the system, and try again.';
     return new ParlorError('device_denied', `The browser may not use the ${what}.${how}`, more);
   }
+  if (name === 'InvalidStateError' && what === 'screen') {
+    return new ParlorError('device_denied', 'Browsers let a page ask for a screen only in answer to a click or a key.', more);
+  }
   if (name === 'NotFoundError' || name === 'OverconstrainedError') {
     return new ParlorError('device_not_found', `There is no such ${what}.`, more);
   }

@@ -14,7 +14,7 @@ import { ParlorError } from './protocol.js';
 /** @param {string} type @param {string} what @returns {Rule} */
 const of = (type, what) => [(v) => typeof v === type, what];
 /** @param {number} min @param {number} max @returns {Rule} */
-const within = (min, max) => [(v) => v >= min && v <= max && typeof v === 'number', `a number from ${min} to ${max}`];
+const within = (min, max) => [(v) => typeof v === 'number' && v >= min && v <= max, `a number from ${min} to ${max}`];
 /** @param {string[]} words @returns {Rule} */
 const among = (...words) => [(v) => words.includes(v), words.map((w) => `"${w}"`).join(' or ')];
 
@@ -61,7 +61,7 @@ const picture = {
 
 /** The options of each call. @type {Record<string, Fields>} */
 export const CALLS = {
-  create: { getToken: handler, url: text, autoReceiveAudio: bool, adaptive: bool, seats: [(v) => v && options(v, SEATS), 'an object'] },
+  create: { getToken: handler, url: text, autoReceiveAudio: bool, adaptive: bool, seats: [(v) => isObject(v) && options(v, SEATS), 'an object'] },
   enterRoom: { roomId: id, strRoomId: id, userId: id, token: text, role, scene: among('call', 'live'), ...PROFILE, autoReceiveAudio: bool },
   setProfile: PROFILE,
   sendMessage: { reliable: bool },
@@ -82,6 +82,9 @@ export const CALLS = {
 /** @type {Fields} */
 const SEATS = { initial: within(0, 1000), chunk: within(1, 1000), max: within(1, 1000) };
 
+/** @param {unknown} v */
+const isObject = (v) => v !== null && typeof v === 'object' && !Array.isArray(v);
+
 /**
  * @template {object} T
  * @param {T} given
@@ -91,7 +94,7 @@ const SEATS = { initial: within(0, 1000), chunk: within(1, 1000), max: within(1,
  */
 export function options(given, fields, needed = []) {
   const o = /** @type {Record<string, unknown>} */ (given);
-  if (o === null || typeof o !== 'object') throw wrong('options', `Options are an object: {${Object.keys(fields).join(', ')}}.`);
+  if (!isObject(o)) throw wrong('options', `Options are an object: {${Object.keys(fields).join(', ')}}.`);
   for (const [name, v] of Object.entries(o)) {
     if (!Object.hasOwn(fields, name)) throw wrong(name, `There is no option "${name}". There are: ${Object.keys(fields).join(', ')}.`);
     if (v !== undefined) value(name, v, fields[name]);
@@ -106,7 +109,18 @@ export function options(given, fields, needed = []) {
  * @param {Rule} rule
  */
 export function value(field, v, [test, what]) {
-  if (!test(v)) throw wrong(field, `"${field}" is ${what}, not ${typeof v === 'string' ? `"${v.slice(0, 40)}"` : String(v)}.`);
+  if (!test(v)) throw wrong(field, `"${field}" is ${what}, not ${shown(v)}.`);
+}
+
+/** A value as messages show it; not every one can be made a string. @param {unknown} v */
+export function shown(v) {
+  if (typeof v === 'string') return `"${v.slice(0, 40)}"`;
+  if (typeof v === 'function') return 'a function';
+  try {
+    return String(v).slice(0, 40);
+  } catch {
+    return `a strange ${typeof v}`;
+  }
 }
 
 /** @param {string} field @param {string} message */

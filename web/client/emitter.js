@@ -1,7 +1,7 @@
 // Typed events, each of them named at the beginning. A handler that throws is reported; the others are called
 // all the same.
 
-import { handler, value, wrong } from './check.js';
+import { handler, shown, value, wrong } from './check.js';
 
 /**
  * @template {Record<string, any>} Events  name → payload
@@ -86,7 +86,7 @@ export class Emitter {
 
   /** @param {keyof Events} name */
   #check(name) {
-    if (!Object.hasOwn(this.#names, name)) throw wrong('event', `There is no event "${String(name)}".`);
+    if (typeof name !== 'string' || !Object.hasOwn(this.#names, name)) throw wrong('event', `There is no event ${shown(name)}.`);
   }
 }
 

@@ -398,7 +398,7 @@ export class Local {
   /** @param {Source} source */
   #need(source) {
     const s = this.#streams.get(source);
-    if (!s) throw new ParlorError('invalid_state', `The ${source} has not been started.`);
+    if (!s) throw new ParlorError('invalid_state', `The ${source} has not been started.`, { field: source });
     return s;
   }
 

@@ -62,11 +62,8 @@ export class Media {
   /** A PeerConnection for this session, in place of any other. */
   open() {
     this.close();
-    const peer = new Peer({
-      send: (offer) => this.#opts.send(offer),
-      layers: (source) => this.#layers.get(source),
-      onState: (state) => this.#peer === peer && this.#recovery.changed(state),
-    });
+    const peer = this.#make();
+    if (!peer) return;
     this.#peer = peer;
     const publications = this.#opts.local.publications((source) => this.#opts.may(source));
     peer.open(this.#opts.remote.seatIds(), publications).then((refused) => {
@@ -82,6 +79,21 @@ export class Media {
     });
   }
 
+  /** null: the browser makes none, which it may do later. */
+  #make() {
+    try {
+      const peer = new Peer({
+        send: (offer) => this.#opts.send(offer),
+        layers: (source) => this.#layers.get(source),
+        onState: (state) => this.#peer === peer && this.#recovery.changed(state),
+      });
+      return peer;
+    } catch (err) {
+      if (this.#recovery.unopened()) this.#opts.onError(err);
+      return null;
+    }
+  }
+
   /** Streams and messages that went through it wait for the next one. */
   close() {
     this.#recovery.renewed();
@@ -94,8 +106,9 @@ export class Media {
   /** @param {'restart' | 'rebuild'} step */
   #repair(step) {
     const peer = this.#peer;
-    if (!peer || !this.#opts.signalled()) return; // without signalling: when it is back
-    if (step === 'rebuild') {
+    if (!this.#opts.signalled()) return; // without signalling: when it is back
+    if (!peer) this.open();
+    else if (step === 'rebuild') {
       // A first offer that failed has been reported as what it was.
       if (peer.opened) this.#opts.onError(new ParlorError('connection_failed', 'Sound and pictures do not get through to the server. Trying again.', { field: 'media' }));
       this.open();

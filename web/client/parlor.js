@@ -34,6 +34,7 @@
 // promise throws. The error is a ParlorError whose code is `invalid_parameter` and whose field is the option
 // or argument (ids: `user`, `room`).
 
+import { deviceError } from './capture.js';
 import { CALLS, bool, errorFrom, guarded, options, role as aRole, source as aSource, text, value, wrong } from './check.js';
 import { Emitter } from './emitter.js';
 import { profileOf } from './own.js';
@@ -458,10 +459,14 @@ function whole(field, n, min, max, message) {
   if (!Number.isInteger(n) || n < min || n > max) throw wrong(field, message);
 }
 
+const KINDS = /** @type {const} */ ({ videoinput: 'camera', audioinput: 'mic', audiooutput: 'speaker' });
+
 /** @param {MediaDeviceKind} kind */
 function devices(kind) {
   return guarded(async () => {
-    const all = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+    const all = (await navigator.mediaDevices?.enumerateDevices().catch((err) => {
+      throw deviceError(err, KINDS[kind]);
+    })) ?? [];
     return all.filter((d) => d.kind === kind && d.deviceId !== '');
   });
 }

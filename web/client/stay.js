@@ -211,7 +211,7 @@ export class Stay {
     /** @type {Signal} */
     const signal = new Signal({
       url: socket, enter, downlink: () => this.#watch.downlink.expected(), WebSocket, clock: systemClock, random: Math.random, page: location.origin,
-      beacon: (body, url) => void navigator.sendBeacon(url, body),
+      beacon: (body, url) => void navigator.sendBeacon?.(url, body), // some users switch it off
       ...(this.#options.getToken && { token: () => this.#askForToken() }),
       handlers: {
         event: (e) => this.#event(e),

@@ -2,6 +2,7 @@
 // elements for everybody's sound. Also knows what to do if the browser forbids sound to play.
 
 import { deviceError } from './capture.js';
+import { shown } from './check.js';
 import { ParlorError } from './protocol.js';
 
 /** @typedef {string | HTMLElement} View  an element, or the id of one */
@@ -14,7 +15,7 @@ import { ParlorError } from './protocol.js';
 export function elementOf(view) {
   const el = typeof view === 'string' ? document.getElementById(view) : view;
   if (!(el instanceof HTMLElement)) {
-    throw new ParlorError('invalid_parameter', `There is no element "${String(view)}" to show video in.`, { field: 'view' });
+    throw new ParlorError('invalid_parameter', `There is no element ${shown(view)} to show video in.`, { field: 'view' });
   }
   return el;
 }

@@ -33,7 +33,7 @@ export function wrong(parlor: Parlor): void {
   // @ts-expect-error a room has a user
   void parlor.enterRoom({ strRoomId: 'lobby' });
   // @ts-expect-error there is no such option
-  void parlor.startLocalVideo({ profile: '720p' });
+  void parlor.startLocalVideo({ resolution: '720p' });
   // @ts-expect-error there is no such event
   parlor.on('remote-user-entered', () => {});
   // @ts-expect-error the event has no such field

@@ -73,7 +73,7 @@ test('what returns no promise throws', () => {
 test('what a browser throws comes as a ParlorError', async () => {
   const p = Parlor.create();
   navigator.mediaDevices = { enumerateDevices: () => Promise.reject(Object.assign(new Error('no'), { name: 'NotAllowedError' })), getUserMedia: () => Promise.reject(new TypeError('x')) };
-  await assert.rejects(Parlor.getCameraList(), { name: 'ParlorError', code: 'internal' });
+  await assert.rejects(Parlor.getCameraList(), { name: 'ParlorError', code: 'device_denied', field: 'camera' });
   await assert.rejects(p.startLocalVideo(), { name: 'ParlorError', code: 'device_busy', field: 'camera' });
   delete navigator.mediaDevices;
   await assert.rejects(p.startLocalVideo(), { name: 'ParlorError', code: 'not_supported' });
