@@ -2,8 +2,10 @@ package web_test
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/exec"
@@ -11,8 +13,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"parlor/config"
 )
 
 // packageApp is what two pages of an application do: each shows itself if it has a camera, and everybody else.
@@ -65,6 +70,57 @@ func TestPackage(t *testing.T) {
 	require.NoError(t, bob.page.Wait(within(t, limit), "!document.querySelector('#others video')?.videoWidth", nil), "bob still sees ann")
 }
 
+// TestQuickStart does what docs/client.md tells newcomers to do: its back end, its page, two tabs.
+func TestQuickStart(t *testing.T) {
+	page, err := os.ReadFile("../docs/client.md")
+	require.NoError(t, err)
+	_, quick, found := strings.Cut(string(page), "## Quick start")
+	require.True(t, found)
+	port := freePort(t)
+	cfg := nodeConfig(t, netip.MustParseAddr("127.0.0.1"), timers{})
+	cfg.Auth.Keys = []config.Key{"app:" + secret}
+	cfg.HTTP.Origins = []string{"http://localhost:" + port}
+	n := runNode(t, cfg, nil)
+
+	backend := t.TempDir()
+	write(t, backend, "server.mjs", strings.Replace(codeOf(t, quick, "js"), "listen(3000)", "listen("+port+")", 1))
+	write(t, backend, "index.html", strings.ReplaceAll(codeOf(t, quick, "html"), "http://127.0.0.1:8080", n.url))
+	cmd := exec.CommandContext(t.Context(), "node", "server.mjs")
+	cmd.Dir, cmd.Env, cmd.Stderr = backend, append(os.Environ(), "KEY="+secret), os.Stderr
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", "localhost:"+port)
+		return err == nil && c.Close() == nil
+	}, limit, 20*time.Millisecond, "the back end does not listen")
+
+	one, two := openApp(t, "http://localhost:"+port), openApp(t, "http://localhost:"+port)
+	for _, p := range []*person{one, two} {
+		p.shows("me")
+		p.shows("others")
+	}
+}
+
+// codeOf is the first block of code in that language.
+func codeOf(t *testing.T, page, language string) string {
+	t.Helper()
+	_, code, found := strings.Cut(page, "```"+language+"\n")
+	require.True(t, found, language)
+	code, _, _ = strings.Cut(code, "```\n")
+	return code
+}
+
+// freePort is one that nothing listens on now.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "localhost:0")
+	require.NoError(t, err)
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	return port
+}
+
 // installPackage builds the client's package, and installs it in a new project. It returns the project's folder.
 func installPackage(t *testing.T) string {
 	t.Helper()
@@ -113,7 +169,7 @@ func write(t *testing.T, dir, name, text string) {
 // run runs a command to its end, and returns what it prints.
 func run(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*limit)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // on a busy machine
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
