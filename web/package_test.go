@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,54 +21,62 @@ import (
 	"parlor/config"
 )
 
-// packageApp is what two pages of an application do: each shows itself if it has a camera, and everybody else.
-const packageApp = `
-	const asked = new URLSearchParams(location.search);
-	const parlor = Parlor.create({ url: asked.get('node') });
-	window.parlor = parlor;
-	window.code = (err) => err instanceof ParlorError ? err.code : 'foreign: ' + err;
+// scriptPage is a page without a bundler, for somebody who only watches.
+const scriptPage = `<!doctype html><meta charset="utf-8"><div id="others"></div><script src="parlor.global.js"></script><script>
+	const parlor = Parlor.create({ url: new URLSearchParams(location.search).get('node') });
 	parlor.on('remote-video-available', ({ userId, streamType }) => parlor.startRemoteVideo({ userId, streamType, view: 'others' }));
-	parlor.on('exit-room', ({ reason }) => { window.left = reason === ExitReason.EXIT; });
-	window.entered = parlor.enterRoom({ strRoomId: 'lobby', userId: asked.get('user') })
-		.then(() => asked.has('camera') && parlor.startLocalVideo({ view: 'me' })).then(() => true);`
+	window.entered = parlor.enterRoom({ strRoomId: 'lobby', userId: 'tag' }).then(() => parlor.startLocalVideo({ fps: 1 }))
+		.catch((err) => err instanceof Parlor.ParlorError && err.code + ' ' + err.field);
+</script>`
 
-const packagePage = `<!doctype html><meta charset="utf-8"><div id="me"></div><div id="others"></div>`
-
-// TestPackage makes a call through the npm package as applications take it in: installed from its tarball and
-// bundled, and by a script tag.
+// TestPackage makes a call through the npm package as applications take it in: the example, which is installed
+// from the package's tarball and bundled, and a page with a script tag.
 func TestPackage(t *testing.T) {
 	app := installPackage(t)
-	write(t, app, "main.js", "import { ExitReason, Parlor, ParlorError } from 'parlor-client';"+packageApp)
-	write(t, app, "index.html", packagePage+`<script type="module" src="main.js"></script>`)
 	run(t, app, "node", tool(t, "vite/bin/vite.js"), "build", "--logLevel", "error")
 	script, err := os.ReadFile(filepath.Join(app, "node_modules/parlor-client/parlor.global.js"))
 	require.NoError(t, err)
 	write(t, app, "dist/parlor.global.js", string(script))
-	write(t, app, "dist/tag.html", packagePage+`<script src="parlor.global.js"></script><script>
-		const { ExitReason, ParlorError } = Parlor;`+packageApp+`</script>`)
+	write(t, app, "dist/tag.html", scriptPage)
 	pages := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(app, "dist"))))
 	t.Cleanup(pages.Close)
 
 	n := startNode(t)
-	address := func(page, user, more string) string {
-		return pages.URL + page + "?user=" + user + "&node=" + url.QueryEscape(n.url) + more
-	}
-	ann := openApp(t, address("/index.html", "ann", "&camera"))
-	bob := openApp(t, address("/index.html", "bob", ""))
-	tag := openApp(t, address("/tag.html", "tag", ""))
-	for _, p := range []*person{ann, bob, tag} {
-		p.eval("entered", nil)
-	}
-	for _, p := range []*person{bob, tag} {
-		p.shows("others")
-		var code string
-		p.eval("parlor.startLocalVideo({ profile: 1 }).catch(code)", &code)
-		require.Equal(t, "invalid_parameter", code)
-	}
-	ann.shows("me")
-	ann.eval("parlor.exitRoom()", nil)
-	ann.eval("(() => { if (!left) throw new Error('no exit-room'); })()", nil)
-	require.NoError(t, bob.page.Wait(within(t, limit), "!document.querySelector('#others video')?.videoWidth", nil), "bob still sees ann")
+	node := "?node=" + url.QueryEscape(n.url)
+	ann, bob := openApp(t, pages.URL+"/"+node), openApp(t, pages.URL+"/"+node)
+	tag := openApp(t, pages.URL+"/tag.html"+node)
+	ann.joinExample("ann")
+	bob.joinExample("bob")
+	var refusal string
+	tag.eval("entered", &refusal)
+	require.Equal(t, "invalid_parameter fps", refusal)
+	ann.shows("#me")
+	bob.shows("[id^='tile ann']")
+	tag.shows("#others")
+
+	ann.eval("(() => { const s = document.querySelector('#camera'); s.value = 'clock'; s.dispatchEvent(new Event('change')); })()", nil)
+	require.NoError(t, bob.page.Wait(within(t, limit), exampleSeesClock, nil), "bob does not see ann's clock")
+	ann.eval("document.querySelector('#leave').click()", nil)
+	require.NoError(t, ann.page.Wait(within(t, limit), "document.querySelector('#news').textContent === 'You have left.'", nil))
+	require.NoError(t, bob.page.Wait(within(t, limit), "!document.querySelector('[id^=\"tile ann\"]')", nil), "bob still has ann's tile")
+}
+
+// exampleSeesClock is whether the corner of ann's picture is navy, which the fake camera's never is.
+const exampleSeesClock = `(() => {
+	const v = document.querySelector("[id^='tile ann'] video");
+	if (!v?.videoWidth) return false;
+	const canvas = Object.assign(document.createElement('canvas'), { width: 1, height: 1 });
+	const context = canvas.getContext('2d');
+	context.drawImage(v, 0, 0, v.videoWidth / 8, v.videoHeight / 8, 0, 0, 1, 1);
+	const [r, g, b] = context.getImageData(0, 0, 1, 1).data;
+	return r < 40 && g < 40 && b > 90;
+})()`
+
+// joinExample joins by the example's form.
+func (p *person) joinExample(user string) {
+	p.t.Helper()
+	p.name = user
+	p.eval(fmt.Sprintf("(() => { document.querySelector('#name').value = %q; document.querySelector('#door').requestSubmit(); })()", user), nil)
 }
 
 // TestQuickStart does what docs/client.md tells newcomers to do: its back end, its page, two tabs.
@@ -96,8 +105,8 @@ func TestQuickStart(t *testing.T) {
 
 	one, two := openApp(t, "http://localhost:"+port), openApp(t, "http://localhost:"+port)
 	for _, p := range []*person{one, two} {
-		p.shows("me")
-		p.shows("others")
+		p.shows("#me")
+		p.shows("#others")
 	}
 }
 
@@ -121,12 +130,12 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// installPackage builds the client's package, and installs it in a new project. It returns the project's folder.
+// installPackage builds the client's package, and installs it in a copy of the example, whose folder it returns.
 func installPackage(t *testing.T) string {
 	t.Helper()
 	tarball := strings.TrimSpace(run(t, ".", "node", "package/build.js", "--pack"))
 	app := t.TempDir()
-	write(t, app, "package.json", `{"name": "app", "private": true, "type": "module"}`)
+	require.NoError(t, os.CopyFS(app, os.DirFS("example")))
 	run(t, app, "npm", "install", "--offline", "--no-audit", "--no-fund", "--silent", tarball)
 	return app
 }
@@ -150,13 +159,13 @@ func openApp(t *testing.T, address string) *person {
 	return p
 }
 
-// shows waits until there is a picture in the element with that id, and it moves.
-func (p *person) shows(id string) {
+// shows waits until there is a picture in an element, and it moves. The element is named as in CSS.
+func (p *person) shows(in string) {
 	p.t.Helper()
-	look := "(() => { const v = document.querySelector('#" + id + " video'); return v?.videoWidth ? v.currentTime : 0; })()"
+	look := fmt.Sprintf("(() => { const v = document.querySelector(%q); return v?.videoWidth ? v.currentTime : 0; })()", in+" video")
 	var first float64
-	require.NoError(p.t, p.page.Wait(within(p.t, limit), look, &first), "%s sees nothing in #%s", p.name, id)
-	require.NoError(p.t, p.page.Wait(within(p.t, limit), look+" > "+strconv.FormatFloat(first, 'f', -1, 64), nil), "%s sees a picture in #%s that stands still", p.name, id)
+	require.NoError(p.t, p.page.Wait(within(p.t, limit), look, &first), "%s sees nothing in %s", p.name, in)
+	require.NoError(p.t, p.page.Wait(within(p.t, limit), look+" > "+strconv.FormatFloat(first, 'f', -1, 64), nil), "%s sees a picture in %s that stands still", p.name, in)
 }
 
 func write(t *testing.T, dir, name, text string) {
