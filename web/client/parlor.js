@@ -38,7 +38,7 @@ import { deviceError } from './capture.js';
 import { CALLS, bool, errorFrom, guarded, options, role as aRole, source as aSource, text, value, wrong } from './check.js';
 import { Emitter } from './emitter.js';
 import { profileOf } from './own.js';
-import { ExitReason, ParlorError, UserExitReason } from './protocol.js';
+import { ExitReason, ParlorError, UserExitReason, checkUser } from './protocol.js';
 import { Stay, isSupported } from './stay.js';
 
 export { ExitReason, ParlorError, UserExitReason };
@@ -128,7 +128,7 @@ export class Parlor extends Emitter {
    * @param {string} userId
    */
   getRemoteUser(userId) {
-    return this.#stay.roster.user(userId);
+    return this.#stay.roster.user(checkUser(userId));
   }
 
   // --- the room

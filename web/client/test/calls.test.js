@@ -136,7 +136,7 @@ const bad = (type) => BAD.filter((v) => !(typeof v === 'function' && /=>|Process
   .concat(type === 'number' ? ['7', -7] : [], type === 'boolean' ? ['yes', 1] : [], literals(type) ? ['nonsense'] : []);
 
 /** How errors name it. */
-const fieldOf = (name) => ({ userId: 'user', strRoomId: 'room', roomId: 'room', given: 'options', name: 'event', fn: 'handler' })[name] ?? name;
+const fieldOf = (name, type) => (/^Name\b/.test(type) ? 'event' : { userId: 'user', strRoomId: 'room', roomId: 'room', fn: 'handler' }[name] ?? name);
 
 /** [arguments, field, what] of everything that may be wrong in a call. */
 function* mistakes({ parameters }) {
@@ -144,14 +144,14 @@ function* mistakes({ parameters }) {
   for (const [i, p] of parameters.entries()) {
     const with_ = (v) => [...args.slice(0, i), v, ...args.slice(i + 1)];
     if (!isOptions(p.type)) {
-      for (const v of bad(p.type)) yield [with_(v), fieldOf(p.name), `${p.name}: ${show(v)}`];
-      if (!p.optional) yield [with_(undefined), fieldOf(p.name), `without ${p.name}`];
+      for (const v of bad(p.type)) yield [with_(v), fieldOf(p.name, p.type), `${p.name}: ${show(v)}`];
+      if (!p.optional) yield [with_(undefined), fieldOf(p.name, p.type), `without ${p.name}`];
       continue;
     }
     for (const v of [...BAD.filter((b) => b !== hostile), null, 'text', [], ...(p.optional ? [] : [undefined])]) yield [with_(v), 'options', `options ${show(v)}`];
     yield [with_({ ...args[i], nope: 1 }), 'nope', 'an unknown option'];
     for (const f of types.get(p.type).fields) {
-      for (const v of bad(f.type)) yield [with_({ ...args[i], [f.name]: v }), fieldOf(f.name), `{ ${f.name}: ${show(v)} }`];
+      for (const v of bad(f.type)) yield [with_({ ...args[i], [f.name]: v }), fieldOf(f.name, f.type), `{ ${f.name}: ${show(v)} }`];
     }
   }
 }
