@@ -43,15 +43,16 @@ func TestPackage(t *testing.T) {
 
 	n := startNode(t)
 	node := "?node=" + url.QueryEscape(n.url)
-	ann, bob := openApp(t, pages.URL+"/"+node), openApp(t, pages.URL+"/"+node)
+	ann, bob := openApp(t, pages.URL+"/"+node+"&user=ann"), openApp(t, pages.URL+"/"+node+"&user=bob")
 	tag := openApp(t, pages.URL+"/tag.html"+node)
-	ann.joinExample("ann")
-	bob.joinExample("bob")
+	ann.joinExample("Ann Müller")
+	bob.joinExample("Bob")
 	var refusal string
 	tag.eval("entered", &refusal)
 	require.Equal(t, "invalid_parameter fps", refusal)
 	ann.shows("#me")
 	bob.shows("[id^='tile ann']")
+	require.NoError(t, bob.page.Wait(within(t, limit), "document.querySelector('[id^=\"tile ann\"] figcaption').textContent === 'Ann Müller'", nil))
 	tag.shows("#others")
 
 	ann.eval("(() => { const s = document.querySelector('#camera'); s.value = 'clock'; s.dispatchEvent(new Event('change')); })()", nil)

@@ -126,6 +126,7 @@ export class Parlor extends Emitter {
   /**
    * Somebody else in the room; null: nobody of that id is.
    * @param {string} userId
+   * @returns {import('./types.js').RemoteUser | null}
    */
   getRemoteUser(userId) {
     return this.#stay.roster.user(checkUser(userId));

@@ -1,9 +1,11 @@
 import { Parlor } from 'parlor-client';
 
 const $ = (id) => document.getElementById(id);
-const { node = 'http://127.0.0.1:8080', token } = Object.fromEntries(new URLSearchParams(location.search));
+const asked = Object.fromEntries(new URLSearchParams(location.search));
+const { node = 'http://127.0.0.1:8080', user = crypto.randomUUID(), token } = asked;
 const parlor = Parlor.create({ url: node });
 const say = (text) => $('news').replaceChildren(text);
+const nameOf = (userId) => parlor.getRemoteUser(userId)?.name || userId;
 let own = null; // a track in place of the camera's
 const idOf = ({ userId, streamType }) => `tile ${userId} ${streamType}`;
 function tile(id, name) {
@@ -35,10 +37,9 @@ $('camera').addEventListener('change', async () => {
   own = $('camera').value === 'clock' ? clock() : null;
   await parlor.updateLocalVideo(own ? { videoTrack: own } : { deviceId: $('camera').value });
 });
-parlor.on('remote-user-enter', ({ userId }) => say(`${userId} is here.`));
-parlor.on('remote-user-exit', ({ userId }) => say(`${userId} has left.`));
+parlor.on('remote-user-enter', ({ userId }) => say(`${nameOf(userId)} is here.`));
 parlor.on('remote-video-available', (stream) => {
-  parlor.startRemoteVideo({ ...stream, view: tile(idOf(stream), stream.userId) });
+  parlor.startRemoteVideo({ ...stream, view: tile(idOf(stream), nameOf(stream.userId)) });
 });
 parlor.on('remote-video-unavailable', (stream) => $(idOf(stream))?.remove());
 parlor.on('error', (err) => say(err.message));
@@ -51,7 +52,7 @@ parlor.on('exit-room', ({ reason }) => {
 $('leave').addEventListener('click', () => parlor.exitRoom());
 $('door').addEventListener('submit', async (event) => {
   event.preventDefault();
-  await parlor.enterRoom({ strRoomId: 'lobby', userId: $('name').value, token });
+  await parlor.enterRoom({ strRoomId: 'lobby', userId: user, name: $('name').value, token });
   [$('door').hidden, $('controls').hidden] = [true, false];
   await parlor.startLocalVideo({ view: tile('me', 'You') });
   await parlor.startLocalAudio();
