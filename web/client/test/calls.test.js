@@ -132,8 +132,8 @@ const hostile = Object.assign(Object.create(null), { toString: () => { throw new
 const BAD = [7.5, Symbol('x'), hostile, () => { throw new Error('called'); }, NaN, [Symbol('y')]];
 
 /** What of these a type does not take. */
-const bad = (type) => BAD.filter((v) => !(typeof v === 'function' && /=>|Processor|GetToken/.test(type)) && !(v === hostile && /^Partial/.test(type)) && !(v === 7.5 && type === 'number'))
-  .concat(type === 'number' ? ['7', -7] : [], type === 'boolean' ? ['yes', 1] : [], literals(type) ? ['nonsense'] : []);
+const bad = (type) => BAD.filter((v) => !(typeof v === 'function' && /=>|Processor|GetToken/.test(type)) && !(v === hostile && /^Partial/.test(type)) && !(v === 7.5 && /\bnumber\b/.test(type)))
+  .concat(/\bnumber\b/.test(type) ? ['7', -7] : [], type === 'boolean' ? ['yes', 1] : [], literals(type) ? ['nonsense'] : []);
 
 /** How errors name it. */
 const fieldOf = (name, type) => (/^Name\b/.test(type) ? 'event' : { userId: 'user', strRoomId: 'room', roomId: 'room', fn: 'handler' }[name] ?? name);
