@@ -146,12 +146,14 @@ test-go:
 	$(call stage,calls over bad networks$(comma) simulated)
 	$(GO) test -count 1 -run CallsOverBadNetworks ./router -calls 14
 
-# deploy/check is a module of its own, so that the libraries that read those files are no dependencies of the
-# node.
+# deploy/check and acme/pebble are modules of their own, so that the libraries that read those files, and the
+# ACME authority, are no dependencies of the node.
 .PHONY: test-deploy
 test-deploy:
 	$(call stage,deploy: compose file$(comma) manifests$(comma) alerts$(comma) dashboard)
 	cd deploy/check && $(GO) vet ./... && $(GO) test -count 1 -timeout 5m .
+	$(call stage,certificates of an ACME authority)
+	cd acme/pebble && $(GO) vet . && $(GO) test -count 1 -timeout 2m .
 
 # A release for this machine, and what people do with it: install the package, start the image.
 .PHONY: test-release

@@ -9,6 +9,7 @@
 //
 //	config.go    Config and Default
 //	address.go   Address: host and port
+//	acme.go      what is checked of ACME
 //	webhook.go   Secret, and what is checked of webhooks
 //	nats.go      what is checked of NATS
 //	keys.go      Key: a signing key, and the file of keys
@@ -56,6 +57,7 @@ type HTTP struct {
 	ProxyHeader    string         `koanf:"proxy_header" doc:"Header in which they tell who the client is: x-forwarded-for, with -proto and -host, or forwarded (RFC 7239). The others are not read, as proxies pass on what they do not write."`
 	Demo           bool           `koanf:"demo" doc:"Serve the demo page at /. Without it a node has no page in whose address others could put a room; the client stays at /client/."`
 	TLS            TLS            `koanf:"tls"`
+	ACME           ACME           `koanf:"acme"`
 }
 
 // Values of HTTP.ProxyHeader.
@@ -72,8 +74,19 @@ type Monitor struct {
 
 // TLS names the certificate of the HTTP listener.
 type TLS struct {
-	Cert string `koanf:"cert" doc:"PEM file with the certificate chain; with http.tls.key it makes the listener HTTPS."`
-	Key  string `koanf:"key" doc:"PEM file with the private key of http.tls.cert."`
+	Cert string `koanf:"cert" doc:"PEM file with the certificate chain; with http.tls.key it makes the listener HTTPS. Read again when it changes, and on SIGHUP. Beside http.acme.hosts it is for other names, and until there is one of ACME."`
+	Key  string `koanf:"key" doc:"PEM file with the private key of http.tls.cert. Read again likewise."`
+}
+
+// ACME says for which hosts the HTTP listener gets certificates by itself, and from whom.
+type ACME struct {
+	Hosts     []string `koanf:"hosts" doc:"Host names for which certificates are got and renewed by ACME, such as sfu.example.org; the listener is HTTPS then. They have to lead to this node, with port 443 to http.listen, or port 80 to http.acme.listen."`
+	Agree     bool     `koanf:"agree" doc:"You have read the terms of the authority of http.acme.directory, and agree."`
+	Email     string   `koanf:"email" doc:"Where the authority writes to, such as ops@example.org. Empty: nowhere."`
+	Directory string   `koanf:"directory" doc:"Address of the authority's ACME directory. Let's Encrypt has one for trying: https://acme-staging-v02.api.letsencrypt.org/directory."`
+	CA        string   `koanf:"ca" doc:"PEM file with the authorities that the certificate of that server has to be from. Empty: those of the system."`
+	StoreDir  string   `koanf:"store_dir" doc:"Directory in which the account and the certificates are kept, with their private keys, one for each node. Empty: acme in the user's data directory."`
+	Listen    Address  `koanf:"listen" doc:"Address of a listener for port 80, such as :80. The authority can then check hosts by HTTP-01 as well; browsers are sent to HTTPS. Empty: none, and hosts are checked by TLS-ALPN-01 alone."`
 }
 
 // Media is the one port of all media.
@@ -126,7 +139,7 @@ type NATS struct {
 // NATSTLS says how this process proves itself to NATS, and whose certificates it believes.
 type NATSTLS struct {
 	CA   string `koanf:"ca" doc:"PEM file with the authorities that the certificate of the other side has to be from: of the server of nats.url (empty: those of the system), or of those who connect to the server inside this process."`
-	Cert string `koanf:"cert" doc:"PEM file with this process's certificate chain: shown to the server of nats.url, or that of the server inside this process, which then speaks TLS only."`
+	Cert string `koanf:"cert" doc:"PEM file with this process's certificate chain: shown to the server of nats.url, or that of the server inside this process, which then speaks TLS only. Read again when it changes, and with each connection."`
 	Key  string `koanf:"key" doc:"PEM file with the private key of nats.tls.cert."`
 }
 
@@ -228,7 +241,7 @@ type Timers struct {
 // empty.
 func Default() Config {
 	return Config{
-		HTTP:    HTTP{Listen: "127.0.0.1:8080", ProxyHeader: XForwardedFor, Demo: true},
+		HTTP:    HTTP{Listen: "127.0.0.1:8080", ProxyHeader: XForwardedFor, Demo: true, ACME: ACME{Directory: letsEncrypt}},
 		NATS:    NATS{Listen: "127.0.0.1:4222", StoreMB: 1024, MemoryMB: 64, Connections: 256, Replicas: 1, EventsAge: 24 * time.Hour, EventsMB: 256},
 		Cluster: Cluster{Lease: 5 * time.Second, Forget: 3 * time.Minute, Placing: "load"},
 		Webhook: Webhook{Timeout: 5 * time.Second, RetryFor: time.Hour},

@@ -120,6 +120,8 @@ func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 		"webhook.url": "https://u:p@h/x?token=t", "webhook.key": secret + secret, "webhook.events": "103,104",
 		"webhook.timeout": "3s", "webhook.retry_for": "2h",
 		"http.tls.cert": write(t, "cert", ""), "http.tls.key": write(t, "key", ""),
+		"http.acme.hosts": "sfu.example.org,two.example.org", "http.acme.agree": "true", "http.acme.email": "ops@example.org", "http.acme.listen": "[::1]:83",
+		"http.acme.directory": "https://ca.example/dir", "http.acme.ca": write(t, "authority", ""), "http.acme.store_dir": "/y",
 	}
 	var environ, args []string
 	var file strings.Builder
@@ -210,6 +212,17 @@ func TestRefused(t *testing.T) {
 		{"--http.listen=example.org:80", "http.listen", "sfu key create"},
 		{"--http.tls.cert=/nowhere --http.tls.key=/dev/null", "http.tls.cert", "no such file"},
 		{"--http.tls.key=/dev/null", "http.tls.cert", "needed"},
+		{"--http.acme.hosts=example.org", "http.acme.agree", "read the terms of the authority"},
+		{"--http.acme.agree --http.acme.hosts=192.0.2.1", "http.acme.hosts", "no full host name"},
+		{"--http.acme.agree --http.acme.hosts=*.example.org", "http.acme.hosts", "no full host name"},
+		{"--http.acme.agree --http.acme.hosts=localhost", "http.acme.hosts", "no full host name"},
+		{"--http.acme.agree --http.acme.hosts=a.example.org:443", "http.acme.hosts", "no port"},
+		{"--http.acme.agree --http.acme.hosts=a.example.org,A.example.org", "http.acme.hosts", "twice"},
+		{"--http.acme.agree --http.acme.hosts=" + strings.TrimSuffix(strings.Repeat("a.example.org,", 33), ","), "http.acme.hosts", "twice"},
+		{"--http.acme.directory=http://ca.example/", "http.acme.directory", "no address of an ACME directory"},
+		{"--http.acme.email=ops", "http.acme.email", "no address"},
+		{"--http.acme.ca=/nowhere", "http.acme.ca", "no such file"},
+		{"--http.acme.listen=:80", "http.acme.listen", "http.acme.hosts has none"},
 		{"--http.origins=example.org", "http.origins", "origin"},
 		{"--http.origins=https://example.org/", "http.origins", "origin"},
 		{"--http.trusted_proxies=proxy.example", "http.trusted_proxies", "no address or network"},
@@ -309,6 +322,7 @@ func TestPrintedConfigurationReadsBack(t *testing.T) {
 	// Empty is as good as none.
 	again.Auth.Keys, again.Media.ExternalIPs, again.Webhook.Events = c.Auth.Keys, c.Media.ExternalIPs, c.Webhook.Events
 	again.Media.Interfaces, again.Media.Networks = c.Media.Interfaces, c.Media.Networks
+	again.HTTP.ACME.Hosts = c.HTTP.ACME.Hosts
 	require.Equal(t, c, again)
 	for _, f := range config.Fields() {
 		require.Contains(t, string(text), "# "+f.Env+"\n")

@@ -104,3 +104,19 @@ func fieldByEnv(env string) (Field, bool) {
 	}
 	return Field{}, false
 }
+
+// Changed returns the keys of the settings that differ between two configurations. auth.keys are those that do
+// not stand in auth.keys_file.
+func Changed(a, b *Config) []string {
+	one, other := *a, *b
+	one.Auth.Keys, other.Auth.Keys = a.Auth.configured(), b.Auth.configured()
+	var keys []string
+	for _, f := range fields {
+		x, y := f.value(&one), f.value(&other)
+		none := x.Kind() == reflect.Slice && x.Len() == 0 && y.Len() == 0
+		if !none && !reflect.DeepEqual(x.Interface(), y.Interface()) {
+			keys = append(keys, f.Key)
+		}
+	}
+	return keys
+}

@@ -51,10 +51,13 @@ func ParseKey(text string) (Key, error) {
 	return Key(text), nil
 }
 
+// configured returns the keys that do not stand in KeysFile.
+func (a Auth) configured() []Key { return a.Keys[:len(a.Keys)-a.fromFile] }
+
 // Reread returns the keys with KeysFile read again, all of them or none. A faulty line is an error, and so is
 // a file without a key. Errors never quote a secret.
 func (a Auth) Reread() ([]Key, error) {
-	keys := slices.Clone(a.Keys[:len(a.Keys)-a.fromFile])
+	keys := slices.Clone(a.configured())
 	if a.KeysFile == "" {
 		return keys, nil
 	}

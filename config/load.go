@@ -39,6 +39,8 @@ type Sources struct {
 	// Reach says that the configuration is to reach a node, not to start one. Where it listens matters;
 	// whether it has a key does not.
 	Reach bool
+	// NodeID is what node.id is if it is not set; empty: one is made up.
+	NodeID string
 }
 
 // Flags adds the flags of the given settings to fs; with no key, of all.
@@ -78,6 +80,9 @@ func Load(s Sources) (Config, error) {
 	l.check()
 	if len(l.errs) > 0 {
 		return Config{}, errors.Join(l.errs...)
+	}
+	if l.config.Node.ID == "" {
+		l.config.Node.ID = s.NodeID
 	}
 	l.config.derive()
 	return l.config, nil

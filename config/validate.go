@@ -38,6 +38,7 @@ func (l *loader) checkHTTP() {
 		return
 	}
 	l.checkPair("http.tls", c.HTTP.TLS.Cert, c.HTTP.TLS.Key)
+	l.checkACME()
 	for _, o := range c.HTTP.Origins {
 		if err := checkOrigin(o); err != "" {
 			l.fail("http.origins", err)
@@ -246,6 +247,9 @@ func (c *Config) derive() {
 	}
 	if c.Node.ID == "" {
 		c.Node.ID = "node-" + strings.ToLower(rand.Text()[:8])
+	}
+	if len(c.HTTP.ACME.Hosts) > 0 && c.HTTP.ACME.StoreDir == "" {
+		c.HTTP.ACME.StoreDir = filepath.Join(dataDir(), "acme")
 	}
 	if c.NATS.URL == "" && c.NATS.StoreDir == "" && c.NATS.Listen.Port() != 0 {
 		c.NATS.StoreDir = filepath.Join(dataDir(), "nats-"+strconv.Itoa(c.NATS.Listen.Port()))

@@ -45,6 +45,7 @@ type built struct {
 	service              *natsapi.Service
 	here                 here
 	http, monitor, debug func(context.Context) error // nil: it is not configured
+	challenges           func(context.Context) error // likewise
 	addrs                Addrs
 }
 
@@ -93,12 +94,14 @@ func (b *builder) build(ctx context.Context) (*built, error) {
 		&wireCollector{media.endpoint}, &roomCollector{rooms, media.load}, &networkCollector{rooms},
 		&messageCollector{rooms}, &undecodableCollector{rooms},
 		&feedCollector{conn, events.feed, events.completer}, &webhookCollector{events.webhooks},
-		&keyCollector{b.n.ring}, &strangerCollector{budget}, &refusalCollector{refusals},
+		&keyCollector{b.n.ring}, &certCollector{b.n.certs}, &strangerCollector{budget}, &refusalCollector{refusals},
 		clusterCollector{member.Cluster, service}, meter.seconds, meter.results)}
 	surface := b.surface(trace, member, rooms, commands, health, budget, refusals, metrics)
 	return &built{
 		trace: trace, server: server, conn: conn, member: member, events: events, media: media, service: service,
 		addrs: addrs, here: here{media.rooms, media, commands, b.n.cfg.Limits, clientURL(&b.n.cfg, addrs)},
+		challenges: b.challenges(ports.challenges, budget),
+
 		http:    surface.serve(budget.Listen(ports.http, b.n.cfg.HTTP.TrustedProxies, addrs.TLS), ports.tls),
 		monitor: b.monitor(ports.monitor, health, metrics), debug: b.debug(ports.debug, addrs.Debug),
 	}, nil
@@ -127,6 +130,10 @@ func (b *built) parts(n *Node) *parts {
 	}
 	p.add("http", b.http)
 	p.add("monitor", b.monitor)
+	p.add("challenges", b.challenges)
+	if n.certs.acme != nil {
+		p.add("acme", n.certs.acme.Run)
+	}
 	if len(n.certs.files()) > 0 {
 		p.add("certificates", n.certs.run)
 	}
@@ -168,7 +175,7 @@ func (b *builder) surface(t traces, m member, rooms *session.Rooms, commands *co
 	budget *stranger.Budget, refusals *refusal.Log, metrics http.Handler) *surface {
 	n, keys := b.n, b.n.ring.keys
 	s := &surface{
-		cfg: n.cfg.HTTP, log: n.log, url: h.addrs.URL(), keys: keys, trace: t.Tracer, budget: budget,
+		cfg: n.cfg.HTTP, log: n.log, url: h.addrs.URL(), keys: keys, origins: &n.origins, trace: t.Tracer, budget: budget,
 		cluster: m.Cluster, health: h,
 		whip: whip.New(rooms, keys, refusals), metrics: metrics, foreign: seldom(n.log),
 		admin: adminhttp.New(commands, keys, n.log, refusals, t.Tracer),
@@ -207,6 +214,7 @@ func (b *builder) endpoint(tcp int) (*transport.Endpoint, error) {
 // ports are the listeners of HTTP, and their addresses.
 type ports struct {
 	http, monitor, debug net.Listener // nil: it is not configured
+	challenges           net.Listener // of ACME, likewise
 	tls                  *tls.Config  // of http; nil: none
 	addrs                Addrs
 }
@@ -214,7 +222,7 @@ type ports struct {
 // listen binds the ports of HTTP.
 func (b *builder) listen(ctx context.Context) (p ports, err error) {
 	c := &b.n.cfg
-	if p.tls, err = b.serverTLS(c.HTTP.TLS); err != nil {
+	if p.tls, err = b.serverTLS(&c.HTTP); err != nil {
 		return p, err
 	}
 	// Every connection is timed and those inside ping. TCP's own keepalive would only make connections dearer
@@ -223,7 +231,13 @@ func (b *builder) listen(ctx context.Context) (p ports, err error) {
 	if p.http, p.addrs.HTTP, err = b.bind(ctx, timed, "http.listen", c.HTTP.Listen); err != nil {
 		return p, err
 	}
-	p.addrs.TLS = p.tls != nil
+	p.addrs.TLS, p.addrs.Host = p.tls != nil, hostOf(&c.HTTP, p.addrs.HTTP.Port())
+	if c.HTTP.ACME.Listen != "" {
+		p.challenges, p.addrs.Challenges, err = b.bind(ctx, timed, "http.acme.listen", c.HTTP.ACME.Listen)
+		if err != nil {
+			return p, err
+		}
+	}
 	if c.Monitor.Listen != "" {
 		p.monitor, p.addrs.Monitor, err = b.bind(ctx, net.ListenConfig{}, "monitor.listen", c.Monitor.Listen)
 		if err != nil {

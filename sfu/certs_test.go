@@ -2,6 +2,8 @@ package sfu
 
 import (
 	"context"
+	"crypto/tls"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,8 +24,8 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 	cert, key := by.Files(t, dir, "first.test")
 	log := new(book)
 	c := &certs{log: zerolog.New(log)}
-	one, err := c.add("http.tls", cert, key)
-	require.NoError(t, err)
+	one := &certificate{section: "http.tls", cert: cert, key: key}
+	require.NoError(t, c.add(one))
 	shown := func() string {
 		got, err := one.get(nil)
 		require.NoError(t, err)
@@ -43,10 +45,53 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 	by.Files(t, dir, "third.test")
 	require.Eventually(t, func() bool { return shown() == "third.test" }, patience, 10*time.Millisecond)
 
-	_, err = c.add("nats.tls", cert, filepath.Join(dir, "none"))
+	require.EqualValues(t, 2, c.list[0].changes.Load())
+	require.EqualValues(t, 1, c.list[0].failures.Load())
+
 	var fault *config.Error
-	require.ErrorAs(t, err, &fault)
+	require.ErrorAs(t, c.add(&certificate{section: "nats.tls", cert: cert, key: filepath.Join(dir, "none")}), &fault)
 	require.Equal(t, "nats.tls.cert", fault.Key)
+}
+
+// TestAuthoritiesOfNATSFollowTheirFile: clients of the one before are refused, and none is while the file is
+// broken.
+func TestAuthoritiesOfNATSFollowTheirFile(t *testing.T) {
+	dir := t.TempDir()
+	ours, theirs := certtest.New(t), certtest.New(t)
+	cert, key := ours.Files(t, dir, "nats.test")
+	believed := filepath.Join(dir, "ca.pem")
+	believe := func(path string) {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		write(t, believed, string(text))
+	}
+	believe(ours.File(t))
+	log := new(book)
+	b := builder{n: &Node{certs: &certs{log: zerolog.New(log)}}}
+	server, err := b.innerTLS(config.NATSTLS{Cert: cert, Key: key, CA: believed})
+	require.NoError(t, err)
+	takes := func(of *certtest.Authority) bool {
+		near, far := net.Pipe()
+		defer near.Close()
+		defer far.Close()
+		go func() {
+			c := tls.Client(near, &tls.Config{ServerName: "nats.test", RootCAs: ours.Pool(), Certificates: []tls.Certificate{of.Issue(t, "client.test")}})
+			if c.HandshakeContext(t.Context()) == nil {
+				_, _ = c.Read(make([]byte, 1)) // it hears of a refusal
+			}
+		}()
+		return tls.Server(far, server).HandshakeContext(t.Context()) == nil
+	}
+	require.True(t, takes(ours))
+	require.False(t, takes(theirs))
+	believe(theirs.File(t))
+	require.NoError(t, b.n.certs.reload(false))
+	require.False(t, takes(ours))
+	require.True(t, takes(theirs))
+	write(t, believed, "nothing of use")
+	require.ErrorContains(t, b.n.certs.reload(false), "nats.tls.ca")
+	require.True(t, takes(theirs))
+	require.Contains(t, log.String(), "has no certificate in it")
 }
 
 // TestReadableSecretsAreSaid at start, whichever setting names them.

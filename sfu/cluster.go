@@ -130,6 +130,9 @@ func clientURL(c *config.Config, a Addrs) string {
 	if c.Node.URL != "" {
 		return c.Node.URL
 	}
+	if a.Host != "" {
+		return "https://" + a.Host
+	}
 	scheme := "http://"
 	if a.TLS {
 		scheme = "https://"

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -42,8 +43,9 @@ type surface struct {
 	log     zerolog.Logger
 	url     string // of the demo page on this machine
 	keys    *token.Keys
-	trace   *tracing.Tracer  // nil: none
-	budget  *stranger.Budget // of connections that have not entered
+	origins *atomic.Pointer[[]string] // http.origins, as they are now
+	trace   *tracing.Tracer           // nil: none
+	budget  *stranger.Budget          // of connections that have not entered
 	cluster *cluster.Cluster
 	health  *health
 
@@ -232,16 +234,4 @@ func (s *surface) close(server *http.Server, cut context.CancelFunc) {
 	case <-time.After(farewell):
 		s.log.Warn().Msg("a WebSocket does not end")
 	}
-}
-
-// serverTLS loads the certificate, if there is one.
-func (b *builder) serverTLS(c config.TLS) (*tls.Config, error) {
-	if c.Cert == "" {
-		return nil, nil
-	}
-	cert, err := b.n.certs.add("http.tls", c.Cert, c.Key)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}, nil
 }

@@ -59,6 +59,26 @@ func tokenKeys(keys []config.Key) []token.Key {
 	return l
 }
 
+// change puts the keys of auth.keys into the place of those before. It reports whether it could: a node that
+// asked nobody for a token, or is to ask nobody, is another one. What is wrong with them is logged, too.
+func (r *keyring) change(to config.Auth) bool {
+	r.mu.Lock()
+	before := r.auth
+	if r.keys.Open() || to.KeysFile != before.KeysFile || len(to.Keys) == 0 {
+		r.mu.Unlock()
+		return false
+	}
+	r.auth = to
+	r.mu.Unlock()
+	if r.reload(false) == nil {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.auth = before
+	return false
+}
+
 // ReloadKeys reads auth.keys_file again. Its keys, behind those of auth.keys, take the place of those in
 // force. If there is an error, nothing has changed; it is logged, too. Without auth.keys_file it is an error.
 // ReloadKeys may be called from any goroutine.

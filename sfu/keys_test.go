@@ -178,6 +178,29 @@ func TestKeysOfAVolume(t *testing.T) {
 	r.accepts(t, "sb")
 }
 
+// TestKeysOfAnotherKindOfNode: a node that asks nobody for a token does not begin to while it runs, and none
+// stops asking.
+func TestKeysOfAnotherKindOfNode(t *testing.T) {
+	some := config.Auth{Keys: []config.Key{config.Key(strings.TrimSpace(line("a")))}}
+	for name, c := range map[string]struct {
+		from, to config.Auth
+		taken    bool
+	}{
+		"none to some": {config.Auth{}, some, false}, "some to none": {some, config.Auth{}, false},
+		"others":             {some, config.Auth{Keys: []config.Key{config.Key(strings.TrimSpace(line("b")))}}, true},
+		"a file in addition": {some, config.Auth{Keys: some.Keys, KeysFile: "x"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := newKeyring(c.from, zerolog.Nop())
+			require.NoError(t, err)
+			require.Equal(t, c.taken, r.change(c.to))
+			require.Equal(t, len(c.from.Keys) == 0, r.keys.Open())
+			_, err = r.keys.Parse(mint(t, "b"))
+			require.Equal(t, c.taken, err == nil)
+		})
+	}
+}
+
 func TestBadKeysAreRefused(t *testing.T) {
 	for name, c := range map[string]struct{ text, says string }{
 		"empty":            {"", "there is no key in it"},

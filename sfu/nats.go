@@ -3,8 +3,6 @@ package sfu
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"os"
 	"regexp"
 	"strings"
 
@@ -85,21 +83,24 @@ func (b *builder) innerTLS(c config.NATSTLS) (*tls.Config, error) {
 	if c.Cert == "" {
 		return nil, nil
 	}
-	cert, err := b.n.certs.add("nats.tls", c.Cert, c.Key)
-	if err != nil {
+	cert := &certificate{section: "nats.tls", cert: c.Cert, key: c.Key}
+	if err := b.n.certs.add(cert); err != nil {
 		return nil, err
 	}
 	t := &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12}
 	if c.CA == "" {
 		return t, nil
 	}
-	text, err := os.ReadFile(c.CA)
-	if err != nil {
-		return nil, &config.Error{Key: "nats.tls.ca", Reason: err.Error()}
+	clients := &believed{key: "nats.tls.ca", path: c.CA}
+	if err := b.n.certs.add(clients); err != nil {
+		return nil, err
 	}
-	t.ClientCAs, t.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-	if !t.ClientCAs.AppendCertsFromPEM(text) {
-		return nil, &config.Error{Key: "nats.tls.ca", Reason: c.CA + " has no certificate in it"}
+	t.ClientCAs, t.ClientAuth = clients.pool.Load(), tls.RequireAndVerifyClientCert
+	now := t.Clone()
+	t.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		of := now.Clone()
+		of.ClientCAs = clients.pool.Load()
+		return of, nil
 	}
 	return t, nil
 }

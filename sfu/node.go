@@ -5,6 +5,8 @@
 //	parts.go    parts: what runs; started in order, stopped in reverse
 //	keys.go     the keys of tokens, read again when their file changes
 //	certs.go    certificates, likewise; watch.go notices the change
+//	acme.go     certificates that the node gets by itself
+//	reload.go   what can change while the node runs
 //	rights.go   warns of files with secrets that everybody can read
 //	nats.go     the NATS server, and what goes over NATS
 //	natsconn.go the connection to NATS, and why there is none
@@ -19,7 +21,7 @@
 //	health.go   /healthz, /readyz
 //	kept.go     answers that are given again for a moment
 //	debug.go    profiles, on a port of their own
-//	metrics.go  /metrics; commandmetrics.go, messagemetrics.go, networkmetrics.go, strangermetrics.go,
+//	metrics.go  /metrics; certmetrics.go, commandmetrics.go, messagemetrics.go, networkmetrics.go, strangermetrics.go,
 //	            undecodablemetrics.go, webhookmetrics.go
 //	trace.go    where traces go
 //	version.go  Version
@@ -34,7 +36,7 @@
 //  3. the cluster's own connection to NATS, the registration in the cluster
 //  4. the media port, the rooms, the measuring of load, the wait of draining
 //  5. the commands over NATS, the watch over the keys
-//  6. HTTP, the listener of monitor.go, the watch over certificates, profiles
+//  6. HTTP, the listener of monitor.go, ACME, the watch over certificates, profiles
 //
 // All ports are bound before the first part runs, so that a port in use stops the start before anybody is let
 // in.
@@ -48,6 +50,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,6 +70,9 @@ type Node struct {
 	ready chan struct{}
 	began atomic.Bool
 
+	applying sync.Mutex               // held by Apply
+	origins  atomic.Pointer[[]string] // http.origins
+
 	// What the node asks of its parts. Written by Run before ready is closed, read-only afterwards.
 	addrs   Addrs
 	conn    *natsConn
@@ -78,12 +84,15 @@ type Node struct {
 type Addrs struct {
 	HTTP  netip.AddrPort
 	TLS   bool           // HTTP is HTTPS
+	Host  string         // host, with a port if needed, that the certificate of HTTP is for; empty: it is not known
 	Media netip.AddrPort // the same for UDP and TCP
 	Debug netip.AddrPort // profiles; not valid: they are not served
 	// Monitor is where health and metrics are served to those that watch over the node; not valid: only at
 	// HTTP.
 	Monitor netip.AddrPort
-	NATS    string // URL of the server: the one in this process, or nats.url without its password
+	// Challenges is where an ACME authority checks hosts over plain HTTP; not valid: nowhere.
+	Challenges netip.AddrPort
+	NATS       string // URL of the server: the one in this process, or nats.url without its password
 }
 
 // URL returns the address of the demo page for a browser on this machine.
@@ -91,6 +100,9 @@ func (a Addrs) URL() string {
 	scheme := "http"
 	if a.TLS {
 		scheme = "https"
+	}
+	if a.Host != "" {
+		return "https://" + a.Host + "/"
 	}
 	at := a.HTTP
 	if at.Addr().IsUnspecified() {
@@ -111,7 +123,9 @@ func New(cfg config.Config, log zerolog.Logger) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Node{cfg: cfg, log: log, ring: ring, certs: &certs{log: log}, ready: make(chan struct{})}, nil
+	n := &Node{cfg: cfg, log: log, ring: ring, certs: &certs{log: log}, ready: make(chan struct{})}
+	n.origins.Store(&cfg.HTTP.Origins)
+	return n, nil
 }
 
 // Run starts the node and serves until ctx is done, the node has drained, or a part fails. Then it stops the

@@ -467,7 +467,13 @@ func TestOperationsNameEveryMetric(t *testing.T) {
 	text, err := os.ReadFile("../docs/operations.md")
 	require.NoError(t, err)
 	doc := string(text)
-	_, body := get(t, run(t, free(nil), io.Discard).Addrs().URL()+"metrics", nil)
+	n := run(t, free(func(c *config.Config) {
+		c.Monitor.Listen = "127.0.0.1:0"
+		c.HTTP.TLS.Cert, c.HTTP.TLS.Key = certtest.New(t).Files(t, t.TempDir(), "127.0.0.1")
+		c.HTTP.ACME.Hosts, c.HTTP.ACME.Agree, c.HTTP.ACME.StoreDir = []string{"sfu.test"}, true, t.TempDir()
+		c.HTTP.ACME.Directory = "https://127.0.0.1:1/" // nobody is there
+	}), io.Discard)
+	_, body := get(t, "http://"+n.Addrs().Monitor.String()+"/metrics", nil)
 	names := regexp.MustCompile(`(?m)^# HELP (parlor_\w+)`).FindAllStringSubmatch(body, -1)
 	require.Greater(t, len(names), 30)
 	for _, m := range names {

@@ -49,7 +49,7 @@ func (s *surface) own(r *http.Request, origin string) bool {
 
 // allowed reports whether pages of an origin that is not the node's own may use the node.
 func (s *surface) allowed(origin string) bool {
-	for _, o := range s.cfg.Origins {
+	for _, o := range *s.origins.Load() {
 		if o == "*" || o == origin {
 			return true
 		}

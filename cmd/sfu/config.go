@@ -27,6 +27,15 @@ func loadFor(c *cobra.Command, reach bool) (config.Config, error) {
 	return config.Load(config.Sources{File: file, Flags: c.Flags(), Reach: reach})
 }
 
+// reread reads the configuration of a node that runs again.
+func reread(c *cobra.Command, before config.Config) (config.Config, error) {
+	file, err := c.Flags().GetString("config")
+	if err != nil {
+		return config.Config{}, err
+	}
+	return config.Load(config.Sources{File: file, Flags: c.Flags(), NodeID: before.Node.ID})
+}
+
 func configCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -242,11 +243,13 @@ func TestVersion(t *testing.T) {
 type process struct {
 	cmd  *exec.Cmd
 	addr map[string]string // what the line "serving" says
+	log  atomic.Value      // string: the lines after it
 }
 
 func launch(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(os.Args[0], args...)}
+	p.log.Store("")
 	p.cmd.Env = append(os.Environ(), asCommand+"=1")
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(t, err)
@@ -265,7 +268,11 @@ func launch(t *testing.T, args ...string) *process {
 		}
 	}
 	require.NotNil(t, p.addr, "the node has not started")
-	go func() { _, _ = io.Copy(io.Discard, stderr) }()
+	go func() {
+		for lines.Scan() {
+			p.log.Store(p.log.Load().(string) + lines.Text() + "\n")
+		}
+	}()
 	return p
 }
 
@@ -354,6 +361,59 @@ func TestHangupEndsNothing(t *testing.T) {
 		require.NoError(t, err)
 		res.Body.Close()
 	}
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, p.cmd.Wait())
+}
+
+// TestHangupReadsTheConfiguration again. A fault in it is said with its setting, and nothing changes.
+func TestHangupReadsTheConfiguration(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sfu.yaml")
+	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o600)) }
+	key := func(id string) string { return id + ":" + strings.Repeat(id, 40) }
+	write("auth.keys: [" + key("a") + "]\n")
+	p := launch(t, "--config="+file, "--http.listen=127.0.0.1:0", "--media.listen=127.0.0.1:0", "--nats.listen=127.0.0.1:0")
+	hangup := func(text string, says ...string) {
+		write(text)
+		require.NoError(t, p.cmd.Process.Signal(syscall.SIGHUP))
+		for _, line := range says {
+			require.Eventually(t, func() bool { return strings.Contains(p.log.Load().(string), line) }, 10*time.Second, 10*time.Millisecond, "%s\n%s", line, p.log.Load())
+		}
+	}
+	status := func(id string) int {
+		text, err := do("token", "create", "--auth.keys", key(id), "--room", "lobby", "--user", "ann", "--rights", "admin")
+		require.NoError(t, err)
+		r, err := http.NewRequestWithContext(t.Context(), "POST", p.addr["open"]+"admin/v1/ListRooms", strings.NewReader("{}"))
+		require.NoError(t, err)
+		r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(text))
+		res, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		res.Body.Close()
+		return res.StatusCode
+	}
+	allowed := func() string {
+		r, err := http.NewRequestWithContext(t.Context(), "POST", p.addr["open"]+"rtc/exit", nil)
+		require.NoError(t, err)
+		r.Header.Set("Origin", "https://app.example")
+		res, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		res.Body.Close()
+		return res.Header.Get("Access-Control-Allow-Origin")
+	}
+	require.NotEqual(t, 401, status("a"))
+	require.Empty(t, allowed())
+	hangup("auth.keys: ["+key("b")+"]\nlog.level: loud\nlimits.seats: 1000\n", `"setting":"log.level"`, `"setting":"limits.seats"`, `"from":"`+file+`"`)
+	require.NotContains(t, p.log.Load(), strings.Repeat("b", 40))
+	require.Equal(t, 401, status("b"), "nothing has changed")
+	require.Eventually(t, func() bool { return strings.Contains(p.log.Load().(string), `"reason":"token_invalid"`) }, 10*time.Second, 10*time.Millisecond, "the level, too, is as it was")
+	require.NotContains(t, p.log.Load(), "from the next start on")
+	hangup("auth.keys: [" + key("b") + "]\nlog.level: error\nlimits.seats: 9\nhttp.origins: https://app.example\n")
+	require.Eventually(t, func() bool { return status("b") != 401 }, 10*time.Second, 10*time.Millisecond)
+	require.Equal(t, 401, status("a"))
+	require.Equal(t, "https://app.example", allowed())
+	hangup("log.level: info\nlimits.seats: 9\n", `"settings":["auth.keys","limits.seats"]`)
+	require.NotContains(t, p.log.Load(), "keys have changed", "which is info, and was not logged")
+	require.NotContains(t, p.log.Load(), "node.id", "one that is made up is no change")
+	require.NotEqual(t, 401, status("b"), "no node stops asking for tokens while it runs")
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, p.cmd.Wait())
 }

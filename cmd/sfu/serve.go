@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -39,7 +40,8 @@ environment, and that over the file.`,
 			if err != nil {
 				return err
 			}
-			return serve(c.Context(), cfg, c.OutOrStdout(), c.ErrOrStderr())
+			again := func() (config.Config, error) { return reread(c, cfg) }
+			return serve(c.Context(), cfg, again, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	settings(c)
@@ -50,10 +52,14 @@ environment, and that over the file.`,
 // process and its group. Higher ignores a second Ctrl-C for longer.
 const impatience = 500 * time.Millisecond
 
-// serve runs a node until a signal comes. Another signal a while later ends the process at once.
-func serve(ctx context.Context, cfg config.Config, out, errOut io.Writer) error {
+// serve runs a node until a signal comes. Another signal a while later ends the process at once. again reads
+// the configuration anew.
+func serve(ctx context.Context, cfg config.Config, again func() (config.Config, error), out, errOut io.Writer) error {
 	ctx, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer release()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	log, console := newLogger(cfg.Log, errOut)
 	go keepTidy(ctx)
 	node, err := sfu.New(cfg, log)
@@ -69,25 +75,44 @@ func serve(ctx context.Context, cfg config.Config, out, errOut io.Writer) error 
 		<-ctx.Done()
 		time.AfterFunc(impatience, release) // from then on a signal has its usual effect
 	}()
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	go reload(ctx, node, hangup)
+	go func() {
+		for {
+			select {
+			case <-hangup:
+				reload(node, again, log)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
 	return node.Run(ctx)
 }
 
-// reload has the node read its keys and certificates again at every SIGHUP. That signal never ends the
-// process, also if the terminal is closed from which it was started. A node that others rely on is ended by
-// SIGTERM.
-func reload(ctx context.Context, node *sfu.Node, hangup <-chan os.Signal) {
-	for {
-		select {
-		case <-hangup:
-			_ = node.Reload() // it logs what is wrong
-		case <-ctx.Done():
-			return
+// reload has the node take what can change while it runs: keys, certificates, some settings. It is called at
+// every SIGHUP. That signal never ends the process, also if the terminal is closed from which it was started. A
+// node that others rely on is ended by SIGTERM. If anything is wrong with the configuration, nothing changes.
+func reload(node *sfu.Node, again func() (config.Config, error), log zerolog.Logger) {
+	cfg, err := again()
+	if err != nil {
+		for _, one := range parts(err) {
+			var fault *config.Error
+			switch {
+			case !errors.As(one, &fault):
+				log.Error().Err(one).Msg("the configuration cannot be read again, nothing changes")
+			case fault.Key == "auth.keys_file":
+				_ = node.ReloadKeys() // it logs what is wrong, and counts it
+			default:
+				log.Error().Str("setting", fault.Key).Str("from", fault.Source).Str("reason", fault.Reason).
+					Msg("the configuration cannot be used, nothing changes")
+			}
 		}
+		return
 	}
+	zerolog.SetGlobalLevel(level(cfg.Log))
+	if later := node.Apply(cfg); len(later) > 0 {
+		log.Warn().Strs("settings", later).Msg("these settings have changed, and count from the next start on")
+	}
+	_ = node.Reload() // it logs what is wrong
 }
 
 // announce says where the node can be reached.
@@ -134,11 +159,17 @@ func newLogger(c config.Log, out io.Writer) (zerolog.Logger, bool) {
 	if console {
 		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !terminal(out) || os.Getenv("NO_COLOR") != ""}
 	}
+	zerolog.SetGlobalLevel(level(c)) // not the logger's own, as it can change
+	return zerolog.New(out).With().Timestamp().Logger(), console
+}
+
+// level is the least level that is logged. config has checked its name.
+func level(c config.Log) zerolog.Level {
 	level, err := zerolog.ParseLevel(c.Level)
 	if err != nil {
-		level = zerolog.InfoLevel
+		return zerolog.InfoLevel
 	}
-	return zerolog.New(out).Level(level).With().Timestamp().Logger(), console
+	return level
 }
 
 func terminal(w io.Writer) bool {
