@@ -42,6 +42,7 @@ import (
 //	tcp_test.go      ICE-TCP beside UDP
 //	package_test.go  the client as an npm package
 //	message_test.go  custom messages, and the demo's chat
+//	encryption_test.go end-to-end encryption
 
 // limit is how long anything may take that is not measured. It is generous: it only decides how soon a
 // failure shows.

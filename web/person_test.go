@@ -38,7 +38,10 @@ type entry struct {
 	Adaptive *bool    `json:"adaptive,omitempty"` // whether pictures come as large as they show; nil: yes
 	Video    any      `json:"video,omitempty"`    // options of startLocalVideo; false: none
 	Audio    any      `json:"audio,omitempty"`
-	Seats    any      `json:"seats,omitempty"` // how many to prepare: {initial, chunk, max}
+	// Encryption is the option of Parlor.create, Secret the passphrase that all share.
+	Encryption any    `json:"encryption,omitempty"`
+	Secret     string `json:"secret,omitempty"`
+	Seats      any    `json:"seats,omitempty"` // how many to prepare: {initial, chunk, max}
 }
 
 // event is what the client told the page.

@@ -24,6 +24,13 @@ export const handler = of('function', 'a function');
 export const role = among('anchor', 'audience');
 export const source = among('camera', 'screen', 'mic', 'screen-audio');
 const fillMode = among('contain', 'cover', 'fill');
+/** Which keys there are says encryption.js. @type {Rule} */
+const key = [(v) => typeof v === 'string' || v instanceof Object, 'a passphrase, bytes, or a CryptoKey'];
+/** @type {Fields} */
+const ENCRYPTION = {
+  worker: [(v) => typeof v === 'string' || typeof v === 'function' || v instanceof URL, 'an address, or a function that returns a Worker'],
+  keyLength: [(v) => v === 128 || v === 256, '128 or 256'],
+};
 /** Ids are looked at by roomOf, checkUser and who knows who is there. @type {Rule} */
 const id = [() => true, 'an id'];
 /** Whether there is such an element says view.js. @type {Rule} */
@@ -61,8 +68,15 @@ const picture = {
 
 /** The options of each call. @type {Record<string, Fields>} */
 export const CALLS = {
-  create: { getToken: handler, url: text, autoReceiveAudio: bool, adaptive: bool, seats: [(v) => isObject(v) && options(v, SEATS), 'an object'] },
-  enterRoom: { roomId: id, strRoomId: id, userId: id, token: text, role, scene: among('call', 'live'), ...PROFILE, autoReceiveAudio: bool },
+  create: {
+    getToken: handler, url: text, autoReceiveAudio: bool, adaptive: bool, seats: [(v) => isObject(v) && options(v, SEATS), 'an object'],
+    encryption: [(v) => isObject(v) && options(v, ENCRYPTION), 'an object'],
+  },
+  enterRoom: {
+    roomId: id, strRoomId: id, userId: id, token: text, role, scene: among('call', 'live'), ...PROFILE, autoReceiveAudio: bool,
+    encryption: [(v) => isObject(v) && options(v, { sharedKey: key }), 'an object'],
+  },
+  encryptionKey: { use: bool },
   setProfile: PROFILE,
   sendMessage: { reliable: bool },
   localVideo: {
@@ -141,4 +155,16 @@ export async function guarded(call) {
 /** What browsers throw, as an error of the client. @param {unknown} err */
 export function errorFrom(err) {
   return err instanceof ParlorError ? err : new ParlorError('internal', String(/** @type {any} */ (err)?.message ?? err), { cause: err });
+}
+
+/**
+ * A whole number.
+ * @param {string} field
+ * @param {number} n
+ * @param {number} min
+ * @param {number} max
+ * @param {string} message
+ */
+export function whole(field, n, min, max, message) {
+  if (!Number.isInteger(n) || n < min || n > max) throw wrong(field, message);
 }

@@ -15,6 +15,7 @@ import { Recovery } from './recovery.js';
  * @property {() => boolean} signalled  whether there is signalling now
  * @property {(source: import('./protocol.js').Source) => boolean} may  send it
  * @property {(err: unknown) => void} onError
+ * @property {() => import('./encryption.js').Cipher | null} cipher  end-to-end encryption; null: off
  */
 
 export class Media {
@@ -85,6 +86,7 @@ export class Media {
       const peer = new Peer({
         send: (offer) => this.#opts.send(offer),
         layers: (source) => this.#layers.get(source),
+        cipher: this.#opts.cipher(),
         onState: (state) => this.#peer === peer && this.#recovery.changed(state),
       });
       return peer;

@@ -25,6 +25,8 @@ import { ParlorError } from './protocol.js';
  * @property {() => Promise<Channels> | null} open  null: there is no PeerConnection now
  * @property {(message: Received) => void} onMessage
  * @property {(err: ParlorError) => void} onError   the node has refused what went by a channel
+ * @property {Pick<import('./encryption.js').Encryption, 'overhead' | 'seal' | 'open'>} [cipher]  end-to-end
+ *   encryption; its overhead is 0 while it is off
  */
 
 export const MAX_BYTES = 1000;
@@ -51,6 +53,8 @@ export class Messages {
   #n = 0;
   /** The count of PeerConnections: anything that belongs to an earlier one is void. */
   #era = 0;
+  /** @type {Promise<unknown>} */
+  #tail = Promise.resolve();
 
   /** @param {MessagesOptions} opts */
   constructor(opts) {
@@ -68,8 +72,10 @@ export class Messages {
    * @param {{reliable?: boolean}} options
    */
   async send(cmdId, data, { reliable = true } = {}) {
-    const bytes = check(cmdId, data);
+    const { cipher } = this.#opts;
+    let bytes = check(cmdId, data, MAX_BYTES - (cipher?.overhead ?? 0));
     this.#ask();
+    if (cipher?.overhead) bytes = await cipher.seal(cmdId, bytes);
     const channel = reliable ? this.#channels?.reliable : this.#channels?.unreliable;
     if (channel?.readyState === 'open' && !(reliable && this.#waiting > 0)) {
       if (channel.bufferedAmount > BACKLOG) throw refusal('message_limit');
@@ -101,7 +107,17 @@ export class Messages {
 
   /** @param {{user?: string, cmdId: number, data: string}} event */
   received({ user = '', cmdId, data }) {
-    this.#opts.onMessage({ userId: user, cmdId, data: Uint8Array.from(atob(data), (c) => c.charCodeAt(0)) });
+    this.#deliver({ userId: user, cmdId, data: Uint8Array.from(atob(data), (c) => c.charCodeAt(0)) });
+  }
+
+  /** Messages come in the order in which they were received, encrypted or not. @param {Received} message */
+  #deliver(message) {
+    const { cipher, onMessage } = this.#opts;
+    if (!cipher?.overhead) {
+      onMessage(message);
+      return;
+    }
+    this.#tail = this.#tail.then(() => cipher.open(message)).then((m) => m && onMessage(m), () => {}); // the room was left
   }
 
   /** Opens the channels, once per PeerConnection. If that fails, messages go over signalling. */
@@ -126,7 +142,7 @@ export class Messages {
     const m = data instanceof ArrayBuffer ? parseFrame(new Uint8Array(data)) : null;
     if (!m) return;
     if ('code' in m) this.#opts.onError(refusal(m.code));
-    else this.#opts.onMessage(m);
+    else this.#deliver(m);
   }
 }
 
@@ -146,16 +162,17 @@ export function parseFrame(b) {
 /**
  * @param {unknown} cmdId
  * @param {unknown} data
+ * @param {number} most  bytes
  * @returns {Uint8Array}
  */
-function check(cmdId, data) {
+function check(cmdId, data, most) {
   if (!Number.isInteger(cmdId) || Number(cmdId) < 1 || Number(cmdId) > 10) {
     throw new ParlorError('invalid_parameter', 'A cmdId is a whole number from 1 to 10.', { field: 'cmdId' });
   }
   const bytes = typeof data === 'string' ? new TextEncoder().encode(data)
     : data instanceof Uint8Array ? data : data instanceof ArrayBuffer ? new Uint8Array(data) : null;
-  if (!bytes || bytes.length > MAX_BYTES) {
-    throw new ParlorError('invalid_parameter', `A message is a string, an ArrayBuffer or a Uint8Array of at most ${MAX_BYTES} bytes.`, { field: 'data' });
+  if (!bytes || bytes.length > most) {
+    throw new ParlorError('invalid_parameter', `A message is a string, an ArrayBuffer or a Uint8Array of at most ${most} bytes.`, { field: 'data' });
   }
   return bytes;
 }

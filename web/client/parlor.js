@@ -20,6 +20,8 @@
 //   remote.js    subscriptions and who sits where (seats.js); view.js: elements; sight.js, sizes.js: how
 //                large they are
 //   messages.js  custom messages
+//   encryption.js end-to-end encryption; in its worker encryption-worker.js: frames (cryptor.js), keys
+//                (keyring.js), RFC 9605 (sframe.js), what stays in the clear (envelope.js)
 //   roster.js    who is in the room
 //   watch.js     who speaks, how good the network is (reports.js), what stands still (flow.js);
 //                hold.js: for how long sound is held; downlink.js: what the network is likely to carry
@@ -27,16 +29,18 @@
 //   check.js     what applications pass in
 //   token.js     renewing one's token
 //   protocol.js  the words of docs/protocol.md
-//   types.js     events and options of this file
+//   types.js     events and options of this file; events.js: their names
 // Register handlers before enterRoom: users who are there already are announced while it runs.
 //
 // A call refuses whatever it does not take, before anything is done. A promise rejects; a call without a
 // promise throws. The error is a ParlorError whose code is `invalid_parameter` and whose field is the option
 // or argument (ids: `user`, `room`).
 
-import { deviceError } from './capture.js';
-import { CALLS, bool, errorFrom, guarded, options, role as aRole, source as aSource, text, value, wrong } from './check.js';
+import { CALLS, bool, errorFrom, guarded, options, role as aRole, source as aSource, text, value, whole, wrong } from './check.js';
+import { devices } from './capture.js';
 import { Emitter } from './emitter.js';
+import { nextKey } from './encryption.js';
+import { EVENTS } from './events.js';
 import { profileOf } from './own.js';
 import { ExitReason, ParlorError, UserExitReason, checkUser } from './protocol.js';
 import { Stay, isSupported } from './stay.js';
@@ -49,15 +53,6 @@ export { ExitReason, ParlorError, UserExitReason };
 /** @typedef {import('./types.js').ProfileOptions} ProfileOptions */
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').Role} Role */
-
-/** Every event, so that a handler for an unknown one is refused. @type {Record<keyof ParlorEvents, 1>} */
-const EVENTS = {
-  'remote-user-enter': 1, 'remote-user-exit': 1, 'user-updated': 1, 'remote-video-available': 1, 'remote-video-unavailable': 1, 'remote-video-stalled': 1,
-  'remote-video-resumed': 1, 'remote-audio-available': 1, 'remote-audio-unavailable': 1, 'kicked-out': 1, 'exit-room': 1, message: 1,
-  'viewer-count': 1, 'audio-volume': 1, 'active-speaker': 1, 'network-quality': 1, statistics: 1, 'role-changed': 1, blocked: 1, 'token-expiring': 1,
-  'connection-state-changed': 1, 'connection-lost': 1, 'connection-recovered': 1, 'screen-share-stopped': 1, 'autoplay-failed': 1, undecodable: 1, paused: 1,
-  error: 1,
-};
 
 /** @extends {Emitter<ParlorEvents>} */
 export class Parlor extends Emitter {
@@ -86,19 +81,28 @@ export class Parlor extends Emitter {
     return Boolean(navigator.mediaDevices?.getDisplayMedia);
   }
 
+  /**
+   * The key that follows one after `ratchetEncryptionKey()`, for whoever enters then.
+   * @param {Uint8Array | ArrayBuffer} key
+   * @param {128 | 256} [keyLength]  as in `create`
+   */
+  static nextEncryptionKey(key, keyLength = 128) {
+    return guarded(() => nextKey(key, keyLength));
+  }
+
   /** The cameras. Browsers name them (`label`) once the user has allowed one. */
   static getCameraList() {
-    return devices('videoinput');
+    return guarded(() => devices('videoinput'));
   }
 
   /** The microphones. Browsers name them (`label`) once the user has allowed one. */
   static getMicrophoneList() {
-    return devices('audioinput');
+    return guarded(() => devices('audioinput'));
   }
 
   /** Where sound can come out; empty in browsers that do not let pages choose. */
   static getSpeakerList() {
-    return devices('audiooutput');
+    return guarded(() => devices('audiooutput'));
   }
 
   /** @param {ParlorOptions} given */
@@ -186,6 +190,45 @@ export class Parlor extends Emitter {
       value('token', token, text);
       return this.#stay.renewToken(token);
     });
+  }
+
+  // --- encryption
+
+  /**
+   * Sets the key of a user, or one that all share (null). A user has up to 16 keys, by index. Keys last until
+   * one leaves the room.
+   * @param {string | null} userId
+   * @param {import('./types.js').EncryptionKey | null} key  null: takes it away
+   * @param {number} [index]  0 to 15
+   * @param {import('./types.js').EncryptionKeyOptions} [given]
+   */
+  setEncryptionKey(userId, key, index = 0, given = {}) {
+    return guarded(() => this.#stay.encryption.setKey(userId === null ? null : checkUser(userId), key, index, options(given, CALLS.encryptionKey).use));
+  }
+
+  /**
+   * Encrypts with the key of this index from now on. Set it on all devices first, with `use: false`.
+   * @param {number} index
+   */
+  useEncryptionKey(index) {
+    return guarded(() => this.#stay.encryption.use(index));
+  }
+
+  /**
+   * Takes one's own key a step on: the next one does not decrypt what was before. The others follow by
+   * themselves.
+   * @param {number} [index]  default: the one in use
+   */
+  ratchetEncryptionKey(index) {
+    return guarded(() => this.#stay.encryption.ratchet(index));
+  }
+
+  /**
+   * How the streams of a user come now, oneself included; null: nothing has come, or encryption is off.
+   * @param {string} userId
+   */
+  encryptionState(userId) {
+    return this.#stay.encryption.state(checkUser(userId));
   }
 
   // --- messages
@@ -453,21 +496,4 @@ export class Parlor extends Emitter {
       return this.#stay.tellStatistics(on);
     });
   }
-}
-
-/** @param {string} field @param {number} n @param {number} min @param {number} max @param {string} message */
-function whole(field, n, min, max, message) {
-  if (!Number.isInteger(n) || n < min || n > max) throw wrong(field, message);
-}
-
-const KINDS = /** @type {const} */ ({ videoinput: 'camera', audioinput: 'mic', audiooutput: 'speaker' });
-
-/** @param {MediaDeviceKind} kind */
-function devices(kind) {
-  return guarded(async () => {
-    const all = (await navigator.mediaDevices?.enumerateDevices().catch((err) => {
-      throw deviceError(err, KINDS[kind]);
-    })) ?? [];
-    return all.filter((d) => d.kind === kind && d.deviceId !== '');
-  });
 }

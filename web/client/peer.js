@@ -38,6 +38,8 @@ import { compact, hearsStereo, opusOf } from './sdp.js';
  * @property {(offer: OfferRequest) => Promise<{sdp: string}>} send
  * @property {(source: Source) => import('./protocol.js').Layers | undefined} [layers]  which are to be sent;
  *   undefined: all
+ * @property {import('./encryption.js').Cipher | null} [cipher]  end-to-end encryption: all senders and
+ *   receivers go through it from the moment they are made
  * @property {(state: RTCPeerConnectionState) => void} onState  `closed` also when the node ended DTLS
  */
 
@@ -46,6 +48,7 @@ export class Peer {
   #send;
   #onState;
   #layers;
+  #cipher;
   #fresh = true;
   #closed = false;
   /** @type {(err: ParlorError) => void} */
@@ -66,8 +69,9 @@ export class Peer {
   #screenStream = new MediaStream();
 
   /** @param {PeerOptions} opts */
-  constructor({ send, onState, layers = () => undefined }) {
+  constructor({ send, onState, layers = () => undefined, cipher = null }) {
     this.#send = send;
+    this.#cipher = cipher;
     this.#layers = layers;
     this.#onState = onState;
     this.#gone.catch(() => {});
@@ -327,6 +331,8 @@ export class Peer {
     limitCodecs(audio, 'audio');
     limitCodecs(video, 'video');
     describeLayers(video);
+    this.#cipher?.receiver(audio.receiver, id, 'audio');
+    this.#cipher?.receiver(video.receiver, id, 'video');
     this.#seats.set(id, { audio, video });
   }
 
@@ -381,6 +387,12 @@ export class Peer {
       streams: [source.startsWith('screen') ? this.#screenStream : this.#stream],
       sendEncodings: encodings({ source, simulcast: p.simulcast, svc: p.svc, codec: p.codec, bitrate: p.bitrate, width, height, layers: this.#layers(source) }),
     });
+    try {
+      this.#cipher?.sender(t.sender, source);
+    } catch (err) {
+      t.stop(); // never in the clear
+      throw err;
+    }
     if (source === 'mic') preferRedundant(t);
     return t;
   }

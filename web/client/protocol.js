@@ -151,6 +151,9 @@ export const UserExitReason = Object.freeze({
  * @property {'client'} device_lost        a device was pulled out, or a track of one's own has ended; the
  *   stream is stopped
  * @property {'client'} processor_failed   a processor has thrown, or gave no track
+ * @property {'client'} encryption_failed  what encrypts end to end has not loaded, or has failed: nothing is
+ *   sent
+ * @property {'client'} missing_key        there is no key to encrypt with: `setEncryptionKey`
  */
 /** @typedef {keyof ErrorCodes} ErrorCode */
 

@@ -4,6 +4,7 @@
 
 import { errorFrom } from './check.js';
 import { Timers, systemClock } from './clock.js';
+import { Encryption } from './encryption.js';
 import { Local, noRight } from './local.js';
 import { Media } from './media.js';
 import { Messages } from './messages.js';
@@ -15,7 +16,7 @@ import { Roster } from './roster.js';
 import { Sight } from './sight.js';
 import { Signal } from './signal.js';
 import { Renewal, askFor } from './token.js';
-import { Undecodables } from './undecodable.js';
+import { Notices } from './undecodable.js';
 import { Watch } from './watch.js';
 
 /** @typedef {import('./types.js').ParlorEvents} ParlorEvents */
@@ -63,8 +64,6 @@ export class Stay {
   /** Whether a stay has begun whose end the application has not been told. */
   #inside = false;
   #roster = new Roster();
-  #undecodable = new Undecodables();
-  #paused = new Undecodables();
   #timers = new Timers(systemClock);
   /** The targets of the application's calls. */
   local;
@@ -72,6 +71,8 @@ export class Stay {
   messages;
   media;
   own;
+  encryption;
+  #notices;
   #watch;
   #page = new Page({
     online: () => this.#signal?.hurry(),
@@ -94,6 +95,8 @@ export class Stay {
    */
   constructor(emit, options) {
     this.#emit = emit;
+    this.#notices = new Notices(emit);
+    this.encryption = new Encryption(emit, options.encryption);
     this.#options = { ...options, endpoints: endpoints(options.url, location.href) };
     this.#renewal = new Renewal({
       clock: systemClock, get: () => this.#askForToken(), send: (token) => this.renewToken(token),
@@ -114,6 +117,7 @@ export class Stay {
       open: () => (this.media.peer?.opened ? this.media.peer.channels() : null),
       onMessage: (message) => this.#inside && this.#emit('message', message),
       onError: (err) => this.#emit('error', err),
+      cipher: this.encryption,
     });
     this.remote = new Remote({
       roster: this.#roster,
@@ -122,7 +126,10 @@ export class Stay {
       adaptive: options.adaptive ?? true,
       clock: systemClock,
       sight: new Sight(() => this.remote.resized()),
-      seat: (request) => this.request(request),
+      seat: (request) => {
+        this.encryption.seated(request);
+        return this.request(request);
+      },
       sizes: (seats) => this.request({ type: 'sizes', seats }),
       grow: async (seats) => this.media.peer?.grow(seats),
       may: (source) => this.#may('recv', source),
@@ -136,6 +143,7 @@ export class Stay {
       signalled: () => this.#signal?.connected ?? false,
       may: (source) => this.#may('send', source),
       onError: (err) => this.#failed(err),
+      cipher: () => this.encryption.cipher,
     });
     this.#watch = new Watch({
       clock: systemClock, emit,
@@ -170,6 +178,8 @@ export class Stay {
     if (this.#leaving) await this.#leaving;
     if (this.#signal) throw new ParlorError('invalid_state', 'Already in a room, or entering one.');
     if (!isSupported()) throw new ParlorError('not_supported', 'This browser cannot take part in calls.');
+    const secured = this.encryption.begin({ room: roomOf(options), userId: options.userId, encryption: options.encryption });
+    if (secured) await secured;
     if (options.autoReceiveAudio !== undefined) this.remote.setAllAudio(options.autoReceiveAudio);
     this.#entered = { ...options };
     this.#role = options.role ?? 'anchor';
@@ -181,6 +191,7 @@ export class Stay {
       if (this.#signal === signal) {
         this.#signal = this.#entered = null;
         this.#page.listen(false);
+        this.encryption.failed();
       }
       throw err;
     }
@@ -189,6 +200,7 @@ export class Stay {
   /** Never rejects; does nothing outside a room. */
   exit() {
     const signal = this.#signal;
+    if (!signal) this.encryption.callOff();
     if (this.#leaving || !signal) return this.#leaving ?? Promise.resolve();
     const inside = this.#inside;
     this.local.releaseAll();
@@ -245,8 +257,7 @@ export class Stay {
     this.#renewal.reset();
     this.#blocked(entered.block ?? 'none');
     this.#watch.viewers(entered.viewers);
-    for (const u of this.#undecodable.reset()) this.#emit('undecodable', u);
-    for (const p of this.#paused.reset()) this.#emit('paused', pausedOf(p));
+    this.#notices.reset(true);
     this.media.reset();
     this.media.close(); // of the session before, whose seats the node does not know
     this.messages.restart();
@@ -281,8 +292,8 @@ export class Stay {
     this.remote.clear();
     this.#roster.clear();
     this.#watch.reset();
-    this.#undecodable.reset();
-    this.#paused.reset();
+    this.#notices.reset(false);
+    this.encryption.end();
     this.#entered = null;
     this.own.reset();
     if (why && why.reason !== ExitReason.EXIT) this.#emit('kicked-out', why);
@@ -370,8 +381,7 @@ export class Stay {
     else if (e.type === 'blocked') this.#blocked(e.block);
     else if (e.type === 'token_expiring') this.#expiring(e.inMs);
     else if (e.type === 'layers') this.media.steer(e.source, e.rids);
-    else if (e.type === 'undecodable') this.#cannotDecode(e);
-    else if (e.type === 'paused') this.#pauses(e);
+    else if (e.type === 'undecodable' || e.type === 'paused') this.#roster.has(e.user) && this.#notices.heard(e);
     else if (e.type === 'exited') this.#exited(e.reason, e.text ?? '');
   }
 
@@ -397,25 +407,13 @@ export class Stay {
       if (c.name === 'remote-user-enter') this.remote.entered(c.payload.userId);
       if (c.name === 'remote-user-exit') {
         this.remote.left(c.payload.userId);
-        this.#undecodable.left(c.payload.userId);
-        this.#paused.left(c.payload.userId);
+        this.#notices.left(c.payload.userId);
       }
     }
+    this.encryption.users(this.#roster.users());
     this.remote.batch(() => {
       for (const c of changes) this.#emit(c.name, /** @type {any} */ (c.payload));
     });
-  }
-
-  /** @param {{user: string, source: Source, on: boolean, codec?: string}} e */
-  #cannotDecode(e) {
-    const news = this.#roster.has(e.user) ? this.#undecodable.heard(e) : null;
-    if (news) this.#emit('undecodable', news);
-  }
-
-  /** @param {{user: string, source: Source, on: boolean}} e */
-  #pauses(e) {
-    const news = this.#roster.has(e.user) ? this.#paused.heard(e) : null;
-    if (news) this.#emit('paused', pausedOf(news));
   }
 
   /** @param {import('./protocol.js').Block} block */
@@ -493,6 +491,3 @@ export class Stay {
     else if (source !== 'screen-audio') this.#emit('error', new ParlorError('device_lost', `The ${source} has ended: its device was disconnected, or the track or the processor that it came from has ended.`, { field: source }));
   }
 }
-
-/** @param {import('./undecodable.js').Undecodable} of */
-const pausedOf = ({ userId, source, on }) => ({ userId, source, on });

@@ -54,6 +54,11 @@
  *   e.g. `AV1 profile 1`. Not `on`: that is over
  * @property {{userId: string, source: Source, on: boolean}} paused  `on`: the network to here does not carry
  *   this picture for now, and it stands still; show that it does. Not `on`: that is over
+ * @property {EncryptionError} encryption-error  Frames of a user cannot be decrypted, and are dropped; or one's
+ *   own cannot be encrypted, and are not sent. Told once per user, source and state; `encryption-state` says
+ *   when it is over
+ * @property {{userId: string, state: EncryptionState | null}} encryption-state  How the streams of a user come
+ *   now, the worst of them, oneself included. Show a lock at `encrypted`; null: nothing comes
  * @property {{inMs: number}} token-expiring  The token ends in so many milliseconds. With `getToken` it is
  *   renewed, else by `renewToken()`
  * @property {{prevState: ConnectionState, state: ConnectionState}} connection-state-changed  The signalling
@@ -68,6 +73,32 @@
  *   It resolves with whether everybody is heard then
  * @property {import('./protocol.js').ParlorError} error  Something has failed that no call waits for. If it
  *   is of one of one's own streams, `field` is its source
+ */
+
+/** @typedef {'encrypted' | 'missing_key' | 'wrong_key' | 'unencrypted' | 'wrong_sender' | 'replayed'
+ *  | 'unsupported_codec'} EncryptionState */
+/**
+ * @typedef {object} EncryptionError
+ * @property {string} userId   whose; empty if that is not known
+ * @property {Source | 'message' | null} source  of what; null: of all
+ * @property {EncryptionState | 'worker_failed'} code  docs/encryption.md says what follows from each
+ * @property {string} message  for people
+ */
+/** @typedef {string | Uint8Array | ArrayBuffer | CryptoKey} EncryptionKey  a passphrase; at least 16 random
+ *  bytes; or a CryptoKey for HKDF */
+/**
+ * @typedef {object} EncryptionOptions
+ * @property {128 | 256} [keyLength]  of AES, in bits, the same for all in a room; default: 128
+ * @property {string | URL | (() => Worker)} [worker]  where `encryption-worker.js` is, if it is not beside the
+ *   client, or what starts it
+ */
+/**
+ * @typedef {object} SharedEncryption
+ * @property {EncryptionKey} [sharedKey]  the key that all in the room share, with index 0
+ */
+/**
+ * @typedef {object} EncryptionKeyOptions
+ * @property {boolean} [use]  whether it encrypts from now on, if it is one's own or shared; default: on
  */
 
 /**
@@ -86,6 +117,7 @@
  * @property {boolean} [autoReceiveAudio]  whether everybody is heard without a call; default: on
  * @property {boolean} [adaptive]  whether pictures come as large as they are shown; default: on
  * @property {Partial<import('./seats.js').SeatLimits>} [seats]  how many streams of others are prepared for
+ * @property {EncryptionOptions} [encryption]  encrypts end to end, if it is there: docs/encryption.md
  */
 /**
  * @typedef {object} EnterOptions
@@ -101,6 +133,7 @@
  * @property {Scene} [scene]       default: `call`. It is that of the room, which the first one settles
  * @property {boolean} [autoReceiveAudio]  whether everybody is heard without a call; default: as `create`
  *   says
+ * @property {SharedEncryption} [encryption]  encrypts end to end, if it is there or `create` has it
  */
 
 /**

@@ -7,6 +7,7 @@
     'remote-user-enter', 'remote-user-exit', 'remote-video-available', 'remote-video-unavailable',
     'remote-audio-available', 'remote-audio-unavailable', 'kicked-out', 'exit-room', 'role-changed',
     'connection-state-changed', 'connection-lost', 'connection-recovered', 'screen-share-stopped', 'error', 'blocked', 'token-expiring', 'paused',
+    'encryption-error', 'encryption-state',
   ];
   const PICTURE = { width: 320, height: 180, frameRate: 15 }; // small: several pages encode in software
   const events = [];
@@ -149,14 +150,14 @@
   // Enters, with camera and microphone on unless told otherwise; shows every picture that becomes available.
   // With tokens, each is given once, when the client asks.
   const given = [];
-  async function enter({ room, user, token, tokens, role, scene, video = {}, audio = {}, quality, adaptive, seats }) {
+  async function enter({ room, user, token, tokens, role, scene, video = {}, audio = {}, quality, adaptive, seats, encryption, secret }) {
     const { Parlor } = await import('/client/parlor.js');
     const getToken = async () => {
       if (tokens.length === 0) throw new Error('no more tokens');
       given.push(tokens.shift());
       return given.at(-1);
     };
-    parlor = Parlor.create({ seats, adaptive, ...(tokens && { getToken }) });
+    parlor = Parlor.create({ seats, adaptive, encryption, ...(tokens && { getToken }) });
     for (const name of names) parlor.on(name, (payload) => record(name, payload));
     for (const key of views.keys()) drop(key);
     parlor.on('remote-user-exit', ({ userId }) => {
@@ -167,13 +168,14 @@
       if (views.has(`${userId}/${streamType}`)) return; // goes on by itself
       void parlor.startRemoteVideo({ userId, streamType, view: view(userId, streamType), quality });
     });
+    parlor.on('message', ({ userId, cmdId, data }) => record('message', { userId, text: `${cmdId} ${new TextDecoder().decode(data)}` }));
     const local = { ...PICTURE, ...video };
     if (video) await parlor.startLocalVideo(local);
     if (video) watchCamera(parlor.getLocalTrack('camera'));
     if (video) void watchEncoder(parlor.getLocalTrack('camera'));
     if (audio) await parlor.startLocalAudio(audio);
     const at = now();
-    await parlor.enterRoom({ strRoomId: room, userId: user, token, role, scene });
+    await parlor.enterRoom({ strRoomId: room, userId: user, token, role, scene, ...(secret && { encryption: { sharedKey: secret } }) });
     return { at, entered: now() };
   }
 

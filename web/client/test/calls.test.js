@@ -112,6 +112,7 @@ const GOOD = {
   string: 'bob', number: 1, boolean: true, View: new HTMLElement(), 'View | null': null, 'View | View[] | null': null,
   'Uint8Array | ArrayBuffer | string': 'hello', 'MediaStreamTrack | null': null, 'Processor | null': null, GetToken: () => 'token',
   "Name | '*'": '*', Name: 'error', '(payload: Events[Name]) => void': () => {}, EnterOptions: ANN,
+  'string | null': 'bob', '128 | 256': 128, 'Uint8Array | ArrayBuffer': new Uint8Array(32), 'EncryptionKey | null': new Uint8Array(32),
 };
 /** A value of a type that a call takes. */
 function good(type) {
@@ -132,7 +133,7 @@ const hostile = Object.assign(Object.create(null), { toString: () => { throw new
 const BAD = [7.5, Symbol('x'), hostile, () => { throw new Error('called'); }, NaN, [Symbol('y')]];
 
 /** What of these a type does not take. */
-const bad = (type) => BAD.filter((v) => !(typeof v === 'function' && /=>|Processor|GetToken/.test(type)) && !(v === hostile && /^Partial/.test(type)) && !(v === 7.5 && /\bnumber\b/.test(type)))
+const bad = (type) => BAD.filter((v) => !(typeof v === 'function' && /=>|Processor|GetToken/.test(type)) && !(v === hostile && (/^Partial/.test(type) || isOptions(type))) && !(v === 7.5 && /\bnumber\b/.test(type)))
   .concat(/\bnumber\b/.test(type) ? ['7', -7] : [], type === 'boolean' ? ['yes', 1] : [], literals(type) ? ['nonsense'] : []);
 
 /** How errors name it. */

@@ -84,7 +84,7 @@ async function publishing() {
     remote: { seatIds: () => [], sync() {}, renew() {} },
     messages: { renew() {} },
     send: async () => ({ sdp: '' }),
-    signalled: () => true, may: () => true, onError: (err) => assert.fail(err),
+    signalled: () => true, may: () => true, onError: (err) => assert.fail(err), cipher: () => null,
   });
   media.open();
   for (let i = 0; i < 5; i++) await settle();
