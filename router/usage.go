@@ -1,6 +1,9 @@
 package router
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Usage is the traffic of one member, counted since its sections were negotiated.
 type Usage struct {
@@ -39,6 +42,55 @@ func (r *Room) Usage(members ...MemberID) map[MemberID]Usage {
 		u = r.core.usage(members)
 	}
 	return u
+}
+
+// Detail is what one member sends and is sent, stream by stream, counted since its sections were negotiated.
+type Detail struct {
+	Tracks []TrackInfo // by source, then peer
+	Sinks  []SinkInfo  // of sections that have a want, by peer, then MID
+}
+
+// Detail returns the streams of a member, also after Run has ended; none if it is not in the room.
+func (r *Room) Detail(member MemberID) Detail {
+	var d Detail
+	if r.post(func(c *core, _ int64) error { d = c.detail(member); return nil }) != nil {
+		d = r.core.detail(member)
+	}
+	return d
+}
+
+func (c *core) detail(member MemberID) Detail {
+	var d Detail
+	for _, p := range c.peers {
+		if p.member != member {
+			continue
+		}
+		for mid, t := range p.tracks {
+			i := t.info(mid)
+			for n, st := range t.layers {
+				i.Layers[n].Viewers = st.viewers()
+			}
+			d.Tracks = append(d.Tracks, i)
+		}
+		for mid, s := range p.down.sinks {
+			if s.active && s.want.Track.Member != 0 {
+				d.Sinks = append(d.Sinks, s.info(mid))
+			}
+		}
+	}
+	slices.SortFunc(d.Tracks, byTrack)
+	slices.SortFunc(d.Sinks, bySection)
+	return d
+}
+
+// viewers returns the members that the stream is sent to.
+func (st *stream) viewers() []MemberID {
+	var l []MemberID
+	for _, s := range st.sinks {
+		l = append(l, s.peer.member)
+	}
+	slices.Sort(l)
+	return slices.Compact(l)
 }
 
 func (c *core) usage(members []MemberID) map[MemberID]Usage {

@@ -39,6 +39,13 @@ func TestUsageIsPerMember(t *testing.T) {
 	if !reflect.DeepEqual(u[4], Usage{}) || !reflect.DeepEqual(u[9], Usage{}) || len(u) != 4 {
 		t.Errorf("who gets nothing, and who is not there: %+v", u)
 	}
+	d, of := w.c.detail(3), w.c.detail(1)
+	if len(d.Tracks) != 0 || len(d.Sinks) != 2 || d.Sinks[0].Want.Track != (TrackKey{Member: 1, Source: Camera}) || d.Sinks[0].Packets != 9 || !d.Sinks[0].Feeding {
+		t.Errorf("in detail, who watches: %+v", d)
+	}
+	if len(of.Sinks) != 0 || len(of.Tracks) != 2 || of.Tracks[0].Layers[0].Packets != 9 || !reflect.DeepEqual(of.Tracks[0].Layers[0].Viewers, []MemberID{3}) {
+		t.Errorf("in detail, the publisher: %+v", of)
+	}
 	if one := w.c.usage([]MemberID{3}); len(one) != 1 {
 		t.Errorf("only one was asked for: %+v", one)
 	}

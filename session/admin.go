@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"parlor/session/terms"
@@ -294,6 +293,7 @@ type RoomInfo struct {
 	Viewers    int // the audience of a live room
 	Publishers int // those that publish something that is on
 	Node       string
+	Poor       int    // those with a quality of QualityPoor or worse in either direction
 	Shedding   string // what it leaves out as it does not keep up, see router.Room.Shedding; "": nothing
 }
 
@@ -301,30 +301,51 @@ type RoomInfo struct {
 type RoomList struct {
 	Rooms []RoomInfo
 	Next  string
+	Total int // rooms that the filter lets through
 }
 
-// ListRooms returns a page of those of the node's rooms that the filter lets through, in the order of their
-// keys. Errors: bad_request.
+// By returns what of the room an order goes by, see terms.RoomOrder.Position.
+func (i RoomInfo) By(o terms.RoomOrder) int64 {
+	switch o {
+	case terms.MostUsers:
+		return int64(i.Users)
+	case terms.MostPublishers:
+		return int64(i.Publishers)
+	case terms.MostPoor:
+		return int64(i.Poor)
+	}
+	return i.Created.UnixMilli()
+}
+
+// ListRooms returns a page of those of the node's rooms that the filter lets through, in its order. Errors:
+// bad_request.
 func (r *Rooms) ListRooms(f terms.RoomFilter, page terms.Page) (RoomList, error) {
 	if err := cmp.Or(f.Check(), page.Check()); err != nil {
 		return RoomList{}, err
 	}
-	rooms := r.list()
-	slices.SortFunc(rooms, func(a, b *room) int { return cmp.Compare(a.key, b.key) })
+	type placed struct {
+		at string
+		RoomInfo
+	}
 	var l RoomList
-	for _, rm := range rooms {
-		if rm.key <= page.After || !strings.HasPrefix(rm.id.String(), f.Prefix) {
-			continue
-		}
+	var after []placed
+	for _, rm := range r.list() {
 		info, ok := rm.info()
-		if !ok || f.Scene != "" && f.Scene != info.Scene {
+		if !ok || !f.Match(rm.id, info.Scene) {
 			continue
 		}
-		if len(l.Rooms) == page.Limit {
-			l.Next = l.Rooms[len(l.Rooms)-1].Room.Key()
-			break
+		l.Total++
+		if at := f.Order.Position(rm.key, info.By(f.Order)); at > page.After {
+			after = append(after, placed{at, info})
 		}
-		l.Rooms = append(l.Rooms, info)
+	}
+	slices.SortFunc(after, func(a, b placed) int { return cmp.Compare(a.at, b.at) })
+	if len(after) > page.Limit {
+		after = after[:page.Limit]
+		l.Next = after[page.Limit-1].at
+	}
+	for _, p := range after {
+		l.Rooms = append(l.Rooms, p.RoomInfo)
 	}
 	return l, nil
 }
@@ -345,6 +366,7 @@ func (rm *room) infoLocked() RoomInfo {
 		Anchors:    rm.countLocked(func(m *member) bool { return m.role == terms.Anchor }),
 		Viewers:    rm.countLocked(watches),
 		Publishers: rm.countLocked(func(m *member) bool { return m.shown() != 0 }),
+		Poor:       rm.countLocked(func(m *member) bool { return worse(m.up, m.down) >= QualityPoor }),
 	}
 }
 

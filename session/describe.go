@@ -8,6 +8,7 @@ import (
 
 	"parlor/router"
 	"parlor/session/terms"
+	"parlor/transport"
 )
 
 // Has reports whether the room is on this node.
@@ -51,10 +52,14 @@ type UserInfo struct {
 	Session   string
 	Connected bool // there is a signalling connection, or, for MediaOnly, media
 	LastHeard time.Time
+	Client    Client
+	Way       transport.Way // of its media
+	Up, Down  Direction     // its network: what it sends, and what it is sent
 	Block     terms.Block
 	Usage     Usage
 
 	Undecodable []terms.Undecodable // what cannot be sent to the user, or is paused, by whose it is
+	Detail      *Streams            // nil if a whole room is described
 }
 
 // Usage is the media traffic of a user since its media connection began.
@@ -93,13 +98,13 @@ func (r *Rooms) DescribeRoom(id terms.RoomID, page terms.Page) (RoomDetail, erro
 		members = members[:page.Limit]
 		d.Next = members[page.Limit-1].user
 	}
-	ids := make([]router.MemberID, 0, len(members))
+	all := make([]subject, 0, len(members))
 	for _, m := range members {
 		d.List = append(d.List, m.info())
-		ids = append(ids, m.id)
+		all = append(all, m.subject())
 	}
 	rm.mu.Unlock()
-	rm.addUsage(d.List, ids)
+	rm.addUsage(d.List, all)
 	return d, nil
 }
 
@@ -164,9 +169,10 @@ func (rm *room) describe(user string) (UserInRoom, bool) {
 		rm.mu.Unlock()
 		return UserInRoom{}, false
 	}
-	list, id := []UserInfo{m.info()}, m.id
+	list, of := []UserInfo{m.info()}, m.subject()
 	rm.mu.Unlock()
-	rm.addUsage(list, []router.MemberID{id})
+	rm.addUsage(list, []subject{of})
+	list[0].Detail = new(rm.detail(of.id))
 	return UserInRoom{Room: rm.id, Node: rm.rooms.opts.Node, UserInfo: list[0]}, true
 }
 
@@ -174,6 +180,7 @@ func (m *member) info() UserInfo {
 	i := UserInfo{
 		UserState: m.state(), Rights: m.p.granted().Rights, Since: m.since, Session: m.p.id,
 		Connected: m.p.box.isAttached(), LastHeard: m.p.rooms.byWall(m.p.lastLife()), Block: m.block,
+		Client: *m.p.client.Load(), Up: m.up, Down: m.down,
 	}
 	if i.MediaOnly {
 		i.Connected = !m.p.media.lastHeard().IsZero()
@@ -188,8 +195,12 @@ func (r *Rooms) byWall(t time.Time) time.Time {
 	return now.Add(t.Sub(now))
 }
 
-// addUsage fills in the traffic of users, of which ids has the members.
-func (rm *room) addUsage(list []UserInfo, ids []router.MemberID) {
+// addUsage fills in the traffic of users, which are those of of.
+func (rm *room) addUsage(list []UserInfo, of []subject) {
+	ids := make([]router.MemberID, len(of))
+	for i, s := range of {
+		ids[i], list[i].Way = s.id, s.way()
+	}
 	r := rm.media.running.Load()
 	if r == nil {
 		return // there never was media

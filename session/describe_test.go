@@ -3,6 +3,8 @@ package session_test
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,12 +21,27 @@ func into(room terms.RoomID, scene terms.Scene, role terms.Role) func(*session.E
 	return func(q *session.EnterRequest) { q.Room, q.Scene, q.Role = room, scene, role }
 }
 
+var comesFrom = session.Client{Addr: netip.MustParseAddr("2001:db8::7"), Agent: "Player/1.0"}
+
+// TestAgentsAreLinesOfText: what a client calls itself is shown to people, and it may be anything.
+func TestAgentsAreLinesOfText(t *testing.T) {
+	for header, want := range map[string]string{
+		"": "", "Mozilla/5.0 (X11; Linux x86_64)": "Mozilla/5.0 (X11; Linux x86_64)", "<b>נגן\u202e": "<b>נגן\u202e",
+		"a\x00b\r\nc\xffd": "abcd", strings.Repeat("é", 200): strings.Repeat("é", 128), strings.Repeat("€", 100): strings.Repeat("€", 85),
+	} {
+		if got := session.AgentOf(header); got != strings.ReplaceAll(want, "\u202e", "") {
+			t.Errorf("%q became %q", header, got)
+		}
+	}
+}
+
 // TestUsersAreDescribedAsTheyAre: a description has a user's rights, block, streams and the packets that have
 // flowed.
 func TestUsersAreDescribedAsTheyAre(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
 		ann, bob := n.enter("ann"), n.enter("bob", func(q *session.EnterRequest) {
 			q.Grant.Rights = must(terms.NewRights(terms.RightEnter, terms.RightRecvAudio, terms.RightRecvVideo))
+			q.Client = comesFrom
 		})
 		mic, ears := ann.publishMic(0), bob.negotiate(nil, 1, false)
 		bob.hear("ann")
@@ -49,7 +66,13 @@ func TestUsersAreDescribedAsTheyAre(t *testing.T) {
 		}
 		u := must(n.DescribeUser(lobby, "bob", terms.Page{}))
 		if len(u.List) != 1 || u.List[0].Room != lobby || u.List[0].Node != "node-1" || u.List[0].Usage.Packets != 3 {
-			t.Errorf("bob alone: %+v", u)
+			t.Fatalf("bob alone: %+v", u)
+		}
+		if b := u.List[0]; b.Client != comesFrom || b.Way.Protocol != "udp" || len(b.Detail.Seen) != 1 || b.Detail.Seen[0].User != "ann" || b.Detail.Seen[0].Packets != 3 {
+			t.Errorf("bob in detail: %+v %+v", b.Client, b.Detail)
+		}
+		if a := must(n.DescribeUser(lobby, "ann", terms.Page{})).List[0].Detail; len(a.Seen) != 0 || len(a.Sent) != 1 || a.Sent[0].Source != terms.Mic || a.Sent[0].Packets != 3 {
+			t.Errorf("ann in detail: %+v", a)
 		}
 	})
 }

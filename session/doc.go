@@ -41,6 +41,8 @@
 //	marks.go     keeping bans and blocks beyond this node
 //	admin.go     commands: remove, dismiss, list
 //	describe.go  commands: rooms and users as they are
+//	detail.go    commands: the network and the streams of one user
+//	client.go    from where a user has entered, and with what
 //	totals.go    Media: the media counters of the node
 //	life.go      time-outs, empty rooms, bans, shutting down
 //	trace.go     the spans of a session

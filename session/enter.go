@@ -28,6 +28,7 @@ type EnterRequest struct {
 	// Profile is what the user says of itself, if the grant does not fix it. What is nil stays what the user's
 	// session before has said.
 	Profile terms.ProfileChange
+	Client  Client
 	// Publish says that the session will publish. It is then refused if it may not, and has a publisher's
 	// place until its first negotiation. Without Publish both are looked at in that negotiation.
 	Publish bool
@@ -151,6 +152,7 @@ func (r *Rooms) newParticipant(q EnterRequest) *participant {
 		},
 		rooms: r, box: newMailbox(!q.Signal), done: done{gone: make(chan struct{})},
 	}
+	p.client.Store(&q.Client)
 	p.media.expects = 1000 * float64(q.DownlinkKbps)
 	p.hold(q.Grant, p.since)
 	p.touch()

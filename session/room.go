@@ -51,16 +51,16 @@ type member struct {
 	user     string
 	role     terms.Role
 	since    time.Time
-	present  sources        // what it publishes, muted or not
-	on       sources        // of them, what is not muted
-	block    terms.Block    // as everybody has been told; the room's blocks are what is to be
-	said     terms.Profile  // by the user, or by a token before the present one
-	profile  terms.Profile  // as everybody has been told, see profileLocked
-	updates  *rate.Limiter  // of its profile, by itself; nil before the first
-	reserved bool           // a negotiation is under way, or about to be, that will publish
-	up       NetworkQuality // of what it publishes, at the last report
-	rising   bool           // the session that comes will be an anchor
-	quiet    bool           // has nothing but media, publishes, and seems to be gone: see noteQuietLocked
+	present  sources       // what it publishes, muted or not
+	on       sources       // of them, what is not muted
+	block    terms.Block   // as everybody has been told; the room's blocks are what is to be
+	said     terms.Profile // by the user, or by a token before the present one
+	profile  terms.Profile // as everybody has been told, see profileLocked
+	updates  *rate.Limiter // of its profile, by itself; nil before the first
+	reserved bool          // a negotiation is under way, or about to be, that will publish
+	up, down Direction     // at the last report: of what it publishes, and of what it is sent
+	rising   bool          // the session that comes will be an anchor
+	quiet    bool          // has nothing but media, publishes, and seems to be gone: see noteQuietLocked
 	p        *participant
 	quota    *quota // of messages; nil before the first
 }
@@ -74,6 +74,7 @@ type participant struct {
 
 	box       *mailbox
 	signs     signs
+	client    atomic.Pointer[Client]
 	media     media
 	held      held
 	report    reporter

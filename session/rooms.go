@@ -19,6 +19,7 @@ type Rooms struct {
 	totals      totals
 	undecodable pairs
 	counts      counts
+	losses      losses
 	messages    messageCounts
 	candidates  atomic.Pointer[[]string] // of the transport, as the sweep has seen them last
 	arrivals    atomic.Uint64

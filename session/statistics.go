@@ -61,22 +61,23 @@ func (rm *room) tellStatistics(samples []router.Sample, r *statistics) {
 	for i := range samples {
 		s := &samples[i]
 		up, down := directionsOf(s)
-		if p := rm.gather(s, up, r); p != nil {
+		if p := rm.gather(s, up, down, r); p != nil {
 			p.report.tell(slices.Clone(r.write(s, up, down)))
 		}
 	}
 }
 
-// gather notes the quality of what the sample's user sends, and collects what there is to tell it. It returns
+// gather notes the quality of the user's network, and collects what there is to tell it. It returns
 // nil if the user is not to be told.
-func (rm *room) gather(s *router.Sample, up direction, r *statistics) *participant {
+func (rm *room) gather(s *router.Sample, up, down direction, r *statistics) *participant {
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
 	m := rm.numbered[s.Member]
 	if m == nil || m.p.left != nil {
 		return nil
 	}
-	m.up = up.quality()
+	m.up, m.down = up.described(), down.described()
+	rm.rooms.losses.add(up, down)
 	if m.p.mediaOnly || m.p.noNetwork || !m.p.report.open() {
 		return nil
 	}
@@ -87,7 +88,7 @@ func (rm *room) gather(s *router.Sample, up direction, r *statistics) *participa
 	for i := range s.Received {
 		x := &s.Received[i]
 		if o := rm.numbered[x.Track.Member]; o != nil && rm.visible(o) {
-			r.received = append(r.received, streamReport{x, o.user, o.up})
+			r.received = append(r.received, streamReport{x, o.user, o.up.Quality})
 		}
 	}
 	return m.p

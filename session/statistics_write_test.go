@@ -34,8 +34,8 @@ func TestStatisticsAsWritten(t *testing.T) {
 	if got != want {
 		t.Errorf("told\n%s\nwant\n%s", got, want)
 	}
-	if rm.numbered[1].up != QualityExcellent {
-		t.Errorf("its quality for the others is %d", rm.numbered[1].up)
+	if rm.numbered[1].up.Quality != QualityExcellent {
+		t.Errorf("its quality for the others is %d", rm.numbered[1].up.Quality)
 	}
 	s.Estimate, s.Queue = 1_234_567, 12345*time.Microsecond
 	rm.tellStatistics(samples, &rm.reports.statistics)
@@ -52,7 +52,7 @@ func TestStatisticsAsWritten(t *testing.T) {
 	if got != silence {
 		t.Errorf("told of nothing %s", got)
 	}
-	if !json.Valid([]byte(want)) || rm.numbered[1].up != QualityUnknown {
+	if !json.Valid([]byte(want)) || rm.numbered[1].up.Quality != QualityUnknown {
 		t.Error("no JSON, or the quality is kept")
 	}
 }
@@ -84,10 +84,10 @@ func TestStatisticsOfWhomNobodyTells(t *testing.T) {
 		m := rm.numbered[1]
 		m.p.report.attach(1, func([]byte) { t.Errorf("%s: told", name) })
 		leave(m.p)
-		m.up = QualityBad
+		m.up.Quality = QualityBad
 		var r statistics
-		if rm.tellStatistics(samples, &r); m.up != QualityUnknown || r.json != nil {
-			t.Errorf("%s: quality %d, wrote %s", name, m.up, r.json)
+		if rm.tellStatistics(samples, &r); m.up.Quality != QualityUnknown || r.json != nil {
+			t.Errorf("%s: quality %d, wrote %s", name, m.up.Quality, r.json)
 		}
 	}
 }
@@ -103,12 +103,12 @@ func TestAReportIsOneAllocation(t *testing.T) {
 // reported returns a room of n publishers and somebody who receives them. It also returns what the router
 // says every two seconds of that receiver.
 func reported(n int) (*room, []router.Sample) {
-	rm := newRoom(nil, terms.RoomID{})
+	rm := newRoom(&Rooms{}, terms.RoomID{})
 	rm.scene = terms.Call
 	s := router.Sample{Member: 1, Over: 2 * time.Second, RTT: 23 * time.Millisecond}
 	for i := range n + 1 {
 		id := router.MemberID(i + 1)
-		m := &member{id: id, user: fmt.Sprint("user-", id), up: QualityExcellent}
+		m := &member{id: id, user: fmt.Sprint("user-", id), up: Direction{Quality: QualityExcellent}}
 		m.p = &participant{room: rm, m: m, identity: identity{user: m.user}}
 		rm.members[m.user], rm.numbered[id] = m, m
 		for _, source := range []router.Source{router.Mic, router.Camera} {

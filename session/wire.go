@@ -37,5 +37,6 @@ type Peer interface {
 	SendMessage(label string, b []byte, text bool) error
 	EndMessages()
 	LastHeard() time.Time
+	Way() transport.Way
 	Close() error
 }

@@ -30,8 +30,9 @@ import (
 
 // builder puts a node together.
 type builder struct {
-	n     *Node
-	taken taken
+	n        *Node
+	taken    taken
+	refusals *refusal.Log
 }
 
 // built is a node that is put together and does not run yet.
@@ -88,15 +89,15 @@ func (b *builder) build(ctx context.Context) (*built, error) {
 	addrs := ports.addrs
 	addrs.Media, addrs.NATS = media.endpoint.Addr(), server.shown
 	health := &health{id: b.n.ID(), addrs: addrs, drain: media.drain, cluster: member.Cluster, away: b.n.NATSAway}
-	budget, refusals := b.budget(files), refusal.New(b.n.log)
+	budget := b.budget(files)
 	rooms := media.rooms
 	metrics := &kept{next: metricsHandler(b.n.ID(),
 		&wireCollector{media.endpoint}, &roomCollector{rooms, media.load}, &networkCollector{rooms},
 		&messageCollector{rooms}, &undecodableCollector{rooms},
 		&feedCollector{conn, events.feed, events.completer}, &webhookCollector{events.webhooks},
-		&keyCollector{b.n.ring}, &certCollector{b.n.certs}, &strangerCollector{budget}, &refusalCollector{refusals},
+		&keyCollector{b.n.ring}, &certCollector{b.n.certs}, &strangerCollector{budget}, &refusalCollector{b.refusals},
 		clusterCollector{member.Cluster, service}, meter.seconds, meter.results)}
-	surface := b.surface(trace, member, rooms, commands, health, budget, refusals, metrics)
+	surface := b.surface(trace, member, rooms, commands, health, budget, metrics)
 	return &built{
 		trace: trace, server: server, conn: conn, member: member, events: events, media: media, service: service,
 		addrs: addrs, here: here{media.rooms, media, commands, b.n.cfg.Limits, clientURL(&b.n.cfg, addrs)},
@@ -123,6 +124,7 @@ func (b *built) parts(n *Node) *parts {
 	p.add("media", b.media.endpoint.Run)
 	p.add("rooms", b.media.rooms.Run)
 	p.add("load", b.media.load.run)
+	p.add("history", b.media.history.run)
 	p.add("drain", b.media.drain.run)
 	p.add("commands", b.service.Run)
 	if n.cfg.Auth.KeysFile != "" {
@@ -146,6 +148,8 @@ type media struct {
 	endpoint *transport.Endpoint
 	rooms    *session.Rooms
 	load     *load
+	history  *history
+	recent   *command.Recent
 	drain    *drain
 }
 
@@ -156,15 +160,17 @@ func (b *builder) media(tcp int, t traces, m member, e events) (media, error) {
 		return media{}, err
 	}
 	o := sessionOptions(&n.cfg, n.log, t.Tracer, m.Cluster)
-	rooms := session.New(o, session.OverEndpoint(endpoint), e.feed)
+	recent := command.NewRecent(e.feed)
+	rooms := session.New(o, session.OverEndpoint(endpoint), recent)
 	left := func() int { return rooms.Stats().Rooms }
-	return media{endpoint, rooms, &load{stats: endpoint.Stats}, newDrain(left, n.cfg.Timers.Shutdown)}, nil
+	load := &load{stats: endpoint.Stats}
+	return media{endpoint, rooms, load, &history{look: lookAt(rooms, load)}, recent, newDrain(left, n.cfg.Timers.Shutdown)}, nil
 }
 
 // commands makes what carries out commands.
 func (b *builder) commands(t traces, c *natsConn, m member, of media, meter *commandMeter) *command.Commands {
 	return command.New(command.Options{
-		Rooms: of.rooms, Observe: meter.observe, Trace: t.Tracer,
+		Rooms: of.rooms, Observe: meter.observe, Trace: t.Tracer, Recent: of.recent, Refusals: b.refusals,
 		Elsewhere: others{m.Cluster, natsapi.NewClient(c.Conn)},
 		Node:      steered{id: b.n.ID(), log: b.n.log, started: time.Now(), cluster: m.Cluster, media: of},
 	})
@@ -172,16 +178,16 @@ func (b *builder) commands(t traces, c *natsConn, m member, of media, meter *com
 
 // surface makes the doors that are behind the HTTP port.
 func (b *builder) surface(t traces, m member, rooms *session.Rooms, commands *command.Commands, h *health,
-	budget *stranger.Budget, refusals *refusal.Log, metrics http.Handler) *surface {
+	budget *stranger.Budget, metrics http.Handler) *surface {
 	n, keys := b.n, b.n.ring.keys
 	s := &surface{
 		cfg: n.cfg.HTTP, log: n.log, url: h.addrs.URL(), keys: keys, origins: &n.origins, trace: t.Tracer, budget: budget,
 		cluster: m.Cluster, health: h,
-		whip: whip.New(rooms, keys, refusals), metrics: metrics, foreign: seldom(n.log),
-		admin: adminhttp.New(commands, keys, n.log, refusals, t.Tracer),
+		whip: whip.New(rooms, keys, b.refusals), metrics: metrics, foreign: seldom(n.log),
+		admin: adminhttp.New(commands, keys, n.log, b.refusals, t.Tracer),
 	}
 	s.door = signal.New(signal.Options{
-		Rooms: rooms, Auth: keys.Authenticate, Origin: s.mayUse, Guest: budget.Guest, Refusals: refusals, Log: n.log,
+		Rooms: rooms, Auth: keys.Authenticate, Origin: s.mayUse, Guest: budget.Guest, Refusals: b.refusals, Log: n.log,
 		Trace: t.Tracer, EnterWithin: n.cfg.Timers.Enter, MessageRate: n.cfg.Limits.SignalRate, NodeURL: m.NodeURL,
 	})
 	return s

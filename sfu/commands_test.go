@@ -128,7 +128,7 @@ func TestEveryCommandThroughEveryDoor(t *testing.T) {
 
 			says("ListRooms", ``, `"RoomId":123`, `"StrRoomId":"123"`, `"StrRoomId":"lobby","Scene":"call"`)
 			says("ListRooms", `{"Prefix":"lob","Scene":"call","Limit":1}`, `"StrRoomId":"lobby"`, `"Users":2`, `"Publishers":1`)
-			says("ListRooms", `{"Scene":"live"}`, `{"Rooms":[]}`)
+			says("ListRooms", `{"Scene":"live"}`, `{"Rooms":[],"Total":0}`)
 			says("DescribeRoom", `{"StrRoomId":"lobby"}`, `"UserId":"ann"`, `"UserId":"bob"`, `"Source":"camera","On":true,"Codec":"VP8"`)
 			seen := l.describe(t, do, "ann")
 			require.Greater(t, seen.Streams[0].Packets, uint64(50))
@@ -137,12 +137,18 @@ func TestEveryCommandThroughEveryDoor(t *testing.T) {
 			require.Greater(t, l.describe(t, do, "bob").Received.Packets, uint64(50))
 			says("DescribeUser", `{"UserId":"eve"}`, `"StrRoomId":"123","Node":"n1","UserId":"eve"`)
 			says("DescribeUser", `{"UserId":"dan","RoomId":123}`, `"RoomId":123`)
+			says("DescribeUser", `{"UserId":"ann"}`, `"SeenBy":["bob"]`, `"Address":"127.0.0.1"`, `"Protocol":"udp"`, `"UserAgent":"Go-http-client/1.1"`)
+			says("DescribeUser", `{"UserId":"bob"}`, `"Views":[{"UserId":"ann","Source":"camera","State":"live"`)
+			says("DescribeHistory", `{}`, `{"Nodes":[{"Node":"n1","EveryMs":5000,"Points":[`)
+			says("ListRefusals", `{}`, `{"Refusals":[`)
 
 			for range 2 {
 				says("SetUserBlocked", `{"StrRoomId":"lobby","UserId":"ann","Block":"video"}`, `"Block":"video"`)
 			}
 			require.True(t, l.describe(t, do, "ann").Streams[0].Blocked)
 			says("SetUserBlocked", `{"StrRoomId":"lobby","UserId":"ann","Block":"none"}`, `"Block":"none"`)
+
+			says("UpdateUser", `{"StrRoomId":"lobby","UserId":"ann","Name":"Анна"}`, `"Name":"Анна"`)
 
 			says("SendMessage", `{"StrRoomId":"lobby","CmdId":7,"Text":"hallo"}`, `{"Delivered":2,"Missed":0}`)
 			require.Equal(t, "hallo", bob.message(t))
@@ -161,6 +167,7 @@ func TestEveryCommandThroughEveryDoor(t *testing.T) {
 			refuses("DismissRoom", `{"RoomId":123}`, "room_not_found", "RoomId")
 			says("DismissRoomByStrRoomId", `{"StrRoomId":"lobby"}`, `{"Users":1}`)
 			require.Equal(t, 2, ann.await(t, client.Exited).Reason)
+			says("ListEvents", `{"StrRoomId":"lobby","UserId":"bob"}`, `"Type":104,"Node":"n1","UserId":"bob","Reason":3,"Text":"x"`)
 			says("DescribeNode", `{}`, `{"Nodes":[{"Node":"n1","Version":`, `"Draining":false`)
 			says("DescribeNode", `{"NodeId":"n1"}`, `"Node":"n1"`)
 			for _, s := range command.All() {

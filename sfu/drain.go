@@ -111,6 +111,11 @@ func (s steered) Describe() command.NodeInfo {
 	return i
 }
 
+// History returns what the node remembers of its last quarter of an hour.
+func (s steered) History() command.History {
+	return command.History{Node: s.id, EveryMS: historyEvery.Milliseconds(), Points: s.history.all()}
+}
+
 // Drain takes no new rooms from here on, and ends the node once it has none, or after d.
 func (s steered) Drain(_ context.Context, d time.Duration) error {
 	s.rooms.Drain()

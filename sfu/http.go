@@ -98,7 +98,11 @@ func enters(r *http.Request) bool { return r.Method == http.MethodPost && door(r
 func file(r *http.Request) bool {
 	p := r.URL.Path
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
-		(p == "/" || strings.HasPrefix(p, "/client/") || strings.HasPrefix(p, "/demo/"))
+		(p == "/" || p == "/admin" || strings.HasPrefix(p, "/client/") || strings.HasPrefix(p, "/demo/") || adminFile(p))
+}
+
+func adminFile(path string) bool {
+	return strings.HasPrefix(path, "/admin/") && !strings.HasPrefix(path, adminhttp.Path)
 }
 
 func door(r *http.Request) bool {

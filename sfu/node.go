@@ -13,6 +13,7 @@
 //	cluster.go  the node's part among others; what is called from below
 //	memory.go   how many events the NATS server inside the process keeps
 //	load.go     what the node has had to do of late
+//	history.go  the last quarter of an hour
 //	drain.go    draining, and the node as commands see it
 //	http.go     the HTTP surface: routes, limits, listener
 //	origin.go   which pages may use the node
@@ -34,7 +35,7 @@
 //  1. what sends traces, the NATS server inside the process, the connection to NATS
 //  2. the event feed, the completer of dead nodes' events, webhooks
 //  3. the cluster's own connection to NATS, the registration in the cluster
-//  4. the media port, the rooms, the measuring of load, the wait of draining
+//  4. the media port, the rooms, the measuring of load, the history, the wait of draining
 //  5. the commands over NATS, the watch over the keys
 //  6. HTTP, the listener of monitor.go, ACME, the watch over certificates, profiles
 //
@@ -59,6 +60,7 @@ import (
 	"parlor/config"
 	"parlor/control/cluster"
 	"parlor/session"
+	"parlor/session/refusal"
 )
 
 // Node is one media node. New makes one, Run runs it, once.
@@ -136,7 +138,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if n.began.Swap(true) {
 		return fmt.Errorf("node %s was run before", n.cfg.Node.ID)
 	}
-	b := builder{n: n}
+	b := builder{n: n, refusals: refusal.New(n.log)}
 	made, err := b.build(ctx)
 	if err != nil {
 		b.taken.release()

@@ -344,7 +344,7 @@ func TestCommandsAreThereWhenReady(t *testing.T) {
 	defer nc.Close()
 	m, err := nc.Request("sfu.v1.ListRooms", nil, 5*time.Second)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"Rooms":[]}`, string(m.Data))
+	require.JSONEq(t, `{"Rooms":[],"Total":0}`, string(m.Data))
 }
 
 // metricsHave waits until a node's metrics have these lines: an answer is given again for a while (kept.go).

@@ -6,6 +6,7 @@
 //	endpoint.go   Endpoint: binding, Run, the order of shutdown
 //	options.go    Options and their defaults
 //	table.go      which peer an ICE user name or an address belongs to
+//	way.go        Way: how a client is reached
 //	peer.go       Peer: one client's connection; its life from NewPeer to Close
 //	negotiate.go  Peer.Negotiate and Peer.RestartICE: offers in, answers out
 //	events.go     PeerEvents and the goroutine that calls them

@@ -33,6 +33,7 @@ import (
 //	firefox_test.go  Firefox and Chromium together
 //	demo_test.go     the demo page
 //	layout_test.go   its sizes
+//	admin_test.go    the operator's page
 //	notes_test.go    what it says in passing, and what a tile says
 //	handler_test.go  what the node serves to pages, its own and those of other origins
 //	options_test.go  options of devices

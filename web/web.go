@@ -1,5 +1,5 @@
-// Package web holds what browsers load from a node: the client, an ES module that applications
-// import, and the demo page that uses it. Both are embedded in the binary and served as they are;
+// Package web holds what browsers load from a node. That is the client, an ES module that applications import,
+// the demo page that uses it, and the operator's page. All are embedded in the binary and served as they are;
 // there is no build step.
 package web
 
@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// FS holds client/*.js and demo/*.
+// FS holds client/*.js, demo/* and admin/*.
 //
-//go:embed client/*.js demo/*
+//go:embed client/*.js demo/* admin/*.* admin/vendor/*
 var FS embed.FS
 
 // contentTypes of everything that is embedded. The system's table is not asked: it differs from
@@ -29,6 +29,7 @@ var contentTypes = map[string]string{
 	".js":   "text/javascript; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
 	".svg":  "image/svg+xml; charset=utf-8",
+	".txt":  "text/plain; charset=utf-8", // licences
 }
 
 // pagePolicy lets the demo load its own files and nothing else. It may talk to any node: its room may be on
@@ -36,14 +37,19 @@ var contentTypes = map[string]string{
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; " +
 	"connect-src 'self' https: wss: http: ws:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+// adminPolicy lets the operator's page load its own files and talk to its own node, and nothing else. What is
+// not text cannot be made into elements, either.
+const adminPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+
 type file struct {
 	content []byte
 	typ     string
 	etag    string
 }
 
-// Handler serves the demo at / (its files at /demo/…) and the client at /client/…, to GET and HEAD. With demo
-// false there is the client alone. Other paths get 404. Files are revalidated by ETag on every load, so that
+// Handler serves the demo at / (its files at /demo/…), the operator's page at /admin (/admin/…) and the client at
+// /client/…, to GET and HEAD. With demo false there is no demo. Other paths get 404. Files are revalidated by ETag on every load, so that
 // a page never mixes the modules of two versions. Pages of other origins may import the client.
 func Handler(demo bool) http.Handler {
 	files := load()
@@ -52,8 +58,15 @@ func Handler(demo bool) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimPrefix(r.URL.Path, "/")
-		if name == "" {
+		switch name {
+		case "":
 			name = "demo/index.html"
+		case "admin":
+			name = "admin/index.html"
+		case "admin/", "admin/index.html":
+			w.Header().Set("Location", "../admin") // its files are named from there
+			w.WriteHeader(http.StatusPermanentRedirect)
+			return
 		}
 		f, ok := files[name]
 		if !ok {
@@ -80,10 +93,15 @@ func setHeaders(h http.Header, name string, f file) {
 		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 		return
 	}
-	h.Set("Content-Security-Policy", pagePolicy)
-	h.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self)")
 	h.Set("Referrer-Policy", "no-referrer") // the address may carry a token
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if strings.HasPrefix(name, "admin/") {
+		h.Set("Content-Security-Policy", adminPolicy)
+		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+		return
+	}
+	h.Set("Content-Security-Policy", pagePolicy)
+	h.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self)")
 }
 
 // load reads the embedded files once. It panics on one without a content type, which is a mistake

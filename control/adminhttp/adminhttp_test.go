@@ -29,6 +29,7 @@ type self string
 
 func (n self) ID() string                               { return string(n) }
 func (n self) Describe() command.NodeInfo               { return command.NodeInfo{Node: string(n)} }
+func (n self) History() command.History                 { return command.History{Node: string(n)} }
 func (self) Drain(context.Context, time.Duration) error { return nil }
 
 // door is the handler of a node with ann in the rooms lobby and hall. With a secret it asks for tokens.
@@ -203,7 +204,7 @@ func TestTheDocumentIsOpenAPI(t *testing.T) {
 func TestWhoMayNotCommandIsLogged(t *testing.T) {
 	d := open(t, key)
 	d.do("ListRooms", ``, func(q *http.Request) { q.Header.Set("Authorization", "Bearer sesame.open") })
-	require.Contains(t, d.log.String(), `"door":"admin","reason":"token_invalid","from":"192.0.2.1","field":"token","why":"the token cannot be read"`)
+	require.Contains(t, d.log.String(), `"door":"admin","reason":"token_invalid","from":"192.0.2.1","field":"token","why":"the token is neither a JWT nor a UserSig"`)
 	require.NotContains(t, d.log.String(), "sesame")
 	d.log.Reset()
 	d.do("ListRooms", ``, d.token(terms.Grant{Room: room(t, "lobby"), User: "ann", Rights: terms.MemberRights()}))

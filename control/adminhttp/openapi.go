@@ -91,6 +91,7 @@ func schema(t reflect.Type) (*jsonschema.Schema, error) {
 	s, err := jsonschema.ForType(t, &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[json.RawMessage](): {Type: "integer", Minimum: new(1.0), Maximum: new(float64(terms.MaxRoomNumber))},
 		reflect.TypeFor[terms.Scene]():     oneOf(terms.Call, terms.Live),
+		reflect.TypeFor[terms.RoomOrder](): oneOf(terms.MostUsers, terms.MostPublishers, terms.MostPoor, terms.Newest),
 		reflect.TypeFor[terms.Role]():      oneOf(terms.Anchor, terms.Audience),
 		reflect.TypeFor[terms.Block]():     oneOf(terms.BlockNone, terms.BlockBoth, terms.BlockAudio, terms.BlockVideo),
 		reflect.TypeFor[terms.Right]():     oneOf(terms.AllRights().List()...),
@@ -144,6 +145,8 @@ func bound(name string, s *jsonschema.Schema) {
 		s.Minimum, s.Maximum = new(1.0), new(float64(terms.MaxCmdID))
 	case "Data":
 		s.ContentEncoding, s.MaxLength = "base64", new(base64.StdEncoding.EncodedLen(terms.MaxMessage))
+	case "Contains", "Prefix":
+		s.MaxLength = new(terms.MaxRoomName)
 	case "Text":
 		s.MaxLength = new(terms.MaxMessage)
 	case "Reason":

@@ -26,6 +26,9 @@ const (
 	DescribeUser           Action = "DescribeUser"
 	DrainNode              Action = "DrainNode"
 	DescribeNode           Action = "DescribeNode"
+	DescribeHistory        Action = "DescribeHistory"
+	ListEvents             Action = "ListEvents"
+	ListRefusals           Action = "ListRefusals"
 )
 
 // Spec describes a command.
@@ -55,6 +58,9 @@ var specs = index(
 	define(DescribeUser, "Show a user in one room, or in every room that it is in.", describeUser),
 	define(DrainNode, "Have a node take no new rooms, wait for those that it has, and end.", drainNode),
 	define(DescribeNode, "Show what nodes have to do.", describeNode),
+	define(DescribeHistory, "Show what nodes have had to do in the last quarter of an hour.", describeHistory),
+	define(ListEvents, "List the latest events of rooms and users that nodes remember.", listEvents),
+	define(ListRefusals, "List who was refused of late at the doors of nodes, and why.", listRefusals),
 )
 
 func index(l ...spec) map[Action]spec {

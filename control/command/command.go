@@ -6,11 +6,15 @@
 //	command.go    Commands: Do, DoHere
 //	action.go     Action, and the table of all of them
 //	messages.go   the JSON of rooms and users
+//	detail.go     the JSON of one user's network and streams
 //	node.go       the JSON of nodes; Node: what this package needs of the node
 //	decode.go     reading requests, and what is said about bad ones
 //	message.go    SendMessage
 //	rooms.go      the other commands on rooms and users
 //	nodes.go      the commands on nodes
+//	history.go    DescribeHistory: the last quarter of an hour
+//	recent.go     ListEvents; Recent: the latest events
+//	refused.go    ListRefusals
 //	page.go       shorter pages; which commands may be repeated
 //	elsewhere.go  Elsewhere: the other nodes; to which a command goes, merging of lists
 //	owed.go       commands that a node carries out later, as it cannot be reached
@@ -24,6 +28,7 @@ import (
 	"time"
 
 	"parlor/session"
+	"parlor/session/refusal"
 	"parlor/session/terms"
 	"parlor/tracing"
 )
@@ -38,6 +43,9 @@ type Options struct {
 	// told. It must not block.
 	Observe func(a Action, took time.Duration, err error)
 	Trace   *tracing.Tracer // nil: none
+
+	Recent   *Recent      // of the feed of Rooms; nil: nothing is remembered
+	Refusals *refusal.Log // of the node's doors; nil: none
 }
 
 // Commands carry out commands. Safe for concurrent use.

@@ -16,7 +16,7 @@ const MaxRequest = 16 << 10
 
 // fields maps the fields that session's errors name to those of commands.
 var fields = map[string]string{
-	"users": "UserIds", "user": "UserId", "ban": "BanSeconds", "reason": "Reason", "limit": "Limit", "prefix": "Prefix", "scene": "Scene", "block": "Block", "name": "Name", "metadata": "Metadata", "cmdId": "CmdId",
+	"users": "UserIds", "user": "UserId", "ban": "BanSeconds", "reason": "Reason", "limit": "Limit", "prefix": "Prefix", "contains": "Contains", "order": "Order", "scene": "Scene", "block": "Block", "name": "Name", "metadata": "Metadata", "cmdId": "CmdId",
 }
 
 func bad(field, format string, args ...any) *terms.Error {

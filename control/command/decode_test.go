@@ -44,9 +44,12 @@ func FuzzCommand(f *testing.F) {
 type fakeNode struct {
 	id      string
 	drained []time.Duration
+	history command.History
 }
 
-func (n *fakeNode) ID() string { return n.id }
+func (n *fakeNode) ID() string               { return n.id }
+func (n *fakeNode) History() command.History { return n.history }
+
 func (n *fakeNode) Describe() command.NodeInfo {
 	return command.NodeInfo{Node: n.id, Draining: len(n.drained) > 0}
 }

@@ -93,13 +93,17 @@ type UpdateUserResponse struct {
 type ListRoomsRequest struct {
 	Prefix string      `json:"Prefix,omitempty" jsonschema:"of the name, or of the digits of the number"`
 	Scene  terms.Scene `json:"Scene,omitempty" jsonschema:"only rooms of this scene"`
-	After  string      `json:"After,omitempty" jsonschema:"the Next of the page before"`
-	Limit  int         `json:"Limit,omitempty" jsonschema:"1–1000, default 100"`
+	// Contains and Order are for people who look for rooms.
+	Contains string          `json:"Contains,omitempty" jsonschema:"a part of the name, or of the digits of the number, in capital letters or small ones"`
+	Order    terms.RoomOrder `json:"Order,omitempty" jsonschema:"users, publishers or poor: rooms with the most of them first; newest: rooms that were made last first; without it by room keys"`
+	After    string          `json:"After,omitempty" jsonschema:"the Next of the page before"`
+	Limit    int             `json:"Limit,omitempty" jsonschema:"1–1000, default 100"`
 }
 
 // ListRoomsResponse is a page of rooms. Next is empty on the last one.
 type ListRoomsResponse struct {
 	Rooms   []Room   `json:"Rooms"`
+	Total   int      `json:"Total" jsonschema:"rooms on all pages"`
 	Next    string   `json:"Next,omitempty"`
 	Missing []string `json:"NodesMissing,omitempty" jsonschema:"nodes that have not answered, whose rooms are missing"`
 }
@@ -113,6 +117,7 @@ type Room struct {
 	Anchors    int         `json:"Anchors"`
 	Viewers    int         `json:"Viewers" jsonschema:"the audience of a live room"`
 	Publishers int         `json:"Publishers" jsonschema:"users who publish something that is on"`
+	Poor       int         `json:"Poor" jsonschema:"users whose network is poor or worse, in either direction"`
 	Node       string      `json:"Node"`
 	Shedding   string      `json:"Shedding,omitempty" jsonschema:"what the room leaves out at the moment as it does not keep up: top_layer, layers, mid_quality, low_quality, half, most or video"`
 }
@@ -153,6 +158,8 @@ type UserInRoom struct {
 	RoomRef
 	Node string `json:"Node"`
 	User
+	Layers []Layer `json:"Layers" jsonschema:"what it publishes, layer by layer"`
+	Views  []View  `json:"Views" jsonschema:"what it is sent of others"`
 }
 
 // User describes a user in a room. Counters begin with its media connection.
@@ -174,6 +181,7 @@ type User struct {
 	Undecodable []Undecodable `json:"Undecodable,omitempty" jsonschema:"streams of which nothing can be sent to the user, as its client has offered no codec that decodes them"`
 	Paused      []Paused      `json:"Paused,omitempty" jsonschema:"pictures that its network does not carry at present"`
 	Network     Network       `json:"Network" jsonschema:"the one to the user"`
+	Origin
 }
 
 // Paused is a picture of another user that is not sent to one for now.
@@ -228,7 +236,7 @@ type ErrorBody struct {
 func roomOf(i session.RoomInfo) Room {
 	return Room{
 		RoomRef: Ref(i.Room), Scene: i.Scene, CreatedMS: i.Created.UnixMilli(), Users: i.Users, Anchors: i.Anchors, Viewers: i.Viewers,
-		Publishers: i.Publishers, Node: i.Node, Shedding: i.Shedding,
+		Publishers: i.Publishers, Poor: i.Poor, Node: i.Node, Shedding: i.Shedding,
 	}
 }
 
@@ -244,7 +252,7 @@ func userOf(u session.UserInfo) User {
 		SinceMS:  u.Since.UnixMilli(), LastHeardMS: u.LastHeard.UnixMilli(),
 		Connected: u.Connected, MediaOnly: u.MediaOnly, SessionID: u.Session,
 	}
-	v.Network = networkOf(u.Usage)
+	v.Network, v.Origin = networkOf(u.Usage), originOf(u)
 	for _, x := range u.Undecodable {
 		if x.Paused {
 			v.Paused = append(v.Paused, Paused{UserID: x.User, Source: x.Source.String()})

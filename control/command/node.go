@@ -11,6 +11,8 @@ type Node interface {
 	ID() string
 	// Describe returns how the node is.
 	Describe() NodeInfo
+	// History returns what the node remembers. The points belong to the caller.
+	History() History
 	// Drain has the node take no new rooms, and end once it has none left, or after d whatever happens. If d
 	// is 0, that is the node's own time, or for a node that drains already the time that it has. Doing it
 	// again with another d sets the time anew. It returns at once.

@@ -135,14 +135,14 @@ func updateUser(c *Commands, q UpdateUserRequest) (j job[UpdateUserResponse], er
 }
 
 func listRooms(c *Commands, q ListRoomsRequest) (j job[ListRoomsResponse], err error) {
-	filter := terms.RoomFilter{Prefix: q.Prefix, Scene: q.Scene}
+	filter := terms.RoomFilter{Prefix: q.Prefix, Scene: q.Scene, Contains: q.Contains, Order: q.Order}
 	page := terms.Page{After: q.After, Limit: q.Limit}
 	if err := terms.CheckList(filter, page); err != nil {
 		return j, named(err, RoomRef{})
 	}
 	j.here = func(context.Context) (ListRoomsResponse, error) {
 		l, err := c.o.Rooms.ListRooms(filter, page)
-		a := ListRoomsResponse{Rooms: []Room{}, Next: l.Next}
+		a := ListRoomsResponse{Rooms: []Room{}, Next: l.Next, Total: l.Total}
 		for _, i := range l.Rooms {
 			a.Rooms = append(a.Rooms, roomOf(i))
 		}
@@ -153,9 +153,9 @@ func listRooms(c *Commands, q ListRoomsRequest) (j job[ListRoomsResponse], err e
 			var nexts []string
 			for _, one := range l {
 				nexts = append(nexts, one.Next)
-				a.Rooms = append(a.Rooms, one.Rooms...)
+				a.Rooms, a.Total = append(a.Rooms, one.Rooms...), a.Total+one.Total
 			}
-			a.Rooms, a.Next = mergePage(a.Rooms, nexts, q.Limit, func(r Room) string { return keyOf(r.RoomRef) })
+			a.Rooms, a.Next = mergePage(a.Rooms, nexts, q.Limit, func(r Room) string { return r.position(q.Order) })
 			return a
 		}, func(a *ListRoomsResponse, missing []string) { a.Missing = missing })
 	}
@@ -200,7 +200,7 @@ func describeUser(c *Commands, q DescribeUserRequest) (j job[DescribeUserRespons
 		}
 		a := DescribeUserResponse{Rooms: []UserInRoom{}, Next: d.Next, TimeMS: d.Time.UnixMilli()}
 		for _, u := range d.List {
-			a.Rooms = append(a.Rooms, UserInRoom{RoomRef: Ref(u.Room), Node: u.Node, User: userOf(u.UserInfo)})
+			a.Rooms = append(a.Rooms, userInRoom(u))
 		}
 		return a, nil
 	}

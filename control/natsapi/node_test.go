@@ -31,6 +31,7 @@ type self string
 
 func (n self) ID() string                               { return string(n) }
 func (n self) Describe() command.NodeInfo               { return command.NodeInfo{Node: string(n)} }
+func (n self) History() command.History                 { return command.History{Node: string(n)} }
 func (self) Drain(context.Context, time.Duration) error { return nil }
 
 // startNode starts a node at a broker, which may be down. The test's end stops it in order.

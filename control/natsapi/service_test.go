@@ -43,12 +43,12 @@ func TestCommands(t *testing.T) {
 			{"DismissRoom", `{"RoomId":123}`, `{"Users":3}`},
 			{"DismissRoomByStrRoomId", `{"RoomId":"123","Reason":"over"}`, `{"Users":3}`},
 			{"ListRooms", ``, `"StrRoomId":"lobby","Scene":"call"`},
-			{"ListRooms", `{"Limit":1}`, `"Users":2,"Anchors":2,"Publishers":0,"Node":"node-1"}]}`},
+			{"ListRooms", `{"Limit":1}`, `"Users":2,"Anchors":2,"Viewers":0,"Publishers":0,"Poor":0,"Node":"node-1"}],"Total":1}`},
 			{"DescribeRoom", `{"StrRoomId":"lobby","Limit":1}`, `"UserList":[{"UserId":"cid","Role":"anchor","Rights":["enter",`},
 			{"DescribeRoom", `{"StrRoomId":"lobby","Limit":1}`, `"Next":"cid",`},
 			{"DescribeRoom", `{"StrRoomId":"lobby","After":"cid"}`, `"UserList":[{"UserId":"dan",`},
 			{"DismissRoom", `{"StrRoomId":"lobby"}`, `{"Users":2}`},
-			{"ListRooms", `{}`, `{"Rooms":[]}`},
+			{"ListRooms", `{}`, `{"Rooms":[],"Total":0}`},
 		} {
 			m := request(t, nc, tt.action, tt.body)
 			if e := m.Header.Get(micro.ErrorHeader); e != "" || !strings.Contains(string(m.Data), tt.want) {

@@ -21,6 +21,7 @@ import (
 type named string
 
 func (n named) ID() string                               { return string(n) }
+func (n named) History() command.History                 { return command.History{Node: string(n)} }
 func (n named) Describe() command.NodeInfo               { return command.NodeInfo{Node: string(n)} }
 func (named) Drain(context.Context, time.Duration) error { return nil }
 

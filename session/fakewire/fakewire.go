@@ -10,6 +10,7 @@ package fakewire
 import (
 	"fmt"
 	"hash/fnv"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"parlor/packet"
 	"parlor/router"
 	"parlor/session"
+	"parlor/transport"
 	"parlor/transport/negotiate"
 )
 
@@ -212,6 +214,11 @@ func (p *Peer) LastHeard() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.heard
+}
+
+// Way implements session.Peer: a documentation address (RFC 5737) with the peer's id as port.
+func (p *Peer) Way() transport.Way {
+	return transport.Way{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), uint16(p.id)), Protocol: "udp"}
 }
 
 // Close implements session.Peer.

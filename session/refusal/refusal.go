@@ -4,6 +4,9 @@
 // with how many there were since. The counts have them all. The lines are information, no warnings: the node
 // does as it was told, and an alert is made of the counts. What was shown is never logged. So the text of a
 // bad request is not logged either, as it may quote that.
+//
+//	refusal.go  Log: lines and counts
+//	latest.go   the latest refusals, for operators
 package refusal
 
 import (
@@ -42,6 +45,7 @@ type Log struct {
 
 	mu    sync.Mutex
 	kinds map[Kind]*kind
+	last  latest
 }
 
 // kind is what is known of one.
@@ -65,15 +69,19 @@ func (l *Log) Note(r Refusal) {
 	if e.RetryAfter > 0 {
 		reason = TooOften
 	}
-	if more, due := l.count(Kind{r.Door, reason}, time.Now()); due {
-		l.write(r, e, reason, more)
+	now := time.Now()
+	x := entryOf(r, e, reason, now)
+	if more, due := l.count(x, now); due {
+		l.write(x, more)
 	}
 }
 
-// count reports whether a line is due, and how many were not logged since the last one.
-func (l *Log) count(of Kind, now time.Time) (more uint64, due bool) {
+// count keeps a refusal. It reports whether a line is due, and how many were not logged since the last one.
+func (l *Log) count(x Entry, now time.Time) (more uint64, due bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.last.add(x)
+	of := x.Kind
 	k := l.kinds[of]
 	if k == nil {
 		k = &kind{at: now.Add(-every)}
@@ -89,22 +97,22 @@ func (l *Log) count(of Kind, now time.Time) (more uint64, due bool) {
 	return more, true
 }
 
-func (l *Log) write(r Refusal, e *terms.Error, reason string, more uint64) {
-	line := l.log.Info().Str("door", r.Door).Str("reason", reason)
-	if r.From.IsValid() {
-		line = line.Stringer("from", r.From)
+func (l *Log) write(x Entry, more uint64) {
+	line := l.log.Info().Str("door", x.Door).Str("reason", x.Reason)
+	if x.From.IsValid() {
+		line = line.Stringer("from", x.From)
 	}
-	if room, err := terms.ParseRoomID(r.Room); err == nil {
-		line = line.Str("room", room.Key())
+	if !x.Room.IsZero() {
+		line = line.Str("room", x.Room.Key())
 	}
-	if terms.CheckUser(r.User) == nil {
-		line = line.Str("user", r.User)
+	if x.User != "" {
+		line = line.Str("user", x.User)
 	}
-	if e.Field != "" {
-		line = line.Str("field", e.Field)
+	if x.Field != "" {
+		line = line.Str("field", x.Field)
 	}
-	if e.Code != terms.CodeBadRequest {
-		line = line.Str("why", e.Text)
+	if x.Why != "" {
+		line = line.Str("why", x.Why)
 	}
 	if more > 0 {
 		line = line.Uint64("more", more)

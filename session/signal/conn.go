@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -35,7 +34,7 @@ type conn struct {
 	d       *Door
 	ws      *websocket.Conn
 	wire    net.Conn // below ws
-	from    netip.Addr
+	from    session.Client
 	limit   *rate.Limiter
 	guest   guest
 	resizes *rate.Limiter    // of messages with sizes; made by the first. Under busy.
@@ -311,7 +310,7 @@ func (c *conn) answer(ctx context.Context, raw []byte) error {
 
 // note tells of a request that was refused, if it was to enter or to show another token.
 func (c *conn) note(e envelope, err error) {
-	r := refusal.Refusal{Door: "websocket", From: c.from, Err: err}
+	r := refusal.Refusal{Door: "websocket", From: c.from.Addr, Err: err}
 	switch {
 	case c.s != nil && e.Type == "token":
 		r.Room, r.User = c.s.Room(), c.s.User()

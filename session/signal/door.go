@@ -112,7 +112,8 @@ func (d *Door) Take(w http.ResponseWriter, r *http.Request, ended func()) {
 	}
 	taken = true
 	// From here on nothing else of h and r is used, which hold the request.
-	ctx, wire, from := tracing.Along(baseContext(r), r.Context()), h.conn, remote.Of(r).Addr
+	ctx, wire := tracing.Along(baseContext(r), r.Context()), h.conn
+	from := session.Client{Addr: remote.Of(r).Addr, Agent: session.AgentOf(r.UserAgent())}
 	go func() {
 		defer ended()
 		defer func() { // as net/http has it

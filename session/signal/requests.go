@@ -65,7 +65,7 @@ func (c *conn) enter(ctx context.Context, e envelope) (any, func(), error) {
 	s, entered, err := c.d.o.Rooms.Enter(ctx, session.EnterRequest{
 		Room: q.Room, User: q.User, Grant: grant, Role: q.Role, Scene: q.Scene, Signal: true, DownlinkKbps: q.DownlinkKbps,
 		Profile: terms.ProfileChange{Name: q.Name, Metadata: q.Metadata},
-		Gone:    func() bool { return hungUp(c.wire) },
+		Client:  c.from, Gone: func() bool { return hungUp(c.wire) },
 	})
 	if err != nil {
 		c.sendOut()
@@ -95,6 +95,7 @@ func (c *conn) resume(ctx context.Context, e envelope) (any, func(), error) {
 		c.sendOut()
 		return nil, nil, c.whose(q.Node, err)
 	}
+	s.From(c.from)
 	c.s = s
 	return enteredAnswer{answer{"resumed", e.ID}, s.Entered()}, func() { c.follow(ctx, s) }, nil
 }

@@ -2,6 +2,8 @@ package terms
 
 import (
 	"cmp"
+	"math"
+	"strings"
 	"time"
 )
 
@@ -62,6 +64,34 @@ func (g *Page) Check() error {
 type RoomFilter struct {
 	Prefix string // of the name, or of the number's digits
 	Scene  Scene
+	// Contains is what the name, or the number's digits, contain, in capital letters or small ones.
+	Contains string
+	Order    RoomOrder
+}
+
+// RoomOrder is the order of a list of rooms.
+type RoomOrder string
+
+// The orders. Rooms that are equal in it are in the order of their keys. The zero RoomOrder is that of keys
+// alone.
+const (
+	MostUsers      RoomOrder = "users"      // first the rooms with the most users
+	MostPublishers RoomOrder = "publishers" // first the rooms with the most users who publish
+	MostPoor       RoomOrder = "poor"       // first the rooms with the most users on poor networks
+	Newest         RoomOrder = "newest"     // first the rooms that were made last
+)
+
+// Position returns where a room is in a list: positions are ordered as strings. value is what the order goes
+// by, of the room: a number, or for Newest when it was made in Unix time, in ms.
+func (o RoomOrder) Position(key string, value int64) string {
+	if o == "" {
+		return key
+	}
+	rank := make([]byte, 0, 17+len(key))
+	for left, at := uint64(math.MaxInt64-max(value, 0)), 60; at >= 0; at -= 4 {
+		rank = append(rank, "0123456789abcdef"[left>>at&15])
+	}
+	return string(append(append(rank, ':'), key...))
 }
 
 // Check returns a bad_request for what no room can be like.
@@ -69,10 +99,31 @@ func (f RoomFilter) Check() error {
 	if len(f.Prefix) > MaxRoomName {
 		return Errorf(CodeBadRequest, "prefix", "a room's name has at most %d bytes, this beginning of one has %d", MaxRoomName, len(f.Prefix))
 	}
+	if len(f.Contains) > MaxRoomName {
+		return Errorf(CodeBadRequest, "contains", "a room's name has at most %d bytes, this part of one has %d", MaxRoomName, len(f.Contains))
+	}
+	switch f.Order {
+	case "", MostUsers, MostPublishers, MostPoor, Newest:
+	default:
+		return Errorf(CodeBadRequest, "order", "rooms are in the order of users, publishers, poor or newest, not %.32q", string(f.Order))
+	}
 	if f.Scene != "" && f.Scene != Call && f.Scene != Live {
 		return Errorf(CodeBadRequest, "scene", "a scene is call or live, not %.32q", string(f.Scene))
 	}
 	return nil
+}
+
+// Match reports whether the filter lets a room of that scene through.
+func (f RoomFilter) Match(room RoomID, scene Scene) bool {
+	if f.Scene != "" && f.Scene != scene {
+		return false
+	}
+	if f.Prefix == "" && f.Contains == "" {
+		return true
+	}
+	name := room.String()
+	return strings.HasPrefix(name, f.Prefix) &&
+		(f.Contains == "" || strings.Contains(strings.ToLower(name), strings.ToLower(f.Contains)))
 }
 
 // CheckList returns the bad_request that a list with this filter and page gets, or nil.

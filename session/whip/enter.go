@@ -119,7 +119,8 @@ func (h *Handler) request(r *http.Request, d door) (session.EnterRequest, error)
 	if user == "" {
 		user = d.name + "-" + strings.ToLower(rand.Text()[:12])
 	}
-	q = session.EnterRequest{Room: room, User: user, Grant: grant, Role: d.role, Scene: terms.Scene(params.Get("scene"))}
+	q = session.EnterRequest{Room: room, User: user, Grant: grant, Role: d.role, Scene: terms.Scene(params.Get("scene")),
+		Client: session.Client{Addr: remote.Of(r).Addr, Agent: session.AgentOf(r.UserAgent())}}
 	if name := params.Get("name"); name != "" {
 		q.Profile.Name = &name
 	}
