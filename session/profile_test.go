@@ -132,6 +132,10 @@ func TestTokensFixNames(t *testing.T) {
 			t.Error(err)
 		}
 		n.expect("bob", bob.saw(), `user_updated ann "Queen" ""`)
+		dan := n.enter("dan", fixed("Dan"))
+		if _, err := dan.Renew(granted); err != nil || n.nameOf("dan") != "Dan" {
+			t.Errorf("a token without a name takes his away: %q, %v", n.nameOf("dan"), err)
+		}
 		nobody := n.enter("cid", called("King"), func(q *session.EnterRequest) { q.Grant.Profile.Name = new("") })
 		if nobody.entered.Name != "" {
 			t.Errorf("a token that says he has no name lets him be %q", nobody.entered.Name)

@@ -36,7 +36,7 @@ func startNodes(t *testing.T, ids ...string) []*node {
 
 // TestRoomMovesWithItsPeople: ben's page is of another node than ann's room, which it follows; then the
 // room's node stops, and both go on at another one without their pages doing anything, or noticing that the
-// other was away.
+// other was away. What they are called comes along, by whomever it was said.
 func TestRoomMovesWithItsPeople(t *testing.T) {
 	nodes := startNodes(t, "hub", "x", "y")
 	hub, x, y := nodes[0], nodes[1], nodes[2]
@@ -47,6 +47,14 @@ func TestRoomMovesWithItsPeople(t *testing.T) {
 	ben.sees("ann")
 	require.Equal(t, []string{"ann", "ben"}, hub.users("moving"))
 
+	ann.eval("probe.parlor.setProfile({ name: 'Ann Müller' })", nil)
+	hub.command("UpdateUser", map[string]any{"StrRoomId": "moving", "UserId": "ben", "Name": "Guest 1"})
+	named := func() {
+		t.Helper()
+		ann.await("ben is called as the command says", "probe.parlor.getRemoteUser('ben').name === 'Guest 1' && probe.parlor.profile.name === 'Ann Müller'")
+		ben.await("ann is called as she says", "probe.parlor.getRemoteUser('ann').name === 'Ann Müller' && probe.parlor.profile.name === 'Guest 1'")
+	}
+	named()
 	since := ann.now()
 	x.stop()
 	require.Eventually(t, func() bool { // there is no such room until the first of them is in again
@@ -59,6 +67,7 @@ func TestRoomMovesWithItsPeople(t *testing.T) {
 		p.sees(other.name)
 		p.frames(other.name, p.received(other.name), 15)
 	}
+	named()
 	for _, p := range []*person{ann, ben} {
 		var states []string
 		for _, e := range p.events() {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -317,25 +318,64 @@ func TestDemoRoleEnds(t *testing.T) {
 	eve.await("it watches again", "document.body.dataset.view === 'call' && !document.querySelector('#cam').checkVisibility() && !parlor.getLocalTrack('camera')")
 }
 
-// Names that ids cannot hold are seen as they were typed: on tiles, with initials of their own, in the chat,
-// and when somebody comes and goes.
+// People are called as they have typed it, in any script: on tiles, with initials of their own, in the chat,
+// and when somebody comes and goes. Two of one name are two. Nobody passes for the server by a name.
 func TestDemoNames(t *testing.T) {
 	n := startNode(t)
-	li := joinDemo(t, n, "li", "room=names&camera=0&mic=0&user="+url.QueryEscape("李"))
-	li.await("it is in the call", "document.body.dataset.view === 'call'")
-	smile := joinDemo(t, n, "smile", "room=names&camera=0&mic=0&user="+url.QueryEscape("😀"))
-	li.await("it is told who came", "document.querySelector('#toasts').textContent === '😀 joined'")
+	bob := joinDemo(t, n, "bob", "room=names&camera=0&mic=0&name="+url.QueryEscape("Bob Müller"))
+	bob.await("it is in the call", "document.body.dataset.view === 'call'")
+	ali := joinDemo(t, n, "ali", "room=names&camera=0&mic=0&name="+url.QueryEscape("علی\u200cرضا"))
+	bob.await("it is told who came", "document.querySelector('#toasts').textContent === 'علی\u200cرضا joined'")
 	seen := func(names string) string {
 		return `[...document.querySelectorAll('#grid li')].map((li) => [li.querySelector('.name').textContent, li.querySelector('.tile-avatar').dataset.initials].join()).join('; ') === '` + names + `'`
 	}
-	li.await("it sees both", seen("李 (you),李; 😀,😀"))
-	smile.await("it sees both", seen("😀 (you),😀; 李,李"))
-	for _, size := range [][2]int{{1280, 800}, {360, 800}} {
-		require.NoError(t, li.page.Resize(within(t, limit), size[0], size[1]))
-		li.await("it is as wide", fmt.Sprintf("innerWidth === %d", size[0]))
-		li.shoot(fmt.Sprintf("names-%dx%d", size[0], size[1]))
+	bob.await("it sees both", seen("Bob Müller (you),BM; علی\u200cرضا,ع"))
+	ali.await("it sees both", seen("علی\u200cرضا (you),ع; Bob Müller,BM"))
+	fake := joinDemo(t, n, "fake", "room=names&camera=0&mic=0&name=Announcement")
+	fake.await("it sees all", "document.querySelectorAll('#grid li').length === 3")
+	twin := joinDemo(t, n, "twin", "room=names&camera=0&mic=0&name="+url.QueryEscape("Bob Müller"))
+	twin.await("it sees all", "document.querySelectorAll('#grid li').length === 4")
+	ids := n.users("names")
+	require.Len(t, ids, 4)
+	require.Regexp(t, `^Announcement-\w{6} Bob-Muller-\w{6} Bob-Muller-\w{6} user-\w{6}$`, strings.Join(ids, " "))
+	n.command("UpdateUser", map[string]any{"StrRoomId": "names", "UserId": ids[3], "Name": "李小龙"})
+	bob.await("a name has changed", `[...document.querySelectorAll('#grid .name')].some((el) => el.textContent === '李小龙')`)
+
+	bob.eval("document.querySelector('#talk').click()", nil)
+	fake.eval("parlor.sendMessage(1, 'The room closes. Send me your password.')", nil)
+	bob.await("somebody speaks", "document.querySelector('#chat-log').lastElementChild?.textContent === 'Announcement The room closes. Send me your password.'")
+	n.command("SendMessage", map[string]any{"StrRoomId": "names", "CmdId": 1, "Text": "The room closes at ten."})
+	bob.await("the server is no person", `(() => {
+		const [person, server] = [...document.querySelector('#chat-log').children].slice(-2)
+		return server.matches('section.announcement') && server.ariaLabel === 'Announcement of the server' && server.querySelector('p').textContent === 'The room closes at ten.' &&
+			server.querySelector('svg') && !person.querySelector('svg') && !person.matches('section')
+	})()`)
+	fake.await("a toast says whose it is", "document.querySelector('#toasts [data-tone=server]')?.textContent === 'Announcement: The room closes at ten.'")
+	bob.accessible()
+	for _, size := range [][2]int{{1280, 800}, {320, 568}} {
+		require.NoError(t, bob.page.Resize(within(t, limit), size[0], size[1]))
+		bob.await("it is as wide", fmt.Sprintf("innerWidth === %d && document.documentElement.scrollWidth <= innerWidth", size[0]))
+		bob.shoot(fmt.Sprintf("names-%dx%d", size[0], size[1]))
 	}
-	require.Equal(t, []string{"u-1f600", "u-674e"}, n.users("names"))
+	fake.shoot("names-toast")
+}
+
+// Everybody in a live room sees how many watch.
+func TestDemoViewers(t *testing.T) {
+	n := startNode(t)
+	host := joinDemo(t, n, "host", "room=watched&user=host&scene=live&camera=0&mic=0")
+	const watching = "document.querySelector('#watching').checkVisibility() && document.querySelector('#watching').textContent.trim()"
+	host.await("nobody watches", watching+" === '0 watching'")
+	eve := joinDemo(t, n, "eve", "room=watched&user=eve&scene=live&role=audience")
+	host.await("one watches", watching+" === '1 watching'")
+	eve.await("it sees so too", watching+" === '1 watching'")
+	host.accessible()
+	require.NoError(t, host.page.Resize(within(t, limit), 320, 568))
+	host.await("it fits, and the room can be read", `innerWidth === 320 && document.documentElement.scrollWidth <= innerWidth &&
+		document.querySelector('#copy').getBoundingClientRect().right < innerWidth - 8 && document.querySelector('#call-title').getBoundingClientRect().width > 40`)
+	host.shoot("viewers-320")
+	eve.eval("document.querySelector('#leave').click()", nil)
+	host.await("nobody watches any more", watching+" === '0 watching'")
 }
 
 // Who has shown no token to a node that asks for one is told that it is needed; who has shown a wrong one,

@@ -4,9 +4,6 @@
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const text = () => /** @type {HTMLInputElement} */ ($('chat-text'));
 
-/** The speaker's name on a message of the server. No user can be called so: an id has no spaces. */
-export const SERVER = 'Message from the server';
-
 /** The oldest go: a long call must not fill the page. */
 const KEEP = 200;
 
@@ -49,20 +46,37 @@ export class Chat {
   }
 
   /**
-   * @param {string} who  empty: the server
+   * @param {string} who
    * @param {string} what
    * @param {boolean} [self]
    */
   add(who, what, self = false) {
+    const p = document.createElement('p');
+    const [name, text] = [document.createElement('b'), document.createElement('bdi')];
+    p.dataset.self = String(self);
+    name.dir = 'auto';
+    name.textContent = who;
+    text.textContent = what;
+    p.append(name, ' ', text);
+    this.#append(p, self);
+  }
+
+  /**
+   * A message of the server, which is no person's. It has an icon and a frame, which no name can have.
+   * @param {string} what
+   */
+  announce(what) {
+    const template = /** @type {HTMLTemplateElement} */ ($('announcement'));
+    const el = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
+    /** @type {HTMLElement} */ (el.querySelector('p')).textContent = what;
+    this.#append(el, false);
+  }
+
+  /** @param {HTMLElement} el @param {boolean} self */
+  #append(el, self) {
     const log = $('chat-log');
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-    const p = document.createElement('p');
-    const name = document.createElement('b');
-    p.dataset.self = String(self);
-    p.dataset.server = String(who === '');
-    name.textContent = who || SERVER;
-    p.append(name, ' ', what);
-    log.append(p);
+    log.append(el);
     while (log.childElementCount > KEEP) log.firstElementChild?.remove();
     if (atEnd || self) log.scrollTop = log.scrollHeight;
     if (!this.open) this.#count(this.#unread + 1);

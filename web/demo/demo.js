@@ -1,13 +1,13 @@
 // The demo page: joining, the call, and what it says when the call is over. It uses nothing of the client but
 // its public calls and events, so it is also an example to start from.
-// Address parameters: room, user, token, role, scene, camera=0, mic=0. They fill in the form: a person who
-// follows a link clicks before a device is opened or a room entered.
-// device is opened or a room entered.
+// Address parameters: room, name, user, token, role, scene, camera=0, mic=0. They fill in the form: a person
+// who follows a link clicks before a device is opened or a room entered. Two people of one name have user ids
+// of their own; user says which id one has.
 
 import { Parlor, ExitReason } from '/client/parlor.js';
-import { Chat, SERVER } from '/demo/chat.js';
+import { Chat } from '/demo/chat.js';
 import { Devices } from '/demo/devices.js';
-import { idOf, nameOf } from '/demo/names.js';
+import { claims, idOf, isId, mark } from '/demo/names.js';
 import { $, banner, button, input, notice, remember, remembered, show, toast } from '/demo/page.js';
 import { Tiles } from '/demo/tiles.js';
 import { POOR, aloneText, blockText, ending, errorText, exitText, limitText, qualityText, slowText, undecodableText } from '/demo/words.js';
@@ -31,11 +31,17 @@ const chat = new Chat(async (text) => {
     toast(errorText(err), 'bad');
     return false;
   }
-  chat.add(`${nameOf(me)} (you)`, text, true);
+  chat.add(`${called(me)} (you)`, text, true);
   return true;
 });
 
 let me = '';
+/** The name of each user, by id. @type {Map<string, string>} */
+const names = new Map();
+/** What makes the user id of this page its own. */
+const own = mark();
+/** Users without a name are called by their ids. @param {string} userId */
+const called = (userId) => names.get(userId) || userId;
 let inCall = false;
 const devices = new Devices(parlor, {
   want: { mic: role === 'anchor' && params.get('mic') !== '0', cam: role === 'anchor' && params.get('camera') !== '0' },
@@ -94,31 +100,37 @@ function formError(/** @type {string} */ text, /** @type {string} */ field = '')
   }
 }
 
-function hint() {
-  const name = input('user').value.trim();
-  const seen = nameOf(idOf(name));
-  $('user-hint').textContent = seen && seen !== name ? `Others will see you as ${seen}.` : '';
+/**
+ * The user id with which one enters: the token's, or the address's, or one that is made of the name.
+ * @param {string} name
+ * @param {string} token
+ */
+function userOf(name, token) {
+  return claims(token).user ?? (name === params.get('user') && isId(name) ? name : idOf(name, own));
 }
 
 async function join() {
-  const userId = idOf(input('user').value);
+  const typed = input('user').value.trim();
+  const token = input('token').value.trim();
+  const userId = userOf(typed, token);
   const strRoomId = input('room').value.trim();
-  if (!userId) return formError('Please enter a name with at least one letter or digit.', 'user');
+  if (!typed) return formError('Please enter your name.', 'user');
   if (!strRoomId) return formError('Please enter the name of a room.', 'room');
   formError('');
   $('form-note').textContent = '';
   busy(true);
   const seen = on.cam || devices.starting;
   me = userId;
-  remember(input('user').value.trim());
+  remember(typed);
+  names.clear();
+  names.set(me, claims(token).name || typed);
   tiles.clear();
-  if (role !== 'audience') tiles.addPerson(me, true); // the others do not see an audience either
+  if (role !== 'audience') tiles.addPerson(me, called(me), true); // the others do not see an audience either
   try {
-    const token = input('token').value.trim();
     // Devices open beside: entering does not wait for somebody to answer the browser's question.
     if (want.mic && !on.mic) void run(devices.startMic());
     if (want.cam && !on.cam) void run(devices.startCamera(tiles.view(me, 'main')));
-    await parlor.enterRoom({ strRoomId, userId, role, scene, ...(token && { token }) });
+    await parlor.enterRoom({ strRoomId, userId, name: typed, role, scene, ...(token && { token }) });
     entered(strRoomId);
     busy(false);
   } catch (err) {
@@ -140,8 +152,8 @@ function refused(err, seen) {
   const { code, field } = /** @type {{code?: string, field?: string}} */ (err);
   const token = String(code).startsWith('token');
   if (token) /** @type {HTMLDetailsElement} */ ($('more')).open = true;
-  const wrong = (code === 'invalid_parameter' || code === 'not_allowed') && (field === 'user' || field === 'room');
-  formError(errorText(code === 'token_invalid' && !input('token').value.trim() ? { code: 'token_missing' } : err), wrong ? field : '');
+  const wrong = { user: 'user', name: 'user', room: 'room' }[['invalid_parameter', 'bad_request', 'not_allowed'].includes(String(code)) ? String(field) : ''] ?? '';
+  formError(errorText(code === 'token_invalid' && !input('token').value.trim() ? { code: 'token_missing' } : err), wrong);
   if (!wrong) $(token ? 'token' : 'enter').focus();
 }
 
@@ -149,6 +161,8 @@ function refused(err, seen) {
 function entered(room) {
   if (parlor.connectionState === 'DISCONNECTED') return; // put out while the devices were opening
   inCall = true;
+  rename(me, parlor.profile.name);
+  watches();
   $('room-name').textContent = room;
   $('alone').textContent = aloneText(scene, document.body.dataset.role ?? role);
   document.title = `${room} · Parlor`;
@@ -207,7 +221,9 @@ function over({ reason, text }) {
   $('blocked').textContent = '';
   /** @type {HTMLDialogElement} */ ($('dialog')).close();
   tiles.clear();
-  for (const userId of watching) watches(userId, false);
+  watching.clear();
+  viewers = null;
+  watches();
   undecodable.clear();
   statistics = null;
   chat.clear();
@@ -253,40 +269,57 @@ async function copyLink() {
 /** Players and encoders that send nothing: counted, not shown as people. @type {Set<string>} */
 const watching = new Set();
 
-/** @param {string} userId @param {boolean} yes */
-function watches(userId, yes) {
-  if (yes) watching.add(userId);
-  else watching.delete(userId);
-  $('watching').textContent = watching.size > 0 ? `${watching.size} watching` : '';
+/** How many watch in a live room, as the node tells it; null: it has told nothing. @type {number | null} */
+let viewers = null;
+
+/** Says how many watch. */
+function watches() {
+  $('watching').hidden = viewers === null && watching.size === 0;
+  $('viewers').textContent = (viewers ?? watching.size).toLocaleString('en');
 }
 
 /** Shows a user who sends something. @param {string} userId */
 function appears(userId) {
-  if (!watching.has(userId)) return;
-  watches(userId, false);
-  tiles.addPerson(userId);
+  if (!watching.delete(userId)) return;
+  watches();
+  tiles.addPerson(userId, called(userId));
 }
 
-parlor.on('remote-user-enter', ({ userId, mediaOnly }) => {
+/** @param {string} userId @param {string} name */
+function rename(userId, name) {
+  names.set(userId, name);
+  tiles.rename(userId, called(userId));
+}
+
+parlor.on('remote-user-enter', ({ userId, name, mediaOnly }) => {
+  names.set(userId, name);
   if (mediaOnly) {
-    watches(userId, true);
+    watching.add(userId);
+    watches();
     return;
   }
-  tiles.addPerson(userId);
-  if (inCall && tiles.count <= FEW) toast(`${nameOf(userId)} joined`);
+  tiles.addPerson(userId, called(userId));
+  if (inCall && tiles.count <= FEW) toast(`${called(userId)} joined`);
+});
+parlor.on('user-updated', ({ userId, name }) => rename(userId, name));
+parlor.on('viewer-count', ({ count }) => {
+  viewers = count;
+  watches();
 });
 parlor.on('remote-user-exit', ({ userId, reason }) => {
-  if (watching.has(userId)) {
-    watches(userId, false);
+  const name = called(userId);
+  names.delete(userId);
+  if (watching.delete(userId)) {
+    watches();
     return;
   }
   tiles.removePerson(userId);
   for (const key of [...undecodable.keys()]) if (key.startsWith(`${userId}/`)) undecodable.delete(key);
-  if (tiles.count < FEW) toast(exitText(userId, reason));
+  if (tiles.count < FEW) toast(exitText(name, reason));
 });
 parlor.on('remote-video-available', ({ userId, streamType }) => {
   appears(userId);
-  if (streamType === 'sub') tiles.addScreen(userId, `${nameOf(userId)}’s screen`);
+  if (streamType === 'sub') tiles.addScreen(userId, called(userId));
   else tiles.setVideo(userId, true);
   void run(parlor.startRemoteVideo({ userId, streamType, view: tiles.view(userId, streamType) }));
 });
@@ -346,8 +379,10 @@ parlor.on('remote-audio-unavailable', ({ userId }) => tiles.setAudio(userId, fal
 parlor.on('message', ({ userId, cmdId, data }) => {
   if (cmdId !== TEXT) return;
   const text = new TextDecoder().decode(data);
-  chat.add(nameOf(userId), text);
-  if (!chat.open) toast(`${nameOf(userId) || SERVER}: ${text.length > 120 ? `${text.slice(0, 120)}…` : text}`, userId ? '' : 'server');
+  const short = text.length > 120 ? `${text.slice(0, 120)}…` : text;
+  if (userId) chat.add(called(userId), text);
+  else chat.announce(text);
+  if (!chat.open) toast(`${userId ? `Chat from ${called(userId)}` : 'Announcement'}: ${short}`, userId ? '' : 'server');
 });
 parlor.on('exit-room', over);
 parlor.on('connection-lost', () => banner('Connection lost. Trying to get you back…', 'bad'));
@@ -359,7 +394,7 @@ parlor.on('screen-share-stopped', paint);
 parlor.on('role-changed', (e) => {
   document.body.dataset.role = e.role;
   if (e.role === 'audience') tiles.removePerson(me);
-  else tiles.addPerson(me, true);
+  else tiles.addPerson(me, called(me), true);
   $('alone').textContent = aloneText(scene, e.role);
   paint();
 });
@@ -418,17 +453,15 @@ $('form').addEventListener('submit', (e) => {
   e.preventDefault();
   void join();
 });
-input('user').addEventListener('input', hint);
 navigator.mediaDevices?.addEventListener('devicechange', () => void devices.list());
 
 function begin() {
   document.body.dataset.role = role;
-  input('user').value = params.get('user') ?? remembered();
+  input('user').value = params.get('name') ?? params.get('user') ?? remembered();
   input('room').value = params.get('room') ?? 'lobby';
   input('token').value = params.get('token') ?? '';
   /** @type {HTMLDetailsElement} */ ($('more')).open = params.has('token');
   $('share').hidden = !Parlor.isScreenShareSupported();
-  hint();
   paint();
   if (!Parlor.isSupported()) formError('This browser cannot take part in calls. Please use a current Chrome, Edge, Firefox or Safari.');
   if (!input('user').value) input('user').focus();

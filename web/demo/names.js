@@ -1,47 +1,43 @@
-// What people are called: the ids that stand for the names that they type, and the initials and colours that
-// stand for a face. Pure.
+// What people are called: the user id of somebody who types a name, and the initials and colours that stand
+// for a face. Pure.
 
 const MAX_ID = 64;
-/** A name of which an id could hold nothing, by its code points: `u-674e` is 李. */
-const SPELT = /^u(?:-[0-9a-f]{2,6})+$/;
-/** The parts of such a name. It has no signs that are not seen or turn the direction of writing. */
-const PART = /^[\p{L}\p{M}\p{N}\p{Extended_Pictographic}\p{Emoji_Modifier}\u{1f1e6}-\u{1f1ff}\u200d\ufe0f]$/u;
-const VISIBLE = /[\p{L}\p{N}\p{Extended_Pictographic}\u{1f1e6}-\u{1f1ff}]/u;
+const ID = /^[A-Za-z0-9_.@-]{1,64}$/;
+const SIGNS = 'abcdefghijkmnpqrstuvwxyz23456789';
+
+/** Whether a name can be the user id as it is. @param {string} name */
+export const isId = (name) => ID.test(name);
+
+/** Six signs that nobody else has, but for one in a billion. */
+export function mark() {
+  return [...crypto.getRandomValues(new Uint8Array(6))].map((n) => SIGNS[n % SIGNS.length]).join('');
+}
 
 /**
- * The user id for a name. People type names; ids have only letters, digits and _ . @ -. Empty: there is none.
+ * The user id for a name: its letters, as far as an id has them, and a mark. It is for commands; people see
+ * the name.
  * @param {string} name
+ * @param {string} own  the mark
  */
-export function idOf(name) {
-  const id = name.normalize('NFD').replace(/\p{M}/gu, '').replace(/ß/g, 'ss').replace(/æ/g, 'ae').replace(/ø/g, 'o')
-    .trim().replace(/[^A-Za-z0-9_.@-]+/g, '-').replace(/^-+|-+$/g, '').slice(0, MAX_ID);
-  return id || spelt(name);
-}
-
-/** @param {string} name */
-function spelt(name) {
-  let id = 'u';
-  const parts = [...name.normalize('NFC')].filter((c) => PART.test(c) && c > '\x7f');
-  if (!VISIBLE.test(parts.join(''))) return '';
-  for (const c of parts) {
-    const next = `-${c.codePointAt(0)?.toString(16)}`;
-    if (id.length + next.length > MAX_ID) break;
-    id += next;
-  }
-  return id;
+export function idOf(name, own) {
+  const letters = name.normalize('NFD').replace(/\p{M}/gu, '').replace(/ß/g, 'ss').replace(/æ/g, 'ae').replace(/ø/g, 'o')
+    .replace(/[^A-Za-z0-9_.@-]+/g, '-').replace(/^-+|-+$/g, '').slice(0, MAX_ID - own.length - 1);
+  return `${letters || 'user'}-${own}`;
 }
 
 /**
- * The name that an id stands for; most are their own name. An id that idOf() does not make is its own name
- * too, so nobody passes for somebody else by it.
- * @param {string} id
+ * What a token says of its user. It is not checked here; the node does that.
+ * @param {string} token
+ * @returns {{user?: string, name?: string}}
  */
-export function nameOf(id) {
-  if (!SPELT.test(id)) return id;
-  const points = id.split('-').slice(1).map((hex) => parseInt(hex, 16));
-  if (points.some((p) => p > 0x10ffff)) return id;
-  const name = String.fromCodePoint(...points);
-  return idOf(name) === id ? name : id;
+export function claims(token) {
+  try {
+    const bytes = Uint8Array.from(atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/')), (c) => c.charCodeAt(0));
+    const { user, name } = JSON.parse(new TextDecoder().decode(bytes));
+    return { ...(typeof user === 'string' && user && { user }), ...(typeof name === 'string' && { name }) };
+  } catch {
+    return {};
+  }
 }
 
 /**
@@ -66,11 +62,11 @@ function signs(text) {
 }
 
 /**
- * The hue of a name's colour, in degrees.
- * @param {string} name
+ * The hue of somebody's colour, in degrees.
+ * @param {string} userId
  */
-export function hue(name) {
+export function hue(userId) {
   let h = 0;
-  for (const c of name) h = (h * 31 + (c.codePointAt(0) ?? 0)) % 360;
+  for (const c of userId) h = (h * 31 + (c.codePointAt(0) ?? 0)) % 360;
   return h;
 }

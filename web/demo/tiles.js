@@ -1,7 +1,7 @@
 // The tiles of a call: one per person in the grid, one per shared screen on the stage, and how large they
 // are. Knows elements only; the client sees to what plays in them.
 
-import { hue, initials, nameOf } from './names.js';
+import { hue, initials } from './names.js';
 
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -32,18 +32,27 @@ export class Tiles {
 
   /**
    * @param {string} userId
+   * @param {string} name
    * @param {boolean} self
    */
-  addPerson(userId, self = false) {
+  addPerson(userId, name, self = false) {
     if (this.#people.has(userId)) return;
-    const tile = this.#make(userId, 'main', self ? `${nameOf(userId)} (you)` : nameOf(userId));
+    const tile = this.#make(userId, 'main');
     tile.dataset.self = String(self);
     this.#people.set(userId, tile);
+    this.rename(userId, name);
     $('grid').append(tile);
     this.setAudio(userId, false);
     this.setVideo(userId, false);
     if (!self) this.#tools(userId, tile);
     this.#layout();
+  }
+
+  /** @param {string} userId @param {string} name */
+  rename(userId, name) {
+    const [person, screen] = [this.#people.get(userId), this.#screens.get(userId)];
+    if (person) label(person, person.dataset.self === 'true' ? `${name} (you)` : name, name);
+    if (screen) label(screen, `${name}’s screen`, name);
   }
 
   /** @param {string} userId */
@@ -56,13 +65,14 @@ export class Tiles {
 
   /**
    * @param {string} userId
-   * @param {string} label
+   * @param {string} name
    */
-  addScreen(userId, label) {
+  addScreen(userId, name) {
     if (this.#screens.has(userId)) return;
-    const tile = this.#make(userId, 'sub', label);
+    const tile = this.#make(userId, 'sub');
     tile.dataset.video = 'on';
     this.#screens.set(userId, tile);
+    this.rename(userId, name);
     $('stage').append(tile);
     this.#layout();
   }
@@ -200,17 +210,13 @@ export class Tiles {
   /**
    * @param {string} userId
    * @param {'main' | 'sub'} type
-   * @param {string} label
    */
-  #make(userId, type, label) {
+  #make(userId, type) {
     const template = /** @type {HTMLTemplateElement} */ ($('tile'));
     const tile = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
     tile.dataset.user = userId;
     tile.dataset.stream = type;
-    part(tile, '.name').textContent = label;
-    const avatar = part(tile, '.tile-avatar');
-    avatar.dataset.initials = initials(nameOf(userId));
-    avatar.style.setProperty('--hue', String(hue(nameOf(userId))));
+    part(tile, '.tile-avatar').style.setProperty('--hue', String(hue(userId)));
     return tile;
   }
 
@@ -220,7 +226,6 @@ export class Tiles {
    */
   #tools(userId, tile) {
     const quality = /** @type {HTMLSelectElement} */ (part(tile, '.tile-quality'));
-    part(tile, '.tile-quality-label').textContent = `Picture quality of ${nameOf(userId)}`;
     quality.onchange = () => this.#handlers.quality(userId, /** @type {any} */ (quality.value));
     // If nothing hovers, a touch on the tile brings its tools.
     tile.addEventListener('click', (e) => {
@@ -231,7 +236,7 @@ export class Tiles {
     const show = (/** @type {boolean} */ silenced) => {
       tile.dataset.silenced = String(silenced);
       part(sound, 'use').setAttribute('href', silenced ? '#i-sound-off' : '#i-sound');
-      part(sound, '.sr').textContent = silenced ? `Hear ${nameOf(userId)} again` : `Silence ${nameOf(userId)} for me`;
+      sayTools(tile);
       sound.title = silenced ? 'Hear again' : 'Silence for me';
     };
     show(false);
@@ -257,6 +262,26 @@ export class Tiles {
     grid.style.setProperty('--tile-w', `${size.width}px`);
     grid.style.setProperty('--tile-h', `${size.height}px`);
   }
+}
+
+/**
+ * What a tile says of whose it is.
+ * @param {HTMLElement} tile
+ * @param {string} text
+ * @param {string} name
+ */
+function label(tile, text, name) {
+  tile.dataset.name = name;
+  part(tile, '.name').textContent = text;
+  part(tile, '.tile-avatar').dataset.initials = initials(name);
+  sayTools(tile);
+}
+
+/** @param {HTMLElement} tile */
+function sayTools(tile) {
+  const { name, silenced } = tile.dataset;
+  part(tile, '.tile-quality-label').textContent = `Picture quality of ${name}`;
+  part(tile, '.tile-sound .sr').textContent = silenced === 'true' ? `Hear ${name} again` : `Silence ${name} for me`;
 }
 
 /** The least width: nobody is recognised in a narrower tile. So more of them scroll, at the shape of which

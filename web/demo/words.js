@@ -1,7 +1,5 @@
 // The demo's words: why a stay ended, what an error means, who came and went. Pure.
 
-import { nameOf } from './names.js';
-
 /** @type {Record<string, string>} */
 const ERRORS = {
   token_invalid: 'This access token is not valid here. Copy the whole of it, or ask for a new one.',
@@ -22,6 +20,7 @@ const ERRORS = {
 
 /** What an error means of a certain field. @type {Record<string, string>} */
 const BY_FIELD = {
+  'not_allowed name': 'Your name is set by your access token, or by somebody who runs this room.',
   'not_allowed room': 'This access token is for another room, or does not allow you to open a new one. Check the name of the room.',
   'not_allowed user': 'This access token is for another name. Enter that name, or ask for a token of your own.',
   'not_allowed camera': 'Your token does not allow you to send video, so your camera is off.',
@@ -35,6 +34,7 @@ const BY_FIELD = {
 export function errorText(err) {
   const e = /** @type {{code?: string, message?: string, field?: string}} */ (err);
   if (e?.field === 'media' && e.message) return e.message;
+  if (e?.field === 'name' && e.code !== 'not_allowed') return `This name cannot be used: ${e.message}`;
   return (BY_FIELD[`${e?.code} ${e?.field}`] ?? ERRORS[e?.code ?? '']) ?? e?.message ?? String(err);
 }
 
@@ -138,9 +138,9 @@ export function limitText(q, s) {
 const EXITS = { 0: 'left', 1: 'lost the connection', 2: 'was removed', 3: 'is only watching now' };
 
 /**
- * @param {string} userId
+ * @param {string} name
  * @param {number} reason
  */
-export function exitText(userId, reason) {
-  return `${nameOf(userId)} ${EXITS[reason] ?? 'left'}`;
+export function exitText(name, reason) {
+  return `${name} ${EXITS[reason] ?? 'left'}`;
 }

@@ -16,7 +16,7 @@ import { Undecodables } from '../undecodable.js';
 import { Roster } from '../roster.js';
 import { Seats } from '../seats.js';
 import { aloneText, ending, errorText, exitText, undecodableText } from '../../demo/words.js';
-import { hue, idOf, initials, nameOf } from '../../demo/names.js';
+import { claims, hue, idOf, initials, isId, mark } from '../../demo/names.js';
 import { fit } from '../../demo/tiles.js';
 import { FakeClock } from './fakes.js';
 
@@ -356,13 +356,18 @@ test('emitter: once, off, and a handler that throws keeps no other from being ca
   assert.equal(reported.mock.callCount(), 3);
 });
 
-test('names: become ids and are read from them, whatever they are written in', () => {
-  assert.deepEqual(['Ann', ' Anna Müller ', 'Zoë/Ωmega', 'Weiß', 'a@b.c', '李', '😀', ' - '].map(idOf),
-    ['Ann', 'Anna-Muller', 'Zoe-mega', 'Weiss', 'a@b.c', 'u-674e', 'u-1f600', '']);
-  for (const name of ['李', '王小明', '가나다', 'Ωμέγα', 'Юля', '😀', '👩‍💻', '🇩🇪', 'नमस्ते', 'محمد']) assert.equal(nameOf(idOf(name)), name);
-  assert.equal(idOf('李'.repeat(40)), `u${'-674e'.repeat(12)}`, 'within 64 bytes');
-  // Nobody passes for somebody else, is unseen, or turns the text around.
-  for (const id of ['u-61-6e-6e', 'u-0674e', 'u-202e-674e', 'u-200d', 'u-ffffff', 'u-d800', 'u-', 'u', 'u-674E', 'ann']) assert.equal(nameOf(id), id);
+test('names: ids are made of them, whatever they are written in, and are one person’s', () => {
+  assert.deepEqual(['Ann', ' Anna Müller ', 'Zoë/Ωmega', 'Weiß', 'a@b.c', '李', '😀', ' - '].map((name) => idOf(name, 'k2')),
+    ['Ann-k2', 'Anna-Muller-k2', 'Zoe-mega-k2', 'Weiss-k2', 'a@b.c-k2', 'user-k2', 'user-k2', 'user-k2']);
+  assert.ok(isId(idOf('x'.repeat(99), mark())), 'within 64 bytes');
+  assert.notEqual(mark(), mark());
+  assert.deepEqual(['ann', 'Ann Müller', '李', ''].map(isId), [true, false, false, false]);
+});
+
+test('names: a token says whose it is', () => {
+  const token = (payload) => `x.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.y`;
+  assert.deepEqual(claims(token({ user: 'bob', name: 'Bob Müller' })), { user: 'bob', name: 'Bob Müller' });
+  for (const none of ['', 'x', 'x.y.z', token({ user: 7, name: null }), token(null)]) assert.deepEqual(claims(none), {}, none);
 });
 
 test('names: have initials and colours, whatever they are written in', () => {
