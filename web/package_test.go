@@ -55,6 +55,7 @@ func TestPackage(t *testing.T) {
 	require.NoError(t, bob.page.Wait(within(t, limit), "document.querySelector('[id^=\"tile ann\"] figcaption').textContent === 'Ann Müller'", nil))
 	tag.shows("#others")
 
+	require.NoError(t, ann.page.Wait(within(t, limit), "document.querySelector('#camera [value=clock]') !== null", nil), "ann is offered no cameras")
 	ann.eval("(() => { const s = document.querySelector('#camera'); s.value = 'clock'; s.dispatchEvent(new Event('change')); })()", nil)
 	require.NoError(t, bob.page.Wait(within(t, limit), exampleSeesClock, nil), "bob does not see ann's clock")
 	ann.eval("document.querySelector('#leave').click()", nil)

@@ -1,18 +1,18 @@
 import { Parlor } from 'parlor-client';
 
 const $ = (id) => document.getElementById(id);
-const asked = Object.fromEntries(new URLSearchParams(location.search));
-const { node = 'http://127.0.0.1:8080', user = crypto.randomUUID(), token } = asked;
-const parlor = Parlor.create({ url: node });
+const { node, user = crypto.randomUUID(), token } = Object.fromEntries(new URLSearchParams(location.search));
+const parlor = Parlor.create({ url: node ?? 'http://127.0.0.1:8080' });
 const say = (text) => $('news').replaceChildren(text);
 const nameOf = (userId) => parlor.getRemoteUser(userId)?.name || userId;
 let own = null; // a track in place of the camera's
 const idOf = ({ userId, streamType }) => `tile ${userId} ${streamType}`;
 function tile(id, name) {
   const figure = Object.assign(document.createElement('figure'), { id });
-  figure.append(Object.assign(document.createElement('figcaption'), { textContent: name }));
+  figure.innerHTML = '<div></div><figcaption></figcaption>'; // the client fills the view, so it is by itself
+  figure.lastChild.textContent = name;
   $('tiles').append(figure);
-  return figure;
+  return figure.firstChild;
 }
 function clock() {
   const canvas = Object.assign(document.createElement('canvas'), { width: 640, height: 360 });
@@ -20,10 +20,8 @@ function clock() {
   const track = canvas.captureStream(10).getVideoTracks()[0];
   const timer = setInterval(() => {
     if (track.readyState === 'ended') clearInterval(timer);
-    context.fillStyle = 'navy';
-    context.fillRect(0, 0, 640, 360);
-    context.fillStyle = 'white';
-    context.fillText(new Date().toTimeString().slice(0, 8), 120, 210);
+    Object.assign(context, { fillStyle: 'navy' }).fillRect(0, 0, 640, 360);
+    Object.assign(context, { fillStyle: 'white' }).fillText(new Date().toTimeString().slice(0, 8), 120, 210);
   }, 100);
   return track;
 }
@@ -32,10 +30,10 @@ async function cameras() {
   $('camera').replaceChildren(...list, new Option('A clock', 'clock'));
   $('camera').value = parlor.getLocalTrack('camera')?.getSettings().deviceId ?? '';
 }
-$('camera').addEventListener('change', async () => {
+$('camera').addEventListener('change', async ({ target: { value } }) => {
   own?.stop(); // the client never does
-  own = $('camera').value === 'clock' ? clock() : null;
-  await parlor.updateLocalVideo(own ? { videoTrack: own } : { deviceId: $('camera').value });
+  own = value === 'clock' ? clock() : null;
+  await parlor.updateLocalVideo({ ...(own ? { videoTrack: own } : { deviceId: value }), mirror: !own });
 });
 parlor.on('remote-user-enter', ({ userId }) => say(`${nameOf(userId)} is here.`));
 parlor.on('remote-video-available', (stream) => {
