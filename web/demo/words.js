@@ -20,7 +20,6 @@ const ERRORS = {
 
 /** What an error means of a certain field. @type {Record<string, string>} */
 const BY_FIELD = {
-  'not_allowed name': 'Your name is set by your access token, or by somebody who runs this room.',
   'not_allowed room': 'This access token is for another room, or does not allow you to open a new one. Check the name of the room.',
   'not_allowed user': 'This access token is for another name. Enter that name, or ask for a token of your own.',
   'not_allowed camera': 'Your token does not allow you to send video, so your camera is off.',
