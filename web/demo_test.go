@@ -347,7 +347,7 @@ func TestDemoNames(t *testing.T) {
 	n.command("SendMessage", map[string]any{"StrRoomId": "names", "CmdId": 1, "Text": "The room closes at ten."})
 	bob.await("the server is no person", `(() => {
 		const [person, server] = [...document.querySelector('#chat-log').children].slice(-2)
-		return server.matches('section.announcement') && server.ariaLabel === 'Announcement of the server' && server.querySelector('p').textContent === 'The room closes at ten.' &&
+		return server?.matches('section.announcement') && server.ariaLabel === 'Announcement of the server' && server.querySelector('p').textContent === 'The room closes at ten.' &&
 			server.querySelector('svg') && !person.querySelector('svg') && !person.matches('section')
 	})()`)
 	fake.await("a toast says whose it is", "document.querySelector('#toasts [data-tone=server]')?.textContent === 'Announcement: The room closes at ten.'")
