@@ -103,7 +103,7 @@ func (s steered) Describe() command.NodeInfo {
 		Node: s.id, Version: Version(), StartedMS: s.started.UnixMilli(), Draining: s.drain.leaving.Load(),
 		Rooms: count.Rooms, Participants: count.Users, Publishers: count.Publishers, Connections: s.endpoint.Stats().Peers,
 		CPU: load.cpu, PacketsIn: load.packetsIn, PacketsOut: load.packetsOut, BitsIn: load.bitsIn, BitsOut: load.bitsOut,
-		MemoryBytes: resident(),
+		DropsPerSec: load.drops, Overloaded: count.Overloaded, MemoryBytes: resident(),
 	}
 	if ends := s.drain.ends(); !ends.IsZero() {
 		i.DrainEndsMS = time.Now().Add(time.Until(ends)).UnixMilli() // the wall clock may have been set since

@@ -29,6 +29,7 @@ type rates struct {
 	cpu                   float64 // of the cores that the process may use, 0–1
 	packetsIn, packetsOut float64 // a second
 	bitsIn, bitsOut       float64 // a second
+	drops                 float64 // a second, of packets on the wire
 }
 
 // between is the load between two samples.
@@ -42,7 +43,16 @@ func between(a, b loadSample, cores int) rates {
 		cpu:       min(max((b.cpu-a.cpu).Seconds()/seconds/float64(cores), 0), 1),
 		packetsIn: per(a.PacketsIn, b.PacketsIn), packetsOut: per(a.PacketsOut, b.PacketsOut),
 		bitsIn: 8 * per(a.BytesIn, b.BytesIn), bitsOut: 8 * per(a.BytesOut, b.BytesOut),
+		drops: per(all(a.Drops), all(b.Drops)),
 	}
+}
+
+// all is the number of packets dropped, for whatever reason.
+func all(drops [transport.NumDrops]uint64) (n uint64) {
+	for _, d := range drops {
+		n += d
+	}
+	return n
 }
 
 // load measures the load while it runs.

@@ -14,9 +14,9 @@ import (
 
 func TestLoadIsTheDifferenceOfTwoSamples(t *testing.T) {
 	at := time.Unix(1000, 0)
-	a := loadSample{at: at, cpu: 10 * time.Second, Stats: transport.Stats{PacketsIn: 100, BytesIn: 1000, PacketsOut: 7, BytesOut: 70}}
-	b := loadSample{at: at.Add(2 * time.Second), cpu: 12 * time.Second, Stats: transport.Stats{PacketsIn: 300, BytesIn: 3000, PacketsOut: 9, BytesOut: 90}}
-	require.Equal(t, rates{cpu: 0.25, packetsIn: 100, packetsOut: 1, bitsIn: 8000, bitsOut: 80}, between(a, b, 4))
+	a := loadSample{at: at, cpu: 10 * time.Second, Stats: transport.Stats{PacketsIn: 100, BytesIn: 1000, PacketsOut: 7, BytesOut: 70, Drops: [transport.NumDrops]uint64{transport.DropNoise: 5}}}
+	b := loadSample{at: at.Add(2 * time.Second), cpu: 12 * time.Second, Stats: transport.Stats{PacketsIn: 300, BytesIn: 3000, PacketsOut: 9, BytesOut: 90, Drops: [transport.NumDrops]uint64{transport.DropNoise: 6, transport.DropReceiveFull: 3}}}
+	require.Equal(t, rates{cpu: 0.25, packetsIn: 100, packetsOut: 1, bitsIn: 8000, bitsOut: 80, drops: 2}, between(a, b, 4))
 	require.Equal(t, 1.0, between(a, b, 0).cpu, "never more than all")
 	require.Equal(t, rates{}, between(b, b, 4), "no time has passed")
 }

@@ -379,7 +379,7 @@ func TestDemoViewers(t *testing.T) {
 }
 
 // Who has shown no token to a node that asks for one is told that it is needed; who has shown a wrong one,
-// that it is wrong.
+// that it is wrong. The link of `sfu token create --url` lets in, also if it is followed on an open page.
 func TestDemoToken(t *testing.T) {
 	n := startNodeAt(t, netip.MustParseAddr("127.0.0.1"), timers{})
 	ann := openDemo(t, n, "ann", "room=keyed&user=ann&camera=0")
@@ -388,4 +388,10 @@ func TestDemoToken(t *testing.T) {
 	ann.eval("(document.querySelector('#token').value = 'wrong', document.querySelector('#enter').click())", nil)
 	ann.await("it is told that this one is wrong", "/not valid here/.test(document.querySelector('#form-error').textContent)")
 	ann.accessible()
+	ann.eval(fmt.Sprintf("location.hash = '#token=%s'", n.token("keyed", "ann")), nil)
+	ann.await("the form has the token of the link", "document.querySelector('#token').value.length > 20")
+	ann.eval("document.querySelector('#enter').click()", nil)
+	ann.await("it is in", "document.body.dataset.view === 'call'")
+	bob := joinDemo(t, n, "bob", "room=keyed&user=bob&camera=0#token="+n.token("keyed", "bob"))
+	bob.await("it is in", "document.body.dataset.view === 'call'")
 }

@@ -3,11 +3,12 @@
 //	sfu                        serve
 //	sfu config                 print the effective configuration
 //	sfu key create             make a key
-//	sfu token create           make a token for a user
+//	sfu token create, show     make a token for a user; tell what one says
 //	sfu room list, show, dismiss, message
 //	sfu user remove, show, block, message
-//	sfu node list, show, drain
-//	sfu healthcheck, version
+//	sfu node list, show, top, drain
+//	sfu events                 follow what happens in rooms
+//	sfu healthcheck, completion, version
 //
 // Exit codes: 0 done; 1 it did not work; 2 wrong arguments or configuration; 3 there is no such room or user.
 //
@@ -15,10 +16,13 @@
 //	serve.go     the node
 //	memory.go    giving memory back to the system
 //	config.go    loading the configuration, `sfu config`
-//	token.go     keys and tokens
+//	token.go     making keys and tokens; tokenshow.go what a token says
 //	operator.go  reaching running nodes, over NATS or HTTP
-//	rooms.go, users.go, nodes.go  commands to them
+//	rooms.go, users.go, nodes.go  commands to them; top.go the busiest nodes
+//	events.go    following the feed of events
+//	watch.go     --watch: looking again and again; screen.go the terminal then
 //	output.go    tables and JSON
+//	complete.go  completion by shells
 //	health.go    `sfu healthcheck`, `sfu version`
 package main
 
@@ -33,6 +37,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"parlor/config"
+	"parlor/session/terms"
 	"parlor/sfu"
 )
 
@@ -57,6 +62,14 @@ func usage(format string, args ...any) error {
 	return &failure{exitUsage, fmt.Errorf(format, args...)}
 }
 
+// wrong is usage of what is wrong with an argument; nil stays nil.
+func wrong(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usage("%s", terms.AsError(err).Text)
+}
+
 func main() {
 	root := rootCommand()
 	err := root.ExecuteContext(context.Background())
@@ -72,10 +85,11 @@ func rootCommand() *cobra.Command {
 	root := serveCommand()
 	root.Version = sfu.Version()
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(roomCommand(), userCommand(), nodeCommand(), tokenCommand(), keyCommand(), configCommand(), healthCommand(), versionCommand())
+	root.AddCommand(roomCommand(), userCommand(), nodeCommand(), tokenCommand(), keyCommand(), eventsCommand(), configCommand(), healthCommand(), completionCommand(root), versionCommand())
 	counted(root)
+	withoutFiles(root)
 	return root
 }
 
@@ -106,13 +120,24 @@ func unknownCommand(c *cobra.Command, word string) error {
 	return usage("unknown command %q;%s see `%s --help`", config.Quotable(word), hint, c.CommandPath())
 }
 
+// meant asks whether a word was meant to be one of words, if it is much like one.
+func meant(word string, words []string) string {
+	if near := config.Nearest(word, words); near != "" {
+		return fmt.Sprintf("; did you mean %s?", near)
+	}
+	return ""
+}
+
 // counted has the commands below one say how they are written if arguments are missing or too many. The
 // library's own words would have in them what may be a secret.
 func counted(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		if check := sub.Args; check != nil {
 			sub.Args = func(c *cobra.Command, args []string) error {
-				if check(c, args) != nil {
+				if err := check(c, args); err != nil {
+					if own := (*failure)(nil); errors.As(err, &own) {
+						return err
+					}
 					return usage("too many arguments, or too few: it is written `%s`; see `%s --help`", c.UseLine(), c.CommandPath())
 				}
 				return nil

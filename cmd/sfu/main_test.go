@@ -184,7 +184,7 @@ func TestWrongArgumentsSayWhatToDo(t *testing.T) {
 		{"--http.listen=x", exitUsage, "http.listen (from --http.listen)"},
 		{"--config=/nowhere", exitUsage, "/nowhere"},
 		{"room list " + nobody, exitFailed, "--nats.url"},
-		{"user remove lobby ann --ban 1ms " + nobody, exitFailed, "no NATS server answers"},
+		{"user remove lobby ann --ban 1s " + nobody, exitFailed, "no NATS server answers"},
 		{"room list --admin http://127.0.0.1:9", exitFailed, "no node answers at http://127.0.0.1:9"},
 		{"user show", exitUsage, ""},
 		{"node show", exitUsage, ""},

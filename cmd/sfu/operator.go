@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"parlor/config"
 	"parlor/control/adminhttp"
@@ -34,35 +36,66 @@ type operator struct {
 	json         bool
 	timeout      time.Duration
 	admin, token string
+	watch        interval // zero: one look
 }
 
-// work is what one command does with its arguments.
-type work func(ctx context.Context, c *cobra.Command, node caller, args []string) error
+// plan reads the arguments of a command, and says what is to be done. It needs no node, so that what is wrong
+// with the arguments is said first.
+type plan func(c *cobra.Command, args []string) (work, error)
 
-// command completes c, whose work is done over a connection to the nodes.
-func (o *operator) command(c *cobra.Command, do work) *cobra.Command {
+// work is what one command does over a connection to the nodes. It returns what is to be printed. Under
+// --watch it is done again and again.
+type work func(ctx context.Context, node caller) (view, error)
+
+// command completes c, which does what p plans.
+func (o *operator) command(c *cobra.Command, p plan) *cobra.Command {
 	f := c.Flags()
 	f.SortFlags = false
 	f.BoolVar(&o.json, "json", false, "print the answer as JSON")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for the answer")
-	f.String("config", os.Getenv("SFU_CONFIG"), "YAML file with settings, for how NATS is reached. $SFU_CONFIG")
-	config.Flags(f, "nats.url", "nats.listen", "nats.user", "nats.password", "nats.password_file", "nats.credentials", "nats.tls.ca", "nats.tls.cert", "nats.tls.key")
+	reachFlags(f)
 	f.StringVar(&o.admin, "admin", "", "URL of a node, such as https://sfu1.example: over its admin HTTP in place of NATS")
 	f.StringVar(&o.token, "token", "", "for --admin: a token with the right admin. Other users of this machine see arguments, not $PARLOR_TOKEN")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if o.timeout <= 0 {
-			return usage("--timeout %v leaves no time for an answer", o.timeout)
-		}
-		ctx, cancel := context.WithTimeout(c.Context(), o.timeout)
-		defer cancel()
-		node, at, hangUp, err := o.reach(ctx, c)
-		if err != nil {
-			return o.explain(err, at)
-		}
-		defer hangUp()
-		return o.explain(do(ctx, c, node, args), at)
-	}
+	c.RunE = func(c *cobra.Command, args []string) error { return o.run(c, p, args) }
 	return c
+}
+
+// reachFlags adds the settings that say where NATS is.
+func reachFlags(f *pflag.FlagSet) {
+	f.String("config", os.Getenv("SFU_CONFIG"), "YAML file with settings, for how NATS is reached. $SFU_CONFIG")
+	config.Flags(f, "nats.url", "nats.listen", "nats.user", "nats.password", "nats.password_file", "nats.credentials", "nats.tls.ca", "nats.tls.cert", "nats.tls.key")
+}
+
+func (o *operator) run(c *cobra.Command, p plan, args []string) error {
+	if o.timeout <= 0 {
+		return usage("--timeout %v leaves no time for an answer", o.timeout)
+	}
+	do, err := p(c, args)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), o.timeout)
+	defer cancel()
+	node, at, hangUp, err := o.reach(ctx, c)
+	if err != nil {
+		return o.explain(err, at)
+	}
+	defer hangUp()
+	look := func(ctx context.Context) (view, error) {
+		ctx, cancel := context.WithTimeout(ctx, o.timeout)
+		defer cancel()
+		v, err := do(ctx, node)
+		return v, o.explain(err, at)
+	}
+	if o.watch.every > 0 {
+		return o.follow(c, args, look)
+	}
+	v, err := look(ctx)
+	if err != nil {
+		return err
+	}
+	warnMissing(c.ErrOrStderr(), v.missing)
+	return o.print(c.OutOrStdout(), v)
 }
 
 // reach returns the way to the nodes, and its address for people.
@@ -83,34 +116,38 @@ func (o *operator) reach(ctx context.Context, c *cobra.Command) (node caller, at
 		return nil, "", nil, err
 	}
 	server := sfu.NATSServer(cfg.NATS)
-	client, hangUp, err := dial(ctx, server)
-	return client, "NATS at " + config.Redact(server.URL), hangUp, err
+	at = "NATS at " + config.Redact(server.URL)
+	nc, err := dial(ctx, server)
+	if err != nil {
+		return nil, at, nil, err
+	}
+	return natsapi.NewClient(nc), at, nc.Close, nil
 }
 
 // dialTime is how long a NATS server may take to answer.
 const dialTime = 3 * time.Second
 
-// dial connects to NATS and fails if it is not there.
-func dial(ctx context.Context, at bus.Server) (*natsapi.Client, func(), error) {
+// dial connects to NATS and fails if it is not there. A connection that breaks later is made again.
+func dial(ctx context.Context, at bus.Server) (*bus.Conn, error) {
 	var reason atomic.Pointer[string] // why the last try failed
 	at.Failed = func(why string) { reason.Store(&why) }
 	nc, err := bus.Connect(at, "sfu command line", zerolog.Nop())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	wait, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	err = nc.FlushWithContext(wait)
 	if err == nil {
-		return natsapi.NewClient(nc), nc.Close, nil
+		return nc, nil
 	}
 	nc.Close()
 	if why := reason.Load(); why != nil {
 		err = errors.New(*why) // in place of the time that has passed
 	} else if ctx.Err() != nil {
-		return nil, nil, ctx.Err()
+		return nil, ctx.Err()
 	}
-	return nil, nil, fmt.Errorf(`no NATS server answers at %s (%w)
+	return nil, fmt.Errorf(`no NATS server answers at %s (%w)
 Is a node running? Say by --nats.url which NATS server it uses; a running node tells it under /healthz`, config.Redact(at.URL), err)
 }
 
@@ -162,6 +199,7 @@ func (o *operator) only(args []string) (command.RoomRef, error) {
 
 func (o *operator) roomFlag(c *cobra.Command) {
 	c.Flags().Uint32Var(&o.roomID, "room-id", 0, "the room, by its number, in place of the argument ROOM: room 123 is not room \"123\"")
+	o.completeRoomFlag(c, "room-id", true)
 }
 
 // union is the nodes that any page lacks, in order.
@@ -171,9 +209,9 @@ func union(all, page []string) []string {
 	return slices.Compact(all)
 }
 
-// missing says on standard error what a list does not have.
-func missing(c *cobra.Command, nodes []string) {
+// warnMissing says what a list does not have.
+func warnMissing(w io.Writer, nodes []string) {
 	if len(nodes) > 0 {
-		fmt.Fprintf(c.ErrOrStderr(), "not in the list, because they have not answered: nodes %s\n", strings.Join(nodes, ", "))
+		fmt.Fprintf(w, "not in the list, because they have not answered: nodes %s\n", strings.Join(nodes, ", "))
 	}
 }

@@ -8,21 +8,27 @@ import (
 	"time"
 
 	pretty "github.com/jedib0t/go-pretty/v6/table"
-	"github.com/spf13/cobra"
 
 	"parlor/control/command"
 	"parlor/session/terms"
 )
 
-// print writes an answer as JSON, or as show does for people.
-func (o *operator) print(c *cobra.Command, answer any, show func(*table)) error {
+// view is an answer that is to be printed.
+type view struct {
+	answer  any          // as JSON
+	show    func(*table) // for people
+	missing []string     // nodes that have not answered
+}
+
+// print writes an answer as JSON, or for people.
+func (o *operator) print(w io.Writer, v view) error {
 	if o.json {
-		e := json.NewEncoder(c.OutOrStdout())
+		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)
 		e.SetIndent("", "  ")
-		return e.Encode(answer)
+		return e.Encode(v.answer)
 	}
-	show(&table{c.OutOrStdout()})
+	v.show(&table{w})
 	return nil
 }
 

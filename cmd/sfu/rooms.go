@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 
 	"github.com/spf13/cobra"
 
@@ -20,21 +21,33 @@ func listCommand() *cobra.Command {
   sfu room list --prefix lesson- --scene live --json`}
 	c.Flags().StringVar(&q.Prefix, "prefix", "", "only rooms whose name, or number, begins so")
 	c.Flags().StringVar((*string)(&q.Scene), "scene", "", "only rooms of this scene: call or live")
-	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, _ []string) error {
-		all := command.ListRoomsResponse{Rooms: []command.Room{}}
-		for q.Limit = terms.MaxPage; ; {
-			var page command.ListRoomsResponse
-			if err := node.Do(ctx, command.ListRooms, q, &page); err != nil {
-				return err
-			}
-			all.Rooms, all.Missing = append(all.Rooms, page.Rooms...), union(all.Missing, page.Missing)
-			if q.After = page.Next; q.After == "" {
-				break
-			}
+	completeFlag(c, "scene", words(false, scenes()...))
+	return o.watched(c, func(*cobra.Command, []string) (work, error) {
+		if err := (terms.RoomFilter{Prefix: q.Prefix, Scene: q.Scene}).Check(); err != nil {
+			return nil, usage("%s%s", terms.AsError(err).Text, meant(string(q.Scene), scenes()))
 		}
-		missing(c, all.Missing)
-		return o.print(c, all, func(t *table) { t.rooms(all.Rooms) })
+		return func(ctx context.Context, node caller) (view, error) {
+			all, err := listRooms(ctx, node, q)
+			return view{all, func(t *table) { t.rooms(all.Rooms) }, all.Missing}, err
+		}, nil
 	})
+}
+
+func scenes() []string { return []string{string(terms.Call), string(terms.Live)} }
+
+// listRooms asks for all pages of a list.
+func listRooms(ctx context.Context, node caller, q command.ListRoomsRequest) (command.ListRoomsResponse, error) {
+	all := command.ListRoomsResponse{Rooms: []command.Room{}}
+	for q.Limit = terms.MaxPage; ; {
+		var page command.ListRoomsResponse
+		if err := node.Do(ctx, command.ListRooms, q, &page); err != nil {
+			return all, err
+		}
+		all.Rooms, all.Missing = append(all.Rooms, page.Rooms...), union(all.Missing, page.Missing)
+		if q.After = page.Next; q.After == "" {
+			return all, nil
+		}
+	}
 }
 
 func showCommand() *cobra.Command {
@@ -45,24 +58,29 @@ func showCommand() *cobra.Command {
   sfu room show --room-id 123`,
 	}
 	o.roomFlag(c)
-	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, args []string) error {
+	c.ValidArgsFunction = o.completeRoom()
+	return o.watched(c, func(_ *cobra.Command, args []string) (work, error) {
 		room, err := o.only(args)
-		if err != nil {
-			return err
-		}
-		var all command.DescribeRoomResponse
-		for after := ""; ; {
-			var page command.DescribeRoomResponse
-			if err := node.Do(ctx, command.DescribeRoom, command.DescribeRoomRequest{RoomRef: room, After: after, Limit: terms.MaxPage}, &page); err != nil {
-				return err
-			}
-			all.Room, all.TimeMS, all.UserList = page.Room, page.TimeMS, append(all.UserList, page.UserList...)
-			if after = page.Next; after == "" {
-				break
-			}
-		}
-		return o.print(c, all, func(t *table) { t.room(all) })
+		return func(ctx context.Context, node caller) (view, error) {
+			all, err := describeRoom(ctx, node, room)
+			return view{answer: all, show: func(t *table) { t.room(all) }}, err
+		}, err
 	})
+}
+
+// describeRoom asks for all pages of a room's users.
+func describeRoom(ctx context.Context, node caller, room command.RoomRef) (command.DescribeRoomResponse, error) {
+	all := command.DescribeRoomResponse{UserList: []command.User{}}
+	for after := ""; ; {
+		var page command.DescribeRoomResponse
+		if err := node.Do(ctx, command.DescribeRoom, command.DescribeRoomRequest{RoomRef: room, After: after, Limit: terms.MaxPage}, &page); err != nil {
+			return all, err
+		}
+		all.Room, all.TimeMS, all.UserList = page.Room, page.TimeMS, append(all.UserList, page.UserList...)
+		if after = page.Next; after == "" {
+			return all, nil
+		}
+	}
 }
 
 func dismissCommand() *cobra.Command {
@@ -75,17 +93,18 @@ func dismissCommand() *cobra.Command {
 		Args:    cobra.MaximumNArgs(1),
 	}
 	o.roomFlag(c)
+	c.ValidArgsFunction = o.completeRoom()
 	c.Flags().StringVar(&reason, "reason", "", "text that the users are shown")
-	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, args []string) error {
+	return o.command(c, func(_ *cobra.Command, args []string) (work, error) {
 		room, err := o.only(args)
-		if err != nil {
-			return err
+		if err == nil {
+			err = wrong(terms.CheckReason(reason))
 		}
-		var a command.DismissRoomResponse
-		if err := node.Do(ctx, command.DismissRoom, command.DismissRoomRequest{RoomRef: room, Reason: reason}, &a); err != nil {
-			return err
-		}
-		return o.print(c, a, func(t *table) { t.line("The room has ended; put out: %s.", many(a.Users, "user")) })
+		return func(ctx context.Context, node caller) (view, error) {
+			var a command.DismissRoomResponse
+			err := node.Do(ctx, command.DismissRoom, command.DismissRoomRequest{RoomRef: room, Reason: reason}, &a)
+			return view{answer: a, show: func(t *table) { t.line("The room has ended; put out: %s.", many(a.Users, "user")) }}, err
+		}, err
 	})
 }
 
@@ -99,13 +118,14 @@ func roomMessageCommand() *cobra.Command {
 		Args:    cobra.MaximumNArgs(1),
 	}
 	o.roomFlag(c)
+	c.ValidArgsFunction = o.completeRoom()
 	m.add(c)
-	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, args []string) error {
+	return o.command(c, func(_ *cobra.Command, args []string) (work, error) {
 		room, err := o.only(args)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return m.send(ctx, &o, c, node, command.SendMessageRequest{RoomRef: room})
+		return m.plan(command.SendMessageRequest{RoomRef: room})
 	})
 }
 
@@ -124,19 +144,28 @@ func (m *messageFlags) add(c *cobra.Command) {
 	f.BoolVar(&m.unreliable, "unreliable", false, "rather lost than late")
 }
 
-func (m *messageFlags) send(ctx context.Context, o *operator, c *cobra.Command, node caller, q command.SendMessageRequest) error {
+// plan completes a request with the message of the flags.
+func (m *messageFlags) plan(q command.SendMessageRequest) (work, error) {
 	q.CmdID, q.Unreliable = m.cmdID, m.unreliable
+	data := []byte(m.text)
 	switch {
 	case (m.text == "") == (m.base64 == ""):
-		return usage("which message? --text or --base64")
+		return nil, usage("which message? --text or --base64")
 	case m.text != "":
 		q.Text = &m.text
 	default:
 		q.Data = &m.base64
+		var err error
+		if data, err = base64.StdEncoding.DecodeString(m.base64); err != nil {
+			return nil, usage("--base64 is not in base64 (with + and /, padded)")
+		}
 	}
-	var a command.SendMessageResponse
-	if err := node.Do(ctx, command.SendMessage, q, &a); err != nil {
-		return err
+	if err := (terms.Message{CmdID: m.cmdID, Data: data}).Check(); err != nil {
+		return nil, wrong(err)
 	}
-	return o.print(c, a, func(t *table) { t.line("Delivered to %s; missed: %d.", many(a.Delivered, "user"), a.Missed) })
+	return func(ctx context.Context, node caller) (view, error) {
+		var a command.SendMessageResponse
+		err := node.Do(ctx, command.SendMessage, q, &a)
+		return view{answer: a, show: func(t *table) { t.line("Delivered to %s; missed: %d.", many(a.Delivered, "user"), a.Missed) }}, err
+	}, nil
 }

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"parlor/config"
 	"parlor/session/terms"
@@ -98,6 +101,7 @@ type tokenFlags struct {
 	roomID                uint32
 	rights                []string
 	ttl                   time.Duration
+	url                   bool
 }
 
 func tokenCommand() *cobra.Command {
@@ -107,7 +111,8 @@ func tokenCommand() *cobra.Command {
 		Short: "Make a token for a user and print it",
 		Example: `  sfu token create --room lobby --user ann
   sfu token create --room lobby --user bob --name "Bob Müller"
-  sfu token create --room-id 123 --user ann --ttl 2h --rights enter,recv_audio,recv_video`,
+  sfu token create --room-id 123 --user ann --ttl 2h --rights enter,recv_audio,recv_video
+  sfu token create --room lobby --user ann --url --node.url https://sfu.example.org`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return f.create(c) },
 	}
@@ -122,9 +127,17 @@ func tokenCommand() *cobra.Command {
 	flags.StringVar(&f.role, "role", "", "audience: the user may not become anchor")
 	flags.DurationVar(&f.ttl, "ttl", 24*time.Hour, "how long the token lets the user in")
 	flags.StringVar(&f.key, "key", "", "id of the key to sign with (default: the first)")
-	flags.String("config", os.Getenv("SFU_CONFIG"), "YAML file with settings, for its auth.keys. $SFU_CONFIG")
-	config.Flags(flags, "auth.keys", "auth.keys_file")
-	return group("token", "Tokens that users enter with", create)
+	flags.BoolVar(&f.url, "url", false, "print the address of the demo page with the token in it, on node.url or else http.listen")
+	keyFlags(flags, "node.url", "http.listen", "http.tls.cert", "http.tls.key", "http.demo")
+	completeFlag(create, "rights", words(true, strings.Split(rightNames(), ",")...))
+	completeFlag(create, "role", words(false, roles()...))
+	return group("token", "Tokens that users enter with", create, tokenShowCommand())
+}
+
+// keyFlags adds the settings that say which keys there are, and further ones.
+func keyFlags(f *pflag.FlagSet, further ...string) {
+	f.String("config", os.Getenv("SFU_CONFIG"), "YAML file with settings, for its auth.keys. $SFU_CONFIG")
+	config.Flags(f, append([]string{"auth.keys", "auth.keys_file"}, further...)...)
 }
 
 func (f *tokenFlags) create(c *cobra.Command) error {
@@ -151,12 +164,61 @@ func (f *tokenFlags) create(c *cobra.Command) error {
 	if err != nil {
 		return usage("%w", err)
 	}
+	if f.url {
+		if text, err = f.link(cfg, text); err != nil {
+			return err
+		}
+	}
 	_, err = fmt.Fprintln(c.OutOrStdout(), text)
 	return err
 }
 
+// link returns the address of the demo page with a token. The token is behind the #, which browsers send to
+// nobody.
+func (f *tokenFlags) link(cfg config.Config, token string) (string, error) {
+	if f.roomID != 0 {
+		return "", usage("--url: the demo page enters rooms by their names, not by --room-id")
+	}
+	if !cfg.HTTP.Demo {
+		return "", usage("--url: http.demo is off, so the node has no such page")
+	}
+	base, err := baseURL(cfg)
+	if err != nil {
+		return "", err
+	}
+	query := url.Values{}
+	for name, value := range map[string]string{"room": f.room, "user": f.user, "role": f.role} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	page := strings.TrimSuffix(base, "/") + "/"
+	if len(query) > 0 {
+		page += "?" + query.Encode()
+	}
+	return page + "#token=" + token, nil
+}
+
+// baseURL is where clients reach a node of this configuration.
+func baseURL(cfg config.Config) (string, error) {
+	if cfg.Node.URL != "" {
+		return cfg.Node.URL, nil
+	}
+	if cfg.HTTP.Listen.Port() == 0 {
+		return "", usage("http.listen has port 0; say by --node.url where clients reach the node")
+	}
+	scheme := "http"
+	if cfg.HTTP.TLS.Cert != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + cfg.HTTP.Listen.Reachable(), nil
+}
+
 func (f *tokenFlags) grant() (terms.Grant, error) {
 	g := terms.Grant{User: f.user, Role: terms.Role(f.role), Rights: terms.MemberRights(), Expires: time.Now().Add(f.ttl)}
+	if role := g.Role; role != "" && role != terms.Anchor && role != terms.Audience {
+		return g, usage("--role: there is no role %.32q, only %s and %s%s", f.role, terms.Anchor, terms.Audience, meant(f.role, roles()))
+	}
 	if f.ttl < time.Second {
 		return g, usage("--ttl %v has passed before anybody can enter", f.ttl)
 	}
@@ -167,7 +229,7 @@ func (f *tokenFlags) grant() (terms.Grant, error) {
 		}
 		var err error
 		if g.Rights, err = terms.NewRights(names...); err != nil {
-			return g, usage("--rights: %s; there are %s", terms.AsError(err).Text, rightNames())
+			return g, usage("--rights: %s%s; there are %s", terms.AsError(err).Text, meantRight(f.rights), rightNames())
 		}
 	}
 	if f.user != "" {
@@ -241,7 +303,20 @@ and give it to this command and to the node with --auth.keys_file sfu.keys`)
 			return k, nil
 		}
 	}
-	return "", usage("there is no key %q; there are %s", f.key, strings.Join(ids, ", "))
+	return "", usage("there is no key %.32q%s; there are %s", f.key, meant(strconv.Quote(f.key), ids), strings.Join(ids, ", "))
+}
+
+func roles() []string { return []string{string(terms.Anchor), string(terms.Audience)} }
+
+// meantRight asks what the first right that there is not was meant to be.
+func meantRight(rights []string) string {
+	all := strings.Split(rightNames(), ",")
+	for _, r := range rights {
+		if r = strings.TrimSpace(r); !slices.Contains(all, r) {
+			return meant(r, all)
+		}
+	}
+	return ""
 }
 
 func rightNames() string {

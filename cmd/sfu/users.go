@@ -28,22 +28,27 @@ the others have been told, and they themselves too. Users who are not in the roo
   sfu user remove --room-id 123 ann`,
 	}
 	o.roomFlag(c)
+	c.ValidArgsFunction = o.completeUser(terms.MaxRemoveUsers)
 	c.Flags().StringVar(&reason, "reason", "", "text that the users are shown")
 	c.Flags().DurationVar(&ban, "ban", 0, "for how long they cannot enter the room again")
-	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, args []string) error {
+	return o.command(c, func(c *cobra.Command, args []string) (work, error) {
 		room, users, err := o.roomUsers(c, args)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if ban != ban.Truncate(time.Second) || ban < 0 {
-			return usage("--ban %v is not a number of whole seconds", ban)
+			return nil, usage("--ban %v is not a number of whole seconds", ban)
 		}
-		var a command.RemoveUserResponse
+		id, err := room.Room()
+		if err == nil {
+			err = terms.CheckRemoval(id, users, reason, ban)
+		}
 		q := command.RemoveUserRequest{RoomRef: room, UserIDs: users, Reason: reason, BanSeconds: int64(ban / time.Second)}
-		if err := node.Do(ctx, command.RemoveUser, q, &a); err != nil {
-			return err
-		}
-		return o.print(c, a, func(t *table) { t.removed(a) })
+		return func(ctx context.Context, node caller) (view, error) {
+			var a command.RemoveUserResponse
+			err := node.Do(ctx, command.RemoveUser, q, &a)
+			return view{answer: a, show: func(t *table) { t.removed(a) }}, err
+		}, wrong(err)
 	})
 }
 
@@ -66,7 +71,8 @@ func userShowCommand() *cobra.Command {
 		Args: cobra.RangeArgs(1, 2),
 	}
 	o.roomFlag(c)
-	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, args []string) error {
+	c.ValidArgsFunction = o.completeUser(1)
+	return o.watched(c, func(_ *cobra.Command, args []string) (work, error) {
 		q := command.DescribeUserRequest{UserID: args[len(args)-1], Limit: terms.MaxPage}
 		if len(args) == 2 || o.roomID != 0 {
 			room, rest, err := o.room(args)
@@ -74,23 +80,14 @@ func userShowCommand() *cobra.Command {
 				err = usage("a room has a name or a number (--room-id), not both")
 			}
 			if err != nil {
-				return err
+				return nil, err
 			}
 			q.RoomRef = room
 		}
-		all := command.DescribeUserResponse{Rooms: []command.UserInRoom{}}
-		for {
-			var page command.DescribeUserResponse
-			if err := node.Do(ctx, command.DescribeUser, q, &page); err != nil {
-				return err
-			}
-			all.Rooms, all.TimeMS, all.Missing = append(all.Rooms, page.Rooms...), page.TimeMS, union(all.Missing, page.Missing)
-			if q.After = page.Next; q.After == "" {
-				break
-			}
-		}
-		missing(c, all.Missing)
-		return o.print(c, all, func(t *table) { t.user(all.Rooms) })
+		return func(ctx context.Context, node caller) (view, error) {
+			all, err := describeUser(ctx, node, q)
+			return view{all, func(t *table) { t.user(all.Rooms) }, all.Missing}, err
+		}, wrong(terms.CheckUser(q.UserID))
 	})
 }
 
@@ -104,12 +101,13 @@ func userUpdateCommand() *cobra.Command {
   sfu user update lobby ann --name ""    # ann, or her token, says it again`,
 	}
 	o.roomFlag(c)
+	c.ValidArgsFunction = o.completeUser(1)
 	c.Flags().StringVar(&name, "name", "", "what the others see; empty: what the user or its token says")
 	c.Flags().StringVar(&metadata, "metadata", "", "of your application; likewise")
-	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, args []string) error {
+	return o.command(c, func(c *cobra.Command, args []string) (work, error) {
 		room, rest, err := o.roomUsers(c, args)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		q := command.UpdateUserRequest{RoomRef: room, UserID: rest[0]}
 		if c.Flags().Changed("name") {
@@ -120,16 +118,34 @@ func userUpdateCommand() *cobra.Command {
 		}
 		switch {
 		case len(rest) != 1:
-			return usage("one user at a time: %s", c.UseLine())
+			return nil, usage("one user at a time: %s", c.UseLine())
 		case q.Name == nil && q.Metadata == nil:
-			return usage("what is to change? --name, --metadata or both: %s", c.UseLine())
+			return nil, usage("what is to change? --name, --metadata or both: %s", c.UseLine())
 		}
-		var a command.UpdateUserResponse
-		if err := node.Do(ctx, command.UpdateUser, q, &a); err != nil {
-			return err
+		if _, err := (terms.ProfileChange{Name: q.Name, Metadata: q.Metadata}).Check(); err != nil {
+			return nil, wrong(err)
 		}
-		return o.print(c, a, func(t *table) { t.line("%s: name %q, metadata %q.", a.UserID, a.Name, a.Metadata) })
+		return func(ctx context.Context, node caller) (view, error) {
+			var a command.UpdateUserResponse
+			err := node.Do(ctx, command.UpdateUser, q, &a)
+			return view{answer: a, show: func(t *table) { t.line("%s: name %q, metadata %q.", a.UserID, a.Name, a.Metadata) }}, err
+		}, wrong(terms.CheckUser(rest[0]))
 	})
+}
+
+// describeUser asks for all pages of a user's rooms.
+func describeUser(ctx context.Context, node caller, q command.DescribeUserRequest) (command.DescribeUserResponse, error) {
+	all := command.DescribeUserResponse{Rooms: []command.UserInRoom{}}
+	for {
+		var page command.DescribeUserResponse
+		if err := node.Do(ctx, command.DescribeUser, q, &page); err != nil {
+			return all, err
+		}
+		all.Rooms, all.TimeMS, all.Missing = append(all.Rooms, page.Rooms...), page.TimeMS, union(all.Missing, page.Missing)
+		if q.After = page.Next; q.After == "" {
+			return all, nil
+		}
+	}
 }
 
 func blockCommand() *cobra.Command {
@@ -141,21 +157,29 @@ func blockCommand() *cobra.Command {
   sfu user block lobby ann none`,
 	}
 	o.roomFlag(c)
-	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, args []string) error {
+	c.ValidArgsFunction = o.completeUser(1, blocks()...)
+	return o.command(c, func(c *cobra.Command, args []string) (work, error) {
 		room, rest, err := o.roomUsers(c, args)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(rest) != 2 {
-			return usage("what is blocked? none, both, audio or video: %s", c.UseLine())
+			return nil, usage("what is blocked? none, both, audio or video: %s", c.UseLine())
 		}
-		var a command.SetUserBlockedResponse
-		q := command.SetUserBlockedRequest{RoomRef: room, UserID: rest[0], Block: terms.Block(rest[1])}
-		if err := node.Do(ctx, command.SetUserBlocked, q, &a); err != nil {
-			return err
+		block := terms.Block(rest[1])
+		if err := block.Check(); err != nil {
+			return nil, usage("%s%s", terms.AsError(err).Text, meant(rest[1], blocks()))
 		}
-		return o.print(c, a, func(t *table) { t.line("Blocked of %s: %s.", a.UserID, a.Block) })
+		return func(ctx context.Context, node caller) (view, error) {
+			var a command.SetUserBlockedResponse
+			err := node.Do(ctx, command.SetUserBlocked, command.SetUserBlockedRequest{RoomRef: room, UserID: rest[0], Block: block}, &a)
+			return view{answer: a, show: func(t *table) { t.line("Blocked of %s: %s.", a.UserID, a.Block) }}, err
+		}, wrong(terms.CheckUser(rest[0]))
 	})
+}
+
+func blocks() []string {
+	return []string{string(terms.BlockNone), string(terms.BlockBoth), string(terms.BlockAudio), string(terms.BlockVideo)}
 }
 
 func userMessageCommand() *cobra.Command {
@@ -167,12 +191,13 @@ func userMessageCommand() *cobra.Command {
 		Example: "  sfu user message lobby ann bob --text hello",
 	}
 	o.roomFlag(c)
+	c.ValidArgsFunction = o.completeUser(terms.MaxRemoveUsers)
 	m.add(c)
-	return o.command(c, func(ctx context.Context, c *cobra.Command, node caller, args []string) error {
+	return o.command(c, func(c *cobra.Command, args []string) (work, error) {
 		room, users, err := o.roomUsers(c, args)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return m.send(ctx, &o, c, node, command.SendMessageRequest{RoomRef: room, UserIDs: users})
+		return m.plan(command.SendMessageRequest{RoomRef: room, UserIDs: users})
 	})
 }

@@ -35,6 +35,8 @@ type NodeInfo struct {
 	PacketsOut   float64 `json:"PacketsOutPerSecond"`
 	BitsIn       float64 `json:"BitsInPerSecond"`
 	BitsOut      float64 `json:"BitsOutPerSecond"`
+	DropsPerSec  float64 `json:"DropsPerSecond" jsonschema:"packets that were not taken from the network, or not sent, of late"`
+	Overloaded   int     `json:"RoomsOverloaded" jsonschema:"rooms that leave media out as they do not keep up"`
 	MemoryBytes  uint64  `json:"MemoryBytes" jsonschema:"resident"`
 }
 

@@ -7,5 +7,6 @@
 //	begin.go      what a Feed does before it publishes on a new connection
 //	hold.go       the bucket that says whose feeds are not complete
 //	complete.go   telling the ends that the feed of a dead node owes; remains.go which these are
+//	read.go       Read: following the stream, for people and tools
 //	completer.go  Completer: which nodes are gone for good
 package feed

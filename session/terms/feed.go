@@ -1,5 +1,12 @@
 package terms
 
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+)
+
 // FeedType is the number of an event of the feed, known to existing back ends.
 type FeedType int
 
@@ -19,6 +26,22 @@ const (
 	FeedScreenStopped FeedType = 206
 )
 
+// feedNames are the names of the types, for people.
+var feedNames = map[FeedType]string{
+	FeedRoomCreated: "room-created", FeedRoomDismissed: "room-dismissed",
+	FeedUserEntered: "user-entered", FeedUserLeft: "user-left", FeedRole: "role-changed", FeedUserUpdated: "user-updated",
+	FeedVideoStarted: "video-started", FeedVideoStopped: "video-stopped",
+	FeedAudioStarted: "audio-started", FeedAudioStopped: "audio-stopped",
+	FeedScreenStarted: "screen-started", FeedScreenStopped: "screen-stopped",
+}
+
+// FeedTypes returns all types, in the order of their numbers.
+func FeedTypes() []FeedType { return slices.Sorted(maps.Keys(feedNames)) }
+
+// Name returns the type's name for people, such as user-left. Of a type that is not known here it is the
+// number.
+func (t FeedType) Name() string { return cmp.Or(feedNames[t], strconv.Itoa(int(t))) }
+
 // FeedReason is the reason of 102, 103 and 104.
 type FeedReason int
 
@@ -31,6 +54,16 @@ const (
 	FeedShutdown FeedReason = 5
 	FeedExpired  FeedReason = 6 // the user's token
 )
+
+var reasonNames = map[FeedReason]string{
+	FeedNormal: "normal", FeedTimeout: "timeout", FeedRemoved: "removed", FeedReplaced: "replaced", FeedShutdown: "shutdown", FeedExpired: "expired",
+}
+
+// FeedReasons returns all reasons, in the order of their numbers.
+func FeedReasons() []FeedReason { return slices.Sorted(maps.Keys(reasonNames)) }
+
+// Name returns the reason's name for people. Of a reason that is not known here it is the number.
+func (r FeedReason) Name() string { return cmp.Or(reasonNames[r], strconv.Itoa(int(r))) }
 
 // FeedEvent is one event for the back end. Events of one room come in order.
 type FeedEvent struct {

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -144,5 +146,27 @@ func TestSharedEventIsEncodedOnce(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { _, _ = e.AppendJSON(b[:0]) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestFeedNames: every type and reason of the feed has a name of its own.
+func TestFeedNames(t *testing.T) {
+	source, err := os.ReadFile("feed.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, e := range FeedTypes() {
+		names[e.Name()] = true
+	}
+	for _, r := range FeedReasons() {
+		names[r.Name()] = true
+	}
+	constants := regexp.MustCompile(`(?m)^\tFeed\w+ +Feed(Type|Reason) += \d+`).FindAll(source, -1)
+	if len(constants) != len(names) {
+		t.Errorf("%d types and reasons, %d names", len(constants), len(names))
+	}
+	if FeedType(999).Name() != "999" || FeedReason(99).Name() != "99" {
+		t.Error("what is not known is a number")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"sync"
@@ -241,6 +242,10 @@ func FuzzParse(f *testing.F) {
 		base64.RawURLEncoding.EncodeToString([]byte(`{"exp":1e400,"room":[],"rights":null}`)) + ".AA")
 	f.Fuzz(func(t *testing.T, text string) {
 		g, err := ks.Parse(text)
+		l, unreadable := ks.Inspect(text)
+		if err == nil && (unreadable != nil || !l.Signed || l.Err != nil) {
+			t.Fatalf("%+v, %v: it holds", l, unreadable)
+		}
 		if err == nil && text != good {
 			// Only this package's key can sign, so only variants of one token can pass, and they must mean
 			// the same.
@@ -277,6 +282,40 @@ func TestCriticalExtensionsAreRefused(t *testing.T) {
 		}
 		if crit != nil && (terms.AsError(err).Code != terms.CodeTokenInvalid || !strings.Contains(err.Error(), "crit")) {
 			t.Errorf("crit %v: %v", crit, err)
+		}
+	}
+}
+
+// TestInspect shows what a token says, also if it does not hold, and tells a wrong signature from a right one.
+func TestInspect(t *testing.T) {
+	claims := func(exp time.Time) jwt.MapClaims {
+		return jwt.MapClaims{"room": 123, "user": "ann", "rights": []string{"enter"}, "exp": exp.Unix(), "further": "x"}
+	}
+	hs, stranger, later, before := jwt.SigningMethodHS256, bytes.Repeat([]byte{9}, 32), epoch.Add(time.Hour), epoch.Add(-time.Hour)
+	for name, x := range map[string]struct {
+		token  string
+		signed bool
+		code   terms.Code
+	}{
+		"good":                {sign(t, hs, second.Secret, "second", claims(later)), true, ""},
+		"no kid":              {sign(t, hs, second.Secret, "", claims(later)), true, ""},
+		"expired":             {sign(t, hs, first.Secret, "first", claims(before)), true, terms.CodeTokenExpired},
+		"of a stranger":       {sign(t, hs, stranger, "first", claims(later)), false, terms.CodeTokenInvalid},
+		"another key's kid":   {sign(t, hs, first.Secret, "second", claims(later)), false, terms.CodeTokenInvalid},
+		"another algorithm":   {sign(t, jwt.SigningMethodHS512, first.Secret, "first", claims(later)), false, terms.CodeTokenInvalid},
+		"without a signature": {sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "first", claims(later)), false, terms.CodeTokenInvalid},
+	} {
+		l, err := keys(t, first, second).Inspect(x.token)
+		if err != nil || l.Signed != x.signed || (l.Err != nil) != (x.code != "") || x.code != "" && !errors.Is(l.Err, x.code) {
+			t.Errorf("%s: %+v, %v", name, l, err)
+		}
+		if fmt.Sprintf("%v %v %v", l.Claims["room"], l.Claims["user"], l.Claims["further"]) != "123 ann x" {
+			t.Errorf("%s: %+v", name, l.Claims)
+		}
+	}
+	for _, text := range []string{"", "x", "a.b.c", strings.Repeat("A", MaxToken+1)} {
+		if _, err := keys(t, first).Inspect(text); !errors.Is(err, terms.CodeTokenInvalid) {
+			t.Errorf("%.10q: %v", text, err)
 		}
 	}
 }

@@ -1,8 +1,9 @@
 // The demo page: joining, the call, and what it says when the call is over. It uses nothing of the client but
 // its public calls and events, so it is also an example to start from.
-// Address parameters: room, name, user, token, role, scene, camera=0, mic=0. They fill in the form: a person
+// Address parameters: room, name, user, role, scene, camera=0, mic=0, and token. They fill in the form: a person
 // who follows a link clicks before a device is opened or a room entered. Two people of one name have user ids
-// of their own; user says which id one has.
+// of their own; user says which id one has. The token best stands behind the #, as #token=…, since browsers
+// send that to nobody.
 
 import { Parlor, ExitReason } from '/client/parlor.js';
 import { Chat } from '/demo/chat.js';
@@ -459,12 +460,19 @@ function begin() {
   document.body.dataset.role = role;
   input('user').value = params.get('name') ?? params.get('user') ?? remembered();
   input('room').value = params.get('room') ?? 'lobby';
-  input('token').value = params.get('token') ?? '';
-  /** @type {HTMLDetailsElement} */ ($('more')).open = params.has('token');
+  takeToken();
   $('share').hidden = !Parlor.isScreenShareSupported();
   paint();
   if (!Parlor.isSupported()) formError('This browser cannot take part in calls. Please use a current Chrome, Edge, Firefox or Safari.');
   if (!input('user').value) input('user').focus();
 }
 
+/** Fills in the token of the address; a link with another one may be followed without loading the page. */
+function takeToken() {
+  const token = new URLSearchParams(location.hash.slice(1)).get('token') ?? params.get('token');
+  input('token').value = token ?? '';
+  /** @type {HTMLDetailsElement} */ ($('more')).open = token !== null;
+}
+
 begin();
+addEventListener('hashchange', takeToken);
