@@ -4,7 +4,7 @@
 #   make test          all tests: vet, Go with the race detector, browsers, the browser client, a short fuzz
 #   make lint          linters, formatting, links in the documentation
 #   make vuln          known vulnerabilities in what the node is made of; needs the network
-#   make test-go       … or one part: test-web test-deploy test-release test-browser test-fuzz
+#   make test-go       … or one part: test-web test-backend test-deploy test-release test-browser test-fuzz
 #   make fuzz          fuzz for longer: make fuzz FUZZTIME=10m, or a number of inputs: 1000000x
 #   make run           the node, as `go run ./cmd/sfu`
 #   make build         bin/sfu, static
@@ -96,7 +96,7 @@ profile:
 	@for p in cpu heap mutex sched; do printf '\n== %s\n' $$p; $(GO) tool pprof -top -nodecount 25 '$(PROFILES)/$(SCENARIO)/'$$p.pprof; done
 
 .PHONY: test
-test: tools test-web test-go test-deploy test-release test-browser test-fuzz
+test: tools test-web test-backend test-go test-deploy test-release test-browser test-fuzz
 
 # tools installs what is missing, and leaves alone what is there. The race detector needs a C compiler.
 .PHONY: tools
@@ -105,7 +105,7 @@ tools:
 	@missing=(); \
 	need() { command -v "$$1" >/dev/null || missing+=("$${@:2}"); }; \
 	need gcc gcc libc6-dev; need chromium chromium; need firefox-esr firefox-esr; need ip iproute2; \
-	need nsenter util-linux; need node nodejs; need npm npm; need buildah buildah; need systemd-analyze systemd; \
+	need nsenter util-linux; need node nodejs; need npm npm; need python3 python3; need buildah buildah; need systemd-analyze systemd; \
 	[[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates); \
 	: encoders and players that others wrote; \
 	need ffmpeg ffmpeg; need gst-launch-1.0 gstreamer1.0-tools; \
@@ -135,12 +135,20 @@ test-web: web/node_modules/.installed
 	$(call stage,browser client: types$(comma) documentation$(comma) unit tests$(comma) npm package)
 	cd web && npm test
 
+# The packages for back ends, against a node. The Go one is a module of its own, so that those who use it need
+# none of the node's dependencies.
+.PHONY: test-backend
+test-backend: web/node_modules/.installed
+	$(call stage,packages for back ends: Go$(comma) Node$(comma) Python)
+	cd backend/go && $(GO) vet . && $(GO) test -count 1 .
+	$(GO) test -count 1 -timeout 5m ./backend/...
+
 .PHONY: test-go
 test-go:
 	$(call stage,go vet)
 	$(GO) vet ./...
 	$(call stage,go test -race)
-	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v '^parlor/web')
+	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v -e '^parlor/web' -e '^parlor/backend/check')
 	$(call stage,allocations per packet: counted without the race detector)
 	$(GO) test -count 1 -run Alloc ./router ./transport
 	$(call stage,calls over bad networks$(comma) simulated)

@@ -100,6 +100,8 @@ func schema(t reflect.Type) (*jsonschema.Schema, error) {
 		return nil, err
 	}
 	tidy(s)
+	entitle(s, t)
+	mayBeEmpty(s, t)
 	for name, p := range s.Properties {
 		bound(name, p)
 	}
@@ -124,6 +126,35 @@ func tidy(s *jsonschema.Schema) {
 	}
 	for _, p := range s.Properties {
 		tidy(p)
+	}
+}
+
+// entitle names the objects in a schema after their Go types, so that whoever makes code of the document has
+// names for them.
+func entitle(s *jsonschema.Schema, t reflect.Type) {
+	switch {
+	case s == nil:
+	case t.Kind() == reflect.Slice:
+		entitle(s.Items, t.Elem())
+	case t.Kind() == reflect.Struct && s.Properties != nil:
+		s.Title = t.Name()
+		for _, f := range reflect.VisibleFields(t) {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if f.Anonymous {
+				continue
+			}
+			entitle(s.Properties[name], f.Type)
+		}
+	}
+}
+
+// mayBeEmpty gives a length of at least 0 to texts that may be left out, or be there and be empty, which is
+// something else.
+func mayBeEmpty(s *jsonschema.Schema, t reflect.Type) {
+	for _, f := range reflect.VisibleFields(t) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); f.Type == reflect.TypeFor[*string]() {
+			s.Properties[name].MinLength = new(0)
+		}
 	}
 }
 

@@ -1,0 +1,3 @@
+module parlor/backend
+
+go 1.25.0
