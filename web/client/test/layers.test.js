@@ -46,7 +46,7 @@ class FakePC {
     FakePC.all.push(this);
   }
   addTransceiver(track, { direction, sendEncodings = [] }) {
-    const t = { sender: new FakeSender(this, track, sendEncodings), direction, currentDirection: null, mid: String(this.transceivers.length), receiver: {}, setCodecPreferences() {} };
+    const t = { sender: new FakeSender(this, track, sendEncodings), direction, currentDirection: null, mid: String(this.transceivers.length), receiver: {}, setCodecPreferences() {}, stop() { this.stopped = true; } };
     this.transceivers.push(t);
     return t;
   }
@@ -76,7 +76,7 @@ const all = { q: true, h: true, f: true };
 const lowest = { q: true, h: false, f: false };
 
 /** A session with a camera, which publishes. */
-async function publishing() {
+async function publishing({ cipher = null, onError = (err) => assert.fail(err) } = {}) {
   FakePC.all.length = 0;
   const publication = { track: camera(), simulcast: true };
   const media = new Media({
@@ -84,7 +84,7 @@ async function publishing() {
     remote: { seatIds: () => [], sync() {}, renew() {} },
     messages: { renew() {} },
     send: async () => ({ sdp: '' }),
-    signalled: () => true, may: () => true, onError: (err) => assert.fail(err), cipher: () => null,
+    signalled: () => true, may: () => true, onError, cipher: () => cipher,
   });
   media.open();
   for (let i = 0; i < 5; i++) await settle();
@@ -152,6 +152,23 @@ test('a browser that refuses goes on with what it sends', async () => {
   await media.peer.withdraw([]);
   assert.equal(sender().active, 'q');
 });
+
+test('a sender goes through the encryption before anything is negotiated, and is stopped if it cannot', async () => {
+  const through = [];
+  const { pc } = await publishing({ cipher: { sender: (sender, source) => through.push([source, sender === pc0().sender, pc0().currentDirection]) } });
+  assert.deepEqual(through, [['camera', true, null]]);
+  assert.equal(pc().transceivers[0].stopped, undefined);
+  const errors = [];
+  const failing = { sender: () => { throw new Error('no transform'); } };
+  const { media, pc: other } = await publishing({ cipher: failing, onError: (err) => errors.push(err.message) });
+  media.close();
+  media.reset(); // it would try again
+  assert.equal(other().transceivers[0].stopped, true);
+  assert.deepEqual(errors, ['no transform']);
+});
+
+/** The first section of the newest PeerConnection. */
+const pc0 = () => FakePC.all.at(-1).transceivers[0];
 
 test('what is not named stays as it is', () => {
   const has = [{ rid: 'q', active: true }, { rid: 'h', active: false }, { active: true }];
