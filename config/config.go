@@ -56,6 +56,7 @@ type HTTP struct {
 	TrustedProxies []netip.Prefix `koanf:"trusted_proxies" doc:"Proxies in front, addresses or networks such as 10.0.0.0/8: what they say of the client (http.proxy_header, X-Forwarded-Prefix) counts. Empty: nobody is believed."`
 	ProxyHeader    string         `koanf:"proxy_header" doc:"Header in which they tell who the client is: x-forwarded-for, with -proto and -host, or forwarded (RFC 7239). The others are not read, as proxies pass on what they do not write."`
 	Demo           bool           `koanf:"demo" doc:"Serve the demo page at /. Without it a node has no page in whose address others could put a room; the client stays at /client/."`
+	Stream         bool           `koanf:"stream" doc:"Serve the pages /publish/{room}, /play/{room} and /play/{room}/{user}, the last two also for frames of other pages."`
 	TLS            TLS            `koanf:"tls"`
 	ACME           ACME           `koanf:"acme"`
 }
@@ -241,7 +242,7 @@ type Timers struct {
 // empty.
 func Default() Config {
 	return Config{
-		HTTP:    HTTP{Listen: "127.0.0.1:8080", ProxyHeader: XForwardedFor, Demo: true, ACME: ACME{Directory: letsEncrypt}},
+		HTTP:    HTTP{Listen: "127.0.0.1:8080", ProxyHeader: XForwardedFor, Demo: true, Stream: true, ACME: ACME{Directory: letsEncrypt}},
 		NATS:    NATS{Listen: "127.0.0.1:4222", StoreMB: 1024, MemoryMB: 64, Connections: 256, Replicas: 1, EventsAge: 24 * time.Hour, EventsMB: 256},
 		Cluster: Cluster{Lease: 5 * time.Second, Forget: 3 * time.Minute, Placing: "load"},
 		Webhook: Webhook{Timeout: 5 * time.Second, RetryFor: time.Hour},

@@ -107,7 +107,7 @@ func TestFileThenEnvironmentThenFlags(t *testing.T) {
 
 func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 	values := map[string]string{ // the others take what `sfu config` prints for them
-		"auth.keys": "a:" + secret, "media.external_ips": "192.0.2.1,2001:db8::1", "http.origins": "https://a.example,*", "http.base_path": "/media", "http.trusted_proxies": "192.0.2.0/24,2001:db8::1", "http.proxy_header": "Forwarded", "limits.seats": "77", "http.demo": "false", "monitor.listen": "127.0.0.1:82", "monitor.allow": "192.0.2.1",
+		"auth.keys": "a:" + secret, "media.external_ips": "192.0.2.1,2001:db8::1", "http.origins": "https://a.example,*", "http.base_path": "/media", "http.trusted_proxies": "192.0.2.0/24,2001:db8::1", "http.proxy_header": "Forwarded", "limits.seats": "77", "http.demo": "false", "http.stream": "false", "monitor.listen": "127.0.0.1:82", "monitor.allow": "192.0.2.1",
 		"limits.strangers": "2000", "limits.strangers_per_address": "20", "limits.strangers_cpu": "30",
 		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.open": "true", "trace.endpoint": "http://[::1]:4318", "debug.listen": "127.0.0.1:6060", "log.format": "json",
 		"auth.private_map_keys": "true", "auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",

@@ -21,7 +21,7 @@ import (
 // them, on connections that stay open: what stranger.filePrice stands for. The client writes many requests at
 // once and throws the answers away, which is counted too.
 func BenchmarkFileAnswers(b *testing.B) {
-	handler := web.Handler(true)
+	handler := web.Handler(web.Pages{Demo: true})
 	first := httptest.NewRecorder()
 	handler.ServeHTTP(first, httptest.NewRequest(http.MethodGet, "/client/nodes.js", nil))
 	tag := first.Result().Header.Get("ETag")

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,7 +70,7 @@ func (s *surface) routes() http.Handler {
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.health.readyz)
 	mux.Handle("GET /metrics", s.metrics)
-	mux.Handle("/", web.Handler(s.cfg.Demo))
+	mux.Handle("/", web.Handler(web.Pages{Demo: s.cfg.Demo, Stream: s.cfg.Stream}))
 	paid := s.budget.Handler(s.guard(s.traced(mux)), asksRight, enters, file)
 	c := &s.cfg
 	proxies := remote.Proxies{
@@ -94,11 +95,14 @@ func asksRight(r *http.Request) bool {
 // enters reports whether a request is to enter a room.
 func enters(r *http.Request) bool { return r.Method == http.MethodPost && door(r) }
 
+// pages are where what the binary holds is served, beside /.
+var pages = []string{"/client/", "/demo/", "/stream/", "/play/", "/publish/"}
+
 // file reports whether a request is for what the binary holds.
 func file(r *http.Request) bool {
 	p := r.URL.Path
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
-		(p == "/" || p == "/admin" || strings.HasPrefix(p, "/client/") || strings.HasPrefix(p, "/demo/") || adminFile(p))
+		(p == "/" || p == "/admin" || adminFile(p) || slices.ContainsFunc(pages, func(dir string) bool { return strings.HasPrefix(p, dir) }))
 }
 
 func adminFile(path string) bool {

@@ -1,9 +1,11 @@
 package web_test
 
 import (
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	slash "path"
 	"regexp"
 	"strings"
 	"testing"
@@ -20,7 +22,7 @@ func request(method, path string, header ...string) *http.Response {
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	web.Handler(true).ServeHTTP(w, r)
+	web.Handler(web.Pages{Demo: true, Stream: true}).ServeHTTP(w, r)
 	return w.Result()
 }
 
@@ -60,6 +62,32 @@ func TestHandlerRefuses(t *testing.T) {
 	assert.Equal(t, "GET, HEAD", res.Header.Get("Allow"))
 }
 
+// TestStreamPages: a page for a room, and one for a user of it, each of which finds its files by a base of its
+// own. Others may frame what plays, and nothing else.
+func TestStreamPages(t *testing.T) {
+	for path, base := range map[string]string{
+		"/play/lobby": `<base href="../">`, "/play/lobby/ann": `<base href="../../">`, "/publish/lobby": `<base href="../">`, "/play/a%2Fb": `<base href="../">`,
+	} {
+		res := request("GET", path)
+		require.Equal(t, 200, res.StatusCode, path)
+		text, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		assert.Contains(t, string(text), base, path)
+		framed := !strings.Contains(res.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'")
+		assert.Equal(t, strings.HasPrefix(path, "/play"), framed, path)
+		assert.Equal(t, "no-referrer", res.Header.Get("Referrer-Policy"), path)
+	}
+	assert.NotEqual(t, request("GET", "/play/a").Header.Get("ETag"), request("GET", "/play/a/b").Header.Get("ETag"))
+	for _, path := range []string{"/play", "/play/", "/play/a/", "/play/a/b/c", "/publish/a/b", "/publish/"} {
+		assert.Equal(t, 404, request("GET", path).StatusCode, path)
+	}
+	for path, there := range map[string]bool{"/play/a": false, "/publish/a": false, "/stream/play.js": false, "/": false, "/client/parlor.js": true} {
+		w := httptest.NewRecorder()
+		web.Handler(web.Pages{}).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		assert.Equal(t, there, w.Code == 200, path)
+	}
+}
+
 // Pages of other origins may import the client; the demo is a page of its own and loads nothing from
 // elsewhere.
 func TestHandlerOrigins(t *testing.T) {
@@ -76,8 +104,9 @@ func TestFilesKeepToThePolicy(t *testing.T) {
 	forbidden := map[string]*regexp.Regexp{
 		"another origin":  regexp.MustCompile(`(src|href|url|import|from)\s*[=( ]\s*['"]?(https?:)?//`),
 		"an inline style": regexp.MustCompile(`\sstyle="|<style`),
-		"inline script":   regexp.MustCompile(`\son[a-z]+="|<script(?:\s[^>]*)?>[^<]`),
-		"text as HTML":    regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write`),
+		"a path from the root, which a proxy may have moved": regexp.MustCompile(`(src|href|import|from)\s*[=( ]\s*['"]/`),
+		"inline script": regexp.MustCompile(`\son[a-z]+="|<script(?:\s[^>]*)?>[^<]`),
+		"text as HTML":  regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write`),
 	}
 	seen := 0
 	require.NoError(t, fs.WalkDir(web.FS, ".", func(name string, d fs.DirEntry, err error) error {
@@ -104,8 +133,8 @@ func TestModulesAreThere(t *testing.T) {
 		content, err := web.FS.ReadFile(name)
 		for _, m := range imports.FindAllStringSubmatch(string(content), -1) {
 			path := m[1]
-			if rest, ok := strings.CutPrefix(path, "./"); ok {
-				path = "/" + name[:strings.LastIndex(name, "/")+1] + rest
+			if strings.HasPrefix(path, ".") {
+				path = "/" + slash.Join(slash.Dir(name), path)
 			}
 			assert.Equal(t, 200, request("GET", path).StatusCode, "%s imports %s", name, path)
 		}

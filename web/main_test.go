@@ -29,6 +29,7 @@ import (
 //	streams_test.go  screens, what one does not want to see or hear, roles, rights, limits
 //	rights_test.go   blocks, and tokens that end, are renewed, or allow less
 //	whip_test.go     WHIP and WHEP
+//	stream_test.go   the pages that publish and play, also behind proxies
 //	foreign_test.go  WHIP and WHEP with encoders and players that others wrote
 //	firefox_test.go  Firefox and Chromium together
 //	demo_test.go     the demo page

@@ -1,6 +1,6 @@
 // Package web holds what browsers load from a node. That is the client, an ES module that applications import,
-// the demo page that uses it, and the operator's page. All are embedded in the binary and served as they are;
-// there is no build step.
+// the demo page that uses it, the pages that publish and play one room, and the operator's page. All are
+// embedded in the binary and served as they are; there is no build step.
 package web
 
 import (
@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// FS holds client/*.js, demo/* and admin/*.
+// FS holds client/*.js, demo/*, stream/* and admin/*.
 //
-//go:embed client/*.js demo/* admin/*.* admin/vendor/*
+//go:embed client/*.js demo/* stream/* admin/*.* admin/vendor/*
 var FS embed.FS
 
 // contentTypes of everything that is embedded. The system's table is not asked: it differs from
@@ -32,10 +32,13 @@ var contentTypes = map[string]string{
 	".txt":  "text/plain; charset=utf-8", // licences
 }
 
-// pagePolicy lets the demo load its own files and nothing else. It may talk to any node: its room may be on
+// pagePolicy lets a page load its own files and nothing else. It may talk to any node: its room may be on
 // one, or move to one, that nobody knew of when the page was loaded.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; " +
-	"connect-src 'self' https: wss: http: ws:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	"connect-src 'self' https: wss: http: ws:; base-uri 'self'; form-action 'none'"
+
+// ownFrame keeps a page out of the frames of others. The page that plays is for them, and opens no device.
+const ownFrame = "; frame-ancestors 'none'"
 
 // adminPolicy lets the operator's page load its own files and talk to its own node, and nothing else. What is
 // not text cannot be made into elements, either.
@@ -48,22 +51,24 @@ type file struct {
 	etag    string
 }
 
-// Handler serves the demo at / (its files at /demo/…), the operator's page at /admin (/admin/…) and the client at
-// /client/…, to GET and HEAD. With demo false there is no demo. Other paths get 404. Files are revalidated by ETag on every load, so that
-// a page never mixes the modules of two versions. Pages of other origins may import the client.
-func Handler(demo bool) http.Handler {
+// Pages says which pages are served beside the client.
+type Pages struct {
+	Demo   bool // the demo, at /
+	Stream bool // /publish/{room}, /play/{room} and /play/{room}/{user}
+}
+
+// Handler serves pages (their files at /demo/… and /stream/…), the operator's page at /admin (/admin/…) and the
+// client at /client/…, to GET and HEAD. Other paths get 404. Pages refer to all else by relative addresses, so they work below any path that a proxy
+// puts in front. Files are revalidated by ETag on every load, so that a page never mixes the modules of two
+// versions. Pages of other origins may import the client.
+func Handler(p Pages) http.Handler {
 	files := load()
-	if !demo {
-		maps.DeleteFunc(files, func(name string, _ file) bool { return strings.HasPrefix(name, "demo/") })
-	}
+	maps.DeleteFunc(files, func(name string, _ file) bool {
+		return !p.Demo && strings.HasPrefix(name, "demo/") || !p.Stream && strings.HasPrefix(name, "stream/")
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := strings.TrimPrefix(r.URL.Path, "/")
-		switch name {
-		case "":
-			name = "demo/index.html"
-		case "admin":
-			name = "admin/index.html"
-		case "admin/", "admin/index.html":
+		name := page(r.URL.EscapedPath())
+		if name == "admin/" || name == "admin/index.html" && r.URL.Path != "/admin" {
 			w.Header().Set("Location", "../admin") // its files are named from there
 			w.WriteHeader(http.StatusPermanentRedirect)
 			return
@@ -83,6 +88,25 @@ func Handler(demo bool) http.Handler {
 	})
 }
 
+// ofUser is the name of the page that plays one user, which is one step further down.
+const ofUser = "stream/play.html of a user"
+
+// page returns the name of the file that a path stands for.
+func page(escaped string) string {
+	steps := strings.Split(strings.TrimPrefix(escaped, "/"), "/")
+	switch {
+	case escaped == "/":
+		return "demo/index.html"
+	case escaped == "/admin":
+		return "admin/index.html"
+	case len(steps) == 2 && steps[1] != "" && (steps[0] == "play" || steps[0] == "publish"):
+		return "stream/" + steps[0] + ".html"
+	case len(steps) == 3 && steps[0] == "play" && steps[1] != "" && steps[2] != "":
+		return ofUser
+	}
+	return strings.Join(steps, "/")
+}
+
 func setHeaders(h http.Header, name string, f file) {
 	h.Set("Content-Type", f.typ)
 	h.Set("ETag", f.etag)
@@ -94,14 +118,21 @@ func setHeaders(h http.Header, name string, f file) {
 		return
 	}
 	h.Set("Referrer-Policy", "no-referrer") // the address may carry a token
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	if strings.HasPrefix(name, "admin/") {
 		h.Set("Content-Security-Policy", adminPolicy)
 		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		return
 	}
-	h.Set("Content-Security-Policy", pagePolicy)
+	// Chromium looks at fewer networks for a page to which camera and microphone are closed: none, on a machine
+	// that has only loopback. So they are open to the page that plays as well.
 	h.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self)")
+	if strings.HasPrefix(name, "stream/play.html") {
+		h.Set("Content-Security-Policy", pagePolicy)
+		return
+	}
+	h.Set("Content-Security-Policy", pagePolicy+ownFrame)
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 }
 
 // load reads the embedded files once. It panics on one without a content type, which is a mistake
@@ -120,12 +151,18 @@ func load() map[string]file {
 		if err != nil {
 			return err
 		}
-		sum := sha256.Sum256(content)
-		files[name] = file{content: content, typ: typ, etag: `"` + hex.EncodeToString(sum[:12]) + `"`}
+		files[name] = newFile(content, typ)
 		return nil
 	})
 	if err != nil {
 		panic("web: embedded files: " + err.Error())
 	}
+	play := files["stream/play.html"]
+	files[ofUser] = newFile(bytes.Replace(play.content, []byte(`<base href="../">`), []byte(`<base href="../../">`), 1), play.typ)
 	return files
+}
+
+func newFile(content []byte, typ string) file {
+	sum := sha256.Sum256(content)
+	return file{content: content, typ: typ, etag: `"` + hex.EncodeToString(sum[:12]) + `"`}
 }

@@ -5,19 +5,19 @@
 // of their own; user says which id one has. The token best stands behind the #, as #token=…, since browsers
 // send that to nobody.
 
-import { Parlor, ExitReason } from '/client/parlor.js';
-import { Chat } from '/demo/chat.js';
-import { Devices } from '/demo/devices.js';
-import { claims, idOf, isId, mark } from '/demo/names.js';
-import { $, banner, button, input, notice, remember, remembered, show, toast } from '/demo/page.js';
-import { Tiles } from '/demo/tiles.js';
-import { POOR, aloneText, blockText, ending, errorText, exitText, limitText, qualityText, slowText, undecodableText } from '/demo/words.js';
+import { Parlor, ExitReason } from '../client/parlor.js';
+import { Chat } from './chat.js';
+import { Devices } from './devices.js';
+import { claims, idOf, isId, mark } from './names.js';
+import { $, banner, button, input, notice, remember, remembered, show, toast } from './page.js';
+import { Tiles } from './tiles.js';
+import { POOR, aloneText, blockText, ending, errorText, exitText, limitText, qualityText, slowText, undecodableText } from './words.js';
 
 const params = new URLSearchParams(location.search);
 const role = params.get('role') === 'audience' ? 'audience' : 'anchor';
 const scene = params.get('scene') === 'live' ? 'live' : 'call';
 
-const parlor = Parlor.create();
+const parlor = Parlor.create({ url: new URL('../rtc', import.meta.url).href }); // below the path that a proxy puts in front
 const tiles = new Tiles({
   quality: (userId, quality) => run(parlor.updateRemoteVideo({ userId, quality })),
   silence: (userId, silenced) => run(parlor.muteRemoteAudio(userId, silenced)),
@@ -363,7 +363,7 @@ for (const [event, stalled] of /** @type {const} */ ([['remote-video-stalled', t
 }
 parlor.on('active-speaker', ({ userId }) => tiles.setActive(userId));
 parlor.on('audio-volume', ({ result }) => tiles.setSpeaking(result.map((u) => u.userId)));
-/** The latest of this stay. @type {import('/client/reports.js').Statistics | null} */
+/** The latest of this stay. @type {import('../client/reports.js').Statistics | null} */
 let statistics = null;
 parlor.on('statistics', (s) => { statistics = s; });
 parlor.on('network-quality', (q) => {

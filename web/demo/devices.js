@@ -1,8 +1,8 @@
 // One's own devices: which are wanted, picked, on, and being opened. Knows the client and the lists of
 // devices. The page sees to how buttons look; it hears of every change.
 
-import { Parlor } from '/client/parlor.js';
-import { $ } from '/demo/page.js';
+import { Parlor } from '../client/parlor.js';
+import { $ } from './page.js';
 
 /**
  * @typedef {object} DeviceOptions
