@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -20,12 +22,13 @@ import (
 
 // Encoders and players that others wrote (web/foreign) meet Chromium over WHIP and WHEP: FFmpeg's muxer,
 // GStreamer's webrtcbin, libdatachannel and aiortc. None of them shares code with the node or with a browser,
-// and each has its own idea of SDP. A connection says little: what counts is the picture at the other end.
+// and each has its own idea of SDP. A connection says little: what counts is the picture at the other end. The
+// commands are those of docs/streaming.md.
 
 // foreigner is a program that publishes or plays.
 type foreigner struct {
 	name    string
-	command []string // what runs it: an interpreter and the script in web/foreign
+	script  string // how its commands in docs/streaming.md begin: an interpreter and the script in web/foreign
 	publish color.RGBA
 	plays   bool
 }
@@ -36,10 +39,10 @@ var (
 )
 
 var foreigners = []foreigner{
-	{name: "ffmpeg", command: []string{"node", "ffmpeg.mjs"}, publish: orange},
-	{name: "gstreamer", command: []string{"/usr/bin/python3", "gstreamer.py"}, publish: blue, plays: true},
-	{name: "libdatachannel", command: []string{"node", "datachannel.mjs"}, publish: orange, plays: true},
-	{name: "aiortc", command: []string{"/usr/bin/python3", "aio.py"}, publish: orange, plays: true},
+	{name: "ffmpeg", script: "node ffmpeg.mjs", publish: orange},
+	{name: "gstreamer", script: "/usr/bin/python3 gstreamer.py", publish: blue, plays: true},
+	{name: "libdatachannel", script: "node datachannel.mjs", publish: orange, plays: true},
+	{name: "aiortc", script: "/usr/bin/python3 aio.py", publish: orange, plays: true},
 }
 
 // Chromium plays what foreign encoders publish, with the right colour in the middle of the picture.
@@ -49,7 +52,7 @@ func TestForeignEncoders(t *testing.T) {
 	file := sample(t)
 	for _, f := range foreigners {
 		t.Run(f.name, func(t *testing.T) {
-			f.start(t, "publish", n.url+"/whip/"+f.name+"?user=cam", file)
+			f.start(t, recipe(t, f.script+" publish ", n.url, f.name, file))
 			require.Eventually(t, func() bool { return n.has(f.name, "cam") }, limit, 50*time.Millisecond, "it enters")
 			p := openWhip(t, n, f.name)
 			p.eval(fmt.Sprintf("whip.play('/whep/%s', 1)", f.name), nil)
@@ -75,7 +78,7 @@ func TestForeignPlayers(t *testing.T) {
 		}
 		t.Run(f.name, func(t *testing.T) {
 			file := filepath.Join(t.ArtifactDir(), f.name+".png")
-			f.start(t, "play", n.url+"/whep/green", file)
+			f.start(t, recipe(t, f.script+" play ", n.url, "green", file))
 			var picture image.Image
 			require.Eventually(t, func() bool { picture = shown(file); return picture != nil }, 2*limit, 100*time.Millisecond, "it shows a picture")
 			t.Logf("picture: %s", file)
@@ -102,17 +105,27 @@ func (n *node) has(room, user string) bool {
 	return err == nil && answer.Header.Get("Nats-Service-Error") == ""
 }
 
-// start runs the program until the test is over, with all that it starts, and shows what it said if the test
-// fails.
-func (f foreigner) start(t *testing.T, args ...string) {
+// recipe returns the command of docs/streaming.md that begins so, with a node, a room and a file of the test in
+// the place of those of readers.
+func recipe(t *testing.T, begins, url, room, file string) string {
 	t.Helper()
-	if f.command[0] == "node" {
+	text, err := os.ReadFile("../docs/streaming.md")
+	require.NoError(t, err)
+	lines := regexp.MustCompile("(?m)^"+regexp.QuoteMeta(begins)+".*$").FindAllString(string(text), -1)
+	require.Len(t, lines, 1, "docs/streaming.md has one command that begins with %q", begins)
+	return strings.NewReplacer("http://127.0.0.1:8080", url, "/lobby", "/"+room, "sample.mkv", file, "picture.png", file).Replace(lines[0])
+}
+
+// start runs a command until the test is over, with all that it starts, and shows what it said if the test
+// fails.
+func (f foreigner) start(t *testing.T, command string) {
+	t.Helper()
+	if strings.HasPrefix(command, "node ") {
 		_, err := os.Stat("foreign/node_modules")
 		require.NoError(t, err, "what it needs is not installed: run make web/foreign/node_modules/.installed")
 	}
-	command := append(append([]string{}, f.command...), args...)
 	var said output
-	cmd := exec.Command(command[0], command[1:]...)
+	cmd := exec.Command("sh", "-c", command)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = "foreign", &said, &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	require.NoError(t, cmd.Start(), "make tools installs it")
@@ -149,10 +162,7 @@ func sample(t *testing.T) string {
 	file := filepath.Join(t.TempDir(), "sample.mkv")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*limit)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "ffmpeg", "-loglevel", "error",
-		"-f", "lavfi", "-i", "color=c=0xD06020:s=640x360:r=25", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
-		"-c:v", "libx264", "-profile:v", "high", "-pix_fmt", "yuv420p", "-preset", "ultrafast", "-tune", "zerolatency",
-		"-x264-params", "8x8dct=1:keyint=25", "-c:a", "libopus", "-ac", "2", "-t", "60", file).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "sh", "-c", recipe(t, "ffmpeg -loglevel error -f lavfi", "", "", file)).CombinedOutput()
 	require.NoError(t, err, "ffmpeg (make tools installs it): %s", out)
 	return file
 }
