@@ -61,6 +61,9 @@ type HTTP struct {
 	ACME           ACME           `koanf:"acme"`
 }
 
+// Secure reports whether the listener is HTTPS.
+func (h *HTTP) Secure() bool { return h.TLS.Cert != "" || len(h.ACME.Hosts) > 0 }
+
 // Values of HTTP.ProxyHeader.
 const (
 	XForwardedFor = "x-forwarded-for"

@@ -49,7 +49,7 @@ func healthCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&url, "url", "", "the node's /healthz, if not the one of the configuration")
 	c.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "how long to wait")
-	settings(c, "http.listen", "monitor.listen", "monitor.allow", "http.tls.cert", "http.tls.key", "auth.keys", "auth.keys_file")
+	settings(c, "http.listen", "monitor.listen", "monitor.allow", "http.tls.cert", "http.tls.key", "http.acme.hosts", "http.acme.agree", "auth.keys", "auth.keys_file")
 	return c
 }
 
@@ -62,7 +62,7 @@ func healthURL(cfg config.Config) (string, error) {
 		return "", usage("http.listen has port 0; say by --url where the node listens")
 	}
 	scheme := "http"
-	if cfg.HTTP.TLS.Cert != "" {
+	if cfg.HTTP.Secure() {
 		scheme = "https"
 	}
 	return scheme + "://" + cfg.HTTP.Listen.Reachable() + "/healthz", nil

@@ -200,7 +200,8 @@ func TestWrongArgumentsSayWhatToDo(t *testing.T) {
 		{"key create --id a:b", exitUsage, "--id"},
 		{"healthcheck --http.listen 127.0.0.1:0", exitUsage, "--url"},
 		{"healthcheck --http.listen 127.0.0.1:9", exitFailed, "no node answers"},
-		{"healthcheck --http.listen :9", exitFailed, "no node answers"},
+		{"healthcheck --http.listen :9", exitFailed, "http://127.0.0.1:9"},
+		{"healthcheck --http.listen :9 --http.acme.agree --http.acme.hosts sfu.example.org", exitFailed, "https://127.0.0.1:9"},
 	} {
 		_, err := do(strings.Fields(x.args)...)
 		require.Error(t, err, x.args)
