@@ -155,7 +155,8 @@ test-go:
 	$(GO) test -count 1 -run CallsOverBadNetworks ./router -calls 14
 
 # deploy/check and acme/pebble are modules of their own, so that the libraries that read those files, and the
-# ACME authority, are no dependencies of the node.
+# ACME authority, are no dependencies of the node. acme/pebble builds the node: after a change of go.mod it needs
+# `go mod tidy` in its folder as well.
 .PHONY: test-deploy
 test-deploy:
 	$(call stage,deploy: compose file$(comma) manifests$(comma) alerts$(comma) dashboard)
