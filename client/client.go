@@ -62,6 +62,8 @@ type Options struct {
 	Prepare func(*webrtc.PeerConnection) error
 	NoPing  bool         // never sends a ping
 	HTTP    *http.Client // nil: http.DefaultClient
+
+	servers []ICEServer // of the present node
 }
 
 // Section is one receiving section of a seat.
@@ -190,7 +192,7 @@ func (c *Client) knock(ctx context.Context, typ string, body any) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.entered = e
+	c.entered, c.opts.servers = e, e.ICEServers
 	if !c.opts.NoPing && !c.closed {
 		c.running.Go(func() { c.ping(s, time.Duration(e.Timers.PingMs)*time.Millisecond) })
 	}

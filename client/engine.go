@@ -95,6 +95,8 @@ type Media struct {
 	// Local is the address to bind; the zero value: the one from which the node's HTTP address is reached.
 	Local netip.Addr
 	TCP   bool // connect by ICE-TCP; there is no socket then to size, sample or silence
+	// Relay connects through the node's TURN servers and no other way; likewise.
+	Relay bool
 	// Logger is given to pion; nil: silence.
 	Logger logging.LoggerFactory
 }
@@ -178,6 +180,8 @@ func (m Media) settings(s *socket) webrtc.SettingEngine {
 	se.SetIncludeLoopbackCandidate(true)
 	se.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	switch {
+	case m.Relay:
+		return se
 	case s == nil:
 		se.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6})
 		return se

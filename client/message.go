@@ -55,6 +55,15 @@ type Entered struct {
 	Node   string          `json:"node"`
 	Timers Timers          `json:"timers"`
 	Nodes  []string        `json:"nodes"` // URLs of other nodes, for when this one is lost
+
+	ICEServers []ICEServer `json:"iceServers"` // of this node, for this session
+}
+
+// ICEServer is a TURN server; Credential is secret.
+type ICEServer struct {
+	URLs       []string `json:"urls"`
+	Username   string   `json:"username"`
+	Credential string   `json:"credential"`
 }
 
 // The types of events.

@@ -64,7 +64,7 @@ func newPeer(ctx context.Context, o Options, old *peer) (*peer, error) {
 
 func (p *peer) open(ctx context.Context) error {
 	m := p.opts.Media
-	if !m.TCP {
+	if !m.TCP && !m.Relay {
 		if err := p.bind(ctx); err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (p *peer) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.pc, err = api.NewPeerConnection(webrtc.Configuration{}); err != nil {
+	if p.pc, err = api.NewPeerConnection(p.opts.configuration()); err != nil {
 		return fmt.Errorf("new PeerConnection: %w", err)
 	}
 	p.pc.OnTrack(p.onTrack)
@@ -87,6 +87,19 @@ func (p *peer) open(ctx context.Context) error {
 		}
 	})
 	return nil
+}
+
+// configuration has the node's TURN servers if nothing else is to be used. A client that may need them or not
+// would make an allocation in any case, and load the node by it.
+func (o *Options) configuration() webrtc.Configuration {
+	if !o.Media.Relay {
+		return webrtc.Configuration{}
+	}
+	c := webrtc.Configuration{ICETransportPolicy: webrtc.ICETransportPolicyRelay}
+	for _, s := range o.servers {
+		c.ICEServers = append(c.ICEServers, webrtc.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
+	}
+	return c
 }
 
 func (p *peer) bind(ctx context.Context) (err error) {

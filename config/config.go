@@ -34,6 +34,7 @@ type Config struct {
 	HTTP    HTTP    `koanf:"http"`
 	Monitor Monitor `koanf:"monitor"`
 	Media   Media   `koanf:"media"`
+	TURN    TURN    `koanf:"turn"`
 	NATS    NATS    `koanf:"nats"`
 	Node    Node    `koanf:"node"`
 	Cluster Cluster `koanf:"cluster"`
@@ -100,6 +101,20 @@ type Media struct {
 	Interfaces  []string     `koanf:"interfaces" doc:"Interfaces whose addresses clients are told, such as eth* or !wg0 (not that one). Without one that includes: all but those of container networks (docker*, br-*, veth*, cni*, cali*, and so on), which count if they are all there is."`
 	Networks    []string     `koanf:"networks" doc:"Networks whose addresses clients are told, such as 10.0.0.0/8 or !2001:db8::/32 (not that one). Without one that includes: all."`
 }
+
+// TURN is the relay for clients whose network lets nothing else out. It relays to the media port alone.
+type TURN struct {
+	TLS                bool          `koanf:"tls" doc:"TURN over TLS on the port of http.listen, where that is HTTPS: for clients that may reach nothing but port 443."`
+	Listen             Address       `koanf:"listen" doc:"Address of TURN over UDP and TCP without TLS, on one port number, such as :3478. Empty: none."`
+	Host               string        `koanf:"host" doc:"Host name or address in the turn: and turns: URLs that clients are told; it has to lead to this node, past proxies of HTTP. Empty: that of node.url, or the one by which the client has come."`
+	Lifetime           time.Duration `koanf:"lifetime" doc:"For how long a client's credentials are good for a new allocation, at least 1m. What is in use goes on until the user leaves; clients get newer ones in time."`
+	Allocations        int           `koanf:"allocations" doc:"Allocations on this node, about 60 KB each with their connection. Browsers make one for each network and URL; those that carry nothing for a minute are ended."`
+	SessionAllocations int           `koanf:"allocations_per_session" doc:"The same of one user in one room."`
+	AddressAllocations int           `koanf:"allocations_per_address" doc:"The same of one address, or /64 of IPv6. Fewer keeps crowds behind one address out."`
+}
+
+// Secure reports whether the listener is HTTPS.
+func (h *HTTP) Secure() bool { return h.TLS.Cert != "" || len(h.ACME.Hosts) > 0 }
 
 // Prefixes returns what Networks says: the networks that are included, and those that are excluded. The error
 // names the faulty one.
@@ -251,6 +266,7 @@ func Default() Config {
 		Webhook: Webhook{Timeout: 5 * time.Second, RetryFor: time.Hour},
 		Log:     Log{Level: "info", Format: "auto"},
 		Media:   Media{},
+		TURN:    TURN{TLS: true, Lifetime: time.Hour, Allocations: 2000, SessionAllocations: 24, AddressAllocations: 500},
 		Room:    Room{Loudest: 3},
 		Limits: Limits{
 			CallUsers: 300, CallPublishers: 50, LiveAnchors: 50,

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
 	"path"
@@ -24,6 +25,7 @@ const maxSeats = 128
 func (l *loader) check() {
 	l.checkHTTP()
 	l.checkMedia()
+	l.checkTURN()
 	l.checkNATS()
 	l.checkTrace()
 	l.checkWebhook()
@@ -138,6 +140,27 @@ func (l *loader) checkMedia() {
 			l.fail("media.external_ips", ip.String()+" cannot be reached by anybody")
 		}
 	}
+}
+
+func (l *loader) checkTURN() {
+	c := &l.config.TURN
+	if c.Listen != "" {
+		if _, err := c.Listen.AddrPort(); err != nil {
+			l.fail("turn.listen", err.Error())
+		}
+	}
+	if c.Host != "" && strings.ContainsAny(c.Host, "/:?#@[]% ") && !isAddr(c.Host) {
+		l.fail("turn.host", fmt.Sprintf("%q is no host name or address, such as sfu-1.example.org (no scheme, no port)", c.Host))
+	}
+	if l.sound("turn.lifetime") && c.Lifetime < time.Minute {
+		l.fail("turn.lifetime", fmt.Sprintf("%v is less than 1m", c.Lifetime))
+	}
+}
+
+// isAddr reports whether text is an IP address without a zone.
+func isAddr(text string) bool {
+	ip, err := netip.ParseAddr(text)
+	return err == nil && ip.Zone() == ""
 }
 
 func (l *loader) checkNames() {

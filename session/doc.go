@@ -11,6 +11,7 @@
 //	options.go   Options, Limits, Timers
 //	wire.go      Transport, Peer: what this package needs of the wire
 //	endpoint.go  OverEndpoint: *transport.Endpoint as a Transport
+//	relay.go     Relay: the TURN server, and who is told of it
 //	rooms.go     Rooms: all rooms of a node; Enter, Resume, Lookup
 //	room.go      room: its members, who sees whom, telling
 //	enter.go     entering, and entering again

@@ -22,6 +22,8 @@ type EnterRequest struct {
 	// session ended for it. nil: ctx alone says so. Gone is called with the room locked. It must not block,
 	// nor call into this package.
 	Gone func() bool
+	// Host is what the client calls the node, with a port if it named one; it may be empty.
+	Host string
 	// DownlinkKbps is what the network to the client is expected to carry, in kbit/s, up to MaxDownlinkKbps.
 	// 0: nothing is known of it.
 	DownlinkKbps int
@@ -147,7 +149,7 @@ func (r *Rooms) check(q *EnterRequest) (err error) {
 func (r *Rooms) newParticipant(q EnterRequest) *participant {
 	p := &participant{
 		identity: identity{
-			id: newID(), key: newID() + newID(), user: q.User, mediaOnly: !q.Signal,
+			id: newID(), key: newID() + newID(), user: q.User, mediaOnly: !q.Signal, host: q.Host,
 			since: r.opts.Now(), came: r.arrivals.Add(1),
 		},
 		rooms: r, box: newMailbox(!q.Signal), done: done{gone: make(chan struct{})},

@@ -81,6 +81,7 @@ type Options struct {
 	Timers  Timers
 	Cluster Cluster // nil: there are no other nodes, and all rooms are here
 	Marks   Marks   // nil: bans and blocks are in this node's memory only
+	Relay   Relay   // nil: there is no TURN server
 	Log     zerolog.Logger
 	Trace   *tracing.Tracer  // nil: none
 	Now     func() time.Time // nil: time.Now
@@ -124,6 +125,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Marks == nil {
 		o.Marks = noMarks{}
+	}
+	if o.Relay == nil {
+		o.Relay = noRelay{}
 	}
 	o.Loudest = min(max(o.Loudest, 0), router.MaxLoudest)
 	o.Router.Log, o.Router.Now, o.Router.Loudest = o.Log, o.Now, o.Loudest

@@ -89,7 +89,8 @@ type participant struct {
 type identity struct {
 	id, key   string
 	user      string
-	mediaOnly bool // no signalling: WHIP, WHEP
+	mediaOnly bool   // no signalling: WHIP, WHEP
+	host      string // see EnterRequest.Host
 	since     time.Time
 	came      uint64 // its number in the order of asking to enter; the newer of two sessions of a user wins
 }
@@ -215,6 +216,8 @@ func (rm *room) enteredLocked(p *participant) terms.Entered {
 	for _, m := range rm.sortedLocked(func(m *member) bool { return m != p.m && rm.visible(m) }) {
 		e.Users = append(e.Users, m.state())
 	}
+	servers, left := p.iceServersLocked()
+	e.ICEServers, e.ICEExpiresInMS = servers, left.Milliseconds()
 	return e
 }
 

@@ -189,6 +189,7 @@ func (r *Rooms) freed(p *participant) {
 // does not know of the end.
 func (r *Rooms) forget(p *participant) {
 	keep := !p.mediaOnly && p.box.exited() && !p.box.wasTold()
+	r.opts.Relay.End(p.id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sessions[p.id] != p {

@@ -75,6 +75,10 @@ func (b *builder) build(ctx context.Context) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
+	budget := b.budget(files)
+	if err := b.listenTURN(ctx, media.relay, budget); err != nil {
+		return nil, err
+	}
 	meter := newCommandMeter()
 	commands := b.commands(trace, conn, member, media, meter)
 	ports, err := b.listen(ctx)
@@ -89,22 +93,21 @@ func (b *builder) build(ctx context.Context) (*built, error) {
 	addrs := ports.addrs
 	addrs.Media, addrs.NATS = media.endpoint.Addr(), server.shown
 	health := &health{id: b.n.ID(), addrs: addrs, drain: media.drain, cluster: member.Cluster, away: b.n.NATSAway}
-	budget := b.budget(files)
 	rooms := media.rooms
 	metrics := &kept{next: metricsHandler(b.n.ID(),
-		&wireCollector{media.endpoint}, &roomCollector{rooms, media.load}, &networkCollector{rooms},
+		&wireCollector{media.endpoint}, &turnCollector{media.relay}, &roomCollector{rooms, media.load}, &networkCollector{rooms},
 		&messageCollector{rooms}, &undecodableCollector{rooms},
 		&feedCollector{conn, events.feed, events.completer}, &webhookCollector{events.webhooks},
 		&keyCollector{b.n.ring}, &certCollector{b.n.certs}, &strangerCollector{budget}, &refusalCollector{b.refusals},
 		clusterCollector{member.Cluster, service}, meter.seconds, meter.results)}
 	surface := b.surface(trace, member, rooms, commands, health, budget, metrics)
+	web, secure := media.relay.share(budget.Listen(ports.http, b.n.cfg.HTTP.TrustedProxies, addrs.TLS), ports.tls)
 	return &built{
 		trace: trace, server: server, conn: conn, member: member, events: events, media: media, service: service,
 		addrs: addrs, here: here{media.rooms, media, commands, b.n.cfg.Limits, clientURL(&b.n.cfg, addrs)},
 		challenges: b.challenges(ports.challenges, budget),
-
-		http:    surface.serve(budget.Listen(ports.http, b.n.cfg.HTTP.TrustedProxies, addrs.TLS), ports.tls),
-		monitor: b.monitor(ports.monitor, health, metrics), debug: b.debug(ports.debug, addrs.Debug),
+		http:       surface.serve(web, secure),
+		monitor:    b.monitor(ports.monitor, health, metrics), debug: b.debug(ports.debug, addrs.Debug),
 	}, nil
 }
 
@@ -121,6 +124,7 @@ func (b *built) parts(n *Node) *parts {
 	}
 	p.add("cluster connection", b.member.connected)
 	p.add("cluster", b.member.among(b.here))
+	p.add("turn", b.media.relay.run()) // before media, so that the last words of media still pass
 	p.add("media", b.media.endpoint.Run)
 	p.add("rooms", b.media.rooms.Run)
 	p.add("load", b.media.load.run)
@@ -146,6 +150,7 @@ func (b *built) parts(n *Node) *parts {
 // media is the media port, the rooms, and what looks at both.
 type media struct {
 	endpoint *transport.Endpoint
+	relay    *relay // nil: there is none
 	rooms    *session.Rooms
 	load     *load
 	history  *history
@@ -159,12 +164,19 @@ func (b *builder) media(tcp int, t traces, m member, e events) (media, error) {
 	if err != nil {
 		return media{}, err
 	}
+	relay, err := b.relay(endpoint)
+	if err != nil {
+		return media{}, err
+	}
 	o := sessionOptions(&n.cfg, n.log, t.Tracer, m.Cluster)
+	if relay != nil {
+		o.Relay = relay
+	}
 	recent := command.NewRecent(e.feed)
 	rooms := session.New(o, session.OverEndpoint(endpoint), recent)
 	left := func() int { return rooms.Stats().Rooms }
 	load := &load{stats: endpoint.Stats}
-	return media{endpoint, rooms, load, &history{look: lookAt(rooms, load)}, recent, newDrain(left, n.cfg.Timers.Shutdown)}, nil
+	return media{endpoint, relay, rooms, load, &history{look: lookAt(rooms, load)}, recent, newDrain(left, n.cfg.Timers.Shutdown)}, nil
 }
 
 // commands makes what carries out commands.

@@ -35,6 +35,7 @@ var (
 	wirePeers      = metric("transport_peers", "Media connections.")
 	wireHandshakes = metric("transport_handshakes", "DTLS handshakes under way.")
 	wireTCP        = metric("transport_tcp_connections", "ICE-TCP connections.")
+	wireRelayed    = metric("transport_relayed_paths", "Ways to clients that the TURN server passes on.")
 	wirePacketsIn  = metric("transport_packets_received_total", "Datagrams and TCP frames received.")
 	wireBytesIn    = metric("transport_bytes_received_total", "Bytes received.")
 	wirePacketsOut = metric("transport_packets_sent_total", "SRTP and SRTCP packets sent.")
@@ -48,7 +49,7 @@ var (
 type wireCollector struct{ e *transport.Endpoint }
 
 func (c *wireCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{wirePeers, wireHandshakes, wireTCP, wirePacketsIn, wireBytesIn, wirePacketsOut,
+	for _, d := range []*prometheus.Desc{wirePeers, wireHandshakes, wireTCP, wireRelayed, wirePacketsIn, wireBytesIn, wirePacketsOut,
 		wireBytesOut, wireChecks, wireSendWaits, wireDrops} {
 		out <- d
 	}
@@ -59,6 +60,7 @@ func (c *wireCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(out, wirePeers, s.Peers)
 	gauge(out, wireHandshakes, s.Handshakes)
 	gauge(out, wireTCP, s.TCPConns)
+	gauge(out, wireRelayed, s.Relayed)
 	counter(out, wirePacketsIn, s.PacketsIn)
 	counter(out, wireBytesIn, s.BytesIn)
 	counter(out, wirePacketsOut, s.PacketsOut)

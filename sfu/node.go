@@ -17,6 +17,7 @@
 //	drain.go    draining, and the node as commands see it
 //	http.go     the HTTP surface: routes, limits, listener
 //	origin.go   which pages may use the node
+//	turn.go     the TURN server: where clients are sent, the port that it shares with HTTPS, its metrics
 //	monitor.go  a listener of its own for those who watch over the node
 //	files.go    how many files each kind of connection may have open
 //	health.go   /healthz, /readyz

@@ -29,6 +29,7 @@ import (
 	"parlor/sfu"
 	"parlor/transport"
 	"parlor/transport/certtest"
+	"parlor/transport/turn"
 )
 
 const secret = "only for tests, and long enough for HS256"
@@ -483,7 +484,7 @@ func TestOperationsNameEveryMetric(t *testing.T) {
 	for _, m := range names {
 		exported[m[1]] = true
 	}
-	for _, m := range regexp.MustCompile("`(parlor_[a-z0-9_]+)").FindAllStringSubmatch(doc, -1) {
+	for _, m := range regexp.MustCompile("`(parlor_[a-z][a-z0-9_]*)").FindAllStringSubmatch(doc, -1) {
 		require.True(t, exported[m[1]], "docs/operations.md names %s, which does not exist", m[1])
 	}
 	wire, media, found := strings.Cut(doc, "\n`parlor_media_dropped_total` counts")
@@ -492,6 +493,9 @@ func TestOperationsNameEveryMetric(t *testing.T) {
 	require.True(t, found)
 	for why := range transport.NumDrops {
 		require.True(t, strings.Contains(wire, "| `"+why.String()+"` | "), "docs/operations.md does not explain %s of the transport", why)
+	}
+	for why := range turn.NumReasons {
+		require.True(t, strings.Contains(doc, "| `"+why.String()+"` | "), "docs/operations.md does not explain %s of TURN", why)
 	}
 	for _, why := range router.DropReasons() {
 		require.True(t, strings.Contains(media, "| `"+why.String()+"` | "), "docs/operations.md does not explain %s of rooms", why)

@@ -23,6 +23,7 @@
 //	tcp.go        ICE-TCP connections (RFC 6544)
 //	tcpqueue.go   what waits to be written to a TCP connection
 //	framing.go    packets on a TCP connection (RFC 4571)
+//	relay.go      clients behind the TURN server
 //
 //	stun.go       connectivity checks in, responses out (RFC 8445, RFC 8489)
 //	agent.go      the ICE-lite agent of a peer: credentials, paths, nomination
@@ -42,6 +43,7 @@
 //	data.go       SCTP association and data channels (RFC 8831, RFC 8832)
 //	stats.go      counters and the named reasons for drops
 //	negotiate/    SDP offers and the node's answers
+//	turn/         the TURN server, which relays to this port alone
 //	tlsport/      HTTP and TURN on one port of TLS
 //	certtest/     certificates for tests
 //	clocktest/    a wall clock that is set while the process runs, for tests

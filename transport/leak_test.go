@@ -63,5 +63,5 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	if len(e.table.peers)+len(e.table.byUFrag)+len(e.table.byFlow) != 0 {
 		t.Errorf("left behind: %d peers, %d credentials, %d addresses", len(e.table.peers), len(e.table.byUFrag), len(e.table.byFlow))
 	}
-	eventually(t, "TCP connections are gone", func() bool { return e.tcp.count() == 0 })
+	eventually(t, "TCP connections are gone", func() bool { s := e.Stats(); return s.TCPConns+s.Relayed == 0 })
 }

@@ -51,9 +51,10 @@ func (d Drop) String() string {
 	return "unknown"
 }
 
-// Stats is a snapshot of an Endpoint's counters; all but Peers, Handshakes and TCPConns only ever grow.
+// Stats is a snapshot of an Endpoint's counters; all but Peers, Handshakes, TCPConns and Relayed only ever grow.
 type Stats struct {
 	Peers, Handshakes, TCPConns int
+	Relayed                     int    // ways that a TURN server passes on
 	PacketsIn, BytesIn          uint64 // datagrams and TCP frames, as they came
 	PacketsOut, BytesOut        uint64 // SRTP and SRTCP handed to the kernel or to a TCP queue
 	ChecksIn                    uint64 // valid STUN checks
@@ -89,6 +90,6 @@ func (e *Endpoint) Stats() Stats {
 		s.Drops[DropReceiveFull] += sock.overflow()
 	}
 	s.Peers = e.table.count()
-	s.TCPConns = e.tcp.count()
+	s.TCPConns, s.Relayed = e.tcp.count()
 	return s
 }

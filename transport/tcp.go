@@ -24,6 +24,7 @@ type tcpListener struct {
 
 	mu        sync.Mutex
 	conns     map[*tcpConn]struct{}
+	relayed   int        // of conns
 	strangers []*tcpConn // those without a valid check so far, oldest first
 	closed    bool
 }
@@ -77,7 +78,7 @@ func (t *tcpListener) makeSpaceLocked(site [16]byte) bool {
 	switch {
 	case same >= l.TCPStrangersPerIP:
 		return t.evictLocked(func(c *tcpConn) bool { return c.site() == site })
-	case len(t.strangers) >= l.TCPStrangers || len(t.conns) >= l.TCPConns:
+	case len(t.strangers) >= l.TCPStrangers || len(t.conns)-t.relayed >= l.TCPConns:
 		return t.evictLocked(func(*tcpConn) bool { return true })
 	}
 	return true
@@ -97,10 +98,10 @@ func (t *tcpListener) evictLocked(kind func(*tcpConn) bool) bool {
 	return true
 }
 
-func (t *tcpListener) count() int {
+func (t *tcpListener) count() (direct, relayed int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.conns)
+	return len(t.conns) - t.relayed, t.relayed
 }
 
 // removeStranger takes a connection off the list of strangers.
@@ -121,6 +122,9 @@ func (t *tcpListener) removeStrangerLocked(c *tcpConn) {
 func (t *tcpListener) forget(c *tcpConn) (evicted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if _, ok := t.conns[c]; ok && c.relayed {
+		t.relayed--
+	}
 	delete(t.conns, c)
 	t.removeStrangerLocked(c)
 	return c.evicted
@@ -142,11 +146,12 @@ func (t *tcpListener) close() {
 
 // tcpConn is one connection: a goroutine that reads frames and one that writes what is queued.
 type tcpConn struct {
-	t      *tcpListener
-	nc     *net.TCPConn
-	remote addr
-	in     *ingress
-	path   atomic.Pointer[path] // set by the first valid check
+	t       *tcpListener
+	nc      net.Conn
+	relayed bool // what a TURN server passes on; remote is the relayed address
+	remote  addr
+	in      *ingress
+	path    atomic.Pointer[path] // set by the first valid check
 
 	out *tcpQueue
 
@@ -170,11 +175,11 @@ func (c *tcpConn) site() [16]byte {
 	return ip
 }
 
-func newTCPConn(t *tcpListener, nc *net.TCPConn) *tcpConn {
+func newTCPConn(t *tcpListener, nc net.Conn) *tcpConn {
 	c := &tcpConn{t: t, nc: nc, out: newTCPQueue(nc)}
-	setLowat(nc)
-	if ta, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-		c.remote = addrFrom(ta.AddrPort())
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		setLowat(tcp)
+		c.remote = addrFrom(tcp.RemoteAddr().(*net.TCPAddr).AddrPort())
 	}
 	c.in = &ingress{ep: t.ep, tcp: c, errors: &t.errors, arrivals: make([]arrival, tcpBatch)}
 	return c

@@ -247,7 +247,7 @@ func stuck(t *testing.T, e *Endpoint, window int) (*Peer, *net.TCPConn) {
 func TestNothingAfterCloseOverTCP(t *testing.T) {
 	e := start(t, Options{})
 	p, c := stuck(t, e, 1<<20)
-	raw := must(p.ice.nominated.tcp.nc.SyscallConn())
+	raw := must(p.ice.nominated.tcp.nc.(*net.TCPConn).SyscallConn())
 	taken := func() (n int) { // by the kernel
 		if err := raw.Control(func(fd uintptr) {
 			n = must(unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)) + int(must(unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)).Bytes_acked)

@@ -5,7 +5,7 @@ import "net/netip"
 // Way is how a client is reached.
 type Way struct {
 	Addr     netip.AddrPort // not valid: no path is nominated yet
-	Protocol string         // udp or tcp
+	Protocol string         // udp, tcp, or turn: then Addr is the relayed address
 }
 
 // Way returns how the client's media comes and goes at present; zero: it does not.
@@ -16,6 +16,8 @@ func (p *Peer) Way() Way {
 	switch {
 	case pt == nil:
 		return Way{}
+	case pt.tcp != nil && pt.tcp.relayed:
+		return Way{pt.addr.addrPort(), "turn"}
 	case pt.tcp != nil:
 		return Way{pt.addr.addrPort(), "tcp"}
 	}

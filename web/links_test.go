@@ -3,6 +3,7 @@ package web_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -17,18 +18,27 @@ import (
 // browsers are here have none.
 type drawn struct {
 	*node
-	net *netns.Network
+	net  *netns.Network
+	here netip.Addr
 }
 
 // startDrawn starts a node at such a network.
 func startDrawn(t *testing.T) *drawn {
+	t.Helper()
+	d := newDrawn(t)
+	d.node = startNodeAt(t, d.here, timers{})
+	return d
+}
+
+// newDrawn is such a network, without a node yet.
+func newDrawn(t *testing.T) *drawn {
 	t.Helper()
 	n, err := netns.New()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
 	here, err := n.Here(1)
 	require.NoError(t, err)
-	return &drawn{node: startNodeAt(t, here.Addr(), timers{}), net: n}
+	return &drawn{net: n, here: here.Addr()}
 }
 
 // away is a browser on a machine with a link.

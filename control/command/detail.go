@@ -21,7 +21,7 @@ type Origin struct {
 // Way is how a user's media comes and goes.
 type Way struct {
 	Address  string `json:"Address,omitempty" jsonschema:"address and port of the client; missing: it is not connected"`
-	Protocol string `json:"Protocol,omitempty" jsonschema:"udp or tcp"`
+	Protocol string `json:"Protocol,omitempty" jsonschema:"udp, tcp, or turn for a relay, whose address it is then"`
 }
 
 // Direction is how one way of a user's network was at its last report.

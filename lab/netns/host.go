@@ -2,6 +2,7 @@ package netns
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -24,8 +25,9 @@ type Host struct {
 	seed  uint64
 	tun   int // file descriptor of the device; -1: none
 
-	up, down way  // under net.mu
-	noUDP    bool // under net.mu
+	up, down way    // under net.mu
+	noUDP    bool   // under net.mu
+	onlyTCP  uint16 // under net.mu; 0: everything
 }
 
 // Addr is the machine's address.
@@ -73,10 +75,27 @@ func (h *Host) BlockUDP(blocked bool) {
 	h.noUDP = blocked
 }
 
+// AllowTCP makes the machine's cable drop everything but TCP to or from that port from now on, as closed networks
+// do; 0 lets everything pass again. Dropped packets are in no counter of Traffic.
+func (h *Host) AllowTCP(port uint16) {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	h.onlyTCP = port
+}
+
 // blocks returns whether the machine's cable drops a packet whatever its links are.
 func (h *Host) blocks(p *packet) bool {
 	const protocol = 9
+	if h.onlyTCP != 0 && (p.data[protocol] != unix.IPPROTO_TCP || !p.hasPort(h.onlyTCP)) {
+		return true
+	}
 	return h.noUDP && p.data[protocol] == unix.IPPROTO_UDP
+}
+
+// hasPort reports whether a packet of TCP or UDP comes from or goes to a port.
+func (p *packet) hasPort(port uint16) bool {
+	ports := p.data[4*int(p.data[0]&15):] // behind the header of IPv4
+	return binary.BigEndian.Uint16(ports) == port || binary.BigEndian.Uint16(ports[2:]) == port
 }
 
 // Traffic is what has passed one direction of a machine's cable since the latest Shape.

@@ -126,6 +126,15 @@ func (p Proxies) Handler(next http.Handler) http.Handler {
 	})
 }
 
+// Host returns what the client calls the node, with a port if it named one. A client says so itself, so it counts
+// for what that client alone is told.
+func Host(r *http.Request) string {
+	if who := Of(r); who.Trusted {
+		return cmp.Or(who.Host, r.Host)
+	}
+	return r.Host
+}
+
 // Of returns who sent a request. If no Proxies.Handler is before it, no proxy is trusted.
 func Of(r *http.Request) Remote {
 	if who, ok := r.Context().Value(key{}).(Remote); ok {

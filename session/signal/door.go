@@ -112,7 +112,7 @@ func (d *Door) Take(w http.ResponseWriter, r *http.Request, ended func()) {
 	}
 	taken = true
 	// From here on nothing else of h and r is used, which hold the request.
-	ctx, wire := tracing.Along(baseContext(r), r.Context()), h.conn
+	ctx, wire, host := tracing.Along(baseContext(r), r.Context()), h.conn, remote.Host(r)
 	from := session.Client{Addr: remote.Of(r).Addr, Agent: session.AgentOf(r.UserAgent())}
 	go func() {
 		defer ended()
@@ -123,7 +123,7 @@ func (d *Door) Take(w http.ResponseWriter, r *http.Request, ended func()) {
 			}
 		}()
 		c := &conn{d: d, ws: ws, wire: wire, from: from, limit: limit}
-		c.guest.Guest = guest
+		c.guest.Guest, c.guest.host = guest, host
 		c.serve(ctx)
 	}()
 }

@@ -30,6 +30,8 @@ const (
 type guest struct {
 	*stranger.Guest     // nil: nothing bounds it
 	tried           int // messages
+
+	host string // what the client calls the node
 }
 
 func (d *Door) guest(r *http.Request) (*stranger.Guest, bool) {

@@ -137,6 +137,12 @@ type profileAnswer struct {
 	Metadata string `json:"metadata"`
 }
 
+type iceAnswer struct {
+	answer
+	ICEServers     []terms.ICEServer `json:"iceServers,omitempty"`
+	ICEExpiresInMS int64             `json:"iceExpiresInMs,omitempty"`
+}
+
 // redirectAnswer is in place of `entered` or `resumed`.
 type redirectAnswer struct {
 	answer

@@ -47,6 +47,7 @@ var inside = map[string]func(*conn, context.Context, envelope, []byte) (any, err
 	"message":    (*conn).message,
 	"exit":       (*conn).exit,
 	"ping":       (*conn).ping,
+	"ice":        (*conn).ice,
 }
 
 func (c *conn) enter(ctx context.Context, e envelope) (any, func(), error) {
@@ -64,6 +65,7 @@ func (c *conn) enter(ctx context.Context, e envelope) (any, func(), error) {
 	}
 	s, entered, err := c.d.o.Rooms.Enter(ctx, session.EnterRequest{
 		Room: q.Room, User: q.User, Grant: grant, Role: q.Role, Scene: q.Scene, Signal: true, DownlinkKbps: q.DownlinkKbps,
+		Host:    c.guest.host,
 		Profile: terms.ProfileChange{Name: q.Name, Metadata: q.Metadata},
 		Client:  c.from, Gone: func() bool { return hungUp(c.wire) },
 	})
@@ -234,6 +236,14 @@ func (c *conn) token(_ context.Context, e envelope, raw []byte) (any, error) {
 		return nil, err
 	}
 	return tokenAnswer{answer{"token", e.ID}, r.Rights, r.Left.Milliseconds(), r.Stopped, r.Emptied}, nil
+}
+
+func (c *conn) ice(_ context.Context, e envelope, _ []byte) (any, error) {
+	servers, left, err := c.s.ICEServers()
+	if err != nil {
+		return nil, err
+	}
+	return iceAnswer{answer{"ice", e.ID}, servers, left.Milliseconds()}, nil
 }
 
 func (c *conn) volume(_ context.Context, e envelope, raw []byte) (any, error) {

@@ -203,6 +203,19 @@ func (c *Conn) enter() bool {
 	return true
 }
 
+// Pass says that the client of a connection of a Listener has shown a right to somebody who bounds such
+// connections as well. It counts no longer, and gets back what it has paid.
+func Pass(nc net.Conn) {
+	c := below(nc)
+	if c == nil {
+		return
+	}
+	c.b.giveBack(c.site, c.refund())
+	c.b.mu.Lock()
+	c.b.conns.remove(c)
+	c.b.mu.Unlock()
+}
+
 // leave has a connection of those inside count as a stranger's again.
 func (c *Conn) leave() {
 	c.b.mu.Lock()

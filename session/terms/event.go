@@ -213,6 +213,17 @@ type Entered struct {
 	Viewers *int `json:"viewers,omitempty"`
 	// ExpiresInMS is how long the token still holds, in milliseconds; 0: for ever. Renew is for before.
 	ExpiresInMS int64 `json:"expiresInMs,omitempty"`
+	// ICEServers are those of the node, in the form of RTCConfiguration.iceServers. Their credentials are good for
+	// ICEExpiresInMS milliseconds; what they are in use for goes on.
+	ICEServers     []ICEServer `json:"iceServers,omitempty"`
+	ICEExpiresInMS int64       `json:"iceExpiresInMs,omitempty"`
+}
+
+// ICEServer is a TURN server, in the form of RTCIceServer. Credential is a secret of client and node.
+type ICEServer struct {
+	URLs       []string `json:"urls"`
+	Username   string   `json:"username"`
+	Credential string   `json:"credential"`
 }
 
 // ClientTimers tells a client the timers that it keeps itself, in milliseconds.

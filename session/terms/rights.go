@@ -61,6 +61,11 @@ func rightBit(r Right) Rights {
 // Has reports whether r is in the set.
 func (s Rights) Has(r Right) bool { return s&rightBit(r) != 0 }
 
+// UsesMedia reports whether anything can be sent or received with them.
+func (s Rights) UsesMedia() bool {
+	return s&^(rightBit(RightEnter)|rightBit(RightCreate)|rightBit(RightAdmin)) != 0
+}
+
 // List returns the rights in a fixed order; never nil.
 func (s Rights) List() []Right {
 	l := make([]Right, 0, len(allRights))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -36,7 +37,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, d door) error {
 		h.note(r, d.name, room, cmp.Or(e.User, r.URL.Query().Get("user")), told)
 		return err
 	}
-	s, answer, err := h.open(r.Context(), e)
+	s, servers, answer, err := h.open(r.Context(), e)
 	if err != nil {
 		h.note(r, d.name, e.Room, e.User, err)
 		return err
@@ -48,6 +49,7 @@ func (h *Handler) enter(w http.ResponseWriter, r *http.Request, d door) error {
 	header.Set("Location", remote.Prefix(r)+"/"+d.name+"/"+url.PathEscape(r.PathValue("room"))+"/session/"+res.id)
 	header.Set("ETag", res.etag)
 	header.Set("Accept-Patch", typeFragment)
+	linkServers(header, servers)
 	w.WriteHeader(http.StatusCreated)
 	_, err = io.WriteString(w, answer)
 	if err == nil {
@@ -120,7 +122,7 @@ func (h *Handler) request(r *http.Request, d door) (session.EnterRequest, error)
 		user = d.name + "-" + strings.ToLower(rand.Text()[:12])
 	}
 	q = session.EnterRequest{Room: room, User: user, Grant: grant, Role: d.role, Scene: terms.Scene(params.Get("scene")),
-		Client: session.Client{Addr: remote.Of(r).Addr, Agent: session.AgentOf(r.UserAgent())}}
+		Host: remote.Host(r), Client: session.Client{Addr: remote.Of(r).Addr, Agent: session.AgentOf(r.UserAgent())}}
 	if name := params.Get("name"); name != "" {
 		q.Profile.Name = &name
 	}
@@ -215,10 +217,10 @@ func readBody(w http.ResponseWriter, r *http.Request, mediaType, acceptHeader st
 }
 
 // open enters and negotiates. What fails after entering exits again.
-func (h *Handler) open(ctx context.Context, e entry) (*session.Session, string, error) {
-	s, _, err := h.rooms.Enter(ctx, e.EnterRequest)
+func (h *Handler) open(ctx context.Context, e entry) (*session.Session, []terms.ICEServer, string, error) {
+	s, entered, err := h.rooms.Enter(ctx, e.EnterRequest)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
 	stranger.Entered(ctx) // and has perhaps replaced another session, whatever follows
 	answer, err := negotiatePlan(ctx, s, e.plan, e.watched)
@@ -226,11 +228,11 @@ func (h *Handler) open(ctx context.Context, e entry) (*session.Session, string, 
 		err = ctx.Err() // nobody waits for the answer any more
 	}
 	if err == nil {
-		return s, answer, nil
+		return s, entered.ICEServers, answer, nil
 	}
 	if ctx.Err() != nil {
 		s.Gone()
-		return nil, "", err
+		return nil, nil, "", err
 	}
 	if terms.AsError(err).Code == terms.CodeInternal {
 		s.Log().Error().Err(err).Msg("answering an offer")
@@ -240,7 +242,17 @@ func (h *Handler) open(ctx context.Context, e entry) (*session.Session, string, 
 	if err := s.Exit(ctx); err != nil {
 		s.Log().Warn().Err(err).Msg("exit after a failed negotiation takes long")
 	}
-	return nil, "", err
+	return nil, nil, "", err
+}
+
+// linkServers tells of servers of ICE, one header for each address (RFC 9725 §4.6). Who may use them is known
+// only once a session is there, so OPTIONS does not tell.
+func linkServers(h http.Header, servers []terms.ICEServer) {
+	for _, s := range servers {
+		for _, u := range s.URLs {
+			h.Add("Link", fmt.Sprintf(`<%s>; rel="ice-server"; username="%s"; credential="%s"; credential-type="password"`, u, s.Username, s.Credential))
+		}
+	}
 }
 
 func negotiatePlan(ctx context.Context, s *session.Session, plan session.OfferPlan, watched string) (answer string, err error) {

@@ -53,6 +53,15 @@ const PROFILE = {
 /** @type {Rule} */
 const processor = [(v) => v === null || typeof v === 'function', 'a function, or null'];
 
+/** @param {any} s */
+function iceServer(s) {
+  const urls = [isObject(s) ? s.urls : undefined].flat();
+  return urls.length > 0 && urls.every((u) => typeof u === 'string' && /^(stun|turn)s?:[^/]/.test(u)) &&
+    (urls.every((u) => u.startsWith('stun')) || typeof s.username === 'string' && typeof s.credential === 'string');
+}
+/** @type {Rule} */
+const iceServers = [(v) => Array.isArray(v) && v.every(iceServer), 'a list of RTCIceServer: {urls}, of "stun:…", "turn:…" or "turns:…", for the latter two with username and credential'];
+
 /** Scalability modes (W3C WebRTC-SVC): temporal layers, spatial ones, and spatial ones that depend on each other in keyframes alone. */
 const SVC = ['L1T2', 'L1T3', ...['L2', 'L3'].flatMap((s) => ['T1', 'T2', 'T3'].flatMap((t) => [`${s}${t}`, `${s}${t}_KEY`]))];
 
@@ -70,6 +79,7 @@ const picture = {
 export const CALLS = {
   create: {
     getToken: handler, url: text, autoReceiveAudio: bool, adaptive: bool, seats: [(v) => isObject(v) && options(v, SEATS), 'an object'],
+    iceServers, iceTransportPolicy: among('all', 'relay'),
     encryption: [(v) => isObject(v) && options(v, ENCRYPTION), 'an object'],
   },
   enterRoom: {

@@ -2,6 +2,7 @@
 // PeerConnection is made anew if it cannot be repaired (recovery.js).
 
 import { systemClock } from './clock.js';
+import { Ice } from './ice.js';
 import { Peer } from './peer.js';
 import { ParlorError } from './protocol.js';
 import { Recovery } from './recovery.js';
@@ -16,6 +17,7 @@ import { Recovery } from './recovery.js';
  * @property {(source: import('./protocol.js').Source) => boolean} may  send it
  * @property {(err: unknown) => void} onError
  * @property {() => import('./encryption.js').Cipher | null} cipher  end-to-end encryption; null: off
+ * @property {import('./ice.js').IceOptions['own']} ice
  */
 
 export class Media {
@@ -28,10 +30,14 @@ export class Media {
   #layers = new Map();
   #recovery = new Recovery(systemClock, (step) => this.#repair(step), Math.random);
   #opts;
+  #ice;
 
   /** @param {MediaOptions} opts */
   constructor(opts) {
     this.#opts = opts;
+    this.#ice = new Ice({
+      clock: systemClock, own: opts.ice, ask: () => opts.send({ type: 'ice' }), onChange: (config) => this.#peer?.configure(config),
+    });
   }
 
   /** The present PeerConnection; null outside a session. */
@@ -39,13 +45,15 @@ export class Media {
     return this.#peer;
   }
 
-  /** Signalling is back. */
-  contact() {
+  /** Signalling is back. @param {import('./ice.js').Told} resumed */
+  contact(resumed) {
+    this.#ice.renew(resumed);
     this.#recovery.contact(this.#peer?.state);
   }
 
-  /** A session begins or ends. */
-  reset() {
+  /** A session begins, or has ended. @param {import('./ice.js').Told} [entered] */
+  reset(entered) {
+    this.#ice.reset(entered);
     this.#recovery.reset();
     this.#layers.clear();
   }
@@ -84,7 +92,7 @@ export class Media {
   #make() {
     try {
       const peer = new Peer({
-        send: (offer) => this.#opts.send(offer),
+        send: (offer) => this.#opts.send(offer), ice: this.#ice.config,
         layers: (source) => this.#layers.get(source),
         cipher: this.#opts.cipher(),
         onState: (state) => this.#peer === peer && this.#recovery.changed(state),

@@ -13,7 +13,7 @@
 //   signal.js    the session: socket, resume, requests.js, mailbox (mailbox.js),
 //                timers (clock.js), nodes (nodes.js)
 //   media.js     what carries it: the one PeerConnection (peer.js: offers, sections, seats; encodings.js,
-//                sdp.js), recovery.js
+//                sdp.js), recovery.js; ice.js: its servers of STUN and TURN
 //   local.js     camera, microphone, screen; capture.js, layered.js; input.js: own tracks, processors;
 //                inputs.js: another of those; change.js: what a change of options comes to; sending.js,
 //                announced.js: what goes to the node; profiles.js: options by name

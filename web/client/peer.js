@@ -40,6 +40,7 @@ import { compact, hearsStereo, opusOf } from './sdp.js';
  *   undefined: all
  * @property {import('./encryption.js').Cipher | null} [cipher]  end-to-end encryption: all senders and
  *   receivers go through it from the moment they are made
+ * @property {RTCConfiguration} ice  its servers of ICE
  * @property {(state: RTCPeerConnectionState) => void} onState  `closed` also when the node ended DTLS
  */
 
@@ -69,14 +70,19 @@ export class Peer {
   #screenStream = new MediaStream();
 
   /** @param {PeerOptions} opts */
-  constructor({ send, onState, layers = () => undefined, cipher = null }) {
+  constructor({ send, onState, ice, layers = () => undefined, cipher = null }) {
     this.#send = send;
     this.#cipher = cipher;
     this.#layers = layers;
     this.#onState = onState;
     this.#gone.catch(() => {});
-    this.#pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+    this.#pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', ...ice });
     this.#pc.onconnectionstatechange = () => onState(this.#pc.connectionState);
+  }
+
+  /** Other servers of ICE are to be used, from the next restart on. @param {RTCConfiguration} ice */
+  configure(ice) {
+    if (!this.#closed) this.#pc.setConfiguration({ bundlePolicy: 'max-bundle', ...ice });
   }
 
   get state() {

@@ -37,6 +37,8 @@
  * @property {Block} [block]
  * @property {number} [viewers]   how many watch in a live room
  * @property {number} [expiresInMs]  how long the token holds; without it for ever
+ * @property {RTCIceServer[]} [iceServers]  of the node
+ * @property {number} [iceExpiresInMs]  how long their credentials are good for another connection
  */
 
 /**
@@ -77,7 +79,7 @@
  *   {type: 'publish', source: Source, on: boolean} | {type: 'role', role: Role} |
  *   {type: 'profile', name?: string, metadata?: string} |
  *   {type: 'token', token: string} | {type: 'volume', intervalMs: number} |
- *   {type: 'statistics', on: boolean} | {type: 'exit'}} Request
+ *   {type: 'statistics', on: boolean} | {type: 'ice'} | {type: 'exit'}} Request
  */
 
 /** Labels of the data channels for custom messages. */

@@ -33,7 +33,7 @@ import { Requests } from './requests.js';
  * @property {(state: SignalState) => void} state
  * @property {() => void} lost                         silence for lostMs
  * @property {() => void} recovered                    after lost: there is contact again
- * @property {() => void} resumed                      a new socket carries the same session
+ * @property {(entered: Entered) => void} resumed       a new socket carries the same session
  * @property {(entered: Entered, moved: boolean) => void} reentered  the session was gone: entered anew;
  *   moved: on another node, and the others are still to come
  * @property {(error: ParlorError) => void} refused    entering anew was refused: it is over
@@ -340,7 +340,7 @@ export class Signal {
     this.#entering = null;
     if (first) first.resolve(m);
     if (first || resumed) this.#requests.askAll();
-    if (resumed) this.#opts.handlers.resumed();
+    if (resumed) this.#opts.handlers.resumed(m);
     else if (!first) {
       this.#requests.rejectAll(() => new ParlorError('aborted', 'The session was lost and entered anew.'));
       this.#opts.handlers.reentered(m, this.#moved || (m.node ?? '') !== this.#node);

@@ -139,7 +139,7 @@ export class Stay {
     });
     this.media = new Media({
       local: this.local, remote: this.remote, messages: this.messages,
-      send: (offer) => this.request(offer),
+      send: (offer) => this.request(offer), ice: options,
       signalled: () => this.#signal?.connected ?? false,
       may: (source) => this.#may('send', source),
       onError: (err) => this.#failed(err),
@@ -234,7 +234,7 @@ export class Stay {
           this.#watch.lost();
         },
         recovered: () => this.#emit('connection-recovered', {}),
-        resumed: () => this.media.contact(),
+        resumed: (e) => this.media.contact(e),
         reentered: (e, moved) => this.#begin(e, moved),
         refused: (err) => this.#refused(err),
       },
@@ -258,7 +258,7 @@ export class Stay {
     this.#blocked(entered.block ?? 'none');
     this.#watch.viewers(entered.viewers);
     this.#notices.reset(true);
-    this.media.reset();
+    this.media.reset(entered);
     this.media.close(); // of the session before, whose seats the node does not know
     this.messages.restart();
     this.#meet(this.#roster.reset(entered.users ?? [], entered.user, UserExitReason.TIMEOUT, moved));

@@ -118,6 +118,10 @@
  * @property {boolean} [adaptive]  whether pictures come as large as they are shown; default: on
  * @property {Partial<import('./seats.js').SeatLimits>} [seats]  how many streams of others are prepared for
  * @property {EncryptionOptions} [encryption]  encrypts end to end, if it is there: docs/encryption.md
+ * @property {RTCIceServer[]} [iceServers]  further STUN and TURN servers, beside the node's own, of which it tells
+ *   by itself
+ * @property {RTCIceTransportPolicy} [iceTransportPolicy]  `relay`: only through TURN, to try it out;
+ *   default: `all`
  */
 /**
  * @typedef {object} EnterOptions

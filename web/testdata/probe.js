@@ -224,12 +224,13 @@
     return { video: await inbound(parlor.getVideoTrack({ userId })), audio: await inbound(parlor.getAudioTrack({ userId })) };
   }
 
-  // What carries everything: 'udp' or 'tcp'.
+  // What carries everything: 'udp' or 'tcp'; 'relay tls' and the like through TURN.
   async function carrier() {
     const report = await parlor.getStats();
     const all = [...report.values()];
     const pair = report.get(all.find((s) => s.type === 'transport').selectedCandidatePairId);
-    return report.get(pair.remoteCandidateId).protocol;
+    const local = report.get(pair.localCandidateId);
+    return local.candidateType === 'relay' ? `relay ${local.relayProtocol}` : report.get(pair.remoteCandidateId).protocol;
   }
 
   // The camera's sent streams: one entry per simulcast layer, by rid.

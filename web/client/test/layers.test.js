@@ -79,7 +79,7 @@ const lowest = { q: true, h: false, f: false };
 async function publishing({ cipher = null, onError = (err) => assert.fail(err) } = {}) {
   FakePC.all.length = 0;
   const publication = { track: camera(), simulcast: true };
-  const media = new Media({
+  const media = new Media({ ice: {},
     local: { publications: () => new Map([['camera', publication]]), published: async () => {} },
     remote: { seatIds: () => [], sync() {}, renew() {} },
     messages: { renew() {} },

@@ -338,7 +338,7 @@ test('publishing while the PeerConnection is closed is called off, whatever fail
   Object.assign(globalThis, { RTCPeerConnection: FakePC, RTCRtpSender: {} });
   for (const hangs of [false, true]) {
     let refuse = () => {};
-    const peer = new Peer({ send: () => new Promise((_, reject) => (refuse = reject)), onState: () => {} });
+    const peer = new Peer({ send: () => new Promise((_, reject) => (refuse = reject)), ice: {}, onState: () => {} });
     peer.pc.hangs = hangs;
     const publishing = peer.publish('mic', { track: new FakeTrack('audio') });
     const queued = peer.withdraw();
