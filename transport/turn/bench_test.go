@@ -11,13 +11,51 @@ import (
 
 	"github.com/pion/stun/v4"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"parlor/transport/certtest"
 	"parlor/transport/turn"
 )
 
+// cpu reports what the process has used of the CPU since before, for each iteration.
+func cpu(b *testing.B, before int64) {
+	b.ReportMetric(float64(used()-before)/float64(b.N), "cpu-ns/op")
+}
+
+func used() int64 {
+	var r unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &r)
+	return r.Utime.Nano() + r.Stime.Nano()
+}
+
+// BenchmarkTLS is what a packet costs over TLS alone, both ends together: what BenchmarkRelayed has as well.
+func BenchmarkTLS(b *testing.B) {
+	authority := certtest.New(b)
+	l, err := tls.Listen("tcp4", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{authority.Issue(b, "127.0.0.1")}})
+	require.NoError(b, err)
+	defer l.Close()
+	packet := make([]byte, 1204)
+	began := make(chan int64, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil || c.(*tls.Conn).Handshake() != nil {
+			return
+		}
+		began <- used()
+		for range b.N {
+			_, _ = c.Write(packet)
+		}
+	}()
+	c, err := tls.Dial("tcp4", l.Addr().String(), &tls.Config{RootCAs: authority.Pool()})
+	require.NoError(b, err)
+	defer c.Close()
+	_, err = io.CopyN(io.Discard, c, int64(b.N*len(packet)))
+	require.NoError(b, err)
+	cpu(b, <-began)
+}
+
 // BenchmarkRelayed is what a packet of 1200 bytes costs between the media port and a client over TLS, the
-// client's own work, which is on the same cores, included.
+// client's own work included, which is that of BenchmarkTLS.
 func BenchmarkRelayed(b *testing.B) {
 	way := make(chan net.Conn, 1)
 	s, err := turn.New(turn.Options{
@@ -58,21 +96,25 @@ func BenchmarkRelayed(b *testing.B) {
 	b.Run("to the client", func(b *testing.B) {
 		b.SetBytes(size)
 		b.ReportAllocs()
+		before := used()
 		go func() {
 			for range b.N {
 				_, _ = node.Write(framed)
 			}
 		}()
 		read(c, b.N*len(up))
+		cpu(b, before)
 	})
 	b.Run("from the client", func(b *testing.B) {
 		b.SetBytes(size)
 		b.ReportAllocs()
+		before := used()
 		go func() {
 			for range b.N {
 				_, _ = c.Write(up)
 			}
 		}()
 		read(node, b.N*len(framed))
+		cpu(b, before)
 	})
 }
