@@ -178,7 +178,7 @@ type Network struct {
 type Way struct {
 	// address and port of the client; missing: it is not connected
 	Address string `json:"Address,omitempty"`
-	// udp or tcp
+	// udp, tcp, or turn for a relay, whose address it is then
 	Protocol string `json:"Protocol,omitempty"`
 }
 

@@ -134,7 +134,7 @@
 /**
  * @typedef {object} Way
  * @property {string} [Address] address and port of the client; missing: it is not connected
- * @property {string} [Protocol] udp or tcp
+ * @property {string} [Protocol] udp, tcp, or turn for a relay, whose address it is then
  */
 
 /**

@@ -208,7 +208,7 @@ class Network(TypedDict):
 class Way(TypedDict):
     # address and port of the client; missing: it is not connected
     Address: NotRequired[str]
-    # udp or tcp
+    # udp, tcp, or turn for a relay, whose address it is then
     Protocol: NotRequired[str]
 
 

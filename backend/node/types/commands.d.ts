@@ -250,7 +250,7 @@ export type Way = {
      */
     Address?: string;
     /**
-     * udp or tcp
+     * udp, tcp, or turn for a relay, whose address it is then
      */
     Protocol?: string;
 };
@@ -1128,7 +1128,7 @@ export type FeedEvent = {
 /**
  * @typedef {object} Way
  * @property {string} [Address] address and port of the client; missing: it is not connected
- * @property {string} [Protocol] udp or tcp
+ * @property {string} [Protocol] udp, tcp, or turn for a relay, whose address it is then
  */
 /**
  * @typedef {object} Direction
