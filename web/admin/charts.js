@@ -63,7 +63,7 @@ export function chart(title, words, o = {}) {
     const soft = colour('--soft');
     const grid = { stroke: colour('--line'), width: 1 };
     plot = new UPlot({
-      width: Math.max(200, canvas.clientWidth), height: 150, legend: { show: false }, padding: [8, 8, 0, 0],
+      width: Math.max(200, canvas.clientWidth), height: 150, legend: { show: false }, padding: [8, 20, 0, 0],
       cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
       hooks: { setCursor: [(/** @type {any} */ u) => showKeys(u.cursor.idx ?? null)] },
       scales: {
