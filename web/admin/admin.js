@@ -17,7 +17,7 @@
 
 import { command, takeToken, token } from './api.js';
 import { $, el, setText } from './dom.js';
-import { overview } from './overview.js';
+import { forget, overview } from './overview.js';
 import { onRefused, say, show } from './page.js';
 import { refused } from './refused.js';
 import { room } from './room.js';
@@ -66,6 +66,7 @@ function go() {
  */
 function signIn(why) {
   show(null);
+  say('');
   $('header').hidden = true;
   document.title = 'Parlor: operator';
   /** @type {HTMLDialogElement} */ ($('dialog')).close();
@@ -97,7 +98,9 @@ $('find').addEventListener('submit', (e) => {
 });
 $('sign-out').addEventListener('click', () => {
   token.set('');
-  location.reload();
+  forget();
+  history.replaceState(null, '', '#/nodes');
+  signIn('');
 });
 document.querySelector('.skip')?.addEventListener('click', (e) => {
   e.preventDefault();

@@ -13,6 +13,13 @@ const known = new Map();
 let asked = 0;
 let chosen = '';
 
+/** Keeps nothing of what was shown. */
+export function forget() {
+  known.clear();
+  asked = 0;
+  chosen = '';
+}
+
 /** @returns {import('./page.js').View} */
 export function overview() {
   const summary = el('p', { className: 'soft' });
