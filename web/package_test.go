@@ -34,6 +34,9 @@ const scriptPage = `<!doctype html><meta charset="utf-8"><div id="others"></div>
 func TestPackage(t *testing.T) {
 	app := installPackage(t)
 	run(t, app, "node", tool(t, "vite/bin/vite.js"), "build", "--logLevel", "error")
+	workers, err := filepath.Glob(filepath.Join(app, "dist/assets/*-worker-*.js"))
+	require.NoError(t, err)
+	require.NotEmpty(t, workers, "the bundle has no worker for encryption")
 	script, err := os.ReadFile(filepath.Join(app, "node_modules/parlor-client/parlor.global.js"))
 	require.NoError(t, err)
 	write(t, app, "dist/parlor.global.js", string(script))

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
@@ -40,10 +40,21 @@ test('it has what it names, its version, no dependencies, and no more than it ne
   for (const file of [...named, manifest.main, manifest.types, 'README.md']) await readFile(installed(file));
   const code = await readFile(installed('parlor.js'), 'utf8');
   assert.doesNotMatch(code, /\bimport\s*[{*"']/, 'one file');
-  assert.ok(code.length < 100_000, `${code.length} bytes`);
+  assert.ok(code.length < 150_000, `${code.length} bytes`);
   assert.match(JSON.parse(await readFile(installed('parlor.js.map'), 'utf8')).sources.join(), /client\/stay\.js/);
   assert.equal(new ParlorError('internal', 'x').name, 'ParlorError');
   assert.doesNotMatch(JSON.stringify(manifest), /license/i, 'its owner has not chosen one');
+});
+
+test('its workers stand beside it, where both files look for them', async () => {
+  const workers = (await readdir(join(WEB, 'client'))).filter((name) => name.endsWith('-worker.js'));
+  const [module, script] = await Promise.all(['parlor.js', 'parlor.global.js'].map((name) => readFile(installed(name), 'utf8')));
+  for (const name of workers) {
+    assert.doesNotMatch(await readFile(installed(name), 'utf8'), /\bimport\s*[{*"']/, 'one file');
+    assert.match(module, new RegExp(`new Worker\\(new URL\\("\\./${name}",import\\.meta\\.url\\)`), 'as bundlers look for it');
+    assert.ok(script.includes(name));
+  }
+  assert.doesNotMatch(script, /import\.meta/);
 });
 
 test('the file for a script tag makes the class the one global', async () => {
