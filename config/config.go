@@ -113,9 +113,6 @@ type TURN struct {
 	AddressAllocations int           `koanf:"allocations_per_address" doc:"The same of one address, or /64 of IPv6. Fewer keeps crowds behind one address out."`
 }
 
-// Secure reports whether the listener is HTTPS.
-func (h *HTTP) Secure() bool { return h.TLS.Cert != "" || len(h.ACME.Hosts) > 0 }
-
 // Prefixes returns what Networks says: the networks that are included, and those that are excluded. The error
 // names the faulty one.
 func (m *Media) Prefixes() (include, exclude []netip.Prefix, err error) {
