@@ -55,7 +55,7 @@ func TestOptionsOfDevices(t *testing.T) {
 	before := ann.track("camera", "s.deviceId, "+video) + ann.track("mic", "s.deviceId, "+audio)
 	require.Equal(t, "device_not_found deviceId", ann.tried("updateLocalVideo({ deviceId: 'nonexistent', width: 320, height: 180 })"))
 	require.Equal(t, "device_not_found deviceId", ann.tried("updateLocalAudio({ deviceId: 'nonexistent', echoCancellation: false })"))
-	require.Equal(t, "invalid_state codec", ann.tried("updateLocalVideo({ codec: 'VP9' })"))
+	require.Equal(t, "processor_failed processor", ann.tried("updateLocalVideo({ processor: () => null, width: 320, height: 180 })"))
 	require.Equal(t, before, ann.track("camera", "s.deviceId, "+video)+ann.track("mic", "s.deviceId, "+audio))
 	ben.frames("ann", ben.received("ann"), 20)
 	require.Equal(t, "640 360 10", ann.track("camera", video))

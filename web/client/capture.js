@@ -111,13 +111,3 @@ export function deviceError(cause, of) {
   }
   return new ParlorError('device_busy', `The ${what} cannot be opened; another program may be using it.`, more);
 }
-
-const KINDS = /** @type {const} */ ({ videoinput: 'camera', audioinput: 'mic', audiooutput: 'speaker' });
-
-/** The devices of a kind that the page may know. @param {MediaDeviceKind} kind */
-export async function devices(kind) {
-  const all = (await navigator.mediaDevices?.enumerateDevices().catch((err) => {
-    throw deviceError(err, KINDS[kind]);
-  })) ?? [];
-  return all.filter((d) => d.kind === kind && d.deviceId !== '');
-}

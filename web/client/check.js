@@ -99,7 +99,8 @@ export const CALLS = {
     contentHint: orNull(among('speech', 'music')), echoCancellation: bool, noiseSuppression: bool, autoGainControl: bool, mute: bool,
     audioTrack: track('audio'), processor,
   },
-  screenShare: { view, audio: bool, profile: profile('screen'), ...picture, fillMode },
+  screenShare: { view, audio: bool, profile: profile('screen'), ...picture, fillMode, processor },
+  testSpeaker: { deviceId: text },
   remoteVideo: { ...REMOTE, view: views, quality: among('low', 'mid', 'high'), fillMode, mirror: bool, adaptive: bool },
   remoteTrack: REMOTE,
 };

@@ -6,5 +6,6 @@ export const EVENTS = {
   'remote-video-resumed': 1, 'remote-audio-available': 1, 'remote-audio-unavailable': 1, 'kicked-out': 1, 'exit-room': 1, message: 1,
   'viewer-count': 1, 'audio-volume': 1, 'active-speaker': 1, 'network-quality': 1, statistics: 1, 'role-changed': 1, blocked: 1, 'token-expiring': 1,
   'connection-state-changed': 1, 'connection-lost': 1, 'connection-recovered': 1, 'screen-share-stopped': 1, 'autoplay-failed': 1, undecodable: 1, paused: 1,
+  'device-changed': 1, 'device-switched': 1, 'permission-changed': 1, 'local-audio-level': 1, 'local-video-stalled': 1, 'local-video-resumed': 1,
   'encryption-error': 1, 'encryption-state': 1, error: 1,
 };

@@ -3,6 +3,7 @@
 
 import { capture, constraintsOf } from './capture.js';
 import { apart, ownTrack } from './change.js';
+import { usedBy } from './fallback.js';
 import { applied } from './profiles.js';
 import { ParlorError } from './protocol.js';
 
@@ -28,6 +29,17 @@ export class Input {
   constructor(raw, own) {
     this.raw = raw;
     this.own = own;
+    this.device = usedBy(raw);
+  }
+
+  /** Whether stop() was called. */
+  get stopped() {
+    return this.#stopped;
+  }
+
+  /** Whether a processor makes what is sent. */
+  get processed() {
+    return this.#stage !== null;
   }
 
   /** What is shown and sent. */

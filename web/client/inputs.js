@@ -3,6 +3,7 @@
 
 import { constraintsOf } from './capture.js';
 import { asWished } from './change.js';
+import { others } from './fallback.js';
 import { open } from './input.js';
 import { ParlorError } from './protocol.js';
 
@@ -89,6 +90,40 @@ export class Inputs {
     await s.input.process(s.source, o.processor);
     s.input.hint(s.source, o);
     this.adopt(s, s.input);
+  }
+
+  /**
+   * Its device has gone: another one takes its place, the default if that can be opened. False: none does.
+   * @param {Stream} s
+   */
+  async fallBack(s) {
+    const old = s.input;
+    for (const deviceId of await others(s.source, old.device)) {
+      if (old.stopped) return true; // by the application, whose turn comes
+      const o = { ...s.options, deviceId };
+      const input = await this.open(s.source, o).catch(() => null);
+      if (!input) continue;
+      if (old.stopped) input.stop();
+      else {
+        old.stop();
+        this.adopt(s, input);
+        s.lost ??= { device: old.device, deviceId: s.options.deviceId };
+        s.options = o;
+      }
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * The device that has gone is there again.
+   * @param {Stream} s
+   */
+  async goBack(s) {
+    const o = { ...s.options, deviceId: s.lost?.deviceId };
+    await this.switchTo(s, o);
+    s.options = o;
+    s.lost = undefined;
   }
 
   /**

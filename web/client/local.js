@@ -5,6 +5,7 @@
 
 import { adjust, captureScreen } from './capture.js';
 import { changed, fixed, lookOf, merged } from './change.js';
+import { isThat, named } from './fallback.js';
 import { Input, calledOff } from './input.js';
 import { Inputs } from './inputs.js';
 import { layersOf } from './layered.js';
@@ -18,7 +19,8 @@ import { VideoView, elementOf, moves } from './view.js';
 /** @typedef {import('./types.js').AudioOptions} AudioOptions */
 /** @typedef {import('./types.js').ScreenOptions} ScreenOptions */
 /** @typedef {Omit<VideoOptions & AudioOptions & ScreenOptions, 'profile' | 'contentHint'> & {profile?: string | null, contentHint?: string | null}} AnyOptions  of the source that it is */
-/** @typedef {{source: Source, input: Input, muted: boolean, simulcast: boolean, svc?: string, codec?: string, view: VideoView | null, options: AnyOptions}} Stream */
+/** @typedef {{source: Source, input: Input, muted: boolean, simulcast: boolean, svc?: string, codec?: string, view: VideoView | null, options: AnyOptions, lost?: {device: import('./fallback.js').Used, deviceId?: string}}} Stream
+ *  lost: the device that went, and the id with which it was asked for */
 
 /**
  * @typedef {object} LocalOptions
@@ -26,7 +28,11 @@ import { VideoView, elementOf, moves } from './view.js';
  * @property {(source: Source, on: boolean) => Promise<unknown>} announce
  * @property {(source: Source) => void} onEnded  the device or the browser ended it; it has been stopped
  * @property {(source: Source, err: unknown) => void} onError  of what no call waits for
+ * @property {(e: import('./types.js').DeviceSwitch) => void} onSwitched  another device took its place
  */
+
+/** The options by which an application says what a stream comes from. */
+const CHOICE = /** @type {const} */ (['deviceId', 'facingMode', 'videoTrack', 'audioTrack']);
 
 export class Local {
   /** @type {Map<Source, Stream>} */
@@ -52,6 +58,12 @@ export class Local {
   /** @param {Source} source */
   track(source) {
     return this.#streams.get(source)?.input.track ?? null;
+  }
+
+  /** The pictures of which a processor is to make new ones all the time. */
+  processed() {
+    const s = this.#streams.get('camera');
+    return s?.input.processed && !s.muted ? [{ userId: '', source: s.source, trackId: s.input.track.id }] : [];
   }
 
   /** @param {Source} source */
@@ -110,12 +122,15 @@ export class Local {
       const [video] = media.getVideoTracks();
       const [audio] = media.getAudioTracks();
       const input = new Input(video, false);
-      input.hint('screen', o);
       try {
+        await input.process('screen', o.processor);
+        if (generation !== this.#inputs.generation) throw calledOff();
+        input.hint('screen', o);
         const view = o.view ? new VideoView(o.view, lookOf('screen', o)) : null;
         await this.#begin({ source: 'screen', input, muted: false, simulcast: false, view, options: { ...o } });
       } catch (err) {
-        media.getTracks().forEach((t) => t.stop());
+        input.stop();
+        audio?.stop();
         throw err;
       }
       if (!audio) return;
@@ -162,6 +177,7 @@ export class Local {
       s.view = view;
       view?.show(s.input.track);
     } else s.view?.look(look);
+    if (CHOICE.some((field) => given[field] !== undefined)) s.lost = undefined;
     if (given.mute === false) await this.#mute(s, false);
   }
 
@@ -381,8 +397,56 @@ export class Local {
 
   // --- ending by itself
 
+  /**
+   * A device that was pulled out is replaced, if there is another one. Nothing else is: what a processor
+   * made, a track of the application's, a screen.
+   * @param {Stream} s
+   */
+  #ended(s) {
+    const { source, input } = s;
+    const pulled = !input.own && input.raw.readyState === 'ended' && (source === 'camera' || source === 'mic');
+    if (pulled) void this.#serial(source, () => this.#fallBack(s));
+    else this.#over(s);
+  }
+
   /** @param {Stream} s */
-  #ended({ source }) {
+  async #fallBack(s) {
+    if (this.#streams.get(s.source) !== s || s.input.raw.readyState !== 'ended' || s.input.stopped) return;
+    const before = s.input.device;
+    if (!(await this.#inputs.fallBack(s))) await this.#lose(s);
+    else if (s.input.device !== before) await this.#switched(s, 'lost', before);
+  }
+
+  /**
+   * Devices were put in or pulled out: what came from one that is there again goes back to it, also if that
+   * was so quick that nobody was told.
+   * @param {MediaDeviceInfo[]} there
+   */
+  returned(there) {
+    for (const s of this.#streams.values()) {
+      const { lost } = s;
+      if (!lost || !there.some((d) => isThat(lost.device, d))) continue;
+      void this.#serial(s.source, async () => {
+        if (this.#streams.get(s.source) !== s || s.lost !== lost) return;
+        const before = s.input.device;
+        await this.#inputs.goBack(s);
+        await this.#switched(s, 'returned', before);
+      }).catch(() => {}); // then it stays where it is
+    }
+  }
+
+  /**
+   * @param {Stream} s
+   * @param {'lost' | 'returned'} reason
+   * @param {import('./fallback.js').Used} before
+   */
+  async #switched(s, reason, before) {
+    await this.#sending.resend(s).catch((err) => this.#opts.onError(s.source, err));
+    this.#opts.onSwitched({ source: /** @type {'camera' | 'mic'} */ (s.source), reason, device: named(s.input.device), before: named(before) });
+  }
+
+  /** @param {Stream} s */
+  #over({ source }) {
     const done = source === 'screen' ? this.stopScreen() : this.stop(source);
     done.catch(() => {}).then(() => this.#opts.onEnded(source));
   }

@@ -1,12 +1,7 @@
 // Parlor's browser client: rooms with pictures and sound, in one ES module without a build step.
 //
-//   import { Parlor } from '/client/parlor.js';
 //   const parlor = Parlor.create();
-//   parlor.on('remote-video-available', ({ userId, streamType }) =>
-//     parlor.startRemoteVideo({ userId, streamType, view: 'grid' }));
 //   await parlor.enterRoom({ strRoomId: 'lobby', userId: 'ann' });
-//   await parlor.startLocalAudio();
-//   await parlor.startLocalVideo({ view: 'me' });
 //
 // This file is the application's side: its calls. The events are in types.js.
 //   stay.js      a stay in a room: entering, leaving, rights, what the node says
@@ -17,6 +12,8 @@
 //   local.js     camera, microphone, screen; capture.js, layered.js; input.js: own tracks, processors;
 //                inputs.js: another of those; change.js: what a change of options comes to; sending.js,
 //                announced.js: what goes to the node; profiles.js: options by name
+//   equipment.js calls about devices: devices.js: which there are; fallback.js: one in place of another;
+//                level.js: how loud the microphone is; chime.js: a test of the speaker
 //   remote.js    subscriptions and who sits where (seats.js); view.js: elements; sight.js, sizes.js: how
 //                large they are
 //   messages.js  custom messages
@@ -37,10 +34,9 @@
 // or argument (ids: `user`, `room`).
 
 import { CALLS, bool, errorFrom, guarded, options, role as aRole, source as aSource, text, value, whole, wrong } from './check.js';
-import { devices } from './capture.js';
-import { Emitter } from './emitter.js';
+import { listed, permissions } from './devices.js';
 import { nextKey } from './encryption.js';
-import { EVENTS } from './events.js';
+import { Equipment } from './equipment.js';
 import { profileOf } from './own.js';
 import { ExitReason, ParlorError, UserExitReason, checkUser } from './protocol.js';
 import { Stay, isSupported } from './stay.js';
@@ -54,8 +50,7 @@ export { ExitReason, ParlorError, UserExitReason };
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').Role} Role */
 
-/** @extends {Emitter<ParlorEvents>} */
-export class Parlor extends Emitter {
+export class Parlor extends Equipment {
   #stay;
 
   /** The version of the client, which is the package's. */
@@ -92,24 +87,30 @@ export class Parlor extends Emitter {
 
   /** The cameras. Browsers name them (`label`) once the user has allowed one. */
   static getCameraList() {
-    return guarded(() => devices('videoinput'));
+    return guarded(() => listed('videoinput'));
   }
 
   /** The microphones. Browsers name them (`label`) once the user has allowed one. */
   static getMicrophoneList() {
-    return guarded(() => devices('audioinput'));
+    return guarded(() => listed('audioinput'));
   }
 
   /** Where sound can come out; empty in browsers that do not let pages choose. */
   static getSpeakerList() {
-    return guarded(() => devices('audiooutput'));
+    return guarded(() => listed('audiooutput'));
+  }
+
+  /** Whether the page may use camera and microphone. Asks nobody, and opens nothing. */
+  static getPermissions() {
+    return guarded(permissions);
   }
 
   /** @param {ParlorOptions} given */
   constructor(given) {
-    super(EVENTS);
+    super();
     options(given, CALLS.create);
     this.#stay = new Stay((name, payload) => this.emit(name, payload), given);
+    this.equip(this.#stay);
   }
 
   /** The state of the signalling connection. */
@@ -263,7 +264,7 @@ export class Parlor extends Emitter {
     return guarded(() => {
       options(given, CALLS.localVideo);
       this.#stay.maySend('camera');
-      return this.#stay.local.startVideo(given);
+      return this.#stay.local.startVideo(given).then(() => this.learn());
     });
   }
 
@@ -289,7 +290,7 @@ export class Parlor extends Emitter {
     return guarded(() => {
       options(given, CALLS.localAudio);
       this.#stay.maySend('mic');
-      return this.#stay.local.startAudio(given);
+      return this.#stay.local.startAudio(given).then(() => this.learn());
     });
   }
 

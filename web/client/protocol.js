@@ -150,8 +150,8 @@ export const UserExitReason = Object.freeze({
  * @property {'client'} device_denied      the browser or the user does not allow the device
  * @property {'client'} device_not_found   there is no such device
  * @property {'client'} device_busy        the device cannot be opened; another program may use it
- * @property {'client'} device_lost        a device was pulled out, or a track of one's own has ended; the
- *   stream is stopped
+ * @property {'client'} device_lost        a device was pulled out and there is no other, or a track of one's
+ *   own has ended; the stream is stopped
  * @property {'client'} processor_failed   a processor has thrown, or gave no track
  * @property {'client'} encryption_failed  what encrypts end to end has not loaded, or has failed: nothing is
  *   sent

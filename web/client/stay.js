@@ -111,6 +111,7 @@ export class Stay {
       announce: (source, on) => this.request({ type: 'publish', source, on }),
       onEnded: (source) => this.#ended(source),
       onError: (source, err) => this.#failed(err, source),
+      onSwitched: (e) => this.#emit('device-switched', e),
     });
     this.messages = new Messages({
       request: (message) => this.request(message),
@@ -148,7 +149,7 @@ export class Stay {
     this.#watch = new Watch({
       clock: systemClock, emit,
       stats: async () => this.media.peer?.pc.getStats().catch(() => null) ?? null,
-      received: () => this.remote.received(),
+      received: () => this.remote.received(), processed: () => this.local.processed(),
       owner: (id) => this.#owner(id),
       known: (id) => this.#knows(id),
       buffer: (of) => this.media.peer?.buffer(of),

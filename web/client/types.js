@@ -66,6 +66,17 @@
  * @property {{}} connection-lost  There was no contact for 8 s. The client goes on trying, also at other
  *   nodes
  * @property {{}} connection-recovered  There is contact again after `connection-lost`
+ * @property {{kind: DeviceKind, added: MediaDeviceInfo[], removed: MediaDeviceInfo[], devices: MediaDeviceInfo[]}} device-changed  Devices
+ *   were put in or pulled out; `devices` are those of the kind that there are now
+ * @property {DeviceSwitch} device-switched  A stream comes from another device: its own was pulled out, or is
+ *   there again
+ * @property {{device: 'camera' | 'microphone', state: Permission}} permission-changed  Whether the page may
+ *   use the device is settled otherwise, where browsers tell
+ * @property {{level: number}} local-audio-level  How loud one's own microphone is, 0 to 100, in a room or
+ *   before. Wants `enableLocalAudioLevel`
+ * @property {{streamType: StreamType}} local-video-stalled  The processor of one's own camera makes no
+ *   pictures any more, so it stands still for all; until it resumes, is muted or stopped
+ * @property {{streamType: StreamType}} local-video-resumed  It makes pictures again
  * @property {{}} screen-share-stopped  One's own screen is no longer shared: ended from the browser's
  *   controls
  * @property {{userId: string, resume: () => Promise<boolean>}} autoplay-failed  The browser wants a gesture
@@ -243,6 +254,28 @@
  * @property {'motion' | 'detail' | 'text' | null} [contentHint]  what it shows (W3C MST Content Hints);
  *   default: `detail`
  * @property {FillMode} [fillMode]   how it fills its view; default: `contain`
+ * @property {Processor | null} [processor]  makes of the picture the one that is shown and sent; null: none
+ *   any more
+ */
+/**
+ * @typedef {object} SpeakerTest
+ * @property {string} [deviceId]     of `getSpeakerList()`; default: the one that `setSpeaker` has chosen
+ */
+
+/** @typedef {'camera' | 'microphone' | 'speaker'} DeviceKind  what kind of device it is */
+/** @typedef {'granted' | 'denied' | 'prompt' | 'unknown'} Permission  `prompt`: the browser is going to ask;
+ *  `unknown`: it does not say */
+/**
+ * @typedef {object} Device
+ * @property {string} deviceId       its id in this page
+ * @property {string} label          its name, as the browser has it
+ */
+/**
+ * @typedef {object} DeviceSwitch
+ * @property {'camera' | 'mic'} source  the stream
+ * @property {'lost' | 'returned'} reason  its device has gone, or is there again
+ * @property {Device} device         the one from which it comes now
+ * @property {Device} before         the one from which it came
  */
 
 /**

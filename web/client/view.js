@@ -135,6 +135,24 @@ export class Views {
   }
 }
 
+/**
+ * Has an element play at an output. False: the browser knows only the default, which is meant.
+ * @param {HTMLAudioElement} el
+ * @param {string} deviceId
+ */
+export async function routeTo(el, deviceId) {
+  if (!('setSinkId' in el)) {
+    if (deviceId === '') return false;
+    throw new ParlorError('not_supported', 'This browser does not let one choose where sound comes out.', { field: 'deviceId' });
+  }
+  try {
+    await el.setSinkId(deviceId);
+  } catch (err) {
+    throw deviceError(err, 'speaker');
+  }
+  return true;
+}
+
 /** Everybody's sound. One hidden element per seat. */
 export class Speakers {
   /** @type {Map<string, {el: HTMLAudioElement, userId: string}>} */
@@ -225,18 +243,14 @@ export class Speakers {
    * @param {string} deviceId
    */
   async setOutput(deviceId) {
-    const trial = document.createElement('audio');
-    if (!('setSinkId' in trial)) {
-      if (deviceId === '') return;
-      throw new ParlorError('not_supported', 'This browser does not let one choose where sound comes out.', { field: 'deviceId' });
-    }
-    try {
-      await trial.setSinkId(deviceId);
-    } catch (err) {
-      throw deviceError(err, 'speaker');
-    }
+    if (!(await routeTo(document.createElement('audio'), deviceId))) return;
     this.#sink = deviceId;
     for (const p of this.#players.values()) this.#route(p.el);
+  }
+
+  /** The output that was chosen; undefined: none. */
+  get output() {
+    return this.#sink;
   }
 
   /** @param {HTMLAudioElement} el */

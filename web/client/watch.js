@@ -27,6 +27,8 @@ const LOOKS = 5;
  * @property {() => Promise<RTCStatsReport | null>} stats  of the PeerConnection; null: there is none
  * @property {() => {userId: string, source: Source, hidden?: boolean, trackId?: string}[]} received  the
  *   streams of the others that are on and wanted
+ * @property {() => {userId: string, source: Source, trackId: string}[]} processed  one's own that a processor
+ *   makes
  * @property {import('./reports.js').Owner} owner
  * @property {(userId: string) => boolean} known  in the room, oneself included
  * @property {(of: (trackId: string) => number | null) => void} buffer  for how many ms sound is to be held at
@@ -39,6 +41,8 @@ export class Watch {
   /** Whether reports of the network are wanted, as the node takes for granted. */
   statistics = true;
   #flow = new Flow();
+  /** One's own pictures that a processor makes. */
+  #made = new Flow();
   #hold = new Hold();
   /** For how long all sound is held at least, by the last report, in ms. */
   #buffer = 0;
@@ -70,6 +74,7 @@ export class Watch {
     this.#stay++;
     this.#timers.clearAll();
     this.#flow.reset();
+    this.#made.reset();
     this.#hold.reset();
     this.#buffer = 0;
     this.#volumes.reset();
@@ -134,9 +139,12 @@ export class Watch {
     const { clock, received, stats } = this.#opts;
     const began = clock.now();
     const wanted = received();
-    const come = wanted.length > 0 ? inboundOf(await stats()) : new Map();
+    const own = this.#opts.processed();
+    const all = wanted.length + own.length > 0 ? await stats() : null;
+    const come = byTrack(all, 'inbound-rtp');
     if (stay !== this.#stay) return;
     const now = clock.now();
+    this.#makes(own, byTrack(all, 'media-source'), now);
     const arrivals = wanted.map((w) => ({ ...w, packets: come.get(w.trackId)?.packetsReceived ?? 0 }));
     this.#changed(this.#flow.take(arrivals, now));
     const sounds = wanted.filter((w) => come.get(w.trackId)?.kind === 'audio');
@@ -145,6 +153,18 @@ export class Watch {
     this.#took = [...this.#took, clock.now() - began].slice(-LOOKS);
     const pause = Math.max(LOOK_MS, 10 * Math.min(...this.#took)); // a tenth of the time at most
     this.#timers.set('look', pause, () => void this.#look(stay));
+  }
+
+  /**
+   * @param {{userId: string, source: Source, trackId: string}[]} own
+   * @param {Map<string | undefined, any>} sources
+   * @param {number} now
+   */
+  #makes(own, sources, now) {
+    const arrivals = own.map((o) => ({ ...o, packets: sources.get(o.trackId)?.frames ?? 0 }));
+    for (const { stalled } of this.#made.take(arrivals, now)) {
+      this.#opts.emit(stalled ? 'local-video-stalled' : 'local-video-resumed', { streamType: 'main' });
+    }
   }
 
   /** Has sound held for as long as a report, or sound that comes too late, asks for. */
@@ -184,12 +204,13 @@ export class Watch {
 }
 
 /**
- * The browser's counts of each track that comes.
+ * The browser's counts of each track of a kind.
  * @param {RTCStatsReport | null} stats
+ * @param {'inbound-rtp' | 'media-source'} type
  * @returns {Map<string | undefined, any>}
  */
-function inboundOf(stats) {
+function byTrack(stats, type) {
   const come = new Map();
-  stats?.forEach((s) => s.type === 'inbound-rtp' && come.set(s.trackIdentifier, s));
+  stats?.forEach((s) => s.type === type && come.set(s.trackIdentifier, s));
   return come;
 }

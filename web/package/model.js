@@ -40,6 +40,9 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
  * @property {string[]} untold
  */
 
+/** Where the page has the calls of a class that Parlor extends. */
+const BASES = { Equipment: "one's own devices" };
+
 /**
  * @param {string} [root]  the folder with tsconfig.json and client/, and a slash
  * @returns {Model}
@@ -115,7 +118,7 @@ class Reader {
     const parlor = this.#named.get('Parlor');
     const source = this.#node(parlor).parent.text;
     const headings = [...source.matchAll(/^ {2}\/\/ --- (.*)$/gm)].map((m) => ({ at: m.index, title: m[1] }));
-    const section = (node) => (node.parent.name?.text === 'Parlor' ? headings.findLast((h) => h.at < node.pos + node.getText().length)?.title ?? '' : 'handlers');
+    const section = (node) => (node.parent.name?.text === 'Parlor' ? headings.findLast((h) => h.at < node.pos + node.getText().length)?.title ?? '' : BASES[node.parent.name?.text] ?? 'handlers');
     const statics = [...parlor.getExports().values()].filter((s) => s.name !== 'prototype').map((s) => ({ ...this.#call(s, () => ''), fixed: true }));
     const own = this.#checker.getPropertiesOfType(this.#checker.getDeclaredTypeOfSymbol(parlor))
       .filter((s) => !s.name.startsWith('__#') && !this.#hidden(s))

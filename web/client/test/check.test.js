@@ -42,6 +42,7 @@ const bad = [
   ['stopRemoteVideo', [{ userId: 'bob', streamType: 'x' }], 'streamType'],
   ['muteRemoteAudio', ['bob'], 'muted'], ['muteRemoteAudio', ['bob', 1], 'muted'],
   ['receiveLoudest', [], 'most'], ['receiveLoudest', [17], 'most'], ['receiveLoudest', ['3'], 'most'], ['setSpeaker', [], 'deviceId'], ['setSpeaker', [null], 'deviceId'],
+  ['testSpeaker', [{ speaker: 'x' }], 'speaker'], ['enableLocalAudioLevel', [20], 'interval'], ['startScreenShare', [{ processor: 1 }], 'processor'],
   ['getStats', ['camera'], 'track'], ['enableAudioVolumeEvaluation', [50], 'interval'], ['enableStatistics', [], 'on'], ['enableStatistics', ['off'], 'on'],
 ];
 

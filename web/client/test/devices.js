@@ -19,7 +19,7 @@ export class FakeTrack extends EventTarget {
     this.dispatchEvent(new Event('ended'));
   }
   getSettings() {
-    return { width: 1280, height: 720 };
+    return { width: 1280, height: 720, deviceId: this.device?.deviceId, groupId: this.device?.groupId };
   }
   async applyConstraints(c) {
     if (page.inflexible) throw domError('OverconstrainedError', 'width');
@@ -42,22 +42,30 @@ export class FakeElement {
   }
 }
 
-export const page = { forbidden: false, gestures: new Map(), asked: [], opened: [] };
+export const page = { forbidden: false, gestures: new Map(), asked: [], opened: [], devices: [] };
 const stream = (...kinds) => {
   const tracks = kinds.map((k) => new FakeTrack(k));
   page.opened.push(...tracks);
   const of = (kind) => tracks.filter((t) => t.kind === kind);
   return { getTracks: () => tracks, getVideoTracks: () => of('video'), getAudioTracks: () => of('audio') };
 };
-const devices = {
+/** A device that can be put into `page.devices`. */
+export const device = (kind, deviceId, groupId = deviceId) => ({ kind, deviceId, groupId, label: `the ${deviceId}` });
+const devices = Object.assign(new EventTarget(), {
+  enumerateDevices: async () => [...page.devices],
   getUserMedia: async (c) => {
     page.asked.push(c);
     const fails = page.fails?.(c);
     if (fails) throw fails;
-    return stream(c.video ? 'video' : 'audio');
+    const wanted = (c.video || c.audio).deviceId?.exact;
+    const from = page.devices.find((d) => d.kind === (c.video ? 'videoinput' : 'audioinput') && (!wanted || d.deviceId === wanted));
+    if (page.devices.length > 0 && !from) throw domError('NotFoundError');
+    const media = stream(c.video ? 'video' : 'audio');
+    Object.assign(media.getTracks()[0], { device: from, label: from?.label ?? '' });
+    return media;
   },
   getDisplayMedia: async () => stream('video', 'audio'),
-};
+});
 Object.defineProperty(globalThis, 'navigator', { value: { mediaDevices: devices }, configurable: true });
 Object.assign(globalThis, {
   HTMLElement: FakeElement,
@@ -71,9 +79,9 @@ Object.assign(globalThis, {
 const { Local } = await import('../local.js');
 
 export function setUp() {
-  page.asked.length = page.opened.length = 0;
+  page.asked.length = page.opened.length = page.devices.length = 0;
   Object.assign(page, { fails: undefined, inflexible: false });
-  const t = { said: [], errors: [], sent: [], published: [], cut: [], ended: [], refuse: new Set(), answer: async () => {}, peer: null };
+  const t = { said: [], errors: [], sent: [], published: [], cut: [], ended: [], switched: [], refuse: new Set(), answer: async () => {}, peer: null };
   const sending = new Set();
   t.connect = () => {
     t.peer = {
@@ -95,6 +103,7 @@ export function setUp() {
       await t.answer();
     },
     onEnded: (source) => t.ended.push(source),
+    onSwitched: (e) => t.switched.push(e),
     onError: (source, err) => t.errors.push(`${source} ${err.code}`),
   });
   return t;

@@ -78,7 +78,7 @@ test('what is hidden is not to come: it neither stands still nor resumes, and no
 function watch() {
   const t = {
     log: [], buffers: [], clock: new FakeClock(), packets: new Map([['v', 1], ['a', 1]]), counts: {},
-    running: true, took: () => 0, looks: 0,
+    running: true, took: () => 0, looks: 0, own: [], frames: 0, makes: true,
   };
   t.watch = new Watch({
     clock: t.clock, emit: (name, payload) => t.log.push([name, payload]),
@@ -86,11 +86,13 @@ function watch() {
       const ms = t.took(t.looks++);
       if (ms > 0) await new Promise((done) => t.clock.setTimeout(done, ms));
       if (t.running) for (const [k, n] of t.packets) t.packets.set(k, n + 10);
-      return new Map([...t.packets].map(([trackIdentifier, packetsReceived]) => [trackIdentifier, {
+      const made = t.own.map(({ trackId }) => [`of ${trackId}`, { type: 'media-source', trackIdentifier: trackId, frames: t.frames += t.makes ? 9 : 0 }]);
+      return new Map([...made, ...[...t.packets].map(([trackIdentifier, packetsReceived]) => [trackIdentifier, {
         type: 'inbound-rtp', kind: trackIdentifier === 'a' ? 'audio' : 'video', trackIdentifier,
         packetsReceived, ...t.counts,
-      }]));
+      }])]);
     },
+    processed: () => t.own,
     received: () => [{ userId: 'bob', source: 'camera', trackId: 'v' }, { userId: 'bob', source: 'mic', trackId: 'a' }],
     owner: () => null, known: () => true, buffer: (of) => t.buffers.push([of('a'), of('v')]),
   });
@@ -125,6 +127,23 @@ test('a cut: within about a second the picture is marked, the quality is down an
   t.running = true;
   await t.clock.advance(400);
   assert.deepEqual(t.take(), ['remote-video-resumed bob main', 'quality 1 1 1']);
+});
+
+test('what a processor makes of one\'s own camera is marked when nothing comes of it any more', async () => {
+  const t = watch();
+  t.own = [{ userId: '', source: 'camera', trackId: 'p' }];
+  await t.clock.advance(2000);
+  assert.deepEqual(t.take(), []);
+  t.makes = false;
+  await t.clock.advance(1300);
+  assert.deepEqual(t.take(), ['local-video-stalled undefined main']);
+  t.makes = true;
+  await t.clock.advance(400);
+  assert.deepEqual(t.take(), ['local-video-resumed undefined main']);
+  t.makes = false;
+  t.own = []; // muted, or without it
+  await t.clock.advance(2000);
+  assert.deepEqual(t.take(), []);
 });
 
 test('a look that takes long now and then delays no other; where all do they become rarer', async () => {

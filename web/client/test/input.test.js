@@ -124,6 +124,41 @@ test('a processor that fails changes nothing, and one that ends ends the stream'
   assert.deepEqual([t.local.track('camera'), camera.readyState, t.ended], [null, 'ended', ['camera']], 'never without it');
 });
 
+test('a processor makes of a screen what is sent, and is changed while it is shared', async () => {
+  const t = setUp();
+  t.connect();
+  const blur = processing();
+  await t.local.startScreen({ processor: blur.run });
+  assert.deepEqual([blur.got, t.local.track('screen'), t.published[0].track], [['screen 0'], blur.made[0], blur.made[0]]);
+  assert.equal(blur.made[0].contentHint, 'detail');
+  await t.local.update('screen', { processor: null, contentHint: 'motion' });
+  assert.deepEqual([blur.over(), t.local.track('screen'), t.sent.at(-1)[1], page.opened[0].contentHint], [[true], page.opened[0], page.opened[0], 'motion']);
+  await t.local.update('screen', { processor: blur.run });
+  await t.local.stopScreen();
+  assert.deepEqual([blur.over(), page.opened.map((x) => x.readyState)], [[true, true], ['ended', 'ended']]);
+  await assert.rejects(t.local.startScreen({ processor: () => null }), { code: 'processor_failed', field: 'processor' });
+  assert.deepEqual([t.local.track('screen'), page.opened.slice(2).map((x) => x.readyState)], [null, ['ended', 'ended']]);
+
+  let go;
+  const started = t.local.startScreen({ processor: (track, of) => new Promise((then) => { go = () => then(blur.run(track, of)); }) });
+  await settle();
+  t.local.releaseAll();
+  go();
+  await assert.rejects(started, { code: 'aborted' });
+  assert.deepEqual([blur.made[2].readyState, page.opened.slice(4).map((x) => x.readyState)], ['ended', ['ended', 'ended']]);
+});
+
+test('a camera with a processor is to make pictures all the time, unless it is muted', async () => {
+  const t = setUp();
+  const blur = processing();
+  await t.local.startVideo({});
+  assert.deepEqual(t.local.processed(), []);
+  await t.local.update('camera', { processor: blur.run });
+  assert.deepEqual(t.local.processed(), [{ userId: '', source: 'camera', trackId: blur.made[0].id }]);
+  await t.local.update('camera', { mute: true });
+  assert.deepEqual(t.local.processed(), []);
+});
+
 test('a processor that stalls is given up, and what it makes too late is let go', async (c) => {
   c.mock.timers.enable({ apis: ['setTimeout'] });
   const t = setUp();
