@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// FS holds client/*.js, demo/*, stream/* and admin/*.
+// FS holds client/*.js, compat/*.js, demo/*, stream/* and admin/*.
 //
-//go:embed client/*.js demo/* stream/* admin/*.* admin/vendor/*
+//go:embed client/*.js compat/*.js demo/* stream/* admin/*.* admin/vendor/*
 var FS embed.FS
 
 // contentTypes of everything that is embedded. The system's table is not asked: it differs from
@@ -57,10 +57,11 @@ type Pages struct {
 	Stream bool // /publish/{room}, /play/{room} and /play/{room}/{user}
 }
 
-// Handler serves pages (their files at /demo/… and /stream/…), the operator's page at /admin (/admin/…) and the
-// client at /client/…, to GET and HEAD. Other paths get 404. Pages refer to all else by relative addresses, so they work below any path that a proxy
-// puts in front. Files are revalidated by ETag on every load, so that a page never mixes the modules of two
-// versions. Pages of other origins may import the client.
+// Handler serves pages (their files at /demo/… and /stream/…), the operator's page at /admin (/admin/…), the
+// client at /client/… and its form for applications of another SDK at /compat/…, to GET and HEAD. Other paths get
+// 404. Pages refer to all else by relative addresses, so they work below any path that a proxy puts in front.
+// Files are revalidated by ETag on every load, so that a page never mixes the modules of two versions. Pages of
+// other origins may import the client.
 func Handler(p Pages) http.Handler {
 	files := load()
 	maps.DeleteFunc(files, func(name string, _ file) bool {
@@ -112,7 +113,7 @@ func setHeaders(h http.Header, name string, f file) {
 	h.Set("ETag", f.etag)
 	h.Set("Cache-Control", "no-cache")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if strings.HasPrefix(name, "client/") {
+	if strings.HasPrefix(name, "client/") || strings.HasPrefix(name, "compat/") {
 		h.Set("Access-Control-Allow-Origin", "*")
 		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 		return

@@ -1,0 +1,150 @@
+package web_test
+
+import (
+	"bytes"
+	"compress/zlib"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"parlor/config"
+	"parlor/session/token"
+	"parlor/web/browser"
+)
+
+const (
+	appID  = 1400000000
+	appKey = "an application's key, long enough for HS256"
+)
+
+// userSig signs as the application's back end does.
+func userSig(t *testing.T, user string) string {
+	t.Helper()
+	now, left := time.Now().Unix(), 3600
+	mac := hmac.New(sha256.New, []byte(appKey))
+	fmt.Fprintf(mac, "TLS.identifier:%s\nTLS.sdkappid:%d\nTLS.time:%d\nTLS.expire:%d\n", user, appID, now, left)
+	doc, err := json.Marshal(map[string]any{
+		"TLS.ver": "2.0", "TLS.identifier": user, "TLS.sdkappid": appID, "TLS.time": now, "TLS.expire": left,
+		"TLS.sig": base64.StdEncoding.EncodeToString(mac.Sum(nil)),
+	})
+	require.NoError(t, err)
+	var packed bytes.Buffer
+	z := zlib.NewWriter(&packed)
+	_, err = z.Write(doc)
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	return strings.NewReplacer("+", "*", "/", "-", "=", "_").Replace(base64.StdEncoding.EncodeToString(packed.Bytes()))
+}
+
+// otherSample is an application of the other SDK, in its words, but for where it is imported from.
+const otherSample = `(async ({ sdkAppId, userId, userSig }) => {
+	const { default: TRTC } = await import('/compat/trtc.js');
+	window.TRTC = TRTC;
+	document.body.innerHTML = '<div id="local"></div><div id="stage"></div>';
+	document.head.replaceChildren(); // the demo's looks
+	local.style.cssText = 'width: 160px; height: 90px';
+	const log = window.heard = [];
+	const trtc = window.trtc = TRTC.create();
+	for (const name of ['REMOTE_USER_ENTER', 'REMOTE_USER_EXIT', 'CONNECTION_STATE_CHANGED', 'PUBLISH_STATE_CHANGED', 'KICKED_OUT', 'ERROR', 'AUDIO_VOLUME', 'CUSTOM_MESSAGE']) {
+		trtc.on(TRTC.EVENT[name], (event) => log.push({ name, ...event, ...(name === 'ERROR' && { code: event.code, message: event.message }), ...(event.data && { text: new TextDecoder().decode(event.data) }) }));
+	}
+	trtc.on(TRTC.EVENT.REMOTE_VIDEO_AVAILABLE, ({ userId, streamType }) => {
+		const view = document.createElement('div');
+		view.id = userId + '_' + streamType;
+		view.style.cssText = 'width: 320px; height: 240px';
+		stage.append(view);
+		trtc.startRemoteVideo({ userId, streamType, view: view.id });
+	});
+	trtc.on(TRTC.EVENT.REMOTE_VIDEO_UNAVAILABLE, ({ userId, streamType }) => {
+		trtc.stopRemoteVideo({ userId, streamType });
+		document.getElementById(userId + '_' + streamType).remove();
+	});
+	const { result } = await TRTC.isSupported();
+	if (!result) throw new Error('not supported');
+	await trtc.startLocalVideo({ view: 'local', option: { profile: '360p' } });
+	await trtc.enterRoom({ sdkAppId, userId, userSig, roomId: 8888 });
+	await trtc.startLocalAudio();
+	trtc.enableAudioVolumeEvaluation(200);
+	window.tried = (call) => Promise.resolve().then(call).then(() => 0, (err) => err.extraCode);
+})(%s)`
+
+// TestApplicationsOfTheOtherSDK: two pages of such an application meet by UserSigs. One mutes, leaves and keeps
+// its picture; the other is put out by a command.
+func TestApplicationsOfTheOtherSDK(t *testing.T) {
+	cfg := nodeConfig(t, netip.MustParseAddr("127.0.0.1"), timers{})
+	cfg.Auth.Keys = []config.Key{config.Key(fmt.Sprintf("%d:%s", appID, appKey))}
+	keys, err := token.New(nil, token.Key{ID: fmt.Sprint(appID), Secret: []byte(appKey)})
+	require.NoError(t, err)
+	n := runNode(t, cfg, keys)
+	b := shared.get(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*limit)
+	defer cancel()
+	enter := func(user string) *browser.Page {
+		p, err := b.Open(ctx, n.url+"/?camera=0&mic=0")
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = p.Close(context.Background()) })
+		who, err := json.Marshal(map[string]any{"sdkAppId": appID, "userId": user, "userSig": userSig(t, user)})
+		require.NoError(t, err)
+		require.NoError(t, p.Eval(ctx, fmt.Sprintf(otherSample, who), nil))
+		return p
+	}
+	ann, bob := enter("ann"), enter("bob")
+	wait := func(p *browser.Page, what, expression string) {
+		t.Helper()
+		if err := p.Wait(ctx, expression, nil); err != nil {
+			var heard, page string
+			_ = p.Eval(ctx, "JSON.stringify(heard.filter((e) => e.name !== 'AUDIO_VOLUME'))", &heard)
+			_ = p.Eval(ctx, "document.body.innerHTML.slice(0, 2000)", &page)
+			t.Log(heard, page, p.Console())
+			require.NoError(t, err, what)
+		}
+	}
+	playing := func(id string) string {
+		return fmt.Sprintf("document.querySelector('#%s video')?.videoWidth > 0", id)
+	}
+	wait(ann, "ann sees bob", playing("bob_main"))
+	wait(bob, "bob sees ann", playing("ann_main"))
+	wait(ann, "ann sees herself", playing("local"))
+	wait(bob, "volumes come for all", "heard.some((e) => e.name === 'AUDIO_VOLUME' && e.result.some((u) => u.userId === '') && e.result.some((u) => u.userId === 'ann'))")
+	wait(bob, "publishing is told", "heard.filter((e) => e.name === 'PUBLISH_STATE_CHANGED').map((e) => e.mediaType + e.state).join() === 'videostarted,audiostarting,audiostarted'")
+
+	require.NoError(t, ann.Eval(ctx, "trtc.sendCustomMessage({ cmdId: 1, data: new TextEncoder().encode('hello').buffer })", nil))
+	wait(bob, "the message", "heard.some((e) => e.name === 'CUSTOM_MESSAGE' && e.userId === 'ann' && e.cmdId === 1 && e.text === 'hello')")
+
+	var code int
+	for call, want := range map[string]int{
+		"() => trtc.enterRoom({ sdkAppId: 1400000000, userId: 'ann', userSig: 'x', roomId: 8888 })": 5100,
+		"() => trtc.startRemoteVideo({ userId: 'nobody', streamType: 'main', view: null })":         5102,
+		"() => trtc.startLocalVideo()":                5104,
+		"() => trtc.startPlugin('Watermark', {})":     5209,
+		"() => trtc.stopRemoteVideo({ userId: 'x' })": 5014,
+		"() => TRTC.create().enterRoom({ sdkAppId: 1400000000, userId: 'eve', userSig: 'eJyrVgrxCdY-', roomId: 8888 })": 70003,
+	} {
+		require.NoError(t, ann.Eval(ctx, "tried("+call+")", &code))
+		require.Equal(t, want, code, call)
+	}
+
+	require.NoError(t, ann.Eval(ctx, "trtc.updateLocalVideo({ mute: true })", nil))
+	wait(bob, "ann is muted", "!document.getElementById('ann_main')")
+	require.NoError(t, ann.Eval(ctx, "trtc.updateLocalVideo({ mute: false, option: { profile: '180p' } })", nil))
+	wait(bob, "ann is back", playing("ann_main"))
+	require.NoError(t, ann.Eval(ctx, "trtc.exitRoom()", nil))
+	wait(bob, "ann has left", "heard.some((e) => e.name === 'REMOTE_USER_EXIT' && e.userId === 'ann' && e.reason === 0)")
+	wait(ann, "her camera is shown on", playing("local"))
+	wait(ann, "her states", "heard.filter((e) => e.name === 'CONNECTION_STATE_CHANGED').map((e) => e.state).join() === 'CONNECTING,CONNECTED,DISCONNECTED'")
+
+	n.command("RemoveUser", map[string]any{"RoomId": 8888, "UserIds": []string{"bob"}})
+	wait(bob, "bob is put out", "heard.some((e) => e.name === 'KICKED_OUT' && e.reason === 'banned')")
+	var errors []string
+	require.NoError(t, bob.Eval(ctx, "heard.filter((e) => e.name === 'ERROR').map((e) => e.message)", &errors))
+	require.Empty(t, errors)
+}
