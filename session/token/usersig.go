@@ -83,10 +83,14 @@ func (k *Keys) signed(text string) (g terms.Grant, mapped bool, err error) {
 	if !k.made(s) {
 		return g, false, invalid("no key of application %d has signed the UserSig", s.SDKAppID)
 	}
-	g = terms.Grant{User: s.Identifier, Rights: terms.MemberRights(), Expires: time.Unix(s.Time, 0).Add(time.Duration(s.Expire) * time.Second)}
+	g = terms.Grant{User: s.Identifier, Rights: terms.MemberRights(), Expires: k.at(s.Time + s.Expire)}
 	if s.Userbuf != "" {
-		if err := s.restrict(&g); err != nil {
+		end, err := s.restrict(&g)
+		if err != nil {
 			return g, false, err
+		}
+		if at := k.at(end); at.Before(g.Expires) {
+			g.Expires = at
 		}
 		mapped = true
 	}
@@ -95,6 +99,12 @@ func (k *Keys) signed(text string) (g terms.Grant, mapped bool, err error) {
 		return g, false, terms.Errorf(terms.CodeTokenExpired, "token", "the UserSig has expired")
 	}
 	return g, mapped, nil
+}
+
+// at returns the time so many seconds after 1970, with the reading of the clock that counts what passes.
+func (k *Keys) at(seconds int64) time.Time {
+	now := k.now()
+	return now.Add(time.Duration(seconds-now.Unix())*time.Second - time.Duration(now.Nanosecond()))
 }
 
 // made reports whether the application's key has signed the document.
@@ -167,17 +177,18 @@ var privileges = [...]struct {
 	{1 << 4, terms.RightSendVideo}, {1 << 5, terms.RightRecvVideo}, {1 << 6, terms.RightSendScreen}, {1 << 7, terms.RightRecvScreen},
 }
 
-// restrict makes the grant what the userbuf says: the room, the rights, and an earlier end. Its fields are a
-// version, the user, the application, the room's number, the end, the privileges, a type of account that has
-// no meaning here, and in version 1 the room's name, all in network byte order.
-func (s userSig) restrict(g *terms.Grant) error {
+// restrict makes the grant what the userbuf says, the room and the rights, and returns when that ends, in
+// seconds after 1970. Its fields are a version, the user, the application, the room's number, the end, the
+// privileges, a type of account that has no meaning here, and in version 1 the room's name, all in network
+// byte order.
+func (s userSig) restrict(g *terms.Grant) (end int64, err error) {
 	b, err := base64.StdEncoding.DecodeString(s.Userbuf)
 	if err != nil {
-		return invalid("the private map key's TLS.userbuf is no base64")
+		return 0, invalid("the private map key's TLS.userbuf is no base64")
 	}
 	r := fields{b}
 	version, user := r.number(1), r.text()
-	app, number, end, may := r.number(4), r.number(4), r.number(4), r.number(4)
+	app, number, until, may := r.number(4), r.number(4), r.number(4), r.number(4)
 	_ = r.number(4)
 	var name string
 	if version == 1 {
@@ -185,13 +196,13 @@ func (s userSig) restrict(g *terms.Grant) error {
 	}
 	switch {
 	case r.b == nil || len(r.b) != 0 || version > 1:
-		return invalid("the private map key's TLS.userbuf is cut off, or of another kind")
+		return 0, invalid("the private map key's TLS.userbuf is cut off, or of another kind")
 	case user != s.Identifier || app != s.SDKAppID:
-		return invalid("the private map key's TLS.userbuf is for another user or application")
+		return 0, invalid("the private map key's TLS.userbuf is for another user or application")
 	}
 	g.Room, err = room(name, number)
 	if err != nil {
-		return invalid("the private map key names no room")
+		return 0, invalid("the private map key names no room")
 	}
 	rights := []terms.Right{}
 	for _, p := range privileges {
@@ -202,13 +213,8 @@ func (s userSig) restrict(g *terms.Grant) error {
 	if may&privileges[1].bit != 0 {
 		rights = append(rights, terms.RightSendMessage) // there is no privilege for it: who may enter may
 	}
-	if g.Rights, err = terms.NewRights(rights...); err != nil {
-		return err
-	}
-	if at := time.Unix(int64(end), 0); at.Before(g.Expires) {
-		g.Expires = at
-	}
-	return nil
+	g.Rights, err = terms.NewRights(rights...)
+	return int64(until), err
 }
 
 func room(name string, number uint32) (terms.RoomID, error) {

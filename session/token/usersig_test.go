@@ -142,20 +142,22 @@ func TestUserSigIsRefused(t *testing.T) {
 	}
 }
 
+func failure(_ int64, err error) error { return err }
+
 // TestRestrictReadsTheWholeUserbuf: one that is cut off anywhere, or goes on, is refused.
 func TestRestrictReadsTheWholeUserbuf(t *testing.T) {
 	buf := must(base64.StdEncoding.DecodeString(open(t, nameVector)["TLS.userbuf"].(string)))
 	s := userSig{Identifier: "xiaojun", SDKAppID: 1400000000}
 	for n := range buf {
 		s.Userbuf = base64.StdEncoding.EncodeToString(buf[:n])
-		require.Error(t, s.restrict(&terms.Grant{}), n)
+		require.Error(t, failure(s.restrict(&terms.Grant{})), n)
 	}
 	s.Userbuf = base64.StdEncoding.EncodeToString(append(bytes.Clone(buf), 0))
-	require.Error(t, s.restrict(&terms.Grant{}))
+	require.Error(t, failure(s.restrict(&terms.Grant{})))
 	s.Userbuf = base64.StdEncoding.EncodeToString(buf)
-	require.NoError(t, s.restrict(&terms.Grant{}))
+	require.NoError(t, failure(s.restrict(&terms.Grant{})))
 	s.Identifier = "other"
-	require.Error(t, s.restrict(&terms.Grant{}))
+	require.Error(t, failure(s.restrict(&terms.Grant{})))
 }
 
 // FuzzUserSig: whatever comes, nothing is granted that no key has signed.
