@@ -75,12 +75,19 @@ const picture = {
   contentHint: orNull(among('motion', 'detail', 'text')),
 };
 
+/** @type {Rule} */
+const transports = [(v) => Array.isArray(v) && v.length > 0 && v.every((w) => ['udp', 'tcp', 'turn'].includes(w)), 'a list of "udp", "tcp" and "turn"'];
+
 /** The options of each call. @type {Record<string, Fields>} */
 export const CALLS = {
   create: {
     getToken: handler, url: text, autoReceiveAudio: bool, adaptive: bool, seats: [(v) => isObject(v) && options(v, SEATS), 'an object'],
-    iceServers, iceTransportPolicy: among('all', 'relay'),
+    iceServers, iceTransportPolicy: among('all', 'relay'), transports,
     encryption: [(v) => isObject(v) && options(v, ENCRYPTION), 'an object'],
+  },
+  checkNetwork: {
+    url: text, getToken: handler, strRoomId: id, iceServers, durationMs: within(1000, 60_000), onProgress: handler,
+    signal: [(v) => v instanceof AbortSignal, 'an AbortSignal'],
   },
   enterRoom: {
     roomId: id, strRoomId: id, userId: id, token: text, role, scene: among('call', 'live'), ...PROFILE, autoReceiveAudio: bool,

@@ -15,11 +15,15 @@ const LONGEST_MS = 2 ** 31 - 1;
  *  the answer to `ice` */
 
 /**
+ * @typedef {{iceServers?: RTCIceServer[], iceTransportPolicy?: RTCIceTransportPolicy,
+ *   transports?: import('./types.js').Way[]}} Own
+ */
+/**
  * @typedef {object} IceOptions
  * @property {import('./clock.js').Clock} clock
  * @property {() => Promise<Told>} ask  the node
  * @property {(config: RTCConfiguration) => void} onChange  for the PeerConnection that there is
- * @property {{iceServers?: RTCIceServer[], iceTransportPolicy?: RTCIceTransportPolicy}} own  the application's
+ * @property {Own} own  the application's
  */
 
 export class Ice {
@@ -37,8 +41,10 @@ export class Ice {
 
   /** For a PeerConnection. @returns {RTCConfiguration} */
   get config() {
-    const { iceServers = [], iceTransportPolicy = 'all' } = this.#opts.own;
-    return { iceServers: [...this.#told, ...iceServers], iceTransportPolicy };
+    const { iceServers = [], iceTransportPolicy = 'all', transports } = this.#opts.own;
+    const turn = transports?.includes('turn') ?? true;
+    const alone = turn && transports?.length === 1;
+    return { iceServers: turn ? [...this.#told, ...iceServers] : [], iceTransportPolicy: alone ? 'relay' : iceTransportPolicy };
   }
 
   /** A session begins, or there is none any more. @param {Told} [told] */

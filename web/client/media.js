@@ -92,7 +92,7 @@ export class Media {
   #make() {
     try {
       const peer = new Peer({
-        send: (offer) => this.#opts.send(offer), ice: this.#ice.config,
+        send: (offer) => this.#opts.send(offer), ice: this.#ice.config, transports: this.#opts.ice.transports,
         layers: (source) => this.#layers.get(source),
         cipher: this.#opts.cipher(),
         onState: (state) => this.#peer === peer && this.#recovery.changed(state),

@@ -13,7 +13,7 @@
 
 import { encodings, preferred, receivable, redundant, refit, shapeOf } from './encodings.js';
 import { CHANNELS, ParlorError } from './protocol.js';
-import { compact, hearsStereo, opusOf } from './sdp.js';
+import { compact, hearsStereo, opusOf, reachable } from './sdp.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').OfferRequest} OfferRequest */
@@ -41,6 +41,7 @@ import { compact, hearsStereo, opusOf } from './sdp.js';
  * @property {import('./encryption.js').Cipher | null} [cipher]  end-to-end encryption: all senders and
  *   receivers go through it from the moment they are made
  * @property {RTCConfiguration} ice  its servers of ICE
+ * @property {import('./types.js').Way[]} [transports]  by which the node may be reached; default: all
  * @property {(state: RTCPeerConnectionState) => void} onState  `closed` also when the node ended DTLS
  */
 
@@ -48,6 +49,7 @@ export class Peer {
   #pc;
   #send;
   #onState;
+  #transports;
   #layers;
   #cipher;
   #fresh = true;
@@ -70,7 +72,8 @@ export class Peer {
   #screenStream = new MediaStream();
 
   /** @param {PeerOptions} opts */
-  constructor({ send, onState, ice, layers = () => undefined, cipher = null }) {
+  constructor({ send, onState, ice, transports, layers = () => undefined, cipher = null }) {
+    this.#transports = transports;
     this.#send = send;
     this.#cipher = cipher;
     this.#layers = layers;
@@ -292,7 +295,7 @@ export class Peer {
       throw err;
     }
     if (this.#closed) throw closed();
-    await this.#pc.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
+    await this.#pc.setRemoteDescription({ type: 'answer', sdp: reachable(answer.sdp, this.#transports) });
     this.#fresh = false;
     const listed = new Set(this.#active.values());
     for (const s of this.#sections.values()) s.listed = listed.has(s);

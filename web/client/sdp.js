@@ -85,3 +85,14 @@ export function hearsStereo(sdp) {
     return asked ? m : withOpus(m, 'stereo=1');
   }).join('');
 }
+
+/**
+ * An answer with those of the node's candidates by which it may be reached. TURN leads to those of UDP.
+ * @param {string} sdp
+ * @param {import('./types.js').Way[]} [by]  undefined: all
+ */
+export function reachable(sdp, by) {
+  if (!by) return sdp;
+  const open = { udp: by.includes('udp') || by.includes('turn'), tcp: by.includes('tcp') };
+  return sdp.replace(/^a=candidate:\S+ \d+ (\S+) .*\r\n/gm, (line, protocol) => (open[/** @type {'udp' | 'tcp'} */ (protocol.toLowerCase())] ? line : ''));
+}

@@ -133,6 +133,7 @@
  *   by itself
  * @property {RTCIceTransportPolicy} [iceTransportPolicy]  `relay`: only through TURN, to try it out;
  *   default: `all`
+ * @property {Way[]} [transports]  the ways by which media may go; default: all. To try them out
  */
 /**
  * @typedef {object} EnterOptions
@@ -308,3 +309,42 @@
  */
 
 export {};
+
+/** @typedef {'udp' | 'tcp' | 'turn'} Way  by which media reaches the node; `turn`: relayed, over UDP, TCP or TLS */
+/**
+ * @typedef {object} CheckOptions
+ * @property {string} [url]         address of the node; default: the page's own origin
+ * @property {GetToken} [getToken]  gives tokens for the users of the check, `ROOM-up`, `ROOM-down`, `ROOM-udp`,
+ *   `ROOM-tcp` and `ROOM-turn`; none where the node has no keys
+ * @property {string} [strRoomId]   ROOM: a room for the check alone; default: one whose name nobody guesses
+ * @property {RTCIceServer[]} [iceServers]  as for `create`
+ * @property {number} [durationMs]  how long media is measured, milliseconds, 1000 to 60000; default: 6000. All of
+ *   it takes some 10 s more
+ * @property {(share: number) => void} [onProgress]  hears how much is done, from 0 to 1
+ * @property {AbortSignal} [signal]  calls the check off: it rejects with `aborted`
+ */
+/**
+ * @typedef {object} Carried
+ * @property {number} kbps  kbit/s that went through, at most about 2500: more is not tried
+ * @property {number} loss  per cent of the packets
+ */
+/**
+ * @typedef {object} CheckProblem
+ * @property {'media_blocked' | 'udp_blocked' | 'slow_up' | 'slow_down' | 'loss' | 'delay'} code  what it is
+ * @property {string} text  for people, and what to do about it
+ */
+/**
+ * @typedef {object} CheckReport
+ * @property {'good' | 'fair' | 'poor' | 'none'} verdict  `good`: large pictures; `fair`: small ones; `poor`: hard to
+ *   follow; `none`: no media gets through
+ * @property {string} summary  the verdict for people
+ * @property {CheckProblem[]} problems  what is not good
+ * @property {number} enteringMs    how long entering took, milliseconds
+ * @property {Way | null} transport  the way that a call takes; null: there is none
+ * @property {{udp: boolean | null, tcp: boolean | null, turn: boolean | null}} ways  which ways are open. null of
+ *   `turn`: the node has no TURN, or it cannot be reached
+ * @property {Carried} up     from here to the node
+ * @property {Carried} down   from the node to here
+ * @property {number} roundTripMs  to the node and back, milliseconds
+ * @property {number} jitterMs     milliseconds
+ */

@@ -119,7 +119,8 @@ class Reader {
     const source = this.#node(parlor).parent.text;
     const headings = [...source.matchAll(/^ {2}\/\/ --- (.*)$/gm)].map((m) => ({ at: m.index, title: m[1] }));
     const section = (node) => (node.parent.name?.text === 'Parlor' ? headings.findLast((h) => h.at < node.pos + node.getText().length)?.title ?? '' : BASES[node.parent.name?.text] ?? 'handlers');
-    const statics = [...parlor.getExports().values()].filter((s) => s.name !== 'prototype').map((s) => ({ ...this.#call(s, () => ''), fixed: true }));
+    const classes = [parlor, ...Object.keys(BASES).map((name) => this.#named.get(name))];
+    const statics = classes.flatMap((c) => [...(c?.getExports().values() ?? [])]).filter((s) => s.name !== 'prototype').map((s) => ({ ...this.#call(s, () => ''), fixed: true }));
     const own = this.#checker.getPropertiesOfType(this.#checker.getDeclaredTypeOfSymbol(parlor))
       .filter((s) => !s.name.startsWith('__#') && !this.#hidden(s))
       .map((s) => this.#call(s, section));

@@ -196,7 +196,8 @@ for (const call of calls.filter((c) => c.called)) {
   test(`${call.name} says what a browser refuses`, async () => {
     const args = call.parameters.map((p) => good(p.type));
     for (const name of ['NotAllowedError', 'NotFoundError', 'NotReadableError', 'OverconstrainedError', 'AbortError', 'SecurityError', 'InvalidStateError', 'TypeError']) {
-      const on = call.fixed ? Parlor : await STATES[call.name === 'enterRoom' ? 'outside a room' : 'in a room']();
+      const made = await STATES[call.fixed || call.name === 'enterRoom' ? 'outside a room' : 'in a room']();
+      const on = call.fixed ? Parlor : made;
       browser.fails = domError(name, name === 'OverconstrainedError' ? 'deviceId' : undefined);
       const { err } = await outcome(on, call.name, args);
       assert.ok(err === undefined || err instanceof ParlorError && err.code !== 'internal' && err.field, `${call.name} and ${name}: ${err?.stack}`);
