@@ -22,6 +22,7 @@ export const bool = of('boolean', 'true or false');
 export const text = of('string', 'a string');
 export const handler = of('function', 'a function');
 export const role = among('anchor', 'audience');
+export const logLevel = among('debug', 'info', 'warn', 'error', 'none');
 export const source = among('camera', 'screen', 'mic', 'screen-audio');
 const fillMode = among('contain', 'cover', 'fill');
 /** Which keys there are says encryption.js. @type {Rule} */

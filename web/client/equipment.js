@@ -1,13 +1,14 @@
 // The calls of a client that are about devices and the network rather than streams: how loud the microphone is, a
 // test of the speaker, a check before the call. It tells of devices that come and go, too. Parlor has them all.
 
-import { CALLS, guarded, options, whole } from './check.js';
+import { CALLS, guarded, logLevel, options, value, whole } from './check.js';
 import { Chime } from './chime.js';
 import { systemClock } from './clock.js';
 import { Devices } from './devices.js';
 import { Emitter } from './emitter.js';
 import { EVENTS } from './events.js';
 import { Level } from './level.js';
+import { logEvent, setLevel } from './log.js';
 import { noise, precheck } from './precheck.js';
 
 /** @typedef {import('./types.js').ParlorEvents} ParlorEvents */
@@ -33,8 +34,29 @@ export class Equipment extends Emitter {
     return guarded(() => precheck(options(given, CALLS.checkNetwork), { client: create, clock: systemClock, picture: noise }));
   }
 
+  /**
+   * Has the client write to the console what happens, on this page. At first it writes nothing. Tokens, keys and
+   * what people say are never written.
+   * @param {import('./log.js').LogLevel} level  the least that is written
+   */
+  static setLogLevel(level) {
+    value('level', level, logLevel);
+    setLevel(level);
+  }
+
   constructor() {
     super(EVENTS);
+  }
+
+  /**
+   * @template {keyof ParlorEvents} K
+   * @param {K} name
+   * @param {ParlorEvents[K]} payload
+   * @protected
+   */
+  emit(name, payload) {
+    logEvent(name, payload);
+    super.emit(name, payload);
   }
 
   /**

@@ -3,6 +3,7 @@
 
 import { systemClock } from './clock.js';
 import { Ice } from './ice.js';
+import { log } from './log.js';
 import { Peer } from './peer.js';
 import { ParlorError } from './protocol.js';
 import { Recovery } from './recovery.js';
@@ -95,7 +96,10 @@ export class Media {
         send: (offer) => this.#opts.send(offer), ice: this.#ice.config, transports: this.#opts.ice.transports,
         layers: (source) => this.#layers.get(source),
         cipher: this.#opts.cipher(),
-        onState: (state) => this.#peer === peer && this.#recovery.changed(state),
+        onState: (state) => {
+          log('info', 'media', state);
+          if (this.#peer === peer) this.#recovery.changed(state);
+        },
       });
       return peer;
     } catch (err) {

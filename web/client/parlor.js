@@ -13,7 +13,7 @@
 //                inputs.js: another of those; change.js: what a change of options comes to; sending.js,
 //                announced.js: what goes to the node; profiles.js: options by name
 //   equipment.js calls about devices: devices.js: which there are; fallback.js: one in place of another;
-//                level.js: how loud the microphone is; chime.js: a test of the speaker; precheck.js: the network
+//                level.js: how loud the mic is; chime.js: a test of the speaker; precheck.js: the network; log.js
 //   remote.js    subscriptions and who sits where (seats.js); view.js: elements; sight.js, sizes.js: how
 //                large they are
 //   messages.js  custom messages

@@ -14,6 +14,7 @@
 // may be starting anew. Time, sockets and chance come from outside, so that tests own them.
 
 import { Timers, backoff } from './clock.js';
+import { log } from './log.js';
 import { Mailbox } from './mailbox.js';
 import { Nodes } from './nodes.js';
 import { ExitReason, ParlorError, SUBPROTOCOL, errorOf, parse } from './protocol.js';
@@ -64,8 +65,8 @@ const ROAM_MS = 2000;
 /** For how long entering is tried again if it was sent on to a node that does not answer. After that time
  *  the others know that this node is dead. */
 const ENTER_MS = 8000;
-/** For how long a node that shuts down and is the only one is waited for. Lower ends the stay of those whose
- *  node is slow to start anew; higher leaves people looking at a room that is gone. */
+/** For how long the only node is waited for if it shuts down. Lower ends stays at nodes that are slow to start
+ *  anew; higher leaves people looking at a room that is gone. */
 const RESTART_MS = 60000;
 /** How long leave() waits for the node before it leaves by beacon. */
 const LEAVE_MS = 3000;
@@ -144,6 +145,7 @@ export class Signal {
    */
   request(message) {
     if (this.#state === 'closed') return Promise.reject(gone());
+    log('debug', 'asks', message.type);
     return this.#requests.add(++this.#lastId, message, this.connected);
   }
 
@@ -197,6 +199,7 @@ export class Signal {
     this.#timers.clear('ping');
     this.#dropSocket();
     if (!this.#entering) this.#setState('reconnecting');
+    log('info', 'connects', this.#nodes.socket);
     let ws;
     try {
       ws = new this.#opts.WebSocket(this.#nodes.socket, SUBPROTOCOL);
@@ -298,13 +301,12 @@ export class Signal {
     else if (this.connected) this.#opts.handlers.report(message);
   }
 
-  /** @param {any} m */
-  #answered(m) {
+  #answered(/** @type {any} */ m) {
+    log('debug', 'is told', m.type, m.code ?? '');
     this.#requests.settle(m.re, (p) => (m.type === 'error' ? p.reject(errorOf(m)) : p.resolve(m)));
   }
 
-  /** @param {any} m */
-  #greeted(m) {
+  #greeted(/** @type {any} */ m) {
     this.#helloId = 0;
     if (m.type === 'error') {
       this.#greetedWithError(errorOf(m), m.retryAfterMs > 0);

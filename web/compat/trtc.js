@@ -64,8 +64,12 @@ export default class TRTC {
     return translated('getSpeakerList', () => Parlor.getSpeakerList());
   }
 
-  /** Logs are the browser's own here, and go nowhere. @param {number} _level */
-  static setLogLevel(_level) {}
+  /** @param {number} level  0 trace, 1 debug, 2 info, 3 warn, 4 error, 5 none. Logs are not sent anywhere */
+  static setLogLevel(level) {
+    const name = /** @type {const} */ (['debug', 'debug', 'info', 'warn', 'error', 'none'])[level];
+    if (!name) throw wrong('level has to be a number from 0 to 5.', 5005);
+    Parlor.setLogLevel(name);
+  }
 
   /** @type {Map<string, Map<Function, Function>>} */
   #handlers = new Map();
