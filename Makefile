@@ -69,6 +69,8 @@ release: tools
 			| gzip -n > $(RELEASE)/parlor-$(VERSION)_linux_$$arch.tar.gz; \
 	done
 	cd deploy/check && $(GO) run ./pack ../chart $(VERSION) ../../$(RELEASE)
+	$(MAKE) client
+	cp web/dist/*.tgz $(RELEASE)/
 	$(MAKE) images
 	cd $(RELEASE) && rm sfu_linux_* && sha256sum -- * > SHA256SUMS && cat SHA256SUMS
 
