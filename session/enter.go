@@ -154,7 +154,8 @@ func (r *Rooms) newParticipant(q EnterRequest) *participant {
 		},
 		rooms: r, box: newMailbox(!q.Signal), done: done{gone: make(chan struct{})},
 	}
-	p.client.Store(&q.Client)
+	from := q.Client // a copy: a pointer into q would keep the request, and the connection that its Gone knows
+	p.client.Store(&from)
 	p.media.expects = 1000 * float64(q.DownlinkKbps)
 	p.hold(q.Grant, p.since)
 	p.touch()

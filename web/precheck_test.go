@@ -22,8 +22,11 @@ func TestCheckNetwork(t *testing.T) {
 	p.eval(`(async () => {
 		const { Parlor } = await import('/client/parlor.js');
 		window.shares = [];
-		window.report = await Parlor.checkNetwork({ strRoomId: 'look', durationMs: 1500, onProgress: (share) => shares.push(share) });
+		Parlor.setLogLevel('debug');
+		window.report = null;
+		Parlor.checkNetwork({ strRoomId: 'look', durationMs: 1500, onProgress: (share) => shares.push(share) }).then((r) => (report = r));
 	})()`, nil)
+	p.await("it is over", "report")
 	p.eval("report", &report)
 	p.eval("shares", &shares)
 	t.Logf("%+v", report)
@@ -36,5 +39,5 @@ func TestCheckNetwork(t *testing.T) {
 	require.NotEqual(t, "none", report.Verdict)
 	require.NotEmpty(t, report.Summary)
 	require.EqualValues(t, 1, shares[len(shares)-1])
-	require.Empty(t, n.users("look"), "everybody has left")
+	require.Empty(t, n.command("ListRooms", map[string]any{})["Rooms"], "everybody has left")
 }

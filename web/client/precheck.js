@@ -96,10 +96,9 @@ class Check {
     this.report.enteringMs = Math.round(clock.now() - began);
     this.#picture = this.#tools.picture();
     await up.startLocalVideo({ videoTrack: this.#picture.track, simulcast: false, bitrate: MOST_KBPS });
-    const down = await this.#enter('down');
-    down.on('remote-video-available', ({ userId }) => {
-      down.startRemoteVideo({ userId, view: null }).catch(() => {}); // whatever becomes of it is measured
-    });
+    const down = await this.#enter('down', {}, (c) => c.on('remote-video-available', ({ userId }) => {
+      c.startRemoteVideo({ userId, view: null }).catch(() => {}); // whatever becomes of it is measured
+    }));
     await this.#until(async () => (await sample(down)).packets > 0, OPEN_MS);
     this.report.transport = (await sample(down)).way;
     if (this.report.transport) this.report.ways[this.report.transport] = true;
@@ -160,11 +159,13 @@ class Check {
   /**
    * @param {string} name
    * @param {import('./types.js').ParlorOptions} [more]
+   * @param {(client: Parlor) => void} [prepare]  registers handlers
    */
-  async #enter(name, more) {
+  async #enter(name, more, prepare) {
     this.#look();
     const c = this.#tools.client({ ...this.#of, ...more, autoReceiveAudio: false });
     this.#clients.push(c);
+    prepare?.(c);
     await c.enterRoom({ strRoomId: this.#room, userId: `${this.#room}-${name}` });
     return c;
   }

@@ -26,7 +26,7 @@ function network(n) {
       async exitRoom() { c.in = false; },
       on: (name, fn) => { handlers[name] = fn; },
       async startLocalVideo(o) { c.sends = o; },
-      async startRemoteVideo() {},
+      async startRemoteVideo() { c.watches = true; },
       async getStats() {
         const seconds = way && c.in ? (clock.now() - since) / 1000 : 0;
         const bytes = (seconds * of.kbps * 1000) / 8;
@@ -34,7 +34,7 @@ function network(n) {
         return new Map(way && c.in ? [
           ['o', { type: 'outbound-rtp', kind: 'video', bytesSent: c.sends ? bytes : 0 }],
           ['r', { type: 'remote-inbound-rtp', kind: 'video', fractionLost: of.loss }],
-          ['i', { type: 'inbound-rtp', kind: 'video', bytesReceived: bytes, packetsReceived: packets, packetsLost: (packets * of.loss) / (1 - of.loss), jitter: 0.007 }],
+          ['i', { type: 'inbound-rtp', kind: 'video', bytesReceived: c.watches ? bytes : 0, packetsReceived: c.watches ? packets : 0, packetsLost: (packets * of.loss) / (1 - of.loss), jitter: 0.007 }],
           ['t', { type: 'transport', selectedCandidatePairId: 'p' }],
           ['p', { type: 'candidate-pair', localCandidateId: 'l', remoteCandidateId: 'm', currentRoundTripTime: of.roundTripMs / 1000 }],
           ['l', { type: 'local-candidate', candidateType: way === 'turn' ? 'relay' : 'host', protocol: way === 'tcp' ? 'tcp' : 'udp' }],
