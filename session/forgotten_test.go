@@ -14,15 +14,17 @@ import (
 // the user is in. A session is remembered for longer than its connection lasts.
 func TestASessionForgetsItsRequest(t *testing.T) {
 	inNode(t, session.Options{}, func(n *node) {
-		connection := new([4096]byte)
-		known := weak.Make(connection)
-		gone := func() bool { return connection[0] != 0 }
-		c := n.enter("ann", func(q *session.EnterRequest) { q.Gone = gone })
-		gone, connection = nil, nil
+		c, known := entersWithConnection(n)
 		for range 3 {
 			runtime.GC()
 		}
 		require.Nil(t, known.Value(), "the session holds what its request knew")
 		runtime.KeepAlive(c)
 	})
+}
+
+func entersWithConnection(n *node) (*client, weak.Pointer[[4096]byte]) {
+	connection := new([4096]byte)
+	c := n.enter("ann", func(q *session.EnterRequest) { q.Gone = func() bool { return connection[0] != 0 } })
+	return c, weak.Make(connection)
 }
