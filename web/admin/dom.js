@@ -44,7 +44,7 @@ export function setText(e, text) {
  * @param {{UserId: string, Name?: string}} user
  */
 export function who(user) {
-  return user.Name ? el('span', {}, bdi(user.Name), ' ', el('span', { className: 'id' }, bdi(user.UserId))) : bdi(user.UserId);
+  return user.Name && user.Name !== user.UserId ? el('span', {}, bdi(user.Name), ' ', el('span', { className: 'id' }, bdi(user.UserId))) : bdi(user.UserId);
 }
 
 /**
