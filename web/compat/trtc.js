@@ -1,7 +1,6 @@
-// The calls of another RTC engine's web SDK 5, on this client. An application of that SDK changes its import and
-// goes on: events, types, options and promises have the names that it knows. docs/moving.md says what differs.
+// The calls of another RTC engine's web SDK 5, on this client. An application of that SDK imports this module in
+// place of it: events, types, options and promises have the names that it knows. docs/moving.md says what differs.
 //
-//   import TRTC from '/compat/trtc.js';
 //   const trtc = TRTC.create();
 //   await trtc.enterRoom({ sdkAppId, userId, userSig, roomId: 8888 });
 //
