@@ -39,6 +39,7 @@ import (
 //	handler_test.go  what the node serves to pages, its own and those of other origins
 //	options_test.go  options of devices
 //	profiles_test.go what is sent of them, and changed while it runs: sizes, rates, layers, codecs, stereo
+//	devices_test.go  devices that come and go, a test of the speaker, processors that stall
 //	cluster_test.go  rooms of several nodes
 //	reports_test.go  who speaks, how good the network is
 //	tcp_test.go      ICE-TCP beside UDP

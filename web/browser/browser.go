@@ -35,6 +35,8 @@ type Options struct {
 	// Camera is a Y4M or MJPEG file that is the fake camera's picture, again and again; empty: a pattern of
 	// the browser's own. It is for Chromium alone, as Trusted is.
 	Camera string
+	// Cameras is how many fake cameras Chromium has; 0: one.
+	Cameras int
 	// Trusted is an origin without TLS whose pages get devices all the same, such as http://192.0.2.1:8080.
 	Trusted string
 	// Log gets the console of every page, a line a message; nil: dropped. It is called from goroutines of the

@@ -68,6 +68,9 @@ func (c *chromium) start(path string, o Options) error {
 	if o.Camera != "" {
 		opts = append(opts, chromedp.Flag("use-file-for-fake-video-capture", o.Camera))
 	}
+	if o.Cameras > 0 {
+		opts = append(opts, chromedp.Flag("use-fake-device-for-media-stream", fmt.Sprintf("device-count=%d", o.Cameras)))
+	}
 	if o.Trusted != "" {
 		opts = append(opts, chromedp.Flag("unsafely-treat-insecure-origin-as-secure", o.Trusted))
 	}

@@ -7,7 +7,7 @@
     'remote-user-enter', 'remote-user-exit', 'remote-video-available', 'remote-video-unavailable',
     'remote-audio-available', 'remote-audio-unavailable', 'kicked-out', 'exit-room', 'role-changed',
     'connection-state-changed', 'connection-lost', 'connection-recovered', 'screen-share-stopped', 'error', 'blocked', 'token-expiring', 'paused',
-    'encryption-error', 'encryption-state',
+    'encryption-error', 'encryption-state', 'device-changed', 'device-switched', 'local-video-stalled', 'local-video-resumed',
   ];
   const PICTURE = { width: 320, height: 180, frameRate: 15 }; // small: several pages encode in software
   const events = [];
