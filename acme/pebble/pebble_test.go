@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -166,8 +167,8 @@ func TestNodeGetsItsCertificate(t *testing.T) {
 	require.NotNil(t, stays)
 	require.Contains(t, book.String(), "the certificate before stays")
 	require.Contains(t, book.String(), "TCP port 443 to http.listen")
-	require.Contains(t, metrics(t, n), fmt.Sprintf(`parlor_certificate_expires_timestamp_seconds{certificate="http.acme",host="%s"} %.9e`,
-		host, float64(stays.NotAfter.Unix())))
+	require.Contains(t, metrics(t, n), fmt.Sprintf(`parlor_certificate_expires_timestamp_seconds{certificate="http.acme",host="%s"} %s`,
+		host, strconv.FormatFloat(float64(stays.NotAfter.Unix()), 'g', -1, 64))) // as Prometheus writes it
 	by.leads.Store("127.0.0.1")
 	require.NoError(t, n.Reload())
 	require.Eventually(t, newer(stays), patience, 20*time.Millisecond, "%s", book)
