@@ -67,7 +67,8 @@ export function chart(title, words, o = {}) {
       cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
       hooks: { setCursor: [(/** @type {any} */ u) => showKeys(u.cursor.idx ?? null)] },
       scales: {
-        x: { range: (/** @type {any} */ _, /** @type {number} */ _first, /** @type {number} */ last) => [last - 900, last] },
+        // Without a sample there is no last one: a node that is seconds old.
+        x: { range: (/** @type {any} */ _, /** @type {number} */ _first, /** @type {number} */ last) => [-900, 0].map((s) => s + (last || Date.now() / 1000)) },
         y: { range: (/** @type {any} */ _, /** @type {number} */ _low, /** @type {number} */ high) => [0, Math.max(o.least ?? 1, high) * 1.1] },
       },
       axes: [
