@@ -165,8 +165,8 @@ func readUserSig(text string) (s userSig, err error) {
 	return s, nil
 }
 
-// maxTime in seconds: later than any time of a UserSig, and small enough for a time.Duration.
-const maxTime = 1 << 33
+// maxTime in seconds is the year 2106. The sum of two such times still fits into a time.Duration.
+const maxTime = 1 << 32
 
 // The privileges of a private map key.
 var privileges = [...]struct {

@@ -144,6 +144,12 @@ func TestUserSigIsRefused(t *testing.T) {
 
 func failure(_ int64, err error) error { return err }
 
+// TestTheLatestEndIsLater: the sum of the largest times does not turn round to a time that is over.
+func TestTheLatestEndIsLater(t *testing.T) {
+	k := appKeys(t, signedAt)
+	require.Equal(t, int64(2*maxTime), k.at(2*maxTime).Unix())
+}
+
 // TestRestrictReadsTheWholeUserbuf: one that is cut off anywhere, or goes on, is refused.
 func TestRestrictReadsTheWholeUserbuf(t *testing.T) {
 	buf := must(base64.StdEncoding.DecodeString(open(t, nameVector)["TLS.userbuf"].(string)))
