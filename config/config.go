@@ -106,7 +106,7 @@ type Media struct {
 type TURN struct {
 	TLS                bool          `koanf:"tls" doc:"TURN over TLS on the port of http.listen, where that is HTTPS: for clients that may reach nothing but port 443."`
 	Listen             Address       `koanf:"listen" doc:"Address of TURN over UDP and TCP without TLS, on one port number, such as :3478. Empty: none."`
-	Host               string        `koanf:"host" doc:"Host name or address in the turn: and turns: URLs that clients are told; it has to lead to this node, past proxies of HTTP. Empty: that of node.url, or the one by which the client has come."`
+	Host               string        `koanf:"host" doc:"Host name or address in the turn: and turns: URLs that clients are told; it has to lead to this node, past proxies of HTTP. Firefox takes TURN over TLS by a name alone. Empty: that of node.url, or the one by which the client has come."`
 	Lifetime           time.Duration `koanf:"lifetime" doc:"For how long a client's credentials are good for a new allocation, at least 1m. What is in use goes on until the user leaves; clients get newer ones in time."`
 	Allocations        int           `koanf:"allocations" doc:"Allocations on this node, about 60 KB each with their connection. Browsers make one for each network and URL; those that carry nothing for a minute are ended."`
 	SessionAllocations int           `koanf:"allocations_per_session" doc:"The same of one user in one room."`

@@ -56,7 +56,7 @@ func (d *drawn) away(start func(browser.Options) (*browser.Browser, error)) *awa
 	d.t.Helper()
 	h, err := d.net.Host("away", 7)
 	require.NoError(d.t, err)
-	b, err := start(browser.Options{Host: h})
+	b, err := start(browser.Options{Host: h, Resolve: d.here})
 	require.NoError(d.t, err)
 	d.t.Cleanup(func() { require.NoError(d.t, b.Close()) })
 	a := &away{d.t, b, h}

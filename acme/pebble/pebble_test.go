@@ -138,8 +138,25 @@ func metrics(t *testing.T, n *sfu.Node) string {
 
 const patience = 15 * time.Second
 
-// TestNodeGetsItsCertificate by TLS-ALPN-01, on the port on which it serves. It renews it. An order that fails
-// leaves what was.
+// relays holds a TURN server to answering on the node's port of TLS, to a client that names nothing in ALPN as
+// browsers do.
+func relays(t *testing.T, n *sfu.Node, roots *x509.CertPool) {
+	c, err := tls.Dial("tcp", n.Addrs().HTTP.String(), &tls.Config{ServerName: host, RootCAs: roots})
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.SetDeadline(time.Now().Add(patience)))
+	allocate := append([]byte{0, 3, 0, 0, 0x21, 0x12, 0xA4, 0x42}, "transaction."...) // RFC 8489 section 5, without a right
+	_, err = c.Write(allocate)
+	require.NoError(t, err)
+	answer := make([]byte, len(allocate))
+	_, err = io.ReadFull(c, answer)
+	require.NoError(t, err)
+	require.Equal(t, []byte{1, 0x13}, answer[:2], "an error response to the allocation")
+	require.Equal(t, allocate[4:], answer[4:])
+}
+
+// TestNodeGetsItsCertificate by TLS-ALPN-01, on the port on which it serves pages and TURN. It renews it. An order
+// that fails leaves what was.
 func TestNodeGetsItsCertificate(t *testing.T) {
 	t.Parallel()
 	port, by, book := free(t), newNames(t), new(book)
@@ -155,6 +172,7 @@ func TestNodeGetsItsCertificate(t *testing.T) {
 	require.NoError(t, err, "a browser believes it")
 	require.Equal(t, "http/1.1", c.ConnectionState().NegotiatedProtocol)
 	c.Close()
+	relays(t, n, roots)
 	newer := func(than *x509.Certificate) func() bool {
 		return func() bool { return shown(n).NotAfter.After(than.NotAfter) }
 	}

@@ -19,6 +19,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -32,6 +33,8 @@ type Options struct {
 	Site *Site
 	// Host is the machine of a drawn network that it runs on, if it is on no Site.
 	Host *netns.Host
+	// Resolve is the address of every host name; the zero value: what the system says.
+	Resolve netip.Addr
 	// Camera is a Y4M or MJPEG file that is the fake camera's picture, again and again; empty: a pattern of
 	// the browser's own. It is for Chromium alone, as Trusted is.
 	Camera string

@@ -74,6 +74,9 @@ func (c *chromium) start(path string, o Options) error {
 	if o.Trusted != "" {
 		opts = append(opts, chromedp.Flag("unsafely-treat-insecure-origin-as-secure", o.Trusted))
 	}
+	if o.Resolve.IsValid() {
+		opts = append(opts, chromedp.Flag("host-resolver-rules", "MAP * "+o.Resolve.String()))
+	}
 	alloc, cancelAlloc := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, cancel := chromedp.NewContext(alloc, chromedp.WithErrorf(func(string, ...any) {}))
 	c.ctx = ctx

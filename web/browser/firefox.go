@@ -81,7 +81,11 @@ func (f *firefox) start(path string, o Options) error {
 	if err := os.Mkdir(profile, 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(firefoxPrefs), 0o600); err != nil {
+	prefs := firefoxPrefs
+	if o.Resolve.IsValid() {
+		prefs += fmt.Sprintf("user_pref(\"network.dns.forceResolve\", %q);\n", o.Resolve)
+	}
+	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(prefs), 0o600); err != nil {
 		return err
 	}
 	url, err := f.spawn(ctx, path, profile, o)
