@@ -20,6 +20,7 @@ const entries = 10_000
 // TestChurn: users enter and leave in rooms all over three nodes, many at a time. Everybody's leave is in the
 // feed, no bucket keeps anything, and the nodes are as large as before.
 func TestChurn(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 1)
 	visit := func(r *rand.Rand, worker, i int) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

@@ -109,6 +109,7 @@ var settable = sync.OnceValues(func() (string, error) {
 // TestTheMachinesClockIsSet: under a node with the NATS server in it, the wall clock leaps. Users that are in
 // stay in. Users that are gone have left when the time for coming back has passed. What is new can be begun.
 func TestTheMachinesClockIsSet(t *testing.T) {
+	t.Parallel()
 	path, err := settable()
 	require.NoError(t, err)
 	const patience = 6 * time.Second

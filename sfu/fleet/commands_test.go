@@ -22,6 +22,7 @@ type removal struct {
 
 // TestOneRoomFromEveryNode: users enter at three nodes and meet; commands given at any node reach them.
 func TestOneRoomFromEveryNode(t *testing.T) {
+	t.Parallel()
 	for _, servers := range []int{0, 1, 3} { // 0: the one inside the first node
 		t.Run(fmt.Sprint(servers, " brokers"), func(t *testing.T) {
 			f := newFleet(t, servers)
@@ -72,6 +73,7 @@ func TestOneRoomFromEveryNode(t *testing.T) {
 
 // TestRoomThatIsNowhere: the answer comes at once, not by a time-out.
 func TestRoomThatIsNowhere(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 1)
 	var slowest time.Duration
 	for range 50 {

@@ -67,6 +67,7 @@ func together(t *testing.T, all []*person, times int, within time.Duration) time
 // TestNodeIsKilled: a node with 100 users is killed. They come back by themselves at another one within 10 s,
 // and those whose node lives notice nothing.
 func TestNodeIsKilled(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 1)
 	all := f.crowd(t, "lobby", 100)
 	lost := f.home(t, all)
@@ -124,6 +125,7 @@ var forgetful = []string{"--cluster.lease", "2s", "--cluster.forget", "3s"}
 
 // TestKilledNodeStaysAway: others tell what it owes.
 func TestKilledNodeStaysAway(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 1, forgetful...)
 	all := f.crowd(t, "lobby", 10)
 	lost := f.home(t, all)
@@ -150,6 +152,7 @@ func TestKilledNodeStaysAway(t *testing.T) {
 // TestNodeIsCutOffUntilItIsForgotten: when it is back, it tells anew who is in its rooms, who have not
 // noticed anything.
 func TestNodeIsCutOffUntilItIsForgotten(t *testing.T) {
+	t.Parallel()
 	f := &fleet{brokers: brokers(t, 1)}
 	f.dial(t, f.brokers[0].url())
 	var links []*link
@@ -203,6 +206,7 @@ func (f *fleet) elsewhere(t *testing.T, not *node) []*person {
 
 // TestNodeDrains: a node that is told to end has everybody go on at another one, and ends within its time.
 func TestNodeDrains(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 1)
 	all := f.crowd(t, "lobby", 50)
 	ending := f.home(t, all)
@@ -231,6 +235,7 @@ func TestNodeDrains(t *testing.T) {
 
 // TestLeaderOfNATSIsKilled: rooms go on, others are made, commands and events go on.
 func TestLeaderOfNATSIsKilled(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3)
 	all := f.crowd(t, "lobby", 20)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -270,6 +275,7 @@ func TestLeaderOfNATSIsKilled(t *testing.T) {
 // TestNodeIsCutOffFromNATS: its rooms go on for those inside, nobody else gets in once its lease is over,
 // another node takes the room then, and when it is back those inside go there too.
 func TestNodeIsCutOffFromNATS(t *testing.T) {
+	t.Parallel()
 	f := &fleet{brokers: brokers(t, 1)}
 	f.dial(t, f.brokers[0].url())
 	var links []*link

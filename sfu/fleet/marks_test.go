@@ -85,6 +85,7 @@ func (f *fleet) off(t *testing.T, user string) {
 
 // TestBansAndBlocksGoWithTheRoom to the node that gets it, whether the one before is told to end or dies.
 func TestBansAndBlocksGoWithTheRoom(t *testing.T) {
+	t.Parallel()
 	for how, end := range map[string]func(*node){
 		"told to end": func(n *node) { n.signal(syscall.SIGTERM) },
 		"killed":      func(n *node) { n.kill() },
@@ -118,6 +119,7 @@ func TestBansAndBlocksGoWithTheRoom(t *testing.T) {
 
 // TestABanOutlivesItsRoom: it holds where the room is made again, on whichever node.
 func TestABanOutlivesItsRoom(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 1)
 	all := f.crowd(t, "lobby", 2)
 	home := f.home(t, all)
@@ -143,6 +145,7 @@ func TestABanOutlivesItsRoom(t *testing.T) {
 
 // TestBansWhileNATSIsAway: a node that is cut off obeys at once, and writes later what it has been told.
 func TestBansWhileNATSIsAway(t *testing.T) {
+	t.Parallel()
 	f := &fleet{brokers: brokers(t, 1)}
 	f.dial(t, f.brokers[0].url())
 	l := newLink(t, strings.TrimPrefix(f.brokers[0].url(), "nats://"))

@@ -28,6 +28,7 @@ func (f *fleet) owed(t *testing.T, home *node, action string, request any) {
 // TestCommandsForANodeThatIsCutOff: it carries them out when it is back, before anybody enters, also where it
 // is back before its lease has run out.
 func TestCommandsForANodeThatIsCutOff(t *testing.T) {
+	t.Parallel()
 	f := &fleet{brokers: brokers(t, 1)}
 	f.dial(t, f.brokers[0].url())
 	var links []*link

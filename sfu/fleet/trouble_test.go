@@ -99,6 +99,7 @@ func onDisk(t *testing.T, dir string, nodes int, external bool, args ...string) 
 // TestTheDiskOfNATSIsFull fills it and frees it again. The nodes say what is wrong, those inside go on, new
 // rooms are placed within seconds of the space being there, and no event is lost.
 func TestTheDiskOfNATSIsFull(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		nodes    int
 		external bool
@@ -161,6 +162,7 @@ func TestTheDiskOfNATSIsFull(t *testing.T) {
 
 // TestANodeEndsWhileTheDiskIsFull: what its queue held is completed by its next process.
 func TestANodeEndsWhileTheDiskIsFull(t *testing.T) {
+	t.Parallel()
 	dir := smallDisk(t, 48)
 	f := onDisk(t, dir, 1, false)
 	all := f.crowd(t, "lobby", 4)
@@ -207,6 +209,7 @@ func TestANodeEndsWhileTheDiskIsFull(t *testing.T) {
 // TestANodeHangs stops a node, with everything that it has, and wakes it. Commands given anywhere are
 // answered within a second, or say which node does not answer; what it got meanwhile it does not carry out.
 func TestANodeHangs(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 1)
 	all := f.crowd(t, "lobby", 3)
 	home := f.home(t, all)
@@ -269,6 +272,7 @@ func TestANodeHangs(t *testing.T) {
 // TestTheBucketOfRoomsIsDeleted under running nodes, and a single key of it: rooms stay one room each, and
 // new ones are placed.
 func TestTheBucketOfRoomsIsDeleted(t *testing.T) {
+	t.Parallel()
 	for _, servers := range []int{0, 1, 3} {
 		t.Run(fmt.Sprint(servers, " brokers"), func(t *testing.T) {
 			f := newFleet(t, servers)
