@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"helm.sh/helm/v4/pkg/engine"
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
+	networking "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -148,4 +150,25 @@ image: { pullSecrets: [{ name: registry }] }
 	before, _ := chart(t, "")
 	require.NotEqual(t, before["StatefulSet parlor"].(*apps.StatefulSet).Spec.Template.Annotations["checksum/config"],
 		set.Spec.Template.Annotations["checksum/config"], "a changed configuration restarts the nodes")
+}
+
+// TestChartOpensThePortOfTURN: what is configured is also let in.
+func TestChartOpensThePortOfTURN(t *testing.T) {
+	ports := func(values string) (open []string) {
+		m, _ := chart(t, values)
+		for _, p := range m["StatefulSet parlor"].(*apps.StatefulSet).Spec.Template.Spec.Containers[0].Ports {
+			require.Equal(t, p.ContainerPort, p.HostPort)
+			open = append(open, fmt.Sprint(p.Protocol, " ", p.HostPort))
+		}
+		var passes []string
+		for _, p := range m["NetworkPolicy parlor"].(*networking.NetworkPolicy).Spec.Ingress[0].Ports {
+			passes = append(passes, fmt.Sprint(*p.Protocol, " ", p.Port.IntVal))
+		}
+		require.ElementsMatch(t, open, passes)
+		return open
+	}
+	require.ElementsMatch(t, []string{"TCP 8443", "UDP 7882", "TCP 7882"}, ports(""))
+	require.ElementsMatch(t, []string{"TCP 8443", "UDP 7882", "TCP 7882"}, ports("config: { turn: { tls: false } }"))
+	require.ElementsMatch(t, []string{"TCP 8443", "UDP 7882", "TCP 7882", "UDP 3478", "TCP 3478"},
+		ports(`config: { turn: { listen: ":3478" } }`))
 }

@@ -12,3 +12,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- end }}
+{{- /* The port of turn.listen; nothing without one. */ -}}
+{{- define "parlor.turn" -}}
+{{- with dig "turn" "listen" "" .Values.config }}{{ splitList ":" . | last }}{{ end }}
+{{- end }}
