@@ -108,6 +108,7 @@ tools:
 	need() { command -v "$$1" >/dev/null || missing+=("$${@:2}"); }; \
 	need gcc gcc libc6-dev; need chromium chromium; need firefox-esr firefox-esr; need ip iproute2; \
 	need nsenter util-linux; need node nodejs; need npm npm; need python3 python3; need buildah buildah; need systemd-analyze systemd; \
+	need fish fish; \
 	[[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates); \
 	: encoders and players that others wrote; \
 	need ffmpeg ffmpeg; need gst-launch-1.0 gstreamer1.0-tools; \

@@ -187,7 +187,7 @@ func nested(t *testing.T, lines string) string {
 
 func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 	file := "http:\n  lisen: x\nlog: json\nauth:\n  keys: [short:1234, \"nocolon\"]\nlimits:\n  seats: many\nmedia:\n  external_ips: [1.2.3]\n"
-	env := []string{"SFU_LOG_LEVEL=loud", "SFU_LOG_LEVLE=info", "SFU_PORT_8080_TCP=x", "SFU_SERVICE_HOST=x", "SFU_CONFIG=x", "OTHER=1"}
+	env := []string{"SFU_LOG_LEVEL=loud", "SFU_LOG_LEVLE=info", "SFU_PORT_8080_TCP=x", "SFU_SERVICE_HOST=x", "SFU_CONFIG=x", "SFU_ACTIVE_HELP=0", "OTHER=1"}
 	_, err := config.Load(sources(t, file, env, "--limits.users=0", "--timers.ping=9s", "--timers.timeout=5", "--debug.open"))
 	var got []string
 	for _, f := range faults(t, err) {

@@ -158,10 +158,11 @@ var kubernetes = regexp.MustCompile(`^SFU_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+
 var serviceURL = regexp.MustCompile(`^(tcp|udp|sctp)://`)
 
 // foreign says whether a variable with our prefix is not meant for us. SFU_CONFIG is read by the command
-// line, and there is Kubernetes. A service's SFU_…_PORT could be a setting misspelt, but for its value.
+// line, SFU_ACTIVE_HELP by completion, for which the script of fish sets it, and there is Kubernetes. A service's
+// SFU_…_PORT could be a setting misspelt, but for its value.
 func foreign(name, value string) bool {
 	isPort := strings.HasSuffix(name, "_PORT") && serviceURL.MatchString(value)
-	return name == "SFU_CONFIG" || isPort || kubernetes.MatchString(name)
+	return name == "SFU_CONFIG" || name == "SFU_ACTIVE_HELP" || isPort || kubernetes.MatchString(name)
 }
 
 func (l *loader) readFlags(fs *pflag.FlagSet) {

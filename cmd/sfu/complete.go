@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +26,7 @@ func completionCommand(root *cobra.Command) *cobra.Command {
 	scripts := map[string]func(c *cobra.Command) error{
 		"bash": func(c *cobra.Command) error { return root.GenBashCompletionV2(c.OutOrStdout(), true) },
 		"zsh":  func(c *cobra.Command) error { return root.GenZshCompletion(c.OutOrStdout()) },
-		"fish": func(c *cobra.Command) error { return root.GenFishCompletion(c.OutOrStdout(), true) },
+		"fish": func(c *cobra.Command) error { return fishScript(root, c.OutOrStdout()) },
 	}
 	shells := []string{"bash", "zsh", "fish"}
 	return &cobra.Command{
@@ -44,6 +45,17 @@ func completionCommand(root *cobra.Command) *cobra.Command {
 			return script(c)
 		},
 	}
+}
+
+// fishScript writes the script of fish. As cobra makes it, it evaluates the words of the line without their quotes:
+// a room named (reboot) would be carried out.
+func fishScript(root *cobra.Command, to io.Writer) error {
+	var b strings.Builder
+	if err := root.GenFishCompletion(&b, true); err != nil {
+		return err
+	}
+	_, err := io.WriteString(to, strings.Replace(b.String(), "(commandline -opc)", "(string escape -- (commandline -opc))", 1))
+	return err
 }
 
 // completer offers values for arguments or a flag.
