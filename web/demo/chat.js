@@ -33,7 +33,7 @@ export class Chat {
   toggle(open) {
     if (open === this.open) return;
     $('chat').hidden = !open;
-    $('floor').classList.toggle('has-chat', open);
+    $('floor').classList.toggle('has-panel', open);
     $('talk').setAttribute('aria-expanded', String(open));
     $('talk').dataset.active = String(open);
     this.#count(0);
@@ -87,7 +87,7 @@ export class Chat {
     $('chat-log').replaceChildren();
     text().value = '';
     $('chat').hidden = true;
-    $('floor').classList.remove('has-chat');
+    $('floor').classList.remove('has-panel');
     $('talk').setAttribute('aria-expanded', 'false');
     $('talk').dataset.active = 'false';
     this.#count(0);

@@ -1,7 +1,9 @@
 // The tiles of a call: one per person in the grid, one per shared screen on the stage, and how large they
 // are. Knows elements only; the client sees to what plays in them.
 
+import { Order, paged } from './layout.js';
 import { hue, initials } from './names.js';
+import { Pager } from './pager.js';
 
 /** @param {string} id */
 const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -17,11 +19,16 @@ export class Tiles {
   #people = new Map();
   /** @type {Map<string, HTMLElement>} */
   #screens = new Map();
+  #order = new Order();
+  #pager;
+  /** Whose screen is shown large; '': there is none. */
+  #screen = '';
   #handlers;
 
   /** @param {TileHandlers} handlers */
   constructor(handlers) {
     this.#handlers = handlers;
+    this.#pager = new Pager((by) => this.#layout(this.#order.page + by));
     const resized = new ResizeObserver(() => this.#layout());
     for (const el of [$('floor'), /** @type {HTMLElement} */ ($('grid').parentElement)]) resized.observe(el);
   }
@@ -40,6 +47,7 @@ export class Tiles {
     const tile = this.#make(userId, 'main');
     tile.dataset.self = String(self);
     this.#people.set(userId, tile);
+    if (!self) this.#order.add(userId);
     this.rename(userId, name);
     $('grid').append(tile);
     this.setAudio(userId, false);
@@ -52,7 +60,8 @@ export class Tiles {
   rename(userId, name) {
     const [person, screen] = [this.#people.get(userId), this.#screens.get(userId)];
     if (person) label(person, person.dataset.self === 'true' ? `${name} (you)` : name, name);
-    if (screen) label(screen, `${name}’s screen`, name);
+    if (screen) label(screen, `\u2068${name}\u2069’s screen`, name); // in its own direction
+    if (screen) this.#choices();
   }
 
   /** @param {string} userId */
@@ -60,6 +69,7 @@ export class Tiles {
     this.removeScreen(userId);
     this.#people.get(userId)?.remove();
     this.#people.delete(userId);
+    this.#order.remove(userId);
     this.#layout();
   }
 
@@ -71,17 +81,43 @@ export class Tiles {
     if (this.#screens.has(userId)) return;
     const tile = this.#make(userId, 'sub');
     tile.dataset.video = 'on';
+    part(tile, '.name').dir = 'ltr'; // the words around a name
     this.#screens.set(userId, tile);
     this.rename(userId, name);
     $('stage').append(tile);
-    this.#layout();
+    this.#choose(userId);
   }
 
   /** @param {string} userId */
   removeScreen(userId) {
     this.#screens.get(userId)?.remove();
-    this.#screens.delete(userId);
+    if (this.#screens.delete(userId)) this.#choose(this.#screen === userId ? [...this.#screens.keys()].at(-1) ?? '' : this.#screen);
+  }
+
+  /** Shows one screen large. The others are not shown, and do not come. @param {string} userId */
+  #choose(userId) {
+    this.#screen = userId;
+    for (const [id, tile] of this.#screens) tile.hidden = id !== userId;
+    this.#choices();
     this.#layout();
+  }
+
+  /** Buttons to choose from several screens. */
+  #choices() {
+    const several = this.#screens.size > 1;
+    const list = $('screens');
+    const focused = list.contains(document.activeElement);
+    list.hidden = !several;
+    list.replaceChildren(...(several ? [...this.#screens] : []).map(([id, tile]) => {
+      const button = document.createElement('button');
+      button.type = 'button';
+      button.className = 'quiet';
+      button.setAttribute('aria-pressed', String(id === this.#screen));
+      button.textContent = part(tile, '.name').textContent;
+      button.onclick = () => this.#choose(id);
+      return button;
+    }));
+    if (focused) /** @type {HTMLElement | null} */ (list.querySelector('[aria-pressed=true]'))?.focus();
   }
 
   clear() {
@@ -89,7 +125,8 @@ export class Tiles {
       map.forEach((tile) => tile.remove());
       map.clear();
     }
-    this.#layout();
+    this.#order.clear();
+    this.#choose('');
   }
 
   /**
@@ -106,7 +143,9 @@ export class Tiles {
    * @param {boolean} on
    */
   setVideo(userId, on) {
+    this.#order.shows(userId, on);
     this.#state(userId, 'video', on);
+    this.#layout();
   }
 
   /**
@@ -145,11 +184,13 @@ export class Tiles {
   }
 
   /**
-   * Marks the user whose turn it is; nobody: null.
+   * Marks the user whose turn it is, and has them in view; nobody: null.
    * @param {string | null} userId
    */
   setActive(userId) {
     for (const [id, tile] of this.#people) tile.dataset.active = String(id === userId);
+    this.#order.speaks(userId);
+    this.#layout();
   }
 
   /**
@@ -246,22 +287,34 @@ export class Tiles {
     };
   }
 
-  /** Makes tiles as large as the room allows, all the same size. */
-  #layout() {
+  /** Makes tiles as large as the room allows, all the same size, and shows a page of them. @param {number} [page] */
+  #layout(page) {
     const stage = this.#screens.size > 0;
     $('floor').classList.toggle('has-stage', stage);
-    const others = [...this.#people.values()].some((tile) => tile.dataset.self !== 'true');
-    const alone = $('alone');
-    alone.hidden = others || stage;
+    $('alone').hidden = this.#order.size > 0 || stage;
     $('count').textContent = String(this.#people.size);
-    const grid = $('grid');
-    const people = /** @type {HTMLElement} */ (grid.parentElement);
-    const gap = parseFloat(getComputedStyle(grid).columnGap) || 12;
-    const height = people.clientHeight - (alone.hidden ? 0 : alone.offsetHeight + gap);
-    const size = fit({ n: this.#people.size, width: people.clientWidth, height, gap });
-    grid.style.setProperty('--tile-w', `${size.width}px`);
-    grid.style.setProperty('--tile-h', `${size.height}px`);
+    const self = this.#people.size > this.#order.size;
+    const book = $('book');
+    // The buttons of pages take room, so all are tried without them first.
+    let plan = paged(this.#order.size, self, room(book.clientWidth, book.clientHeight));
+    this.#pager.many = plan.pages > 1;
+    if (plan.pages > 1 || !$('alone').hidden) plan = paged(this.#order.size, self, room($('grid').clientWidth, $('grid').clientHeight));
+    const shown = this.#order.open(plan.per, page);
+    this.#pager.show(this.#order.page, plan.pages);
+    for (const [id, tile] of this.#people) {
+      const own = tile.dataset.self === 'true';
+      tile.hidden = own ? !plan.self : !shown.includes(id);
+      tile.style.order = String(own ? -1 : shown.indexOf(id));
+    }
+    $('grid').style.setProperty('--tile-w', `${plan.width}px`);
+    $('grid').style.setProperty('--tile-h', `${plan.height}px`);
   }
+}
+
+/** @param {number} width @param {number} height */
+function room(width, height) {
+  const style = getComputedStyle($('grid'));
+  return { width, height, gap: parseFloat(style.columnGap) || 0, least: parseFloat(style.getPropertyValue('--least')) || 140 };
 }
 
 /**
@@ -282,35 +335,6 @@ function sayTools(tile) {
   const { name, silenced } = tile.dataset;
   part(tile, '.tile-quality-label').textContent = `Picture quality of ${name}`;
   part(tile, '.tile-sound .sr').textContent = silenced === 'true' ? `Hear ${name} again` : `Silence ${name} for me`;
-}
-
-/** The least width: nobody is recognised in a narrower tile. So more of them scroll, at the shape of which
- *  most can be seen at a time. */
-const MIN_WIDTH = 84;
-const WIDE = 16 / 9;
-const SMALL = 4 / 3;
-
-/**
- * The size at which n tiles cover most of a room. They are not wider than 16:9. They are not taller than 4:3
- * if the room is wide, or 9:16 if it is tall. Below a least width they scroll.
- * @param {{n: number, width: number, height: number, gap: number}} p
- */
-export function fit({ n, width, height, gap }) {
-  const tall = width < height ? 9 / 16 : 4 / 3;
-  let best = { width: 0, height: 0 };
-  for (let cols = 1; cols <= n; cols++) {
-    const rows = Math.ceil(n / cols);
-    const cell = { width: (width - gap * (cols - 1)) / cols, height: (height - gap * (rows - 1)) / rows };
-    const w = Math.min(cell.width, cell.height * WIDE);
-    const h = Math.min(cell.height, w / tall);
-    if (w * h > best.width * best.height) best = { width: w, height: h };
-  }
-  if (best.width < Math.min(MIN_WIDTH, width)) {
-    const cols = Math.max(1, Math.floor((width + gap) / (MIN_WIDTH + gap)));
-    const w = (width - gap * (cols - 1)) / cols;
-    best = { width: w, height: w / SMALL };
-  }
-  return { width: Math.floor(best.width), height: Math.floor(best.height) };
 }
 
 /**

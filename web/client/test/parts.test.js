@@ -17,7 +17,6 @@ import { Roster } from '../roster.js';
 import { Seats } from '../seats.js';
 import { aloneText, ending, errorText, exitText, undecodableText } from '../../demo/words.js';
 import { claims, hue, idOf, initials, isId, mark } from '../../demo/names.js';
-import { fit } from '../../demo/tiles.js';
 import { FakeClock } from './fakes.js';
 
 const on = (...sources) => sources.map((source) => ({ source, on: true }));
@@ -394,27 +393,6 @@ test('words: reasons and errors become sentences', () => {
   assert.deepEqual(undecodableText([sound, picture]), ['picture', 'No sound: your browser cannot decode G722. No picture: your browser cannot decode VP9 profile 2']);
   assert.deepEqual(undecodableText([{ source: 'camera', codec: '' }]), ['picture', 'Paused: your network is too slow for this picture']);
   assert.deepEqual(undecodableText([]), ['', '']);
-});
-
-test('tiles: fill the room in few rows, keep their shape, and scroll when too small', () => {
-  const desk = { width: 1240, height: 636, gap: 12 };
-  const phone = { width: 370, height: 690, gap: 8 };
-  for (const [room, n, cols] of [[desk, 1, 1], [desk, 2, 2], [desk, 4, 2], [desk, 12, 4], [phone, 2, 1], [phone, 4, 2], [phone, 6, 2]]) {
-    const { width, height } = fit({ n, ...room });
-    assert.equal(Math.floor((room.width + room.gap) / (width + room.gap)) >= cols, true, `${n} in ${cols} columns`);
-    const rows = Math.ceil(n / cols);
-    assert.ok(rows * height + (rows - 1) * room.gap <= room.height, `${n} tiles fit`);
-    assert.ok(width / height <= 16 / 9 + 0.02 && width / height >= 9 / 16 - 0.02, `shape of ${n}: ${width}×${height}`);
-  }
-  // If they do not all fit they scroll, as many as can be in view: beside a screen, on a phone, on the
-  // narrowest phone.
-  for (const [room, n, inView] of [[{ width: 281, height: 600, gap: 12 }, 25, 24], [{ width: 370, height: 560, gap: 8 }, 26, 26],
-    [{ width: 300, height: 420, gap: 8 }, 12, 12], [phone, 60, 36]]) {
-    const { width, height } = fit({ n, ...room });
-    const cols = Math.floor((room.width + room.gap) / (width + room.gap));
-    assert.ok(width >= 84 && cols >= 2, `${n}: ${cols} columns of ${width}`);
-    assert.ok(cols * Math.floor((room.height + room.gap) / (height + room.gap)) >= inView, `${n} people, ${inView} in view: ${width}×${height}`);
-  }
 });
 
 // WCAG 2.2: contrast of text (1.4.3) and of what is needed to see a field (1.4.11), light and dark.
