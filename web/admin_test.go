@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"parlor/client"
 	"parlor/session/terms"
 	"parlor/session/token"
 )
@@ -53,6 +54,18 @@ func (p *person) click(name string) {
 	p.eval(find+".click()", nil)
 }
 
+// commands clicks on a button that asks, fills in its fields by id, clicks on the one that does it, and waits for
+// what is said of it.
+func (p *person) commands(button string, fields map[string]string, act, said string) {
+	p.t.Helper()
+	p.click(button)
+	for id, value := range fields {
+		p.eval(fmt.Sprintf("(() => { const f = document.querySelector('dialog #%s'); f.value = %q; f.dispatchEvent(new Event('input', { bubbles: true })) })()", id, value), nil)
+	}
+	p.click(act)
+	p.await("it reads what came of "+button, fmt.Sprintf("document.querySelector('#said').textContent.startsWith(%q)", said))
+}
+
 // An operator sees nodes, rooms and a user of them, removes the user and reads what came of it. What users have
 // chosen is text.
 func TestAdminPage(t *testing.T) {
@@ -83,6 +96,12 @@ func TestAdminPage(t *testing.T) {
 	op.axe()
 	op.shoot("admin-user-phone")
 
+	op.commands("Message…", map[string]string{"text": "Hello <b>ann"}, "Send", "Delivered to 1 user.")
+	ann.await("it reads the message", "document.querySelector('#chat-log').textContent.includes('Hello <b>ann')")
+	op.commands("Block…", map[string]string{"block": "audio"}, "Set", "Blocked of ann: sound.")
+	ann.await("it is told what does not go out", "/sound/.test(document.querySelector('#blocked').textContent)")
+	require.Equal(t, "audio", n.command("DescribeUser", map[string]any{"StrRoomId": "<b>lobby", "UserId": "ann"})["Rooms"].([]any)[0].(map[string]any)["Block"])
+
 	op.click("Remove…")
 	op.await("it reads what will happen", "/ann is put out of the room <b>lobby now/.test(document.querySelector('#dialog-words').textContent)")
 	op.axe()
@@ -93,11 +112,29 @@ func TestAdminPage(t *testing.T) {
 	ann.await("it is told why", "document.querySelector('#notice-quote').textContent === 'Please <i>come back'")
 	op.await("it reads that ann is gone, and why", "/is not in the room/.test(document.body.innerText) && /removed by a command \\(Please <i>come back\\)/.test(document.body.innerText)")
 	require.Equal(t, []string{"ben"}, n.users("<b>lobby"))
+	op.ends(n, ben)
 	for _, m := range op.page.Console() {
 		if !strings.Contains(m.Text, "404") { // the node's answer about one who is gone
 			require.NotContains(t, []string{"error", "exception"}, m.Level, m.Text)
 		}
 	}
+}
+
+// ends dismisses the room of a user in the operator's page, and drains the node, which has another one.
+func (p *person) ends(n *node, user *person) {
+	p.t.Helper()
+	other, err := client.Dial(p.t.Context(), client.Options{URL: n.url + "/", Room: "other", User: "cleo"})
+	require.NoError(p.t, err)
+	p.t.Cleanup(other.Close)
+	p.eval("document.querySelector('.up a').click()", nil)
+	p.commands("Dismiss the room…", map[string]string{"reason": "It is <i>late"}, "Dismiss", "The room <b>lobby has ended, with 1 user put out.")
+	user.await("it is told why", "document.querySelector('#notice-quote').textContent === 'It is <i>late'")
+	p.eval("void (location.hash = '#/nodes')", nil)
+	p.commands("Drain…", map[string]string{"deadline": "30"}, "Drain", "test drains, and ends in ")
+	p.await("it sees that the node drains", "/drains until/.test(document.querySelector('tbody').textContent)")
+	state := n.command("DescribeNode", map[string]any{})["Nodes"].([]any)[0].(map[string]any)
+	require.Equal(p.t, true, state["Draining"])
+	require.InDelta(p.t, time.Now().Add(30*time.Minute).UnixMilli(), state["DrainEndsMs"], float64(time.Minute.Milliseconds()))
 }
 
 // Nothing is shown without a token, or with one that lacks the right admin, and the node answers 401 or 403. The
