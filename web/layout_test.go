@@ -35,6 +35,8 @@ const faultsOf = `((screen) => {
 	if (document.documentElement.scrollWidth > innerWidth || document.documentElement.scrollHeight > innerHeight) faults.push('the page scrolls')
 	const grid = document.querySelector('#grid'), tiles = all('#grid li'), least = parseFloat(getComputedStyle(grid).getPropertyValue('--least'))
 	const strip = grid.clientHeight < least / (16 / 9)
+	const panel = all('.panel')[0]
+	if (panel && box(panel).bottom > box(document.querySelector('.controls')).top) faults.push('the panel lies below the controls')
 	for (const t of tiles) {
 		const r = box(t)
 		if (!inside(r, box(grid)) || !inside(r, window_)) faults.push('a tile is outside of its room: ' + t.dataset.name)
@@ -58,6 +60,7 @@ const faultsOf = `((screen) => {
 		const r = box(el), list = el.closest('.people-list, .screens')
 		if (list && list !== el && !inside(r, box(list))) continue // scrolls
 		if (r.height < 1 || !inside(r, window_)) faults.push(name(el) + ' is beyond the window')
+		if (el.matches('.turn') && !inside(r, box(el.closest('.people')))) faults.push(name(el) + ' is beyond its place')
 		const top = document.elementsFromPoint((r.left + r.right) / 2, (r.top + r.bottom) / 2)[0]
 		if (!el.contains(top) && !el.labels?.[0]?.contains(top)) faults.push(name(el) + ' is covered by ' + (top ? name(top) : 'nothing'))
 		if (el.matches('.turn, .control, .panel button') && (r.width < 44 || r.height < 43.5)) faults.push(name(el) + ' is small: ' + r.width + 'x' + r.height)
@@ -103,12 +106,13 @@ func TestDemoLayout(t *testing.T) {
 	ann.await("one of two screens is shown", "document.querySelectorAll('#screens button').length === 2 && [...document.querySelectorAll('#stage li')].filter((li) => li.checkVisibility()).map((li) => li.dataset.user).join() === 'u5'")
 	ann.eval("document.querySelector('#screens button').click()", nil)
 	ann.await("the other is chosen", "[...document.querySelectorAll('#stage li')].filter((li) => li.checkVisibility()).map((li) => li.dataset.user).join() === 'u3'")
-	for _, panel := range []string{"talk"} {
+	for _, panel := range []string{"talk", "people-button"} {
 		ann.eval("document.querySelector('#"+panel+"').click()", nil)
 		for _, size := range sizes {
 			ann.stands("50-screens-"+panel, true, size)
 		}
 	}
+	ann.findsPeople()
 	ann.axe()
 	ann.stands("keyboard-up", true, [2]int{320, 300})
 }
@@ -129,6 +133,31 @@ func (p *person) turnsPages() {
 	p.await("a swipe turns", fmt.Sprintf(at, 4))
 	p.eval("(document.querySelector('#page-on').click(), document.querySelector('#page-on').click(), document.querySelector('#page-on').click())", nil)
 	p.await("the last is the last", fmt.Sprintf(at, 6)+" && document.querySelector('#page-on').ariaDisabled === 'true'")
+}
+
+// findsPeople uses the list: states, a name, the tools, the way back.
+func (p *person) findsPeople() {
+	p.t.Helper()
+	require.NoError(p.t, p.page.Resize(within(p.t, limit), 320, 568))
+	p.await("it is small", "innerWidth === 320")
+	const row = "document.querySelector('#people-rows [data-user=u3]')"
+	p.eval(`(crowd.say('remote-audio-available', { userId: 'u3' }), crowd.say('audio-volume', { result: [{ userId: 'u3', volume: 50 }] }),
+		crowd.say('network-quality', { uplinkNetworkQuality: 1, downlinkNetworkQuality: 1, uplinkLoss: 0, downlinkLoss: 0, rtt: 9, remote: [{ userId: 'u3', quality: 4 }, { userId: 'u4', quality: 1 }] }))`, nil)
+	p.await("the states are said, a network only if it is poor", row+".querySelector('.person-state').textContent === 'Camera off, speaking, network bad' && "+
+		"document.querySelector('#people-rows [data-user=u4] .person-state').textContent === 'Microphone off, camera off' && document.querySelector('#people-rows li').textContent.includes('ann (you)')")
+	p.eval("(document.querySelector('#people-filter').value = 'MULLER 17', document.querySelector('#people-filter').dispatchEvent(new Event('input')))", nil)
+	p.await("one is found", "[...document.querySelectorAll('#people-rows li')].filter((li) => li.checkVisibility()).map((li) => li.dataset.user).join() === 'u17'")
+	p.eval(`(parlor.setRemoteVolume = async (...a) => { window.loud = a.join() }, document.querySelector('[data-user=u17] .person-more').click())`, nil)
+	p.eval("(document.querySelector('[data-user=u17] .person-volume').value = 40, document.querySelector('[data-user=u17] .person-volume').dispatchEvent(new Event('change')))", nil)
+	p.eval("document.querySelector('#people-rows [data-user=u17] .person-sound').click()", nil)
+	p.await("its tools work", "window.loud === 'u17,40' && document.querySelector('#grid [data-user=u17]').dataset.silenced === 'true' && document.querySelector('#people-rows [data-user=u17]').textContent.includes('Hear Bob Müller 17 again')")
+	p.shoot("list-tools")
+	p.accessible()
+	p.eval("document.querySelector('[data-user=u17] .person-more').focus()", nil)
+	require.NoError(p.t, p.page.Press(within(p.t, limit), "\x1b"))
+	p.await("Escape closes it and the focus is back", "document.querySelector('#people-panel').hidden && document.activeElement.id === 'people-button'")
+	p.eval("(document.querySelector('#people-button').click(), document.querySelector('#talk').click())", nil)
+	p.await("one panel at a time", "document.querySelector('#people-panel').hidden && !document.querySelector('#chat').hidden && document.querySelector('#people-button').ariaExpanded === 'false'")
 }
 
 // TestDemoLayoutOfTheAudience: who only watches has no tile of its own, and the others have the room.

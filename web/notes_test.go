@@ -53,6 +53,8 @@ const covered = `(() => {
 			if (w > 1 && h > 1) faults.push(name(note) + ' "' + note.textContent.slice(0, 20) + '" covers ' + Math.round(w) + 'x' + Math.round(h) + ' of ' + name(el))
 		}
 	}
+	const panel = all('.panel')[0]?.getBoundingClientRect().bottom ?? 0
+	if (panel > document.querySelector('.controls').getBoundingClientRect().top && panel > 0) faults.push('the panel lies below the controls')
 	return faults
 })()`
 
@@ -81,7 +83,7 @@ func TestDemoNotesCoverNothing(t *testing.T) {
 	ann.await("ben is there", "document.querySelectorAll('#grid li').length === 2")
 	ann.eval("document.querySelector('#talk').click()", nil)
 	ann.coversNothing("chat")
-	ann.eval("document.querySelector('#chat-close').click()", nil)
+	ann.eval("document.querySelector('#chat .panel-close').click()", nil)
 	ben.eval("void document.querySelector('#share').click()", nil)
 	ann.await("the screen is there", "document.querySelector('#stage video')?.videoWidth > 0")
 	ann.coversNothing("stage")

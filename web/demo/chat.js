@@ -1,7 +1,8 @@
 // The chat panel: the room's messages, as text. Knows elements only; the client sees to how messages travel.
 
-/** @param {string} id */
-const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+import { $ } from './page.js';
+import { Panel } from './panel.js';
+
 const text = () => /** @type {HTMLInputElement} */ ($('chat-text'));
 
 /** The oldest go: a long call must not fill the page. */
@@ -10,14 +11,15 @@ const KEEP = 200;
 export class Chat {
   #unread = 0;
   #send;
+  #panel;
 
   /** @param {(text: string) => Promise<boolean>} send  whether it was sent */
   constructor(send) {
     this.#send = send;
-    $('talk').addEventListener('click', () => this.toggle(!this.open));
-    $('chat-close').addEventListener('click', () => this.toggle(false));
-    $('chat').addEventListener('keydown', (e) => {
-      if (e.key === 'Escape' && !e.isComposing) this.toggle(false);
+    this.#panel = new Panel('chat', 'talk', () => {
+      this.#count(0);
+      $('chat-log').scrollTop = $('chat-log').scrollHeight;
+      text().focus();
     });
     $('chat-form').addEventListener('submit', (e) => {
       e.preventDefault();
@@ -26,23 +28,7 @@ export class Chat {
   }
 
   get open() {
-    return !$('chat').hidden;
-  }
-
-  /** @param {boolean} open */
-  toggle(open) {
-    if (open === this.open) return;
-    $('chat').hidden = !open;
-    $('floor').classList.toggle('has-panel', open);
-    $('talk').setAttribute('aria-expanded', String(open));
-    $('talk').dataset.active = String(open);
-    this.#count(0);
-    if (open) {
-      $('chat-log').scrollTop = $('chat-log').scrollHeight;
-      text().focus();
-    } else {
-      $('talk').focus();
-    }
+    return this.#panel.open;
   }
 
   /**
@@ -86,10 +72,7 @@ export class Chat {
   clear() {
     $('chat-log').replaceChildren();
     text().value = '';
-    $('chat').hidden = true;
-    $('floor').classList.remove('has-panel');
-    $('talk').setAttribute('aria-expanded', 'false');
-    $('talk').dataset.active = 'false';
+    this.#panel.close();
     this.#count(0);
   }
 

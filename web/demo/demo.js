@@ -9,6 +9,7 @@ import { Parlor, ExitReason } from '../client/parlor.js';
 import { Chat } from './chat.js';
 import { Devices } from './devices.js';
 import { claims, idOf, isId, mark } from './names.js';
+import { People } from './people.js';
 import { $, banner, button, input, notice, remember, remembered, show, toast } from './page.js';
 import { Tiles } from './tiles.js';
 import { POOR, aloneText, blockText, ending, errorText, exitText, limitText, qualityText, slowText, undecodableText } from './words.js';
@@ -21,6 +22,13 @@ const parlor = Parlor.create({ url: new URL('../rtc', import.meta.url).href }); 
 const tiles = new Tiles({
   quality: (userId, quality) => run(parlor.updateRemoteVideo({ userId, quality })),
   silence: (userId, silenced) => run(parlor.muteRemoteAudio(userId, silenced)),
+  changed: () => people.changed(),
+});
+const people = new People({
+  all: () => tiles.people(),
+  silence: (userId) => tiles.silence(userId),
+  volume: (userId, volume) => run(parlor.setRemoteVolume(userId, volume)),
+  quality: (userId, quality) => tiles.ask(userId, quality),
 });
 
 /** The demo's own kind of message: a line of text, in UTF-8. */
@@ -221,6 +229,7 @@ function over({ reason, text }) {
   if (role === 'audience') want.mic = want.cam = false;
   $('blocked').textContent = '';
   /** @type {HTMLDialogElement} */ ($('dialog')).close();
+  people.clear();
   tiles.clear();
   watching.clear();
   viewers = null;
@@ -277,6 +286,8 @@ let viewers = null;
 function watches() {
   $('watching').hidden = viewers === null && watching.size === 0;
   $('viewers').textContent = (viewers ?? watching.size).toLocaleString('en');
+  $('people-watching').hidden = $('watching').hidden;
+  $('people-watching').textContent = `${$('viewers').textContent} watching, who are not in this list`;
 }
 
 /** Shows a user who sends something. @param {string} userId */

@@ -12,6 +12,7 @@ const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
  * @typedef {object} TileHandlers
  * @property {(userId: string, quality: 'low' | 'mid' | 'high') => void} quality
  * @property {(userId: string, silenced: boolean) => void} silence
+ * @property {() => void} changed  something of people() is new
  */
 
 export class Tiles {
@@ -35,6 +36,43 @@ export class Tiles {
 
   get count() {
     return this.#people.size;
+  }
+
+  /** Everybody, as the list of people has them. @returns {import('./people.js').Person[]} */
+  people() {
+    return [...this.#people].map(([userId, tile]) => {
+      const net = part(tile, '.tile-net');
+      const { name = '', self, speaks, silenced } = tile.dataset;
+      const state = [part(tile, '.tile-state').textContent, silenced === 'true' && 'silenced for you', !net.hidden && part(net, '.sr').textContent?.replace(/^[NY]/, (c) => c.toLowerCase())].filter(Boolean);
+      return {
+        userId, name, self: self === 'true', speaks: speaks === 'true', silenced: silenced === 'true', poor: !net.hidden,
+        state: sentence(state.join(', ').replace(/^, /, '')), quality: /** @type {HTMLSelectElement} */ (part(tile, '.tile-quality')).value,
+      };
+    });
+  }
+
+  /**
+   * Silences somebody, or has them heard again.
+   * @param {string} userId
+   */
+  silence(userId) {
+    const tile = this.#people.get(userId);
+    if (!tile) return;
+    const silenced = tile.dataset.silenced !== 'true';
+    sayTools(tile, silenced);
+    this.#handlers.silence(userId, silenced);
+    this.#handlers.changed();
+  }
+
+  /**
+   * Asks for a picture of at most that quality.
+   * @param {string} userId
+   * @param {'low' | 'mid' | 'high'} quality
+   */
+  ask(userId, quality) {
+    const tile = this.#people.get(userId);
+    if (tile) /** @type {HTMLSelectElement} */ (part(tile, '.tile-quality')).value = quality;
+    this.#handlers.quality(userId, quality);
   }
 
   /**
@@ -62,6 +100,7 @@ export class Tiles {
     if (person) label(person, person.dataset.self === 'true' ? `${name} (you)` : name, name);
     if (screen) label(screen, `\u2068${name}\u2069’s screen`, name); // in its own direction
     if (screen) this.#choices();
+    this.#handlers.changed();
   }
 
   /** @param {string} userId */
@@ -222,6 +261,7 @@ export class Tiles {
     net.title = part(net, '.sr').textContent = text ? `Network ${words}` : words;
     part(net, '.tile-net-text').textContent = words;
     part(net, '.bars').querySelectorAll('path').forEach((bar, i) => bar.classList.toggle('lit', i < 5 - quality));
+    this.#handlers.changed();
   }
 
   /**
@@ -246,6 +286,7 @@ export class Tiles {
     const off = [tile.dataset.audio === 'off' && 'microphone off', tile.dataset.video === 'off' && 'camera off',
       tile.dataset.stalled === 'true' && 'the picture has stopped', tile.dataset.speaks === 'true' && 'speaking'].filter(Boolean);
     part(tile, '.tile-state').textContent = off.length > 0 ? `, ${off.join(', ')}` : '';
+    this.#handlers.changed();
   }
 
   /**
@@ -273,18 +314,7 @@ export class Tiles {
       if (e.target instanceof Element && e.target.closest('.tile-tools')) return;
       tile.dataset.tools = String(tile.dataset.tools !== 'true');
     });
-    const sound = part(tile, '.tile-sound');
-    const show = (/** @type {boolean} */ silenced) => {
-      tile.dataset.silenced = String(silenced);
-      part(sound, 'use').setAttribute('href', silenced ? '#i-sound-off' : '#i-sound');
-      sayTools(tile);
-      sound.title = silenced ? 'Hear again' : 'Silence for me';
-    };
-    show(false);
-    sound.onclick = () => {
-      show(tile.dataset.silenced !== 'true');
-      this.#handlers.silence(userId, tile.dataset.silenced === 'true');
-    };
+    part(tile, '.tile-sound').onclick = () => this.silence(userId);
   }
 
   /** Makes tiles as large as the room allows, all the same size, and shows a page of them. @param {number} [page] */
@@ -308,6 +338,7 @@ export class Tiles {
     }
     $('grid').style.setProperty('--tile-w', `${plan.width}px`);
     $('grid').style.setProperty('--tile-h', `${plan.height}px`);
+    this.#handlers.changed();
   }
 }
 
@@ -330,12 +361,22 @@ function label(tile, text, name) {
   sayTools(tile);
 }
 
-/** @param {HTMLElement} tile */
-function sayTools(tile) {
-  const { name, silenced } = tile.dataset;
+/**
+ * What the tools of a tile do.
+ * @param {HTMLElement} tile
+ * @param {boolean} [silenced]
+ */
+function sayTools(tile, silenced = tile.dataset.silenced === 'true') {
+  const [{ name }, sound] = [tile.dataset, part(tile, '.tile-sound')];
+  tile.dataset.silenced = String(silenced);
   part(tile, '.tile-quality-label').textContent = `Picture quality of ${name}`;
-  part(tile, '.tile-sound .sr').textContent = silenced === 'true' ? `Hear ${name} again` : `Silence ${name} for me`;
+  part(sound, '.sr').textContent = silenced ? `Hear ${name} again` : `Silence ${name} for me`;
+  part(sound, 'use').setAttribute('href', silenced ? '#i-sound-off' : '#i-sound');
+  sound.title = silenced ? 'Hear again' : 'Silence for me';
 }
+
+/** @param {string} text */
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /**
  * @param {Element} el

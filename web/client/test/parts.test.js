@@ -406,7 +406,7 @@ test('style: colours that go together can be told apart', () => {
   };
   const luminance = (hex) => 0.2126 * part(hex, 0) + 0.7152 * part(hex, 1) + 0.0722 * part(hex, 2);
   const text = [
-    ['ink', 'page'], ['ink', 'card'], ['ink', 'sunken'], ['soft', 'page'], ['soft', 'card'], ['good', 'card'], ['warn', 'warn-soft'],
+    ['ink', 'page'], ['ink', 'card'], ['ink', 'sunken'], ['soft', 'page'], ['soft', 'card'], ['good', 'card'], ['warn', 'warn-soft'], ['warn', 'card'],
     ['danger-ink', 'danger-soft'], ['on-accent', 'accent'], ['on-accent', 'accent-strong'], ['page', 'ink'],
   ].map((p) => [...p, 4.5]);
   const edges = [['edge', 'card'], ['edge', 'sunken'], ['accent', 'card'], ['accent', 'page'], ['danger', 'card']].map((p) => [...p, 3]);
