@@ -125,9 +125,12 @@ func (p *person) turnsPages() {
 	p.await("the first page is shown, and oneself on it", fmt.Sprintf(at, 1)+" && "+shown+".length === 10 && "+shown+"[0].dataset.user === 'ann'")
 	p.eval("document.querySelector('#page-on').click()", nil)
 	p.await("the second page has others, oneself and who speaks", fmt.Sprintf(at, 2)+" && "+shown+".some((li) => li.dataset.self === 'true') && "+shown+".some((li) => li.dataset.active === 'true')")
-	p.eval("document.querySelector('#grid').focus()", nil)
-	p.eval("document.querySelector('#grid').dispatchEvent(new KeyboardEvent('keydown', { key: 'PageDown', bubbles: true, cancelable: true }))", nil)
-	p.await("a key turns", fmt.Sprintf(at, 3))
+	p.eval(shown+".find((li) => li.dataset.active !== 'true' && li.dataset.self === 'false').querySelector('.tile-sound').focus()", nil)
+	const key = "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key: '%s', bubbles: true, cancelable: true }))"
+	p.eval(fmt.Sprintf(key, "ArrowLeft"), nil)
+	p.await("a key turns, and the focus stays among the people", fmt.Sprintf(at, 1)+" && document.activeElement.id === 'grid'")
+	p.eval(fmt.Sprintf("("+key+", "+key+")", "PageDown", "PageDown"), nil)
+	p.await("two keys turn twice", fmt.Sprintf(at, 3))
 	p.eval(`[['pointerdown', 300], ['pointerup', 100]].forEach(([type, clientX]) =>
 		document.querySelector('#grid').dispatchEvent(new PointerEvent(type, { clientX, clientY: 400, pointerId: 7, pointerType: 'touch', bubbles: true })))`, nil)
 	p.await("a swipe turns", fmt.Sprintf(at, 4))
@@ -158,6 +161,23 @@ func (p *person) findsPeople() {
 	p.await("Escape closes it and the focus is back", "document.querySelector('#people-panel').hidden && document.activeElement.id === 'people-button'")
 	p.eval("(document.querySelector('#people-button').click(), document.querySelector('#talk').click())", nil)
 	p.await("one panel at a time", "document.querySelector('#people-panel').hidden && !document.querySelector('#chat').hidden && document.querySelector('#people-button').ariaExpanded === 'false'")
+}
+
+// TestDemoPagesSpareTheDownlink: pictures of other pages do not come; that of who speaks is brought and comes.
+func TestDemoPagesSpareTheDownlink(t *testing.T) {
+	n := startNode(t)
+	for _, user := range []string{"u1", "u2", "u3"} {
+		joinDemo(t, n, user, "room=pages&mic=0&user="+user)
+	}
+	ann := joinDemo(t, n, "ann", "room=pages&camera=0&mic=0&user=ann")
+	ann.await("all pictures come", "document.querySelectorAll('#grid video').length === 3 && [...document.querySelectorAll('#grid video')].every((v) => v.currentTime > 0.3)")
+	require.NoError(t, ann.page.Resize(within(t, limit), 320, 568))
+	ann.eval("document.querySelector('#people-button').click()", nil)
+	ann.eval("parlor.on('statistics', (s) => { window.comes = s.remoteStatistics.filter(({ video }) => video.some((v) => v.bitrate > 0)).map((u) => u.userId).join() })", nil)
+	const seen = "[...document.querySelectorAll('#grid li[data-self=false]')].filter((li) => li.checkVisibility()).map((li) => li.dataset.user).join()"
+	ann.await("one picture is in view, and it alone comes", seen+".length === 2 && window.comes === "+seen)
+	ann.eval("parlor.emit('active-speaker', { userId: ['u1', 'u2', 'u3'].find((u) => u !== "+seen+") })", nil)
+	ann.await("who speaks is in view instead, and comes", seen+" === document.querySelector('#grid [data-active=true]').dataset.user && window.comes === "+seen)
 }
 
 // TestDemoLayoutOfTheAudience: who only watches has no tile of its own, and the others have the room.

@@ -331,11 +331,14 @@ export class Tiles {
     if (plan.pages > 1 || !$('alone').hidden) plan = paged(this.#order.size, self, room($('grid').clientWidth, $('grid').clientHeight));
     const shown = this.#order.open(plan.per, page);
     this.#pager.show(this.#order.page, plan.pages);
+    const focused = $('grid').contains(document.activeElement) && document.activeElement?.closest('.tile');
     for (const [id, tile] of this.#people) {
       const own = tile.dataset.self === 'true';
       tile.hidden = own ? !plan.self : !shown.includes(id);
       tile.style.order = String(own ? -1 : shown.indexOf(id));
     }
+    // Keys go on turning pages from here.
+    if (focused && /** @type {HTMLElement} */ (focused).hidden) $('grid').focus();
     $('grid').style.setProperty('--tile-w', `${plan.width}px`);
     $('grid').style.setProperty('--tile-h', `${plan.height}px`);
     this.#handlers.changed();
