@@ -156,6 +156,7 @@ func (p *person) findsPeople() {
 	p.await("its tools work", "window.loud === 'u17,40' && document.querySelector('#grid [data-user=u17]').dataset.silenced === 'true' && document.querySelector('#people-rows [data-user=u17]').textContent.includes('Hear Bob Müller 17 again')")
 	p.shoot("list-tools")
 	p.accessible()
+	p.axe()
 	p.eval("document.querySelector('[data-user=u17] .person-more').focus()", nil)
 	require.NoError(p.t, p.page.Press(within(p.t, limit), "\x1b"))
 	p.await("Escape closes it and the focus is back", "document.querySelector('#people-panel').hidden && document.activeElement.id === 'people-button'")
