@@ -178,6 +178,7 @@ type Cluster struct {
 type Auth struct {
 	Keys     []Key  `koanf:"keys" doc:"Keys of tokens as id:secret, secrets of at least 32 bytes. The first one signs, all are accepted. None: no token is asked for, and HTTP stays on loopback."`
 	KeysFile string `koanf:"keys_file" doc:"File with further keys, one id:secret a line; # starts a comment. Read again when it changes, and on SIGHUP."`
+	RestKeys []Key  `koanf:"rest_keys" doc:"Keys of back ends as SecretId:SecretKey, secrets of at least 32 bytes, for the REST actions of another RTC engine: POST / with X-TC-Action. They act for the applications among auth.keys. None: no such action is taken."`
 	MapKeys  bool   `koanf:"private_map_keys" doc:"Users who come with a UserSig need a private map key as well, which names the room and what they may do there. Tokens (JWT) always name both."`
 
 	fromFile int // of Keys, the last ones
@@ -214,6 +215,8 @@ type Webhook struct {
 	URL      string        `koanf:"url" doc:"Address that gets every event as an HTTP POST, such as https://app.example.org/parlor. Empty: none does."`
 	Key      Secret        `koanf:"key" doc:"Secret of at least 32 bytes that signs the requests."`
 	KeyFile  string        `koanf:"key_file" doc:"File that holds webhook.key."`
+	Form     string        `koanf:"form" doc:"parlor; or trtc: bodies and signatures as the callbacks of another RTC engine have them."`
+	App      int           `koanf:"app" doc:"Number of the application (SdkAppId) that requests of the form trtc are for."`
 	Events   []int         `koanf:"events" doc:"Types of the events that are sent, such as 103,104. Empty: all."`
 	Timeout  time.Duration `koanf:"timeout" doc:"A request that is not answered within this time has failed."`
 	RetryFor time.Duration `koanf:"retry_for" doc:"An event that is older than this when a request for it fails is given up; before, it is sent again."`
@@ -260,7 +263,7 @@ func Default() Config {
 		HTTP:    HTTP{Listen: "127.0.0.1:8080", ProxyHeader: XForwardedFor, Demo: true, Stream: true, ACME: ACME{Directory: letsEncrypt}},
 		NATS:    NATS{Listen: "127.0.0.1:4222", StoreMB: 1024, MemoryMB: 64, Connections: 256, Replicas: 1, EventsAge: 24 * time.Hour, EventsMB: 256},
 		Cluster: Cluster{Lease: 5 * time.Second, Forget: 3 * time.Minute, Placing: "load"},
-		Webhook: Webhook{Timeout: 5 * time.Second, RetryFor: time.Hour},
+		Webhook: Webhook{Form: WebhookParlor, Timeout: 5 * time.Second, RetryFor: time.Hour},
 		Log:     Log{Level: "info", Format: "auto"},
 		Media:   Media{},
 		TURN:    TURN{TLS: true, Lifetime: time.Hour, Allocations: 2000, SessionAllocations: 24, AddressAllocations: 500},

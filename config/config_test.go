@@ -329,7 +329,7 @@ func TestPrintedConfigurationReadsBack(t *testing.T) {
 	// Empty is as good as none.
 	again.Auth.Keys, again.Media.ExternalIPs, again.Webhook.Events = c.Auth.Keys, c.Media.ExternalIPs, c.Webhook.Events
 	again.Media.Interfaces, again.Media.Networks = c.Media.Interfaces, c.Media.Networks
-	again.HTTP.ACME.Hosts = c.HTTP.ACME.Hosts
+	again.HTTP.ACME.Hosts, again.Auth.RestKeys = c.HTTP.ACME.Hosts, c.Auth.RestKeys
 	require.Equal(t, c, again)
 	for _, f := range config.Fields() {
 		require.Contains(t, string(text), "# "+f.Env+"\n")

@@ -185,12 +185,14 @@ func (l *loader) checkNames() {
 	if formats := []string{"auto", "console", "json"}; !slices.Contains(formats, c.Log.Format) {
 		l.fail("log.format", fmt.Sprintf("%q is none of %s", c.Log.Format, strings.Join(formats, ", ")))
 	}
-	seen := map[string]bool{}
-	for _, k := range c.Auth.Keys {
-		if seen[k.ID()] {
-			l.fail("auth.keys", fmt.Sprintf("there are two keys with the id %q", k.ID()))
+	for setting, keys := range map[string][]Key{"auth.keys": c.Auth.Keys, "auth.rest_keys": c.Auth.RestKeys} {
+		seen := map[string]bool{}
+		for _, k := range keys {
+			if seen[k.ID()] {
+				l.fail(setting, fmt.Sprintf("there are two keys with the id %q", k.ID()))
+			}
+			seen[k.ID()] = true
 		}
-		seen[k.ID()] = true
 	}
 }
 
@@ -209,7 +211,7 @@ func (l *loader) checkNumbers() {
 				continue
 			}
 			least := 1
-			if f.Key == "nats.events_max" { // 0: as many as fit
+			if f.Key == "nats.events_max" || f.Key == "webhook.app" { // 0: as many as fit; none
 				least = 0
 			}
 			if v < least {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"os"
 	"slices"
@@ -23,6 +24,12 @@ func (s Secret) String() string {
 
 // GoString is String, so that %#v does not print the secret either.
 func (s Secret) GoString() string { return s.String() }
+
+// The forms of webhooks.
+const (
+	WebhookParlor = "parlor"
+	WebhookTRTC   = "trtc" // of another RTC engine
+)
 
 // eventTypes are those of the feed.
 var eventTypes = []int{101, 102, 103, 104, 105, 106, 201, 202, 203, 204, 205, 206}
@@ -69,6 +76,14 @@ func (l *loader) checkWebhook() {
 		if c.Key == "" && !l.failed["webhook.key_file"] {
 			l.fail("webhook.key", "is needed with webhook.url: it signs the requests; `openssl rand -hex 32` makes one")
 		}
+	}
+	switch {
+	case c.Form != WebhookParlor && c.Form != WebhookTRTC:
+		l.fail("webhook.form", fmt.Sprintf("is %s or %s, not %.32q", WebhookParlor, WebhookTRTC, c.Form))
+	case c.Form == WebhookTRTC && (c.App <= 0 || int64(c.App) > math.MaxUint32):
+		l.fail("webhook.app", "is needed with webhook.form trtc: the number of the application, SdkAppId")
+	case c.Form != WebhookTRTC && c.App != 0:
+		l.fail("webhook.app", "is of use with webhook.form trtc alone")
 	}
 	if c.Key != "" && len(c.Key) < minSecret {
 		l.fail("webhook.key", shortSecret(c.Key).Error())

@@ -18,6 +18,7 @@ import (
 	"parlor/control/cluster"
 	"parlor/control/command"
 	"parlor/control/natsapi"
+	"parlor/control/tc3"
 	"parlor/router"
 	"parlor/session"
 	"parlor/session/refusal"
@@ -183,8 +184,8 @@ func (b *builder) media(tcp int, t traces, m member, e events) (media, error) {
 func (b *builder) commands(t traces, c *natsConn, m member, of media, meter *commandMeter) *command.Commands {
 	return command.New(command.Options{
 		Rooms: of.rooms, Observe: meter.observe, Trace: t.Tracer, Recent: of.recent, Refusals: b.refusals,
-		Elsewhere: others{m.Cluster, natsapi.NewClient(c.Conn)},
-		Node:      steered{id: b.n.ID(), log: b.n.log, started: time.Now(), cluster: m.Cluster, media: of},
+		Elsewhere: others{m.Cluster, natsapi.NewClient(c.Conn)}, Application: b.n.ring.keys.Application,
+		Node: steered{id: b.n.ID(), log: b.n.log, started: time.Now(), cluster: m.Cluster, media: of},
 	})
 }
 
@@ -198,11 +199,25 @@ func (b *builder) surface(t traces, m member, rooms *session.Rooms, commands *co
 		whip: whip.New(rooms, keys, b.refusals), metrics: metrics, foreign: seldom(n.log),
 		admin: adminhttp.New(commands, keys, n.log, b.refusals, t.Tracer),
 	}
+	if pairs := n.cfg.Auth.RestKeys; len(pairs) > 0 {
+		s.actions = tc3.New(tc3.Options{
+			Commands: commands, Keys: secrets(pairs), Application: keys.Application, Now: time.Now, Log: n.log, Refusals: b.refusals, Trace: t.Tracer,
+		})
+	}
 	s.door = signal.New(signal.Options{
 		Rooms: rooms, Auth: keys.Authenticate, Origin: s.mayUse, Guest: budget.Guest, Refusals: b.refusals, Log: n.log,
 		Trace: t.Tracer, EnterWithin: n.cfg.Timers.Enter, MessageRate: n.cfg.Limits.SignalRate, NodeURL: m.NodeURL,
 	})
 	return s
+}
+
+// secrets are keys by their ids.
+func secrets(keys []config.Key) map[string][]byte {
+	m := make(map[string][]byte, len(keys))
+	for _, k := range keys {
+		m[k.ID()] = []byte(k.Secret())
+	}
+	return m
 }
 
 // endpoint binds the media port.

@@ -53,6 +53,7 @@ type surface struct {
 	door    *signal.Door
 	whip    http.Handler // WHEP, too
 	admin   http.Handler // commands
+	actions http.Handler // commands, as another RTC engine has them; nil: none
 	metrics http.Handler
 	foreign zerolog.Logger // of pages that may not use the node
 	sockets sync.WaitGroup
@@ -67,6 +68,9 @@ func (s *surface) routes() http.Handler {
 		mux.Handle(path, s.whip)
 	}
 	mux.Handle(adminhttp.Path, s.admin)
+	if s.actions != nil {
+		mux.Handle("POST /{$}", s.actions)
+	}
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.health.readyz)
 	mux.Handle("GET /metrics", s.metrics)
@@ -87,7 +91,7 @@ func (s *surface) routes() http.Handler {
 func asksRight(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodPost, http.MethodPatch, http.MethodDelete:
-		return door(r) || strings.HasPrefix(r.URL.Path, adminhttp.Path)
+		return door(r) || strings.HasPrefix(r.URL.Path, adminhttp.Path) // not actions, which are answered 200 always
 	}
 	return false
 }

@@ -141,7 +141,7 @@ func (b *builder) events(at bus.Server, c *cluster.Cluster) events {
 	}
 	if w := &cfg.Webhook; w.URL != "" {
 		e.webhooks = webhook.New(at, webhook.Options{
-			URL: w.URL, Key: []byte(w.Key), Types: w.Events, Timeout: w.Timeout, RetryFor: w.RetryFor,
+			URL: w.URL, Key: []byte(w.Key), App: uint32(w.App), Types: w.Events, Timeout: w.Timeout, RetryFor: w.RetryFor,
 			Node: id, Replicas: cfg.NATS.Replicas, Agent: "parlor/" + Version(), Log: b.n.log,
 		})
 	}

@@ -392,6 +392,8 @@ type DismissRoomRequest struct {
 	RoomID int64 `json:"RoomId,omitempty"`
 	// the room, where it has a name; number 123 and name 123 are two rooms
 	StrRoomID string `json:"StrRoomId,omitempty"`
+	// number of the application, which has to be among the node's keys; it can be left out
+	SdkAppID int64 `json:"SdkAppId,omitempty"`
 	// passed to the users; at most 256 bytes
 	Reason string `json:"Reason,omitempty"`
 }
@@ -408,6 +410,8 @@ type DismissRoomByStrRoomIDRequest struct {
 	RoomID string `json:"RoomId,omitempty"`
 	// the room, where it has a name; number 123 and name 123 are two rooms
 	StrRoomID string `json:"StrRoomId,omitempty"`
+	// number of the application, which has to be among the node's keys; it can be left out
+	SdkAppID int64 `json:"SdkAppId,omitempty"`
 	// passed to the users; at most 256 bytes
 	Reason string `json:"Reason,omitempty"`
 }
@@ -566,6 +570,8 @@ type RemoveUserRequest struct {
 	RoomID int64 `json:"RoomId,omitempty"`
 	// the room, where it has a name; number 123 and name 123 are two rooms
 	StrRoomID string `json:"StrRoomId,omitempty"`
+	// number of the application, which has to be among the node's keys; it can be left out
+	SdkAppID int64 `json:"SdkAppId,omitempty"`
 	// 1–10
 	UserIDs []string `json:"UserIds"`
 	// for as long they cannot enter again
@@ -592,6 +598,8 @@ type RemoveUserByStrRoomIDRequest struct {
 	RoomID string `json:"RoomId,omitempty"`
 	// the room, where it has a name; number 123 and name 123 are two rooms
 	StrRoomID string `json:"StrRoomId,omitempty"`
+	// number of the application, which has to be among the node's keys; it can be left out
+	SdkAppID int64 `json:"SdkAppId,omitempty"`
 	// 1–10
 	UserIDs []string `json:"UserIds"`
 	// for as long they cannot enter again
@@ -632,7 +640,9 @@ type SetUserBlockedRequest struct {
 	RoomID int64 `json:"RoomId,omitempty"`
 	// the room, where it has a name; number 123 and name 123 are two rooms
 	StrRoomID string `json:"StrRoomId,omitempty"`
-	UserID    string `json:"UserId"`
+	// number of the application, which has to be among the node's keys; it can be left out
+	SdkAppID int64  `json:"SdkAppId,omitempty"`
+	UserID   string `json:"UserId"`
 	// none, both, audio or video; replaces the one before
 	Block string `json:"Block"`
 }

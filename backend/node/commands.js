@@ -284,6 +284,8 @@
  * @property {number} [RoomId] the room, where it has a number; exactly one of RoomId and StrRoomId is
  * given
  * @property {string} [StrRoomId] the room, where it has a name; number 123 and name 123 are two rooms
+ * @property {number} [SdkAppId] number of the application, which has to be among the node's keys; it can
+ * be left out
  * @property {string} [Reason] passed to the users; at most 256 bytes
  */
 
@@ -296,6 +298,8 @@
  * @typedef {object} DismissRoomByStrRoomIdRequest
  * @property {string} [RoomId] the room, where it has a name; number 123 and name 123 are two rooms
  * @property {string} [StrRoomId] the room, where it has a name; number 123 and name 123 are two rooms
+ * @property {number} [SdkAppId] number of the application, which has to be among the node's keys; it can
+ * be left out
  * @property {string} [Reason] passed to the users; at most 256 bytes
  */
 
@@ -413,6 +417,8 @@
  * @property {number} [RoomId] the room, where it has a number; exactly one of RoomId and StrRoomId is
  * given
  * @property {string} [StrRoomId] the room, where it has a name; number 123 and name 123 are two rooms
+ * @property {number} [SdkAppId] number of the application, which has to be among the node's keys; it can
+ * be left out
  * @property {Array<string>} UserIds 1–10
  * @property {number} [BanSeconds] for as long they cannot enter again
  * @property {string} [Reason] passed to the users; at most 256 bytes
@@ -433,6 +439,8 @@
  * @typedef {object} RemoveUserByStrRoomIdRequest
  * @property {string} [RoomId] the room, where it has a name; number 123 and name 123 are two rooms
  * @property {string} [StrRoomId] the room, where it has a name; number 123 and name 123 are two rooms
+ * @property {number} [SdkAppId] number of the application, which has to be among the node's keys; it can
+ * be left out
  * @property {Array<string>} UserIds 1–10
  * @property {number} [BanSeconds] for as long they cannot enter again
  * @property {string} [Reason] passed to the users; at most 256 bytes
@@ -464,6 +472,8 @@
  * @property {number} [RoomId] the room, where it has a number; exactly one of RoomId and StrRoomId is
  * given
  * @property {string} [StrRoomId] the room, where it has a name; number 123 and name 123 are two rooms
+ * @property {number} [SdkAppId] number of the application, which has to be among the node's keys; it can
+ * be left out
  * @property {string} UserId
  * @property {'none' | 'both' | 'audio' | 'video'} Block none, both, audio or video; replaces the one
  * before

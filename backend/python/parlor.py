@@ -419,6 +419,8 @@ class DismissRoomRequest(TypedDict):
     RoomId: NotRequired[int]
     # the room, where it has a name; number 123 and name 123 are two rooms
     StrRoomId: NotRequired[str]
+    # number of the application, which has to be among the node's keys; it can be left out
+    SdkAppId: NotRequired[int]
     # passed to the users; at most 256 bytes
     Reason: NotRequired[str]
 
@@ -433,6 +435,8 @@ class DismissRoomByStrRoomIdRequest(TypedDict):
     RoomId: NotRequired[str]
     # the room, where it has a name; number 123 and name 123 are two rooms
     StrRoomId: NotRequired[str]
+    # number of the application, which has to be among the node's keys; it can be left out
+    SdkAppId: NotRequired[int]
     # passed to the users; at most 256 bytes
     Reason: NotRequired[str]
 
@@ -579,6 +583,8 @@ class RemoveUserRequest(TypedDict):
     RoomId: NotRequired[int]
     # the room, where it has a name; number 123 and name 123 are two rooms
     StrRoomId: NotRequired[str]
+    # number of the application, which has to be among the node's keys; it can be left out
+    SdkAppId: NotRequired[int]
     # 1–10
     UserIds: list[str]
     # for as long they cannot enter again
@@ -602,6 +608,8 @@ class RemoveUserByStrRoomIdRequest(TypedDict):
     RoomId: NotRequired[str]
     # the room, where it has a name; number 123 and name 123 are two rooms
     StrRoomId: NotRequired[str]
+    # number of the application, which has to be among the node's keys; it can be left out
+    SdkAppId: NotRequired[int]
     # 1–10
     UserIds: list[str]
     # for as long they cannot enter again
@@ -639,6 +647,8 @@ class SetUserBlockedRequest(TypedDict):
     RoomId: NotRequired[int]
     # the room, where it has a name; number 123 and name 123 are two rooms
     StrRoomId: NotRequired[str]
+    # number of the application, which has to be among the node's keys; it can be left out
+    SdkAppId: NotRequired[int]
     UserId: str
     # none, both, audio or video; replaces the one before
     Block: Literal["none", "both", "audio", "video"]

@@ -44,6 +44,9 @@ type Options struct {
 	Observe func(a Action, took time.Duration, err error)
 	Trace   *tracing.Tracer // nil: none
 
+	// Application reports whether there is an application of that number; nil: there is none.
+	Application func(sdkAppID uint32) bool
+
 	Recent   *Recent      // of the feed of Rooms; nil: nothing is remembered
 	Refusals *refusal.Log // of the node's doors; nil: none
 }

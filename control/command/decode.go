@@ -104,6 +104,14 @@ func explain(err error) *terms.Error {
 	return bad("", "malformed or truncated JSON")
 }
 
+// check returns an error if a request is for an application that is not here.
+func (a Application) check(c *Commands) error {
+	if a.SDKAppID == nil || c.o.Application != nil && c.o.Application(*a.SDKAppID) {
+		return nil
+	}
+	return bad("SdkAppId", "there is no application %d among auth.keys; it can be left out", *a.SDKAppID)
+}
+
 // room returns the room that is meant. In the ...ByStrRoomId forms RoomId may hold the string.
 func (r RoomRef) room(stringForm bool) (terms.RoomID, error) {
 	hasNumber := r.hasNumber()

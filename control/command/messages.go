@@ -25,9 +25,15 @@ func Ref(id terms.RoomID) RoomRef {
 // Room returns the room that is meant, or a bad_request.
 func (r RoomRef) Room() (terms.RoomID, error) { return r.room(false) }
 
+// Application is the application that a request is for. It is checked, and changes nothing.
+type Application struct {
+	SDKAppID *uint32 `json:"SdkAppId,omitempty" jsonschema:"number of the application, which has to be among the node's keys; it can be left out"`
+}
+
 // RemoveUserRequest puts users out of a room.
 type RemoveUserRequest struct {
 	RoomRef
+	Application
 	UserIDs    []string `json:"UserIds" jsonschema:"1–10"`
 	BanSeconds int64    `json:"BanSeconds,omitempty" jsonschema:"for as long they cannot enter again"`
 	Reason     string   `json:"Reason,omitempty" jsonschema:"passed to the users; at most 256 bytes"`
@@ -53,6 +59,7 @@ const (
 // DismissRoomRequest puts everybody out and ends the room.
 type DismissRoomRequest struct {
 	RoomRef
+	Application
 	Reason string `json:"Reason,omitempty" jsonschema:"passed to the users; at most 256 bytes"`
 }
 
@@ -64,6 +71,7 @@ type DismissRoomResponse struct {
 // SetUserBlockedRequest says what of a user's streams is not forwarded.
 type SetUserBlockedRequest struct {
 	RoomRef
+	Application
 	UserID string      `json:"UserId"`
 	Block  terms.Block `json:"Block" jsonschema:"none, both, audio or video; replaces the one before"`
 }

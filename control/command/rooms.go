@@ -19,6 +19,9 @@ func removeUserByStr(c *Commands, q RemoveUserRequest) (job[RemoveUserResponse],
 
 func planRemoval(c *Commands, q RemoveUserRequest, stringForm bool) (j job[RemoveUserResponse], err error) {
 	room, err := q.room(stringForm)
+	if err == nil {
+		err = q.check(c)
+	}
 	if err != nil {
 		return j, err
 	}
@@ -89,7 +92,10 @@ func dismissRoomByStr(c *Commands, q DismissRoomRequest) (job[DismissRoomRespons
 }
 
 func planDismissal(c *Commands, q DismissRoomRequest, stringForm bool) (j job[DismissRoomResponse], err error) {
-	if j.room, err = q.room(stringForm); err != nil {
+	if j.room, err = q.room(stringForm); err == nil {
+		err = q.check(c)
+	}
+	if err != nil {
 		return j, err
 	}
 	if err := terms.CheckReason(q.Reason); err != nil {
@@ -112,6 +118,9 @@ func planDismissal(c *Commands, q DismissRoomRequest, stringForm bool) (j job[Di
 }
 
 func setUserBlocked(c *Commands, q SetUserBlockedRequest) (j job[SetUserBlockedResponse], err error) {
+	if err := q.check(c); err != nil {
+		return j, err
+	}
 	j.room, err = q.room(false)
 	j.awaits = forUsers(q.UserID)
 	j.here = func(ctx context.Context) (SetUserBlockedResponse, error) {

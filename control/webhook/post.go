@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -46,13 +47,14 @@ var errHTTP1 = errors.New("no HTTP/2")
 type poster struct {
 	url, agent string
 	key        []byte
+	app        uint32 // see Options.App
 	timeout    time.Duration
 	many, one  *http.Client // HTTP/2, HTTP/1.1
 	single     atomic.Bool  // one is used
 }
 
 func newPoster(o Options) *poster {
-	p := &poster{url: o.URL, agent: o.Agent, key: o.Key, timeout: o.Timeout}
+	p := &poster{url: o.URL, agent: o.Agent, key: o.Key, app: o.App, timeout: o.Timeout}
 	one := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, MaxConnsPerHost: parallel, TLSHandshakeTimeout: o.Timeout,
 		MaxResponseHeaderBytes: headersLimit, DisableCompression: true,
@@ -103,14 +105,17 @@ func (p *poster) do(r *http.Request) (*http.Response, error) {
 func (p *poster) send(ctx context.Context, e *event) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(e.body))
-	if err != nil {
-		return failed, errors.New("the address of the webhook server cannot be used")
+	body, now := e.body, time.Now()
+	if p.app != 0 {
+		var err error
+		if body, err = callback(e.body, now); err != nil {
+			return refused, err // by this node: it never can be sent
+		}
 	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("User-Agent", p.agent)
-	r.Header.Set(IDHeader, e.id)
-	r.Header.Set(SignatureHeader, Sign(p.key, time.Now(), e.body))
+	r, err := p.request(ctx, e.id, body, now)
+	if err != nil {
+		return failed, err
+	}
 	answer, err := p.do(r)
 	if err != nil {
 		var withURL *url.Error
@@ -127,6 +132,24 @@ func (p *poster) send(ctx context.Context, e *event) (outcome, error) {
 		return taken, nil
 	}
 	return o, fmt.Errorf("the webhook server answers %d", answer.StatusCode)
+}
+
+// request makes the signed request for an event.
+func (p *poster) request(ctx context.Context, id string, body []byte, now time.Time) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
+	if err != nil {
+		return nil, errors.New("the address of the webhook server cannot be used")
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", p.agent)
+	r.Header.Set(IDHeader, id)
+	if p.app == 0 {
+		r.Header.Set(SignatureHeader, Sign(p.key, now, body))
+		return r, nil
+	}
+	r.Header.Set(appHeader, strconv.FormatUint(uint64(p.app), 10))
+	r.Header.Set(signHeader, signCallback(p.key, body))
+	return r, nil
 }
 
 // meaning says what a status of an answer means. Refused is what is said about the event itself. Every other

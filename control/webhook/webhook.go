@@ -7,6 +7,7 @@
 //	rooms.go     events of a room one after the other, rooms side by side and in turn; repeats with back-off
 //	post.go      one request, and what its answer means
 //	signature.go Sign and Verify
+//	callback.go  the form of another RTC engine
 //
 // # How nothing is lost or reordered
 //
@@ -51,6 +52,7 @@ const (
 type Options struct {
 	URL      string        // where to
 	Key      []byte        // signs the requests
+	App      uint32        // requests are in the form of callbacks (callback.go) for this application; 0: in Parlor's own
 	Types    []int         // of the events that are sent; empty: all
 	Timeout  time.Duration // of one request; 5 s
 	RetryFor time.Duration // an event older than this is tried once more, and given up; 1 h
@@ -220,6 +222,9 @@ func (s *Sender) begin(r *rooms) {
 
 // wants says whether events of a type are to be sent.
 func (s *Sender) wants(kind int) bool {
+	if s.opts.App != 0 && !callbacks(kind) {
+		return false
+	}
 	for _, t := range s.opts.Types {
 		if t == kind {
 			return true

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +42,12 @@ type userSig struct {
 
 // RequirePrivateMapKeys has a UserSig count only with a private map key. It is called before the keys are used.
 func (k *Keys) RequirePrivateMapKeys() { k.mapKeys = true }
+
+// Application reports whether there is a key of the application with that number (SdkAppId).
+func (k *Keys) Application(sdkAppID uint32) bool {
+	id := strconv.FormatUint(uint64(sdkAppID), 10)
+	return slices.ContainsFunc(*k.keys.Load(), func(key Key) bool { return key.ID == id })
+}
 
 // isUserSig reports whether a token is no JWT, which has two dots.
 func isUserSig(text string) bool { return strings.Count(text, ".") < 2 }
