@@ -110,7 +110,7 @@ func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 		"auth.keys": "a:" + secret, "media.external_ips": "192.0.2.1,2001:db8::1", "http.origins": "https://a.example,*", "http.base_path": "/media", "http.trusted_proxies": "192.0.2.0/24,2001:db8::1", "http.proxy_header": "Forwarded", "limits.seats": "77", "http.demo": "false", "http.stream": "false", "monitor.listen": "127.0.0.1:82", "monitor.allow": "192.0.2.1",
 		"limits.strangers": "2000", "limits.strangers_per_address": "20", "limits.strangers_cpu": "30",
 		"node.id": "n1", "log.level": "debug", "nats.store_dir": "/x", "debug.open": "true", "trace.endpoint": "http://[::1]:4318", "debug.listen": "127.0.0.1:6060", "log.format": "json",
-		"auth.private_map_keys": "true", "auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
+		"auth.private_map_keys": "true", "auth.rest_keys": "AKID1:" + secret, "auth.keys_file": write(t, "keys", "# mine\n\nb:"+secret+"\n"), "media.listen": "10.0.0.1:5",
 		"turn.tls": "false", "turn.listen": "[::1]:3478", "turn.host": "turn.example.org", "turn.lifetime": "2h",
 		"turn.allocations": "30", "turn.allocations_per_session": "10", "turn.allocations_per_address": "20",
 		"media.interfaces": "eth*,!wg0", "media.networks": "10.0.0.0/8,!2001:db8::/32",
@@ -120,7 +120,7 @@ func TestEverySettingIsALineAVariableAndAFlag(t *testing.T) {
 		"room.loudest": "0", "room.no_estimate": "true", "room.no_keyframe_cache": "true", "nats.replicas": "3", "nats.events_age": "48h", "nats.events_mb": "64", "nats.events_max": "5000",
 		"node.url": "https://sfu-1.example.org:444", "cluster.unsealed": "true", "node.region": "north", "cluster.lease": "9s", "cluster.forget": "1m", "cluster.placing": "spread",
 		"webhook.url": "https://u:p@h/x?token=t", "webhook.key": secret + secret, "webhook.events": "103,104",
-		"webhook.timeout": "3s", "webhook.retry_for": "2h",
+		"webhook.form": "trtc", "webhook.app": "1400000001", "webhook.timeout": "3s", "webhook.retry_for": "2h",
 		"http.tls.cert": write(t, "cert", ""), "http.tls.key": write(t, "key", ""),
 		"http.acme.hosts": "sfu.example.org,two.example.org", "http.acme.agree": "true", "http.acme.email": "ops@example.org", "http.acme.listen": "[::1]:83",
 		"http.acme.directory": "https://ca.example/dir", "http.acme.ca": write(t, "authority", ""), "http.acme.store_dir": "/y",
@@ -428,4 +428,25 @@ func TestBasePath(t *testing.T) {
 		_, err := config.Load(sources(t, "", nil, "--http.base_path="+given))
 		require.ErrorContains(t, err, "http.base_path", given)
 	}
+}
+
+// TestFormOfWebhooks: the other form takes the number of the application, and nothing else does.
+func TestFormOfWebhooks(t *testing.T) {
+	for args, key := range map[string]string{
+		"--webhook.form=trtc":                           "webhook.app",
+		"--webhook.app=5":                               "webhook.app",
+		"--webhook.form=trtc --webhook.app=-1":          "webhook.app",
+		"--webhook.form=trtc --webhook.app=99999999999": "webhook.app",
+		"--webhook.form=other":                          "webhook.form",
+		"--webhook.form=trtc --webhook.app=1400000001":  "",
+	} {
+		_, err := config.Load(sources(t, "", nil, strings.Fields(args)...))
+		if key == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, key, args)
+	}
+	_, err := config.Load(sources(t, "", nil, "--auth.rest_keys=a:"+secret+",a:"+secret))
+	require.ErrorContains(t, err, "auth.rest_keys")
 }
