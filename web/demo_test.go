@@ -127,6 +127,7 @@ func TestDemoCall(t *testing.T) {
 	require.NoError(t, ann.page.Resize(within(t, limit), 390, 844))
 	ann.await("it fits a phone", "document.documentElement.scrollWidth <= innerWidth")
 	ann.shoot("call-phone")
+	ann.sparesTheDownlink()
 
 	n.command("RemoveUser", map[string]any{"StrRoomId": "lobby", "UserIds": []string{"cleo"}, "Reason": "Please come back with a headset."})
 	// for a few seconds
