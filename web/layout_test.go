@@ -10,7 +10,7 @@ import (
 
 // crowd is a stand-in for a room: the demo is told of people and screens as the client tells of them.
 const crowd = `(() => {
-	const names = ['Ann Smith', 'Bob Müller', '李小龙', 'علی‌رضا', 'Дмитрий Иванов', 'A very long name that does not fit on any tile of a phone', 'Ελένη', '👩‍👩‍👧 Family']
+	const names = ['Ann Smith', 'Bob Müller', '李小龙', 'علی\u200cرضا', 'Дмитрий Иванов', 'A very long name that does not fit on any tile of a phone', 'Ελένη', '👩\u200d👩\u200d👧 Family']
 	const say = (name, detail) => parlor.emit(name, detail)
 	window.crowd = {
 		n: 0,
