@@ -47,15 +47,15 @@ func userSig(t *testing.T, user string) string {
 
 // otherSample is an application of the other SDK, in its words, but for where it is imported from.
 const otherSample = `(async ({ sdkAppId, userId, userSig }) => {
-	const { default: TRTC } = await import('/compat/trtc.js');
-	window.TRTC = TRTC;
+	await import('/compat/global.js');
+	const { TRTC } = window;
 	document.body.innerHTML = '<div id="local"></div><div id="stage"></div>';
 	document.head.replaceChildren(); // the demo's looks
 	local.style.cssText = 'width: 160px; height: 90px';
 	const log = window.heard = [];
 	const trtc = window.trtc = TRTC.create();
-	for (const name of ['REMOTE_USER_ENTER', 'REMOTE_USER_EXIT', 'CONNECTION_STATE_CHANGED', 'PUBLISH_STATE_CHANGED', 'KICKED_OUT', 'ERROR', 'AUDIO_VOLUME', 'CUSTOM_MESSAGE']) {
-		trtc.on(TRTC.EVENT[name], (event) => log.push({ name, ...event, ...(name === 'ERROR' && { code: event.code, message: event.message }), ...(event.data && { text: new TextDecoder().decode(event.data) }) }));
+	for (const name of ['REMOTE_USER_ENTER', 'REMOTE_USER_EXIT', 'CONNECTION_STATE_CHANGED', 'PUBLISH_STATE_CHANGED', 'KICKED_OUT', 'ERROR', 'AUDIO_VOLUME', 'CUSTOM_MESSAGE', 'FIRST_VIDEO_FRAME', 'VIDEO_SIZE_CHANGED', 'TRACK', 'DEVICE_CHANGED']) {
+		trtc.on(TRTC.EVENT[name], (event) => log.push({ name, ...event, ...(event.track && { kind: event.track.kind }), ...(name === 'ERROR' && { code: event.code, message: event.message }), ...(event.data && { text: new TextDecoder().decode(event.data) }) }));
 	}
 	trtc.on(TRTC.EVENT.REMOTE_VIDEO_AVAILABLE, ({ userId, streamType }) => {
 		const view = document.createElement('div');
@@ -116,6 +116,15 @@ func TestApplicationsOfTheOtherSDK(t *testing.T) {
 	wait(ann, "ann sees herself", playing("local"))
 	wait(bob, "volumes come for all", "heard.some((e) => e.name === 'AUDIO_VOLUME' && e.result.some((u) => u.userId === '') && e.result.some((u) => u.userId === 'ann'))")
 	wait(bob, "publishing is told", "heard.filter((e) => e.name === 'PUBLISH_STATE_CHANGED').map((e) => e.mediaType + e.state).join() === 'videostarted,audiostarting,audiostarted'")
+
+	for _, u := range []string{"", "bob"} {
+		wait(ann, "the first frame of "+u, "heard.filter((e) => e.name === 'FIRST_VIDEO_FRAME' && e.userId === '"+u+"' && e.streamType === 'main' && e.width > 0).length === 1")
+		wait(ann, "the track of "+u, "heard.some((e) => e.name === 'TRACK' && e.userId === '"+u+"' && e.kind === 'video') && heard.some((e) => e.name === 'TRACK' && e.userId === '"+u+"' && e.kind === 'audio')")
+		wait(ann, "a snapshot of "+u, "trtc.getVideoSnapshot({ userId: '"+u+"' }).startsWith('data:image/png;base64,') && trtc.getVideoSnapshot({ userId: '"+u+"' }).length > 500")
+	}
+	wait(ann, "devices that were opened", "['camera', 'microphone'].every((type) => heard.some((e) => e.name === 'DEVICE_CHANGED' && e.type === type && e.action === 'active' && e.device.label))")
+	wait(ann, "nothing is shown of others", "trtc.getVideoSnapshot({ userId: 'nobody' }) === '' && trtc.getVideoSnapshot({ userId: 'bob', streamType: 'sub' }) === ''")
+	wait(ann, "she may use her devices", "TRTC.getPermissions({ types: ['camera'] }).then((p) => p.camera === 'granted' && p.microphone === null)")
 
 	require.NoError(t, ann.Eval(ctx, "trtc.sendCustomMessage({ cmdId: 1, data: new TextEncoder().encode('hello').buffer })", nil))
 	wait(bob, "the message", "heard.some((e) => e.name === 'CUSTOM_MESSAGE' && e.userId === 'ann' && e.cmdId === 1 && e.text === 'hello')")

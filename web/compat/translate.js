@@ -121,10 +121,15 @@ export function screen({ view, streamType, muteSystemAudio, option = {} }, first
   return given({ view, ...audio, ...size, fillMode: option.fillMode, ...kept(option.qosPreference) });
 }
 
-/** @param {any} config */
-export function remote({ view, userId, streamType, option = {} }) {
+/**
+ * The other SDK receives a picture as large as it is, seen or not, unless it is told otherwise.
+ * @param {any} config
+ * @param {boolean} first
+ */
+export function remote({ view, userId, streamType, option = {} }, first) {
+  const adaptive = option.receiveWhenViewVisible ?? (first ? false : undefined);
   const quality = option.small === undefined ? undefined : option.small ? 'low' : 'high';
-  return given({ view, userId, streamType, quality, mirror: option.mirror, fillMode: option.fillMode, adaptive: option.receiveWhenViewVisible === true ? true : undefined });
+  return given({ view, userId, streamType, quality, mirror: option.mirror, fillMode: option.fillMode, adaptive });
 }
 
 /** @type {Record<number, string>} */

@@ -7,22 +7,26 @@
 //   words.js      events, types, error codes, profiles
 //   translate.js  options, errors and events, from one to the other
 //   published.js  one's own streams: sent, or only shown (`publish`)
+//   pictures.js   pictures that are shown: their first frames, sizes and snapshots
+//   global.js     for a script tag
 
 import { Parlor } from '../client/parlor.js';
+import { Pictures } from './pictures.js';
 import { Published } from './published.js';
 import { RtcError, entering, errorOf, kicked, missing, quality, remote, signature, states, wrong } from './translate.js';
 import { ERROR_CODE, EVENT, NEVER, TYPE } from './words.js';
 
 export { ERROR_CODE, EVENT, RtcError, TYPE };
 
-/** The address of the node for all instances; empty: the page's own origin. */
-let address = '';
+/** The address of the node for all instances: the one that serves this module; empty: the page's own origin. */
+let address = import.meta.url?.endsWith('/compat/trtc.js') ? new URL('../rtc', import.meta.url).href : '';
 
 export default class TRTC {
   static EVENT = EVENT;
   static TYPE = TYPE;
   static ERROR_CODE = ERROR_CODE;
   static VERSION = '5.13.0';
+  static frameWorkType = 30; // none that is known
 
   /** @param {object} [options]  plugins, enableSEI, assetsPath: of no use here */
   static create(options) {
@@ -63,6 +67,16 @@ export default class TRTC {
     return translated('getSpeakerList', () => Parlor.getSpeakerList());
   }
 
+  /** What cannot be told is null. @param {{request?: boolean, types?: ('camera' | 'microphone')[]}} [option] */
+  static getPermissions({ request = false, types = ['camera', 'microphone'] } = {}) {
+    return translated('getPermissions', async () => {
+      if (request) await asked(types);
+      const state = await Parlor.getPermissions();
+      const of = (/** @type {'camera' | 'microphone'} */ type) => (types.includes(type) && state[type] !== 'unknown' ? state[type] : null);
+      return { camera: of('camera'), microphone: of('microphone') };
+    });
+  }
+
   /** @param {number} level  0 trace, 1 debug, 2 info, 3 warn, 4 error, 5 none. Logs are not sent anywhere */
   static setLogLevel(level) {
     const name = /** @type {const} */ (['debug', 'debug', 'info', 'warn', 'error', 'none'])[level];
@@ -74,6 +88,7 @@ export default class TRTC {
   #handlers = new Map();
   #parlor;
   #own;
+  #pictures = new Pictures((e) => this.#emit(EVENT.FIRST_VIDEO_FRAME, e), (e) => this.#emit(EVENT.VIDEO_SIZE_CHANGED, e));
   #userId = '';
   #room = /** @type {any} */ (null);
   #volume = { every: 0, timer: /** @type {any} */ (0), last: /** @type {any[]} */ ([]) };
@@ -137,62 +152,105 @@ export default class TRTC {
 
   /** @param {any} [config] */
   startLocalVideo(config = {}) {
-    return translated('startLocalVideo', () => this.#own.start('video', config));
+    return translated('startLocalVideo', () => this.#start('video', config));
   }
 
   /** @param {any} config */
   updateLocalVideo(config) {
-    return translated('updateLocalVideo', () => this.#own.update('video', config));
+    return translated('updateLocalVideo', () => this.#update('video', config));
   }
 
   stopLocalVideo() {
-    return translated('stopLocalVideo', () => this.#own.stop('video'));
+    return translated('stopLocalVideo', () => this.#stop('video'));
   }
 
   /** @param {any} [config] */
   startLocalAudio(config = {}) {
-    return translated('startLocalAudio', () => this.#own.start('audio', config));
+    return translated('startLocalAudio', () => this.#start('audio', config));
   }
 
   /** @param {any} config */
   updateLocalAudio(config) {
-    return translated('updateLocalAudio', () => this.#own.update('audio', config));
+    return translated('updateLocalAudio', () => this.#update('audio', config));
   }
 
   stopLocalAudio() {
-    return translated('stopLocalAudio', () => this.#own.stop('audio'));
+    return translated('stopLocalAudio', () => this.#stop('audio'));
   }
 
   /** @param {any} [config] */
   startScreenShare(config = {}) {
-    return translated('startScreenShare', () => this.#own.start('screen', config));
+    return translated('startScreenShare', () => this.#start('screen', config));
   }
 
   /** @param {any} config */
   updateScreenShare(config) {
-    return translated('updateScreenShare', () => this.#own.update('screen', config));
+    return translated('updateScreenShare', () => this.#update('screen', config));
   }
 
   stopScreenShare() {
-    return translated('stopScreenShare', () => this.#own.stop('screen'));
+    return translated('stopScreenShare', () => this.#stop('screen'));
+  }
+
+  /** @param {Kind} kind @param {any} config */
+  async #start(kind, config) {
+    await this.#own.start(kind, config);
+    if (OWN[kind].picture) this.#pictures.show('', OWN[kind].streamType, config.view ?? null);
+    this.#opened(kind);
+  }
+
+  /** @param {Kind} kind @param {any} config */
+  async #update(kind, config) {
+    const before = this.#own.track(OWN[kind].source);
+    await this.#own.update(kind, config);
+    if (OWN[kind].picture) this.#pictures.show('', OWN[kind].streamType, config.view);
+    if (this.#own.track(OWN[kind].source) !== before) this.#opened(kind);
+  }
+
+  /** @param {Kind} kind */
+  async #stop(kind) {
+    if (OWN[kind].picture) this.#pictures.gone('', OWN[kind].streamType);
+    await this.#own.stop(kind);
+  }
+
+  /** A device has been opened. @param {Kind} kind */
+  #opened(kind) {
+    const { source, streamType, device } = OWN[kind];
+    const track = this.#own.track(source);
+    if (!track) return; // muted, say
+    this.#emit(EVENT.TRACK, { userId: '', streamType, track });
+    const of = track.getSettings().deviceId;
+    if (device && of) {
+      void Parlor[device.list]().then((list) => list.find((d) => d.deviceId === of)).then((found) => {
+        if (found) this.#emit(EVENT.DEVICE_CHANGED, { type: device.type, action: 'active', device: found });
+      }, () => {}); // that it is on is known without its name
+    }
   }
 
   // --- the others' streams
 
   /** @param {any} config */
   startRemoteVideo(config) {
-    return translated('startRemoteVideo', () => this.#parlor.startRemoteVideo(/** @type {any} */ ({ view: null, ...remote(config) })));
+    return translated('startRemoteVideo', async () => {
+      await this.#parlor.startRemoteVideo(/** @type {any} */ ({ view: null, ...remote(config, true) }));
+      this.#pictures.show(config.userId, config.streamType, config.view);
+      this.#track(config.userId, config.streamType, this.#parlor.getVideoTrack({ userId: config.userId, streamType: config.streamType }));
+    });
   }
 
   /** @param {any} config */
   updateRemoteVideo(config) {
-    return translated('updateRemoteVideo', () => this.#parlor.updateRemoteVideo(/** @type {any} */ (remote(config))));
+    return translated('updateRemoteVideo', async () => {
+      await this.#parlor.updateRemoteVideo(/** @type {any} */ (remote(config, false)));
+      this.#pictures.show(config.userId, config.streamType, config.view);
+    });
   }
 
   /** @param {any} config */
   stopRemoteVideo({ userId, streamType }) {
     return translated('stopRemoteVideo', () => {
       if (userId !== '*' && streamType === undefined) throw wrong('streamType has to be given, unless userId is "*".', 5014);
+      this.#pictures.gone(userId, streamType);
       return this.#parlor.stopRemoteVideo({ userId, ...(streamType && { streamType }) });
     });
   }
@@ -223,6 +281,11 @@ export default class TRTC {
   getVideoTrack({ userId, streamType } = {}) {
     if (userId && userId !== this.#userId) return this.#parlor.getVideoTrack({ userId, ...(streamType && { streamType }) });
     return this.#own.track(streamType === TYPE.STREAM_TYPE_SUB ? 'screen' : 'camera');
+  }
+
+  /** What a picture shows, as a data: URL; empty if it is not shown. @param {{userId?: string, streamType?: 'main' | 'sub'}} [config] */
+  getVideoSnapshot({ userId = '', streamType = 'main' } = {}) {
+    return this.#pictures.snapshot(userId === this.#userId ? '' : userId, streamType);
   }
 
   // --- messages, reports
@@ -304,6 +367,13 @@ export default class TRTC {
     for (const name of /** @type {const} */ (['remote-video-available', 'remote-video-unavailable', 'remote-audio-available', 'remote-audio-unavailable', 'remote-user-exit'])) {
       p.on(name, (event) => this.#emit(name, { ...event }));
     }
+    p.on('remote-audio-available', ({ userId }) => this.#track(userId, TYPE.STREAM_TYPE_MAIN, this.#parlor.getAudioTrack({ userId })));
+    p.on('remote-video-unavailable', ({ userId, streamType }) => this.#pictures.gone(userId, streamType));
+    p.on('device-changed', ({ kind, added, removed }) => {
+      for (const device of added) this.#emit(EVENT.DEVICE_CHANGED, { type: kind, action: 'add', device });
+      for (const device of removed) this.#emit(EVENT.DEVICE_CHANGED, { type: kind, action: 'remove', device });
+    });
+    p.on('permission-changed', () => void TRTC.getPermissions().then((e) => this.#emit(EVENT.PERMISSION_STATE_CHANGE, e)));
     p.on('remote-user-enter', ({ userId }) => this.#emit(EVENT.REMOTE_USER_ENTER, { userId }));
     p.on('remote-video-stalled', ({ userId, streamType }) => this.#emit(EVENT.VIDEO_PLAY_STATE_CHANGED, { userId, streamType, state: 'PAUSED', reason: 'mute' }));
     p.on('remote-video-resumed', ({ userId, streamType }) => this.#emit(EVENT.VIDEO_PLAY_STATE_CHANGED, { userId, streamType, state: 'PLAYING', reason: 'unmute' }));
@@ -326,6 +396,11 @@ export default class TRTC {
     });
   }
 
+  /** @param {string} userId @param {string} streamType @param {MediaStreamTrack | null} track */
+  #track(userId, streamType, track) {
+    if (track) this.#emit(EVENT.TRACK, { userId, streamType, track });
+  }
+
   /** All that are heard, the loudest first; one's own has no id. */
   #volumes() {
     const { last } = this.#volume;
@@ -339,6 +414,21 @@ export default class TRTC {
     if (!this.#room) throw new RtcError(ERROR_CODE.INVALID_OPERATION, `${functionName}() wants a room: call enterRoom() first.`, { extraCode: 5101, functionName });
     return this.#room;
   }
+}
+
+/** @typedef {'video' | 'audio' | 'screen'} Kind */
+
+/** What each of one's own streams is called. */
+const OWN = Object.freeze({
+  video: { source: /** @type {const} */ ('camera'), streamType: TYPE.STREAM_TYPE_MAIN, picture: true, device: { type: 'camera', list: /** @type {const} */ ('getCameraList') } },
+  audio: { source: /** @type {const} */ ('mic'), streamType: TYPE.STREAM_TYPE_MAIN, picture: false, device: { type: 'microphone', list: /** @type {const} */ ('getMicrophoneList') } },
+  screen: { source: /** @type {const} */ ('screen'), streamType: TYPE.STREAM_TYPE_SUB, picture: true, device: null },
+});
+
+/** Has the browser ask for devices, and lets go of them. @param {string[]} types */
+async function asked(types) {
+  const stream = await navigator.mediaDevices.getUserMedia({ video: types.includes('camera'), audio: types.includes('microphone') });
+  for (const track of stream.getTracks()) track.stop();
 }
 
 /** Every instance, for what the other SDK sets for all. @type {Set<TRTC>} */

@@ -11,15 +11,18 @@ export const EVENT = Object.freeze({
   VIDEO_PLAY_STATE_CHANGED: 'video-play-state-changed', VIDEO_SIZE_CHANGED: 'video-size-changed', SCREEN_SHARE_STOPPED: 'screen-share-stopped',
   DEVICE_CHANGED: 'device-changed', PUBLISH_STATE_CHANGED: 'publish-state-changed', TRACK: 'track', SEI_MESSAGE: 'sei-message',
   CUSTOM_MESSAGE: 'custom-message', FIRST_VIDEO_FRAME: 'first-video-frame', PERMISSION_STATE_CHANGE: 'permission-state-change',
+  REALTIME_TRANSCRIBER_MESSAGE: 'realtime-transcriber-message', REALTIME_TRANSCRIBER_STATE_CHANGED: 'realtime-transcriber-state-changed',
+  PICTURE_IN_PICTURE_STATE_CHANGED: 'picture-in-picture-state-changed', FULL_SCREEN_STATE_CHANGED: 'full-screen-state-changed',
 });
 
 /** Events that never come here. Handlers of them are taken all the same, so that an application runs. */
-export const NEVER = new Set([EVENT.AUDIO_FRAME, EVENT.AUDIO_PLAY_STATE_CHANGED, EVENT.VIDEO_SIZE_CHANGED, EVENT.SEI_MESSAGE, EVENT.TRACK, EVENT.FIRST_VIDEO_FRAME, EVENT.PERMISSION_STATE_CHANGE, EVENT.DEVICE_CHANGED]);
+export const NEVER = new Set([EVENT.AUDIO_FRAME, EVENT.AUDIO_PLAY_STATE_CHANGED, EVENT.SEI_MESSAGE, EVENT.REALTIME_TRANSCRIBER_MESSAGE,
+  EVENT.REALTIME_TRANSCRIBER_STATE_CHANGED, EVENT.PICTURE_IN_PICTURE_STATE_CHANGED, EVENT.FULL_SCREEN_STATE_CHANGED]);
 
 export const TYPE = Object.freeze({
   SCENE_RTC: 'rtc', SCENE_LIVE: 'live', ROLE_ANCHOR: 'anchor', ROLE_AUDIENCE: 'audience', STREAM_TYPE_MAIN: 'main', STREAM_TYPE_SUB: 'sub',
   AUDIO_PROFILE_STANDARD: 'standard', AUDIO_PROFILE_STANDARD_STEREO: 'standard-stereo', AUDIO_PROFILE_HIGH: 'high', AUDIO_PROFILE_HIGH_STEREO: 'high-stereo',
-  QOS_PREFERENCE_SMOOTH: 'smooth', QOS_PREFERENCE_CLEAR: 'clear',
+  QOS_PREFERENCE_SMOOTH: 'smooth', QOS_PREFERENCE_CLEAR: 'clear', SPEAKER: 'Speakerphone', HEADSET: 'Headset earpiece',
 });
 
 export const ERROR_CODE = Object.freeze({

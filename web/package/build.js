@@ -5,6 +5,7 @@
 //
 //   dist/parlor.js         the ES module       dist/parlor.global.js  for a script tag: global `Parlor`
 //   dist/*-worker.js       workers, which a bundler finds by `new URL('./…-worker.js', import.meta.url)`
+//   dist/trtc.js           web/compat as an ES module, and dist/trtc.global.js for a script tag: global `TRTC`
 //   dist/types/            the types, made of JSDoc: index.d.ts has the names that docs/client.md has
 //
 // The version is Parlor.version.
@@ -30,13 +31,15 @@ const MANIFEST = {
   exports: {
     '.': { types: './types/index.d.ts', default: './parlor.js' },
     './global': { types: './types/global.d.ts', default: './parlor.global.js' },
+    './trtc': './trtc.js',
+    './trtc/global': './trtc.global.js',
     './package.json': './package.json',
   },
   main: './parlor.js',
   types: './types/index.d.ts',
   unpkg: './parlor.global.js',
   jsdelivr: './parlor.global.js',
-  sideEffects: ['./parlor.global.js'],
+  sideEffects: ['./parlor.global.js', './trtc.global.js'],
   files: ['*.js', '*.js.map', 'types'],
 };
 
@@ -47,10 +50,11 @@ export async function build() {
   const modules = (await readdir(join(WEB, 'client'))).filter((name) => name === 'parlor.js' || name.endsWith('-worker.js'));
   await Promise.all([
     bundle({ ...common, entryPoints: modules.map((name) => join(WEB, 'client', name)), format: 'esm', outdir: DIST }),
-    bundle({
-      ...common, entryPoints: [join(WEB, 'package/global.js')], format: 'iife', outfile: join(DIST, 'parlor.global.js'),
+    bundle({ ...common, entryPoints: [join(WEB, 'compat/trtc.js')], format: 'esm', outfile: join(DIST, 'trtc.js') }),
+    ...[['package/global.js', 'parlor.global.js'], ['compat/global.js', 'trtc.global.js']].map(([from, to]) => bundle({
+      ...common, entryPoints: [join(WEB, from)], format: 'iife', outfile: join(DIST, to),
       define: { 'import.meta.url': 'scriptUrl' }, inject: [join(WEB, 'package/here.js')], // which such a script has not
-    }),
+    })),
     declare(),
   ]);
   await writeFile(join(DIST, 'package.json'), `${JSON.stringify(MANIFEST, null, 2)}\n`);

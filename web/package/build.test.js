@@ -67,6 +67,17 @@ test('the file for a script tag makes the class the one global', async () => {
   assert.throws(() => context.Parlor.create({ nope: 1 }), (err) => err instanceof context.Parlor.ParlorError);
 });
 
+test('applications of the other SDK have theirs as a module, and for a script tag', async () => {
+  const context = vm.createContext({ navigator: {}, location: { origin: 'https://app.example' } });
+  vm.runInContext(await readFile(installed('trtc.global.js'), 'utf8'), context);
+  const { default: module } = await import(installed('trtc.js'));
+  for (const TRTC of [context.TRTC, module]) {
+    assert.equal(TRTC.EVENT.REMOTE_USER_ENTER, 'remote-user-enter');
+    assert.equal(typeof TRTC.create, 'function');
+  }
+  assert.doesNotMatch(await readFile(installed('trtc.global.js'), 'utf8'), /import\.meta/);
+});
+
 test('a strict TypeScript application compiles, and its mistakes do not', async () => {
   const source = await readFile(join(WEB, 'package/consumer.ts'), 'utf8');
   const wrong = source.match(/\/\/ @ts-expect-error/g).length;

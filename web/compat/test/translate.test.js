@@ -45,8 +45,11 @@ test('microphone and screen', () => {
 });
 
 test('what others send', () => {
-  assert.deepEqual(remote({ userId: 'bob', streamType: 'main', view: 'v', option: { small: true, fillMode: 'contain' } }), { view: 'v', userId: 'bob', streamType: 'main', quality: 'low', fillMode: 'contain' });
-  assert.deepEqual(remote({ userId: 'bob', streamType: 'sub', view: null }), { view: null, userId: 'bob', streamType: 'sub' });
+  assert.deepEqual(remote({ userId: 'bob', streamType: 'main', view: 'v', option: { small: true, fillMode: 'contain' } }, false), { view: 'v', userId: 'bob', streamType: 'main', quality: 'low', fillMode: 'contain' });
+  assert.deepEqual(remote({ userId: 'bob', streamType: 'sub', view: null }, false), { view: null, userId: 'bob', streamType: 'sub' });
+  const seen = (option, first) => remote({ userId: 'bob', streamType: 'main', option }, first).adaptive;
+  assert.deepEqual([seen({}, true), seen({ receiveWhenViewVisible: true }, true), seen({ receiveWhenViewVisible: false }, false), seen({}, false)],
+    [false, true, false, undefined], 'seen or not, unless it is told otherwise');
 });
 
 test('errors keep what was said, and get both codes', () => {
