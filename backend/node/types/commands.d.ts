@@ -605,6 +605,11 @@ export type DismissRoomRequest = {
      */
     StrRoomId?: string;
     /**
+     * number of the application, which has to be among the node's keys; it can
+     * be left out
+     */
+    SdkAppId?: number;
+    /**
      * passed to the users; at most 256 bytes
      */
     Reason?: string;
@@ -624,6 +629,11 @@ export type DismissRoomByStrRoomIdRequest = {
      * the room, where it has a name; number 123 and name 123 are two rooms
      */
     StrRoomId?: string;
+    /**
+     * number of the application, which has to be among the node's keys; it can
+     * be left out
+     */
+    SdkAppId?: number;
     /**
      * passed to the users; at most 256 bytes
      */
@@ -856,6 +866,11 @@ export type RemoveUserRequest = {
      */
     StrRoomId?: string;
     /**
+     * number of the application, which has to be among the node's keys; it can
+     * be left out
+     */
+    SdkAppId?: number;
+    /**
      * 1–10
      */
     UserIds: Array<string>;
@@ -887,6 +902,11 @@ export type RemoveUserByStrRoomIdRequest = {
      * the room, where it has a name; number 123 and name 123 are two rooms
      */
     StrRoomId?: string;
+    /**
+     * number of the application, which has to be among the node's keys; it can
+     * be left out
+     */
+    SdkAppId?: number;
     /**
      * 1–10
      */
@@ -954,6 +974,11 @@ export type SetUserBlockedRequest = {
      * the room, where it has a name; number 123 and name 123 are two rooms
      */
     StrRoomId?: string;
+    /**
+     * number of the application, which has to be among the node's keys; it can
+     * be left out
+     */
+    SdkAppId?: number;
     UserId: string;
     /**
      * none, both, audio or video; replaces the one
@@ -1269,6 +1294,8 @@ export type FeedEvent = {
  * @property {number} [RoomId] the room, where it has a number; exactly one of RoomId and StrRoomId is
  * given
  * @property {string} [StrRoomId] the room, where it has a name; number 123 and name 123 are two rooms
+ * @property {number} [SdkAppId] number of the application, which has to be among the node's keys; it can
+ * be left out
  * @property {string} [Reason] passed to the users; at most 256 bytes
  */
 /**
@@ -1279,6 +1306,8 @@ export type FeedEvent = {
  * @typedef {object} DismissRoomByStrRoomIdRequest
  * @property {string} [RoomId] the room, where it has a name; number 123 and name 123 are two rooms
  * @property {string} [StrRoomId] the room, where it has a name; number 123 and name 123 are two rooms
+ * @property {number} [SdkAppId] number of the application, which has to be among the node's keys; it can
+ * be left out
  * @property {string} [Reason] passed to the users; at most 256 bytes
  */
 /**
@@ -1384,6 +1413,8 @@ export type FeedEvent = {
  * @property {number} [RoomId] the room, where it has a number; exactly one of RoomId and StrRoomId is
  * given
  * @property {string} [StrRoomId] the room, where it has a name; number 123 and name 123 are two rooms
+ * @property {number} [SdkAppId] number of the application, which has to be among the node's keys; it can
+ * be left out
  * @property {Array<string>} UserIds 1–10
  * @property {number} [BanSeconds] for as long they cannot enter again
  * @property {string} [Reason] passed to the users; at most 256 bytes
@@ -1401,6 +1432,8 @@ export type FeedEvent = {
  * @typedef {object} RemoveUserByStrRoomIdRequest
  * @property {string} [RoomId] the room, where it has a name; number 123 and name 123 are two rooms
  * @property {string} [StrRoomId] the room, where it has a name; number 123 and name 123 are two rooms
+ * @property {number} [SdkAppId] number of the application, which has to be among the node's keys; it can
+ * be left out
  * @property {Array<string>} UserIds 1–10
  * @property {number} [BanSeconds] for as long they cannot enter again
  * @property {string} [Reason] passed to the users; at most 256 bytes
@@ -1429,6 +1462,8 @@ export type FeedEvent = {
  * @property {number} [RoomId] the room, where it has a number; exactly one of RoomId and StrRoomId is
  * given
  * @property {string} [StrRoomId] the room, where it has a name; number 123 and name 123 are two rooms
+ * @property {number} [SdkAppId] number of the application, which has to be among the node's keys; it can
+ * be left out
  * @property {string} UserId
  * @property {'none' | 'both' | 'audio' | 'video'} Block none, both, audio or video; replaces the one
  * before
