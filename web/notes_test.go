@@ -123,7 +123,7 @@ func TestDemoUndecodable(t *testing.T) {
 }
 
 // TestDemoPoorLink: nothing is said of a network that is fine; of one's own that is poor the tile says what
-// it is limited by.
+// it is limited by, and the page above the call that it is.
 func TestDemoPoorLink(t *testing.T) {
 	n := startNode(t)
 	ann := joinDemo(t, n, "ann", "room=link&user=ann&mic=0")
@@ -140,6 +140,8 @@ func TestDemoPoorLink(t *testing.T) {
 			return !net.width ? 'nothing' : net.left < tile.left || net.right > tile.right ? 'beyond the tile' : document.querySelector('.tile-net-text').textContent + ', ' + lit
 		})`, &said)
 		require.Equal(t, []string{"nothing", "poor; receiving: 0.3 Mbit/s, waits 240 ms, 22 % lost, 2"}, said)
+		ann.await("it stands above the call", `document.querySelector('#own-net .word').textContent === 'Your network is poor' && document.querySelector('#own-net .icon').checkVisibility() &&
+			document.querySelector('#own-net').getBoundingClientRect().right < document.querySelector('#people-button').getBoundingClientRect().left`)
 		ann.shoot(fmt.Sprintf("link-%dx%d", size[0], size[1]))
 	}
 }

@@ -10,9 +10,9 @@ import { Chat } from './chat.js';
 import { Devices } from './devices.js';
 import { claims, idOf, isId, mark } from './names.js';
 import { People } from './people.js';
-import { $, banner, button, input, notice, remember, remembered, show, toast } from './page.js';
+import { $, banner, button, input, notice, ownNetwork, remember, remembered, show, toast } from './page.js';
 import { Tiles } from './tiles.js';
-import { POOR, aloneText, blockText, ending, errorText, exitText, limitText, qualityText, slowText, undecodableText } from './words.js';
+import { POOR, aloneText, blockText, ending, errorText, exitText, limitText, ownText, qualityText, slowText, undecodableText } from './words.js';
 
 const params = new URLSearchParams(location.search);
 const role = params.get('role') === 'audience' ? 'audience' : 'anchor';
@@ -236,6 +236,7 @@ function over({ reason, text }) {
   watches();
   undecodable.clear();
   statistics = null;
+  ownNetwork('');
   chat.clear();
   document.title = 'Parlor';
   paint();
@@ -380,7 +381,9 @@ parlor.on('statistics', (s) => { statistics = s; });
 parlor.on('network-quality', (q) => {
   const own = Math.max(q.uplinkNetworkQuality, q.downlinkNetworkQuality);
   const slow = slowText(statistics);
-  tiles.setQuality(me, slow ? Math.max(own, POOR) : own, qualityText(own), [slow, limitText(q, statistics)].filter(Boolean).join('; '));
+  const why = [slow, limitText(q, statistics)].filter(Boolean).join('; ');
+  tiles.setQuality(me, slow ? Math.max(own, POOR) : own, qualityText(own), why);
+  ownNetwork(slow || qualityText(own) ? ownText(qualityText(own)) : '', why);
   for (const { userId, quality } of q.remote) tiles.setQuality(userId, quality, qualityText(quality));
 });
 parlor.on('remote-audio-available', ({ userId }) => {

@@ -45,6 +45,19 @@ export function banner(text, tone) {
 }
 
 /**
+ * Says above the call that one's own network is poor: an audience has no tile of its own.
+ * @param {string} text  '': it is not
+ * @param {string} [why]
+ */
+export function ownNetwork(text, why = '') {
+  const el = $('own-net');
+  const word = /** @type {HTMLElement} */ (el.querySelector('.word'));
+  el.dataset.poor = String(text !== '');
+  el.title = [text, why].filter(Boolean).join('; ');
+  if (word.textContent !== text) word.textContent = text;
+}
+
+/**
  * @param {string} id
  * @param {boolean | null} state
  * @param {string} label

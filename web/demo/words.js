@@ -106,6 +106,11 @@ export function qualityText(quality) {
   return QUALITIES[quality] ?? '';
 }
 
+/** What stands above the call if one's own network is poor. @param {string} quality */
+export function ownText(quality) {
+  return `Your network is ${quality || 'slow'}`;
+}
+
 /**
  * What one's own network makes of the pictures of others; empty if it carries them.
  * @param {{downLimit: string | null, remoteStatistics: {video: {state?: string}[]}[]} | null} s  the latest
