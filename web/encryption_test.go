@@ -27,14 +27,15 @@ func (p *person) encrypted(users ...string) {
 }
 
 // Chromium and Firefox see and hear each other end to end encrypted. The key changes in the running call, and
-// takes a step on, and no picture freezes.
+// takes a step on, and no picture freezes. A screen is encrypted as well.
 func TestEncryptedCall(t *testing.T) {
 	network := newNetwork(t)
 	n := startNodeAt(t, network.Addr(), timers{})
 	chromium, _ := newBrowser(t, network, browser.StartChromium)
 	firefox, _ := newBrowser(t, network, browser.StartFirefox)
-	ann := joinAs(t, chromium, n, entry{Room: "e2e", User: "ann", Secret: passphrase})
-	fred := joinAs(t, firefox, n, entry{Room: "e2e", User: "fred", Secret: passphrase})
+	long := map[string]any{"keyLength": 256} // the other tests have 128
+	ann := joinAs(t, chromium, n, entry{Room: "e2e", User: "ann", Encryption: long, Secret: passphrase})
+	fred := joinAs(t, firefox, n, entry{Room: "e2e", User: "fred", Encryption: long, Secret: passphrase})
 	fred.encrypted("ann", "fred")
 	ann.encrypted("ann", "fred")
 	seen, heard := fred.watch(ann), ann.watch(fred)
@@ -49,6 +50,9 @@ func TestEncryptedCall(t *testing.T) {
 	fred.told("message", map[string]any{"userId": "ann", "text": "1 hello"})
 	seen.undisturbedBut("message")
 	heard.undisturbed()
+	ann.eval("probe.parlor.startScreenShare()", nil)
+	fred.await("it sees the screen", "probe.parlor.getVideoTrack({ userId: 'ann', streamType: 'sub' }) !== null && probe.moving('ann', 'sub').then(() => true)")
+	fred.encrypted("ann")
 	require.Equal(t, "invalid_parameter key", ann.tried("setEncryptionKey(null, new Uint8Array(3))"))
 }
 

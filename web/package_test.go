@@ -29,6 +29,15 @@ const scriptPage = `<!doctype html><meta charset="utf-8"><div id="others"></div>
 		.catch((err) => err instanceof Parlor.ParlorError && err.code + ' ' + err.field);
 </script>`
 
+// sealedPage is a page without a bundler whose call is encrypted, by the worker that lies beside the script.
+const sealedPage = `<!doctype html><meta charset="utf-8"><div id="others"></div><script src="parlor.global.js"></script><script>
+	const params = new URLSearchParams(location.search);
+	const parlor = Parlor.create({ url: params.get('node'), encryption: {} });
+	parlor.on('remote-video-available', ({ userId, streamType }) => parlor.startRemoteVideo({ userId, streamType, view: 'others' }));
+	window.entered = parlor.enterRoom({ strRoomId: 'sealed', userId: params.get('user'), encryption: { sharedKey: 'open sesame' } })
+		.then(() => parlor.startLocalVideo()).then(() => '', (err) => err.message);
+</script>`
+
 // TestPackage makes a call through the npm package as applications take it in: the example, which is installed
 // from the package's tarball and bundled, and a page with a script tag.
 func TestPackage(t *testing.T) {
@@ -40,7 +49,11 @@ func TestPackage(t *testing.T) {
 	script, err := os.ReadFile(filepath.Join(app, "node_modules/parlor-client/parlor.global.js"))
 	require.NoError(t, err)
 	write(t, app, "dist/parlor.global.js", string(script))
+	worker, err := os.ReadFile(filepath.Join(app, "node_modules/parlor-client/encryption-worker.js"))
+	require.NoError(t, err)
+	write(t, app, "dist/encryption-worker.js", string(worker))
 	write(t, app, "dist/tag.html", scriptPage)
+	write(t, app, "dist/sealed.html", sealedPage)
 	pages := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(app, "dist"))))
 	t.Cleanup(pages.Close)
 
@@ -57,6 +70,17 @@ func TestPackage(t *testing.T) {
 	bob.shows("[id^='tile ann']")
 	require.NoError(t, bob.page.Wait(within(t, limit), "document.querySelector('[id^=\"tile ann\"] figcaption').textContent === 'Ann Müller'", nil))
 	tag.shows("#others")
+
+	for _, user := range []string{"eve", "fay"} {
+		p := openApp(t, pages.URL+"/sealed.html"+node+"&user="+user)
+		var refused string
+		p.eval("entered", &refused)
+		require.Empty(t, refused)
+		if user == "fay" {
+			p.shows("#others")
+			require.NoError(t, p.page.Wait(within(t, limit), "parlor.encryptionState('eve') === 'encrypted'", nil))
+		}
+	}
 
 	require.NoError(t, ann.page.Wait(within(t, limit), "document.querySelector('#camera [value=clock]') !== null", nil), "ann is offered no cameras")
 	ann.eval("(() => { const s = document.querySelector('#camera'); s.value = 'clock'; s.dispatchEvent(new Event('change')); })()", nil)
