@@ -63,7 +63,8 @@ func TestRoomMovesWithItsPeople(t *testing.T) {
 		return err == nil && json.Unmarshal(m.Data, &room) == nil && room.Users == 2
 	}, limit, 100*time.Millisecond, "both are in again")
 	for p, other := range map[*person]*person{ann: ben, ben: ann} {
-		p.toldSince(since, "remote-video-available", map[string]any{"userId": other.name})
+		// Who is in again last finds the other one's picture as it was, and is told nothing of it.
+		p.toldSince(since, "connection-state-changed", map[string]any{"state": "CONNECTED"})
 		p.sees(other.name)
 		p.frames(other.name, p.received(other.name), 15)
 	}
@@ -101,8 +102,10 @@ func TestANodeThatRestarts(t *testing.T) {
 	cfg.HTTP.Listen = config.Address(at.Host)
 	n = runNode(t, cfg, nil)
 	for p, other := range map[*person]*person{ann: ben, ben: ann} {
-		p.toldSince(since, "remote-video-available", map[string]any{"userId": other.name})
+		// Who is in again last finds the other one's picture as it was, and is told nothing of it.
+		p.toldSince(since, "connection-state-changed", map[string]any{"state": "CONNECTED"})
 		p.sees(other.name)
+		p.frames(other.name, p.received(other.name), 15)
 		for _, e := range p.events() {
 			require.NotContains(t, []string{"kicked-out", "exit-room", "remote-user-exit", "error"}, e.Name, "%s: %+v", p.name, e)
 		}
