@@ -43,7 +43,8 @@ class Entry {
   shared;
   /** @type {Map<bigint, Session>} */
   sessions = new Map();
-  /** @type {{sessions: Map<bigint, Session>, until: number} | null} those of the step before */
+  /** @type {{base: CryptoKey, steps: number, sessions: Map<bigint, Session>, until: number} | null} what was
+   *  before the last steps; steps: how many those were */
   late = null;
   searches = SEARCHES;
   searchedAt = 0;
@@ -58,19 +59,18 @@ class Entry {
 
   /** @param {bigint} kid @param {number} now */
   session(kid, now) {
+    return this.sessions.get(kid) ?? this.before(now)?.sessions.get(kid);
+  }
+
+  /** What was before the last steps, as long as something of it may be under way. @param {number} now */
+  before(now) {
     if (this.late && this.late.until < now) this.late = null;
-    return this.sessions.get(kid) ?? this.late?.sessions.get(kid);
+    return this.late;
   }
 
-  /** @param {Session} session */
-  keep(session) {
-    if (this.sessions.size === SESSIONS) this.sessions.delete(/** @type {bigint} */ (this.sessions.keys().next().value));
-    this.sessions.set(session.kid, session);
-  }
-
-  /** @param {CryptoKey} base @param {number} now */
-  advance(base, now) {
-    this.late = { sessions: this.sessions, until: now + LATE_MS };
+  /** @param {CryptoKey} base @param {number} now @param {number} steps */
+  advance(base, now, steps) {
+    this.late = { base: this.base, steps, sessions: this.sessions, until: now + LATE_MS };
     this.sessions = new Map();
     this.base = base;
   }
@@ -139,7 +139,7 @@ export class Keyring {
     const entry = await this.#entry(userId, index);
     if (!entry) return false;
     return this.#inTurn(entry, async () => {
-      entry.advance(await ratchet(entry.base, this.#suite), this.#now());
+      entry.advance(await ratchet(entry.base, this.#suite), this.#now(), 1);
       entry.late = null;
       return true;
     });
@@ -215,16 +215,33 @@ export class Keyring {
     const known = entry.session(header.kid, this.#now());
     if (known) return { session: known, plain: await open(known, header, sealed, metadata) };
     if (!entry.maySearch(this.#now())) return null;
-    let { base } = entry;
-    for (let step = 0; step <= WINDOW; step++) {
+    const found = await this.#step(entry.base, WINDOW, header, sealed, metadata);
+    if (found) {
+      if (found.step > 0) entry.advance(found.base, this.#now(), found.step);
+      keep(entry.sessions, found.session);
+      return found;
+    }
+    // Streams overtake each other: the first frame of a session may come after one of the next step.
+    const late = entry.before(this.#now());
+    const overtaken = late && await this.#step(late.base, late.steps - 1, header, sealed, metadata);
+    if (overtaken) keep(late.sessions, overtaken.session);
+    return overtaken;
+  }
+
+  /**
+   * The session of a frame by a key, or by one that is up to so many steps after it.
+   * @param {CryptoKey} base
+   * @param {number} steps
+   * @param {import('./sframe.js').Header} header
+   * @param {Uint8Array} sealed
+   * @param {Uint8Array} [metadata]
+   */
+  async #step(base, steps, header, sealed, metadata) {
+    for (let step = 0; step <= steps; step++) {
       if (step > 0) base = await ratchet(base, this.#suite);
       const context = await derive(base, header.kid, this.#suite);
       const plain = await open(context, header, sealed, metadata);
-      if (!plain) continue;
-      const session = { ...context, kid: header.kid, highest: header.ctr, seen: new Set() };
-      if (step > 0) entry.advance(base, this.#now());
-      entry.keep(session);
-      return { session, plain };
+      if (plain) return { session: { ...context, kid: header.kid, highest: header.ctr, seen: new Set() }, plain, base, step };
     }
     return null;
   }
@@ -253,6 +270,12 @@ export class Keyring {
     entry.tail = run.catch(() => {});
     return run;
   }
+}
+
+/** @param {Map<bigint, Session>} sessions @param {Session} session */
+function keep(sessions, session) {
+  if (sessions.size === SESSIONS) sessions.delete(/** @type {bigint} */ (sessions.keys().next().value));
+  sessions.set(session.kid, session);
 }
 
 /** @param {Session} session @param {bigint} ctr @param {boolean} once */

@@ -113,6 +113,27 @@ test('keyring: a receiver follows a ratchet within its window, and not back', as
   assert.ok('data' in await o.open(VP8, beyond, SEEN), 'and now it is within');
 });
 
+test('keyring: the first frame of a session may come after one of the next steps', async () => {
+  for (const steps of [1, 3]) {
+    let time = 0;
+    const [a, b] = await rings(2, { now: () => time });
+    const [picture, sound, screen] = ['camera', 'mic', 'screen'].map((source) => new FrameSealer(a, 'ann', source));
+    const before = [await sealed(picture)];
+    for (let n = 1; n < steps; n++) {
+      await a.ratchet('ann');
+      before.push(await sealed(picture));
+    }
+    const never = await sealed(screen);
+    await a.ratchet('ann');
+    const after = await sealed(sound, 'audio/opus');
+    assert.ok('data' in await opener(b).open('audio/opus', after, { userId: 'ann', source: 'mic' }), 'sound is faster');
+    for (const frame of before) assert.ok('data' in await opener(b).open(VP8, frame, SEEN), `overtaken, ${steps} steps`);
+    assert.ok('data' in await opener(b).open('audio/opus', after, { userId: 'ann', source: 'mic' }), 'nobody goes back');
+    time += 5001;
+    assert.equal((await opener(b).open(VP8, never, { userId: 'ann', source: 'screen' })).why, 'wrong_key', 'too late');
+  }
+});
+
 test('keyring: frames with a wrong key cost no more than a bound', async () => {
   let time = 0;
   const [b] = await rings(1, { now: () => time });
