@@ -137,11 +137,12 @@ func TestDemoPoorLink(t *testing.T) {
 			parlor.emit('network-quality', { uplinkNetworkQuality: 1, downlinkNetworkQuality, uplinkLoss: 0, downlinkLoss: 22, rtt: 40, remote: [] })
 			const [net, tile] = [document.querySelector('.tile-net'), document.querySelector('.tile')].map((el) => el.getBoundingClientRect())
 			const lit = document.querySelectorAll('.tile-net .lit').length
+			const own = document.querySelector('#own-net')
+			const above = own.querySelector('.icon').checkVisibility() && own.getBoundingClientRect().right < document.querySelector('#people-button').getBoundingClientRect().left
+			if (own.querySelector('.word').textContent !== (net.width ? 'Your network is poor' : '') || above !== net.width > 0) return 'not so above the call: ' + own.textContent
 			return !net.width ? 'nothing' : net.left < tile.left || net.right > tile.right ? 'beyond the tile' : document.querySelector('.tile-net-text').textContent + ', ' + lit
 		})`, &said)
 		require.Equal(t, []string{"nothing", "poor; receiving: 0.3 Mbit/s, waits 240 ms, 22 % lost, 2"}, said)
-		ann.await("it stands above the call", `document.querySelector('#own-net .word').textContent === 'Your network is poor' && document.querySelector('#own-net .icon').checkVisibility() &&
-			document.querySelector('#own-net').getBoundingClientRect().right < document.querySelector('#people-button').getBoundingClientRect().left`)
 		ann.shoot(fmt.Sprintf("link-%dx%d", size[0], size[1]))
 	}
 }
