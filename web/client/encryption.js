@@ -48,6 +48,8 @@ export class Encryption {
   #called = 0;
   /** @type {(err: unknown) => void} */
   #abort = () => {};
+  /** Another one from each end() on. What was begun before must not go on in what follows. */
+  #life = {};
   /** @type {string | null} the room, as salt; null: outside */
   #room = null;
   #me = '';
@@ -84,12 +86,14 @@ export class Encryption {
 
   /** @param {EncryptionKey} [key] */
   async #begin(key) {
+    const life = this.#life;
     try {
       await this.#start();
-      await this.#call('enter', { userId: this.#me });
+      await this.#call('enter', { userId: this.#me }, life);
       if (key !== undefined) await this.setKey(null, key, 0);
+      this.#still(life);
     } catch (err) {
-      this.end();
+      if (life === this.#life) this.end();
       throw err;
     }
   }
@@ -99,8 +103,14 @@ export class Encryption {
     this.#room = null;
   }
 
+  /** @param {object} life */
+  #still(life) {
+    if (life !== this.#life) throw new ParlorError('aborted', 'The room was left.');
+  }
+
   /** Forgets all keys, and ends what begin() is waiting for. */
   end() {
+    this.#life = {};
     this.#worker?.terminate();
     this.#worker = this.#ready = this.#room = null;
     const aborted = new ParlorError('aborted', 'The room was left.');
@@ -141,17 +151,21 @@ export class Encryption {
     if (typeof key === 'string' && this.#room === null) {
       throw wrong('key', 'A passphrase is salted with the room: give it to enterRoom(), or set it inside.');
     }
+    const life = this.#life;
     await this.#start();
-    await this.#call('key', { userId, index, key: key === null ? null : await imported(key, this.#room ?? '') });
-    if (key !== null && use && (userId === null || userId === this.#me)) await this.#call('use', { index });
+    this.#still(life);
+    const made = key === null ? null : await imported(key, this.#room ?? '');
+    await this.#call('key', { userId, index, key: made }, life);
+    if (key !== null && use && (userId === null || userId === this.#me)) await this.#call('use', { index }, life);
   }
 
   /** @param {number} index */
   async use(index) {
     checkIndex(index);
     this.#on();
+    const life = this.#life;
     await this.#start();
-    await this.#call('use', { index });
+    await this.#call('use', { index }, life);
   }
 
   /** @param {number} [index] */
@@ -223,15 +237,19 @@ export class Encryption {
 
   /** Starts the worker, unless it runs already. */
   #start() {
-    this.#ready ??= this.#load().catch((err) => {
-      this.#worker?.terminate();
-      this.#worker = this.#ready = null;
+    const life = this.#life;
+    this.#ready ??= this.#load(life).catch((err) => {
+      if (life === this.#life) {
+        this.#worker?.terminate();
+        this.#worker = this.#ready = null;
+      }
       throw err;
     });
     return this.#ready;
   }
 
-  async #load() {
+  /** @param {object} life */
+  async #load(life) {
     if (typeof RTCRtpScriptTransform !== 'function' || !globalThis.crypto?.subtle) {
       throw new ParlorError('not_supported', 'This browser cannot encrypt calls end to end, or this page is not served by HTTPS.', { field: 'encryption' });
     }
@@ -245,15 +263,21 @@ export class Encryption {
       worker.onerror = failed;
       worker.onmessage = () => resolve(undefined);
     }).finally(() => clearTimeout(timer));
+    this.#still(life);
     worker.onmessage = ({ data }) => this.#heard(data);
     worker.onerror = () => this.#emit('encryption-error', { userId: this.#me, source: null, code: 'worker_failed', message: 'The worker that encrypts has failed, so nothing is sent or shown. Enter the room anew.' });
-    await this.#call('begin', { bits: this.#options?.keyLength ?? 128 });
+    await this.#call('begin', { bits: this.#options?.keyLength ?? 128 }, life);
   }
 
-  /** @param {string} type @param {object} fields @returns {Promise<any>} */
-  #call(type, fields) {
+  /**
+   * @param {string} type
+   * @param {object} fields
+   * @param {object} [life]  in which it was begun
+   * @returns {Promise<any>}
+   */
+  #call(type, fields, life = this.#life) {
     const worker = this.#worker;
-    if (!worker) return Promise.reject(new ParlorError('aborted', 'Not in a room.'));
+    if (!worker || life !== this.#life) return Promise.reject(new ParlorError('aborted', 'Not in a room.'));
     return new Promise((resolve, reject) => {
       this.#calls.set(++this.#called, { resolve, reject });
       worker.postMessage({ id: this.#called, type, ...fields });

@@ -157,6 +157,28 @@ test('encryption: a worker that does not load is an error, before anything is se
   globalThis.RTCRtpScriptTransform = has;
 });
 
+test('encryption: what was begun before the room was left does not go on in the next one', async () => {
+  const enter = (e, room, sharedKey) => e.begin({ room, userId: 'ann', encryption: { sharedKey } }).then(() => 'in', (err) => err.code);
+  const { e } = made();
+  let before = enter(e, 'old', key(1));
+  e.callOff();
+  const next = enter(e, 'old', key(1)); // in the same turn
+  assert.deepEqual([await before, await next], ['aborted', 'in']);
+  e.end();
+  before = enter(e, 'old', 'a passphrase that is being hashed');
+  await new Promise((r) => setTimeout(r, 60)); // the worker runs
+  e.callOff();
+  assert.equal(await enter(e, 'new', key(2)), 'in');
+  assert.equal(await before, 'aborted');
+  const ben = made();
+  await ben.e.begin({ room: 'new', userId: 'ben', encryption: { sharedKey: key(2) } });
+  ben.e.users(['ann']);
+  const data = await e.seal(1, Uint8Array.of(1, 2, 3));
+  assert.deepEqual([...(await ben.e.open({ userId: 'ann', cmdId: 1, data }))?.data ?? []], [1, 2, 3], 'by the key of the next room');
+  e.end();
+  ben.e.end();
+});
+
 test('encryption: keys are looked at, and a passphrase is salted with the room', async () => {
   const { e } = made();
   for (const bad of ['', 7, new Uint8Array(15), await crypto.subtle.generateKey({ name: 'AES-GCM', length: 128 }, false, ['encrypt'])]) {
