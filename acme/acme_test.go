@@ -150,6 +150,21 @@ func TestFailuresLeaveTheCertificate(t *testing.T) {
 }
 
 // orderTime is that of the package.
+// TestCertificatesThatAreOverAsTheyCome, as for a machine whose clock is ahead, do not use up what the authority
+// allows.
+func TestCertificatesThatAreOverAsTheyCome(t *testing.T) {
+	for _, life := range []time.Duration{-time.Hour, 0} {
+		synctest.Test(t, func(t *testing.T) {
+			a := newAuthority(t)
+			a.life = life
+			_, _, stop := run(t, a, acme.Options{Hosts: []string{"one.test"}})
+			after(time.Hour)
+			require.LessOrEqual(t, a.ordered(), 16, life)
+			stop()
+		})
+	}
+}
+
 const orderTime = 3 * time.Minute
 
 // TestFirstOrderFails: until there is a certificate, handshakes of the host fail at once, and those that name

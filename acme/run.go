@@ -24,7 +24,7 @@ const (
 // renewal returns when a certificate is to be renewed: when a third of its time is left, a little earlier as
 // chance has it. So nodes that started together do not order together.
 func renewal(leaf *x509.Certificate) time.Time {
-	third := leaf.NotAfter.Sub(leaf.NotBefore) / 3
+	third := max(0, leaf.NotAfter.Sub(leaf.NotBefore)) / 3
 	return leaf.NotAfter.Add(-third - time.Duration(rand.Int64N(int64(third/10)+1)))
 }
 
@@ -81,7 +81,7 @@ func (m *Manager) attempt(ctx context.Context, h *host) {
 	got, err := m.order(bounded, h.name, kind)
 	cancel()
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return
 	case err != nil:
 		m.failed(h, err)
@@ -90,6 +90,9 @@ func (m *Manager) attempt(ctx context.Context, h *host) {
 	h.shown.Store(got)
 	h.orders[issued].Add(1)
 	h.failures, h.due = 0, renewal(got.Leaf)
+	if now := time.Now(); !h.due.After(now) { // the machine's clock is ahead, say: no order is any better
+		h.due = now.Add(firstRetry)
+	}
 	log.Info().Time("until", got.Leaf.NotAfter).Time("renewed_at", h.due).Msg("certificate got")
 	if err := m.store.keep(h.name, got); err != nil {
 		h.orders[unkept].Add(1)
