@@ -185,14 +185,18 @@ func (l *loader) checkNames() {
 	if formats := []string{"auto", "console", "json"}; !slices.Contains(formats, c.Log.Format) {
 		l.fail("log.format", fmt.Sprintf("%q is none of %s", c.Log.Format, strings.Join(formats, ", ")))
 	}
-	for setting, keys := range map[string][]Key{"auth.keys": c.Auth.Keys, "auth.rest_keys": c.Auth.RestKeys} {
-		seen := map[string]bool{}
-		for _, k := range keys {
-			if seen[k.ID()] {
-				l.fail(setting, fmt.Sprintf("there are two keys with the id %q", k.ID()))
-			}
-			seen[k.ID()] = true
+	l.checkKeys("auth.keys", c.Auth.Keys)
+	l.checkKeys("auth.rest_keys", c.Auth.RestKeys)
+}
+
+// checkKeys refuses two keys of one id.
+func (l *loader) checkKeys(setting string, keys []Key) {
+	seen := map[string]bool{}
+	for _, k := range keys {
+		if seen[k.ID()] {
+			l.fail(setting, fmt.Sprintf("there are two keys with the id %q", k.ID()))
 		}
+		seen[k.ID()] = true
 	}
 }
 

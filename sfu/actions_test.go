@@ -77,6 +77,9 @@ func TestActionsOfAnotherEngine(t *testing.T) {
 	<-ann.Done()
 	require.Contains(t, act(t, l.url, secret, "DismissRoom", `{"SdkAppId":1400000001,"RoomId":7}`), "FailedOperation.RoomNotExist")
 
+	require.Contains(t, act(t, l.url, secret, "DismissRoomByStrRoomId", `{"SdkAppId":1400000001,"RoomId":7}`), `"InvalidParameter.RoomId"`)
+	require.Contains(t, act(t, l.url, secret, "DismissRoom", `{"SdkAppId":1400000001,"RoomId":"7"}`), `"InvalidParameter.RoomId"`)
+
 	without := startLive(t, func(c *config.Config) { c.Auth.Keys = keys })
 	require.Contains(t, act(t, without.url, secret, "DismissRoom", `{"SdkAppId":1400000001,"RoomId":7}`), "405 ")
 }

@@ -15,17 +15,16 @@ import (
 type action struct {
 	command command.Action
 	fields  []string // of the request, besides SdkAppId; all are needed
-	named   bool     // RoomId is a name, else a number
 }
 
 // actions are those that are here.
 var actions = map[string]action{
-	"RemoveUser":                {command.RemoveUser, []string{"RoomId", "UserIds"}, false},
-	"RemoveUserByStrRoomId":     {command.RemoveUserByStrRoomID, []string{"RoomId", "UserIds"}, true},
-	"DismissRoom":               {command.DismissRoom, []string{"RoomId"}, false},
-	"DismissRoomByStrRoomId":    {command.DismissRoomByStrRoomID, []string{"RoomId"}, true},
-	"SetUserBlocked":            {command.SetUserBlocked, []string{"RoomId", "UserId", "IsMute"}, false},
-	"SetUserBlockedByStrRoomId": {command.SetUserBlocked, []string{"StrRoomId", "UserId", "IsMute"}, true},
+	"RemoveUser":                {command.RemoveUser, []string{"RoomId", "UserIds"}},
+	"RemoveUserByStrRoomId":     {command.RemoveUserByStrRoomID, []string{"RoomId", "UserIds"}},
+	"DismissRoom":               {command.DismissRoom, []string{"RoomId"}},
+	"DismissRoomByStrRoomId":    {command.DismissRoomByStrRoomID, []string{"RoomId"}},
+	"SetUserBlocked":            {command.SetUserBlocked, []string{"RoomId", "UserId", "IsMute"}},
+	"SetUserBlockedByStrRoomId": {command.SetUserBlocked, []string{"StrRoomId", "UserId", "IsMute"}},
 }
 
 // elsewhere are actions of that API that no command is like.
@@ -85,9 +84,6 @@ func (a action) check(given map[string]json.RawMessage) *failure {
 		if name != "SdkAppId" && !slices.Contains(a.fields, name) {
 			return fail("UnknownParameter", "there is no parameter %.64q", name)
 		}
-	}
-	if a.named && a.fields[0] == "RoomId" && given["RoomId"][0] != '"' {
-		return inField("InvalidParameter", "RoomId", "this action takes a string")
 	}
 	return nil
 }

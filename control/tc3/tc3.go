@@ -14,7 +14,6 @@ package tc3
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
 	"parlor/control/command"
@@ -32,11 +32,10 @@ import (
 	"parlor/tracing"
 )
 
-// ActionHeader names the action of a request, and so tells these requests from others.
-const ActionHeader = "X-Tc-Action"
-
-// version is the one of that API whose actions these are.
-const version = "2019-07-22"
+const (
+	actionHeader = "X-TC-Action" // names the action of a request
+	version      = "2019-07-22"  // of that API, whose actions these are
+)
 
 const (
 	// maxCommands is how many commands are carried out at a time; more are refused. Commands wait for slow
@@ -69,15 +68,15 @@ type handler struct {
 	slots chan struct{} // one for each command under way
 }
 
-// New returns the handler of POST / with an ActionHeader. It is safe for concurrent use.
+// New returns the handler of POST /. It is safe for concurrent use.
 func New(o Options) http.Handler { return &handler{o, make(chan struct{}, maxCommands)} }
 
 // ServeHTTP implements http.Handler. Every answer has status 200, as there: what failed stands in the body.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	id := requestID()
+	id := uuid.NewString()
 	answer := map[string]any{"RequestId": id}
 	if f := h.serve(w, r); f != nil {
-		h.o.Log.Debug().Str("code", f.Code).Str("action", r.Header.Get(ActionHeader)).Str("request", id).Msg("action refused")
+		h.o.Log.Debug().Str("code", f.Code).Str("action", fmt.Sprintf("%.64s", r.Header.Get(actionHeader))).Str("request", id).Msg("action refused")
 		answer["Error"] = f
 	}
 	body, err := json.Marshal(map[string]any{"Response": answer})
@@ -88,14 +87,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write(body) // the client may be gone; there is nobody else to tell
-}
-
-// requestID returns what names a request in the answer and in the log.
-func requestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // it never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // serve carries out a request.
@@ -111,7 +102,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) *failure {
 	if v := r.Header.Get("X-TC-Version"); v != version {
 		return fail("NoSuchVersion", "X-TC-Version is %.32q; the actions of %s are here", v, version)
 	}
-	name := r.Header.Get(ActionHeader)
+	name := r.Header.Get(actionHeader)
 	a, ok := actions[name]
 	switch {
 	case !ok && elsewhere[name]:

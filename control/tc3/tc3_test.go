@@ -192,7 +192,6 @@ func TestBadRequests(t *testing.T) {
 		{"RemoveUser", `{"SdkAppId":-1,"RoomId":7,"UserIds":["ann"]}`, "InvalidParameter.SdkAppId"},
 		{"RemoveUser", `{"SdkAppId":1400000001,"RoomId":7,"UserIds":["ann"],"BanSeconds":5}`, "UnknownParameter"},
 		{"RemoveUser", `{"SdkAppId":1400000001,"SdkAppId":1400000001,"RoomId":7,"UserIds":["ann"]}`, "InvalidParameter"},
-		{"RemoveUserByStrRoomId", `{"SdkAppId":1400000001,"RoomId":7,"UserIds":["ann"]}`, "InvalidParameter.RoomId"},
 		{"SetUserBlocked", `{"SdkAppId":1400000001,"RoomId":7,"UserId":"ann","IsMute":2}`, "InvalidParameter.IsMute"},
 		{"RemoveUser", `[]`, "InvalidRequest"},
 		{"RemoveUser", ``, "InvalidRequest"},
