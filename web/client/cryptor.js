@@ -132,8 +132,14 @@ export class Verdicts {
     return { state, before };
   }
 
-  /** Nothing of it is received any more. @param {string | null} userId @param {Source} source */
-  forget(userId, source) {
-    this.#known.delete(`${source}/${userId ?? ''}`);
+  /**
+   * Forgets what is not received any more: if it comes again, it is told again.
+   * @param {(userId: string, source: Source) => boolean} received  userId '': anybody, as the loudest
+   */
+  retain(received) {
+    for (const key of this.#known.keys()) {
+      const at = key.indexOf('/');
+      if (!received(key.slice(at + 1), /** @type {Source} */ (key.slice(0, at)))) this.#known.delete(key);
+    }
   }
 }

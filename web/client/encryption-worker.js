@@ -39,6 +39,8 @@ const CALLS = {
   ratchet: ({ index }) => ring.ratchet(me, index),
   users: (m) => {
     users = m.users;
+    const there = new Set([me, '', ...m.users]);
+    verdicts.retain((userId) => there.has(userId));
   },
   seat: ({ seat, ...holder }) => sit(seat, holder),
   seal: ({ cmdId, data }) => messages?.(data, Uint8Array.of(cmdId)) ?? null,
@@ -47,12 +49,10 @@ const CALLS = {
 
 /** @param {string} seat @param {Seat} holder */
 function sit(seat, holder) {
-  const before = seats.get(seat);
   seats.set(seat, holder);
-  for (const kind of /** @type {const} */ (['video', 'audio'])) {
-    const source = before?.[kind];
-    if (source && (before.user !== holder.user || source !== holder[kind])) verdicts.forget(before.user === LOUDEST ? null : before.user, source);
-  }
+  const all = [...seats.values()];
+  verdicts.retain((userId, source) => userId === me ||
+    all.some(({ user, video, audio }) => (video === source || audio === source) && (user === LOUDEST || user === userId)));
 }
 
 /**

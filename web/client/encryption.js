@@ -385,13 +385,13 @@ export function nextKey(key, keyLength) {
   if (!(key instanceof Uint8Array || key instanceof ArrayBuffer)) throw wrong('key', 'A key to take a step on is bytes.');
   checkKey(key);
   if (keyLength !== 128 && keyLength !== 256) throw wrong('keyLength', '"keyLength" is 128 or 256.');
-  return ratchetBytes(new Uint8Array(key), SUITES[keyLength]);
+  return ratchetBytes(key instanceof ArrayBuffer ? new Uint8Array(key) : key, SUITES[keyLength]);
 }
 
 /** @param {EncryptionKey} key @param {string} room */
 async function imported(key, room) {
   if (key instanceof CryptoKey) return key;
-  const raw = typeof key === 'string' ? await fromPassphrase(key, room) : new Uint8Array(key).slice();
+  const raw = typeof key === 'string' ? await fromPassphrase(key, room) : (key instanceof ArrayBuffer ? new Uint8Array(key) : key).slice();
   try {
     return await baseKey(raw);
   } finally {

@@ -25,7 +25,7 @@ export const INDEXES = 16;
 export const WINDOW = 8;
 /** How far a frame may be behind the newest of its session, in frames. What is older was held back. */
 export const REORDERED = 4096n;
-/** How many sessions of a key are remembered. A user has one for each source, and another after a restart. */
+/** How many sessions of a key and source are remembered. There is another one after each restart. */
 const SESSIONS = 16;
 /** How often the window is searched for a user's key: so many times at once, and then one more in so many
  *  ms. It bounds what frames with a wrong key cost. */
@@ -154,10 +154,11 @@ export class Keyring {
     /** @type {{base: CryptoKey, context: import('./sframe.js').Context, kid: bigint, ctr: bigint} | null} */
     let session = null;
     return async (/** @type {Uint8Array} */ plain, /** @type {Uint8Array} */ metadata = new Uint8Array(0)) => {
-      const entry = await this.#entry(userId, this.#index);
+      const index = this.#index; // another may be used while this one is looked up
+      const entry = await this.#entry(userId, index);
       if (!entry) return null;
       if (session?.base !== entry.base) {
-        const kid = kidOf({ what, index: this.#index, tag: await this.tagOf(userId) }, random48());
+        const kid = kidOf({ what, index, tag: await this.tagOf(userId) }, random48());
         session = { base: entry.base, context: await derive(entry.base, kid, this.#suite), kid, ctr: firstCounter() };
       }
       return seal(session.context, session.kid, session.ctr++, plain, metadata);
@@ -272,9 +273,14 @@ export class Keyring {
   }
 }
 
-/** @param {Map<bigint, Session>} sessions @param {Session} session */
+/**
+ * Many streams that begin anew must not have a session of messages forgotten, and with it what was taken.
+ * @param {Map<bigint, Session>} sessions
+ * @param {Session} session
+ */
 function keep(sessions, session) {
-  if (sessions.size === SESSIONS) sessions.delete(/** @type {bigint} */ (sessions.keys().next().value));
+  const alike = [...sessions.keys()].filter((kid) => partsOf(kid).what === partsOf(session.kid).what);
+  if (alike.length >= SESSIONS) sessions.delete(alike[0]);
   sessions.set(session.kid, session);
 }
 

@@ -157,6 +157,38 @@ test('encryption: a worker that does not load is an error, before anything is se
   globalThis.RTCRtpScriptTransform = has;
 });
 
+test('encryption: somebody who is heard as the loudest, leaves and comes back is told of again', async () => {
+  const ben = await inside('ben');
+  const receiver = {};
+  ben.e.cipher.receiver(receiver, 's2', 'audio');
+  const ear = ben.worker.through(receiver.transform);
+  const ann = made();
+  await ann.e.begin({ room: 'lobby', userId: 'ann', encryption: { sharedKey: SECRET } });
+  const sender = {};
+  ann.e.cipher.sender(sender, 'mic');
+  const mouth = ann.worker.through(sender.transform);
+  const speaks = async () => {
+    await mouth.send(FRAME, 'audio/opus');
+    await ear.send(await mouth.next(), 'audio/opus');
+    assert.deepEqual([...await ear.next()], FRAME);
+  };
+  const seat = { type: /** @type {const} */ ('seat'), seat: 's2', user: '*', audio: /** @type {const} */ ('mic') };
+  ben.e.seated(seat);
+  const back = [() => ben.e.users([]), () => ben.e.seated({ type: 'seat', seat: 's2', user: null })];
+  for (const [n, goes] of back.entries()) {
+    ben.e.users(['ann']);
+    ben.e.seated(seat);
+    await ben.e.use(0);
+    await speaks();
+    await until(() => ben.events.filter((e) => e === 'ann encrypted').length === n + 1);
+    goes();
+    await ben.e.use(0);
+    assert.equal(ben.e.state('ann'), null);
+  }
+  ann.e.end();
+  ben.e.end();
+});
+
 test('encryption: what was begun before the room was left does not go on in the next one', async () => {
   const enter = (e, room, sharedKey) => e.begin({ room, userId: 'ann', encryption: { sharedKey } }).then(() => 'in', (err) => err.code);
   const { e } = made();
