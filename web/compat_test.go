@@ -149,6 +149,8 @@ func TestApplicationsOfTheOtherSDK(t *testing.T) {
 	require.NoError(t, ann.Eval(ctx, "trtc.exitRoom()", nil))
 	wait(bob, "ann has left", "heard.some((e) => e.name === 'REMOTE_USER_EXIT' && e.userId === 'ann' && e.reason === 0)")
 	wait(ann, "her camera is shown on", playing("local"))
+	require.NoError(t, ann.Eval(ctx, "void (window.taken = trtc.getVideoSnapshot())", nil))
+	wait(ann, "and can be taken as it is", "trtc.getVideoSnapshot() !== taken && trtc.getVideoSnapshot().length > 500")
 	wait(ann, "her states", "heard.filter((e) => e.name === 'CONNECTION_STATE_CHANGED').map((e) => e.state).join() === 'CONNECTING,CONNECTED,DISCONNECTED'")
 
 	n.command("RemoveUser", map[string]any{"RoomId": 8888, "UserIds": []string{"bob"}})

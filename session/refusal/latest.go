@@ -5,14 +5,16 @@ import (
 	"slices"
 	"time"
 
+	"parlor/session/remote"
 	"parlor/session/terms"
 )
 
 const (
 	// keep is how many refusals are kept. More show an operator more of the past, at 200 bytes each.
 	keep = 100
-	// keepPerAddress is how many of them may be of one address, so that one does not push out all others.
-	keepPerAddress = keep / 2
+	// keepPerSite is how many of them may be of one address, or /64 of IPv6, so that one does not push out all
+	// others.
+	keepPerSite = keep / 2
 )
 
 // Entry is a refusal that is kept. It holds nothing of what was shown but ids.
@@ -64,11 +66,11 @@ func (l *latest) add(x Entry) {
 	*l = append(*l, x)
 }
 
-// surplus returns which entry gives way to one of an address, or -1 if there is space.
+// surplus returns which entry gives way to one of an address's site, or -1 if there is space.
 func (l *latest) surplus(from netip.Addr) int {
-	first, of := -1, 0
+	first, of, site := -1, 0, remote.Site(from)
 	for i := range *l {
-		if (*l)[i].From != from {
+		if remote.Site((*l)[i].From) != site {
 			continue
 		}
 		if of++; first < 0 {
@@ -76,7 +78,7 @@ func (l *latest) surplus(from netip.Addr) int {
 		}
 	}
 	switch {
-	case of >= keepPerAddress:
+	case of >= keepPerSite:
 		return first
 	case len(*l) >= keep:
 		return 0
@@ -84,7 +86,7 @@ func (l *latest) surplus(from netip.Addr) int {
 	return -1
 }
 
-// Latest returns the latest refusals, newest first: 100 at most, of one address 50 at most. A nil *Log has
+// Latest returns the latest refusals, newest first: 100 at most, of one site 50 at most. A nil *Log has
 // none.
 func (l *Log) Latest() []Entry {
 	if l == nil {

@@ -44,6 +44,13 @@ func TestTheLatestRefusalsAreKept(t *testing.T) {
 	}
 	require.Equal(t, 50, others)
 	require.Equal(t, "user999", all[0].User)
+	note(from(8), "bob")
+	for i := range 1000 { // of one /64
+		note(netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 14: byte(i >> 8), 15: byte(i)}), "eve")
+	}
+	all = l.Latest()
+	require.Len(t, all, 100)
+	require.Equal(t, "bob", all[50].User)
 	require.Nil(t, (*refusal.Log)(nil).Latest())
 	secret := "eyJhbGciOiJIUzI1NiJ9.sesame"
 	l.Note(refusal.Refusal{Door: "whip", User: secret + "\n", Err: terms.Errorf(terms.CodeBadRequest, "role", "not %q", secret)})

@@ -2,7 +2,7 @@
 // moment. Knows elements only.
 
 /** @typedef {string | HTMLElement} View */
-/** @typedef {{video: HTMLVideoElement, end: AbortController}} Picture */
+/** @typedef {{view: View, video: HTMLVideoElement, end: AbortController}} Picture */
 
 export class Pictures {
   /** @type {Map<string, Picture>} by user and stream */
@@ -27,13 +27,14 @@ export class Pictures {
    */
   show(userId, streamType, view) {
     if (view === undefined) return;
-    const video = view === null ? null : videoIn([view].flat()[0]);
+    const first = view === null ? null : [view].flat()[0];
+    const video = first ? videoIn(first) : null;
     const before = this.#shown.get(`${userId}/${streamType}`);
     if (before?.video === video) return;
     this.gone(userId, streamType);
-    if (!video) return;
+    if (!first || !video) return;
     const end = new AbortController();
-    this.#shown.set(`${userId}/${streamType}`, { video, end });
+    this.#shown.set(`${userId}/${streamType}`, { view: first, video, end });
     let told = before !== undefined; // it has been seen elsewhere
     const look = () => {
       const [width, height] = [video.videoWidth, video.videoHeight];
@@ -61,7 +62,8 @@ export class Pictures {
 
   /** What somebody's picture shows, as a data: URL of a PNG; empty if none is shown. @param {string} userId @param {string} streamType */
   snapshot(userId, streamType) {
-    const video = this.#shown.get(`${userId}/${streamType}`)?.video;
+    const shown = this.#shown.get(`${userId}/${streamType}`);
+    const video = shown ? videoIn(shown.view) : null; // as it is now: leaving a room shows one's own picture anew
     if (!video?.videoWidth) return '';
     const canvas = document.createElement('canvas');
     [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
