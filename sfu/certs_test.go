@@ -45,8 +45,11 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 	by.Files(t, dir, "third.test")
 	require.Eventually(t, func() bool { return shown() == "third.test" }, patience, 10*time.Millisecond)
 
-	require.EqualValues(t, 2, c.list[0].changes.Load())
-	require.EqualValues(t, 1, c.list[0].failures.Load())
+	c.mu.Lock() // the reading that brought it holds the lock until its end
+	changes, failures := c.list[0].changes.Load(), c.list[0].failures.Load()
+	c.mu.Unlock()
+	require.EqualValues(t, 2, changes)
+	require.EqualValues(t, 1, failures)
 
 	var fault *config.Error
 	require.ErrorAs(t, c.add(&certificate{section: "nats.tls", cert: cert, key: filepath.Join(dir, "none")}), &fault)

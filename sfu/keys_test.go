@@ -87,7 +87,8 @@ func (r *keyring) watch(t *testing.T, log *book) {
 	})
 }
 
-// accepts waits until the ring accepts tokens of the ids given, and no others.
+// accepts waits until the ring accepts tokens of the ids given, and no others, and until the reading that
+// brought them has been logged and counted.
 func (r *keyring) accepts(t *testing.T, want string) {
 	t.Helper()
 	texts := map[string]string{}
@@ -103,6 +104,8 @@ func (r *keyring) accepts(t *testing.T, want string) {
 		}
 		return got == want
 	}, patience, 10*time.Millisecond, "not the keys %s", want)
+	r.mu.Lock() // the reading holds it until its end
+	defer r.mu.Unlock()
 }
 
 func write(t *testing.T, path, text string) {
