@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 
 	"parlor/config"
 	"parlor/session/stranger"
@@ -61,6 +62,7 @@ func (b *builder) relay(e *transport.Endpoint) (*relay, error) {
 	if u, err := url.Parse(c.Node.URL); err == nil {
 		r.node = u.Host
 	}
+	r.warn(b.n.log)
 	return r, nil
 }
 
@@ -105,13 +107,24 @@ func (r *relay) run() func(context.Context) error {
 	return func(ctx context.Context) error { return r.Run(ctx, r.packets, r.streams) }
 }
 
-// Servers tells the client of a session where it reaches the server: at the name that is configured, that of
-// node.url, or the one by which the client has come.
-func (r *relay) Servers(session, host string) ([]terms.ICEServer, time.Duration) {
-	name, port := hostPort(cmp.Or(r.node, host))
-	if r.c.Host != "" {
-		name = r.c.Host
+// name is the one that clients are told, and the port of HTTPS: what is configured, that of node.url, or host,
+// by which the client has come.
+func (r *relay) name(host string) (name, port string) {
+	name, port = hostPort(cmp.Or(r.node, host))
+	return cmp.Or(r.c.Host, name), port
+}
+
+// warn says that Firefox will not get in from closed networks, if that is so.
+func (r *relay) warn(log zerolog.Logger) {
+	name, _ := r.name("")
+	if _, err := netip.ParseAddr(name); r.tls && err == nil {
+		log.Warn().Str("host", name).Msg("Firefox uses TURN over TLS by a name alone, not by an address: name the node in node.url or turn.host")
 	}
+}
+
+// Servers tells the client of a session where it reaches the server.
+func (r *relay) Servers(session, host string) ([]terms.ICEServer, time.Duration) {
+	name, port := r.name(host)
 	if !validHost(name) {
 		return nil, 0
 	}

@@ -2,8 +2,10 @@ package sfu
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"parlor/config"
@@ -45,5 +47,25 @@ func TestWhereClientsAreSentForTURN(t *testing.T) {
 		require.Equal(t, c.urls, servers[0].URLs, c.what)
 		require.NotEmpty(t, servers[0].Credential, c.what)
 		require.Positive(t, left)
+	}
+}
+
+// TestAnAddressForTURNIsSaid at the start: Firefox does not take it.
+func TestAnAddressForTURNIsSaid(t *testing.T) {
+	for _, c := range []struct {
+		node, host string
+		tls, said  bool
+	}{
+		{"203.0.113.1:8443", "", true, true},
+		{"[2001:db8::1]", "", true, true},
+		{"sfu.example.org", "203.0.113.1", true, true},
+		{"203.0.113.1", "turn.example.org", true, false},
+		{"sfu.example.org", "", true, false},
+		{"", "", true, false},
+		{"203.0.113.1", "", false, false},
+	} {
+		log := new(book)
+		(&relay{c: config.TURN{Host: c.host}, node: c.node, tls: c.tls}).warn(zerolog.New(log))
+		require.Equal(t, c.said, strings.Contains(log.String(), "node.url or turn.host"), "%+v: %s", c, log)
 	}
 }

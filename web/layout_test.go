@@ -173,7 +173,7 @@ func (p *person) sparesTheDownlink() {
 	const seen = "[...document.querySelectorAll('#grid li[data-self=false]')].filter((li) => li.checkVisibility()).map((li) => li.dataset.user).join()"
 	p.await("one picture is in view, and it alone comes", "!"+seen+".includes(',') && window.comes === "+seen)
 	p.eval("parlor.emit('active-speaker', { userId: [...document.querySelectorAll('#grid li')].find((li) => !li.checkVisibility()).dataset.user })", nil)
-	p.await("who speaks is in view instead, and comes", seen+" === document.querySelector('#grid [data-active=true]').dataset.user && window.comes === "+seen)
+	p.await("who speaks is in view instead, and comes", seen+" === document.querySelector('#grid [data-active=true]')?.dataset.user && window.comes === "+seen)
 	p.eval("document.querySelector('#people-button').click()", nil)
 }
 

@@ -29,19 +29,29 @@ const scriptPage = `<!doctype html><meta charset="utf-8"><div id="others"></div>
 		.catch((err) => err instanceof Parlor.ParlorError && err.code + ' ' + err.field);
 </script>`
 
-// sealedPage is a page without a bundler whose call is encrypted, by the worker that lies beside the script.
-const sealedPage = `<!doctype html><meta charset="utf-8"><div id="others"></div><script src="parlor.global.js"></script><script>
+// sealedPage is a page whose call is encrypted. It begins with what has the client.
+const sealedPage = `
 	const params = new URLSearchParams(location.search);
-	const parlor = Parlor.create({ url: params.get('node'), encryption: {} });
+	const parlor = window.parlor = Parlor.create({ url: params.get('node'), encryption: {} });
 	parlor.on('remote-video-available', ({ userId, streamType }) => parlor.startRemoteVideo({ userId, streamType, view: 'others' }));
 	window.entered = parlor.enterRoom({ strRoomId: 'sealed', userId: params.get('user'), encryption: { sharedKey: 'open sesame' } })
 		.then(() => parlor.startLocalVideo()).then(() => '', (err) => err.message);
 </script>`
 
+const (
+	// byTag has the worker beside the script.
+	byTag = `<!doctype html><meta charset="utf-8"><div id="others"></div><script src="parlor.global.js"></script><script>`
+	// byBundler has the worker where the bundler has put it.
+	byBundler = `<!doctype html><meta charset="utf-8"><div id="others"></div><script type="module">import { Parlor } from 'parlor-client';`
+	bothPages = `export default { build: { rollupOptions: { input: ['index.html', 'bundled.html'] } } };`
+)
+
 // TestPackage makes a call through the npm package as applications take it in: the example, which is installed
 // from the package's tarball and bundled, and a page with a script tag.
 func TestPackage(t *testing.T) {
 	app := installPackage(t)
+	write(t, app, "bundled.html", byBundler+sealedPage)
+	write(t, app, "vite.config.js", bothPages)
 	run(t, app, "node", tool(t, "vite/bin/vite.js"), "build", "--logLevel", "error")
 	workers, err := filepath.Glob(filepath.Join(app, "dist/assets/*-worker-*.js"))
 	require.NoError(t, err)
@@ -53,7 +63,7 @@ func TestPackage(t *testing.T) {
 	require.NoError(t, err)
 	write(t, app, "dist/encryption-worker.js", string(worker))
 	write(t, app, "dist/tag.html", scriptPage)
-	write(t, app, "dist/sealed.html", sealedPage)
+	write(t, app, "dist/sealed.html", byTag+sealedPage)
 	pages := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(app, "dist"))))
 	t.Cleanup(pages.Close)
 
@@ -71,15 +81,16 @@ func TestPackage(t *testing.T) {
 	require.NoError(t, bob.page.Wait(within(t, limit), "document.querySelector('[id^=\"tile ann\"] figcaption').textContent === 'Ann Müller'", nil))
 	tag.shows("#others")
 
-	for _, user := range []string{"eve", "fay"} {
-		p := openApp(t, pages.URL+"/sealed.html"+node+"&user="+user)
+	eve := openApp(t, pages.URL+"/sealed.html"+node+"&user=eve")
+	fay := openApp(t, pages.URL+"/bundled.html"+node+"&user=fay")
+	for _, p := range []*person{eve, fay} {
 		var refused string
 		p.eval("entered", &refused)
-		require.Empty(t, refused)
-		if user == "fay" {
-			p.shows("#others")
-			require.NoError(t, p.page.Wait(within(t, limit), "parlor.encryptionState('eve') === 'encrypted'", nil))
-		}
+		require.Empty(t, refused, p.name)
+	}
+	for p, other := range map[*person]string{eve: "fay", fay: "eve"} {
+		p.shows("#others")
+		require.NoError(t, p.page.Wait(within(t, limit), fmt.Sprintf("parlor.encryptionState('%s') === 'encrypted'", other), nil))
 	}
 
 	require.NoError(t, ann.page.Wait(within(t, limit), "document.querySelector('#camera [value=clock]') !== null", nil), "ann is offered no cameras")

@@ -123,7 +123,8 @@ func TestTokensAreThoseOfTheNode(t *testing.T) {
 		require.Equal(t, terms.MemberRights(), got.Rights)
 		for _, wrong := range []object{
 			{"Key": "first", "Grant": given}, {"Key": "first:short", "Grant": given}, {"Key": keyLine, "Grant": object{"expires": 0}},
-			{"Key": keyLine, "Grant": object{"expires": 60, "lifetime": 1}},
+			{"Key": keyLine, "Grant": object{"expires": 60, "lifetime": 1}}, {"Key": keyLine, "Grant": object{"expires": 1e300}},
+			{"Key": keyLine, "Grant": object{"expires": 60, "rights": "publish"}},
 		} {
 			wrong["Do"], wrong["Now"] = "token", seconds(now)
 			r := d.do(wrong)

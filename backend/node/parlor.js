@@ -96,9 +96,11 @@ export function createToken(key, grant, now = new Date()) {
   const { room, user, rights = MEMBER_RIGHTS, role, name, metadata, expires, ...rest } = grant;
   const [unknown] = Object.keys(rest);
   if (unknown) throw new ParlorError('bad_request', `there is no claim ${unknown}`, { field: unknown });
+  if (!Array.isArray(rights)) throw new ParlorError('bad_request', "rights are a list, such as ['publish']", { field: 'rights' });
   const made = Math.floor(now.getTime() / 1000);
   const end = expires instanceof Date ? Math.floor(expires.getTime() / 1000) : made + Math.floor(expires);
   if (!(end > made)) throw new ParlorError('bad_request', 'the token has ended before it is made', { field: 'expires' });
+  if (!Number.isSafeInteger(end)) throw new ParlorError('bad_request', 'the token ends too late; expires is in seconds', { field: 'expires' });
   const text = `${part({ alg: 'HS256', kid: id, typ: 'JWT' })}.${part({ room, user, rights, role, name, metadata, exp: end, iat: made })}`;
   return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
 }

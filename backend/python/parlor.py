@@ -853,6 +853,10 @@ def create_token(
     made = math.floor(time.time() if now is None else now)
     if not expires >= 1:
         raise ParlorError("bad_request", "the token has ended before it is made", "expires")
+    if expires >= 1 << 53:
+        raise ParlorError("bad_request", "the token ends too late; expires is in seconds", "expires")
+    if isinstance(rights, str):
+        raise ParlorError("bad_request", "rights are a list, such as ['publish']", "rights")
     claims = {
         "room": room, "user": user, "rights": list(rights), "role": role, "name": name, "metadata": metadata,
         "exp": made + math.floor(expires), "iat": made,

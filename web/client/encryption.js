@@ -265,8 +265,16 @@ export class Encryption {
     }).finally(() => clearTimeout(timer));
     this.#still(life);
     worker.onmessage = ({ data }) => this.#heard(data);
-    worker.onerror = () => this.#emit('encryption-error', { userId: this.#me, source: null, code: 'worker_failed', message: 'The worker that encrypts has failed, so nothing is sent or shown. Enter the room anew.' });
+    worker.onerror = () => this.#died();
     await this.#call('begin', { bits: this.#options?.keyLength ?? 128 }, life);
+  }
+
+  /** Says so, and ends what waits for its answers. */
+  #died() {
+    const says = 'The worker that encrypts has failed, so nothing is sent or shown. Enter the room anew.';
+    for (const c of this.#calls.values()) c.reject(new ParlorError('encryption_failed', says, { field: 'encryption' }));
+    this.#calls.clear();
+    this.#emit('encryption-error', { userId: this.#me, source: null, code: 'worker_failed', message: says });
   }
 
   /**

@@ -478,7 +478,7 @@ export class Parlor extends Equipment {
   /**
    * Has the node tell who speaks: `audio-volume` at this interval while somebody does, and `active-speaker`
    * when the speaker changes.
-   * @param {number} [interval]  milliseconds, 100 to 10000; 0: no longer
+   * @param {number} [interval]  milliseconds, 100 to 10000; 0: no longer, and nobody is said to speak
    */
   enableAudioVolumeEvaluation(interval = 300) {
     return guarded(() => {

@@ -350,7 +350,7 @@ export class Stay {
 
   /** @param {number} interval  milliseconds; 0: none are wanted */
   async tellVolumes(interval) {
-    this.#watch.interval = interval;
+    this.#watch.listen(interval);
     if (this.#inside) await this.request({ type: 'volume', intervalMs: interval });
   }
 

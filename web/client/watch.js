@@ -36,7 +36,7 @@ const LOOKS = 5;
  */
 
 export class Watch {
-  /** Milliseconds between two `audio-volume`; 0: none are wanted. */
+  /** Milliseconds between two `audio-volume`; 0: none are wanted. listen() sets it. */
   interval = 0;
   /** Whether reports of the network are wanted, as the node takes for granted. */
   statistics = true;
@@ -83,6 +83,14 @@ export class Watch {
     this.#took = [0];
   }
 
+  /** Tells who speaks, or no longer: then nobody does from now on. @param {number} interval  ms; 0: no longer */
+  listen(interval) {
+    this.interval = interval;
+    if (interval !== 0) return;
+    this.#timers.clear('volume');
+    this.#hush(() => true);
+  }
+
   /** Nothing is heard of the node any more. */
   lost() {
     this.#timers.clear('quality');
@@ -113,6 +121,7 @@ export class Watch {
 
   /** @param {import('./reports.js').VolumeReport} report */
   #spoken(report) {
+    if (this.interval === 0) return; // it was under way
     const said = this.#volumes.take(report, (id) => this.#opts.known(id) && !this.#flow.silent(id));
     if (said.result.length > 0) this.#timers.set('volume', Math.max(VOLUME_MS, VOLUME_INTERVALS * this.interval), () => this.#hush(() => true));
     this.#tellVolumes(said);

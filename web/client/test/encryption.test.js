@@ -135,6 +135,15 @@ test('encryption: what is under way of whoever sat there before is dropped, and 
   assert.deepEqual(ben.events, ['ann encrypted', 'ann null', 'ann encrypted']);
 });
 
+test('encryption: a worker that fails later is told of, and whoever waits for it hears so', async () => {
+  const ann = await inside('ann');
+  ann.worker.ended = true; // it answers nothing any more
+  const sealed = ann.e.seal(1, new Uint8Array(3));
+  ann.worker.onerror();
+  await assert.rejects(sealed, { code: 'encryption_failed', field: 'encryption' });
+  assert.deepEqual(ann.events, ['ann null worker_failed!']);
+});
+
 test('encryption: a worker that does not load is an error, before anything is sent', async (t) => {
   const failing = { postMessage() {}, terminate() { this.ended = true; } };
   const e = new Encryption(() => {}, { worker: () => /** @type {any} */ (failing) });

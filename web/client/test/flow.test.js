@@ -96,7 +96,7 @@ function watch() {
     received: () => [{ userId: 'bob', source: 'camera', trackId: 'v' }, { userId: 'bob', source: 'mic', trackId: 'a' }],
     owner: () => null, known: () => true, buffer: (of) => t.buffers.push([of('a'), of('v')]),
   });
-  t.watch.interval = 300;
+  t.watch.listen(300);
   t.watch.begin();
   t.speaks = () => t.watch.reported({ type: 'audio_volume', users: [{ user: 'bob', volume: 50 }], active: 'bob' });
   t.measured = () => t.watch.reported({
@@ -108,6 +108,20 @@ function watch() {
   })[name]?.() ?? `${name} ${p.userId} ${p.streamType}`);
   return t;
 }
+
+test('volumes that are no longer wanted: nobody speaks at once, and nothing is told later', async () => {
+  const t = watch();
+  t.speaks();
+  assert.deepEqual(t.take(), ['speaks bob', 'floor bob']);
+  t.watch.listen(0);
+  assert.deepEqual(t.take(), ['speaks ', 'floor null']);
+  t.speaks(); // it was under way
+  await t.clock.advance(900);
+  assert.deepEqual(t.take(), []);
+  t.watch.listen(300);
+  t.speaks();
+  assert.deepEqual(t.take(), ['speaks bob', 'floor bob']);
+});
 
 test('a cut: within about a second the picture is marked, the quality is down and nobody speaks', async () => {
   const t = watch();
