@@ -66,6 +66,22 @@ async function until(/** @type {() => unknown} */ is) {
   for (const end = Date.now() + 10000; !is(); await new Promise((r) => setTimeout(r, 1))) assert.ok(Date.now() < end, `not in time: ${is}`);
 }
 
+/** Holds the hashing of the next passphrase until it may go on. */
+function heldHash() {
+  let begun, goOn;
+  const [is, may] = [new Promise((r) => (begun = r)), new Promise((r) => (goOn = r))];
+  const { subtle } = crypto;
+  subtle.deriveBits = async (algorithm, ...of) => {
+    if (algorithm.name === 'PBKDF2') {
+      delete subtle.deriveBits;
+      begun();
+      await may;
+    }
+    return SubtleCrypto.prototype.deriveBits.call(subtle, algorithm, ...of);
+  };
+  return { begun: is, goOn };
+}
+
 async function inside(user, secret = SECRET) {
   const m = made();
   await m.e.begin({ room: 'lobby', userId: user, ...(secret && { encryption: { sharedKey: secret } }) });
@@ -206,10 +222,12 @@ test('encryption: what was begun before the room was left does not go on in the 
   const next = enter(e, 'old', key(1)); // in the same turn
   assert.deepEqual([await before, await next], ['aborted', 'in']);
   e.end();
+  const hash = heldHash();
   before = enter(e, 'old', 'a passphrase that is being hashed');
-  await new Promise((r) => setTimeout(r, 60)); // the worker runs
+  await hash.begun;
   e.callOff();
   assert.equal(await enter(e, 'new', key(2)), 'in');
+  hash.goOn();
   assert.equal(await before, 'aborted');
   const ben = made();
   await ben.e.begin({ room: 'new', userId: 'ben', encryption: { sharedKey: key(2) } });
