@@ -153,8 +153,9 @@ func (p *Page) Eval(ctx context.Context, expression string, out any) error {
 }
 
 // Wait evaluates the expression in the page again and again until its value is true, at most as long as ctx
-// allows. ctx must have a deadline. Wait decodes that value into out, unless out is nil. The error says what
-// the last value was.
+// allows. ctx must have a deadline. What throws is not true yet: it may look at an element that is still to
+// come. Wait decodes the value into out, unless out is nil. The error says what the last value was, or why there
+// was none.
 func (p *Page) Wait(ctx context.Context, expression string, out any) error {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -163,23 +164,30 @@ func (p *Page) Wait(ctx context.Context, expression string, out any) error {
 	var got struct {
 		OK    bool
 		Value json.RawMessage
+		Fault string
 	}
 	left := time.Until(deadline)
 	// The page gives up first, so that the error can say what it saw; on a busy machine the answer takes a
 	// while.
 	margin := min(left/2, time.Second)
 	poll := fmt.Sprintf(`(async () => {
-		const end = performance.now() + %d
+		let over = false
+		const end = new Promise(r => setTimeout(r, %d)).then(() => { over = true; return null })
 		for (;;) {
-			const Value = await (%s
+			let [Value, Fault] = [null, '']
+			const look = async () => (%s
 			)
-			if (Value) return {OK: true, Value}
-			if (performance.now() > end) return {OK: false, Value: Value === undefined ? null : Value}
+			try { Value = await Promise.race([look(), end]) } catch (err) { Fault = String(err) }
+			if (Value) return {OK: true, Value, Fault}
+			if (over) return {OK: false, Value: Value === undefined ? null : Value, Fault}
 			await new Promise(r => setTimeout(r, 20))
 		}
 	})()`, max(left-margin, 0).Milliseconds(), expression)
 	if err := p.Eval(ctx, poll, &got); err != nil {
 		return err
+	}
+	if got.Fault != "" {
+		return fmt.Errorf("%s: still %s after %v: %s", p.browser.name, got.Fault, left.Round(time.Millisecond), brief(expression))
 	}
 	if !got.OK {
 		return fmt.Errorf("%s: still %s after %v: %s", p.browser.name, got.Value, left.Round(time.Millisecond), brief(expression))

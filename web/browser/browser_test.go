@@ -164,9 +164,13 @@ func testScript(t *testing.T, ctx context.Context, p *browser.Page) {
 
 	brief := deadline(t, 2*time.Second)
 	require.ErrorContains(t, p.Wait(brief, "false", nil), "still false")
-	require.NoError(t, p.Eval(ctx, "void setTimeout(() => { window.late = 7 }, 100)", nil))
+	brief = deadline(t, 2*time.Second)
+	require.ErrorContains(t, p.Wait(brief, "new Promise(() => {})", nil), "still null")
+	brief = deadline(t, 2*time.Second)
+	require.ErrorContains(t, p.Wait(brief, "nonsense.at.all", nil), "still ReferenceError")
+	require.NoError(t, p.Eval(ctx, "void setTimeout(() => { window.late = {by: 7} }, 100)", nil))
 	var late int
-	require.NoError(t, p.Wait(ctx, "window.late", &late))
+	require.NoError(t, p.Wait(ctx, "window.late.by", &late), "what throws is not true yet")
 	require.Equal(t, 7, late)
 
 	require.NoError(t, p.Eval(ctx, "void setTimeout(() => { throw new Error('uncaught one') })", nil))
