@@ -23,14 +23,7 @@ func openAdmin(t *testing.T, n *node, hash string) *person {
 	page, err := shared.get(t).Open(within(t, limit), n.url+"/admin"+hash)
 	require.NoError(t, err)
 	p := &person{t: t, name: "operator", page: page}
-	t.Cleanup(func() {
-		if t.Failed() {
-			p.shoot("failed-admin")
-		}
-		ctx, cancel := contextAfterTest()
-		defer cancel()
-		_ = page.Close(ctx)
-	})
+	t.Cleanup(p.cleanUp)
 	return p
 }
 
@@ -50,8 +43,7 @@ func (p *person) axe() {
 func (p *person) click(name string) {
 	p.t.Helper()
 	find := fmt.Sprintf("[...document.querySelectorAll('button')].find(b => (b.ariaLabel ?? b.textContent) === %q && !b.closest('[hidden]'))", name)
-	p.await("there is the button "+name, find)
-	p.eval(find+".click()", nil)
+	p.await("there is the button "+name, "(() => { const b = "+find+"; b?.click(); return Boolean(b) })()")
 }
 
 // commands clicks on a button that asks, fills in its fields by id, clicks on the one that does it, and waits for

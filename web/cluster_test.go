@@ -19,8 +19,7 @@ func startNodes(t *testing.T, ids ...string) []*node {
 	var server string
 	for _, id := range ids {
 		cfg := nodeConfig(t, netip.MustParseAddr("127.0.0.1"), timers{})
-		cfg.Node.ID, cfg.Cluster.Lease, cfg.NATS.URL = id, time.Second, server
-		cfg.Limits = config.Default().Limits
+		cfg.Node.ID, cfg.NATS.URL = id, server
 		n := runNode(t, cfg, nil)
 		server = n.nats.ConnectedUrl()
 		nodes = append(nodes, n)

@@ -3,7 +3,6 @@ package web_test
 import (
 	"bytes"
 	"compress/zlib"
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -18,7 +17,6 @@ import (
 
 	"parlor/config"
 	"parlor/session/token"
-	"parlor/web/browser"
 )
 
 const (
@@ -86,48 +84,37 @@ func TestApplicationsOfTheOtherSDK(t *testing.T) {
 	require.NoError(t, err)
 	n := runNode(t, cfg, keys)
 	b := shared.get(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*limit)
-	defer cancel()
-	enter := func(user string) *browser.Page {
-		p, err := b.Open(ctx, n.url+"/?camera=0&mic=0")
+	enter := func(user string) *person {
+		page, err := b.Open(within(t, limit), n.url+"/?camera=0&mic=0")
 		require.NoError(t, err)
-		t.Cleanup(func() { _ = p.Close(context.Background()) })
+		p := &person{t: t, name: user, page: page}
+		t.Cleanup(p.cleanUp)
 		who, err := json.Marshal(map[string]any{"sdkAppId": appID, "userId": user, "userSig": userSig(t, user)})
 		require.NoError(t, err)
-		require.NoError(t, p.Eval(ctx, fmt.Sprintf(otherSample, who), nil))
+		p.eval(fmt.Sprintf(otherSample, who), nil)
 		return p
 	}
 	ann, bob := enter("ann"), enter("bob")
-	wait := func(p *browser.Page, what, expression string) {
-		t.Helper()
-		if err := p.Wait(ctx, expression, nil); err != nil {
-			var heard, page string
-			_ = p.Eval(ctx, "JSON.stringify(heard.filter((e) => e.name !== 'AUDIO_VOLUME'))", &heard)
-			_ = p.Eval(ctx, "document.body.innerHTML.slice(0, 2000)", &page)
-			t.Log(heard, page, p.Console())
-			require.NoError(t, err, what)
-		}
-	}
 	playing := func(id string) string {
 		return fmt.Sprintf("document.querySelector('#%s video')?.videoWidth > 0", id)
 	}
-	wait(ann, "ann sees bob", playing("bob_main"))
-	wait(bob, "bob sees ann", playing("ann_main"))
-	wait(ann, "ann sees herself", playing("local"))
-	wait(bob, "volumes come for all", "heard.some((e) => e.name === 'AUDIO_VOLUME' && e.result.some((u) => u.userId === '') && e.result.some((u) => u.userId === 'ann'))")
-	wait(bob, "publishing is told", "heard.filter((e) => e.name === 'PUBLISH_STATE_CHANGED').map((e) => e.mediaType + e.state).join() === 'videostarted,audiostarting,audiostarted'")
+	ann.await("ann sees bob", playing("bob_main"))
+	bob.await("bob sees ann", playing("ann_main"))
+	ann.await("ann sees herself", playing("local"))
+	bob.await("volumes come for all", "heard.some((e) => e.name === 'AUDIO_VOLUME' && e.result.some((u) => u.userId === '') && e.result.some((u) => u.userId === 'ann'))")
+	bob.await("publishing is told", "heard.filter((e) => e.name === 'PUBLISH_STATE_CHANGED').map((e) => e.mediaType + e.state).join() === 'videostarted,audiostarting,audiostarted'")
 
 	for _, u := range []string{"", "bob"} {
-		wait(ann, "the first frame of "+u, "heard.filter((e) => e.name === 'FIRST_VIDEO_FRAME' && e.userId === '"+u+"' && e.streamType === 'main' && e.width > 0).length === 1")
-		wait(ann, "the track of "+u, "heard.some((e) => e.name === 'TRACK' && e.userId === '"+u+"' && e.kind === 'video') && heard.some((e) => e.name === 'TRACK' && e.userId === '"+u+"' && e.kind === 'audio')")
-		wait(ann, "a snapshot of "+u, "trtc.getVideoSnapshot({ userId: '"+u+"' }).startsWith('data:image/png;base64,') && trtc.getVideoSnapshot({ userId: '"+u+"' }).length > 500")
+		ann.await("the first frame of "+u, "heard.filter((e) => e.name === 'FIRST_VIDEO_FRAME' && e.userId === '"+u+"' && e.streamType === 'main' && e.width > 0).length === 1")
+		ann.await("the track of "+u, "heard.some((e) => e.name === 'TRACK' && e.userId === '"+u+"' && e.kind === 'video') && heard.some((e) => e.name === 'TRACK' && e.userId === '"+u+"' && e.kind === 'audio')")
+		ann.await("a snapshot of "+u, "trtc.getVideoSnapshot({ userId: '"+u+"' }).startsWith('data:image/png;base64,') && trtc.getVideoSnapshot({ userId: '"+u+"' }).length > 500")
 	}
-	wait(ann, "devices that were opened", "['camera', 'microphone'].every((type) => heard.some((e) => e.name === 'DEVICE_CHANGED' && e.type === type && e.action === 'active' && e.device.label))")
-	wait(ann, "nothing is shown of others", "trtc.getVideoSnapshot({ userId: 'nobody' }) === '' && trtc.getVideoSnapshot({ userId: 'bob', streamType: 'sub' }) === ''")
-	wait(ann, "she may use her devices", "TRTC.getPermissions({ types: ['camera'] }).then((p) => p.camera === 'granted' && p.microphone === null)")
+	ann.await("devices that were opened", "['camera', 'microphone'].every((type) => heard.some((e) => e.name === 'DEVICE_CHANGED' && e.type === type && e.action === 'active' && e.device.label))")
+	ann.await("nothing is shown of others", "trtc.getVideoSnapshot({ userId: 'nobody' }) === '' && trtc.getVideoSnapshot({ userId: 'bob', streamType: 'sub' }) === ''")
+	ann.await("she may use her devices", "TRTC.getPermissions({ types: ['camera'] }).then((p) => p.camera === 'granted' && p.microphone === null)")
 
-	require.NoError(t, ann.Eval(ctx, "trtc.sendCustomMessage({ cmdId: 1, data: new TextEncoder().encode('hello').buffer })", nil))
-	wait(bob, "the message", "heard.some((e) => e.name === 'CUSTOM_MESSAGE' && e.userId === 'ann' && e.cmdId === 1 && e.text === 'hello')")
+	ann.eval("trtc.sendCustomMessage({ cmdId: 1, data: new TextEncoder().encode('hello').buffer })", nil)
+	bob.await("the message", "heard.some((e) => e.name === 'CUSTOM_MESSAGE' && e.userId === 'ann' && e.cmdId === 1 && e.text === 'hello')")
 
 	var code int
 	for call, want := range map[string]int{
@@ -138,24 +125,24 @@ func TestApplicationsOfTheOtherSDK(t *testing.T) {
 		"() => trtc.stopRemoteVideo({ userId: 'x' })": 5014,
 		"() => TRTC.create().enterRoom({ sdkAppId: 1400000000, userId: 'eve', userSig: 'eJyrVgrxCdY-', roomId: 8888 })": 70003,
 	} {
-		require.NoError(t, ann.Eval(ctx, "tried("+call+")", &code))
+		ann.eval("tried("+call+")", &code)
 		require.Equal(t, want, code, call)
 	}
 
-	require.NoError(t, ann.Eval(ctx, "trtc.updateLocalVideo({ mute: true })", nil))
-	wait(bob, "ann is muted", "!document.getElementById('ann_main')")
-	require.NoError(t, ann.Eval(ctx, "trtc.updateLocalVideo({ mute: false, option: { profile: '180p' } })", nil))
-	wait(bob, "ann is back", playing("ann_main"))
-	require.NoError(t, ann.Eval(ctx, "trtc.exitRoom()", nil))
-	wait(bob, "ann has left", "heard.some((e) => e.name === 'REMOTE_USER_EXIT' && e.userId === 'ann' && e.reason === 0)")
-	wait(ann, "her camera is shown on", playing("local"))
-	require.NoError(t, ann.Eval(ctx, "void (window.taken = trtc.getVideoSnapshot())", nil))
-	wait(ann, "and can be taken as it is", "trtc.getVideoSnapshot() !== taken && trtc.getVideoSnapshot().length > 500")
-	wait(ann, "her states", "heard.filter((e) => e.name === 'CONNECTION_STATE_CHANGED').map((e) => e.state).join() === 'CONNECTING,CONNECTED,DISCONNECTED'")
+	ann.eval("trtc.updateLocalVideo({ mute: true })", nil)
+	bob.await("ann is muted", "!document.getElementById('ann_main')")
+	ann.eval("trtc.updateLocalVideo({ mute: false, option: { profile: '180p' } })", nil)
+	bob.await("ann is back", playing("ann_main"))
+	ann.eval("trtc.exitRoom()", nil)
+	bob.await("ann has left", "heard.some((e) => e.name === 'REMOTE_USER_EXIT' && e.userId === 'ann' && e.reason === 0)")
+	ann.await("her camera is shown on", playing("local"))
+	ann.eval("void (window.taken = trtc.getVideoSnapshot())", nil)
+	ann.await("and can be taken as it is", "trtc.getVideoSnapshot() !== taken && trtc.getVideoSnapshot().length > 500")
+	ann.await("her states", "heard.filter((e) => e.name === 'CONNECTION_STATE_CHANGED').map((e) => e.state).join() === 'CONNECTING,CONNECTED,DISCONNECTED'")
 
 	n.command("RemoveUser", map[string]any{"RoomId": 8888, "UserIds": []string{"bob"}})
-	wait(bob, "bob is put out", "heard.some((e) => e.name === 'KICKED_OUT' && e.reason === 'banned')")
+	bob.await("bob is put out", "heard.some((e) => e.name === 'KICKED_OUT' && e.reason === 'banned')")
 	var errors []string
-	require.NoError(t, bob.Eval(ctx, "heard.filter((e) => e.name === 'ERROR').map((e) => e.message)", &errors))
+	bob.eval("heard.filter((e) => e.name === 'ERROR').map((e) => e.message)", &errors)
 	require.Empty(t, errors)
 }

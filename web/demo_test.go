@@ -25,16 +25,17 @@ func openDemoIn(t *testing.T, b *browser.Browser, n *node, user, query string) *
 	page, err := b.Open(within(t, limit), n.url+"/?"+query)
 	require.NoError(t, err)
 	p := &person{t: t, name: user, page: page}
-	t.Cleanup(func() {
-		if t.Failed() {
-			p.shoot("failed-" + user)
-		}
-		ctx, cancel := contextAfterTest()
-		defer cancel()
-		_ = page.Close(ctx)
-	})
+	t.Cleanup(p.cleanUp)
+	p.eval(toasted, nil)
 	return p
 }
+
+// toasted keeps what the demo says in passing, which is gone after a few seconds: tone and text of each.
+const toasted = `void (() => {
+	window.toasted = []
+	new MutationObserver((all) => all.forEach((m) => m.addedNodes.forEach((el) => toasted.push(el.dataset.tone + ': ' + el.textContent))))
+		.observe(document.querySelector('#toasts'), { childList: true })
+})()`
 
 // joinDemo opens it and clicks on joining: a link alone enters no room.
 func joinDemo(t *testing.T, n *node, user, query string) *person {
@@ -48,7 +49,7 @@ func joinDemo(t *testing.T, n *node, user, query string) *person {
 // await waits for a condition in the page.
 func (p *person) await(what, condition string) {
 	p.t.Helper()
-	require.NoError(p.t, p.page.Wait(within(p.t, limit), condition, nil), "%s waits until %s", p.name, what)
+	p.wait(limit, condition, nil, "waits until %s", what)
 }
 
 // shoot leaves a screenshot among the artifacts of the test (go test -artifacts).
@@ -130,8 +131,7 @@ func TestDemoCall(t *testing.T) {
 	ann.sparesTheDownlink()
 
 	n.command("RemoveUser", map[string]any{"StrRoomId": "lobby", "UserIds": []string{"cleo"}, "Reason": "Please come back with a headset."})
-	// for a few seconds
-	ben.await("it reads why", "/cleo/.test(document.querySelector('#toasts').textContent)")
+	ben.await("it reads why", "toasted.some((t) => /cleo was removed/.test(t))")
 	cleo.await("it is told that it was removed", "document.body.dataset.view === 'notice' && document.querySelector('#notice').dataset.reason === '1'")
 	var quote string
 	cleo.eval("document.querySelector('#notice-quote').textContent", &quote)
@@ -247,27 +247,33 @@ func TestDemoRefusedWhileAsking(t *testing.T) {
 	ann.asks()
 	ann.eval("document.querySelector('#enter').click()", nil)
 	ann.await("it is told why", "/another mode/.test(document.querySelector('#form-error').textContent) && document.activeElement.id === 'enter'")
-	ann.eval("allow()", nil)
+	ann.allows()
 	ann.await("the microphone is let go", "tracks.length === 1 && tracks[0].readyState === 'ended'")
 	ann.await("and does not look on", "document.querySelector('#mic').dataset.on === 'false' && !parlor.getLocalTrack('mic')")
 	ann.accessible()
 }
 
-// asks has the browser ask for devices until allow() is called in the page; tracks are those that it has
-// given since.
+// asks has the browser ask for devices until allows() is called; tracks are those that it has given since.
 func (p *person) asks() {
 	p.t.Helper()
 	p.eval(`(() => {
 		const { mediaDevices } = navigator
 		const ask = mediaDevices.getUserMedia.bind(mediaDevices)
 		window.tracks = []
+		window.allow = null
 		mediaDevices.getUserMedia = async (c) => {
-			await new Promise(allow => { window.allow = allow })
+			await new Promise((then) => { window.allow = () => { window.allow = null; then() } })
 			const media = await ask(c)
 			window.tracks.push(...media.getTracks())
 			return media
 		}
 	})()`, nil)
+}
+
+// allows gives the browser the devices that it asks for, or is about to ask for.
+func (p *person) allows() {
+	p.t.Helper()
+	p.await("the browser asks", "allow && (allow(), true)")
 }
 
 // While the browser asks, the preview says that the camera starts, and offers nothing else. Leaving calls
@@ -287,20 +293,20 @@ func TestDemoPreview(t *testing.T) {
 	ann.await("it is in the call", "document.body.dataset.view === 'call'")
 	ann.eval("document.querySelector('#leave').click()", nil)
 	ann.await("it is back", "document.body.dataset.view === 'join'")
-	ann.eval("allow()", nil)
+	ann.allows()
 	ann.await("the camera is let go, and wanted as before", "tracks.length === 1 && tracks[0].readyState === 'ended' && document.querySelector('#pre-cam').dataset.on === 'true' && "+offered)
 
 	refused := "/another mode/.test(document.querySelector('#form-error').textContent)"
 	ann.eval("(document.querySelector('#room').value = 'other', "+enter+")", nil)
 	ann.await("it is refused", refused)
-	ann.eval("allow()", nil)
+	ann.allows()
 	ann.await("the camera is off, as before", "tracks.length === 2 && tracks[1].readyState === 'ended' && "+offered)
-	ann.eval("(window.allow = null, "+look+".click())", nil)
-	ann.await("the browser asks", "!!allow && (allow(), true)")
+	ann.eval(look+".click()", nil)
+	ann.allows()
 	ann.await("it sees itself", "document.querySelector('#preview video')?.videoWidth > 0")
 	ann.eval(enter, nil)
 	ann.await("it is refused again", refused+" && tracks[2].readyState === 'ended'")
-	ann.eval("allow()", nil)
+	ann.allows()
 	ann.await("it sees itself again", "tracks.length === 4 && document.querySelector('#preview video')?.videoWidth > 0")
 }
 
@@ -328,7 +334,7 @@ func TestDemoNames(t *testing.T) {
 	bob := joinDemo(t, n, "bob", "room=names&camera=0&mic=0&name="+url.QueryEscape("Bob Müller"))
 	bob.await("it is in the call", "document.body.dataset.view === 'call'")
 	ali := joinDemo(t, n, "ali", "room=names&camera=0&mic=0&name="+url.QueryEscape("علی\u200cرضا"))
-	bob.await("it is told who came", "document.querySelector('#toasts').textContent === 'علی\u200cرضا joined'")
+	bob.await("it is told who came", "toasted.join() === ': علی\u200cرضا joined'")
 	seen := func(names string) string {
 		return `[...document.querySelectorAll('#grid li')].map((li) => [li.querySelector('.name').textContent, li.querySelector('.tile-avatar').dataset.initials].join()).join('; ') === '` + names + `'`
 	}
@@ -353,7 +359,7 @@ func TestDemoNames(t *testing.T) {
 		return server?.matches('section.announcement') && server.ariaLabel === 'Announcement of the server' && server.querySelector('p').textContent === 'The room closes at ten.' &&
 			server.querySelector('svg') && !person.querySelector('svg') && !person.matches('section')
 	})()`)
-	fake.await("a toast says whose it is", "document.querySelector('#toasts [data-tone=server]')?.textContent === 'Announcement: The room closes at ten.'")
+	fake.await("a toast says whose it is", "toasted.includes('server: Announcement: The room closes at ten.')")
 	bob.accessible()
 	for _, size := range [][2]int{{1280, 800}, {320, 568}} {
 		require.NoError(t, bob.page.Resize(within(t, limit), size[0], size[1]))

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -114,9 +115,9 @@ func TestDevicesComeAndGo(t *testing.T) {
 	ann.processorStalls()
 	require.Empty(t, ann.tried("updateLocalVideo({ processor: null })"))
 	ann.eval("pull('camera')", nil)
-	ann.await("it comes from another camera again", "probe.events.filter((e) => e.name === 'device-switched' && e.source === 'camera').length === 3")
-	for range 3 {
-		ann.eval("new Promise((r) => setTimeout(r, 300)).then(() => probe.parlor.getLocalTrack('camera') && pull('camera'))", nil)
+	for switched := 3; switched < 6; switched++ { // until the last of four is pulled out
+		ann.await("it comes from another camera again", fmt.Sprintf("probe.events.filter((e) => e.name === 'device-switched' && e.source === 'camera').length === %d", switched))
+		ann.eval("pull('camera')", nil)
 	}
 	ann.told("error", map[string]any{"code": "device_lost", "field": "camera"})
 	ann.told("device-changed", map[string]any{"kind": "camera"})

@@ -41,7 +41,7 @@ func (p *person) stops(rids ...string) {
 		return slices.ContainsFunc(rids, func(rid string) bool { return rates[rid] > 0 })
 	}
 	for began := time.Now(); sent(p.sends(500 * time.Millisecond)); {
-		require.Less(p.t, time.Since(began), limit)
+		require.Less(p.t, time.Since(began), limit, "%s still sends one of %s", p.name, rids)
 	}
 }
 
@@ -65,7 +65,7 @@ func (p *person) small(user string) {
 // stays off over a mute.
 func TestLayersThatNobodyGetsAreNotSent(t *testing.T) {
 	ann, ben := viewed(t, "layers", map[string]any{"width": 1280, "height": 720, "frameRate": 15, "simulcast": true})
-	require.NoError(t, ann.page.Wait(within(t, 2*limit), `probe.sent().then(s => s.f?.frames > 0 && s.h?.frames > 0 && s.q?.frames > 0)`, nil))
+	ann.wait(2*limit, `probe.sent().then(s => s.f?.frames > 0 && s.h?.frames > 0 && s.q?.frames > 0)`, nil, "does not send three layers")
 	ben.show("ann", "el.style.width = '1280px'; el.style.height = '720px'", 0)
 	ben.width("ann", 1280)
 	ann.stops("h")
@@ -89,7 +89,7 @@ func TestLayersThatNobodyGetsAreNotSent(t *testing.T) {
 	fastest, grown := ben.grows("ann", 1280, 720), 1.0
 	for ; grown < 3 && fastest > float64(back/time.Millisecond); grown++ {
 		ben.small("ann")
-		require.NoError(t, ann.page.Wait(within(t, limit), `probe.sent().then(s => !s.f.active)`, nil))
+		ann.await("the upper layer is off", `probe.sent().then(s => !s.f.active)`)
 		time.Sleep(time.Second)
 		fastest = min(fastest, ben.grows("ann", 1280, 720))
 	}

@@ -75,8 +75,9 @@ func (p *person) stands(what string, screen bool, size [2]int) {
 	p.t.Helper()
 	name := fmt.Sprintf("%s-%dx%d", what, size[0], size[1])
 	require.NoError(p.t, p.page.Resize(within(p.t, limit), size[0], size[1]))
+	p.await("it has that size", fmt.Sprintf("innerWidth === %d && innerHeight === %d", size[0], size[1]))
 	var faults []string
-	p.eval(fmt.Sprintf(`new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(() => then(innerWidth === %d ? %s(%v) : ['not resized']))))`, size[0], faultsOf, screen), &faults)
+	p.eval(fmt.Sprintf(`new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(() => then(%s(%v)))))`, faultsOf, screen), &faults)
 	assert.Empty(p.t, faults, name)
 	if p.t.Failed() || size[0] == 320 || what == "50-screen" {
 		p.shoot(name)

@@ -136,7 +136,7 @@ func (p *person) wide(user string, widths ...int) {
 	require.NoError(p.t, err)
 	since := time.Now()
 	condition := fmt.Sprintf("%s.then(r => %s.includes(r.video?.frameWidth))", expression(p.t, "received", user), list)
-	require.NoError(p.t, p.page.Wait(within(p.t, 2*limit), condition, nil), "%s waits for %s %s wide", p.name, user, list)
+	p.wait(2*limit, condition, nil, "waits for %s %s wide", user, list)
 	p.t.Logf("%s sees %s %s wide after %.1f s", p.name, user, list, time.Since(since).Seconds())
 }
 

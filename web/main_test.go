@@ -18,6 +18,7 @@ import (
 //	main_test.go     set-up: the namespace, browsers that tests share, the network
 //	node_test.go     a node under test
 //	person_test.go   a user in a page, and what it can do and see
+//	state_test.go    how a page is if a test fails
 //	meet_test.go     meeting, and every way of leaving
 //	lost_test.go     pages whose network is cut
 //	links_test.go    networks that are narrow, or lose much

@@ -36,7 +36,7 @@ func TestCodecs(t *testing.T) {
 func (p *person) codec(user string) (name string) {
 	p.t.Helper()
 	condition := fmt.Sprintf("probe.received(%q).then((r) => r.video?.codec)", user)
-	require.NoError(p.t, p.page.Wait(within(p.t, limit), condition, &name), "no codec of %s is told", user)
+	p.wait(limit, condition, &name, "is told no codec of %s", user)
 	return name
 }
 
@@ -57,7 +57,7 @@ func TestSimulcastLayers(t *testing.T) {
 	joinAs(t, b, n, viewer).sees("ann")
 
 	// The bandwidth estimate of the sender has to rise before it sends the upper layers.
-	require.NoError(t, ann.page.Wait(within(t, 2*limit), `probe.sent().then(s => s.f?.frames > 0 && s.h?.frames > 0 && s.q?.frames > 0)`, nil))
+	ann.wait(2*limit, `probe.sent().then(s => s.f?.frames > 0 && s.h?.frames > 0 && s.q?.frames > 0)`, nil, "does not send three layers")
 	ben.sees("ann")
 	ben.width("ann", 1280)
 	third.width("ann", 1280)
@@ -79,5 +79,5 @@ func TestSimulcastLayers(t *testing.T) {
 func (p *person) width(user string, width int) {
 	p.t.Helper()
 	condition := fmt.Sprintf("%s.then(r => r.video?.frameWidth === %d)", expression(p.t, "received", user), width)
-	require.NoError(p.t, p.page.Wait(within(p.t, 2*limit), condition, nil), "%s waits for %s %d wide", p.name, user, width)
+	p.wait(2*limit, condition, nil, "waits for %s %d wide", user, width)
 }

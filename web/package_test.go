@@ -78,7 +78,7 @@ func TestPackage(t *testing.T) {
 	require.Equal(t, "invalid_parameter fps", refusal)
 	ann.shows("#me")
 	bob.shows("[id^='tile ann']")
-	require.NoError(t, bob.page.Wait(within(t, limit), "document.querySelector('[id^=\"tile ann\"] figcaption').textContent === 'Ann Müller'", nil))
+	bob.await("ann's name is there", "document.querySelector('[id^=\"tile ann\"] figcaption').textContent === 'Ann Müller'")
 	tag.shows("#others")
 
 	eve := openApp(t, pages.URL+"/sealed.html"+node+"&user=eve")
@@ -90,15 +90,15 @@ func TestPackage(t *testing.T) {
 	}
 	for p, other := range map[*person]string{eve: "fay", fay: "eve"} {
 		p.shows("#others")
-		require.NoError(t, p.page.Wait(within(t, limit), fmt.Sprintf("parlor.encryptionState('%s') === 'encrypted'", other), nil))
+		p.await(other+" is encrypted", fmt.Sprintf("parlor.encryptionState('%s') === 'encrypted'", other))
 	}
 
-	require.NoError(t, ann.page.Wait(within(t, limit), "document.querySelector('#camera [value=clock]') !== null", nil), "ann is offered no cameras")
+	ann.await("she is offered cameras", "document.querySelector('#camera [value=clock]') !== null")
 	ann.eval("(() => { const s = document.querySelector('#camera'); s.value = 'clock'; s.dispatchEvent(new Event('change')); })()", nil)
-	require.NoError(t, bob.page.Wait(within(t, limit), exampleSeesClock, nil), "bob does not see ann's clock")
+	bob.await("he sees ann's clock", exampleSeesClock)
 	ann.eval("document.querySelector('#leave').click()", nil)
-	require.NoError(t, ann.page.Wait(within(t, limit), "document.querySelector('#news').textContent === 'You have left.'", nil))
-	require.NoError(t, bob.page.Wait(within(t, limit), "!document.querySelector('[id^=\"tile ann\"]')", nil), "bob still has ann's tile")
+	ann.await("she has left", "document.querySelector('#news').textContent === 'You have left.'")
+	bob.await("ann's tile is gone", "!document.querySelector('[id^=\"tile ann\"]')")
 }
 
 // exampleSeesClock is whether the corner of ann's picture is navy, which the fake camera's never is.
@@ -204,8 +204,8 @@ func (p *person) shows(in string) {
 	p.t.Helper()
 	look := fmt.Sprintf("(() => { const v = document.querySelector(%q); return v?.videoWidth ? v.currentTime : 0; })()", in+" video")
 	var first float64
-	require.NoError(p.t, p.page.Wait(within(p.t, limit), look, &first), "%s sees nothing in %s", p.name, in)
-	require.NoError(p.t, p.page.Wait(within(p.t, limit), look+" > "+strconv.FormatFloat(first, 'f', -1, 64), nil), "%s sees a picture in %s that stands still", p.name, in)
+	p.wait(limit, look, &first, "sees nothing in %s", in)
+	p.wait(limit, look+" > "+strconv.FormatFloat(first, 'f', -1, 64), nil, "sees a picture in %s that stands still", in)
 }
 
 func write(t *testing.T, dir, name, text string) {

@@ -5,7 +5,9 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +24,8 @@ type person struct {
 	t    *testing.T
 	name string
 	page *browser.Page
+
+	looked atomic.Bool // the test has told how the page is: describe()
 
 	called, entered float64 // when enterRoom was called and when it was through; ms since the epoch
 }
@@ -106,26 +110,18 @@ func openPage(t *testing.T, b *browser.Browser, n *node, user string) *person {
 	return p
 }
 
-// cleanUp closes the page, and says what it had to say when the test has failed.
+// cleanUp closes the page. If the test has failed it says how the page is, unless that was said already, and
+// leaves a screenshot.
 func (p *person) cleanUp() {
 	if p.t.Failed() {
-		p.report()
+		if !p.looked.Load() {
+			p.t.Log(p.describe())
+		}
+		p.shoot("failed-" + url.PathEscape(p.name))
 	}
 	ctx, cancel := contextAfterTest()
 	defer cancel()
 	_ = p.page.Close(ctx) // it may be closed, or its network cut
-}
-
-func (p *person) report() {
-	ctx, cancel := contextAfterTest()
-	defer cancel()
-	var events json.RawMessage
-	if err := p.page.Eval(ctx, "probe.events", &events); err == nil {
-		p.t.Logf("%s was told: %s", p.name, events)
-	}
-	for _, m := range p.page.Console() {
-		p.t.Logf("%s's console: %s %s", p.name, m.Level, m.Text)
-	}
 }
 
 func (p *person) eval(expression string, out any) {
@@ -171,7 +167,7 @@ func (p *person) exit() (asked, done float64) {
 // released fails the test while the page holds any device that it has ever been given.
 func (p *person) released() {
 	p.t.Helper()
-	require.NoError(p.t, p.page.Wait(within(p.t, limit), "probe.held().length === 0", nil), "%s still holds devices", p.name)
+	p.wait(limit, "probe.held().length === 0", nil, "still holds devices")
 }
 
 // told waits until the client has told the page that.
@@ -186,7 +182,7 @@ func (p *person) toldSince(since float64, name string, fields map[string]any) ev
 		fields = map[string]any{}
 	}
 	var e event
-	require.NoError(p.t, p.page.Wait(within(p.t, limit), expression(p.t, "find", name, fields, since), &e), "%s waits for %s %v", p.name, name, fields)
+	p.wait(limit, expression(p.t, "find", name, fields, since), &e, "waits for %s %v", name, fields)
 	return e
 }
 
@@ -202,7 +198,7 @@ func (p *person) events() []event {
 func (p *person) sees(user string) float64 {
 	p.t.Helper()
 	var at float64
-	p.call(&at, "moving", user)
+	p.wait(limit, expression(p.t, "moving", user), &at, "does not see %s", user)
 	return at
 }
 
@@ -210,16 +206,16 @@ func (p *person) sees(user string) float64 {
 func (p *person) hears(user string) float64 {
 	p.t.Helper()
 	var at float64
-	p.call(&at, "sounding", user)
+	p.wait(limit, expression(p.t, "sounding", user), &at, "does not hear %s", user)
 	return at
 }
 
+// received is what has come in of that user. It waits for the first of both kinds: the browser's statistics name a
+// stream a little later than its first packets are there, and a seat that has just been given has none.
 func (p *person) received(user string) received {
 	p.t.Helper()
 	var r received
-	p.call(&r, "received", user)
-	require.NotNil(p.t, r.Video, "%s gets no video of %s", p.name, user)
-	require.NotNil(p.t, r.Audio, "%s gets no audio of %s", p.name, user)
+	p.wait(limit, expression(p.t, "received", user)+".then((r) => r.video && r.audio && r)", &r, "gets no picture and sound of %s", user)
 	return r
 }
 
@@ -237,7 +233,7 @@ func (p *person) frames(user string, since received, more int) received {
 	condition := fmt.Sprintf("%s.then(r => r.video && r.video.framesDecoded >= %d ? r : false)",
 		expression(p.t, "received", user), since.Video.FramesDecoded+more)
 	var r received
-	require.NoError(p.t, p.page.Wait(within(p.t, limit), condition, &r), "%s no longer gets frames of %s", p.name, user)
+	p.wait(limit, condition, &r, "no longer gets frames of %s", user)
 	return r
 }
 

@@ -43,7 +43,7 @@ func (p *person) show(user, change string, within time.Duration) (at float64, ne
 func TestPicturesComeAsLargeAsTheyAreShown(t *testing.T) {
 	ann, ben := viewed(t, "sizes", map[string]any{"width": 1280, "height": 720, "frameRate": 15, "simulcast": true})
 	// The bandwidth estimate of the sender has to rise before it sends the upper layers.
-	require.NoError(t, ann.page.Wait(within(t, 2*limit), `probe.sent().then(s => s.f?.frames > 0 && s.h?.frames > 0 && s.q?.frames > 0)`, nil))
+	ann.wait(2*limit, `probe.sent().then(s => s.f?.frames > 0 && s.h?.frames > 0 && s.q?.frames > 0)`, nil, "does not send three layers")
 	for _, step := range []struct {
 		what   string
 		change string

@@ -46,14 +46,7 @@ func openAt(t *testing.T, n *node, name, path string) *person {
 	page, err := shared.get(t).Open(within(t, limit), n.url+path)
 	require.NoError(t, err)
 	p := &person{t: t, name: name, page: page}
-	t.Cleanup(func() {
-		if t.Failed() {
-			p.shoot("failed-" + name)
-		}
-		ctx, cancel := contextAfterTest()
-		defer cancel()
-		_ = page.Close(ctx)
-	})
+	t.Cleanup(p.cleanUp)
 	return p
 }
 

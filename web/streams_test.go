@@ -195,12 +195,12 @@ func TestAllSeats(t *testing.T) {
 // becomesSilent waits until nothing of that kind comes in of that user.
 func (p *person) becomesSilent(user, kind string) {
 	p.t.Helper()
-	require.NoError(p.t, p.page.Wait(within(p.t, limit), expression(p.t, "silent", user, kind), nil), "%s still gets %s of %s", p.name, kind, user)
+	p.wait(limit, expression(p.t, "silent", user, kind), nil, "still gets %s of %s", kind, user)
 }
 
 // comesIn waits until more of that kind comes in of that user.
 func (p *person) comesIn(user, kind string) {
 	p.t.Helper()
 	condition := fmt.Sprintf("%s.then(s => !s)", expression(p.t, "silent", user, kind))
-	require.NoError(p.t, p.page.Wait(within(p.t, limit), condition, nil), "%s gets no %s of %s", p.name, kind, user)
+	p.wait(limit, condition, nil, "gets no %s of %s", kind, user)
 }

@@ -27,7 +27,7 @@ func TestLayersInsideOneStream(t *testing.T) {
 			cleo.width("ann", 640)
 			ben.width("ann", 320)
 			require.Equal(t, "video/"+codec, ben.codec("ann"))
-			require.NoError(t, ann.page.Wait(within(t, limit), `probe.sent().then(s => Object.keys(s).length === 1)`, nil), "one stream is sent")
+			ann.await("one stream is sent", `probe.sent().then(s => Object.keys(s).length === 1)`)
 			for _, step := range []struct {
 				quality string
 				width   int

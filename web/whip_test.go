@@ -2,7 +2,6 @@ package web_test
 
 import (
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"testing"
@@ -84,11 +83,5 @@ func (p *person) plays(people int) {
 		const lost = after.reduce((sum, s) => sum + s.packetsLost, 0)
 		return more.length === %d && lost === 0
 	})()`
-	err := p.page.Wait(within(p.t, limit), fmt.Sprintf(condition, 2*people), nil)
-	if err != nil {
-		var received json.RawMessage
-		_ = p.page.Eval(within(p.t, limit), "whip.received()", &received)
-		p.t.Logf("%s receives %s", p.name, received)
-	}
-	require.NoError(p.t, err, "%s plays %d", p.name, people)
+	p.wait(limit, fmt.Sprintf(condition, 2*people), nil, "does not play %d", people)
 }
